@@ -1,0 +1,1 @@
+//! A delivery guard for Unix mail.
