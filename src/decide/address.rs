@@ -1,0 +1,204 @@
+//! Mail addresses, compared the way mail systems do. An address that cannot be read is `None`, never an error.
+
+/// An address as the envelope knows it: `local@domain`, or a bare local part (RFC 5321 section 4.1.2).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Address {
+    local: String,
+    domain: Option<String>,
+}
+
+impl Address {
+    /// Takes the address out of `text`: display names, comments and angle brackets are left behind (RFC 5322 section 3.4).
+    /// `None` when nothing is left, as for `<>`.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let bare = without_comments(text);
+        let spec = match (bare.rfind('<'), bare.rfind('>')) {
+            (Some(open), Some(close)) if open < close => bare.get(open + 1..close)?,
+            (Some(open), None) => bare.get(open + 1..)?,
+            _ => bare.split(',').next()?,
+        };
+        // A source route, `<@relay,@other:a@b>`, names the path and then the address (RFC 5321 appendix C).
+        let spec = match spec.strip_prefix('@').and_then(|_| spec.rsplit_once(':')) {
+            Some((_, last)) => last,
+            None => spec,
+        };
+        let spec: String = spec.chars().filter(|c| !c.is_whitespace() && !c.is_control()).collect();
+        let (local, domain) = match spec.rsplit_once('@') {
+            Some((local, domain)) => (local, Some(domain.trim_end_matches('.'))),
+            None => (spec.as_str(), None),
+        };
+        let local = match local.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
+            Some(quoted) if !quoted.is_empty() => quoted.replace('\\', ""),
+            _ => local.to_owned(),
+        };
+        if local.is_empty() {
+            return None;
+        }
+        Some(Self {
+            local,
+            domain: domain.filter(|d| !d.is_empty()).map(str::to_ascii_lowercase),
+        })
+    }
+
+    /// Builds an address from its two halves, as mail systems hand them over.
+    #[must_use]
+    pub fn from_parts(local: &str, domain: &str) -> Option<Self> {
+        Self::parse(&format!("{local}@{domain}"))
+    }
+
+    /// The part before the last `@`, without quotes.
+    #[must_use]
+    pub fn local(&self) -> &str {
+        &self.local
+    }
+
+    /// The part behind the last `@`, in lower case.
+    #[must_use]
+    pub fn domain(&self) -> Option<&str> {
+        self.domain.as_deref()
+    }
+
+    /// The local part up to the first of the `delimiter` characters: `a` of `a+lists@a.test`.
+    #[must_use]
+    pub fn base(&self, delimiter: &str) -> &str {
+        match self.local.find(|c| delimiter.contains(c)) {
+            Some(cut) if cut > 0 => self.local.get(..cut).unwrap_or(&self.local),
+            _ => &self.local,
+        }
+    }
+
+    /// Tells whether both reach one mailbox: domains without case, extensions ignored. Local parts are compared without
+    /// case too (RFC 5321 section 2.4 lets hosts tell them apart, but no Unix mail system does, and a loop missed costs more).
+    #[must_use]
+    pub fn same_mailbox(&self, other: &Self, delimiter: &str) -> bool {
+        self.domain == other.domain && self.base(delimiter).eq_ignore_ascii_case(other.base(delimiter))
+    }
+}
+
+impl std::fmt::Display for Address {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.local)?;
+        match &self.domain {
+            Some(domain) => write!(f, "@{domain}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The addresses that are the user's own; the first is the one that goes into `X-Loop`.
+#[derive(Clone, Debug, Default)]
+pub struct OwnAddresses {
+    list: Vec<Address>,
+    delimiter: String,
+}
+
+impl OwnAddresses {
+    /// Starts an empty list; `delimiter` holds the characters that separate an extension, as Postfix's `recipient_delimiter`.
+    #[must_use]
+    pub fn new(delimiter: &str) -> Self {
+        Self {
+            list: Vec::new(),
+            delimiter: delimiter.to_owned(),
+        }
+    }
+
+    /// Adds an address, unless one for the same mailbox is there already.
+    pub fn add(&mut self, address: Address) {
+        if !self.contains(&address) {
+            self.list.push(address);
+        }
+    }
+
+    /// Tells whether `address` is one of the user's own.
+    #[must_use]
+    pub fn contains(&self, address: &Address) -> bool {
+        self.list.iter().any(|own| own.same_mailbox(address, &self.delimiter))
+    }
+
+    /// The address that stands for the user in `X-Loop`, without its extension.
+    #[must_use]
+    pub fn primary(&self) -> Option<Address> {
+        self.list.first().map(|own| Address {
+            local: own.base(&self.delimiter).to_owned(),
+            domain: own.domain.clone(),
+        })
+    }
+
+    /// All of them, in the order they were added.
+    pub fn iter(&self) -> impl Iterator<Item = &Address> {
+        self.list.iter()
+    }
+}
+
+/// Drops `(comments)`, nested ones too, outside quoted strings (RFC 5322 section 3.2.2).
+fn without_comments(text: &str) -> String {
+    let mut depth = 0_usize;
+    let mut quoted = false;
+    let mut escaped = false;
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        let taken_literally = std::mem::take(&mut escaped);
+        match c {
+            '\\' if !taken_literally && (quoted || depth > 0) => {
+                escaped = true;
+                if depth == 0 {
+                    out.push(c);
+                }
+            }
+            '"' if depth == 0 && !taken_literally => {
+                quoted = !quoted;
+                out.push(c);
+            }
+            '(' if !quoted && !taken_literally => depth += 1,
+            ')' if depth > 0 && !taken_literally => depth -= 1,
+            _ if depth == 0 => out.push(c),
+            _ => {}
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Address, OwnAddresses};
+
+    #[test]
+    fn an_address_is_read_out_of_what_surrounds_it() {
+        let cases = [
+            ("a@a.test", Some("a@a.test")),
+            ("  A@A.Test  ", Some("A@a.test")),
+            ("Ann (the second) <a@a.test>", Some("a@a.test")),
+            ("\"Ann <x@y>\" <a@a.test>", Some("a@a.test")),
+            ("a@a.test (Ann)", Some("a@a.test")),
+            ("<@relay.test,@other.test:a@a.test>", Some("a@a.test")),
+            ("\"a b\"@a.test", Some("ab@a.test")),
+            ("a@a.test.", Some("a@a.test")),
+            ("MAILER-DAEMON", Some("MAILER-DAEMON")),
+            ("<>", None),
+            ("< >", None),
+            ("", None),
+            ("@a.test", None),
+        ];
+        for (text, want) in cases {
+            assert_eq!(Address::parse(text).map(|a| a.to_string()).as_deref(), want, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn own_addresses_ignore_case_and_extension() {
+        let mut own = OwnAddresses::new("+-");
+        own.add(Address::parse("a+lists@A.test").unwrap_or_else(|| unreachable!()));
+        for (text, want) in [
+            ("a@a.test", true),
+            ("A@a.TEST", true),
+            ("a-x@a.test", true),
+            ("b@a.test", false),
+            ("a@b.test", false),
+            ("a", false),
+        ] {
+            assert_eq!(Address::parse(text).is_some_and(|a| own.contains(&a)), want, "{text}");
+        }
+        assert_eq!(own.primary().map(|a| a.to_string()).as_deref(), Some("a@a.test"));
+    }
+}
