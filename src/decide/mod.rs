@@ -3,4 +3,5 @@
 pub mod address;
 pub mod envelope;
 pub mod message;
+pub mod policy;
 pub mod verdict;
