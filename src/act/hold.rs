@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
-use crate::act::lock::{make_private_dir, sync_parent};
+use crate::act::dir::{make_private_dir, sync_parent};
 use crate::act::mbox::{Letter, write_letter};
 use crate::exit::Error;
 

@@ -8,7 +8,8 @@ use std::path::Path;
 
 use time::OffsetDateTime;
 
-use crate::act::lock::{Locked, sync_parent};
+use crate::act::dir::sync_parent;
+use crate::act::lock::Locked;
 use crate::act::rewrite::{self, Quoting, STEP_BYTES};
 use crate::exit::{Class, Error};
 

@@ -1,6 +1,8 @@
 //! Effects: files, locks, processes. What they do is decided elsewhere.
 
 pub mod account;
+pub mod dir;
+pub mod dotlock;
 pub mod hold;
 pub mod intake;
 pub mod lock;

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use nix::sys::memfd::{MFdFlags, memfd_create};
 
-use crate::act::lock::{make_private_dir, sync_parent};
+use crate::act::dir::{make_private_dir, sync_parent};
 use crate::act::patience::{Patience, Woken};
 use crate::exit::{Class, Error};
 

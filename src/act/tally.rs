@@ -10,7 +10,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-use crate::act::lock::make_private_dir;
+use crate::act::dir::make_private_dir;
 use crate::act::mbox::modified_nanoseconds;
 use crate::exit::Error;
 

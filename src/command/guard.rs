@@ -99,7 +99,7 @@ fn guard(destinations: Vec<String>, job: Job, who: &Who, everywhere: &Everywhere
     let guard = Guard::prepare(who, everywhere, patience)?;
     let message = Message::new(intake.head());
     let envelope = caller::envelope(who, &caller::variable, &message, &guard.config, &guard.account);
-    let (destinations, job) = without_own(destinations, job, &envelope);
+    let (destinations, job) = without_own(destinations, job, &envelope, &guard.account.name);
     let judgement = guard.judge(&message, &envelope);
     let action = policy::choose(&judgement, job, &guard.config.policy());
     let case = Case {
@@ -268,8 +268,12 @@ impl Case<'_> {
 }
 
 /// A user who forwards to an own address wants the message here; sent out, it would only come back.
-fn without_own(destinations: Vec<String>, job: Job, envelope: &Envelope) -> (Vec<String>, Job) {
-    let is_own = |text: &String| Address::parse(text).is_some_and(|address| envelope.own.contains(&address));
+fn without_own(destinations: Vec<String>, job: Job, envelope: &Envelope, user: &str) -> (Vec<String>, Job) {
+    let is_own = |text: &String| match Address::parse(text) {
+        Some(address) if address.domain().is_none() => address.local() == user,
+        Some(address) => envelope.own.contains(&address),
+        None => false,
+    };
     let (own, others): (Vec<_>, Vec<_>) = destinations.into_iter().partition(is_own);
     let job = match job {
         Job::Forward(_) if others.is_empty() => Job::Deliver,

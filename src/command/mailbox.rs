@@ -6,10 +6,10 @@ use time::OffsetDateTime;
 
 use crate::act::lock::{self, Locked, Method, Owner, Plan};
 use crate::act::mbox::{self, Appended, Letter};
-use crate::act::{intake, rewrite, tally};
+use crate::act::{dir, intake, rewrite, tally};
 use crate::command::divert;
 use crate::command::guard::{Case, Guard, Outcome};
-use crate::command::marks;
+use crate::command::{marks, notice};
 use crate::config;
 use crate::config::value::Size;
 use crate::decide::envelope::Sender;
@@ -95,7 +95,7 @@ pub fn append(guard: &Guard, case: &Case<'_>, added: &str, over: Over) -> Result
 /// # Errors
 /// As `append`.
 pub fn keep(guard: &Guard, case: &Case<'_>, why: &str) -> Result<Outcome, Error> {
-    let field = marks::kept_field(why, case.message.line_end());
+    let field = marks::kept_field(&case.judgement, why, case.message.line_end());
     match append(guard, case, &field, guard.config.quota.over)? {
         Outcome::Appended { mailbox, note: None } => Ok(Outcome::Appended {
             mailbox,
@@ -214,7 +214,7 @@ fn overflow(guard: &Guard, case: &Case<'_>) -> Result<Outcome, Error> {
         return Err(full_error(guard, Limit::default(), Class::MailboxFull)
             .hint("there is no state directory for the overflow"));
     };
-    lock::make_private_dir(&dir)?;
+    dir::make_private_dir(&dir)?;
     let path = dir.join("overflow");
     let plan = plan(guard, Owner::Trusted(guard.account.uid));
     let mut locked = lock::lock(&path, &plan, &guard.patience)?;
@@ -261,20 +261,20 @@ fn warn_user(guard: &Guard, case: &Case<'_>, locked: &mut Locked, limit: Limit) 
         if warned.is_some_and(|then| (case.date - then).whole_seconds() < WARN_AGAIN_SECONDS) {
             return;
         }
-        full_notice(now, bytes)
+        notice::fills_up(now, bytes)
     } else if warned.is_some() {
-        relaxed_notice(now, bytes)
+        notice::has_room_again(now, bytes)
     } else {
         return;
     };
     // The note first: a user who is not warned once is better off than one who is warned with each message.
     let noted = if now >= threshold {
-        lock::make_private_dir(&dir.join("quota-warned")).is_ok() && std::fs::write(&note, b"").is_ok()
+        dir::make_private_dir(&dir.join("quota-warned")).is_ok() && std::fs::write(&note, b"").is_ok()
     } else {
         std::fs::remove_file(&note).is_ok()
     };
     if noted && refuse_full_disk(guard, locked, text.len() as u64).is_ok() {
-        let message = notice(case, &text);
+        let message = notice::message(&case.own_address(), case.date, &text);
         let letter = Letter {
             sender: "",
             date: case.date,
@@ -289,54 +289,4 @@ fn warn_user(guard: &Guard, case: &Case<'_>, locked: &mut Locked, limit: Limit) 
             tally::remember(locked.file(), locked.path(), &dir, messages);
         }
     }
-}
-
-fn full_notice(now_bytes: u64, limit_bytes: u64) -> String {
-    format!(
-        "Subject: Your mailbox is {} % full\n\n\
-         Your mailbox holds {} of {}.\n\
-         When it is full, new mail has to wait or goes elsewhere.\n\n\
-         Please delete what you no longer need, or move it to another folder.\n\
-         This notice comes once a day until there is room again.\n",
-        share(now_bytes, limit_bytes),
-        mebibytes(now_bytes),
-        mebibytes(limit_bytes),
-    )
-}
-
-fn relaxed_notice(now_bytes: u64, limit_bytes: u64) -> String {
-    format!(
-        "Subject: Your mailbox has room again\n\n\
-         Your mailbox holds {} of {} ({} %). Nothing more needs to be done.\n",
-        mebibytes(now_bytes),
-        mebibytes(limit_bytes),
-        share(now_bytes, limit_bytes),
-    )
-}
-
-fn share(part: u64, whole: u64) -> u128 {
-    u128::from(part) * 100 / u128::from(whole.max(1))
-}
-
-fn mebibytes(bytes: u64) -> String {
-    let tenths = u128::from(bytes) * 10 / (1 << 20);
-    format!("{}.{} MiB", tenths / 10, tenths % 10)
-}
-
-/// A message of ours; nothing answers it (RFC 3834 section 5).
-fn notice(case: &Case<'_>, text: &str) -> String {
-    let own = case.own_address();
-    let date = case
-        .date
-        .format(&time::format_description::well_known::Rfc2822)
-        .unwrap_or_default();
-    let id = format!("{}.{}.spoolguard", case.date.unix_timestamp_nanos(), std::process::id());
-    let domain = own
-        .rsplit_once('@')
-        .map_or("localhost", |(_, domain)| domain)
-        .to_owned();
-    format!(
-        "From: Mail delivery guard <MAILER-DAEMON@{domain}>\nTo: <{own}>\nDate: {date}\nMessage-ID: <{id}@{domain}>\n\
-         Auto-Submitted: auto-generated\nX-Loop: {own}\nMIME-Version: 1.0\nContent-Type: text/plain; charset=us-ascii\n{text}"
-    )
 }

@@ -85,13 +85,10 @@ pub fn divert_fields(
     host: &str,
     line_end: &str,
 ) -> String {
-    let marker = strongest(judgement)
-        .map(|m| format!("; marker={}", quoted(&shown(m))))
-        .unwrap_or_default();
     format!(
-        "X-Loop: {}{line_end}{DIVERT_HEADER}: verdict={}; why={why}{marker}; recipient={}; host={}{line_end}",
+        "X-Loop: {}{line_end}{DIVERT_HEADER}: {}; recipient={}; host={}{line_end}",
         word(own),
-        judgement.verdict.name(),
+        reason(judgement, why),
         word(recipient),
         word(host),
     )
@@ -99,10 +96,17 @@ pub fn divert_fields(
 
 /// The field on top of a kept message.
 #[must_use]
-pub fn kept_field(why: &str, line_end: &str) -> String {
-    let safe = visible(why);
-    let short = safe.chars().filter(char::is_ascii).take(4 * QUOTED_CHARACTERS);
-    format!("{KEPT_HEADER}: {}{line_end}", short.collect::<String>())
+pub fn kept_field(judgement: &Judgement, why: &str, line_end: &str) -> String {
+    format!("{KEPT_HEADER}: {}{line_end}", reason(judgement, why))
+}
+
+/// `verdict=loop; why=verdict; marker="X-Loop: a@a.test"`
+fn reason(judgement: &Judgement, why: &str) -> String {
+    let why = if why.contains(' ') { quoted(why) } else { word(why) };
+    let marker = strongest(judgement)
+        .map(|m| format!("; marker={}", quoted(&shown(m))))
+        .unwrap_or_default();
+    format!("verdict={}; why={why}{marker}", judgement.verdict.name())
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ pub mod guard;
 pub mod log;
 pub mod mailbox;
 pub mod marks;
+pub mod notice;
 
 use crate::cli::{Cli, Command};
 use crate::exit::Status;
