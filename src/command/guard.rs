@@ -94,7 +94,7 @@ pub fn forward(addresses: &[String], keep: bool, who: &Who, everywhere: &Everywh
 
 /// The pipeline.
 fn guard(destinations: Vec<String>, job: Job, who: &Who, everywhere: &Everywhere) -> Result<Status, Error> {
-    let patience = Patience::begin().map_err(|e| Error::new(Class::System, "watch", "signals", e))?;
+    let patience = begin()?;
     let intake = Intake::read(standard_input()?, &patience)?;
     let guard = Guard::prepare(who, everywhere, patience)?;
     let message = Message::new(intake.head());
@@ -117,6 +117,16 @@ fn guard(destinations: Vec<String>, job: Job, who: &Who, everywhere: &Everywhere
     let result = guard.carry_out(&case);
     guard.log(&case, &result);
     result.map(|_| Status::Done)
+}
+
+/// Shakes off what the caller left behind: signals that it blocks or ignores, and its umask, since every file that is made here
+/// names its mode.
+///
+/// # Errors
+/// When signals cannot be watched.
+pub fn begin() -> Result<Patience, Error> {
+    nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o022));
+    Patience::begin().map_err(|e| Error::new(Class::System, "watch", "signals", e))
 }
 
 impl Guard {
