@@ -115,6 +115,19 @@ impl Intake {
         self.bytes
     }
 
+    /// Reads from byte `at` of the message on; 0 is the end.
+    ///
+    /// # Errors
+    /// When the temporary file cannot be read.
+    pub fn read_at(&self, buffer: &mut [u8], at: u64) -> io::Result<usize> {
+        let in_head = usize::try_from(at).ok().and_then(|at| self.head.get(at..));
+        match (in_head, &self.spill) {
+            (Some(mut rest), _) if !rest.is_empty() => rest.read(buffer),
+            (_, Some(file)) => file.read_at(buffer, at.saturating_sub(self.head.len() as u64)),
+            (_, None) => Ok(0),
+        }
+    }
+
     /// Reads the message again, from byte `from` of it.
     #[must_use]
     pub fn reader(&self, from: usize) -> Reader<'_> {
