@@ -44,7 +44,14 @@ impl Head {
     /// # Errors
     /// When reading fails or stalls, or when the run is told to stop.
     pub fn read<F: AsFd + Read>(input: &mut F, patience: &Patience) -> Result<Self, Error> {
-        refuse_closed(input)?;
+        if is_closed(input) {
+            return Err(Error::new(
+                Class::System,
+                "read",
+                "the message",
+                "standard input is closed",
+            ));
+        }
         let mut bytes = Vec::with_capacity(STEP_BYTES);
         while bytes.len() < HEAD_BYTES {
             let want = STEP_BYTES.min(HEAD_BYTES - bytes.len());
@@ -139,24 +146,17 @@ impl Read for Reader<'_> {
     }
 }
 
-/// Standard input that was closed is opened as `/dev/null` for reading and writing before `main` runs. Taking that for an
-/// empty message would acknowledge mail that nobody read.
-fn refuse_closed<F: AsFd>(input: &F) -> Result<(), Error> {
-    let flags = fcntl(input, FcntlArg::F_GETFL).map(OFlag::from_bits_retain);
-    let stat = nix::sys::stat::fstat(input);
-    if let (Ok(flags), Ok(stat), Ok(null)) = (flags, stat, std::fs::metadata("/dev/null"))
-        && flags & OFlag::O_ACCMODE == OFlag::O_RDWR
-        && stat.st_rdev == null.rdev()
-        && stat.st_ino == null.ino()
-    {
-        return Err(Error::new(
-            Class::System,
-            "read",
-            "the message",
-            "standard input is closed",
-        ));
+/// Tells whether a standard stream was closed: then it is `/dev/null`, opened for reading and writing before `main` runs.
+/// Taking that for an empty message, or for a place to write to, would acknowledge mail that nobody has.
+pub fn is_closed<F: AsFd>(stream: &F) -> bool {
+    let flags = fcntl(stream, FcntlArg::F_GETFL).map(OFlag::from_bits_retain);
+    let stat = nix::sys::stat::fstat(stream);
+    match (flags, stat, std::fs::metadata("/dev/null")) {
+        (Ok(flags), Ok(stat), Ok(null)) => {
+            flags & OFlag::O_ACCMODE == OFlag::O_RDWR && stat.st_rdev == null.rdev() && stat.st_ino == null.ino()
+        }
+        _ => false,
     }
-    Ok(())
 }
 
 /// Waits for input and appends up to `want` bytes of it to `to`; 0 is the end.

@@ -186,7 +186,7 @@ pub fn open_or_create(path: &Path, plan: &Plan) -> Result<(File, bool), Error> {
         Err(e) if matches!(e.raw_os_error(), Some(libc::ENXIO | libc::ENODEV)) => {
             Err(odd(path, "it is no regular file"))
         }
-        Err(e) if e.kind() == io::ErrorKind::IsADirectory => Err(odd(path, "it is a directory")),
+        Err(e) if e.kind() == io::ErrorKind::IsADirectory => Err(odd(path, "it is a directory, and not an mbox")),
         Err(e) => Err(Error::io("open", path, &e).class(Class::Mailbox)),
     }
 }
@@ -210,8 +210,9 @@ fn create(path: &Path, owner: Owner) -> Result<(File, bool), Error> {
             return Ok((file, false));
         }
         Err(e) if e.kind() == io::ErrorKind::PermissionDenied => {
+            let user = path.file_name().unwrap_or_default().to_string_lossy();
             return Err(Error::io("create mailbox", path, &e).class(Class::Mailbox).hint(format!(
-                "create it once as root (install -m 660 -o USER -g mail /dev/null {}), or install spoolguard setgid mail",
+                "create it once as root (install -m 660 -o {user} -g mail /dev/null {}), or install spoolguard setgid mail",
                 path.display()
             )));
         }

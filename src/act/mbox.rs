@@ -66,25 +66,24 @@ pub fn length(locked: &Locked) -> Result<u64, Error> {
 /// When any step fails; then the mailbox is as it was, or the error says that it is not.
 pub fn append<R: Read>(locked: &mut Locked, letter: Letter<'_, R>) -> Result<Appended, Error> {
     let path = locked.path();
+    let file = locked.file();
     let before_bytes = length(locked)?;
-    let mut counted = Counted {
-        file: locked.file(),
-        bytes: 0,
+    let mut begun = Begun {
+        file,
+        before_bytes,
+        after_bytes: before_bytes,
+        settled: false,
     };
-    let written = missing_end(locked.file(), before_bytes)
-        .and_then(|end| counted.write_all(end))
-        .and_then(|()| write_letter(&mut counted, letter))
-        .and_then(|()| locked.file().sync_data())
+    let written = missing_end(file, before_bytes)
+        .and_then(|end| begun.write_all(end))
+        .and_then(|()| write_letter(&mut begun, letter))
+        .and_then(|()| file.sync_data())
         .and_then(|()| if locked.created() { sync_parent(path) } else { Ok(()) });
-    let after_bytes = before_bytes + counted.bytes;
     match written {
-        Ok(()) => Ok(Appended {
-            before_bytes,
-            after_bytes,
-        }),
+        Ok(()) => Ok(begun.complete()),
         Err(e) => {
             let error = Error::io("append to", path, &e);
-            match undo(locked.file(), before_bytes, after_bytes) {
+            match begun.undo() {
                 Ok(()) => Err(error),
                 Err(undo) => Err(error.hint(format!("the mailbox ends in a part of the message: {undo}"))),
             }
@@ -92,9 +91,52 @@ pub fn append<R: Read>(locked: &mut Locked, letter: Letter<'_, R>) -> Result<App
     }
 }
 
-/// Cuts off what this run wrote. Where the mailbox has another length than that, somebody writes to it without locks, and
+/// A message of which some may be in the mailbox. Dropped before it is settled, by a panic too, it is cut off again.
+struct Begun<'a> {
+    file: &'a File,
+    before_bytes: u64,
+    after_bytes: u64,
+    settled: bool,
+}
+
+impl Begun<'_> {
+    fn complete(mut self) -> Appended {
+        self.settled = true;
+        Appended {
+            before_bytes: self.before_bytes,
+            after_bytes: self.after_bytes,
+        }
+    }
+
+    fn undo(mut self) -> io::Result<()> {
+        self.settled = true;
+        cut_back(self.file, self.before_bytes, self.after_bytes)
+    }
+}
+
+impl Drop for Begun<'_> {
+    fn drop(&mut self) {
+        if !self.settled {
+            let _ = cut_back(self.file, self.before_bytes, self.after_bytes);
+        }
+    }
+}
+
+impl Write for Begun<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.file.write(bytes)?;
+        self.after_bytes += written as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Cuts off what was written. Where the mailbox has another length than that, somebody writes to it without locks, and
 /// cutting would take their mail.
-fn undo(file: &File, before_bytes: u64, after_bytes: u64) -> io::Result<()> {
+fn cut_back(file: &File, before_bytes: u64, after_bytes: u64) -> io::Result<()> {
     let now = file.metadata()?.len();
     if now > after_bytes {
         return Err(io::Error::other("another program appends to it without a lock"));
@@ -115,7 +157,7 @@ pub fn take_back(locked: &mut Locked, appended: Appended) -> Result<(), Error> {
     if length(locked)? != appended.after_bytes {
         return Err(fail(io::Error::other("the mailbox has changed since")));
     }
-    undo(locked.file(), appended.before_bytes, appended.after_bytes).map_err(fail)
+    cut_back(locked.file(), appended.before_bytes, appended.after_bytes).map_err(fail)
 }
 
 /// What the mailbox's end lacks before a separator line may follow: an empty line.
@@ -176,23 +218,6 @@ fn asctime(date: OffsetDateTime) -> String {
         date.second(),
         date.year()
     )
-}
-
-struct Counted<'a> {
-    file: &'a File,
-    bytes: u64,
-}
-
-impl Write for Counted<'_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let written = self.file.write(bytes)?;
-        self.bytes += written as u64;
-        Ok(written)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
 }
 
 /// Free space for this user on the file system that holds `path`, in bytes (statvfs(3)).

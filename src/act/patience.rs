@@ -4,13 +4,12 @@
 //! whole when a run is told to go. The append itself never looks, and is never interrupted.
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::net::UnixStream;
+use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::poll::{PollFd, PollFlags, poll};
 use nix::sys::signal::{SigSet, Signal};
 
 use crate::exit::{Class, Error};
@@ -31,12 +30,14 @@ const STOPPING: [Signal; 9] = [
     Signal::SIGVTALRM,
 ];
 
+/// How long a single wait in the kernel lasts at most: a signal that comes just before it does not interrupt it.
+const SLICE: Duration = Duration::from_millis(500);
+
 /// The patience of one run.
 #[derive(Debug)]
 pub struct Patience {
     until: Instant,
     stopped: Arc<AtomicBool>,
-    woken: UnixStream,
 }
 
 /// Why a wait ended early.
@@ -58,21 +59,18 @@ impl Patience {
     /// When the system is out of descriptors.
     pub fn begin() -> io::Result<Self> {
         let stopped = Arc::new(AtomicBool::new(false));
-        let (woken, waker) = UnixStream::pair()?;
-        woken.set_nonblocking(true)?;
         for signal in STOPPING {
             signal_hook::flag::register(signal as i32, Arc::clone(&stopped))?;
-            signal_hook::low_level::pipe::register(signal as i32, waker.try_clone()?)?;
         }
-        // A caller that ignores this would keep us from learning how sendmail ended (waitpid(2), NOTES).
-        signal_hook::low_level::pipe::register(Signal::SIGCHLD as i32, waker)?;
-        // Unhandled, it ends the process in mid-write; handled, the write reports EFBIG (setrlimit(2)).
-        signal_hook::flag::register(Signal::SIGXFSZ as i32, Arc::new(AtomicBool::new(false)))?;
+        // A caller that ignores SIGCHLD would keep us from learning how sendmail ended (waitpid(2), NOTES). Unhandled, SIGXFSZ
+        // ends the process in mid-write; handled, the write reports EFBIG (setrlimit(2)).
+        for signal in [Signal::SIGCHLD, Signal::SIGXFSZ] {
+            signal_hook::flag::register(signal as i32, Arc::new(AtomicBool::new(false)))?;
+        }
         SigSet::empty().thread_set_mask()?;
         Ok(Self {
             until: Instant::now() + TOTAL,
             stopped,
-            woken,
         })
     }
 
@@ -104,20 +102,16 @@ impl Patience {
         loop {
             let left = end.saturating_duration_since(Instant::now());
             // Rounded up, so that a wait of less than a millisecond is none that spins.
-            let milliseconds = i32::try_from(left.as_micros().div_ceil(1000)).unwrap_or(i32::MAX);
-            let timeout = PollTimeout::try_from(milliseconds).unwrap_or(PollTimeout::MAX);
-            let mut fds = vec![PollFd::new(self.woken.as_fd(), PollFlags::POLLIN)];
-            fds.extend(file.map(|file| PollFd::new(file, PollFlags::POLLIN)));
-            let ready = poll(&mut fds, timeout);
-            let is_ready = |at: usize| fds.get(at).and_then(PollFd::any).unwrap_or(false);
-            if is_ready(0) {
-                let _ = io::Read::read(&mut &self.woken, &mut [0; 64]);
-                return Woken::Signal;
-            }
-            if is_ready(1) {
+            let milliseconds = u16::try_from(left.min(SLICE).as_micros().div_ceil(1000)).unwrap_or(u16::MAX);
+            let mut file = file.map(|file| PollFd::new(file, PollFlags::POLLIN));
+            let ready = poll(file.as_mut_slice(), milliseconds);
+            if file.and_then(|file| file.any()).unwrap_or(false) {
                 return Woken::Readable;
             }
-            if matches!(ready, Ok(0)) || left.is_zero() {
+            if ready.is_err() || self.stopped.load(Ordering::Relaxed) {
+                return Woken::Signal;
+            }
+            if left.is_zero() {
                 return Woken::TimedOut;
             }
         }

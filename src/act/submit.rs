@@ -17,7 +17,7 @@ use crate::act::patience::{Patience, Woken};
 use crate::exit::{Class, Error};
 
 /// How much of what sendmail prints is kept, in bytes; the rest is read and thrown away.
-const SAID_BYTES: usize = 2000;
+const SAID_BYTES: usize = 500;
 
 /// Up to this length the message waits in memory for sendmail to read it, in bytes.
 const MEMORY_BYTES: u64 = 1 << 20;

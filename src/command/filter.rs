@@ -3,7 +3,7 @@
 
 use std::io::{self, Read, Write};
 
-use crate::act::intake::Head;
+use crate::act::intake::{Head, is_closed};
 use crate::act::patience::Patience;
 use crate::act::rewrite::{self, Quoting};
 use crate::cli::{Everywhere, Who};
@@ -28,6 +28,14 @@ fn filter(who: &Who, everywhere: &Everywhere) -> Result<Status, Error> {
     let (separator, content) = head.bytes().split_at(head.bytes().len() - message.content().len());
     let field = format!("{}{}", marks::verdict_field(&judgement), message.line_end());
     let mut output = io::stdout().lock();
+    if is_closed(&output) {
+        return Err(Error::new(
+            Class::System,
+            "write",
+            "the message",
+            "standard output is closed",
+        ));
+    }
     let written = output
         .write_all(separator)
         .and_then(|()| output.write_all(field.as_bytes()))

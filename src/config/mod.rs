@@ -346,7 +346,13 @@ impl Config {
                 "expected the absolute path of sendmail, or outbox: and the absolute path of a maildir".to_owned(),
             ));
         }
-        Ok(())
+        match self.users_may_set.iter().find(|name| !is_known(name)) {
+            Some(name) => Err((
+                "users_may_set",
+                format!("`{name}` is neither a key nor a table of keys"),
+            )),
+            None => Ok(()),
+        }
     }
 
     /// What the judgement's verdicts get.
@@ -382,11 +388,85 @@ impl Config {
     }
 }
 
+/// Tells whether there is a key, or a table of keys, of this name.
+fn is_known(name: &str) -> bool {
+    let mut place = toml::Value::try_from(Config::default()).ok();
+    for part in name.split('.') {
+        place = place.and_then(|value| value.get(part).cloned());
+    }
+    place.is_some()
+}
+
 /// For each bound the wider one; none is widest.
 fn most_generous(a: Limit, b: Limit) -> Limit {
     let wider = |a: Option<u64>, b: Option<u64>| a.zip(b).map(|(a, b)| a.max(b));
     Limit {
         bytes: wider(a.bytes, b.bytes),
         messages: wider(a.messages, b.messages),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Config;
+    use crate::decide::policy::Limit;
+
+    #[test]
+    fn the_example_configuration_has_every_key_with_its_default() {
+        let text = include_str!("../../contrib/spoolguard.toml");
+        assert_eq!(toml::from_str(text), Ok(Config::default()));
+        let keys = toml::Value::try_from(Config::default()).unwrap_or_else(|e| unreachable!("{e}"));
+        let read: toml::Value = toml::from_str(text).unwrap_or_else(|e| unreachable!("{e}"));
+        assert_eq!(read, keys, "a key is missing from the example");
+    }
+
+    #[test]
+    fn a_users_own_limit_beats_the_groups_and_theirs_the_general_one() {
+        let config: Config = toml::from_str(
+            r#"
+            [quota]
+            limit = "10M"
+            messages = 5
+            [quota.users]
+            alice = "1G"
+            bob = { messages = 7 }
+            root = "none"
+            [quota.groups]
+            staff = "20M"
+            students = "5M"
+            "#,
+        )
+        .unwrap_or_else(|e| unreachable!("{e}"));
+        let groups = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        for (user, member_of, bytes, messages) in [
+            ("alice", vec!["staff"], Some(1 << 30), Some(5)),
+            ("bob", vec![], Some(10 << 20), Some(7)),
+            ("root", vec![], None, Some(5)),
+            ("carol", vec!["students", "staff"], Some(20 << 20), Some(5)),
+            ("carol", vec!["students"], Some(5 << 20), Some(5)),
+            ("carol", vec!["other"], Some(10 << 20), Some(5)),
+        ] {
+            let limit = config.limit_of(user, || groups(&member_of));
+            assert_eq!(limit, Limit { bytes, messages }, "{user} in {member_of:?}");
+        }
+    }
+
+    #[test]
+    fn what_the_types_cannot_say_is_checked() {
+        for (text, key) in [
+            ("admin = \"\"", "admin"),
+            ("admin = \"a b\"", "admin"),
+            ("state_dir = \"here\"", "state_dir"),
+            ("users_may_set = [\"guard.bouce\"]", "users_may_set"),
+            ("[spool]\ndir = \"mail\"", "spool.dir"),
+            ("[spool]\nlocks = []", "spool.locks"),
+            ("[spool]\nlock_timeout = \"1h\"", "spool.lock_timeout"),
+            ("[forward]\nsubmit = \"sendmail\"", "forward.submit"),
+            ("[forward]\nsubmit = \"outbox:here\"", "forward.submit"),
+        ] {
+            let config: Config = toml::from_str(text).unwrap_or_else(|e| unreachable!("{e}"));
+            assert_eq!(config.check().err().map(|(key, _)| key), Some(key), "{text}");
+        }
+        assert_eq!(Config::default().check(), Ok(()));
     }
 }

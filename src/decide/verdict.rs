@@ -1,22 +1,31 @@
 //! What is this message? One verdict, with the markers that led to it.
 //!
-//! Every rule is one small function that looks for its marker and says why it counts. A single weak marker never makes a
-//! verdict; where rules meet, the order in `classify` decides.
+//! Each question has its own file; here is the order in which they are asked, and the types that carry the answer.
 
-use crate::decide::address::{Address, OwnAddresses};
+use crate::decide::address::OwnAddresses;
+use crate::decide::bounce::{Answers, Look, Weighed, is_suspect, weigh};
 use crate::decide::envelope::Sender;
-use crate::decide::message::Message;
+use crate::decide::head::Head;
+use crate::decide::loops::find_loop;
+use crate::decide::message::{Field, Message};
+use crate::decide::mime::Outline;
+use crate::decide::notices::{Disposition, find_complaint, find_disposition};
+use crate::decide::quoted::nested_values;
+use crate::decide::replies::find_reply;
+use crate::decide::shapes::writer::judge;
+use crate::decide::text::{decoded_value, folded, parameter, starts_with_ignoring_case};
+
+pub use crate::decide::quoted::Origin;
+pub use crate::decide::report::{Recipient, ReportKind};
+pub use crate::decide::status::Class;
 
 /// The header in which spoolguard says that it diverted a message; whoever carries it is never sent anywhere again.
 pub const DIVERT_HEADER: &str = "X-Spoolguard-Divert";
 
-/// How many times one (from, by) pair may stand among the `Received` fields before it is a loop. Honest mail has two at most.
-const SAME_HOP_LIMIT: usize = 3;
-
 /// The piece of a message that convinced us.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Marker {
-    /// The header field, as we call it.
+    /// The header field, as we call it; `Body` for what stands there.
     pub header: String,
     /// Its value, unfolded; still holds whatever the sender wrote, so it is escaped where it is shown.
     pub value: String,
@@ -25,60 +34,27 @@ pub struct Marker {
 }
 
 impl Marker {
-    fn new(header: &str, value: &str, why: &'static str) -> Self {
+    /// As much of a value as is kept.
+    const VALUE_BYTES: usize = 500;
+
+    /// Keeps `value`, without blanks at its ends and not longer than anyone reads.
+    pub(crate) fn new(header: &str, value: &str, why: &'static str) -> Self {
+        let value = value.trim();
+        let mut end = value.len().min(Self::VALUE_BYTES);
+        while !value.is_char_boundary(end) {
+            end -= 1;
+        }
         Self {
             header: header.to_owned(),
-            value: value.trim().to_owned(),
+            value: value.get(..end).unwrap_or_default().to_owned(),
             why,
         }
     }
-}
 
-/// What a delivery report tells about its message (RFC 3464 section 2.3.3).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum ReportKind {
-    /// At least one recipient was given up.
-    Failure,
-    /// Nothing was given up yet.
-    Delay,
-    /// Everything reached its end.
-    Success,
-}
-
-impl ReportKind {
-    /// The word for it, as JSON and headers use it.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Failure => "failure",
-            Self::Delay => "delay",
-            Self::Success => "success",
-        }
+    /// Keeps a field as it stands in the message.
+    pub(crate) fn of(field: &Field<'_>, why: &'static str) -> Self {
+        Self::new(&field.name_text(), &field.text(), why)
     }
-}
-
-/// One recipient of a delivery report (RFC 3464 section 2.3).
-#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
-pub struct Recipient {
-    /// The address that failed, was late, or was reached.
-    pub address: String,
-    /// `failed`, `delayed`, `delivered`, `relayed` or `expanded`, in lower case.
-    pub action: Option<String>,
-    /// The enhanced status code, `5.1.1` (RFC 3463).
-    pub status: Option<String>,
-}
-
-/// Whose message a report is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Origin {
-    /// A message that this guard forwarded: what is quoted carries our `X-Loop`.
-    OurForward,
-    /// A message that the user wrote.
-    User,
-    /// Neither: backscatter, or a report that quotes nothing.
-    Unknown,
 }
 
 /// A report from a mail system.
@@ -92,6 +68,10 @@ pub struct Bounce {
     pub origin: Origin,
     /// Why it is a report; never empty.
     pub markers: Vec<Marker>,
+    /// The host that reports, where it says so (RFC 3464 section 2.2.2).
+    pub reporting_host: Option<String>,
+    /// The Message-ID of the message that it is about.
+    pub quoted_message_id: Option<String>,
 }
 
 /// What a message is. Every verdict but `Ordinary` holds at least one marker.
@@ -165,46 +145,86 @@ pub struct Facts<'a> {
 /// Judges one message.
 pub fn classify(message: &Message<'_>, facts: &Facts<'_>) -> Judgement {
     let null_sender = (*facts.sender == Sender::Null).then(|| null_sender_marker(message));
-    let quoted = quoted_header(message);
-    let diverted_before = find(message, DIVERT_HEADER, "diverted by a guard before")
-        .or_else(|| find(&quoted, DIVERT_HEADER, "quotes a message that a guard diverted"));
-    let verdict = if let Some(markers) = find_loop(message, facts) {
-        Verdict::Loop(markers)
-    } else if let Some(marker) = find_report_type(message, "feedback-report", "feedback report (RFC 5965)") {
-        Verdict::Complaint(vec![marker])
-    } else if let Some(marker) = find_report_type(message, "disposition-notification", "read receipt (RFC 8098)") {
-        Verdict::Receipt(vec![marker])
-    } else {
-        let mut markers = find_bounce(message, null_sender.as_ref());
-        if markers.is_empty() {
-            match find_auto_reply(message) {
-                Some(marker) => Verdict::AutoReply(vec![marker]),
-                None => Verdict::Ordinary,
-            }
-        } else {
-            let ours = find_own_x_loop(
-                &quoted,
-                facts.own,
-                "quotes our own X-Loop: the report is about our forward",
-            );
-            let origin = if ours.is_some() {
-                Origin::OurForward
-            } else {
-                Origin::Unknown
-            };
-            markers.extend(ours);
-            Verdict::Bounce(Bounce {
-                kind: None,
-                recipients: Vec::new(),
-                origin,
-                markers,
-            })
-        }
-    };
+    let verdict = judge_message(message, facts, null_sender.as_ref());
     Judgement {
         verdict,
         null_sender,
-        diverted_before,
+        diverted_before: find_diverted(message),
+    }
+}
+
+/// The questions, in order: a loop must end whatever else the message is; a notice of another kind is no bounce although
+/// it is built like one; a report's marks outweigh those of an automatic answer, which Postfix puts on its reports too.
+fn judge_message(message: &Message<'_>, facts: &Facts<'_>, null_sender: Option<&Marker>) -> Verdict {
+    let loops = find_loop(message, facts.own, facts.max_hops);
+    if !loops.is_empty() {
+        return Verdict::Loop(loops);
+    }
+    let head = Head::read(message);
+    let content_type = head.content_type.map(|field| field.text()).unwrap_or_default();
+    let charset = parameter(&content_type, "charset");
+    let subject = head
+        .subject
+        .map(|field| folded(&decoded_value(&field, charset.as_deref())))
+        .unwrap_or_default();
+    let from = head.from.map(|field| decoded_value(&field, charset.as_deref()));
+    let from = from.as_deref();
+
+    let replies = find_reply(&head, &subject, null_sender);
+    // Postfix writes `Auto-Submitted: auto-replied` on its reports: that alone does not make it an answer.
+    let answers = replies
+        .iter()
+        .any(|marker| !marker.header.eq_ignore_ascii_case("Auto-Submitted"));
+    let look = Look {
+        message,
+        head: &head,
+        from,
+        writer: judge(from),
+        subject: &subject,
+        null_sender,
+        answers: if answers { Answers::Yes } else { Answers::No },
+    };
+    let suspect = is_suspect(&look);
+    let multipart = starts_with_ignoring_case(content_type.trim_start(), "multipart/");
+    let receipt_subject = suspect || subject.contains(':') || subject.contains("receipt");
+    if suspect || multipart || receipt_subject || head.complaint_mark.is_some() {
+        let outline = Outline::of(message);
+        if let Some(marker) = find_complaint(&head, &outline, &subject) {
+            return Verdict::Complaint(vec![marker]);
+        }
+        match find_disposition(&head, &outline, &subject) {
+            Some(Disposition::Receipt(marker)) => return Verdict::Receipt(vec![marker]),
+            Some(Disposition::Rejection(marker, recipients)) => {
+                return Verdict::Bounce(rejection(marker, recipients, &outline, facts));
+            }
+            None => {}
+        }
+        if suspect {
+            match weigh(&look, &outline, facts) {
+                Weighed::Report(bounce) => return Verdict::Bounce(bounce),
+                Weighed::QuotesOurLoop(marker) => return Verdict::Loop(vec![marker]),
+                Weighed::Nothing => {}
+            }
+        }
+    }
+    if replies.is_empty() {
+        Verdict::Ordinary
+    } else {
+        Verdict::AutoReply(replies)
+    }
+}
+
+/// A bounce that calls itself a disposition notification.
+fn rejection(marker: Marker, recipients: Vec<Recipient>, outline: &Outline<'_>, facts: &Facts<'_>) -> Bounce {
+    let quoted = crate::decide::quoted::Quoted::find(outline, "");
+    let message_id = quoted.message().first("Message-ID").map(|id| id.trim().to_owned());
+    Bounce {
+        kind: Some(ReportKind::Failure),
+        recipients,
+        origin: quoted.origin(facts.own),
+        markers: vec![marker],
+        reporting_host: None,
+        quoted_message_id: message_id,
     }
 }
 
@@ -223,140 +243,14 @@ fn null_sender_marker(message: &Message<'_>) -> Marker {
     }
 }
 
-fn find(message: &Message<'_>, header: &'static str, why: &'static str) -> Option<Marker> {
-    message.first(header).map(|value| Marker::new(header, &value, why))
-}
-
-/// Loops: our own `X-Loop`, our address twice in `Delivered-To`, one hop again and again, too many hops.
-fn find_loop(message: &Message<'_>, facts: &Facts<'_>) -> Option<Vec<Marker>> {
-    let mut markers: Vec<Marker> = Vec::new();
-    markers.extend(find_own_x_loop(
-        message,
-        facts.own,
-        "our own X-Loop: this message was forwarded by us before",
-    ));
-    let delivered: Vec<_> = message
-        .values("Delivered-To")
-        .filter(|value| Address::parse(value).is_some_and(|address| facts.own.contains(&address)))
-        .collect();
-    if let [_, second, ..] = delivered.as_slice() {
-        markers.push(Marker::new(
-            "Delivered-To",
-            second,
-            "our own address twice: this message was delivered to us before",
-        ));
+/// Our divert mark, in the message's own header or anywhere in what it holds: reports quote reports, each deeper than the
+/// last, and one mark that is missed is a loop. One that is found by mistake only keeps a message in the user's mailbox.
+fn find_diverted(message: &Message<'_>) -> Option<Marker> {
+    const NAME: &str = "x-spoolguard-divert";
+    if let Some(value) = message.first(DIVERT_HEADER) {
+        return Some(Marker::new(DIVERT_HEADER, &value, "diverted by a guard before"));
     }
-    let mut hops: Vec<(String, String)> = Vec::new();
-    let mut count = 0;
-    let mut counts: std::collections::HashMap<(String, String), usize> = std::collections::HashMap::new();
-    for value in message.values("Received") {
-        count += 1;
-        if let Some(hop) = hop_of(&value) {
-            let seen = counts.entry(hop.clone()).or_default();
-            *seen += 1;
-            if *seen == SAME_HOP_LIMIT {
-                hops.push(hop);
-            }
-        }
-    }
-    if let Some((from, by)) = hops.first() {
-        let value = format!("from {from} by {by}");
-        markers.push(Marker::new(
-            "Received",
-            &value,
-            "one hop three times or more: this message goes round",
-        ));
-    }
-    if count > facts.max_hops {
-        markers.push(Marker::new(
-            "Received",
-            &format!("{count} hops"),
-            "more hops than max_hops allows",
-        ));
-    }
-    (!markers.is_empty()).then_some(markers)
-}
-
-/// Only the user's own address counts: lists put theirs into `X-Loop` too.
-fn find_own_x_loop(message: &Message<'_>, own: &OwnAddresses, why: &'static str) -> Option<Marker> {
-    message
-        .values("X-Loop")
-        .find(|value| Address::parse(value).is_some_and(|address| own.contains(&address)))
-        .map(|value| Marker::new("X-Loop", &value, why))
-}
-
-/// The host that handed over and the host that took, from one `Received` value (RFC 5321 section 4.4).
-fn hop_of(received: &str) -> Option<(String, String)> {
-    let mut words = received.split_ascii_whitespace();
-    (words.next()?.eq_ignore_ascii_case("from")).then_some(())?;
-    let from = words.next()?;
-    words.find(|word| word.eq_ignore_ascii_case("by"))?;
-    let by = words.next()?;
-    Some((from.to_ascii_lowercase(), by.trim_end_matches(';').to_ascii_lowercase()))
-}
-
-fn find_report_type(message: &Message<'_>, kind: &str, why: &'static str) -> Option<Marker> {
-    let value = message.first("Content-Type")?;
-    let lower = value.to_ascii_lowercase();
-    let compact: String = lower.chars().filter(|c| !c.is_whitespace() && *c != '"').collect();
-    (compact.starts_with("multipart/report") && compact.contains(&format!("report-type={kind}")))
-        .then(|| Marker::new("Content-Type", &value, why))
-}
-
-/// Bounces by the plain means.
-fn find_bounce(message: &Message<'_>, null_sender: Option<&Marker>) -> Vec<Marker> {
-    let mut markers: Vec<Marker> = Vec::new();
-    markers.extend(find_report_type(
-        message,
-        "delivery-status",
-        "delivery report (RFC 3464)",
-    ));
-    markers.extend(find(
-        message,
-        "X-Failed-Recipients",
-        "Exim names the recipients that failed",
-    ));
-    if let Some(marker) = find_daemon(message) {
-        markers.push(marker);
-        markers.extend(null_sender.cloned());
-    }
-    markers
-}
-
-/// A mail system's name in `From`.
-fn find_daemon(message: &Message<'_>) -> Option<Marker> {
-    let value = message.first("From")?;
-    let address = Address::parse(&value)?;
-    address
-        .local()
-        .eq_ignore_ascii_case("mailer-daemon")
-        .then(|| Marker::new("From", &value, "sent by a mail system's daemon"))
-}
-
-/// Automatic answers (RFC 3834 section 5).
-fn find_auto_reply(message: &Message<'_>) -> Option<Marker> {
-    let value = message.first("Auto-Submitted")?;
-    value
-        .trim_start()
-        .get(..12)
-        .is_some_and(|word| word.eq_ignore_ascii_case("auto-replied"))
-        .then(|| Marker::new("Auto-Submitted", &value, "an automatic answer (RFC 3834)"))
-}
-
-/// The header of the message that a report quotes, wherever it begins.
-fn quoted_header<'a>(message: &Message<'a>) -> Message<'a> {
-    const STARTS: [&[u8]; 2] = [b"message/rfc822", b"text/rfc822-headers"];
-    let body = message.body();
-    let lower = body.to_ascii_lowercase();
-    let start = STARTS
-        .iter()
-        .filter_map(|start| memchr::memmem::find(&lower, start))
-        .min()
-        .and_then(|at| {
-            let rest = lower.get(at..)?;
-            let part = memchr::memmem::find(rest, b"\n\n").map(|end| end + 2);
-            let part_crlf = memchr::memmem::find(rest, b"\r\n\r\n").map(|end| end + 4);
-            Some(at + part.into_iter().chain(part_crlf).min()?)
-        });
-    Message::new(start.and_then(|at| body.get(at..)).unwrap_or_default())
+    nested_values(message.body(), NAME)
+        .next()
+        .map(|value| Marker::new(DIVERT_HEADER, &value, "quotes a message that a guard diverted"))
 }

@@ -1,0 +1,69 @@
+//! Is this an automatic answer: vacation and the like? By its own word (RFC 3834 section 5), by the marks of older programs,
+//! by its subject.
+
+use crate::decide::head::Head;
+use crate::decide::shapes::reply::{Answer, find};
+use crate::decide::shapes::subject::bare;
+use crate::decide::text::starts_with_ignoring_case;
+use crate::decide::verdict::Marker;
+
+/// What makes it an automatic answer; nothing where it is none. `subject` is folded, `null_sender` the envelope's.
+#[must_use]
+pub fn find_reply(head: &Head<'_>, subject: &str, null_sender: Option<&Marker>) -> Vec<Marker> {
+    let mut markers = Vec::new();
+    if let Some(field) = &head.auto_submitted
+        && starts_with_ignoring_case(field.text().trim_start(), "auto-replied")
+    {
+        markers.push(Marker::of(field, "an automatic answer (RFC 3834)"));
+    }
+    if let Some(field) = &head.precedence
+        && starts_with_ignoring_case(field.text().trim_start(), "auto_reply")
+    {
+        markers.push(Marker::of(field, "an automatic answer, as many autoresponders say"));
+    }
+    if let Some((field, why)) = &head.reply_mark {
+        markers.push(Marker::of(field, why));
+    }
+    if let Some(field) = &head.mailer {
+        let value = field.text().to_ascii_lowercase();
+        if ["autorespond", "auto-respond", "autoreply", "auto-reply", "vacation"]
+            .iter()
+            .any(|word| value.contains(word))
+        {
+            markers.push(Marker::of(field, "sent by an autoresponder"));
+        }
+    }
+    let (bare, answered) = bare(subject);
+    if !answered
+        && let Some((answer, _)) = find(bare)
+        && let Some(field) = &head.subject
+    {
+        let second = second_sign(head, null_sender);
+        if answer == Answer::Surely || second.is_some() || !markers.is_empty() {
+            markers.push(Marker::of(field, "the subject of an automatic answer"));
+            markers.extend(second);
+        }
+    }
+    markers
+}
+
+/// What, beside a subject that people write too, says that a machine answered.
+fn second_sign(head: &Head<'_>, null_sender: Option<&Marker>) -> Option<Marker> {
+    let automatic = head
+        .auto_submitted
+        .filter(|field| !starts_with_ignoring_case(field.text().trim_start(), "no"))
+        .map(|field| Marker::of(&field, "sent without a person (RFC 3834)"));
+    let precedence = head
+        .precedence
+        .filter(|field| {
+            let value = field.text();
+            let value = value.trim_start();
+            head.list.is_none()
+                && (starts_with_ignoring_case(value, "bulk") || starts_with_ignoring_case(value, "junk"))
+        })
+        .map(|field| Marker::of(&field, "not for answering"));
+    let exchange = head
+        .reply_hint
+        .map(|field| Marker::of(&field, "Exchange puts this on its automatic answers, among others"));
+    null_sender.cloned().or(automatic).or(precedence).or(exchange)
+}

@@ -1,0 +1,418 @@
+//! What mail systems say in the body of a report, in their own words above the quoted message. A rule matches anywhere there.
+
+use super::{Rule, Strength, failed, late, reached, report};
+
+/// The rules.
+pub const RULES: &[Rule] = &[
+    report("this is the mail system at host", "Postfix, bounce(5); Yandex, AOL"),
+    report("this is the postfix program at host", "Postfix before 2.3"),
+    failed(
+        "your message could not be delivered to one or more recipients",
+        "Postfix, bounce(5)",
+    ),
+    late(
+        "your message could not be delivered for more than",
+        "Postfix, bounce(5)",
+    ),
+    late(
+        "this is a warning only. you do not need to resend your message",
+        "Postfix, bounce(5)",
+    ),
+    reached(
+        "your message was successfully delivered to the destination",
+        "Postfix, bounce(5)",
+    ),
+    report(
+        "enclosed is the mail delivery report that you requested",
+        "Postfix, bounce(5)",
+    ),
+    // sendmail: savemail.c.
+    failed(
+        "the following addresses had permanent fatal errors",
+        "sendmail, savemail.c",
+    ),
+    failed("the following addresses had permanent delivery errors", "sendmail 8.6"),
+    late(
+        "the following addresses had transient non-fatal errors",
+        "sendmail, savemail.c",
+    ),
+    late("the following addresses had transient delivery", "sendmail 8.6"),
+    reached(
+        "the following addresses had successful delivery notifications",
+        "sendmail, savemail.c",
+    ),
+    failed(
+        "the following addresses had delivery problems",
+        "Biglobe, McAfee, sendmail 8.6",
+    ),
+    report(
+        "transcript of session follows",
+        "sendmail, savemail.c; Bigfoot, smtpsvc",
+    ),
+    failed("unsent message follows", "sendmail 5; Nifty"),
+    report("the original message was received at", "sendmail, savemail.c"),
+    late("this is a warning message only", "sendmail, savemail.c"),
+    // Exim: deliver.c, moan.c.
+    report(
+        "this message was created automatically by mail delivery software",
+        "Exim, deliver.c; GMX, 1&1, mail.ru, MXLogic",
+    ),
+    failed("a message that you sent could not be delivered to", "Exim, deliver.c"),
+    failed("a message sent by could not be delivered", "Exim, deliver.c"),
+    late("a message that you sent has not yet been delivered", "Exim, deliver.c"),
+    late(
+        "a message that you have sent could not yet be delivered",
+        "Exim, warn_message_file",
+    ),
+    failed("a message that you sent was rejected", "Exim, moan.c; mail.ru"),
+    failed(
+        "a message that you sent contained no recipient addresses",
+        "Exim, moan.c",
+    ),
+    failed("the following address(es) failed", "Exim, deliver.c"),
+    report("has been frozen", "Exim, freeze_tell"),
+    // qmail: qmail-send.c and what was made of it.
+    report("this is the qmail-send program at", "qmail, qmail-send.8"),
+    failed(
+        "i'm afraid i wasn't able to deliver your message to the following addresses",
+        "qmail, qmail-send.c",
+    ),
+    failed("this is a permanent error; i've given up", "qmail, qmail-send.c"),
+    failed(
+        "unable to deliver your message to the following address",
+        "qmail relatives",
+    ),
+    report("this is the machine generated message from mail service", "newmail.ru"),
+    report("this is the deliver program at", "EYOU"),
+    report("this is the email server at", "qmail relatives"),
+    report("this is the mailer-daemon", "OpenSMTPD, bounce.c"),
+    report(
+        "an error has occurred while attempting to deliver a message",
+        "OpenSMTPD, bounce.c",
+    ),
+    report("this is the dragonfly mail agent", "DragonFly BSD, dma"),
+    report("this is the james mail server", "Apache James"),
+    report("hello, this is the mail server on", "PowerMTA"),
+    report("this is the mail delivery agent at", "Axigen, nullmailer"),
+    // Exchange and its kin.
+    failed(
+        "did not reach some or all of the intended recipients",
+        "Exchange 5.5 to 2003",
+    ),
+    failed("did not reach the following recipient", "Exchange 5.5 to 2003"),
+    failed("delivery has failed to these recipients", "Exchange 2007 and later"),
+    failed(
+        "the following recipient(s) could not be reached",
+        "Exchange 5.5 to 2003",
+    ),
+    failed("the following recipients could not be reached", "Exchange 5.5 to 2003"),
+    report(
+        "this is an automatically generated delivery status notification",
+        "Exchange SMTP service, Gmail, Outlook.com",
+    ),
+    failed("delivery to the following recipients failed", "Exchange SMTP service"),
+    failed(
+        "delivery to the following recipients was aborted",
+        "Exchange SMTP service",
+    ),
+    report("diagnostic information for administrators", "Exchange 2007 and later"),
+    failed(
+        "the email below could not be delivered to the following user",
+        "smtpsvc",
+    ),
+    late("delivery is delayed to these recipients", "Exchange 2007 and later"),
+    late(
+        "delivery to the following recipients has been delayed",
+        "Exchange SMTP service",
+    ),
+    reached(
+        "your message has been successfully relayed to the following recipients",
+        "Exchange SMTP service",
+    ),
+    reached("your message was delivered to the following recipients", "Exchange"),
+    reached(
+        "your message has been delivered to the following recipients",
+        "Exchange",
+    ),
+    reached(
+        "delivery to these recipients or groups is complete",
+        "Exchange 2007 and later",
+    ),
+    reached(
+        "delivery to these recipients or distribution lists is complete",
+        "Exchange 2007 and later",
+    ),
+    failed("couldn't be delivered", "Office 365"),
+    // Gmail and Google Groups.
+    failed("delivery to the following recipient failed", "Gmail"),
+    late("delivery to the following recipient has been delayed", "Gmail"),
+    failed("your message wasn't delivered to", "Gmail"),
+    failed("there was a problem delivering your message", "Gmail"),
+    failed("the group you tried to contact", "Google Groups"),
+    // Yahoo and its relatives.
+    failed("unable to deliver message to the following address", "Yahoo"),
+    failed(
+        "we were unable to deliver your message to the following address",
+        "Yahoo",
+    ),
+    failed("wasn't able to deliver the following message", "Yahoo"),
+    failed("unable to deliver your message to", "Earthlink"),
+    // Courier.
+    report("this is a delivery status notification from", "Courier, courierdsn"),
+    failed(
+        "your message to the following recipients cannot be delivered",
+        "Courier, courierdsn; Sun Messaging Server",
+    ),
+    late("delays in delivering your message", "Courier, courierdsn"),
+    // Domino, Notes, GroupWise.
+    failed("was not delivered to:", "Domino"),
+    failed("------- failure reasons", "Notes"),
+    failed(
+        "the attached file had the following undeliverable recipient",
+        "GroupWise",
+    ),
+    failed(
+        "the message that you sent was undeliverable to the following",
+        "GroupWise",
+    ),
+    // Sun Messaging Server, Netscape, PMDF, Post.Office.
+    report(
+        "this report relates to a message you sent with the following header fields",
+        "Sun Messaging Server, PMDF",
+    ),
+    failed(
+        "your message cannot be delivered to the following recipients",
+        "Sun Messaging Server, PMDF",
+    ),
+    late("your message is being held", "Sun Messaging Server, PMDF"),
+    failed(
+        "this message was undeliverable due to the following reason",
+        "Netscape, Post.Office, ODN",
+    ),
+    failed("the following recipients did not receive your message", "Netscape"),
+    failed(
+        "the following recipients did not receive this message",
+        "Netscape, Caiwireless",
+    ),
+    failed("the message returned below could not be delivered", "mail gateways"),
+    failed("your message has encountered delivery problems", "Netscape"),
+    // Other servers.
+    failed("did not receive a copy of your message", "MDaemon"),
+    failed("error message below:", "Apache James"),
+    failed("undeliverable to", "IMail"),
+    failed("user mailbox exceeds allowed size", "IMail"),
+    failed("failed addresses follow", "Smail, T-Online"),
+    failed("unsent reason follows", "Nifty"),
+    report("--> error description:", "LSMTP"),
+    failed("here is your list of failed recipients", "WebShield"),
+    failed("------ failed recipients ------", "WebShield E500"),
+    failed("message could not be delivered to some recipients", "MailEnable"),
+    failed("could not deliver message to the following recipient", "mail gateways"),
+    failed("message not delivered to the following", "mail gateways"),
+    failed("intended recipient:", "USA.net"),
+    failed("undeliverable address:", "HotPOP"),
+    failed("user's mailbox is full:", "Prodigy"),
+    failed("a message could not be delivered to", "mail gateways"),
+    failed("invalid final delivery userid", "older gateways"),
+    failed("could not be delivered to the following", "many systems"),
+    failed("your message could not be delivered", "many systems, CompuServe"),
+    failed("your mail could not be delivered", "many systems"),
+    failed("your email could not be delivered", "many systems"),
+    failed("your message was not delivered", "many systems"),
+    failed("we had trouble delivering your message", "web mailers"),
+    failed("your message could not be sent", "SurfControl"),
+    report("this is a delivery failure notification message", "web hosts"),
+    report("the mail system at", "many systems"),
+    // Filters.
+    report("message from interscan", "InterScan VirusWall"),
+    failed("unable to deliver message to", "InterScan, MailFoundry"),
+    failed("was blocked by our spam firewall", "Barracuda"),
+    failed("could not be delivered because of", "MailMarshal"),
+    report("included is a copy of the message header", "MXLogic"),
+    failed("was not relayed to", "amavisd-new"),
+    failed("delivery failed for the following reason", "MailFoundry"),
+    report("-------server message", "m-FILTER"),
+    // Carriers and great mail houses.
+    failed("could not be delivered to: <", "au by KDDI"),
+    failed("each of the following recipients was rejected", "au by KDDI, EZweb"),
+    failed("message could not be delivered to mobile", "Verizon"),
+    failed("your mail to the following recipients could not be delivered", "AOL"),
+    failed("requested action not taken", "Verizon, GMX, 1&1"),
+    failed("we're writing to let you know that the group", "Google Groups"),
+    failed(
+        "an error occurred while trying to deliver the mail to the following recipients",
+        "Amazon SES",
+    ),
+    failed("\"notificationtype\":\"bounce\"", "Amazon SES through SNS"),
+    failed("an error occurred during the delivery", "mail gateways"),
+    // fml.
+    failed("you are not a member of this mailing list", "fml"),
+    failed("original mail as follows", "fml"),
+    // Rejections written as disposition notifications.
+    failed("was automatically rejected", "Dovecot Sieve, Cyrus Sieve"),
+    // Other tongues.
+    failed("konnte nicht zugestellt werden", "German systems"),
+    failed("fehler bei der nachrichten\u{fc}bermittlung", "Exchange, German"),
+    failed("diagnoseinformationen f\u{fc}r administratoren", "Exchange, German"),
+    failed("\u{e9}chec de la remise", "Exchange, French"),
+    failed("n'a pas pu \u{ea}tre", "French systems"),
+    failed(
+        "informations de diagnostic pour les administrateurs",
+        "Exchange, French",
+    ),
+    failed("impossibile recapitare", "Exchange, Italian"),
+    failed("non \u{e8} stato possibile", "Italian systems"),
+    failed(
+        "informazioni di diagnostica per gli amministratori",
+        "Exchange, Italian",
+    ),
+    failed("error de entrega a estos destinatarios", "Exchange, Spanish"),
+    failed("no se pudo entregar", "Spanish systems"),
+    failed("no ha podido ser entregado", "Spanish systems"),
+    failed("falha na entrega", "Exchange, Portuguese"),
+    failed("n\u{e3}o p\u{f4}de ser entregue", "Portuguese systems"),
+    failed("n\u{e3}o foi poss\u{ed}vel entregar", "Portuguese systems"),
+    failed("kan niet worden bezorgd", "Exchange, Dutch"),
+    failed("bezorging aan deze geadresseerden", "Exchange, Dutch"),
+    failed("det gick inte att leverera", "Exchange, Swedish"),
+    failed("kunne ikke leveres", "Danish and Norwegian systems"),
+    failed("nie mo\u{17c}e by\u{107} dostarczon", "Polish systems"),
+    failed("nie powiod\u{142}o si\u{119} dostarczenie", "Exchange, Polish"),
+    failed("nebylo mo\u{17e}n\u{e9} doru\u{10d}it", "Czech systems"),
+    failed(
+        "\u{43d}\u{435} \u{43c}\u{43e}\u{436}\u{435}\u{442} \u{431}\u{44b}\u{442}\u{44c} \u{434}\u{43e}\u{441}\u{442}\u{430}\u{432}\u{43b}\u{435}\u{43d}",
+        "Russian systems",
+    ),
+    failed(
+        "\u{43d}\u{435} \u{443}\u{434}\u{430}\u{43b}\u{43e}\u{441}\u{44c} \u{434}\u{43e}\u{441}\u{442}\u{430}\u{432}\u{438}\u{442}\u{44c}",
+        "Exchange, mail.ru, Russian",
+    ),
+    failed(
+        "\u{431}\u{44b}\u{43b}\u{43e} \u{43d}\u{435}\u{432}\u{43e}\u{437}\u{43c}\u{43e}\u{436}\u{43d}\u{43e} \u{434}\u{43e}\u{441}\u{442}\u{430}\u{432}\u{438}\u{442}\u{44c}",
+        "Russian systems",
+    ),
+    failed(
+        "\u{914d}\u{4fe1}\u{3067}\u{304d}\u{307e}\u{305b}\u{3093}",
+        "Japanese systems",
+    ),
+    failed(
+        "\u{5c4a}\u{3051}\u{308b}\u{3053}\u{3068}\u{304c}\u{3067}\u{304d}\u{307e}\u{305b}\u{3093}",
+        "Japanese systems",
+    ),
+    failed(
+        "\u{9001}\u{4fe1}\u{3067}\u{304d}\u{307e}\u{305b}\u{3093}",
+        "Japanese systems",
+    ),
+    failed("\u{65e0}\u{6cd5}\u{6295}\u{9012}", "Exchange, Chinese"),
+    failed("\u{88ab}\u{9000}\u{56de}", "Coremail, Tencent, Chinese"),
+    failed("\u{65e0}\u{6cd5}\u{9001}\u{8fbe}", "Chinese systems"),
+    failed("\u{7121}\u{6cd5}\u{50b3}\u{9001}", "Exchange, Chinese"),
+    failed(
+        "\u{c804}\u{b2ec}\u{d558}\u{c9c0} \u{baa8}\u{d588}\u{c2b5}\u{b2c8}\u{b2e4}",
+        "Korean systems",
+    ),
+];
+
+/// Words of trouble in any system's report. One alone says nothing; several together say something.
+const WORDS: &[&str] = &[
+    "user unknown",
+    "unknown user",
+    "unknown address",
+    "unknown recipient",
+    "invalid recipient",
+    "no such user",
+    "no such recipient",
+    "does not exist",
+    "mailbox full",
+    "mailbox is full",
+    "quota",
+    "mailbox unavailable",
+    "host unknown",
+    "unknown host",
+    "host not found",
+    "connection refused",
+    "timed out",
+    "could not be delivered",
+    "couldn't be delivered",
+    "cannot be delivered",
+    "can not be delivered",
+    "was not delivered",
+    "not been delivered",
+    "not delivered",
+    "undeliver",
+    "unable to deliver",
+    "not be delivered",
+    "failed to deliver",
+    "delivery fail",
+    "delivery error",
+    "delivery attempt",
+    "failed recipient",
+    "failed address",
+    "permanent error",
+    "permanent fail",
+    "permanently fail",
+    "fatal error",
+    "giving up",
+    "rejected",
+    "refused",
+    "blocked",
+    "not accept",
+    "returned",
+    "recipient",
+    "rcpt to",
+    "your message",
+    "original message",
+    "mail server",
+    "smtp",
+    "relay",
+    "550",
+    "552",
+    "553",
+    "554",
+    "5.1.1",
+    "5.0.0",
+    "5.2.2",
+    "5.7.1",
+];
+
+/// What the system's own words say.
+#[derive(Clone, Debug, Default)]
+pub struct Found {
+    /// The rules that matched, in the order of the table.
+    pub rules: Vec<&'static Rule>,
+    /// How many of the general words of trouble there are.
+    pub words: usize,
+}
+
+/// Looks through `text`, which is folded (lower case, single blanks) and holds no quoted message.
+#[must_use]
+pub fn find(text: &str) -> Found {
+    let has = |words: &&str| memchr::memmem::find(text.as_bytes(), words.as_bytes()).is_some();
+    Found {
+        rules: RULES.iter().filter(|rule| has(&rule.text)).collect(),
+        words: WORDS.iter().filter(|words| has(words)).count(),
+    }
+}
+
+impl Found {
+    /// Whether a rule matched that only mail systems' words match.
+    #[must_use]
+    pub fn is_strong(&self) -> bool {
+        self.rules.iter().any(|rule| rule.strength == Strength::Strong)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{RULES, find};
+    use crate::decide::text::folded;
+
+    #[test]
+    fn rules_are_written_as_they_are_looked_for() {
+        for rule in RULES {
+            assert_eq!(rule.text, folded(rule.text), "{}", rule.text);
+        }
+        assert!(find("hi. this is the qmail-send program at mx.a.test.").is_strong());
+        assert_eq!(find("550 user unknown").words, 2);
+    }
+}

@@ -1,0 +1,181 @@
+//! Who wrote a message, going by `From`: a mail system's daemon, something that sounds like a machine, or anyone.
+
+use crate::decide::address::Address;
+
+/// How much the writer's name says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Writer {
+    /// A person, as far as can be told.
+    Anyone,
+    /// An address at which machines write about many things.
+    Machine,
+    /// The postmaster, a gateway, or no address at all. People write from there too.
+    Postmaster,
+    /// The name that mail systems use for their reports.
+    Daemon,
+}
+
+/// Local parts of daemons: sendmail, qmail, Postfix, Exim and nearly everyone; some spell it their own way.
+const DAEMONS: &[&str] = &[
+    "mailer-daemon",
+    "mailer_daemon",
+    "mailer.daemon",
+    "mailerdaemon",
+    "mailer-deamon",
+    "mail-daemon",
+    "mail_daemon",
+    "maildaemon",
+    "mail.delivery.system",
+    "mail-delivery-system",
+    "maildeliverysystem",
+    "mail.delivery.subsystem",
+    "mail-delivery-subsystem",
+    "mail.delivery.service",
+    "maildelivery",
+];
+
+/// Names beside the address, by which a daemon is known whatever its address.
+const DAEMON_NAMES: &[&str] = &[
+    "mailer-daemon",
+    "mailer daemon",
+    "mail delivery system",
+    "mail delivery subsystem",
+    "mail delivery sub-system",
+    "mail delivery service",
+    "mail delivery agent",
+    "mail deliver system",
+    "message delivery system",
+    "email delivery system",
+    "mail transport agent",
+    "internet mail delivery", // Sun Messaging Server
+    "courier mail server at",
+    "content-filter at", // amavisd-new
+    "interscan mss",
+    "interscan notification",
+    "interscan messaging",
+    "mail delivery notification",
+];
+
+const POSTMASTERS: &[&str] = &[
+    "postmaster",
+    "post_master",
+    "post-master",
+    "post.master",
+    "postoffice",
+    "mmdf",
+    "gwia",
+    "mta",
+    "smtp",
+    "smtp32",
+    "nobody",
+    "sysadmin",
+    "mail-administrator",
+    "mailadmin",
+    "mailmaster",
+    "emaildaemon",
+    "bounce",
+    "bounces",
+    "mailbounce",
+];
+
+const POSTMASTER_NAMES: &[&str] = &[
+    "postmaster",
+    "system administrator", // Exchange 5.5 to 2003
+    "systemadministrator",  // Exchange, German
+    "microsoft outlook",
+    "microsoft exchange",
+    "microsoftexchange",
+    "mail system",
+    "mail server",
+    "mail gateway",
+    "internet mail service",
+    "mail administrator",
+    "messaging server",
+    "mail router",
+    "\u{430}\u{434}\u{43c}\u{438}\u{43d}\u{438}\u{441}\u{442}\u{440}\u{430}\u{442}\u{43e}\u{440} \u{441}\u{438}\u{441}\u{442}\u{435}\u{43c}\u{44b}", // Exchange, Russian
+    "administrateur syst\u{e8}me",
+    "administrador del sistema",
+    "administrador do sistema",
+    "amministratore di sistema",
+    "systeembeheerder",
+];
+
+const MACHINES: &[&str] = &[
+    "admin",
+    "administrator",
+    "daemon",
+    "donotreply",
+    "do-not-reply",
+    "errors",
+    "exchange",
+    "mail",
+    "mailer",
+    "no-reply",
+    "no_reply",
+    "noreply",
+    "notification",
+    "notifications",
+    "notify",
+    "returns",
+    "server",
+    "system",
+    "undelivered",
+    "delivery",
+    "deliver",
+];
+
+/// Judges a `From` value that is decoded; none is a message without `From`.
+#[must_use]
+pub fn judge(from: Option<&str>) -> Writer {
+    let Some(from) = from else {
+        return Writer::Postmaster;
+    };
+    let lower = from.to_lowercase();
+    let address = Address::parse(&lower);
+    let local = address.as_ref().map(Address::local).unwrap_or_default();
+    let has = |names: &[&str]| names.iter().any(|name| lower.contains(name));
+    if DAEMONS.contains(&local) || has(DAEMON_NAMES) {
+        Writer::Daemon
+    } else if POSTMASTERS.contains(&local) || has(POSTMASTER_NAMES) || address.is_none() {
+        Writer::Postmaster
+    } else if MACHINES.contains(&local)
+        || local.ends_with("-admin")
+        || local.starts_with("bounce")
+        || local.starts_with("no-reply")
+    {
+        Writer::Machine
+    } else {
+        Writer::Anyone
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Writer, judge};
+
+    #[test]
+    fn writers_are_known_by_address_or_name() {
+        let cases = [
+            (Some("MAILER-DAEMON (Mail Delivery System)"), Writer::Daemon),
+            (Some("Mail Delivery Subsystem <postmaster@a.test>"), Writer::Daemon),
+            (Some("\"Mail Delivery System\" <x@a.test>"), Writer::Daemon),
+            (
+                Some("Content-filter at mx.a.test <postmaster@mx.a.test>"),
+                Writer::Daemon,
+            ),
+            (Some("mail.delivery.system@a.test"), Writer::Daemon),
+            (Some("post_master@a.test"), Writer::Postmaster),
+            (Some("<>"), Writer::Postmaster),
+            (Some("Microsoft Outlook"), Writer::Postmaster),
+            (None, Writer::Postmaster),
+            (Some("no-reply@a.test"), Writer::Machine),
+            (Some("list-admin@a.test"), Writer::Machine),
+            (Some("root (Cron Daemon)"), Writer::Anyone),
+            (Some("Royal Mail Delivery <parcels@shop.test>"), Writer::Anyone),
+            (Some("Ann <ann@a.test>"), Writer::Anyone),
+        ];
+        for (from, want) in cases {
+            assert_eq!(judge(from), want, "{from:?}");
+        }
+    }
+}
