@@ -1,0 +1,17 @@
+//! Runs the real program as mail systems and people run it, and looks at what becomes of the mail. One file for each behaviour.
+
+// A test says what went wrong by ending where it went wrong.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stderr,
+    clippy::wildcard_enum_match_arm
+)]
+
+mod env;
+
+mod deliver;
+mod divert;
+mod forward;
