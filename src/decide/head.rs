@@ -72,6 +72,13 @@ impl<'a> Head<'a> {
                 }
                 &mut self.return_path
             }
+            // IMail and others keep the envelope sender here.
+            b"x-envelope-from" | b"x-envelope-sender" | b"envelope-from" => {
+                if self.null_path.is_none() && is_null_path(field.value) {
+                    self.null_path = Some(field);
+                }
+                return;
+            }
             b"auto-submitted" => &mut self.auto_submitted,
             b"precedence" | b"x-precedence" => &mut self.precedence,
             b"x-mailer" | b"user-agent" => &mut self.mailer,
