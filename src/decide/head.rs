@@ -1,6 +1,6 @@
 //! The fields of a header that judging needs, found in one walk.
 
-use crate::decide::message::{Field, Message};
+use crate::decide::message::Field;
 
 /// Longer names are none that are looked for.
 const NAME_BYTES: usize = 40;
@@ -34,6 +34,8 @@ pub struct Head<'a> {
     pub reply_mark: Option<(Field<'a>, &'static str)>,
     /// A field that automatic answers carry, and other mail of Exchange too.
     pub reply_hint: Option<Field<'a>>,
+    /// Our own divert mark.
+    pub diverted: Option<Field<'a>>,
     /// A field that complaints carry.
     pub complaint_mark: Option<(Field<'a>, &'static str)>,
     /// A field that lists put there (RFC 2369, RFC 2919 and older).
@@ -43,12 +45,12 @@ pub struct Head<'a> {
 }
 
 impl<'a> Head<'a> {
-    /// Reads the header of `message`.
+    /// Looks through all fields of a header.
     #[must_use]
-    pub fn read(message: &Message<'a>) -> Self {
+    pub fn read(fields: &[Field<'a>]) -> Self {
         let mut head = Self::default();
-        for field in message.fields() {
-            head.take(field);
+        for field in fields {
+            head.take(*field);
         }
         head
     }
@@ -79,6 +81,7 @@ impl<'a> Head<'a> {
                 }
                 return;
             }
+            b"x-spoolguard-divert" => &mut self.diverted,
             b"auto-submitted" => &mut self.auto_submitted,
             b"precedence" | b"x-precedence" => &mut self.precedence,
             b"x-mailer" | b"user-agent" => &mut self.mailer,
@@ -162,17 +165,21 @@ fn is_null_path(value: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::Head;
-    use crate::decide::message::Message;
+    use crate::decide::message::{Field, Message};
+
+    fn fields(bytes: &[u8]) -> Vec<Field<'_>> {
+        Message::new(bytes).fields().collect()
+    }
 
     #[test]
     fn one_walk_finds_the_first_of_each_and_the_marks() {
         let text = b"Return-Path: <b@b.test>\nfrom: one\nFrom: two\nReturn-Path: < >\nX-Failed-Recipients: c@c.test\nX-Autoreply: yes\nList-Id: x\n\n";
-        let head = Head::read(&Message::new(text));
+        let head = Head::read(&fields(text));
         assert_eq!(head.from.map(|f| f.text().into_owned()).as_deref(), Some("one"));
         assert!(
             head.null_path.is_some() && head.report_mark.is_some() && head.reply_mark.is_some() && head.list.is_some()
         );
-        let head = Head::read(&Message::new(b"X-Autoreply: no\nDelivered-To: a@a.test\n\n"));
+        let head = Head::read(&fields(b"X-Autoreply: no\nDelivered-To: a@a.test\n\n"));
         assert!(head.reply_mark.is_none());
     }
 }
