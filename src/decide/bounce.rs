@@ -65,6 +65,7 @@ pub fn is_suspect(look: &Look<'_, '_>) -> bool {
         || look.null_sender.is_some()
         || look.head.null_path.is_some()
         || look.head.report_mark.is_some()
+        || look.head.report_hint.is_some()
         || look
             .head
             .auto_submitted

@@ -29,22 +29,25 @@ pub fn read_report(outline: &Outline<'_>, text: &str) -> Report {
 /// Where no report names them: the header, the words, the quoted message.
 #[must_use]
 pub fn failed_recipients(look: &Look<'_, '_>, own: &str, quoted: &Quoted<'_>, report: &Report) -> Vec<Recipient> {
-    let mut recipients: Vec<Recipient> = Vec::new();
     let words: String = own.chars().take(WORDS_BYTES).collect();
+    let of = |value: Option<&str>| value.and_then(Address::parse).map(|address| address.to_string());
+    let to = look.head.to.map(|field| field.text().into_owned());
+    let not: Vec<String> = [of(look.from), of(to.as_deref())].into_iter().flatten().collect();
+    let mut recipients = find_failed(&words, &not);
     if let Some((field, _)) = look
         .head
         .report_mark
         .filter(|(field, _)| field.is("X-Failed-Recipients"))
     {
-        let value = field.text();
-        let failed = value.split(',').filter_map(Address::parse).take(50);
-        recipients.extend(failed.map(|address| with_reason(address.to_string(), "", &words)));
-    }
-    if recipients.is_empty() {
-        let of = |value: Option<&str>| value.and_then(Address::parse).map(|address| address.to_string());
-        let to = look.head.to.map(|field| field.text().into_owned());
-        let not: Vec<String> = [of(look.from), of(to.as_deref())].into_iter().flatten().collect();
-        recipients = find_failed(&words, &not);
+        let named = field.text();
+        let named = named.split(',').filter_map(Address::parse).take(50);
+        recipients = named
+            .map(|address| {
+                let address = address.to_string();
+                let known = recipients.iter().find(|r| r.address.eq_ignore_ascii_case(&address));
+                known.cloned().unwrap_or_else(|| with_reason(address, "", &words))
+            })
+            .collect();
     }
     if recipients.is_empty()
         && let Some(to) = quoted.message().first("To").and_then(|value| Address::parse(&value))

@@ -30,6 +30,8 @@ pub struct Head<'a> {
     pub mailer: Option<Field<'a>>,
     /// A field that only reports carry.
     pub report_mark: Option<(Field<'a>, &'static str)>,
+    /// A field that reports carry, and now and then another message of the same system.
+    pub report_hint: Option<(Field<'a>, &'static str)>,
     /// A field that only automatic answers carry.
     pub reply_mark: Option<(Field<'a>, &'static str)>,
     /// A field that automatic answers carry, and other mail of Exchange too.
@@ -82,9 +84,15 @@ impl<'a> Head<'a> {
                 return;
             }
             b"x-spoolguard-divert" => &mut self.diverted,
-            b"auto-submitted" => &mut self.auto_submitted,
+            b"auto-submitted" => {
+                self.take_mark(b"auto-submitted", field);
+                &mut self.auto_submitted
+            }
             b"precedence" | b"x-precedence" => &mut self.precedence,
-            b"x-mailer" | b"user-agent" => &mut self.mailer,
+            b"x-mailer" | b"user-agent" => {
+                self.take_mark(b"x-mailer", field);
+                &mut self.mailer
+            }
             b"list-id" | b"list-post" | b"list-unsubscribe" | b"list-help" | b"mailing-list" | b"x-mailing-list"
             | b"x-beenthere" | b"x-mailman-version" | b"x-list" | b"x-ml-name" => &mut self.list,
             b"in-reply-to" | b"references" => &mut self.reply_to_message,
@@ -108,8 +116,18 @@ impl<'a> Head<'a> {
             b"x-failed-recipients" => Some("Exim and Gmail name the recipients that failed"),
             b"x-ms-exchange-message-is-ndr" => Some("Exchange calls it a report"),
             b"x-mx-bounce" => Some("MXLogic calls it a bounce"),
+            b"final-recipient" => Some("names a final recipient, as only reports do"),
             b"x-amz-bounce-type" => Some("Amazon calls it a bounce"),
             b"x-report-type" | b"x-mdaemon-dsn" if has(b"delivery") || has(b"dsn") => Some("called a delivery report"),
+            _ => None,
+        };
+        let hint = match name {
+            b"x-ms-embedded-report" => Some("Exchange 5.5 puts this on its reports"),
+            b"auto-submitted" if has(b"(failure") || has(b"(warning") || has(b"(delay") || has(b"(notify") => {
+                Some("sendmail says here that it reports")
+            }
+            b"received" if has(b"invoked for bounce") => Some("qmail made this bounce"),
+            b"x-mailer" if has(b"<smtp32") || has(b"surfcontrol e-mail filter") => Some("a server's own mail"),
             _ => None,
         };
         let reply = match name {
@@ -122,7 +140,9 @@ impl<'a> Head<'a> {
             | b"x-mail-autoreply"
             | b"x-vacation"
             | b"x-amazon-auto-reply"
-                if !has(b"no") || has(b"noreply") =>
+                if ![&b"no"[..], b"false", b"0"]
+                    .iter()
+                    .any(|no| field.value.trim_ascii().eq_ignore_ascii_case(no)) =>
             {
                 Some("answered by an autoresponder")
             }
@@ -141,6 +161,7 @@ impl<'a> Head<'a> {
         };
         for (slot, why) in [
             (&mut self.report_mark, report),
+            (&mut self.report_hint, hint),
             (&mut self.reply_mark, reply),
             (&mut self.complaint_mark, complaint),
         ] {

@@ -101,6 +101,7 @@ pub fn header_start(text: &str) -> Option<usize> {
     let mut block: Option<usize> = None;
     let mut seen = [false; USUAL.len()];
     let mut fields = 0;
+    let mut indent = 0;
     let mut at = 0;
     for line in text.split_inclusive('\n') {
         let start = at;
@@ -114,6 +115,7 @@ pub fn header_start(text: &str) -> Option<usize> {
             Some(name) => {
                 if block.is_none() {
                     block = Some(start);
+                    indent = indent_of(line);
                 }
                 fields += 1;
                 for (seen, usual) in seen.iter_mut().zip(USUAL) {
@@ -124,7 +126,7 @@ pub fn header_start(text: &str) -> Option<usize> {
                 }
             }
             // A folded line belongs to the field before it.
-            None if block.is_some() && !bare.is_empty() && line.starts_with([' ', '\t']) => {}
+            None if block.is_some() && !bare.is_empty() && indent_of(line) > indent => {}
             None => {
                 block = None;
                 seen = [false; USUAL.len()];
@@ -133,6 +135,10 @@ pub fn header_start(text: &str) -> Option<usize> {
         }
     }
     None
+}
+
+fn indent_of(line: &str) -> usize {
+    line.len() - line.trim_start_matches([' ', '\t', '>', '|']).len()
 }
 
 /// Every value of the field `name` that begins a line in `body`, however deep it is nested, indented or quoted.

@@ -16,6 +16,9 @@ const ENOUGH: i32 = 100;
 /// What it must weigh where the envelope sender is null and the writer's name says nothing: answers have null senders too.
 const ENOUGH_FROM_NOBODY: i32 = 120;
 
+/// What it must weigh where a machine's address is all there is: shops and tickets speak of delivery too.
+const ENOUGH_FROM_A_MACHINE: i32 = 105;
+
 /// What it must weigh where neither says anything: a strong subject and strong words alone could be a person's quote.
 const ENOUGH_FROM_ANYONE: i32 = 130;
 
@@ -23,6 +26,7 @@ const ENOUGH_FROM_ANYONE: i32 = 130;
 mod weight {
     pub(super) const REPORT: i32 = 100;
     pub(super) const REPORT_MARK: i32 = 70;
+    pub(super) const REPORT_HINT: i32 = 40;
     pub(super) const STATUS_PART: i32 = 60;
     pub(super) const REPORT_UNTYPED: i32 = 50;
     pub(super) const STATUS_LINES: i32 = 50;
@@ -175,6 +179,10 @@ impl Scale {
             self.add(weight::REPORT_MARK, Some(Marker::of(field, why)));
             built = Built::Report;
         }
+        if let Some((field, why)) = &look.head.report_hint {
+            self.add(weight::REPORT_HINT, Some(Marker::of(field, why)));
+            self.core = true;
+        }
         if outline.report_type.is_some() && status {
             built = Built::Report;
         }
@@ -191,8 +199,10 @@ impl Scale {
         let null = look.null_sender.is_some() || look.head.null_path.is_some();
         let enough = match (look.writer, null) {
             (Writer::Daemon | Writer::Postmaster, _) | (Writer::Machine, true) => ENOUGH,
+            (Writer::Anyone, true) if self.structured => ENOUGH,
             (Writer::Anyone, true) => ENOUGH_FROM_NOBODY,
-            (Writer::Machine | Writer::Anyone, false) => ENOUGH_FROM_ANYONE,
+            (Writer::Machine, false) => ENOUGH_FROM_A_MACHINE,
+            (Writer::Anyone, false) => ENOUGH_FROM_ANYONE,
         };
         if self.sum < enough {
             return false;
@@ -205,9 +215,10 @@ impl Scale {
                 .is_some_and(|field| is_a_persons_program(&field.text()));
         match look.writer {
             Writer::Daemon => self.core || null && words.words > 1,
-            Writer::Postmaster => self.core && (null || !handled || words.first) || null && !quoted.is_empty(),
+            Writer::Postmaster => self.core && (null || !handled || words.starts) || null && !quoted.is_empty(),
             Writer::Machine | Writer::Anyone if null => words.is_strong() || self.structured,
-            Writer::Machine | Writer::Anyone => self.structured || words.is_strong() && words.first && !handled,
+            Writer::Machine => self.structured || words.first && !handled,
+            Writer::Anyone => self.structured || words.starts && !handled,
         }
     }
 
@@ -234,7 +245,8 @@ impl Scale {
         let words = i32::try_from(found.words)
             .unwrap_or(i32::MAX)
             .min(weight::WORDS_AT_MOST / weight::WORD);
-        if words > 1 {
+        self.core |= found.is_strong();
+        if words > 0 {
             let why = "words of trouble with delivery";
             self.add(
                 words * weight::WORD,
@@ -243,7 +255,6 @@ impl Scale {
         }
         if count_fields(text) >= 2 {
             self.core = true;
-            self.structured = true;
             self.add(
                 weight::STATUS_LINES,
                 Some(Marker::new(
@@ -281,7 +292,11 @@ impl Scale {
         if look.answers == Answers::Yes {
             self.add(weight::AUTO_REPLY, None);
         }
-        if own.lines().any(|line| line.starts_with('>')) {
+        // MDaemon writes `> a@a.test` before each address that failed.
+        if own
+            .lines()
+            .any(|line| line.starts_with("> ") && line.trim_end().matches(' ').count() > 1)
+        {
             self.add(weight::QUOTES_LINES, None);
         }
     }

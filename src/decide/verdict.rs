@@ -12,7 +12,7 @@ use crate::decide::mime::Outline;
 use crate::decide::notices::{Disposition, find_complaint, find_disposition};
 use crate::decide::quoted::nested_values;
 use crate::decide::replies::find_reply;
-use crate::decide::shapes::writer::judge;
+use crate::decide::shapes::writer::{Writer, judge};
 use crate::decide::text::{decoded_value, folded, parameter, starts_with_ignoring_case};
 
 pub use crate::decide::quoted::Origin;
@@ -186,7 +186,7 @@ fn judge_message(
         message,
         head,
         from,
-        writer: judge(from),
+        writer: writer_of(head, from),
         subject: &subject,
         null_sender,
         answers: if answers { Answers::Yes } else { Answers::No },
@@ -218,6 +218,15 @@ fn judge_message(
         Verdict::Ordinary
     } else {
         Verdict::AutoReply(replies)
+    }
+}
+
+/// Who wrote it, going by `From`; where a daemon names itself in `Sender` alone, that daemon (MDaemon).
+fn writer_of(head: &Head<'_>, from: Option<&str>) -> Writer {
+    let sender = head.sender.map(|field| judge(Some(&field.text())));
+    match sender {
+        Some(Writer::Daemon) => Writer::Daemon,
+        _ => judge(from),
     }
 }
 

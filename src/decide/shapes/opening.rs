@@ -301,6 +301,8 @@ const WORDS: &[&str] = &[
     "does not exist",
     "mailbox full",
     "mailbox is full",
+    "full mailbox",
+    "has failed",
     "quota",
     "mailbox unavailable",
     "host unknown",
@@ -366,14 +368,19 @@ const WISHES: &[&str] = &[
     "challenge",
 ];
 
-/// Where a report's first words stand, at the latest.
+/// Where a rule matches at the latest when nothing but its own system's words stand above it.
 const FIRST_BYTES: usize = 400;
+
+/// Where it matches at the latest when nothing at all stands above it.
+const START_BYTES: usize = 40;
 
 /// What the system's own words say.
 #[derive(Clone, Debug, Default)]
 pub struct Found {
-    /// A rule matched right at the beginning: nobody wrote anything above it.
+    /// A rule matched near the beginning: nobody wrote much above it.
     pub first: bool,
+    /// A rule matched right at the beginning: nobody wrote anything above it.
+    pub starts: bool,
     /// It wants something done.
     pub wishes: bool,
     /// The rules that matched, in the order of the table.
@@ -391,6 +398,7 @@ pub fn find(text: &str) -> Found {
         .filter_map(|rule| at(rule.text).map(|at| (at, rule)))
         .collect();
     Found {
+        starts: rules.iter().any(|(at, _)| *at < START_BYTES),
         first: rules.iter().any(|(at, _)| *at < FIRST_BYTES),
         wishes: WISHES.iter().any(|words| at(words).is_some()),
         rules: rules.into_iter().map(|(_, rule)| rule).collect(),

@@ -32,6 +32,7 @@ const DAEMONS: &[&str] = &[
     "mail-delivery-subsystem",
     "mail.delivery.service",
     "maildelivery",
+    "mdaemon",
 ];
 
 /// Names beside the address, by which a daemon is known whatever its address.
