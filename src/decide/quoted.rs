@@ -10,18 +10,19 @@ use crate::decide::text::untransferred;
 /// As much as is read of a quoted message.
 const QUOTED_BYTES: usize = 64 * 1024;
 
-/// Fields that every message has; two of them in one block of lines are a header.
+/// Fields that every message has; two of them in one block of lines are a header, if one is of the first seven: Exchange
+/// tells `To`, `Subject` and `Sent` in its own words.
 const USUAL: [&str; 10] = [
     "Received",
     "Return-Path",
     "From",
-    "To",
-    "Subject",
     "Date",
     "Message-ID",
     "MIME-Version",
-    "Delivered-To",
     "X-Loop",
+    "To",
+    "Subject",
+    "Delivered-To",
 ];
 
 /// Whose message a report is about.
@@ -121,7 +122,8 @@ pub fn header_start(text: &str) -> Option<usize> {
                 for (seen, usual) in seen.iter_mut().zip(USUAL) {
                     *seen |= name.eq_ignore_ascii_case(usual);
                 }
-                if fields >= 3 && seen.iter().filter(|seen| **seen).count() >= 2 {
+                let telling = seen.iter().take(7).any(|seen| *seen);
+                if fields >= 3 && telling && seen.iter().filter(|seen| **seen).count() >= 2 {
                     return block;
                 }
             }

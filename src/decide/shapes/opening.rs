@@ -49,7 +49,6 @@ pub const RULES: &[Rule] = &[
         "transcript of session follows",
         "sendmail, savemail.c; Bigfoot, smtpsvc",
     ),
-    failed("unsent message follows", "sendmail 5; Nifty"),
     report("the original message was received at", "sendmail, savemail.c"),
     late("this is a warning message only", "sendmail, savemail.c"),
     // Exim: deliver.c, moan.c.
@@ -58,7 +57,6 @@ pub const RULES: &[Rule] = &[
         "Exim, deliver.c; GMX, 1&1, mail.ru, MXLogic",
     ),
     failed("a message that you sent could not be delivered to", "Exim, deliver.c"),
-    failed("a message sent by could not be delivered", "Exim, deliver.c"),
     late("a message that you sent has not yet been delivered", "Exim, deliver.c"),
     late(
         "a message that you have sent could not yet be delivered",
@@ -286,7 +284,7 @@ pub const RULES: &[Rule] = &[
     failed("被退回", "Coremail, Tencent, Chinese"),
     failed("无法送达", "Chinese systems"),
     failed("無法傳送", "Exchange, Chinese"),
-    failed("전달하지 모했습니다", "Korean systems"),
+    failed("전달하지 못했습니다", "Korean systems"),
 ];
 
 /// Words of trouble in any system's report. One alone says nothing; several together say something.
