@@ -1,3 +1,78 @@
 //! Arguments in, exit status out; nothing else.
+//!
+//! While delivering, every mistake is 75: mail systems bounce on clap's 2, on a panic's 101 and on death by a signal.
 
-fn main() {}
+use std::ffi::OsString;
+use std::io::Write;
+use std::panic;
+use std::process::ExitCode;
+
+use clap::Parser;
+use clap::error::ErrorKind;
+
+use spoolguard::cli::Cli;
+use spoolguard::command::{self, caller};
+use spoolguard::exit::{Class, Error, Status};
+
+fn main() -> ExitCode {
+    // A panic unwinds, so that locks are released; its own words may be of any number of lines.
+    panic::set_hook(Box::new(|_| {}));
+    let status = panic::catch_unwind(run).unwrap_or_else(|cause| {
+        let cause = cause.downcast_ref::<String>().map(String::as_str);
+        let error = Error::new(
+            Class::System,
+            "go on",
+            "with this run",
+            cause.unwrap_or("internal error"),
+        );
+        say(&error.hint("please report this").line());
+        Status::TryAgain
+    });
+    ExitCode::from(status.code())
+}
+
+fn run() -> Status {
+    let arguments: Vec<OsString> = std::env::args_os().collect();
+    match Cli::try_parse_from(&arguments) {
+        Ok(cli) => command::run(&cli),
+        Err(e) if is_help(e.kind()) && !caller::is_mail_system(&caller::variable) => {
+            let _ = write!(std::io::stdout(), "{}", e.render());
+            Status::Done
+        }
+        Err(e) if is_administrators(&arguments) => {
+            say(&e.render().to_string());
+            Status::Usage
+        }
+        Err(e) => {
+            let text = e.render().to_string();
+            let cause = text.lines().next().unwrap_or("unknown").trim_start_matches("error: ");
+            let error = Error::new(Class::Configuration, "understand", "the command line", cause);
+            say(&error.hint("try spoolguard --help").line());
+            Status::TryAgain
+        }
+    }
+}
+
+/// Help that is printed for a mail system would end with 0, and the message would be gone.
+fn is_help(kind: ErrorKind) -> bool {
+    matches!(kind, ErrorKind::DisplayHelp | ErrorKind::DisplayVersion)
+}
+
+/// Tells the commands that people type from those that deliver. Where it cannot be told, it counts as delivery.
+fn is_administrators(arguments: &[OsString]) -> bool {
+    let mut words = arguments.iter().skip(1).filter_map(|word| word.to_str());
+    while let Some(word) = words.next() {
+        match word {
+            "--config" => drop(words.next()),
+            "inspect" | "replay" | "spool" | "status" | "doctor" | "config" | "help" => return true,
+            _ if word.starts_with('-') => {}
+            _ => return false,
+        }
+    }
+    false
+}
+
+/// Trouble with standard error changes nothing.
+fn say(text: &str) {
+    let _ = std::io::stderr().write_all(text.as_bytes());
+}

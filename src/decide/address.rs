@@ -110,6 +110,14 @@ impl OwnAddresses {
         }
     }
 
+    /// Adds the address of the mailbox `local` at `domain`, which hold no syntax of their own.
+    pub fn add_bare(&mut self, local: &str, domain: &str) {
+        self.add(Address {
+            local: local.to_owned(),
+            domain: (!domain.is_empty()).then(|| domain.to_ascii_lowercase()),
+        });
+    }
+
     /// Tells whether `address` is one of the user's own.
     #[must_use]
     pub fn contains(&self, address: &Address) -> bool {

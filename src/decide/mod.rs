@@ -10,6 +10,7 @@ pub mod loops;
 pub mod message;
 pub mod mime;
 pub mod notices;
+pub mod policy;
 pub mod quoted;
 pub mod replies;
 pub mod report;

@@ -21,6 +21,18 @@ pub enum ReportKind {
     Success,
 }
 
+impl ReportKind {
+    /// The word for it, as JSON and headers use it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Failure => "failure",
+            Self::Delay => "delay",
+            Self::Success => "success",
+        }
+    }
+}
+
 /// One recipient of a delivery report (RFC 3464 section 2.3).
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Recipient {

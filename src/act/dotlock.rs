@@ -1,0 +1,333 @@
+//! The dotlock, `<mailbox>.lock`, made by link(2): taken by us, held by others, or stale.
+//!
+//! One that spoolguard made is stale exactly when its owner is dead, and the kernel says so: the owner keeps a lock on the
+//! dotlock itself. Of others only the age is known. It is never broken by a look and an unlink that somebody could come between.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use fs2::FileExt;
+use nix::fcntl::{AT_FDCWD, AtFlags, OFlag};
+use nix::libc;
+
+use crate::act::account::host_name;
+use crate::act::dir::{beside, parent};
+use crate::act::lock::{Method, Plan, is_still, lock_fcntl, open_or_create, same_file};
+use crate::exit::{Class, Error};
+
+/// A dotlock that nobody can vouch for is stale after this long. Others refresh theirs each minute, and the shortest age
+/// that any of them respects is 5 minutes (liblockfile, lockfile_check(3)).
+const STALE_AGE: Duration = Duration::from_secs(600);
+
+/// Our `<mailbox>.lock`. Dropping it removes it, if it is still ours.
+#[derive(Debug)]
+pub struct Dotlock {
+    path: PathBuf,
+    // Open and locked for as long as we live: the kernel's own word that the owner is alive.
+    file: File,
+}
+
+/// Whether there are locks beside the dotlock.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Others {
+    None,
+    Planned,
+}
+
+/// What became of the attempt to take one.
+#[derive(Debug)]
+#[must_use]
+pub enum Taken {
+    /// It is ours.
+    Ours(Dotlock),
+    /// This user can make none here, and there is none; other locks have to do.
+    NotPossible,
+    /// A stale one was removed, or it went away.
+    Removed,
+    /// Somebody has it.
+    Held(String),
+}
+
+impl Dotlock {
+    /// Takes the dotlock of `mailbox`, or says who has it.
+    ///
+    /// # Errors
+    /// When it can neither be made nor done without.
+    pub fn take(mailbox: &Path, plan: &Plan) -> Result<Taken, Error> {
+        let path = beside(mailbox, ".lock");
+        let others = if plan.methods.iter().any(|m| *m != Method::Dotlock) {
+            Others::Planned
+        } else {
+            Others::None
+        };
+        let fresh = match Draft::make(mailbox) {
+            Ok(fresh) => fresh,
+            Err(e) if cannot_be_made(&e) => {
+                // Somebody with more rights may have made one: procmail does, where the user cannot.
+                return match path.symlink_metadata() {
+                    Ok(stat) if age(&stat, None) < STALE_AGE => Ok(Taken::Held(format!("{} exists", path.display()))),
+                    _ if others == Others::Planned => Ok(Taken::NotPossible),
+                    _ => Err(Error::io("make dotlock", &path, &e).class(Class::Mailbox)),
+                };
+            }
+            Err(e) => return Err(Error::io("make dotlock", &path, &e)),
+        };
+        match fresh.publish(&path) {
+            Ok(()) => Ok(Taken::Ours(Self { path, file: fresh.file })),
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => judge(&path, mailbox, plan, &fresh.file, others),
+            Err(e) => Err(Error::io("make dotlock", &path, &e)),
+        }
+    }
+}
+
+impl Drop for Dotlock {
+    fn drop(&mut self) {
+        // Somebody may have thought it stale and made their own.
+        if is_still(&self.file, &self.path).unwrap_or(false) {
+            let _ = std::fs::remove_file(&self.path);
+        }
+    }
+}
+
+fn cannot_be_made(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::InvalidFilename
+    )
+}
+
+/// A dotlock that has its content and its kernel lock, but not its name yet: nobody ever sees one without an owner.
+struct Draft {
+    file: File,
+    /// Its name until it gets the right one, where the file system knows no nameless files.
+    name: Option<TemporaryName>,
+}
+
+impl Draft {
+    fn make(mailbox: &Path) -> io::Result<Self> {
+        let dir = parent(mailbox);
+        let nameless = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .mode(0o644)
+            .custom_flags(OFlag::O_TMPFILE.bits())
+            .open(dir);
+        let (file, name) = match nameless {
+            Ok(file) => (file, None),
+            // Some file systems, NFS among them, know no nameless files; before Linux 3.11 nobody did (open(2)).
+            Err(e) if matches!(e.raw_os_error(), Some(libc::EOPNOTSUPP | libc::EISDIR | libc::EINVAL)) => {
+                Self::named(mailbox)?
+            }
+            Err(e) => return Err(e),
+        };
+        let mut draft = Self { file, name };
+        draft.file.write_all(Identity::own().to_string().as_bytes())?;
+        // Refused only where the file system knows no flock; then the age decides, as it does between hosts.
+        let _ = FileExt::try_lock_exclusive(&draft.file);
+        Ok(draft)
+    }
+
+    fn named(mailbox: &Path) -> io::Result<(File, Option<TemporaryName>)> {
+        let unique = format!(
+            ".lock.{}.{}.{:08x}",
+            Identity::host(),
+            std::process::id(),
+            fastrand::u32(..)
+        );
+        let name = beside(mailbox, &unique);
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create_new(true)
+            .mode(0o644)
+            .open(&name)?;
+        Ok((file, Some(TemporaryName(name))))
+    }
+
+    /// Gives it its name, unless somebody has that name already: link(2) does both at once, on NFS too.
+    fn publish(&self, path: &Path) -> io::Result<()> {
+        let linked = match &self.name {
+            Some(name) => nix::unistd::linkat(AT_FDCWD, &name.0, AT_FDCWD, path, AtFlags::empty()),
+            None => {
+                let name = format!("/proc/self/fd/{}", self.file.as_raw_fd());
+                nix::unistd::linkat(AT_FDCWD, name.as_str(), AT_FDCWD, path, AtFlags::AT_SYMLINK_FOLLOW)
+            }
+        };
+        let links = if self.name.is_some() { 2 } else { 1 };
+        match linked {
+            Ok(()) => Ok(()),
+            // Over NFS the answer may get lost though the link was made; the number of links tells (link(2), BUGS).
+            Err(_)
+                if self.file.metadata().is_ok_and(|stat| stat.nlink() == links)
+                    && is_still(&self.file, path).unwrap_or(false) =>
+            {
+                Ok(())
+            }
+            Err(e) => Err(e.into()),
+        }
+    }
+}
+
+/// A name that goes when this does.
+struct TemporaryName(PathBuf);
+
+impl Drop for TemporaryName {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+/// Who made a dotlock: the process id on the first line, as every program writes it, and what makes it unique on the second.
+struct Identity {
+    pid: u32,
+    boot: String,
+}
+
+impl Identity {
+    fn own() -> Self {
+        Self {
+            pid: std::process::id(),
+            boot: Self::boot(),
+        }
+    }
+
+    /// Names this start of this kernel; processes in other containers of the same machine share it.
+    fn boot() -> String {
+        read_small(Path::new("/proc/sys/kernel/random/boot_id"))
+            .trim()
+            .to_owned()
+    }
+
+    fn host() -> String {
+        host_name().replace(['/', '\n', ' '], "_")
+    }
+
+    /// When this process was started, in clock ticks after boot (proc_pid_stat(5), field 22).
+    fn started() -> String {
+        let stat = read_small(Path::new("/proc/self/stat"));
+        let after_name = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
+        after_name.split_ascii_whitespace().nth(19).unwrap_or("0").to_owned()
+    }
+
+    fn read(text: &str) -> Option<Self> {
+        let mut lines = text.lines();
+        let pid = lines.next()?.trim().parse().ok()?;
+        let boot = lines
+            .next()?
+            .strip_prefix("spoolguard ")?
+            .split_ascii_whitespace()
+            .find_map(|word| word.strip_prefix("boot="))?;
+        Some(Self {
+            pid,
+            boot: boot.to_owned(),
+        })
+    }
+}
+
+impl std::fmt::Display for Identity {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        writeln!(f, "{}", self.pid)?;
+        writeln!(
+            f,
+            "spoolguard host={} boot={} start={}",
+            Self::host(),
+            self.boot,
+            Self::started()
+        )
+    }
+}
+
+/// Somebody has the dotlock. Looks whether they still live, and removes it if it is certain that they do not.
+fn judge(path: &Path, mailbox: &Path, plan: &Plan, fresh: &File, others: Others) -> Result<Taken, Error> {
+    let held = || Taken::Held(format!("{} exists", path.display()));
+    let stat = match path.symlink_metadata() {
+        Ok(stat) => stat,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Taken::Removed),
+        Err(e) => return Err(Error::io("examine dotlock", path, &e)),
+    };
+    let theirs = OpenOptions::new()
+        .read(true)
+        .custom_flags((OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK).bits())
+        .open(path)
+        .ok()
+        .filter(|file| file.metadata().is_ok_and(|now| now.is_file() && same_file(&now, &stat)));
+    if let Some(file) = &theirs
+        && let Some(identity) = Identity::read(&read_some(file))
+        && identity.boot == Identity::boot()
+    {
+        // Made by spoolguard under this kernel: it is stale exactly when its owner's kernel lock is gone. While we hold that
+        // lock nobody else comes to the same conclusion, and the path is looked at again before it goes.
+        return match FileExt::try_lock_exclusive(file) {
+            Ok(()) => remove(path, &stat, others),
+            Err(_) => Ok(Taken::Held(format!(
+                "{} exists, made by process {}",
+                path.display(),
+                identity.pid
+            ))),
+        };
+    }
+    if age(&stat, Some(fresh)) < STALE_AGE {
+        return Ok(held());
+    }
+    // Too old, and nobody can be asked. Whoever removes one holds the mailbox's fcntl lock meanwhile: then of two that come to
+    // this point one waits, and a lock made in the last moment is found without effect by its owner.
+    let (guard, _) = open_or_create(mailbox, plan)?;
+    if lock_fcntl(&guard, mailbox)? {
+        remove(path, &stat, others)
+    } else {
+        Ok(held())
+    }
+}
+
+/// Removes the dotlock at `path` if it is still the one that was judged.
+fn remove(path: &Path, judged: &std::fs::Metadata, others: Others) -> Result<Taken, Error> {
+    match path.symlink_metadata() {
+        Ok(now) if same_file(&now, judged) && now.mtime() == judged.mtime() => match std::fs::remove_file(path) {
+            Ok(()) => Ok(Taken::Removed),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(Taken::Removed),
+            // In a sticky directory somebody else's cannot be removed; it has no owner, and the other locks hold.
+            Err(e) if cannot_be_made(&e) && others == Others::Planned => Ok(Taken::NotPossible),
+            Err(e) => Err(Error::io("remove stale dotlock", path, &e).class(Class::Mailbox)),
+        },
+        _ => Ok(Taken::Removed),
+    }
+}
+
+/// How long ago a file was changed, by the file server's clock where a file just made there tells it.
+fn age(stat: &std::fs::Metadata, fresh: Option<&File>) -> Duration {
+    let now = match fresh.and_then(|file| file.metadata().ok()) {
+        Some(fresh) => fresh.mtime(),
+        None => std::time::SystemTime::now()
+            .duration_since(std::time::UNIX_EPOCH)
+            .map_or(0, |since| i64::try_from(since.as_secs()).unwrap_or(i64::MAX)),
+    };
+    Duration::from_secs(u64::try_from(now - stat.mtime()).unwrap_or(0))
+}
+
+fn read_small(path: &Path) -> String {
+    File::open(path).map(|file| read_some(&file)).unwrap_or_default()
+}
+
+fn read_some(mut file: &File) -> String {
+    let mut bytes = [0; 512];
+    let read = file.read(&mut bytes).unwrap_or(0);
+    String::from_utf8_lossy(bytes.get(..read).unwrap_or_default()).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Identity;
+
+    #[test]
+    fn an_identity_is_read_back() {
+        let own = Identity::own();
+        let read = Identity::read(&own.to_string());
+        assert!(read.is_some_and(|read| read.pid == own.pid && read.boot == own.boot));
+        assert!(Identity::read("123\n").is_none());
+        assert!(Identity::read("0").is_none());
+    }
+}

@@ -1,0 +1,219 @@
+//! Reads a message from standard input: its beginning stays in memory, the rest of a large one goes into a file without a
+//! name, so that memory does not grow with the message. A message that cannot be read to its end is an error.
+
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::os::fd::AsFd;
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::Path;
+use std::time::Duration;
+
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
+
+use crate::act::patience::{Patience, Woken};
+use crate::exit::{Class, Error};
+
+/// How much of a message is kept in memory, in bytes; all that is judged lies within. Mail is mostly smaller (a spill costs
+/// two more copies), and the whole program stays under 6 MiB.
+pub const HEAD_BYTES: usize = 1 << 20;
+
+/// One read from the pipe, which holds 64 KiB by default (pipe(7)).
+const STEP_BYTES: usize = 64 << 10;
+
+/// Where a large message waits: on a disk rather than in `/tmp`, which may be memory.
+const SPILL_DIRS: [&str; 2] = ["/var/tmp", "/tmp"];
+
+/// A whole message, as received.
+#[derive(Debug)]
+pub struct Intake {
+    head: Vec<u8>,
+    spill: Option<File>,
+    bytes: u64,
+}
+
+/// The beginning of a message, while the rest is still to be read.
+#[derive(Debug)]
+pub struct Head {
+    bytes: Vec<u8>,
+    ended: bool,
+}
+
+impl Head {
+    /// Reads the beginning of `input`.
+    ///
+    /// # Errors
+    /// When reading fails or stalls, or when the run is told to stop.
+    pub fn read<F: AsFd + Read>(input: &mut F, patience: &Patience) -> Result<Self, Error> {
+        if is_closed(input) {
+            return Err(Error::new(
+                Class::System,
+                "read",
+                "the message",
+                "standard input is closed",
+            ));
+        }
+        let mut bytes = Vec::with_capacity(STEP_BYTES);
+        while bytes.len() < HEAD_BYTES {
+            let want = STEP_BYTES.min(HEAD_BYTES - bytes.len());
+            if step(input, patience, &mut bytes, want)? == 0 {
+                return Ok(Self { bytes, ended: true });
+            }
+        }
+        Ok(Self { bytes, ended: false })
+    }
+
+    /// What was read.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl Intake {
+    /// Reads all of `input`.
+    ///
+    /// # Errors
+    /// When reading fails or stalls, when there is no room for a large message, or when the run is told to stop.
+    pub fn read<F: AsFd + Read>(mut input: F, patience: &Patience) -> Result<Self, Error> {
+        let Head { bytes: head, ended } = Head::read(&mut input, patience)?;
+        let mut bytes = head.len() as u64;
+        let mut spill = None;
+        let mut more = Vec::new();
+        while !ended && step(&mut input, patience, &mut more, STEP_BYTES)? > 0 {
+            let file = match &mut spill {
+                Some(file) => file,
+                None => spill.insert(spill_file()?),
+            };
+            file.write_all(&more)
+                .map_err(|e| Error::io("store a large message in", Path::new("a temporary file"), &e))?;
+            bytes += more.len() as u64;
+            more.clear();
+        }
+        Ok(Self { head, spill, bytes })
+    }
+
+    /// Takes a message that is in memory already.
+    #[must_use]
+    pub fn from_bytes(head: Vec<u8>) -> Self {
+        let bytes = head.len() as u64;
+        Self {
+            head,
+            spill: None,
+            bytes,
+        }
+    }
+
+    /// The beginning of the message: all of it up to `HEAD_BYTES`.
+    #[must_use]
+    pub fn head(&self) -> &[u8] {
+        &self.head
+    }
+
+    /// The length of the whole message, in bytes.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Reads from byte `at` of the message on; 0 is the end.
+    ///
+    /// # Errors
+    /// When the temporary file cannot be read.
+    pub fn read_at(&self, buffer: &mut [u8], at: u64) -> io::Result<usize> {
+        let in_head = usize::try_from(at).ok().and_then(|at| self.head.get(at..));
+        match (in_head, &self.spill) {
+            (Some(mut rest), _) if !rest.is_empty() => rest.read(buffer),
+            (_, Some(file)) => file.read_at(buffer, at.saturating_sub(self.head.len() as u64)),
+            (_, None) => Ok(0),
+        }
+    }
+
+    /// Reads the message again, from byte `from` of it.
+    #[must_use]
+    pub fn reader(&self, from: usize) -> Reader<'_> {
+        Reader {
+            head: self.head.get(from..).unwrap_or_default(),
+            spill: self.spill.as_ref(),
+            at: 0,
+        }
+    }
+}
+
+/// Reads an `Intake` from a place in its head to its end.
+#[derive(Debug)]
+pub struct Reader<'a> {
+    head: &'a [u8],
+    spill: Option<&'a File>,
+    at: u64,
+}
+
+impl Read for Reader<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if !self.head.is_empty() {
+            return self.head.read(buffer);
+        }
+        let Some(file) = self.spill else { return Ok(0) };
+        let read = file.read_at(buffer, self.at)?;
+        self.at += read as u64;
+        Ok(read)
+    }
+}
+
+/// Tells whether a standard stream was closed: then it is `/dev/null`, opened for reading and writing before `main` runs.
+/// Taking that for an empty message, or for a place to write to, would acknowledge mail that nobody has.
+pub fn is_closed<F: AsFd>(stream: &F) -> bool {
+    let flags = fcntl(stream, FcntlArg::F_GETFL).map(OFlag::from_bits_retain);
+    let stat = nix::sys::stat::fstat(stream);
+    match (flags, stat, std::fs::metadata("/dev/null")) {
+        (Ok(flags), Ok(stat), Ok(null)) => {
+            flags & OFlag::O_ACCMODE == OFlag::O_RDWR && stat.st_rdev == null.rdev() && stat.st_ino == null.ino()
+        }
+        _ => false,
+    }
+}
+
+/// Waits for input and appends up to `want` bytes of it to `to`; 0 is the end.
+fn step<F: AsFd + Read>(input: &mut F, patience: &Patience, to: &mut Vec<u8>, want: usize) -> Result<usize, Error> {
+    const NAME: &str = "the message from standard input";
+    loop {
+        match patience.wait(Some(input.as_fd()), Duration::MAX) {
+            Woken::Readable => {}
+            Woken::Signal => {
+                patience.check("read", NAME)?;
+                continue;
+            }
+            Woken::TimedOut => return Err(Error::new(Class::System, "read", NAME, "it stalled")),
+        }
+        match read_more(input, to, want) {
+            Ok(read) => return Ok(read),
+            Err(e) if matches!(e.kind(), io::ErrorKind::Interrupted | io::ErrorKind::WouldBlock) => {}
+            Err(e) => return Err(Error::io("read", Path::new(NAME), &e)),
+        }
+    }
+}
+
+/// One read(2) of up to `want` bytes, appended to `to`.
+fn read_more(input: &mut impl Read, to: &mut Vec<u8>, want: usize) -> io::Result<usize> {
+    let before = to.len();
+    to.resize(before + want, 0);
+    let read = input.read(to.get_mut(before..).unwrap_or_default());
+    to.truncate(before + read.as_ref().copied().unwrap_or(0));
+    read
+}
+
+/// A file without a name: it is gone with this process, however that ends.
+fn spill_file() -> Result<File, Error> {
+    let mut last = None;
+    for dir in SPILL_DIRS {
+        match tempfile::tempfile_in(dir) {
+            Ok(file) => return Ok(file),
+            Err(e) => last = Some((dir, e)),
+        }
+    }
+    let (dir, source) = last.unwrap_or(("/var/tmp", io::ErrorKind::NotFound.into()));
+    Err(Error::io(
+        "make a temporary file for a large message in",
+        Path::new(dir),
+        &source,
+    ))
+}

@@ -1,0 +1,362 @@
+//! Appends to an mbox: one `From_` line, quoting, one empty line, synced. When any of it fails, the mailbox is cut back to
+//! what it was before the lock is let go; what cannot be undone is said.
+
+use std::fs::File;
+use std::io::{self, BufWriter, Read, Write};
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::Path;
+
+use time::OffsetDateTime;
+
+use crate::act::dir::sync_parent;
+use crate::act::lock::Locked;
+use crate::act::rewrite::{self, Quoting, STEP_BYTES};
+use crate::exit::{Class, Error};
+
+/// Fields that say in which state a message lies in *another* mailbox. Readers believe them, so they never come in by mail.
+const STATE_FIELDS: [&str; 8] = [
+    "Content-Length",
+    "Status",
+    "X-Status",
+    "X-UID",
+    "X-UIDL",
+    "X-IMAP",
+    "X-IMAPbase",
+    "X-Keywords",
+];
+
+/// What is appended.
+#[derive(Debug)]
+pub struct Letter<'a, R> {
+    /// The envelope sender, for the separator line.
+    pub sender: &'a str,
+    /// When it was delivered.
+    pub date: OffsetDateTime,
+    /// Our own header fields, complete lines.
+    pub added: &'a [u8],
+    /// The message, without a separator line.
+    pub content: R,
+    /// How to quote.
+    pub quoting: Quoting,
+}
+
+/// Where an appended message lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub struct Appended {
+    /// The mailbox's length before.
+    pub before_bytes: u64,
+    /// The mailbox's length now.
+    pub after_bytes: u64,
+}
+
+/// The mailbox's length, in bytes.
+///
+/// # Errors
+/// When it cannot be examined.
+pub fn length(locked: &Locked) -> Result<u64, Error> {
+    let stat = locked.file().metadata();
+    Ok(stat.map_err(|e| Error::io("examine", locked.path(), &e))?.len())
+}
+
+/// Appends `letter` and syncs. A tail that an interrupted delivery of any program left is closed first, so that nothing is
+/// glued to it.
+///
+/// # Errors
+/// When any step fails; then the mailbox is as it was, or the error says that it is not.
+pub fn append<R: Read>(locked: &mut Locked, letter: Letter<'_, R>) -> Result<Appended, Error> {
+    let path = locked.path();
+    let file = locked.file();
+    let before_bytes = length(locked)?;
+    let mut begun = Begun {
+        file,
+        before_bytes,
+        after_bytes: before_bytes,
+        settled: false,
+    };
+    let written = missing_end(file, before_bytes)
+        .and_then(|end| begun.write_all(end))
+        .and_then(|()| write_letter(&mut begun, letter))
+        .and_then(|()| file.sync_data())
+        .and_then(|()| if locked.created() { sync_parent(path) } else { Ok(()) });
+    match written {
+        Ok(()) => Ok(begun.complete()),
+        Err(e) => {
+            let error = Error::io("append to", path, &e);
+            match begun.undo() {
+                Ok(()) => Err(error),
+                Err(undo) => Err(error.hint(format!("the mailbox ends in a part of the message: {undo}"))),
+            }
+        }
+    }
+}
+
+/// A message of which some may be in the mailbox. Dropped before it is settled, by a panic too, it is cut off again.
+struct Begun<'a> {
+    file: &'a File,
+    before_bytes: u64,
+    after_bytes: u64,
+    settled: bool,
+}
+
+impl Begun<'_> {
+    fn complete(mut self) -> Appended {
+        self.settled = true;
+        Appended {
+            before_bytes: self.before_bytes,
+            after_bytes: self.after_bytes,
+        }
+    }
+
+    fn undo(mut self) -> io::Result<()> {
+        self.settled = true;
+        cut_back(self.file, self.before_bytes, self.after_bytes)
+    }
+}
+
+impl Drop for Begun<'_> {
+    fn drop(&mut self) {
+        if !self.settled {
+            let _ = cut_back(self.file, self.before_bytes, self.after_bytes);
+        }
+    }
+}
+
+impl Write for Begun<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.file.write(bytes)?;
+        self.after_bytes += written as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Cuts off what was written. Where the mailbox has another length than that, somebody writes to it without locks, and
+/// cutting would take their mail.
+fn cut_back(file: &File, before_bytes: u64, after_bytes: u64) -> io::Result<()> {
+    let now = file.metadata()?.len();
+    if now > after_bytes {
+        return Err(io::Error::other("another program appends to it without a lock"));
+    }
+    if now > before_bytes {
+        file.set_len(before_bytes)?;
+        file.sync_all()?;
+    }
+    Ok(())
+}
+
+/// Takes a message back that was appended, if nothing came after it.
+///
+/// # Errors
+/// When the mailbox has changed since, or cannot be cut.
+pub fn take_back(locked: &mut Locked, appended: Appended) -> Result<(), Error> {
+    let fail = |e: io::Error| Error::io("take a copy back from", locked.path(), &e);
+    if length(locked)? != appended.after_bytes {
+        return Err(fail(io::Error::other("the mailbox has changed since")));
+    }
+    cut_back(locked.file(), appended.before_bytes, appended.after_bytes).map_err(fail)
+}
+
+/// What the mailbox's end lacks before a separator line may follow: an empty line.
+fn missing_end(file: &File, length: u64) -> io::Result<&'static [u8]> {
+    let mut end = [0; 2];
+    let end = match length {
+        0 => return Ok(b""),
+        1 => end.get_mut(1..).unwrap_or_default(),
+        _ => &mut end,
+    };
+    file.read_exact_at(end, length - end.len() as u64)?;
+    Ok(match end {
+        [b'\n', b'\n'] | [b'\n'] => b"",
+        [.., b'\n'] => b"\n",
+        _ => b"\n\n",
+    })
+}
+
+/// Writes one message in mbox form: separator line, our fields, the message quoted and ended by one empty line.
+///
+/// # Errors
+/// When reading or writing fails; then a part may have been written.
+pub fn write_letter<R: Read, W: Write>(to: &mut W, letter: Letter<'_, R>) -> io::Result<()> {
+    let mut to = BufWriter::with_capacity(STEP_BYTES, to);
+    writeln!(to, "From {} {}", separator_sender(letter.sender), asctime(letter.date))?;
+    to.write_all(letter.added)?;
+    let last = rewrite::copy(letter.content, &mut to, &STATE_FIELDS, letter.quoting)?;
+    let end: &[u8] = if last.is_none_or(|last| last == b'\n') {
+        b"\n"
+    } else {
+        b"\n\n"
+    };
+    to.write_all(end)?;
+    to.flush()
+}
+
+/// The sender as the separator line needs it: one word. The null sender is written `MAILER-DAEMON` (RFC 4155, appendix A).
+fn separator_sender(sender: &str) -> String {
+    let word: String = sender
+        .chars()
+        .map(|c| if c.is_whitespace() || c.is_control() { '-' } else { c })
+        .collect();
+    if word.is_empty() {
+        "MAILER-DAEMON".to_owned()
+    } else {
+        word
+    }
+}
+
+/// The 24 characters of asctime(3), in UTC as RFC 4155 asks.
+fn asctime(date: OffsetDateTime) -> String {
+    let (weekday, month) = (date.weekday().to_string(), date.month().to_string());
+    format!(
+        "{weekday:.3} {month:.3} {:2} {:02}:{:02}:{:02} {:04}",
+        date.day(),
+        date.hour(),
+        date.minute(),
+        date.second(),
+        date.year()
+    )
+}
+
+/// Free space for this user on the file system that holds `path`, in bytes (statvfs(3)).
+///
+/// # Errors
+/// When the file system cannot be asked.
+pub fn free_bytes(path: &Path, file: &File) -> Result<u64, Error> {
+    let stat = nix::sys::statvfs::fstatvfs(file).map_err(|e| Error::io("ask for free space at", path, &e.into()))?;
+    Ok(stat.blocks_available().saturating_mul(stat.fragment_size()))
+}
+
+/// What a full disk is called.
+#[must_use]
+pub fn too_little_space(path: &Path, free_bytes: u64, min_free_bytes: u64) -> Error {
+    Error::new(
+        Class::SystemFull,
+        "append to",
+        path.display(),
+        format_args!("{free_bytes} bytes are free, and min_free asks for {min_free_bytes} beside the message"),
+    )
+}
+
+/// The modification time in nanoseconds, as far as the file system keeps it.
+#[must_use]
+pub fn modified_nanoseconds(stat: &std::fs::Metadata) -> i128 {
+    i128::from(stat.mtime()) * 1_000_000_000 + i128::from(stat.mtime_nsec())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Letter, asctime, write_letter};
+    use crate::act::rewrite::{Quoting, STEP_BYTES};
+    use std::io::Read;
+    use time::OffsetDateTime;
+
+    fn written(message: &[u8], quoting: Quoting) -> Vec<u8> {
+        let mut out = Vec::new();
+        let letter = Letter {
+            sender: "s@s.test",
+            date: OffsetDateTime::UNIX_EPOCH,
+            added: b"",
+            content: message,
+            quoting,
+        };
+        write_letter(&mut out, letter).unwrap_or_else(|e| unreachable!("{e}"));
+        out
+    }
+
+    #[test]
+    fn the_separator_line_has_the_date_of_asctime() {
+        assert_eq!(asctime(OffsetDateTime::UNIX_EPOCH), "Thu Jan  1 00:00:00 1970");
+    }
+
+    #[test]
+    fn what_is_written_is_the_message_and_nothing_but_quotes() {
+        const LINE: &[u8] = b"From s@s.test Thu Jan  1 00:00:00 1970\n";
+        let cases: [(&[u8], Quoting, &[u8]); 14] = [
+            (b"", Quoting::Mboxrd, b"\n"),
+            (b"A: 1\n\nb\n", Quoting::Mboxrd, b"A: 1\n\nb\n\n"),
+            (b"A: 1\n\nb", Quoting::Mboxrd, b"A: 1\n\nb\n\n"),
+            (b"A: 1\r\n\r\nb\r\n", Quoting::Mboxrd, b"A: 1\r\n\r\nb\r\n\n"),
+            (b"A: 1\n\nFrom x\n", Quoting::Mboxrd, b"A: 1\n\n>From x\n\n"),
+            (
+                b"A: 1\n\n>From x\n>>From\n",
+                Quoting::Mboxrd,
+                b"A: 1\n\n>>From x\n>>From\n\n",
+            ),
+            (
+                b"A: 1\n\n>From x\nFrom y",
+                Quoting::Mboxo,
+                b"A: 1\n\n>From x\n>From y\n\n",
+            ),
+            (b"A: 1\n\nx From y\n", Quoting::Mboxrd, b"A: 1\n\nx From y\n\n"),
+            (
+                b"From here on\nno header\n",
+                Quoting::Mboxrd,
+                b">From here on\nno header\n\n",
+            ),
+            (
+                b"A: 1\nStatus: RO\nX-UID: 3\n more\nB: 2\n\nStatus: 1\n",
+                Quoting::Mboxrd,
+                b"A: 1\nB: 2\n\nStatus: 1\n\n",
+            ),
+            (b"content-length : 9\n\n", Quoting::Mboxrd, b"\n\n"),
+            (b"A: 1\n\na\0b\rc\n", Quoting::Mboxrd, b"A: 1\n\na\0b\rc\n\n"),
+            (b"\nFrom x\n", Quoting::Mboxrd, b"\n>From x\n\n"),
+            (b"A: 1\r\n\r\nFrom x\r\n", Quoting::Mboxrd, b"A: 1\r\n\r\n>From x\r\n\n"),
+        ];
+        for (message, quoting, want) in cases {
+            let want = [LINE, want].concat();
+            assert_eq!(
+                String::from_utf8_lossy(&written(message, quoting)),
+                String::from_utf8_lossy(&want),
+                "{:?}",
+                String::from_utf8_lossy(message)
+            );
+        }
+    }
+
+    #[test]
+    fn a_separator_is_found_wherever_a_step_ends() {
+        for length in (STEP_BYTES - 8..STEP_BYTES + 8).chain(2 * STEP_BYTES - 8..2 * STEP_BYTES + 8) {
+            for line_end in [true, false] {
+                let mut message = b"A: 1\n\n".to_vec();
+                message.resize(length, b'x');
+                if line_end {
+                    message.push(b'\n');
+                }
+                message.extend_from_slice(b"From x\n>From y\n");
+                let out = written(&message, Quoting::Mboxrd);
+                let quoted: &[u8] = if line_end {
+                    b"\n>From x\n>>From y\n\n"
+                } else {
+                    b"xFrom x\n>>From y\n\n"
+                };
+                assert!(out.ends_with(quoted), "length {length}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_slow_reader_changes_nothing() {
+        struct Slow<'a>(&'a [u8]);
+        impl Read for Slow<'_> {
+            fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+                let length = buffer.len().min(1);
+                self.0.read(buffer.get_mut(..length).unwrap_or_default())
+            }
+        }
+        let message = b"A: 1\nStatus: O\n\n>From x\nFrom y\nz";
+        let mut out = Vec::new();
+        let letter = Letter {
+            sender: "s@s.test",
+            date: OffsetDateTime::UNIX_EPOCH,
+            added: b"",
+            content: Slow(message),
+            quoting: Quoting::Mboxrd,
+        };
+        write_letter(&mut out, letter).unwrap_or_else(|e| unreachable!("{e}"));
+        assert_eq!(out, written(message, Quoting::Mboxrd));
+    }
+}

@@ -1,0 +1,14 @@
+//! Effects: files, locks, processes. What they do is decided elsewhere.
+
+pub mod account;
+pub mod dir;
+pub mod dotlock;
+pub mod hold;
+pub mod intake;
+pub mod lock;
+pub mod mbox;
+pub mod patience;
+pub mod rewrite;
+pub mod stored;
+pub mod submit;
+pub mod tally;

@@ -1,0 +1,119 @@
+//! How long this run may still wait, and whether somebody asked it to stop.
+//!
+//! A signal never ends the run where it strikes: it is noted, and every wait looks. So locks are released and the mailbox is
+//! whole when a run is told to go. The append itself never looks, and is never interrupted.
+
+use std::io;
+use std::os::fd::BorrowedFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use nix::poll::{PollFd, PollFlags, poll};
+use nix::sys::signal::{SigSet, Signal};
+
+use crate::exit::{Class, Error};
+
+/// Mail systems kill a command that takes long, and some bounce its message: Postfix after 1000 s, maildrop after 300 s.
+const TOTAL: Duration = Duration::from_secs(240);
+
+/// Signals that end a process unless it asks for them.
+const STOPPING: [Signal; 9] = [
+    Signal::SIGTERM,
+    Signal::SIGHUP,
+    Signal::SIGINT,
+    Signal::SIGQUIT,
+    Signal::SIGALRM,
+    Signal::SIGUSR1,
+    Signal::SIGUSR2,
+    Signal::SIGXCPU,
+    Signal::SIGVTALRM,
+];
+
+/// How long a single wait in the kernel lasts at most: a signal that comes just before it does not interrupt it.
+const SLICE: Duration = Duration::from_millis(500);
+
+/// The patience of one run.
+#[derive(Debug)]
+pub struct Patience {
+    until: Instant,
+    stopped: Arc<AtomicBool>,
+}
+
+/// Why a wait ended early.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Woken {
+    /// The time was up.
+    TimedOut,
+    /// The file can be read, or its other end is gone.
+    Readable,
+    /// A signal came: a child ended, or somebody asked us to stop.
+    Signal,
+}
+
+impl Patience {
+    /// Starts the clock and takes over the signals: none that the caller blocked or ignored stays so.
+    ///
+    /// # Errors
+    /// When the system is out of descriptors.
+    pub fn begin() -> io::Result<Self> {
+        let stopped = Arc::new(AtomicBool::new(false));
+        for signal in STOPPING {
+            signal_hook::flag::register(signal as i32, Arc::clone(&stopped))?;
+        }
+        // A caller that ignores SIGCHLD would keep us from learning how sendmail ended (waitpid(2), NOTES). Unhandled, SIGXFSZ
+        // ends the process in mid-write; handled, the write reports EFBIG (setrlimit(2)).
+        for signal in [Signal::SIGCHLD, Signal::SIGXFSZ] {
+            signal_hook::flag::register(signal as i32, Arc::new(AtomicBool::new(false)))?;
+        }
+        SigSet::empty().thread_set_mask()?;
+        Ok(Self {
+            until: Instant::now() + TOTAL,
+            stopped,
+        })
+    }
+
+    /// How much of the whole run's time is left.
+    #[must_use]
+    pub fn remaining(&self) -> Duration {
+        self.until.saturating_duration_since(Instant::now())
+    }
+
+    /// Says so when somebody asked the run to stop.
+    ///
+    /// # Errors
+    /// When a signal came.
+    pub fn check(&self, verb: &'static str, object: &str) -> Result<(), Error> {
+        if self.stopped.load(Ordering::Relaxed) {
+            return Err(Error::new(Class::System, verb, object, "told to stop by a signal"));
+        }
+        Ok(())
+    }
+
+    /// Sleeps for `time`, or until a signal comes.
+    pub fn sleep(&self, time: Duration) {
+        let _ = self.wait(None, time);
+    }
+
+    /// Waits until `file` can be read, `time` is over, or a signal came; never beyond the run's own time.
+    pub fn wait(&self, file: Option<BorrowedFd<'_>>, time: Duration) -> Woken {
+        let end = Instant::now() + time.min(self.remaining());
+        loop {
+            let left = end.saturating_duration_since(Instant::now());
+            // Rounded up, so that a wait of less than a millisecond is none that spins.
+            let milliseconds = u16::try_from(left.min(SLICE).as_micros().div_ceil(1000)).unwrap_or(u16::MAX);
+            let mut file = file.map(|file| PollFd::new(file, PollFlags::POLLIN));
+            let ready = poll(file.as_mut_slice(), milliseconds);
+            if file.and_then(|file| file.any()).unwrap_or(false) {
+                return Woken::Readable;
+            }
+            if ready.is_err() || self.stopped.load(Ordering::Relaxed) {
+                return Woken::Signal;
+            }
+            if left.is_zero() {
+                return Woken::TimedOut;
+            }
+        }
+    }
+}

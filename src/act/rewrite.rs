@@ -1,0 +1,140 @@
+//! Copies a message and changes as little as it must: leaves out header fields, quotes what would separate messages.
+//! Memory does not grow with the message, nor time with the way it is cut into lines.
+
+use std::io::{self, Read, Write};
+
+use memchr::{memchr, memmem, memrchr};
+
+/// How much is read and written in one step, and the longest line that is looked at as a whole, in bytes.
+pub const STEP_BYTES: usize = 64 << 10;
+
+/// How a line that looks like a separator is told from one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Quoting {
+    /// `>` before `From `, `>From `, `>>From ` ...: can be undone.
+    Mboxrd,
+    /// `>` before `From ` alone, as Postfix and procmail do.
+    Mboxo,
+    /// None: the message is not put into an mbox.
+    None,
+}
+
+/// Copies `from` to `to`, without the header fields named in `dropped`. Gives the last byte that was written.
+///
+/// # Errors
+/// When reading or writing fails; then a part may have been written.
+pub fn copy<R: Read, W: Write>(mut from: R, to: &mut W, dropped: &[&str], quoting: Quoting) -> io::Result<Option<u8>> {
+    let mut copier = Copier {
+        dropped,
+        quoting,
+        place: Place::Header,
+        in_line: false,
+        last: None,
+    };
+    let mut out = Vec::with_capacity(2 * STEP_BYTES);
+    let mut carry = Vec::with_capacity(2 * STEP_BYTES);
+    loop {
+        let before = carry.len();
+        carry.resize(before + STEP_BYTES, 0);
+        let read = match from.read(carry.get_mut(before..).unwrap_or_default()) {
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {
+                carry.truncate(before);
+                continue;
+            }
+            result => result?,
+        };
+        carry.truncate(before + read);
+        // Whole lines, unless it is the end or one line is longer than a step.
+        let ready = match memrchr(b'\n', &carry) {
+            _ if read == 0 => carry.len(),
+            Some(at) => at + 1,
+            None if carry.len() >= STEP_BYTES => carry.len(),
+            None => 0,
+        };
+        copier.lines(carry.get(..ready).unwrap_or_default(), &mut out);
+        carry.drain(..ready);
+        if out.len() >= STEP_BYTES || read == 0 {
+            to.write_all(&out)?;
+            out.clear();
+        }
+        if read == 0 {
+            return Ok(copier.last);
+        }
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Header,
+    /// In a header field that is left out.
+    Dropped,
+    Body,
+}
+
+struct Copier<'a> {
+    dropped: &'a [&'a str],
+    quoting: Quoting,
+    place: Place,
+    /// The next byte continues a line that was begun before.
+    in_line: bool,
+    last: Option<u8>,
+}
+
+impl Copier<'_> {
+    fn lines(&mut self, mut bytes: &[u8], out: &mut Vec<u8>) {
+        while self.place != Place::Body && !bytes.is_empty() {
+            let length = memchr(b'\n', bytes).map_or(bytes.len(), |at| at + 1);
+            let (line, rest) = bytes.split_at(length);
+            if !self.in_line {
+                self.place = match line {
+                    b"\n" | b"\r\n" => Place::Body,
+                    [b' ' | b'\t', ..] => self.place,
+                    _ if self.is_dropped(line) => Place::Dropped,
+                    _ => Place::Header,
+                };
+            }
+            if self.place != Place::Dropped {
+                self.quoted(line, out);
+            }
+            self.in_line = line.last() != Some(&b'\n');
+            bytes = rest;
+        }
+        self.quoted(bytes, out);
+        if let Some(last) = bytes.last() {
+            self.in_line = *last != b'\n';
+        }
+    }
+
+    fn is_dropped(&self, line: &[u8]) -> bool {
+        memchr(b':', line)
+            .and_then(|colon| line.get(..colon))
+            .is_some_and(|name| {
+                self.dropped
+                    .iter()
+                    .any(|field| name.trim_ascii_end().eq_ignore_ascii_case(field.as_bytes()))
+            })
+    }
+
+    /// Copies, and quotes what would separate messages.
+    fn quoted(&mut self, bytes: &[u8], out: &mut Vec<u8>) {
+        let mut copied = 0;
+        if self.quoting != Quoting::None {
+            for at in memmem::find_iter(bytes, b"From ") {
+                let before = bytes.get(..at).unwrap_or_default();
+                let quotes = before.iter().rev().take_while(|b| **b == b'>').count();
+                let start = at - quotes;
+                let opens_line = match start {
+                    0 => !self.in_line,
+                    _ => bytes.get(start - 1) == Some(&b'\n'),
+                };
+                if opens_line && (quotes == 0 || self.quoting == Quoting::Mboxrd) {
+                    out.extend_from_slice(bytes.get(copied..start).unwrap_or_default());
+                    out.push(b'>');
+                    copied = start;
+                }
+            }
+        }
+        out.extend_from_slice(bytes.get(copied..).unwrap_or_default());
+        self.last = bytes.last().copied().or(self.last);
+    }
+}

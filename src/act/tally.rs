@@ -1,0 +1,208 @@
+//! How many messages a mailbox holds, without reading all of it at each delivery.
+//!
+//! A small file in the state directory says what was counted up to which byte. It is believed only for the same file, and
+//! only as far as the bytes before that place are the ones that were counted; what came since is read. It is a memory and
+//! nothing more: when it is lost, damaged or cannot be written, the mailbox is counted again.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::{Path, PathBuf};
+
+use crate::act::dir::make_private_dir;
+use crate::act::mbox::modified_nanoseconds;
+use crate::exit::Error;
+
+/// One read of the mailbox, in bytes.
+const STEP_BYTES: usize = 256 << 10;
+
+/// How much of the mailbox's end is remembered, to know it again.
+const TAIL_BYTES: usize = 64;
+
+/// A separator line, and what has to stand before it unless it opens the file.
+const SEPARATOR: &[u8] = b"\n\nFrom ";
+
+/// What was counted when.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Memory {
+    device: u64,
+    inode: u64,
+    bytes: u64,
+    modified: i128,
+    messages: u64,
+    tail: String,
+}
+
+/// Counts the messages of an open, locked mailbox.
+///
+/// # Errors
+/// When the mailbox cannot be read. A memory that cannot be read or written is none.
+pub fn count(file: &File, path: &Path, state_dir: &Path) -> Result<u64, Error> {
+    let fail = |e: io::Error| Error::io("count the messages of", path, &e);
+    let stat = file.metadata().map_err(fail)?;
+    let remembered = Memory::load(&place(path, state_dir)).filter(|m| m.fits(file, &stat));
+    match remembered {
+        Some(memory) if memory.bytes == stat.len() && memory.modified == modified_nanoseconds(&stat) => {
+            Ok(memory.messages)
+        }
+        Some(memory) => Ok(memory.messages + separators(file, memory.bytes).map_err(fail)?),
+        None => separators(file, 0).map_err(fail),
+    }
+}
+
+/// Remembers that the mailbox holds `messages` now.
+pub fn remember(file: &File, path: &Path, state_dir: &Path, messages: u64) {
+    let _ = Memory::of(file, messages).and_then(|memory| memory.save(&place(path, state_dir)));
+}
+
+/// One file for each mailbox, named after its path.
+fn place(path: &Path, state_dir: &Path) -> PathBuf {
+    let mut name = String::new();
+    for byte in path.as_os_str().as_bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' => name.push(char::from(*byte)),
+            other => name.push_str(&format!("_{other:02x}")),
+        }
+    }
+    // A name may have 255 bytes (NAME_MAX); the end of a path tells more than its beginning.
+    let cut = name.len().saturating_sub(200);
+    state_dir.join("tally").join(name.get(cut..).unwrap_or(&name))
+}
+
+impl Memory {
+    fn of(file: &File, messages: u64) -> io::Result<Self> {
+        let stat = file.metadata()?;
+        Ok(Self {
+            device: stat.dev(),
+            inode: stat.ino(),
+            bytes: stat.len(),
+            modified: modified_nanoseconds(&stat),
+            messages,
+            tail: tail(file, stat.len())?,
+        })
+    }
+
+    /// Tells whether the file begins with what was counted.
+    fn fits(&self, file: &File, stat: &std::fs::Metadata) -> bool {
+        self.device == stat.dev()
+            && self.inode == stat.ino()
+            && self.bytes <= stat.len()
+            && tail(file, self.bytes).is_ok_and(|tail| tail == self.tail)
+    }
+
+    fn load(place: &Path) -> Option<Self> {
+        let text = std::fs::read_to_string(place).ok()?;
+        let mut words = text.split_ascii_whitespace();
+        Some(Self {
+            device: words.next()?.parse().ok()?,
+            inode: words.next()?.parse().ok()?,
+            bytes: words.next()?.parse().ok()?,
+            modified: words.next()?.parse().ok()?,
+            messages: words.next()?.parse().ok()?,
+            tail: words.next()?.to_owned(),
+        })
+    }
+
+    /// Replaces the file as a whole; it is not synced, since a lost memory costs nothing but time.
+    fn save(&self, place: &Path) -> io::Result<()> {
+        let dir = place.parent().ok_or(io::ErrorKind::InvalidInput)?;
+        make_private_dir(dir).map_err(|e| io::Error::other(e.to_string()))?;
+        let mut file = tempfile::NamedTempFile::new_in(dir)?;
+        let Self {
+            device,
+            inode,
+            bytes,
+            modified,
+            messages,
+            tail,
+        } = self;
+        writeln!(file, "{device} {inode} {bytes} {modified} {messages} {tail}")?;
+        file.persist(place)?;
+        Ok(())
+    }
+}
+
+/// The last bytes before `end`, in hexadecimal digits, with a dot in front.
+fn tail(file: &File, end: u64) -> io::Result<String> {
+    let length = TAIL_BYTES.min(usize::try_from(end).unwrap_or(TAIL_BYTES));
+    let mut bytes = vec![0; length];
+    file.read_exact_at(&mut bytes, end - length as u64)?;
+    Ok(std::iter::once(".".to_owned())
+        .chain(bytes.iter().map(|b| format!("{b:02x}")))
+        .collect())
+}
+
+/// How many messages begin at byte `from` or behind it.
+fn separators(file: &File, from: u64) -> io::Result<u64> {
+    let mut buffer = Vec::with_capacity(STEP_BYTES + SEPARATOR.len());
+    let mut count = 0;
+    // The two line ends before `from`, so that a separator that begins there is found.
+    let mut at = from.saturating_sub(2);
+    if at == 0 {
+        buffer.extend_from_slice(b"\n\n");
+    }
+    loop {
+        let kept = buffer.len();
+        buffer.resize(kept + STEP_BYTES, 0);
+        let read = match file.read_at(buffer.get_mut(kept..).unwrap_or_default(), at) {
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => 0,
+            result => result?,
+        };
+        buffer.truncate(kept + read);
+        if read == 0 {
+            return Ok(count);
+        }
+        at += read as u64;
+        count += memchr::memmem::find_iter(&buffer, SEPARATOR).count() as u64;
+        // What may be the beginning of a separator that goes on in the next step.
+        let keep = buffer.len().saturating_sub(SEPARATOR.len() - 1);
+        buffer.drain(..keep);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{STEP_BYTES, count, remember, separators};
+    use std::io::{Seek, SeekFrom, Write};
+
+    #[test]
+    fn messages_are_counted_across_steps_and_from_any_place() {
+        let mut file = tempfile::tempfile().unwrap_or_else(|e| unreachable!("{e}"));
+        let one = b"From s@s.test Thu Jan  1 00:00:00 1970\nA: 1\n\nx From y\n>From z\n\n";
+        let copies = STEP_BYTES * 3 / one.len();
+        for _ in 0..copies {
+            file.write_all(one).unwrap_or_else(|e| unreachable!("{e}"));
+        }
+        assert_eq!(separators(&file, 0).ok(), Some(copies as u64));
+        assert_eq!(separators(&file, one.len() as u64).ok(), Some(copies as u64 - 1));
+        assert_eq!(separators(&file, (one.len() * copies) as u64).ok(), Some(0));
+    }
+
+    #[test]
+    fn a_memory_is_believed_only_while_it_fits() {
+        let dir = tempfile::tempdir().unwrap_or_else(|e| unreachable!("{e}"));
+        let path = dir.path().join("a");
+        let one = b"From s@s.test Thu Jan  1 00:00:00 1970\nA: 1\n\n\n";
+        let mut file = std::fs::OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create_new(true)
+            .open(&path)
+            .unwrap_or_else(|e| unreachable!("{e}"));
+        let counted = |file: &std::fs::File| count(file, &path, dir.path()).ok();
+        file.write_all(one).unwrap_or_else(|e| unreachable!("{e}"));
+        assert_eq!(counted(&file), Some(1));
+        // A wrong number shows that the memory was used.
+        remember(&file, &path, dir.path(), 7);
+        assert_eq!(counted(&file), Some(7));
+        file.write_all(one).unwrap_or_else(|e| unreachable!("{e}"));
+        assert_eq!(counted(&file), Some(8));
+        file.seek(SeekFrom::Start(5))
+            .and_then(|_| file.write_all(b"x"))
+            .unwrap_or_else(|e| unreachable!("{e}"));
+        assert_eq!(counted(&file), Some(2));
+        file.set_len(0).unwrap_or_else(|e| unreachable!("{e}"));
+        assert_eq!(counted(&file), Some(0));
+    }
+}

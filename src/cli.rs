@@ -1,0 +1,122 @@
+//! What may be typed. No behaviour.
+
+use std::path::PathBuf;
+
+use clap::{ArgAction, Args, Parser, Subcommand};
+
+/// A delivery guard: judges one message, then appends, forwards or diverts it, so that no forward can loop.
+#[derive(Debug, Parser)]
+#[command(
+    name = "spoolguard",
+    version,
+    subcommand_required = true,
+    after_help = "Start it from .forward, procmailrc or the mail system in place of a plain forward:\n\n    \
+                  \"|/usr/bin/spoolguard forward b@b.test\"\n\n\
+                  Configuration: /etc/spoolguard.toml, then ~/.config/spoolguard.toml. None is needed."
+)]
+pub struct Cli {
+    /// Flags of every command.
+    #[command(flatten)]
+    pub everywhere: Everywhere,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Flags of every command.
+#[derive(Args, Clone, Debug, Default)]
+pub struct Everywhere {
+    /// Read this configuration file, and no other
+    #[arg(long, global = true, value_name = "PATH")]
+    pub config: Option<PathBuf>,
+    /// Say what would be done, and do nothing; under a mail system the message stays with it (status 75)
+    #[arg(long, global = true)]
+    pub dry_run: bool,
+    /// Log to standard error where there is no syslog; twice for more
+    #[arg(short, long, global = true, action = ArgAction::Count)]
+    pub verbose: u8,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Judge the message on standard input, then append it to the mailbox
+    ///
+    /// Ends with 0 when the message is safe, 75 when the mail system shall try again, 77 only where configuration says
+    /// over = "refuse".
+    Deliver {
+        /// Who it is for.
+        #[command(flatten)]
+        who: Who,
+    },
+    /// Judge the message on standard input, then forward it
+    ///
+    /// Bounces and loops go to the administrator instead. In .forward:
+    ///
+    ///     "|/usr/bin/spoolguard forward b@b.test"
+    ///
+    /// In procmailrc, in this form only:
+    ///
+    ///     :0 w
+    ///     | /usr/bin/spoolguard forward b@b.test
+    ///     EXITCODE=$?
+    ///     HOST=stop
+    #[command(verbatim_doc_comment)]
+    Forward {
+        /// Where to
+        #[arg(required = true, value_name = "ADDRESS")]
+        addresses: Vec<String>,
+        /// Append a copy to the mailbox too
+        #[arg(long)]
+        keep: bool,
+        /// Who it is for.
+        #[command(flatten)]
+        who: Who,
+    },
+    /// Copy standard input to standard output with the verdict in a header, X-Spoolguard-Verdict
+    ///
+    /// For procmail (`:0 fw`), maildrop (`xfilter`) and Sieve (`filter`).
+    Filter {
+        /// Who it is for.
+        #[command(flatten)]
+        who: Who,
+    },
+    /// Check or show the configuration
+    Config {
+        /// Which of them.
+        #[command(subcommand)]
+        command: ConfigCommand,
+    },
+}
+
+/// Who a message is for, and who sent it. Each has a default from what the mail system says in the environment.
+#[derive(Args, Clone, Debug, Default)]
+pub struct Who {
+    /// The user whose mailbox it is [default: who runs this]
+    #[arg(short = 'd', long, value_name = "NAME")]
+    pub user: Option<String>,
+    /// The address it was sent to [default: RECIPIENT, LOCAL@DOMAIN, Delivered-To, or user@host]
+    #[arg(short = 'a', long, value_name = "ADDR", allow_hyphen_values = true)]
+    pub recipient: Option<String>,
+    /// The envelope sender; '' or '<>' is the null sender [default: SENDER, Return-Path, or the From_ line]
+    #[arg(short = 'f', long, value_name = "ADDR", allow_hyphen_values = true)]
+    pub sender: Option<String>,
+    /// The mailbox [default: the user's, in the spool directory]
+    #[arg(short = 'm', long, value_name = "PATH")]
+    pub mbox: Option<PathBuf>,
+}
+
+/// What to do with the configuration.
+#[derive(Clone, Debug, Subcommand)]
+pub enum ConfigCommand {
+    /// Say whether it can be used; if not, file, line and key, and end with 1
+    Check {
+        /// The file [default: what a delivery would read]
+        path: Option<PathBuf>,
+    },
+    /// Print what holds, and which file says so
+    Show {
+        /// The file [default: what a delivery would read]
+        path: Option<PathBuf>,
+    },
+}

@@ -1,0 +1,52 @@
+//! `spoolguard filter`: standard input to standard output, with the verdict in a header field on top. Nothing else changes but
+//! that a field of this name which came with the message is left out. Memory does not grow with the message.
+
+use std::io::{self, Read, Write};
+
+use crate::act::intake::{Head, is_closed};
+use crate::act::rewrite::{self, Quoting};
+use crate::cli::{Everywhere, Who};
+use crate::command::guard::{self, Guard};
+use crate::command::{caller, marks};
+use crate::decide::message::Message;
+use crate::exit::{Class, Error, Status};
+
+/// Runs the filter. A failure is 75: procmail and maildrop then go on with the message as it was.
+pub fn run(who: &Who, everywhere: &Everywhere) -> Status {
+    guard::end(filter(who, everywhere))
+}
+
+fn filter(who: &Who, everywhere: &Everywhere) -> Result<Status, Error> {
+    let patience = guard::begin()?;
+    let mut input = guard::standard_input()?;
+    let head = Head::read(&mut input, &patience)?;
+    let guard = Guard::prepare(who, everywhere, patience)?;
+    let message = Message::new(head.bytes());
+    let envelope = caller::envelope(who, &caller::variable, &message, &guard.config, &guard.account);
+    let judgement = guard.judge(&message, &envelope);
+    let (separator, content) = head.bytes().split_at(head.bytes().len() - message.content().len());
+    let field = format!("{}{}", marks::verdict_field(&judgement), message.line_end());
+    let mut output = io::stdout().lock();
+    if is_closed(&output) {
+        return Err(Error::new(
+            Class::System,
+            "write",
+            "the message",
+            "standard output is closed",
+        ));
+    }
+    let written = output
+        .write_all(separator)
+        .and_then(|()| output.write_all(field.as_bytes()))
+        .and_then(|()| {
+            rewrite::copy(
+                content.chain(&mut input),
+                &mut output,
+                &[marks::VERDICT_HEADER],
+                Quoting::None,
+            )
+        })
+        .and_then(|_| output.flush());
+    written.map_err(|e| Error::new(Class::System, "write", "the message to standard output", e))?;
+    Ok(Status::Done)
+}

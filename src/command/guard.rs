@@ -1,0 +1,316 @@
+//! The pipeline: one message, from standard input to an exit status. Every way out of here is 0, 75 or a configured 77.
+//!
+//! This file says in which order things happen. What a message is, and what it gets, is `decide`'s; how it is done is `act`'s.
+
+use std::io::{self, Write};
+use std::os::fd::AsFd;
+use std::path::PathBuf;
+
+use time::OffsetDateTime;
+
+use crate::act::account::{self, Account};
+use crate::act::intake::Intake;
+use crate::act::patience::Patience;
+use crate::cli::{Everywhere, Who};
+use crate::command::{caller, divert, forward, log, mailbox, marks};
+use crate::config::Config;
+use crate::config::file::{self, Sources};
+use crate::decide::address::Address;
+use crate::decide::envelope::{Envelope, Sender};
+use crate::decide::message::Message;
+use crate::decide::policy::{self, Action, Copies, Job};
+use crate::decide::verdict::{self, Facts, Judgement};
+use crate::exit::{Class, Error, Status};
+
+/// What stays the same for every message of a run.
+#[derive(Debug)]
+pub struct Guard {
+    /// What is configured.
+    pub config: Config,
+    /// Whose mail it is.
+    pub account: Account,
+    /// How long this run may wait.
+    pub patience: Patience,
+    /// The mailbox, if it is not the user's own in the spool directory.
+    pub mbox: Option<PathBuf>,
+}
+
+/// One message on its way.
+#[derive(Debug)]
+pub struct Case<'a> {
+    /// The message, to be read again.
+    pub intake: &'a Intake,
+    /// Its beginning.
+    pub message: Message<'a>,
+    /// Who sent it, and for whom it is.
+    pub envelope: Envelope,
+    /// What it is.
+    pub judgement: Judgement,
+    /// What shall be done with it.
+    pub action: Action,
+    /// Where it is sent on to.
+    pub destinations: Vec<String>,
+    /// When it came.
+    pub date: OffsetDateTime,
+}
+
+/// What became of a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Outcome {
+    /// It lies in a mailbox.
+    Appended {
+        /// Where.
+        mailbox: PathBuf,
+        /// Why there, if that was not the plan.
+        note: Option<String>,
+    },
+    /// The mail system has it.
+    Forwarded {
+        /// For whom.
+        to: Vec<String>,
+        /// What else happened.
+        note: Option<String>,
+    },
+    /// The administrator has it.
+    Diverted {
+        /// The address or path.
+        to: String,
+        /// Where a copy is held.
+        held: Option<PathBuf>,
+    },
+}
+
+/// `spoolguard deliver`.
+pub fn deliver(who: &Who, everywhere: &Everywhere) -> Status {
+    end(guard(Vec::new(), Job::Deliver, who, everywhere))
+}
+
+/// `spoolguard forward`.
+pub fn forward(addresses: &[String], keep: bool, who: &Who, everywhere: &Everywhere) -> Status {
+    let copies = if keep { Copies::Keep } else { Copies::None };
+    end(guard(addresses.to_vec(), Job::Forward(copies), who, everywhere))
+}
+
+/// The pipeline.
+fn guard(destinations: Vec<String>, job: Job, who: &Who, everywhere: &Everywhere) -> Result<Status, Error> {
+    let patience = begin()?;
+    let intake = Intake::read(standard_input()?, &patience)?;
+    let guard = Guard::prepare(who, everywhere, patience)?;
+    let message = Message::new(intake.head());
+    let envelope = caller::envelope(who, &caller::variable, &message, &guard.config, &guard.account);
+    let (destinations, job) = without_own(destinations, job, &envelope, &guard.account.name);
+    let judgement = guard.judge(&message, &envelope);
+    let action = policy::choose(&judgement, job, &guard.config.policy());
+    let case = Case {
+        intake: &intake,
+        message,
+        envelope,
+        judgement,
+        action,
+        destinations,
+        date: OffsetDateTime::now_utc(),
+    };
+    if everywhere.dry_run {
+        return guard.rehearse(&case);
+    }
+    let result = guard.carry_out(&case);
+    guard.log(&case, &result);
+    result.map(|_| Status::Done)
+}
+
+/// Shakes off what the caller left behind: signals that it blocks or ignores, and its umask, since every file that is made here
+/// names its mode.
+///
+/// # Errors
+/// When signals cannot be watched.
+pub fn begin() -> Result<Patience, Error> {
+    nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o022));
+    Patience::begin().map_err(|e| Error::new(Class::System, "watch", "signals", e))
+}
+
+impl Guard {
+    /// Finds the user, becomes that user where it started as root, and reads the configuration.
+    ///
+    /// # Errors
+    /// When any of it fails.
+    pub fn prepare(who: &Who, everywhere: &Everywhere, patience: Patience) -> Result<Self, Error> {
+        let account = account::find(who.user.as_deref())?;
+        account.become_user()?;
+        let sources = match &everywhere.config {
+            Some(path) => Sources::Only(path),
+            None => Sources::Usual {
+                home: account.home.as_deref(),
+            },
+        };
+        let loaded = file::load(sources)?;
+        log::start(&loaded.config.log, everywhere.verbose);
+        if !loaded.ignored.is_empty() {
+            let keys = loaded.ignored.join(", ");
+            tracing::warn!(
+                user = account.name,
+                keys,
+                "keys that are not left to users are without effect"
+            );
+        }
+        Ok(Self {
+            config: loaded.config,
+            account,
+            patience,
+            mbox: who.mbox.clone(),
+        })
+    }
+
+    /// Judges a message.
+    pub fn judge(&self, message: &Message<'_>, envelope: &Envelope) -> Judgement {
+        let facts = Facts {
+            sender: &envelope.sender,
+            own: &envelope.own,
+            max_hops: self.config.guard.max_hops,
+        };
+        verdict::classify(message, &facts)
+    }
+
+    /// Does what was chosen.
+    fn carry_out(&self, case: &Case<'_>) -> Result<Outcome, Error> {
+        match case.action {
+            Action::Append => mailbox::append(self, case, "", self.config.quota.over),
+            Action::Keep(why) => mailbox::keep(self, case, &why.to_string()),
+            Action::Forward(copies) => forward::forward(self, case, copies),
+            Action::Divert(why) => divert::divert(self, case, why),
+        }
+    }
+
+    /// Says what would be done. Under a mail system the message has to stay with it: nobody else has it.
+    fn rehearse(&self, case: &Case<'_>) -> Result<Status, Error> {
+        let to = match case.action {
+            Action::Append | Action::Keep(_) => mailbox::path(self).display().to_string(),
+            Action::Forward(_) => case.destinations.join(", "),
+            Action::Divert(_) => self.config.admin.clone(),
+        };
+        let verdict = marks::verdict(&case.judgement.verdict);
+        let marker =
+            marks::strongest(&case.judgement).map(|m| format!(", because of {}", marks::quoted(&marks::shown(m))));
+        let line = format!(
+            "would {}: {to}; verdict {verdict}{}\n",
+            case.action.name(),
+            marker.unwrap_or_default()
+        );
+        let _ = io::stdout().write_all(line.as_bytes());
+        if caller::is_mail_system(&caller::variable) {
+            let cause = "this is a dry run, started by a mail system";
+            return Err(Error::new(Class::Configuration, "deliver", "the message", cause).hint("take --dry-run away"));
+        }
+        Ok(Status::Done)
+    }
+
+    /// The one line about each message.
+    fn log(&self, case: &Case<'_>, result: &Result<Outcome, Error>) {
+        let judgement = &case.judgement;
+        let marker = marks::strongest(judgement).map(marks::shown);
+        let id = case.message.first("Message-ID").map(|id| id.into_owned());
+        let (mailbox, to, note, held) = match result {
+            Ok(Outcome::Appended { mailbox, note }) => (Some(mailbox.display().to_string()), None, note.clone(), None),
+            Ok(Outcome::Forwarded { to, note }) => (None, Some(to.join(",")), note.clone(), None),
+            Ok(Outcome::Diverted { to, held }) => (None, Some(to.clone()), None, held.clone()),
+            Err(e) => (None, None, Some(e.to_string()), None),
+        };
+        let sender = match &case.envelope.sender {
+            Sender::Null => "<>".to_owned(),
+            Sender::Address(address) => address.clone(),
+            Sender::Unknown => "unknown".to_owned(),
+        };
+        let action = match result {
+            Ok(Outcome::Appended { .. }) if case.action == Action::Append => "append",
+            Ok(Outcome::Appended { .. }) => "keep",
+            Ok(Outcome::Forwarded { .. }) => "forward",
+            Ok(Outcome::Diverted { .. }) => "divert",
+            Err(e) if e.status() == Status::Refused => "refuse",
+            Err(_) => "defer",
+        };
+        let held = held.map(|path| path.display().to_string());
+        macro_rules! line {
+            ($level:ident) => {
+                tracing::$level!(
+                    action,
+                    verdict = judgement.verdict.name(),
+                    marker,
+                    user = self.account.name,
+                    sender,
+                    bytes = case.intake.bytes(),
+                    mailbox,
+                    to,
+                    held,
+                    note,
+                    id
+                )
+            };
+        }
+        match result {
+            Ok(_) => line!(info),
+            Err(_) => line!(error),
+        }
+    }
+}
+
+impl Case<'_> {
+    /// The message without the separator line that the caller put in front.
+    #[must_use]
+    pub fn content_start(&self) -> usize {
+        self.intake.head().len() - self.message.content().len()
+    }
+
+    /// Its length, in bytes.
+    #[must_use]
+    pub fn content_bytes(&self) -> u64 {
+        self.intake.bytes() - self.content_start() as u64
+    }
+
+    /// The user's address, as it goes into `X-Loop`.
+    #[must_use]
+    pub fn own_address(&self) -> String {
+        self.envelope
+            .own
+            .primary()
+            .map(|own| own.to_string())
+            .unwrap_or_default()
+    }
+}
+
+/// A user who forwards to an own address wants the message here; sent out, it would only come back.
+fn without_own(destinations: Vec<String>, job: Job, envelope: &Envelope, user: &str) -> (Vec<String>, Job) {
+    let is_own = |text: &String| match Address::parse(text) {
+        Some(address) if address.domain().is_none() => address.local() == user,
+        Some(address) => envelope.own.contains(&address),
+        None => false,
+    };
+    let (own, others): (Vec<_>, Vec<_>) = destinations.into_iter().partition(is_own);
+    let job = match job {
+        Job::Forward(_) if others.is_empty() => Job::Deliver,
+        Job::Forward(_) if !own.is_empty() => Job::Forward(Copies::Keep),
+        Job::Forward(_) | Job::Deliver => job,
+    };
+    (others, job)
+}
+
+/// Standard input as a file of its own: `Stdin` would put a buffer between.
+///
+/// # Errors
+/// When it is not there.
+pub fn standard_input() -> Result<std::fs::File, Error> {
+    let input = io::stdin().as_fd().try_clone_to_owned();
+    input
+        .map(std::fs::File::from)
+        .map_err(|e| Error::new(Class::System, "read", "the message from standard input", e))
+}
+
+/// Ends a delivering run: one line on standard error when it failed.
+pub fn end(result: Result<Status, Error>) -> Status {
+    match result {
+        Ok(status) => status,
+        Err(e) => {
+            let _ = io::stderr().write_all(e.line().as_bytes());
+            e.status()
+        }
+    }
+}

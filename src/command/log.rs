@@ -1,0 +1,140 @@
+//! Where the log goes: one line for each message, `key=value`, to syslog or standard error. Logging that fails is ignored, and
+//! never waits: a full syslog must not hold mail.
+
+use std::fmt::{self, Write as _};
+use std::io::Write as _;
+use std::sync::Mutex;
+
+use syslog::{Facility, LogFormat, Logger, LoggerBackend, Severity};
+use tracing::field::{Field, Visit};
+use tracing::span::{Attributes, Id, Record};
+use tracing::{Event, Level, Metadata, Subscriber};
+
+use crate::config::{Log, LogLevel, LogTo};
+use crate::exit::visible;
+
+/// How much of one value is logged, in characters.
+const VALUE_CHARACTERS: usize = 300;
+
+/// Starts logging for the rest of the process. The first call counts.
+pub fn start(log: &Log, verbose: u8) {
+    let level = match (verbose, log.level) {
+        (2.., _) | (_, LogLevel::Debug) => Level::DEBUG,
+        (_, LogLevel::Info) => Level::INFO,
+        (_, LogLevel::Warn) => Level::WARN,
+        (_, LogLevel::Error) => Level::ERROR,
+    };
+    let stderr = || if verbose > 0 { Target::Stderr } else { Target::Nowhere };
+    let target = match log.to {
+        LogTo::Auto => connect().unwrap_or_else(stderr),
+        LogTo::Syslog => connect().unwrap_or(Target::Nowhere),
+        LogTo::Stderr => Target::Stderr,
+        LogTo::None => Target::Nowhere,
+    };
+    let lines = Lines {
+        level,
+        target: Mutex::new(target),
+    };
+    let _ = tracing::subscriber::set_global_default(lines);
+}
+
+enum Target {
+    Syslog(Box<Logger<LoggerBackend, Plain>>),
+    Stderr,
+    Nowhere,
+}
+
+fn connect() -> Option<Target> {
+    let logger = syslog::unix(Plain).ok()?;
+    if let LoggerBackend::Unix(socket) = &logger.backend {
+        socket.set_nonblocking(true).ok()?;
+    }
+    Some(Target::Syslog(Box::new(logger)))
+}
+
+/// RFC 3164 as a local syslog daemon takes it: it adds time and host itself.
+#[derive(Clone, Debug)]
+struct Plain;
+
+impl<T: fmt::Display> LogFormat<T> for Plain {
+    fn format<W: std::io::Write>(&self, to: &mut W, severity: Severity, message: T) -> syslog::Result<()> {
+        let priority = Facility::LOG_MAIL as u32 | severity as u32;
+        let line = format!("<{priority}>spoolguard[{}]: {message}", std::process::id());
+        // One datagram is one line.
+        to.write_all(line.as_bytes()).map_err(syslog::Error::Write)
+    }
+}
+
+/// Makes a line of each event.
+struct Lines {
+    level: Level,
+    target: Mutex<Target>,
+}
+
+impl Subscriber for Lines {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        *metadata.level() <= self.level
+    }
+
+    fn new_span(&self, _: &Attributes<'_>) -> Id {
+        Id::from_u64(1)
+    }
+
+    fn record(&self, _: &Id, _: &Record<'_>) {}
+
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+
+    fn event(&self, event: &Event<'_>) {
+        let mut line = Line(String::new());
+        event.record(&mut line);
+        let Ok(mut target) = self.target.lock() else { return };
+        match &mut *target {
+            Target::Syslog(logger) => {
+                let _ = match *event.metadata().level() {
+                    Level::ERROR => logger.err(line.0),
+                    Level::WARN => logger.warning(line.0),
+                    Level::INFO => logger.info(line.0),
+                    Level::DEBUG | Level::TRACE => logger.debug(line.0),
+                };
+            }
+            Target::Stderr => {
+                let _ = writeln!(std::io::stderr(), "spoolguard: {}", line.0);
+            }
+            Target::Nowhere => {}
+        }
+    }
+
+    fn enter(&self, _: &Id) {}
+
+    fn exit(&self, _: &Id) {}
+}
+
+/// Collects `key=value`; a value with blanks stands between quotes, control characters are escaped.
+struct Line(String);
+
+impl Line {
+    fn add(&mut self, field: &Field, text: &str) {
+        let short: String = text.chars().take(VALUE_CHARACTERS).collect();
+        let safe = visible(&short);
+        if !self.0.is_empty() {
+            self.0.push(' ');
+        }
+        let _ = match field.name() {
+            "message" => write!(self.0, "{safe}"),
+            name if safe.is_empty() || safe.contains([' ', '"', '=']) => {
+                write!(self.0, "{name}=\"{}\"", safe.replace('"', "'"))
+            }
+            name => write!(self.0, "{name}={safe}"),
+        };
+    }
+}
+
+impl Visit for Line {
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.add(field, value);
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        self.add(field, &format!("{value:?}"));
+    }
+}

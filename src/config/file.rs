@@ -1,0 +1,289 @@
+//! Reads configuration files, says where in them something is wrong, and remembers which file said what.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use toml::{Table, Value};
+
+use super::{Config, SYSTEM_FILE, USER_FILE};
+use crate::exit::{Class, Error};
+
+/// A configuration, and where it came from.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// What holds.
+    pub config: Config,
+    /// The files that were read, the strongest last.
+    pub layers: Vec<Layer>,
+    /// Keys of the user's file that the administrator does not leave to users; they are without effect.
+    pub ignored: Vec<String>,
+}
+
+/// What one file says.
+#[derive(Clone, Debug)]
+pub struct Layer {
+    /// The file.
+    pub path: PathBuf,
+    table: Table,
+}
+
+/// Which files to read.
+#[derive(Clone, Copy, Debug)]
+pub enum Sources<'a> {
+    /// This file alone; it has to exist.
+    Only(&'a Path),
+    /// The administrator's, then the user's; neither has to exist.
+    Usual {
+        /// The user's home directory.
+        home: Option<&'a Path>,
+    },
+}
+
+/// Reads the configuration.
+///
+/// # Errors
+/// When a file cannot be read, is not TOML, or says something that is not allowed.
+pub fn load(sources: Sources<'_>) -> Result<Loaded, Error> {
+    let home = match sources {
+        Sources::Only(path) => {
+            let text = read(path, File::open(path))?;
+            return Loaded::of_one(path, &text);
+        }
+        Sources::Usual { home } => home,
+    };
+    let system = Path::new(SYSTEM_FILE);
+    let mut loaded = match read_if_there(system)? {
+        Some(text) => Loaded::of_one(system, &text)?,
+        None => Loaded {
+            config: Config::default(),
+            layers: Vec::new(),
+            ignored: Vec::new(),
+        },
+    };
+    if let Some(path) = home.map(|home| home.join(USER_FILE))
+        && let Some(text) = read_if_there(&path)?
+    {
+        refuse_shared(&path)?;
+        loaded.add_user(&path, &text)?;
+    }
+    Ok(loaded)
+}
+
+impl Loaded {
+    fn of_one(path: &Path, text: &str) -> Result<Self, Error> {
+        Ok(Self {
+            config: parse(path, text)?,
+            layers: vec![layer(path, text)?],
+            ignored: Vec::new(),
+        })
+    }
+
+    /// Lays the user's file over the administrator's.
+    fn add_user(&mut self, path: &Path, text: &str) -> Result<(), Error> {
+        // Judged alone first, so that a mistake is named with its line.
+        parse(path, text)?;
+        let mut user = layer(path, text)?;
+        let mut merged = Table::new();
+        if let Some(system) = self.layers.first() {
+            merged = system.table.clone();
+            let allowed = &self.config.users_may_set;
+            user.table = keep(&user.table, "", &mut |key| {
+                let left = allowed.iter().any(|a| key == a || key.starts_with(&format!("{a}.")));
+                if !left {
+                    self.ignored.push(key.to_owned());
+                }
+                left
+            });
+        }
+        overlay(&mut merged, &user.table);
+        self.config = Value::Table(merged)
+            .try_into()
+            .map_err(|e: toml::de::Error| Error::new(Class::Configuration, "use", path.display(), e.message()))?;
+        check(path, text, &self.config)?;
+        self.layers.push(user);
+        Ok(())
+    }
+
+    /// Every key with its value as TOML and the file that says so; `None` is the default.
+    #[must_use]
+    pub fn origins(&self) -> Vec<(String, String, Option<&Path>)> {
+        let Ok(Value::Table(all)) = Value::try_from(&self.config) else {
+            return Vec::new();
+        };
+        let mut rows = Vec::new();
+        flatten(&all, "", &mut rows);
+        rows.into_iter()
+            .map(|(key, value)| {
+                let from = self.layers.iter().rev().find(|layer| has(&layer.table, &key));
+                (key, value.to_string(), from.map(|layer| layer.path.as_path()))
+            })
+            .collect()
+    }
+}
+
+fn read_if_there(path: &Path) -> Result<Option<String>, Error> {
+    match File::open(path) {
+        // A home that cannot be entered belongs to somebody else, or is not there: there is no file of the user's.
+        Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(None),
+        file => read(path, file).map(Some),
+    }
+}
+
+fn read(path: &Path, file: io::Result<File>) -> Result<String, Error> {
+    let mut text = String::new();
+    file.and_then(|mut file| file.read_to_string(&mut text))
+        .map_err(|e| Error::io("read configuration", path, &e).class(Class::Configuration))?;
+    Ok(text)
+}
+
+/// Whoever may write to it could send the user's mail anywhere.
+fn refuse_shared(path: &Path) -> Result<(), Error> {
+    let stat = path
+        .metadata()
+        .map_err(|e| Error::io("examine configuration", path, &e).class(Class::Configuration))?;
+    if stat.mode() & 0o002 != 0 {
+        let cause = "everybody may write to it";
+        return Err(Error::new(Class::Configuration, "use configuration", path.display(), cause).hint("chmod go-w it"));
+    }
+    Ok(())
+}
+
+fn parse(path: &Path, text: &str) -> Result<Config, Error> {
+    let config: Config = toml::from_str(text).map_err(|e| {
+        let place = e.span().map(|span| Place::at(text, span.start));
+        wrong(path, place, e.message())
+    })?;
+    check(path, text, &config)?;
+    Ok(config)
+}
+
+fn check(path: &Path, text: &str, config: &Config) -> Result<(), Error> {
+    config.check().map_err(|(key, cause)| {
+        let place = Place::of(text, key).unwrap_or(Place {
+            line: 0,
+            key: key.to_owned(),
+        });
+        wrong(path, Some(place), &cause)
+    })
+}
+
+fn layer(path: &Path, text: &str) -> Result<Layer, Error> {
+    let table = text
+        .parse()
+        .map_err(|e: toml::de::Error| wrong(path, None, e.message()))?;
+    Ok(Layer {
+        path: path.to_owned(),
+        table,
+    })
+}
+
+fn wrong(path: &Path, place: Option<Place>, cause: &str) -> Error {
+    let cause = cause.trim().replace('\n', ", ");
+    let at = match place {
+        Some(Place { line: 0, key }) => format!("{key}: "),
+        Some(Place { line, key }) if key.is_empty() => format!("line {line}: "),
+        Some(Place { line, key }) => format!("line {line}: {key}: "),
+        None => String::new(),
+    };
+    Error::new(
+        Class::Configuration,
+        "use configuration",
+        path.display(),
+        format_args!("{at}{cause}"),
+    )
+}
+
+/// A line of a file, counted from 1, and the key that stands there.
+struct Place {
+    line: usize,
+    key: String,
+}
+
+impl Place {
+    fn at(text: &str, byte: usize) -> Self {
+        let before = text.get(..byte).unwrap_or(text);
+        let line = before.matches('\n').count() + 1;
+        let mut table = "";
+        let mut key = "";
+        for candidate in text.lines().take(line) {
+            let trimmed = candidate.trim();
+            key = "";
+            if let Some(name) = trimmed.strip_prefix('[') {
+                table = name
+                    .trim_start_matches('[')
+                    .split(']')
+                    .next()
+                    .unwrap_or_default()
+                    .trim();
+            } else if let Some((name, _)) = trimmed.split_once('=') {
+                key = name.trim();
+            }
+        }
+        let key = match (table, key) {
+            ("", key) => key.to_owned(),
+            (table, "") => table.to_owned(),
+            (table, key) => format!("{table}.{key}"),
+        };
+        Self { line, key }
+    }
+
+    fn of(text: &str, key: &str) -> Option<Self> {
+        let starts = std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1));
+        starts.map(|byte| Self::at(text, byte)).find(|place| place.key == key)
+    }
+}
+
+fn dotted(prefix: &str, key: &str) -> String {
+    if prefix.is_empty() {
+        key.to_owned()
+    } else {
+        format!("{prefix}.{key}")
+    }
+}
+
+/// The part of `table` whose dotted keys are allowed.
+fn keep(table: &Table, prefix: &str, allowed: &mut impl FnMut(&str) -> bool) -> Table {
+    let mut kept = Table::new();
+    for (key, value) in table {
+        let name = dotted(prefix, key);
+        if let (Value::Table(inner), "") = (value, prefix) {
+            kept.insert(key.clone(), Value::Table(keep(inner, &name, allowed)));
+        } else if allowed(&name) {
+            kept.insert(key.clone(), value.clone());
+        }
+    }
+    kept
+}
+
+fn overlay(below: &mut Table, above: &Table) {
+    for (key, value) in above {
+        match (below.get_mut(key), value) {
+            (Some(Value::Table(below)), Value::Table(above)) => overlay(below, above),
+            _ => {
+                below.insert(key.clone(), value.clone());
+            }
+        }
+    }
+}
+
+fn flatten(table: &Table, prefix: &str, rows: &mut Vec<(String, Value)>) {
+    // In TOML the plain keys of a table have to stand before the tables in it.
+    let (tables, plain): (Vec<_>, Vec<_>) = table.iter().partition(|(_, value)| value.is_table());
+    for (key, value) in plain {
+        rows.push((dotted(prefix, key), value.clone()));
+    }
+    for (key, value) in tables {
+        if let Value::Table(inner) = value {
+            flatten(inner, &dotted(prefix, key), rows);
+        }
+    }
+}
+
+fn has(table: &Table, key: &str) -> bool {
+    match key.split_once('.') {
+        Some((first, rest)) => matches!(table.get(first), Some(Value::Table(inner)) if has(inner, rest)),
+        None => table.contains_key(key),
+    }
+}

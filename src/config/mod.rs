@@ -1,0 +1,472 @@
+//! What may be configured: TOML to `Config`, checked once. A file that cannot be read, a key that is not known and a value
+//! that is not allowed are errors which name file, line and key.
+//!
+//! `/etc/spoolguard.toml` is the administrator's. `~/.config/spoolguard.toml` is the user's, for the keys that the
+//! administrator leaves to users; without an administrator's file that is all of them. No file at all is a configuration too.
+
+pub mod file;
+pub mod value;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use crate::decide::policy::{Choice, Limit, Over, Policy};
+use value::{Age, Ceiling, Share, Size};
+
+/// Where the administrator's configuration is.
+pub const SYSTEM_FILE: &str = "/etc/spoolguard.toml";
+
+/// Where a user's is, below the home directory.
+pub const USER_FILE: &str = ".config/spoolguard.toml";
+
+/// Everything that may be configured. Each field is a key of the same name.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Who gets what is diverted: an address, or the absolute path of an mbox.
+    pub admin: String,
+    /// More addresses of the user, beside what the mail system says.
+    pub addresses: Vec<String>,
+    /// The characters that set off an extension in a local part, as Postfix's parameter of that name.
+    pub recipient_delimiter: String,
+    /// Where held copies, overflow and memories are kept; empty is `~/.local/state/spoolguard`. `~` and `%u` are filled in.
+    pub state_dir: String,
+    /// The keys, or tables of keys, that a user's own file may set beside an administrator's.
+    pub users_may_set: Vec<String>,
+    /// What each kind of message gets.
+    pub guard: Guard,
+    /// Where mailboxes are, and how they are locked.
+    pub spool: Spool,
+    /// How full mailboxes may be.
+    pub quota: Quota,
+    /// How mail is sent on.
+    pub forward: Forward,
+    /// Where archives of spools go.
+    pub archive: Archive,
+    /// Where the log goes.
+    pub log: Log,
+}
+
+/// The `[guard]` table.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Guard {
+    /// For messages that have been here before.
+    pub r#loop: Choice,
+    /// For reports from mail systems.
+    pub bounce: Choice,
+    /// For ordinary mail with a null sender.
+    pub null_sender: Choice,
+    /// For feedback reports.
+    pub complaint: Choice,
+    /// For read receipts.
+    pub receipt: Choice,
+    /// For vacation messages and the like.
+    pub auto_reply: Choice,
+    /// How many `Received` fields a message may have.
+    pub max_hops: usize,
+}
+
+/// The `[spool]` table.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Spool {
+    /// The directory of the mailboxes, each named after its user.
+    pub dir: String,
+    /// Which locks are taken.
+    pub locks: Vec<Lock>,
+    /// For how long a lock is waited for.
+    pub lock_timeout: Age,
+    /// How body lines that begin with `From ` are quoted.
+    pub quoting: Quoting,
+    /// What has to stay free on the file system.
+    pub min_free: Size,
+}
+
+/// One way to lock a mailbox.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Lock {
+    /// `<mailbox>.lock`.
+    Dotlock,
+    /// fcntl(2).
+    Fcntl,
+    /// flock(2).
+    Flock,
+}
+
+/// How body lines that look like separators are quoted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Quoting {
+    /// `>` before `From `, `>From `, `>>From ` ...
+    Mboxrd,
+    /// `>` before `From ` alone.
+    Mboxo,
+}
+
+/// The `[quota]` table.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Quota {
+    /// How large a mailbox may grow.
+    pub limit: Size,
+    /// How many messages it may hold; 0 is any number.
+    pub messages: u64,
+    /// From which share of the limit on the user is warned.
+    pub warn: Share,
+    /// What happens to a message for which there is no room.
+    pub over: Over,
+    /// Limits of single users; these win.
+    pub users: BTreeMap<String, Ceiling>,
+    /// Limits of the members of groups; the most generous wins.
+    pub groups: BTreeMap<String, Ceiling>,
+}
+
+/// The `[forward]` table.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Forward {
+    /// The path of sendmail, or `outbox:` and the path of a maildir.
+    pub submit: String,
+    /// The envelope sender of what is forwarded.
+    pub sender: ForwardSender,
+}
+
+/// The envelope sender of what is forwarded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ForwardSender {
+    /// The user: a failure comes home, where it is recognised.
+    #[serde(rename = "self")]
+    User,
+    /// The one it came with: a failure goes to the writer.
+    Keep,
+}
+
+/// The `[archive]` table.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Archive {
+    /// Where archives go.
+    pub dir: String,
+    /// How they are packed.
+    pub format: Format,
+    /// How many are kept of each user.
+    pub keep: u32,
+}
+
+/// How archives are packed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub enum Format {
+    /// A compressed tar archive.
+    #[serde(rename = "tar.gz")]
+    TarGz,
+    /// A compressed mbox.
+    #[serde(rename = "gz")]
+    Gz,
+    /// The same with Zstandard.
+    #[serde(rename = "zst")]
+    Zst,
+}
+
+/// The `[log]` table.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Log {
+    /// Where the line about each message goes.
+    pub to: LogTo,
+    /// How much is logged.
+    pub level: LogLevel,
+}
+
+/// Where the log goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogTo {
+    /// To syslog where it is there; to standard error with `-v`.
+    Auto,
+    /// To syslog alone.
+    Syslog,
+    /// To standard error alone.
+    Stderr,
+    /// Nowhere.
+    None,
+}
+
+/// How much is logged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogLevel {
+    /// Only what failed.
+    Error,
+    /// And what an administrator should look at.
+    Warn,
+    /// And one line for each message.
+    Info,
+    /// And the steps in between.
+    Debug,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            admin: "postmaster".to_owned(),
+            addresses: Vec::new(),
+            recipient_delimiter: "+".to_owned(),
+            state_dir: String::new(),
+            users_may_set: ["addresses", "guard", "forward.sender"].map(str::to_owned).to_vec(),
+            guard: Guard::default(),
+            spool: Spool::default(),
+            quota: Quota::default(),
+            forward: Forward::default(),
+            archive: Archive::default(),
+            log: Log::default(),
+        }
+    }
+}
+
+impl Default for Guard {
+    fn default() -> Self {
+        let policy = Policy::default();
+        Self {
+            r#loop: policy.on_loop,
+            bounce: policy.on_bounce,
+            null_sender: policy.on_null_sender,
+            complaint: policy.on_complaint,
+            receipt: policy.on_receipt,
+            auto_reply: policy.on_auto_reply,
+            max_hops: 50,
+        }
+    }
+}
+
+impl Default for Spool {
+    fn default() -> Self {
+        Self {
+            dir: "/var/mail".to_owned(),
+            locks: vec![Lock::Dotlock, Lock::Fcntl],
+            lock_timeout: Age::seconds(60),
+            quoting: Quoting::Mboxrd,
+            min_free: Size::mebibytes(100),
+        }
+    }
+}
+
+impl Default for Quota {
+    fn default() -> Self {
+        Self {
+            limit: Size::NONE,
+            messages: 0,
+            warn: Share::percent(80),
+            over: Over::Defer,
+            users: BTreeMap::new(),
+            groups: BTreeMap::new(),
+        }
+    }
+}
+
+impl Default for Forward {
+    fn default() -> Self {
+        Self {
+            submit: "/usr/sbin/sendmail".to_owned(),
+            sender: ForwardSender::User,
+        }
+    }
+}
+
+impl Default for Archive {
+    fn default() -> Self {
+        Self {
+            dir: "/var/backups/mail".to_owned(),
+            format: Format::TarGz,
+            keep: 12,
+        }
+    }
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self {
+            to: LogTo::Auto,
+            level: LogLevel::Info,
+        }
+    }
+}
+
+/// The longest time that locks may be waited for: mail systems stop waiting for us some time after.
+const LONGEST_LOCK_TIMEOUT: Age = Age::seconds(200);
+
+impl Config {
+    /// Looks for what the types cannot say. Gives the key and what is wrong with it.
+    ///
+    /// # Errors
+    /// The first thing that is wrong.
+    pub fn check(&self) -> Result<(), (&'static str, String)> {
+        let absolute = |path: &str| Path::new(path).is_absolute();
+        if self.admin.is_empty() || self.admin.contains(char::is_whitespace) || self.admin.starts_with('-') {
+            return Err((
+                "admin",
+                "expected an address, or the absolute path of an mbox".to_owned(),
+            ));
+        }
+        if !self.state_dir.is_empty() && !absolute(&self.state_dir) && !self.state_dir.starts_with("~/") {
+            return Err((
+                "state_dir",
+                "expected an absolute path, or one that begins with ~/".to_owned(),
+            ));
+        }
+        for (key, path) in [("spool.dir", &self.spool.dir), ("archive.dir", &self.archive.dir)] {
+            if !absolute(path) {
+                return Err((key, "expected an absolute path".to_owned()));
+            }
+        }
+        if self.spool.locks.is_empty() {
+            return Err((
+                "spool.locks",
+                "expected at least one of dotlock, fcntl, flock".to_owned(),
+            ));
+        }
+        if self.spool.lock_timeout > LONGEST_LOCK_TIMEOUT {
+            return Err((
+                "spool.lock_timeout",
+                format!("expected at most {LONGEST_LOCK_TIMEOUT}: mail systems stop waiting for a delivery"),
+            ));
+        }
+        let submit = self
+            .forward
+            .submit
+            .strip_prefix("outbox:")
+            .unwrap_or(&self.forward.submit);
+        if !absolute(submit) {
+            return Err((
+                "forward.submit",
+                "expected the absolute path of sendmail, or outbox: and the absolute path of a maildir".to_owned(),
+            ));
+        }
+        match self.users_may_set.iter().find(|name| !is_known(name)) {
+            Some(name) => Err((
+                "users_may_set",
+                format!("`{name}` is neither a key nor a table of keys"),
+            )),
+            None => Ok(()),
+        }
+    }
+
+    /// What the judgement's verdicts get.
+    #[must_use]
+    pub fn policy(&self) -> Policy {
+        Policy {
+            on_loop: self.guard.r#loop,
+            on_bounce: self.guard.bounce,
+            on_null_sender: self.guard.null_sender,
+            on_complaint: self.guard.complaint,
+            on_receipt: self.guard.receipt,
+            on_auto_reply: self.guard.auto_reply,
+        }
+    }
+
+    /// The limit of one user. `groups` is asked only when some group has a limit.
+    #[must_use]
+    pub fn limit_of(&self, user: &str, groups: impl FnOnce() -> Vec<String>) -> Limit {
+        let general = Limit {
+            bytes: self.quota.limit.bound(),
+            messages: (self.quota.messages > 0).then_some(self.quota.messages),
+        };
+        if let Some(own) = self.quota.users.get(user) {
+            return own.limit(general);
+        }
+        if self.quota.groups.is_empty() {
+            return general;
+        }
+        let of_groups = groups()
+            .into_iter()
+            .filter_map(|group| Some(self.quota.groups.get(&group)?.limit(general)));
+        of_groups.reduce(most_generous).unwrap_or(general)
+    }
+}
+
+/// Tells whether there is a key, or a table of keys, of this name.
+fn is_known(name: &str) -> bool {
+    let mut place = toml::Value::try_from(Config::default()).ok();
+    for part in name.split('.') {
+        place = place.and_then(|value| value.get(part).cloned());
+    }
+    place.is_some()
+}
+
+/// For each bound the wider one; none is widest.
+fn most_generous(a: Limit, b: Limit) -> Limit {
+    let wider = |a: Option<u64>, b: Option<u64>| a.zip(b).map(|(a, b)| a.max(b));
+    Limit {
+        bytes: wider(a.bytes, b.bytes),
+        messages: wider(a.messages, b.messages),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Config;
+    use crate::decide::policy::Limit;
+
+    #[test]
+    fn the_example_configuration_has_every_key_with_its_default() {
+        let text = include_str!("../../contrib/spoolguard.toml");
+        assert_eq!(toml::from_str(text), Ok(Config::default()));
+        let keys = toml::Value::try_from(Config::default()).unwrap_or_else(|e| unreachable!("{e}"));
+        let read: toml::Value = toml::from_str(text).unwrap_or_else(|e| unreachable!("{e}"));
+        assert_eq!(read, keys, "a key is missing from the example");
+    }
+
+    #[test]
+    fn a_users_own_limit_beats_the_groups_and_theirs_the_general_one() {
+        let config: Config = toml::from_str(
+            r#"
+            [quota]
+            limit = "10M"
+            messages = 5
+            [quota.users]
+            alice = "1G"
+            bob = { messages = 7 }
+            root = "none"
+            [quota.groups]
+            staff = "20M"
+            students = "5M"
+            "#,
+        )
+        .unwrap_or_else(|e| unreachable!("{e}"));
+        let groups = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        for (user, member_of, bytes, messages) in [
+            ("alice", vec!["staff"], Some(1 << 30), Some(5)),
+            ("bob", vec![], Some(10 << 20), Some(7)),
+            ("root", vec![], None, Some(5)),
+            ("carol", vec!["students", "staff"], Some(20 << 20), Some(5)),
+            ("carol", vec!["students"], Some(5 << 20), Some(5)),
+            ("carol", vec!["other"], Some(10 << 20), Some(5)),
+        ] {
+            let limit = config.limit_of(user, || groups(&member_of));
+            assert_eq!(limit, Limit { bytes, messages }, "{user} in {member_of:?}");
+        }
+    }
+
+    #[test]
+    fn what_the_types_cannot_say_is_checked() {
+        for (text, key) in [
+            ("admin = \"\"", "admin"),
+            ("admin = \"a b\"", "admin"),
+            ("state_dir = \"here\"", "state_dir"),
+            ("users_may_set = [\"guard.bouce\"]", "users_may_set"),
+            ("[spool]\ndir = \"mail\"", "spool.dir"),
+            ("[spool]\nlocks = []", "spool.locks"),
+            ("[spool]\nlock_timeout = \"1h\"", "spool.lock_timeout"),
+            ("[forward]\nsubmit = \"sendmail\"", "forward.submit"),
+            ("[forward]\nsubmit = \"outbox:here\"", "forward.submit"),
+        ] {
+            let config: Config = toml::from_str(text).unwrap_or_else(|e| unreachable!("{e}"));
+            assert_eq!(config.check().err().map(|(key, _)| key), Some(key), "{text}");
+        }
+        assert_eq!(Config::default().check(), Ok(()));
+    }
+}

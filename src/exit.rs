@@ -1,0 +1,259 @@
+//! How a run ends: `Status` for the mail system, `Error` for the person who reads the one line that goes with it.
+//!
+//! An `Error` holds facts. Its `Display` is the only place that makes a sentence of them: `cannot <verb> <object>: <cause>`.
+
+use std::fmt;
+use std::io;
+use std::path::Path;
+
+/// The exit status of a run. Mail systems bounce on nearly every other number, so a delivering run ends with one of the
+/// first three and nothing else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Status {
+    /// 0: done, and safely on disk or accepted by sendmail.
+    Done,
+    /// 75, `EX_TEMPFAIL` (sysexits.h): the mail system keeps the message and tries again.
+    TryAgain,
+    /// 77, `EX_NOPERM`: the message is refused, because configuration says so.
+    Refused,
+    /// 1: an administrator's command found something wrong, or a condition is false.
+    Wrong,
+    /// 64, `EX_USAGE`: an administrator's command cannot be understood.
+    Usage,
+}
+
+impl Status {
+    /// The number for exit(2).
+    #[must_use]
+    pub fn code(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::Wrong => 1,
+            Self::Usage => 64,
+            Self::TryAgain => 75,
+            Self::Refused => 77,
+        }
+    }
+}
+
+/// What went wrong, as RFC 3463 sorts it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// 4.2.0: the mailbox is locked, or is not what a mailbox has to be.
+    Mailbox,
+    /// 4.2.2: the mailbox is full.
+    MailboxFull,
+    /// 4.3.1: the file system is full.
+    SystemFull,
+    /// 4.3.0: something in this host.
+    System,
+    /// 4.3.5: flags or configuration.
+    Configuration,
+    /// 4.4.0: sendmail did not take the message.
+    Submission,
+    /// 5.2.2: the mailbox is full, and configuration says to refuse.
+    Refused,
+}
+
+impl Class {
+    /// The enhanced status code (RFC 3463), which Postfix believes when it opens the output of a command.
+    #[must_use]
+    pub fn enhanced(self) -> &'static str {
+        match self {
+            Self::Mailbox => "4.2.0",
+            Self::MailboxFull => "4.2.2",
+            Self::SystemFull => "4.3.1",
+            Self::System => "4.3.0",
+            Self::Configuration => "4.3.5",
+            Self::Submission => "4.4.0",
+            Self::Refused => "5.2.2",
+        }
+    }
+}
+
+/// Whether trying again can help.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outlook {
+    /// It may pass by itself: a lock, a full disk.
+    MayPass,
+    /// Somebody has to mend it first: rights, a symbolic link, a missing directory.
+    NeedsMending,
+}
+
+/// The facts of one failure.
+#[derive(Debug)]
+pub struct Error {
+    class: Class,
+    outlook: Outlook,
+    verb: &'static str,
+    object: String,
+    cause: String,
+    hint: Option<String>,
+}
+
+impl Error {
+    /// Notes that `verb`-ing `object` failed because of `cause`; it may pass.
+    pub fn new(class: Class, verb: &'static str, object: impl fmt::Display, cause: impl fmt::Display) -> Self {
+        Self {
+            class,
+            outlook: Outlook::MayPass,
+            verb,
+            object: visible(&object.to_string()),
+            cause: visible(&cause.to_string()),
+            hint: None,
+        }
+    }
+
+    /// Notes a failed system call on `path`.
+    #[must_use]
+    pub fn io(verb: &'static str, path: &Path, source: &io::Error) -> Self {
+        use io::ErrorKind as Kind;
+        let kind = source.kind();
+        let class = if matches!(kind, Kind::StorageFull | Kind::FileTooLarge) {
+            Class::SystemFull
+        } else if kind == Kind::QuotaExceeded {
+            Class::MailboxFull
+        } else {
+            Class::System
+        };
+        let needs_mending = matches!(
+            kind,
+            Kind::NotFound
+                | Kind::PermissionDenied
+                | Kind::ReadOnlyFilesystem
+                | Kind::NotADirectory
+                | Kind::IsADirectory
+                | Kind::InvalidFilename
+                | Kind::InvalidInput
+        );
+        let outlook = if needs_mending {
+            Outlook::NeedsMending
+        } else {
+            Outlook::MayPass
+        };
+        Self {
+            outlook,
+            ..Self::new(class, verb, path.display(), plain(source))
+        }
+    }
+
+    /// Says that trying again cannot help.
+    #[must_use]
+    pub fn needs_mending(mut self) -> Self {
+        self.outlook = Outlook::NeedsMending;
+        self
+    }
+
+    /// Says how a person can mend it.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(visible(&hint.into()));
+        self
+    }
+
+    /// Sorts it elsewhere.
+    #[must_use]
+    pub fn class(mut self, class: Class) -> Self {
+        self.class = class;
+        self
+    }
+
+    /// Whether trying again can help.
+    #[must_use]
+    pub fn outlook(&self) -> Outlook {
+        self.outlook
+    }
+
+    /// The status that a delivering run ends with.
+    pub fn status(&self) -> Status {
+        match self.class {
+            Class::Refused => Status::Refused,
+            Class::Mailbox
+            | Class::MailboxFull
+            | Class::SystemFull
+            | Class::System
+            | Class::Configuration
+            | Class::Submission => Status::TryAgain,
+        }
+    }
+
+    /// The one line that a mail system reads: our enhanced status, our name, the sentence.
+    #[must_use]
+    pub fn line(&self) -> String {
+        format!("{} spoolguard: {self}\n", self.class.enhanced())
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "cannot {} {}: {}", self.verb, self.object, self.cause)?;
+        match &self.hint {
+            Some(hint) => write!(f, "; {hint}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+/// The words of an operating system error, without Rust's "(os error 2)".
+fn plain(error: &io::Error) -> String {
+    let text = error.to_string();
+    let text = text.split(" (os error").next().unwrap_or(&text);
+    let mut letters = text.chars();
+    match letters.next() {
+        Some(first) => first.to_lowercase().chain(letters).collect(),
+        None => text.to_owned(),
+    }
+}
+
+/// Text with its control characters escaped, so that what a message says can neither open a line nor steer a terminal.
+#[must_use]
+pub fn visible(text: &str) -> String {
+    // Bidirectional overrides show a line other than it is; they are no control characters to `char`.
+    let harmful = |c: char| {
+        c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    if !text.chars().any(harmful) {
+        return text.to_owned();
+    }
+    text.chars()
+        .map(|c| {
+            if harmful(c) {
+                c.escape_default().to_string()
+            } else {
+                c.to_string()
+            }
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Class, Error, Status, visible};
+    use std::io;
+    use std::path::Path;
+
+    #[test]
+    fn an_error_is_one_line_that_starts_with_its_status() {
+        let error = Error::io("open", Path::new("/var/mail/a\nb"), &io::Error::from_raw_os_error(28));
+        assert_eq!(
+            error.line(),
+            "4.3.1 spoolguard: cannot open /var/mail/a\\nb: no space left on device\n"
+        );
+        assert_eq!(error.status(), Status::TryAgain);
+        let refused = Error::new(Class::Refused, "deliver to", "a", "the mailbox is full").hint("delete something");
+        assert_eq!(
+            refused.line(),
+            "5.2.2 spoolguard: cannot deliver to a: the mailbox is full; delete something\n"
+        );
+        assert_eq!(refused.status().code(), 77);
+    }
+
+    #[test]
+    fn control_characters_are_shown_and_not_obeyed() {
+        assert_eq!(visible("a\u{1b}[2J\rb\u{202e}"), "a\\u{1b}[2J\\rb\\u{202e}");
+        assert_eq!(visible("grüße"), "grüße");
+    }
+}
