@@ -12,6 +12,7 @@
 
 mod env;
 
+mod corpus;
 mod deliver;
 mod divert;
 mod forward;
