@@ -12,6 +12,15 @@
 
 mod env;
 
+mod config;
+mod crash;
 mod deliver;
 mod divert;
+mod exit_status;
+mod filter;
+mod floors;
 mod forward;
+mod hostile;
+mod limits;
+mod lock;
+mod quota;
