@@ -35,12 +35,16 @@ fn filter(who: &Who, everywhere: &Everywhere) -> Result<Status, Error> {
             "standard output is closed",
         ));
     }
+    let rest = Rest {
+        input: &mut input,
+        patience: &guard.patience,
+    };
     let written = output
         .write_all(separator)
         .and_then(|()| output.write_all(field.as_bytes()))
         .and_then(|()| {
             rewrite::copy(
-                content.chain(&mut input),
+                content.chain(rest),
                 &mut output,
                 &[marks::VERDICT_HEADER],
                 Quoting::None,

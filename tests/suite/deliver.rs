@@ -138,8 +138,8 @@ fn mboxo_quotes_only_what_separates() {
 #[test]
 fn quotes_are_right_wherever_a_read_ends() {
     // 64 KiB is the step of reading and of writing, 1 MiB the bound between memory and file.
-    for bound in [64 << 10, 128 << 10, 1 << 20] {
-        for before in [bound - 7, bound - 6, bound - 5, bound - 2, bound - 1, bound] {
+    for (bound, places) in [(64 << 10, 0..9), (1 << 20, 2..5)] {
+        for before in places.map(|place| bound - place) {
             let mut message = b"A: 1\n\n".to_vec();
             message.resize(before, b'x');
             message.extend_from_slice(b"\nFrom x\n>From y\nz\n");
@@ -186,7 +186,7 @@ fn a_header_of_ten_megabytes_is_kept() {
 
 #[test]
 fn a_message_larger_than_memory_holds_is_kept() {
-    for body_bytes in [(1 << 20) - 17, (1 << 20) - 16, (1 << 20) - 15, (1 << 20) + 1, 3 << 20] {
+    for body_bytes in [(1 << 20) - 17, (1 << 20) - 16, 3 << 20] {
         let message = large(body_bytes);
         same(&unquoted(&delivered(&message)), &message);
     }

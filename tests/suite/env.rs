@@ -371,11 +371,11 @@ impl<'a> Run<'a> {
         let stdout = std::mem::replace(&mut self.stdout, Stdio::null());
         let stderr = std::mem::replace(&mut self.stderr, Stdio::null());
         let mut child = command.stdin(stdin).stdout(stdout).stderr(stderr).spawn().unwrap();
-        let feeder = bytes.map(|bytes| {
+        if let Some(bytes) = bytes {
             let mut pipe = child.stdin.take().unwrap();
             // A program that gives up early does not read to the end.
-            std::thread::spawn(move || drop(pipe.write_all(&bytes)))
-        });
+            std::thread::spawn(move || drop(pipe.write_all(&bytes)));
+        }
         fn collect(pipe: Option<impl Read + Send + 'static>) -> JoinHandle<Vec<u8>> {
             std::thread::spawn(move || {
                 let mut bytes = Vec::new();
@@ -390,7 +390,6 @@ impl<'a> Run<'a> {
             stdout: collect(child.stdout.take()),
             stderr: collect(child.stderr.take()),
             command: shown_command,
-            feeder,
             peak_bytes: 0,
             child,
         }
@@ -408,7 +407,6 @@ pub struct Running<'a> {
     scratch: &'a Scratch,
     command: String,
     child: Child,
-    feeder: Option<JoinHandle<()>>,
     stdout: JoinHandle<Vec<u8>>,
     stderr: JoinHandle<Vec<u8>>,
     peak_bytes: u64,
@@ -425,13 +423,6 @@ impl<'a> Running<'a> {
 
     pub fn is_over(&mut self) -> bool {
         self.child.try_wait().unwrap().is_some()
-    }
-
-    /// Waits until it has read all that it was given: from then on it notices signals.
-    pub fn has_read_all(&mut self) {
-        if let Some(feeder) = self.feeder.take() {
-            until("the program has read its input", || feeder.is_finished());
-        }
     }
 
     /// Waits for its end; kills it when that does not come.

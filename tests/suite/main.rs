@@ -12,7 +12,16 @@
 
 mod env;
 
+mod config;
 mod corpus;
+mod crash;
 mod deliver;
 mod divert;
+mod exit_status;
+mod filter;
+mod floors;
 mod forward;
+mod hostile;
+mod limits;
+mod lock;
+mod quota;

@@ -1,0 +1,238 @@
+//! The floors of `src/lib.rs`: who may import whom, and the words that occur nowhere. Read from the sources, as they are built.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// All source files, with the code that is not a test: tests stand last in a file, or in files of their own called `tests.rs`.
+fn sources() -> Vec<(PathBuf, String)> {
+    fn walk(dir: &Path, found: &mut Vec<(PathBuf, String)>) {
+        for entry in fs::read_dir(dir).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                walk(&path, found);
+            } else if path.extension().is_some_and(|extension| extension == "rs") && !path.ends_with("tests.rs") {
+                let text = fs::read_to_string(&path).unwrap();
+                let code = text.split("#[cfg(test)]\nmod tests").next().unwrap().to_owned();
+                found.push((path.strip_prefix(root()).unwrap().to_owned(), code));
+            }
+        }
+    }
+    let mut found = Vec::new();
+    walk(&root().join("src"), &mut found);
+    assert!(found.len() > 10, "where are the sources?");
+    found
+}
+
+/// The code of a file without comments and without what stands between quotes, so that words in prose do not count.
+fn code_alone(text: &str) -> String {
+    let mut code = String::new();
+    for line in text.lines() {
+        let line = line.split("//").next().unwrap_or_default();
+        for (number, part) in line.split('"').enumerate() {
+            if number % 2 == 0 {
+                code.push_str(part);
+            }
+        }
+        code.push('\n');
+    }
+    code
+}
+
+/// Every path that a file imports or spells out, as far as its first two names.
+fn imports(code: &str) -> Vec<String> {
+    let code = code_alone(code);
+    let mut paths = Vec::new();
+    for (at, _) in code.match_indices("::") {
+        let before = code[..at]
+            .rsplit(|c: char| !(c.is_alphanumeric() || c == '_' || c == ':'))
+            .next()
+            .unwrap();
+        let after = code[at + 2..]
+            .split(|c: char| !(c.is_alphanumeric() || c == '_'))
+            .next()
+            .unwrap();
+        // `a::b::c` is found once, at its first `::`.
+        if !before.contains("::") && before.starts_with(|c: char| c.is_lowercase()) {
+            // `use crate::{act, decide};` would hide what it imports.
+            assert!(
+                !(before == "crate" && after.is_empty()),
+                "a group right behind crate:: hides the floors"
+            );
+            paths.push(format!("{before}::{after}"));
+        }
+    }
+    paths
+}
+
+/// The floor that a file belongs to: its directory, or its own name.
+fn floor(path: &Path) -> String {
+    let below = path.strip_prefix("src").unwrap();
+    below
+        .components()
+        .next()
+        .unwrap()
+        .as_os_str()
+        .to_str()
+        .unwrap()
+        .trim_end_matches(".rs")
+        .to_owned()
+}
+
+/// The crates that the package depends on, as code spells them.
+fn crates() -> Vec<String> {
+    let manifest = fs::read_to_string(root().join("Cargo.toml")).unwrap();
+    let manifest: toml::Table = manifest.parse().unwrap();
+    manifest["dependencies"]
+        .as_table()
+        .unwrap()
+        .keys()
+        .map(|name| name.replace('-', "_"))
+        .collect()
+}
+
+/// The table in the documentation of the library: floor, and what it may use.
+fn table() -> BTreeMap<String, Vec<String>> {
+    let text = fs::read_to_string(root().join("src/lib.rs")).unwrap();
+    let mut floors = BTreeMap::new();
+    for line in text.lines().filter_map(|line| line.strip_prefix("//! | ")) {
+        let cells: Vec<_> = line.split('|').map(str::trim).collect();
+        if cells[0] == "floor" {
+            continue;
+        }
+        let names = |cell: &str| -> Vec<String> {
+            cell.split([',', '/'])
+                .map(|name| name.trim().trim_matches('`').replace('-', "_"))
+                .map(|name| name.trim_end_matches(" derive").to_owned())
+                .collect()
+        };
+        for floor in names(cells[0]) {
+            floors.insert(floor, names(cells[1]));
+        }
+    }
+    floors
+}
+
+#[test]
+fn the_table_of_floors_is_found() {
+    let floors = table();
+    for floor in ["exit", "decide", "act", "config", "cli", "command", "main"] {
+        assert!(floors.contains_key(floor), "{floor} is missing in {floors:?}");
+    }
+}
+
+#[test]
+fn no_floor_uses_what_it_may_not() {
+    let floors = table();
+    let crates = crates();
+    let mut broken = Vec::new();
+    for (path, text) in sources() {
+        let floor = floor(&path);
+        if floor == "lib" || floor == "main" {
+            continue;
+        }
+        let allowed = floors
+            .get(&floor)
+            .unwrap_or_else(|| panic!("{floor} has no line in the table"));
+        // "all of the above" stands for every floor and crate that was named.
+        let above: Vec<_> = floors
+            .iter()
+            .filter(|(name, _)| *name != "main")
+            .flat_map(|(_, names)| names.clone())
+            .collect();
+        let may = |name: &str| {
+            name == floor
+                || allowed.iter().any(|allowed| allowed == name)
+                || (allowed.iter().any(|allowed| allowed == "all of the above")
+                    && name != "clap"
+                    && (floors.contains_key(name) || above.iter().any(|above| above == name)))
+        };
+        for import in imports(&text) {
+            let (first, second) = import.split_once("::").unwrap();
+            let used = match first {
+                "crate" => second,
+                "std" | "core" | "alloc" | "self" | "super" => continue,
+                name if crates.iter().any(|known| known == name) => name,
+                _ => continue,
+            };
+            if !may(used) {
+                broken.push(format!("{} uses {import}", path.display()));
+            }
+        }
+    }
+    assert!(broken.is_empty(), "{}", broken.join("\n"));
+}
+
+#[test]
+fn judging_touches_neither_files_nor_processes_nor_the_clock() {
+    for (path, text) in sources() {
+        if floor(&path) == "decide" {
+            let code = code_alone(&text);
+            for word in [
+                "std::fs",
+                "std::process",
+                "std::env",
+                "std::net",
+                "std::os",
+                "std::thread",
+                "SystemTime",
+                "Instant::now",
+                "File::",
+                "now_utc",
+                "tracing",
+            ] {
+                assert!(!code.contains(word), "{} uses {word}", path.display());
+            }
+        }
+    }
+}
+
+#[test]
+fn words_that_occur_nowhere() {
+    for (path, text) in sources() {
+        let code = code_alone(&text);
+        for word in [
+            "unsafe ",
+            "println!",
+            "eprintln!",
+            "print!(",
+            "eprint!(",
+            "process::exit",
+            "process::abort",
+            "todo!",
+            "dbg!",
+            ".unwrap()",
+        ] {
+            assert!(!code.contains(word), "{} uses {word}", path.display());
+        }
+    }
+}
+
+#[test]
+fn every_source_file_says_first_what_it_promises() {
+    for (path, text) in sources() {
+        assert!(
+            text.starts_with("//! "),
+            "{} does not begin with its purpose",
+            path.display()
+        );
+    }
+}
+
+#[test]
+fn the_c_library_is_no_direct_dependency_and_a_panic_unwinds() {
+    assert!(!crates().iter().any(|name| name == "libc"));
+    let manifest = fs::read_to_string(root().join("Cargo.toml")).unwrap();
+    assert!(!manifest.contains("panic = \"abort\""));
+    assert!(manifest.contains("unsafe_code = \"forbid\""));
+}
+
+#[test]
+fn imports_are_found_in_code_and_not_in_prose() {
+    let code = "use crate::act::lock;\nuse std::{io, fs};\n// crate::cli::x\nlet a = \"crate::cli\"; crate::config::Lock::x();\nuse nix::libc;\n";
+    assert_eq!(imports(code), ["crate::act", "std::", "crate::config", "nix::libc"]);
+}

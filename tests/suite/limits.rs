@@ -1,0 +1,115 @@
+//! Sizes and memory: neither grows with the message, and a large one is as whole as a small one.
+
+use std::process::Stdio;
+use std::time::Instant;
+
+use crate::env::{LIMIT, Scratch, below, large, only, same, unquoted};
+
+/// More than this the program never holds, not even built without optimisation.
+const MOST_BYTES: u64 = 16 << 20;
+
+const BODY_BYTES: usize = 40 << 20;
+
+#[test]
+fn forty_megabytes_are_delivered_in_bounded_memory() {
+    let scratch = Scratch::new();
+    let message = large(BODY_BYTES);
+    let ended = scratch.deliver(&message).go();
+    ended.succeeds();
+    let peak = ended.peak_bytes;
+    ended.check(peak > 0 && peak <= MOST_BYTES, &format!("it took {} MiB", peak >> 20));
+    let mail = scratch.mail();
+    let got = unquoted(crate::env::content(&mail));
+    same(&got, &message);
+}
+
+#[test]
+fn forty_megabytes_are_forwarded_in_bounded_memory() {
+    let mut scratch = Scratch::new();
+    scratch.sendmail("exit 0");
+    let message = large(BODY_BYTES);
+    let ended = scratch.forward(&message, &["b@b.test"]).go();
+    ended.succeeds();
+    ended.check(
+        ended.peak_bytes <= MOST_BYTES,
+        &format!("it took {} MiB", ended.peak_bytes >> 20),
+    );
+    same(below(&scratch.submitted(), 1), &message);
+}
+
+#[test]
+fn forty_megabytes_are_filtered_in_bounded_memory() {
+    let scratch = Scratch::new();
+    let message = large(BODY_BYTES);
+    let ended = scratch.run(&["filter"]).input(&message).go();
+    ended.ends_with(0);
+    ended.check(
+        ended.peak_bytes <= MOST_BYTES,
+        &format!("it took {} MiB", ended.peak_bytes >> 20),
+    );
+    same(below(&ended.stdout, 1), &message);
+}
+
+#[test]
+fn a_diverted_message_is_held_in_bounded_memory() {
+    let scratch = Scratch::new().set("admin", "\"admin@a.test\"");
+    let message = [b"X-Loop: a@a.test\n" as &[u8], &large(8 << 20)].concat();
+    let ended = scratch.deliver(&message).go();
+    ended.succeeds();
+    ended.check(
+        ended.peak_bytes <= MOST_BYTES,
+        &format!("it took {} MiB", ended.peak_bytes >> 20),
+    );
+    same(below(&scratch.sent()[0], 4), &message);
+}
+
+#[test]
+fn a_line_without_an_end_is_no_heavier() {
+    let scratch = Scratch::new();
+    for start in [b"A: 1\n\n" as &[u8], b"A: ", b""] {
+        let message = [start, &vec![b'x'; 6 << 20]].concat();
+        let ended = scratch.run(&["filter"]).input(&message).stdout(Stdio::null()).go();
+        ended.ends_with(0);
+        ended.check(
+            ended.peak_bytes <= MOST_BYTES,
+            &format!("it took {} MiB", ended.peak_bytes >> 20),
+        );
+    }
+}
+
+#[test]
+fn a_hostile_header_takes_no_longer_than_its_length() {
+    // Each of them was made to hurt something that looks back, or looks twice.
+    let mut many = Vec::new();
+    for number in 0..20_000 {
+        many.extend_from_slice(format!("Received: from h{number}.test by g{number}.test; Mon\n").as_bytes());
+    }
+    let shapes = [
+        [&many as &[u8], b"\nx\n"].concat(),
+        [b"X-Loop: " as &[u8], &b"(".repeat(500_000), b" a@a.test\n\nx\n"].concat(),
+        [b"X-Loop: " as &[u8], &b"<@".repeat(250_000), b"\n\nx\n"].concat(),
+        [b"A:" as &[u8], &b"\n ".repeat(400_000), b"\n\nx\n"].concat(),
+        [
+            b"Content-Type: multipart/report; boundary=x\n\n" as &[u8],
+            &b"--x\n".repeat(200_000),
+        ]
+        .concat(),
+        [
+            b"Content-Type: multipart/mixed; boundary=x\n\n" as &[u8],
+            &b"--x\nContent-Type: multipart/mixed; boundary=x\n\n".repeat(10_000),
+        ]
+        .concat(),
+        [b"A: 1\n\n" as &[u8], &b">".repeat(60_000), b"From x\n"].concat(),
+        [b"A: 1\n\n" as &[u8], &b">>>>From ".repeat(100_000), b"\n"].concat(),
+        [b"A: 1\n\n" as &[u8], &b"message/rfc822\n".repeat(60_000)].concat(),
+    ];
+    for (number, shape) in shapes.iter().enumerate() {
+        let scratch = Scratch::new()
+            .set("guard.loop", "\"pass\"")
+            .set("guard.bounce", "\"pass\"");
+        let begun = Instant::now();
+        scratch.deliver(shape).go().succeeds();
+        assert!(begun.elapsed() < LIMIT / 2, "shape {number} took {:?}", begun.elapsed());
+        same(&unquoted(only(&scratch.mail())), shape);
+    }
+}
