@@ -16,7 +16,8 @@ use nix::libc;
 
 use crate::act::account::host_name;
 use crate::act::dir::{beside, parent};
-use crate::act::lock::{Method, Plan, is_still, lock_fcntl, open_or_create, same_file};
+use crate::act::kernel::lock_fcntl;
+use crate::act::open::{Owner, is_still, open_or_create, same_file};
 use crate::exit::{Class, Error};
 
 /// A dotlock that nobody can vouch for is stale after this long. Others refresh theirs each minute, and the shortest age
@@ -33,8 +34,10 @@ pub struct Dotlock {
 
 /// Whether there are locks beside the dotlock.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Others {
+pub enum Others {
+    /// There are none.
     None,
+    /// At least one is taken too.
     Planned,
 }
 
@@ -57,13 +60,8 @@ impl Dotlock {
     ///
     /// # Errors
     /// When it can neither be made nor done without.
-    pub fn take(mailbox: &Path, plan: &Plan) -> Result<Taken, Error> {
+    pub fn take(mailbox: &Path, owner: Owner, others: Others) -> Result<Taken, Error> {
         let path = beside(mailbox, ".lock");
-        let others = if plan.methods.iter().any(|m| *m != Method::Dotlock) {
-            Others::Planned
-        } else {
-            Others::None
-        };
         let fresh = match Draft::make(mailbox) {
             Ok(fresh) => fresh,
             Err(e) if cannot_be_made(&e) => {
@@ -78,7 +76,7 @@ impl Dotlock {
         };
         match fresh.publish(&path) {
             Ok(()) => Ok(Taken::Ours(Self { path, file: fresh.file })),
-            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => judge(&path, mailbox, plan, &fresh.file, others),
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => judge(&path, mailbox, owner, &fresh.file, others),
             Err(e) => Err(Error::io("make dotlock", &path, &e)),
         }
     }
@@ -242,7 +240,7 @@ impl std::fmt::Display for Identity {
 }
 
 /// Somebody has the dotlock. Looks whether they still live, and removes it if it is certain that they do not.
-fn judge(path: &Path, mailbox: &Path, plan: &Plan, fresh: &File, others: Others) -> Result<Taken, Error> {
+fn judge(path: &Path, mailbox: &Path, owner: Owner, fresh: &File, others: Others) -> Result<Taken, Error> {
     let held = || Taken::Held(format!("{} exists", path.display()));
     let stat = match path.symlink_metadata() {
         Ok(stat) => stat,
@@ -275,7 +273,7 @@ fn judge(path: &Path, mailbox: &Path, plan: &Plan, fresh: &File, others: Others)
     }
     // Too old, and nobody can be asked. Whoever removes one holds the mailbox's fcntl lock meanwhile: then of two that come to
     // this point one waits, and a lock made in the last moment is found without effect by its owner.
-    let (guard, _) = open_or_create(mailbox, plan)?;
+    let (guard, _) = open_or_create(mailbox, owner)?;
     if lock_fcntl(&guard, mailbox)? {
         remove(path, &stat, others)
     } else {

@@ -3,10 +3,11 @@
 
 use std::io::{self, Read, Write};
 
-use crate::act::intake::{Head, is_closed};
+use crate::act::intake::{Head, Rest, is_closed};
 use crate::act::rewrite::{self, Quoting};
 use crate::cli::{Everywhere, Who};
-use crate::command::guard::{self, Guard};
+use crate::command::case::Guard;
+use crate::command::guard;
 use crate::command::{caller, marks};
 use crate::decide::message::Message;
 use crate::exit::{Class, Error, Status};

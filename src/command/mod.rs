@@ -1,6 +1,7 @@
 //! One file for each command that may be typed, and what several of them share. Here `decide` and `act` meet.
 
 pub mod caller;
+pub mod case;
 pub mod config;
 pub mod divert;
 pub mod filter;
@@ -12,6 +13,7 @@ pub mod marks;
 pub mod notice;
 pub mod record;
 pub mod replay;
+pub mod settle;
 
 use crate::cli::{Cli, Command};
 use crate::command::guard::Errand;

@@ -105,7 +105,7 @@ fn a_configuration_that_cannot_be_used_waits() {
         .defers();
     if !is_root() {
         fs::write(&file, "").unwrap();
-        fs::set_permissions(&file, fs::Permissions::from_mode(0)).unwrap();
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o0)).unwrap();
         run().defers();
     }
     assert!(scratch.mail().is_empty());
