@@ -5,9 +5,9 @@
 //!
 //! | floor | may use | must not |
 //! |---|---|---|
-//! | `exit` | std | anything of ours |
-//! | `decide` | std, mail-parser, memchr, serde derive | files, processes, clock, environment, logging, `act`, `command`, `config` |
-//! | `act` | std, nix, fs2, flate2, tempfile, signal-hook, fastrand, memchr, time, `exit` | `decide`, `command`, `config`, clap, serde |
+//! | `exit`, `separator` | std | anything of ours |
+//! | `decide` | std, mail-parser, memchr, serde derive, `separator` | files, processes, clock, environment, logging, `act`, `command`, `config` |
+//! | `act` | std, nix, fs2, flate2, tempfile, signal-hook, fastrand, memchr, time, `exit`, `separator` | `decide`, `command`, `config`, clap, serde |
 //! | `config`, `cli` | serde, toml / clap, `decide`, `exit` | `act` |
 //! | `command` | all of the above, tracing, syslog, `serde_json` | clap |
 //! | `main` | everything | decisions |
@@ -20,3 +20,4 @@ pub mod command;
 pub mod config;
 pub mod decide;
 pub mod exit;
+pub mod separator;

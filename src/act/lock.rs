@@ -20,8 +20,8 @@ use crate::act::patience::Patience;
 use crate::exit::{Class, Error};
 
 /// The first pause after a lock was found taken; it doubles up to `LONGEST_PAUSE`, and each is shortened by chance.
-const FIRST_PAUSE: Duration = Duration::from_millis(4);
-const LONGEST_PAUSE: Duration = Duration::from_millis(250);
+const FIRST_PAUSE: Duration = Duration::from_millis(2);
+const LONGEST_PAUSE: Duration = Duration::from_millis(32);
 
 /// One way to lock a mailbox.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

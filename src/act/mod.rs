@@ -9,5 +9,6 @@ pub mod lock;
 pub mod mbox;
 pub mod patience;
 pub mod rewrite;
+pub mod stored;
 pub mod submit;
 pub mod tally;

@@ -17,6 +17,8 @@ pub enum Quoting {
     Mboxo,
     /// None: the message is not put into an mbox.
     None,
+    /// Takes one `>` away from `>From `, `>>From ` ...: the message comes out of an mbox.
+    Undo,
 }
 
 /// Copies `from` to `to`, without the header fields named in `dropped`. Gives the last byte that was written.
@@ -131,10 +133,21 @@ impl Copier<'_> {
                     0 => !self.in_line,
                     _ => bytes.get(start - 1) == Some(&b'\n'),
                 };
-                if opens_line && (quotes == 0 || self.quoting == Quoting::Mboxrd) {
-                    out.extend_from_slice(bytes.get(copied..start).unwrap_or_default());
-                    out.push(b'>');
-                    copied = start;
+                if !opens_line {
+                    continue;
+                }
+                match self.quoting {
+                    Quoting::Undo if quotes > 0 => {
+                        out.extend_from_slice(bytes.get(copied..start).unwrap_or_default());
+                        copied = start + 1;
+                    }
+                    Quoting::Mboxo if quotes > 0 => {}
+                    Quoting::None | Quoting::Undo => {}
+                    Quoting::Mboxrd | Quoting::Mboxo => {
+                        out.extend_from_slice(bytes.get(copied..start).unwrap_or_default());
+                        out.push(b'>');
+                        copied = start;
+                    }
                 }
             }
         }

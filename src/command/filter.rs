@@ -4,7 +4,6 @@
 use std::io::{self, Read, Write};
 
 use crate::act::intake::{Head, is_closed};
-use crate::act::patience::Patience;
 use crate::act::rewrite::{self, Quoting};
 use crate::cli::{Everywhere, Who};
 use crate::command::guard::{self, Guard};
@@ -18,7 +17,7 @@ pub fn run(who: &Who, everywhere: &Everywhere) -> Status {
 }
 
 fn filter(who: &Who, everywhere: &Everywhere) -> Result<Status, Error> {
-    let patience = Patience::begin().map_err(|e| Error::new(Class::System, "watch", "signals", e))?;
+    let patience = guard::begin()?;
     let mut input = guard::standard_input()?;
     let head = Head::read(&mut input, &patience)?;
     let guard = Guard::prepare(who, everywhere, patience)?;

@@ -161,7 +161,8 @@ fn address_in(line: &str) -> Option<String> {
         .find(|c: char| !c.is_alphanumeric() && !"-.".contains(c))
         .unwrap_or(after.len());
     let local = before.get(start..)?.trim_matches('.');
-    let domain = after.get(..end)?.trim_matches(['.', '-']);
+    // sendmail writes `a@a.test... User unknown`, some without the blank.
+    let domain = after.get(..end)?.split("..").next()?.trim_matches(['.', '-']);
     if local.is_empty() || domain.is_empty() {
         return None;
     }

@@ -1,6 +1,6 @@
 //! The fields of a header that judging needs, found in one walk.
 
-use crate::decide::message::{Field, Message};
+use crate::decide::message::Field;
 
 /// Longer names are none that are looked for.
 const NAME_BYTES: usize = 40;
@@ -30,10 +30,14 @@ pub struct Head<'a> {
     pub mailer: Option<Field<'a>>,
     /// A field that only reports carry.
     pub report_mark: Option<(Field<'a>, &'static str)>,
+    /// A field that reports carry, and now and then another message of the same system.
+    pub report_hint: Option<(Field<'a>, &'static str)>,
     /// A field that only automatic answers carry.
     pub reply_mark: Option<(Field<'a>, &'static str)>,
     /// A field that automatic answers carry, and other mail of Exchange too.
     pub reply_hint: Option<Field<'a>>,
+    /// Our own divert mark.
+    pub diverted: Option<Field<'a>>,
     /// A field that complaints carry.
     pub complaint_mark: Option<(Field<'a>, &'static str)>,
     /// A field that lists put there (RFC 2369, RFC 2919 and older).
@@ -43,12 +47,12 @@ pub struct Head<'a> {
 }
 
 impl<'a> Head<'a> {
-    /// Reads the header of `message`.
+    /// Looks through all fields of a header.
     #[must_use]
-    pub fn read(message: &Message<'a>) -> Self {
+    pub fn read(fields: &[Field<'a>]) -> Self {
         let mut head = Self::default();
-        for field in message.fields() {
-            head.take(field);
+        for field in fields {
+            head.take(*field);
         }
         head
     }
@@ -72,9 +76,23 @@ impl<'a> Head<'a> {
                 }
                 &mut self.return_path
             }
-            b"auto-submitted" => &mut self.auto_submitted,
+            // IMail and others keep the envelope sender here.
+            b"x-envelope-from" | b"x-envelope-sender" | b"envelope-from" => {
+                if self.null_path.is_none() && is_null_path(field.value) {
+                    self.null_path = Some(field);
+                }
+                return;
+            }
+            b"x-spoolguard-divert" => &mut self.diverted,
+            b"auto-submitted" => {
+                self.take_mark(b"auto-submitted", field);
+                &mut self.auto_submitted
+            }
             b"precedence" | b"x-precedence" => &mut self.precedence,
-            b"x-mailer" | b"user-agent" => &mut self.mailer,
+            b"x-mailer" | b"user-agent" => {
+                self.take_mark(b"x-mailer", field);
+                &mut self.mailer
+            }
             b"list-id" | b"list-post" | b"list-unsubscribe" | b"list-help" | b"mailing-list" | b"x-mailing-list"
             | b"x-beenthere" | b"x-mailman-version" | b"x-list" | b"x-ml-name" => &mut self.list,
             b"in-reply-to" | b"references" => &mut self.reply_to_message,
@@ -98,8 +116,18 @@ impl<'a> Head<'a> {
             b"x-failed-recipients" => Some("Exim and Gmail name the recipients that failed"),
             b"x-ms-exchange-message-is-ndr" => Some("Exchange calls it a report"),
             b"x-mx-bounce" => Some("MXLogic calls it a bounce"),
+            b"final-recipient" => Some("names a final recipient, as only reports do"),
             b"x-amz-bounce-type" => Some("Amazon calls it a bounce"),
             b"x-report-type" | b"x-mdaemon-dsn" if has(b"delivery") || has(b"dsn") => Some("called a delivery report"),
+            _ => None,
+        };
+        let hint = match name {
+            b"x-ms-embedded-report" => Some("Exchange 5.5 puts this on its reports"),
+            b"auto-submitted" if has(b"(failure") || has(b"(warning") || has(b"(delay") || has(b"(notify") => {
+                Some("sendmail says here that it reports")
+            }
+            b"received" if has(b"invoked for bounce") => Some("qmail made this bounce"),
+            b"x-mailer" if has(b"<smtp32") || has(b"surfcontrol e-mail filter") => Some("a server's own mail"),
             _ => None,
         };
         let reply = match name {
@@ -112,7 +140,9 @@ impl<'a> Head<'a> {
             | b"x-mail-autoreply"
             | b"x-vacation"
             | b"x-amazon-auto-reply"
-                if !has(b"no") || has(b"noreply") =>
+                if ![&b"no"[..], b"false", b"0"]
+                    .iter()
+                    .any(|no| field.value.trim_ascii().eq_ignore_ascii_case(no)) =>
             {
                 Some("answered by an autoresponder")
             }
@@ -131,6 +161,7 @@ impl<'a> Head<'a> {
         };
         for (slot, why) in [
             (&mut self.report_mark, report),
+            (&mut self.report_hint, hint),
             (&mut self.reply_mark, reply),
             (&mut self.complaint_mark, complaint),
         ] {
@@ -155,17 +186,21 @@ fn is_null_path(value: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::Head;
-    use crate::decide::message::Message;
+    use crate::decide::message::{Field, Message};
+
+    fn fields(bytes: &[u8]) -> Vec<Field<'_>> {
+        Message::new(bytes).fields().collect()
+    }
 
     #[test]
     fn one_walk_finds_the_first_of_each_and_the_marks() {
         let text = b"Return-Path: <b@b.test>\nfrom: one\nFrom: two\nReturn-Path: < >\nX-Failed-Recipients: c@c.test\nX-Autoreply: yes\nList-Id: x\n\n";
-        let head = Head::read(&Message::new(text));
+        let head = Head::read(&fields(text));
         assert_eq!(head.from.map(|f| f.text().into_owned()).as_deref(), Some("one"));
         assert!(
             head.null_path.is_some() && head.report_mark.is_some() && head.reply_mark.is_some() && head.list.is_some()
         );
-        let head = Head::read(&Message::new(b"X-Autoreply: no\nDelivered-To: a@a.test\n\n"));
+        let head = Head::read(&fields(b"X-Autoreply: no\nDelivered-To: a@a.test\n\n"));
         assert!(head.reply_mark.is_none());
     }
 }

@@ -5,6 +5,8 @@ use std::borrow::Cow;
 
 use memchr::memchr;
 
+use crate::separator::is_separator;
+
 /// One header field, as it stands in the message.
 #[derive(Clone, Copy, Debug)]
 pub struct Field<'a> {
@@ -172,21 +174,13 @@ pub fn from_line_length(bytes: &[u8]) -> usize {
     let mut length = 0;
     while let Some(rest) = bytes.get(length..) {
         let line = line_length(rest);
-        if !rest.get(..line).is_some_and(is_from_line) {
+        let separates = |line: &[u8]| is_separator(line.strip_prefix(b">").unwrap_or(line));
+        if !rest.get(..line).is_some_and(separates) {
             break;
         }
         length += line;
     }
     length
-}
-
-/// Tells a separator line from prose that begins with the same word ("From the desk of ..."), by the time of day in it.
-fn is_from_line(line: &[u8]) -> bool {
-    let line = line.strip_prefix(b">").unwrap_or(line);
-    line.starts_with(b"From ")
-        && line
-            .split(u8::is_ascii_whitespace)
-            .any(|word| matches!(word, [a, b':', ..] | [_, a, b':', ..] if a.is_ascii_digit()))
 }
 
 /// Tells whether `name` may name a header field: printable, no blank, no colon (RFC 5322 section 2.2).

@@ -14,6 +14,9 @@ const MAX_DEPTH: usize = 6;
 
 const MAX_PARTS: usize = 64;
 
+/// What stands above the first delimiter is not longer than this ("This is a multi-part message in MIME format.").
+const PREAMBLE_BYTES: usize = 300;
+
 /// What a part is to a report (RFC 6522 section 3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -79,6 +82,14 @@ impl<'a> Outline<'a> {
             return;
         }
         let value = part.first("Content-Type").unwrap_or_default();
+        // A header that lost its Content-Type on the way, above a body that begins with a delimiter.
+        if value.is_empty()
+            && depth == 0
+            && let Some(guess) = guess_boundary(part.body().get(..PREAMBLE_BYTES).unwrap_or(part.body()))
+            && self.split(part.body(), guess, depth)
+        {
+            return;
+        }
         if starts_with_ignoring_case(&value, "multipart/") && depth < MAX_DEPTH {
             if starts_with_ignoring_case(&value, "multipart/report") && self.report_type.is_none() {
                 let kind = parameter(&value, "report-type").unwrap_or_default();

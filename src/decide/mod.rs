@@ -2,6 +2,7 @@
 
 pub mod address;
 pub mod bounce;
+pub mod details;
 pub mod envelope;
 pub mod failed;
 pub mod head;
@@ -13,6 +14,7 @@ pub mod policy;
 pub mod quoted;
 pub mod replies;
 pub mod report;
+pub mod scale;
 pub mod shapes;
 pub mod status;
 pub mod text;

@@ -10,18 +10,19 @@ use crate::decide::text::untransferred;
 /// As much as is read of a quoted message.
 const QUOTED_BYTES: usize = 64 * 1024;
 
-/// Fields that every message has; two of them in one block of lines are a header.
+/// Fields that every message has; two of them in one block of lines are a header, if one is of the first seven: Exchange
+/// tells `To`, `Subject` and `Sent` in its own words.
 const USUAL: [&str; 10] = [
     "Received",
     "Return-Path",
     "From",
-    "To",
-    "Subject",
     "Date",
     "Message-ID",
     "MIME-Version",
-    "Delivered-To",
     "X-Loop",
+    "To",
+    "Subject",
+    "Delivered-To",
 ];
 
 /// Whose message a report is about.
@@ -101,6 +102,7 @@ pub fn header_start(text: &str) -> Option<usize> {
     let mut block: Option<usize> = None;
     let mut seen = [false; USUAL.len()];
     let mut fields = 0;
+    let mut indent = 0;
     let mut at = 0;
     for line in text.split_inclusive('\n') {
         let start = at;
@@ -114,17 +116,19 @@ pub fn header_start(text: &str) -> Option<usize> {
             Some(name) => {
                 if block.is_none() {
                     block = Some(start);
+                    indent = indent_of(line);
                 }
                 fields += 1;
                 for (seen, usual) in seen.iter_mut().zip(USUAL) {
                     *seen |= name.eq_ignore_ascii_case(usual);
                 }
-                if fields >= 3 && seen.iter().filter(|seen| **seen).count() >= 2 {
+                let telling = seen.iter().take(7).any(|seen| *seen);
+                if fields >= 3 && telling && seen.iter().filter(|seen| **seen).count() >= 2 {
                     return block;
                 }
             }
             // A folded line belongs to the field before it.
-            None if block.is_some() && !bare.is_empty() && line.starts_with([' ', '\t']) => {}
+            None if block.is_some() && !bare.is_empty() && indent_of(line) > indent => {}
             None => {
                 block = None;
                 seen = [false; USUAL.len()];
@@ -133,6 +137,10 @@ pub fn header_start(text: &str) -> Option<usize> {
         }
     }
     None
+}
+
+fn indent_of(line: &str) -> usize {
+    line.len() - line.trim_start_matches([' ', '\t', '>', '|']).len()
 }
 
 /// Every value of the field `name` that begins a line in `body`, however deep it is nested, indented or quoted.

@@ -12,7 +12,7 @@ use crate::decide::mime::Outline;
 use crate::decide::notices::{Disposition, find_complaint, find_disposition};
 use crate::decide::quoted::nested_values;
 use crate::decide::replies::find_reply;
-use crate::decide::shapes::writer::judge;
+use crate::decide::shapes::writer::{Writer, judge};
 use crate::decide::text::{decoded_value, folded, parameter, starts_with_ignoring_case};
 
 pub use crate::decide::quoted::Origin;
@@ -145,22 +145,29 @@ pub struct Facts<'a> {
 /// Judges one message.
 pub fn classify(message: &Message<'_>, facts: &Facts<'_>) -> Judgement {
     let null_sender = (*facts.sender == Sender::Null).then(|| null_sender_marker(message));
-    let verdict = judge_message(message, facts, null_sender.as_ref());
+    let fields: Vec<Field<'_>> = message.fields().collect();
+    let head = Head::read(&fields);
+    let verdict = judge_message(message, &fields, &head, facts, null_sender.as_ref());
     Judgement {
         verdict,
         null_sender,
-        diverted_before: find_diverted(message),
+        diverted_before: find_diverted(message, &head),
     }
 }
 
 /// The questions, in order: a loop must end whatever else the message is; a notice of another kind is no bounce although
 /// it is built like one; a report's marks outweigh those of an automatic answer, which Postfix puts on its reports too.
-fn judge_message(message: &Message<'_>, facts: &Facts<'_>, null_sender: Option<&Marker>) -> Verdict {
-    let loops = find_loop(message, facts.own, facts.max_hops);
+fn judge_message(
+    message: &Message<'_>,
+    fields: &[Field<'_>],
+    head: &Head<'_>,
+    facts: &Facts<'_>,
+    null_sender: Option<&Marker>,
+) -> Verdict {
+    let loops = find_loop(fields, facts.own, facts.max_hops);
     if !loops.is_empty() {
         return Verdict::Loop(loops);
     }
-    let head = Head::read(message);
     let content_type = head.content_type.map(|field| field.text()).unwrap_or_default();
     let charset = parameter(&content_type, "charset");
     let subject = head
@@ -170,16 +177,16 @@ fn judge_message(message: &Message<'_>, facts: &Facts<'_>, null_sender: Option<&
     let from = head.from.map(|field| decoded_value(&field, charset.as_deref()));
     let from = from.as_deref();
 
-    let replies = find_reply(&head, &subject, null_sender);
+    let replies = find_reply(head, &subject, null_sender);
     // Postfix writes `Auto-Submitted: auto-replied` on its reports: that alone does not make it an answer.
     let answers = replies
         .iter()
         .any(|marker| !marker.header.eq_ignore_ascii_case("Auto-Submitted"));
     let look = Look {
         message,
-        head: &head,
+        head,
         from,
-        writer: judge(from),
+        writer: writer_of(head, from),
         subject: &subject,
         null_sender,
         answers: if answers { Answers::Yes } else { Answers::No },
@@ -189,10 +196,10 @@ fn judge_message(message: &Message<'_>, facts: &Facts<'_>, null_sender: Option<&
     let receipt_subject = suspect || subject.contains(':') || subject.contains("receipt");
     if suspect || multipart || receipt_subject || head.complaint_mark.is_some() {
         let outline = Outline::of(message);
-        if let Some(marker) = find_complaint(&head, &outline, &subject) {
+        if let Some(marker) = find_complaint(head, &outline, &subject) {
             return Verdict::Complaint(vec![marker]);
         }
-        match find_disposition(&head, &outline, &subject) {
+        match find_disposition(head, &outline, &subject) {
             Some(Disposition::Receipt(marker)) => return Verdict::Receipt(vec![marker]),
             Some(Disposition::Rejection(marker, recipients)) => {
                 return Verdict::Bounce(rejection(marker, recipients, &outline, facts));
@@ -211,6 +218,15 @@ fn judge_message(message: &Message<'_>, facts: &Facts<'_>, null_sender: Option<&
         Verdict::Ordinary
     } else {
         Verdict::AutoReply(replies)
+    }
+}
+
+/// Who wrote it, going by `From`; where a daemon names itself in `Sender` alone, that daemon (MDaemon).
+fn writer_of(head: &Head<'_>, from: Option<&str>) -> Writer {
+    let sender = head.sender.map(|field| judge(Some(&field.text())));
+    match sender {
+        Some(Writer::Daemon) => Writer::Daemon,
+        _ => judge(from),
     }
 }
 
@@ -245,10 +261,10 @@ fn null_sender_marker(message: &Message<'_>) -> Marker {
 
 /// Our divert mark, in the message's own header or anywhere in what it holds: reports quote reports, each deeper than the
 /// last, and one mark that is missed is a loop. One that is found by mistake only keeps a message in the user's mailbox.
-fn find_diverted(message: &Message<'_>) -> Option<Marker> {
+fn find_diverted(message: &Message<'_>, head: &Head<'_>) -> Option<Marker> {
     const NAME: &str = "x-spoolguard-divert";
-    if let Some(value) = message.first(DIVERT_HEADER) {
-        return Some(Marker::new(DIVERT_HEADER, &value, "diverted by a guard before"));
+    if let Some(field) = &head.diverted {
+        return Some(Marker::new(DIVERT_HEADER, &field.text(), "diverted by a guard before"));
     }
     nested_values(message.body(), NAME)
         .next()

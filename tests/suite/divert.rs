@@ -132,7 +132,8 @@ fn a_message_that_was_here_before_is_a_loop() {
 #[test]
 fn reports_from_mail_systems_are_bounces_whoever_sends_them_on() {
     let exim = b"X-Failed-Recipients: b@b.test\nFrom: Mail Delivery System <x@b.test>\nSubject: failed\n\nx\n";
-    let daemon = b"From: MAILER-DAEMON@b.test (Mail Delivery System)\nSubject: Returned mail\n\nx\n";
+    let daemon = b"From: MAILER-DAEMON@b.test (Mail Delivery System)\nSubject: Returned mail: user unknown\n\n\
+        This message could not be delivered.\n\n<b@b.test>: 550 5.1.1 unknown user\n";
     for sender in ["<>", "neighbour@n.test"] {
         assert_eq!(fate(sender, &report("")), Fate::Diverted, "RFC 3464 from {sender}");
         assert_eq!(

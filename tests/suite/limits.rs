@@ -99,7 +99,7 @@ fn a_hostile_header_takes_no_longer_than_its_length() {
             &b"--x\nContent-Type: multipart/mixed; boundary=x\n\n".repeat(10_000),
         ]
         .concat(),
-        [b"A: 1\n\n" as &[u8], &b">".repeat(900_000), b"From x\n"].concat(),
+        [b"A: 1\n\n" as &[u8], &b">".repeat(60_000), b"From x\n"].concat(),
         [b"A: 1\n\n" as &[u8], &b">>>>From ".repeat(100_000), b"\n"].concat(),
         [b"A: 1\n\n" as &[u8], &b"message/rfc822\n".repeat(60_000)].concat(),
     ];

@@ -13,6 +13,7 @@
 mod env;
 
 mod config;
+mod corpus;
 mod crash;
 mod deliver;
 mod divert;

@@ -49,7 +49,6 @@ pub const RULES: &[Rule] = &[
         "transcript of session follows",
         "sendmail, savemail.c; Bigfoot, smtpsvc",
     ),
-    failed("unsent message follows", "sendmail 5; Nifty"),
     report("the original message was received at", "sendmail, savemail.c"),
     late("this is a warning message only", "sendmail, savemail.c"),
     // Exim: deliver.c, moan.c.
@@ -58,7 +57,6 @@ pub const RULES: &[Rule] = &[
         "Exim, deliver.c; GMX, 1&1, mail.ru, MXLogic",
     ),
     failed("a message that you sent could not be delivered to", "Exim, deliver.c"),
-    failed("a message sent by could not be delivered", "Exim, deliver.c"),
     late("a message that you sent has not yet been delivered", "Exim, deliver.c"),
     late(
         "a message that you have sent could not yet be delivered",
@@ -70,7 +68,10 @@ pub const RULES: &[Rule] = &[
         "Exim, moan.c",
     ),
     failed("the following address(es) failed", "Exim, deliver.c"),
-    report("has been frozen", "Exim, freeze_tell"),
+    late(
+        "the following address(es) have yet to be delivered",
+        "Exim, freeze_tell",
+    ),
     // qmail: qmail-send.c and what was made of it.
     report("this is the qmail-send program at", "qmail, qmail-send.8"),
     failed(
@@ -142,7 +143,6 @@ pub const RULES: &[Rule] = &[
         "delivery to these recipients or distribution lists is complete",
         "Exchange 2007 and later",
     ),
-    failed("couldn't be delivered", "Office 365"),
     // Gmail and Google Groups.
     failed("delivery to the following recipient failed", "Gmail"),
     late("delivery to the following recipient has been delayed", "Gmail"),
@@ -184,7 +184,6 @@ pub const RULES: &[Rule] = &[
         "your message cannot be delivered to the following recipients",
         "Sun Messaging Server, PMDF",
     ),
-    late("your message is being held", "Sun Messaging Server, PMDF"),
     failed(
         "this message was undeliverable due to the following reason",
         "Netscape, Post.Office, ODN",
@@ -209,12 +208,10 @@ pub const RULES: &[Rule] = &[
     failed("message could not be delivered to some recipients", "MailEnable"),
     failed("could not deliver message to the following recipient", "mail gateways"),
     failed("message not delivered to the following", "mail gateways"),
-    failed("intended recipient:", "USA.net"),
     failed("undeliverable address:", "HotPOP"),
     failed("user's mailbox is full:", "Prodigy"),
     failed("a message could not be delivered to", "mail gateways"),
     failed("invalid final delivery userid", "older gateways"),
-    failed("could not be delivered to the following", "many systems"),
     failed("your message could not be delivered", "many systems, CompuServe"),
     failed("your mail could not be delivered", "many systems"),
     failed("your email could not be delivered", "many systems"),
@@ -222,7 +219,6 @@ pub const RULES: &[Rule] = &[
     failed("we had trouble delivering your message", "web mailers"),
     failed("your message could not be sent", "SurfControl"),
     report("this is a delivery failure notification message", "web hosts"),
-    report("the mail system at", "many systems"),
     // Filters.
     report("message from interscan", "InterScan VirusWall"),
     failed("unable to deliver message to", "InterScan, MailFoundry"),
@@ -237,7 +233,6 @@ pub const RULES: &[Rule] = &[
     failed("each of the following recipients was rejected", "au by KDDI, EZweb"),
     failed("message could not be delivered to mobile", "Verizon"),
     failed("your mail to the following recipients could not be delivered", "AOL"),
-    failed("requested action not taken", "Verizon, GMX, 1&1"),
     failed("we're writing to let you know that the group", "Google Groups"),
     failed(
         "an error occurred while trying to deliver the mail to the following recipients",
@@ -252,16 +247,16 @@ pub const RULES: &[Rule] = &[
     failed("was automatically rejected", "Dovecot Sieve, Cyrus Sieve"),
     // Other tongues.
     failed("konnte nicht zugestellt werden", "German systems"),
-    failed("fehler bei der nachrichten\u{fc}bermittlung", "Exchange, German"),
-    failed("diagnoseinformationen f\u{fc}r administratoren", "Exchange, German"),
-    failed("\u{e9}chec de la remise", "Exchange, French"),
-    failed("n'a pas pu \u{ea}tre", "French systems"),
+    failed("fehler bei der nachrichtenübermittlung", "Exchange, German"),
+    failed("diagnoseinformationen für administratoren", "Exchange, German"),
+    failed("échec de la remise", "Exchange, French"),
+    failed("n'a pas pu être", "French systems"),
     failed(
         "informations de diagnostic pour les administrateurs",
         "Exchange, French",
     ),
     failed("impossibile recapitare", "Exchange, Italian"),
-    failed("non \u{e8} stato possibile", "Italian systems"),
+    failed("non è stato possibile", "Italian systems"),
     failed(
         "informazioni di diagnostica per gli amministratori",
         "Exchange, Italian",
@@ -270,47 +265,26 @@ pub const RULES: &[Rule] = &[
     failed("no se pudo entregar", "Spanish systems"),
     failed("no ha podido ser entregado", "Spanish systems"),
     failed("falha na entrega", "Exchange, Portuguese"),
-    failed("n\u{e3}o p\u{f4}de ser entregue", "Portuguese systems"),
-    failed("n\u{e3}o foi poss\u{ed}vel entregar", "Portuguese systems"),
+    failed("não pôde ser entregue", "Portuguese systems"),
+    failed("não foi possível entregar", "Portuguese systems"),
     failed("kan niet worden bezorgd", "Exchange, Dutch"),
     failed("bezorging aan deze geadresseerden", "Exchange, Dutch"),
     failed("det gick inte att leverera", "Exchange, Swedish"),
     failed("kunne ikke leveres", "Danish and Norwegian systems"),
-    failed("nie mo\u{17c}e by\u{107} dostarczon", "Polish systems"),
-    failed("nie powiod\u{142}o si\u{119} dostarczenie", "Exchange, Polish"),
-    failed("nebylo mo\u{17e}n\u{e9} doru\u{10d}it", "Czech systems"),
-    failed(
-        "\u{43d}\u{435} \u{43c}\u{43e}\u{436}\u{435}\u{442} \u{431}\u{44b}\u{442}\u{44c} \u{434}\u{43e}\u{441}\u{442}\u{430}\u{432}\u{43b}\u{435}\u{43d}",
-        "Russian systems",
-    ),
-    failed(
-        "\u{43d}\u{435} \u{443}\u{434}\u{430}\u{43b}\u{43e}\u{441}\u{44c} \u{434}\u{43e}\u{441}\u{442}\u{430}\u{432}\u{438}\u{442}\u{44c}",
-        "Exchange, mail.ru, Russian",
-    ),
-    failed(
-        "\u{431}\u{44b}\u{43b}\u{43e} \u{43d}\u{435}\u{432}\u{43e}\u{437}\u{43c}\u{43e}\u{436}\u{43d}\u{43e} \u{434}\u{43e}\u{441}\u{442}\u{430}\u{432}\u{438}\u{442}\u{44c}",
-        "Russian systems",
-    ),
-    failed(
-        "\u{914d}\u{4fe1}\u{3067}\u{304d}\u{307e}\u{305b}\u{3093}",
-        "Japanese systems",
-    ),
-    failed(
-        "\u{5c4a}\u{3051}\u{308b}\u{3053}\u{3068}\u{304c}\u{3067}\u{304d}\u{307e}\u{305b}\u{3093}",
-        "Japanese systems",
-    ),
-    failed(
-        "\u{9001}\u{4fe1}\u{3067}\u{304d}\u{307e}\u{305b}\u{3093}",
-        "Japanese systems",
-    ),
-    failed("\u{65e0}\u{6cd5}\u{6295}\u{9012}", "Exchange, Chinese"),
-    failed("\u{88ab}\u{9000}\u{56de}", "Coremail, Tencent, Chinese"),
-    failed("\u{65e0}\u{6cd5}\u{9001}\u{8fbe}", "Chinese systems"),
-    failed("\u{7121}\u{6cd5}\u{50b3}\u{9001}", "Exchange, Chinese"),
-    failed(
-        "\u{c804}\u{b2ec}\u{d558}\u{c9c0} \u{baa8}\u{d588}\u{c2b5}\u{b2c8}\u{b2e4}",
-        "Korean systems",
-    ),
+    failed("nie może być dostarczon", "Polish systems"),
+    failed("nie powiodło się dostarczenie", "Exchange, Polish"),
+    failed("nebylo možné doručit", "Czech systems"),
+    failed("не может быть доставлен", "Russian systems"),
+    failed("не удалось доставить", "Exchange, mail.ru, Russian"),
+    failed("было невозможно доставить", "Russian systems"),
+    failed("配信できません", "Japanese systems"),
+    failed("届けることができません", "Japanese systems"),
+    failed("送信できません", "Japanese systems"),
+    failed("无法投递", "Exchange, Chinese"),
+    failed("被退回", "Coremail, Tencent, Chinese"),
+    failed("无法送达", "Chinese systems"),
+    failed("無法傳送", "Exchange, Chinese"),
+    failed("전달하지 못했습니다", "Korean systems"),
 ];
 
 /// Words of trouble in any system's report. One alone says nothing; several together say something.
@@ -325,6 +299,8 @@ const WORDS: &[&str] = &[
     "does not exist",
     "mailbox full",
     "mailbox is full",
+    "full mailbox",
+    "has failed",
     "quota",
     "mailbox unavailable",
     "host unknown",
@@ -361,6 +337,7 @@ const WORDS: &[&str] = &[
     "recipient",
     "rcpt to",
     "your message",
+    "requested action not taken",
     "original message",
     "mail server",
     "smtp",
@@ -375,9 +352,35 @@ const WORDS: &[&str] = &[
     "5.7.1",
 ];
 
+/// What messages say that want something done: confirmed, released, approved. Reports want nothing.
+const WISHES: &[&str] = &[
+    "click here",
+    "click below",
+    "click on the link",
+    "to release",
+    "awaits",
+    "moderator",
+    "confirm that",
+    "confirm your",
+    "to confirm",
+    "challenge",
+];
+
+/// Where a rule matches at the latest when nothing but its own system's words stand above it.
+const FIRST_BYTES: usize = 400;
+
+/// Where it matches at the latest when nothing at all stands above it.
+const START_BYTES: usize = 40;
+
 /// What the system's own words say.
 #[derive(Clone, Debug, Default)]
 pub struct Found {
+    /// A rule matched near the beginning: nobody wrote much above it.
+    pub first: bool,
+    /// A rule matched right at the beginning: nobody wrote anything above it.
+    pub starts: bool,
+    /// It wants something done.
+    pub wishes: bool,
     /// The rules that matched, in the order of the table.
     pub rules: Vec<&'static Rule>,
     /// How many of the general words of trouble there are.
@@ -387,10 +390,17 @@ pub struct Found {
 /// Looks through `text`, which is folded (lower case, single blanks) and holds no quoted message.
 #[must_use]
 pub fn find(text: &str) -> Found {
-    let has = |words: &&str| memchr::memmem::find(text.as_bytes(), words.as_bytes()).is_some();
+    let at = |words: &str| memchr::memmem::find(text.as_bytes(), words.as_bytes());
+    let rules: Vec<(usize, &'static Rule)> = RULES
+        .iter()
+        .filter_map(|rule| at(rule.text).map(|at| (at, rule)))
+        .collect();
     Found {
-        rules: RULES.iter().filter(|rule| has(&rule.text)).collect(),
-        words: WORDS.iter().filter(|words| has(words)).count(),
+        starts: rules.iter().any(|(at, _)| *at < START_BYTES),
+        first: rules.iter().any(|(at, _)| *at < FIRST_BYTES),
+        wishes: WISHES.iter().any(|words| at(words).is_some()),
+        rules: rules.into_iter().map(|(_, rule)| rule).collect(),
+        words: WORDS.iter().filter(|words| at(words).is_some()).count(),
     }
 }
 

@@ -36,50 +36,54 @@ pub const SURELY: &[(&str, &str)] = &[
     ("abwesenheitsnotiz", "Exchange, German"),
     ("abwesenheitsnachricht", "German"),
     ("automatische antwort", "Exchange, German"),
-    ("automatische r\u{fc}ckantwort", "German"),
+    ("automatische rückantwort", "German"),
     ("automatisch antwoord", "Exchange, Dutch"),
     ("afwezigheidsbericht", "Exchange, Dutch"),
     ("automatisk svar", "Exchange, Danish and Norwegian"),
     ("autosvar", "Exchange, Swedish"),
     ("automatiskt svar", "Exchange, Swedish"),
     ("automaattinen vastaus", "Exchange, Finnish"),
-    ("r\u{e9}ponse automatique", "Exchange, French"),
+    ("réponse automatique", "Exchange, French"),
     ("reponse automatique", "French"),
     ("absence du bureau", "Exchange, French"),
     ("message d'absence", "French"),
-    ("respuesta autom\u{e1}tica", "Exchange, Spanish"),
+    ("respuesta automática", "Exchange, Spanish"),
     ("respuesta automatica", "Spanish"),
     ("fuera de la oficina:", "Exchange, Spanish"),
     ("risposta automatica", "Exchange, Italian"),
     ("fuori sede:", "Exchange, Italian"),
-    ("resposta autom\u{e1}tica", "Exchange, Portuguese"),
+    ("resposta automática", "Exchange, Portuguese"),
     ("resposta automatica", "Portuguese"),
-    ("odpowied\u{17a} automatyczna", "Exchange, Polish"),
-    ("automatyczna odpowied\u{17a}", "Exchange, Polish"),
-    ("automatick\u{e1} odpov\u{11b}\u{10f}", "Exchange, Czech"),
-    ("automatikus v\u{e1}lasz", "Exchange, Hungarian"),
-    ("otomatik yan\u{131}t", "Exchange, Turkish"),
-    ("r\u{e1}spuns automat", "Exchange, Romanian"),
-    (
-        "\u{430}\u{432}\u{442}\u{43e}\u{43e}\u{442}\u{432}\u{435}\u{442}",
-        "Russian",
-    ),
-    (
-        "\u{430}\u{432}\u{442}\u{43e}\u{43c}\u{430}\u{442}\u{438}\u{447}\u{435}\u{441}\u{43a}\u{438}\u{439} \u{43e}\u{442}\u{432}\u{435}\u{442}",
-        "Exchange, Russian",
-    ),
-    (
-        "\u{3b1}\u{3c5}\u{3c4}\u{3cc}\u{3bc}\u{3b1}\u{3c4}\u{3b7} \u{3b1}\u{3c0}\u{3ac}\u{3bd}\u{3c4}\u{3b7}\u{3c3}\u{3b7}",
-        "Exchange, Greek",
-    ),
-    ("\u{81ea}\u{52d5}\u{5fdc}\u{7b54}", "Exchange, Japanese"),
-    ("\u{81ea}\u{52d5}\u{8fd4}\u{4fe1}", "Japanese"),
-    ("\u{4e0d}\u{5728}\u{901a}\u{77e5}", "Japanese"),
-    ("\u{81ea}\u{52a8}\u{56de}\u{590d}", "QQ, Exchange, Chinese"),
-    ("\u{81ea}\u{52a8}\u{7b54}\u{590d}", "Exchange, Chinese"),
-    ("\u{81ea}\u{52d5}\u{56de}\u{8986}", "Exchange, Chinese"),
-    ("\u{c790}\u{b3d9} \u{d68c}\u{c2e0}", "Exchange, Korean"),
-    ("\u{c790}\u{b3d9} \u{c751}\u{b2f5}", "Korean"),
+    ("odpowiedź automatyczna", "Exchange, Polish"),
+    ("automatyczna odpowiedź", "Exchange, Polish"),
+    ("automatická odpověď", "Exchange, Czech"),
+    ("automatikus válasz", "Exchange, Hungarian"),
+    ("otomatik yanıt", "Exchange, Turkish"),
+    ("ráspuns automat", "Exchange, Romanian"),
+    ("automatiska atbilde", "Exchange, Latvian"),
+    ("automātiskā atbilde", "Exchange, Latvian"),
+    ("automatinis atsakymas", "Exchange, Lithuanian"),
+    ("automaatvastus", "Exchange, Estonian"),
+    ("automatski odgovor", "Exchange, Croatian"),
+    ("automatická odpoveď", "Exchange, Slovak"),
+    ("samodejni odgovor", "Exchange, Slovenian"),
+    ("resposta automàtica", "Exchange, Catalan"),
+    ("trả lời tự động", "Exchange, Vietnamese"),
+    ("автоматична відповідь", "Exchange, Ukrainian"),
+    ("автоматичен отговор", "Exchange, Bulgarian"),
+    ("תשובה אוטומטית", "Exchange, Hebrew"),
+    ("رد تلقائي", "Exchange, Arabic"),
+    ("автоответ", "Russian"),
+    ("автоматический ответ", "Exchange, Russian"),
+    ("αυτόματη απάντηση", "Exchange, Greek"),
+    ("自動応答", "Exchange, Japanese"),
+    ("自動返信", "Japanese"),
+    ("不在通知", "Japanese"),
+    ("自动回复", "QQ, Exchange, Chinese"),
+    ("自动答复", "Exchange, Chinese"),
+    ("自動回覆", "Exchange, Chinese"),
+    ("자동 회신", "Exchange, Korean"),
+    ("자동 응답", "Korean"),
 ];
 
 /// Starts of subjects that need a second sign.
@@ -99,20 +103,24 @@ pub const PERHAPS: &[(&str, &str)] = &[
     ("afwezig", "people, and autoresponders, Dutch"),
     ("absence", "people, and autoresponders, French"),
     ("absent", "people, and autoresponders, French"),
-    ("fr\u{e5}nvaro", "people, and autoresponders, Swedish"),
+    ("frånvaro", "people, and autoresponders, Swedish"),
     ("thank you for", "ticket systems"),
     ("we have received your", "ticket systems"),
     ("your message has been received", "ticket systems"),
 ];
 
-/// Looks at `subject`, which is folded and holds no `Re:`.
+/// Looks at `subject`, which is folded and holds no `Re:`. Exchange puts its words before the colon, in some tongues behind others.
 #[must_use]
 pub fn find(subject: &str) -> Option<(Answer, &'static str)> {
-    let among = |table: &[(&'static str, &'static str)], answer| {
-        table
-            .iter()
-            .find(|(text, _)| subject.starts_with(text))
-            .map(|(_, why)| (answer, *why))
-    };
-    among(SURELY, Answer::Surely).or_else(|| among(PERHAPS, Answer::Perhaps))
+    let before_colon = subject
+        .split(':')
+        .next()
+        .filter(|start| start.len() < subject.len())
+        .unwrap_or_default();
+    let surely = SURELY
+        .iter()
+        .find(|(text, _)| subject.starts_with(text) || text.contains(' ') && before_colon.contains(text))
+        .map(|(_, why)| (Answer::Surely, *why));
+    let perhaps = || PERHAPS.iter().find(|(text, _)| subject.starts_with(text));
+    surely.or_else(|| perhaps().map(|(_, why)| (Answer::Perhaps, *why)))
 }

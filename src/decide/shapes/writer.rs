@@ -32,6 +32,7 @@ const DAEMONS: &[&str] = &[
     "mail-delivery-subsystem",
     "mail.delivery.service",
     "maildelivery",
+    "mdaemon",
 ];
 
 /// Names beside the address, by which a daemon is known whatever its address.
@@ -92,8 +93,8 @@ const POSTMASTER_NAMES: &[&str] = &[
     "mail administrator",
     "messaging server",
     "mail router",
-    "\u{430}\u{434}\u{43c}\u{438}\u{43d}\u{438}\u{441}\u{442}\u{440}\u{430}\u{442}\u{43e}\u{440} \u{441}\u{438}\u{441}\u{442}\u{435}\u{43c}\u{44b}", // Exchange, Russian
-    "administrateur syst\u{e8}me",
+    "администратор системы", // Exchange, Russian
+    "administrateur système",
     "administrador del sistema",
     "administrador do sistema",
     "amministratore di sistema",

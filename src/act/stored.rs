@@ -1,0 +1,346 @@
+//! Reads stored mail: an mbox message by message, whatever program wrote it. Memory does not grow with the file, and of each
+//! message only the beginning is handed out.
+//!
+//! One mbox may hold messages of all kinds. A `Content-Length` is believed only where it leads to a separator or to the end;
+//! else a message ends before the next separator line that follows an empty line.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+
+use memchr::memmem;
+
+use crate::act::intake::Intake;
+use crate::separator::is_separator;
+
+/// How much is read in one step, in bytes.
+const WINDOW_BYTES: usize = 1 << 20;
+
+/// How much is kept ahead, so that most headers and separator lines lie in the window as a whole.
+const AHEAD_BYTES: usize = 64 << 10;
+
+/// The longest separator line that is recognised, in bytes.
+const LINE_BYTES: usize = 1024;
+
+/// Bytes that can be read from any place.
+pub trait Bytes {
+    /// How many there are.
+    ///
+    /// # Errors
+    /// When that cannot be asked.
+    fn length(&self) -> io::Result<u64>;
+
+    /// Reads from byte `at` on; 0 is the end.
+    ///
+    /// # Errors
+    /// When reading fails.
+    fn read_from(&self, buffer: &mut [u8], at: u64) -> io::Result<usize>;
+}
+
+impl Bytes for File {
+    fn length(&self) -> io::Result<u64> {
+        Ok(self.metadata()?.len())
+    }
+
+    fn read_from(&self, buffer: &mut [u8], at: u64) -> io::Result<usize> {
+        self.read_at(buffer, at)
+    }
+}
+
+impl Bytes for Intake {
+    fn length(&self) -> io::Result<u64> {
+        Ok(self.bytes())
+    }
+
+    fn read_from(&self, buffer: &mut [u8], at: u64) -> io::Result<usize> {
+        self.read_at(buffer, at)
+    }
+}
+
+/// One message of an mbox.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stored<'a> {
+    /// Where its separator line begins, in bytes.
+    pub offset: u64,
+    /// Its length up to the next separator line, in bytes.
+    pub bytes: u64,
+    /// Its beginning, separator line first; all of a small message.
+    pub head: &'a [u8],
+}
+
+/// Walks over the messages of an mbox.
+#[derive(Debug)]
+pub struct Mbox<'f, F> {
+    file: &'f F,
+    head_bytes: usize,
+    length: u64,
+    at: u64,
+    window: Vec<u8>,
+    window_at: u64,
+}
+
+impl<'f, F: Bytes> Mbox<'f, F> {
+    /// Begins at the start of `file`; of each message up to `head_bytes` are handed out.
+    ///
+    /// # Errors
+    /// When its length cannot be asked.
+    pub fn new(file: &'f F, head_bytes: usize) -> io::Result<Self> {
+        Ok(Self {
+            file,
+            head_bytes: head_bytes.min(WINDOW_BYTES),
+            length: file.length()?,
+            at: 0,
+            window: Vec::new(),
+            window_at: 0,
+        })
+    }
+
+    /// Tells whether the file is an mbox: it begins with a separator line.
+    ///
+    /// # Errors
+    /// When reading fails.
+    pub fn is_mbox(&mut self) -> io::Result<bool> {
+        self.fill(0, LINE_BYTES)?;
+        Ok(first_line(self.from(0)).is_some_and(is_separator))
+    }
+
+    /// How far it has come, in bytes.
+    #[must_use]
+    pub fn position(&self) -> u64 {
+        self.at
+    }
+
+    /// How long the file is, in bytes.
+    #[must_use]
+    pub fn length(&self) -> u64 {
+        self.length
+    }
+
+    /// The whole file as one message.
+    ///
+    /// # Errors
+    /// When reading fails.
+    pub fn whole(&mut self) -> io::Result<Stored<'_>> {
+        self.at = self.length;
+        self.stored(0, self.length)
+    }
+
+    /// The next message; none behind the last.
+    ///
+    /// # Errors
+    /// When reading fails.
+    #[allow(clippy::should_implement_trait, reason = "what it hands out lives in the window")]
+    pub fn next(&mut self) -> io::Result<Option<Stored<'_>>> {
+        let start = self.at;
+        if start >= self.length {
+            return Ok(None);
+        }
+        let end = match self.end_by_length(start)? {
+            Some(end) => end,
+            None => self.end_by_separator(start)?,
+        };
+        self.at = end;
+        self.stored(start, end).map(Some)
+    }
+
+    fn stored(&mut self, start: u64, end: u64) -> io::Result<Stored<'_>> {
+        let bytes = end - start;
+        let wanted = usize::try_from(bytes).unwrap_or(usize::MAX).min(self.head_bytes);
+        self.fill(start, wanted)?;
+        let rest = self.from(start);
+        Ok(Stored {
+            offset: start,
+            bytes,
+            head: rest.get(..wanted).unwrap_or(rest),
+        })
+    }
+
+    /// Where `Content-Length` says that the message ends, if a separator or nothing follows there.
+    fn end_by_length(&mut self, start: u64) -> io::Result<Option<u64>> {
+        self.fill(start, AHEAD_BYTES)?;
+        let Some((body, length)) = content_length(self.from(start)) else {
+            return Ok(None);
+        };
+        let Some(claimed) = (start + body).checked_add(length).filter(|end| *end <= self.length) else {
+            return Ok(None);
+        };
+        if claimed == self.length {
+            return Ok(Some(claimed));
+        }
+        let mut line = vec![0; LINE_BYTES];
+        let read = self.file.read_from(&mut line, claimed)?;
+        let mut rest = line.get(..read).unwrap_or_default();
+        let mut end = claimed;
+        while let [b'\r' | b'\n', more @ ..] = rest {
+            rest = more;
+            end += 1;
+        }
+        let follows = rest.is_empty() || (end > claimed && first_line(rest).is_some_and(is_separator));
+        Ok((follows && end - claimed <= 4).then_some(end))
+    }
+
+    /// Where the next separator line begins that follows an empty line, or the end.
+    fn end_by_separator(&mut self, start: u64) -> io::Result<u64> {
+        let finder = memmem::Finder::new(b"\nFrom ");
+        let mut from = start;
+        loop {
+            self.fill(from, AHEAD_BYTES)?;
+            let window_end = self.window_at + self.window.len() as u64;
+            let at_end = window_end >= self.length;
+            let bytes = self.from(from);
+            let mut unsure = None;
+            for hit in finder.find_iter(bytes) {
+                let before = bytes.get(..hit).unwrap_or_default();
+                if !(before.ends_with(b"\n") || before.ends_with(b"\n\r")) {
+                    continue;
+                }
+                let line = bytes.get(hit + 1..).unwrap_or_default();
+                if line.len() < LINE_BYTES && !at_end {
+                    unsure = Some(hit.saturating_sub(2));
+                    break;
+                }
+                if first_line(line).is_some_and(is_separator) {
+                    return Ok(from + hit as u64 + 1);
+                }
+            }
+            if at_end && unsure.is_none() {
+                return Ok(self.length);
+            }
+            // On from where it was unsure, or from the last bytes, in which a separator may begin.
+            let step = unsure.unwrap_or(bytes.len().saturating_sub(LINE_BYTES)).max(1);
+            from += step as u64;
+        }
+    }
+
+    /// Makes the window hold `wanted` bytes from `at` on, if there are as many.
+    fn fill(&mut self, at: u64, wanted: usize) -> io::Result<()> {
+        let end = (at + wanted as u64).min(self.length);
+        if at >= self.window_at && end <= self.window_at + self.window.len() as u64 {
+            return Ok(());
+        }
+        let room = usize::try_from(self.length - at)
+            .unwrap_or(usize::MAX)
+            .min(WINDOW_BYTES);
+        self.window.resize(room, 0);
+        self.window_at = at;
+        let mut filled = 0;
+        while filled < room {
+            match self
+                .file
+                .read_from(self.window.get_mut(filled..).unwrap_or_default(), at + filled as u64)
+            {
+                // Somebody cut it while we read.
+                Ok(0) => break,
+                Ok(read) => filled += read,
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(e) => return Err(e),
+            }
+        }
+        self.window.truncate(filled);
+        if filled < room {
+            self.length = at + filled as u64;
+        }
+        Ok(())
+    }
+
+    /// What the window holds from `at` on.
+    fn from(&self, at: u64) -> &[u8] {
+        let skip = usize::try_from(at.saturating_sub(self.window_at)).unwrap_or(usize::MAX);
+        self.window.get(skip..).unwrap_or_default()
+    }
+}
+
+fn first_line(bytes: &[u8]) -> Option<&[u8]> {
+    let line = bytes.get(..bytes.len().min(LINE_BYTES))?;
+    line.split(|b| *b == b'\n').next()
+}
+
+/// Where the body begins, and how long it claims to be.
+fn content_length(message: &[u8]) -> Option<(u64, u64)> {
+    let end = memmem::find(message, b"\n\n").map(|at| at + 2);
+    let end_crlf = memmem::find(message, b"\n\r\n").map(|at| at + 3);
+    let body = end.into_iter().chain(end_crlf).min()?;
+    let header = message.get(..body)?;
+    let value = header.split(|b| *b == b'\n').find_map(|line| {
+        let name = line.get(..15)?;
+        name.eq_ignore_ascii_case(b"content-length:")
+            .then(|| line.get(15..))
+            .flatten()
+    })?;
+    let length = std::str::from_utf8(value.trim_ascii()).ok()?.parse().ok()?;
+    Some((body as u64, length))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Intake, LINE_BYTES, Mbox, WINDOW_BYTES};
+
+    const FROM: &str = "From s@s.test Mon Nov  2 10:00:00 2026\n";
+
+    fn split(text: &[u8]) -> Vec<(u64, u64)> {
+        let file = Intake::from_bytes(text.to_vec());
+        let mut mbox = Mbox::new(&file, 4096).unwrap_or_else(|e| unreachable!("{e}"));
+        let mut found = Vec::new();
+        while let Some(stored) = mbox.next().unwrap_or_else(|e| unreachable!("{e}")) {
+            let at = usize::try_from(stored.offset).unwrap_or_default();
+            assert!(text.get(at..).is_some_and(|rest| rest.starts_with(stored.head)));
+            found.push((stored.offset, stored.bytes));
+        }
+        found
+    }
+
+    fn bodies(parts: &[&str]) -> (Vec<u8>, Vec<(u64, u64)>) {
+        let mut text = Vec::new();
+        let mut want = Vec::new();
+        for part in parts {
+            want.push((text.len() as u64, part.len() as u64));
+            text.extend_from_slice(part.as_bytes());
+        }
+        (text, want)
+    }
+
+    #[test]
+    fn messages_end_where_the_next_begins() {
+        let lengthy = format!("{FROM}Content-Length: 50\nA: 1\n\n");
+        let cases: [&[&str]; 8] = [
+            &[],
+            &[&format!("{FROM}A: 1\n\nb\n\n")],
+            &[
+                &format!("{FROM}A: 1\n\nb\n\n"),
+                &format!("{FROM}A: 1\n\nFrom here\nFrom 10:00\n\n"),
+                &format!("{FROM}A: 1\n\n"),
+            ],
+            // No empty line before, so it is text.
+            &[&format!("{FROM}A: 1\n\nb\n{FROM}c\n\n")],
+            // A length that leads to a separator holds, whatever the body says ...
+            &[&format!("{lengthy}{FROM}\n{:10}\n", ""), &format!("{FROM}A: 1\n\n")],
+            // ... one that leads nowhere, or beyond the end, does not.
+            &[
+                &format!("{FROM}Content-Length: 3\n\nlonger\n\n"),
+                &format!("{FROM}A: 1\n\n"),
+            ],
+            &[
+                &format!("{FROM}Content-Length: 18446744073709551615\n\nb\n\n"),
+                &format!("{FROM}A: 1\n\n"),
+            ],
+            &[&format!("{FROM}A: 1\r\n\r\nb\r\n\r\n"), &format!("{FROM}A: 1\r\n\r\n")],
+        ];
+        for parts in cases {
+            let (text, want) = bodies(parts);
+            assert_eq!(split(&text), want, "{:?}", String::from_utf8_lossy(&text));
+        }
+    }
+
+    #[test]
+    fn a_separator_is_found_wherever_a_window_ends() {
+        for shift in (0..LINE_BYTES + 80).step_by(7) {
+            let first = format!(
+                "{FROM}A: 1\n\n{}\n\n",
+                "x".repeat(WINDOW_BYTES - LINE_BYTES - 40 + shift)
+            );
+            let second = format!("{FROM}B: 2\n\nb\n\n");
+            let (text, want) = bodies(&[&first, &second]);
+            assert_eq!(split(&text), want, "shift {shift}");
+        }
+    }
+}

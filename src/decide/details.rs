@@ -1,0 +1,64 @@
+//! What a bounce tells, once it is one: its recipients, from the machine's part or from wherever else they are named.
+
+use crate::decide::address::Address;
+use crate::decide::bounce::Look;
+use crate::decide::failed::{find_failed, with_reason};
+use crate::decide::mime::{Kind, Outline};
+use crate::decide::quoted::Quoted;
+use crate::decide::report::{Recipient, Report, count_fields};
+
+/// As much of the system's own words as is read.
+const WORDS_BYTES: usize = 8 * 1024;
+
+/// The machine's part; where there is none, the same fields in plain text.
+#[must_use]
+pub fn read_report(outline: &Outline<'_>, text: &str) -> Report {
+    let mut report = Report::default();
+    for part in outline.all(Kind::DeliveryStatus) {
+        let next = Report::read(part.body());
+        report.reporting_host = report.reporting_host.or(next.reporting_host);
+        report.recipients.extend(next.recipients);
+    }
+    if report.recipients.is_empty() && count_fields(text) >= 2 {
+        let lines: String = text.lines().flat_map(|line| [line.trim_start(), "\n"]).collect();
+        return Report::read(lines.as_bytes());
+    }
+    report
+}
+
+/// Where no report names them: the header, the words, the quoted message.
+#[must_use]
+pub fn failed_recipients(look: &Look<'_, '_>, own: &str, quoted: &Quoted<'_>, report: &Report) -> Vec<Recipient> {
+    let words: String = own.chars().take(WORDS_BYTES).collect();
+    let of = |value: Option<&str>| value.and_then(Address::parse).map(|address| address.to_string());
+    let to = look.head.to.map(|field| field.text().into_owned());
+    let not: Vec<String> = [of(look.from), of(to.as_deref())].into_iter().flatten().collect();
+    let mut recipients = find_failed(&words, &not);
+    if let Some((field, _)) = look
+        .head
+        .report_mark
+        .filter(|(field, _)| field.is("X-Failed-Recipients"))
+    {
+        let named = field.text();
+        let named = named.split(',').filter_map(Address::parse).take(50);
+        recipients = named
+            .map(|address| {
+                let address = address.to_string();
+                let known = recipients.iter().find(|r| r.address.eq_ignore_ascii_case(&address));
+                known.cloned().unwrap_or_else(|| with_reason(address, "", &words))
+            })
+            .collect();
+    }
+    if recipients.is_empty()
+        && let Some(to) = quoted.message().first("To").and_then(|value| Address::parse(&value))
+    {
+        recipients.push(with_reason(to.to_string(), "", &words));
+    }
+    // A report that names no recipient may still have their fate (Netscape).
+    if let (Some(fate), [only]) = (report.recipients.first(), recipients.as_mut_slice()) {
+        only.action = fate.action.clone();
+        only.status = fate.status.clone().or(only.status.take());
+        only.class = fate.class;
+    }
+    recipients
+}
