@@ -64,8 +64,10 @@ fn is_administrators(arguments: &[OsString]) -> bool {
     while let Some(word) = words.next() {
         match word {
             "--config" => drop(words.next()),
+            "-v" | "-vv" | "--verbose" | "--dry-run" => {}
+            _ if word.starts_with("--config=") => {}
             "inspect" | "replay" | "spool" | "status" | "doctor" | "config" | "help" => return true,
-            _ if word.starts_with('-') => {}
+            // Behind an unknown flag, the next word may be its value: a user can be called "status".
             _ => return false,
         }
     }
