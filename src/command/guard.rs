@@ -114,6 +114,7 @@ pub fn run(errand: &Errand, who: &Who, everywhere: &Everywhere) -> Status {
 /// The pipeline.
 fn guard(errand: &Errand, who: &Who, everywhere: &Everywhere) -> Result<Status, Error> {
     let patience = begin()?;
+    refuse_odd(&errand.destinations)?;
     let intake = Intake::read(standard_input()?, &patience)?;
     let guard = Guard::prepare(who, everywhere, patience)?;
     let case = guard.decide(&intake, errand, who, &caller::variable);
@@ -273,6 +274,22 @@ pub fn standard_input() -> Result<std::fs::File, Error> {
     input
         .map(std::fs::File::from)
         .map_err(|e| Error::new(Class::System, "read", "the message from standard input", e))
+}
+
+/// An address of more than one line would write header fields of its own wherever it is named.
+fn refuse_odd(destinations: &[String]) -> Result<(), Error> {
+    match destinations
+        .iter()
+        .find(|address| address.trim().is_empty() || address.contains(char::is_control))
+    {
+        Some(odd) => Err(Error::new(
+            Class::Configuration,
+            "forward to",
+            odd,
+            "this is no address",
+        )),
+        None => Ok(()),
+    }
 }
 
 /// Ends a delivering run: one line on standard error when it failed.
