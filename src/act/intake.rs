@@ -215,18 +215,38 @@ pub fn is_closed<F: AsFd>(stream: &F) -> bool {
     }
 }
 
-/// Waits for input and appends up to `want` bytes of it to `to`; 0 is the end.
-fn step<F: AsFd + Read>(input: &mut F, patience: &Patience, to: &mut Vec<u8>, want: usize) -> Result<usize, Error> {
-    const NAME: &str = "the message from standard input";
+/// What is left of a message behind its `Head`. Reading it fails when it stalls, or when the run is told to stop.
+#[derive(Debug)]
+pub struct Rest<'a, F> {
+    /// Where the message comes from.
+    pub input: &'a mut F,
+    /// How long this run may wait.
+    pub patience: &'a Patience,
+}
+
+impl<F: AsFd + Read> Read for Rest<'_, F> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        wait_for(self.input, self.patience).map_err(io::Error::other)?;
+        self.input.read(buffer)
+    }
+}
+
+const NAME: &str = "the message from standard input";
+
+fn wait_for<F: AsFd>(input: &F, patience: &Patience) -> Result<(), Error> {
     loop {
         match patience.wait(Some(input.as_fd()), Duration::MAX) {
-            Woken::Readable => {}
-            Woken::Signal => {
-                patience.check("read", NAME)?;
-                continue;
-            }
+            Woken::Readable => return Ok(()),
+            Woken::Signal => patience.check("read", NAME)?,
             Woken::TimedOut => return Err(Error::new(Class::System, "read", NAME, "it stalled")),
         }
+    }
+}
+
+/// Waits for input and appends up to `want` bytes of it to `to`; 0 is the end.
+fn step<F: AsFd + Read>(input: &mut F, patience: &Patience, to: &mut Vec<u8>, want: usize) -> Result<usize, Error> {
+    loop {
+        wait_for(input, patience)?;
         match read_more(input, to, want) {
             Ok(read) => return Ok(read),
             Err(e) if matches!(e.kind(), io::ErrorKind::Interrupted | io::ErrorKind::WouldBlock) => {}

@@ -3,7 +3,7 @@
 
 use std::io::{self, Read, Write};
 
-use crate::act::intake::{Head, is_closed};
+use crate::act::intake::{Head, Rest, is_closed};
 use crate::act::rewrite::{self, Quoting};
 use crate::cli::{Everywhere, Who};
 use crate::command::guard::{self, Guard};
@@ -35,12 +35,16 @@ fn filter(who: &Who, everywhere: &Everywhere) -> Result<Status, Error> {
             "standard output is closed",
         ));
     }
+    let rest = Rest {
+        input: &mut input,
+        patience: &guard.patience,
+    };
     let written = output
         .write_all(separator)
         .and_then(|()| output.write_all(field.as_bytes()))
         .and_then(|()| {
             rewrite::copy(
-                content.chain(&mut input),
+                content.chain(rest),
                 &mut output,
                 &[marks::VERDICT_HEADER],
                 Quoting::None,
