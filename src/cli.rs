@@ -12,6 +12,9 @@ use clap::{ArgAction, Args, Parser, Subcommand};
     subcommand_required = true,
     after_help = "Start it from .forward, procmailrc or the mail system in place of a plain forward:\n\n    \
                   \"|/usr/bin/spoolguard forward b@b.test\"\n\n\
+                  A delivery ends with 0 (the message is safe), 75 (the mail system shall try again)\n\
+                  or, only with over = \"refuse\", 77. Other commands end with 0, 1 (something is\n\
+                  wrong), 64 (usage) or 75.\n\n\
                   Configuration: /etc/spoolguard.toml, then ~/.config/spoolguard.toml. None is needed."
 )]
 pub struct Cli {
