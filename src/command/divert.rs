@@ -58,7 +58,8 @@ fn keep_instead(guard: &Guard, case: &Case<'_>, why: Why, cause: &Error) -> Resu
         let limit = guard.config.limit_of(&guard.account.name, || guard.account.groups());
         return Err(mailbox::full_error(guard, limit, Class::MailboxFull).hint(cause.to_string()));
     }
-    let field = marks::kept_field(&case.judgement, &cause.to_string(), case.message.line_end());
+    let field =
+        marks::kept_field(&case.judgement, &cause.to_string(), case.message.line_end()) + &marks::seam(&case.message);
     let over = match guard.config.quota.over {
         // It could not be diverted a moment ago.
         Over::Divert => Over::Defer,
@@ -84,7 +85,7 @@ fn fields(case: &Case<'_>, why: Why) -> String {
         recipient,
         &host,
         case.message.line_end(),
-    )
+    ) + &marks::seam(&case.message)
 }
 
 fn to_path(guard: &Guard, case: &Case<'_>, why: Why, path: &Path) -> Result<Outcome, Error> {

@@ -48,7 +48,7 @@ pub fn forward(guard: &Guard, case: &Case<'_>, copies: Copies) -> Result<Outcome
         Copies::Keep => Some(mailbox::place(guard, case, "", guard.config.quota.over)?),
     };
     let own = case.own_address();
-    let field = format!("X-Loop: {}{}", marks::word(&own), case.message.line_end());
+    let field = format!("X-Loop: {}{}", marks::word(&own), case.message.line_end()) + &marks::seam(&case.message);
     let sender = envelope_sender(guard, case, &own);
     match submit::submit(
         &way(guard),

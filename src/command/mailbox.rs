@@ -95,7 +95,7 @@ pub fn append(guard: &Guard, case: &Case<'_>, added: &str, over: Over) -> Result
 /// # Errors
 /// As `append`.
 pub fn keep(guard: &Guard, case: &Case<'_>, why: &str) -> Result<Outcome, Error> {
-    let field = marks::kept_field(&case.judgement, why, case.message.line_end());
+    let field = marks::kept_field(&case.judgement, why, case.message.line_end()) + &marks::seam(&case.message);
     match append(guard, case, &field, guard.config.quota.over)? {
         Outcome::Appended { mailbox, note: None } => Ok(Outcome::Appended {
             mailbox,
