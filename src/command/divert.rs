@@ -53,7 +53,7 @@ fn fields(case: &Case<'_>, why: Why) -> String {
         recipient,
         &host,
         case.message.line_end(),
-    )
+    ) + &marks::seam(&case.message)
 }
 
 fn to_path(guard: &Guard, case: &Case<'_>, why: Why, path: &Path) -> Result<Outcome, Error> {

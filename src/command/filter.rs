@@ -26,7 +26,7 @@ fn filter(who: &Who, everywhere: &Everywhere) -> Result<Status, Error> {
     let envelope = caller::envelope(who, &caller::variable, &message, &guard.config, &guard.account);
     let judgement = guard.judge(&message, &envelope);
     let (separator, content) = head.bytes().split_at(head.bytes().len() - message.content().len());
-    let field = format!("{}{}", marks::verdict_field(&judgement), message.line_end());
+    let field = marks::verdict_field(&judgement) + message.line_end() + &marks::seam(&message);
     let mut output = io::stdout().lock();
     if is_closed(&output) {
         return Err(Error::new(

@@ -42,7 +42,7 @@ pub fn letter<'a>(
 /// When the mail system cannot take it now.
 pub fn send(guard: &Guard, case: &Case<'_>) -> Result<Answer, Error> {
     let own = case.own_address();
-    let field = format!("X-Loop: {}{}", marks::word(&own), case.message.line_end());
+    let field = format!("X-Loop: {}{}", marks::word(&own), case.message.line_end()) + &marks::seam(&case.message);
     let sender = envelope_sender(guard, case, &own);
     submit::submit(
         &way(guard),

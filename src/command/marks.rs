@@ -1,6 +1,7 @@
 //! The header fields that spoolguard adds, and the text that goes into them. What a message says is bounded and made harmless
 //! before it is quoted: it neither opens a line nor ends a string.
 
+use crate::decide::message::Message;
 use crate::decide::verdict::{DIVERT_HEADER, Judgement, Marker, Verdict};
 use crate::exit::visible;
 
@@ -107,6 +108,19 @@ fn reason(judgement: &Judgement, why: &str) -> String {
         .map(|m| format!("; marker={}", quoted(&shown(m))))
         .unwrap_or_default();
     format!("verdict={}; why={why}{marker}", judgement.verdict.name())
+}
+
+/// What stands between our fields and a message whose first line continues a field: it would become a part of ours, and our
+/// `X-Loop` would not be known again.
+#[must_use]
+pub fn seam(message: &Message<'_>) -> String {
+    match message.content().first() {
+        Some(b' ' | b'\t') => format!(
+            "X-Spoolguard-Seam: what follows came without a name{}",
+            message.line_end()
+        ),
+        _ => String::new(),
+    }
 }
 
 #[cfg(test)]

@@ -37,7 +37,7 @@ fn append(guard: &Guard, case: &Case<'_>, added: &str, over: Over) -> Result<Out
 
 /// Appends a message that was to go elsewhere, and says why it is here.
 fn keep(guard: &Guard, case: &Case<'_>, why: &str, over: Over) -> Result<Outcome, Error> {
-    let field = marks::kept_field(&case.judgement, why, case.message.line_end());
+    let field = marks::kept_field(&case.judgement, why, case.message.line_end()) + &marks::seam(&case.message);
     match append(guard, case, &field, over)? {
         Outcome::Appended { mailbox, note: None } => Ok(Outcome::Appended {
             mailbox,

@@ -105,7 +105,7 @@ fn a_configuration_that_cannot_be_used_waits() {
         .defers();
     if !is_root() {
         fs::write(&file, "").unwrap();
-        fs::set_permissions(&file, fs::Permissions::from_mode(0o0)).unwrap();
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o000)).unwrap();
         run().defers();
     }
     assert!(scratch.mail().is_empty());
@@ -190,6 +190,35 @@ fn signals_that_the_caller_ignores_change_nothing() {
         .mentions("75");
     scratch.sendmail("exit 0");
     scratch.forward(ORDINARY, &["b@b.test"]).shell(traps).go().succeeds();
+}
+
+#[test]
+fn signals_that_the_caller_blocks_change_nothing() {
+    let blocking = "exec /usr/bin/env --block-signal=TERM,HUP,INT,CHLD,XFSZ,ALRM \"$@\"";
+    let known = std::process::Command::new("/usr/bin/env")
+        .args(["--block-signal=TERM", "true"])
+        .status();
+    if !known.is_ok_and(|status| status.success()) {
+        return crate::env::skip("needs an env(1) that can block signals");
+    }
+    let mut scratch = Scratch::new();
+    scratch.sendmail("/bin/grep SigBlk /proc/self/status; exit 67");
+    scratch.deliver(ORDINARY).shell_line(blocking).go().succeeds();
+    scratch
+        .forward(ORDINARY, &["b@b.test"])
+        .shell_line(blocking)
+        .go()
+        .succeeds();
+    assert!(
+        shown(&scratch.mail()).contains("0000000000000000"),
+        "{}",
+        shown(&scratch.mail())
+    );
+    let (reader, mut writer) = std::io::pipe().unwrap();
+    let run = scratch.deliver(b"").input_file(reader).shell_line(blocking).start();
+    std::io::Write::write_all(&mut writer, &crate::env::large(200_000)).unwrap();
+    run.signal(nix::sys::signal::Signal::SIGTERM);
+    run.end().defers().mentions("signal");
 }
 
 #[test]
