@@ -111,10 +111,7 @@ impl Host {
     }
 
     fn append(&self, path: &str, contents: &str) {
-        let mut file = fs::OpenOptions::new()
-            .append(true)
-            .open(self.root.join(path))
-            .unwrap();
+        let mut file = fs::OpenOptions::new().append(true).open(self.root.join(path)).unwrap();
         file.write_all(contents.as_bytes()).unwrap();
     }
 
@@ -181,11 +178,7 @@ impl Host {
 /// Counts the messages of an mbox file; none when there is no file.
 pub fn count_messages(path: &Path) -> usize {
     let Ok(bytes) = fs::read(path) else { return 0 };
-    usize::from(bytes.starts_with(b"From "))
-        + bytes
-            .windows(7)
-            .filter(|window| window == b"\n\nFrom ")
-            .count()
+    usize::from(bytes.starts_with(b"From ")) + bytes.windows(7).filter(|window| window == b"\n\nFrom ").count()
 }
 
 /// Lists every file below a directory.

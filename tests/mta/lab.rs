@@ -8,7 +8,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::{Read, Write};
+use std::io::{Read, Seek, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
@@ -47,6 +47,12 @@ pub trait MailSystem: Sync {
     fn queued(&self, host: &Host) -> usize;
     /// Tries everything in the queue again.
     fn flush(&self, host: &Host);
+    /// Says whether it lets a story loop that has no guard in it.
+    fn loops(&self, story: &str) -> bool;
+    /// Says whether a delivery command can be set for one user alone.
+    fn has_user_commands(&self) -> bool {
+        true
+    }
 }
 
 /// One log of all hosts, in the order of arrival.
@@ -76,29 +82,28 @@ pub enum End {
 }
 
 /// Runs a command to its end and panics with its output when it fails.
-pub fn must(command: &mut Command) -> String {
-    let output = command
+pub fn must(command: &mut Command) {
+    // A file and not a pipe: a daemon that keeps it open would be waited for.
+    let mut output = tempfile::tempfile().unwrap();
+    let status = command
         .stdin(Stdio::null())
-        .output()
+        .stdout(output.try_clone().unwrap())
+        .stderr(output.try_clone().unwrap())
+        .status()
         .unwrap_or_else(|error| panic!("cannot run {command:?}: {error}"));
-    assert!(
-        output.status.success(),
-        "{command:?}: {}\n{}{}",
-        output.status,
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr)
-    );
-    String::from_utf8_lossy(&output.stdout).into_owned()
+    if !status.success() {
+        let mut text = Vec::new();
+        output.rewind().unwrap();
+        output.read_to_end(&mut text).unwrap();
+        panic!("{command:?}: {status}\n{}", String::from_utf8_lossy(&text));
+    }
 }
 
 /// Waits for a condition, looking often, and panics after the limit.
 pub fn wait_for(what: &str, limit: Duration, mut condition: impl FnMut() -> bool) {
     let start = Instant::now();
     while !condition() {
-        assert!(
-            start.elapsed() < limit,
-            "waited {limit:?} in vain for {what}"
-        );
+        assert!(start.elapsed() < limit, "waited {limit:?} in vain for {what}");
         thread::sleep(Duration::from_millis(20));
     }
 }
@@ -145,11 +150,7 @@ impl Lab {
                 ))
                 .args([Path::new("overlay"), &root]),
         );
-        must(
-            Command::new("mount")
-                .args(["--bind", "/proc"])
-                .arg(root.join("proc")),
-        );
+        must(Command::new("mount").args(["--bind", "/proc"]).arg(root.join("proc")));
         let address = format!("127.0.0.{}", 11 + self.hosts.len());
         // Postfix listens only where an interface says that the address is its own.
         must(Command::new("chroot").arg(&self.image).args([
@@ -214,8 +215,7 @@ impl Lab {
                 &format!("{} to listen", host.peer.name),
                 Duration::from_secs(20),
                 || {
-                    let probe =
-                        std::net::TcpStream::connect_timeout(&address, Duration::from_millis(200));
+                    let probe = std::net::TcpStream::connect_timeout(&address, Duration::from_millis(200));
                     probe.is_ok_and(|mut stream| {
                         // A polite end, so that no mail system finds the probe odd.
                         let mut greeting = [0; 512];
@@ -247,6 +247,16 @@ impl Lab {
             .iter_mut()
             .find(|host| host.peer.name == name)
             .unwrap_or_else(|| panic!("no host {name}"))
+    }
+
+    /// The mail system's name.
+    pub fn system(&self) -> &'static str {
+        self.system.name()
+    }
+
+    /// Says whether a story is one that loops here without a guard.
+    pub fn loops(&self, story: &str) -> bool {
+        self.system.loops(story)
     }
 
     /// All hosts.
@@ -292,8 +302,7 @@ impl Lab {
                 let journal = self.journal.lock().unwrap();
                 (journal.lines.len(), journal.attempts)
             };
-            let busy =
-                self.hosts.iter().any(|host| self.system.is_busy(host)) || self.transients() > 0;
+            let busy = self.hosts.iter().any(|host| self.system.is_busy(host)) || self.transients() > 0;
             // A message passes from process to process and from queue to queue
             // with moments in between: a single look that finds nothing proves
             // nothing, several with a silent log do.

@@ -17,9 +17,12 @@
     reason = "a lab that cannot be put up is a failed test, and a test program prints"
 )]
 
+mod exim;
 mod host;
 mod lab;
+mod opensmtpd;
 mod postfix;
+mod sendmail;
 mod stage;
 mod stories;
 mod table;
@@ -41,7 +44,12 @@ use stage::{Hook, Played, SCENE_LIMIT, Stage};
 use stories::{STORIES, Story};
 use table::Row;
 
-static SYSTEMS: &[&dyn MailSystem] = &[&postfix::Postfix];
+static SYSTEMS: &[&dyn MailSystem] = &[
+    &postfix::Postfix,
+    &exim::Exim,
+    &opensmtpd::OpenSmtpd,
+    &sendmail::Sendmail,
+];
 
 /// The words that make this program play one scene instead of testing.
 const SCENE: &str = "--play-scene";
@@ -71,6 +79,9 @@ fn main() -> ExitCode {
                 continue;
             }
             for &hook in story.hooks {
+                if hook == Hook::Command && !story.delivers && !system.has_user_commands() {
+                    continue;
+                }
                 trials.push(trial(*system, story, hook, &board));
             }
         }
@@ -94,19 +105,9 @@ fn hook_name(system: &str, hook: Hook) -> &'static str {
     }
 }
 
-fn trial(
-    system: &'static dyn MailSystem,
-    story: &'static Story,
-    hook: Hook,
-    board: &Arc<Mutex<Board>>,
-) -> Trial {
+fn trial(system: &'static dyn MailSystem, story: &'static Story, hook: Hook, board: &Arc<Mutex<Board>>) -> Trial {
     let hook_name = hook_name(system.name(), hook);
-    let name = format!(
-        "{} {}, {hook_name}: {}",
-        system.name(),
-        story.name,
-        story.title
-    );
+    let name = format!("{} {}, {hook_name}: {}", system.name(), story.name, story.title);
     let board = Arc::clone(board);
     Trial::ignorable_test(name, move || {
         let played = match missing(system.name()) {
@@ -146,19 +147,14 @@ fn trial(
         }
         result
     })
-    .with_kind(format!(
-        "needs root and {}: run tests/mta/run",
-        system.name()
-    ))
+    .with_kind(format!("needs root and {}: run tests/mta/run", system.name()))
     .with_ignored_flag(true)
 }
 
 fn show(rows: &mut [Row]) {
     rows.sort_by_key(|row| {
         let story = STORIES.iter().position(|story| story.name == row.story);
-        let system = SYSTEMS
-            .iter()
-            .position(|system| system.name() == row.system);
+        let system = SYSTEMS.iter().position(|system| system.name() == row.system);
         (story, system, row.hook as u8)
     });
     let text = table::render(rows);
@@ -232,11 +228,7 @@ fn stand_by(system: &str, story: &str, hook: Hook) -> Result<Played, String> {
     });
     let start = Instant::now();
     let mut late = false;
-    while child
-        .try_wait()
-        .map_err(|error| error.to_string())?
-        .is_none()
-    {
+    while child.try_wait().map_err(|error| error.to_string())?.is_none() {
         if start.elapsed() > SCENE_LIMIT {
             late = true;
             let _ = child.kill();
@@ -263,7 +255,7 @@ fn play(scene: &str, hook: &str) -> ExitCode {
         .find(|h| format!("{h:?}") == hook)
         .unwrap();
     let program = Path::new(env!("CARGO_BIN_EXE_spoolguard"));
-    let mut stage = Stage::new(system, hook, &cache(), program);
+    let mut stage = Stage::new(system, story.name, hook, &cache(), program);
     let result = panic::catch_unwind(panic::AssertUnwindSafe(|| (story.play)(&mut stage)));
     if result.is_err() {
         stage.check(false, "the scene can be played: see the panic on stderr");

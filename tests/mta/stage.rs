@@ -66,6 +66,7 @@ pub struct Played {
 pub struct Stage {
     /// The hosts.
     pub lab: Lab,
+    story: &'static str,
     hook: Hook,
     program: PathBuf,
     serials: Vec<String>,
@@ -78,9 +79,10 @@ pub struct Stage {
 
 impl Stage {
     /// Puts up an empty stage.
-    pub fn new(system: &'static dyn MailSystem, hook: Hook, cache: &Path, program: &Path) -> Self {
+    pub fn new(system: &'static dyn MailSystem, story: &'static str, hook: Hook, cache: &Path, program: &Path) -> Self {
         Self {
             lab: Lab::new(system, cache),
+            story,
             hook,
             program: program.to_owned(),
             serials: Vec::new(),
@@ -114,13 +116,7 @@ impl Stage {
     /// Forwards a user's mail in the way of the scene.
     pub fn forward(&mut self, host: &str, user: &str, to: &str) {
         let hook = self.hook;
-        hang(
-            self.host_mut(host),
-            hook,
-            user,
-            &format!("forward {to}"),
-            to,
-        );
+        hang(self.host_mut(host), hook, user, &format!("forward {to}"), to);
     }
 
     /// Delivers a user's mail in the way of the scene.
@@ -172,10 +168,7 @@ impl Stage {
             &["/usr/sbin/sendmail", "-oi", "-f", from, "--", to],
             message.as_bytes(),
         );
-        self.check(
-            output.status.success(),
-            &format!("{from} can send: {output:?}"),
-        );
+        self.check(output.status.success(), &format!("{from} can send: {output:?}"));
         self.serials.push(serial.clone());
         serial
     }
@@ -246,27 +239,17 @@ impl Stage {
                 let user = path.file_name().unwrap_or_default().to_string_lossy();
                 let messages = count_messages(&path);
                 if messages > 0 && !user.ends_with(".lock") {
-                    measured
-                        .mailboxes
-                        .push((format!("{user}@{name}"), messages));
+                    measured.mailboxes.push((format!("{user}@{name}"), messages));
                 }
                 if user == "s" {
                     told.extend(read_text(&path));
                 }
                 kept.extend(read_text(&path));
             }
-            for place in [
-                "home",
-                "root",
-                "var/spool",
-                "var/reports",
-                "var/lib/spoolguard",
-            ] {
+            for place in ["home", "root", "var/spool", "var/reports", "var/lib/spoolguard"] {
                 for path in files_below(&host.root.join(place)) {
                     let text = read_text(&path);
-                    if path.to_string_lossy().contains("/spoolguard/")
-                        && holds(&text, "The words of ")
-                    {
+                    if path.to_string_lossy().contains("/spoolguard/") && holds(&text, "The words of ") {
                         measured.held += 1;
                     }
                     kept.extend(text);
@@ -274,8 +257,7 @@ impl Stage {
             }
         }
         for serial in &self.serials {
-            let safe = holds(&kept, &format!("The words of {serial},"))
-                || holds(&told, &format!("<{serial}@"));
+            let safe = holds(&kept, &format!("The words of {serial},")) || holds(&told, &format!("<{serial}@"));
             if !safe {
                 measured.lost.push(serial.clone());
             }
@@ -284,31 +266,55 @@ impl Stage {
         measured
     }
 
-    /// Checks what must hold of every guarded scene, and how many reports there are.
+    /// The mail system that the story is told on.
+    pub fn system(&self) -> &'static str {
+        self.lab.system()
+    }
+
+    /// Checks what must hold of every guarded scene: it came to rest with nothing lost
+    /// and nothing queued, and with so many reports at the administrator.
     pub fn expect_rest(&mut self, reports: usize) {
+        self.expect_rest_with_queue(reports, 0);
+    }
+
+    /// The same, where the mail system keeps something in its queue for good.
+    pub fn expect_rest_with_queue(&mut self, reports: usize, queue: usize) {
         let measured = self.measure();
         self.check(
             measured.ended,
-            &format!(
-                "it ends by itself (stopped after {} deliveries)",
-                measured.attempts
-            ),
+            &format!("it ends by itself (stopped after {} deliveries)", measured.attempts),
         );
-        self.check_equal("messages in the queues", measured.queue, 0);
+        self.check_equal("messages in the queues", measured.queue, queue);
         self.check_equal("messages lost", measured.lost.len(), 0);
         self.check_equal("reports at the administrator", measured.reports, reports);
     }
 
-    /// Checks that the plain forward does what the guard is there to end.
+    /// Checks that the story without a guard does what the guard is there to end,
+    /// where this mail system lets it.
     pub fn expect_loop(&mut self) {
         let measured = self.measure();
+        let loops = self.lab.loops(self.story);
         self.check(
-            !measured.ended && measured.attempts >= BOUND,
+            measured.ended != loops && (measured.attempts >= BOUND) == loops,
             &format!(
-                "the plain forward loops (it ended after {} deliveries)",
+                "without a guard it {} (there were {} deliveries)",
+                if loops { "loops" } else { "ends" },
                 measured.attempts
             ),
         );
+    }
+
+    /// Checks how many messages the guard holds beside the mailboxes.
+    pub fn expect_held(&mut self, messages: usize) {
+        let measured = self.measure();
+        self.check_equal("messages held by the guard", measured.held, messages);
+    }
+
+    /// Checks how many messages a user has.
+    pub fn expect_mail(&mut self, address: &str, messages: usize) {
+        let (user, host) = address.split_once('@').unwrap();
+        let is = self.mailbox(host, user);
+        self.check_equal(&format!("messages of {address}"), is, messages);
     }
 
     /// Ends the scene.
@@ -357,8 +363,7 @@ fn hang(host: &mut Host, hook: Hook, user: &str, guard: &str, to: &str) {
             host.write_home(user, ".forward", &format!("\"|{GUARD} {guard}\"\n"));
         }
         Hook::Command => {
-            host.commands
-                .insert(user.to_owned(), format!("{GUARD} {guard}"));
+            host.commands.insert(user.to_owned(), format!("{GUARD} {guard}"));
         }
     }
 }

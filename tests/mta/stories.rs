@@ -15,6 +15,8 @@ pub struct Story {
     pub title: &'static str,
     /// The ways it is told.
     pub hooks: &'static [Hook],
+    /// The guard appends in it, and does not forward.
+    pub delivers: bool,
     /// The mail systems it is told on; empty for all.
     pub only: &'static [&'static str],
     /// Plays and checks it.
@@ -33,6 +35,7 @@ pub const STORIES: &[Story] = &[
         name: "S0",
         title: "nothing is wrong: five letters reach b",
         hooks: EVERY,
+        delivers: false,
         only: &[],
         play: nothing_is_wrong,
     },
@@ -40,6 +43,7 @@ pub const STORIES: &[Story] = &[
         name: "S1",
         title: "b is refused with 550 at RCPT",
         hooks: EVERY,
+        delivers: false,
         only: &[],
         play: b_is_refused,
     },
@@ -47,6 +51,7 @@ pub const STORIES: &[Story] = &[
         name: "S1-local",
         title: "b is unknown at a's own domain",
         hooks: EVERY,
+        delivers: false,
         only: &[],
         play: b_is_unknown_here,
     },
@@ -54,6 +59,7 @@ pub const STORIES: &[Story] = &[
         name: "S1-mbox",
         title: "S1, and the admin is an mbox",
         hooks: GUARDED,
+        delivers: false,
         only: POSTFIX,
         play: admin_is_a_file,
     },
@@ -61,6 +67,7 @@ pub const STORIES: &[Story] = &[
         name: "S3",
         title: "a and b forward to each other",
         hooks: EVERY,
+        delivers: false,
         only: &[],
         play: each_other,
     },
@@ -68,6 +75,7 @@ pub const STORIES: &[Story] = &[
         name: "S3-one",
         title: "S3, and b has no guard",
         hooks: &[Recipe, DotForward, Command],
+        delivers: false,
         only: &[],
         play: each_other_one_guard,
     },
@@ -75,6 +83,7 @@ pub const STORIES: &[Story] = &[
         name: "S4",
         title: "a forwards to itself",
         hooks: EVERY,
+        delivers: false,
         only: POSTFIX,
         play: to_itself,
     },
@@ -82,6 +91,7 @@ pub const STORIES: &[Story] = &[
         name: "S5",
         title: "a ring of three",
         hooks: EVERY,
+        delivers: false,
         only: POSTFIX,
         play: ring,
     },
@@ -89,6 +99,7 @@ pub const STORIES: &[Story] = &[
         name: "S5-one",
         title: "S5, and only a has a guard",
         hooks: GUARDED,
+        delivers: false,
         only: POSTFIX,
         play: ring_one_guard,
     },
@@ -96,6 +107,7 @@ pub const STORIES: &[Story] = &[
         name: "S7",
         title: "two naive autoresponders",
         hooks: &[Plain, Recipe, DotForward, Command],
+        delivers: false,
         only: POSTFIX,
         play: autoresponders,
     },
@@ -103,6 +115,7 @@ pub const STORIES: &[Story] = &[
         name: "S8",
         title: "S1, and the admin forwards back to a",
         hooks: EVERY,
+        delivers: false,
         only: &[],
         play: admin_forwards_back,
     },
@@ -110,6 +123,7 @@ pub const STORIES: &[Story] = &[
         name: "S8-guard",
         title: "S8, and the admin has a guard too",
         hooks: GUARDED,
+        delivers: false,
         only: &[],
         play: admin_forwards_back_guarded,
     },
@@ -117,6 +131,7 @@ pub const STORIES: &[Story] = &[
         name: "S9",
         title: "S1, and the admin is dead",
         hooks: EVERY,
+        delivers: false,
         only: &[],
         play: admin_is_dead,
     },
@@ -124,6 +139,7 @@ pub const STORIES: &[Story] = &[
         name: "defer",
         title: "bad configuration: queued, then delivered once",
         hooks: GUARDED,
+        delivers: false,
         only: &[],
         play: defers,
     },
@@ -131,21 +147,24 @@ pub const STORIES: &[Story] = &[
         name: "quota-defer",
         title: "over quota: queued until there is room",
         hooks: GUARDED,
-        only: POSTFIX,
+        delivers: true,
+        only: &[],
         play: over_quota_defers,
     },
     Story {
         name: "quota-refuse",
         title: "over quota: refused, and the sender is told",
         hooks: GUARDED,
-        only: POSTFIX,
+        delivers: true,
+        only: &[],
         play: over_quota_refuses,
     },
     Story {
         name: "first",
         title: "no mailbox yet: queued until there is one",
         hooks: GUARDED,
-        only: POSTFIX,
+        delivers: true,
+        only: &[],
         play: first_mailbox,
     },
 ];
@@ -166,20 +185,20 @@ fn nothing_is_wrong(stage: &mut Stage) {
     }
     stage.settle();
     stage.expect_rest(0);
-    stage.check_equal("messages at b", stage.mailbox("b.test", "b"), 5);
-    stage.check_equal("messages at a", stage.mailbox("a.test", "a"), 0);
-    stage.check_equal("messages at s", stage.mailbox("s.test", "s"), 0);
+    stage.expect_mail("b@b.test", 5);
+    stage.expect_mail("a@a.test", 0);
+    stage.expect_mail("s@s.test", 0);
 }
 
 /// How a story ends that leaves one report with the administrator.
 fn one_report(stage: &mut Stage) {
     if stage.is_plain() {
         stage.expect_loop();
-    } else {
-        stage.expect_rest(1);
-        stage.check_equal("messages at a", stage.mailbox("a.test", "a"), 0);
-        stage.check_equal("messages at s", stage.mailbox("s.test", "s"), 0);
+        return;
     }
+    stage.expect_rest(1);
+    stage.expect_mail("a@a.test", 0);
+    stage.expect_mail("s@s.test", 0);
 }
 
 fn b_is_refused(stage: &mut Stage) {
@@ -196,7 +215,14 @@ fn b_is_unknown_here(stage: &mut Stage) {
     stage.forward("a.test", "a", "b@a.test");
     stage.start();
     stage.letter();
-    one_report(stage);
+    if !stage.is_plain() && ["opensmtpd", "sendmail"].contains(&stage.system()) {
+        // Refused when it is submitted: there is no report, and a keeps the letter.
+        stage.expect_rest(0);
+        stage.expect_mail("a@a.test", 1);
+        stage.expect_mail("s@s.test", 0);
+    } else {
+        one_report(stage);
+    }
 }
 
 fn admin_is_a_file(stage: &mut Stage) {
@@ -211,7 +237,7 @@ fn admin_is_a_file(stage: &mut Stage) {
     stage.start();
     stage.letter();
     one_report(stage);
-    stage.check_equal("messages at admin", stage.mailbox("a.test", "admin"), 0);
+    stage.expect_mail("admin@a.test", 0);
 }
 
 fn each_other(stage: &mut Stage) {
@@ -231,7 +257,14 @@ fn each_other_one_guard(stage: &mut Stage) {
     stage.forward_plainly("b.test", "b", "a@a.test");
     stage.start();
     stage.letter();
-    one_report(stage);
+    if stage.system() == "opensmtpd" {
+        // It sees the loop itself, and tells the writer, whom b's forward has kept as the sender.
+        stage.expect_rest(0);
+        stage.expect_mail("a@a.test", 0);
+        stage.expect_mail("s@s.test", 1);
+    } else {
+        one_report(stage);
+    }
 }
 
 fn to_itself(stage: &mut Stage) {
@@ -239,7 +272,14 @@ fn to_itself(stage: &mut Stage) {
     stage.forward("a.test", "a", "a@a.test");
     stage.start();
     stage.letter();
-    one_report(stage);
+    if stage.is_plain() {
+        stage.expect_loop();
+    } else {
+        // The guard knows its user's address, and does not even begin.
+        stage.expect_rest(0);
+        stage.expect_mail("a@a.test", 1);
+        stage.expect_mail("s@s.test", 0);
+    }
 }
 
 fn ring(stage: &mut Stage) {
@@ -290,8 +330,8 @@ fn autoresponders(stage: &mut Stage) {
     } else {
         // b's letter is answered once; b's answer to that comes back with a's mark.
         stage.expect_rest(1);
-        stage.check_equal("messages at auto", stage.mailbox("a.test", "auto"), 1);
-        stage.check_equal("answers at b", stage.mailbox("b.test", "b"), 1);
+        stage.expect_mail("auto@a.test", 1);
+        stage.expect_mail("b@b.test", 1);
     }
 }
 
@@ -311,10 +351,17 @@ fn admin_forwards_back(stage: &mut Stage) {
     stage.letter();
     if stage.is_plain() {
         stage.expect_loop();
+        return;
+    }
+    stage.expect_rest(0);
+    if stage.system() == "opensmtpd" {
+        // It takes the report for a loop before the guard sees it, and drops it; what
+        // the guard holds is all there is.
+        stage.expect_held(1);
+        stage.expect_mail("a@a.test", 0);
     } else {
         // The report comes back with our mark on it, and is kept.
-        stage.expect_rest(0);
-        stage.check_equal("messages at a", stage.mailbox("a.test", "a"), 1);
+        stage.expect_mail("a@a.test", 1);
     }
 }
 
@@ -327,7 +374,7 @@ fn admin_forwards_back_guarded(stage: &mut Stage) {
     stage.letter();
     // The administrator's own guard sees the mark, and keeps the report.
     stage.expect_rest(1);
-    stage.check_equal("messages at a", stage.mailbox("a.test", "a"), 0);
+    stage.expect_mail("a@a.test", 0);
 }
 
 fn admin_is_dead(stage: &mut Stage) {
@@ -343,19 +390,31 @@ fn admin_is_dead(stage: &mut Stage) {
     stage.letter();
     if stage.is_plain() {
         stage.expect_loop();
-    } else {
-        // The mail system throws away what it cannot give the administrator; what
-        // the guard holds is all there is.
-        stage.expect_rest(0);
-        let held = stage.measure().held;
-        stage.check_equal("messages held by the guard", held, 1);
+        return;
+    }
+    match stage.system() {
+        // Refused when it is submitted, so a keeps the report.
+        "opensmtpd" | "sendmail" => {
+            stage.expect_rest(0);
+            stage.expect_mail("a@a.test", 1);
+        }
+        // Frozen: it lies in the queue, where nothing tries it again, and postmaster is told.
+        "exim" => {
+            stage.expect_rest_with_queue(0, 1);
+            stage.expect_held(1);
+        }
+        // Thrown away: what the guard holds is all there is.
+        _ => {
+            stage.expect_rest(0);
+            stage.expect_held(1);
+        }
     }
 }
 
 /// What is queued stays there, and nobody has it yet.
 fn expect_queued(stage: &mut Stage) {
     stage.check_equal("messages in the queue", stage.lab.queued(), 1);
-    stage.check_equal("messages at s", stage.mailbox("s.test", "s"), 0);
+    stage.expect_mail("s@s.test", 0);
 }
 
 fn defers(stage: &mut Stage) {
@@ -367,14 +426,14 @@ fn defers(stage: &mut Stage) {
     stage.start();
     stage.letter();
     expect_queued(stage);
-    stage.check_equal("messages at b", stage.mailbox("b.test", "b"), 0);
+    stage.expect_mail("b@b.test", 0);
     let right = "admin = \"admin@a.test\"\n";
     stage.lab.at("a.test").write("etc/spoolguard.toml", right);
     stage.flush("a.test");
     stage.expect_rest(0);
-    stage.check_equal("messages at b", stage.mailbox("b.test", "b"), 1);
-    stage.check_equal("messages at a", stage.mailbox("a.test", "a"), 0);
-    stage.check_equal("messages at s", stage.mailbox("s.test", "s"), 0);
+    stage.expect_mail("b@b.test", 1);
+    stage.expect_mail("a@a.test", 0);
+    stage.expect_mail("s@s.test", 0);
 }
 
 /// A mailbox with one old message of about this size.
@@ -402,23 +461,27 @@ fn over_quota(stage: &mut Stage, over: &str) {
 fn over_quota_defers(stage: &mut Stage) {
     over_quota(stage, "defer");
     expect_queued(stage);
-    stage.check_equal("messages at a", stage.mailbox("a.test", "a"), 1);
+    stage.expect_mail("a@a.test", 1);
     stage.lab.at("a.test").fill_mailbox("a", &full(1000));
     stage.flush("a.test");
     stage.expect_rest(0);
-    stage.check_equal("messages at a", stage.mailbox("a.test", "a"), 2);
+    stage.expect_mail("a@a.test", 2);
+    stage.expect_mail("s@s.test", 0);
 }
 
 fn over_quota_refuses(stage: &mut Stage) {
     over_quota(stage, "refuse");
     stage.expect_rest(0);
-    stage.check_equal("messages at a", stage.mailbox("a.test", "a"), 1);
-    stage.check_equal("reports at s", stage.mailbox("s.test", "s"), 1);
+    stage.expect_mail("a@a.test", 1);
+    stage.expect_mail("s@s.test", 1);
     let report = fs::read_to_string(stage.lab.at("s.test").mailbox_path("s")).unwrap_or_default();
-    stage.check(
-        report.contains("5.2.2"),
-        "the report at the sender has the status 5.2.2",
-    );
+    let told = match stage.system() {
+        // Our status stands in the report's own fields.
+        "postfix" => report.contains("\nStatus: 5.2.2\n"),
+        // These have a status of their own; ours may stand in what the report quotes.
+        _ => report.contains("a@a.test"),
+    };
+    stage.check(told, "the report at the sender says what happened");
 }
 
 fn first_mailbox(stage: &mut Stage) {
@@ -426,21 +489,24 @@ fn first_mailbox(stage: &mut Stage) {
     stage.deliver("a.test", "a");
     let mailbox = stage.lab.at("a.test").mailbox_path("a");
     fs::remove_file(&mailbox).unwrap();
-    // procmail, where it is there first, makes the mailbox as root before it reads any recipe.
     stage.start();
     stage.letter();
+    // procmail, where it comes first, makes the mailbox as root before it reads any
+    // recipe; and where everyone may write in the spool, the guard makes it.
     if mailbox.exists() {
-        stage.lab.remark("the mail system has made the mailbox");
+        stage.lab.remark("the mailbox has been made");
     } else {
         expect_queued(stage);
         let log = stage.lab.log();
+        let sentence = "spoolguard: cannot create mailbox /var/mail/a: permission denied; create it";
         stage.check(
-            log.contains("spoolguard: cannot create /var/mail/a"),
-            "the log says what cannot be made",
+            stage.system() == "exim" || log.contains(sentence),
+            "the mail system's log says what cannot be made, and the way out",
         );
         stage.lab.at("a.test").mailbox("a");
         stage.flush("a.test");
     }
     stage.expect_rest(0);
-    stage.check_equal("messages at a", stage.mailbox("a.test", "a"), 1);
+    stage.expect_mail("a@a.test", 1);
+    stage.expect_mail("s@s.test", 0);
 }

@@ -24,18 +24,11 @@ pub struct Row {
 
 /// Says in a few words how it ended without a guard.
 fn outcome(measured: &Measured) -> String {
-    let lost = if measured.lost.is_empty() {
-        ""
-    } else {
-        ", text LOST"
-    };
+    let lost = if measured.lost.is_empty() { "" } else { ", text LOST" };
     if measured.ended {
         format!("{}: ends{lost}", measured.attempts)
     } else {
-        format!(
-            "{}+ in {:.1} s: LOOPS{lost}",
-            measured.attempts, measured.seconds
-        )
+        format!("{}+ in {:.1} s: LOOPS{lost}", measured.attempts, measured.seconds)
     }
 }
 
