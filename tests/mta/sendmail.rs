@@ -16,13 +16,13 @@ impl MailSystem for Sendmail {
 
     fn configure(&self, host: &Host, peers: &[Peer]) {
         let Peer { name, address } = &host.peer;
-        // As `contrib/sendmail` has it.
+        // As `contrib/sendmail` has it; the flag `f` would put the sender before the command.
         let local = host.mailbox_command.as_ref().map_or_else(String::new, |command| {
             let (program, words) = command.split_once(' ').unwrap_or((command, ""));
             format!(
                 "define(`LOCAL_MAILER_PATH', `{program}')dnl
 define(`LOCAL_MAILER_ARGS', `spoolguard {words} -f $g -d $u')dnl
-define(`LOCAL_MAILER_FLAGS', `SPfn9')dnl
+define(`LOCAL_MAILER_FLAGS', `SPn9')dnl
 "
             )
         });
