@@ -81,6 +81,24 @@ pub enum Command {
         #[command(flatten)]
         who: Who,
     },
+    /// Run every message of a stored mbox through the guard
+    ///
+    /// Each is judged, then appended or forwarded as if it came in now. The mbox itself stays as it is. Ends with 75 when some
+    /// message could not be delivered, after trying the others.
+    Replay {
+        /// The mailboxes, of mboxo, mboxrd or mboxcl2 form
+        #[arg(required = true, value_name = "MBOX")]
+        mboxes: Vec<PathBuf>,
+        /// Forward to this address instead of appending; may be repeated
+        #[arg(long, value_name = "ADDRESS")]
+        forward: Vec<String>,
+        /// Append a copy of what is forwarded
+        #[arg(long, requires = "forward")]
+        keep: bool,
+        /// Who it is for.
+        #[command(flatten)]
+        who: Who,
+    },
     /// Check or show the configuration
     Config {
         /// Which of them.

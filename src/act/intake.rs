@@ -76,20 +76,29 @@ impl Intake {
     /// When reading fails or stalls, when there is no room for a large message, or when the run is told to stop.
     pub fn read<F: AsFd + Read>(mut input: F, patience: &Patience) -> Result<Self, Error> {
         let Head { bytes: head, ended } = Head::read(&mut input, patience)?;
-        let mut bytes = head.len() as u64;
-        let mut spill = None;
+        let mut collector = Collector {
+            intake: Self::from_bytes(head),
+        };
         let mut more = Vec::new();
         while !ended && step(&mut input, patience, &mut more, STEP_BYTES)? > 0 {
-            let file = match &mut spill {
-                Some(file) => file,
-                None => spill.insert(spill_file()?),
-            };
-            file.write_all(&more)
+            collector
+                .write_all(&more)
                 .map_err(|e| Error::io("store a large message in", Path::new("a temporary file"), &e))?;
-            bytes += more.len() as u64;
             more.clear();
         }
-        Ok(Self { head, spill, bytes })
+        Ok(collector.intake)
+    }
+
+    /// Takes what `write` writes.
+    ///
+    /// # Errors
+    /// When `write` fails, or when there is no room for a large message.
+    pub fn collect(write: impl FnOnce(&mut Collector) -> io::Result<()>) -> io::Result<Self> {
+        let mut collector = Collector {
+            intake: Self::from_bytes(Vec::new()),
+        };
+        write(&mut collector)?;
+        Ok(collector.intake)
     }
 
     /// Takes a message that is in memory already.
@@ -136,6 +145,40 @@ impl Intake {
             spill: self.spill.as_ref(),
             at: 0,
         }
+    }
+}
+
+/// Puts the beginning of what is written to it into memory, and the rest into a file without a name.
+#[derive(Debug)]
+pub struct Collector {
+    intake: Intake,
+}
+
+impl Write for Collector {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let Intake {
+            head,
+            spill,
+            bytes: total,
+        } = &mut self.intake;
+        let room = HEAD_BYTES - head.len();
+        let written = if room > 0 {
+            let part = bytes.get(..room).unwrap_or(bytes);
+            head.extend_from_slice(part);
+            part.len()
+        } else {
+            let file = match spill {
+                Some(file) => file,
+                None => spill.insert(spill_file().map_err(|e| io::Error::other(e.to_string()))?),
+            };
+            file.write(bytes)?
+        };
+        *total += written as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 

@@ -3,6 +3,7 @@
 //! A signal never ends the run where it strikes: it is noted, and every wait looks. So locks are released and the mailbox is
 //! whole when a run is told to go. The append itself never looks, and is never interrupted.
 
+use std::cell::Cell;
 use std::io;
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
@@ -36,7 +37,7 @@ const SLICE: Duration = Duration::from_millis(500);
 /// The patience of one run.
 #[derive(Debug)]
 pub struct Patience {
-    until: Instant,
+    until: Cell<Instant>,
     stopped: Arc<AtomicBool>,
 }
 
@@ -69,15 +70,20 @@ impl Patience {
         }
         SigSet::empty().thread_set_mask()?;
         Ok(Self {
-            until: Instant::now() + TOTAL,
+            until: Cell::new(Instant::now() + TOTAL),
             stopped,
         })
+    }
+
+    /// Starts the clock anew, for the next message of a run that no mail system waits for.
+    pub fn begin_again(&self) {
+        self.until.set(Instant::now() + TOTAL);
     }
 
     /// How much of the whole run's time is left.
     #[must_use]
     pub fn remaining(&self) -> Duration {
-        self.until.saturating_duration_since(Instant::now())
+        self.until.get().saturating_duration_since(Instant::now())
     }
 
     /// Says so when somebody asked the run to stop.

@@ -17,6 +17,8 @@ pub enum Quoting {
     Mboxo,
     /// None: the message is not put into an mbox.
     None,
+    /// Takes one `>` away from `>From `, `>>From ` ...: the message comes out of an mbox.
+    Undo,
 }
 
 /// Copies `from` to `to`, without the header fields named in `dropped`. Gives the last byte that was written.
@@ -27,7 +29,7 @@ pub fn copy<R: Read, W: Write>(mut from: R, to: &mut W, dropped: &[&str], quotin
     let mut copier = Copier {
         dropped,
         quoting,
-        place: Place::Header,
+        place: Place::Start,
         in_line: false,
         last: None,
     };
@@ -65,6 +67,8 @@ pub fn copy<R: Read, W: Write>(mut from: R, to: &mut W, dropped: &[&str], quotin
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Place {
+    /// Before the first line, which says whether there is a header at all.
+    Start,
     Header,
     /// In a header field that is left out.
     Dropped,
@@ -90,6 +94,8 @@ impl Copier<'_> {
                     b"\n" | b"\r\n" => Place::Body,
                     [b' ' | b'\t', ..] => self.place,
                     _ if self.is_dropped(line) => Place::Dropped,
+                    // Text that came without a header; what looks like a field in it is the writer's own words.
+                    _ if self.place == Place::Start && !is_field(line) => Place::Body,
                     _ => Place::Header,
                 };
             }
@@ -127,14 +133,32 @@ impl Copier<'_> {
                     0 => !self.in_line,
                     _ => bytes.get(start - 1) == Some(&b'\n'),
                 };
-                if opens_line && (quotes == 0 || self.quoting == Quoting::Mboxrd) {
-                    out.extend_from_slice(bytes.get(copied..start).unwrap_or_default());
-                    out.push(b'>');
-                    copied = start;
+                if !opens_line {
+                    continue;
+                }
+                match self.quoting {
+                    Quoting::Undo if quotes > 0 => {
+                        out.extend_from_slice(bytes.get(copied..start).unwrap_or_default());
+                        copied = start + 1;
+                    }
+                    Quoting::Mboxo if quotes > 0 => {}
+                    Quoting::None | Quoting::Undo => {}
+                    Quoting::Mboxrd | Quoting::Mboxo => {
+                        out.extend_from_slice(bytes.get(copied..start).unwrap_or_default());
+                        out.push(b'>');
+                        copied = start;
+                    }
                 }
             }
         }
         out.extend_from_slice(bytes.get(copied..).unwrap_or_default());
         self.last = bytes.last().copied().or(self.last);
     }
+}
+
+/// Tells a header field from text: a name of printable characters, and a colon (RFC 5322 section 2.2).
+fn is_field(line: &[u8]) -> bool {
+    memchr(b':', line)
+        .and_then(|colon| line.get(..colon))
+        .is_some_and(|name| !name.is_empty() && name.trim_ascii_end().iter().all(u8::is_ascii_graphic))
 }

@@ -207,6 +207,8 @@ impl Run<'_> {
             // Exim says 1 and 2 for an address it cannot read; EX_USAGE, EX_DATAERR, EX_NOINPUT, EX_NOUSER, EX_NOHOST,
             // EX_UNAVAILABLE, EX_PROTOCOL, EX_NOPERM.
             Some(1 | 2 | 64 | 65 | 66 | 67 | 68 | 69 | 76 | 77) => Ok(Reply::Never(said)),
+            // OpenSMTPD's sendmail ends with EX_SOFTWARE for every answer of its server, and prints the answer.
+            Some(70) if said.contains("command failed: 5") => Ok(Reply::Never(said)),
             _ => Err(Error::new(
                 Class::Submission,
                 "submit the message to",

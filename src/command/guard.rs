@@ -12,11 +12,12 @@ use crate::act::account::{self, Account};
 use crate::act::intake::Intake;
 use crate::act::patience::Patience;
 use crate::cli::{Everywhere, Who};
-use crate::command::{caller, divert, forward, log, mailbox, marks};
+use crate::command::caller::{self, Variable};
+use crate::command::{divert, forward, log, mailbox, record};
 use crate::config::Config;
 use crate::config::file::{self, Sources};
 use crate::decide::address::Address;
-use crate::decide::envelope::{Envelope, Sender};
+use crate::decide::envelope::Envelope;
 use crate::decide::message::Message;
 use crate::decide::policy::{self, Action, Copies, Job};
 use crate::decide::verdict::{self, Facts, Judgement};
@@ -81,42 +82,55 @@ pub enum Outcome {
     },
 }
 
-/// `spoolguard deliver`.
-pub fn deliver(who: &Who, everywhere: &Everywhere) -> Status {
-    end(guard(Vec::new(), Job::Deliver, who, everywhere))
+/// What the command line asked for.
+#[derive(Clone, Debug)]
+pub struct Errand {
+    /// Append or forward.
+    pub job: Job,
+    /// Where to forward to.
+    pub destinations: Vec<String>,
 }
 
-/// `spoolguard forward`.
-pub fn forward(addresses: &[String], keep: bool, who: &Who, everywhere: &Everywhere) -> Status {
-    let copies = if keep { Copies::Keep } else { Copies::None };
-    end(guard(addresses.to_vec(), Job::Forward(copies), who, everywhere))
+impl Errand {
+    /// To append, or to forward where there is somewhere to forward to.
+    #[must_use]
+    pub fn new(destinations: &[String], copies: Copies) -> Self {
+        Self {
+            job: if destinations.is_empty() {
+                Job::Deliver
+            } else {
+                Job::Forward(copies)
+            },
+            destinations: destinations.to_vec(),
+        }
+    }
+}
+
+/// `spoolguard deliver` and `spoolguard forward`.
+pub fn run(errand: &Errand, who: &Who, everywhere: &Everywhere) -> Status {
+    end(guard(errand, who, everywhere))
 }
 
 /// The pipeline.
-fn guard(destinations: Vec<String>, job: Job, who: &Who, everywhere: &Everywhere) -> Result<Status, Error> {
+fn guard(errand: &Errand, who: &Who, everywhere: &Everywhere) -> Result<Status, Error> {
     let patience = begin()?;
     let intake = Intake::read(standard_input()?, &patience)?;
     let guard = Guard::prepare(who, everywhere, patience)?;
-    let message = Message::new(intake.head());
-    let envelope = caller::envelope(who, &caller::variable, &message, &guard.config, &guard.account);
-    let (destinations, job) = without_own(destinations, job, &envelope, &guard.account.name);
-    let judgement = guard.judge(&message, &envelope);
-    let action = policy::choose(&judgement, job, &guard.config.policy());
-    let case = Case {
-        intake: &intake,
-        message,
-        envelope,
-        judgement,
-        action,
-        destinations,
-        date: OffsetDateTime::now_utc(),
-    };
+    let case = guard.decide(&intake, errand, who, &caller::variable);
     if everywhere.dry_run {
-        return guard.rehearse(&case);
+        return rehearse(&guard, &case);
     }
-    let result = guard.carry_out(&case);
-    guard.log(&case, &result);
-    result.map(|_| Status::Done)
+    guard.settle(&case).map(|_| Status::Done)
+}
+
+/// Says what would be done. Under a mail system the message has to stay with it: nobody else has it.
+fn rehearse(guard: &Guard, case: &Case<'_>) -> Result<Status, Error> {
+    let _ = io::stdout().write_all(record::rehearsal(guard, case).as_bytes());
+    if caller::is_mail_system(&caller::variable) {
+        let cause = "this is a dry run, started by a mail system";
+        return Err(Error::new(Class::Configuration, "deliver", "the message", cause).hint("take --dry-run away"));
+    }
+    Ok(Status::Done)
 }
 
 /// Shakes off what the caller left behind: signals that it blocks or ignores, and its umask, since every file that is made here
@@ -161,6 +175,35 @@ impl Guard {
         })
     }
 
+    /// Judges a message and chooses what to do with it.
+    #[must_use]
+    pub fn decide<'a>(&self, intake: &'a Intake, errand: &Errand, who: &Who, variable: Variable<'_>) -> Case<'a> {
+        let message = Message::new(intake.head());
+        let envelope = caller::envelope(who, variable, &message, &self.config, &self.account);
+        let errand = without_own(errand, &envelope, &self.account.name);
+        let judgement = self.judge(&message, &envelope);
+        let action = policy::choose(&judgement, errand.job, &self.config.policy());
+        Case {
+            intake,
+            message,
+            envelope,
+            judgement,
+            action,
+            destinations: errand.destinations,
+            date: OffsetDateTime::now_utc(),
+        }
+    }
+
+    /// Does what was chosen, and logs it.
+    ///
+    /// # Errors
+    /// When the message is neither safe nor refused; then it has to stay where it came from.
+    pub fn settle(&self, case: &Case<'_>) -> Result<Outcome, Error> {
+        let result = self.carry_out(case);
+        record::log(self, case, &result);
+        result
+    }
+
     /// Judges a message.
     pub fn judge(&self, message: &Message<'_>, envelope: &Envelope) -> Judgement {
         let facts = Facts {
@@ -178,77 +221,6 @@ impl Guard {
             Action::Keep(why) => mailbox::keep(self, case, &why.to_string()),
             Action::Forward(copies) => forward::forward(self, case, copies),
             Action::Divert(why) => divert::divert(self, case, why),
-        }
-    }
-
-    /// Says what would be done. Under a mail system the message has to stay with it: nobody else has it.
-    fn rehearse(&self, case: &Case<'_>) -> Result<Status, Error> {
-        let to = match case.action {
-            Action::Append | Action::Keep(_) => mailbox::path(self).display().to_string(),
-            Action::Forward(_) => case.destinations.join(", "),
-            Action::Divert(_) => self.config.admin.clone(),
-        };
-        let verdict = marks::verdict(&case.judgement.verdict);
-        let marker =
-            marks::strongest(&case.judgement).map(|m| format!(", because of {}", marks::quoted(&marks::shown(m))));
-        let line = format!(
-            "would {}: {to}; verdict {verdict}{}\n",
-            case.action.name(),
-            marker.unwrap_or_default()
-        );
-        let _ = io::stdout().write_all(line.as_bytes());
-        if caller::is_mail_system(&caller::variable) {
-            let cause = "this is a dry run, started by a mail system";
-            return Err(Error::new(Class::Configuration, "deliver", "the message", cause).hint("take --dry-run away"));
-        }
-        Ok(Status::Done)
-    }
-
-    /// The one line about each message.
-    fn log(&self, case: &Case<'_>, result: &Result<Outcome, Error>) {
-        let judgement = &case.judgement;
-        let marker = marks::strongest(judgement).map(marks::shown);
-        let id = case.message.first("Message-ID").map(|id| id.into_owned());
-        let (mailbox, to, note, held) = match result {
-            Ok(Outcome::Appended { mailbox, note }) => (Some(mailbox.display().to_string()), None, note.clone(), None),
-            Ok(Outcome::Forwarded { to, note }) => (None, Some(to.join(",")), note.clone(), None),
-            Ok(Outcome::Diverted { to, held }) => (None, Some(to.clone()), None, held.clone()),
-            Err(e) => (None, None, Some(e.to_string()), None),
-        };
-        let sender = match &case.envelope.sender {
-            Sender::Null => "<>".to_owned(),
-            Sender::Address(address) => address.clone(),
-            Sender::Unknown => "unknown".to_owned(),
-        };
-        let action = match result {
-            Ok(Outcome::Appended { .. }) if case.action == Action::Append => "append",
-            Ok(Outcome::Appended { .. }) => "keep",
-            Ok(Outcome::Forwarded { .. }) => "forward",
-            Ok(Outcome::Diverted { .. }) => "divert",
-            Err(e) if e.status() == Status::Refused => "refuse",
-            Err(_) => "defer",
-        };
-        let held = held.map(|path| path.display().to_string());
-        macro_rules! line {
-            ($level:ident) => {
-                tracing::$level!(
-                    action,
-                    verdict = judgement.verdict.name(),
-                    marker,
-                    user = self.account.name,
-                    sender,
-                    bytes = case.intake.bytes(),
-                    mailbox,
-                    to,
-                    held,
-                    note,
-                    id
-                )
-            };
-        }
-        match result {
-            Ok(_) => line!(info),
-            Err(_) => line!(error),
         }
     }
 }
@@ -278,19 +250,18 @@ impl Case<'_> {
 }
 
 /// A user who forwards to an own address wants the message here; sent out, it would only come back.
-fn without_own(destinations: Vec<String>, job: Job, envelope: &Envelope, user: &str) -> (Vec<String>, Job) {
+fn without_own(errand: &Errand, envelope: &Envelope, user: &str) -> Errand {
     let is_own = |text: &String| match Address::parse(text) {
         Some(address) if address.domain().is_none() => address.local() == user,
         Some(address) => envelope.own.contains(&address),
         None => false,
     };
-    let (own, others): (Vec<_>, Vec<_>) = destinations.into_iter().partition(is_own);
-    let job = match job {
-        Job::Forward(_) if others.is_empty() => Job::Deliver,
-        Job::Forward(_) if !own.is_empty() => Job::Forward(Copies::Keep),
-        Job::Forward(_) | Job::Deliver => job,
+    let (own, others): (Vec<_>, Vec<_>) = errand.destinations.iter().cloned().partition(is_own);
+    let copies = match errand.job {
+        Job::Forward(copies) if own.is_empty() => copies,
+        Job::Forward(_) | Job::Deliver => Copies::Keep,
     };
-    (others, job)
+    Errand::new(&others, copies)
 }
 
 /// Standard input as a file of its own: `Stdin` would put a buffer between.

@@ -141,7 +141,11 @@ pub fn place(guard: &Guard, case: &Case<'_>, added: &str, over: Over) -> Result<
         tally::remember(locked.file(), &path, &dir, usage.messages + 1);
     }
     warn_user(guard, case, &mut locked, limit);
-    Ok(Placed::Here(appended))
+    Ok(Placed::Here(Appended {
+        // With the notice: a copy that is taken back takes along what was said about it.
+        after_bytes: mbox::length(&locked).unwrap_or(appended.after_bytes),
+        ..appended
+    }))
 }
 
 /// Takes a copy back, when the message goes back to the mail system and will come again.

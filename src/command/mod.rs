@@ -10,16 +10,30 @@ pub mod log;
 pub mod mailbox;
 pub mod marks;
 pub mod notice;
+pub mod record;
+pub mod replay;
 
 use crate::cli::{Cli, Command};
+use crate::command::guard::Errand;
+use crate::decide::policy::Copies;
 use crate::exit::Status;
 
 /// Runs one command.
 pub fn run(cli: &Cli) -> Status {
+    let everywhere = &cli.everywhere;
+    let copies = |keep| if keep { Copies::Keep } else { Copies::None };
     match &cli.command {
-        Command::Deliver { who } => guard::deliver(who, &cli.everywhere),
-        Command::Forward { addresses, keep, who } => guard::forward(addresses, *keep, who, &cli.everywhere),
-        Command::Filter { who } => filter::run(who, &cli.everywhere),
-        Command::Config { command } => config::run(command, &cli.everywhere),
+        Command::Deliver { who } => guard::run(&Errand::new(&[], Copies::None), who, everywhere),
+        Command::Forward { addresses, keep, who } => {
+            guard::run(&Errand::new(addresses, copies(*keep)), who, everywhere)
+        }
+        Command::Filter { who } => filter::run(who, everywhere),
+        Command::Replay {
+            mboxes,
+            forward,
+            keep,
+            who,
+        } => replay::run(mboxes, &Errand::new(forward, copies(*keep)), who, everywhere),
+        Command::Config { command } => config::run(command, everywhere),
     }
 }

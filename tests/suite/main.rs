@@ -1,13 +1,19 @@
-//! The test program; one file for each behaviour.
+//! Runs the real program as mail systems and people run it, and looks at what becomes of the mail. One file for each behaviour.
+
+// A test says what went wrong by ending where it went wrong.
 #![allow(
+    clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
-    clippy::unwrap_used,
     clippy::indexing_slicing,
-    clippy::wildcard_enum_match_arm,
-    missing_docs,
-    reason = "a test may fail"
+    clippy::print_stderr,
+    clippy::wildcard_enum_match_arm
 )]
 
+mod env;
+
 mod corpus;
+mod deliver;
+mod divert;
+mod forward;
 mod properties;

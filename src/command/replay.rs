@@ -1,0 +1,141 @@
+//! `spoolguard replay`: runs every message of stored mailboxes through the guard, as if they came in now. A message that cannot be
+//! delivered is named, and the others are tried all the same. The mailboxes that are read stay as they are.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::{Path, PathBuf};
+
+use crate::act::intake::Intake;
+use crate::act::rewrite::{self, Quoting};
+use crate::act::stored::Mbox;
+use crate::cli::{Everywhere, Who};
+use crate::command::guard::{self, Errand, Guard};
+use crate::command::{mailbox, record};
+use crate::exit::{Class, Error, Status};
+
+/// Runs the command: 0 when every message was delivered, 75 when some was not.
+pub fn run(mboxes: &[PathBuf], errand: &Errand, who: &Who, everywhere: &Everywhere) -> Status {
+    let mut run = match Replay::prepare(errand, who, everywhere) {
+        Ok(run) => run,
+        Err(e) => return failed(&e.to_string()),
+    };
+    let mut status = Status::Done;
+    for path in mboxes {
+        if let Err(e) = run.mbox(path, &mut status) {
+            status = failed(&e.to_string());
+        }
+    }
+    let counts: Vec<_> = run
+        .counts
+        .iter()
+        .map(|(word, count)| format!("{count} {word}"))
+        .collect();
+    let total: u64 = run.counts.values().sum();
+    let _ = writeln!(io::stdout(), "{total} messages: {}", counts.join(", "));
+    status
+}
+
+fn failed(text: &str) -> Status {
+    let _ = writeln!(io::stderr(), "spoolguard: {text}");
+    Status::TryAgain
+}
+
+struct Replay<'a> {
+    guard: Guard,
+    errand: &'a Errand,
+    who: &'a Who,
+    everywhere: &'a Everywhere,
+    counts: BTreeMap<&'static str, u64>,
+}
+
+impl<'a> Replay<'a> {
+    fn prepare(errand: &'a Errand, who: &'a Who, everywhere: &'a Everywhere) -> Result<Self, Error> {
+        let guard = Guard::prepare(who, everywhere, guard::begin()?)?;
+        Ok(Self {
+            guard,
+            errand,
+            who,
+            everywhere,
+            counts: BTreeMap::new(),
+        })
+    }
+
+    fn mbox(&mut self, path: &Path, status: &mut Status) -> Result<(), Error> {
+        let fail = |e: io::Error| Error::io("read", path, &e);
+        let file = File::open(path).map_err(fail)?;
+        self.refuse_itself(path, &file)?;
+        let mut mbox = Mbox::new(&file, 0).map_err(fail)?;
+        if !mbox.is_mbox().map_err(fail)? {
+            return Err(Error::new(Class::System, "read", path.display(), "this is no mbox"));
+        }
+        while let Some(stored) = mbox.next().map_err(fail)? {
+            let (offset, bytes) = (stored.offset, stored.bytes);
+            let intake = take(&file, offset, bytes).map_err(fail)?;
+            // Nothing of this run's environment is about a stored message.
+            let case = self.guard.decide(&intake, self.errand, self.who, &|_| None);
+            let word = if self.everywhere.dry_run {
+                let _ = write!(
+                    io::stdout(),
+                    "{}:{offset}: {}",
+                    path.display(),
+                    record::rehearsal(&self.guard, &case)
+                );
+                case.action.name()
+            } else {
+                self.guard.patience.begin_again();
+                let result = self.guard.settle(&case);
+                if let Err(e) = &result {
+                    *status = failed(&format!("{}:{offset}: {e}", path.display()));
+                }
+                record::action(&case, &result)
+            };
+            *self.counts.entry(word).or_default() += 1;
+        }
+        Ok(())
+    }
+
+    /// A mailbox that is read while it is appended to never ends.
+    fn refuse_itself(&self, path: &Path, file: &File) -> Result<(), Error> {
+        let is_it = |target: &Path| match (file.metadata(), target.metadata()) {
+            (Ok(a), Ok(b)) => (a.dev(), a.ino()) == (b.dev(), b.ino()),
+            _ => false,
+        };
+        if is_it(&mailbox::path(&self.guard)) || is_it(Path::new(&self.guard.config.admin)) {
+            let cause = "the messages would be appended to it";
+            return Err(Error::new(Class::Configuration, "replay", path.display(), cause).hint("move it away first"));
+        }
+        Ok(())
+    }
+}
+
+/// Takes a message out of an mbox: its quoting undone, the empty line that ends it left behind.
+fn take(file: &File, offset: u64, bytes: u64) -> io::Result<Intake> {
+    let mut end = [0; 2];
+    let ended = bytes >= 2 && file.read_exact_at(&mut end, offset + bytes - 2).is_ok() && end == *b"\n\n";
+    let part = Part {
+        file,
+        at: offset,
+        left: if ended { bytes - 1 } else { bytes },
+    };
+    Intake::collect(|to| rewrite::copy(part, to, &[], Quoting::Undo).map(drop))
+}
+
+struct Part<'a> {
+    file: &'a File,
+    at: u64,
+    left: u64,
+}
+
+impl Read for Part<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let wanted = usize::try_from(self.left).unwrap_or(usize::MAX).min(buffer.len());
+        let read = self
+            .file
+            .read_at(buffer.get_mut(..wanted).unwrap_or_default(), self.at)?;
+        self.at += read as u64;
+        self.left -= read as u64;
+        Ok(read)
+    }
+}

@@ -1,0 +1,688 @@
+//! What every test stands on: a spool of its own in a directory that goes with it, and the real program, run with a clean
+//! environment and a fixed time zone. A check that fails prints command, status, stderr and the mailbox.
+//!
+//! Nothing here sleeps in the hope that something has happened: it waits for a condition, with a limit.
+
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::fs::{self, File};
+use std::io::{Read, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::{Pid, Uid, User};
+
+/// How long anything may take before a test gives up on it.
+pub const LIMIT: Duration = Duration::from_secs(30);
+
+/// A message that nobody could mistake for anything else.
+pub const ORDINARY: &[u8] = b"From: Sam <s@s.test>\nTo: a@a.test\nMessage-ID: <1@s.test>\nSubject: hello\n\nHello.\n";
+
+/// The program.
+pub const PROGRAM: &str = env!("CARGO_BIN_EXE_spoolguard");
+
+/// The name that the program finds for whoever runs this.
+pub fn user_name() -> String {
+    let uid = Uid::current();
+    match User::from_uid(uid) {
+        Ok(Some(user)) => user.name,
+        _ => uid.to_string(),
+    }
+}
+
+pub fn is_root() -> bool {
+    Uid::effective().is_root()
+}
+
+/// Says why a test does nothing here.
+pub fn skip(why: &str) {
+    eprintln!("skipped: {why}");
+}
+
+/// Waits until `condition` holds.
+#[track_caller]
+pub fn until(what: &str, mut condition: impl FnMut() -> bool) {
+    let end = Instant::now() + LIMIT;
+    while !condition() {
+        assert!(Instant::now() < end, "waited {LIMIT:?} in vain until {what}");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// A spool, a home and a configuration of one test.
+pub struct Scratch {
+    root: tempfile::TempDir,
+    keys: BTreeMap<String, String>,
+}
+
+impl Scratch {
+    /// Everything set so that it stays within the directory: mailboxes, state, what is sent, who gets what is diverted.
+    pub fn new() -> Self {
+        let root = tempfile::Builder::new().prefix("spoolguard-suite-").tempdir().unwrap();
+        for dir in ["spool", "home", "state"] {
+            fs::create_dir(root.path().join(dir)).unwrap();
+        }
+        let mut scratch = Self {
+            root,
+            keys: BTreeMap::new(),
+        };
+        let path = |name: &str| scratch.path(name).display().to_string();
+        let keys = [
+            ("admin", path("admin")),
+            ("spool.dir", path("spool")),
+            ("spool.min_free", "0".to_owned()),
+            ("state_dir", path("state")),
+            ("forward.submit", format!("outbox:{}", path("outbox"))),
+            ("log.to", "none".to_owned()),
+        ];
+        for (key, value) in keys {
+            scratch.keys.insert(key.to_owned(), format!("{value:?}"));
+        }
+        scratch.write_configuration();
+        scratch
+    }
+
+    /// Sets a configuration key; `value` is TOML.
+    pub fn set(mut self, key: &str, value: &str) -> Self {
+        self.change(key, value);
+        self
+    }
+
+    pub fn change(&mut self, key: &str, value: &str) {
+        self.keys.insert(key.to_owned(), value.to_owned());
+        self.write_configuration();
+    }
+
+    fn write_configuration(&self) {
+        let lines: String = self
+            .keys
+            .iter()
+            .map(|(key, value)| format!("{key} = {value}\n"))
+            .collect();
+        fs::write(self.configuration(), lines).unwrap();
+    }
+
+    pub fn configuration(&self) -> PathBuf {
+        self.path("spoolguard.toml")
+    }
+
+    /// A path in the directory.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.root.path().join(name)
+    }
+
+    pub fn mailbox(&self) -> PathBuf {
+        self.path("spool").join(user_name())
+    }
+
+    pub fn dotlock(&self) -> PathBuf {
+        self.path("spool").join(format!("{}.lock", user_name()))
+    }
+
+    /// The user's mailbox; nothing where there is none.
+    pub fn mail(&self) -> Vec<u8> {
+        fs::read(self.mailbox()).unwrap_or_default()
+    }
+
+    /// What was diverted to the administrator's mbox.
+    pub fn diverted(&self) -> Vec<u8> {
+        fs::read(self.path("admin")).unwrap_or_default()
+    }
+
+    /// The files of a directory, by name; none where there is no directory.
+    pub fn files(&self, dir: &str) -> Vec<PathBuf> {
+        let mut files: Vec<_> = fs::read_dir(self.path(dir))
+            .map(|entries| entries.map(|entry| entry.unwrap().path()).collect())
+            .unwrap_or_default();
+        files.sort();
+        files
+    }
+
+    /// Everything that was sent.
+    pub fn sent(&self) -> Vec<Vec<u8>> {
+        self.files("outbox/new")
+            .iter()
+            .map(|path| fs::read(path).unwrap())
+            .collect()
+    }
+
+    /// What is held for the user.
+    pub fn held(&self) -> Vec<PathBuf> {
+        self.files("state/held")
+    }
+
+    /// Puts an executable script into the directory.
+    pub fn script(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.path(name);
+        fs::write(&path, format!("#!/bin/sh\n{text}\n")).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        path
+    }
+
+    /// A sendmail that notes each run in `calls`: the arguments, one a line, then an empty line; keeps the last message in
+    /// `message`; then does what `then` says.
+    pub fn sendmail(&mut self, then: &str) {
+        let dir = self.root.path().display().to_string();
+        let text = format!(
+            "{{ for word in \"$@\"; do printf '%s\\n' \"$word\"; done; echo; }} >>'{dir}/calls'\ncat >'{dir}/message'\n{then}"
+        );
+        let path = self.script("sendmail", &text);
+        self.change("forward.submit", &format!("{:?}", path.display().to_string()));
+    }
+
+    /// The runs of that sendmail, each with its arguments.
+    pub fn calls(&self) -> Vec<Vec<String>> {
+        let text = fs::read_to_string(self.path("calls")).unwrap_or_default();
+        let mut calls = vec![Vec::new()];
+        for line in text.lines() {
+            if line.is_empty() {
+                calls.push(Vec::new());
+            } else {
+                calls.last_mut().unwrap().push(line.to_owned());
+            }
+        }
+        calls.pop();
+        calls
+    }
+
+    /// The message that sendmail got last.
+    pub fn submitted(&self) -> Vec<u8> {
+        fs::read(self.path("message")).unwrap_or_default()
+    }
+
+    /// A run of the program with these arguments and the test's configuration, and nothing else.
+    pub fn bare(&self, arguments: &[&str]) -> Run<'_> {
+        let mut run = Run {
+            scratch: self,
+            wrapper: Vec::new(),
+            arguments: arguments.iter().map(OsString::from).collect(),
+            variables: BTreeMap::new(),
+            input: Input::Bytes(Vec::new()),
+            stdout: Stdio::piped(),
+            stderr: Stdio::piped(),
+            uid: None,
+        };
+        run = run.variable("HOME", self.path("home")).variable("TZ", "UTC");
+        run
+    }
+
+    /// The same, with the configuration named.
+    pub fn run(&self, arguments: &[&str]) -> Run<'_> {
+        let mut run = self.bare(&[]);
+        run.arguments.push("--config".into());
+        run.arguments.push(self.configuration().into());
+        run.arguments.extend(arguments.iter().map(OsString::from));
+        run
+    }
+
+    /// `deliver` for a@a.test from s@s.test.
+    pub fn deliver(&self, message: &[u8]) -> Run<'_> {
+        self.run(&["deliver", "-a", "a@a.test", "-f", "s@s.test"])
+            .input(message)
+    }
+
+    /// `forward` from s@s.test through a@a.test to `addresses`.
+    pub fn forward(&self, message: &[u8], addresses: &[&str]) -> Run<'_> {
+        self.run(&["forward", "-a", "a@a.test", "-f", "s@s.test"])
+            .with(addresses)
+            .input(message)
+    }
+
+    /// Delivers something plain, which must work, and come out whole and last.
+    #[track_caller]
+    pub fn next_delivery_works(&self) {
+        let before = self.mail();
+        self.deliver(b"Subject: next\n\nnext\n").go().succeeds();
+        let after = self.mail();
+        assert!(
+            after.starts_with(&before),
+            "the mailbox lost what it held:\n{}",
+            shown(&after)
+        );
+        let added = &after[before.len()..];
+        assert!(
+            before.is_empty() || before.ends_with(b"\n\n") || added.starts_with(b"\n"),
+            "glued to what stood before:\n{}",
+            shown(&after)
+        );
+        let added = added.trim_ascii_start();
+        assert!(
+            added.starts_with(b"From s@s.test ") && added.ends_with(b"\nSubject: next\n\nnext\n\n"),
+            "not whole:\n{}",
+            shown(&after)
+        );
+        assert!(!self.dotlock().exists(), "a dotlock was left");
+    }
+}
+
+enum Input {
+    Bytes(Vec<u8>),
+    File(Stdio),
+}
+
+/// A run of the program that is being prepared.
+pub struct Run<'a> {
+    scratch: &'a Scratch,
+    wrapper: Vec<String>,
+    arguments: Vec<OsString>,
+    variables: BTreeMap<OsString, OsString>,
+    input: Input,
+    stdout: Stdio,
+    stderr: Stdio,
+    uid: Option<u32>,
+}
+
+impl<'a> Run<'a> {
+    pub fn with(mut self, arguments: &[&str]) -> Self {
+        self.arguments.extend(arguments.iter().map(OsString::from));
+        self
+    }
+
+    pub fn variable(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
+        self.variables.insert(name.into(), value.as_ref().to_owned());
+        self
+    }
+
+    pub fn input(mut self, message: &[u8]) -> Self {
+        self.input = Input::Bytes(message.to_vec());
+        self
+    }
+
+    pub fn input_file(mut self, file: impl Into<Stdio>) -> Self {
+        self.input = Input::File(file.into());
+        self
+    }
+
+    pub fn stdout(mut self, file: impl Into<Stdio>) -> Self {
+        self.stdout = file.into();
+        self
+    }
+
+    pub fn stderr(mut self, file: impl Into<Stdio>) -> Self {
+        self.stderr = file.into();
+        self
+    }
+
+    /// Runs it as another user, who is nobody in particular.
+    pub fn uid(mut self, uid: u32) -> Self {
+        self.uid = Some(uid);
+        self
+    }
+
+    /// Runs it from a shell, after `preparation`: limits, traps, closed descriptors.
+    pub fn shell(self, preparation: &str) -> Self {
+        self.shell_line(&format!("{preparation}; exec \"$@\""))
+    }
+
+    /// Runs this line of a shell, in which `"$@"` is the command.
+    pub fn shell_line(mut self, line: &str) -> Self {
+        self.wrapper = ["/bin/sh", "-c", line, "sh"].map(str::to_owned).to_vec();
+        self
+    }
+
+    fn command(&self) -> Command {
+        // Somebody else may not be able to enter the directory that the program was built in.
+        let program = match self.uid {
+            Some(_) => {
+                let copy = self.scratch.path("program");
+                if !copy.exists() {
+                    fs::copy(PROGRAM, &copy).unwrap();
+                    fs::set_permissions(&copy, fs::Permissions::from_mode(0o755)).unwrap();
+                }
+                fs::set_permissions(self.scratch.root.path(), fs::Permissions::from_mode(0o755)).unwrap();
+                copy
+            }
+            None => PathBuf::from(PROGRAM),
+        };
+        let mut command = match self.wrapper.split_first() {
+            Some((first, rest)) => {
+                let mut command = Command::new(first);
+                command.args(rest).arg(program);
+                command
+            }
+            None => Command::new(program),
+        };
+        command
+            .args(&self.arguments)
+            .env_clear()
+            .envs(&self.variables)
+            .current_dir("/");
+        if let Some(uid) = self.uid {
+            command.uid(uid).gid(uid);
+        }
+        command
+    }
+
+    /// Starts it.
+    #[track_caller]
+    pub fn start(mut self) -> Running<'a> {
+        let mut command = self.command();
+        let shown_command = format!("{command:?}");
+        let (bytes, stdin) = match std::mem::replace(&mut self.input, Input::Bytes(Vec::new())) {
+            Input::Bytes(bytes) => (Some(bytes), Stdio::piped()),
+            Input::File(file) => (None, file),
+        };
+        let stdout = std::mem::replace(&mut self.stdout, Stdio::null());
+        let stderr = std::mem::replace(&mut self.stderr, Stdio::null());
+        let mut child = command.stdin(stdin).stdout(stdout).stderr(stderr).spawn().unwrap();
+        let feeder = bytes.map(|bytes| {
+            let mut pipe = child.stdin.take().unwrap();
+            // A program that gives up early does not read to the end.
+            std::thread::spawn(move || drop(pipe.write_all(&bytes)))
+        });
+        fn collect(pipe: Option<impl Read + Send + 'static>) -> JoinHandle<Vec<u8>> {
+            std::thread::spawn(move || {
+                let mut bytes = Vec::new();
+                if let Some(mut pipe) = pipe {
+                    let _ = pipe.read_to_end(&mut bytes);
+                }
+                bytes
+            })
+        }
+        Running {
+            scratch: self.scratch,
+            stdout: collect(child.stdout.take()),
+            stderr: collect(child.stderr.take()),
+            command: shown_command,
+            feeder,
+            peak_bytes: 0,
+            child,
+        }
+    }
+
+    /// Runs it to its end.
+    #[track_caller]
+    pub fn go(self) -> Ended<'a> {
+        self.start().end()
+    }
+}
+
+/// A run that is under way.
+pub struct Running<'a> {
+    scratch: &'a Scratch,
+    command: String,
+    child: Child,
+    feeder: Option<JoinHandle<()>>,
+    stdout: JoinHandle<Vec<u8>>,
+    stderr: JoinHandle<Vec<u8>>,
+    peak_bytes: u64,
+}
+
+impl<'a> Running<'a> {
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub fn signal(&self, signal: Signal) {
+        kill(Pid::from_raw(self.pid() as i32), signal).unwrap();
+    }
+
+    pub fn is_over(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
+    }
+
+    /// Waits until it has read all that it was given: from then on it notices signals.
+    pub fn has_read_all(&mut self) {
+        if let Some(feeder) = self.feeder.take() {
+            until("the program has read its input", || feeder.is_finished());
+        }
+    }
+
+    /// Waits for its end; kills it when that does not come.
+    #[track_caller]
+    pub fn end(mut self) -> Ended<'a> {
+        let end = Instant::now() + LIMIT;
+        let status_file = format!("/proc/{}/status", self.pid());
+        let status = loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                break status;
+            }
+            if Instant::now() > end {
+                let _ = self.child.kill();
+                let _ = self.child.wait();
+                panic!("did not end within {LIMIT:?}: {}", self.command);
+            }
+            // The highest value so far (proc_pid_status(5)); it only grows, so the last look counts.
+            let seen = fs::read_to_string(&status_file).unwrap_or_default();
+            if let Some(peak) = seen.lines().find_map(|line| line.strip_prefix("VmHWM:")) {
+                let kibibytes: u64 = peak.trim().trim_end_matches(" kB").parse().unwrap();
+                self.peak_bytes = self.peak_bytes.max(kibibytes << 10);
+            }
+            std::thread::sleep(Duration::from_micros(300));
+        };
+        Ended {
+            scratch: self.scratch,
+            command: self.command,
+            code: status.code(),
+            signal: status.signal(),
+            stdout: self.stdout.join().unwrap(),
+            stderr: String::from_utf8_lossy(&self.stderr.join().unwrap()).into_owned(),
+            peak_bytes: self.peak_bytes,
+        }
+    }
+}
+
+/// A run that is over.
+pub struct Ended<'a> {
+    scratch: &'a Scratch,
+    command: String,
+    pub code: Option<i32>,
+    pub signal: Option<i32>,
+    pub stdout: Vec<u8>,
+    pub stderr: String,
+    pub peak_bytes: u64,
+}
+
+impl Ended<'_> {
+    /// Everything that a reader of a failed check wants to see.
+    pub fn story(&self) -> String {
+        format!(
+            "command: {}\nstatus: {:?}, signal: {:?}\nstdout: {}\nstderr: {}\nmailbox: {}",
+            self.command,
+            self.code,
+            self.signal,
+            shown(&self.stdout),
+            self.stderr,
+            shown(&self.scratch.mail())
+        )
+    }
+
+    #[track_caller]
+    pub fn check(&self, holds: bool, what: &str) -> &Self {
+        assert!(holds, "{what}\n{}", self.story());
+        self
+    }
+
+    /// 0, and not a word.
+    #[track_caller]
+    pub fn succeeds(&self) -> &Self {
+        self.ends_with(0).check(
+            self.stderr.is_empty() && self.stdout.is_empty(),
+            "a delivery that succeeds says nothing",
+        )
+    }
+
+    #[track_caller]
+    pub fn ends_with(&self, code: i32) -> &Self {
+        self.check(self.code == Some(code), &format!("the status is not {code}"))
+    }
+
+    /// 75, and one line that says why.
+    #[track_caller]
+    pub fn defers(&self) -> &Self {
+        self.ends_with(75).says_one_line('4')
+    }
+
+    /// 77, and one line that says why.
+    #[track_caller]
+    pub fn refuses(&self) -> &Self {
+        self.ends_with(77).says_one_line('5')
+    }
+
+    #[track_caller]
+    fn says_one_line(&self, class: char) -> &Self {
+        let line = self.stderr.strip_suffix('\n').unwrap_or_default();
+        let (enhanced, rest) = line.split_once(' ').unwrap_or_default();
+        let digits: Vec<_> = enhanced.split('.').collect();
+        let is_enhanced = digits.len() == 3
+            && enhanced.starts_with(class)
+            && digits
+                .iter()
+                .all(|d| !d.is_empty() && d.bytes().all(|b| b.is_ascii_digit()));
+        self.check(
+            is_enhanced && rest.starts_with("spoolguard: cannot ") && !line.chars().any(char::is_control),
+            "not one line that begins with an enhanced status code",
+        )
+    }
+
+    /// The one line mentions this.
+    #[track_caller]
+    pub fn mentions(&self, text: &str) -> &Self {
+        self.check(self.stderr.contains(text), &format!("stderr does not mention {text:?}"))
+    }
+}
+
+/// Bytes as a person can read them, the middle of a long text left out.
+pub fn shown(bytes: &[u8]) -> String {
+    const MOST: usize = 2000;
+    if bytes.len() <= 2 * MOST {
+        return format!("({} bytes) {}", bytes.len(), bytes.escape_ascii());
+    }
+    format!(
+        "({} bytes) {} ... {}",
+        bytes.len(),
+        bytes[..MOST].escape_ascii(),
+        bytes[bytes.len() - MOST..].escape_ascii()
+    )
+}
+
+/// Compares bytes, and shows where they part.
+#[track_caller]
+pub fn same(got: &[u8], want: &[u8]) {
+    if got == want {
+        return;
+    }
+    let at = got.iter().zip(want).take_while(|(a, b)| a == b).count();
+    let near = |bytes: &[u8]| shown(&bytes[at.saturating_sub(40).min(bytes.len())..(at + 80).min(bytes.len())]);
+    panic!(
+        "{} bytes instead of {}, other from byte {at} on:\ngot  {}\nwant {}",
+        got.len(),
+        want.len(),
+        near(got),
+        near(want)
+    );
+}
+
+/// The messages of an mbox, each with its separator line, cut as every reader does it.
+pub fn messages(mbox: &[u8]) -> Vec<&[u8]> {
+    let mut starts: Vec<_> = (0..mbox.len())
+        .filter(|at| mbox[*at..].starts_with(b"From ") && (*at == 0 || mbox[..*at].ends_with(b"\n\n")))
+        .collect();
+    assert!(
+        mbox.is_empty() || starts.first() == Some(&0),
+        "no mbox: {}",
+        shown(mbox)
+    );
+    starts.push(mbox.len());
+    starts.windows(2).map(|pair| &mbox[pair[0]..pair[1]]).collect()
+}
+
+/// A message of an mbox without its separator line and the empty line at its end.
+#[track_caller]
+pub fn content(message: &[u8]) -> &[u8] {
+    let line = message.iter().position(|b| *b == b'\n').unwrap() + 1;
+    message[line..].strip_suffix(b"\n").unwrap()
+}
+
+/// Takes mboxrd's quotes away again.
+pub fn unquoted(message: &[u8]) -> Vec<u8> {
+    let mut plain = Vec::with_capacity(message.len());
+    for line in message.split_inclusive(|b| *b == b'\n') {
+        let quotes = line.iter().take_while(|b| **b == b'>').count();
+        let is_quoted = quotes > 0 && line[quotes..].starts_with(b"From ");
+        plain.extend_from_slice(&line[usize::from(is_quoted)..]);
+    }
+    plain
+}
+
+/// The only message of an mbox, without separator line and last empty line.
+#[track_caller]
+pub fn only(mbox: &[u8]) -> &[u8] {
+    let all = messages(mbox);
+    assert_eq!(all.len(), 1, "not one message: {}", shown(mbox));
+    content(all[0])
+}
+
+pub fn contains(bytes: &[u8], part: &[u8]) -> bool {
+    bytes.windows(part.len()).any(|window| window == part)
+}
+
+/// The message without its first `count` lines.
+pub fn below(message: &[u8], count: usize) -> &[u8] {
+    let mut rest = message;
+    for _ in 0..count {
+        rest = &rest[rest.iter().position(|b| *b == b'\n').unwrap() + 1..];
+    }
+    rest
+}
+
+/// Bytes that are always the same, and never the same twice in a row.
+pub fn noise(length: usize) -> Vec<u8> {
+    let mut state: u32 = 0x9e37_79b9;
+    let mut bytes = Vec::with_capacity(length);
+    while bytes.len() < length {
+        state ^= state << 13;
+        state ^= state >> 17;
+        state ^= state << 5;
+        // A line end now and then, and no other control characters.
+        bytes.push(match state >> 26 {
+            0 => b'\n',
+            letter => b' ' + letter as u8,
+        });
+    }
+    bytes
+}
+
+/// A message with a body of this many bytes.
+pub fn large(body_bytes: usize) -> Vec<u8> {
+    let mut message = b"Subject: large\n\n".to_vec();
+    message.extend(noise(body_bytes));
+    message.push(b'\n');
+    message
+}
+
+/// Looks at what is made in a directory.
+pub struct Watch(Inotify);
+
+impl Watch {
+    pub fn new(dir: &Path) -> Self {
+        let inotify = Inotify::init(InitFlags::IN_NONBLOCK | InitFlags::IN_CLOEXEC).unwrap();
+        inotify
+            .add_watch(dir, AddWatchFlags::IN_CREATE | AddWatchFlags::IN_MOVED_TO)
+            .unwrap();
+        Self(inotify)
+    }
+
+    /// Waits until `name` is made there.
+    #[track_caller]
+    pub fn until_made(&self, name: &str) {
+        until(&format!("{name} is made"), || {
+            self.0
+                .read_events()
+                .unwrap_or_default()
+                .iter()
+                .any(|event| event.name.as_deref() == Some(OsStr::new(name)))
+        });
+    }
+}
+
+/// A file that fails whenever it is written to.
+pub fn full_device() -> File {
+    File::options().write(true).open("/dev/full").unwrap()
+}
