@@ -16,4 +16,5 @@ mod corpus;
 mod deliver;
 mod divert;
 mod forward;
+mod inspect;
 mod properties;
