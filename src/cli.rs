@@ -48,9 +48,9 @@ pub enum Command {
     /// Ends with 0 when the message is safe, 75 when the mail system shall try again, 77 only where configuration says
     /// over = "refuse".
     Deliver {
-        /// Who it is for.
+        /// Who it is for, and where it goes.
         #[command(flatten)]
-        who: Who,
+        target: Target,
     },
     /// Judge the message on standard input, then forward it
     ///
@@ -62,7 +62,7 @@ pub enum Command {
     ///
     ///     :0 w
     ///     | /usr/bin/spoolguard forward b@b.test
-    ///     EXITCODE=$?
+    ///     EXITCODE=75
     ///     HOST=stop
     #[command(verbatim_doc_comment)]
     Forward {
@@ -72,9 +72,9 @@ pub enum Command {
         /// Append a copy to the mailbox too
         #[arg(long)]
         keep: bool,
-        /// Who it is for.
+        /// Who it is for, and where it goes.
         #[command(flatten)]
-        who: Who,
+        target: Target,
     },
     /// Copy standard input to standard output with the verdict in a header, X-Spoolguard-Verdict
     ///
@@ -105,6 +105,9 @@ pub enum Command {
         #[arg(long, value_name = "VERDICT", value_delimiter = ',',
               value_parser = ["loop", "bounce", "complaint", "receipt", "auto-reply", "ordinary"])]
         is: Vec<String>,
+        /// Who it is for.
+        #[command(flatten)]
+        who: Who,
     },
     /// Run every message of a stored mbox through the guard
     ///
@@ -120,9 +123,9 @@ pub enum Command {
         /// Append a copy of what is forwarded
         #[arg(long, requires = "forward")]
         keep: bool,
-        /// Who it is for.
+        /// Who it is for, and where it goes.
         #[command(flatten)]
-        who: Who,
+        target: Target,
     },
     /// Check or show the configuration
     Config {
@@ -144,6 +147,14 @@ pub struct Who {
     /// The envelope sender; '' or '<>' is the null sender [default: SENDER, Return-Path, or the From_ line]
     #[arg(short = 'f', long, value_name = "ADDR", allow_hyphen_values = true)]
     pub sender: Option<String>,
+}
+
+/// Where a message is appended.
+#[derive(Args, Clone, Debug, Default)]
+pub struct Target {
+    /// Who it is for.
+    #[command(flatten)]
+    pub who: Who,
     /// The mailbox [default: the user's, in the spool directory]
     #[arg(short = 'm', long, value_name = "PATH")]
     pub mbox: Option<PathBuf>,

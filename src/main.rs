@@ -11,7 +11,7 @@ use clap::Parser;
 use clap::error::ErrorKind;
 
 use spoolguard::cli::Cli;
-use spoolguard::command::{self, caller};
+use spoolguard::command::{self, caller, guard};
 use spoolguard::exit::{Class, Error, Status};
 
 fn main() -> ExitCode {
@@ -47,8 +47,7 @@ fn run() -> Status {
             let text = e.render().to_string();
             let cause = text.lines().next().unwrap_or("unknown").trim_start_matches("error: ");
             let error = Error::new(Class::Configuration, "understand", "the command line", cause);
-            say(&error.hint("try spoolguard --help").line());
-            Status::TryAgain
+            guard::end(Err(error.hint("try spoolguard --help")))
         }
     }
 }

@@ -181,7 +181,8 @@ fn missing_end(file: &File, length: u64) -> io::Result<&'static [u8]> {
 /// # Errors
 /// When reading or writing fails; then a part may have been written.
 pub fn write_letter<R: Read, W: Write>(to: &mut W, letter: Letter<'_, R>) -> io::Result<()> {
-    let mut to = BufWriter::with_capacity(STEP_BYTES, to);
+    // Room for what the copy writes in one go and the separator line before it: a lone separator line must not reach the disk.
+    let mut to = BufWriter::with_capacity(4 * STEP_BYTES, to);
     writeln!(to, "From {} {}", separator_sender(letter.sender), asctime(letter.date))?;
     to.write_all(letter.added)?;
     let last = rewrite::copy(letter.content, &mut to, &STATE_FIELDS, letter.quoting)?;

@@ -70,6 +70,12 @@ fn sender(who: &Who, variable: Variable<'_>, message: &Message<'_>) -> Sender {
     if let Some(field) = trusted {
         return Sender::read(&field.text());
     }
+    // maildrop exports every variable of its own, MAILFILTER among them; its MAILER-DAEMON may also mean that it knows nothing.
+    if let (Some(_), Some(from)) = (variable("MAILFILTER"), variable("FROM"))
+        && let sender @ Sender::Address(_) = Sender::read(&from)
+    {
+        return sender;
+    }
     if let Some(line) = message.from_line() {
         let line = String::from_utf8_lossy(line);
         return match line
@@ -177,6 +183,16 @@ mod tests {
                 Some("a@a.test".to_owned()),
                 vec!["a@a.test".to_owned()]
             )
+        );
+        // maildrop, whose MAILER-DAEMON may mean anything.
+        let maildrop = |from| [("MAILFILTER", ".mailfilter"), ("FROM", from)];
+        assert_eq!(
+            seen(&maildrop("s@s.test"), b"Subject: x\n\n", &none).0,
+            address("s@s.test")
+        );
+        assert_eq!(
+            seen(&maildrop("MAILER-DAEMON"), b"Subject: x\n\n", &none).0,
+            Sender::Unknown
         );
         // Flags beat everything.
         let flags = Who {

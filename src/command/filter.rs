@@ -21,7 +21,7 @@ fn filter(who: &Who, everywhere: &Everywhere) -> Result<Status, Error> {
     let patience = guard::begin()?;
     let mut input = guard::standard_input()?;
     let head = Head::read(&mut input, &patience)?;
-    let guard = Guard::prepare(who, everywhere, patience)?;
+    let guard = Guard::prepare(who, None, everywhere, patience)?;
     let message = Message::new(head.bytes());
     let envelope = caller::envelope(who, &caller::variable, &message, &guard.config, &guard.account);
     let judgement = guard.judge(&message, &envelope);

@@ -3,10 +3,11 @@
 use std::path::PathBuf;
 
 use crate::act::intake;
-use crate::act::submit::{self, Answer, Letter, Way};
+use crate::act::submit::{self, Answer, Letter, Refusal, Way};
 use crate::command::case::{Case, Guard};
 use crate::command::marks;
 use crate::config::ForwardSender;
+use crate::decide::address::is_plain;
 use crate::decide::envelope::Sender;
 use crate::exit::Error;
 
@@ -36,7 +37,7 @@ pub fn letter<'a>(
     }
 }
 
-/// Sends the message to where it is to go.
+/// Sends the message to where it is to go. What is no address is refused here: every sendmail makes something else of it.
 ///
 /// # Errors
 /// When the mail system cannot take it now.
@@ -44,18 +45,37 @@ pub fn send(guard: &Guard, case: &Case<'_>) -> Result<Answer, Error> {
     let own = case.own_address();
     let field = format!("X-Loop: {}{}", marks::word(&own), case.message.line_end()) + &marks::seam(&case.message);
     let sender = envelope_sender(guard, case, &own);
-    submit::submit(
-        &way(guard),
-        letter(case, &sender, &case.destinations, &field),
-        &guard.patience,
-    )
+    let (mut plain, odd): (Vec<String>, Vec<String>) =
+        case.destinations.iter().cloned().partition(|text| is_plain(text));
+    // OpenSMTPD sends as many copies as it is told addresses.
+    plain.sort();
+    plain.dedup();
+    let mut refused: Vec<Refusal> = odd
+        .into_iter()
+        .map(|recipient| Refusal {
+            recipient,
+            said: "this is no address".to_owned(),
+        })
+        .collect();
+    if !plain.is_empty()
+        && let Answer::Refused(more) =
+            submit::submit(&way(guard), letter(case, &sender, &plain, &field), &guard.patience)?
+    {
+        refused.extend(more);
+    }
+    Ok(if refused.is_empty() {
+        Answer::Accepted
+    } else {
+        Answer::Refused(refused)
+    })
 }
 
 /// A null sender stays null: nothing may ever come back for it (RFC 5228 section 4.2).
 fn envelope_sender(guard: &Guard, case: &Case<'_>, own: &str) -> String {
     match (&case.envelope.sender, guard.config.forward.sender) {
         (Sender::Null, _) => String::new(),
-        (Sender::Address(address), ForwardSender::Keep) => address.clone(),
+        // Exim and OpenSMTPD refuse a message for a malformed sender, and Postfix loses its report.
+        (Sender::Address(address), ForwardSender::Keep) if is_plain(address) => address.clone(),
         (Sender::Address(_) | Sender::Unknown, ForwardSender::User | ForwardSender::Keep) => own.to_owned(),
     }
 }

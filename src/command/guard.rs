@@ -4,6 +4,7 @@
 
 use std::io::{self, Write};
 use std::os::fd::AsFd;
+use std::path::PathBuf;
 
 use time::OffsetDateTime;
 
@@ -14,6 +15,7 @@ use crate::cli::{Everywhere, Who};
 use crate::command::caller::{self, Variable};
 use crate::command::case::{Case, Guard};
 use crate::command::{log, record, settle};
+use crate::config::Log;
 use crate::config::file::{self, Sources};
 use crate::decide::address::Address;
 use crate::decide::envelope::Envelope;
@@ -29,6 +31,8 @@ pub struct Errand {
     pub job: Job,
     /// Where to forward to.
     pub destinations: Vec<String>,
+    /// Where to append, if not to the user's own mailbox in the spool directory.
+    pub mbox: Option<PathBuf>,
 }
 
 impl Errand {
@@ -42,7 +46,15 @@ impl Errand {
                 Job::Forward(copies)
             },
             destinations: destinations.to_vec(),
+            mbox: None,
         }
+    }
+
+    /// The same, to another mailbox.
+    #[must_use]
+    pub fn into_mbox(mut self, mbox: Option<PathBuf>) -> Self {
+        self.mbox = mbox;
+        self
     }
 }
 
@@ -54,14 +66,17 @@ pub fn run(errand: &Errand, who: &Who, everywhere: &Everywhere) -> Status {
 /// The pipeline.
 fn guard(errand: &Errand, who: &Who, everywhere: &Everywhere) -> Result<Status, Error> {
     let patience = begin()?;
-    refuse_odd(&errand.destinations)?;
     let intake = Intake::read(standard_input()?, &patience)?;
-    let guard = Guard::prepare(who, everywhere, patience)?;
+    let guard = Guard::prepare(who, errand.mbox.clone(), everywhere, patience)?;
     let case = guard.decide(&intake, errand, who, &caller::variable);
     if everywhere.dry_run {
         return rehearse(&guard, &case);
     }
-    settle::settle(&guard, &case).map(|_| Status::Done)
+    // What became of it is logged there.
+    Ok(match settle::settle(&guard, &case) {
+        Ok(_) => Status::Done,
+        Err(e) => say(&e),
+    })
 }
 
 /// Says what would be done. Under a mail system the message has to stay with it: nobody else has it.
@@ -89,7 +104,12 @@ impl Guard {
     ///
     /// # Errors
     /// When any of it fails.
-    pub fn prepare(who: &Who, everywhere: &Everywhere, patience: Patience) -> Result<Self, Error> {
+    pub fn prepare(
+        who: &Who,
+        mbox: Option<PathBuf>,
+        everywhere: &Everywhere,
+        patience: Patience,
+    ) -> Result<Self, Error> {
         let account = account::find(who.user.as_deref())?;
         account.become_user()?;
         let sources = match &everywhere.config {
@@ -112,7 +132,7 @@ impl Guard {
             config: loaded.config,
             account,
             patience,
-            mbox: who.mbox.clone(),
+            mbox,
         })
     }
 
@@ -172,29 +192,17 @@ pub fn standard_input() -> Result<std::fs::File, Error> {
         .map_err(|e| Error::new(Class::System, "read", "the message from standard input", e))
 }
 
-/// An address of more than one line would write header fields of its own wherever it is named.
-fn refuse_odd(destinations: &[String]) -> Result<(), Error> {
-    match destinations
-        .iter()
-        .find(|address| address.trim().is_empty() || address.contains(char::is_control))
-    {
-        Some(odd) => Err(Error::new(
-            Class::Configuration,
-            "forward to",
-            odd,
-            "this is no address",
-        )),
-        None => Ok(()),
-    }
+/// Ends a delivering run that failed before there was a case: mail systems do not always log what is printed.
+pub fn end(result: Result<Status, Error>) -> Status {
+    result.unwrap_or_else(|e| {
+        log::start(&Log::default(), 0);
+        tracing::error!(action = "defer", note = e.to_string());
+        say(&e)
+    })
 }
 
-/// Ends a delivering run: one line on standard error when it failed.
-pub fn end(result: Result<Status, Error>) -> Status {
-    match result {
-        Ok(status) => status,
-        Err(e) => {
-            let _ = io::stderr().write_all(e.line().as_bytes());
-            e.status()
-        }
-    }
+/// Says what failed, in one line on standard error.
+fn say(error: &Error) -> Status {
+    let _ = io::stderr().write_all(error.line().as_bytes());
+    error.status()
 }

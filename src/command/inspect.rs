@@ -31,6 +31,8 @@ pub struct Question {
     pub form: Form,
     /// The verdicts of which every message must have one; none to explain instead.
     pub is: Vec<String>,
+    /// Who the messages are for, and who sent them, where they do not say it themselves.
+    pub who: Who,
 }
 
 /// Runs the command: 0, or 1 when something could not be read, or when some message is none of what was asked for.
@@ -93,7 +95,7 @@ struct Inspection<'q> {
 
 impl<'q> Inspection<'q> {
     fn prepare(question: &'q Question, everywhere: &Everywhere) -> Result<Self, Error> {
-        let account = account::find(None)?;
+        let account = account::find(question.who.user.as_deref())?;
         let sources = match &everywhere.config {
             Some(path) => Files::Only(path),
             None => Files::Usual {
@@ -163,7 +165,8 @@ impl<'q> Inspection<'q> {
             Ok(mbox) => mbox,
             Err(e) => return self.unread(name, &fail(e)),
         };
-        if mbox.length() == 0 {
+        // Nothing is an mbox without messages; as one message it is an empty one.
+        if mbox.length() == 0 && shape == Shape::MayBeMbox {
             return Ok(());
         }
         let is_mbox = match mbox.is_mbox() {
@@ -189,7 +192,7 @@ impl<'q> Inspection<'q> {
         // A file that an editor saved may begin with a byte order mark, which would hide the first field.
         let head = stored.head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(stored.head);
         let message = Message::new(head);
-        let envelope = caller::envelope(&Who::default(), variable, &message, &self.config, &self.account);
+        let envelope = caller::envelope(&self.question.who, variable, &message, &self.config, &self.account);
         let facts = Facts {
             sender: &envelope.sender,
             own: &envelope.own,

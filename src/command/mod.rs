@@ -18,7 +18,7 @@ pub mod replay;
 pub mod settle;
 pub mod sources;
 
-use crate::cli::{Cli, Command};
+use crate::cli::{Cli, Command, Target};
 use crate::command::finding::Form;
 use crate::command::guard::Errand;
 use crate::command::inspect::Question;
@@ -30,16 +30,25 @@ pub fn run(cli: &Cli) -> Status {
     let everywhere = &cli.everywhere;
     let copies = |keep| if keep { Copies::Keep } else { Copies::None };
     match &cli.command {
-        Command::Deliver { who } => guard::run(&Errand::new(&[], Copies::None), who, everywhere),
-        Command::Forward { addresses, keep, who } => {
-            guard::run(&Errand::new(addresses, copies(*keep)), who, everywhere)
-        }
+        Command::Deliver {
+            target: Target { who, mbox },
+        } => guard::run(&Errand::new(&[], Copies::None).into_mbox(mbox.clone()), who, everywhere),
+        Command::Forward {
+            addresses,
+            keep,
+            target: Target { who, mbox },
+        } => guard::run(
+            &Errand::new(addresses, copies(*keep)).into_mbox(mbox.clone()),
+            who,
+            everywhere,
+        ),
         Command::Filter { who } => filter::run(who, everywhere),
-        Command::Inspect { paths, json, is } => {
+        Command::Inspect { paths, json, is, who } => {
             let question = Question {
                 paths: paths.clone(),
                 form: if *json { Form::Json } else { Form::Text },
                 is: is.clone(),
+                who: who.clone(),
             };
             inspect::run(&question, everywhere)
         }
@@ -47,8 +56,13 @@ pub fn run(cli: &Cli) -> Status {
             mboxes,
             forward,
             keep,
+            target: Target { who, mbox },
+        } => replay::run(
+            mboxes,
+            &Errand::new(forward, copies(*keep)).into_mbox(mbox.clone()),
             who,
-        } => replay::run(mboxes, &Errand::new(forward, copies(*keep)), who, everywhere),
+            everywhere,
+        ),
         Command::Config { command } => config::run(command, everywhere),
     }
 }

@@ -53,7 +53,7 @@ struct Replay<'a> {
 
 impl<'a> Replay<'a> {
     fn prepare(errand: &'a Errand, who: &'a Who, everywhere: &'a Everywhere) -> Result<Self, Error> {
-        let guard = Guard::prepare(who, everywhere, guard::begin()?)?;
+        let guard = Guard::prepare(who, errand.mbox.clone(), everywhere, guard::begin()?)?;
         Ok(Self {
             guard,
             errand,

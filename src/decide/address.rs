@@ -86,6 +86,23 @@ impl std::fmt::Display for Address {
     }
 }
 
+/// Tells whether `text` can be handed to any sendmail as it stands: one local part, at most one domain, and nothing that some mail
+/// system takes for syntax. Postfix quietly discards what it gets for `@b.test`, and others send `b b@b.test` to two people.
+#[must_use]
+pub fn is_plain(text: &str) -> bool {
+    let (local, domain) = match text.split_once('@') {
+        Some((local, domain)) => (local, Some(domain)),
+        None => (text, None),
+    };
+    let odd = |c: char| c.is_whitespace() || c.is_control() || "<>()[]\\,;:\"@".contains(c);
+    let is_label = |label: &str| !label.is_empty() && !label.contains(odd);
+    let literal =
+        |domain: &str| domain.starts_with('[') && domain.ends_with(']') && !domain.contains(char::is_whitespace);
+    !local.is_empty()
+        && !local.contains(odd)
+        && domain.is_none_or(|domain| literal(domain) || domain.split('.').all(is_label))
+}
+
 /// The addresses that are the user's own; the first is the one that goes into `X-Loop`.
 #[derive(Clone, Debug, Default)]
 pub struct OwnAddresses {
@@ -169,7 +186,42 @@ fn without_comments(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Address, OwnAddresses};
+    use super::{Address, OwnAddresses, is_plain};
+
+    #[test]
+    fn only_plain_addresses_reach_sendmail() {
+        for text in [
+            "b@b.test",
+            "b",
+            "b+x@b.test",
+            "-b@b.test",
+            "B.b/x=y@[192.0.2.1]",
+            "b\u{e9}@b.test",
+            "b!c@b.test",
+        ] {
+            assert!(is_plain(text), "{text:?}");
+        }
+        for text in [
+            "",
+            " ",
+            "@b.test",
+            "b@",
+            "b@@b.test",
+            "b@b..test",
+            "b@.test",
+            "b b@b.test",
+            "<b@b.test>",
+            "b(x)@b.test",
+            "b@b.test,c@c.test",
+            "b\n@b.test",
+            "\"b\"@b.test",
+            "b@b.test\nX: y",
+            "b;c@b.test",
+            "b:c@b.test",
+        ] {
+            assert!(!is_plain(text), "{text:?}");
+        }
+    }
 
     #[test]
     fn an_address_is_read_out_of_what_surrounds_it() {

@@ -14,12 +14,14 @@ pub enum Sender {
 }
 
 impl Sender {
-    /// Reads what a mail system calls the sender: `<>`, nothing at all, or `MAILER-DAEMON` without a domain is the null sender.
+    /// Reads what a mail system calls the sender. `<>`, nothing at all, and `MAILER-DAEMON` are the null sender; sendmail puts
+    /// its own domain behind that name, and nobody who calls himself so wants an answer.
     #[must_use]
     pub fn read(text: &str) -> Self {
         let bare: String = text.chars().filter(|c| !c.is_whitespace() && !c.is_control()).collect();
         let bare = bare.trim_start_matches('<').trim_end_matches('>');
-        if bare.is_empty() || bare.eq_ignore_ascii_case("MAILER-DAEMON") {
+        let local = bare.split('@').next().unwrap_or(bare);
+        if local.is_empty() || local.eq_ignore_ascii_case("MAILER-DAEMON") {
             Self::Null
         } else {
             Self::Address(bare.to_owned())
