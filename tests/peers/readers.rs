@@ -24,7 +24,7 @@ print(len(box), len(good), bad)
 pub fn python(scratch: &Scratch) -> [usize; 3] {
     let path = copy(scratch, "python");
     let script = scratch.write_at_home("read.py", PYTHON);
-    let output = scratch.feed(scratch.command("/usr/bin/python3").arg(script).arg(path), b"");
+    let output = scratch.feed(scratch.command("python3").arg(script).arg(path), b"");
     let text = String::from_utf8_lossy(&output.stdout);
     let numbers: Vec<usize> = text.split_whitespace().filter_map(|word| word.parse().ok()).collect();
     numbers.try_into().unwrap_or_else(|_| panic!("python3: {output:?}"))
