@@ -84,6 +84,28 @@ pub enum Command {
         #[command(flatten)]
         who: Who,
     },
+    /// Say what each message is, by which marks, and what would be done with it
+    ///
+    /// Reads messages, mboxes, maildirs and directories; changes nothing. Ends with 1 when something cannot be read.
+    ///
+    /// With --is it is a condition and says nothing: 0 when every message is one of these, else 1. In procmailrc:
+    ///
+    ///     :0
+    ///     * ? /usr/bin/spoolguard inspect --is bounce,loop
+    ///     bounces/
+    #[command(verbatim_doc_comment)]
+    Inspect {
+        /// What to read; - is standard input [default: standard input]
+        #[arg(value_name = "PATH")]
+        paths: Vec<PathBuf>,
+        /// Print one JSON object a line
+        #[arg(long)]
+        json: bool,
+        /// Ask whether every message is one of these
+        #[arg(long, value_name = "VERDICT", value_delimiter = ',',
+              value_parser = ["loop", "bounce", "complaint", "receipt", "auto-reply", "ordinary"])]
+        is: Vec<String>,
+    },
     /// Run every message of a stored mbox through the guard
     ///
     /// Each is judged, then appended or forwarded as if it came in now. The mbox itself stays as it is. Ends with 75 when some

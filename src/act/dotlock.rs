@@ -6,7 +6,7 @@
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt as _, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -16,7 +16,8 @@ use nix::libc;
 
 use crate::act::account::host_name;
 use crate::act::dir::{beside, parent};
-use crate::act::lock::{Method, Plan, is_still, lock_fcntl, open_or_create, same_file};
+use crate::act::kernel::lock_fcntl;
+use crate::act::open::{Owner, is_still, open_or_create, same_file};
 use crate::exit::{Class, Error};
 
 /// A dotlock that nobody can vouch for is stale after this long. Others refresh theirs each minute, and the shortest age
@@ -33,8 +34,10 @@ pub struct Dotlock {
 
 /// Whether there are locks beside the dotlock.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Others {
+pub enum Others {
+    /// There are none.
     None,
+    /// At least one is taken too.
     Planned,
 }
 
@@ -57,13 +60,8 @@ impl Dotlock {
     ///
     /// # Errors
     /// When it can neither be made nor done without.
-    pub fn take(mailbox: &Path, plan: &Plan) -> Result<Taken, Error> {
+    pub fn take(mailbox: &Path, owner: Owner, others: Others) -> Result<Taken, Error> {
         let path = beside(mailbox, ".lock");
-        let others = if plan.methods.iter().any(|m| *m != Method::Dotlock) {
-            Others::Planned
-        } else {
-            Others::None
-        };
         let fresh = match Draft::make(mailbox) {
             Ok(fresh) => fresh,
             Err(e) if cannot_be_made(&e) => {
@@ -78,7 +76,7 @@ impl Dotlock {
         };
         match fresh.publish(&path) {
             Ok(()) => Ok(Taken::Ours(Self { path, file: fresh.file })),
-            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => judge(&path, mailbox, plan, &fresh.file, others),
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => judge(&path, mailbox, owner, &fresh.file, others),
             Err(e) => Err(Error::io("make dotlock", &path, &e)),
         }
     }
@@ -241,28 +239,26 @@ impl std::fmt::Display for Identity {
     }
 }
 
-/// Somebody has the dotlock. Looks whether they still live, and removes it if it is certain that they do not.
-fn judge(path: &Path, mailbox: &Path, plan: &Plan, fresh: &File, others: Others) -> Result<Taken, Error> {
+/// Somebody has the dotlock. Looks whether they still live; what a dead spoolguard left is taken over, and what is too old is
+/// removed.
+fn judge(path: &Path, mailbox: &Path, owner: Owner, fresh: &File, others: Others) -> Result<Taken, Error> {
     let held = || Taken::Held(format!("{} exists", path.display()));
     let stat = match path.symlink_metadata() {
         Ok(stat) => stat,
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Taken::Removed),
         Err(e) => return Err(Error::io("examine dotlock", path, &e)),
     };
-    let theirs = OpenOptions::new()
-        .read(true)
-        .custom_flags((OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK).bits())
-        .open(path)
+    let theirs = open_dotlock(path)
         .ok()
         .filter(|file| file.metadata().is_ok_and(|now| now.is_file() && same_file(&now, &stat)));
-    if let Some(file) = &theirs
-        && let Some(identity) = Identity::read(&read_some(file))
+    if let Some(file) = theirs
+        && let Some(identity) = Identity::read(&read_some(&file))
         && identity.boot == Identity::boot()
     {
         // Made by spoolguard under this kernel: it is stale exactly when its owner's kernel lock is gone. While we hold that
-        // lock nobody else comes to the same conclusion, and the path is looked at again before it goes.
-        return match FileExt::try_lock_exclusive(file) {
-            Ok(()) => remove(path, &stat, others),
+        // lock nobody else comes to the same conclusion, and the path is looked at again before anything is done.
+        return match FileExt::try_lock_exclusive(&file) {
+            Ok(()) => take_over(path, file, &stat, others),
             Err(_) => Ok(Taken::Held(format!(
                 "{} exists, made by process {}",
                 path.display(),
@@ -275,11 +271,43 @@ fn judge(path: &Path, mailbox: &Path, plan: &Plan, fresh: &File, others: Others)
     }
     // Too old, and nobody can be asked. Whoever removes one holds the mailbox's fcntl lock meanwhile: then of two that come to
     // this point one waits, and a lock made in the last moment is found without effect by its owner.
-    let (guard, _) = open_or_create(mailbox, plan)?;
+    let (guard, _) = open_or_create(mailbox, owner)?;
     if lock_fcntl(&guard, mailbox)? {
         remove(path, &stat, others)
     } else {
         Ok(held())
+    }
+}
+
+/// Opens a dotlock to read it, and to write it where that is allowed.
+fn open_dotlock(path: &Path) -> io::Result<File> {
+    let flags = (OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK).bits();
+    let mut options = OpenOptions::new();
+    options.read(true).custom_flags(flags);
+    match options.clone().write(true).open(path) {
+        Err(e) if cannot_be_made(&e) => options.open(path),
+        result => result,
+    }
+}
+
+/// Makes a dead spoolguard's dotlock ours, without a moment in which there is none: the mailbox may end in a part of a message,
+/// and other programs would write theirs right behind it.
+fn take_over(path: &Path, file: File, judged: &std::fs::Metadata, others: Others) -> Result<Taken, Error> {
+    if !is_still(&file, path)? {
+        return Ok(Taken::Removed);
+    }
+    let own = Identity::own().to_string();
+    // Written over rather than emptied first: one without an owner would have to grow old. This makes it young, too.
+    let written = file
+        .write_all_at(own.as_bytes(), 0)
+        .and_then(|()| file.set_len(own.len() as u64));
+    match written {
+        Ok(()) => Ok(Taken::Ours(Dotlock {
+            path: path.to_owned(),
+            file,
+        })),
+        // Another user's. In a directory of ours it can be removed all the same.
+        Err(_) => remove(path, judged, others),
     }
 }
 
@@ -320,7 +348,35 @@ fn read_some(mut file: &File) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::Identity;
+    use super::{Dotlock, Identity, Others, Taken};
+    use crate::act::open::Owner;
+    use std::os::unix::fs::MetadataExt;
+
+    #[test]
+    fn the_dotlock_of_a_dead_owner_is_taken_over_and_never_missing() {
+        let dir = tempfile::tempdir().unwrap_or_else(|e| unreachable!("{e}"));
+        let mailbox = dir.path().join("a");
+        let dotlock = dir.path().join("a.lock");
+        let take = || {
+            let owner = Owner::Exactly(nix::unistd::getuid().as_raw());
+            Dotlock::take(&mailbox, owner, Others::Planned)
+        };
+        let dead = Identity {
+            pid: 4_000_000_000,
+            ..Identity::own()
+        };
+        assert!(std::fs::write(&dotlock, dead.to_string()).is_ok());
+        let inode = || std::fs::metadata(&dotlock).map(|stat| stat.ino()).ok();
+        let before = inode();
+        let taken = take();
+        assert!(matches!(&taken, Ok(Taken::Ours(_))));
+        assert_eq!(inode(), before);
+        let content = std::fs::read_to_string(&dotlock).unwrap_or_default();
+        assert_eq!(content, Identity::own().to_string());
+        assert!(matches!(take(), Ok(Taken::Held(_))));
+        drop(taken);
+        assert!(!dotlock.exists());
+    }
 
     #[test]
     fn an_identity_is_read_back() {

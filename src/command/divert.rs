@@ -1,76 +1,44 @@
-//! Turns a message over to the administrator. Whatever goes wrong, it is not lost: what may pass is left with the mail system,
-//! and where diverting is impossible the message stays in the user's own mailbox.
+//! Turns a message over to the administrator. What goes wrong is sorted: what may pass, and what somebody has to mend first.
 
 use std::path::Path;
 
 use crate::act::account;
 use crate::act::hold;
-use crate::act::lock::{self, Owner};
+use crate::act::lock;
 use crate::act::mbox;
+use crate::act::open::Owner;
 use crate::act::submit::{self, Answer};
-use crate::command::guard::{Case, Guard, Outcome};
+use crate::command::case::{Case, Guard, Outcome};
 use crate::command::{forward, mailbox, marks};
 use crate::decide::address::Address;
-use crate::decide::policy::{Over, Why};
-use crate::exit::{Class, Error, Outlook};
+use crate::decide::policy::Why;
+use crate::exit::{Class, Error};
 
 /// Diverts the message to an address or into an mbox, as `admin` says.
 ///
 /// # Errors
-/// When it neither could be diverted nor kept.
+/// When it could not be diverted; the error says whether trying again can help.
 pub fn divert(guard: &Guard, case: &Case<'_>, why: Why) -> Result<Outcome, Error> {
     let admin = guard.config.admin.as_str();
-    let result = if is_user(guard, case, admin) {
-        Err(Error::new(
-            Class::Configuration,
-            "divert to",
-            admin,
-            "the administrator is the user",
-        )
-        .needs_mending())
+    if is_user(guard, case, admin) {
+        let cause = "the administrator is the user";
+        Err(Error::new(Class::Configuration, "divert to", admin, cause).needs_mending())
     } else if admin.starts_with('/') {
         to_path(guard, case, why, Path::new(admin))
     } else {
         to_address(guard, case, why, admin)
-    };
-    match result {
-        Err(e) if e.outlook() == Outlook::NeedsMending => keep_instead(guard, case, why, &e),
-        result => result,
     }
 }
 
 /// Tells whether the administrator is the user, so that diverting would only bring the message back.
 fn is_user(guard: &Guard, case: &Case<'_>, admin: &str) -> bool {
     if admin.starts_with('/') {
-        return Path::new(admin) == mailbox::path(guard);
+        return Path::new(admin) == guard.mailbox();
     }
     match Address::parse(admin) {
         Some(address) if address.domain().is_none() => address.local() == guard.account.name,
         Some(address) => case.envelope.own.contains(&address),
         None => false,
-    }
-}
-
-/// There is nobody to divert to: the user's own mailbox is the last resort.
-fn keep_instead(guard: &Guard, case: &Case<'_>, why: Why, cause: &Error) -> Result<Outcome, Error> {
-    if why == Why::OverQuota {
-        // It came here because the mailbox has no room.
-        let limit = guard.config.limit_of(&guard.account.name, || guard.account.groups());
-        return Err(mailbox::full_error(guard, limit, Class::MailboxFull).hint(cause.to_string()));
-    }
-    let field =
-        marks::kept_field(&case.judgement, &cause.to_string(), case.message.line_end()) + &marks::seam(&case.message);
-    let over = match guard.config.quota.over {
-        // It could not be diverted a moment ago.
-        Over::Divert => Over::Defer,
-        over @ (Over::Defer | Over::Refuse | Over::Overflow) => over,
-    };
-    match mailbox::append(guard, case, &field, over)? {
-        Outcome::Appended { mailbox, .. } => Ok(Outcome::Appended {
-            mailbox,
-            note: Some(cause.to_string()),
-        }),
-        outcome @ (Outcome::Forwarded { .. } | Outcome::Diverted { .. }) => Ok(outcome),
     }
 }
 
@@ -103,7 +71,7 @@ fn to_path(guard: &Guard, case: &Case<'_>, why: Why, path: &Path) -> Result<Outc
 /// Sends it with the null sender, so that it can never bounce back. A mail system drops such a message when it cannot deliver
 /// it, and nobody is told: so a copy is held first.
 fn to_address(guard: &Guard, case: &Case<'_>, why: Why, admin: &str) -> Result<Outcome, Error> {
-    let Some(dir) = mailbox::state_dir(guard) else {
+    let Some(dir) = guard.state_dir() else {
         let cause = "there is no state directory to hold a copy in";
         return Err(Error::new(Class::System, "divert to", admin, cause).needs_mending());
     };

@@ -4,83 +4,23 @@
 
 use std::io::{self, Write};
 use std::os::fd::AsFd;
-use std::path::PathBuf;
 
 use time::OffsetDateTime;
 
-use crate::act::account::{self, Account};
+use crate::act::account;
 use crate::act::intake::Intake;
 use crate::act::patience::Patience;
 use crate::cli::{Everywhere, Who};
 use crate::command::caller::{self, Variable};
-use crate::command::{divert, forward, log, mailbox, record};
-use crate::config::Config;
+use crate::command::case::{Case, Guard};
+use crate::command::{log, record, settle};
 use crate::config::file::{self, Sources};
 use crate::decide::address::Address;
 use crate::decide::envelope::Envelope;
 use crate::decide::message::Message;
-use crate::decide::policy::{self, Action, Copies, Job};
+use crate::decide::policy::{self, Copies, Job};
 use crate::decide::verdict::{self, Facts, Judgement};
 use crate::exit::{Class, Error, Status};
-
-/// What stays the same for every message of a run.
-#[derive(Debug)]
-pub struct Guard {
-    /// What is configured.
-    pub config: Config,
-    /// Whose mail it is.
-    pub account: Account,
-    /// How long this run may wait.
-    pub patience: Patience,
-    /// The mailbox, if it is not the user's own in the spool directory.
-    pub mbox: Option<PathBuf>,
-}
-
-/// One message on its way.
-#[derive(Debug)]
-pub struct Case<'a> {
-    /// The message, to be read again.
-    pub intake: &'a Intake,
-    /// Its beginning.
-    pub message: Message<'a>,
-    /// Who sent it, and for whom it is.
-    pub envelope: Envelope,
-    /// What it is.
-    pub judgement: Judgement,
-    /// What shall be done with it.
-    pub action: Action,
-    /// Where it is sent on to.
-    pub destinations: Vec<String>,
-    /// When it came.
-    pub date: OffsetDateTime,
-}
-
-/// What became of a message.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[must_use]
-pub enum Outcome {
-    /// It lies in a mailbox.
-    Appended {
-        /// Where.
-        mailbox: PathBuf,
-        /// Why there, if that was not the plan.
-        note: Option<String>,
-    },
-    /// The mail system has it.
-    Forwarded {
-        /// For whom.
-        to: Vec<String>,
-        /// What else happened.
-        note: Option<String>,
-    },
-    /// The administrator has it.
-    Diverted {
-        /// The address or path.
-        to: String,
-        /// Where a copy is held.
-        held: Option<PathBuf>,
-    },
-}
 
 /// What the command line asked for.
 #[derive(Clone, Debug)]
@@ -121,7 +61,7 @@ fn guard(errand: &Errand, who: &Who, everywhere: &Everywhere) -> Result<Status, 
     if everywhere.dry_run {
         return rehearse(&guard, &case);
     }
-    guard.settle(&case).map(|_| Status::Done)
+    settle::settle(&guard, &case).map(|_| Status::Done)
 }
 
 /// Says what would be done. Under a mail system the message has to stay with it: nobody else has it.
@@ -195,16 +135,6 @@ impl Guard {
         }
     }
 
-    /// Does what was chosen, and logs it.
-    ///
-    /// # Errors
-    /// When the message is neither safe nor refused; then it has to stay where it came from.
-    pub fn settle(&self, case: &Case<'_>) -> Result<Outcome, Error> {
-        let result = self.carry_out(case);
-        record::log(self, case, &result);
-        result
-    }
-
     /// Judges a message.
     pub fn judge(&self, message: &Message<'_>, envelope: &Envelope) -> Judgement {
         let facts = Facts {
@@ -213,40 +143,6 @@ impl Guard {
             max_hops: self.config.guard.max_hops,
         };
         verdict::classify(message, &facts)
-    }
-
-    /// Does what was chosen.
-    fn carry_out(&self, case: &Case<'_>) -> Result<Outcome, Error> {
-        match case.action {
-            Action::Append => mailbox::append(self, case, "", self.config.quota.over),
-            Action::Keep(why) => mailbox::keep(self, case, &why.to_string()),
-            Action::Forward(copies) => forward::forward(self, case, copies),
-            Action::Divert(why) => divert::divert(self, case, why),
-        }
-    }
-}
-
-impl Case<'_> {
-    /// The message without the separator line that the caller put in front.
-    #[must_use]
-    pub fn content_start(&self) -> usize {
-        self.intake.head().len() - self.message.content().len()
-    }
-
-    /// Its length, in bytes.
-    #[must_use]
-    pub fn content_bytes(&self) -> u64 {
-        self.intake.bytes() - self.content_start() as u64
-    }
-
-    /// The user's address, as it goes into `X-Loop`.
-    #[must_use]
-    pub fn own_address(&self) -> String {
-        self.envelope
-            .own
-            .primary()
-            .map(|own| own.to_string())
-            .unwrap_or_default()
     }
 }
 

@@ -1,20 +1,27 @@
 //! One file for each command that may be typed, and what several of them share. Here `decide` and `act` meet.
 
 pub mod caller;
+pub mod case;
 pub mod config;
 pub mod divert;
 pub mod filter;
+pub mod finding;
 pub mod forward;
 pub mod guard;
+pub mod inspect;
 pub mod log;
 pub mod mailbox;
 pub mod marks;
 pub mod notice;
 pub mod record;
 pub mod replay;
+pub mod settle;
+pub mod sources;
 
 use crate::cli::{Cli, Command};
+use crate::command::finding::Form;
 use crate::command::guard::Errand;
+use crate::command::inspect::Question;
 use crate::decide::policy::Copies;
 use crate::exit::Status;
 
@@ -28,6 +35,14 @@ pub fn run(cli: &Cli) -> Status {
             guard::run(&Errand::new(addresses, copies(*keep)), who, everywhere)
         }
         Command::Filter { who } => filter::run(who, everywhere),
+        Command::Inspect { paths, json, is } => {
+            let question = Question {
+                paths: paths.clone(),
+                form: if *json { Form::Json } else { Form::Text },
+                is: is.clone(),
+            };
+            inspect::run(&question, everywhere)
+        }
         Command::Replay {
             mboxes,
             forward,

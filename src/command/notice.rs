@@ -1,11 +1,68 @@
-//! The notices that spoolguard writes to users, in plain words. Nothing answers them (RFC 3834 section 5).
+//! The notices that spoolguard writes to users, when and in plain words. Nothing answers them (RFC 3834 section 5).
 
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc2822;
 
+use crate::act::lock::Locked;
+use crate::act::mbox::{self, Letter};
+use crate::act::{dir, rewrite, tally};
+use crate::command::case::{Case, Guard};
+use crate::decide::policy::Limit;
+
+/// How long the user is not warned again, in seconds.
+const WARN_AGAIN_SECONDS: i64 = 24 * 60 * 60;
+
+/// Tells the user that the mailbox fills up, once a day while it lasts, and when it is over. A notice that cannot be written is
+/// left out: the message is safe, and that is what counts.
+pub fn warn_user(guard: &Guard, case: &Case<'_>, locked: &mut Locked, limit: Limit) {
+    let (Some(bytes), Some(dir)) = (limit.bytes, guard.state_dir()) else {
+        return;
+    };
+    let (Some(threshold), Ok(now)) = (guard.config.quota.warn.of(bytes), mbox::length(locked)) else {
+        return;
+    };
+    let note = dir.join("quota-warned").join(guard.account.name.replace('/', "_"));
+    let warned = note
+        .metadata()
+        .ok()
+        .and_then(|stat| stat.modified().ok())
+        .map(OffsetDateTime::from);
+    let text = if now >= threshold {
+        if warned.is_some_and(|then| (case.date - then).whole_seconds() < WARN_AGAIN_SECONDS) {
+            return;
+        }
+        fills_up(now, bytes)
+    } else if warned.is_some() {
+        has_room_again(now, bytes)
+    } else {
+        return;
+    };
+    // The note first: a user who is not warned once is better off than one who is warned with each message.
+    let noted = if now >= threshold {
+        dir::make_private_dir(&dir.join("quota-warned")).is_ok() && std::fs::write(&note, b"").is_ok()
+    } else {
+        std::fs::remove_file(&note).is_ok()
+    };
+    if noted {
+        let message = message(&case.own_address(), case.date, &text);
+        let letter = Letter {
+            sender: "",
+            date: case.date,
+            added: b"",
+            content: message.as_bytes(),
+            quoting: rewrite::Quoting::Mboxrd,
+        };
+        if mbox::append(locked, letter).is_ok()
+            && limit.messages.is_some()
+            && let Ok(messages) = tally::count(locked.file(), locked.path(), &dir)
+        {
+            tally::remember(locked.file(), locked.path(), &dir, messages);
+        }
+    }
+}
+
 /// Subject and text for a mailbox beyond its soft limit.
-#[must_use]
-pub fn fills_up(now_bytes: u64, limit_bytes: u64) -> String {
+fn fills_up(now_bytes: u64, limit_bytes: u64) -> String {
     format!(
         "Subject: Your mailbox is {} % full\n\n\
          Your mailbox holds {} of {}.\n\
@@ -19,8 +76,7 @@ pub fn fills_up(now_bytes: u64, limit_bytes: u64) -> String {
 }
 
 /// Subject and text for a mailbox that is below its soft limit again.
-#[must_use]
-pub fn has_room_again(now_bytes: u64, limit_bytes: u64) -> String {
+fn has_room_again(now_bytes: u64, limit_bytes: u64) -> String {
     format!(
         "Subject: Your mailbox has room again\n\n\
          Your mailbox holds {} of {} ({} %). Nothing more needs to be done.\n",
@@ -31,8 +87,7 @@ pub fn has_room_again(now_bytes: u64, limit_bytes: u64) -> String {
 }
 
 /// A whole message to the user from a subject and text.
-#[must_use]
-pub fn message(own: &str, date: OffsetDateTime, text: &str) -> String {
+fn message(own: &str, date: OffsetDateTime, text: &str) -> String {
     let written = date.format(&Rfc2822).unwrap_or_default();
     let id = format!("{}.{}.spoolguard", date.unix_timestamp_nanos(), std::process::id());
     let domain = own.rsplit_once('@').map_or("localhost", |(_, domain)| domain);

@@ -1,7 +1,7 @@
 //! What is said about each message: one line in the log, one line for a dry run. Never its body or its subject.
 
-use crate::command::guard::{Case, Guard, Outcome};
-use crate::command::{mailbox, marks};
+use crate::command::case::{Case, Guard, Outcome};
+use crate::command::marks;
 use crate::decide::envelope::Sender;
 use crate::decide::policy::Action;
 use crate::exit::{Error, Status};
@@ -63,7 +63,7 @@ pub fn log(guard: &Guard, case: &Case<'_>, result: &Result<Outcome, Error>) {
 #[must_use]
 pub fn rehearsal(guard: &Guard, case: &Case<'_>) -> String {
     let to = match case.action {
-        Action::Append | Action::Keep(_) => mailbox::path(guard).display().to_string(),
+        Action::Append | Action::Keep(_) => guard.mailbox().display().to_string(),
         Action::Forward(_) => case.destinations.join(", "),
         Action::Divert(_) => guard.config.admin.clone(),
     };

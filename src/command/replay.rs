@@ -11,8 +11,9 @@ use crate::act::intake::Intake;
 use crate::act::rewrite::{self, Quoting};
 use crate::act::stored::Mbox;
 use crate::cli::{Everywhere, Who};
-use crate::command::guard::{self, Errand, Guard};
-use crate::command::{mailbox, record};
+use crate::command::case::Guard;
+use crate::command::guard::{self, Errand};
+use crate::command::{record, settle};
 use crate::exit::{Class, Error, Status};
 
 /// Runs the command: 0 when every message was delivered, 75 when some was not.
@@ -85,7 +86,7 @@ impl<'a> Replay<'a> {
                 case.action.name()
             } else {
                 self.guard.patience.begin_again();
-                let result = self.guard.settle(&case);
+                let result = settle::settle(&self.guard, &case);
                 if let Err(e) = &result {
                     *status = failed(&format!("{}:{offset}: {e}", path.display()));
                 }
@@ -102,7 +103,7 @@ impl<'a> Replay<'a> {
             (Ok(a), Ok(b)) => (a.dev(), a.ino()) == (b.dev(), b.ino()),
             _ => false,
         };
-        if is_it(&mailbox::path(&self.guard)) || is_it(Path::new(&self.guard.config.admin)) {
+        if is_it(&self.guard.mailbox()) || is_it(Path::new(&self.guard.config.admin)) {
             let cause = "the messages would be appended to it";
             return Err(Error::new(Class::Configuration, "replay", path.display(), cause).hint("move it away first"));
         }

@@ -22,6 +22,8 @@ mod filter;
 mod floors;
 mod forward;
 mod hostile;
+mod inspect;
 mod limits;
 mod lock;
+mod properties;
 mod quota;

@@ -1,0 +1,149 @@
+//! Opens a mailbox, or makes one, and refuses what is none: links, special files, somebody else's. Locks nothing.
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::Path;
+
+use nix::fcntl::OFlag;
+use nix::libc;
+
+use crate::act::dir::parent;
+use crate::exit::{Class, Error};
+
+/// Whose mailbox this has to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Owner {
+    /// This user, and nobody else.
+    Exactly(u32),
+    /// The administrator named the path: whoever owns it, but in a directory that everybody may write to only this user or root.
+    Trusted(u32),
+}
+
+/// Opens the mailbox without following a link and without waiting for a FIFO.
+fn open(path: &Path) -> io::Result<File> {
+    let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
+    let mut options = OpenOptions::new();
+    options.read(true).append(true);
+    // Reading its end must not make the mailbox look read: "new mail" means mtime later than atime. Owner only (open(2)).
+    match options.custom_flags((flags | OFlag::O_NOATIME).bits()).open(path) {
+        Err(e) if e.raw_os_error() == Some(libc::EPERM) => options.custom_flags(flags.bits()).open(path),
+        result => result,
+    }
+}
+
+/// Opens the mailbox, or makes an empty one.
+///
+/// # Errors
+/// When the path is no mailbox, or neither can be done.
+pub fn open_or_create(path: &Path, owner: Owner) -> Result<(File, bool), Error> {
+    match open(path) {
+        Ok(file) => {
+            check(&file, path, owner)?;
+            Ok((file, false))
+        }
+        Err(e) if e.kind() == io::ErrorKind::NotFound => create(path, owner),
+        Err(e) if e.raw_os_error() == Some(libc::ELOOP) => Err(odd(path, "it is a symbolic link")),
+        Err(e) if matches!(e.raw_os_error(), Some(libc::ENXIO | libc::ENODEV)) => {
+            Err(odd(path, "it is no regular file"))
+        }
+        Err(e) if e.kind() == io::ErrorKind::IsADirectory => Err(odd(path, "it is a directory, and not an mbox")),
+        Err(e) => Err(Error::io("open", path, &e).class(Class::Mailbox)),
+    }
+}
+
+/// Makes an empty mailbox: 0660 where the directory belongs to a group that writes to it, 0600 elsewhere.
+fn create(path: &Path, owner: Owner) -> Result<(File, bool), Error> {
+    let dir = parent(path);
+    let made = OpenOptions::new()
+        .read(true)
+        .append(true)
+        .create_new(true)
+        .mode(0o600)
+        .custom_flags(OFlag::O_NOFOLLOW.bits())
+        .open(path);
+    let file = match made {
+        Ok(file) => file,
+        // Somebody was faster; or a link stood there, and the next look will say so.
+        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
+            let file = open(path).map_err(|e| Error::io("open", path, &e).class(Class::Mailbox))?;
+            check(&file, path, owner)?;
+            return Ok((file, false));
+        }
+        Err(e) if e.kind() == io::ErrorKind::PermissionDenied => {
+            let user = path.file_name().unwrap_or_default().to_string_lossy();
+            return Err(Error::io("create mailbox", path, &e).class(Class::Mailbox).hint(format!(
+                "create it once as root (install -m 660 -o {user} -g mail /dev/null {}), or install spoolguard setgid mail",
+                path.display()
+            )));
+        }
+        Err(e) if e.kind() == io::ErrorKind::NotFound => {
+            return Err(Error::io("create mailbox", path, &e)
+                .class(Class::Mailbox)
+                .hint(format!("the directory {} has to exist", dir.display())));
+        }
+        Err(e) => return Err(Error::io("create mailbox", path, &e)),
+    };
+    let shared = dir
+        .metadata()
+        .is_ok_and(|d| d.mode() & 0o020 != 0 && file.metadata().is_ok_and(|f| f.gid() == d.gid()));
+    let mode = if shared { 0o660 } else { 0o600 };
+    // The caller's umask says nothing about mailboxes.
+    file.set_permissions(std::fs::Permissions::from_mode(mode))
+        .map_err(|e| Error::io("set the mode of", path, &e))?;
+    Ok((file, true))
+}
+
+/// Refuses what is no mailbox: one that is linked elsewhere too, special files, somebody else's.
+///
+/// # Errors
+/// When it is none, or cannot be examined.
+pub fn check(file: &File, path: &Path, owner: Owner) -> Result<(), Error> {
+    let stat = file.metadata().map_err(|e| Error::io("examine", path, &e))?;
+    if !stat.is_file() {
+        return Err(odd(path, "it is no regular file"));
+    }
+    if stat.nlink() > 1 {
+        // In a directory that others write to, a second name may be anybody's trap (CVE-2008-2936, CVE-2010-2023).
+        return Err(odd(path, "it has more than one link"));
+    }
+    let (uid, found) = (stat.uid(), stat.uid());
+    match owner {
+        Owner::Exactly(user) if user != found => {
+            Err(odd(path, &format!("it belongs to uid {uid}, not to uid {user}"))
+                .hint("give it to the user with chown"))
+        }
+        Owner::Trusted(user) if user != found && found != 0 && everybody_writes(path) => Err(odd(
+            path,
+            &format!("it belongs to uid {uid}, in a directory that everybody may write to"),
+        )),
+        Owner::Exactly(_) | Owner::Trusted(_) => Ok(()),
+    }
+}
+
+fn everybody_writes(path: &Path) -> bool {
+    parent(path).metadata().is_ok_and(|dir| dir.mode() & 0o002 != 0)
+}
+
+fn odd(path: &Path, cause: &str) -> Error {
+    Error::new(Class::Mailbox, "use as a mailbox", path.display(), cause).needs_mending()
+}
+
+/// Tells whether `path` still names the open file.
+///
+/// # Errors
+/// When either cannot be examined.
+pub fn is_still(file: &File, path: &Path) -> Result<bool, Error> {
+    let open = file.metadata().map_err(|e| Error::io("examine", path, &e))?;
+    match path.symlink_metadata() {
+        Ok(now) => Ok(same_file(&open, &now)),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(e) => Err(Error::io("examine", path, &e)),
+    }
+}
+
+/// Tells whether both describe one file.
+#[must_use]
+pub fn same_file(a: &std::fs::Metadata, b: &std::fs::Metadata) -> bool {
+    (a.dev(), a.ino()) == (b.dev(), b.ino())
+}

@@ -1,0 +1,130 @@
+//! What is known while a message is on its way: the guard that holds for the whole run, the case of one message, and what became
+//! of it.
+
+use std::path::{Path, PathBuf};
+
+use time::OffsetDateTime;
+
+use crate::act::account::Account;
+use crate::act::intake::Intake;
+use crate::act::patience::Patience;
+use crate::config::Config;
+use crate::decide::envelope::Envelope;
+use crate::decide::message::Message;
+use crate::decide::policy::{Action, Limit};
+use crate::decide::verdict::Judgement;
+
+/// What stays the same for every message of a run.
+#[derive(Debug)]
+pub struct Guard {
+    /// What is configured.
+    pub config: Config,
+    /// Whose mail it is.
+    pub account: Account,
+    /// How long this run may wait.
+    pub patience: Patience,
+    /// The mailbox, if it is not the user's own in the spool directory.
+    pub mbox: Option<PathBuf>,
+}
+
+/// One message on its way.
+#[derive(Debug)]
+pub struct Case<'a> {
+    /// The message, to be read again.
+    pub intake: &'a Intake,
+    /// Its beginning.
+    pub message: Message<'a>,
+    /// Who sent it, and for whom it is.
+    pub envelope: Envelope,
+    /// What it is.
+    pub judgement: Judgement,
+    /// What shall be done with it.
+    pub action: Action,
+    /// Where it is sent on to.
+    pub destinations: Vec<String>,
+    /// When it came.
+    pub date: OffsetDateTime,
+}
+
+/// What became of a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Outcome {
+    /// It lies in a mailbox.
+    Appended {
+        /// Where.
+        mailbox: PathBuf,
+        /// Why there, if that was not the plan.
+        note: Option<String>,
+    },
+    /// The mail system has it.
+    Forwarded {
+        /// For whom.
+        to: Vec<String>,
+        /// What else happened.
+        note: Option<String>,
+    },
+    /// The administrator has it.
+    Diverted {
+        /// The address or path.
+        to: String,
+        /// Where a copy is held.
+        held: Option<PathBuf>,
+    },
+}
+
+impl Guard {
+    /// Where the user's mailbox is.
+    #[must_use]
+    pub fn mailbox(&self) -> PathBuf {
+        match &self.mbox {
+            Some(path) => path.clone(),
+            None => Path::new(&self.config.spool.dir).join(&self.account.name),
+        }
+    }
+
+    /// Where this user's held copies, overflow and memories are; none where there is neither a home nor a configured place.
+    #[must_use]
+    pub fn state_dir(&self) -> Option<PathBuf> {
+        let configured = self.config.state_dir.replace("%u", &self.account.name);
+        match (configured.as_str(), &self.account.home) {
+            ("", None) => None,
+            ("", Some(home)) => Some(home.join(".local/state/spoolguard")),
+            (path, home) => match (path.strip_prefix("~/"), home) {
+                (Some(below), Some(home)) => Some(home.join(below)),
+                (Some(_), None) => None,
+                (None, _) => Some(PathBuf::from(path)),
+            },
+        }
+    }
+
+    /// How full the user's mailbox may be.
+    #[must_use]
+    pub fn limit(&self) -> Limit {
+        self.config.limit_of(&self.account.name, || self.account.groups())
+    }
+}
+
+impl Case<'_> {
+    /// The message without the separator line that the caller put in front.
+    #[must_use]
+    pub fn content_start(&self) -> usize {
+        self.intake.head().len() - self.message.content().len()
+    }
+
+    /// Its length, in bytes.
+    #[must_use]
+    pub fn content_bytes(&self) -> u64 {
+        self.intake.bytes() - self.content_start() as u64
+    }
+
+    /// The user's address, as it goes into `X-Loop`.
+    #[must_use]
+    pub fn own_address(&self) -> String {
+        self.envelope
+            .own
+            .primary()
+            .map(|own| own.to_string())
+            .unwrap_or_default()
+    }
+}

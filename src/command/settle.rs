@@ -1,0 +1,121 @@
+//! Does what was chosen, and what comes after when it cannot be done: the one place that says in which order things are tried. The
+//! last resort is the user's own mailbox; when that fails too, the message goes back to the mail system.
+
+use crate::act::submit::Answer;
+use crate::command::case::{Case, Guard, Outcome};
+use crate::command::mailbox::{self, Placement};
+use crate::command::{divert, forward, marks, record};
+use crate::decide::policy::{Action, Copies, Over, Why};
+use crate::exit::{Class, Error, Outlook};
+
+/// Settles one case, and logs what became of it.
+///
+/// # Errors
+/// When the message is nowhere safe, or is refused; then it has to stay where it came from.
+pub fn settle(guard: &Guard, case: &Case<'_>) -> Result<Outcome, Error> {
+    let over = guard.config.quota.over;
+    let result = match case.action {
+        Action::Append => append(guard, case, "", over),
+        Action::Keep(why) => keep(guard, case, &why.to_string(), over),
+        Action::Forward(copies) => forward(guard, case, copies),
+        Action::Divert(why) => divert_or_keep(guard, case, why),
+    };
+    record::log(guard, case, &result);
+    result
+}
+
+/// Appends the message with `added` fields on top. When there is no room, `over` says what is done.
+fn append(guard: &Guard, case: &Case<'_>, added: &str, over: Over) -> Result<Outcome, Error> {
+    match mailbox::place(guard, case, added, over)? {
+        Placement::Here(_) => Ok(Outcome::Appended {
+            mailbox: guard.mailbox(),
+            note: None,
+        }),
+        Placement::Full(over) => full(guard, case, over),
+    }
+}
+
+/// Appends a message that was to go elsewhere, and says why it is here.
+fn keep(guard: &Guard, case: &Case<'_>, why: &str, over: Over) -> Result<Outcome, Error> {
+    let field = marks::kept_field(&case.judgement, why, case.message.line_end()) + &marks::seam(&case.message);
+    match append(guard, case, &field, over)? {
+        Outcome::Appended { mailbox, note: None } => Ok(Outcome::Appended {
+            mailbox,
+            note: Some(why.to_owned()),
+        }),
+        outcome @ (Outcome::Appended { .. } | Outcome::Forwarded { .. } | Outcome::Diverted { .. }) => Ok(outcome),
+    }
+}
+
+/// There is no room in the mailbox.
+fn full(guard: &Guard, case: &Case<'_>, over: Over) -> Result<Outcome, Error> {
+    match over {
+        Over::Defer => Err(mailbox::full_error(guard, Class::MailboxFull)),
+        Over::Refuse => Err(mailbox::full_error(guard, Class::Refused)),
+        Over::Overflow => mailbox::overflow(guard, case),
+        Over::Divert => match divert::divert(guard, case, Why::OverQuota) {
+            // It came here because the mailbox has no room; there is nowhere left to go.
+            Err(e) if e.outlook() == Outlook::NeedsMending => {
+                Err(mailbox::full_error(guard, Class::MailboxFull).hint(e.to_string()))
+            }
+            result => result,
+        },
+    }
+}
+
+/// Diverts the message; where that is impossible, it stays in the user's own mailbox.
+fn divert_or_keep(guard: &Guard, case: &Case<'_>, why: Why) -> Result<Outcome, Error> {
+    match divert::divert(guard, case, why) {
+        Err(e) if e.outlook() == Outlook::NeedsMending => {
+            let over = match guard.config.quota.over {
+                // It could not be diverted a moment ago.
+                Over::Divert => Over::Defer,
+                over @ (Over::Defer | Over::Refuse | Over::Overflow) => over,
+            };
+            keep(guard, case, &e.to_string(), over)
+        }
+        result => result,
+    }
+}
+
+/// Forwards the message, after a copy was kept where that is asked for. When the mail system cannot take it now, no copy stays:
+/// the message will come again, and each time would leave another.
+fn forward(guard: &Guard, case: &Case<'_>, copies: Copies) -> Result<Outcome, Error> {
+    let over = guard.config.quota.over;
+    let copy = match copies {
+        Copies::None => None,
+        Copies::Keep => Some(mailbox::place(guard, case, "", over)?),
+    };
+    if let Some(Placement::Full(over)) = copy {
+        let _ = full(guard, case, over)?;
+    }
+    match forward::send(guard, case) {
+        Ok(Answer::Accepted) => Ok(Outcome::Forwarded {
+            to: case.destinations.clone(),
+            note: copy.map(|_| format!("kept a copy in {}", guard.mailbox().display())),
+        }),
+        Ok(Answer::Refused(refusals)) => {
+            let refused: Vec<_> = refusals
+                .iter()
+                .map(|r| format!("{} refused with {}", r.recipient, r.said))
+                .collect();
+            let why = format!("cannot forward: {}", refused.join("; "));
+            match copy {
+                // The user has it already.
+                Some(_) => Ok(Outcome::Appended {
+                    mailbox: guard.mailbox(),
+                    note: Some(why),
+                }),
+                None => keep(guard, case, &why, over),
+            }
+        }
+        Err(e) => {
+            if let Some(Placement::Here(appended)) = copy
+                && let Err(left) = mailbox::take_back(guard, appended)
+            {
+                tracing::warn!(user = guard.account.name, cause = %left, "a copy stays, and the message will come again");
+            }
+            Err(e)
+        }
+    }
+}

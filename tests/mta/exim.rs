@@ -1,0 +1,134 @@
+//! Exim as Debian ships it, with a route to the other hosts, since there is no DNS.
+
+use std::fmt::Write as _;
+
+use crate::host::{Host, Peer, files_below};
+use crate::lab::{MailSystem, must};
+
+/// Exim 4.
+pub struct Exim;
+
+/// How a delivery command hangs in the mail system: as `contrib/exim` has it.
+fn pipe(command: &str) -> String {
+    format!(
+        "  driver = pipe
+  command = \"{command}\"
+  temp_errors = 73 : 75
+  freeze_signal
+  log_fail_output
+  delivery_date_add
+  envelope_to_add
+  return_path_add
+
+"
+    )
+}
+
+impl MailSystem for Exim {
+    fn name(&self) -> &'static str {
+        "exim"
+    }
+
+    fn configure(&self, host: &Host, peers: &[Peer]) {
+        let Peer { name, address } = &host.peer;
+        host.write(
+            "etc/exim4/update-exim4.conf.conf",
+            &format!(
+                "dc_eximconfig_configtype='internet'
+dc_other_hostnames='{name}'
+dc_local_interfaces='{address}'
+dc_use_split_config='true'
+dc_localdelivery='mail_spool'
+CFILEMODE='644'
+"
+            ),
+        );
+        host.write(
+            "etc/exim4/conf.d/main/000_lab",
+            "log_file_path = syslog\nsyslog_timestamp = no\nsyslog_duplication = no\n",
+        );
+        let route: Vec<String> = peers
+            .iter()
+            .map(|peer| format!("{} {}", peer.name, peer.address))
+            .collect();
+        // Exim takes every address of loopback for itself unless told otherwise.
+        let mut routers = format!(
+            "lab_peers:
+  driver = manualroute
+  domains = ! +local_domains
+  route_list = {}
+  self = send
+  transport = lab_smtp
+  no_more
+
+",
+            route.join(" ; ")
+        );
+        let mut transports = format!(
+            "lab_smtp:
+  driver = smtp
+  allow_localhost
+  interface = {address}
+
+"
+        );
+        let some = host.commands.iter().map(|(user, command)| (user.as_str(), command));
+        let everyone = host.mailbox_command.iter().map(|command| ("everyone", command));
+        for (user, command) in some.chain(everyone) {
+            let condition = match user {
+                "everyone" => String::new(),
+                user => format!("  local_parts = {user}\n"),
+            };
+            let _ = write!(
+                routers,
+                "lab_{user}:
+  driver = accept
+  domains = +local_domains
+  check_local_user
+{condition}  transport = lab_{user}
+  no_verify
+
+"
+            );
+            let _ = write!(transports, "lab_{user}:\n{}", pipe(command));
+        }
+        host.write("etc/exim4/conf.d/router/050_lab", &routers);
+        host.write("etc/exim4/conf.d/transport/05_lab", &transports);
+        must(&mut host.command(&["update-exim4.conf"]));
+    }
+
+    fn start(&self, host: &Host) {
+        must(&mut host.command(&["install", "-d", "-o", "Debian-exim", "/run/exim4"]));
+        // A child of the first process would stay in the foreground: it takes that for init.
+        must(&mut host.command(&["sh", "-c", "exim4 -bd -q30m && true"]));
+    }
+
+    fn is_attempt(&self, line: &str) -> bool {
+        line.starts_with("exim") && [" => ", " -> ", " ** "].iter().any(|mark| line.contains(mark))
+    }
+
+    fn residents(&self) -> &'static [&'static str] {
+        // Only the daemons stay, and they are there from the start.
+        &[]
+    }
+
+    fn is_busy(&self, _host: &Host) -> bool {
+        // A message is always in the hands of some process, or waits for a retry.
+        false
+    }
+
+    fn queued(&self, host: &Host) -> usize {
+        files_below(&host.root.join("var/spool/exim4/input"))
+            .iter()
+            .filter(|path| path.to_string_lossy().ends_with("-H"))
+            .count()
+    }
+
+    fn flush(&self, host: &Host) {
+        must(&mut host.command(&["exim4", "-qff"]));
+    }
+
+    fn loops(&self, _story: &str) -> bool {
+        true
+    }
+}

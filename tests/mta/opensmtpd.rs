@@ -1,0 +1,102 @@
+//! OpenSMTPD with mbox delivery and a route to the other hosts.
+
+use std::fmt::Write as _;
+
+use crate::host::{Host, Peer};
+use crate::lab::{MailSystem, must};
+
+/// OpenSMTPD 6.8.
+pub struct OpenSmtpd;
+
+impl OpenSmtpd {
+    /// Lists the envelopes in the queue, one a line, with their state.
+    fn envelopes(host: &Host) -> Vec<String> {
+        // It answers with an error while the daemon is gone, and then nothing moves.
+        let output = host.command(&["smtpctl", "show", "queue"]).output().unwrap();
+        String::from_utf8_lossy(&output.stdout)
+            .lines()
+            .map(str::to_owned)
+            .collect()
+    }
+}
+
+impl MailSystem for OpenSmtpd {
+    fn name(&self) -> &'static str {
+        "opensmtpd"
+    }
+
+    fn configure(&self, host: &Host, peers: &[Peer]) {
+        let Peer { name, address } = &host.peer;
+        let mut text = format!(
+            "table aliases file:/etc/aliases
+listen on {address} hostname {name}
+"
+        );
+        let procmail = host.procmail.iter().map(|user| (user, "/usr/bin/procmail"));
+        let commands = host.commands.iter().map(|(user, command)| (user, command.as_str()));
+        let mut matches = String::new();
+        for (user, command) in procmail.chain(commands) {
+            let _ = writeln!(text, "action \"mda_{user}\" mda \"{command}\" alias <aliases>");
+            let _ = writeln!(
+                matches,
+                "match from any for rcpt-to \"{user}@{name}\" action \"mda_{user}\""
+            );
+        }
+        let local = match &host.mailbox_command {
+            Some(command) => format!("mda \"{command}\""),
+            None => "mbox".to_owned(),
+        };
+        let _ = writeln!(text, "action \"local\" {local} alias <aliases>");
+        let _ = writeln!(matches, "match from any for domain \"{name}\" action \"local\"");
+        let _ = writeln!(matches, "match from any for local action \"local\"");
+        for peer in peers.iter().filter(|peer| peer.name != *name) {
+            let _ = writeln!(
+                text,
+                "action \"to_{0}\" relay host smtp://{1} src {address}",
+                peer.name, peer.address
+            );
+            let _ = writeln!(
+                matches,
+                "match from any for domain \"{0}\" action \"to_{0}\"",
+                peer.name
+            );
+        }
+        host.write("etc/smtpd.conf", &format!("{text}{matches}"));
+        host.write("etc/aliases", "");
+    }
+
+    fn start(&self, host: &Host) {
+        must(&mut host.command(&["smtpd"]));
+    }
+
+    fn is_attempt(&self, line: &str) -> bool {
+        line.contains(" delivery evpid=") && !line.contains("result=\"TempFail\"")
+    }
+
+    fn residents(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    fn is_busy(&self, host: &Host) -> bool {
+        Self::envelopes(host)
+            .iter()
+            .any(|line| line.contains("|inflight|") || line.contains("|runnable|"))
+    }
+
+    fn queued(&self, host: &Host) -> usize {
+        crate::host::files_below(&host.root.join("var/spool/smtpd/queue"))
+            .iter()
+            .filter(|path| path.ends_with("message"))
+            .count()
+    }
+
+    fn flush(&self, host: &Host) {
+        must(&mut host.command(&["smtpctl", "schedule", "all"]));
+    }
+
+    fn loops(&self, _story: &str) -> bool {
+        // Its sendmail takes the sender of a procmail forward from the message, so
+        // that the report goes to the writer and not to the one who forwards.
+        false
+    }
+}

@@ -1,0 +1,146 @@
+//! Postfix as Debian ships it, but for what keeps it on loopback.
+
+use std::fs;
+use std::path::Path;
+
+use crate::host::{Host, Peer};
+use crate::lab::{MailSystem, must};
+
+/// Postfix 3.7.
+pub struct Postfix;
+
+/// Debian's services without TLS and without the mailers of other packages; no
+/// service changes its root, so that no copies of system files are needed there.
+const SERVICES: &str = "\
+smtp      inet  n - n -     -   smtpd
+pickup    unix  n - n 60    1   pickup
+cleanup   unix  n - n -     0   cleanup
+qmgr      unix  n - n 300   1   qmgr
+rewrite   unix  - - n -     -   trivial-rewrite
+bounce    unix  - - n -     0   bounce
+defer     unix  - - n -     0   bounce
+trace     unix  - - n -     0   bounce
+verify    unix  - - n -     1   verify
+flush     unix  n - n 1000? 0   flush
+proxymap  unix  - - n -     -   proxymap
+smtp      unix  - - n -     -   smtp
+relay     unix  - - n -     -   smtp
+showq     unix  n - n -     -   showq
+error     unix  - - n -     -   error
+retry     unix  - - n -     -   error
+discard   unix  - - n -     -   discard
+local     unix  - n n -     -   local
+anvil     unix  - - n -     1   anvil
+scache    unix  - - n -     1   scache
+";
+
+/// How Debian lets Postfix call procmail.
+const PROCMAIL: &str = "procmail -a \"$EXTENSION\"";
+
+impl MailSystem for Postfix {
+    fn name(&self) -> &'static str {
+        "postfix"
+    }
+
+    fn configure(&self, host: &Host, _peers: &[Peer]) {
+        let Peer { name, address } = &host.peer;
+        let everyone = host.mailbox_command.as_deref().unwrap_or_default();
+        let commands: String = host
+            .commands
+            .iter()
+            .map(|(user, command)| (user, command.as_str()))
+            .chain(host.procmail.iter().map(|user| (user, PROCMAIL)))
+            .map(|(user, command)| format!("{user} {command}\n"))
+            .collect();
+        host.write("etc/postfix/commands", &commands);
+        host.write(
+            "etc/postfix/main.cf",
+            &format!(
+                "compatibility_level = 3.6
+myhostname = {name}
+mydomain = {name}
+myorigin = {name}
+mydestination = {name}, localhost
+mynetworks = 127.0.0.0/8
+inet_protocols = ipv4
+inet_interfaces = {address}
+smtp_bind_address = {address}
+smtp_dns_support_level = disabled
+smtp_host_lookup = native
+smtp_tls_security_level = none
+alias_maps =
+alias_database =
+biff = no
+mailbox_command = {everyone}
+mailbox_command_maps = texthash:/etc/postfix/commands
+"
+            ),
+        );
+        host.write("etc/postfix/master.cf", SERVICES);
+    }
+
+    fn start(&self, host: &Host) {
+        must(&mut host.command(&["postfix", "start"]));
+    }
+
+    fn is_attempt(&self, line: &str) -> bool {
+        line.starts_with("postfix/")
+            && line.contains(" to=<")
+            && (line.contains(" status=sent") || line.contains(" status=bounced"))
+    }
+
+    fn residents(&self) -> &'static [&'static str] {
+        &[
+            "master",
+            "pickup",
+            "qmgr",
+            "smtpd",
+            "cleanup",
+            "trivial-rewrite",
+            "bounce",
+            "local",
+            "smtp",
+            "error",
+            "flush",
+            "verify",
+            "proxymap",
+            "showq",
+            "anvil",
+            "scache",
+        ]
+    }
+
+    fn is_busy(&self, host: &Host) -> bool {
+        ["maildrop", "incoming", "active"]
+            .iter()
+            .any(|name| entries(&host.root.join("var/spool/postfix").join(name)) > 0)
+    }
+
+    fn queued(&self, host: &Host) -> usize {
+        ["maildrop", "incoming", "active", "deferred", "hold"]
+            .iter()
+            .map(|name| entries(&host.root.join("var/spool/postfix").join(name)))
+            .sum()
+    }
+
+    fn flush(&self, host: &Host) {
+        must(&mut host.command(&["postqueue", "-f"]));
+    }
+
+    fn loops(&self, _story: &str) -> bool {
+        true
+    }
+}
+
+/// Counts the queue files of one queue, which may be hashed.
+fn entries(queue: &Path) -> usize {
+    let mut count = 0;
+    for entry in fs::read_dir(queue).into_iter().flatten().flatten() {
+        match entry.file_type() {
+            Ok(kind) if kind.is_dir() => count += entries(&entry.path()),
+            Ok(_) => count += 1,
+            Err(_) => {}
+        }
+    }
+    count
+}

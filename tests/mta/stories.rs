@@ -1,0 +1,512 @@
+//! The stories: who forwards to whom, what goes wrong, and how it must end.
+//!
+//! Each is told once without a guard, where it loops, and once for each way to hang
+//! the guard in. The host names say who lives there: a at a.test, b at b.test.
+
+use std::fs;
+
+use crate::stage::{Hook, Stage};
+
+/// One story.
+pub struct Story {
+    /// A short name, unique.
+    pub name: &'static str,
+    /// What happens in it.
+    pub title: &'static str,
+    /// The ways it is told.
+    pub hooks: &'static [Hook],
+    /// The guard appends in it, and does not forward.
+    pub delivers: bool,
+    /// The mail systems it is told on; empty for all.
+    pub only: &'static [&'static str],
+    /// Plays and checks it.
+    pub play: fn(&mut Stage),
+}
+
+use Hook::{Command, DotForward, Plain, Recipe};
+
+const EVERY: &[Hook] = &[Plain, Recipe, DotForward, Command];
+const GUARDED: &[Hook] = &[Recipe, DotForward, Command];
+const POSTFIX: &[&str] = &["postfix"];
+
+/// All stories.
+pub const STORIES: &[Story] = &[
+    Story {
+        name: "S0",
+        title: "nothing is wrong: five letters reach b",
+        hooks: EVERY,
+        delivers: false,
+        only: &[],
+        play: nothing_is_wrong,
+    },
+    Story {
+        name: "S1",
+        title: "b is refused with 550 at RCPT",
+        hooks: EVERY,
+        delivers: false,
+        only: &[],
+        play: b_is_refused,
+    },
+    Story {
+        name: "S1-local",
+        title: "b is unknown at a's own domain",
+        hooks: EVERY,
+        delivers: false,
+        only: &[],
+        play: b_is_unknown_here,
+    },
+    Story {
+        name: "S1-mbox",
+        title: "S1, and the admin is an mbox",
+        hooks: GUARDED,
+        delivers: false,
+        only: POSTFIX,
+        play: admin_is_a_file,
+    },
+    Story {
+        name: "S3",
+        title: "a and b forward to each other",
+        hooks: EVERY,
+        delivers: false,
+        only: &[],
+        play: each_other,
+    },
+    Story {
+        name: "S3-one",
+        title: "S3, and b has no guard",
+        hooks: &[Recipe, DotForward, Command],
+        delivers: false,
+        only: &[],
+        play: each_other_one_guard,
+    },
+    Story {
+        name: "S4",
+        title: "a forwards to itself",
+        hooks: EVERY,
+        delivers: false,
+        only: POSTFIX,
+        play: to_itself,
+    },
+    Story {
+        name: "S5",
+        title: "a ring of three",
+        hooks: EVERY,
+        delivers: false,
+        only: POSTFIX,
+        play: ring,
+    },
+    Story {
+        name: "S5-one",
+        title: "S5, and only a has a guard",
+        hooks: GUARDED,
+        delivers: false,
+        only: POSTFIX,
+        play: ring_one_guard,
+    },
+    Story {
+        name: "S7",
+        title: "two naive autoresponders",
+        hooks: &[Plain, Recipe, DotForward, Command],
+        delivers: false,
+        only: POSTFIX,
+        play: autoresponders,
+    },
+    Story {
+        name: "S8",
+        title: "S1, and the admin forwards back to a",
+        hooks: EVERY,
+        delivers: false,
+        only: &[],
+        play: admin_forwards_back,
+    },
+    Story {
+        name: "S8-guard",
+        title: "S8, and the admin has a guard too",
+        hooks: GUARDED,
+        delivers: false,
+        only: &[],
+        play: admin_forwards_back_guarded,
+    },
+    Story {
+        name: "S9",
+        title: "S1, and the admin is dead",
+        hooks: EVERY,
+        delivers: false,
+        only: &[],
+        play: admin_is_dead,
+    },
+    Story {
+        name: "defer",
+        title: "bad configuration: queued, then delivered once",
+        hooks: GUARDED,
+        delivers: false,
+        only: &[],
+        play: defers,
+    },
+    Story {
+        name: "quota-defer",
+        title: "over quota: queued until there is room",
+        hooks: GUARDED,
+        delivers: true,
+        only: &[],
+        play: over_quota_defers,
+    },
+    Story {
+        name: "quota-refuse",
+        title: "over quota: refused, and the sender is told",
+        hooks: GUARDED,
+        delivers: true,
+        only: &[],
+        play: over_quota_refuses,
+    },
+    Story {
+        name: "first",
+        title: "no mailbox yet: queued until there is one",
+        hooks: GUARDED,
+        delivers: true,
+        only: &[],
+        play: first_mailbox,
+    },
+];
+
+/// The sender and a, with the administrator at a's host.
+fn a_and_s(stage: &mut Stage) {
+    stage.host("a.test", &["a", "admin"]);
+    stage.host("s.test", &["s"]);
+}
+
+fn nothing_is_wrong(stage: &mut Stage) {
+    a_and_s(stage);
+    stage.host("b.test", &["b"]);
+    stage.forward("a.test", "a", "b@b.test");
+    stage.start();
+    for _ in 0..5 {
+        stage.send("s.test", "s@s.test", "a@a.test");
+    }
+    stage.settle();
+    stage.expect_rest(0);
+    stage.expect_mail("b@b.test", 5);
+    stage.expect_mail("a@a.test", 0);
+    stage.expect_mail("s@s.test", 0);
+}
+
+/// How a story ends that leaves one report with the administrator.
+fn one_report(stage: &mut Stage) {
+    if stage.is_plain() {
+        stage.expect_loop();
+        return;
+    }
+    stage.expect_rest(1);
+    stage.expect_mail("a@a.test", 0);
+    stage.expect_mail("s@s.test", 0);
+}
+
+fn b_is_refused(stage: &mut Stage) {
+    a_and_s(stage);
+    stage.host("b.test", &[]);
+    stage.forward("a.test", "a", "b@b.test");
+    stage.start();
+    stage.letter();
+    one_report(stage);
+}
+
+fn b_is_unknown_here(stage: &mut Stage) {
+    a_and_s(stage);
+    stage.forward("a.test", "a", "b@a.test");
+    stage.start();
+    stage.letter();
+    if !stage.is_plain() && ["opensmtpd", "sendmail"].contains(&stage.system()) {
+        // Refused when it is submitted: there is no report, and a keeps the letter.
+        stage.expect_rest(0);
+        stage.expect_mail("a@a.test", 1);
+        stage.expect_mail("s@s.test", 0);
+    } else {
+        one_report(stage);
+    }
+}
+
+fn admin_is_a_file(stage: &mut Stage) {
+    let path = "/var/reports/admin";
+    a_and_s(stage);
+    stage.host("b.test", &[]);
+    let host = stage.lab.at("a.test");
+    host.write("etc/spoolguard.toml", &format!("admin = \"{path}\"\n"));
+    host.mbox_for("a", path);
+    stage.count_reports_in("a.test", path.trim_start_matches('/'));
+    stage.forward("a.test", "a", "b@b.test");
+    stage.start();
+    stage.letter();
+    one_report(stage);
+    stage.expect_mail("admin@a.test", 0);
+}
+
+fn each_other(stage: &mut Stage) {
+    a_and_s(stage);
+    stage.host("b.test", &["b"]);
+    stage.forward("a.test", "a", "b@b.test");
+    stage.forward("b.test", "b", "a@a.test");
+    stage.start();
+    stage.letter();
+    one_report(stage);
+}
+
+fn each_other_one_guard(stage: &mut Stage) {
+    a_and_s(stage);
+    stage.host("b.test", &["b"]);
+    stage.forward("a.test", "a", "b@b.test");
+    stage.forward_plainly("b.test", "b", "a@a.test");
+    stage.start();
+    stage.letter();
+    if stage.system() == "opensmtpd" {
+        // It sees the loop itself, and tells the writer, whom b's forward has kept as the sender.
+        stage.expect_rest(0);
+        stage.expect_mail("a@a.test", 0);
+        stage.expect_mail("s@s.test", 1);
+    } else {
+        one_report(stage);
+    }
+}
+
+fn to_itself(stage: &mut Stage) {
+    a_and_s(stage);
+    stage.forward("a.test", "a", "a@a.test");
+    stage.start();
+    stage.letter();
+    if stage.is_plain() {
+        stage.expect_loop();
+    } else {
+        // The guard knows its user's address, and does not even begin.
+        stage.expect_rest(0);
+        stage.expect_mail("a@a.test", 1);
+        stage.expect_mail("s@s.test", 0);
+    }
+}
+
+fn ring(stage: &mut Stage) {
+    a_and_s(stage);
+    stage.host("b.test", &["b"]);
+    stage.host("c.test", &["c"]);
+    stage.forward("a.test", "a", "b@b.test");
+    stage.forward("b.test", "b", "c@c.test");
+    stage.forward("c.test", "c", "a@a.test");
+    stage.start();
+    stage.letter();
+    one_report(stage);
+}
+
+fn ring_one_guard(stage: &mut Stage) {
+    a_and_s(stage);
+    stage.host("b.test", &["b"]);
+    stage.host("c.test", &["c"]);
+    stage.forward("a.test", "a", "b@b.test");
+    stage.forward_plainly("b.test", "b", "c@c.test");
+    stage.forward_plainly("c.test", "c", "a@a.test");
+    stage.start();
+    stage.letter();
+    one_report(stage);
+}
+
+/// Answers everything, and keeps a copy.
+const NAIVE: &str = ":0 c\n| formail -rt -I \"From: %ME%\" | /usr/sbin/sendmail -oi -t\n";
+
+/// b writes to a once. a's answers come from an address of its own that the guard
+/// hands the mail to, as where a ticket system stands behind a user's address.
+fn autoresponders(stage: &mut Stage) {
+    stage.host("a.test", &["a", "admin", "auto"]);
+    stage.host("b.test", &["b"]);
+    let naive = |me: &str| NAIVE.replace("%ME%", me);
+    stage.recipes("b.test", "b", &naive("b@b.test"));
+    if stage.is_plain() {
+        stage.recipes("a.test", "a", &naive("a@a.test"));
+    } else {
+        stage.forward("a.test", "a", "auto@a.test");
+        stage.recipes("a.test", "auto", &naive("a@a.test"));
+    }
+    stage.start();
+    stage.send("b.test", "b@b.test", "a@a.test");
+    stage.settle();
+    if stage.is_plain() {
+        stage.expect_loop();
+    } else {
+        // b's letter is answered once; b's answer to that comes back with a's mark.
+        stage.expect_rest(1);
+        stage.expect_mail("auto@a.test", 1);
+        stage.expect_mail("b@b.test", 1);
+    }
+}
+
+/// Without a guard, the nearest thing: reports go to the administrator by `!`.
+const DAEMON_TO_ADMIN: &str = ":0\n* ^FROM_DAEMON\n! admin@a.test\n\n:0\n! b@b.test\n";
+
+fn admin_forwards_back(stage: &mut Stage) {
+    a_and_s(stage);
+    stage.host("b.test", &[]);
+    if stage.is_plain() {
+        stage.recipes("a.test", "a", DAEMON_TO_ADMIN);
+    } else {
+        stage.forward("a.test", "a", "b@b.test");
+    }
+    stage.forward_plainly("a.test", "admin", "a@a.test");
+    stage.start();
+    stage.letter();
+    if stage.is_plain() {
+        stage.expect_loop();
+        return;
+    }
+    stage.expect_rest(0);
+    if stage.system() == "opensmtpd" {
+        // It takes the report for a loop before the guard sees it, and drops it; what
+        // the guard holds is all there is.
+        stage.expect_held(1);
+        stage.expect_mail("a@a.test", 0);
+    } else {
+        // The report comes back with our mark on it, and is kept.
+        stage.expect_mail("a@a.test", 1);
+    }
+}
+
+fn admin_forwards_back_guarded(stage: &mut Stage) {
+    a_and_s(stage);
+    stage.host("b.test", &[]);
+    stage.forward("a.test", "a", "b@b.test");
+    stage.forward("a.test", "admin", "a@a.test");
+    stage.start();
+    stage.letter();
+    // The administrator's own guard sees the mark, and keeps the report.
+    stage.expect_rest(1);
+    stage.expect_mail("a@a.test", 0);
+}
+
+fn admin_is_dead(stage: &mut Stage) {
+    stage.host("a.test", &["a"]);
+    stage.host("s.test", &["s"]);
+    stage.host("b.test", &[]);
+    if stage.is_plain() {
+        stage.recipes("a.test", "a", DAEMON_TO_ADMIN);
+    } else {
+        stage.forward("a.test", "a", "b@b.test");
+    }
+    stage.start();
+    stage.letter();
+    if stage.is_plain() {
+        stage.expect_loop();
+        return;
+    }
+    match stage.system() {
+        // Refused when it is submitted, so a keeps the report.
+        "opensmtpd" | "sendmail" => {
+            stage.expect_rest(0);
+            stage.expect_mail("a@a.test", 1);
+        }
+        // Frozen: it lies in the queue, where nothing tries it again, and postmaster is told.
+        "exim" => {
+            stage.expect_rest_with_queue(0, 1);
+            stage.expect_held(1);
+        }
+        // Thrown away: what the guard holds is all there is.
+        _ => {
+            stage.expect_rest(0);
+            stage.expect_held(1);
+        }
+    }
+}
+
+/// What is queued stays there, and nobody has it yet.
+fn expect_queued(stage: &mut Stage) {
+    stage.check_equal("messages in the queue", stage.lab.queued(), 1);
+    stage.expect_mail("s@s.test", 0);
+}
+
+fn defers(stage: &mut Stage) {
+    a_and_s(stage);
+    stage.host("b.test", &["b"]);
+    stage.forward("a.test", "a", "b@b.test");
+    let wrong = "admin = \"admin@a.test\"\nno_such_key = 1\n";
+    stage.lab.at("a.test").write("etc/spoolguard.toml", wrong);
+    stage.start();
+    stage.letter();
+    expect_queued(stage);
+    stage.expect_mail("b@b.test", 0);
+    let right = "admin = \"admin@a.test\"\n";
+    stage.lab.at("a.test").write("etc/spoolguard.toml", right);
+    stage.flush("a.test");
+    stage.expect_rest(0);
+    stage.expect_mail("b@b.test", 1);
+    stage.expect_mail("a@a.test", 0);
+    stage.expect_mail("s@s.test", 0);
+}
+
+/// A mailbox with one old message of about this size.
+fn full(size_bytes: usize) -> String {
+    let line = "Old mail that was never fetched, as so much is that lies here.\n";
+    format!(
+        "From x@x.test  Mon Jan  1 00:00:00 2024\nFrom: x@x.test\nTo: a@a.test\nSubject: old\n\n{}\n",
+        line.repeat(size_bytes / line.len())
+    )
+}
+
+fn over_quota(stage: &mut Stage, over: &str) {
+    a_and_s(stage);
+    stage.deliver("a.test", "a");
+    let host = stage.lab.at("a.test");
+    host.write(
+        "etc/spoolguard.toml",
+        &format!("admin = \"admin@a.test\"\n[quota]\nlimit = \"1M\"\nover = \"{over}\"\n"),
+    );
+    host.fill_mailbox("a", &full(1_048_500));
+    stage.start();
+    stage.letter();
+}
+
+fn over_quota_defers(stage: &mut Stage) {
+    over_quota(stage, "defer");
+    expect_queued(stage);
+    stage.expect_mail("a@a.test", 1);
+    stage.lab.at("a.test").fill_mailbox("a", &full(1000));
+    stage.flush("a.test");
+    stage.expect_rest(0);
+    stage.expect_mail("a@a.test", 2);
+    stage.expect_mail("s@s.test", 0);
+}
+
+fn over_quota_refuses(stage: &mut Stage) {
+    over_quota(stage, "refuse");
+    stage.expect_rest(0);
+    stage.expect_mail("a@a.test", 1);
+    stage.expect_mail("s@s.test", 1);
+    let report = fs::read_to_string(stage.lab.at("s.test").mailbox_path("s")).unwrap_or_default();
+    let told = match stage.system() {
+        // Our status stands in the report's own fields.
+        "postfix" => report.contains("\nStatus: 5.2.2\n"),
+        // These have a status of their own; ours may stand in what the report quotes.
+        _ => report.contains("a@a.test"),
+    };
+    stage.check(told, "the report at the sender says what happened");
+}
+
+fn first_mailbox(stage: &mut Stage) {
+    a_and_s(stage);
+    stage.deliver("a.test", "a");
+    let mailbox = stage.lab.at("a.test").mailbox_path("a");
+    fs::remove_file(&mailbox).unwrap();
+    stage.start();
+    stage.letter();
+    // procmail, where it comes first, makes the mailbox as root before it reads any
+    // recipe; and where everyone may write in the spool, the guard makes it.
+    if mailbox.exists() {
+        stage.lab.remark("the mailbox has been made");
+    } else {
+        expect_queued(stage);
+        let log = stage.lab.log();
+        let sentence = "spoolguard: cannot create mailbox /var/mail/a: permission denied; create it";
+        stage.check(
+            stage.system() == "exim" || log.contains(sentence),
+            "the mail system's log says what cannot be made, and the way out",
+        );
+        stage.lab.at("a.test").mailbox("a");
+        stage.flush("a.test");
+    }
+    stage.expect_rest(0);
+    stage.expect_mail("a@a.test", 1);
+    stage.expect_mail("s@s.test", 0);
+}

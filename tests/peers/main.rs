@@ -1,0 +1,174 @@
+//! spoolguard together with other mail programs on one host: procmail, maildrop and Dovecot write to the same mailbox, and
+//! run it as a filter. `tests/peers/install` installs them.
+//!
+//! The hooks are quick and part of a plain `cargo test`. The long runs, with 16 writers at once, are not:
+//!
+//!     cargo test --test peers -- --include-ignored
+//!
+//! Where a program or a right is missing, a test is reported as ignored, with what it needs. Everything runs in a mount
+//! namespace of its own, as a user that exists only there; the host's mail and accounts are never touched. Tests run one
+//! after another, because there is one such user.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "what cannot be set up is a failed test, and a test program prints"
+)]
+
+mod contrib;
+mod hooks;
+mod letters;
+mod mixed;
+mod programs;
+mod readers;
+mod scratch;
+
+use std::process::ExitCode;
+
+use libtest_mimic::{Arguments, Completion, Failed, Trial};
+
+use scratch::{Scratch, Stage};
+
+/// How long a test takes, and therefore when it runs.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Pace {
+    /// With every `cargo test`.
+    Quick,
+    /// On request.
+    Long,
+}
+
+/// A test: its name, what has to be there, and what it does.
+type Test = (&'static str, Pace, &'static [&'static str], fn(&Scratch));
+
+const TESTS: &[Test] = &[
+    (
+        "four_programs_write_to_one_mailbox_and_nothing_is_lost_or_torn",
+        Pace::Long,
+        &[
+            "procmail",
+            "maildrop",
+            "dovecot-lda",
+            "mutt",
+            "script",
+            "python3",
+            "doveadm",
+        ],
+        mixed::four_programs_write_to_one_mailbox_and_nothing_is_lost_or_torn,
+    ),
+    (
+        "a_killed_delivery_tears_nothing_of_the_others",
+        Pace::Long,
+        &["procmail", "maildrop", "dovecot-lda", "python3", "doveadm"],
+        mixed::a_killed_delivery_tears_nothing_of_the_others,
+    ),
+    (
+        "procmail_files_by_the_verdict_of_the_filter",
+        Pace::Quick,
+        &["procmail"],
+        hooks::procmail_files_by_the_verdict_of_the_filter,
+    ),
+    (
+        "procmail_delivers_unfiltered_when_the_filter_fails",
+        Pace::Quick,
+        &["procmail"],
+        hooks::procmail_delivers_unfiltered_when_the_filter_fails,
+    ),
+    (
+        "procmail_files_by_the_condition",
+        Pace::Quick,
+        &["procmail", "inspect"],
+        hooks::procmail_files_by_the_condition,
+    ),
+    (
+        "procmail_takes_a_condition_that_fails_for_untrue",
+        Pace::Quick,
+        &["procmail", "inspect"],
+        hooks::procmail_takes_a_condition_that_fails_for_untrue,
+    ),
+    (
+        "procmail_ends_with_0_when_the_message_is_sent_on",
+        Pace::Quick,
+        &["procmail"],
+        hooks::procmail_ends_with_0_when_the_message_is_sent_on,
+    ),
+    (
+        "procmail_ends_with_75_when_the_guard_defers",
+        Pace::Quick,
+        &["procmail"],
+        hooks::procmail_ends_with_75_when_the_guard_defers,
+    ),
+    (
+        "the_whole_procmailrc_files_and_forwards",
+        Pace::Quick,
+        &["procmail"],
+        hooks::the_whole_procmailrc_files_and_forwards,
+    ),
+    (
+        "maildrop_files_by_the_verdict_of_the_filter",
+        Pace::Quick,
+        &["maildrop"],
+        hooks::maildrop_files_by_the_verdict_of_the_filter,
+    ),
+    (
+        "maildrop_ends_with_75_when_the_filter_fails",
+        Pace::Quick,
+        &["maildrop"],
+        hooks::maildrop_ends_with_75_when_the_filter_fails,
+    ),
+    (
+        "sieve_files_by_the_verdict_of_the_filter",
+        Pace::Quick,
+        &["dovecot-lda", "sieve"],
+        hooks::sieve_files_by_the_verdict_of_the_filter,
+    ),
+    (
+        "sieve_keeps_the_message_when_the_filter_fails",
+        Pace::Quick,
+        &["dovecot-lda", "sieve"],
+        hooks::sieve_keeps_the_message_when_the_filter_fails,
+    ),
+    (
+        "sieve_files_by_the_condition",
+        Pace::Quick,
+        &["dovecot-lda", "sieve", "inspect"],
+        hooks::sieve_files_by_the_condition,
+    ),
+];
+
+fn main() -> ExitCode {
+    let mut arguments = Arguments::from_args();
+    arguments.test_threads = Some(1);
+    let stage = if arguments.list {
+        Err("a test run".to_owned())
+    } else {
+        Stage::enter()
+    };
+    let stage = std::sync::Arc::new(stage);
+    let trials = TESTS
+        .iter()
+        .map(|&(name, pace, needs, test)| {
+            let stage = stage.clone();
+            Trial::ignorable_test(name, move || play(stage.as_ref().as_ref(), name, needs, test))
+                .with_ignored_flag(pace == Pace::Long)
+        })
+        .collect();
+    libtest_mimic::run(&arguments, trials).exit_code()
+}
+
+fn play(stage: Result<&Stage, &String>, name: &str, needs: &[&str], test: fn(&Scratch)) -> Result<Completion, Failed> {
+    let stage = match stage {
+        Ok(stage) => stage,
+        Err(missing) => return Ok(Completion::ignored_with(format!("needs {missing}"))),
+    };
+    let missing: Vec<_> = needs.iter().copied().filter(|need| !stage.has(need)).collect();
+    if !missing.is_empty() {
+        return Ok(Completion::ignored_with(format!("needs {}", missing.join(", "))));
+    }
+    test(&stage.scratch(name));
+    Ok(Completion::Completed)
+}
