@@ -76,6 +76,12 @@ impl<'a> Quoted<'a> {
         Message::new(&self.bytes)
     }
 
+    /// All that is quoted, as far as it is read.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
     /// Tells whether anything is quoted.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -243,6 +243,10 @@ pub const RULES: &[Rule] = &[
         "Amazon SES",
     ),
     failed("\"notificationtype\":\"bounce\"", "Amazon SES through SNS"),
+    failed(
+        "\\\"notificationtype\\\":\\\"bounce\\\"",
+        "Amazon SES through SNS, in its envelope",
+    ),
     failed("an error occurred during the delivery", "mail gateways"),
     // fml.
     failed("you are not a member of this mailing list", "fml"),
