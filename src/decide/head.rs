@@ -127,6 +127,7 @@ impl<'a> Head<'a> {
                 Some("sendmail says here that it reports")
             }
             b"received" if has(b"invoked for bounce") => Some("qmail made this bounce"),
+            b"x-mlserver" if has(b"fml") => Some("fml's own mail, or a list's"),
             b"x-mailer" if has(b"<smtp32") || has(b"surfcontrol e-mail filter") => Some("a server's own mail"),
             _ => None,
         };

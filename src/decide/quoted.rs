@@ -1,6 +1,9 @@
 //! The header of the message that a report is about: attached, as text behind a ruler, or indented. It tells whose message it was.
 
 use std::borrow::Cow;
+use std::sync::LazyLock;
+
+use memchr::memmem::Finder;
 
 use crate::decide::address::{Address, OwnAddresses};
 use crate::decide::message::{Message, is_field_name};
@@ -71,6 +74,12 @@ impl<'a> Quoted<'a> {
     #[must_use]
     pub fn message(&self) -> Message<'_> {
         Message::new(&self.bytes)
+    }
+
+    /// All that is quoted, as far as it is read.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
     }
 
     /// Tells whether anything is quoted.
@@ -189,34 +198,37 @@ fn skip_blank_lines(mut bytes: &[u8]) -> &[u8] {
     bytes
 }
 
+/// Lines behind which mail systems put the message, in lower case.
+const RULERS: [&str; 18] = [
+    "below this line is a copy of the message",        // qmail
+    "below the next line is a copy of the message",    // newmail.ru
+    "this is a copy of the message, including",        // Exim
+    "this is a copy of your message",                  // Exim
+    "original message follows",                        // Yahoo, IMail
+    "----- original message",                          // Gmail
+    "original message -----",                          // Outlook
+    "unsent message follows",                          // sendmail
+    "unsent message below",                            // sendmail 8.6
+    "message header follows",                          // sendmail, Smail
+    "message headers follow",                          // MessageLabs, MailEnable
+    "message text follows",                            // Smail
+    "returned message",                                // Notes, demon.co.uk
+    "here is your returned mail",                      // WebShield
+    "returned mail follows",                           // usa.net
+    "copy of the original message below",              // OpenSMTPD
+    "original message headers:",                       // Exchange 2007
+    "the header of the original message is following", // GMX
+];
+
+static RULER_SEARCHERS: LazyLock<Vec<Finder<'static>>> = LazyLock::new(|| RULERS.iter().map(Finder::new).collect());
+
 /// Where the part of `text` ends that the mail system wrote itself: at a ruler, or where a header is quoted.
 #[must_use]
 pub fn own_words(text: &str) -> &str {
-    /// Lines behind which mail systems put the message, in lower case.
-    const RULERS: [&str; 18] = [
-        "below this line is a copy of the message",        // qmail
-        "below the next line is a copy of the message",    // newmail.ru
-        "this is a copy of the message, including",        // Exim
-        "this is a copy of your message",                  // Exim
-        "original message follows",                        // Yahoo, IMail
-        "----- original message",                          // Gmail
-        "original message -----",                          // Outlook
-        "unsent message follows",                          // sendmail
-        "unsent message below",                            // sendmail 8.6
-        "message header follows",                          // sendmail, Smail
-        "message headers follow",                          // MessageLabs, MailEnable
-        "message text follows",                            // Smail
-        "returned message",                                // Notes, demon.co.uk
-        "here is your returned mail",                      // WebShield
-        "returned mail follows",                           // usa.net
-        "copy of the original message below",              // OpenSMTPD
-        "original message headers:",                       // Exchange 2007
-        "the header of the original message is following", // GMX
-    ];
     let lower = text.to_ascii_lowercase();
-    let ruler = RULERS
+    let ruler = RULER_SEARCHERS
         .iter()
-        .filter_map(|ruler| memchr::memmem::find(lower.as_bytes(), ruler.as_bytes()))
+        .filter_map(|searcher| searcher.find(lower.as_bytes()))
         .min();
     let end = ruler.into_iter().chain(header_start(text)).min().unwrap_or(text.len());
     text.get(..end).unwrap_or(text)

@@ -62,8 +62,18 @@ fn second_sign(head: &Head<'_>, null_sender: Option<&Marker>) -> Option<Marker> 
                 && (starts_with_ignoring_case(value, "bulk") || starts_with_ignoring_case(value, "junk"))
         })
         .map(|field| Marker::of(&field, "not for answering"));
+    // An answer that does not begin with `Re:` was not written by a mail program of a person.
+    let answers = head
+        .reply_to_message
+        .filter(|_| head.list.is_none())
+        .map(|field| Marker::of(&field, "answers a message under a subject of its own"));
     let exchange = head
         .reply_hint
         .map(|field| Marker::of(&field, "Exchange puts this on its automatic answers, among others"));
-    null_sender.cloned().or(automatic).or(precedence).or(exchange)
+    null_sender
+        .cloned()
+        .or(automatic)
+        .or(precedence)
+        .or(exchange)
+        .or(answers)
 }

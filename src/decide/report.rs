@@ -97,6 +97,9 @@ impl Report {
         let mut recipient = Recipient::default();
         let mut named = false;
         for field in Fields::over(group) {
+            if self.recipients.len() >= MAX_RECIPIENTS {
+                return;
+            }
             let name = field.name;
             let value = || typed_value(&field.text());
             // A damaged report may lack the empty line between two recipients.

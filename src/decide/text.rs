@@ -100,7 +100,7 @@ pub fn untransferred<'a>(body: &'a [u8], encoding: &str) -> Cow<'a, [u8]> {
 
 /// `bytes` as text: UTF-8 where it is that, else `charset`, else ISO-2022-JP by its escapes, else the western default.
 fn in_charset(bytes: &[u8], charset: Option<&str>) -> String {
-    let escaped = bytes.windows(2).any(|w| w == b"\x1b$");
+    let escaped = memchr::memmem::find(bytes, b"\x1b$").is_some();
     if !escaped {
         // UTF-7 looks like ASCII (old Exchange calls it unicode-1-1-utf-7).
         let utf7 = charset.is_some_and(|name| name.to_ascii_lowercase().ends_with("utf-7"));

@@ -10,7 +10,7 @@ use crate::decide::loops::find_loop;
 use crate::decide::message::{Field, Message};
 use crate::decide::mime::Outline;
 use crate::decide::notices::{Disposition, find_complaint, find_disposition};
-use crate::decide::quoted::nested_values;
+use crate::decide::quoted::{Quoted, nested_values};
 use crate::decide::replies::find_reply;
 use crate::decide::shapes::writer::{Writer, judge};
 use crate::decide::text::{decoded_value, folded, parameter, starts_with_ignoring_case};
@@ -232,7 +232,7 @@ fn writer_of(head: &Head<'_>, from: Option<&str>) -> Writer {
 
 /// A bounce that calls itself a disposition notification.
 fn rejection(marker: Marker, recipients: Vec<Recipient>, outline: &Outline<'_>, facts: &Facts<'_>) -> Bounce {
-    let quoted = crate::decide::quoted::Quoted::find(outline, "");
+    let quoted = Quoted::find(outline, "");
     let message_id = quoted.message().first("Message-ID").map(|id| id.trim().to_owned());
     Bounce {
         kind: Some(ReportKind::Failure),
@@ -266,7 +266,17 @@ fn find_diverted(message: &Message<'_>, head: &Head<'_>) -> Option<Marker> {
     if let Some(field) = &head.diverted {
         return Some(Marker::new(DIVERT_HEADER, &field.text(), "diverted by a guard before"));
     }
-    nested_values(message.body(), NAME)
+    const WHY: &str = "quotes a message that a guard diverted";
+    if let Some(value) = nested_values(message.body(), NAME).next() {
+        return Some(Marker::new(DIVERT_HEADER, &value, WHY));
+    }
+    // Against RFC 2046 section 5.2.1, some encode the message that they return.
+    let encoded = memchr::memmem::find(message.body(), b"base64").is_some();
+    if !encoded || memchr::memmem::find(message.body(), b"rfc822").is_none() {
+        return None;
+    }
+    let quoted = Quoted::find(&Outline::of(message), "");
+    nested_values(quoted.bytes(), NAME)
         .next()
-        .map(|value| Marker::new(DIVERT_HEADER, &value, "quotes a message that a guard diverted"))
+        .map(|value| Marker::new(DIVERT_HEADER, &value, WHY))
 }

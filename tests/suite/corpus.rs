@@ -318,6 +318,8 @@ fn a_divert_mark_is_found_however_deep_it_is_quoted() {
         .find(|(name, _)| name == "postfix-report-of-a-diverted-report")
         .expect("it is there");
     assert!(judge(&bytes).diverted_before.is_some());
+    let encoded = "Return-Path: <>\nFrom: MAILER-DAEMON@b.test\nContent-Type: multipart/report; boundary=b\n\n--b\nContent-Type: message/rfc822\nContent-Transfer-Encoding: base64\n\nWC1TcG9vbGd1YXJkLURpdmVydDogYUBhLnRlc3QKRnJvbTogeAo=\n--b--\n";
+    assert!(judge(encoded.as_bytes()).diverted_before.is_some());
     let mut nested = bytes;
     for depth in 0..5 {
         let boundary = format!("deep{depth}");

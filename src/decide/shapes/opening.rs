@@ -1,5 +1,9 @@
 //! What mail systems say in the body of a report, in their own words above the quoted message. A rule matches anywhere there.
 
+use std::sync::LazyLock;
+
+use memchr::memmem::Finder;
+
 use super::{Rule, Strength, failed, late, reached, report};
 
 /// The rules.
@@ -239,6 +243,10 @@ pub const RULES: &[Rule] = &[
         "Amazon SES",
     ),
     failed("\"notificationtype\":\"bounce\"", "Amazon SES through SNS"),
+    failed(
+        "\\\"notificationtype\\\":\\\"bounce\\\"",
+        "Amazon SES through SNS, in its envelope",
+    ),
     failed("an error occurred during the delivery", "mail gateways"),
     // fml.
     failed("you are not a member of this mailing list", "fml"),
@@ -387,20 +395,33 @@ pub struct Found {
     pub words: usize,
 }
 
+/// A table made ready for searching; building a searcher takes as long as using it.
+fn searchers(texts: impl Iterator<Item = &'static str>) -> Vec<Finder<'static>> {
+    texts.map(Finder::new).collect()
+}
+
+static RULE_SEARCHERS: LazyLock<Vec<Finder<'static>>> = LazyLock::new(|| searchers(RULES.iter().map(|rule| rule.text)));
+static WORD_SEARCHERS: LazyLock<Vec<Finder<'static>>> = LazyLock::new(|| searchers(WORDS.iter().copied()));
+static WISH_SEARCHERS: LazyLock<Vec<Finder<'static>>> = LazyLock::new(|| searchers(WISHES.iter().copied()));
+
 /// Looks through `text`, which is folded (lower case, single blanks) and holds no quoted message.
 #[must_use]
 pub fn find(text: &str) -> Found {
-    let at = |words: &str| memchr::memmem::find(text.as_bytes(), words.as_bytes());
+    let text = text.as_bytes();
     let rules: Vec<(usize, &'static Rule)> = RULES
         .iter()
-        .filter_map(|rule| at(rule.text).map(|at| (at, rule)))
+        .zip(RULE_SEARCHERS.iter())
+        .filter_map(|(rule, searcher)| searcher.find(text).map(|at| (at, rule)))
         .collect();
     Found {
         starts: rules.iter().any(|(at, _)| *at < START_BYTES),
         first: rules.iter().any(|(at, _)| *at < FIRST_BYTES),
-        wishes: WISHES.iter().any(|words| at(words).is_some()),
+        wishes: WISH_SEARCHERS.iter().any(|searcher| searcher.find(text).is_some()),
         rules: rules.into_iter().map(|(_, rule)| rule).collect(),
-        words: WORDS.iter().filter(|words| at(words).is_some()).count(),
+        words: WORD_SEARCHERS
+            .iter()
+            .filter(|searcher| searcher.find(text).is_some())
+            .count(),
     }
 }
 

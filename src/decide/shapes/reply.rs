@@ -11,6 +11,7 @@ pub enum Answer {
 
 /// Starts of subjects that only autoresponders write, with the program or the language.
 pub const SURELY: &[(&str, &str)] = &[
+    ("auto:", "Sieve vacation (RFC 5230 section 4.3)"),
     ("automatic reply", "Exchange 2010 and later"),
     ("auto reply", "many autoresponders"),
     ("auto-reply", "many autoresponders"),
@@ -88,7 +89,6 @@ pub const SURELY: &[(&str, &str)] = &[
 
 /// Starts of subjects that need a second sign.
 pub const PERHAPS: &[(&str, &str)] = &[
-    ("auto:", "vacation(1), Sieve vacation (RFC 5230)"),
     ("out of office", "people, and autoresponders"),
     ("out of the office", "people, and autoresponders"),
     ("ooo", "people, and autoresponders"),
@@ -121,6 +121,9 @@ pub fn find(subject: &str) -> Option<(Answer, &'static str)> {
         .iter()
         .find(|(text, _)| subject.starts_with(text) || text.contains(' ') && before_colon.contains(text))
         .map(|(_, why)| (Answer::Surely, *why));
+    // Nothing but the words: people add when, or why.
+    let bare = ["out of office", "out of the office"].contains(&subject.trim_end_matches(['.', '!', ' ']));
+    let surely = surely.or_else(|| bare.then_some((Answer::Surely, "many autoresponders")));
     let perhaps = || PERHAPS.iter().find(|(text, _)| subject.starts_with(text));
     surely.or_else(|| perhaps().map(|(_, why)| (Answer::Perhaps, *why)))
 }

@@ -1,0 +1,24 @@
+//! Judging a message never panics, and every verdict but `ordinary` says why.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use spoolguard::decide::address::{Address, OwnAddresses};
+use spoolguard::decide::envelope::Sender;
+use spoolguard::decide::message::Message;
+use spoolguard::decide::verdict::{Facts, Verdict, classify};
+
+fuzz_target!(|bytes: &[u8]| {
+    let mut own = OwnAddresses::new("+");
+    own.add(Address::parse("a@a.test").expect("an address"));
+    let message = Message::new(bytes);
+    for sender in [Sender::Null, Sender::Unknown, Sender::Address("b@b.test".to_owned())] {
+        let facts = Facts {
+            sender: &sender,
+            own: &own,
+            max_hops: 50,
+        };
+        let judgement = classify(&message, &facts);
+        assert_eq!(judgement.verdict.markers().is_empty(), judgement.verdict == Verdict::Ordinary);
+        assert_eq!(judgement.null_sender.is_some(), sender == Sender::Null);
+    }
+});

@@ -1,0 +1,28 @@
+//! Reading the pieces of a report never panics, and what is found lies within bounds.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use spoolguard::decide::failed::find_failed;
+use spoolguard::decide::message::{Fields, Message};
+use spoolguard::decide::mime::Outline;
+use spoolguard::decide::quoted::{Quoted, nested_values, own_words};
+use spoolguard::decide::report::Report;
+use spoolguard::decide::status::{class_of, find_status};
+use spoolguard::decide::text::{decoded_value, folded, part_text};
+
+fuzz_target!(|bytes: &[u8]| {
+    let report = Report::read(bytes);
+    assert!(report.recipients.len() <= 201);
+    let message = Message::new(bytes);
+    let outline = Outline::of(&message);
+    let text = part_text(&message);
+    let own = own_words(&text);
+    assert!(text.starts_with(own));
+    assert!(find_failed(own, &[]).len() <= 100);
+    let _ = Quoted::find(&outline, &text).message().fields().count();
+    let _ = class_of(find_status(&text), &folded(&text));
+    let _ = nested_values(bytes, "x-loop").count();
+    for field in Fields::over(bytes) {
+        let _ = decoded_value(&field, Some("koi8-r"));
+    }
+});
