@@ -115,7 +115,7 @@ FEATURE(`msp', `[{address}]', `25')dnl
     }
 
     fn flush(&self, host: &Host) {
-        must(&mut host.command(&["sendmail", "-q"]));
+        must(&mut host.command(&["sendmail", "-L", "sm-mta", "-q"]));
         must(&mut host.command(&["sendmail", "-Ac", "-q"]));
     }
 
