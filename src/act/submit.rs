@@ -122,7 +122,9 @@ fn sendmail<R: Read>(program: &Path, mut letter: Letter<'_, R>, patience: &Patie
 /// OpenSMTPD then have sent nothing. All are called by the same name, and Debian's alternatives lead to the real one.
 fn has_sent_the_rest(program: &Path, said: &str) -> bool {
     let real = program.canonicalize().unwrap_or_default();
-    let is_sendmail = real.components().any(|part| part.as_os_str() == "sm.bin") || real.ends_with("sendmail.sendmail");
+    let is_sendmail = ["sendmail/sendmail", "sm.bin/sendmail", "sendmail.sendmail"]
+        .iter()
+        .any(|end| real.ends_with(end));
     let statuses = ["status 64", "status 65", "status 67", "status 68"];
     is_sendmail && statuses.iter().any(|status| said.starts_with(status))
 }

@@ -434,3 +434,22 @@ fn an_address_named_twice_gets_one_copy() {
         shown(&sent[0])
     );
 }
+
+#[test]
+fn sendmail_itself_has_sent_to_the_good_ones_and_is_not_run_again() {
+    for (name, runs) in [("sendmail/sendmail", 1), ("other/sendmail", 3)] {
+        let mut scratch = Scratch::new();
+        scratch.sendmail("exit 67");
+        // Debian's alternatives lead from one name to all of them.
+        let real = scratch.path(name);
+        fs::rename(scratch.path("sendmail"), scratch.path("script")).unwrap();
+        fs::create_dir_all(real.parent().unwrap()).unwrap();
+        fs::rename(scratch.path("script"), &real).unwrap();
+        let link = scratch.path("link");
+        std::os::unix::fs::symlink(&real, &link).unwrap();
+        scratch.change("forward.submit", &format!("{:?}", link.display().to_string()));
+        scratch.forward(ORDINARY, &["b@b.test", "c@c.test"]).go().succeeds();
+        assert_eq!(scratch.calls().len(), runs, "{name}");
+        assert_eq!(messages(&scratch.mail()).len(), 1, "{name}");
+    }
+}
