@@ -1,6 +1,20 @@
 //! spoolguard stands between a mail system and a mailbox. It reads one message, sees what it is, and appends it,
 //! forwards it in a way that cannot loop, diverts it to the administrator, or leaves it with the mail system.
 //!
+//! # The pipeline
+//!
+//! ```text
+//! stdin, flags, environment
+//!   -> Intake                      act/intake.rs        all of it, in bounded memory
+//!   -> Message + Envelope          decide/message.rs    command/caller.rs
+//!   -> Verdict, with its markers   decide/verdict.rs    what is it?
+//!   -> Action                      decide/policy.rs     what shall we do?
+//!   -> Outcome                     command/settle.rs    append, forward, divert; and what comes after when that fails
+//!   -> exit status                 exit.rs
+//! ```
+//!
+//! `command/guard.rs` is this list as one function.
+//!
 //! # Floors: who may import whom
 //!
 //! | floor | may use | must not |

@@ -62,7 +62,7 @@ impl Dotlock {
     /// When it can neither be made nor done without.
     pub fn take(mailbox: &Path, owner: Owner, others: Others) -> Result<Taken, Error> {
         let path = beside(mailbox, ".lock");
-        let fresh = match Draft::make(mailbox) {
+        let mut fresh = match Draft::make(mailbox) {
             Ok(fresh) => fresh,
             Err(e) if cannot_be_made(&e) => {
                 // Somebody with more rights may have made one: procmail does, where the user cannot.
@@ -74,7 +74,16 @@ impl Dotlock {
             }
             Err(e) => return Err(Error::io("make dotlock", &path, &e)),
         };
-        match fresh.publish(&path) {
+        let published = match fresh.publish(&path) {
+            // Without /proc a nameless file never gets a name.
+            Err(e) if e.kind() == io::ErrorKind::NotFound && fresh.name.is_none() => {
+                fresh = Draft::of(Draft::named(mailbox).map_err(|e| Error::io("make dotlock", &path, &e))?)
+                    .map_err(|e| Error::io("make dotlock", &path, &e))?;
+                fresh.publish(&path)
+            }
+            result => result,
+        };
+        match published {
             Ok(()) => Ok(Taken::Ours(Self { path, file: fresh.file })),
             Err(e) if e.kind() == io::ErrorKind::AlreadyExists => judge(&path, mailbox, owner, &fresh.file, others),
             Err(e) => Err(Error::io("make dotlock", &path, &e)),
@@ -114,14 +123,18 @@ impl Draft {
             .mode(0o644)
             .custom_flags(OFlag::O_TMPFILE.bits())
             .open(dir);
-        let (file, name) = match nameless {
+        Self::of(match nameless {
             Ok(file) => (file, None),
             // Some file systems, NFS among them, know no nameless files; before Linux 3.11 nobody did (open(2)).
             Err(e) if matches!(e.raw_os_error(), Some(libc::EOPNOTSUPP | libc::EISDIR | libc::EINVAL)) => {
                 Self::named(mailbox)?
             }
             Err(e) => return Err(e),
-        };
+        })
+    }
+
+    /// Writes its content and takes its kernel lock.
+    fn of((file, name): (File, Option<TemporaryName>)) -> io::Result<Self> {
         let mut draft = Self { file, name };
         draft.file.write_all(Identity::own().to_string().as_bytes())?;
         // Refused only where the file system knows no flock; then the age decides, as it does between hosts.

@@ -81,7 +81,8 @@ pub fn lock(path: &Path, plan: &Plan, patience: &Patience) -> Result<Locked, Err
     loop {
         let held = match attempt(path, plan)? {
             Attempt::Locked(locked) => return Ok(locked),
-            Attempt::Changed => continue,
+            Attempt::Changed if Instant::now() < until => continue,
+            Attempt::Changed => "it is replaced again and again".to_owned(),
             Attempt::Held(by) => by,
         };
         patience.check("lock", &path.display().to_string())?;

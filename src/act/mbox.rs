@@ -195,6 +195,12 @@ pub fn write_letter<R: Read, W: Write>(to: &mut W, letter: Letter<'_, R>) -> io:
     to.flush()
 }
 
+/// How many bytes a message grows by in an mbox, apart from quoting: its separator line and the empty line behind it.
+#[must_use]
+pub fn frame_bytes(sender: &str) -> u64 {
+    "From  \n\n".len() as u64 + separator_sender(sender).len() as u64 + ASCTIME_BYTES
+}
+
 /// The sender as the separator line needs it: one word. The null sender is written `MAILER-DAEMON` (RFC 4155, appendix A).
 fn separator_sender(sender: &str) -> String {
     let word: String = sender
@@ -207,6 +213,9 @@ fn separator_sender(sender: &str) -> String {
         word
     }
 }
+
+/// What asctime(3) takes.
+const ASCTIME_BYTES: u64 = 24;
 
 /// The 24 characters of asctime(3), in UTC as RFC 4155 asks.
 fn asctime(date: OffsetDateTime) -> String {

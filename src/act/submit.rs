@@ -95,8 +95,11 @@ fn sendmail<R: Read>(program: &Path, mut letter: Letter<'_, R>, patience: &Patie
                 recipient: only.clone(),
                 said,
             }])),
-            // One bad address may have spoilt it for all: each is tried alone, so that none is forgotten. Where the mail system
-            // had taken the good ones they get it twice, which is better than never.
+            several if has_sent_the_rest(program, &said) => Ok(Answer::Refused(vec![Refusal {
+                recipient: several.join(" or "),
+                said,
+            }])),
+            // One bad address may have spoilt it for all: each is tried alone, so that none is forgotten.
             several => {
                 let mut refused = Vec::new();
                 for recipient in several {
@@ -113,6 +116,15 @@ fn sendmail<R: Read>(program: &Path, mut letter: Letter<'_, R>, patience: &Patie
             }
         },
     }
+}
+
+/// Sendmail itself sends to the good addresses and says with its status that there was a bad one; it does not say which. Exim and
+/// OpenSMTPD then have sent nothing. All are called by the same name, and Debian's alternatives lead to the real one.
+fn has_sent_the_rest(program: &Path, said: &str) -> bool {
+    let real = program.canonicalize().unwrap_or_default();
+    let is_sendmail = real.components().any(|part| part.as_os_str() == "sm.bin") || real.ends_with("sendmail.sendmail");
+    let statuses = ["status 64", "status 65", "status 67", "status 68"];
+    is_sendmail && statuses.iter().any(|status| said.starts_with(status))
 }
 
 enum Reply {

@@ -20,7 +20,8 @@ pub fn variable(name: &str) -> Option<String> {
 /// Tells whether a mail system started this run: then the message is gone for good when we end with 0.
 #[must_use]
 pub fn is_mail_system(variable: Variable<'_>) -> bool {
-    ["SENDER", "RECIPIENT", "PROCMAIL_VERSION"]
+    // ORGMAIL is procmail's, MAILFILTER maildrop's.
+    ["SENDER", "RECIPIENT", "ORGMAIL", "MAILFILTER"]
         .iter()
         .any(|name| variable(name).is_some())
         || variable("AGENT").is_some_and(|agent| agent == "sendmail")

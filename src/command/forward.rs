@@ -1,5 +1,6 @@
 //! Sends a message on, marked so that it is known when it comes back.
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 
 use crate::act::intake;
@@ -45,11 +46,11 @@ pub fn send(guard: &Guard, case: &Case<'_>) -> Result<Answer, Error> {
     let own = case.own_address();
     let field = format!("X-Loop: {}{}", marks::word(&own), case.message.line_end()) + &marks::seam(&case.message);
     let sender = envelope_sender(guard, case, &own);
-    let (mut plain, odd): (Vec<String>, Vec<String>) =
-        case.destinations.iter().cloned().partition(|text| is_plain(text));
+    let mut told = case.destinations.clone();
     // OpenSMTPD sends as many copies as it is told addresses.
-    plain.sort();
-    plain.dedup();
+    let mut seen = HashSet::new();
+    told.retain(|text| seen.insert(text.clone()));
+    let (plain, odd): (Vec<String>, Vec<String>) = told.into_iter().partition(|text| is_plain(text));
     let mut refused: Vec<Refusal> = odd
         .into_iter()
         .map(|recipient| Refusal {

@@ -14,9 +14,6 @@ use crate::decide::envelope::Sender;
 use crate::decide::policy::{Admission, Limit, Over, Usage, Why, admit};
 use crate::exit::{Class, Error};
 
-/// What a separator line and the empty line at the end add to a message, roughly, in bytes.
-const SEPARATOR_BYTES: u64 = 64;
-
 /// How the mailbox at a path is locked.
 #[must_use]
 pub fn plan(guard: &Guard, owner: Owner) -> Plan {
@@ -82,13 +79,13 @@ pub fn place(guard: &Guard, case: &Case<'_>, added: &str, over: Over) -> Result<
     let mut locked = lock::lock(&path, &plan, &guard.patience)?;
     let limit = guard.limit();
     let usage = measure(guard, &locked, limit)?;
-    let incoming_bytes = case.content_bytes() + added.len() as u64 + SEPARATOR_BYTES;
+    let sender = separator_sender(guard, case);
+    let incoming_bytes = case.content_bytes() + added.len() as u64 + mbox::frame_bytes(&sender);
     match admit(usage, incoming_bytes, limit, over, &case.envelope.sender, case.action) {
         Admission::Fits => {}
         Admission::Full(over) => return Ok(Placement::Full(over)),
     }
     refuse_full_disk(guard, &locked, incoming_bytes)?;
-    let sender = separator_sender(guard, case);
     let appended = mbox::append(&mut locked, letter(guard, case, &sender, added))?;
     if limit.messages.is_some()
         && let Some(dir) = guard.state_dir()

@@ -102,6 +102,11 @@ fn share(part: u64, whole: u64) -> u128 {
 }
 
 fn mebibytes(bytes: u64) -> String {
-    let tenths = u128::from(bytes) * 10 / (1 << 20);
-    format!("{}.{} MiB", tenths / 10, tenths % 10)
+    let (unit, name) = if bytes < 1 << 20 {
+        (1 << 10, "KiB")
+    } else {
+        (1 << 20, "MiB")
+    };
+    let tenths = u128::from(bytes) * 10 / unit;
+    format!("{}.{} {name}", tenths / 10, tenths % 10)
 }

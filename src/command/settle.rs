@@ -86,36 +86,55 @@ fn forward(guard: &Guard, case: &Case<'_>, copies: Copies) -> Result<Outcome, Er
         Copies::None => None,
         Copies::Keep => Some(mailbox::place(guard, case, "", over)?),
     };
-    if let Some(Placement::Full(over)) = copy {
-        let _ = full(guard, case, over)?;
+    if let Some(Placement::Full(over @ (Over::Defer | Over::Refuse))) = copy {
+        return full(guard, case, over);
     }
-    match forward::send(guard, case) {
-        Ok(Answer::Accepted) => Ok(Outcome::Forwarded {
-            to: case.destinations.clone(),
-            note: copy.map(|_| format!("kept a copy in {}", guard.mailbox().display())),
-        }),
-        Ok(Answer::Refused(refusals)) => {
-            let refused: Vec<_> = refusals
-                .iter()
-                .map(|r| format!("{} refused with {}", r.recipient, r.said))
-                .collect();
-            let why = format!("cannot forward: {}", refused.join("; "));
-            match copy {
-                // The user has it already.
-                Some(_) => Ok(Outcome::Appended {
-                    mailbox: guard.mailbox(),
-                    note: Some(why),
-                }),
-                None => keep(guard, case, &why, over),
-            }
-        }
+    let refusals = match forward::send(guard, case) {
+        Ok(Answer::Accepted) => Vec::new(),
+        Ok(Answer::Refused(refusals)) => refusals,
         Err(e) => {
             if let Some(Placement::Here(appended)) = copy
                 && let Err(left) = mailbox::take_back(guard, appended)
             {
                 tracing::warn!(user = guard.account.name, cause = %left, "a copy stays, and the message will come again");
             }
-            Err(e)
+            return Err(e);
         }
+    };
+    let copied = copy.map(|placement| copied(guard, case, placement));
+    if refusals.is_empty() {
+        return Ok(Outcome::Forwarded {
+            to: case.destinations.clone(),
+            note: copied,
+        });
+    }
+    let refused: Vec<_> = refusals
+        .iter()
+        .map(|r| format!("{} refused with {}", r.recipient, r.said))
+        .collect();
+    let why = format!("cannot forward: {}", refused.join("; "));
+    match copied {
+        // The user has it already.
+        Some(_) => Ok(Outcome::Appended {
+            mailbox: guard.mailbox(),
+            note: Some(why),
+        }),
+        None => keep(guard, case, &why, over),
+    }
+}
+
+/// Says where the copy of a forwarded message is. One that the mailbox has no room for is put elsewhere only now that the message
+/// is sent: it cannot be taken back from there.
+fn copied(guard: &Guard, case: &Case<'_>, placement: Placement) -> String {
+    let elsewhere = match placement {
+        Placement::Here(_) => return format!("kept a copy in {}", guard.mailbox().display()),
+        Placement::Full(over) => full(guard, case, over),
+    };
+    match elsewhere {
+        Ok(Outcome::Appended { mailbox, .. }) => format!("kept a copy in {}", mailbox.display()),
+        Ok(Outcome::Diverted { to, .. }) => format!("sent a copy to {to}"),
+        Ok(Outcome::Forwarded { .. }) => String::new(),
+        // Sending it again would be no better.
+        Err(e) => format!("kept no copy: {e}"),
     }
 }

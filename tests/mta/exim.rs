@@ -43,9 +43,10 @@ CFILEMODE='644'
 "
             ),
         );
+        // Without TLS: Exim would make a key of its own for every connection.
         host.write(
             "etc/exim4/conf.d/main/000_lab",
-            "log_file_path = syslog\nsyslog_timestamp = no\nsyslog_duplication = no\n",
+            "log_file_path = syslog\nsyslog_timestamp = no\nsyslog_duplication = no\ntls_advertise_hosts =\n",
         );
         let route: Vec<String> = peers
             .iter()

@@ -70,7 +70,7 @@ listen on {address} hostname {name}
     }
 
     fn is_attempt(&self, line: &str) -> bool {
-        line.contains(" delivery evpid=") && !line.contains("result=\"TempFail\"")
+        line.contains(" delivery evpid=") && !line.contains("TempFail")
     }
 
     fn residents(&self) -> &'static [&'static str] {

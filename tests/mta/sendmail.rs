@@ -1,5 +1,6 @@
-//! Sendmail with Debian's settings, without the limits that slow down many
-//! connections from one host, and with a route to the other hosts.
+//! Sendmail with Debian's settings, without the limits that slow it down when many
+//! connections come from one host or the machine is busy, and with a route to the
+//! other hosts.
 
 use std::fmt::Write as _;
 
@@ -42,6 +43,9 @@ OSTYPE(`debian')dnl
 DOMAIN(`debian-mta')dnl
 undefine(`confHOST_STATUS_DIRECTORY')dnl
 define(`confDOMAIN_NAME', `{name}')dnl
+define(`confQUEUE_LA', `1000')dnl
+define(`confREFUSE_LA', `1000')dnl
+define(`confDELAY_LA', `0')dnl
 define(`confSERVICE_SWITCH_FILE', `/etc/mail/service.switch')dnl
 define(`confDONT_PROBE_INTERFACES', `True')dnl
 FEATURE(`no_default_msa')dnl
@@ -64,6 +68,9 @@ MAILER(`smtp')dnl
 OSTYPE(`debian')dnl
 DOMAIN(`debian-msp')dnl
 define(`confDOMAIN_NAME', `{name}')dnl
+define(`confQUEUE_LA', `1000')dnl
+define(`confREFUSE_LA', `1000')dnl
+define(`confDELAY_LA', `0')dnl
 FEATURE(`msp', `[{address}]', `25')dnl
 "
             ),
@@ -108,7 +115,7 @@ FEATURE(`msp', `[{address}]', `25')dnl
     }
 
     fn flush(&self, host: &Host) {
-        must(&mut host.command(&["sendmail", "-q"]));
+        must(&mut host.command(&["sendmail", "-L", "sm-mta", "-q"]));
         must(&mut host.command(&["sendmail", "-Ac", "-q"]));
     }
 

@@ -294,8 +294,10 @@ impl Stage {
     pub fn expect_loop(&mut self) {
         let measured = self.measure();
         let loops = self.lab.loops(self.story);
+        // A slow machine may not come as far as the bound in time, and yet not have ended.
+        let looped = !measured.ended && measured.attempts >= BOUND / 4;
         self.check(
-            measured.ended != loops && (measured.attempts >= BOUND) == loops,
+            if loops { looped } else { measured.ended },
             &format!(
                 "without a guard it {} (there were {} deliveries)",
                 if loops { "loops" } else { "ends" },

@@ -64,6 +64,30 @@ pub const STORIES: &[Story] = &[
         play: admin_is_a_file,
     },
     Story {
+        name: "S1-keep",
+        title: "S1, and a keeps a copy",
+        hooks: GUARDED,
+        delivers: false,
+        only: &[],
+        play: copy_is_kept,
+    },
+    Story {
+        name: "S1-two",
+        title: "a forwards to b, who is refused, and to c",
+        hooks: GUARDED,
+        delivers: false,
+        only: &[],
+        play: one_of_two_is_refused,
+    },
+    Story {
+        name: "S1-two-local",
+        title: "the same, and b is unknown at a's own domain",
+        hooks: GUARDED,
+        delivers: false,
+        only: &[],
+        play: one_of_two_is_unknown_here,
+    },
+    Story {
         name: "S3",
         title: "a and b forward to each other",
         hooks: EVERY,
@@ -112,6 +136,14 @@ pub const STORIES: &[Story] = &[
         play: autoresponders,
     },
     Story {
+        name: "S7-filter",
+        title: "S7, and a answers by the verdict of the filter",
+        hooks: &[Recipe],
+        delivers: false,
+        only: POSTFIX,
+        play: answers_by_verdict,
+    },
+    Story {
         name: "S8",
         title: "S1, and the admin forwards back to a",
         hooks: EVERY,
@@ -142,6 +174,14 @@ pub const STORIES: &[Story] = &[
         delivers: false,
         only: &[],
         play: defers,
+    },
+    Story {
+        name: "locked",
+        title: "the mailbox is locked: queued until it is free",
+        hooks: GUARDED,
+        delivers: true,
+        only: &[],
+        play: locked_defers,
     },
     Story {
         name: "quota-defer",
@@ -223,6 +263,47 @@ fn b_is_unknown_here(stage: &mut Stage) {
     } else {
         one_report(stage);
     }
+}
+
+fn copy_is_kept(stage: &mut Stage) {
+    a_and_s(stage);
+    stage.host("b.test", &[]);
+    stage.forward("a.test", "a", "b@b.test --keep");
+    stage.start();
+    stage.letter();
+    stage.expect_rest(1);
+    // The letter, but not the report of it.
+    stage.expect_mail("a@a.test", 1);
+    stage.expect_mail("s@s.test", 0);
+}
+
+fn one_of_two_is_refused(stage: &mut Stage) {
+    a_and_s(stage);
+    stage.host("b.test", &[]);
+    stage.host("c.test", &["c"]);
+    stage.forward("a.test", "a", "b@b.test c@c.test");
+    stage.start();
+    stage.letter();
+    stage.expect_rest(1);
+    stage.expect_mail("c@c.test", 1);
+    stage.expect_mail("a@a.test", 0);
+    stage.expect_mail("s@s.test", 0);
+}
+
+fn one_of_two_is_unknown_here(stage: &mut Stage) {
+    a_and_s(stage);
+    stage.host("c.test", &["c"]);
+    stage.forward("a.test", "a", "b@a.test c@c.test");
+    stage.start();
+    stage.letter();
+    // Whether b is refused when the letter is submitted or reported later, c has it
+    // once, and it is kept for b's part: at a, or in a report.
+    let reports = stage.reports();
+    let kept = stage.mailbox("a.test", "a");
+    stage.expect_rest(reports);
+    stage.check_equal("kept at a or reported to the administrator", (reports + kept).min(1), 1);
+    stage.expect_mail("c@c.test", 1);
+    stage.expect_mail("s@s.test", 0);
 }
 
 fn admin_is_a_file(stage: &mut Stage) {
@@ -335,6 +416,33 @@ fn autoresponders(stage: &mut Stage) {
     }
 }
 
+/// Answers what a person wrote, with our own mark on the answer.
+const BY_VERDICT: &str = "\
+:0 fw
+| /usr/bin/spoolguard filter
+
+:0
+* ^X-Spoolguard-Verdict: (loop|bounce|auto-reply)
+$DEFAULT
+
+:0 c
+| formail -rt -I \"From: a@a.test\" -A \"X-Loop: a@a.test\" | /usr/sbin/sendmail -oi -t
+";
+
+fn answers_by_verdict(stage: &mut Stage) {
+    stage.host("a.test", &["a", "admin"]);
+    stage.host("b.test", &["b"]);
+    stage.recipes("a.test", "a", BY_VERDICT);
+    stage.recipes("b.test", "b", &NAIVE.replace("%ME%", "b@b.test"));
+    stage.start();
+    stage.send("b.test", "b@b.test", "a@a.test");
+    stage.settle();
+    // b's letter and b's answer to a's answer, which a leaves alone.
+    stage.expect_rest(0);
+    stage.expect_mail("a@a.test", 2);
+    stage.expect_mail("b@b.test", 1);
+}
+
 /// Without a guard, the nearest thing: reports go to the administrator by `!`.
 const DAEMON_TO_ADMIN: &str = ":0\n* ^FROM_DAEMON\n! admin@a.test\n\n:0\n! b@b.test\n";
 
@@ -433,6 +541,29 @@ fn defers(stage: &mut Stage) {
     stage.expect_rest(0);
     stage.expect_mail("b@b.test", 1);
     stage.expect_mail("a@a.test", 0);
+    stage.expect_mail("s@s.test", 0);
+}
+
+fn locked_defers(stage: &mut Stage) {
+    a_and_s(stage);
+    stage.deliver("a.test", "a");
+    let host = stage.lab.at("a.test");
+    host.write(
+        "etc/spoolguard.toml",
+        "admin = \"admin@a.test\"\n[spool]\nlock_timeout = \"1s\"\n",
+    );
+    // Someone else's dotlock, just made.
+    host.write("var/mail/a.lock", "0");
+    let lock = host.root.join("var/mail/a.lock");
+    stage.start();
+    stage.letter();
+    expect_queued(stage);
+    stage.expect_mail("a@a.test", 0);
+    stage.check(lock.exists(), "the lock is still there");
+    fs::remove_file(&lock).unwrap();
+    stage.flush("a.test");
+    stage.expect_rest(0);
+    stage.expect_mail("a@a.test", 1);
     stage.expect_mail("s@s.test", 0);
 }
 

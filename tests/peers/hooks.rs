@@ -131,7 +131,7 @@ pub fn the_whole_procmailrc_files_and_forwards(scratch: &Scratch) {
 }
 
 pub fn maildrop_files_by_the_verdict_of_the_filter(scratch: &Scratch) {
-    let rules = snippet(scratch, "maildroprc");
+    let rules = part(scratch, "maildroprc", "filter");
     maildrop(scratch, &rules, "", BOUNCE.as_bytes(), 0);
     maildrop(scratch, &rules, "s@s.test", ORDINARY, 0);
     assert_filed(scratch, &scratch.at_home("bounces"));
@@ -139,7 +139,7 @@ pub fn maildrop_files_by_the_verdict_of_the_filter(scratch: &Scratch) {
 
 pub fn maildrop_ends_with_75_when_the_filter_fails(scratch: &Scratch) {
     scratch.configure(BROKEN);
-    let rules = snippet(scratch, "maildroprc");
+    let rules = part(scratch, "maildroprc", "filter");
     maildrop(scratch, &rules, "", BOUNCE.as_bytes(), 75);
     for path in [scratch.mailbox(), scratch.at_home("bounces")] {
         assert_eq!(scratch.read(&path), "", "{}", path.display());
@@ -150,6 +150,21 @@ pub fn maildrop_ends_with_75_when_the_filter_fails(scratch: &Scratch) {
     assert_eq!(
         without_verdict(&only(scratch, &scratch.at_home("bounces"))),
         BOUNCE.as_bytes()
+    );
+}
+
+pub fn maildrop_files_by_the_condition(scratch: &Scratch) {
+    let rules = part(scratch, "maildroprc", "inspect");
+    maildrop(scratch, &rules, "", BOUNCE.as_bytes(), 0);
+    maildrop(scratch, &rules, "s@s.test", ORDINARY, 0);
+    assert_eq!(only(scratch, &scratch.at_home("bounces")), BOUNCE.as_bytes());
+    assert_eq!(only(scratch, &scratch.mailbox()), ORDINARY);
+    scratch.configure(BROKEN);
+    maildrop(scratch, &rules, "", BOUNCE.as_bytes(), 0);
+    assert_eq!(
+        split(&scratch.read(&scratch.mailbox())).len(),
+        2,
+        "letters, one of them unsorted"
     );
 }
 

@@ -63,7 +63,7 @@ const TESTS: &[Test] = &[
     (
         "a_killed_delivery_tears_nothing_of_the_others",
         Pace::Long,
-        &["procmail", "maildrop", "dovecot-lda", "python3", "doveadm"],
+        &["procmail", "maildrop", "dovecot-lda", "python3"],
         mixed::a_killed_delivery_tears_nothing_of_the_others,
     ),
     (
@@ -119,6 +119,12 @@ const TESTS: &[Test] = &[
         Pace::Quick,
         &["maildrop"],
         hooks::maildrop_ends_with_75_when_the_filter_fails,
+    ),
+    (
+        "maildrop_files_by_the_condition",
+        Pace::Quick,
+        &["maildrop", "inspect"],
+        hooks::maildrop_files_by_the_condition,
     ),
     (
         "sieve_files_by_the_verdict_of_the_filter",

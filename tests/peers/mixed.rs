@@ -87,6 +87,8 @@ pub fn a_killed_delivery_tears_nothing_of_the_others(scratch: &Scratch) {
     for number in 0..KILLS {
         assert_eq!(found.whole.get(&format!("after-{number}")), Some(&1), "after-{number}");
     }
+    let [_, whole, _] = readers::python(scratch);
+    assert_eq!(whole, found.whole.len(), "whole letters in Python");
     let not_ours: Vec<_> = found
         .damaged
         .iter()

@@ -24,7 +24,7 @@ print(len(box), len(good), bad)
 pub fn python(scratch: &Scratch) -> [usize; 3] {
     let path = copy(scratch, "python");
     let script = scratch.write_at_home("read.py", PYTHON);
-    let output = scratch.feed(scratch.command("/usr/bin/python3").arg(script).arg(path), b"");
+    let output = scratch.feed(scratch.command("python3").arg(script).arg(path), b"");
     let text = String::from_utf8_lossy(&output.stdout);
     let numbers: Vec<usize> = text.split_whitespace().filter_map(|word| word.parse().ok()).collect();
     numbers.try_into().unwrap_or_else(|_| panic!("python3: {output:?}"))
@@ -33,7 +33,12 @@ pub fn python(scratch: &Scratch) -> [usize; 3] {
 /// How many letters mutt finds: it says so on its status line.
 pub fn mutt(scratch: &Scratch) -> usize {
     let path = copy(scratch, "mutt");
-    let settings = scratch.write_at_home("muttrc", "set status_format='[%m letters]'\npush '<exit>'\n");
+    // Without a folder that is there it would ask whether to make one.
+    let text = format!(
+        "set folder='{}'\nset status_format='[%m letters]'\npush '<exit>'\n",
+        scratch.home().display()
+    );
+    let settings = scratch.write_at_home("muttrc", &text);
     // mutt wants a terminal, and script makes one.
     let line = format!("mutt -n -R -F {} -f {}", settings.display(), path.display());
     let mut command = scratch.command("timeout");

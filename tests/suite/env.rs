@@ -207,6 +207,7 @@ impl Scratch {
             stdout: Stdio::piped(),
             stderr: Stdio::piped(),
             uid: None,
+            is_measured: false,
         };
         run = run.variable("HOME", self.path("home")).variable("TZ", "UTC");
         run
@@ -276,9 +277,16 @@ pub struct Run<'a> {
     stdout: Stdio,
     stderr: Stdio,
     uid: Option<u32>,
+    is_measured: bool,
 }
 
 impl<'a> Run<'a> {
+    /// Looks how much memory it takes.
+    pub fn measured(mut self) -> Self {
+        self.is_measured = true;
+        self
+    }
+
     pub fn with(mut self, arguments: &[&str]) -> Self {
         self.arguments.extend(arguments.iter().map(OsString::from));
         self
@@ -390,6 +398,7 @@ impl<'a> Run<'a> {
             stdout: collect(child.stdout.take()),
             stderr: collect(child.stderr.take()),
             command: shown_command,
+            is_measured: self.is_measured,
             peak_bytes: 0,
             child,
         }
@@ -409,6 +418,7 @@ pub struct Running<'a> {
     child: Child,
     stdout: JoinHandle<Vec<u8>>,
     stderr: JoinHandle<Vec<u8>>,
+    is_measured: bool,
     peak_bytes: u64,
 }
 
@@ -430,6 +440,7 @@ impl<'a> Running<'a> {
     pub fn end(mut self) -> Ended<'a> {
         let end = Instant::now() + LIMIT;
         let status_file = format!("/proc/{}/status", self.pid());
+        let mut pause = Duration::from_micros(250);
         let status = loop {
             if let Some(status) = self.child.try_wait().unwrap() {
                 break status;
@@ -439,13 +450,16 @@ impl<'a> Running<'a> {
                 let _ = self.child.wait();
                 panic!("did not end within {LIMIT:?}: {}", self.command);
             }
-            // The highest value so far (proc_pid_status(5)); it only grows, so the last look counts.
-            let seen = fs::read_to_string(&status_file).unwrap_or_default();
-            if let Some(peak) = seen.lines().find_map(|line| line.strip_prefix("VmHWM:")) {
-                let kibibytes: u64 = peak.trim().trim_end_matches(" kB").parse().unwrap();
-                self.peak_bytes = self.peak_bytes.max(kibibytes << 10);
+            if self.is_measured {
+                // The highest value so far (proc_pid_status(5)); it only grows, so the last look counts.
+                let seen = fs::read_to_string(&status_file).unwrap_or_default();
+                if let Some(peak) = seen.lines().find_map(|line| line.strip_prefix("VmHWM:")) {
+                    let kibibytes: u64 = peak.trim().trim_end_matches(" kB").parse().unwrap();
+                    self.peak_bytes = self.peak_bytes.max(kibibytes << 10);
+                }
             }
-            std::thread::sleep(Duration::from_micros(300));
+            std::thread::sleep(pause);
+            pause = (pause * 2).min(Duration::from_millis(2));
         };
         Ended {
             scratch: self.scratch,

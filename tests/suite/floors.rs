@@ -66,6 +66,16 @@ fn imports(code: &str) -> Vec<String> {
             paths.push(format!("{before}::{after}"));
         }
     }
+    // `use name;` and `use name as other;` have none.
+    for statement in code.split(';') {
+        let words: Vec<_> = statement.split_ascii_whitespace().collect();
+        if let Some(at) = words.iter().position(|word| *word == "use")
+            && let Some(name) = words.get(at + 1)
+            && !name.contains("::")
+        {
+            paths.push(format!("{name}::"));
+        }
+    }
     paths
 }
 
@@ -233,6 +243,9 @@ fn the_c_library_is_no_direct_dependency_and_a_panic_unwinds() {
 
 #[test]
 fn imports_are_found_in_code_and_not_in_prose() {
-    let code = "use crate::act::lock;\nuse std::{io, fs};\n// crate::cli::x\nlet a = \"crate::cli\"; crate::config::Lock::x();\nuse nix::libc;\n";
-    assert_eq!(imports(code), ["crate::act", "std::", "crate::config", "nix::libc"]);
+    let code = "use crate::act::lock;\nuse std::{io, fs};\n// crate::cli::x\nlet a = \"crate::cli\"; crate::config::Lock::x();\nuse nix::libc;\nuse toml as t;\n";
+    assert_eq!(
+        imports(code),
+        ["crate::act", "std::", "crate::config", "nix::libc", "toml::"]
+    );
 }

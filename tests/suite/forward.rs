@@ -394,3 +394,43 @@ fn an_outbox_holds_the_message_with_its_envelope() {
     }
     assert!(scratch.files("outbox/tmp").is_empty());
 }
+
+#[test]
+fn what_is_no_address_never_reaches_sendmail_and_the_message_is_kept() {
+    for odd in [
+        "",
+        "@b.test",
+        "b@@b.test",
+        "b b@b.test",
+        "<b@b.test>",
+        "b@b.test\nX-Evil: 1",
+        "b,c@b.test",
+    ] {
+        let scratch = Scratch::new();
+        scratch.forward(ORDINARY, &[odd, "c@c.test"]).go().succeeds();
+        let sent = scratch.sent();
+        assert_eq!(sent.len(), 1, "{odd:?}");
+        assert!(contains(&sent[0], b"\nEnvelope-To: c@c.test\n"), "{}", shown(&sent[0]));
+        let mail = scratch.mail();
+        assert!(
+            contains(&mail, b"X-Spoolguard-Kept: ") && !contains(&mail, b"\nX-Evil"),
+            "{}",
+            shown(&mail)
+        );
+    }
+}
+
+#[test]
+fn an_address_named_twice_gets_one_copy() {
+    let scratch = Scratch::new();
+    scratch
+        .forward(ORDINARY, &["c@c.test", "b@b.test", "c@c.test"])
+        .go()
+        .succeeds();
+    let sent = scratch.sent();
+    assert!(
+        contains(&sent[0], b"\nEnvelope-To: c@c.test, b@b.test\n"),
+        "{}",
+        shown(&sent[0])
+    );
+}

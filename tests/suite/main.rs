@@ -25,5 +25,6 @@ mod hostile;
 mod inspect;
 mod limits;
 mod lock;
+mod manuals;
 mod properties;
 mod quota;

@@ -374,3 +374,29 @@ fn a_user_without_a_name_in_the_system_has_the_general_limit() {
     assert_eq!(run("nosuchuser"), Some(0));
     assert_eq!(run("nosuchother"), Some(75));
 }
+
+#[test]
+fn a_copy_that_overflows_is_put_there_only_when_the_message_is_sent() {
+    let mut scratch = Scratch::new()
+        .set("quota.limit", "\"10\"")
+        .set("quota.over", "\"overflow\"");
+    scratch.sendmail("exit 75");
+    for _ in 0..3 {
+        scratch.forward(ORDINARY, &["--keep", "b@b.test"]).go().defers();
+    }
+    assert!(!scratch.path("state/overflow").exists(), "each try leaves a copy");
+    scratch.sendmail("exit 0");
+    scratch.forward(ORDINARY, &["--keep", "b@b.test"]).go().succeeds();
+    assert_eq!(messages(&fs::read(scratch.path("state/overflow")).unwrap()).len(), 1);
+}
+
+#[test]
+fn a_message_that_fills_the_mailbox_to_the_byte_fits() {
+    let empty = Scratch::new();
+    empty.deliver(ORDINARY).go().succeeds();
+    let bytes = empty.mail().len();
+    let exact = Scratch::new().set("quota.limit", &bytes.to_string());
+    exact.deliver(ORDINARY).go().succeeds();
+    let short = Scratch::new().set("quota.limit", &(bytes - 1).to_string());
+    short.deliver(ORDINARY).go().defers();
+}
