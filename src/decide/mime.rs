@@ -85,7 +85,7 @@ impl<'a> Outline<'a> {
         // A header that lost its Content-Type on the way, above a body that begins with a delimiter.
         if value.is_empty()
             && depth == 0
-            && let Some(guess) = guess_boundary(part.body().get(..PREAMBLE_BYTES).unwrap_or(part.body()))
+            && let Some(guess) = guess_boundary(part.body().get(..BODY_BYTES).unwrap_or(part.body()))
             && self.split(part.body(), guess, depth)
         {
             return;
@@ -170,20 +170,33 @@ fn delimiters<'b>(body: &'b [u8], boundary: &'b [u8]) -> impl Iterator<Item = us
     })
 }
 
-/// The first line that looks like a delimiter because a MIME header follows it.
+/// The first line that looks like a delimiter because a MIME header follows it, if nothing stands above it but what mail
+/// programs write there for those that know no MIME: below other words it is a piece of a message that somebody quotes.
 fn guess_boundary(body: &[u8]) -> Option<&[u8]> {
-    for needle in [&b"\nContent-"[..], &b"\ncontent-"[..]] {
-        let mut at = 0;
-        for found in memmem::find_iter(body, needle) {
-            let before = body.get(at..found)?;
-            at = found;
-            let line = before.rsplit(|b| *b == b'\n').next()?.trim_ascii_end();
-            if let Some(boundary) = line.strip_prefix(b"--").filter(|rest| rest.len() > 3) {
-                return Some(boundary);
-            }
-        }
+    let begins = body.get(..PREAMBLE_BYTES).unwrap_or(body);
+    let delimiter = begins.split(|b| *b == b'\n').find(|line| line.starts_with(b"--"))?;
+    let at = memmem::find(begins, delimiter)?;
+    let preamble = begins.get(..at)?.trim_ascii().to_ascii_lowercase();
+    if !preamble.is_empty()
+        && memmem::find(&preamble, b"mime").is_none()
+        && memmem::find(&preamble, b"multi-part").is_none()
+    {
+        return None;
     }
-    None
+    let next = body.get(at + delimiter.len()..)?.trim_ascii_start();
+    let boundary = delimiter.trim_ascii_end().strip_prefix(b"--")?;
+    let is_field = next.get(..8).is_some_and(|name| name.eq_ignore_ascii_case(b"Content-"));
+    // The first part of a report often has no header at all; then another one has.
+    let found = is_field || {
+        let mut again = delimiter.trim_ascii_end().to_vec();
+        again.extend_from_slice(if delimiter.ends_with(b"\r") {
+            b"\r\nContent-"
+        } else {
+            b"\nContent-"
+        });
+        memmem::find(body, &again).is_some()
+    };
+    (found && boundary.len() > 3).then_some(boundary)
 }
 
 fn kind_of(content_type: &str) -> Kind {

@@ -67,6 +67,8 @@ pub struct Scale {
     pub sum: i32,
     /// Something was found that only mail systems write.
     core: bool,
+    /// The subject is a mail system's.
+    subject: bool,
     /// Something was found that only reports are made of.
     structured: bool,
     /// What it was, as far as it can be shown.
@@ -130,6 +132,7 @@ impl Scale {
         match found.rule {
             Some(rule) if rule.strength == Strength::Strong => {
                 self.core = true;
+                self.subject = true;
                 self.add(weight::SUBJECT, Some(Marker::of(&field, rule.system)));
                 kind_in_subject(look.subject).or(rule.kind)
             }
@@ -215,8 +218,11 @@ impl Scale {
                 .is_some_and(|field| is_a_persons_program(&field.text()));
         match look.writer {
             Writer::Daemon => self.core || null && words.words > 1,
-            Writer::Postmaster => self.core && (null || !handled || words.starts) || null && !quoted.is_empty(),
-            Writer::Machine | Writer::Anyone if null => words.is_strong() || self.structured,
+            Writer::Postmaster if null => self.core || !quoted.is_empty(),
+            Writer::Postmaster if handled => words.starts || self.structured,
+            Writer::Postmaster => self.subject || words.first || self.structured,
+            Writer::Machine if null => words.first || self.structured,
+            Writer::Anyone if null => words.starts || self.structured || self.subject && words.is_strong(),
             Writer::Machine => self.structured || words.first && !handled,
             Writer::Anyone => self.structured || words.starts && !handled,
         }

@@ -144,6 +144,7 @@ pub struct Facts<'a> {
 
 /// Judges one message.
 pub fn classify(message: &Message<'_>, facts: &Facts<'_>) -> Judgement {
+    let message = &below_blank_lines(message);
     let null_sender = (*facts.sender == Sender::Null).then(|| null_sender_marker(message));
     let fields: Vec<Field<'_>> = message.fields().collect();
     let head = Head::read(&fields);
@@ -152,6 +153,20 @@ pub fn classify(message: &Message<'_>, facts: &Facts<'_>) -> Judgement {
         verdict,
         null_sender,
         diverted_before: find_diverted(message, &head),
+    }
+}
+
+/// A file that begins with an empty line has, taken by its word, no header at all, and what should be it stands in the body.
+/// No mail system delivers such a message (each adds its own fields on top), but collections of mail hold them.
+fn below_blank_lines<'a>(message: &Message<'a>) -> Message<'a> {
+    if !message.header().is_empty() {
+        return *message;
+    }
+    let inner = Message::new(message.content().trim_ascii_start());
+    if inner.fields().take(3).count() == 3 {
+        inner
+    } else {
+        *message
     }
 }
 
@@ -279,4 +294,33 @@ fn find_diverted(message: &Message<'_>, head: &Head<'_>) -> Option<Marker> {
     nested_values(quoted.bytes(), NAME)
         .next()
         .map(|value| Marker::new(DIVERT_HEADER, &value, WHY))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Facts, classify};
+    use crate::decide::address::OwnAddresses;
+    use crate::decide::envelope::Sender;
+    use crate::decide::message::Message;
+
+    #[test]
+    fn a_header_below_an_empty_line_is_read_all_the_same() {
+        let own = OwnAddresses::new("+");
+        let facts = Facts {
+            sender: &Sender::Unknown,
+            own: &own,
+            max_hops: 50,
+        };
+        let text =
+            "\r\nFrom: MAILER-DAEMON@b.test\nTo: a@a.test\nSubject: failure notice\n\n<c@c.test>:\nno such user\n";
+        assert_eq!(
+            classify(&Message::new(text.as_bytes()), &facts).verdict.name(),
+            "bounce"
+        );
+        let prose = "\nFrom: here on\nwe walk\n";
+        assert_eq!(
+            classify(&Message::new(prose.as_bytes()), &facts).verdict.name(),
+            "ordinary"
+        );
+    }
 }
