@@ -10,6 +10,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use clap::error::ErrorKind;
 
+use spoolguard::act::{account, patience};
 use spoolguard::cli::Cli;
 use spoolguard::command::{self, caller, guard};
 use spoolguard::exit::{Class, Error, Status};
@@ -33,6 +34,13 @@ fn main() -> ExitCode {
 
 fn run() -> Status {
     let arguments: Vec<OsString> = std::env::args_os().collect();
+    if !is_administrators(&arguments) {
+        // Before anything else: mail systems bounce on death by a signal.
+        let _ = patience::watch();
+    }
+    if let Err(e) = account::refuse_borrowed_rights() {
+        return guard::end(Err(e));
+    }
     match Cli::try_parse_from(&arguments) {
         Ok(cli) => command::run(&cli),
         Err(e) if is_help(e.kind()) && !caller::is_mail_system(&caller::variable) => {

@@ -59,6 +59,19 @@ pub fn find(name: Option<&str>) -> Result<Account, Error> {
     })
 }
 
+/// Refuses to run with rights that the caller does not have: reading with them, or running the sendmail that the caller configures,
+/// would give everybody's mail to whoever asks.
+///
+/// # Errors
+/// When the program is installed setuid or setgid.
+pub fn refuse_borrowed_rights() -> Result<(), Error> {
+    if Uid::current() == Uid::effective() && Gid::current() == Gid::effective() {
+        return Ok(());
+    }
+    let cause = "it is installed setuid or setgid, and would lend those rights to everybody";
+    Err(Error::new(Class::Configuration, "run", "spoolguard", cause).hint("chmod ug-s it"))
+}
+
 /// `$HOME`, if it is this user's own directory and nobody else may write to it.
 fn home_of_caller(uid: Uid) -> Option<PathBuf> {
     let home = PathBuf::from(std::env::var_os("HOME")?);

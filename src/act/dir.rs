@@ -32,14 +32,24 @@ pub fn sync_parent(path: &Path) -> io::Result<()> {
     File::open(parent(path))?.sync_all()
 }
 
-/// Makes a directory and those above it, for this user alone.
+/// Makes a directory and those above it, for this user alone, and makes their names last.
 ///
 /// # Errors
-/// When one cannot be made.
+/// When one cannot be made or synced.
 pub fn make_private_dir(dir: &Path) -> Result<(), Error> {
-    std::fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(dir)
-        .map_err(|e| Error::io("make directory", dir, &e))
+    if dir.is_dir() {
+        return Ok(());
+    }
+    let above = parent(dir);
+    if above != dir {
+        make_private_dir(above)?;
+    }
+    match std::fs::DirBuilder::new().mode(0o700).create(dir) {
+        Err(e) if e.kind() != io::ErrorKind::AlreadyExists => Err(Error::io("make directory", dir, &e)),
+        // One that may not be read cannot be synced; it was there before us.
+        _ => match sync_parent(dir) {
+            Err(e) if e.kind() != io::ErrorKind::PermissionDenied => Err(Error::io("sync", above, &e)),
+            _ => Ok(()),
+        },
+    }
 }

@@ -24,6 +24,12 @@ use crate::exit::{Class, Error};
 /// that any of them respects is 5 minutes (liblockfile, lockfile_check(3)).
 const STALE_AGE: Duration = Duration::from_secs(600);
 
+/// A dotlock holds a process id and a few words; what is larger is something else.
+const LARGEST_BYTES: u64 = 4096;
+
+/// A dotlock from so far in the future is from a clock that was wrong.
+const WRONG_CLOCK: i64 = 24 * 60 * 60;
+
 /// Our `<mailbox>.lock`. Dropping it removes it, if it is still ours.
 #[derive(Debug)]
 pub struct Dotlock {
@@ -255,7 +261,7 @@ impl std::fmt::Display for Identity {
 /// Somebody has the dotlock. Looks whether they still live; what a dead spoolguard left is taken over, and what is too old is
 /// removed.
 fn judge(path: &Path, mailbox: &Path, owner: Owner, fresh: &File, others: Others) -> Result<Taken, Error> {
-    let held = || Taken::Held(format!("{} exists", path.display()));
+    let mut by = String::new();
     let stat = match path.symlink_metadata() {
         Ok(stat) => stat,
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Taken::Removed),
@@ -270,15 +276,14 @@ fn judge(path: &Path, mailbox: &Path, owner: Owner, fresh: &File, others: Others
     {
         // Made by spoolguard under this kernel: it is stale exactly when its owner's kernel lock is gone. While we hold that
         // lock nobody else comes to the same conclusion, and the path is looked at again before anything is done.
-        return match FileExt::try_lock_exclusive(&file) {
-            Ok(()) => take_over(path, file, &stat, others),
-            Err(_) => Ok(Taken::Held(format!(
-                "{} exists, made by process {}",
-                path.display(),
-                identity.pid
-            ))),
-        };
+        // Refused, its age decides like any other's: no run of ours takes that long, and somebody else may have locked what a
+        // dead one left.
+        match FileExt::try_lock_exclusive(&file) {
+            Ok(()) => return take_over(path, file, &stat, others),
+            Err(_) => by = format!(", made by process {}", identity.pid),
+        }
     }
+    let held = || Taken::Held(format!("{} exists{by}", path.display()));
     if age(&stat, Some(fresh)) < STALE_AGE {
         return Ok(held());
     }
@@ -326,6 +331,9 @@ fn take_over(path: &Path, file: File, judged: &std::fs::Metadata, others: Others
 
 /// Removes the dotlock at `path` if it is still the one that was judged.
 fn remove(path: &Path, judged: &std::fs::Metadata, others: Others) -> Result<Taken, Error> {
+    if !judged.is_file() || judged.len() > LARGEST_BYTES {
+        return Ok(Taken::Held(format!("{} is there, and is no dotlock", path.display())));
+    }
     match path.symlink_metadata() {
         Ok(now) if same_file(&now, judged) && now.mtime() == judged.mtime() => match std::fs::remove_file(path) {
             Ok(()) => Ok(Taken::Removed),
@@ -346,7 +354,10 @@ fn age(stat: &std::fs::Metadata, fresh: Option<&File>) -> Duration {
             .duration_since(std::time::UNIX_EPOCH)
             .map_or(0, |since| i64::try_from(since.as_secs()).unwrap_or(i64::MAX)),
     };
-    Duration::from_secs(u64::try_from(now - stat.mtime()).unwrap_or(0))
+    match now.saturating_sub(stat.mtime()) {
+        future if future < -WRONG_CLOCK => Duration::MAX,
+        age => Duration::from_secs(u64::try_from(age).unwrap_or(0)),
+    }
 }
 
 fn read_small(path: &Path) -> String {

@@ -144,6 +144,7 @@ impl Intake {
             head: self.head.get(from..).unwrap_or_default(),
             spill: self.spill.as_ref(),
             at: 0,
+            spill_bytes: self.bytes - self.head.len() as u64,
         }
     }
 }
@@ -188,6 +189,7 @@ pub struct Reader<'a> {
     head: &'a [u8],
     spill: Option<&'a File>,
     at: u64,
+    spill_bytes: u64,
 }
 
 impl Read for Reader<'_> {
@@ -198,6 +200,10 @@ impl Read for Reader<'_> {
         let Some(file) = self.spill else { return Ok(0) };
         let read = file.read_at(buffer, self.at)?;
         self.at += read as u64;
+        if read == 0 && !buffer.is_empty() && self.at < self.spill_bytes {
+            // Taken for its end, the message would be cut off and acknowledged.
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
         Ok(read)
     }
 }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use crate::act::dotlock::{Dotlock, Others, Taken};
 use crate::act::kernel::{lock_fcntl, lock_flock};
-use crate::act::open::{Owner, check, is_still, open_or_create};
+use crate::act::open::{Owner, check, is_still, odd, open_or_create};
 use crate::act::patience::Patience;
 use crate::exit::{Class, Error};
 
@@ -76,6 +76,10 @@ impl Locked {
 /// When the path is no mailbox (a link, a device, somebody else's), when it cannot be opened or made, or when somebody else
 /// holds a lock for longer than the plan waits.
 pub fn lock(path: &Path, plan: &Plan, patience: &Patience) -> Result<Locked, Error> {
+    if path.as_os_str().as_encoded_bytes().ends_with(b".lock") {
+        // It would be removed as a stale dotlock, mail and all.
+        return Err(odd(path, "its name is that of a dotlock"));
+    }
     let until = Instant::now() + plan.timeout.min(patience.remaining());
     let mut pause = FIRST_PAUSE;
     loop {

@@ -48,6 +48,29 @@ pub struct Appended {
     pub before_bytes: u64,
     /// The mailbox's length now.
     pub after_bytes: u64,
+    /// The file, and when it was changed last: device, inode, and the change time in nanoseconds.
+    stamp: (u64, u64, i128),
+}
+
+/// Which file this is, and when it was changed last. The change time cannot be set back (inode(7)).
+fn stamp(file: &File) -> io::Result<(u64, u64, i128)> {
+    let stat = file.metadata()?;
+    let changed = i128::from(stat.ctime()) * 1_000_000_000 + i128::from(stat.ctime_nsec());
+    Ok((stat.dev(), stat.ino(), changed))
+}
+
+impl Appended {
+    /// The same with what was appended behind it under the same lock: they are taken back together.
+    pub fn and_since(self, locked: &Locked) -> Self {
+        match (length(locked), stamp(locked.file())) {
+            (Ok(after_bytes), Ok(stamp)) => Self {
+                after_bytes,
+                stamp,
+                ..self
+            },
+            _ => self,
+        }
+    }
 }
 
 /// The mailbox's length, in bytes.
@@ -78,7 +101,14 @@ pub fn append<R: Read>(locked: &mut Locked, letter: Letter<'_, R>) -> Result<App
         .and_then(|end| begun.write_all(end))
         .and_then(|()| write_letter(&mut begun, letter))
         .and_then(|()| file.sync_data())
-        .and_then(|()| if locked.created() { sync_parent(path) } else { Ok(()) });
+        // The file may be new, made by an earlier try or by somebody else, and its name not on disk yet.
+        .and_then(|()| {
+            if before_bytes == 0 {
+                sync_parent(path).or_else(|e| sync_instead(file, e))
+            } else {
+                Ok(())
+            }
+        });
     match written {
         Ok(()) => Ok(begun.complete()),
         Err(e) => {
@@ -105,6 +135,8 @@ impl Begun<'_> {
         Appended {
             before_bytes: self.before_bytes,
             after_bytes: self.after_bytes,
+            // Should it not be known, it is never taken back.
+            stamp: stamp(self.file).unwrap_or_default(),
         }
     }
 
@@ -134,6 +166,16 @@ impl Write for Begun<'_> {
     }
 }
 
+/// A directory that may be written to but not read (mode 1733) cannot be opened to be synced. Syncing the file as a whole carries
+/// its name along on journalling file systems.
+fn sync_instead(file: &File, error: io::Error) -> io::Result<()> {
+    if error.kind() == io::ErrorKind::PermissionDenied {
+        file.sync_all()
+    } else {
+        Err(error)
+    }
+}
+
 /// Cuts off what was written. Where the mailbox has another length than that, somebody writes to it without locks, and
 /// cutting would take their mail.
 fn cut_back(file: &File, before_bytes: u64, after_bytes: u64) -> io::Result<()> {
@@ -154,7 +196,7 @@ fn cut_back(file: &File, before_bytes: u64, after_bytes: u64) -> io::Result<()> 
 /// When the mailbox has changed since, or cannot be cut.
 pub fn take_back(locked: &mut Locked, appended: Appended) -> Result<(), Error> {
     let fail = |e: io::Error| Error::io("take a copy back from", locked.path(), &e);
-    if length(locked)? != appended.after_bytes {
+    if length(locked)? != appended.after_bytes || stamp(locked.file()).map_err(fail)? != appended.stamp {
         return Err(fail(io::Error::other("the mailbox has changed since")));
     }
     cut_back(locked.file(), appended.before_bytes, appended.after_bytes).map_err(fail)

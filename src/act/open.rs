@@ -72,10 +72,12 @@ fn create(path: &Path, owner: Owner) -> Result<(File, bool), Error> {
         }
         Err(e) if e.kind() == io::ErrorKind::PermissionDenied => {
             let user = path.file_name().unwrap_or_default().to_string_lossy();
-            return Err(Error::io("create mailbox", path, &e).class(Class::Mailbox).hint(format!(
-                "create it once as root (install -m 660 -o {user} -g mail /dev/null {}), or install spoolguard setgid mail",
-                path.display()
-            )));
+            return Err(Error::io("create mailbox", path, &e)
+                .class(Class::Mailbox)
+                .hint(format!(
+                    "create it once as root (install -m 660 -o {user} -g mail /dev/null {}); a setgid installation, which would make it, is not supported yet",
+                    path.display()
+                )));
         }
         Err(e) if e.kind() == io::ErrorKind::NotFound => {
             return Err(Error::io("create mailbox", path, &e)
@@ -125,7 +127,9 @@ fn everybody_writes(path: &Path) -> bool {
     parent(path).metadata().is_ok_and(|dir| dir.mode() & 0o002 != 0)
 }
 
-fn odd(path: &Path, cause: &str) -> Error {
+/// Refuses to use `path` as a mailbox.
+#[must_use]
+pub fn odd(path: &Path, cause: &str) -> Error {
     Error::new(Class::Mailbox, "use as a mailbox", path.display(), cause).needs_mending()
 }
 

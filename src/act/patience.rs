@@ -6,8 +6,8 @@
 use std::cell::Cell;
 use std::io;
 use std::os::fd::BorrowedFd;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, poll};
@@ -19,7 +19,7 @@ use crate::exit::{Class, Error};
 const TOTAL: Duration = Duration::from_secs(240);
 
 /// Signals that end a process unless it asks for them.
-const STOPPING: [Signal; 9] = [
+const STOPPING: [Signal; 15] = [
     Signal::SIGTERM,
     Signal::SIGHUP,
     Signal::SIGINT,
@@ -29,7 +29,37 @@ const STOPPING: [Signal; 9] = [
     Signal::SIGUSR2,
     Signal::SIGXCPU,
     Signal::SIGVTALRM,
+    Signal::SIGPROF,
+    Signal::SIGIO,
+    Signal::SIGPWR,
+    Signal::SIGSTKFLT,
+    Signal::SIGSYS,
+    Signal::SIGTRAP,
 ];
+
+/// Set when one of them came.
+static STOPPED: LazyLock<Arc<AtomicBool>> = LazyLock::new(Arc::default);
+
+/// Takes over the signals: from here on none ends the process where it strikes.
+///
+/// # Errors
+/// When the system refuses.
+pub fn watch() -> io::Result<()> {
+    static WATCHED: AtomicBool = AtomicBool::new(false);
+    if WATCHED.swap(true, Ordering::Relaxed) {
+        return Ok(());
+    }
+    for signal in STOPPING {
+        signal_hook::flag::register(signal as i32, Arc::clone(&STOPPED))?;
+    }
+    // A caller that ignores SIGCHLD would keep us from learning how sendmail ended (waitpid(2), NOTES). Unhandled, SIGXFSZ
+    // ends the process in mid-write; handled, the write reports EFBIG (setrlimit(2)).
+    for signal in [Signal::SIGCHLD, Signal::SIGXFSZ] {
+        signal_hook::flag::register(signal as i32, Arc::new(AtomicBool::new(false)))?;
+    }
+    SigSet::empty().thread_set_mask()?;
+    Ok(())
+}
 
 /// How long a single wait in the kernel lasts at most: a signal that comes just before it does not interrupt it.
 const SLICE: Duration = Duration::from_millis(500);
@@ -38,7 +68,6 @@ const SLICE: Duration = Duration::from_millis(500);
 #[derive(Debug)]
 pub struct Patience {
     until: Cell<Instant>,
-    stopped: Arc<AtomicBool>,
 }
 
 /// Why a wait ended early.
@@ -59,19 +88,9 @@ impl Patience {
     /// # Errors
     /// When the system is out of descriptors.
     pub fn begin() -> io::Result<Self> {
-        let stopped = Arc::new(AtomicBool::new(false));
-        for signal in STOPPING {
-            signal_hook::flag::register(signal as i32, Arc::clone(&stopped))?;
-        }
-        // A caller that ignores SIGCHLD would keep us from learning how sendmail ended (waitpid(2), NOTES). Unhandled, SIGXFSZ
-        // ends the process in mid-write; handled, the write reports EFBIG (setrlimit(2)).
-        for signal in [Signal::SIGCHLD, Signal::SIGXFSZ] {
-            signal_hook::flag::register(signal as i32, Arc::new(AtomicBool::new(false)))?;
-        }
-        SigSet::empty().thread_set_mask()?;
+        watch()?;
         Ok(Self {
             until: Cell::new(Instant::now() + TOTAL),
-            stopped,
         })
     }
 
@@ -91,7 +110,7 @@ impl Patience {
     /// # Errors
     /// When a signal came.
     pub fn check(&self, verb: &'static str, object: &str) -> Result<(), Error> {
-        if self.stopped.load(Ordering::Relaxed) {
+        if STOPPED.load(Ordering::Relaxed) {
             return Err(Error::new(Class::System, verb, object, "told to stop by a signal"));
         }
         Ok(())
@@ -114,7 +133,7 @@ impl Patience {
             if file.and_then(|file| file.any()).unwrap_or(false) {
                 return Woken::Readable;
             }
-            if ready.is_err() || self.stopped.load(Ordering::Relaxed) {
+            if ready.is_err() || STOPPED.load(Ordering::Relaxed) {
                 return Woken::Signal;
             }
             if left.is_zero() {

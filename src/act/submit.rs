@@ -102,17 +102,23 @@ fn sendmail<R: Read>(program: &Path, mut letter: Letter<'_, R>, patience: &Patie
             // One bad address may have spoilt it for all: each is tried alone, so that none is forgotten.
             several => {
                 let mut refused = Vec::new();
+                let mut later = None;
                 for recipient in several {
-                    if let Reply::Never(said) = run.once(std::slice::from_ref(recipient))? {
-                        let recipient = recipient.clone();
-                        refused.push(Refusal { recipient, said });
+                    match run.once(std::slice::from_ref(recipient)) {
+                        Ok(Reply::Taken) => {}
+                        Ok(Reply::Never(said)) => refused.push(Refusal {
+                            recipient: recipient.clone(),
+                            said,
+                        }),
+                        Err(e) => later = Some(e),
                     }
                 }
-                Ok(if refused.is_empty() {
-                    Answer::Accepted
-                } else {
-                    Answer::Refused(refused)
-                })
+                match later {
+                    // All are tried again then, since nobody but the mail system can wait.
+                    Some(e) => Err(e),
+                    None if refused.is_empty() => Ok(Answer::Accepted),
+                    None => Ok(Answer::Refused(refused)),
+                }
             }
         },
     }

@@ -49,7 +49,7 @@ fn fields(case: &Case<'_>, why: Why) -> String {
     marks::divert_fields(
         &case.judgement,
         &why.to_string(),
-        &own,
+        &case.envelope.own.loop_mark(),
         recipient,
         &host,
         case.message.line_end(),

@@ -1,7 +1,9 @@
 //! `spoolguard filter`: standard input to standard output, with the verdict in a header field on top. Nothing else changes but
 //! that a field of this name which came with the message is left out. Memory does not grow with the message.
 
+use std::fs::File;
 use std::io::{self, Read, Write};
+use std::os::fd::AsFd;
 
 use crate::act::intake::{Head, Rest, is_closed};
 use crate::act::rewrite::{self, Quoting};
@@ -27,7 +29,13 @@ fn filter(who: &Who, everywhere: &Everywhere) -> Result<Status, Error> {
     let judgement = guard.judge(&message, &envelope);
     let (separator, content) = head.bytes().split_at(head.bytes().len() - message.content().len());
     let field = marks::verdict_field(&judgement) + message.line_end() + &marks::seam(&message);
-    let mut output = io::stdout().lock();
+    // Not `Stdout`, which takes a closed or read-only one for a success.
+    let mut output = File::from(
+        io::stdout()
+            .as_fd()
+            .try_clone_to_owned()
+            .map_err(|e| Error::new(Class::System, "write to", "standard output", e))?,
+    );
     if is_closed(&output) {
         return Err(Error::new(
             Class::System,

@@ -44,7 +44,8 @@ pub fn letter<'a>(
 /// When the mail system cannot take it now.
 pub fn send(guard: &Guard, case: &Case<'_>) -> Result<Answer, Error> {
     let own = case.own_address();
-    let field = format!("X-Loop: {}{}", marks::word(&own), case.message.line_end()) + &marks::seam(&case.message);
+    let field =
+        format!("X-Loop: {}{}", case.envelope.own.loop_mark(), case.message.line_end()) + &marks::seam(&case.message);
     let sender = envelope_sender(guard, case, &own);
     let mut told = case.destinations.clone();
     // OpenSMTPD sends as many copies as it is told addresses.

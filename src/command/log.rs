@@ -3,6 +3,7 @@
 
 use std::fmt::{self, Write as _};
 use std::io::Write as _;
+use std::os::unix::net::UnixDatagram;
 use std::sync::Mutex;
 
 use syslog::{Facility, LogFormat, Logger, LoggerBackend, Severity};
@@ -45,11 +46,14 @@ enum Target {
 }
 
 fn connect() -> Option<Target> {
-    let logger = syslog::unix(Plain).ok()?;
-    if let LoggerBackend::Unix(socket) = &logger.backend {
-        socket.set_nonblocking(true).ok()?;
-    }
-    Some(Target::Syslog(Box::new(logger)))
+    // Connected here and not by the library, which would wait for a daemon that does not answer.
+    let socket = UnixDatagram::unbound().ok()?;
+    socket.set_nonblocking(true).ok()?;
+    socket.connect("/dev/log").ok()?;
+    Some(Target::Syslog(Box::new(Logger::new(
+        LoggerBackend::Unix(socket),
+        Plain,
+    ))))
 }
 
 /// RFC 3164 as a local syslog daemon takes it: it adds time and host itself.

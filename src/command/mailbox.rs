@@ -1,5 +1,6 @@
 //! Puts a message into the user's mailbox, within quota. What the quota says is asked under the lock: before it, it is a guess.
 
+use std::panic::{self, AssertUnwindSafe};
 use std::path::PathBuf;
 
 use crate::act::lock::{self, Locked, Method, Plan};
@@ -87,17 +88,17 @@ pub fn place(guard: &Guard, case: &Case<'_>, added: &str, over: Over) -> Result<
     }
     refuse_full_disk(guard, &locked, incoming_bytes)?;
     let appended = mbox::append(&mut locked, letter(guard, case, &sender, added))?;
-    if limit.messages.is_some()
-        && let Some(dir) = guard.state_dir()
-    {
-        tally::remember(locked.file(), &path, &dir, usage.messages + 1);
-    }
-    notice::warn_user(guard, case, &mut locked, limit);
-    Ok(Placement::Here(Appended {
-        // With the notice: a copy that is taken back takes along what was said about it.
-        after_bytes: mbox::length(&locked).unwrap_or(appended.after_bytes),
-        ..appended
-    }))
+    // The message is safe. Nothing that comes behind may make the mail system try again.
+    let _ = panic::catch_unwind(AssertUnwindSafe(|| {
+        if limit.messages.is_some()
+            && let Some(dir) = guard.state_dir()
+        {
+            tally::remember(locked.file(), &path, &dir, usage.messages + 1);
+        }
+        notice::warn_user(guard, case, &mut locked, limit);
+    }));
+    // With the notice: a copy that is taken back takes along what was said about it.
+    Ok(Placement::Here(appended.and_since(&locked)))
 }
 
 /// Takes a copy back, when the message goes back to the mail system and will come again.

@@ -88,7 +88,7 @@ pub fn divert_fields(
 ) -> String {
     format!(
         "X-Loop: {}{line_end}{DIVERT_HEADER}: {}; recipient={}; host={}{line_end}",
-        word(own),
+        own,
         reason(judgement, why),
         word(recipient),
         word(host),

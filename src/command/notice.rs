@@ -1,5 +1,8 @@
 //! The notices that spoolguard writes to users, when and in plain words. Nothing answers them (RFC 3834 section 5).
 
+use std::fs::File;
+use std::time::{Duration, SystemTime};
+
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc2822;
 
@@ -9,8 +12,8 @@ use crate::act::{dir, rewrite, tally};
 use crate::command::case::{Case, Guard};
 use crate::decide::policy::Limit;
 
-/// How long the user is not warned again, in seconds.
-const WARN_AGAIN_SECONDS: i64 = 24 * 60 * 60;
+/// How long the user is not warned again.
+const WARN_AGAIN: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Tells the user that the mailbox fills up, once a day while it lasts, and when it is over. A notice that cannot be written is
 /// left out: the message is safe, and that is what counts.
@@ -22,13 +25,14 @@ pub fn warn_user(guard: &Guard, case: &Case<'_>, locked: &mut Locked, limit: Lim
         return;
     };
     let note = dir.join("quota-warned").join(guard.account.name.replace('/', "_"));
-    let warned = note
-        .metadata()
-        .ok()
-        .and_then(|stat| stat.modified().ok())
-        .map(OffsetDateTime::from);
+    let warned = note.symlink_metadata().ok().and_then(|stat| stat.modified().ok());
+    let recently = |then: SystemTime| match SystemTime::from(case.date).duration_since(then) {
+        Ok(since) => since < WARN_AGAIN,
+        // From the future: from a clock that was wrong.
+        Err(_) => false,
+    };
     let text = if now >= threshold {
-        if warned.is_some_and(|then| (case.date - then).whole_seconds() < WARN_AGAIN_SECONDS) {
+        if warned.is_some_and(recently) {
             return;
         }
         fills_up(now, bytes)
@@ -39,7 +43,9 @@ pub fn warn_user(guard: &Guard, case: &Case<'_>, locked: &mut Locked, limit: Lim
     };
     // The note first: a user who is not warned once is better off than one who is warned with each message.
     let noted = if now >= threshold {
-        dir::make_private_dir(&dir.join("quota-warned")).is_ok() && std::fs::write(&note, b"").is_ok()
+        // Made anew: what stands there may be a link to something else.
+        let _ = std::fs::remove_file(&note);
+        dir::make_private_dir(&dir.join("quota-warned")).is_ok() && File::create_new(&note).is_ok()
     } else {
         std::fs::remove_file(&note).is_ok()
     };

@@ -72,6 +72,7 @@ impl<'a> Replay<'a> {
             return Err(Error::new(Class::System, "read", path.display(), "this is no mbox"));
         }
         while let Some(stored) = mbox.next().map_err(fail)? {
+            self.guard.patience.check("replay", &path.display().to_string())?;
             let (offset, bytes) = (stored.offset, stored.bytes);
             let intake = take(&file, offset, bytes).map_err(fail)?;
             // Nothing of this run's environment is about a stored message.
@@ -103,7 +104,13 @@ impl<'a> Replay<'a> {
             (Ok(a), Ok(b)) => (a.dev(), a.ino()) == (b.dev(), b.ino()),
             _ => false,
         };
-        if is_it(&self.guard.mailbox()) || is_it(Path::new(&self.guard.config.admin)) {
+        let overflow = self.guard.state_dir().map(|dir| dir.join("overflow"));
+        let targets = [
+            Some(self.guard.mailbox()),
+            Some(PathBuf::from(&self.guard.config.admin)),
+            overflow,
+        ];
+        if targets.iter().flatten().any(|target| is_it(target)) {
             let cause = "the messages would be appended to it";
             return Err(Error::new(Class::Configuration, "replay", path.display(), cause).hint("move it away first"));
         }
@@ -137,6 +144,10 @@ impl Read for Part<'_> {
             .read_at(buffer.get_mut(..wanted).unwrap_or_default(), self.at)?;
         self.at += read as u64;
         self.left -= read as u64;
+        if read == 0 && wanted > 0 {
+            // Somebody cut the mailbox while it was read.
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
         Ok(read)
     }
 }

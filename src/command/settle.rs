@@ -101,11 +101,19 @@ fn forward(guard: &Guard, case: &Case<'_>, copies: Copies) -> Result<Outcome, Er
             return Err(e);
         }
     };
-    let copied = copy.map(|placement| copied(guard, case, placement));
+    // A copy that the mailbox has no room for is put elsewhere only now that the message is sent: it cannot be taken back from
+    // there, and each further try would leave another.
+    let copied = copy.map(|placement| match placement {
+        Placement::Here(_) => Ok(Outcome::Appended {
+            mailbox: guard.mailbox(),
+            note: None,
+        }),
+        Placement::Full(over) => full(guard, case, over),
+    });
     if refusals.is_empty() {
         return Ok(Outcome::Forwarded {
             to: case.destinations.clone(),
-            note: copied,
+            note: copied.map(|copy| said_of(&copy)),
         });
     }
     let refused: Vec<_> = refusals
@@ -115,26 +123,22 @@ fn forward(guard: &Guard, case: &Case<'_>, copies: Copies) -> Result<Outcome, Er
     let why = format!("cannot forward: {}", refused.join("; "));
     match copied {
         // The user has it already.
-        Some(_) => Ok(Outcome::Appended {
-            mailbox: guard.mailbox(),
+        Some(Ok(Outcome::Appended { mailbox, .. })) => Ok(Outcome::Appended {
+            mailbox,
             note: Some(why),
         }),
-        None => keep(guard, case, &why, over),
+        Some(Ok(outcome @ (Outcome::Forwarded { .. } | Outcome::Diverted { .. }))) => Ok(outcome),
+        Some(Err(_)) | None => keep(guard, case, &why, over),
     }
 }
 
-/// Says where the copy of a forwarded message is. One that the mailbox has no room for is put elsewhere only now that the message
-/// is sent: it cannot be taken back from there.
-fn copied(guard: &Guard, case: &Case<'_>, placement: Placement) -> String {
-    let elsewhere = match placement {
-        Placement::Here(_) => return format!("kept a copy in {}", guard.mailbox().display()),
-        Placement::Full(over) => full(guard, case, over),
-    };
-    match elsewhere {
+/// Says where the copy of a forwarded message is.
+fn said_of(copy: &Result<Outcome, Error>) -> String {
+    match copy {
         Ok(Outcome::Appended { mailbox, .. }) => format!("kept a copy in {}", mailbox.display()),
         Ok(Outcome::Diverted { to, .. }) => format!("sent a copy to {to}"),
         Ok(Outcome::Forwarded { .. }) => String::new(),
-        // Sending it again would be no better.
+        // The message is on its way; sending it again would be no better.
         Err(e) => format!("kept no copy: {e}"),
     }
 }

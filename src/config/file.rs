@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Read};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use toml::{Table, Value};
@@ -48,7 +48,7 @@ pub enum Sources<'a> {
 pub fn load(sources: Sources<'_>) -> Result<Loaded, Error> {
     let home = match sources {
         Sources::Only(path) => {
-            let text = read(path, File::open(path))?;
+            let text = read(path, open(path))?;
             return Loaded::of_one(path, &text);
         }
         Sources::Usual { home } => home,
@@ -123,9 +123,18 @@ impl Loaded {
     }
 }
 
+/// Opens what can be read to an end. A FIFO would hold us until the mail system's patience is over.
+fn open(path: &Path) -> io::Result<File> {
+    let kind = path.metadata()?.file_type();
+    if kind.is_fifo() || kind.is_socket() {
+        return Err(io::Error::other("this is no file"));
+    }
+    File::open(path)
+}
+
 fn read_if_there(path: &Path) -> Result<Option<String>, Error> {
-    match File::open(path) {
-        // A home that cannot be entered belongs to somebody else, or is not there: there is no file of the user's.
+    match open(path) {
+        // There is none, nor a home.
         Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(None),
         file => read(path, file).map(Some),
     }

@@ -150,10 +150,29 @@ impl OwnAddresses {
         })
     }
 
+    /// What goes into `X-Loop`: the first of them, on one line.
+    #[must_use]
+    pub fn loop_mark(&self) -> String {
+        one_word(&self.primary().map(|own| own.to_string()).unwrap_or_default())
+    }
+
+    /// Tells whether an `X-Loop` value is the user's own: an own address, or the very mark that goes out, which some addresses
+    /// cannot be read back from.
+    #[must_use]
+    pub fn is_loop_mark(&self, value: &str) -> bool {
+        let mark = self.loop_mark();
+        (!mark.is_empty() && one_word(value) == mark)
+            || Address::parse(value).is_some_and(|address| self.contains(&address))
+    }
+
     /// All of them, in the order they were added.
     pub fn iter(&self) -> impl Iterator<Item = &Address> {
         self.list.iter()
     }
+}
+
+fn one_word(text: &str) -> String {
+    text.chars().filter(|c| !c.is_whitespace() && !c.is_control()).collect()
 }
 
 /// Drops `(comments)`, nested ones too, outside quoted strings (RFC 5322 section 3.2.2).

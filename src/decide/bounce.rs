@@ -2,7 +2,6 @@
 //! subject, the system's own words, and how it is built. No single weak piece is enough, and what people and lists add
 //! to a message weighs against it.
 
-use crate::decide::address::Address;
 use crate::decide::details::{failed_recipients, read_report};
 use crate::decide::failed::complete;
 use crate::decide::head::Head;
@@ -107,7 +106,7 @@ pub fn weigh(look: &Look<'_, '_>, outline: &Outline<'_>, facts: &Facts<'_>) -> W
     scale.weigh_people(look, own, built);
 
     let our_loop = nested_values(look.message.body(), "x-loop")
-        .find(|value| Address::parse(value).is_some_and(|address| facts.own.contains(&address)))
+        .find(|value| facts.own.is_loop_mark(value))
         .map(|value| {
             Marker::new(
                 "X-Loop",

@@ -30,7 +30,7 @@ pub fn find_loop(fields: &[Field<'_>], own: &OwnAddresses, max_hops: usize) -> V
         } else if field.is("X-Loop") {
             // Only the user's own address counts: lists put theirs into `X-Loop` too.
             let value = field.text();
-            if markers.is_empty() && Address::parse(&value).is_some_and(|address| own.contains(&address)) {
+            if markers.is_empty() && own.is_loop_mark(&value) {
                 markers.push(Marker::new(
                     "X-Loop",
                     &value,

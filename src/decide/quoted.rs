@@ -93,7 +93,7 @@ impl<'a> Quoted<'a> {
     pub fn origin(&self, own: &OwnAddresses) -> Origin {
         let message = self.message();
         let is_own = |value: Cow<'_, str>| Address::parse(&value).is_some_and(|address| own.contains(&address));
-        if message.values("X-Loop").any(is_own) {
+        if message.values("X-Loop").any(|value| own.is_loop_mark(&value)) {
             return Origin::OurForward;
         }
         let written = ["From", "Sender", "Return-Path"]

@@ -111,7 +111,7 @@ fn a_user_name_cannot_leave_the_spool() {
 #[test]
 fn a_mailbox_may_have_any_name_that_a_file_may_have() {
     let scratch = Scratch::new();
-    for name in ["with blank", "Grüße", "new\nline", "-dash", "a.lock", &"l".repeat(250)] {
+    for name in ["with blank", "Grüße", "new\nline", "-dash", &"l".repeat(250)] {
         let path = scratch.path("spool").join(name);
         let run = scratch.deliver(ORDINARY).with(&["--mbox", path.to_str().unwrap()]);
         run.go().succeeds();

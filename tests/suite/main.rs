@@ -28,3 +28,4 @@ mod lock;
 mod manuals;
 mod properties;
 mod quota;
+mod safety;
