@@ -289,7 +289,7 @@ fn judge(path: &Path, mailbox: &Path, owner: Owner, fresh: &File, others: Others
     }
     // Too old, and nobody can be asked. Whoever removes one holds the mailbox's fcntl lock meanwhile: then of two that come to
     // this point one waits, and a lock made in the last moment is found without effect by its owner.
-    let (guard, _) = open_or_create(mailbox, owner)?;
+    let guard = open_or_create(mailbox, owner)?;
     if lock_fcntl(&guard, mailbox)? {
         remove(path, &stat, others)
     } else {

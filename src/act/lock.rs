@@ -45,7 +45,6 @@ pub struct Plan {
 pub struct Locked {
     path: PathBuf,
     file: File,
-    created: bool,
     // Dropped last, after `file` and the kernel locks that hang on it.
     _dotlock: Option<Dotlock>,
 }
@@ -61,12 +60,6 @@ impl Locked {
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
-    }
-
-    /// Tells whether it was made by this run.
-    #[must_use]
-    pub fn created(&self) -> bool {
-        self.created
     }
 }
 
@@ -133,7 +126,7 @@ fn attempt(path: &Path, plan: &Plan) -> Result<Attempt, Error> {
     } else {
         None
     };
-    let (file, created) = open_or_create(path, plan.owner)?;
+    let file = open_or_create(path, plan.owner)?;
     if plan.methods.contains(&Method::Fcntl) && !lock_fcntl(&file, path)? {
         return Ok(Attempt::Held("another program holds its fcntl lock".to_owned()));
     }
@@ -146,7 +139,6 @@ fn attempt(path: &Path, plan: &Plan) -> Result<Attempt, Error> {
         Ok(Attempt::Locked(Locked {
             path: path.to_owned(),
             file,
-            created,
             _dotlock: dotlock,
         }))
     } else {

@@ -36,11 +36,11 @@ fn open(path: &Path) -> io::Result<File> {
 ///
 /// # Errors
 /// When the path is no mailbox, or neither can be done.
-pub fn open_or_create(path: &Path, owner: Owner) -> Result<(File, bool), Error> {
+pub fn open_or_create(path: &Path, owner: Owner) -> Result<File, Error> {
     match open(path) {
         Ok(file) => {
             check(&file, path, owner)?;
-            Ok((file, false))
+            Ok(file)
         }
         Err(e) if e.kind() == io::ErrorKind::NotFound => create(path, owner),
         Err(e) if e.raw_os_error() == Some(libc::ELOOP) => Err(odd(path, "it is a symbolic link")),
@@ -53,7 +53,7 @@ pub fn open_or_create(path: &Path, owner: Owner) -> Result<(File, bool), Error> 
 }
 
 /// Makes an empty mailbox: 0660 where the directory belongs to a group that writes to it, 0600 elsewhere.
-fn create(path: &Path, owner: Owner) -> Result<(File, bool), Error> {
+fn create(path: &Path, owner: Owner) -> Result<File, Error> {
     let dir = parent(path);
     let made = OpenOptions::new()
         .read(true)
@@ -68,7 +68,7 @@ fn create(path: &Path, owner: Owner) -> Result<(File, bool), Error> {
         Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
             let file = open(path).map_err(|e| Error::io("open", path, &e).class(Class::Mailbox))?;
             check(&file, path, owner)?;
-            return Ok((file, false));
+            return Ok(file);
         }
         Err(e) if e.kind() == io::ErrorKind::PermissionDenied => {
             let user = path.file_name().unwrap_or_default().to_string_lossy();
@@ -93,7 +93,7 @@ fn create(path: &Path, owner: Owner) -> Result<(File, bool), Error> {
     // The caller's umask says nothing about mailboxes.
     file.set_permissions(std::fs::Permissions::from_mode(mode))
         .map_err(|e| Error::io("set the mode of", path, &e))?;
-    Ok((file, true))
+    Ok(file)
 }
 
 /// Refuses what is no mailbox: one that is linked elsewhere too, special files, somebody else's.
