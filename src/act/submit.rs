@@ -182,8 +182,12 @@ impl Run<'_> {
         let mut open = true;
         loop {
             if let Some(status) = child.try_wait().map_err(fail)? {
-                // What is in the pipe already is all that matters.
-                while open && self.patience.wait(Some(output.as_fd()), Duration::ZERO) == Woken::Readable {
+                // What is in the pipe already is all that matters, and of that only what is kept: a child that sendmail left
+                // behind may print without end.
+                while open
+                    && said.len() < SAID_BYTES
+                    && self.patience.wait(Some(output.as_fd()), Duration::ZERO) == Woken::Readable
+                {
                     open = drain(&mut output, &mut said);
                 }
                 return Ok((status, String::from_utf8_lossy(&said).trim().to_owned()));
