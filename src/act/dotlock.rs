@@ -1,7 +1,7 @@
 //! The dotlock, `<mailbox>.lock`, made by link(2): taken by us, held by others, or stale.
 //!
-//! One that spoolguard made is stale exactly when its owner is dead, and the kernel says so: the owner keeps a lock on the
-//! dotlock itself. Of others only the age is known. It is never broken by a look and an unlink that somebody could come between.
+//! One that spoolguard made is stale at once when its owner is dead, and the kernel says so: the owner keeps a lock on the dotlock
+//! itself. Of all others only the age is known. None is broken by a look and an unlink that somebody could come between.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
@@ -83,8 +83,8 @@ impl Dotlock {
         let published = match fresh.publish(&path) {
             // Without /proc a nameless file never gets a name.
             Err(e) if e.kind() == io::ErrorKind::NotFound && fresh.name.is_none() => {
-                fresh = Draft::of(Draft::named(mailbox).map_err(|e| Error::io("make dotlock", &path, &e))?)
-                    .map_err(|e| Error::io("make dotlock", &path, &e))?;
+                let named = Draft::named(mailbox).and_then(Draft::of);
+                fresh = named.map_err(|e| Error::io("make dotlock", &path, &e))?;
                 fresh.publish(&path)
             }
             result => result,
@@ -274,7 +274,7 @@ fn judge(path: &Path, mailbox: &Path, owner: Owner, fresh: &File, others: Others
         && let Some(identity) = Identity::read(&read_some(&file))
         && identity.boot == Identity::boot()
     {
-        // Made by spoolguard under this kernel: it is stale exactly when its owner's kernel lock is gone. While we hold that
+        // Made by spoolguard under this kernel: when its owner's kernel lock is gone, so is the owner. While we hold that
         // lock nobody else comes to the same conclusion, and the path is looked at again before anything is done.
         // Refused, its age decides like any other's: no run of ours takes that long, and somebody else may have locked what a
         // dead one left.

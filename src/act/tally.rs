@@ -34,14 +34,16 @@ struct Memory {
     tail: String,
 }
 
-/// Counts the messages of an open, locked mailbox.
+/// Counts the messages of an open, locked mailbox; all of them where there is no state directory to remember in.
 ///
 /// # Errors
 /// When the mailbox cannot be read. A memory that cannot be read or written is none.
-pub fn count(file: &File, path: &Path, state_dir: &Path) -> Result<u64, Error> {
+pub fn count(file: &File, path: &Path, state_dir: Option<&Path>) -> Result<u64, Error> {
     let fail = |e: io::Error| Error::io("count the messages of", path, &e);
     let stat = file.metadata().map_err(fail)?;
-    let remembered = Memory::load(&place(path, state_dir)).filter(|m| m.fits(file, &stat));
+    let remembered = state_dir
+        .and_then(|dir| Memory::load(&place(path, dir)))
+        .filter(|memory| memory.fits(file, &stat));
     match remembered {
         Some(memory) if memory.bytes == stat.len() && memory.modified == modified_nanoseconds(&stat) => {
             Ok(memory.messages)
@@ -195,7 +197,7 @@ mod tests {
             .create_new(true)
             .open(&path)
             .unwrap_or_else(|e| unreachable!("{e}"));
-        let counted = |file: &std::fs::File| count(file, &path, dir.path()).ok();
+        let counted = |file: &std::fs::File| count(file, &path, Some(dir.path())).ok();
         file.write_all(one).unwrap_or_else(|e| unreachable!("{e}"));
         assert_eq!(counted(&file), Some(1));
         // A wrong number shows that the memory was used.

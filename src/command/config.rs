@@ -12,7 +12,7 @@ use crate::exit::{Error, Status, visible};
 pub fn run(command: &ConfigCommand, everywhere: &Everywhere) -> Status {
     let (ConfigCommand::Check { path } | ConfigCommand::Show { path }) = command;
     let loaded = load(path.as_deref().or(everywhere.config.as_deref()));
-    let text = match (command, loaded) {
+    let (text, status) = match (command, loaded) {
         (_, Err(e)) => {
             let _ = writeln!(io::stderr(), "spoolguard: {e}");
             return Status::Wrong;
@@ -20,7 +20,6 @@ pub fn run(command: &ConfigCommand, everywhere: &Everywhere) -> Status {
         (ConfigCommand::Check { .. }, Ok(loaded)) => checked(&loaded),
         (ConfigCommand::Show { .. }, Ok(loaded)) => (shown(&loaded), Status::Done),
     };
-    let (text, status) = text;
     match io::stdout().write_all(text.as_bytes()) {
         Ok(()) => status,
         Err(_) => Status::TryAgain,

@@ -26,7 +26,7 @@ fn filter(who: &Who, everywhere: &Everywhere) -> Result<Status, Error> {
     let guard = Guard::prepare(who, None, everywhere, patience)?;
     let message = Message::new(head.bytes());
     let envelope = caller::envelope(who, &caller::variable, &message, &guard.config, &guard.account);
-    let judgement = guard.judge(&message, &envelope);
+    let judgement = guard::judge(&message, &envelope, &guard.config);
     let (separator, content) = head.bytes().split_at(head.bytes().len() - message.content().len());
     let field = marks::verdict_field(&judgement) + message.line_end() + &marks::seam(&message);
     // Not `Stdout`, which takes a closed or read-only one for a success.

@@ -5,6 +5,7 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
+use crate::command::marks;
 use crate::decide::policy::Action;
 use crate::decide::verdict::{Bounce, Judgement, Marker, Origin, Recipient, ReportKind, Verdict};
 use crate::exit::visible;
@@ -106,16 +107,10 @@ impl Finding<'_> {
     /// # Errors
     /// When writing fails.
     pub fn write_text(&self, output: &mut impl Write) -> io::Result<()> {
-        let verdict = self.judgement.verdict.name();
-        let kind = match self.bounce().and_then(|bounce| bounce.kind) {
-            Some(ReportKind::Failure) => " (failure)",
-            Some(ReportKind::Delay) => " (delay)",
-            Some(ReportKind::Success) => " (success)",
-            None => "",
-        };
+        let verdict = marks::verdict(&self.judgement.verdict);
         let source = visible(self.source);
         let (offset, bytes, action) = (self.offset, self.bytes, self.action.name());
-        writeln!(output, "{source}:{offset}: {verdict}{kind}, {bytes} bytes: {action}")?;
+        writeln!(output, "{source}:{offset}: {verdict}, {bytes} bytes: {action}")?;
         for marker in self.markers() {
             let (header, value) = (visible(&marker.header), visible(&marker.value));
             writeln!(output, "    {header}: {value} -- {}", marker.why)?;

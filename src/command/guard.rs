@@ -15,8 +15,8 @@ use crate::cli::{Everywhere, Who};
 use crate::command::caller::{self, Variable};
 use crate::command::case::{Case, Guard};
 use crate::command::{log, record, settle};
-use crate::config::Log;
 use crate::config::file::{self, Sources};
+use crate::config::{Config, Log};
 use crate::decide::address::Address;
 use crate::decide::envelope::Envelope;
 use crate::decide::message::Message;
@@ -112,13 +112,7 @@ impl Guard {
     ) -> Result<Self, Error> {
         let account = account::find(who.user.as_deref())?;
         account.become_user()?;
-        let sources = match &everywhere.config {
-            Some(path) => Sources::Only(path),
-            None => Sources::Usual {
-                home: account.home.as_deref(),
-            },
-        };
-        let loaded = file::load(sources)?;
+        let loaded = file::load(Sources::chosen(everywhere.config.as_deref(), account.home.as_deref()))?;
         log::start(&loaded.config.log, everywhere.verbose);
         if !loaded.ignored.is_empty() {
             let keys = loaded.ignored.join(", ");
@@ -142,7 +136,7 @@ impl Guard {
         let message = Message::new(intake.head());
         let envelope = caller::envelope(who, variable, &message, &self.config, &self.account);
         let errand = without_own(errand, &envelope, &self.account.name);
-        let judgement = self.judge(&message, &envelope);
+        let judgement = judge(&message, &envelope, &self.config);
         let action = policy::choose(&judgement, errand.job, &self.config.policy());
         Case {
             intake,
@@ -154,16 +148,16 @@ impl Guard {
             date: OffsetDateTime::now_utc(),
         }
     }
+}
 
-    /// Judges a message.
-    pub fn judge(&self, message: &Message<'_>, envelope: &Envelope) -> Judgement {
-        let facts = Facts {
-            sender: &envelope.sender,
-            own: &envelope.own,
-            max_hops: self.config.guard.max_hops,
-        };
-        verdict::classify(message, &facts)
-    }
+/// Judges a message.
+pub fn judge(message: &Message<'_>, envelope: &Envelope, config: &Config) -> Judgement {
+    let facts = Facts {
+        sender: &envelope.sender,
+        own: &envelope.own,
+        max_hops: config.guard.max_hops,
+    };
+    verdict::classify(message, &facts)
 }
 
 /// A user who forwards to an own address wants the message here; sent out, it would only come back.

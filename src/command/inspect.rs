@@ -14,12 +14,12 @@ use crate::act::stored::{Bytes, Mbox, Stored};
 use crate::cli::{Everywhere, Who};
 use crate::command::caller::{self, Variable};
 use crate::command::finding::{Finding, Form};
+use crate::command::guard;
 use crate::command::sources::Sources;
 use crate::config::Config;
 use crate::config::file::{self, Sources as Files};
 use crate::decide::message::Message;
 use crate::decide::policy::{self, Job};
-use crate::decide::verdict::{self, Facts};
 use crate::exit::{Error, Status, visible};
 
 /// What the command line asked for.
@@ -96,12 +96,7 @@ struct Inspection<'q> {
 impl<'q> Inspection<'q> {
     fn prepare(question: &'q Question, everywhere: &Everywhere) -> Result<Self, Error> {
         let account = account::find(question.who.user.as_deref())?;
-        let sources = match &everywhere.config {
-            Some(path) => Files::Only(path),
-            None => Files::Usual {
-                home: account.home.as_deref(),
-            },
-        };
+        let sources = Files::chosen(everywhere.config.as_deref(), account.home.as_deref());
         Ok(Self {
             question,
             config: file::load(sources)?.config,
@@ -193,12 +188,7 @@ impl<'q> Inspection<'q> {
         let head = stored.head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(stored.head);
         let message = Message::new(head);
         let envelope = caller::envelope(&self.question.who, variable, &message, &self.config, &self.account);
-        let facts = Facts {
-            sender: &envelope.sender,
-            own: &envelope.own,
-            max_hops: self.config.guard.max_hops,
-        };
-        let judgement = verdict::classify(&message, &facts);
+        let judgement = guard::judge(&message, &envelope, &self.config);
         let action = policy::choose(&judgement, Job::Deliver, &self.config.policy());
         self.tally.messages += 1;
         let is = &self.question.is;

@@ -1,7 +1,6 @@
 //! Puts a message into the user's mailbox, within quota. What the quota says is asked under the lock: before it, it is a guess.
 
 use std::panic::{self, AssertUnwindSafe};
-use std::path::PathBuf;
 
 use crate::act::lock::{self, Locked, Method, Plan};
 use crate::act::mbox::{self, Appended, Letter};
@@ -112,13 +111,9 @@ pub fn take_back(guard: &Guard, appended: Appended) -> Result<(), Error> {
 }
 
 fn measure(guard: &Guard, locked: &Locked, limit: Limit) -> Result<Usage, Error> {
-    let messages = match (limit.messages, guard.state_dir()) {
-        (None, _) => 0,
-        (Some(_), dir) => {
-            // Without a state directory there is no memory, and the mailbox is counted as a whole.
-            let dir = dir.unwrap_or_else(|| PathBuf::from("/nonexistent"));
-            tally::count(locked.file(), locked.path(), &dir)?
-        }
+    let messages = match limit.messages {
+        None => 0,
+        Some(_) => tally::count(locked.file(), locked.path(), guard.state_dir().as_deref())?,
     };
     Ok(Usage {
         bytes: mbox::length(locked)?,

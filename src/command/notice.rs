@@ -60,7 +60,7 @@ pub fn warn_user(guard: &Guard, case: &Case<'_>, locked: &mut Locked, limit: Lim
         };
         if mbox::append(locked, letter).is_ok()
             && limit.messages.is_some()
-            && let Ok(messages) = tally::count(locked.file(), locked.path(), &dir)
+            && let Ok(messages) = tally::count(locked.file(), locked.path(), Some(&dir))
         {
             tally::remember(locked.file(), locked.path(), &dir, messages);
         }

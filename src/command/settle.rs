@@ -26,7 +26,13 @@ pub fn settle(guard: &Guard, case: &Case<'_>) -> Result<Outcome, Error> {
 
 /// Appends the message with `added` fields on top. When there is no room, `over` says what is done.
 fn append(guard: &Guard, case: &Case<'_>, added: &str, over: Over) -> Result<Outcome, Error> {
-    match mailbox::place(guard, case, added, over)? {
+    let placement = mailbox::place(guard, case, added, over)?;
+    finish(guard, case, placement)
+}
+
+/// A message that found room is done; for one that found none, `over` says what comes next.
+fn finish(guard: &Guard, case: &Case<'_>, placement: Placement) -> Result<Outcome, Error> {
+    match placement {
         Placement::Here(_) => Ok(Outcome::Appended {
             mailbox: guard.mailbox(),
             note: None,
@@ -103,13 +109,7 @@ fn forward(guard: &Guard, case: &Case<'_>, copies: Copies) -> Result<Outcome, Er
     };
     // A copy that the mailbox has no room for is put elsewhere only now that the message is sent: it cannot be taken back from
     // there, and each further try would leave another.
-    let copied = copy.map(|placement| match placement {
-        Placement::Here(_) => Ok(Outcome::Appended {
-            mailbox: guard.mailbox(),
-            note: None,
-        }),
-        Placement::Full(over) => full(guard, case, over),
-    });
+    let copied = copy.map(|placement| finish(guard, case, placement));
     if refusals.is_empty() {
         return Ok(Outcome::Forwarded {
             to: case.destinations.clone(),

@@ -41,6 +41,17 @@ pub enum Sources<'a> {
     },
 }
 
+impl<'a> Sources<'a> {
+    /// The file that was asked for, or the usual ones.
+    #[must_use]
+    pub fn chosen(only: Option<&'a Path>, home: Option<&'a Path>) -> Self {
+        match only {
+            Some(path) => Self::Only(path),
+            None => Self::Usual { home },
+        }
+    }
+}
+
 /// Reads the configuration.
 ///
 /// # Errors
