@@ -292,11 +292,7 @@ fn a_signal_in_the_append_does_not_tear_it() {
 #[test]
 fn a_forward_that_is_killed_leaves_the_mailbox_usable() {
     let mut scratch = Scratch::new();
-    let pid_file = scratch.path("pid");
-    scratch.sendmail(&format!(
-        "echo $$ >'{0}.new'; mv '{0}.new' '{0}'; exec sleep 300",
-        pid_file.display()
-    ));
+    let pid_file = scratch.hanging_sendmail();
     let run = scratch.forward(ORDINARY, &["--keep", "b@b.test"]).start();
     until("sendmail runs", || pid_file.exists());
     run.signal(Signal::SIGKILL);

@@ -176,6 +176,16 @@ impl Scratch {
         self.change("forward.submit", &format!("{:?}", path.display().to_string()));
     }
 
+    /// A sendmail that does not end; the file appears when it runs, and holds its process id.
+    pub fn hanging_sendmail(&mut self) -> PathBuf {
+        let pid_file = self.path("pid");
+        self.sendmail(&format!(
+            "echo $$ >'{0}.new'; mv '{0}.new' '{0}'; exec sleep 300",
+            pid_file.display()
+        ));
+        pid_file
+    }
+
     /// The runs of that sendmail, each with its arguments.
     pub fn calls(&self) -> Vec<Vec<String>> {
         let text = fs::read_to_string(self.path("calls")).unwrap_or_default();

@@ -276,11 +276,7 @@ fn what_we_forwarded_is_known_when_it_comes_back() {
 #[test]
 fn a_hanging_sendmail_goes_when_the_run_is_told_to_stop() {
     let mut scratch = Scratch::new();
-    let pid_file = scratch.path("pid");
-    scratch.sendmail(&format!(
-        "echo $$ >'{0}.new'; mv '{0}.new' '{0}'; exec sleep 300",
-        pid_file.display()
-    ));
+    let pid_file = scratch.hanging_sendmail();
     let run = scratch.forward(ORDINARY, &["--keep", "b@b.test"]).start();
     until("sendmail runs", || pid_file.exists());
     let begun = Instant::now();
