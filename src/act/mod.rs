@@ -11,6 +11,7 @@ pub mod mbox;
 pub mod open;
 pub mod patience;
 pub mod rewrite;
+pub mod store;
 pub mod stored;
 pub mod submit;
 pub mod tally;

@@ -130,9 +130,22 @@ impl Guard {
         })
     }
 
-    /// Judges a message and chooses what to do with it.
+    /// Judges a message that came in now, and chooses what to do with it.
     #[must_use]
     pub fn decide<'a>(&self, intake: &'a Intake, errand: &Errand, who: &Who, variable: Variable<'_>) -> Case<'a> {
+        self.decide_at(OffsetDateTime::now_utc(), intake, errand, who, variable)
+    }
+
+    /// The same for a message that came in at `date`; whatever depends on the time goes by that.
+    #[must_use]
+    pub fn decide_at<'a>(
+        &self,
+        date: OffsetDateTime,
+        intake: &'a Intake,
+        errand: &Errand,
+        who: &Who,
+        variable: Variable<'_>,
+    ) -> Case<'a> {
         let message = Message::new(intake.head());
         let envelope = caller::envelope(who, variable, &message, &self.config, &self.account);
         let errand = without_own(errand, &envelope, &self.account.name);
@@ -145,7 +158,7 @@ impl Guard {
             judgement,
             action,
             destinations: errand.destinations,
-            date: OffsetDateTime::now_utc(),
+            date,
         }
     }
 }
