@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand};
 
+pub mod spool;
+
 /// A delivery guard: judges one message, then appends, forwards or diverts it, so that no forward can loop.
 #[derive(Debug, Parser)]
 #[command(
@@ -126,6 +128,12 @@ pub enum Command {
         /// Who it is for, and where it goes.
         #[command(flatten)]
         target: Target,
+    },
+    /// Care for mailboxes that have grown: list, archive, sweep, restore
+    Spool {
+        /// Which of them.
+        #[command(subcommand)]
+        command: spool::SpoolCommand,
     },
     /// Check or show the configuration
     Config {

@@ -30,7 +30,6 @@ pub struct Account {
 /// When the user database cannot be asked, or the name could leave the spool directory.
 pub fn find(name: Option<&str>) -> Result<Account, Error> {
     let uid = Uid::current();
-    let ask = |e: nix::Error| Error::io("look up the user in", Path::new("the user database"), &e.into());
     let known = match name {
         Some(name) if name.is_empty() || name.starts_with('.') || name.contains(['/', '\0', '\n']) => {
             return Err(Error::new(
@@ -40,16 +39,11 @@ pub fn find(name: Option<&str>) -> Result<Account, Error> {
                 "this is no user name",
             ));
         }
-        Some(name) => User::from_name(name).map_err(ask)?,
-        None => User::from_uid(uid).map_err(ask)?,
+        Some(name) => User::from_name(name).map_err(unanswered)?,
+        None => User::from_uid(uid).map_err(unanswered)?,
     };
     Ok(match known {
-        Some(user) => Account {
-            home: home_of_caller(user.uid).or(Some(user.dir)),
-            name: user.name,
-            uid: user.uid.as_raw(),
-            gid: Some(user.gid.as_raw()),
-        },
+        Some(user) => Account::of(user),
         None => Account {
             home: home_of_caller(uid),
             name: name.map_or_else(|| uid.to_string(), str::to_owned),
@@ -57,6 +51,36 @@ pub fn find(name: Option<&str>) -> Result<Account, Error> {
             gid: None,
         },
     })
+}
+
+/// The account of this name, if the system knows one.
+///
+/// # Errors
+/// When the user database cannot be asked.
+pub fn known(name: &str) -> Result<Option<Account>, Error> {
+    let user = User::from_name(name).map_err(unanswered)?;
+    Ok(user.map(Account::of))
+}
+
+/// The account that owns a file.
+///
+/// # Errors
+/// When the user database cannot be asked.
+pub fn owner(uid: u32) -> Result<Account, Error> {
+    let user = User::from_uid(Uid::from_raw(uid)).map_err(unanswered)?;
+    Ok(user.map_or_else(
+        || Account {
+            name: uid.to_string(),
+            uid,
+            gid: None,
+            home: None,
+        },
+        Account::of,
+    ))
+}
+
+fn unanswered(e: nix::Error) -> Error {
+    Error::io("look up the user in", Path::new("the user database"), &e.into())
 }
 
 /// Refuses to run with rights that the caller does not have: reading with them, or running the sendmail that the caller configures,
@@ -80,6 +104,15 @@ fn home_of_caller(uid: Uid) -> Option<PathBuf> {
 }
 
 impl Account {
+    fn of(user: User) -> Self {
+        Self {
+            home: home_of_caller(user.uid).or(Some(user.dir)),
+            name: user.name,
+            uid: user.uid.as_raw(),
+            gid: Some(user.gid.as_raw()),
+        }
+    }
+
     /// The names of the groups that the user is in. Costs a look into the group database for each: ask only when needed.
     #[must_use]
     pub fn groups(&self) -> Vec<String> {

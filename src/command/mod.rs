@@ -17,6 +17,7 @@ pub mod record;
 pub mod replay;
 pub mod settle;
 pub mod sources;
+pub mod spool;
 
 use crate::cli::{Cli, Command, Target};
 use crate::command::finding::Form;
@@ -63,6 +64,7 @@ pub fn run(cli: &Cli) -> Status {
             who,
             everywhere,
         ),
+        Command::Spool { command } => spool::run(command, everywhere),
         Command::Config { command } => config::run(command, everywhere),
     }
 }
