@@ -12,6 +12,7 @@ pub mod open;
 pub mod pack;
 pub mod patience;
 pub mod rewrite;
+pub mod shelf;
 pub mod store;
 pub mod stored;
 pub mod submit;

@@ -154,8 +154,12 @@ pub struct Archive {
     pub dir: String,
     /// How they are packed.
     pub format: Format,
-    /// How many are kept of each user.
+    /// How many are kept of each user; 0 is any number.
     pub keep: u32,
+    /// How old they get.
+    pub max_age: Age,
+    /// How large those of one user get together.
+    pub max_total: Size,
 }
 
 /// How archives are packed.
@@ -283,6 +287,8 @@ impl Default for Archive {
             dir: "/var/backups/mail".to_owned(),
             format: Format::TarGz,
             keep: 12,
+            max_age: Age::NONE,
+            max_total: Size::NONE,
         }
     }
 }

@@ -49,6 +49,8 @@ sender = "self"
 dir = "/var/backups/mail"
 format = "tar.gz"
 keep = 12
+max_age = "365d"
+max_total = "5G"
 
 [log]
 to = "auto"

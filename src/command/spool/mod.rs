@@ -1,6 +1,7 @@
 //! `spoolguard spool`: care for mailboxes that have grown. What its commands share: the configuration, who runs them, how they say
 //! what went wrong and how they end.
 
+pub mod retention;
 pub mod what;
 
 use std::io::Write;
