@@ -14,16 +14,22 @@ use crate::decide::envelope::Sender;
 use crate::decide::policy::{Admission, Limit, Over, Usage, Why, admit};
 use crate::exit::{Class, Error};
 
-/// How the mailbox at a path is locked.
+/// Which locks are taken.
 #[must_use]
-pub fn plan(guard: &Guard, owner: Owner) -> Plan {
+pub fn methods(config: &config::Config) -> Vec<Method> {
     let method = |lock: &config::Lock| match lock {
         config::Lock::Dotlock => Method::Dotlock,
         config::Lock::Fcntl => Method::Fcntl,
         config::Lock::Flock => Method::Flock,
     };
+    config.spool.locks.iter().map(method).collect()
+}
+
+/// How the mailbox at a path is locked.
+#[must_use]
+pub fn plan(guard: &Guard, owner: Owner) -> Plan {
     Plan {
-        methods: guard.config.spool.locks.iter().map(method).collect(),
+        methods: methods(&guard.config),
         timeout: guard.config.spool.lock_timeout.duration(),
         owner,
     }

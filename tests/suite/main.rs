@@ -28,4 +28,5 @@ mod lock;
 mod manuals;
 mod properties;
 mod quota;
+mod restore;
 mod safety;

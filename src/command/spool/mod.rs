@@ -1,6 +1,10 @@
 //! `spoolguard spool`: care for mailboxes that have grown. What its commands share: the configuration, who runs them, how they say
 //! what went wrong and how they end.
 
+pub mod catalog;
+pub mod destination;
+pub mod pick;
+pub mod restore;
 pub mod retention;
 pub mod what;
 
@@ -66,12 +70,12 @@ pub fn run(command: &SpoolCommand, everywhere: &Everywhere) -> Status {
     }
 }
 
-fn run_with(command: &SpoolCommand, _care: &Care) -> Result<Status, Error> {
+fn run_with(command: &SpoolCommand, care: &Care) -> Result<Status, Error> {
     match command {
         SpoolCommand::List { .. } => not_yet("list"),
         SpoolCommand::Archive { .. } => not_yet("archive"),
         SpoolCommand::Sweep { .. } => not_yet("sweep"),
-        SpoolCommand::Restore { .. } => not_yet("restore"),
+        SpoolCommand::Restore { restore } => Ok(restore::run(restore, care)),
     }
 }
 
