@@ -7,7 +7,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use crate::act::cut::apply;
+use crate::act::cut::recover::recover;
 use crate::act::dotlock::{Dotlock, Others, Taken};
 use crate::act::kernel::{lock_fcntl, lock_flock};
 use crate::act::open::{Absent, Owner, check, is_still, odd, open_or};
@@ -89,7 +89,7 @@ impl Locked {
 /// for longer than the plan waits, or when what was left cannot be finished.
 pub fn lock(path: &Path, plan: &Plan, patience: &Patience) -> Result<Locked, Error> {
     let mut locked = wait(path, plan, patience)?;
-    apply::recover(&mut locked, plan.state_dir.as_deref(), patience)?;
+    recover(&mut locked, plan.state_dir.as_deref(), patience)?;
     Ok(locked)
 }
 

@@ -17,3 +17,4 @@ pub mod store;
 pub mod stored;
 pub mod submit;
 pub mod tally;
+pub mod vault;

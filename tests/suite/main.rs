@@ -12,6 +12,7 @@
 
 mod env;
 
+mod archive;
 mod config;
 mod corpus;
 mod crash;

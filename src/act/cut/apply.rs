@@ -1,4 +1,4 @@
-//! The cut itself, and what is left to do of one that was interrupted.
+//! The cut itself.
 //!
 //! Preparing needs no lock. Under the lock: make sure that the bytes that go are the ones that were looked at, add what came meanwhile
 //! to the journal, commit it, cut the mailbox off, append. Before the commit nothing has happened, and everything can be left
@@ -16,7 +16,7 @@ use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
 
 use crate::act::cut::imap;
-use crate::act::cut::journal::{self, Draft, Head, Journal, Undo};
+use crate::act::cut::journal::{Draft, Head, Journal, Undo};
 use crate::act::cut::look::{Look, Since};
 use crate::act::cut::ranges::{Hash, Hashing, Ranges, STEP_BYTES};
 use crate::act::lock::Locked;
@@ -224,16 +224,25 @@ pub fn cut(locked: &mut Locked, look: &Look, plan: &Plan, prepared: Prepared, tr
         draft.write_all(&internal).map_err(fail)?;
     }
     let arrived_bytes = arrived.bytes();
-    let head = Head {
-        from,
-        until: stat.len(),
-        before: before(locked.file(), from, stat.len()).map_err(fail)?,
-        undo: Undo::Possible,
-        times: times_after(&stat, plan.unread, arrived_bytes),
-        archive: plan.archive.clone(),
+    let times = times_after(&stat, plan.unread, arrived_bytes);
+    let bytes = if draft.bytes() == 0 {
+        // Nothing has to be moved, and cutting off is one step.
+        let fail = |e: io::Error| Error::io("cut off", look.path(), &e);
+        locked.file().set_len(from).map_err(fail)?;
+        set_times(locked.file(), times);
+        locked.file().sync_all().map_err(fail)?;
+        from
+    } else {
+        let head = Head {
+            from,
+            until: stat.len(),
+            before: before(locked.file(), from, stat.len()).map_err(fail)?,
+            undo: Undo::Possible,
+            times,
+            archive: plan.archive.clone(),
+        };
+        finish(locked, draft.commit(head)?, None)?
     };
-    let journal = draft.commit(head)?;
-    let bytes = finish(locked, journal, None)?;
     Ok(Cut::Done(Done {
         bytes,
         arrived_bytes,
@@ -271,8 +280,14 @@ fn times_after(stat: &std::fs::Metadata, unread: Unread, arrived_bytes: u64) -> 
     }
 }
 
+/// Refused to those who do not own the mailbox; then it looks as if mail came.
+fn set_times(file: &File, (accessed, modified): (i128, i128)) {
+    let spec = |nanoseconds: i128| TimeSpec::nanoseconds(i64::try_from(nanoseconds).unwrap_or_default());
+    let _ = futimens(file, &spec(accessed), &spec(modified));
+}
+
 /// What stands in the mailbox between two places, in short.
-fn before(file: &File, from: u64, until: u64) -> io::Result<Hash> {
+pub(super) fn before(file: &File, from: u64, until: u64) -> io::Result<Hash> {
     let mut sha = Sha256::new();
     let mut buffer = vec![0; BEFORE_BYTES as usize];
     for (start, end) in [
@@ -287,107 +302,8 @@ fn before(file: &File, from: u64, until: u64) -> io::Result<Hash> {
     Ok(sha.finalize().into())
 }
 
-/// Finishes or forgets what an interrupted run left, if there is anything; nothing more than one look where there is not. Needs the
-/// mailbox locked. `state_dir` is where its user keeps journals that cannot lie beside it.
-///
-/// # Errors
-/// When it cannot be finished now; then nothing may be done with the mailbox.
-pub fn recover(locked: &mut Locked, state_dir: Option<&Path>, patience: &Patience) -> Result<(), Error> {
-    let path = locked.path().to_owned();
-    let private = state_dir
-        .filter(|_| !locked.has_dotlock())
-        .map(|dir| journal::place_in(dir, &path));
-    for place in [Some(journal::place_beside(&path)), private].into_iter().flatten() {
-        if !place.symlink_metadata().is_ok_and(|stat| stat.len() > 0) {
-            continue;
-        }
-        let stat = locked.file().metadata().map_err(|e| Error::io("examine", &path, &e))?;
-        if let Some(journal) = Journal::pending(&place, stat.uid())? {
-            resume(locked, journal, patience)?;
-        }
-    }
-    Ok(())
-}
-
-/// Finds out how far an interrupted run came, and goes on from there.
-fn resume(locked: &mut Locked, mut journal: Journal, patience: &Patience) -> Result<(), Error> {
-    let path = locked.path().to_owned();
-    let fail = |e: io::Error| Error::io("finish the cut of", &path, &e);
-    let length = mbox::length(locked)?;
-    let head = journal.head().clone();
-    let untouched = !journal.is_truncated()
-        && length >= head.until
-        && before(locked.file(), head.from, head.until).map_err(fail)? == head.before;
-    if untouched && head.undo == Undo::Possible {
-        journal.done();
-        return Ok(());
-    }
-    let (appended, foreign_from) = if untouched {
-        (0, head.until)
-    } else if length < head.from {
-        // Somebody cut off what was to stay in its place. What the journal holds is mail all the same.
-        (0, length)
-    } else {
-        let same = common(locked, &journal, head.from).map_err(fail)?;
-        (same, head.from + same)
-    };
-    if appended == journal.bytes() && !untouched {
-        // Nothing is missing. What others appended behind it stays where it is.
-        let foreign = length > foreign_from;
-        return conclude(locked, journal, foreign).map(drop);
-    }
-    if length > foreign_from {
-        // Others appended to what was half done. That stays, behind what was there before.
-        let mut foreign = Ranges::new();
-        foreign.push(foreign_from..length);
-        let file = locked.file().try_clone().map_err(fail)?;
-        let now = Head {
-            until: length,
-            before: before(&file, head.from, length).map_err(fail)?,
-            undo: Undo::Impossible,
-            times: (0, 0),
-            ..head
-        };
-        journal.extend(now, foreign.reader(&file))?;
-        return finish(locked, journal, Some(patience)).map(drop);
-    }
-    if untouched {
-        return finish(locked, journal, Some(patience)).map(drop);
-    }
-    if !journal.is_truncated() {
-        journal.mark_truncated()?;
-    }
-    if length < head.from {
-        mbox::close(locked)?;
-    }
-    append(locked, &journal, appended, Some(patience)).map_err(fail)?;
-    conclude(locked, journal, false).map(drop)
-}
-
-/// How much of the journal's content stands in the mailbox from `from` on.
-fn common(locked: &Locked, journal: &Journal, from: u64) -> io::Result<u64> {
-    let (mut ours, mut theirs) = (vec![0; STEP_BYTES], vec![0; STEP_BYTES]);
-    let mut at = 0;
-    loop {
-        let wanted = journal.read_at(&mut ours, at)?;
-        let found = locked
-            .file()
-            .read_at(theirs.get_mut(..wanted).unwrap_or_default(), from + at)?;
-        let same = ours.iter().zip(&theirs).take(found).take_while(|(a, b)| a == b).count();
-        at += same as u64;
-        if same < wanted.max(1) {
-            if same == found && found > 0 && found < wanted {
-                // A short read, or the end.
-                continue;
-            }
-            return Ok(at);
-        }
-        locked.refresh();
-    }
-}
-
 /// Cuts the mailbox off, and appends what the journal holds. The mailbox's length afterwards.
-fn finish(locked: &mut Locked, mut journal: Journal, patience: Option<&Patience>) -> Result<u64, Error> {
+pub(super) fn finish(locked: &mut Locked, mut journal: Journal, patience: Option<&Patience>) -> Result<u64, Error> {
     let path = locked.path().to_owned();
     let fail = |e: io::Error| {
         Error::io("finish the cut of", &path, &e).hint(format!(
@@ -404,7 +320,7 @@ fn finish(locked: &mut Locked, mut journal: Journal, patience: Option<&Patience>
 }
 
 /// Appends the journal's content from byte `at` on, and syncs. A run that has no more time stops in between: the next one goes on.
-fn append(locked: &Locked, journal: &Journal, mut at: u64, patience: Option<&Patience>) -> io::Result<()> {
+pub(super) fn append(locked: &Locked, journal: &Journal, mut at: u64, patience: Option<&Patience>) -> io::Result<()> {
     let mut file = locked.file();
     let mut buffer = vec![0; STEP_BYTES];
     loop {
@@ -424,12 +340,10 @@ fn append(locked: &Locked, journal: &Journal, mut at: u64, patience: Option<&Pat
 }
 
 /// Sets the times, and removes the journal. The mailbox's length.
-fn conclude(locked: &mut Locked, journal: Journal, foreign: bool) -> Result<u64, Error> {
-    let (accessed, modified) = journal.head().times;
-    if !foreign && modified > 0 {
-        let spec = |nanoseconds: i128| TimeSpec::nanoseconds(i64::try_from(nanoseconds).unwrap_or_default());
-        // Refused to those who do not own the mailbox; then it looks as if mail came.
-        let _ = futimens(locked.file(), &spec(accessed), &spec(modified));
+pub(super) fn conclude(locked: &mut Locked, journal: Journal, foreign: bool) -> Result<u64, Error> {
+    let times = journal.head().times;
+    if !foreign && times.1 > 0 {
+        set_times(locked.file(), times);
     }
     journal.done();
     mbox::length(locked)

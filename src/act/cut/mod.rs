@@ -12,3 +12,5 @@ pub mod imap;
 pub mod journal;
 pub mod look;
 pub mod ranges;
+pub mod record;
+pub mod recover;
