@@ -79,6 +79,13 @@ pub fn owner(uid: u32) -> Result<Account, Error> {
     ))
 }
 
+/// The name of a group; empty where the system knows none.
+#[must_use]
+pub fn group_name(gid: u32) -> String {
+    let group = Group::from_gid(Gid::from_raw(gid)).ok().flatten();
+    group.map(|group| group.name).unwrap_or_default()
+}
+
 fn unanswered(e: nix::Error) -> Error {
     Error::io("look up the user in", Path::new("the user database"), &e.into())
 }

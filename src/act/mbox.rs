@@ -217,6 +217,18 @@ pub fn take_back(locked: &mut Locked, appended: Appended) -> Result<(), Error> {
     cut_back(locked.file(), appended.before_bytes, appended.after_bytes).map_err(fail)
 }
 
+/// Closes a message that was cut short at the mailbox's end, so that nothing is glued to it.
+///
+/// # Errors
+/// When it cannot be read or written.
+pub fn close(locked: &mut Locked) -> Result<(), Error> {
+    let length = length(locked)?;
+    let mut file = locked.file();
+    missing_end(file, length)
+        .and_then(|end| file.write_all(end))
+        .map_err(|e| Error::io("append to", locked.path(), &e))
+}
+
 /// What the mailbox's end lacks before a separator line may follow: an empty line.
 fn missing_end(file: &File, length: u64) -> io::Result<&'static [u8]> {
     let mut end = [0; 2];
@@ -275,7 +287,8 @@ fn separator_sender(sender: &str) -> String {
 const ASCTIME_BYTES: u64 = 24;
 
 /// The 24 characters of asctime(3), in UTC as RFC 4155 asks.
-fn asctime(date: OffsetDateTime) -> String {
+#[must_use]
+pub fn asctime(date: OffsetDateTime) -> String {
     let (weekday, month) = (date.weekday().to_string(), date.month().to_string());
     format!(
         "{weekday:.3} {month:.3} {:2} {:02}:{:02}:{:02} {:04}",

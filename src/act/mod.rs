@@ -1,6 +1,7 @@
 //! Effects: files, locks, processes. What they do is decided elsewhere.
 
 pub mod account;
+pub mod cut;
 pub mod dir;
 pub mod dotlock;
 pub mod hold;
@@ -19,3 +20,4 @@ pub mod store;
 pub mod stored;
 pub mod submit;
 pub mod tally;
+pub mod vault;

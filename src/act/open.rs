@@ -33,17 +33,34 @@ fn open(path: &Path) -> io::Result<File> {
     }
 }
 
+/// What to do where there is no mailbox.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Absent {
+    /// Make an empty one: mail comes in.
+    Create,
+    /// Refuse.
+    Refuse,
+}
+
 /// Opens the mailbox, or makes an empty one.
 ///
 /// # Errors
 /// When the path is no mailbox, or neither can be done.
 pub fn open_or_create(path: &Path, owner: Owner) -> Result<File, Error> {
+    open_or(path, owner, Absent::Create)
+}
+
+/// Opens the mailbox; where there is none, does what `absent` says.
+///
+/// # Errors
+/// When the path is no mailbox, or there is none and none is made.
+pub fn open_or(path: &Path, owner: Owner, absent: Absent) -> Result<File, Error> {
     match open(path) {
         Ok(file) => {
             check(&file, path, owner)?;
             Ok(file)
         }
-        Err(e) if e.kind() == io::ErrorKind::NotFound => create(path, owner),
+        Err(e) if e.kind() == io::ErrorKind::NotFound && absent == Absent::Create => create(path, owner),
         Err(e) if e.raw_os_error() == Some(libc::ELOOP) => Err(odd(path, "it is a symbolic link")),
         Err(e) if matches!(e.raw_os_error(), Some(libc::ENXIO | libc::ENODEV)) => {
             Err(odd(path, "it is no regular file"))
@@ -60,7 +77,7 @@ pub fn open_or_create(path: &Path, owner: Owner) -> Result<File, Error> {
 pub fn open_existing(path: &Path, owner: Owner) -> Result<Option<File>, Error> {
     match path.symlink_metadata() {
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
-        _ => open_or_create(path, owner).map(Some),
+        _ => open_or(path, owner, Absent::Refuse).map(Some),
     }
 }
 

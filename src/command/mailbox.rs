@@ -1,37 +1,40 @@
 //! Puts a message into the user's mailbox, within quota. What the quota says is asked under the lock: before it, it is a guess.
 
 use std::panic::{self, AssertUnwindSafe};
+use std::path::PathBuf;
 
 use crate::act::lock::{self, Locked, Method, Plan};
 use crate::act::mbox::{self, Appended, Letter};
-use crate::act::open::Owner;
+use crate::act::open::{Absent, Owner};
 use crate::act::{dir, intake, rewrite, tally};
 use crate::command::case::{Case, Guard, Outcome};
 use crate::command::notice;
-use crate::config;
 use crate::config::value::Size;
+use crate::config::{self, Config};
 use crate::decide::envelope::Sender;
 use crate::decide::policy::{Admission, Limit, Over, Usage, Why, admit};
 use crate::exit::{Class, Error};
 
-/// Which locks are taken.
+/// How the mailbox at a path is locked when mail comes in.
 #[must_use]
-pub fn methods(config: &config::Config) -> Vec<Method> {
+pub fn plan(guard: &Guard, owner: Owner) -> Plan {
+    lock_plan(&guard.config, owner, Absent::Create, guard.state_dir())
+}
+
+/// How a mailbox is locked.
+#[must_use]
+pub fn lock_plan(config: &Config, owner: Owner, absent: Absent, state_dir: Option<PathBuf>) -> Plan {
     let method = |lock: &config::Lock| match lock {
         config::Lock::Dotlock => Method::Dotlock,
         config::Lock::Fcntl => Method::Fcntl,
         config::Lock::Flock => Method::Flock,
     };
-    config.spool.locks.iter().map(method).collect()
-}
-
-/// How the mailbox at a path is locked.
-#[must_use]
-pub fn plan(guard: &Guard, owner: Owner) -> Plan {
     Plan {
-        methods: methods(&guard.config),
-        timeout: guard.config.spool.lock_timeout.duration(),
+        methods: config.spool.locks.iter().map(method).collect(),
+        timeout: config.spool.lock_timeout.duration(),
         owner,
+        absent,
+        state_dir,
     }
 }
 

@@ -154,6 +154,8 @@ pub struct Archive {
     pub dir: String,
     /// How they are packed.
     pub format: Format,
+    /// Whose files they are: of whoever archives, if empty; of the mailbox's owner, if `%u`; of this user.
+    pub owner: String,
     /// How many are kept of each user; 0 is any number.
     pub keep: u32,
     /// How old they get.
@@ -286,6 +288,7 @@ impl Default for Archive {
         Self {
             dir: "/var/backups/mail".to_owned(),
             format: Format::TarGz,
+            owner: String::new(),
             keep: 12,
             max_age: Age::NONE,
             max_total: Size::NONE,

@@ -48,6 +48,7 @@ sender = "self"
 [archive]
 dir = "/var/backups/mail"
 format = "tar.gz"
+owner = "root"
 keep = 12
 max_age = "365d"
 max_total = "5G"

@@ -12,6 +12,7 @@
 
 mod env;
 
+mod archive;
 mod config;
 mod corpus;
 mod crash;
@@ -29,4 +30,5 @@ mod manuals;
 mod properties;
 mod quota;
 mod restore;
+mod retention;
 mod safety;

@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use serde::Serialize;
 
 use crate::command::finding::write_line;
+use crate::command::spool::archive::human;
 use crate::decide::message::Message;
 use crate::decide::text::decoded_value;
 use crate::exit::visible;
@@ -103,7 +104,7 @@ impl Entry<'_> {
         writeln!(
             output,
             "{date:19}  {:>10}  {from:WRITER_CHARACTERS$}  {subject:SUBJECT_CHARACTERS$}  {id}",
-            size(self.bytes)
+            human(self.bytes)
         )
     }
 }
@@ -121,22 +122,9 @@ fn short(text: &str, most: usize) -> String {
     cut
 }
 
-/// A size for people.
-#[must_use]
-pub fn size(bytes: u64) -> String {
-    let units = [(30, "GiB"), (20, "MiB"), (10, "KiB")];
-    match units.into_iter().find(|(shift, _)| bytes >> shift > 0) {
-        Some((shift, unit)) => {
-            let tenths = (u128::from(bytes) * 10) >> shift;
-            format!("{}.{} {unit}", tenths / 10, tenths % 10)
-        }
-        None => format!("{bytes} B"),
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{Entry, short, size};
+    use super::{Entry, short};
     use crate::decide::message::Message;
 
     #[test]
@@ -171,18 +159,9 @@ mod tests {
     }
 
     #[test]
-    fn long_texts_are_shortened_and_sizes_rounded_down() {
+    fn long_texts_are_shortened() {
         assert_eq!(short("abcdef", 6), "abcdef");
         assert_eq!(short("abcdefg", 6), "abcde…");
         assert_eq!(short("\u{1b}\u{1b}", 6), "\\u{1b…");
-        for (bytes, want) in [
-            (0, "0 B"),
-            (1023, "1023 B"),
-            (1024, "1.0 KiB"),
-            (5_000_000, "4.7 MiB"),
-            (1 << 40, "1024.0 GiB"),
-        ] {
-            assert_eq!(size(bytes), want);
-        }
     }
 }

@@ -1,11 +1,17 @@
 //! `spoolguard spool`: care for mailboxes that have grown. What its commands share: the configuration, who runs them, how they say
 //! what went wrong and how they end.
 
+pub mod archive;
 pub mod catalog;
+pub mod choose;
 pub mod destination;
+pub mod name;
 pub mod pick;
+pub mod progress;
 pub mod restore;
 pub mod retention;
+pub mod sweep;
+pub mod take;
 pub mod what;
 
 use std::io::Write;
@@ -73,8 +79,8 @@ pub fn run(command: &SpoolCommand, everywhere: &Everywhere) -> Status {
 fn run_with(command: &SpoolCommand, care: &Care) -> Result<Status, Error> {
     match command {
         SpoolCommand::List { .. } => not_yet("list"),
-        SpoolCommand::Archive { .. } => not_yet("archive"),
-        SpoolCommand::Sweep { .. } => not_yet("sweep"),
+        SpoolCommand::Archive { what, mail, packing } => archive::run(care, what, mail, packing),
+        SpoolCommand::Sweep { what, dirt, packing } => sweep::run(care, what, dirt, packing),
         SpoolCommand::Restore { restore } => Ok(restore::run(restore, care)),
     }
 }
@@ -91,4 +97,9 @@ fn not_yet(verb: &'static str) -> Result<Status, Error> {
 /// Says what went wrong, on standard error. Trouble with that changes nothing.
 pub fn complain(error: &Error) {
     let _ = writeln!(std::io::stderr(), "spoolguard: {error}");
+}
+
+/// Says something, on standard output. Whoever reads it may have seen enough: what is done is done all the same.
+pub fn say(text: &str) {
+    let _ = writeln!(std::io::stdout(), "{text}");
 }

@@ -10,15 +10,16 @@ use nix::fcntl::OFlag;
 use nix::unistd::Uid;
 
 use crate::act::lock::Plan;
-use crate::act::open::{Owner, create_for};
+use crate::act::open::{Absent, Owner, create_for};
 use crate::act::pack::messages::{Archived, Inventory, each_message, take_inventory};
 use crate::act::putback::{Mode, Putback, Room, Seen, Stop, Tally, Target};
 use crate::cli::spool::Selection;
-use crate::command::mailbox;
-use crate::command::spool::catalog::{Entry, size};
+use crate::command::spool::archive::human;
+use crate::command::spool::catalog::Entry;
 use crate::command::spool::destination::{self, Destination, user_name};
 use crate::command::spool::pick::Pick;
 use crate::command::spool::{Care, complain};
+use crate::command::{case, mailbox};
 use crate::decide::message::Message;
 use crate::exit::{Class, Error, Status, visible};
 
@@ -281,7 +282,7 @@ impl Run<'_> {
             "{}: {done} {} ({}) from {}",
             visible(&mailbox),
             counted(restored),
-            size(restored_bytes),
+            human(restored_bytes),
             visible(&source)
         );
         for (count, what) in [(present, "already there"), (aside, "left out: no mail of anybody's")] {
@@ -388,9 +389,10 @@ fn make_for_its_user(destination: &Destination) -> Result<(), Error> {
 }
 
 fn plan(care: &Care, destination: &Destination) -> Plan {
-    Plan {
-        methods: mailbox::methods(&care.config),
-        timeout: care.config.spool.lock_timeout.duration(),
-        owner: destination.owner,
-    }
+    let account = &destination.account;
+    // Root does not look into directories of users.
+    let state_dir = (Uid::effective().as_raw() == account.uid)
+        .then(|| case::state_dir(&care.config, account))
+        .flatten();
+    mailbox::lock_plan(&care.config, destination.owner, Absent::Create, state_dir)
 }
