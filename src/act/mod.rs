@@ -11,6 +11,7 @@ pub mod lock;
 pub mod mbox;
 pub mod open;
 pub mod pack;
+pub mod passwd;
 pub mod patience;
 pub mod rewrite;
 pub mod store;

@@ -30,3 +30,4 @@ mod manuals;
 mod properties;
 mod quota;
 mod safety;
+mod sweep;
