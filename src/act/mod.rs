@@ -12,6 +12,7 @@ pub mod lock;
 pub mod mbox;
 pub mod open;
 pub mod pack;
+pub mod passwd;
 pub mod patience;
 pub mod putback;
 pub mod rewrite;

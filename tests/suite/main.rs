@@ -32,3 +32,4 @@ mod quota;
 mod restore;
 mod retention;
 mod safety;
+mod sweep;

@@ -83,6 +83,8 @@ pub enum Cut {
     InDoubt(Box<Prepared>),
     /// The mailbox holds something else than what was looked at. Nothing happened.
     Changed,
+    /// It was begun, and could not be finished. What is missing is in the journal, and the next run goes on.
+    Unfinished(Error),
 }
 
 /// What was done.
@@ -174,7 +176,7 @@ fn put(draft: &mut Draft, part: &[u8], carry: &mut Option<Vec<u8>>) -> io::Resul
 /// Cuts what the plan says out of the locked mailbox. What came behind that which was looked at stays.
 ///
 /// # Errors
-/// When it cannot be done; whether anything happened, the error says.
+/// When it cannot be done. Then nothing happened.
 pub fn cut(locked: &mut Locked, look: &Look, plan: &Plan, prepared: Prepared, trust: Trust) -> Result<Cut, Error> {
     let begun = Instant::now();
     let fail = |e: io::Error| Error::io("read", look.path(), &e);
@@ -225,13 +227,12 @@ pub fn cut(locked: &mut Locked, look: &Look, plan: &Plan, prepared: Prepared, tr
     }
     let arrived_bytes = arrived.bytes();
     let times = times_after(&stat, plan.unread, arrived_bytes);
-    let bytes = if draft.bytes() == 0 {
+    let finished = if draft.bytes() == 0 {
         // Nothing has to be moved, and cutting off is one step.
         let fail = |e: io::Error| Error::io("cut off", look.path(), &e);
         locked.file().set_len(from).map_err(fail)?;
         set_times(locked.file(), times);
-        locked.file().sync_all().map_err(fail)?;
-        from
+        locked.file().sync_all().map(|()| from).map_err(fail)
     } else {
         let head = Head {
             from,
@@ -241,13 +242,16 @@ pub fn cut(locked: &mut Locked, look: &Look, plan: &Plan, prepared: Prepared, tr
             times,
             archive: plan.archive.clone(),
         };
-        finish(locked, draft.commit(head)?, None)?
+        finish(locked, draft.commit(head)?, None)
     };
-    Ok(Cut::Done(Done {
-        bytes,
-        arrived_bytes,
-        held: begun.elapsed(),
-    }))
+    Ok(match finished {
+        Ok(bytes) => Cut::Done(Done {
+            bytes,
+            arrived_bytes,
+            held: begun.elapsed(),
+        }),
+        Err(e) => Cut::Unfinished(e),
+    })
 }
 
 /// What came behind what was looked at; none where that is not the beginning of a message, and so part of one that was looked at.

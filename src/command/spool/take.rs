@@ -26,9 +26,9 @@ use crate::command::mailbox;
 use crate::command::spool::choose::{self, Choice, Wanted};
 use crate::command::spool::progress::Progress;
 use crate::command::spool::what::Spool;
-use crate::command::spool::{Care, name};
+use crate::command::spool::{Care, name, say};
 use crate::config::{self, value::Age};
-use crate::exit::{Class, Error};
+use crate::exit::{Class, Error, visible};
 
 /// How often everything begins anew when a reader rewrites the mailbox meanwhile.
 const ROUNDS: u32 = 3;
@@ -135,18 +135,29 @@ impl Take<'_> {
             date: self.date,
         };
         match self.cut(&mut look, &plan, &place) {
-            Ok(Some((stay_bytes, held))) => Ok(Some(Taken::Done {
+            Ok(Some(Cut::Done(done))) => Ok(Some(Taken::Done {
                 choice,
                 archive,
-                stay_bytes,
-                held,
+                stay_bytes: done.bytes,
+                held: done.held,
             })),
-            Ok(None) => {
+            Ok(Some(Cut::Unfinished(e))) => {
+                let path = archive.path.display().to_string();
+                say(&format!(
+                    "{}: the messages that go are in {}",
+                    visible(&spool.account.name),
+                    visible(&path)
+                ));
+                Err(e)
+            }
+            Ok(Some(Cut::Changed | Cut::InDoubt(_)) | None) => {
                 archive.withdraw();
                 Ok(None)
             }
-            // It may have been cut: the archive stays.
-            Err(e) => Err(e.hint(format!("the messages are in {}", archive.path.display()))),
+            Err(e) => {
+                archive.withdraw();
+                Err(e)
+            }
         }
     }
 
@@ -242,8 +253,8 @@ impl Take<'_> {
         })
     }
 
-    /// The mailbox's length afterwards, and for how long it was locked; none when it is another one by now.
-    fn cut(&self, look: &mut Look, plan: &Plan, place: &Place) -> Result<Option<(u64, Duration)>, Error> {
+    /// How it ended; none when deliveries leave no time to read the mailbox again.
+    fn cut(&self, look: &mut Look, plan: &Plan, place: &Place) -> Result<Option<Cut>, Error> {
         let user = &self.spool.account.name;
         let path = look.path().display().to_string();
         let patience = &self.care.patience;
@@ -266,12 +277,11 @@ impl Take<'_> {
         for _ in 0..=REREADS {
             let mut locked = self.lock()?;
             match cut(&mut locked, look, plan, prepared, trust)? {
-                Cut::Done(done) => return Ok(Some((done.bytes, done.held))),
-                Cut::Changed => return Ok(None),
                 Cut::InDoubt(again) => {
                     prepared = *again;
                     look.look_again(&locked)?;
                 }
+                cut @ (Cut::Done(_) | Cut::Changed | Cut::Unfinished(_)) => return Ok(Some(cut)),
             }
             drop(locked);
             let mut progress = Progress::begin(&format!("{user}: reading again"), plan.taken.bytes() + moved);
