@@ -17,6 +17,8 @@ use crate::exit::Error;
 pub struct Bounds {
     /// How many archives; none is any number.
     pub keep: Option<usize>,
+    /// Up to which age they stay however many they are. The one copy of the mail of a bad week must not be pushed out by the next.
+    pub min_age: Option<Duration>,
     /// How old they get.
     pub max_age: Option<Duration>,
     /// How large they are together, in bytes.
@@ -94,19 +96,21 @@ fn surplus(mut archives: Vec<Kept>, newest: &Path, bounds: Bounds, now: i64) -> 
     if let Some(at) = archives.iter().position(|kept| kept.path == newest) {
         archives.get_mut(..=at).unwrap_or_default().rotate_right(1);
     }
-    let oldest = bounds
-        .max_age
-        .and_then(|age| now.checked_sub(i64::try_from(age.as_secs()).ok()?));
+    let before = |age: Option<Duration>| now.checked_sub(i64::try_from(age?.as_secs()).ok()?);
+    let (young, oldest) = (before(bounds.min_age), before(bounds.max_age));
     let mut total = 0_u64;
     let mut kept = 0_usize;
     let mut gone = Vec::new();
     for archive in archives {
+        let is_young = young.is_some_and(|young| archive.made > young);
         let why = if archive.path == newest {
+            None
+        } else if oldest.is_some_and(|oldest| archive.made < oldest) {
+            Some("max_age")
+        } else if is_young {
             None
         } else if bounds.keep.is_some_and(|keep| kept >= keep) {
             Some("keep")
-        } else if oldest.is_some_and(|oldest| archive.made < oldest) {
-            Some("max_age")
         } else if bounds
             .max_total
             .is_some_and(|most| total.saturating_add(archive.bytes) > most)
@@ -151,9 +155,14 @@ mod tests {
             keep,
             max_age: days.map(|days| Duration::from_secs(days * 86400)),
             max_total,
+            min_age: None,
+        };
+        let young = |days: u64, bounds| Bounds {
+            min_age: Some(Duration::from_secs(days * 86400)),
+            ..bounds
         };
         // One a day, the last on day 5, of 10 bytes each.
-        let cases: [(Bounds, &[i64]); 9] = [
+        let cases: [(Bounds, &[i64]); 13] = [
             (bounds(None, None, None), &[]),
             (bounds(Some(6), None, None), &[]),
             (bounds(Some(2), None, None), &[0, 1, 2, 3]),
@@ -163,6 +172,10 @@ mod tests {
             (bounds(None, None, Some(35)), &[0, 1, 2]),
             (bounds(None, None, Some(5)), &[0, 1, 2, 3, 4]),
             (bounds(Some(5), Some(3), Some(39)), &[0, 1, 2]),
+            (young(3, bounds(Some(1), None, None)), &[0, 1, 2]),
+            (young(9, bounds(Some(1), None, Some(1))), &[]),
+            (young(2, bounds(None, None, Some(1))), &[0, 1, 2, 3]),
+            (young(9, bounds(None, Some(3), None)), &[0, 1]),
         ];
         let path = |day: i64| PathBuf::from(format!("{day}"));
         for (bounds, want) in cases {

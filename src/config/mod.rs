@@ -159,6 +159,8 @@ pub struct Archive {
     pub owner: String,
     /// How many are kept of each user; 0 is any number.
     pub keep: u32,
+    /// Up to which age they stay however many they are.
+    pub min_age: Age,
     /// How old they get.
     pub max_age: Age,
     /// How large those of one user get together.
@@ -291,6 +293,7 @@ impl Default for Archive {
             format: Format::TarGz,
             owner: String::new(),
             keep: 12,
+            min_age: Age::seconds(30 * 24 * 60 * 60),
             max_age: Age::NONE,
             max_total: Size::NONE,
         }

@@ -50,6 +50,7 @@ dir = "/var/backups/mail"
 format = "tar.gz"
 owner = "root"
 keep = 12
+min_age = "7d"
 max_age = "365d"
 max_total = "5G"
 

@@ -63,11 +63,25 @@ fn the_oldest_archives_of_this_user_go_and_nothing_else() {
 }
 
 #[test]
+fn young_archives_stay_however_many_they_are() {
+    let user = user_name();
+    let scratch = scratch().set("archive.max_total", "\"1\"").set("archive.keep", "1");
+    for count in 1..=3 {
+        fs::write(scratch.mailbox(), ONE).unwrap();
+        scratch
+            .run(&["spool", "archive", "--all-mail", &user])
+            .go()
+            .ends_with(0);
+        assert_eq!(scratch.files("archives").len(), count);
+    }
+}
+
+#[test]
 fn the_one_just_made_stays_however_little_may_be_kept() {
     let user = user_name();
     let scratch = scratch()
         .set("archive.max_total", "\"1\"")
-        .set("archive.max_age", "\"1s\"")
+        .set("archive.min_age", "\"none\"")
         .set("archive.keep", "1");
     for _ in 0..3 {
         fs::write(scratch.mailbox(), ONE).unwrap();

@@ -20,6 +20,7 @@ use crate::exit::Error;
 pub fn bounds(archive: &Archive) -> Bounds {
     Bounds {
         keep: usize::try_from(archive.keep).ok().filter(|keep| *keep > 0),
+        min_age: archive.min_age.bound(),
         max_age: archive.max_age.bound(),
         max_total: archive.max_total.bound(),
     }
