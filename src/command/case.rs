@@ -25,6 +25,8 @@ pub struct Guard {
     pub patience: Patience,
     /// The mailbox, if it is not the user's own in the spool directory.
     pub mbox: Option<PathBuf>,
+    /// The configuration file that the command line names.
+    pub chosen: Option<PathBuf>,
 }
 
 /// One message on its way.

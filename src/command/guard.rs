@@ -128,6 +128,7 @@ impl Guard {
             account,
             patience,
             mbox,
+            chosen: everywhere.config.clone(),
         })
     }
 

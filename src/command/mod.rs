@@ -14,6 +14,7 @@ pub mod mailbox;
 pub mod marks;
 pub mod notice;
 pub mod record;
+pub mod relieve;
 pub mod replay;
 pub mod settle;
 pub mod sources;

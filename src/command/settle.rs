@@ -4,7 +4,7 @@
 use crate::act::submit::Answer;
 use crate::command::case::{Case, Guard, Outcome};
 use crate::command::mailbox::{self, Placement};
-use crate::command::{divert, forward, marks, record};
+use crate::command::{divert, forward, marks, record, relieve};
 use crate::decide::policy::{Action, Copies, Over, Why};
 use crate::exit::{Class, Error, Outlook};
 
@@ -21,6 +21,7 @@ pub fn settle(guard: &Guard, case: &Case<'_>) -> Result<Outcome, Error> {
         Action::Divert(why) => divert_or_keep(guard, case, why),
     };
     record::log(guard, case, &result);
+    relieve::begin(guard, case);
     result
 }
 
@@ -56,7 +57,7 @@ fn keep(guard: &Guard, case: &Case<'_>, why: &str, over: Over) -> Result<Outcome
 /// There is no room in the mailbox.
 fn full(guard: &Guard, case: &Case<'_>, over: Over) -> Result<Outcome, Error> {
     match over {
-        Over::Defer => Err(mailbox::full_error(guard, Class::MailboxFull)),
+        Over::Defer | Over::Archive => Err(mailbox::full_error(guard, Class::MailboxFull)),
         Over::Refuse => Err(mailbox::full_error(guard, Class::Refused)),
         Over::Overflow => mailbox::overflow(guard, case),
         Over::Divert => match divert::divert(guard, case, Why::OverQuota) {
@@ -76,7 +77,7 @@ fn divert_or_keep(guard: &Guard, case: &Case<'_>, why: Why) -> Result<Outcome, E
             let over = match guard.config.quota.over {
                 // It could not be diverted a moment ago.
                 Over::Divert => Over::Defer,
-                over @ (Over::Defer | Over::Refuse | Over::Overflow) => over,
+                over @ (Over::Defer | Over::Refuse | Over::Overflow | Over::Archive) => over,
             };
             keep(guard, case, &e.to_string(), over)
         }
@@ -92,7 +93,7 @@ fn forward(guard: &Guard, case: &Case<'_>, copies: Copies) -> Result<Outcome, Er
         Copies::None => None,
         Copies::Keep => Some(mailbox::place(guard, case, "", over)?),
     };
-    if let Some(Placement::Full(over @ (Over::Defer | Over::Refuse))) = copy {
+    if let Some(Placement::Full(over @ (Over::Defer | Over::Refuse | Over::Archive))) = copy {
         return full(guard, case, over);
     }
     let refusals = match forward::send(guard, case) {

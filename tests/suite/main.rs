@@ -29,6 +29,7 @@ mod lock;
 mod manuals;
 mod properties;
 mod quota;
+mod relieve;
 mod restore;
 mod retention;
 mod safety;

@@ -8,7 +8,7 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use nix::unistd::Uid;
+use nix::unistd::{AccessFlags, Uid, access};
 use time::OffsetDateTime;
 
 use crate::act::cut::apply::{Cut, Plan, Prepared, Trust, cut};
@@ -335,7 +335,7 @@ pub fn ago(date: OffsetDateTime, age: Age) -> i64 {
 pub fn vault(care: &Care, packing: &Packing, spool: &Spool) -> Result<Vault, Error> {
     let configured = &care.config.archive;
     Ok(Vault {
-        dir: packing.to.clone().unwrap_or_else(|| PathBuf::from(&configured.dir)),
+        dir: packing.to.clone().unwrap_or_else(|| place(care, spool)),
         format: match configured.format {
             config::Format::TarGz => Format::TarGz,
             config::Format::Gz => Format::Gz,
@@ -344,6 +344,19 @@ pub fn vault(care: &Care, packing: &Packing, spool: &Spool) -> Result<Vault, Err
         owner: owner(&configured.owner, spool)?,
         min_free_bytes: care.config.spool.min_free.bound(),
     })
+}
+
+/// Where archives go unless `--to` says so. A user who may not write to that directory has one of their own.
+fn place(care: &Care, spool: &Spool) -> PathBuf {
+    let configured = PathBuf::from(&care.config.archive.dir);
+    let allowed = AccessFlags::W_OK | AccessFlags::X_OK;
+    if Uid::effective().is_root() || access(&configured, allowed).is_ok() {
+        return configured;
+    }
+    match case::state_dir(&care.config, &spool.account) {
+        Some(dir) => dir.join("archive"),
+        None => configured,
+    }
 }
 
 fn owner(configured: &str, spool: &Spool) -> Result<Option<(u32, u32)>, Error> {
