@@ -88,6 +88,21 @@ pub fn length(locked: &Locked) -> Result<u64, Error> {
 /// # Errors
 /// When any step fails; then the mailbox is as it was, or the error says that it is not.
 pub fn append<R: Read>(locked: &mut Locked, letter: Letter<'_, R>) -> Result<Appended, Error> {
+    append_with(locked, |to| write_letter(to, letter))
+}
+
+/// Appends messages that lay in an mbox before, byte for byte, with their separator lines, and syncs.
+///
+/// # Errors
+/// As `append`.
+pub fn append_stored(
+    locked: &mut Locked,
+    write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> Result<Appended, Error> {
+    append_with(locked, |to| write(to))
+}
+
+fn append_with(locked: &mut Locked, write: impl FnOnce(&mut Begun<'_>) -> io::Result<()>) -> Result<Appended, Error> {
     let path = locked.path();
     let file = locked.file();
     let before_bytes = length(locked)?;
@@ -99,7 +114,7 @@ pub fn append<R: Read>(locked: &mut Locked, letter: Letter<'_, R>) -> Result<App
     };
     let written = missing_end(file, before_bytes)
         .and_then(|end| begun.write_all(end))
-        .and_then(|()| write_letter(&mut begun, letter))
+        .and_then(|()| write(&mut begun))
         .and_then(|()| file.sync_data())
         // The file may be new, made by an earlier try or by somebody else, and its name not on disk yet.
         .and_then(|()| {

@@ -15,6 +15,17 @@ use crate::decide::envelope::Sender;
 use crate::decide::policy::{Admission, Limit, Over, Usage, Why, admit};
 use crate::exit::{Class, Error};
 
+/// Which locks are taken.
+#[must_use]
+pub fn methods(config: &Config) -> Vec<Method> {
+    let method = |lock: &config::Lock| match lock {
+        config::Lock::Dotlock => Method::Dotlock,
+        config::Lock::Fcntl => Method::Fcntl,
+        config::Lock::Flock => Method::Flock,
+    };
+    config.spool.locks.iter().map(method).collect()
+}
+
 /// How the mailbox at a path is locked when mail comes in.
 #[must_use]
 pub fn plan(guard: &Guard, owner: Owner) -> Plan {
@@ -24,13 +35,8 @@ pub fn plan(guard: &Guard, owner: Owner) -> Plan {
 /// How a mailbox is locked.
 #[must_use]
 pub fn lock_plan(config: &Config, owner: Owner, absent: Absent, state_dir: Option<PathBuf>) -> Plan {
-    let method = |lock: &config::Lock| match lock {
-        config::Lock::Dotlock => Method::Dotlock,
-        config::Lock::Fcntl => Method::Fcntl,
-        config::Lock::Flock => Method::Flock,
-    };
     Plan {
-        methods: config.spool.locks.iter().map(method).collect(),
+        methods: methods(config),
         timeout: config.spool.lock_timeout.duration(),
         owner,
         absent,

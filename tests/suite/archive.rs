@@ -13,7 +13,8 @@ use crate::env::{ORDINARY, Scratch, is_root, messages, same, skip, until, user_n
 pub fn scratch() -> Scratch {
     let scratch = Scratch::new();
     let dir = format!("{:?}", scratch.path("archives").display().to_string());
-    scratch.set("archive.dir", &dir)
+    // Every archive is counted, however many runs there are.
+    scratch.set("archive.dir", &dir).set("archive.keep", "0")
 }
 
 /// A message as it lies in a mailbox.

@@ -50,6 +50,8 @@ dir = "/var/backups/mail"
 format = "tar.gz"
 owner = "root"
 keep = 12
+max_age = "365d"
+max_total = "5G"
 
 [log]
 to = "auto"

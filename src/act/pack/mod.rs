@@ -4,6 +4,7 @@
 use std::ffi::OsString;
 
 pub mod blocks;
+pub mod messages;
 pub mod read;
 pub mod rolling;
 pub mod tarball;

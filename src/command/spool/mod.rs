@@ -2,20 +2,28 @@
 //! what went wrong and how they end.
 
 pub mod archive;
+pub mod catalog;
 pub mod choose;
+pub mod destination;
 pub mod name;
+pub mod pick;
 pub mod progress;
+pub mod restore;
+pub mod retention;
 pub mod sweep;
 pub mod take;
 pub mod what;
 
 use std::io::Write;
+use std::path::PathBuf;
+
+use nix::unistd::Uid;
 
 use crate::act::account::{self, Account};
 use crate::act::patience::Patience;
 use crate::cli::Everywhere;
 use crate::cli::spool::SpoolCommand;
-use crate::command::{guard, log};
+use crate::command::{case, guard, log};
 use crate::config::Config;
 use crate::config::file::{self, Extent, Sources};
 use crate::exit::{Class, Error, Status};
@@ -54,6 +62,14 @@ impl Care {
             dry_run: everywhere.dry_run,
         })
     }
+
+    /// Where a user keeps what cannot lie beside the mailbox, for a run of that user. Root can write beside it, and does not look into
+    /// directories of users.
+    #[must_use]
+    pub fn state_dir(&self, account: &Account) -> Option<PathBuf> {
+        let is_own = !Uid::effective().is_root() && Uid::effective().as_raw() == account.uid;
+        is_own.then(|| case::state_dir(&self.config, account)).flatten()
+    }
 }
 
 /// Runs one of the commands: 0, 1 when something is wrong or could not be done, 75 when the run as a whole could not.
@@ -79,7 +95,7 @@ fn run_with(command: &SpoolCommand, care: &Care) -> Result<Status, Error> {
         SpoolCommand::List { .. } => not_yet("list"),
         SpoolCommand::Archive { what, mail, packing } => archive::run(care, what, mail, packing),
         SpoolCommand::Sweep { what, dirt, packing } => sweep::run(care, what, dirt, packing),
-        SpoolCommand::Restore { .. } => not_yet("restore"),
+        SpoolCommand::Restore { restore } => Ok(restore::run(restore, care)),
     }
 }
 

@@ -1,86 +1,40 @@
-//! What archives are called: `USER-YYYYMMDDTHHMMSSZ` and the ending of the format, the time in UTC. So they sort by time, and whose
-//! they are can be told. What could lead elsewhere or look like a flag is written as `_` and two digits.
+//! A user's name as it may stand in the name of a file: what could lead elsewhere, look like a flag or hide the file is written as `_` and
+//! two digits. Names that people have stay as they are.
 
-use time::OffsetDateTime;
+/// So many bytes, so that time and ending find room (`NAME_MAX` is 255).
+const MOST_BYTES: usize = 180;
 
-use crate::act::pack::Format;
-
-/// The beginning of the names of a user's archives.
+/// The name, fit for a file's.
 #[must_use]
-pub fn prefix(user: &str) -> String {
+pub fn safe(user: &str) -> String {
     let mut name = String::new();
     for (at, byte) in user.bytes().enumerate() {
-        let plain = byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'+' | b'@');
+        let plain = byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'+' | b'@' | b'_' | b'=');
         if plain && !(at == 0 && matches!(byte, b'.' | b'-')) {
             name.push(char::from(byte));
         } else {
             name.push_str(&format!("_{byte:02x}"));
         }
     }
-    // NAME_MAX is 255 bytes.
-    let cut = name.len().min(180);
-    format!("{}-", name.get(..cut).unwrap_or(&name))
-}
-
-/// The name of an archive.
-#[must_use]
-pub fn archive(user: &str, date: OffsetDateTime, format: Format) -> String {
-    format!(
-        "{}{:04}{:02}{:02}T{:02}{:02}{:02}Z{}",
-        prefix(user),
-        date.year(),
-        u8::from(date.month()),
-        date.day(),
-        date.hour(),
-        date.minute(),
-        date.second(),
-        format.suffix()
-    )
-}
-
-/// Whose archive it is and from when, as its name says: the user's part, then the time as it is written.
-#[must_use]
-pub fn parts(name: &str) -> Option<(&str, &str)> {
-    let formats = [Format::TarGz, Format::Gz, Format::Zst];
-    let stem = formats.iter().find_map(|format| name.strip_suffix(format.suffix()))?;
-    let (user, time) = stem.rsplit_once('-')?;
-    let shape = |(at, byte): (usize, u8)| match at {
-        8 => byte == b'T',
-        15 => byte == b'Z',
-        _ => byte.is_ascii_digit(),
-    };
-    let is_time = time.len() == 16 && time.bytes().enumerate().all(shape);
-    (is_time && !user.is_empty()).then_some((user, time))
+    name.truncate(MOST_BYTES);
+    name
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{archive, parts, prefix};
-    use crate::act::pack::Format;
-    use time::OffsetDateTime;
+    use super::safe;
 
     #[test]
-    fn names_tell_whose_and_when_and_lead_nowhere() {
+    fn names_lead_nowhere() {
         for (user, want) in [
-            ("a", "a-19700101T000000Z.tar.gz"),
-            ("a-b.c@d", "a-b.c@d-19700101T000000Z.tar.gz"),
-            ("-rf", "_2drf-19700101T000000Z.tar.gz"),
-            ("../x\n", "_2e._2fx_0a-19700101T000000Z.tar.gz"),
-            ("a_b", "a_5fb-19700101T000000Z.tar.gz"),
+            ("a", "a"),
+            ("a-b.c@d_e", "a-b.c@d_e"),
+            ("-rf", "_2drf"),
+            ("../x\n", "_2e._2fx_0a"),
+            ("é", "_c3_a9"),
         ] {
-            let name = archive(user, OffsetDateTime::UNIX_EPOCH, Format::TarGz);
-            assert_eq!(name, want);
-            let (of, time) = parts(&name).unwrap_or_default();
-            assert_eq!((format!("{of}-"), time), (prefix(user), "19700101T000000Z"));
+            assert_eq!(safe(user), want);
         }
-        for name in [
-            "a.tar.gz",
-            "a-2026.gz",
-            "-19700101T000000Z.gz",
-            "a-19700101T000000Z.bz2",
-            "a-1970010xT000000Z.gz",
-        ] {
-            assert_eq!(parts(name), None, "{name}");
-        }
+        assert_eq!(safe(&"x".repeat(300)).len(), 180);
     }
 }
