@@ -1,6 +1,7 @@
 //! `spoolguard spool`: care for mailboxes that have grown. What its commands share: the configuration, who runs them, how they say
 //! what went wrong and how they end.
 
+pub mod list;
 pub mod what;
 
 use std::io::Write;
@@ -65,9 +66,9 @@ pub fn run(command: &SpoolCommand, everywhere: &Everywhere) -> Status {
     }
 }
 
-fn run_with(command: &SpoolCommand, _care: &Care) -> Result<Status, Error> {
+fn run_with(command: &SpoolCommand, care: &Care) -> Result<Status, Error> {
     match command {
-        SpoolCommand::List { .. } => not_yet("list"),
+        SpoolCommand::List { list } => list::run(list, care),
         SpoolCommand::Archive { .. } => not_yet("archive"),
         SpoolCommand::Sweep { .. } => not_yet("sweep"),
         SpoolCommand::Restore { .. } => not_yet("restore"),
