@@ -476,6 +476,14 @@ fn mailboxes_are_sorted_and_cut_as_asked_for() {
         said.contains("4 mailboxes, ") && said.contains("; the first 1 are shown"),
         "{said}"
     );
+    fs::set_permissions(in_spool(&scratch, "many"), fs::Permissions::from_mode(0o644)).unwrap();
+    let ended = list(&scratch, &["--top", "1"]).go();
+    ended.ends_with(1);
+    let said = text(&ended.stdout);
+    assert!(
+        said.contains("many: its mode is 644") && !said.contains("\nmany "),
+        "{said}"
+    );
     let absent = list(&scratch, &["old", "nobody-of-this-name"]).go();
     absent.ends_with(1).mentions("there is no such mailbox");
 }
@@ -580,6 +588,54 @@ fn a_mailbox_that_grows_faster_than_it_is_read_is_read_up_to_where_it_was() {
     });
 }
 
+/// Waits until a run has the file open.
+fn until_open(running: &crate::env::Running<'_>, path: &Path) {
+    let descriptors = format!("/proc/{}/fd", running.pid());
+    crate::env::until("it reads the mailbox", || {
+        fs::read_dir(&descriptors).is_ok_and(|found| {
+            found
+                .filter_map(Result::ok)
+                .any(|descriptor| fs::read_link(descriptor.path()).is_ok_and(|to| to == path))
+        })
+    });
+}
+
+#[test]
+fn a_mailbox_that_is_cut_or_replaced_while_it_is_read_is_said_to_be() {
+    let scratch = Scratch::new();
+    // So long that it is still being read when it is cut.
+    let whole = mbox(&[ordinary()]).repeat(30_000);
+    let path = put(&scratch, &user_name(), &whole);
+    let running = list(&scratch, &["--json"]).start();
+    until_open(&running, &path);
+    File::options()
+        .write(true)
+        .open(&path)
+        .unwrap()
+        .set_len(whole.len() as u64 / 30)
+        .unwrap();
+    let ended = running.end();
+    ended.ends_with(0);
+    let found = &objects(&ended.stdout)[0];
+    let what = |found: &Value| found["problems"][0]["what"].as_str().unwrap_or_default().to_owned();
+    assert_eq!(what(found), "it was cut while it was read; look again");
+    assert!(found["messages"].as_u64().unwrap() < 30_000, "{found}");
+    assert!(
+        scratch.files("state/list").is_empty(),
+        "what was never there is remembered"
+    );
+    fs::write(&path, &whole).unwrap();
+    let running = list(&scratch, &["--json"]).start();
+    until_open(&running, &path);
+    let other = scratch.path("other");
+    fs::write(&other, mbox(&[ordinary()])).unwrap();
+    fs::rename(&other, &path).unwrap();
+    let ended = running.end();
+    let found = &objects(&ended.ends_with(0).stdout)[0];
+    assert_eq!(what(found), "it was replaced while it was read; look again");
+    assert!(scratch.files("state/list").is_empty());
+}
+
 #[test]
 fn memory_does_not_grow_with_mailbox_or_message() {
     let scratch = Scratch::new();
@@ -587,18 +643,18 @@ fn memory_does_not_grow_with_mailbox_or_message() {
     let path = put(
         &scratch,
         &user,
-        mbox(&[&String::from_utf8(crate::env::large(20_000)).unwrap()]).repeat(500),
+        mbox(&[&String::from_utf8(crate::env::large(20_000)).unwrap()]).repeat(100),
     );
     // And a message that is larger than what it may take by far, most of which is a hole.
     append(&path, &mbox(&["Subject: huge\n\nx\n"]));
     let file = File::options().write(true).open(&path).unwrap();
-    let end = (256 << 20) + file.metadata().unwrap().len();
+    let end = (128 << 20) + file.metadata().unwrap().len();
     file.set_len(end).unwrap();
     append(&path, &format!("\n\n{}", mbox(&[BOUNCE])));
     let ended = list(&scratch, &["--json"]).measured().go();
     ended.ends_with(0);
     let found = objects(&ended.stdout);
-    assert_eq!((&found[0]["messages"], &found[0]["bounces"]), (&502.into(), &1.into()));
+    assert_eq!((&found[0]["messages"], &found[0]["bounces"]), (&102.into(), &1.into()));
     assert!(
         ended.peak_bytes > 0 && ended.peak_bytes < 24 << 20,
         "{} bytes",
@@ -611,19 +667,9 @@ fn a_signal_ends_a_look_with_75() {
     let scratch = Scratch::new();
     let path = put(&scratch, &user_name(), mbox(&[ordinary()]));
     // So long that it is still at it.
-    let file = File::options().write(true).open(&path).unwrap();
-    for _ in 0..50 {
-        append(&path, &mbox(&[ordinary()]).repeat(4000));
-    }
-    drop(file);
+    append(&path, &mbox(&[ordinary()]).repeat(100_000));
     let running = list(&scratch, &[]).start();
-    let maps = format!("/proc/{}/fd", running.pid());
-    crate::env::until("it reads the mailbox", || {
-        fs::read_dir(&maps).is_ok_and(|fds| {
-            fds.filter_map(Result::ok)
-                .any(|fd| fs::read_link(fd.path()).is_ok_and(|to| to == path))
-        })
-    });
+    until_open(&running, &path);
     running.signal(nix::sys::signal::Signal::SIGTERM);
     running.end().ends_with(75).mentions("told to stop by a signal");
 }

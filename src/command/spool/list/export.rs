@@ -5,13 +5,10 @@ use std::io::{self, Write};
 use serde::Serialize;
 
 use crate::command::finding::write_line;
-use crate::command::spool::list::Findings;
 use crate::command::spool::list::row::{Numbers, Row, Weight};
+use crate::command::spool::list::{Findings, NAMES};
 use crate::decide::cause::day;
 use crate::decide::survey::{Count, Kind, by_bytes, by_messages};
-
-/// How many senders and subjects of complaint are named.
-const NAMES: usize = 5;
 
 /// One name of the spool directory. What is not known, or is no mailbox, has null.
 #[derive(Serialize)]

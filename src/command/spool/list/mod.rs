@@ -37,6 +37,9 @@ use crate::exit::{Class, Error, Status};
 /// Where root's looks are remembered when no state directory is configured.
 const CACHE_DIR: &str = "/var/cache/spoolguard";
 
+/// How many names of each sort are shown.
+const NAMES: usize = 5;
+
 /// More readers than this only get in each other's way at the disk.
 const MOST_THREADS: usize = 8;
 
@@ -98,9 +101,11 @@ pub fn run(list: &Listing, care: &Care) -> Result<Status, Error> {
     others.extend(named.directory);
     let total = Total::of(&mailboxes);
     let is_wrong = |row: &Row| row.problems.iter().any(|problem| problem.weight == Weight::Wrong);
-    let wrong = named.absent || mailboxes.iter().chain(&others).any(is_wrong);
+    let wrong = named.absent || mailboxes.iter().chain(&others).any(&is_wrong);
     sort(&mut mailboxes, list.sort);
-    mailboxes.truncate(list.top.unwrap_or(usize::MAX));
+    let shown = list.top.unwrap_or(usize::MAX).min(mailboxes.len());
+    // What is wrong is said whatever else is shown.
+    others.extend(mailboxes.split_off(shown).into_iter().filter(is_wrong));
     others.sort_by(|a, b| a.path.cmp(&b.path));
     let findings = Findings {
         mailboxes,
@@ -405,7 +410,9 @@ impl Worker<'_> {
         }
         let account = self.account(entry, in_spool);
         match self.looker.look(entry, &account) {
-            Ok(seen) => {
+            Ok(mut seen) => {
+                // There may be thousands of rows, and nobody looks at more of each.
+                seen.survey.trim(NAMES);
                 let limit = config.limit_of(&account.name, || account.groups());
                 row.bytes = seen.survey.all.bytes;
                 row.problems
