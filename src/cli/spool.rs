@@ -142,6 +142,9 @@ pub struct Listing {
     /// Only so many
     #[arg(long, value_name = "COUNT")]
     pub top: Option<usize>,
+    /// Read everything again, whatever the last look found
+    #[arg(long)]
+    pub fresh: bool,
     /// Print one JSON object a line
     #[arg(long, conflicts_with = "prometheus")]
     pub json: bool,

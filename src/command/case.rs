@@ -96,7 +96,7 @@ impl Guard {
     }
 }
 
-/// Where a user's held copies, overflow and memories are.
+/// Where a user's state is; none where there is neither a home nor a configured place.
 #[must_use]
 pub fn state_dir(config: &Config, account: &Account) -> Option<PathBuf> {
     let configured = config.state_dir.replace("%u", &account.name);

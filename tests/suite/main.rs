@@ -25,6 +25,7 @@ mod forward;
 mod hostile;
 mod inspect;
 mod limits;
+mod list;
 mod lock;
 mod manuals;
 mod properties;

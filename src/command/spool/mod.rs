@@ -5,6 +5,7 @@ pub mod archive;
 pub mod catalog;
 pub mod choose;
 pub mod destination;
+pub mod list;
 pub mod name;
 pub mod pick;
 pub mod progress;
@@ -26,7 +27,7 @@ use crate::cli::spool::SpoolCommand;
 use crate::command::{case, guard, log};
 use crate::config::Config;
 use crate::config::file::{self, Extent, Sources};
-use crate::exit::{Class, Error, Status};
+use crate::exit::{Error, Status};
 
 /// What holds for the whole run of an administrator, or of a user who cares for an own mailbox.
 #[derive(Debug)]
@@ -92,20 +93,11 @@ pub fn run(command: &SpoolCommand, everywhere: &Everywhere) -> Status {
 
 fn run_with(command: &SpoolCommand, care: &Care) -> Result<Status, Error> {
     match command {
-        SpoolCommand::List { .. } => not_yet("list"),
+        SpoolCommand::List { list } => list::run(list, care),
         SpoolCommand::Archive { what, mail, packing } => archive::run(care, what, mail, packing),
         SpoolCommand::Sweep { what, dirt, packing } => sweep::run(care, what, dirt, packing),
         SpoolCommand::Restore { restore } => Ok(restore::run(restore, care)),
     }
-}
-
-fn not_yet(verb: &'static str) -> Result<Status, Error> {
-    Err(Error::new(
-        Class::System,
-        verb,
-        "mailboxes",
-        "this version cannot do it yet",
-    ))
 }
 
 /// Says what went wrong, on standard error. Trouble with that changes nothing.
