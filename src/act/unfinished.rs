@@ -276,7 +276,8 @@ impl Written {
     }
 }
 
-fn host() -> u32 {
+/// A short name for this host.
+pub(crate) fn host() -> u32 {
     checksum(host_name().as_bytes())
 }
 
@@ -315,6 +316,10 @@ fn state(file: &File, extent: &Extent, length: u64) -> io::Result<State> {
     // What the message before lacked at its end was written first.
     let ends = bytes.iter().take(2).take_while(|b| **b == b'\n').count();
     let rest = bytes.get(ends..).unwrap_or_default();
+    if rest.first() == Some(&0) && length <= extent.after_bytes {
+        // After a power loss: the length had come to the disk, and the bytes had not.
+        return torn_unless_foreign(file, extent.before_bytes, length);
+    }
     let is_short = length < extent.after_bytes;
     let Some(at) = memchr(b'\n', rest) else {
         // Not even the separator line is there. Nobody else's could be as short and mean anything.
@@ -336,9 +341,13 @@ fn state(file: &File, extent: &Extent, length: u64) -> io::Result<State> {
             end_bytes,
         }));
     }
-    // We quote whatever looks like a separator. One that stands here is somebody else's, who wrote behind the torn message
-    // without a lock, right behind its last byte.
-    Ok(if has_separator(file, end_bytes, length)? {
+    torn_unless_foreign(file, end_bytes, length)
+}
+
+/// We quote whatever looks like a separator. One that stands there is somebody else's, who wrote behind the torn message without a
+/// lock, right behind its last byte.
+fn torn_unless_foreign(file: &File, from: u64, length: u64) -> io::Result<State> {
+    Ok(if has_separator(file, from, length)? {
         State::Changed
     } else {
         State::Torn

@@ -6,6 +6,7 @@
 //!
 //!     cargo test --test suite faults -- --include-ignored --nocapture
 
+mod power;
 mod scene;
 mod strace;
 
