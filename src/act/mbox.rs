@@ -72,6 +72,13 @@ impl Appended {
         }
     }
 
+    /// It stays, though the message will come again: so does the note, and the next try knows it.
+    pub fn leave(self) {
+        if let Some(note) = self.note {
+            note.leave();
+        }
+    }
+
     /// The note on it, which has to live until nothing can send the message back any more.
     #[must_use]
     pub fn into_note(self) -> Option<Note> {
@@ -238,10 +245,8 @@ pub(crate) fn cut_back(file: &File, before_bytes: u64, after_bytes: u64) -> io::
 /// When the mailbox has changed since, or cannot be cut.
 pub fn take_back(locked: &mut Locked, appended: Appended) -> Result<(), Error> {
     let taken = cut_off(locked, &appended);
-    if taken.is_err()
-        && let Some(note) = appended.note
-    {
-        note.leave();
+    if taken.is_err() {
+        appended.leave();
     }
     taken
 }

@@ -65,7 +65,8 @@ pub struct Extent {
     pub separator: u32,
 }
 
-/// A note on a mailbox. Dropping it removes it: whatever ends the run in an orderly way has dealt with the message.
+/// A note on a mailbox. Dropping it removes it: whatever ends the run in an orderly way has dealt with the message. A panic is no
+/// orderly way.
 #[derive(Debug)]
 pub struct Note {
     // Not the open file: the kernel's locks would hang on it as long as this lives.
@@ -126,7 +127,7 @@ impl Note {
 
 impl Drop for Note {
     fn drop(&mut self) {
-        if self.left {
+        if self.left || std::thread::panicking() {
             return;
         }
         // One that stayed after a run that ended well would stop an equal message that is sent on purpose: it is tried twice, and

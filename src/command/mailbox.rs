@@ -150,14 +150,19 @@ pub fn open<R: Read + Clone>(
     })
 }
 
-/// Takes a copy back, when the message goes back to the mail system and will come again.
+/// Takes a copy back, when the message goes back to the mail system and will come again. A copy that stays is known then.
 ///
 /// # Errors
-/// When the mailbox has changed since.
+/// When the mailbox has changed since, or cannot be locked.
 pub fn take_back(guard: &Guard, appended: Appended) -> Result<(), Error> {
     let plan = plan(guard, Owner::Exactly(guard.account.uid));
-    let mut locked = lock::lock(&guard.mailbox(), &plan, &guard.patience)?;
-    mbox::take_back(&mut locked, appended)
+    match lock::lock(&guard.mailbox(), &plan, &guard.patience) {
+        Ok(mut locked) => mbox::take_back(&mut locked, appended),
+        Err(e) => {
+            appended.leave();
+            Err(e)
+        }
+    }
 }
 
 fn measure(guard: &Guard, locked: &Locked, limit: Limit) -> Result<Usage, Error> {

@@ -14,7 +14,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use crate::env::{Ended, Scratch, skip};
+use rustix::fs::{XattrFlags, lremovexattr, lsetxattr};
+
+use crate::env::{Ended, LIMIT, Scratch, skip};
 use scene::{Found, Goal, Scene};
 use strace::{Call, Fault};
 
@@ -70,8 +72,8 @@ const NEVER_FAIL: [&str; 13] = [
     "munmap",
 ];
 
-/// No run of these waits for anything, but the machine may be busy.
-const SOON: Duration = Duration::from_secs(8);
+/// No run of these waits for anything: a lock that stays would defer the next one after two seconds. But the machine may be busy.
+const SOON: Duration = LIMIT;
 
 /// How much of the matrix is run.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -88,6 +90,12 @@ enum Extent {
 enum Order {
     RetryFirst,
     OtherFirst,
+}
+
+/// Without them, a run that was killed may bring its message twice.
+pub fn has_attributes(scratch: &Scratch) -> bool {
+    let path = scratch.configuration();
+    lsetxattr(&path, "user.probe", b"", XattrFlags::empty()).is_ok() && lremovexattr(&path, "user.probe").is_ok()
 }
 
 /// The first call of the program itself: before it only the loader has run.
@@ -161,6 +169,9 @@ fn matrix(name: &str, extent: Extent) {
     };
     let scene = Scene::named(name);
     let stage = scene.stage();
+    if !has_attributes(&stage) {
+        return skip("needs a file system with extended attributes below the temporary directory");
+    }
     let calls = strace::calls(scene.run(&stage), &strace, &stage.path("state/record"));
     let begun = Instant::now();
     let mut tally = Tally::default();
