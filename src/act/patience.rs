@@ -4,8 +4,8 @@
 //! whole when a run is told to go. The append itself never looks, and is never interrupted.
 
 use std::cell::Cell;
-use std::io;
-use std::os::fd::BorrowedFd;
+use std::io::{self, Write};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
@@ -93,6 +93,29 @@ pub fn watch() -> io::Result<()> {
 
 /// How long a single wait in the kernel lasts at most: a signal that comes just before it does not interrupt it.
 const SLICE: Duration = Duration::from_millis(500);
+
+/// The most that a pipe takes without a wait when poll(2) says that it takes any: `PIPE_BUF` (pipe(7)).
+const PIPE_BYTES: usize = 4096;
+
+/// How long a reader of standard error may take for each piece, in milliseconds.
+const READER_MILLISECONDS: u16 = 1000;
+
+/// Prints on standard error. Nobody waits for a reader who does not read: then the rest is left out.
+pub fn print(text: &str) {
+    let mut stderr = io::stderr();
+    for piece in text.as_bytes().chunks(PIPE_BYTES) {
+        let takes_it = || {
+            let stderr = io::stderr();
+            let mut file = PollFd::new(stderr.as_fd(), PollFlags::POLLOUT);
+            poll(std::slice::from_mut(&mut file), READER_MILLISECONDS)
+        };
+        // A signal interrupts it (signal(7)), once or twice.
+        let ready = takes_it().or_else(|_| takes_it()).or_else(|_| takes_it());
+        if !matches!(ready, Ok(1..)) || stderr.write_all(piece).is_err() {
+            return;
+        }
+    }
+}
 
 /// The patience of one run.
 #[derive(Debug)]

@@ -10,7 +10,7 @@ use time::OffsetDateTime;
 
 use crate::act::account;
 use crate::act::intake::Intake;
-use crate::act::patience::Patience;
+use crate::act::patience::{self, Patience};
 use crate::cli::{Everywhere, Who};
 use crate::command::caller::{self, Variable};
 use crate::command::case::{Begun, Case, Guard};
@@ -214,6 +214,6 @@ pub fn end(result: Result<Status, Error>) -> Status {
 
 /// Says what failed, in one line on standard error.
 fn say(error: &Error) -> Status {
-    let _ = io::stderr().write_all(error.line().as_bytes());
+    patience::print(&error.line());
     error.status()
 }
