@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use nix::poll::{PollFd, PollFlags, poll};
 use nix::sys::signal::{SigSet, Signal};
 
-use crate::exit::{Class, Error};
+use crate::exit::{Class, Error, Status};
 
 /// Mail systems kill a command that takes long, and some bounce its message: Postfix after 1000 s, maildrop after 300 s.
 const TOTAL: Duration = Duration::from_secs(240);
@@ -37,6 +37,23 @@ const STOPPING: [Signal; 15] = [
     Signal::SIGTRAP,
 ];
 
+/// Signals that are handled in another way, that cannot be blocked with any sense, or that end nothing.
+const OTHERS: [Signal; 13] = [
+    Signal::SIGCHLD,
+    Signal::SIGXFSZ,
+    Signal::SIGABRT,
+    Signal::SIGILL,
+    Signal::SIGFPE,
+    Signal::SIGSEGV,
+    Signal::SIGBUS,
+    Signal::SIGPIPE,
+    Signal::SIGCONT,
+    Signal::SIGTSTP,
+    Signal::SIGTTIN,
+    Signal::SIGTTOU,
+    Signal::SIGWINCH,
+];
+
 /// Set when one of them came.
 static STOPPED: LazyLock<Arc<AtomicBool>> = LazyLock::new(Arc::default);
 
@@ -57,7 +74,20 @@ pub fn watch() -> io::Result<()> {
     for signal in [Signal::SIGCHLD, Signal::SIGXFSZ] {
         signal_hook::flag::register(signal as i32, Arc::new(AtomicBool::new(false)))?;
     }
-    SigSet::empty().thread_set_mask()?;
+    // Out of memory, Rust's runtime aborts; so does a panic in a panic. Mail systems bounce on that death.
+    let always = Arc::new(AtomicBool::new(true));
+    signal_hook::flag::register_conditional_shutdown(
+        Signal::SIGABRT as i32,
+        i32::from(Status::TryAgain.code()),
+        always,
+    )?;
+    // Unblocked is what is handled, and what nobody can go on from. Blocked are the real-time signals, which end a process too and
+    // ask for nothing that we know.
+    let mut mask = SigSet::all();
+    for signal in STOPPING.into_iter().chain(OTHERS) {
+        mask.remove(signal);
+    }
+    mask.thread_set_mask()?;
     Ok(())
 }
 
