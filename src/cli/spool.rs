@@ -114,9 +114,6 @@ pub struct Dirt {
     /// Do it
     #[arg(long)]
     pub execute: bool,
-    /// Put back what the user never got: messages that were forwarded from here and came home inside a report
-    #[arg(long)]
-    pub rescue: bool,
 }
 
 /// Where an archive goes, and in which form.
