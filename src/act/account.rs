@@ -1,6 +1,7 @@
 //! The Unix account that mail is delivered for: name, numbers, home. What the caller's environment says about them is
 //! believed only where it cannot do harm.
 
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -83,6 +84,54 @@ pub fn owner(uid: u32) -> Result<Account, Error> {
 #[must_use]
 pub fn group_name(gid: u32) -> String {
     passwd::group_name(gid).ok().flatten().unwrap_or_default()
+}
+
+/// The accounts of a host, for a run that asks for thousands of them: the user database goes through its file from the beginning for
+/// each.
+#[derive(Debug, Default)]
+pub struct Directory {
+    by_name: HashMap<String, (u32, u32)>,
+    uids: HashSet<u32>,
+}
+
+impl Directory {
+    /// Reads the file; what it does not have is asked of the user database.
+    #[must_use]
+    pub fn read() -> Self {
+        let text = std::fs::read("/etc/passwd").unwrap_or_default();
+        let mut found = Self::default();
+        for line in String::from_utf8_lossy(&text).lines() {
+            let mut fields = line.split(':');
+            let (name, _, uid, gid) = (fields.next(), fields.next(), fields.next(), fields.next());
+            if let (Some(name), Some(uid), Some(gid)) = (
+                name,
+                uid.and_then(|uid| uid.parse().ok()),
+                gid.and_then(|gid| gid.parse().ok()),
+            ) {
+                found.by_name.entry(name.to_owned()).or_insert((uid, gid));
+                found.uids.insert(uid);
+            }
+        }
+        found
+    }
+
+    /// User and group of a name; none where nobody is called so.
+    #[must_use]
+    pub fn find(&self, name: &str) -> Option<(u32, u32)> {
+        let asked = || {
+            known(name)
+                .ok()
+                .flatten()
+                .and_then(|account| Some((account.uid, account.gid?)))
+        };
+        self.by_name.get(name).copied().or_else(asked)
+    }
+
+    /// Tells whether anybody has this number.
+    #[must_use]
+    pub fn has(&self, uid: u32) -> bool {
+        self.uids.contains(&uid) || owner(uid).is_ok_and(|account| account.gid.is_some())
+    }
 }
 
 fn unanswered(e: io::Error) -> Error {

@@ -227,8 +227,7 @@ impl<'f, F: Bytes> Mbox<'f, F> {
             from += step as u64;
             if self.window_at < start {
                 // The message begins in the middle of the window: once more from its beginning, and then on.
-                self.window.clear();
-                self.fill(start, WINDOW_BYTES)?;
+                self.refill(start)?;
                 continue;
             }
             if self.kept_at != Some(start) {
@@ -237,8 +236,7 @@ impl<'f, F: Bytes> Mbox<'f, F> {
                 self.kept = head;
                 self.kept_at = Some(start);
             }
-            self.window.clear();
-            self.fill(from, WINDOW_BYTES)?;
+            self.refill(from)?;
         }
     }
 
@@ -248,6 +246,11 @@ impl<'f, F: Bytes> Mbox<'f, F> {
         if at >= self.window_at && end <= self.window_at + self.window.len() as u64 {
             return Ok(());
         }
+        self.refill(at)
+    }
+
+    /// Makes the window begin at `at`.
+    fn refill(&mut self, at: u64) -> io::Result<()> {
         let room = usize::try_from(self.length.saturating_sub(at))
             .unwrap_or(usize::MAX)
             .min(WINDOW_BYTES);

@@ -2,6 +2,7 @@
 //! compared, and only then given its name. Whatever fails or is interrupted leaves no archive; what a killed run left is removed by the
 //! next one.
 
+use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{FileExt as _, MetadataExt, OpenOptionsExt};
@@ -47,6 +48,7 @@ pub struct Vault {
 #[must_use]
 pub struct Checked {
     part: Part,
+    place: PathBuf,
     /// What is in it hashes to this.
     pub hash: Hash,
     /// How large it is, in bytes.
@@ -120,19 +122,22 @@ impl Vault {
         Ok(())
     }
 
-    /// Writes an archive of `member.bytes` bytes that `from` reads, and reads it back. `step` is told how many bytes were read back, and
+    /// Writes an archive for `place` of `member.bytes` bytes that `from` reads, and reads it back. `step` is told how many bytes were read back, and
     /// may stop it.
     ///
     /// # Errors
     /// When it cannot be written, or holds something else than was read.
     pub fn write(
         &self,
-        name: &str,
+        place: &Path,
         member: &Member,
         from: impl Read,
         mut step: impl FnMut(u64) -> io::Result<()>,
     ) -> Result<Checked, Error> {
-        let path = self.dir.join(format!(".{name}{PART}"));
+        let mut name = OsString::from(".");
+        name.push(place.file_name().unwrap_or_default());
+        name.push(PART);
+        let path = parent(place).join(name);
         let fail = |e: io::Error| Error::io("write archive", &path, &e);
         let file = OpenOptions::new()
             .read(true)
@@ -166,7 +171,8 @@ impl Vault {
         let _ = posix_fadvise(&part.file, 0, 0, PosixFadviseAdvice::POSIX_FADV_DONTNEED);
         let mut back = None;
         unpack(&part.file, |content, reader| match (content, &back) {
-            (Content::Mailbox(_), None) => {
+            // Mail that was rewritten while it was packed need not begin as mail does; whether it was is asked later.
+            (Content::Mailbox(_) | Content::Other(_) | Content::Unknown, None) => {
                 let mut hashing = Hashing::new(reader);
                 let mut buffer = vec![0; STEP_BYTES];
                 loop {
@@ -178,7 +184,7 @@ impl Vault {
                 back = Some(hashing.finish());
                 Ok(())
             }
-            _ => Err(io::Error::other("it holds more than one mailbox")),
+            _ => Err(io::Error::other("it holds more than one file")),
         })
         .map_err(|e| Error::io("read back archive", &path, &e))?;
         if back != Some((hash, bytes)) || bytes != member.bytes {
@@ -188,13 +194,12 @@ impl Vault {
             );
         }
         let bytes = part.file.metadata().map_err(fail)?.size();
-        Ok(Checked { part, hash, bytes })
-    }
-
-    /// Where an archive of this name is kept.
-    #[must_use]
-    pub fn place(&self, name: &str) -> PathBuf {
-        self.dir.join(name)
+        Ok(Checked {
+            part,
+            place: place.to_owned(),
+            hash,
+            bytes,
+        })
     }
 }
 
@@ -203,7 +208,8 @@ impl Checked {
     ///
     /// # Errors
     /// When there is one, or it cannot be named.
-    pub fn publish(mut self, place: &Path) -> Result<Archive, Error> {
+    pub fn publish(mut self) -> Result<Archive, Error> {
+        let place = &self.place;
         let fail = |e: io::Error| Error::io("name archive", place, &e);
         // Unlike rename(2), link(2) never replaces.
         match std::fs::hard_link(&self.part.path, place) {
@@ -217,7 +223,7 @@ impl Checked {
         self.part.named = true;
         sync_parent(place).map_err(|e| Error::io("sync", parent(place), &e))?;
         Ok(Archive {
-            path: place.to_owned(),
+            path: self.place,
             bytes: self.bytes,
         })
     }

@@ -114,9 +114,6 @@ pub struct Dirt {
     /// Do it
     #[arg(long)]
     pub execute: bool,
-    /// Put back what the user never got: messages that were forwarded from here and came home inside a report
-    #[arg(long)]
-    pub rescue: bool,
 }
 
 /// Where an archive goes, and in which form.
@@ -142,6 +139,9 @@ pub struct Listing {
     /// Only so many
     #[arg(long, value_name = "COUNT")]
     pub top: Option<usize>,
+    /// Read everything again, whatever the last look found
+    #[arg(long)]
+    pub fresh: bool,
     /// Print one JSON object a line
     #[arg(long, conflicts_with = "prometheus")]
     pub json: bool,

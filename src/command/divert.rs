@@ -4,9 +4,6 @@ use std::path::Path;
 
 use crate::act::account;
 use crate::act::hold;
-use crate::act::lock;
-use crate::act::mbox;
-use crate::act::open::Owner;
 use crate::act::submit::{self, Answer};
 use crate::command::case::{Case, Guard, Outcome};
 use crate::command::{forward, mailbox, marks};
@@ -57,11 +54,7 @@ fn fields(case: &Case<'_>, why: Why) -> String {
 }
 
 fn to_path(guard: &Guard, case: &Case<'_>, why: Why, path: &Path) -> Result<Outcome, Error> {
-    let plan = mailbox::plan(guard, Owner::Trusted(guard.account.uid));
-    let mut locked = lock::lock(path, &plan, &guard.patience)?;
-    mailbox::refuse_full_disk(guard, &locked, case.content_bytes())?;
-    let sender = mailbox::separator_sender(guard, case);
-    let _ = mbox::append(&mut locked, mailbox::letter(guard, case, &sender, &fields(case, why)))?;
+    mailbox::append_elsewhere(guard, case, path, &fields(case, why))?;
     Ok(Outcome::Diverted {
         to: path.display().to_string(),
         held: None,

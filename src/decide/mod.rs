@@ -2,6 +2,7 @@
 
 pub mod address;
 pub mod bounce;
+pub mod cause;
 pub mod details;
 pub mod envelope;
 pub mod failed;
@@ -17,5 +18,6 @@ pub mod report;
 pub mod scale;
 pub mod shapes;
 pub mod status;
+pub mod survey;
 pub mod text;
 pub mod verdict;

@@ -7,13 +7,14 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, SystemTime};
 
-use crate::env::{ORDINARY, Scratch, is_root, messages, same, skip, until, user_name};
+use crate::env::{ORDINARY, Scratch, contains, is_root, messages, same, skip, until, user_name};
 
 /// A spool and a directory for archives.
 pub fn scratch() -> Scratch {
     let scratch = Scratch::new();
     let dir = format!("{:?}", scratch.path("archives").display().to_string());
-    scratch.set("archive.dir", &dir)
+    // Every archive is counted, however many runs there are.
+    scratch.set("archive.dir", &dir).set("archive.keep", "0")
 }
 
 /// A message as it lies in a mailbox.
@@ -100,6 +101,39 @@ fn all_mail_goes_into_an_archive_and_the_mailbox_stays_the_same_file() {
         .ends_with(0);
     assert_eq!(archives(&scratch).len(), 1);
     scratch.next_delivery_works();
+}
+
+#[test]
+fn attributes_and_access_lists_stay() {
+    // What setfattr(1) and setfacl(1) would do, in the form of acl(5) for Linux: user 12345 may read.
+    const SET: &str = "import os, struct, sys\n\
+        entries = [(1, 6, 0xffffffff), (2, 4, 12345), (4, 0, 0xffffffff), (16, 4, 0xffffffff), (32, 0, 0xffffffff)]\n\
+        os.setxattr(sys.argv[1], 'user.kept', b'value')\n\
+        os.setxattr(sys.argv[1], 'system.posix_acl_access', struct.pack('<I', 2) + b''.join(struct.pack('<HHI', *e) for e in entries))";
+    const GET: &str =
+        "import os, sys\nfor n in sorted(os.listxattr(sys.argv[1])): print(n, os.getxattr(sys.argv[1], n))";
+    let scratch = scratch();
+    let python = |code: &str| {
+        Command::new("python3")
+            .args(["-c", code])
+            .arg(scratch.mailbox())
+            .output()
+    };
+    fs::write(scratch.mailbox(), stored(1, OLD, "") + &stored(2, &now(), "")).unwrap();
+    if !python(SET).is_ok_and(|output| output.status.success()) {
+        return skip("needs python3, and a file system with attributes and access lists");
+    }
+    let before = python(GET).unwrap().stdout;
+    assert!(contains(&before, b"user.kept") && contains(&before, b"posix_acl_access"));
+    for flags in [&["--older-than", "1d"][..], &["--all-mail"]] {
+        scratch
+            .run(&["spool", "archive", &user_name()])
+            .with(flags)
+            .go()
+            .ends_with(0);
+        same(&python(GET).unwrap().stdout, &before);
+    }
+    assert!(scratch.mail().is_empty());
 }
 
 #[test]

@@ -7,6 +7,7 @@
     clippy::panic,
     clippy::indexing_slicing,
     clippy::print_stderr,
+    clippy::print_stdout,
     clippy::wildcard_enum_match_arm
 )]
 
@@ -19,12 +20,15 @@ mod crash;
 mod deliver;
 mod divert;
 mod exit_status;
+mod faults;
 mod filter;
 mod floors;
 mod forward;
 mod hostile;
 mod inspect;
 mod limits;
+mod list;
+mod load;
 mod lock;
 mod manuals;
 mod properties;
@@ -33,4 +37,5 @@ mod relieve;
 mod restore;
 mod retention;
 mod safety;
+mod slow;
 mod sweep;

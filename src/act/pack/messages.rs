@@ -8,6 +8,7 @@ use crate::act::intake::HEAD_BYTES;
 use crate::act::pack::Member;
 use crate::act::pack::read::{Content, unpack};
 use crate::act::pack::rolling::Rolling;
+use crate::act::pack::tarball::damaged;
 use crate::act::stored::{Bytes, Mbox, Stored};
 
 /// What an archive holds.
@@ -35,6 +36,7 @@ pub fn take_inventory(archive: &File) -> io::Result<Inventory> {
                 });
             }
             Content::Other(member) => inventory.others.push(member.clone()),
+            Content::Unknown => return Err(damaged("it holds neither a mailbox nor a tar archive")),
         }
         Ok::<(), io::Error>(())
     })?;

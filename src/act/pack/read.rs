@@ -25,14 +25,16 @@ const STEP_BYTES: usize = 256 << 10;
 pub enum Content {
     /// A mailbox. Its length is known where the format says it; reading it tells otherwise.
     Mailbox(Member),
-    /// A file that is no mailbox.
+    /// A file of a tar archive that is no mailbox.
     Other(Member),
+    /// All there is, and it is neither a mailbox nor a tar archive.
+    Unknown,
 }
 
 /// Reads the archive and hands each file in it to `visit`, with its bytes; what that does not read is skipped.
 ///
 /// # Errors
-/// When the archive cannot be read, is damaged or no archive at all, and what `visit` says.
+/// When the archive cannot be read or is damaged, and what `visit` says.
 pub fn unpack<E: From<io::Error>>(
     archive: &File,
     mut visit: impl FnMut(&Content, &mut dyn Read) -> Result<(), E>,
@@ -100,18 +102,19 @@ fn inside<R: Read, E: From<io::Error>>(
     visit: &mut impl FnMut(&Content, &mut dyn Read) -> Result<(), E>,
 ) -> Result<(), E> {
     let beginning = beginning(&mut from).map_err(E::from)?;
-    if beginning.is_empty() || is_mailbox(&beginning) {
-        let member = Member {
+    let content = if beginning.is_empty() || is_mailbox(&beginning) {
+        Some(Content::Mailbox(Member {
             name,
             ..Member::default()
-        };
+        }))
+    } else {
+        (!is_tar(&beginning)).then_some(Content::Unknown)
+    };
+    if let Some(content) = content {
         let mut whole = Cursor::new(beginning).chain(from);
-        visit(&Content::Mailbox(member), &mut whole)?;
+        visit(&content, &mut whole)?;
         io::copy(&mut whole, &mut io::sink()).map_err(E::from)?;
         return Ok(());
-    }
-    if !is_tar(&beginning) {
-        return Err(damaged("it holds neither a mailbox nor a tar archive").into());
     }
     let mut tarball = Tarball::new(Cursor::new(beginning).chain(from));
     while let Some(found) = tarball.next_member().map_err(E::from)? {

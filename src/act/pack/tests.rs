@@ -56,10 +56,11 @@ fn contents(archive: &[u8]) -> Result<Vec<(bool, Member, Vec<u8>)>, io::Error> {
         let mut text = Vec::new();
         bytes.read_to_end(&mut text)?;
         let (is_mailbox, member) = match content {
-            Content::Mailbox(member) => (true, member),
-            Content::Other(member) => (false, member),
+            Content::Mailbox(member) => (true, member.clone()),
+            Content::Other(member) => (false, member.clone()),
+            Content::Unknown => return Err(io::Error::other("unknown")),
         };
-        found.push((is_mailbox, member.clone(), text));
+        found.push((is_mailbox, member, text));
         Ok::<(), io::Error>(())
     })?;
     Ok(found)
@@ -224,8 +225,8 @@ fn names_lead_nowhere_and_sizes_are_not_believed() {
 fn what_is_no_archive_is_called_so() {
     for (content, cause) in [
         (&b""[..], "it is empty"),
-        (b"hello\n", "it holds neither a mailbox nor a tar archive"),
-        (&[0; 1024], "it holds neither a mailbox nor a tar archive"),
+        (b"hello\n", "unknown"),
+        (&[0; 1024], "unknown"),
         (b"BZh91AY", "bzip2 packed it; unpack it first (bunzip2)"),
         (b"\xfd7zXZ\0", "xz packed it; unpack it first (unxz)"),
         (b"PK\x03\x04....", "zip packed it; unpack it first (unzip)"),

@@ -5,7 +5,6 @@ use time::OffsetDateTime;
 
 use crate::cli::spool::{Mail, Packing, What};
 use crate::command::spool::choose::{Kind, Seen, Wanted};
-use crate::command::spool::retention;
 use crate::command::spool::take::{self, Mode, Take, Taken};
 use crate::command::spool::what::{self, Spool};
 use crate::command::spool::{Care, complain, say};
@@ -36,7 +35,6 @@ pub fn run(care: &Care, what: &What, mail: &Mail, packing: &Packing) -> Result<S
         };
         let taken = take.run(mode)?;
         tell(spool, &taken);
-        retention::after(&take, &taken, packing)?;
         Ok(matches!(taken, Taken::Nothing(_)))
     })
 }

@@ -11,8 +11,8 @@ use crate::act::account::{self, Account};
 use crate::act::open::Owner;
 use crate::act::pack::Member;
 use crate::act::pack::read::name_without_endings;
+use crate::act::shelf;
 use crate::cli::spool::Selection;
-use crate::command::spool::name;
 use crate::config::Config;
 use crate::exit::{Class, Error};
 
@@ -87,11 +87,11 @@ pub fn user_name(archive: &Path, member: &Member) -> std::ffi::OsString {
     if !member.name.is_empty() {
         return member.name.clone();
     }
-    let ours = || {
-        let (part, _) = name::parts(archive.file_name()?.to_str()?)?;
-        name::user(part)
-    };
-    ours().map_or_else(|| name_without_endings(archive), Into::into)
+    let name = archive.file_name().unwrap_or_default();
+    match shelf::read_name(name) {
+        Some(label) => label.user.into(),
+        None => name_without_endings(archive),
+    }
 }
 
 fn of_user(user: &str, config: &Config) -> Result<Destination, Error> {

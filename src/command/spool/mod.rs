@@ -5,6 +5,7 @@ pub mod archive;
 pub mod catalog;
 pub mod choose;
 pub mod destination;
+pub mod list;
 pub mod name;
 pub mod pick;
 pub mod progress;
@@ -15,15 +16,18 @@ pub mod take;
 pub mod what;
 
 use std::io::Write;
+use std::path::PathBuf;
+
+use nix::unistd::Uid;
 
 use crate::act::account::{self, Account};
 use crate::act::patience::Patience;
 use crate::cli::Everywhere;
 use crate::cli::spool::SpoolCommand;
-use crate::command::{guard, log};
+use crate::command::{case, guard, log};
 use crate::config::Config;
 use crate::config::file::{self, Extent, Sources};
-use crate::exit::{Class, Error, Status};
+use crate::exit::{Error, Status};
 
 /// What holds for the whole run of an administrator, or of a user who cares for an own mailbox.
 #[derive(Debug)]
@@ -59,6 +63,14 @@ impl Care {
             dry_run: everywhere.dry_run,
         })
     }
+
+    /// Where a user keeps what cannot lie beside the mailbox, for a run of that user. Root can write beside it, and does not look into
+    /// directories of users.
+    #[must_use]
+    pub fn state_dir(&self, account: &Account) -> Option<PathBuf> {
+        let is_own = !Uid::effective().is_root() && Uid::effective().as_raw() == account.uid;
+        is_own.then(|| case::state_dir(&self.config, account)).flatten()
+    }
 }
 
 /// Runs one of the commands: 0, 1 when something is wrong or could not be done, 75 when the run as a whole could not.
@@ -81,20 +93,11 @@ pub fn run(command: &SpoolCommand, everywhere: &Everywhere) -> Status {
 
 fn run_with(command: &SpoolCommand, care: &Care) -> Result<Status, Error> {
     match command {
-        SpoolCommand::List { .. } => not_yet("list"),
+        SpoolCommand::List { list } => list::run(list, care),
         SpoolCommand::Archive { what, mail, packing } => archive::run(care, what, mail, packing),
         SpoolCommand::Sweep { what, dirt, packing } => sweep::run(care, what, dirt, packing),
         SpoolCommand::Restore { restore } => Ok(restore::run(restore, care)),
     }
-}
-
-fn not_yet(verb: &'static str) -> Result<Status, Error> {
-    Err(Error::new(
-        Class::System,
-        verb,
-        "mailboxes",
-        "this version cannot do it yet",
-    ))
 }
 
 /// Says what went wrong, on standard error. Trouble with that changes nothing.

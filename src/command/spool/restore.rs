@@ -14,12 +14,12 @@ use crate::act::open::{Absent, Owner, create_for};
 use crate::act::pack::messages::{Archived, Inventory, each_message, take_inventory};
 use crate::act::putback::{Mode, Putback, Room, Seen, Stop, Tally, Target};
 use crate::cli::spool::Selection;
+use crate::command::mailbox;
 use crate::command::spool::archive::human;
 use crate::command::spool::catalog::Entry;
 use crate::command::spool::destination::{self, Destination, user_name};
 use crate::command::spool::pick::Pick;
 use crate::command::spool::{Care, complain};
-use crate::command::{case, mailbox};
 use crate::decide::message::Message;
 use crate::exit::{Class, Error, Status, visible};
 
@@ -389,10 +389,6 @@ fn make_for_its_user(destination: &Destination) -> Result<(), Error> {
 }
 
 fn plan(care: &Care, destination: &Destination) -> Plan {
-    let account = &destination.account;
-    // Root does not look into directories of users.
-    let state_dir = (Uid::effective().as_raw() == account.uid)
-        .then(|| case::state_dir(&care.config, account))
-        .flatten();
+    let state_dir = care.state_dir(&destination.account);
     mailbox::lock_plan(&care.config, destination.owner, Absent::Create, state_dir)
 }

@@ -1,17 +1,12 @@
 //! How many archives of a user stay: asked at the end of each run that makes one. What goes is named in the log and to whoever looks
 //! on. An archive that cannot be removed is named too, and takes nothing away from what the run did.
 
-use std::ffi::OsStr;
+use std::io::Write;
 use std::path::Path;
 
 use time::OffsetDateTime;
 
 use crate::act::shelf::{self, Bounds, Gone};
-use crate::cli::spool::Packing;
-use crate::command::spool::archive::human;
-use crate::command::spool::name;
-use crate::command::spool::say;
-use crate::command::spool::take::{Take, Taken};
 use crate::config::Archive;
 use crate::exit::Error;
 
@@ -26,33 +21,26 @@ pub fn bounds(archive: &Archive) -> Bounds {
     }
 }
 
-/// Does so after an archive was made where the configuration says. A directory named with `--to` is somebody else's to keep.
-///
-/// # Errors
-/// As `tidy`.
-pub fn after(take: &Take<'_>, taken: &Taken, packing: &Packing) -> Result<(), Error> {
-    let (Taken::Done { archive, .. }, None) = (taken, &packing.to) else {
-        return Ok(());
-    };
-    let user = &take.spool.account.name;
-    let kept = &take.care.config.archive;
-    tidy(kept, &take.vault.dir, user, &archive.path, take.date)
-}
-
-/// Removes the archives of `user` in `dir` that are too many at `now`, and says so. `newest`, which was just made and is
+/// Removes the archives of `user` in `dir` that are too many at `now`, and says so to `output`. `newest`, which was just made and is
 /// on disk, stays.
 ///
 /// # Errors
 /// When the directory cannot be read, or the first one that could not be removed.
-fn tidy(archive: &Archive, dir: &Path, user: &str, newest: &Path, now: OffsetDateTime) -> Result<(), Error> {
-    let made = |file_name: &OsStr| name::made(file_name.to_str()?, user);
+pub fn tidy(
+    archive: &Archive,
+    dir: &Path,
+    user: &str,
+    newest: &Path,
+    now: OffsetDateTime,
+    output: &mut impl Write,
+) -> Result<(), Error> {
     let mut failed = None;
     for Gone {
         path,
         bytes,
         why,
         failed: not,
-    } in shelf::tidy(dir, made, newest, bounds(archive), now)?
+    } in shelf::tidy(dir, user, newest, bounds(archive), now)?
     {
         let path = path.display().to_string();
         match not {
@@ -64,7 +52,7 @@ fn tidy(archive: &Archive, dir: &Path, user: &str, newest: &Path, now: OffsetDat
                 };
                 tracing::warn!(action = "remove-archive", user, archive = path, bytes, note = limit);
                 let path = crate::exit::visible(&path);
-                say(&format!("removed {path} ({}): beyond {limit}", human(bytes)));
+                let _ = writeln!(output, "removed {path} ({bytes} bytes): beyond {limit}");
             }
             Some(e) => {
                 tracing::error!(action = "remove-archive", user, archive = path, note = e.to_string());

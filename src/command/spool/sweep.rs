@@ -5,7 +5,6 @@ use time::OffsetDateTime;
 use crate::cli::spool::{Dirt, Packing, What};
 use crate::command::spool::archive::{each, tell};
 use crate::command::spool::choose::{Choice, Kind, Wanted};
-use crate::command::spool::retention;
 use crate::command::spool::take::{self, Mode, Take, Taken};
 use crate::command::spool::{Care, say};
 use crate::exit::{Error, Status, visible};
@@ -42,7 +41,6 @@ pub fn run(care: &Care, what: &What, dirt: &Dirt, packing: &Packing) -> Result<S
         };
         let taken = take.run(mode)?;
         tell(spool, &taken);
-        retention::after(&take, &taken, packing)?;
         match &taken {
             Taken::Nothing(_) => {}
             Taken::Would(choice) => {

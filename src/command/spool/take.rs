@@ -18,15 +18,15 @@ use crate::act::lock::{self, Locked};
 use crate::act::open::Absent;
 use crate::act::pack::{Format, Member};
 use crate::act::patience::Patience;
+use crate::act::shelf;
 use crate::act::vault::{self, Archive, Vault};
 use crate::act::{account, mbox};
 use crate::cli::spool::Packing;
-use crate::command::case;
-use crate::command::mailbox;
 use crate::command::spool::choose::{self, Choice, Wanted};
 use crate::command::spool::progress::Progress;
 use crate::command::spool::what::Spool;
-use crate::command::spool::{Care, name, say};
+use crate::command::spool::{Care, complain, name, retention, say};
+use crate::command::{case, mailbox};
 use crate::config::{self, value::Age};
 use crate::exit::{Class, Error, visible};
 
@@ -123,7 +123,7 @@ impl Take<'_> {
             return Ok(Some(Taken::Would(choice)));
         }
         look.remember(choice.starts.places())?;
-        self.vault.open(&name::prefix(&spool.account.name))?;
+        self.vault.open(&format!("{}-", name::safe(&spool.account.name)))?;
         self.refuse_full(&look, &choice)?;
         let (archive, hash) = self.pack(&look, &choice)?;
         let plan = Plan {
@@ -135,12 +135,15 @@ impl Take<'_> {
             date: self.date,
         };
         match self.cut(&mut look, &plan, &place) {
-            Ok(Some(Cut::Done(done))) => Ok(Some(Taken::Done {
-                choice,
-                archive,
-                stay_bytes: done.bytes,
-                held: done.held,
-            })),
+            Ok(Some(Cut::Done(done))) => {
+                self.tidy(&archive);
+                Ok(Some(Taken::Done {
+                    choice,
+                    archive,
+                    stay_bytes: done.bytes,
+                    held: done.held,
+                }))
+            }
             Ok(Some(Cut::Unfinished(e))) => {
                 let path = archive.path.display().to_string();
                 say(&format!(
@@ -161,25 +164,32 @@ impl Take<'_> {
         }
     }
 
+    /// Removes archives that are too many by now. What cannot be removed is said, and changes nothing. A directory that was named with `--to`
+    /// is somebody else's to keep.
+    fn tidy(&self, archive: &Archive) {
+        if self.vault.dir != place(self.care, self.spool) {
+            return;
+        }
+        let user = name::safe(&self.spool.account.name);
+        let configured = &self.care.config.archive;
+        let output = &mut io::stdout();
+        if let Err(e) = retention::tidy(configured, &self.vault.dir, &user, &archive.path, self.date, output) {
+            complain(&e);
+        }
+    }
+
     fn lock(&self) -> Result<Locked, Error> {
         let patience = &self.care.patience;
         patience.begin_again();
-        let account = &self.spool.account;
-        // Root keeps journals beside the mailbox, and does not look into directories of users.
-        let state_dir = (Uid::effective().as_raw() == account.uid)
-            .then(|| case::state_dir(&self.care.config, account))
-            .flatten();
+        let state_dir = self.care.state_dir(&self.spool.account);
         let plan = mailbox::lock_plan(&self.care.config, self.spool.owner, Absent::Refuse, state_dir);
         lock::lock(&self.spool.path, &plan, patience)
     }
 
     fn journal_place(&self, locked: &Locked) -> Place {
         let path = locked.path();
-        let state_dir = case::state_dir(&self.care.config, &self.spool.account);
-        match state_dir {
-            Some(dir) if !locked.has_dotlock() && !Uid::effective().is_root() => {
-                Place::Private(journal::place_in(&dir, path))
-            }
+        match self.care.state_dir(&self.spool.account) {
+            Some(dir) if !locked.has_dotlock() => Place::Private(journal::place_in(&dir, path)),
             _ => Place::Beside(journal::place_beside(path)),
         }
     }
@@ -218,21 +228,17 @@ impl Take<'_> {
             },
         };
         let mut checking = None;
-        // Of one second there can be one archive of each user.
-        let mut date = self.date;
-        let mut named = name::archive(user, date, self.vault.format);
-        while self.vault.place(&named).symlink_metadata().is_ok() {
-            date += Duration::from_secs(1);
-            named = name::archive(user, date, self.vault.format);
-        }
-        let checked = self.vault.write(&named, &member, from, |read| {
+        let dir = &self.vault.dir;
+        let free = || shelf::free_path(dir, &name::safe(user), self.date, self.vault.format);
+        let place = free().map_err(|e| Error::io("name an archive in", dir, &e))?;
+        let checked = self.vault.write(&place, &member, from, |read| {
             checking
                 .get_or_insert_with(|| Progress::begin(&format!("{user}: reading back"), bytes))
                 .step(read);
             stopped(patience, &path)
         })?;
         let hash = checked.hash;
-        Ok((checked.publish(&self.vault.place(&named))?, hash))
+        Ok((checked.publish()?, hash))
     }
 
     fn member(&self, look: &Look, bytes: u64) -> Result<Member, Error> {
