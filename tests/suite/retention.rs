@@ -105,15 +105,11 @@ fn the_one_just_made_stays_however_little_may_be_kept() {
 fn a_directory_that_is_named_by_hand_is_not_tidied() {
     let user = user_name();
     let scratch = scratch().set("archive.keep", "1");
-    let to = scratch.path("archives").display().to_string();
-    fs::write(
-        scratch.path("archives").join(format!("{user}-20200101T000000Z.gz")),
-        b"x",
-    )
-    .unwrap();
-    scratch
-        .run(&["spool", "archive", "--all-mail", &user, "--to", &to])
-        .go()
-        .ends_with(0);
-    assert_eq!(scratch.files("archives").len(), 2);
+    let to = scratch.path("elsewhere");
+    fs::create_dir(&to).unwrap();
+    fs::write(to.join(format!("{user}-20200101T000000Z.gz")), b"x").unwrap();
+    let arguments = ["spool", "archive", "--all-mail", &user, "--to", to.to_str().unwrap()];
+    scratch.run(&arguments).go().ends_with(0);
+    assert_eq!(scratch.files("elsewhere").len(), 2);
+    assert!(scratch.files("archives").is_empty());
 }
