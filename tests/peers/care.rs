@@ -14,7 +14,7 @@ use crate::programs::Writer;
 use crate::scratch::{Scratch, USER};
 
 /// How many letters each program delivers.
-const LETTERS: usize = 400;
+const LETTERS: usize = 250;
 
 /// A whole run may take this long.
 const LIMIT: Duration = Duration::from_secs(400);
@@ -72,7 +72,7 @@ pub fn care_loses_and_doubles_nothing_while_three_programs_deliver(scratch: &Scr
         .iter()
         .flat_map(|writer| (0..LETTERS).map(|number| serial(*writer, number)))
         .collect();
-    let here = letters::find(&scratch.read(&scratch.mailbox()));
+    let here = find(scratch);
     assert_eq!(here.damaged, [""; 0], "in the mailbox");
     assert!(
         here.whole.values().all(|count| *count == 1),
@@ -84,7 +84,7 @@ pub fn care_loses_and_doubles_nothing_while_three_programs_deliver(scratch: &Scr
         let output = care(scratch, &["restore", archive.to_str().unwrap()]).output().unwrap();
         assert!(output.status.success(), "{output:?}");
     }
-    let found = letters::find(&scratch.read(&scratch.mailbox()));
+    let found = find(scratch);
     assert_eq!(found.damaged, [""; 0], "in the end");
     assert_eq!(doubled(&found.whole), BTreeMap::new());
     let lost: Vec<_> = sent
@@ -98,6 +98,13 @@ pub fn care_loses_and_doubles_nothing_while_three_programs_deliver(scratch: &Scr
         .map(|entry| entry.unwrap().file_name())
         .collect();
     assert_eq!(names, [USER], "something was left beside the mailbox");
+}
+
+/// What is in the mailbox, without the message in which Dovecot keeps its numbers.
+fn find(scratch: &Scratch) -> letters::Found {
+    let mut found = letters::find(&scratch.read(&scratch.mailbox()));
+    found.damaged.retain(|text| !text.contains("FOLDER INTERNAL DATA"));
+    found
 }
 
 fn serial(writer: Writer, number: usize) -> String {
