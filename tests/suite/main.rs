@@ -29,3 +29,4 @@ mod manuals;
 mod properties;
 mod quota;
 mod safety;
+mod storm;
