@@ -43,7 +43,10 @@ fn finish(guard: &Guard, case: &Case<'_>, placement: Placement) -> Result<Outcom
 }
 
 /// Appends a message that was to go elsewhere, and says why it is here.
-fn keep(guard: &Guard, case: &Case<'_>, why: &str, over: Over) -> Result<Outcome, Error> {
+///
+/// # Errors
+/// When it cannot be appended.
+pub fn keep(guard: &Guard, case: &Case<'_>, why: &str, over: Over) -> Result<Outcome, Error> {
     let field = marks::kept_field(&case.judgement, why, case.message.line_end()) + &marks::seam(&case.message);
     match append(guard, case, &field, over)? {
         Outcome::Appended { mailbox, note: None } => Ok(Outcome::Appended {
