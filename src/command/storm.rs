@@ -209,7 +209,8 @@ fn change_in<R>(guard: &Guard, store: &Store, change: impl FnOnce(&mut State) ->
     let before = state.clone();
     let result = change(&mut state);
     if state != before {
-        let mut text = serde_json::to_vec_pretty(&state).unwrap_or_default();
+        let fail = |e| Error::new(Class::System, "write", store.path().display(), e);
+        let mut text = serde_json::to_vec_pretty(&state).map_err(fail)?;
         text.push(b'\n');
         held.replace(&text)?;
     }
