@@ -4,7 +4,8 @@
 use fastrand::Rng;
 
 use crate::plan::{
-    Admin, DAY, GuardSender, Guarded, HOUR, Host, How, MINUTE, Mail, Outage, Person, Plan, Role, Shape, Strip, System,
+    Admin, DAY, GuardSender, Guarded, HOUR, Host, How, MINUTE, Mail, Outage, Person, Plan, Recipe, Role, Shape, Strip,
+    System,
 };
 
 /// The network of a seed.
@@ -74,6 +75,7 @@ fn person(rng: &mut Rng, hosts: usize, count: usize) -> Person {
         4..7 => Role::Procmail {
             to: some(rng, 2),
             copy: rng.bool(),
+            recipe: recipe(rng),
         },
         7..9 => Role::Forward { to: some(rng, 2) },
         9 => Role::Responder { marked: rng.bool() },
@@ -92,6 +94,10 @@ fn person(rng: &mut Rng, hosts: usize, count: usize) -> Person {
         role,
         outages,
     }
+}
+
+fn recipe(rng: &mut Rng) -> Recipe {
+    if rng.u8(..4) == 0 { Recipe::Loop } else { Recipe::Plain }
 }
 
 fn outages(rng: &mut Rng) -> Vec<Outage> {
@@ -145,6 +151,7 @@ fn ring(rng: &mut Rng, people: &mut [Person]) {
             Role::Procmail {
                 to: vec![next],
                 copy: rng.bool(),
+                recipe: recipe(rng),
             }
         } else {
             Role::Forward { to: vec![next] }

@@ -113,7 +113,7 @@ pub fn report(
     let text = String::from_utf8_lossy(message);
     let header = String::from_utf8_lossy(&message[..header_end(message)]);
     let action = if status.starts_with('4') { "delayed" } else { "failed" };
-    let top = format!("Date: Mon, 2 Nov 2026 10:00:00 +0000\nMessage-ID: <report{number}@{host}>\nTo: {to}\n");
+    let top = format!("Date: Mon, 2 Nov 2026 10:00:00 +0000\nMessage-ID: <report{number:07}@{host}>\nTo: {to}\n");
     match shape {
         Shape::Full | Shape::Headers | Shape::Gateway => {
             let whole = shape != Shape::Headers && fits;
@@ -123,7 +123,7 @@ pub fn report(
                 ("text/rfc822-headers", &header)
             };
             let from = if shape == Shape::Gateway { "postmaster" } else { "MAILER-DAEMON" };
-            let b = format!("R{number}/{host}");
+            let b = format!("R{number:07}/{host}");
             (
                 format!(
                     "From: {from}@{host} (Mail Delivery System)\n{top}Subject: Undelivered Mail Returned to Sender\nAuto-Submitted: auto-replied\n\

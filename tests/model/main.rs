@@ -17,6 +17,7 @@
 
 mod chance;
 mod check;
+mod growth;
 mod guarded;
 mod mail;
 mod people;

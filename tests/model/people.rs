@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use crate::guarded::{Caller, End, Moment};
 use crate::mail::{on_top, values};
-use crate::plan::{Admin, HOUR, How, Role};
+use crate::plan::{Admin, HOUR, How, Recipe, Role};
 use crate::systems::{checks_delivered_to, handed_over};
 use crate::world::{Transit, World};
 
@@ -32,12 +32,22 @@ impl World<'_> {
         };
         match role {
             Role::Mailbox => self.boxes[person].push(Rc::clone(&transit.bytes)),
-            Role::Procmail { to, copy } => {
+            Role::Procmail { to, copy, recipe } => {
                 if *copy {
                     self.boxes[person].push(Rc::clone(&transit.bytes));
                 }
+                let bytes = match recipe {
+                    Recipe::Plain => delivered,
+                    Recipe::Loop if values(&delivered, "X-Loop").any(|value| value == address) => {
+                        if !copy {
+                            self.boxes[person].push(Rc::clone(&transit.bytes));
+                        }
+                        return;
+                    }
+                    Recipe::Loop => on_top(&format!("X-Loop: {address}\n"), &delivered),
+                };
                 for to in to {
-                    self.submit(host, &address, &plan.address(*to), &delivered, transit.line);
+                    self.submit(host, &address, &plan.address(*to), &bytes, transit.line);
                 }
             }
             Role::Forward { to } => {

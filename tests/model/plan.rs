@@ -81,8 +81,8 @@ pub struct Person {
 pub enum Role {
     /// It stays.
     Mailbox,
-    /// procmail's `!`: sent on with the person as sender.
-    Procmail { to: Vec<usize>, copy: bool },
+    /// procmail: sent on with the person as sender.
+    Procmail { to: Vec<usize>, copy: bool, recipe: Recipe },
     /// A line in `.forward`: sent on with the sender that it had.
     Forward { to: Vec<usize> },
     /// spoolguard.
@@ -91,6 +91,15 @@ pub enum Role {
     Responder { marked: bool },
     /// A list with an owner, who gets its reports.
     List { members: Vec<usize>, owner: usize },
+}
+
+/// What procmail looks at first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Recipe {
+    /// Nothing: `! b`.
+    Plain,
+    /// procmailex(5): not what has our `X-Loop`, and it is added.
+    Loop,
 }
 
 /// How a guard is set up.
@@ -315,9 +324,15 @@ impl fmt::Display for Plan {
             let names = |who: &[usize]| who.iter().map(|n| format!("p{n}")).collect::<Vec<_>>().join(" ");
             let does = match &person.role {
                 Role::Mailbox => "mailbox".to_owned(),
-                Role::Procmail { to, copy } => {
-                    format!("procmail ! {}{}", names(to), if *copy { ", copy kept" } else { "" })
-                }
+                Role::Procmail { to, copy, recipe } => format!(
+                    "procmail ! {}{}{}",
+                    names(to),
+                    if *copy { ", copy kept" } else { "" },
+                    match recipe {
+                        Recipe::Plain => "",
+                        Recipe::Loop => ", with X-Loop",
+                    }
+                ),
                 Role::Forward { to } => format!(".forward {}", names(to)),
                 Role::Responder { marked } => format!("autoresponder{}", if *marked { ", says so" } else { "" }),
                 Role::List { members, owner } => format!("list {}, owner p{owner}", names(members)),

@@ -274,7 +274,7 @@ impl<'p> World<'p> {
         let (bytes, whole) = report(shape, &domain, &transit.sender, failure, &transit.bytes, number);
         self.say(|| format!("h{host} reports {said} about {} to {}", transit.to, transit.sender));
         if let (Some(line), false) = (transit.line, whole) {
-            self.tally.partial[line].push(format!("<report{number}@{domain}>").into_bytes());
+            self.tally.partial[line].push(format!("<report{number:07}@{domain}>").into_bytes());
         }
         let sender = match shape {
             Shape::Gateway => format!("postmaster@{domain}"),
