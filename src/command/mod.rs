@@ -1,5 +1,6 @@
 //! One file for each command that may be typed, and what several of them share. Here `decide` and `act` meet.
 
+pub mod blame;
 pub mod caller;
 pub mod case;
 pub mod config;

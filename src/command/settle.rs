@@ -1,7 +1,6 @@
 //! Does what was chosen, and what comes after when it cannot be done: the one place that says in which order things are tried. The
 //! last resort is the user's own mailbox; when that fails too, the message goes back to the mail system.
 
-use crate::act::submit::Answer;
 use crate::command::case::{Case, Guard, Outcome};
 use crate::command::mailbox::{self, Placement};
 use crate::command::{divert, forward, marks, record};
@@ -95,9 +94,8 @@ fn forward(guard: &Guard, case: &Case<'_>, copies: Copies) -> Result<Outcome, Er
     if let Some(Placement::Full(over @ (Over::Defer | Over::Refuse))) = copy {
         return full(guard, case, over);
     }
-    let refusals = match forward::send(guard, case) {
-        Ok(Answer::Accepted) => Vec::new(),
-        Ok(Answer::Refused(refusals)) => refusals,
+    let refusals = match forward::send(guard, case, &case.destinations) {
+        Ok(sent) => sent.refused,
         Err(e) => {
             if let Some(Placement::Here(appended)) = copy
                 && let Err(left) = mailbox::take_back(guard, appended)
