@@ -15,6 +15,7 @@ pub mod policy;
 pub mod quoted;
 pub mod replies;
 pub mod report;
+pub mod route;
 pub mod scale;
 pub mod shapes;
 pub mod status;
