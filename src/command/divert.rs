@@ -10,7 +10,7 @@ use crate::act::open::Owner;
 use crate::act::submit::{self, Answer};
 use crate::command::case::{Case, Guard, Outcome};
 use crate::command::{forward, mailbox, marks};
-use crate::decide::address::Address;
+use crate::decide::address::{Address, OwnAddresses};
 use crate::decide::policy::Why;
 use crate::exit::{Class, Error};
 
@@ -20,7 +20,7 @@ use crate::exit::{Class, Error};
 /// When it could not be diverted; the error says whether trying again can help.
 pub fn divert(guard: &Guard, case: &Case<'_>, why: Why) -> Result<Outcome, Error> {
     let admin = guard.config.admin.as_str();
-    if is_user(guard, case, admin) {
+    if is_user(guard, &case.envelope.own, admin) {
         let cause = "the administrator is the user";
         Err(Error::new(Class::Configuration, "divert to", admin, cause).needs_mending())
     } else if admin.starts_with('/') {
@@ -31,13 +31,14 @@ pub fn divert(guard: &Guard, case: &Case<'_>, why: Why) -> Result<Outcome, Error
 }
 
 /// Tells whether the administrator is the user, so that diverting would only bring the message back.
-fn is_user(guard: &Guard, case: &Case<'_>, admin: &str) -> bool {
+#[must_use]
+pub fn is_user(guard: &Guard, own: &OwnAddresses, admin: &str) -> bool {
     if admin.starts_with('/') {
         return Path::new(admin) == guard.mailbox();
     }
     match Address::parse(admin) {
         Some(address) if address.domain().is_none() => address.local() == guard.account.name,
-        Some(address) => case.envelope.own.contains(&address),
+        Some(address) => own.contains(&address),
         None => false,
     }
 }

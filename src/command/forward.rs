@@ -38,16 +38,28 @@ pub fn letter<'a>(
     }
 }
 
-/// Sends the message to where it is to go. What is no address is refused here: every sendmail makes something else of it.
+/// What became of a message at each of its destinations.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[must_use]
+pub struct Sent {
+    /// The mail system has it for these.
+    pub taken: Vec<String>,
+    /// These had this same message a short while ago, and do not get it again.
+    pub again: Vec<String>,
+    /// The mail system will never take it for these.
+    pub refused: Vec<Refusal>,
+}
+
+/// Sends the message to `destinations`. What is no address is refused here: every sendmail makes something else of it.
 ///
 /// # Errors
-/// When the mail system cannot take it now.
-pub fn send(guard: &Guard, case: &Case<'_>) -> Result<Answer, Error> {
+/// When the mail system cannot take it now for some of them; those that it took it for are remembered, and left out the next time.
+pub fn send(guard: &Guard, case: &Case<'_>, destinations: &[String]) -> Result<Sent, Error> {
     let own = case.own_address();
     let field =
         format!("X-Loop: {}{}", case.envelope.own.loop_mark(), case.message.line_end()) + &marks::seam(&case.message);
     let sender = envelope_sender(guard, case, &own);
-    let mut told = case.destinations.clone();
+    let mut told = destinations.to_vec();
     // OpenSMTPD sends as many copies as it is told addresses.
     let mut seen = HashSet::new();
     told.retain(|text| seen.insert(text.clone()));
@@ -65,10 +77,18 @@ pub fn send(guard: &Guard, case: &Case<'_>) -> Result<Answer, Error> {
     {
         refused.extend(more);
     }
-    Ok(if refused.is_empty() {
-        Answer::Accepted
-    } else {
-        Answer::Refused(refused)
+    let taken = plain
+        .into_iter()
+        .filter(|address| {
+            !refused
+                .iter()
+                .any(|refusal| refusal.recipient.contains(address.as_str()))
+        })
+        .collect();
+    Ok(Sent {
+        taken,
+        again: Vec::new(),
+        refused,
     })
 }
 

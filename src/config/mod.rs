@@ -6,6 +6,7 @@
 
 pub mod excerpt;
 pub mod file;
+pub mod routes;
 pub mod value;
 
 use std::collections::BTreeMap;
@@ -14,6 +15,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use crate::decide::policy::{Choice, Limit, Over, Policy};
+pub use routes::Routes;
 use value::{Age, Ceiling, Share, Size};
 
 /// Where the administrator's configuration is.
@@ -44,6 +46,8 @@ pub struct Config {
     pub quota: Quota,
     /// How mail is sent on.
     pub forward: Forward,
+    /// When an address that mail is sent on to counts as dead.
+    pub routes: Routes,
     /// Where archives of spools go.
     pub archive: Archive,
     /// Where the log goes.
@@ -223,6 +227,7 @@ impl Default for Config {
             spool: Spool::default(),
             quota: Quota::default(),
             forward: Forward::default(),
+            routes: Routes::default(),
             archive: Archive::default(),
             log: Log::default(),
         }
@@ -336,6 +341,7 @@ impl Config {
                 format!("expected at most {LONGEST_LOCK_TIMEOUT}: mail systems stop waiting for a delivery"),
             ));
         }
+        self.routes.check()?;
         let submit = self
             .forward
             .submit
@@ -465,6 +471,12 @@ mod tests {
             ("[spool]\ndir = \"mail\"", "spool.dir"),
             ("[spool]\nlocks = []", "spool.locks"),
             ("[spool]\nlock_timeout = \"1h\"", "spool.lock_timeout"),
+            ("[routes]\nthreshold = 0", "routes.threshold"),
+            ("[routes]\nstorm = 21", "routes.storm"),
+            ("[routes]\nstorm = 0", "routes.storm"),
+            ("[routes]\nprobe = \"2d\"", "routes.probe"),
+            ("[routes]\ntrial = \"0s\"", "routes.trial"),
+            ("[routes]\nstale = \"400d\"", "routes.stale"),
             ("[forward]\nsubmit = \"sendmail\"", "forward.submit"),
             ("[forward]\nsubmit = \"outbox:here\"", "forward.submit"),
         ] {

@@ -1,6 +1,7 @@
 //! What is this message, and what shall be done with it? Pure: everything comes in as an argument.
 
 pub mod address;
+pub mod attribution;
 pub mod bounce;
 pub mod details;
 pub mod envelope;
@@ -14,6 +15,7 @@ pub mod policy;
 pub mod quoted;
 pub mod replies;
 pub mod report;
+pub mod route;
 pub mod scale;
 pub mod shapes;
 pub mod status;

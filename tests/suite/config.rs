@@ -45,6 +45,16 @@ staff = "500M"
 submit = "/usr/sbin/sendmail"
 sender = "self"
 
+[routes]
+suspend = true
+threshold = 5
+stale = "7d"
+storm = 3
+probe = "1h"
+probe_max = "1d"
+trial = "2h"
+trial_slow = "6d"
+
 [archive]
 dir = "/var/backups/mail"
 format = "tar.gz"

@@ -28,4 +28,6 @@ mod lock;
 mod manuals;
 mod properties;
 mod quota;
+mod routes;
 mod safety;
+mod status;
