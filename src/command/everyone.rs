@@ -35,8 +35,8 @@ fn all(request: &Request, everywhere: &Everywhere) -> Result<Status, Error> {
     }
     // A user's own configuration is none of root's business: whatever it says, it is read by the run that has become the user.
     let config = match &everywhere.config {
-        Some(path) => file::load(Sources::Only(path))?.config,
-        None => file::load(Sources::Usual { home: None })?.config,
+        Some(path) => file::load(Sources::Only(path), file::Extent::Whole)?.config,
+        None => file::load(Sources::Usual { home: None }, file::Extent::Whole)?.config,
     };
     let mut worst = Status::Done;
     let mut told = false;

@@ -12,17 +12,14 @@ use spoolguard::act::patience::Patience;
 use spoolguard::cli::Who;
 use spoolguard::command::case::{Guard, Outcome};
 use spoolguard::command::guard::Errand;
-use spoolguard::command::settle;
+use spoolguard::command::{routes, settle};
 use spoolguard::config::Config;
+use spoolguard::decide::address::{Address, OwnAddresses};
 use spoolguard::decide::policy::Copies;
 use spoolguard::exit::Status;
-use time::OffsetDateTime;
 
-use crate::mail::without;
+use crate::mail::{date, without};
 use crate::plan::{Admin, GuardSender, Guarded, Plan, System};
-
-/// When the model's time begins.
-const EPOCH: i64 = 1_790_000_000;
 
 /// A rule that is broken on purpose, to see that the model notices.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -172,6 +169,20 @@ impl Post {
         Run { end, sent }
     }
 
+    /// What a timer does every hour: `spoolguard status --due`.
+    pub fn due(&self, at: i64, broken: Broken) -> Vec<Sent> {
+        let mut own = OwnAddresses::new("+");
+        own.add(Address::parse(&self.address).unwrap());
+        self.guard.patience.begin_again();
+        routes::due(&self.guard, &own, date(at)).unwrap();
+        self.take_outbox(broken)
+    }
+
+    /// Whether time may make something due here.
+    pub fn waits(&self) -> bool {
+        self.home.join("state/routes.json").exists()
+    }
+
     /// What was sent since, in order.
     fn take_outbox(&self, broken: Broken) -> Vec<Sent> {
         let Ok(entries) = fs::read_dir(self.home.join("outbox/new")) else {
@@ -242,11 +253,6 @@ pub enum Caller {
     /// The mail system itself.
     Itself,
     Procmail,
-}
-
-/// Simulated time as a date.
-fn date(at: i64) -> OffsetDateTime {
-    OffsetDateTime::from_unix_timestamp(EPOCH + at).unwrap()
 }
 
 /// Every file below `dir`, those that are compressed unpacked.

@@ -1,12 +1,29 @@
 //! The bytes of the model's mail: what people write, what hosts add and take away, and reports in the shapes that they have in the wild.
 
-use crate::plan::{Shape, Strip};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc2822;
+
+use crate::plan::{Seconds, Shape, Strip};
+
+/// When the model's time begins.
+const EPOCH: i64 = 1_790_000_000;
+
+/// Simulated time as a date.
+pub fn date(at: Seconds) -> OffsetDateTime {
+    OffsetDateTime::from_unix_timestamp(EPOCH + at).unwrap()
+}
+
+/// The same as mail writes it.
+pub fn written_date(at: Seconds) -> String {
+    date(at).format(&Rfc2822).unwrap()
+}
 
 /// What one of the people wrote: a text that is found again wherever it ends up.
-pub fn written(number: usize, from: &str, to: &str, bytes: usize) -> Vec<u8> {
+pub fn written(number: usize, from: &str, to: &str, bytes: usize, at: Seconds) -> Vec<u8> {
     let domain = from.split_once('@').map_or("", |(_, domain)| domain);
     let mut text = format!(
-        "From: {from}\nTo: {to}\nSubject: mail {number}\nDate: Mon, 2 Nov 2026 10:00:00 +0000\nMessage-ID: {}\n\n{}\n",
+        "From: {from}\nTo: {to}\nSubject: mail {number}\nDate: {}\nMessage-ID: {}\n\n{}\n",
+        written_date(at),
         id(number, domain),
         String::from_utf8_lossy(&body_mark(number)),
     );
@@ -90,6 +107,8 @@ pub struct Failure<'a> {
     pub status: &'a str,
     /// What the other host said.
     pub said: &'a str,
+    /// When.
+    pub at: Seconds,
 }
 
 /// Postfix returns headers only beyond this, in bytes (postconf(5)).
@@ -108,12 +127,14 @@ pub fn report(
         recipient,
         status,
         said,
+        at,
     } = failure;
     let fits = message.len() <= BOUNCE_SIZE_LIMIT;
     let text = String::from_utf8_lossy(message);
     let header = String::from_utf8_lossy(&message[..header_end(message)]);
     let action = if status.starts_with('4') { "delayed" } else { "failed" };
-    let top = format!("Date: Mon, 2 Nov 2026 10:00:00 +0000\nMessage-ID: <report{number:07}@{host}>\nTo: {to}\n");
+    let date = written_date(at);
+    let top = format!("Date: {date}\nMessage-ID: <report{number:07}@{host}>\nTo: {to}\n");
     match shape {
         Shape::Full | Shape::Headers | Shape::Gateway => {
             let whole = shape != Shape::Headers && fits;

@@ -2,8 +2,8 @@
 
 use std::rc::Rc;
 
-use crate::guarded::{Caller, End, Moment};
-use crate::mail::{on_top, values};
+use crate::guarded::{Caller, End, Moment, Sent};
+use crate::mail::{on_top, values, written_date};
 use crate::plan::{Admin, HOUR, How, Recipe, Role};
 use crate::systems::{checks_delivered_to, handed_over};
 use crate::world::{Transit, World};
@@ -85,9 +85,10 @@ impl World<'_> {
         let subject = values(&transit.bytes, "Subject").next().unwrap_or_default();
         let id = values(&transit.bytes, "Message-ID").next().unwrap_or_default();
         let text = format!(
-            "From: {address}\nTo: {}\nSubject: Re: {subject}\nDate: Mon, 2 Nov 2026 10:00:00 +0000\nMessage-ID: <answer{}@{}>\n\
+            "From: {address}\nTo: {}\nSubject: Re: {subject}\nDate: {}\nMessage-ID: <answer{}@{}>\n\
              In-Reply-To: {id}\n{}\nI am away.\n",
             transit.sender,
+            written_date(self.now),
             self.serial,
             self.plan.domain(host),
             if marked { "Auto-Submitted: auto-replied\n" } else { "" },
@@ -133,28 +134,10 @@ impl World<'_> {
         let run = post.run(moment, &transit.sender, &transit.to, message, self.broken);
         let end = &run.end;
         self.say(|| format!("  guard p{person}: {end:?}, {} sent", run.sent.len()));
-        let to_admin = match admin {
-            Admin::Person(admin) => {
-                let admin = plan.address(admin);
-                run.sent
-                    .iter()
-                    .filter(|sent| sent.sender.is_empty() && sent.to.contains(&admin))
-                    .count()
-            }
-            Admin::Path => usize::from(matches!(run.end, End::Diverted)),
-        };
-        if to_admin > 0 {
-            *self.tally.diverted.entry((person, self.now / HOUR)).or_default() += to_admin as u64;
+        if matches!(run.end, End::Diverted) && admin == Admin::Path {
+            *self.tally.diverted.entry((person, self.now / HOUR)).or_default() += 1;
         }
-        for sent in run.sent {
-            let line = match values(&sent.bytes, "From").next() {
-                Some(from) if from.starts_with("Mail delivery guard") => None,
-                _ => transit.line,
-            };
-            for to in &sent.to {
-                self.submit(host, &sent.sender, to, &sent.bytes, line);
-            }
-        }
+        self.send(person, run.sent, transit.line);
         match run.end {
             End::Kept | End::Forwarded | End::Diverted => {}
             End::Later(said) => {
@@ -167,6 +150,32 @@ impl World<'_> {
                 self.try_again(transit, &said);
             }
             End::Refused(said) => self.fail(&transit, host, "5.2.2", &said),
+        }
+    }
+
+    /// What the guard of `person` sent goes its way.
+    pub fn send(&mut self, person: usize, sent: Vec<Sent>, line: Option<usize>) {
+        let plan = self.plan;
+        let host = plan.people[person].host;
+        let admin = match &plan.people[person].role {
+            Role::Guard(guarded) => match guarded.admin {
+                Admin::Person(admin) => Some(plan.address(admin)),
+                Admin::Path => None,
+            },
+            _ => None,
+        };
+        for sent in sent {
+            let to_admin = sent.sender.is_empty() && sent.to.iter().any(|to| Some(to) == admin.as_ref());
+            if to_admin {
+                *self.tally.diverted.entry((person, self.now / HOUR)).or_default() += 1;
+            }
+            let by_itself = values(&sent.bytes, "From")
+                .next()
+                .is_some_and(|from| from.starts_with("Mail delivery guard"));
+            let line = line.filter(|_| !by_itself);
+            for to in &sent.to {
+                self.submit(host, &sent.sender, to, &sent.bytes, line);
+            }
         }
     }
 }

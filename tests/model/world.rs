@@ -72,6 +72,8 @@ pub struct World<'p> {
     pub now: Seconds,
     queue: BTreeMap<(Seconds, u64), Transit>,
     pub serial: u64,
+    /// When the timers ran last.
+    timer: Seconds,
     rng: Rng,
     pub broken: Broken,
 }
@@ -98,12 +100,13 @@ impl<'p> World<'p> {
             now: 0,
             queue: BTreeMap::new(),
             serial: 0,
+            timer: 0,
             rng: Rng::with_seed(plan.seed),
             broken,
         };
         for (line, mail) in plan.mails.iter().enumerate() {
             let (from, to) = (plan.address(mail.from), plan.address(mail.to));
-            let bytes = mail::written(line, &from, &to, mail.bytes);
+            let bytes = mail::written(line, &from, &to, mail.bytes, mail.at);
             world.now = mail.at;
             world.submit(plan.people[mail.from].host, &from, &to, &bytes, Some(line));
         }
@@ -118,7 +121,25 @@ impl<'p> World<'p> {
         };
         self.now = at;
         self.arrive(transit);
+        let next = self.queue.first_key_value().map_or(self.now, |((at, _), _)| *at);
+        // Where nothing happens, nothing becomes due either, but for once after all mail.
+        while self.timer + HOUR <= next {
+            self.timer = (self.timer + HOUR).max(next - next % HOUR - 3 * HOUR);
+            self.now = self.timer;
+            self.timers();
+        }
         true
+    }
+
+    /// Every guard does what time has made due.
+    pub fn timers(&mut self) {
+        for person in 0..self.posts.len() {
+            let Some(post) = self.posts[person].as_ref().filter(|post| post.waits()) else {
+                continue;
+            };
+            let sent = post.due(self.now, self.broken);
+            self.send(person, sent, None);
+        }
     }
 
     pub fn say(&mut self, text: impl FnOnce() -> String) {
@@ -269,6 +290,7 @@ impl<'p> World<'p> {
             recipient: &transit.to,
             status,
             said,
+            at: self.now,
         };
         let (shape, domain) = (self.plan.hosts[host].shape, self.plan.domain(host));
         let (bytes, whole) = report(shape, &domain, &transit.sender, failure, &transit.bytes, number);
