@@ -4,6 +4,7 @@ pub mod blame;
 pub mod caller;
 pub mod case;
 pub mod config;
+pub mod digest;
 pub mod divert;
 pub mod everyone;
 pub mod filter;
@@ -24,6 +25,7 @@ pub mod settle;
 pub mod sources;
 pub mod standing;
 pub mod status;
+pub mod storm;
 
 use crate::cli::{Cli, Command, Target};
 use crate::command::finding::Form;

@@ -12,7 +12,7 @@ use spoolguard::act::patience::Patience;
 use spoolguard::cli::Who;
 use spoolguard::command::case::{Guard, Outcome};
 use spoolguard::command::guard::Errand;
-use spoolguard::command::{routes, settle};
+use spoolguard::command::{digest, routes, settle};
 use spoolguard::config::Config;
 use spoolguard::decide::address::{Address, OwnAddresses};
 use spoolguard::decide::policy::Copies;
@@ -57,6 +57,8 @@ pub enum End {
     Forwarded,
     /// The administrator has it, at an address or a path.
     Diverted,
+    /// Held for the administrator, who hears of it in a digest.
+    Held,
     /// 75
     Later(String),
     /// 77
@@ -159,6 +161,7 @@ impl Post {
             Ok(Outcome::Appended { .. }) => End::Kept,
             Ok(Outcome::Forwarded { .. }) => End::Forwarded,
             Ok(Outcome::Diverted { .. }) => End::Diverted,
+            Ok(Outcome::Held { .. }) => End::Held,
             Err(e) => match e.status() {
                 Status::Refused => End::Refused(e.to_string()),
                 Status::TryAgain => End::Later(e.to_string()),
@@ -175,12 +178,14 @@ impl Post {
         own.add(Address::parse(&self.address).unwrap());
         self.guard.patience.begin_again();
         routes::due(&self.guard, &own, date(at)).unwrap();
+        let _ = digest::send_due(&self.guard, date(at));
         self.take_outbox(broken)
     }
 
     /// Whether time may make something due here.
     pub fn waits(&self) -> bool {
-        self.home.join("state/routes.json").exists()
+        let state = self.home.join("state");
+        state.join("routes.json").exists() || state.join("storm.json").exists()
     }
 
     /// What was sent since, in order.

@@ -76,6 +76,7 @@ pub fn stripped(bytes: &[u8], strip: Strip) -> Vec<u8> {
     let goes = |name: &str| match strip {
         Strip::Nothing => false,
         Strip::Loop => name == "x-loop",
+        Strip::Extensions => name.starts_with("x-"),
     };
     without(bytes, goes)
 }

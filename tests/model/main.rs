@@ -116,3 +116,33 @@ fn a_rule_that_is_broken_is_noticed() {
         }
     }
 }
+
+/// Looks at many networks and goes on after a fault: what is there to find?
+#[test]
+#[ignore = "a survey, for whoever works on it"]
+fn survey() {
+    let from = number("SPOOLGUARD_MODEL_FROM").unwrap_or(0);
+    let seeds = number("SPOOLGUARD_MODEL_SEEDS").unwrap_or(1000);
+    for seed in from..from + seeds {
+        let plan = chance::plan(seed);
+        let t = std::time::Instant::now();
+        let found = run(&plan, Broken::Nothing);
+        if t.elapsed().as_millis() > 500 {
+            eprintln!("SLOW {seed} {:?} {}", t.elapsed(), found.transmissions);
+        }
+        if let Some(fault) = &found.fault {
+            let alike = |plan: &Plan| {
+                run(plan, Broken::Nothing)
+                    .fault
+                    .is_some_and(|found| found.is_like(fault))
+            };
+            let small = shrink::shrink(plan, alike);
+            let found = run(&small, Broken::Nothing);
+            let fault = found.fault.as_ref().unwrap_or(fault);
+            eprintln!(
+                "#### seed {seed}\n{}",
+                check::story(&small, fault, &root(), Broken::Nothing)
+            );
+        }
+    }
+}

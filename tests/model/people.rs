@@ -139,7 +139,7 @@ impl World<'_> {
         }
         self.send(person, run.sent, transit.line);
         match run.end {
-            End::Kept | End::Forwarded | End::Diverted => {}
+            End::Kept | End::Forwarded | End::Diverted | End::Held => {}
             End::Later(said) => {
                 self.tally.later += 1;
                 if said.contains("the mailbox is full")

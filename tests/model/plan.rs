@@ -66,6 +66,8 @@ pub enum Strip {
     Nothing,
     /// `X-Loop`.
     Loop,
+    /// All that begins with `X-`.
+    Extensions,
 }
 
 /// Somebody with an address.

@@ -31,3 +31,4 @@ mod quota;
 mod routes;
 mod safety;
 mod status;
+mod storm;
