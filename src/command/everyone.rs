@@ -12,7 +12,7 @@ use crate::command::case::Guard;
 use crate::command::finding::Form;
 use crate::command::status::Request;
 use crate::command::{guard, standing};
-use crate::config::file::{self, Sources};
+use crate::config::file::{self, Extent, Sources};
 use crate::config::{Config, USER_FILE};
 use crate::exit::{Class, Error, Status, visible};
 
@@ -34,10 +34,8 @@ fn all(request: &Request, everywhere: &Everywhere) -> Result<Status, Error> {
             .hint("run it as root, or leave --all away"));
     }
     // A user's own configuration is none of root's business: whatever it says, it is read by the run that has become the user.
-    let config = match &everywhere.config {
-        Some(path) => file::load(Sources::Only(path), file::Extent::Whole)?.config,
-        None => file::load(Sources::Usual { home: None }, file::Extent::Whole)?.config,
-    };
+    let sources = Sources::chosen(everywhere.config.as_deref(), None);
+    let config = file::load(sources, Extent::Whole)?.config;
     let mut worst = Status::Done;
     let mut told = false;
     for name in names(&config) {

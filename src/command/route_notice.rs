@@ -105,7 +105,8 @@ fn compose(guard: &Guard, notice: &Notice, to: &str, added: &str, date: OffsetDa
         notice.number
     );
     let text = format!("{added}Subject: {subject}\n\n{}", wrapped(&body));
-    notice::message(&notice.own, to, date, &id, &text)
+    // It was read from a file that the user may write to.
+    notice::message(&marks::word(&notice.own), to, date, &id, &text)
 }
 
 /// Subject and paragraphs.

@@ -79,7 +79,8 @@ pub fn change<R>(guard: &Guard, store: &Store, change: impl FnOnce(&mut Routes) 
     let mut after = before.clone();
     let result = change(&mut after);
     if after != before {
-        let mut text = serde_json::to_vec_pretty(&after).unwrap_or_default();
+        let fail = |e| Error::new(Class::System, "write", store.path().display(), e);
+        let mut text = serde_json::to_vec_pretty(&after).map_err(fail)?;
         text.push(b'\n');
         held.replace(&text)?;
     }

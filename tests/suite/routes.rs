@@ -442,6 +442,22 @@ fn a_full_mailbox_does_as_it_is_told() {
 }
 
 #[test]
+fn a_copy_that_is_all_that_a_destination_gets_is_not_given_up() {
+    let scratch = suspended()
+        .set("quota.limit", "\"2k\"")
+        .set("quota.over", "\"overflow\"");
+    fs::write(scratch.mailbox(), [b'x'; 4096]).unwrap();
+    fs::create_dir(scratch.path("state/overflow")).unwrap();
+    scratch.forward(&letter(4), &["b@b.test", "c@c.test"]).go().defers();
+    scratch.forward(&letter(5), &["b@b.test"]).go().defers();
+    // A copy that was only asked for beside is another matter: the message is where it was to go.
+    scratch.forward(&letter(6), &["c@c.test", "--keep"]).go().succeeds();
+    fs::remove_dir(scratch.path("state/overflow")).unwrap();
+    scratch.forward(&letter(4), &["b@b.test", "c@c.test"]).go().succeeds();
+    assert_eq!(messages(&fs::read(scratch.path("state/overflow")).unwrap()).len(), 1);
+}
+
+#[test]
 fn a_message_with_a_null_sender_is_no_probe() {
     let scratch = suspended();
     let scratch = scratch.set("guard.null_sender", "\"pass\"");

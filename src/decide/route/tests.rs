@@ -310,6 +310,40 @@ fn what_a_hand_suspends_only_a_hand_opens() {
 }
 
 #[test]
+fn a_clock_that_was_wrong_holds_nothing_for_ever() {
+    const LATER: u64 = 20 * 365 * DAY;
+    let future = || Run::default().later(LATER).storm();
+    let claimed = || {
+        let mut run = future().later(HOUR);
+        let _ = run.pass("<p@s.test>");
+        run
+    };
+    let sent = || future().later(HOUR).probe("<p@s.test>");
+    for (name, mut run, days) in [
+        ("suspended", future(), 2),
+        ("claimed", claimed(), 2),
+        ("sent", sent(), 8),
+    ] {
+        run.now = 0;
+        let mut open_on = None;
+        for hour in 0..30 * 24 {
+            match run.pass("<q@s.test>") {
+                Pass::Open => {
+                    open_on = open_on.or(Some(hour / 24));
+                }
+                pass @ Pass::Probe { .. } => run.routes.taken(B, pass, at(run.now), &settings()),
+                Pass::Keep { .. } => {}
+            }
+            run = run.later(HOUR);
+        }
+        assert!(open_on.is_some_and(|day| day <= days), "{name}: {open_on:?}");
+    }
+    let mut run = future();
+    assert!(run.routes.owes(at(0)), "a notice");
+    assert_eq!(run.routes.claim(at(0)).len(), 2);
+}
+
+#[test]
 fn a_notice_is_due_until_it_is_written() {
     let mut run = Run::default().storm();
     let first = run.routes.claim(at(0));
