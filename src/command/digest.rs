@@ -2,7 +2,8 @@
 //! null sender and carries the divert mark, so that no guard ever sends it on. One that cannot be sent is tried again an hour later
 //! with what came meanwhile; no message hangs on it.
 //!
-//! It is sent behind the first diverted message after the hour. When none comes any more, `spoolguard status --due` sends it.
+//! It is sent behind the first message after the hour that is diverted, kept or forwarded. When none comes any more,
+//! `send_due` is what a timer calls.
 
 use std::fmt::Write as _;
 use std::panic::{self, AssertUnwindSafe};
@@ -30,15 +31,14 @@ const SAMPLE_LINES: usize = 60;
 /// An mbox that is full has room for this much more, in bytes, so that the digest can say that it is full.
 const ROOM_BYTES: u64 = 1 << 20;
 
-/// Sends the digest behind a message that was diverted, if it is due. That message is safe, and nothing here changes that.
+/// Sends the digest behind a message that was settled, if it is due. That message is safe, and nothing here changes that. What is
+/// plainly delivered does not even look.
 pub fn send_behind(guard: &Guard, case: &Case<'_>, result: &Result<Outcome, Error>) {
-    let diverted = match result {
-        Ok(Outcome::Diverted { .. } | Outcome::Held { .. }) => true,
-        // Kept, perhaps because the administrator had enough.
-        Ok(Outcome::Appended { .. }) => matches!(case.action, Action::Divert(_)),
-        Ok(Outcome::Forwarded { .. }) | Err(_) => false,
+    let looks = match (result, case.action) {
+        (Err(_), _) | (Ok(Outcome::Appended { .. }), Action::Append) => false,
+        (Ok(_), Action::Append | Action::Keep(_) | Action::Forward(_) | Action::Divert(_)) => true,
     };
-    if diverted {
+    if looks {
         let _ = panic::catch_unwind(AssertUnwindSafe(|| {
             if let Err(e) = send_due(guard, case.date) {
                 tracing::warn!(user = guard.account.name, note = %e, "the digest is tried again in an hour");

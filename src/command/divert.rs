@@ -10,9 +10,9 @@ use crate::act::open::Owner;
 use crate::act::submit::{self, Answer};
 use crate::command::case::{Case, Guard, Outcome};
 use crate::command::storm::{self, Gate};
-use crate::command::{forward, mailbox, marks};
+use crate::command::{forward, mailbox, marks, settle};
 use crate::decide::address::{Address, OwnAddresses};
-use crate::decide::policy::Why;
+use crate::decide::policy::{Over, Why};
 use crate::decide::storm::{Reason, Step};
 use crate::exit::{Class, Error};
 
@@ -85,16 +85,19 @@ fn put_aside(guard: &Guard, case: &Case<'_>, why: Why, gate: &Gate<'_>, step: St
     }
 }
 
-/// Leaves the message to the user's own mailbox; where that is full, it goes where a full mailbox's mail goes, since it may be the
-/// only copy and nothing may push it out.
+/// Keeps a message that may be the only copy, where nothing pushes it out: in the user's mailbox; where that is full and its mail
+/// would go to the administrator, in the overflow.
 fn keep(guard: &Guard, case: &Case<'_>, why: Why, reason: Reason) -> Result<Outcome, Error> {
-    match why {
-        Why::OverQuota => mailbox::overflow(guard, case),
-        Why::Verdict | Why::NullSender | Why::DivertedBefore => {
-            let admin = guard.config.admin.as_str();
-            Err(Error::new(Class::System, "divert to", admin, storm::said(reason)).needs_mending())
-        }
+    if why == Why::OverQuota {
+        return mailbox::overflow(guard, case);
     }
+    let over = match guard.config.quota.over {
+        Over::Divert => Over::Overflow,
+        over @ (Over::Defer | Over::Refuse | Over::Overflow) => over,
+    };
+    let cause = storm::said(reason);
+    let error = Error::new(Class::System, "divert to", &guard.config.admin, cause);
+    settle::keep(guard, case, &error.to_string(), over)
 }
 
 /// Tells whether the administrator is the user, so that diverting would only bring the message back.

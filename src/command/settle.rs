@@ -45,7 +45,10 @@ fn finish(guard: &Guard, case: &Case<'_>, placement: Placement) -> Result<Outcom
 }
 
 /// Appends a message that was to go elsewhere, and says why it is here.
-fn keep(guard: &Guard, case: &Case<'_>, why: &str, over: Over) -> Result<Outcome, Error> {
+///
+/// # Errors
+/// When it cannot be appended.
+pub fn keep(guard: &Guard, case: &Case<'_>, why: &str, over: Over) -> Result<Outcome, Error> {
     let outcome = append(guard, case, &kept_fields(case, why), over)?;
     Ok(with_note(outcome, why.to_owned()))
 }

@@ -4,6 +4,7 @@
 //! The memory is locked only while it is read and written, never while a message is stored or sendmail runs. So a place is
 //! reserved before a message is sent, and given back when that failed.
 
+use std::panic::{self, AssertUnwindSafe};
 use std::path::PathBuf;
 
 use crate::act::hold::{self, Held};
@@ -195,6 +196,14 @@ pub fn look(guard: &Guard) -> Result<Option<State>, Error> {
 /// When it cannot be locked, read or written; then nothing is changed.
 pub fn change<R>(guard: &Guard, change: impl FnOnce(&mut State) -> R) -> Result<Option<R>, Error> {
     let Some(store) = store(guard) else { return Ok(None) };
+    // A mistake of ours here must cost no message: one that was sent already would come again.
+    panic::catch_unwind(AssertUnwindSafe(|| change_in(guard, &store, change))).unwrap_or_else(|_| {
+        let cause = "this program made a mistake";
+        Err(Error::new(Class::System, "use", store.path().display(), cause))
+    })
+}
+
+fn change_in<R>(guard: &Guard, store: &Store, change: impl FnOnce(&mut State) -> R) -> Result<Option<R>, Error> {
     let mut held = store.hold(&guard.patience)?;
     let mut state = understood(guard, &mut held)?;
     let before = state.clone();

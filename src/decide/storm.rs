@@ -125,6 +125,7 @@ pub struct State {
     storms: Vec<Storm>,
     forgotten: Tally,
     pushed_out: u64,
+    admin_full_at: Option<i64>,
     totals: Totals,
 }
 
@@ -162,6 +163,8 @@ pub struct Counts {
     pub storms: usize,
     /// Not sent, and not told in a digest yet.
     pub untold: u64,
+    /// When the administrator's mbox had no room for a message, the last time.
+    pub admin_full_at: Option<i64>,
     /// Everything since the state began.
     #[serde(flatten)]
     pub totals: Totals,
@@ -215,6 +218,7 @@ impl State {
     /// Decides about a message whose place was given back, because the administrator's mbox is full.
     pub fn admin_is_full(&mut self, print: &Fingerprint, now: i64) -> Step {
         self.take_back(print, now);
+        self.admin_full_at = Some(now);
         self.put_aside(print, now, Reason::Full)
     }
 
@@ -299,6 +303,7 @@ impl State {
             sent_last_hour: self.sent.iter().filter(|then| is_within(**then, now, HOUR)).count(),
             storms: self.storms.len(),
             untold: self.untold().all(),
+            admin_full_at: self.admin_full_at,
             totals: self.totals,
         }
     }

@@ -325,6 +325,7 @@ fn when_the_administrators_mbox_is_full_everything_is_somewhere_and_it_is_told()
         shown(kept)
     );
     assert_eq!(totals(&scratch), (before as u64, 6 - before as u64, 1, 0));
+    assert!(state(&scratch)["admin_full_at"].is_number());
     an_hour_later(&scratch);
     bounce(&scratch, &report("c@c.test", "1"));
     let admin = scratch.diverted();
@@ -357,6 +358,30 @@ fn mail_that_finds_neither_room_nor_administrator_overflows() {
     assert_eq!(messages(&overflow).len(), 2);
     assert!(contains(&overflow, b"\nHello 3.\n"));
     assert_eq!(totals(&scratch), (2, 0, 2, 0));
+    // So does mail that was to be diverted for what it is.
+    scratch
+        .run(&["deliver", "-a", "a@a.test", "-f", "<>"])
+        .input(looped("9").as_bytes())
+        .go()
+        .succeeds();
+    assert_eq!(messages(&fs::read(scratch.path("state/overflow")).unwrap()).len(), 3);
+    assert_eq!(totals(&scratch), (2, 0, 3, 0));
+}
+
+#[test]
+fn a_storm_that_is_over_is_told_behind_the_next_forward() {
+    let scratch = Scratch::new();
+    replay(&scratch, "<>", (0..10).map(|id| report("b@b.test", &id.to_string())));
+    scratch.forward(ORDINARY, &["b@b.test"]).go().succeeds();
+    assert_eq!(messages(&scratch.diverted()).len(), 3, "not yet");
+    an_hour_later(&scratch);
+    scratch.deliver(ORDINARY).go().succeeds();
+    assert_eq!(messages(&scratch.diverted()).len(), 3, "a plain delivery does not look");
+    scratch.forward(ORDINARY, &["b@b.test"]).go().succeeds();
+    assert!(contains(&scratch.diverted(), b"\nSubject: 7 diverted messages "));
+    an_hour_later(&scratch);
+    scratch.forward(ORDINARY, &["b@b.test"]).go().succeeds();
+    assert_eq!(messages(&scratch.diverted()).len(), 4, "told once");
 }
 
 #[test]

@@ -81,6 +81,7 @@ fn mail_is_a_copy_only_when_the_first_arrived() {
         state.admin_is_full(&print(2, Nature::Mail), 3),
         Step::Keep(Reason::Full)
     );
+    assert_eq!(state.counts(4).admin_full_at, Some(3));
 }
 
 #[test]
@@ -134,6 +135,7 @@ fn what_could_not_be_held_is_counted_where_it_is() {
         sent_last_hour: 4,
         storms: 1,
         untold: 1,
+        admin_full_at: None,
         totals: Totals {
             sent: 4,
             held: 0,
