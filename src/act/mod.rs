@@ -11,6 +11,8 @@ pub mod mbox;
 pub mod open;
 pub mod patience;
 pub mod rewrite;
+pub mod secret;
+pub mod sent;
 pub mod store;
 pub mod stored;
 pub mod submit;

@@ -13,11 +13,13 @@ pub mod inspect;
 pub mod log;
 pub mod mailbox;
 pub mod marks;
+pub mod memory;
 pub mod notice;
 pub mod record;
 pub mod replay;
 pub mod settle;
 pub mod sources;
+pub mod tokens;
 
 use crate::cli::{Cli, Command, Target};
 use crate::command::finding::Form;

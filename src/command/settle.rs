@@ -3,7 +3,7 @@
 
 use crate::command::case::{Case, Guard, Outcome};
 use crate::command::mailbox::{self, Placement};
-use crate::command::{divert, forward, marks, record};
+use crate::command::{divert, forward, marks, memory, record};
 use crate::decide::policy::{Action, Copies, Over, Why};
 use crate::exit::{Class, Error, Outlook};
 
@@ -87,6 +87,10 @@ fn divert_or_keep(guard: &Guard, case: &Case<'_>, why: Why) -> Result<Outcome, E
 /// the message will come again, and each time would leave another.
 fn forward(guard: &Guard, case: &Case<'_>, copies: Copies) -> Result<Outcome, Error> {
     let over = guard.config.quota.over;
+    let sifted = memory::sift(guard, case, &case.destinations);
+    if let Some(why) = sifted.why_nowhere() {
+        return keep(guard, case, &why, over);
+    }
     let copy = match copies {
         Copies::None => None,
         Copies::Keep => Some(mailbox::place(guard, case, "", over)?),
@@ -94,7 +98,7 @@ fn forward(guard: &Guard, case: &Case<'_>, copies: Copies) -> Result<Outcome, Er
     if let Some(Placement::Full(over @ (Over::Defer | Over::Refuse))) = copy {
         return full(guard, case, over);
     }
-    let refusals = match forward::send(guard, case, &case.destinations) {
+    let refusals = match forward::send(guard, case, &sifted.fresh) {
         Ok(sent) => sent.refused,
         Err(e) => {
             if let Some(Placement::Here(appended)) = copy
@@ -107,6 +111,9 @@ fn forward(guard: &Guard, case: &Case<'_>, copies: Copies) -> Result<Outcome, Er
     };
     // A copy that the mailbox has no room for is put elsewhere only now that the message is sent: it cannot be taken back from
     // there, and each further try would leave another.
+    if let Some(Placement::Here(_)) = copy {
+        memory::note_kept(guard, case);
+    }
     let copied = copy.map(|placement| finish(guard, case, placement));
     if refusals.is_empty() {
         return Ok(Outcome::Forwarded {
@@ -126,7 +133,14 @@ fn forward(guard: &Guard, case: &Case<'_>, copies: Copies) -> Result<Outcome, Er
             note: Some(why),
         }),
         Some(Ok(outcome @ (Outcome::Forwarded { .. } | Outcome::Diverted { .. }))) => Ok(outcome),
-        Some(Err(_)) | None => keep(guard, case, &why, over),
+        Some(Err(_)) | None => {
+            let kept = keep(guard, case, &why, over);
+            if matches!(kept, Ok(Outcome::Appended { .. })) {
+                // Some mail systems refuse it and mail a report as well.
+                memory::note_kept(guard, case);
+            }
+            kept
+        }
     }
 }
 

@@ -133,6 +133,8 @@ pub struct Forward {
     pub submit: String,
     /// The envelope sender of what is forwarded.
     pub sender: ForwardSender,
+    /// How long the same message does not go to the same address again.
+    pub again_after: Age,
 }
 
 /// The envelope sender of what is forwarded.
@@ -144,6 +146,8 @@ pub enum ForwardSender {
     User,
     /// The one it came with: a failure goes to the writer.
     Keep,
+    /// The user, with a token that names the destination and that nobody else can make (variable envelope return path).
+    Verp,
 }
 
 /// The `[archive]` table.
@@ -273,6 +277,7 @@ impl Default for Forward {
         Self {
             submit: "/usr/sbin/sendmail".to_owned(),
             sender: ForwardSender::User,
+            again_after: Age::seconds(12 * 60 * 60),
         }
     }
 }
@@ -298,6 +303,9 @@ impl Default for Log {
 
 /// The longest time that locks may be waited for: mail systems stop waiting for us some time after.
 const LONGEST_LOCK_TIMEOUT: Age = Age::seconds(200);
+
+/// What was sent on is remembered for six days at least, unless it was a great deal.
+const LONGEST_AGAIN_AFTER: Age = Age::seconds(6 * 24 * 60 * 60);
 
 impl Config {
     /// Looks for what the types cannot say. Gives the key and what is wrong with it.
@@ -345,6 +353,15 @@ impl Config {
                 "forward.submit",
                 "expected the absolute path of sendmail, or outbox: and the absolute path of a maildir".to_owned(),
             ));
+        }
+        if self.forward.sender == ForwardSender::Verp && self.recipient_delimiter.is_empty() {
+            let what =
+                "expected \"self\" or \"keep\", since recipient_delimiter names no character to set the token off";
+            return Err(("forward.sender", what.to_owned()));
+        }
+        if self.forward.again_after > LONGEST_AGAIN_AFTER {
+            let what = format!("expected at most {LONGEST_AGAIN_AFTER}: what was sent is not remembered for longer");
+            return Err(("forward.again_after", what));
         }
         match self.users_may_set.iter().find(|name| !is_known(name)) {
             Some(name) => Err((

@@ -12,6 +12,7 @@
 
 mod env;
 
+mod again;
 mod config;
 mod corpus;
 mod crash;
@@ -29,3 +30,4 @@ mod manuals;
 mod properties;
 mod quota;
 mod safety;
+mod token;
