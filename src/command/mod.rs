@@ -16,6 +16,7 @@ pub mod inspect;
 pub mod log;
 pub mod mailbox;
 pub mod marks;
+pub mod memory;
 pub mod notice;
 pub mod record;
 pub mod replay;
@@ -26,6 +27,7 @@ pub mod sources;
 pub mod standing;
 pub mod status;
 pub mod storm;
+pub mod tokens;
 
 use crate::cli::{Cli, Command, Target};
 use crate::command::finding::Form;

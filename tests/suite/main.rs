@@ -12,6 +12,7 @@
 
 mod env;
 
+mod again;
 mod config;
 mod corpus;
 mod crash;
@@ -32,3 +33,4 @@ mod routes;
 mod safety;
 mod status;
 mod storm;
+mod token;
