@@ -62,7 +62,8 @@ fn host(rng: &mut Rng) -> Host {
             Strip::Nothing,
             Strip::Loop,
             Strip::Extensions,
-        ][rng.usize(..5)],
+            Strip::Trace,
+        ][rng.usize(..6)],
         delay: [2, 20, MINUTE, 10 * MINUTE, HOUR][rng.usize(..5)],
         stutters: rng.u8(..8) == 0,
         answers: rng.u8(..12) == 0,
@@ -131,11 +132,12 @@ fn guarded(rng: &mut Rng, count: usize) -> Guarded {
         } else {
             Admin::Person(rng.usize(..count))
         },
-        sender: if rng.u8(..4) == 0 {
-            GuardSender::Keep
-        } else {
-            GuardSender::User
-        },
+        sender: [
+            GuardSender::User,
+            GuardSender::User,
+            GuardSender::Keep,
+            GuardSender::Verp,
+        ][rng.usize(..4)],
         by_procmail: rng.u8(..4) == 0,
         quota: (rng.u8(..10) == 0).then(|| {
             let over = ["defer", "refuse", "divert", "overflow"][rng.usize(..4)];

@@ -31,6 +31,8 @@ pub enum Broken {
     NullSender,
     /// Nothing says that a message was diverted.
     DivertMark,
+    /// The state directory is forgotten after each message.
+    Memory,
 }
 
 /// A guard at its place.
@@ -93,6 +95,7 @@ impl Post {
         let sender = match guarded.sender {
             GuardSender::User => "self",
             GuardSender::Keep => "keep",
+            GuardSender::Verp => "verp",
         };
         let quota = guarded.quota.map_or_else(String::new, |(bytes, over)| {
             format!("[quota]\nlimit = \"{bytes}\"\nover = \"{over}\"\n")
@@ -127,6 +130,9 @@ impl Post {
 
     /// One delivery, as the mail system of the host starts it.
     pub fn run(&self, now: Moment<'_>, sender: &str, recipient: &str, message: Vec<u8>, broken: Broken) -> Run {
+        if broken == Broken::Memory {
+            let _ = fs::remove_dir_all(self.home.join("state"));
+        }
         if let Some(dead) = &self.dead {
             fs::write(dead, now.dead.join("\n") + "\n").unwrap();
         }
@@ -209,7 +215,7 @@ impl Post {
                     Broken::LoopMark => (sender, without(&message, |name| name == "x-loop")),
                     Broken::DivertMark => (sender, without(&message, |name| name == "x-spoolguard-divert")),
                     Broken::NullSender if sender.is_empty() => (self.address.as_str(), message),
-                    Broken::Nothing | Broken::NullSender => (sender, message),
+                    Broken::Nothing | Broken::NullSender | Broken::Memory => (sender, message),
                 };
                 Sent {
                     sender: sender.to_owned(),

@@ -77,6 +77,7 @@ pub fn stripped(bytes: &[u8], strip: Strip) -> Vec<u8> {
         Strip::Nothing => false,
         Strip::Loop => name == "x-loop",
         Strip::Extensions => name.starts_with("x-"),
+        Strip::Trace => name.starts_with("x-") || name == "received" || name == "delivered-to",
     };
     without(bytes, goes)
 }

@@ -108,7 +108,7 @@ fn no_network_loops_or_loses() {
 /// The model can fail: without any one of the rules, a network loops.
 #[test]
 fn a_rule_that_is_broken_is_noticed() {
-    for broken in [Broken::LoopMark, Broken::NullSender, Broken::DivertMark] {
+    for broken in [Broken::LoopMark, Broken::NullSender, Broken::DivertMark, Broken::Memory] {
         let noticed = (0..1000).find(|seed| run(&chance::plan(*seed), broken).fault.is_some());
         match noticed {
             Some(seed) => eprintln!("{broken:?} is noticed with seed {seed}"),

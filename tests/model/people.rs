@@ -16,7 +16,7 @@ impl World<'_> {
         let system = plan.hosts[host].system;
         if checks_delivered_to(system) {
             // Before .forward, procmail and any guard (local(8)).
-            if values(&transit.bytes, "Delivered-To").any(|value| value == address) {
+            if values(&transit.bytes, "Delivered-To").any(|value| value == transit.to) {
                 return self.fail(&transit, host, "5.4.6", "mail forwarding loop");
             }
         }
@@ -27,7 +27,7 @@ impl World<'_> {
             format!("{address} gets {subject:?} from <{}>, {size} bytes", transit.sender)
         });
         let delivered = match checks_delivered_to(system) {
-            true => on_top(&format!("Delivered-To: {address}\n"), &transit.bytes),
+            true => on_top(&format!("Delivered-To: {}\n", transit.to), &transit.bytes),
             false => (*transit.bytes).clone(),
         };
         match role {

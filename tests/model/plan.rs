@@ -68,6 +68,8 @@ pub enum Strip {
     Loop,
     /// All that begins with `X-`.
     Extensions,
+    /// That, and `Received` and `Delivered-To`.
+    Trace,
 }
 
 /// Somebody with an address.
@@ -130,6 +132,7 @@ pub enum Admin {
 pub enum GuardSender {
     User,
     Keep,
+    Verp,
 }
 
 /// A time in which a person cannot be reached.
