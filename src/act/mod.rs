@@ -12,6 +12,8 @@ pub mod open;
 pub mod passwd;
 pub mod patience;
 pub mod rewrite;
+pub mod secret;
+pub mod sent;
 pub mod store;
 pub mod stored;
 pub mod submit;

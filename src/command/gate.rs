@@ -22,11 +22,11 @@ pub struct Gate {
     sent: Option<Sent>,
 }
 
-/// Asks which of the message's destinations it may go to. A probe is taken: nobody else gets it until `end`.
-pub fn gate(guard: &Guard, case: &Case<'_>) -> Gate {
+/// Asks to which of `destinations` the message may go. A probe is taken: nobody else gets it until `end`.
+pub fn gate(guard: &Guard, case: &Case<'_>, destinations: &[String]) -> Gate {
     let open = |destination: &String| (destination.clone(), Pass::Open);
     let mut gate = Gate {
-        passes: case.destinations.iter().map(open).collect(),
+        passes: destinations.iter().map(open).collect(),
         is_remembered: false,
         is_kept: false,
         sent: None,
@@ -50,9 +50,9 @@ pub fn gate(guard: &Guard, case: &Case<'_>) -> Gate {
     let (now, settings, id) = (moment(case.date), guard.config.routes.settings(), message_id(case));
     let ask = |routes: &mut Routes| -> Vec<(String, Pass)> {
         let pass = |to: &String| (to.clone(), routes.pass(to, id.as_deref(), fit(case), now, &settings));
-        case.destinations.iter().map(pass).collect()
+        destinations.iter().map(pass).collect()
     };
-    gate.is_remembered = seen.owes(now) || case.destinations.iter().any(|to| seen.find(to).is_some());
+    gate.is_remembered = seen.owes(now) || destinations.iter().any(|to| seen.find(to).is_some());
     let mut changed = seen.clone();
     gate.passes = ask(&mut changed);
     if changed != seen {

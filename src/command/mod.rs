@@ -15,6 +15,7 @@ pub mod inspect;
 pub mod log;
 pub mod mailbox;
 pub mod marks;
+pub mod memory;
 pub mod notice;
 pub mod record;
 pub mod replay;
@@ -24,6 +25,7 @@ pub mod settle;
 pub mod sources;
 pub mod standing;
 pub mod status;
+pub mod tokens;
 
 use crate::cli::{Cli, Command, Target};
 use crate::command::finding::Form;

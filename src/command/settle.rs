@@ -4,7 +4,7 @@
 use crate::command::case::{Case, Guard, Outcome};
 use crate::command::gate::{self, Gate, Kept};
 use crate::command::mailbox::{self, Placement};
-use crate::command::{divert, forward, marks, record, routes};
+use crate::command::{divert, forward, marks, memory, record, routes};
 use crate::decide::policy::{Action, Copies, Over, Why};
 use crate::exit::{Class, Error, Outlook};
 
@@ -98,7 +98,11 @@ fn divert_or_keep(guard: &Guard, case: &Case<'_>, why: Why) -> Result<Outcome, E
 
 /// Forwards the message where it may go, and remembers what became of it there.
 fn forward(guard: &Guard, case: &Case<'_>, copies: Copies) -> Result<Outcome, Error> {
-    let mut gate = gate::gate(guard, case);
+    let sifted = memory::sift(guard, case, &case.destinations);
+    if let Some(why) = sifted.why_nowhere() {
+        return keep(guard, case, &why, guard.config.quota.over);
+    }
+    let mut gate = gate::gate(guard, case, &sifted.fresh);
     let result = pass(guard, case, copies, &mut gate);
     gate.end(guard, case);
     result
@@ -146,6 +150,9 @@ fn pass(guard: &Guard, case: &Case<'_>, copies: Copies, gate: &mut Gate) -> Resu
     };
     let refusals = sent.refused.clone();
     gate.send(sent);
+    if let Some(Placement::Here(_)) = copy {
+        memory::note_kept(guard, case);
+    }
     // A copy that the mailbox has no room for is put elsewhere only now that the message is sent: it cannot be taken back from
     // there, and each further try would leave another.
     let copied = copy.map(|placement| finish(guard, case, placement));
@@ -183,7 +190,14 @@ fn pass(guard: &Guard, case: &Case<'_>, copies: Copies, gate: &mut Gate) -> Resu
             note: Some(why),
         }),
         Some(Ok(outcome @ (Outcome::Forwarded { .. } | Outcome::Diverted { .. }))) => Ok(outcome),
-        Some(Err(_)) | None => keep(guard, case, &why, over),
+        Some(Err(_)) | None => {
+            let kept = keep(guard, case, &why, over);
+            if matches!(kept, Ok(Outcome::Appended { .. })) {
+                // Some mail systems refuse it and mail a report as well.
+                memory::note_kept(guard, case);
+            }
+            kept
+        }
     }
 }
 

@@ -138,6 +138,8 @@ pub struct Forward {
     pub submit: String,
     /// The envelope sender of what is forwarded.
     pub sender: ForwardSender,
+    /// How long the same message does not go to the same address again.
+    pub again_after: Age,
 }
 
 /// The envelope sender of what is forwarded.
@@ -149,6 +151,8 @@ pub enum ForwardSender {
     User,
     /// The one it came with: a failure goes to the writer.
     Keep,
+    /// The user, with a token that names the destination and that nobody else can make (variable envelope return path).
+    Verp,
 }
 
 /// The `[archive]` table.
@@ -279,6 +283,7 @@ impl Default for Forward {
         Self {
             submit: "/usr/sbin/sendmail".to_owned(),
             sender: ForwardSender::User,
+            again_after: Age::seconds(12 * 60 * 60),
         }
     }
 }
@@ -304,6 +309,9 @@ impl Default for Log {
 
 /// The longest time that locks may be waited for: mail systems stop waiting for us some time after.
 const LONGEST_LOCK_TIMEOUT: Age = Age::seconds(200);
+
+/// What was sent on is remembered for six days at least, unless it was a great deal.
+const LONGEST_AGAIN_AFTER: Age = Age::seconds(6 * 24 * 60 * 60);
 
 impl Config {
     /// Looks for what the types cannot say. Gives the key and what is wrong with it.
@@ -352,6 +360,15 @@ impl Config {
                 "forward.submit",
                 "expected the absolute path of sendmail, or outbox: and the absolute path of a maildir".to_owned(),
             ));
+        }
+        if self.forward.sender == ForwardSender::Verp && self.recipient_delimiter.is_empty() {
+            let what =
+                "expected \"self\" or \"keep\", since recipient_delimiter names no character to set the token off";
+            return Err(("forward.sender", what.to_owned()));
+        }
+        if self.forward.again_after > LONGEST_AGAIN_AFTER {
+            let what = format!("expected at most {LONGEST_AGAIN_AFTER}: what was sent is not remembered for longer");
+            return Err(("forward.again_after", what));
         }
         // The default is known to be right; asking costs more than all the rest.
         let default = Self::default().users_may_set;

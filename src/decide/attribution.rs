@@ -5,7 +5,7 @@
 use crate::decide::address::Address;
 use crate::decide::report::{Recipient, ReportKind, kind_of};
 use crate::decide::status::Class;
-use crate::decide::verdict::{Bounce, Origin};
+use crate::decide::verdict::{Bounce, Judgement, Marker, Origin, Verdict};
 
 /// Why a report is believed to be about our own forward; a later one proves more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Deserialize, serde::Serialize)]
@@ -76,6 +76,24 @@ pub struct Lost {
     pub date: Option<String>,
     /// Where it did not arrive.
     pub destination: Option<String>,
+}
+
+/// What comes with the null sender to an address that only our own forward had, and is nothing else that is known, is a report in a
+/// shape that nobody has seen yet: the envelope of a forward is answered by mail systems, and by automatic answers, which have
+/// marks of their own. Taken for ordinary mail it might be sent on to the very address that it reports about.
+pub fn believe_token(judgement: &mut Judgement, address: &str) {
+    if judgement.verdict != Verdict::Ordinary || judgement.null_sender.is_none() {
+        return;
+    }
+    const WHY: &str = "came with the null sender to an address that only our own forward had";
+    judgement.verdict = Verdict::Bounce(Bounce {
+        kind: None,
+        recipients: Vec::new(),
+        origin: Origin::OurForward,
+        markers: vec![Marker::new("Recipient", address, WHY)],
+        reporting_host: None,
+        quoted_message_id: None,
+    });
 }
 
 /// Finds the destinations that a report is about.

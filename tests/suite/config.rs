@@ -44,6 +44,7 @@ staff = "500M"
 [forward]
 submit = "/usr/sbin/sendmail"
 sender = "self"
+again_after = "6h"
 
 [routes]
 suspend = true

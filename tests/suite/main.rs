@@ -12,6 +12,7 @@
 
 mod env;
 
+mod again;
 mod config;
 mod corpus;
 mod crash;
@@ -31,3 +32,4 @@ mod quota;
 mod routes;
 mod safety;
 mod status;
+mod token;
