@@ -4,6 +4,7 @@ pub mod blame;
 pub mod caller;
 pub mod case;
 pub mod config;
+pub mod digest;
 pub mod divert;
 pub mod everyone;
 pub mod filter;
@@ -25,6 +26,7 @@ pub mod settle;
 pub mod sources;
 pub mod standing;
 pub mod status;
+pub mod storm;
 pub mod tokens;
 
 use crate::cli::{Cli, Command, Target};

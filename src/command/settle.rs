@@ -4,7 +4,7 @@
 use crate::command::case::{Case, Guard, Outcome};
 use crate::command::gate::{self, Gate, Kept};
 use crate::command::mailbox::{self, Placement};
-use crate::command::{divert, forward, marks, memory, record, routes};
+use crate::command::{digest, divert, forward, marks, memory, record, routes};
 use crate::decide::policy::{Action, Copies, Over, Why};
 use crate::exit::{Class, Error, Outlook};
 
@@ -23,6 +23,7 @@ pub fn settle(guard: &Guard, case: &Case<'_>) -> Result<Outcome, Error> {
     };
     record::log(guard, case, &result);
     told.write(guard, case);
+    digest::send_behind(guard, case, &result);
     result
 }
 
@@ -44,7 +45,10 @@ fn finish(guard: &Guard, case: &Case<'_>, placement: Placement) -> Result<Outcom
 }
 
 /// Appends a message that was to go elsewhere, and says why it is here.
-fn keep(guard: &Guard, case: &Case<'_>, why: &str, over: Over) -> Result<Outcome, Error> {
+///
+/// # Errors
+/// When it cannot be appended.
+pub fn keep(guard: &Guard, case: &Case<'_>, why: &str, over: Over) -> Result<Outcome, Error> {
     let outcome = append(guard, case, &kept_fields(case, why), over)?;
     Ok(with_note(outcome, why.to_owned()))
 }
@@ -61,7 +65,10 @@ fn with_note(outcome: Outcome, why: String) -> Outcome {
             mailbox,
             note: Some(why),
         },
-        outcome @ (Outcome::Appended { .. } | Outcome::Forwarded { .. } | Outcome::Diverted { .. }) => outcome,
+        outcome @ (Outcome::Appended { .. }
+        | Outcome::Forwarded { .. }
+        | Outcome::Diverted { .. }
+        | Outcome::Held { .. }) => outcome,
     }
 }
 
@@ -189,7 +196,9 @@ fn pass(guard: &Guard, case: &Case<'_>, copies: Copies, gate: &mut Gate) -> Resu
             mailbox,
             note: Some(why),
         }),
-        Some(Ok(outcome @ (Outcome::Forwarded { .. } | Outcome::Diverted { .. }))) => Ok(outcome),
+        Some(Ok(outcome @ (Outcome::Forwarded { .. } | Outcome::Diverted { .. } | Outcome::Held { .. }))) => {
+            Ok(outcome)
+        }
         Some(Err(_)) | None => {
             let kept = keep(guard, case, &why, over);
             if matches!(kept, Ok(Outcome::Appended { .. })) {
@@ -206,6 +215,7 @@ fn said_of(copy: &Result<Outcome, Error>) -> String {
     match copy {
         Ok(Outcome::Appended { mailbox, .. }) => format!("kept a copy in {}", mailbox.display()),
         Ok(Outcome::Diverted { to, .. }) => format!("sent a copy to {to}"),
+        Ok(Outcome::Held { at, .. }) => format!("held a copy in {}", at.display()),
         Ok(Outcome::Forwarded { .. }) => String::new(),
         // The message is on its way; sending it again would be no better.
         Err(e) => format!("kept no copy: {e}"),

@@ -56,6 +56,11 @@ probe_max = "1d"
 trial = "2h"
 trial_slow = "6d"
 
+[storm]
+equal = 3
+budget = 20
+admin_limit = "100M"
+
 [archive]
 dir = "/var/backups/mail"
 format = "tar.gz"

@@ -32,4 +32,5 @@ mod quota;
 mod routes;
 mod safety;
 mod status;
+mod storm;
 mod token;
