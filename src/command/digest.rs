@@ -19,7 +19,7 @@ use crate::command::{forward, mailbox, marks, notice, storm};
 use crate::decide::policy::Action;
 use crate::decide::storm::{Digest, Storm};
 use crate::decide::verdict::DIVERT_HEADER;
-use crate::exit::{Class, Error};
+use crate::exit::{Class, Error, visible};
 
 /// As many storms are told one by one.
 const LISTED: usize = 20;
@@ -136,25 +136,25 @@ fn to_address(guard: &Guard, admin: &str, message: &str) -> Result<(), Error> {
 }
 
 fn message(guard: &Guard, digest: &Digest, now: OffsetDateTime) -> String {
-    let own = if digest.address.is_empty() {
-        guard.account.name.as_str()
+    // It comes from a file that the user can change: it must not add header fields.
+    let own = marks::word(if digest.address.is_empty() {
+        &guard.account.name
     } else {
         &digest.address
-    };
+    });
     let mark = format!(
         "{DIVERT_HEADER}: why=digest; recipient={}; host={}\n",
-        marks::word(own),
+        own,
         marks::word(&account::host_name())
     );
     let id = format!("{}.{}.digest", now.unix_timestamp_nanos(), std::process::id());
-    let text = text(guard, own, digest);
-    notice::message(own, &guard.config.admin, now, &id, &(mark + &text))
+    let text = text(guard, &own, digest);
+    notice::message(&own, &guard.config.admin, now, &id, &(mark + &text))
 }
 
 /// Subject and text.
 fn text(guard: &Guard, own: &str, digest: &Digest) -> String {
     let tally = digest.tally();
-    let own = safe(own);
     let mut text = format!(
         "Subject: {} diverted messages of {own} were held back\n\n\
          Between {} and {} {} messages for\n{own} were to be diverted to you and were not: you have equal ones, or you had as\n\
@@ -169,16 +169,13 @@ fn text(guard: &Guard, own: &str, digest: &Digest) -> String {
             ""
         }
     );
-    let dir = storm::dir(guard).unwrap_or_default();
+    let dir = for_shell(&storm::dir(guard).unwrap_or_default());
     for storm in digest.storms.iter().take(LISTED) {
         let _ = writeln!(text, "{}", told(storm));
         if storm.untold.held > 0 {
-            let _ = writeln!(
-                text,
-                "      zcat {}/*/*-{}-*.gz",
-                dir.display(),
-                marks::word(&storm.key)
-            );
+            // The administrator may paste this into a shell, and the user can change the file that it comes from.
+            let key: String = storm.key.chars().filter(char::is_ascii_hexdigit).take(16).collect();
+            let _ = writeln!(text, "      zcat {dir}/*/*-{key}-*.gz");
         }
     }
     let rest: u64 = digest.storms.iter().skip(LISTED).map(|storm| storm.untold.all()).sum();
@@ -192,7 +189,7 @@ fn text(guard: &Guard, own: &str, digest: &Digest) -> String {
             "\nHeld, compressed: {} messages. To read them all as one mailbox:\n    zcat {}/*/*.gz\n\
              They make room for newer ones beyond {} messages or {} MiB of a sort.\n",
             tally.held,
-            dir.display(),
+            dir,
             hold::HELD_MESSAGES,
             hold::HELD_BYTES >> 20
         );
@@ -252,6 +249,16 @@ fn sample(guard: &Guard, storm: &Storm) -> Option<String> {
 /// What a message says, as one bounded piece of ASCII.
 fn safe(text: &str) -> String {
     marks::quoted(text).trim_matches('"').to_owned()
+}
+
+/// A path as a shell takes it for one word.
+fn for_shell(path: &Path) -> String {
+    let text = visible(&path.display().to_string());
+    if text.chars().all(|c| c.is_ascii_alphanumeric() || "/._-".contains(c)) {
+        text
+    } else {
+        format!("'{}'", text.replace('\'', "'\\''"))
+    }
 }
 
 fn moment(seconds: i64) -> String {

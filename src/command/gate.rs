@@ -22,7 +22,7 @@ pub struct Gate {
     sent: Option<Sent>,
 }
 
-/// Asks which of the message's destinations it may go to. A probe is taken: nobody else gets it until `end`.
+/// Asks to which of `destinations` the message may go. A probe is taken: nobody else gets it until `end`.
 pub fn gate(guard: &Guard, case: &Case<'_>, destinations: &[String]) -> Gate {
     let open = |destination: &String| (destination.clone(), Pass::Open);
     let mut gate = Gate {

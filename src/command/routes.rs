@@ -15,7 +15,6 @@ use crate::command::{blame, route_notice};
 use crate::decide::address::OwnAddresses;
 use crate::decide::attribution::Lost;
 use crate::decide::route::{Event, Moment, Notice, Routes, To, is_timely};
-use crate::decide::verdict::Verdict;
 use crate::exit::{Class, Error};
 
 /// The name of the file.
@@ -185,14 +184,11 @@ pub fn due(guard: &Guard, own: &OwnAddresses, date: OffsetDateTime) -> Result<()
 
 /// Learns from a message that reports about a forward of ours.
 pub fn learn(guard: &Guard, case: &Case<'_>) -> Told {
-    let is_report = matches!(case.judgement.verdict, Verdict::Bounce(_)) || case.judgement.null_sender.is_some();
-    let (true, Some(store)) = (is_report, store(guard)) else {
+    let (Some(_), Some(store)) = (blame::report(case), store(guard)) else {
         return Told::default();
     };
-    let mut known = case.destinations.clone();
-    if let Ok(routes) = read(&store) {
-        known.extend(routes.routes.into_iter().map(|route| route.destination));
-    }
+    let routes = read(&store).unwrap_or_default();
+    let known: Vec<_> = routes.routes.into_iter().map(|route| route.destination).collect();
     let (now, settings) = (moment(case.date), guard.config.routes.settings());
     let dated = case.message.first("Date");
     let mut blames = blame::find(guard, case, &known);

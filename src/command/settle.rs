@@ -157,11 +157,11 @@ fn pass(guard: &Guard, case: &Case<'_>, copies: Copies, gate: &mut Gate) -> Resu
     };
     let refusals = sent.refused.clone();
     gate.send(sent);
-    // A copy that the mailbox has no room for is put elsewhere only now that the message is sent: it cannot be taken back from
-    // there, and each further try would leave another.
     if let Some(Placement::Here(_)) = copy {
         memory::note_kept(guard, case);
     }
+    // A copy that the mailbox has no room for is put elsewhere only now that the message is sent: it cannot be taken back from
+    // there, and each further try would leave another.
     let copied = copy.map(|placement| finish(guard, case, placement));
     gate.keep(if matches!(copied, Some(Ok(_))) {
         Kept::Yes

@@ -11,7 +11,7 @@ use crate::act::hold::{self, Held};
 use crate::act::store::{self, Store};
 use crate::command::case::{Case, Guard};
 use crate::command::mailbox;
-use crate::decide::likeness::{Fingerprint, fingerprint};
+use crate::decide::equal::{Fingerprint, fingerprint};
 use crate::decide::storm::{Counts, Reason, State, Step};
 use crate::exit::{Class, Error};
 
@@ -209,7 +209,8 @@ fn change_in<R>(guard: &Guard, store: &Store, change: impl FnOnce(&mut State) ->
     let before = state.clone();
     let result = change(&mut state);
     if state != before {
-        let mut text = serde_json::to_vec_pretty(&state).unwrap_or_default();
+        let fail = |e| Error::new(Class::System, "write", store.path().display(), e);
+        let mut text = serde_json::to_vec_pretty(&state).map_err(fail)?;
         text.push(b'\n');
         held.replace(&text)?;
     }

@@ -387,15 +387,6 @@ impl Config {
                 "expected the absolute path of sendmail, or outbox: and the absolute path of a maildir".to_owned(),
             ));
         }
-        // The default is known to be right; asking costs more than all the rest.
-        let default = Self::default().users_may_set;
-        let mut doubtful = self.users_may_set.iter().filter(|name| !default.contains(name));
-        if self.storm.budget > MOST_BUDGET {
-            return Err((
-                "storm.budget",
-                format!("expected at most {MOST_BUDGET}, or 0 for any number"),
-            ));
-        }
         if self.forward.sender == ForwardSender::Verp && self.recipient_delimiter.is_empty() {
             let what =
                 "expected \"self\" or \"keep\", since recipient_delimiter names no character to set the token off";
@@ -405,6 +396,15 @@ impl Config {
             let what = format!("expected at most {LONGEST_AGAIN_AFTER}: what was sent is not remembered for longer");
             return Err(("forward.again_after", what));
         }
+        if self.storm.budget > MOST_BUDGET {
+            return Err((
+                "storm.budget",
+                format!("expected at most {MOST_BUDGET}, or 0 for any number"),
+            ));
+        }
+        // The default is known to be right; asking costs more than all the rest.
+        let default = Self::default().users_may_set;
+        let mut doubtful = self.users_may_set.iter().filter(|name| !default.contains(name));
         match doubtful.find(|name| !is_known(name)) {
             Some(name) => Err((
                 "users_may_set",

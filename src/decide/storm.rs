@@ -7,7 +7,7 @@
 //!
 //! Time is seconds since 1970, and comes as an argument. The state is bounded, whatever is sent: in storms, in times, in text.
 
-use crate::decide::likeness::{About, Fingerprint, Nature};
+use crate::decide::equal::{About, Fingerprint, Nature};
 
 /// The time that budget and digests go by, in seconds.
 pub const HOUR: i64 = 60 * 60;
@@ -346,15 +346,15 @@ impl State {
         };
         storm.last = now;
         change(&mut storm);
-        if self.storms.len() >= MOST_STORMS {
-            self.forget_oldest();
-        }
         self.storms.push(storm);
+        self.forget_surplus();
     }
 
-    fn forget_oldest(&mut self) {
-        let oldest = self.storms.remove(0);
-        self.forgotten.add(oldest.untold);
+    fn forget_surplus(&mut self) {
+        let surplus = self.storms.len().saturating_sub(MOST_STORMS);
+        for storm in self.storms.drain(..surplus) {
+            self.forgotten.add(storm.untold);
+        }
     }
 
     /// Lets go of what is over. Times from the future, from a clock that was wrong, count as now: they are over in time.
@@ -367,9 +367,7 @@ impl State {
         self.sent.retain(|then| is_within(*then, now, HOUR));
         let surplus = self.sent.len().saturating_sub(MOST_BUDGET);
         self.sent.drain(..surplus);
-        while self.storms.len() > MOST_STORMS {
-            self.forget_oldest();
-        }
+        self.forget_surplus();
         for storm in &mut self.storms {
             storm.last = storm.last.min(now);
         }

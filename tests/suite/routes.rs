@@ -298,7 +298,7 @@ fn reports_about_our_own_forward_count_a_day_at_a_time() {
         "{health}"
     );
     come(2, "delayed", "4.4.1");
-    come(3, "failed", "5.7.1");
+    come(3, "failed", "5.3.4");
     let health = &state(&scratch)["routes"][0]["health"];
     assert_eq!((&health["late"], &health["soft"]), (&1.into(), &0.into()), "{health}");
     let mut days = 1;
@@ -315,6 +315,58 @@ fn reports_about_our_own_forward_count_a_day_at_a_time() {
     forget(&scratch);
     forward(&scratch, 30..=30);
     assert_eq!(counts(&scratch), (0, 1, 0));
+}
+
+#[test]
+fn three_reports_about_three_messages_that_were_sent_suspend_at_once() {
+    let scratch = scratch();
+    forward(&scratch, 1..=5);
+    let come = |number: usize, action: &str, status: &str| {
+        let run = scratch.run(&["forward", "-a", "a@a.test", "-f", "<>", "b@b.test"]);
+        run.input(&report(number, action, status)).go().succeeds();
+    };
+    // Twice the same, late ones, and one that was never sent.
+    for number in [1, 1, 2, 99] {
+        come(number, "failed", "5.1.1");
+    }
+    come(3, "delayed", "4.4.1");
+    come(4, "failed", "5.3.4");
+    assert!(
+        state(&scratch)["routes"][0]["suspended"].is_null(),
+        "{}",
+        state(&scratch)
+    );
+    come(5, "failed", "5.1.1");
+    assert!(
+        !state(&scratch)["routes"][0]["suspended"].is_null(),
+        "{}",
+        state(&scratch)
+    );
+    forget(&scratch);
+    forward(&scratch, 6..=6);
+    assert_eq!(counts(&scratch), (0, 1, 0));
+}
+
+#[test]
+fn a_message_that_went_there_already_is_no_probe() {
+    let scratch = suspended();
+    pass_time(&scratch, HOUR);
+    forward(&scratch, 4..=4);
+    scratch.run(&["status", "--suspend", "b@b.test"]).go().ends_with(0);
+    scratch.run(&["status", "--resume", "b@b.test"]).go().ends_with(0);
+    answers(&scratch, 67);
+    forward(&scratch, 5..=7);
+    answers(&scratch, 0);
+    pass_time(&scratch, HOUR);
+    forget(&scratch);
+    forward(&scratch, [4, 8]);
+    assert_eq!(counts(&scratch), (1, 2, 0), "the other is");
+    let mail = scratch.mail();
+    assert!(
+        contains(messages(&mail)[0], b"had this same message"),
+        "{}",
+        shown(&mail)
+    );
 }
 
 #[test]

@@ -444,6 +444,31 @@ fn absurd_numbers_in_the_memory_stop_nothing() {
 }
 
 #[test]
+fn a_memory_that_somebody_changed_adds_no_header_and_no_command_to_the_digest() {
+    let scratch = Scratch::new();
+    replay(&scratch, "<>", (0..9).map(|id| report("b@b.test", &id.to_string())));
+    let mut state = state(&scratch);
+    state["address"] = Value::from("a@a.test\nBcc: c@c.test\n\nx");
+    state["storms"][0]["key"] = Value::from("1 2; touch /tmp/x $(reboot) `reboot`\n");
+    state["storms"][0]["about"]["of"] = Value::from("b@b.test\n    zcat x\u{202e}");
+    state["untold_since"] = Value::from(0);
+    fs::write(scratch.path("state/storm.json"), state.to_string()).unwrap();
+    // A forward looks whether a digest is due, and does not write the address anew.
+    scratch
+        .run(&["forward", "-a", "a@a.test", "-f", "s@s.test", "b@b.test"])
+        .input(ORDINARY)
+        .go()
+        .succeeds();
+    let admin = scratch.diverted();
+    let all = messages(&admin);
+    let digest = String::from_utf8_lossy(all[3]).into_owned();
+    assert!(digest.contains("diverted messages"), "{digest}");
+    for harm in ["\nBcc:", "reboot", "touch", "\n    zcat x"] {
+        assert!(!digest.contains(harm), "{harm:?} in {digest}");
+    }
+}
+
+#[test]
 fn trouble_with_the_memory_never_holds_a_message_up() {
     let text = report("b@b.test", "1");
     for trouble in ["state/storm.json.lock", "state/storm.json.new"] {
