@@ -73,6 +73,12 @@ pub fn refuse_borrowed_rights() -> Result<(), Error> {
     Err(Error::new(Class::Configuration, "run", "spoolguard", cause).hint("chmod ug-s it"))
 }
 
+/// Tells whether this is root, who may become any user.
+#[must_use]
+pub fn is_root() -> bool {
+    Uid::effective().is_root()
+}
+
 /// `$HOME`, if it is this user's own directory and nobody else may write to it.
 fn home_of_caller(uid: u32) -> Option<PathBuf> {
     let home = PathBuf::from(std::env::var_os("HOME")?);

@@ -13,6 +13,8 @@ pub mod passwd;
 pub mod patience;
 pub mod recover;
 pub mod rewrite;
+pub mod secret;
+pub mod sent;
 pub mod store;
 pub mod stored;
 pub mod submit;

@@ -15,6 +15,7 @@ use crate::config::Config;
 use crate::decide::envelope::Envelope;
 use crate::decide::message::Message;
 use crate::decide::policy::{Action, Limit};
+use crate::decide::token::Claim;
 use crate::decide::verdict::Judgement;
 
 /// What stays the same for every message of a run.
@@ -68,6 +69,8 @@ pub struct Case<'a> {
     pub action: Action,
     /// Where it is sent on to.
     pub destinations: Vec<String>,
+    /// The token of the address that it came to, if it is one that only we could make.
+    pub token: Option<Claim>,
     /// When it came.
     pub date: OffsetDateTime,
 }

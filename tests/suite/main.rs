@@ -13,6 +13,7 @@
 
 mod env;
 
+mod again;
 mod config;
 mod corpus;
 mod crash;
@@ -31,6 +32,9 @@ mod lock;
 mod manuals;
 mod properties;
 mod quota;
+mod routes;
 mod safety;
 mod slow;
+mod status;
 mod storm;
+mod token;

@@ -21,7 +21,7 @@ fn printed(arguments: &[&str]) -> String {
 #[test]
 fn every_command_and_flag_is_in_the_manual() {
     let manual = manual("spoolguard.1");
-    let commands = ["deliver", "forward", "filter", "inspect", "replay", "config"];
+    let commands = ["deliver", "forward", "filter", "inspect", "replay", "status", "config"];
     let listed = printed(&["--help"]);
     let of_help: Vec<_> = listed
         .lines()
