@@ -97,6 +97,13 @@ pub enum Outcome {
         /// Where a copy is held.
         held: Option<PathBuf>,
     },
+    /// The administrator learns only that it came.
+    Held {
+        /// Where it is.
+        at: PathBuf,
+        /// Why it was not sent.
+        note: String,
+    },
 }
 
 impl Guard {

@@ -206,22 +206,44 @@ pub fn full_error(guard: &Guard, class: Class) -> Error {
     )
 }
 
-/// Appends the message with `added` fields on top to an mbox that is not the user's mailbox.
+/// Whether a message found room in an mbox that is not the user's mailbox.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Room {
+    /// It lies there.
+    Enough,
+    /// It would have grown beyond its limit.
+    None,
+}
+
+/// Appends the message with `added` fields on top to an mbox that is not the user's mailbox, which may grow to `limit` bytes.
 ///
 /// # Errors
 /// When it cannot be locked or written.
-pub fn append_elsewhere(guard: &Guard, case: &Case<'_>, path: &Path, added: &str) -> Result<(), Error> {
+pub fn append_elsewhere(
+    guard: &Guard,
+    case: &Case<'_>,
+    path: &Path,
+    added: &str,
+    limit: Option<u64>,
+) -> Result<Room, Error> {
     let sender = separator_sender(guard, case);
     let letter = letter(guard, case, &sender, added);
     let appended = match open(guard, path, Owner::Trusted(guard.account.uid), &letter)? {
         Opened::There(appended) => appended,
         Opened::Ready(mut locked) => {
-            refuse_full_disk(guard, &locked, case.content_bytes())?;
+            let incoming_bytes = case.content_bytes() + added.len() as u64 + mbox::frame_bytes(&sender);
+            if let Some(limit) = limit
+                && mbox::length(&locked)?.saturating_add(incoming_bytes) > limit
+            {
+                return Ok(Room::None);
+            }
+            refuse_full_disk(guard, &locked, incoming_bytes)?;
             mbox::append(&mut locked, letter)?
         }
     };
     guard.begun.add(appended.into_note());
-    Ok(())
+    Ok(Room::Enough)
 }
 
 /// Appends to the mbox that takes what the mailbox has no room for.
@@ -234,7 +256,7 @@ pub fn overflow(guard: &Guard, case: &Case<'_>) -> Result<Outcome, Error> {
     };
     dir::make_private_dir(&dir)?;
     let path = dir.join("overflow");
-    append_elsewhere(guard, case, &path, "")?;
+    let _: Room = append_elsewhere(guard, case, &path, "", None)?;
     Ok(Outcome::Appended {
         mailbox: path,
         note: Some(Why::OverQuota.to_string()),

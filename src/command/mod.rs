@@ -3,6 +3,7 @@
 pub mod caller;
 pub mod case;
 pub mod config;
+pub mod digest;
 pub mod divert;
 pub mod filter;
 pub mod finding;
@@ -17,6 +18,7 @@ pub mod record;
 pub mod replay;
 pub mod settle;
 pub mod sources;
+pub mod storm;
 
 use crate::cli::{Cli, Command, Target};
 use crate::command::finding::Form;

@@ -45,6 +45,11 @@ staff = "500M"
 submit = "/usr/sbin/sendmail"
 sender = "self"
 
+[storm]
+equal = 3
+budget = 20
+admin_limit = "100M"
+
 [archive]
 dir = "/var/backups/mail"
 format = "tar.gz"

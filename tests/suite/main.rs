@@ -33,3 +33,4 @@ mod properties;
 mod quota;
 mod safety;
 mod slow;
+mod storm;
