@@ -12,6 +12,7 @@ pub mod open;
 pub mod passwd;
 pub mod patience;
 pub mod recover;
+pub mod remains;
 pub mod rewrite;
 pub mod secret;
 pub mod sent;
