@@ -13,6 +13,8 @@ use crate::exit::{Class, Error, Outlook};
 /// # Errors
 /// When the message is nowhere safe, or is refused; then it has to stay where it came from.
 pub fn settle(guard: &Guard, case: &Case<'_>) -> Result<Outcome, Error> {
+    // Of the message before, in a run of many.
+    guard.begun.finish();
     let over = guard.config.quota.over;
     let result = match case.action {
         Action::Append => append(guard, case, "", over),
@@ -20,6 +22,9 @@ pub fn settle(guard: &Guard, case: &Case<'_>) -> Result<Outcome, Error> {
         Action::Forward(copies) => forward(guard, case, copies),
         Action::Divert(why) => divert_or_keep(guard, case, why),
     };
+    if result.is_err() {
+        guard.begun.leave();
+    }
     record::log(guard, case, &result);
     digest::send_behind(guard, case, &result);
     result
@@ -34,10 +39,13 @@ fn append(guard: &Guard, case: &Case<'_>, added: &str, over: Over) -> Result<Out
 /// A message that found room is done; for one that found none, `over` says what comes next.
 fn finish(guard: &Guard, case: &Case<'_>, placement: Placement) -> Result<Outcome, Error> {
     match placement {
-        Placement::Here(_) => Ok(Outcome::Appended {
-            mailbox: guard.mailbox(),
-            note: None,
-        }),
+        Placement::Here(appended) => {
+            guard.begun.add(appended.into_note());
+            Ok(Outcome::Appended {
+                mailbox: guard.mailbox(),
+                note: None,
+            })
+        }
         Placement::Full(over) => full(guard, case, over),
     }
 }
