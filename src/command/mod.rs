@@ -17,6 +17,7 @@ pub mod memory;
 pub mod notice;
 pub mod record;
 pub mod replay;
+pub mod rescue;
 pub mod settle;
 pub mod sources;
 pub mod tokens;

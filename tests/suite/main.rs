@@ -29,5 +29,6 @@ mod lock;
 mod manuals;
 mod properties;
 mod quota;
+mod rescue;
 mod safety;
 mod token;
