@@ -1,12 +1,13 @@
 //! The Unix account that mail is delivered for: name, numbers, home. What the caller's environment says about them is
 //! believed only where it cannot do harm.
 
-use std::ffi::CString;
+use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use nix::unistd::{Gid, Group, Uid, User};
+use nix::unistd::{Gid, Uid};
 
+use crate::act::passwd;
 use crate::exit::{Class, Error};
 
 /// Who mail is delivered for.
@@ -30,7 +31,7 @@ pub struct Account {
 /// When the user database cannot be asked, or the name could leave the spool directory.
 pub fn find(name: Option<&str>) -> Result<Account, Error> {
     let uid = Uid::current();
-    let ask = |e: nix::Error| Error::io("look up the user in", Path::new("the user database"), &e.into());
+    let ask = |e: io::Error| Error::io("look up the user in", Path::new("the user database"), &e);
     let known = match name {
         Some(name) if name.is_empty() || name.starts_with('.') || name.contains(['/', '\0', '\n']) => {
             return Err(Error::new(
@@ -40,18 +41,18 @@ pub fn find(name: Option<&str>) -> Result<Account, Error> {
                 "this is no user name",
             ));
         }
-        Some(name) => User::from_name(name).map_err(ask)?,
-        None => User::from_uid(uid).map_err(ask)?,
+        Some(name) => passwd::by_name(name).map_err(ask)?,
+        None => passwd::by_uid(uid.as_raw()).map_err(ask)?,
     };
     Ok(match known {
         Some(user) => Account {
-            home: home_of_caller(user.uid).or(Some(user.dir)),
+            home: home_of_caller(user.uid).or(Some(user.home)),
             name: user.name,
-            uid: user.uid.as_raw(),
-            gid: Some(user.gid.as_raw()),
+            uid: user.uid,
+            gid: Some(user.gid),
         },
         None => Account {
-            home: home_of_caller(uid),
+            home: home_of_caller(uid.as_raw()),
             name: name.map_or_else(|| uid.to_string(), str::to_owned),
             uid: uid.as_raw(),
             gid: None,
@@ -73,24 +74,21 @@ pub fn refuse_borrowed_rights() -> Result<(), Error> {
 }
 
 /// `$HOME`, if it is this user's own directory and nobody else may write to it.
-fn home_of_caller(uid: Uid) -> Option<PathBuf> {
+fn home_of_caller(uid: u32) -> Option<PathBuf> {
     let home = PathBuf::from(std::env::var_os("HOME")?);
     let stat = home.metadata().ok()?;
-    (home.is_absolute() && stat.is_dir() && stat.uid() == uid.as_raw() && stat.mode() & 0o022 == 0).then_some(home)
+    (home.is_absolute() && stat.is_dir() && stat.uid() == uid && stat.mode() & 0o022 == 0).then_some(home)
 }
 
 impl Account {
     /// The names of the groups that the user is in. Costs a look into the group database for each: ask only when needed.
     #[must_use]
     pub fn groups(&self) -> Vec<String> {
-        let (Ok(name), Some(gid)) = (CString::new(self.name.as_str()), self.gid) else {
-            return Vec::new();
-        };
-        nix::unistd::getgrouplist(&name, Gid::from_raw(gid))
+        let Some(gid) = self.gid else { return Vec::new() };
+        passwd::groups_of(&self.name, gid)
             .unwrap_or_default()
             .into_iter()
-            .filter_map(|gid| Group::from_gid(gid).ok().flatten())
-            .map(|group| group.name)
+            .filter_map(|gid| passwd::group_name(gid).ok().flatten())
             .collect()
     }
 
@@ -102,15 +100,17 @@ impl Account {
         let (true, Some(gid), false) = (Uid::effective().is_root(), self.gid, self.uid == 0) else {
             return Ok(());
         };
-        let become_it = || -> Result<(), nix::Error> {
-            let name = CString::new(self.name.as_str()).map_err(|_| nix::Error::EINVAL)?;
-            let gid = Gid::from_raw(gid);
-            let uid = Uid::from_raw(self.uid);
-            nix::unistd::initgroups(&name, gid)?;
+        let become_it = || -> io::Result<()> {
+            let groups: Vec<_> = passwd::groups_of(&self.name, gid)?
+                .into_iter()
+                .map(Gid::from_raw)
+                .collect();
+            let (uid, gid) = (Uid::from_raw(self.uid), Gid::from_raw(gid));
+            nix::unistd::setgroups(&groups)?;
             nix::unistd::setresgid(gid, gid, gid)?;
-            nix::unistd::setresuid(uid, uid, uid)
+            Ok(nix::unistd::setresuid(uid, uid, uid)?)
         };
-        become_it().map_err(|e| Error::io("become user", Path::new(&self.name), &e.into()))
+        become_it().map_err(|e| Error::io("become user", Path::new(&self.name), &e))
     }
 }
 

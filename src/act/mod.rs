@@ -10,6 +10,7 @@ pub mod kernel;
 pub mod lock;
 pub mod mbox;
 pub mod open;
+pub mod passwd;
 pub mod patience;
 pub mod rewrite;
 pub mod secret;

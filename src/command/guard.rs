@@ -15,7 +15,7 @@ use crate::cli::{Everywhere, Who};
 use crate::command::caller::{self, Variable};
 use crate::command::case::{Case, Guard};
 use crate::command::{log, record, settle, tokens};
-use crate::config::file::{self, Sources};
+use crate::config::file::{self, Extent, Sources};
 use crate::config::{Config, Log};
 use crate::decide::address::Address;
 use crate::decide::attribution;
@@ -113,7 +113,8 @@ impl Guard {
     ) -> Result<Self, Error> {
         let account = account::find(who.user.as_deref())?;
         account.become_user()?;
-        let loaded = file::load(Sources::chosen(everywhere.config.as_deref(), account.home.as_deref()))?;
+        let sources = Sources::chosen(everywhere.config.as_deref(), account.home.as_deref());
+        let loaded = file::load(sources, Extent::User(&account.name))?;
         log::start(&loaded.config.log, everywhere.verbose);
         if !loaded.ignored.is_empty() {
             let keys = loaded.ignored.join(", ");

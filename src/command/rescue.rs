@@ -33,7 +33,7 @@ pub enum Rescue {
     Done(PathBuf),
     /// The user had it already.
     Had,
-    /// Only its header came back: the user does not see it.
+    /// Only its header came back, and there is no copy: the user does not see it.
     Lost(Lost),
     /// There was nothing to rescue.
     Nothing,
@@ -55,7 +55,14 @@ pub fn rescue(guard: &Guard, case: &Case<'_>, blames: &[Blame]) -> Result<Rescue
         return Ok(Rescue::Nothing);
     };
     let destination = blames.first().map(|blame| blame.destination.clone());
-    let lost = |lost: Lost| Rescue::Lost(Lost { destination, ..lost });
+    let lost = |lost: Lost| {
+        let has_it = lost.message_id.as_deref().is_some_and(|id| memory::has_id(guard, id));
+        if has_it {
+            Rescue::Had
+        } else {
+            Rescue::Lost(Lost { destination, ..lost })
+        }
+    };
     let place = match Original::find(&case.message) {
         Original::Whole(place) => place,
         Original::HeaderOnly(header) => return Ok(lost(header)),

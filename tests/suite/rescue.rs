@@ -296,6 +296,19 @@ fn of_a_header_alone_nothing_is_put_there_and_the_log_names_the_message() {
 }
 
 #[test]
+fn a_header_that_comes_back_is_no_loss_where_a_copy_was_kept() {
+    let scratch = Scratch::new().set("log.to", "\"stderr\"");
+    let keep = scratch.forward(ORIGINAL.as_bytes(), &["--keep", "b@b.test"]);
+    keep.go().ends_with(0);
+    let header = &ORIGINAL[..ORIGINAL.find("\n\n").unwrap() + 1];
+    let part = format!("Content-Type: text/rfc822-headers\n\nX-Loop: a@a.test\n{header}");
+    let run = scratch.run(&["-v", "forward", "-a", "a@a.test", "-f", "<>", "b@b.test"]);
+    let ended = run.input(report_with(&part).as_bytes()).go();
+    assert!(!ended.stderr.contains("only the header"), "{}", ended.stderr);
+    assert_eq!(messages(&scratch.mail()).len(), 1);
+}
+
+#[test]
 fn while_the_mailbox_is_locked_the_report_waits_and_nothing_is_doubled() {
     let scratch = Scratch::new().set("spool.lock_timeout", "\"1s\"");
     fs::write(scratch.mailbox(), "").unwrap();
