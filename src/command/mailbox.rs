@@ -151,11 +151,11 @@ pub fn full_error(guard: &Guard, class: Class) -> Error {
     )
 }
 
-/// Appends to the mbox that takes what the mailbox has no room for.
+/// Appends to the mbox that takes what the mailbox has no room for, with `added` fields on top.
 ///
 /// # Errors
 /// When there is no place for it, or it cannot be locked or written.
-pub fn overflow(guard: &Guard, case: &Case<'_>) -> Result<Outcome, Error> {
+pub fn overflow(guard: &Guard, case: &Case<'_>, added: &str) -> Result<Outcome, Error> {
     let Some(dir) = guard.state_dir() else {
         return Err(full_error(guard, Class::MailboxFull).hint("there is no state directory for the overflow"));
     };
@@ -165,7 +165,7 @@ pub fn overflow(guard: &Guard, case: &Case<'_>) -> Result<Outcome, Error> {
     let mut locked = lock::lock(&path, &plan, &guard.patience)?;
     refuse_full_disk(guard, &locked, case.content_bytes())?;
     let sender = separator_sender(guard, case);
-    let _ = mbox::append(&mut locked, letter(guard, case, &sender, ""))?;
+    let _ = mbox::append(&mut locked, letter(guard, case, &sender, added))?;
     Ok(Outcome::Appended {
         mailbox: path,
         note: Some(Why::OverQuota.to_string()),

@@ -103,6 +103,8 @@ pub enum Why {
     DivertedBefore,
     /// The user's mailbox is full.
     OverQuota,
+    /// It was sent on, and came back in a report.
+    CameBack,
 }
 
 impl fmt::Display for Why {
@@ -112,6 +114,7 @@ impl fmt::Display for Why {
             Self::NullSender => "null-sender",
             Self::DivertedBefore => "diverted-before",
             Self::OverQuota => "over-quota",
+            Self::CameBack => "came-back",
         })
     }
 }

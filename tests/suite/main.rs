@@ -29,6 +29,7 @@ mod lock;
 mod manuals;
 mod properties;
 mod quota;
+mod rescue;
 mod routes;
 mod safety;
 mod status;
