@@ -81,7 +81,14 @@ pub fn place(guard: &Guard, case: &Case<'_>, added: &str, over: Over) -> Result<
     let usage = measure(guard, &locked, limit)?;
     let sender = separator_sender(guard, case);
     let incoming_bytes = case.content_bytes() + added.len() as u64 + mbox::frame_bytes(&sender);
-    match admit(usage, incoming_bytes, limit, over, &case.envelope.sender, case.action) {
+    match admit(
+        usage,
+        incoming_bytes,
+        limit,
+        over,
+        &case.envelope.sender,
+        &case.judgement,
+    ) {
         Admission::Fits => {}
         Admission::Full(over) => return Ok(Placement::Full(over)),
     }
