@@ -3,6 +3,7 @@
 pub mod account;
 pub mod dir;
 pub mod dotlock;
+pub mod extract;
 pub mod hold;
 pub mod intake;
 pub mod kernel;

@@ -87,7 +87,7 @@ fn put_aside(guard: &Guard, case: &Case<'_>, why: Why, gate: &Gate<'_>, step: St
 /// would go to the administrator, in the overflow.
 fn keep(guard: &Guard, case: &Case<'_>, why: Why, reason: Reason) -> Result<Outcome, Error> {
     if why == Why::OverQuota {
-        return mailbox::overflow(guard, case);
+        return mailbox::overflow(guard, case, "");
     }
     let over = match guard.config.quota.over {
         Over::Divert => Over::Overflow,

@@ -87,7 +87,14 @@ pub fn place(guard: &Guard, case: &Case<'_>, added: &str, over: Over) -> Result<
     let limit = guard.limit();
     let usage = measure(guard, &locked, limit)?;
     let incoming_bytes = case.content_bytes() + added.len() as u64 + mbox::frame_bytes(&sender);
-    match admit(usage, incoming_bytes, limit, over, &case.envelope.sender, case.action) {
+    match admit(
+        usage,
+        incoming_bytes,
+        limit,
+        over,
+        &case.envelope.sender,
+        &case.judgement,
+    ) {
         Admission::Fits => {}
         Admission::Full(over) => return Ok(Placement::Full(over)),
     }
@@ -254,17 +261,17 @@ pub fn append_within(
     Ok(Room::Taken)
 }
 
-/// Appends to the mbox that takes what the mailbox has no room for.
+/// Appends to the mbox that takes what the mailbox has no room for, with `added` fields on top.
 ///
 /// # Errors
 /// When there is no place for it, or it cannot be locked or written.
-pub fn overflow(guard: &Guard, case: &Case<'_>) -> Result<Outcome, Error> {
+pub fn overflow(guard: &Guard, case: &Case<'_>, added: &str) -> Result<Outcome, Error> {
     let Some(dir) = guard.state_dir() else {
         return Err(full_error(guard, Class::MailboxFull).hint("there is no state directory for the overflow"));
     };
     dir::make_private_dir(&dir)?;
     let path = dir.join("overflow");
-    append_elsewhere(guard, case, &path, "")?;
+    append_elsewhere(guard, case, &path, added)?;
     Ok(Outcome::Appended {
         mailbox: path,
         note: Some(Why::OverQuota.to_string()),

@@ -4,7 +4,8 @@
 //! - a mail that is written makes at most `CONSTANT` times as many transmissions as the guards have ways out, times what a single
 //!   transmission leads to where no guard is (lists, plain forwards, hosts that deliver twice);
 //! - its text is in some mailbox or held, or its writer was told; where a mail system returned less than the whole message, the
-//!   report that it made in its place is there;
+//!   report that it made in its place is there; and where a full mailbox was configured to put mail off, a mail system may have given
+//!   up the report that carried it;
 //! - no delivery to a guard is put off until the mail system gives it up, but for a mailbox that is full;
 //! - the administrator gets a bounded number of messages an hour from each guard;
 //! - what a guard remembers stays small.
@@ -13,7 +14,7 @@ use std::path::Path;
 
 use crate::guarded::Broken;
 use crate::mail::{body_mark, id_mark};
-use crate::plan::Plan;
+use crate::plan::{Plan, Seconds};
 use crate::world::World;
 
 /// See above.
@@ -28,6 +29,8 @@ pub enum Fault {
     Lost { mail: usize },
     /// A delivery was tried until the mail system gave up.
     GivenUp(String),
+    /// An administrator got more of one guard within an hour than the budget.
+    Flood(u64),
     /// The state grew beyond its bound.
     StateGrew(u64),
 }
@@ -51,6 +54,8 @@ pub struct Found {
     pub named: usize,
     /// How many writers were told.
     pub told: usize,
+    /// When what came into each mailbox without a guard.
+    pub arrived: Vec<Vec<(Seconds, usize)>>,
     pub trace: Vec<String>,
 }
 
@@ -64,6 +69,9 @@ pub enum Trace {
 /// How many bytes of state one guard may have.
 const STATE_BYTES: u64 = 1 << 20;
 
+/// The budget, a digest, and a notice or two.
+const MOST_AN_HOUR: u64 = 20 + 4;
+
 /// Runs `plan` below `root`.
 pub fn run(plan: &Plan, root: &Path, broken: Broken, trace: Trace) -> Found {
     let dir = tempfile::tempdir_in(root).unwrap();
@@ -75,9 +83,7 @@ pub fn run(plan: &Plan, root: &Path, broken: Broken, trace: Trace) -> Found {
     // A full mailbox that puts off may hold a loop at the pace of the mail system's retries for as long as it is full.
     while world.step() {
         if let Some(mail) = world.tally.transmissions.iter().position(|count| *count > bound) {
-            if !world.tally.waited_for_room[mail] {
-                fault = Some(Fault::Loops { mail });
-            }
+            fault = Some(Fault::Loops { mail });
             break;
         }
     }
@@ -119,15 +125,20 @@ pub fn run(plan: &Plan, root: &Path, broken: Broken, trace: Trace) -> Found {
     if fault.is_none() && state > STATE_BYTES {
         fault = Some(Fault::StateGrew(state));
     }
+    let most_diverted = world.tally.diverted.values().max().copied().unwrap_or(0);
+    if fault.is_none() && most_diverted > MOST_AN_HOUR {
+        fault = Some(Fault::Flood(most_diverted));
+    }
     let most = world.tally.transmissions.iter().max().copied().unwrap_or(0);
     Found {
         fault,
         ratio: most as f64 / unit as f64,
         transmissions: world.tally.transmissions.iter().sum(),
-        most_diverted: world.tally.diverted.values().max().copied().unwrap_or(0),
+        most_diverted,
         mails: plan.mails.len(),
         named,
         told,
+        arrived: std::mem::take(&mut world.tally.arrived),
         trace: world.trace.take().unwrap_or_default(),
     }
 }

@@ -17,6 +17,7 @@
 
 mod chance;
 mod check;
+mod found;
 mod growth;
 mod guarded;
 mod mail;
@@ -105,44 +106,20 @@ fn no_network_loops_or_loses() {
     );
 }
 
-/// The model can fail: without any one of the rules, a network loops.
+/// The model can fail: without any one of the rules, a network loops. The rules stand in for each other in most networks, so the
+/// search begins near one in which they do not.
 #[test]
 fn a_rule_that_is_broken_is_noticed() {
-    for broken in [Broken::LoopMark, Broken::NullSender, Broken::DivertMark, Broken::Memory] {
-        let noticed = (0..1000).find(|seed| run(&chance::plan(*seed), broken).fault.is_some());
+    for (broken, near) in [
+        (Broken::LoopMark, 250),
+        (Broken::NullSender, 240),
+        (Broken::DivertMark, 250),
+        (Broken::Memory, 0),
+    ] {
+        let noticed = (near..near + 1000).find(|seed| run(&chance::plan(*seed), broken).fault.is_some());
         match noticed {
             Some(seed) => eprintln!("{broken:?} is noticed with seed {seed}"),
             None => panic!("a thousand networks work without it: {broken:?}"),
-        }
-    }
-}
-
-/// Looks at many networks and goes on after a fault: what is there to find?
-#[test]
-#[ignore = "a survey, for whoever works on it"]
-fn survey() {
-    let from = number("SPOOLGUARD_MODEL_FROM").unwrap_or(0);
-    let seeds = number("SPOOLGUARD_MODEL_SEEDS").unwrap_or(1000);
-    for seed in from..from + seeds {
-        let plan = chance::plan(seed);
-        let t = std::time::Instant::now();
-        let found = run(&plan, Broken::Nothing);
-        if t.elapsed().as_millis() > 500 {
-            eprintln!("SLOW {seed} {:?} {}", t.elapsed(), found.transmissions);
-        }
-        if let Some(fault) = &found.fault {
-            let alike = |plan: &Plan| {
-                run(plan, Broken::Nothing)
-                    .fault
-                    .is_some_and(|found| found.is_like(fault))
-            };
-            let small = shrink::shrink(plan, alike);
-            let found = run(&small, Broken::Nothing);
-            let fault = found.fault.as_ref().unwrap_or(fault);
-            eprintln!(
-                "#### seed {seed}\n{}",
-                check::story(&small, fault, &root(), Broken::Nothing)
-            );
         }
     }
 }

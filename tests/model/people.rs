@@ -31,7 +31,10 @@ impl World<'_> {
             false => (*transit.bytes).clone(),
         };
         match role {
-            Role::Mailbox => self.boxes[person].push(Rc::clone(&transit.bytes)),
+            Role::Mailbox => {
+                self.tally.arrived[person].push((self.now, transit.bytes.len()));
+                self.boxes[person].push(Rc::clone(&transit.bytes));
+            }
             Role::Procmail { to, copy, recipe } => {
                 if *copy {
                     self.boxes[person].push(Rc::clone(&transit.bytes));

@@ -55,6 +55,8 @@ pub struct Tally {
     pub given_up: Vec<String>,
     /// Deliveries that a guard put off, and why.
     pub later: u64,
+    /// When what came into each mailbox without a guard, and how long it is.
+    pub arrived: Vec<Vec<(Seconds, usize)>>,
     /// Reports that nobody could be told.
     pub dropped: u64,
 }
@@ -93,6 +95,7 @@ impl<'p> World<'p> {
             tally: Tally {
                 transmissions: vec![0; plan.mails.len()],
                 partial: vec![Vec::new(); plan.mails.len()],
+                arrived: vec![Vec::new(); plan.people.len()],
                 waited_for_room: vec![false; plan.mails.len()],
                 ..Tally::default()
             },
