@@ -492,6 +492,53 @@ fn roots_journal_is_finished_by_the_users_delivery() {
     assert_eq!(fs::read(&mailbox).unwrap(), b"");
 }
 
+#[test]
+fn a_user_who_can_make_no_file_in_the_spool_keeps_the_journal_at_home() {
+    if !is_root() {
+        return skip("needs root, to make a spool directory of somebody else's");
+    }
+    if !strace_works() {
+        return skip("needs strace, and leave to use it");
+    }
+    let scratch = scratch();
+    let uid = 54_322;
+    let mailbox = scratch.path("spool").join(uid.to_string());
+    let archives = scratch.path("own");
+    fs::create_dir(&archives).unwrap();
+    let mail = stored(1, OLD, "") + &stored(2, "Mon Nov  2 10:00:00 2026", "");
+    fs::write(&mailbox, &mail).unwrap();
+    for path in [&mailbox, &archives, &scratch.path("state"), &scratch.path("home")] {
+        std::os::unix::fs::chown(path, Some(uid), Some(uid)).unwrap();
+    }
+    let (name, to) = (uid.to_string(), archives.display().to_string());
+    let arguments = ["spool", "archive", &name, "--older-than", "3650d", "--to", &to];
+    let killed = scratch
+        .run(&arguments)
+        .uid(uid)
+        .shell_line("exec strace -f -o /dev/null -e trace=pwrite64 -e inject=pwrite64:signal=KILL:when=2 \"$@\"")
+        .variable("PATH", "/usr/bin:/bin")
+        .go();
+    killed.check(killed.code != Some(0), "it was not killed");
+    assert_eq!(fs::metadata(&mailbox).unwrap().len(), 0, "{}", killed.story());
+    assert_eq!(scratch.files("spool").len(), 1, "{:?}", scratch.files("spool"));
+    assert_eq!(scratch.files("state/cut").len(), 1);
+    scratch.deliver(ORDINARY).uid(uid).go().succeeds();
+    let after = fs::read(&mailbox).unwrap();
+    let stays = stored(2, "Mon Nov  2 10:00:00 2026", "");
+    assert!(
+        after.starts_with(stays.as_bytes()) && messages(&after).len() == 2,
+        "{}",
+        killed.story()
+    );
+    assert!(scratch.files("state/cut").is_empty());
+    scratch
+        .run(&["spool", "archive", &name, "--all-mail", "--to", &to])
+        .uid(uid)
+        .go()
+        .ends_with(0);
+    assert_eq!(fs::read(&mailbox).unwrap(), b"");
+}
+
 pub fn strace_works() -> bool {
     Command::new("strace")
         .args(["-o", "/dev/null", "true"])
