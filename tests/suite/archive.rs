@@ -674,6 +674,53 @@ fn a_kill_at_every_system_call_leaves_every_message_somewhere() {
     killed_everywhere(1, &["--all-mail"]);
 }
 
+/// More than is hashed under the lock.
+fn large_mailbox(scratch: &Scratch) -> Vec<u8> {
+    let body = "a line of text, and another one like it\n".repeat(400);
+    let mail: String = (0..4400).map(|n| stored(n, OLD, "").replace("body", &body)).collect();
+    assert!(mail.len() > 66 << 20);
+    fs::write(scratch.mailbox(), &mail).unwrap();
+    mail.into_bytes()
+}
+
+#[test]
+fn mail_that_keeps_coming_to_a_large_mailbox_stays() {
+    let scratch = scratch();
+    let mail = large_mailbox(&scratch);
+    let name = user_name();
+    let mut run = scratch.run(&["spool", "archive", &name, "--all-mail"]).start();
+    let mut sent = 0;
+    while !run.is_over() {
+        scratch.deliver(ORDINARY).go().succeeds();
+        sent += 1;
+    }
+    run.end().ends_with(0);
+    assert!(sent > 2);
+    let (archived, left) = (archived(&scratch), scratch.mail());
+    assert!(archived.starts_with(&mail));
+    let came = messages(&archived[mail.len()..]).len() + messages(&left).len();
+    assert_eq!(came, sent);
+}
+
+#[test]
+fn a_mailbox_that_a_reader_rewrites_meanwhile_is_archived_as_it_is_then() {
+    let scratch = scratch();
+    let mut mail = large_mailbox(&scratch);
+    // In the header of the second message.
+    let at = mail.windows(11).position(|part| part == b"Subject: 1\n").unwrap();
+    let name = user_name();
+    let mut run = scratch.run(&["spool", "archive", &name, "--all-mail"]).start();
+    until("packing has begun", || !archives(&scratch).is_empty() || run.is_over());
+    // The same length, as a program does that keeps room for its marks.
+    assert!(!run.is_over(), "it was too fast for this test");
+    mail[at + 9] = b'8';
+    let file = fs::File::options().write(true).open(scratch.mailbox()).unwrap();
+    std::os::unix::fs::FileExt::write_all_at(&file, b"8", at as u64 + 9).unwrap();
+    run.end().ends_with(0);
+    assert!(scratch.mail().is_empty());
+    same(&archived(&scratch), &mail);
+}
+
 #[test]
 fn two_at_once_do_not_meet() {
     let scratch = scratch();
