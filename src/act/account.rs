@@ -1,6 +1,7 @@
 //! The Unix account that mail is delivered for: name, numbers, home. What the caller's environment says about them is
 //! believed only where it cannot do harm.
 
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -31,7 +32,6 @@ pub struct Account {
 /// When the user database cannot be asked, or the name could leave the spool directory.
 pub fn find(name: Option<&str>) -> Result<Account, Error> {
     let uid = Uid::current();
-    let ask = |e: io::Error| Error::io("look up the user in", Path::new("the user database"), &e);
     let known = match name {
         Some(name) if name.is_empty() || name.starts_with('.') || name.contains(['/', '\0', '\n']) => {
             return Err(Error::new(
@@ -41,16 +41,11 @@ pub fn find(name: Option<&str>) -> Result<Account, Error> {
                 "this is no user name",
             ));
         }
-        Some(name) => passwd::by_name(name).map_err(ask)?,
-        None => passwd::by_uid(uid.as_raw()).map_err(ask)?,
+        Some(name) => passwd::by_name(name).map_err(unanswered)?,
+        None => passwd::by_uid(uid.as_raw()).map_err(unanswered)?,
     };
     Ok(match known {
-        Some(user) => Account {
-            home: home_of_caller(user.uid).or(Some(user.home)),
-            name: user.name,
-            uid: user.uid,
-            gid: Some(user.gid),
-        },
+        Some(user) => Account::of(user),
         None => Account {
             home: home_of_caller(uid.as_raw()),
             name: name.map_or_else(|| uid.to_string(), str::to_owned),
@@ -58,6 +53,89 @@ pub fn find(name: Option<&str>) -> Result<Account, Error> {
             gid: None,
         },
     })
+}
+
+/// The account of this name, if the system knows one.
+///
+/// # Errors
+/// When the user database cannot be asked.
+pub fn known(name: &str) -> Result<Option<Account>, Error> {
+    Ok(passwd::by_name(name).map_err(unanswered)?.map(Account::of))
+}
+
+/// The account that owns a file.
+///
+/// # Errors
+/// When the user database cannot be asked.
+pub fn owner(uid: u32) -> Result<Account, Error> {
+    let user = passwd::by_uid(uid).map_err(unanswered)?;
+    Ok(user.map_or_else(
+        || Account {
+            name: uid.to_string(),
+            uid,
+            gid: None,
+            home: None,
+        },
+        Account::of,
+    ))
+}
+
+/// The name of a group; empty where the system knows none.
+#[must_use]
+pub fn group_name(gid: u32) -> String {
+    passwd::group_name(gid).ok().flatten().unwrap_or_default()
+}
+
+/// The accounts of a host, for a run that asks for thousands of them: the user database goes through its file from the beginning for
+/// each.
+#[derive(Debug, Default)]
+pub struct Directory {
+    by_name: HashMap<String, (u32, u32)>,
+    uids: HashSet<u32>,
+}
+
+impl Directory {
+    /// Reads the file; what it does not have is asked of the user database.
+    #[must_use]
+    pub fn read() -> Self {
+        let text = std::fs::read("/etc/passwd").unwrap_or_default();
+        let mut found = Self::default();
+        for line in String::from_utf8_lossy(&text).lines() {
+            let mut fields = line.split(':');
+            let (name, _, uid, gid) = (fields.next(), fields.next(), fields.next(), fields.next());
+            if let (Some(name), Some(uid), Some(gid)) = (
+                name,
+                uid.and_then(|uid| uid.parse().ok()),
+                gid.and_then(|gid| gid.parse().ok()),
+            ) {
+                found.by_name.entry(name.to_owned()).or_insert((uid, gid));
+                found.uids.insert(uid);
+            }
+        }
+        found
+    }
+
+    /// User and group of a name; none where nobody is called so.
+    #[must_use]
+    pub fn find(&self, name: &str) -> Option<(u32, u32)> {
+        let asked = || {
+            known(name)
+                .ok()
+                .flatten()
+                .and_then(|account| Some((account.uid, account.gid?)))
+        };
+        self.by_name.get(name).copied().or_else(asked)
+    }
+
+    /// Tells whether anybody has this number.
+    #[must_use]
+    pub fn has(&self, uid: u32) -> bool {
+        self.uids.contains(&uid) || owner(uid).is_ok_and(|account| account.gid.is_some())
+    }
+}
+
+fn unanswered(e: io::Error) -> Error {
+    Error::io("look up the user in", Path::new("the user database"), &e)
 }
 
 /// Refuses to run with rights that the caller does not have: reading with them, or running the sendmail that the caller configures,
@@ -87,6 +165,15 @@ fn home_of_caller(uid: u32) -> Option<PathBuf> {
 }
 
 impl Account {
+    fn of(user: passwd::Entry) -> Self {
+        Self {
+            home: home_of_caller(user.uid).or(Some(user.home)),
+            name: user.name,
+            uid: user.uid,
+            gid: Some(user.gid),
+        }
+    }
+
     /// The names of the groups that the user is in. Costs a look into the group database for each: ask only when needed.
     #[must_use]
     pub fn groups(&self) -> Vec<String> {

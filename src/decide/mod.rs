@@ -3,6 +3,7 @@
 pub mod address;
 pub mod attribution;
 pub mod bounce;
+pub mod cause;
 pub mod details;
 pub mod envelope;
 pub mod equal;
@@ -23,6 +24,7 @@ pub mod scale;
 pub mod shapes;
 pub mod status;
 pub mod storm;
+pub mod survey;
 pub mod text;
 pub mod token;
 pub mod verdict;
