@@ -7,6 +7,7 @@ pub mod details;
 pub mod envelope;
 pub mod failed;
 pub mod head;
+pub mod letter;
 pub mod loops;
 pub mod message;
 pub mod mime;
