@@ -21,8 +21,8 @@
 //! |---|---|---|
 //! | `exit`, `separator` | std | anything of ours |
 //! | `decide` | std, mail-parser, memchr, serde derive, `separator` | files, processes, clock, environment, logging, `act`, `command`, `config` |
-//! | `act` | std, nix, fs2, flate2, tempfile, signal-hook, fastrand, memchr, time, `exit`, `separator` | `decide`, `command`, `config`, clap, serde |
-//! | `config`, `cli` | serde, toml / clap, `decide`, `exit`, `config` | `act` |
+//! | `act` | std, nix, rustix, fs2, flate2, tempfile, signal-hook, fastrand, memchr, time, `exit`, `separator` | `decide`, `command`, `config`, clap, serde |
+//! | `config`, `cli` | serde, toml, memchr / clap, `decide`, `exit`, `config` | `act` |
 //! | `command` | all of the above, tracing, syslog, `serde_json`, `terminal_size` | clap |
 //! | `main` | everything | decisions |
 //!

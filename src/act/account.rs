@@ -2,12 +2,15 @@
 //! believed only where it cannot do harm.
 
 use std::collections::{HashMap, HashSet};
-use std::ffi::CString;
+use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-use nix::unistd::{Gid, Group, Uid, User};
+use nix::unistd::{Gid, Uid};
 
+use crate::act::passwd;
 use crate::exit::{Class, Error};
 
 /// Who mail is delivered for.
@@ -40,13 +43,13 @@ pub fn find(name: Option<&str>) -> Result<Account, Error> {
                 "this is no user name",
             ));
         }
-        Some(name) => User::from_name(name).map_err(unanswered)?,
-        None => User::from_uid(uid).map_err(unanswered)?,
+        Some(name) => passwd::by_name(name).map_err(unanswered)?,
+        None => passwd::by_uid(uid.as_raw()).map_err(unanswered)?,
     };
     Ok(match known {
         Some(user) => Account::of(user),
         None => Account {
-            home: home_of_caller(uid),
+            home: home_of_caller(uid.as_raw()),
             name: name.map_or_else(|| uid.to_string(), str::to_owned),
             uid: uid.as_raw(),
             gid: None,
@@ -59,8 +62,7 @@ pub fn find(name: Option<&str>) -> Result<Account, Error> {
 /// # Errors
 /// When the user database cannot be asked.
 pub fn known(name: &str) -> Result<Option<Account>, Error> {
-    let user = User::from_name(name).map_err(unanswered)?;
-    Ok(user.map(Account::of))
+    Ok(passwd::by_name(name).map_err(unanswered)?.map(Account::of))
 }
 
 /// The account that owns a file.
@@ -68,7 +70,7 @@ pub fn known(name: &str) -> Result<Option<Account>, Error> {
 /// # Errors
 /// When the user database cannot be asked.
 pub fn owner(uid: u32) -> Result<Account, Error> {
-    let user = User::from_uid(Uid::from_raw(uid)).map_err(unanswered)?;
+    let user = passwd::by_uid(uid).map_err(unanswered)?;
     Ok(user.map_or_else(
         || Account {
             name: uid.to_string(),
@@ -80,15 +82,28 @@ pub fn owner(uid: u32) -> Result<Account, Error> {
     ))
 }
 
-/// The accounts of a host, for a run that asks for thousands of them: the user database goes through its file from the beginning for
-/// each.
+/// The name of a group; empty where the system knows none.
+#[must_use]
+pub fn group_name(gid: u32) -> String {
+    passwd::group_name(gid).ok().flatten().unwrap_or_default()
+}
+
+/// The accounts of a host, for a run that asks for thousands of them: the files are read once, and the name service, which may be far
+/// away, is not asked again and again.
 #[derive(Debug, Default)]
 pub struct Directory {
     by_name: HashMap<String, (u32, u32)>,
     uids: HashSet<u32>,
+    /// How many names nobody had.
+    misses: AtomicUsize,
+    /// What was asked about numbers.
+    asked: Mutex<HashMap<u32, bool>>,
 }
 
 impl Directory {
+    /// So many names that are nobody's, and the mailboxes are virtual: no other name is asked for.
+    const MISSES: usize = 64;
+
     /// Reads the file; what it does not have is asked of the user database.
     #[must_use]
     pub fn read() -> Self {
@@ -109,27 +124,41 @@ impl Directory {
         found
     }
 
-    /// User and group of a name; none where nobody is called so.
+    /// User and group of a name; none where nobody is called so, as far as can be told.
     #[must_use]
     pub fn find(&self, name: &str) -> Option<(u32, u32)> {
-        let asked = || {
-            known(name)
-                .ok()
-                .flatten()
-                .and_then(|account| Some((account.uid, account.gid?)))
-        };
-        self.by_name.get(name).copied().or_else(asked)
+        if let Some(found) = self.by_name.get(name) {
+            return Some(*found);
+        }
+        if self.misses.load(Ordering::Relaxed) >= Self::MISSES {
+            return None;
+        }
+        let found = known(name)
+            .ok()
+            .flatten()
+            .and_then(|account| Some((account.uid, account.gid?)));
+        if found.is_none() {
+            self.misses.fetch_add(1, Ordering::Relaxed);
+        }
+        found
     }
 
-    /// Tells whether anybody has this number.
+    /// Tells whether anybody has this number; also where that cannot be told, since much is done to what is nobody's.
     #[must_use]
     pub fn has(&self, uid: u32) -> bool {
-        self.uids.contains(&uid) || owner(uid).is_ok_and(|account| account.gid.is_some())
+        if self.uids.contains(&uid) {
+            return true;
+        }
+        let ask = || owner(uid).map_or(true, |account| account.gid.is_some());
+        match self.asked.lock() {
+            Ok(mut asked) => *asked.entry(uid).or_insert_with(ask),
+            Err(_) => ask(),
+        }
     }
 }
 
-fn unanswered(e: nix::Error) -> Error {
-    Error::io("look up the user in", Path::new("the user database"), &e.into())
+fn unanswered(e: io::Error) -> Error {
+    Error::io("look up the user in", Path::new("the user database"), &e)
 }
 
 /// Refuses to run with rights that the caller does not have: reading with them, or running the sendmail that the caller configures,
@@ -146,33 +175,30 @@ pub fn refuse_borrowed_rights() -> Result<(), Error> {
 }
 
 /// `$HOME`, if it is this user's own directory and nobody else may write to it.
-fn home_of_caller(uid: Uid) -> Option<PathBuf> {
+fn home_of_caller(uid: u32) -> Option<PathBuf> {
     let home = PathBuf::from(std::env::var_os("HOME")?);
     let stat = home.metadata().ok()?;
-    (home.is_absolute() && stat.is_dir() && stat.uid() == uid.as_raw() && stat.mode() & 0o022 == 0).then_some(home)
+    (home.is_absolute() && stat.is_dir() && stat.uid() == uid && stat.mode() & 0o022 == 0).then_some(home)
 }
 
 impl Account {
-    fn of(user: User) -> Self {
+    fn of(user: passwd::Entry) -> Self {
         Self {
-            home: home_of_caller(user.uid).or(Some(user.dir)),
+            home: home_of_caller(user.uid).or(Some(user.home)),
             name: user.name,
-            uid: user.uid.as_raw(),
-            gid: Some(user.gid.as_raw()),
+            uid: user.uid,
+            gid: Some(user.gid),
         }
     }
 
     /// The names of the groups that the user is in. Costs a look into the group database for each: ask only when needed.
     #[must_use]
     pub fn groups(&self) -> Vec<String> {
-        let (Ok(name), Some(gid)) = (CString::new(self.name.as_str()), self.gid) else {
-            return Vec::new();
-        };
-        nix::unistd::getgrouplist(&name, Gid::from_raw(gid))
+        let Some(gid) = self.gid else { return Vec::new() };
+        passwd::groups_of(&self.name, gid)
             .unwrap_or_default()
             .into_iter()
-            .filter_map(|gid| Group::from_gid(gid).ok().flatten())
-            .map(|group| group.name)
+            .filter_map(|gid| passwd::group_name(gid).ok().flatten())
             .collect()
     }
 
@@ -184,15 +210,17 @@ impl Account {
         let (true, Some(gid), false) = (Uid::effective().is_root(), self.gid, self.uid == 0) else {
             return Ok(());
         };
-        let become_it = || -> Result<(), nix::Error> {
-            let name = CString::new(self.name.as_str()).map_err(|_| nix::Error::EINVAL)?;
-            let gid = Gid::from_raw(gid);
-            let uid = Uid::from_raw(self.uid);
-            nix::unistd::initgroups(&name, gid)?;
+        let become_it = || -> io::Result<()> {
+            let groups: Vec<_> = passwd::groups_of(&self.name, gid)?
+                .into_iter()
+                .map(Gid::from_raw)
+                .collect();
+            let (uid, gid) = (Uid::from_raw(self.uid), Gid::from_raw(gid));
+            nix::unistd::setgroups(&groups)?;
             nix::unistd::setresgid(gid, gid, gid)?;
-            nix::unistd::setresuid(uid, uid, uid)
+            Ok(nix::unistd::setresuid(uid, uid, uid)?)
         };
-        become_it().map_err(|e| Error::io("become user", Path::new(&self.name), &e.into()))
+        become_it().map_err(|e| Error::io("become user", Path::new(&self.name), &e))
     }
 }
 

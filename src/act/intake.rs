@@ -20,6 +20,9 @@ pub const HEAD_BYTES: usize = 1 << 20;
 /// One read from the pipe, which holds 64 KiB by default (pipe(7)).
 const STEP_BYTES: usize = 64 << 10;
 
+/// The first read, in bytes: most messages are smaller, and each page that is touched costs as much as copying it.
+const FIRST_STEP_BYTES: usize = 16 << 10;
+
 /// Where a large message waits: on a disk rather than in `/tmp`, which may be memory.
 const SPILL_DIRS: [&str; 2] = ["/var/tmp", "/tmp"];
 
@@ -54,7 +57,9 @@ impl Head {
         }
         let mut bytes = Vec::with_capacity(STEP_BYTES);
         while bytes.len() < HEAD_BYTES {
-            let want = STEP_BYTES.min(HEAD_BYTES - bytes.len());
+            let large = bytes.len() >= FIRST_STEP_BYTES;
+            let step_bytes = if large { STEP_BYTES } else { FIRST_STEP_BYTES };
+            let want = step_bytes.min(HEAD_BYTES - bytes.len());
             if step(input, patience, &mut bytes, want)? == 0 {
                 return Ok(Self { bytes, ended: true });
             }
@@ -184,7 +189,7 @@ impl Write for Collector {
 }
 
 /// Reads an `Intake` from a place in its head to its end.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Reader<'a> {
     head: &'a [u8],
     spill: Option<&'a File>,

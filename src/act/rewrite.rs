@@ -8,6 +8,9 @@ use memchr::{memchr, memmem, memrchr};
 /// How much is read and written in one step, and the longest line that is looked at as a whole, in bytes.
 pub const STEP_BYTES: usize = 64 << 10;
 
+/// The first step, in bytes; each is twice the one before. A small message touches no more memory than it needs.
+const FIRST_STEP_BYTES: usize = 8 << 10;
+
 /// How a line that looks like a separator is told from one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Quoting {
@@ -33,11 +36,12 @@ pub fn copy<R: Read, W: Write>(mut from: R, to: &mut W, dropped: &[&str], quotin
         in_line: false,
         last: None,
     };
-    let mut out = Vec::with_capacity(2 * STEP_BYTES);
-    let mut carry = Vec::with_capacity(2 * STEP_BYTES);
+    let mut out = Vec::with_capacity(2 * FIRST_STEP_BYTES);
+    let mut carry = Vec::with_capacity(2 * FIRST_STEP_BYTES);
+    let mut step_bytes = FIRST_STEP_BYTES;
     loop {
         let before = carry.len();
-        carry.resize(before + STEP_BYTES, 0);
+        carry.resize(before + step_bytes, 0);
         let read = match from.read(carry.get_mut(before..).unwrap_or_default()) {
             Err(e) if e.kind() == io::ErrorKind::Interrupted => {
                 carry.truncate(before);
@@ -46,6 +50,7 @@ pub fn copy<R: Read, W: Write>(mut from: R, to: &mut W, dropped: &[&str], quotin
             result => result?,
         };
         carry.truncate(before + read);
+        step_bytes = (2 * step_bytes).min(STEP_BYTES);
         // Whole lines, unless it is the end or one line is longer than a step.
         let ready = match memrchr(b'\n', &carry) {
             _ if read == 0 => carry.len(),

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::act::account;
 use crate::cli::{ConfigCommand, Everywhere};
-use crate::config::file::{self, Loaded, Sources};
+use crate::config::file::{self, Extent, Loaded, Sources};
 use crate::exit::{Error, Status, visible};
 
 /// Runs the command; 1 when the configuration cannot be used.
@@ -28,12 +28,11 @@ pub fn run(command: &ConfigCommand, everywhere: &Everywhere) -> Status {
 
 fn load(path: Option<&Path>) -> Result<Loaded, Error> {
     match path {
-        Some(path) => file::load(Sources::Only(path)),
+        Some(path) => file::load(Sources::Only(path), Extent::Whole),
         None => {
             let account = account::find(None)?;
-            file::load(Sources::Usual {
-                home: account.home.as_deref(),
-            })
+            let home = account.home.as_deref();
+            file::load(Sources::Usual { home }, Extent::Whole)
         }
     }
 }

@@ -17,7 +17,7 @@ use crate::command::finding::{Finding, Form};
 use crate::command::guard;
 use crate::command::sources::Sources;
 use crate::config::Config;
-use crate::config::file::{self, Sources as Files};
+use crate::config::file::{self, Extent, Sources as Files};
 use crate::decide::message::Message;
 use crate::decide::policy::{self, Job};
 use crate::exit::{Error, Status, visible};
@@ -99,7 +99,7 @@ impl<'q> Inspection<'q> {
         let sources = Files::chosen(everywhere.config.as_deref(), account.home.as_deref());
         Ok(Self {
             question,
-            config: file::load(sources)?.config,
+            config: file::load(sources, Extent::User(&account.name))?.config,
             account,
             output: BufWriter::with_capacity(64 << 10, io::stdout().lock()),
             progress: Progress::begin(),

@@ -3,6 +3,7 @@
 pub mod caller;
 pub mod case;
 pub mod config;
+pub mod digest;
 pub mod divert;
 pub mod filter;
 pub mod finding;
@@ -18,6 +19,7 @@ pub mod replay;
 pub mod settle;
 pub mod sources;
 pub mod spool;
+pub mod storm;
 
 use crate::cli::{Cli, Command, Target};
 use crate::command::finding::Form;

@@ -4,7 +4,7 @@
 use crate::act::submit::Answer;
 use crate::command::case::{Case, Guard, Outcome};
 use crate::command::mailbox::{self, Placement};
-use crate::command::{divert, forward, marks, record};
+use crate::command::{digest, divert, forward, marks, record};
 use crate::decide::policy::{Action, Copies, Over, Why};
 use crate::exit::{Class, Error, Outlook};
 
@@ -13,6 +13,8 @@ use crate::exit::{Class, Error, Outlook};
 /// # Errors
 /// When the message is nowhere safe, or is refused; then it has to stay where it came from.
 pub fn settle(guard: &Guard, case: &Case<'_>) -> Result<Outcome, Error> {
+    // Of the message before, in a run of many.
+    guard.begun.finish();
     let over = guard.config.quota.over;
     let result = match case.action {
         Action::Append => append(guard, case, "", over),
@@ -20,7 +22,11 @@ pub fn settle(guard: &Guard, case: &Case<'_>) -> Result<Outcome, Error> {
         Action::Forward(copies) => forward(guard, case, copies),
         Action::Divert(why) => divert_or_keep(guard, case, why),
     };
+    if result.is_err() {
+        guard.begun.leave();
+    }
     record::log(guard, case, &result);
+    digest::send_behind(guard, case, &result);
     result
 }
 
@@ -33,23 +39,32 @@ fn append(guard: &Guard, case: &Case<'_>, added: &str, over: Over) -> Result<Out
 /// A message that found room is done; for one that found none, `over` says what comes next.
 fn finish(guard: &Guard, case: &Case<'_>, placement: Placement) -> Result<Outcome, Error> {
     match placement {
-        Placement::Here(_) => Ok(Outcome::Appended {
-            mailbox: guard.mailbox(),
-            note: None,
-        }),
+        Placement::Here(appended) => {
+            guard.begun.add(appended.into_note());
+            Ok(Outcome::Appended {
+                mailbox: guard.mailbox(),
+                note: None,
+            })
+        }
         Placement::Full(over) => full(guard, case, over),
     }
 }
 
 /// Appends a message that was to go elsewhere, and says why it is here.
-fn keep(guard: &Guard, case: &Case<'_>, why: &str, over: Over) -> Result<Outcome, Error> {
+///
+/// # Errors
+/// When it cannot be appended.
+pub fn keep(guard: &Guard, case: &Case<'_>, why: &str, over: Over) -> Result<Outcome, Error> {
     let field = marks::kept_field(&case.judgement, why, case.message.line_end()) + &marks::seam(&case.message);
     match append(guard, case, &field, over)? {
         Outcome::Appended { mailbox, note: None } => Ok(Outcome::Appended {
             mailbox,
             note: Some(why.to_owned()),
         }),
-        outcome @ (Outcome::Appended { .. } | Outcome::Forwarded { .. } | Outcome::Diverted { .. }) => Ok(outcome),
+        outcome @ (Outcome::Appended { .. }
+        | Outcome::Forwarded { .. }
+        | Outcome::Diverted { .. }
+        | Outcome::Held { .. }) => Ok(outcome),
     }
 }
 
@@ -127,7 +142,9 @@ fn forward(guard: &Guard, case: &Case<'_>, copies: Copies) -> Result<Outcome, Er
             mailbox,
             note: Some(why),
         }),
-        Some(Ok(outcome @ (Outcome::Forwarded { .. } | Outcome::Diverted { .. }))) => Ok(outcome),
+        Some(Ok(outcome @ (Outcome::Forwarded { .. } | Outcome::Diverted { .. } | Outcome::Held { .. }))) => {
+            Ok(outcome)
+        }
         Some(Err(_)) | None => keep(guard, case, &why, over),
     }
 }
@@ -137,6 +154,7 @@ fn said_of(copy: &Result<Outcome, Error>) -> String {
     match copy {
         Ok(Outcome::Appended { mailbox, .. }) => format!("kept a copy in {}", mailbox.display()),
         Ok(Outcome::Diverted { to, .. }) => format!("sent a copy to {to}"),
+        Ok(Outcome::Held { at, .. }) => format!("held a copy in {}", at.display()),
         Ok(Outcome::Forwarded { .. }) => String::new(),
         // The message is on its way; sending it again would be no better.
         Err(e) => format!("kept no copy: {e}"),

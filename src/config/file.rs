@@ -1,5 +1,6 @@
 //! Reads configuration files, says where in them something is wrong, and remembers which file said what.
 
+use std::borrow::Cow;
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
@@ -7,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use toml::{Table, Value};
 
-use super::{Config, SYSTEM_FILE, USER_FILE};
+use super::{Config, SYSTEM_FILE, USER_FILE, excerpt};
 use crate::exit::{Class, Error};
 
 /// A configuration, and where it came from.
@@ -26,7 +27,33 @@ pub struct Loaded {
 pub struct Layer {
     /// The file.
     pub path: PathBuf,
-    table: Table,
+    content: Content,
+}
+
+/// What a file says, parsed no earlier than somebody asks for single keys.
+#[derive(Clone, Debug)]
+enum Content {
+    Text(String),
+    Table(Table),
+}
+
+impl Layer {
+    fn table(&self) -> Cow<'_, Table> {
+        match &self.content {
+            // It was parsed before, into a configuration.
+            Content::Text(text) => Cow::Owned(text.parse().unwrap_or_default()),
+            Content::Table(table) => Cow::Borrowed(table),
+        }
+    }
+}
+
+/// How much of a configuration is wanted.
+#[derive(Clone, Copy, Debug)]
+pub enum Extent<'a> {
+    /// What is about this user; the limits of other users may be left out, and what is wrong with them.
+    User(&'a str),
+    /// All of it.
+    Whole,
 }
 
 /// Which files to read.
@@ -56,17 +83,17 @@ impl<'a> Sources<'a> {
 ///
 /// # Errors
 /// When a file cannot be read, is not TOML, or says something that is not allowed.
-pub fn load(sources: Sources<'_>) -> Result<Loaded, Error> {
+pub fn load(sources: Sources<'_>, extent: Extent<'_>) -> Result<Loaded, Error> {
     let home = match sources {
         Sources::Only(path) => {
             let text = read(path, open(path))?;
-            return Loaded::of_one(path, &text);
+            return Loaded::of_one(path, &text, extent);
         }
         Sources::Usual { home } => home,
     };
     let system = Path::new(SYSTEM_FILE);
     let mut loaded = match read_if_there(system)? {
-        Some(text) => Loaded::of_one(system, &text)?,
+        Some(text) => Loaded::of_one(system, &text, extent)?,
         None => Loaded {
             config: Config::default(),
             layers: Vec::new(),
@@ -83,10 +110,22 @@ pub fn load(sources: Sources<'_>) -> Result<Loaded, Error> {
 }
 
 impl Loaded {
-    fn of_one(path: &Path, text: &str) -> Result<Self, Error> {
+    fn of_one(path: &Path, text: &str, extent: Extent<'_>) -> Result<Self, Error> {
+        let excerpt = match extent {
+            Extent::User(user) => excerpt::for_user(text, user),
+            Extent::Whole => Cow::Borrowed(text),
+        };
+        let (config, text) = match parse(path, &excerpt) {
+            Ok(config) => (config, excerpt),
+            // Named with the line that it has in the whole file.
+            Err(_) => (parse(path, text)?, Cow::Borrowed(text)),
+        };
         Ok(Self {
-            config: parse(path, text)?,
-            layers: vec![layer(path, text)?],
+            config,
+            layers: vec![Layer {
+                path: path.to_owned(),
+                content: Content::Text(text.into_owned()),
+            }],
             ignored: Vec::new(),
         })
     }
@@ -95,12 +134,12 @@ impl Loaded {
     fn add_user(&mut self, path: &Path, text: &str) -> Result<(), Error> {
         // Judged alone first, so that a mistake is named with its line.
         parse(path, text)?;
-        let mut user = layer(path, text)?;
+        let mut user = table(path, text)?;
         let mut merged = Table::new();
         if let Some(system) = self.layers.first() {
-            merged = system.table.clone();
+            merged = system.table().into_owned();
             let allowed = &self.config.users_may_set;
-            user.table = keep(&user.table, "", &mut |key| {
+            user = keep(&user, "", &mut |key| {
                 let left = allowed.iter().any(|a| key == a || key.starts_with(&format!("{a}.")));
                 if !left {
                     self.ignored.push(key.to_owned());
@@ -108,12 +147,15 @@ impl Loaded {
                 left
             });
         }
-        overlay(&mut merged, &user.table);
+        overlay(&mut merged, &user);
         self.config = Value::Table(merged)
             .try_into()
             .map_err(|e: toml::de::Error| Error::new(Class::Configuration, "use", path.display(), e.message()))?;
         check(path, text, &self.config)?;
-        self.layers.push(user);
+        self.layers.push(Layer {
+            path: path.to_owned(),
+            content: Content::Table(user),
+        });
         Ok(())
     }
 
@@ -127,7 +169,7 @@ impl Loaded {
         flatten(&all, "", &mut rows);
         rows.into_iter()
             .map(|(key, value)| {
-                let from = self.layers.iter().rev().find(|layer| has(&layer.table, &key));
+                let from = self.layers.iter().rev().find(|layer| has(&layer.table(), &key));
                 (key, value.to_string(), from.map(|layer| layer.path.as_path()))
             })
             .collect()
@@ -189,14 +231,9 @@ fn check(path: &Path, text: &str, config: &Config) -> Result<(), Error> {
     })
 }
 
-fn layer(path: &Path, text: &str) -> Result<Layer, Error> {
-    let table = text
-        .parse()
-        .map_err(|e: toml::de::Error| wrong(path, None, e.message()))?;
-    Ok(Layer {
-        path: path.to_owned(),
-        table,
-    })
+fn table(path: &Path, text: &str) -> Result<Table, Error> {
+    text.parse()
+        .map_err(|e: toml::de::Error| wrong(path, None, e.message()))
 }
 
 fn wrong(path: &Path, place: Option<Place>, cause: &str) -> Error {

@@ -4,6 +4,7 @@
 //! `/etc/spoolguard.toml` is the administrator's. `~/.config/spoolguard.toml` is the user's, for the keys that the
 //! administrator leaves to users; without an administrator's file that is all of them. No file at all is a configuration too.
 
+pub mod excerpt;
 pub mod file;
 pub mod value;
 
@@ -13,6 +14,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use crate::decide::policy::{Choice, Limit, Over, Policy};
+use crate::decide::storm::{Limits, MOST_BUDGET};
 use value::{Age, Ceiling, Share, Size};
 
 /// Where the administrator's configuration is.
@@ -43,6 +45,8 @@ pub struct Config {
     pub quota: Quota,
     /// How mail is sent on.
     pub forward: Forward,
+    /// How much reaches the administrator.
+    pub storm: Storm,
     /// Where archives of spools go.
     pub archive: Archive,
     /// Where the log goes.
@@ -146,6 +150,18 @@ pub enum ForwardSender {
     Keep,
 }
 
+/// The `[storm]` table.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Storm {
+    /// How many equal messages reach the administrator; 0 is any number.
+    pub equal: u32,
+    /// How many messages an hour reach the administrator about one user; 0 is any number.
+    pub budget: usize,
+    /// How large the administrator's mbox may grow.
+    pub admin_limit: Size,
+}
+
 /// The `[archive]` table.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
@@ -222,6 +238,7 @@ impl Default for Config {
             spool: Spool::default(),
             quota: Quota::default(),
             forward: Forward::default(),
+            storm: Storm::default(),
             archive: Archive::default(),
             log: Log::default(),
         }
@@ -273,6 +290,16 @@ impl Default for Forward {
         Self {
             submit: "/usr/sbin/sendmail".to_owned(),
             sender: ForwardSender::User,
+        }
+    }
+}
+
+impl Default for Storm {
+    fn default() -> Self {
+        Self {
+            equal: 3,
+            budget: 20,
+            admin_limit: Size::mebibytes(100),
         }
     }
 }
@@ -346,7 +373,16 @@ impl Config {
                 "expected the absolute path of sendmail, or outbox: and the absolute path of a maildir".to_owned(),
             ));
         }
-        match self.users_may_set.iter().find(|name| !is_known(name)) {
+        if self.storm.budget > MOST_BUDGET {
+            return Err((
+                "storm.budget",
+                format!("expected at most {MOST_BUDGET}, or 0 for any number"),
+            ));
+        }
+        // The default is known to be right; asking costs more than all the rest.
+        let default = Self::default().users_may_set;
+        let mut doubtful = self.users_may_set.iter().filter(|name| !default.contains(name));
+        match doubtful.find(|name| !is_known(name)) {
             Some(name) => Err((
                 "users_may_set",
                 format!("`{name}` is neither a key nor a table of keys"),
@@ -365,6 +401,15 @@ impl Config {
             on_complaint: self.guard.complaint,
             on_receipt: self.guard.receipt,
             on_auto_reply: self.guard.auto_reply,
+        }
+    }
+
+    /// How much reaches the administrator.
+    #[must_use]
+    pub fn storm_limits(&self) -> Limits {
+        Limits {
+            equal: (self.storm.equal > 0).then_some(self.storm.equal),
+            budget: (self.storm.budget > 0).then_some(self.storm.budget),
         }
     }
 
@@ -460,6 +505,7 @@ mod tests {
             ("users_may_set = [\"guard.bouce\"]", "users_may_set"),
             ("[spool]\ndir = \"mail\"", "spool.dir"),
             ("[spool]\nlocks = []", "spool.locks"),
+            ("[storm]\nbudget = 1001", "storm.budget"),
             ("[spool]\nlock_timeout = \"1h\"", "spool.lock_timeout"),
             ("[forward]\nsubmit = \"sendmail\"", "forward.submit"),
             ("[forward]\nsubmit = \"outbox:here\"", "forward.submit"),

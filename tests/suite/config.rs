@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use crate::env::{ORDINARY, Run, Scratch, messages, skip};
+use crate::env::{ORDINARY, Run, Scratch, messages, skip, user_name};
 
 /// Everything that the documentation names, with the values it gives.
 const EVERY_KEY: &str = r#"
@@ -44,6 +44,11 @@ staff = "500M"
 [forward]
 submit = "/usr/sbin/sendmail"
 sender = "self"
+
+[storm]
+equal = 3
+budget = 20
+admin_limit = "100M"
 
 [archive]
 dir = "/var/backups/mail"
@@ -113,6 +118,8 @@ fn a_default_is_shown_as_one() {
 
 #[test]
 fn a_mistake_is_named_with_file_line_key_and_what_is_allowed() {
+    let own_key = format!("quota.users.{}", user_name());
+    let own_limit = format!("[quota.users]\n{} = \"much\"\n", user_name());
     let cases: [(&str, &[&str]); 17] = [
         ("admin = \"x\"\ncolour = 1\n", &["line 2", "colour", "admin"]),
         ("[spool]\n\nlimit = 1\n", &["line 3", "spool.limit", "lock_timeout"]),
@@ -137,7 +144,7 @@ fn a_mistake_is_named_with_file_line_key_and_what_is_allowed() {
             "[quota]\nover = \"drop\"\n",
             &["line 2", "quota.over", "defer", "refuse", "overflow"],
         ),
-        ("[quota.users]\na = \"much\"\n", &["line 2", "quota.users.a", "1G"]),
+        (&own_limit, &["line 2", &own_key, "1G"]),
         (
             "[forward]\nsender = \"srs\"\n",
             &["line 2", "forward.sender", "srs", "self", "keep"],
@@ -163,6 +170,22 @@ fn a_mistake_is_named_with_file_line_key_and_what_is_allowed() {
         let run = scratch.bare(&["deliver", "--config", file.to_str().unwrap()]);
         run.input(ORDINARY).go().defers().mentions(parts[0]);
     }
+}
+
+#[test]
+fn a_mistake_in_the_limit_of_another_user_holds_nobody_elses_mail() {
+    let scratch = Scratch::new();
+    let own = format!("{} = \"none\"\n", user_name());
+    let others: String = (0..2000).map(|n| format!("user{n} = \"1G\"\n")).collect();
+    let text = fs::read_to_string(scratch.configuration()).unwrap();
+    fs::write(
+        scratch.configuration(),
+        format!("{text}[quota.users]\n{others}{own}nobody-here = \"much\"\n"),
+    )
+    .unwrap();
+    scratch.deliver(ORDINARY).go().succeeds();
+    let ended = scratch.run(&["config", "check"]).go();
+    ended.ends_with(1).mentions("quota.users.nobody-here");
 }
 
 #[test]

@@ -7,6 +7,7 @@
     clippy::panic,
     clippy::indexing_slicing,
     clippy::print_stderr,
+    clippy::print_stdout,
     clippy::wildcard_enum_match_arm
 )]
 
@@ -18,6 +19,7 @@ mod crash;
 mod deliver;
 mod divert;
 mod exit_status;
+mod faults;
 mod filter;
 mod floors;
 mod forward;
@@ -25,8 +27,11 @@ mod hostile;
 mod inspect;
 mod limits;
 mod list;
+mod load;
 mod lock;
 mod manuals;
 mod properties;
 mod quota;
 mod safety;
+mod slow;
+mod storm;

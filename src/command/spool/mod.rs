@@ -12,7 +12,7 @@ use crate::cli::Everywhere;
 use crate::cli::spool::SpoolCommand;
 use crate::command::{guard, log};
 use crate::config::Config;
-use crate::config::file::{self, Sources};
+use crate::config::file::{self, Extent, Sources};
 use crate::exit::{Class, Error, Status};
 
 /// What holds for the whole run of an administrator, or of a user who cares for an own mailbox.
@@ -37,7 +37,10 @@ impl Care {
     pub fn prepare(everywhere: &Everywhere) -> Result<Self, Error> {
         let patience = guard::begin()?;
         let runner = account::find(None)?;
-        let loaded = file::load(Sources::chosen(everywhere.config.as_deref(), runner.home.as_deref()))?;
+        let loaded = file::load(
+            Sources::chosen(everywhere.config.as_deref(), runner.home.as_deref()),
+            Extent::Whole,
+        )?;
         log::start(&loaded.config.log, everywhere.verbose);
         Ok(Self {
             config: loaded.config,

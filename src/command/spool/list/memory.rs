@@ -6,7 +6,6 @@
 //! deceive it about what was read; `--fresh` begins anew.
 
 use std::fs::File;
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -15,7 +14,6 @@ use serde::{Deserialize, Serialize};
 use crate::act::recall::{self, Identity, fingerprint};
 use crate::decide::letter::Letter;
 use crate::decide::survey::Survey;
-use crate::separator::is_separator;
 
 /// A memory that is larger is none of ours: names are short, and few are kept.
 const LARGEST_BYTES: u64 = 256 << 10;
@@ -112,23 +110,11 @@ impl Before {
             return Holds::Whole(memory.survey, memory.last, memory.ids);
         }
         let grown = memory.settled <= memory.bytes && memory.bytes < now.bytes;
-        if grown
-            && fingerprint(file, memory.settled).is_ok_and(|print| print == memory.print)
-            && begins(file, memory.settled)
-        {
+        if grown && fingerprint(file, memory.settled).is_ok_and(|print| print == memory.print) {
             return Holds::UpTo(memory.settled, memory.survey, memory.ids);
         }
         Holds::Nothing
     }
-}
-
-/// Tells whether a message begins at byte `at`.
-fn begins(file: &File, at: u64) -> bool {
-    let mut line = [0; 512];
-    let read = file.read_at(&mut line, at).unwrap_or(0);
-    line.get(..read)
-        .and_then(|bytes| bytes.split(|b| *b == b'\n').next())
-        .is_some_and(is_separator)
 }
 
 /// Remembers a look. What cannot be remembered is looked at again.
