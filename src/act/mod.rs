@@ -3,6 +3,7 @@
 pub mod account;
 pub mod dir;
 pub mod dotlock;
+pub mod extract;
 pub mod hold;
 pub mod intake;
 pub mod kernel;
@@ -12,6 +13,7 @@ pub mod open;
 pub mod passwd;
 pub mod patience;
 pub mod recover;
+pub mod remains;
 pub mod rewrite;
 pub mod secret;
 pub mod sent;

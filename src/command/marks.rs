@@ -3,6 +3,7 @@
 
 use time::OffsetDateTime;
 
+use crate::decide::attribution::Blame;
 use crate::decide::message::Message;
 use crate::decide::route::Moment;
 use crate::decide::verdict::{DIVERT_HEADER, Judgement, Marker, Verdict};
@@ -13,6 +14,9 @@ pub const VERDICT_HEADER: &str = "X-Spoolguard-Verdict";
 
 /// The header of a message that lies in the user's mailbox although it was to be sent on.
 pub const KEPT_HEADER: &str = "X-Spoolguard-Kept";
+
+/// The header of a message that came back in a report and was put into the user's mailbox.
+pub const RESCUED_HEADER: &str = "X-Spoolguard-Rescued";
 
 /// How much of a text is quoted, in characters.
 const QUOTED_CHARACTERS: usize = 160;
@@ -118,6 +122,22 @@ pub fn divert_fields(
 #[must_use]
 pub fn kept_field(judgement: &Judgement, why: &str, line_end: &str) -> String {
     format!("{KEPT_HEADER}: {}{line_end}", reason(judgement, why))
+}
+
+/// The field on top of a message that came back, with what is known of why: `blame` says which destination it did not reach, `notes` what
+/// else the user has to know, each of the form `key=value`.
+#[must_use]
+pub fn rescued_field(blame: Option<&Blame>, host: Option<&str>, notes: &[String], line_end: &str) -> String {
+    let mut parts = vec!["why=came-back".to_owned()];
+    if let Some(blame) = blame {
+        parts.push(format!("destination={}", word(&blame.destination)));
+        parts.extend(blame.status.as_deref().map(|status| format!("status={}", word(status))));
+        parts.extend((!blame.said.is_empty()).then(|| format!("said={}", quoted(&blame.said))));
+    }
+    let host = blame.and_then(|blame| blame.host.as_deref()).or(host);
+    parts.extend(host.map(|host| format!("host={}", word(host))));
+    parts.extend_from_slice(notes);
+    format!("{RESCUED_HEADER}: {}{line_end}", parts.join("; "))
 }
 
 /// `verdict=loop; why=verdict; marker="X-Loop: a@a.test"`

@@ -116,6 +116,16 @@ pub fn has_it(guard: &Guard, name: &Name) -> bool {
     has
 }
 
+/// The same for a message of which nothing but the Message-ID is known.
+#[must_use]
+pub fn has_id(guard: &Guard, message_id: &str) -> bool {
+    let name = of_id(message_id).map(|id| Name {
+        id: Some(id),
+        text: String::new(),
+    });
+    name.is_some_and(|name| has_it(guard, &name))
+}
+
 /// Where the message with this Message-ID was sent to.
 #[must_use]
 pub fn sent_to(guard: &Guard, message_id: &str) -> Vec<String> {
@@ -146,7 +156,8 @@ fn name(case: &Case<'_>) -> Name {
 }
 
 fn about<'a>(memory: &'a Memory, name: &Name) -> Vec<Line<'a>> {
-    let parts: Vec<&str> = name.id.as_deref().into_iter().chain([name.text.as_str()]).collect();
+    let mut parts: Vec<&str> = name.id.as_deref().into_iter().chain([name.text.as_str()]).collect();
+    parts.retain(|part| !part.is_empty());
     memory.about(&parts).filter(|line| name.is(line.name)).collect()
 }
 

@@ -20,6 +20,7 @@ pub mod memory;
 pub mod notice;
 pub mod record;
 pub mod replay;
+pub mod rescue;
 pub mod route_notice;
 pub mod routes;
 pub mod settle;

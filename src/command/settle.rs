@@ -4,7 +4,8 @@
 use crate::command::case::{Case, Guard, Outcome};
 use crate::command::gate::{self, Gate, Kept};
 use crate::command::mailbox::{self, Placement};
-use crate::command::{digest, divert, forward, marks, memory, record, routes};
+use crate::command::rescue::{self, Rescue};
+use crate::command::{blame, digest, divert, forward, marks, memory, record, routes};
 use crate::decide::policy::{Action, Copies, Over, Why};
 use crate::exit::{Class, Error, Outlook};
 
@@ -15,14 +16,8 @@ use crate::exit::{Class, Error, Outlook};
 pub fn settle(guard: &Guard, case: &Case<'_>) -> Result<Outcome, Error> {
     // Of the message before, in a run of many.
     guard.begun.finish();
-    let over = guard.config.quota.over;
     let told = routes::learn(guard, case);
-    let result = match case.action {
-        Action::Append => append(guard, case, "", over),
-        Action::Keep(why) => keep(guard, case, &why.to_string(), over),
-        Action::Forward(copies) => forward(guard, case, copies),
-        Action::Divert(why) => divert_or_keep(guard, case, why),
-    };
+    let result = take_out(guard, case).and_then(|()| act(guard, case));
     if result.is_err() {
         guard.begun.leave();
     }
@@ -30,6 +25,37 @@ pub fn settle(guard: &Guard, case: &Case<'_>) -> Result<Outcome, Error> {
     told.write(guard, case);
     digest::send_behind(guard, case, &result);
     result
+}
+
+/// Takes out of a report what it says and what it carries, before it goes anywhere: it must not be done with before that is safe.
+fn take_out(guard: &Guard, case: &Case<'_>) -> Result<(), Error> {
+    if blame::report(case).is_none() {
+        return Ok(());
+    }
+    let blames = blame::find(guard, case, &[]);
+    match rescue::rescue(guard, case, &blames)? {
+        Rescue::Lost(lost) => {
+            routes::lose(guard, case, &lost);
+            tracing::warn!(
+                user = guard.account.name,
+                id = lost.message_id,
+                to = lost.destination,
+                "only the header of a message came back: the user does not see it"
+            );
+        }
+        Rescue::Done(_) | Rescue::Had | Rescue::Nothing => {}
+    }
+    Ok(())
+}
+
+fn act(guard: &Guard, case: &Case<'_>) -> Result<Outcome, Error> {
+    let over = guard.config.quota.over;
+    match case.action {
+        Action::Append => append(guard, case, "", over),
+        Action::Keep(why) => keep(guard, case, &why.to_string(), over),
+        Action::Forward(copies) => forward(guard, case, copies),
+        Action::Divert(why) => divert_or_keep(guard, case, why),
+    }
 }
 
 /// Appends the message with `added` fields on top. When there is no room, `over` says what is done.
@@ -85,7 +111,7 @@ fn full(guard: &Guard, case: &Case<'_>, over: Over) -> Result<Outcome, Error> {
     match over {
         Over::Defer => Err(mailbox::full_error(guard, Class::MailboxFull)),
         Over::Refuse => Err(mailbox::full_error(guard, Class::Refused)),
-        Over::Overflow => mailbox::overflow(guard, case),
+        Over::Overflow => mailbox::overflow(guard, case, ""),
         Over::Divert => match divert::divert(guard, case, Why::OverQuota) {
             // It came here because the mailbox has no room; there is nowhere left to go.
             Err(e) if e.outlook() == Outlook::NeedsMending => {

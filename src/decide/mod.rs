@@ -13,6 +13,7 @@ pub mod loops;
 pub mod message;
 pub mod mime;
 pub mod notices;
+pub mod original;
 pub mod policy;
 pub mod quoted;
 pub mod replies;

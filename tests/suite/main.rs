@@ -32,6 +32,7 @@ mod lock;
 mod manuals;
 mod properties;
 mod quota;
+mod rescue;
 mod routes;
 mod safety;
 mod slow;
