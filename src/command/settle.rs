@@ -141,7 +141,13 @@ fn divert_or_keep(guard: &Guard, case: &Case<'_>, why: Why) -> Result<Outcome, E
 fn forward(guard: &Guard, case: &Case<'_>, copies: Copies) -> Result<Outcome, Error> {
     let sifted = memory::sift(guard, case, &case.destinations);
     if let Some(why) = sifted.why_nowhere() {
-        return keep(guard, case, &why, guard.config.quota.over);
+        let over = guard.config.quota.over;
+        return match copies {
+            Copies::None => keep(guard, case, &why, over),
+            // The copy that is asked for, and no other bytes: a run that was killed may have put it there already, and what it left is
+            // known again by them.
+            Copies::Keep => Ok(with_note(append(guard, case, "", over)?, why)),
+        };
     }
     let mut gate = gate::gate(guard, case, &sifted.fresh);
     let result = pass(guard, case, copies, &mut gate);
