@@ -21,7 +21,7 @@
 use std::fs::{self, File};
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use nix::fcntl::{PosixFadviseAdvice, posix_fadvise};
@@ -30,8 +30,8 @@ use nix::sys::resource::{UsageWho, getrusage};
 use spoolguard::act::stored::Mbox;
 use spoolguard::decide::address::{Address, OwnAddresses};
 use spoolguard::decide::envelope::Sender;
+use spoolguard::decide::letter::Letter;
 use spoolguard::decide::message::Message;
-use spoolguard::decide::survey::Letter;
 use spoolguard::decide::verdict::{Facts, classify};
 
 fn main() {
@@ -160,9 +160,10 @@ fn run(mut command: Command) -> Took {
     };
     let before = cpu();
     let begun = Instant::now();
-    let status = command.stdout(Stdio::null()).status().unwrap();
+    // Into a pipe: where nobody reads its output, grep stops at the first line that matches.
+    let output = command.output().unwrap();
     let wall = begun.elapsed();
-    assert!(status.success(), "{command:?} ended with {status}");
+    assert!(output.status.success(), "{command:?}: {output:?}");
     Took {
         wall,
         cpu: cpu() - before,

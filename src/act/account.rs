@@ -5,6 +5,8 @@ use std::collections::{HashMap, HashSet};
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use nix::unistd::{Gid, Uid};
 
@@ -86,15 +88,22 @@ pub fn group_name(gid: u32) -> String {
     passwd::group_name(gid).ok().flatten().unwrap_or_default()
 }
 
-/// The accounts of a host, for a run that asks for thousands of them: the user database goes through its file from the beginning for
-/// each.
+/// The accounts of a host, for a run that asks for thousands of them: the files are read once, and the name service, which may be far
+/// away, is not asked again and again.
 #[derive(Debug, Default)]
 pub struct Directory {
     by_name: HashMap<String, (u32, u32)>,
     uids: HashSet<u32>,
+    /// How many names nobody had.
+    misses: AtomicUsize,
+    /// What was asked about numbers.
+    asked: Mutex<HashMap<u32, bool>>,
 }
 
 impl Directory {
+    /// So many names that are nobody's, and the mailboxes are virtual: no other name is asked for.
+    const MISSES: usize = 64;
+
     /// Reads the file; what it does not have is asked of the user database.
     #[must_use]
     pub fn read() -> Self {
@@ -115,22 +124,36 @@ impl Directory {
         found
     }
 
-    /// User and group of a name; none where nobody is called so.
+    /// User and group of a name; none where nobody is called so, as far as can be told.
     #[must_use]
     pub fn find(&self, name: &str) -> Option<(u32, u32)> {
-        let asked = || {
-            known(name)
-                .ok()
-                .flatten()
-                .and_then(|account| Some((account.uid, account.gid?)))
-        };
-        self.by_name.get(name).copied().or_else(asked)
+        if let Some(found) = self.by_name.get(name) {
+            return Some(*found);
+        }
+        if self.misses.load(Ordering::Relaxed) >= Self::MISSES {
+            return None;
+        }
+        let found = known(name)
+            .ok()
+            .flatten()
+            .and_then(|account| Some((account.uid, account.gid?)));
+        if found.is_none() {
+            self.misses.fetch_add(1, Ordering::Relaxed);
+        }
+        found
     }
 
-    /// Tells whether anybody has this number.
+    /// Tells whether anybody has this number; also where that cannot be told, since much is done to what is nobody's.
     #[must_use]
     pub fn has(&self, uid: u32) -> bool {
-        self.uids.contains(&uid) || owner(uid).is_ok_and(|account| account.gid.is_some())
+        if self.uids.contains(&uid) {
+            return true;
+        }
+        let ask = || owner(uid).map_or(true, |account| account.gid.is_some());
+        match self.asked.lock() {
+            Ok(mut asked) => *asked.entry(uid).or_insert_with(ask),
+            Err(_) => ask(),
+        }
     }
 }
 
@@ -149,6 +172,12 @@ pub fn refuse_borrowed_rights() -> Result<(), Error> {
     }
     let cause = "it is installed setuid or setgid, and would lend those rights to everybody";
     Err(Error::new(Class::Configuration, "run", "spoolguard", cause).hint("chmod ug-s it"))
+}
+
+/// Tells whether this is root, who may become any user.
+#[must_use]
+pub fn is_root() -> bool {
+    Uid::effective().is_root()
 }
 
 /// `$HOME`, if it is this user's own directory and nobody else may write to it.

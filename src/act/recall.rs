@@ -1,6 +1,7 @@
 //! Small files in which a run remembers what it saw, so that the next need not look again. They are memories and nothing more: one
 //! that is lost, damaged, somebody else's or cannot be written is none. Nothing is synced.
 
+use std::hash::{DefaultHasher, Hasher};
 use std::io::{self, Read, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
@@ -94,6 +95,25 @@ pub fn tail(file: &File, end: u64) -> io::Result<String> {
     Ok(std::iter::once(".".to_owned())
         .chain(bytes.iter().map(|b| format!("{b:02x}")))
         .collect())
+}
+
+/// How much of the beginning and of the end makes a fingerprint, in bytes.
+const PRINT_BYTES: u64 = 4096;
+
+/// A fingerprint of what a file holds up to `end`: of its first bytes, where mail programs note that they were at it, and of the last
+/// before `end`. Another version of this program may make another one; then the file is looked at again.
+///
+/// # Errors
+/// When the bytes cannot be read.
+pub fn fingerprint(file: &File, end: u64) -> io::Result<String> {
+    let length = PRINT_BYTES.min(end);
+    let mut hasher = DefaultHasher::new();
+    for at in [0, end - length] {
+        let mut bytes = vec![0; usize::try_from(length).unwrap_or(0)];
+        file.read_exact_at(&mut bytes, at)?;
+        hasher.write(&bytes);
+    }
+    Ok(format!("{:016x}", hasher.finish()))
 }
 
 /// What the file system says of a file, as far as it tells whether the file is the one that was seen, and unchanged.

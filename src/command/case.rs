@@ -15,6 +15,7 @@ use crate::config::Config;
 use crate::decide::envelope::Envelope;
 use crate::decide::message::Message;
 use crate::decide::policy::{Action, Limit};
+use crate::decide::token::Claim;
 use crate::decide::verdict::Judgement;
 
 /// What stays the same for every message of a run.
@@ -70,6 +71,8 @@ pub struct Case<'a> {
     pub action: Action,
     /// Where it is sent on to.
     pub destinations: Vec<String>,
+    /// The token of the address that it came to, if it is one that only we could make.
+    pub token: Option<Claim>,
     /// When it came.
     pub date: OffsetDateTime,
 }
@@ -98,6 +101,13 @@ pub enum Outcome {
         to: String,
         /// Where a copy is held.
         held: Option<PathBuf>,
+    },
+    /// The administrator learns only that it came.
+    Held {
+        /// Where it is.
+        at: PathBuf,
+        /// Why it was not sent.
+        note: String,
     },
 }
 

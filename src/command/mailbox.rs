@@ -101,7 +101,14 @@ pub fn place(guard: &Guard, case: &Case<'_>, added: &str, over: Over) -> Result<
     let limit = guard.limit();
     let usage = measure(guard, &locked, limit)?;
     let incoming_bytes = case.content_bytes() + added.len() as u64 + mbox::frame_bytes(&sender);
-    match admit(usage, incoming_bytes, limit, over, &case.envelope.sender, case.action) {
+    match admit(
+        usage,
+        incoming_bytes,
+        limit,
+        over,
+        &case.envelope.sender,
+        &case.judgement,
+    ) {
         Admission::Fits => {}
         Admission::Full(over) => return Ok(Placement::Full(over)),
     }
@@ -225,30 +232,60 @@ pub fn full_error(guard: &Guard, class: Class) -> Error {
 /// # Errors
 /// When it cannot be locked or written.
 pub fn append_elsewhere(guard: &Guard, case: &Case<'_>, path: &Path, added: &str) -> Result<(), Error> {
+    append_within(guard, case, path, added, None).map(drop)
+}
+
+/// Whether there was room for a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Room {
+    /// It is there.
+    Taken,
+    /// The mbox would grow beyond its limit; nothing was written.
+    None,
+}
+
+/// The same, if the mbox stays within `limit_bytes`.
+///
+/// # Errors
+/// When it cannot be locked or written.
+pub fn append_within(
+    guard: &Guard,
+    case: &Case<'_>,
+    path: &Path,
+    added: &str,
+    limit_bytes: Option<u64>,
+) -> Result<Room, Error> {
     let sender = separator_sender(guard, case);
     let letter = letter(guard, case, &sender, added);
     let appended = match open(guard, path, Owner::Trusted(guard.account.uid), &letter)? {
         Opened::There(appended) => appended,
         Opened::Ready(mut locked) => {
-            refuse_full_disk(guard, &locked, case.content_bytes())?;
+            let incoming_bytes = case.content_bytes() + added.len() as u64 + mbox::frame_bytes(&sender);
+            if let Some(limit_bytes) = limit_bytes
+                && mbox::length(&locked)?.saturating_add(incoming_bytes) > limit_bytes
+            {
+                return Ok(Room::None);
+            }
+            refuse_full_disk(guard, &locked, incoming_bytes)?;
             mbox::append(&mut locked, letter)?
         }
     };
     guard.begun.add(appended.into_note());
-    Ok(())
+    Ok(Room::Taken)
 }
 
-/// Appends to the mbox that takes what the mailbox has no room for.
+/// Appends to the mbox that takes what the mailbox has no room for, with `added` fields on top.
 ///
 /// # Errors
 /// When there is no place for it, or it cannot be locked or written.
-pub fn overflow(guard: &Guard, case: &Case<'_>) -> Result<Outcome, Error> {
+pub fn overflow(guard: &Guard, case: &Case<'_>, added: &str) -> Result<Outcome, Error> {
     let Some(dir) = guard.state_dir() else {
         return Err(full_error(guard, Class::MailboxFull).hint("there is no state directory for the overflow"));
     };
     dir::make_private_dir(&dir)?;
     let path = dir.join("overflow");
-    append_elsewhere(guard, case, &path, "")?;
+    append_elsewhere(guard, case, &path, added)?;
     Ok(Outcome::Appended {
         mailbox: path,
         note: Some(Why::OverQuota.to_string()),

@@ -6,6 +6,7 @@
 
 pub mod excerpt;
 pub mod file;
+pub mod routes;
 pub mod value;
 
 use std::collections::BTreeMap;
@@ -14,6 +15,8 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use crate::decide::policy::{Choice, Limit, Over, Policy};
+use crate::decide::storm::{Limits, MOST_BUDGET};
+pub use routes::Routes;
 use value::{Age, Ceiling, Share, Size};
 
 /// Where the administrator's configuration is.
@@ -44,6 +47,10 @@ pub struct Config {
     pub quota: Quota,
     /// How mail is sent on.
     pub forward: Forward,
+    /// When an address that mail is sent on to counts as dead.
+    pub routes: Routes,
+    /// How much reaches the administrator.
+    pub storm: Storm,
     /// Where archives of spools go.
     pub archive: Archive,
     /// Where the log goes.
@@ -134,6 +141,8 @@ pub struct Forward {
     pub submit: String,
     /// The envelope sender of what is forwarded.
     pub sender: ForwardSender,
+    /// How long the same message does not go to the same address again.
+    pub again_after: Age,
 }
 
 /// The envelope sender of what is forwarded.
@@ -145,6 +154,20 @@ pub enum ForwardSender {
     User,
     /// The one it came with: a failure goes to the writer.
     Keep,
+    /// The user, with a token that names the destination and that nobody else can make (variable envelope return path).
+    Verp,
+}
+
+/// The `[storm]` table.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Storm {
+    /// How many equal messages reach the administrator; 0 is any number.
+    pub equal: u32,
+    /// How many messages an hour reach the administrator about one user; 0 is any number.
+    pub budget: usize,
+    /// How large the administrator's mbox may grow.
+    pub admin_limit: Size,
 }
 
 /// The `[archive]` table.
@@ -231,6 +254,8 @@ impl Default for Config {
             spool: Spool::default(),
             quota: Quota::default(),
             forward: Forward::default(),
+            routes: Routes::default(),
+            storm: Storm::default(),
             archive: Archive::default(),
             log: Log::default(),
         }
@@ -282,6 +307,17 @@ impl Default for Forward {
         Self {
             submit: "/usr/sbin/sendmail".to_owned(),
             sender: ForwardSender::User,
+            again_after: Age::seconds(12 * 60 * 60),
+        }
+    }
+}
+
+impl Default for Storm {
+    fn default() -> Self {
+        Self {
+            equal: 3,
+            budget: 20,
+            admin_limit: Size::mebibytes(100),
         }
     }
 }
@@ -311,6 +347,9 @@ impl Default for Log {
 
 /// The longest time that locks may be waited for: mail systems stop waiting for us some time after.
 const LONGEST_LOCK_TIMEOUT: Age = Age::seconds(200);
+
+/// What was sent on is remembered for six days at least, unless it was a great deal.
+const LONGEST_AGAIN_AFTER: Age = Age::seconds(6 * 24 * 60 * 60);
 
 impl Config {
     /// Looks for what the types cannot say. Gives the key and what is wrong with it.
@@ -348,6 +387,7 @@ impl Config {
                 format!("expected at most {LONGEST_LOCK_TIMEOUT}: mail systems stop waiting for a delivery"),
             ));
         }
+        self.routes.check()?;
         let submit = self
             .forward
             .submit
@@ -357,6 +397,21 @@ impl Config {
             return Err((
                 "forward.submit",
                 "expected the absolute path of sendmail, or outbox: and the absolute path of a maildir".to_owned(),
+            ));
+        }
+        if self.forward.sender == ForwardSender::Verp && self.recipient_delimiter.is_empty() {
+            let what =
+                "expected \"self\" or \"keep\", since recipient_delimiter names no character to set the token off";
+            return Err(("forward.sender", what.to_owned()));
+        }
+        if self.forward.again_after > LONGEST_AGAIN_AFTER {
+            let what = format!("expected at most {LONGEST_AGAIN_AFTER}: what was sent is not remembered for longer");
+            return Err(("forward.again_after", what));
+        }
+        if self.storm.budget > MOST_BUDGET {
+            return Err((
+                "storm.budget",
+                format!("expected at most {MOST_BUDGET}, or 0 for any number"),
             ));
         }
         // The default is known to be right; asking costs more than all the rest.
@@ -381,6 +436,15 @@ impl Config {
             on_complaint: self.guard.complaint,
             on_receipt: self.guard.receipt,
             on_auto_reply: self.guard.auto_reply,
+        }
+    }
+
+    /// How much reaches the administrator.
+    #[must_use]
+    pub fn storm_limits(&self) -> Limits {
+        Limits {
+            equal: (self.storm.equal > 0).then_some(self.storm.equal),
+            budget: (self.storm.budget > 0).then_some(self.storm.budget),
         }
     }
 
@@ -476,7 +540,14 @@ mod tests {
             ("users_may_set = [\"guard.bouce\"]", "users_may_set"),
             ("[spool]\ndir = \"mail\"", "spool.dir"),
             ("[spool]\nlocks = []", "spool.locks"),
+            ("[storm]\nbudget = 1001", "storm.budget"),
             ("[spool]\nlock_timeout = \"1h\"", "spool.lock_timeout"),
+            ("[routes]\nthreshold = 0", "routes.threshold"),
+            ("[routes]\nstorm = 21", "routes.storm"),
+            ("[routes]\nstorm = 0", "routes.storm"),
+            ("[routes]\nprobe = \"2d\"", "routes.probe"),
+            ("[routes]\ntrial = \"0s\"", "routes.trial"),
+            ("[routes]\nstale = \"400d\"", "routes.stale"),
             ("[forward]\nsubmit = \"sendmail\"", "forward.submit"),
             ("[forward]\nsubmit = \"outbox:here\"", "forward.submit"),
         ] {

@@ -134,8 +134,14 @@ impl fmt::Display for Age {
         if self.0 == 0 {
             return f.write_str("none");
         }
-        for (seconds, unit) in [(7 * 86400, "w"), (86400, "d"), (3600, "h"), (60, "m")] {
-            if self.0 > seconds && self.0.is_multiple_of(seconds) {
+        // A week is seven days to people, and a minute sixty seconds.
+        for (seconds, unit, from) in [
+            (7 * 86400, "w", 14 * 86400),
+            (86400, "d", 86400),
+            (3600, "h", 3600),
+            (60, "m", 120),
+        ] {
+            if self.0 >= from && self.0.is_multiple_of(seconds) {
                 return write!(f, "{}{unit}", self.0 / seconds);
             }
         }
@@ -329,6 +335,9 @@ mod tests {
             ("60s", Some("60s")),
             ("90d", Some("90d")),
             ("120s", Some("2m")),
+            ("60m", Some("1h")),
+            ("24h", Some("1d")),
+            ("7d", Some("7d")),
             ("none", Some("none")),
             ("60", None),
             ("1y", None),

@@ -5,7 +5,8 @@
 
 use std::fmt;
 
-use crate::decide::survey::{Count, Kind, Survey, by_bytes, by_messages};
+use crate::decide::letter::Kind;
+use crate::decide::survey::{Count, Survey, by_bytes, by_messages};
 
 const DAY: i64 = 86400;
 
@@ -287,7 +288,8 @@ fn messages(count: Count) -> String {
 #[cfg(test)]
 mod tests {
     use super::{Remedy, Room, find};
-    use crate::decide::survey::{Ids, Kind, Letter, Reading, Survey};
+    use crate::decide::letter::{Kind, Letter, Reading};
+    use crate::decide::survey::{Ids, Survey};
     use std::borrow::Cow;
 
     const NOW: i64 = 1_793_613_600;

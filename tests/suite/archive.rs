@@ -492,6 +492,53 @@ fn roots_journal_is_finished_by_the_users_delivery() {
     assert_eq!(fs::read(&mailbox).unwrap(), b"");
 }
 
+#[test]
+fn a_user_who_can_make_no_file_in_the_spool_keeps_the_journal_at_home() {
+    if !is_root() {
+        return skip("needs root, to make a spool directory of somebody else's");
+    }
+    if !strace_works() {
+        return skip("needs strace, and leave to use it");
+    }
+    let scratch = scratch();
+    let uid = 54_322;
+    let mailbox = scratch.path("spool").join(uid.to_string());
+    let archives = scratch.path("own");
+    fs::create_dir(&archives).unwrap();
+    let mail = stored(1, OLD, "") + &stored(2, "Mon Nov  2 10:00:00 2026", "");
+    fs::write(&mailbox, &mail).unwrap();
+    for path in [&mailbox, &archives, &scratch.path("state"), &scratch.path("home")] {
+        std::os::unix::fs::chown(path, Some(uid), Some(uid)).unwrap();
+    }
+    let (name, to) = (uid.to_string(), archives.display().to_string());
+    let arguments = ["spool", "archive", &name, "--older-than", "3650d", "--to", &to];
+    let killed = scratch
+        .run(&arguments)
+        .uid(uid)
+        .shell_line("exec strace -f -o /dev/null -e trace=pwrite64 -e inject=pwrite64:signal=KILL:when=2 \"$@\"")
+        .variable("PATH", "/usr/bin:/bin")
+        .go();
+    killed.check(killed.code != Some(0), "it was not killed");
+    assert_eq!(fs::metadata(&mailbox).unwrap().len(), 0, "{}", killed.story());
+    assert_eq!(scratch.files("spool").len(), 1, "{:?}", scratch.files("spool"));
+    assert_eq!(scratch.files("state/cut").len(), 1);
+    scratch.deliver(ORDINARY).uid(uid).go().succeeds();
+    let after = fs::read(&mailbox).unwrap();
+    let stays = stored(2, "Mon Nov  2 10:00:00 2026", "");
+    assert!(
+        after.starts_with(stays.as_bytes()) && messages(&after).len() == 2,
+        "{}",
+        killed.story()
+    );
+    assert!(scratch.files("state/cut").is_empty());
+    scratch
+        .run(&["spool", "archive", &name, "--all-mail", "--to", &to])
+        .uid(uid)
+        .go()
+        .ends_with(0);
+    assert_eq!(fs::read(&mailbox).unwrap(), b"");
+}
+
 pub fn strace_works() -> bool {
     Command::new("strace")
         .args(["-o", "/dev/null", "true"])
@@ -625,6 +672,59 @@ fn a_kill_at_some_system_calls_leaves_every_message_somewhere() {
 fn a_kill_at_every_system_call_leaves_every_message_somewhere() {
     killed_everywhere(1, &["--older-than", "1d"]);
     killed_everywhere(1, &["--all-mail"]);
+}
+
+/// More than is hashed under the lock.
+fn large_mailbox(scratch: &Scratch) -> Vec<u8> {
+    let body = "a line of text, and another one like it\n".repeat(400);
+    let mail: String = (0..4400).map(|n| stored(n, OLD, "").replace("body", &body)).collect();
+    assert!(mail.len() > 66 << 20);
+    fs::write(scratch.mailbox(), &mail).unwrap();
+    mail.into_bytes()
+}
+
+#[test]
+fn mail_that_keeps_coming_to_a_large_mailbox_stays() {
+    let scratch = scratch();
+    let mail = large_mailbox(&scratch);
+    let name = user_name();
+    let mut run = scratch.run(&["spool", "archive", &name, "--all-mail"]).start();
+    let mut sent = 0;
+    while !run.is_over() {
+        scratch.deliver(ORDINARY).go().succeeds();
+        sent += 1;
+    }
+    run.end().ends_with(0);
+    assert!(sent > 2);
+    let (archived, left) = (archived(&scratch), scratch.mail());
+    assert!(archived.starts_with(&mail));
+    let came = messages(&archived[mail.len()..]).len() + messages(&left).len();
+    assert_eq!(came, sent);
+}
+
+#[test]
+fn a_mailbox_that_a_reader_rewrites_meanwhile_is_archived_as_it_is_then() {
+    let scratch = scratch();
+    let mut mail = large_mailbox(&scratch);
+    // In the header of the second message.
+    let at = mail.windows(11).position(|part| part == b"Subject: 1\n").unwrap();
+    let name = user_name();
+    let mut run = scratch.run(&["spool", "archive", &name, "--all-mail"]).start();
+    // Something of it is written, so the beginning was read.
+    let begun = || {
+        archives(&scratch)
+            .iter()
+            .any(|path| fs::metadata(path).is_ok_and(|stat| stat.len() > 0))
+    };
+    until("packing has begun", || begun() || run.is_over());
+    // The same length, as a program does that keeps room for its marks.
+    assert!(!run.is_over(), "it was too fast for this test");
+    mail[at + 9] = b'8';
+    let file = fs::File::options().write(true).open(scratch.mailbox()).unwrap();
+    std::os::unix::fs::FileExt::write_all_at(&file, b"8", at as u64 + 9).unwrap();
+    run.end().ends_with(0);
+    assert!(scratch.mail().is_empty());
+    same(&archived(&scratch), &mail);
 }
 
 #[test]

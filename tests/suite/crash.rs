@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::Signal;
 
 use crate::env::{
-    LIMIT, ORDINARY, Scratch, Watch, full_device, is_root, large, messages, only, same, shown, skip, until, user_name,
+    LIMIT, ORDINARY, Scratch, Watch, content, full_device, has_attributes, is_root, large, messages, only, same, shown,
+    skip, until, user_name,
 };
 
 #[test]
@@ -294,7 +295,7 @@ fn a_signal_in_the_append_does_not_tear_it() {
 }
 
 #[test]
-fn a_forward_that_is_killed_leaves_the_mailbox_usable() {
+fn a_forward_that_is_killed_leaves_a_copy_that_is_known_again() {
     let mut scratch = Scratch::new();
     let pid_file = scratch.hanging_sendmail();
     let run = scratch.forward(ORDINARY, &["--keep", "b@b.test"]).start();
@@ -303,9 +304,23 @@ fn a_forward_that_is_killed_leaves_the_mailbox_usable() {
     assert_eq!(run.end().signal, Some(9));
     let pid: i32 = fs::read_to_string(pid_file).unwrap().trim().parse().unwrap();
     let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), Signal::SIGKILL);
-    // Better twice than never: the copy is there.
+    // The copy is there. When the message comes again it is known, and another one that came first changes nothing.
     same(only(&scratch.mail()), ORDINARY);
     scratch.next_delivery_works();
+    scratch.sendmail("exit 0");
+    let copies = || {
+        let mail = scratch.mail();
+        messages(&mail)
+            .iter()
+            .filter(|m| content(m).ends_with(ORDINARY))
+            .count()
+    };
+    scratch.forward(ORDINARY, &["--keep", "b@b.test"]).go().succeeds();
+    assert_eq!(copies(), if has_attributes(&scratch.mailbox()) { 1 } else { 2 });
+    // Sent once more on purpose, it is another message.
+    let before = copies();
+    scratch.forward(ORDINARY, &["--keep", "b@b.test"]).go().succeeds();
+    assert_eq!(copies(), before + 1);
 }
 
 #[test]

@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, Uid, User};
+use rustix::fs::{XattrFlags, lremovexattr, lsetxattr};
 
 /// How long anything may take before a test gives up on it.
 pub const LIMIT: Duration = Duration::from_secs(30);
@@ -43,6 +44,11 @@ pub fn is_root() -> bool {
 /// Says why a test does nothing here.
 pub fn skip(why: &str) {
     eprintln!("skipped: {why}");
+}
+
+/// Tells whether files here can have extended attributes. Without them, a run that was killed may bring its message twice.
+pub fn has_attributes(path: &Path) -> bool {
+    lsetxattr(path, "user.probe", b"", XattrFlags::empty()).is_ok() && lremovexattr(path, "user.probe").is_ok()
 }
 
 /// Waits until `condition` holds.

@@ -13,6 +13,7 @@
 
 mod env;
 
+mod again;
 mod archive;
 mod config;
 mod corpus;
@@ -34,8 +35,13 @@ mod manuals;
 mod properties;
 mod quota;
 mod relieve;
+mod rescue;
 mod restore;
 mod retention;
+mod routes;
 mod safety;
 mod slow;
+mod status;
+mod storm;
 mod sweep;
+mod token;

@@ -6,7 +6,7 @@
 
 use std::io;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::unistd::{AccessFlags, Uid, access};
 use time::OffsetDateTime;
@@ -22,6 +22,7 @@ use crate::act::shelf;
 use crate::act::vault::{self, Archive, Vault};
 use crate::act::{account, mbox};
 use crate::cli::spool::Packing;
+use crate::command::spool::archive::human;
 use crate::command::spool::choose::{self, Choice, Wanted};
 use crate::command::spool::progress::Progress;
 use crate::command::spool::what::Spool;
@@ -35,6 +36,9 @@ const ROUNDS: u32 = 3;
 
 /// How often everything is read again when deliveries keep coming to a large mailbox.
 const REREADS: u32 = 2;
+
+/// Whoever moves more than this under the lock is told how long deliveries wait for it, in bytes.
+const TOLD_BYTES: u64 = 256 << 20;
 
 /// What is done with the messages of one mailbox.
 #[derive(Debug)]
@@ -277,8 +281,18 @@ impl Take<'_> {
         };
         let moved = plan.taken.gaps(look.bytes()).bytes();
         let mut progress = Progress::begin(&format!("{user}: writing down what stays"), moved);
+        let begun = Instant::now();
         let mut prepared = Prepared::new(look, plan, place, |bytes| step(&mut progress, bytes))?;
         drop(progress);
+        if moved >= TOLD_BYTES {
+            // It was just written once, and synced.
+            say(&format!(
+                "{}: {} stay behind what goes and are moved under the lock; deliveries wait for about {} s",
+                visible(user),
+                human(moved),
+                begun.elapsed().as_secs() + 1
+            ));
+        }
         let mut trust = Trust::Once;
         for _ in 0..=REREADS {
             let mut locked = self.lock()?;

@@ -11,8 +11,8 @@ use std::path::Path;
 
 use rustix::fs::{XattrFlags, lsetxattr};
 
-use crate::env::{Scratch, large, messages, shown, skip};
-use crate::faults::{has_attributes, strace};
+use crate::env::{Scratch, has_attributes, large, messages, shown, skip};
+use crate::faults::strace;
 
 const OLD: &[u8] = b"From old@s.test Mon Nov  2 10:00:00 2026\nSubject: old\n\nold\n\n";
 
@@ -196,7 +196,7 @@ fn power_loss(before: Option<&[u8]>, message: &[u8]) {
         return skip("needs strace(1), and leave to use it");
     };
     let scratch = Scratch::new();
-    if !has_attributes(&scratch) {
+    if !has_attributes(&scratch.configuration()) {
         return skip("needs a file system with extended attributes below the temporary directory");
     }
     if let Some(bytes) = before {

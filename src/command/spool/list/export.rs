@@ -8,7 +8,8 @@ use crate::command::finding::write_line;
 use crate::command::spool::list::row::{Numbers, Row, Weight};
 use crate::command::spool::list::{Findings, NAMES};
 use crate::decide::cause::day;
-use crate::decide::survey::{Count, Kind, by_bytes, by_messages};
+use crate::decide::letter::Kind;
+use crate::decide::survey::{Count, by_bytes, by_messages};
 
 /// One name of the spool directory. What is not known, or is no mailbox, has null.
 #[derive(Serialize)]

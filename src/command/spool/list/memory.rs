@@ -2,19 +2,18 @@
 //! message apart, which may have been on its way into the mailbox at the time.
 //!
 //! It is believed whole only while nothing about the file has changed, and as the beginning of more only while the file is the same and
-//! the bytes before the last message are. A mail program that rewrites flags in place, in a mailbox that has also grown since, can
+//! the first bytes and those before the last message are. A mail program that rewrites flags in place, in a mailbox that has also grown since, can
 //! deceive it about what was read; `--fresh` begins anew.
 
 use std::fs::File;
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 
-use crate::act::recall::{self, Identity, tail};
-use crate::decide::survey::{Letter, Survey};
-use crate::separator::is_separator;
+use crate::act::recall::{self, Identity, fingerprint};
+use crate::decide::letter::Letter;
+use crate::decide::survey::Survey;
 
 /// A memory that is larger is none of ours: names are short, and few are kept.
 const LARGEST_BYTES: u64 = 256 << 10;
@@ -34,7 +33,7 @@ pub struct Memory<'a> {
     changed: String,
     /// Where the last message begins.
     settled: u64,
-    tail: String,
+    print: String,
     /// The numbers of all messages but the last.
     survey: Survey,
     last: Option<Letter<'a>>,
@@ -111,25 +110,16 @@ impl Before {
             return Holds::Whole(memory.survey, memory.last, memory.ids);
         }
         let grown = memory.settled <= memory.bytes && memory.bytes < now.bytes;
-        if grown && tail(file, memory.settled).is_ok_and(|tail| tail == memory.tail) && begins(file, memory.settled) {
+        if grown && fingerprint(file, memory.settled).is_ok_and(|print| print == memory.print) {
             return Holds::UpTo(memory.settled, memory.survey, memory.ids);
         }
         Holds::Nothing
     }
 }
 
-/// Tells whether a message begins at byte `at`.
-fn begins(file: &File, at: u64) -> bool {
-    let mut line = [0; 512];
-    let read = file.read_at(&mut line, at).unwrap_or(0);
-    line.get(..read)
-        .and_then(|bytes| bytes.split(|b| *b == b'\n').next())
-        .is_some_and(is_separator)
-}
-
 /// Remembers a look. What cannot be remembered is looked at again.
 pub fn remember(path: &Path, dir: &Path, file: &File, rules: &str, look: &Look<'_>) {
-    let Ok(tail) = tail(file, look.settled) else {
+    let Ok(print) = fingerprint(file, look.settled) else {
         return;
     };
     let mut survey = look.survey.clone();
@@ -142,7 +132,7 @@ pub fn remember(path: &Path, dir: &Path, file: &File, rules: &str, look: &Look<'
         modified: look.identity.modified.to_string(),
         changed: look.identity.changed.to_string(),
         settled: look.settled,
-        tail,
+        print,
         survey,
         last: look.last.cloned(),
         ids: look.ids.to_vec(),

@@ -1,5 +1,6 @@
 //! What is said of one name of the spool directory: the numbers of a mailbox, and what is wrong with it.
 
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use crate::config::Config;
@@ -39,6 +40,19 @@ pub struct Numbers {
     pub cause: Cause,
     /// The command that helps.
     pub command: Option<String>,
+}
+
+/// A name of which nothing is known yet but what the file system says.
+#[must_use]
+pub fn bare(path: &Path, stat: &std::fs::Metadata) -> Row {
+    Row {
+        name: path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+        path: path.display().to_string(),
+        uid: stat.uid(),
+        bytes: stat.len(),
+        numbers: None,
+        problems: Vec::new(),
+    }
 }
 
 /// How much a problem matters.

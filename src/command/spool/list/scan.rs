@@ -13,8 +13,9 @@ use crate::act::stored::Mbox;
 use crate::command::spool::list::memory::{self, Before, Holds, Look};
 use crate::command::{caller, guard};
 use crate::config::Config;
+use crate::decide::letter::Letter;
 use crate::decide::message::Message;
-use crate::decide::survey::{Ids, Letter, Survey};
+use crate::decide::survey::{Ids, Survey};
 
 /// As much of each message as is judged. Rules look at no more of a text than this, and so does the search for a status part; what lies
 /// further on changes the verdict only where a report quotes our own mark that deep.

@@ -6,7 +6,8 @@ use std::io::{self, IsTerminal, Write};
 use crate::command::spool::list::row::{Numbers, Row, Weight};
 use crate::command::spool::list::{Findings, Total};
 use crate::decide::cause::{Reason, day};
-use crate::decide::survey::{Count, Kind, by_bytes};
+use crate::decide::letter::Kind;
+use crate::decide::survey::{Count, by_bytes};
 use crate::exit::visible;
 
 /// How wide a bar is, in characters.

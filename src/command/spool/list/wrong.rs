@@ -99,9 +99,9 @@ fn long(age: Duration) -> String {
     }
 }
 
-/// What is wrong with the owner, the group and the mode of a mailbox.
+/// What is wrong with the owner, the group and the mode of a mailbox; `user` is who has its name, if anybody has.
 #[must_use]
-pub fn with_rights(entry: &Entry, place: Place, people: &Directory) -> Vec<Problem> {
+pub fn with_rights(entry: &Entry, user: Option<(u32, u32)>, place: Place, people: &Directory) -> Vec<Problem> {
     let mut found = Vec::new();
     let path = quoted(&entry.path);
     let (uid, gid, mode) = (
@@ -110,7 +110,6 @@ pub fn with_rights(entry: &Entry, place: Place, people: &Directory) -> Vec<Probl
         entry.stat.permissions().mode() & 0o7777,
     );
     let name = entry.path.file_name().unwrap_or_default().to_str().unwrap_or_default();
-    let user = people.find(name);
     match user {
         Some((own, _)) if own != uid => found.push(Problem::wrong(
             format!("it belongs to uid {uid}, not to {name}, and no delivery uses it"),
