@@ -27,7 +27,7 @@ use crate::cli::spool::SpoolCommand;
 use crate::command::{case, guard, log};
 use crate::config::Config;
 use crate::config::file::{self, Extent, Sources};
-use crate::exit::{Class, Error, Status};
+use crate::exit::{Error, Status};
 
 /// What holds for the whole run of an administrator, or of a user who cares for an own mailbox.
 #[derive(Debug)]
