@@ -141,7 +141,7 @@ pub enum Command {
         /// Keep what would be forwarded to this address in the mailbox, until --resume
         #[arg(long, value_name = "ADDRESS", conflicts_with = "due")]
         suspend: Option<String>,
-        /// Do what time has made due, although no mail came: end suspensions, write notices
+        /// Do what time has made due, although no mail came: end suspensions, write notices, send digests
         #[arg(long)]
         due: bool,
         /// For every user who has a state directory; for root

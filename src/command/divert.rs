@@ -4,11 +4,9 @@ use std::path::Path;
 
 use crate::act::account;
 use crate::act::hold;
-use crate::act::lock;
-use crate::act::mbox;
-use crate::act::open::Owner;
 use crate::act::submit::{self, Answer};
 use crate::command::case::{Case, Guard, Outcome};
+use crate::command::mailbox::Room;
 use crate::command::storm::{self, Gate};
 use crate::command::{forward, mailbox, marks, settle};
 use crate::decide::address::{Address, OwnAddresses};
@@ -129,22 +127,16 @@ fn fields(case: &Case<'_>, why: Why) -> String {
 
 /// Appends it to the administrator's mbox; none where that is full.
 fn to_path(guard: &Guard, case: &Case<'_>, why: Why, path: &Path) -> Result<Option<Outcome>, Error> {
-    let plan = mailbox::plan(guard, Owner::Trusted(guard.account.uid));
-    let mut locked = lock::lock(path, &plan, &guard.patience)?;
-    let sender = mailbox::separator_sender(guard, case);
-    let fields = fields(case, why);
-    let incoming_bytes = case.content_bytes() + fields.len() as u64 + mbox::frame_bytes(&sender);
-    if let Some(limit) = guard.config.storm.admin_limit.bound()
-        && mbox::length(&locked)?.saturating_add(incoming_bytes) > limit
-    {
-        return Ok(None);
-    }
-    mailbox::refuse_full_disk(guard, &locked, incoming_bytes)?;
-    let _ = mbox::append(&mut locked, mailbox::letter(guard, case, &sender, &fields))?;
-    Ok(Some(Outcome::Diverted {
-        to: path.display().to_string(),
-        held: None,
-    }))
+    let limit_bytes = guard.config.storm.admin_limit.bound();
+    Ok(
+        match mailbox::append_within(guard, case, path, &fields(case, why), limit_bytes)? {
+            Room::Taken => Some(Outcome::Diverted {
+                to: path.display().to_string(),
+                held: None,
+            }),
+            Room::None => None,
+        },
+    )
 }
 
 /// Sends it with the null sender, so that it can never bounce back. A mail system drops such a message when it cannot deliver

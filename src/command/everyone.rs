@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 
 use crate::act::account::{self, Account};
 use crate::cli::Everywhere;
-use crate::command::case::Guard;
+use crate::command::case::{Begun, Guard};
 use crate::command::finding::Form;
 use crate::command::status::Request;
 use crate::command::{guard, standing};
@@ -87,6 +87,7 @@ fn has_state(config: &Config, account: Account, everywhere: &Everywhere) -> Resu
         account,
         patience: guard::begin()?,
         mbox: None,
+        begun: Begun::default(),
     };
     let is_there = |path: &Path| path.symlink_metadata().is_ok();
     Ok(guard.state_dir().is_some_and(|dir| is_there(&dir)) || own_file.is_some_and(|file| is_there(&file)))

@@ -14,8 +14,13 @@ use crate::exit::{Class, Error, Outlook};
 /// # Errors
 /// When the message is nowhere safe, or is refused; then it has to stay where it came from.
 pub fn settle(guard: &Guard, case: &Case<'_>) -> Result<Outcome, Error> {
+    // Of the message before, in a run of many.
+    guard.begun.finish();
     let told = routes::learn(guard, case);
     let result = take_out(guard, case).and_then(|()| act(guard, case));
+    if result.is_err() {
+        guard.begun.leave();
+    }
     record::log(guard, case, &result);
     told.write(guard, case);
     digest::send_behind(guard, case, &result);
@@ -62,10 +67,13 @@ fn append(guard: &Guard, case: &Case<'_>, added: &str, over: Over) -> Result<Out
 /// A message that found room is done; for one that found none, `over` says what comes next.
 fn finish(guard: &Guard, case: &Case<'_>, placement: Placement) -> Result<Outcome, Error> {
     match placement {
-        Placement::Here(_) => Ok(Outcome::Appended {
-            mailbox: guard.mailbox(),
-            note: None,
-        }),
+        Placement::Here(appended) => {
+            guard.begun.add(appended.into_note());
+            Ok(Outcome::Appended {
+                mailbox: guard.mailbox(),
+                note: None,
+            })
+        }
         Placement::Full(over) => full(guard, case, over),
     }
 }

@@ -10,8 +10,9 @@ use time::format_description::well_known::Rfc3339;
 use crate::command::case::Guard;
 use crate::command::finding::write_line;
 use crate::command::routes::{self, moment};
-use crate::command::{marks, route_notice};
+use crate::command::{marks, route_notice, storm};
 use crate::decide::route::{Failure, Moment, Notice, Route, Routes, Settings, Stage, Waits};
+use crate::decide::storm::Counts;
 use crate::exit::visible;
 
 /// What is to be shown.
@@ -24,6 +25,8 @@ pub struct View {
     routes: Routes,
     /// Copies of what was sent to the administrator: how many, how many bytes, where.
     held: (u64, u64, PathBuf),
+    /// What was diverted, where anything was.
+    diverted: Option<Counts>,
     wrong: Option<String>,
 }
 
@@ -38,6 +41,10 @@ impl View {
             Some(Err(e)) => (Routes::default(), Some(e.to_string())),
         };
         routes.tick(moment(now), &settings);
+        let (diverted, wrong) = match storm::counts(guard, now.unix_timestamp()) {
+            Ok(counts) => (counts, wrong),
+            Err(e) => (None, wrong.or(Some(e.to_string()))),
+        };
         let held = guard.state_dir().unwrap_or_default().join("held");
         let (count, bytes) = count(&held);
         Self {
@@ -47,6 +54,7 @@ impl View {
             settings,
             routes,
             held: (count, bytes, held),
+            diverted,
             wrong,
         }
     }
@@ -109,7 +117,8 @@ pub fn write_text(view: &View, output: &mut impl Write) -> io::Result<()> {
         )?;
     }
     let (held, held_bytes, dir) = &view.held;
-    let is_nothing = view.routes.routes.is_empty() && view.routes.lost.is_empty() && *held == 0;
+    let routes = &view.routes;
+    let is_nothing = routes.routes.is_empty() && routes.lost.is_empty() && *held == 0 && view.diverted.is_none();
     if is_nothing && view.wrong.is_none() {
         return output.write_all(nothing(&view.user).as_bytes());
     }
@@ -117,6 +126,9 @@ pub fn write_text(view: &View, output: &mut impl Write) -> io::Result<()> {
         write_route(view, route, output)?;
     }
     write_lost(view, output)?;
+    if let Some(counts) = &view.diverted {
+        write_diverted(&user, counts, output)?;
+    }
     if *held > 0 {
         writeln!(
             output,
@@ -243,6 +255,33 @@ fn write_lost(view: &View, output: &mut impl Write) -> io::Result<()> {
     }
 }
 
+fn write_diverted(user: &str, counts: &Counts, output: &mut impl Write) -> io::Result<()> {
+    let totals = &counts.totals;
+    let numbers = [
+        (totals.sent, "sent to the administrator"),
+        (totals.held, "held and counted"),
+        (totals.kept, "kept in the mailbox"),
+        (totals.pushed_out, "removed to make room"),
+        (counts.untold, "in the next digest"),
+    ];
+    let said: Vec<_> = numbers
+        .iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, words)| format!("{count} {words}"))
+        .collect();
+    if !said.is_empty() {
+        writeln!(output, "{user}: diverted mail: {}", said.join(", "))?;
+    }
+    match counts.admin_full_at {
+        Some(at) => writeln!(
+            output,
+            "{user}: the administrator's mbox had no room on {}",
+            marks::moment(Moment::at(at))
+        ),
+        None => Ok(()),
+    }
+}
+
 fn messages(count: u64) -> String {
     match count {
         1 => "1 message".to_owned(),
@@ -290,6 +329,7 @@ enum Line<'a> {
         lost: u64,
         held: u64,
         held_bytes: u64,
+        diverted: Option<&'a Counts>,
         error: Option<&'a str>,
     },
 }
@@ -381,6 +421,7 @@ pub fn write_json(view: &View, output: &mut impl Write) -> io::Result<()> {
         lost: view.routes.lost.len() as u64 + view.routes.lost_before,
         held: view.held.0,
         held_bytes: view.held.1,
+        diverted: view.diverted.as_ref(),
         error: view.wrong.as_deref(),
     };
     write_line(output, &line)

@@ -12,7 +12,7 @@ use crate::command::case::Guard;
 use crate::command::finding::Form;
 use crate::command::routes::{self, Told, moment};
 use crate::command::standing::{self, View};
-use crate::command::{caller, guard, marks};
+use crate::command::{caller, digest, guard, marks};
 use crate::decide::address::{OwnAddresses, is_plain};
 use crate::decide::message::Message;
 use crate::decide::route::Standing;
@@ -61,9 +61,11 @@ fn one(request: &Request, who: &Who, everywhere: &Everywhere, patience: Patience
     }
 }
 
-/// Everything that time has made due.
+/// Everything that time has made due. What fails keeps nothing else from being done.
 fn due(guard: &Guard, now: OffsetDateTime) -> Result<(), Error> {
-    routes::due(guard, &own(guard), now)
+    let routes = routes::due(guard, &own(guard), now);
+    let digest = digest::send_due(guard, now).map(drop);
+    routes.and(digest)
 }
 
 fn rehearse(request: &Request, guard: &Guard, now: OffsetDateTime) -> Status {

@@ -10,7 +10,7 @@ use spoolguard::act::account::Account;
 use spoolguard::act::intake::Intake;
 use spoolguard::act::patience::Patience;
 use spoolguard::cli::Who;
-use spoolguard::command::case::{Guard, Outcome};
+use spoolguard::command::case::{Begun, Guard, Outcome};
 use spoolguard::command::guard::Errand;
 use spoolguard::command::{digest, routes, settle};
 use spoolguard::config::Config;
@@ -120,6 +120,7 @@ impl Post {
                 },
                 patience: Patience::begin().unwrap(),
                 mbox: None,
+                begun: Begun::default(),
             },
             errand: Errand::new(&to, if guarded.keep { Copies::Keep } else { Copies::None }),
             home,

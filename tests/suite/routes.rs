@@ -20,7 +20,7 @@ pub fn letter(number: usize) -> Vec<u8> {
 }
 
 /// A report about the `number`th message, as `b.test` writes it.
-fn report(number: usize, action: &str, status: &str) -> Vec<u8> {
+pub fn report(number: usize, action: &str, status: &str) -> Vec<u8> {
     format!(
         "Received: by b.test\nFrom: MAILER-DAEMON@b.test\nTo: a@a.test\nMessage-ID: <r{number}@b.test>\nSubject: Undelivered\n\
          MIME-Version: 1.0\nContent-Type: multipart/report; report-type=delivery-status;\n\tboundary=\"xx\"\n\n\
@@ -53,6 +53,11 @@ pub fn state(scratch: &Scratch) -> Value {
 
 /// Sets every time in the state back, as if that long had passed.
 pub fn pass_time(scratch: &Scratch, seconds: i64) {
+    pass_time_in(scratch, "routes.json", seconds);
+}
+
+/// The same in another of the state's files.
+pub fn pass_time_in(scratch: &Scratch, file: &str, seconds: i64) {
     fn set_back(value: &mut Value, key: &str, seconds: i64) {
         match value {
             Value::Number(number) => {
@@ -68,9 +73,10 @@ pub fn pass_time(scratch: &Scratch, seconds: i64) {
             _ => {}
         }
     }
-    let mut all = state(scratch);
+    let path = scratch.path("state").join(file);
+    let mut all: Value = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
     set_back(&mut all, "", seconds);
-    fs::write(scratch.path("state/routes.json"), all.to_string()).unwrap();
+    fs::write(path, all.to_string()).unwrap();
 }
 
 /// Sends the messages of these numbers to b@b.test.

@@ -6,7 +6,9 @@ use nix::unistd::User;
 use serde_json::Value;
 
 use crate::env::{Ended, Scratch, contains, is_root, messages, skip, user_name};
-use crate::routes::{HOUR, answers, counts, forward, letter, pass_time, scratch, state, suspended};
+use crate::routes::{
+    HOUR, answers, counts, forward, letter, pass_time, pass_time_in, report, scratch, state, suspended,
+};
 
 #[track_caller]
 fn says(ended: &Ended<'_>) -> String {
@@ -281,4 +283,30 @@ fn root_sees_everybody_without_being_them() {
     assert_eq!(objects(&ended)[0]["state"], "suspended-by-hand");
     answers(&scratch, 0);
     assert!(!contains(&scratch.mail(), b"forwarded") && messages(&scratch.mail()).is_empty());
+}
+
+#[test]
+fn a_storm_that_is_over_is_told_by_what_is_due() {
+    let scratch = scratch();
+    for _ in 0..5 {
+        let run = scratch.run(&["forward", "-a", "a@a.test", "-f", "<>", "b@b.test"]);
+        run.input(&report(1, "failed", "5.1.1")).go().succeeds();
+    }
+    assert_eq!(counts(&scratch), (0, 0, 3), "the first few");
+    let text = says(&scratch.run(&["status"]).go());
+    assert!(
+        text.contains(": diverted mail: 3 sent to the administrator, 2 held and counted, 2 in the next digest\n"),
+        "{text}"
+    );
+    let summary = objects(&scratch.run(&["status", "--json"]).go()).pop().unwrap();
+    assert_eq!(
+        (&summary["diverted"]["sent"], &summary["diverted"]["held"]),
+        (&3.into(), &2.into()),
+        "{summary}"
+    );
+    pass_time_in(&scratch, "storm.json", 2 * HOUR);
+    scratch.run(&["status", "--due"]).go().succeeds();
+    assert_eq!(counts(&scratch), (0, 0, 4), "and the digest");
+    scratch.run(&["status", "--due"]).go().succeeds();
+    assert_eq!(counts(&scratch), (0, 0, 4));
 }

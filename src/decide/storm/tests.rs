@@ -223,9 +223,10 @@ proptest! {
                     *arrived.entry(print.key.clone()).or_default() += 1;
                     sent.push(now);
                 }
-                Step::Hold(_) => {
-                    let has_one = arrived.get(&print.key).copied().unwrap_or_default() >= equal;
-                    prop_assert!(event.nature == Nature::Report || has_one, "the only copy may be pushed out");
+                Step::Hold(reason) => {
+                    let has_some = arrived.get(&print.key).copied().unwrap_or_default() >= equal;
+                    prop_assert!(event.nature == Nature::Report || has_some, "the only copy may be pushed out");
+                    prop_assert!(!matches!(reason, Reason::Equal(_)) || has_some, "equal to nothing that was sent");
                     shelf += 1;
                     if shelf > SHELF {
                         shelf -= 1;
