@@ -141,7 +141,8 @@ fn divert_or_keep(guard: &Guard, case: &Case<'_>, why: Why) -> Result<Outcome, E
 fn forward(guard: &Guard, case: &Case<'_>, copies: Copies) -> Result<Outcome, Error> {
     let sifted = memory::sift(guard, case, &case.destinations);
     if let Some(why) = sifted.why_nowhere() {
-        return keep(guard, case, &why, guard.config.quota.over);
+        // Left to wait for room until the memory of it fades, it would go round once more.
+        return keep(guard, case, &why, Over::Overflow);
     }
     let mut gate = gate::gate(guard, case, &sifted.fresh);
     let result = pass(guard, case, copies, &mut gate);

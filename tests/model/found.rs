@@ -133,6 +133,28 @@ fn a_ring_without_any_trace_ends() {
     assert!(run(&plan, Broken::Memory).fault.is_some(), "it ends without a memory");
 }
 
+/// The same with a full mailbox, where what came back was put off, and was forgotten when it was tried again half a day later: it went
+/// round once more, and so on.
+#[test]
+fn what_comes_back_to_a_full_mailbox_does_not_wait_to_go_round_again() {
+    for over in ["defer", "refuse", "divert"] {
+        let full = Guarded {
+            quota: Some((8000, over)),
+            ..guard(&[1], Admin::Path)
+        };
+        let hosts = vec![Host {
+            strip: Strip::Trace,
+            ..host(System::Exim)
+        }];
+        let people = vec![
+            (0, Role::Mailbox),
+            (0, Role::Guard(guard(&[2], Admin::Path))),
+            (0, Role::Guard(full)),
+        ];
+        holds(&network(hosts, people, 2, 60_000));
+    }
+}
+
 /// A ring in which each host now and then delivers twice: copies of copies, were each not sent once only.
 #[test]
 fn copies_do_not_multiply_in_a_ring() {
