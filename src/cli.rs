@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand};
 
+pub mod spool;
+
 /// A delivery guard: judges one message, then appends, forwards or diverts it, so that no forward can loop.
 #[derive(Debug, Parser)]
 #[command(
@@ -150,6 +152,12 @@ pub enum Command {
         /// The user whose forwards they are [default: who runs this]
         #[arg(short = 'd', long, value_name = "NAME")]
         user: Option<String>,
+    },
+    /// Care for mailboxes that have grown: list, archive, sweep, restore
+    Spool {
+        /// Which of them.
+        #[command(subcommand)]
+        command: spool::SpoolCommand,
     },
     /// Check or show the configuration
     Config {

@@ -144,7 +144,7 @@ pub fn write_json_error(output: &mut impl Write, source: &str, error: &str) -> i
     write_line(output, &ErrorLine { source, error })
 }
 
-/// Writes `line` as a JSON object and a line end.
+/// Writes `line` as one JSON object and a line end.
 ///
 /// `serde_json` escapes the control characters below a blank; the others, and those that turn the direction of writing, are
 /// escaped here. Outside strings JSON has none of them.

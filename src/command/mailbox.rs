@@ -2,33 +2,47 @@
 
 use std::io::Read;
 use std::panic::{self, AssertUnwindSafe};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::act::lock::{self, Locked, Method, Plan};
 use crate::act::mbox::{self, Appended, Letter};
-use crate::act::open::Owner;
+use crate::act::open::{Absent, Owner};
 use crate::act::recover::{self, Recovered};
 use crate::act::{dir, intake, rewrite, tally};
 use crate::command::case::{Case, Guard, Outcome};
 use crate::command::notice;
-use crate::config;
 use crate::config::value::Size;
+use crate::config::{self, Config};
 use crate::decide::envelope::Sender;
 use crate::decide::policy::{Admission, Limit, Over, Usage, Why, admit};
 use crate::exit::{Class, Error};
 
-/// How the mailbox at a path is locked.
+/// Which locks are taken.
 #[must_use]
-pub fn plan(guard: &Guard, owner: Owner) -> Plan {
+pub fn methods(config: &Config) -> Vec<Method> {
     let method = |lock: &config::Lock| match lock {
         config::Lock::Dotlock => Method::Dotlock,
         config::Lock::Fcntl => Method::Fcntl,
         config::Lock::Flock => Method::Flock,
     };
+    config.spool.locks.iter().map(method).collect()
+}
+
+/// How the mailbox at a path is locked when mail comes in.
+#[must_use]
+pub fn plan(guard: &Guard, owner: Owner) -> Plan {
+    lock_plan(&guard.config, owner, Absent::Create, guard.state_dir())
+}
+
+/// How a mailbox is locked.
+#[must_use]
+pub fn lock_plan(config: &Config, owner: Owner, absent: Absent, state_dir: Option<PathBuf>) -> Plan {
     Plan {
-        methods: guard.config.spool.locks.iter().map(method).collect(),
-        timeout: guard.config.spool.lock_timeout.duration(),
+        methods: methods(config),
+        timeout: config.spool.lock_timeout.duration(),
         owner,
+        absent,
+        state_dir,
     }
 }
 

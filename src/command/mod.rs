@@ -25,6 +25,7 @@ pub mod route_notice;
 pub mod routes;
 pub mod settle;
 pub mod sources;
+pub mod spool;
 pub mod standing;
 pub mod status;
 pub mod storm;
@@ -97,6 +98,7 @@ pub fn run(cli: &Cli) -> Status {
                 status::run(&request, user.as_deref(), everywhere)
             }
         }
+        Command::Spool { command } => spool::run(command, everywhere),
         Command::Config { command } => config::run(command, everywhere),
     }
 }

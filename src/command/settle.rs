@@ -142,7 +142,13 @@ fn forward(guard: &Guard, case: &Case<'_>, copies: Copies) -> Result<Outcome, Er
     let sifted = memory::sift(guard, case, &case.destinations);
     if let Some(why) = sifted.why_nowhere() {
         // Left to wait for room until the memory of it fades, it would go round once more.
-        return keep(guard, case, &why, Over::Overflow);
+        let over = Over::Overflow;
+        return match copies {
+            Copies::None => keep(guard, case, &why, over),
+            // The copy that is asked for, and no other bytes: a run that was killed may have put it there already, and what it left is
+            // known again by them.
+            Copies::Keep => Ok(with_note(append(guard, case, "", over)?, why)),
+        };
     }
     let mut gate = gate::gate(guard, case, &sifted.fresh);
     let result = pass(guard, case, copies, &mut gate);

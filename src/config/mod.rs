@@ -178,8 +178,14 @@ pub struct Archive {
     pub dir: String,
     /// How they are packed.
     pub format: Format,
-    /// How many are kept of each user.
+    /// Whose files they are: of whoever archives, if empty; of the mailbox's owner, if `%u`; of this user.
+    pub owner: String,
+    /// How many are kept of each user; 0 is any number.
     pub keep: u32,
+    /// How old they get.
+    pub max_age: Age,
+    /// How large those of one user get together.
+    pub max_total: Size,
 }
 
 /// How archives are packed.
@@ -319,7 +325,10 @@ impl Default for Archive {
         Self {
             dir: "/var/backups/mail".to_owned(),
             format: Format::TarGz,
+            owner: String::new(),
             keep: 12,
+            max_age: Age::NONE,
+            max_total: Size::NONE,
         }
     }
 }

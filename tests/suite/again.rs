@@ -124,7 +124,8 @@ fn with_keep_the_second_copy_lies_in_the_mailbox_once() {
     let mail = scratch.mail();
     let kept = messages(&mail);
     assert_eq!(kept.len(), 2);
-    assert!(!contains(kept[0], b"X-Spoolguard-Kept") && contains(kept[1], b"X-Spoolguard-Kept"));
+    // It is the copy that was asked for, to the byte: so what a killed run left of it is known again.
+    assert!(kept.iter().all(|copy| !contains(copy, b"X-Spoolguard-Kept")));
 }
 
 #[test]

@@ -64,7 +64,10 @@ admin_limit = "100M"
 [archive]
 dir = "/var/backups/mail"
 format = "tar.gz"
+owner = "root"
 keep = 12
+max_age = "365d"
+max_total = "5G"
 
 [log]
 to = "auto"

@@ -317,7 +317,7 @@ fn a_forward_that_is_killed_leaves_a_copy_that_is_known_again() {
     };
     scratch.forward(ORDINARY, &["--keep", "b@b.test"]).go().succeeds();
     assert_eq!(copies(), if has_attributes(&scratch.mailbox()) { 1 } else { 2 });
-    // Sent once more on purpose, it is another message; the destination had it, so it is kept with a field that says so.
+    // Sent once more on purpose, it is another message.
     let before = copies();
     scratch.forward(ORDINARY, &["--keep", "b@b.test"]).go().succeeds();
     assert_eq!(copies(), before + 1);
