@@ -79,7 +79,11 @@ pub fn rescue(guard: &Guard, case: &Case<'_>, blames: &[Blame]) -> Result<Rescue
     }
     let name = Name::of(&original.message, original.content_bytes());
     // Two reports about one message may come at the same time. One after the other: the second sees what the first did.
-    let _one_at_a_time = Store::new(&dir, "rescue").hold(&guard.patience)?;
+    let one_at_a_time = Store::new(&dir, "rescue").hold(&guard.patience);
+    if let Err(e) = &one_at_a_time {
+        // Put off for that, the report would wait until the mail system drops it, and the message with it.
+        tracing::warn!(user = guard.account.name, note = %e, "two reports about one message may both leave it in the mailbox");
+    }
     if memory::has_it(guard, &name) {
         return Ok(Rescue::Had);
     }

@@ -142,7 +142,8 @@ fn divert_or_keep(guard: &Guard, case: &Case<'_>, why: Why) -> Result<Outcome, E
 fn forward(guard: &Guard, case: &Case<'_>, copies: Copies) -> Result<Outcome, Error> {
     let sifted = memory::sift(guard, case, &case.destinations);
     if let Some(why) = sifted.why_nowhere() {
-        let over = guard.config.quota.over;
+        // Left to wait for room until the memory of it fades, it would go round once more.
+        let over = Over::Overflow;
         return match copies {
             Copies::None => keep(guard, case, &why, over),
             // The copy that is asked for, and no other bytes: a run that was killed may have put it there already, and what it left is

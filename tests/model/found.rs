@@ -133,6 +133,70 @@ fn a_ring_without_any_trace_ends() {
     assert!(run(&plan, Broken::Memory).fault.is_some(), "it ends without a memory");
 }
 
+/// The same with a full mailbox, where what came back was put off, and was forgotten when it was tried again half a day later: it went
+/// round once more, and so on.
+#[test]
+fn what_comes_back_to_a_full_mailbox_does_not_wait_to_go_round_again() {
+    for over in ["defer", "refuse", "divert"] {
+        let full = Guarded {
+            quota: Some((8000, over)),
+            ..guard(&[1], Admin::Path)
+        };
+        let hosts = vec![Host {
+            strip: Strip::Trace,
+            ..host(System::Exim)
+        }];
+        let people = vec![
+            (0, Role::Mailbox),
+            (0, Role::Guard(guard(&[2], Admin::Path))),
+            (0, Role::Guard(full)),
+        ];
+        holds(&network(hosts, people, 2, 60_000));
+    }
+}
+
+/// Two rules end this one, each by itself: the loop mark at the first turn, the memory as well. Without both it takes several turns, until
+/// one hop stands in the header three times.
+#[test]
+fn the_loop_mark_ends_a_ring_at_the_first_turn() {
+    let people = vec![
+        (0, Role::Mailbox),
+        (1, Role::Guard(guard(&[2], Admin::Path))),
+        (2, Role::Forward { to: vec![1] }),
+    ];
+    let plan = network(vec![host(System::Exim); 3], people, 1, 0);
+    let turns = |broken| run(&plan, broken).transmissions;
+    assert_eq!(turns(Broken::Nothing), 3);
+    assert_eq!(turns(Broken::Memory), 3);
+    assert!(turns(Broken::LoopMark) > 5, "{}", turns(Broken::LoopMark));
+}
+
+/// The same for a report that the administrator sends back: our mark on it, and the count of equal reports. Without both, the number of
+/// hops is all that ends it.
+#[test]
+fn the_divert_mark_ends_what_an_administrator_sends_back() {
+    let people = vec![
+        (0, Role::Mailbox),
+        (1, Role::Guard(guard(&[3], Admin::Person(2)))),
+        (2, procmail(1)),
+        (0, Role::Mailbox),
+    ];
+    let mut plan = network(vec![host(System::Exim); 3], people, 1, 0);
+    plan.people[3].outages = vec![Outage {
+        from: 0,
+        until: None,
+        how: How::Unknown,
+    }];
+    let turns = |broken| run(&plan, broken).transmissions;
+    let with = turns(Broken::Nothing);
+    assert_eq!(turns(Broken::Memory), with);
+    assert!(
+        with < 10 && turns(Broken::DivertMark) > 3 * with,
+        "{with}, {}",
+        turns(Broken::DivertMark)
+    );
+}
+
 /// A ring in which each host now and then delivers twice: copies of copies, were each not sent once only.
 #[test]
 fn copies_do_not_multiply_in_a_ring() {

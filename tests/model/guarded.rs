@@ -25,11 +25,11 @@ use crate::plan::{Admin, GuardSender, Guarded, Plan, System};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Broken {
     Nothing,
-    /// No `X-Loop` on what is forwarded.
+    /// No `X-Loop` on what is forwarded, nor the memory that ends the same loops.
     LoopMark,
     /// A null sender becomes the user.
     NullSender,
-    /// Nothing says that a message was diverted.
+    /// Nothing says that a message was diverted, nor the memory that counts equal ones.
     DivertMark,
     /// The state directory is forgotten after each message.
     Memory,
@@ -132,7 +132,7 @@ impl Post {
 
     /// One delivery, as the mail system of the host starts it.
     pub fn run(&self, now: Moment<'_>, sender: &str, recipient: &str, message: Vec<u8>, broken: Broken) -> Run {
-        if broken == Broken::Memory {
+        if matches!(broken, Broken::LoopMark | Broken::DivertMark | Broken::Memory) {
             let _ = fs::remove_dir_all(self.home.join("state"));
         }
         if let Some(dead) = &self.dead {

@@ -106,17 +106,11 @@ fn no_network_loops_or_loses() {
     );
 }
 
-/// The model can fail: without any one of the rules, a network loops. The rules stand in for each other in most networks, so the
-/// search begins near one in which they do not.
+/// The model can fail: without one of these rules, a network by chance loops. `found.rs` has networks for the others.
 #[test]
 fn a_rule_that_is_broken_is_noticed() {
-    for (broken, near) in [
-        (Broken::LoopMark, 250),
-        (Broken::NullSender, 240),
-        (Broken::DivertMark, 250),
-        (Broken::Memory, 0),
-    ] {
-        let noticed = (near..near + 1000).find(|seed| run(&chance::plan(*seed), broken).fault.is_some());
+    for broken in [Broken::NullSender, Broken::Memory] {
+        let noticed = (0..1000).find(|seed| run(&chance::plan(*seed), broken).fault.is_some());
         match noticed {
             Some(seed) => eprintln!("{broken:?} is noticed with seed {seed}"),
             None => panic!("a thousand networks work without it: {broken:?}"),

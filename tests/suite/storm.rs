@@ -8,14 +8,14 @@ use serde_json::Value;
 
 use crate::env::{ORDINARY, Scratch, contains, content, messages, only, shown};
 
-/// A report that says that `recipient` failed, about the message `id` (RFC 3464).
+/// A report that says that `recipient` failed, about the message `id` (RFC 3464). Nothing says that it was forwarded from here.
 fn report(recipient: &str, id: &str) -> String {
     format!(
         "From: MAILER-DAEMON@mx.test\nTo: a@a.test\nSubject: Undelivered {id}\nMessage-ID: <r{id}@mx.test>\nMIME-Version: 1.0\n\
          Content-Type: multipart/report; report-type=delivery-status; boundary=\"xx\"\n\n\
          --xx\n\nIt did not work.\n\n--xx\nContent-Type: message/delivery-status\n\nReporting-MTA: dns; mx.test\n\n\
          Final-Recipient: rfc822; {recipient}\nAction: failed\nStatus: 5.1.1\n\n--xx\nContent-Type: message/rfc822\n\n\
-         X-Loop: a@a.test\nMessage-ID: <{id}@s.test>\nFrom: s@s.test\nSubject: hello\n\nHello {id}.\n\n--xx--\n"
+         Message-ID: <{id}@s.test>\nFrom: s@s.test\nSubject: hello\n\nHello {id}.\n\n--xx--\n"
     )
 }
 
@@ -133,6 +133,29 @@ fn a_dead_address_is_one_storm_whatever_was_sent_there() {
     // Another address is another matter.
     bounce(&scratch, &report("c@c.test", "1"));
     assert_eq!(messages(&scratch.diverted()).len(), 4);
+}
+
+#[test]
+fn a_storm_about_forwards_brings_each_message_home_once() {
+    let scratch = Scratch::new();
+    let ours = |id: u32| {
+        let text = report("b@b.test", &id.to_string());
+        text.replace("message/rfc822\n\n", "message/rfc822\n\nX-Loop: a@a.test\n")
+    };
+    for _ in 0..2 {
+        replay(&scratch, "<>", (0..30).map(ours));
+    }
+    assert_eq!(messages(&scratch.diverted()).len(), 3);
+    assert_eq!(held(&scratch, "equal").len(), 57);
+    let mail = scratch.mail();
+    let rescued = messages(&mail)
+        .iter()
+        .filter(|one| contains(one, b"X-Spoolguard-Rescued: "))
+        .count();
+    assert_eq!(rescued, 30);
+    for id in 0..30 {
+        assert!(contains(&mail, format!("Hello {id}.").as_bytes()), "{id}");
+    }
 }
 
 #[test]
