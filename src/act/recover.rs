@@ -103,7 +103,7 @@ mod tests {
     use super::{Recovered, recover};
     use crate::act::lock::{Locked, Method, Plan, lock};
     use crate::act::mbox::{Letter, append, length, write_letter};
-    use crate::act::open::Owner;
+    use crate::act::open::{Absent, Owner};
     use crate::act::patience::Patience;
     use crate::act::rewrite::Quoting;
     use crate::act::unfinished::Measure;
@@ -135,6 +135,8 @@ mod tests {
             methods: vec![Method::Fcntl],
             timeout: Duration::from_secs(5),
             owner: Owner::Exactly(nix::unistd::getuid().as_raw()),
+            absent: Absent::Create,
+            state_dir: None,
         };
         let patience = Patience::begin().unwrap_or_else(|e| unreachable!("{e}"));
         lock(path, &plan, &patience).unwrap_or_else(|e| unreachable!("{e}"))

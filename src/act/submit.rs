@@ -1,6 +1,7 @@
 //! Hands a message to the mail system: through its sendmail, or into a maildir where what would be sent is kept.
 //!
-//! An answer is yes, no, or later. What sendmail says with its exit status is sorted here, once.
+//! An answer is yes, no, or later. What sendmail says with its exit status is sorted here, once. A failure that is reported later
+//! shall bring back the whole message: that is asked for where it is sure that sendmail understands it.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, Write};
@@ -65,74 +66,120 @@ pub struct Refusal {
     pub said: String,
 }
 
+/// What became of a letter at each of its recipients.
+#[derive(Debug, Default)]
+#[must_use]
+pub struct Answers {
+    /// The mail system has it for these.
+    pub taken: Vec<String>,
+    /// It will never take it for these.
+    pub refused: Vec<Refusal>,
+    /// It did not take it for the others, and may do so later.
+    pub later: Option<Error>,
+}
+
 /// Sends `letter` to all its recipients.
 ///
 /// # Errors
 /// When the mail system says "later", cannot be started, hangs or dies. It may have taken some of it even so.
 pub fn submit<R: Read>(way: &Way, letter: Letter<'_, R>, patience: &Patience) -> Result<Answer, Error> {
-    match way {
-        Way::Sendmail(program) => sendmail(program, letter, patience),
-        Way::Outbox(dir) => outbox(dir, letter).map(|()| Answer::Accepted),
+    let Answers { refused, later, .. } = submit_each(way, letter, patience);
+    match later {
+        Some(e) => Err(e),
+        None if refused.is_empty() => Ok(Answer::Accepted),
+        None => Ok(Answer::Refused(refused)),
     }
 }
 
-fn sendmail<R: Read>(program: &Path, mut letter: Letter<'_, R>, patience: &Patience) -> Result<Answer, Error> {
+/// Sends `letter` to all its recipients, and says for each what came of it.
+pub fn submit_each<R: Read>(way: &Way, letter: Letter<'_, R>, patience: &Patience) -> Answers {
+    let recipients = letter.recipients;
+    let sent = match way {
+        Way::Sendmail(program) => sendmail(program, letter, patience),
+        Way::Outbox(dir) => outbox(dir, letter).map(|()| taken_by(recipients)),
+    };
+    sent.unwrap_or_else(|e| Answers {
+        later: Some(e),
+        ..Answers::default()
+    })
+}
+
+fn taken_by(recipients: &[String]) -> Answers {
+    Answers {
+        taken: recipients.to_vec(),
+        ..Answers::default()
+    }
+}
+
+fn sendmail<R: Read>(program: &Path, mut letter: Letter<'_, R>, patience: &Patience) -> Result<Answers, Error> {
     let store = |e: io::Error| Error::io("store the message for", program, &e);
     // A file, not a pipe: a sendmail that does not read, or stops reading, cannot hold us.
     let mut message = waiting_file(letter.content_bytes).map_err(store)?;
     message.write_all(letter.added).map_err(store)?;
     io::copy(&mut letter.content, &mut message).map_err(store)?;
+    let kind = Kind::of(program);
     let mut run = Run {
         program,
+        returns: kind.returns(),
         sender: letter.sender,
         message,
         patience,
     };
+    let refused = |recipient: String, said| Answers {
+        refused: vec![Refusal { recipient, said }],
+        ..Answers::default()
+    };
     match run.once(letter.recipients)? {
-        Reply::Taken => Ok(Answer::Accepted),
+        Reply::Taken => Ok(taken_by(letter.recipients)),
         Reply::Never(said) => match letter.recipients {
-            [only] => Ok(Answer::Refused(vec![Refusal {
-                recipient: only.clone(),
-                said,
-            }])),
-            several if has_sent_the_rest(program, &said) => Ok(Answer::Refused(vec![Refusal {
-                recipient: several.join(" or "),
-                said,
-            }])),
+            [only] => Ok(refused(only.clone(), said)),
+            several if kind.has_sent_the_rest(&said) => Ok(refused(several.join(" or "), said)),
             // One bad address may have spoilt it for all: each is tried alone, so that none is forgotten.
-            several => {
-                let mut refused = Vec::new();
-                let mut later = None;
-                for recipient in several {
-                    match run.once(std::slice::from_ref(recipient)) {
-                        Ok(Reply::Taken) => {}
-                        Ok(Reply::Never(said)) => refused.push(Refusal {
-                            recipient: recipient.clone(),
-                            said,
-                        }),
-                        Err(e) => later = Some(e),
-                    }
-                }
-                match later {
-                    // All are tried again then, since nobody but the mail system can wait.
-                    Some(e) => Err(e),
-                    None if refused.is_empty() => Ok(Answer::Accepted),
-                    None => Ok(Answer::Refused(refused)),
-                }
-            }
+            several => Ok(run.each(several)),
         },
     }
 }
 
-/// Sendmail itself sends to the good addresses and says with its status that there was a bad one; it does not say which. Exim and
-/// OpenSMTPD then have sent nothing. All are called by the same name, and Debian's alternatives lead to the real one.
-fn has_sent_the_rest(program: &Path, said: &str) -> bool {
-    let real = program.canonicalize().unwrap_or_default();
-    let is_sendmail = ["sendmail/sendmail", "sm.bin/sendmail", "sendmail.sendmail"]
-        .iter()
-        .any(|end| real.ends_with(end));
-    let statuses = ["status 64", "status 65", "status 67", "status 68"];
-    is_sendmail && statuses.iter().any(|status| said.starts_with(status))
+/// Whose program it is. All are called by the same name, and Debian's alternatives lead to the real one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Sendmail,
+    Postfix,
+    /// Any other, or not known for sure.
+    Other,
+}
+
+impl Kind {
+    fn of(program: &Path) -> Self {
+        let real = program.canonicalize().unwrap_or_default();
+        let is = |ends: &[&str]| ends.iter().any(|end| real.ends_with(end));
+        // Postfix's runs postdrop, which lies in the same directory and nowhere else (postfix-files(5)); where several mail
+        // systems are installed, its sendmail has a longer name.
+        let has_postdrop = || real.with_file_name("postdrop").is_file();
+        if is(&["sendmail/sendmail", "sm.bin/sendmail", "sendmail.sendmail"]) {
+            Self::Sendmail
+        } else if is(&["sendmail.postfix"]) || (is(&["sbin/sendmail"]) && has_postdrop()) {
+            Self::Postfix
+        } else {
+            Self::Other
+        }
+    }
+
+    /// The flags that ask for reports with the whole message (RFC 3461 section 4.3). Exim runs its queue for `-R`, and others
+    /// do not know it.
+    fn returns(self) -> &'static [&'static str] {
+        match self {
+            Self::Sendmail | Self::Postfix => &["-R", "full"],
+            Self::Other => &[],
+        }
+    }
+
+    /// Sendmail itself sends to the good addresses and says with its status that there was a bad one; it does not say which. Exim
+    /// and OpenSMTPD then have sent nothing.
+    fn has_sent_the_rest(self, said: &str) -> bool {
+        let statuses = ["status 64", "status 65", "status 67", "status 68"];
+        self == Self::Sendmail && statuses.iter().any(|status| said.starts_with(status))
+    }
 }
 
 enum Reply {
@@ -142,12 +189,30 @@ enum Reply {
 
 struct Run<'a> {
     program: &'a Path,
+    returns: &'static [&'static str],
     sender: &'a str,
     message: File,
     patience: &'a Patience,
 }
 
 impl Run<'_> {
+    /// Runs sendmail for each of `recipients` alone.
+    fn each(&mut self, recipients: &[String]) -> Answers {
+        let mut answers = Answers::default();
+        for recipient in recipients {
+            match self.once(std::slice::from_ref(recipient)) {
+                Ok(Reply::Taken) => answers.taken.push(recipient.clone()),
+                Ok(Reply::Never(said)) => answers.refused.push(Refusal {
+                    recipient: recipient.clone(),
+                    said,
+                }),
+                // The others are tried all the same; this one is tried again when the message comes again.
+                Err(e) => answers.later = Some(e),
+            }
+        }
+        answers
+    }
+
     /// Runs sendmail for `recipients`.
     fn once(&mut self, recipients: &[String]) -> Result<Reply, Error> {
         let fail = |e: io::Error| Error::io("run", self.program, &e).class(Class::Submission);
@@ -157,7 +222,9 @@ impl Run<'_> {
         let mut command = Command::new(self.program);
         command
             // `-oi`: a line with a single dot does not end the message. `--`: an address is never an option.
-            .args(["-oi", "-f", sender, "--"])
+            .args(["-oi", "-f", sender])
+            .args(self.returns)
+            .arg("--")
             .args(recipients)
             .env_clear()
             .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
@@ -172,6 +239,11 @@ impl Run<'_> {
         // The command holds copies of our ends of the pipe.
         drop(command);
         let (status, said) = self.wait(child, output)?;
+        // EX_USAGE: of an old version, perhaps, that does not know all flags. The message matters more than what reports bring back.
+        if status.code() == Some(64) && !self.returns.is_empty() {
+            self.returns = &[];
+            return self.once(recipients);
+        }
         self.sort(status, &said)
     }
 

@@ -15,6 +15,7 @@ use crate::config::Config;
 use crate::decide::envelope::Envelope;
 use crate::decide::message::Message;
 use crate::decide::policy::{Action, Limit};
+use crate::decide::token::Claim;
 use crate::decide::verdict::Judgement;
 
 /// What stays the same for every message of a run.
@@ -68,6 +69,8 @@ pub struct Case<'a> {
     pub action: Action,
     /// Where it is sent on to.
     pub destinations: Vec<String>,
+    /// The token of the address that it came to, if it is one that only we could make.
+    pub token: Option<Claim>,
     /// When it came.
     pub date: OffsetDateTime,
 }
@@ -119,22 +122,28 @@ impl Guard {
     /// Where this user's held copies, overflow and memories are; none where there is neither a home nor a configured place.
     #[must_use]
     pub fn state_dir(&self) -> Option<PathBuf> {
-        let configured = self.config.state_dir.replace("%u", &self.account.name);
-        match (configured.as_str(), &self.account.home) {
-            ("", None) => None,
-            ("", Some(home)) => Some(home.join(".local/state/spoolguard")),
-            (path, home) => match (path.strip_prefix("~/"), home) {
-                (Some(below), Some(home)) => Some(home.join(below)),
-                (Some(_), None) => None,
-                (None, _) => Some(PathBuf::from(path)),
-            },
-        }
+        state_dir(&self.config, &self.account)
     }
 
     /// How full the user's mailbox may be.
     #[must_use]
     pub fn limit(&self) -> Limit {
         self.config.limit_of(&self.account.name, || self.account.groups())
+    }
+}
+
+/// Where a user's state is; none where there is neither a home nor a configured place.
+#[must_use]
+pub fn state_dir(config: &Config, account: &Account) -> Option<PathBuf> {
+    let configured = config.state_dir.replace("%u", &account.name);
+    match (configured.as_str(), &account.home) {
+        ("", None) => None,
+        ("", Some(home)) => Some(home.join(".local/state/spoolguard")),
+        (path, home) => match (path.strip_prefix("~/"), home) {
+            (Some(below), Some(home)) => Some(home.join(below)),
+            (Some(_), None) => None,
+            (None, _) => Some(PathBuf::from(path)),
+        },
     }
 }
 

@@ -4,9 +4,9 @@ use std::collections::HashSet;
 use std::path::PathBuf;
 
 use crate::act::intake;
-use crate::act::submit::{self, Answer, Letter, Refusal, Way};
+use crate::act::submit::{self, Letter, Refusal, Way};
 use crate::command::case::{Case, Guard};
-use crate::command::marks;
+use crate::command::{marks, memory, tokens};
 use crate::config::ForwardSender;
 use crate::decide::address::is_plain;
 use crate::decide::envelope::Sender;
@@ -38,46 +38,69 @@ pub fn letter<'a>(
     }
 }
 
-/// Sends the message to where it is to go. What is no address is refused here: every sendmail makes something else of it.
-///
-/// # Errors
-/// When the mail system cannot take it now.
-pub fn send(guard: &Guard, case: &Case<'_>) -> Result<Answer, Error> {
-    let own = case.own_address();
-    let field =
-        format!("X-Loop: {}{}", case.envelope.own.loop_mark(), case.message.line_end()) + &marks::seam(&case.message);
-    let sender = envelope_sender(guard, case, &own);
-    let mut told = case.destinations.clone();
-    // OpenSMTPD sends as many copies as it is told addresses.
-    let mut seen = HashSet::new();
-    told.retain(|text| seen.insert(text.clone()));
-    let (plain, odd): (Vec<String>, Vec<String>) = told.into_iter().partition(|text| is_plain(text));
-    let mut refused: Vec<Refusal> = odd
-        .into_iter()
-        .map(|recipient| Refusal {
-            recipient,
-            said: "this is no address".to_owned(),
-        })
-        .collect();
-    if !plain.is_empty()
-        && let Answer::Refused(more) =
-            submit::submit(&way(guard), letter(case, &sender, &plain, &field), &guard.patience)?
-    {
-        refused.extend(more);
-    }
-    Ok(if refused.is_empty() {
-        Answer::Accepted
-    } else {
-        Answer::Refused(refused)
-    })
+/// What became of a message at each of its destinations.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[must_use]
+pub struct Sent {
+    /// The mail system has it for these.
+    pub taken: Vec<String>,
+    /// The mail system will never take it for these.
+    pub refused: Vec<Refusal>,
 }
 
-/// A null sender stays null: nothing may ever come back for it (RFC 5228 section 4.2).
-fn envelope_sender(guard: &Guard, case: &Case<'_>, own: &str) -> String {
-    match (&case.envelope.sender, guard.config.forward.sender) {
+/// Sends the message to `destinations`. What is no address is refused here: every sendmail makes something else of it.
+///
+/// # Errors
+/// When the mail system cannot take it now for some of them; those that it took it for are remembered, and left out the next time.
+pub fn send(guard: &Guard, case: &Case<'_>, destinations: &[String]) -> Result<Sent, Error> {
+    let field =
+        format!("X-Loop: {}{}", case.envelope.own.loop_mark(), case.message.line_end()) + &marks::seam(&case.message);
+    // OpenSMTPD sends as many copies as it is told addresses.
+    let mut seen = HashSet::new();
+    let distinct = destinations.iter().filter(|text| seen.insert(*text)).cloned();
+    let (plain, odd): (Vec<String>, Vec<String>) = distinct.partition(|text| is_plain(text));
+    let no_address = odd.into_iter().map(|recipient| Refusal {
+        recipient,
+        said: "this is no address".to_owned(),
+    });
+    let mut sent = Sent {
+        taken: Vec::new(),
+        refused: no_address.collect(),
+    };
+    let mut later = None;
+    for (sender, recipients) in submissions(guard, case, plain) {
+        let answers = submit::submit_each(&way(guard), letter(case, &sender, &recipients, &field), &guard.patience);
+        sent.taken.extend(answers.taken);
+        sent.refused.extend(answers.refused);
+        // The others are tried all the same: they need not wait for this one.
+        later = later.or(answers.later);
+    }
+    memory::note_sent(guard, case, &sent.taken);
+    match later {
+        Some(e) => Err(e),
+        None => Ok(sent),
+    }
+}
+
+/// Which envelope senders go with which destinations: one for all, or, with a token, one for each.
+fn submissions(guard: &Guard, case: &Case<'_>, destinations: Vec<String>) -> Vec<(String, Vec<String>)> {
+    if destinations.is_empty() {
+        return Vec::new();
+    }
+    let own = case.own_address();
+    let plain = match (&case.envelope.sender, guard.config.forward.sender) {
+        // A null sender stays null: nothing may ever come back for it (RFC 5228 section 4.2).
         (Sender::Null, _) => String::new(),
         // Exim and OpenSMTPD refuse a message for a malformed sender, and Postfix loses its report.
         (Sender::Address(address), ForwardSender::Keep) if is_plain(address) => address.clone(),
-        (Sender::Address(_) | Sender::Unknown, ForwardSender::User | ForwardSender::Keep) => own.to_owned(),
-    }
+        (Sender::Address(_) | Sender::Unknown, ForwardSender::Verp) => {
+            if let Some(maker) = tokens::Maker::prepare(guard, case) {
+                let one = |destination: String| (maker.sender(&destination), vec![destination]);
+                return destinations.into_iter().map(one).collect();
+            }
+            own
+        }
+        (Sender::Address(_) | Sender::Unknown, ForwardSender::User | ForwardSender::Keep) => own,
+    };
+    vec![(plain, destinations)]
 }

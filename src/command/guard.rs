@@ -14,10 +14,11 @@ use crate::act::patience::{self, Patience};
 use crate::cli::{Everywhere, Who};
 use crate::command::caller::{self, Variable};
 use crate::command::case::{Begun, Case, Guard};
-use crate::command::{log, record, settle};
+use crate::command::{log, record, settle, tokens};
 use crate::config::file::{self, Extent, Sources};
 use crate::config::{Config, Log};
 use crate::decide::address::Address;
+use crate::decide::attribution;
 use crate::decide::envelope::Envelope;
 use crate::decide::message::Message;
 use crate::decide::policy::{self, Copies, Job};
@@ -154,7 +155,12 @@ impl Guard {
         let message = Message::new(intake.head());
         let envelope = caller::envelope(who, variable, &message, &self.config, &self.account);
         let errand = without_own(errand, &envelope, &self.account.name);
-        let judgement = judge(&message, &envelope, &self.config);
+        let mut judgement = judge(&message, &envelope, &self.config);
+        let found = tokens::find(self, &envelope, &message, date.unix_timestamp());
+        let token = found.map(|(claim, address)| {
+            attribution::believe_token(&mut judgement, &address);
+            claim
+        });
         let action = policy::choose(&judgement, errand.job, &self.config.policy());
         Case {
             intake,
@@ -163,6 +169,7 @@ impl Guard {
             judgement,
             action,
             destinations: errand.destinations,
+            token,
             date,
         }
     }

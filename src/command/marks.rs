@@ -1,7 +1,11 @@
 //! The header fields that spoolguard adds, and the text that goes into them. What a message says is bounded and made harmless
 //! before it is quoted: it neither opens a line nor ends a string.
 
+use time::OffsetDateTime;
+
+use crate::decide::attribution::Blame;
 use crate::decide::message::Message;
+use crate::decide::route::Moment;
 use crate::decide::verdict::{DIVERT_HEADER, Judgement, Marker, Verdict};
 use crate::exit::visible;
 
@@ -10,6 +14,9 @@ pub const VERDICT_HEADER: &str = "X-Spoolguard-Verdict";
 
 /// The header of a message that lies in the user's mailbox although it was to be sent on.
 pub const KEPT_HEADER: &str = "X-Spoolguard-Kept";
+
+/// The header of a message that came back in a report and was put into the user's mailbox.
+pub const RESCUED_HEADER: &str = "X-Spoolguard-Rescued";
 
 /// How much of a text is quoted, in characters.
 const QUOTED_CHARACTERS: usize = 160;
@@ -35,6 +42,22 @@ pub fn word(text: &str) -> String {
         .filter(|c| c.is_ascii_graphic() && !matches!(c, '"' | ';'))
         .take(QUOTED_CHARACTERS)
         .collect()
+}
+
+/// A time as people read it: `2026-11-25 03:14 UTC`.
+#[must_use]
+pub fn moment(moment: Moment) -> String {
+    match OffsetDateTime::from_unix_timestamp(moment.seconds()) {
+        Ok(date) => format!(
+            "{:04}-{:02}-{:02} {:02}:{:02} UTC",
+            date.year(),
+            u8::from(date.month()),
+            date.day(),
+            date.hour(),
+            date.minute()
+        ),
+        Err(_) => format!("@{}", moment.seconds()),
+    }
 }
 
 /// A marker as logs and headers show it: `Return-Path: <>`.
@@ -99,6 +122,22 @@ pub fn divert_fields(
 #[must_use]
 pub fn kept_field(judgement: &Judgement, why: &str, line_end: &str) -> String {
     format!("{KEPT_HEADER}: {}{line_end}", reason(judgement, why))
+}
+
+/// The field on top of a message that came back, with what is known of why: `blame` says which destination it did not reach, `notes` what
+/// else the user has to know, each of the form `key=value`.
+#[must_use]
+pub fn rescued_field(blame: Option<&Blame>, host: Option<&str>, notes: &[String], line_end: &str) -> String {
+    let mut parts = vec!["why=came-back".to_owned()];
+    if let Some(blame) = blame {
+        parts.push(format!("destination={}", word(&blame.destination)));
+        parts.extend(blame.status.as_deref().map(|status| format!("status={}", word(status))));
+        parts.extend((!blame.said.is_empty()).then(|| format!("said={}", quoted(&blame.said))));
+    }
+    let host = blame.and_then(|blame| blame.host.as_deref()).or(host);
+    parts.extend(host.map(|host| format!("host={}", word(host))));
+    parts.extend_from_slice(notes);
+    format!("{RESCUED_HEADER}: {}{line_end}", parts.join("; "))
 }
 
 /// `verdict=loop; why=verdict; marker="X-Loop: a@a.test"`

@@ -1,29 +1,41 @@
 //! One file for each command that may be typed, and what several of them share. Here `decide` and `act` meet.
 
+pub mod blame;
 pub mod caller;
 pub mod case;
 pub mod config;
 pub mod digest;
 pub mod divert;
+pub mod everyone;
 pub mod filter;
 pub mod finding;
 pub mod forward;
+pub mod gate;
 pub mod guard;
 pub mod inspect;
 pub mod log;
 pub mod mailbox;
 pub mod marks;
+pub mod memory;
 pub mod notice;
 pub mod record;
 pub mod replay;
+pub mod rescue;
+pub mod route_notice;
+pub mod routes;
 pub mod settle;
 pub mod sources;
+pub mod spool;
+pub mod standing;
+pub mod status;
 pub mod storm;
+pub mod tokens;
 
 use crate::cli::{Cli, Command, Target};
 use crate::command::finding::Form;
 use crate::command::guard::Errand;
 use crate::command::inspect::Question;
+use crate::command::status::Request;
 use crate::decide::policy::Copies;
 use crate::exit::Status;
 
@@ -65,6 +77,28 @@ pub fn run(cli: &Cli) -> Status {
             who,
             everywhere,
         ),
+        Command::Status {
+            json,
+            resume,
+            suspend,
+            due,
+            all,
+            user,
+        } => {
+            let form = if *json { Form::Json } else { Form::Text };
+            let request = match (resume, suspend, due) {
+                (Some(address), _, _) => Request::Resume(address.clone()),
+                (None, Some(address), _) => Request::Suspend(address.clone()),
+                (None, None, true) => Request::Due,
+                (None, None, false) => Request::Show(form),
+            };
+            if *all {
+                everyone::run(&request, everywhere)
+            } else {
+                status::run(&request, user.as_deref(), everywhere)
+            }
+        }
+        Command::Spool { command } => spool::run(command, everywhere),
         Command::Config { command } => config::run(command, everywhere),
     }
 }

@@ -14,6 +14,7 @@ use crate::cli::{Everywhere, Who};
 use crate::command::case::Guard;
 use crate::command::guard::{self, Errand};
 use crate::command::{record, settle};
+use crate::config::value::Age;
 use crate::exit::{Class, Error, Status};
 
 /// Runs the command: 0 when every message was delivered, 75 when some was not.
@@ -53,7 +54,9 @@ struct Replay<'a> {
 
 impl<'a> Replay<'a> {
     fn prepare(errand: &'a Errand, who: &'a Who, everywhere: &'a Everywhere) -> Result<Self, Error> {
-        let guard = Guard::prepare(who, errand.mbox.clone(), everywhere, guard::begin()?)?;
+        let mut guard = Guard::prepare(who, errand.mbox.clone(), everywhere, guard::begin()?)?;
+        // Whoever replays mail wants it sent, also what went out a short while ago and came back.
+        guard.config.forward.again_after = Age::seconds(0);
         Ok(Self {
             guard,
             errand,

@@ -1,10 +1,11 @@
 //! Does what was chosen, and what comes after when it cannot be done: the one place that says in which order things are tried. The
 //! last resort is the user's own mailbox; when that fails too, the message goes back to the mail system.
 
-use crate::act::submit::Answer;
 use crate::command::case::{Case, Guard, Outcome};
+use crate::command::gate::{self, Gate, Kept};
 use crate::command::mailbox::{self, Placement};
-use crate::command::{digest, divert, forward, marks, record};
+use crate::command::rescue::{self, Rescue};
+use crate::command::{blame, digest, divert, forward, marks, memory, record, routes};
 use crate::decide::policy::{Action, Copies, Over, Why};
 use crate::exit::{Class, Error, Outlook};
 
@@ -15,19 +16,46 @@ use crate::exit::{Class, Error, Outlook};
 pub fn settle(guard: &Guard, case: &Case<'_>) -> Result<Outcome, Error> {
     // Of the message before, in a run of many.
     guard.begun.finish();
-    let over = guard.config.quota.over;
-    let result = match case.action {
-        Action::Append => append(guard, case, "", over),
-        Action::Keep(why) => keep(guard, case, &why.to_string(), over),
-        Action::Forward(copies) => forward(guard, case, copies),
-        Action::Divert(why) => divert_or_keep(guard, case, why),
-    };
+    let told = routes::learn(guard, case);
+    let result = take_out(guard, case).and_then(|()| act(guard, case));
     if result.is_err() {
         guard.begun.leave();
     }
     record::log(guard, case, &result);
+    told.write(guard, case);
     digest::send_behind(guard, case, &result);
     result
+}
+
+/// Takes out of a report what it says and what it carries, before it goes anywhere: it must not be done with before that is safe.
+fn take_out(guard: &Guard, case: &Case<'_>) -> Result<(), Error> {
+    if blame::report(case).is_none() {
+        return Ok(());
+    }
+    let blames = blame::find(guard, case, &[]);
+    match rescue::rescue(guard, case, &blames)? {
+        Rescue::Lost(lost) => {
+            routes::lose(guard, case, &lost);
+            tracing::warn!(
+                user = guard.account.name,
+                id = lost.message_id,
+                to = lost.destination,
+                "only the header of a message came back: the user does not see it"
+            );
+        }
+        Rescue::Done(_) | Rescue::Had | Rescue::Nothing => {}
+    }
+    Ok(())
+}
+
+fn act(guard: &Guard, case: &Case<'_>) -> Result<Outcome, Error> {
+    let over = guard.config.quota.over;
+    match case.action {
+        Action::Append => append(guard, case, "", over),
+        Action::Keep(why) => keep(guard, case, &why.to_string(), over),
+        Action::Forward(copies) => forward(guard, case, copies),
+        Action::Divert(why) => divert_or_keep(guard, case, why),
+    }
 }
 
 /// Appends the message with `added` fields on top. When there is no room, `over` says what is done.
@@ -55,16 +83,26 @@ fn finish(guard: &Guard, case: &Case<'_>, placement: Placement) -> Result<Outcom
 /// # Errors
 /// When it cannot be appended.
 pub fn keep(guard: &Guard, case: &Case<'_>, why: &str, over: Over) -> Result<Outcome, Error> {
-    let field = marks::kept_field(&case.judgement, why, case.message.line_end()) + &marks::seam(&case.message);
-    match append(guard, case, &field, over)? {
-        Outcome::Appended { mailbox, note: None } => Ok(Outcome::Appended {
+    let outcome = append(guard, case, &kept_fields(case, why), over)?;
+    Ok(with_note(outcome, why.to_owned()))
+}
+
+/// The fields on top of a message that was to go elsewhere.
+fn kept_fields(case: &Case<'_>, why: &str) -> String {
+    marks::kept_field(&case.judgement, why, case.message.line_end()) + &marks::seam(&case.message)
+}
+
+/// Says why a message is in a mailbox, unless something else was said already.
+fn with_note(outcome: Outcome, why: String) -> Outcome {
+    match outcome {
+        Outcome::Appended { mailbox, note: None } => Outcome::Appended {
             mailbox,
-            note: Some(why.to_owned()),
-        }),
+            note: Some(why),
+        },
         outcome @ (Outcome::Appended { .. }
         | Outcome::Forwarded { .. }
         | Outcome::Diverted { .. }
-        | Outcome::Held { .. }) => Ok(outcome),
+        | Outcome::Held { .. }) => outcome,
     }
 }
 
@@ -73,7 +111,7 @@ fn full(guard: &Guard, case: &Case<'_>, over: Over) -> Result<Outcome, Error> {
     match over {
         Over::Defer => Err(mailbox::full_error(guard, Class::MailboxFull)),
         Over::Refuse => Err(mailbox::full_error(guard, Class::Refused)),
-        Over::Overflow => mailbox::overflow(guard, case),
+        Over::Overflow => mailbox::overflow(guard, case, ""),
         Over::Divert => match divert::divert(guard, case, Why::OverQuota) {
             // It came here because the mailbox has no room; there is nowhere left to go.
             Err(e) if e.outlook() == Outlook::NeedsMending => {
@@ -99,20 +137,55 @@ fn divert_or_keep(guard: &Guard, case: &Case<'_>, why: Why) -> Result<Outcome, E
     }
 }
 
-/// Forwards the message, after a copy was kept where that is asked for. When the mail system cannot take it now, no copy stays:
-/// the message will come again, and each time would leave another.
+/// Forwards the message where it may go, and remembers what became of it there.
 fn forward(guard: &Guard, case: &Case<'_>, copies: Copies) -> Result<Outcome, Error> {
+    let sifted = memory::sift(guard, case, &case.destinations);
+    if let Some(why) = sifted.why_nowhere() {
+        let over = guard.config.quota.over;
+        return match copies {
+            Copies::None => keep(guard, case, &why, over),
+            // The copy that is asked for, and no other bytes: a run that was killed may have put it there already, and what it left is
+            // known again by them.
+            Copies::Keep => Ok(with_note(append(guard, case, "", over)?, why)),
+        };
+    }
+    let mut gate = gate::gate(guard, case, &sifted.fresh);
+    let result = pass(guard, case, copies, &mut gate);
+    gate.end(guard, case);
+    result
+}
+
+/// Forwards the message, after a copy was kept where that is asked for or some destination is suspended. When the mail system cannot
+/// take it now, no copy stays: the message will come again, and each time would leave another.
+fn pass(guard: &Guard, case: &Case<'_>, copies: Copies, gate: &mut Gate) -> Result<Outcome, Error> {
     let over = guard.config.quota.over;
-    let copy = match copies {
-        Copies::None => None,
-        Copies::Keep => Some(mailbox::place(guard, case, "", over)?),
+    let copy = match (copies, gate.why()) {
+        (Copies::Keep, _) => Some(mailbox::place(guard, case, "", over)?),
+        (Copies::None, None) => None,
+        (Copies::None, Some(why)) => match mailbox::place(guard, case, &kept_fields(case, &why), over) {
+            Err(e) if e.outlook() == Outlook::NeedsMending => {
+                // No mailbox can be made for the user. Then it is better sent to a dead address, from where a report comes, than put
+                // off until the mail system gives up.
+                tracing::warn!(user = guard.account.name, why, note = %e, "forwarded all the same");
+                gate.open();
+                None
+            }
+            placement => Some(placement?),
+        },
     };
     if let Some(Placement::Full(over @ (Over::Defer | Over::Refuse))) = copy {
         return full(guard, case, over);
     }
-    let refusals = match forward::send(guard, case) {
-        Ok(Answer::Accepted) => Vec::new(),
-        Ok(Answer::Refused(refusals)) => refusals,
+    let destinations = gate.destinations();
+    if destinations.is_empty()
+        && let Some(placement) = copy
+    {
+        let outcome = finish(guard, case, placement)?;
+        gate.keep(Kept::Yes);
+        return Ok(with_note(outcome, gate.why().unwrap_or_default()));
+    }
+    let sent = match forward::send(guard, case, &destinations) {
+        Ok(sent) => sent,
         Err(e) => {
             if let Some(Placement::Here(appended)) = copy
                 && let Err(left) = mailbox::take_back(guard, appended)
@@ -122,13 +195,34 @@ fn forward(guard: &Guard, case: &Case<'_>, copies: Copies) -> Result<Outcome, Er
             return Err(e);
         }
     };
+    let refusals = sent.refused.clone();
+    gate.send(sent);
+    if let Some(Placement::Here(_)) = copy {
+        memory::note_kept(guard, case);
+    }
     // A copy that the mailbox has no room for is put elsewhere only now that the message is sent: it cannot be taken back from
     // there, and each further try would leave another.
     let copied = copy.map(|placement| finish(guard, case, placement));
+    gate.keep(if matches!(copied, Some(Ok(_))) {
+        Kept::Yes
+    } else {
+        Kept::No
+    });
+    if gate.holds_back()
+        && let Some(Err(e)) = copied
+    {
+        // For a destination that got nothing this copy is all there is.
+        return Err(e);
+    }
     if refusals.is_empty() {
+        let note = copied.map(|copy| said_of(&copy));
+        let why = gate.why();
         return Ok(Outcome::Forwarded {
-            to: case.destinations.clone(),
-            note: copied.map(|copy| said_of(&copy)),
+            to: destinations,
+            note: match (note, why) {
+                (Some(note), Some(why)) => Some(format!("{note}: {why}")),
+                (note, why) => note.or(why),
+            },
         });
     }
     let refused: Vec<_> = refusals
@@ -145,7 +239,14 @@ fn forward(guard: &Guard, case: &Case<'_>, copies: Copies) -> Result<Outcome, Er
         Some(Ok(outcome @ (Outcome::Forwarded { .. } | Outcome::Diverted { .. } | Outcome::Held { .. }))) => {
             Ok(outcome)
         }
-        Some(Err(_)) | None => keep(guard, case, &why, over),
+        Some(Err(_)) | None => {
+            let kept = keep(guard, case, &why, over);
+            if matches!(kept, Ok(Outcome::Appended { .. })) {
+                // Some mail systems refuse it and mail a report as well.
+                memory::note_kept(guard, case);
+            }
+            kept
+        }
     }
 }
 

@@ -6,6 +6,7 @@
 
 pub mod excerpt;
 pub mod file;
+pub mod routes;
 pub mod value;
 
 use std::collections::BTreeMap;
@@ -15,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::decide::policy::{Choice, Limit, Over, Policy};
 use crate::decide::storm::{Limits, MOST_BUDGET};
+pub use routes::Routes;
 use value::{Age, Ceiling, Share, Size};
 
 /// Where the administrator's configuration is.
@@ -45,6 +47,8 @@ pub struct Config {
     pub quota: Quota,
     /// How mail is sent on.
     pub forward: Forward,
+    /// When an address that mail is sent on to counts as dead.
+    pub routes: Routes,
     /// How much reaches the administrator.
     pub storm: Storm,
     /// Where archives of spools go.
@@ -137,6 +141,8 @@ pub struct Forward {
     pub submit: String,
     /// The envelope sender of what is forwarded.
     pub sender: ForwardSender,
+    /// How long the same message does not go to the same address again.
+    pub again_after: Age,
 }
 
 /// The envelope sender of what is forwarded.
@@ -148,6 +154,8 @@ pub enum ForwardSender {
     User,
     /// The one it came with: a failure goes to the writer.
     Keep,
+    /// The user, with a token that names the destination and that nobody else can make (variable envelope return path).
+    Verp,
 }
 
 /// The `[storm]` table.
@@ -170,8 +178,14 @@ pub struct Archive {
     pub dir: String,
     /// How they are packed.
     pub format: Format,
-    /// How many are kept of each user.
+    /// Whose files they are: of whoever archives, if empty; of the mailbox's owner, if `%u`; of this user.
+    pub owner: String,
+    /// How many are kept of each user; 0 is any number.
     pub keep: u32,
+    /// How old they get.
+    pub max_age: Age,
+    /// How large those of one user get together.
+    pub max_total: Size,
 }
 
 /// How archives are packed.
@@ -238,6 +252,7 @@ impl Default for Config {
             spool: Spool::default(),
             quota: Quota::default(),
             forward: Forward::default(),
+            routes: Routes::default(),
             storm: Storm::default(),
             archive: Archive::default(),
             log: Log::default(),
@@ -290,6 +305,7 @@ impl Default for Forward {
         Self {
             submit: "/usr/sbin/sendmail".to_owned(),
             sender: ForwardSender::User,
+            again_after: Age::seconds(12 * 60 * 60),
         }
     }
 }
@@ -309,7 +325,10 @@ impl Default for Archive {
         Self {
             dir: "/var/backups/mail".to_owned(),
             format: Format::TarGz,
+            owner: String::new(),
             keep: 12,
+            max_age: Age::NONE,
+            max_total: Size::NONE,
         }
     }
 }
@@ -325,6 +344,9 @@ impl Default for Log {
 
 /// The longest time that locks may be waited for: mail systems stop waiting for us some time after.
 const LONGEST_LOCK_TIMEOUT: Age = Age::seconds(200);
+
+/// What was sent on is remembered for six days at least, unless it was a great deal.
+const LONGEST_AGAIN_AFTER: Age = Age::seconds(6 * 24 * 60 * 60);
 
 impl Config {
     /// Looks for what the types cannot say. Gives the key and what is wrong with it.
@@ -362,6 +384,7 @@ impl Config {
                 format!("expected at most {LONGEST_LOCK_TIMEOUT}: mail systems stop waiting for a delivery"),
             ));
         }
+        self.routes.check()?;
         let submit = self
             .forward
             .submit
@@ -372,6 +395,15 @@ impl Config {
                 "forward.submit",
                 "expected the absolute path of sendmail, or outbox: and the absolute path of a maildir".to_owned(),
             ));
+        }
+        if self.forward.sender == ForwardSender::Verp && self.recipient_delimiter.is_empty() {
+            let what =
+                "expected \"self\" or \"keep\", since recipient_delimiter names no character to set the token off";
+            return Err(("forward.sender", what.to_owned()));
+        }
+        if self.forward.again_after > LONGEST_AGAIN_AFTER {
+            let what = format!("expected at most {LONGEST_AGAIN_AFTER}: what was sent is not remembered for longer");
+            return Err(("forward.again_after", what));
         }
         if self.storm.budget > MOST_BUDGET {
             return Err((
@@ -507,6 +539,12 @@ mod tests {
             ("[spool]\nlocks = []", "spool.locks"),
             ("[storm]\nbudget = 1001", "storm.budget"),
             ("[spool]\nlock_timeout = \"1h\"", "spool.lock_timeout"),
+            ("[routes]\nthreshold = 0", "routes.threshold"),
+            ("[routes]\nstorm = 21", "routes.storm"),
+            ("[routes]\nstorm = 0", "routes.storm"),
+            ("[routes]\nprobe = \"2d\"", "routes.probe"),
+            ("[routes]\ntrial = \"0s\"", "routes.trial"),
+            ("[routes]\nstale = \"400d\"", "routes.stale"),
             ("[forward]\nsubmit = \"sendmail\"", "forward.submit"),
             ("[forward]\nsubmit = \"outbox:here\"", "forward.submit"),
         ] {

@@ -43,6 +43,8 @@ pub struct Part<'a> {
     pub kind: Kind,
     /// Its own header, and its content as a body.
     pub part: Message<'a>,
+    /// The delimiter line that stands before it, `--boundary`; the next one ends it.
+    pub delimiter: Option<&'a [u8]>,
 }
 
 /// All leaves of a message.
@@ -59,7 +61,7 @@ impl<'a> Outline<'a> {
     #[must_use]
     pub fn of(message: &Message<'a>) -> Self {
         let mut outline = Self::default();
-        outline.walk(message, 0);
+        outline.walk(message, None, 0);
         outline
     }
 
@@ -77,7 +79,7 @@ impl<'a> Outline<'a> {
             .map(|part| &part.part)
     }
 
-    fn walk(&mut self, part: &Message<'a>, depth: usize) {
+    fn walk(&mut self, part: &Message<'a>, delimiter: Option<&'a [u8]>, depth: usize) {
         if self.parts.len() >= MAX_PARTS {
             return;
         }
@@ -109,6 +111,7 @@ impl<'a> Outline<'a> {
         self.parts.push(Part {
             kind: kind_of(&value),
             part: *part,
+            delimiter,
         });
     }
 
@@ -118,9 +121,15 @@ impl<'a> Outline<'a> {
             return false;
         }
         let mut start = None;
+        let mut delimiter = None;
         for at in delimiters(body, boundary) {
+            delimiter = body.get(at..at + boundary.len() + 2);
             if let Some(from) = start {
-                self.walk(&Message::new(body.get(from..at).unwrap_or_default()), depth + 1);
+                self.walk(
+                    &Message::new(body.get(from..at).unwrap_or_default()),
+                    delimiter,
+                    depth + 1,
+                );
                 if self.parts.len() >= MAX_PARTS {
                     return true;
                 }
@@ -141,7 +150,11 @@ impl<'a> Outline<'a> {
         }
         match start {
             Some(from) => {
-                self.walk(&Message::new(body.get(from..).unwrap_or_default()), depth + 1);
+                self.walk(
+                    &Message::new(body.get(from..).unwrap_or_default()),
+                    delimiter,
+                    depth + 1,
+                );
                 true
             }
             None => false,

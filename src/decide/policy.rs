@@ -103,6 +103,8 @@ pub enum Why {
     DivertedBefore,
     /// The user's mailbox is full.
     OverQuota,
+    /// It was sent on, and came back in a report.
+    CameBack,
 }
 
 impl fmt::Display for Why {
@@ -112,6 +114,7 @@ impl fmt::Display for Why {
             Self::NullSender => "null-sender",
             Self::DivertedBefore => "diverted-before",
             Self::OverQuota => "over-quota",
+            Self::CameBack => "came-back",
         })
     }
 }
@@ -185,13 +188,16 @@ pub enum Admission {
 }
 
 /// Decides whether a message of `incoming_bytes` fits into a mailbox. A message that fills it exactly fits.
+///
+/// A report, or what has been here before, finds a place in any case. Refused, or left to wait for hours, it makes the mail system
+/// report that to whoever passed it on, and a plain forward there passes on the report as well, which finds the same full mailbox.
 pub fn admit(
     usage: Usage,
     incoming_bytes: u64,
     limit: Limit,
     over: Over,
     sender: &Sender,
-    action: Action,
+    judgement: &Judgement,
 ) -> Admission {
     let too_big = limit
         .bytes
@@ -200,10 +206,17 @@ pub fn admit(
     if !too_big && !too_many {
         return Admission::Fits;
     }
+    let comes_round = match judgement.verdict {
+        Verdict::Loop(_) | Verdict::Bounce(_) => true,
+        Verdict::Complaint(_) | Verdict::Receipt(_) | Verdict::AutoReply(_) | Verdict::Ordinary => {
+            judgement.diverted_before.is_some()
+        }
+    };
     Admission::Full(match over {
+        Over::Defer | Over::Refuse if comes_round => Over::Overflow,
+        Over::Divert if judgement.diverted_before.is_some() => Over::Overflow,
         // Nobody would learn that it was refused: mail systems drop what they cannot return.
         Over::Refuse if *sender == Sender::Null => Over::Defer,
-        Over::Divert if action == Action::Keep(Why::DivertedBefore) => Over::Defer,
         Over::Defer | Over::Refuse | Over::Divert | Over::Overflow => over,
     })
 }
@@ -288,40 +301,44 @@ mod tests {
             (1, limit(None, Some(6)), true),
             (1, limit(None, Some(5)), false),
         ] {
-            let got = admit(usage, incoming, limit, Over::Refuse, &sender, Action::Append);
+            let got = admit(
+                usage,
+                incoming,
+                limit,
+                Over::Refuse,
+                &sender,
+                &judged(Verdict::Ordinary),
+            );
             assert_eq!(got == Admission::Fits, fits, "{incoming} {limit:?}");
         }
     }
 
     #[test]
-    fn a_full_mailbox_neither_drops_a_null_sender_nor_diverts_twice() {
-        let full = |over, sender: &Sender, action| {
-            admit(
-                Usage::default(),
-                2,
-                Limit {
-                    bytes: Some(1),
-                    messages: None,
-                },
-                over,
-                sender,
-                action,
-            )
+    fn a_full_mailbox_neither_drops_a_null_sender_nor_sends_a_report_round() {
+        let limit = Limit {
+            bytes: Some(1),
+            messages: None,
         };
         let someone = Sender::Address("s@s.test".to_owned());
-        assert_eq!(
-            full(Over::Refuse, &someone, Action::Append),
-            Admission::Full(Over::Refuse)
-        );
-        assert_eq!(
-            full(Over::Refuse, &Sender::Null, Action::Append),
-            Admission::Full(Over::Defer)
-        );
-        let kept = Action::Keep(Why::DivertedBefore);
-        assert_eq!(full(Over::Divert, &someone, kept), Admission::Full(Over::Defer));
-        assert_eq!(
-            full(Over::Divert, &someone, Action::Append),
-            Admission::Full(Over::Divert)
-        );
+        let ordinary = judged(Verdict::Ordinary);
+        let round = judged(Verdict::Loop(vec![marker()]));
+        let marked = Judgement {
+            diverted_before: Some(marker()),
+            ..judged(Verdict::Ordinary)
+        };
+        for (over, sender, judgement, want) in [
+            (Over::Refuse, &someone, &ordinary, Over::Refuse),
+            (Over::Refuse, &Sender::Null, &ordinary, Over::Defer),
+            (Over::Defer, &someone, &ordinary, Over::Defer),
+            (Over::Divert, &someone, &ordinary, Over::Divert),
+            (Over::Refuse, &someone, &round, Over::Overflow),
+            (Over::Defer, &Sender::Null, &round, Over::Overflow),
+            (Over::Divert, &someone, &round, Over::Divert),
+            (Over::Refuse, &someone, &marked, Over::Overflow),
+            (Over::Divert, &someone, &marked, Over::Overflow),
+        ] {
+            let got = admit(Usage::default(), 2, limit, over, sender, judgement);
+            assert_eq!(got, Admission::Full(want), "{over:?} {sender:?} {judgement:?}");
+        }
     }
 }

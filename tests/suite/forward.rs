@@ -378,7 +378,7 @@ fn sendmail_gets_a_clean_environment_and_no_blocked_signals() {
 
 #[test]
 fn an_outbox_holds_the_message_with_its_envelope() {
-    let scratch = Scratch::new();
+    let scratch = Scratch::new().set("forward.again_after", "\"0s\"");
     for _ in 0..3 {
         scratch.forward(ORDINARY, &["b@b.test", "c@c.test"]).go().succeeds();
     }

@@ -13,6 +13,8 @@
 
 mod env;
 
+mod again;
+mod archive;
 mod config;
 mod corpus;
 mod crash;
@@ -26,11 +28,18 @@ mod forward;
 mod hostile;
 mod inspect;
 mod limits;
+mod list;
 mod load;
 mod lock;
 mod manuals;
 mod properties;
 mod quota;
+mod rescue;
+mod restore;
+mod routes;
 mod safety;
 mod slow;
+mod status;
 mod storm;
+mod sweep;
+mod token;

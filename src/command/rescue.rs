@@ -1,0 +1,203 @@
+//! Puts a message that comes back inside a report into its user's mailbox: once, as it came, with its own sender, and with a header that
+//! says why. The report itself is settled after that, as if nothing had been in it: so a report is never done with before what
+//! it carries is safe, and one that has to come again finds that done.
+//!
+//! Where the mailbox cannot take it, it goes to the overflow mbox in the state directory: the report must not wait until somebody mends
+//! the mailbox, since mail systems drop it one day, and a storm of them is no better place. What may pass (a lock) sends the report
+//! back to the mail system. Without a state directory nothing is rescued, since nobody would know the second time: the report still
+//! carries the message to where reports go.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+use crate::act::extract::{self, Ended};
+use crate::act::intake::Intake;
+use crate::act::store::Store;
+use crate::command::case::{Case, Guard, Outcome};
+use crate::command::mailbox::{self, Placement};
+use crate::command::{blame, marks, memory};
+use crate::decide::attribution::{Blame, Lost};
+use crate::decide::envelope::Envelope;
+use crate::decide::fingerprint::Name;
+use crate::decide::message::Message;
+use crate::decide::original::{self, Coding, Extent, Original, Place};
+use crate::decide::policy::{self, Action, Job, Over, Why};
+use crate::decide::verdict::{Bounce, Origin, ReportKind};
+use crate::exit::{Error, Outlook};
+
+/// What became of the message that a report carries.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Rescue {
+    /// It lies there now.
+    Done(PathBuf),
+    /// The user had it already.
+    Had,
+    /// Only its header came back, and there is no copy: the user does not see it.
+    Lost(Lost),
+    /// There was nothing to rescue.
+    Nothing,
+}
+
+/// Rescues what a report about our own forward carries; `blames` are the destinations that it is about.
+///
+/// # Errors
+/// When the message is nowhere safe, and trying again can help; then the report has to come again.
+pub fn rescue(guard: &Guard, case: &Case<'_>, blames: &[Blame]) -> Result<Rescue, Error> {
+    let Some(report) = blame::report(case) else {
+        return Ok(Rescue::Nothing);
+    };
+    if !is_about_a_failed_forward(guard, case, report) {
+        return Ok(Rescue::Nothing);
+    }
+    let Some(dir) = guard.state_dir() else {
+        tracing::debug!(user = guard.account.name, "no state directory: nothing is rescued");
+        return Ok(Rescue::Nothing);
+    };
+    let destination = blames.first().map(|blame| blame.destination.clone());
+    let lost = |lost: Lost| {
+        let has_it = lost.message_id.as_deref().is_some_and(|id| memory::has_id(guard, id));
+        if has_it {
+            Rescue::Had
+        } else {
+            Rescue::Lost(Lost { destination, ..lost })
+        }
+    };
+    let place = match Original::find(&case.message) {
+        Original::Whole(place) => place,
+        Original::HeaderOnly(header) => return Ok(lost(header)),
+        Original::None => return Ok(Rescue::Nothing),
+    };
+    let Taken { intake, extent } = take_out(case, &place)?;
+    let original = case_of(guard, case, &intake);
+    if original::lacks_body(&original.message) {
+        return Ok(lost(original::lost(&original.message)));
+    }
+    // What a guard diverts was no mail of the user's before either.
+    if policy::choose(&original.judgement, Job::Deliver, &guard.config.policy()) != Action::Append {
+        return Ok(Rescue::Nothing);
+    }
+    let name = Name::of(&original.message, original.content_bytes());
+    // Two reports about one message may come at the same time. One after the other: the second sees what the first did.
+    let _one_at_a_time = Store::new(&dir, "rescue").hold(&guard.patience)?;
+    if memory::has_it(guard, &name) {
+        return Ok(Rescue::Had);
+    }
+    let mut notes = Vec::new();
+    if extent == Extent::Cut {
+        notes.push("cut=yes".to_owned());
+    }
+    let field = |notes: &[String]| {
+        let host = report.reporting_host.as_deref();
+        marks::rescued_field(blames.first(), host, notes, original.message.line_end()) + &marks::seam(&original.message)
+    };
+    let outcome = match mailbox::place(guard, &original, &field(&notes), Over::Overflow) {
+        Ok(Placement::Here(_)) => Outcome::Appended {
+            mailbox: guard.mailbox(),
+            note: None,
+        },
+        Ok(Placement::Full(_)) => {
+            notes.push("mailbox=full".to_owned());
+            mailbox::overflow(guard, &original, &field(&notes))?
+        }
+        Err(e) if e.outlook() == Outlook::NeedsMending => {
+            notes.push(format!("mailbox={}", marks::quoted(&e.to_string())));
+            tracing::warn!(user = guard.account.name, cause = %e, "a message that came back goes to the overflow mbox");
+            mailbox::overflow(guard, &original, &field(&notes))?
+        }
+        Err(e) => return Err(e),
+    };
+    // A kill between the mailbox and this line leaves the message there twice; the other way round it might be nowhere.
+    memory::note_rescued(guard, case, &name);
+    let mailbox = match outcome {
+        Outcome::Appended { mailbox, .. } => mailbox,
+        Outcome::Forwarded { .. } | Outcome::Diverted { .. } | Outcome::Held { .. } => guard.mailbox(),
+    };
+    let id = original.message.first("Message-ID").map(|id| id.into_owned());
+    let shown = mailbox.display().to_string();
+    tracing::info!(
+        action = "rescue",
+        user = guard.account.name,
+        mailbox = shown,
+        notes = notes.join("; "),
+        id
+    );
+    Ok(Rescue::Done(mailbox))
+}
+
+/// Tells whether the report gives up a message that this guard sent on. Any proof will do here, also one that is too weak to blame a
+/// destination: who forges it puts into the user's mailbox what could have been sent there.
+fn is_about_a_failed_forward(guard: &Guard, case: &Case<'_>, report: &Bounce) -> bool {
+    let gives_up = match report.kind {
+        Some(ReportKind::Failure) | None => true,
+        Some(ReportKind::Delay | ReportKind::Success) => false,
+    };
+    let is_known = || {
+        let id = report.quoted_message_id.as_deref();
+        id.is_some_and(|id| !memory::sent_to(guard, id).is_empty())
+    };
+    gives_up
+        // What went to the administrator is no mail of the user's.
+        && case.judgement.diverted_before.is_none()
+        && (report.origin == Origin::OurForward || case.token.is_some() || is_known())
+}
+
+/// A message that was taken out of a report.
+struct Taken {
+    intake: Intake,
+    extent: Extent,
+}
+
+/// Takes the message out of the report, without our marks.
+fn take_out(case: &Case<'_>, place: &Place) -> Result<Taken, Error> {
+    let fail = |e: io::Error| Error::io("take a message out of", std::path::Path::new("a report"), &e);
+    let coding = match place.coding {
+        Coding::Plain => extract::Coding::Plain,
+        Coding::Base64 => extract::Coding::Base64,
+        Coding::QuotedPrintable => extract::Coding::QuotedPrintable,
+    };
+    let mut ended = Ended::WithReport;
+    let packed = case.intake.reader(case.content_start() + place.start);
+    let whole = Intake::collect(|to| {
+        ended = extract::extract(packed, place.until.as_deref(), coding, to)?;
+        Ok(())
+    });
+    let whole = whole.map_err(fail)?;
+    let message = Message::new(whole.head());
+    let header = message.header();
+    let kept = original::without_marks(header, &case.envelope.own);
+    let begin = whole.head().len() - message.content().len() + header.len();
+    let intake = Intake::collect(|to| {
+        to.write_all(&kept)?;
+        io::copy(&mut whole.reader(begin), to).map(drop)
+    });
+    Ok(Taken {
+        intake: intake.map_err(fail)?,
+        extent: match (place.extent, ended, &place.until) {
+            (Extent::All, Ended::AtDelimiter, _) | (Extent::All, Ended::WithReport, None) => Extent::All,
+            (Extent::Cut, _, _) | (Extent::All, Ended::WithReport, Some(_)) => Extent::Cut,
+        },
+    })
+}
+
+/// The message as a case of its own: from its own sender, for the same user, come when the report came.
+fn case_of<'a>(guard: &Guard, report: &Case<'_>, intake: &'a Intake) -> Case<'a> {
+    let message = Message::new(intake.head());
+    let own = report.envelope.own.clone();
+    let envelope = Envelope {
+        sender: original::sender(&message, &own),
+        recipient: report.envelope.recipient.clone(),
+        own,
+    };
+    let judgement = crate::command::guard::judge(&message, &envelope, &guard.config);
+    Case {
+        intake,
+        message,
+        envelope,
+        judgement,
+        action: Action::Keep(Why::CameBack),
+        destinations: Vec::new(),
+        token: None,
+        date: report.date,
+    }
+}
