@@ -145,11 +145,6 @@ impl World<'_> {
             End::Kept | End::Forwarded | End::Diverted | End::Held => {}
             End::Later(said) => {
                 self.tally.later += 1;
-                if said.contains("the mailbox is full")
-                    && let Some(line) = transit.line
-                {
-                    self.tally.waited_for_room[line] = true;
-                }
                 self.try_again(transit, &said);
             }
             End::Refused(said) => self.fail(&transit, host, "5.2.2", &said),

@@ -47,8 +47,6 @@ pub struct Tally {
     pub notices: u64,
     /// What marks the reports about each mail that do not carry its text.
     pub partial: Vec<Vec<Vec<u8>>>,
-    /// Which mails met a mailbox that had no room.
-    pub waited_for_room: Vec<bool>,
     /// What reached an administrator, by guard and hour.
     pub diverted: BTreeMap<(usize, Seconds), u64>,
     /// Deliveries to a guard that the mail system gave up.
@@ -96,7 +94,6 @@ impl<'p> World<'p> {
                 transmissions: vec![0; plan.mails.len()],
                 partial: vec![Vec::new(); plan.mails.len()],
                 arrived: vec![Vec::new(); plan.people.len()],
-                waited_for_room: vec![false; plan.mails.len()],
                 ..Tally::default()
             },
             trace: None,
