@@ -12,6 +12,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 
 use crate::env::{Run, Scratch, contains, is_root, messages, same, shown, skip, user_name};
+use crate::slow::on_a_file_system_of_its_own;
 
 /// The messages from `first` up to `last`.
 fn mail(first: usize, last: usize) -> Vec<u8> {
@@ -539,4 +540,52 @@ fn memory_grows_neither_with_the_archive_nor_with_a_message() {
     );
     restore(&scratch, &archive).go().ends_with(0);
     assert_eq!(scratch.mail().len(), content.len());
+}
+
+/// Once into a disk that is too small; then that file elsewhere, once more.
+const INTO_A_SMALL_DISK: &[&str] = &[
+    ": >\"$box\"; set +e; \"$@\" >\"$root/said\" 2>&1; echo $? >\"$root/code\"",
+    "cp \"$box\" \"$root/after\"; ls -A \"$spool\" | grep -v lost+found >\"$root/names\"; exit 0",
+];
+
+fn a_disk_fills_up(prepare: &str) {
+    let Some((scratch, line)) = on_a_file_system_of_its_own(prepare, INTO_A_SMALL_DISK) else {
+        return;
+    };
+    let content = mail(0, 40_000);
+    let archive = archive(&scratch, &content);
+    let ended = restore(&scratch, &archive)
+        .variable("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
+        .shell_line(&line)
+        .go();
+    let read = |name: &str| fs::read(scratch.path(name)).unwrap_or_default();
+    if read("code").is_empty() {
+        return skip(&format!("cannot mount here: {}", ended.stderr.trim()));
+    }
+    let said = String::from_utf8(read("said")).unwrap();
+    assert_eq!(read("code"), b"1\n", "{said}");
+    assert!(
+        said.contains("cannot append to") && said.contains("no space left"),
+        "{said}"
+    );
+    assert_eq!(String::from_utf8(read("names")).unwrap().trim(), user_name());
+    // Whole batches, and no part of one.
+    let after = read("after");
+    assert!(!after.is_empty() && content.starts_with(&after));
+    assert!(content[after.len()..].starts_with(b"From "));
+    fs::write(scratch.mailbox(), after).unwrap();
+    restore(&scratch, &archive).go().ends_with(0);
+    same(&scratch.mail(), &content);
+}
+
+#[test]
+fn a_few_mebibytes_of_memory_fill_up_and_the_rest_comes_later() {
+    a_disk_fills_up("mount -t tmpfs -o size=3m none \"$spool\"");
+}
+
+#[test]
+fn a_small_ext4_fills_up_and_the_rest_comes_later() {
+    a_disk_fills_up(
+        "truncate -s 8m \"$root/disk\"; mkfs.ext4 -q -b 1024 -N 16 -O ^has_journal -m 0 \"$root/disk\" 4000; mount -o loop \"$root/disk\" \"$spool\"",
+    );
 }
