@@ -295,6 +295,11 @@ impl Lab {
 
     /// Waits until nothing is under way, or the bound is reached.
     pub fn settle(&self) -> End {
+        self.settle_within(BOUND, PATIENCE)
+    }
+
+    /// Waits until nothing is under way, until there were so many deliveries, or for so long.
+    pub fn settle_within(&self, bound: usize, patience: Duration) -> End {
         let start = Instant::now();
         let (mut calm, mut seen) = (0, usize::MAX);
         loop {
@@ -312,7 +317,7 @@ impl Lab {
                 self.remark("at rest");
                 return End::ByItself;
             }
-            if attempts >= BOUND || start.elapsed() > PATIENCE {
+            if attempts >= bound || start.elapsed() > patience {
                 self.remark("stopped");
                 return End::Stopped;
             }

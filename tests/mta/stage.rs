@@ -185,6 +185,16 @@ impl Stage {
         self.end = self.lab.settle();
     }
 
+    /// Waits for rest in a story of many letters, which may make so many deliveries.
+    pub fn settle_many(&mut self, bound: usize) {
+        self.end = self.lab.settle_within(bound, Duration::from_secs(40));
+    }
+
+    /// What a user's mailbox holds.
+    pub fn mail(&self, host: &str, user: &str) -> String {
+        String::from_utf8_lossy(&read_text(&self.lab.at(host).mailbox_path(user))).into_owned()
+    }
+
     /// Tries a host's queue again and waits for rest.
     pub fn flush(&mut self, host: &str) {
         self.end = self.lab.flush(host);

@@ -168,6 +168,22 @@ pub const STORIES: &[Story] = &[
         play: admin_is_dead,
     },
     Story {
+        name: "S10",
+        title: "200 letters to b, who is dead, and then comes back",
+        hooks: &[Plain, DotForward],
+        delivers: false,
+        only: POSTFIX,
+        play: dies_and_comes_back,
+    },
+    Story {
+        name: "S10-xloop",
+        title: "S10, with the X-Loop recipe of procmailex",
+        hooks: &[Plain],
+        delivers: false,
+        only: POSTFIX,
+        play: dies_behind_x_loop,
+    },
+    Story {
         name: "defer",
         title: "bad configuration: queued, then delivered once",
         hooks: GUARDED,
@@ -535,6 +551,98 @@ fn admin_is_dead(stage: &mut Stage) {
             stage.expect_mail("a@a.test", 1);
         }
     }
+}
+
+/// How many letters are written to a while b is dead.
+const MANY: usize = 200;
+
+/// Keeps a copy, and sends on what has not been here before, as procmailex(5) prints it.
+const X_LOOP: &str = "\
+:0 c
+* !^X-Loop: a@a.test
+| formail -A \"X-Loop: a@a.test\" | /usr/sbin/sendmail -oi b@b.test
+";
+
+fn dies_behind_x_loop(stage: &mut Stage) {
+    a_and_s(stage);
+    stage.host("b.test", &[]);
+    stage.recipes("a.test", "a", X_LOOP);
+    stage.start();
+    drown(stage);
+}
+
+/// The many letters without a guard: no end is waited for.
+fn drown(stage: &mut Stage) {
+    for _ in 0..MANY {
+        stage.send("s.test", "s@s.test", "a@a.test");
+    }
+    stage.settle_many(20 * MANY);
+    let attempts = stage.lab.attempts();
+    let size = stage.mail("a.test", "a").len();
+    let messages = stage.mailbox("a.test", "a");
+    stage.lab.remark(&format!(
+        "{MANY} letters, {attempts} deliveries, {messages} messages of {size} bytes at a"
+    ));
+    let measured = stage.measure();
+    stage.check(!measured.ended, "without a guard it does not end");
+}
+
+fn dies_and_comes_back(stage: &mut Stage) {
+    a_and_s(stage);
+    stage.host("b.test", &[]);
+    stage.forward("a.test", "a", "b@b.test");
+    let soon = "admin = \"admin@a.test\"\n[routes]\nprobe = \"4s\"\nprobe_max = \"4s\"\ntrial = \"4s\"\n";
+    stage.lab.at("a.test").write("etc/spoolguard.toml", soon);
+    stage.start();
+    if stage.is_plain() {
+        drown(stage);
+        return;
+    }
+    for number in 1..=MANY {
+        stage.send("s.test", "s@s.test", "a@a.test");
+        if number % 20 == 0 {
+            stage.settle_many(20 * MANY);
+        }
+    }
+    stage.settle_many(20 * MANY);
+    let attempts = stage.lab.attempts();
+    let mail = stage.mail("a.test", "a");
+    let readable = (1..=MANY)
+        .filter(|n| mail.contains(&format!("The words of serial-{n:02},")))
+        .count();
+    let (rescued, kept) = (
+        mail.matches("\nX-Spoolguard-Rescued: ").count(),
+        mail.matches("\nX-Spoolguard-Kept: ").count(),
+    );
+    let tried = mail.matches("suspended since").count();
+    stage.lab.remark(&format!(
+        "b dead: {MANY} letters, {attempts} deliveries, {readable} readable by a ({rescued} rescued, {kept} kept, {tried} lines on it), {} at the admin",
+        stage.reports()
+    ));
+    stage.check_equal("letters that a can read", readable, MANY);
+    // Three reports, or four and a probe or two; a notice; a digest at most.
+    let reports = stage.reports();
+    stage.check(reports <= 20, &format!("{reports} messages at the administrator"));
+    // Each letter comes to a's host and to a; only the first few, and probes, go on to b and come back.
+    stage.check(attempts <= 3 * MANY, &format!("{attempts} deliveries"));
+
+    let host = stage.lab.at_mut("b.test");
+    host.user("b");
+    host.mailbox("b");
+    let mut later = 0;
+    while later < 40 && stage.mailbox("b.test", "b") < 3 {
+        std::thread::sleep(std::time::Duration::from_secs(1));
+        stage.send("s.test", "s@s.test", "a@a.test");
+        stage.settle_many(20 * MANY);
+        later += 1;
+    }
+    let arrived = stage.mailbox("b.test", "b");
+    stage.lab.remark(&format!(
+        "b is back: {arrived} of {later} letters went to b, one a second"
+    ));
+    stage.check(arrived >= 3, &format!("{arrived} letters at b after {later} s"));
+    let reports = stage.reports();
+    stage.expect_rest(reports);
 }
 
 /// What is queued stays there, and nobody has it yet.
