@@ -197,11 +197,12 @@ fn pass(guard: &Guard, case: &Case<'_>, copies: Copies, gate: &mut Gate) -> Resu
             return Err(e);
         }
     };
-    let refusals = sent.refused.clone();
-    gate.send(sent);
+    // At once: the report may be here within milliseconds, and would bring the message a second time.
     if let Some(Placement::Here(_)) = copy {
         memory::note_kept(guard, case);
     }
+    let refusals = sent.refused.clone();
+    gate.send(sent);
     // A copy that the mailbox has no room for is put elsewhere only now that the message is sent: it cannot be taken back from
     // there, and each further try would leave another.
     let copied = copy.map(|placement| finish(guard, case, placement));
