@@ -63,7 +63,15 @@ impl Original {
     pub fn find(report: &Message<'_>) -> Self {
         let outline = Outline::of(report);
         let extent = if says_cut(&outline) { Extent::Cut } else { Extent::All };
-        let attached = outline.parts.iter().filter(|part| part.kind == Kind::Message);
+        // OpenSMTPD puts the whole message under the name of a header.
+        let has_body = |part: &&Part<'_>| {
+            !Message::new(part.part.body().trim_ascii_start())
+                .body()
+                .trim_ascii()
+                .is_empty()
+        };
+        let is_message = |part: &&Part<'_>| part.kind == Kind::Message || (part.kind == Kind::Header && has_body(part));
+        let attached = outline.parts.iter().filter(is_message);
         if let Some(place) = attached.filter_map(|part| attached_at(report, part, extent)).next() {
             return Self::Whole(place);
         }
@@ -306,7 +314,10 @@ mod tests {
         }
         let crlf = report("Content-Type: message/rfc822").replace('\n', "\r\n");
         assert!(found(&crlf).1.starts_with("Received: x\r\n"));
+        // Under another name.
+        assert!(found(&report("Content-Type: text/rfc822-headers")).1.starts_with(COPY));
         // The header alone.
+        let report = |head: &str| report(head).replace("\n\nhello\n", "\n");
         for head in [
             "Content-Type: text/rfc822-headers",
             "Content-Type: message/rfc822-headers",

@@ -111,6 +111,10 @@ fn whatever_the_shape_it_comes_out_as_it_went_in() {
             )),
         ),
         (
+            "OpenSMTPD, under the name of a header",
+            report_with(&format!("Content-Type: text/rfc822-headers\n\n{loop_mark}")),
+        ),
+        (
             "with a separator line",
             report_with(&format!(
                 "Content-Type: message/rfc822\n\nFrom s@s.test Mon Nov  2 10:00:00 2026\n{loop_mark}"
