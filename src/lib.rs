@@ -21,7 +21,7 @@
 //! |---|---|---|
 //! | `exit`, `separator` | std | anything of ours |
 //! | `decide` | std, mail-parser, memchr, serde derive, sha2, hmac, `separator` | files, processes, clock, environment, logging, `act`, `command`, `config` |
-//! | `act` | std, nix, fs2, flate2, tempfile, signal-hook, fastrand, memchr, time, `exit`, `separator` | `decide`, `command`, `config`, clap, serde |
+//! | `act` | std, nix, rustix, fs2, flate2, tempfile, signal-hook, fastrand, memchr, time, `exit`, `separator` | `decide`, `command`, `config`, clap, serde |
 //! | `config`, `cli` | serde, toml, memchr / clap, `decide`, `exit` | `act` |
 //! | `command` | all of the above, tracing, syslog, `serde_json` | clap |
 //! | `main` | everything | decisions |

@@ -26,7 +26,7 @@ fn main() -> ExitCode {
             "with this run",
             cause.unwrap_or("internal error"),
         );
-        say(&error.hint("please report this").line());
+        patience::print(&error.hint("please report this").line());
         Status::TryAgain
     });
     ExitCode::from(status.code())
@@ -48,7 +48,7 @@ fn run() -> Status {
             Status::Done
         }
         Err(e) if is_administrators(&arguments) => {
-            say(&e.render().to_string());
+            patience::print(&e.render().to_string());
             Status::Usage
         }
         Err(e) => {
@@ -79,9 +79,4 @@ fn is_administrators(arguments: &[OsString]) -> bool {
         }
     }
     false
-}
-
-/// Trouble with standard error changes nothing.
-fn say(text: &str) {
-    let _ = std::io::stderr().write_all(text.as_bytes());
 }

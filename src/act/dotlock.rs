@@ -27,6 +27,9 @@ const STALE_AGE: Duration = Duration::from_secs(600);
 /// A dotlock holds a process id and a few words; what is larger is something else.
 const LARGEST_BYTES: u64 = 4096;
 
+/// How often its removal is tried.
+const TRIES: u32 = 3;
+
 /// A dotlock from so far in the future is from a clock that was wrong.
 const WRONG_CLOCK: i64 = 24 * 60 * 60;
 
@@ -99,9 +102,14 @@ impl Dotlock {
 
 impl Drop for Dotlock {
     fn drop(&mut self) {
-        // Somebody may have thought it stale and made their own.
-        if is_still(&self.file, &self.path).unwrap_or(false) {
-            let _ = std::fs::remove_file(&self.path);
+        // Somebody may have thought it stale and made their own. Other programs wait for minutes when one is left, so a call that
+        // fails once is made again.
+        for _ in 0..TRIES {
+            match is_still(&self.file, &self.path) {
+                Ok(false) => return,
+                Ok(true) if std::fs::remove_file(&self.path).is_ok() => return,
+                Ok(true) | Err(_) => {}
+            }
         }
     }
 }

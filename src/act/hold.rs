@@ -1,21 +1,25 @@
 //! Keeps a copy of what was sent to an administrator who may never get it: a mail system drops a null-sender message that it
-//! cannot deliver, and nobody is told. Each copy is one compressed mbox, so that `zcat held/*.gz` is a mailbox.
+//! cannot deliver, and nobody is told. Keeps what is only counted, too. Each copy is one compressed mbox, so that
+//! `zcat held/*.gz` is a mailbox. What a directory holds is bounded: the oldest goes first, and it is said how many went.
 
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use flate2::Compression;
+use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
+use nix::fcntl::OFlag;
 
 use crate::act::dir::{make_private_dir, sync_parent};
 use crate::act::mbox::{Letter, write_letter};
 use crate::exit::Error;
 
-/// How much is held for one user, in compressed bytes; the oldest goes first.
+/// How much is held in one directory, in compressed bytes; the oldest goes first.
 pub const HELD_BYTES: u64 = 32 << 20;
 
-/// How many messages are held for one user.
+/// How many messages are held in one directory.
 pub const HELD_MESSAGES: usize = 1000;
 
 /// A held message. It stays, unless it is withdrawn.
@@ -45,16 +49,20 @@ impl Held {
     }
 }
 
-/// Holds one message in `dir`, synced.
+/// Holds one message in `dir`, synced. The name of its file begins with the time, then `tag`, by which it is found again.
 ///
 /// # Errors
 /// When it cannot be stored; then no part of it stays.
-pub fn hold<R: Read>(dir: &Path, letter: Letter<'_, R>) -> Result<Held, Error> {
+pub fn hold<R: Read>(dir: &Path, tag: &str, letter: Letter<'_, R>) -> Result<Held, Error> {
     let fail = |e: &io::Error| Error::io("hold a copy in", dir, e);
     make_private_dir(dir)?;
     // Names sort by age.
     let stamp = letter.date.unix_timestamp();
-    let prefix = format!("{stamp:012}-");
+    let prefix = if tag.is_empty() {
+        format!("{stamp:012}-")
+    } else {
+        format!("{stamp:012}-{tag}-")
+    };
     let named = tempfile::Builder::new()
         .prefix(&prefix)
         .suffix(".gz.new")
@@ -76,6 +84,25 @@ fn compress<R: Read>(file: &mut File, letter: Letter<'_, R>) -> io::Result<()> {
     write_letter(&mut gz, letter)?;
     gz.finish()?.flush()?;
     file.sync_all()
+}
+
+/// The beginning of the last message in `dir` that was held with `tag`: at most `bytes`, less where it is damaged, none where it is gone.
+#[must_use]
+pub fn sample(dir: &Path, tag: &str, bytes: u64) -> Option<Vec<u8>> {
+    let entries = std::fs::read_dir(dir).ok()?;
+    let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    let last = names
+        .filter(|name| name.ends_with(".gz") && name.contains(&format!("-{tag}-")))
+        .max()?;
+    let file = OpenOptions::new()
+        .read(true)
+        .custom_flags((OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK).bits())
+        .open(dir.join(last))
+        .ok()?;
+    let mut text = Vec::new();
+    // What was read before an error counts.
+    let _ = GzDecoder::new(file).take(bytes).read_to_end(&mut text);
+    (!text.is_empty()).then_some(text)
 }
 
 /// Removes the oldest until what is left is within bounds; never `newest`. Says how many.

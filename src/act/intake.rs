@@ -189,7 +189,7 @@ impl Write for Collector {
 }
 
 /// Reads an `Intake` from a place in its head to its end.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Reader<'a> {
     head: &'a [u8],
     spill: Option<&'a File>,

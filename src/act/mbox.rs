@@ -1,5 +1,5 @@
 //! Appends to an mbox: one `From_` line, quoting, one empty line, synced. When any of it fails, the mailbox is cut back to
-//! what it was before the lock is let go; what cannot be undone is said.
+//! what it was before the lock is let go; what cannot be undone is said. A kill leaves a note (`act/unfinished.rs`).
 
 use std::fs::File;
 use std::io::{self, BufWriter, Read, Write};
@@ -11,6 +11,7 @@ use time::OffsetDateTime;
 use crate::act::dir::sync_parent;
 use crate::act::lock::Locked;
 use crate::act::rewrite::{self, Quoting, STEP_BYTES};
+use crate::act::unfinished::{Extent, Measure, Note};
 use crate::exit::{Class, Error};
 
 /// Fields that say in which state a message lies in *another* mailbox. Readers believe them, so they never come in by mail.
@@ -26,7 +27,7 @@ const STATE_FIELDS: [&str; 8] = [
 ];
 
 /// What is appended.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Letter<'a, R> {
     /// The envelope sender, for the separator line.
     pub sender: &'a str,
@@ -40,8 +41,8 @@ pub struct Letter<'a, R> {
     pub quoting: Quoting,
 }
 
-/// Where an appended message lies.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Where an appended message lies. As long as this lives, the message is noted as unfinished.
+#[derive(Debug)]
 #[must_use]
 pub struct Appended {
     /// The mailbox's length before.
@@ -50,6 +51,7 @@ pub struct Appended {
     pub after_bytes: u64,
     /// The file, and when it was changed last: device, inode, and the change time in nanoseconds.
     stamp: (u64, u64, i128),
+    note: Option<Note>,
 }
 
 /// Which file this is, and when it was changed last. The change time cannot be set back (inode(7)).
@@ -60,6 +62,29 @@ fn stamp(file: &File) -> io::Result<(u64, u64, i128)> {
 }
 
 impl Appended {
+    /// One that lies in the mailbox already.
+    pub(crate) fn found(locked: &Locked, extent: Extent, note: Note) -> Self {
+        Self {
+            before_bytes: extent.before_bytes,
+            after_bytes: extent.after_bytes,
+            stamp: stamp(locked.file()).unwrap_or_default(),
+            note: Some(note),
+        }
+    }
+
+    /// It stays, though the message will come again: so does the note, and the next try knows it.
+    pub fn leave(self) {
+        if let Some(note) = self.note {
+            note.leave();
+        }
+    }
+
+    /// The note on it, which has to live until nothing can send the message back any more.
+    #[must_use]
+    pub fn into_note(self) -> Option<Note> {
+        self.note
+    }
+
     /// The same with what was appended behind it under the same lock: they are taken back together.
     pub fn and_since(self, locked: &Locked) -> Self {
         match (length(locked), stamp(locked.file())) {
@@ -85,39 +110,52 @@ pub fn length(locked: &Locked) -> Result<u64, Error> {
 /// Appends `letter` and syncs. A tail that an interrupted delivery of any program left is closed first, so that nothing is
 /// glued to it.
 ///
+/// What is on the disk when the power goes:
+///
+/// 1. Before `sync_data`: of the note, the length and the bytes any part, or nothing. The message was not acknowledged and comes
+///    again. ext4 and XFS journal an inode's attributes and its length in order, so the note is there with the first byte, and what is
+///    torn is cut off. A file system that brings the length and loses the note leaves a part, which the next append closes.
+/// 2. Behind `sync_data`: every byte and the length; fdatasync(2) leaves out only times. What stood there before was synced by
+///    whoever wrote it, and is never written to.
+/// 3. Behind `sync_name`: the name as well, where the mailbox may be new. Only then the message is acknowledged.
+/// 4. The removal of the note is not synced. It may come back after a power loss, and then stops one equal message: one that
+///    stands in the mailbox byte for byte, `Received` lines and all.
+///
 /// # Errors
 /// When any step fails; then the mailbox is as it was, or the error says that it is not.
-pub fn append<R: Read>(locked: &mut Locked, letter: Letter<'_, R>) -> Result<Appended, Error> {
+pub fn append<R: Read + Clone>(locked: &mut Locked, letter: Letter<'_, R>) -> Result<Appended, Error> {
     let path = locked.path();
     let file = locked.file();
     let before_bytes = length(locked)?;
+    let fail = |e: io::Error| Error::io("append to", path, &e);
+    let end = missing_end(file, before_bytes).map_err(fail)?;
+    // Written twice, the first time to nowhere: the note says how long it will be.
+    let mut measure = Measure::default();
+    write_through(&mut measure, letter.clone()).map_err(fail)?;
+    let note = Note::begin(file, path, measure.extent(before_bytes, end), letter.date);
     let mut begun = Begun {
         file,
         before_bytes,
         after_bytes: before_bytes,
         settled: false,
     };
-    let written = missing_end(file, before_bytes)
-        .and_then(|end| begun.write_all(end))
+    let written = begun
+        .write_all(end)
         .and_then(|()| write_letter(&mut begun, letter))
         .and_then(|()| file.sync_data())
-        // The file may be new, made by an earlier try or by somebody else, and its name not on disk yet.
-        .and_then(|()| {
-            if before_bytes == 0 {
-                sync_parent(path).or_else(|e| sync_instead(file, e))
-            } else {
-                Ok(())
-            }
-        });
+        .and_then(|()| sync_name(locked, before_bytes));
     match written {
-        Ok(()) => Ok(begun.complete()),
-        Err(e) => {
-            let error = Error::io("append to", path, &e);
-            match begun.undo() {
-                Ok(()) => Err(error),
-                Err(undo) => Err(error.hint(format!("the mailbox ends in a part of the message: {undo}"))),
+        Ok(()) => Ok(begun.complete(note)),
+        Err(e) => match begun.undo() {
+            Ok(()) => Err(fail(e)),
+            Err(undo) => {
+                // Whoever comes next may have better luck.
+                if let Some(note) = note {
+                    note.leave();
+                }
+                Err(fail(e).hint(format!("the mailbox ends in a part of the message: {undo}")))
             }
-        }
+        },
     }
 }
 
@@ -130,13 +168,14 @@ struct Begun<'a> {
 }
 
 impl Begun<'_> {
-    fn complete(mut self) -> Appended {
+    fn complete(mut self, note: Option<Note>) -> Appended {
         self.settled = true;
         Appended {
             before_bytes: self.before_bytes,
             after_bytes: self.after_bytes,
             // Should it not be known, it is never taken back.
             stamp: stamp(self.file).unwrap_or_default(),
+            note,
         }
     }
 
@@ -166,6 +205,15 @@ impl Write for Begun<'_> {
     }
 }
 
+/// Makes the mailbox's name last where it was empty: it may be new, made by an earlier try or by somebody else, and its name not on
+/// disk yet.
+pub(crate) fn sync_name(locked: &Locked, before_bytes: u64) -> io::Result<()> {
+    if before_bytes > 0 {
+        return Ok(());
+    }
+    sync_parent(locked.path()).or_else(|e| sync_instead(locked.file(), e))
+}
+
 /// A directory that may be written to but not read (mode 1733) cannot be opened to be synced. Syncing the file as a whole carries
 /// its name along on journalling file systems.
 fn sync_instead(file: &File, error: io::Error) -> io::Result<()> {
@@ -178,7 +226,7 @@ fn sync_instead(file: &File, error: io::Error) -> io::Result<()> {
 
 /// Cuts off what was written. Where the mailbox has another length than that, somebody writes to it without locks, and
 /// cutting would take their mail.
-fn cut_back(file: &File, before_bytes: u64, after_bytes: u64) -> io::Result<()> {
+pub(crate) fn cut_back(file: &File, before_bytes: u64, after_bytes: u64) -> io::Result<()> {
     let now = file.metadata()?.len();
     if now > after_bytes {
         return Err(io::Error::other("another program appends to it without a lock"));
@@ -190,11 +238,20 @@ fn cut_back(file: &File, before_bytes: u64, after_bytes: u64) -> io::Result<()> 
     Ok(())
 }
 
-/// Takes a message back that was appended, if nothing came after it.
+/// Takes a message back that was appended, if nothing came after it. One that stays is noted, so that it is known when it comes
+/// again.
 ///
 /// # Errors
 /// When the mailbox has changed since, or cannot be cut.
 pub fn take_back(locked: &mut Locked, appended: Appended) -> Result<(), Error> {
+    let taken = cut_off(locked, &appended);
+    if taken.is_err() {
+        appended.leave();
+    }
+    taken
+}
+
+fn cut_off(locked: &Locked, appended: &Appended) -> Result<(), Error> {
     let fail = |e: io::Error| Error::io("take a copy back from", locked.path(), &e);
     if length(locked)? != appended.after_bytes || stamp(locked.file()).map_err(fail)? != appended.stamp {
         return Err(fail(io::Error::other("the mailbox has changed since")));
@@ -225,16 +282,34 @@ fn missing_end(file: &File, length: u64) -> io::Result<&'static [u8]> {
 pub fn write_letter<R: Read, W: Write>(to: &mut W, letter: Letter<'_, R>) -> io::Result<()> {
     // Room for what the copy writes in one go and the separator line before it: a lone separator line must not reach the disk.
     let mut to = BufWriter::with_capacity(4 * STEP_BYTES, to);
-    writeln!(to, "From {} {}", separator_sender(letter.sender), asctime(letter.date))?;
+    write_through(&mut to, letter)?;
+    to.flush()
+}
+
+/// The same without a buffer.
+fn write_through<R: Read, W: Write>(to: &mut W, letter: Letter<'_, R>) -> io::Result<()> {
+    writeln!(to, "{}{}", separator_start(letter.sender), asctime(letter.date))?;
+    write_rest(to, letter)
+}
+
+/// Writes what stands behind the separator line.
+///
+/// # Errors
+/// When reading or writing fails; then a part may have been written.
+pub(crate) fn write_rest<R: Read, W: Write>(to: &mut W, letter: Letter<'_, R>) -> io::Result<()> {
     to.write_all(letter.added)?;
-    let last = rewrite::copy(letter.content, &mut to, &STATE_FIELDS, letter.quoting)?;
+    let last = rewrite::copy(letter.content, to, &STATE_FIELDS, letter.quoting)?;
     let end: &[u8] = if last.is_none_or(|last| last == b'\n') {
         b"\n"
     } else {
         b"\n\n"
     };
-    to.write_all(end)?;
-    to.flush()
+    to.write_all(end)
+}
+
+/// The separator line up to its date.
+pub(crate) fn separator_start(sender: &str) -> String {
+    format!("From {} ", separator_sender(sender))
 }
 
 /// How many bytes a message grows by in an mbox, apart from quoting: its separator line and the empty line behind it.

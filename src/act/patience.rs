@@ -4,8 +4,8 @@
 //! whole when a run is told to go. The append itself never looks, and is never interrupted.
 
 use std::cell::Cell;
-use std::io;
-use std::os::fd::BorrowedFd;
+use std::io::{self, Write};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use nix::poll::{PollFd, PollFlags, poll};
 use nix::sys::signal::{SigSet, Signal};
 
-use crate::exit::{Class, Error};
+use crate::exit::{Class, Error, Status};
 
 /// Mail systems kill a command that takes long, and some bounce its message: Postfix after 1000 s, maildrop after 300 s.
 const TOTAL: Duration = Duration::from_secs(240);
@@ -37,6 +37,23 @@ const STOPPING: [Signal; 15] = [
     Signal::SIGTRAP,
 ];
 
+/// Signals that are handled in another way, that cannot be blocked with any sense, or that end nothing.
+const OTHERS: [Signal; 13] = [
+    Signal::SIGCHLD,
+    Signal::SIGXFSZ,
+    Signal::SIGABRT,
+    Signal::SIGILL,
+    Signal::SIGFPE,
+    Signal::SIGSEGV,
+    Signal::SIGBUS,
+    Signal::SIGPIPE,
+    Signal::SIGCONT,
+    Signal::SIGTSTP,
+    Signal::SIGTTIN,
+    Signal::SIGTTOU,
+    Signal::SIGWINCH,
+];
+
 /// Set when one of them came.
 static STOPPED: LazyLock<Arc<AtomicBool>> = LazyLock::new(Arc::default);
 
@@ -57,12 +74,48 @@ pub fn watch() -> io::Result<()> {
     for signal in [Signal::SIGCHLD, Signal::SIGXFSZ] {
         signal_hook::flag::register(signal as i32, Arc::new(AtomicBool::new(false)))?;
     }
-    SigSet::empty().thread_set_mask()?;
+    // Out of memory, Rust's runtime aborts; so does a panic in a panic. Mail systems bounce on that death.
+    let always = Arc::new(AtomicBool::new(true));
+    signal_hook::flag::register_conditional_shutdown(
+        Signal::SIGABRT as i32,
+        i32::from(Status::TryAgain.code()),
+        always,
+    )?;
+    // Unblocked is what is handled, and what nobody can go on from. Blocked are the real-time signals, which end a process too and
+    // ask for nothing that we know.
+    let mut mask = SigSet::all();
+    for signal in STOPPING.into_iter().chain(OTHERS) {
+        mask.remove(signal);
+    }
+    mask.thread_set_mask()?;
     Ok(())
 }
 
 /// How long a single wait in the kernel lasts at most: a signal that comes just before it does not interrupt it.
 const SLICE: Duration = Duration::from_millis(500);
+
+/// The most that a pipe takes without a wait when poll(2) says that it takes any: `PIPE_BUF` (pipe(7)).
+const PIPE_BYTES: usize = 4096;
+
+/// How long a reader of standard error may take for each piece, in milliseconds.
+const READER_MILLISECONDS: u16 = 1000;
+
+/// Prints on standard error. Nobody waits for a reader who does not read: then the rest is left out.
+pub fn print(text: &str) {
+    let mut stderr = io::stderr();
+    for piece in text.as_bytes().chunks(PIPE_BYTES) {
+        let takes_it = || {
+            let stderr = io::stderr();
+            let mut file = PollFd::new(stderr.as_fd(), PollFlags::POLLOUT);
+            poll(std::slice::from_mut(&mut file), READER_MILLISECONDS)
+        };
+        // A signal interrupts it (signal(7)), once or twice.
+        let ready = takes_it().or_else(|_| takes_it()).or_else(|_| takes_it());
+        if !matches!(ready, Ok(1..)) || stderr.write_all(piece).is_err() {
+            return;
+        }
+    }
+}
 
 /// The patience of one run.
 #[derive(Debug)]

@@ -1,13 +1,16 @@
 //! What is known while a message is on its way: the guard that holds for the whole run, the case of one message, and what became
 //! of it.
 
+use std::cell::RefCell;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use time::OffsetDateTime;
 
 use crate::act::account::Account;
 use crate::act::intake::Intake;
 use crate::act::patience::Patience;
+use crate::act::unfinished::Note;
 use crate::config::Config;
 use crate::decide::envelope::Envelope;
 use crate::decide::message::Message;
@@ -26,6 +29,29 @@ pub struct Guard {
     pub patience: Patience,
     /// The mailbox, if it is not the user's own in the spool directory.
     pub mbox: Option<PathBuf>,
+    /// What was appended and is not finished.
+    pub begun: Begun,
+}
+
+/// The notes on what was appended, until the run is over. They go last of all: a kill before that makes the mail system try again.
+#[derive(Clone, Debug, Default)]
+pub struct Begun(Rc<RefCell<Vec<Note>>>);
+
+impl Begun {
+    /// Keeps a note.
+    pub fn add(&self, note: Option<Note>) {
+        self.0.borrow_mut().extend(note);
+    }
+
+    /// The message is safe, and will not come again: the notes go.
+    pub fn finish(&self) {
+        self.0.borrow_mut().clear();
+    }
+
+    /// The message goes back to the mail system, and what was appended stays: the notes do, too.
+    pub fn leave(&self) {
+        self.0.borrow_mut().drain(..).for_each(Note::leave);
+    }
 }
 
 /// One message on its way.
@@ -73,6 +99,13 @@ pub enum Outcome {
         to: String,
         /// Where a copy is held.
         held: Option<PathBuf>,
+    },
+    /// The administrator learns only that it came.
+    Held {
+        /// Where it is.
+        at: PathBuf,
+        /// Why it was not sent.
+        note: String,
     },
 }
 

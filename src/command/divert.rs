@@ -4,40 +4,109 @@ use std::path::Path;
 
 use crate::act::account;
 use crate::act::hold;
-use crate::act::lock;
-use crate::act::mbox;
-use crate::act::open::Owner;
 use crate::act::submit::{self, Answer};
 use crate::command::case::{Case, Guard, Outcome};
-use crate::command::{forward, mailbox, marks};
-use crate::decide::address::Address;
-use crate::decide::policy::Why;
+use crate::command::mailbox::Room;
+use crate::command::storm::{self, Gate};
+use crate::command::{forward, mailbox, marks, settle};
+use crate::decide::address::{Address, OwnAddresses};
+use crate::decide::policy::{Over, Why};
+use crate::decide::storm::{Reason, Step};
 use crate::exit::{Class, Error};
 
-/// Diverts the message to an address or into an mbox, as `admin` says.
+/// Diverts the message to an address or into an mbox, as `admin` says; or puts it aside, where the administrator had enough.
 ///
 /// # Errors
 /// When it could not be diverted; the error says whether trying again can help.
 pub fn divert(guard: &Guard, case: &Case<'_>, why: Why) -> Result<Outcome, Error> {
     let admin = guard.config.admin.as_str();
-    if is_user(guard, case, admin) {
+    if is_user(guard, &case.envelope.own, admin) {
         let cause = "the administrator is the user";
-        Err(Error::new(Class::Configuration, "divert to", admin, cause).needs_mending())
-    } else if admin.starts_with('/') {
-        to_path(guard, case, why, Path::new(admin))
-    } else {
-        to_address(guard, case, why, admin)
+        return Err(Error::new(Class::Configuration, "divert to", admin, cause).needs_mending());
+    }
+    match Gate::open(guard, case) {
+        (gate, Step::Send) => send(guard, case, why, &gate),
+        (gate, step @ (Step::Hold(_) | Step::Keep(_))) => put_aside(guard, case, why, &gate, step),
     }
 }
 
+/// Sends it to the administrator. An mbox may turn out to be full only now.
+fn send(guard: &Guard, case: &Case<'_>, why: Why, gate: &Gate<'_>) -> Result<Outcome, Error> {
+    let admin = guard.config.admin.as_str();
+    let sent = if admin.starts_with('/') {
+        to_path(guard, case, why, Path::new(admin))
+    } else {
+        to_address(guard, case, why, admin).map(Some)
+    };
+    match sent {
+        Ok(Some(outcome)) => {
+            gate.arrived();
+            Ok(outcome)
+        }
+        Ok(None) => {
+            tracing::warn!(
+                user = guard.account.name,
+                to = admin,
+                "the administrator's mbox is full: empty it, or raise storm.admin_limit"
+            );
+            put_aside(guard, case, why, gate, gate.admin_is_full())
+        }
+        Err(e) => {
+            gate.take_back();
+            Err(e)
+        }
+    }
+}
+
+/// Does without the administrator.
+fn put_aside(guard: &Guard, case: &Case<'_>, why: Why, gate: &Gate<'_>, step: Step) -> Result<Outcome, Error> {
+    let reason = match step {
+        Step::Send => return send(guard, case, why, gate),
+        Step::Keep(reason) => return keep(guard, case, why, reason),
+        Step::Hold(reason) => reason,
+    };
+    match gate.hold(case, &fields(case, why), reason) {
+        Ok(held) => Ok(Outcome::Held {
+            at: held.path().to_owned(),
+            note: storm::said(reason),
+        }),
+        Err(e) if reason == Reason::Full => {
+            tracing::warn!(user = guard.account.name, note = %e, "kept, because it cannot be held");
+            gate.keep_after_all();
+            keep(guard, case, why, reason)
+        }
+        Err(e) => {
+            tracing::warn!(user = guard.account.name, note = %e, "sent all the same, because it cannot be held");
+            gate.send_after_all();
+            send(guard, case, why, gate)
+        }
+    }
+}
+
+/// Keeps a message that may be the only copy, where nothing pushes it out: in the user's mailbox; where that is full and its mail
+/// would go to the administrator, in the overflow.
+fn keep(guard: &Guard, case: &Case<'_>, why: Why, reason: Reason) -> Result<Outcome, Error> {
+    if why == Why::OverQuota {
+        return mailbox::overflow(guard, case, "");
+    }
+    let over = match guard.config.quota.over {
+        Over::Divert => Over::Overflow,
+        over @ (Over::Defer | Over::Refuse | Over::Overflow) => over,
+    };
+    let cause = storm::said(reason);
+    let error = Error::new(Class::System, "divert to", &guard.config.admin, cause);
+    settle::keep(guard, case, &error.to_string(), over)
+}
+
 /// Tells whether the administrator is the user, so that diverting would only bring the message back.
-fn is_user(guard: &Guard, case: &Case<'_>, admin: &str) -> bool {
+#[must_use]
+pub fn is_user(guard: &Guard, own: &OwnAddresses, admin: &str) -> bool {
     if admin.starts_with('/') {
         return Path::new(admin) == guard.mailbox();
     }
     match Address::parse(admin) {
         Some(address) if address.domain().is_none() => address.local() == guard.account.name,
-        Some(address) => case.envelope.own.contains(&address),
+        Some(address) => own.contains(&address),
         None => false,
     }
 }
@@ -56,16 +125,17 @@ fn fields(case: &Case<'_>, why: Why) -> String {
     ) + &marks::seam(&case.message)
 }
 
-fn to_path(guard: &Guard, case: &Case<'_>, why: Why, path: &Path) -> Result<Outcome, Error> {
-    let plan = mailbox::plan(guard, Owner::Trusted(guard.account.uid));
-    let mut locked = lock::lock(path, &plan, &guard.patience)?;
-    mailbox::refuse_full_disk(guard, &locked, case.content_bytes())?;
-    let sender = mailbox::separator_sender(guard, case);
-    let _ = mbox::append(&mut locked, mailbox::letter(guard, case, &sender, &fields(case, why)))?;
-    Ok(Outcome::Diverted {
+/// Appends it to the administrator's mbox; none where that is full.
+fn to_path(guard: &Guard, case: &Case<'_>, why: Why, path: &Path) -> Result<Option<Outcome>, Error> {
+    let limit = guard.config.storm.admin_limit.bound();
+    match mailbox::append_elsewhere(guard, case, path, &fields(case, why), limit)? {
+        Room::Enough => {}
+        Room::None => return Ok(None),
+    }
+    Ok(Some(Outcome::Diverted {
         to: path.display().to_string(),
         held: None,
-    })
+    }))
 }
 
 /// Sends it with the null sender, so that it can never bounce back. A mail system drops such a message when it cannot deliver
@@ -77,7 +147,7 @@ fn to_address(guard: &Guard, case: &Case<'_>, why: Why, admin: &str) -> Result<O
     };
     let fields = fields(case, why);
     let sender = mailbox::separator_sender(guard, case);
-    let held = hold::hold(&dir.join("held"), mailbox::letter(guard, case, &sender, &fields))?;
+    let held = hold::hold(&dir.join("held"), "", mailbox::letter(guard, case, &sender, &fields))?;
     if held.pushed_out() > 0 {
         tracing::warn!(
             user = guard.account.name,

@@ -10,10 +10,10 @@ use time::OffsetDateTime;
 
 use crate::act::account;
 use crate::act::intake::Intake;
-use crate::act::patience::Patience;
+use crate::act::patience::{self, Patience};
 use crate::cli::{Everywhere, Who};
 use crate::command::caller::{self, Variable};
-use crate::command::case::{Case, Guard};
+use crate::command::case::{Begun, Case, Guard};
 use crate::command::{log, record, settle, tokens};
 use crate::config::file::{self, Extent, Sources};
 use crate::config::{Config, Log};
@@ -61,14 +61,17 @@ impl Errand {
 
 /// `spoolguard deliver` and `spoolguard forward`.
 pub fn run(errand: &Errand, who: &Who, everywhere: &Everywhere) -> Status {
-    end(guard(errand, who, everywhere))
+    // Dropped last, when all the rest is done and let go of.
+    let begun = Begun::default();
+    end(guard(errand, who, everywhere, &begun))
 }
 
 /// The pipeline.
-fn guard(errand: &Errand, who: &Who, everywhere: &Everywhere) -> Result<Status, Error> {
+fn guard(errand: &Errand, who: &Who, everywhere: &Everywhere, begun: &Begun) -> Result<Status, Error> {
     let patience = begin()?;
     let intake = Intake::read(standard_input()?, &patience)?;
-    let guard = Guard::prepare(who, errand.mbox.clone(), everywhere, patience)?;
+    let mut guard = Guard::prepare(who, errand.mbox.clone(), everywhere, patience)?;
+    guard.begun = begun.clone();
     let case = guard.decide(&intake, errand, who, &caller::variable);
     if everywhere.dry_run {
         return rehearse(&guard, &case);
@@ -129,6 +132,7 @@ impl Guard {
             account,
             patience,
             mbox,
+            begun: Begun::default(),
         })
     }
 
@@ -218,6 +222,6 @@ pub fn end(result: Result<Status, Error>) -> Status {
 
 /// Says what failed, in one line on standard error.
 fn say(error: &Error) -> Status {
-    let _ = io::stderr().write_all(error.line().as_bytes());
+    patience::print(&error.line());
     error.status()
 }

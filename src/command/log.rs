@@ -1,8 +1,7 @@
 //! Where the log goes: one line for each message, `key=value`, to syslog or standard error. Logging that fails is ignored, and
-//! never waits: a full syslog must not hold mail.
+//! never waits: neither a full syslog nor a reader of standard error who does not read may hold mail.
 
 use std::fmt::{self, Write as _};
-use std::io::Write as _;
 use std::os::unix::net::UnixDatagram;
 use std::sync::Mutex;
 
@@ -11,6 +10,7 @@ use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Level, Metadata, Subscriber};
 
+use crate::act::patience;
 use crate::config::{Log, LogLevel, LogTo};
 use crate::exit::visible;
 
@@ -102,7 +102,7 @@ impl Subscriber for Lines {
                 };
             }
             Target::Stderr => {
-                let _ = writeln!(std::io::stderr(), "spoolguard: {}", line.0);
+                patience::print(&format!("spoolguard: {}\n", line.0));
             }
             Target::Nowhere => {}
         }

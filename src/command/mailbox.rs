@@ -1,10 +1,13 @@
 //! Puts a message into the user's mailbox, within quota. What the quota says is asked under the lock: before it, it is a guess.
 
+use std::io::Read;
 use std::panic::{self, AssertUnwindSafe};
+use std::path::Path;
 
 use crate::act::lock::{self, Locked, Method, Plan};
 use crate::act::mbox::{self, Appended, Letter};
 use crate::act::open::Owner;
+use crate::act::recover::{self, Recovered};
 use crate::act::{dir, intake, rewrite, tally};
 use crate::command::case::{Case, Guard, Outcome};
 use crate::command::notice;
@@ -75,18 +78,21 @@ pub enum Placement {
 /// When the mailbox cannot be locked or written.
 pub fn place(guard: &Guard, case: &Case<'_>, added: &str, over: Over) -> Result<Placement, Error> {
     let path = guard.mailbox();
-    let plan = plan(guard, Owner::Exactly(guard.account.uid));
-    let mut locked = lock::lock(&path, &plan, &guard.patience)?;
+    let sender = separator_sender(guard, case);
+    let letter = letter(guard, case, &sender, added);
+    let mut locked = match open(guard, &path, Owner::Exactly(guard.account.uid), &letter)? {
+        Opened::Ready(locked) => locked,
+        Opened::There(appended) => return Ok(Placement::Here(appended)),
+    };
     let limit = guard.limit();
     let usage = measure(guard, &locked, limit)?;
-    let sender = separator_sender(guard, case);
     let incoming_bytes = case.content_bytes() + added.len() as u64 + mbox::frame_bytes(&sender);
     match admit(usage, incoming_bytes, limit, over, &case.envelope.sender, case.action) {
         Admission::Fits => {}
         Admission::Full(over) => return Ok(Placement::Full(over)),
     }
     refuse_full_disk(guard, &locked, incoming_bytes)?;
-    let appended = mbox::append(&mut locked, letter(guard, case, &sender, added))?;
+    let appended = mbox::append(&mut locked, letter)?;
     // The message is safe. Nothing that comes behind may make the mail system try again.
     let _ = panic::catch_unwind(AssertUnwindSafe(|| {
         if limit.messages.is_some()
@@ -100,14 +106,63 @@ pub fn place(guard: &Guard, case: &Case<'_>, added: &str, over: Over) -> Result<
     Ok(Placement::Here(appended.and_since(&locked)))
 }
 
-/// Takes a copy back, when the message goes back to the mail system and will come again.
+/// A mailbox that is about to be appended to.
+#[derive(Debug)]
+#[must_use]
+pub enum Opened {
+    /// It waits for the message.
+    Ready(Locked),
+    /// An earlier try has put the message there, and was killed before it could say so.
+    There(Appended),
+}
+
+/// Locks the mailbox at `path`, puts right what a killed run left, and looks whether `letter` is what it brought.
 ///
 /// # Errors
-/// When the mailbox has changed since.
+/// When the mailbox cannot be locked or read.
+pub fn open<R: Read + Clone>(
+    guard: &Guard,
+    path: &Path,
+    owner: Owner,
+    letter: &Letter<'_, R>,
+) -> Result<Opened, Error> {
+    let mut locked = lock::lock(path, &plan(guard, owner), &guard.patience)?;
+    let Recovered { cut_bytes, appended } = recover::recover(&mut locked, letter)?;
+    let (user, mailbox) = (&guard.account.name, path.display().to_string());
+    if cut_bytes > 0 {
+        tracing::warn!(
+            user,
+            mailbox,
+            bytes = cut_bytes,
+            "cut off what a killed run left half written"
+        );
+    }
+    Ok(match appended {
+        None => Opened::Ready(locked),
+        Some(appended) => {
+            tracing::warn!(
+                user,
+                mailbox,
+                "an earlier run brought this message, and was killed before it could say so"
+            );
+            Opened::There(appended)
+        }
+    })
+}
+
+/// Takes a copy back, when the message goes back to the mail system and will come again. A copy that stays is known then.
+///
+/// # Errors
+/// When the mailbox has changed since, or cannot be locked.
 pub fn take_back(guard: &Guard, appended: Appended) -> Result<(), Error> {
     let plan = plan(guard, Owner::Exactly(guard.account.uid));
-    let mut locked = lock::lock(&guard.mailbox(), &plan, &guard.patience)?;
-    mbox::take_back(&mut locked, appended)
+    match lock::lock(&guard.mailbox(), &plan, &guard.patience) {
+        Ok(mut locked) => mbox::take_back(&mut locked, appended),
+        Err(e) => {
+            appended.leave();
+            Err(e)
+        }
+    }
 }
 
 fn measure(guard: &Guard, locked: &Locked, limit: Limit) -> Result<Usage, Error> {
@@ -151,6 +206,46 @@ pub fn full_error(guard: &Guard, class: Class) -> Error {
     )
 }
 
+/// Whether a message found room in an mbox that is not the user's mailbox.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Room {
+    /// It lies there.
+    Enough,
+    /// It would have grown beyond its limit.
+    None,
+}
+
+/// Appends the message with `added` fields on top to an mbox that is not the user's mailbox, which may grow to `limit` bytes.
+///
+/// # Errors
+/// When it cannot be locked or written.
+pub fn append_elsewhere(
+    guard: &Guard,
+    case: &Case<'_>,
+    path: &Path,
+    added: &str,
+    limit: Option<u64>,
+) -> Result<Room, Error> {
+    let sender = separator_sender(guard, case);
+    let letter = letter(guard, case, &sender, added);
+    let appended = match open(guard, path, Owner::Trusted(guard.account.uid), &letter)? {
+        Opened::There(appended) => appended,
+        Opened::Ready(mut locked) => {
+            let incoming_bytes = case.content_bytes() + added.len() as u64 + mbox::frame_bytes(&sender);
+            if let Some(limit) = limit
+                && mbox::length(&locked)?.saturating_add(incoming_bytes) > limit
+            {
+                return Ok(Room::None);
+            }
+            refuse_full_disk(guard, &locked, incoming_bytes)?;
+            mbox::append(&mut locked, letter)?
+        }
+    };
+    guard.begun.add(appended.into_note());
+    Ok(Room::Enough)
+}
+
 /// Appends to the mbox that takes what the mailbox has no room for, with `added` fields on top.
 ///
 /// # Errors
@@ -161,11 +256,7 @@ pub fn overflow(guard: &Guard, case: &Case<'_>, added: &str) -> Result<Outcome, 
     };
     dir::make_private_dir(&dir)?;
     let path = dir.join("overflow");
-    let plan = plan(guard, Owner::Trusted(guard.account.uid));
-    let mut locked = lock::lock(&path, &plan, &guard.patience)?;
-    refuse_full_disk(guard, &locked, case.content_bytes())?;
-    let sender = separator_sender(guard, case);
-    let _ = mbox::append(&mut locked, letter(guard, case, &sender, added))?;
+    let _: Room = append_elsewhere(guard, case, &path, added, None)?;
     Ok(Outcome::Appended {
         mailbox: path,
         note: Some(Why::OverQuota.to_string()),

@@ -4,6 +4,7 @@ pub mod blame;
 pub mod caller;
 pub mod case;
 pub mod config;
+pub mod digest;
 pub mod divert;
 pub mod filter;
 pub mod finding;
@@ -20,6 +21,7 @@ pub mod replay;
 pub mod rescue;
 pub mod settle;
 pub mod sources;
+pub mod storm;
 pub mod tokens;
 
 use crate::cli::{Cli, Command, Target};

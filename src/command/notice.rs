@@ -10,6 +10,7 @@ use crate::act::lock::Locked;
 use crate::act::mbox::{self, Letter};
 use crate::act::{dir, rewrite, tally};
 use crate::command::case::{Case, Guard};
+use crate::command::marks;
 use crate::decide::policy::Limit;
 
 /// How long the user is not warned again.
@@ -50,7 +51,9 @@ pub fn warn_user(guard: &Guard, case: &Case<'_>, locked: &mut Locked, limit: Lim
         std::fs::remove_file(&note).is_ok()
     };
     if noted {
-        let message = message(&case.own_address(), case.date, &text);
+        let own = case.own_address();
+        let id = format!("{}.{}", case.date.unix_timestamp_nanos(), std::process::id());
+        let message = message(&own, &own, case.date, &id, &text);
         let letter = Letter {
             sender: "",
             date: case.date,
@@ -92,13 +95,19 @@ fn has_room_again(now_bytes: u64, limit_bytes: u64) -> String {
     )
 }
 
-/// A whole message to the user from a subject and text.
-fn message(own: &str, date: OffsetDateTime, text: &str) -> String {
+/// A whole message of ours from `text`: a subject, more header fields before it where there are any, and the body. `id` is the
+/// beginning of its Message-ID.
+#[must_use]
+pub fn message(own: &str, to: &str, date: OffsetDateTime, id: &str, text: &str) -> String {
     let written = date.format(&Rfc2822).unwrap_or_default();
-    let id = format!("{}.{}.spoolguard", date.unix_timestamp_nanos(), std::process::id());
     let domain = own.rsplit_once('@').map_or("localhost", |(_, domain)| domain);
+    let to = match to.contains('@') {
+        true => format!("<{to}>"),
+        // A path, or a name of this host.
+        false => marks::word(to),
+    };
     format!(
-        "From: Mail delivery guard <MAILER-DAEMON@{domain}>\nTo: <{own}>\nDate: {written}\nMessage-ID: <{id}@{domain}>\n\
+        "From: Mail delivery guard <MAILER-DAEMON@{domain}>\nTo: {to}\nDate: {written}\nMessage-ID: <{id}.spoolguard@{domain}>\n\
          Auto-Submitted: auto-generated\nX-Loop: {own}\nMIME-Version: 1.0\nContent-Type: text/plain; charset=us-ascii\n{text}"
     )
 }

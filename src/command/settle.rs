@@ -4,7 +4,7 @@
 use crate::command::case::{Case, Guard, Outcome};
 use crate::command::mailbox::{self, Placement};
 use crate::command::rescue::{self, Rescue};
-use crate::command::{blame, divert, forward, marks, memory, record};
+use crate::command::{blame, digest, divert, forward, marks, memory, record};
 use crate::decide::policy::{Action, Copies, Over, Why};
 use crate::exit::{Class, Error, Outlook};
 
@@ -13,8 +13,14 @@ use crate::exit::{Class, Error, Outlook};
 /// # Errors
 /// When the message is nowhere safe, or is refused; then it has to stay where it came from.
 pub fn settle(guard: &Guard, case: &Case<'_>) -> Result<Outcome, Error> {
+    // Of the message before, in a run of many.
+    guard.begun.finish();
     let result = learn(guard, case).and_then(|()| act(guard, case));
+    if result.is_err() {
+        guard.begun.leave();
+    }
     record::log(guard, case, &result);
+    digest::send_behind(guard, case, &result);
     result
 }
 
@@ -57,23 +63,37 @@ fn append(guard: &Guard, case: &Case<'_>, added: &str, over: Over) -> Result<Out
 /// A message that found room is done; for one that found none, `over` says what comes next.
 fn finish(guard: &Guard, case: &Case<'_>, placement: Placement) -> Result<Outcome, Error> {
     match placement {
-        Placement::Here(_) => Ok(Outcome::Appended {
-            mailbox: guard.mailbox(),
-            note: None,
-        }),
+        Placement::Here(appended) => {
+            guard.begun.add(appended.into_note());
+            Ok(Outcome::Appended {
+                mailbox: guard.mailbox(),
+                note: None,
+            })
+        }
         Placement::Full(over) => full(guard, case, over),
     }
 }
 
 /// Appends a message that was to go elsewhere, and says why it is here.
-fn keep(guard: &Guard, case: &Case<'_>, why: &str, over: Over) -> Result<Outcome, Error> {
+///
+/// # Errors
+/// When it cannot be appended.
+pub fn keep(guard: &Guard, case: &Case<'_>, why: &str, over: Over) -> Result<Outcome, Error> {
     let field = marks::kept_field(&case.judgement, why, case.message.line_end()) + &marks::seam(&case.message);
-    match append(guard, case, &field, over)? {
-        Outcome::Appended { mailbox, note: None } => Ok(Outcome::Appended {
+    append(guard, case, &field, over).map(|outcome| with_note(outcome, why))
+}
+
+/// Says why a message is in a mailbox, unless something else was said already.
+fn with_note(outcome: Outcome, why: &str) -> Outcome {
+    match outcome {
+        Outcome::Appended { mailbox, note: None } => Outcome::Appended {
             mailbox,
             note: Some(why.to_owned()),
-        }),
-        outcome @ (Outcome::Appended { .. } | Outcome::Forwarded { .. } | Outcome::Diverted { .. }) => Ok(outcome),
+        },
+        outcome @ (Outcome::Appended { .. }
+        | Outcome::Forwarded { .. }
+        | Outcome::Diverted { .. }
+        | Outcome::Held { .. }) => outcome,
     }
 }
 
@@ -113,8 +133,9 @@ fn divert_or_keep(guard: &Guard, case: &Case<'_>, why: Why) -> Result<Outcome, E
 fn forward(guard: &Guard, case: &Case<'_>, copies: Copies) -> Result<Outcome, Error> {
     let over = guard.config.quota.over;
     let sifted = memory::sift(guard, case, &case.destinations);
-    if let Some(why) = sifted.why_nowhere() {
-        return keep(guard, case, &why, over);
+    let nowhere = sifted.why_nowhere();
+    if let (Copies::None, Some(why)) = (copies, &nowhere) {
+        return keep(guard, case, why, over);
     }
     let copy = match copies {
         Copies::None => None,
@@ -123,6 +144,13 @@ fn forward(guard: &Guard, case: &Case<'_>, copies: Copies) -> Result<Outcome, Er
     if let Some(Placement::Full(over @ (Over::Defer | Over::Refuse))) = copy {
         return full(guard, case, over);
     }
+    // What is sent nowhere is kept as it would have been: a try after one that was killed finds its copy there.
+    let copy = match (nowhere, copy) {
+        (Some(why), Some(placement)) => {
+            return finish(guard, case, placement).map(|outcome| with_note(outcome, &why));
+        }
+        (_, copy) => copy,
+    };
     let refusals = match forward::send(guard, case, &sifted.fresh) {
         Ok(sent) => sent.refused,
         Err(e) => {
@@ -157,7 +185,9 @@ fn forward(guard: &Guard, case: &Case<'_>, copies: Copies) -> Result<Outcome, Er
             mailbox,
             note: Some(why),
         }),
-        Some(Ok(outcome @ (Outcome::Forwarded { .. } | Outcome::Diverted { .. }))) => Ok(outcome),
+        Some(Ok(outcome @ (Outcome::Forwarded { .. } | Outcome::Diverted { .. } | Outcome::Held { .. }))) => {
+            Ok(outcome)
+        }
         Some(Err(_)) | None => {
             let kept = keep(guard, case, &why, over);
             if matches!(kept, Ok(Outcome::Appended { .. })) {
@@ -174,6 +204,7 @@ fn said_of(copy: &Result<Outcome, Error>) -> String {
     match copy {
         Ok(Outcome::Appended { mailbox, .. }) => format!("kept a copy in {}", mailbox.display()),
         Ok(Outcome::Diverted { to, .. }) => format!("sent a copy to {to}"),
+        Ok(Outcome::Held { at, .. }) => format!("held a copy in {}", at.display()),
         Ok(Outcome::Forwarded { .. }) => String::new(),
         // The message is on its way; sending it again would be no better.
         Err(e) => format!("kept no copy: {e}"),

@@ -14,6 +14,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use crate::decide::policy::{Choice, Limit, Over, Policy};
+use crate::decide::storm::{Limits, MOST_BUDGET};
 use value::{Age, Ceiling, Share, Size};
 
 /// Where the administrator's configuration is.
@@ -44,6 +45,8 @@ pub struct Config {
     pub quota: Quota,
     /// How mail is sent on.
     pub forward: Forward,
+    /// How much reaches the administrator.
+    pub storm: Storm,
     /// Where archives of spools go.
     pub archive: Archive,
     /// Where the log goes.
@@ -151,6 +154,18 @@ pub enum ForwardSender {
     Verp,
 }
 
+/// The `[storm]` table.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Storm {
+    /// How many equal messages reach the administrator; 0 is any number.
+    pub equal: u32,
+    /// How many messages an hour reach the administrator about one user; 0 is any number.
+    pub budget: usize,
+    /// How large the administrator's mbox may grow.
+    pub admin_limit: Size,
+}
+
 /// The `[archive]` table.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
@@ -227,6 +242,7 @@ impl Default for Config {
             spool: Spool::default(),
             quota: Quota::default(),
             forward: Forward::default(),
+            storm: Storm::default(),
             archive: Archive::default(),
             log: Log::default(),
         }
@@ -279,6 +295,16 @@ impl Default for Forward {
             submit: "/usr/sbin/sendmail".to_owned(),
             sender: ForwardSender::User,
             again_after: Age::seconds(12 * 60 * 60),
+        }
+    }
+}
+
+impl Default for Storm {
+    fn default() -> Self {
+        Self {
+            equal: 3,
+            budget: 20,
+            admin_limit: Size::mebibytes(100),
         }
     }
 }
@@ -364,6 +390,12 @@ impl Config {
             let what = format!("expected at most {LONGEST_AGAIN_AFTER}: what was sent is not remembered for longer");
             return Err(("forward.again_after", what));
         }
+        if self.storm.budget > MOST_BUDGET {
+            return Err((
+                "storm.budget",
+                format!("expected at most {MOST_BUDGET}, or 0 for any number"),
+            ));
+        }
         // The default is known to be right; asking costs more than all the rest.
         let default = Self::default().users_may_set;
         let mut doubtful = self.users_may_set.iter().filter(|name| !default.contains(name));
@@ -386,6 +418,15 @@ impl Config {
             on_complaint: self.guard.complaint,
             on_receipt: self.guard.receipt,
             on_auto_reply: self.guard.auto_reply,
+        }
+    }
+
+    /// How much reaches the administrator.
+    #[must_use]
+    pub fn storm_limits(&self) -> Limits {
+        Limits {
+            equal: (self.storm.equal > 0).then_some(self.storm.equal),
+            budget: (self.storm.budget > 0).then_some(self.storm.budget),
         }
     }
 
@@ -481,6 +522,7 @@ mod tests {
             ("users_may_set = [\"guard.bouce\"]", "users_may_set"),
             ("[spool]\ndir = \"mail\"", "spool.dir"),
             ("[spool]\nlocks = []", "spool.locks"),
+            ("[storm]\nbudget = 1001", "storm.budget"),
             ("[spool]\nlock_timeout = \"1h\"", "spool.lock_timeout"),
             ("[forward]\nsubmit = \"sendmail\"", "forward.submit"),
             ("[forward]\nsubmit = \"outbox:here\"", "forward.submit"),

@@ -46,6 +46,11 @@ submit = "/usr/sbin/sendmail"
 sender = "self"
 again_after = "6h"
 
+[storm]
+equal = 3
+budget = 20
+admin_limit = "100M"
+
 [archive]
 dir = "/var/backups/mail"
 format = "tar.gz"

@@ -7,6 +7,7 @@
     clippy::panic,
     clippy::indexing_slicing,
     clippy::print_stderr,
+    clippy::print_stdout,
     clippy::wildcard_enum_match_arm
 )]
 
@@ -19,16 +20,20 @@ mod crash;
 mod deliver;
 mod divert;
 mod exit_status;
+mod faults;
 mod filter;
 mod floors;
 mod forward;
 mod hostile;
 mod inspect;
 mod limits;
+mod load;
 mod lock;
 mod manuals;
 mod properties;
 mod quota;
 mod rescue;
 mod safety;
+mod slow;
+mod storm;
 mod token;

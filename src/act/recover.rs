@@ -1,0 +1,309 @@
+//! Puts a mailbox in order after a run that was killed, and finds the message that it brought: what `act/unfinished.rs` notes, made
+//! use of under the lock.
+//!
+//! When it fails the message is deferred, since nobody knows then whether it is there. What is cut off was never acknowledged.
+
+use std::io::{self, Read};
+
+use crate::act::lock::Locked;
+use crate::act::mbox::{self, Appended, Letter};
+use crate::act::unfinished::{self, Compare, Extent, Separator};
+use crate::exit::Error;
+
+/// What became of earlier, unfinished tries.
+#[derive(Debug)]
+#[must_use]
+pub struct Recovered {
+    /// How much of a torn message was cut off, in bytes.
+    pub cut_bytes: u64,
+    /// Where an earlier try put the message that came now.
+    pub appended: Option<Appended>,
+}
+
+/// Cuts off what a killed run left half written, and finds `letter` where such a run left it whole; that is synced then.
+///
+/// # Errors
+/// When the mailbox cannot be read or synced.
+pub fn recover<R: Read + Clone>(locked: &mut Locked, letter: &Letter<'_, R>) -> Result<Recovered, Error> {
+    let file = locked.file();
+    let fail = |e: io::Error| Error::io("look for an earlier try in", locked.path(), &e);
+    let found = unfinished::look(
+        file,
+        locked.path(),
+        letter.date,
+        |before, after| mbox::cut_back(file, before, after),
+        |extent, separator| is_same(locked, letter, extent, separator),
+    )
+    .map_err(fail)?;
+    let appended = match found.same {
+        None => None,
+        Some((extent, note)) => {
+            // The kill may have come before the sync.
+            let synced = file
+                .sync_data()
+                .and_then(|()| mbox::sync_name(locked, extent.before_bytes));
+            if let Err(e) = synced {
+                note.leave();
+                return Err(fail(e));
+            }
+            Some(Appended::found(locked, extent, note))
+        }
+    };
+    Ok(Recovered {
+        cut_bytes: found.cut_bytes,
+        appended,
+    })
+}
+
+/// Compares all but the date of delivery.
+fn is_same<R: Read + Clone>(locked: &Locked, letter: &Letter<'_, R>, extent: &Extent, separator: &Separator) -> bool {
+    let mut compare = Compare::new(locked.file(), separator.end_bytes, extent.after_bytes);
+    separator
+        .line
+        .starts_with(mbox::separator_start(letter.sender).as_bytes())
+        && mbox::write_rest(&mut compare, letter.clone()).is_ok()
+        && compare.is_at_end()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::path::Path;
+    use std::time::Duration;
+
+    use rustix::fs::{XattrFlags, flistxattr, fsetxattr};
+    use time::OffsetDateTime;
+
+    use super::{Recovered, recover};
+    use crate::act::lock::{Locked, Method, Plan, lock};
+    use crate::act::mbox::{Letter, append, length, write_letter};
+    use crate::act::open::Owner;
+    use crate::act::patience::Patience;
+    use crate::act::rewrite::Quoting;
+    use crate::act::unfinished::Measure;
+
+    const OLD: &[u8] = b"From o@o.test Thu Jan  1 00:00:00 1970\nA: 1\n\nold\n\n";
+    const FOREIGN: &[u8] = b"From f@f.test Mon Nov  2 10:00:00 2026\nA: 2\n\nforeign\n\n";
+    const CONTENT: &[u8] = b"A: 3\n\nFrom here on\nGreetings From Berlin\n";
+    /// No process has this number.
+    const DEAD: u32 = i32::MAX.unsigned_abs();
+
+    fn letter(sender: &'static str, content: &'static [u8], days: i64) -> Letter<'static, &'static [u8]> {
+        Letter {
+            sender,
+            date: OffsetDateTime::UNIX_EPOCH + time::Duration::days(days),
+            added: b"X: y\n",
+            content,
+            quoting: Quoting::Mboxrd,
+        }
+    }
+
+    fn written(letter: Letter<'_, &[u8]>) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        write_letter(&mut bytes, letter).unwrap_or_else(|e| unreachable!("{e}"));
+        bytes
+    }
+
+    fn locked(path: &Path) -> Locked {
+        let plan = Plan {
+            methods: vec![Method::Fcntl],
+            timeout: Duration::from_secs(5),
+            owner: Owner::Exactly(nix::unistd::getuid().as_raw()),
+        };
+        let patience = Patience::begin().unwrap_or_else(|e| unreachable!("{e}"));
+        lock(path, &plan, &patience).unwrap_or_else(|e| unreachable!("{e}"))
+    }
+
+    /// What a run that was killed noted about the letter of day 0, behind `OLD`. False where there are no attributes.
+    fn note(file: &File, pid: u32, host: u32) -> bool {
+        let mut measure = Measure::default();
+        write_letter(&mut measure, letter("s@s.test", CONTENT, 0)).unwrap_or_else(|e| unreachable!("{e}"));
+        let extent = measure.extent(OLD.len() as u64, b"");
+        let text = format!(
+            "{host:08x} {} {} {:08x} 0",
+            extent.before_bytes, extent.after_bytes, extent.separator
+        );
+        fsetxattr(
+            file,
+            format!("user.spoolguard.{pid}.0"),
+            text.as_bytes(),
+            XattrFlags::empty(),
+        )
+        .is_ok()
+    }
+
+    fn notes(file: &File) -> usize {
+        let mut names = [0; 1000];
+        let length = flistxattr(file, &mut names).unwrap_or(0);
+        names
+            .split(|b| *b == 0)
+            .take_while(|name| !name.is_empty())
+            .filter(|name| name.starts_with(b"user.spoolguard."))
+            .count()
+            .min(length)
+    }
+
+    #[test]
+    fn what_a_killed_run_left_is_cut_off_or_known_again() {
+        let whole = written(letter("s@s.test", CONTENT, 0));
+        let half = whole.get(..whole.len() - 45).unwrap_or_default();
+        let line = whole.get(..7).unwrap_or_default();
+        let same = || letter("s@s.test", CONTENT, 3);
+        let own = crate::act::unfinished::host();
+        struct Case<'a> {
+            name: &'static str,
+            tail: Vec<u8>,
+            by: (u32, u32),
+            then: Letter<'a, &'a [u8]>,
+            is_cut: bool,
+            is_same: bool,
+            notes: usize,
+        }
+        let case = |name, tail: &[&[u8]], then, is_cut, is_same, notes| Case {
+            name,
+            tail: tail.concat(),
+            by: (DEAD, own),
+            then,
+            is_cut,
+            is_same,
+            notes,
+        };
+        let other = || letter("s@s.test", b"A: 3\n\nother\n", 3);
+        let cases = [
+            case("whole, and it comes again", &[&whole], same(), false, true, 1),
+            case("whole, and another comes", &[&whole], other(), false, false, 1),
+            case("whole, and others behind", &[&whole, FOREIGN], same(), false, true, 1),
+            case(
+                "whole, from another sender",
+                &[&whole],
+                letter("t@s.test", CONTENT, 3),
+                false,
+                false,
+                1,
+            ),
+            case(
+                "whole, and more of it comes",
+                &[&whole],
+                letter("s@s.test", b"A: 3\n\nFrom here on\nGreetings From Berlin\nx\n", 3),
+                false,
+                false,
+                1,
+            ),
+            case(
+                "whole, and less of it comes",
+                &[&whole],
+                letter("s@s.test", b"A: 3\n\nFrom here on\n", 3),
+                false,
+                false,
+                1,
+            ),
+            case(
+                "whole, long ago",
+                &[&whole],
+                letter("s@s.test", CONTENT, 6),
+                false,
+                false,
+                0,
+            ),
+            case("torn", &[half], same(), true, false, 0),
+            case("torn, and another comes", &[half], other(), true, false, 0),
+            case("torn in its separator line", &[line], same(), true, false, 0),
+            case(
+                "torn, and glued to it another",
+                &[half, FOREIGN],
+                same(),
+                false,
+                false,
+                1,
+            ),
+            case(
+                "torn, and glued to it the beginning of another",
+                &[half, FOREIGN.get(..39).unwrap_or_default()],
+                same(),
+                false,
+                false,
+                0,
+            ),
+            case("nothing but its length", &[&[0; 60]], same(), true, false, 0),
+            case(
+                "nothing but its length, and another",
+                &[&[0; 10], FOREIGN],
+                same(),
+                false,
+                false,
+                0,
+            ),
+            case("another in its place", &[FOREIGN], same(), false, false, 0),
+            case(
+                "another in its place, torn",
+                &[FOREIGN.get(..45).unwrap_or_default()],
+                same(),
+                false,
+                false,
+                0,
+            ),
+            case("nothing", &[b""], same(), false, false, 0),
+            Case {
+                by: (std::process::id(), own),
+                ..case(
+                    "whole, of a run that lives",
+                    &[&whole],
+                    letter("s@s.test", CONTENT, 0),
+                    false,
+                    false,
+                    1,
+                )
+            },
+            Case {
+                by: (DEAD, own ^ 1),
+                ..case(
+                    "whole, of another host just now",
+                    &[&whole],
+                    letter("s@s.test", CONTENT, 0),
+                    false,
+                    false,
+                    1,
+                )
+            },
+            Case {
+                by: (DEAD, own ^ 1),
+                ..case("whole, of another host", &[&whole], same(), false, true, 1)
+            },
+        ];
+        for case in cases {
+            let dir = tempfile::tempdir().unwrap_or_else(|e| unreachable!("{e}"));
+            let path = dir.path().join("a");
+            assert!(std::fs::write(&path, [OLD, &case.tail].concat()).is_ok());
+            let mut locked = locked(&path);
+            if !note(locked.file(), case.by.0, case.by.1) {
+                return;
+            }
+            let Recovered { cut_bytes, appended } =
+                recover(&mut locked, &case.then).unwrap_or_else(|e| unreachable!("{e}"));
+            let name = case.name;
+            let cut = if case.is_cut { case.tail.len() } else { 0 };
+            assert_eq!(cut_bytes, cut as u64, "{name}");
+            let left = length(&locked).unwrap_or_default();
+            assert_eq!(left, (OLD.len() + case.tail.len() - cut) as u64, "{name}");
+            assert_eq!(appended.is_some(), case.is_same, "{name}");
+            assert_eq!(notes(locked.file()), case.notes, "{name}");
+            // Each note stops one message.
+            drop(appended);
+            let again = recover(&mut locked, &case.then).unwrap_or_else(|e| unreachable!("{e}"));
+            assert!(again.appended.is_none() && again.cut_bytes == 0, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_message_that_is_finished_leaves_no_note() {
+        let dir = tempfile::tempdir().unwrap_or_else(|e| unreachable!("{e}"));
+        let mut locked = locked(&dir.path().join("a"));
+        if !note(locked.file(), DEAD, 0) {
+            return;
+        }
+        let appended = append(&mut locked, letter("s@s.test", CONTENT, 0)).unwrap_or_else(|e| unreachable!("{e}"));
+        assert_eq!(notes(locked.file()), 2);
+        drop(appended);
+        assert_eq!(notes(locked.file()), 1);
+    }
+}

@@ -1,0 +1,276 @@
+//! The digest: tells the administrator, once an hour at most, what was diverted and not sent. It is of bounded length, comes from the
+//! null sender and carries the divert mark, so that no guard ever sends it on. One that cannot be sent is tried again an hour later
+//! with what came meanwhile; no message hangs on it.
+//!
+//! It is sent behind the first message after the hour that is diverted, kept or forwarded. When none comes any more,
+//! `send_due` is what a timer calls.
+
+use std::fmt::Write as _;
+use std::panic::{self, AssertUnwindSafe};
+use std::path::Path;
+
+use time::OffsetDateTime;
+
+use crate::act::open::Owner;
+use crate::act::submit::{self, Answer};
+use crate::act::{account, hold, lock, mbox, rewrite};
+use crate::command::case::{Case, Guard, Outcome};
+use crate::command::{forward, mailbox, marks, notice, storm};
+use crate::decide::policy::Action;
+use crate::decide::storm::{Digest, Storm};
+use crate::decide::verdict::DIVERT_HEADER;
+use crate::exit::{Class, Error, visible};
+
+/// As many storms are told one by one.
+const LISTED: usize = 20;
+
+/// How much of a sample is read, in bytes, and shown, in lines.
+const SAMPLE_BYTES: u64 = 4 << 10;
+const SAMPLE_LINES: usize = 60;
+
+/// An mbox that is full has room for this much more, in bytes, so that the digest can say that it is full.
+const ROOM_BYTES: u64 = 1 << 20;
+
+/// Sends the digest behind a message that was settled, if it is due. That message is safe, and nothing here changes that. What is
+/// plainly delivered does not even look.
+pub fn send_behind(guard: &Guard, case: &Case<'_>, result: &Result<Outcome, Error>) {
+    let looks = match (result, case.action) {
+        (Err(_), _) | (Ok(Outcome::Appended { .. }), Action::Append) => false,
+        (Ok(_), Action::Append | Action::Keep(_) | Action::Forward(_) | Action::Divert(_)) => true,
+    };
+    if looks {
+        let _ = panic::catch_unwind(AssertUnwindSafe(|| {
+            if let Err(e) = send_due(guard, case.date) {
+                tracing::warn!(user = guard.account.name, note = %e, "the digest is tried again in an hour");
+            }
+        }));
+    }
+}
+
+/// Whether a digest was sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sent {
+    /// The administrator has it.
+    Yes,
+    /// There is nothing to tell, or it is too early.
+    NotDue,
+}
+
+/// Sends the digest if it is due.
+///
+/// # Errors
+/// When the memory cannot be read or written, or the digest cannot be sent.
+pub fn send_due(guard: &Guard, now: OffsetDateTime) -> Result<Sent, Error> {
+    let seconds = now.unix_timestamp();
+    // Looked at without the lock first: it is seldom due.
+    if storm::look(guard)?.is_none_or(|mut state| state.begin_digest(seconds).is_none()) {
+        return Ok(Sent::NotDue);
+    }
+    let Some(digest) = storm::change(guard, |state| state.begin_digest(seconds))?.flatten() else {
+        return Ok(Sent::NotDue);
+    };
+    let admin = guard.config.admin.as_str();
+    let message = message(guard, &digest, now);
+    if admin.starts_with('/') {
+        to_path(guard, Path::new(admin), &message, now)?;
+    } else {
+        to_address(guard, admin, &message)?;
+    }
+    tracing::info!(
+        action = "digest",
+        user = guard.account.name,
+        to = admin,
+        messages = digest.tally().all(),
+        dropped = digest.pushed_out
+    );
+    storm::change(guard, |state| state.told(&digest))?;
+    Ok(Sent::Yes)
+}
+
+fn to_path(guard: &Guard, path: &Path, message: &str, now: OffsetDateTime) -> Result<(), Error> {
+    let plan = mailbox::plan(guard, Owner::Trusted(guard.account.uid));
+    let mut locked = lock::lock(path, &plan, &guard.patience)?;
+    let bytes = message.len() as u64;
+    mailbox::refuse_full_disk(guard, &locked, bytes)?;
+    if let Some(limit) = guard.config.storm.admin_limit.bound()
+        && mbox::length(&locked)?.saturating_add(bytes) > limit.saturating_add(ROOM_BYTES)
+    {
+        let cause = "it is full, and more than full with digests";
+        return Err(Error::new(Class::MailboxFull, "append to", path.display(), cause).hint("read and empty it"));
+    }
+    let letter = mbox::Letter {
+        sender: "",
+        date: now,
+        added: b"",
+        content: message.as_bytes(),
+        quoting: rewrite::Quoting::Mboxrd,
+    };
+    mbox::append(&mut locked, letter).map(drop)
+}
+
+fn to_address(guard: &Guard, admin: &str, message: &str) -> Result<(), Error> {
+    let recipients = [admin.to_owned()];
+    let letter = submit::Letter {
+        sender: "",
+        recipients: &recipients,
+        added: b"",
+        content: message.as_bytes(),
+        content_bytes: message.len() as u64,
+    };
+    match submit::submit(&forward::way(guard), letter, &guard.patience)? {
+        Answer::Accepted => Ok(()),
+        Answer::Refused(refusals) => {
+            let said = refusals
+                .into_iter()
+                .next()
+                .map(|refusal| refusal.said)
+                .unwrap_or_default();
+            Err(Error::new(
+                Class::Submission,
+                "send the digest to",
+                admin,
+                format_args!("refused with {said}"),
+            ))
+        }
+    }
+}
+
+fn message(guard: &Guard, digest: &Digest, now: OffsetDateTime) -> String {
+    // It comes from a file that the user can change: it must not add header fields.
+    let own = marks::word(if digest.address.is_empty() {
+        &guard.account.name
+    } else {
+        &digest.address
+    });
+    let mark = format!(
+        "{DIVERT_HEADER}: why=digest; recipient={}; host={}\n",
+        own,
+        marks::word(&account::host_name())
+    );
+    let id = format!("{}.{}.digest", now.unix_timestamp_nanos(), std::process::id());
+    let text = text(guard, &own, digest);
+    notice::message(&own, &guard.config.admin, now, &id, &(mark + &text))
+}
+
+/// Subject and text.
+fn text(guard: &Guard, own: &str, digest: &Digest) -> String {
+    let tally = digest.tally();
+    let mut text = format!(
+        "Subject: {} diverted messages of {own} were held back\n\n\
+         Between {} and {} {} messages for\n{own} were to be diverted to you and were not: you have equal ones, or you had as\n\
+         many about this user within an hour as the configuration allows{}.\n\n",
+        tally.all(),
+        moment(digest.since),
+        moment(digest.until),
+        tally.all(),
+        if guard.config.admin.starts_with('/') {
+            ", or\nyour mbox is full"
+        } else {
+            ""
+        }
+    );
+    let dir = for_shell(&storm::dir(guard).unwrap_or_default());
+    for storm in digest.storms.iter().take(LISTED) {
+        let _ = writeln!(text, "{}", told(storm));
+        if storm.untold.held > 0 {
+            // The administrator may paste this into a shell, and the user can change the file that it comes from.
+            let key: String = storm.key.chars().filter(char::is_ascii_hexdigit).take(16).collect();
+            let _ = writeln!(text, "      zcat {dir}/*/*-{key}-*.gz");
+        }
+    }
+    let rest: u64 = digest.storms.iter().skip(LISTED).map(|storm| storm.untold.all()).sum();
+    let rest = rest.saturating_add(digest.forgotten.all());
+    if rest > 0 {
+        let _ = writeln!(text, "{rest:6} more, of many other kinds");
+    }
+    if tally.held > 0 {
+        let _ = write!(
+            text,
+            "\nHeld, compressed: {} messages. To read them all as one mailbox:\n    zcat {}/*/*.gz\n\
+             They make room for newer ones beyond {} messages or {} MiB of a sort.\n",
+            tally.held,
+            dir,
+            hold::HELD_MESSAGES,
+            hold::HELD_BYTES >> 20
+        );
+    }
+    if digest.pushed_out > 0 {
+        let _ = writeln!(
+            text,
+            "Removed meanwhile to make room: {} held messages.",
+            digest.pushed_out
+        );
+    }
+    if tally.kept > 0 {
+        let _ = write!(
+            text,
+            "\nKept for {own}: {} messages that are no reports. They are in the user's own mailbox,\nmarked by the header {}.\n",
+            tally.kept,
+            marks::KEPT_HEADER
+        );
+    }
+    if let Some(sample) = digest.storms.iter().find_map(|storm| sample(guard, storm)) {
+        let _ = write!(text, "\nOne of them begins:\n\n{sample}");
+    }
+    text
+}
+
+/// One storm: how many, from where, about what, since when.
+fn told(storm: &Storm) -> String {
+    let about = &storm.about;
+    let status = match about.status.as_str() {
+        "" => String::new(),
+        status => format!(", {}", safe(status)),
+    };
+    format!(
+        "{:6} {} from {} about {}{status}\n      first {}, last {}; you have {}",
+        storm.untold.all(),
+        safe(&about.what),
+        safe(&about.from),
+        safe(&about.of),
+        moment(storm.first),
+        moment(storm.last),
+        storm.sent
+    )
+}
+
+/// The beginning of one held message, indented: what it says is not ours.
+fn sample(guard: &Guard, storm: &Storm) -> Option<String> {
+    let bytes = storm::sample(guard, &storm.key, SAMPLE_BYTES)?;
+    let text = String::from_utf8_lossy(&bytes);
+    Some(
+        text.lines()
+            .take(SAMPLE_LINES)
+            .map(|line| format!("    {}\n", safe(line.trim_end())))
+            .collect(),
+    )
+}
+
+/// What a message says, as one bounded piece of ASCII.
+fn safe(text: &str) -> String {
+    marks::quoted(text).trim_matches('"').to_owned()
+}
+
+/// A path as a shell takes it for one word.
+fn for_shell(path: &Path) -> String {
+    let text = visible(&path.display().to_string());
+    if text.chars().all(|c| c.is_ascii_alphanumeric() || "/._-".contains(c)) {
+        text
+    } else {
+        format!("'{}'", text.replace('\'', "'\\''"))
+    }
+}
+
+fn moment(seconds: i64) -> String {
+    match OffsetDateTime::from_unix_timestamp(seconds) {
+        Ok(at) => format!(
+            "{:04}-{:02}-{:02} {:02}:{:02} UTC",
+            at.year(),
+            u8::from(at.month()),
+            at.day(),
+            at.hour(),
+            at.minute()
+        ),
+        Err(_) => "long ago".to_owned(),
+    }
+}
