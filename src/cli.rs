@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand};
 
+pub mod spool;
+
 /// A delivery guard: judges one message, then appends, forwards or diverts it, so that no forward can loop.
 #[derive(Debug, Parser)]
 #[command(
@@ -126,6 +128,36 @@ pub enum Command {
         /// Who it is for, and where it goes.
         #[command(flatten)]
         target: Target,
+    },
+    /// Say which forwards fail or are suspended, or suspend one, or end that
+    ///
+    /// Ends with 1 when some forward is suspended, or something is wrong with what is remembered; with --resume, --suspend or --due
+    /// only when that could not be done.
+    Status {
+        /// Print one JSON object a line
+        #[arg(long)]
+        json: bool,
+        /// Forward to this address again, whoever suspended it
+        #[arg(long, value_name = "ADDRESS", conflicts_with_all = ["suspend", "due"])]
+        resume: Option<String>,
+        /// Keep what would be forwarded to this address in the mailbox, until --resume
+        #[arg(long, value_name = "ADDRESS", conflicts_with = "due")]
+        suspend: Option<String>,
+        /// Do what time has made due, although no mail came: end suspensions, write notices, send digests
+        #[arg(long)]
+        due: bool,
+        /// For every user who has a state directory; for root
+        #[arg(long, conflicts_with_all = ["user", "resume", "suspend"])]
+        all: bool,
+        /// The user whose forwards they are [default: who runs this]
+        #[arg(short = 'd', long, value_name = "NAME")]
+        user: Option<String>,
+    },
+    /// Care for mailboxes that have grown: list, archive, sweep, restore
+    Spool {
+        /// Which of them.
+        #[command(subcommand)]
+        command: spool::SpoolCommand,
     },
     /// Check or show the configuration
     Config {

@@ -1,9 +1,12 @@
 //! The Unix account that mail is delivered for: name, numbers, home. What the caller's environment says about them is
 //! believed only where it cannot do harm.
 
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use nix::unistd::{Gid, Uid};
 
@@ -31,7 +34,6 @@ pub struct Account {
 /// When the user database cannot be asked, or the name could leave the spool directory.
 pub fn find(name: Option<&str>) -> Result<Account, Error> {
     let uid = Uid::current();
-    let ask = |e: io::Error| Error::io("look up the user in", Path::new("the user database"), &e);
     let known = match name {
         Some(name) if name.is_empty() || name.starts_with('.') || name.contains(['/', '\0', '\n']) => {
             return Err(Error::new(
@@ -41,16 +43,11 @@ pub fn find(name: Option<&str>) -> Result<Account, Error> {
                 "this is no user name",
             ));
         }
-        Some(name) => passwd::by_name(name).map_err(ask)?,
-        None => passwd::by_uid(uid.as_raw()).map_err(ask)?,
+        Some(name) => passwd::by_name(name).map_err(unanswered)?,
+        None => passwd::by_uid(uid.as_raw()).map_err(unanswered)?,
     };
     Ok(match known {
-        Some(user) => Account {
-            home: home_of_caller(user.uid).or(Some(user.home)),
-            name: user.name,
-            uid: user.uid,
-            gid: Some(user.gid),
-        },
+        Some(user) => Account::of(user),
         None => Account {
             home: home_of_caller(uid.as_raw()),
             name: name.map_or_else(|| uid.to_string(), str::to_owned),
@@ -58,6 +55,110 @@ pub fn find(name: Option<&str>) -> Result<Account, Error> {
             gid: None,
         },
     })
+}
+
+/// The account of this name, if the system knows one.
+///
+/// # Errors
+/// When the user database cannot be asked.
+pub fn known(name: &str) -> Result<Option<Account>, Error> {
+    Ok(passwd::by_name(name).map_err(unanswered)?.map(Account::of))
+}
+
+/// The account that owns a file.
+///
+/// # Errors
+/// When the user database cannot be asked.
+pub fn owner(uid: u32) -> Result<Account, Error> {
+    let user = passwd::by_uid(uid).map_err(unanswered)?;
+    Ok(user.map_or_else(
+        || Account {
+            name: uid.to_string(),
+            uid,
+            gid: None,
+            home: None,
+        },
+        Account::of,
+    ))
+}
+
+/// The name of a group; empty where the system knows none.
+#[must_use]
+pub fn group_name(gid: u32) -> String {
+    passwd::group_name(gid).ok().flatten().unwrap_or_default()
+}
+
+/// The accounts of a host, for a run that asks for thousands of them: the files are read once, and the name service, which may be far
+/// away, is not asked again and again.
+#[derive(Debug, Default)]
+pub struct Directory {
+    by_name: HashMap<String, (u32, u32)>,
+    uids: HashSet<u32>,
+    /// How many names nobody had.
+    misses: AtomicUsize,
+    /// What was asked about numbers.
+    asked: Mutex<HashMap<u32, bool>>,
+}
+
+impl Directory {
+    /// So many names that are nobody's, and the mailboxes are virtual: no other name is asked for.
+    const MISSES: usize = 64;
+
+    /// Reads the file; what it does not have is asked of the user database.
+    #[must_use]
+    pub fn read() -> Self {
+        let text = std::fs::read("/etc/passwd").unwrap_or_default();
+        let mut found = Self::default();
+        for line in String::from_utf8_lossy(&text).lines() {
+            let mut fields = line.split(':');
+            let (name, _, uid, gid) = (fields.next(), fields.next(), fields.next(), fields.next());
+            if let (Some(name), Some(uid), Some(gid)) = (
+                name,
+                uid.and_then(|uid| uid.parse().ok()),
+                gid.and_then(|gid| gid.parse().ok()),
+            ) {
+                found.by_name.entry(name.to_owned()).or_insert((uid, gid));
+                found.uids.insert(uid);
+            }
+        }
+        found
+    }
+
+    /// User and group of a name; none where nobody is called so, as far as can be told.
+    #[must_use]
+    pub fn find(&self, name: &str) -> Option<(u32, u32)> {
+        if let Some(found) = self.by_name.get(name) {
+            return Some(*found);
+        }
+        if self.misses.load(Ordering::Relaxed) >= Self::MISSES {
+            return None;
+        }
+        let found = known(name)
+            .ok()
+            .flatten()
+            .and_then(|account| Some((account.uid, account.gid?)));
+        if found.is_none() {
+            self.misses.fetch_add(1, Ordering::Relaxed);
+        }
+        found
+    }
+
+    /// Tells whether anybody has this number; also where that cannot be told, since much is done to what is nobody's.
+    #[must_use]
+    pub fn has(&self, uid: u32) -> bool {
+        if self.uids.contains(&uid) {
+            return true;
+        }
+        let ask = || owner(uid).map_or(true, |account| account.gid.is_some());
+        match self.asked.lock() {
+            Ok(mut asked) => *asked.entry(uid).or_insert_with(ask),
+            Err(_) => ask(),
+        }
+    }
+}
+
+fn unanswered(e: io::Error) -> Error {
+    Error::io("look up the user in", Path::new("the user database"), &e)
 }
 
 /// Refuses to run with rights that the caller does not have: reading with them, or running the sendmail that the caller configures,
@@ -73,6 +174,12 @@ pub fn refuse_borrowed_rights() -> Result<(), Error> {
     Err(Error::new(Class::Configuration, "run", "spoolguard", cause).hint("chmod ug-s it"))
 }
 
+/// Tells whether this is root, who may become any user.
+#[must_use]
+pub fn is_root() -> bool {
+    Uid::effective().is_root()
+}
+
 /// `$HOME`, if it is this user's own directory and nobody else may write to it.
 fn home_of_caller(uid: u32) -> Option<PathBuf> {
     let home = PathBuf::from(std::env::var_os("HOME")?);
@@ -81,6 +188,15 @@ fn home_of_caller(uid: u32) -> Option<PathBuf> {
 }
 
 impl Account {
+    fn of(user: passwd::Entry) -> Self {
+        Self {
+            home: home_of_caller(user.uid).or(Some(user.home)),
+            name: user.name,
+            uid: user.uid,
+            gid: Some(user.gid),
+        }
+    }
+
     /// The names of the groups that the user is in. Costs a look into the group database for each: ask only when needed.
     #[must_use]
     pub fn groups(&self) -> Vec<String> {

@@ -8,7 +8,7 @@ use std::io::{self, Read, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::{FileExt as _, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use fs2::FileExt;
 use nix::fcntl::{AT_FDCWD, AtFlags, OFlag};
@@ -23,6 +23,9 @@ use crate::exit::{Class, Error};
 /// A dotlock that nobody can vouch for is stale after this long. Others refresh theirs each minute, and the shortest age
 /// that any of them respects is 5 minutes (liblockfile, lockfile_check(3)).
 const STALE_AGE: Duration = Duration::from_secs(600);
+
+/// How old our own may grow before it is made young again.
+const REFRESH_AGE: Duration = Duration::from_secs(20);
 
 /// A dotlock holds a process id and a few words; what is larger is something else.
 const LARGEST_BYTES: u64 = 4096;
@@ -76,7 +79,10 @@ impl Dotlock {
             Err(e) if cannot_be_made(&e) => {
                 // Somebody with more rights may have made one: procmail does, where the user cannot.
                 return match path.symlink_metadata() {
-                    Ok(stat) if age(&stat, None) < STALE_AGE => Ok(Taken::Held(format!("{} exists", path.display()))),
+                    // What a dead spoolguard left, root's for example, is in nobody's way who has another lock.
+                    Ok(stat) if age(&stat, None) < STALE_AGE && !is_dead(&path, &stat) => {
+                        Ok(Taken::Held(format!("{} exists", path.display())))
+                    }
                     _ if others == Others::Planned => Ok(Taken::NotPossible),
                     _ => Err(Error::io("make dotlock", &path, &e).class(Class::Mailbox)),
                 };
@@ -96,6 +102,16 @@ impl Dotlock {
             Ok(()) => Ok(Taken::Ours(Self { path, file: fresh.file })),
             Err(e) if e.kind() == io::ErrorKind::AlreadyExists => judge(&path, mailbox, owner, &fresh.file, others),
             Err(e) => Err(Error::io("make dotlock", &path, &e)),
+        }
+    }
+}
+
+impl Dotlock {
+    /// Makes it young again, when it is more than some seconds old. Nothing is lost when that fails: it is only removed sooner.
+    pub fn refresh(&self) {
+        let old = self.file.metadata().and_then(|stat| stat.modified());
+        if old.is_ok_and(|old| old.elapsed().is_ok_and(|age| age > REFRESH_AGE)) {
+            let _ = self.file.set_modified(SystemTime::now());
         }
     }
 }
@@ -303,6 +319,15 @@ fn judge(path: &Path, mailbox: &Path, owner: Owner, fresh: &File, others: Others
     } else {
         Ok(held())
     }
+}
+
+/// Tells whether a dotlock is of a spoolguard that is no more.
+fn is_dead(path: &Path, stat: &std::fs::Metadata) -> bool {
+    open_dotlock(path).is_ok_and(|file| {
+        file.metadata().is_ok_and(|now| now.is_file() && same_file(&now, stat))
+            && Identity::read(&read_some(&file)).is_some_and(|identity| identity.boot == Identity::boot())
+            && FileExt::try_lock_exclusive(&file).is_ok()
+    })
 }
 
 /// Opens a dotlock to read it, and to write it where that is allowed.

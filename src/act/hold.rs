@@ -80,7 +80,7 @@ pub fn hold<R: Read>(dir: &Path, tag: &str, letter: Letter<'_, R>) -> Result<Hel
 }
 
 fn compress<R: Read>(file: &mut File, letter: Letter<'_, R>) -> io::Result<()> {
-    let mut gz = GzEncoder::new(&mut *file, Compression::fast());
+    let mut gz = GzEncoder::new(&mut *file, Compression::default());
     write_letter(&mut gz, letter)?;
     gz.finish()?.flush()?;
     file.sync_all()

@@ -279,7 +279,11 @@ fn read_more(input: &mut impl Read, to: &mut Vec<u8>, want: usize) -> io::Result
 }
 
 /// A file without a name: it is gone with this process, however that ends.
-fn spill_file() -> Result<File, Error> {
+/// Makes a file without a name, for what is too large for memory.
+///
+/// # Errors
+/// When no directory takes one.
+pub fn spill_file() -> Result<File, Error> {
     let mut last = None;
     for dir in SPILL_DIRS {
         match tempfile::tempfile_in(dir) {

@@ -7,9 +7,10 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use crate::act::cut::recover::recover;
 use crate::act::dotlock::{Dotlock, Others, Taken};
 use crate::act::kernel::{lock_fcntl, lock_flock};
-use crate::act::open::{Owner, check, is_still, odd, open_or_create};
+use crate::act::open::{Absent, Owner, check, is_still, odd, open_or};
 use crate::act::patience::Patience;
 use crate::exit::{Class, Error};
 
@@ -37,6 +38,10 @@ pub struct Plan {
     pub timeout: Duration,
     /// Whose mailbox it has to be.
     pub owner: Owner,
+    /// What to do where there is none.
+    pub absent: Absent,
+    /// Where its user keeps what cannot lie beside it.
+    pub state_dir: Option<PathBuf>,
 }
 
 /// An open mailbox that nobody else changes as long as this lives.
@@ -46,7 +51,7 @@ pub struct Locked {
     path: PathBuf,
     file: File,
     // Dropped last, after `file` and the kernel locks that hang on it.
-    _dotlock: Option<Dotlock>,
+    dotlock: Option<Dotlock>,
 }
 
 impl Locked {
@@ -61,14 +66,34 @@ impl Locked {
     pub fn path(&self) -> &Path {
         &self.path
     }
+
+    /// Tells whether there is a dotlock: where there is none, this user can make no file beside the mailbox.
+    #[must_use]
+    pub fn has_dotlock(&self) -> bool {
+        self.dotlock.is_some()
+    }
+
+    /// Shows that we are still at it, each time some seconds have gone by: others remove a dotlock that grows old.
+    pub fn refresh(&self) {
+        if let Some(dotlock) = &self.dotlock {
+            dotlock.refresh();
+        }
+    }
 }
 
-/// Opens and locks the mailbox at `path`, and makes it if there is none.
+/// Opens and locks the mailbox at `path`, and makes it if there is none and the plan says so. What an interrupted run left half done in
+/// it is finished first.
 ///
 /// # Errors
-/// When the path is no mailbox (a link, a device, somebody else's), when it cannot be opened or made, or when somebody else
-/// holds a lock for longer than the plan waits.
+/// When the path is no mailbox (a link, a device, somebody else's), when it cannot be opened or made, when somebody else holds a lock
+/// for longer than the plan waits, or when what was left cannot be finished.
 pub fn lock(path: &Path, plan: &Plan, patience: &Patience) -> Result<Locked, Error> {
+    let mut locked = wait(path, plan, patience)?;
+    recover(&mut locked, plan.state_dir.as_deref(), patience)?;
+    Ok(locked)
+}
+
+fn wait(path: &Path, plan: &Plan, patience: &Patience) -> Result<Locked, Error> {
     if path.as_os_str().as_encoded_bytes().ends_with(b".lock") {
         // It would be removed as a stale dotlock, mail and all.
         return Err(odd(path, "its name is that of a dotlock"));
@@ -126,7 +151,7 @@ fn attempt(path: &Path, plan: &Plan) -> Result<Attempt, Error> {
     } else {
         None
     };
-    let file = open_or_create(path, plan.owner)?;
+    let file = open_or(path, plan.owner, plan.absent)?;
     if plan.methods.contains(&Method::Fcntl) && !lock_fcntl(&file, path)? {
         return Ok(Attempt::Held("another program holds its fcntl lock".to_owned()));
     }
@@ -139,7 +164,7 @@ fn attempt(path: &Path, plan: &Plan) -> Result<Attempt, Error> {
         Ok(Attempt::Locked(Locked {
             path: path.to_owned(),
             file,
-            _dotlock: dotlock,
+            dotlock,
         }))
     } else {
         Ok(Attempt::Changed)
@@ -149,7 +174,7 @@ fn attempt(path: &Path, plan: &Plan) -> Result<Attempt, Error> {
 #[cfg(test)]
 mod tests {
     use super::{Attempt, Method, Plan, attempt};
-    use crate::act::open::Owner;
+    use crate::act::open::{Absent, Owner};
     use std::time::Duration;
 
     #[test]
@@ -160,6 +185,8 @@ mod tests {
             methods: vec![Method::Dotlock, Method::Fcntl, Method::Flock],
             timeout: Duration::ZERO,
             owner: Owner::Exactly(nix::unistd::getuid().as_raw()),
+            absent: Absent::Create,
+            state_dir: None,
         };
         let dotlock = dir.path().join("a.lock");
         let locked = attempt(&path, &plan);

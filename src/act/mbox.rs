@@ -125,14 +125,38 @@ pub fn length(locked: &Locked) -> Result<u64, Error> {
 /// When any step fails; then the mailbox is as it was, or the error says that it is not.
 pub fn append<R: Read + Clone>(locked: &mut Locked, letter: Letter<'_, R>) -> Result<Appended, Error> {
     let path = locked.path();
+    let before_bytes = length(locked)?;
+    let fail = |e: io::Error| Error::io("append to", path, &e);
+    let end = missing_end(locked.file(), before_bytes).map_err(fail)?;
+    // Written twice, the first time to nowhere: the note says how long it will be.
+    let mut measure = Measure::default();
+    write_through(&mut measure, letter.clone()).map_err(fail)?;
+    let note = Note::begin(locked.file(), path, measure.extent(before_bytes, end), letter.date);
+    append_with(locked, note, |to| write_letter(to, letter))
+}
+
+/// Appends messages that lay in an mbox before, byte for byte, with their separator lines, and syncs. No mail system brings them again,
+/// so there is no note.
+///
+/// # Errors
+/// As `append`.
+pub fn append_stored(
+    locked: &mut Locked,
+    write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> Result<Appended, Error> {
+    append_with(locked, None, |to| write(to))
+}
+
+fn append_with(
+    locked: &mut Locked,
+    note: Option<Note>,
+    write: impl FnOnce(&mut Begun<'_>) -> io::Result<()>,
+) -> Result<Appended, Error> {
+    let path = locked.path();
     let file = locked.file();
     let before_bytes = length(locked)?;
     let fail = |e: io::Error| Error::io("append to", path, &e);
     let end = missing_end(file, before_bytes).map_err(fail)?;
-    // Written twice, the first time to nowhere: the note says how long it will be.
-    let mut measure = Measure::default();
-    write_through(&mut measure, letter.clone()).map_err(fail)?;
-    let note = Note::begin(file, path, measure.extent(before_bytes, end), letter.date);
     let mut begun = Begun {
         file,
         before_bytes,
@@ -141,7 +165,7 @@ pub fn append<R: Read + Clone>(locked: &mut Locked, letter: Letter<'_, R>) -> Re
     };
     let written = begun
         .write_all(end)
-        .and_then(|()| write_letter(&mut begun, letter))
+        .and_then(|()| write(&mut begun))
         .and_then(|()| file.sync_data())
         .and_then(|()| sync_name(locked, before_bytes));
     match written {
@@ -259,6 +283,18 @@ fn cut_off(locked: &Locked, appended: &Appended) -> Result<(), Error> {
     cut_back(locked.file(), appended.before_bytes, appended.after_bytes).map_err(fail)
 }
 
+/// Closes a message that was cut short at the mailbox's end, so that nothing is glued to it.
+///
+/// # Errors
+/// When it cannot be read or written.
+pub fn close(locked: &mut Locked) -> Result<(), Error> {
+    let length = length(locked)?;
+    let mut file = locked.file();
+    missing_end(file, length)
+        .and_then(|end| file.write_all(end))
+        .map_err(|e| Error::io("append to", locked.path(), &e))
+}
+
 /// What the mailbox's end lacks before a separator line may follow: an empty line.
 fn missing_end(file: &File, length: u64) -> io::Result<&'static [u8]> {
     let mut end = [0; 2];
@@ -335,7 +371,8 @@ fn separator_sender(sender: &str) -> String {
 const ASCTIME_BYTES: u64 = 24;
 
 /// The 24 characters of asctime(3), in UTC as RFC 4155 asks.
-fn asctime(date: OffsetDateTime) -> String {
+#[must_use]
+pub fn asctime(date: OffsetDateTime) -> String {
     let (weekday, month) = (date.weekday().to_string(), date.month().to_string());
     format!(
         "{weekday:.3} {month:.3} {:2} {:02}:{:02}:{:02} {:04}",

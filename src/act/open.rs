@@ -5,7 +5,8 @@ use std::io;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
-use nix::fcntl::OFlag;
+use nix::errno::Errno;
+use nix::fcntl::{AT_FDCWD, OFlag, RenameFlags, renameat2};
 use nix::libc;
 
 use crate::act::dir::parent;
@@ -32,23 +33,107 @@ fn open(path: &Path) -> io::Result<File> {
     }
 }
 
+/// What to do where there is no mailbox.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Absent {
+    /// Make an empty one: mail comes in.
+    Create,
+    /// Refuse.
+    Refuse,
+}
+
 /// Opens the mailbox, or makes an empty one.
 ///
 /// # Errors
 /// When the path is no mailbox, or neither can be done.
 pub fn open_or_create(path: &Path, owner: Owner) -> Result<File, Error> {
+    open_or(path, owner, Absent::Create)
+}
+
+/// Opens the mailbox; where there is none, does what `absent` says.
+///
+/// # Errors
+/// When the path is no mailbox, or there is none and none is made.
+pub fn open_or(path: &Path, owner: Owner, absent: Absent) -> Result<File, Error> {
     match open(path) {
         Ok(file) => {
             check(&file, path, owner)?;
             Ok(file)
         }
-        Err(e) if e.kind() == io::ErrorKind::NotFound => create(path, owner),
+        Err(e) if e.kind() == io::ErrorKind::NotFound && absent == Absent::Create => create(path, owner),
         Err(e) if e.raw_os_error() == Some(libc::ELOOP) => Err(odd(path, "it is a symbolic link")),
         Err(e) if matches!(e.raw_os_error(), Some(libc::ENXIO | libc::ENODEV)) => {
             Err(odd(path, "it is no regular file"))
         }
         Err(e) if e.kind() == io::ErrorKind::IsADirectory => Err(odd(path, "it is a directory, and not an mbox")),
         Err(e) => Err(Error::io("open", path, &e).class(Class::Mailbox)),
+    }
+}
+
+/// Opens the mailbox, if there is one.
+///
+/// # Errors
+/// When the path is no mailbox, or it cannot be opened.
+pub fn open_existing(path: &Path, owner: Owner) -> Result<Option<File>, Error> {
+    match path.symlink_metadata() {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+        _ => open_or(path, owner, Absent::Refuse).map(Some),
+    }
+}
+
+/// Makes an empty mailbox for somebody else, as root, where there is none. Where the directory hands its group on, the mailbox keeps
+/// that, as mail systems want it.
+///
+/// # Errors
+/// When it cannot be made.
+pub fn create_for(path: &Path, uid: u32, gid: Option<u32>) -> Result<(), Error> {
+    let dir = parent(path)
+        .metadata()
+        .map_err(|e| Error::io("examine", parent(path), &e))?;
+    let hands_group_on = dir.mode() & 0o2000 != 0;
+    let fail = |e: io::Error| Error::io("create mailbox", path, &e).class(Class::Mailbox);
+    // Under another name until it is the user's: a mailbox that is root's would hold up every delivery.
+    let mut draft = std::ffi::OsString::from(".");
+    draft.push(path.file_name().unwrap_or_default());
+    draft.push(format!(".spoolguard-new-{}", std::process::id()));
+    let draft = path.with_file_name(draft);
+    let file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .custom_flags(OFlag::O_NOFOLLOW.bits())
+        .open(&draft)
+        .map_err(fail)?;
+    let mode = if hands_group_on && dir.mode() & 0o020 != 0 {
+        0o660
+    } else {
+        0o600
+    };
+    let gid = gid.filter(|_| !hands_group_on);
+    let made = std::os::unix::fs::fchown(&file, Some(uid), gid)
+        .and_then(|()| file.set_permissions(std::fs::Permissions::from_mode(mode)))
+        .and_then(|()| file.sync_all())
+        .and_then(|()| rename_to_free(&draft, path));
+    if made.is_err() {
+        let _ = std::fs::remove_file(&draft);
+    }
+    match made {
+        // Mail came in meanwhile, and with it a mailbox.
+        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        result => result.map_err(fail),
+    }
+}
+
+/// Renames, but over nothing.
+fn rename_to_free(from: &Path, to: &Path) -> io::Result<()> {
+    let renamed = renameat2(AT_FDCWD, from, AT_FDCWD, to, RenameFlags::RENAME_NOREPLACE);
+    match renamed {
+        // Not on every file system.
+        Err(Errno::EINVAL | Errno::ENOSYS) => {
+            std::fs::hard_link(from, to)?;
+            std::fs::remove_file(from)
+        }
+        result => result.map_err(io::Error::from),
     }
 }
 

@@ -94,6 +94,12 @@ pub fn watch() -> io::Result<()> {
 /// How long a single wait in the kernel lasts at most: a signal that comes just before it does not interrupt it.
 const SLICE: Duration = Duration::from_millis(500);
 
+/// Tells whether somebody asked the run to stop.
+#[must_use]
+pub fn is_stopped() -> bool {
+    STOPPED.load(Ordering::Relaxed)
+}
+
 /// The most that a pipe takes without a wait when poll(2) says that it takes any: `PIPE_BUF` (pipe(7)).
 const PIPE_BYTES: usize = 4096;
 
@@ -163,7 +169,7 @@ impl Patience {
     /// # Errors
     /// When a signal came.
     pub fn check(&self, verb: &'static str, object: &str) -> Result<(), Error> {
-        if STOPPED.load(Ordering::Relaxed) {
+        if is_stopped() {
             return Err(Error::new(Class::System, verb, object, "told to stop by a signal"));
         }
         Ok(())
@@ -186,7 +192,7 @@ impl Patience {
             if file.and_then(|file| file.any()).unwrap_or(false) {
                 return Woken::Readable;
             }
-            if ready.is_err() || STOPPED.load(Ordering::Relaxed) {
+            if ready.is_err() || is_stopped() {
                 return Woken::Signal;
             }
             if left.is_zero() {

@@ -7,7 +7,8 @@ use std::io::{self, Read};
 
 use crate::act::lock::Locked;
 use crate::act::mbox::{self, Appended, Letter};
-use crate::act::unfinished::{self, Compare, Extent, Separator};
+use crate::act::remains::{self, Compare, Remains, Separator};
+use crate::act::unfinished::{Extent, Note, left_by_the_dead};
 use crate::exit::Error;
 
 /// What became of earlier, unfinished tries.
@@ -25,34 +26,59 @@ pub struct Recovered {
 /// # Errors
 /// When the mailbox cannot be read or synced.
 pub fn recover<R: Read + Clone>(locked: &mut Locked, letter: &Letter<'_, R>) -> Result<Recovered, Error> {
-    let file = locked.file();
-    let fail = |e: io::Error| Error::io("look for an earlier try in", locked.path(), &e);
-    let found = unfinished::look(
-        file,
-        locked.path(),
-        letter.date,
-        |before, after| mbox::cut_back(file, before, after),
-        |extent, separator| is_same(locked, letter, extent, separator),
-    )
-    .map_err(fail)?;
-    let appended = match found.same {
-        None => None,
-        Some((extent, note)) => {
-            // The kill may have come before the sync.
-            let synced = file
-                .sync_data()
-                .and_then(|()| mbox::sync_name(locked, extent.before_bytes));
-            if let Err(e) = synced {
-                note.leave();
-                return Err(fail(e));
-            }
-            Some(Appended::found(locked, extent, note))
+    let mut cut_bytes = 0;
+    let mut same = None;
+    let found = look(locked, letter, &mut cut_bytes, &mut same).and_then(|()| match &same {
+        None => Ok(()),
+        // The kill may have come before the sync.
+        Some((extent, _)) => {
+            locked.file().sync_data()?;
+            mbox::sync_name(locked, extent.before_bytes)
         }
-    };
-    Ok(Recovered {
-        cut_bytes: found.cut_bytes,
-        appended,
-    })
+    });
+    match (found, same) {
+        (Ok(()), same) => Ok(Recovered {
+            cut_bytes,
+            appended: same.map(|(extent, note)| Appended::found(locked, extent, note)),
+        }),
+        (Err(e), same) => {
+            if let Some((_, note)) = same {
+                note.leave();
+            }
+            Err(Error::io("look for an earlier try in", locked.path(), &e))
+        }
+    }
+}
+
+fn look<R: Read + Clone>(
+    locked: &Locked,
+    letter: &Letter<'_, R>,
+    cut_bytes: &mut u64,
+    same: &mut Option<(Extent, Note)>,
+) -> io::Result<()> {
+    let file = locked.file();
+    for left in left_by_the_dead(file, letter.date) {
+        let extent = left.extent();
+        let length = file.metadata()?.len();
+        match remains::look(file, &extent, length)? {
+            Remains::Torn => {
+                if mbox::cut_back(file, extent.before_bytes, length).is_ok() {
+                    *cut_bytes += length - extent.before_bytes;
+                    left.remove(file);
+                }
+            }
+            Remains::Whole(separator) if !left.is_old(letter.date) => match same {
+                // A try that was killed when it had found its message left a second note on it.
+                Some((found, _)) if *found == extent => left.remove(file),
+                None if is_same(locked, letter, &extent, &separator) => {
+                    *same = Some((extent, left.adopt(file, locked.path(), letter.date)));
+                }
+                Some(_) | None => {}
+            },
+            Remains::Whole(_) | Remains::Changed => left.remove(file),
+        }
+    }
+    Ok(())
 }
 
 /// Compares all but the date of delivery.
@@ -77,7 +103,7 @@ mod tests {
     use super::{Recovered, recover};
     use crate::act::lock::{Locked, Method, Plan, lock};
     use crate::act::mbox::{Letter, append, length, write_letter};
-    use crate::act::open::Owner;
+    use crate::act::open::{Absent, Owner};
     use crate::act::patience::Patience;
     use crate::act::rewrite::Quoting;
     use crate::act::unfinished::Measure;
@@ -109,6 +135,8 @@ mod tests {
             methods: vec![Method::Fcntl],
             timeout: Duration::from_secs(5),
             owner: Owner::Exactly(nix::unistd::getuid().as_raw()),
+            absent: Absent::Create,
+            state_dir: None,
         };
         let patience = Patience::begin().unwrap_or_else(|e| unreachable!("{e}"));
         lock(path, &plan, &patience).unwrap_or_else(|e| unreachable!("{e}"))

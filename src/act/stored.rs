@@ -68,7 +68,7 @@ pub struct Stored<'a> {
     pub head: &'a [u8],
 }
 
-/// Walks over the messages of an mbox.
+/// Walks over the messages of an mbox. Reads each byte once, but for the beginning of a message that a window's end cuts.
 #[derive(Debug)]
 pub struct Mbox<'f, F> {
     file: &'f F,
@@ -77,6 +77,11 @@ pub struct Mbox<'f, F> {
     at: u64,
     window: Vec<u8>,
     window_at: u64,
+    /// The beginning of the message that is looked at, once the window has moved on.
+    kept: Vec<u8>,
+    kept_at: Option<u64>,
+    finder: memmem::Finder<'static>,
+    cut: bool,
 }
 
 impl<'f, F: Bytes> Mbox<'f, F> {
@@ -85,13 +90,25 @@ impl<'f, F: Bytes> Mbox<'f, F> {
     /// # Errors
     /// When its length cannot be asked.
     pub fn new(file: &'f F, head_bytes: usize) -> io::Result<Self> {
+        Self::resume(file, head_bytes, 0)
+    }
+
+    /// Begins at byte `at`, where a message begins.
+    ///
+    /// # Errors
+    /// When the length cannot be asked.
+    pub fn resume(file: &'f F, head_bytes: usize, at: u64) -> io::Result<Self> {
         Ok(Self {
             file,
             head_bytes: head_bytes.min(WINDOW_BYTES),
             length: file.length()?,
-            at: 0,
+            at,
             window: Vec::new(),
-            window_at: 0,
+            window_at: at,
+            kept: Vec::new(),
+            kept_at: None,
+            finder: memmem::Finder::new(b"\nFrom "),
+            cut: false,
         })
     }
 
@@ -110,10 +127,16 @@ impl<'f, F: Bytes> Mbox<'f, F> {
         self.at
     }
 
-    /// How long the file is, in bytes.
+    /// How long the file is, in bytes: as long as it was when this began, unless it was cut since.
     #[must_use]
     pub fn length(&self) -> u64 {
         self.length
+    }
+
+    /// Tells whether somebody cut the file while it was read.
+    #[must_use]
+    pub fn was_cut(&self) -> bool {
+        self.cut
     }
 
     /// The whole file as one message.
@@ -139,6 +162,10 @@ impl<'f, F: Bytes> Mbox<'f, F> {
             Some(end) => end,
             None => self.end_by_separator(start)?,
         };
+        // It was cut away under us before any of it was read.
+        if end <= start {
+            return Ok(None);
+        }
         self.at = end;
         self.stored(start, end).map(Some)
     }
@@ -146,8 +173,13 @@ impl<'f, F: Bytes> Mbox<'f, F> {
     fn stored(&mut self, start: u64, end: u64) -> io::Result<Stored<'_>> {
         let bytes = end - start;
         let wanted = usize::try_from(bytes).unwrap_or(usize::MAX).min(self.head_bytes);
-        self.fill(start, wanted)?;
-        let rest = self.from(start);
+        let kept = self.kept_at.take() == Some(start);
+        let rest = if kept {
+            &self.kept
+        } else {
+            self.fill(start, wanted)?;
+            self.from(start)
+        };
         Ok(Stored {
             offset: start,
             bytes,
@@ -181,34 +213,30 @@ impl<'f, F: Bytes> Mbox<'f, F> {
 
     /// Where the next separator line begins that follows an empty line, or the end.
     fn end_by_separator(&mut self, start: u64) -> io::Result<u64> {
-        let finder = memmem::Finder::new(b"\nFrom ");
         let mut from = start;
         loop {
-            self.fill(from, AHEAD_BYTES)?;
             let window_end = self.window_at + self.window.len() as u64;
             let at_end = window_end >= self.length;
-            let bytes = self.from(from);
-            let mut unsure = None;
-            for hit in finder.find_iter(bytes) {
-                let before = bytes.get(..hit).unwrap_or_default();
-                if !(before.ends_with(b"\n") || before.ends_with(b"\n\r")) {
-                    continue;
-                }
-                let line = bytes.get(hit + 1..).unwrap_or_default();
-                if line.len() < LINE_BYTES && !at_end {
-                    unsure = Some(hit.saturating_sub(2));
-                    break;
-                }
-                if first_line(line).is_some_and(is_separator) {
-                    return Ok(from + hit as u64 + 1);
-                }
-            }
-            if at_end && unsure.is_none() {
-                return Ok(self.length);
-            }
-            // On from where it was unsure, or from the last bytes, in which a separator may begin.
-            let step = unsure.unwrap_or(bytes.len().saturating_sub(LINE_BYTES)).max(1);
+            let step = match separator(&self.finder, self.from(from), at_end) {
+                Next::At(at) => return Ok(from + at as u64),
+                Next::None if at_end => return Ok(self.length),
+                // Other offsets of the last bytes, in which a separator may begin, are looked at again.
+                Next::None => self.from(from).len().saturating_sub(LINE_BYTES),
+                Next::Unsure(at) => at,
+            };
             from += step as u64;
+            if self.window_at < start {
+                // The message begins in the middle of the window: once more from its beginning, and then on.
+                self.refill(start)?;
+                continue;
+            }
+            if self.kept_at != Some(start) {
+                let head = self.from(start);
+                let head = head.get(..self.head_bytes).unwrap_or(head).to_vec();
+                self.kept = head;
+                self.kept_at = Some(start);
+            }
+            self.refill(from)?;
         }
     }
 
@@ -218,7 +246,12 @@ impl<'f, F: Bytes> Mbox<'f, F> {
         if at >= self.window_at && end <= self.window_at + self.window.len() as u64 {
             return Ok(());
         }
-        let room = usize::try_from(self.length - at)
+        self.refill(at)
+    }
+
+    /// Makes the window begin at `at`.
+    fn refill(&mut self, at: u64) -> io::Result<()> {
+        let room = usize::try_from(self.length.saturating_sub(at))
             .unwrap_or(usize::MAX)
             .min(WINDOW_BYTES);
         self.window.resize(room, 0);
@@ -239,6 +272,7 @@ impl<'f, F: Bytes> Mbox<'f, F> {
         self.window.truncate(filled);
         if filled < room {
             self.length = at + filled as u64;
+            self.cut = true;
         }
         Ok(())
     }
@@ -250,25 +284,60 @@ impl<'f, F: Bytes> Mbox<'f, F> {
     }
 }
 
-fn first_line(bytes: &[u8]) -> Option<&[u8]> {
-    let line = bytes.get(..bytes.len().min(LINE_BYTES))?;
-    line.split(|b| *b == b'\n').next()
+/// What a search for the next separator line found.
+enum Next {
+    /// It begins there.
+    At(usize),
+    /// One may begin behind there, but its line goes on where the bytes end.
+    Unsure(usize),
+    None,
 }
 
-/// Where the body begins, and how long it claims to be.
+/// Looks for a separator line that follows an empty line.
+fn separator(finder: &memmem::Finder<'_>, bytes: &[u8], at_end: bool) -> Next {
+    for hit in finder.find_iter(bytes) {
+        let before = bytes.get(..hit).unwrap_or_default();
+        if !(before.ends_with(b"\n") || before.ends_with(b"\n\r")) {
+            continue;
+        }
+        let line = bytes.get(hit + 1..).unwrap_or_default();
+        if line.len() < LINE_BYTES && !at_end {
+            return Next::Unsure(hit.saturating_sub(2));
+        }
+        if first_line(line).is_some_and(is_separator) {
+            return Next::At(hit + 1);
+        }
+    }
+    Next::None
+}
+
+fn first_line(bytes: &[u8]) -> Option<&[u8]> {
+    let line = bytes.get(..bytes.len().min(LINE_BYTES))?;
+    line.get(..memchr::memchr(b'\n', line).unwrap_or(line.len()))
+}
+
+/// Where the body begins, and how long it claims to be. Looks at no more than the header: most messages claim nothing.
 fn content_length(message: &[u8]) -> Option<(u64, u64)> {
-    let end = memmem::find(message, b"\n\n").map(|at| at + 2);
-    let end_crlf = memmem::find(message, b"\n\r\n").map(|at| at + 3);
-    let body = end.into_iter().chain(end_crlf).min()?;
-    let header = message.get(..body)?;
-    let value = header.split(|b| *b == b'\n').find_map(|line| {
-        let name = line.get(..15)?;
-        name.eq_ignore_ascii_case(b"content-length:")
-            .then(|| line.get(15..))
-            .flatten()
-    })?;
-    let length = std::str::from_utf8(value.trim_ascii()).ok()?.parse().ok()?;
-    Some((body as u64, length))
+    let mut claim = None;
+    let mut at = 0;
+    for end in memchr::memchr_iter(b'\n', message) {
+        let line = message.get(at..end)?;
+        at = end + 1;
+        match line {
+            [] | [b'\r'] => {
+                let length = std::str::from_utf8(claim?).ok()?.parse().ok()?;
+                return Some((at as u64, length));
+            }
+            [b'c' | b'C', ..] if claim.is_none() => {
+                let name = line
+                    .get(..15)
+                    .filter(|name| name.eq_ignore_ascii_case(b"content-length:"));
+                claim = name.and_then(|_| line.get(15..)).map(<[u8]>::trim_ascii);
+            }
+            _ => {}
+        }
+    }
+    None
 }
 
 #[cfg(test)]
@@ -284,6 +353,7 @@ mod tests {
         while let Some(stored) = mbox.next().unwrap_or_else(|e| unreachable!("{e}")) {
             let at = usize::try_from(stored.offset).unwrap_or_default();
             assert!(text.get(at..).is_some_and(|rest| rest.starts_with(stored.head)));
+            assert_eq!(stored.head.len() as u64, stored.bytes.min(4096));
             found.push((stored.offset, stored.bytes));
         }
         found
@@ -342,5 +412,43 @@ mod tests {
             let (text, want) = bodies(&[&first, &second]);
             assert_eq!(split(&text), want, "shift {shift}");
         }
+    }
+
+    #[test]
+    fn the_head_of_a_message_longer_than_a_window_is_its_beginning_and_a_walk_may_begin_at_any_message() {
+        for before in [1, WINDOW_BYTES / 2, WINDOW_BYTES - 100] {
+            let first = format!("{FROM}A: 1\n\n{}\n\n", "x".repeat(before));
+            let second = format!("{FROM}B: 2\n\n{}\n\n", "y\n".repeat(WINDOW_BYTES * 3 / 2));
+            let third = format!("{FROM}C: 3\n\n{}\n\n", "z".repeat(WINDOW_BYTES));
+            let (text, want) = bodies(&[&first, &second, &third]);
+            assert_eq!(split(&text), want, "{before} bytes before");
+            let file = Intake::from_bytes(text);
+            let mut mbox = Mbox::resume(&file, 100, first.len() as u64).unwrap_or_else(|e| unreachable!("{e}"));
+            let second = mbox.next().unwrap_or_else(|e| unreachable!("{e}"));
+            assert_eq!(second.map(|stored| (stored.offset, stored.bytes)), want.get(1).copied());
+            assert!(!mbox.was_cut());
+        }
+    }
+
+    #[test]
+    fn a_file_that_is_cut_while_it_is_read_ends_where_it_was_cut() {
+        let dir = tempfile::tempdir().unwrap_or_else(|e| unreachable!("{e}"));
+        let path = dir.path().join("box");
+        let one = format!("{FROM}A: 1\n\n{}\n\n", "x".repeat(1000));
+        assert!(std::fs::write(&path, one.repeat(4000)).is_ok());
+        let file = std::fs::OpenOptions::new()
+            .read(true)
+            .write(true)
+            .open(&path)
+            .unwrap_or_else(|e| unreachable!("{e}"));
+        let mut mbox = Mbox::new(&file, 100).unwrap_or_else(|e| unreachable!("{e}"));
+        assert!(mbox.next().is_ok_and(|first| first.is_some()));
+        assert!(file.set_len(one.len() as u64 * 2).is_ok());
+        let mut end = 0;
+        while let Some(stored) = mbox.next().unwrap_or_else(|e| unreachable!("{e}")) {
+            end = stored.offset + stored.bytes;
+        }
+        assert!(mbox.was_cut());
+        assert_eq!(end, mbox.length());
     }
 }

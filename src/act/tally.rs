@@ -5,20 +5,16 @@
 //! nothing more: when it is lost, damaged or cannot be written, the mailbox is counted again.
 
 use std::fs::File;
-use std::io::{self, Write};
-use std::os::unix::ffi::OsStrExt;
+use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-use crate::act::dir::make_private_dir;
 use crate::act::mbox::modified_nanoseconds;
+use crate::act::recall::{self, tail};
 use crate::exit::Error;
 
 /// One read of the mailbox, in bytes.
 const STEP_BYTES: usize = 256 << 10;
-
-/// How much of the mailbox's end is remembered, to know it again.
-const TAIL_BYTES: usize = 64;
 
 /// A separator line, and what has to stand before it unless it opens the file.
 const SEPARATOR: &[u8] = b"\n\nFrom ";
@@ -58,18 +54,8 @@ pub fn remember(file: &File, path: &Path, state_dir: &Path, messages: u64) {
     let _ = Memory::of(file, messages).and_then(|memory| memory.save(&place(path, state_dir)));
 }
 
-/// One file for each mailbox, named after its path.
 fn place(path: &Path, state_dir: &Path) -> PathBuf {
-    let mut name = String::new();
-    for byte in path.as_os_str().as_bytes() {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' => name.push(char::from(*byte)),
-            other => name.push_str(&format!("_{other:02x}")),
-        }
-    }
-    // A name may have 255 bytes (NAME_MAX); the end of a path tells more than its beginning.
-    let cut = name.len().saturating_sub(200);
-    state_dir.join("tally").join(name.get(cut..).unwrap_or(&name))
+    recall::place(path, &state_dir.join("tally"))
 }
 
 impl Memory {
@@ -94,12 +80,7 @@ impl Memory {
     }
 
     fn load(place: &Path) -> Option<Self> {
-        // A FIFO in its place would hold us, and the mailbox with us.
-        place
-            .symlink_metadata()
-            .ok()
-            .filter(|stat| stat.is_file() && stat.len() < 4096)?;
-        let text = std::fs::read_to_string(place).ok()?;
+        let text = recall::load(place, 4096)?.text;
         let mut words = text.split_ascii_whitespace();
         Some(Self {
             device: words.next()?.parse().ok()?,
@@ -111,11 +92,7 @@ impl Memory {
         })
     }
 
-    /// Replaces the file as a whole; it is not synced, since a lost memory costs nothing but time.
     fn save(&self, place: &Path) -> io::Result<()> {
-        let dir = place.parent().ok_or(io::ErrorKind::InvalidInput)?;
-        make_private_dir(dir).map_err(|e| io::Error::other(e.to_string()))?;
-        let mut file = tempfile::NamedTempFile::new_in(dir)?;
         let Self {
             device,
             inode,
@@ -124,20 +101,9 @@ impl Memory {
             messages,
             tail,
         } = self;
-        writeln!(file, "{device} {inode} {bytes} {modified} {messages} {tail}")?;
-        file.persist(place)?;
-        Ok(())
+        let text = format!("{device} {inode} {bytes} {modified} {messages} {tail}\n");
+        recall::save(place, &text)
     }
-}
-
-/// The last bytes before `end`, in hexadecimal digits, with a dot in front.
-fn tail(file: &File, end: u64) -> io::Result<String> {
-    let length = TAIL_BYTES.min(usize::try_from(end).unwrap_or(TAIL_BYTES));
-    let mut bytes = vec![0; length];
-    file.read_exact_at(&mut bytes, end - length as u64)?;
-    Ok(std::iter::once(".".to_owned())
-        .chain(bytes.iter().map(|b| format!("{b:02x}")))
-        .collect())
 }
 
 /// How many messages begin at byte `from` or behind it.

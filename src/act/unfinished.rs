@@ -17,12 +17,11 @@
 
 use std::fs::File;
 use std::io::{self, Write};
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use flate2::Crc;
-use memchr::{memchr, memmem};
+use memchr::memchr;
 use nix::errno::Errno;
 use nix::sys::signal::kill;
 use nix::unistd::Pid;
@@ -30,7 +29,6 @@ use rustix::fs::{XattrFlags, fgetxattr, flistxattr, fremovexattr, fsetxattr, lre
 use time::OffsetDateTime;
 
 use crate::act::account::host_name;
-use crate::separator::is_separator;
 
 /// What the names of all notes begin with; behind it stand the process and a number.
 const PREFIX: &str = "user.spoolguard.";
@@ -44,15 +42,12 @@ const RUN_SECONDS: i64 = 300;
 /// How many notes of killed runs stay on one mailbox; the oldest go first.
 const MOST_NOTES: usize = 64;
 
+/// More than a note takes, in bytes.
+const VALUE_BYTES: usize = 128;
+
 /// What the names of attributes take, mostly and at most (xattr(7)), in bytes.
 const NAMES_BYTES: usize = 1024;
 const MOST_NAMES_BYTES: usize = 64 << 10;
-
-/// The longest separator line that is recognised, in bytes.
-const LINE_BYTES: usize = 1024;
-
-/// One read of the mailbox, in bytes.
-const STEP_BYTES: usize = 64 << 10;
 
 /// Where an append begins and ends, and how to know it again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,21 +99,6 @@ impl Note {
         })
     }
 
-    /// Takes over the note of a dead run. Ours comes first: a kill in between must not leave the message without one.
-    fn adopt(file: &File, path: &Path, name: String, extent: Extent, date: OffsetDateTime) -> Self {
-        match Self::begin(file, path, extent, date) {
-            Some(note) => {
-                remove(file, &name);
-                note
-            }
-            None => Self {
-                path: path.to_owned(),
-                name,
-                left: false,
-            },
-        }
-    }
-
     /// Leaves it behind: the message is in the mailbox, and will come again all the same.
     pub fn leave(mut self) {
         self.left = true;
@@ -145,67 +125,29 @@ impl Drop for Note {
     }
 }
 
-/// What the notes on a mailbox led to.
-#[derive(Debug, Default)]
+/// The notes that ended runs left on an open, locked mailbox, the oldest first. Those that cannot be understood, and those of which
+/// there are too many, go.
 #[must_use]
-pub struct Found {
-    /// The bytes of torn messages that were cut off.
-    pub cut_bytes: u64,
-    /// Where the message lies that was asked for, with a note of ours on it.
-    pub same: Option<(Extent, Note)>,
-}
-
-/// Looks at the notes that ended runs left on an open, locked mailbox. Cuts off with `cut_back(before, after)`, and asks
-/// `is_same(extent, begin)` whether the message that stands between `begin`, behind its separator line, and the extent's end is the
-/// one that came now.
-///
-/// # Errors
-/// When the mailbox cannot be read. Notes that cannot be read are none.
-pub fn look(
-    file: &File,
-    path: &Path,
-    date: OffsetDateTime,
-    mut cut_back: impl FnMut(u64, u64) -> io::Result<()>,
-    mut is_same: impl FnMut(&Extent, &Separator) -> bool,
-) -> io::Result<Found> {
-    let mut found = Found::default();
+pub fn left_by_the_dead(file: &File, now: OffsetDateTime) -> Vec<Left> {
     let mut dead = Vec::new();
     for name in names(file) {
-        match Written::read(file, &name) {
-            Some(written) if written.is_alive(date) => {}
-            Some(written) => dead.push((written, name)),
+        let mut buffer = [0; VALUE_BYTES];
+        // What cannot be read now may be read by the next.
+        let Ok(length) = fgetxattr(file, &name, &mut buffer) else {
+            continue;
+        };
+        match Left::parse(name.as_str(), buffer.get(..length).unwrap_or_default()) {
+            Some(left) if left.is_alive(now) => {}
+            Some(left) => dead.push(left),
             None => remove(file, &name),
         }
     }
-    dead.sort_by_key(|(written, _)| written.seconds);
+    dead.sort_by_key(|left| left.seconds);
     let too_many = dead.len().saturating_sub(MOST_NOTES);
-    for (_, name) in dead.drain(..too_many) {
-        remove(file, &name);
+    for left in dead.drain(..too_many) {
+        left.remove(file);
     }
-    for (written, name) in dead {
-        let extent = written.extent;
-        let length = file.metadata()?.len();
-        match state(file, &extent, length)? {
-            State::Torn => {
-                if cut_back(extent.before_bytes, length).is_ok() {
-                    found.cut_bytes += length - extent.before_bytes;
-                    remove(file, &name);
-                }
-            }
-            State::Whole(separator) if !written.is_old(date) => {
-                match &found.same {
-                    // A try that was killed when it had found its message left a second note on it.
-                    Some((same, _)) if *same == extent => remove(file, &name),
-                    None if is_same(&extent, &separator) => {
-                        found.same = Some((extent, Note::adopt(file, path, name, extent, date)));
-                    }
-                    _ => {}
-                }
-            }
-            State::Whole(_) | State::Changed => remove(file, &name),
-        }
-    }
-    Ok(found)
+    dead
 }
 
 /// Removes the note of somebody who is no more. One that stays is looked at again.
@@ -230,19 +172,52 @@ fn names(file: &File) -> Vec<String> {
         .collect()
 }
 
-/// A note as somebody wrote it.
-struct Written {
+/// A note that another run wrote.
+#[derive(Debug)]
+pub struct Left {
+    name: String,
     pid: i32,
     host: u32,
     extent: Extent,
     seconds: i64,
 }
 
-impl Written {
-    fn read(file: &File, name: &str) -> Option<Self> {
-        let mut buffer = [0; 128];
-        let length = fgetxattr(file, name, &mut buffer).ok()?;
-        let text = std::str::from_utf8(buffer.get(..length)?).ok()?;
+impl Left {
+    /// Which append it is about.
+    #[must_use]
+    pub fn extent(&self) -> Extent {
+        self.extent
+    }
+
+    /// Tells whether the mail system has given up by now.
+    #[must_use]
+    pub fn is_old(&self, now: OffsetDateTime) -> bool {
+        now.unix_timestamp() - self.seconds > KEPT_SECONDS
+    }
+
+    /// Removes it: it has done what it was for.
+    pub fn remove(self, file: &File) {
+        remove(file, &self.name);
+    }
+
+    /// Takes it over. Ours comes first: a kill in between must not leave the message without one.
+    #[must_use]
+    pub fn adopt(self, file: &File, path: &Path, date: OffsetDateTime) -> Note {
+        match Note::begin(file, path, self.extent, date) {
+            Some(note) => {
+                self.remove(file);
+                note
+            }
+            None => Note {
+                path: path.to_owned(),
+                name: self.name,
+                left: false,
+            },
+        }
+    }
+
+    fn parse(name: &str, value: &[u8]) -> Option<Self> {
+        let text = std::str::from_utf8(value).ok()?;
         let pid = name.strip_prefix(PREFIX)?.split('.').next()?.parse().ok()?;
         let mut words = text.split(' ');
         let host = u32::from_str_radix(words.next()?, 16).ok()?;
@@ -255,7 +230,8 @@ impl Written {
             after_bytes,
             separator,
         };
-        (pid > 0 && before_bytes < after_bytes).then_some(Self {
+        (pid > 0 && before_bytes < after_bytes).then(|| Self {
+            name: name.to_owned(),
             pid,
             host,
             extent,
@@ -271,10 +247,6 @@ impl Written {
         // Of another host's processes nothing is known but that they end.
         self.host != host() || kill(Pid::from_raw(self.pid), None) != Err(Errno::ESRCH)
     }
-
-    fn is_old(&self, now: OffsetDateTime) -> bool {
-        now.unix_timestamp() - self.seconds > KEPT_SECONDS
-    }
 }
 
 /// A short name for this host.
@@ -282,114 +254,12 @@ pub(crate) fn host() -> u32 {
     checksum(host_name().as_bytes())
 }
 
-fn checksum(bytes: &[u8]) -> u32 {
+/// A checksum that tells one separator line from another.
+#[must_use]
+pub fn checksum(bytes: &[u8]) -> u32 {
     let mut crc = Crc::new();
     crc.update(bytes);
     crc.sum()
-}
-
-/// A separator line that stands in a mailbox.
-#[derive(Debug)]
-pub struct Separator {
-    /// The line, with its end.
-    pub line: Vec<u8>,
-    /// Where the line behind it begins.
-    pub end_bytes: u64,
-}
-
-/// What stands where a note says that a message was appended.
-enum State {
-    /// The beginning of it, and nothing else.
-    Torn,
-    /// All of it, as far as its length and its separator line tell.
-    Whole(Separator),
-    /// Something else.
-    Changed,
-}
-
-fn state(file: &File, extent: &Extent, length: u64) -> io::Result<State> {
-    if length <= extent.before_bytes {
-        return Ok(State::Changed);
-    }
-    let mut buffer = [0; LINE_BYTES + 2];
-    let read = read_full(file, &mut buffer, extent.before_bytes)?;
-    let bytes = buffer.get(..read).unwrap_or_default();
-    // What the message before lacked at its end was written first.
-    let ends = bytes.iter().take(2).take_while(|b| **b == b'\n').count();
-    let rest = bytes.get(ends..).unwrap_or_default();
-    if rest.first() == Some(&0) && length <= extent.after_bytes {
-        // After a power loss: the length had come to the disk, and the bytes had not.
-        return torn_unless_foreign(file, extent.before_bytes, length);
-    }
-    let is_short = length < extent.after_bytes;
-    let Some(at) = memchr(b'\n', rest) else {
-        // Not even the separator line is there. Nobody else's could be as short and mean anything.
-        let is_begun = rest.starts_with(b"From ") || b"From ".starts_with(rest);
-        return Ok(if is_short && is_begun && rest.len() < LINE_BYTES {
-            State::Torn
-        } else {
-            State::Changed
-        });
-    };
-    let line = rest.get(..=at).unwrap_or_default();
-    if checksum(line) != extent.separator {
-        return Ok(State::Changed);
-    }
-    let end_bytes = extent.before_bytes + (ends + line.len()) as u64;
-    if !is_short {
-        return Ok(State::Whole(Separator {
-            line: line.to_vec(),
-            end_bytes,
-        }));
-    }
-    torn_unless_foreign(file, end_bytes, length)
-}
-
-/// We quote whatever looks like a separator. One that stands there is somebody else's, who wrote behind the torn message without a
-/// lock, right behind its last byte.
-fn torn_unless_foreign(file: &File, from: u64, length: u64) -> io::Result<State> {
-    Ok(if has_separator(file, from, length)? {
-        State::Changed
-    } else {
-        State::Torn
-    })
-}
-
-/// Tells whether a separator line begins anywhere in this part of the file, in the middle of a line too.
-fn has_separator(file: &File, from: u64, to: u64) -> io::Result<bool> {
-    let mut buffer = vec![0; STEP_BYTES + LINE_BYTES];
-    let mut at = from;
-    while at < to {
-        let read = read_full(file, &mut buffer, at)?;
-        let bytes = buffer.get(..read).unwrap_or_default();
-        for hit in memmem::find_iter(bytes, b"From ") {
-            let rest = bytes.get(hit..bytes.len().min(hit + LINE_BYTES)).unwrap_or_default();
-            let line = memchr(b'\n', rest).and_then(|end| rest.get(..end)).unwrap_or(rest);
-            if is_separator(line) {
-                return Ok(true);
-            }
-        }
-        if read < buffer.len() {
-            break;
-        }
-        at += STEP_BYTES as u64;
-    }
-    Ok(false)
-}
-
-fn read_full(file: &File, buffer: &mut [u8], at: u64) -> io::Result<usize> {
-    let mut filled = 0;
-    while let Some(room) = buffer.get_mut(filled..)
-        && !room.is_empty()
-    {
-        match file.read_at(room, at + filled as u64) {
-            Ok(0) => break,
-            Ok(read) => filled += read,
-            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-            Err(e) => return Err(e),
-        }
-    }
-    Ok(filled)
 }
 
 /// Counts what is written to it, and takes the checksum of its first line.
@@ -420,50 +290,6 @@ impl Write for Measure {
             self.line.update(line.unwrap_or(bytes));
         }
         self.bytes += bytes.len() as u64;
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-/// Compares what is written to it with what stands in a file; the first difference is an error.
-pub struct Compare<'a> {
-    file: &'a File,
-    at: u64,
-    end: u64,
-    buffer: Vec<u8>,
-}
-
-impl<'a> Compare<'a> {
-    /// Compares with the bytes from `at` to `end`.
-    #[must_use]
-    pub fn new(file: &'a File, at: u64, end: u64) -> Self {
-        Self {
-            file,
-            at,
-            end,
-            buffer: Vec::new(),
-        }
-    }
-
-    /// Tells whether everything was compared.
-    #[must_use]
-    pub fn is_at_end(&self) -> bool {
-        self.at == self.end
-    }
-}
-
-impl Write for Compare<'_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let bytes = bytes.get(..bytes.len().min(STEP_BYTES)).unwrap_or(bytes);
-        self.buffer.resize(bytes.len(), 0);
-        let read = read_full(self.file, &mut self.buffer, self.at)?;
-        if read < bytes.len() || self.at + read as u64 > self.end || self.buffer != bytes {
-            return Err(io::Error::other("this is another message"));
-        }
-        self.at += bytes.len() as u64;
         Ok(bytes.len())
     }
 

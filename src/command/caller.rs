@@ -61,6 +61,18 @@ pub fn envelope(
     }
 }
 
+/// Sees to it that an envelope is that of a stored message. Nothing but the message is asked; own addresses are looked up only where
+/// they can be others than those of the message before.
+pub fn take_stored(kept: &mut Option<Envelope>, message: &Message<'_>, config: &Config, account: &Account) {
+    let (who, nothing) = (Who::default(), |_: &str| None);
+    match kept {
+        Some(envelope) if envelope.recipient == delivered_to(message) => {
+            envelope.sender = sender(&who, &nothing, message);
+        }
+        _ => *kept = Some(self::envelope(&who, &nothing, message, config, account)),
+    }
+}
+
 /// Who sent it. The variable holds even when it is empty: that is how most mail systems write the null sender. A missing
 /// `Return-Path` says nothing: Exim's `.forward` and OpenSMTPD leave it out.
 fn sender(who: &Who, variable: Variable<'_>, message: &Message<'_>) -> Sender {

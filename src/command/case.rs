@@ -29,6 +29,8 @@ pub struct Guard {
     pub patience: Patience,
     /// The mailbox, if it is not the user's own in the spool directory.
     pub mbox: Option<PathBuf>,
+    /// The configuration file that the command line names.
+    pub chosen: Option<PathBuf>,
     /// What was appended and is not finished.
     pub begun: Begun,
 }
@@ -122,22 +124,28 @@ impl Guard {
     /// Where this user's held copies, overflow and memories are; none where there is neither a home nor a configured place.
     #[must_use]
     pub fn state_dir(&self) -> Option<PathBuf> {
-        let configured = self.config.state_dir.replace("%u", &self.account.name);
-        match (configured.as_str(), &self.account.home) {
-            ("", None) => None,
-            ("", Some(home)) => Some(home.join(".local/state/spoolguard")),
-            (path, home) => match (path.strip_prefix("~/"), home) {
-                (Some(below), Some(home)) => Some(home.join(below)),
-                (Some(_), None) => None,
-                (None, _) => Some(PathBuf::from(path)),
-            },
-        }
+        state_dir(&self.config, &self.account)
     }
 
     /// How full the user's mailbox may be.
     #[must_use]
     pub fn limit(&self) -> Limit {
         self.config.limit_of(&self.account.name, || self.account.groups())
+    }
+}
+
+/// Where a user's state is; none where there is neither a home nor a configured place.
+#[must_use]
+pub fn state_dir(config: &Config, account: &Account) -> Option<PathBuf> {
+    let configured = config.state_dir.replace("%u", &account.name);
+    match (configured.as_str(), &account.home) {
+        ("", None) => None,
+        ("", Some(home)) => Some(home.join(".local/state/spoolguard")),
+        (path, home) => match (path.strip_prefix("~/"), home) {
+            (Some(below), Some(home)) => Some(home.join(below)),
+            (Some(_), None) => None,
+            (None, _) => Some(PathBuf::from(path)),
+        },
     }
 }
 

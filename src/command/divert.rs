@@ -91,7 +91,7 @@ fn keep(guard: &Guard, case: &Case<'_>, why: Why, reason: Reason) -> Result<Outc
     }
     let over = match guard.config.quota.over {
         Over::Divert => Over::Overflow,
-        over @ (Over::Defer | Over::Refuse | Over::Overflow) => over,
+        over @ (Over::Defer | Over::Refuse | Over::Overflow | Over::Archive) => over,
     };
     let cause = storm::said(reason);
     let error = Error::new(Class::System, "divert to", &guard.config.admin, cause);
@@ -127,15 +127,16 @@ fn fields(case: &Case<'_>, why: Why) -> String {
 
 /// Appends it to the administrator's mbox; none where that is full.
 fn to_path(guard: &Guard, case: &Case<'_>, why: Why, path: &Path) -> Result<Option<Outcome>, Error> {
-    let limit = guard.config.storm.admin_limit.bound();
-    match mailbox::append_elsewhere(guard, case, path, &fields(case, why), limit)? {
-        Room::Enough => {}
-        Room::None => return Ok(None),
-    }
-    Ok(Some(Outcome::Diverted {
-        to: path.display().to_string(),
-        held: None,
-    }))
+    let limit_bytes = guard.config.storm.admin_limit.bound();
+    Ok(
+        match mailbox::append_within(guard, case, path, &fields(case, why), limit_bytes)? {
+            Room::Taken => Some(Outcome::Diverted {
+                to: path.display().to_string(),
+                held: None,
+            }),
+            Room::None => None,
+        },
+    )
 }
 
 /// Sends it with the null sender, so that it can never bounce back. A mail system drops such a message when it cannot deliver

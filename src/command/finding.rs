@@ -144,9 +144,14 @@ pub fn write_json_error(output: &mut impl Write, source: &str, error: &str) -> i
     write_line(output, &ErrorLine { source, error })
 }
 
+/// Writes `line` as one JSON object and a line end.
+///
 /// `serde_json` escapes the control characters below a blank; the others, and those that turn the direction of writing, are
 /// escaped here. Outside strings JSON has none of them.
-fn write_line(output: &mut impl Write, line: &impl Serialize) -> io::Result<()> {
+///
+/// # Errors
+/// When writing fails.
+pub fn write_line(output: &mut impl Write, line: &impl Serialize) -> io::Result<()> {
     let text = serde_json::to_string(line)?;
     if visible(&text) == text {
         output.write_all(text.as_bytes())?;

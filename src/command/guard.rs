@@ -132,6 +132,7 @@ impl Guard {
             account,
             patience,
             mbox,
+            chosen: everywhere.config.clone(),
             begun: Begun::default(),
         })
     }

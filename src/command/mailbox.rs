@@ -2,33 +2,47 @@
 
 use std::io::Read;
 use std::panic::{self, AssertUnwindSafe};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::act::lock::{self, Locked, Method, Plan};
 use crate::act::mbox::{self, Appended, Letter};
-use crate::act::open::Owner;
+use crate::act::open::{Absent, Owner};
 use crate::act::recover::{self, Recovered};
 use crate::act::{dir, intake, rewrite, tally};
 use crate::command::case::{Case, Guard, Outcome};
 use crate::command::notice;
-use crate::config;
 use crate::config::value::Size;
+use crate::config::{self, Config};
 use crate::decide::envelope::Sender;
 use crate::decide::policy::{Admission, Limit, Over, Usage, Why, admit};
 use crate::exit::{Class, Error};
 
-/// How the mailbox at a path is locked.
+/// Which locks are taken.
 #[must_use]
-pub fn plan(guard: &Guard, owner: Owner) -> Plan {
+pub fn methods(config: &Config) -> Vec<Method> {
     let method = |lock: &config::Lock| match lock {
         config::Lock::Dotlock => Method::Dotlock,
         config::Lock::Fcntl => Method::Fcntl,
         config::Lock::Flock => Method::Flock,
     };
+    config.spool.locks.iter().map(method).collect()
+}
+
+/// How the mailbox at a path is locked when mail comes in.
+#[must_use]
+pub fn plan(guard: &Guard, owner: Owner) -> Plan {
+    lock_plan(&guard.config, owner, Absent::Create, guard.state_dir())
+}
+
+/// How a mailbox is locked.
+#[must_use]
+pub fn lock_plan(config: &Config, owner: Owner, absent: Absent, state_dir: Option<PathBuf>) -> Plan {
     Plan {
-        methods: guard.config.spool.locks.iter().map(method).collect(),
-        timeout: guard.config.spool.lock_timeout.duration(),
+        methods: methods(config),
+        timeout: config.spool.lock_timeout.duration(),
         owner,
+        absent,
+        state_dir,
     }
 }
 
@@ -87,7 +101,14 @@ pub fn place(guard: &Guard, case: &Case<'_>, added: &str, over: Over) -> Result<
     let limit = guard.limit();
     let usage = measure(guard, &locked, limit)?;
     let incoming_bytes = case.content_bytes() + added.len() as u64 + mbox::frame_bytes(&sender);
-    match admit(usage, incoming_bytes, limit, over, &case.envelope.sender, case.action) {
+    match admit(
+        usage,
+        incoming_bytes,
+        limit,
+        over,
+        &case.envelope.sender,
+        &case.judgement,
+    ) {
         Admission::Fits => {}
         Admission::Full(over) => return Ok(Placement::Full(over)),
     }
@@ -206,26 +227,34 @@ pub fn full_error(guard: &Guard, class: Class) -> Error {
     )
 }
 
-/// Whether a message found room in an mbox that is not the user's mailbox.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[must_use]
-pub enum Room {
-    /// It lies there.
-    Enough,
-    /// It would have grown beyond its limit.
-    None,
-}
-
-/// Appends the message with `added` fields on top to an mbox that is not the user's mailbox, which may grow to `limit` bytes.
+/// Appends the message with `added` fields on top to an mbox that is not the user's mailbox.
 ///
 /// # Errors
 /// When it cannot be locked or written.
-pub fn append_elsewhere(
+pub fn append_elsewhere(guard: &Guard, case: &Case<'_>, path: &Path, added: &str) -> Result<(), Error> {
+    append_within(guard, case, path, added, None).map(drop)
+}
+
+/// Whether there was room for a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Room {
+    /// It is there.
+    Taken,
+    /// The mbox would grow beyond its limit; nothing was written.
+    None,
+}
+
+/// The same, if the mbox stays within `limit_bytes`.
+///
+/// # Errors
+/// When it cannot be locked or written.
+pub fn append_within(
     guard: &Guard,
     case: &Case<'_>,
     path: &Path,
     added: &str,
-    limit: Option<u64>,
+    limit_bytes: Option<u64>,
 ) -> Result<Room, Error> {
     let sender = separator_sender(guard, case);
     let letter = letter(guard, case, &sender, added);
@@ -233,8 +262,8 @@ pub fn append_elsewhere(
         Opened::There(appended) => appended,
         Opened::Ready(mut locked) => {
             let incoming_bytes = case.content_bytes() + added.len() as u64 + mbox::frame_bytes(&sender);
-            if let Some(limit) = limit
-                && mbox::length(&locked)?.saturating_add(incoming_bytes) > limit
+            if let Some(limit_bytes) = limit_bytes
+                && mbox::length(&locked)?.saturating_add(incoming_bytes) > limit_bytes
             {
                 return Ok(Room::None);
             }
@@ -243,7 +272,7 @@ pub fn append_elsewhere(
         }
     };
     guard.begun.add(appended.into_note());
-    Ok(Room::Enough)
+    Ok(Room::Taken)
 }
 
 /// Appends to the mbox that takes what the mailbox has no room for, with `added` fields on top.
@@ -256,7 +285,7 @@ pub fn overflow(guard: &Guard, case: &Case<'_>, added: &str) -> Result<Outcome, 
     };
     dir::make_private_dir(&dir)?;
     let path = dir.join("overflow");
-    let _: Room = append_elsewhere(guard, case, &path, added, None)?;
+    append_elsewhere(guard, case, &path, added)?;
     Ok(Outcome::Appended {
         mailbox: path,
         note: Some(Why::OverQuota.to_string()),

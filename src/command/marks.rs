@@ -1,8 +1,11 @@
 //! The header fields that spoolguard adds, and the text that goes into them. What a message says is bounded and made harmless
 //! before it is quoted: it neither opens a line nor ends a string.
 
+use time::OffsetDateTime;
+
 use crate::decide::attribution::Blame;
 use crate::decide::message::Message;
+use crate::decide::route::Moment;
 use crate::decide::verdict::{DIVERT_HEADER, Judgement, Marker, Verdict};
 use crate::exit::visible;
 
@@ -39,6 +42,22 @@ pub fn word(text: &str) -> String {
         .filter(|c| c.is_ascii_graphic() && !matches!(c, '"' | ';'))
         .take(QUOTED_CHARACTERS)
         .collect()
+}
+
+/// A time as people read it: `2026-11-25 03:14 UTC`.
+#[must_use]
+pub fn moment(moment: Moment) -> String {
+    match OffsetDateTime::from_unix_timestamp(moment.seconds()) {
+        Ok(date) => format!(
+            "{:04}-{:02}-{:02} {:02}:{:02} UTC",
+            date.year(),
+            u8::from(date.month()),
+            date.day(),
+            date.hour(),
+            date.minute()
+        ),
+        Err(_) => format!("@{}", moment.seconds()),
+    }
 }
 
 /// A marker as logs and headers show it: `Return-Path: <>`.

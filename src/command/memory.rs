@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use crate::act::sent::{self, Fate, Line, Memory};
 use crate::command::case::{Case, Guard};
 use crate::decide::attribution::same;
-use crate::decide::name::{Name, of_id};
+use crate::decide::fingerprint::{Name, of_id};
 
 /// A destination that had this same message.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -6,9 +6,11 @@ pub mod case;
 pub mod config;
 pub mod digest;
 pub mod divert;
+pub mod everyone;
 pub mod filter;
 pub mod finding;
 pub mod forward;
+pub mod gate;
 pub mod guard;
 pub mod inspect;
 pub mod log;
@@ -17,10 +19,16 @@ pub mod marks;
 pub mod memory;
 pub mod notice;
 pub mod record;
+pub mod relieve;
 pub mod replay;
 pub mod rescue;
+pub mod route_notice;
+pub mod routes;
 pub mod settle;
 pub mod sources;
+pub mod spool;
+pub mod standing;
+pub mod status;
 pub mod storm;
 pub mod tokens;
 
@@ -28,6 +36,7 @@ use crate::cli::{Cli, Command, Target};
 use crate::command::finding::Form;
 use crate::command::guard::Errand;
 use crate::command::inspect::Question;
+use crate::command::status::Request;
 use crate::decide::policy::Copies;
 use crate::exit::Status;
 
@@ -69,6 +78,28 @@ pub fn run(cli: &Cli) -> Status {
             who,
             everywhere,
         ),
+        Command::Status {
+            json,
+            resume,
+            suspend,
+            due,
+            all,
+            user,
+        } => {
+            let form = if *json { Form::Json } else { Form::Text };
+            let request = match (resume, suspend, due) {
+                (Some(address), _, _) => Request::Resume(address.clone()),
+                (None, Some(address), _) => Request::Suspend(address.clone()),
+                (None, None, true) => Request::Due,
+                (None, None, false) => Request::Show(form),
+            };
+            if *all {
+                everyone::run(&request, everywhere)
+            } else {
+                status::run(&request, user.as_deref(), everywhere)
+            }
+        }
+        Command::Spool { command } => spool::run(command, everywhere),
         Command::Config { command } => config::run(command, everywhere),
     }
 }

@@ -11,7 +11,7 @@ use crate::act::mbox::{self, Letter};
 use crate::act::{dir, rewrite, tally};
 use crate::command::case::{Case, Guard};
 use crate::command::marks;
-use crate::decide::policy::Limit;
+use crate::decide::policy::{Limit, Over};
 
 /// How long the user is not warned again.
 const WARN_AGAIN: Duration = Duration::from_secs(24 * 60 * 60);
@@ -36,7 +36,7 @@ pub fn warn_user(guard: &Guard, case: &Case<'_>, locked: &mut Locked, limit: Lim
         if warned.is_some_and(recently) {
             return;
         }
-        fills_up(now, bytes)
+        fills_up(now, bytes, guard.config.quota.over)
     } else if warned.is_some() {
         has_room_again(now, bytes)
     } else {
@@ -71,11 +71,15 @@ pub fn warn_user(guard: &Guard, case: &Case<'_>, locked: &mut Locked, limit: Lim
 }
 
 /// Subject and text for a mailbox beyond its soft limit.
-fn fills_up(now_bytes: u64, limit_bytes: u64) -> String {
+fn fills_up(now_bytes: u64, limit_bytes: u64, over: Over) -> String {
+    let when_full = match over {
+        Over::Defer | Over::Refuse | Over::Divert | Over::Overflow => "new mail has to wait or goes elsewhere",
+        Over::Archive => "the mail at its beginning goes into an archive",
+    };
     format!(
         "Subject: Your mailbox is {} % full\n\n\
          Your mailbox holds {} of {}.\n\
-         When it is full, new mail has to wait or goes elsewhere.\n\n\
+         When it is full, {when_full}.\n\n\
          Please delete what you no longer need, or move it to another folder.\n\
          This notice comes once a day until there is room again.\n",
         share(now_bytes, limit_bytes),

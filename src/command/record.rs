@@ -1,7 +1,7 @@
 //! What is said about each message: one line in the log, one line for a dry run. Never its body or its subject.
 
 use crate::command::case::{Case, Guard, Outcome};
-use crate::command::marks;
+use crate::command::{gate, marks};
 use crate::decide::envelope::Sender;
 use crate::decide::policy::Action;
 use crate::exit::{Error, Status};
@@ -71,9 +71,14 @@ pub fn rehearsal(guard: &Guard, case: &Case<'_>) -> String {
     };
     let verdict = marks::verdict(&case.judgement.verdict);
     let marker = marks::strongest(&case.judgement).map(|m| format!(", because of {}", marks::quoted(&marks::shown(m))));
+    let suspended = match case.action {
+        Action::Forward(_) => gate::why_kept(guard, case).map(|why| format!("; a copy would be kept: {why}")),
+        Action::Append | Action::Keep(_) | Action::Divert(_) => None,
+    };
     format!(
-        "would {}: {to}; verdict {verdict}{}\n",
+        "would {}: {to}; verdict {verdict}{}{}\n",
         case.action.name(),
-        marker.unwrap_or_default()
+        marker.unwrap_or_default(),
+        suspended.unwrap_or_default()
     )
 }

@@ -4,7 +4,7 @@
 //!
 //! Where the mailbox cannot take it, it goes to the overflow mbox in the state directory: the report must not wait until somebody mends
 //! the mailbox, since mail systems drop it one day, and a storm of them is no better place. What may pass (a lock) sends the report
-//! back to the mail system. Where no state can be kept nothing is rescued, since nobody would know the second time: the report still
+//! back to the mail system. Without a state directory nothing is rescued, since nobody would know the second time: the report still
 //! carries the message to where reports go.
 
 use std::io::{self, Write};
@@ -18,8 +18,8 @@ use crate::command::mailbox::{self, Placement};
 use crate::command::{blame, marks, memory};
 use crate::decide::attribution::{Blame, Lost};
 use crate::decide::envelope::Envelope;
+use crate::decide::fingerprint::Name;
 use crate::decide::message::Message;
-use crate::decide::name::Name;
 use crate::decide::original::{self, Coding, Extent, Original, Place};
 use crate::decide::policy::{self, Action, Job, Over, Why};
 use crate::decide::verdict::{Bounce, Origin, ReportKind};
@@ -79,14 +79,11 @@ pub fn rescue(guard: &Guard, case: &Case<'_>, blames: &[Blame]) -> Result<Rescue
     }
     let name = Name::of(&original.message, original.content_bytes());
     // Two reports about one message may come at the same time. One after the other: the second sees what the first did.
-    let _one_at_a_time = match Store::new(&dir, "rescue").hold(&guard.patience) {
-        Ok(held) => held,
-        Err(e) if e.outlook() == Outlook::NeedsMending => {
-            tracing::warn!(user = guard.account.name, cause = %e, "nothing is rescued");
-            return Ok(Rescue::Nothing);
-        }
-        Err(e) => return Err(e),
-    };
+    let one_at_a_time = Store::new(&dir, "rescue").hold(&guard.patience);
+    if let Err(e) = &one_at_a_time {
+        // Put off for that, the report would wait until the mail system drops it, and the message with it.
+        tracing::warn!(user = guard.account.name, note = %e, "two reports about one message may both leave it in the mailbox");
+    }
     if memory::has_it(guard, &name) {
         return Ok(Rescue::Had);
     }
@@ -99,13 +96,10 @@ pub fn rescue(guard: &Guard, case: &Case<'_>, blames: &[Blame]) -> Result<Rescue
         marks::rescued_field(blames.first(), host, notes, original.message.line_end()) + &marks::seam(&original.message)
     };
     let outcome = match mailbox::place(guard, &original, &field(&notes), Over::Overflow) {
-        Ok(Placement::Here(appended)) => {
-            guard.begun.add(appended.into_note());
-            Outcome::Appended {
-                mailbox: guard.mailbox(),
-                note: None,
-            }
-        }
+        Ok(Placement::Here(_)) => Outcome::Appended {
+            mailbox: guard.mailbox(),
+            note: None,
+        },
         Ok(Placement::Full(_)) => {
             notes.push("mailbox=full".to_owned());
             mailbox::overflow(guard, &original, &field(&notes))?
@@ -117,10 +111,8 @@ pub fn rescue(guard: &Guard, case: &Case<'_>, blames: &[Blame]) -> Result<Rescue
         }
         Err(e) => return Err(e),
     };
-    // Only now: the other way round a kill in between might leave it nowhere.
+    // A kill between the mailbox and this line leaves the message there twice; the other way round it might be nowhere.
     memory::note_rescued(guard, case, &name);
-    // It will not come again; what this run appends next is the report.
-    guard.begun.finish();
     let mailbox = match outcome {
         Outcome::Appended { mailbox, .. } => mailbox,
         Outcome::Forwarded { .. } | Outcome::Diverted { .. } | Outcome::Held { .. } => guard.mailbox(),

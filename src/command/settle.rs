@@ -2,9 +2,10 @@
 //! last resort is the user's own mailbox; when that fails too, the message goes back to the mail system.
 
 use crate::command::case::{Case, Guard, Outcome};
+use crate::command::gate::{self, Gate, Kept};
 use crate::command::mailbox::{self, Placement};
 use crate::command::rescue::{self, Rescue};
-use crate::command::{blame, digest, divert, forward, marks, memory, record};
+use crate::command::{blame, digest, divert, forward, marks, memory, record, relieve, routes};
 use crate::decide::policy::{Action, Copies, Over, Why};
 use crate::exit::{Class, Error, Outlook};
 
@@ -15,23 +16,27 @@ use crate::exit::{Class, Error, Outlook};
 pub fn settle(guard: &Guard, case: &Case<'_>) -> Result<Outcome, Error> {
     // Of the message before, in a run of many.
     guard.begun.finish();
-    let result = learn(guard, case).and_then(|()| act(guard, case));
+    let told = routes::learn(guard, case);
+    let result = take_out(guard, case).and_then(|()| act(guard, case));
     if result.is_err() {
         guard.begun.leave();
     }
     record::log(guard, case, &result);
+    told.write(guard, case);
     digest::send_behind(guard, case, &result);
+    relieve::begin(guard, case);
     result
 }
 
 /// Takes out of a report what it says and what it carries, before it goes anywhere: it must not be done with before that is safe.
-fn learn(guard: &Guard, case: &Case<'_>) -> Result<(), Error> {
+fn take_out(guard: &Guard, case: &Case<'_>) -> Result<(), Error> {
     if blame::report(case).is_none() {
         return Ok(());
     }
     let blames = blame::find(guard, case, &[]);
     match rescue::rescue(guard, case, &blames)? {
         Rescue::Lost(lost) => {
+            routes::lose(guard, case, &lost);
             tracing::warn!(
                 user = guard.account.name,
                 id = lost.message_id,
@@ -79,16 +84,21 @@ fn finish(guard: &Guard, case: &Case<'_>, placement: Placement) -> Result<Outcom
 /// # Errors
 /// When it cannot be appended.
 pub fn keep(guard: &Guard, case: &Case<'_>, why: &str, over: Over) -> Result<Outcome, Error> {
-    let field = marks::kept_field(&case.judgement, why, case.message.line_end()) + &marks::seam(&case.message);
-    append(guard, case, &field, over).map(|outcome| with_note(outcome, why))
+    let outcome = append(guard, case, &kept_fields(case, why), over)?;
+    Ok(with_note(outcome, why.to_owned()))
+}
+
+/// The fields on top of a message that was to go elsewhere.
+fn kept_fields(case: &Case<'_>, why: &str) -> String {
+    marks::kept_field(&case.judgement, why, case.message.line_end()) + &marks::seam(&case.message)
 }
 
 /// Says why a message is in a mailbox, unless something else was said already.
-fn with_note(outcome: Outcome, why: &str) -> Outcome {
+fn with_note(outcome: Outcome, why: String) -> Outcome {
     match outcome {
         Outcome::Appended { mailbox, note: None } => Outcome::Appended {
             mailbox,
-            note: Some(why.to_owned()),
+            note: Some(why),
         },
         outcome @ (Outcome::Appended { .. }
         | Outcome::Forwarded { .. }
@@ -100,7 +110,7 @@ fn with_note(outcome: Outcome, why: &str) -> Outcome {
 /// There is no room in the mailbox.
 fn full(guard: &Guard, case: &Case<'_>, over: Over) -> Result<Outcome, Error> {
     match over {
-        Over::Defer => Err(mailbox::full_error(guard, Class::MailboxFull)),
+        Over::Defer | Over::Archive => Err(mailbox::full_error(guard, Class::MailboxFull)),
         Over::Refuse => Err(mailbox::full_error(guard, Class::Refused)),
         Over::Overflow => mailbox::overflow(guard, case, ""),
         Over::Divert => match divert::divert(guard, case, Why::OverQuota) {
@@ -120,7 +130,7 @@ fn divert_or_keep(guard: &Guard, case: &Case<'_>, why: Why) -> Result<Outcome, E
             let over = match guard.config.quota.over {
                 // It could not be diverted a moment ago.
                 Over::Divert => Over::Defer,
-                over @ (Over::Defer | Over::Refuse | Over::Overflow) => over,
+                over @ (Over::Defer | Over::Refuse | Over::Overflow | Over::Archive) => over,
             };
             keep(guard, case, &e.to_string(), over)
         }
@@ -128,31 +138,56 @@ fn divert_or_keep(guard: &Guard, case: &Case<'_>, why: Why) -> Result<Outcome, E
     }
 }
 
-/// Forwards the message, after a copy was kept where that is asked for. When the mail system cannot take it now, no copy stays:
-/// the message will come again, and each time would leave another.
+/// Forwards the message where it may go, and remembers what became of it there.
 fn forward(guard: &Guard, case: &Case<'_>, copies: Copies) -> Result<Outcome, Error> {
-    let over = guard.config.quota.over;
     let sifted = memory::sift(guard, case, &case.destinations);
-    let nowhere = sifted.why_nowhere();
-    if let (Copies::None, Some(why)) = (copies, &nowhere) {
-        return keep(guard, case, why, over);
+    if let Some(why) = sifted.why_nowhere() {
+        // Left to wait for room until the memory of it fades, it would go round once more.
+        let over = Over::Overflow;
+        return match copies {
+            Copies::None => keep(guard, case, &why, over),
+            // The copy that is asked for, and no other bytes: a run that was killed may have put it there already, and what it left is
+            // known again by them.
+            Copies::Keep => Ok(with_note(append(guard, case, "", over)?, why)),
+        };
     }
-    let copy = match copies {
-        Copies::None => None,
-        Copies::Keep => Some(mailbox::place(guard, case, "", over)?),
+    let mut gate = gate::gate(guard, case, &sifted.fresh);
+    let result = pass(guard, case, copies, &mut gate);
+    gate.end(guard, case);
+    result
+}
+
+/// Forwards the message, after a copy was kept where that is asked for or some destination is suspended. When the mail system cannot
+/// take it now, no copy stays: the message will come again, and each time would leave another.
+fn pass(guard: &Guard, case: &Case<'_>, copies: Copies, gate: &mut Gate) -> Result<Outcome, Error> {
+    let over = guard.config.quota.over;
+    let copy = match (copies, gate.why()) {
+        (Copies::Keep, _) => Some(mailbox::place(guard, case, "", over)?),
+        (Copies::None, None) => None,
+        (Copies::None, Some(why)) => match mailbox::place(guard, case, &kept_fields(case, &why), over) {
+            Err(e) if e.outlook() == Outlook::NeedsMending => {
+                // No mailbox can be made for the user. Then it is better sent to a dead address, from where a report comes, than put
+                // off until the mail system gives up.
+                tracing::warn!(user = guard.account.name, why, note = %e, "forwarded all the same");
+                gate.open();
+                None
+            }
+            placement => Some(placement?),
+        },
     };
-    if let Some(Placement::Full(over @ (Over::Defer | Over::Refuse))) = copy {
+    if let Some(Placement::Full(over @ (Over::Defer | Over::Refuse | Over::Archive))) = copy {
         return full(guard, case, over);
     }
-    // What is sent nowhere is kept as it would have been: a try after one that was killed finds its copy there.
-    let copy = match (nowhere, copy) {
-        (Some(why), Some(placement)) => {
-            return finish(guard, case, placement).map(|outcome| with_note(outcome, &why));
-        }
-        (_, copy) => copy,
-    };
-    let refusals = match forward::send(guard, case, &sifted.fresh) {
-        Ok(sent) => sent.refused,
+    let destinations = gate.destinations();
+    if destinations.is_empty()
+        && let Some(placement) = copy
+    {
+        let outcome = finish(guard, case, placement)?;
+        gate.keep(Kept::Yes);
+        return Ok(with_note(outcome, gate.why().unwrap_or_default()));
+    }
+    let sent = match forward::send(guard, case, &destinations) {
+        Ok(sent) => sent,
         Err(e) => {
             if let Some(Placement::Here(appended)) = copy
                 && let Err(left) = mailbox::take_back(guard, appended)
@@ -162,16 +197,34 @@ fn forward(guard: &Guard, case: &Case<'_>, copies: Copies) -> Result<Outcome, Er
             return Err(e);
         }
     };
-    // A copy that the mailbox has no room for is put elsewhere only now that the message is sent: it cannot be taken back from
-    // there, and each further try would leave another.
+    let refusals = sent.refused.clone();
+    gate.send(sent);
     if let Some(Placement::Here(_)) = copy {
         memory::note_kept(guard, case);
     }
+    // A copy that the mailbox has no room for is put elsewhere only now that the message is sent: it cannot be taken back from
+    // there, and each further try would leave another.
     let copied = copy.map(|placement| finish(guard, case, placement));
+    gate.keep(if matches!(copied, Some(Ok(_))) {
+        Kept::Yes
+    } else {
+        Kept::No
+    });
+    if gate.holds_back()
+        && let Some(Err(e)) = copied
+    {
+        // For a destination that got nothing this copy is all there is.
+        return Err(e);
+    }
     if refusals.is_empty() {
+        let note = copied.map(|copy| said_of(&copy));
+        let why = gate.why();
         return Ok(Outcome::Forwarded {
-            to: case.destinations.clone(),
-            note: copied.map(|copy| said_of(&copy)),
+            to: destinations,
+            note: match (note, why) {
+                (Some(note), Some(why)) => Some(format!("{note}: {why}")),
+                (note, why) => note.or(why),
+            },
         });
     }
     let refused: Vec<_> = refusals

@@ -11,7 +11,7 @@ use crate::act::hold::{self, Held};
 use crate::act::store::{self, Store};
 use crate::command::case::{Case, Guard};
 use crate::command::mailbox;
-use crate::decide::fingerprint::{Fingerprint, fingerprint};
+use crate::decide::equal::{Fingerprint, fingerprint};
 use crate::decide::storm::{Counts, Reason, State, Step};
 use crate::exit::{Class, Error};
 

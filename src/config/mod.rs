@@ -6,6 +6,7 @@
 
 pub mod excerpt;
 pub mod file;
+pub mod routes;
 pub mod value;
 
 use std::collections::BTreeMap;
@@ -15,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::decide::policy::{Choice, Limit, Over, Policy};
 use crate::decide::storm::{Limits, MOST_BUDGET};
+pub use routes::Routes;
 use value::{Age, Ceiling, Share, Size};
 
 /// Where the administrator's configuration is.
@@ -45,6 +47,8 @@ pub struct Config {
     pub quota: Quota,
     /// How mail is sent on.
     pub forward: Forward,
+    /// When an address that mail is sent on to counts as dead.
+    pub routes: Routes,
     /// How much reaches the administrator.
     pub storm: Storm,
     /// Where archives of spools go.
@@ -174,8 +178,16 @@ pub struct Archive {
     pub dir: String,
     /// How they are packed.
     pub format: Format,
-    /// How many are kept of each user.
+    /// Whose files they are: of whoever archives, if empty; of the mailbox's owner, if `%u`; of this user.
+    pub owner: String,
+    /// How many are kept of each user; 0 is any number.
     pub keep: u32,
+    /// Up to which age they stay however many they are.
+    pub min_age: Age,
+    /// How old they get.
+    pub max_age: Age,
+    /// How large those of one user get together.
+    pub max_total: Size,
 }
 
 /// How archives are packed.
@@ -242,6 +254,7 @@ impl Default for Config {
             spool: Spool::default(),
             quota: Quota::default(),
             forward: Forward::default(),
+            routes: Routes::default(),
             storm: Storm::default(),
             archive: Archive::default(),
             log: Log::default(),
@@ -314,7 +327,11 @@ impl Default for Archive {
         Self {
             dir: "/var/backups/mail".to_owned(),
             format: Format::TarGz,
+            owner: String::new(),
             keep: 12,
+            min_age: Age::seconds(30 * 24 * 60 * 60),
+            max_age: Age::NONE,
+            max_total: Size::NONE,
         }
     }
 }
@@ -370,6 +387,7 @@ impl Config {
                 format!("expected at most {LONGEST_LOCK_TIMEOUT}: mail systems stop waiting for a delivery"),
             ));
         }
+        self.routes.check()?;
         let submit = self
             .forward
             .submit
@@ -524,6 +542,12 @@ mod tests {
             ("[spool]\nlocks = []", "spool.locks"),
             ("[storm]\nbudget = 1001", "storm.budget"),
             ("[spool]\nlock_timeout = \"1h\"", "spool.lock_timeout"),
+            ("[routes]\nthreshold = 0", "routes.threshold"),
+            ("[routes]\nstorm = 21", "routes.storm"),
+            ("[routes]\nstorm = 0", "routes.storm"),
+            ("[routes]\nprobe = \"2d\"", "routes.probe"),
+            ("[routes]\ntrial = \"0s\"", "routes.trial"),
+            ("[routes]\nstale = \"400d\"", "routes.stale"),
             ("[forward]\nsubmit = \"sendmail\"", "forward.submit"),
             ("[forward]\nsubmit = \"outbox:here\"", "forward.submit"),
         ] {

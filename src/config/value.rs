@@ -79,11 +79,14 @@ impl fmt::Display for Size {
     }
 }
 
-/// A length of time: `60s`, `5m`, `2h`, `90d`, `1w`.
+/// A length of time: `60s`, `5m`, `2h`, `90d`, `1w`; `none` where it bounds nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Age(u64);
 
 impl Age {
+    /// Bounds nothing.
+    pub const NONE: Self = Self(0);
+
     /// A number of seconds.
     #[must_use]
     pub const fn seconds(count: u64) -> Self {
@@ -95,6 +98,12 @@ impl Age {
     pub fn duration(self) -> Duration {
         Duration::from_secs(self.0)
     }
+
+    /// The same, if it bounds anything.
+    #[must_use]
+    pub fn bound(self) -> Option<Duration> {
+        (self.0 > 0).then(|| self.duration())
+    }
 }
 
 impl std::str::FromStr for Age {
@@ -102,6 +111,9 @@ impl std::str::FromStr for Age {
 
     fn from_str(text: &str) -> Result<Self, ()> {
         let text = text.trim();
+        if text.eq_ignore_ascii_case("none") {
+            return Ok(Self::NONE);
+        }
         let digits = text.find(|c: char| !c.is_ascii_digit()).ok_or(())?;
         let (number, unit) = text.split_at(digits);
         let seconds = match unit.trim() {
@@ -119,8 +131,17 @@ impl std::str::FromStr for Age {
 
 impl fmt::Display for Age {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (seconds, unit) in [(7 * 86400, "w"), (86400, "d"), (3600, "h"), (60, "m")] {
-            if self.0 > seconds && self.0.is_multiple_of(seconds) {
+        if self.0 == 0 {
+            return f.write_str("none");
+        }
+        // A week is seven days to people, and a minute sixty seconds.
+        for (seconds, unit, from) in [
+            (7 * 86400, "w", 14 * 86400),
+            (86400, "d", 86400),
+            (3600, "h", 3600),
+            (60, "m", 120),
+        ] {
+            if self.0 >= from && self.0.is_multiple_of(seconds) {
                 return write!(f, "{}{unit}", self.0 / seconds);
             }
         }
@@ -189,7 +210,7 @@ impl Ceiling {
 }
 
 const SIZE: &str = "a size such as \"50M\" or \"1G\", or \"none\"";
-const AGE: &str = "a length of time such as \"60s\", \"5m\" or \"90d\"";
+const AGE: &str = "a length of time such as \"60s\", \"5m\" or \"90d\", or \"none\"";
 const SHARE: &str = "a share such as \"80%\", or \"none\"";
 
 struct Parsed<T>(&'static str, std::marker::PhantomData<T>);
@@ -314,6 +335,10 @@ mod tests {
             ("60s", Some("60s")),
             ("90d", Some("90d")),
             ("120s", Some("2m")),
+            ("60m", Some("1h")),
+            ("24h", Some("1d")),
+            ("7d", Some("7d")),
+            ("none", Some("none")),
             ("60", None),
             ("1y", None),
         ] {

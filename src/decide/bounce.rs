@@ -72,7 +72,7 @@ pub fn is_suspect(look: &Look<'_, '_>) -> bool {
         || content_type.is_some_and(|value| {
             starts_with_ignoring_case(&value, "multipart/report") || starts_with_ignoring_case(&value, "message/")
         })
-        || subject::find(look.subject).is_some_and(|found| found.rule.is_some() && !found.answered)
+        || subject::is_rule(look.subject)
         || has_status_part(look.message.body())
 }
 

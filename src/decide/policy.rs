@@ -175,6 +175,8 @@ pub enum Over {
     Divert,
     /// It goes into another mbox, in the state directory.
     Overflow,
+    /// It comes in, up to twice the limit, and the first part of the mailbox is archived.
+    Archive,
 }
 
 /// Whether a message may come in.
@@ -188,32 +190,65 @@ pub enum Admission {
 }
 
 /// Decides whether a message of `incoming_bytes` fits into a mailbox. A message that fills it exactly fits.
+///
+/// A report, or what has been here before, finds a place in any case. Refused, or left to wait for hours, it makes the mail system
+/// report that to whoever passed it on, and a plain forward there passes on the report as well, which finds the same full mailbox.
 pub fn admit(
     usage: Usage,
     incoming_bytes: u64,
     limit: Limit,
     over: Over,
     sender: &Sender,
-    action: Action,
+    judgement: &Judgement,
 ) -> Admission {
+    // Archiving takes its time, and cannot always be done.
+    let times = if over == Over::Archive { 2 } else { 1 };
     let too_big = limit
         .bytes
-        .is_some_and(|bytes| usage.bytes.saturating_add(incoming_bytes) > bytes);
-    let too_many = limit.messages.is_some_and(|messages| usage.messages >= messages);
+        .is_some_and(|bytes| usage.bytes.saturating_add(incoming_bytes) > bytes.saturating_mul(times));
+    let too_many = limit
+        .messages
+        .is_some_and(|messages| usage.messages >= messages.saturating_mul(times));
     if !too_big && !too_many {
         return Admission::Fits;
     }
+    let comes_round = match judgement.verdict {
+        Verdict::Loop(_) | Verdict::Bounce(_) => true,
+        Verdict::Complaint(_) | Verdict::Receipt(_) | Verdict::AutoReply(_) | Verdict::Ordinary => {
+            judgement.diverted_before.is_some()
+        }
+    };
     Admission::Full(match over {
+        Over::Defer | Over::Refuse | Over::Archive if comes_round => Over::Overflow,
+        Over::Divert if judgement.diverted_before.is_some() => Over::Overflow,
         // Nobody would learn that it was refused: mail systems drop what they cannot return.
         Over::Refuse if *sender == Sender::Null => Over::Defer,
-        Over::Divert if action == Action::Keep(Why::DivertedBefore) => Over::Defer,
+        Over::Archive => Over::Defer,
         Over::Defer | Over::Refuse | Over::Divert | Over::Overflow => over,
     })
 }
 
+/// To what length a mailbox that is beyond a limit has to shrink, so that it is within its soft limits again; none while it is within its
+/// limits. `soft` gives the soft limit to a hard one. Messages are taken to be of the same length, for want of anything better.
+#[must_use]
+pub fn relief(usage: Usage, limit: Limit, soft: impl Fn(u64) -> u64) -> Option<u64> {
+    let by_bytes = limit.bytes.filter(|bytes| usage.bytes > *bytes).map(&soft);
+    let by_messages = limit
+        .messages
+        .filter(|messages| usage.messages > *messages)
+        .map(|messages| {
+            let share = u128::from(usage.bytes) * u128::from(soft(messages)) / u128::from(usage.messages.max(1));
+            u64::try_from(share).unwrap_or(u64::MAX)
+        });
+    match (by_bytes, by_messages) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (one, other) => one.or(other),
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{Action, Admission, Choice, Copies, Job, Limit, Over, Policy, Usage, Why, admit, choose};
+    use super::{Action, Admission, Choice, Copies, Job, Limit, Over, Policy, Usage, Why, admit, choose, relief};
     use crate::decide::envelope::Sender;
     use crate::decide::verdict::{Judgement, Marker, Verdict};
 
@@ -291,40 +326,77 @@ mod tests {
             (1, limit(None, Some(6)), true),
             (1, limit(None, Some(5)), false),
         ] {
-            let got = admit(usage, incoming, limit, Over::Refuse, &sender, Action::Append);
+            let got = admit(
+                usage,
+                incoming,
+                limit,
+                Over::Refuse,
+                &sender,
+                &judged(Verdict::Ordinary),
+            );
             assert_eq!(got == Admission::Fits, fits, "{incoming} {limit:?}");
         }
     }
 
     #[test]
-    fn a_full_mailbox_neither_drops_a_null_sender_nor_diverts_twice() {
-        let full = |over, sender: &Sender, action| {
-            admit(
-                Usage::default(),
-                2,
-                Limit {
-                    bytes: Some(1),
-                    messages: None,
-                },
-                over,
-                sender,
-                action,
-            )
+    fn a_mailbox_that_is_archived_takes_twice_its_limit_and_shrinks_to_the_soft_one() {
+        let limit = |bytes, messages| Limit { bytes, messages };
+        let sender = Sender::Address("s@s.test".to_owned());
+        for (bytes, messages, limit, want) in [
+            (190, 0, limit(Some(100), None), Admission::Fits),
+            (191, 0, limit(Some(100), None), Admission::Full(Over::Defer)),
+            (0, 9, limit(None, Some(5)), Admission::Fits),
+            (0, 10, limit(None, Some(5)), Admission::Full(Over::Defer)),
+        ] {
+            let usage = Usage { bytes, messages };
+            let got = admit(usage, 10, limit, Over::Archive, &sender, &judged(Verdict::Ordinary));
+            assert_eq!(got, want, "{usage:?} {limit:?}");
+        }
+        for (bytes, messages, limit, want) in [
+            (100, 0, limit(Some(100), None), None),
+            (101, 0, limit(Some(100), None), Some(80)),
+            (1000, 5, limit(None, Some(5)), None),
+            (1000, 10, limit(None, Some(5)), Some(400)),
+            (1000, 10, limit(Some(100), Some(5)), Some(80)),
+            (1000, 0, limit(None, None), None),
+        ] {
+            let usage = Usage { bytes, messages };
+            assert_eq!(
+                relief(usage, limit, |bound| bound * 8 / 10),
+                want,
+                "{usage:?} {limit:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_full_mailbox_neither_drops_a_null_sender_nor_sends_a_report_round() {
+        let limit = Limit {
+            bytes: Some(1),
+            messages: None,
         };
         let someone = Sender::Address("s@s.test".to_owned());
-        assert_eq!(
-            full(Over::Refuse, &someone, Action::Append),
-            Admission::Full(Over::Refuse)
-        );
-        assert_eq!(
-            full(Over::Refuse, &Sender::Null, Action::Append),
-            Admission::Full(Over::Defer)
-        );
-        let kept = Action::Keep(Why::DivertedBefore);
-        assert_eq!(full(Over::Divert, &someone, kept), Admission::Full(Over::Defer));
-        assert_eq!(
-            full(Over::Divert, &someone, Action::Append),
-            Admission::Full(Over::Divert)
-        );
+        let ordinary = judged(Verdict::Ordinary);
+        let round = judged(Verdict::Loop(vec![marker()]));
+        let marked = Judgement {
+            diverted_before: Some(marker()),
+            ..judged(Verdict::Ordinary)
+        };
+        for (over, sender, judgement, want) in [
+            (Over::Refuse, &someone, &ordinary, Over::Refuse),
+            (Over::Refuse, &Sender::Null, &ordinary, Over::Defer),
+            (Over::Defer, &someone, &ordinary, Over::Defer),
+            (Over::Divert, &someone, &ordinary, Over::Divert),
+            (Over::Refuse, &someone, &round, Over::Overflow),
+            (Over::Defer, &Sender::Null, &round, Over::Overflow),
+            (Over::Divert, &someone, &round, Over::Divert),
+            (Over::Refuse, &someone, &marked, Over::Overflow),
+            (Over::Divert, &someone, &marked, Over::Overflow),
+            (Over::Archive, &someone, &ordinary, Over::Defer),
+            (Over::Archive, &someone, &round, Over::Overflow),
+        ] {
+            let got = admit(Usage::default(), 3, limit, over, sender, judgement);
+            assert_eq!(got, Admission::Full(want), "{over:?} {sender:?} {judgement:?}");
+        }
     }
 }

@@ -153,10 +153,12 @@ fn indent_of(line: &str) -> usize {
 }
 
 /// Every value of the field `name` that begins a line in `body`, however deep it is nested, indented or quoted.
-/// `name` is in lower case. Linear, and without looking at anything but the beginnings of lines.
+/// `name` is in lower case and has a hyphen. Linear, and without looking at anything but the beginnings of lines.
 pub fn nested_values<'b>(body: &'b [u8], name: &'static str) -> impl Iterator<Item = Cow<'b, str>> {
-    let first = name.as_bytes().first().copied().unwrap_or_default();
-    memchr::memchr2_iter(first, first.to_ascii_uppercase(), body).filter_map(move |at| {
+    // Base64 has no hyphen, and most of the bytes of mail are that; of letters it is full.
+    let hyphen = name.find('-').unwrap_or_default();
+    memchr::memchr_iter(b'-', body).filter_map(move |found| {
+        let at = found.checked_sub(hyphen)?;
         let rest = body.get(at + name.len()..)?;
         let matches = body.get(at..at + name.len())?.eq_ignore_ascii_case(name.as_bytes());
         if !matches || !rest.trim_ascii_start().starts_with(b":") {

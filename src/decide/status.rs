@@ -1,7 +1,7 @@
 //! What a failure means for the next message to the same address (RFC 3463, and the words that mail systems use).
 
 /// Whether the address is dead, or only this time, or only this message.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Class {
     /// The address will not take mail again: no such user, no such host, moved, disabled.

@@ -7,7 +7,7 @@
 //!
 //! Time is seconds since 1970, and comes as an argument. The state is bounded, whatever is sent: in storms, in times, in text.
 
-use crate::decide::fingerprint::{About, Fingerprint, Nature};
+use crate::decide::equal::{About, Fingerprint, Nature};
 
 /// The time that budget and digests go by, in seconds.
 pub const HOUR: i64 = 60 * 60;

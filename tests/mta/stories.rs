@@ -355,6 +355,9 @@ fn each_other_one_guard(stage: &mut Stage) {
         stage.expect_rest(0);
         stage.expect_mail("a@a.test", 0);
         stage.expect_mail("s@s.test", 1);
+    } else if stage.system() == "postfix" {
+        // It sees the loop before the guard does, and its report, which b sends on, holds the letter.
+        one_report_and_the_letter(stage);
     } else {
         one_report(stage);
     }
@@ -396,7 +399,8 @@ fn ring_one_guard(stage: &mut Stage) {
     stage.forward_plainly("c.test", "c", "a@a.test");
     stage.start();
     stage.letter();
-    one_report(stage);
+    // The mail system of a sees the loop before the guard does, and its report holds the letter.
+    one_report_and_the_letter(stage);
 }
 
 /// Answers everything, and keeps a copy.

@@ -19,6 +19,7 @@
     reason = "what cannot be set up is a failed test, and a test program prints"
 )]
 
+mod care;
 mod contrib;
 mod hooks;
 mod letters;
@@ -65,6 +66,12 @@ const TESTS: &[Test] = &[
         Pace::Long,
         &["procmail", "maildrop", "dovecot-lda", "python3"],
         mixed::a_killed_delivery_tears_nothing_of_the_others,
+    ),
+    (
+        "care_loses_and_doubles_nothing_while_three_programs_deliver",
+        Pace::Long,
+        &["procmail", "dovecot-lda"],
+        care::care_loses_and_doubles_nothing_while_three_programs_deliver,
     ),
     (
         "procmail_files_by_the_verdict_of_the_filter",

@@ -46,6 +46,16 @@ submit = "/usr/sbin/sendmail"
 sender = "self"
 again_after = "6h"
 
+[routes]
+suspend = true
+threshold = 5
+stale = "7d"
+storm = 3
+probe = "1h"
+probe_max = "1d"
+trial = "2h"
+trial_slow = "6d"
+
 [storm]
 equal = 3
 budget = 20
@@ -54,7 +64,11 @@ admin_limit = "100M"
 [archive]
 dir = "/var/backups/mail"
 format = "tar.gz"
+owner = "root"
 keep = 12
+min_age = "7d"
+max_age = "365d"
+max_total = "5G"
 
 [log]
 to = "auto"

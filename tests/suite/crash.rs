@@ -308,17 +308,19 @@ fn a_forward_that_is_killed_leaves_a_copy_that_is_known_again() {
     same(only(&scratch.mail()), ORDINARY);
     scratch.next_delivery_works();
     scratch.sendmail("exit 0");
-    let copies = |scratch: &Scratch| {
+    let copies = || {
         let mail = scratch.mail();
-        messages(&mail).iter().filter(|m| content(m) == ORDINARY).count()
+        messages(&mail)
+            .iter()
+            .filter(|m| content(m).ends_with(ORDINARY))
+            .count()
     };
     scratch.forward(ORDINARY, &["--keep", "b@b.test"]).go().succeeds();
-    assert_eq!(copies(&scratch), if has_attributes(&scratch.mailbox()) { 1 } else { 2 });
+    assert_eq!(copies(), if has_attributes(&scratch.mailbox()) { 1 } else { 2 });
     // Sent once more on purpose, it is another message.
-    let before = copies(&scratch);
-    scratch.change("forward.again_after", "\"0s\"");
+    let before = copies();
     scratch.forward(ORDINARY, &["--keep", "b@b.test"]).go().succeeds();
-    assert_eq!(copies(&scratch), before + 1);
+    assert_eq!(copies(), before + 1);
 }
 
 #[test]

@@ -121,12 +121,6 @@ impl Scratch {
         fs::write(self.configuration(), lines).unwrap();
     }
 
-    /// Adds a line to the configuration, for the runs from now on.
-    pub fn add_line(&self, line: &str) {
-        let text = fs::read_to_string(self.configuration()).unwrap();
-        fs::write(self.configuration(), format!("{text}{line}\n")).unwrap();
-    }
-
     pub fn configuration(&self) -> PathBuf {
         self.path("spoolguard.toml")
     }
@@ -408,8 +402,10 @@ impl<'a> Run<'a> {
             Some(_) => {
                 let copy = self.scratch.path("program");
                 if !copy.exists() {
-                    fs::copy(PROGRAM, &copy).unwrap();
-                    fs::set_permissions(&copy, fs::Permissions::from_mode(0o755)).unwrap();
+                    // Not copied by this process: another test's child would inherit the descriptor that writes, and until it is closed
+                    // nobody can run the program (execve(2), ETXTBSY).
+                    let linked = fs::hard_link(PROGRAM, &copy).is_ok();
+                    assert!(linked || Command::new("cp").arg(PROGRAM).arg(&copy).status().unwrap().success());
                 }
                 fs::set_permissions(self.scratch.root.path(), fs::Permissions::from_mode(0o755)).unwrap();
                 copy

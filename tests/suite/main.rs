@@ -14,6 +14,7 @@
 mod env;
 
 mod again;
+mod archive;
 mod config;
 mod corpus;
 mod crash;
@@ -27,13 +28,20 @@ mod forward;
 mod hostile;
 mod inspect;
 mod limits;
+mod list;
 mod load;
 mod lock;
 mod manuals;
 mod properties;
 mod quota;
+mod relieve;
 mod rescue;
+mod restore;
+mod retention;
+mod routes;
 mod safety;
 mod slow;
+mod status;
 mod storm;
+mod sweep;
 mod token;

@@ -90,8 +90,9 @@ fn over_quota_with_nobody_to_divert_to_defers() {
     let nowhere = scratch.path("home").display().to_string();
     scratch.change("admin", &format!("{nowhere:?}"));
     scratch.deliver(ORDINARY).go().defers();
-    // A loop that can be neither diverted nor kept.
-    scratch.deliver(b"X-Loop: a@a.test\n\nx\n").go().defers();
+    // A loop that can be neither diverted nor kept: put off, it would come round again.
+    scratch.deliver(b"X-Loop: a@a.test\n\nx\n").go().succeeds();
+    assert_eq!(messages(&fs::read(scratch.path("state/overflow")).unwrap()).len(), 1);
     same(&scratch.mail(), &before);
 }
 
@@ -123,8 +124,26 @@ fn a_diverted_message_that_comes_back_to_a_full_mailbox_is_not_diverted_again() 
     scratch
         .deliver(b"X-Spoolguard-Divert: verdict=bounce\nSubject: x\n\nx\n")
         .go()
-        .defers();
+        .succeeds();
     assert!(scratch.diverted().is_empty());
+    assert_eq!(messages(&fs::read(scratch.path("state/overflow")).unwrap()).len(), 1);
+}
+
+#[test]
+fn a_report_that_finds_no_room_neither_goes_back_nor_waits() {
+    for over in ["\"refuse\"", "\"defer\""] {
+        let scratch = with_mail(
+            Scratch::new().set("quota.limit", "\"1K\"").set("quota.over", over),
+            1000,
+        );
+        let before = scratch.mail();
+        scratch
+            .deliver(b"X-Spoolguard-Divert: verdict=bounce\nSubject: x\n\nx\n")
+            .go()
+            .succeeds();
+        assert_eq!(messages(&fs::read(scratch.path("state/overflow")).unwrap()).len(), 1);
+        same(&scratch.mail(), &before);
+    }
 }
 
 #[test]

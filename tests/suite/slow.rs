@@ -139,7 +139,7 @@ fn too_little_memory_is_no_bounce() {
 }
 
 /// In a namespace of its own, so that the mount goes with the processes. `prepare` mounts onto `$spool` and leaves the mailbox to the user.
-fn on_a_file_system_of_its_own(prepare: &str, fill: &[&str]) -> Option<(Scratch, String)> {
+pub fn on_a_file_system_of_its_own(prepare: &str, fill: &[&str]) -> Option<(Scratch, String)> {
     if !is_root() {
         skip("needs root, to mount a file system");
         return None;

@@ -8,14 +8,14 @@ use serde_json::Value;
 
 use crate::env::{ORDINARY, Scratch, contains, content, messages, only, shown};
 
-/// A report that says that `recipient` failed, about the message `id` (RFC 3464).
+/// A report that says that `recipient` failed, about the message `id` (RFC 3464). Nothing says that it was forwarded from here.
 fn report(recipient: &str, id: &str) -> String {
     format!(
         "From: MAILER-DAEMON@mx.test\nTo: a@a.test\nSubject: Undelivered {id}\nMessage-ID: <r{id}@mx.test>\nMIME-Version: 1.0\n\
          Content-Type: multipart/report; report-type=delivery-status; boundary=\"xx\"\n\n\
          --xx\n\nIt did not work.\n\n--xx\nContent-Type: message/delivery-status\n\nReporting-MTA: dns; mx.test\n\n\
          Final-Recipient: rfc822; {recipient}\nAction: failed\nStatus: 5.1.1\n\n--xx\nContent-Type: message/rfc822\n\n\
-         X-Loop: a@a.test\nMessage-ID: <{id}@s.test>\nFrom: s@s.test\nSubject: hello\n\nHello {id}.\n\n--xx--\n"
+         Message-ID: <{id}@s.test>\nFrom: s@s.test\nSubject: hello\n\nHello {id}.\n\n--xx--\n"
     )
 }
 
@@ -99,18 +99,6 @@ fn an_hour_later(scratch: &Scratch) {
     .unwrap();
 }
 
-/// The user's mailbox without what was taken out of reports.
-fn own_mail(scratch: &Scratch) -> Vec<u8> {
-    let mail = scratch.mail();
-    let is_rescued = |message: &&&[u8]| contains(message, b"\nX-Spoolguard-Rescued: ");
-    messages(&mail)
-        .iter()
-        .filter(|message| !is_rescued(message))
-        .copied()
-        .collect::<Vec<_>>()
-        .concat()
-}
-
 #[test]
 fn of_two_hundred_equal_reports_three_reach_the_administrator() {
     for admin in ["", "\"admin@a.test\""] {
@@ -131,7 +119,7 @@ fn of_two_hundred_equal_reports_three_reach_the_administrator() {
             all.iter()
                 .all(|one| contains(one, b"X-Spoolguard-Divert: verdict=bounce") && contains(one, b"Hello 1."))
         );
-        assert!(own_mail(&scratch).is_empty());
+        assert!(scratch.mail().is_empty());
         assert_eq!(totals(&scratch), (3, 197, 0, 0));
     }
 }
@@ -145,6 +133,29 @@ fn a_dead_address_is_one_storm_whatever_was_sent_there() {
     // Another address is another matter.
     bounce(&scratch, &report("c@c.test", "1"));
     assert_eq!(messages(&scratch.diverted()).len(), 4);
+}
+
+#[test]
+fn a_storm_about_forwards_brings_each_message_home_once() {
+    let scratch = Scratch::new();
+    let ours = |id: u32| {
+        let text = report("b@b.test", &id.to_string());
+        text.replace("message/rfc822\n\n", "message/rfc822\n\nX-Loop: a@a.test\n")
+    };
+    for _ in 0..2 {
+        replay(&scratch, "<>", (0..30).map(ours));
+    }
+    assert_eq!(messages(&scratch.diverted()).len(), 3);
+    assert_eq!(held(&scratch, "equal").len(), 57);
+    let mail = scratch.mail();
+    let rescued = messages(&mail)
+        .iter()
+        .filter(|one| contains(one, b"X-Spoolguard-Rescued: "))
+        .count();
+    assert_eq!(rescued, 30);
+    for id in 0..30 {
+        assert!(contains(&mail, format!("Hello {id}.").as_bytes()), "{id}");
+    }
 }
 
 #[test]
@@ -169,14 +180,14 @@ fn beyond_the_budget_reports_are_held_and_mail_stays_with_the_user() {
     replay(&scratch, "<>", (0..30).map(|at| report(&format!("b{at}@b.test"), "1")));
     assert_eq!(messages(&scratch.diverted()).len(), 20);
     assert_eq!(held(&scratch, "more").len(), 10);
-    assert!(held(&scratch, "equal").is_empty() && own_mail(&scratch).is_empty());
+    assert!(held(&scratch, "equal").is_empty() && scratch.mail().is_empty());
     scratch.deliver(looped("1").as_bytes()).go().succeeds();
     scratch
         .run(&["forward", "-a", "a@a.test", "-f", "<>", "b@b.test"])
         .input(ORDINARY)
         .go()
         .succeeds();
-    let mail = own_mail(&scratch);
+    let mail = scratch.mail();
     let all = messages(&mail);
     assert_eq!(all.len(), 2);
     for one in all {
@@ -329,7 +340,7 @@ fn when_the_administrators_mbox_is_full_everything_is_somewhere_and_it_is_told()
     assert_eq!(held(&scratch, "more").len(), 6 - before);
     let large = format!("{}{}\n", looped("1"), "x".repeat(2000));
     scratch.deliver(large.as_bytes()).go().succeeds();
-    let mail = own_mail(&scratch);
+    let mail = scratch.mail();
     let kept = only(&mail);
     assert!(
         contains(kept, b"the administrator's mbox is full") && kept.starts_with(b"X-Spoolguard-Kept: "),
@@ -503,7 +514,7 @@ fn trouble_with_the_memory_never_holds_a_message_up() {
     let scratch = Scratch::new().set("storm.admin_limit", "\"1K\"");
     fs::write(scratch.path("state/storm"), "no directory").unwrap();
     replay(&scratch, "<>", (0..5).map(|at| report(&format!("b{at}@b.test"), "1")));
-    let (admin, mail) = (messages(&scratch.diverted()).len(), messages(&own_mail(&scratch)).len());
+    let (admin, mail) = (messages(&scratch.diverted()).len(), messages(&scratch.mail()).len());
     assert_eq!((admin, mail), (1, 4));
     assert_eq!(totals(&scratch), (1, 0, 4, 0));
 }

@@ -6,6 +6,8 @@ pub mod reply;
 pub mod subject;
 pub mod writer;
 
+use memchr::memmem::Finder;
+
 use crate::decide::report::ReportKind;
 
 /// How much a shape says.
@@ -78,4 +80,9 @@ const fn weak(text: &'static str, system: &'static str) -> Rule {
         kind: Some(ReportKind::Failure),
         system,
     }
+}
+
+/// A table made ready for searching; building a searcher takes as long as using it.
+fn searchers(texts: impl Iterator<Item = &'static str>) -> Vec<Finder<'static>> {
+    texts.map(Finder::new).collect()
 }

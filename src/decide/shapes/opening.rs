@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use memchr::memmem::Finder;
 
-use super::{Rule, Strength, failed, late, reached, report};
+use super::{Rule, Strength, failed, late, reached, report, searchers};
 
 /// The rules.
 pub const RULES: &[Rule] = &[
@@ -393,11 +393,6 @@ pub struct Found {
     pub rules: Vec<&'static Rule>,
     /// How many of the general words of trouble there are.
     pub words: usize,
-}
-
-/// A table made ready for searching; building a searcher takes as long as using it.
-fn searchers(texts: impl Iterator<Item = &'static str>) -> Vec<Finder<'static>> {
-    texts.map(Finder::new).collect()
 }
 
 static RULE_SEARCHERS: LazyLock<Vec<Finder<'static>>> = LazyLock::new(|| searchers(RULES.iter().map(|rule| rule.text)));

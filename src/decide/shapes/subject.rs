@@ -218,17 +218,25 @@ pub struct Found {
 #[must_use]
 pub fn find(subject: &str) -> Option<Found> {
     let (bare, answered) = bare(subject);
-    if let Some(rule) = RULES.iter().find(|rule| bare.starts_with(rule.text)) {
-        // Exim's warning is a delay only when it says so; anyone may warn of a message.
-        if rule.text != "warning: message " || bare.contains("delayed") {
-            return Some(Found {
-                rule: Some(rule),
-                answered,
-            });
-        }
+    let rule = rule_of(bare);
+    if rule.is_some() {
+        return Some(Found { rule, answered });
     }
     let general = DELIVERY.iter().any(|word| bare.contains(word)) && TROUBLE.iter().any(|word| bare.contains(word));
     general.then_some(Found { rule: None, answered })
+}
+
+/// Tells whether a rule matches a subject that is no answer; the general words, which many subjects have, do not count.
+#[must_use]
+pub fn is_rule(subject: &str) -> bool {
+    let (bare, answered) = bare(subject);
+    !answered && rule_of(bare).is_some()
+}
+
+fn rule_of(bare: &str) -> Option<&'static Rule> {
+    let rule = RULES.iter().find(|rule| bare.starts_with(rule.text))?;
+    // Exim's warning is a delay only when it says so; anyone may warn of a message.
+    (rule.text != "warning: message " || bare.contains("delayed")).then_some(rule)
 }
 
 /// Takes away `[list]`, `***SPAM***`, `Re:` and `Fwd:` at the start, and tells whether it was an answer or passed on.

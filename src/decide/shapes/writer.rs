@@ -1,5 +1,10 @@
 //! Who wrote a message, going by `From`: a mail system's daemon, something that sounds like a machine, or anyone.
 
+use std::sync::LazyLock;
+
+use memchr::memmem::Finder;
+
+use super::searchers;
 use crate::decide::address::Address;
 
 /// How much the writer's name says.
@@ -125,6 +130,10 @@ const MACHINES: &[&str] = &[
     "deliver",
 ];
 
+static DAEMON_SEARCHERS: LazyLock<Vec<Finder<'static>>> = LazyLock::new(|| searchers(DAEMON_NAMES.iter().copied()));
+static POSTMASTER_SEARCHERS: LazyLock<Vec<Finder<'static>>> =
+    LazyLock::new(|| searchers(POSTMASTER_NAMES.iter().copied()));
+
 /// Judges a `From` value that is decoded; none is a message without `From`.
 #[must_use]
 pub fn judge(from: Option<&str>) -> Writer {
@@ -134,10 +143,10 @@ pub fn judge(from: Option<&str>) -> Writer {
     let lower = from.to_lowercase();
     let address = Address::parse(&lower);
     let local = address.as_ref().map(Address::local).unwrap_or_default();
-    let has = |names: &[&str]| names.iter().any(|name| lower.contains(name));
-    if DAEMONS.contains(&local) || has(DAEMON_NAMES) {
+    let has = |names: &[Finder<'_>]| names.iter().any(|name| name.find(lower.as_bytes()).is_some());
+    if DAEMONS.contains(&local) || has(&DAEMON_SEARCHERS) {
         Writer::Daemon
-    } else if POSTMASTERS.contains(&local) || has(POSTMASTER_NAMES) || address.is_none() {
+    } else if POSTMASTERS.contains(&local) || has(&POSTMASTER_SEARCHERS) || address.is_none() {
         Writer::Postmaster
     } else if MACHINES.contains(&local)
         || local.ends_with("-admin")

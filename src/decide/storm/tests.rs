@@ -6,7 +6,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::{Counts, Digest, HOUR, Limits, MOST_STORMS, Reason, State, Step, Totals};
-use crate::decide::fingerprint::{About, Fingerprint, Nature};
+use crate::decide::equal::{About, Fingerprint, Nature};
 
 const DAY: i64 = 24 * HOUR;
 

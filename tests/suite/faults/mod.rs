@@ -232,7 +232,7 @@ fn try_one(scene: &Scene, strace: &Path, attempt: &Attempt<'_>, tally: &mut Tall
         order,
         is_over,
     } = *attempt;
-    let scratch = scene.stage();
+    let mut scratch = scene.stage();
     let begun = Instant::now();
     let ended = strace::spoil(scene.run(&scratch), strace, call, fault);
     let end = match (ended.code, ended.signal) {
@@ -281,7 +281,8 @@ fn try_one(scene: &Scene, strace: &Path, attempt: &Attempt<'_>, tally: &mut Tall
         return;
     }
     let before = scene.find(&scratch, last);
-    scratch.add_line("forward.again_after = \"0s\"");
+    // What the destination had is kept and not sent; here it is to be sent.
+    scratch.change("forward.again_after", "\"0s\"");
     let again = scene.run(&scratch).go();
     again.succeeds();
     once_more(scene, &scratch, &before, &again);

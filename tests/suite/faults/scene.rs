@@ -206,9 +206,10 @@ fn with_old_admin(scratch: &mut Scratch) {
 
 fn with_quota(scratch: &mut Scratch) {
     with_old_mail(scratch);
-    scratch.change("quota.limit", "\"1000\"");
+    // Room for the message twice, which a kill in the last moment may bring.
+    scratch.change("quota.limit", "\"2000\"");
     scratch.change("quota.messages", "50");
-    scratch.change("quota.warn", "\"10%\"");
+    scratch.change("quota.warn", "\"5%\"");
 }
 
 fn with_admin_address(scratch: &mut Scratch) {

@@ -1,0 +1,203 @@
+//! Parts of a file: which bytes, and reading them one behind the other. Fails when the file became shorter meanwhile.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::ops::Range;
+use std::os::unix::fs::FileExt;
+
+use sha2::{Digest, Sha256};
+
+/// How much is read in one step, in bytes.
+pub const STEP_BYTES: usize = 256 << 10;
+
+/// Parts of a file in the order of their places; those that touch are one.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Ranges {
+    parts: Vec<Range<u64>>,
+}
+
+impl Ranges {
+    /// No part.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a part that lies behind the others.
+    pub fn push(&mut self, part: Range<u64>) {
+        if part.is_empty() {
+            return;
+        }
+        match self.parts.last_mut() {
+            Some(last) if last.end >= part.start => last.end = last.end.max(part.end),
+            _ => self.parts.push(part),
+        }
+    }
+
+    /// Tells whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.parts.is_empty()
+    }
+
+    /// How many bytes they are.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.parts.iter().map(|part| part.end - part.start).sum()
+    }
+
+    /// Where the first begins.
+    #[must_use]
+    pub fn start(&self) -> Option<u64> {
+        self.parts.first().map(|part| part.start)
+    }
+
+    /// Where the last ends.
+    #[must_use]
+    pub fn end(&self) -> Option<u64> {
+        self.parts.last().map(|part| part.end)
+    }
+
+    /// What lies between them and behind them, up to `end`; nothing of what lies before the first.
+    #[must_use]
+    pub fn gaps(&self, end: u64) -> Self {
+        let mut gaps = Self::new();
+        let mut parts = self.parts.iter().peekable();
+        while let Some(part) = parts.next() {
+            let next = parts.peek().map_or(end, |next| next.start);
+            gaps.push(part.end..next);
+        }
+        gaps
+    }
+
+    /// Reads them.
+    #[must_use]
+    pub fn reader<'a>(&'a self, file: &'a File) -> Parts<'a> {
+        Parts {
+            file,
+            parts: &self.parts,
+            at: 0,
+        }
+    }
+
+    /// What they hash to.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub fn hash(&self, file: &File, mut step: impl FnMut(u64) -> io::Result<()>) -> io::Result<Hash> {
+        let mut hashing = Hashing::new(self.reader(file));
+        let mut buffer = vec![0; STEP_BYTES];
+        loop {
+            match hashing.read(&mut buffer)? {
+                0 => return Ok(hashing.finish().0),
+                read => step(read as u64)?,
+            }
+        }
+    }
+}
+
+/// The parts of a file, read one behind the other.
+#[derive(Debug)]
+pub struct Parts<'a> {
+    file: &'a File,
+    parts: &'a [Range<u64>],
+    /// How much of the first was read.
+    at: u64,
+}
+
+impl Read for Parts<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let Some((part, more)) = self.parts.split_first() else {
+            return Ok(0);
+        };
+        let left = part.end - part.start - self.at;
+        let wanted = usize::try_from(left).unwrap_or(usize::MAX).min(buffer.len());
+        let read = self
+            .file
+            .read_at(buffer.get_mut(..wanted).unwrap_or_default(), part.start + self.at)?;
+        if read == 0 && wanted > 0 {
+            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "it became shorter"));
+        }
+        self.at += read as u64;
+        if self.at == part.end - part.start {
+            (self.parts, self.at) = (more, 0);
+        }
+        Ok(read)
+    }
+}
+
+/// A SHA-256.
+pub type Hash = [u8; 32];
+
+/// Hashes what is read through it.
+pub struct Hashing<R> {
+    inner: R,
+    sha: Sha256,
+    bytes: u64,
+}
+
+impl<R> Hashing<R> {
+    /// Hashes what is read from `inner`.
+    pub fn new(inner: R) -> Self {
+        Self {
+            inner,
+            sha: Sha256::new(),
+            bytes: 0,
+        }
+    }
+
+    /// The hash of what was read, and how many bytes that were.
+    #[must_use]
+    pub fn finish(self) -> (Hash, u64) {
+        (self.sha.finalize().into(), self.bytes)
+    }
+}
+
+impl<R: Read> Read for Hashing<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.inner.read(buffer)?;
+        self.sha.update(buffer.get(..read).unwrap_or_default());
+        self.bytes += read as u64;
+        Ok(read)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Hashing, Ranges};
+    use std::io::{Read, Write};
+
+    fn ranges(parts: &[(u64, u64)]) -> Ranges {
+        let mut ranges = Ranges::new();
+        parts.iter().for_each(|(start, end)| ranges.push(*start..*end));
+        ranges
+    }
+
+    #[test]
+    fn parts_that_touch_are_one_and_gaps_are_the_rest() {
+        for (parts, joined, end, gaps) in [
+            (&[][..], &[][..], 9, &[][..]),
+            (&[(0, 3), (3, 5)], &[(0, 5)], 9, &[(5, 9)]),
+            (&[(0, 9)], &[(0, 9)], 9, &[]),
+            (&[(2, 3), (4, 4), (5, 9)], &[(2, 3), (5, 9)], 9, &[(3, 5)]),
+            (&[(2, 3), (5, 6)], &[(2, 3), (5, 6)], 9, &[(3, 5), (6, 9)]),
+        ] {
+            assert_eq!(ranges(parts), ranges(joined));
+            assert_eq!(ranges(parts).parts.len(), joined.len());
+            assert_eq!(ranges(parts).gaps(end), ranges(gaps), "{parts:?}");
+        }
+    }
+
+    #[test]
+    fn parts_are_read_one_behind_the_other_and_a_missing_byte_is_an_error() {
+        let mut file = tempfile::tempfile().unwrap_or_else(|e| unreachable!("{e}"));
+        file.write_all(b"0123456789").unwrap_or_else(|e| unreachable!("{e}"));
+        let parts = ranges(&[(1, 3), (5, 6), (9, 10)]);
+        let mut text = String::new();
+        let mut hashing = Hashing::new(parts.reader(&file));
+        assert_eq!(hashing.read_to_string(&mut text).ok(), Some(4));
+        assert_eq!((text.as_str(), parts.bytes()), ("1259", 4));
+        assert_eq!(Some(hashing.finish().0), parts.hash(&file, |_| Ok(())).ok());
+        assert!(ranges(&[(8, 12)]).reader(&file).read_to_end(&mut Vec::new()).is_err());
+    }
+}

@@ -1,0 +1,244 @@
+//! What a mailbox holds, message by message, kept up to date while mail comes in. When something else happens to the mailbox than that
+//! it grows, all that was known is void, and it says so.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::{FileExt, MetadataExt};
+
+use crate::act::intake::HEAD_BYTES;
+use crate::act::likeness::{Likeness, of_stored};
+use crate::act::stored::{Mbox, Stored};
+
+/// How much of the mailbox's end is remembered, to know it again.
+const END_BYTES: u64 = 4096;
+
+/// The longest separator line, of which a killed program may have written a part, in bytes.
+const LINE_BYTES: u64 = 1024;
+
+/// Counts the messages of a mailbox by what they are, and how many of them were found elsewhere.
+#[derive(Debug, Default)]
+pub struct Known {
+    mail: HashMap<Likeness, Count>,
+    messages: u64,
+    stamp: Option<Stamp>,
+    last: Option<Last>,
+    end: Vec<u8>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Count {
+    here: u32,
+    found: u32,
+}
+
+/// Which file it was, how long, and when it was changed last. The change time cannot be set back (inode(7)).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Stamp {
+    file: (u64, u64),
+    bytes: u64,
+    changed: (i64, i64),
+}
+
+/// What lies at the mailbox's end. It may be the beginning of a message that a killed program did not write to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Last {
+    /// Where it begins, in bytes.
+    pub offset: u64,
+    /// Its length, in bytes.
+    pub bytes: u64,
+    /// What it counts as; a piece that is not even a whole separator line counts as nothing.
+    likeness: Option<Likeness>,
+}
+
+/// What happened since the last look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Since {
+    /// Nothing, or mail came in, which is known now.
+    Grown,
+    /// So much mail came in that reading it takes long.
+    GrownMuch,
+    /// It was rewritten: what was known is void.
+    Changed,
+}
+
+impl Stamp {
+    fn of(file: &File) -> io::Result<Self> {
+        let stat = file.metadata()?;
+        Ok(Self {
+            file: (stat.dev(), stat.ino()),
+            bytes: stat.len(),
+            changed: (stat.ctime(), stat.ctime_nsec()),
+        })
+    }
+}
+
+impl Known {
+    /// How many messages the mailbox holds.
+    #[must_use]
+    pub fn messages(&self) -> u64 {
+        self.messages
+    }
+
+    /// What lies at its end.
+    #[must_use]
+    pub fn last(&self) -> Option<Last> {
+        self.last
+    }
+
+    /// Finds such a message in the mailbox, each only once.
+    pub fn find(&mut self, likeness: Likeness) -> bool {
+        match self.mail.get_mut(&likeness) {
+            Some(count) if count.found < count.here => {
+                count.found += 1;
+                true
+            }
+            Some(_) | None => false,
+        }
+    }
+
+    /// Learns what came since the last look, or at the first one all there is, if that is no more than `most_bytes`.
+    ///
+    /// # Errors
+    /// When the mailbox cannot be read.
+    pub fn catch_up(&mut self, file: &File, most_bytes: u64) -> io::Result<Since> {
+        let now = Stamp::of(file)?;
+        let (before, from) = match self.stamp {
+            Some(then) if then == now => return Ok(Since::Grown),
+            Some(then) => {
+                if then.file != now.file || now.bytes < then.bytes || self.end != end(file, then.bytes)? {
+                    return Ok(Since::Changed);
+                }
+                // The last message of then may have grown too: it is read again.
+                (then.bytes, self.last.map_or(0, |last| last.offset))
+            }
+            None => (0, 0),
+        };
+        if now.bytes - before > most_bytes {
+            return Ok(Since::GrownMuch);
+        }
+        self.forget_last();
+        self.read_from(file, from, now)
+    }
+
+    /// Notes that these messages were appended, the last of them at `offset`, and that they were found.
+    ///
+    /// # Errors
+    /// When the mailbox cannot be examined.
+    pub fn add(&mut self, file: &File, added: impl Iterator<Item = Likeness>, offset: u64) -> io::Result<()> {
+        let stamp = Stamp::of(file)?;
+        for likeness in added {
+            let count = self.mail.entry(likeness).or_default();
+            count.here += 1;
+            count.found += 1;
+            self.messages += 1;
+            self.last = Some(Last {
+                offset,
+                bytes: stamp.bytes.saturating_sub(offset),
+                likeness: Some(likeness),
+            });
+        }
+        self.end = end(file, stamp.bytes)?;
+        self.stamp = Some(stamp);
+        Ok(())
+    }
+
+    /// Notes that what lay at the end was cut off.
+    ///
+    /// # Errors
+    /// When the mailbox cannot be examined.
+    pub fn cut_off_last(&mut self, file: &File) -> io::Result<()> {
+        self.forget_last();
+        let stamp = Stamp::of(file)?;
+        self.end = end(file, stamp.bytes)?;
+        self.stamp = Some(stamp);
+        Ok(())
+    }
+
+    fn forget_last(&mut self) {
+        if let Some(likeness) = self.last.take().and_then(|last| last.likeness)
+            && let Some(count) = self.mail.get_mut(&likeness)
+        {
+            count.here = count.here.saturating_sub(1);
+            self.messages -= 1;
+        }
+    }
+
+    fn read_from(&mut self, file: &File, from: u64, now: Stamp) -> io::Result<Since> {
+        let end_now = end(file, now.bytes)?;
+        let piece = piece_of_separator(file, now.bytes)?;
+        let mut mbox = Mbox::resume(file, HEAD_BYTES, from)?;
+        self.last = None;
+        while let Some(stored) = mbox.next()? {
+            // Mail that came while this was read is for the next look.
+            if stored.offset >= now.bytes {
+                break;
+            }
+            let until = piece.unwrap_or(now.bytes);
+            if stored.offset >= until {
+                break;
+            }
+            let stored = shorter(stored, until);
+            let likeness = of_stored(file, &stored)?;
+            self.mail.entry(likeness).or_default().here += 1;
+            self.messages += 1;
+            self.last = Some(Last {
+                offset: stored.offset,
+                bytes: stored.bytes,
+                likeness: Some(likeness),
+            });
+        }
+        if let Some(offset) = piece {
+            self.last = Some(Last {
+                offset,
+                bytes: now.bytes - offset,
+                likeness: None,
+            });
+        }
+        if mbox.was_cut() || end(file, now.bytes)? != end_now {
+            return Ok(Since::Changed);
+        }
+        self.stamp = Some(now);
+        self.end = end_now;
+        Ok(Since::Grown)
+    }
+}
+
+/// The message as far as `end`.
+fn shorter(stored: Stored<'_>, end: u64) -> Stored<'_> {
+    let bytes = stored.bytes.min(end - stored.offset);
+    let head = usize::try_from(bytes).ok().and_then(|bytes| stored.head.get(..bytes));
+    Stored {
+        bytes,
+        head: head.unwrap_or(stored.head),
+        ..stored
+    }
+}
+
+/// The last bytes before `at`.
+fn end(file: &File, at: u64) -> io::Result<Vec<u8>> {
+    let start = at.saturating_sub(END_BYTES);
+    let mut bytes = vec![0; usize::try_from(at - start).unwrap_or_default()];
+    match file.read_exact_at(&mut bytes, start) {
+        // Somebody cut it: what it ends in now is nothing that was known.
+        Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => Ok(vec![0; 2 * END_BYTES as usize]),
+        result => result.map(|()| bytes),
+    }
+}
+
+/// Where a part of a separator line begins, if the file ends in one. It would pass for text of the message before.
+fn piece_of_separator(file: &File, length: u64) -> io::Result<Option<u64>> {
+    let start = length.saturating_sub(LINE_BYTES);
+    let mut bytes = vec![0; usize::try_from(length - start).unwrap_or_default()];
+    if file.read_exact_at(&mut bytes, start).is_err() {
+        return Ok(None);
+    }
+    let Some(at) = memchr::memmem::rfind(&bytes, b"\n\n").map(|at| at + 2) else {
+        return Ok(None);
+    };
+    let piece = bytes.get(at..).unwrap_or_default();
+    let is_one =
+        !piece.is_empty() && !piece.contains(&b'\n') && (b"From ".starts_with(piece) || piece.starts_with(b"From "));
+    Ok(is_one.then_some(start + at as u64))
+}

@@ -1,0 +1,213 @@
+//! What may be typed behind `spoolguard spool`. No behaviour.
+
+use std::path::PathBuf;
+
+use clap::{ArgGroup, Args, Subcommand, ValueEnum};
+
+use crate::config::value::{Age, Size};
+
+/// Care for mailboxes that have grown.
+#[derive(Clone, Debug, Subcommand)]
+pub enum SpoolCommand {
+    /// Say of every mailbox how large it is, what it holds, why it grows, and which command helps
+    ///
+    /// Changes nothing. Ends with 1 when something is wrong: a stray file, a wrong owner, a stale lock.
+    List {
+        /// Which mailboxes, and what to show.
+        #[command(flatten)]
+        list: Listing,
+    },
+    /// Pack mail into an archive, read it back, and only then take it out of the mailbox
+    ///
+    /// Say which mail: --all-mail, or one or more of --older-than, --bounces, --seen and --down-to; mail that all of them mean is taken.
+    /// Mail that comes meanwhile stays. Mailbox, owner, group and mode stay as they are. Ends with 1 when a mailbox could not be done,
+    /// after doing the others.
+    Archive {
+        /// Which mailboxes.
+        #[command(flatten)]
+        what: What,
+        /// Which mail.
+        #[command(flatten)]
+        mail: Mail,
+        /// Where to.
+        #[command(flatten)]
+        packing: Packing,
+    },
+    /// Take reports, loops and duplicates out of a mailbox into an archive; leave the rest as it is, in order
+    ///
+    /// Says what it would take. With --execute it does so. Without --loops and --duplicates these are reports from mail systems.
+    Sweep {
+        /// Which mailboxes.
+        #[command(flatten)]
+        what: What,
+        /// Which mail.
+        #[command(flatten)]
+        dirt: Dirt,
+        /// Where to.
+        #[command(flatten)]
+        packing: Packing,
+    },
+    /// Put archived mail back into a mailbox, nothing twice
+    ///
+    /// Reads archives of spoolguard, of `tar czf`, and plain or compressed mailboxes.
+    Restore {
+        /// Which mail, and where to.
+        #[command(flatten)]
+        restore: Selection,
+    },
+}
+
+/// Which mailboxes.
+#[derive(Args, Clone, Debug, Default)]
+#[command(group = ArgGroup::new("which").required(true).multiple(true).args(["what", "all"]))]
+pub struct What {
+    /// A user's name, or the path of a mailbox; may be repeated
+    #[arg(value_name = "WHAT")]
+    pub what: Vec<PathBuf>,
+    /// Every mailbox of the spool directory
+    #[arg(long, conflicts_with = "what")]
+    pub all: bool,
+    /// Only mailboxes that are larger than this
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    pub over: Option<Size>,
+    /// Whose mail a path holds [default: who owns the file]
+    #[arg(short = 'd', long, value_name = "NAME")]
+    pub user: Option<String>,
+}
+
+/// Which mail of a mailbox is archived.
+#[derive(Args, Clone, Debug, Default)]
+#[command(group = ArgGroup::new("which_mail").required(true).multiple(true).args(["all_mail", "older_than", "bounces", "seen", "down_to"]))]
+pub struct Mail {
+    /// Everything
+    #[arg(long, conflicts_with_all = ["older_than", "bounces", "seen", "down_to"])]
+    pub all_mail: bool,
+    /// What was delivered longer ago than this
+    #[arg(long, value_name = "AGE", value_parser = age)]
+    pub older_than: Option<Age>,
+    /// Reports from mail systems
+    #[arg(long)]
+    pub bounces: bool,
+    /// What the user has seen
+    #[arg(long)]
+    pub seen: bool,
+    /// No more than is needed, the first of the mailbox first, so that what stays is not larger than this
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    pub down_to: Option<Size>,
+}
+
+/// Which mail a sweep takes.
+#[derive(Args, Clone, Debug, Default)]
+pub struct Dirt {
+    /// Reports from mail systems
+    #[arg(long)]
+    pub bounces: bool,
+    /// What has been here before
+    #[arg(long)]
+    pub loops: bool,
+    /// What the mailbox holds already, further up
+    #[arg(long)]
+    pub duplicates: bool,
+    /// Only what was delivered longer ago than this
+    #[arg(long, value_name = "AGE", value_parser = age)]
+    pub older_than: Option<Age>,
+    /// Do it
+    #[arg(long)]
+    pub execute: bool,
+}
+
+/// Where an archive goes, and in which form.
+#[derive(Args, Clone, Debug, Default)]
+pub struct Packing {
+    /// The directory of the archive [default: dir of [archive] in the configuration]
+    #[arg(long, value_name = "DIR")]
+    pub to: Option<PathBuf>,
+}
+
+/// What a list shows.
+#[derive(Args, Clone, Debug)]
+pub struct Listing {
+    /// A user's name, or the path of a mailbox [default: every mailbox of the spool directory]
+    #[arg(value_name = "WHAT")]
+    pub what: Vec<PathBuf>,
+    /// Only mailboxes that are larger than this
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    pub over: Option<Size>,
+    /// In which order
+    #[arg(long, value_name = "KEY", value_enum, default_value_t = SortKey::Size)]
+    pub sort: SortKey,
+    /// Only so many
+    #[arg(long, value_name = "COUNT")]
+    pub top: Option<usize>,
+    /// Read everything again, whatever the last look found
+    #[arg(long)]
+    pub fresh: bool,
+    /// Print one JSON object a line
+    #[arg(long, conflicts_with = "prometheus")]
+    pub json: bool,
+    /// Print metrics for Prometheus' textfile collector
+    #[arg(long)]
+    pub prometheus: bool,
+}
+
+/// In which order mailboxes are listed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum SortKey {
+    /// The largest first.
+    Size,
+    /// The one with the most messages first.
+    Messages,
+    /// The one with the most reports from mail systems first.
+    Bounces,
+    /// The one that grew most since the last look first.
+    Growth,
+    /// The one with the oldest mail first.
+    Oldest,
+    /// By name.
+    Name,
+}
+
+/// Which archived mail is put back, and where to.
+#[derive(Args, Clone, Debug)]
+pub struct Selection {
+    /// The archives
+    #[arg(required = true, value_name = "ARCHIVE")]
+    pub archives: Vec<PathBuf>,
+    /// Say what is in them, and put nothing back
+    #[arg(long)]
+    pub list: bool,
+    /// Print one JSON object a line
+    #[arg(long)]
+    pub json: bool,
+    /// Only what was delivered on this day or later
+    #[arg(long, value_name = "DATE")]
+    pub since: Option<String>,
+    /// Only what was delivered before this day
+    #[arg(long, value_name = "DATE")]
+    pub until: Option<String>,
+    /// Only what this address or name sent
+    #[arg(long, value_name = "TEXT")]
+    pub from: Option<String>,
+    /// Only the message with this Message-ID; may be repeated
+    #[arg(long, value_name = "ID")]
+    pub message_id: Vec<String>,
+    /// Whose mailbox it goes to [default: what the archive's name says]
+    #[arg(short = 'd', long, value_name = "NAME")]
+    pub user: Option<String>,
+    /// The mailbox [default: the user's, in the spool directory]
+    #[arg(short = 'm', long, value_name = "PATH")]
+    pub mbox: Option<PathBuf>,
+    /// Put back even what makes the mailbox larger than it may grow
+    #[arg(long)]
+    pub ignore_quota: bool,
+}
+
+fn size(text: &str) -> Result<Size, String> {
+    text.parse()
+        .map_err(|()| "expected a size such as 50M or 1G".to_owned())
+}
+
+fn age(text: &str) -> Result<Age, String> {
+    text.parse()
+        .map_err(|()| "expected a length of time such as 90d or 12h".to_owned())
+}

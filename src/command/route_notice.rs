@@ -1,0 +1,285 @@
+//! The notices about a destination that was suspended or opened again: one to the user, into the mailbox, and one to the
+//! administrator. Nothing answers them (RFC 3834 section 5), and the administrator's carries our divert mark: whoever sends it back to
+//! the user sends it into the user's mailbox, and no further.
+
+use std::path::Path;
+
+use time::OffsetDateTime;
+
+use crate::act::mbox::{self, Letter};
+use crate::act::open::Owner;
+use crate::act::submit::{self, Answer};
+use crate::act::{account, lock, rewrite};
+use crate::command::case::Guard;
+use crate::command::{divert, forward, mailbox, marks, notice};
+use crate::config::value::Age;
+use crate::decide::address::{Address, OwnAddresses};
+use crate::decide::route::{Event, Failure, Notice, Source, To};
+use crate::decide::verdict::DIVERT_HEADER;
+use crate::exit::{Class, Error};
+
+/// Whom a notice goes to, as logs name it.
+#[must_use]
+pub fn receiver(guard: &Guard, to: To) -> String {
+    match to {
+        To::User => guard.mailbox().display().to_string(),
+        To::Admin => guard.config.admin.clone(),
+    }
+}
+
+/// Writes one notice.
+///
+/// # Errors
+/// When it could not be written; then no part of it is there.
+pub fn write(guard: &Guard, own: &OwnAddresses, notice: &Notice, date: OffsetDateTime) -> Result<(), Error> {
+    let admin = guard.config.admin.as_str();
+    let mut own = own.clone();
+    Address::parse(&notice.own)
+        .into_iter()
+        .for_each(|address| own.add(address));
+    match notice.to {
+        To::User => {
+            let text = compose(guard, notice, &notice.own, "", date);
+            append(guard, &guard.mailbox(), Owner::Exactly(guard.account.uid), &text, date)
+        }
+        // The user has been told.
+        To::Admin if divert::is_user(guard, &own, admin) => Ok(()),
+        To::Admin => {
+            let host = account::host_name();
+            let mark = format!(
+                "{DIVERT_HEADER}: notice; recipient={}; host={}\n",
+                marks::word(&notice.own),
+                marks::word(&host)
+            );
+            let text = compose(guard, notice, admin, &mark, date);
+            if admin.starts_with('/') {
+                append(guard, Path::new(admin), Owner::Trusted(guard.account.uid), &text, date)
+            } else {
+                submit(guard, admin, &text)
+            }
+        }
+    }
+}
+
+fn append(guard: &Guard, path: &Path, owner: Owner, text: &str, date: OffsetDateTime) -> Result<(), Error> {
+    let mut locked = lock::lock(path, &mailbox::plan(guard, owner), &guard.patience)?;
+    mailbox::refuse_full_disk(guard, &locked, text.len() as u64)?;
+    let letter = Letter {
+        sender: "",
+        date,
+        added: b"",
+        content: text.as_bytes(),
+        quoting: rewrite::Quoting::Mboxrd,
+    };
+    mbox::append(&mut locked, letter).map(drop)
+}
+
+fn submit(guard: &Guard, admin: &str, text: &str) -> Result<(), Error> {
+    let letter = submit::Letter {
+        sender: "",
+        recipients: &[admin.to_owned()],
+        added: b"",
+        content: text.as_bytes(),
+        content_bytes: text.len() as u64,
+    };
+    match submit::submit(&forward::way(guard), letter, &guard.patience)? {
+        Answer::Accepted => Ok(()),
+        Answer::Refused(refusals) => {
+            let said: Vec<_> = refusals.into_iter().map(|refusal| refusal.said).collect();
+            let cause = format!("refused with {}", said.join("; "));
+            Err(Error::new(Class::Submission, "send a notice to", admin, cause))
+        }
+    }
+}
+
+/// The whole message.
+fn compose(guard: &Guard, notice: &Notice, to: &str, added: &str, date: OffsetDateTime) -> String {
+    let (subject, body) = match notice.to {
+        To::User => to_user(guard, notice),
+        To::Admin => to_admin(guard, notice),
+    };
+    let id = format!(
+        "{}.{}.{}",
+        date.unix_timestamp_nanos(),
+        std::process::id(),
+        notice.number
+    );
+    let text = format!("{added}Subject: {subject}\n\n{}", wrapped(&body));
+    // It was read from a file that the user may write to.
+    notice::message(&marks::word(&notice.own), to, date, &id, &text)
+}
+
+/// Subject and paragraphs.
+fn to_user(guard: &Guard, notice: &Notice) -> (String, String) {
+    let to = marks::word(&notice.destination);
+    let own = marks::word(&notice.own);
+    let mailbox = guard.mailbox().display().to_string();
+    let since = marks::moment(notice.since);
+    let resume = format!("    spoolguard status --resume {to}");
+    match notice.event {
+        Event::Suspended => (
+            format!("Your mail is no longer forwarded to {to}"),
+            format!(
+                "Mail for {own} is no longer forwarded to {to}, because that address does not take it. {}\n\
+                 New mail is kept in {mailbox} since {since}. No message is lost.\n\n{}\n\
+                 You need not do anything. If you know that the address works, forward to it again with\n\n{resume}\n\n\
+                 If it will not work again, take it out of your .forward or procmailrc. What is known about your forwards:\n\n    \
+                 spoolguard status\n",
+                failures(notice),
+                probes(guard, notice),
+            ),
+        ),
+        Event::SuspendedByHand => (
+            format!("Your mail is no longer forwarded to {to}"),
+            format!(
+                "Mail for {own} is no longer forwarded to {to}. It was not the guard that decided so: somebody who may do so has \
+                 suspended it by hand.\n\n\
+                 New mail is kept in {mailbox} since {since}. No message is lost. It stays so until somebody ends it with\n\n{resume}\n",
+            ),
+        ),
+        Event::Reopened | Event::ReopenedByHand => (
+            format!("Your mail is forwarded to {to} again"),
+            format!(
+                "Mail for {own} is forwarded to {to} again. {}\n\n{}\n",
+                reopened(guard, notice),
+                kept(notice, &mailbox),
+            ),
+        ),
+    }
+}
+
+/// The same for the administrator.
+fn to_admin(guard: &Guard, notice: &Notice) -> (String, String) {
+    let to = marks::word(&notice.destination);
+    let own = marks::word(&notice.own);
+    let user = marks::word(&guard.account.name);
+    let host = marks::word(&account::host_name());
+    let mailbox = guard.mailbox().display().to_string();
+    let since = marks::moment(notice.since);
+    match notice.event {
+        Event::Suspended | Event::SuspendedByHand => (
+            format!("Forward of {user} to {to} is suspended"),
+            format!(
+                "On {host}, mail for {own} (user {user}) is no longer forwarded to {to}, because that address does not take it. {}\n\
+                 New mail is kept in {mailbox} since {since}, and the user is told so. No message is lost.\n\n{}\n\
+                 You need not do anything. To forward to it again at once:\n\n    \
+                 spoolguard status --user {user} --resume {to}\n\n\
+                 To keep all mail until somebody ends it:\n\n    \
+                 spoolguard status --user {user} --suspend {to}\n",
+                failures(notice),
+                probes(guard, notice),
+            ),
+        ),
+        Event::Reopened | Event::ReopenedByHand => (
+            format!("Forward of {user} to {to} is open again"),
+            format!(
+                "On {host}, mail for {own} (user {user}) is forwarded to {to} again. {}\n\n{}\n",
+                reopened(guard, notice),
+                kept(notice, &mailbox),
+            ),
+        ),
+    }
+}
+
+/// Since when it fails, and what was said last.
+fn failures(notice: &Notice) -> String {
+    let since = match notice.failing_since {
+        Some(since) => format!("It fails since {}.", marks::moment(since)),
+        None => String::new(),
+    };
+    match &notice.last {
+        Some(last) => format!(
+            "{since} The last failure, of {}, said:\n\n    {}\n",
+            marks::moment(last.at),
+            said(last)
+        ),
+        None => format!("{since}\n"),
+    }
+}
+
+/// What a failure said, on one line: `"550 5.1.1 unknown user" (mx.b.test)`.
+#[must_use]
+pub fn said(failure: &Failure) -> String {
+    let words = match (failure.said.as_str(), &failure.status) {
+        ("", Some(status)) => status,
+        ("", None) => "no reason given",
+        (said, _) => said,
+    };
+    let by = match (&failure.host, failure.source) {
+        (Some(host), _) => format!(" ({})", marks::word(host)),
+        (None, Source::Sendmail) => " (sendmail on this host)".to_owned(),
+        (None, Source::Report(_)) => String::new(),
+    };
+    format!("{}{by}", marks::quoted(words))
+}
+
+fn probes(guard: &Guard, notice: &Notice) -> String {
+    match notice.probe {
+        Some(from) => format!(
+            "Now and then one message is sent there all the same, as a probe, the first after {}; a copy of it is kept. When {} pass \
+             without a report that it failed, mail is forwarded there again, and you are told.\n",
+            marks::moment(from),
+            trial(guard, notice),
+        ),
+        None => String::new(),
+    }
+}
+
+fn trial(guard: &Guard, notice: &Notice) -> Age {
+    let routes = &guard.config.routes;
+    if notice.last.as_ref().is_some_and(Failure::came_late) {
+        routes.trial_slow
+    } else {
+        routes.trial
+    }
+}
+
+fn reopened(guard: &Guard, notice: &Notice) -> String {
+    match (notice.event, notice.probe) {
+        (Event::Reopened, Some(probe)) => format!(
+            "A message was sent there on {}, and nobody reported within {} that it failed.",
+            marks::moment(probe),
+            trial(guard, notice),
+        ),
+        (Event::Reopened | Event::ReopenedByHand | Event::Suspended | Event::SuspendedByHand, _) => {
+            "Somebody who may do so has ended the suspension by hand.".to_owned()
+        }
+    }
+}
+
+fn kept(notice: &Notice, mailbox: &str) -> String {
+    let since = marks::moment(notice.since);
+    match notice.kept {
+        0 => format!("No message came in while it was suspended, since {since}."),
+        1 => format!("One message was kept in {mailbox} while it was suspended, since {since}. It stays there."),
+        count => {
+            format!("{count} messages were kept in {mailbox} while it was suspended, since {since}. They stay there.")
+        }
+    }
+}
+
+/// Breaks lines at blanks; one that is set in stays as it is.
+fn wrapped(text: &str) -> String {
+    const WIDTH: usize = 74;
+    let mut out = String::new();
+    for line in text.lines() {
+        if line.starts_with("    ") {
+            out.push_str(line);
+        } else {
+            let mut column = 0;
+            for word in line.split_ascii_whitespace() {
+                if column > 0 && column + 1 + word.len() > WIDTH {
+                    out.push('\n');
+                    column = 0;
+                } else if column > 0 {
+                    out.push(' ');
+                    column += 1;
+                }
+                out.push_str(word);
+                column += word.len();
+            }
+        }
+        out.push('\n');
+    }
+    out
+}

@@ -1,0 +1,284 @@
+//! What was found, for programs: one JSON object a line, or metrics in Prometheus' text format. Keys, metrics and labels are a promise.
+
+use std::io::{self, Write};
+
+use serde::Serialize;
+
+use crate::command::finding::write_line;
+use crate::command::spool::list::row::{Numbers, Row, Weight};
+use crate::command::spool::list::{Findings, NAMES};
+use crate::decide::cause::day;
+use crate::decide::letter::Kind;
+use crate::decide::survey::{Count, by_bytes, by_messages};
+
+/// One name of the spool directory. What is not known, or is no mailbox, has null.
+#[derive(Serialize)]
+struct Line<'a> {
+    path: &'a str,
+    user: &'a str,
+    uid: u32,
+    size: u64,
+    quota: Option<u64>,
+    messages_quota: Option<u64>,
+    share: Option<u64>,
+    messages: Option<u64>,
+    unread: Option<u64>,
+    oldest: Option<String>,
+    newest: Option<String>,
+    growth: Option<i64>,
+    since: Option<String>,
+    bounces: Option<u64>,
+    loops: Option<u64>,
+    complaints: Option<u64>,
+    receipts: Option<u64>,
+    auto_replies: Option<u64>,
+    cron: Option<u64>,
+    lists: Option<u64>,
+    ordinary: Option<u64>,
+    duplicates: Option<u64>,
+    senders: Vec<Name<'a>>,
+    failed: Vec<Name<'a>>,
+    cause: Option<String>,
+    command: Option<&'a str>,
+    problems: Vec<Trouble<'a>>,
+}
+
+#[derive(Serialize)]
+struct Name<'a> {
+    address: &'a str,
+    messages: u64,
+    bytes: u64,
+}
+
+#[derive(Serialize)]
+struct Trouble<'a> {
+    wrong: bool,
+    what: &'a str,
+    advice: Option<&'a str>,
+}
+
+/// Writes one object a line: the mailboxes, then everything else.
+///
+/// # Errors
+/// When writing fails.
+pub fn write_json(findings: &Findings, output: &mut impl Write) -> io::Result<()> {
+    for row in findings.mailboxes.iter().chain(&findings.others) {
+        write_line(output, &line(row))?;
+    }
+    Ok(())
+}
+
+fn line(row: &Row) -> Line<'_> {
+    let numbers = row.numbers.as_ref();
+    let survey = numbers.map(|numbers| &numbers.survey);
+    let of = |kind| survey.map(|survey| survey.of(kind).messages);
+    Line {
+        path: &row.path,
+        user: &row.name,
+        uid: row.uid,
+        size: row.bytes,
+        quota: numbers.and_then(|numbers| numbers.limit.bytes),
+        messages_quota: numbers.and_then(|numbers| numbers.limit.messages),
+        share: numbers.and_then(Numbers::share),
+        messages: survey.map(|survey| survey.all.messages),
+        unread: survey.map(|survey| survey.all.messages - survey.seen.messages),
+        oldest: survey.and_then(|survey| survey.oldest).map(instant),
+        newest: survey.and_then(|survey| survey.newest).map(instant),
+        growth: numbers.and_then(|numbers| numbers.growth).map(|(grown, _)| grown),
+        since: numbers
+            .and_then(|numbers| numbers.growth)
+            .map(|(_, since)| instant(since)),
+        bounces: of(Kind::Bounce),
+        loops: of(Kind::Loop),
+        complaints: of(Kind::Complaint),
+        receipts: of(Kind::Receipt),
+        auto_replies: of(Kind::AutoReply),
+        cron: of(Kind::Cron),
+        lists: of(Kind::List),
+        ordinary: of(Kind::Ordinary),
+        duplicates: survey.map(|survey| survey.duplicates.messages),
+        senders: survey
+            .into_iter()
+            .flat_map(|survey| survey.senders.first(NAMES, by_bytes))
+            .map(Name::of)
+            .collect(),
+        failed: survey
+            .and_then(|survey| survey.labels.get(&Kind::Bounce))
+            .into_iter()
+            .flat_map(|labels| labels.first(NAMES, by_messages))
+            .map(Name::of)
+            .collect(),
+        cause: numbers.map(|numbers| numbers.cause.to_string()),
+        command: numbers.and_then(|numbers| numbers.command.as_deref()),
+        problems: row
+            .problems
+            .iter()
+            .map(|problem| Trouble {
+                wrong: problem.weight == Weight::Wrong,
+                what: &problem.what,
+                advice: problem.advice.as_deref(),
+            })
+            .collect(),
+    }
+}
+
+impl<'a> Name<'a> {
+    fn of((address, count): (&'a str, Count)) -> Self {
+        Self {
+            address,
+            messages: count.messages,
+            bytes: count.bytes,
+        }
+    }
+}
+
+/// A time as RFC 3339 writes it.
+fn instant(seconds: i64) -> String {
+    let of_day = seconds.rem_euclid(86400);
+    format!(
+        "{}T{:02}:{:02}:{:02}Z",
+        day(seconds),
+        of_day / 3600,
+        of_day / 60 % 60,
+        of_day % 60
+    )
+}
+
+/// One metric: what it is called, what it means, and its value for a mailbox that has one.
+type Metric = (&'static str, &'static str, fn(&Row, &Numbers) -> Option<u64>);
+
+const METRICS: [Metric; 8] = [
+    ("mailbox_bytes", "Size of the mailbox.", |row, _| Some(row.bytes)),
+    (
+        "mailbox_quota_bytes",
+        "How large the mailbox may grow.",
+        |_, numbers| numbers.limit.bytes,
+    ),
+    ("mailbox_messages", "Messages in the mailbox.", |_, numbers| {
+        Some(numbers.survey.all.messages)
+    }),
+    (
+        "mailbox_quota_messages",
+        "How many messages the mailbox may hold.",
+        |_, numbers| numbers.limit.messages,
+    ),
+    (
+        "mailbox_unread_messages",
+        "Messages that the user has not seen.",
+        |_, numbers| Some(numbers.survey.all.messages - numbers.survey.seen.messages),
+    ),
+    (
+        "mailbox_duplicate_messages",
+        "Messages that the mailbox holds already, further up.",
+        |_, numbers| Some(numbers.survey.duplicates.messages),
+    ),
+    (
+        "mailbox_oldest_message_timestamp_seconds",
+        "When the oldest message was delivered.",
+        |_, numbers| numbers.survey.oldest.and_then(|date| u64::try_from(date).ok()),
+    ),
+    (
+        "mailbox_newest_message_timestamp_seconds",
+        "When the newest message was delivered.",
+        |_, numbers| numbers.survey.newest.and_then(|date| u64::try_from(date).ok()),
+    ),
+];
+
+const KINDS: [(Kind, &str); 8] = [
+    (Kind::Loop, "loop"),
+    (Kind::Bounce, "bounce"),
+    (Kind::Complaint, "complaint"),
+    (Kind::Receipt, "receipt"),
+    (Kind::AutoReply, "auto-reply"),
+    (Kind::Cron, "cron"),
+    (Kind::List, "list"),
+    (Kind::Ordinary, "ordinary"),
+];
+
+/// Writes metrics for the textfile collector of Prometheus' node exporter.
+///
+/// # Errors
+/// When writing fails.
+pub fn write_prometheus(findings: &Findings, output: &mut impl Write) -> io::Result<()> {
+    let rows = || {
+        let mailboxes = findings.mailboxes.iter();
+        mailboxes.filter_map(|row| Some((row, row.numbers.as_ref()?)))
+    };
+    for (name, help, value) in METRICS {
+        head(output, name, help)?;
+        for (row, numbers) in rows() {
+            if let Some(value) = value(row, numbers) {
+                writeln!(output, "spoolguard_{name}{{{}}} {value}", labels(row))?;
+            }
+        }
+    }
+    head(
+        output,
+        "mailbox_kind_messages",
+        "Messages in the mailbox, by what they are.",
+    )?;
+    for (row, numbers) in rows() {
+        for (kind, word) in KINDS {
+            let count = numbers.survey.of(kind).messages;
+            writeln!(
+                output,
+                "spoolguard_mailbox_kind_messages{{{},kind=\"{word}\"}} {count}",
+                labels(row)
+            )?;
+        }
+    }
+    let problems = findings
+        .mailboxes
+        .iter()
+        .chain(&findings.others)
+        .flat_map(|row| &row.problems);
+    let wrong = problems.filter(|problem| problem.weight == Weight::Wrong).count();
+    let now = u64::try_from(findings.now).unwrap_or(0);
+    for (name, help, value) in [
+        (
+            "spool_mailboxes",
+            "Mailboxes that were looked at.",
+            findings.total.mailboxes as u64,
+        ),
+        (
+            "spool_bytes",
+            "Size of all mailboxes that were looked at.",
+            findings.total.bytes,
+        ),
+        (
+            "spool_messages",
+            "Messages in all mailboxes that were looked at.",
+            findings.total.messages,
+        ),
+        (
+            "spool_problems",
+            "Things that are wrong in the spool directory.",
+            wrong as u64,
+        ),
+        (
+            "spool_look_timestamp_seconds",
+            "When the mailboxes were looked at.",
+            now,
+        ),
+    ] {
+        head(output, name, help)?;
+        writeln!(output, "spoolguard_{name} {value}")?;
+    }
+    Ok(())
+}
+
+fn head(output: &mut impl Write, name: &str, help: &str) -> io::Result<()> {
+    writeln!(
+        output,
+        "# HELP spoolguard_{name} {help}\n# TYPE spoolguard_{name} gauge"
+    )
+}
+
+fn labels(row: &Row) -> String {
+    format!("user=\"{}\",path=\"{}\"", escaped(&row.name), escaped(&row.path))
+}
+
+/// A label's value: backslash, quote and line end are escaped (Prometheus, text-based format).
+fn escaped(text: &str) -> String {
+    text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
+}
