@@ -96,10 +96,13 @@ pub fn rescue(guard: &Guard, case: &Case<'_>, blames: &[Blame]) -> Result<Rescue
         marks::rescued_field(blames.first(), host, notes, original.message.line_end()) + &marks::seam(&original.message)
     };
     let outcome = match mailbox::place(guard, &original, &field(&notes), Over::Overflow) {
-        Ok(Placement::Here(_)) => Outcome::Appended {
-            mailbox: guard.mailbox(),
-            note: None,
-        },
+        Ok(Placement::Here(appended)) => {
+            guard.begun.add(appended.into_note());
+            Outcome::Appended {
+                mailbox: guard.mailbox(),
+                note: None,
+            }
+        }
         Ok(Placement::Full(_)) => {
             notes.push("mailbox=full".to_owned());
             mailbox::overflow(guard, &original, &field(&notes))?
@@ -111,8 +114,11 @@ pub fn rescue(guard: &Guard, case: &Case<'_>, blames: &[Blame]) -> Result<Rescue
         }
         Err(e) => return Err(e),
     };
-    // A kill between the mailbox and this line leaves the message there twice; the other way round it might be nowhere.
+    // Behind the mailbox: the other way round a kill in between might leave it nowhere. As it is, the note on the mailbox tells the
+    // next try that it is there.
     memory::note_rescued(guard, case, &name);
+    // What this run appends next is the report.
+    guard.begun.finish();
     let mailbox = match outcome {
         Outcome::Appended { mailbox, .. } => mailbox,
         Outcome::Forwarded { .. } | Outcome::Diverted { .. } | Outcome::Held { .. } => guard.mailbox(),

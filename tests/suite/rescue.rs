@@ -3,7 +3,11 @@
 use std::fs;
 use std::process::Command;
 
-use crate::env::{Ended, Scratch, below, contains, content, large, messages, only, same, shown, unquoted};
+use nix::sys::signal::Signal;
+
+use crate::env::{
+    Ended, Scratch, below, contains, content, has_attributes, large, messages, only, same, shown, skip, unquoted, until,
+};
 
 const ORIGINAL: &str = "Received: from s.test by a.test\nFrom: Sam <s@s.test>\nTo: a@a.test\nMessage-ID: <1@s.test>\n\
                         Date: Mon, 2 Nov 2026 10:00:00 +0000\nSubject: hello\n\nHello.\nFrom here on.\n";
@@ -420,4 +424,36 @@ fn what_was_rescued_can_be_sent_on_again_one_day() {
         "taken for a loop: {}",
         shown(&scratch.diverted())
     );
+}
+
+#[test]
+fn a_run_that_is_killed_before_it_remembers_rescues_nothing_twice() {
+    let scratch = Scratch::new();
+    fs::write(scratch.mailbox(), "").unwrap();
+    if !has_attributes(&scratch.mailbox()) {
+        return skip("needs a file system with extended attributes below the temporary directory");
+    }
+    // Whoever holds this keeps the run from remembering what it did.
+    let memory = fs::File::create(scratch.path("state/sent")).unwrap();
+    memory.lock().unwrap();
+    let start = || {
+        let run = scratch.run(&["forward", "-a", "a@a.test", "-f", "<>", "b@b.test"]);
+        run.input(&report(ORIGINAL)).start()
+    };
+    let run = start();
+    let files = format!("/proc/{}/fd", run.pid());
+    let waits = || {
+        let is_open = |file: fs::DirEntry| fs::read_link(file.path()).is_ok_and(|path| path.ends_with("state/sent"));
+        fs::read_dir(&files).is_ok_and(|mut all| all.any(|file| file.is_ok_and(is_open)))
+    };
+    until("it waits to remember what it did", || {
+        !scratch.mail().is_empty() && waits()
+    });
+    run.signal(Signal::SIGKILL);
+    assert_eq!(run.end().signal, Some(9));
+    assert!(scratch.diverted().is_empty(), "the test came too late");
+    memory.unlock().unwrap();
+    start().end().succeeds();
+    is_rescued(&scratch.mail(), "after a kill");
+    assert_eq!(messages(&scratch.diverted()).len(), 1);
 }
