@@ -198,7 +198,8 @@ impl Scratch {
     pub fn sendmail(&mut self, then: &str) {
         let dir = self.root.path().display().to_string();
         let text = format!(
-            "{{ for word in \"$@\"; do printf '%s\\n' \"$word\"; done; echo; }} >>'{dir}/calls'\ncat >'{dir}/message'\n{then}"
+            // In one write, since several may run at once.
+            "words=$(printf '%s\\n' \"$@\")\nprintf '%s\\n\\n' \"$words\" >>'{dir}/calls'\ncat >'{dir}/message'\n{then}"
         );
         let path = self.script("sendmail", &text);
         self.change("forward.submit", &format!("{:?}", path.display().to_string()));
