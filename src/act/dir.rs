@@ -1,9 +1,11 @@
-//! Directories: the one that holds a file, making one, making a name in one last.
+//! Directories and what we keep in them: the one that holds a file, making one, making a name in one last, opening what lies in one.
 
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+
+use nix::fcntl::OFlag;
 
 use crate::exit::Error;
 
@@ -30,6 +32,24 @@ pub fn beside(path: &Path, suffix: &str) -> PathBuf {
 /// When the directory cannot be opened or synced.
 pub fn sync_parent(path: &Path) -> io::Result<()> {
     File::open(parent(path))?.sync_all()
+}
+
+/// Opens a file that we keep in a directory of the user's, to read it; none where there is none. A link is not followed, and a FIFO in
+/// its place does not hold us.
+///
+/// # Errors
+/// When it cannot be opened, or is no regular file.
+pub fn open_kept(path: &Path) -> io::Result<Option<File>> {
+    let opened = OpenOptions::new()
+        .read(true)
+        .custom_flags((OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK).bits())
+        .open(path);
+    match opened {
+        Ok(file) if file.metadata()?.is_file() => Ok(Some(file)),
+        Ok(_) => Err(io::Error::other("this is none of ours")),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(e),
+    }
 }
 
 /// Makes a directory and those above it, for this user alone, and makes their names last.

@@ -2,17 +2,15 @@
 //! cannot deliver, and nobody is told. Keeps what is only counted, too. Each copy is one compressed mbox, so that
 //! `zcat held/*.gz` is a mailbox. What a directory holds is bounded: the oldest goes first, and it is said how many went.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use flate2::Compression;
 use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
-use nix::fcntl::OFlag;
 
-use crate::act::dir::{make_private_dir, sync_parent};
+use crate::act::dir::{make_private_dir, open_kept, sync_parent};
 use crate::act::mbox::{Letter, write_letter};
 use crate::exit::Error;
 
@@ -94,11 +92,7 @@ pub fn sample(dir: &Path, tag: &str, bytes: u64) -> Option<Vec<u8>> {
     let last = names
         .filter(|name| name.ends_with(".gz") && name.contains(&format!("-{tag}-")))
         .max()?;
-    let file = OpenOptions::new()
-        .read(true)
-        .custom_flags((OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK).bits())
-        .open(dir.join(last))
-        .ok()?;
+    let file = open_kept(&dir.join(last)).ok()??;
     let mut text = Vec::new();
     // What was read before an error counts.
     let _ = GzDecoder::new(file).take(bytes).read_to_end(&mut text);

@@ -57,8 +57,7 @@ pub struct Appended {
 /// Which file this is, and when it was changed last. The change time cannot be set back (inode(7)).
 fn stamp(file: &File) -> io::Result<(u64, u64, i128)> {
     let stat = file.metadata()?;
-    let changed = i128::from(stat.ctime()) * 1_000_000_000 + i128::from(stat.ctime_nsec());
-    Ok((stat.dev(), stat.ino(), changed))
+    Ok((stat.dev(), stat.ino(), changed_nanoseconds(&stat)))
 }
 
 impl Appended {
@@ -402,6 +401,12 @@ pub fn too_little_space(path: &Path, free_bytes: u64, min_free_bytes: u64) -> Er
         path.display(),
         format_args!("{free_bytes} bytes are free, and min_free asks for {min_free_bytes} beside the message"),
     )
+}
+
+/// The change time in nanoseconds, as far as the file system keeps it: of anything about the file, and not to be set back (inode(7)).
+#[must_use]
+pub fn changed_nanoseconds(stat: &std::fs::Metadata) -> i128 {
+    i128::from(stat.ctime()) * 1_000_000_000 + i128::from(stat.ctime_nsec())
 }
 
 /// The modification time in nanoseconds, as far as the file system keeps it.

@@ -12,7 +12,8 @@ use std::fs::{File, OpenOptions};
 
 use nix::fcntl::OFlag;
 
-use crate::act::dir::make_private_dir;
+use crate::act::dir::{make_private_dir, open_kept};
+use crate::act::mbox::{changed_nanoseconds, modified_nanoseconds};
 
 /// How much of a file before some place is remembered, to know it again.
 const TAIL_BYTES: usize = 64;
@@ -44,16 +45,8 @@ pub fn place(path: &Path, dir: &Path) -> PathBuf {
 /// Reads a memory of at most `most_bytes`.
 #[must_use]
 pub fn load(place: &Path, most_bytes: u64) -> Option<Memory> {
-    // A FIFO in its place would hold us, and the mailbox with us.
-    let file = OpenOptions::new()
-        .read(true)
-        .custom_flags((OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK).bits())
-        .open(place)
-        .ok()?;
-    let stat = file
-        .metadata()
-        .ok()
-        .filter(|stat| stat.is_file() && stat.len() <= most_bytes)?;
+    let file = open_kept(place).ok()??;
+    let stat = file.metadata().ok().filter(|stat| stat.len() <= most_bytes)?;
     let mut text = String::new();
     file.take(most_bytes).read_to_string(&mut text).ok()?;
     Some(Memory {
@@ -135,13 +128,12 @@ impl Identity {
     /// Of a file.
     #[must_use]
     pub fn of(stat: &std::fs::Metadata) -> Self {
-        let nanoseconds = |seconds: i64, part: i64| i128::from(seconds) * 1_000_000_000 + i128::from(part);
         Self {
             device: stat.dev(),
             inode: stat.ino(),
             bytes: stat.len(),
-            modified: nanoseconds(stat.mtime(), stat.mtime_nsec()),
-            changed: nanoseconds(stat.ctime(), stat.ctime_nsec()),
+            modified: modified_nanoseconds(stat),
+            changed: changed_nanoseconds(stat),
         }
     }
 }

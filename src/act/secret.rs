@@ -1,15 +1,14 @@
 //! A secret of one user in a file: made at first use, read by nobody else, never seen half written. One that is damaged, or that
 //! others could read, is set aside and made anew: what was sealed with it is worth nothing then, and no delivery stops for it.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use nix::fcntl::OFlag;
 use nix::unistd::Uid;
 
-use crate::act::dir::{beside, make_private_dir, parent, sync_parent};
+use crate::act::dir::{beside, make_private_dir, open_kept, parent, sync_parent};
 use crate::exit::{Class, Error};
 
 /// How long a secret is, in bytes.
@@ -21,18 +20,12 @@ pub const BYTES: usize = 32;
 /// When it cannot be read, is damaged, or others could read it.
 pub fn read(path: &Path) -> Result<Option<[u8; BYTES]>, Error> {
     let fail = |e: io::Error| Error::io("read", path, &e);
-    let opened = OpenOptions::new()
-        .read(true)
-        .custom_flags((OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK).bits())
-        .open(path);
-    let file = match opened {
-        Ok(file) => file,
-        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(e) => return Err(fail(e)),
+    let Some(file) = open_kept(path).map_err(fail)? else {
+        return Ok(None);
     };
     let stat = file.metadata().map_err(fail)?;
     let refuse = |cause: &str| Err(Error::new(Class::System, "use", path.display(), cause));
-    if !stat.is_file() || stat.uid() != Uid::effective().as_raw() {
+    if stat.uid() != Uid::effective().as_raw() {
         return refuse("it is no file of this user");
     }
     if stat.mode() & 0o077 != 0 {

@@ -19,7 +19,7 @@ use memchr::memmem;
 use nix::fcntl::OFlag;
 use nix::libc;
 
-use crate::act::dir::{beside, make_private_dir};
+use crate::act::dir::{beside, make_private_dir, open_kept};
 use crate::act::open::is_still;
 use crate::act::patience::Patience;
 use crate::exit::{Class, Error};
@@ -244,18 +244,9 @@ fn ends_line(file: &File) -> io::Result<bool> {
 }
 
 fn read(path: &Path, to: &mut Vec<u8>) -> io::Result<()> {
-    let opened = OpenOptions::new()
-        .read(true)
-        .custom_flags((OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK).bits())
-        .open(path);
-    let file = match opened {
-        Ok(file) => file,
-        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(e) => return Err(e),
+    let Some(file) = open_kept(path)? else {
+        return Ok(());
     };
-    if !file.metadata()?.is_file() {
-        return Err(io::Error::other("this is none of ours"));
-    }
     // Not by its length: it may grow while it is read.
     file.take(2 * FILE_BYTES).read_to_end(to).map(drop)
 }

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use fs2::FileExt;
 use nix::fcntl::OFlag;
 
-use crate::act::dir::{beside, make_private_dir, parent};
+use crate::act::dir::{beside, make_private_dir, open_kept, parent};
 use crate::act::open::is_still;
 use crate::act::patience::Patience;
 use crate::exit::{Class, Error};
@@ -171,17 +171,10 @@ impl Held {
 }
 
 fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
-    let opened = OpenOptions::new()
-        .read(true)
-        .custom_flags((OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK).bits())
-        .open(path);
-    let file = match opened {
-        Ok(file) => file,
-        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(e) => return Err(e),
+    let Some(file) = open_kept(path)? else {
+        return Ok(None);
     };
-    let stat = file.metadata()?;
-    if !stat.is_file() || stat.len() > LARGEST_BYTES {
+    if file.metadata()?.len() > LARGEST_BYTES {
         return Err(io::Error::other("this is none of ours"));
     }
     let mut content = Vec::new();

@@ -132,12 +132,6 @@ impl Prepared {
         })
     }
 
-    /// How much is moved, in bytes.
-    #[must_use]
-    pub fn moved_bytes(&self) -> u64 {
-        self.kept.bytes()
-    }
-
     /// Reads everything again, without a lock, and tells whether it still is what it was.
     ///
     /// # Errors

@@ -8,15 +8,15 @@
 use std::fs::{File, OpenOptions};
 use std::hash::{DefaultHasher, Hasher};
 use std::io;
-use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use nix::fcntl::OFlag;
 
 use crate::act::lock::Locked;
-use crate::act::mbox::modified_nanoseconds;
 use crate::act::open::is_still;
+use crate::act::recall::Identity;
 use crate::act::stored::Bytes;
 use crate::exit::{Class, Error};
 
@@ -32,34 +32,15 @@ const SAMPLE_BYTES: usize = 256;
 /// How much before the end is remembered, in bytes.
 const END_BYTES: u64 = 64 << 10;
 
-/// Which file, how long, and when it was changed last.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Stamp {
-    device: u64,
-    inode: u64,
-    bytes: u64,
-    modified: i128,
-    changed: i128,
+fn identity(file: &File) -> io::Result<Identity> {
+    Ok(Identity::of(&file.metadata()?))
 }
 
-impl Stamp {
-    fn of(file: &File) -> io::Result<Self> {
-        let stat = file.metadata()?;
-        Ok(Self {
-            device: stat.dev(),
-            inode: stat.ino(),
-            bytes: stat.len(),
-            modified: modified_nanoseconds(&stat),
-            changed: i128::from(stat.ctime()) * 1_000_000_000 + i128::from(stat.ctime_nsec()),
-        })
-    }
-
-    /// Tells whether a change right after would show.
-    fn is_settled(&self) -> bool {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let now = i128::try_from(now.as_nanos()).unwrap_or(i128::MAX);
-        now.saturating_sub(self.changed) > TICK_NANOSECONDS
-    }
+/// Tells whether a change right after would show.
+fn is_settled(seen: Identity) -> bool {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let now = i128::try_from(now.as_nanos()).unwrap_or(i128::MAX);
+    now.saturating_sub(seen.changed) > TICK_NANOSECONDS
 }
 
 /// What was seen.
@@ -68,7 +49,7 @@ pub struct Look {
     path: PathBuf,
     file: File,
     bytes: u64,
-    stamp: Stamp,
+    stamp: Identity,
     settled: bool,
     samples: Vec<(u64, u64)>,
 }
@@ -112,13 +93,13 @@ impl Look {
         if !is_still(locked.file(), path)? {
             return Err(Error::new(Class::Mailbox, "read", path.display(), "it was replaced"));
         }
-        let stamp = Stamp::of(&file).map_err(|e| Error::io("examine", path, &e))?;
+        let stamp = identity(&file).map_err(|e| Error::io("examine", path, &e))?;
         Ok(Self {
             path: path.to_owned(),
             file,
             bytes: stamp.bytes,
             stamp,
-            settled: stamp.is_settled(),
+            settled: is_settled(stamp),
             samples: Vec::new(),
         })
     }
@@ -169,8 +150,8 @@ impl Look {
     /// # Errors
     /// When it cannot be examined.
     pub fn look_again(&mut self, locked: &Locked) -> Result<(), Error> {
-        let now = Stamp::of(locked.file()).map_err(|e| Error::io("examine", &self.path, &e))?;
-        (self.stamp, self.settled) = (now, now.is_settled());
+        let now = identity(locked.file()).map_err(|e| Error::io("examine", &self.path, &e))?;
+        (self.stamp, self.settled) = (now, is_settled(now));
         Ok(())
     }
 
@@ -180,7 +161,7 @@ impl Look {
     /// When it cannot be read.
     pub fn since(&self, locked: &Locked) -> Result<Since, Error> {
         let fail = |e: io::Error| Error::io("read", &self.path, &e);
-        let now = Stamp::of(locked.file()).map_err(fail)?;
+        let now = identity(locked.file()).map_err(fail)?;
         if (now.device, now.inode) != (self.stamp.device, self.stamp.inode) || now.bytes < self.bytes {
             return Ok(Since::Changed);
         }
