@@ -28,6 +28,7 @@ pub mod settle;
 pub mod sources;
 pub mod spool;
 pub mod standing;
+pub mod state;
 pub mod status;
 pub mod storm;
 pub mod tokens;

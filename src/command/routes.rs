@@ -11,11 +11,11 @@ use time::OffsetDateTime;
 
 use crate::act::store::Store;
 use crate::command::case::{Case, Guard};
-use crate::command::{blame, route_notice};
+use crate::command::{blame, route_notice, state};
 use crate::decide::address::OwnAddresses;
 use crate::decide::attribution::Lost;
 use crate::decide::route::{Event, Moment, Notice, Routes, To, is_timely};
-use crate::exit::{Class, Error};
+use crate::exit::Error;
 
 /// The name of the file.
 const FILE: &str = "routes.json";
@@ -49,46 +49,13 @@ pub fn store(guard: &Guard) -> Option<Store> {
 pub fn read(store: &Store) -> Result<Routes, Error> {
     match store.read()? {
         None => Ok(Routes::default()),
-        Some(bytes) => understand(store, &bytes),
+        Some(bytes) => state::understand(store, &bytes),
     }
 }
 
-fn understand(store: &Store, bytes: &[u8]) -> Result<Routes, Error> {
-    serde_json::from_slice(bytes).map_err(|e| {
-        let path = store.path().display();
-        Error::new(Class::System, "understand", path, e)
-    })
-}
-
-/// Changes what is remembered, while nobody else does. What cannot be understood is set aside first.
-///
-/// # Errors
-/// When it cannot be locked or written; then nothing is changed.
-pub fn change<R>(guard: &Guard, store: &Store, change: impl FnOnce(&mut Routes) -> R) -> Result<R, Error> {
-    let mut held = store.hold(&guard.patience)?;
-    let before = match held.content().map(|bytes| understand(store, bytes)) {
-        None => Routes::default(),
-        Some(Ok(routes)) => routes,
-        Some(Err(e)) => {
-            tracing::warn!(user = guard.account.name, note = %e, "set aside, and begun anew");
-            held.set_aside(&e.to_string())?;
-            Routes::default()
-        }
-    };
-    let mut after = before.clone();
-    let result = change(&mut after);
-    if after != before {
-        let fail = |e| Error::new(Class::System, "write", store.path().display(), e);
-        let mut text = serde_json::to_vec_pretty(&after).map_err(fail)?;
-        text.push(b'\n');
-        held.replace(&text)?;
-    }
-    Ok(result)
-}
-
-/// The same; trouble is logged, and otherwise nothing happened.
+/// Changes what is remembered. Trouble is logged, and otherwise nothing happened.
 pub fn try_change<R>(guard: &Guard, store: &Store, action: impl FnOnce(&mut Routes) -> R) -> Option<R> {
-    match change(guard, store, action) {
+    match state::change(guard, store, action) {
         Ok(result) => Some(result),
         Err(e) => {
             tracing::warn!(user = guard.account.name, note = %e, "nothing is remembered of what became of this message");
@@ -169,12 +136,12 @@ pub fn due(guard: &Guard, own: &OwnAddresses, date: OffsetDateTime) -> Result<()
     let Some(store) = store(guard) else {
         return Ok(());
     };
-    // Nearly nobody has anything, and what cannot be understood is set aside by `change`.
+    // Nearly nobody has anything, and what cannot be understood is set aside by that change.
     if matches!(read(&store), Ok(routes) if routes == Routes::default()) {
         return Ok(());
     }
     let (now, settings) = (moment(date), guard.config.routes.settings());
-    let notices = change(guard, &store, |routes| {
+    let notices = state::change(guard, &store, |routes: &mut Routes| {
         routes.tick(now, &settings);
         routes.claim(now)
     })?;

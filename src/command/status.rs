@@ -12,10 +12,10 @@ use crate::command::case::Guard;
 use crate::command::finding::Form;
 use crate::command::routes::{self, Told, moment};
 use crate::command::standing::{self, View};
-use crate::command::{caller, digest, guard, marks};
+use crate::command::{caller, digest, guard, marks, state};
 use crate::decide::address::{OwnAddresses, is_plain};
 use crate::decide::message::Message;
-use crate::decide::route::Standing;
+use crate::decide::route::{Routes, Standing};
 use crate::exit::{Class, Error, Status, visible};
 
 /// What the command line asked for.
@@ -96,7 +96,7 @@ fn show(form: Form, guard: &Guard, now: OffsetDateTime) -> Status {
 fn resume(address: &str, guard: &Guard, now: OffsetDateTime) -> Result<Status, Error> {
     let store = store(guard)?;
     let (at, settings) = (moment(now), guard.config.routes.settings());
-    let (before, kept, told) = routes::change(guard, &store, |routes| {
+    let (before, kept, told) = state::change(guard, &store, |routes: &mut Routes| {
         routes.tick(at, &settings);
         let kept = routes
             .find(address)
@@ -138,7 +138,7 @@ fn suspend(address: &str, guard: &Guard, now: OffsetDateTime) -> Result<Status, 
     }
     let store = store(guard)?;
     let (at, settings, own) = (moment(now), guard.config.routes.settings(), own(guard));
-    let (before, told) = routes::change(guard, &store, |routes| {
+    let (before, told) = state::change(guard, &store, |routes: &mut Routes| {
         routes.tick(at, &settings);
         let before = routes.suspend(address, &own.loop_mark(), at, &settings);
         (before, Told(routes.claim(at)))

@@ -4,13 +4,12 @@
 //! The memory is locked only while it is read and written, never while a message is stored or sendmail runs. So a place is
 //! reserved before a message is sent, and given back when that failed.
 
-use std::panic::{self, AssertUnwindSafe};
 use std::path::PathBuf;
 
 use crate::act::hold::{self, Held};
-use crate::act::store::{self, Store};
+use crate::act::store::Store;
 use crate::command::case::{Case, Guard};
-use crate::command::mailbox;
+use crate::command::{mailbox, state};
 use crate::decide::equal::{Fingerprint, fingerprint};
 use crate::decide::storm::{Counts, Reason, State, Step};
 use crate::exit::{Class, Error};
@@ -196,39 +195,7 @@ pub fn look(guard: &Guard) -> Result<Option<State>, Error> {
 /// When it cannot be locked, read or written; then nothing is changed.
 pub fn change<R>(guard: &Guard, change: impl FnOnce(&mut State) -> R) -> Result<Option<R>, Error> {
     let Some(store) = store(guard) else { return Ok(None) };
-    // A mistake of ours here must cost no message: one that was sent already would come again.
-    panic::catch_unwind(AssertUnwindSafe(|| change_in(guard, &store, change))).unwrap_or_else(|_| {
-        let cause = "this program made a mistake";
-        Err(Error::new(Class::System, "use", store.path().display(), cause))
-    })
-}
-
-fn change_in<R>(guard: &Guard, store: &Store, change: impl FnOnce(&mut State) -> R) -> Result<Option<R>, Error> {
-    let mut held = store.hold(&guard.patience)?;
-    let mut state = understood(guard, &mut held)?;
-    let before = state.clone();
-    let result = change(&mut state);
-    if state != before {
-        let fail = |e| Error::new(Class::System, "write", store.path().display(), e);
-        let mut text = serde_json::to_vec_pretty(&state).map_err(fail)?;
-        text.push(b'\n');
-        held.replace(&text)?;
-    }
-    Ok(Some(result))
-}
-
-fn understood(guard: &Guard, held: &mut store::Held) -> Result<State, Error> {
-    let Some(content) = held.content() else {
-        return Ok(State::default());
-    };
-    match serde_json::from_slice(content) {
-        Ok(state) => Ok(state),
-        Err(e) => {
-            tracing::warn!(user = guard.account.name, note = %e, "{STATE_FILE} is set aside and begun anew");
-            held.set_aside(&format!("cannot be understood: {e}"))?;
-            Ok(State::default())
-        }
-    }
+    state::change(guard, &store, change).map(Some)
 }
 
 fn store(guard: &Guard) -> Option<Store> {
