@@ -12,14 +12,14 @@ use std::path::Path;
 use time::OffsetDateTime;
 
 use crate::act::open::Owner;
-use crate::act::submit::{self, Answer};
-use crate::act::{account, hold, lock, mbox, rewrite};
+use crate::act::{account, hold};
 use crate::command::case::{Case, Guard, Outcome};
-use crate::command::{forward, mailbox, marks, notice, storm};
+use crate::command::{marks, notice, own_mail, storm};
 use crate::decide::policy::Action;
+use crate::decide::route::Moment;
 use crate::decide::storm::{Digest, Storm};
 use crate::decide::verdict::DIVERT_HEADER;
-use crate::exit::{Class, Error, visible};
+use crate::exit::{Error, visible};
 
 /// As many storms are told one by one.
 const LISTED: usize = 20;
@@ -72,9 +72,12 @@ pub fn send_due(guard: &Guard, now: OffsetDateTime) -> Result<Sent, Error> {
     let admin = guard.config.admin.as_str();
     let message = message(guard, &digest, now);
     if admin.starts_with('/') {
-        to_path(guard, Path::new(admin), &message, now)?;
+        let limit = guard.config.storm.admin_limit.bound();
+        let limit_bytes = limit.map(|bytes| bytes.saturating_add(ROOM_BYTES));
+        let owner = Owner::Trusted(guard.account.uid);
+        own_mail::append(guard, Path::new(admin), owner, &message, now, limit_bytes)?;
     } else {
-        to_address(guard, admin, &message)?;
+        own_mail::submit(guard, "send the digest to", admin, &message)?;
     }
     tracing::info!(
         action = "digest",
@@ -85,54 +88,6 @@ pub fn send_due(guard: &Guard, now: OffsetDateTime) -> Result<Sent, Error> {
     );
     storm::change(guard, |state| state.told(&digest))?;
     Ok(Sent::Yes)
-}
-
-fn to_path(guard: &Guard, path: &Path, message: &str, now: OffsetDateTime) -> Result<(), Error> {
-    let plan = mailbox::plan(guard, Owner::Trusted(guard.account.uid));
-    let mut locked = lock::lock(path, &plan, &guard.patience)?;
-    let bytes = message.len() as u64;
-    mailbox::refuse_full_disk(guard, &locked, bytes)?;
-    if let Some(limit) = guard.config.storm.admin_limit.bound()
-        && mbox::length(&locked)?.saturating_add(bytes) > limit.saturating_add(ROOM_BYTES)
-    {
-        let cause = "it is full, and more than full with digests";
-        return Err(Error::new(Class::MailboxFull, "append to", path.display(), cause).hint("read and empty it"));
-    }
-    let letter = mbox::Letter {
-        sender: "",
-        date: now,
-        added: b"",
-        content: message.as_bytes(),
-        quoting: rewrite::Quoting::Mboxrd,
-    };
-    mbox::append(&mut locked, letter).map(drop)
-}
-
-fn to_address(guard: &Guard, admin: &str, message: &str) -> Result<(), Error> {
-    let recipients = [admin.to_owned()];
-    let letter = submit::Letter {
-        sender: "",
-        recipients: &recipients,
-        added: b"",
-        content: message.as_bytes(),
-        content_bytes: message.len() as u64,
-    };
-    match submit::submit(&forward::way(guard), letter, &guard.patience)? {
-        Answer::Accepted => Ok(()),
-        Answer::Refused(refusals) => {
-            let said = refusals
-                .into_iter()
-                .next()
-                .map(|refusal| refusal.said)
-                .unwrap_or_default();
-            Err(Error::new(
-                Class::Submission,
-                "send the digest to",
-                admin,
-                format_args!("refused with {said}"),
-            ))
-        }
-    }
 }
 
 fn message(guard: &Guard, digest: &Digest, now: OffsetDateTime) -> String {
@@ -160,8 +115,8 @@ fn text(guard: &Guard, own: &str, digest: &Digest) -> String {
          Between {} and {} {} messages for\n{own} were to be diverted to you and were not: you have equal ones, or you had as\n\
          many about this user within an hour as the configuration allows{}.\n\n",
         tally.all(),
-        moment(digest.since),
-        moment(digest.until),
+        marks::moment(Moment::at(digest.since)),
+        marks::moment(Moment::at(digest.until)),
         tally.all(),
         if guard.config.admin.starts_with('/') {
             ", or\nyour mbox is full"
@@ -228,8 +183,8 @@ fn told(storm: &Storm) -> String {
         safe(&about.what),
         safe(&about.from),
         safe(&about.of),
-        moment(storm.first),
-        moment(storm.last),
+        marks::moment(Moment::at(storm.first)),
+        marks::moment(Moment::at(storm.last)),
         storm.sent
     )
 }
@@ -258,19 +213,5 @@ fn for_shell(path: &Path) -> String {
         text
     } else {
         format!("'{}'", text.replace('\'', "'\\''"))
-    }
-}
-
-fn moment(seconds: i64) -> String {
-    match OffsetDateTime::from_unix_timestamp(seconds) {
-        Ok(at) => format!(
-            "{:04}-{:02}-{:02} {:02}:{:02} UTC",
-            at.year(),
-            u8::from(at.month()),
-            at.day(),
-            at.hour(),
-            at.minute()
-        ),
-        Err(_) => "long ago".to_owned(),
     }
 }

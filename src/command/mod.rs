@@ -18,6 +18,7 @@ pub mod mailbox;
 pub mod marks;
 pub mod memory;
 pub mod notice;
+pub mod own_mail;
 pub mod record;
 pub mod relieve;
 pub mod replay;

@@ -7,10 +7,9 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc2822;
 
 use crate::act::lock::Locked;
-use crate::act::mbox::{self, Letter};
-use crate::act::{dir, rewrite, tally};
+use crate::act::{dir, mbox, tally};
 use crate::command::case::{Case, Guard};
-use crate::command::marks;
+use crate::command::{marks, own_mail};
 use crate::decide::policy::{Limit, Over};
 
 /// How long the user is not warned again.
@@ -54,14 +53,7 @@ pub fn warn_user(guard: &Guard, case: &Case<'_>, locked: &mut Locked, limit: Lim
         let own = case.own_address();
         let id = format!("{}.{}", case.date.unix_timestamp_nanos(), std::process::id());
         let message = message(&own, &own, case.date, &id, &text);
-        let letter = Letter {
-            sender: "",
-            date: case.date,
-            added: b"",
-            content: message.as_bytes(),
-            quoting: rewrite::Quoting::Mboxrd,
-        };
-        if mbox::append(locked, letter).is_ok()
+        if mbox::append(locked, own_mail::letter(&message, case.date)).is_ok()
             && limit.messages.is_some()
             && let Ok(messages) = tally::count(locked.file(), locked.path(), Some(&dir))
         {

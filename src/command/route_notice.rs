@@ -6,17 +6,15 @@ use std::path::Path;
 
 use time::OffsetDateTime;
 
-use crate::act::mbox::{self, Letter};
+use crate::act::account;
 use crate::act::open::Owner;
-use crate::act::submit::{self, Answer};
-use crate::act::{account, lock, rewrite};
 use crate::command::case::Guard;
-use crate::command::{divert, forward, mailbox, marks, notice};
+use crate::command::{divert, marks, notice, own_mail};
 use crate::config::value::Age;
 use crate::decide::address::{Address, OwnAddresses};
 use crate::decide::route::{Event, Failure, Notice, Source, To};
 use crate::decide::verdict::DIVERT_HEADER;
-use crate::exit::{Class, Error};
+use crate::exit::Error;
 
 /// Whom a notice goes to, as logs name it.
 #[must_use]
@@ -40,7 +38,8 @@ pub fn write(guard: &Guard, own: &OwnAddresses, notice: &Notice, date: OffsetDat
     match notice.to {
         To::User => {
             let text = compose(guard, notice, &notice.own, "", date);
-            append(guard, &guard.mailbox(), Owner::Exactly(guard.account.uid), &text, date)
+            let owner = Owner::Exactly(guard.account.uid);
+            own_mail::append(guard, &guard.mailbox(), owner, &text, date, None)
         }
         // The user has been told.
         To::Admin if divert::is_user(guard, &own, admin) => Ok(()),
@@ -53,41 +52,11 @@ pub fn write(guard: &Guard, own: &OwnAddresses, notice: &Notice, date: OffsetDat
             );
             let text = compose(guard, notice, admin, &mark, date);
             if admin.starts_with('/') {
-                append(guard, Path::new(admin), Owner::Trusted(guard.account.uid), &text, date)
+                let owner = Owner::Trusted(guard.account.uid);
+                own_mail::append(guard, Path::new(admin), owner, &text, date, None)
             } else {
-                submit(guard, admin, &text)
+                own_mail::submit(guard, "send a notice to", admin, &text)
             }
-        }
-    }
-}
-
-fn append(guard: &Guard, path: &Path, owner: Owner, text: &str, date: OffsetDateTime) -> Result<(), Error> {
-    let mut locked = lock::lock(path, &mailbox::plan(guard, owner), &guard.patience)?;
-    mailbox::refuse_full_disk(guard, &locked, text.len() as u64)?;
-    let letter = Letter {
-        sender: "",
-        date,
-        added: b"",
-        content: text.as_bytes(),
-        quoting: rewrite::Quoting::Mboxrd,
-    };
-    mbox::append(&mut locked, letter).map(drop)
-}
-
-fn submit(guard: &Guard, admin: &str, text: &str) -> Result<(), Error> {
-    let letter = submit::Letter {
-        sender: "",
-        recipients: &[admin.to_owned()],
-        added: b"",
-        content: text.as_bytes(),
-        content_bytes: text.len() as u64,
-    };
-    match submit::submit(&forward::way(guard), letter, &guard.patience)? {
-        Answer::Accepted => Ok(()),
-        Answer::Refused(refusals) => {
-            let said: Vec<_> = refusals.into_iter().map(|refusal| refusal.said).collect();
-            let cause = format!("refused with {}", said.join("; "));
-            Err(Error::new(Class::Submission, "send a notice to", admin, cause))
         }
     }
 }
