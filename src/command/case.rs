@@ -2,6 +2,7 @@
 //! of it.
 
 use std::cell::RefCell;
+use std::panic::{self, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
@@ -109,6 +110,12 @@ pub enum Outcome {
         /// Why it was not sent.
         note: String,
     },
+}
+
+/// Does what comes behind a message of which it is settled what becomes of it. A mistake of ours there ends nothing: a message that is
+/// safe would come again.
+pub fn when_settled(step: impl FnOnce()) {
+    let _ = panic::catch_unwind(AssertUnwindSafe(step));
 }
 
 impl Guard {

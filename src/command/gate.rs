@@ -2,10 +2,8 @@
 //!
 //! Without trouble this is one look for a file that does not exist. With trouble in that file itself, see `command/routes.rs`.
 
-use std::panic::{self, AssertUnwindSafe};
-
 use crate::act::submit::Refusal;
-use crate::command::case::{Case, Guard};
+use crate::command::case::{Case, Guard, when_settled};
 use crate::command::forward::Sent;
 use crate::command::marks;
 use crate::command::routes::{self, Told, moment, store, try_change};
@@ -147,7 +145,7 @@ impl Gate {
 
     /// Remembers what became of the message, and writes the notices that follow from it.
     pub fn end(self, guard: &Guard, case: &Case<'_>) {
-        let _ = panic::catch_unwind(AssertUnwindSafe(|| self.remember(guard, case).write(guard, case)));
+        when_settled(|| self.remember(guard, case).write(guard, case));
     }
 
     fn remember(&self, guard: &Guard, case: &Case<'_>) -> Told {

@@ -1,7 +1,6 @@
 //! Puts a message into the user's mailbox, within quota. What the quota says is asked under the lock: before it, it is a guess.
 
 use std::io::Read;
-use std::panic::{self, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
 
 use crate::act::lock::{self, Locked, Method, Plan};
@@ -9,7 +8,7 @@ use crate::act::mbox::{self, Appended, Letter};
 use crate::act::open::{Absent, Owner};
 use crate::act::recover::{self, Recovered};
 use crate::act::{dir, intake, rewrite, tally};
-use crate::command::case::{Case, Guard, Outcome};
+use crate::command::case::{Case, Guard, Outcome, when_settled};
 use crate::command::notice;
 use crate::config::value::Size;
 use crate::config::{self, Config};
@@ -115,14 +114,14 @@ pub fn place(guard: &Guard, case: &Case<'_>, added: &str, over: Over) -> Result<
     refuse_full_disk(guard, &locked, incoming_bytes)?;
     let appended = mbox::append(&mut locked, letter)?;
     // The message is safe. Nothing that comes behind may make the mail system try again.
-    let _ = panic::catch_unwind(AssertUnwindSafe(|| {
+    when_settled(|| {
         if limit.messages.is_some()
             && let Some(dir) = guard.state_dir()
         {
             tally::remember(locked.file(), &path, &dir, usage.messages + 1);
         }
         notice::warn_user(guard, case, &mut locked, limit);
-    }));
+    });
     // With the notice: a copy that is taken back takes along what was said about it.
     Ok(Placement::Here(appended.and_since(&locked)))
 }

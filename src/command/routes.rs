@@ -5,15 +5,13 @@
 //! ever failed. That is how it would be without this memory, and it can neither lose a message nor loop; keeping mail because of a
 //! file that cannot be read would hide the mail of all who have no trouble. A suspension that can be read and not changed holds.
 
-use std::panic::{self, AssertUnwindSafe};
-
 use time::OffsetDateTime;
 
 use crate::act::store::Store;
 use crate::command::case::{Case, Guard};
 use crate::command::{blame, route_notice, state};
 use crate::decide::address::OwnAddresses;
-use crate::decide::attribution::Lost;
+use crate::decide::attribution::{Blame, Lost};
 use crate::decide::route::{Event, Moment, Notice, Routes, To, is_timely};
 use crate::exit::Error;
 
@@ -70,11 +68,9 @@ pub fn try_change<R>(guard: &Guard, store: &Store, action: impl FnOnce(&mut Rout
 pub struct Told(pub Vec<Notice>);
 
 impl Told {
-    /// Writes them. Whatever happens here, the message is safe already.
+    /// Writes them.
     pub fn write(self, guard: &Guard, case: &Case<'_>) {
-        let _ = panic::catch_unwind(AssertUnwindSafe(|| {
-            tell(guard, &case.envelope.own, case.date, self.0);
-        }));
+        tell(guard, &case.envelope.own, case.date, self.0);
     }
 }
 
@@ -149,23 +145,34 @@ pub fn due(guard: &Guard, own: &OwnAddresses, date: OffsetDateTime) -> Result<()
     Ok(())
 }
 
-/// Learns from a message that reports about a forward of ours.
-pub fn learn(guard: &Guard, case: &Case<'_>) -> Told {
-    let (Some(_), Some(store)) = (blame::report(case), store(guard)) else {
+/// The destinations that a message reports about, among those of this run and those that are remembered; none where it is no report.
+#[must_use]
+pub fn blames(guard: &Guard, case: &Case<'_>) -> Vec<Blame> {
+    if blame::report(case).is_none() {
+        return Vec::new();
+    }
+    let routes = store(guard).and_then(|store| read(&store).ok()).unwrap_or_default();
+    let known: Vec<_> = routes.routes.into_iter().map(|route| route.destination).collect();
+    blame::find(guard, case, &known)
+}
+
+/// Learns from what a report says about forwards of ours.
+pub fn learn(guard: &Guard, case: &Case<'_>, blames: &[Blame]) -> Told {
+    let Some(store) = store(guard).filter(|_| !blames.is_empty()) else {
         return Told::default();
     };
-    let routes = read(&store).unwrap_or_default();
-    let known: Vec<_> = routes.routes.into_iter().map(|route| route.destination).collect();
     let (now, settings) = (moment(case.date), guard.config.routes.settings());
     let dated = case.message.first("Date");
-    let mut blames = blame::find(guard, case, &known);
-    blames.retain(|blame| is_timely(blame.proof, dated.as_deref(), now));
-    if blames.is_empty() {
+    let timely: Vec<_> = blames
+        .iter()
+        .filter(|blame| is_timely(blame.proof, dated.as_deref(), now))
+        .collect();
+    if timely.is_empty() {
         return Told::default();
     }
     let (id, own) = (case.message.first("Message-ID"), case.own_address());
     let told = try_change(guard, &store, |routes| {
-        for blame in &blames {
+        for blame in timely {
             routes.reported(blame, id.as_deref(), &own, now, &settings);
         }
         routes.claim(now)

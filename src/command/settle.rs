@@ -1,11 +1,12 @@
 //! Does what was chosen, and what comes after when it cannot be done: the one place that says in which order things are tried. The
 //! last resort is the user's own mailbox; when that fails too, the message goes back to the mail system.
 
-use crate::command::case::{Case, Guard, Outcome};
+use crate::command::case::{Case, Guard, Outcome, when_settled};
 use crate::command::gate::{self, Gate, Kept};
 use crate::command::mailbox::{self, Placement};
 use crate::command::rescue::{self, Rescue};
-use crate::command::{blame, digest, divert, forward, marks, memory, record, relieve, routes};
+use crate::command::{digest, divert, forward, marks, memory, record, relieve, routes};
+use crate::decide::attribution::Blame;
 use crate::decide::policy::{Action, Copies, Over, Why};
 use crate::exit::{Class, Error, Outlook};
 
@@ -16,25 +17,22 @@ use crate::exit::{Class, Error, Outlook};
 pub fn settle(guard: &Guard, case: &Case<'_>) -> Result<Outcome, Error> {
     // Of the message before, in a run of many.
     guard.begun.finish();
-    let told = routes::learn(guard, case);
-    let result = take_out(guard, case).and_then(|()| act(guard, case));
+    let blames = routes::blames(guard, case);
+    let told = routes::learn(guard, case, &blames);
+    let result = take_out(guard, case, &blames).and_then(|()| act(guard, case));
     if result.is_err() {
         guard.begun.leave();
     }
     record::log(guard, case, &result);
-    told.write(guard, case);
-    digest::send_behind(guard, case, &result);
-    relieve::begin(guard, case);
+    when_settled(|| told.write(guard, case));
+    when_settled(|| digest::send_behind(guard, case, &result));
+    when_settled(|| relieve::begin(guard, case));
     result
 }
 
 /// Takes out of a report what it says and what it carries, before it goes anywhere: it must not be done with before that is safe.
-fn take_out(guard: &Guard, case: &Case<'_>) -> Result<(), Error> {
-    if blame::report(case).is_none() {
-        return Ok(());
-    }
-    let blames = blame::find(guard, case, &[]);
-    match rescue::rescue(guard, case, &blames)? {
+fn take_out(guard: &Guard, case: &Case<'_>, blames: &[Blame]) -> Result<(), Error> {
+    match rescue::rescue(guard, case, blames)? {
         Rescue::Lost(lost) => {
             routes::lose(guard, case, &lost);
             tracing::warn!(
