@@ -25,15 +25,7 @@ pub fn run(care: &Care, what: &What, mail: &Mail, packing: &Packing) -> Result<S
     };
     let mode = if care.dry_run { Mode::Rehearse } else { Mode::Execute };
     each(care, what, |spool| {
-        let vault = take::vault(care, packing, spool)?;
-        let take = Take {
-            care,
-            spool,
-            wanted: &wanted,
-            vault: &vault,
-            date,
-        };
-        let taken = take.run(mode)?;
+        let taken = Take::new(care, packing, spool, &wanted, date)?.run(mode)?;
         tell(spool, &taken);
         Ok(matches!(taken, Taken::Nothing(_)))
     })

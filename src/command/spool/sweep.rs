@@ -31,15 +31,7 @@ pub fn run(care: &Care, what: &What, dirt: &Dirt, packing: &Packing) -> Result<S
     };
     let mut would = false;
     let status = each(care, what, |spool| {
-        let vault = take::vault(care, packing, spool)?;
-        let take = Take {
-            care,
-            spool,
-            wanted: &wanted,
-            vault: &vault,
-            date,
-        };
-        let taken = take.run(mode)?;
+        let taken = Take::new(care, packing, spool, &wanted, date)?.run(mode)?;
         tell(spool, &taken);
         match &taken {
             Taken::Nothing(_) => {}

@@ -43,16 +43,11 @@ const TOLD_BYTES: u64 = 256 << 20;
 /// What is done with the messages of one mailbox.
 #[derive(Debug)]
 pub struct Take<'a> {
-    /// What holds for the run.
-    pub care: &'a Care,
-    /// The mailbox.
-    pub spool: &'a Spool,
-    /// Which messages.
-    pub wanted: &'a Wanted,
-    /// Where they go.
-    pub vault: &'a Vault,
-    /// When the run began.
-    pub date: OffsetDateTime,
+    care: &'a Care,
+    spool: &'a Spool,
+    wanted: &'a Wanted,
+    vault: Vault,
+    date: OffsetDateTime,
 }
 
 /// What became of it.
@@ -84,7 +79,27 @@ pub enum Mode {
     Rehearse,
 }
 
-impl Take<'_> {
+impl<'a> Take<'a> {
+    /// Of what `wanted` means in one mailbox, into an archive as flags and configuration say; `date` is when the run began.
+    ///
+    /// # Errors
+    /// When the owner that is configured is nobody's name.
+    pub fn new(
+        care: &'a Care,
+        packing: &Packing,
+        spool: &'a Spool,
+        wanted: &'a Wanted,
+        date: OffsetDateTime,
+    ) -> Result<Self, Error> {
+        Ok(Self {
+            care,
+            spool,
+            wanted,
+            vault: vault(care, packing, spool)?,
+            date,
+        })
+    }
+
     /// Does it.
     ///
     /// # Errors
@@ -352,7 +367,7 @@ pub fn ago(date: OffsetDateTime, age: Age) -> i64 {
 ///
 /// # Errors
 /// When the owner that is configured is nobody's name.
-pub fn vault(care: &Care, packing: &Packing, spool: &Spool) -> Result<Vault, Error> {
+fn vault(care: &Care, packing: &Packing, spool: &Spool) -> Result<Vault, Error> {
     let configured = &care.config.archive;
     Ok(Vault {
         dir: packing.to.clone().unwrap_or_else(|| place(care, spool)),
