@@ -1,7 +1,7 @@
 //! What is known while a message is on its way: the guard that holds for the whole run, the case of one message, and what became
 //! of it.
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::panic::{self, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -14,6 +14,7 @@ use crate::act::patience::Patience;
 use crate::act::unfinished::Note;
 use crate::config::Config;
 use crate::decide::envelope::Envelope;
+use crate::decide::fingerprint::Name;
 use crate::decide::message::Message;
 use crate::decide::policy::{Action, Limit};
 use crate::decide::token::Claim;
@@ -76,6 +77,8 @@ pub struct Case<'a> {
     pub token: Option<Claim>,
     /// When it came.
     pub date: OffsetDateTime,
+    /// What it is remembered by, once somebody asked.
+    pub name: OnceCell<Name>,
 }
 
 /// What became of a message.
@@ -157,6 +160,12 @@ pub fn state_dir(config: &Config, account: &Account) -> Option<PathBuf> {
 }
 
 impl Case<'_> {
+    /// What the message is remembered by. Made once: all of its beginning goes into it.
+    #[must_use]
+    pub fn name(&self) -> &Name {
+        self.name.get_or_init(|| Name::of(&self.message, self.content_bytes()))
+    }
+
     /// The message without the separator line that the caller put in front.
     #[must_use]
     pub fn content_start(&self) -> usize {

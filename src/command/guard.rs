@@ -2,6 +2,7 @@
 //!
 //! This file says in which order things happen. What a message is, and what it gets, is `decide`'s; how it is done is `act`'s.
 
+use std::cell::OnceCell;
 use std::io::{self, Write};
 use std::os::fd::AsFd;
 use std::path::PathBuf;
@@ -172,6 +173,7 @@ impl Guard {
             destinations: errand.destinations,
             token,
             date,
+            name: OnceCell::new(),
         }
     }
 }

@@ -55,8 +55,10 @@ pub fn sift(guard: &Guard, case: &Case<'_>, destinations: &[String]) -> Sifted {
     let within = guard.config.forward.again_after.duration().as_secs();
     let mut sifted = Sifted::default();
     let memory = if within > 0 { recall(guard) } else { None };
-    let name = name(case);
-    let lines = memory.as_ref().map(|memory| about(memory, &name)).unwrap_or_default();
+    let lines = memory
+        .as_ref()
+        .map(|memory| about(memory, case.name()))
+        .unwrap_or_default();
     let now = case.date.unix_timestamp();
     for destination in destinations {
         // By the distance: a clock that was set back makes no message new.
@@ -79,18 +81,17 @@ pub fn sift(guard: &Guard, case: &Case<'_>, destinations: &[String]) -> Sifted {
 
 /// Remembers that the mail system has taken the message for these destinations.
 pub fn note_sent(guard: &Guard, case: &Case<'_>, destinations: &[String]) {
-    let name = name(case);
     let lines: Vec<_> = destinations
         .iter()
         .map(|destination| (Fate::Sent, destination.as_str()))
         .collect();
-    note(guard, case, &name, &lines);
+    note(guard, case, case.name(), &lines);
 }
 
 /// Remembers that a message which was sent on, wholly or in part, lies in the user's mailbox as well: when it comes back, it need not
 /// be put there again.
 pub fn note_kept(guard: &Guard, case: &Case<'_>) {
-    note(guard, case, &name(case), &[(Fate::Kept, "-")]);
+    note(guard, case, case.name(), &[(Fate::Kept, "-")]);
 }
 
 /// Remembers that a message which came back was put into the user's mailbox. `name` is its own, `case` the report's.
@@ -149,10 +150,6 @@ fn distinct<'a>(lines: impl Iterator<Item = Line<'a>>) -> Vec<String> {
         }
     }
     found
-}
-
-fn name(case: &Case<'_>) -> Name {
-    Name::of(&case.message, case.content_bytes())
 }
 
 fn about<'a>(memory: &'a Memory, name: &Name) -> Vec<Line<'a>> {

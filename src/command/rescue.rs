@@ -7,6 +7,7 @@
 //! back to the mail system. Without a state directory nothing is rescued, since nobody would know the second time: the report still
 //! carries the message to where reports go.
 
+use std::cell::OnceCell;
 use std::io::{self, Write};
 use std::path::PathBuf;
 
@@ -18,7 +19,6 @@ use crate::command::mailbox::{self, Placement};
 use crate::command::{blame, marks, memory};
 use crate::decide::attribution::{Blame, Lost};
 use crate::decide::envelope::Envelope;
-use crate::decide::fingerprint::Name;
 use crate::decide::message::Message;
 use crate::decide::original::{self, Coding, Extent, Original, Place};
 use crate::decide::policy::{self, Action, Job, Over, Why};
@@ -77,14 +77,14 @@ pub fn rescue(guard: &Guard, case: &Case<'_>, blames: &[Blame]) -> Result<Rescue
     if policy::choose(&original.judgement, Job::Deliver, &guard.config.policy()) != Action::Append {
         return Ok(Rescue::Nothing);
     }
-    let name = Name::of(&original.message, original.content_bytes());
+    let name = original.name();
     // Two reports about one message may come at the same time. One after the other: the second sees what the first did.
     let one_at_a_time = Store::new(&dir, "rescue").hold(&guard.patience);
     if let Err(e) = &one_at_a_time {
         // Put off for that, the report would wait until the mail system drops it, and the message with it.
         tracing::warn!(user = guard.account.name, note = %e, "two reports about one message may both leave it in the mailbox");
     }
-    if memory::has_it(guard, &name) {
+    if memory::has_it(guard, name) {
         return Ok(Rescue::Had);
     }
     let mut notes = Vec::new();
@@ -116,7 +116,7 @@ pub fn rescue(guard: &Guard, case: &Case<'_>, blames: &[Blame]) -> Result<Rescue
     };
     // Behind the mailbox: the other way round a kill in between might leave it nowhere. As it is, the note on the mailbox tells the
     // next try that it is there.
-    memory::note_rescued(guard, case, &name);
+    memory::note_rescued(guard, case, name);
     // What this run appends next is the report.
     guard.begun.finish();
     let mailbox = match outcome {
@@ -209,5 +209,6 @@ fn case_of<'a>(guard: &Guard, report: &Case<'_>, intake: &'a Intake) -> Case<'a>
         destinations: Vec::new(),
         token: None,
         date: report.date,
+        name: OnceCell::new(),
     }
 }
