@@ -73,3 +73,25 @@ pub fn make_private_dir(dir: &Path) -> Result<(), Error> {
         },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::open_kept;
+    use nix::sys::stat::Mode;
+    use std::os::unix::fs::symlink;
+
+    #[test]
+    fn what_is_kept_is_a_regular_file_and_nothing_in_its_place_holds_us() {
+        let dir = tempfile::tempdir().unwrap_or_else(|e| unreachable!("{e}"));
+        let at = |name: &str| dir.path().join(name);
+        assert!(matches!(open_kept(&at("none")), Ok(None)));
+        assert!(std::fs::write(at("file"), "x").is_ok());
+        assert!(matches!(open_kept(&at("file")), Ok(Some(_))));
+        assert!(symlink(at("file"), at("link")).is_ok());
+        assert!(std::fs::create_dir(at("directory")).is_ok());
+        assert!(nix::unistd::mkfifo(&at("fifo"), Mode::S_IRWXU).is_ok());
+        for name in ["link", "directory", "fifo"] {
+            assert!(open_kept(&at(name)).is_err(), "{name}");
+        }
+    }
+}

@@ -366,6 +366,28 @@ fn when_the_administrators_mbox_is_full_everything_is_somewhere_and_it_is_told()
 }
 
 #[test]
+fn a_full_mbox_of_the_administrator_has_room_for_digests_and_not_for_ever() {
+    let scratch = Scratch::new().set("storm.admin_limit", "\"2K\"");
+    let old = format!("From x Mon Nov  2 10:00:00 2026\n\n{}\n\n", "x".repeat(1 << 19));
+    fs::write(scratch.path("admin"), &old).unwrap();
+    bounce(&scratch, &report("b@b.test", "1"));
+    an_hour_later(&scratch);
+    bounce(&scratch, &report("b@b.test", "2"));
+    assert_eq!(messages(&scratch.diverted()).len(), 2, "the old one and the digest");
+    let more = format!("{old}{}", "y".repeat(1 << 20));
+    fs::write(scratch.path("admin"), &more).unwrap();
+    bounce(&scratch, &report("b@b.test", "3"));
+    an_hour_later(&scratch);
+    let scratch = scratch.set("log.to", "\"stderr\"");
+    let run = scratch.run(&["deliver", "-a", "a@a.test", "-f", "<>"]);
+    run.input(report("b@b.test", "4").as_bytes())
+        .go()
+        .ends_with(0)
+        .mentions("more than full with digests");
+    assert_eq!(scratch.diverted(), more.as_bytes());
+}
+
+#[test]
 fn mail_that_finds_neither_room_nor_administrator_overflows() {
     let scratch = Scratch::new()
         .set("quota.limit", "\"1K\"")

@@ -201,3 +201,20 @@ pub fn open_quietly(path: &Path) -> io::Result<File> {
         result => result,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Identity, TICK_NANOSECONDS, identity, is_settled};
+
+    #[test]
+    fn a_change_of_a_moment_ago_may_hide_another_one() {
+        let file = tempfile::tempfile().unwrap_or_else(|e| unreachable!("{e}"));
+        let now = identity(&file).unwrap_or_else(|e| unreachable!("{e}"));
+        assert!(!is_settled(now));
+        let long_ago = now.changed - 2 * TICK_NANOSECONDS;
+        assert!(is_settled(Identity {
+            changed: long_ago,
+            ..now
+        }));
+    }
+}
