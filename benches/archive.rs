@@ -27,7 +27,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use nix::sys::resource::{UsageWho, getrusage};
+mod measure;
+
+use measure::{Chance, Took, run};
 
 fn main() {
     let (mut mib, mut messages, mut below) = (128_u64, 10_000_u64, std::env::temp_dir());
@@ -60,12 +62,6 @@ fn main() {
 struct Bench {
     root: PathBuf,
     user: String,
-}
-
-struct Took {
-    wall: Duration,
-    cpu: Duration,
-    said: String,
 }
 
 impl Bench {
@@ -274,37 +270,7 @@ fn row(what: &str, bytes: u64, took: &Took, size: u64, locked: &str, longest: &s
     );
 }
 
-fn run(command: &mut Command) -> Took {
-    let cpu = || {
-        let usage = getrusage(UsageWho::RUSAGE_CHILDREN).unwrap();
-        let seconds = |time: nix::sys::time::TimeVal| {
-            Duration::from_secs(time.tv_sec() as u64) + Duration::from_micros(time.tv_usec() as u64)
-        };
-        seconds(usage.user_time()) + seconds(usage.system_time())
-    };
-    let before = cpu();
-    let begun = Instant::now();
-    let output = command.output().unwrap();
-    let wall = begun.elapsed();
-    assert!(output.status.success(), "{command:?}: {output:?}");
-    Took {
-        wall,
-        cpu: cpu().saturating_sub(before),
-        said: String::from_utf8_lossy(&output.stdout).into_owned(),
-    }
-}
-
-/// Numbers that are always the same and never the same twice in a row.
-struct Chance(u64);
-
 impl Chance {
-    fn next(&mut self, below: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % below
-    }
-
     fn words(&mut self, bytes: u64, out: &mut String) {
         let begin = out.len() as u64;
         let mut line = 0;
@@ -317,7 +283,6 @@ impl Chance {
         }
         out.push('\n');
     }
-
     fn attachment(&mut self, bytes: u64, out: &mut String) {
         const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
         for at in 1..=bytes {

@@ -22,10 +22,9 @@ use std::fs::{self, File};
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use nix::fcntl::{PosixFadviseAdvice, posix_fadvise};
-use nix::sys::resource::{UsageWho, getrusage};
 
 use spoolguard::act::stored::Mbox;
 use spoolguard::decide::address::{Address, OwnAddresses};
@@ -33,6 +32,10 @@ use spoolguard::decide::envelope::Sender;
 use spoolguard::decide::letter::Letter;
 use spoolguard::decide::message::Message;
 use spoolguard::decide::verdict::{Facts, classify};
+
+mod measure;
+
+use measure::{Chance, Took, run};
 
 fn main() {
     let mut mailboxes = 40;
@@ -92,17 +95,17 @@ fn main() {
         );
     };
     cool(&paths);
-    row("`grep -c '^From '`, cold", run(grep()));
-    row("`grep -c '^From '`, cached", run(grep()));
+    row("`grep -c '^From '`, cold", run(&mut grep()));
+    row("`grep -c '^From '`, cached", run(&mut grep()));
     cool(&paths);
-    row("`spool list`, cold, first look", run(look()));
+    row("`spool list`, cold, first look", run(&mut look()));
     fs::remove_dir_all(&state).unwrap();
-    row("`spool list`, cached, first look", run(look()));
+    row("`spool list`, cached, first look", run(&mut look()));
     cool(&paths);
-    row("`spool list`, cold, second look", run(look()));
-    row("`spool list`, cached, second look", run(look()));
+    row("`spool list`, cold, second look", run(&mut look()));
+    row("`spool list`, cached, second look", run(&mut look()));
     grow(&paths);
-    row("`spool list`, cached, after 1 % came in", run(look()));
+    row("`spool list`, cached, after 1 % came in", run(&mut look()));
     inside(&paths);
 }
 
@@ -145,31 +148,6 @@ fn inside(paths: &[PathBuf]) {
     );
 }
 
-struct Took {
-    wall: Duration,
-    cpu: Duration,
-}
-
-fn run(mut command: Command) -> Took {
-    let cpu = || {
-        let usage = getrusage(UsageWho::RUSAGE_CHILDREN).unwrap();
-        let seconds = |time: nix::sys::time::TimeVal| {
-            Duration::from_secs(time.tv_sec() as u64) + Duration::from_micros(time.tv_usec() as u64)
-        };
-        seconds(usage.user_time()) + seconds(usage.system_time())
-    };
-    let before = cpu();
-    let begun = Instant::now();
-    // Into a pipe: where nobody reads its output, grep stops at the first line that matches.
-    let output = command.output().unwrap();
-    let wall = begun.elapsed();
-    assert!(output.status.success(), "{command:?}: {output:?}");
-    Took {
-        wall,
-        cpu: cpu() - before,
-    }
-}
-
 fn processors() -> usize {
     std::thread::available_parallelism().unwrap().get()
 }
@@ -180,18 +158,6 @@ fn cool(paths: &[PathBuf]) {
         let file = File::open(path).unwrap();
         file.sync_all().unwrap();
         posix_fadvise(&file, 0, 0, PosixFadviseAdvice::POSIX_FADV_DONTNEED).unwrap();
-    }
-}
-
-/// Numbers that are always the same and never the same twice in a row.
-struct Chance(u64);
-
-impl Chance {
-    fn next(&mut self, below: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % below
     }
 }
 
