@@ -2,7 +2,7 @@
 //! subject, the system's own words, and how it is built. No single weak piece is enough, and what people and lists add
 //! to a message weighs against it.
 
-use crate::decide::details::{failed_recipients, read_report};
+use crate::decide::details::{add_reasons, failed_recipients, read_report};
 use crate::decide::failed::complete;
 use crate::decide::head::Head;
 use crate::decide::message::Message;
@@ -131,7 +131,9 @@ pub fn weigh(look: &Look<'_, '_>, outline: &Outline<'_>, facts: &Facts<'_>) -> W
     }
     let kind = report.kind().or(kind_of_words).or(kind_of_subject);
     let mut recipients = if report.recipients.iter().any(|r| !r.address.is_empty()) {
-        report.recipients
+        let mut recipients = report.recipients;
+        add_reasons(&mut recipients, own);
+        recipients
     } else {
         failed_recipients(look, own, &quoted, &report)
     };

@@ -6,6 +6,7 @@ use crate::decide::failed::{find_failed, with_reason};
 use crate::decide::mime::{Kind, Outline};
 use crate::decide::quoted::Quoted;
 use crate::decide::report::{Recipient, Report, count_fields};
+use crate::decide::status::Class;
 
 /// As much of the system's own words as is read.
 const WORDS_BYTES: usize = 8 * 1024;
@@ -24,6 +25,30 @@ pub fn read_report(outline: &Outline<'_>, text: &str) -> Report {
         return Report::read(lines.as_bytes());
     }
     report
+}
+
+/// Where the machine's part says no more than that it failed, the reason that the system's own words give for that address: OpenSMTPD
+/// writes `Status: 5.0.0` and no `Diagnostic-Code`, and `b@b.test: 550 Invalid recipient` above it.
+pub fn add_reasons(recipients: &mut [Recipient], own: &str) {
+    let unclear = |recipient: &Recipient| {
+        recipient.class == Class::Neither
+            && recipient.diagnostic.is_none()
+            && !matches!(recipient.action.as_deref(), Some("delivered" | "relayed" | "expanded"))
+    };
+    if !recipients.iter().any(unclear) {
+        return;
+    }
+    let words: String = own.chars().take(WORDS_BYTES).collect();
+    let named = find_failed(&words, &[]);
+    for recipient in recipients.iter_mut().filter(|recipient| unclear(recipient)) {
+        if let Some(reason) = named
+            .iter()
+            .find(|other| other.address.eq_ignore_ascii_case(&recipient.address))
+        {
+            recipient.diagnostic.clone_from(&reason.diagnostic);
+            recipient.class = reason.class;
+        }
+    }
 }
 
 /// Where no report names them: the header, the words, the quoted message.

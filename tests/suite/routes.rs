@@ -354,6 +354,45 @@ fn three_reports_about_three_messages_that_were_sent_suspend_at_once() {
 }
 
 #[test]
+fn a_reason_counts_that_only_the_words_of_a_report_give() {
+    let scratch = scratch();
+    forward(&scratch, 1..=5);
+    let come = |number: usize, words: &str| {
+        // As OpenSMTPD writes it: a status that says nothing, and no diagnostic code.
+        let text = String::from_utf8(report(number, "failed", "5.0.0")).unwrap();
+        let text = text
+            .replace("It did not work.", words)
+            .replace("Diagnostic-Code: smtp; 550 no such user here\n", "");
+        let run = scratch.run(&["forward", "-a", "a@a.test", "-f", "<>", "b@b.test"]);
+        run.input(text.as_bytes()).go().succeeds();
+    };
+    // No reason, one that is about the message, and one of another address.
+    come(1, "An error has occurred for these recipients:\n\nb@b.test:\n");
+    come(
+        2,
+        "An error has occurred for these recipients:\n\nb@b.test: 554 this looks like spam\n",
+    );
+    come(
+        3,
+        "An error has occurred for these recipients:\n\nc@c.test: 550 Invalid recipient: <c@c.test>\n",
+    );
+    for number in [3, 4, 5] {
+        assert!(
+            state(&scratch)["routes"][0]["suspended"].is_null(),
+            "{}",
+            state(&scratch)
+        );
+        come(
+            number,
+            "An error has occurred for these recipients:\n\nb@b.test: 550 Invalid recipient: <b@b.test>\n",
+        );
+    }
+    let suspended = &state(&scratch)["routes"][0];
+    assert!(!suspended["suspended"].is_null(), "{suspended}");
+    assert!(suspended.to_string().contains("550 Invalid recipient"), "{suspended}");
+}
+
+#[test]
 fn a_message_that_went_there_already_is_no_probe() {
     let scratch = suspended();
     pass_time(&scratch, HOUR);
