@@ -4,8 +4,8 @@
 //!
 //! A file that is added to, and not one that is replaced: each forward writes some hundred bytes and syncs nothing. What a power cut
 //! takes away costs one more copy of a message that was under way in that moment; a sync for each forward would cost more than the
-//! forward. Lines are written when the mail system has taken a message, never before: a kill in between sends it a second time,
-//! and one line too early would have kept it from being sent at all.
+//! forward. That a message was sent is written when the mail system has taken it, never before: a kill in between sends it a second
+//! time, and one line too early would have kept it from being sent at all.
 
 use std::collections::BTreeSet;
 use std::fs::{File, OpenOptions};
@@ -44,18 +44,21 @@ pub enum Fate {
     Sent,
     /// It lies in the user's mailbox as well.
     Kept,
+    /// It does not lie there any more: it was not sent after all, and comes again.
+    Gone,
     /// It came back, and was put into the user's mailbox.
     Rescued,
 }
 
 impl Fate {
-    const ALL: [Self; 3] = [Self::Sent, Self::Kept, Self::Rescued];
+    const ALL: [Self; 4] = [Self::Sent, Self::Kept, Self::Gone, Self::Rescued];
 
     /// The word for it in the file. None of them is the beginning of another: so a line that was cut is no line.
     fn word(self) -> &'static str {
         match self {
             Self::Sent => "sent",
             Self::Kept => "kept",
+            Self::Gone => "gone",
             Self::Rescued => "rescued",
         }
     }

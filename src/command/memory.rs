@@ -88,10 +88,16 @@ pub fn note_sent(guard: &Guard, case: &Case<'_>, destinations: &[String]) {
     note(guard, case, case.name(), &lines);
 }
 
-/// Remembers that a message which was sent on, wholly or in part, lies in the user's mailbox as well: when it comes back, it need not
-/// be put there again.
+/// Remembers that a message which is sent on, wholly or in part, lies in the user's mailbox as well: when it comes back, it need not
+/// be put there again. Before it is sent: its report may be here before sendmail has ended.
 pub fn note_kept(guard: &Guard, case: &Case<'_>) {
     note(guard, case, case.name(), &[(Fate::Kept, "-")]);
+}
+
+/// Remembers that the copy will be taken back. Before it is: a kill in between leaves a copy too many, and no message is thought to be
+/// where it is not.
+pub fn note_gone(guard: &Guard, case: &Case<'_>) {
+    note(guard, case, case.name(), &[(Fate::Gone, "-")]);
 }
 
 /// Remembers that a message which came back was put into the user's mailbox. `name` is its own, `case` the report's.
@@ -106,12 +112,17 @@ pub fn note_rescued(guard: &Guard, case: &Case<'_>, name: &Name) {
 pub fn has_it(guard: &Guard, name: &Name) -> bool {
     let Some(memory) = recall(guard) else { return false };
     let mut sent: Vec<&str> = Vec::new();
-    let mut has = false;
+    let (mut has, mut copied_at) = (false, None);
     for line in about(&memory, name) {
         match line.fate {
-            Fate::Kept | Fate::Rescued => has = true,
-            Fate::Sent if sent.contains(&line.destination) => has = false,
-            Fate::Sent => sent.push(line.destination),
+            Fate::Kept => (has, copied_at) = (true, Some(line.at)),
+            Fate::Rescued => has = true,
+            Fate::Gone => (has, copied_at) = (false, None),
+            Fate::Sent => {
+                // The copy of what is sent is noted before it, with the same time.
+                has &= copied_at == Some(line.at) || !sent.contains(&line.destination);
+                sent.push(line.destination);
+            }
         }
     }
     has

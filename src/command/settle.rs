@@ -184,21 +184,21 @@ fn pass(guard: &Guard, case: &Case<'_>, copies: Copies, gate: &mut Gate) -> Resu
         gate.keep(Kept::Yes);
         return Ok(with_note(outcome, gate.why().unwrap_or_default()));
     }
+    if let Some(Placement::Here(_)) = copy {
+        memory::note_kept(guard, case);
+    }
     let sent = match forward::send(guard, case, &destinations) {
         Ok(sent) => sent,
         Err(e) => {
-            if let Some(Placement::Here(appended)) = copy
-                && let Err(left) = mailbox::take_back(guard, appended)
-            {
-                tracing::warn!(user = guard.account.name, cause = %left, "a copy stays, and the message will come again");
+            if let Some(Placement::Here(appended)) = copy {
+                memory::note_gone(guard, case);
+                if let Err(left) = mailbox::take_back(guard, appended) {
+                    tracing::warn!(user = guard.account.name, cause = %left, "a copy stays, and the message will come again");
+                }
             }
             return Err(e);
         }
     };
-    // At once: the report may be here within milliseconds, and would bring the message a second time.
-    if let Some(Placement::Here(_)) = copy {
-        memory::note_kept(guard, case);
-    }
     let refusals = sent.refused.clone();
     gate.send(sent);
     // A copy that the mailbox has no room for is put elsewhere only now that the message is sent: it cannot be taken back from

@@ -212,6 +212,37 @@ fn what_keep_put_there_already_is_not_put_there_again() {
 }
 
 #[test]
+fn a_report_that_is_here_before_sendmail_has_ended_finds_the_copy() {
+    let mut scratch = Scratch::new();
+    let (runs, go) = (scratch.path("runs"), scratch.path("go"));
+    scratch.sendmail(&format!(
+        "touch '{}'; until [ -e '{}' ]; do sleep 0.01; done",
+        runs.display(),
+        go.display()
+    ));
+    let run = scratch.forward(ORIGINAL.as_bytes(), &["--keep", "b@b.test"]).start();
+    until("sendmail runs", || runs.exists());
+    comes(&scratch, &report(ORIGINAL));
+    fs::write(go, "").unwrap();
+    run.end().succeeds();
+    let mail = scratch.mail();
+    assert!(!contains(only(&mail), b"X-Spoolguard"), "{}", shown(&mail));
+}
+
+#[test]
+fn a_copy_that_was_taken_back_stands_in_for_nothing() {
+    let mut scratch = Scratch::new();
+    scratch.sendmail("exit 75");
+    let keep = scratch.forward(ORIGINAL.as_bytes(), &["--keep", "b@b.test"]);
+    keep.go().defers();
+    assert!(scratch.mail().is_empty(), "{}", shown(&scratch.mail()));
+    scratch.sendmail("exit 0");
+    scratch.forward(ORIGINAL.as_bytes(), &["b@b.test"]).go().succeeds();
+    comes(&scratch, &report(ORIGINAL));
+    is_rescued(&scratch.mail(), "without a copy");
+}
+
+#[test]
 fn what_is_sent_once_more_after_that_is_rescued_once_more() {
     let scratch = Scratch::new().set("forward.again_after", "\"0s\"");
     for round in 1..=2 {
