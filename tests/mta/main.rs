@@ -78,6 +78,9 @@ fn main() -> ExitCode {
             if !story.only.is_empty() && !story.only.contains(&system.name()) {
                 continue;
             }
+            if stories::BY_NAME.contains(&story.name) && arguments.filter.is_none() {
+                continue;
+            }
             for &hook in story.hooks {
                 if hook == Hook::Command && !story.delivers && !system.has_user_commands() {
                     continue;

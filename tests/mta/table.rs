@@ -115,5 +115,10 @@ pub fn render(rows: &[Row]) -> String {
         text.push_str(out.trim_end());
         text.push('\n');
     }
+    for row in rows {
+        for figures in &row.measured.counted {
+            let _ = writeln!(text, "{} {}, {}: {figures}", row.system, row.story, row.hook_name);
+        }
+    }
     text
 }
