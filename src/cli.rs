@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand};
 
+pub mod quick;
 pub mod spool;
 
 /// A delivery guard: judges one message, then appends, forwards or diverts it, so that no forward can loop.

@@ -11,7 +11,7 @@ use clap::Parser;
 use clap::error::ErrorKind;
 
 use spoolguard::act::{account, patience};
-use spoolguard::cli::Cli;
+use spoolguard::cli::{Cli, quick};
 use spoolguard::command::{self, caller, guard};
 use spoolguard::exit::{Class, Error, Status};
 
@@ -36,12 +36,12 @@ fn run() -> Status {
     let arguments: Vec<OsString> = std::env::args_os().collect();
     if !is_administrators(&arguments) {
         // Before anything else: mail systems bounce on death by a signal.
-        let _ = patience::watch();
+        let _ = patience::hold();
     }
     if let Err(e) = account::refuse_borrowed_rights() {
         return guard::end(Err(e));
     }
-    match Cli::try_parse_from(&arguments) {
+    match quick::read(&arguments).map_or_else(|| Cli::try_parse_from(&arguments), Ok) {
         Ok(cli) => command::run(&cli),
         Err(e) if is_help(e.kind()) && !caller::is_mail_system(&caller::variable) => {
             let _ = write!(std::io::stdout(), "{}", e.render());

@@ -20,9 +20,6 @@ pub const HEAD_BYTES: usize = 1 << 20;
 /// One read from the pipe, which holds 64 KiB by default (pipe(7)).
 const STEP_BYTES: usize = 64 << 10;
 
-/// The first read, in bytes: most messages are smaller, and each page that is touched costs as much as copying it.
-const FIRST_STEP_BYTES: usize = 16 << 10;
-
 /// Where a large message waits: on a disk rather than in `/tmp`, which may be memory.
 const SPILL_DIRS: [&str; 2] = ["/var/tmp", "/tmp"];
 
@@ -46,7 +43,7 @@ impl Head {
     ///
     /// # Errors
     /// When reading fails or stalls, or when the run is told to stop.
-    pub fn read<F: AsFd + Read>(input: &mut F, patience: &Patience) -> Result<Self, Error> {
+    pub fn read(input: &impl AsFd, patience: &Patience) -> Result<Self, Error> {
         if is_closed(input) {
             return Err(Error::new(
                 Class::System,
@@ -57,10 +54,10 @@ impl Head {
         }
         let mut bytes = Vec::with_capacity(STEP_BYTES);
         while bytes.len() < HEAD_BYTES {
-            let large = bytes.len() >= FIRST_STEP_BYTES;
-            let step_bytes = if large { STEP_BYTES } else { FIRST_STEP_BYTES };
-            let want = step_bytes.min(HEAD_BYTES - bytes.len());
-            if step(input, patience, &mut bytes, want)? == 0 {
+            if bytes.len() == bytes.capacity() {
+                bytes.reserve_exact(bytes.len().min(HEAD_BYTES - bytes.len()));
+            }
+            if step(input, patience, &mut bytes)? == 0 {
                 return Ok(Self { bytes, ended: true });
             }
         }
@@ -79,13 +76,13 @@ impl Intake {
     ///
     /// # Errors
     /// When reading fails or stalls, when there is no room for a large message, or when the run is told to stop.
-    pub fn read<F: AsFd + Read>(mut input: F, patience: &Patience) -> Result<Self, Error> {
-        let Head { bytes: head, ended } = Head::read(&mut input, patience)?;
+    pub fn read(input: &impl AsFd, patience: &Patience) -> Result<Self, Error> {
+        let Head { bytes: head, ended } = Head::read(input, patience)?;
         let mut collector = Collector {
             intake: Self::from_bytes(head),
         };
-        let mut more = Vec::new();
-        while !ended && step(&mut input, patience, &mut more, STEP_BYTES)? > 0 {
+        let mut more = Vec::with_capacity(if ended { 0 } else { STEP_BYTES });
+        while !ended && step(input, patience, &mut more)? > 0 {
             collector
                 .write_all(&more)
                 .map_err(|e| Error::io("store a large message in", Path::new("a temporary file"), &e))?;
@@ -167,7 +164,7 @@ impl Write for Collector {
             spill,
             bytes: total,
         } = &mut self.intake;
-        let room = HEAD_BYTES - head.len();
+        let room = HEAD_BYTES.saturating_sub(head.len());
         let written = if room > 0 {
             let part = bytes.get(..room).unwrap_or(bytes);
             head.extend_from_slice(part);
@@ -215,7 +212,7 @@ impl Read for Reader<'_> {
 
 /// Tells whether a standard stream was closed: then it is `/dev/null`, opened for reading and writing before `main` runs.
 /// Taking that for an empty message, or for a place to write to, would acknowledge mail that nobody has.
-pub fn is_closed<F: AsFd>(stream: &F) -> bool {
+pub fn is_closed(stream: &impl AsFd) -> bool {
     let flags = fcntl(stream, FcntlArg::F_GETFL).map(OFlag::from_bits_retain);
     let stat = nix::sys::stat::fstat(stream);
     match (flags, stat, std::fs::metadata("/dev/null")) {
@@ -244,7 +241,7 @@ impl<F: AsFd + Read> Read for Rest<'_, F> {
 
 const NAME: &str = "the message from standard input";
 
-fn wait_for<F: AsFd>(input: &F, patience: &Patience) -> Result<(), Error> {
+fn wait_for(input: &impl AsFd, patience: &Patience) -> Result<(), Error> {
     loop {
         // Asked each time: an input that is always ready would never let us see that the time is over.
         patience.check("read", NAME)?;
@@ -257,25 +254,16 @@ fn wait_for<F: AsFd>(input: &F, patience: &Patience) -> Result<(), Error> {
     }
 }
 
-/// Waits for input and appends up to `want` bytes of it to `to`; 0 is the end.
-fn step<F: AsFd + Read>(input: &mut F, patience: &Patience, to: &mut Vec<u8>, want: usize) -> Result<usize, Error> {
+/// Waits for input and appends it to `to`, as far as that has room; 0 is the end. No page of it is touched before the kernel writes to it.
+fn step(input: &impl AsFd, patience: &Patience, to: &mut Vec<u8>) -> Result<usize, Error> {
     loop {
         wait_for(input, patience)?;
-        match read_more(input, to, want) {
+        match rustix::io::read(input, rustix::buffer::spare_capacity(to)) {
             Ok(read) => return Ok(read),
-            Err(e) if matches!(e.kind(), io::ErrorKind::Interrupted | io::ErrorKind::WouldBlock) => {}
-            Err(e) => return Err(Error::io("read", Path::new(NAME), &e)),
+            Err(rustix::io::Errno::INTR | rustix::io::Errno::AGAIN) => {}
+            Err(e) => return Err(Error::io("read", Path::new(NAME), &e.into())),
         }
     }
-}
-
-/// One read(2) of up to `want` bytes, appended to `to`.
-fn read_more(input: &mut impl Read, to: &mut Vec<u8>, want: usize) -> io::Result<usize> {
-    let before = to.len();
-    to.resize(before + want, 0);
-    let read = input.read(to.get_mut(before..).unwrap_or_default());
-    to.truncate(before + read.as_ref().copied().unwrap_or(0));
-    read
 }
 
 /// A file without a name: it is gone with this process, however that ends.

@@ -14,6 +14,9 @@ use crate::act::rewrite::{self, Quoting, STEP_BYTES};
 use crate::act::unfinished::{Extent, Measure, Note};
 use crate::exit::{Class, Error};
 
+/// Up to this length a message is put into mbox form once, in memory, in bytes. Beyond it memory would grow with the message.
+const DRAFT_BYTES: usize = 256 << 10;
+
 /// Fields that say in which state a message lies in *another* mailbox. Readers believe them, so they never come in by mail.
 const STATE_FIELDS: [&str; 8] = [
     "Content-Length",
@@ -127,11 +130,19 @@ pub fn append<R: Read + Clone>(locked: &mut Locked, letter: Letter<'_, R>) -> Re
     let before_bytes = length(locked)?;
     let fail = |e: io::Error| Error::io("append to", path, &e);
     let end = missing_end(locked.file(), before_bytes).map_err(fail)?;
-    // Written twice, the first time to nowhere: the note says how long it will be.
-    let mut measure = Measure::default();
-    write_through(&mut measure, letter.clone()).map_err(fail)?;
-    let note = Note::begin(locked.file(), path, measure.extent(before_bytes, end), letter.date);
-    append_with(locked, note, |to| write_letter(to, letter))
+    // The note says how long it will be.
+    let mut draft = Draft::default();
+    write_through(&mut draft, letter.clone()).map_err(fail)?;
+    let note = Note::begin(
+        locked.file(),
+        path,
+        draft.measure.extent(before_bytes, end),
+        letter.date,
+    );
+    append_with(locked, note, |to| match &draft.text {
+        Some(text) => to.write_all(text),
+        None => write_letter(to, letter),
+    })
 }
 
 /// Appends messages that lay in an mbox before, byte for byte, with their separator lines, and syncs. No mail system brings them again,
@@ -179,6 +190,40 @@ fn append_with(
                 Err(fail(e).hint(format!("the mailbox ends in a part of the message: {undo}")))
             }
         },
+    }
+}
+
+/// A message in mbox form, measured before any of it is in the mailbox. A large one is not kept: it is written a second time.
+struct Draft {
+    measure: Measure,
+    text: Option<Vec<u8>>,
+}
+
+impl Default for Draft {
+    fn default() -> Self {
+        Self {
+            measure: Measure::default(),
+            text: Some(Vec::new()),
+        }
+    }
+}
+
+impl Write for Draft {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if let Some(text) = self
+            .text
+            .as_mut()
+            .filter(|text| text.len() + bytes.len() <= DRAFT_BYTES)
+        {
+            text.extend_from_slice(bytes);
+        } else {
+            self.text = None;
+        }
+        self.measure.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 

@@ -13,6 +13,8 @@ use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, poll};
 
+use crate::act::patience;
+
 const PASSWD: &str = "/etc/passwd";
 const GROUP: &str = "/etc/group";
 const SWITCH: &str = "/etc/nsswitch.conf";
@@ -185,16 +187,16 @@ fn ask(database: &str, key: &str) -> io::Result<Option<String>> {
         // It would be an option.
         return Ok(None);
     }
-    let started = Command::new("getent")
+    let mut getent = Command::new("getent");
+    getent
         .args([database, key])
         .env_clear()
         .env("PATH", "/usr/bin:/bin")
         .current_dir("/")
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn();
-    let mut child = match started {
+        .stderr(Stdio::null());
+    let mut child = match patience::start(&mut getent) {
         Ok(child) => child,
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(e) => return Err(e),

@@ -2,10 +2,14 @@
 //!
 //! A signal never ends the run where it strikes: it is noted, and every wait looks. So locks are released and the mailbox is
 //! whole when a run is told to go. The append itself never looks, and is never interrupted.
+//!
+//! A delivery that waits for nothing begins with all of them blocked, which is one system call, and ends so: it is faster done than
+//! stopped. The first wait and the first child unblock them, with a handler for each.
 
 use std::cell::Cell;
 use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd};
+use std::process::{Child, Command};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
@@ -57,30 +61,51 @@ const OTHERS: [Signal; 13] = [
 /// Set when one of them came.
 static STOPPED: LazyLock<Arc<AtomicBool>> = LazyLock::new(Arc::default);
 
-/// Takes over the signals: from here on none ends the process where it strikes.
+/// Blocks the signals: from here on none ends the process where it strikes, and none is noted before `listen`.
 ///
 /// # Errors
 /// When the system refuses.
-pub fn watch() -> io::Result<()> {
-    static WATCHED: AtomicBool = AtomicBool::new(false);
-    if WATCHED.swap(true, Ordering::Relaxed) {
+pub fn hold() -> io::Result<()> {
+    // Out of memory, Rust's runtime aborts; so does a panic in a panic. Mail systems bounce on that death, and abort(3) unblocks its
+    // signal.
+    static HELD: AtomicBool = AtomicBool::new(false);
+    if HELD.swap(true, Ordering::Relaxed) {
         return Ok(());
     }
-    for signal in STOPPING {
-        signal_hook::flag::register(signal as i32, Arc::clone(&STOPPED))?;
-    }
-    // A caller that ignores SIGCHLD would keep us from learning how sendmail ended (waitpid(2), NOTES). Unhandled, SIGXFSZ
-    // ends the process in mid-write; handled, the write reports EFBIG (setrlimit(2)).
-    for signal in [Signal::SIGCHLD, Signal::SIGXFSZ] {
-        signal_hook::flag::register(signal as i32, Arc::new(AtomicBool::new(false)))?;
-    }
-    // Out of memory, Rust's runtime aborts; so does a panic in a panic. Mail systems bounce on that death.
     let always = Arc::new(AtomicBool::new(true));
     signal_hook::flag::register_conditional_shutdown(
         Signal::SIGABRT as i32,
         i32::from(Status::TryAgain.code()),
         always,
     )?;
+    let mut mask = SigSet::all();
+    for signal in OTHERS {
+        mask.remove(signal);
+    }
+    // Unhandled and unblocked, it ends the process in mid-write; so the write reports EFBIG (setrlimit(2)).
+    mask.add(Signal::SIGXFSZ);
+    mask.thread_set_mask()?;
+    Ok(())
+}
+
+/// Takes over the signals: from here on each is noted where it strikes, also those that came while they were held.
+///
+/// # Errors
+/// When the system refuses.
+pub fn listen() -> io::Result<()> {
+    static LISTENING: AtomicBool = AtomicBool::new(false);
+    hold()?;
+    if LISTENING.swap(true, Ordering::Relaxed) {
+        return Ok(());
+    }
+    for signal in STOPPING {
+        signal_hook::flag::register(signal as i32, Arc::clone(&STOPPED))?;
+    }
+    // A caller that ignores SIGCHLD would keep us from learning how sendmail ended (waitpid(2), NOTES). Handled, SIGXFSZ does what it
+    // does when it is blocked, and no child inherits that.
+    for signal in [Signal::SIGCHLD, Signal::SIGXFSZ] {
+        signal_hook::flag::register(signal as i32, Arc::new(AtomicBool::new(false)))?;
+    }
     // Unblocked is what is handled, and what nobody can go on from. Blocked are the real-time signals, which end a process too and
     // ask for nothing that we know.
     let mut mask = SigSet::all();
@@ -89,6 +114,15 @@ pub fn watch() -> io::Result<()> {
     }
     mask.thread_set_mask()?;
     Ok(())
+}
+
+/// Starts a child, which inherits no signal that is blocked.
+///
+/// # Errors
+/// When it cannot be started.
+pub fn start(command: &mut Command) -> io::Result<Child> {
+    listen()?;
+    command.spawn()
 }
 
 /// How long a single wait in the kernel lasts at most: a signal that comes just before it does not interrupt it.
@@ -145,12 +179,25 @@ impl Patience {
     /// Starts the clock and takes over the signals: none that the caller blocked or ignored stays so.
     ///
     /// # Errors
-    /// When the system is out of descriptors.
+    /// When the system refuses.
     pub fn begin() -> io::Result<Self> {
-        watch()?;
-        Ok(Self {
+        listen()?;
+        Ok(Self::starting_now())
+    }
+
+    /// Starts the clock for a single delivery: the signals are held until it has to wait.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn begin_delivery() -> io::Result<Self> {
+        hold()?;
+        Ok(Self::starting_now())
+    }
+
+    fn starting_now() -> Self {
+        Self {
             until: Cell::new(Instant::now() + TOTAL),
-        })
+        }
     }
 
     /// Starts the clock anew, for the next message of a run that no mail system waits for.
@@ -182,17 +229,26 @@ impl Patience {
 
     /// Waits until `file` can be read, `time` is over, or a signal came; never beyond the run's own time.
     pub fn wait(&self, file: Option<BorrowedFd<'_>>, time: Duration) -> Woken {
+        let is_ready = |milliseconds: u16| {
+            let mut file = file.map(|file| PollFd::new(file, PollFlags::POLLIN));
+            let ready = poll(file.as_mut_slice(), milliseconds);
+            (ready.is_err(), file.and_then(|file| file.any()).unwrap_or(false))
+        };
+        if file.is_some() && matches!(is_ready(0), (_, true)) {
+            return Woken::Readable;
+        }
+        // Where that fails they stay blocked: then it waits to the end, and is not stopped.
+        let _ = listen();
         let end = Instant::now() + time.min(self.remaining());
         loop {
             let left = end.saturating_duration_since(Instant::now());
             // Rounded up, so that a wait of less than a millisecond is none that spins.
             let milliseconds = u16::try_from(left.min(SLICE).as_micros().div_ceil(1000)).unwrap_or(u16::MAX);
-            let mut file = file.map(|file| PollFd::new(file, PollFlags::POLLIN));
-            let ready = poll(file.as_mut_slice(), milliseconds);
-            if file.and_then(|file| file.any()).unwrap_or(false) {
+            let (is_interrupted, is_ready) = is_ready(milliseconds);
+            if is_ready {
                 return Woken::Readable;
             }
-            if ready.is_err() || is_stopped() {
+            if is_interrupted || is_stopped() {
                 return Woken::Signal;
             }
             if left.is_zero() {

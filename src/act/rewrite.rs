@@ -30,6 +30,7 @@ pub enum Quoting {
 /// When reading or writing fails; then a part may have been written.
 pub fn copy<R: Read, W: Write>(mut from: R, to: &mut W, dropped: &[&str], quoting: Quoting) -> io::Result<Option<u8>> {
     let mut copier = Copier {
+        separator: memmem::Finder::new(b"From "),
         dropped,
         quoting,
         place: Place::Start,
@@ -81,6 +82,8 @@ enum Place {
 }
 
 struct Copier<'a> {
+    /// Made once: it is looked for in each line of the header.
+    separator: memmem::Finder<'static>,
     dropped: &'a [&'a str],
     quoting: Quoting,
     place: Place,
@@ -130,7 +133,7 @@ impl Copier<'_> {
     fn quoted(&mut self, bytes: &[u8], out: &mut Vec<u8>) {
         let mut copied = 0;
         if self.quoting != Quoting::None {
-            for at in memmem::find_iter(bytes, b"From ") {
+            for at in self.separator.find_iter(bytes) {
                 let before = bytes.get(..at).unwrap_or_default();
                 let quotes = before.iter().rev().take_while(|b| **b == b'>').count();
                 let start = at - quotes;

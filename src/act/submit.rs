@@ -14,7 +14,7 @@ use std::time::Duration;
 use nix::sys::memfd::{MFdFlags, memfd_create};
 
 use crate::act::dir::{make_private_dir, sync_parent};
-use crate::act::patience::{Patience, Woken};
+use crate::act::patience::{self, Patience, Woken};
 use crate::exit::{Class, Error};
 
 /// How much of what sendmail prints is kept, in bytes; the rest is read and thrown away.
@@ -235,7 +235,7 @@ impl Run<'_> {
             .stdin(self.message.try_clone().map_err(fail)?)
             .stdout(child_output.try_clone().map_err(fail)?)
             .stderr(child_output);
-        let child = command.spawn().map_err(fail)?;
+        let child = patience::start(&mut command).map_err(fail)?;
         // The command holds copies of our ends of the pipe.
         drop(command);
         let (status, said) = self.wait(child, output)?;

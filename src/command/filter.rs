@@ -22,7 +22,7 @@ pub fn run(who: &Who, everywhere: &Everywhere) -> Status {
 fn filter(who: &Who, everywhere: &Everywhere) -> Result<Status, Error> {
     let patience = guard::begin()?;
     let mut input = guard::standard_input()?;
-    let head = Head::read(&mut input, &patience)?;
+    let head = Head::read(&input, &patience)?;
     let guard = Guard::prepare(who, None, everywhere, patience)?;
     let message = Message::new(head.bytes());
     let envelope = caller::envelope(who, &caller::variable, &message, &guard.config, &guard.account);

@@ -69,8 +69,8 @@ pub fn run(errand: &Errand, who: &Who, everywhere: &Everywhere) -> Status {
 
 /// The pipeline.
 fn guard(errand: &Errand, who: &Who, everywhere: &Everywhere, begun: &Begun) -> Result<Status, Error> {
-    let patience = begin()?;
-    let intake = Intake::read(standard_input()?, &patience)?;
+    let patience = begin_delivery()?;
+    let intake = Intake::read(&standard_input()?, &patience)?;
     let mut guard = Guard::prepare(who, errand.mbox.clone(), everywhere, patience)?;
     guard.begun = begun.clone();
     let case = guard.decide(&intake, errand, who, &caller::variable);
@@ -100,8 +100,17 @@ fn rehearse(guard: &Guard, case: &Case<'_>) -> Result<Status, Error> {
 /// # Errors
 /// When signals cannot be watched.
 pub fn begin() -> Result<Patience, Error> {
+    begin_with(Patience::begin)
+}
+
+/// The same for a single delivery, which waits for nothing if it need not.
+fn begin_delivery() -> Result<Patience, Error> {
+    begin_with(Patience::begin_delivery)
+}
+
+fn begin_with(patience: fn() -> io::Result<Patience>) -> Result<Patience, Error> {
     nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o022));
-    Patience::begin().map_err(|e| Error::new(Class::System, "watch", "signals", e))
+    patience().map_err(|e| Error::new(Class::System, "watch", "signals", e))
 }
 
 impl Guard {

@@ -14,6 +14,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, SystemTime};
 
 use crate::act::open::{Owner, open_existing};
+use crate::act::patience;
 use crate::act::{dir, tally};
 use crate::command::case::{Case, Guard};
 use crate::decide::policy::{self, Over, Usage};
@@ -112,8 +113,6 @@ fn start(guard: &Guard, down_to_bytes: u64) -> Result<(), Error> {
         .process_group(0)
         .stdin(Stdio::null())
         .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .map(drop)
-        .map_err(fail)
+        .stderr(Stdio::null());
+    patience::start(&mut command).map(drop).map_err(fail)
 }

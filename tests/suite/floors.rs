@@ -223,6 +223,19 @@ fn words_that_occur_nowhere() {
 }
 
 #[test]
+fn every_child_is_started_where_signals_are_unblocked_first() {
+    for (path, text) in sources() {
+        let is_allowed = path.ends_with("act/patience.rs");
+        let code = code_alone(&text);
+        assert!(
+            is_allowed || !code.contains(".spawn()"),
+            "{} starts a child",
+            path.display()
+        );
+    }
+}
+
+#[test]
 fn every_source_file_says_first_what_it_promises() {
     for (path, text) in sources() {
         assert!(

@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use memchr::memmem::Finder;
+use memchr::memmem::{self, Finder};
 
 use super::searchers;
 use crate::decide::address::Address;
@@ -130,6 +130,22 @@ const MACHINES: &[&str] = &[
     "deliver",
 ];
 
+/// Each name has one of these in it, and few people's names do: most messages are done with them.
+const DAEMON_STEMS: &[&str] = &["mail", "message d", "content-f", "interscan"];
+
+/// The same for `POSTMASTER_NAMES`.
+const POSTMASTER_STEMS: &[&str] = &[
+    "mail",
+    "master",
+    "system",
+    "systeem",
+    "admini",
+    "ammini",
+    "microsoft",
+    "messaging",
+    "админис",
+];
+
 static DAEMON_SEARCHERS: LazyLock<Vec<Finder<'static>>> = LazyLock::new(|| searchers(DAEMON_NAMES.iter().copied()));
 static POSTMASTER_SEARCHERS: LazyLock<Vec<Finder<'static>>> =
     LazyLock::new(|| searchers(POSTMASTER_NAMES.iter().copied()));
@@ -143,10 +159,14 @@ pub fn judge(from: Option<&str>) -> Writer {
     let lower = from.to_lowercase();
     let address = Address::parse(&lower);
     let local = address.as_ref().map(Address::local).unwrap_or_default();
-    let has = |names: &[Finder<'_>]| names.iter().any(|name| name.find(lower.as_bytes()).is_some());
-    if DAEMONS.contains(&local) || has(&DAEMON_SEARCHERS) {
+    let has = |stems: &[&str], names: &LazyLock<Vec<Finder<'static>>>| {
+        let text = lower.as_bytes();
+        stems.iter().any(|stem| memmem::find(text, stem.as_bytes()).is_some())
+            && names.iter().any(|name| name.find(text).is_some())
+    };
+    if DAEMONS.contains(&local) || has(DAEMON_STEMS, &DAEMON_SEARCHERS) {
         Writer::Daemon
-    } else if POSTMASTERS.contains(&local) || has(&POSTMASTER_SEARCHERS) || address.is_none() {
+    } else if POSTMASTERS.contains(&local) || has(POSTMASTER_STEMS, &POSTMASTER_SEARCHERS) || address.is_none() {
         Writer::Postmaster
     } else if MACHINES.contains(&local)
         || local.ends_with("-admin")
@@ -161,7 +181,16 @@ pub fn judge(from: Option<&str>) -> Writer {
 
 #[cfg(test)]
 mod tests {
-    use super::{Writer, judge};
+    use super::{DAEMON_NAMES, DAEMON_STEMS, POSTMASTER_NAMES, POSTMASTER_STEMS, Writer, judge};
+
+    #[test]
+    fn every_name_has_a_stem() {
+        for (names, stems) in [(DAEMON_NAMES, DAEMON_STEMS), (POSTMASTER_NAMES, POSTMASTER_STEMS)] {
+            for name in names {
+                assert!(stems.iter().any(|stem| name.contains(stem)), "{name}");
+            }
+        }
+    }
 
     #[test]
     fn writers_are_known_by_address_or_name() {

@@ -92,9 +92,7 @@ enum Order {
 
 /// The first call of the program itself: before it only the loader has run.
 fn first_own(calls: &[Call]) -> usize {
-    let begin = calls
-        .iter()
-        .position(|call| call.line.starts_with("rt_sigaction(SIGTERM,"));
+    let begin = calls.iter().position(|call| call.line.starts_with("rt_sigprocmask("));
     begin.expect("no call of the program itself in the record")
 }
 
