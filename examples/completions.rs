@@ -12,19 +12,30 @@ use clap_complete::{Shell, generate};
 use spoolguard::cli::Cli;
 
 /// Each file's name, and what is in it.
-pub fn scripts() -> Vec<(&'static str, Vec<u8>)> {
+pub fn scripts() -> [(&'static str, String); 3] {
     [
-        ("spoolguard.bash", Shell::Bash),
-        ("_spoolguard", Shell::Zsh),
-        ("spoolguard.fish", Shell::Fish),
+        ("spoolguard.bash", with_users(&script(Shell::Bash))),
+        ("_spoolguard", with_flags_anywhere(&script(Shell::Zsh))),
+        ("spoolguard.fish", script(Shell::Fish)),
     ]
-    .into_iter()
-    .map(|(name, shell)| {
-        let mut script = Vec::new();
-        generate(shell, &mut Cli::command(), "spoolguard", &mut script);
-        (name, script)
-    })
-    .collect()
+}
+
+fn script(shell: Shell) -> String {
+    let mut script = Vec::new();
+    generate(shell, &mut Cli::command(), "spoolguard", &mut script);
+    String::from_utf8_lossy(&script).into_owned()
+}
+
+/// For bash, every value that is neither a path nor one of a list is said to be a file; users are known, too.
+fn with_users(bash: &str) -> String {
+    let value = |flag: &str, what: &str| format!("{flag})\n{:20}COMPREPLY=($(compgen {what} \"${{cur}}\"))", "");
+    bash.replace(&value("--user", "-f"), &value("--user", "-u --"))
+        .replace(&value("-d", "-f"), &value("-d", "-u --"))
+}
+
+/// With two colons, zsh completes no flag behind the first argument; and `forward b@b.test --keep` is the way to write it.
+fn with_flags_anywhere(zsh: &str) -> String {
+    zsh.replace("'*::", "'*:")
 }
 
 fn main() -> io::Result<()> {

@@ -10,14 +10,19 @@ use crate::env::skip;
 mod generator;
 
 fn kept(name: &str) -> std::path::PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("contrib/completions").join(name)
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("contrib/completions")
+        .join(name)
 }
 
 #[test]
 fn the_completions_in_contrib_are_those_of_this_command_line() {
     for (name, script) in generator::scripts() {
-        let is = std::fs::read(kept(name)).unwrap_or_default();
-        assert!(is == script, "contrib/completions/{name} is old: cargo run --example completions");
+        let is = std::fs::read_to_string(kept(name)).unwrap_or_default();
+        assert!(
+            is == script,
+            "contrib/completions/{name} is old: cargo run --example completions"
+        );
     }
 }
 
@@ -36,7 +41,10 @@ fn offered(words: &[&str]) -> Vec<String> {
         .args(words)
         .output()
         .unwrap();
-    assert!(output.status.success() && output.stderr.is_empty(), "{words:?}: {output:?}");
+    assert!(
+        output.status.success() && output.stderr.is_empty(),
+        "{words:?}: {output:?}"
+    );
     let offered = String::from_utf8(output.stdout).unwrap();
     offered.split_ascii_whitespace().map(str::to_owned).collect()
 }
@@ -50,6 +58,8 @@ fn bash_completes_commands_flags_and_values() {
     assert_eq!(offered(&["spool", "ar"]), ["archive"]);
     assert_eq!(offered(&["forward", "b@b.test", "--ke"]), ["--keep"]);
     assert_eq!(offered(&["inspect", "--is", "b"]), ["bounce"]);
+    assert!(offered(&["status", "--user", "roo"]).contains(&"root".to_owned()));
+    assert!(offered(&["status", "-d", "roo"]).contains(&"root".to_owned()));
     assert_eq!(
         offered(&["inspect", "--is", ""]),
         ["loop", "bounce", "complaint", "receipt", "auto-reply", "ordinary"]
