@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{ArgAction, Args, Parser, Subcommand};
+use clap::{ArgAction, Args, Parser, Subcommand, ValueHint};
 
 pub mod quick;
 pub mod spool;
@@ -70,7 +70,7 @@ pub enum Command {
     #[command(verbatim_doc_comment)]
     Forward {
         /// Where to
-        #[arg(required = true, value_name = "ADDRESS")]
+        #[arg(required = true, value_name = "ADDRESS", value_hint = ValueHint::EmailAddress)]
         addresses: Vec<String>,
         /// Append a copy to the mailbox too
         #[arg(long)]
@@ -121,7 +121,7 @@ pub enum Command {
         #[arg(required = true, value_name = "MBOX")]
         mboxes: Vec<PathBuf>,
         /// Forward to this address instead of appending; may be repeated
-        #[arg(long, value_name = "ADDRESS")]
+        #[arg(long, value_name = "ADDRESS", value_hint = ValueHint::EmailAddress)]
         forward: Vec<String>,
         /// Append a copy of what is forwarded
         #[arg(long, requires = "forward")]
@@ -139,10 +139,10 @@ pub enum Command {
         #[arg(long)]
         json: bool,
         /// Forward to this address again, whoever suspended it
-        #[arg(long, value_name = "ADDRESS", conflicts_with_all = ["suspend", "due"])]
+        #[arg(long, value_name = "ADDRESS", value_hint = ValueHint::EmailAddress, conflicts_with_all = ["suspend", "due"])]
         resume: Option<String>,
         /// Keep what would be forwarded to this address in the mailbox, until --resume
-        #[arg(long, value_name = "ADDRESS", conflicts_with = "due")]
+        #[arg(long, value_name = "ADDRESS", value_hint = ValueHint::EmailAddress, conflicts_with = "due")]
         suspend: Option<String>,
         /// Do what time has made due, although no mail came: end suspensions, write notices, send digests
         #[arg(long)]
@@ -151,7 +151,7 @@ pub enum Command {
         #[arg(long, conflicts_with_all = ["user", "resume", "suspend"])]
         all: bool,
         /// The user whose forwards they are [default: who runs this]
-        #[arg(short = 'd', long, value_name = "NAME")]
+        #[arg(short = 'd', long, value_name = "NAME", value_hint = ValueHint::Username)]
         user: Option<String>,
     },
     /// Care for mailboxes that have grown: list, archive, sweep, restore
@@ -172,13 +172,13 @@ pub enum Command {
 #[derive(Args, Clone, Debug, Default)]
 pub struct Who {
     /// The user whose mailbox it is [default: who runs this]
-    #[arg(short = 'd', long, value_name = "NAME")]
+    #[arg(short = 'd', long, value_name = "NAME", value_hint = ValueHint::Username)]
     pub user: Option<String>,
     /// The address it was sent to [default: RECIPIENT, LOCAL@DOMAIN, Delivered-To, or user@host]
-    #[arg(short = 'a', long, value_name = "ADDR", allow_hyphen_values = true)]
+    #[arg(short = 'a', long, value_name = "ADDR", value_hint = ValueHint::EmailAddress, allow_hyphen_values = true)]
     pub recipient: Option<String>,
     /// The envelope sender; '' or '<>' is the null sender [default: SENDER, Return-Path, or the From_ line]
-    #[arg(short = 'f', long, value_name = "ADDR", allow_hyphen_values = true)]
+    #[arg(short = 'f', long, value_name = "ADDR", value_hint = ValueHint::EmailAddress, allow_hyphen_values = true)]
     pub sender: Option<String>,
 }
 

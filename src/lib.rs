@@ -23,7 +23,7 @@
 //! | `decide` | std, mail-parser, memchr, serde derive, sha2, hmac, `separator` | files, processes, clock, environment, logging, `act`, `command`, `config` |
 //! | `act` | std, nix, rustix, fs2, flate2, sha2, tar, zstd, tempfile, signal-hook, fastrand, memchr, time, `exit`, `separator` | `decide`, `command`, `config`, clap, serde |
 //! | `config`, `cli` | serde, toml, memchr / clap, `decide`, `exit`, `config` | `act` |
-//! | `command` | all of the above, tracing, syslog, indicatif, `serde_json`, `terminal_size` | clap |
+//! | `command` | all of the above, tracing, indicatif, `serde_json`, `terminal_size` | clap |
 //! | `main` | everything | decisions |
 //!
 //! `decide` and `act` meet only in `command`. Time, sizes, host name and environment come to `decide` as arguments.

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{ArgGroup, Args, Subcommand, ValueEnum};
+use clap::{ArgGroup, Args, Subcommand, ValueEnum, ValueHint};
 
 use crate::config::value::{Age, Size};
 
@@ -71,7 +71,7 @@ pub struct What {
     #[arg(long, value_name = "SIZE", value_parser = size)]
     pub over: Option<Size>,
     /// Whose mail a path holds [default: who owns the file]
-    #[arg(short = 'd', long, value_name = "NAME")]
+    #[arg(short = 'd', long, value_name = "NAME", value_hint = ValueHint::Username)]
     pub user: Option<String>,
 }
 
@@ -120,7 +120,7 @@ pub struct Dirt {
 #[derive(Args, Clone, Debug, Default)]
 pub struct Packing {
     /// The directory of the archive [default: dir of [archive] in the configuration]
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub to: Option<PathBuf>,
 }
 
@@ -192,7 +192,7 @@ pub struct Selection {
     #[arg(long, value_name = "ID")]
     pub message_id: Vec<String>,
     /// Whose mailbox it goes to [default: what the archive's name says]
-    #[arg(short = 'd', long, value_name = "NAME")]
+    #[arg(short = 'd', long, value_name = "NAME", value_hint = ValueHint::Username)]
     pub user: Option<String>,
     /// The mailbox [default: the user's, in the spool directory]
     #[arg(short = 'm', long, value_name = "PATH")]

@@ -3,9 +3,7 @@
 
 use std::fmt::{self, Write as _};
 use std::os::unix::net::UnixDatagram;
-use std::sync::Mutex;
 
-use syslog::{Facility, LogFormat, Logger, LoggerBackend, Severity};
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Level, Metadata, Subscriber};
@@ -16,6 +14,8 @@ use crate::exit::visible;
 
 /// How much of one value is logged, in characters.
 const VALUE_CHARACTERS: usize = 300;
+/// The mail system's facility, syslog(3).
+const LOG_MAIL: u8 = 2 << 3;
 
 /// Starts logging for the rest of the process. The first call counts.
 pub fn start(log: &Log, verbose: u8) {
@@ -32,47 +32,38 @@ pub fn start(log: &Log, verbose: u8) {
         LogTo::Stderr => Target::Stderr,
         LogTo::None => Target::Nowhere,
     };
-    let lines = Lines {
-        level,
-        target: Mutex::new(target),
-    };
-    let _ = tracing::subscriber::set_global_default(lines);
+    let _ = tracing::subscriber::set_global_default(Lines { level, target });
 }
 
 enum Target {
-    Syslog(Box<Logger<LoggerBackend, Plain>>),
+    Syslog(UnixDatagram),
     Stderr,
     Nowhere,
 }
 
 fn connect() -> Option<Target> {
-    // Connected here and not by the library, which would wait for a daemon that does not answer.
     let socket = UnixDatagram::unbound().ok()?;
+    // A daemon that does not read must not hold mail.
     socket.set_nonblocking(true).ok()?;
     socket.connect("/dev/log").ok()?;
-    Some(Target::Syslog(Box::new(Logger::new(
-        LoggerBackend::Unix(socket),
-        Plain,
-    ))))
+    Some(Target::Syslog(socket))
 }
 
-/// RFC 3164 as a local syslog daemon takes it: it adds time and host itself.
-#[derive(Clone, Debug)]
-struct Plain;
-
-impl<T: fmt::Display> LogFormat<T> for Plain {
-    fn format<W: std::io::Write>(&self, to: &mut W, severity: Severity, message: T) -> syslog::Result<()> {
-        let priority = Facility::LOG_MAIL as u32 | severity as u32;
-        let line = format!("<{priority}>spoolguard[{}]: {message}", std::process::id());
-        // One datagram is one line.
-        to.write_all(line.as_bytes()).map_err(syslog::Error::Write)
-    }
+/// One datagram is one line, RFC 3164 as a local syslog daemon takes it: it adds time and host itself.
+fn datagram(level: Level, line: &str) -> String {
+    let severity = match level {
+        Level::ERROR => 3,
+        Level::WARN => 4,
+        Level::INFO => 6,
+        Level::DEBUG | Level::TRACE => 7,
+    };
+    format!("<{}>spoolguard[{}]: {line}", LOG_MAIL | severity, std::process::id())
 }
 
 /// Makes a line of each event.
 struct Lines {
     level: Level,
-    target: Mutex<Target>,
+    target: Target,
 }
 
 impl Subscriber for Lines {
@@ -91,15 +82,9 @@ impl Subscriber for Lines {
     fn event(&self, event: &Event<'_>) {
         let mut line = Line(String::new());
         event.record(&mut line);
-        let Ok(mut target) = self.target.lock() else { return };
-        match &mut *target {
-            Target::Syslog(logger) => {
-                let _ = match *event.metadata().level() {
-                    Level::ERROR => logger.err(line.0),
-                    Level::WARN => logger.warning(line.0),
-                    Level::INFO => logger.info(line.0),
-                    Level::DEBUG | Level::TRACE => logger.debug(line.0),
-                };
+        match &self.target {
+            Target::Syslog(socket) => {
+                let _ = socket.send(datagram(*event.metadata().level(), &line.0).as_bytes());
             }
             Target::Stderr => {
                 patience::print(&format!("spoolguard: {}\n", line.0));
@@ -140,5 +125,27 @@ impl Visit for Line {
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         self.add(field, &format!("{value:?}"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn syslog_is_told_facility_severity_program_and_process() {
+        for (level, priority) in [
+            (Level::ERROR, 19),
+            (Level::WARN, 20),
+            (Level::INFO, 22),
+            (Level::DEBUG, 23),
+            (Level::TRACE, 23),
+        ] {
+            let process = std::process::id();
+            assert_eq!(
+                datagram(level, "action=append"),
+                format!("<{priority}>spoolguard[{process}]: action=append")
+            );
+        }
     }
 }

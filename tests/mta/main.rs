@@ -21,6 +21,7 @@ mod exim;
 mod host;
 mod lab;
 mod opensmtpd;
+mod package;
 mod postfix;
 mod sendmail;
 mod stage;
@@ -113,7 +114,8 @@ fn trial(system: &'static dyn MailSystem, story: &'static Story, hook: Hook, boa
     let name = format!("{} {}, {hook_name}: {}", system.name(), story.name, story.title);
     let board = Arc::clone(board);
     Trial::ignorable_test(name, move || {
-        let played = match missing(system.name()) {
+        let lacks = missing(system.name()).or_else(|| (story.name == package::NAME).then(package::missing).flatten());
+        let played = match lacks {
             Some(what) => Ok(Err(what)),
             None => stand_by(system.name(), story.name, hook).map(Ok),
         };

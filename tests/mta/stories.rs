@@ -6,6 +6,7 @@
 use std::fs;
 use std::time::Duration;
 
+use crate::package;
 use crate::stage::{Hook, Stage};
 
 /// One story.
@@ -231,6 +232,14 @@ pub const STORIES: &[Story] = &[
         delivers: true,
         only: &[],
         play: first_mailbox,
+    },
+    Story {
+        name: package::NAME,
+        title: "S1 with the Debian package: installed, upgraded, purged",
+        hooks: &[DotForward],
+        delivers: false,
+        only: POSTFIX,
+        play: package::play,
     },
 ];
 

@@ -15,6 +15,7 @@ mod env;
 
 mod again;
 mod archive;
+mod completions;
 mod config;
 mod corpus;
 mod crash;

@@ -1,0 +1,199 @@
+# Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
+function __fish_spoolguard_global_optspecs
+    string join \n config= dry-run v/verbose h/help V/version
+end
+
+function __fish_spoolguard_needs_command
+    # Figure out if the current invocation already has a command.
+    set -l cmd (commandline -opc)
+    set -e cmd[1]
+    argparse -s (__fish_spoolguard_global_optspecs) -- $cmd 2>/dev/null
+    or return
+    if set -q argv[1]
+        # Also print the command, so this can be used to figure out what it is.
+        echo $argv[1]
+        return 1
+    end
+    return 0
+end
+
+function __fish_spoolguard_using_subcommand
+    set -l cmd (__fish_spoolguard_needs_command)
+    test -z "$cmd"
+    and return 1
+    contains -- $cmd[1] $argv
+end
+
+complete -c spoolguard -n "__fish_spoolguard_needs_command" -l config -d 'Read this configuration file, and no other' -r -F
+complete -c spoolguard -n "__fish_spoolguard_needs_command" -l dry-run -d 'Say what would be done, and do nothing; under a mail system the message stays with it (status 75)'
+complete -c spoolguard -n "__fish_spoolguard_needs_command" -s v -l verbose -d 'Log to standard error where there is no syslog; twice for more'
+complete -c spoolguard -n "__fish_spoolguard_needs_command" -s h -l help -d 'Print help'
+complete -c spoolguard -n "__fish_spoolguard_needs_command" -s V -l version -d 'Print version'
+complete -c spoolguard -n "__fish_spoolguard_needs_command" -f -a "deliver" -d 'Judge the message on standard input, then append it to the mailbox'
+complete -c spoolguard -n "__fish_spoolguard_needs_command" -f -a "forward" -d 'Judge the message on standard input, then forward it'
+complete -c spoolguard -n "__fish_spoolguard_needs_command" -f -a "filter" -d 'Copy standard input to standard output with the verdict in a header, X-Spoolguard-Verdict'
+complete -c spoolguard -n "__fish_spoolguard_needs_command" -f -a "inspect" -d 'Say what each message is, by which marks, and what would be done with it'
+complete -c spoolguard -n "__fish_spoolguard_needs_command" -f -a "replay" -d 'Run every message of a stored mbox through the guard'
+complete -c spoolguard -n "__fish_spoolguard_needs_command" -f -a "status" -d 'Say which forwards fail or are suspended, or suspend one, or end that'
+complete -c spoolguard -n "__fish_spoolguard_needs_command" -f -a "spool" -d 'Care for mailboxes that have grown: list, archive, sweep, restore'
+complete -c spoolguard -n "__fish_spoolguard_needs_command" -f -a "config" -d 'Check or show the configuration'
+complete -c spoolguard -n "__fish_spoolguard_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand deliver" -s d -l user -d 'The user whose mailbox it is [default: who runs this]' -r -f -a "(__fish_complete_users)"
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand deliver" -s a -l recipient -d 'The address it was sent to [default: RECIPIENT, LOCAL@DOMAIN, Delivered-To, or user@host]' -r -f
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand deliver" -s f -l sender -d 'The envelope sender; \'\' or \'<>\' is the null sender [default: SENDER, Return-Path, or the From_ line]' -r -f
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand deliver" -s m -l mbox -d 'The mailbox [default: the user\'s, in the spool directory]' -r -F
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand deliver" -l config -d 'Read this configuration file, and no other' -r -F
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand deliver" -l dry-run -d 'Say what would be done, and do nothing; under a mail system the message stays with it (status 75)'
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand deliver" -s v -l verbose -d 'Log to standard error where there is no syslog; twice for more'
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand deliver" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand forward" -s d -l user -d 'The user whose mailbox it is [default: who runs this]' -r -f -a "(__fish_complete_users)"
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand forward" -s a -l recipient -d 'The address it was sent to [default: RECIPIENT, LOCAL@DOMAIN, Delivered-To, or user@host]' -r -f
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand forward" -s f -l sender -d 'The envelope sender; \'\' or \'<>\' is the null sender [default: SENDER, Return-Path, or the From_ line]' -r -f
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand forward" -s m -l mbox -d 'The mailbox [default: the user\'s, in the spool directory]' -r -F
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand forward" -l config -d 'Read this configuration file, and no other' -r -F
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand forward" -l keep -d 'Append a copy to the mailbox too'
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand forward" -l dry-run -d 'Say what would be done, and do nothing; under a mail system the message stays with it (status 75)'
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand forward" -s v -l verbose -d 'Log to standard error where there is no syslog; twice for more'
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand forward" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand filter" -s d -l user -d 'The user whose mailbox it is [default: who runs this]' -r -f -a "(__fish_complete_users)"
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand filter" -s a -l recipient -d 'The address it was sent to [default: RECIPIENT, LOCAL@DOMAIN, Delivered-To, or user@host]' -r -f
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand filter" -s f -l sender -d 'The envelope sender; \'\' or \'<>\' is the null sender [default: SENDER, Return-Path, or the From_ line]' -r -f
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand filter" -l config -d 'Read this configuration file, and no other' -r -F
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand filter" -l dry-run -d 'Say what would be done, and do nothing; under a mail system the message stays with it (status 75)'
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand filter" -s v -l verbose -d 'Log to standard error where there is no syslog; twice for more'
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand filter" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand inspect" -l is -d 'Ask whether every message is one of these' -r -f -a "loop\t''
+bounce\t''
+complaint\t''
+receipt\t''
+auto-reply\t''
+ordinary\t''"
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand inspect" -s d -l user -d 'The user whose mailbox it is [default: who runs this]' -r -f -a "(__fish_complete_users)"
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand inspect" -s a -l recipient -d 'The address it was sent to [default: RECIPIENT, LOCAL@DOMAIN, Delivered-To, or user@host]' -r -f
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand inspect" -s f -l sender -d 'The envelope sender; \'\' or \'<>\' is the null sender [default: SENDER, Return-Path, or the From_ line]' -r -f
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand inspect" -l config -d 'Read this configuration file, and no other' -r -F
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand inspect" -l json -d 'Print one JSON object a line'
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand inspect" -l dry-run -d 'Say what would be done, and do nothing; under a mail system the message stays with it (status 75)'
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand inspect" -s v -l verbose -d 'Log to standard error where there is no syslog; twice for more'
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand inspect" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand replay" -l forward -d 'Forward to this address instead of appending; may be repeated' -r -f
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand replay" -s d -l user -d 'The user whose mailbox it is [default: who runs this]' -r -f -a "(__fish_complete_users)"
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand replay" -s a -l recipient -d 'The address it was sent to [default: RECIPIENT, LOCAL@DOMAIN, Delivered-To, or user@host]' -r -f
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand replay" -s f -l sender -d 'The envelope sender; \'\' or \'<>\' is the null sender [default: SENDER, Return-Path, or the From_ line]' -r -f
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand replay" -s m -l mbox -d 'The mailbox [default: the user\'s, in the spool directory]' -r -F
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand replay" -l config -d 'Read this configuration file, and no other' -r -F
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand replay" -l keep -d 'Append a copy of what is forwarded'
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand replay" -l dry-run -d 'Say what would be done, and do nothing; under a mail system the message stays with it (status 75)'
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand replay" -s v -l verbose -d 'Log to standard error where there is no syslog; twice for more'
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand replay" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand status" -l resume -d 'Forward to this address again, whoever suspended it' -r -f
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand status" -l suspend -d 'Keep what would be forwarded to this address in the mailbox, until --resume' -r -f
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand status" -s d -l user -d 'The user whose forwards they are [default: who runs this]' -r -f -a "(__fish_complete_users)"
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand status" -l config -d 'Read this configuration file, and no other' -r -F
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand status" -l json -d 'Print one JSON object a line'
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand status" -l due -d 'Do what time has made due, although no mail came: end suspensions, write notices, send digests'
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand status" -l all -d 'For every user who has a state directory; for root'
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand status" -l dry-run -d 'Say what would be done, and do nothing; under a mail system the message stays with it (status 75)'
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand status" -s v -l verbose -d 'Log to standard error where there is no syslog; twice for more'
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand status" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and not __fish_seen_subcommand_from list archive sweep restore help" -l config -d 'Read this configuration file, and no other' -r -F
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and not __fish_seen_subcommand_from list archive sweep restore help" -l dry-run -d 'Say what would be done, and do nothing; under a mail system the message stays with it (status 75)'
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and not __fish_seen_subcommand_from list archive sweep restore help" -s v -l verbose -d 'Log to standard error where there is no syslog; twice for more'
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and not __fish_seen_subcommand_from list archive sweep restore help" -s h -l help -d 'Print help'
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and not __fish_seen_subcommand_from list archive sweep restore help" -f -a "list" -d 'Say of every mailbox how large it is, what it holds, why it grows, and which command helps'
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and not __fish_seen_subcommand_from list archive sweep restore help" -f -a "archive" -d 'Pack mail into an archive, read it back, and only then take it out of the mailbox'
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and not __fish_seen_subcommand_from list archive sweep restore help" -f -a "sweep" -d 'Take reports, loops and duplicates out of a mailbox into an archive; leave the rest as it is, in order'
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and not __fish_seen_subcommand_from list archive sweep restore help" -f -a "restore" -d 'Put archived mail back into a mailbox, nothing twice'
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and not __fish_seen_subcommand_from list archive sweep restore help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from list" -l over -d 'Only mailboxes that are larger than this' -r
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from list" -l sort -d 'In which order' -r -f -a "size\t'The largest first'
+messages\t'The one with the most messages first'
+bounces\t'The one with the most reports from mail systems first'
+growth\t'The one that grew most since the last look first'
+oldest\t'The one with the oldest mail first'
+name\t'By name'"
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from list" -l top -d 'Only so many' -r
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from list" -l config -d 'Read this configuration file, and no other' -r -F
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from list" -l fresh -d 'Read everything again, whatever the last look found'
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from list" -l json -d 'Print one JSON object a line'
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from list" -l prometheus -d 'Print metrics for Prometheus\' textfile collector'
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from list" -l dry-run -d 'Say what would be done, and do nothing; under a mail system the message stays with it (status 75)'
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from list" -s v -l verbose -d 'Log to standard error where there is no syslog; twice for more'
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from archive" -l over -d 'Only mailboxes that are larger than this' -r
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from archive" -s d -l user -d 'Whose mail a path holds [default: who owns the file]' -r -f -a "(__fish_complete_users)"
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from archive" -l older-than -d 'What was delivered longer ago than this' -r
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from archive" -l down-to -d 'No more than is needed, the first of the mailbox first, so that what stays is not larger than this' -r
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from archive" -l to -d 'The directory of the archive [default: dir of [archive] in the configuration]' -r -f -a "(__fish_complete_directories)"
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from archive" -l config -d 'Read this configuration file, and no other' -r -F
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from archive" -l all -d 'Every mailbox of the spool directory'
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from archive" -l all-mail -d 'Everything'
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from archive" -l bounces -d 'Reports from mail systems'
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from archive" -l seen -d 'What the user has seen'
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from archive" -l dry-run -d 'Say what would be done, and do nothing; under a mail system the message stays with it (status 75)'
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from archive" -s v -l verbose -d 'Log to standard error where there is no syslog; twice for more'
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from archive" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from sweep" -l over -d 'Only mailboxes that are larger than this' -r
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from sweep" -s d -l user -d 'Whose mail a path holds [default: who owns the file]' -r -f -a "(__fish_complete_users)"
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from sweep" -l older-than -d 'Only what was delivered longer ago than this' -r
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from sweep" -l to -d 'The directory of the archive [default: dir of [archive] in the configuration]' -r -f -a "(__fish_complete_directories)"
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from sweep" -l config -d 'Read this configuration file, and no other' -r -F
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from sweep" -l all -d 'Every mailbox of the spool directory'
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from sweep" -l bounces -d 'Reports from mail systems'
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from sweep" -l loops -d 'What has been here before'
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from sweep" -l duplicates -d 'What the mailbox holds already, further up'
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from sweep" -l execute -d 'Do it'
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from sweep" -l dry-run -d 'Say what would be done, and do nothing; under a mail system the message stays with it (status 75)'
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from sweep" -s v -l verbose -d 'Log to standard error where there is no syslog; twice for more'
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from sweep" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from restore" -l since -d 'Only what was delivered on this day or later' -r
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from restore" -l until -d 'Only what was delivered before this day' -r
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from restore" -l from -d 'Only what this address or name sent' -r
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from restore" -l message-id -d 'Only the message with this Message-ID; may be repeated' -r
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from restore" -s d -l user -d 'Whose mailbox it goes to [default: what the archive\'s name says]' -r -f -a "(__fish_complete_users)"
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from restore" -s m -l mbox -d 'The mailbox [default: the user\'s, in the spool directory]' -r -F
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from restore" -l config -d 'Read this configuration file, and no other' -r -F
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from restore" -l list -d 'Say what is in them, and put nothing back'
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from restore" -l json -d 'Print one JSON object a line'
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from restore" -l ignore-quota -d 'Put back even what makes the mailbox larger than it may grow'
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from restore" -l dry-run -d 'Say what would be done, and do nothing; under a mail system the message stays with it (status 75)'
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from restore" -s v -l verbose -d 'Log to standard error where there is no syslog; twice for more'
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from restore" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from help" -f -a "list" -d 'Say of every mailbox how large it is, what it holds, why it grows, and which command helps'
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from help" -f -a "archive" -d 'Pack mail into an archive, read it back, and only then take it out of the mailbox'
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from help" -f -a "sweep" -d 'Take reports, loops and duplicates out of a mailbox into an archive; leave the rest as it is, in order'
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from help" -f -a "restore" -d 'Put archived mail back into a mailbox, nothing twice'
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand config; and not __fish_seen_subcommand_from check show help" -l config -d 'Read this configuration file, and no other' -r -F
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand config; and not __fish_seen_subcommand_from check show help" -l dry-run -d 'Say what would be done, and do nothing; under a mail system the message stays with it (status 75)'
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand config; and not __fish_seen_subcommand_from check show help" -s v -l verbose -d 'Log to standard error where there is no syslog; twice for more'
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand config; and not __fish_seen_subcommand_from check show help" -s h -l help -d 'Print help'
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand config; and not __fish_seen_subcommand_from check show help" -f -a "check" -d 'Say whether it can be used; if not, file, line and key, and end with 1'
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand config; and not __fish_seen_subcommand_from check show help" -f -a "show" -d 'Print what holds, and which file says so'
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand config; and not __fish_seen_subcommand_from check show help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand config; and __fish_seen_subcommand_from check" -l config -d 'Read this configuration file, and no other' -r -F
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand config; and __fish_seen_subcommand_from check" -l dry-run -d 'Say what would be done, and do nothing; under a mail system the message stays with it (status 75)'
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand config; and __fish_seen_subcommand_from check" -s v -l verbose -d 'Log to standard error where there is no syslog; twice for more'
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand config; and __fish_seen_subcommand_from check" -s h -l help -d 'Print help'
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand config; and __fish_seen_subcommand_from show" -l config -d 'Read this configuration file, and no other' -r -F
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand config; and __fish_seen_subcommand_from show" -l dry-run -d 'Say what would be done, and do nothing; under a mail system the message stays with it (status 75)'
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand config; and __fish_seen_subcommand_from show" -s v -l verbose -d 'Log to standard error where there is no syslog; twice for more'
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand config; and __fish_seen_subcommand_from show" -s h -l help -d 'Print help'
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand config; and __fish_seen_subcommand_from help" -f -a "check" -d 'Say whether it can be used; if not, file, line and key, and end with 1'
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand config; and __fish_seen_subcommand_from help" -f -a "show" -d 'Print what holds, and which file says so'
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand config; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand help; and not __fish_seen_subcommand_from deliver forward filter inspect replay status spool config help" -f -a "deliver" -d 'Judge the message on standard input, then append it to the mailbox'
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand help; and not __fish_seen_subcommand_from deliver forward filter inspect replay status spool config help" -f -a "forward" -d 'Judge the message on standard input, then forward it'
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand help; and not __fish_seen_subcommand_from deliver forward filter inspect replay status spool config help" -f -a "filter" -d 'Copy standard input to standard output with the verdict in a header, X-Spoolguard-Verdict'
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand help; and not __fish_seen_subcommand_from deliver forward filter inspect replay status spool config help" -f -a "inspect" -d 'Say what each message is, by which marks, and what would be done with it'
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand help; and not __fish_seen_subcommand_from deliver forward filter inspect replay status spool config help" -f -a "replay" -d 'Run every message of a stored mbox through the guard'
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand help; and not __fish_seen_subcommand_from deliver forward filter inspect replay status spool config help" -f -a "status" -d 'Say which forwards fail or are suspended, or suspend one, or end that'
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand help; and not __fish_seen_subcommand_from deliver forward filter inspect replay status spool config help" -f -a "spool" -d 'Care for mailboxes that have grown: list, archive, sweep, restore'
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand help; and not __fish_seen_subcommand_from deliver forward filter inspect replay status spool config help" -f -a "config" -d 'Check or show the configuration'
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand help; and not __fish_seen_subcommand_from deliver forward filter inspect replay status spool config help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand help; and __fish_seen_subcommand_from spool" -f -a "list" -d 'Say of every mailbox how large it is, what it holds, why it grows, and which command helps'
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand help; and __fish_seen_subcommand_from spool" -f -a "archive" -d 'Pack mail into an archive, read it back, and only then take it out of the mailbox'
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand help; and __fish_seen_subcommand_from spool" -f -a "sweep" -d 'Take reports, loops and duplicates out of a mailbox into an archive; leave the rest as it is, in order'
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand help; and __fish_seen_subcommand_from spool" -f -a "restore" -d 'Put archived mail back into a mailbox, nothing twice'
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand help; and __fish_seen_subcommand_from config" -f -a "check" -d 'Say whether it can be used; if not, file, line and key, and end with 1'
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand help; and __fish_seen_subcommand_from config" -f -a "show" -d 'Print what holds, and which file says so'
