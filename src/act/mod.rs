@@ -1,6 +1,7 @@
 //! Effects: files, locks, processes. What they do is decided elsewhere.
 
 pub mod account;
+pub mod ask;
 pub mod cut;
 pub mod dir;
 pub mod dotlock;

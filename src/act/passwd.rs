@@ -6,14 +6,10 @@
 
 use std::fs::File;
 use std::io::{self, Read};
-use std::os::fd::AsFd;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use nix::poll::{PollFd, PollFlags, poll};
-
-use crate::act::patience;
+use crate::act::ask;
 
 const PASSWD: &str = "/etc/passwd";
 const GROUP: &str = "/etc/group";
@@ -21,9 +17,6 @@ const SWITCH: &str = "/etc/nsswitch.conf";
 
 /// For how long the name service is waited for.
 const ASK_TIME: Duration = Duration::from_secs(60);
-
-/// As much as is read of an answer, in bytes.
-const ANSWER_BYTES: u64 = 1 << 20;
 
 /// One user, as passwd(5) describes them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -187,59 +180,22 @@ fn ask(database: &str, key: &str) -> io::Result<Option<String>> {
         // It would be an option.
         return Ok(None);
     }
-    let mut getent = Command::new("getent");
-    getent
-        .args([database, key])
-        .env_clear()
-        .env("PATH", "/usr/bin:/bin")
-        .current_dir("/")
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null());
-    let mut child = match patience::start(&mut getent) {
-        Ok(child) => child,
+    let answer = match ask::ask("getent", &[database, key], &[], ask::Streams::Output, ASK_TIME) {
+        Ok(answer) => answer,
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(e) => return Err(e),
-    };
-    let mut answer = Vec::new();
-    let read = match child.stdout.take() {
-        Some(output) => read_in_time(output, &mut answer),
-        None => Ok(()),
-    };
-    if read.is_err() {
-        let _ = child.kill();
-    }
-    let status = child.wait()?;
-    read?;
-    match status.code() {
-        Some(0) => Ok(Some(String::from_utf8_lossy(&answer).into_owned())),
-        // Not found (getent(1)); 3 says that this database cannot be listed.
-        Some(2) => Ok(None),
-        _ => Err(io::Error::other(format!("getent {database} ended with {status}"))),
-    }
-}
-
-fn read_in_time(mut output: impl Read + AsFd, answer: &mut Vec<u8>) -> io::Result<()> {
-    let until = Instant::now() + ASK_TIME;
-    let mut buffer = [0; 4096];
-    loop {
-        let left = until.saturating_duration_since(Instant::now());
-        if left.is_zero() || answer.len() as u64 > ANSWER_BYTES {
+        Err(e) if e.kind() == io::ErrorKind::TimedOut => {
             return Err(io::Error::other("the name service does not answer in time"));
         }
-        let slice = u16::try_from(left.as_millis()).unwrap_or(u16::MAX).clamp(1, 1000);
-        let mut wanted = [PollFd::new(output.as_fd(), PollFlags::POLLIN)];
-        match poll(&mut wanted, slice) {
-            Ok(0) | Err(nix::Error::EINTR) => continue,
-            Ok(_) => {}
-            Err(e) => return Err(e.into()),
-        }
-        match output.read(&mut buffer) {
-            Ok(0) => return Ok(()),
-            Ok(read) => answer.extend_from_slice(buffer.get(..read).unwrap_or_default()),
-            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-            Err(e) => return Err(e),
-        }
+        Err(e) => return Err(e),
+    };
+    match answer.status.code() {
+        Some(0) => Ok(Some(answer.text)),
+        // Not found (getent(1)); 3 says that this database cannot be listed.
+        Some(2) => Ok(None),
+        _ => Err(io::Error::other(format!(
+            "getent {database} ended with {}",
+            answer.status
+        ))),
     }
 }
 
