@@ -18,6 +18,7 @@ use crate::act::account::host_name;
 use crate::act::dir::{beside, parent};
 use crate::act::kernel::lock_fcntl;
 use crate::act::open::{Owner, is_still, open_or_create, same_file};
+use crate::act::process;
 use crate::exit::{Class, Error};
 
 /// A dotlock that nobody can vouch for is stale after this long. Others refresh theirs each minute, and the shortest age
@@ -247,13 +248,6 @@ impl Identity {
         host_name().replace(['/', '\n', ' '], "_")
     }
 
-    /// When this process was started, in clock ticks after boot (proc_pid_stat(5), field 22).
-    fn started() -> String {
-        let stat = read_small(Path::new("/proc/self/stat"));
-        let after_name = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
-        after_name.split_ascii_whitespace().nth(19).unwrap_or("0").to_owned()
-    }
-
     fn read(text: &str) -> Option<Self> {
         let mut lines = text.lines();
         let pid = lines.next()?.trim().parse().ok()?;
@@ -277,7 +271,7 @@ impl std::fmt::Display for Identity {
             "spoolguard host={} boot={} start={}",
             Self::host(),
             self.boot,
-            Self::started()
+            process::start_ticks("self").unwrap_or_else(|| "0".to_owned())
         )
     }
 }

@@ -16,6 +16,7 @@ pub mod open;
 pub mod pack;
 pub mod passwd;
 pub mod patience;
+pub mod process;
 pub mod putback;
 pub mod recall;
 pub mod recover;
