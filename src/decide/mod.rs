@@ -10,6 +10,7 @@ pub mod equal;
 pub mod failed;
 pub mod fingerprint;
 pub mod head;
+pub mod host;
 pub mod letter;
 pub mod loops;
 pub mod message;

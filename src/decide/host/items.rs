@@ -1,0 +1,226 @@
+//! What stands in a `.forward` or behind a name in an aliases file: addresses, commands, files (aliases(5)).
+
+/// One place that mail goes to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Item {
+    /// An address, or a name of this host.
+    Address(String),
+    /// A name behind a backslash: the user's mailbox, whatever a `.forward` says.
+    Mailbox(String),
+    /// A command that gets the message, and whether it stands between quotes.
+    Command {
+        /// The words of the command.
+        text: String,
+        /// Whether blanks in it are safe.
+        quoted: Quoted,
+    },
+    /// A file that it is appended to.
+    File(String),
+    /// A file with more of them.
+    Include(String),
+}
+
+/// Whether something stands between quotes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Quoted {
+    /// It does.
+    Yes,
+    /// It does not.
+    No,
+}
+
+/// An item and the line that it begins on, counted from 1.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Placed {
+    /// The line.
+    pub line: usize,
+    /// What stands there.
+    pub item: Item,
+}
+
+/// The items of a `.forward`: one or more a line, with commas between; `#` begins a comment.
+#[must_use]
+pub fn of_forward(text: &str) -> Vec<Placed> {
+    let lines = text
+        .lines()
+        .zip(1..)
+        .filter(|(line, _)| !line.trim_start().starts_with('#'));
+    lines
+        .flat_map(|(text, line)| of_line(text).into_iter().map(move |item| Placed { line, item }))
+        .collect()
+}
+
+/// The items of one line.
+#[must_use]
+pub fn of_line(text: &str) -> Vec<Item> {
+    split(text).into_iter().filter_map(|part| item(part.trim())).collect()
+}
+
+/// The parts between commas that stand in no quotes.
+fn split(text: &str) -> Vec<&str> {
+    let mut parts = Vec::new();
+    let (mut begin, mut in_quotes, mut escaped) = (0, false, false);
+    for (at, c) in text.char_indices() {
+        match c {
+            _ if escaped => escaped = false,
+            '\\' => escaped = true,
+            '"' => in_quotes = !in_quotes,
+            ',' if !in_quotes => {
+                parts.extend(text.get(begin..at));
+                begin = at + 1;
+            }
+            _ => {}
+        }
+    }
+    parts.extend(text.get(begin..));
+    parts
+}
+
+fn item(part: &str) -> Option<Item> {
+    // Both `"|command"` and `|"command"` are written.
+    let (bare, quoted) = match part.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
+        Some(inner) => (inner.replace("\\\"", "\""), Quoted::Yes),
+        None => (part.to_owned(), Quoted::No),
+    };
+    let bare = bare.trim();
+    if bare.is_empty() {
+        return None;
+    }
+    if let Some(command) = bare.strip_prefix('|') {
+        let command = command.trim();
+        let inner = command.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+        return Some(Item::Command {
+            text: inner.unwrap_or(command).to_owned(),
+            quoted: if inner.is_some() { Quoted::Yes } else { quoted },
+        });
+    }
+    Some(if let Some(name) = bare.strip_prefix('\\') {
+        Item::Mailbox(name.to_owned())
+    } else if let Some(path) = bare.strip_prefix(":include:") {
+        Item::Include(path.trim().to_owned())
+    } else if bare.starts_with(['/', '~']) {
+        Item::File(bare.to_owned())
+    } else {
+        Item::Address(bare.to_owned())
+    })
+}
+
+/// The subcommand of spoolguard that a command runs, and the program's path as it is written; none where it runs no spoolguard.
+#[must_use]
+pub fn guard_of(command: &str) -> Option<Hook> {
+    let mut words = command
+        .split([' ', '\t'])
+        .map(|word| word.trim_matches(['"', '\'', ';', '(', ')']))
+        .filter(|word| !word.is_empty())
+        .skip_while(|word| !(*word == "spoolguard" || word.ends_with("/spoolguard")));
+    let program = words.next()?.to_owned();
+    let mut rest: Vec<String> = Vec::new();
+    for word in words {
+        if matches!(word, "||" | "&&" | "|" | "exit") || word.starts_with('#') {
+            break;
+        }
+        rest.push(word.to_owned());
+    }
+    let mut at = 0;
+    while let Some(word) = rest.get(at) {
+        match word.as_str() {
+            "--config" => at += 2,
+            word if word.starts_with('-') => at += 1,
+            _ => break,
+        }
+    }
+    let job = rest.get(at).cloned().unwrap_or_default();
+    Some(Hook {
+        program,
+        job,
+        words: rest.into_iter().skip(at + 1).collect(),
+    })
+}
+
+/// A run of spoolguard that some file asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hook {
+    /// The program, as it is written.
+    pub program: String,
+    /// The subcommand.
+    pub job: String,
+    /// What stands behind it.
+    pub words: Vec<String>,
+}
+
+impl Hook {
+    /// Where it forwards to.
+    #[must_use]
+    pub fn destinations(&self) -> Vec<&str> {
+        if self.job != "forward" {
+            return Vec::new();
+        }
+        let mut found = Vec::new();
+        let mut words = self.words.iter().map(String::as_str);
+        while let Some(word) = words.next() {
+            match word {
+                "-d" | "-a" | "-f" | "-m" | "--user" | "--recipient" | "--sender" | "--mbox" | "--config" => {
+                    let _ = words.next();
+                }
+                word if word.starts_with('-') => {}
+                word => found.push(word),
+            }
+        }
+        found
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Item, Quoted, guard_of, of_forward};
+
+    #[test]
+    fn a_line_is_split_at_commas_outside_quotes() {
+        let text = "# mine\n\"|/usr/bin/spoolguard forward b@b.test, c@c.test\", \\a\nb@b.test,/home/a/mbox\n|\"cat x\"\n:include:/x\n|cat y\n";
+        let found: Vec<_> = of_forward(text)
+            .into_iter()
+            .map(|placed| (placed.line, placed.item))
+            .collect();
+        let command = |text: &str, quoted| Item::Command {
+            text: text.to_owned(),
+            quoted,
+        };
+        assert_eq!(
+            found,
+            [
+                (
+                    2,
+                    command("/usr/bin/spoolguard forward b@b.test, c@c.test", Quoted::Yes)
+                ),
+                (2, Item::Mailbox("a".to_owned())),
+                (3, Item::Address("b@b.test".to_owned())),
+                (3, Item::File("/home/a/mbox".to_owned())),
+                (4, command("cat x", Quoted::Yes)),
+                (5, Item::Include("/x".to_owned())),
+                (6, command("cat y", Quoted::No)),
+            ]
+        );
+    }
+
+    #[test]
+    fn a_command_runs_spoolguard_or_does_not() {
+        for (text, want) in [
+            (
+                "/usr/bin/spoolguard forward b@b.test --keep",
+                Some(("forward", vec!["b@b.test"])),
+            ),
+            (
+                "exec /opt/spoolguard --config /x -v forward -f s@s.test b c || exit 75",
+                Some(("forward", vec!["b", "c"])),
+            ),
+            ("spoolguard deliver", Some(("deliver", vec![]))),
+            ("/usr/bin/spoolguard", Some(("", vec![]))),
+            ("/usr/bin/vacation a", None),
+            ("/usr/bin/myspoolguard forward b", None),
+        ] {
+            let hook = guard_of(text);
+            let found = hook.as_ref().map(|hook| (hook.job.as_str(), hook.destinations()));
+            assert_eq!(found, want, "{text}");
+        }
+    }
+}
