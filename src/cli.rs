@@ -160,6 +160,19 @@ pub enum Command {
         #[command(subcommand)]
         command: spool::SpoolCommand,
     },
+    /// Say whether this host is set up right for mail and for spoolguard
+    ///
+    /// Looks at locks, modes, sendmail, the administrator's address and how mail systems run spoolguard. Changes nothing. Ends with 1
+    /// when something is wrong. A user's run examines what that user can see; root's examines everybody who has a .forward or a
+    /// procmailrc. What is as it should be is shown with -v.
+    Doctor {
+        /// Print one JSON object a line
+        #[arg(long)]
+        json: bool,
+        /// Look only at how this user's mail is handled
+        #[arg(short = 'd', long, value_name = "NAME")]
+        user: Option<String>,
+    },
     /// Check or show the configuration
     Config {
         /// Which of them.

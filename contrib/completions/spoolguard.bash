@@ -22,6 +22,9 @@ _spoolguard() {
             spoolguard,deliver)
                 cmd="spoolguard__subcmd__deliver"
                 ;;
+            spoolguard,doctor)
+                cmd="spoolguard__subcmd__doctor"
+                ;;
             spoolguard,filter)
                 cmd="spoolguard__subcmd__filter"
                 ;;
@@ -66,6 +69,9 @@ _spoolguard() {
                 ;;
             spoolguard__subcmd__help,deliver)
                 cmd="spoolguard__subcmd__help__subcmd__deliver"
+                ;;
+            spoolguard__subcmd__help,doctor)
+                cmd="spoolguard__subcmd__help__subcmd__doctor"
                 ;;
             spoolguard__subcmd__help,filter)
                 cmd="spoolguard__subcmd__help__subcmd__filter"
@@ -143,7 +149,7 @@ _spoolguard() {
 
     case "${cmd}" in
         spoolguard)
-            opts="-v -h -V --config --dry-run --verbose --help --version deliver forward filter inspect replay status spool config help"
+            opts="-v -h -V --config --dry-run --verbose --help --version deliver forward filter inspect replay status spool doctor config help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -320,6 +326,32 @@ _spoolguard() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        spoolguard__subcmd__doctor)
+            opts="-d -v -h --json --user --config --dry-run --verbose --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --user)
+                    COMPREPLY=($(compgen -u -- "${cur}"))
+                    return 0
+                    ;;
+                -d)
+                    COMPREPLY=($(compgen -u -- "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         spoolguard__subcmd__filter)
             opts="-d -a -f -v -h --user --recipient --sender --config --dry-run --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
@@ -413,7 +445,7 @@ _spoolguard() {
             return 0
             ;;
         spoolguard__subcmd__help)
-            opts="deliver forward filter inspect replay status spool config help"
+            opts="deliver forward filter inspect replay status spool doctor config help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -469,6 +501,20 @@ _spoolguard() {
             return 0
             ;;
         spoolguard__subcmd__help__subcmd__deliver)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        spoolguard__subcmd__help__subcmd__doctor)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )

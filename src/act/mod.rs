@@ -6,6 +6,7 @@ pub mod cut;
 pub mod dir;
 pub mod dotlock;
 pub mod extract;
+pub mod filesystem;
 pub mod hold;
 pub mod intake;
 pub mod kernel;

@@ -19,8 +19,9 @@ use nix::sys::signal::{SigSet, Signal};
 
 use crate::exit::{Class, Error, Status};
 
-/// Mail systems kill a command that takes long, and some bounce its message: Postfix after 1000 s, maildrop after 300 s.
-const TOTAL: Duration = Duration::from_secs(240);
+/// How long a run lasts. Mail systems kill a command that takes long, and some bounce its message: Postfix after 1000 s, maildrop
+/// after 300 s.
+pub const TOTAL: Duration = Duration::from_secs(240);
 
 /// Signals that end a process unless it asks for them.
 const STOPPING: [Signal; 15] = [

@@ -135,16 +135,24 @@ impl Entry {
         }
     }
 
+    /// The process that it names, as a lock.
+    #[must_use]
+    pub fn holder(&self) -> Option<u32> {
+        holder(&self.path)
+    }
+
+    /// How long ago it was changed.
+    #[must_use]
+    pub fn age(&self, now: SystemTime) -> Duration {
+        let modified = self.stat.modified().ok();
+        let age = modified.and_then(|modified| now.duration_since(modified).ok());
+        age.unwrap_or_default()
+    }
+
     /// Tells whether nobody has touched it for so long that no run can be at it any more.
     #[must_use]
     pub fn is_left(&self, now: SystemTime) -> bool {
         self.age(now) >= STALE_AGE
-    }
-
-    fn age(&self, now: SystemTime) -> Duration {
-        let modified = self.stat.modified().ok();
-        let age = modified.and_then(|modified| now.duration_since(modified).ok());
-        age.unwrap_or_default()
     }
 
     /// Opens it to read it as a mailbox.

@@ -142,15 +142,19 @@ fn sendmail<R: Read>(program: &Path, mut letter: Letter<'_, R>, patience: &Patie
 
 /// Whose program it is. All are called by the same name, and Debian's alternatives lead to the real one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+pub enum Kind {
+    /// Sendmail's own.
     Sendmail,
+    /// Postfix's.
     Postfix,
     /// Any other, or not known for sure.
     Other,
 }
 
 impl Kind {
-    fn of(program: &Path) -> Self {
+    /// Finds out whose it is, without starting it.
+    #[must_use]
+    pub fn of(program: &Path) -> Self {
         let real = program.canonicalize().unwrap_or_default();
         let is = |ends: &[&str]| ends.iter().any(|end| real.ends_with(end));
         // Postfix's runs postdrop, which lies in the same directory and nowhere else (postfix-files(5)); where several mail

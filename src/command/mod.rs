@@ -6,6 +6,7 @@ pub mod case;
 pub mod config;
 pub mod digest;
 pub mod divert;
+pub mod doctor;
 pub mod everyone;
 pub mod filter;
 pub mod finding;
@@ -102,6 +103,10 @@ pub fn run(cli: &Cli) -> Status {
             }
         }
         Command::Spool { command } => spool::run(command, everywhere),
+        Command::Doctor { json, user } => {
+            let form = if *json { Form::Json } else { Form::Text };
+            doctor::run(form, user.as_deref(), everywhere)
+        }
         Command::Config { command } => config::run(command, everywhere),
     }
 }

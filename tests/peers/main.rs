@@ -21,6 +21,7 @@
 
 mod care;
 mod contrib;
+mod doctor;
 mod hooks;
 mod letters;
 mod mixed;
@@ -72,6 +73,18 @@ const TESTS: &[Test] = &[
         Pace::Long,
         &["procmail", "dovecot-lda"],
         care::care_loses_and_doubles_nothing_while_three_programs_deliver,
+    ),
+    (
+        "doctor_knows_the_locks_of_the_real_programs",
+        Pace::Quick,
+        &["procmail", "maildrop", "mutt", "doveconf"],
+        doctor::doctor_knows_the_locks_of_the_real_programs,
+    ),
+    (
+        "doctor_sees_the_lock_of_procmails_lockfile",
+        Pace::Quick,
+        &["lockfile"],
+        doctor::doctor_sees_the_lock_of_procmails_lockfile,
     ),
     (
         "procmail_files_by_the_verdict_of_the_filter",

@@ -21,6 +21,7 @@ mod corpus;
 mod crash;
 mod deliver;
 mod divert;
+mod doctor;
 mod exit_status;
 mod faults;
 mod filter;

@@ -6,10 +6,10 @@
 mod crew;
 mod export;
 mod memory;
-mod row;
+pub mod row;
 mod scan;
 mod table;
-mod wrong;
+pub mod wrong;
 
 use std::cmp::Reverse;
 use std::io::{self, Write};

@@ -90,7 +90,8 @@ fn with_lock(entry: &Entry, thing: &Thing, now: SystemTime) -> Option<Problem> {
 }
 
 /// A length of time as people say it.
-fn long(age: Duration) -> String {
+#[must_use]
+pub fn long(age: Duration) -> String {
     let seconds = age.as_secs();
     match seconds {
         0..7200 => format!("{} minutes", seconds / 60),
