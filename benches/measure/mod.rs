@@ -6,14 +6,15 @@ use std::time::{Duration, Instant};
 use nix::sys::resource::{UsageWho, getrusage};
 
 /// How long a program took, and what it printed.
+#[allow(dead_code, reason = "not every benchmark uses it")]
 pub struct Took {
     pub wall: Duration,
     /// Of all its threads.
     pub cpu: Duration,
-    #[allow(dead_code, reason = "not every benchmark reads it")]
     pub said: String,
 }
 
+#[allow(dead_code, reason = "not every benchmark uses it")]
 /// Runs a program that has to succeed. Its output goes into a pipe: where nobody reads it, grep stops at the first line that matches.
 pub fn run(command: &mut Command) -> Took {
     let before = children();
@@ -29,7 +30,7 @@ pub fn run(command: &mut Command) -> Took {
 }
 
 /// The CPU time of all programs that ended so far.
-fn children() -> Duration {
+pub fn children() -> Duration {
     let usage = getrusage(UsageWho::RUSAGE_CHILDREN).unwrap();
     let seconds = |time: nix::sys::time::TimeVal| {
         Duration::from_secs(time.tv_sec() as u64) + Duration::from_micros(time.tv_usec() as u64)
