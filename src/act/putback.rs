@@ -12,13 +12,14 @@ use std::io::{self, Write};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-use crate::act::likeness::{Likeness, of_stored};
+use crate::act::likeness::Likeness;
 use crate::act::lock::{Locked, Plan, lock};
 use crate::act::mbox;
 use crate::act::open::open_existing;
 use crate::act::pack::messages::Archived;
 use crate::act::patience::Patience;
 use crate::exit::{Class, Error};
+pub use known::Sameness;
 use known::{Known, Since};
 
 /// How much is written under one lock, in bytes; a larger message alone.
@@ -39,6 +40,8 @@ pub struct Target<'a> {
     pub plan: &'a Plan,
     /// How much may be in it.
     pub room: Room,
+    /// Which messages are there already.
+    pub sameness: Sameness<'a>,
     /// Whether to do it.
     pub mode: Mode,
     /// How long to wait.
@@ -128,7 +131,7 @@ struct Item {
 /// One run over an archive.
 pub struct Putback<'a> {
     target: Target<'a>,
-    known: Known,
+    known: Known<'a>,
     batch: Batch,
     /// What the mailbox would hold, when it is only rehearsed, in bytes.
     rehearsed_bytes: u64,
@@ -143,7 +146,7 @@ impl<'a> Putback<'a> {
     pub fn begin(target: Target<'a>) -> Result<Self, Stop> {
         let mut putback = Self {
             target,
-            known: Known::default(),
+            known: Known::new(target.sameness),
             batch: Batch::default(),
             rehearsed_bytes: 0,
             tally: Tally::default(),
@@ -164,7 +167,7 @@ impl<'a> Putback<'a> {
     /// When something fails, or the mailbox was rewritten meanwhile.
     pub fn offer(&mut self, archived: &Archived<'_>, seen: Seen) -> Result<(), Stop> {
         self.target.patience.check("restore into", &self.name())?;
-        let likeness = of_stored(archived.bytes(), &archived.stored)?;
+        let likeness = self.known.likeness(archived.bytes(), &archived.stored)?;
         if self.known.find(likeness) {
             self.tally.present += 1;
             return Ok(());

@@ -35,7 +35,8 @@ pub enum SpoolCommand {
     },
     /// Take reports, loops and duplicates out of a mailbox into an archive; leave the rest as it is, in order
     ///
-    /// Says what it would take. With --execute it does so. Without --loops and --duplicates these are reports from mail systems.
+    /// Says what it would take. With --execute it does so. Without --loops and --duplicates these are reports from mail systems. It says
+    /// too how many messages that never arrived the reports carry inside; --rescue puts them into the mailbox. -v names them.
     Sweep {
         /// Which mailboxes.
         #[command(flatten)]
@@ -111,6 +112,9 @@ pub struct Dirt {
     /// Only what was delivered longer ago than this
     #[arg(long, value_name = "AGE", value_parser = age)]
     pub older_than: Option<Age>,
+    /// Put the messages that these reports carry inside into the mailbox first, each once
+    #[arg(long)]
+    pub rescue: bool,
     /// Do it
     #[arg(long)]
     pub execute: bool,

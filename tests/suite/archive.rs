@@ -68,7 +68,7 @@ fn everything(scratch: &Scratch) -> Vec<Vec<u8>> {
     all
 }
 
-fn leftovers(scratch: &Scratch) -> Vec<String> {
+pub fn leftovers(scratch: &Scratch) -> Vec<String> {
     let name = |path: &PathBuf| path.file_name().unwrap().to_string_lossy().into_owned();
     let files = scratch.files("spool").into_iter().chain(scratch.files("archives"));
     let mut names: Vec<_> = files.map(|path| name(&path)).collect();
@@ -547,7 +547,7 @@ pub fn strace_works() -> bool {
 }
 
 /// Runs a command under strace(1) with these flags.
-fn traced(scratch: &Scratch, arguments: &[&str], flags: &str) -> Option<i32> {
+pub fn traced(scratch: &Scratch, arguments: &[&str], flags: &str) -> Option<i32> {
     scratch
         .run(arguments)
         .shell_line(&format!("exec strace -f {flags} \"$@\""))
@@ -557,7 +557,7 @@ fn traced(scratch: &Scratch, arguments: &[&str], flags: &str) -> Option<i32> {
 }
 
 /// The system calls of an undisturbed run, each with how many of its name there were up to it: that is how strace counts.
-fn calls(mail: &str, arguments: &[&str]) -> Vec<(String, u32)> {
+pub fn calls(mail: &str, arguments: &[&str]) -> Vec<(String, u32)> {
     let scratch = scratch();
     fs::write(scratch.mailbox(), mail).unwrap();
     let trace = scratch.path("trace");
@@ -653,7 +653,7 @@ fn killed_everywhere(step: usize, flags: &[&str]) {
 }
 
 /// What is in the archives that have their names.
-fn archived_whole(scratch: &Scratch) -> Vec<u8> {
+pub fn archived_whole(scratch: &Scratch) -> Vec<u8> {
     let whole = archives(scratch);
     whole
         .iter()

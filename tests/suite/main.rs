@@ -15,6 +15,7 @@ mod env;
 
 mod again;
 mod archive;
+mod carried;
 mod completions;
 mod config;
 mod corpus;

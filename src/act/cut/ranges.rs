@@ -46,6 +46,13 @@ impl Ranges {
         self.parts.iter().map(|part| part.end - part.start).sum()
     }
 
+    /// Tells whether byte `at` is in one of them.
+    #[must_use]
+    pub fn contain(&self, at: u64) -> bool {
+        let behind = self.parts.partition_point(|part| part.start <= at);
+        behind > 0 && self.parts.get(behind - 1).is_some_and(|part| at < part.end)
+    }
+
     /// Where the first begins.
     #[must_use]
     pub fn start(&self) -> Option<u64> {
@@ -185,6 +192,10 @@ mod tests {
             assert_eq!(ranges(parts), ranges(joined));
             assert_eq!(ranges(parts).parts.len(), joined.len());
             assert_eq!(ranges(parts).gaps(end), ranges(gaps), "{parts:?}");
+            for at in 0..end + 1 {
+                let is_in = parts.iter().any(|(start, end)| (*start..*end).contains(&at));
+                assert_eq!(ranges(parts).contain(at), is_in, "{at} of {parts:?}");
+            }
         }
     }
 
