@@ -19,6 +19,7 @@ use crate::act::open::Absent;
 use crate::act::pack::{Format, Member};
 use crate::act::patience::Patience;
 use crate::act::putback::{self, Room, Sameness, Stop, Tally, Target};
+use crate::act::recover;
 use crate::act::shelf;
 use crate::act::vault::{self, Archive, Vault};
 use crate::act::{account, mbox};
@@ -276,7 +277,9 @@ impl<'a> Take<'a> {
     fn lock(&self) -> Result<Locked, Error> {
         let patience = &self.care.patience;
         patience.begin_again();
-        lock::lock(&self.spool.path, &self.lock_plan(), patience)
+        let mut locked = lock::lock(&self.spool.path, &self.lock_plan(), patience)?;
+        recover::tidy(&mut locked, OffsetDateTime::now_utc())?;
+        Ok(locked)
     }
 
     fn lock_plan(&self) -> lock::Plan {
