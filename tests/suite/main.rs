@@ -28,6 +28,7 @@ mod faults;
 mod filter;
 mod floors;
 mod forward;
+mod full;
 mod hostile;
 mod inspect;
 mod limits;
