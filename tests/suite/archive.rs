@@ -563,8 +563,12 @@ pub fn calls(mail: &str, arguments: &[&str]) -> Vec<(String, u32)> {
     let trace = scratch.path("trace");
     let code = traced(&scratch, arguments, &format!("-o '{}'", trace.display()));
     assert_eq!(code, Some(0));
+    counted(&fs::read_to_string(trace).unwrap())
+}
+
+/// The system calls of a trace.
+pub fn counted(text: &str) -> Vec<(String, u32)> {
     let mut counts = std::collections::BTreeMap::new();
-    let text = fs::read_to_string(trace).unwrap();
     let names = text.lines().filter_map(|line| {
         let (before, _) = line.split_once('(')?;
         let name = before.split_ascii_whitespace().last()?;

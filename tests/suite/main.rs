@@ -36,6 +36,7 @@ mod list;
 mod load;
 mod lock;
 mod manuals;
+mod mended;
 mod properties;
 mod quota;
 mod relieve;
