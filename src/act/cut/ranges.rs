@@ -46,6 +46,11 @@ impl Ranges {
         self.parts.iter().map(|part| part.end - part.start).sum()
     }
 
+    /// Each of them.
+    pub fn iter(&self) -> impl Iterator<Item = &Range<u64>> {
+        self.parts.iter()
+    }
+
     /// Tells whether byte `at` is in one of them.
     #[must_use]
     pub fn contain(&self, at: u64) -> bool {

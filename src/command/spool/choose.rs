@@ -15,6 +15,7 @@ use crate::act::patience::Patience;
 use crate::act::stored::{Mbox, Stored};
 use crate::cli::Who;
 use crate::command::spool::originals::{Originals, Search, Unpacker};
+use crate::command::spool::take::stopped;
 use crate::command::{caller, guard};
 use crate::config::Config;
 use crate::decide::message::Message;
@@ -192,12 +193,19 @@ pub fn choose(
             if !is_seen(&message) {
                 choice.unread = Unread::Stays;
             }
-            if let Some(search) = &mut judge.search {
-                search.stays(&stored).map_err(fail)?;
-            }
         }
     }
-    choice.originals = judge.search.map(Search::finish).unwrap_or_default();
+    if let Some(search) = judge.search {
+        let mut at = 0;
+        let found = search.finish(&choice.taken, |stored| {
+            if stored.offset > at + (16 << 20) {
+                at = stored.offset;
+                stopped(patience, &look.path().display().to_string())?;
+            }
+            Ok(())
+        });
+        choice.originals = found.map_err(fail)?;
+    }
     Ok(choice)
 }
 

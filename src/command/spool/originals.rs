@@ -9,13 +9,14 @@ use time::OffsetDateTime;
 
 use crate::act::account::Account;
 use crate::act::cut::look::Look;
+use crate::act::cut::ranges::Ranges;
 use crate::act::excerpt;
-use crate::act::intake::Intake;
+use crate::act::intake::{HEAD_BYTES, Intake};
 use crate::act::likeness::{Likeness, Scope, of_stored};
 use crate::act::mbox::{self, Letter};
 use crate::act::pack::messages::Archived;
 use crate::act::putback::{Putback, Seen, Stop, Tally, Target};
-use crate::act::stored::Stored;
+use crate::act::stored::{Mbox, Stored};
 use crate::cli::Who;
 use crate::command::spool::catalog::Entry;
 use crate::command::{caller, came_back, guard, mailbox, marks};
@@ -78,10 +79,9 @@ impl Originals {
     }
 }
 
-/// Goes over a mailbox together with whoever chooses what leaves it.
+/// Looks into each report that goes.
 pub struct Search<'a> {
     unpacker: Unpacker<'a>,
-    here: HashSet<Likeness>,
     carried: HashSet<Likeness>,
     originals: Originals,
 }
@@ -92,7 +92,6 @@ impl<'a> Search<'a> {
     pub fn new(unpacker: Unpacker<'a>) -> Self {
         Self {
             unpacker,
-            here: HashSet::new(),
             carried: HashSet::new(),
             originals: Originals::default(),
         }
@@ -127,31 +126,36 @@ impl<'a> Search<'a> {
         Ok(())
     }
 
-    /// A message that stays.
+    /// What was found, when `going` is all that goes: of what stays in the mailbox nothing has to be put back. Where the reports carry
+    /// something, all of it is read once more, so that memory grows with that and not with the mailbox.
     ///
     /// # Errors
-    /// When it cannot be read.
-    pub fn stays(&mut self, message: &Stored<'_>) -> io::Result<()> {
-        let likeness = of_stored(&self.unpacker.look.seen(), message, Scope::Written)?;
-        self.here.insert(likeness);
-        Ok(())
-    }
-
-    /// What was found: of what stays in the mailbox nothing has to be put back.
-    #[must_use]
-    pub fn finish(self) -> Originals {
+    /// When it cannot be read, or `step` says so.
+    pub fn finish(self, going: &Ranges, mut step: impl FnMut(&Stored<'_>) -> io::Result<()>) -> io::Result<Originals> {
         let Self {
-            here, mut originals, ..
+            unpacker,
+            carried: mut missing,
+            mut originals,
         } = self;
+        let seen = unpacker.look.seen();
+        let mut mbox = Mbox::new(&seen, HEAD_BYTES)?;
+        while !missing.is_empty()
+            && let Some(stored) = mbox.next()?
+        {
+            step(&stored)?;
+            if !going.contain(stored.offset) {
+                missing.remove(&of_stored(&seen, &stored, Scope::Written)?);
+            }
+        }
         let mut stays = originals
             .carriers
             .iter()
-            .map(|carrier| !here.contains(&carrier.likeness));
+            .map(|carrier| missing.contains(&carrier.likeness));
         originals.described.retain(|_| stays.next().unwrap_or(true));
         let all = originals.carriers.len();
-        originals.carriers.retain(|carrier| !here.contains(&carrier.likeness));
+        originals.carriers.retain(|carrier| missing.contains(&carrier.likeness));
         originals.present += (all - originals.carriers.len()) as u64;
-        originals
+        Ok(originals)
     }
 }
 

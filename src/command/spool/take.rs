@@ -392,6 +392,7 @@ impl<'a> Take<'a> {
         }
         let mut trust = Trust::Once;
         for _ in 0..=REREADS {
+            look.let_go(&plan.taken);
             let mut locked = self.lock()?;
             match cut(&mut locked, look, plan, prepared, trust)? {
                 Cut::InDoubt(again) => {
@@ -418,7 +419,11 @@ enum Place {
     Private(PathBuf),
 }
 
-fn stopped(patience: &Patience, path: &str) -> io::Result<()> {
+/// Fails when somebody asked the run to stop.
+///
+/// # Errors
+/// Then.
+pub fn stopped(patience: &Patience, path: &str) -> io::Result<()> {
     patience
         .check("archive", path)
         .map_err(|_| io::Error::other("told to stop by a signal"))
