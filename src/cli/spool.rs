@@ -121,11 +121,14 @@ pub struct Dirt {
 }
 
 /// Where an archive goes, and in which form.
-#[derive(Args, Clone, Debug, Default)]
+#[derive(Args, Clone, Debug)]
 pub struct Packing {
     /// The directory of the archive [default: dir of [archive] in the configuration]
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub to: Option<PathBuf>,
+    /// Take nothing out when what stays behind it would be moved under the lock for longer than this
+    #[arg(long, value_name = "TIME", value_parser = age, default_value = "60s")]
+    pub lock_at_most: Age,
 }
 
 /// What a list shows.

@@ -768,3 +768,37 @@ fn a_signal_before_the_cut_changes_nothing() {
     same(&scratch.mail(), mail.as_bytes());
     assert!(archives(&scratch).is_empty(), "{:?}", archives(&scratch));
 }
+
+#[test]
+fn a_cut_that_would_hold_the_lock_for_longer_than_allowed_is_not_begun() {
+    let scratch = scratch();
+    let mail = stored(1, OLD, "") + &stored(2, &now(), "");
+    fs::write(scratch.mailbox(), &mail).unwrap();
+    for (word, flags) in [
+        ("archive", &["--older-than", "1d"][..]),
+        ("sweep", &["--duplicates", "--execute"]),
+    ] {
+        let mail = if word == "sweep" {
+            mail.clone() + &stored(1, OLD, "") + &stored(3, OLD, "")
+        } else {
+            mail.clone()
+        };
+        fs::write(scratch.mailbox(), &mail).unwrap();
+        let ended = scratch
+            .run(&["spool", word, &user_name(), "--lock-at-most", "0s"])
+            .with(flags)
+            .go();
+        ended
+            .ends_with(1)
+            .mentions("would be moved under the lock for about 1 s, and --lock-at-most is 0 s; nothing was taken out")
+            .mentions("archive --all-mail moves nothing");
+        same(&scratch.mail(), mail.as_bytes());
+        assert!(archives(&scratch).is_empty());
+        assert_eq!(leftovers(&scratch), Vec::<String>::new());
+    }
+    scratch
+        .run(&["spool", "archive", &user_name(), "--lock-at-most", "0s", "--all-mail"])
+        .go()
+        .ends_with(0);
+    assert!(scratch.mail().is_empty());
+}

@@ -50,6 +50,7 @@ pub struct Take<'a> {
     spool: &'a Spool,
     wanted: &'a Wanted,
     vault: Vault,
+    lock_at_most: Duration,
     date: OffsetDateTime,
 }
 
@@ -101,6 +102,7 @@ impl<'a> Take<'a> {
             spool,
             wanted,
             vault: vault(care, packing, spool)?,
+            lock_at_most: packing.lock_at_most.duration(),
             date,
         })
     }
@@ -381,13 +383,25 @@ impl<'a> Take<'a> {
         let begun = Instant::now();
         let mut prepared = Prepared::new(look, plan, place, |bytes| step(&mut progress, bytes))?;
         drop(progress);
+        // It was just written once, and synced.
+        let expected = begun.elapsed();
+        if moved > 0 && expected > self.lock_at_most {
+            let cause = format!(
+                "{} stay behind what goes, and would be moved under the lock for about {} s, and --lock-at-most is {} s; nothing was taken out",
+                human(moved),
+                expected.as_secs() + 1,
+                self.lock_at_most.as_secs()
+            );
+            return Err(Error::new(Class::Mailbox, "take mail out of", &path, cause).hint(
+                "archive --all-mail moves nothing, and spool restore --since puts the younger mail back; or allow more at a quiet hour",
+            ));
+        }
         if moved >= TOLD_BYTES {
-            // It was just written once, and synced.
             say(&format!(
                 "{}: {} stay behind what goes and are moved under the lock; deliveries wait for about {} s",
                 visible(user),
                 human(moved),
-                begun.elapsed().as_secs() + 1
+                expected.as_secs() + 1
             ));
         }
         let mut trust = Trust::Once;
