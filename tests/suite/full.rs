@@ -93,7 +93,7 @@ impl Full<'_> {
                 .filter(|name| *name != "filler")
                 .map(str::to_owned)
                 .collect();
-            assert_eq!(names, [name.clone()], "{first}{second}");
+            assert_eq!(names, std::slice::from_ref(&name), "{first}{second}");
         }
     }
 }
