@@ -417,6 +417,7 @@ fn a_part_that_a_killed_run_left_is_cut_off_by_whoever_comes_next() {
                 continue;
             }
             let scratch = Scratch::new();
+            fs::create_dir(scratch.path("archives")).unwrap();
             let archives = format!("{:?}", scratch.path("archives").display().to_string());
             let scratch = scratch.set("archive.dir", &archives);
             let archive = archive(&scratch, &whole);
