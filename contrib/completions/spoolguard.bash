@@ -801,7 +801,7 @@ _spoolguard() {
             return 0
             ;;
         spoolguard__subcmd__spool__subcmd__archive)
-            opts="-d -v -h --all --over --user --all-mail --older-than --bounces --seen --down-to --to --config --dry-run --verbose --help"
+            opts="-d -v -h --all --over --user --all-mail --older-than --bounces --seen --down-to --to --lock-at-most --config --dry-run --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -832,6 +832,10 @@ _spoolguard() {
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o plusdirs
                     fi
+                    return 0
+                    ;;
+                --lock-at-most)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --config)
@@ -1010,7 +1014,7 @@ _spoolguard() {
             return 0
             ;;
         spoolguard__subcmd__spool__subcmd__sweep)
-            opts="-d -v -h --all --over --user --bounces --loops --duplicates --older-than --execute --to --config --dry-run --verbose --help"
+            opts="-d -v -h --all --over --user --bounces --loops --duplicates --older-than --rescue --execute --to --lock-at-most --config --dry-run --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1037,6 +1041,10 @@ _spoolguard() {
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o plusdirs
                     fi
+                    return 0
+                    ;;
+                --lock-at-most)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --config)

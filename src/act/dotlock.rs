@@ -167,7 +167,14 @@ impl Draft {
     /// Writes its content and takes its kernel lock.
     fn of((file, name): (File, Option<TemporaryName>)) -> io::Result<Self> {
         let mut draft = Self { file, name };
-        draft.file.write_all(Identity::own().to_string().as_bytes())?;
+        match draft.file.write_all(Identity::own().to_string().as_bytes()) {
+            // On a full disk an empty one is a lock like any other, judged by its age and our kernel lock: whoever empties the mailbox there
+            // has to lock it first.
+            Err(e) if matches!(e.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) => {
+                draft.file.set_len(0)?;
+            }
+            result => result?,
+        }
         // Refused only where the file system knows no flock; then the age decides, as it does between hosts.
         let _ = FileExt::try_lock_exclusive(&draft.file);
         Ok(draft)

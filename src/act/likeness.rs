@@ -23,6 +23,9 @@ const STATE_FIELDS: [&[u8]; 12] = [
     b"X-Mozilla-Keys",
 ];
 
+/// Fields that only a writer writes, and that mail systems leave alone on the way.
+const WRITTEN_FIELDS: [&[u8]; 6] = [b"Message-ID", b"From", b"Date", b"Subject", b"To", b"Cc"];
+
 /// Enough of a line to know such a field by.
 const NAME_BYTES: usize = 64;
 
@@ -36,12 +39,26 @@ const FROM: &[u8] = b"From ";
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Likeness([u8; 16]);
 
+impl Likeness {
+    /// That of nothing at all.
+    pub const NONE: Self = Self([0; 16]);
+}
+
+/// What of two messages has to be the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// All that did not come to it in a mailbox.
+    All,
+    /// What its writer wrote: what the mail systems on the way added does not count either.
+    Written,
+}
+
 /// The likeness of a message of an mbox.
 ///
 /// # Errors
 /// When it cannot be read.
-pub fn of_stored<F: Bytes + ?Sized>(file: &F, stored: &Stored<'_>) -> io::Result<Likeness> {
-    let mut reader = Reader::new();
+pub fn of_stored<F: Bytes + ?Sized>(file: &F, stored: &Stored<'_>, scope: Scope) -> io::Result<Likeness> {
+    let mut reader = Reader::new(scope);
     reader.read(stored.head);
     let mut at = stored.offset + stored.head.len() as u64;
     let end = stored.offset + stored.bytes;
@@ -66,6 +83,7 @@ pub fn of_stored<F: Bytes + ?Sized>(file: &F, stored: &Stored<'_>) -> io::Result
 /// Reads a message piece by piece.
 pub struct Reader {
     hash: Sha256,
+    scope: Scope,
     place: Place,
     part: Part,
     /// Line ends that count only when something follows: how many stand at a message's end is up to the mailbox.
@@ -97,18 +115,13 @@ enum Place {
     Text,
 }
 
-impl Default for Reader {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 impl Reader {
     /// Begins before the separator line.
     #[must_use]
-    pub fn new() -> Self {
+    pub fn new(scope: Scope) -> Self {
         Self {
             hash: Sha256::new(),
+            scope,
             place: Place::Separator,
             part: Part::Header,
             line_ends: 0,
@@ -181,7 +194,14 @@ impl Reader {
         } else {
             Place::Kept
         };
-        self.emit(line);
+        match self.scope {
+            Scope::All => self.emit(line),
+            // Folded anew on the way, it is still the same.
+            Scope::Written => {
+                let words: Vec<u8> = line.iter().copied().filter(|b| !b.is_ascii_whitespace()).collect();
+                self.emit(&words);
+            }
+        }
         rest
     }
 
@@ -206,7 +226,7 @@ impl Reader {
             return rest;
         }
         let name = start.strip_suffix(b":").map(<[u8]>::trim_ascii_end);
-        if name.is_some_and(|name| STATE_FIELDS.iter().any(|field| field.eq_ignore_ascii_case(name))) {
+        if name.is_some_and(|name| !self.counts(name)) {
             self.place = Place::Dropped;
             return rest;
         }
@@ -223,6 +243,14 @@ impl Reader {
             Place::Kept
         };
         rest
+    }
+
+    fn counts(&self, name: &[u8]) -> bool {
+        let is_one_of = |fields: &[&[u8]]| fields.iter().any(|field| field.eq_ignore_ascii_case(name));
+        match self.scope {
+            Scope::All => !is_one_of(&STATE_FIELDS),
+            Scope::Written => is_one_of(&WRITTEN_FIELDS),
+        }
     }
 
     /// Reads the beginning of a body line, as long as it may be a quoted `From `.
@@ -288,10 +316,14 @@ impl Reader {
 
 #[cfg(test)]
 mod tests {
-    use super::{Likeness, Reader};
+    use super::{Likeness, Reader, Scope};
 
     fn of(text: &[u8], step: usize) -> Likeness {
-        let mut reader = Reader::new();
+        within(Scope::All, text, step)
+    }
+
+    fn within(scope: Scope, text: &[u8], step: usize) -> Likeness {
+        let mut reader = Reader::new(scope);
         for part in text.chunks(step) {
             reader.read(part);
         }
@@ -339,6 +371,33 @@ mod tests {
         ] {
             for step in [1, 1000] {
                 assert_ne!(of(other.as_bytes(), step), want, "{other:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_added_on_the_way_does_not_count_where_only_the_writer_does() {
+        const CAME: &str =
+            "From s@s.test Mon Nov  2 10:00:00 2026\nReceived: x\nFrom: s@s.test\nSubject: a b\nX: 1\n\nb\n>From x\n\n";
+        let of = |text: &str, step| within(Scope::Written, text.as_bytes(), step);
+        let want = of(CAME, 1000);
+        for step in [1, 3, 1000] {
+            for same in [
+                CAME.replace(
+                    "Received: x",
+                    "X-Spoolguard-Rescued: y\nReturn-Path: <>\nReceived: z\n z",
+                ),
+                CAME.replace("Subject: a b", "Subject: a\n b").replace(">From", "From"),
+            ] {
+                assert_eq!(of(&same, step), want, "{same:?}");
+            }
+            for other in [
+                CAME.replace("a b", "a c"),
+                CAME.replace("From: s@", "Message-ID: <1@s.test>\nFrom: s@"),
+                CAME.replace("From: s@", "From: t@"),
+                CAME.replace("\nb\n", "\nc\n"),
+            ] {
+                assert_ne!(of(&other, step), want, "{other:?}");
             }
         }
     }

@@ -11,7 +11,7 @@ use time::OffsetDateTime;
 use crate::act::dir::sync_parent;
 use crate::act::lock::Locked;
 use crate::act::rewrite::{self, Quoting, STEP_BYTES};
-use crate::act::unfinished::{Extent, Measure, Note};
+use crate::act::unfinished::{Extent, Measure, Note, Source, checksum};
 use crate::exit::{Class, Error};
 
 /// Up to this length a message is put into mbox form once, in memory, in bytes. Beyond it memory would grow with the message.
@@ -136,6 +136,7 @@ pub fn append<R: Read + Clone>(locked: &mut Locked, letter: Letter<'_, R>) -> Re
     let note = Note::begin(
         locked.file(),
         path,
+        Source::Mail,
         draft.measure.extent(before_bytes, end),
         letter.date,
     );
@@ -145,16 +146,42 @@ pub fn append<R: Read + Clone>(locked: &mut Locked, letter: Letter<'_, R>) -> Re
     })
 }
 
-/// Appends messages that lay in an mbox before, byte for byte, with their separator lines, and syncs. No mail system brings them again,
-/// so there is no note.
+/// A message that lay in an mbox before.
+pub struct Piece<'a> {
+    /// Its separator line, with the line end.
+    pub line: &'a [u8],
+    /// How long all of it is, in bytes.
+    pub bytes: u64,
+    /// Writes it.
+    pub write: &'a dyn Fn(&mut dyn Write) -> io::Result<()>,
+}
+
+/// Appends messages that lay in an mbox before, byte for byte, with their separator lines, and syncs. No mail system brings them again;
+/// the note says of one after the other that it is not whole yet, so that what a kill leaves of it is cut off.
 ///
 /// # Errors
 /// As `append`.
-pub fn append_stored(
-    locked: &mut Locked,
-    write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
-) -> Result<Appended, Error> {
-    append_with(locked, None, |to| write(to))
+pub fn append_stored(locked: &mut Locked, pieces: &[Piece<'_>], date: OffsetDateTime) -> Result<Appended, Error> {
+    let (file, path) = (locked.file(), locked.path());
+    let before_bytes = length(locked)?;
+    let end = missing_end(file, before_bytes).map_err(|e| Error::io("append to", path, &e))?;
+    let extent = |piece: &Piece<'_>, before_bytes: u64, end: &[u8]| Extent {
+        before_bytes,
+        after_bytes: before_bytes + end.len() as u64 + piece.bytes,
+        separator: checksum(piece.line),
+    };
+    let note = pieces
+        .first()
+        .and_then(|first| Note::begin(file, path, Source::Mbox, extent(first, before_bytes, end), date));
+    append_with(locked, note, |to| {
+        for (number, piece) in pieces.iter().enumerate() {
+            if let Some(note) = to.note.as_ref().filter(|_| number > 0) {
+                note.go_on(to.file, Source::Mbox, extent(piece, to.after_bytes, b""), date);
+            }
+            (piece.write)(to)?;
+        }
+        Ok(())
+    })
 }
 
 fn append_with(
@@ -171,6 +198,7 @@ fn append_with(
         file,
         before_bytes,
         after_bytes: before_bytes,
+        note,
         settled: false,
     };
     let written = begun
@@ -179,16 +207,10 @@ fn append_with(
         .and_then(|()| file.sync_data())
         .and_then(|()| sync_name(locked, before_bytes));
     match written {
-        Ok(()) => Ok(begun.complete(note)),
+        Ok(()) => Ok(begun.complete()),
         Err(e) => match begun.undo() {
             Ok(()) => Err(fail(e)),
-            Err(undo) => {
-                // Whoever comes next may have better luck.
-                if let Some(note) = note {
-                    note.leave();
-                }
-                Err(fail(e).hint(format!("the mailbox ends in a part of the message: {undo}")))
-            }
+            Err(undo) => Err(fail(e).hint(format!("the mailbox ends in a part of the message: {undo}"))),
         },
     }
 }
@@ -232,24 +254,30 @@ struct Begun<'a> {
     file: &'a File,
     before_bytes: u64,
     after_bytes: u64,
+    note: Option<Note>,
     settled: bool,
 }
 
 impl Begun<'_> {
-    fn complete(mut self, note: Option<Note>) -> Appended {
+    fn complete(mut self) -> Appended {
         self.settled = true;
         Appended {
             before_bytes: self.before_bytes,
             after_bytes: self.after_bytes,
             // Should it not be known, it is never taken back.
             stamp: stamp(self.file).unwrap_or_default(),
-            note,
+            note: self.note.take(),
         }
     }
 
     fn undo(mut self) -> io::Result<()> {
         self.settled = true;
-        cut_back(self.file, self.before_bytes, self.after_bytes)
+        let undone = cut_back(self.file, self.before_bytes, self.after_bytes);
+        if let Some(note) = self.note.take_if(|_| undone.is_err()) {
+            // Whoever comes next may have better luck.
+            note.leave();
+        }
+        undone
     }
 }
 

@@ -5,6 +5,7 @@ pub mod ask;
 pub mod cut;
 pub mod dir;
 pub mod dotlock;
+pub mod excerpt;
 pub mod extract;
 pub mod filesystem;
 pub mod hold;

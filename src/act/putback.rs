@@ -2,8 +2,9 @@
 //!
 //! What is there is told by content, and looked at again under the lock before each batch is written, so that it may be run again after a
 //! kill, or twice at once, and nothing comes twice. Batches are small, and synced: a delivery that waits for the lock waits for one
-//! of them. When a batch cannot be written, the mailbox is as it was before that batch. A part of a message that a killed run left at
-//! the end is cut off when that message is put back as a whole.
+//! of them. When a batch cannot be written, the mailbox is as it was before that batch. A part of a message that a killed run left is
+//! cut off by the next run that locks the mailbox (`act/unfinished.rs`), or, where the file system knows no attributes, when that message
+//! is put back as a whole.
 
 mod known;
 
@@ -12,13 +13,17 @@ use std::io::{self, Write};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-use crate::act::likeness::{Likeness, of_stored};
+use time::OffsetDateTime;
+
+use crate::act::likeness::Likeness;
 use crate::act::lock::{Locked, Plan, lock};
-use crate::act::mbox;
+use crate::act::mbox::{self, Piece};
 use crate::act::open::open_existing;
 use crate::act::pack::messages::Archived;
 use crate::act::patience::Patience;
+use crate::act::recover;
 use crate::exit::{Class, Error};
+pub use known::Sameness;
 use known::{Known, Since};
 
 /// How much is written under one lock, in bytes; a larger message alone.
@@ -39,6 +44,8 @@ pub struct Target<'a> {
     pub plan: &'a Plan,
     /// How much may be in it.
     pub room: Room,
+    /// Which messages are there already.
+    pub sameness: Sameness<'a>,
     /// Whether to do it.
     pub mode: Mode,
     /// How long to wait.
@@ -128,7 +135,7 @@ struct Item {
 /// One run over an archive.
 pub struct Putback<'a> {
     target: Target<'a>,
-    known: Known,
+    known: Known<'a>,
     batch: Batch,
     /// What the mailbox would hold, when it is only rehearsed, in bytes.
     rehearsed_bytes: u64,
@@ -143,7 +150,7 @@ impl<'a> Putback<'a> {
     pub fn begin(target: Target<'a>) -> Result<Self, Stop> {
         let mut putback = Self {
             target,
-            known: Known::default(),
+            known: Known::new(target.sameness),
             batch: Batch::default(),
             rehearsed_bytes: 0,
             tally: Tally::default(),
@@ -164,7 +171,7 @@ impl<'a> Putback<'a> {
     /// When something fails, or the mailbox was rewritten meanwhile.
     pub fn offer(&mut self, archived: &Archived<'_>, seen: Seen) -> Result<(), Stop> {
         self.target.patience.check("restore into", &self.name())?;
-        let likeness = of_stored(archived.bytes(), &archived.stored)?;
+        let likeness = self.known.likeness(archived.bytes(), &archived.stored)?;
         if self.known.find(likeness) {
             self.tally.present += 1;
             return Ok(());
@@ -222,7 +229,8 @@ impl<'a> Putback<'a> {
     fn lock(&mut self) -> Result<Locked, Stop> {
         for _ in 0..CATCH_UPS {
             self.look()?;
-            let locked = lock(self.target.path, self.target.plan, self.target.patience)?;
+            let mut locked = lock(self.target.path, self.target.plan, self.target.patience)?;
+            recover::tidy(&mut locked, OffsetDateTime::now_utc())?;
             let since = self.known.catch_up(locked.file(), UNDER_LOCK_BYTES);
             match since.map_err(|e| self.unreadable(&e))? {
                 Since::Grown => return Ok(locked),
@@ -273,9 +281,20 @@ impl<'a> Putback<'a> {
                 self.tally.no_room += 1;
             }
         }
-        self.append(&mut locked, &fitting, |to| {
-            fitting.iter().try_for_each(|item| to.write_all(of(item)))
-        })
+        let writes: Vec<_> = fitting
+            .iter()
+            .map(|item| |to: &mut dyn Write| to.write_all(of(item)))
+            .collect();
+        let pieces: Vec<_> = fitting
+            .iter()
+            .zip(&writes)
+            .map(|(item, write)| Piece {
+                line: first_line(of(item)),
+                bytes: of(item).len() as u64,
+                write,
+            })
+            .collect();
+        self.append(&mut locked, &fitting, &pieces)
     }
 
     /// Writes a message that is too large to wait in memory.
@@ -307,19 +326,16 @@ impl<'a> Putback<'a> {
             self.tally.no_room += 1;
             return Ok(());
         }
-        self.append(&mut locked, &[item], |to| {
-            archived.copy_to(to)?;
-            // What its last bytes lack is added when something comes behind it.
-            Ok(())
-        })
+        // What its last bytes lack is added when something comes behind it.
+        let piece = Piece {
+            line: first_line(archived.stored.head),
+            bytes,
+            write: &|to| archived.copy_to(to),
+        };
+        self.append(&mut locked, &[item], &[piece])
     }
 
-    fn append(
-        &mut self,
-        locked: &mut Locked,
-        items: &[Item],
-        write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
-    ) -> Result<(), Stop> {
+    fn append(&mut self, locked: &mut Locked, items: &[Item], pieces: &[Piece<'_>]) -> Result<(), Stop> {
         let Some(last) = items.last() else { return Ok(()) };
         let bytes: u64 = items.iter().map(|item| (item.end - item.start) as u64).sum();
         if let Some(min_free_bytes) = self.target.room.min_free {
@@ -329,8 +345,10 @@ impl<'a> Putback<'a> {
             }
         }
         let was_new = has_new_mail(locked.file());
-        let appended = mbox::append_stored(locked, write)?;
+        let appended = mbox::append_stored(locked, pieces, OffsetDateTime::now_utc())?;
         let offset = appended.after_bytes.saturating_sub((last.end - last.start) as u64);
+        // Its note goes with it, which is a change too.
+        drop(appended);
         if !was_new && items.iter().all(|item| item.seen == Seen::Yes) {
             look_read(locked.file());
         }
@@ -391,6 +409,11 @@ impl<'a> Putback<'a> {
         }
         Ok(())
     }
+}
+
+fn first_line(message: &[u8]) -> &[u8] {
+    let end = memchr::memchr(b'\n', message).map_or(message.len(), |at| at + 1);
+    message.get(..end).unwrap_or(message)
 }
 
 /// Strictly: what is whole is no part.

@@ -3,12 +3,15 @@
 //!
 //! When it fails the message is deferred, since nobody knows then whether it is there. What is cut off was never acknowledged.
 
+use std::fs::File;
 use std::io::{self, Read};
+
+use time::OffsetDateTime;
 
 use crate::act::lock::Locked;
 use crate::act::mbox::{self, Appended, Letter};
 use crate::act::remains::{self, Compare, Remains, Separator};
-use crate::act::unfinished::{Extent, Note, left_by_the_dead};
+use crate::act::unfinished::{Extent, Left, Note, Source, left_by_the_dead};
 use crate::exit::Error;
 
 /// What became of earlier, unfinished tries.
@@ -50,6 +53,19 @@ pub fn recover<R: Read + Clone>(locked: &mut Locked, letter: &Letter<'_, R>) -> 
     }
 }
 
+/// Cuts off what a killed run left half written, where no message came now. What it left whole stays, and so does the note on that.
+///
+/// # Errors
+/// When the mailbox cannot be read.
+pub fn tidy(locked: &mut Locked, now: OffsetDateTime) -> Result<u64, Error> {
+    let fail = |e: io::Error| Error::io("look for an earlier try in", locked.path(), &e);
+    let mut cut_bytes = 0;
+    for left in left_by_the_dead(locked.file(), now) {
+        settle(locked.file(), left, now, &mut cut_bytes).map_err(fail)?;
+    }
+    Ok(cut_bytes)
+}
+
 fn look<R: Read + Clone>(
     locked: &Locked,
     letter: &Letter<'_, R>,
@@ -59,26 +75,40 @@ fn look<R: Read + Clone>(
     let file = locked.file();
     for left in left_by_the_dead(file, letter.date) {
         let extent = left.extent();
-        let length = file.metadata()?.len();
-        match remains::look(file, &extent, length)? {
-            Remains::Torn => {
-                if mbox::cut_back(file, extent.before_bytes, length).is_ok() {
-                    *cut_bytes += length - extent.before_bytes;
-                    left.remove(file);
-                }
+        let Some((left, separator)) = settle(file, left, letter.date, cut_bytes)? else {
+            continue;
+        };
+        match same {
+            // A try that was killed when it had found its message left a second note on it.
+            Some((found, _)) if *found == extent => left.remove(file),
+            None if is_same(locked, letter, &extent, &separator) => {
+                *same = Some((extent, left.adopt(file, locked.path(), letter.date)));
             }
-            Remains::Whole(separator) if !left.is_old(letter.date) => match same {
-                // A try that was killed when it had found its message left a second note on it.
-                Some((found, _)) if *found == extent => left.remove(file),
-                None if is_same(locked, letter, &extent, &separator) => {
-                    *same = Some((extent, left.adopt(file, locked.path(), letter.date)));
-                }
-                Some(_) | None => {}
-            },
-            Remains::Whole(_) | Remains::Changed => left.remove(file),
+            Some(_) | None => {}
         }
     }
     Ok(())
+}
+
+/// Does what can be done for a note by itself: cuts off what is torn, and removes a note that says nothing any more. Gives back the one on
+/// a whole message that may come again.
+fn settle(file: &File, left: Left, now: OffsetDateTime, cut_bytes: &mut u64) -> io::Result<Option<(Left, Separator)>> {
+    let extent = left.extent();
+    let length = file.metadata()?.len();
+    match remains::look(file, &extent, length)? {
+        Remains::Torn => {
+            if mbox::cut_back(file, extent.before_bytes, length).is_ok() {
+                *cut_bytes += length - extent.before_bytes;
+                left.remove(file);
+            }
+            Ok(None)
+        }
+        Remains::Whole(separator) if left.source() == Source::Mail && !left.is_old(now) => Ok(Some((left, separator))),
+        Remains::Whole(_) | Remains::Changed => {
+            left.remove(file);
+            Ok(None)
+        }
+    }
 }
 
 /// Compares all but the date of delivery.

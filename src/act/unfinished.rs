@@ -60,6 +60,18 @@ pub struct Extent {
     pub separator: u32,
 }
 
+/// Where a message comes from, and so what becomes of it when its run is killed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// From a mail system, which brings it again.
+    Mail,
+    /// From an mbox. Whoever brings it again looks first what is there, so that a whole one needs no note any more.
+    Mbox,
+}
+
+/// What stands behind everything else in a note about a message that comes from an mbox.
+const FROM_MBOX: &str = " m";
+
 /// A note on a mailbox. Dropping it removes it: whatever ends the run in an orderly way has dealt with the message. A panic is no
 /// orderly way.
 #[derive(Debug)]
@@ -73,25 +85,15 @@ pub struct Note {
 impl Note {
     /// Notes that an append to an open mailbox begins; none where the file system knows no attributes.
     #[must_use]
-    pub fn begin(file: &File, path: &Path, extent: Extent, date: OffsetDateTime) -> Option<Self> {
+    pub fn begin(file: &File, path: &Path, source: Source, extent: Extent, date: OffsetDateTime) -> Option<Self> {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
-        let Extent {
-            before_bytes,
-            after_bytes,
-            separator,
-        } = extent;
         // Short enough for the inode itself, on ext4 with its usual 256 bytes for each.
         let name = format!(
             "{PREFIX}{}.{}",
             std::process::id(),
             NUMBER.fetch_add(1, Ordering::Relaxed)
         );
-        let value = format!(
-            "{:08x} {before_bytes} {after_bytes} {separator:08x} {}",
-            host(),
-            date.unix_timestamp()
-        );
-        fsetxattr(file, name.as_str(), value.as_bytes(), XattrFlags::empty()).ok()?;
+        set(file, &name, source, extent, date)?;
         Some(Self {
             path: path.to_owned(),
             name,
@@ -99,10 +101,34 @@ impl Note {
         })
     }
 
+    /// Notes that another append begins, and that the one before is whole.
+    pub fn go_on(&self, file: &File, source: Source, extent: Extent, date: OffsetDateTime) {
+        // Should that fail, the old note says nothing that is wrong.
+        let _ = set(file, &self.name, source, extent, date);
+    }
+
     /// Leaves it behind: the message is in the mailbox, and will come again all the same.
     pub fn leave(mut self) {
         self.left = true;
     }
+}
+
+fn set(file: &File, name: &str, source: Source, extent: Extent, date: OffsetDateTime) -> Option<()> {
+    let Extent {
+        before_bytes,
+        after_bytes,
+        separator,
+    } = extent;
+    let behind = match source {
+        Source::Mail => "",
+        Source::Mbox => FROM_MBOX,
+    };
+    let value = format!(
+        "{:08x} {before_bytes} {after_bytes} {separator:08x} {}{behind}",
+        host(),
+        date.unix_timestamp()
+    );
+    fsetxattr(file, name, value.as_bytes(), XattrFlags::empty()).ok()
 }
 
 impl Drop for Note {
@@ -178,11 +204,18 @@ pub struct Left {
     name: String,
     pid: i32,
     host: u32,
+    source: Source,
     extent: Extent,
     seconds: i64,
 }
 
 impl Left {
+    /// Where the message comes from.
+    #[must_use]
+    pub fn source(&self) -> Source {
+        self.source
+    }
+
     /// Which append it is about.
     #[must_use]
     pub fn extent(&self) -> Extent {
@@ -203,7 +236,7 @@ impl Left {
     /// Takes it over. Ours comes first: a kill in between must not leave the message without one.
     #[must_use]
     pub fn adopt(self, file: &File, path: &Path, date: OffsetDateTime) -> Note {
-        match Note::begin(file, path, self.extent, date) {
+        match Note::begin(file, path, self.source, self.extent, date) {
             Some(note) => {
                 self.remove(file);
                 note
@@ -218,6 +251,10 @@ impl Left {
 
     fn parse(name: &str, value: &[u8]) -> Option<Self> {
         let text = std::str::from_utf8(value).ok()?;
+        let (text, source) = match text.strip_suffix(FROM_MBOX) {
+            Some(text) => (text, Source::Mbox),
+            None => (text, Source::Mail),
+        };
         let pid = name.strip_prefix(PREFIX)?.split('.').next()?.parse().ok()?;
         let mut words = text.split(' ');
         let host = u32::from_str_radix(words.next()?, 16).ok()?;
@@ -234,6 +271,7 @@ impl Left {
             name: name.to_owned(),
             pid,
             host,
+            source,
             extent,
             seconds,
         })

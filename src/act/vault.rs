@@ -27,6 +27,9 @@ const LOOK_BYTES: u64 = 64 << 20;
 const SAMPLES: u64 = 16;
 const SAMPLE_BYTES: usize = 64 << 10;
 
+/// What to do where there is no room.
+const MAKE_ROOM: &str = "nothing was taken out of the mailbox; make room, or name a directory elsewhere with --to";
+
 /// What an archive is called until it is whole ends in this.
 const PART: &str = ".part";
 
@@ -112,12 +115,9 @@ impl Vault {
                 free >> 20,
                 kept_free >> 20
             );
-            return Err(Error::new(
-                Class::SystemFull,
-                "write an archive to",
-                self.dir.display(),
-                cause,
-            ));
+            return Err(
+                Error::new(Class::SystemFull, "write an archive to", self.dir.display(), cause).hint(MAKE_ROOM),
+            );
         }
         Ok(())
     }
@@ -138,7 +138,11 @@ impl Vault {
         name.push(place.file_name().unwrap_or_default());
         name.push(PART);
         let path = parent(place).join(name);
-        let fail = |e: io::Error| Error::io("write archive", &path, &e);
+        let fail = |e: io::Error| {
+            let full = matches!(e.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
+            let error = Error::io("write archive", &path, &e);
+            if full { error.hint(MAKE_ROOM) } else { error }
+        };
         let file = OpenOptions::new()
             .read(true)
             .write(true)

@@ -35,7 +35,8 @@ pub enum SpoolCommand {
     },
     /// Take reports, loops and duplicates out of a mailbox into an archive; leave the rest as it is, in order
     ///
-    /// Says what it would take. With --execute it does so. Without --loops and --duplicates these are reports from mail systems.
+    /// Says what it would take. With --execute it does so. Without --loops and --duplicates these are reports from mail systems. It says
+    /// too how many messages that never arrived the reports carry inside; --rescue puts them into the mailbox. -v names them.
     Sweep {
         /// Which mailboxes.
         #[command(flatten)]
@@ -111,17 +112,23 @@ pub struct Dirt {
     /// Only what was delivered longer ago than this
     #[arg(long, value_name = "AGE", value_parser = age)]
     pub older_than: Option<Age>,
+    /// Put the messages that these reports carry inside into the mailbox first, each once
+    #[arg(long)]
+    pub rescue: bool,
     /// Do it
     #[arg(long)]
     pub execute: bool,
 }
 
 /// Where an archive goes, and in which form.
-#[derive(Args, Clone, Debug, Default)]
+#[derive(Args, Clone, Debug)]
 pub struct Packing {
     /// The directory of the archive [default: dir of [archive] in the configuration]
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub to: Option<PathBuf>,
+    /// Take nothing out when what stays behind it would be moved under the lock for longer than this
+    #[arg(long, value_name = "TIME", value_parser = age, default_value = "60s")]
+    pub lock_at_most: Age,
 }
 
 /// What a list shows.

@@ -147,7 +147,7 @@ fn to_address(guard: &Guard, case: &Case<'_>, why: Why, admin: &str) -> Result<O
         return Err(Error::new(Class::System, "divert to", admin, cause).needs_mending());
     };
     let fields = fields(case, why);
-    let sender = mailbox::separator_sender(guard, case);
+    let sender = mailbox::separator_sender(&case.envelope.sender, &guard.account);
     let held = hold::hold(&dir.join("held"), "", mailbox::letter(guard, case, &sender, &fields))?;
     if held.pushed_out() > 0 {
         tracing::warn!(

@@ -3,6 +3,7 @@
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use crate::act::account::Account;
 use crate::act::lock::{self, Locked, Method, Plan};
 use crate::act::mbox::{self, Appended, Letter};
 use crate::act::open::{Absent, Owner};
@@ -58,20 +59,26 @@ pub fn letter<'a>(
         date: case.date,
         added: added.as_bytes(),
         content: case.intake.reader(case.content_start()),
-        quoting: match guard.config.spool.quoting {
-            config::Quoting::Mboxrd => rewrite::Quoting::Mboxrd,
-            config::Quoting::Mboxo => rewrite::Quoting::Mboxo,
-        },
+        quoting: quoting(&guard.config),
+    }
+}
+
+/// How a mailbox quotes.
+#[must_use]
+pub fn quoting(config: &Config) -> rewrite::Quoting {
+    match config.spool.quoting {
+        config::Quoting::Mboxrd => rewrite::Quoting::Mboxrd,
+        config::Quoting::Mboxo => rewrite::Quoting::Mboxo,
     }
 }
 
 /// The sender for the separator line. Where nobody said one, it is the user, whose program brought the message.
 #[must_use]
-pub fn separator_sender(guard: &Guard, case: &Case<'_>) -> String {
-    match &case.envelope.sender {
+pub fn separator_sender(sender: &Sender, user: &Account) -> String {
+    match sender {
         Sender::Null => String::new(),
         Sender::Address(address) => address.clone(),
-        Sender::Unknown => guard.account.name.clone(),
+        Sender::Unknown => user.name.clone(),
     }
 }
 
@@ -91,7 +98,7 @@ pub enum Placement {
 /// When the mailbox cannot be locked or written.
 pub fn place(guard: &Guard, case: &Case<'_>, added: &str, over: Over) -> Result<Placement, Error> {
     let path = guard.mailbox();
-    let sender = separator_sender(guard, case);
+    let sender = separator_sender(&case.envelope.sender, &guard.account);
     let letter = letter(guard, case, &sender, added);
     let mut locked = match open(guard, &path, Owner::Exactly(guard.account.uid), &letter)? {
         Opened::Ready(locked) => locked,
@@ -255,7 +262,7 @@ pub fn append_within(
     added: &str,
     limit_bytes: Option<u64>,
 ) -> Result<Room, Error> {
-    let sender = separator_sender(guard, case);
+    let sender = separator_sender(&case.envelope.sender, &guard.account);
     let letter = letter(guard, case, &sender, added);
     let appended = match open(guard, path, Owner::Trusted(guard.account.uid), &letter)? {
         Opened::There(appended) => appended,

@@ -18,6 +18,9 @@ pub const KEPT_HEADER: &str = "X-Spoolguard-Kept";
 /// The header of a message that came back in a report and was put into the user's mailbox.
 pub const RESCUED_HEADER: &str = "X-Spoolguard-Rescued";
 
+/// What that says where only a part of the message came back.
+pub const CUT: &str = "cut=yes";
+
 /// How much of a text is quoted, in characters.
 const QUOTED_CHARACTERS: usize = 160;
 

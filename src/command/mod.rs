@@ -2,6 +2,7 @@
 
 pub mod blame;
 pub mod caller;
+pub mod came_back;
 pub mod case;
 pub mod config;
 pub mod digest;

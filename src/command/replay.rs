@@ -3,12 +3,11 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{self, Read, Write};
-use std::os::unix::fs::{FileExt, MetadataExt};
+use std::io::{self, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use crate::act::intake::Intake;
-use crate::act::rewrite::{self, Quoting};
+use crate::act::excerpt;
 use crate::act::stored::Mbox;
 use crate::cli::{Everywhere, Who};
 use crate::command::case::Guard;
@@ -77,7 +76,7 @@ impl<'a> Replay<'a> {
         while let Some(stored) = mbox.next().map_err(fail)? {
             self.guard.patience.check("replay", &path.display().to_string())?;
             let (offset, bytes) = (stored.offset, stored.bytes);
-            let intake = take(&file, offset, bytes).map_err(fail)?;
+            let intake = excerpt::take(&file, offset, bytes).map_err(fail)?;
             // Nothing of this run's environment is about a stored message.
             let case = self.guard.decide(&intake, self.errand, self.who, &|_| None);
             let word = if self.everywhere.dry_run {
@@ -118,39 +117,5 @@ impl<'a> Replay<'a> {
             return Err(Error::new(Class::Configuration, "replay", path.display(), cause).hint("move it away first"));
         }
         Ok(())
-    }
-}
-
-/// Takes a message out of an mbox: its quoting undone, the empty line that ends it left behind.
-fn take(file: &File, offset: u64, bytes: u64) -> io::Result<Intake> {
-    let mut end = [0; 2];
-    let ended = bytes >= 2 && file.read_exact_at(&mut end, offset + bytes - 2).is_ok() && end == *b"\n\n";
-    let part = Part {
-        file,
-        at: offset,
-        left: if ended { bytes - 1 } else { bytes },
-    };
-    Intake::collect(|to| rewrite::copy(part, to, &[], Quoting::Undo).map(drop))
-}
-
-struct Part<'a> {
-    file: &'a File,
-    at: u64,
-    left: u64,
-}
-
-impl Read for Part<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let wanted = usize::try_from(self.left).unwrap_or(usize::MAX).min(buffer.len());
-        let read = self
-            .file
-            .read_at(buffer.get_mut(..wanted).unwrap_or_default(), self.at)?;
-        self.at += read as u64;
-        self.left -= read as u64;
-        if read == 0 && wanted > 0 {
-            // Somebody cut the mailbox while it was read.
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
-        Ok(read)
     }
 }

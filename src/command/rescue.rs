@@ -8,21 +8,20 @@
 //! carries the message to where reports go.
 
 use std::cell::OnceCell;
-use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use crate::act::extract::{self, Ended};
 use crate::act::intake::Intake;
 use crate::act::store::Store;
+use crate::command::came_back::{self, Taken};
 use crate::command::case::{Case, Guard, Outcome};
 use crate::command::mailbox::{self, Placement};
 use crate::command::{blame, marks, memory};
 use crate::decide::attribution::{Blame, Lost};
 use crate::decide::envelope::Envelope;
 use crate::decide::message::Message;
-use crate::decide::original::{self, Coding, Extent, Original, Place};
+use crate::decide::original::{self, Extent, Original};
 use crate::decide::policy::{self, Action, Job, Over, Why};
-use crate::decide::verdict::{Bounce, Origin, ReportKind};
+use crate::decide::verdict::{Bounce, Origin};
 use crate::exit::{Error, Outlook};
 
 /// What became of the message that a report carries.
@@ -68,7 +67,8 @@ pub fn rescue(guard: &Guard, case: &Case<'_>, blames: &[Blame]) -> Result<Rescue
         Original::HeaderOnly(header) => return Ok(lost(header)),
         Original::None => return Ok(Rescue::Nothing),
     };
-    let Taken { intake, extent } = take_out(case, &place)?;
+    let Taken { intake, extent } = came_back::take_out(case.intake, case.content_start(), &place, &case.envelope.own)
+        .map_err(|e| Error::io("take a message out of", Path::new("a report"), &e))?;
     let original = case_of(guard, case, &intake);
     if original::lacks_body(&original.message) {
         return Ok(lost(original::lost(&original.message)));
@@ -89,7 +89,7 @@ pub fn rescue(guard: &Guard, case: &Case<'_>, blames: &[Blame]) -> Result<Rescue
     }
     let mut notes = Vec::new();
     if extent == Extent::Cut {
-        notes.push("cut=yes".to_owned());
+        notes.push(marks::CUT.to_owned());
     }
     let field = |notes: &[String]| {
         let host = report.reporting_host.as_deref();
@@ -138,56 +138,14 @@ pub fn rescue(guard: &Guard, case: &Case<'_>, blames: &[Blame]) -> Result<Rescue
 /// Tells whether the report gives up a message that this guard sent on. Any proof will do here, also one that is too weak to blame a
 /// destination: who forges it puts into the user's mailbox what could have been sent there.
 fn is_about_a_failed_forward(guard: &Guard, case: &Case<'_>, report: &Bounce) -> bool {
-    let gives_up = match report.kind {
-        Some(ReportKind::Failure) | None => true,
-        Some(ReportKind::Delay | ReportKind::Success) => false,
-    };
     let is_known = || {
         let id = report.quoted_message_id.as_deref();
         id.is_some_and(|id| !memory::sent_to(guard, id).is_empty())
     };
-    gives_up
+    report.gives_up()
         // What went to the administrator is no mail of the user's.
         && case.judgement.diverted_before.is_none()
         && (report.origin == Origin::OurForward || case.token.is_some() || is_known())
-}
-
-/// A message that was taken out of a report.
-struct Taken {
-    intake: Intake,
-    extent: Extent,
-}
-
-/// Takes the message out of the report, without our marks.
-fn take_out(case: &Case<'_>, place: &Place) -> Result<Taken, Error> {
-    let fail = |e: io::Error| Error::io("take a message out of", std::path::Path::new("a report"), &e);
-    let coding = match place.coding {
-        Coding::Plain => extract::Coding::Plain,
-        Coding::Base64 => extract::Coding::Base64,
-        Coding::QuotedPrintable => extract::Coding::QuotedPrintable,
-    };
-    let mut ended = Ended::WithReport;
-    let packed = case.intake.reader(case.content_start() + place.start);
-    let whole = Intake::collect(|to| {
-        ended = extract::extract(packed, place.until.as_deref(), coding, to)?;
-        Ok(())
-    });
-    let whole = whole.map_err(fail)?;
-    let message = Message::new(whole.head());
-    let header = message.header();
-    let kept = original::without_marks(header, &case.envelope.own);
-    let begin = whole.head().len() - message.content().len() + header.len();
-    let intake = Intake::collect(|to| {
-        to.write_all(&kept)?;
-        io::copy(&mut whole.reader(begin), to).map(drop)
-    });
-    Ok(Taken {
-        intake: intake.map_err(fail)?,
-        extent: match (place.extent, ended, &place.until) {
-            (Extent::All, Ended::AtDelimiter, _) | (Extent::All, Ended::WithReport, None) => Extent::All,
-            (Extent::Cut, _, _) | (Extent::All, Ended::WithReport, Some(_)) => Extent::Cut,
-        },
-    })
 }
 
 /// The message as a case of its own: from its own sender, for the same user, come when the report came.

@@ -119,7 +119,7 @@ impl<'a> Gate<'a> {
             let cause = "there is no state directory";
             return Err(Error::new(Class::System, "hold", "the message", cause).needs_mending());
         };
-        let sender = mailbox::separator_sender(self.guard, case);
+        let sender = mailbox::separator_sender(&case.envelope.sender, &self.guard.account);
         let letter = mailbox::letter(self.guard, case, &sender, fields);
         let held = hold::hold(&dir.join(sort), &self.print.key, letter)?;
         let pushed_out = held.pushed_out() as u64;

@@ -8,7 +8,7 @@ use crate::decide::envelope::Sender;
 use crate::decide::message::Message;
 use crate::decide::mime::{Kind, Outline, Part};
 use crate::decide::quoted::Quoted;
-use crate::decide::text::starts_with_ignoring_case;
+use crate::decide::text::{find_ignoring_case, starts_with_ignoring_case};
 
 /// As much of a report's text as is searched for a ruler.
 const TEXT_BYTES: usize = 64 << 10;
@@ -115,6 +115,24 @@ pub fn lacks_body(message: &Message<'_>) -> bool {
         .iter()
         .any(|name| value(name).trim().parse::<u64>().is_ok_and(|count| count > 1));
     message.body().trim_ascii().is_empty() && (has_parts || is_packed || counted)
+}
+
+/// Tells whether the user wrote the message that came back, to others: then it was no mail for the mailbox. What users write to themselves
+/// is.
+#[must_use]
+pub fn is_sent_by_user(message: &Message<'_>, own: &OwnAddresses) -> bool {
+    let is_from_user = message
+        .first("From")
+        .and_then(|from| Address::parse(&from))
+        .is_some_and(|address| own.contains(&address));
+    let names_user = |value: Cow<'_, str>| {
+        own.iter()
+            .any(|own| find_ignoring_case(&value, &own.to_string()).is_some())
+    };
+    let is_to_user = ["Delivered-To", "To", "Cc"]
+        .into_iter()
+        .any(|name| message.values(name).any(names_user));
+    is_from_user && !is_to_user
 }
 
 /// The header without what the guard put on top when it sent the message on: what came back is what came in, and may be sent on again
@@ -255,7 +273,7 @@ fn says_cut(outline: &Outline<'_>) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{Coding, Extent, Original, lacks_body, sender, without_marks};
+    use super::{Coding, Extent, Original, is_sent_by_user, lacks_body, sender, without_marks};
     use crate::decide::address::{Address, OwnAddresses};
     use crate::decide::envelope::Sender;
     use crate::decide::message::Message;
@@ -399,6 +417,23 @@ mod tests {
             ("Subject: x\n", Sender::Unknown),
         ] {
             assert_eq!(sender(&Message::new(header.as_bytes()), &own()), want, "{header}");
+        }
+    }
+
+    #[test]
+    fn what_the_user_wrote_to_others_is_told_from_mail_for_the_user() {
+        for (header, want) in [
+            ("From: A <a@a.test>\nTo: c@c.test\n", true),
+            ("From: s@s.test\nTo: c@c.test\n", false),
+            ("From: a@a.test\nTo: c@c.test, \"me\" <A@a.test>\n", false),
+            ("From: a@a.test\nDelivered-To: a@a.test\n", false),
+            ("To: c@c.test\n", false),
+        ] {
+            assert_eq!(
+                is_sent_by_user(&Message::new(header.as_bytes()), &own()),
+                want,
+                "{header}"
+            );
         }
     }
 

@@ -74,6 +74,17 @@ pub struct Bounce {
     pub quoted_message_id: Option<String>,
 }
 
+impl Bounce {
+    /// Tells whether it gives a message up: one that says nothing does, that is what reports are for.
+    #[must_use]
+    pub fn gives_up(&self) -> bool {
+        match self.kind {
+            Some(ReportKind::Failure) | None => true,
+            Some(ReportKind::Delay | ReportKind::Success) => false,
+        }
+    }
+}
+
 /// What a message is. Every verdict but `Ordinary` holds at least one marker.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]

@@ -9,11 +9,11 @@ use crate::env::{
     Ended, Scratch, below, contains, content, has_attributes, large, messages, only, same, shown, skip, unquoted, until,
 };
 
-const ORIGINAL: &str = "Received: from s.test by a.test\nFrom: Sam <s@s.test>\nTo: a@a.test\nMessage-ID: <1@s.test>\n\
+pub const ORIGINAL: &str = "Received: from s.test by a.test\nFrom: Sam <s@s.test>\nTo: a@a.test\nMessage-ID: <1@s.test>\n\
                         Date: Mon, 2 Nov 2026 10:00:00 +0000\nSubject: hello\n\nHello.\nFrom here on.\n";
 
 /// A report as most mail systems write them (RFC 3464); `part` is what it brings back, with its own header.
-fn report_with(part: &str) -> String {
+pub fn report_with(part: &str) -> String {
     format!(
         "Received: by b.test\nFrom: MAILER-DAEMON@b.test\nTo: a@a.test\nSubject: Undelivered Mail\nMIME-Version: 1.0\n\
          Content-Type: multipart/report; report-type=delivery-status;\n\tboundary=\"x=xyz\"\n\n\

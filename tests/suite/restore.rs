@@ -10,8 +10,10 @@ use std::time::{Duration, SystemTime};
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use rustix::fs::{XattrFlags, lgetxattr, llistxattr, lsetxattr};
 
-use crate::env::{Run, Scratch, contains, is_root, messages, same, shown, skip, user_name};
+use crate::archive::strace_works;
+use crate::env::{Run, Scratch, contains, has_attributes, is_root, messages, same, shown, skip, user_name};
 use crate::slow::on_a_file_system_of_its_own;
 
 /// The messages from `first` up to `last`.
@@ -379,6 +381,101 @@ fn a_part_that_a_killed_run_left_is_replaced_by_the_whole() {
             &format!("cut at {end}: {}", shown(&got)),
         );
     }
+}
+
+/// What a run leaves that is killed in the middle of its second message: the note, and so much of the message as there is then.
+#[test]
+fn a_part_that_a_killed_run_left_is_cut_off_by_whoever_comes_next() {
+    let scratch = Scratch::new();
+    if !strace_works() {
+        return skip("needs strace, and leave to use it");
+    }
+    if !has_attributes(&scratch.configuration()) {
+        return skip("needs a file system with extended attributes below the temporary directory");
+    }
+    let (first, whole) = (mail(0, 1), mail(0, 3));
+    let content = archive(&scratch, &whole);
+    fs::write(scratch.mailbox(), b"").unwrap();
+    let line = format!(
+        "exec strace -f -o /dev/null -P '{}' -e trace=write -e inject=write:signal=KILL:when=2 \"$@\"",
+        scratch.mailbox().display()
+    );
+    let killed = restore(&scratch, &content)
+        .shell_line(&line)
+        .variable("PATH", "/usr/bin:/bin")
+        .go();
+    killed.check(killed.code != Some(0), "it was not killed");
+    same(&scratch.mail(), &first);
+    let notes = notes(&scratch.mailbox());
+    killed.check(notes.len() == 1, &format!("{notes:?}"));
+    let foreign = mail(9, 10);
+    let name = user_name();
+    for end in (first.len() + 1..first.len() + 137).step_by(17) {
+        for next in ["deliver", "restore", "archive", "foreign"] {
+            // A piece of a separator line that others deliver behind is text of the message before, which is another one then.
+            if next == "foreign" && end < first.len() + 40 {
+                continue;
+            }
+            let scratch = Scratch::new();
+            fs::create_dir(scratch.path("archives")).unwrap();
+            let archives = format!("{:?}", scratch.path("archives").display().to_string());
+            let scratch = scratch.set("archive.dir", &archives);
+            let archive = archive(&scratch, &whole);
+            fs::write(scratch.mailbox(), &whole[..end]).unwrap();
+            for (name, value) in &notes {
+                lsetxattr(scratch.mailbox(), name.as_str(), value, XattrFlags::empty()).unwrap();
+            }
+            let at = format!("cut at {end}, then {next}");
+            match next {
+                "deliver" => scratch.next_delivery_comes_behind(&first),
+                "restore" => {
+                    restore(&scratch, &archive).go().ends_with(0);
+                    same(&scratch.mail(), &whole);
+                }
+                "archive" => {
+                    scratch
+                        .run(&["spool", "archive", &name, "--all-mail"])
+                        .go()
+                        .ends_with(0);
+                    let packed = crate::archive::unpacked(&scratch.files("archives")[0]);
+                    same(&packed, &first);
+                }
+                _ => {
+                    // Somebody who knows nothing of notes, and closes the part or does not.
+                    let mut file = File::options().append(true).open(scratch.mailbox()).unwrap();
+                    file.write_all(&[b"\n\n", foreign.as_slice()].concat()).unwrap();
+                    restore(&scratch, &archive).go().ends_with(0);
+                    let got = scratch.mail();
+                    for number in [0, 1, 2, 9] {
+                        let one = mail(number, number + 1);
+                        assert_eq!(
+                            memchr::memmem::find_iter(&got, &one).count(),
+                            1,
+                            "{at}: {}",
+                            shown(&got)
+                        );
+                    }
+                }
+            }
+            assert!(self::notes(&scratch.mailbox()).is_empty(), "{at}");
+        }
+    }
+}
+
+/// The notes on a mailbox.
+fn notes(path: &Path) -> Vec<(String, Vec<u8>)> {
+    let mut buffer = [0; 4096];
+    let length = llistxattr(path, &mut buffer).unwrap();
+    buffer[..length]
+        .split(|b| *b == 0)
+        .filter(|name| name.starts_with(b"user.spoolguard."))
+        .map(|name| {
+            let name = String::from_utf8(name.to_vec()).unwrap();
+            let mut value = [0; 200];
+            let length = lgetxattr(path, name.as_str(), &mut value).unwrap();
+            (name, value[..length].to_vec())
+        })
+        .collect()
 }
 
 #[test]

@@ -23,7 +23,7 @@ fn the_oldest_archives_of_this_user_go_and_nothing_else() {
         ("archive.keep", "3", vec![2, 3]),
         ("archive.keep", "0", vec![1, 2, 3]),
         ("archive.keep", "1", vec![]),
-        ("archive.max_total", "\"250\"", vec![3]),
+        ("archive.max_total", "\"300\"", vec![3]),
         ("archive.max_age", "\"3650d\"", vec![1, 2, 3]),
         ("archive.max_age", "\"1d\"", vec![]),
     ] {

@@ -109,7 +109,7 @@ impl Prepared {
         place: &Path,
         mut step: impl FnMut(u64) -> io::Result<()>,
     ) -> Result<Self, Error> {
-        let fail = |e: io::Error| Error::io("write the journal of", look.path(), &e);
+        let fail = |e: io::Error| unwritten(look.path(), &e);
         let stat = look.file().metadata().map_err(fail)?;
         let mut draft = Draft::begin(place, stat.uid(), stat.gid())?;
         let kept = plan.taken.gaps(look.bytes());
@@ -159,6 +159,18 @@ impl Plan {
     }
 }
 
+/// The journal cannot be written. Then nothing happened.
+fn unwritten(mailbox: &Path, e: &io::Error) -> Error {
+    let error = Error::io("write the journal of", mailbox, e);
+    if matches!(e.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) {
+        error.hint(
+            "nothing was taken out; make room beside the mailbox for what stays, or use --all-mail, which needs none",
+        )
+    } else {
+        error
+    }
+}
+
 /// Writes a part; the first one gets the field.
 fn put(draft: &mut Draft, part: &[u8], carry: &mut Option<Vec<u8>>) -> io::Result<()> {
     match carry.take() {
@@ -203,7 +215,7 @@ pub fn cut(locked: &mut Locked, look: &Look, plan: &Plan, prepared: Prepared, tr
         return Ok(Cut::Changed);
     };
     let mut draft = prepared.draft;
-    let fail = |e: io::Error| Error::io("write the journal of", look.path(), &e);
+    let fail = |e: io::Error| unwritten(look.path(), &e);
     let mut carry = plan.carried().filter(|_| draft.bytes() == 0);
     let mut tail = arrived.reader(locked.file());
     let mut buffer = vec![0; STEP_BYTES];
@@ -303,18 +315,23 @@ pub(super) fn before(file: &File, from: u64, until: u64) -> io::Result<Hash> {
 /// Cuts the mailbox off, and appends what the journal holds. The mailbox's length afterwards.
 pub(super) fn finish(locked: &mut Locked, mut journal: Journal, patience: Option<&Patience>) -> Result<u64, Error> {
     let path = locked.path().to_owned();
-    let fail = |e: io::Error| {
-        Error::io("finish the cut of", &path, &e).hint(format!(
-            "what is missing is in {}; the next run of spoolguard on this mailbox goes on",
-            journal.place().display()
-        ))
-    };
+    let place = journal.place().to_owned();
+    let fail = |e: io::Error| unfinished(&path, &place, &e);
     locked.file().set_len(journal.head().from).map_err(fail)?;
     locked.file().sync_all().map_err(fail)?;
     journal.mark_truncated()?;
-    let fail = |e: io::Error| Error::io("finish the cut of", &path, &e).class(Class::Mailbox);
     append(locked, &journal, 0, patience).map_err(fail)?;
     conclude(locked, journal, false)
+}
+
+/// It was begun, and what is missing is in the journal.
+pub(super) fn unfinished(mailbox: &Path, journal: &Path, e: &io::Error) -> Error {
+    let place = journal.display();
+    Error::io("finish the cut of", mailbox, e)
+        .class(Class::Mailbox)
+        .hint(format!(
+            "what is missing is in {place}; the next run of spoolguard on this mailbox goes on"
+        ))
 }
 
 /// Appends the journal's content from byte `at` on, and syncs. A run that has no more time stops in between: the next one goes on.

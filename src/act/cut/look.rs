@@ -8,12 +8,14 @@
 use std::fs::{File, OpenOptions};
 use std::hash::{DefaultHasher, Hasher};
 use std::io;
+use std::ops::Range;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use nix::fcntl::OFlag;
+use nix::fcntl::{OFlag, PosixFadviseAdvice, posix_fadvise};
 
+use crate::act::cut::ranges::Ranges;
 use crate::act::lock::Locked;
 use crate::act::open::is_still;
 use crate::act::recall::Identity;
@@ -31,6 +33,10 @@ const SAMPLE_BYTES: usize = 256;
 
 /// How much before the end is remembered, in bytes.
 const END_BYTES: u64 = 64 << 10;
+
+/// Less than this is cut off in a moment, wherever it is, in bytes; and so much a part has to have, to be worth a call.
+const LET_GO_BYTES: u64 = 32 << 20;
+const LET_GO_PART_BYTES: u64 = 1 << 20;
 
 fn identity(file: &File) -> io::Result<Identity> {
     Ok(Identity::of(&file.metadata()?))
@@ -143,6 +149,34 @@ impl Look {
         }
         self.samples = samples;
         Ok(())
+    }
+
+    /// Lets the kernel forget what goes, before the mailbox is locked: to cut off what is in memory takes a tenth of a second for each GiB, and
+    /// what is not, nothing. What `since` will read is fetched again where it is likely to ask. Advice, no more: nothing depends on it.
+    pub fn let_go(&self, parts: &Ranges) {
+        let advise = |advice, part: &Range<u64>| {
+            let offset = i64::try_from(part.start).unwrap_or_default();
+            let length = i64::try_from(part.end - part.start).unwrap_or_default();
+            let _ = posix_fadvise(&self.file, offset, length, advice);
+        };
+        if parts.bytes() < LET_GO_BYTES {
+            return;
+        }
+        // What is not on the disk yet stays in memory.
+        let _ = self.file.sync_data();
+        for part in parts.iter().filter(|part| part.end - part.start >= LET_GO_PART_BYTES) {
+            advise(PosixFadviseAdvice::POSIX_FADV_DONTNEED, part);
+        }
+        if self.settled && identity(&self.file).is_ok_and(|now| now == self.stamp) {
+            return;
+        }
+        // Those places and nothing around them.
+        let all = 0..self.bytes;
+        advise(PosixFadviseAdvice::POSIX_FADV_RANDOM, &all);
+        for (at, _) in &self.samples {
+            let _ = sample(&self.file, *at, self.bytes);
+        }
+        advise(PosixFadviseAdvice::POSIX_FADV_NORMAL, &all);
     }
 
     /// Looks again, before everything is read once more: what happens from here on is asked for next time.

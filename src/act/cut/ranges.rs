@@ -46,6 +46,18 @@ impl Ranges {
         self.parts.iter().map(|part| part.end - part.start).sum()
     }
 
+    /// Each of them.
+    pub fn iter(&self) -> impl Iterator<Item = &Range<u64>> {
+        self.parts.iter()
+    }
+
+    /// Tells whether byte `at` is in one of them.
+    #[must_use]
+    pub fn contain(&self, at: u64) -> bool {
+        let behind = self.parts.partition_point(|part| part.start <= at);
+        behind > 0 && self.parts.get(behind - 1).is_some_and(|part| at < part.end)
+    }
+
     /// Where the first begins.
     #[must_use]
     pub fn start(&self) -> Option<u64> {
@@ -185,6 +197,10 @@ mod tests {
             assert_eq!(ranges(parts), ranges(joined));
             assert_eq!(ranges(parts).parts.len(), joined.len());
             assert_eq!(ranges(parts).gaps(end), ranges(gaps), "{parts:?}");
+            for at in 0..end + 1 {
+                let is_in = parts.iter().any(|(start, end)| (*start..*end).contains(&at));
+                assert_eq!(ranges(parts).contain(at), is_in, "{at} of {parts:?}");
+            }
         }
     }
 

@@ -9,7 +9,7 @@ use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
 
-use crate::act::cut::apply::{append, before, conclude, finish};
+use crate::act::cut::apply::{append, before, conclude, finish, unfinished};
 use crate::act::cut::journal::{self, Head, Journal, Undo};
 use crate::act::cut::ranges::{Ranges, STEP_BYTES};
 use crate::act::lock::Locked;
@@ -46,7 +46,8 @@ pub fn recover(locked: &mut Locked, state_dir: Option<&Path>, patience: &Patienc
 /// Finds out how far an interrupted run came, and goes on from there.
 fn resume(locked: &mut Locked, mut journal: Journal, patience: &Patience) -> Result<(), Error> {
     let path = locked.path().to_owned();
-    let fail = |e: io::Error| Error::io("finish the cut of", &path, &e);
+    let place = journal.place().to_owned();
+    let fail = |e: io::Error| unfinished(&path, &place, &e);
     let length = mbox::length(locked)?;
     let head = journal.head().clone();
     let untouched = !journal.is_truncated()

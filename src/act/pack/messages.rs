@@ -52,7 +52,17 @@ pub struct Archived<'a> {
     bytes: &'a dyn Bytes,
 }
 
-impl Archived<'_> {
+impl<'a> Archived<'a> {
+    /// One that lies somewhere else, by itself.
+    #[must_use]
+    pub fn alone(stored: Stored<'a>, bytes: &'a dyn Bytes) -> Self {
+        Self {
+            mailbox: 0,
+            stored,
+            bytes,
+        }
+    }
+
     /// What it can be read from.
     #[must_use]
     pub fn bytes(&self) -> &dyn Bytes {

@@ -6,9 +6,10 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt};
 
+use crate::act::cut::ranges::Ranges;
 use crate::act::intake::HEAD_BYTES;
-use crate::act::likeness::{Likeness, of_stored};
-use crate::act::stored::{Mbox, Stored};
+use crate::act::likeness::{Likeness, Scope, of_stored};
+use crate::act::stored::{Bytes, Mbox, Stored};
 
 /// How much of the mailbox's end is remembered, to know it again.
 const END_BYTES: u64 = 4096;
@@ -16,9 +17,20 @@ const END_BYTES: u64 = 4096;
 /// The longest separator line, of which a killed program may have written a part, in bytes.
 const LINE_BYTES: u64 = 1024;
 
+/// Which messages are the same, and how many of them the mailbox is to hold.
+#[derive(Clone, Copy, Debug)]
+pub enum Sameness<'a> {
+    /// Byte for byte, and as many as are offered.
+    Each,
+    /// What their writer wrote is the same, and the mailbox holds it once, however often it is offered. What lies in these parts of the
+    /// mailbox is about to go, and counts for nothing.
+    Once(&'a Ranges),
+}
+
 /// Counts the messages of a mailbox by what they are, and how many of them were found elsewhere.
-#[derive(Debug, Default)]
-pub struct Known {
+#[derive(Debug)]
+pub struct Known<'a> {
+    sameness: Sameness<'a>,
     mail: HashMap<Likeness, Count>,
     messages: u64,
     stamp: Option<Stamp>,
@@ -74,7 +86,32 @@ impl Stamp {
     }
 }
 
-impl Known {
+impl<'a> Known<'a> {
+    /// Of a mailbox that was not looked at yet.
+    #[must_use]
+    pub fn new(sameness: Sameness<'a>) -> Self {
+        Self {
+            sameness,
+            mail: HashMap::new(),
+            messages: 0,
+            stamp: None,
+            last: None,
+            end: Vec::new(),
+        }
+    }
+
+    /// What a message that is offered counts as.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn likeness<F: Bytes + ?Sized>(&self, file: &F, stored: &Stored<'_>) -> io::Result<Likeness> {
+        let scope = match self.sameness {
+            Sameness::Each => Scope::All,
+            Sameness::Once(_) => Scope::Written,
+        };
+        of_stored(file, stored, scope)
+    }
+
     /// How many messages the mailbox holds.
     #[must_use]
     pub fn messages(&self) -> u64 {
@@ -87,14 +124,15 @@ impl Known {
         self.last
     }
 
-    /// Finds such a message in the mailbox, each only once.
+    /// Finds such a message in the mailbox; where as many are wanted as are offered, each only once.
     pub fn find(&mut self, likeness: Likeness) -> bool {
-        match self.mail.get_mut(&likeness) {
-            Some(count) if count.found < count.here => {
+        match (self.mail.get_mut(&likeness), self.sameness) {
+            (Some(count), Sameness::Once(_)) => count.here > 0,
+            (Some(count), Sameness::Each) if count.found < count.here => {
                 count.found += 1;
                 true
             }
-            Some(_) | None => false,
+            (Some(_) | None, Sameness::Each | Sameness::Once(_)) => false,
         }
     }
 
@@ -180,7 +218,10 @@ impl Known {
                 break;
             }
             let stored = shorter(stored, until);
-            let likeness = of_stored(file, &stored)?;
+            let likeness = match self.sameness {
+                Sameness::Once(going) if going.contain(stored.offset) => Likeness::NONE,
+                Sameness::Once(_) | Sameness::Each => self.likeness(file, &stored)?,
+            };
             self.mail.entry(likeness).or_default().here += 1;
             self.messages += 1;
             self.last = Some(Last {

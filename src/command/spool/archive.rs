@@ -4,7 +4,7 @@
 use time::OffsetDateTime;
 
 use crate::cli::spool::{Mail, Packing, What};
-use crate::command::spool::choose::{Kind, Seen, Wanted};
+use crate::command::spool::choose::{Inside, Kind, Seen, Wanted};
 use crate::command::spool::take::{self, Mode, Take, Taken};
 use crate::command::spool::what::{self, Spool};
 use crate::command::spool::{Care, complain, say};
@@ -22,6 +22,7 @@ pub fn run(care: &Care, what: &What, mail: &Mail, packing: &Packing) -> Result<S
         before: mail.older_than.map(|age| take::ago(date, age)),
         seen: mail.seen.then_some(Seen),
         down_to: mail.down_to.map(Size::bytes),
+        inside: Inside::Ignored,
     };
     let mode = if care.dry_run { Mode::Rehearse } else { Mode::Execute };
     each(care, what, |spool| {
@@ -67,7 +68,7 @@ pub fn tell(spool: &Spool, taken: &Taken) {
             choice.stay,
             human(spool.bytes)
         )),
-        Taken::Would(choice) => say(&format!(
+        Taken::Would(choice, _) => say(&format!(
             "{user}: would take {} messages ({}), and leave {} ({})",
             choice.messages,
             human(choice.taken.bytes()),
@@ -79,6 +80,7 @@ pub fn tell(spool: &Spool, taken: &Taken) {
             archive,
             stay_bytes,
             held,
+            ..
         } => {
             let path = archive.path.display().to_string();
             say(&format!(

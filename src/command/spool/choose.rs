@@ -14,6 +14,8 @@ use crate::act::intake::HEAD_BYTES;
 use crate::act::patience::Patience;
 use crate::act::stored::{Mbox, Stored};
 use crate::cli::Who;
+use crate::command::spool::originals::{Originals, Search, Unpacker};
+use crate::command::spool::take::stopped;
 use crate::command::{caller, guard};
 use crate::config::Config;
 use crate::decide::message::Message;
@@ -52,6 +54,20 @@ pub struct Wanted {
     pub seen: Option<Seen>,
     /// Not more than is needed, so that what stays is not larger than this, in bytes.
     pub down_to: Option<u64>,
+    /// What happens to the messages that the reports carry inside.
+    pub inside: Inside,
+}
+
+/// What happens to the messages that the reports carry inside.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Inside {
+    /// Nobody asks.
+    #[default]
+    Ignored,
+    /// They are counted.
+    Counted,
+    /// They are put back first.
+    PutBack,
 }
 
 /// The user has seen it.
@@ -71,6 +87,8 @@ pub struct Choice {
     pub imap_base: Option<Vec<u8>>,
     /// Whether a message stays that the user has not seen.
     pub unread: Unread,
+    /// What the reports among them carry.
+    pub originals: Originals,
     /// Where some of all the messages begin.
     pub starts: Starts,
     /// Who sent those that were chosen, and how many.
@@ -115,13 +133,14 @@ impl Starts {
 /// # Errors
 /// When it is no mbox, cannot be read, or somebody asked the run to stop.
 pub fn choose(
-    look: &Look,
+    unpacker: Unpacker<'_>,
     wanted: &Wanted,
-    account: &Account,
-    config: &Config,
     patience: &Patience,
     mut step: impl FnMut(u64),
 ) -> Result<Choice, Error> {
+    let Unpacker {
+        look, account, config, ..
+    } = unpacker;
     let fail = |e: io::Error| Error::io("read", look.path(), &e);
     let judged = wanted.kinds.contains(&Kind::Bounce) || wanted.kinds.contains(&Kind::Loop);
     let head_bytes = if judged { HEAD_BYTES } else { HEADER_BYTES };
@@ -137,6 +156,7 @@ pub fn choose(
         stay: 0,
         imap_base: None,
         unread: Unread::None,
+        originals: Originals::default(),
         starts: Starts::default(),
         senders: BTreeMap::new(),
         recipients: BTreeMap::new(),
@@ -148,6 +168,7 @@ pub fn choose(
         config,
         hashes: HashSet::new(),
         taken_bytes: 0,
+        search: (wanted.inside != Inside::Ignored).then(|| Search::new(unpacker)),
     };
     let mut at = 0;
     while let Some(stored) = mbox.next().map_err(fail)? {
@@ -174,6 +195,17 @@ pub fn choose(
             }
         }
     }
+    if let Some(search) = judge.search {
+        let mut at = 0;
+        let found = search.finish(&choice.taken, |stored| {
+            if stored.offset > at + (16 << 20) {
+                at = stored.offset;
+                stopped(patience, &look.path().display().to_string())?;
+            }
+            Ok(())
+        });
+        choice.originals = found.map_err(fail)?;
+    }
     Ok(choice)
 }
 
@@ -184,6 +216,7 @@ struct Judge<'a> {
     config: &'a Config,
     hashes: HashSet<[u8; 16]>,
     taken_bytes: u64,
+    search: Option<Search<'a>>,
 }
 
 impl Judge<'_> {
@@ -213,6 +246,9 @@ impl Judge<'_> {
         let envelope = caller::envelope(&Who::default(), &|_| None, message, self.config, self.account);
         Ok(match guard::judge(message, &envelope, self.config).verdict {
             Verdict::Bounce(bounce) if wanted.kinds.contains(&Kind::Bounce) => {
+                if let Some(search) = &mut self.search {
+                    search.goes(stored)?;
+                }
                 for recipient in bounce.recipients {
                     count(&mut choice.recipients, recipient.address);
                 }

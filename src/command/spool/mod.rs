@@ -7,6 +7,7 @@ pub mod choose;
 pub mod destination;
 pub mod list;
 pub mod name;
+pub mod originals;
 pub mod pick;
 pub mod progress;
 pub mod restore;
@@ -41,6 +42,17 @@ pub struct Care {
     pub patience: Patience,
     /// Say what would be done, and do nothing.
     pub dry_run: bool,
+    /// How much is said.
+    pub detail: Detail,
+}
+
+/// How much is said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Detail {
+    /// What has to be known.
+    Little,
+    /// Each message by itself, too.
+    Much,
 }
 
 impl Care {
@@ -61,6 +73,11 @@ impl Care {
             runner,
             patience,
             dry_run: everywhere.dry_run,
+            detail: if everywhere.verbose > 0 {
+                Detail::Much
+            } else {
+                Detail::Little
+            },
         })
     }
 

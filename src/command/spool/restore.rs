@@ -12,7 +12,7 @@ use nix::unistd::Uid;
 use crate::act::lock::Plan;
 use crate::act::open::{Absent, Owner, create_for};
 use crate::act::pack::messages::{Archived, Inventory, each_message, take_inventory};
-use crate::act::putback::{Mode, Putback, Room, Seen, Stop, Tally, Target};
+use crate::act::putback::{Mode, Putback, Room, Sameness, Seen, Stop, Tally, Target};
 use crate::cli::spool::Selection;
 use crate::command::mailbox;
 use crate::command::spool::archive::human;
@@ -197,6 +197,7 @@ impl Run<'_> {
             path: &destination.path,
             plan: &plan,
             room: self.room(destination),
+            sameness: Sameness::Each,
             mode,
             patience: &care.patience,
         };

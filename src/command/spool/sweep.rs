@@ -2,11 +2,13 @@
 
 use time::OffsetDateTime;
 
+use crate::act::vault::Archive;
 use crate::cli::spool::{Dirt, Packing, What};
 use crate::command::spool::archive::{each, tell};
-use crate::command::spool::choose::{Choice, Kind, Wanted};
+use crate::command::spool::choose::{Choice, Inside, Kind, Wanted};
+use crate::command::spool::originals::Originals;
 use crate::command::spool::take::{self, Mode, Take, Taken};
-use crate::command::spool::{Care, say};
+use crate::command::spool::{Care, Detail, say};
 use crate::exit::{Error, Status, visible};
 
 /// So many senders and recipients are named.
@@ -23,6 +25,7 @@ pub fn run(care: &Care, what: &What, dirt: &Dirt, packing: &Packing) -> Result<S
         before: dirt.older_than.map(|age| take::ago(date, age)),
         seen: None,
         down_to: None,
+        inside: if dirt.rescue { Inside::PutBack } else { Inside::Counted },
     };
     let mode = if dirt.execute && !care.dry_run {
         Mode::Execute
@@ -35,11 +38,27 @@ pub fn run(care: &Care, what: &What, dirt: &Dirt, packing: &Packing) -> Result<S
         tell(spool, &taken);
         match &taken {
             Taken::Nothing(_) => {}
-            Taken::Would(choice) => {
+            Taken::Would(choice, back) => {
                 would = true;
                 explain(choice);
+                let told = if dirt.rescue {
+                    Told::Would(back.restored)
+                } else {
+                    Told::Could
+                };
+                tell_of_originals(&choice.originals, told, care.detail);
             }
-            Taken::Done { choice, .. } => explain(choice),
+            Taken::Done {
+                choice, back, archive, ..
+            } => {
+                explain(choice);
+                let told = if dirt.rescue {
+                    Told::Did(back.restored)
+                } else {
+                    Told::LeftIn(archive)
+                };
+                tell_of_originals(&choice.originals, told, care.detail);
+            }
         }
         Ok(matches!(taken, Taken::Nothing(_)))
     })?;
@@ -72,6 +91,66 @@ fn explain(choice: &Choice) {
         if !shown.is_empty() {
             let more = if names.len() > NAMED { ", ..." } else { "" };
             say(&format!("    {what} {}{more}", shown.join(", ")));
+        }
+    }
+}
+
+/// What happens to the messages inside the reports.
+enum Told<'a> {
+    /// They could be put back.
+    Could,
+    /// So many would be.
+    Would(u64),
+    /// So many were.
+    Did(u64),
+    /// They stay inside the reports, in this archive.
+    LeftIn(&'a Archive),
+}
+
+/// What the reports carry inside: mail that never arrived, for somebody to miss.
+fn tell_of_originals(originals: &Originals, told: Told<'_>, detail: Detail) {
+    let count = originals.count();
+    if count > 0 {
+        say(&match told {
+            Told::Could => format!(
+                "    {count} messages that did not arrive are inside these reports and not in the mailbox; --rescue puts them back"
+            ),
+            Told::Would(back) => {
+                format!("    would put back {back} messages that did not arrive, out of these reports")
+            }
+            Told::Did(back) => format!(
+                "    put back {back} messages that did not arrive, out of these reports{}",
+                match count as u64 - back.min(count as u64) {
+                    0 => String::new(),
+                    came => format!("; {came} came in meanwhile"),
+                }
+            ),
+            Told::LeftIn(archive) => format!(
+                "    {count} messages that did not arrive are inside these reports and not in the mailbox; to get them: spoolguard spool restore {}, then sweep again with --rescue",
+                visible(&archive.path.display().to_string())
+            ),
+        });
+        if detail == Detail::Much {
+            originals
+                .described
+                .iter()
+                .for_each(|line| say(&format!("      {line}")));
+            let more = count - originals.described.len();
+            if more > 0 {
+                say(&format!("      and {more} more"));
+            }
+        }
+    }
+    for (count, what) in [
+        (originals.present, "are in the mailbox, or carried more than once"),
+        (
+            originals.header_only,
+            "came back as nothing but a header: no text to put back",
+        ),
+        (originals.written, "the user wrote to others, and stay in the archive"),
+    ] {
+        if count > 0 {
+            say(&format!("    {count} {what}"));
         }
     }
 }

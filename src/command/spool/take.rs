@@ -18,12 +18,15 @@ use crate::act::lock::{self, Locked};
 use crate::act::open::Absent;
 use crate::act::pack::{Format, Member};
 use crate::act::patience::Patience;
+use crate::act::putback::{self, Room, Sameness, Stop, Tally, Target};
+use crate::act::recover;
 use crate::act::shelf;
 use crate::act::vault::{self, Archive, Vault};
 use crate::act::{account, mbox};
 use crate::cli::spool::Packing;
 use crate::command::spool::archive::human;
-use crate::command::spool::choose::{self, Choice, Wanted};
+use crate::command::spool::choose::{self, Choice, Inside, Wanted};
+use crate::command::spool::originals::Unpacker;
 use crate::command::spool::progress::Progress;
 use crate::command::spool::what::Spool;
 use crate::command::spool::{Care, complain, name, retention, say};
@@ -47,6 +50,7 @@ pub struct Take<'a> {
     spool: &'a Spool,
     wanted: &'a Wanted,
     vault: Vault,
+    lock_at_most: Duration,
     date: OffsetDateTime,
 }
 
@@ -55,8 +59,8 @@ pub struct Take<'a> {
 pub enum Taken {
     /// No message was chosen.
     Nothing(Choice),
-    /// These would be taken.
-    Would(Choice),
+    /// These would be taken, and of what their reports carry so much put back.
+    Would(Choice, Tally),
     /// These were.
     Done {
         /// The messages.
@@ -67,6 +71,8 @@ pub enum Taken {
         stay_bytes: u64,
         /// For how long the mailbox was locked.
         held: Duration,
+        /// What of the messages inside the reports was put back.
+        back: Tally,
     },
 }
 
@@ -96,6 +102,7 @@ impl<'a> Take<'a> {
             spool,
             wanted,
             vault: vault(care, packing, spool)?,
+            lock_at_most: packing.lock_at_most.duration(),
             date,
         })
     }
@@ -126,25 +133,34 @@ impl<'a> Take<'a> {
         let place = self.journal_place(&locked);
         drop(locked);
         let mut progress = Progress::begin(&format!("{}: reading", spool.account.name), look.bytes());
-        let choice = choose::choose(
-            &look,
-            self.wanted,
-            &spool.account,
-            &self.care.config,
-            &self.care.patience,
-            |bytes| progress.step(bytes),
-        )?;
+        let choice = choose::choose(self.unpacker(&look), self.wanted, &self.care.patience, |bytes| {
+            progress.step(bytes);
+        })?;
         drop(progress);
         if choice.taken.is_empty() {
             return Ok(Some(Taken::Nothing(choice)));
         }
         if mode == Mode::Rehearse {
-            return Ok(Some(Taken::Would(choice)));
+            let back = self.put_back(&look, &choice, putback::Mode::Rehearse)?;
+            return Ok(back.map(|back| Taken::Would(choice, back)));
         }
         look.remember(choice.starts.places())?;
         self.vault.open(&format!("{}-", name::safe(&spool.account.name)))?;
         self.refuse_full(&look, &choice)?;
         let (archive, hash) = self.pack(&look, &choice)?;
+        // Before the reports go, and synced: whatever comes between, each message is in a report or in the mailbox, and the next run sees
+        // which.
+        let back = match self.put_back(&look, &choice, putback::Mode::Write) {
+            Ok(Some(back)) => back,
+            Ok(None) => {
+                archive.withdraw();
+                return Ok(None);
+            }
+            Err(e) => {
+                archive.withdraw();
+                return Err(e);
+            }
+        };
         let plan = Plan {
             taken: choice.taken.clone(),
             hash,
@@ -161,6 +177,7 @@ impl<'a> Take<'a> {
                     archive,
                     stay_bytes: done.bytes,
                     held: done.held,
+                    back,
                 }))
             }
             Ok(Some(Cut::Unfinished(e))) => {
@@ -183,6 +200,68 @@ impl<'a> Take<'a> {
         }
     }
 
+    fn unpacker<'l>(&'l self, look: &'l Look) -> Unpacker<'l> {
+        Unpacker {
+            look,
+            account: &self.spool.account,
+            config: &self.care.config,
+            date: self.date,
+        }
+    }
+
+    /// Puts back what the reports carry, where that is asked for; none when the mailbox was rewritten meanwhile. All of it, or the reports
+    /// have to stay.
+    fn put_back(&self, look: &Look, choice: &Choice, mode: putback::Mode) -> Result<Option<Tally>, Error> {
+        if self.wanted.inside != Inside::PutBack || choice.originals.count() == 0 {
+            return Ok(Some(Tally::default()));
+        }
+        let (config, account) = (&self.care.config, &self.spool.account);
+        let limit = config.limit_of(&account.name, || account.groups());
+        let plan = self.lock_plan();
+        let target = Target {
+            path: &self.spool.path,
+            plan: &plan,
+            // What goes makes room.
+            room: Room {
+                bytes: limit.bytes.map(|bytes| bytes.saturating_add(choice.taken.bytes())),
+                messages: limit.messages.map(|messages| messages.saturating_add(choice.messages)),
+                min_free: config.spool.min_free.bound(),
+            },
+            sameness: Sameness::Once(&choice.taken),
+            mode,
+            patience: &self.care.patience,
+        };
+        let tally = match choice.originals.put_back(&self.unpacker(look), target) {
+            Ok(tally) => tally,
+            Err(Stop::Again) => return Ok(None),
+            Err(Stop::Failed(e)) => return Err(e),
+            Err(Stop::Archive(e)) => return Err(Error::io("read", &self.spool.path, &e)),
+        };
+        if mode == putback::Mode::Write && tally.restored > 0 {
+            tracing::info!(
+                action = "rescue",
+                user = account.name,
+                mailbox = self.spool.path.display().to_string(),
+                messages = tally.restored,
+                bytes = tally.restored_bytes
+            );
+        }
+        if tally.no_room > 0 {
+            let cause = format!(
+                "the mailbox has no room for {} of the messages inside the reports, and no report was taken out",
+                tally.no_room
+            );
+            return Err(Error::new(
+                Class::MailboxFull,
+                "put back all into",
+                self.spool.path.display(),
+                cause,
+            )
+            .hint("raise the quota; or sweep without --rescue, and they stay inside the reports in the archive"));
+        }
+        Ok(Some(tally))
+    }
+
     /// Removes archives that are too many by now. What cannot be removed is said, and changes nothing. A directory that was named with `--to`
     /// is somebody else's to keep.
     fn tidy(&self, archive: &Archive) {
@@ -200,9 +279,14 @@ impl<'a> Take<'a> {
     fn lock(&self) -> Result<Locked, Error> {
         let patience = &self.care.patience;
         patience.begin_again();
+        let mut locked = lock::lock(&self.spool.path, &self.lock_plan(), patience)?;
+        recover::tidy(&mut locked, OffsetDateTime::now_utc())?;
+        Ok(locked)
+    }
+
+    fn lock_plan(&self) -> lock::Plan {
         let state_dir = self.care.state_dir(&self.spool.account);
-        let plan = mailbox::lock_plan(&self.care.config, self.spool.owner, Absent::Refuse, state_dir);
-        lock::lock(&self.spool.path, &plan, patience)
+        mailbox::lock_plan(&self.care.config, self.spool.owner, Absent::Refuse, state_dir)
     }
 
     fn journal_place(&self, locked: &Locked) -> Place {
@@ -299,17 +383,30 @@ impl<'a> Take<'a> {
         let begun = Instant::now();
         let mut prepared = Prepared::new(look, plan, place, |bytes| step(&mut progress, bytes))?;
         drop(progress);
+        // It was just written once, and synced.
+        let expected = begun.elapsed();
+        if moved > 0 && expected > self.lock_at_most {
+            let cause = format!(
+                "{} stay behind what goes, and would be moved under the lock for about {} s, and --lock-at-most is {} s; nothing was taken out",
+                human(moved),
+                expected.as_secs() + 1,
+                self.lock_at_most.as_secs()
+            );
+            return Err(Error::new(Class::Mailbox, "take mail out of", &path, cause).hint(
+                "archive --all-mail moves nothing, and spool restore --since puts the younger mail back; or allow more at a quiet hour",
+            ));
+        }
         if moved >= TOLD_BYTES {
-            // It was just written once, and synced.
             say(&format!(
                 "{}: {} stay behind what goes and are moved under the lock; deliveries wait for about {} s",
                 visible(user),
                 human(moved),
-                begun.elapsed().as_secs() + 1
+                expected.as_secs() + 1
             ));
         }
         let mut trust = Trust::Once;
         for _ in 0..=REREADS {
+            look.let_go(&plan.taken);
             let mut locked = self.lock()?;
             match cut(&mut locked, look, plan, prepared, trust)? {
                 Cut::InDoubt(again) => {
@@ -336,7 +433,11 @@ enum Place {
     Private(PathBuf),
 }
 
-fn stopped(patience: &Patience, path: &str) -> io::Result<()> {
+/// Fails when somebody asked the run to stop.
+///
+/// # Errors
+/// Then.
+pub fn stopped(patience: &Patience, path: &str) -> io::Result<()> {
     patience
         .check("archive", path)
         .map_err(|_| io::Error::other("told to stop by a signal"))
