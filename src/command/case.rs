@@ -5,12 +5,14 @@ use std::cell::{OnceCell, RefCell};
 use std::panic::{self, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
+use std::sync::Arc;
 
 use time::OffsetDateTime;
 
 use crate::act::account::Account;
 use crate::act::intake::Intake;
 use crate::act::patience::Patience;
+use crate::act::spool_group::OwnPlace;
 use crate::act::unfinished::Note;
 use crate::config::Config;
 use crate::decide::envelope::Envelope;
@@ -35,6 +37,8 @@ pub struct Guard {
     pub chosen: Option<PathBuf>,
     /// What was appended and is not finished.
     pub begun: Begun,
+    /// The place of the user's own mailbox, where this run has rights of its own there.
+    pub place: Option<Arc<OwnPlace>>,
 }
 
 /// The notes on what was appended, until the run is over. They go last of all: a kill before that makes the mail system try again.

@@ -89,6 +89,7 @@ fn has_state(config: &Config, account: Account, everywhere: &Everywhere) -> Resu
         mbox: None,
         chosen: everywhere.config.clone(),
         begun: Begun::default(),
+        place: None,
     };
     let is_there = |path: &Path| path.symlink_metadata().is_ok();
     Ok(guard.state_dir().is_some_and(|dir| is_there(&dir)) || own_file.is_some_and(|file| is_there(&file)))

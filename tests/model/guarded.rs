@@ -122,6 +122,7 @@ impl Post {
                 mbox: None,
                 chosen: None,
                 begun: Begun::default(),
+                place: None,
             },
             errand: Errand::new(&to, if guarded.keep { Copies::Keep } else { Copies::None }),
             home,

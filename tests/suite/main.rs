@@ -42,6 +42,7 @@ mod restore;
 mod retention;
 mod routes;
 mod safety;
+mod setgid;
 mod slow;
 mod status;
 mod storm;
