@@ -178,6 +178,7 @@ impl Guard {
             mbox,
             chosen: everywhere.config.clone(),
             begun: Begun::default(),
+            state: OnceCell::new(),
             place,
         })
     }

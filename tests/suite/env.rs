@@ -77,6 +77,8 @@ impl Drop for Scratch {
 impl Scratch {
     /// Everything set so that it stays within the directory: mailboxes, state, what is sent, who gets what is diverted.
     pub fn new() -> Self {
+        // What the program makes does not depend on it; what the tests make is nobody else's to write to.
+        nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o022));
         let root = tempfile::Builder::new().prefix("spoolguard-suite-").tempdir().unwrap();
         for dir in ["spool", "home", "state"] {
             fs::create_dir(root.path().join(dir)).unwrap();

@@ -43,6 +43,7 @@ mod retention;
 mod routes;
 mod safety;
 mod setgid;
+mod shared;
 mod slow;
 mod status;
 mod storm;

@@ -13,7 +13,7 @@ use crate::act::dir::parent;
 use crate::act::open::{Owner, open_existing};
 use crate::act::spool_group;
 use crate::act::submit::Kind;
-use crate::command::case::state_dir;
+use crate::command::case::state_place;
 use crate::command::doctor::host::{Host, read_text};
 use crate::command::doctor::mailer;
 use crate::command::spool::list::row::quoted;
@@ -260,7 +260,7 @@ fn mailbox(config: &Config, account: &Account, handling: &Handling) -> Finding {
 fn state(config: &Config, account: &Account) -> Finding {
     let name = format!("state directory of {}", account.name);
     let wrong = |what: String, remedy: String| Finding::wrong(Check::State, &name, what, remedy);
-    let Some(dir) = state_dir(config, account) else {
+    let Some(dir) = state_place(config, account) else {
         let what = "there is none, since this user has no home: nothing is held, and no dead address is known";
         return wrong(what.to_owned(), "state_dir = \"/var/lib/spoolguard/%u\"".to_owned());
     };
