@@ -182,7 +182,7 @@ fn create(path: &Path, owner: Owner, place: Option<&OwnPlace>) -> Result<File, E
     Ok(file)
 }
 
-/// Refuses what is no mailbox: one that is linked elsewhere too, special files, somebody else's.
+/// Refuses what is no mailbox: one that is linked elsewhere too, special files, programs, somebody else's.
 ///
 /// # Errors
 /// When it is none, or cannot be examined.
@@ -194,6 +194,10 @@ pub fn check(file: &File, path: &Path, owner: Owner) -> Result<(), Error> {
     if stat.nlink() > 1 {
         // In a directory that others write to, a second name may be anybody's trap (CVE-2008-2936, CVE-2010-2023).
         return Err(odd(path, "it has more than one link"));
+    }
+    if stat.mode() & 0o6000 != 0 {
+        // procmail takes it for a mailbox that is forwarded, and a program is none.
+        return Err(odd(path, "it has the setuid or setgid bit").hint("chmod ug-s it"));
     }
     let (uid, found) = (stat.uid(), stat.uid());
     match owner {

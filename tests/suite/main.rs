@@ -34,6 +34,7 @@ mod list;
 mod load;
 mod lock;
 mod manuals;
+mod neighbours;
 mod properties;
 mod quota;
 mod relieve;
