@@ -203,15 +203,14 @@ impl Draft {
         let named = self.name.as_ref().map(|name| name.path.as_path());
         let linked = spool_group::name(self.place.as_deref(), &self.file, named, path);
         let links = if self.name.is_some() { 2 } else { 1 };
+        let is_linked = || self.file.metadata().is_ok_and(|stat| stat.nlink() == links);
         match linked {
-            Ok(()) => Ok(()),
-            // Over NFS the answer may get lost though the link was made; the number of links tells (link(2), BUGS).
-            Err(_)
-                if self.file.metadata().is_ok_and(|stat| stat.nlink() == links)
-                    && is_still(&self.file, path).unwrap_or(false) =>
-            {
-                Ok(())
-            }
+            Ok(()) if named.is_none() => Ok(()),
+            // Where it had a name, the file system may be NFS, and the number of links is what counts there (open(2), O_EXCL).
+            Ok(()) if is_linked() => Ok(()),
+            Ok(()) => Err(io::ErrorKind::AlreadyExists.into()),
+            // The answer may have got lost though the link was made (link(2), BUGS).
+            Err(_) if is_linked() && is_still(&self.file, path).unwrap_or(false) => Ok(()),
             Err(e) => Err(e),
         }
     }
@@ -427,7 +426,7 @@ fn read_some(mut file: &File) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Dotlock, Identity, Others, Taken};
+    use super::{Dotlock, Draft, Identity, Others, Taken};
     use crate::act::open::Owner;
     use std::os::unix::fs::MetadataExt;
 
@@ -455,6 +454,21 @@ mod tests {
         assert!(matches!(take(), Ok(Taken::Held(_))));
         drop(taken);
         assert!(!dotlock.exists());
+    }
+
+    #[test]
+    fn a_link_whose_answer_got_lost_is_ours() {
+        let dir = tempfile::tempdir().unwrap_or_else(|e| unreachable!("{e}"));
+        let mailbox = dir.path().join("a");
+        let path = dir.path().join("a.lock");
+        let draft = || Draft::named(&mailbox, None).and_then(|made| Draft::of(made, None));
+        let (first, second) = (draft(), draft());
+        assert!(first.as_ref().is_ok_and(|first| first.publish(&path).is_ok()));
+        // To ask again for what is done already is an error, and yet it is done.
+        assert!(first.as_ref().is_ok_and(|first| first.publish(&path).is_ok()));
+        assert!(second.is_ok_and(|second| second.publish(&path).is_err()));
+        drop(first);
+        assert_eq!(std::fs::read_dir(dir.path()).map_or(0, Iterator::count), 1);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use crate::act::cut::recover::recover;
 use crate::act::dotlock::{Dotlock, Others, Taken};
-use crate::act::kernel::{lock_fcntl, lock_flock};
+use crate::act::kernel::{is_on_nfs, lock_fcntl, lock_flock};
 use crate::act::open::{Absent, Owner, check, is_still, odd, open_or};
 use crate::act::patience::Patience;
 use crate::act::spool_group::OwnPlace;
@@ -160,7 +160,9 @@ fn attempt(path: &Path, plan: &Plan) -> Result<Attempt, Error> {
     if plan.methods.contains(&Method::Fcntl) && !lock_fcntl(&file, path)? {
         return Ok(Attempt::Held("another program holds its fcntl lock".to_owned()));
     }
-    if plan.methods.contains(&Method::Flock) && !lock_flock(&file, path)? {
+    // Over NFS an flock lock is an fcntl lock of another owner, and the two would refuse each other (flock(2)).
+    let is_taken = || plan.methods.contains(&Method::Fcntl) && is_on_nfs(&file);
+    if plan.methods.contains(&Method::Flock) && !is_taken() && !lock_flock(&file, path)? {
         return Ok(Attempt::Held("another program holds its flock lock".to_owned()));
     }
     // Between open and lock the mailbox may have been replaced; then the path names another file now.

@@ -35,6 +35,7 @@ mod load;
 mod lock;
 mod manuals;
 mod neighbours;
+mod nfs;
 mod properties;
 mod quota;
 mod relieve;
