@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use clap::error::ErrorKind;
 
-use spoolguard::act::{account, patience};
+use spoolguard::act::{patience, spool_group};
 use spoolguard::cli::{Cli, quick};
 use spoolguard::command::{self, caller, guard};
 use spoolguard::exit::{Class, Error, Status};
@@ -38,11 +38,12 @@ fn run() -> Status {
         // Before anything else: mail systems bounce on death by a signal.
         let _ = patience::hold();
     }
-    if let Err(e) = account::refuse_borrowed_rights() {
-        return guard::end(Err(e));
-    }
+    let group = match spool_group::set_aside() {
+        Ok(group) => group,
+        Err(e) => return guard::end(Err(e)),
+    };
     match quick::read(&arguments).map_or_else(|| Cli::try_parse_from(&arguments), Ok) {
-        Ok(cli) => command::run(&cli),
+        Ok(cli) => command::run(&cli, group),
         Err(e) if is_help(e.kind()) && !caller::is_mail_system(&caller::variable) => {
             let _ = write!(std::io::stdout(), "{}", e.render());
             Status::Done

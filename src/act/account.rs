@@ -35,7 +35,7 @@ pub struct Account {
 pub fn find(name: Option<&str>) -> Result<Account, Error> {
     let uid = Uid::current();
     let known = match name {
-        Some(name) if name.is_empty() || name.starts_with('.') || name.contains(['/', '\0', '\n']) => {
+        Some(name) if !is_user_name(name) => {
             return Err(Error::new(
                 Class::Configuration,
                 "deliver for user",
@@ -55,6 +55,20 @@ pub fn find(name: Option<&str>) -> Result<Account, Error> {
             gid: None,
         },
     })
+}
+
+/// Tells whether a user can be called so and have a mailbox of that name: it stays in the spool directory.
+#[must_use]
+pub fn is_user_name(name: &str) -> bool {
+    !name.is_empty() && !name.starts_with('.') && !name.contains(['/', '\0', '\n'])
+}
+
+/// The name of whoever runs this, as `/etc/passwd` has it; none where it has none. The caller has no hand in it: getent(1), which is
+/// asked for all others, runs with the caller's rights.
+#[must_use]
+pub fn own_local_name() -> Option<String> {
+    let user = passwd::local_by_uid(Uid::current().as_raw()).ok().flatten();
+    user.map(|user| user.name)
 }
 
 /// The account of this name, if the system knows one.
@@ -161,19 +175,6 @@ fn unanswered(e: io::Error) -> Error {
     Error::io("look up the user in", Path::new("the user database"), &e)
 }
 
-/// Refuses to run with rights that the caller does not have: reading with them, or running the sendmail that the caller configures,
-/// would give everybody's mail to whoever asks.
-///
-/// # Errors
-/// When the program is installed setuid or setgid.
-pub fn refuse_borrowed_rights() -> Result<(), Error> {
-    if Uid::current() == Uid::effective() && Gid::current() == Gid::effective() {
-        return Ok(());
-    }
-    let cause = "it is installed setuid or setgid, and would lend those rights to everybody";
-    Err(Error::new(Class::Configuration, "run", "spoolguard", cause).hint("chmod ug-s it"))
-}
-
 /// Tells whether this is root, who may become any user.
 #[must_use]
 pub fn is_root() -> bool {
@@ -208,11 +209,12 @@ impl Account {
             .collect()
     }
 
-    /// Gives up root's rights for this user's, groups first, so that nothing of theirs is read or written as root.
+    /// Gives up root's rights for this user's, groups first, so that nothing of theirs is read or written as root. Of those rights `saved`
+    /// is left, as the saved group id.
     ///
     /// # Errors
     /// When the system refuses.
-    pub fn become_user(&self) -> Result<(), Error> {
+    pub fn become_user(&self, saved: Option<Gid>) -> Result<(), Error> {
         let (true, Some(gid), false) = (Uid::effective().is_root(), self.gid, self.uid == 0) else {
             return Ok(());
         };
@@ -223,7 +225,7 @@ impl Account {
                 .collect();
             let (uid, gid) = (Uid::from_raw(self.uid), Gid::from_raw(gid));
             nix::unistd::setgroups(&groups)?;
-            nix::unistd::setresgid(gid, gid, gid)?;
+            nix::unistd::setresgid(gid, gid, saved.unwrap_or(gid))?;
             Ok(nix::unistd::setresuid(uid, uid, uid)?)
         };
         become_it().map_err(|e| Error::io("become user", Path::new(&self.name), &e))

@@ -1,13 +1,14 @@
-//! Directories and what we keep in them: the one that holds a file, making one, making a name in one last, opening what lies in one.
+//! Directories and what we keep in them: the one that holds a file, making one, refusing one that is not ours alone, making a name in one
+//! last, opening what lies in one.
 
 use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use nix::fcntl::OFlag;
 
-use crate::exit::Error;
+use crate::exit::{Class, Error};
 
 /// The directory that holds `path`.
 #[must_use]
@@ -71,6 +72,25 @@ pub fn make_private_dir(dir: &Path) -> Result<(), Error> {
             Err(e) if e.kind() != io::ErrorKind::PermissionDenied => Err(Error::io("sync", above, &e)),
             _ => Ok(()),
         },
+    }
+}
+
+/// Refuses a directory that others than `owners` may write to: they could put there what we believe, and take away what we keep. One that
+/// is not there yet, or is none, is not refused.
+///
+/// # Errors
+/// When it is another one's, or others may write to it.
+pub fn refuse_shared(dir: &Path, owners: &[u32]) -> Result<(), Error> {
+    let Ok(stat) = dir.metadata() else { return Ok(()) };
+    let refuse = |cause: &str| Error::new(Class::Configuration, "trust", dir.display(), cause).needs_mending();
+    if !stat.is_dir() {
+        Ok(())
+    } else if !owners.contains(&stat.uid()) {
+        Err(refuse(&format!("it belongs to uid {}", stat.uid())))
+    } else if stat.mode() & 0o022 != 0 {
+        Err(refuse("others may write to it").hint("chmod go-w it"))
+    } else {
+        Ok(())
     }
 }
 

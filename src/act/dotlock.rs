@@ -5,20 +5,23 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::fd::AsRawFd;
 use std::os::unix::fs::{FileExt as _, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use fs2::FileExt;
-use nix::fcntl::{AT_FDCWD, AtFlags, OFlag};
+use nix::fcntl::OFlag;
 use nix::libc;
+use nix::sys::stat::Mode;
+use nix::unistd::Uid;
 
 use crate::act::account::host_name;
-use crate::act::dir::{beside, parent};
+use crate::act::dir::beside;
 use crate::act::kernel::lock_fcntl;
 use crate::act::open::{Owner, is_still, open_or_create, same_file};
 use crate::act::process;
+use crate::act::spool_group::{self, OwnPlace};
 use crate::exit::{Class, Error};
 
 /// A dotlock that nobody can vouch for is stale after this long. Others refresh theirs each minute, and the shortest age
@@ -30,6 +33,9 @@ const REFRESH_AGE: Duration = Duration::from_secs(20);
 
 /// A dotlock holds a process id and a few words; what is larger is something else.
 const LARGEST_BYTES: u64 = 4096;
+
+/// Everybody may read who has it.
+const MODE: Mode = Mode::from_bits_truncate(0o644);
 
 /// How often its removal is tried.
 const TRIES: u32 = 3;
@@ -43,6 +49,7 @@ pub struct Dotlock {
     path: PathBuf,
     // Open and locked for as long as we live: the kernel's own word that the owner is alive.
     file: File,
+    place: Option<Arc<OwnPlace>>,
 }
 
 /// Whether there are locks beside the dotlock.
@@ -69,13 +76,13 @@ pub enum Taken {
 }
 
 impl Dotlock {
-    /// Takes the dotlock of `mailbox`, or says who has it.
+    /// Takes the dotlock of `mailbox`, in `place` if it is the own one, or says who has it.
     ///
     /// # Errors
     /// When it can neither be made nor done without.
-    pub fn take(mailbox: &Path, owner: Owner, others: Others) -> Result<Taken, Error> {
+    pub fn take(mailbox: &Path, owner: Owner, others: Others, place: Option<&Arc<OwnPlace>>) -> Result<Taken, Error> {
         let path = beside(mailbox, ".lock");
-        let mut fresh = match Draft::make(mailbox) {
+        let mut fresh = match Draft::make(mailbox, place) {
             Ok(fresh) => fresh,
             Err(e) if cannot_be_made(&e) => {
                 // Somebody with more rights may have made one: procmail does, where the user cannot.
@@ -93,15 +100,21 @@ impl Dotlock {
         let published = match fresh.publish(&path) {
             // Without /proc a nameless file never gets a name.
             Err(e) if e.kind() == io::ErrorKind::NotFound && fresh.name.is_none() => {
-                let named = Draft::named(mailbox).and_then(Draft::of);
+                let named = Draft::named(mailbox, place).and_then(|made| Draft::of(made, place));
                 fresh = named.map_err(|e| Error::io("make dotlock", &path, &e))?;
                 fresh.publish(&path)
             }
             result => result,
         };
         match published {
-            Ok(()) => Ok(Taken::Ours(Self { path, file: fresh.file })),
-            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => judge(&path, mailbox, owner, &fresh.file, others),
+            Ok(()) => Ok(Taken::Ours(Self {
+                path,
+                file: fresh.file,
+                place: place.cloned(),
+            })),
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
+                judge(&path, mailbox, owner, &fresh.file, others, place)
+            }
             Err(e) => Err(Error::io("make dotlock", &path, &e)),
         }
     }
@@ -124,7 +137,7 @@ impl Drop for Dotlock {
         for _ in 0..TRIES {
             match is_still(&self.file, &self.path) {
                 Ok(false) => return,
-                Ok(true) if std::fs::remove_file(&self.path).is_ok() => return,
+                Ok(true) if spool_group::remove(self.place.as_deref(), &self.path).is_ok() => return,
                 Ok(true) | Err(_) => {}
             }
         }
@@ -143,30 +156,29 @@ struct Draft {
     file: File,
     /// Its name until it gets the right one, where the file system knows no nameless files.
     name: Option<TemporaryName>,
+    place: Option<Arc<OwnPlace>>,
 }
 
 impl Draft {
-    fn make(mailbox: &Path) -> io::Result<Self> {
-        let dir = parent(mailbox);
-        let nameless = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .mode(0o644)
-            .custom_flags(OFlag::O_TMPFILE.bits())
-            .open(dir);
-        Self::of(match nameless {
+    fn make(mailbox: &Path, place: Option<&Arc<OwnPlace>>) -> io::Result<Self> {
+        let made = match spool_group::make_nameless(place.map(Arc::as_ref), mailbox, MODE) {
             Ok(file) => (file, None),
             // Some file systems, NFS among them, know no nameless files; before Linux 3.11 nobody did (open(2)).
             Err(e) if matches!(e.raw_os_error(), Some(libc::EOPNOTSUPP | libc::EISDIR | libc::EINVAL)) => {
-                Self::named(mailbox)?
+                Self::named(mailbox, place)?
             }
             Err(e) => return Err(e),
-        })
+        };
+        Self::of(made, place)
     }
 
     /// Writes its content and takes its kernel lock.
-    fn of((file, name): (File, Option<TemporaryName>)) -> io::Result<Self> {
-        let mut draft = Self { file, name };
+    fn of((file, name): (File, Option<TemporaryName>), place: Option<&Arc<OwnPlace>>) -> io::Result<Self> {
+        let mut draft = Self {
+            file,
+            name,
+            place: place.cloned(),
+        };
         match draft.file.write_all(Identity::own().to_string().as_bytes()) {
             // On a full disk an empty one is a lock like any other, judged by its age and our kernel lock: whoever empties the mailbox there
             // has to lock it first.
@@ -180,53 +192,46 @@ impl Draft {
         Ok(draft)
     }
 
-    fn named(mailbox: &Path) -> io::Result<(File, Option<TemporaryName>)> {
+    fn named(mailbox: &Path, place: Option<&Arc<OwnPlace>>) -> io::Result<(File, Option<TemporaryName>)> {
         let unique = format!(
             ".lock.{}.{}.{:08x}",
             Identity::host(),
             std::process::id(),
             fastrand::u32(..)
         );
-        let name = beside(mailbox, &unique);
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create_new(true)
-            .mode(0o644)
-            .open(&name)?;
-        Ok((file, Some(TemporaryName(name))))
+        let path = beside(mailbox, &unique);
+        let file = spool_group::make(place.map(Arc::as_ref), &path, OFlag::O_RDWR, MODE)?;
+        let place = place.cloned();
+        Ok((file, Some(TemporaryName { path, place })))
     }
 
     /// Gives it its name, unless somebody has that name already: link(2) does both at once, on NFS too.
     fn publish(&self, path: &Path) -> io::Result<()> {
-        let linked = match &self.name {
-            Some(name) => nix::unistd::linkat(AT_FDCWD, &name.0, AT_FDCWD, path, AtFlags::empty()),
-            None => {
-                let name = format!("/proc/self/fd/{}", self.file.as_raw_fd());
-                nix::unistd::linkat(AT_FDCWD, name.as_str(), AT_FDCWD, path, AtFlags::AT_SYMLINK_FOLLOW)
-            }
-        };
+        let named = self.name.as_ref().map(|name| name.path.as_path());
+        let linked = spool_group::name(self.place.as_deref(), &self.file, named, path);
         let links = if self.name.is_some() { 2 } else { 1 };
+        let is_linked = || self.file.metadata().is_ok_and(|stat| stat.nlink() == links);
         match linked {
-            Ok(()) => Ok(()),
-            // Over NFS the answer may get lost though the link was made; the number of links tells (link(2), BUGS).
-            Err(_)
-                if self.file.metadata().is_ok_and(|stat| stat.nlink() == links)
-                    && is_still(&self.file, path).unwrap_or(false) =>
-            {
-                Ok(())
-            }
-            Err(e) => Err(e.into()),
+            Ok(()) if named.is_none() => Ok(()),
+            // Where it had a name, the file system may be NFS, and the number of links is what counts there (open(2), O_EXCL).
+            Ok(()) if is_linked() => Ok(()),
+            Ok(()) => Err(io::ErrorKind::AlreadyExists.into()),
+            // The answer may have got lost though the link was made (link(2), BUGS).
+            Err(_) if is_linked() && is_still(&self.file, path).unwrap_or(false) => Ok(()),
+            Err(e) => Err(e),
         }
     }
 }
 
 /// A name that goes when this does.
-struct TemporaryName(PathBuf);
+struct TemporaryName {
+    path: PathBuf,
+    place: Option<Arc<OwnPlace>>,
+}
 
 impl Drop for TemporaryName {
     fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.0);
+        let _ = spool_group::remove(self.place.as_deref(), &self.path);
     }
 }
 
@@ -285,7 +290,14 @@ impl std::fmt::Display for Identity {
 
 /// Somebody has the dotlock. Looks whether they still live; what a dead spoolguard left is taken over, and what is too old is
 /// removed.
-fn judge(path: &Path, mailbox: &Path, owner: Owner, fresh: &File, others: Others) -> Result<Taken, Error> {
+fn judge(
+    path: &Path,
+    mailbox: &Path,
+    owner: Owner,
+    fresh: &File,
+    others: Others,
+    place: Option<&Arc<OwnPlace>>,
+) -> Result<Taken, Error> {
     let mut by = String::new();
     let stat = match path.symlink_metadata() {
         Ok(stat) => stat,
@@ -304,7 +316,7 @@ fn judge(path: &Path, mailbox: &Path, owner: Owner, fresh: &File, others: Others
         // Refused, its age decides like any other's: no run of ours takes that long, and somebody else may have locked what a
         // dead one left.
         match FileExt::try_lock_exclusive(&file) {
-            Ok(()) => return take_over(path, file, &stat, others),
+            Ok(()) => return take_over(path, file, &stat, others, place),
             Err(_) => by = format!(", made by process {}", identity.pid),
         }
     }
@@ -314,9 +326,9 @@ fn judge(path: &Path, mailbox: &Path, owner: Owner, fresh: &File, others: Others
     }
     // Too old, and nobody can be asked. Whoever removes one holds the mailbox's fcntl lock meanwhile: then of two that come to
     // this point one waits, and a lock made in the last moment is found without effect by its owner.
-    let guard = open_or_create(mailbox, owner)?;
+    let guard = open_or_create(mailbox, owner, place.map(Arc::as_ref))?;
     if lock_fcntl(&guard, mailbox)? {
-        remove(path, &stat, others)
+        remove(path, &stat, others, place)
     } else {
         Ok(held())
     }
@@ -344,7 +356,13 @@ fn open_dotlock(path: &Path) -> io::Result<File> {
 
 /// Makes a dead spoolguard's dotlock ours, without a moment in which there is none: the mailbox may end in a part of a message,
 /// and other programs would write theirs right behind it.
-fn take_over(path: &Path, file: File, judged: &std::fs::Metadata, others: Others) -> Result<Taken, Error> {
+fn take_over(
+    path: &Path,
+    file: File,
+    judged: &std::fs::Metadata,
+    others: Others,
+    place: Option<&Arc<OwnPlace>>,
+) -> Result<Taken, Error> {
     if !is_still(&file, path)? {
         return Ok(Taken::Removed);
     }
@@ -357,19 +375,28 @@ fn take_over(path: &Path, file: File, judged: &std::fs::Metadata, others: Others
         Ok(()) => Ok(Taken::Ours(Dotlock {
             path: path.to_owned(),
             file,
+            place: place.cloned(),
         })),
         // Another user's. In a directory of ours it can be removed all the same.
-        Err(_) => remove(path, judged, others),
+        Err(_) => remove(path, judged, others, place),
     }
 }
 
 /// Removes the dotlock at `path` if it is still the one that was judged.
-fn remove(path: &Path, judged: &std::fs::Metadata, others: Others) -> Result<Taken, Error> {
+fn remove(
+    path: &Path,
+    judged: &std::fs::Metadata,
+    others: Others,
+    place: Option<&Arc<OwnPlace>>,
+) -> Result<Taken, Error> {
     if !judged.is_file() || judged.len() > LARGEST_BYTES {
         return Ok(Taken::Held(format!("{} is there, and is no dotlock", path.display())));
     }
+    // With rights that the user has not, only what is the user's.
+    let is_own = judged.uid() == Uid::effective().as_raw();
+    let place = place.filter(|_| is_own).map(Arc::as_ref);
     match path.symlink_metadata() {
-        Ok(now) if same_file(&now, judged) && now.mtime() == judged.mtime() => match std::fs::remove_file(path) {
+        Ok(now) if same_file(&now, judged) && now.mtime() == judged.mtime() => match spool_group::remove(place, path) {
             Ok(()) => Ok(Taken::Removed),
             Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(Taken::Removed),
             // In a sticky directory somebody else's cannot be removed; it has no owner, and the other locks hold.
@@ -406,7 +433,7 @@ fn read_some(mut file: &File) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Dotlock, Identity, Others, Taken};
+    use super::{Dotlock, Draft, Identity, Others, Taken};
     use crate::act::open::Owner;
     use std::os::unix::fs::MetadataExt;
 
@@ -417,7 +444,7 @@ mod tests {
         let dotlock = dir.path().join("a.lock");
         let take = || {
             let owner = Owner::Exactly(nix::unistd::getuid().as_raw());
-            Dotlock::take(&mailbox, owner, Others::Planned)
+            Dotlock::take(&mailbox, owner, Others::Planned, None)
         };
         let dead = Identity {
             pid: 4_000_000_000,
@@ -434,6 +461,21 @@ mod tests {
         assert!(matches!(take(), Ok(Taken::Held(_))));
         drop(taken);
         assert!(!dotlock.exists());
+    }
+
+    #[test]
+    fn a_link_whose_answer_got_lost_is_ours() {
+        let dir = tempfile::tempdir().unwrap_or_else(|e| unreachable!("{e}"));
+        let mailbox = dir.path().join("a");
+        let path = dir.path().join("a.lock");
+        let draft = || Draft::named(&mailbox, None).and_then(|made| Draft::of(made, None));
+        let (first, second) = (draft(), draft());
+        assert!(first.as_ref().is_ok_and(|first| first.publish(&path).is_ok()));
+        // To ask again for what is done already is an error, and yet it is done.
+        assert!(first.as_ref().is_ok_and(|first| first.publish(&path).is_ok()));
+        assert!(second.is_ok_and(|second| second.publish(&path).is_err()));
+        drop(first);
+        assert_eq!(std::fs::read_dir(dir.path()).map_or(0, Iterator::count), 1);
     }
 
     #[test]

@@ -5,13 +5,15 @@
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::act::cut::recover::recover;
 use crate::act::dotlock::{Dotlock, Others, Taken};
-use crate::act::kernel::{lock_fcntl, lock_flock};
+use crate::act::kernel::{is_on_nfs, lock_fcntl, lock_flock};
 use crate::act::open::{Absent, Owner, check, is_still, odd, open_or};
 use crate::act::patience::Patience;
+use crate::act::spool_group::OwnPlace;
 use crate::exit::{Class, Error};
 
 /// The first pause after a lock was found taken; it doubles up to `LONGEST_PAUSE`, and each is shortened by chance.
@@ -42,6 +44,8 @@ pub struct Plan {
     pub absent: Absent,
     /// Where its user keeps what cannot lie beside it.
     pub state_dir: Option<PathBuf>,
+    /// The place of the user's own mailbox, where this run has rights of its own there.
+    pub place: Option<Arc<OwnPlace>>,
 }
 
 /// An open mailbox that nobody else changes as long as this lives.
@@ -141,8 +145,9 @@ fn attempt(path: &Path, plan: &Plan) -> Result<Attempt, Error> {
     } else {
         Others::None
     };
+    let place = plan.place.as_ref().filter(|place| place.is(path));
     let dotlock = if plan.methods.contains(&Method::Dotlock) {
-        match Dotlock::take(path, plan.owner, others)? {
+        match Dotlock::take(path, plan.owner, others, place)? {
             Taken::Ours(dotlock) => Some(dotlock),
             Taken::NotPossible => None,
             Taken::Removed => return Ok(Attempt::Changed),
@@ -151,11 +156,13 @@ fn attempt(path: &Path, plan: &Plan) -> Result<Attempt, Error> {
     } else {
         None
     };
-    let file = open_or(path, plan.owner, plan.absent)?;
+    let file = open_or(path, plan.owner, plan.absent, place.map(Arc::as_ref))?;
     if plan.methods.contains(&Method::Fcntl) && !lock_fcntl(&file, path)? {
         return Ok(Attempt::Held("another program holds its fcntl lock".to_owned()));
     }
-    if plan.methods.contains(&Method::Flock) && !lock_flock(&file, path)? {
+    // Over NFS an flock lock is an fcntl lock of another owner, and the two would refuse each other (flock(2)).
+    let is_taken = || plan.methods.contains(&Method::Fcntl) && is_on_nfs(&file);
+    if plan.methods.contains(&Method::Flock) && !is_taken() && !lock_flock(&file, path)? {
         return Ok(Attempt::Held("another program holds its flock lock".to_owned()));
     }
     // Between open and lock the mailbox may have been replaced; then the path names another file now.
@@ -187,6 +194,7 @@ mod tests {
             owner: Owner::Exactly(nix::unistd::getuid().as_raw()),
             absent: Absent::Create,
             state_dir: None,
+            place: None,
         };
         let dotlock = dir.path().join("a.lock");
         let locked = attempt(&path, &plan);

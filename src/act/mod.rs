@@ -27,6 +27,7 @@ pub mod rewrite;
 pub mod secret;
 pub mod sent;
 pub mod shelf;
+pub mod spool_group;
 pub mod spooldir;
 pub mod store;
 pub mod stored;

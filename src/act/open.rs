@@ -8,8 +8,10 @@ use std::path::Path;
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, OFlag, RenameFlags, renameat2};
 use nix::libc;
+use nix::sys::stat::Mode;
 
 use crate::act::dir::parent;
+use crate::act::spool_group::{self, OwnPlace};
 use crate::exit::{Class, Error};
 
 /// Whose mailbox this has to be.
@@ -42,25 +44,25 @@ pub enum Absent {
     Refuse,
 }
 
-/// Opens the mailbox, or makes an empty one.
+/// Opens the mailbox, or makes an empty one, in `place` if it is the own one.
 ///
 /// # Errors
 /// When the path is no mailbox, or neither can be done.
-pub fn open_or_create(path: &Path, owner: Owner) -> Result<File, Error> {
-    open_or(path, owner, Absent::Create)
+pub fn open_or_create(path: &Path, owner: Owner, place: Option<&OwnPlace>) -> Result<File, Error> {
+    open_or(path, owner, Absent::Create, place)
 }
 
-/// Opens the mailbox; where there is none, does what `absent` says.
+/// Opens the mailbox; where there is none, does what `absent` says, in `place` if it is the own one.
 ///
 /// # Errors
 /// When the path is no mailbox, or there is none and none is made.
-pub fn open_or(path: &Path, owner: Owner, absent: Absent) -> Result<File, Error> {
+pub fn open_or(path: &Path, owner: Owner, absent: Absent, place: Option<&OwnPlace>) -> Result<File, Error> {
     match open(path) {
         Ok(file) => {
             check(&file, path, owner)?;
             Ok(file)
         }
-        Err(e) if e.kind() == io::ErrorKind::NotFound && absent == Absent::Create => create(path, owner),
+        Err(e) if e.kind() == io::ErrorKind::NotFound && absent == Absent::Create => create(path, owner, place),
         Err(e) if e.raw_os_error() == Some(libc::ELOOP) => Err(odd(path, "it is a symbolic link")),
         Err(e) if matches!(e.raw_os_error(), Some(libc::ENXIO | libc::ENODEV)) => {
             Err(odd(path, "it is no regular file"))
@@ -77,7 +79,7 @@ pub fn open_or(path: &Path, owner: Owner, absent: Absent) -> Result<File, Error>
 pub fn open_existing(path: &Path, owner: Owner) -> Result<Option<File>, Error> {
     match path.symlink_metadata() {
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
-        _ => open_or(path, owner, Absent::Refuse).map(Some),
+        _ => open_or(path, owner, Absent::Refuse, None).map(Some),
     }
 }
 
@@ -138,15 +140,14 @@ fn rename_to_free(from: &Path, to: &Path) -> io::Result<()> {
 }
 
 /// Makes an empty mailbox: 0660 where the directory belongs to a group that writes to it, 0600 elsewhere.
-fn create(path: &Path, owner: Owner) -> Result<File, Error> {
+fn create(path: &Path, owner: Owner, place: Option<&OwnPlace>) -> Result<File, Error> {
     let dir = parent(path);
-    let made = OpenOptions::new()
-        .read(true)
-        .append(true)
-        .create_new(true)
-        .mode(0o600)
-        .custom_flags(OFlag::O_NOFOLLOW.bits())
-        .open(path);
+    let made = spool_group::make(
+        place,
+        path,
+        OFlag::O_RDWR | OFlag::O_APPEND,
+        Mode::S_IRUSR | Mode::S_IWUSR,
+    );
     let file = match made {
         Ok(file) => file,
         // Somebody was faster; or a link stood there, and the next look will say so.
@@ -160,7 +161,7 @@ fn create(path: &Path, owner: Owner) -> Result<File, Error> {
             return Err(Error::io("create mailbox", path, &e)
                 .class(Class::Mailbox)
                 .hint(format!(
-                    "create it once as root (install -m 660 -o {user} -g mail /dev/null {}); a setgid installation, which would make it, is not supported yet",
+                    "create it once as root (install -m 660 -o {user} -g mail /dev/null {}), or install spoolguard setgid mail (spoolguard(1), SETGID)",
                     path.display()
                 )));
         }
@@ -181,7 +182,7 @@ fn create(path: &Path, owner: Owner) -> Result<File, Error> {
     Ok(file)
 }
 
-/// Refuses what is no mailbox: one that is linked elsewhere too, special files, somebody else's.
+/// Refuses what is no mailbox: one that is linked elsewhere too, special files, programs, somebody else's.
 ///
 /// # Errors
 /// When it is none, or cannot be examined.
@@ -193,6 +194,10 @@ pub fn check(file: &File, path: &Path, owner: Owner) -> Result<(), Error> {
     if stat.nlink() > 1 {
         // In a directory that others write to, a second name may be anybody's trap (CVE-2008-2936, CVE-2010-2023).
         return Err(odd(path, "it has more than one link"));
+    }
+    if stat.mode() & 0o6000 != 0 {
+        // procmail takes it for a mailbox that is forwarded, and a program is none.
+        return Err(odd(path, "it has the setuid or setgid bit").hint("chmod ug-s it"));
     }
     let (uid, found) = (stat.uid(), stat.uid());
     match owner {

@@ -47,16 +47,27 @@ pub fn by_uid(uid: u32) -> io::Result<Option<Entry>> {
     look_up(&uid.to_string(), |entry| entry.uid == uid)
 }
 
+/// The user with the number `uid`, if `/etc/passwd` has one.
+///
+/// # Errors
+/// When the file cannot be read.
+pub fn local_by_uid(uid: u32) -> io::Result<Option<Entry>> {
+    Ok(find(&read(PASSWD)?, |entry| entry.uid == uid))
+}
+
+fn find(text: &str, is_it: impl Fn(&Entry) -> bool) -> Option<Entry> {
+    text.lines().filter_map(Entry::read).find(|entry| is_it(entry))
+}
+
 fn look_up(key: &str, is_it: impl Fn(&Entry) -> bool) -> io::Result<Option<Entry>> {
-    let find = |text: &str| text.lines().filter_map(Entry::read).find(|entry| is_it(entry));
-    if let Some(entry) = find(&read(PASSWD)?) {
+    if let Some(entry) = find(&read(PASSWD)?, &is_it) {
         return Ok(Some(entry));
     }
     if has_only("passwd", &["files"]) {
         return Ok(None);
     }
     // A number may be somebody's name, and a name a number: the answer is looked at, too.
-    Ok(ask("passwd", key)?.and_then(|text| find(&text)))
+    Ok(ask("passwd", key)?.and_then(|text| find(&text, &is_it)))
 }
 
 /// The numbers of the groups that `user` is in, the primary one first.

@@ -167,6 +167,7 @@ mod tests {
             owner: Owner::Exactly(nix::unistd::getuid().as_raw()),
             absent: Absent::Create,
             state_dir: None,
+            place: None,
         };
         let patience = Patience::begin().unwrap_or_else(|e| unreachable!("{e}"));
         lock(path, &plan, &patience).unwrap_or_else(|e| unreachable!("{e}"))

@@ -13,7 +13,7 @@ use nix::fcntl::{OFlag, PosixFadviseAdvice, posix_fadvise};
 use nix::unistd::{Gid, Uid};
 
 use crate::act::cut::ranges::{Hash, Hashing, Ranges, STEP_BYTES};
-use crate::act::dir::{make_private_dir, parent, sync_parent};
+use crate::act::dir::{make_private_dir, parent, refuse_shared, sync_parent};
 use crate::act::mbox;
 use crate::act::pack::read::{Content, unpack};
 use crate::act::pack::write::pack;
@@ -82,6 +82,7 @@ impl Vault {
     pub fn open(&self, prefix: &str) -> Result<(), Error> {
         let hint = "name another directory with --to, or with dir of [archive] in the configuration";
         make_private_dir(&self.dir).map_err(|e| e.hint(hint))?;
+        self.refuse_shared().map_err(|e| e.hint(hint))?;
         let fail = |e: io::Error| Error::io("read archive directory", &self.dir, &e).hint(hint);
         for entry in self.dir.read_dir().map_err(fail)? {
             let path = entry.map_err(fail)?.path();
@@ -98,6 +99,16 @@ impl Vault {
             }
         }
         Ok(())
+    }
+
+    /// Refuses a directory that others may write to: they could make names of archives that are none, and those that are would go for them.
+    ///
+    /// # Errors
+    /// When it is one.
+    pub fn refuse_shared(&self) -> Result<(), Error> {
+        let own = Uid::effective().as_raw();
+        let owner = self.owner.map_or(own, |(uid, _)| uid);
+        refuse_shared(&self.dir, &[own, owner, 0])
     }
 
     /// Refuses when there is no room for so many bytes beside what has to stay free.

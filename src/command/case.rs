@@ -5,12 +5,15 @@ use std::cell::{OnceCell, RefCell};
 use std::panic::{self, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
+use std::sync::Arc;
 
 use time::OffsetDateTime;
 
 use crate::act::account::Account;
+use crate::act::dir;
 use crate::act::intake::Intake;
 use crate::act::patience::Patience;
+use crate::act::spool_group::OwnPlace;
 use crate::act::unfinished::Note;
 use crate::config::Config;
 use crate::decide::envelope::Envelope;
@@ -19,6 +22,7 @@ use crate::decide::message::Message;
 use crate::decide::policy::{Action, Limit};
 use crate::decide::token::Claim;
 use crate::decide::verdict::Judgement;
+use crate::exit::Error;
 
 /// What stays the same for every message of a run.
 #[derive(Debug)]
@@ -35,6 +39,10 @@ pub struct Guard {
     pub chosen: Option<PathBuf>,
     /// What was appended and is not finished.
     pub begun: Begun,
+    /// Where the state is, once somebody asked.
+    pub state: OnceCell<Option<PathBuf>>,
+    /// The place of the user's own mailbox, where this run has rights of its own there.
+    pub place: Option<Arc<OwnPlace>>,
 }
 
 /// The notes on what was appended, until the run is over. They go last of all: a kill before that makes the mail system try again.
@@ -131,10 +139,18 @@ impl Guard {
         }
     }
 
-    /// Where this user's held copies, overflow and memories are; none where there is neither a home nor a configured place.
+    /// Where this user's held copies, overflow and memories are; none where there is neither a home nor a configured place, or where
+    /// others may write to it. Whether they may is looked at once.
     #[must_use]
     pub fn state_dir(&self) -> Option<PathBuf> {
-        state_dir(&self.config, &self.account)
+        let state = || state_dir(&self.config, &self.account);
+        self.state.get_or_init(state).clone()
+    }
+
+    /// Why there is no state directory, where that is because others may write to it.
+    #[must_use]
+    pub fn state_trouble(&self) -> Option<Error> {
+        trusted_state_dir(&self.config, &self.account).err()
     }
 
     /// How full the user's mailbox may be.
@@ -144,9 +160,27 @@ impl Guard {
     }
 }
 
-/// Where a user's state is; none where there is neither a home nor a configured place.
+/// Where a user's state is; none where there is neither a home nor a configured place, or where others may write to it: then the log
+/// says so.
 #[must_use]
 pub fn state_dir(config: &Config, account: &Account) -> Option<PathBuf> {
+    trusted_state_dir(config, account).unwrap_or_else(|e| {
+        tracing::warn!(user = account.name, note = e.to_string(), "goes on without its state");
+        None
+    })
+}
+
+fn trusted_state_dir(config: &Config, account: &Account) -> Result<Option<PathBuf>, Error> {
+    let dir = state_place(config, account);
+    if let Some(dir) = &dir {
+        dir::refuse_shared(dir, &[account.uid, 0])?;
+    }
+    Ok(dir)
+}
+
+/// Where a user's state would be, whoever may write there.
+#[must_use]
+pub fn state_place(config: &Config, account: &Account) -> Option<PathBuf> {
     let configured = config.state_dir.replace("%u", &account.name);
     match (configured.as_str(), &account.home) {
         ("", None) => None,

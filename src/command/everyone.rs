@@ -1,6 +1,7 @@
 //! `spoolguard status --all`: the same for every user who has a state directory, in a run of its own each, which becomes that user first:
 //! nothing of theirs is read or written as root. One who fails is named, and the others follow all the same.
 
+use std::cell::OnceCell;
 use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::path::Path;
@@ -89,9 +90,13 @@ fn has_state(config: &Config, account: Account, everywhere: &Everywhere) -> Resu
         mbox: None,
         chosen: everywhere.config.clone(),
         begun: Begun::default(),
+        state: OnceCell::new(),
+        place: None,
     };
     let is_there = |path: &Path| path.symlink_metadata().is_ok();
-    Ok(guard.state_dir().is_some_and(|dir| is_there(&dir)) || own_file.is_some_and(|file| is_there(&file)))
+    Ok(guard.state_trouble().is_some()
+        || guard.state_dir().is_some_and(|dir| is_there(&dir))
+        || own_file.is_some_and(|file| is_there(&file)))
 }
 
 /// A run for one user: how it ended, and whether there was anything to tell.

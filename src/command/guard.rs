@@ -6,12 +6,14 @@ use std::cell::OnceCell;
 use std::io::{self, Write};
 use std::os::fd::AsFd;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use time::OffsetDateTime;
 
-use crate::act::account;
+use crate::act::account::{self, Account};
 use crate::act::intake::Intake;
 use crate::act::patience::{self, Patience};
+use crate::act::spool_group::{OwnPlace, SetAside, SpoolDir};
 use crate::cli::{Everywhere, Who};
 use crate::command::caller::{self, Variable};
 use crate::command::case::{Begun, Case, Guard};
@@ -60,18 +62,24 @@ impl Errand {
     }
 }
 
-/// `spoolguard deliver` and `spoolguard forward`.
-pub fn run(errand: &Errand, who: &Who, everywhere: &Everywhere) -> Status {
+/// `spoolguard deliver` and `spoolguard forward`; `group` is what a setgid installation gives.
+pub fn run(errand: &Errand, who: &Who, everywhere: &Everywhere, group: Option<SetAside>) -> Status {
     // Dropped last, when all the rest is done and let go of.
     let begun = Begun::default();
-    end(guard(errand, who, everywhere, &begun))
+    end(guard(errand, who, everywhere, group, &begun))
 }
 
 /// The pipeline.
-fn guard(errand: &Errand, who: &Who, everywhere: &Everywhere, begun: &Begun) -> Result<Status, Error> {
+fn guard(
+    errand: &Errand,
+    who: &Who,
+    everywhere: &Everywhere,
+    group: Option<SetAside>,
+    begun: &Begun,
+) -> Result<Status, Error> {
     let patience = begin_delivery()?;
     let intake = Intake::read(&standard_input()?, &patience)?;
-    let mut guard = Guard::prepare(who, errand.mbox.clone(), everywhere, patience)?;
+    let mut guard = Guard::prepare_to_deliver(who, errand.mbox.clone(), everywhere, patience, group)?;
     guard.begun = begun.clone();
     let case = guard.decide(&intake, errand, who, &caller::variable);
     if everywhere.dry_run {
@@ -124,8 +132,34 @@ impl Guard {
         everywhere: &Everywhere,
         patience: Patience,
     ) -> Result<Self, Error> {
+        Self::prepare_as(who, mbox, everywhere, patience, |account| {
+            account.become_user(None).map(|()| None)
+        })
+    }
+
+    /// The same, and finds the place of the own mailbox, where this run may do there what a user may not.
+    ///
+    /// # Errors
+    /// When any of it fails.
+    pub fn prepare_to_deliver(
+        who: &Who,
+        mbox: Option<PathBuf>,
+        everywhere: &Everywhere,
+        patience: Patience,
+        group: Option<SetAside>,
+    ) -> Result<Self, Error> {
+        Self::prepare_as(who, mbox, everywhere, patience, |account| become_user(account, group))
+    }
+
+    fn prepare_as(
+        who: &Who,
+        mbox: Option<PathBuf>,
+        everywhere: &Everywhere,
+        patience: Patience,
+        become_user: impl FnOnce(&Account) -> Result<Option<OwnPlace>, Error>,
+    ) -> Result<Self, Error> {
         let account = account::find(who.user.as_deref())?;
-        account.become_user()?;
+        let place = become_user(&account)?.map(Arc::new);
         let sources = Sources::chosen(everywhere.config.as_deref(), account.home.as_deref());
         let loaded = file::load(sources, Extent::User(&account.name))?;
         log::start(&loaded.config.log, everywhere.verbose);
@@ -144,6 +178,8 @@ impl Guard {
             mbox,
             chosen: everywhere.config.clone(),
             begun: Begun::default(),
+            state: OnceCell::new(),
+            place,
         })
     }
 
@@ -185,6 +221,24 @@ impl Guard {
             name: OnceCell::new(),
         }
     }
+}
+
+/// Becomes the user where this is root, and finds the place of the user's mailbox: in the system's spool directory, under the name that
+/// root was told, or, of a setgid installation, under the name of whoever runs it. None where there is nothing to be done there that
+/// the user could not do.
+fn become_user(account: &Account, group: Option<SetAside>) -> Result<Option<OwnPlace>, Error> {
+    let spool_dir = || file::system_spool_dir().and_then(|path| SpoolDir::open(&path));
+    if account::is_root() {
+        let Some(dir) = spool_dir() else {
+            return account.become_user(None).map(|()| None);
+        };
+        let group = dir.become_user(account)?;
+        return Ok(group.and_then(|group| dir.place_of(&account.name, group)));
+    }
+    let place = group
+        .zip(account::own_local_name())
+        .and_then(|(group, name)| spool_dir()?.place_of(&name, group));
+    Ok(place)
 }
 
 /// Judges a message.

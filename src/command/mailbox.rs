@@ -31,7 +31,10 @@ pub fn methods(config: &Config) -> Vec<Method> {
 /// How the mailbox at a path is locked when mail comes in.
 #[must_use]
 pub fn plan(guard: &Guard, owner: Owner) -> Plan {
-    lock_plan(&guard.config, owner, Absent::Create, guard.state_dir())
+    Plan {
+        place: guard.place.clone(),
+        ..lock_plan(&guard.config, owner, Absent::Create, guard.state_dir())
+    }
 }
 
 /// How a mailbox is locked.
@@ -43,6 +46,7 @@ pub fn lock_plan(config: &Config, owner: Owner, absent: Absent, state_dir: Optio
         owner,
         absent,
         state_dir,
+        place: None,
     }
 }
 

@@ -36,6 +36,7 @@ pub mod status;
 pub mod storm;
 pub mod tokens;
 
+use crate::act::spool_group::SetAside;
 use crate::cli::{Cli, Command, Target};
 use crate::command::finding::Form;
 use crate::command::guard::Errand;
@@ -44,23 +45,22 @@ use crate::command::status::Request;
 use crate::decide::policy::Copies;
 use crate::exit::Status;
 
-/// Runs one command.
-pub fn run(cli: &Cli) -> Status {
+/// Runs one command. `group` is what a setgid installation gives.
+pub fn run(cli: &Cli, group: Option<SetAside>) -> Status {
     let everywhere = &cli.everywhere;
+    // All others give it up for good before they begin.
+    let group = group.filter(|_| matches!(cli.command, Command::Deliver { .. } | Command::Forward { .. }));
+    let deliver = |errand: &Errand, who| guard::run(errand, who, everywhere, group);
     let copies = |keep| if keep { Copies::Keep } else { Copies::None };
     match &cli.command {
         Command::Deliver {
             target: Target { who, mbox },
-        } => guard::run(&Errand::new(&[], Copies::None).into_mbox(mbox.clone()), who, everywhere),
+        } => deliver(&Errand::new(&[], Copies::None).into_mbox(mbox.clone()), who),
         Command::Forward {
             addresses,
             keep,
             target: Target { who, mbox },
-        } => guard::run(
-            &Errand::new(addresses, copies(*keep)).into_mbox(mbox.clone()),
-            who,
-            everywhere,
-        ),
+        } => deliver(&Errand::new(addresses, copies(*keep)).into_mbox(mbox.clone()), who),
         Command::Filter { who } => filter::run(who, everywhere),
         Command::Inspect { paths, json, is, who } => {
             let question = Question {

@@ -45,6 +45,7 @@ impl View {
             Ok(counts) => (counts, wrong),
             Err(e) => (None, wrong.or(Some(e.to_string()))),
         };
+        let wrong = guard.state_trouble().map(|e| e.to_string()).or(wrong);
         let held = guard.state_dir().unwrap_or_default().join("held");
         let (count, bytes) = count(&held);
         Self {

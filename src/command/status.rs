@@ -160,6 +160,9 @@ fn suspend(address: &str, guard: &Guard, now: OffsetDateTime) -> Result<Status, 
 
 fn store(guard: &Guard) -> Result<crate::act::store::Store, Error> {
     routes::store(guard).ok_or_else(|| {
+        if let Some(trouble) = guard.state_trouble() {
+            return trouble;
+        }
         let (cause, hint) = if guard.config.routes.suspend {
             ("there is no state directory", "set state_dir")
         } else {

@@ -109,6 +109,15 @@ pub fn load(sources: Sources<'_>, extent: Extent<'_>) -> Result<Loaded, Error> {
     Ok(loaded)
 }
 
+/// The directory of the mailboxes as the administrator's file says, whatever a user's or the command line's says; none where that file
+/// cannot be used.
+#[must_use]
+pub fn system_spool_dir() -> Option<PathBuf> {
+    // The limits of single users do not matter here; nobody is called by no name.
+    let loaded = load(Sources::Usual { home: None }, Extent::User("")).ok()?;
+    Some(PathBuf::from(loaded.config.spool.dir))
+}
+
 impl Loaded {
     fn of_one(path: &Path, text: &str, extent: Extent<'_>) -> Result<Self, Error> {
         let excerpt = match extent {

@@ -49,10 +49,10 @@ pub struct Head<'a> {
 impl<'a> Head<'a> {
     /// Looks through all fields of a header.
     #[must_use]
-    pub fn read(fields: &[Field<'a>]) -> Self {
+    pub fn read(fields: impl IntoIterator<Item = Field<'a>>) -> Self {
         let mut head = Self::default();
         for field in fields {
-            head.take(*field);
+            head.take(field);
         }
         head
     }
@@ -187,21 +187,21 @@ fn is_null_path(value: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::Head;
-    use crate::decide::message::{Field, Message};
+    use crate::decide::message::{Fields, Message};
 
-    fn fields(bytes: &[u8]) -> Vec<Field<'_>> {
-        Message::new(bytes).fields().collect()
+    fn fields(bytes: &[u8]) -> Fields<'_> {
+        Message::new(bytes).fields()
     }
 
     #[test]
     fn one_walk_finds_the_first_of_each_and_the_marks() {
         let text = b"Return-Path: <b@b.test>\nfrom: one\nFrom: two\nReturn-Path: < >\nX-Failed-Recipients: c@c.test\nX-Autoreply: yes\nList-Id: x\n\n";
-        let head = Head::read(&fields(text));
+        let head = Head::read(fields(text));
         assert_eq!(head.from.map(|f| f.text().into_owned()).as_deref(), Some("one"));
         assert!(
             head.null_path.is_some() && head.report_mark.is_some() && head.reply_mark.is_some() && head.list.is_some()
         );
-        let head = Head::read(&fields(b"X-Autoreply: no\nDelivered-To: a@a.test\n\n"));
+        let head = Head::read(fields(b"X-Autoreply: no\nDelivered-To: a@a.test\n\n"));
         assert!(head.reply_mark.is_none());
     }
 }

@@ -11,10 +11,16 @@ const SAME_HOP_LIMIT: usize = 3;
 /// The same for hops inside one host: content filters and list servers hand a message to themselves several times.
 const SAME_HOST_LIMIT: usize = 7;
 
-/// More hops than this are not compared with each other; their number says enough.
+/// More hops, and more own addresses, are not compared with each other: it would take the square of their number.
 const COMPARED_HOPS: usize = 128;
 
-/// All marks of a loop that the message's own header shows.
+/// The fields that may show a loop.
+#[must_use]
+pub fn is_trace(field: &Field<'_>) -> bool {
+    ["Received", "X-Loop", "Delivered-To"].iter().any(|name| field.is(name))
+}
+
+/// All marks of a loop that the message's own header shows; `fields` are those that may.
 #[must_use]
 pub fn find_loop(fields: &[Field<'_>], own: &OwnAddresses, max_hops: usize) -> Vec<Marker> {
     let mut markers = Vec::new();
@@ -51,7 +57,7 @@ pub fn find_loop(fields: &[Field<'_>], own: &OwnAddresses, max_hops: usize) -> V
                 if !markers.iter().any(|marker: &Marker| marker.why == WHY) {
                     markers.push(Marker::new("Delivered-To", &value, WHY));
                 }
-            } else {
+            } else if delivered.len() < COMPARED_HOPS {
                 delivered.push(address);
             }
         }

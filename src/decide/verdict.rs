@@ -6,7 +6,7 @@ use crate::decide::address::OwnAddresses;
 use crate::decide::bounce::{Answers, Look, Weighed, is_suspect, weigh};
 use crate::decide::envelope::Sender;
 use crate::decide::head::Head;
-use crate::decide::loops::find_loop;
+use crate::decide::loops::{find_loop, is_trace};
 use crate::decide::message::{Field, Message};
 use crate::decide::mime::Outline;
 use crate::decide::notices::{Disposition, find_complaint, find_disposition};
@@ -157,9 +157,14 @@ pub struct Facts<'a> {
 pub fn classify(message: &Message<'_>, facts: &Facts<'_>) -> Judgement {
     let message = &below_blank_lines(message);
     let null_sender = (*facts.sender == Sender::Null).then(|| null_sender_marker(message));
-    let fields: Vec<Field<'_>> = message.fields().collect();
-    let head = Head::read(&fields);
-    let verdict = judge_message(message, &fields, &head, facts, null_sender.as_ref());
+    // One walk for both, and of a million fields only those are kept that somebody asks for again.
+    let mut trace = Vec::new();
+    let head = Head::read(message.fields().inspect(|field| {
+        if is_trace(field) {
+            trace.push(*field);
+        }
+    }));
+    let verdict = judge_message(message, &trace, &head, facts, null_sender.as_ref());
     Judgement {
         verdict,
         null_sender,
@@ -185,12 +190,12 @@ fn below_blank_lines<'a>(message: &Message<'a>) -> Message<'a> {
 /// it is built like one; a report's marks outweigh those of an automatic answer, which Postfix puts on its reports too.
 fn judge_message(
     message: &Message<'_>,
-    fields: &[Field<'_>],
+    trace: &[Field<'_>],
     head: &Head<'_>,
     facts: &Facts<'_>,
     null_sender: Option<&Marker>,
 ) -> Verdict {
-    let loops = find_loop(fields, facts.own, facts.max_hops);
+    let loops = find_loop(trace, facts.own, facts.max_hops);
     if !loops.is_empty() {
         return Verdict::Loop(loops);
     }

@@ -1,6 +1,7 @@
 //! A person with a guard: the real decisions and the real mailbox, state and outbox, in a directory of its own; only the clock and
 //! the mail system around it are the model's.
 
+use std::cell::OnceCell;
 use std::fs;
 use std::io::Read;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -122,6 +123,8 @@ impl Post {
                 mbox: None,
                 chosen: None,
                 begun: Begun::default(),
+                state: OnceCell::new(),
+                place: None,
             },
             errand: Errand::new(&to, if guarded.keep { Copies::Keep } else { Copies::None }),
             home,

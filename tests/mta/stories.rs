@@ -812,7 +812,7 @@ fn first_mailbox(stage: &mut Stage) {
     stage.start();
     stage.letter();
     // procmail, where it comes first, makes the mailbox as root before it reads any
-    // recipe; and where everyone may write in the spool, the guard makes it.
+    // recipe; and where everyone may write in the spool, or root starts it, the guard makes it.
     if mailbox.exists() {
         stage.lab.remark("the mailbox has been made");
     } else {

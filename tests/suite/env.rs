@@ -77,6 +77,8 @@ impl Drop for Scratch {
 impl Scratch {
     /// Everything set so that it stays within the directory: mailboxes, state, what is sent, who gets what is diverted.
     pub fn new() -> Self {
+        // What the program makes does not depend on it; what the tests make is nobody else's to write to.
+        nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o022));
         let root = tempfile::Builder::new().prefix("spoolguard-suite-").tempdir().unwrap();
         for dir in ["spool", "home", "state"] {
             fs::create_dir(root.path().join(dir)).unwrap();
@@ -178,6 +180,20 @@ impl Scratch {
         path
     }
 
+    /// A copy of the program of its own.
+    pub fn copy_program(&self, name: &str) -> PathBuf {
+        let copy = self.path(name);
+        // Not copied by this process: another test's child would inherit the descriptor that writes, and until it is closed nobody can
+        // run the program (execve(2), ETXTBSY).
+        assert!(Command::new("cp").arg(PROGRAM).arg(&copy).status().unwrap().success());
+        copy
+    }
+
+    /// Lets other users in.
+    pub fn open_to_all(&self) {
+        fs::set_permissions(self.root.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    }
+
     /// Gives everything to `uid`, who may write to the mailbox and to no directory beside it: no dotlock can be made. Whoever is
     /// not root has to be that user already.
     pub fn without_dotlocks(&self, uid: u32) {
@@ -246,6 +262,7 @@ impl Scratch {
             stdout: Stdio::piped(),
             stderr: Stdio::piped(),
             uid: None,
+            program: None,
             is_measured: false,
         };
         run = run.variable("HOME", self.path("home")).variable("TZ", "UTC");
@@ -334,6 +351,7 @@ pub struct Run<'a> {
     stdout: Stdio,
     stderr: Stdio,
     uid: Option<u32>,
+    program: Option<PathBuf>,
     is_measured: bool,
 }
 
@@ -380,6 +398,12 @@ impl<'a> Run<'a> {
         self
     }
 
+    /// Runs a copy of the program that is installed in another way.
+    pub fn program(mut self, copy: &Path) -> Self {
+        self.program = Some(copy.to_owned());
+        self
+    }
+
     /// Runs it from a shell, after `preparation`: limits, traps, closed descriptors.
     pub fn shell(self, preparation: &str) -> Self {
         self.shell_line(&format!("{preparation}; exec \"$@\""))
@@ -399,19 +423,17 @@ impl<'a> Run<'a> {
 
     fn command(&self) -> Command {
         // Somebody else may not be able to enter the directory that the program was built in.
-        let program = match self.uid {
-            Some(_) => {
+        let program = match (&self.program, self.uid) {
+            (Some(copy), _) => copy.clone(),
+            (None, Some(_)) => {
                 let copy = self.scratch.path("program");
-                if !copy.exists() {
-                    // Not copied by this process: another test's child would inherit the descriptor that writes, and until it is closed
-                    // nobody can run the program (execve(2), ETXTBSY).
-                    let linked = fs::hard_link(PROGRAM, &copy).is_ok();
-                    assert!(linked || Command::new("cp").arg(PROGRAM).arg(&copy).status().unwrap().success());
+                if !copy.exists() && fs::hard_link(PROGRAM, &copy).is_err() {
+                    self.scratch.copy_program("program");
                 }
-                fs::set_permissions(self.scratch.root.path(), fs::Permissions::from_mode(0o755)).unwrap();
+                self.scratch.open_to_all();
                 copy
             }
-            None => PathBuf::from(PROGRAM),
+            (None, None) => PathBuf::from(PROGRAM),
         };
         let mut command = match self.wrapper.split_first() {
             Some((first, rest)) => {

@@ -241,3 +241,157 @@ fn bytes_that_are_no_text_in_arguments_and_variables_are_survived() {
         .succeeds();
     same(only(&scratch.mail()), ORDINARY);
 }
+
+const EVIL: &str = "x\r\n4.0.0 X-Injected: 1\n\x1b[2J\x07\x08\x7f\u{202e}\u{9b}2J";
+
+/// No line but ours, and nothing in it that a terminal obeys.
+#[track_caller]
+fn is_plain(text: &str, what: &str) {
+    for line in text.lines() {
+        let is_safe = |c: char| !c.is_control() && !('\u{202a}'..='\u{202e}').contains(&c);
+        assert!(
+            line.chars().all(is_safe) && !line.starts_with("4.0.0"),
+            "{what}: {line:?}"
+        );
+    }
+}
+
+#[test]
+fn what_arguments_say_opens_no_line_anywhere() {
+    let scratch = Scratch::new().set("log.to", "\"stderr\"");
+    let path = format!("/not/there/{EVIL}");
+    for arguments in [
+        &["deliver", "--user", EVIL] as &[&str],
+        &["deliver", "--mbox", &path],
+        &["deliver", &format!("--{EVIL}")],
+        &["deliver", EVIL],
+        &[EVIL],
+    ] {
+        let ended = scratch.run(arguments).with(&["-v", "-v"]).input(ORDINARY).go();
+        ended.ends_with(75);
+        is_plain(&ended.stderr, "stderr");
+    }
+    scratch
+        .bare(&["deliver", "--config", &path])
+        .input(ORDINARY)
+        .go()
+        .defers();
+    for arguments in [
+        &["deliver", "-a", EVIL, "-f", EVIL] as &[&str],
+        &["forward", "-a", EVIL, "-f", EVIL, EVIL],
+    ] {
+        let ended = scratch.run(arguments).with(&["-v", "-v"]).input(ORDINARY).go();
+        assert!(ended.code == Some(0) || ended.code == Some(75));
+        is_plain(&ended.stderr, "stderr");
+    }
+    let run = scratch
+        .run(&["deliver"])
+        .variable("SENDER", EVIL)
+        .variable("RECIPIENT", EVIL);
+    let ended = run.input(ORDINARY).go();
+    ended.ends_with(0);
+    is_plain(&ended.stderr, "stderr");
+    assert!(!contains(
+        &[scratch.mail(), scratch.sent().concat(), scratch.diverted()].concat(),
+        b"\n4.0.0"
+    ));
+}
+
+/// Every field of a report that is logged, remembered, shown or quoted.
+#[test]
+fn what_a_report_says_opens_no_line_anywhere() {
+    let mut scratch = Scratch::new().set("log.to", "\"stderr\"").set("log.level", "\"debug\"");
+    scratch.change("admin", "\"admin@a.test\"");
+    scratch.forward(ORDINARY, &["b@b.test"]).go().ends_with(0);
+    let evil = EVIL.replace(['\n', '\r'], "\r");
+    for number in 0..3 {
+        let report = format!(
+            "From: MAILER-DAEMON@{evil} ({evil})\nTo: a@a.test\nMessage-ID: <{number}{evil}@m.test>\nDate: {evil}\n\
+             Subject: {evil}\nContent-Type: multipart/report; report-type=delivery-status; boundary=b\n\n--b\n\n{evil}\n\
+             --b\nContent-Type: message/delivery-status\n\nReporting-MTA: dns; {evil}\n\nOriginal-Recipient: rfc822;{evil}\n\
+             Final-Recipient: rfc822; b@b.test\nAction: failed\nStatus: 5.1.1 {evil}\nRemote-MTA: dns; {evil}\n\
+             Diagnostic-Code: smtp; 550 5.1.1 {evil}\n\n--b\nContent-Type: message/rfc822\n\nX-Loop: a@a.test\n\
+             From: {evil}\nDate: {evil}\nMessage-ID: <1@s.test>\nSubject: hello{number}\n\nHello {number}.\n\n--b--\n"
+        );
+        let ended = scratch
+            .run(&["deliver", "-a", "a@a.test", "-f", ""])
+            .input(report.as_bytes())
+            .go();
+        ended.ends_with(0);
+        assert!(ended.stderr.contains("verdict=bounce"), "{}", ended.stderr);
+        is_plain(&ended.stderr, "the log");
+    }
+    for arguments in [
+        &["status"] as &[&str],
+        &["status", "--json"],
+        &["status", "--due"],
+        &["spool", "list"],
+    ] {
+        let ended = scratch.run(arguments).go();
+        is_plain(&String::from_utf8_lossy(&ended.stdout), &arguments.join(" "));
+        is_plain(&ended.stderr, &arguments.join(" "));
+    }
+    // In what we wrote ourselves on top of it.
+    for sent in scratch
+        .sent()
+        .iter()
+        .filter(|sent| contains(sent, b"X-Spoolguard-Divert"))
+    {
+        let text = String::from_utf8_lossy(sent);
+        for line in text.split('\n').take_while(|line| !line.starts_with("From: ")) {
+            is_plain(line, "our fields");
+        }
+    }
+}
+
+#[test]
+fn an_address_that_begins_with_a_dash_is_no_flag_of_sendmails() {
+    let mut scratch = Scratch::new().set("forward.sender", "\"keep\"");
+    scratch.sendmail("exit 0");
+    let run = scratch.run(&["forward", "-a", "a@a.test", "-f", "-oQ/tmp@s.test", "--", "-Cx@b.test"]);
+    run.input(ORDINARY).go().succeeds();
+    // The sender is the word behind -f, whatever it begins with (getopt(3)).
+    assert_eq!(scratch.calls(), [["-oi", "-f", "-oQ/tmp@s.test", "--", "-Cx@b.test"]]);
+}
+
+/// Anybody can write such fields. The mail goes no further, lies where somebody reads it, and what stands on top says why.
+#[test]
+fn mail_with_forged_marks_is_kept_or_diverted_and_the_reason_names_the_mark() {
+    let forged = "X-Spoolguard-Divert: verdict=bounce; recipient=a@a.test; host=h\nSubject: x\n\nprecious\n";
+    let looped = "X-Loop: A@A.test\nSubject: x\n\nprecious\n";
+    let quoted = format!(
+        "Content-Type: multipart/report; report-type=delivery-status; boundary=b\n\n--b\nContent-Type: message/rfc822\n\n{forged}\n--b--\n"
+    );
+    for (message, is_diverted, mark) in [
+        (forged, false, "X-Spoolguard-Divert"),
+        (looped, true, "X-Loop"),
+        (&quoted as &str, false, "X-Spoolguard-Divert"),
+    ] {
+        for forwards in [false, true] {
+            let scratch = Scratch::new().set("log.to", "\"stderr\"");
+            let run = if forwards {
+                scratch.forward(message.as_bytes(), &["b@b.test"])
+            } else {
+                scratch.deliver(message.as_bytes())
+            };
+            let ended = run.go();
+            ended.ends_with(0).mentions(mark);
+            assert!(scratch.sent().is_empty(), "{}", shown(&scratch.sent().concat()));
+            let (kept, diverted) = (scratch.mail(), scratch.diverted());
+            let (has_it, has_not) = if is_diverted {
+                (&diverted, &kept)
+            } else {
+                (&kept, &diverted)
+            };
+            assert!(has_not.is_empty(), "{}", shown(has_not));
+            let got = only(has_it);
+            let added = &got[..got.len() - message.len()];
+            same(&got[added.len()..], message.as_bytes());
+            assert!(
+                contains(added, mark.as_bytes()),
+                "{mark} is not named in {}",
+                shown(added)
+            );
+        }
+    }
+}

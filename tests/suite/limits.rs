@@ -118,3 +118,59 @@ fn a_hostile_header_takes_no_longer_than_its_length() {
         same(&unquoted(only(&scratch.mail())), shape);
     }
 }
+
+/// Written through, and with memory that does not grow; what is judged lies in the first megabyte.
+#[test]
+fn a_header_of_a_hundred_megabytes_is_no_heavier() {
+    let field = [b"X-Long: " as &[u8], &vec![b'x'; 100 << 20], b"\n\nx\n"].concat();
+    let mut many = b"X-Many: 0123456789 0123456789 0123456789 0123456789 0123456789\n".repeat(1_700_000);
+    many.extend_from_slice(b"\nx\n");
+    for message in [field, many] {
+        let scratch = Scratch::new();
+        let ended = scratch.deliver(&message).measured().go();
+        ended.succeeds();
+        ended.check(
+            ended.peak_bytes > 0 && ended.peak_bytes <= MOST_BYTES,
+            &format!("it took {} MiB", ended.peak_bytes >> 20),
+        );
+        same(only(&scratch.mail()), &message);
+    }
+}
+
+#[test]
+fn a_million_fields_separators_and_parts_come_out_as_they_went_in() {
+    let shapes = [
+        [&b"A: b\n".repeat(1_000_000) as &[u8], b"\nx\n"].concat(),
+        [&b"Received: from a by b; Mon\n".repeat(1_000_000) as &[u8], b"\nx\n"].concat(),
+        // The shortest fields that there are, and own addresses that are all different.
+        [&b"A:\n".repeat(1_000_000) as &[u8], b"\nx\n"].concat(),
+        (0..100_000).fold(Vec::new(), |mut text, number| {
+            text.extend_from_slice(format!("Delivered-To: a+{number}@a.test\n").as_bytes());
+            text
+        }),
+        [
+            b"A: 1\n\n" as &[u8],
+            &b"From s@s.test Mon Nov  2 10:00:00 2026\n\n".repeat(200_000),
+        ]
+        .concat(),
+        [b"A: 1\n\n" as &[u8], &b">From x\nFrom x\n\nFrom \n".repeat(200_000)].concat(),
+        // Parts within parts, each with a boundary of its own.
+        (0..20_000).fold(b"A: 1\n".to_vec(), |mut text, depth| {
+            let part = format!("Content-Type: multipart/mixed; boundary={depth}\n\n--{depth}\n");
+            text.extend_from_slice(part.as_bytes());
+            text
+        }),
+    ];
+    for (number, shape) in shapes.iter().enumerate() {
+        let scratch = Scratch::new()
+            .set("guard.loop", "\"pass\"")
+            .set("guard.bounce", "\"pass\"");
+        let ended = scratch.deliver(shape).measured().go();
+        ended.succeeds();
+        ended.check(
+            ended.peak_bytes <= MOST_BYTES,
+            &format!("shape {number} took {} MiB", ended.peak_bytes >> 20),
+        );
+        same(&unquoted(only(&scratch.mail())), shape);
+    }
+}

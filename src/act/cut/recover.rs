@@ -172,6 +172,7 @@ mod tests {
             owner: Owner::Exactly(nix::unistd::getuid().as_raw()),
             absent: Absent::Refuse,
             state_dir: None,
+            place: None,
         };
         lock(path, &plan, &patience()).unwrap_or_else(|e| unreachable!("{e}"))
     }

@@ -55,7 +55,7 @@ fn one(name: &str, everywhere: &Everywhere) -> Result<Vec<Finding>, Error> {
         return Err(Error::new(Class::Configuration, "examine user", name, cause));
     }
     refuse_others(&account)?;
-    account.become_user()?;
+    account.become_user(None)?;
     let host = Host::look(Scope::User, everywhere);
     let mut found = host.findings.clone();
     // The programs are the host's, and told with it.

@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::act::account::{self, Directory};
 use crate::act::ask::{self, Streams};
 use crate::cli::Everywhere;
-use crate::command::case::state_dir;
+use crate::command::case::state_place;
 use crate::command::doctor::host::{Host, SEARCH_VARIABLE};
 use crate::command::doctor::person::{FORWARD, PROCMAILRC};
 use crate::config::USER_FILE;
@@ -53,7 +53,7 @@ fn has_files(host: &Host, name: &str) -> bool {
     let at_home = |home: &Path| files.iter().any(|file| is_there(&home.join(file)));
     account.gid.is_some()
         && (account.home.as_deref().is_some_and(at_home)
-            || state_dir(&host.config, &account).is_some_and(|dir| is_there(&dir)))
+            || state_place(&host.config, &account).is_some_and(|dir| is_there(&dir)))
 }
 
 /// Examines one user in a run of its own.

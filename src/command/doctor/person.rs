@@ -11,8 +11,9 @@ use crate::act::account::{self, Account};
 use crate::act::ask;
 use crate::act::dir::parent;
 use crate::act::open::{Owner, open_existing};
+use crate::act::spool_group;
 use crate::act::submit::Kind;
-use crate::command::case::state_dir;
+use crate::command::case::state_place;
 use crate::command::doctor::host::{Host, read_text};
 use crate::command::doctor::mailer;
 use crate::command::spool::list::row::quoted;
@@ -217,7 +218,7 @@ fn mailbox(config: &Config, account: &Account, handling: &Handling) -> Finding {
     let path = Path::new(&config.spool.dir).join(&account.name);
     let subject = path.display().to_string();
     let dir = parent(&path);
-    let makes_files = access(dir, AccessFlags::W_OK | AccessFlags::X_OK).is_ok();
+    let makes_files = access(dir, AccessFlags::W_OK | AccessFlags::X_OK).is_ok() || spool_group::is_installed_for(dir);
     match open_existing(&path, Owner::Exactly(account.uid)) {
         Ok(Some(_)) if makes_files => Finding::ok(Check::Mailbox, subject, "this user can append to it and lock it"),
         Ok(Some(_)) if config.spool.locks == [Lock::Dotlock] => Finding::wrong(
@@ -259,7 +260,7 @@ fn mailbox(config: &Config, account: &Account, handling: &Handling) -> Finding {
 fn state(config: &Config, account: &Account) -> Finding {
     let name = format!("state directory of {}", account.name);
     let wrong = |what: String, remedy: String| Finding::wrong(Check::State, &name, what, remedy);
-    let Some(dir) = state_dir(config, account) else {
+    let Some(dir) = state_place(config, account) else {
         let what = "there is none, since this user has no home: nothing is held, and no dead address is known";
         return wrong(what.to_owned(), "state_dir = \"/var/lib/spoolguard/%u\"".to_owned());
     };

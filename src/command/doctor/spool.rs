@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::SystemTime;
 
 use crate::act::account::{self, Directory};
+use crate::act::spool_group;
 use crate::act::spooldir::{self, Thing};
 use crate::command::doctor::disk;
 use crate::command::doctor::host::Host;
@@ -138,6 +139,10 @@ fn rights(host: &Host, dir: &Path, stat: &std::fs::Metadata) -> Option<Finding> 
         let what = format!("users can make mailboxes and dotlocks in it: {so}");
         return Some(Finding::ok(Check::Rights, name, what));
     }
+    if spool_group::is_installed_for(dir) {
+        let what = format!("spoolguard is setgid to its group, and makes mailboxes and dotlocks in it: {so}");
+        return Some(Finding::ok(Check::Rights, name, what));
+    }
     let only_dotlock = host
         .config
         .spool
@@ -160,7 +165,7 @@ fn rights(host: &Host, dir: &Path, stat: &std::fs::Metadata) -> Option<Finding> 
         what.replace("fcntl", "flock")
     };
     Some(Finding::note(Check::Rights, &name, what).remedy(format!(
-        "make each mailbox once, as root: install -m 660 -o USER -g {group} /dev/null {}/USER",
+        "install spoolguard setgid {group}, or make each mailbox once, as root: install -m 660 -o USER -g {group} /dev/null {}/USER",
         quoted(dir)
     )))
 }

@@ -22,7 +22,7 @@ use crate::act::putback::{self, Room, Sameness, Stop, Tally, Target};
 use crate::act::recover;
 use crate::act::shelf;
 use crate::act::vault::{self, Archive, Vault};
-use crate::act::{account, mbox};
+use crate::act::{account, dir, mbox};
 use crate::cli::spool::Packing;
 use crate::command::spool::archive::human;
 use crate::command::spool::choose::{self, Choice, Inside, Wanted};
@@ -482,11 +482,14 @@ fn vault(care: &Care, packing: &Packing, spool: &Spool) -> Result<Vault, Error> 
     })
 }
 
-/// Where archives go unless `--to` says so. A user who may not write to that directory has one of their own.
+/// Where archives go unless `--to` says so. A user who may not write to that directory, or may write there with others, has one of their
+/// own.
 fn place(care: &Care, spool: &Spool) -> PathBuf {
     let configured = PathBuf::from(&care.config.archive.dir);
     let allowed = AccessFlags::W_OK | AccessFlags::X_OK;
-    if Uid::effective().is_root() || access(&configured, allowed).is_ok() {
+    let own = Uid::effective();
+    let is_trusted = || dir::refuse_shared(&configured, &[own.as_raw(), 0]).is_ok();
+    if own.is_root() || (access(&configured, allowed).is_ok() && is_trusted()) {
         return configured;
     }
     match case::state_dir(&care.config, &spool.account) {

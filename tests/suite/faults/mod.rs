@@ -8,7 +8,7 @@
 
 mod power;
 mod scene;
-mod strace;
+pub mod strace;
 
 use std::collections::BTreeMap;
 use std::path::Path;
