@@ -147,7 +147,7 @@ fn underrated(bytes: usize) -> Vec<u8> {
     mail
 }
 
-const TMPFS: &str = "mount -t tmpfs -o size=SIZE none \"$root/archives\"; LAY";
+const TMPFS: &str = "mount -t tmpfs -o size=SIZE,mode=700 none \"$root/archives\"; LAY";
 const EXT4: &str = "truncate -s 16m \"$root/disk\"; mkfs.ext4 -q -b 1024 -N 64 -O ^has_journal -m 0 \"$root/disk\" SIZE; \
                     mount -o loop \"$root/disk\" \"$root/archives\"; LAY";
 const GROW_TMPFS: &str = "mount -o remount,size=64m none \"$root/archives\"";
