@@ -15,7 +15,7 @@ use crate::act::unfinished::{Extent, Measure, Note, Source, checksum};
 use crate::exit::{Class, Error};
 
 /// Up to this length a message is put into mbox form once, in memory, in bytes. Beyond it memory would grow with the message.
-const DRAFT_BYTES: usize = 256 << 10;
+const DRAFT_BYTES: usize = 64 << 10;
 
 /// Fields that say in which state a message lies in *another* mailbox. Readers believe them, so they never come in by mail.
 const STATE_FIELDS: [&str; 8] = [
@@ -388,8 +388,8 @@ fn missing_end(file: &File, length: u64) -> io::Result<&'static [u8]> {
 /// # Errors
 /// When reading or writing fails; then a part may have been written.
 pub fn write_letter<R: Read, W: Write>(to: &mut W, letter: Letter<'_, R>) -> io::Result<()> {
-    // Room for what the copy writes in one go and the separator line before it: a lone separator line must not reach the disk.
-    let mut to = BufWriter::with_capacity(4 * STEP_BYTES, to);
+    // Room for the longest piece and the separator line before it: a lone separator line must not reach the disk.
+    let mut to = BufWriter::with_capacity(3 * STEP_BYTES, to);
     write_through(&mut to, letter)?;
     to.flush()
 }

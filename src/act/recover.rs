@@ -4,13 +4,14 @@
 //! When it fails the message is deferred, since nobody knows then whether it is there. What is cut off was never acknowledged.
 
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, BufWriter, Read, Write};
 
 use time::OffsetDateTime;
 
 use crate::act::lock::Locked;
 use crate::act::mbox::{self, Appended, Letter};
 use crate::act::remains::{self, Compare, Remains, Separator};
+use crate::act::rewrite;
 use crate::act::unfinished::{Extent, Left, Note, Source, left_by_the_dead};
 use crate::exit::Error;
 
@@ -114,11 +115,14 @@ fn settle(file: &File, left: Left, now: OffsetDateTime, cut_bytes: &mut u64) -> 
 /// Compares all but the date of delivery.
 fn is_same<R: Read + Clone>(locked: &Locked, letter: &Letter<'_, R>, extent: &Extent, separator: &Separator) -> bool {
     let mut compare = Compare::new(locked.file(), separator.end_bytes, extent.after_bytes);
-    separator
-        .line
-        .starts_with(mbox::separator_start(letter.sender).as_bytes())
-        && mbox::write_rest(&mut compare, letter.clone()).is_ok()
-        && compare.is_at_end()
+    let starts = mbox::separator_start(letter.sender);
+    if !separator.line.starts_with(starts.as_bytes()) {
+        return false;
+    }
+    let mut pieces = BufWriter::with_capacity(rewrite::STEP_BYTES, &mut compare);
+    let is_equal = mbox::write_rest(&mut pieces, letter.clone()).and_then(|()| pieces.flush());
+    drop(pieces);
+    is_equal.is_ok() && compare.is_at_end()
 }
 
 #[cfg(test)]

@@ -24,7 +24,8 @@ pub enum Quoting {
     Undo,
 }
 
-/// Copies `from` to `to`, without the header fields named in `dropped`. Gives the last byte that was written.
+/// Copies `from` to `to`, without the header fields named in `dropped`, in many small pieces: `to` should have a buffer. Gives the last
+/// byte that was written.
 ///
 /// # Errors
 /// When reading or writing fails; then a part may have been written.
@@ -37,37 +38,33 @@ pub fn copy<R: Read, W: Write>(mut from: R, to: &mut W, dropped: &[&str], quotin
         in_line: false,
         last: None,
     };
-    let mut out = Vec::with_capacity(2 * FIRST_STEP_BYTES);
-    let mut carry = Vec::with_capacity(2 * FIRST_STEP_BYTES);
-    let mut step_bytes = FIRST_STEP_BYTES;
+    let mut buffer = Vec::new();
+    let (mut filled, mut step_bytes) = (0, FIRST_STEP_BYTES);
     loop {
-        let before = carry.len();
-        carry.resize(before + step_bytes, 0);
-        let read = match from.read(carry.get_mut(before..).unwrap_or_default()) {
-            Err(e) if e.kind() == io::ErrorKind::Interrupted => {
-                carry.truncate(before);
-                continue;
-            }
+        // Memory that was cleared once serves for all steps.
+        if buffer.len() < filled + step_bytes {
+            buffer.resize(filled + step_bytes, 0);
+        }
+        let read = match from.read(buffer.get_mut(filled..filled + step_bytes).unwrap_or_default()) {
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
             result => result?,
         };
-        carry.truncate(before + read);
+        filled += read;
         step_bytes = (2 * step_bytes).min(STEP_BYTES);
         // Whole lines, unless it is the end or one line is longer than a step.
-        let ready = match memrchr(b'\n', &carry) {
-            _ if read == 0 => carry.len(),
+        let bytes = buffer.get(..filled).unwrap_or_default();
+        let ready = match memrchr(b'\n', bytes) {
+            _ if read == 0 => filled,
             Some(at) => at + 1,
-            None if carry.len() >= STEP_BYTES => carry.len(),
+            None if filled >= STEP_BYTES => filled,
             None => 0,
         };
-        copier.lines(carry.get(..ready).unwrap_or_default(), &mut out);
-        carry.drain(..ready);
-        if out.len() >= STEP_BYTES || read == 0 {
-            to.write_all(&out)?;
-            out.clear();
-        }
+        copier.lines(bytes.get(..ready).unwrap_or_default(), to)?;
         if read == 0 {
             return Ok(copier.last);
         }
+        buffer.copy_within(ready..filled, 0);
+        filled -= ready;
     }
 }
 
@@ -93,7 +90,7 @@ struct Copier<'a> {
 }
 
 impl Copier<'_> {
-    fn lines(&mut self, mut bytes: &[u8], out: &mut Vec<u8>) {
+    fn lines(&mut self, mut bytes: &[u8], to: &mut impl Write) -> io::Result<()> {
         while self.place != Place::Body && !bytes.is_empty() {
             let length = memchr(b'\n', bytes).map_or(bytes.len(), |at| at + 1);
             let (line, rest) = bytes.split_at(length);
@@ -108,15 +105,16 @@ impl Copier<'_> {
                 };
             }
             if self.place != Place::Dropped {
-                self.quoted(line, out);
+                self.quoted(line, to)?;
             }
             self.in_line = line.last() != Some(&b'\n');
             bytes = rest;
         }
-        self.quoted(bytes, out);
+        self.quoted(bytes, to)?;
         if let Some(last) = bytes.last() {
             self.in_line = *last != b'\n';
         }
+        Ok(())
     }
 
     fn is_dropped(&self, line: &[u8]) -> bool {
@@ -130,7 +128,7 @@ impl Copier<'_> {
     }
 
     /// Copies, and quotes what would separate messages.
-    fn quoted(&mut self, bytes: &[u8], out: &mut Vec<u8>) {
+    fn quoted(&mut self, bytes: &[u8], to: &mut impl Write) -> io::Result<()> {
         let mut copied = 0;
         if self.quoting != Quoting::None {
             for at in self.separator.find_iter(bytes) {
@@ -146,21 +144,22 @@ impl Copier<'_> {
                 }
                 match self.quoting {
                     Quoting::Undo if quotes > 0 => {
-                        out.extend_from_slice(bytes.get(copied..start).unwrap_or_default());
+                        to.write_all(bytes.get(copied..start).unwrap_or_default())?;
                         copied = start + 1;
                     }
                     Quoting::Mboxo if quotes > 0 => {}
                     Quoting::None | Quoting::Undo => {}
                     Quoting::Mboxrd | Quoting::Mboxo => {
-                        out.extend_from_slice(bytes.get(copied..start).unwrap_or_default());
-                        out.push(b'>');
+                        to.write_all(bytes.get(copied..start).unwrap_or_default())?;
+                        to.write_all(b">")?;
                         copied = start;
                     }
                 }
             }
         }
-        out.extend_from_slice(bytes.get(copied..).unwrap_or_default());
+        to.write_all(bytes.get(copied..).unwrap_or_default())?;
         self.last = bytes.last().copied().or(self.last);
+        Ok(())
     }
 }
 

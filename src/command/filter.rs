@@ -2,7 +2,7 @@
 //! that a field of this name which came with the message is left out. Memory does not grow with the message.
 
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, BufWriter, Read, Write};
 use std::os::fd::AsFd;
 
 use crate::act::intake::{Head, Rest, is_closed};
@@ -30,7 +30,7 @@ fn filter(who: &Who, everywhere: &Everywhere) -> Result<Status, Error> {
     let (separator, content) = head.bytes().split_at(head.bytes().len() - message.content().len());
     let field = marks::verdict_field(&judgement) + message.line_end() + &marks::seam(&message);
     // Not `Stdout`, which takes a closed or read-only one for a success.
-    let mut output = File::from(
+    let output = File::from(
         io::stdout()
             .as_fd()
             .try_clone_to_owned()
@@ -48,6 +48,7 @@ fn filter(who: &Who, everywhere: &Everywhere) -> Result<Status, Error> {
         input: &mut input,
         patience: &guard.patience,
     };
+    let mut output = BufWriter::with_capacity(rewrite::STEP_BYTES, output);
     let written = output
         .write_all(separator)
         .and_then(|()| output.write_all(field.as_bytes()))
