@@ -1,5 +1,5 @@
-//! Many at once: 64 processes that deliver without a pause, to one mailbox and to a thousand. Nothing is lost, nothing comes twice, and
-//! nobody waits for ever.
+//! Many at once: 64 processes that deliver without a pause, to one mailbox and to a thousand, and to one that is archived and swept all
+//! the while. Nothing is lost, nothing comes twice, and nobody waits for ever.
 //!
 //!     SPOOLGUARD_LOAD=10000 cargo test --release --test suite load -- --ignored --nocapture
 
@@ -8,10 +8,11 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::env::{LIMIT, PROGRAM, Scratch, messages};
+use crate::archive::{archived, scratch as scratch_with_archives};
+use crate::env::{LIMIT, PROGRAM, Scratch, messages, user_name};
 
 const WRITERS: usize = 64;
 
@@ -24,8 +25,17 @@ fn deliveries() -> usize {
 }
 
 fn message(number: usize) -> Vec<u8> {
+    let from = if number.is_multiple_of(3) {
+        "From: MAILER-DAEMON@b.test\nSubject: Undelivered Mail Returned to Sender\n"
+    } else {
+        "From: s@s.test\n"
+    };
     // Of many lengths, so that no two appends have the same.
-    format!("Subject: {number}\n\n{}\nend of {number}\n", "x".repeat(number % 3000)).into_bytes()
+    format!(
+        "{from}X-Number: {number}\n\n{}\nend of {number}\n",
+        "x".repeat(number % 3000)
+    )
+    .into_bytes()
 }
 
 /// What the longest one waited, and how many had to be tried again.
@@ -91,9 +101,12 @@ fn deliver(scratch: &Scratch, message: &std::path::Path, mailbox: &std::path::Pa
 }
 
 fn check(scratch: &Scratch, count: usize, mailboxes: impl Iterator<Item = PathBuf>) {
+    check_all(scratch, count, mailboxes.map(|path| fs::read(path).unwrap()));
+}
+
+fn check_all(scratch: &Scratch, count: usize, mboxes: impl Iterator<Item = Vec<u8>>) {
     let mut seen: BTreeMap<Vec<u8>, usize> = BTreeMap::new();
-    for path in mailboxes {
-        let bytes = fs::read(path).unwrap();
+    for bytes in mboxes {
         for message in messages(&bytes) {
             *seen.entry(crate::env::content(message).to_vec()).or_default() += 1;
         }
@@ -112,7 +125,7 @@ fn check(scratch: &Scratch, count: usize, mailboxes: impl Iterator<Item = PathBu
 #[test]
 #[ignore = "takes a minute or two: 64 processes deliver to one mailbox"]
 fn sixty_four_processes_and_one_mailbox() {
-    let scratch = Scratch::new();
+    let scratch = Scratch::new().set("guard.bounce", "\"pass\"");
     let count = deliveries();
     let Outcome {
         longest,
@@ -130,7 +143,7 @@ fn sixty_four_processes_and_one_mailbox() {
 #[test]
 #[ignore = "takes a minute or two: 64 processes deliver to a thousand mailboxes"]
 fn sixty_four_processes_and_a_thousand_mailboxes() {
-    let scratch = Scratch::new();
+    let scratch = Scratch::new().set("guard.bounce", "\"pass\"");
     let count = deliveries();
     let mailbox_of = |number: usize| scratch.path("spool").join(format!("u{}", number % 1000));
     let Outcome {
@@ -141,4 +154,42 @@ fn sixty_four_processes_and_a_thousand_mailboxes() {
     println!("{count} deliveries to a thousand mailboxes: {whole:?}, the longest {longest:?}, deferred {deferred}");
     check(&scratch, count, (0..count.min(1000)).map(mailbox_of));
     assert_eq!(deferred, 0);
+}
+
+#[test]
+#[ignore = "takes a minute or two: 64 processes deliver to a mailbox that is archived and swept"]
+fn sixty_four_processes_while_the_mailbox_is_archived_and_swept() {
+    let scratch = scratch_with_archives().set("guard.bounce", "\"pass\"");
+    let (count, user) = (deliveries(), user_name());
+    let over = AtomicBool::new(false);
+    let (mut archives, mut sweeps) = (0, 0);
+    let outcome = std::thread::scope(|scope| {
+        let care = scope.spawn(|| {
+            while !over.load(Ordering::Relaxed) {
+                // Ends with 1 where it gave up, since the mailbox changed all the time.
+                let archive = scratch.run(&["spool", "archive", &user, "--all-mail"]).go();
+                let sweep = scratch.run(&["spool", "sweep", &user, "--bounces", "--execute"]).go();
+                archives += usize::from(archive.code == Some(0));
+                sweeps += usize::from(sweep.code == Some(0));
+            }
+        });
+        let outcome = deliver_all(&scratch, count, |_| scratch.mailbox());
+        over.store(true, Ordering::Relaxed);
+        care.join().unwrap();
+        outcome
+    });
+    println!(
+        "{count} deliveries to a mailbox that was archived {archives} times and swept {sweeps} times: {:?}, the longest {:?}, deferred {}",
+        outcome.whole, outcome.longest, outcome.deferred
+    );
+    assert!(
+        archives > 0 && sweeps > 0,
+        "archived {archives} times, swept {sweeps} times"
+    );
+    check_all(&scratch, count, [scratch.mail(), archived(&scratch)].into_iter());
+    let longest = outcome.longest;
+    assert!(
+        longest < Duration::from_secs(60),
+        "one was kept waiting for {longest:?}"
+    );
 }
