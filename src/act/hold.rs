@@ -11,7 +11,7 @@ use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
 
 use crate::act::dir::{make_private_dir, open_kept, sync_parent};
-use crate::act::mbox::{Letter, write_letter};
+use crate::act::mbox_form::{Letter, write_letter};
 use crate::exit::Error;
 
 /// How much is held in one directory, in compressed bytes; the oldest goes first.

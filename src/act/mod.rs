@@ -14,6 +14,7 @@ pub mod kernel;
 pub mod likeness;
 pub mod lock;
 pub mod mbox;
+pub mod mbox_form;
 pub mod open;
 pub mod pack;
 pub mod passwd;

@@ -9,7 +9,8 @@ use std::io::{self, BufWriter, Read, Write};
 use time::OffsetDateTime;
 
 use crate::act::lock::Locked;
-use crate::act::mbox::{self, Appended, Letter};
+use crate::act::mbox::{self, Appended};
+use crate::act::mbox_form::{Letter, separator_start, write_rest};
 use crate::act::remains::{self, Compare, Remains, Separator};
 use crate::act::rewrite;
 use crate::act::unfinished::{Extent, Left, Note, Source, left_by_the_dead};
@@ -115,12 +116,12 @@ fn settle(file: &File, left: Left, now: OffsetDateTime, cut_bytes: &mut u64) -> 
 /// Compares all but the date of delivery.
 fn is_same<R: Read + Clone>(locked: &Locked, letter: &Letter<'_, R>, extent: &Extent, separator: &Separator) -> bool {
     let mut compare = Compare::new(locked.file(), separator.end_bytes, extent.after_bytes);
-    let starts = mbox::separator_start(letter.sender);
+    let starts = separator_start(letter.sender);
     if !separator.line.starts_with(starts.as_bytes()) {
         return false;
     }
     let mut pieces = BufWriter::with_capacity(rewrite::STEP_BYTES, &mut compare);
-    let is_equal = mbox::write_rest(&mut pieces, letter.clone()).and_then(|()| pieces.flush());
+    let is_equal = write_rest(&mut pieces, letter.clone()).and_then(|()| pieces.flush());
     drop(pieces);
     is_equal.is_ok() && compare.is_at_end()
 }
@@ -136,7 +137,8 @@ mod tests {
 
     use super::{Recovered, recover};
     use crate::act::lock::{Locked, Method, Plan, lock};
-    use crate::act::mbox::{Letter, append, length, write_letter};
+    use crate::act::mbox::{append, length};
+    use crate::act::mbox_form::{Letter, write_letter};
     use crate::act::open::{Absent, Owner};
     use crate::act::patience::Patience;
     use crate::act::rewrite::Quoting;

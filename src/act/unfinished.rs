@@ -301,7 +301,7 @@ pub fn checksum(bytes: &[u8]) -> u32 {
 }
 
 /// Counts what is written to it, and takes the checksum of its first line.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub struct Measure {
     bytes: u64,
     line: Crc,

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use crate::act::account::Account;
 use crate::act::lock::{self, Locked, Method, Plan};
-use crate::act::mbox::{self, Appended, Letter};
+use crate::act::mbox::{self, Appended};
+use crate::act::mbox_form::{self, Letter};
 use crate::act::open::{Absent, Owner};
 use crate::act::recover::{self, Recovered};
 use crate::act::{dir, intake, rewrite, tally};
@@ -110,7 +111,7 @@ pub fn place(guard: &Guard, case: &Case<'_>, added: &str, over: Over) -> Result<
     };
     let limit = guard.limit();
     let usage = measure(guard, &locked, limit)?;
-    let incoming_bytes = case.content_bytes() + added.len() as u64 + mbox::frame_bytes(&sender);
+    let incoming_bytes = case.content_bytes() + added.len() as u64 + mbox_form::frame_bytes(&sender);
     match admit(
         usage,
         incoming_bytes,
@@ -271,7 +272,7 @@ pub fn append_within(
     let appended = match open(guard, path, Owner::Trusted(guard.account.uid), &letter)? {
         Opened::There(appended) => appended,
         Opened::Ready(mut locked) => {
-            let incoming_bytes = case.content_bytes() + added.len() as u64 + mbox::frame_bytes(&sender);
+            let incoming_bytes = case.content_bytes() + added.len() as u64 + mbox_form::frame_bytes(&sender);
             if let Some(limit_bytes) = limit_bytes
                 && mbox::length(&locked)?.saturating_add(incoming_bytes) > limit_bytes
             {

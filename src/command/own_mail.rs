@@ -5,7 +5,8 @@ use std::path::Path;
 
 use time::OffsetDateTime;
 
-use crate::act::mbox::{self, Letter};
+use crate::act::mbox;
+use crate::act::mbox_form::Letter;
 use crate::act::open::Owner;
 use crate::act::submit::{self, Answer};
 use crate::act::{lock, rewrite};

@@ -20,7 +20,8 @@ use crate::act::cut::journal::{Draft, Head, Journal, Undo};
 use crate::act::cut::look::{Look, Since};
 use crate::act::cut::ranges::{Hash, Hashing, Ranges, STEP_BYTES};
 use crate::act::lock::Locked;
-use crate::act::mbox::{self, asctime, modified_nanoseconds};
+use crate::act::mbox::{self, modified_nanoseconds};
+use crate::act::mbox_form::asctime;
 use crate::act::patience::Patience;
 use crate::exit::{Class, Error};
 

@@ -13,7 +13,7 @@ use crate::act::cut::ranges::Ranges;
 use crate::act::excerpt;
 use crate::act::intake::{HEAD_BYTES, Intake};
 use crate::act::likeness::{Likeness, Scope, of_stored};
-use crate::act::mbox::{self, Letter};
+use crate::act::mbox_form::{self, Letter};
 use crate::act::pack::messages::Archived;
 use crate::act::putback::{Putback, Seen, Stop, Tally, Target};
 use crate::act::stored::{Mbox, Stored};
@@ -240,7 +240,7 @@ impl Unpacker<'_> {
                 content: taken.intake.reader(taken.intake.head().len() - inner.content().len()),
                 quoting: mailbox::quoting(config),
             };
-            return Intake::collect(|to| mbox::write_letter(to, letter)).map(Found::Whole);
+            return Intake::collect(|to| mbox_form::write_letter(to, letter)).map(Found::Whole);
         }
         Ok(Found::Nothing)
     }
