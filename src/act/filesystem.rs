@@ -1,11 +1,14 @@
 //! What a file system can do for mail: extended attributes, and whether it is another host's.
 
+use std::fs::File;
 use std::io;
 use std::path::Path;
 
-use nix::sys::statvfs::{FsFlags, statvfs};
-use rustix::fs::{NFS_SUPER_MAGIC, lgetxattr, statfs};
+use nix::sys::statvfs::{FsFlags, Statvfs, fstatvfs, statvfs};
+use rustix::fs::{NFS_SUPER_MAGIC, StatFs, fstatfs, lgetxattr, statfs};
 use rustix::io::Errno;
+
+use crate::exit::Error;
 
 /// An attribute that nobody sets.
 const PROBE: &str = "user.spoolguard-probe";
@@ -30,11 +33,34 @@ pub struct FileSystem {
 pub fn of(path: &Path) -> io::Result<FileSystem> {
     let room = statvfs(path)?;
     Ok(FileSystem {
-        nfs: statfs(path)?.f_type == NFS_SUPER_MAGIC,
+        nfs: is_nfs(&statfs(path)?),
         attributes: attributes(path),
         read_only: room.flags().contains(FsFlags::ST_RDONLY),
-        free_bytes: (room.blocks_available() as u64).saturating_mul(room.fragment_size() as u64),
+        free_bytes: left_in(&room),
     })
+}
+
+/// Tells whether a file server keeps the file, and its locks.
+#[must_use]
+pub fn is_on_nfs(file: &File) -> bool {
+    fstatfs(file).is_ok_and(|stat| is_nfs(&stat))
+}
+
+/// Free space for this user on the file system that holds `path`, in bytes (statvfs(3)).
+///
+/// # Errors
+/// When the file system cannot be asked.
+pub fn free_bytes(path: &Path, file: &File) -> Result<u64, Error> {
+    let room = fstatvfs(file).map_err(|e| Error::io("ask for free space at", path, &e.into()))?;
+    Ok(left_in(&room))
+}
+
+fn is_nfs(stat: &StatFs) -> bool {
+    stat.f_type == NFS_SUPER_MAGIC
+}
+
+fn left_in(room: &Statvfs) -> u64 {
+    room.blocks_available().saturating_mul(room.fragment_size())
 }
 
 /// A file system that knows them says that there is none of this name.

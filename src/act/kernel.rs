@@ -8,7 +8,6 @@ use fs2::FileExt;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::libc;
-use nix::sys::statfs::{NFS_SUPER_MAGIC, fstatfs};
 
 use crate::exit::Error;
 
@@ -34,12 +33,6 @@ pub fn lock_fcntl(file: &File, path: &Path) -> Result<bool, Error> {
         Err(Errno::EAGAIN | Errno::EACCES) => Ok(false),
         Err(e) => Err(Error::io("lock", path, &e.into())),
     }
-}
-
-/// Tells whether a file server keeps the file, and its locks.
-#[must_use]
-pub fn is_on_nfs(file: &File) -> bool {
-    fstatfs(file).is_ok_and(|stat| stat.filesystem_type() == NFS_SUPER_MAGIC)
 }
 
 /// Takes an flock(2) lock.

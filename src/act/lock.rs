@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 
 use crate::act::cut::recover::recover;
 use crate::act::dotlock::{Dotlock, Others, Taken};
-use crate::act::kernel::{is_on_nfs, lock_fcntl, lock_flock};
+use crate::act::filesystem::is_on_nfs;
+use crate::act::kernel::{lock_fcntl, lock_flock};
 use crate::act::open::{Absent, Owner, check, is_still, odd, open_or};
 use crate::act::patience::Patience;
 use crate::act::spool_group::OwnPlace;

@@ -97,9 +97,8 @@ pub fn length(locked: &Locked) -> Result<u64, Error> {
 /// When any step fails; then the mailbox is as it was, or the error says that it is not.
 pub fn append<R: Read + Clone>(locked: &mut Locked, letter: Letter<'_, R>) -> Result<Appended, Error> {
     let path = locked.path();
-    let before_bytes = length(locked)?;
     let fail = |e: io::Error| Error::io("append to", path, &e);
-    let end = missing_end(locked.file(), before_bytes).map_err(fail)?;
+    let (before_bytes, end) = place(locked)?;
     // The note says how long it will be.
     let draft = Draft::of(letter.clone()).map_err(fail)?;
     let note = Note::begin(
@@ -109,7 +108,7 @@ pub fn append<R: Read + Clone>(locked: &mut Locked, letter: Letter<'_, R>) -> Re
         draft.extent(before_bytes, end),
         letter.date,
     );
-    append_with(locked, note, |to| match draft.text() {
+    append_with(locked, (before_bytes, end), note, |to| match draft.text() {
         Some(text) => to.write_all(text),
         None => write_letter(to, letter),
     })
@@ -132,8 +131,7 @@ pub struct Piece<'a> {
 /// As `append`.
 pub fn append_stored(locked: &mut Locked, pieces: &[Piece<'_>], date: OffsetDateTime) -> Result<Appended, Error> {
     let (file, path) = (locked.file(), locked.path());
-    let before_bytes = length(locked)?;
-    let end = missing_end(file, before_bytes).map_err(|e| Error::io("append to", path, &e))?;
+    let (before_bytes, end) = place(locked)?;
     let extent = |piece: &Piece<'_>, before_bytes: u64, end: &[u8]| Extent {
         before_bytes,
         after_bytes: before_bytes + end.len() as u64 + piece.bytes,
@@ -142,7 +140,7 @@ pub fn append_stored(locked: &mut Locked, pieces: &[Piece<'_>], date: OffsetDate
     let note = pieces
         .first()
         .and_then(|first| Note::begin(file, path, Source::Mbox, extent(first, before_bytes, end), date));
-    append_with(locked, note, |to| {
+    append_with(locked, (before_bytes, end), note, |to| {
         for (number, piece) in pieces.iter().enumerate() {
             if let Some(note) = to.note.as_ref().filter(|_| number > 0) {
                 note.go_on(to.file, Source::Mbox, extent(piece, to.after_bytes, b""), date);
@@ -153,16 +151,22 @@ pub fn append_stored(locked: &mut Locked, pieces: &[Piece<'_>], date: OffsetDate
     })
 }
 
+/// Where an append begins: the mailbox's length, and what its end lacks. Under the lock both stay so.
+fn place(locked: &Locked) -> Result<(u64, &'static [u8]), Error> {
+    let before_bytes = length(locked)?;
+    let end = missing_end(locked.file(), before_bytes).map_err(|e| Error::io("append to", locked.path(), &e))?;
+    Ok((before_bytes, end))
+}
+
 fn append_with(
     locked: &mut Locked,
+    (before_bytes, end): (u64, &[u8]),
     note: Option<Note>,
     write: impl FnOnce(&mut Begun<'_>) -> io::Result<()>,
 ) -> Result<Appended, Error> {
     let path = locked.path();
     let file = locked.file();
-    let before_bytes = length(locked)?;
     let fail = |e: io::Error| Error::io("append to", path, &e);
-    let end = missing_end(file, before_bytes).map_err(fail)?;
     let mut begun = Begun {
         file,
         before_bytes,
@@ -316,15 +320,6 @@ fn missing_end(file: &File, length: u64) -> io::Result<&'static [u8]> {
         [.., b'\n'] => b"\n",
         _ => b"\n\n",
     })
-}
-
-/// Free space for this user on the file system that holds `path`, in bytes (statvfs(3)).
-///
-/// # Errors
-/// When the file system cannot be asked.
-pub fn free_bytes(path: &Path, file: &File) -> Result<u64, Error> {
-    let stat = nix::sys::statvfs::fstatvfs(file).map_err(|e| Error::io("ask for free space at", path, &e.into()))?;
-    Ok(stat.blocks_available().saturating_mul(stat.fragment_size()))
 }
 
 /// What a full disk is called.

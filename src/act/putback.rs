@@ -15,6 +15,7 @@ use std::path::Path;
 
 use time::OffsetDateTime;
 
+use crate::act::filesystem;
 use crate::act::likeness::Likeness;
 use crate::act::lock::{Locked, Plan, lock};
 use crate::act::mbox::{self, Piece};
@@ -339,7 +340,7 @@ impl<'a> Putback<'a> {
         let Some(last) = items.last() else { return Ok(()) };
         let bytes: u64 = items.iter().map(|item| (item.end - item.start) as u64).sum();
         if let Some(min_free_bytes) = self.target.room.min_free {
-            let free_bytes = mbox::free_bytes(locked.path(), locked.file())?;
+            let free_bytes = filesystem::free_bytes(locked.path(), locked.file())?;
             if free_bytes < bytes.saturating_add(min_free_bytes) {
                 return Err(mbox::too_little_space(locked.path(), free_bytes, min_free_bytes).into());
             }

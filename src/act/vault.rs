@@ -14,7 +14,7 @@ use nix::unistd::{Gid, Uid};
 
 use crate::act::cut::ranges::{Hash, Hashing, Ranges, STEP_BYTES};
 use crate::act::dir::{make_private_dir, parent, refuse_shared, sync_parent};
-use crate::act::mbox;
+use crate::act::filesystem;
 use crate::act::pack::read::{Content, unpack};
 use crate::act::pack::write::pack;
 use crate::act::pack::{Format, Member};
@@ -117,7 +117,7 @@ impl Vault {
     /// When there is none, or the file system cannot be asked.
     pub fn refuse_full(&self, bytes: u64) -> Result<(), Error> {
         let dir = File::open(&self.dir).map_err(|e| Error::io("open", &self.dir, &e))?;
-        let free = mbox::free_bytes(&self.dir, &dir)?;
+        let free = filesystem::free_bytes(&self.dir, &dir)?;
         let kept_free = self.min_free_bytes.unwrap_or_default();
         if free < bytes.saturating_add(kept_free) {
             let cause = format!(

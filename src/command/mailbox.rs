@@ -4,6 +4,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use crate::act::account::Account;
+use crate::act::filesystem;
 use crate::act::lock::{self, Locked, Method, Plan};
 use crate::act::mbox::{self, Appended};
 use crate::act::mbox_form::{self, Letter};
@@ -216,7 +217,7 @@ pub fn refuse_full_disk(guard: &Guard, locked: &Locked, incoming_bytes: u64) -> 
     let Some(min_free_bytes) = guard.config.spool.min_free.bound() else {
         return Ok(());
     };
-    let free_bytes = mbox::free_bytes(locked.path(), locked.file())?;
+    let free_bytes = filesystem::free_bytes(locked.path(), locked.file())?;
     if free_bytes < incoming_bytes.saturating_add(min_free_bytes) {
         return Err(mbox::too_little_space(locked.path(), free_bytes, min_free_bytes));
     }

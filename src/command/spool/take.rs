@@ -22,7 +22,7 @@ use crate::act::putback::{self, Room, Sameness, Stop, Tally, Target};
 use crate::act::recover;
 use crate::act::shelf;
 use crate::act::vault::{self, Archive, Vault};
-use crate::act::{account, dir, mbox};
+use crate::act::{account, dir, filesystem};
 use crate::cli::spool::Packing;
 use crate::command::spool::archive::human;
 use crate::command::spool::choose::{self, Choice, Inside, Wanted};
@@ -302,7 +302,7 @@ impl<'a> Take<'a> {
         self.vault.refuse_full(estimate)?;
         let moved = choice.taken.gaps(look.bytes()).bytes();
         let min_free = self.care.config.spool.min_free.bound().unwrap_or_default();
-        let free = mbox::free_bytes(look.path(), look.file())?;
+        let free = filesystem::free_bytes(look.path(), look.file())?;
         if free < moved.saturating_add(min_free) {
             let cause = format!(
                 "what stays is written down first, {} MiB; {} MiB are free, and min_free asks for {} MiB",
