@@ -67,12 +67,12 @@ static STOPPED: LazyLock<Arc<AtomicBool>> = LazyLock::new(Arc::default);
 /// # Errors
 /// When the system refuses.
 pub fn hold() -> io::Result<()> {
-    // Out of memory, Rust's runtime aborts; so does a panic in a panic. Mail systems bounce on that death, and abort(3) unblocks its
-    // signal.
     static HELD: AtomicBool = AtomicBool::new(false);
     if HELD.swap(true, Ordering::Relaxed) {
         return Ok(());
     }
+    // Out of memory, Rust's runtime aborts; so does a panic in a panic. Mail systems bounce on that death, and abort(3) unblocks its
+    // signal.
     let always = Arc::new(AtomicBool::new(true));
     signal_hook::flag::register_conditional_shutdown(
         Signal::SIGABRT as i32,

@@ -1,7 +1,6 @@
 //! `spoolguard status --all`: the same for every user who has a state directory, in a run of its own each, which becomes that user first:
 //! nothing of theirs is read or written as root. One who fails is named, and the others follow all the same.
 
-use std::cell::OnceCell;
 use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::path::Path;
@@ -9,10 +8,10 @@ use std::process::{Command, Stdio};
 
 use crate::act::account::{self, Account};
 use crate::cli::Everywhere;
-use crate::command::case::{Begun, Guard};
+use crate::command::case::state_place;
 use crate::command::finding::Form;
+use crate::command::standing;
 use crate::command::status::Request;
-use crate::command::{guard, standing};
 use crate::config::file::{self, Extent, Sources};
 use crate::config::{Config, USER_FILE};
 use crate::exit::{Class, Error, Status, visible};
@@ -45,7 +44,7 @@ fn all(request: &Request, everywhere: &Everywhere) -> Result<Status, Error> {
             // Not every file in the spool is named after a user.
             Ok(_) | Err(_) => continue,
         };
-        if !has_state(&config, account, everywhere)? {
+        if !has_state(&config, &account, everywhere) {
             continue;
         }
         let (status, has_told) = one(&name, request, everywhere)?;
@@ -77,26 +76,14 @@ fn names(config: &Config) -> BTreeSet<String> {
 }
 
 /// Tells whether there may be anything to tell: a state directory, or a configuration that says that it is elsewhere.
-fn has_state(config: &Config, account: Account, everywhere: &Everywhere) -> Result<bool, Error> {
+fn has_state(config: &Config, account: &Account, everywhere: &Everywhere) -> bool {
     let own_file = match everywhere.config {
         None => account.home.as_deref().map(|home| home.join(USER_FILE)),
         // No other is read.
         Some(_) => None,
     };
-    let guard = Guard {
-        config: config.clone(),
-        account,
-        patience: guard::begin()?,
-        mbox: None,
-        chosen: everywhere.config.clone(),
-        begun: Begun::default(),
-        state: OnceCell::new(),
-        place: None,
-    };
     let is_there = |path: &Path| path.symlink_metadata().is_ok();
-    Ok(guard.state_trouble().is_some()
-        || guard.state_dir().is_some_and(|dir| is_there(&dir))
-        || own_file.is_some_and(|file| is_there(&file)))
+    state_place(config, account).is_some_and(|dir| is_there(&dir)) || own_file.is_some_and(|file| is_there(&file))
 }
 
 /// A run for one user: how it ended, and whether there was anything to tell.
