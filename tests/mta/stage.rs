@@ -199,6 +199,16 @@ impl Stage {
         String::from_utf8_lossy(&read_text(&self.lab.at(host).mailbox_path(user))).into_owned()
     }
 
+    /// Says whether the last wait ended in rest.
+    pub fn ended(&self) -> bool {
+        self.end == End::ByItself
+    }
+
+    /// Tries a host's queue again, and waits for nothing.
+    pub fn wake_queue(&self, host: &str) {
+        self.lab.wake_queue(host);
+    }
+
     /// Tries a host's queue again and waits for rest.
     pub fn flush(&mut self, host: &str) {
         self.end = self.lab.flush(host);
@@ -245,7 +255,7 @@ impl Stage {
         let mut measured = Measured {
             attempts,
             seconds,
-            ended: self.end == End::ByItself,
+            ended: self.ended(),
             reports: self.reports(),
             queue: self.lab.queued(),
             sent: self.serials.len(),
