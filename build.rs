@@ -1,41 +1,75 @@
-//! Links what is used of libgcc into the program, where the C compiler has it as an archive: a shared library that need not be looked up,
-//! mapped and bound shortens every delivery.
+//! Links the program without shared libraries, where the C compiler has the archives for that: it starts for every message, and a quarter
+//! of what a delivery costs was the loader looking up, mapping and binding them. Nothing is lost by it, as users whom `/etc/passwd` does
+//! not have are asked of getent(1) and no other name service is used.
 //!
-//! rustc names `gcc_s` by itself and knows no option against that, so a linker script of that name, found first, stands in.
+//! `-C target-feature=+crt-static` would do the same, but can be had for all crates only, macros included, which it does not suit. So the
+//! linker finds scripts that name the archives first, where it looks for `libc.so` and its like. Where there are no archives, or
+//! `SPOOLGUARD_LINK=dynamic` is set, everything is left to rustc.
 
 use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+/// The shared libraries that rustc names, and the archives that have the same.
+const LIBRARIES: [(&str, &[&str]); 3] = [
+    ("libc.so", &["libc.a", "libgcc_eh.a", "libgcc.a"]),
+    ("libgcc_s.so", &["libgcc_eh.a", "libgcc.a"]),
+    ("libm.so", &["libm.a"]),
+];
+
+/// Flags by which someone has decided how to link.
+const DECISIONS: [&str; 5] = [
+    "crt-static",
+    "relocation-model",
+    "prefer-dynamic",
+    "sanitizer",
+    "linker",
+];
+
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
+    println!("cargo::rerun-if-env-changed=SPOOLGUARD_LINK");
     let is = |name: &str, value: &str| env::var(name).is_ok_and(|found| found == value);
-    let is_static = env::var("CARGO_CFG_TARGET_FEATURE").is_ok_and(|all| all.split(',').any(|one| one == "crt-static"));
     let is_native = env::var("HOST").ok() == env::var("TARGET").ok();
-    if !is("CARGO_CFG_TARGET_OS", "linux") || !is("CARGO_CFG_TARGET_ENV", "gnu") || is_static || !is_native {
+    let flags = env::var("CARGO_ENCODED_RUSTFLAGS").unwrap_or_default();
+    if is("SPOOLGUARD_LINK", "dynamic")
+        || !is("CARGO_CFG_TARGET_OS", "linux")
+        || !is("CARGO_CFG_TARGET_ENV", "gnu")
+        || !is_native
+        || DECISIONS.iter().any(|word| flags.contains(word))
+    {
         return;
     }
-    let (Some(unwinder), Some(rest)) = (archive("libgcc_eh.a"), archive("libgcc.a")) else {
-        return;
-    };
     let Some(out) = env::var_os("OUT_DIR").map(PathBuf::from) else {
         return;
     };
-    // Where any of this cannot be done, the shared library does.
-    let script = format!("INPUT({} {})\n", unwinder.display(), rest.display());
-    if fs::write(out.join("libgcc_s.so"), script).is_ok() {
-        println!("cargo::rustc-link-search=native={}", out.display());
+    // The start of a program that is position-independent and has no interpreter: glibc 2.26.
+    if archive("rcrt1.o").is_some()
+        && LIBRARIES
+            .iter()
+            .all(|(name, archives)| stand_in(&out.join(name), archives))
+    {
+        // The last word on how to start: position-independent as before, with no interpreter.
+        println!("cargo::rustc-link-arg-bins=-static-pie");
+        println!("cargo::rustc-link-arg-bins=-L{}", out.display());
     }
 }
 
+/// Writes a linker script that names archives; false where one is missing.
+fn stand_in(script: &Path, archives: &[&str]) -> bool {
+    let Some(paths) = archives.iter().map(|name| archive(name)).collect::<Option<Vec<_>>>() else {
+        return false;
+    };
+    fs::write(script, format!("GROUP({})\n", paths.join(" "))).is_ok()
+}
+
 /// Where the C compiler has an archive; it gives back the bare name where it has none.
-fn archive(name: &str) -> Option<PathBuf> {
+fn archive(name: &str) -> Option<String> {
     let output = Command::new("cc")
         .arg(format!("-print-file-name={name}"))
         .output()
         .ok()?;
-    let path = String::from_utf8(output.stdout).ok()?;
-    let path = Path::new(path.trim_end());
-    (path.is_absolute() && path.is_file()).then(|| path.to_owned())
+    let path = String::from_utf8(output.stdout).ok()?.trim_end().to_owned();
+    (Path::new(&path).is_absolute() && Path::new(&path).is_file()).then_some(path)
 }

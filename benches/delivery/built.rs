@@ -1,4 +1,4 @@
-//! What is compiled for a run: the C programs beside this file, and spoolguard without shared libraries.
+//! What is compiled for a run: the C programs beside this file, and spoolguard with shared libraries.
 
 use std::env;
 use std::fs;
@@ -22,14 +22,14 @@ pub fn compile(stage: &Stage, source: &str, name: &str, flags: &[&str]) -> Optio
     (status.is_ok_and(|status| status.success()) && is_static(&to) == flags.contains(&"-static")).then_some(to)
 }
 
-/// Builds spoolguard without shared libraries; cargo keeps it for the next time.
-pub fn spoolguard_static() -> Option<PathBuf> {
-    let target = Path::new(HERE).join("target/static");
+/// Builds spoolguard with shared libraries; cargo keeps it for the next time.
+pub fn spoolguard_dynamic() -> Option<PathBuf> {
+    let target = Path::new(HERE).join("target/dynamic");
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let status = Command::new(cargo)
         .current_dir(HERE)
         .args([
-            "rustc",
+            "build",
             "--quiet",
             "--release",
             "--locked",
@@ -38,7 +38,7 @@ pub fn spoolguard_static() -> Option<PathBuf> {
             "--target-dir",
         ])
         .arg(&target)
-        .args(["--", "-C", "target-feature=+crt-static"])
+        .env("SPOOLGUARD_LINK", "dynamic")
         .status();
     status
         .is_ok_and(|status| status.success())

@@ -84,7 +84,7 @@ struct Options {
     runs: u32,
     only: Vec<String>,
     below: PathBuf,
-    without_libraries: Option<PathBuf>,
+    with_libraries: Option<PathBuf>,
     mailbox_bytes: u64,
     full: bool,
 }
@@ -94,7 +94,7 @@ fn options() -> Options {
         runs: 20,
         only: SECTIONS.map(str::to_owned).to_vec(),
         below: std::env::temp_dir(),
-        without_libraries: None,
+        with_libraries: None,
         mailbox_bytes: 2048 << 20,
         full: false,
     };
@@ -107,7 +107,7 @@ fn options() -> Options {
             "--runs" => runs = Some(value().parse().expect("a number of runs")),
             "--only" => options.only = value().split(',').map(str::to_owned).collect(),
             "--dir" => options.below = PathBuf::from(value()),
-            "--static" => options.without_libraries = Some(PathBuf::from(value())),
+            "--dynamic" => options.with_libraries = Some(PathBuf::from(value())),
             "--mailbox" => options.mailbox_bytes = value().parse::<u64>().expect("a number of MiB") << 20,
             other => panic!("unknown word {other}"),
         }
@@ -171,16 +171,22 @@ fn own_programs(stage: &Stage, options: &Options, missing: &mut Vec<String>) -> 
             None => missing.push(format!("{name}: needs a C compiler, cc, and its library")),
         }
     }
-    let dynamic = stage.bring(Path::new(env!("CARGO_BIN_EXE_spoolguard")), "spoolguard");
-    programs.push(Program::own(Kind::Spoolguard, "spoolguard", dynamic));
-    let named = options.without_libraries.clone();
-    match named.or_else(built::spoolguard_static) {
-        Some(path) if built::is_static(&path) => {
-            let path = stage.bring(&path, "spoolguard-static");
-            programs.push(Program::own(Kind::Spoolguard, "spoolguard, static", path));
+    let as_built = Path::new(env!("CARGO_BIN_EXE_spoolguard"));
+    programs.push(Program::own(
+        Kind::Spoolguard,
+        "spoolguard",
+        stage.bring(as_built, "spoolguard"),
+    ));
+    if !built::is_static(as_built) {
+        missing.push("spoolguard, static: there is no libc.a".to_owned());
+        return programs;
+    }
+    match options.with_libraries.clone().or_else(built::spoolguard_dynamic) {
+        Some(path) => {
+            let path = stage.bring(&path, "spoolguard-dynamic");
+            programs.push(Program::own(Kind::Spoolguard, "spoolguard, dynamic", path));
         }
-        Some(path) => missing.push(format!("spoolguard, static: {} needs shared libraries", path.display())),
-        None => missing.push("spoolguard, static: cannot be built here".to_owned()),
+        None => missing.push("spoolguard, dynamic: cannot be built here".to_owned()),
     }
     programs
 }

@@ -1,7 +1,7 @@
 //! What the kernel says of processes and of the locks that they hold (proc(5)). Where it says nothing, nobody is made up.
 
-use std::fs;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, Read};
 use std::path::Path;
 use std::time::Duration;
 
@@ -38,7 +38,10 @@ fn age(pid: u32) -> Option<Duration> {
 /// When a process was started, in clock ticks after boot (proc_pid_stat(5), field 22).
 #[must_use]
 pub fn start_ticks(process: &str) -> Option<String> {
-    let stat = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+    // The kernel writes it whole into a buffer that holds it.
+    let mut stat = [0; 2048];
+    let read = File::open(format!("/proc/{process}/stat")).ok()?.read(&mut stat).ok()?;
+    let stat = String::from_utf8_lossy(stat.get(..read)?);
     // The name before may hold blanks and brackets.
     let (_, after_name) = stat.rsplit_once(')')?;
     after_name.split_ascii_whitespace().nth(19).map(str::to_owned)

@@ -3,6 +3,10 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// The program header that names a loader (elf(5)).
+const PT_INTERP: usize = 3;
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -252,6 +256,36 @@ fn the_c_library_is_no_direct_dependency_and_a_panic_unwinds() {
     let manifest = fs::read_to_string(root().join("Cargo.toml")).unwrap();
     assert!(!manifest.contains("panic = \"abort\""));
     assert!(manifest.contains("unsafe_code = \"forbid\""));
+}
+
+/// Where the C compiler has an archive (gcc(1), -print-file-name).
+fn has_archive(name: &str) -> bool {
+    let output = Command::new("cc").arg(format!("-print-file-name={name}")).output();
+    output.is_ok_and(|output| output.stdout.starts_with(b"/"))
+}
+
+#[test]
+fn no_loader_works_at_each_start() {
+    let is_decided = option_env!("SPOOLGUARD_LINK").is_some() || option_env!("RUSTFLAGS").is_some();
+    if is_decided
+        || !cfg!(all(
+            target_os = "linux",
+            target_env = "gnu",
+            target_pointer_width = "64"
+        ))
+    {
+        return;
+    }
+    let program = fs::read(env!("CARGO_BIN_EXE_spoolguard")).unwrap();
+    // elf(5): where the program headers are, the size of one, and how many.
+    let number =
+        |at: usize, bytes: usize| (0..bytes).fold(0, |sum, byte| sum | usize::from(program[at + byte]) << (8 * byte));
+    let (start, size, count) = (number(32, 8), number(54, 2), number(56, 2));
+    let names_a_loader = (0..count).any(|header| number(start + header * size, 4) == PT_INTERP);
+    let can_be_static = ["libc.a", "libm.a", "libgcc_eh.a", "rcrt1.o"]
+        .into_iter()
+        .all(has_archive);
+    assert_eq!(names_a_loader, !can_be_static);
 }
 
 #[test]
