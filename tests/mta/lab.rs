@@ -288,14 +288,9 @@ impl Lab {
 
     /// Tries everything in a host's queue again, and waits for it to settle.
     pub fn flush(&self, name: &str) -> End {
-        self.wake_queue(name);
-        self.settle()
-    }
-
-    /// Tries everything in a host's queue again, and waits for nothing.
-    pub fn wake_queue(&self, name: &str) {
         self.remark(&format!("flush {name}"));
         self.system.flush(self.at(name));
+        self.settle()
     }
 
     /// Waits until nothing is under way, or the bound is reached.
