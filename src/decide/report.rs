@@ -96,6 +96,8 @@ impl Report {
     fn take(&mut self, group: &[u8]) {
         let mut recipient = Recipient::default();
         let mut named = false;
+        // Some name the recipient below what happened to it (Sun Messaging Server): only what follows both is another one's.
+        let mut told = false;
         for field in Fields::over(group) {
             if self.recipients.len() >= MAX_RECIPIENTS {
                 return;
@@ -104,12 +106,9 @@ impl Report {
             let value = || typed_value(&field.text());
             // A damaged report may lack the empty line between two recipients.
             let starts = field.is("Final-Recipient") || field.is("Original-Recipient");
-            if starts
-                && (field.is("Final-Recipient") && named || recipient.action.is_some())
-                && !recipient.address.is_empty()
-            {
+            if starts && (field.is("Final-Recipient") && named || told) {
                 self.recipients.push(std::mem::take(&mut recipient));
-                named = false;
+                (named, told) = (false, false);
             }
             if field.is("Reporting-MTA") {
                 self.reporting_host = self.reporting_host.take().or(Some(value()));
@@ -132,6 +131,7 @@ impl Report {
             } else if field.is("Action") {
                 let action: String = value().chars().take_while(char::is_ascii_alphabetic).collect();
                 recipient.action = Some(action.to_ascii_lowercase()).filter(|a| !a.is_empty());
+                told = recipient.action.is_some() && !recipient.address.is_empty();
             } else if field.is("Status") {
                 recipient.status = find_status(&value()).map(str::to_owned);
             } else if field.is("Diagnostic-Code") {
@@ -292,6 +292,12 @@ mod tests {
                 Some(ReportKind::Delay),
             ),
             ("Action: delivered\nStatus: 2.0.0\n", 1, Some(ReportKind::Success)),
+            // What happened stands first, and the recipient below it is one.
+            (
+                "Action: failed\nStatus: 5.0.0\nOriginal-Recipient: rfc822;a@a.test\nFinal-Recipient: rfc822;a@mail-daemon\n",
+                1,
+                Some(ReportKind::Failure),
+            ),
             (
                 "Final-Recipient: rfc822; a@a.test\nAction: relayed\n",
                 1,
