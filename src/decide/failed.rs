@@ -4,6 +4,7 @@
 use crate::decide::address::Address;
 use crate::decide::report::{Recipient, ReportKind};
 use crate::decide::status::{Class, class_of, find_reply_code, find_status};
+use crate::decide::text::folded;
 
 /// A report that names more recipients says nothing new with the rest.
 const MAX_RECIPIENTS: usize = 50;
@@ -38,13 +39,37 @@ const LABELS: &[&str] = &[
     "could not",
     "error-for",
     "unable",
+    "userid",
+    "generated from",
+    "your message to",
+    "dda:smtp=",
+];
+
+/// What Exchange 5.5 and 2003 write below the message's own `To`, which need not be the address that failed.
+const BELOW: [&str; 2] = [
+    "did not reach the following recipient",
+    "recipient(s) could not be reached",
 ];
 
 /// Reads addresses and reasons out of `text`, the system's own words as lines. `not` are addresses that cannot have failed:
 /// the report's own sender and recipient.
 #[must_use]
 pub fn find_failed(text: &str, not: &[String]) -> Vec<Recipient> {
-    let lines: Vec<&str> = text.lines().take(MAX_LINES).map(str::trim).collect();
+    let below = BELOW.iter().filter_map(|words| text.find(words)).min();
+    let found = below
+        .and_then(|at| text.get(at..))
+        .map(|piece| find_among(piece, text, not))
+        .unwrap_or_default();
+    if found.is_empty() {
+        find_among(text, text, not)
+    } else {
+        found
+    }
+}
+
+/// The same for a piece of the text.
+fn find_among(piece: &str, text: &str, not: &[String]) -> Vec<Recipient> {
+    let lines: Vec<&str> = piece.lines().take(MAX_LINES).map(str::trim).collect();
     let mut sure: Vec<(usize, String)> = Vec::new();
     let mut likely: Vec<(usize, String)> = Vec::new();
     for (at, line) in lines.iter().enumerate() {
@@ -62,7 +87,7 @@ pub fn find_failed(text: &str, not: &[String]) -> Vec<Recipient> {
         if stands_alone(line) {
             sure.push((at, found));
         } else if !known(&likely) {
-            let lower = line.to_ascii_lowercase();
+            let lower = folded(line);
             let says_so = LABELS.iter().any(|label| lower.contains(label));
             if says_so && !lower.starts_with("from") && !lower.contains("mail from") {
                 likely.push((at, found));
@@ -80,8 +105,7 @@ pub fn find_failed(text: &str, not: &[String]) -> Vec<Recipient> {
                 .take(next)
                 .skip(at)
                 .take(REASON_LINES)
-                .copied()
-                .filter(|line| !line.is_empty())
+                .flat_map(|line| line.split_ascii_whitespace())
                 .collect();
             with_reason(address, &reason.join(" "), text)
         })
@@ -161,6 +185,8 @@ fn address_in(line: &str) -> Option<String> {
         .find(|c: char| !c.is_alphanumeric() && !"-.".contains(c))
         .unwrap_or(after.len());
     let local = before.get(start..)?.trim_matches('.');
+    // Exchange 5.5 writes X.400 addresses: `c=US;a= ;p=B;dda:SMTP=b@b.test;`.
+    let local = local.strip_prefix("SMTP=").unwrap_or(local);
     // sendmail writes `a@a.test... User unknown`, some without the blank.
     let domain = after.get(..end)?.split("..").next()?.trim_matches(['.', '-']);
     if local.is_empty() || domain.is_empty() {
@@ -209,6 +235,19 @@ mod tests {
                 Class::Soft,
             ),
             ("To: b@b.test\nfrom a@a.test\n", "b@b.test", None, Class::Neither),
+            ("undeliverable  to b@b.test\n", "b@b.test", None, Class::Hard),
+            (
+                "Your message\n  To: list@c.test\ndid not reach the following recipient(s):\n\nc=B;a= ;dda:SMTP=b@b.test; on Mon\n  The recipient name is not recognized\n",
+                "b@b.test",
+                None,
+                Class::Hard,
+            ),
+            (
+                "  To: b@b.test\ndid not reach the following recipient(s):\n\nthe postmaster\n",
+                "b@b.test",
+                None,
+                Class::Neither,
+            ),
             ("a@a.test\n", "", None, Class::Neither),
         ];
         for (text, address, status, class) in cases {
