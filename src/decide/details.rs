@@ -3,6 +3,7 @@
 use crate::decide::address::Address;
 use crate::decide::bounce::Look;
 use crate::decide::failed::{find_failed, with_reason};
+use crate::decide::message::Message;
 use crate::decide::mime::{Kind, Outline};
 use crate::decide::quoted::Quoted;
 use crate::decide::report::{Recipient, Report, count_fields};
@@ -15,10 +16,20 @@ const WORDS_BYTES: usize = 8 * 1024;
 #[must_use]
 pub fn read_report(outline: &Outline<'_>, text: &str) -> Report {
     let mut report = Report::default();
-    for part in outline.all(Kind::DeliveryStatus) {
-        let next = Report::read(part.body());
-        report.reporting_host = report.reporting_host.or(next.reporting_host);
-        report.recipients.extend(next.recipients);
+    let mut take = |outline: &Outline<'_>| {
+        for part in outline.all(Kind::DeliveryStatus) {
+            let next = Report::read(part.body());
+            report.reporting_host = report.reporting_host.take().or(next.reporting_host);
+            report.recipients.extend(next.recipients);
+        }
+    };
+    take(outline);
+    // A filter packed the report into one that says nothing itself (InterScan).
+    if outline.report_type.is_some()
+        && outline.first(Kind::DeliveryStatus).is_none()
+        && let Some(first) = outline.parts.first().filter(|part| part.kind == Kind::Message)
+    {
+        take(&Outline::of(&Message::new(first.part.body().trim_ascii_start())));
     }
     if report.recipients.is_empty() && count_fields(text) >= 2 {
         let lines: String = text.lines().flat_map(|line| [line.trim_start(), "\n"]).collect();

@@ -52,7 +52,7 @@ pub struct Part<'a> {
 pub struct Outline<'a> {
     /// The leaves, in order.
     pub parts: Vec<Part<'a>>,
-    /// There was a `multipart/report` around some of them, and this is its `report-type`, empty where it has none.
+    /// There was a `multipart/report`, or something that gives a `report-type`, around some of them: that type, empty where it has none.
     pub report_type: Option<String>,
 }
 
@@ -93,9 +93,10 @@ impl<'a> Outline<'a> {
             return;
         }
         if starts_with_ignoring_case(&value, "multipart/") && depth < MAX_DEPTH {
-            if starts_with_ignoring_case(&value, "multipart/report") && self.report_type.is_none() {
-                let kind = parameter(&value, "report-type").unwrap_or_default();
-                self.report_type = Some(kind.to_ascii_lowercase());
+            // A filter that packs a report into a part writes `multipart/mixed` and leaves the rest as it was (InterScan).
+            let kind = parameter(&value, "report-type");
+            if self.report_type.is_none() && (kind.is_some() || starts_with_ignoring_case(&value, "multipart/report")) {
+                self.report_type = Some(kind.unwrap_or_default().to_ascii_lowercase());
             }
             let body = part.body();
             let body = body.get(..BODY_BYTES).unwrap_or(body);
@@ -279,6 +280,11 @@ mod tests {
             format!("Content-Type: multipart/mixed; boundary=out\n\n--out\n{report}\n--out\n\nfooter\n--out--\n");
         let outline = Outline::of(&Message::new(wrapped.as_bytes()));
         assert_eq!(outline.report_type.as_deref(), Some("delivery-status"));
+        let packed = "Content-Type: multipart/mixed; report-type=delivery-status; boundary=b\n\n--b\nContent-Type: message/rfc822\n\nx: y\n--b--\n";
+        assert_eq!(
+            Outline::of(&Message::new(packed.as_bytes())).report_type.as_deref(),
+            Some("delivery-status")
+        );
         let attached = format!(
             "Content-Type: multipart/mixed; boundary=out\n\n--out\nContent-Type: message/rfc822\n\n{report}\n--out--\n"
         );
