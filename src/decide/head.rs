@@ -115,6 +115,8 @@ impl<'a> Head<'a> {
         let report = match name {
             b"x-failed-recipients" => Some("Exim and Gmail name the recipients that failed"),
             b"x-ms-exchange-message-is-ndr" => Some("Exchange calls it a report"),
+            b"x-smtp-mailer-error" => Some("XMail says here what failed"),
+            b"x-dsncontext" => Some("Exchange's SMTP service numbers its reports here"),
             b"x-mx-bounce" => Some("MXLogic calls it a bounce"),
             b"final-recipient" => Some("names a final recipient, as only reports do"),
             b"x-amz-bounce-type" => Some("Amazon calls it a bounce"),

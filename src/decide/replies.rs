@@ -34,8 +34,13 @@ pub fn find_reply(head: &Head<'_>, subject: &str, null_sender: Option<&Marker>) 
         }
     }
     let (bare, answered) = bare(subject);
+    // Some put their words into a tag before the subject that they answer: `[Automatic reply] The minutes`.
+    let tag = subject.strip_prefix('[').and_then(|tail| tail.split_once(']'));
+    let tag = tag
+        .and_then(|(tag, _)| find(tag))
+        .filter(|(answer, _)| *answer == Answer::Surely);
     if !answered
-        && let Some((answer, _)) = find(bare)
+        && let Some((answer, _)) = tag.or_else(|| find(bare))
         && let Some(field) = &head.subject
     {
         let second = second_sign(head, null_sender);

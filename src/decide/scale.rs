@@ -45,6 +45,7 @@ mod weight {
     pub(super) const AUTOMATIC: i32 = 10;
     pub(super) const ANSWERED: i32 = -40;
     pub(super) const LIST: i32 = -30;
+    pub(super) const LIST_AROUND_DAEMON: i32 = -10;
     pub(super) const PERSON: i32 = -30;
     pub(super) const AUTO_REPLY: i32 = -40;
     pub(super) const QUOTES_LINES: i32 = -20;
@@ -71,6 +72,8 @@ pub struct Scale {
     subject: bool,
     /// Something was found that only reports are made of.
     structured: bool,
+    /// A field was found that reports carry, and now and then another message of the same system.
+    hinted: bool,
     /// What it was, as far as it can be shown.
     pub markers: Vec<Marker>,
 }
@@ -134,7 +137,7 @@ impl Scale {
                 self.core = true;
                 self.subject = true;
                 self.add(weight::SUBJECT, Some(Marker::of(&field, rule.system)));
-                kind_in_subject(look.subject).or(rule.kind)
+                rule.kind.or_else(|| kind_in_subject(look.subject))
             }
             Some(rule) => {
                 self.add(weight::SUBJECT_WORDS, Some(Marker::of(&field, rule.system)));
@@ -185,6 +188,7 @@ impl Scale {
         if let Some((field, why)) = &look.head.report_hint {
             self.add(weight::REPORT_HINT, Some(Marker::of(field, why)));
             self.core = true;
+            self.hinted = true;
         }
         if outline.report_type.is_some() && status {
             built = Built::Report;
@@ -219,11 +223,13 @@ impl Scale {
         match look.writer {
             Writer::Daemon => self.core || null && words.words > 1,
             Writer::Postmaster if null => self.core || !quoted.is_empty(),
-            Writer::Postmaster if handled => words.starts || self.structured,
-            Writer::Postmaster => self.subject || words.first || self.structured,
+            Writer::Postmaster if handled => words.starts || self.structured || self.hinted && words.first,
+            Writer::Postmaster => words.first || self.structured || self.subject && (self.hinted || !quoted.is_empty()),
             Writer::Machine if null => words.first || self.structured,
             Writer::Anyone if null => words.starts || self.structured || self.subject && words.is_strong(),
-            Writer::Machine => self.structured || words.first && !handled,
+            // fml answers the message that it gives back, and its lists' mail has the mark as well.
+            Writer::Machine if self.hinted && look.head.list.is_none() => words.first,
+            Writer::Machine => self.structured || !handled && (words.starts || words.first && !quoted.is_empty()),
             Writer::Anyone => self.structured || words.starts && !handled,
         }
     }
@@ -280,7 +286,11 @@ impl Scale {
     /// is a report still; one that Exchange threads with its subject is, too.
     pub fn weigh_people(&mut self, look: &Look<'_, '_>, own: &str, built: Built) {
         if look.head.list.is_some() {
-            self.add(weight::LIST, None);
+            let weight = match look.writer {
+                Writer::Daemon => weight::LIST_AROUND_DAEMON,
+                Writer::Postmaster | Writer::Machine | Writer::Anyone => weight::LIST,
+            };
+            self.add(weight, None);
         }
         if built == Built::Report || look.writer == Writer::Daemon {
             return;

@@ -117,8 +117,8 @@ pub const RULES: &[Rule] = &[
     ),
     failed("delivery to the following recipients failed", "Exchange SMTP service"),
     failed(
-        "delivery to the following recipients was aborted",
-        "Exchange SMTP service",
+        "to the following recipients was aborted",
+        "Exchange SMTP service; Amen, which writes Delevery",
     ),
     report("diagnostic information for administrators", "Exchange 2007 and later"),
     failed(
@@ -201,9 +201,17 @@ pub const RULES: &[Rule] = &[
     failed("your message has encountered delivery problems", "Netscape"),
     // Other servers.
     failed("did not receive a copy of your message", "MDaemon"),
+    failed("there is no user by that name at this server", "MDaemon"),
     failed("error message below:", "Apache James"),
     failed("undeliverable to", "IMail"),
     failed("user mailbox exceeds allowed size", "IMail"),
+    failed(
+        "delivery failed 20 attempts",
+        "IMail, which tries so often unless told otherwise",
+    ),
+    failed("your mail cannot be delivered to the following address", "Jetmail"),
+    failed("cannot be delivered due to the following error", "FTGate"),
+    failed("xmail bounce: rcpt=", "XMail, SMAILUtils.cpp"),
     failed("failed addresses follow", "Smail, T-Online"),
     failed("unsent reason follows", "Nifty"),
     report("--> error description:", "LSMTP"),
@@ -214,6 +222,11 @@ pub const RULES: &[Rule] = &[
     failed("message not delivered to the following", "mail gateways"),
     failed("undeliverable address:", "HotPOP"),
     failed("user's mailbox is full:", "Prodigy"),
+    failed("unable to find user:", "Prodigy"),
+    failed(
+        "the following mail has been returned because it encountered an error",
+        "NetAddress, usa.net",
+    ),
     failed("a message could not be delivered to", "mail gateways"),
     failed("invalid final delivery userid", "older gateways"),
     failed("your message could not be delivered", "many systems, CompuServe"),
@@ -222,6 +235,19 @@ pub const RULES: &[Rule] = &[
     failed("your message was not delivered", "many systems"),
     failed("we had trouble delivering your message", "web mailers"),
     failed("your message could not be sent", "SurfControl"),
+    failed(
+        "could not be delivered to the following recipient",
+        "Symantec Mail Security",
+    ),
+    late(
+        "delivery attempts will continue to be made for",
+        "Symantec Mail Security",
+    ),
+    failed("there were problems delivering your message to", "mail gateways"),
+    late("has not yet been delivered because", "FrontBridge"),
+    report("delivery of email to this address", "mail hosts"),
+    failed("automatic bounce notification", "mail hosts, German and English"),
+    late("this is an advisory-only email", "mail hosts"),
     report("this is a delivery failure notification message", "web hosts"),
     // Filters.
     report("message from interscan", "InterScan VirusWall"),
@@ -243,6 +269,7 @@ pub const RULES: &[Rule] = &[
         "Amazon SES",
     ),
     failed("\"notificationtype\":\"bounce\"", "Amazon SES through SNS"),
+    failed("\"eventtype\":\"bounce\"", "Amazon SES through SNS, its events"),
     failed(
         "\\\"notificationtype\\\":\\\"bounce\\\"",
         "Amazon SES through SNS, in its envelope",

@@ -16,6 +16,8 @@ pub const RULES: &[Rule] = &[
     late("warning: cannot send message for", "sendmail, queue.c"),
     report("postmaster notify:", "sendmail, PostMasterCopy"),
     reached("return receipt", "sendmail 8.6 and older"),
+    // Above Exim's, which begins like it.
+    late("warning: message has not yet been delivered", "FrontBridge"),
     // Exim: deliver.c, moan.c.
     late("warning: message ", "Exim, deliver.c"),
     failed("mail delivery failed", "Exim, deliver.c; also GMX, mail.ru, MXLogic"),
@@ -55,6 +57,7 @@ pub const RULES: &[Rule] = &[
     report("delivery notification", "Sun Messaging Server, PMDF"),
     report("notice: mail delivery status", "Courier"),
     late("warning: delayed mail", "Courier"),
+    late("mail delivery warning", "mail gateways"),
     failed("delivery failure", "Domino, James, Yahoo"),
     failed("delivery_failure", "Domino"),
     failed("delivery failed", "Zimbra, Kerio"),
@@ -74,6 +77,7 @@ pub const RULES: &[Rule] = &[
     failed("mail undeliverable", "Netscape Messaging Server"),
     failed("mail returned", "Post.Office, firewalls"),
     failed("mail system error - returned mail", "au by KDDI"),
+    failed("メールエラー通知", "au by KDDI"),
     failed("email delivery failure", "Mimecast"),
     failed("email delivery error", "hosting panels"),
     failed("message delivery failure", "MailFoundry"),

@@ -82,6 +82,7 @@ const POSTMASTERS: &[&str] = &[
     "bounce",
     "bounces",
     "mailbounce",
+    "symantec_antivirus_for_smtp_gateways",
 ];
 
 const POSTMASTER_NAMES: &[&str] = &[
