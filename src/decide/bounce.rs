@@ -137,6 +137,14 @@ pub fn weigh(look: &Look<'_, '_>, outline: &Outline<'_>, facts: &Facts<'_>) -> W
     } else {
         failed_recipients(look, own, &quoted, &report)
     };
+    // Parcels, payments and short messages fail in the same words. What says so of mail names an address or gives the message back.
+    let names_mail = !quoted.is_empty()
+        || outline.first(Kind::Message).is_some()
+        || recipients.iter().any(|recipient| !recipient.address.is_empty());
+    let says_so_itself = built == Built::Report || look.writer == Writer::Daemon || look.head.report_hint.is_some();
+    if !names_mail && !says_so_itself {
+        return Weighed::Nothing;
+    }
     complete(&mut recipients, kind);
     let message_id = quoted
         .message()

@@ -228,7 +228,7 @@ impl Scale {
             Writer::Machine if null => words.first || self.structured,
             Writer::Anyone if null => words.starts || self.structured || self.subject && words.is_strong(),
             // fml answers the message that it gives back, and its lists' mail has the mark as well.
-            Writer::Machine if self.hinted && look.head.list.is_none() => words.first,
+            Writer::Machine if self.hinted && look.head.list.is_none() && words.are_of("fml") => words.first,
             Writer::Machine => self.structured || !handled && (words.starts || words.first && !quoted.is_empty()),
             Writer::Anyone => self.structured || words.starts && !handled,
         }

@@ -235,10 +235,7 @@ pub const RULES: &[Rule] = &[
     failed("your message was not delivered", "many systems"),
     failed("we had trouble delivering your message", "web mailers"),
     failed("your message could not be sent", "SurfControl"),
-    failed(
-        "could not be delivered to the following recipient",
-        "Symantec Mail Security",
-    ),
+    report("please do not resend your original message", "Symantec Mail Security"),
     late(
         "delivery attempts will continue to be made for",
         "Symantec Mail Security",
@@ -448,6 +445,12 @@ pub fn find(text: &str) -> Found {
 }
 
 impl Found {
+    /// Whether a rule matched that is for this system.
+    #[must_use]
+    pub fn are_of(&self, system: &str) -> bool {
+        self.rules.iter().any(|rule| rule.system == system)
+    }
+
     /// Whether a rule matched that only mail systems' words match.
     #[must_use]
     pub fn is_strong(&self) -> bool {
