@@ -2,8 +2,8 @@
 //! subject, the system's own words, and how it is built. No single weak piece is enough, and what people and lists add
 //! to a message weighs against it.
 
-use crate::decide::details::{add_reasons, failed_recipients, read_report};
-use crate::decide::failed::complete;
+use crate::decide::details::{add_reasons, failed_recipients, parties, read_report};
+use crate::decide::failed::{complete, names_anybody};
 use crate::decide::head::Head;
 use crate::decide::message::Message;
 use crate::decide::mime::{Kind, Outline};
@@ -140,7 +140,8 @@ pub fn weigh(look: &Look<'_, '_>, outline: &Outline<'_>, facts: &Facts<'_>) -> W
     // Parcels, payments and short messages fail in the same words. What says so of mail names an address or gives the message back.
     let names_mail = !quoted.is_empty()
         || outline.first(Kind::Message).is_some()
-        || recipients.iter().any(|recipient| !recipient.address.is_empty());
+        || recipients.iter().any(|recipient| !recipient.address.is_empty())
+        || look.writer == Writer::Postmaster && names_anybody(own, &parties(look));
     let says_so_itself = built == Built::Report || look.writer == Writer::Daemon || look.head.report_hint.is_some();
     if !names_mail && !says_so_itself {
         return Weighed::Nothing;

@@ -62,14 +62,19 @@ pub fn add_reasons(recipients: &mut [Recipient], own: &str) {
     }
 }
 
+/// Whom the report is from and whom it is for: neither can have failed.
+#[must_use]
+pub fn parties(look: &Look<'_, '_>) -> Vec<String> {
+    let of = |value: Option<&str>| value.and_then(Address::parse).map(|address| address.to_string());
+    let to = look.head.to.map(|field| field.text().into_owned());
+    [of(look.from), of(to.as_deref())].into_iter().flatten().collect()
+}
+
 /// Where no report names them: the header, the words, the quoted message.
 #[must_use]
 pub fn failed_recipients(look: &Look<'_, '_>, own: &str, quoted: &Quoted<'_>, report: &Report) -> Vec<Recipient> {
     let words: String = own.chars().take(WORDS_BYTES).collect();
-    let of = |value: Option<&str>| value.and_then(Address::parse).map(|address| address.to_string());
-    let to = look.head.to.map(|field| field.text().into_owned());
-    let not: Vec<String> = [of(look.from), of(to.as_deref())].into_iter().flatten().collect();
-    let mut recipients = find_failed(&words, &not);
+    let mut recipients = find_failed(&words, &parties(look));
     if let Some((field, _)) = look
         .head
         .report_mark

@@ -43,6 +43,9 @@ const LABELS: &[&str] = &[
     "generated from",
     "your message to",
     "dda:smtp=",
+    "nachricht an",
+    "收件人",
+    "收信人",
 ];
 
 /// What Exchange 5.5 and 2003 write below the message's own `To`, which need not be the address that failed.
@@ -65,6 +68,13 @@ pub fn find_failed(text: &str, not: &[String]) -> Vec<Recipient> {
     } else {
         found
     }
+}
+
+/// Tells whether `text` has any address at all beside those in `not`.
+#[must_use]
+pub fn names_anybody(text: &str, not: &[String]) -> bool {
+    let mut lines = text.lines().take(MAX_LINES);
+    lines.any(|line| address_in(line).is_some_and(|found| !not.iter().any(|other| other.eq_ignore_ascii_case(&found))))
 }
 
 /// The same for a piece of the text.

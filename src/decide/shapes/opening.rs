@@ -121,6 +121,7 @@ pub const RULES: &[Rule] = &[
         "Exchange SMTP service; Amen, which writes Delevery",
     ),
     report("diagnostic information for administrators", "Exchange 2007 and later"),
+    report("more info for email admins", "Office 365"),
     failed(
         "the email below could not be delivered to the following user",
         "smtpsvc",
@@ -212,6 +213,14 @@ pub const RULES: &[Rule] = &[
     failed("your mail cannot be delivered to the following address", "Jetmail"),
     failed("cannot be delivered due to the following error", "FTGate"),
     failed("xmail bounce: rcpt=", "XMail, SMAILUtils.cpp"),
+    failed(
+        "a message you sent could not be delivered to",
+        "Citadel, serv_smtpclient.c",
+    ),
+    late(
+        "a message you sent has not been delivered to",
+        "Citadel, serv_smtpclient.c",
+    ),
     failed("failed addresses follow", "Smail, T-Online"),
     failed("unsent reason follows", "Nifty"),
     report("--> error description:", "LSMTP"),
