@@ -142,7 +142,11 @@ pub fn weigh(look: &Look<'_, '_>, outline: &Outline<'_>, facts: &Facts<'_>) -> W
         || outline.first(Kind::Message).is_some()
         || recipients.iter().any(|recipient| !recipient.address.is_empty())
         || look.writer == Writer::Postmaster && names_anybody(own, &parties(look));
-    let says_so_itself = built == Built::Report || look.writer == Writer::Daemon || look.head.report_hint.is_some();
+    // Exchange names people, as its own address book does.
+    let says_so_itself = built == Built::Report
+        || look.writer == Writer::Daemon
+        || look.head.report_hint.is_some()
+        || words.are_of("Exchange");
     if !names_mail && !says_so_itself {
         return Weighed::Nothing;
     }

@@ -454,10 +454,10 @@ pub fn find(text: &str) -> Found {
 }
 
 impl Found {
-    /// Whether a rule matched that is for this system.
+    /// Whether a rule matched that is for this system, whatever its version.
     #[must_use]
     pub fn are_of(&self, system: &str) -> bool {
-        self.rules.iter().any(|rule| rule.system == system)
+        self.rules.iter().any(|rule| rule.system.starts_with(system))
     }
 
     /// Whether a rule matched that only mail systems' words match.
