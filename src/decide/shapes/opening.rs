@@ -213,6 +213,7 @@ pub const RULES: &[Rule] = &[
     failed("your mail cannot be delivered to the following address", "Jetmail"),
     failed("cannot be delivered due to the following error", "FTGate"),
     failed("xmail bounce: rcpt=", "XMail, SMAILUtils.cpp"),
+    failed("has encountered a delivery problem", "XWall"),
     failed(
         "a message you sent could not be delivered to",
         "Citadel, serv_smtpclient.c",

@@ -40,6 +40,7 @@ pub const RULES: &[Rule] = &[
     failed("nondeliverable mail", "PMDF, smtpsvc"),
     failed("non-deliverable", "smtpsvc"),
     failed("non-delivery", "X.400 gateways"),
+    failed("non delivery report", "XWall"),
     failed("ndn:", "FirstClass, cc:Mail"),
     failed("cc:mail link to smtp undeliverable", "cc:Mail"),
     failed("cc:mail smtplink undeliverable", "cc:Mail"),
