@@ -42,6 +42,12 @@ pub struct Likeness([u8; 16]);
 impl Likeness {
     /// That of nothing at all.
     pub const NONE: Self = Self([0; 16]);
+
+    /// Its bytes.
+    #[must_use]
+    pub fn bytes(self) -> [u8; 16] {
+        self.0
+    }
 }
 
 /// What of two messages has to be the same.

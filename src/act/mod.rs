@@ -8,6 +8,7 @@ pub mod dotlock;
 pub mod excerpt;
 pub mod extract;
 pub mod filesystem;
+pub mod hashes;
 pub mod hold;
 pub mod intake;
 pub mod kernel;

@@ -1,12 +1,12 @@
 //! What a mailbox holds, message by message, kept up to date while mail comes in. When something else happens to the mailbox than that
 //! it grows, all that was known is void, and it says so.
 
-use std::collections::HashMap;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt};
 
 use crate::act::cut::ranges::Ranges;
+use crate::act::hashes::Hashes;
 use crate::act::intake::HEAD_BYTES;
 use crate::act::likeness::{Likeness, Scope, of_stored};
 use crate::act::stored::{Bytes, Mbox, Stored};
@@ -27,21 +27,17 @@ pub enum Sameness<'a> {
     Once(&'a Ranges),
 }
 
-/// Counts the messages of a mailbox by what they are, and how many of them were found elsewhere.
+/// Knows the messages of a mailbox by what they are.
 #[derive(Debug)]
 pub struct Known<'a> {
     sameness: Sameness<'a>,
-    mail: HashMap<Likeness, Count>,
+    /// What is there to be found: where as many are wanted as are offered, what was not found yet. What was put back for an offer was
+    /// found by it, and is not even added.
+    mail: Hashes,
     messages: u64,
     stamp: Option<Stamp>,
     last: Option<Last>,
     end: Vec<u8>,
-}
-
-#[derive(Clone, Copy, Debug, Default)]
-struct Count {
-    here: u32,
-    found: u32,
 }
 
 /// Which file it was, how long, and when it was changed last. The change time cannot be set back (inode(7)).
@@ -92,7 +88,7 @@ impl<'a> Known<'a> {
     pub fn new(sameness: Sameness<'a>) -> Self {
         Self {
             sameness,
-            mail: HashMap::new(),
+            mail: Hashes::default(),
             messages: 0,
             stamp: None,
             last: None,
@@ -126,13 +122,9 @@ impl<'a> Known<'a> {
 
     /// Finds such a message in the mailbox; where as many are wanted as are offered, each only once.
     pub fn find(&mut self, likeness: Likeness) -> bool {
-        match (self.mail.get_mut(&likeness), self.sameness) {
-            (Some(count), Sameness::Once(_)) => count.here > 0,
-            (Some(count), Sameness::Each) if count.found < count.here => {
-                count.found += 1;
-                true
-            }
-            (Some(_) | None, Sameness::Each | Sameness::Once(_)) => false,
+        match self.sameness {
+            Sameness::Once(_) => self.mail.contain(likeness.bytes()),
+            Sameness::Each => self.mail.remove(likeness.bytes()),
         }
     }
 
@@ -156,8 +148,8 @@ impl<'a> Known<'a> {
         if now.bytes - before > most_bytes {
             return Ok(Since::GrownMuch);
         }
-        self.forget_last();
-        self.read_from(file, from, now)
+        let found = self.forget_last();
+        self.read_from(file, from, now, found)
     }
 
     /// Notes that these messages were appended, the last of them at `offset`, and that they were found.
@@ -167,9 +159,9 @@ impl<'a> Known<'a> {
     pub fn add(&mut self, file: &File, added: impl Iterator<Item = Likeness>, offset: u64) -> io::Result<()> {
         let stamp = Stamp::of(file)?;
         for likeness in added {
-            let count = self.mail.entry(likeness).or_default();
-            count.here += 1;
-            count.found += 1;
+            if let Sameness::Once(_) = self.sameness {
+                self.mail.insert(likeness.bytes());
+            }
             self.messages += 1;
             self.last = Some(Last {
                 offset,
@@ -194,16 +186,15 @@ impl<'a> Known<'a> {
         Ok(())
     }
 
-    fn forget_last(&mut self) {
-        if let Some(likeness) = self.last.take().and_then(|last| last.likeness)
-            && let Some(count) = self.mail.get_mut(&likeness)
-        {
-            count.here = count.here.saturating_sub(1);
-            self.messages -= 1;
-        }
+    /// Says what it was, if it was found before.
+    fn forget_last(&mut self) -> Option<Likeness> {
+        let likeness = self.last.take()?.likeness?;
+        self.messages -= 1;
+        (!self.mail.remove(likeness.bytes())).then_some(likeness)
     }
 
-    fn read_from(&mut self, file: &File, from: u64, now: Stamp) -> io::Result<Since> {
+    /// `found` is what the first message was when it was read before, if it is not to be found again.
+    fn read_from(&mut self, file: &File, from: u64, now: Stamp, mut found: Option<Likeness>) -> io::Result<Since> {
         let end_now = end(file, now.bytes)?;
         let piece = piece_of_separator(file, now.bytes)?;
         let mut mbox = Mbox::resume(file, HEAD_BYTES, from)?;
@@ -222,7 +213,9 @@ impl<'a> Known<'a> {
                 Sameness::Once(going) if going.contain(stored.offset) => Likeness::NONE,
                 Sameness::Once(_) | Sameness::Each => self.likeness(file, &stored)?,
             };
-            self.mail.entry(likeness).or_default().here += 1;
+            if found.take() != Some(likeness) && likeness != Likeness::NONE {
+                self.mail.insert(likeness.bytes());
+            }
             self.messages += 1;
             self.last = Some(Last {
                 offset: stored.offset,

@@ -1,6 +1,6 @@
 //! Which messages of a mailbox a command takes, and what is to be told about them. Changes nothing.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::io;
 
 use sha2::{Digest, Sha256};
@@ -10,6 +10,7 @@ use crate::act::cut::apply::Unread;
 use crate::act::cut::imap;
 use crate::act::cut::look::Look;
 use crate::act::cut::ranges::{Ranges, STEP_BYTES};
+use crate::act::hashes::Hashes;
 use crate::act::intake::HEAD_BYTES;
 use crate::act::patience::Patience;
 use crate::act::stored::{Mbox, Stored};
@@ -166,7 +167,7 @@ pub fn choose(
         wanted,
         account,
         config,
-        hashes: HashSet::new(),
+        hashes: Hashes::default(),
         taken_bytes: 0,
         search: (wanted.inside != Inside::Ignored).then(|| Search::new(unpacker)),
     };
@@ -214,7 +215,7 @@ struct Judge<'a> {
     wanted: &'a Wanted,
     account: &'a Account,
     config: &'a Config,
-    hashes: HashSet<[u8; 16]>,
+    hashes: Hashes,
     taken_bytes: u64,
     search: Option<Search<'a>>,
 }
@@ -223,7 +224,7 @@ impl Judge<'_> {
     fn takes(&mut self, stored: &Stored<'_>, message: &Message<'_>, choice: &mut Choice) -> io::Result<bool> {
         let wanted = self.wanted;
         // Asked of every message: the first of several stays, even if it is not meant otherwise.
-        let again = wanted.kinds.contains(&Kind::Duplicate) && !self.hashes.insert(self.hash(stored, message)?);
+        let again = wanted.kinds.contains(&Kind::Duplicate) && self.is_again(self.hash(stored, message)?);
         if let Some(down_to) = wanted.down_to
             && self.look.bytes().saturating_sub(self.taken_bytes) <= down_to
         {
@@ -261,6 +262,15 @@ impl Judge<'_> {
             | Verdict::AutoReply(_)
             | Verdict::Ordinary => false,
         })
+    }
+
+    /// Tells whether such a message came before.
+    fn is_again(&mut self, hash: [u8; 16]) -> bool {
+        let again = self.hashes.contain(hash);
+        if !again {
+            self.hashes.insert(hash);
+        }
+        again
     }
 
     /// What one message has in common with another copy of it: who wrote what to whom when. Not how it came, nor what a reader noted.
