@@ -276,3 +276,58 @@ fn piece_of_separator(file: &File, length: u64) -> io::Result<Option<u64>> {
         !piece.is_empty() && !piece.contains(&b'\n') && (b"From ".starts_with(piece) || piece.starts_with(b"From "));
     Ok(is_one.then_some(start + at as u64))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Known, Sameness, Since};
+    use crate::act::cut::ranges::Ranges;
+    use crate::act::intake::Intake;
+    use crate::act::likeness::Likeness;
+    use crate::act::stored::Stored;
+    use std::fs::File;
+    use std::io::Write;
+
+    fn message(number: u32) -> String {
+        format!("From s@s.test Mon Nov  2 10:00:00 2026\nMessage-ID: <{number}@s.test>\n\nb\n\n")
+    }
+
+    fn likeness(known: &Known<'_>, number: u32) -> Likeness {
+        let letter = Intake::from_bytes(message(number).into_bytes());
+        let stored = Stored {
+            offset: 0,
+            bytes: letter.bytes(),
+            head: letter.head(),
+        };
+        known.likeness(&letter, &stored).unwrap_or_else(|e| unreachable!("{e}"))
+    }
+
+    /// What is found of messages 0, 1 and 2 in a mailbox of 0 and 1, when both were found before and 2 then came in.
+    fn found(sameness: Sameness<'_>) -> [bool; 3] {
+        let mut file = tempfile::tempfile().unwrap_or_else(|e| unreachable!("{e}"));
+        let mut known = Known::new(sameness);
+        let come = |known: &mut Known<'_>, file: &mut File, numbers: &[u32]| {
+            for number in numbers {
+                assert!(file.write_all(message(*number).as_bytes()).is_ok());
+            }
+            assert_eq!(known.catch_up(file, u64::MAX).ok(), Some(Since::Grown));
+        };
+        come(&mut known, &mut file, &[0, 1]);
+        for number in [0, 1] {
+            let likeness = likeness(&known, number);
+            assert!(known.find(likeness));
+        }
+        // The last message is read again, for it may have grown.
+        come(&mut known, &mut file, &[2]);
+        assert_eq!(known.messages(), 3);
+        [0, 1, 2].map(|number| {
+            let likeness = likeness(&known, number);
+            known.find(likeness)
+        })
+    }
+
+    #[test]
+    fn what_was_found_is_not_found_again_where_as_many_are_wanted_as_are_offered() {
+        assert_eq!(found(Sameness::Each), [false, false, true]);
+        assert_eq!(found(Sameness::Once(&Ranges::new())), [true, true, true]);
+    }
+}
