@@ -12,6 +12,7 @@ use std::fs::{File, FileTimes};
 use std::io::{self, Write};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use time::OffsetDateTime;
 
@@ -21,7 +22,7 @@ use crate::act::lock::{Locked, Plan, lock};
 use crate::act::mbox::{self, Piece};
 use crate::act::open::open_existing;
 use crate::act::pack::messages::Archived;
-use crate::act::patience::Patience;
+use crate::act::patience::{Patience, is_stopped};
 use crate::act::recover;
 use crate::exit::{Class, Error};
 pub use known::Sameness;
@@ -33,8 +34,8 @@ const BATCH_BYTES: usize = 2 << 20;
 /// How much new mail is read under a lock, in bytes. It takes some hundredths of a second.
 const UNDER_LOCK_BYTES: u64 = 8 << 20;
 
-/// How often mail that comes in faster than it is read is caught up with.
-const CATCH_UPS: u32 = 20;
+/// For so long mail that comes in is caught up with, even where no lock is waited for.
+const SHORTEST_CATCH_UP: Duration = Duration::from_secs(1);
 
 /// Where messages are put.
 #[derive(Clone, Copy, Debug)]
@@ -156,7 +157,7 @@ impl<'a> Putback<'a> {
             rehearsed_bytes: 0,
             tally: Tally::default(),
         };
-        putback.look()?;
+        putback.look(None)?;
         Ok(putback)
     }
 
@@ -214,35 +215,51 @@ impl<'a> Putback<'a> {
         Stop::Failed(Error::io("read", self.target.path, e).class(Class::Mailbox))
     }
 
-    /// Reads the mailbox without a lock: however large it is, no delivery waits.
-    fn look(&mut self) -> Result<(), Stop> {
+    /// Reads the mailbox without a lock: however large it is, no delivery waits. What came since another look has to be read by `until`.
+    fn look(&mut self, until: Option<Instant>) -> Result<(), Stop> {
         let Some(file) = open_existing(self.target.path, self.target.plan.owner)? else {
             return Ok(());
         };
-        let since = self.known.catch_up(&file, u64::MAX).map_err(|e| self.unreadable(&e))?;
-        match since {
+        let is_over = || is_stopped() || is_past(until);
+        let since = self.known.catch_up(&file, u64::MAX, is_over);
+        match since.map_err(|e| self.unreadable(&e))? {
             Since::Grown | Since::GrownMuch => Ok(()),
             Since::Changed => Err(Stop::Again),
+            Since::Unread => {
+                self.target.patience.check("restore into", &self.name())?;
+                Err(self.outgrown())
+            }
         }
+    }
+
+    /// For how long to catch up with what comes in: as long as for a lock that somebody else holds.
+    fn catching_up(&self) -> Duration {
+        self.target.plan.timeout.max(SHORTEST_CATCH_UP)
+    }
+
+    fn outgrown(&self) -> Stop {
+        let waited = self.catching_up().as_secs();
+        let cause = format!("mail comes in faster than it is read, for longer than {waited} s");
+        Error::new(Class::Mailbox, "restore into", self.name(), cause)
+            .hint("run this again when less mail comes in: nothing comes twice")
+            .into()
     }
 
     /// Locks the mailbox when all that is in it is known.
     fn lock(&mut self) -> Result<Locked, Stop> {
-        for _ in 0..CATCH_UPS {
-            self.look()?;
+        let until = Some(Instant::now() + self.catching_up());
+        loop {
+            self.look(until)?;
             let mut locked = lock(self.target.path, self.target.plan, self.target.patience)?;
             recover::tidy(&mut locked, OffsetDateTime::now_utc())?;
-            let since = self.known.catch_up(locked.file(), UNDER_LOCK_BYTES);
+            let since = self.known.catch_up(locked.file(), UNDER_LOCK_BYTES, || false);
             match since.map_err(|e| self.unreadable(&e))? {
                 Since::Grown => return Ok(locked),
-                Since::GrownMuch => {}
+                Since::GrownMuch | Since::Unread if is_past(until) => return Err(self.outgrown()),
+                Since::GrownMuch | Since::Unread => {}
                 Since::Changed => return Err(Stop::Again),
             }
         }
-        let cause = "it grows faster than it is read";
-        Err(Error::new(Class::Mailbox, "restore into", self.name(), cause)
-            .hint("try again when less mail comes in")
-            .into())
     }
 
     /// Writes the batch.
@@ -363,7 +380,7 @@ impl<'a> Putback<'a> {
 
     /// Counts a batch as if it were written.
     fn rehearse(&mut self, batch: &Batch) -> Result<(), Stop> {
-        self.look()?;
+        self.look(Some(Instant::now() + self.catching_up()))?;
         for item in &batch.items {
             self.rehearse_one(item.likeness, (item.end - item.start) as u64);
         }
@@ -410,6 +427,10 @@ impl<'a> Putback<'a> {
         }
         Ok(())
     }
+}
+
+fn is_past(until: Option<Instant>) -> bool {
+    until.is_some_and(|until| Instant::now() >= until)
 }
 
 fn first_line(message: &[u8]) -> &[u8] {

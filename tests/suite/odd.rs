@@ -3,7 +3,7 @@
 
 use std::fs::{self, File};
 use std::io::Write;
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::{FileExt, PermissionsExt, symlink};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -174,7 +174,10 @@ fn a_mailbox_that_grows_faster_than_it_is_read_holds_no_command() {
         }
     }
     let name = user_name();
-    let scratch = scratch().set("spool.locks", "[\"fcntl\"]");
+    // For so long it catches up with what comes in.
+    let scratch = scratch()
+        .set("spool.locks", "[\"fcntl\"]")
+        .set("spool.lock_timeout", "\"5s\"");
     fs::write(scratch.mailbox(), &before).unwrap();
     let archive = scratch.path(&name);
     fs::write(&archive, stored(7, OLD, "") + &stored(900_000, OLD, "")).unwrap();
@@ -188,4 +191,48 @@ fn a_mailbox_that_grows_faster_than_it_is_read_holds_no_command() {
     ended.check(matches!(ended.code, Some(0 | 1)), "restore");
     let back = memchr::memmem::find_iter(&scratch.mail(), stored(900_000, OLD, "").as_bytes()).count();
     assert_eq!(back, usize::from(ended.code == Some(0)), "{}", ended.story());
+}
+
+#[test]
+fn a_mailbox_that_grows_without_end_is_given_up_and_left_alone() {
+    const STEP_BYTES: u64 = 9 << 20;
+    let scratch = scratch()
+        .set("spool.locks", "[\"fcntl\"]")
+        .set("spool.lock_timeout", "\"1s\"");
+    let archive = scratch.path(&user_name());
+    fs::write(&archive, stored(900_000, OLD, "")).unwrap();
+    let said = "mail comes in faster than it is read, for longer than 1 s; run this again when less mail comes in: nothing comes twice";
+    for _ in 0..20 {
+        fs::write(scratch.mailbox(), stored(1, OLD, "")).unwrap();
+        fs::set_permissions(scratch.mailbox(), fs::Permissions::from_mode(0o600)).unwrap();
+        let over = AtomicBool::new(false);
+        let ended = std::thread::scope(|scope| {
+            scope.spawn(|| {
+                // Holes cost no room.
+                let file = File::options().write(true).open(scratch.mailbox()).unwrap();
+                let mut at = file.metadata().unwrap().len();
+                while !over.load(Ordering::Relaxed) {
+                    at += STEP_BYTES;
+                    let text = format!("\n\n{}", stored(2, OLD, ""));
+                    file.write_all_at(text.as_bytes(), at).unwrap();
+                    at += text.len() as u64;
+                    std::thread::sleep(Duration::from_millis(5));
+                }
+            });
+            let ended = scratch.run(&["spool", "restore", archive.to_str().unwrap()]).go();
+            over.store(true, Ordering::Relaxed);
+            ended
+        });
+        match ended.code {
+            // Nobody wrote for a while.
+            Some(0) => {}
+            Some(1) => {
+                assert!(ended.stderr.contains(said), "{}", ended.stderr);
+                assert!(contains(&ended.stdout, b"restored 0 messages"));
+                return;
+            }
+            _ => panic!("{:?} {}", ended.code, ended.stderr),
+        }
+    }
+    panic!("it was read faster than it grew, each time");
 }

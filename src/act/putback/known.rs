@@ -69,6 +69,8 @@ pub enum Since {
     GrownMuch,
     /// It was rewritten: what was known is void.
     Changed,
+    /// Not all that came in was read before it was over: what was known is void.
+    Unread,
 }
 
 impl Stamp {
@@ -128,11 +130,12 @@ impl<'a> Known<'a> {
         }
     }
 
-    /// Learns what came since the last look, or at the first one all there is, if that is no more than `most_bytes`.
+    /// Learns what came since the last look, or at the first one all there is, if that is no more than `most_bytes`; not to the end
+    /// when `is_over` says so before.
     ///
     /// # Errors
     /// When the mailbox cannot be read.
-    pub fn catch_up(&mut self, file: &File, most_bytes: u64) -> io::Result<Since> {
+    pub fn catch_up(&mut self, file: &File, most_bytes: u64, is_over: impl Fn() -> bool) -> io::Result<Since> {
         let now = Stamp::of(file)?;
         let (before, from) = match self.stamp {
             Some(then) if then == now => return Ok(Since::Grown),
@@ -149,7 +152,7 @@ impl<'a> Known<'a> {
             return Ok(Since::GrownMuch);
         }
         let found = self.forget_last();
-        self.read_from(file, from, now, found)
+        self.read_from(file, from, now, found, is_over)
     }
 
     /// Notes that these messages were appended, the last of them at `offset`, and that they were found.
@@ -194,12 +197,22 @@ impl<'a> Known<'a> {
     }
 
     /// `found` is what the first message was when it was read before, if it is not to be found again.
-    fn read_from(&mut self, file: &File, from: u64, now: Stamp, mut found: Option<Likeness>) -> io::Result<Since> {
+    fn read_from(
+        &mut self,
+        file: &File,
+        from: u64,
+        now: Stamp,
+        mut found: Option<Likeness>,
+        is_over: impl Fn() -> bool,
+    ) -> io::Result<Since> {
         let end_now = end(file, now.bytes)?;
         let piece = piece_of_separator(file, now.bytes)?;
         let mut mbox = Mbox::resume(file, HEAD_BYTES, from)?;
         self.last = None;
         while let Some(stored) = mbox.next()? {
+            if is_over() {
+                return Ok(Since::Unread);
+            }
             // Mail that came while this was read is for the next look.
             if stored.offset >= now.bytes {
                 break;
@@ -309,7 +322,7 @@ mod tests {
             for number in numbers {
                 assert!(file.write_all(message(*number).as_bytes()).is_ok());
             }
-            assert_eq!(known.catch_up(file, u64::MAX).ok(), Some(Since::Grown));
+            assert_eq!(known.catch_up(file, u64::MAX, || false).ok(), Some(Since::Grown));
         };
         come(&mut known, &mut file, &[0, 1]);
         for number in [0, 1] {
