@@ -208,19 +208,22 @@ fn plain(error: &io::Error) -> String {
     }
 }
 
+/// Tells whether a character opens a line, steers a terminal, or shows a line other than it is.
+#[must_use]
+pub fn is_harmful(c: char) -> bool {
+    // Bidirectional overrides are no control characters to `char`.
+    c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
 /// Text with its control characters escaped, so that what a message says can neither open a line nor steer a terminal.
 #[must_use]
 pub fn visible(text: &str) -> String {
-    // Bidirectional overrides show a line other than it is; they are no control characters to `char`.
-    let harmful = |c: char| {
-        c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
-    if !text.chars().any(harmful) {
+    if !text.chars().any(is_harmful) {
         return text.to_owned();
     }
     text.chars()
         .map(|c| {
-            if harmful(c) {
+            if is_harmful(c) {
                 c.escape_default().to_string()
             } else {
                 c.to_string()

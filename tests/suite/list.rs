@@ -1,8 +1,11 @@
 //! `spool list`: what it says of mailboxes and of everything else in the spool directory, what it remembers, and that it leaves all of
 //! it as it was.
 
+use std::collections::BTreeSet;
+use std::ffi::OsStr;
 use std::fs::{self, File, FileTimes};
 use std::io::Write;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -543,6 +546,33 @@ fn metrics_are_in_the_text_format_of_prometheus() {
         }
     }
     assert!(samples > 15, "{said}");
+}
+
+#[test]
+fn whatever_a_file_is_called_its_metrics_are_text_and_its_own() {
+    let scratch = Scratch::new();
+    let names: [&[u8]; 5] = [b"a\xff", b"a\xfe", br"a\xff", b"a\rb", b"a\x1b[2J"];
+    for name in names {
+        let path = scratch.path("spool").join(OsStr::from_bytes(name));
+        fs::write(&path, mbox(&[ordinary()])).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+    }
+    let ended = list(&scratch, &["--prometheus"]).go();
+    ended.ends_with(0);
+    let said = text(&ended.stdout);
+    ended.check(
+        !said.chars().any(|c| c.is_control() && c != '\n') && !said.contains('\u{fffd}'),
+        "it steers terminals, or says nothing",
+    );
+    let labels: BTreeSet<_> = said
+        .lines()
+        .filter(|line| line.starts_with("spoolguard_mailbox_messages{"))
+        .collect();
+    assert_eq!(labels.len(), names.len(), "{said}");
+    assert!(
+        said.contains(r#"{user="a\\xff",path="#) && said.contains(r#"{user="a\\x1b[2J",path="#),
+        "{said}"
+    );
 }
 
 #[test]

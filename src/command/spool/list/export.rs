@@ -1,5 +1,7 @@
 //! What was found, for programs: one JSON object a line, or metrics in Prometheus' text format. Keys, metrics and labels are a promise.
 
+use std::borrow::Cow;
+use std::ffi::OsStr;
 use std::io::{self, Write};
 
 use serde::Serialize;
@@ -10,12 +12,13 @@ use crate::command::spool::list::{Findings, NAMES};
 use crate::decide::cause::day;
 use crate::decide::letter::Kind;
 use crate::decide::survey::{Count, by_bytes, by_messages};
+use crate::exit::is_harmful;
 
 /// One name of the spool directory. What is not known, or is no mailbox, has null.
 #[derive(Serialize)]
 struct Line<'a> {
-    path: &'a str,
-    user: &'a str,
+    path: Cow<'a, str>,
+    user: Cow<'a, str>,
     uid: u32,
     size: u64,
     quota: Option<u64>,
@@ -73,8 +76,8 @@ fn line(row: &Row) -> Line<'_> {
     let survey = numbers.map(|numbers| &numbers.survey);
     let of = |kind| survey.map(|survey| survey.of(kind).messages);
     Line {
-        path: &row.path,
-        user: &row.name,
+        path: row.path.to_string_lossy(),
+        user: row.name().to_string_lossy(),
         uid: row.uid,
         size: row.bytes,
         quota: numbers.and_then(|numbers| numbers.limit.bytes),
@@ -275,10 +278,58 @@ fn head(output: &mut impl Write, name: &str, help: &str) -> io::Result<()> {
 }
 
 fn labels(row: &Row) -> String {
-    format!("user=\"{}\",path=\"{}\"", escaped(&row.name), escaped(&row.path))
+    format!(
+        "user=\"{}\",path=\"{}\"",
+        label(row.name()),
+        label(row.path.as_os_str())
+    )
 }
 
-/// A label's value: backslash, quote and line end are escaped (Prometheus, text-based format).
-fn escaped(text: &str) -> String {
-    text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
+/// A label's value. It has to be UTF-8, with backslash, quote and line end escaped (Prometheus, text-based format). A byte that is not, and
+/// what would steer the terminal of whoever looks at the file or at the label, is shown as `\xff`; and so is a backslash before an `x`, for
+/// no two names may have the same labels: the collector would drop every metric of the file.
+fn label(name: &OsStr) -> String {
+    let shown = |byte: u8| format!("\\\\x{byte:02x}");
+    let mut value = String::new();
+    for part in name.as_encoded_bytes().utf8_chunks() {
+        let mut characters = part.valid().chars().peekable();
+        while let Some(c) = characters.next() {
+            match c {
+                '\n' => value.push_str("\\n"),
+                '"' => value.push_str("\\\""),
+                '\\' if characters.peek() == Some(&'x') => value.push_str(&shown(b'\\')),
+                '\\' => value.push_str("\\\\"),
+                c if is_harmful(c) => value.extend(c.encode_utf8(&mut [0; 4]).bytes().map(shown)),
+                c => value.push(c),
+            }
+        }
+        value.extend(part.invalid().iter().copied().map(shown));
+    }
+    value
+}
+
+#[cfg(test)]
+mod tests {
+    use super::label;
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+
+    #[test]
+    fn a_label_is_text_that_steers_nothing_and_no_two_names_have_the_same() {
+        let cases: [(&[u8], &str); 10] = [
+            (b"a", "a"),
+            ("Gr\u{fc}\u{df}e".as_bytes(), "Gr\u{fc}\u{df}e"),
+            (b"a\\b\"c\nd", r#"a\\b\"c\nd"#),
+            (b"a\rb\x1b[2J\x7f", r"a\\x0db\\x1b[2J\\x7f"),
+            ("a\u{9b}\u{202e}".as_bytes(), r"a\\xc2\\x9b\\xe2\\x80\\xae"),
+            (b"\xffa\xc3", r"\\xffa\\xc3"),
+            (br"\xffa\xc3", r"\\x5cxffa\\x5cxc3"),
+            (b"\\\xff", r"\\\\xff"),
+            (br"\\xff", r"\\\\x5cxff"),
+            ("\u{fffd}".as_bytes(), "\u{fffd}"),
+        ];
+        for (name, want) in cases {
+            assert_eq!(label(OsStr::from_bytes(name)), want);
+        }
+    }
 }

@@ -1,7 +1,8 @@
 //! What is said of one name of the spool directory: the numbers of a mailbox, and what is wrong with it.
 
+use std::ffi::OsStr;
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::config::Config;
 use crate::decide::cause::{Cause, Remedy};
@@ -11,10 +12,8 @@ use crate::decide::survey::Survey;
 /// One name.
 #[derive(Debug)]
 pub struct Row {
-    /// The name of the file, as text.
-    pub name: String,
-    /// Where it is, as text.
-    pub path: String,
+    /// Where it is.
+    pub path: PathBuf,
     /// Who owns it.
     pub uid: u32,
     /// How long it is, in bytes.
@@ -23,6 +22,14 @@ pub struct Row {
     pub numbers: Option<Numbers>,
     /// What is wrong with it, and what else is to be known.
     pub problems: Vec<Problem>,
+}
+
+impl Row {
+    /// The name of the file.
+    #[must_use]
+    pub fn name(&self) -> &OsStr {
+        self.path.file_name().unwrap_or_default()
+    }
 }
 
 /// What a mailbox holds.
@@ -46,8 +53,7 @@ pub struct Numbers {
 #[must_use]
 pub fn bare(path: &Path, stat: &std::fs::Metadata) -> Row {
     Row {
-        name: path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
-        path: path.display().to_string(),
+        path: path.to_owned(),
         uid: stat.uid(),
         bytes: stat.len(),
         numbers: None,

@@ -110,7 +110,7 @@ fn cells(row: &Row, numbers: &Numbers) -> [String; COLUMNS.len()] {
         all => format!("{}%", count.messages * 100 / all),
     };
     [
-        shortened(&visible(&row.name)),
+        shortened(&visible(&row.name().to_string_lossy())),
         human(row.bytes),
         quota(numbers),
         survey.all.messages.to_string(),
@@ -256,7 +256,7 @@ fn problems(findings: &Findings, style: &Style, output: &mut impl Write) -> io::
     let rows = || findings.mailboxes.iter().chain(&findings.others);
     for row in rows() {
         for problem in &row.problems {
-            let (path, what) = (visible(&row.path), visible(&problem.what));
+            let (path, what) = (visible(&row.path.to_string_lossy()), visible(&problem.what));
             match problem.weight {
                 Weight::NotAllowed => continue,
                 Weight::Wrong => write!(output, "{}: {path}: {what}", style.coloured("wrong", RED))?,
