@@ -62,12 +62,25 @@ pub fn ask(
     streams: Streams,
     limit: Duration,
 ) -> io::Result<Answer> {
+    ask_by(Command::new(program), arguments, variables, streams, limit)
+}
+
+/// The same, of the program that `command` starts.
+///
+/// # Errors
+/// The same.
+pub fn ask_by(
+    mut command: Command,
+    arguments: &[&str],
+    variables: &[(&str, &OsStr)],
+    streams: Streams,
+    limit: Duration,
+) -> io::Result<Answer> {
     let (output, child_output) = io::pipe()?;
     let child_error = match streams {
         Streams::Output => Stdio::null(),
         Streams::Both => child_output.try_clone()?.into(),
     };
-    let mut command = Command::new(program);
     command
         .args(arguments)
         .env_clear()

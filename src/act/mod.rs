@@ -11,6 +11,7 @@ pub mod filesystem;
 pub mod hashes;
 pub mod hold;
 pub mod intake;
+pub mod itself;
 pub mod kernel;
 pub mod likeness;
 pub mod lock;

@@ -54,6 +54,7 @@ use nix::unistd::{Gid, UnlinkatFlags, getresgid, getresuid, linkat, setegid, set
 
 use crate::act::account::{self, Account};
 use crate::act::dir::parent;
+use crate::act::itself;
 use crate::exit::{Class, Error};
 
 /// How often a group is given back before the process is ended for it.
@@ -204,9 +205,8 @@ impl SpoolDir {
 /// Tells whether the program is installed setgid to the group of this spool directory.
 #[must_use]
 pub fn is_installed_for(dir: &Path) -> bool {
-    let program = std::env::current_exe().and_then(|program| program.metadata());
     let dir = SpoolDir::open(dir);
-    dir.zip(program.ok())
+    dir.zip(itself::stat().ok())
         .is_some_and(|(dir, program)| program.mode() & 0o2010 == 0o2010 && program.gid() == dir.group.as_raw())
 }
 

@@ -4,9 +4,10 @@
 use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use crate::act::account::{self, Account};
+use crate::act::itself;
 use crate::cli::Everywhere;
 use crate::command::case::state_place;
 use crate::command::finding::Form;
@@ -89,7 +90,7 @@ fn has_state(config: &Config, account: &Account, everywhere: &Everywhere) -> boo
 /// A run for one user: how it ended, and whether there was anything to tell.
 fn one(name: &str, request: &Request, everywhere: &Everywhere) -> Result<(Status, bool), Error> {
     let fail = |e: io::Error| Error::io("look at", Path::new(name), &e);
-    let mut command = Command::new("/proc/self/exe");
+    let mut command = itself::again();
     if let Some(path) = &everywhere.config {
         command.arg("--config").arg(path);
     }

@@ -9,13 +9,13 @@
 use std::ffi::OsString;
 use std::fs::{File, FileTimes};
 use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::path::Path;
+use std::process::Stdio;
 use std::time::{Duration, SystemTime};
 
 use crate::act::open::{Owner, open_existing};
 use crate::act::patience;
-use crate::act::{dir, tally};
+use crate::act::{dir, itself, tally};
 use crate::command::case::{Case, Guard};
 use crate::decide::policy::{self, Over, Usage};
 use crate::exit::Error;
@@ -85,11 +85,10 @@ fn is_due(guard: &Guard, now: SystemTime) -> bool {
     reason = "this run ends long before, and whoever is then its parent waits for it"
 )]
 fn start(guard: &Guard, down_to_bytes: u64) -> Result<(), Error> {
-    let program = std::env::current_exe().unwrap_or_else(|_| PathBuf::from("spoolguard"));
-    let fail = |e: std::io::Error| Error::io("start", &program, &e);
+    let fail = |e: std::io::Error| Error::io("start", &itself::path(), &e);
     // With a slash in it, it is a path and no user's name.
     let mailbox = std::path::absolute(guard.mailbox()).map_err(fail)?;
-    let mut command = Command::new(&program);
+    let mut command = itself::again();
     if let Some(path) = &guard.chosen {
         command.arg("--config").arg(std::path::absolute(path).map_err(fail)?);
     }

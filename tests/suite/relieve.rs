@@ -1,6 +1,7 @@
 //! `over = "archive"`: mail comes in beyond the limit, and the first part of the mailbox goes into an archive, behind the delivery's back.
 
 use std::fs::{self, File, FileTimes};
+use std::io::Write;
 use std::os::unix::fs::chown;
 use std::path::PathBuf;
 use std::process::Command;
@@ -74,6 +75,26 @@ fn beyond_the_limit_mail_comes_in_and_the_oldest_goes_into_an_archive() {
         assert!((21..=22).contains(&behind), "{behind}");
         scratch.deliver(ORDINARY).go().succeeds();
     }
+}
+
+#[test]
+fn a_program_that_is_replaced_while_it_runs_archives_all_the_same() {
+    let scratch = scratch("\"20000\"");
+    let program = scratch.copy_program("spoolguard");
+    let other = scratch.script("other", "exit 1");
+    let before = mail(20, 1000);
+    fs::write(scratch.mailbox(), &before).unwrap();
+    let (message, mut sender) = std::io::pipe().unwrap();
+    let running = scratch.run(&["deliver"]).program(&program).input_file(message).start();
+    let exe = format!("/proc/{}/exe", running.pid());
+    until("it runs", || fs::read_link(&exe).is_ok_and(|path| path == program));
+    fs::rename(&other, &program).unwrap();
+    sender.write_all(ORDINARY).unwrap();
+    drop(sender);
+    running.end().succeeds();
+    until("the mailbox shrinks", || scratch.mail().len() < 11_000);
+    until("it is over", || background(&scratch).is_empty());
+    assert!(before.starts_with(&archived(&scratch.files("archives")[0])));
 }
 
 #[test]

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use crate::act::account::{self, Directory};
 use crate::act::ask::{self, Streams};
+use crate::act::itself;
 use crate::cli::Everywhere;
 use crate::command::case::state_place;
 use crate::command::doctor::host::{Host, SEARCH_VARIABLE};
@@ -69,7 +70,7 @@ pub fn ask(name: &str, everywhere: &Everywhere) -> Vec<Finding> {
         .filter_map(|(name, value)| Some((*name, value.as_deref()?)))
         .collect();
     let failed = |cause: String| vec![Finding::note(Check::LeftOut, format!("user {name}"), cause)];
-    match ask::ask("/proc/self/exe", &arguments, &variables, Streams::Both, RUN_TIME) {
+    match ask::ask_by(itself::again(), &arguments, &variables, Streams::Both, RUN_TIME) {
         Err(e) => failed(e.to_string()),
         Ok(answer) => match answer
             .text

@@ -10,6 +10,7 @@ use nix::unistd::{AccessFlags, access};
 use crate::act::account::{self, Account};
 use crate::act::ask;
 use crate::act::dir::parent;
+use crate::act::itself;
 use crate::act::open::{Owner, open_existing};
 use crate::act::spool_group;
 use crate::act::submit::Kind;
@@ -202,13 +203,11 @@ fn missing_program(path: &Path, hook: &Hook) -> Option<Finding> {
     };
     (!is_there).then(|| {
         let what = format!("there is no program {}: mail is bounced or waits", hook.program);
-        let own =
-            std::env::current_exe().map_or_else(|_| "/usr/bin/spoolguard".into(), |path| path.display().to_string());
         Finding::wrong(
             check,
             path.display().to_string(),
             what,
-            format!("install it there, or name {own}"),
+            format!("install it there, or name {}", itself::path().display()),
         )
     })
 }
