@@ -14,6 +14,7 @@ pub mod restore;
 pub mod retention;
 pub mod sweep;
 pub mod take;
+pub mod vault;
 pub mod what;
 
 use std::io::Write;

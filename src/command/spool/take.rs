@@ -8,7 +8,6 @@ use std::io;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use nix::unistd::{AccessFlags, Uid, access};
 use time::OffsetDateTime;
 
 use crate::act::cut::apply::{Cut, Plan, Prepared, Trust, cut};
@@ -16,22 +15,22 @@ use crate::act::cut::journal;
 use crate::act::cut::look::Look;
 use crate::act::lock::{self, Locked};
 use crate::act::open::Absent;
-use crate::act::pack::{Format, Member};
+use crate::act::pack::Member;
 use crate::act::patience::Patience;
 use crate::act::putback::{self, Room, Sameness, Stop, Tally, Target};
 use crate::act::recover;
 use crate::act::shelf;
-use crate::act::vault::{self, Archive, Vault};
-use crate::act::{account, dir, filesystem};
+use crate::act::vault::{Archive, Vault, estimate};
+use crate::act::{account, filesystem};
 use crate::cli::spool::Packing;
+use crate::command::mailbox;
 use crate::command::spool::archive::human;
 use crate::command::spool::choose::{self, Choice, Inside, Wanted};
 use crate::command::spool::originals::Unpacker;
 use crate::command::spool::progress::Progress;
 use crate::command::spool::what::Spool;
-use crate::command::spool::{Care, complain, name, retention, say};
-use crate::command::{case, mailbox};
-use crate::config::{self, value::Age};
+use crate::command::spool::{Care, complain, name, retention, say, vault};
+use crate::config::value::Age;
 use crate::exit::{Class, Error, visible};
 
 /// How often everything begins anew when a reader rewrites the mailbox meanwhile.
@@ -101,7 +100,7 @@ impl<'a> Take<'a> {
             care,
             spool,
             wanted,
-            vault: vault(care, packing, spool)?,
+            vault: vault::of(care, packing, spool)?,
             lock_at_most: packing.lock_at_most.duration(),
             date,
         })
@@ -265,7 +264,7 @@ impl<'a> Take<'a> {
     /// Removes archives that are too many by now. What cannot be removed is said, and changes nothing. A directory that was named with `--to`
     /// is somebody else's to keep.
     fn tidy(&self, archive: &Archive) {
-        if self.vault.dir != place(self.care, self.spool) {
+        if self.vault.dir != vault::place(self.care, self.spool) {
             return;
         }
         let user = name::safe(&self.spool.account.name);
@@ -298,8 +297,8 @@ impl<'a> Take<'a> {
     }
 
     fn refuse_full(&self, look: &Look, choice: &Choice) -> Result<(), Error> {
-        let estimate = vault::estimate(look.file(), &choice.taken).map_err(|e| Error::io("read", look.path(), &e))?;
-        self.vault.refuse_full(estimate)?;
+        let expected = estimate(look.file(), &choice.taken).map_err(|e| Error::io("read", look.path(), &e))?;
+        self.vault.refuse_full(expected)?;
         let moved = choice.taken.gaps(look.bytes()).bytes();
         let min_free = self.care.config.spool.min_free.bound().unwrap_or_default();
         let free = filesystem::free_bytes(look.path(), look.file())?;
@@ -462,56 +461,4 @@ impl<R: io::Read, F: FnMut(u64) -> io::Result<()>> io::Read for Stepping<R, F> {
 pub fn ago(date: OffsetDateTime, age: Age) -> i64 {
     let seconds = i64::try_from(age.duration().as_secs()).unwrap_or(i64::MAX);
     date.unix_timestamp().saturating_sub(seconds)
-}
-
-/// Where archives go, by flags and configuration.
-///
-/// # Errors
-/// When the owner that is configured is nobody's name.
-fn vault(care: &Care, packing: &Packing, spool: &Spool) -> Result<Vault, Error> {
-    let configured = &care.config.archive;
-    Ok(Vault {
-        dir: packing.to.clone().unwrap_or_else(|| place(care, spool)),
-        format: match configured.format {
-            config::Format::TarGz => Format::TarGz,
-            config::Format::Gz => Format::Gz,
-            config::Format::Zst => Format::Zst,
-        },
-        owner: owner(&configured.owner, spool)?,
-        min_free_bytes: care.config.spool.min_free.bound(),
-    })
-}
-
-/// Where archives go unless `--to` says so. A user who may not write to that directory, or may write there with others, has one of their
-/// own.
-fn place(care: &Care, spool: &Spool) -> PathBuf {
-    let configured = PathBuf::from(&care.config.archive.dir);
-    let allowed = AccessFlags::W_OK | AccessFlags::X_OK;
-    let own = Uid::effective();
-    let is_trusted = || dir::refuse_shared(&configured, &[own.as_raw(), 0]).is_ok();
-    if own.is_root() || (access(&configured, allowed).is_ok() && is_trusted()) {
-        return configured;
-    }
-    match case::state_dir(&care.config, &spool.account) {
-        Some(dir) => dir.join("archive"),
-        None => configured,
-    }
-}
-
-fn owner(configured: &str, spool: &Spool) -> Result<Option<(u32, u32)>, Error> {
-    if !Uid::effective().is_root() {
-        return Ok(None);
-    }
-    let user = match configured {
-        "" => return Ok(None),
-        "%u" => return Ok(Some((spool.uid, spool.gid))),
-        user => account::known(user)?,
-    };
-    match user.and_then(|user| Some((user.uid, user.gid?))) {
-        Some(owner) => Ok(Some(owner)),
-        None => {
-            let cause = "archive.owner is nobody's name";
-            Err(Error::new(Class::Configuration, "give archives to", configured, cause))
-        }
-    }
 }
