@@ -1,0 +1,130 @@
+//! What the types of the keys cannot say: which values are allowed, by themselves and together. Looks at no file; where a key stands is up to
+//! `config/file.rs`.
+
+use std::path::Path;
+
+use crate::config::value::Age;
+use crate::config::{Config, ForwardSender};
+use crate::decide::storm::MOST_BUDGET;
+
+/// The longest time that locks may be waited for: mail systems stop waiting for us some time after.
+const LONGEST_LOCK_TIMEOUT: Age = Age::seconds(200);
+
+/// What was sent on is remembered for six days at least, unless it was a great deal.
+const LONGEST_AGAIN_AFTER: Age = Age::seconds(6 * 24 * 60 * 60);
+
+impl Config {
+    /// Looks for what the types cannot say. Gives the key and what is wrong with it.
+    ///
+    /// # Errors
+    /// The first thing that is wrong.
+    pub fn check(&self) -> Result<(), (&'static str, String)> {
+        let absolute = |path: &str| Path::new(path).is_absolute();
+        if self.admin.is_empty() || self.admin.contains(char::is_whitespace) || self.admin.starts_with('-') {
+            return Err((
+                "admin",
+                "expected an address, or the absolute path of an mbox".to_owned(),
+            ));
+        }
+        if !self.state_dir.is_empty() && !absolute(&self.state_dir) && !self.state_dir.starts_with("~/") {
+            return Err((
+                "state_dir",
+                "expected an absolute path, or one that begins with ~/".to_owned(),
+            ));
+        }
+        for (key, path) in [("spool.dir", &self.spool.dir), ("archive.dir", &self.archive.dir)] {
+            if !absolute(path) {
+                return Err((key, "expected an absolute path".to_owned()));
+            }
+        }
+        if self.spool.locks.is_empty() {
+            return Err((
+                "spool.locks",
+                "expected at least one of dotlock, fcntl, flock".to_owned(),
+            ));
+        }
+        if self.spool.lock_timeout > LONGEST_LOCK_TIMEOUT {
+            return Err((
+                "spool.lock_timeout",
+                format!("expected at most {LONGEST_LOCK_TIMEOUT}: mail systems stop waiting for a delivery"),
+            ));
+        }
+        self.routes.check()?;
+        let submit = self
+            .forward
+            .submit
+            .strip_prefix("outbox:")
+            .unwrap_or(&self.forward.submit);
+        if !absolute(submit) {
+            return Err((
+                "forward.submit",
+                "expected the absolute path of sendmail, or outbox: and the absolute path of a maildir".to_owned(),
+            ));
+        }
+        if self.forward.sender == ForwardSender::Verp && self.recipient_delimiter.is_empty() {
+            let what =
+                "expected \"self\" or \"keep\", since recipient_delimiter names no character to set the token off";
+            return Err(("forward.sender", what.to_owned()));
+        }
+        if self.forward.again_after > LONGEST_AGAIN_AFTER {
+            let what = format!("expected at most {LONGEST_AGAIN_AFTER}: what was sent is not remembered for longer");
+            return Err(("forward.again_after", what));
+        }
+        if self.storm.budget > MOST_BUDGET {
+            return Err((
+                "storm.budget",
+                format!("expected at most {MOST_BUDGET}, or 0 for any number"),
+            ));
+        }
+        // The default is known to be right; asking costs more than all the rest.
+        let default = Self::default().users_may_set;
+        let mut doubtful = self.users_may_set.iter().filter(|name| !default.contains(name));
+        match doubtful.find(|name| !is_known(name)) {
+            Some(name) => Err((
+                "users_may_set",
+                format!("`{name}` is neither a key nor a table of keys"),
+            )),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Tells whether there is a key, or a table of keys, of this name.
+fn is_known(name: &str) -> bool {
+    let mut place = toml::Value::try_from(Config::default()).ok();
+    for part in name.split('.') {
+        place = place.and_then(|value| value.get(part).cloned());
+    }
+    place.is_some()
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::Config;
+
+    #[test]
+    fn what_the_types_cannot_say_is_checked() {
+        for (text, key) in [
+            ("admin = \"\"", "admin"),
+            ("admin = \"a b\"", "admin"),
+            ("state_dir = \"here\"", "state_dir"),
+            ("users_may_set = [\"guard.bouce\"]", "users_may_set"),
+            ("[spool]\ndir = \"mail\"", "spool.dir"),
+            ("[spool]\nlocks = []", "spool.locks"),
+            ("[storm]\nbudget = 1001", "storm.budget"),
+            ("[spool]\nlock_timeout = \"1h\"", "spool.lock_timeout"),
+            ("[routes]\nthreshold = 0", "routes.threshold"),
+            ("[routes]\nstorm = 21", "routes.storm"),
+            ("[routes]\nstorm = 0", "routes.storm"),
+            ("[routes]\nprobe = \"2d\"", "routes.probe"),
+            ("[routes]\ntrial = \"0s\"", "routes.trial"),
+            ("[routes]\nstale = \"400d\"", "routes.stale"),
+            ("[forward]\nsubmit = \"sendmail\"", "forward.submit"),
+            ("[forward]\nsubmit = \"outbox:here\"", "forward.submit"),
+        ] {
+            let config: Config = toml::from_str(text).unwrap_or_else(|e| unreachable!("{e}"));
+            assert_eq!(config.check().err().map(|(key, _)| key), Some(key), "{text}");
+        }
+        assert_eq!(Config::default().check(), Ok(()));
+    }
+}
