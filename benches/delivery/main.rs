@@ -54,6 +54,8 @@ mod deliver;
 mod mail;
 #[path = "../measure/mod.rs"]
 mod measure;
+#[path = "../../tests/peers/namespace.rs"]
+mod namespace;
 mod observe;
 mod programs;
 mod rounds;

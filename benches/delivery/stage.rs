@@ -2,7 +2,6 @@
 //! a mailbox. As root in a mount namespace, in which /var/mail is the scratch directory, /etc/passwd knows the users and nobody logs;
 //! else as whoever runs this, who cannot have that, and without those programs that write to /var/mail.
 
-use std::env;
 use std::ffi::OsString;
 use std::fs::{self, File, Permissions};
 use std::os::unix::fs::{PermissionsExt, chown};
@@ -12,8 +11,7 @@ use std::process::{Command, Stdio};
 
 use nix::unistd::{User, getgid, getuid, syncfs};
 
-/// Says in which mount namespace this program was started first.
-const OUTSIDE: &str = "SPOOLGUARD_BENCH_OUTSIDE";
+use crate::namespace;
 
 /// The first user; the others follow.
 const FIRST_UID: u32 = 64_200;
@@ -46,7 +44,7 @@ pub struct Seat {
 impl Stage {
     /// Makes the place, in a namespace where that can be: this program is then started again in it.
     pub fn enter(below: &Path) -> Self {
-        let whole = getuid().is_root() && inside();
+        let whole = getuid().is_root() && namespace::enter();
         let dir = tempfile::Builder::new()
             .prefix("spoolguard-bench-")
             .permissions(Permissions::from_mode(0o755))
@@ -213,32 +211,6 @@ impl Seat {
     pub fn gid(&self) -> u32 {
         self.ids.map_or_else(|| getgid().as_raw(), |(_, gid)| gid)
     }
-}
-
-/// Whether this is the namespace; where there is none yet and there can be one, goes on in it and does not come back.
-fn inside() -> bool {
-    let here = fs::read_link("/proc/self/ns/mnt").unwrap().display().to_string();
-    if let Some(outside) = env::var_os(OUTSIDE) {
-        assert!(
-            outside.to_string_lossy() != here,
-            "{OUTSIDE} is set, but this is no namespace of our own"
-        );
-        return true;
-    }
-    let able = Command::new("unshare")
-        .args(["--mount", "mount", "-t", "tmpfs", "none", "/var/mail"])
-        .stderr(Stdio::null())
-        .status();
-    if !able.is_ok_and(|status| status.success()) {
-        return false;
-    }
-    let error = Command::new("unshare")
-        .args(["--mount", "--propagation", "private", "--"])
-        .arg(env::current_exe().unwrap())
-        .args(env::args_os().skip(1))
-        .env(OUTSIDE, here)
-        .exec();
-    panic!("cannot start again in a namespace: {error}");
 }
 
 fn mount(words: &[&Path]) {

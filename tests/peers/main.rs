@@ -25,6 +25,7 @@ mod doctor;
 mod hooks;
 mod letters;
 mod mixed;
+mod namespace;
 mod programs;
 mod readers;
 mod scratch;

@@ -10,13 +10,12 @@ use std::process::{Command, Output, Stdio};
 
 use std::io::Write;
 
+use crate::namespace;
+
 /// The user, and the numbers of that user and of Debian's group `mail`.
 pub const USER: &str = "a";
 const UID: u32 = 64_123;
 const MAIL_GID: u32 = 8;
-
-/// Says in which mount namespace this program was started first.
-const OUTSIDE: &str = "SPOOLGUARD_PEERS_OUTSIDE";
 
 /// Where programs are that are in no PATH.
 pub const DOVECOT_LDA: &str = "/usr/lib/dovecot/dovecot-lda";
@@ -36,25 +35,8 @@ impl Stage {
         if !nix::unistd::Uid::effective().is_root() {
             return Err("root".to_owned());
         }
-        let here = namespace();
-        match env::var_os(OUTSIDE) {
-            Some(outside) if outside.to_string_lossy() != here => {}
-            Some(_) => panic!("{OUTSIDE} is set, but this is no namespace of our own"),
-            None => {
-                let able = Command::new("unshare")
-                    .args(["--mount", "mount", "-t", "tmpfs", "none", "/var/mail"])
-                    .output();
-                if !able.is_ok_and(|output| output.status.success()) {
-                    return Err("a mount namespace (unshare --mount)".to_owned());
-                }
-                let error = Command::new("unshare")
-                    .args(["--mount", "--propagation", "private", "--"])
-                    .arg(env::current_exe().unwrap())
-                    .args(env::args_os().skip(1))
-                    .env(OUTSIDE, here)
-                    .exec();
-                panic!("cannot start again in a namespace: {error}");
-            }
+        if !namespace::enter() {
+            return Err("a mount namespace (unshare --mount)".to_owned());
         }
         let dir = tempfile::Builder::new().prefix("peers.").tempdir().unwrap();
         open_to_all(dir.path());
@@ -230,10 +212,6 @@ impl Scratch {
         drop(input);
         child.wait_with_output().unwrap()
     }
-}
-
-fn namespace() -> String {
-    fs::read_link("/proc/self/ns/mnt").unwrap().display().to_string()
 }
 
 fn open_to_all(path: &Path) {

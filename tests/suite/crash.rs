@@ -6,6 +6,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
+use spoolguard::act::kernel::lock_fcntl;
 
 use crate::env::{
     LIMIT, ORDINARY, Scratch, Watch, content, full_device, has_attributes, is_root, large, messages, only, same, shown,
@@ -244,14 +245,7 @@ fn a_signal_while_a_lock_is_waited_for_makes_the_message_wait() {
         .create(true)
         .open(scratch.mailbox())
         .unwrap();
-    let whole = nix::libc::flock {
-        l_type: nix::libc::F_WRLCK as nix::libc::c_short,
-        l_whence: nix::libc::SEEK_SET as nix::libc::c_short,
-        l_start: 0,
-        l_len: 0,
-        l_pid: 0,
-    };
-    nix::fcntl::fcntl(&file, nix::fcntl::FcntlArg::F_OFD_SETLK(&whole)).unwrap();
+    assert!(lock_fcntl(&file, &scratch.mailbox()).unwrap());
     let run = scratch.deliver(ORDINARY).start();
     watch.until_made(&format!("{}.lock", user_name()));
     let begun = Instant::now();

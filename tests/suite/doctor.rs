@@ -7,8 +7,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
 use fs2::FileExt;
-use nix::fcntl::{FcntlArg, fcntl};
-use nix::libc;
+use spoolguard::act::kernel::lock_fcntl;
 
 use crate::env::{PROGRAM, Run, Scratch, is_root, skip, user_name};
 
@@ -267,14 +266,7 @@ fn whoever_holds_a_lock_is_named() {
     );
     FileExt::unlock(&mailbox).unwrap();
     // One that belongs to the open file: the list names no process.
-    let whole = libc::flock {
-        l_type: libc::F_WRLCK as libc::c_short,
-        l_whence: libc::SEEK_SET as libc::c_short,
-        l_start: 0,
-        l_len: 0,
-        l_pid: 0,
-    };
-    fcntl(&mailbox, FcntlArg::F_OFD_SETLK(&whole)).unwrap();
+    assert!(lock_fcntl(&mailbox, &scratch.mailbox()).unwrap());
     one(
         &host_findings(&scratch),
         "holder",
