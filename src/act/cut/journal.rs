@@ -9,7 +9,7 @@
 
 use std::fmt::Write as _;
 use std::fs::{File, OpenOptions};
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter, Read, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -19,11 +19,12 @@ use nix::fcntl::OFlag;
 use nix::unistd::{Gid, Uid};
 use sha2::{Digest, Sha256};
 
-use crate::act::cut::ranges::{Hash, STEP_BYTES};
+use crate::act::cut::ranges::{Hash, Ranges, STEP_BYTES};
 use crate::act::cut::record::{HEAD_BYTES, MARK_AT, Record, last_record};
 pub use crate::act::cut::record::{Head, Undo};
 use crate::act::dir::{beside, make_private_dir, parent, sync_parent};
 use crate::act::open::is_still;
+use crate::act::stored::Bytes;
 use crate::exit::{Class, Error};
 
 /// Where the journal of a mailbox lies beside it.
@@ -296,19 +297,35 @@ impl Journal {
     ///
     /// # Errors
     /// When it cannot be written; then the former record holds.
-    pub fn extend(&mut self, head: Head, mut more: impl io::Read) -> Result<(), Error> {
+    pub fn extend(&mut self, head: Head, more: impl Read) -> Result<(), Error> {
+        let mut content = Ranges::new();
+        content.push(0..self.record.bytes);
+        self.hold(head, &content, more)
+    }
+
+    /// Lets another record hold: these parts of the content so far.
+    ///
+    /// # Errors
+    /// When it cannot be written; then the former record holds.
+    pub fn keep(&mut self, head: Head, parts: &Ranges) -> Result<(), Error> {
+        self.hold(head, parts, io::empty())
+    }
+
+    fn hold(&mut self, head: Head, parts: &Ranges, more: impl Read) -> Result<(), Error> {
         let fail = |e: io::Error| Error::io("write journal", &self.place, &e);
         let start = self.record.end(self.at);
         let mut at = start + HEAD_BYTES;
+        let content = self.at + HEAD_BYTES;
+        let mut kept = Ranges::new();
+        parts
+            .iter()
+            .for_each(|part| kept.push(content + part.start..content + part.end));
+        let mut from = kept.reader(&self.file).chain(more);
         let mut sha = Sha256::new();
         let mut buffer = vec![0; STEP_BYTES];
         let mut copied = 0;
         loop {
-            let read = if copied < self.record.bytes {
-                self.read_at(&mut buffer, copied).map_err(fail)?
-            } else {
-                more.read(&mut buffer).map_err(fail)?
-            };
+            let read = from.read(&mut buffer).map_err(fail)?;
             if read == 0 {
                 break;
             }
@@ -331,6 +348,16 @@ impl Journal {
     /// Removes it: everything it says was done, or nothing.
     pub fn done(self) {
         remove_or_empty(&self.place, &self.file);
+    }
+}
+
+impl Bytes for Journal {
+    fn length(&self) -> io::Result<u64> {
+        Ok(self.bytes())
+    }
+
+    fn read_from(&self, buffer: &mut [u8], at: u64) -> io::Result<usize> {
+        self.read_at(buffer, at)
     }
 }
 

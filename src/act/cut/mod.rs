@@ -18,6 +18,7 @@
 pub mod apply;
 pub mod imap;
 pub mod journal;
+mod lacking;
 pub mod look;
 pub mod ranges;
 pub mod record;

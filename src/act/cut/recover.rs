@@ -11,6 +11,7 @@ use std::path::Path;
 
 use crate::act::cut::apply::{append, before, conclude, finish, unfinished};
 use crate::act::cut::journal::{self, Head, Journal, Undo};
+use crate::act::cut::lacking::lacking;
 use crate::act::cut::ranges::{Ranges, STEP_BYTES};
 use crate::act::lock::Locked;
 use crate::act::mbox;
@@ -59,16 +60,10 @@ fn resume(locked: &mut Locked, mut journal: Journal, patience: &Patience) -> Res
     }
     let (appended, foreign_from) = if untouched {
         (0, head.until)
-    } else if length < head.from {
-        // Somebody cut off what was to stay in its place. What the journal holds is mail all the same.
-        (0, length)
     } else {
-        let same = common(locked, &journal, head.from).map_err(fail)?;
-        if same == journal.bytes() || head.from + same == length {
-            (same, head.from + same)
-        } else {
-            let foreign = foreign_start(locked.file(), head.from, head.from + same).map_err(fail)?;
-            (foreign - head.from, foreign)
+        match part(locked, &journal, length).map_err(fail)? {
+            Some(found) => found,
+            None => return put_behind(locked, journal, patience),
         }
     };
     if appended == journal.bytes() && !untouched {
@@ -77,6 +72,10 @@ fn resume(locked: &mut Locked, mut journal: Journal, patience: &Patience) -> Res
         return conclude(locked, journal, foreign).map(drop);
     }
     if length > foreign_from {
+        if lacking(locked, &journal, foreign_from).map_err(fail)?.bytes() < journal.bytes() {
+            // Ours are among it: the mailbox was rewritten, and its place is by chance one where a message begins.
+            return put_behind(locked, journal, patience);
+        }
         // Others appended to what was half done. That stays, behind what was there before.
         let mut foreign = Ranges::new();
         foreign.push(foreign_from..length);
@@ -97,11 +96,56 @@ fn resume(locked: &mut Locked, mut journal: Journal, patience: &Patience) -> Res
     if !journal.is_truncated() {
         journal.mark_truncated()?;
     }
-    if length < head.from {
-        mbox::close(locked)?;
-    }
     append(locked, &journal, appended, Some(patience)).map_err(fail)?;
     conclude(locked, journal, false).map(drop)
+}
+
+/// How much of the journal's content stands in its place, and where the mail of others begins behind that. None where its place is no
+/// more: a mail program has rewritten the mailbox meanwhile, to note what was read, say, or to take mail out.
+fn part(locked: &Locked, journal: &Journal, length: u64) -> io::Result<Option<(u64, u64)>> {
+    let (file, from) = (locked.file(), journal.head().from);
+    if !ends_line(file, from)? {
+        return Ok(None);
+    }
+    let same = common(locked, journal, from)?;
+    let apart = from + same;
+    if same == journal.bytes() || apart == length {
+        return Ok(Some((same, apart)));
+    }
+    Ok(foreign_start(file, from, apart)?.map(|foreign| (foreign - from, foreign)))
+}
+
+/// Tells whether the file reaches to `at`, and a line ends there.
+fn ends_line(file: &File, at: u64) -> io::Result<bool> {
+    let mut last = [b'\n'];
+    let Some(before) = at.checked_sub(1) else {
+        return Ok(true);
+    };
+    Ok(file.read_at(&mut last, before)? == 1 && last == *b"\n")
+}
+
+/// Leaves all that stands in the mailbox as it is, and puts what it lacks of the journal's content behind it.
+fn put_behind(locked: &mut Locked, mut journal: Journal, patience: &Patience) -> Result<(), Error> {
+    let path = locked.path().to_owned();
+    let fail = |e: io::Error| Error::io("read", &path, &e);
+    let lacking = lacking(locked, &journal, 0).map_err(fail)?;
+    if lacking.is_empty() {
+        journal.done();
+        return Ok(());
+    }
+    mbox::close(locked)?;
+    let length = mbox::length(locked)?;
+    let now = Head {
+        from: length,
+        until: length,
+        before: before(locked.file(), length, length).map_err(fail)?,
+        undo: Undo::Impossible,
+        times: (0, 0),
+        ..journal.head().clone()
+    };
+    // With its new place written down first: killed again, the next run goes on from there.
+    journal.keep(now, &lacking)?;
+    finish(locked, journal, Some(patience)).map(drop)
 }
 
 /// How much of the journal's content stands in the mailbox from `from` on.
@@ -126,22 +170,29 @@ fn common(locked: &Locked, journal: &Journal, from: u64) -> io::Result<u64> {
     }
 }
 
-/// Where the mail of others begins that lies behind a part of ours: they begin alike, so it may be before `apart`, where the two
-/// first differ.
-fn foreign_start(file: &File, from: u64, apart: u64) -> io::Result<u64> {
+/// Where the mail of others begins that lies behind a part of ours: it may begin as ours goes on, so it may be before `apart`, where the
+/// two first differ; or right there, behind line ends that close the part. None where no message begins that is not ours: then something
+/// was written into one of ours.
+fn foreign_start(file: &File, from: u64, apart: u64) -> io::Result<Option<u64>> {
     let start = apart.saturating_sub(LINE_BYTES as u64).max(from);
     let mut bytes = vec![0; 2 * LINE_BYTES];
     let read = file.read_at(&mut bytes, start)?;
     let bytes = bytes.get(..read).unwrap_or_default();
-    let is_one = |at: usize| {
+    let line = |at: usize| {
         let rest = bytes.get(at..).unwrap_or_default();
-        is_separator(rest.split(|b| *b == b'\n').next().unwrap_or_default())
+        rest.split(|b| *b == b'\n').next().unwrap_or_default()
     };
     let last = usize::try_from(apart - start).unwrap_or_default();
-    Ok((0..=last)
-        .rev()
-        .find(|at| is_one(*at))
-        .map_or(apart, |at| start + at as u64))
+    let behind = bytes.get(last..).unwrap_or_default();
+    let ends = behind.iter().take_while(|b| matches!(b, b'\r' | b'\n')).count();
+    if is_separator(line(last + ends)) {
+        return Ok(Some(apart));
+    }
+    let nearest = (0..last).rev().find(|at| is_separator(line(*at)));
+    // As long as all of the line is the same it is ours.
+    Ok(nearest
+        .filter(|at| at + line(*at).len() >= last)
+        .map(|at| start + at as u64))
 }
 
 #[cfg(test)]
@@ -189,11 +240,15 @@ mod tests {
 
     /// A mailbox of three parts, and the journal that takes the second one out.
     fn begun(path: &Path) -> Journal {
-        let mail = [STAYS, GOES, MOVES].concat();
+        begun_with(path, MOVES)
+    }
+
+    fn begun_with(path: &Path, moves: &str) -> Journal {
+        let mail = [STAYS, GOES, moves].concat();
         assert!(std::fs::write(path, &mail).is_ok());
         let (uid, gid) = (nix::unistd::getuid().as_raw(), nix::unistd::getgid().as_raw());
         let mut draft = Draft::begin(&place_beside(path), uid, gid).unwrap_or_else(|e| unreachable!("{e}"));
-        assert!(draft.write_all(MOVES.as_bytes()).is_ok());
+        assert!(draft.write_all(moves.as_bytes()).is_ok());
         let (from, until) = (STAYS.len() as u64, mail.len() as u64);
         let file = std::fs::File::open(path).unwrap_or_else(|e| unreachable!("{e}"));
         let head = Head {
@@ -282,6 +337,70 @@ mod tests {
             drop(journal);
             drop(locked(&path));
             assert_eq!(text(&path), [STAYS, MOVES, FOREIGN].concat(), "{half:?}");
+        }
+    }
+
+    /// What a mail program does to a mailbox in which it notes that mail was read.
+    fn read(mail: &str) -> String {
+        mail.replace(": 1\n\n", ": 1\nStatus: RO\n\n")
+    }
+
+    #[test]
+    fn in_a_mailbox_that_was_rewritten_meanwhile_no_message_is_torn() {
+        let dir = tempfile::tempdir().unwrap_or_else(|e| unreachable!("{e}"));
+        let path = dir.path().join("a");
+        let long = format!(
+            "From c@c.test Mon Nov  2 10:00:00 2026\nL: {}\nC: 1\n\n5\n\n",
+            "l".repeat(2000)
+        );
+        struct Case<'a> {
+            name: &'static str,
+            moves: &'a str,
+            found: String,
+            /// What has to stand in it then.
+            left: String,
+        }
+        let case = |name, moves, found: &[&str], behind: &[&str]| Case {
+            name,
+            moves,
+            found: found.concat(),
+            left: [found.concat(), behind.concat()].concat(),
+        };
+        let (stays, moves, goes) = (read(STAYS), read(MOVES), read(GOES));
+        let cases = [
+            case("read, and not more", MOVES, &[&stays], &[MOVES]),
+            case("read, and mail came", MOVES, &[&stays, FOREIGN], &[MOVES]),
+            case("emptied", MOVES, &[], &[MOVES]),
+            case("emptied, and mail came", MOVES, &[FOREIGN, FOREIGN], &[MOVES]),
+            case(
+                "what was back in part was read",
+                MOVES,
+                &[&stays, &moves[..60]],
+                &["\n\n", MOVES],
+            ),
+            case("not cut off yet, and read", MOVES, &[&stays, &goes, &moves], &[]),
+            case("all back, and read", MOVES, &[&stays, &moves], &[]),
+            case("all back, and some of it read", MOVES, &[STAYS, &moves, FOREIGN], &[]),
+            case("a long header", &long, &[STAYS, &read(&long)], &[]),
+            case(
+                "one back, and read",
+                MOVES,
+                &[STAYS, &moves[..63], FOREIGN],
+                &[&MOVES[52..]],
+            ),
+            Case {
+                name: "torn, closed, and mail came",
+                moves: MOVES,
+                found: [STAYS, &MOVES[..93], "\n\n", FOREIGN].concat(),
+                left: [STAYS, MOVES, "\n\n", FOREIGN].concat(),
+            },
+        ];
+        for case in cases {
+            drop(begun_with(&path, case.moves));
+            assert!(std::fs::write(&path, &case.found).is_ok());
+            drop(locked(&path));
+            assert_eq!(text(&path), case.left, "{}", case.name);
+            assert!(!place_beside(&path).exists(), "{}", case.name);
         }
     }
 

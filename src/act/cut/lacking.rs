@@ -1,0 +1,42 @@
+//! Which messages of a journal a mailbox lacks, told by their content: after a mail program has rewritten the mailbox, no place in it says
+//! so any more. What mail programs note in messages does not count (`act/likeness.rs`). A message that is there in part is lacking.
+
+use std::collections::HashMap;
+use std::io;
+
+use crate::act::cut::journal::Journal;
+use crate::act::cut::ranges::Ranges;
+use crate::act::intake::HEAD_BYTES;
+use crate::act::likeness::{Likeness, Scope, of_stored};
+use crate::act::lock::Locked;
+use crate::act::stored::{Bytes, Mbox};
+
+/// The parts of the journal's content that the mailbox lacks from byte `at` on, where a message begins.
+///
+/// # Errors
+/// When either cannot be read.
+pub(super) fn lacking(locked: &Locked, journal: &Journal, at: u64) -> io::Result<Ranges> {
+    let mut there: HashMap<Likeness, u32> = HashMap::new();
+    each(locked, locked.file(), at, |likeness, _, _| {
+        *there.entry(likeness).or_default() += 1;
+    })?;
+    let mut lacking = Ranges::new();
+    each(locked, journal, 0, |likeness, start, end| {
+        match there.get_mut(&likeness) {
+            Some(count) if *count > 0 => *count -= 1,
+            Some(_) | None => lacking.push(start..end),
+        }
+    })?;
+    Ok(lacking)
+}
+
+/// Goes through the messages of an mbox from byte `at` on: what each is, where it begins and where it ends.
+fn each<F: Bytes>(locked: &Locked, mbox: &F, at: u64, mut step: impl FnMut(Likeness, u64, u64)) -> io::Result<()> {
+    let mut messages = Mbox::resume(mbox, HEAD_BYTES, at)?;
+    while let Some(stored) = messages.next()? {
+        let likeness = of_stored(mbox, &stored, Scope::All)?;
+        step(likeness, stored.offset, stored.offset + stored.bytes);
+        locked.refresh();
+    }
+    Ok(())
+}
