@@ -13,7 +13,7 @@ use crate::act::mbox::{self, Appended};
 use crate::act::mbox_form::{Letter, separator_start, write_rest};
 use crate::act::remains::{self, Compare, Remains, Separator};
 use crate::act::rewrite;
-use crate::act::unfinished::{Extent, Left, Note, Source, left_by_the_dead};
+use crate::act::unfinished::{Extent, Left, Note, Progress, Source, left_by_others};
 use crate::exit::Error;
 
 /// What became of earlier, unfinished tries.
@@ -62,7 +62,7 @@ pub fn recover<R: Read + Clone>(locked: &mut Locked, letter: &Letter<'_, R>) -> 
 pub fn tidy(locked: &mut Locked, now: OffsetDateTime) -> Result<u64, Error> {
     let fail = |e: io::Error| Error::io("look for an earlier try in", locked.path(), &e);
     let mut cut_bytes = 0;
-    for left in left_by_the_dead(locked.file(), now) {
+    for left in left_by_others(locked.file(), now) {
         settle(locked.file(), left, now, &mut cut_bytes).map_err(fail)?;
     }
     Ok(cut_bytes)
@@ -75,7 +75,7 @@ fn look<R: Read + Clone>(
     same: &mut Option<(Extent, Note)>,
 ) -> io::Result<()> {
     let file = locked.file();
-    for left in left_by_the_dead(file, letter.date) {
+    for left in left_by_others(file, letter.date) {
         let extent = left.extent();
         let Some((left, separator)) = settle(file, left, letter.date, cut_bytes)? else {
             continue;
@@ -94,11 +94,25 @@ fn look<R: Read + Clone>(
 
 /// Does what can be done for a note by itself: cuts off what is torn, and removes a note that says nothing any more. Gives back the one on
 /// a whole message that may come again.
-fn settle(file: &File, left: Left, now: OffsetDateTime, cut_bytes: &mut u64) -> io::Result<Option<(Left, Separator)>> {
+fn settle(
+    file: &File,
+    mut left: Left,
+    now: OffsetDateTime,
+    cut_bytes: &mut u64,
+) -> io::Result<Option<(Left, Separator)>> {
     let extent = left.extent();
     let length = file.metadata()?.len();
-    match remains::look(file, &extent, length)? {
-        Remains::Torn => {
+    let remains = remains::look(file, &extent, length)?;
+    if matches!(remains, Remains::Whole(_)) {
+        // Taken out by a mail program, it leaves its place to what stands behind it, which may begin with the same line.
+        left.found_whole(file);
+    }
+    if left.is_alive(now) {
+        // It has let go of the lock, and does itself what is to be done.
+        return Ok(None);
+    }
+    match remains {
+        Remains::Torn if left.progress() == Progress::Unknown => {
             if mbox::cut_back(file, extent.before_bytes, length).is_ok() {
                 *cut_bytes += length - extent.before_bytes;
                 left.remove(file);
@@ -106,7 +120,7 @@ fn settle(file: &File, left: Left, now: OffsetDateTime, cut_bytes: &mut u64) -> 
             Ok(None)
         }
         Remains::Whole(separator) if left.source() == Source::Mail && !left.is_old(now) => Ok(Some((left, separator))),
-        Remains::Whole(_) | Remains::Changed => {
+        Remains::Torn | Remains::Whole(_) | Remains::Changed => {
             left.remove(file);
             Ok(None)
         }
@@ -356,6 +370,32 @@ mod tests {
             drop(appended);
             let again = recover(&mut locked, &case.then).unwrap_or_else(|e| unreachable!("{e}"));
             assert!(again.appended.is_none() && again.cut_bytes == 0, "{name}");
+        }
+    }
+
+    #[test]
+    fn what_moves_into_the_place_of_a_whole_message_is_no_part_of_it() {
+        let own = crate::act::unfinished::host();
+        let whole = written(letter("s@s.test", CONTENT, 0));
+        // From the same sender in the same second: the line is the same.
+        let behind = written(letter("s@s.test", b"A: 4\n\nnew\n", 0));
+        assert!(behind.len() < whole.len());
+        for (pid, days) in [(DEAD, 3), (std::process::id(), 0)] {
+            let dir = tempfile::tempdir().unwrap_or_else(|e| unreachable!("{e}"));
+            let path = dir.path().join("a");
+            assert!(std::fs::write(&path, [OLD, &whole].concat()).is_ok());
+            let mut locked = locked(&path);
+            if !note(locked.file(), pid, own) {
+                return;
+            }
+            let next = || letter("s@s.test", b"A: 4\n\nnew\n", days);
+            assert!(recover(&mut locked, &next()).is_ok_and(|found| found.appended.is_none()));
+            // A mail program takes the first one out, in place, and the run that goes on is killed.
+            assert!(std::fs::write(&path, [OLD, &behind].concat()).is_ok());
+            let found = recover(&mut locked, &letter("s@s.test", CONTENT, 3));
+            assert!(found.is_ok_and(|found| found.cut_bytes == 0), "{pid}");
+            assert_eq!(length(&locked).ok(), Some((OLD.len() + behind.len()) as u64), "{pid}");
+            assert_eq!(notes(locked.file()), 0, "{pid}");
         }
     }
 

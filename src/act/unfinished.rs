@@ -6,8 +6,8 @@
 //! run that was killed, or that could not take back what it wrote, leaves one. Whoever locks the mailbox next looks:
 //!
 //! - The message ends too early: it is cut off again, if nobody wrote behind it.
-//! - It is whole: the note stays, since the next message need not be that one. When the same bytes come again, they are there
-//!   already, and the note goes: each note stops one message, and only one that stands in the mailbox byte for byte. Two equal
+//! - It is whole: the note stays, and says so from then on, since the next message need not be that one: should a mail program take
+//!   it out, what moves into its place is no part of it. When the same bytes come again, they are there already, and the note goes: each note stops one message, and only one that stands in the mailbox byte for byte. Two equal
 //!   messages that are sent on purpose both arrive, because a run that ends well leaves no note.
 //!
 //! An attribute rather than a file: it needs no directory that the user may write to, goes where the mailbox goes, is shared by all
@@ -72,6 +72,18 @@ pub enum Source {
 /// What stands behind everything else in a note about a message that comes from an mbox.
 const FROM_MBOX: &str = " m";
 
+/// What stands behind everything else in a note about a message that somebody found whole.
+const FOUND_WHOLE: &str = " w";
+
+/// What is known of an append that was begun.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// Nothing: it may end anywhere.
+    Unknown,
+    /// All of it was there, and what is shorter now is something else.
+    Whole,
+}
+
 /// A note on a mailbox. Dropping it removes it: whatever ends the run in an orderly way has dealt with the message. A panic is no
 /// orderly way.
 #[derive(Debug)]
@@ -93,7 +105,12 @@ impl Note {
             std::process::id(),
             NUMBER.fetch_add(1, Ordering::Relaxed)
         );
-        set(file, &name, source, extent, date)?;
+        set(
+            file,
+            &name,
+            &value(host(), source, extent, date.unix_timestamp()),
+            XattrFlags::empty(),
+        )?;
         Some(Self {
             path: path.to_owned(),
             name,
@@ -104,7 +121,8 @@ impl Note {
     /// Notes that another append begins, and that the one before is whole.
     pub fn go_on(&self, file: &File, source: Source, extent: Extent, date: OffsetDateTime) {
         // Should that fail, the old note says nothing that is wrong.
-        let _ = set(file, &self.name, source, extent, date);
+        let value = value(host(), source, extent, date.unix_timestamp());
+        let _ = set(file, &self.name, &value, XattrFlags::empty());
     }
 
     /// Leaves it behind: the message is in the mailbox, and will come again all the same.
@@ -113,7 +131,11 @@ impl Note {
     }
 }
 
-fn set(file: &File, name: &str, source: Source, extent: Extent, date: OffsetDateTime) -> Option<()> {
+fn set(file: &File, name: &str, value: &str, flags: XattrFlags) -> Option<()> {
+    fsetxattr(file, name, value.as_bytes(), flags).ok()
+}
+
+fn value(host: u32, source: Source, extent: Extent, seconds: i64) -> String {
     let Extent {
         before_bytes,
         after_bytes,
@@ -123,12 +145,7 @@ fn set(file: &File, name: &str, source: Source, extent: Extent, date: OffsetDate
         Source::Mail => "",
         Source::Mbox => FROM_MBOX,
     };
-    let value = format!(
-        "{:08x} {before_bytes} {after_bytes} {separator:08x} {}{behind}",
-        host(),
-        date.unix_timestamp()
-    );
-    fsetxattr(file, name, value.as_bytes(), XattrFlags::empty()).ok()
+    format!("{host:08x} {before_bytes} {after_bytes} {separator:08x} {seconds}{behind}")
 }
 
 impl Drop for Note {
@@ -151,11 +168,11 @@ impl Drop for Note {
     }
 }
 
-/// The notes that ended runs left on an open, locked mailbox, the oldest first. Those that cannot be understood, and those of which
-/// there are too many, go.
+/// The notes on an open, locked mailbox, the oldest first, and of the runs that go on none but those that know nothing of their progress.
+/// Those that cannot be understood, and those of which there are too many, go.
 #[must_use]
-pub fn left_by_the_dead(file: &File, now: OffsetDateTime) -> Vec<Left> {
-    let mut dead = Vec::new();
+pub fn left_by_others(file: &File, now: OffsetDateTime) -> Vec<Left> {
+    let (mut living, mut dead) = (Vec::new(), Vec::new());
     for name in names(file) {
         let mut buffer = [0; VALUE_BYTES];
         // What cannot be read now may be read by the next.
@@ -163,7 +180,9 @@ pub fn left_by_the_dead(file: &File, now: OffsetDateTime) -> Vec<Left> {
             continue;
         };
         match Left::parse(name.as_str(), buffer.get(..length).unwrap_or_default()) {
-            Some(left) if left.is_alive(now) => {}
+            Some(left) if left.is_alive(now) => {
+                living.extend(Some(left).filter(|left| left.progress == Progress::Unknown))
+            }
             Some(left) => dead.push(left),
             None => remove(file, &name),
         }
@@ -173,6 +192,7 @@ pub fn left_by_the_dead(file: &File, now: OffsetDateTime) -> Vec<Left> {
     for left in dead.drain(..too_many) {
         left.remove(file);
     }
+    dead.append(&mut living);
     dead
 }
 
@@ -205,6 +225,7 @@ pub struct Left {
     pid: i32,
     host: u32,
     source: Source,
+    progress: Progress,
     extent: Extent,
     seconds: i64,
 }
@@ -222,10 +243,27 @@ impl Left {
         self.extent
     }
 
+    /// What is known of it.
+    #[must_use]
+    pub fn progress(&self) -> Progress {
+        self.progress
+    }
+
+    /// Notes that all of it is there.
+    pub fn found_whole(&mut self, file: &File) {
+        if self.progress == Progress::Whole {
+            return;
+        }
+        self.progress = Progress::Whole;
+        let value = value(self.host, self.source, self.extent, self.seconds) + FOUND_WHOLE;
+        // A run that goes on may have removed it just now: then it is not made again, and stops nothing.
+        let _ = set(file, &self.name, &value, XattrFlags::REPLACE);
+    }
+
     /// Tells whether the mail system has given up by now.
     #[must_use]
     pub fn is_old(&self, now: OffsetDateTime) -> bool {
-        now.unix_timestamp() - self.seconds > KEPT_SECONDS
+        now.unix_timestamp().saturating_sub(self.seconds) > KEPT_SECONDS
     }
 
     /// Removes it: it has done what it was for.
@@ -251,6 +289,10 @@ impl Left {
 
     fn parse(name: &str, value: &[u8]) -> Option<Self> {
         let text = std::str::from_utf8(value).ok()?;
+        let (text, progress) = match text.strip_suffix(FOUND_WHOLE) {
+            Some(text) => (text, Progress::Whole),
+            None => (text, Progress::Unknown),
+        };
         let (text, source) = match text.strip_suffix(FROM_MBOX) {
             Some(text) => (text, Source::Mbox),
             None => (text, Source::Mail),
@@ -272,14 +314,16 @@ impl Left {
             pid,
             host,
             source,
+            progress,
             extent,
             seconds,
         })
     }
 
     /// Tells whether the run that wrote it may go on: it has let go of the lock, and waits for sendmail.
-    fn is_alive(&self, now: OffsetDateTime) -> bool {
-        if now.unix_timestamp() - self.seconds > RUN_SECONDS {
+    #[must_use]
+    pub fn is_alive(&self, now: OffsetDateTime) -> bool {
+        if now.unix_timestamp().saturating_sub(self.seconds) > RUN_SECONDS {
             return false;
         }
         // Of another host's processes nothing is known but that they end.
