@@ -11,6 +11,9 @@ use toml::{Table, Value};
 use super::{Config, SYSTEM_FILE, USER_FILE, excerpt};
 use crate::exit::{Class, Error};
 
+/// More than a configuration takes, with a limit for each of half a million users.
+const LARGEST_BYTES: u64 = 16 << 20;
+
 /// A configuration, and where it came from.
 #[derive(Clone, Debug)]
 pub struct Loaded {
@@ -204,9 +207,13 @@ fn read_if_there(path: &Path) -> Result<Option<String>, Error> {
 
 fn read(path: &Path, file: io::Result<File>) -> Result<String, Error> {
     let mut text = String::new();
-    file.and_then(|mut file| file.read_to_string(&mut text))
-        .map_err(|e| Error::io("read configuration", path, &e).class(Class::Configuration))?;
-    Ok(text)
+    let read = file.and_then(|file| file.take(LARGEST_BYTES).read_to_string(&mut text));
+    let read = read.and_then(|bytes| match bytes as u64 {
+        // A device has no end, and a run that takes all memory is killed.
+        LARGEST_BYTES => Err(io::Error::other("it is too large to be one")),
+        _ => Ok(text),
+    });
+    read.map_err(|e| Error::io("read configuration", path, &e).class(Class::Configuration))
 }
 
 /// Whoever may write to it could send the user's mail anywhere.

@@ -98,6 +98,9 @@ fn a_configuration_that_cannot_be_used_waits() {
     }
     fs::write(&file, b"admin = \"\xff\"").unwrap();
     run().defers();
+    // As a device that has no end.
+    fs::File::create(&file).unwrap().set_len(17 << 20).unwrap();
+    run().defers().mentions("it is too large to be one");
     scratch
         .bare(&["deliver", "--config", "/"])
         .input(ORDINARY)
