@@ -2,7 +2,8 @@
 //!
 //! A small file in the state directory says what was counted up to which byte. It is believed only for the same file, and
 //! only as far as the bytes before that place are the ones that were counted; what came since is read. It is a memory and
-//! nothing more: when it is lost, damaged or cannot be written, the mailbox is counted again.
+//! nothing more: when it is lost, damaged or cannot be written, the mailbox is counted again. Of one that is too large to be counted
+//! in a run's time the next run counts the rest.
 
 use std::fs::File;
 use std::io;
@@ -10,6 +11,7 @@ use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use crate::act::mbox::modified_nanoseconds;
+use crate::act::patience::{self, Patience};
 use crate::act::recall::{self, tail};
 use crate::exit::Error;
 
@@ -18,6 +20,9 @@ const STEP_BYTES: usize = 256 << 10;
 
 /// A separator line, and what has to stand before it unless it opens the file.
 const SEPARATOR: &[u8] = b"\n\nFrom ";
+
+/// How much of that belongs to the message before.
+const LINE_ENDS: u64 = 2;
 
 /// What was counted when.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,8 +38,8 @@ struct Memory {
 /// Counts the messages of an open, locked mailbox; all of them where there is no state directory to remember in.
 ///
 /// # Errors
-/// When the mailbox cannot be read. A memory that cannot be read or written is none.
-pub fn count(file: &File, path: &Path, state_dir: Option<&Path>) -> Result<u64, Error> {
+/// When the mailbox cannot be read, or not in time. A memory that cannot be read or written is none.
+pub fn count(file: &File, path: &Path, state_dir: Option<&Path>, patience: &Patience) -> Result<u64, Error> {
     let fail = |e: io::Error| Error::io("count the messages of", path, &e);
     let stat = file.metadata().map_err(fail)?;
     let remembered = state_dir
@@ -44,8 +49,23 @@ pub fn count(file: &File, path: &Path, state_dir: Option<&Path>) -> Result<u64, 
         Some(memory) if memory.bytes == stat.len() && memory.modified == modified_nanoseconds(&stat) => {
             Ok(memory.messages)
         }
-        Some(memory) => Ok(memory.messages + separators(file, memory.bytes).map_err(fail)?),
-        None => separators(file, 0).map_err(fail),
+        memory => {
+            let (from, before) = memory.map_or((0, 0), |memory| (memory.bytes, memory.messages));
+            let going_on = || !patience::is_stopped() && !patience.remaining().is_zero();
+            match separators(file, from, going_on).map_err(fail)? {
+                Counted::All(count) => Ok(before + count),
+                Counted::Until(bytes, count) => {
+                    let memory = Memory::until(file, bytes, before + count).map_err(fail)?;
+                    let saved = state_dir.is_some_and(|dir| memory.save(&place(path, dir)).is_ok());
+                    let error = fail(io::Error::other("it takes more than one run"));
+                    Err(error.hint(if saved {
+                        "the next one goes on"
+                    } else {
+                        "without a state directory each begins anew; take quota.messages away"
+                    }))
+                }
+            }
+        }
     }
 }
 
@@ -60,14 +80,19 @@ fn place(path: &Path, state_dir: &Path) -> PathBuf {
 
 impl Memory {
     fn of(file: &File, messages: u64) -> io::Result<Self> {
+        Self::until(file, file.metadata()?.len(), messages)
+    }
+
+    /// What was counted before byte `bytes`.
+    fn until(file: &File, bytes: u64, messages: u64) -> io::Result<Self> {
         let stat = file.metadata()?;
         Ok(Self {
             device: stat.dev(),
             inode: stat.ino(),
-            bytes: stat.len(),
+            bytes,
             modified: modified_nanoseconds(&stat),
             messages,
-            tail: tail(file, stat.len())?,
+            tail: tail(file, bytes)?,
         })
     }
 
@@ -106,12 +131,21 @@ impl Memory {
     }
 }
 
-/// How many messages begin at byte `from` or behind it.
-fn separators(file: &File, from: u64) -> io::Result<u64> {
+/// How far messages were counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Counted {
+    /// To the end.
+    All(u64),
+    /// Up to this byte, so many.
+    Until(u64, u64),
+}
+
+/// How many messages begin at byte `from` or behind it, as long as `going_on` says so.
+fn separators(file: &File, from: u64, going_on: impl Fn() -> bool) -> io::Result<Counted> {
     let mut buffer = Vec::with_capacity(STEP_BYTES + SEPARATOR.len());
     let mut count = 0;
     // The two line ends before `from`, so that a separator that begins there is found.
-    let mut at = from.saturating_sub(2);
+    let mut at = from.saturating_sub(LINE_ENDS);
     if at == 0 {
         buffer.extend_from_slice(b"\n\n");
     }
@@ -124,19 +158,23 @@ fn separators(file: &File, from: u64) -> io::Result<u64> {
         };
         buffer.truncate(kept + read);
         if read == 0 {
-            return Ok(count);
+            return Ok(Counted::All(count));
         }
         at += read as u64;
         count += memchr::memmem::find_iter(&buffer, SEPARATOR).count() as u64;
         // What may be the beginning of a separator that goes on in the next step.
         let keep = buffer.len().saturating_sub(SEPARATOR.len() - 1);
         buffer.drain(..keep);
+        if read == STEP_BYTES && !going_on() {
+            return Ok(Counted::Until(at - buffer.len() as u64 + LINE_ENDS, count));
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{STEP_BYTES, count, remember, separators};
+    use super::{Counted, STEP_BYTES, count, remember, separators};
+    use crate::act::patience::Patience;
     use std::io::{Seek, SeekFrom, Write};
 
     #[test]
@@ -147,9 +185,17 @@ mod tests {
         for _ in 0..copies {
             file.write_all(one).unwrap_or_else(|e| unreachable!("{e}"));
         }
-        assert_eq!(separators(&file, 0).ok(), Some(copies as u64));
-        assert_eq!(separators(&file, one.len() as u64).ok(), Some(copies as u64 - 1));
-        assert_eq!(separators(&file, (one.len() * copies) as u64).ok(), Some(0));
+        let from = |at| separators(&file, at, || true).ok();
+        assert_eq!(from(0), Some(Counted::All(copies as u64)));
+        assert_eq!(from(one.len() as u64), Some(Counted::All(copies as u64 - 1)));
+        assert_eq!(from((one.len() * copies) as u64), Some(Counted::All(0)));
+        // One step at a time, each where the one before stopped.
+        let (mut at, mut sum) = (0, 0);
+        while let Ok(Counted::Until(bytes, count)) = separators(&file, at, || false) {
+            (at, sum) = (bytes, sum + count);
+        }
+        assert!(at > 0);
+        assert_eq!(from(at), Some(Counted::All(copies as u64 - sum)));
     }
 
     #[test]
@@ -163,7 +209,8 @@ mod tests {
             .create_new(true)
             .open(&path)
             .unwrap_or_else(|e| unreachable!("{e}"));
-        let counted = |file: &std::fs::File| count(file, &path, Some(dir.path())).ok();
+        let patience = Patience::begin().unwrap_or_else(|e| unreachable!("{e}"));
+        let counted = |file: &std::fs::File| count(file, &path, Some(dir.path()), &patience).ok();
         file.write_all(one).unwrap_or_else(|e| unreachable!("{e}"));
         assert_eq!(counted(&file), Some(1));
         // A wrong number shows that the memory was used.

@@ -201,7 +201,12 @@ pub fn take_back(guard: &Guard, appended: Appended) -> Result<(), Error> {
 fn measure(guard: &Guard, locked: &Locked, limit: Limit) -> Result<Usage, Error> {
     let messages = match limit.messages {
         None => 0,
-        Some(_) => tally::count(locked.file(), locked.path(), guard.state_dir().as_deref())?,
+        Some(_) => tally::count(
+            locked.file(),
+            locked.path(),
+            guard.state_dir().as_deref(),
+            &guard.patience,
+        )?,
     };
     Ok(Usage {
         bytes: mbox::length(locked)?,

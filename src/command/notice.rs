@@ -55,7 +55,7 @@ pub fn warn_user(guard: &Guard, case: &Case<'_>, locked: &mut Locked, limit: Lim
         let message = message(&own, &own, case.date, &id, &text);
         if mbox::append(locked, own_mail::letter(&message, case.date)).is_ok()
             && limit.messages.is_some()
-            && let Ok(messages) = tally::count(locked.file(), locked.path(), Some(&dir))
+            && let Ok(messages) = tally::count(locked.file(), locked.path(), Some(&dir), &guard.patience)
         {
             tally::remember(locked.file(), locked.path(), &dir, messages);
         }

@@ -52,7 +52,7 @@ fn down_to(guard: &Guard) -> Result<Option<u64>, Error> {
     };
     let messages = match limit.messages {
         None => 0,
-        Some(_) => tally::count(&file, &path, guard.state_dir().as_deref())?,
+        Some(_) => tally::count(&file, &path, guard.state_dir().as_deref(), &guard.patience)?,
     };
     let stat = file.metadata().map_err(|e| Error::io("examine", &path, &e))?;
     let usage = Usage {
