@@ -14,6 +14,9 @@ use crate::separator::is_separator;
 /// The longest separator line that is recognised, in bytes.
 const LINE_BYTES: usize = 1024;
 
+/// An empty line, with the end of the one before.
+const EMPTY_LINE: &[u8; 2] = b"\n\n";
+
 /// One read of the mailbox, in bytes.
 const STEP_BYTES: usize = 64 << 10;
 
@@ -80,14 +83,37 @@ pub fn look(file: &File, extent: &Extent, length: u64) -> io::Result<Remains> {
     torn_unless_foreign(file, end_bytes, length)
 }
 
-/// We quote whatever looks like a separator. One that stands there is somebody else's, who wrote behind the torn message without a
-/// lock, right behind its last byte.
+/// We quote whatever looks like a separator. One that stands there is somebody else's, who wrote behind the torn message, right behind
+/// its last byte. So may be what ends as a message does: procmail writes whatever it is given for a separator, or none.
 fn torn_unless_foreign(file: &File, from: u64, length: u64) -> io::Result<Remains> {
-    Ok(if has_separator(file, from, length)? {
-        Remains::Changed
-    } else {
-        Remains::Torn
-    })
+    Ok(
+        if has_separator(file, from, length)? || ends_a_message(file, from, length)? {
+            Remains::Changed
+        } else {
+            Remains::Torn
+        },
+    )
+}
+
+/// Tells whether this part of the file ends in an empty line that is not the first one in it, which ends a header. Of a torn message that
+/// is true where it was torn there by chance: then a part of it stays.
+fn ends_a_message(file: &File, from: u64, to: u64) -> io::Result<bool> {
+    let mut last = [0; 2];
+    if read_full(file, &mut last, to.saturating_sub(2))? < last.len() || last != *EMPTY_LINE {
+        return Ok(false);
+    }
+    let mut buffer = vec![0; STEP_BYTES + 1];
+    // The separator line's end may be the first part of one.
+    let mut at = from.saturating_sub(1);
+    while at + 2 < to {
+        let read = read_full(file, &mut buffer, at)?;
+        let before_last = usize::try_from(to - 1 - at).unwrap_or(usize::MAX).min(read);
+        if memmem::find(buffer.get(..before_last).unwrap_or_default(), EMPTY_LINE).is_some() {
+            return Ok(true);
+        }
+        at += STEP_BYTES as u64;
+    }
+    Ok(false)
 }
 
 /// Tells whether a separator line begins anywhere in this part of the file, in the middle of a line too.
