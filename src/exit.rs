@@ -81,6 +81,9 @@ pub enum Outlook {
     NeedsMending,
 }
 
+/// `ELOOP` (errno(3)), whose kind has no stable name: links that lead to each other stay so until somebody mends them.
+const LINK_LOOP: i32 = 40;
+
 /// The facts of one failure.
 #[derive(Debug)]
 pub struct Error {
@@ -126,7 +129,7 @@ impl Error {
                 | Kind::IsADirectory
                 | Kind::InvalidFilename
                 | Kind::InvalidInput
-        );
+        ) || kind == io::Error::from_raw_os_error(LINK_LOOP).kind();
         let outlook = if needs_mending {
             Outlook::NeedsMending
         } else {

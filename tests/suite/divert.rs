@@ -461,3 +461,13 @@ fn more_held_copies_than_are_kept_push_out_the_oldest() {
     assert!(!dir.join("000000000000-old.gz").exists() && dir.join("000000000001-old.gz").exists());
     assert!(held.iter().any(|path| !path.to_str().unwrap().contains("-old")));
 }
+
+#[test]
+fn where_links_lead_to_each_other_instead_of_held_copies_the_user_keeps_it() {
+    let scratch = Scratch::new().set("admin", "\"admin@a.test\"");
+    let dir = scratch.path("state/held");
+    std::os::unix::fs::symlink(&dir, &dir).unwrap();
+    scratch.deliver(b"X-Loop: a@a.test\n\nx\n").go().succeeds();
+    let mail = scratch.mail();
+    assert!(contains(only(&mail), b"X-Spoolguard-Kept: "), "{}", shown(&mail));
+}
