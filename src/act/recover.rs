@@ -193,6 +193,11 @@ mod tests {
         lock(path, &plan, &patience).unwrap_or_else(|e| unreachable!("{e}"))
     }
 
+    /// The process that waits for this one.
+    fn living() -> u32 {
+        nix::unistd::getppid().as_raw().unsigned_abs()
+    }
+
     /// What a run that was killed noted about the letter of day 0, behind `OLD`. False where there are no attributes.
     fn note(file: &File, pid: u32, host: u32) -> bool {
         let mut measure = Measure::default();
@@ -226,6 +231,7 @@ mod tests {
     fn what_a_killed_run_left_is_cut_off_or_known_again() {
         let whole = written(letter("s@s.test", CONTENT, 0));
         let half = whole.get(..whole.len() - 45).unwrap_or_default();
+        let header = whole.get(..whole.len() - 37).unwrap_or_default();
         let line = whole.get(..7).unwrap_or_default();
         let same = || letter("s@s.test", CONTENT, 3);
         let own = crate::act::unfinished::host();
@@ -319,14 +325,7 @@ mod tests {
                 false,
                 0,
             ),
-            case(
-                "torn behind its header",
-                &[&whole[..whole.len() - 37]],
-                same(),
-                true,
-                false,
-                0,
-            ),
+            case("torn behind its header", &[header], same(), true, false, 0),
             case("nothing but its length", &[&[0; 60]], same(), true, false, 0),
             case(
                 "nothing but its length, and another",
@@ -347,7 +346,7 @@ mod tests {
             ),
             case("nothing", &[b""], same(), false, false, 0),
             Case {
-                by: (std::process::id(), own),
+                by: (living(), own),
                 ..case(
                     "whole, of a run that lives",
                     &[&whole],
@@ -365,6 +364,17 @@ mod tests {
                     letter("s@s.test", CONTENT, 0),
                     false,
                     false,
+                    1,
+                )
+            },
+            Case {
+                by: (std::process::id(), own),
+                ..case(
+                    "whole, of one that had our number",
+                    &[&whole],
+                    letter("s@s.test", CONTENT, 0),
+                    false,
+                    true,
                     1,
                 )
             },
@@ -404,7 +414,7 @@ mod tests {
         // From the same sender in the same second: the line is the same.
         let behind = written(letter("s@s.test", b"A: 4\n\nnew\n", 0));
         assert!(behind.len() < whole.len());
-        for (pid, days) in [(DEAD, 3), (std::process::id(), 0)] {
+        for (pid, days) in [(DEAD, 3), (living(), 0)] {
             let dir = tempfile::tempdir().unwrap_or_else(|e| unreachable!("{e}"));
             let path = dir.path().join("a");
             assert!(std::fs::write(&path, [OLD, &whole].concat()).is_ok());
@@ -421,6 +431,34 @@ mod tests {
             assert_eq!(length(&locked).ok(), Some((OLD.len() + behind.len()) as u64), "{pid}");
             assert_eq!(notes(locked.file()), 0, "{pid}");
         }
+    }
+
+    #[test]
+    fn the_note_of_one_that_had_our_number_stays() {
+        let dir = tempfile::tempdir().unwrap_or_else(|e| unreachable!("{e}"));
+        let path = dir.path().join("a");
+        assert!(std::fs::write(&path, [OLD, &written(letter("s@s.test", CONTENT, 0))].concat()).is_ok());
+        let mut locked = locked(&path);
+        let (number, own) = (std::process::id(), crate::act::unfinished::host());
+        // Which number the next append takes is not known here: other tests append, too.
+        for next in 0..20 {
+            let name = format!("user.spoolguard.{number}.{next}");
+            if fsetxattr(
+                locked.file(),
+                name,
+                format!("{own:08x} 1 2 0 0").as_bytes(),
+                XattrFlags::empty(),
+            )
+            .is_err()
+            {
+                return;
+            }
+        }
+        let before = notes(locked.file());
+        let appended = append(&mut locked, letter("s@s.test", CONTENT, 0)).unwrap_or_else(|e| unreachable!("{e}"));
+        assert_eq!(notes(locked.file()), before + 1);
+        drop(appended);
+        assert_eq!(notes(locked.file()), before);
     }
 
     #[test]

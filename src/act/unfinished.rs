@@ -19,6 +19,7 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use flate2::Crc;
 use memchr::memchr;
@@ -99,18 +100,19 @@ impl Note {
     #[must_use]
     pub fn begin(file: &File, path: &Path, source: Source, extent: Extent, date: OffsetDateTime) -> Option<Self> {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
-        // Short enough for the inode itself, on ext4 with its usual 256 bytes for each.
-        let name = format!(
-            "{PREFIX}{}.{}",
-            std::process::id(),
-            NUMBER.fetch_add(1, Ordering::Relaxed)
-        );
-        set(
-            file,
-            &name,
-            &value(host(), source, extent, date.unix_timestamp()),
-            XattrFlags::empty(),
-        )?;
+        let value = value(host(), source, extent, date.unix_timestamp());
+        // One of that name is of a run that was killed and had our number: where each delivery has process numbers of its own, of the last.
+        let name = (0..=MOST_NOTES).find_map(|_| {
+            // Short enough for the inode itself, on ext4 with its usual 256 bytes for each.
+            let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+            let name = format!("{PREFIX}{}.{number}", std::process::id());
+            match fsetxattr(file, &name, value.as_bytes(), XattrFlags::CREATE) {
+                Err(rustix::io::Errno::EXIST) => None,
+                result => Some(result.map(|()| name)),
+            }
+        })?;
+        let name = name.ok()?;
+        own_names().push(name.clone());
         Some(Self {
             path: path.to_owned(),
             name,
@@ -150,6 +152,7 @@ fn value(host: u32, source: Source, extent: Extent, seconds: i64) -> String {
 
 impl Drop for Note {
     fn drop(&mut self) {
+        own_names().retain(|name| *name != self.name);
         if self.left || std::thread::panicking() {
             return;
         }
@@ -166,6 +169,12 @@ impl Drop for Note {
             let _ = lsetxattr(path, name, b"", XattrFlags::REPLACE);
         }
     }
+}
+
+/// The names of the notes that this run wrote, and has not done with.
+fn own_names() -> MutexGuard<'static, Vec<String>> {
+    static NAMES: Mutex<Vec<String>> = Mutex::new(Vec::new());
+    NAMES.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The notes on an open, locked mailbox, the oldest first, and of the runs that go on none but those that know nothing of their progress.
@@ -325,6 +334,9 @@ impl Left {
     pub fn is_alive(&self, now: OffsetDateTime) -> bool {
         if now.unix_timestamp().saturating_sub(self.seconds) > RUN_SECONDS {
             return false;
+        }
+        if self.host == host() && u32::try_from(self.pid) == Ok(std::process::id()) {
+            return own_names().contains(&self.name);
         }
         // Of another host's processes nothing is known but that they end.
         self.host != host() || kill(Pid::from_raw(self.pid), None) != Err(Errno::ESRCH)
