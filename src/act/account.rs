@@ -191,7 +191,8 @@ fn home_of_caller(uid: u32) -> Option<PathBuf> {
 impl Account {
     fn of(user: passwd::Entry) -> Self {
         Self {
-            home: home_of_caller(user.uid).or(Some(user.home)),
+            // An empty one, or any other that has no root, would be whatever directory the caller is in.
+            home: home_of_caller(user.uid).or(Some(user.home).filter(|home| home.is_absolute())),
             name: user.name,
             uid: user.uid,
             gid: Some(user.gid),
@@ -246,4 +247,29 @@ pub fn mail_name() -> String {
 #[must_use]
 pub fn host_name() -> String {
     nix::unistd::gethostname().map_or_else(|_| "localhost".to_owned(), |name| name.to_string_lossy().into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Account;
+    use crate::act::passwd::Entry;
+    use std::path::{Path, PathBuf};
+
+    #[test]
+    fn a_home_is_never_the_directory_that_the_caller_is_in() {
+        // Nobody's, so that the caller's own home does not count.
+        let home = |home: &str| {
+            let user = Entry {
+                name: "a".to_owned(),
+                uid: 4_000_000_000,
+                gid: 4_000_000_000,
+                home: PathBuf::from(home),
+            };
+            Account::of(user).home
+        };
+        assert_eq!(home("/home/a").as_deref(), Some(Path::new("/home/a")));
+        for none in ["", "home/a", "~"] {
+            assert_eq!(home(none), None, "{none:?}");
+        }
+    }
 }
