@@ -1,5 +1,6 @@
 //! Links the program without shared libraries, where the C compiler has the archives for that: it starts for every message, and a quarter
-//! of what a delivery costs was the loader looking up, mapping and binding them. Nothing is lost by it, as users whom `/etc/passwd` does
+//! of what a delivery costs was the loader looking up, mapping and binding them. Where a loader fails, it ends with 127, and mail
+//! systems bounce on that. Nothing is lost by it, as users whom `/etc/passwd` does
 //! not have are asked of getent(1) and no other name service is used.
 //!
 //! `-C target-feature=+crt-static` would do the same, but can be had for all crates only, macros included, which it does not suit. So the
@@ -16,6 +17,15 @@ const LIBRARIES: [(&str, &[&str]); 3] = [
     ("libc.so", &["libc.a", "libgcc_eh.a", "libgcc.a"]),
     ("libgcc_s.so", &["libgcc_eh.a", "libgcc.a"]),
     ("libm.so", &["libm.a"]),
+];
+
+/// What Rust's library uses where it is there. An archive gives only what is asked of it, and without these a child is forked rather than
+/// spawned.
+const WEAK: [&str; 4] = [
+    "posix_spawn_file_actions_addchdir_np",
+    "__cxa_thread_atexit_impl",
+    "gettid",
+    "statx",
 ];
 
 /// Flags by which someone has decided how to link.
@@ -53,6 +63,9 @@ fn main() {
         // The last word on how to start: position-independent as before, with no interpreter.
         println!("cargo::rustc-link-arg-bins=-static-pie");
         println!("cargo::rustc-link-arg-bins=-L{}", out.display());
+        for name in WEAK {
+            println!("cargo::rustc-link-arg-bins=-Wl,-u,{name}");
+        }
     }
 }
 
