@@ -1,7 +1,6 @@
-//! Links the program without shared libraries, where the C compiler has the archives for that: it starts for every message, and a quarter
-//! of what a delivery costs was the loader looking up, mapping and binding them. Where a loader fails, it ends with 127, and mail
-//! systems bounce on that. Nothing is lost by it, as users whom `/etc/passwd` does
-//! not have are asked of getent(1) and no other name service is used.
+//! Links the program without shared libraries, where the C compiler has the archives for that. It starts for every message, and a quarter
+//! of what a delivery costs was the loader looking up, mapping and binding them; a loader that fails ends with 127, and mail systems
+//! bounce on that. Nothing is lost by it: users whom `/etc/passwd` does not have are asked of getent(1), and no other name service is used.
 //!
 //! `-C target-feature=+crt-static` would do the same, but can be had for all crates only, macros included, which it does not suit. So the
 //! linker finds scripts that name the archives first, where it looks for `libc.so` and its like. Where there are no archives, or
