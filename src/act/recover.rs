@@ -414,7 +414,10 @@ mod tests {
         // From the same sender in the same second: the line is the same.
         let behind = written(letter("s@s.test", b"A: 4\n\nnew\n", 0));
         assert!(behind.len() < whole.len());
-        for (pid, days) in [(DEAD, 3), (living(), 0)] {
+        // Some mail programs leave no empty line behind the last message: then it does not end as one.
+        let bare = behind.get(..behind.len() - 1).unwrap_or_default();
+        let cases = [(DEAD, 3), (living(), 0)].map(|run| [&*behind, bare].map(|left| (run, left)));
+        for ((pid, days), left) in cases.into_iter().flatten() {
             let dir = tempfile::tempdir().unwrap_or_else(|e| unreachable!("{e}"));
             let path = dir.path().join("a");
             assert!(std::fs::write(&path, [OLD, &whole].concat()).is_ok());
@@ -425,10 +428,10 @@ mod tests {
             let next = || letter("s@s.test", b"A: 4\n\nnew\n", days);
             assert!(recover(&mut locked, &next()).is_ok_and(|found| found.appended.is_none()));
             // A mail program takes the first one out, in place, and the run that goes on is killed.
-            assert!(std::fs::write(&path, [OLD, &behind].concat()).is_ok());
+            assert!(std::fs::write(&path, [OLD, left].concat()).is_ok());
             let found = recover(&mut locked, &letter("s@s.test", CONTENT, 3));
             assert!(found.is_ok_and(|found| found.cut_bytes == 0), "{pid}");
-            assert_eq!(length(&locked).ok(), Some((OLD.len() + behind.len()) as u64), "{pid}");
+            assert_eq!(length(&locked).ok(), Some((OLD.len() + left.len()) as u64), "{pid}");
             assert_eq!(notes(locked.file()), 0, "{pid}");
         }
     }

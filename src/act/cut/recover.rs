@@ -366,6 +366,7 @@ mod tests {
             found: found.concat(),
             left: [found.concat(), behind.concat()].concat(),
         };
+        let twice = FOREIGN.repeat(2);
         let (stays, moves, goes) = (read(STAYS), read(MOVES), read(GOES));
         let cases = [
             case("read, and not more", MOVES, &[&stays], &[MOVES]),
@@ -381,6 +382,12 @@ mod tests {
             case("not cut off yet, and read", MOVES, &[&stays, &goes, &moves], &[]),
             case("all back, and read", MOVES, &[&stays, &moves], &[]),
             case("all back, and some of it read", MOVES, &[STAYS, &moves, FOREIGN], &[]),
+            case(
+                "two that are the same, and one of them back",
+                &twice,
+                &[&stays, &read(FOREIGN)],
+                &[FOREIGN],
+            ),
             case("a long header", &long, &[STAYS, &read(&long)], &[]),
             case(
                 "one back, and read",
