@@ -51,6 +51,8 @@ use std::time::Duration;
 mod built;
 mod crowd;
 mod deliver;
+#[path = "../../tests/suite/elf.rs"]
+mod elf;
 mod mail;
 #[path = "../measure/mod.rs"]
 mod measure;
@@ -179,7 +181,7 @@ fn own_programs(stage: &Stage, options: &Options, missing: &mut Vec<String>) -> 
         "spoolguard",
         stage.bring(as_built, "spoolguard"),
     ));
-    if !built::is_static(as_built) {
+    if !elf::is_static(as_built) {
         missing.push("spoolguard, static: there is no libc.a".to_owned());
         return programs;
     }

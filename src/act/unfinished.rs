@@ -7,8 +7,9 @@
 //!
 //! - The message ends too early: it is cut off again, if nobody wrote behind it.
 //! - It is whole: the note stays, and says so from then on, since the next message need not be that one: should a mail program take
-//!   it out, what moves into its place is no part of it. When the same bytes come again, they are there already, and the note goes: each note stops one message, and only one that stands in the mailbox byte for byte. Two equal
-//!   messages that are sent on purpose both arrive, because a run that ends well leaves no note.
+//!   it out, what moves into its place is no part of it. When the same bytes come again, they are there already, and the note goes:
+//!   each note stops one message, and only one that stands in the mailbox byte for byte. Two equal messages that are sent on purpose
+//!   both arrive, because a run that ends well leaves no note.
 //!
 //! An attribute rather than a file: it needs no directory that the user may write to, goes where the mailbox goes, is shared by all
 //! who may write to it, and reaches the disk with the mailbox's own sync, since it is a part of the same inode. Where the file
@@ -124,17 +125,13 @@ impl Note {
     pub fn go_on(&self, file: &File, source: Source, extent: Extent, date: OffsetDateTime) {
         // Should that fail, the old note says nothing that is wrong.
         let value = value(host(), source, extent, date.unix_timestamp());
-        let _ = set(file, &self.name, &value, XattrFlags::empty());
+        let _ = fsetxattr(file, &self.name, value.as_bytes(), XattrFlags::empty());
     }
 
     /// Leaves it behind: the message is in the mailbox, and will come again all the same.
     pub fn leave(mut self) {
         self.left = true;
     }
-}
-
-fn set(file: &File, name: &str, value: &str, flags: XattrFlags) -> Option<()> {
-    fsetxattr(file, name, value.as_bytes(), flags).ok()
 }
 
 fn value(host: u32, source: Source, extent: Extent, seconds: i64) -> String {
@@ -189,10 +186,9 @@ pub fn left_by_others(file: &File, now: OffsetDateTime) -> Vec<Left> {
             continue;
         };
         match Left::parse(name.as_str(), buffer.get(..length).unwrap_or_default()) {
-            Some(left) if left.is_alive(now) => {
-                living.extend(Some(left).filter(|left| left.progress == Progress::Unknown))
-            }
-            Some(left) => dead.push(left),
+            Some(left) if !left.is_alive(now) => dead.push(left),
+            Some(left) if left.progress == Progress::Unknown => living.push(left),
+            Some(_) => {}
             None => remove(file, &name),
         }
     }
@@ -266,7 +262,7 @@ impl Left {
         self.progress = Progress::Whole;
         let value = value(self.host, self.source, self.extent, self.seconds) + FOUND_WHOLE;
         // A run that goes on may have removed it just now: then it is not made again, and stops nothing.
-        let _ = set(file, &self.name, &value, XattrFlags::REPLACE);
+        let _ = fsetxattr(file, &self.name, value.as_bytes(), XattrFlags::REPLACE);
     }
 
     /// Tells whether the mail system has given up by now.

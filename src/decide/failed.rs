@@ -70,13 +70,6 @@ pub fn find_failed(text: &str, not: &[String]) -> Vec<Recipient> {
     }
 }
 
-/// Tells whether `text` has any address at all beside those in `not`.
-#[must_use]
-pub fn names_anybody(text: &str, not: &[String]) -> bool {
-    let mut lines = text.lines().take(MAX_LINES);
-    lines.any(|line| address_in(line).is_some_and(|found| !not.iter().any(|other| other.eq_ignore_ascii_case(&found))))
-}
-
 /// The same for a piece of the text.
 fn find_among(piece: &str, text: &str, not: &[String]) -> Vec<Recipient> {
     let lines: Vec<&str> = piece.lines().take(MAX_LINES).map(str::trim).collect();
@@ -86,8 +79,7 @@ fn find_among(piece: &str, text: &str, not: &[String]) -> Vec<Recipient> {
         if sure.len() >= MAX_RECIPIENTS || likely.len() >= MAX_RECIPIENTS {
             break;
         }
-        let Some(found) = address_in(line).filter(|found| !not.iter().any(|other| other.eq_ignore_ascii_case(found)))
-        else {
+        let Some(found) = another_in(line, not) else {
             continue;
         };
         let known = |list: &[(usize, String)]| list.iter().any(|(_, address)| address.eq_ignore_ascii_case(&found));
@@ -120,6 +112,17 @@ fn find_among(piece: &str, text: &str, not: &[String]) -> Vec<Recipient> {
             with_reason(address, &reason.join(" "), text)
         })
         .collect()
+}
+
+/// Tells whether `text` has any address at all beside those in `not`.
+#[must_use]
+pub fn names_anybody(text: &str, not: &[String]) -> bool {
+    text.lines().take(MAX_LINES).any(|line| another_in(line, not).is_some())
+}
+
+/// The address in a line, unless it is one of those in `not`.
+fn another_in(line: &str, not: &[String]) -> Option<String> {
+    address_in(line).filter(|found| !not.iter().any(|other| other.eq_ignore_ascii_case(found)))
 }
 
 /// Builds a recipient of a report of which only words are known.

@@ -11,6 +11,7 @@
     clippy::wildcard_enum_match_arm
 )]
 
+mod elf;
 mod env;
 
 mod again;

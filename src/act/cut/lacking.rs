@@ -1,11 +1,11 @@
 //! Which messages of a journal a mailbox lacks, told by their content: after a mail program has rewritten the mailbox, no place in it says
 //! so any more. What mail programs note in messages does not count (`act/likeness.rs`). A message that is there in part is lacking.
 
-use std::collections::HashMap;
 use std::io;
 
 use crate::act::cut::journal::Journal;
 use crate::act::cut::ranges::Ranges;
+use crate::act::hashes::Hashes;
 use crate::act::intake::HEAD_BYTES;
 use crate::act::likeness::{Likeness, Scope, of_stored};
 use crate::act::lock::Locked;
@@ -16,15 +16,14 @@ use crate::act::stored::{Bytes, Mbox};
 /// # Errors
 /// When either cannot be read.
 pub(super) fn lacking(locked: &Locked, journal: &Journal, at: u64) -> io::Result<Ranges> {
-    let mut there: HashMap<Likeness, u32> = HashMap::new();
+    let mut there = Hashes::default();
     each(locked, locked.file(), at, |likeness, _, _| {
-        *there.entry(likeness).or_default() += 1;
+        there.insert(likeness.bytes());
     })?;
     let mut lacking = Ranges::new();
     each(locked, journal, 0, |likeness, start, end| {
-        match there.get_mut(&likeness) {
-            Some(count) if *count > 0 => *count -= 1,
-            Some(_) | None => lacking.push(start..end),
+        if !there.remove(likeness.bytes()) {
+            lacking.push(start..end);
         }
     })?;
     Ok(lacking)

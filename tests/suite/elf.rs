@@ -1,0 +1,14 @@
+//! Whether a program is linked statically. Used by the bench of deliveries, too.
+
+use std::fs;
+use std::path::Path;
+
+/// Tells whether a program needs no loader: none is named in its ELF header (elf(5), PT_INTERP; of 64 bits).
+pub fn is_static(program: &Path) -> bool {
+    const INTERPRETER: [u8; 4] = 3_u32.to_ne_bytes();
+    let bytes = fs::read(program).unwrap_or_else(|e| panic!("cannot read {}: {e}", program.display()));
+    let word = |at: usize| usize::from_ne_bytes(bytes[at..at + 8].try_into().unwrap());
+    let short = |at: usize| usize::from(u16::from_ne_bytes([bytes[at], bytes[at + 1]]));
+    let (start, size, count) = (word(32), short(54), short(56));
+    (0..count).all(|header| bytes[start + header * size..][..4] != INTERPRETER)
+}
