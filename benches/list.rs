@@ -26,12 +26,12 @@ use std::time::Instant;
 
 use nix::fcntl::{PosixFadviseAdvice, posix_fadvise};
 
-use spoolguard::act::stored::Mbox;
-use spoolguard::decide::address::{Address, OwnAddresses};
-use spoolguard::decide::envelope::Sender;
-use spoolguard::decide::letter::Letter;
-use spoolguard::decide::message::Message;
-use spoolguard::decide::verdict::{Facts, classify};
+use spoolguard::classify::{Facts, classify};
+use spoolguard::mailbox::reader::Mbox;
+use spoolguard::message::Message;
+use spoolguard::message::address::{Address, OwnAddresses};
+use spoolguard::message::envelope::Sender;
+use spoolguard::spool::rules::summary::Letter;
 
 mod measure;
 

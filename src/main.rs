@@ -10,10 +10,12 @@ use std::process::ExitCode;
 use clap::Parser;
 use clap::error::ErrorKind;
 
-use spoolguard::act::{patience, spool_group};
-use spoolguard::cli::{Cli, quick};
-use spoolguard::command::{self, caller, guard};
-use spoolguard::exit::{Class, Error, Status};
+use spoolguard::cli::{Cli, fast_path};
+use spoolguard::deliver::caller;
+use spoolguard::error::{Class, Error, Status};
+use spoolguard::mailbox::setgid;
+use spoolguard::sys::deadline;
+use spoolguard::{command, deliver};
 
 fn main() -> ExitCode {
     // A panic unwinds, so that locks are released; its own words may be of any number of lines.
@@ -26,7 +28,7 @@ fn main() -> ExitCode {
             "with this run",
             cause.unwrap_or("internal error"),
         );
-        patience::print(&error.hint("please report this").line());
+        deadline::print(&error.hint("please report this").line());
         Status::TryAgain
     });
     ExitCode::from(status.code())
@@ -36,27 +38,27 @@ fn run() -> Status {
     let arguments: Vec<OsString> = std::env::args_os().collect();
     if !is_administrators(&arguments) {
         // Before anything else: mail systems bounce on death by a signal.
-        let _ = patience::hold();
+        let _ = deadline::hold();
     }
-    let group = match spool_group::set_aside() {
+    let group = match setgid::set_aside() {
         Ok(group) => group,
-        Err(e) => return guard::end(Err(e)),
+        Err(e) => return deliver::end(Err(e)),
     };
-    match quick::read(&arguments).map_or_else(|| Cli::try_parse_from(&arguments), Ok) {
+    match fast_path::read(&arguments).map_or_else(|| Cli::try_parse_from(&arguments), Ok) {
         Ok(cli) => command::run(&cli, group),
         Err(e) if is_help(e.kind()) && !caller::is_mail_system(&caller::variable) => {
             let _ = write!(std::io::stdout(), "{}", e.render());
             Status::Done
         }
         Err(e) if is_administrators(&arguments) => {
-            patience::print(&e.render().to_string());
+            deadline::print(&e.render().to_string());
             Status::Usage
         }
         Err(e) => {
             let text = e.render().to_string();
             let cause = text.lines().next().unwrap_or("unknown").trim_start_matches("error: ");
             let error = Error::new(Class::Configuration, "understand", "the command line", cause);
-            guard::end(Err(error.hint("try spoolguard --help")))
+            deliver::end(Err(error.hint("try spoolguard --help")))
         }
     }
 }

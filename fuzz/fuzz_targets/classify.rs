@@ -2,10 +2,10 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use spoolguard::decide::address::{Address, OwnAddresses};
-use spoolguard::decide::envelope::Sender;
-use spoolguard::decide::message::Message;
-use spoolguard::decide::verdict::{Facts, Verdict, classify};
+use spoolguard::message::address::{Address, OwnAddresses};
+use spoolguard::message::envelope::Sender;
+use spoolguard::message::Message;
+use spoolguard::classify::{Facts, Verdict, classify};
 
 fuzz_target!(|bytes: &[u8]| {
     let mut own = OwnAddresses::new("+");

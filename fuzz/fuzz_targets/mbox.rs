@@ -2,8 +2,8 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use spoolguard::act::intake::Intake;
-use spoolguard::act::stored::Mbox;
+use spoolguard::sys::message_buffer::Intake;
+use spoolguard::mailbox::reader::Mbox;
 
 fuzz_target!(|bytes: &[u8]| {
     let file = Intake::from_bytes(bytes.to_vec());

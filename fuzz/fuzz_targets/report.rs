@@ -2,13 +2,13 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use spoolguard::decide::failed::find_failed;
-use spoolguard::decide::message::{Fields, Message};
-use spoolguard::decide::mime::Outline;
-use spoolguard::decide::quoted::{Quoted, nested_values, own_words};
-use spoolguard::decide::report::Report;
-use spoolguard::decide::status::{class_of, find_status};
-use spoolguard::decide::text::{decoded_value, folded, part_text};
+use spoolguard::report::prose::find_failed;
+use spoolguard::message::{Fields, Message};
+use spoolguard::message::mime::Outline;
+use spoolguard::report::returned_header::{Quoted, nested_values, own_words};
+use spoolguard::report::dsn::Report;
+use spoolguard::report::status_code::{class_of, find_status};
+use spoolguard::message::text::{decoded_value, folded, part_text};
 
 fuzz_target!(|bytes: &[u8]| {
     let report = Report::read(bytes);

@@ -3,10 +3,11 @@
 use std::io::{self, Write};
 use std::path::Path;
 
-use crate::act::account;
 use crate::cli::{ConfigCommand, Everywhere};
-use crate::config::file::{self, Extent, Loaded, Sources};
-use crate::exit::{Error, Status, visible};
+use crate::config::load;
+use crate::config::load::{Extent, Loaded, Sources};
+use crate::error::{Error, Status, visible};
+use crate::sys::account;
 
 /// Runs the command; 1 when the configuration cannot be used.
 pub fn run(command: &ConfigCommand, everywhere: &Everywhere) -> Status {
@@ -28,11 +29,11 @@ pub fn run(command: &ConfigCommand, everywhere: &Everywhere) -> Status {
 
 fn load(path: Option<&Path>) -> Result<Loaded, Error> {
     match path {
-        Some(path) => file::load(Sources::Only(path), Extent::Whole),
+        Some(path) => load::load(Sources::Only(path), Extent::Whole),
         None => {
             let account = account::find(None)?;
             let home = account.home.as_deref();
-            file::load(Sources::Usual { home }, Extent::Whole)
+            load::load(Sources::Usual { home }, Extent::Whole)
         }
     }
 }

@@ -5,30 +5,31 @@ use std::fs::File;
 use std::io::{self, BufWriter, Read, Write};
 use std::os::fd::AsFd;
 
-use crate::act::intake::{Head, Rest, is_closed};
-use crate::act::rewrite::{self, Quoting};
 use crate::cli::{Everywhere, Who};
-use crate::command::case::Guard;
-use crate::command::guard;
-use crate::command::{caller, marks};
-use crate::decide::message::Message;
-use crate::exit::{Class, Error, Status};
+use crate::deliver;
+use crate::deliver::context::Guard;
+use crate::deliver::{caller, headers};
+use crate::error::{Class, Error, Status};
+use crate::mailbox::quoting;
+use crate::mailbox::quoting::Quoting;
+use crate::message::Message;
+use crate::sys::message_buffer::{Head, Rest, is_closed};
 
 /// Runs the filter. A failure is 75: procmail and maildrop then go on with the message as it was.
 pub fn run(who: &Who, everywhere: &Everywhere) -> Status {
-    guard::end(filter(who, everywhere))
+    deliver::end(filter(who, everywhere))
 }
 
 fn filter(who: &Who, everywhere: &Everywhere) -> Result<Status, Error> {
-    let patience = guard::begin()?;
-    let mut input = guard::standard_input()?;
+    let patience = deliver::begin()?;
+    let mut input = deliver::standard_input()?;
     let head = Head::read(&input, &patience)?;
     let guard = Guard::prepare(who, None, everywhere, patience)?;
     let message = Message::new(head.bytes());
     let envelope = caller::envelope(who, &caller::variable, &message, &guard.config, &guard.account);
-    let judgement = guard::judge(&message, &envelope, &guard.config);
+    let judgement = deliver::judge(&message, &envelope, &guard.config);
     let (separator, content) = head.bytes().split_at(head.bytes().len() - message.content().len());
-    let field = marks::verdict_field(&judgement) + message.line_end() + &marks::seam(&message);
+    let field = headers::verdict_field(&judgement) + message.line_end() + &headers::seam(&message);
     // Not `Stdout`, which takes a closed or read-only one for a success.
     let output = File::from(
         io::stdout()
@@ -48,15 +49,15 @@ fn filter(who: &Who, everywhere: &Everywhere) -> Result<Status, Error> {
         input: &mut input,
         patience: &guard.patience,
     };
-    let mut output = BufWriter::with_capacity(rewrite::STEP_BYTES, output);
+    let mut output = BufWriter::with_capacity(quoting::STEP_BYTES, output);
     let written = output
         .write_all(separator)
         .and_then(|()| output.write_all(field.as_bytes()))
         .and_then(|()| {
-            rewrite::copy(
+            quoting::copy(
                 content.chain(rest),
                 &mut output,
-                &[marks::VERDICT_HEADER],
+                &[headers::VERDICT_HEADER],
                 Quoting::None,
             )
         })

@@ -1,56 +1,30 @@
 //! One file for each command that may be typed, and what several of them share. Here `decide` and `act` meet.
 
-pub mod blame;
-pub mod caller;
-pub mod came_back;
-pub mod case;
 pub mod config;
-pub mod digest;
-pub mod divert;
-pub mod doctor;
-pub mod everyone;
 pub mod filter;
-pub mod finding;
-pub mod forward;
-pub mod gate;
-pub mod guard;
 pub mod inspect;
-pub mod log;
-pub mod mailbox;
-pub mod marks;
-pub mod memory;
-pub mod notice;
-pub mod own_mail;
-pub mod record;
-pub mod relieve;
 pub mod replay;
-pub mod rescue;
-pub mod route_notice;
-pub mod routes;
-pub mod settle;
 pub mod sources;
-pub mod spool;
-pub mod standing;
-pub mod state;
 pub mod status;
-pub mod storm;
-pub mod tokens;
 
-use crate::act::spool_group::SetAside;
+use crate::classify::policy::Copies;
 use crate::cli::{Cli, Command, Target};
-use crate::command::finding::Form;
-use crate::command::guard::Errand;
 use crate::command::inspect::Question;
+use crate::command::inspect::show::Form;
 use crate::command::status::Request;
-use crate::decide::policy::Copies;
-use crate::exit::Status;
+use crate::deliver;
+use crate::deliver::Errand;
+use crate::doctor;
+use crate::error::Status;
+use crate::mailbox::setgid::SetAside;
+use crate::spool;
 
 /// Runs one command. `group` is what a setgid installation gives.
 pub fn run(cli: &Cli, group: Option<SetAside>) -> Status {
     let everywhere = &cli.everywhere;
     // All others give it up for good before they begin.
     let group = group.filter(|_| matches!(cli.command, Command::Deliver { .. } | Command::Forward { .. }));
-    let deliver = |errand: &Errand, who| guard::run(errand, who, everywhere, group);
+    let deliver = |errand: &Errand, who| deliver::run(errand, who, everywhere, group);
     let copies = |keep| if keep { Copies::Keep } else { Copies::None };
     match &cli.command {
         Command::Deliver {
@@ -98,7 +72,7 @@ pub fn run(cli: &Cli, group: Option<SetAside>) -> Status {
                 (None, None, false) => Request::Show(form),
             };
             if *all {
-                everyone::run(&request, everywhere)
+                status::all_users::run(&request, everywhere)
             } else {
                 status::run(&request, user.as_deref(), everywhere)
             }

@@ -7,14 +7,15 @@ use std::io::{self, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use crate::act::excerpt;
-use crate::act::stored::Mbox;
 use crate::cli::{Everywhere, Who};
-use crate::command::case::Guard;
-use crate::command::guard::{self, Errand};
-use crate::command::{record, settle};
 use crate::config::value::Age;
-use crate::exit::{Class, Error, Status};
+use crate::deliver;
+use crate::deliver::Errand;
+use crate::deliver::context::Guard;
+use crate::deliver::{log_line, settle};
+use crate::error::{Class, Error, Status};
+use crate::mailbox::excerpt;
+use crate::mailbox::reader::Mbox;
 
 /// Runs the command: 0 when every message was delivered, 75 when some was not.
 pub fn run(mboxes: &[PathBuf], errand: &Errand, who: &Who, everywhere: &Everywhere) -> Status {
@@ -53,7 +54,7 @@ struct Replay<'a> {
 
 impl<'a> Replay<'a> {
     fn prepare(errand: &'a Errand, who: &'a Who, everywhere: &'a Everywhere) -> Result<Self, Error> {
-        let mut guard = Guard::prepare(who, errand.mbox.clone(), everywhere, guard::begin()?)?;
+        let mut guard = Guard::prepare(who, errand.mbox.clone(), everywhere, deliver::begin()?)?;
         // Whoever replays mail wants it sent, also what went out a short while ago and came back.
         guard.config.forward.again_after = Age::seconds(0);
         Ok(Self {
@@ -84,7 +85,7 @@ impl<'a> Replay<'a> {
                     io::stdout(),
                     "{}:{offset}: {}",
                     path.display(),
-                    record::rehearsal(&self.guard, &case)
+                    log_line::rehearsal(&self.guard, &case)
                 );
                 case.action.name()
             } else {
@@ -93,7 +94,7 @@ impl<'a> Replay<'a> {
                 if let Err(e) = &result {
                     *status = failed(&format!("{}:{offset}: {e}", path.display()));
                 }
-                record::action(&case, &result)
+                log_line::action(&case, &result)
             };
             *self.counts.entry(word).or_default() += 1;
         }

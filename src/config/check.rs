@@ -1,11 +1,11 @@
 //! What the types of the keys cannot say: which values are allowed, by themselves and together. Looks at no file; where a key stands is up to
-//! `config/file.rs`.
+//! `config/load.rs`.
 
 use std::path::Path;
 
 use crate::config::value::Age;
 use crate::config::{Config, ForwardSender};
-use crate::decide::storm::MOST_BUDGET;
+use crate::deliver::divert::rules::storm::MOST_BUDGET;
 
 /// The longest time that locks may be waited for: mail systems stop waiting for us some time after.
 const LONGEST_LOCK_TIMEOUT: Age = Age::seconds(200);

@@ -6,7 +6,7 @@
 
 mod check;
 pub mod excerpt;
-pub mod file;
+pub mod load;
 pub mod routes;
 pub mod value;
 
@@ -14,8 +14,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::decide::policy::{Choice, Limit, Over, Policy};
-use crate::decide::storm::Limits;
+use crate::classify::policy::{Choice, Limit, Over, Policy};
+use crate::deliver::divert::rules::storm::Limits;
 pub use routes::Routes;
 use value::{Age, Ceiling, Share, Size};
 
@@ -400,7 +400,7 @@ fn most_generous(a: Limit, b: Limit) -> Limit {
 #[cfg(test)]
 mod tests {
     use super::Config;
-    use crate::decide::policy::Limit;
+    use crate::classify::policy::Limit;
 
     #[test]
     fn the_example_configuration_has_every_key_with_its_default() {

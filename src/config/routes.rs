@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::config::value::Age;
-use crate::decide::route::Settings;
-use crate::decide::route::health::RECENT;
+use crate::deliver::forward::rules::Settings;
+use crate::deliver::forward::rules::health::RECENT;
 
 /// The `[routes]` table.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]

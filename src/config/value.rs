@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::de::{self, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::decide::policy::Limit;
+use crate::classify::policy::Limit;
 
 /// A size in bytes: `50M`, `1G`, a plain number; `none` or 0 where it bounds nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -7,17 +7,19 @@ use std::io::Read;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use spoolguard::act::account::Account;
-use spoolguard::act::intake::Intake;
-use spoolguard::act::patience::Patience;
+use spoolguard::classify::policy::Copies;
 use spoolguard::cli::Who;
-use spoolguard::command::case::{Begun, Guard, Outcome};
-use spoolguard::command::guard::Errand;
-use spoolguard::command::{digest, routes, settle};
 use spoolguard::config::Config;
-use spoolguard::decide::address::{Address, OwnAddresses};
-use spoolguard::decide::policy::Copies;
-use spoolguard::exit::Status;
+use spoolguard::deliver::Errand;
+use spoolguard::deliver::context::{Begun, Guard, Outcome};
+use spoolguard::deliver::divert::digest;
+use spoolguard::deliver::forward::destinations;
+use spoolguard::deliver::settle;
+use spoolguard::error::Status;
+use spoolguard::message::address::{Address, OwnAddresses};
+use spoolguard::sys::account::Account;
+use spoolguard::sys::deadline::Patience;
+use spoolguard::sys::message_buffer::Intake;
 
 use crate::mail::{date, without};
 use crate::plan::{Admin, GuardSender, Guarded, Plan, System};
@@ -188,7 +190,7 @@ impl Post {
         let mut own = OwnAddresses::new("+");
         own.add(Address::parse(&self.address).unwrap());
         self.guard.patience.begin_again();
-        routes::due(&self.guard, &own, date(at)).unwrap();
+        destinations::due(&self.guard, &own, date(at)).unwrap();
         let _ = digest::send_due(&self.guard, date(at));
         self.take_outbox(broken)
     }

@@ -5,12 +5,12 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use spoolguard::decide::address::{Address, OwnAddresses};
-use spoolguard::decide::envelope::Sender;
-use spoolguard::decide::message::Message;
-use spoolguard::decide::shapes::{opening, reply, subject};
-use spoolguard::decide::text::{decoded_value, folded, parameter};
-use spoolguard::decide::verdict::{Bounce, Facts, Judgement, Origin, ReportKind, Verdict, classify};
+use spoolguard::classify::patterns::{auto_reply, body, subject};
+use spoolguard::classify::{Bounce, Facts, Judgement, Origin, ReportKind, Verdict, classify};
+use spoolguard::message::Message;
+use spoolguard::message::address::{Address, OwnAddresses};
+use spoolguard::message::envelope::Sender;
+use spoolguard::message::text::{decoded_value, folded, parameter};
 
 const VERDICTS: [&str; 6] = ["bounce", "loop", "complaint", "receipt", "auto-reply", "ordinary"];
 
@@ -114,7 +114,7 @@ fn each_rule_is_needed_by_a_message() {
             subjects.insert(rule.text);
         }
         for marker in judge(&bytes).verdict.markers() {
-            if let Some(rule) = opening::RULES
+            if let Some(rule) = body::RULES
                 .iter()
                 .find(|rule| marker.header == "Body" && marker.value == rule.text)
             {
@@ -125,7 +125,7 @@ fn each_rule_is_needed_by_a_message() {
     let mut replies = BTreeSet::new();
     for (_, bytes) in messages("auto-reply") {
         let subject = subject_of(&Message::new(&bytes));
-        for (text, _) in reply::SURELY.iter().chain(reply::PERHAPS) {
+        for (text, _) in auto_reply::SURELY.iter().chain(auto_reply::PERHAPS) {
             if subject.contains(text) {
                 replies.insert(*text);
             }
@@ -136,15 +136,15 @@ fn each_rule_is_needed_by_a_message() {
         .map(|rule| rule.text)
         .filter(|text| !subjects.contains(text))
         .chain(
-            opening::RULES
+            body::RULES
                 .iter()
                 .map(|rule| rule.text)
                 .filter(|text| !openings.contains(text)),
         )
         .chain(
-            reply::SURELY
+            auto_reply::SURELY
                 .iter()
-                .chain(reply::PERHAPS)
+                .chain(auto_reply::PERHAPS)
                 .map(|(text, _)| *text)
                 .filter(|text| !replies.contains(text)),
         )

@@ -6,7 +6,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
-use spoolguard::act::kernel::lock_fcntl;
+use spoolguard::mailbox::lock::kernel::lock_fcntl;
 
 use crate::env::{
     LIMIT, ORDINARY, Scratch, Watch, content, full_device, has_attributes, is_root, large, messages, only, same, shown,

@@ -7,7 +7,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
 use fs2::FileExt;
-use spoolguard::act::kernel::lock_fcntl;
+use spoolguard::mailbox::lock::kernel::lock_fcntl;
 
 use crate::env::{PROGRAM, Run, Scratch, is_root, skip, user_name};
 

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use proptest::collection::vec;
 use proptest::prelude::*;
-use spoolguard::decide::message::Message;
+use spoolguard::message::Message;
 
 use crate::corpus::{all, judge, with_crlf};
 

@@ -1,0 +1,139 @@
+//! The messages of an archive. It is read to its end once before anything is done with it: whether all of it is sound, and how long
+//! each mailbox in it is, is known only then.
+
+use std::fs::File;
+use std::io::{self, Read, Write};
+
+use crate::archive::Member;
+use crate::archive::read::{Content, unpack};
+use crate::archive::rewind::Rolling;
+use crate::archive::tar::damaged;
+use crate::mailbox::reader::{Bytes, Mbox, Stored};
+use crate::sys::message_buffer::HEAD_BYTES;
+
+/// What an archive holds.
+#[derive(Clone, Debug, Default)]
+pub struct Inventory {
+    /// The mailboxes, in order, with their lengths.
+    pub mailboxes: Vec<Member>,
+    /// Files that are none.
+    pub others: Vec<Member>,
+}
+
+/// Reads all of an archive.
+///
+/// # Errors
+/// When it cannot be read, is damaged or no archive at all.
+pub fn take_inventory(archive: &File) -> io::Result<Inventory> {
+    let mut inventory = Inventory::default();
+    unpack(archive, |content, bytes| {
+        match content {
+            Content::Mailbox(member) => {
+                let bytes = io::copy(bytes, &mut io::sink())?;
+                inventory.mailboxes.push(Member {
+                    bytes,
+                    ..member.clone()
+                });
+            }
+            Content::Other(member) => inventory.others.push(member.clone()),
+            Content::Unknown => return Err(damaged("it holds neither a mailbox nor a tar archive")),
+        }
+        Ok::<(), io::Error>(())
+    })?;
+    Ok(inventory)
+}
+
+/// One message in an archive.
+pub struct Archived<'a> {
+    /// The number of its mailbox in the archive.
+    pub mailbox: usize,
+    /// Where it lies there.
+    pub stored: Stored<'a>,
+    bytes: &'a dyn Bytes,
+}
+
+impl<'a> Archived<'a> {
+    /// One that lies somewhere else, by itself.
+    #[must_use]
+    pub fn alone(stored: Stored<'a>, bytes: &'a dyn Bytes) -> Self {
+        Self {
+            mailbox: 0,
+            stored,
+            bytes,
+        }
+    }
+
+    /// What it can be read from.
+    #[must_use]
+    pub fn bytes(&self) -> &dyn Bytes {
+        self.bytes
+    }
+
+    /// Copies all of it, separator line first.
+    ///
+    /// # Errors
+    /// When reading or writing fails.
+    pub fn copy_to(&self, to: &mut dyn Write) -> io::Result<()> {
+        to.write_all(self.stored.head)?;
+        let mut at = self.stored.offset + self.stored.head.len() as u64;
+        let end = self.stored.offset + self.stored.bytes;
+        let mut buffer = vec![0; if at < end { HEAD_BYTES } else { 0 }];
+        while at < end {
+            let room = usize::try_from(end - at).unwrap_or(HEAD_BYTES).min(HEAD_BYTES);
+            let read = self.bytes.read_from(buffer.get_mut(..room).unwrap_or_default(), at)?;
+            if read == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            to.write_all(buffer.get(..read).unwrap_or_default())?;
+            at += read as u64;
+        }
+        Ok(())
+    }
+}
+
+/// Hands every message of the mailboxes that `wanted` says to `visit`.
+///
+/// # Errors
+/// When the archive cannot be read any more, or is another one now, and what `visit` says.
+pub fn each_message<E: From<io::Error>>(
+    archive: &File,
+    inventory: &Inventory,
+    wanted: impl Fn(usize) -> bool,
+    mut visit: impl FnMut(&Archived<'_>) -> Result<(), E>,
+) -> Result<(), E> {
+    let mut number = 0;
+    unpack(archive, |content, bytes| {
+        let Content::Mailbox(_) = content else { return Ok(()) };
+        let mailbox = number;
+        number += 1;
+        let Some(member) = inventory.mailboxes.get(mailbox) else {
+            return Err(io::Error::other("it was changed while it was read").into());
+        };
+        if wanted(mailbox) {
+            messages(mailbox, bytes, member.bytes, &mut visit)?;
+        }
+        Ok(())
+    })
+}
+
+fn messages<E: From<io::Error>>(
+    mailbox: usize,
+    bytes: &mut dyn Read,
+    length: u64,
+    visit: &mut impl FnMut(&Archived<'_>) -> Result<(), E>,
+) -> Result<(), E> {
+    let rolling = Rolling::new(bytes, length);
+    let mut mbox = Mbox::new(&rolling, HEAD_BYTES)?;
+    while let Some(stored) = mbox.next()? {
+        rolling.forget(stored.offset);
+        visit(&Archived {
+            mailbox,
+            stored,
+            bytes: &rolling,
+        })?;
+    }
+    if mbox.was_cut() {
+        return Err(io::Error::other("it was changed while it was read").into());
+    }
+    Ok(())
+}

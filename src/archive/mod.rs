@@ -1,0 +1,61 @@
+//! The archives that spools go into and come back from: a tar.gz with one member, or an mbox compressed with gzip or zstd.
+//! Other tools read what is written, and what other tools wrote is read. Nothing here knows where archives are kept.
+
+pub mod messages;
+pub mod names;
+pub mod parallel_gzip;
+pub mod publish;
+pub mod read;
+pub mod retention;
+pub mod rewind;
+pub mod tar;
+pub mod write;
+
+use std::ffi::OsString;
+
+/// How an archive is packed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// A compressed tar archive with one member, the mailbox: `tar xzf` gives it back with owner, mode and time.
+    TarGz,
+    /// The mailbox compressed with gzip: `zcat` prints it.
+    Gz,
+    /// The mailbox compressed with zstd: `zstdcat` prints it.
+    Zst,
+}
+
+impl Format {
+    /// What the names of such archives end in.
+    #[must_use]
+    pub fn suffix(self) -> &'static str {
+        match self {
+            Self::TarGz => ".tar.gz",
+            Self::Gz => ".gz",
+            Self::Zst => ".zst",
+        }
+    }
+}
+
+/// A mailbox in an archive: its name, and what is known about the file it was.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Member {
+    /// The file's name, without directories.
+    pub name: OsString,
+    /// Its length, in bytes.
+    pub bytes: u64,
+    /// The owner, as a number.
+    pub uid: u32,
+    /// The group, as a number.
+    pub gid: u32,
+    /// The owner's name.
+    pub user: String,
+    /// The group's name.
+    pub group: String,
+    /// The permission bits.
+    pub mode: u32,
+    /// When it was changed last, in seconds since 1970.
+    pub modified: u64,
+}
+
+#[cfg(test)]
+mod tests;

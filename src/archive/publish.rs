@@ -1,0 +1,311 @@
+//! Puts an archive into its directory: written under a name that nobody takes for an archive, synced, read back from the disk and
+//! compared, and only then given its name. Whatever fails or is interrupted leaves no archive; what a killed run left is removed by the
+//! next one.
+
+use std::ffi::OsString;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{FileExt as _, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use fs2::FileExt;
+use nix::fcntl::{OFlag, PosixFadviseAdvice, posix_fadvise};
+use nix::unistd::{Gid, Uid};
+
+use crate::archive::read::{Content, unpack};
+use crate::archive::write::pack;
+use crate::archive::{Format, Member};
+use crate::error::{Class, Error};
+use crate::mailbox::ranges::{Hash, Hashing, Ranges, STEP_BYTES};
+use crate::sys::dirs::{make_private_dir, parent, refuse_shared, sync_parent};
+use crate::sys::filesystem;
+
+/// How often free space is asked for while an archive grows, in bytes.
+const LOOK_BYTES: u64 = 64 << 20;
+
+/// How many places are looked at, and how much of each, to say how large an archive gets.
+const SAMPLES: u64 = 16;
+const SAMPLE_BYTES: usize = 64 << 10;
+
+/// What to do where there is no room.
+const MAKE_ROOM: &str = "nothing was taken out of the mailbox; make room, or name a directory elsewhere with --to";
+
+/// What an archive is called until it is whole ends in this.
+const PART: &str = ".part";
+
+/// A directory of archives.
+#[derive(Clone, Debug)]
+pub struct Vault {
+    /// Where it is.
+    pub dir: PathBuf,
+    /// How archives are packed.
+    pub format: Format,
+    /// Whose they are, owner and group; of whoever runs this, if none.
+    pub owner: Option<(u32, u32)>,
+    /// What has to stay free on the file system, in bytes.
+    pub min_free_bytes: Option<u64>,
+}
+
+/// An archive that is whole, was read back, and has no name yet. Dropped, it is gone.
+#[derive(Debug)]
+#[must_use]
+pub struct Checked {
+    part: Part,
+    place: PathBuf,
+    /// What is in it hashes to this.
+    pub hash: Hash,
+    /// How large it is, in bytes.
+    pub bytes: u64,
+}
+
+#[derive(Debug)]
+struct Part {
+    path: PathBuf,
+    // Its lock tells other runs that somebody writes to it.
+    file: File,
+    named: bool,
+}
+
+impl Drop for Part {
+    fn drop(&mut self) {
+        if !self.named {
+            let _ = std::fs::remove_file(&self.path);
+        }
+    }
+}
+
+impl Vault {
+    /// Makes the directory, if it is not there, and removes what killed runs left of archives whose names begin with `prefix`.
+    ///
+    /// # Errors
+    /// When it cannot be made or read.
+    pub fn open(&self, prefix: &str) -> Result<(), Error> {
+        let hint = "name another directory with --to, or with dir of [archive] in the configuration";
+        make_private_dir(&self.dir).map_err(|e| e.hint(hint))?;
+        self.refuse_shared().map_err(|e| e.hint(hint))?;
+        let fail = |e: io::Error| Error::io("read archive directory", &self.dir, &e).hint(hint);
+        for entry in self.dir.read_dir().map_err(fail)? {
+            let path = entry.map_err(fail)?.path();
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            if name.starts_with(&format!(".{prefix}")) && name.ends_with(PART) {
+                let dead = OpenOptions::new()
+                    .read(true)
+                    .custom_flags((OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK).bits())
+                    .open(&path)
+                    .is_ok_and(|file| file.try_lock_exclusive().is_ok());
+                if dead {
+                    let _ = std::fs::remove_file(&path);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Refuses a directory that others may write to: they could make names of archives that are none, and those that are would go for them.
+    ///
+    /// # Errors
+    /// When it is one.
+    pub fn refuse_shared(&self) -> Result<(), Error> {
+        let own = Uid::effective().as_raw();
+        let owner = self.owner.map_or(own, |(uid, _)| uid);
+        refuse_shared(&self.dir, &[own, owner, 0])
+    }
+
+    /// Refuses when there is no room for so many bytes beside what has to stay free.
+    ///
+    /// # Errors
+    /// When there is none, or the file system cannot be asked.
+    pub fn refuse_full(&self, bytes: u64) -> Result<(), Error> {
+        let dir = File::open(&self.dir).map_err(|e| Error::io("open", &self.dir, &e))?;
+        let free = filesystem::free_bytes(&self.dir, &dir)?;
+        let kept_free = self.min_free_bytes.unwrap_or_default();
+        if free < bytes.saturating_add(kept_free) {
+            let cause = format!(
+                "it takes about {} MiB, {} MiB are free, and min_free asks for {} MiB",
+                bytes.div_ceil(1 << 20),
+                free >> 20,
+                kept_free >> 20
+            );
+            return Err(
+                Error::new(Class::SystemFull, "write an archive to", self.dir.display(), cause).hint(MAKE_ROOM),
+            );
+        }
+        Ok(())
+    }
+
+    /// Writes an archive for `place` of `member.bytes` bytes that `from` reads, and reads it back. `step` is told how many bytes were read back, and
+    /// may stop it.
+    ///
+    /// # Errors
+    /// When it cannot be written, or holds something else than was read.
+    pub fn write(
+        &self,
+        place: &Path,
+        member: &Member,
+        from: impl Read,
+        mut step: impl FnMut(u64) -> io::Result<()>,
+    ) -> Result<Checked, Error> {
+        let mut name = OsString::from(".");
+        name.push(place.file_name().unwrap_or_default());
+        name.push(PART);
+        let path = parent(place).join(name);
+        let fail = |e: io::Error| {
+            let full = matches!(e.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
+            let error = Error::io("write archive", &path, &e);
+            if full { error.hint(MAKE_ROOM) } else { error }
+        };
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .custom_flags(OFlag::O_NOFOLLOW.bits())
+            .open(&path)
+            .map_err(fail)?;
+        let part = Part {
+            path: path.clone(),
+            file,
+            named: false,
+        };
+        part.file.try_lock_exclusive().map_err(fail)?;
+        if let Some((uid, gid)) = self.owner {
+            nix::unistd::fchown(&part.file, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)))
+                .map_err(|e| fail(e.into()))?;
+        }
+        let mut from = Hashing::new(Watched {
+            inner: from,
+            file: &part.file,
+            min_free_bytes: self.min_free_bytes.unwrap_or_default(),
+            until_look: LOOK_BYTES,
+        });
+        let to = part.file.try_clone().map_err(fail)?;
+        drop(pack(to, self.format, member, &mut from).map_err(fail)?);
+        let (hash, bytes) = from.finish();
+        part.file.sync_all().map_err(fail)?;
+        // What is read back comes from the disk then, and not from memory.
+        let _ = posix_fadvise(&part.file, 0, 0, PosixFadviseAdvice::POSIX_FADV_DONTNEED);
+        let mut back = None;
+        unpack(&part.file, |content, reader| match (content, &back) {
+            // Mail that was rewritten while it was packed need not begin as mail does; whether it was is asked later.
+            (Content::Mailbox(_) | Content::Other(_) | Content::Unknown, None) => {
+                let mut hashing = Hashing::new(reader);
+                let mut buffer = vec![0; STEP_BYTES];
+                loop {
+                    match hashing.read(&mut buffer)? {
+                        0 => break,
+                        read => step(read as u64)?,
+                    }
+                }
+                back = Some(hashing.finish());
+                Ok(())
+            }
+            _ => Err(io::Error::other("it holds more than one file")),
+        })
+        .map_err(|e| Error::io("read back archive", &path, &e))?;
+        if back != Some((hash, bytes)) || bytes != member.bytes {
+            let cause = "it holds something else than was written to it";
+            return Err(
+                Error::new(Class::System, "trust archive", path.display(), cause).hint("look after disk and memory")
+            );
+        }
+        let bytes = part.file.metadata().map_err(fail)?.size();
+        Ok(Checked {
+            part,
+            place: place.to_owned(),
+            hash,
+            bytes,
+        })
+    }
+}
+
+impl Checked {
+    /// Gives it its name, and makes that last. An archive that has that name already is left alone.
+    ///
+    /// # Errors
+    /// When there is one, or it cannot be named.
+    pub fn publish(mut self) -> Result<Archive, Error> {
+        let place = &self.place;
+        let fail = |e: io::Error| Error::io("name archive", place, &e);
+        // Unlike rename(2), link(2) never replaces.
+        match std::fs::hard_link(&self.part.path, place) {
+            Ok(()) => std::fs::remove_file(&self.part.path).map_err(fail)?,
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists || place.symlink_metadata().is_ok() => {
+                return Err(fail(e));
+            }
+            // Some file systems know no links.
+            Err(_) => std::fs::rename(&self.part.path, place).map_err(fail)?,
+        }
+        self.part.named = true;
+        sync_parent(place).map_err(|e| Error::io("sync", parent(place), &e))?;
+        Ok(Archive {
+            path: self.place,
+            bytes: self.bytes,
+        })
+    }
+}
+
+/// An archive that is safe.
+#[derive(Clone, Debug)]
+pub struct Archive {
+    /// Where it is.
+    pub path: PathBuf,
+    /// How large it is, in bytes.
+    pub bytes: u64,
+}
+
+impl Archive {
+    /// Removes it: what is in it is still in the mailbox, and will be archived again.
+    pub fn withdraw(self) {
+        let _ = std::fs::remove_file(&self.path);
+        let _ = sync_parent(&self.path);
+    }
+}
+
+/// About how large an archive of these parts gets, in bytes: some of them are packed to see.
+///
+/// # Errors
+/// When they cannot be read.
+pub fn estimate(file: &File, parts: &Ranges) -> io::Result<u64> {
+    let bytes = parts.bytes();
+    let (Some(start), Some(end)) = (parts.start(), parts.end()) else {
+        return Ok(0);
+    };
+    let mut sample = vec![0; SAMPLE_BYTES];
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    let mut taken = 0;
+    for number in 0..SAMPLES {
+        let read = file.read_at(&mut sample, start + (end - start) / SAMPLES * number)?;
+        packed.write_all(sample.get(..read).unwrap_or_default())?;
+        taken += read as u64;
+    }
+    let packed = packed.finish()?.len() as u64;
+    let scaled = u128::from(bytes) * u128::from(packed) * 5 / 4 / u128::from(taken.max(1));
+    Ok(u64::try_from(scaled).unwrap_or(u64::MAX).saturating_add(64 << 10))
+}
+
+/// Stops when the file system gets fuller than allowed: others have to write to it, too.
+struct Watched<'a, R> {
+    inner: R,
+    file: &'a File,
+    min_free_bytes: u64,
+    until_look: u64,
+}
+
+impl<R: Read> Read for Watched<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.inner.read(buffer)?;
+        self.until_look = self.until_look.saturating_sub(read as u64);
+        if self.until_look == 0 {
+            self.until_look = LOOK_BYTES;
+            let stat = nix::sys::statvfs::fstatvfs(self.file)?;
+            let free = stat.blocks_available().saturating_mul(stat.fragment_size());
+            if free < self.min_free_bytes {
+                return Err(io::Error::new(
+                    io::ErrorKind::StorageFull,
+                    "the disk is full up to what min_free keeps free",
+                ));
+            }
+        }
+        Ok(read)
+    }
+}

@@ -1,0 +1,362 @@
+//! The directory of the archives: what they are called, and which of them have to go when there are too many. What was not named here
+//! is never touched, and of two archives the one with the older name goes first, whatever the files' own times say.
+
+use std::cmp::Reverse;
+use std::ffi::OsStr;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use time::OffsetDateTime;
+
+use crate::archive::Format;
+use crate::error::Error;
+use crate::sys::dirs::sync_parent;
+
+/// How many names are tried for one second.
+const MOST_IN_A_SECOND: u32 = 1000;
+
+/// What an archive is called: `USER-20261102T100000Z.tar.gz`, in UTC; the second one of a second has `-2` before its ending.
+#[must_use]
+pub fn name(user: &str, date: OffsetDateTime, nth: u32, format: Format) -> String {
+    let (year, month, day) = (date.year(), u8::from(date.month()), date.day());
+    let (hour, minute, second) = (date.hour(), date.minute(), date.second());
+    let nth = if nth > 1 { format!("-{nth}") } else { String::new() };
+    let stamp = format!("{year:04}{month:02}{day:02}T{hour:02}{minute:02}{second:02}Z");
+    format!("{user}-{stamp}{nth}{}", format.suffix())
+}
+
+/// The first name that is still free in `dir`.
+///
+/// # Errors
+/// When so many archives were made in this second that something is wrong.
+pub fn free_path(dir: &Path, user: &str, date: OffsetDateTime, format: Format) -> io::Result<PathBuf> {
+    (1..=MOST_IN_A_SECOND)
+        .map(|nth| dir.join(name(user, date, nth, format)))
+        .find(|path| path.symlink_metadata().is_err())
+        .ok_or_else(|| io::Error::other("too many archives of one second lie there"))
+}
+
+/// What the name of an archive says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Label {
+    /// Whose mail it is.
+    pub user: String,
+    /// When it was made, in seconds since 1970.
+    pub made: i64,
+    /// Which one of that second.
+    pub nth: u32,
+}
+
+/// Reads a name that `name` made; none where anything about it is different.
+#[must_use]
+pub fn read_name(file_name: &OsStr) -> Option<Label> {
+    let text = file_name.to_str()?;
+    let formats = [Format::TarGz, Format::Gz, Format::Zst];
+    formats.into_iter().find_map(|format| {
+        let stem = text.strip_suffix(format.suffix())?;
+        let (user, date, nth) = parts(stem)?;
+        // Whatever reads as the same but is written differently is not ours.
+        (name(user, date, nth, format) == text).then(|| Label {
+            user: user.to_owned(),
+            made: date.unix_timestamp(),
+            nth,
+        })
+    })
+}
+
+fn parts(stem: &str) -> Option<(&str, OffsetDateTime, u32)> {
+    const STAMP_LETTERS: usize = "20261102T100000Z".len();
+    let (stem, nth) = match stem.rsplit_once('-')? {
+        (before, number) if number.len() < STAMP_LETTERS => (before, number.parse().ok()?),
+        _ => (stem, 1),
+    };
+    let (user, stamp) = stem.rsplit_once('-')?;
+    let number = |from: usize, to: usize| stamp.get(from..to)?.parse::<u16>().ok();
+    let small = |from: usize| u8::try_from(number(from, from + 2)?).ok();
+    let date = time::Date::from_calendar_date(
+        i32::from(number(0, 4)?),
+        time::Month::try_from(small(4)?).ok()?,
+        small(6)?,
+    )
+    .ok()?;
+    let time = time::Time::from_hms(small(9)?, small(11)?, small(13)?).ok()?;
+    (stamp.len() == STAMP_LETTERS && !user.is_empty()).then(|| (user, date.with_time(time).assume_utc(), nth))
+}
+
+/// How much is kept for one user.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Bounds {
+    /// How many archives; none is any number.
+    pub keep: Option<usize>,
+    /// Up to which age they stay however many they are. The one copy of the mail of a bad week must not be pushed out by the next.
+    pub min_age: Option<Duration>,
+    /// How old they get.
+    pub max_age: Option<Duration>,
+    /// How large they are together, in bytes.
+    pub max_total: Option<u64>,
+}
+
+/// An archive that went, or should have.
+#[derive(Debug)]
+pub struct Gone {
+    /// Where it was.
+    pub path: PathBuf,
+    /// Its length, in bytes.
+    pub bytes: u64,
+    /// Which bound it broke: the key.
+    pub why: &'static str,
+    /// Why it is still there, if it is.
+    pub failed: Option<Error>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Kept {
+    label: Label,
+    path: PathBuf,
+    bytes: u64,
+}
+
+/// Removes the archives of `user` in `dir` that are beyond `bounds` at `now`, the oldest first; never `newest`, which was just made. An
+/// archive goes for good only when what is named `newest` is on disk: call this last.
+///
+/// # Errors
+/// When the directory cannot be read. One that cannot be removed says so in its place.
+pub fn tidy(dir: &Path, user: &str, newest: &Path, bounds: Bounds, now: OffsetDateTime) -> Result<Vec<Gone>, Error> {
+    let fail = |e: io::Error| Error::io("read archive directory", dir, &e);
+    let mut archives = Vec::new();
+    for entry in dir.read_dir().map_err(fail)? {
+        let entry = entry.map_err(fail)?;
+        let Some(label) = read_name(&entry.file_name()).filter(|label| label.user == user) else {
+            continue;
+        };
+        // Not following a link: what is none of ours is neither counted nor removed.
+        if let Ok(stat) = entry.metadata()
+            && stat.is_file()
+        {
+            archives.push(Kept {
+                label,
+                path: entry.path(),
+                bytes: stat.len(),
+            });
+        }
+    }
+    let mut gone = surplus(archives, newest, bounds, now.unix_timestamp());
+    for gone in &mut gone {
+        if let Err(e) = std::fs::remove_file(&gone.path) {
+            gone.failed = Some(Error::io("remove archive", &gone.path, &e));
+        }
+    }
+    if let Some(first) = gone.first() {
+        // One that comes back after a crash goes next time.
+        let _ = sync_parent(&first.path);
+    }
+    Ok(gone)
+}
+
+/// Which archives are beyond the bounds, the oldest first. `newest` counts and stays.
+fn surplus(mut archives: Vec<Kept>, newest: &Path, bounds: Bounds, now: i64) -> Vec<Gone> {
+    archives.sort_by_key(|kept| Reverse((kept.label.made, kept.label.nth)));
+    if let Some(at) = archives.iter().position(|kept| kept.path == newest) {
+        archives.get_mut(..=at).unwrap_or_default().rotate_right(1);
+    }
+    let before = |age: Option<Duration>| now.checked_sub(i64::try_from(age?.as_secs()).ok()?);
+    let (young, oldest) = (before(bounds.min_age), before(bounds.max_age));
+    let mut total = 0_u64;
+    let mut kept = 0_usize;
+    let mut gone = Vec::new();
+    for archive in archives {
+        let is_young = young.is_some_and(|young| archive.label.made > young);
+        let why = if archive.path == newest {
+            None
+        } else if oldest.is_some_and(|oldest| archive.label.made < oldest) {
+            Some("max_age")
+        } else if is_young {
+            None
+        } else if bounds.keep.is_some_and(|keep| kept >= keep) {
+            Some("keep")
+        } else if bounds
+            .max_total
+            .is_some_and(|most| total.saturating_add(archive.bytes) > most)
+        {
+            Some("max_total")
+        } else {
+            None
+        };
+        match why {
+            Some(why) => {
+                gone.push(Gone {
+                    path: archive.path,
+                    bytes: archive.bytes,
+                    why,
+                    failed: None,
+                });
+                // What is older than one that has no room has none either: no gap is left.
+                if why == "max_total" {
+                    total = u64::MAX;
+                }
+            }
+            None => {
+                kept += 1;
+                total = total.saturating_add(archive.bytes);
+            }
+        }
+    }
+    gone.reverse();
+    gone
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Bounds, Kept, Label, name, read_name, surplus, tidy};
+    use crate::archive::Format;
+    use std::ffi::OsStr;
+    use std::os::unix::fs::symlink;
+    use std::path::{Path, PathBuf};
+    use std::time::Duration;
+    use time::OffsetDateTime;
+
+    fn date(seconds: i64) -> OffsetDateTime {
+        OffsetDateTime::from_unix_timestamp(seconds).unwrap_or_else(|e| unreachable!("{e}"))
+    }
+
+    #[test]
+    fn a_name_that_was_made_is_read_and_no_other() {
+        for user in ["a", "a-b", "a-20261102T100000Z", "-", "grüße", "a.b@c.test"] {
+            for nth in [1, 2, 17] {
+                for format in [Format::TarGz, Format::Gz, Format::Zst] {
+                    let name = name(user, date(1_793_613_600), nth, format);
+                    let label = Label {
+                        user: user.to_owned(),
+                        made: 1_793_613_600,
+                        nth,
+                    };
+                    assert_eq!(read_name(OsStr::new(&name)), Some(label), "{name}");
+                }
+            }
+        }
+        assert_eq!(name("a", date(0), 1, Format::Gz), "a-19700101T000000Z.gz");
+        for other in [
+            "a",
+            "a.tar.gz",
+            "a_old.tar.gz",
+            "a-20261102T100000Z",
+            "a-20261102T100000Z.tar",
+            "a-20261102T100000Z.tar.gz.new",
+            "-20261102T100000Z.tar.gz",
+            "a-20261302T100000Z.tar.gz",
+            "a-20261102T250000Z.tar.gz",
+            "a-20261102T100000.tar.gz",
+            "a-20261102T100000Z-1.tar.gz",
+            "a-20261102T100000Z-02.tar.gz",
+            "a-+0261102T100000Z.tar.gz",
+            "a-20261102 100000Z.tar.gz",
+        ] {
+            assert_eq!(read_name(OsStr::new(other)), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn the_oldest_go_and_the_newest_never() {
+        const DAY: i64 = 86400;
+        let bounds = |keep, days: Option<u64>, max_total| Bounds {
+            keep,
+            max_age: days.map(|days| Duration::from_secs(days * 86400)),
+            max_total,
+            min_age: None,
+        };
+        let young = |days: u64, bounds| Bounds {
+            min_age: Some(Duration::from_secs(days * 86400)),
+            ..bounds
+        };
+        // One a day, the last on day 5, of 10 bytes each.
+        let cases: [(Bounds, &[i64]); 13] = [
+            (bounds(None, None, None), &[]),
+            (bounds(Some(6), None, None), &[]),
+            (bounds(Some(2), None, None), &[0, 1, 2, 3]),
+            (bounds(Some(0), None, None), &[0, 1, 2, 3, 4]),
+            (bounds(None, Some(3), None), &[0, 1]),
+            (bounds(None, Some(0), None), &[0, 1, 2, 3, 4]),
+            (bounds(None, None, Some(35)), &[0, 1, 2]),
+            (bounds(None, None, Some(5)), &[0, 1, 2, 3, 4]),
+            (bounds(Some(5), Some(3), Some(39)), &[0, 1, 2]),
+            (young(3, bounds(Some(1), None, None)), &[0, 1, 2]),
+            (young(9, bounds(Some(1), None, Some(1))), &[]),
+            (young(2, bounds(None, None, Some(1))), &[0, 1, 2, 3]),
+            (young(9, bounds(None, Some(3), None)), &[0, 1]),
+        ];
+        let path = |day: i64| PathBuf::from(format!("{day}"));
+        for (bounds, want) in cases {
+            let archives = [3, 0, 5, 1, 4, 2].map(|day| Kept {
+                label: Label {
+                    user: "a".to_owned(),
+                    made: day * DAY,
+                    nth: 1,
+                },
+                path: path(day),
+                bytes: 10,
+            });
+            let gone = surplus(archives.to_vec(), &path(5), bounds, 5 * DAY);
+            let gone: Vec<PathBuf> = gone.into_iter().map(|gone| gone.path).collect();
+            let want: Vec<PathBuf> = want.iter().map(|day| path(*day)).collect();
+            assert_eq!(gone, want, "{bounds:?}");
+        }
+    }
+
+    #[test]
+    fn the_one_just_made_stays_even_when_the_clock_went_back() {
+        let kept = |made| Kept {
+            label: Label {
+                user: "a".to_owned(),
+                made,
+                nth: 1,
+            },
+            path: PathBuf::from(made.to_string()),
+            bytes: 10,
+        };
+        let bounds = Bounds {
+            keep: Some(1),
+            ..Bounds::default()
+        };
+        let gone = surplus(vec![kept(50), kept(20), kept(40)], Path::new("20"), bounds, 20);
+        let gone: Vec<_> = gone.into_iter().map(|gone| gone.path).collect();
+        assert_eq!(gone, [PathBuf::from("40"), PathBuf::from("50")]);
+    }
+
+    #[test]
+    fn only_archives_of_this_user_are_removed() {
+        let dir = tempfile::tempdir().unwrap_or_else(|e| unreachable!("{e}"));
+        let path = |name: &str| dir.path().join(name);
+        let others = [
+            "b-20200101T000000Z.tar.gz",
+            "a-b-20200101T000000Z.tar.gz",
+            "a_old.tar.gz",
+            "a-20200101T000000Z.tar.gz.new",
+            "a",
+        ];
+        let own = [
+            "a-20200101T000000Z.tar.gz",
+            "a-20200101T000000Z-2.gz",
+            "a-20210101T000000Z.zst",
+        ];
+        for name in others.iter().chain(&own) {
+            assert!(std::fs::write(path(name), b"x").is_ok());
+        }
+        assert!(std::fs::create_dir(path("a-20190101T000000Z.gz")).is_ok());
+        assert!(symlink(path("a"), path("a-20180101T000000Z.gz")).is_ok());
+        let bounds = Bounds {
+            keep: Some(1),
+            ..Bounds::default()
+        };
+        let newest = path("a-20210101T000000Z.zst");
+        let gone = tidy(dir.path(), "a", &newest, bounds, date(2_000_000_000)).unwrap_or_else(|e| unreachable!("{e}"));
+        let gone: Vec<PathBuf> = gone.into_iter().map(|gone| gone.path).collect();
+        assert_eq!(
+            gone,
+            [path("a-20200101T000000Z.tar.gz"), path("a-20200101T000000Z-2.gz")]
+        );
+        assert!(gone.iter().all(|path| !path.exists()));
+        assert!(newest.exists() && others.iter().all(|name| path(name).exists()));
+        assert!(path("a-20190101T000000Z.gz").exists() && path("a-20180101T000000Z.gz").symlink_metadata().is_ok());
+    }
+}

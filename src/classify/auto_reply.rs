@@ -1,0 +1,84 @@
+//! Is this an automatic answer: vacation and the like? By its own word (RFC 3834 section 5), by the marks of older programs,
+//! by its subject.
+
+use crate::classify::Marker;
+use crate::classify::header_scan::Head;
+use crate::classify::patterns::auto_reply::{Answer, find};
+use crate::classify::patterns::subject::bare;
+use crate::message::text::starts_with_ignoring_case;
+
+/// What makes it an automatic answer; nothing where it is none. `subject` is folded, `null_sender` the envelope's.
+#[must_use]
+pub fn find_reply(head: &Head<'_>, subject: &str, null_sender: Option<&Marker>) -> Vec<Marker> {
+    let mut markers = Vec::new();
+    if let Some(field) = &head.auto_submitted
+        && starts_with_ignoring_case(field.text().trim_start(), "auto-replied")
+    {
+        markers.push(Marker::of(field, "an automatic answer (RFC 3834)"));
+    }
+    if let Some(field) = &head.precedence
+        && starts_with_ignoring_case(field.text().trim_start(), "auto_reply")
+    {
+        markers.push(Marker::of(field, "an automatic answer, as many autoresponders say"));
+    }
+    if let Some((field, why)) = &head.reply_mark {
+        markers.push(Marker::of(field, why));
+    }
+    if let Some(field) = &head.mailer {
+        let value = field.text().to_ascii_lowercase();
+        if ["autorespond", "auto-respond", "autoreply", "auto-reply", "vacation"]
+            .iter()
+            .any(|word| value.contains(word))
+        {
+            markers.push(Marker::of(field, "sent by an autoresponder"));
+        }
+    }
+    let (bare, answered) = bare(subject);
+    // Some put their words into a tag before the subject that they answer: `[Automatic reply] The minutes`.
+    let tag = subject.strip_prefix('[').and_then(|tail| tail.split_once(']'));
+    let tag = tag
+        .and_then(|(tag, _)| find(tag))
+        .filter(|(answer, _)| *answer == Answer::Surely);
+    if !answered
+        && let Some((answer, _)) = tag.or_else(|| find(bare))
+        && let Some(field) = &head.subject
+    {
+        let second = second_sign(head, null_sender);
+        if answer == Answer::Surely || second.is_some() || !markers.is_empty() {
+            markers.push(Marker::of(field, "the subject of an automatic answer"));
+            markers.extend(second);
+        }
+    }
+    markers
+}
+
+/// What, beside a subject that people write too, says that a machine answered.
+fn second_sign(head: &Head<'_>, null_sender: Option<&Marker>) -> Option<Marker> {
+    let automatic = head
+        .auto_submitted
+        .filter(|field| !starts_with_ignoring_case(field.text().trim_start(), "no"))
+        .map(|field| Marker::of(&field, "sent without a person (RFC 3834)"));
+    let precedence = head
+        .precedence
+        .filter(|field| {
+            let value = field.text();
+            let value = value.trim_start();
+            head.list.is_none()
+                && (starts_with_ignoring_case(value, "bulk") || starts_with_ignoring_case(value, "junk"))
+        })
+        .map(|field| Marker::of(&field, "not for answering"));
+    // An answer that does not begin with `Re:` was not written by a mail program of a person.
+    let answers = head
+        .reply_to_message
+        .filter(|_| head.list.is_none())
+        .map(|field| Marker::of(&field, "answers a message under a subject of its own"));
+    let exchange = head
+        .reply_hint
+        .map(|field| Marker::of(&field, "Exchange puts this on its automatic answers, among others"));
+    null_sender
+        .cloned()
+        .or(automatic)
+        .or(precedence)
+        .or(exchange)
+        .or(answers)
+}

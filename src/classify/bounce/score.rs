@@ -1,0 +1,361 @@
+//! The scale on which the evidence for a report is weighed, and what each piece weighs. No single weak piece is enough, and what
+//! people and lists add to a message weighs against it.
+
+use crate::classify::Marker;
+use crate::classify::bounce::{Answers, Look};
+use crate::classify::patterns::sender::Writer;
+use crate::classify::patterns::{Strength, body, subject};
+use crate::message::mime::{Kind, Outline};
+use crate::message::text::starts_with_ignoring_case;
+use crate::report::dsn::{ReportKind, count_fields};
+use crate::report::returned_header::Quoted;
+
+/// What the evidence must weigh together.
+const ENOUGH: i32 = 100;
+
+/// What it must weigh where the envelope sender is null and the writer's name says nothing: answers have null senders too.
+const ENOUGH_FROM_NOBODY: i32 = 120;
+
+/// What it must weigh where a machine's address is all there is: shops and tickets speak of delivery too.
+const ENOUGH_FROM_A_MACHINE: i32 = 105;
+
+/// What it must weigh where neither says anything: a strong subject and strong words alone could be a person's quote.
+const ENOUGH_FROM_ANYONE: i32 = 130;
+
+/// The pieces that are weighed, and what they weigh.
+mod weight {
+    pub(super) const REPORT: i32 = 100;
+    pub(super) const REPORT_MARK: i32 = 70;
+    pub(super) const REPORT_HINT: i32 = 40;
+    pub(super) const STATUS_PART: i32 = 60;
+    pub(super) const REPORT_UNTYPED: i32 = 50;
+    pub(super) const STATUS_LINES: i32 = 50;
+    pub(super) const DAEMON: i32 = 50;
+    pub(super) const POSTMASTER: i32 = 30;
+    pub(super) const MACHINE: i32 = 15;
+    pub(super) const NULL_SENDER: i32 = 30;
+    pub(super) const NULL_PATH: i32 = 20;
+    pub(super) const SUBJECT: i32 = 40;
+    pub(super) const SUBJECT_WORDS: i32 = 20;
+    pub(super) const OPENING: i32 = 50;
+    pub(super) const SECOND_OPENING: i32 = 15;
+    pub(super) const WORD: i32 = 10;
+    pub(super) const WORDS_AT_MOST: i32 = 40;
+    pub(super) const QUOTED: i32 = 20;
+    pub(super) const AUTOMATIC: i32 = 10;
+    pub(super) const ANSWERED: i32 = -40;
+    pub(super) const LIST: i32 = -30;
+    pub(super) const LIST_AROUND_DAEMON: i32 = -10;
+    pub(super) const PERSON: i32 = -30;
+    pub(super) const AUTO_REPLY: i32 = -40;
+    pub(super) const QUOTES_LINES: i32 = -20;
+    pub(super) const WISHES: i32 = -40;
+}
+
+/// How much the way it is built says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Built {
+    /// As RFC 3464 says, or with a mark that only reports carry.
+    Report,
+    /// As any message.
+    Plain,
+}
+
+/// The scale.
+#[derive(Debug, Default)]
+pub struct Scale {
+    /// What it all weighs together.
+    pub sum: i32,
+    /// Something was found that only mail systems write.
+    core: bool,
+    /// The subject is a mail system's.
+    subject: bool,
+    /// Something was found that only reports are made of.
+    structured: bool,
+    /// A field was found that reports carry, and now and then another message of the same system.
+    hinted: bool,
+    /// What it was, as far as it can be shown.
+    pub markers: Vec<Marker>,
+}
+
+impl Scale {
+    fn add(&mut self, weight: i32, marker: Option<Marker>) {
+        self.sum += weight;
+        self.markers.extend(marker);
+    }
+
+    /// The writer and the envelope.
+    pub fn weigh_writer(&mut self, look: &Look<'_, '_>) {
+        let value = look.from.unwrap_or("(none)");
+        match look.writer {
+            Writer::Daemon => self.add(
+                weight::DAEMON,
+                Some(Marker::new("From", value, "sent by a mail system's daemon")),
+            ),
+            Writer::Postmaster => self.add(
+                weight::POSTMASTER,
+                Some(Marker::new("From", value, "sent by a postmaster, or by nobody")),
+            ),
+            Writer::Machine => self.add(
+                weight::MACHINE,
+                Some(Marker::new("From", value, "sent from an address that machines use")),
+            ),
+            Writer::Anyone => {}
+        }
+        match (look.null_sender, look.head.null_path) {
+            (Some(marker), _) => self.add(weight::NULL_SENDER, Some(marker.clone())),
+            (None, Some(field)) => {
+                self.add(
+                    weight::NULL_PATH,
+                    Some(Marker::of(
+                        &field,
+                        "the envelope sender was null before somebody forwarded it",
+                    )),
+                );
+            }
+            (None, None) => {}
+        }
+        if let Some(field) = look.head.auto_submitted
+            && !starts_with_ignoring_case(field.text().trim_start(), "no")
+        {
+            self.add(weight::AUTOMATIC, None);
+        }
+    }
+
+    /// The subject, and what it says about how it went.
+    pub fn weigh_subject(&mut self, look: &Look<'_, '_>) -> Option<ReportKind> {
+        let found = subject::find(look.subject)?;
+        let field = look.head.subject?;
+        if found.answered {
+            if look.writer != Writer::Daemon {
+                self.add(weight::ANSWERED, None);
+            }
+            return None;
+        }
+        match found.rule {
+            Some(rule) if rule.strength == Strength::Strong => {
+                self.core = true;
+                self.subject = true;
+                self.add(weight::SUBJECT, Some(Marker::of(&field, rule.system)));
+                rule.kind.or_else(|| kind_in_subject(look.subject))
+            }
+            Some(rule) => {
+                self.add(weight::SUBJECT_WORDS, Some(Marker::of(&field, rule.system)));
+                rule.kind
+            }
+            None => {
+                self.add(
+                    weight::SUBJECT_WORDS,
+                    Some(Marker::of(&field, "the subject speaks of delivery and of trouble")),
+                );
+                None
+            }
+        }
+    }
+
+    /// How the message is built, and fields that only reports have.
+    pub fn weigh_structure(&mut self, look: &Look<'_, '_>, outline: &Outline<'_>) -> Built {
+        let value = look
+            .head
+            .content_type
+            .map_or_else(|| "multipart/report".to_owned(), |field| field.text().into_owned());
+        let marker = |why| Some(Marker::new("Content-Type", &value, why));
+        let mut built = Built::Plain;
+        let status = outline.first(Kind::DeliveryStatus).is_some();
+        match outline.report_type.as_deref() {
+            Some("delivery-status") => {
+                self.add(weight::REPORT, marker("delivery report (RFC 3464)"));
+                built = Built::Report;
+            }
+            Some(_) => {
+                self.add(weight::REPORT_UNTYPED, marker("a report (RFC 6522)"));
+            }
+            None => {}
+        }
+        if status {
+            const WHY: &str = "delivery status part (RFC 3464)";
+            self.core = true;
+            self.structured = true;
+            self.add(
+                weight::STATUS_PART,
+                Some(Marker::new("Content-Type", "message/delivery-status", WHY)),
+            );
+        }
+        if let Some((field, why)) = &look.head.report_mark {
+            self.add(weight::REPORT_MARK, Some(Marker::of(field, why)));
+            built = Built::Report;
+        }
+        if let Some((field, why)) = &look.head.report_hint {
+            self.add(weight::REPORT_HINT, Some(Marker::of(field, why)));
+            self.core = true;
+            self.hinted = true;
+        }
+        if outline.report_type.is_some() && status {
+            built = Built::Report;
+        }
+        built
+    }
+
+    /// Whether it all is enough. The less the writer and the envelope say, the more must the rest; and where people or
+    /// lists have had it in hand, the system's words must be the first ones: nobody wrote anything above them.
+    #[must_use]
+    pub fn is_enough(&self, look: &Look<'_, '_>, built: Built, words: &body::Found, quoted: &Quoted<'_>) -> bool {
+        if built == Built::Report {
+            return self.sum >= ENOUGH;
+        }
+        let null = look.null_sender.is_some() || look.head.null_path.is_some();
+        let enough = match (look.writer, null) {
+            (Writer::Daemon | Writer::Postmaster, _) | (Writer::Machine, true) => ENOUGH,
+            (Writer::Anyone, true) if self.structured => ENOUGH,
+            (Writer::Anyone, true) => ENOUGH_FROM_NOBODY,
+            (Writer::Machine, false) => ENOUGH_FROM_A_MACHINE,
+            (Writer::Anyone, false) => ENOUGH_FROM_ANYONE,
+        };
+        if self.sum < enough {
+            return false;
+        }
+        let handled = look.head.list.is_some()
+            || look.head.reply_to_message.is_some()
+            || look
+                .head
+                .mailer
+                .is_some_and(|field| is_a_persons_program(&field.text()));
+        match look.writer {
+            Writer::Daemon => self.core || null && words.words > 1,
+            Writer::Postmaster if null => self.core || !quoted.is_empty(),
+            Writer::Postmaster if handled => words.starts || self.structured || self.hinted && words.first,
+            Writer::Postmaster => words.first || self.structured || self.subject && (self.hinted || !quoted.is_empty()),
+            Writer::Machine if null => words.first || self.structured,
+            Writer::Anyone if null => words.starts || self.structured || self.subject && words.is_strong(),
+            // fml answers the message that it gives back, and its lists' mail has the mark as well.
+            Writer::Machine if self.hinted && look.head.list.is_none() && words.are_of("fml") => words.first,
+            Writer::Machine => self.structured || !handled && (words.starts || words.first && !quoted.is_empty()),
+            Writer::Anyone => self.structured || words.starts && !handled,
+        }
+    }
+
+    /// A message that is quoted, and words that want something done.
+    pub fn weigh_quote(&mut self, quoted: &Quoted<'_>, words: &body::Found, built: Built) {
+        if !quoted.is_empty() {
+            self.add(weight::QUOTED, None);
+        }
+        if words.wishes && built == Built::Plain {
+            self.add(weight::WISHES, None);
+        }
+    }
+
+    /// The system's own words, and what they say about how it went.
+    pub fn weigh_words(&mut self, found: &body::Found, text: &str) -> Option<ReportKind> {
+        for (at, rule) in found.rules.iter().enumerate() {
+            let weight = match at {
+                0 => weight::OPENING,
+                1 => weight::SECOND_OPENING,
+                _ => 0,
+            };
+            self.add(weight, Some(Marker::new("Body", rule.text, rule.system)));
+        }
+        let words = i32::try_from(found.words)
+            .unwrap_or(i32::MAX)
+            .min(weight::WORDS_AT_MOST / weight::WORD);
+        self.core |= found.is_strong();
+        if words > 0 {
+            let why = "words of trouble with delivery";
+            self.add(
+                words * weight::WORD,
+                Some(Marker::new("Body", &format!("{} of them", found.words), why)),
+            );
+        }
+        if count_fields(text) >= 2 {
+            self.core = true;
+            self.add(
+                weight::STATUS_LINES,
+                Some(Marker::new(
+                    "Body",
+                    "Final-Recipient, Action",
+                    "a delivery status in plain text",
+                )),
+            );
+        }
+        let kinds = || found.rules.iter().filter_map(|rule| rule.kind);
+        [ReportKind::Delay, ReportKind::Failure, ReportKind::Success]
+            .into_iter()
+            .find(|kind| kinds().any(|k| k == *kind))
+    }
+
+    /// What a person or a list leaves on a message, and a mail system does not. A daemon's report that came through a list
+    /// is a report still; one that Exchange threads with its subject is, too.
+    pub fn weigh_people(&mut self, look: &Look<'_, '_>, own: &str, built: Built) {
+        if look.head.list.is_some() {
+            let weight = match look.writer {
+                Writer::Daemon => weight::LIST_AROUND_DAEMON,
+                Writer::Postmaster | Writer::Machine | Writer::Anyone => weight::LIST,
+            };
+            self.add(weight, None);
+        }
+        if built == Built::Report || look.writer == Writer::Daemon {
+            return;
+        }
+        if look.head.reply_to_message.is_some() {
+            self.add(weight::PERSON, None);
+        }
+        if look
+            .head
+            .mailer
+            .is_some_and(|field| is_a_persons_program(&field.text()))
+        {
+            self.add(weight::PERSON, None);
+        }
+        if look.answers == Answers::Yes {
+            self.add(weight::AUTO_REPLY, None);
+        }
+        // MDaemon writes `> a@a.test` before each address that failed.
+        if own
+            .lines()
+            .any(|line| line.starts_with("> ") && line.trim_end().matches(' ').count() > 1)
+        {
+            self.add(weight::QUOTES_LINES, None);
+        }
+    }
+}
+
+/// `(Failure)`, `(Delay)`, `(Success)` in a subject that several systems share.
+fn kind_in_subject(subject: &str) -> Option<ReportKind> {
+    const WORDS: [(&str, ReportKind); 9] = [
+        ("delay", ReportKind::Delay),
+        ("still being retried", ReportKind::Delay),
+        ("fail", ReportKind::Failure),
+        ("undeliver", ReportKind::Failure),
+        ("(success", ReportKind::Success),
+        ("relay)", ReportKind::Success),
+        ("relayed", ReportKind::Success),
+        ("delivered", ReportKind::Success),
+        ("expanded", ReportKind::Success),
+    ];
+    WORDS
+        .iter()
+        .find(|(word, _)| subject.contains(word))
+        .map(|(_, kind)| *kind)
+}
+
+fn is_a_persons_program(mailer: &str) -> bool {
+    const PROGRAMS: [&str; 16] = [
+        "thunderbird",
+        "mozilla",
+        "mutt",
+        "pine",
+        "apple mail",
+        "outlook",
+        "eudora",
+        "evolution",
+        "kmail",
+        "gnus",
+        "sylpheed",
+        "claws",
+        "roundcube",
+        "squirrelmail",
+        "ximian",
+        "pegasus",
+    ];
+    let lower = mailer.to_ascii_lowercase();
+    PROGRAMS.iter().any(|program| lower.contains(program))
+}

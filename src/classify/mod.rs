@@ -1,0 +1,350 @@
+//! What is this message? One verdict, with the markers that led to it.
+//!
+//! Each question has its own file; here is the order in which they are asked, and the types that carry the answer.
+
+pub mod auto_reply;
+pub mod bounce;
+pub mod header_scan;
+pub mod loops;
+pub mod patterns;
+pub mod policy;
+pub mod receipt;
+
+use crate::classify::auto_reply::find_reply;
+use crate::classify::bounce::{Answers, Look, Weighed, is_suspect, weigh};
+use crate::classify::header_scan::Head;
+use crate::classify::loops::{find_loop, is_trace};
+use crate::classify::patterns::sender::{Writer, judge};
+use crate::classify::receipt::{Disposition, find_complaint, find_disposition};
+use crate::message::address::OwnAddresses;
+use crate::message::envelope::Sender;
+use crate::message::mime::Outline;
+use crate::message::text::{decoded_value, folded, parameter, starts_with_ignoring_case};
+use crate::message::{Field, Message};
+use crate::report::returned_header::{Quoted, nested_values};
+
+pub use crate::report::dsn::{Recipient, ReportKind};
+pub use crate::report::returned_header::Origin;
+pub use crate::report::status_code::Class;
+
+/// The header in which spoolguard says that it diverted a message; whoever carries it is never sent anywhere again.
+pub const DIVERT_HEADER: &str = "X-Spoolguard-Divert";
+
+/// The piece of a message that convinced us.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Marker {
+    /// The header field, as we call it; `Body` for what stands there.
+    pub header: String,
+    /// Its value, unfolded; still holds whatever the sender wrote, so it is escaped where it is shown.
+    pub value: String,
+    /// What that means, in words.
+    pub why: &'static str,
+}
+
+impl Marker {
+    /// As much of a value as is kept.
+    const VALUE_BYTES: usize = 500;
+
+    /// Keeps `value`, without blanks at its ends and not longer than anyone reads.
+    pub(crate) fn new(header: &str, value: &str, why: &'static str) -> Self {
+        let value = value.trim();
+        let mut end = value.len().min(Self::VALUE_BYTES);
+        while !value.is_char_boundary(end) {
+            end -= 1;
+        }
+        Self {
+            header: header.to_owned(),
+            value: value.get(..end).unwrap_or_default().to_owned(),
+            why,
+        }
+    }
+
+    /// Keeps a field as it stands in the message.
+    pub(crate) fn of(field: &Field<'_>, why: &'static str) -> Self {
+        Self::new(&field.name_text(), &field.text(), why)
+    }
+}
+
+/// A report from a mail system.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bounce {
+    /// Failure, delay or success, as far as the report says.
+    pub kind: Option<ReportKind>,
+    /// The recipients it names.
+    pub recipients: Vec<Recipient>,
+    /// Whose message it is about.
+    pub origin: Origin,
+    /// Why it is a report; never empty.
+    pub markers: Vec<Marker>,
+    /// The host that reports, where it says so (RFC 3464 section 2.2.2).
+    pub reporting_host: Option<String>,
+    /// The Message-ID of the message that it is about.
+    pub quoted_message_id: Option<String>,
+}
+
+impl Bounce {
+    /// Tells whether it gives a message up: one that says nothing does, that is what reports are for.
+    #[must_use]
+    pub fn gives_up(&self) -> bool {
+        match self.kind {
+            Some(ReportKind::Failure) | None => true,
+            Some(ReportKind::Delay | ReportKind::Success) => false,
+        }
+    }
+}
+
+/// What a message is. Every verdict but `Ordinary` holds at least one marker.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Verdict {
+    /// It has been here before.
+    Loop(Vec<Marker>),
+    /// A report from a mail system about another message (RFC 3464, and the shapes before it).
+    Bounce(Bounce),
+    /// A feedback report (RFC 5965).
+    Complaint(Vec<Marker>),
+    /// A read receipt (RFC 8098).
+    Receipt(Vec<Marker>),
+    /// Vacation and the like (RFC 3834).
+    AutoReply(Vec<Marker>),
+    /// Everything else.
+    Ordinary,
+}
+
+impl Verdict {
+    /// The word for it, as flags, logs and JSON use it.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Loop(_) => "loop",
+            Self::Bounce(_) => "bounce",
+            Self::Complaint(_) => "complaint",
+            Self::Receipt(_) => "receipt",
+            Self::AutoReply(_) => "auto-reply",
+            Self::Ordinary => "ordinary",
+        }
+    }
+
+    /// What led to it.
+    #[must_use]
+    pub fn markers(&self) -> &[Marker] {
+        match self {
+            Self::Loop(markers) | Self::Complaint(markers) | Self::Receipt(markers) | Self::AutoReply(markers) => {
+                markers
+            }
+            Self::Bounce(bounce) => &bounce.markers,
+            Self::Ordinary => &[],
+        }
+    }
+}
+
+/// A verdict, and the two facts that stand beside it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use]
+pub struct Judgement {
+    /// What the message is.
+    pub verdict: Verdict,
+    /// The envelope sender is null.
+    pub null_sender: Option<Marker>,
+    /// The message, or the header that it quotes, says that a guard diverted it before.
+    pub diverted_before: Option<Marker>,
+}
+
+/// What has to be known beside the message.
+#[derive(Clone, Copy, Debug)]
+pub struct Facts<'a> {
+    /// Who sent it.
+    pub sender: &'a Sender,
+    /// The user's own addresses.
+    pub own: &'a OwnAddresses,
+    /// How many `Received` fields are too many.
+    pub max_hops: usize,
+}
+
+/// Judges one message.
+pub fn classify(message: &Message<'_>, facts: &Facts<'_>) -> Judgement {
+    let message = &below_blank_lines(message);
+    let null_sender = (*facts.sender == Sender::Null).then(|| null_sender_marker(message));
+    // One walk for both, and of a million fields only those are kept that somebody asks for again.
+    let mut trace = Vec::new();
+    let head = Head::read(message.fields().inspect(|field| {
+        if is_trace(field) {
+            trace.push(*field);
+        }
+    }));
+    let verdict = judge_message(message, &trace, &head, facts, null_sender.as_ref());
+    Judgement {
+        verdict,
+        null_sender,
+        diverted_before: find_diverted(message, &head),
+    }
+}
+
+/// A file that begins with an empty line has, taken by its word, no header at all, and what should be it stands in the body.
+/// No mail system delivers such a message (each adds its own fields on top), but collections of mail hold them.
+fn below_blank_lines<'a>(message: &Message<'a>) -> Message<'a> {
+    if !message.header().is_empty() {
+        return *message;
+    }
+    let inner = Message::new(message.content().trim_ascii_start());
+    if inner.fields().take(3).count() == 3 {
+        inner
+    } else {
+        *message
+    }
+}
+
+/// The questions, in order: a loop must end whatever else the message is; a notice of another kind is no bounce although
+/// it is built like one; a report's marks outweigh those of an automatic answer, which Postfix puts on its reports too.
+fn judge_message(
+    message: &Message<'_>,
+    trace: &[Field<'_>],
+    head: &Head<'_>,
+    facts: &Facts<'_>,
+    null_sender: Option<&Marker>,
+) -> Verdict {
+    let loops = find_loop(trace, facts.own, facts.max_hops);
+    if !loops.is_empty() {
+        return Verdict::Loop(loops);
+    }
+    let content_type = head.content_type.map(|field| field.text()).unwrap_or_default();
+    let charset = parameter(&content_type, "charset");
+    let subject = head
+        .subject
+        .map(|field| folded(&decoded_value(&field, charset.as_deref())))
+        .unwrap_or_default();
+    let from = head.from.map(|field| decoded_value(&field, charset.as_deref()));
+    let from = from.as_deref();
+
+    let replies = find_reply(head, &subject, null_sender);
+    // Postfix writes `Auto-Submitted: auto-replied` on its reports: that alone does not make it an answer.
+    let answers = replies
+        .iter()
+        .any(|marker| !marker.header.eq_ignore_ascii_case("Auto-Submitted"));
+    let look = Look {
+        message,
+        head,
+        from,
+        writer: writer_of(head, from),
+        subject: &subject,
+        null_sender,
+        answers: if answers { Answers::Yes } else { Answers::No },
+    };
+    let suspect = is_suspect(&look);
+    let multipart = starts_with_ignoring_case(content_type.trim_start(), "multipart/");
+    let receipt_subject = suspect || subject.contains(':') || subject.contains("receipt");
+    if suspect || multipart || receipt_subject || head.complaint_mark.is_some() {
+        let outline = Outline::of(message);
+        if let Some(marker) = find_complaint(head, &outline, &subject) {
+            return Verdict::Complaint(vec![marker]);
+        }
+        match find_disposition(head, &outline, &subject) {
+            Some(Disposition::Receipt(marker)) => return Verdict::Receipt(vec![marker]),
+            Some(Disposition::Rejection(marker, recipients)) => {
+                return Verdict::Bounce(rejection(marker, recipients, &outline, facts));
+            }
+            None => {}
+        }
+        if suspect {
+            match weigh(&look, &outline, facts) {
+                Weighed::Report(bounce) => return Verdict::Bounce(bounce),
+                Weighed::QuotesOurLoop(marker) => return Verdict::Loop(vec![marker]),
+                Weighed::Nothing => {}
+            }
+        }
+    }
+    if replies.is_empty() {
+        Verdict::Ordinary
+    } else {
+        Verdict::AutoReply(replies)
+    }
+}
+
+/// Who wrote it, going by `From`; where a daemon names itself in `Sender` alone, that daemon (MDaemon).
+fn writer_of(head: &Head<'_>, from: Option<&str>) -> Writer {
+    let sender = head.sender.map(|field| judge(Some(&field.text())));
+    match sender {
+        Some(Writer::Daemon) => Writer::Daemon,
+        _ => judge(from),
+    }
+}
+
+/// A bounce that calls itself a disposition notification.
+fn rejection(marker: Marker, recipients: Vec<Recipient>, outline: &Outline<'_>, facts: &Facts<'_>) -> Bounce {
+    let quoted = Quoted::find(outline, "");
+    let message_id = quoted.message().first("Message-ID").map(|id| id.trim().to_owned());
+    Bounce {
+        kind: Some(ReportKind::Failure),
+        recipients,
+        origin: quoted.origin(facts.own),
+        markers: vec![marker],
+        reporting_host: None,
+        quoted_message_id: message_id,
+    }
+}
+
+/// Names the field that shows the null sender; `SENDER` where only the mail system's word does.
+fn null_sender_marker(message: &Message<'_>) -> Marker {
+    const WHY: &str = "the envelope sender is null";
+    let field = message
+        .first("Return-Path")
+        .filter(|value| Sender::read(value) == Sender::Null);
+    match (field, message.from_line()) {
+        (Some(value), _) => Marker::new("Return-Path", &value, WHY),
+        (None, Some(line)) if line.windows(13).any(|w| w == b"MAILER-DAEMON") => {
+            Marker::new("From_", &String::from_utf8_lossy(line), WHY)
+        }
+        (None, _) => Marker::new("SENDER", "<>", WHY),
+    }
+}
+
+/// Our divert mark, in the message's own header or anywhere in what it holds: reports quote reports, each deeper than the
+/// last, and one mark that is missed is a loop. One that is found by mistake only keeps a message in the user's mailbox.
+fn find_diverted(message: &Message<'_>, head: &Head<'_>) -> Option<Marker> {
+    const NAME: &str = "x-spoolguard-divert";
+    if let Some(field) = &head.diverted {
+        return Some(Marker::new(DIVERT_HEADER, &field.text(), "diverted by a guard before"));
+    }
+    const WHY: &str = "quotes a message that a guard diverted";
+    if let Some(value) = nested_values(message.body(), NAME).next() {
+        return Some(Marker::new(DIVERT_HEADER, &value, WHY));
+    }
+    // Against RFC 2046 section 5.2.1, some encode the message that they return.
+    let encoded = memchr::memmem::find(message.body(), b"base64").is_some();
+    if !encoded || memchr::memmem::find(message.body(), b"rfc822").is_none() {
+        return None;
+    }
+    let quoted = Quoted::find(&Outline::of(message), "");
+    nested_values(quoted.bytes(), NAME)
+        .next()
+        .map(|value| Marker::new(DIVERT_HEADER, &value, WHY))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Facts, classify};
+    use crate::message::Message;
+    use crate::message::address::OwnAddresses;
+    use crate::message::envelope::Sender;
+
+    #[test]
+    fn a_header_below_an_empty_line_is_read_all_the_same() {
+        let own = OwnAddresses::new("+");
+        let facts = Facts {
+            sender: &Sender::Unknown,
+            own: &own,
+            max_hops: 50,
+        };
+        let text =
+            "\r\nFrom: MAILER-DAEMON@b.test\nTo: a@a.test\nSubject: failure notice\n\n<c@c.test>:\nno such user\n";
+        assert_eq!(
+            classify(&Message::new(text.as_bytes()), &facts).verdict.name(),
+            "bounce"
+        );
+        let prose = "\nFrom: here on\nwe walk\n";
+        assert_eq!(
+            classify(&Message::new(prose.as_bytes()), &facts).verdict.name(),
+            "ordinary"
+        );
+    }
+}

@@ -1,0 +1,88 @@
+//! What mail systems write when they report: readable tables, one row a shape, each with the system that it is for and where
+//! that is to be seen. To add one, add a row and a message in `tests/corpus/bounce` that has it.
+
+pub mod auto_reply;
+pub mod body;
+pub mod sender;
+pub mod subject;
+
+use memchr::memmem::Finder;
+
+use crate::report::dsn::ReportKind;
+
+/// How much a shape says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Strength {
+    /// Nobody but a mail system writes this, except to quote one.
+    Strong,
+    /// People and newsletters write this too.
+    Weak,
+}
+
+/// One row of a table. The text is in lower case, with one blank between words.
+#[derive(Clone, Copy, Debug)]
+pub struct Rule {
+    /// The words.
+    pub text: &'static str,
+    /// How much they say.
+    pub strength: Strength,
+    /// What they say about the message.
+    pub kind: Option<ReportKind>,
+    /// The system that writes them, and where that is documented or to be seen.
+    pub system: &'static str,
+}
+
+/// A strong rule for a failure.
+const fn failed(text: &'static str, system: &'static str) -> Rule {
+    Rule {
+        text,
+        strength: Strength::Strong,
+        kind: Some(ReportKind::Failure),
+        system,
+    }
+}
+
+/// A strong rule for a delay.
+const fn late(text: &'static str, system: &'static str) -> Rule {
+    Rule {
+        text,
+        strength: Strength::Strong,
+        kind: Some(ReportKind::Delay),
+        system,
+    }
+}
+
+/// A strong rule for a success.
+const fn reached(text: &'static str, system: &'static str) -> Rule {
+    Rule {
+        text,
+        strength: Strength::Strong,
+        kind: Some(ReportKind::Success),
+        system,
+    }
+}
+
+/// A strong rule that does not say how it went.
+const fn report(text: &'static str, system: &'static str) -> Rule {
+    Rule {
+        text,
+        strength: Strength::Strong,
+        kind: None,
+        system,
+    }
+}
+
+/// A weak rule for a failure.
+const fn weak(text: &'static str, system: &'static str) -> Rule {
+    Rule {
+        text,
+        strength: Strength::Weak,
+        kind: Some(ReportKind::Failure),
+        system,
+    }
+}
+
+/// A table made ready for searching; building a searcher takes as long as using it.
+fn searchers(texts: impl Iterator<Item = &'static str>) -> Vec<Finder<'static>> {
+    texts.map(Finder::new).collect()
+}

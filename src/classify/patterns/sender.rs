@@ -1,0 +1,221 @@
+//! Who wrote a message, going by `From`: a mail system's daemon, something that sounds like a machine, or anyone.
+
+use std::sync::LazyLock;
+
+use memchr::memmem::{self, Finder};
+
+use crate::classify::patterns::searchers;
+use crate::message::address::Address;
+
+/// How much the writer's name says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Writer {
+    /// A person, as far as can be told.
+    Anyone,
+    /// An address at which machines write about many things.
+    Machine,
+    /// The postmaster, a gateway, or no address at all. People write from there too.
+    Postmaster,
+    /// The name that mail systems use for their reports.
+    Daemon,
+}
+
+/// Local parts of daemons: sendmail, qmail, Postfix, Exim and nearly everyone; some spell it their own way.
+const DAEMONS: &[&str] = &[
+    "mailer-daemon",
+    "mailer_daemon",
+    "mailer.daemon",
+    "mailerdaemon",
+    "mailer-deamon",
+    "mail-daemon",
+    "mail_daemon",
+    "maildaemon",
+    "mail.delivery.system",
+    "mail-delivery-system",
+    "maildeliverysystem",
+    "mail.delivery.subsystem",
+    "mail-delivery-subsystem",
+    "mail.delivery.service",
+    "maildelivery",
+    "mdaemon",
+];
+
+/// Names beside the address, by which a daemon is known whatever its address.
+const DAEMON_NAMES: &[&str] = &[
+    "mailer-daemon",
+    "mailer daemon",
+    "mail delivery system",
+    "mail delivery subsystem",
+    "mail delivery sub-system",
+    "mail delivery service",
+    "mail delivery agent",
+    "mail deliver system",
+    "message delivery system",
+    "email delivery system",
+    "mail transport agent",
+    "internet mail delivery", // Sun Messaging Server
+    "courier mail server at",
+    "content-filter at", // amavisd-new
+    "interscan mss",
+    "interscan notification",
+    "interscan messaging",
+    "mail delivery notification",
+];
+
+const POSTMASTERS: &[&str] = &[
+    "postmaster",
+    "post_master",
+    "post-master",
+    "post.master",
+    "postoffice",
+    "mmdf",
+    "gwia",
+    "mta",
+    "smtp",
+    "smtp32",
+    "nobody",
+    "sysadmin",
+    "mail-administrator",
+    "mailadmin",
+    "mailmaster",
+    "emaildaemon",
+    "bounce",
+    "bounces",
+    "mailbounce",
+    "symantec_antivirus_for_smtp_gateways",
+];
+
+const POSTMASTER_NAMES: &[&str] = &[
+    "postmaster",
+    "system administrator", // Exchange 5.5 to 2003
+    "systemadministrator",  // Exchange, German
+    "microsoft outlook",
+    "microsoft exchange",
+    "microsoftexchange",
+    "mail system",
+    "mail server",
+    "mail gateway",
+    "internet mail service",
+    "mail administrator",
+    "messaging server",
+    "mail router",
+    "администратор системы", // Exchange, Russian
+    "administrateur système",
+    "administrador del sistema",
+    "administrador do sistema",
+    "amministratore di sistema",
+    "systeembeheerder",
+];
+
+const MACHINES: &[&str] = &[
+    "admin",
+    "administrator",
+    "daemon",
+    "donotreply",
+    "do-not-reply",
+    "errors",
+    "exchange",
+    "mail",
+    "mailer",
+    "no-reply",
+    "no_reply",
+    "noreply",
+    "notification",
+    "notifications",
+    "notify",
+    "returns",
+    "server",
+    "system",
+    "undelivered",
+    "delivery",
+    "deliver",
+];
+
+/// Each name has one of these in it, and few people's names do: most messages are done with them.
+const DAEMON_STEMS: &[&str] = &["mail", "message d", "content-f", "interscan"];
+
+/// The same for `POSTMASTER_NAMES`.
+const POSTMASTER_STEMS: &[&str] = &[
+    "mail",
+    "master",
+    "system",
+    "systeem",
+    "admini",
+    "ammini",
+    "microsoft",
+    "messaging",
+    "админис",
+];
+
+static DAEMON_SEARCHERS: LazyLock<Vec<Finder<'static>>> = LazyLock::new(|| searchers(DAEMON_NAMES.iter().copied()));
+static POSTMASTER_SEARCHERS: LazyLock<Vec<Finder<'static>>> =
+    LazyLock::new(|| searchers(POSTMASTER_NAMES.iter().copied()));
+
+/// Judges a `From` value that is decoded; none is a message without `From`.
+#[must_use]
+pub fn judge(from: Option<&str>) -> Writer {
+    let Some(from) = from else {
+        return Writer::Postmaster;
+    };
+    let lower = from.to_lowercase();
+    let address = Address::parse(&lower);
+    let local = address.as_ref().map(Address::local).unwrap_or_default();
+    let has = |stems: &[&str], names: &LazyLock<Vec<Finder<'static>>>| {
+        let text = lower.as_bytes();
+        stems.iter().any(|stem| memmem::find(text, stem.as_bytes()).is_some())
+            && names.iter().any(|name| name.find(text).is_some())
+    };
+    if DAEMONS.contains(&local) || has(DAEMON_STEMS, &DAEMON_SEARCHERS) {
+        Writer::Daemon
+    } else if POSTMASTERS.contains(&local) || has(POSTMASTER_STEMS, &POSTMASTER_SEARCHERS) || address.is_none() {
+        Writer::Postmaster
+    } else if MACHINES.contains(&local)
+        || local.ends_with("-admin")
+        || local.starts_with("bounce")
+        || local.starts_with("no-reply")
+    {
+        Writer::Machine
+    } else {
+        Writer::Anyone
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{DAEMON_NAMES, DAEMON_STEMS, POSTMASTER_NAMES, POSTMASTER_STEMS, Writer, judge};
+
+    #[test]
+    fn every_name_has_a_stem() {
+        for (names, stems) in [(DAEMON_NAMES, DAEMON_STEMS), (POSTMASTER_NAMES, POSTMASTER_STEMS)] {
+            for name in names {
+                assert!(stems.iter().any(|stem| name.contains(stem)), "{name}");
+            }
+        }
+    }
+
+    #[test]
+    fn writers_are_known_by_address_or_name() {
+        let cases = [
+            (Some("MAILER-DAEMON (Mail Delivery System)"), Writer::Daemon),
+            (Some("Mail Delivery Subsystem <postmaster@a.test>"), Writer::Daemon),
+            (Some("\"Mail Delivery System\" <x@a.test>"), Writer::Daemon),
+            (
+                Some("Content-filter at mx.a.test <postmaster@mx.a.test>"),
+                Writer::Daemon,
+            ),
+            (Some("mail.delivery.system@a.test"), Writer::Daemon),
+            (Some("post_master@a.test"), Writer::Postmaster),
+            (Some("<>"), Writer::Postmaster),
+            (Some("Microsoft Outlook"), Writer::Postmaster),
+            (None, Writer::Postmaster),
+            (Some("no-reply@a.test"), Writer::Machine),
+            (Some("list-admin@a.test"), Writer::Machine),
+            (Some("root (Cron Daemon)"), Writer::Anyone),
+            (Some("Royal Mail Delivery <parcels@shop.test>"), Writer::Anyone),
+            (Some("Ann <ann@a.test>"), Writer::Anyone),
+        ];
+        for (from, want) in cases {
+            assert_eq!(judge(from), want, "{from:?}");
+        }
+    }
+}

@@ -1,0 +1,213 @@
+//! Reports that are about no delivery: complaints (RFC 5965) and read receipts (RFC 8098), told from rejections that come
+//! dressed as receipts.
+
+use crate::classify::Marker;
+use crate::classify::header_scan::Head;
+use crate::classify::patterns::sender::{Writer, judge};
+use crate::message::Message;
+use crate::message::address::Address;
+use crate::message::mime::{Kind, Outline};
+use crate::message::text::{decoded_value, folded, part_text};
+use crate::report::dsn::{Recipient, fields_of};
+use crate::report::status_code::{class_of, find_status};
+
+/// What makes it a complaint.
+#[must_use]
+pub fn find_complaint(head: &Head<'_>, outline: &Outline<'_>, subject: &str) -> Option<Marker> {
+    const FEEDBACK: &str = "feedback report (RFC 5965)";
+    let content_type = |why| head.content_type.map(|field| Marker::of(&field, why));
+    // The machine's part counts more than the word in the header: some write one and mean the other.
+    if outline.first(Kind::Feedback).is_some() {
+        return Some(
+            content_type(FEEDBACK).unwrap_or_else(|| Marker::new("Content-Type", "message/feedback-report", FEEDBACK)),
+        );
+    }
+    let delivery = outline.first(Kind::DeliveryStatus).is_some();
+    if outline.report_type.as_deref() == Some("feedback-report") && !delivery {
+        return content_type(FEEDBACK);
+    }
+    if let Some((field, why)) = &head.complaint_mark {
+        return Some(Marker::of(field, why));
+    }
+    let from = head.from.and_then(|field| Address::parse(&field.text()));
+    let from_domain = from.as_ref().and_then(Address::domain).unwrap_or_default();
+    let field = head.subject?;
+    // Outlook.com's junk mail reporting programme before it learnt RFC 5965; SpamCop.
+    if subject.starts_with("complaint about message from ") {
+        return Some(Marker::of(&field, "Outlook.com's junk mail reporting"));
+    }
+    // What Amazon's notification service passes on is no mail system's report by its form.
+    if from_domain == "sns.amazonaws.com" && outline.all(Kind::Text).next().is_some_and(tells_of_complaint) {
+        return Some(Marker::of(&field, "Amazon SES tells of a complaint through SNS"));
+    }
+    if from_domain == "reports.spamcop.net" && subject.contains("spamcop (") {
+        return Some(Marker::of(&field, "SpamCop's report"));
+    }
+    None
+}
+
+fn tells_of_complaint(part: &Message<'_>) -> bool {
+    const FORMS: [&str; 2] = ["\"notificationtype\":\"complaint\"", "\"eventtype\":\"complaint\""];
+    let text = folded(&part_text(part)).replace('\\', "").replace("\": \"", "\":\"");
+    FORMS.iter().any(|form| text.contains(form))
+}
+
+/// A disposition notification, judged.
+#[derive(Clone, Debug)]
+pub enum Disposition {
+    /// Somebody read it, or threw it away.
+    Receipt(Marker),
+    /// A filter or a mail program refused it: a bounce, whatever it calls itself.
+    Rejection(Marker, Vec<Recipient>),
+}
+
+/// What makes it a receipt, or a rejection.
+#[must_use]
+pub fn find_disposition(head: &Head<'_>, outline: &Outline<'_>, subject: &str) -> Option<Disposition> {
+    let part = outline.first(Kind::Disposition);
+    let named = outline.report_type.as_deref() == Some("disposition-notification");
+    if part.is_none() && !named || outline.first(Kind::DeliveryStatus).is_some() {
+        return find_old_receipt(head, outline, subject).map(Disposition::Receipt);
+    }
+    let notice = Notice::read(part);
+    let text: String = outline
+        .all(Kind::Text)
+        .next()
+        .map(|part| folded(&part_text(part)))
+        .unwrap_or_default();
+    if notice.is_rejection(head, subject, &text) {
+        let recipient = Recipient {
+            address: notice.recipient,
+            action: Some("failed".to_owned()),
+            status: find_status(&text).map(str::to_owned),
+            class: class_of(find_status(&text), &text),
+            ..Recipient::default()
+        };
+        let found = if recipient.address.is_empty() {
+            Vec::new()
+        } else {
+            vec![recipient]
+        };
+        let why = "a rejection that comes as a disposition notification";
+        return Some(Disposition::Rejection(
+            Marker::new("Disposition", &notice.disposition, why),
+            found,
+        ));
+    }
+    let why = "read receipt (RFC 8098)";
+    let marker = match head.content_type {
+        Some(field) => Marker::of(&field, why),
+        None => Marker::new("Disposition", &notice.disposition, why),
+    };
+    Some(Disposition::Receipt(marker))
+}
+
+#[derive(Debug, Default)]
+struct Notice {
+    disposition: String,
+    recipient: String,
+}
+
+impl Notice {
+    fn read(part: Option<&Message<'_>>) -> Self {
+        let mut notice = Self::default();
+        for field in part.into_iter().flat_map(fields_of) {
+            if field.is("Disposition") {
+                notice.disposition = field.text().into_owned();
+            } else if field.is("Final-Recipient") || field.is("Original-Recipient") && notice.recipient.is_empty() {
+                let value = field.text();
+                let value = value.split_once(';').map_or(&*value, |(_, value)| value);
+                notice.recipient = Address::parse(value).map(|a| a.to_string()).unwrap_or_default();
+            }
+        }
+        notice
+    }
+
+    /// `automatic-action/...; deleted` with words of refusal is Sieve's reject (RFC 5429 section 2.2.1, Dovecot, Cyrus);
+    /// `manual-action/...; deleted` is somebody who did not read it, and `displayed` somebody who did.
+    fn is_rejection(&self, head: &Head<'_>, subject: &str, text: &str) -> bool {
+        const REFUSALS: [&str; 12] = [
+            "reject",
+            "refus",
+            "not delivered",
+            "not be delivered",
+            "undeliver",
+            "quota",
+            "mailbox full",
+            "mailbox is full",
+            "abgelehnt",
+            "rechaz",
+            "rejet",
+            "rifiut",
+        ];
+        let lower = self.disposition.to_ascii_lowercase();
+        let (mode, kind) = lower.split_once(';').unwrap_or(("", &lower));
+        let kind = kind.trim();
+        let refused = || {
+            REFUSALS
+                .iter()
+                .any(|word| text.contains(word) || subject.contains(word))
+        };
+        let by_daemon = || {
+            let from = head.from.map(|field| decoded_value(&field, None).into_owned());
+            judge(from.as_deref()) >= Writer::Postmaster
+        };
+        match kind.split('/').next().unwrap_or_default().trim() {
+            "deleted" => mode.contains("automatic-action") && (refused() || by_daemon()),
+            "denied" | "failed" | "dispatched" => refused(),
+            _ => false,
+        }
+    }
+}
+
+/// Receipts from before RFC 2298, and Exchange's: a subject that says so and a short text that says so too.
+fn find_old_receipt(head: &Head<'_>, outline: &Outline<'_>, subject: &str) -> Option<Marker> {
+    const SUBJECTS: [&str; 21] = [
+        "read:",
+        "not read:",
+        "return receipt",
+        "read receipt",
+        "receipt:",
+        "gelesen:",
+        "ungelesen:",
+        "lesebestätigung",
+        "lu :",
+        "lu:",
+        "lu\u{a0}:",
+        "leído:",
+        "letto:",
+        "gelezen:",
+        "lida:",
+        "läst:",
+        "læst:",
+        "lest:",
+        "luettu:",
+        "przeczytano:",
+        "прочтено:",
+    ];
+    const WORDS: [&str; 14] = [
+        "was read on",
+        "was read at",
+        "has been read",
+        "was displayed",
+        "was deleted without being read",
+        "read your message",
+        "wurde gelesen",
+        "wurde am",
+        "a été lu",
+        "se leyó",
+        "è stato letto",
+        "foi lida",
+        "gelezen op",
+        "return receipt for",
+    ];
+    let field = head.subject?;
+    if !SUBJECTS.iter().any(|start| subject.starts_with(start)) {
+        return None;
+    }
+    let part = outline.all(Kind::Text).next()?;
+    let text = folded(&part_text(part));
+    let short = text.len() < 2000;
+    (short && WORDS.iter().any(|words| text.contains(words)))
+        .then(|| Marker::of(&field, "read receipt, in an older form"))
+}

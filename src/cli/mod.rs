@@ -1,0 +1,222 @@
+//! What may be typed. No behaviour.
+
+pub mod fast_path;
+pub mod spool;
+
+use std::path::PathBuf;
+
+use clap::{ArgAction, Args, Parser, Subcommand, ValueHint};
+
+/// A delivery guard: judges one message, then appends, forwards or diverts it, so that no forward can loop.
+#[derive(Debug, Parser)]
+#[command(
+    name = "spoolguard",
+    version,
+    subcommand_required = true,
+    after_help = "Start it from .forward, procmailrc or the mail system in place of a plain forward:\n\n    \
+                  \"|/usr/bin/spoolguard forward b@b.test\"\n\n\
+                  A delivery ends with 0 (the message is safe), 75 (the mail system shall try again)\n\
+                  or, only with over = \"refuse\", 77. Other commands end with 0, 1 (something is\n\
+                  wrong), 64 (usage) or 75.\n\n\
+                  Configuration: /etc/spoolguard.toml, then ~/.config/spoolguard.toml. None is needed."
+)]
+pub struct Cli {
+    /// Flags of every command.
+    #[command(flatten)]
+    pub everywhere: Everywhere,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Flags of every command.
+#[derive(Args, Clone, Debug, Default)]
+pub struct Everywhere {
+    /// Read this configuration file, and no other
+    #[arg(long, global = true, value_name = "PATH")]
+    pub config: Option<PathBuf>,
+    /// Say what would be done, and do nothing; under a mail system the message stays with it (status 75)
+    #[arg(long, global = true)]
+    pub dry_run: bool,
+    /// Log to standard error where there is no syslog; twice for more
+    #[arg(short, long, global = true, action = ArgAction::Count)]
+    pub verbose: u8,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Judge the message on standard input, then append it to the mailbox
+    ///
+    /// Ends with 0 when the message is safe, 75 when the mail system shall try again, 77 only where configuration says
+    /// over = "refuse".
+    Deliver {
+        /// Who it is for, and where it goes.
+        #[command(flatten)]
+        target: Target,
+    },
+    /// Judge the message on standard input, then forward it
+    ///
+    /// Bounces and loops go to the administrator instead. In .forward:
+    ///
+    ///     "|/usr/bin/spoolguard forward b@b.test"
+    ///
+    /// In procmailrc, in this form only:
+    ///
+    ///     :0 w
+    ///     | /usr/bin/spoolguard forward b@b.test
+    ///     EXITCODE=75
+    ///     HOST=stop
+    #[command(verbatim_doc_comment)]
+    Forward {
+        /// Where to
+        #[arg(required = true, value_name = "ADDRESS", value_hint = ValueHint::EmailAddress)]
+        addresses: Vec<String>,
+        /// Append a copy to the mailbox too
+        #[arg(long)]
+        keep: bool,
+        /// Who it is for, and where it goes.
+        #[command(flatten)]
+        target: Target,
+    },
+    /// Copy standard input to standard output with the verdict in a header, X-Spoolguard-Verdict
+    ///
+    /// For procmail (`:0 fw`), maildrop (`xfilter`) and Sieve (`filter`).
+    Filter {
+        /// Who it is for.
+        #[command(flatten)]
+        who: Who,
+    },
+    /// Say what each message is, by which marks, and what would be done with it
+    ///
+    /// Reads messages, mboxes, maildirs and directories; changes nothing. Ends with 1 when something cannot be read.
+    ///
+    /// With --is it is a condition and says nothing: 0 when every message is one of these, else 1. In procmailrc:
+    ///
+    ///     :0
+    ///     * ? /usr/bin/spoolguard inspect --is bounce,loop
+    ///     bounces/
+    #[command(verbatim_doc_comment)]
+    Inspect {
+        /// What to read; - is standard input [default: standard input]
+        #[arg(value_name = "PATH")]
+        paths: Vec<PathBuf>,
+        /// Print one JSON object a line
+        #[arg(long)]
+        json: bool,
+        /// Ask whether every message is one of these
+        #[arg(long, value_name = "VERDICT", value_delimiter = ',',
+              value_parser = ["loop", "bounce", "complaint", "receipt", "auto-reply", "ordinary"])]
+        is: Vec<String>,
+        /// Who it is for.
+        #[command(flatten)]
+        who: Who,
+    },
+    /// Run every message of a stored mbox through the guard
+    ///
+    /// Each is judged, then appended or forwarded as if it came in now. The mbox itself stays as it is. Ends with 75 when some
+    /// message could not be delivered, after trying the others.
+    Replay {
+        /// The mailboxes, of mboxo, mboxrd or mboxcl2 form
+        #[arg(required = true, value_name = "MBOX")]
+        mboxes: Vec<PathBuf>,
+        /// Forward to this address instead of appending; may be repeated
+        #[arg(long, value_name = "ADDRESS", value_hint = ValueHint::EmailAddress)]
+        forward: Vec<String>,
+        /// Append a copy of what is forwarded
+        #[arg(long, requires = "forward")]
+        keep: bool,
+        /// Who it is for, and where it goes.
+        #[command(flatten)]
+        target: Target,
+    },
+    /// Say which forwards fail or are suspended, or suspend one, or end that
+    ///
+    /// Ends with 1 when some forward is suspended, or something is wrong with what is remembered; with --resume, --suspend or --due
+    /// only when that could not be done.
+    Status {
+        /// Print one JSON object a line
+        #[arg(long)]
+        json: bool,
+        /// Forward to this address again, whoever suspended it
+        #[arg(long, value_name = "ADDRESS", value_hint = ValueHint::EmailAddress, conflicts_with_all = ["suspend", "due"])]
+        resume: Option<String>,
+        /// Keep what would be forwarded to this address in the mailbox, until --resume
+        #[arg(long, value_name = "ADDRESS", value_hint = ValueHint::EmailAddress, conflicts_with = "due")]
+        suspend: Option<String>,
+        /// Do what time has made due, although no mail came: end suspensions, write notices, send digests
+        #[arg(long)]
+        due: bool,
+        /// For every user who has a state directory; for root
+        #[arg(long, conflicts_with_all = ["user", "resume", "suspend"])]
+        all: bool,
+        /// The user whose forwards they are [default: who runs this]
+        #[arg(short = 'd', long, value_name = "NAME", value_hint = ValueHint::Username)]
+        user: Option<String>,
+    },
+    /// Care for mailboxes that have grown: list, archive, sweep, restore
+    Spool {
+        /// Which of them.
+        #[command(subcommand)]
+        command: spool::SpoolCommand,
+    },
+    /// Say whether this host is set up right for mail and for spoolguard
+    ///
+    /// Looks at locks, modes, sendmail, the administrator's address and how mail systems run spoolguard. Changes nothing. Ends with 1
+    /// when something is wrong. A user's run examines what that user can see; root's examines everybody who has a .forward or a
+    /// procmailrc. What is as it should be is shown with -v.
+    Doctor {
+        /// Print one JSON object a line
+        #[arg(long)]
+        json: bool,
+        /// Look only at how this user's mail is handled
+        #[arg(short = 'd', long, value_name = "NAME")]
+        user: Option<String>,
+    },
+    /// Check or show the configuration
+    Config {
+        /// Which of them.
+        #[command(subcommand)]
+        command: ConfigCommand,
+    },
+}
+
+/// Who a message is for, and who sent it. Each has a default from what the mail system says in the environment.
+#[derive(Args, Clone, Debug, Default)]
+pub struct Who {
+    /// The user whose mailbox it is [default: who runs this]
+    #[arg(short = 'd', long, value_name = "NAME", value_hint = ValueHint::Username)]
+    pub user: Option<String>,
+    /// The address it was sent to [default: RECIPIENT, LOCAL@DOMAIN, Delivered-To, or user@host]
+    #[arg(short = 'a', long, value_name = "ADDR", value_hint = ValueHint::EmailAddress, allow_hyphen_values = true)]
+    pub recipient: Option<String>,
+    /// The envelope sender; '' or '<>' is the null sender [default: SENDER, Return-Path, or the From_ line]
+    #[arg(short = 'f', long, value_name = "ADDR", value_hint = ValueHint::EmailAddress, allow_hyphen_values = true)]
+    pub sender: Option<String>,
+}
+
+/// Where a message is appended.
+#[derive(Args, Clone, Debug, Default)]
+pub struct Target {
+    /// Who it is for.
+    #[command(flatten)]
+    pub who: Who,
+    /// The mailbox [default: the user's, in the spool directory]
+    #[arg(short = 'm', long, value_name = "PATH")]
+    pub mbox: Option<PathBuf>,
+}
+
+/// What to do with the configuration.
+#[derive(Clone, Debug, Subcommand)]
+pub enum ConfigCommand {
+    /// Say whether it can be used; if not, file, line and key, and end with 1
+    Check {
+        /// The file [default: what a delivery would read]
+        path: Option<PathBuf>,
+    },
+    /// Print what holds, and which file says so
+    Show {
+        /// The file [default: what a delivery would read]
+        path: Option<PathBuf>,
+    },
+}

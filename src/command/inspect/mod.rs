@@ -1,0 +1,273 @@
+//! `spoolguard inspect`: says what each message is, by which marks, and what would be done with it. Changes nothing.
+//!
+//! Messages are read one after another and only their beginnings, so that memory does not grow with a mailbox. What cannot be
+//! read is named in its place, and the others follow all the same.
+
+pub mod show;
+
+use std::fs::File;
+use std::io::{self, BufWriter, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use crate::classify::policy;
+use crate::classify::policy::Job;
+use crate::cli::{Everywhere, Who};
+use crate::command::inspect::show::{Finding, Form};
+use crate::command::sources::Sources;
+use crate::config::Config;
+use crate::config::load;
+use crate::config::load::{Extent, Sources as Files};
+use crate::deliver;
+use crate::deliver::caller;
+use crate::deliver::caller::Variable;
+use crate::error::{Error, Status, visible};
+use crate::mailbox::reader::{Bytes, Mbox, Stored};
+use crate::message::Message;
+use crate::sys::account;
+use crate::sys::account::Account;
+use crate::sys::message_buffer::{HEAD_BYTES, Intake};
+
+/// What the command line asked for.
+#[derive(Clone, Debug)]
+pub struct Question {
+    /// What to read; `-` is standard input, and so is nothing.
+    pub paths: Vec<PathBuf>,
+    /// How to answer.
+    pub form: Form,
+    /// The verdicts of which every message must have one; none to explain instead.
+    pub is: Vec<String>,
+    /// Who the messages are for, and who sent them, where they do not say it themselves.
+    pub who: Who,
+}
+
+/// Runs the command: 0, or 1 when something could not be read, or when some message is none of what was asked for.
+pub fn run(question: &Question, everywhere: &Everywhere) -> Status {
+    let mut inspection = match Inspection::prepare(question, everywhere) {
+        Ok(inspection) => inspection,
+        Err(e) => {
+            complain(&e.to_string());
+            return Status::TryAgain;
+        }
+    };
+    match inspection.all().and_then(|()| inspection.output.flush()) {
+        Ok(()) => {}
+        // Whoever read our output has seen enough.
+        Err(e) if e.kind() == io::ErrorKind::BrokenPipe => return Status::Done,
+        Err(e) => {
+            complain(&format!("cannot write the answer: {e}"));
+            return Status::TryAgain;
+        }
+    }
+    inspection.progress.clear();
+    let tally = inspection.tally;
+    match (question.is.is_empty(), tally.unread) {
+        (true, 0) => Status::Done,
+        (true, _) => Status::Wrong,
+        // A condition that cannot be told is neither true nor false.
+        (false, 1..) => Status::TryAgain,
+        (false, 0) if tally.messages > 0 && tally.others == 0 => Status::Done,
+        (false, 0) => Status::Wrong,
+    }
+}
+
+fn complain(text: &str) {
+    let _ = io::stderr().write_all(format!("spoolguard: {text}\n").as_bytes());
+}
+
+/// What an input may hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Shape {
+    OneMessage,
+    MayBeMbox,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Tally {
+    messages: u64,
+    /// Messages that are none of what was asked for.
+    others: u64,
+    unread: u64,
+}
+
+struct Inspection<'q> {
+    question: &'q Question,
+    config: Config,
+    account: Account,
+    output: BufWriter<io::StdoutLock<'static>>,
+    progress: Progress,
+    tally: Tally,
+}
+
+impl<'q> Inspection<'q> {
+    fn prepare(question: &'q Question, everywhere: &Everywhere) -> Result<Self, Error> {
+        let account = account::find(question.who.user.as_deref())?;
+        let sources = Files::chosen(everywhere.config.as_deref(), account.home.as_deref());
+        Ok(Self {
+            question,
+            config: load::load(sources, Extent::User(&account.name))?.config,
+            account,
+            output: BufWriter::with_capacity(64 << 10, io::stdout().lock()),
+            progress: Progress::begin(),
+            tally: Tally::default(),
+        })
+    }
+
+    /// Goes through everything. The error is one of writing the answer.
+    fn all(&mut self) -> io::Result<()> {
+        let question = self.question;
+        if question.paths.is_empty() {
+            return self.standard_input();
+        }
+        for source in Sources::new(&question.paths) {
+            match source {
+                Ok(path) if path == Path::new("-") => self.standard_input()?,
+                Ok(path) => self.path(&path)?,
+                Err((path, e)) => self.unread(&path.display().to_string(), &Error::io("read", &path, &e))?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Standard input is about one message when it is a condition: mail systems hand over bodies in which a line may look like a
+    /// separator.
+    fn standard_input(&mut self) -> io::Result<()> {
+        let shape = if self.question.is.is_empty() {
+            Shape::MayBeMbox
+        } else {
+            Shape::OneMessage
+        };
+        let read = Intake::collect(|collector| io::copy(&mut io::stdin().lock(), collector).map(drop));
+        match read {
+            Ok(intake) => self.file("-", &intake, &caller::variable, shape),
+            Err(e) => self.unread("-", &Error::io("read", Path::new("standard input"), &e)),
+        }
+    }
+
+    fn path(&mut self, path: &Path) -> io::Result<()> {
+        let name = path.display().to_string();
+        // Nothing of this run's environment is about a stored message.
+        let nothing = |_: &str| None;
+        let opened = File::open(path).and_then(|file| file.metadata().map(|data| (file, data)));
+        match opened {
+            Ok((file, data)) if data.is_file() => self.file(&name, &file, &nothing, Shape::MayBeMbox),
+            Ok((mut file, _)) => match Intake::collect(|collector| io::copy(&mut file, collector).map(drop)) {
+                Ok(intake) => self.file(&name, &intake, &nothing, Shape::MayBeMbox),
+                Err(e) => self.unread(&name, &Error::io("read", path, &e)),
+            },
+            Err(e) => self.unread(&name, &Error::io("open", path, &e)),
+        }
+    }
+
+    /// One message, or an mbox where it begins as one and `shape` allows it.
+    fn file<F: Bytes>(&mut self, name: &str, file: &F, variable: Variable<'_>, shape: Shape) -> io::Result<()> {
+        let fail = |e: io::Error| Error::io("read", Path::new(name), &e);
+        let mut mbox = match Mbox::new(file, HEAD_BYTES) {
+            Ok(mbox) => mbox,
+            Err(e) => return self.unread(name, &fail(e)),
+        };
+        // Nothing is an mbox without messages; as one message it is an empty one.
+        if mbox.length() == 0 && shape == Shape::MayBeMbox {
+            return Ok(());
+        }
+        let is_mbox = match mbox.is_mbox() {
+            Ok(is_mbox) => is_mbox && shape == Shape::MayBeMbox,
+            Err(e) => return self.unread(name, &fail(e)),
+        };
+        if !is_mbox {
+            return match mbox.whole() {
+                Ok(stored) => self.message(name, &stored, variable),
+                Err(e) => self.unread(name, &fail(e)),
+            };
+        }
+        loop {
+            match mbox.next() {
+                Ok(Some(stored)) => self.message(name, &stored, variable)?,
+                Ok(None) => return Ok(()),
+                Err(e) => return self.unread(name, &fail(e)),
+            }
+        }
+    }
+
+    fn message(&mut self, name: &str, stored: &Stored<'_>, variable: Variable<'_>) -> io::Result<()> {
+        // A file that an editor saved may begin with a byte order mark, which would hide the first field.
+        let head = stored.head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(stored.head);
+        let message = Message::new(head);
+        let envelope = caller::envelope(&self.question.who, variable, &message, &self.config, &self.account);
+        let judgement = deliver::judge(&message, &envelope, &self.config);
+        let action = policy::choose(&judgement, Job::Deliver, &self.config.policy());
+        self.tally.messages += 1;
+        let is = &self.question.is;
+        if !is.is_empty() && !is.iter().any(|word| word == judgement.verdict.name()) {
+            self.tally.others += 1;
+        }
+        self.progress.count(self.tally.messages, stored.offset + stored.bytes);
+        let separator_bytes = (head.len() - message.content().len()) as u64;
+        let finding = Finding {
+            source: name,
+            offset: stored.offset,
+            bytes: stored.bytes.saturating_sub(separator_bytes),
+            judgement: &judgement,
+            action,
+        };
+        match self.question.form {
+            Form::Json => finding.write_json(&mut self.output),
+            // A condition is asked by programs that take output for trouble.
+            Form::Text if !is.is_empty() => Ok(()),
+            Form::Text => {
+                self.progress.clear();
+                finding.write_text(&mut self.output)
+            }
+        }
+    }
+
+    fn unread(&mut self, name: &str, error: &Error) -> io::Result<()> {
+        self.tally.unread += 1;
+        match self.question.form {
+            Form::Json => crate::command::inspect::show::write_json_error(&mut self.output, name, &error.to_string()),
+            Form::Text => {
+                self.output.flush()?;
+                complain(&visible(&error.to_string()));
+                Ok(())
+            }
+        }
+    }
+}
+
+/// One line on a terminal that says how far it has come, while that takes long and the answer goes elsewhere.
+struct Progress {
+    begun: Instant,
+    said: Option<Instant>,
+    wanted: bool,
+}
+
+impl Progress {
+    const AFTER: Duration = Duration::from_secs(1);
+    const EVERY: Duration = Duration::from_millis(200);
+
+    fn begin() -> Self {
+        Self {
+            begun: Instant::now(),
+            said: None,
+            wanted: io::stderr().is_terminal() && !io::stdout().is_terminal(),
+        }
+    }
+
+    fn count(&mut self, messages: u64, position: u64) {
+        // The clock is not asked for every message.
+        if !self.wanted || !messages.is_multiple_of(64) || self.begun.elapsed() < Self::AFTER {
+            return;
+        }
+        if self.said.is_none_or(|said| said.elapsed() >= Self::EVERY) {
+            self.said = Some(Instant::now());
+            let line = format!("\r\x1b[K{messages} messages, at {} MiB", position >> 20);
+            let _ = io::stderr().write_all(line.as_bytes());
+        }
+    }
+
+    fn clear(&mut self) {
+        if self.said.take().is_some() {
+            let _ = io::stderr().write_all(b"\r\x1b[K");
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! How a judged message is shown: as text for people, or as one JSON object a line for programs. Whatever a message says is
+//! escaped, so that it can neither steer a terminal nor look like another line.
+
+use std::io::{self, Write};
+
+use serde::Serialize;
+
+use crate::classify::policy::Action;
+use crate::classify::{Bounce, Judgement, Marker, Origin, Recipient, ReportKind, Verdict};
+use crate::deliver::headers;
+use crate::error::visible;
+
+/// How to show it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
+}
+
+/// One message that was judged.
+#[derive(Clone, Copy, Debug)]
+pub struct Finding<'a> {
+    /// The file it is in; `-` is standard input.
+    pub source: &'a str,
+    /// Where it begins there, in bytes.
+    pub offset: u64,
+    /// Its length, in bytes, without a separator line.
+    pub bytes: u64,
+    /// What it is.
+    pub judgement: &'a Judgement,
+    /// What would be done with it.
+    pub action: Action,
+}
+
+/// The keys are a promise; the order is only pleasant.
+#[derive(Serialize)]
+struct Line<'a> {
+    source: &'a str,
+    offset: u64,
+    verdict: &'a str,
+    report: Option<ReportKind>,
+    null_sender: bool,
+    markers: &'a [Marker],
+    recipients: &'a [Recipient],
+    origin: Origin,
+    action: &'a str,
+    size: u64,
+}
+
+#[derive(Serialize)]
+struct ErrorLine<'a> {
+    source: &'a str,
+    error: &'a str,
+}
+
+impl Finding<'_> {
+    fn bounce(&self) -> Option<&Bounce> {
+        match &self.judgement.verdict {
+            Verdict::Bounce(bounce) => Some(bounce),
+            Verdict::Loop(_)
+            | Verdict::Complaint(_)
+            | Verdict::Receipt(_)
+            | Verdict::AutoReply(_)
+            | Verdict::Ordinary => None,
+        }
+    }
+
+    /// Every marker: those of the verdict, and those of the facts beside it that are not among them.
+    fn markers(&self) -> Vec<Marker> {
+        let mut markers = self.judgement.verdict.markers().to_vec();
+        for marker in [&self.judgement.null_sender, &self.judgement.diverted_before]
+            .into_iter()
+            .flatten()
+        {
+            if !markers.contains(marker) {
+                markers.push(marker.clone());
+            }
+        }
+        markers
+    }
+
+    /// Writes one JSON object and a line end.
+    ///
+    /// # Errors
+    /// When writing fails.
+    pub fn write_json(&self, output: &mut impl Write) -> io::Result<()> {
+        let bounce = self.bounce();
+        let line = Line {
+            source: self.source,
+            offset: self.offset,
+            verdict: self.judgement.verdict.name(),
+            report: bounce.and_then(|bounce| bounce.kind),
+            null_sender: self.judgement.null_sender.is_some(),
+            markers: &self.markers(),
+            recipients: bounce.map(|bounce| bounce.recipients.as_slice()).unwrap_or_default(),
+            origin: bounce.map_or(Origin::Unknown, |bounce| bounce.origin),
+            action: self.action.name(),
+            size: self.bytes,
+        };
+        write_line(output, &line)
+    }
+
+    /// Writes a line about the message and indented lines below it.
+    ///
+    /// # Errors
+    /// When writing fails.
+    pub fn write_text(&self, output: &mut impl Write) -> io::Result<()> {
+        let verdict = headers::verdict(&self.judgement.verdict);
+        let source = visible(self.source);
+        let (offset, bytes, action) = (self.offset, self.bytes, self.action.name());
+        writeln!(output, "{source}:{offset}: {verdict}, {bytes} bytes: {action}")?;
+        for marker in self.markers() {
+            let (header, value) = (visible(&marker.header), visible(&marker.value));
+            writeln!(output, "    {header}: {value} -- {}", marker.why)?;
+        }
+        let Some(bounce) = self.bounce() else {
+            return Ok(());
+        };
+        for recipient in &bounce.recipients {
+            let facts = [
+                recipient.action.as_deref(),
+                recipient.status.as_deref(),
+                recipient.diagnostic.as_deref(),
+            ];
+            let facts: Vec<_> = facts.into_iter().flatten().map(visible).collect();
+            writeln!(output, "    for {}: {}", visible(&recipient.address), facts.join(" "))?;
+        }
+        let origin = match bounce.origin {
+            Origin::OurForward => "a message that was forwarded from here",
+            Origin::User => "a message that the user wrote",
+            Origin::Unknown => "nobody knows which message",
+        };
+        writeln!(output, "    about {origin}")
+    }
+}
+
+/// Writes a JSON object for input that could not be read.
+///
+/// # Errors
+/// When writing fails.
+pub fn write_json_error(output: &mut impl Write, source: &str, error: &str) -> io::Result<()> {
+    write_line(output, &ErrorLine { source, error })
+}
+
+/// Writes `line` as one JSON object and a line end.
+///
+/// `serde_json` escapes the control characters below a blank; the others, and those that turn the direction of writing, are
+/// escaped here. Outside strings JSON has none of them.
+///
+/// # Errors
+/// When writing fails.
+pub fn write_line(output: &mut impl Write, line: &impl Serialize) -> io::Result<()> {
+    let text = serde_json::to_string(line)?;
+    if visible(&text) == text {
+        output.write_all(text.as_bytes())?;
+    } else {
+        for c in text.chars() {
+            if visible(c.encode_utf8(&mut [0; 4])) == c.to_string() {
+                write!(output, "{c}")?;
+            } else {
+                write!(output, "\\u{:04x}", u32::from(c))?;
+            }
+        }
+    }
+    output.write_all(b"\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::write_json_error;
+
+    #[test]
+    fn json_holds_no_character_that_steers_a_terminal() {
+        let mut out = Vec::new();
+        let harmful = "a\u{1b}[2J\u{9b}2J\u{202e}\u{7f}\n\u{e9}";
+        write_json_error(&mut out, harmful, "x").unwrap_or_default();
+        let text = String::from_utf8_lossy(&out);
+        let want = "{\"source\":\"a\\u001b[2J\\u009b2J\\u202e\\u007f\\n\u{e9}\",\"error\":\"x\"}\n";
+        assert_eq!(text, want);
+    }
+}

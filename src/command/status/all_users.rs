@@ -1,0 +1,129 @@
+//! `spoolguard status --all`: the same for every user who has a state directory, in a run of its own each, which becomes that user first:
+//! nothing of theirs is read or written as root. One who fails is named, and the others follow all the same.
+
+use std::collections::BTreeSet;
+use std::io::{self, Write};
+use std::path::Path;
+use std::process::Stdio;
+
+use crate::cli::Everywhere;
+use crate::command::inspect::show::Form;
+use crate::command::status::Request;
+use crate::command::status::show;
+use crate::config::load;
+use crate::config::load::{Extent, Sources};
+use crate::config::{Config, USER_FILE};
+use crate::deliver::context::state_place;
+use crate::error::{Class, Error, Status, visible};
+use crate::sys::account;
+use crate::sys::account::Account;
+use crate::sys::self_exec;
+
+/// Runs the command for every user. The worst of their statuses counts.
+pub fn run(request: &Request, everywhere: &Everywhere) -> Status {
+    match all(request, everywhere) {
+        Ok(status) => status,
+        Err(e) => {
+            let _ = writeln!(io::stderr(), "spoolguard: {e}");
+            Status::TryAgain
+        }
+    }
+}
+
+fn all(request: &Request, everywhere: &Everywhere) -> Result<Status, Error> {
+    if !account::is_root() {
+        let cause = "only root may become each of them";
+        return Err(Error::new(Class::Configuration, "look at", "every user", cause)
+            .hint("run it as root, or leave --all away"));
+    }
+    // A user's own configuration is none of root's business: whatever it says, it is read by the run that has become the user.
+    let sources = Sources::chosen(everywhere.config.as_deref(), None);
+    let config = load::load(sources, Extent::Whole)?.config;
+    let mut worst = Status::Done;
+    let mut told = false;
+    for name in names(&config) {
+        let account = match account::find(Some(&name)) {
+            Ok(account) if account.gid.is_some() => account,
+            // Not every file in the spool is named after a user.
+            Ok(_) | Err(_) => continue,
+        };
+        if !has_state(&config, &account, everywhere) {
+            continue;
+        }
+        let (status, has_told) = one(&name, request, everywhere)?;
+        told |= has_told;
+        worst = match (worst, status) {
+            (Status::TryAgain, _) | (_, Status::TryAgain) => Status::TryAgain,
+            (Status::Done, Status::Done) => Status::Done,
+            (Status::Done | Status::Wrong | Status::Usage | Status::Refused, _) => Status::Wrong,
+        };
+    }
+    if !told && *request == Request::Show(Form::Text) {
+        let _ = writeln!(io::stdout(), "nobody's forward fails or is suspended, nothing is held");
+    }
+    Ok(worst)
+}
+
+/// Whoever has a mailbox or a line in the user database of this host. Those of a directory service have a mailbox.
+fn names(config: &Config) -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    let spool = std::fs::read_dir(&config.spool.dir).into_iter().flatten();
+    names.extend(spool.filter_map(|entry| entry.ok()?.file_name().into_string().ok()));
+    let known = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
+    names.extend(
+        known
+            .lines()
+            .filter_map(|line| Some(line.split_once(':')?.0.to_owned())),
+    );
+    names
+}
+
+/// Tells whether there may be anything to tell: a state directory, or a configuration that says that it is elsewhere.
+fn has_state(config: &Config, account: &Account, everywhere: &Everywhere) -> bool {
+    let own_file = match everywhere.config {
+        None => account.home.as_deref().map(|home| home.join(USER_FILE)),
+        // No other is read.
+        Some(_) => None,
+    };
+    let is_there = |path: &Path| path.symlink_metadata().is_ok();
+    state_place(config, account).is_some_and(|dir| is_there(&dir)) || own_file.is_some_and(|file| is_there(&file))
+}
+
+/// A run for one user: how it ended, and whether there was anything to tell.
+fn one(name: &str, request: &Request, everywhere: &Everywhere) -> Result<(Status, bool), Error> {
+    let fail = |e: io::Error| Error::io("look at", Path::new(name), &e);
+    let mut command = self_exec::again();
+    if let Some(path) = &everywhere.config {
+        command.arg("--config").arg(path);
+    }
+    if everywhere.dry_run {
+        command.arg("--dry-run");
+    }
+    for _ in 0..everywhere.verbose {
+        command.arg("-v");
+    }
+    command.args(["status", "--user", name]);
+    match request {
+        Request::Show(Form::Json) => drop(command.arg("--json")),
+        Request::Due => drop(command.arg("--due")),
+        Request::Show(Form::Text) | Request::Resume(_) | Request::Suspend(_) => {}
+    }
+    let output = command
+        .stdin(Stdio::null())
+        .stderr(Stdio::piped())
+        .output()
+        .map_err(fail)?;
+    let has_told = !output.stdout.is_empty() && output.stdout != show::nothing(name).into_bytes();
+    if has_told {
+        io::stdout().write_all(&output.stdout).map_err(fail)?;
+    }
+    for line in String::from_utf8_lossy(&output.stderr).lines() {
+        let _ = writeln!(io::stderr(), "{}: {}", visible(name), visible(line));
+    }
+    let status = match output.status.code() {
+        Some(0) => Status::Done,
+        Some(1) => Status::Wrong,
+        _ => Status::TryAgain,
+    };
+    Ok((status, has_told))
+}

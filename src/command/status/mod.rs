@@ -1,0 +1,200 @@
+//! `spoolguard status`: which of a user's forwards fail or are suspended; suspends one, ends that, and does what time has made due.
+//!
+//! Showing changes nothing, and is 1 when some forward is suspended or something is wrong. The others are 0 when they did it.
+
+pub mod all_users;
+pub mod show;
+
+use std::io::{self, Write};
+
+use time::OffsetDateTime;
+
+use crate::cli::{Everywhere, Who};
+use crate::command::inspect::show::Form;
+use crate::command::status::show::View;
+use crate::deliver;
+use crate::deliver::context::Guard;
+use crate::deliver::divert::digest;
+use crate::deliver::forward::destinations;
+use crate::deliver::forward::destinations::{Told, moment};
+use crate::deliver::forward::rules::{Routes, Standing};
+use crate::deliver::{caller, headers};
+use crate::error::{Class, Error, Status, visible};
+use crate::message::Message;
+use crate::message::address::{OwnAddresses, is_plain};
+use crate::sys::deadline::Patience;
+use crate::sys::json_state;
+
+/// What the command line asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Request {
+    /// Say how things are.
+    Show(Form),
+    /// Forward to this address again.
+    Resume(String),
+    /// Keep what would be forwarded to this address.
+    Suspend(String),
+    /// Do what time has made due.
+    Due,
+}
+
+/// Runs the command for one user.
+pub fn run(request: &Request, user: Option<&str>, everywhere: &Everywhere) -> Status {
+    let who = Who {
+        user: user.map(str::to_owned),
+        ..Who::default()
+    };
+    let result = deliver::begin().and_then(|patience| one(request, &who, everywhere, patience));
+    match result {
+        Ok(status) => status,
+        Err(e) => {
+            let _ = writeln!(io::stderr(), "spoolguard: {e}");
+            Status::TryAgain
+        }
+    }
+}
+
+fn one(request: &Request, who: &Who, everywhere: &Everywhere, patience: Patience) -> Result<Status, Error> {
+    let guard = Guard::prepare(who, None, everywhere, patience)?;
+    let now = OffsetDateTime::now_utc();
+    if everywhere.dry_run {
+        return Ok(rehearse(request, &guard, now));
+    }
+    match request {
+        Request::Show(form) => Ok(show(*form, &guard, now)),
+        Request::Resume(address) => resume(address, &guard, now),
+        Request::Suspend(address) => suspend(address, &guard, now),
+        Request::Due => due(&guard, now).map(|()| Status::Done),
+    }
+}
+
+/// Everything that time has made due. What fails keeps nothing else from being done.
+fn due(guard: &Guard, now: OffsetDateTime) -> Result<(), Error> {
+    let routes = destinations::due(guard, &own(guard), now);
+    let digest = digest::send_due(guard, now).map(drop);
+    routes.and(digest)
+}
+
+fn rehearse(request: &Request, guard: &Guard, now: OffsetDateTime) -> Status {
+    let would = match request {
+        Request::Show(form) => return show(*form, guard, now),
+        Request::Resume(address) => format!("would forward to {address} again"),
+        Request::Suspend(address) => format!("would suspend {address}"),
+        Request::Due => "would do what time has made due".to_owned(),
+    };
+    say(&would)
+}
+
+fn show(form: Form, guard: &Guard, now: OffsetDateTime) -> Status {
+    let view = View::take(guard, now);
+    let mut text = Vec::new();
+    let shown = match form {
+        Form::Text => show::write_text(&view, &mut text),
+        Form::Json => show::write_json(&view, &mut text),
+    };
+    match shown.and_then(|()| io::stdout().write_all(&text)) {
+        Ok(()) if view.is_well() => Status::Done,
+        Ok(()) => Status::Wrong,
+        Err(e) if e.kind() == io::ErrorKind::BrokenPipe => Status::Done,
+        Err(_) => Status::TryAgain,
+    }
+}
+
+fn resume(address: &str, guard: &Guard, now: OffsetDateTime) -> Result<Status, Error> {
+    let store = store(guard)?;
+    let (at, settings) = (moment(now), guard.config.routes.settings());
+    let (before, kept, told) = json_state::change(guard, &store, |routes: &mut Routes| {
+        routes.tick(at, &settings);
+        let kept = routes
+            .find(address)
+            .and_then(|route| route.suspended.as_ref())
+            .map_or(0, |s| s.kept);
+        let before = routes.resume(address, at, &settings);
+        (before, kept, Told(routes.claim(at)))
+    })?;
+    destinations::tell(guard, &own(guard), now, told.0);
+    match before {
+        Standing::Open => {
+            let _ = writeln!(
+                io::stderr(),
+                "spoolguard: cannot resume {}: it is not suspended",
+                visible(address)
+            );
+            Ok(Status::Wrong)
+        }
+        Standing::Suspended => {
+            let mailbox = guard.mailbox().display().to_string();
+            let kept = match kept {
+                0 => String::new(),
+                1 => format!("; one message was kept in {mailbox}"),
+                count => format!("; {count} messages were kept in {mailbox}"),
+            };
+            Ok(say(&format!("mail is forwarded to {address} again{kept}")))
+        }
+    }
+}
+
+fn suspend(address: &str, guard: &Guard, now: OffsetDateTime) -> Result<Status, Error> {
+    if !is_plain(address) {
+        let _ = writeln!(
+            io::stderr(),
+            "spoolguard: cannot suspend {}: this is no address",
+            visible(address)
+        );
+        return Ok(Status::Usage);
+    }
+    let store = store(guard)?;
+    let (at, settings, own) = (moment(now), guard.config.routes.settings(), own(guard));
+    let (before, told) = json_state::change(guard, &store, |routes: &mut Routes| {
+        routes.tick(at, &settings);
+        let before = routes.suspend(address, &own.loop_mark(), at, &settings);
+        (before, Told(routes.claim(at)))
+    })?;
+    destinations::tell(guard, &own, now, told.0);
+    let mailbox = guard.mailbox().display().to_string();
+    match before {
+        None => {
+            let cause = "too many addresses are suspended already";
+            Err(Error::new(Class::System, "suspend", address, cause).hint("end some of them with --resume"))
+        }
+        Some(Standing::Open | Standing::Suspended) => Ok(say(&format!(
+            "what would be forwarded to {address} is kept in {mailbox}, until: spoolguard status --user {} --resume {}",
+            headers::word(&guard.account.name),
+            headers::word(address)
+        ))),
+    }
+}
+
+fn store(guard: &Guard) -> Result<crate::sys::state_file::Store, Error> {
+    destinations::store(guard).ok_or_else(|| {
+        if let Some(trouble) = guard.state_trouble() {
+            return trouble;
+        }
+        let (cause, hint) = if guard.config.routes.suspend {
+            ("there is no state directory", "set state_dir")
+        } else {
+            ("configuration says [routes] suspend = false", "set it to true")
+        };
+        Error::new(Class::Configuration, "change", "what is suspended", cause).hint(hint)
+    })
+}
+
+/// The user's own addresses, as far as they are known when no message came.
+fn own(guard: &Guard) -> OwnAddresses {
+    let nothing = |_: &str| None;
+    caller::envelope(
+        &Who::default(),
+        &nothing,
+        &Message::new(b""),
+        &guard.config,
+        &guard.account,
+    )
+    .own
+}
+
+fn say(text: &str) -> Status {
+    match writeln!(io::stdout(), "{}", visible(text)) {
+        Ok(()) => Status::Done,
+        Err(_) => Status::TryAgain,
+    }
+}

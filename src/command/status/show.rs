@@ -1,0 +1,434 @@
+//! How a user's forwards stand, as text for people and as one JSON object a line for programs. Whatever other hosts said is escaped.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+use serde::Serialize;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+use crate::command::inspect::show::write_line;
+use crate::deliver::context::Guard;
+use crate::deliver::divert::rules::storm::Counts;
+use crate::deliver::divert::throttle;
+use crate::deliver::forward::destinations;
+use crate::deliver::forward::destinations::moment;
+use crate::deliver::forward::notices;
+use crate::deliver::forward::rules::{Failure, Moment, Notice, Route, Routes, Settings, Stage, Waits};
+use crate::deliver::headers;
+use crate::error::visible;
+
+/// What is to be shown.
+#[derive(Debug)]
+pub struct View {
+    user: String,
+    mailbox: PathBuf,
+    now: Moment,
+    settings: Settings,
+    routes: Routes,
+    /// Copies of what was sent to the administrator: how many, how many bytes, where.
+    held: (u64, u64, PathBuf),
+    /// What was diverted, where anything was.
+    diverted: Option<Counts>,
+    wrong: Option<String>,
+}
+
+impl View {
+    /// Looks, and changes nothing. What time has made due is shown as if it were done.
+    #[must_use]
+    pub fn take(guard: &Guard, now: OffsetDateTime) -> Self {
+        let settings = guard.config.routes.settings();
+        let (mut routes, wrong) = match destinations::store(guard).map(|store| destinations::read(&store)) {
+            None => (Routes::default(), None),
+            Some(Ok(routes)) => (routes, None),
+            Some(Err(e)) => (Routes::default(), Some(e.to_string())),
+        };
+        routes.tick(moment(now), &settings);
+        let (diverted, wrong) = match throttle::counts(guard, now.unix_timestamp()) {
+            Ok(counts) => (counts, wrong),
+            Err(e) => (None, wrong.or(Some(e.to_string()))),
+        };
+        let wrong = guard.state_trouble().map(|e| e.to_string()).or(wrong);
+        let held = guard.state_dir().unwrap_or_default().join("held");
+        let (count, bytes) = count(&held);
+        Self {
+            user: guard.account.name.clone(),
+            mailbox: guard.mailbox(),
+            now: moment(now),
+            settings,
+            routes,
+            held: (count, bytes, held),
+            diverted,
+            wrong,
+        }
+    }
+
+    /// Tells whether all mail goes its way.
+    #[must_use]
+    pub fn is_well(&self) -> bool {
+        let is_late = |notice: &&Notice| notice.tries > 0;
+        let owed = self.routes.routes.iter().flat_map(|route| route.owed.iter());
+        self.wrong.is_none() && self.suspended() == 0 && owed.filter(is_late).count() == 0
+    }
+
+    fn suspended(&self) -> usize {
+        let routes = self.routes.routes.iter();
+        routes.filter(|route| route.suspended.is_some()).count()
+    }
+
+    fn points(&self, route: &Route) -> String {
+        let halves = route.health.half_points(self.now, &self.settings);
+        format!("{}{}", halves / 2, if halves.is_multiple_of(2) { "" } else { ".5" })
+    }
+}
+
+/// How many held copies there are, and how large.
+fn count(held: &std::path::Path) -> (u64, u64) {
+    let entries = std::fs::read_dir(held).into_iter().flatten().filter_map(Result::ok);
+    entries
+        .filter(|entry| entry.path().extension().is_some_and(|extension| extension == "gz"))
+        .filter_map(|entry| Some(entry.metadata().ok()?.len()))
+        .fold((0, 0), |(count, bytes), length| (count + 1, bytes + length))
+}
+
+/// The word for how a route stands.
+fn state(route: &Route) -> &'static str {
+    match route.suspended.as_ref().map(|suspension| &suspension.waits) {
+        None => "open",
+        Some(Waits::ForHand) => "suspended-by-hand",
+        Some(Waits::ForProbe(_)) => "suspended",
+        Some(Waits::ForNews(_)) => "probing",
+    }
+}
+
+/// The line for a user of whom there is nothing to tell.
+#[must_use]
+pub fn nothing(user: &str) -> String {
+    format!("{}: no forward fails or is suspended, nothing is held\n", visible(user))
+}
+
+/// Writes it for people.
+///
+/// # Errors
+/// When writing fails.
+pub fn write_text(view: &View, output: &mut impl Write) -> io::Result<()> {
+    let user = visible(&view.user);
+    if let Some(wrong) = &view.wrong {
+        writeln!(
+            output,
+            "{user}: {}; it is set aside with the next delivery",
+            visible(wrong)
+        )?;
+    }
+    let (held, held_bytes, dir) = &view.held;
+    let routes = &view.routes;
+    let is_nothing = routes.routes.is_empty() && routes.lost.is_empty() && *held == 0 && view.diverted.is_none();
+    if is_nothing && view.wrong.is_none() {
+        return output.write_all(nothing(&view.user).as_bytes());
+    }
+    for route in &view.routes.routes {
+        write_route(view, route, output)?;
+    }
+    write_lost(view, output)?;
+    if let Some(counts) = &view.diverted {
+        write_diverted(&user, counts, output)?;
+    }
+    if *held > 0 {
+        writeln!(
+            output,
+            "{user}: held copies of what was sent to the administrator: {held}, {} KiB; to read them: zcat {}/*.gz",
+            held_bytes.div_ceil(1024),
+            visible(&dir.display().to_string())
+        )?;
+    }
+    Ok(())
+}
+
+fn write_route(view: &View, route: &Route, output: &mut impl Write) -> io::Result<()> {
+    let user = visible(&view.user);
+    let to = visible(&route.destination);
+    let health = &route.health;
+    let mailbox = visible(&view.mailbox.display().to_string());
+    match &route.suspended {
+        None => writeln!(output, "{user}: {to}: open")?,
+        Some(suspension) => {
+            writeln!(
+                output,
+                "{user}: {to}: suspended since {}, {} kept in {mailbox}",
+                headers::moment(suspension.since),
+                messages(suspension.kept)
+            )?;
+            let next = match &suspension.waits {
+                Waits::ForHand => "by hand, until somebody ends it".to_owned(),
+                Waits::ForProbe(from) if *from <= view.now => "the next message is the probe".to_owned(),
+                Waits::ForProbe(from) => {
+                    format!("the first message after {} is the next probe", headers::moment(*from))
+                }
+                Waits::ForNews(probe) => match probe.stage {
+                    Stage::Claimed => "a probe is on its way".to_owned(),
+                    Stage::Sent(until) => format!(
+                        "a probe was sent on {}; open again on {} if nobody reports that it failed",
+                        headers::moment(probe.at),
+                        headers::moment(until)
+                    ),
+                },
+            };
+            writeln!(output, "    {next}")?;
+        }
+    }
+    writeln!(
+        output,
+        "    {} of {} points",
+        view.points(route),
+        view.settings.threshold
+    )?;
+    let counts = [
+        (health.hard, "failed because of the address"),
+        (health.soft, "because of its state"),
+        (health.message, "because of the message"),
+        (health.unclear, "for no reason that could be told"),
+        (health.late, "reports of delay"),
+        (health.taken, "taken by sendmail since"),
+    ];
+    let counts: Vec<_> = counts
+        .iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, words)| format!("{count} {words}"))
+        .collect();
+    if !counts.is_empty() {
+        writeln!(output, "    {}", counts.join(", "))?;
+    }
+    if let Some(last) = &health.last {
+        writeln!(
+            output,
+            "    last failure {}: {}",
+            headers::moment(last.at),
+            notices::said(last)
+        )?;
+    }
+    for notice in route.owed.iter() {
+        let tries = if notice.tries == 0 {
+            "not written yet"
+        } else {
+            "could not be written yet"
+        };
+        let whom = match notice.to {
+            crate::deliver::forward::rules::To::User => "the user",
+            crate::deliver::forward::rules::To::Admin => "the administrator",
+        };
+        writeln!(
+            output,
+            "    a notice to {whom} of {} is {tries}",
+            headers::moment(notice.at)
+        )?;
+    }
+    if route.suspended.is_some() {
+        let (user, to) = (headers::word(&view.user), headers::word(&route.destination));
+        writeln!(
+            output,
+            "    to forward there again: spoolguard status --user {user} --resume {to}"
+        )?;
+    }
+    Ok(())
+}
+
+fn write_lost(view: &View, output: &mut impl Write) -> io::Result<()> {
+    let lost = &view.routes.lost;
+    if lost.is_empty() {
+        return Ok(());
+    }
+    let user = visible(&view.user);
+    writeln!(
+        output,
+        "{user}: {} could not be forwarded, and came back as nothing but a header:",
+        messages(lost.len() as u64 + view.routes.lost_before)
+    )?;
+    for entry in lost {
+        let word = |text: &Option<String>| visible(text.as_deref().unwrap_or("unknown"));
+        writeln!(
+            output,
+            "    {}: {} from {}, of {}, to {}",
+            headers::moment(entry.at),
+            word(&entry.lost.message_id),
+            word(&entry.lost.from),
+            word(&entry.lost.date),
+            word(&entry.lost.destination)
+        )?;
+    }
+    match view.routes.lost_before {
+        0 => Ok(()),
+        more => writeln!(output, "    and {more} before these"),
+    }
+}
+
+fn write_diverted(user: &str, counts: &Counts, output: &mut impl Write) -> io::Result<()> {
+    let totals = &counts.totals;
+    let numbers = [
+        (totals.sent, "sent to the administrator"),
+        (totals.held, "held and counted"),
+        (totals.kept, "kept in the mailbox"),
+        (totals.pushed_out, "removed to make room"),
+        (counts.untold, "in the next digest"),
+    ];
+    let said: Vec<_> = numbers
+        .iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, words)| format!("{count} {words}"))
+        .collect();
+    if !said.is_empty() {
+        writeln!(output, "{user}: diverted mail: {}", said.join(", "))?;
+    }
+    match counts.admin_full_at {
+        Some(at) => writeln!(
+            output,
+            "{user}: the administrator's mbox had no room on {}",
+            headers::moment(Moment::at(at))
+        ),
+        None => Ok(()),
+    }
+}
+
+fn messages(count: u64) -> String {
+    match count {
+        1 => "1 message".to_owned(),
+        count => format!("{count} messages"),
+    }
+}
+
+/// The keys are a promise; `kind` comes first.
+#[derive(Serialize)]
+#[serde(tag = "kind", rename_all = "lowercase")]
+#[allow(clippy::large_enum_variant, reason = "made, written and dropped one at a time")]
+enum Line<'a> {
+    Route {
+        user: &'a str,
+        destination: &'a str,
+        state: &'a str,
+        since: Option<String>,
+        kept: u64,
+        next_probe: Option<String>,
+        probe_sent: Option<String>,
+        open_again: Option<String>,
+        points: f64,
+        threshold: u32,
+        failing_since: Option<String>,
+        hard: u64,
+        soft: u64,
+        message: u64,
+        unclear: u64,
+        late: u64,
+        taken: u64,
+        last: Option<Last<'a>>,
+        notices_owed: usize,
+    },
+    Lost {
+        user: &'a str,
+        at: String,
+        message_id: Option<&'a str>,
+        from: Option<&'a str>,
+        date: Option<&'a str>,
+        destination: Option<&'a str>,
+    },
+    Summary {
+        user: &'a str,
+        suspended: usize,
+        lost: u64,
+        held: u64,
+        held_bytes: u64,
+        diverted: Option<&'a Counts>,
+        error: Option<&'a str>,
+    },
+}
+
+#[derive(Serialize)]
+struct Last<'a> {
+    at: String,
+    class: crate::report::status_code::Class,
+    source: crate::deliver::forward::rules::Source,
+    status: Option<&'a str>,
+    said: &'a str,
+    host: Option<&'a str>,
+    message_id: Option<&'a str>,
+}
+
+fn stamp(moment: Moment) -> String {
+    OffsetDateTime::from_unix_timestamp(moment.seconds())
+        .ok()
+        .and_then(|date| date.format(&Rfc3339).ok())
+        .unwrap_or_default()
+}
+
+fn last(failure: &Failure) -> Last<'_> {
+    Last {
+        at: stamp(failure.at),
+        class: failure.class,
+        source: failure.source,
+        status: failure.status.as_deref(),
+        said: &failure.said,
+        host: failure.host.as_deref(),
+        message_id: failure.id.as_deref(),
+    }
+}
+
+/// Writes it for programs: a line for each route, for each message that was lost from view, and one that sums up.
+///
+/// # Errors
+/// When writing fails.
+pub fn write_json(view: &View, output: &mut impl Write) -> io::Result<()> {
+    let user = view.user.as_str();
+    for route in &view.routes.routes {
+        let suspension = route.suspended.as_ref();
+        let (next_probe, probe_sent, open_again) = match suspension.map(|suspension| &suspension.waits) {
+            None | Some(Waits::ForHand) => (None, None, None),
+            Some(Waits::ForProbe(from)) => (Some(stamp(*from)), None, None),
+            Some(Waits::ForNews(probe)) => match probe.stage {
+                Stage::Claimed => (None, Some(stamp(probe.at)), None),
+                Stage::Sent(until) => (None, Some(stamp(probe.at)), Some(stamp(until))),
+            },
+        };
+        let health = &route.health;
+        let line = Line::Route {
+            user,
+            destination: &route.destination,
+            state: state(route),
+            since: suspension.map(|suspension| stamp(suspension.since)),
+            kept: suspension.map_or(0, |suspension| suspension.kept),
+            next_probe,
+            probe_sent,
+            open_again,
+            points: f64::from(health.half_points(view.now, &view.settings)) / 2.0,
+            threshold: view.settings.threshold,
+            failing_since: health.failing_since.map(stamp),
+            hard: health.hard,
+            soft: health.soft,
+            message: health.message,
+            unclear: health.unclear,
+            late: health.late,
+            taken: health.taken,
+            last: health.last.as_ref().map(last),
+            notices_owed: route.owed.iter().count(),
+        };
+        write_line(output, &line)?;
+    }
+    for entry in &view.routes.lost {
+        let line = Line::Lost {
+            user,
+            at: stamp(entry.at),
+            message_id: entry.lost.message_id.as_deref(),
+            from: entry.lost.from.as_deref(),
+            date: entry.lost.date.as_deref(),
+            destination: entry.lost.destination.as_deref(),
+        };
+        write_line(output, &line)?;
+    }
+    let line = Line::Summary {
+        user,
+        suspended: view.suspended(),
+        lost: view.routes.lost.len() as u64 + view.routes.lost_before,
+        held: view.held.0,
+        held_bytes: view.held.1,
+        diverted: view.diverted.as_ref(),
+        error: view.wrong.as_deref(),
+    };
+    write_line(output, &line)
+}

@@ -1,0 +1,119 @@
+//! `over = "archive"`: when a mailbox has grown beyond its limit, the first part of it is archived, so that it is below its soft limit
+//! again. The delivery does not wait for that.
+//!
+//! Mail systems wait until every copy of the pipes that they gave a command is closed, and some kill its process group afterwards. So
+//! the archiving is a process of its own: in a group of its own, with nothing of the caller's but its rights. It is started at most once
+//! in a while for each mailbox; should it never come to its end, the mailbox grows to twice its limit, and then mail waits. What it
+//! does is safe to be killed at any time.
+
+use std::ffi::OsString;
+use std::fs::{File, FileTimes};
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::Stdio;
+use std::time::{Duration, SystemTime};
+
+use crate::classify::policy;
+use crate::classify::policy::{Over, Usage};
+use crate::deliver::context::{Case, Guard};
+use crate::error::Error;
+use crate::mailbox::count;
+use crate::mailbox::open::{Owner, open_existing};
+use crate::sys::deadline;
+use crate::sys::{dirs, self_exec};
+
+/// How long after one run no other is started for the same mailbox.
+const NOT_AGAIN: Duration = Duration::from_secs(5 * 60);
+
+/// Starts to archive if the mailbox is beyond its limit. The message is safe by now: what fails here is logged, and nothing more.
+pub fn begin(guard: &Guard, case: &Case<'_>) {
+    if guard.config.quota.over != Over::Archive {
+        return;
+    }
+    let begun = down_to(guard).and_then(|bytes| match bytes {
+        Some(bytes) if is_due(guard, SystemTime::from(case.date)) => start(guard, bytes).map(|()| true),
+        Some(_) | None => Ok(false),
+    });
+    match begun {
+        Ok(true) => tracing::info!(action = "archive-begin", user = guard.account.name, note = ""),
+        Ok(false) => {}
+        Err(e) => tracing::warn!(
+            action = "archive-begin",
+            user = guard.account.name,
+            note = e.to_string()
+        ),
+    }
+}
+
+/// To what length the mailbox has to shrink; none while it is within its limit.
+fn down_to(guard: &Guard) -> Result<Option<u64>, Error> {
+    let limit = guard.limit();
+    let path = guard.mailbox();
+    let Some(file) = open_existing(&path, Owner::Exactly(guard.account.uid))? else {
+        return Ok(None);
+    };
+    let messages = match limit.messages {
+        None => 0,
+        Some(_) => count::count(&file, &path, guard.state_dir().as_deref(), &guard.patience)?,
+    };
+    let stat = file.metadata().map_err(|e| Error::io("examine", &path, &e))?;
+    let usage = Usage {
+        bytes: stat.len(),
+        messages,
+    };
+    let soft = |bound: u64| guard.config.quota.warn.of(bound).unwrap_or(bound);
+    Ok(policy::relief(usage, limit, soft))
+}
+
+/// Tells whether it is time to start, and notes that it was.
+fn is_due(guard: &Guard, now: SystemTime) -> bool {
+    let Some(state) = guard.state_dir() else {
+        return false;
+    };
+    let note = state.join("archiving").join(guard.account.name.replace('/', "_"));
+    let then = note.symlink_metadata().and_then(|stat| stat.modified());
+    // From the future: from a clock that was wrong.
+    if then.is_ok_and(|then| now.duration_since(then).is_ok_and(|since| since < NOT_AGAIN)) {
+        return false;
+    }
+    // Made anew: what stands there may be a link to something else. Of two deliveries at once, one makes it.
+    let _ = std::fs::remove_file(&note);
+    dirs::make_private_dir(&state.join("archiving")).is_ok()
+        && File::create_new(&note).is_ok_and(|file| file.set_times(FileTimes::new().set_modified(now)).is_ok())
+}
+
+#[allow(
+    clippy::zombie_processes,
+    reason = "this run ends long before, and whoever is then its parent waits for it"
+)]
+fn start(guard: &Guard, down_to_bytes: u64) -> Result<(), Error> {
+    let fail = |e: std::io::Error| Error::io("start", &self_exec::path(), &e);
+    // With a slash in it, it is a path and no user's name.
+    let mailbox = std::path::absolute(guard.mailbox()).map_err(fail)?;
+    let mut command = self_exec::again();
+    if let Some(path) = &guard.chosen {
+        command.arg("--config").arg(std::path::absolute(path).map_err(fail)?);
+    }
+    let words: [OsString; 7] = [
+        "spool".into(),
+        "archive".into(),
+        "--user".into(),
+        guard.account.name.clone().into(),
+        "--down-to".into(),
+        down_to_bytes.to_string().into(),
+        "--".into(),
+    ];
+    command.args(words).arg(mailbox).env_clear();
+    for name in ["HOME", "TZ"] {
+        if let Some(value) = std::env::var_os(name) {
+            command.env(name, value);
+        }
+    }
+    command
+        .current_dir(Path::new("/"))
+        .process_group(0)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    deadline::start(&mut command).map(drop).map_err(fail)
+}

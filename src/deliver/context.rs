@@ -1,0 +1,224 @@
+//! What is known while a message is on its way: the guard that holds for the whole run, the case of one message, and what became
+//! of it.
+
+use std::cell::{OnceCell, RefCell};
+use std::panic::{self, AssertUnwindSafe};
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::sync::Arc;
+
+use time::OffsetDateTime;
+
+use crate::classify::Judgement;
+use crate::classify::policy::{Action, Limit};
+use crate::config::Config;
+use crate::error::Error;
+use crate::mailbox::intent::Note;
+use crate::mailbox::setgid::OwnPlace;
+use crate::message::Message;
+use crate::message::envelope::Envelope;
+use crate::message::key::Name;
+use crate::message::verp::Claim;
+use crate::sys::account::Account;
+use crate::sys::deadline::Patience;
+use crate::sys::dirs;
+use crate::sys::message_buffer::Intake;
+
+/// What stays the same for every message of a run.
+#[derive(Debug)]
+pub struct Guard {
+    /// What is configured.
+    pub config: Config,
+    /// Whose mail it is.
+    pub account: Account,
+    /// How long this run may wait.
+    pub patience: Patience,
+    /// The mailbox, if it is not the user's own in the spool directory.
+    pub mbox: Option<PathBuf>,
+    /// The configuration file that the command line names.
+    pub chosen: Option<PathBuf>,
+    /// What was appended and is not finished.
+    pub begun: Begun,
+    /// Where the state is, once somebody asked.
+    pub state: OnceCell<Option<PathBuf>>,
+    /// The place of the user's own mailbox, where this run has rights of its own there.
+    pub place: Option<Arc<OwnPlace>>,
+}
+
+/// The notes on what was appended, until the run is over. They go last of all: a kill before that makes the mail system try again.
+#[derive(Clone, Debug, Default)]
+pub struct Begun(Rc<RefCell<Vec<Note>>>);
+
+impl Begun {
+    /// Keeps a note.
+    pub fn add(&self, note: Option<Note>) {
+        self.0.borrow_mut().extend(note);
+    }
+
+    /// The message is safe, and will not come again: the notes go.
+    pub fn finish(&self) {
+        self.0.borrow_mut().clear();
+    }
+
+    /// The message goes back to the mail system, and what was appended stays: the notes do, too.
+    pub fn leave(&self) {
+        self.0.borrow_mut().drain(..).for_each(Note::leave);
+    }
+}
+
+/// One message on its way.
+#[derive(Debug)]
+pub struct Case<'a> {
+    /// The message, to be read again.
+    pub intake: &'a Intake,
+    /// Its beginning.
+    pub message: Message<'a>,
+    /// Who sent it, and for whom it is.
+    pub envelope: Envelope,
+    /// What it is.
+    pub judgement: Judgement,
+    /// What shall be done with it.
+    pub action: Action,
+    /// Where it is sent on to.
+    pub destinations: Vec<String>,
+    /// The token of the address that it came to, if it is one that only we could make.
+    pub token: Option<Claim>,
+    /// When it came.
+    pub date: OffsetDateTime,
+    /// What it is remembered by, once somebody asked.
+    pub name: OnceCell<Name>,
+}
+
+/// What became of a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Outcome {
+    /// It lies in a mailbox.
+    Appended {
+        /// Where.
+        mailbox: PathBuf,
+        /// Why there, if that was not the plan.
+        note: Option<String>,
+    },
+    /// The mail system has it.
+    Forwarded {
+        /// For whom.
+        to: Vec<String>,
+        /// What else happened.
+        note: Option<String>,
+    },
+    /// The administrator has it.
+    Diverted {
+        /// The address or path.
+        to: String,
+        /// Where a copy is held.
+        held: Option<PathBuf>,
+    },
+    /// The administrator learns only that it came.
+    Held {
+        /// Where it is.
+        at: PathBuf,
+        /// Why it was not sent.
+        note: String,
+    },
+}
+
+/// Does what comes behind a message of which it is settled what becomes of it. A mistake of ours there ends nothing: a message that is
+/// safe would come again.
+pub fn when_settled(step: impl FnOnce()) {
+    let _ = panic::catch_unwind(AssertUnwindSafe(step));
+}
+
+impl Guard {
+    /// Where the user's mailbox is.
+    #[must_use]
+    pub fn mailbox(&self) -> PathBuf {
+        match &self.mbox {
+            Some(path) => path.clone(),
+            None => Path::new(&self.config.spool.dir).join(&self.account.name),
+        }
+    }
+
+    /// Where this user's held copies, overflow and memories are; none where there is neither a home nor a configured place, or where
+    /// others may write to it. Whether they may is looked at once.
+    #[must_use]
+    pub fn state_dir(&self) -> Option<PathBuf> {
+        let state = || state_dir(&self.config, &self.account);
+        self.state.get_or_init(state).clone()
+    }
+
+    /// Why there is no state directory, where that is because others may write to it.
+    #[must_use]
+    pub fn state_trouble(&self) -> Option<Error> {
+        trusted_state_dir(&self.config, &self.account).err()
+    }
+
+    /// How full the user's mailbox may be.
+    #[must_use]
+    pub fn limit(&self) -> Limit {
+        self.config.limit_of(&self.account.name, || self.account.groups())
+    }
+}
+
+/// Where a user's state is; none where there is neither a home nor a configured place, or where others may write to it: then the log
+/// says so.
+#[must_use]
+pub fn state_dir(config: &Config, account: &Account) -> Option<PathBuf> {
+    trusted_state_dir(config, account).unwrap_or_else(|e| {
+        tracing::warn!(user = account.name, note = e.to_string(), "goes on without its state");
+        None
+    })
+}
+
+fn trusted_state_dir(config: &Config, account: &Account) -> Result<Option<PathBuf>, Error> {
+    let dir = state_place(config, account);
+    if let Some(dir) = &dir {
+        dirs::refuse_shared(dir, &[account.uid, 0])?;
+    }
+    Ok(dir)
+}
+
+/// Where a user's state would be, whoever may write there.
+#[must_use]
+pub fn state_place(config: &Config, account: &Account) -> Option<PathBuf> {
+    let configured = config.state_dir.replace("%u", &account.name);
+    match (configured.as_str(), &account.home) {
+        ("", None) => None,
+        ("", Some(home)) => Some(home.join(".local/state/spoolguard")),
+        (path, home) => match (path.strip_prefix("~/"), home) {
+            (Some(below), Some(home)) => Some(home.join(below)),
+            (Some(_), None) => None,
+            (None, _) => Some(PathBuf::from(path)),
+        },
+    }
+}
+
+impl Case<'_> {
+    /// What the message is remembered by. Made once: all of its beginning goes into it.
+    #[must_use]
+    pub fn name(&self) -> &Name {
+        self.name.get_or_init(|| Name::of(&self.message, self.content_bytes()))
+    }
+
+    /// The message without the separator line that the caller put in front.
+    #[must_use]
+    pub fn content_start(&self) -> usize {
+        self.intake.head().len() - self.message.content().len()
+    }
+
+    /// Its length, in bytes.
+    #[must_use]
+    pub fn content_bytes(&self) -> u64 {
+        self.intake.bytes() - self.content_start() as u64
+    }
+
+    /// The user's address, as it goes into `X-Loop`.
+    #[must_use]
+    pub fn own_address(&self) -> String {
+        self.envelope
+            .own
+            .primary()
+            .map(|own| own.to_string())
+            .unwrap_or_default()
+    }
+}

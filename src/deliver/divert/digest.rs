@@ -1,0 +1,214 @@
+//! The digest: tells the administrator, once an hour at most, what was diverted and not sent. It is of bounded length, comes from the
+//! null sender and carries the divert mark, so that no guard ever sends it on. One that cannot be sent is tried again an hour later
+//! with what came meanwhile; no message hangs on it.
+//!
+//! It is sent behind the first message after the hour that is diverted, kept or forwarded. When none comes any more,
+//! `send_due` is what a timer calls.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use time::OffsetDateTime;
+
+use crate::classify::DIVERT_HEADER;
+use crate::classify::policy::Action;
+use crate::deliver::context::{Case, Guard, Outcome};
+use crate::deliver::divert::held;
+use crate::deliver::divert::rules::storm::{Digest, Storm};
+use crate::deliver::divert::throttle;
+use crate::deliver::forward::rules::Moment;
+use crate::deliver::{headers, notify, quota_notice};
+use crate::error::{Error, visible};
+use crate::mailbox::open::Owner;
+use crate::sys::account;
+
+/// As many storms are told one by one.
+const LISTED: usize = 20;
+
+/// How much of a sample is read, in bytes, and shown, in lines.
+const SAMPLE_BYTES: u64 = 4 << 10;
+const SAMPLE_LINES: usize = 60;
+
+/// An mbox that is full has room for this much more, in bytes, so that the digest can say that it is full.
+const ROOM_BYTES: u64 = 1 << 20;
+
+/// Sends the digest behind a message that was settled, if it is due. That message is safe, and nothing here changes that. What is
+/// plainly delivered does not even look.
+pub fn send_behind(guard: &Guard, case: &Case<'_>, result: &Result<Outcome, Error>) {
+    let looks = match (result, case.action) {
+        (Err(_), _) | (Ok(Outcome::Appended { .. }), Action::Append) => false,
+        (Ok(_), Action::Append | Action::Keep(_) | Action::Forward(_) | Action::Divert(_)) => true,
+    };
+    if looks && let Err(e) = send_due(guard, case.date) {
+        tracing::warn!(user = guard.account.name, note = %e, "the digest is tried again in an hour");
+    }
+}
+
+/// Whether a digest was sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sent {
+    /// The administrator has it.
+    Yes,
+    /// There is nothing to tell, or it is too early.
+    NotDue,
+}
+
+/// Sends the digest if it is due.
+///
+/// # Errors
+/// When the memory cannot be read or written, or the digest cannot be sent.
+pub fn send_due(guard: &Guard, now: OffsetDateTime) -> Result<Sent, Error> {
+    let seconds = now.unix_timestamp();
+    // Looked at without the lock first: it is seldom due.
+    if throttle::look(guard)?.is_none_or(|mut state| state.begin_digest(seconds).is_none()) {
+        return Ok(Sent::NotDue);
+    }
+    let Some(digest) = throttle::change(guard, |state| state.begin_digest(seconds))?.flatten() else {
+        return Ok(Sent::NotDue);
+    };
+    let admin = guard.config.admin.as_str();
+    let message = message(guard, &digest, now);
+    if admin.starts_with('/') {
+        let limit = guard.config.storm.admin_limit.bound();
+        let limit_bytes = limit.map(|bytes| bytes.saturating_add(ROOM_BYTES));
+        let owner = Owner::Trusted(guard.account.uid);
+        notify::append(guard, Path::new(admin), owner, &message, now, limit_bytes)?;
+    } else {
+        notify::submit(guard, "send the digest to", admin, &message)?;
+    }
+    tracing::info!(
+        action = "digest",
+        user = guard.account.name,
+        to = admin,
+        messages = digest.tally().all(),
+        dropped = digest.pushed_out
+    );
+    throttle::change(guard, |state| state.told(&digest))?;
+    Ok(Sent::Yes)
+}
+
+fn message(guard: &Guard, digest: &Digest, now: OffsetDateTime) -> String {
+    // It comes from a file that the user can change: it must not add header fields.
+    let own = headers::word(if digest.address.is_empty() {
+        &guard.account.name
+    } else {
+        &digest.address
+    });
+    let mark = format!(
+        "{DIVERT_HEADER}: why=digest; recipient={}; host={}\n",
+        own,
+        headers::word(&account::host_name())
+    );
+    let id = format!("{}.{}.digest", now.unix_timestamp_nanos(), std::process::id());
+    let text = text(guard, &own, digest);
+    quota_notice::message(&own, &guard.config.admin, now, &id, &(mark + &text))
+}
+
+/// Subject and text.
+fn text(guard: &Guard, own: &str, digest: &Digest) -> String {
+    let tally = digest.tally();
+    let mut text = format!(
+        "Subject: {} diverted messages of {own} were held back\n\n\
+         Between {} and {} {} messages for\n{own} were to be diverted to you and were not: you have equal ones, or you had as\n\
+         many about this user within an hour as the configuration allows{}.\n\n",
+        tally.all(),
+        headers::moment(Moment::at(digest.since)),
+        headers::moment(Moment::at(digest.until)),
+        tally.all(),
+        if guard.config.admin.starts_with('/') {
+            ", or\nyour mbox is full"
+        } else {
+            ""
+        }
+    );
+    let dir = for_shell(&throttle::dir(guard).unwrap_or_default());
+    for storm in digest.storms.iter().take(LISTED) {
+        let _ = writeln!(text, "{}", told(storm));
+        if storm.untold.held > 0 {
+            // The administrator may paste this into a shell, and the user can change the file that it comes from.
+            let key: String = storm.key.chars().filter(char::is_ascii_hexdigit).take(16).collect();
+            let _ = writeln!(text, "      zcat {dir}/*/*-{key}-*.gz");
+        }
+    }
+    let rest: u64 = digest.storms.iter().skip(LISTED).map(|storm| storm.untold.all()).sum();
+    let rest = rest.saturating_add(digest.forgotten.all());
+    if rest > 0 {
+        let _ = writeln!(text, "{rest:6} more, of many other kinds");
+    }
+    if tally.held > 0 {
+        let _ = write!(
+            text,
+            "\nHeld, compressed: {} messages. To read them all as one mailbox:\n    zcat {}/*/*.gz\n\
+             They make room for newer ones beyond {} messages or {} MiB of a sort.\n",
+            tally.held,
+            dir,
+            held::HELD_MESSAGES,
+            held::HELD_BYTES >> 20
+        );
+    }
+    if digest.pushed_out > 0 {
+        let _ = writeln!(
+            text,
+            "Removed meanwhile to make room: {} held messages.",
+            digest.pushed_out
+        );
+    }
+    if tally.kept > 0 {
+        let _ = write!(
+            text,
+            "\nKept for {own}: {} messages that are no reports. They are in the user's own mailbox,\nmarked by the header {}.\n",
+            tally.kept,
+            headers::KEPT_HEADER
+        );
+    }
+    if let Some(sample) = digest.storms.iter().find_map(|storm| sample(guard, storm)) {
+        let _ = write!(text, "\nOne of them begins:\n\n{sample}");
+    }
+    text
+}
+
+/// One storm: how many, from where, about what, since when.
+fn told(storm: &Storm) -> String {
+    let about = &storm.about;
+    let status = match about.status.as_str() {
+        "" => String::new(),
+        status => format!(", {}", safe(status)),
+    };
+    format!(
+        "{:6} {} from {} about {}{status}\n      first {}, last {}; you have {}",
+        storm.untold.all(),
+        safe(&about.what),
+        safe(&about.from),
+        safe(&about.of),
+        headers::moment(Moment::at(storm.first)),
+        headers::moment(Moment::at(storm.last)),
+        storm.sent
+    )
+}
+
+/// The beginning of one held message, indented: what it says is not ours.
+fn sample(guard: &Guard, storm: &Storm) -> Option<String> {
+    let bytes = throttle::sample(guard, &storm.key, SAMPLE_BYTES)?;
+    let text = String::from_utf8_lossy(&bytes);
+    Some(
+        text.lines()
+            .take(SAMPLE_LINES)
+            .map(|line| format!("    {}\n", safe(line.trim_end())))
+            .collect(),
+    )
+}
+
+/// What a message says, as one bounded piece of ASCII.
+fn safe(text: &str) -> String {
+    headers::quoted(text).trim_matches('"').to_owned()
+}
+
+/// A path as a shell takes it for one word.
+fn for_shell(path: &Path) -> String {
+    let text = visible(&path.display().to_string());
+    if text.chars().all(|c| c.is_ascii_alphanumeric() || "/._-".contains(c)) {
+        text
+    } else {
+        format!("'{}'", text.replace('\'', "'\\''"))
+    }
+}

@@ -1,0 +1,125 @@
+//! Keeps a copy of what was sent to an administrator who may never get it: a mail system drops a null-sender message that it
+//! cannot deliver, and nobody is told. Keeps what is only counted, too. Each copy is one compressed mbox, so that
+//! `zcat held/*.gz` is a mailbox. What a directory holds is bounded: the oldest goes first, and it is said how many went.
+
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+
+use flate2::Compression;
+use flate2::read::GzDecoder;
+use flate2::write::GzEncoder;
+
+use crate::error::Error;
+use crate::mailbox::format::{Letter, write_letter};
+use crate::sys::dirs::{make_private_dir, open_kept, sync_parent};
+
+/// How much is held in one directory, in compressed bytes; the oldest goes first.
+pub const HELD_BYTES: u64 = 32 << 20;
+
+/// How many messages are held in one directory.
+pub const HELD_MESSAGES: usize = 1000;
+
+/// A held message. It stays, unless it is withdrawn.
+#[derive(Debug)]
+#[must_use]
+pub struct Held {
+    path: PathBuf,
+    pushed_out: usize,
+}
+
+impl Held {
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// How many older ones had to go for it.
+    #[must_use]
+    pub fn pushed_out(&self) -> usize {
+        self.pushed_out
+    }
+
+    /// Removes it again: the message goes back to the mail system, which will come again with it.
+    pub fn withdraw(self) {
+        let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+/// Holds one message in `dir`, synced. The name of its file begins with the time, then `tag`, by which it is found again.
+///
+/// # Errors
+/// When it cannot be stored; then no part of it stays.
+pub fn hold<R: Read>(dir: &Path, tag: &str, letter: Letter<'_, R>) -> Result<Held, Error> {
+    let fail = |e: &io::Error| Error::io("hold a copy in", dir, e);
+    make_private_dir(dir)?;
+    // Names sort by age.
+    let stamp = letter.date.unix_timestamp();
+    let prefix = if tag.is_empty() {
+        format!("{stamp:012}-")
+    } else {
+        format!("{stamp:012}-{tag}-")
+    };
+    let named = tempfile::Builder::new()
+        .prefix(&prefix)
+        .suffix(".gz.new")
+        .tempfile_in(dir);
+    let mut file = named.map_err(|e| fail(&e))?;
+    compress(file.as_file_mut(), letter).map_err(|e| fail(&e))?;
+    let path = file.path().with_extension("");
+    // Named only when complete: what ends in `.gz` is whole.
+    file.persist_noclobber(&path).map_err(|e| fail(&e.error))?;
+    sync_parent(&path).map_err(|e| fail(&e))?;
+    Ok(Held {
+        pushed_out: make_room(dir, &path),
+        path,
+    })
+}
+
+fn compress<R: Read>(file: &mut File, letter: Letter<'_, R>) -> io::Result<()> {
+    let mut gz = GzEncoder::new(&mut *file, Compression::default());
+    write_letter(&mut gz, letter)?;
+    gz.finish()?.flush()?;
+    file.sync_all()
+}
+
+/// The beginning of the last message in `dir` that was held with `tag`: at most `bytes`, less where it is damaged, none where it is gone.
+#[must_use]
+pub fn sample(dir: &Path, tag: &str, bytes: u64) -> Option<Vec<u8>> {
+    let entries = std::fs::read_dir(dir).ok()?;
+    let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    let last = names
+        .filter(|name| name.ends_with(".gz") && name.contains(&format!("-{tag}-")))
+        .max()?;
+    let file = open_kept(&dir.join(last)).ok()??;
+    let mut text = Vec::new();
+    // What was read before an error counts.
+    let _ = GzDecoder::new(file).take(bytes).read_to_end(&mut text);
+    (!text.is_empty()).then_some(text)
+}
+
+/// Removes the oldest until what is left is within bounds; never `newest`. Says how many.
+fn make_room(dir: &Path, newest: &Path) -> usize {
+    let Ok(entries) = std::fs::read_dir(dir) else { return 0 };
+    let mut held: Vec<(PathBuf, u64)> = entries
+        .filter_map(Result::ok)
+        .filter(|entry| entry.path().extension().is_some_and(|extension| extension == "gz"))
+        .filter_map(|entry| Some((entry.path(), entry.metadata().ok()?.len())))
+        .collect();
+    held.sort();
+    let mut bytes: u64 = held.iter().map(|(_, bytes)| bytes).sum();
+    let mut messages = held.len();
+    let mut removed = 0;
+    for (path, length) in held {
+        if bytes <= HELD_BYTES && messages <= HELD_MESSAGES {
+            break;
+        }
+        if path != newest && std::fs::remove_file(&path).is_ok() {
+            removed += 1;
+        }
+        bytes = bytes.saturating_sub(length);
+        messages -= 1;
+    }
+    removed
+}

@@ -1,0 +1,192 @@
+//! Turns a message over to the administrator. What goes wrong is sorted: what may pass, and what somebody has to mend first.
+
+pub mod digest;
+pub mod held;
+pub mod rules;
+pub mod throttle;
+
+use std::path::Path;
+
+use crate::sys::account;
+
+use crate::classify::policy::{Over, Why};
+use crate::deliver::context::{Case, Guard, Outcome};
+use crate::deliver::divert::rules::storm::{Reason, Step};
+use crate::deliver::divert::throttle::Gate;
+use crate::deliver::store::Room;
+use crate::deliver::{forward, headers, settle, store};
+use crate::error::{Class, Error};
+use crate::message::address::{Address, OwnAddresses};
+use crate::submit;
+use crate::submit::Answer;
+
+/// Diverts the message to an address or into an mbox, as `admin` says; or puts it aside, where the administrator had enough.
+///
+/// # Errors
+/// When it could not be diverted; the error says whether trying again can help.
+pub fn divert(guard: &Guard, case: &Case<'_>, why: Why) -> Result<Outcome, Error> {
+    let admin = guard.config.admin.as_str();
+    if is_user(guard, &case.envelope.own, admin) {
+        let cause = "the administrator is the user";
+        return Err(Error::new(Class::Configuration, "divert to", admin, cause).needs_mending());
+    }
+    match Gate::open(guard, case) {
+        (gate, Step::Send) => send(guard, case, why, &gate),
+        (gate, step @ (Step::Hold(_) | Step::Keep(_))) => put_aside(guard, case, why, &gate, step),
+    }
+}
+
+/// Sends it to the administrator. An mbox may turn out to be full only now.
+fn send(guard: &Guard, case: &Case<'_>, why: Why, gate: &Gate<'_>) -> Result<Outcome, Error> {
+    let admin = guard.config.admin.as_str();
+    let sent = if admin.starts_with('/') {
+        to_path(guard, case, why, Path::new(admin))
+    } else {
+        to_address(guard, case, why, admin).map(Some)
+    };
+    match sent {
+        Ok(Some(outcome)) => {
+            gate.arrived();
+            Ok(outcome)
+        }
+        Ok(None) => {
+            tracing::warn!(
+                user = guard.account.name,
+                to = admin,
+                "the administrator's mbox is full: empty it, or raise storm.admin_limit"
+            );
+            put_aside(guard, case, why, gate, gate.admin_is_full())
+        }
+        Err(e) => {
+            gate.take_back();
+            Err(e)
+        }
+    }
+}
+
+/// Does without the administrator.
+fn put_aside(guard: &Guard, case: &Case<'_>, why: Why, gate: &Gate<'_>, step: Step) -> Result<Outcome, Error> {
+    let reason = match step {
+        Step::Send => return send(guard, case, why, gate),
+        Step::Keep(reason) => return keep(guard, case, why, reason),
+        Step::Hold(reason) => reason,
+    };
+    match gate.hold(case, &fields(case, why), reason) {
+        Ok(held) => Ok(Outcome::Held {
+            at: held.path().to_owned(),
+            note: throttle::said(reason),
+        }),
+        Err(e) if reason == Reason::Full => {
+            tracing::warn!(user = guard.account.name, note = %e, "kept, because it cannot be held");
+            gate.keep_after_all();
+            keep(guard, case, why, reason)
+        }
+        Err(e) => {
+            tracing::warn!(user = guard.account.name, note = %e, "sent all the same, because it cannot be held");
+            gate.send_after_all();
+            send(guard, case, why, gate)
+        }
+    }
+}
+
+/// Keeps a message that may be the only copy, where nothing pushes it out: in the user's mailbox; where that is full and its mail
+/// would go to the administrator, in the overflow.
+fn keep(guard: &Guard, case: &Case<'_>, why: Why, reason: Reason) -> Result<Outcome, Error> {
+    if why == Why::OverQuota {
+        return store::overflow(guard, case, "");
+    }
+    let over = match guard.config.quota.over {
+        Over::Divert => Over::Overflow,
+        over @ (Over::Defer | Over::Refuse | Over::Overflow | Over::Archive) => over,
+    };
+    let cause = throttle::said(reason);
+    let error = Error::new(Class::System, "divert to", &guard.config.admin, cause);
+    settle::keep(guard, case, &error.to_string(), over)
+}
+
+/// Tells whether the administrator is the user, so that diverting would only bring the message back.
+#[must_use]
+pub fn is_user(guard: &Guard, own: &OwnAddresses, admin: &str) -> bool {
+    if admin.starts_with('/') {
+        return Path::new(admin) == guard.mailbox();
+    }
+    match Address::parse(admin) {
+        Some(address) if address.domain().is_none() => address.local() == guard.account.name,
+        Some(address) => own.contains(&address),
+        None => false,
+    }
+}
+
+fn fields(case: &Case<'_>, why: Why) -> String {
+    let own = case.own_address();
+    let recipient = case.envelope.recipient.as_deref().unwrap_or(&own);
+    let host = account::host_name();
+    headers::divert_fields(
+        &case.judgement,
+        &why.to_string(),
+        &case.envelope.own.loop_mark(),
+        recipient,
+        &host,
+        case.message.line_end(),
+    ) + &headers::seam(&case.message)
+}
+
+/// Appends it to the administrator's mbox; none where that is full.
+fn to_path(guard: &Guard, case: &Case<'_>, why: Why, path: &Path) -> Result<Option<Outcome>, Error> {
+    let limit_bytes = guard.config.storm.admin_limit.bound();
+    Ok(
+        match store::append_within(guard, case, path, &fields(case, why), limit_bytes)? {
+            Room::Taken => Some(Outcome::Diverted {
+                to: path.display().to_string(),
+                held: None,
+            }),
+            Room::None => None,
+        },
+    )
+}
+
+/// Sends it with the null sender, so that it can never bounce back. A mail system drops such a message when it cannot deliver
+/// it, and nobody is told: so a copy is held first.
+fn to_address(guard: &Guard, case: &Case<'_>, why: Why, admin: &str) -> Result<Outcome, Error> {
+    let Some(dir) = guard.state_dir() else {
+        let cause = "there is no state directory to hold a copy in";
+        return Err(Error::new(Class::System, "divert to", admin, cause).needs_mending());
+    };
+    let fields = fields(case, why);
+    let sender = store::separator_sender(&case.envelope.sender, &guard.account);
+    let held = held::hold(&dir.join("held"), "", store::letter(guard, case, &sender, &fields))?;
+    if held.pushed_out() > 0 {
+        tracing::warn!(
+            user = guard.account.name,
+            dropped = held.pushed_out(),
+            "older held copies were removed"
+        );
+    }
+    let recipients = [admin.to_owned()];
+    let letter = forward::letter(case, "", &recipients, &fields);
+    match submit::submit(&forward::way(guard), letter, &guard.patience) {
+        Ok(Answer::Accepted) => Ok(Outcome::Diverted {
+            to: admin.to_owned(),
+            held: Some(held.path().to_owned()),
+        }),
+        Ok(Answer::Refused(refusals)) => {
+            held.withdraw();
+            let said = refusals
+                .into_iter()
+                .map(|refusal| refusal.said)
+                .collect::<Vec<_>>()
+                .join("; ");
+            Err(Error::new(
+                Class::Submission,
+                "divert to",
+                admin,
+                format_args!("refused with {said}"),
+            )
+            .needs_mending())
+        }
+        Err(e) => {
+            held.withdraw();
+            Err(e)
+        }
+    }
+}

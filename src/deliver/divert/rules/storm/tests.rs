@@ -1,0 +1,259 @@
+//! The bound holds and the sum is right, whatever comes.
+
+use std::collections::BTreeMap;
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+use crate::deliver::divert::rules::similar::{About, Fingerprint, Nature};
+use crate::deliver::divert::rules::storm::{Counts, Digest, HOUR, Limits, MOST_STORMS, Reason, State, Step, Totals};
+
+const DAY: i64 = 24 * HOUR;
+
+fn print(number: usize, nature: Nature) -> Fingerprint {
+    Fingerprint {
+        key: format!("{number:016x}"),
+        nature,
+        about: About::default(),
+    }
+}
+
+fn report(number: usize) -> Fingerprint {
+    print(number, Nature::Report)
+}
+
+const LIMITS: Limits = Limits {
+    equal: Some(3),
+    budget: Some(20),
+};
+
+#[test]
+fn of_equal_reports_the_first_few_are_sent_and_the_rest_is_counted() {
+    let mut state = State::default();
+    let steps: Vec<Step> = (0..200).map(|at| state.judge(&report(1), 1000 + at, LIMITS)).collect();
+    assert_eq!(steps.iter().filter(|step| **step == Step::Send).count(), 3);
+    assert_eq!(steps.get(3), Some(&Step::Hold(Reason::Equal(3))));
+    assert_eq!(state.untold().held, 197);
+    // A day without one, and its first is news again.
+    assert_eq!(
+        state.judge(&report(1), 1199 + DAY, LIMITS),
+        Step::Hold(Reason::Equal(3))
+    );
+    let digest = state.begin_digest(1200 + DAY);
+    assert_eq!(digest.as_ref().map(|digest| digest.tally().held), Some(198));
+    state.told(&digest.unwrap_or_else(|| unreachable!()));
+    assert_eq!(state.judge(&report(1), 1199 + 2 * DAY, LIMITS), Step::Send);
+}
+
+#[test]
+fn beyond_the_budget_reports_are_held_and_mail_is_kept() {
+    let mut state = State::default();
+    for number in 0..20 {
+        assert_eq!(state.judge(&report(number), 5, LIMITS), Step::Send);
+    }
+    assert_eq!(state.judge(&report(20), 5, LIMITS), Step::Hold(Reason::Budget(20)));
+    let mail = print(21, Nature::Mail);
+    assert_eq!(state.judge(&mail, 5 + HOUR - 1, LIMITS), Step::Keep(Reason::Budget(20)));
+    assert_eq!(state.judge(&mail, 5 + HOUR, LIMITS), Step::Send);
+    let none = Limits {
+        equal: None,
+        budget: None,
+    };
+    for _ in 0..5000 {
+        assert_eq!(state.judge(&report(1), 5 + HOUR, none), Step::Send);
+    }
+}
+
+#[test]
+fn mail_is_a_copy_only_when_the_first_arrived() {
+    let one = Limits {
+        equal: Some(1),
+        budget: Some(20),
+    };
+    let mut state = State::default();
+    let mail = print(1, Nature::Mail);
+    // A run that was killed neither says that it arrived nor gives its place back.
+    assert_eq!(state.judge(&mail, 0, one), Step::Send);
+    assert_eq!(state.judge(&mail, 1, one), Step::Send);
+    state.arrived(&mail, 2);
+    assert_eq!(state.judge(&mail, 3, one), Step::Hold(Reason::Equal(1)));
+    assert_eq!(
+        state.admin_is_full(&print(2, Nature::Mail), 3),
+        Step::Keep(Reason::Full)
+    );
+    assert_eq!(state.counts(4).admin_full_at, Some(3));
+}
+
+#[test]
+fn a_place_that_is_given_back_can_be_taken_again() {
+    let one = Limits {
+        equal: Some(1),
+        budget: Some(1),
+    };
+    let mut state = State::default();
+    for now in 0..10 {
+        assert_eq!(state.judge(&report(1), now, one), Step::Send);
+        state.take_back(&report(1), now);
+    }
+    assert_eq!(state.judge(&report(1), 10, one), Step::Send);
+    assert_eq!(state.judge(&report(1), 10, one), Step::Hold(Reason::Equal(1)));
+    assert_eq!(state.judge(&report(2), 10, one), Step::Hold(Reason::Budget(1)));
+    assert_eq!(state.counts(10).totals.sent, 1);
+}
+
+#[test]
+fn a_digest_waits_for_its_hour_and_is_tried_once_in_it() {
+    let mut state = State::default();
+    for _ in 0..5 {
+        let _ = state.judge(&report(1), 0, LIMITS);
+    }
+    assert_eq!(state.begin_digest(HOUR - 1), None);
+    let first = state.begin_digest(HOUR);
+    assert_eq!(first.as_ref().map(|digest| digest.tally().held), Some(2));
+    // It did not arrive. One more came meanwhile.
+    let _ = state.judge(&report(1), HOUR + 1, LIMITS);
+    assert_eq!(state.begin_digest(2 * HOUR - 1), None);
+    let Some(second) = state.begin_digest(2 * HOUR) else {
+        unreachable!("it is due")
+    };
+    assert_eq!(second.tally().held, 3);
+    let _ = state.judge(&report(1), 2 * HOUR + 1, LIMITS);
+    state.told(&second);
+    assert_eq!(state.untold().held, 1, "what came meanwhile is told next");
+    assert!(state.begin_digest(3 * HOUR).is_some());
+}
+
+#[test]
+fn what_could_not_be_held_is_counted_where_it_is() {
+    let mut state = State::default();
+    for _ in 0..5 {
+        let _ = state.judge(&report(1), 0, LIMITS);
+    }
+    state.send_after_all(&report(1), 0);
+    state.keep_after_all(&report(1), 0);
+    let want = Counts {
+        sent_last_hour: 4,
+        storms: 1,
+        untold: 1,
+        admin_full_at: None,
+        totals: Totals {
+            sent: 4,
+            held: 0,
+            kept: 1,
+            pushed_out: 0,
+        },
+    };
+    assert_eq!(state.counts(1), want);
+}
+
+#[test]
+fn a_clock_that_was_wrong_holds_nothing_up_for_longer_than_an_hour() {
+    let mut state = State::default();
+    let future = 1000 * DAY;
+    for number in 0..40 {
+        let _ = state.judge(&report(number), future, LIMITS);
+    }
+    assert_eq!(state.judge(&report(50), 0, LIMITS), Step::Hold(Reason::Budget(20)));
+    assert_eq!(state.judge(&report(50), HOUR, LIMITS), Step::Send);
+    assert!(state.begin_digest(HOUR).is_some());
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Fate {
+    Arrives,
+    Fails,
+    AdminIsFull,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Event {
+    wait: i64,
+    number: usize,
+    nature: Nature,
+    fate: Fate,
+    digest: Fate,
+}
+
+fn event() -> impl Strategy<Value = Event> {
+    let wait = prop_oneof![6 => 0..3_i64, 3 => 0..600_i64, 1 => 0..(2 * DAY)];
+    let fate = || prop_oneof![8 => Just(Fate::Arrives), 1 => Just(Fate::Fails), 1 => Just(Fate::AdminIsFull)];
+    let number = prop_oneof![0..5_usize, 0..200_usize];
+    let nature = prop_oneof![Just(Nature::Report), Just(Nature::Mail)];
+    (wait, number, nature, fate(), fate()).prop_map(|(wait, number, nature, fate, digest)| Event {
+        wait,
+        number,
+        nature,
+        fate,
+        digest,
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(64) })]
+    #[test]
+    fn however_many_come_the_bound_holds_and_the_sum_is_right(
+        events in vec(event(), 1..600),
+        equal in 1..4_u32,
+        budget in 1..12_usize,
+    ) {
+        const SHELF: u64 = 7;
+        let limits = Limits { equal: Some(equal), budget: Some(budget) };
+        let mut state = State::default();
+        let mut now = 1_000_000;
+        let (mut sent, mut digests): (Vec<i64>, Vec<i64>) = (Vec::new(), Vec::new());
+        let (mut received, mut shelf, mut pushed_out, mut kept) = (0, 0, 0, 0);
+        let (mut told, mut told_pushed_out) = (0, 0);
+        let mut arrived: BTreeMap<String, u32> = BTreeMap::new();
+        for event in events {
+            now += event.wait;
+            let print = print(event.number * 2 + usize::from(event.nature == Nature::Mail), event.nature);
+            let step = match (state.judge(&print, now, limits), event.fate) {
+                (Step::Send, Fate::Fails) => {
+                    // It will come again, and is none of ours until then.
+                    state.take_back(&print, now);
+                    continue;
+                }
+                (Step::Send, Fate::AdminIsFull) => state.admin_is_full(&print, now),
+                (step, _) => step,
+            };
+            received += 1;
+            match step {
+                Step::Send => {
+                    state.arrived(&print, now);
+                    *arrived.entry(print.key.clone()).or_default() += 1;
+                    sent.push(now);
+                }
+                Step::Hold(reason) => {
+                    let has_some = arrived.get(&print.key).copied().unwrap_or_default() >= equal;
+                    prop_assert!(event.nature == Nature::Report || has_some, "the only copy may be pushed out");
+                    prop_assert!(!matches!(reason, Reason::Equal(_)) || has_some, "equal to nothing that was sent");
+                    shelf += 1;
+                    if shelf > SHELF {
+                        shelf -= 1;
+                        pushed_out += 1;
+                        state.push_out(1, now);
+                    }
+                }
+                Step::Keep(_) => kept += 1,
+            }
+            if let Some(digest) = state.begin_digest(now) {
+                prop_assert!(digests.last().is_none_or(|last| now - last >= HOUR), "two digests within an hour");
+                digests.push(now);
+                let Digest { pushed_out, .. } = digest;
+                if matches!(event.digest, Fate::Arrives) {
+                    told += digest.tally().all();
+                    told_pushed_out += pushed_out;
+                    state.told(&digest);
+                }
+            }
+            let within = sent.iter().rev().take_while(|then| now - **then < HOUR).count();
+            prop_assert!(within <= budget, "{within} within an hour");
+            let totals = state.counts(now).totals;
+            prop_assert_eq!(sent.len() as u64 + shelf + pushed_out + kept, received);
+            prop_assert_eq!((totals.sent, totals.held, totals.kept), (sent.len() as u64, shelf + pushed_out, kept));
+            prop_assert_eq!(told + state.untold().all(), totals.held + totals.kept);
+            prop_assert_eq!((told_pushed_out + state.pushed_out, totals.pushed_out), (pushed_out, pushed_out));
+            prop_assert!(state.storms.len() <= MOST_STORMS && state.sent.len() <= budget);
+        }
+    }
+}

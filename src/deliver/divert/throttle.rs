@@ -1,0 +1,205 @@
+//! Asks how much the administrator had already, before one more message is diverted, and puts aside what is too much. The memory
+//! is a file of the state directory. Trouble with it costs the bound and never a message: then all is sent as if there were none.
+//!
+//! The memory is locked only while it is read and written, never while a message is stored or sendmail runs. So a place is
+//! reserved before a message is sent, and given back when that failed.
+
+use std::path::PathBuf;
+
+use crate::deliver::context::{Case, Guard};
+use crate::deliver::divert::held;
+use crate::deliver::divert::held::Held;
+use crate::deliver::divert::rules::similar::{Fingerprint, fingerprint};
+use crate::deliver::divert::rules::storm::{Counts, Reason, State, Step};
+use crate::deliver::store;
+use crate::error::{Class, Error};
+use crate::sys::json_state;
+use crate::sys::state_file::Store;
+
+/// The memory, in the state directory.
+const STATE_FILE: &str = "storm.json";
+
+/// Where counted messages are held, in the state directory.
+pub const STORM_DIR: &str = "storm";
+
+/// Below it: copies of what the administrator has.
+const EQUAL_DIR: &str = "equal";
+
+/// Below it: reports of which nobody has a copy. In a place of their own, so that no copy pushes one out.
+const MORE_DIR: &str = "more";
+
+/// One message before the memory.
+#[derive(Debug)]
+pub struct Gate<'a> {
+    guard: &'a Guard,
+    print: Fingerprint,
+    now: i64,
+    memory: Memory,
+}
+
+/// Whether what was decided is remembered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Memory {
+    Holds,
+    Fails,
+}
+
+impl<'a> Gate<'a> {
+    /// Decides what shall become of a message that is to be diverted.
+    pub fn open(guard: &'a Guard, case: &Case<'_>) -> (Self, Step) {
+        let header_bytes = case.message.content().len() - case.message.body().len();
+        let body_bytes = case.content_bytes().saturating_sub(header_bytes as u64);
+        let mut gate = Self {
+            guard,
+            print: fingerprint(&case.judgement, &case.message, body_bytes),
+            now: case.date.unix_timestamp(),
+            memory: Memory::Holds,
+        };
+        let limits = guard.config.storm_limits();
+        let address = case.own_address();
+        let (print, now) = (&gate.print, gate.now);
+        let decided = change(guard, |state| {
+            if !address.is_empty() {
+                state.address = address;
+            }
+            state.judge(print, now, limits)
+        });
+        let step = match decided {
+            Ok(Some(step)) => step,
+            Ok(None) => {
+                tracing::debug!(user = guard.account.name, "no state directory: storms are not noticed");
+                gate.memory = Memory::Fails;
+                Step::Send
+            }
+            Err(e) => {
+                tracing::warn!(user = guard.account.name, note = %e, "storms are not noticed");
+                gate.memory = Memory::Fails;
+                Step::Send
+            }
+        };
+        (gate, step)
+    }
+
+    /// Notes that the administrator has it.
+    pub fn arrived(&self) {
+        if self.print.counts_when_it_arrives() {
+            self.note(|state| state.arrived(&self.print, self.now));
+        }
+    }
+
+    /// Notes that it was not sent.
+    pub fn take_back(&self) {
+        self.note(|state| state.take_back(&self.print, self.now));
+    }
+
+    /// Decides what shall become of it when the administrator's mbox is full.
+    pub fn admin_is_full(&self) -> Step {
+        let step = self.note(|state| state.admin_is_full(&self.print, self.now));
+        step.unwrap_or(Step::Keep(Reason::Full))
+    }
+
+    /// Notes that it could not be held, and is sent instead.
+    pub fn send_after_all(&self) {
+        self.note(|state| state.send_after_all(&self.print, self.now));
+    }
+
+    /// Notes that it could not be held, and is kept instead.
+    pub fn keep_after_all(&self) {
+        self.note(|state| state.keep_after_all(&self.print, self.now));
+    }
+
+    /// Holds the message, with `fields` on top, synced.
+    ///
+    /// # Errors
+    /// When it cannot be stored.
+    pub fn hold(&self, case: &Case<'_>, fields: &str, reason: Reason) -> Result<Held, Error> {
+        let sort = match reason {
+            Reason::Equal(_) => EQUAL_DIR,
+            Reason::Budget(_) | Reason::Full => MORE_DIR,
+        };
+        let Some(dir) = dir(self.guard) else {
+            let cause = "there is no state directory";
+            return Err(Error::new(Class::System, "hold", "the message", cause).needs_mending());
+        };
+        let sender = store::separator_sender(&case.envelope.sender, &self.guard.account);
+        let letter = store::letter(self.guard, case, &sender, fields);
+        let held = held::hold(&dir.join(sort), &self.print.key, letter)?;
+        let pushed_out = held.pushed_out() as u64;
+        if pushed_out > 0 {
+            tracing::warn!(
+                user = self.guard.account.name,
+                dropped = pushed_out,
+                "older held reports were removed"
+            );
+            self.note(|state| state.push_out(pushed_out, self.now));
+        }
+        Ok(held)
+    }
+
+    /// Changes the memory, if it holds what was decided before. What cannot be noted makes a count wrong and nothing else.
+    fn note<R>(&self, note: impl FnOnce(&mut State) -> R) -> Option<R> {
+        match self.memory {
+            Memory::Fails => None,
+            Memory::Holds => change(self.guard, note).unwrap_or_else(|e| {
+                tracing::warn!(user = self.guard.account.name, note = %e, "a count is wrong now");
+                None
+            }),
+        }
+    }
+}
+
+/// Says why the administrator does not get a message.
+#[must_use]
+pub fn said(reason: Reason) -> String {
+    match reason {
+        Reason::Equal(count) => format!("{count} equal messages were sent, this one is counted"),
+        Reason::Budget(budget) => format!("{budget} messages were sent within an hour"),
+        Reason::Full => "the administrator's mbox is full".to_owned(),
+    }
+}
+
+/// Where counted messages are held; none where there is no state directory.
+#[must_use]
+pub fn dir(guard: &Guard) -> Option<PathBuf> {
+    Some(guard.state_dir()?.join(STORM_DIR))
+}
+
+/// The beginning of the last message that was held with this key.
+#[must_use]
+pub fn sample(guard: &Guard, key: &str, bytes: u64) -> Option<Vec<u8>> {
+    let dir = dir(guard)?;
+    // The reports first: nobody has seen one of them.
+    let mut dirs = [MORE_DIR, EQUAL_DIR].into_iter().map(|sort| dir.join(sort));
+    dirs.find_map(|dir| held::sample(&dir, key, bytes))
+}
+
+/// What is remembered, as `status` shows it; none where nothing was ever diverted.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn counts(guard: &Guard, now: i64) -> Result<Option<Counts>, Error> {
+    Ok(look(guard)?.map(|state| state.counts(now)))
+}
+
+/// What is remembered now, unlocked; none where there is nothing, or nothing that can be understood.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn look(guard: &Guard) -> Result<Option<State>, Error> {
+    let Some(store) = store(guard) else { return Ok(None) };
+    let content = store.read()?;
+    Ok(content.and_then(|content| serde_json::from_slice(&content).ok()))
+}
+
+/// Changes what is remembered; none where there is no state directory. What cannot be understood is set aside.
+///
+/// # Errors
+/// When it cannot be locked, read or written; then nothing is changed.
+pub fn change<R>(guard: &Guard, change: impl FnOnce(&mut State) -> R) -> Result<Option<R>, Error> {
+    let Some(store) = store(guard) else { return Ok(None) };
+    json_state::change(guard, &store, change).map(Some)
+}
+
+fn store(guard: &Guard) -> Option<Store> {
+    Some(Store::new(&guard.state_dir()?, STATE_FILE))
+}

@@ -1,0 +1,190 @@
+//! Remembers which destinations work, and asks that memory before each forward. The rules are `decide::route`'s; here they meet the file
+//! `routes.json` in the state directory.
+//!
+//! Trouble with that file stops no delivery: what cannot be read counts as nothing remembered, and mail is forwarded as if nothing had
+//! ever failed. That is how it would be without this memory, and it can neither lose a message nor loop; keeping mail because of a
+//! file that cannot be read would hide the mail of all who have no trouble. A suspension that can be read and not changed holds.
+
+use time::OffsetDateTime;
+
+use crate::deliver::context::{Case, Guard};
+use crate::deliver::forward::rules::attribution::{Blame, Lost};
+use crate::deliver::forward::rules::{Event, Moment, Notice, Routes, To, is_timely};
+use crate::deliver::forward::{attribution, notices};
+use crate::error::Error;
+use crate::message::address::OwnAddresses;
+use crate::sys::json_state;
+use crate::sys::state_file::Store;
+
+/// The name of the file.
+const FILE: &str = "routes.json";
+
+/// The time of `date`, as decisions count it.
+#[must_use]
+pub fn moment(date: OffsetDateTime) -> Moment {
+    Moment::at(date.unix_timestamp())
+}
+
+/// Where the memory is; none where it is switched off, or there is no place for it.
+#[must_use]
+pub fn store(guard: &Guard) -> Option<Store> {
+    if !guard.config.routes.suspend {
+        return None;
+    }
+    let Some(dir) = guard.state_dir() else {
+        tracing::debug!(
+            user = guard.account.name,
+            note = "no state directory to remember destinations in"
+        );
+        return None;
+    };
+    Some(Store::new(&dir, FILE))
+}
+
+/// What is remembered, as it is now.
+///
+/// # Errors
+/// When it cannot be read or understood.
+pub fn read(store: &Store) -> Result<Routes, Error> {
+    match store.read()? {
+        None => Ok(Routes::default()),
+        Some(bytes) => json_state::understand(store, &bytes),
+    }
+}
+
+/// Changes what is remembered. Trouble is logged, and otherwise nothing happened.
+pub fn try_change<R>(guard: &Guard, store: &Store, action: impl FnOnce(&mut Routes) -> R) -> Option<R> {
+    match json_state::change(guard, store, action) {
+        Ok(result) => Some(result),
+        Err(e) => {
+            tracing::warn!(user = guard.account.name, note = %e, "nothing is remembered of what became of this message");
+            None
+        }
+    }
+}
+
+/// Notices that this run has taken to write, once its message is safe.
+#[derive(Debug, Default)]
+#[must_use]
+pub struct Told(pub Vec<Notice>);
+
+impl Told {
+    /// Writes them.
+    pub fn write(self, guard: &Guard, case: &Case<'_>) {
+        tell(guard, &case.envelope.own, case.date, self.0);
+    }
+}
+
+/// Writes notices that were taken, and notes which of them are written.
+pub fn tell(guard: &Guard, own: &OwnAddresses, date: OffsetDateTime, notices: Vec<Notice>) {
+    let (false, Some(store)) = (notices.is_empty(), store(guard)) else {
+        return;
+    };
+    let mut written = Vec::new();
+    let mut failed = Vec::new();
+    for notice in &notices {
+        if notice.tries == 0 && notice.to == To::User {
+            log(guard, notice);
+        }
+        match notices::write(guard, own, notice, date) {
+            Ok(()) => written.push(notice.number),
+            Err(e) => {
+                let to = notices::receiver(guard, notice.to);
+                tracing::warn!(user = guard.account.name, to, note = %e, "a notice is not written yet");
+                failed.push(notice.number);
+            }
+        }
+    }
+    let given_up = try_change(guard, &store, |routes| {
+        written.iter().for_each(|number| routes.written(*number));
+        let now = moment(date);
+        failed
+            .iter()
+            .filter_map(|number| routes.not_written(*number, now))
+            .collect::<Vec<_>>()
+    });
+    for notice in given_up.into_iter().flatten() {
+        let to = notices::receiver(guard, notice.to);
+        let destination = notice.destination;
+        tracing::error!(
+            user = guard.account.name,
+            to,
+            destination,
+            "a notice could not be written for two weeks, and is given up"
+        );
+    }
+}
+
+fn log(guard: &Guard, notice: &Notice) {
+    let action = match notice.event {
+        Event::Suspended | Event::SuspendedByHand => "suspend",
+        Event::Reopened | Event::ReopenedByHand => "resume",
+    };
+    let said = notice.last.as_ref().map(|last| last.said.as_str());
+    let (user, to, kept) = (&guard.account.name, &notice.destination, notice.kept);
+    tracing::warn!(action, user, to, said, kept);
+}
+
+/// Does what time has made due, although no message came, and writes what is owed.
+///
+/// # Errors
+/// When what is remembered cannot be read or changed.
+pub fn due(guard: &Guard, own: &OwnAddresses, date: OffsetDateTime) -> Result<(), Error> {
+    let Some(store) = store(guard) else {
+        return Ok(());
+    };
+    // Nearly nobody has anything, and what cannot be understood is set aside by that change.
+    if matches!(read(&store), Ok(routes) if routes == Routes::default()) {
+        return Ok(());
+    }
+    let (now, settings) = (moment(date), guard.config.routes.settings());
+    let notices = json_state::change(guard, &store, |routes: &mut Routes| {
+        routes.tick(now, &settings);
+        routes.claim(now)
+    })?;
+    tell(guard, own, date, notices);
+    Ok(())
+}
+
+/// The destinations that a message reports about, among those of this run and those that are remembered; none where it is no report.
+#[must_use]
+pub fn blames(guard: &Guard, case: &Case<'_>) -> Vec<Blame> {
+    if attribution::report(case).is_none() {
+        return Vec::new();
+    }
+    let routes = store(guard).and_then(|store| read(&store).ok()).unwrap_or_default();
+    let known: Vec<_> = routes.routes.into_iter().map(|route| route.destination).collect();
+    attribution::find(guard, case, &known)
+}
+
+/// Learns from what a report says about forwards of ours.
+pub fn learn(guard: &Guard, case: &Case<'_>, blames: &[Blame]) -> Told {
+    let Some(store) = store(guard).filter(|_| !blames.is_empty()) else {
+        return Told::default();
+    };
+    let (now, settings) = (moment(case.date), guard.config.routes.settings());
+    let dated = case.message.first("Date");
+    let timely: Vec<_> = blames
+        .iter()
+        .filter(|blame| is_timely(blame.proof, dated.as_deref(), now))
+        .collect();
+    if timely.is_empty() {
+        return Told::default();
+    }
+    let (id, own) = (case.message.first("Message-ID"), case.own_address());
+    let told = try_change(guard, &store, |routes| {
+        for blame in timely {
+            routes.reported(blame, id.as_deref(), &own, now, &settings);
+        }
+        routes.claim(now)
+    });
+    Told(told.unwrap_or_default())
+}
+
+/// Lists a message of which only the header came back, and of which there is no copy here.
+pub fn lose(guard: &Guard, case: &Case<'_>, lost: &Lost) {
+    if let Some(store) = store(guard) {
+        let now = moment(case.date);
+        let _ = try_change(guard, &store, |routes| routes.lose(lost, now));
+    }
+}

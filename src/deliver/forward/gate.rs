@@ -1,0 +1,222 @@
+//! Asks, before a message is forwarded, which of its destinations are suspended, and remembers afterwards what became of it.
+//!
+//! Without trouble this is one look for a file that does not exist. With trouble in that file itself, see `deliver/forward/destinations.rs`.
+
+use crate::deliver::context::{Case, Guard, when_settled};
+use crate::deliver::forward::Sent;
+use crate::deliver::forward::destinations;
+use crate::deliver::forward::destinations::{Told, moment, store, try_change};
+use crate::deliver::forward::rules::{Failure, Fit, Moment, Pass, Routes, Settings};
+use crate::deliver::headers;
+use crate::message::envelope::Sender;
+use crate::submit::Refusal;
+
+/// What the memory says about the destinations of one message, and what became of it there.
+#[derive(Debug)]
+#[must_use]
+pub struct Gate {
+    passes: Vec<(String, Pass)>,
+    is_remembered: bool,
+    is_kept: bool,
+    sent: Option<Sent>,
+}
+
+/// Asks to which of `destinations` the message may go. A probe is taken: nobody else gets it until `end`.
+pub fn gate(guard: &Guard, case: &Case<'_>, destinations: &[String]) -> Gate {
+    let open = |destination: &String| (destination.clone(), Pass::Open);
+    let mut gate = Gate {
+        passes: destinations.iter().map(open).collect(),
+        is_remembered: false,
+        is_kept: false,
+        sent: None,
+    };
+    let Some(store) = store(guard) else {
+        return gate;
+    };
+    // One small read without a lock, and for nearly everybody there is nothing to read.
+    let seen = match destinations::read(&store) {
+        Ok(routes) => routes,
+        Err(e) => {
+            tracing::warn!(user = guard.account.name, note = %e, "forwarded as if nothing were remembered");
+            // What is none of ours is set aside, so that this is said once.
+            let _ = try_change(guard, &store, |_| ());
+            return gate;
+        }
+    };
+    if seen == Routes::default() {
+        return gate;
+    }
+    let (now, settings, id) = (moment(case.date), guard.config.routes.settings(), message_id(case));
+    let ask = |routes: &mut Routes| -> Vec<(String, Pass)> {
+        let pass = |to: &String| (to.clone(), routes.pass(to, id.as_deref(), fit(case), now, &settings));
+        destinations.iter().map(pass).collect()
+    };
+    gate.is_remembered = seen.owes(now) || destinations.iter().any(|to| seen.find(to).is_some());
+    let mut changed = seen.clone();
+    gate.passes = ask(&mut changed);
+    if changed != seen {
+        // Again under the lock, so that only one run gets the probe.
+        gate.passes = match try_change(guard, &store, ask) {
+            Some(passes) => passes,
+            None => gate.passes.into_iter().map(without_probe).collect(),
+        };
+    }
+    gate
+}
+
+/// A message may be a probe if a report about it would come home. With `sender = "keep"` none ever does, and all that is known of a
+/// destination is sendmail's answer, which each message gets.
+fn fit(case: &Case<'_>) -> Fit {
+    match case.envelope.sender {
+        Sender::Null => Fit::ForNothing,
+        Sender::Address(_) | Sender::Unknown => Fit::ForProbe,
+    }
+}
+
+fn message_id(case: &Case<'_>) -> Option<String> {
+    case.message.first("Message-ID").map(|id| id.into_owned())
+}
+
+/// What could not be taken is not done.
+fn without_probe((destination, pass): (String, Pass)) -> (String, Pass) {
+    let pass = match pass {
+        Pass::Probe { since } => Pass::Keep { since },
+        Pass::Open | Pass::Keep { .. } => pass,
+    };
+    (destination, pass)
+}
+
+impl Gate {
+    /// Where the message may be sent.
+    #[must_use]
+    pub fn destinations(&self) -> Vec<String> {
+        let goes = |(_, pass): &&(String, Pass)| matches!(pass, Pass::Open | Pass::Probe { .. });
+        self.passes.iter().filter(goes).map(|(to, _)| to.clone()).collect()
+    }
+
+    /// Tells whether some destination gets nothing: then the copy in the mailbox is the only one.
+    #[must_use]
+    pub fn holds_back(&self) -> bool {
+        self.passes.iter().any(|(_, pass)| matches!(pass, Pass::Keep { .. }))
+    }
+
+    /// Why a copy is kept, in words; none where nothing is suspended.
+    #[must_use]
+    pub fn why(&self) -> Option<String> {
+        let of = |wanted: fn(&Pass) -> Option<Moment>| {
+            let mut found = self.passes.iter().filter_map(|(to, pass)| Some((to, wanted(pass)?)));
+            let (to, since) = found.next()?;
+            let since = headers::moment(since);
+            Some(match found.count() {
+                0 => format!("{to} is suspended since {since}"),
+                more => format!("{to} and {more} more are suspended since {since}"),
+            })
+        };
+        let held = of(|pass| match pass {
+            Pass::Keep { since } => Some(*since),
+            Pass::Open | Pass::Probe { .. } => None,
+        });
+        held.or_else(|| {
+            let why = of(|pass| match pass {
+                Pass::Probe { since } => Some(*since),
+                Pass::Open | Pass::Keep { .. } => None,
+            })?;
+            Some(format!("{why}; this message was sent all the same, as a probe"))
+        })
+    }
+
+    /// No copy can be kept, whatever one tries: so nothing is held back.
+    pub fn open(&mut self) {
+        for (_, pass) in &mut self.passes {
+            if matches!(pass, Pass::Keep { .. }) {
+                *pass = Pass::Open;
+            }
+        }
+    }
+
+    /// A copy lies where the user finds it, or does not any more.
+    pub fn keep(&mut self, is_kept: Kept) {
+        self.is_kept = is_kept == Kept::Yes;
+    }
+
+    /// The message was sent.
+    pub fn send(&mut self, sent: Sent) {
+        self.sent = Some(sent);
+    }
+
+    /// Remembers what became of the message, and writes the notices that follow from it.
+    pub fn end(self, guard: &Guard, case: &Case<'_>) {
+        when_settled(|| self.remember(guard, case).write(guard, case));
+    }
+
+    fn remember(&self, guard: &Guard, case: &Case<'_>) -> Told {
+        let has_refused = self.sent.as_ref().is_some_and(|sent| !sent.refused.is_empty());
+        if !self.is_remembered && !has_refused {
+            return Told::default();
+        }
+        let Some(store) = store(guard) else {
+            return Told::default();
+        };
+        let (now, settings) = (moment(case.date), guard.config.routes.settings());
+        let told = try_change(guard, &store, |routes| {
+            for (to, pass) in &self.passes {
+                self.remember_one(routes, to, *pass, case, &settings);
+            }
+            routes.claim(now)
+        });
+        Told(told.unwrap_or_default())
+    }
+
+    fn remember_one(&self, routes: &mut Routes, to: &str, pass: Pass, case: &Case<'_>, settings: &Settings) {
+        let now = moment(case.date);
+        if matches!(pass, Pass::Keep { .. }) {
+            if self.is_kept {
+                routes.kept(to);
+            }
+            return;
+        }
+        let mut refusals = self.sent.iter().flat_map(|sent| &sent.refused);
+        let refused = refusals.find(|refusal| is_about(refusal, to, pass));
+        let is_taken = self.sent.iter().flat_map(|sent| &sent.taken).any(|taken| taken == to);
+        if let Some(refusal) = refused {
+            let id = message_id(case);
+            let failure = Failure::refused(&refusal.said, id.as_deref(), now);
+            routes.refused(to, &case.own_address(), &failure, settings);
+        } else if is_taken {
+            routes.taken(to, pass, now, settings);
+        } else if matches!(pass, Pass::Probe { .. }) {
+            routes.probe_stayed(to, now);
+        }
+    }
+}
+
+/// Whether a copy lies in the mailbox, or what stands in for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kept {
+    /// It does.
+    Yes,
+    /// It does not.
+    No,
+}
+
+/// Tells whether sendmail refused this destination. Sendmail itself names several of which it refused one: that counts against
+/// none of them, but no such probe is a good one.
+fn is_about(refusal: &Refusal, destination: &str, pass: Pass) -> bool {
+    refusal.recipient == destination
+        || (matches!(pass, Pass::Probe { .. }) && refusal.recipient.split(" or ").any(|one| one == destination))
+}
+
+/// Why the message would be kept if it came now; none where it would be sent. Changes nothing.
+#[must_use]
+pub fn why_kept(guard: &Guard, case: &Case<'_>) -> Option<String> {
+    let mut routes = destinations::read(&store(guard)?).ok()?;
+    let (now, settings, id) = (moment(case.date), guard.config.routes.settings(), message_id(case));
+    let pass = |to: &String| (to.clone(), routes.pass(to, id.as_deref(), fit(case), now, &settings));
+    let gate = Gate {
+        passes: case.destinations.iter().map(pass).collect(),
+        is_remembered: false,
+        is_kept: false,
+        sent: None,
+    };
+    gate.why()
+}

@@ -1,0 +1,116 @@
+//! Sends a message on, marked so that it is known when it comes back.
+
+pub mod attribution;
+pub mod destinations;
+pub mod gate;
+pub mod history;
+pub mod history_file;
+pub mod notices;
+pub mod rules;
+pub mod verp;
+
+use std::collections::HashSet;
+use std::path::PathBuf;
+
+use crate::config::ForwardSender;
+use crate::deliver::context::{Case, Guard};
+use crate::deliver::headers;
+use crate::error::Error;
+use crate::message::address::is_plain;
+use crate::message::envelope::Sender;
+use crate::submit;
+use crate::submit::{Letter, Refusal, Way};
+use crate::sys::message_buffer;
+
+/// How mail leaves this host.
+#[must_use]
+pub fn way(guard: &Guard) -> Way {
+    match guard.config.forward.submit.strip_prefix("outbox:") {
+        Some(dir) => Way::Outbox(PathBuf::from(dir)),
+        None => Way::Sendmail(PathBuf::from(&guard.config.forward.submit)),
+    }
+}
+
+/// The message in the form that is sent.
+#[must_use]
+pub fn letter<'a>(
+    case: &'a Case<'_>,
+    sender: &'a str,
+    recipients: &'a [String],
+    added: &'a str,
+) -> Letter<'a, message_buffer::Reader<'a>> {
+    Letter {
+        sender,
+        recipients,
+        added: added.as_bytes(),
+        content: case.intake.reader(case.content_start()),
+        content_bytes: case.content_bytes(),
+    }
+}
+
+/// What became of a message at each of its destinations.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[must_use]
+pub struct Sent {
+    /// The mail system has it for these.
+    pub taken: Vec<String>,
+    /// The mail system will never take it for these.
+    pub refused: Vec<Refusal>,
+}
+
+/// Sends the message to `destinations`. What is no address is refused here: every sendmail makes something else of it.
+///
+/// # Errors
+/// When the mail system cannot take it now for some of them; those that it took it for are remembered, and left out the next time.
+pub fn send(guard: &Guard, case: &Case<'_>, destinations: &[String]) -> Result<Sent, Error> {
+    let field =
+        format!("X-Loop: {}{}", case.envelope.own.loop_mark(), case.message.line_end()) + &headers::seam(&case.message);
+    // OpenSMTPD sends as many copies as it is told addresses.
+    let mut seen = HashSet::new();
+    let distinct = destinations.iter().filter(|text| seen.insert(*text)).cloned();
+    let (plain, odd): (Vec<String>, Vec<String>) = distinct.partition(|text| is_plain(text));
+    let no_address = odd.into_iter().map(|recipient| Refusal {
+        recipient,
+        said: "this is no address".to_owned(),
+    });
+    let mut sent = Sent {
+        taken: Vec::new(),
+        refused: no_address.collect(),
+    };
+    let mut later = None;
+    for (sender, recipients) in submissions(guard, case, plain) {
+        let answers = submit::submit_each(&way(guard), letter(case, &sender, &recipients, &field), &guard.patience);
+        sent.taken.extend(answers.taken);
+        sent.refused.extend(answers.refused);
+        // The others are tried all the same: they need not wait for this one.
+        later = later.or(answers.later);
+    }
+    history::note_sent(guard, case, &sent.taken);
+    match later {
+        Some(e) => Err(e),
+        None => Ok(sent),
+    }
+}
+
+/// Which envelope senders go with which destinations: one for all, or, with a token, one for each.
+fn submissions(guard: &Guard, case: &Case<'_>, destinations: Vec<String>) -> Vec<(String, Vec<String>)> {
+    if destinations.is_empty() {
+        return Vec::new();
+    }
+    let own = case.own_address();
+    let plain = match (&case.envelope.sender, guard.config.forward.sender) {
+        // A null sender stays null: nothing may ever come back for it (RFC 5228 section 4.2).
+        (Sender::Null, _) => String::new(),
+        // Exim and OpenSMTPD refuse a message for a malformed sender, and Postfix loses its report.
+        (Sender::Address(address), ForwardSender::Keep) if is_plain(address) => address.clone(),
+        (Sender::Address(_) | Sender::Unknown, ForwardSender::Verp) => {
+            if let Some(maker) = verp::Maker::prepare(guard, case) {
+                let one = |destination: String| (maker.sender(&destination), vec![destination]);
+                return destinations.into_iter().map(one).collect();
+            }
+            own
+        }
+        (Sender::Address(_) | Sender::Unknown, ForwardSender::User | ForwardSender::Keep) => own,
+    };
+    vec![(plain, destinations)]
+}

@@ -1,0 +1,254 @@
+//! The notices about a destination that was suspended or opened again: one to the user, into the mailbox, and one to the
+//! administrator. Nothing answers them (RFC 3834 section 5), and the administrator's carries our divert mark: whoever sends it back to
+//! the user sends it into the user's mailbox, and no further.
+
+use std::path::Path;
+
+use time::OffsetDateTime;
+
+use crate::classify::DIVERT_HEADER;
+use crate::config::value::Age;
+use crate::deliver::context::Guard;
+use crate::deliver::forward::rules::{Event, Failure, Notice, Source, To};
+use crate::deliver::{divert, headers, notify, quota_notice};
+use crate::error::Error;
+use crate::mailbox::open::Owner;
+use crate::message::address::{Address, OwnAddresses};
+use crate::sys::account;
+
+/// Whom a notice goes to, as logs name it.
+#[must_use]
+pub fn receiver(guard: &Guard, to: To) -> String {
+    match to {
+        To::User => guard.mailbox().display().to_string(),
+        To::Admin => guard.config.admin.clone(),
+    }
+}
+
+/// Writes one notice.
+///
+/// # Errors
+/// When it could not be written; then no part of it is there.
+pub fn write(guard: &Guard, own: &OwnAddresses, notice: &Notice, date: OffsetDateTime) -> Result<(), Error> {
+    let admin = guard.config.admin.as_str();
+    let mut own = own.clone();
+    Address::parse(&notice.own)
+        .into_iter()
+        .for_each(|address| own.add(address));
+    match notice.to {
+        To::User => {
+            let text = compose(guard, notice, &notice.own, "", date);
+            let owner = Owner::Exactly(guard.account.uid);
+            notify::append(guard, &guard.mailbox(), owner, &text, date, None)
+        }
+        // The user has been told.
+        To::Admin if divert::is_user(guard, &own, admin) => Ok(()),
+        To::Admin => {
+            let host = account::host_name();
+            let mark = format!(
+                "{DIVERT_HEADER}: notice; recipient={}; host={}\n",
+                headers::word(&notice.own),
+                headers::word(&host)
+            );
+            let text = compose(guard, notice, admin, &mark, date);
+            if admin.starts_with('/') {
+                let owner = Owner::Trusted(guard.account.uid);
+                notify::append(guard, Path::new(admin), owner, &text, date, None)
+            } else {
+                notify::submit(guard, "send a notice to", admin, &text)
+            }
+        }
+    }
+}
+
+/// The whole message.
+fn compose(guard: &Guard, notice: &Notice, to: &str, added: &str, date: OffsetDateTime) -> String {
+    let (subject, body) = match notice.to {
+        To::User => to_user(guard, notice),
+        To::Admin => to_admin(guard, notice),
+    };
+    let id = format!(
+        "{}.{}.{}",
+        date.unix_timestamp_nanos(),
+        std::process::id(),
+        notice.number
+    );
+    let text = format!("{added}Subject: {subject}\n\n{}", wrapped(&body));
+    // It was read from a file that the user may write to.
+    quota_notice::message(&headers::word(&notice.own), to, date, &id, &text)
+}
+
+/// Subject and paragraphs.
+fn to_user(guard: &Guard, notice: &Notice) -> (String, String) {
+    let to = headers::word(&notice.destination);
+    let own = headers::word(&notice.own);
+    let mailbox = guard.mailbox().display().to_string();
+    let since = headers::moment(notice.since);
+    let resume = format!("    spoolguard status --resume {to}");
+    match notice.event {
+        Event::Suspended => (
+            format!("Your mail is no longer forwarded to {to}"),
+            format!(
+                "Mail for {own} is no longer forwarded to {to}, because that address does not take it. {}\n\
+                 New mail is kept in {mailbox} since {since}. No message is lost.\n\n{}\n\
+                 You need not do anything. If you know that the address works, forward to it again with\n\n{resume}\n\n\
+                 If it will not work again, take it out of your .forward or procmailrc. What is known about your forwards:\n\n    \
+                 spoolguard status\n",
+                failures(notice),
+                probes(guard, notice),
+            ),
+        ),
+        Event::SuspendedByHand => (
+            format!("Your mail is no longer forwarded to {to}"),
+            format!(
+                "Mail for {own} is no longer forwarded to {to}. It was not the guard that decided so: somebody who may do so has \
+                 suspended it by hand.\n\n\
+                 New mail is kept in {mailbox} since {since}. No message is lost. It stays so until somebody ends it with\n\n{resume}\n",
+            ),
+        ),
+        Event::Reopened | Event::ReopenedByHand => (
+            format!("Your mail is forwarded to {to} again"),
+            format!(
+                "Mail for {own} is forwarded to {to} again. {}\n\n{}\n",
+                reopened(guard, notice),
+                kept(notice, &mailbox),
+            ),
+        ),
+    }
+}
+
+/// The same for the administrator.
+fn to_admin(guard: &Guard, notice: &Notice) -> (String, String) {
+    let to = headers::word(&notice.destination);
+    let own = headers::word(&notice.own);
+    let user = headers::word(&guard.account.name);
+    let host = headers::word(&account::host_name());
+    let mailbox = guard.mailbox().display().to_string();
+    let since = headers::moment(notice.since);
+    match notice.event {
+        Event::Suspended | Event::SuspendedByHand => (
+            format!("Forward of {user} to {to} is suspended"),
+            format!(
+                "On {host}, mail for {own} (user {user}) is no longer forwarded to {to}, because that address does not take it. {}\n\
+                 New mail is kept in {mailbox} since {since}, and the user is told so. No message is lost.\n\n{}\n\
+                 You need not do anything. To forward to it again at once:\n\n    \
+                 spoolguard status --user {user} --resume {to}\n\n\
+                 To keep all mail until somebody ends it:\n\n    \
+                 spoolguard status --user {user} --suspend {to}\n",
+                failures(notice),
+                probes(guard, notice),
+            ),
+        ),
+        Event::Reopened | Event::ReopenedByHand => (
+            format!("Forward of {user} to {to} is open again"),
+            format!(
+                "On {host}, mail for {own} (user {user}) is forwarded to {to} again. {}\n\n{}\n",
+                reopened(guard, notice),
+                kept(notice, &mailbox),
+            ),
+        ),
+    }
+}
+
+/// Since when it fails, and what was said last.
+fn failures(notice: &Notice) -> String {
+    let since = match notice.failing_since {
+        Some(since) => format!("It fails since {}.", headers::moment(since)),
+        None => String::new(),
+    };
+    match &notice.last {
+        Some(last) => format!(
+            "{since} The last failure, of {}, said:\n\n    {}\n",
+            headers::moment(last.at),
+            said(last)
+        ),
+        None => format!("{since}\n"),
+    }
+}
+
+/// What a failure said, on one line: `"550 5.1.1 unknown user" (mx.b.test)`.
+#[must_use]
+pub fn said(failure: &Failure) -> String {
+    let words = match (failure.said.as_str(), &failure.status) {
+        ("", Some(status)) => status,
+        ("", None) => "no reason given",
+        (said, _) => said,
+    };
+    let by = match (&failure.host, failure.source) {
+        (Some(host), _) => format!(" ({})", headers::word(host)),
+        (None, Source::Sendmail) => " (sendmail on this host)".to_owned(),
+        (None, Source::Report(_)) => String::new(),
+    };
+    format!("{}{by}", headers::quoted(words))
+}
+
+fn probes(guard: &Guard, notice: &Notice) -> String {
+    match notice.probe {
+        Some(from) => format!(
+            "Now and then one message is sent there all the same, as a probe, the first after {}; a copy of it is kept. When {} pass \
+             without a report that it failed, mail is forwarded there again, and you are told.\n",
+            headers::moment(from),
+            trial(guard, notice),
+        ),
+        None => String::new(),
+    }
+}
+
+fn trial(guard: &Guard, notice: &Notice) -> Age {
+    let routes = &guard.config.routes;
+    if notice.last.as_ref().is_some_and(Failure::came_late) {
+        routes.trial_slow
+    } else {
+        routes.trial
+    }
+}
+
+fn reopened(guard: &Guard, notice: &Notice) -> String {
+    match (notice.event, notice.probe) {
+        (Event::Reopened, Some(probe)) => format!(
+            "A message was sent there on {}, and nobody reported within {} that it failed.",
+            headers::moment(probe),
+            trial(guard, notice),
+        ),
+        (Event::Reopened | Event::ReopenedByHand | Event::Suspended | Event::SuspendedByHand, _) => {
+            "Somebody who may do so has ended the suspension by hand.".to_owned()
+        }
+    }
+}
+
+fn kept(notice: &Notice, mailbox: &str) -> String {
+    let since = headers::moment(notice.since);
+    match notice.kept {
+        0 => format!("No message came in while it was suspended, since {since}."),
+        1 => format!("One message was kept in {mailbox} while it was suspended, since {since}. It stays there."),
+        count => {
+            format!("{count} messages were kept in {mailbox} while it was suspended, since {since}. They stay there.")
+        }
+    }
+}
+
+/// Breaks lines at blanks; one that is set in stays as it is.
+fn wrapped(text: &str) -> String {
+    const WIDTH: usize = 74;
+    let mut out = String::new();
+    for line in text.lines() {
+        if line.starts_with("    ") {
+            out.push_str(line);
+        } else {
+            let mut column = 0;
+            for word in line.split_ascii_whitespace() {
+                if column > 0 && column + 1 + word.len() > WIDTH {
+                    out.push('\n');
+                    column = 0;
+                } else if column > 0 {
+                    out.push(' ');
+                    column += 1;
+                }
+                out.push_str(word);
+                column += word.len();
+            }
+        }
+        out.push('\n');
+    }
+    out
+}

@@ -1,0 +1,361 @@
+//! Whose fault is a report: which destination of ours it is about, and how sure that is. A report that proves nothing blames nobody.
+//!
+//! How much each proof is worth is said at `Proof`; what follows from it is the caller's.
+
+use crate::classify::{Bounce, Judgement, Marker, Origin, Verdict};
+use crate::message::address::Address;
+use crate::report::dsn::{Recipient, ReportKind, kind_of};
+use crate::report::status_code::Class;
+
+/// Why a report is believed to be about our own forward; a later one proves more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Deserialize, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Proof {
+    /// It quotes our `X-Loop`. Everybody who knows the user's address can write that: it is worth little, and many of
+    /// them are worth no more than one.
+    LoopMark,
+    /// It quotes the Message-ID of a message that was sent to this destination. Whoever wrote that message, or got it too, can
+    /// write that: it is worth one failure for each message, and no more for a second report about the same.
+    MessageId,
+    /// It came to an address with a token that only we can make, for this destination. Only those who saw the envelope can
+    /// bring it: the hosts on the way to the destination.
+    Token,
+}
+
+/// What one report says about one destination.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Blame {
+    /// The address that was forwarded to, as it was written there.
+    pub destination: String,
+    /// Given up, late, or reached.
+    pub kind: ReportKind,
+    /// What it means for the next message.
+    pub class: Class,
+    /// The enhanced status code, `5.1.1` (RFC 3463).
+    pub status: Option<String>,
+    /// What the other host answered; empty where the report does not say.
+    pub said: String,
+    /// The host that answered, or else the one that reports.
+    pub host: Option<String>,
+    /// The Message-ID of the message that it is about.
+    pub message_id: Option<String>,
+    /// Why it is believed.
+    pub proof: Proof,
+}
+
+/// What is known beside the report.
+#[derive(Clone, Copy, Debug)]
+pub struct Evidence<'a> {
+    /// What the address says that the report came to.
+    pub token: Token<'a>,
+    /// Where the message went that it quotes, as the memory of recent forwards has it.
+    pub sent_to: &'a [String],
+    /// Where the user's mail is forwarded to.
+    pub destinations: &'a [String],
+}
+
+/// What the address says that a report came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Token<'a> {
+    /// Tokens are not in use: a report has other proof or none.
+    Unused,
+    /// Tokens are in use, and this report brings none, a forged one, or one that is too old: it proves nothing.
+    Missing,
+    /// A token of ours, made for this destination.
+    For(&'a str),
+}
+
+/// A message that came back as nothing but its header: the user does not see it in the mailbox.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
+pub struct Lost {
+    /// Its Message-ID.
+    pub message_id: Option<String>,
+    /// Who wrote it.
+    pub from: Option<String>,
+    /// Its own `Date`.
+    pub date: Option<String>,
+    /// Where it did not arrive.
+    pub destination: Option<String>,
+}
+
+/// What comes with the null sender to an address that only our own forward had, and is nothing else that is known, is a report in a
+/// shape that nobody has seen yet: the envelope of a forward is answered by mail systems, and by automatic answers, which have
+/// marks of their own. Taken for ordinary mail it might be sent on to the very address that it reports about.
+pub fn believe_token(judgement: &mut Judgement, address: &str) {
+    if judgement.verdict != Verdict::Ordinary || judgement.null_sender.is_none() {
+        return;
+    }
+    const WHY: &str = "came with the null sender to an address that only our own forward had";
+    judgement.verdict = Verdict::Bounce(Bounce {
+        kind: None,
+        recipients: Vec::new(),
+        origin: Origin::OurForward,
+        markers: vec![Marker::new("Recipient", address, WHY)],
+        reporting_host: None,
+        quoted_message_id: None,
+    });
+}
+
+/// Finds the destinations that a report is about.
+#[must_use]
+pub fn attribute(bounce: &Bounce, evidence: &Evidence<'_>) -> Vec<Blame> {
+    match evidence.token {
+        Token::For(destination) => vec![blame(bounce, worst(bounce, destination), destination, Proof::Token)],
+        Token::Missing => Vec::new(),
+        Token::Unused => {
+            let by_memory = named(bounce, evidence.sent_to, Proof::MessageId);
+            if !by_memory.is_empty() || bounce.origin != Origin::OurForward {
+                return by_memory;
+            }
+            named(bounce, evidence.destinations, Proof::LoopMark)
+        }
+    }
+}
+
+/// The destinations among `candidates` that a report names. One that names none of them, where there is only one, is about that: it
+/// went on from there, and failed further away.
+fn named(bounce: &Bounce, candidates: &[String], proof: Proof) -> Vec<Blame> {
+    let mut found: Vec<Blame> = Vec::new();
+    for destination in candidates {
+        let about = bounce
+            .recipients
+            .iter()
+            .find(|recipient| is_about(recipient, destination));
+        if let Some(recipient) = about
+            && !found.iter().any(|blame| same(&blame.destination, destination))
+        {
+            found.push(blame(bounce, Some(recipient), destination, proof));
+        }
+    }
+    if let ([], [only]) = (found.as_slice(), candidates) {
+        found.push(blame(bounce, worst(bounce, only), only, proof));
+    }
+    found
+}
+
+/// The recipient that tells most about `destination`: itself, else the first that failed, else the first.
+fn worst<'b>(bounce: &'b Bounce, destination: &str) -> Option<&'b Recipient> {
+    let recipients = &bounce.recipients;
+    recipients
+        .iter()
+        .find(|recipient| is_about(recipient, destination))
+        .or_else(|| recipients.iter().find(|r| kind_of(r) == Some(ReportKind::Failure)))
+        .or_else(|| recipients.first())
+}
+
+fn blame(bounce: &Bounce, about: Option<&Recipient>, destination: &str, proof: Proof) -> Blame {
+    // A report that does not say what happened reports a failure: that is what reports are for.
+    let kind = about.and_then(kind_of).or(bounce.kind).unwrap_or(ReportKind::Failure);
+    Blame {
+        destination: destination.to_owned(),
+        kind,
+        class: about.map(|recipient| recipient.class).unwrap_or_default(),
+        status: about.and_then(|recipient| recipient.status.clone()),
+        said: about
+            .and_then(|recipient| recipient.diagnostic.clone())
+            .unwrap_or_default(),
+        host: about
+            .and_then(|recipient| recipient.remote_host.clone())
+            .or_else(|| bounce.reporting_host.clone()),
+        message_id: bounce.quoted_message_id.clone(),
+        proof,
+    }
+}
+
+fn is_about(recipient: &Recipient, destination: &str) -> bool {
+    same(&recipient.address, destination)
+        || recipient
+            .original
+            .as_deref()
+            .is_some_and(|original| same(original, destination))
+}
+
+/// Tells whether both texts are one address; local parts are compared without case, as mail systems do.
+#[must_use]
+pub fn same(one: &str, other: &str) -> bool {
+    match (Address::parse(one), Address::parse(other)) {
+        (Some(one), Some(other)) => one.same_mailbox(&other, ""),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Evidence, Proof, Token, attribute};
+    use crate::classify::Bounce;
+    use crate::report::dsn::{Recipient, ReportKind};
+    use crate::report::returned_header::Origin;
+    use crate::report::status_code::Class;
+
+    fn recipient(address: &str, action: &str) -> Recipient {
+        Recipient {
+            address: address.to_owned(),
+            action: Some(action.to_owned()),
+            status: Some("5.1.1".to_owned()),
+            class: Class::Hard,
+            ..Recipient::default()
+        }
+    }
+
+    fn bounce(origin: Origin, recipients: &[(&str, &str)]) -> Bounce {
+        Bounce {
+            kind: Some(ReportKind::Failure),
+            recipients: recipients
+                .iter()
+                .map(|(address, action)| recipient(address, action))
+                .collect(),
+            origin,
+            markers: Vec::new(),
+            reporting_host: Some("mx.b.test".to_owned()),
+            quoted_message_id: Some("<1@s.test>".to_owned()),
+        }
+    }
+
+    /// Who is blamed, with which proof.
+    fn blamed(bounce: &Bounce, token: Token<'_>, sent_to: &[&str], destinations: &[&str]) -> Vec<(String, Proof)> {
+        let owned = |list: &[&str]| list.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
+        let (sent_to, destinations) = (owned(sent_to), owned(destinations));
+        let evidence = Evidence {
+            token,
+            sent_to: &sent_to,
+            destinations: &destinations,
+        };
+        let found = attribute(bounce, &evidence);
+        found
+            .into_iter()
+            .map(|blame| (blame.destination, blame.proof))
+            .collect()
+    }
+
+    #[test]
+    fn a_report_blames_whom_it_proves_something_about_and_nobody_else() {
+        let (ours, other) = (Origin::OurForward, Origin::Unknown);
+        let b = &[("B@b.TEST", "failed")][..];
+        let two = &[("b@b.test", "failed"), ("c@c.test", "delayed")][..];
+        let beyond = &[("far@away.test", "failed")][..];
+        let both = &["b@b.test", "c@c.test"][..];
+        let is = |name: &str, proof| (name.to_owned(), proof);
+        let (mark, id, token) = (Proof::LoopMark, Proof::MessageId, Proof::Token);
+        let cases = [
+            (
+                "our mark",
+                bounce(ours, b),
+                Token::Unused,
+                &[][..],
+                &["b@b.test"][..],
+                vec![is("b@b.test", mark)],
+            ),
+            ("no mark", bounce(other, b), Token::Unused, &[], &["b@b.test"], vec![]),
+            (
+                "the user's own mail",
+                bounce(Origin::User, b),
+                Token::Unused,
+                &[],
+                &["b@b.test"],
+                vec![],
+            ),
+            (
+                "a known Message-ID",
+                bounce(other, b),
+                Token::Unused,
+                &["b@b.test"],
+                &["b@b.test"],
+                vec![is("b@b.test", id)],
+            ),
+            (
+                "known, and no longer forwarded to",
+                bounce(other, b),
+                Token::Unused,
+                &["b@b.test"],
+                &[],
+                vec![is("b@b.test", id)],
+            ),
+            (
+                "two of two",
+                bounce(ours, two),
+                Token::Unused,
+                &[],
+                both,
+                vec![is("b@b.test", mark), is("c@c.test", mark)],
+            ),
+            (
+                "one of two",
+                bounce(ours, b),
+                Token::Unused,
+                &[],
+                both,
+                vec![is("b@b.test", mark)],
+            ),
+            (
+                "it failed behind the only one",
+                bounce(ours, beyond),
+                Token::Unused,
+                &[],
+                &["b@b.test"],
+                vec![is("b@b.test", mark)],
+            ),
+            (
+                "it failed behind one of two",
+                bounce(ours, beyond),
+                Token::Unused,
+                &[],
+                both,
+                vec![],
+            ),
+            (
+                "it failed behind the one it was sent to",
+                bounce(ours, beyond),
+                Token::Unused,
+                &["b@b.test"],
+                both,
+                vec![is("b@b.test", id)],
+            ),
+            (
+                "nobody is named",
+                bounce(ours, &[]),
+                Token::Unused,
+                &[],
+                &["b@b.test"],
+                vec![is("b@b.test", mark)],
+            ),
+            (
+                "a token beats what is written",
+                bounce(other, beyond),
+                Token::For("b@b.test"),
+                &["c@c.test"],
+                both,
+                vec![is("b@b.test", token)],
+            ),
+            (
+                "without a token nothing counts",
+                bounce(ours, b),
+                Token::Missing,
+                &["b@b.test"],
+                both,
+                vec![],
+            ),
+        ];
+        for (name, bounce, token, sent_to, destinations, want) in cases {
+            assert_eq!(blamed(&bounce, token, sent_to, destinations), want, "{name}");
+        }
+    }
+
+    #[test]
+    fn what_the_report_says_about_the_destination_itself_goes_along() {
+        let mut report = bounce(Origin::OurForward, &[("x@x.test", "delivered"), ("b@b.test", "failed")]);
+        let evidence = Evidence {
+            token: Token::For("b@b.test"),
+            sent_to: &[],
+            destinations: &[],
+        };
+        let found = attribute(&report, &evidence);
+        let blame = found.first().unwrap_or_else(|| unreachable!("nobody is blamed"));
+        assert_eq!((blame.kind, blame.class), (ReportKind::Failure, Class::Hard));
+        assert_eq!(blame.host.as_deref(), Some("mx.b.test"));
+        // A shape that nothing can be read from is still a report.
+        report.recipients.clear();
+        report.kind = None;
+        let found = attribute(&report, &evidence);
+        assert_eq!(found.first().map(|blame| blame.kind), Some(ReportKind::Failure));
+    }
+}

@@ -1,0 +1,365 @@
+//! All destinations of one user that are worth remembering, and the messages that came back as nothing but a header. Bounded: what
+//! works is forgotten, and of what does not work only so much is kept.
+
+use crate::deliver::forward::rules::attribution::{Blame, Lost, same};
+use crate::deliver::forward::rules::health::{Failure, Health, Judged};
+use crate::deliver::forward::rules::pending_notices::{Event, Notice, Owed, To};
+use crate::deliver::forward::rules::suspension::{Fit, Suspension, Tick, Turn, Waits};
+use crate::deliver::forward::rules::{Moment, Settings, TEXT_BYTES, cut};
+use crate::report::dsn::ReportKind;
+
+/// How many destinations are remembered. A user forwards to a handful.
+pub const MOST_ROUTES: usize = 100;
+
+/// How many messages that were lost from view are listed; the oldest goes.
+pub const MOST_LOST: usize = 100;
+
+/// A longer address is none (RFC 5321 section 4.5.3.1), and is not remembered.
+const ADDRESS_BYTES: usize = 320;
+
+/// One destination.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
+#[serde(default)]
+pub struct Route {
+    /// The address.
+    pub destination: String,
+    /// The user's own address, as mail for it came last.
+    pub own: String,
+    /// How well it does.
+    pub health: Health,
+    /// Whether it is suspended.
+    pub suspended: Option<Suspension>,
+    /// How long the first probe of the next suspension waits, in seconds: a destination that was opened and failed again at once is not
+    /// tried every hour.
+    pub next_interval: u64,
+    /// Who has to be told.
+    pub owed: Owed,
+}
+
+/// A message that the user does not see in the mailbox, and when its header came back.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
+pub struct OutOfView {
+    /// When.
+    pub at: Moment,
+    /// Which.
+    #[serde(flatten)]
+    pub lost: Lost,
+}
+
+/// Everything that is remembered for one user.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
+#[serde(default)]
+pub struct Routes {
+    /// The destinations.
+    pub routes: Vec<Route>,
+    /// The messages that were lost from view.
+    pub lost: Vec<OutOfView>,
+    /// How many more there were, which are listed no longer.
+    pub lost_before: u64,
+    /// The number of the next notice.
+    next_number: u64,
+}
+
+/// Whether a message may go to a destination.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Pass {
+    /// It may.
+    Open,
+    /// It may, to see what becomes of it; a copy is kept.
+    Probe {
+        /// Since when the destination is suspended.
+        since: Moment,
+    },
+    /// It is kept instead.
+    Keep {
+        /// Since when the destination is suspended.
+        since: Moment,
+    },
+}
+
+/// How a destination stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// Mail is sent there.
+    Open,
+    /// None is.
+    Suspended,
+}
+
+impl Routes {
+    /// What is remembered of `destination`.
+    #[must_use]
+    pub fn find(&self, destination: &str) -> Option<&Route> {
+        self.routes.iter().find(|route| is(route, destination))
+    }
+
+    fn find_mut(&mut self, destination: &str) -> Option<&mut Route> {
+        self.routes.iter_mut().find(|route| is(route, destination))
+    }
+
+    /// The same, begun where there is nothing yet. None where there are too many.
+    fn find_or_begin(&mut self, destination: &str, own: &str) -> Option<&mut Route> {
+        let at = match self.routes.iter().position(|route| is(route, destination)) {
+            Some(at) => at,
+            None if destination.len() > ADDRESS_BYTES => return None,
+            None => {
+                if self.routes.len() >= MOST_ROUTES {
+                    // One that works makes room; nothing is forgotten of one that is suspended, or that somebody has to be told of.
+                    let works = |route: &Route| route.suspended.is_none() && route.owed.is_empty();
+                    let at = self.routes.iter().position(works)?;
+                    self.routes.remove(at);
+                }
+                self.routes.push(Route {
+                    destination: destination.to_owned(),
+                    ..Route::default()
+                });
+                self.routes.len() - 1
+            }
+        };
+        let route = self.routes.get_mut(at)?;
+        if !own.is_empty() {
+            route.own = cut(own, ADDRESS_BYTES);
+        }
+        Some(route)
+    }
+
+    /// Does what time has made due at every destination, and forgets those that work.
+    pub fn tick(&mut self, now: Moment, settings: &Settings) {
+        let mut number = self.next_number;
+        for route in &mut self.routes {
+            if let Some(suspension) = &mut route.suspended
+                && suspension.tick(now, settings) == Tick::IsOver
+            {
+                route.reopen(Event::Reopened, now, settings, &mut number);
+            }
+        }
+        self.next_number = number;
+        self.routes.retain(|route| {
+            route.suspended.is_some() || !route.owed.is_empty() || !route.health.is_forgettable(now, settings)
+        });
+    }
+
+    /// Says whether a message may go to `destination` now. A probe is taken by whoever asks first.
+    pub fn pass(
+        &mut self,
+        destination: &str,
+        message_id: Option<&str>,
+        fit: Fit,
+        now: Moment,
+        settings: &Settings,
+    ) -> Pass {
+        self.tick(now, settings);
+        let Some(suspension) = self.find_mut(destination).and_then(|route| route.suspended.as_mut()) else {
+            return Pass::Open;
+        };
+        let since = suspension.since;
+        match suspension.turn(now, message_id, fit) {
+            Turn::Probe => Pass::Probe { since },
+            Turn::Keep => Pass::Keep { since },
+        }
+    }
+
+    /// A message was kept because `destination` is suspended.
+    pub fn kept(&mut self, destination: &str) {
+        if let Some(suspension) = self.find_mut(destination).and_then(|route| route.suspended.as_mut()) {
+            suspension.kept = suspension.kept.saturating_add(1);
+        }
+    }
+
+    /// The mail system took a message for `destination`; `is_probe` where that was the probe.
+    pub fn taken(&mut self, destination: &str, pass: Pass, now: Moment, settings: &Settings) {
+        let Some(route) = self.find_mut(destination) else {
+            return;
+        };
+        route.health.take();
+        let slow = route.health.last.as_ref().is_some_and(Failure::came_late);
+        if let (Pass::Probe { .. }, Some(suspension)) = (pass, &mut route.suspended) {
+            suspension.kept = suspension.kept.saturating_add(1);
+            suspension.probe_sent(now, slow, settings);
+        }
+    }
+
+    /// The mail system could not take a message now, which was to be a probe.
+    pub fn probe_stayed(&mut self, destination: &str, now: Moment) {
+        if let Some(suspension) = self.find_mut(destination).and_then(|route| route.suspended.as_mut()) {
+            suspension.probe_stayed(now);
+        }
+    }
+
+    /// Sendmail will never take a message for `destination`.
+    pub fn refused(&mut self, destination: &str, own: &str, failure: &Failure, settings: &Settings) {
+        self.fail(destination, own, failure, settings);
+    }
+
+    /// A report says something about `destination`; `report_id` is the report's own Message-ID.
+    pub fn reported(&mut self, blame: &Blame, report_id: Option<&str>, own: &str, now: Moment, settings: &Settings) {
+        match blame.kind {
+            ReportKind::Failure => {
+                let failure = Failure::reported(blame, report_id, now);
+                self.fail(&blame.destination, own, &failure, settings);
+            }
+            ReportKind::Delay => {
+                if let Some(route) = self.find_or_begin(&blame.destination, own) {
+                    route.health.delay(now);
+                    if let Some(suspension) = &mut route.suspended {
+                        suspension.delay(blame.message_id.as_deref(), now);
+                    }
+                }
+            }
+            // Also said of what only went on to another host, so it proves nothing.
+            ReportKind::Success => {}
+        }
+    }
+
+    fn fail(&mut self, destination: &str, own: &str, failure: &Failure, settings: &Settings) {
+        // What time had made due before this failure was said comes first.
+        self.tick(failure.at, settings);
+        let mut number = self.next_number;
+        if let Some(route) = self.find_or_begin(destination, own) {
+            let judged = route.health.fail(failure, settings);
+            match (&mut route.suspended, judged) {
+                (Some(suspension), _) => suspension.fail(failure, settings),
+                (None, Judged::Bearable) => {}
+                (None, Judged::TooMany) => {
+                    let suspension = Suspension::by_guard(failure.at, route.next_interval, settings);
+                    route.suspended = Some(suspension);
+                    route.tell(Event::Suspended, failure.at, &mut number);
+                }
+            }
+        }
+        self.next_number = number;
+    }
+
+    /// Suspends `destination` until somebody ends it. Says how it stood before; none where no more can be remembered.
+    pub fn suspend(&mut self, destination: &str, own: &str, now: Moment, settings: &Settings) -> Option<Standing> {
+        let mut number = self.next_number;
+        let route = self.find_or_begin(destination, own)?;
+        let before = match &mut route.suspended {
+            Some(suspension) => {
+                suspension.waits = Waits::ForHand;
+                Standing::Suspended
+            }
+            None => {
+                route.suspended = Some(Suspension::by_hand(now, settings));
+                route.tell(Event::SuspendedByHand, now, &mut number);
+                Standing::Open
+            }
+        };
+        self.next_number = number;
+        Some(before)
+    }
+
+    /// Ends the suspension of `destination`, and forgets what failed there. Says how it stood before.
+    pub fn resume(&mut self, destination: &str, now: Moment, settings: &Settings) -> Standing {
+        let mut number = self.next_number;
+        let Some(route) = self.find_mut(destination).filter(|route| route.suspended.is_some()) else {
+            return Standing::Open;
+        };
+        route.reopen(Event::ReopenedByHand, now, settings, &mut number);
+        self.next_number = number;
+        Standing::Suspended
+    }
+
+    /// A message came back as nothing but its header.
+    pub fn lose(&mut self, lost: &Lost, now: Moment) {
+        let short = |text: &Option<String>| text.as_deref().map(|text| cut(text, TEXT_BYTES));
+        let lost = Lost {
+            message_id: short(&lost.message_id),
+            from: short(&lost.from),
+            date: short(&lost.date),
+            destination: short(&lost.destination),
+        };
+        // The report of it comes again when the mail system had to keep that.
+        if lost.message_id.is_some() && self.lost.iter().any(|known| known.lost == lost) {
+            return;
+        }
+        if self.lost.len() >= MOST_LOST {
+            self.lost.remove(0);
+            self.lost_before = self.lost_before.saturating_add(1);
+        }
+        self.lost.push(OutOfView { at: now, lost });
+    }
+
+    /// Takes the notices that are due, for the caller to write them.
+    pub fn claim(&mut self, now: Moment) -> Vec<Notice> {
+        self.routes.iter_mut().flat_map(|route| route.owed.claim(now)).collect()
+    }
+
+    /// Tells whether somebody has to be told something now.
+    #[must_use]
+    pub fn owes(&self, now: Moment) -> bool {
+        self.routes.iter().any(|route| route.owed.is_due(now))
+    }
+
+    /// A notice was written.
+    pub fn written(&mut self, number: u64) {
+        for route in &mut self.routes {
+            route.owed.written(number);
+        }
+    }
+
+    /// A notice could not be written. One that is given up is handed back.
+    pub fn not_written(&mut self, number: u64, now: Moment) -> Option<Notice> {
+        self.routes.iter_mut().find_map(|route| route.owed.failed(number, now))
+    }
+}
+
+fn is(route: &Route, destination: &str) -> bool {
+    // What is no address is compared as it stands: sendmail refused it, and will again.
+    route.destination == destination || same(&route.destination, destination)
+}
+
+impl Route {
+    fn reopen(&mut self, event: Event, now: Moment, settings: &Settings, number: &mut u64) {
+        self.tell(event, now, number);
+        let Some(suspension) = self.suspended.take() else {
+            return;
+        };
+        match event {
+            Event::ReopenedByHand => {
+                self.health = Health::default();
+                self.next_interval = 0;
+            }
+            Event::Reopened | Event::Suspended | Event::SuspendedByHand => {
+                self.health.parole(now, settings);
+                self.next_interval = suspension.interval.saturating_mul(2);
+            }
+        }
+    }
+
+    /// Notes that user and administrator have to be told. Of what somebody did by hand only the user is: whoever did it knows.
+    fn tell(&mut self, event: Event, now: Moment, number: &mut u64) {
+        let Some(suspension) = &self.suspended else {
+            return;
+        };
+        let by_hand = matches!(suspension.waits, Waits::ForHand);
+        for to in [To::User, To::Admin] {
+            if to == To::Admin && by_hand {
+                continue;
+            }
+            let notice = Notice {
+                number: *number,
+                to,
+                event,
+                at: now,
+                destination: self.destination.clone(),
+                own: self.own.clone(),
+                since: suspension.since,
+                failing_since: self.health.failing_since,
+                last: self.health.last.clone(),
+                kept: suspension.kept,
+                probe: match &suspension.waits {
+                    Waits::ForHand => None,
+                    Waits::ForProbe(from) => Some(*from),
+                    Waits::ForNews(probe) => Some(probe.at),
+                },
+                due: now,
+                tries: 0,
+            };
+            *number = number.wrapping_add(1);
+            // A destination that owes so many was told of often enough.
+            let _ = self.owed.add(notice);
+        }
+    }
+}

@@ -1,0 +1,276 @@
+//! How well a destination does: what failed there, and how much that counts. Points are Mailman's: a failure counts once a day for
+//! each cause, and all of them count no more when nothing failed for a week. Several hard failures within an hour count at once.
+//!
+//! A report is only worth what it proves: everybody who knows the user's address can write one that quotes our `X-Loop`.
+
+use crate::deliver::forward::rules::attribution::{Blame, Proof};
+use crate::deliver::forward::rules::{HOUR, Moment, Settings, TEXT_BYTES, cut, id};
+use crate::report::status_code::{Class, class_of, find_status};
+
+/// How many recent hard failures are remembered; more than any `storm` asks for.
+pub const RECENT: usize = 20;
+
+/// Who says that it failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Source {
+    /// Sendmail, when it was handed the message.
+    Sendmail,
+    /// A report that came later, believed for this reason.
+    Report(Proof),
+}
+
+/// One message that did not arrive.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
+pub struct Failure {
+    /// When that was said.
+    pub at: Moment,
+    /// What it means for the next message.
+    pub class: Class,
+    /// Who says so.
+    pub source: Source,
+    /// Which message it was: its Message-ID, where that is known.
+    pub id: Option<String>,
+    /// The Message-ID of the report, which tells it from another one about a message that is not known.
+    pub report_id: Option<String>,
+    /// The enhanced status code.
+    pub status: Option<String>,
+    /// What was answered.
+    pub said: String,
+    /// Which host answered.
+    pub host: Option<String>,
+}
+
+impl Failure {
+    /// As a report tells it; `report_id` is the Message-ID of the report itself.
+    #[must_use]
+    pub fn reported(blame: &Blame, report_id: Option<&str>, at: Moment) -> Self {
+        Self {
+            at,
+            class: blame.class,
+            source: Source::Report(blame.proof),
+            id: blame.message_id.as_deref().map(id),
+            report_id: report_id.map(id),
+            status: blame.status.as_deref().map(|text| cut(text, ID_BYTES_OF_STATUS)),
+            said: cut(&blame.said, TEXT_BYTES),
+            host: blame.host.as_deref().map(|text| cut(text, TEXT_BYTES)),
+        }
+    }
+
+    /// As sendmail says it: with its exit status, and some words.
+    #[must_use]
+    pub fn refused(said: &str, message_id: Option<&str>, at: Moment) -> Self {
+        let status = find_status(said).map(|text| cut(text, ID_BYTES_OF_STATUS));
+        let class = match class_of(status.as_deref(), said) {
+            Class::Neither if is_about_the_address(said) => Class::Hard,
+            // It will never take the message, and does not say why.
+            Class::Neither => Class::Soft,
+            class @ (Class::Hard | Class::Soft | Class::Message) => class,
+        };
+        Self {
+            at,
+            class,
+            source: Source::Sendmail,
+            id: message_id.map(id),
+            report_id: None,
+            status,
+            said: cut(said, TEXT_BYTES),
+            host: None,
+        }
+    }
+
+    /// What tells this failure from others.
+    fn key(&self) -> Option<&String> {
+        self.id.as_ref().or(self.report_id.as_ref())
+    }
+
+    /// Tells whether it was said only when a mail system gave up trying: then news of the next message will take as long.
+    #[must_use]
+    pub fn came_late(&self) -> bool {
+        self.class == Class::Soft && self.status.as_deref().is_some_and(|status| status.starts_with('4'))
+    }
+}
+
+/// An enhanced status has at most nine characters (RFC 3463 section 2).
+const ID_BYTES_OF_STATUS: usize = 12;
+
+/// A time that is long ago; or in the future, from a clock that was wrong; or none at all.
+fn is_old(then: Option<Moment>, now: Moment, settings: &Settings) -> bool {
+    then.is_none_or(|then| now.since(then) >= settings.stale || then.since(now) > settings.stale)
+}
+
+/// `EX_NOUSER` and `EX_NOHOST` (sysexits.h), and our own words for what is no address.
+fn is_about_the_address(said: &str) -> bool {
+    ["status 67", "status 68", "this is no address"]
+        .iter()
+        .any(|words| said.starts_with(words))
+}
+
+/// A hard failure of the last hour.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
+struct Recent {
+    at: Moment,
+    key: Option<String>,
+}
+
+/// How well a destination does.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
+#[serde(default)]
+pub struct Health {
+    /// Points, in halves.
+    half_points: u32,
+    /// When something failed last that counted, or the destination was opened again; from here on points grow stale.
+    touched: Option<Moment>,
+    /// When something was said last, whatever it counts.
+    heard: Option<Moment>,
+    /// The days on which each cause counted last.
+    refused_on: Option<i64>,
+    hard_on: Option<i64>,
+    soft_on: Option<i64>,
+    /// Hard failures of the last hour, each about another message.
+    recent: Vec<Recent>,
+    /// Since when it fails.
+    pub failing_since: Option<Moment>,
+    /// The last failure that counted.
+    pub last: Option<Failure>,
+    /// How many messages the mail system took since then. It says nothing about the far end.
+    pub taken: u64,
+    /// How many failed because of the address,
+    pub hard: u64,
+    /// of its state,
+    pub soft: u64,
+    /// of the message,
+    pub message: u64,
+    /// and for no reason that could be told.
+    pub unclear: u64,
+    /// How many reports said that a message is late.
+    pub late: u64,
+}
+
+/// Whether there were too many failures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Judged {
+    /// There were not.
+    Bearable,
+    /// There were.
+    TooMany,
+}
+
+impl Health {
+    /// Points at this time, in halves.
+    #[must_use]
+    pub fn half_points(&self, now: Moment, settings: &Settings) -> u32 {
+        if self.is_stale(now, settings) {
+            0
+        } else {
+            self.half_points
+        }
+    }
+
+    /// Tells whether nothing failed for so long that the points do not matter.
+    #[must_use]
+    pub fn is_stale(&self, now: Moment, settings: &Settings) -> bool {
+        is_old(self.touched, now, settings)
+    }
+
+    /// Tells whether nothing was heard for so long that all of it may be forgotten.
+    #[must_use]
+    pub fn is_forgettable(&self, now: Moment, settings: &Settings) -> bool {
+        self.is_stale(now, settings) && is_old(self.heard, now, settings)
+    }
+
+    /// Counts one failure. What says something about the message alone, or nothing, is counted and changes nothing.
+    pub fn fail(&mut self, failure: &Failure, settings: &Settings) -> Judged {
+        let now = failure.at;
+        if self.is_forgettable(now, settings) {
+            *self = Self::default();
+        } else if self.is_stale(now, settings) {
+            self.half_points = 0;
+            self.failing_since = None;
+        }
+        self.heard = Some(now);
+        self.recent
+            .retain(|recent| now.since(recent.at) < HOUR && recent.at.since(now) < HOUR);
+        let is_again = self.is_again(failure);
+        let counter = match failure.class {
+            Class::Hard => &mut self.hard,
+            Class::Soft => &mut self.soft,
+            Class::Message => &mut self.message,
+            Class::Neither => &mut self.unclear,
+        };
+        // The same report comes again when the mail system had to keep it.
+        if !is_again {
+            *counter = counter.saturating_add(1);
+        }
+        let worth = match (failure.class, failure.source) {
+            (Class::Message | Class::Neither, _) => return Judged::Bearable,
+            (Class::Hard, Source::Sendmail | Source::Report(Proof::MessageId | Proof::Token)) => 2,
+            (Class::Soft, _) | (Class::Hard, Source::Report(Proof::LoopMark)) => 1,
+        };
+        self.touched = Some(now);
+        self.failing_since = self.failing_since.or(Some(now));
+        self.last = Some(failure.clone());
+        let counted_on = match (failure.source, failure.class) {
+            (Source::Sendmail, _) => &mut self.refused_on,
+            (Source::Report(_), Class::Hard) => &mut self.hard_on,
+            (Source::Report(_), Class::Soft | Class::Message | Class::Neither) => &mut self.soft_on,
+        };
+        if *counted_on != Some(now.day()) {
+            *counted_on = Some(now.day());
+            self.half_points = self.half_points.saturating_add(worth);
+        }
+        if worth == 2 && !is_again {
+            self.remember(failure);
+        }
+        let enough = settings.threshold.saturating_mul(2);
+        // Points never grow beyond what they are compared with, so that each reason to wait ends in finite time.
+        self.half_points = self.half_points.min(enough);
+        let is_storm = u32::try_from(self.recent.len()).unwrap_or(u32::MAX) >= settings.storm.max(1);
+        if self.half_points >= enough || is_storm {
+            Judged::TooMany
+        } else {
+            Judged::Bearable
+        }
+    }
+
+    /// Counts a report that a message is late. Nothing failed yet.
+    pub fn delay(&mut self, now: Moment) {
+        self.heard = Some(now);
+        self.late = self.late.saturating_add(1);
+    }
+
+    /// Counts a message that the mail system took.
+    pub fn take(&mut self) {
+        self.taken = self.taken.saturating_add(1);
+    }
+
+    /// Begins anew on parole: the next failure for which the address is to blame is one too many, until that grows stale.
+    pub fn parole(&mut self, now: Moment, settings: &Settings) {
+        *self = Self {
+            half_points: settings.threshold.saturating_mul(2).saturating_sub(2),
+            touched: Some(now),
+            heard: Some(now),
+            ..Self::default()
+        };
+    }
+
+    fn is_again(&self, failure: &Failure) -> bool {
+        let is_it = |key: Option<&String>| key.is_some() && key == failure.key();
+        self.recent.iter().any(|recent| is_it(recent.key.as_ref()))
+            || self
+                .last
+                .as_ref()
+                .is_some_and(|last| is_it(last.key()) && last.class == failure.class)
+    }
+
+    fn remember(&mut self, failure: &Failure) {
+        if self.recent.len() >= RECENT {
+            self.recent.remove(0);
+        }
+        self.recent.push(Recent {
+            at: failure.at,
+            key: failure.key().cloned(),
+        });
+    }
+}

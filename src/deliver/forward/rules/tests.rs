@@ -1,0 +1,533 @@
+use proptest::prelude::*;
+
+use crate::deliver::forward::rules::attribution::{Blame, Lost, Proof};
+use crate::deliver::forward::rules::destinations::{MOST_LOST, MOST_ROUTES, Pass, Routes, Standing};
+use crate::deliver::forward::rules::health::{Failure, Source};
+use crate::deliver::forward::rules::pending_notices::{Event, To};
+use crate::deliver::forward::rules::suspension::Fit;
+use crate::deliver::forward::rules::{DAY, HOUR, Moment, Settings, is_timely};
+use crate::report::dsn::ReportKind;
+use crate::report::status_code::Class;
+
+const B: &str = "b@b.test";
+
+/// Monday, 2026-11-02 10:00 UTC.
+const BEGIN: i64 = 1_793_613_600;
+
+fn settings() -> Settings {
+    Settings::default()
+}
+
+fn at(seconds: u64) -> Moment {
+    Moment::at(BEGIN).after(seconds)
+}
+
+fn blame(kind: ReportKind, class: Class, proof: Proof, id: &str) -> Blame {
+    Blame {
+        destination: B.to_owned(),
+        kind,
+        class,
+        status: Some(if class == Class::Soft { "4.4.1" } else { "5.1.1" }.to_owned()),
+        said: "550 no such user".to_owned(),
+        host: Some("mx.b.test".to_owned()),
+        message_id: (!id.is_empty()).then(|| id.to_owned()),
+        proof,
+    }
+}
+
+fn failed(class: Class, proof: Proof, id: &str) -> Blame {
+    blame(ReportKind::Failure, class, proof, id)
+}
+
+/// A run of events at a destination, each at its time.
+#[derive(Default)]
+struct Run {
+    routes: Routes,
+    now: u64,
+    count: u64,
+}
+
+impl Run {
+    fn later(mut self, seconds: u64) -> Self {
+        self.now += seconds;
+        self
+    }
+
+    fn reported(mut self, blame: &Blame) -> Self {
+        self.count += 1;
+        let id = format!("<report-{}@x.test>", self.count);
+        self.routes
+            .reported(blame, Some(&id), "a@a.test", at(self.now), &settings());
+        self
+    }
+
+    /// A hard failure of a message of its own, sure.
+    fn hard(self) -> Self {
+        let id = format!("<{}@s.test>", self.count);
+        self.reported(&failed(Class::Hard, Proof::Token, &id))
+    }
+
+    fn storm(self) -> Self {
+        self.hard().hard().hard()
+    }
+
+    fn refused(mut self, said: &str) -> Self {
+        self.count += 1;
+        let id = format!("<{}@s.test>", self.count);
+        let failure = Failure::refused(said, Some(&id), at(self.now));
+        self.routes.refused(B, "a@a.test", &failure, &settings());
+        self
+    }
+
+    fn pass(&mut self, id: &str) -> Pass {
+        self.routes.pass(B, Some(id), Fit::ForProbe, at(self.now), &settings())
+    }
+
+    fn is_open(&self) -> bool {
+        let mut routes = self.routes.clone();
+        routes.pass(B, None, Fit::ForNothing, at(self.now), &settings()) == Pass::Open
+    }
+
+    /// The next message is the probe, and the mail system takes it.
+    #[track_caller]
+    fn probe(mut self, id: &str) -> Self {
+        let pass = self.pass(id);
+        assert!(matches!(pass, Pass::Probe { .. }), "{pass:?}");
+        self.routes.taken(B, pass, at(self.now), &settings());
+        self
+    }
+
+    #[track_caller]
+    fn open(self, is_open: bool, what: &str) -> Self {
+        assert_eq!(self.is_open(), is_open, "{what}: {:#?}", self.routes);
+        self
+    }
+
+    fn told(&mut self) -> Vec<(To, Event)> {
+        let told = self.routes.claim(at(self.now));
+        for notice in &told {
+            self.routes.written(notice.number);
+        }
+        told.into_iter().map(|notice| (notice.to, notice.event)).collect()
+    }
+}
+
+#[test]
+fn failures_count_for_what_they_are_and_for_what_proves_them() {
+    let cases: [(&str, Class, Proof, u64, Option<u64>); 8] = [
+        // After how many days of one failure each it is suspended.
+        ("hard, with a token", Class::Hard, Proof::Token, DAY, Some(5)),
+        ("hard, by Message-ID", Class::Hard, Proof::MessageId, DAY, Some(5)),
+        ("hard, by our mark alone", Class::Hard, Proof::LoopMark, DAY, Some(10)),
+        ("soft", Class::Soft, Proof::Token, DAY, Some(10)),
+        ("about the message", Class::Message, Proof::Token, DAY, None),
+        ("about nothing", Class::Neither, Proof::Token, DAY, None),
+        ("twice a day", Class::Hard, Proof::LoopMark, DAY / 2, Some(10)),
+        ("once a week", Class::Hard, Proof::Token, 7 * DAY, None),
+    ];
+    for (name, class, proof, pause, want) in cases {
+        let mut run = Run::default();
+        let mut suspended_on = None;
+        for number in 0..40 {
+            run = run.reported(&failed(class, proof, &format!("<{number}@s.test>")));
+            if !run.is_open() {
+                suspended_on = Some(run.now / DAY + 1);
+                break;
+            }
+            run = run.later(pause);
+        }
+        assert_eq!(suspended_on, want, "{name}");
+    }
+}
+
+#[test]
+fn a_storm_counts_at_once_and_needs_different_messages() {
+    let run = Run::default().hard().hard().open(true, "two");
+    let _ = run.hard().open(false, "three");
+    let same = failed(Class::Hard, Proof::Token, "<1@s.test>");
+    let run = (0..50).fold(Run::default(), |run, _| run.reported(&same));
+    let run = run.open(true, "fifty reports about one message");
+    assert_eq!(run.routes.find(B).map(|route| route.health.hard), Some(1));
+    let run = (0..50).fold(Run::default(), |run, number| {
+        run.reported(&failed(Class::Hard, Proof::LoopMark, &format!("<{number}@s.test>")))
+    });
+    let _ = run.open(true, "fifty that anybody could write");
+    let run = Run::default().hard().later(HOUR).hard().later(HOUR).hard();
+    let _ = run.open(true, "three in three hours");
+    let unknown = failed(Class::Hard, Proof::Token, "");
+    let run = (0..3).fold(Run::default(), |run, _| run.reported(&unknown));
+    let _ = run.open(false, "three reports that do not say about what");
+    let run = Run::default()
+        .refused("status 67")
+        .refused("status 67")
+        .open(true, "refused twice");
+    let _ = run.refused("status 67").open(false, "refused three times");
+    let run = (0..20).fold(Run::default(), |run, _| {
+        run.refused("status 69, message size exceeds limit")
+    });
+    let _ = run.open(true, "refused for its size");
+}
+
+#[test]
+fn both_are_told_once_when_it_begins_and_once_when_it_ends() {
+    let mut run = Run::default().storm();
+    let both = |event| vec![(To::User, event), (To::Admin, event)];
+    assert_eq!(run.told(), both(Event::Suspended));
+    run = run.hard().later(HOUR).hard();
+    assert_eq!(run.told(), []);
+    run = run
+        .probe("<p@s.test>")
+        .later(2 * HOUR)
+        .open(true, "nothing was heard of the probe");
+    assert_eq!(run.told(), [], "looking changes nothing");
+    run.routes.tick(at(run.now), &settings());
+    assert_eq!(run.told(), both(Event::Reopened));
+    assert_eq!(run.told(), []);
+}
+
+#[test]
+fn probes_come_later_and_later_and_never_stop() {
+    let mut run = Run::default().storm();
+    for hours in [1, 2, 4, 8, 16, 24, 24, 24] {
+        run = run.later(hours * HOUR - 1);
+        assert!(matches!(run.pass("<early@s.test>"), Pass::Keep { .. }), "{hours}");
+        run = run.later(1);
+        let null = run.routes.pass(B, None, Fit::ForNothing, at(run.now), &settings());
+        assert!(matches!(null, Pass::Keep { .. }), "nothing would be heard of it");
+        let id = format!("<probe-{hours}@s.test>");
+        run = run.probe(&id);
+        assert!(matches!(run.pass("<other@s.test>"), Pass::Keep { .. }), "only one");
+        run = run.reported(&failed(Class::Hard, Proof::MessageId, &id));
+    }
+}
+
+#[test]
+fn what_is_said_of_the_probe_decides() {
+    let probing = || Run::default().storm().later(HOUR).probe("<p@s.test>");
+    let delay = |id| blame(ReportKind::Delay, Class::Soft, Proof::MessageId, id);
+    let _ = probing().later(2 * HOUR - 1).open(false, "it is early");
+    let _ = probing().later(2 * HOUR).open(true, "silence");
+    let dead = probing().reported(&failed(Class::Hard, Proof::LoopMark, "<p@s.test>"));
+    let _ = dead.later(2 * HOUR).open(false, "it failed");
+    let late = probing().reported(&failed(Class::Hard, Proof::Token, "<older@s.test>"));
+    let _ = late.later(2 * HOUR).open(true, "an older message failed");
+    let unclear = probing().reported(&failed(Class::Neither, Proof::Token, ""));
+    let _ = unclear
+        .later(2 * HOUR)
+        .open(false, "something failed, nobody knows why");
+    let waits = probing().later(HOUR).reported(&delay("<p@s.test>")).later(23 * HOUR);
+    let _ = waits
+        .open(false, "it is late")
+        .later(HOUR)
+        .open(true, "and did not fail");
+    let other = probing().later(HOUR).reported(&delay("<older@s.test>"));
+    let _ = other.later(HOUR).open(true, "another is late");
+    let spam = probing().reported(&failed(Class::Message, Proof::Token, "<p@s.test>"));
+    let _ = spam.later(HOUR).probe("<q@s.test>");
+    let mut run = probing();
+    for _ in 0..30 {
+        run = run.reported(&delay("<p@s.test>")).later(DAY / 2);
+    }
+    let _ = run.open(true, "late for ever is not");
+}
+
+#[test]
+fn a_host_that_was_reported_late_is_given_as_long() {
+    let soft = |id: &str| failed(Class::Soft, Proof::MessageId, id);
+    let mut run = Run::default();
+    for day in 0..10 {
+        run = run.reported(&soft(&format!("<{day}@s.test>"))).later(DAY);
+    }
+    let run = run.open(false, "ten soft failures").probe("<p@s.test>").later(5 * DAY);
+    let _ = run
+        .open(false, "mail systems try for five days")
+        .later(DAY)
+        .open(true, "six");
+}
+
+#[test]
+fn what_fails_again_after_it_was_opened_is_suspended_at_once_and_for_longer() {
+    let open = Run::default().storm().later(HOUR).probe("<p@s.test>").later(2 * HOUR);
+    let open = open.open(true, "silence");
+    let mut again = open.hard().open(false, "one more");
+    assert!(matches!(again.later_pass(2 * HOUR - 1), Pass::Keep { .. }));
+    assert!(matches!(again.later_pass(1), Pass::Probe { .. }));
+    let fine = Run::default()
+        .storm()
+        .later(HOUR)
+        .probe("<p@s.test>")
+        .later(8 * DAY + 2 * HOUR);
+    let mut fine = fine;
+    fine.routes.tick(at(fine.now - 7 * DAY - 1), &settings());
+    let _ = fine.hard().open(true, "a week later it is one of many");
+}
+
+impl Run {
+    fn later_pass(&mut self, seconds: u64) -> Pass {
+        self.now += seconds;
+        self.pass("<x@s.test>")
+    }
+}
+
+#[test]
+fn a_probe_that_did_not_leave_is_nobodys() {
+    let mut run = Run::default().storm().later(HOUR);
+    assert!(matches!(run.pass("<1@s.test>"), Pass::Probe { .. }));
+    assert!(matches!(run.pass("<2@s.test>"), Pass::Keep { .. }));
+    run.routes.probe_stayed(B, at(run.now));
+    assert!(matches!(run.pass("<2@s.test>"), Pass::Probe { .. }));
+    // The run that had it was killed.
+    assert!(matches!(run.later_pass(599), Pass::Keep { .. }));
+    assert!(matches!(run.later_pass(1), Pass::Probe { .. }));
+}
+
+#[test]
+fn what_a_hand_suspends_only_a_hand_opens() {
+    let mut run = Run::default();
+    assert_eq!(
+        run.routes.suspend(B, "a@a.test", at(0), &settings()),
+        Some(Standing::Open)
+    );
+    assert_eq!(run.told(), [(To::User, Event::SuspendedByHand)]);
+    run = run.storm().later(365 * DAY);
+    assert!(matches!(run.pass("<1@s.test>"), Pass::Keep { .. }));
+    run.routes.kept(B);
+    assert_eq!(
+        run.routes.resume("B@B.test", at(run.now), &settings()),
+        Standing::Suspended
+    );
+    assert_eq!(run.told(), [(To::User, Event::ReopenedByHand)]);
+    assert_eq!(run.routes.resume(B, at(run.now), &settings()), Standing::Open);
+    // The guard's becomes a hand's.
+    let mut run = Run::default().storm();
+    let _ = run.told();
+    assert_eq!(
+        run.routes.suspend(B, "a@a.test", at(0), &settings()),
+        Some(Standing::Suspended)
+    );
+    run = run.later(30 * DAY).open(false, "by hand");
+    assert!(matches!(run.pass("<1@s.test>"), Pass::Keep { .. }));
+}
+
+#[test]
+fn a_clock_that_was_wrong_holds_nothing_for_ever() {
+    const LATER: u64 = 20 * 365 * DAY;
+    let future = || Run::default().later(LATER).storm();
+    let claimed = || {
+        let mut run = future().later(HOUR);
+        let _ = run.pass("<p@s.test>");
+        run
+    };
+    let sent = || future().later(HOUR).probe("<p@s.test>");
+    for (name, mut run, days) in [
+        ("suspended", future(), 2),
+        ("claimed", claimed(), 2),
+        ("sent", sent(), 8),
+    ] {
+        run.now = 0;
+        let mut open_on = None;
+        for hour in 0..30 * 24 {
+            match run.pass("<q@s.test>") {
+                Pass::Open => {
+                    open_on = open_on.or(Some(hour / 24));
+                }
+                pass @ Pass::Probe { .. } => run.routes.taken(B, pass, at(run.now), &settings()),
+                Pass::Keep { .. } => {}
+            }
+            run = run.later(HOUR);
+        }
+        assert!(open_on.is_some_and(|day| day <= days), "{name}: {open_on:?}");
+    }
+    let mut run = future();
+    assert!(run.routes.owes(at(0)), "a notice");
+    assert_eq!(run.routes.claim(at(0)).len(), 2);
+}
+
+#[test]
+fn a_notice_is_due_until_it_is_written() {
+    let mut run = Run::default().storm();
+    let first = run.routes.claim(at(0));
+    assert_eq!((first.len(), run.routes.claim(at(0)).len()), (2, 0), "one run has them");
+    let user = first.first().map(|notice| notice.number).unwrap_or_default();
+    run.routes.written(user);
+    let admin = first.last().map(|notice| notice.number).unwrap_or_default();
+    assert_eq!(run.routes.not_written(admin, at(0)), None);
+    assert!(!run.routes.owes(at(299)) && run.routes.owes(at(300)));
+    assert_eq!(run.routes.claim(at(300)).len(), 1);
+    // The run that had it was killed.
+    assert!(!run.routes.owes(at(899)) && run.routes.owes(at(900)));
+    let mut now = 900;
+    let mut tries = 0;
+    while run.routes.not_written(admin, at(now)).is_none() {
+        tries += 1;
+        assert!(!run.routes.owes(at(now)) && run.routes.owes(at(now + DAY)), "{tries}");
+        now += DAY;
+    }
+    assert_eq!(tries, 14, "given up after two weeks");
+}
+
+#[test]
+fn what_works_is_forgotten_and_the_rest_is_bounded() {
+    let mut run = Run::default().hard().later(7 * DAY);
+    run.routes.tick(at(run.now), &settings());
+    assert_eq!(run.routes, Routes::default());
+    for number in 0..3 * MOST_ROUTES {
+        let mut about = failed(Class::Hard, Proof::Token, "");
+        about.destination = format!("b{number}@b.test");
+        run = run.reported(&about);
+    }
+    assert_eq!(run.routes.routes.len(), MOST_ROUTES);
+    for number in 0..MOST_LOST + 7 {
+        let lost = Lost {
+            message_id: Some(format!("<{number}@{}>", "x".repeat(10_000))),
+            ..Lost::default()
+        };
+        run.routes.lose(&lost, at(0));
+        run.routes.lose(&lost, at(1));
+    }
+    assert_eq!((run.routes.lost.len(), run.routes.lost_before), (100, 7));
+}
+
+#[test]
+fn reports_out_of_an_old_mailbox_say_nothing_about_now() {
+    let now = at(0);
+    for (date, timely) in [
+        ("Mon, 2 Nov 2026 09:00:00 +0000", true),
+        ("Sat, 31 Oct 2026 11:00:00 +0000", true),
+        ("Sat, 31 Oct 2026 09:00:00 +0000", false),
+        ("Mon, 2 Nov 2020 09:00:00 +0000", false),
+        ("yesterday", true),
+    ] {
+        assert_eq!(is_timely(Proof::LoopMark, Some(date), now), timely, "{date}");
+        assert!(is_timely(Proof::MessageId, Some(date), now), "{date}");
+    }
+    assert!(is_timely(Proof::LoopMark, None, now));
+}
+
+/// What may happen, as numbers that proptest can shrink.
+fn events() -> impl Strategy<Value = Vec<(i64, u8, u8, u8)>> {
+    prop::collection::vec(
+        (-2 * DAY.cast_signed()..4 * DAY.cast_signed(), 0..14u8, 0..6u8, 0..4u8),
+        0..120,
+    )
+}
+
+fn kind_of(number: u8) -> (Class, Proof) {
+    let class = match number % 4 {
+        0 => Class::Hard,
+        1 => Class::Soft,
+        2 => Class::Message,
+        _ => Class::Neither,
+    };
+    let proof = match number % 3 {
+        0 => Proof::LoopMark,
+        1 => Proof::MessageId,
+        _ => Proof::Token,
+    };
+    (class, proof)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(150) })]
+
+    /// Whatever happens, in whatever order of times: the state stays bounded, survives being written and read, a hand's word holds,
+    /// and a destination that the guard suspended is tried again within a day and open within a week after.
+    #[test]
+    fn every_suspension_by_the_guard_ends(events in events(), slow in any::<bool>()) {
+        let settings = Settings { trial: if slow { DAY } else { HOUR }, ..settings() };
+        let mut routes = Routes::default();
+        let mut by_hand = [false; 4];
+        let mut now = Moment::at(BEGIN);
+        for (pause, what, detail, which) in events {
+            now = Moment::at(now.seconds().saturating_add(pause));
+            let to = format!("b{which}@b.test");
+            let id = format!("<{detail}@s.test>");
+            let hand = by_hand.get_mut(usize::from(which));
+            match what {
+                0..=4 => {
+                    let (class, proof) = kind_of(detail.wrapping_add(what));
+                    let mut about = failed(class, proof, if what == 0 { "" } else { &id });
+                    about.destination = to;
+                    routes.reported(&about, Some(&id), "a@a.test", now, &settings);
+                }
+                5 => {
+                    let mut about = blame(ReportKind::Delay, Class::Soft, Proof::Token, &id);
+                    about.destination = to;
+                    routes.reported(&about, None, "a@a.test", now, &settings);
+                }
+                6 => {
+                    let said = ["status 67", "status 69", "status 69, quota", "status 65, spam"];
+                    let said = said.get(usize::from(detail % 4)).copied().unwrap_or_default();
+                    routes.refused(&to, "a@a.test", &Failure::refused(said, Some(&id), now), &settings);
+                }
+                7..=9 => {
+                    let fit = if detail == 0 { Fit::ForNothing } else { Fit::ForProbe };
+                    let pass = routes.pass(&to, Some(&id), fit, now, &settings);
+                    match (pass, detail) {
+                        (Pass::Keep { .. }, _) => routes.kept(&to),
+                        (Pass::Open | Pass::Probe { .. }, 1) => routes.probe_stayed(&to, now),
+                        // The run was killed.
+                        (Pass::Open | Pass::Probe { .. }, 2) => {}
+                        (Pass::Open | Pass::Probe { .. }, _) => routes.taken(&to, pass, now, &settings),
+                    }
+                }
+                10 if detail == 0 => {
+                    prop_assert!(routes.suspend(&to, "a@a.test", now, &settings).is_some());
+                    hand.into_iter().for_each(|hand| *hand = true);
+                }
+                11 if detail < 2 => {
+                    let _ = routes.resume(&to, now, &settings);
+                    hand.into_iter().for_each(|hand| *hand = false);
+                }
+                _ => {
+                    for notice in routes.claim(now) {
+                        match detail % 3 {
+                            0 => routes.written(notice.number),
+                            1 => drop(routes.not_written(notice.number, now)),
+                            _ => {}
+                        }
+                    }
+                }
+            }
+            for route in &routes.routes {
+                prop_assert!(route.health.half_points(now, &settings) <= 2 * settings.threshold);
+            }
+        }
+        let text = serde_json::to_string(&routes);
+        prop_assert!(text.as_ref().is_ok_and(|text| text.len() < 200_000));
+        let again: Option<Routes> = text.ok().and_then(|text| serde_json::from_str(&text).ok());
+        prop_assert_eq!(again.as_ref(), Some(&routes));
+        for which in 0..4u8 {
+            let to = format!("b{which}@b.test");
+            let by_hand = by_hand.get(usize::from(which)).copied().unwrap_or_default();
+            let mut then = now;
+            let mut opened = false;
+            // A message an hour, all of which arrive and none of which is reported as failed.
+            for _ in 0..24 * 9 {
+                let pass = routes.pass(&to, Some("<new@s.test>"), Fit::ForProbe, then, &settings);
+                opened |= pass == Pass::Open;
+                if matches!(pass, Pass::Open | Pass::Probe { .. }) {
+                    routes.taken(&to, pass, then, &settings);
+                }
+                then = then.after(HOUR);
+            }
+            prop_assert_eq!(opened, !by_hand, "{}: {:#?}", to, routes);
+        }
+    }
+}
+
+#[test]
+fn refusals_are_sorted_by_what_sendmail_says() {
+    for (said, class) in [
+        ("status 67", Class::Hard),
+        ("status 68", Class::Hard),
+        ("this is no address", Class::Hard),
+        ("status 69", Class::Soft),
+        ("status 70, 550 5.1.1 no such user", Class::Hard),
+        ("status 69, 552 5.3.4 message too big", Class::Message),
+        ("status 65, mailbox full", Class::Soft),
+    ] {
+        let failure = Failure::refused(said, None, at(0));
+        assert_eq!((failure.class, failure.source), (class, Source::Sendmail), "{said}");
+    }
+}

@@ -1,0 +1,120 @@
+//! Makes the envelope senders that name a destination, and reads the token of the address that a message came to. Where there is no
+//! key, or no room for a token, mail flows without.
+
+use std::path::{Path, PathBuf};
+
+use crate::config::ForwardSender;
+use crate::deliver::context::{Case, Guard};
+use crate::message::Message;
+use crate::message::address::{Address, is_plain};
+use crate::message::envelope::Envelope;
+use crate::message::verp;
+use crate::message::verp::{Claim, Key};
+use crate::sys::key_file;
+
+/// Where the key is below a state directory.
+fn key_path(dir: &Path) -> PathBuf {
+    dir.join("token.key")
+}
+
+/// Makes envelope senders for one message.
+pub struct Maker<'a> {
+    guard: &'a Guard,
+    key: Key,
+    own: Address,
+    unix_seconds: i64,
+}
+
+impl<'a> Maker<'a> {
+    /// Reads the key, or makes one. None where that cannot be done, or where there is no room for a token.
+    #[must_use]
+    pub fn prepare(guard: &'a Guard, case: &Case<'_>) -> Option<Self> {
+        let own = case.envelope.own.primary()?;
+        let Some(dir) = guard.state_dir() else {
+            tracing::debug!(user = guard.account.name, "no state directory: no key for tokens");
+            return None;
+        };
+        let key = match key_file::read_or_make(&key_path(&dir)) {
+            Ok(bytes) => Key::new(bytes),
+            Err(e) => {
+                tracing::warn!(user = guard.account.name, cause = %e, "sent on without a token");
+                return None;
+            }
+        };
+        let maker = Self {
+            guard,
+            key,
+            own,
+            unix_seconds: case.date.unix_timestamp(),
+        };
+        if maker.token("b@b.test").is_none() {
+            tracing::debug!(user = guard.account.name, "the address has no room for a token");
+            return None;
+        }
+        Some(maker)
+    }
+
+    /// The envelope sender for what goes to `destination`.
+    #[must_use]
+    pub fn sender(&self, destination: &str) -> String {
+        self.token(destination).unwrap_or_else(|| self.own.to_string())
+    }
+
+    fn token(&self, destination: &str) -> Option<String> {
+        let delimiter = &self.guard.config.recipient_delimiter;
+        let user = &self.guard.account.name;
+        let sender = verp::sender(&self.key, user, &self.own, delimiter, destination, self.unix_seconds);
+        sender.filter(|sender| is_plain(sender))
+    }
+}
+
+/// The token that a message brings in the address that it came to, if it is one of ours and holds; with the address. Sendmail says
+/// no address to a program in `.forward`: there, and for whoever it went through, it stands in `To`, where every report has the
+/// envelope sender that it goes to. The key is read only where there is something that looks like a token.
+#[must_use]
+pub fn find(guard: &Guard, envelope: &Envelope, message: &Message<'_>, unix_seconds: i64) -> Option<(Claim, String)> {
+    const FIELDS: [&str; 4] = ["Delivered-To", "X-Original-To", "Envelope-To", "To"];
+    let named = message
+        .fields()
+        .filter(|field| FIELDS.iter().any(|name| field.is(name)));
+    let named = named.take(20).map(|field| field.text().into_owned());
+    let candidates: Vec<_> = envelope
+        .recipient
+        .iter()
+        .cloned()
+        .chain(named)
+        .filter(|text| verp::is_there(text))
+        .collect();
+    if candidates.is_empty() {
+        return None;
+    }
+    let key = key(guard)?;
+    let user = &guard.account.name;
+    candidates
+        .into_iter()
+        .find_map(|text| Some((verp::verify(&key, user, &text, unix_seconds)?, text)))
+}
+
+/// Tells whether a report about a forward of ours has to bring a token: they are in use, and there is a key and room for one. Where
+/// none can be made, none can be asked for.
+#[must_use]
+pub fn are_required(guard: &Guard, envelope: &Envelope) -> bool {
+    if guard.config.forward.sender != ForwardSender::Verp {
+        return false;
+    }
+    let delimiter = &guard.config.recipient_delimiter;
+    let user = &guard.account.name;
+    let made = envelope.own.primary().zip(key(guard));
+    made.is_some_and(|(own, key)| verp::sender(&key, user, &own, delimiter, "b@b.test", 0).is_some())
+}
+
+/// The key, if one was made.
+fn key(guard: &Guard) -> Option<Key> {
+    match key_file::read(&key_path(&guard.state_dir()?)) {
+        Ok(bytes) => bytes.map(Key::new),
+        Err(e) => {
+            tracing::warn!(user = guard.account.name, cause = %e, "tokens cannot be examined");
+            None
+        }
+    }
+}

@@ -1,0 +1,200 @@
+//! The header fields that spoolguard adds, and the text that goes into them. What a message says is bounded and made harmless
+//! before it is quoted: it neither opens a line nor ends a string.
+
+use time::OffsetDateTime;
+
+use crate::classify::{DIVERT_HEADER, Judgement, Marker, Verdict};
+use crate::deliver::forward::rules::Moment;
+use crate::deliver::forward::rules::attribution::Blame;
+use crate::error::visible;
+use crate::message::Message;
+
+/// The header in which `filter` writes the verdict.
+pub const VERDICT_HEADER: &str = "X-Spoolguard-Verdict";
+
+/// The header of a message that lies in the user's mailbox although it was to be sent on.
+pub const KEPT_HEADER: &str = "X-Spoolguard-Kept";
+
+/// The header of a message that came back in a report and was put into the user's mailbox.
+pub const RESCUED_HEADER: &str = "X-Spoolguard-Rescued";
+
+/// What that says where only a part of the message came back.
+pub const CUT: &str = "cut=yes";
+
+/// How much of a text is quoted, in characters.
+const QUOTED_CHARACTERS: usize = 160;
+
+/// `text` between quotes, on one line, of bounded length.
+#[must_use]
+pub fn quoted(text: &str) -> String {
+    let short: String = text.chars().take(QUOTED_CHARACTERS).collect();
+    let dots = if short.len() < text.len() { "..." } else { "" };
+    let safe: String = visible(&short)
+        .chars()
+        // Header fields are ASCII; anything else would need an encoding of its own (RFC 5322 section 2.2).
+        .map(|c| if c.is_ascii() { c } else { '?' })
+        .map(|c| if c == '"' { '\'' } else { c })
+        .collect();
+    format!("\"{safe}{dots}\"")
+}
+
+/// `text` on one line, of bounded length, without anything that would need quotes.
+#[must_use]
+pub fn word(text: &str) -> String {
+    text.chars()
+        .filter(|c| c.is_ascii_graphic() && !matches!(c, '"' | ';'))
+        .take(QUOTED_CHARACTERS)
+        .collect()
+}
+
+/// A time as people read it: `2026-11-25 03:14 UTC`.
+#[must_use]
+pub fn moment(moment: Moment) -> String {
+    match OffsetDateTime::from_unix_timestamp(moment.seconds()) {
+        Ok(date) => format!(
+            "{:04}-{:02}-{:02} {:02}:{:02} UTC",
+            date.year(),
+            u8::from(date.month()),
+            date.day(),
+            date.hour(),
+            date.minute()
+        ),
+        Err(_) => format!("@{}", moment.seconds()),
+    }
+}
+
+/// A marker as logs and headers show it: `Return-Path: <>`.
+#[must_use]
+pub fn shown(marker: &Marker) -> String {
+    format!("{}: {}", marker.header, marker.value)
+}
+
+/// The marker that weighs most: the verdict's first, else the null sender.
+#[must_use]
+pub fn strongest(judgement: &Judgement) -> Option<&Marker> {
+    let diverted = judgement.diverted_before.as_ref();
+    diverted
+        .or_else(|| judgement.verdict.markers().first())
+        .or(judgement.null_sender.as_ref())
+}
+
+/// The verdict with its kind: `bounce (failure)`.
+#[must_use]
+pub fn verdict(verdict: &Verdict) -> String {
+    let kind = match verdict {
+        Verdict::Bounce(bounce) => bounce.kind.map(|kind| kind.name()),
+        Verdict::Loop(_) | Verdict::Complaint(_) | Verdict::Receipt(_) | Verdict::AutoReply(_) | Verdict::Ordinary => {
+            None
+        }
+    };
+    match kind {
+        Some(kind) => format!("{} ({kind})", verdict.name()),
+        None => verdict.name().to_owned(),
+    }
+}
+
+/// The field that `filter` adds, without its line end.
+#[must_use]
+pub fn verdict_field(judgement: &Judgement) -> String {
+    let marker = strongest(judgement)
+        .map(|m| format!("; marker={}", quoted(&shown(m))))
+        .unwrap_or_default();
+    format!("{VERDICT_HEADER}: {}{marker}", verdict(&judgement.verdict))
+}
+
+/// The fields on top of a diverted copy, ended by `line_end` each: our loop mark, and why and for whom it was.
+#[must_use]
+pub fn divert_fields(
+    judgement: &Judgement,
+    why: &str,
+    own: &str,
+    recipient: &str,
+    host: &str,
+    line_end: &str,
+) -> String {
+    format!(
+        "X-Loop: {}{line_end}{DIVERT_HEADER}: {}; recipient={}; host={}{line_end}",
+        own,
+        reason(judgement, why),
+        word(recipient),
+        word(host),
+    )
+}
+
+/// The field on top of a kept message.
+#[must_use]
+pub fn kept_field(judgement: &Judgement, why: &str, line_end: &str) -> String {
+    format!("{KEPT_HEADER}: {}{line_end}", reason(judgement, why))
+}
+
+/// The field on top of a message that came back, with what is known of why: `blame` says which destination it did not reach, `notes` what
+/// else the user has to know, each of the form `key=value`.
+#[must_use]
+pub fn rescued_field(blame: Option<&Blame>, host: Option<&str>, notes: &[String], line_end: &str) -> String {
+    let mut parts = vec!["why=came-back".to_owned()];
+    if let Some(blame) = blame {
+        parts.push(format!("destination={}", word(&blame.destination)));
+        parts.extend(blame.status.as_deref().map(|status| format!("status={}", word(status))));
+        parts.extend((!blame.said.is_empty()).then(|| format!("said={}", quoted(&blame.said))));
+    }
+    let host = blame.and_then(|blame| blame.host.as_deref()).or(host);
+    parts.extend(host.map(|host| format!("host={}", word(host))));
+    parts.extend_from_slice(notes);
+    format!("{RESCUED_HEADER}: {}{line_end}", parts.join("; "))
+}
+
+/// `verdict=loop; why=verdict; marker="X-Loop: a@a.test"`
+fn reason(judgement: &Judgement, why: &str) -> String {
+    let why = if why.contains(' ') { quoted(why) } else { word(why) };
+    let marker = strongest(judgement)
+        .map(|m| format!("; marker={}", quoted(&shown(m))))
+        .unwrap_or_default();
+    format!("verdict={}; why={why}{marker}", judgement.verdict.name())
+}
+
+/// What stands between our fields and a message whose first line continues a field: it would become a part of ours, and our
+/// `X-Loop` would not be known again.
+#[must_use]
+pub fn seam(message: &Message<'_>) -> String {
+    match message.content().first() {
+        Some(b' ' | b'\t') => format!(
+            "X-Spoolguard-Seam: what follows came without a name{}",
+            message.line_end()
+        ),
+        _ => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{divert_fields, quoted, verdict_field};
+    use crate::classify::{Judgement, Marker, Verdict};
+
+    #[test]
+    fn what_a_message_says_cannot_leave_its_quotes() {
+        assert_eq!(quoted("a\"b\r\nX-Loop: c"), "\"a'b\\r\\nX-Loop: c\"");
+        assert_eq!(quoted(&"x".repeat(1000)).len(), 165);
+    }
+
+    #[test]
+    fn fields_name_verdict_and_marker() {
+        let judgement = Judgement {
+            verdict: Verdict::Loop(vec![Marker {
+                header: "X-Loop".to_owned(),
+                value: "a@a.test".to_owned(),
+                why: "",
+            }]),
+            null_sender: None,
+            diverted_before: None,
+        };
+        assert_eq!(
+            verdict_field(&judgement),
+            "X-Spoolguard-Verdict: loop; marker=\"X-Loop: a@a.test\""
+        );
+        assert_eq!(
+            divert_fields(&judgement, "verdict", "a@a.test", "a+x@a.test", "h", "\r\n"),
+            "X-Loop: a@a.test\r\nX-Spoolguard-Divert: verdict=loop; why=verdict; marker=\"X-Loop: a@a.test\"; \
+             recipient=a+x@a.test; host=h\r\n"
+        );
+    }
+}

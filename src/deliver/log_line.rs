@@ -1,0 +1,86 @@
+//! What is said about each message: one line in the log, one line for a dry run. Never its body or its subject.
+
+use crate::classify::policy::Action;
+use crate::deliver::context::{Case, Guard, Outcome};
+use crate::deliver::forward::gate;
+use crate::deliver::headers;
+use crate::error::{Error, Status};
+use crate::message::envelope::Sender;
+
+/// The word for what became of a message.
+#[must_use]
+pub fn action(case: &Case<'_>, result: &Result<Outcome, Error>) -> &'static str {
+    match result {
+        Ok(Outcome::Appended { .. }) if case.action == Action::Append => "append",
+        Ok(Outcome::Appended { .. }) => "keep",
+        Ok(Outcome::Forwarded { .. }) => "forward",
+        Ok(Outcome::Diverted { .. }) => "divert",
+        Ok(Outcome::Held { .. }) => "hold",
+        Err(e) if e.status() == Status::Refused => "refuse",
+        Err(_) => "defer",
+    }
+}
+
+/// Logs what became of a message.
+pub fn log(guard: &Guard, case: &Case<'_>, result: &Result<Outcome, Error>) {
+    let judgement = &case.judgement;
+    let marker = headers::strongest(judgement).map(headers::shown);
+    let id = case.message.first("Message-ID").map(|id| id.into_owned());
+    let (mailbox, to, note, held) = match result {
+        Ok(Outcome::Appended { mailbox, note }) => (Some(mailbox.display().to_string()), None, note.clone(), None),
+        Ok(Outcome::Forwarded { to, note }) => (None, Some(to.join(",")), note.clone(), None),
+        Ok(Outcome::Diverted { to, held }) => (None, Some(to.clone()), None, held.clone()),
+        Ok(Outcome::Held { at, note }) => (None, None, Some(note.clone()), Some(at.clone())),
+        Err(e) => (None, None, Some(e.to_string()), None),
+    };
+    let sender = match &case.envelope.sender {
+        Sender::Null => "<>",
+        Sender::Address(address) => address,
+        Sender::Unknown => "unknown",
+    };
+    let held = held.map(|path| path.display().to_string());
+    macro_rules! line {
+        ($level:ident) => {
+            tracing::$level!(
+                action = action(case, result),
+                verdict = judgement.verdict.name(),
+                marker,
+                user = guard.account.name,
+                sender,
+                bytes = case.intake.bytes(),
+                mailbox,
+                to,
+                held,
+                note,
+                id
+            )
+        };
+    }
+    match result {
+        Ok(_) => line!(info),
+        Err(_) => line!(error),
+    }
+}
+
+/// What a dry run says about a message.
+#[must_use]
+pub fn rehearsal(guard: &Guard, case: &Case<'_>) -> String {
+    let to = match case.action {
+        Action::Append | Action::Keep(_) => guard.mailbox().display().to_string(),
+        Action::Forward(_) => case.destinations.join(", "),
+        Action::Divert(_) => guard.config.admin.clone(),
+    };
+    let verdict = headers::verdict(&case.judgement.verdict);
+    let marker =
+        headers::strongest(&case.judgement).map(|m| format!(", because of {}", headers::quoted(&headers::shown(m))));
+    let suspended = match case.action {
+        Action::Forward(_) => gate::why_kept(guard, case).map(|why| format!("; a copy would be kept: {why}")),
+        Action::Append | Action::Keep(_) | Action::Divert(_) => None,
+    };
+    format!(
+        "would {}: {to}; verdict {verdict}{}{}\n",
+        case.action.name(),
+        marker.unwrap_or_default(),
+        suspended.unwrap_or_default()
+    )
+}

@@ -1,0 +1,312 @@
+//! The pipeline: one message, from standard input to an exit status. Every way out of here is 0, 75 or a configured 77.
+//!
+//! This file says in which order things happen. What a message is, and what it gets, is `decide`'s; how it is done is `act`'s.
+
+pub mod auto_archive;
+pub mod caller;
+pub mod context;
+pub mod divert;
+pub mod forward;
+pub mod headers;
+pub mod log_line;
+pub mod notify;
+pub mod quota_notice;
+pub mod rescue;
+pub mod settle;
+pub mod store;
+
+use std::cell::OnceCell;
+use std::io::{self, Write};
+use std::os::fd::AsFd;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use time::OffsetDateTime;
+
+use crate::classify;
+use crate::classify::policy;
+use crate::classify::policy::{Copies, Job};
+use crate::classify::{Facts, Judgement};
+use crate::cli::{Everywhere, Who};
+use crate::config::load;
+use crate::config::load::{Extent, Sources};
+use crate::config::{Config, Log};
+use crate::deliver::caller::Variable;
+use crate::deliver::context::{Begun, Case, Guard};
+use crate::deliver::forward::rules::attribution;
+use crate::deliver::forward::verp;
+use crate::error::{Class, Error, Status};
+use crate::mailbox::setgid::{OwnPlace, SetAside, SpoolDir};
+use crate::message::Message;
+use crate::message::address::Address;
+use crate::message::envelope::Envelope;
+use crate::output::log;
+use crate::sys::account;
+use crate::sys::account::Account;
+use crate::sys::deadline;
+use crate::sys::deadline::Patience;
+use crate::sys::message_buffer::Intake;
+
+/// What the command line asked for.
+#[derive(Clone, Debug)]
+pub struct Errand {
+    /// Append or forward.
+    pub job: Job,
+    /// Where to forward to.
+    pub destinations: Vec<String>,
+    /// Where to append, if not to the user's own mailbox in the spool directory.
+    pub mbox: Option<PathBuf>,
+}
+
+impl Errand {
+    /// To append, or to forward where there is somewhere to forward to.
+    #[must_use]
+    pub fn new(destinations: &[String], copies: Copies) -> Self {
+        Self {
+            job: if destinations.is_empty() {
+                Job::Deliver
+            } else {
+                Job::Forward(copies)
+            },
+            destinations: destinations.to_vec(),
+            mbox: None,
+        }
+    }
+
+    /// The same, to another mailbox.
+    #[must_use]
+    pub fn into_mbox(mut self, mbox: Option<PathBuf>) -> Self {
+        self.mbox = mbox;
+        self
+    }
+}
+
+/// `spoolguard deliver` and `spoolguard forward`; `group` is what a setgid installation gives.
+pub fn run(errand: &Errand, who: &Who, everywhere: &Everywhere, group: Option<SetAside>) -> Status {
+    // Dropped last, when all the rest is done and let go of.
+    let begun = Begun::default();
+    end(guard(errand, who, everywhere, group, &begun))
+}
+
+/// The pipeline.
+fn guard(
+    errand: &Errand,
+    who: &Who,
+    everywhere: &Everywhere,
+    group: Option<SetAside>,
+    begun: &Begun,
+) -> Result<Status, Error> {
+    let patience = begin_delivery()?;
+    let intake = Intake::read(&standard_input()?, &patience)?;
+    let mut guard = Guard::prepare_to_deliver(who, errand.mbox.clone(), everywhere, patience, group)?;
+    guard.begun = begun.clone();
+    let case = guard.decide(&intake, errand, who, &caller::variable);
+    if everywhere.dry_run {
+        return rehearse(&guard, &case);
+    }
+    // What became of it is logged there.
+    Ok(match settle::settle(&guard, &case) {
+        Ok(_) => Status::Done,
+        Err(e) => say(&e),
+    })
+}
+
+/// Says what would be done. Under a mail system the message has to stay with it: nobody else has it.
+fn rehearse(guard: &Guard, case: &Case<'_>) -> Result<Status, Error> {
+    let _ = io::stdout().write_all(log_line::rehearsal(guard, case).as_bytes());
+    if caller::is_mail_system(&caller::variable) {
+        let cause = "this is a dry run, started by a mail system";
+        return Err(Error::new(Class::Configuration, "deliver", "the message", cause).hint("take --dry-run away"));
+    }
+    Ok(Status::Done)
+}
+
+/// Shakes off what the caller left behind: signals that it blocks or ignores, and its umask, since every file that is made here
+/// names its mode.
+///
+/// # Errors
+/// When signals cannot be watched.
+pub fn begin() -> Result<Patience, Error> {
+    begin_with(Patience::begin)
+}
+
+/// The same for a single delivery, which waits for nothing if it need not.
+fn begin_delivery() -> Result<Patience, Error> {
+    begin_with(Patience::begin_delivery)
+}
+
+fn begin_with(patience: fn() -> io::Result<Patience>) -> Result<Patience, Error> {
+    nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o022));
+    patience().map_err(|e| Error::new(Class::System, "watch", "signals", e))
+}
+
+impl Guard {
+    /// Finds the user, becomes that user where it started as root, and reads the configuration.
+    ///
+    /// # Errors
+    /// When any of it fails.
+    pub fn prepare(
+        who: &Who,
+        mbox: Option<PathBuf>,
+        everywhere: &Everywhere,
+        patience: Patience,
+    ) -> Result<Self, Error> {
+        Self::prepare_as(who, mbox, everywhere, patience, |account| {
+            account.become_user(None).map(|()| None)
+        })
+    }
+
+    /// The same, and finds the place of the own mailbox, where this run may do there what a user may not.
+    ///
+    /// # Errors
+    /// When any of it fails.
+    pub fn prepare_to_deliver(
+        who: &Who,
+        mbox: Option<PathBuf>,
+        everywhere: &Everywhere,
+        patience: Patience,
+        group: Option<SetAside>,
+    ) -> Result<Self, Error> {
+        Self::prepare_as(who, mbox, everywhere, patience, |account| become_user(account, group))
+    }
+
+    fn prepare_as(
+        who: &Who,
+        mbox: Option<PathBuf>,
+        everywhere: &Everywhere,
+        patience: Patience,
+        become_user: impl FnOnce(&Account) -> Result<Option<OwnPlace>, Error>,
+    ) -> Result<Self, Error> {
+        let account = account::find(who.user.as_deref())?;
+        let place = become_user(&account)?.map(Arc::new);
+        let sources = Sources::chosen(everywhere.config.as_deref(), account.home.as_deref());
+        let loaded = load::load(sources, Extent::User(&account.name))?;
+        log::start(&loaded.config.log, everywhere.verbose);
+        if !loaded.ignored.is_empty() {
+            let keys = loaded.ignored.join(", ");
+            tracing::warn!(
+                user = account.name,
+                keys,
+                "keys that are not left to users are without effect"
+            );
+        }
+        Ok(Self {
+            config: loaded.config,
+            account,
+            patience,
+            mbox,
+            chosen: everywhere.config.clone(),
+            begun: Begun::default(),
+            state: OnceCell::new(),
+            place,
+        })
+    }
+
+    /// Judges a message that came in now, and chooses what to do with it.
+    #[must_use]
+    pub fn decide<'a>(&self, intake: &'a Intake, errand: &Errand, who: &Who, variable: Variable<'_>) -> Case<'a> {
+        self.decide_at(OffsetDateTime::now_utc(), intake, errand, who, variable)
+    }
+
+    /// The same for a message that came in at `date`; whatever depends on the time goes by that.
+    #[must_use]
+    pub fn decide_at<'a>(
+        &self,
+        date: OffsetDateTime,
+        intake: &'a Intake,
+        errand: &Errand,
+        who: &Who,
+        variable: Variable<'_>,
+    ) -> Case<'a> {
+        let message = Message::new(intake.head());
+        let envelope = caller::envelope(who, variable, &message, &self.config, &self.account);
+        let errand = without_own(errand, &envelope, &self.account.name);
+        let mut judgement = judge(&message, &envelope, &self.config);
+        let found = verp::find(self, &envelope, &message, date.unix_timestamp());
+        let token = found.map(|(claim, address)| {
+            attribution::believe_token(&mut judgement, &address);
+            claim
+        });
+        let action = policy::choose(&judgement, errand.job, &self.config.policy());
+        Case {
+            intake,
+            message,
+            envelope,
+            judgement,
+            action,
+            destinations: errand.destinations,
+            token,
+            date,
+            name: OnceCell::new(),
+        }
+    }
+}
+
+/// Becomes the user where this is root, and finds the place of the user's mailbox: in the system's spool directory, under the name that
+/// root was told, or, of a setgid installation, under the name of whoever runs it. None where there is nothing to be done there that
+/// the user could not do.
+fn become_user(account: &Account, group: Option<SetAside>) -> Result<Option<OwnPlace>, Error> {
+    let spool_dir = || load::system_spool_dir().and_then(|path| SpoolDir::open(&path));
+    if account::is_root() {
+        let Some(dir) = spool_dir() else {
+            return account.become_user(None).map(|()| None);
+        };
+        let group = dir.become_user(account)?;
+        return Ok(group.and_then(|group| dir.place_of(&account.name, group)));
+    }
+    let place = group
+        .zip(account::own_local_name())
+        .and_then(|(group, name)| spool_dir()?.place_of(&name, group));
+    Ok(place)
+}
+
+/// Judges a message.
+pub fn judge(message: &Message<'_>, envelope: &Envelope, config: &Config) -> Judgement {
+    let facts = Facts {
+        sender: &envelope.sender,
+        own: &envelope.own,
+        max_hops: config.guard.max_hops,
+    };
+    classify::classify(message, &facts)
+}
+
+/// A user who forwards to an own address wants the message here; sent out, it would only come back.
+fn without_own(errand: &Errand, envelope: &Envelope, user: &str) -> Errand {
+    let is_own = |text: &String| match Address::parse(text) {
+        Some(address) if address.domain().is_none() => address.local() == user,
+        Some(address) => envelope.own.contains(&address),
+        None => false,
+    };
+    let (own, others): (Vec<_>, Vec<_>) = errand.destinations.iter().cloned().partition(is_own);
+    let copies = match errand.job {
+        Job::Forward(copies) if own.is_empty() => copies,
+        Job::Forward(_) | Job::Deliver => Copies::Keep,
+    };
+    Errand::new(&others, copies)
+}
+
+/// Standard input as a file of its own: `Stdin` would put a buffer between.
+///
+/// # Errors
+/// When it is not there.
+pub fn standard_input() -> Result<std::fs::File, Error> {
+    let input = io::stdin().as_fd().try_clone_to_owned();
+    input
+        .map(std::fs::File::from)
+        .map_err(|e| Error::new(Class::System, "read", "the message from standard input", e))
+}
+
+/// Ends a delivering run that failed before there was a case: mail systems do not always log what is printed.
+pub fn end(result: Result<Status, Error>) -> Status {
+    result.unwrap_or_else(|e| {
+        log::start(&Log::default(), 0);
+        tracing::error!(action = "defer", note = e.to_string());
+        say(&e)
+    })
+}
+
+/// Says what failed, in one line on standard error.
+fn say(error: &Error) -> Status {
+    deadline::print(&error.line());
+    error.status()
+}

@@ -1,0 +1,74 @@
+//! Puts a message that spoolguard wrote itself where it goes: into an mbox, under its lock, or to an address, with the null sender, so
+//! that nothing ever comes back for it. When that fails no part of it is there.
+
+use std::path::Path;
+
+use time::OffsetDateTime;
+
+use crate::deliver::context::Guard;
+use crate::deliver::{forward, store};
+use crate::error::{Class, Error};
+use crate::mailbox::append;
+use crate::mailbox::format::Letter;
+use crate::mailbox::open::Owner;
+use crate::mailbox::{lock, quoting};
+use crate::submit;
+use crate::submit::Answer;
+
+/// The message in the form that an mbox takes.
+#[must_use]
+pub fn letter(text: &str, date: OffsetDateTime) -> Letter<'_, &[u8]> {
+    Letter {
+        sender: "",
+        date,
+        added: b"",
+        content: text.as_bytes(),
+        quoting: quoting::Quoting::Mboxrd,
+    }
+}
+
+/// Appends it to the mbox at `path`, which digests may let grow to `limit_bytes`.
+///
+/// # Errors
+/// When the mbox is full, or cannot be locked or written.
+pub fn append(
+    guard: &Guard,
+    path: &Path,
+    owner: Owner,
+    text: &str,
+    date: OffsetDateTime,
+    limit_bytes: Option<u64>,
+) -> Result<(), Error> {
+    let mut locked = lock::lock(path, &store::plan(guard, owner), &guard.patience)?;
+    let bytes = text.len() as u64;
+    store::refuse_full_disk(guard, &locked, bytes)?;
+    if let Some(limit_bytes) = limit_bytes
+        && append::length(&locked)?.saturating_add(bytes) > limit_bytes
+    {
+        let cause = "it is full, and more than full with digests";
+        return Err(Error::new(Class::MailboxFull, "append to", path.display(), cause).hint("read and empty it"));
+    }
+    append::append(&mut locked, letter(text, date)).map(drop)
+}
+
+/// Sends it to `address`; `verb` is what is said when that fails.
+///
+/// # Errors
+/// When the mail system does not take it.
+pub fn submit(guard: &Guard, verb: &'static str, address: &str, text: &str) -> Result<(), Error> {
+    let letter = submit::Letter {
+        sender: "",
+        recipients: &[address.to_owned()],
+        added: b"",
+        content: text.as_bytes(),
+        content_bytes: text.len() as u64,
+    };
+    match submit::submit(&forward::way(guard), letter, &guard.patience)? {
+        Answer::Accepted => Ok(()),
+        Answer::Refused(refusals) => {
+            let said: Vec<_> = refusals.into_iter().map(|refusal| refusal.said).collect();
+            let cause = format!("refused with {}", said.join("; "));
+            Err(Error::new(Class::Submission, verb, address, cause))
+        }
+    }
+}

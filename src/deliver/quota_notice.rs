@@ -1,0 +1,124 @@
+//! The notices that spoolguard writes to users, when and in plain words. Nothing answers them (RFC 3834 section 5).
+
+use std::fs::File;
+use std::time::{Duration, SystemTime};
+
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc2822;
+
+use crate::classify::policy::{Limit, Over};
+use crate::deliver::context::{Case, Guard};
+use crate::deliver::{headers, notify};
+use crate::mailbox::lock::Locked;
+use crate::mailbox::{append, count};
+use crate::sys::dirs;
+
+/// How long the user is not warned again.
+const WARN_AGAIN: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Tells the user that the mailbox fills up, once a day while it lasts, and when it is over. A notice that cannot be written is
+/// left out: the message is safe, and that is what counts.
+pub fn warn_user(guard: &Guard, case: &Case<'_>, locked: &mut Locked, limit: Limit) {
+    let (Some(bytes), Some(dir)) = (limit.bytes, guard.state_dir()) else {
+        return;
+    };
+    let (Some(threshold), Ok(now)) = (guard.config.quota.warn.of(bytes), append::length(locked)) else {
+        return;
+    };
+    let note = dir.join("quota-warned").join(guard.account.name.replace('/', "_"));
+    let warned = note.symlink_metadata().ok().and_then(|stat| stat.modified().ok());
+    let recently = |then: SystemTime| match SystemTime::from(case.date).duration_since(then) {
+        Ok(since) => since < WARN_AGAIN,
+        // From the future: from a clock that was wrong.
+        Err(_) => false,
+    };
+    let text = if now >= threshold {
+        if warned.is_some_and(recently) {
+            return;
+        }
+        fills_up(now, bytes, guard.config.quota.over)
+    } else if warned.is_some() {
+        has_room_again(now, bytes)
+    } else {
+        return;
+    };
+    // The note first: a user who is not warned once is better off than one who is warned with each message.
+    let noted = if now >= threshold {
+        // Made anew: what stands there may be a link to something else.
+        let _ = std::fs::remove_file(&note);
+        dirs::make_private_dir(&dir.join("quota-warned")).is_ok() && File::create_new(&note).is_ok()
+    } else {
+        std::fs::remove_file(&note).is_ok()
+    };
+    if noted {
+        let own = case.own_address();
+        let id = format!("{}.{}", case.date.unix_timestamp_nanos(), std::process::id());
+        let message = message(&own, &own, case.date, &id, &text);
+        if append::append(locked, notify::letter(&message, case.date)).is_ok()
+            && limit.messages.is_some()
+            && let Ok(messages) = count::count(locked.file(), locked.path(), Some(&dir), &guard.patience)
+        {
+            count::remember(locked.file(), locked.path(), &dir, messages);
+        }
+    }
+}
+
+/// Subject and text for a mailbox beyond its soft limit.
+fn fills_up(now_bytes: u64, limit_bytes: u64, over: Over) -> String {
+    let when_full = match over {
+        Over::Defer | Over::Refuse | Over::Divert | Over::Overflow => "new mail has to wait or goes elsewhere",
+        Over::Archive => "the mail at its beginning goes into an archive",
+    };
+    format!(
+        "Subject: Your mailbox is {} % full\n\n\
+         Your mailbox holds {} of {}.\n\
+         When it is full, {when_full}.\n\n\
+         Please delete what you no longer need, or move it to another folder.\n\
+         This notice comes once a day until there is room again.\n",
+        share(now_bytes, limit_bytes),
+        mebibytes(now_bytes),
+        mebibytes(limit_bytes),
+    )
+}
+
+/// Subject and text for a mailbox that is below its soft limit again.
+fn has_room_again(now_bytes: u64, limit_bytes: u64) -> String {
+    format!(
+        "Subject: Your mailbox has room again\n\n\
+         Your mailbox holds {} of {} ({} %). Nothing more needs to be done.\n",
+        mebibytes(now_bytes),
+        mebibytes(limit_bytes),
+        share(now_bytes, limit_bytes),
+    )
+}
+
+/// A whole message of ours from `text`: a subject, more header fields before it where there are any, and the body. `id` is the
+/// beginning of its Message-ID.
+#[must_use]
+pub fn message(own: &str, to: &str, date: OffsetDateTime, id: &str, text: &str) -> String {
+    let written = date.format(&Rfc2822).unwrap_or_default();
+    let domain = own.rsplit_once('@').map_or("localhost", |(_, domain)| domain);
+    let to = match to.contains('@') {
+        true => format!("<{to}>"),
+        // A path, or a name of this host.
+        false => headers::word(to),
+    };
+    format!(
+        "From: Mail delivery guard <MAILER-DAEMON@{domain}>\nTo: {to}\nDate: {written}\nMessage-ID: <{id}.spoolguard@{domain}>\n\
+         Auto-Submitted: auto-generated\nX-Loop: {own}\nMIME-Version: 1.0\nContent-Type: text/plain; charset=us-ascii\n{text}"
+    )
+}
+
+fn share(part: u64, whole: u64) -> u128 {
+    u128::from(part) * 100 / u128::from(whole.max(1))
+}
+
+fn mebibytes(bytes: u64) -> String {
+    let (unit, name) = if bytes < 1 << 20 {
+        (1 << 10, "KiB")
+    } else {
+        (1 << 20, "MiB")
+    };
+    let tenths = u128::from(bytes) * 10 / unit;
+    format!("{}.{} {name}", tenths / 10, tenths % 10)
+}

@@ -1,0 +1,180 @@
+//! Puts a message that comes back inside a report into its user's mailbox: once, as it came, with its own sender, and with a header that
+//! says why. The report itself is settled after that, as if nothing had been in it: so a report is never done with before what
+//! it carries is safe, and one that has to come again finds that done.
+//!
+//! Where the mailbox cannot take it, it goes to the overflow mbox in the state directory: the report must not wait until somebody mends
+//! the mailbox, since mail systems drop it one day, and a storm of them is no better place. What may pass (a lock) sends the report
+//! back to the mail system. Without a state directory nothing is rescued, since nobody would know the second time: the report still
+//! carries the message to where reports go.
+
+pub mod decode;
+pub mod unpack;
+
+use std::cell::OnceCell;
+use std::path::{Path, PathBuf};
+
+use crate::classify::policy;
+use crate::classify::policy::{Action, Job, Over, Why};
+use crate::classify::{Bounce, Origin};
+use crate::deliver::context::{Case, Guard, Outcome};
+use crate::deliver::forward::rules::attribution::{Blame, Lost};
+use crate::deliver::forward::{attribution, history};
+use crate::deliver::headers;
+use crate::deliver::rescue::unpack::Taken;
+use crate::deliver::store;
+use crate::deliver::store::Placement;
+use crate::error::{Error, Outlook};
+use crate::message::Message;
+use crate::message::envelope::Envelope;
+use crate::report::returned_message;
+use crate::report::returned_message::{Extent, Original};
+use crate::sys::message_buffer::Intake;
+use crate::sys::state_file::Store;
+
+/// What became of the message that a report carries.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Rescue {
+    /// It lies there now.
+    Done(PathBuf),
+    /// The user had it already.
+    Had,
+    /// Only its header came back, and there is no copy: the user does not see it.
+    Lost(Lost),
+    /// There was nothing to rescue.
+    Nothing,
+}
+
+/// Rescues what a report about our own forward carries; `blames` are the destinations that it is about.
+///
+/// # Errors
+/// When the message is nowhere safe, and trying again can help; then the report has to come again.
+pub fn rescue(guard: &Guard, case: &Case<'_>, blames: &[Blame]) -> Result<Rescue, Error> {
+    let Some(report) = attribution::report(case) else {
+        return Ok(Rescue::Nothing);
+    };
+    if !is_about_a_failed_forward(guard, case, report) {
+        return Ok(Rescue::Nothing);
+    }
+    let Some(dir) = guard.state_dir() else {
+        tracing::debug!(user = guard.account.name, "no state directory: nothing is rescued");
+        return Ok(Rescue::Nothing);
+    };
+    let destination = blames.first().map(|blame| blame.destination.clone());
+    let lost = |lost: Lost| {
+        let has_it = lost.message_id.as_deref().is_some_and(|id| history::has_id(guard, id));
+        if has_it {
+            Rescue::Had
+        } else {
+            Rescue::Lost(Lost { destination, ..lost })
+        }
+    };
+    let place = match Original::find(&case.message) {
+        Original::Whole(place) => place,
+        Original::HeaderOnly(header) => return Ok(lost(header)),
+        Original::None => return Ok(Rescue::Nothing),
+    };
+    let Taken { intake, extent } = unpack::take_out(case.intake, case.content_start(), &place, &case.envelope.own)
+        .map_err(|e| Error::io("take a message out of", Path::new("a report"), &e))?;
+    let original = case_of(guard, case, &intake);
+    if returned_message::lacks_body(&original.message) {
+        return Ok(lost(returned_message::lost(&original.message)));
+    }
+    // What a guard diverts was no mail of the user's before either.
+    if policy::choose(&original.judgement, Job::Deliver, &guard.config.policy()) != Action::Append {
+        return Ok(Rescue::Nothing);
+    }
+    let name = original.name();
+    // Two reports about one message may come at the same time. One after the other: the second sees what the first did.
+    let one_at_a_time = Store::new(&dir, "rescue").hold(&guard.patience);
+    if let Err(e) = &one_at_a_time {
+        // Put off for that, the report would wait until the mail system drops it, and the message with it.
+        tracing::warn!(user = guard.account.name, note = %e, "two reports about one message may both leave it in the mailbox");
+    }
+    if history::has_it(guard, name) {
+        return Ok(Rescue::Had);
+    }
+    let mut notes = Vec::new();
+    if extent == Extent::Cut {
+        notes.push(headers::CUT.to_owned());
+    }
+    let field = |notes: &[String]| {
+        let host = report.reporting_host.as_deref();
+        headers::rescued_field(blames.first(), host, notes, original.message.line_end())
+            + &headers::seam(&original.message)
+    };
+    let outcome = match store::place(guard, &original, &field(&notes), Over::Overflow) {
+        Ok(Placement::Here(appended)) => {
+            guard.begun.add(appended.into_note());
+            Outcome::Appended {
+                mailbox: guard.mailbox(),
+                note: None,
+            }
+        }
+        Ok(Placement::Full(_)) => {
+            notes.push("mailbox=full".to_owned());
+            store::overflow(guard, &original, &field(&notes))?
+        }
+        Err(e) if e.outlook() == Outlook::NeedsMending => {
+            notes.push(format!("mailbox={}", headers::quoted(&e.to_string())));
+            tracing::warn!(user = guard.account.name, cause = %e, "a message that came back goes to the overflow mbox");
+            store::overflow(guard, &original, &field(&notes))?
+        }
+        Err(e) => return Err(e),
+    };
+    // Behind the mailbox: the other way round a kill in between might leave it nowhere. As it is, the note on the mailbox tells the
+    // next try that it is there.
+    history::note_rescued(guard, case, name);
+    // What this run appends next is the report.
+    guard.begun.finish();
+    let mailbox = match outcome {
+        Outcome::Appended { mailbox, .. } => mailbox,
+        Outcome::Forwarded { .. } | Outcome::Diverted { .. } | Outcome::Held { .. } => guard.mailbox(),
+    };
+    let id = original.message.first("Message-ID").map(|id| id.into_owned());
+    let shown = mailbox.display().to_string();
+    tracing::info!(
+        action = "rescue",
+        user = guard.account.name,
+        mailbox = shown,
+        notes = notes.join("; "),
+        id
+    );
+    Ok(Rescue::Done(mailbox))
+}
+
+/// Tells whether the report gives up a message that this guard sent on. Any proof will do here, also one that is too weak to blame a
+/// destination: who forges it puts into the user's mailbox what could have been sent there.
+fn is_about_a_failed_forward(guard: &Guard, case: &Case<'_>, report: &Bounce) -> bool {
+    let is_known = || {
+        let id = report.quoted_message_id.as_deref();
+        id.is_some_and(|id| !history::sent_to(guard, id).is_empty())
+    };
+    report.gives_up()
+        // What went to the administrator is no mail of the user's.
+        && case.judgement.diverted_before.is_none()
+        && (report.origin == Origin::OurForward || case.token.is_some() || is_known())
+}
+
+/// The message as a case of its own: from its own sender, for the same user, come when the report came.
+fn case_of<'a>(guard: &Guard, report: &Case<'_>, intake: &'a Intake) -> Case<'a> {
+    let message = Message::new(intake.head());
+    let own = report.envelope.own.clone();
+    let envelope = Envelope {
+        sender: returned_message::sender(&message, &own),
+        recipient: report.envelope.recipient.clone(),
+        own,
+    };
+    let judgement = crate::deliver::judge(&message, &envelope, &guard.config);
+    Case {
+        intake,
+        message,
+        envelope,
+        judgement,
+        action: Action::Keep(Why::CameBack),
+        destinations: Vec::new(),
+        token: None,
+        date: report.date,
+        name: OnceCell::new(),
+    }
+}

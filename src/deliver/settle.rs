@@ -1,0 +1,269 @@
+//! Does what was chosen, and what comes after when it cannot be done: the one place that says in which order things are tried. The
+//! last resort is the user's own mailbox; when that fails too, the message goes back to the mail system.
+
+use crate::classify::policy::{Action, Copies, Over, Why};
+use crate::deliver::context::{Case, Guard, Outcome, when_settled};
+use crate::deliver::divert::digest;
+use crate::deliver::forward::gate;
+use crate::deliver::forward::gate::{Gate, Kept};
+use crate::deliver::forward::rules::attribution::Blame;
+use crate::deliver::forward::{destinations, history};
+use crate::deliver::rescue;
+use crate::deliver::rescue::Rescue;
+use crate::deliver::store;
+use crate::deliver::store::Placement;
+use crate::deliver::{auto_archive, divert, forward, headers, log_line};
+use crate::error::{Class, Error, Outlook};
+
+/// Settles one case, and logs what became of it.
+///
+/// # Errors
+/// When the message is nowhere safe, or is refused; then it has to stay where it came from.
+pub fn settle(guard: &Guard, case: &Case<'_>) -> Result<Outcome, Error> {
+    // Of the message before, in a run of many.
+    guard.begun.finish();
+    let blames = destinations::blames(guard, case);
+    let told = destinations::learn(guard, case, &blames);
+    let result = take_out(guard, case, &blames).and_then(|()| act(guard, case));
+    if result.is_err() {
+        guard.begun.leave();
+    }
+    log_line::log(guard, case, &result);
+    when_settled(|| told.write(guard, case));
+    when_settled(|| digest::send_behind(guard, case, &result));
+    when_settled(|| auto_archive::begin(guard, case));
+    result
+}
+
+/// Takes out of a report what it says and what it carries, before it goes anywhere: it must not be done with before that is safe.
+fn take_out(guard: &Guard, case: &Case<'_>, blames: &[Blame]) -> Result<(), Error> {
+    match rescue::rescue(guard, case, blames)? {
+        Rescue::Lost(lost) => {
+            destinations::lose(guard, case, &lost);
+            tracing::warn!(
+                user = guard.account.name,
+                id = lost.message_id,
+                to = lost.destination,
+                "only the header of a message came back: the user does not see it"
+            );
+        }
+        Rescue::Done(_) | Rescue::Had | Rescue::Nothing => {}
+    }
+    Ok(())
+}
+
+fn act(guard: &Guard, case: &Case<'_>) -> Result<Outcome, Error> {
+    let over = guard.config.quota.over;
+    match case.action {
+        Action::Append => append(guard, case, "", over),
+        Action::Keep(why) => keep(guard, case, &why.to_string(), over),
+        Action::Forward(copies) => forward(guard, case, copies),
+        Action::Divert(why) => divert_or_keep(guard, case, why),
+    }
+}
+
+/// Appends the message with `added` fields on top. When there is no room, `over` says what is done.
+fn append(guard: &Guard, case: &Case<'_>, added: &str, over: Over) -> Result<Outcome, Error> {
+    let placement = store::place(guard, case, added, over)?;
+    finish(guard, case, placement)
+}
+
+/// A message that found room is done; for one that found none, `over` says what comes next.
+fn finish(guard: &Guard, case: &Case<'_>, placement: Placement) -> Result<Outcome, Error> {
+    match placement {
+        Placement::Here(appended) => {
+            guard.begun.add(appended.into_note());
+            Ok(Outcome::Appended {
+                mailbox: guard.mailbox(),
+                note: None,
+            })
+        }
+        Placement::Full(over) => full(guard, case, over),
+    }
+}
+
+/// Appends a message that was to go elsewhere, and says why it is here.
+///
+/// # Errors
+/// When it cannot be appended.
+pub fn keep(guard: &Guard, case: &Case<'_>, why: &str, over: Over) -> Result<Outcome, Error> {
+    let outcome = append(guard, case, &kept_fields(case, why), over)?;
+    Ok(with_note(outcome, why.to_owned()))
+}
+
+/// The fields on top of a message that was to go elsewhere.
+fn kept_fields(case: &Case<'_>, why: &str) -> String {
+    headers::kept_field(&case.judgement, why, case.message.line_end()) + &headers::seam(&case.message)
+}
+
+/// Says why a message is in a mailbox, unless something else was said already.
+fn with_note(outcome: Outcome, why: String) -> Outcome {
+    match outcome {
+        Outcome::Appended { mailbox, note: None } => Outcome::Appended {
+            mailbox,
+            note: Some(why),
+        },
+        outcome @ (Outcome::Appended { .. }
+        | Outcome::Forwarded { .. }
+        | Outcome::Diverted { .. }
+        | Outcome::Held { .. }) => outcome,
+    }
+}
+
+/// There is no room in the mailbox.
+fn full(guard: &Guard, case: &Case<'_>, over: Over) -> Result<Outcome, Error> {
+    match over {
+        Over::Defer | Over::Archive => Err(store::full_error(guard, Class::MailboxFull)),
+        Over::Refuse => Err(store::full_error(guard, Class::Refused)),
+        Over::Overflow => store::overflow(guard, case, ""),
+        Over::Divert => match divert::divert(guard, case, Why::OverQuota) {
+            // It came here because the mailbox has no room; there is nowhere left to go.
+            Err(e) if e.outlook() == Outlook::NeedsMending => {
+                Err(store::full_error(guard, Class::MailboxFull).hint(e.to_string()))
+            }
+            result => result,
+        },
+    }
+}
+
+/// Diverts the message; where that is impossible, it stays in the user's own mailbox.
+fn divert_or_keep(guard: &Guard, case: &Case<'_>, why: Why) -> Result<Outcome, Error> {
+    match divert::divert(guard, case, why) {
+        Err(e) if e.outlook() == Outlook::NeedsMending => {
+            let over = match guard.config.quota.over {
+                // It could not be diverted a moment ago.
+                Over::Divert => Over::Defer,
+                over @ (Over::Defer | Over::Refuse | Over::Overflow | Over::Archive) => over,
+            };
+            keep(guard, case, &e.to_string(), over)
+        }
+        result => result,
+    }
+}
+
+/// Forwards the message where it may go, and remembers what became of it there.
+fn forward(guard: &Guard, case: &Case<'_>, copies: Copies) -> Result<Outcome, Error> {
+    let sifted = history::sift(guard, case, &case.destinations);
+    if let Some(why) = sifted.why_nowhere() {
+        // Left to wait for room until the memory of it fades, it would go round once more.
+        let over = Over::Overflow;
+        return match copies {
+            Copies::None => keep(guard, case, &why, over),
+            // The copy that is asked for, and no other bytes: a run that was killed may have put it there already, and what it left is
+            // known again by them.
+            Copies::Keep => Ok(with_note(append(guard, case, "", over)?, why)),
+        };
+    }
+    let mut gate = gate::gate(guard, case, &sifted.fresh);
+    let result = pass(guard, case, copies, &mut gate);
+    gate.end(guard, case);
+    result
+}
+
+/// Forwards the message, after a copy was kept where that is asked for or some destination is suspended. When the mail system cannot
+/// take it now, no copy stays: the message will come again, and each time would leave another.
+fn pass(guard: &Guard, case: &Case<'_>, copies: Copies, gate: &mut Gate) -> Result<Outcome, Error> {
+    let over = guard.config.quota.over;
+    let copy = match (copies, gate.why()) {
+        (Copies::Keep, _) => Some(store::place(guard, case, "", over)?),
+        (Copies::None, None) => None,
+        (Copies::None, Some(why)) => match store::place(guard, case, &kept_fields(case, &why), over) {
+            Err(e) if e.outlook() == Outlook::NeedsMending => {
+                // No mailbox can be made for the user. Then it is better sent to a dead address, from where a report comes, than put
+                // off until the mail system gives up.
+                tracing::warn!(user = guard.account.name, why, note = %e, "forwarded all the same");
+                gate.open();
+                None
+            }
+            placement => Some(placement?),
+        },
+    };
+    if let Some(Placement::Full(over @ (Over::Defer | Over::Refuse | Over::Archive))) = copy {
+        return full(guard, case, over);
+    }
+    let destinations = gate.destinations();
+    if destinations.is_empty()
+        && let Some(placement) = copy
+    {
+        let outcome = finish(guard, case, placement)?;
+        gate.keep(Kept::Yes);
+        return Ok(with_note(outcome, gate.why().unwrap_or_default()));
+    }
+    if let Some(Placement::Here(_)) = copy {
+        history::note_kept(guard, case);
+    }
+    let sent = match forward::send(guard, case, &destinations) {
+        Ok(sent) => sent,
+        Err(e) => {
+            if let Some(Placement::Here(appended)) = copy {
+                history::note_gone(guard, case);
+                if let Err(left) = store::take_back(guard, appended) {
+                    tracing::warn!(user = guard.account.name, cause = %left, "a copy stays, and the message will come again");
+                }
+            }
+            return Err(e);
+        }
+    };
+    let refusals = sent.refused.clone();
+    gate.send(sent);
+    // A copy that the mailbox has no room for is put elsewhere only now that the message is sent: it cannot be taken back from
+    // there, and each further try would leave another.
+    let copied = copy.map(|placement| finish(guard, case, placement));
+    gate.keep(if matches!(copied, Some(Ok(_))) {
+        Kept::Yes
+    } else {
+        Kept::No
+    });
+    if gate.holds_back()
+        && let Some(Err(e)) = copied
+    {
+        // For a destination that got nothing this copy is all there is.
+        return Err(e);
+    }
+    if refusals.is_empty() {
+        let note = copied.map(|copy| said_of(&copy));
+        let why = gate.why();
+        return Ok(Outcome::Forwarded {
+            to: destinations,
+            note: match (note, why) {
+                (Some(note), Some(why)) => Some(format!("{note}: {why}")),
+                (note, why) => note.or(why),
+            },
+        });
+    }
+    let refused: Vec<_> = refusals
+        .iter()
+        .map(|r| format!("{} refused with {}", r.recipient, r.said))
+        .collect();
+    let why = format!("cannot forward: {}", refused.join("; "));
+    match copied {
+        // The user has it already.
+        Some(Ok(Outcome::Appended { mailbox, .. })) => Ok(Outcome::Appended {
+            mailbox,
+            note: Some(why),
+        }),
+        Some(Ok(outcome @ (Outcome::Forwarded { .. } | Outcome::Diverted { .. } | Outcome::Held { .. }))) => {
+            Ok(outcome)
+        }
+        Some(Err(_)) | None => {
+            let kept = keep(guard, case, &why, over);
+            if matches!(kept, Ok(Outcome::Appended { .. })) {
+                // Some mail systems refuse it and mail a report as well.
+                history::note_kept(guard, case);
+            }
+            kept
+        }
+    }
+}
+
+/// Says where the copy of a forwarded message is.
+fn said_of(copy: &Result<Outcome, Error>) -> String {
+    match copy {
+        Ok(Outcome::Appended { mailbox, .. }) => format!("kept a copy in {}", mailbox.display()),
+        Ok(Outcome::Diverted { to, .. }) => format!("sent a copy to {to}"),
+        Ok(Outcome::Held { at, .. }) => format!("held a copy in {}", at.display()),
+        Ok(Outcome::Forwarded { .. }) => String::new(),
+        // The message is on its way; sending it again would be no better.
+        Err(e) => format!("kept no copy: {e}"),
+    }
+}

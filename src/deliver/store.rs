@@ -1,0 +1,316 @@
+//! Puts a message into the user's mailbox, within quota. What the quota says is asked under the lock: before it, it is a guess.
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use crate::classify::policy::{Admission, Limit, Over, Usage, Why, admit};
+use crate::config;
+use crate::config::Config;
+use crate::config::value::Size;
+use crate::deliver::context::{Case, Guard, Outcome, when_settled};
+use crate::deliver::quota_notice;
+use crate::error::{Class, Error};
+use crate::mailbox::append;
+use crate::mailbox::append::Appended;
+use crate::mailbox::format;
+use crate::mailbox::format::Letter;
+use crate::mailbox::lock;
+use crate::mailbox::lock::{Locked, Method, Plan};
+use crate::mailbox::open::{Absent, Owner};
+use crate::mailbox::recover;
+use crate::mailbox::recover::Recovered;
+use crate::mailbox::{count, quoting};
+use crate::message::envelope::Sender;
+use crate::sys::account::Account;
+use crate::sys::filesystem;
+use crate::sys::{dirs, message_buffer};
+
+/// Which locks are taken.
+#[must_use]
+pub fn methods(config: &Config) -> Vec<Method> {
+    let method = |lock: &config::Lock| match lock {
+        config::Lock::Dotlock => Method::Dotlock,
+        config::Lock::Fcntl => Method::Fcntl,
+        config::Lock::Flock => Method::Flock,
+    };
+    config.spool.locks.iter().map(method).collect()
+}
+
+/// How the mailbox at a path is locked when mail comes in.
+#[must_use]
+pub fn plan(guard: &Guard, owner: Owner) -> Plan {
+    Plan {
+        place: guard.place.clone(),
+        ..lock_plan(&guard.config, owner, Absent::Create, guard.state_dir())
+    }
+}
+
+/// How a mailbox is locked.
+#[must_use]
+pub fn lock_plan(config: &Config, owner: Owner, absent: Absent, state_dir: Option<PathBuf>) -> Plan {
+    Plan {
+        methods: methods(config),
+        timeout: config.spool.lock_timeout.duration(),
+        owner,
+        absent,
+        state_dir,
+        place: None,
+    }
+}
+
+/// The message in the form that an mbox takes.
+#[must_use]
+pub fn letter<'a>(
+    guard: &Guard,
+    case: &'a Case<'_>,
+    sender: &'a str,
+    added: &'a str,
+) -> Letter<'a, message_buffer::Reader<'a>> {
+    Letter {
+        sender,
+        date: case.date,
+        added: added.as_bytes(),
+        content: case.intake.reader(case.content_start()),
+        quoting: quoting(&guard.config),
+    }
+}
+
+/// How a mailbox quotes.
+#[must_use]
+pub fn quoting(config: &Config) -> quoting::Quoting {
+    match config.spool.quoting {
+        config::Quoting::Mboxrd => quoting::Quoting::Mboxrd,
+        config::Quoting::Mboxo => quoting::Quoting::Mboxo,
+    }
+}
+
+/// The sender for the separator line. Where nobody said one, it is the user, whose program brought the message.
+#[must_use]
+pub fn separator_sender(sender: &Sender, user: &Account) -> String {
+    match sender {
+        Sender::Null => String::new(),
+        Sender::Address(address) => address.clone(),
+        Sender::Unknown => user.name.clone(),
+    }
+}
+
+/// What became of the attempt to append.
+#[derive(Debug)]
+#[must_use]
+pub enum Placement {
+    /// It lies in the mailbox.
+    Here(Appended),
+    /// There is no room, and this is to be done.
+    Full(Over),
+}
+
+/// Appends the message with `added` fields on top, if there is room; if not, `over` says what is to be done.
+///
+/// # Errors
+/// When the mailbox cannot be locked or written.
+pub fn place(guard: &Guard, case: &Case<'_>, added: &str, over: Over) -> Result<Placement, Error> {
+    let path = guard.mailbox();
+    let sender = separator_sender(&case.envelope.sender, &guard.account);
+    let letter = letter(guard, case, &sender, added);
+    let mut locked = match open(guard, &path, Owner::Exactly(guard.account.uid), &letter)? {
+        Opened::Ready(locked) => locked,
+        Opened::There(appended) => return Ok(Placement::Here(appended)),
+    };
+    let limit = guard.limit();
+    let usage = measure(guard, &locked, limit)?;
+    let incoming_bytes = case.content_bytes() + added.len() as u64 + format::frame_bytes(&sender);
+    match admit(
+        usage,
+        incoming_bytes,
+        limit,
+        over,
+        &case.envelope.sender,
+        &case.judgement,
+    ) {
+        Admission::Fits => {}
+        Admission::Full(over) => return Ok(Placement::Full(over)),
+    }
+    refuse_full_disk(guard, &locked, incoming_bytes)?;
+    let appended = append::append(&mut locked, letter)?;
+    // The message is safe. Nothing that comes behind may make the mail system try again.
+    when_settled(|| {
+        if limit.messages.is_some()
+            && let Some(dir) = guard.state_dir()
+        {
+            count::remember(locked.file(), &path, &dir, usage.messages + 1);
+        }
+        quota_notice::warn_user(guard, case, &mut locked, limit);
+    });
+    // With the notice: a copy that is taken back takes along what was said about it.
+    Ok(Placement::Here(appended.and_since(&locked)))
+}
+
+/// A mailbox that is about to be appended to.
+#[derive(Debug)]
+#[must_use]
+pub enum Opened {
+    /// It waits for the message.
+    Ready(Locked),
+    /// An earlier try has put the message there, and was killed before it could say so.
+    There(Appended),
+}
+
+/// Locks the mailbox at `path`, puts right what a killed run left, and looks whether `letter` is what it brought.
+///
+/// # Errors
+/// When the mailbox cannot be locked or read.
+pub fn open<R: Read + Clone>(
+    guard: &Guard,
+    path: &Path,
+    owner: Owner,
+    letter: &Letter<'_, R>,
+) -> Result<Opened, Error> {
+    let mut locked = lock::lock(path, &plan(guard, owner), &guard.patience)?;
+    let Recovered { cut_bytes, appended } = recover::recover(&mut locked, letter)?;
+    let (user, mailbox) = (&guard.account.name, path.display().to_string());
+    if cut_bytes > 0 {
+        tracing::warn!(
+            user,
+            mailbox,
+            bytes = cut_bytes,
+            "cut off what a killed run left half written"
+        );
+    }
+    Ok(match appended {
+        None => Opened::Ready(locked),
+        Some(appended) => {
+            tracing::warn!(
+                user,
+                mailbox,
+                "an earlier run brought this message, and was killed before it could say so"
+            );
+            Opened::There(appended)
+        }
+    })
+}
+
+/// Takes a copy back, when the message goes back to the mail system and will come again. A copy that stays is known then.
+///
+/// # Errors
+/// When the mailbox has changed since, or cannot be locked.
+pub fn take_back(guard: &Guard, appended: Appended) -> Result<(), Error> {
+    let plan = plan(guard, Owner::Exactly(guard.account.uid));
+    match lock::lock(&guard.mailbox(), &plan, &guard.patience) {
+        Ok(mut locked) => append::take_back(&mut locked, appended),
+        Err(e) => {
+            appended.leave();
+            Err(e)
+        }
+    }
+}
+
+fn measure(guard: &Guard, locked: &Locked, limit: Limit) -> Result<Usage, Error> {
+    let messages = match limit.messages {
+        None => 0,
+        Some(_) => count::count(
+            locked.file(),
+            locked.path(),
+            guard.state_dir().as_deref(),
+            &guard.patience,
+        )?,
+    };
+    Ok(Usage {
+        bytes: append::length(locked)?,
+        messages,
+    })
+}
+
+/// Leaves `min_free` on the file system, for everybody else's mail.
+///
+/// # Errors
+/// When there is less.
+pub fn refuse_full_disk(guard: &Guard, locked: &Locked, incoming_bytes: u64) -> Result<(), Error> {
+    let Some(min_free_bytes) = guard.config.spool.min_free.bound() else {
+        return Ok(());
+    };
+    let free_bytes = filesystem::free_bytes(locked.path(), locked.file())?;
+    if free_bytes < incoming_bytes.saturating_add(min_free_bytes) {
+        return Err(append::too_little_space(locked.path(), free_bytes, min_free_bytes));
+    }
+    Ok(())
+}
+
+/// Says that the mailbox is full.
+#[must_use]
+pub fn full_error(guard: &Guard, class: Class) -> Error {
+    let limit = guard.limit();
+    let bytes = limit.bytes.map(|bytes| format!("{} bytes", Size::from_bytes(bytes)));
+    let messages = limit.messages.map(|count| format!("{count} messages"));
+    let bounds: Vec<_> = bytes.into_iter().chain(messages).collect();
+    Error::new(
+        class,
+        "append to",
+        guard.mailbox().display(),
+        format_args!("the mailbox is full, its limit is {}", bounds.join(" or ")),
+    )
+}
+
+/// Appends the message with `added` fields on top to an mbox that is not the user's mailbox.
+///
+/// # Errors
+/// When it cannot be locked or written.
+pub fn append_elsewhere(guard: &Guard, case: &Case<'_>, path: &Path, added: &str) -> Result<(), Error> {
+    append_within(guard, case, path, added, None).map(drop)
+}
+
+/// Whether there was room for a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Room {
+    /// It is there.
+    Taken,
+    /// The mbox would grow beyond its limit; nothing was written.
+    None,
+}
+
+/// The same, if the mbox stays within `limit_bytes`.
+///
+/// # Errors
+/// When it cannot be locked or written.
+pub fn append_within(
+    guard: &Guard,
+    case: &Case<'_>,
+    path: &Path,
+    added: &str,
+    limit_bytes: Option<u64>,
+) -> Result<Room, Error> {
+    let sender = separator_sender(&case.envelope.sender, &guard.account);
+    let letter = letter(guard, case, &sender, added);
+    let appended = match open(guard, path, Owner::Trusted(guard.account.uid), &letter)? {
+        Opened::There(appended) => appended,
+        Opened::Ready(mut locked) => {
+            let incoming_bytes = case.content_bytes() + added.len() as u64 + format::frame_bytes(&sender);
+            if let Some(limit_bytes) = limit_bytes
+                && append::length(&locked)?.saturating_add(incoming_bytes) > limit_bytes
+            {
+                return Ok(Room::None);
+            }
+            refuse_full_disk(guard, &locked, incoming_bytes)?;
+            append::append(&mut locked, letter)?
+        }
+    };
+    guard.begun.add(appended.into_note());
+    Ok(Room::Taken)
+}
+
+/// Appends to the mbox that takes what the mailbox has no room for, with `added` fields on top.
+///
+/// # Errors
+/// When there is no place for it, or it cannot be locked or written.
+pub fn overflow(guard: &Guard, case: &Case<'_>, added: &str) -> Result<Outcome, Error> {
+    let Some(dir) = guard.state_dir() else {
+        return Err(full_error(guard, Class::MailboxFull).hint("there is no state directory for the overflow"));
+    };
+    dirs::make_private_dir(&dir)?;
+    let path = dir.join("overflow");
+    append_elsewhere(guard, case, &path, added)?;
+    Ok(Outcome::Appended {
+        mailbox: path,
+        note: Some(Why::OverQuota.to_string()),
+    })
+}

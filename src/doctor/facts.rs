@@ -1,0 +1,306 @@
+//! What is known of the host before anything is judged: its configuration, what its mail programs say of themselves, its aliases.
+
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use nix::fcntl::OFlag;
+
+use crate::cli::Everywhere;
+use crate::config::Config;
+use crate::config::load;
+use crate::config::load::{Extent, Sources};
+use crate::doctor::rules::aliases::{Aliases, Names};
+use crate::doctor::rules::settings::{Settings, transports};
+use crate::doctor::rules::{Check, Finding};
+use crate::sys::account;
+use crate::sys::child;
+use crate::sys::child::Streams;
+
+/// For how long an answer is waited for.
+const ASK_TIME: Duration = Duration::from_secs(10);
+
+/// Says where mail programs are looked for, in place of `PATH` and the directories of the system.
+pub const SEARCH_VARIABLE: &str = "SPOOLGUARD_PATH";
+
+/// A file that somebody writes by hand is not larger, in bytes.
+const TEXT_BYTES: u64 = 1 << 20;
+
+/// How much of a complaint is shown, in characters.
+const SAID: usize = 120;
+
+/// Where aliases are where no mail system says otherwise.
+const ALIASES_FILE: &str = "/etc/aliases";
+
+/// The kinds of tables that are made from a text file of the same name.
+const TEXT_TABLES: [&str; 7] = ["hash", "texthash", "btree", "cdb", "dbm", "lmdb", "sdbm"];
+
+/// What Postfix is asked for.
+const POSTFIX_SETTINGS: [&str; 19] = [
+    "alias_maps",
+    "allow_mail_to_commands",
+    "command_time_limit",
+    "deliver_lock_attempts",
+    "deliver_lock_delay",
+    "forward_path",
+    "mailbox_command",
+    "mailbox_delivery_lock",
+    "mailbox_size_limit",
+    "mailbox_transport",
+    "message_size_limit",
+    "mydestination",
+    "myhostname",
+    "myorigin",
+    "queue_directory",
+    "recipient_delimiter",
+    "virtual_alias_maps",
+    "virtual_mailbox_base",
+    "virtual_mailbox_lock",
+];
+
+const DOVECOT_SETTINGS: [&str; 5] = [
+    "mbox_read_locks",
+    "mbox_write_locks",
+    "mbox_lock_timeout",
+    "mail_location",
+    "mail_driver",
+];
+
+/// What is going to be examined.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// The host.
+    Host,
+    /// The mail of one user, for which only the mail system is asked: there may be thousands of users.
+    User,
+}
+
+/// What is known.
+pub struct Host {
+    /// The administrator's configuration; the defaults where it cannot be used.
+    pub config: Config,
+    /// Why it cannot be used.
+    pub unusable: Option<String>,
+    /// The configuration file that the command line names.
+    pub chosen: Option<PathBuf>,
+    /// What Postfix says, where it is installed.
+    pub postfix: Option<Settings>,
+    /// What Dovecot says, where it is installed.
+    pub dovecot: Option<Settings>,
+    /// Exim's transports, where it is installed.
+    pub exim: Option<Vec<(String, Settings)>>,
+    /// What procmail says of itself.
+    pub procmail: Option<String>,
+    /// What mutt says of itself.
+    pub mutt: Option<String>,
+    /// Whether maildrop is installed.
+    pub maildrop: Option<PathBuf>,
+    /// Whether OpenSMTPD is installed.
+    pub has_smtpd: bool,
+    /// The aliases that could be read.
+    pub aliases: Aliases,
+    /// The files that they are from.
+    pub alias_files: Vec<PathBuf>,
+    /// Why there may be more names than can be seen.
+    pub unseen: Option<String>,
+    /// What came out while all this was found out.
+    pub findings: Vec<Finding>,
+}
+
+impl Host {
+    /// Reads the configuration, and asks whom the scope needs.
+    #[must_use]
+    pub fn look(scope: Scope, everywhere: &Everywhere) -> Self {
+        let mut findings = Vec::new();
+        let chosen = everywhere.config.clone();
+        let (config, unusable) = configuration(chosen.as_deref(), &mut findings);
+        let dirs = match std::env::var_os(SEARCH_VARIABLE) {
+            Some(path) => std::env::split_paths(&path).filter(|dir| dir.is_absolute()).collect(),
+            None => child::search_path(std::env::var_os("PATH").as_deref()),
+        };
+        let mut asker = Asker {
+            scope,
+            dirs,
+            findings: &mut findings,
+        };
+        let postfix = asker.ask(&["postconf"], &[&["-x"], &POSTFIX_SETTINGS[..]].concat());
+        let dovecot = asker.ask_for_host(&["doveconf"], &DOVECOT_SETTINGS);
+        let exim = asker.ask_for_host(&["exim4", "exim"], &["-bP", "transports"]);
+        let procmail = asker.ask_for_host(&["procmail"], &["-v"]);
+        let mutt = asker.ask_for_host(&["mutt", "neomutt"], &["-v"]);
+        let maildrop = child::find("maildrop", &asker.dirs);
+        let has_smtpd = child::find("smtpd", &asker.dirs).is_some() && child::find("smtpctl", &asker.dirs).is_some();
+        let mut host = Self {
+            config,
+            unusable,
+            chosen,
+            postfix: postfix.as_deref().map(Settings::parse),
+            dovecot: dovecot.as_deref().map(Settings::parse),
+            exim: exim.as_deref().map(transports),
+            procmail,
+            mutt,
+            maildrop,
+            has_smtpd,
+            aliases: Aliases::default(),
+            alias_files: Vec::new(),
+            unseen: None,
+            findings: Vec::new(),
+        };
+        host.read_aliases(&mut findings);
+        host.findings = findings;
+        host
+    }
+
+    /// The aliases that the mail system uses, as far as they are text.
+    fn read_aliases(&mut self, findings: &mut Vec<Finding>) {
+        let maps: Vec<String> = match &self.postfix {
+            Some(postfix) => postfix.words("alias_maps").into_iter().map(str::to_owned).collect(),
+            None => vec![format!("texthash:{ALIASES_FILE}")],
+        };
+        for map in maps {
+            match map.split_once(':') {
+                Some((kind, path)) if TEXT_TABLES.contains(&kind) => self.alias_files.push(PathBuf::from(path)),
+                _ => self.unseen = Some(format!("alias_maps also names {map}")),
+            }
+        }
+        if let Some(virtual_maps) = self
+            .postfix
+            .as_ref()
+            .and_then(|postfix| postfix.get("virtual_alias_maps"))
+            && !virtual_maps.is_empty()
+        {
+            self.unseen = Some(format!("virtual_alias_maps names {virtual_maps}"));
+        }
+        for path in &self.alias_files {
+            match read_text(path) {
+                Ok(text) => self.aliases.add(Aliases::parse(&text)),
+                Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+                Err(e) => {
+                    let error = crate::error::Error::io("read", path, &e);
+                    findings.push(Finding::note(Check::LeftOut, "aliases", error.to_string()));
+                    self.unseen = Some(format!("{} cannot be read", path.display()));
+                }
+            }
+        }
+    }
+
+    /// Where mail for an address ends.
+    #[must_use]
+    pub fn ends(&self, address: &str) -> Vec<crate::doctor::rules::aliases::End> {
+        let names = Names {
+            aliases: &self.aliases,
+            is_user: &|name| matches!(account::known(name), Ok(Some(_))),
+            is_own_domain: &|domain| self.is_own(domain),
+            delimiter: &self.config.recipient_delimiter,
+        };
+        names.ends(&self.qualified(address))
+    }
+
+    /// Postfix gives a bare name its own domain, which on a host without mailboxes is another's.
+    fn qualified(&self, address: &str) -> String {
+        let origin = self.postfix.as_ref().and_then(|postfix| postfix.get("myorigin"));
+        match origin.filter(|origin| !origin.is_empty() && !origin.starts_with('/')) {
+            Some(origin) if !address.contains('@') => format!("{address}@{origin}"),
+            _ => address.to_owned(),
+        }
+    }
+
+    fn is_own(&self, domain: &str) -> bool {
+        let is = |name: &str| name.eq_ignore_ascii_case(domain);
+        match &self.postfix {
+            Some(postfix) => is("localhost") || postfix.words("mydestination").into_iter().any(is),
+            None => is("localhost") || is(&account::mail_name()) || is(&account::host_name()),
+        }
+    }
+}
+
+/// The administrator's configuration; of a user's own file the run that becomes the user speaks.
+fn configuration(chosen: Option<&Path>, findings: &mut Vec<Finding>) -> (Config, Option<String>) {
+    match load::load(Sources::chosen(chosen, None), Extent::Whole) {
+        Ok(loaded) => {
+            let files: Vec<_> = loaded
+                .layers
+                .iter()
+                .map(|layer| layer.path.display().to_string())
+                .collect();
+            let (subject, text) = match files.as_slice() {
+                [] => ("configuration".to_owned(), "there is none: the defaults hold"),
+                files => (files.join(", "), "it can be used"),
+            };
+            findings.push(Finding::ok(Check::Configuration, subject, text));
+            (loaded.config, None)
+        }
+        Err(e) => {
+            findings.push(Finding::wrong(
+                Check::Configuration,
+                "configuration",
+                format!("{e}: all mail waits with the mail system"),
+                "mend it, then: spoolguard config check",
+            ));
+            (Config::default(), Some(e.to_string()))
+        }
+    }
+}
+
+/// Asks programs, and notes who does not answer.
+struct Asker<'a> {
+    scope: Scope,
+    dirs: Vec<PathBuf>,
+    findings: &'a mut Vec<Finding>,
+}
+
+impl Asker<'_> {
+    /// Asks where it is the host that is examined.
+    fn ask_for_host(&mut self, names: &[&str], arguments: &[&str]) -> Option<String> {
+        match self.scope {
+            Scope::Host => self.ask(names, arguments),
+            Scope::User => None,
+        }
+    }
+
+    /// Asks the first of `names` that is installed.
+    fn ask(&mut self, names: &[&str], arguments: &[&str]) -> Option<String> {
+        let program = names.iter().find_map(|name| child::find(name, &self.dirs))?;
+        let subject = program.display().to_string();
+        if !child::is_trusted(&program) {
+            let text = "it was not asked: others than root can change it, and this is root";
+            self.findings.push(Finding::note(Check::LeftOut, subject, text));
+            return None;
+        }
+        // The instance of Postfix that is meant, where there are several (postfix(1)).
+        let instance = std::env::var_os("MAIL_CONFIG");
+        let variables: Vec<(&str, &OsStr)> = instance.iter().map(|dir| ("MAIL_CONFIG", dir.as_os_str())).collect();
+        let cause = match child::ask(&program, arguments, &variables, Streams::Both, ASK_TIME) {
+            Ok(answer) if answer.status.success() => return Some(answer.text),
+            Ok(answer) => {
+                let said: String = answer
+                    .text
+                    .lines()
+                    .next()
+                    .unwrap_or_default()
+                    .chars()
+                    .take(SAID)
+                    .collect();
+                format!("it ended with {} when it was asked: {said}", answer.status)
+            }
+            Err(e) => e.to_string(),
+        };
+        self.findings.push(Finding::note(Check::LeftOut, subject, cause));
+        None
+    }
+}
+
+/// Reads a file that somebody wrote by hand. Neither a FIFO nor an endless one holds us.
+pub fn read_text(path: &Path) -> io::Result<String> {
+    let mut options = File::options();
+    let file = options.read(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::other("this is no file"));
+    }
+    let mut bytes = Vec::new();
+    file.take(TEXT_BYTES).read_to_end(&mut bytes)?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}

@@ -1,0 +1,161 @@
+//! The file system of the spool directory: whether it has room, and whether locks and notes hold there.
+
+use std::path::Path;
+
+use crate::config::value::Size;
+use crate::config::{Lock, Spool};
+use crate::doctor::rules::{Check, Finding};
+use crate::error::Error;
+use crate::spool::list::row::quoted;
+use crate::sys::filesystem;
+use crate::sys::filesystem::FileSystem;
+
+/// Examines the file system of the spool directory.
+pub fn examine(dir: &Path, spool: &Spool) -> Vec<Finding> {
+    match filesystem::of(dir) {
+        Ok(of) => judge(dir, spool, of),
+        Err(e) => vec![Finding::note(
+            Check::FileSystem,
+            subject(dir),
+            Error::io("examine", dir, &e).to_string(),
+        )],
+    }
+}
+
+fn subject(dir: &Path) -> String {
+    format!("file system of {}", dir.display())
+}
+
+fn judge(dir: &Path, spool: &Spool, of: FileSystem) -> Vec<Finding> {
+    let name = subject(dir);
+    let mut found = Vec::new();
+    if of.read_only {
+        found.push(Finding::wrong(
+            Check::FileSystem,
+            &name,
+            "nothing can be written to it: mail waits",
+            format!("see why (dmesg), then: mount -o remount,rw {}", quoted(dir)),
+        ));
+    }
+    if let Some(min_free_bytes) = spool.min_free.bound()
+        && of.free_bytes < min_free_bytes
+    {
+        let (free, least) = (
+            Size::from_bytes(of.free_bytes >> 20 << 20),
+            Size::from_bytes(min_free_bytes),
+        );
+        found.push(Finding::wrong(
+            Check::FileSystem,
+            &name,
+            format!("{free} are free, and [spool] min_free is {least}: mail waits"),
+            "spoolguard spool list, which says what helps",
+        ));
+    }
+    if of.nfs && spool.locks.contains(&Lock::Flock) {
+        found.push(Finding::wrong(
+            Check::FileSystem,
+            &name,
+            "it is on NFS, where flock and fcntl locks stand in each other's way",
+            "take \"flock\" out of [spool] locks",
+        ));
+    }
+    if of.nfs {
+        let what = "it is on NFS: a lock holds only where all hosts lock in the same way and the server knows locks";
+        found.push(Finding::note(Check::FileSystem, &name, what));
+    }
+    match of.attributes {
+        Some(true) => {}
+        Some(false) => found.push(
+            Finding::note(
+                Check::FileSystem,
+                &name,
+                "it has no user attributes: a delivery that is killed may bring its message twice",
+            )
+            .remedy("mount it with user_xattr, or use NFS 4.2, ext4, xfs, btrfs, or Linux 6.6 for tmpfs"),
+        ),
+        None => found.push(Finding::note(
+            Check::FileSystem,
+            &name,
+            "whether it has user attributes cannot be told",
+        )),
+    }
+    if found.is_empty() {
+        let what = "it is here, has user attributes, and room";
+        found.push(Finding::ok(Check::FileSystem, name, what));
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::judge;
+    use crate::config::{Lock, Spool};
+    use crate::doctor::rules::Level;
+    use crate::sys::filesystem::FileSystem;
+    use std::path::Path;
+
+    #[test]
+    fn what_does_not_hold_on_a_file_system_is_told() {
+        let good = FileSystem {
+            nfs: false,
+            attributes: Some(true),
+            read_only: false,
+            free_bytes: 1 << 30,
+        };
+        let nfs = FileSystem { nfs: true, ..good };
+        let with_flock = Spool {
+            locks: vec![Lock::Fcntl, Lock::Flock],
+            ..Spool::default()
+        };
+        let spool = Spool::default();
+        for (of, spool, level, part) in [
+            (good, &spool, Level::Ok, "it is here"),
+            (good, &with_flock, Level::Ok, "it is here"),
+            (nfs, &spool, Level::Note, "it is on NFS: a lock holds only"),
+            (nfs, &with_flock, Level::Wrong, "it is on NFS, where flock and fcntl"),
+            (
+                FileSystem {
+                    attributes: Some(false),
+                    ..good
+                },
+                &spool,
+                Level::Note,
+                "it has no user attributes",
+            ),
+            (
+                FileSystem {
+                    attributes: None,
+                    ..good
+                },
+                &spool,
+                Level::Note,
+                "whether it has user attributes",
+            ),
+            (
+                FileSystem {
+                    read_only: true,
+                    ..good
+                },
+                &spool,
+                Level::Wrong,
+                "nothing can be written",
+            ),
+            (
+                FileSystem {
+                    free_bytes: 50 << 20,
+                    ..good
+                },
+                &spool,
+                Level::Wrong,
+                "50M are free, and [spool] min_free is 100M",
+            ),
+        ] {
+            let found = judge(Path::new("/var/mail"), spool, of);
+            let first = found.first().map(|first| (first.level, first.finding.as_str()));
+            assert!(
+                first.is_some_and(|(found, text)| found == level && text.starts_with(part)),
+                "{part}: {found:?}"
+            );
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! `spoolguard doctor`: is this host set up right? Asks the programs that are installed, looks at directories and files, and says what
+//! is wrong and what mends it. Changes nothing.
+//!
+//! Root examines the host, and every user whose mail is handled by a file of theirs in a run that becomes that user. Anybody else
+//! examines what an own run would meet, and says what was left out.
+
+mod admin;
+mod facts;
+mod filesystem;
+mod lock_holders;
+mod programs;
+mod report;
+pub mod rules;
+mod spool;
+mod submission;
+mod user;
+mod users;
+
+use std::io::Write;
+
+use crate::cli::Everywhere;
+use crate::command::inspect::show::Form;
+use crate::deliver;
+use crate::doctor::rules::{Check, Finding, Level};
+use crate::error::{Class, Error, Status};
+use crate::spool::complain;
+use crate::sys::account;
+use crate::sys::account::Account;
+use crate::sys::deadline;
+use facts::{Host, Scope};
+
+/// Runs the command: 0, 1 when something is wrong, 75 when it cannot be told.
+pub fn run(form: Form, user: Option<&str>, everywhere: &Everywhere) -> Status {
+    match examine(user, everywhere).and_then(|findings| write(&findings, form, everywhere)) {
+        Ok(status) => status,
+        Err(e) => {
+            complain(&e);
+            Status::TryAgain
+        }
+    }
+}
+
+fn examine(user: Option<&str>, everywhere: &Everywhere) -> Result<Vec<Finding>, Error> {
+    // What it says of the time that is left is for deliveries; signals are watched from here on.
+    let _patience = deliver::begin()?;
+    match user {
+        Some(name) => one(name, everywhere),
+        None => all(everywhere),
+    }
+}
+
+/// How the mail of one user is handled.
+fn one(name: &str, everywhere: &Everywhere) -> Result<Vec<Finding>, Error> {
+    let account = account::find(Some(name))?;
+    if account.gid.is_none() {
+        let cause = "nobody is called so";
+        return Err(Error::new(Class::Configuration, "examine user", name, cause));
+    }
+    refuse_others(&account)?;
+    account.become_user(None)?;
+    let host = Host::look(Scope::User, everywhere);
+    let mut found = host.findings.clone();
+    // The programs are the host's, and told with it.
+    found.retain(|finding| finding.check == Check::Configuration && finding.level == Level::Wrong);
+    found.extend(user::examine(&host, &account));
+    Ok(found)
+}
+
+fn refuse_others(account: &Account) -> Result<(), Error> {
+    if account::is_root() || account::find(None)?.uid == account.uid {
+        return Ok(());
+    }
+    let cause = "only root may become another user";
+    Err(Error::new(Class::Configuration, "examine user", &account.name, cause).hint("run it as root"))
+}
+
+fn all(everywhere: &Everywhere) -> Result<Vec<Finding>, Error> {
+    let runner = account::find(None)?;
+    let host = Host::look(Scope::Host, everywhere);
+    let mut found = host.findings.clone();
+    found.extend(programs::examine(&host));
+    found.extend(spool::examine(&host));
+    found.extend(lock_holders::examine(&host));
+    found.extend(submission::examine(&host));
+    found.extend(admin::examine(&host));
+    stop()?;
+    if account::is_root() {
+        for name in users::names(&host) {
+            stop()?;
+            for finding in users::ask(&name, everywhere) {
+                // What is wrong with the host, each of them finds.
+                if !found.contains(&finding) {
+                    found.push(finding);
+                }
+            }
+        }
+    } else {
+        found.extend(user::examine(&host, &runner));
+        found.push(Finding::note(
+            Check::LeftOut,
+            "not looked at",
+            "the files of other users, and which processes of theirs hold locks: root sees them",
+        ));
+    }
+    Ok(found)
+}
+
+fn stop() -> Result<(), Error> {
+    if deadline::is_stopped() {
+        return Err(Error::new(
+            Class::System,
+            "examine",
+            "this host",
+            "told to stop by a signal",
+        ));
+    }
+    Ok(())
+}
+
+fn write(findings: &[Finding], form: Form, everywhere: &Everywhere) -> Result<Status, Error> {
+    let mut text = Vec::new();
+    let written = match form {
+        Form::Json => report::write_json(findings, &mut text),
+        Form::Text => report::write_text(findings, everywhere.verbose > 0, &mut text),
+    };
+    let wrong = findings.iter().any(|finding| finding.level == Level::Wrong);
+    match written.and_then(|()| std::io::stdout().write_all(&text)) {
+        // Whoever read our output has seen enough.
+        Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(Error::io("write", std::path::Path::new("the answer"), &e))
+        }
+        _ if wrong => Ok(Status::Wrong),
+        _ => Ok(Status::Done),
+    }
+}

@@ -1,0 +1,127 @@
+//! Which locks the installed programs take, beside those that spoolguard takes in effect; and what bounds a delivery.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit};
+
+use crate::classify::policy::Limit;
+use crate::config;
+use crate::config::ForwardSender;
+use crate::doctor::facts::{Host, read_text};
+use crate::doctor::rules::limits;
+use crate::doctor::rules::limits::Needs;
+use crate::doctor::rules::lock_conflicts;
+use crate::doctor::rules::lock_conventions;
+use crate::doctor::rules::lock_conventions::{Habit, Lock};
+use crate::doctor::rules::procmailrc;
+use crate::doctor::rules::{Check, Finding};
+use crate::spool::directory;
+use crate::sys::deadline;
+
+/// The procmailrc of all users.
+const PROCMAILRC: &str = "/etc/procmailrc";
+
+/// OpenSMTPD's configuration.
+const SMTPD_CONFIGURATION: &str = "/etc/smtpd.conf";
+
+/// Examines what other programs do.
+pub fn examine(host: &Host) -> Vec<Finding> {
+    let mut found = locks(host);
+    let needs = needs(host);
+    if let Some(postfix) = &host.postfix {
+        found.extend(limits::postfix(postfix, needs));
+        if host.config.forward.sender == ForwardSender::Verp {
+            found.extend(limits::delimiter(postfix, &host.config.recipient_delimiter));
+        }
+        found.extend(
+            host.aliases
+                .guarded()
+                .map(|alias| limits::alias_commands(postfix, alias)),
+        );
+    }
+    found.extend(host.exim.iter().flat_map(|transports| limits::exim(transports, needs)));
+    let limit = getrlimit(Resource::RLIMIT_FSIZE).ok();
+    let soft = limit.map(|(soft, _)| soft).filter(|soft| *soft != RLIM_INFINITY);
+    found.push(limits::own_file_size(soft, needs));
+    if host.procmail.is_some()
+        && let Ok(text) = read_text(Path::new(PROCMAILRC))
+    {
+        found.extend(procmailrc::judge(PROCMAILRC, &text));
+    }
+    found
+}
+
+fn locks(host: &Host) -> Vec<Finding> {
+    let habits: Vec<Habit> = [
+        host.postfix.as_ref().and_then(lock_conventions::postfix),
+        host.postfix
+            .as_ref()
+            .and_then(|postfix| lock_conventions::postfix_virtual(postfix, &host.config.spool.dir)),
+        host.exim.as_deref().and_then(lock_conventions::exim),
+        host.dovecot.as_ref().and_then(lock_conventions::dovecot),
+        host.procmail.as_deref().and_then(lock_conventions::procmail),
+        host.maildrop.as_ref().map(|_| lock_conventions::maildrop()),
+        host.mutt.as_deref().and_then(lock_conventions::mutt),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    let mut found = lock_conflicts::judge(&in_effect(host), &habits);
+    if host.has_smtpd
+        && let Ok(text) = read_text(Path::new(SMTPD_CONFIGURATION))
+    {
+        found.extend(lock_conflicts::opensmtpd(&text));
+    }
+    if host.dovecot.is_some() && !habits.iter().any(|habit| habit.program == "Dovecot") {
+        found.push(Finding::ok(Check::Locks, "Dovecot", "its mail is in no mbox"));
+    }
+    found
+}
+
+/// The locks that users' runs take: no dotlock where they can make no file beside the mailbox.
+fn in_effect(host: &Host) -> Vec<Lock> {
+    let configured = host.config.spool.locks.iter().map(|lock| match lock {
+        config::Lock::Dotlock => Lock::Dotlock,
+        config::Lock::Fcntl => Lock::Fcntl,
+        config::Lock::Flock => Lock::Flock,
+    });
+    let configured: Vec<Lock> = configured.collect();
+    let dir = Path::new(&host.config.spool.dir);
+    let everybody_writes = dir.metadata().is_ok_and(|stat| stat.permissions().mode() & 0o002 != 0);
+    let others: Vec<_> = configured
+        .iter()
+        .copied()
+        .filter(|lock| *lock != Lock::Dotlock)
+        .collect();
+    if everybody_writes || others.is_empty() {
+        configured
+    } else {
+        others
+    }
+}
+
+/// What deliveries need.
+fn needs(host: &Host) -> Needs {
+    let quota = &host.config.quota;
+    let general = host.config.limit_of("", Vec::new).bytes;
+    let named = quota.users.values().chain(quota.groups.values());
+    let limit_bytes = named
+        .map(|ceiling| {
+            let general = Limit {
+                bytes: general,
+                messages: None,
+            };
+            ceiling.limit(general).bytes
+        })
+        .fold(general, |a, b| a.zip(b).map(|(a, b)| a.max(b)));
+    let entries = directory::entries(Path::new(&host.config.spool.dir)).unwrap_or_default();
+    let mailboxes = entries
+        .iter()
+        .filter(|entry| entry.thing() == directory::Thing::Mailbox);
+    Needs {
+        run_seconds: deadline::TOTAL.as_secs(),
+        limit_bytes,
+        largest_bytes: mailboxes.map(|entry| entry.stat.len()).max().unwrap_or_default(),
+    }
+}

@@ -1,0 +1,182 @@
+//! Where mail for a name of this host ends, by its aliases file (aliases(5)), its users and their `.forward` files.
+
+use std::collections::BTreeMap;
+
+use crate::doctor::rules::alias_targets::{Item, guard_of, of_line};
+use crate::message::address::Address;
+
+/// Aliases lead to aliases; more than this is a circle that nobody saw.
+const DEEPEST: usize = 50;
+
+/// An aliases file.
+#[derive(Clone, Debug, Default)]
+pub struct Aliases(BTreeMap<String, Vec<Item>>);
+
+impl Aliases {
+    /// Reads one: `name: items`, and lines that begin with a blank go on with the one before.
+    #[must_use]
+    pub fn parse(text: &str) -> Self {
+        let mut whole: Vec<String> = Vec::new();
+        for line in text
+            .lines()
+            .filter(|line| !line.trim().is_empty() && !line.trim_start().starts_with('#'))
+        {
+            match whole.last_mut() {
+                Some(last) if line.starts_with([' ', '\t']) => last.push_str(line),
+                _ => whole.push(line.to_owned()),
+            }
+        }
+        let mut found = Self::default();
+        for line in &whole {
+            if let Some((name, items)) = line.split_once(':') {
+                let name = name.trim().trim_matches('"').to_ascii_lowercase();
+                found.0.entry(name).or_default().extend(of_line(items));
+            }
+        }
+        found
+    }
+
+    /// Adds another file's; what is there already holds.
+    pub fn add(&mut self, other: Self) {
+        for (name, items) in other.0 {
+            self.0.entry(name).or_insert(items);
+        }
+    }
+
+    /// Tells whether there is such an alias.
+    #[must_use]
+    pub fn has(&self, name: &str) -> bool {
+        self.0.contains_key(&name.to_ascii_lowercase())
+    }
+
+    /// Aliases whose command is spoolguard.
+    pub fn guarded(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().filter_map(|(name, items)| {
+            let runs_it = |item: &Item| matches!(item, Item::Command { text, .. } if guard_of(text).is_some());
+            items.iter().any(runs_it).then_some(name.as_str())
+        })
+    }
+}
+
+/// Where mail ends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum End {
+    /// At a user of this host.
+    User(String),
+    /// At an address of another host.
+    Elsewhere(String),
+    /// In a command.
+    Command(String),
+    /// In a file.
+    File(String),
+    /// Nowhere: nobody is called so.
+    Nobody(String),
+    /// Nowhere: this name leads back to itself.
+    Circle(String),
+    /// Out of sight.
+    Unseen(String),
+}
+
+/// What is known of a host's names.
+pub struct Names<'a> {
+    /// Its aliases.
+    pub aliases: &'a Aliases,
+    /// Whether it has a user of this name.
+    pub is_user: &'a dyn Fn(&str) -> bool,
+    /// Whether a domain is its own.
+    pub is_own_domain: &'a dyn Fn(&str) -> bool,
+    /// The characters that set off an extension.
+    pub delimiter: &'a str,
+}
+
+impl Names<'_> {
+    /// Where mail to `address` ends, in the order of the file.
+    #[must_use]
+    pub fn ends(&self, address: &str) -> Vec<End> {
+        let mut found = Vec::new();
+        self.follow(address, &mut Vec::new(), &mut found);
+        found
+    }
+
+    fn follow(&self, text: &str, path: &mut Vec<String>, found: &mut Vec<End>) {
+        let Some(address) = Address::parse(text) else {
+            return found.push(End::Nobody(text.to_owned()));
+        };
+        if address.domain().is_some_and(|domain| !(self.is_own_domain)(domain)) {
+            return found.push(End::Elsewhere(address.to_string()));
+        }
+        // With its extension first, as Postfix does.
+        let names = [address.local(), address.base(self.delimiter)].map(str::to_ascii_lowercase);
+        let alias = names.iter().find_map(|name| Some((name, self.aliases.0.get(name)?)));
+        let Some((name, items)) = alias else {
+            let base = address.base(self.delimiter).to_owned();
+            let mut spellings = [base.clone(), base.to_ascii_lowercase()].into_iter();
+            return found.push(match spellings.find(|name| (self.is_user)(name)) {
+                Some(name) => End::User(name),
+                None => End::Nobody(base),
+            });
+        };
+        if path.contains(name) || path.len() > DEEPEST {
+            // `root: root, b` means the mailbox of root, and no circle.
+            let means_mailbox = path.last() == Some(name) && (self.is_user)(name);
+            return found.push(if means_mailbox {
+                End::User(name.clone())
+            } else {
+                End::Circle(name.clone())
+            });
+        }
+        path.push(name.clone());
+        for item in items {
+            match item {
+                Item::Address(next) => self.follow(next, path, found),
+                Item::Mailbox(name) => found.push(End::User(name.clone())),
+                Item::Command { text, .. } => found.push(End::Command(text.clone())),
+                Item::File(path) => found.push(End::File(path.clone())),
+                Item::Include(path) => found.push(End::Unseen(path.clone())),
+            }
+        }
+        path.pop();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Aliases, End, Names};
+
+    #[test]
+    fn mail_is_followed_to_where_it_ends() {
+        let aliases = Aliases::parse(
+            "# x\npostmaster: root\nroot:\n  alice, ops@away.test\n\"Web\": |/bin/true\nx: y\ny: x\nbob: bob, /var/log/bob\n\
+             nul: /dev/null\nlist: :include:/etc/list\nlost: nobody-here\nempty:\nalice-lists: carl\n",
+        );
+        let names = Names {
+            aliases: &aliases,
+            is_user: &|name| ["alice", "bob", "carl"].contains(&name),
+            is_own_domain: &|domain| domain == "a.test",
+            delimiter: "+",
+        };
+        let user = |name: &str| End::User(name.to_owned());
+        for (address, want) in [
+            (
+                "postmaster",
+                vec![user("alice"), End::Elsewhere("ops@away.test".to_owned())],
+            ),
+            (
+                "Postmaster@A.test",
+                vec![user("alice"), End::Elsewhere("ops@away.test".to_owned())],
+            ),
+            ("web", vec![End::Command("/bin/true".to_owned())]),
+            ("x", vec![End::Circle("x".to_owned())]),
+            ("bob", vec![user("bob"), End::File("/var/log/bob".to_owned())]),
+            ("nul", vec![End::File("/dev/null".to_owned())]),
+            ("list", vec![End::Unseen("/etc/list".to_owned())]),
+            ("lost", vec![End::Nobody("nobody-here".to_owned())]),
+            ("empty", vec![]),
+            ("carl+x@a.test", vec![user("carl")]),
+            ("b@b.test", vec![End::Elsewhere("b@b.test".to_owned())]),
+            ("who", vec![End::Nobody("who".to_owned())]),
+        ] {
+            assert_eq!(names.ends(address), want, "{address}");
+        }
+    }
+}

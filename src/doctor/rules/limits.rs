@@ -1,0 +1,408 @@
+//! What bounds a delivery from outside: how large a file may get, how long a command may take, and whether it is run at all.
+
+use crate::doctor::rules::alias_targets::guard_of;
+use crate::doctor::rules::settings::Settings;
+use crate::doctor::rules::{Check, Finding};
+
+/// What deliveries need: room for mailboxes as they are and may get, and time.
+#[derive(Clone, Copy, Debug)]
+pub struct Needs {
+    /// The largest limit that anybody has; none where somebody has none.
+    pub limit_bytes: Option<u64>,
+    /// The largest mailbox that is there.
+    pub largest_bytes: u64,
+    /// When a run of ours gives up by itself, in seconds.
+    pub run_seconds: u64,
+}
+
+/// Judges Postfix's settings.
+#[must_use]
+pub fn postfix(settings: &Settings, needs: Needs) -> Vec<Finding> {
+    let mut found = Vec::new();
+    found.extend(file_size(settings, needs));
+    found.extend(message_size(settings, needs));
+    found.extend(time(settings, needs));
+    found.extend(commands(settings));
+    found
+}
+
+fn set(what: &str) -> String {
+    format!("postconf -e '{what}' && postfix reload")
+}
+
+fn file_size(settings: &Settings, needs: Needs) -> Option<Finding> {
+    let name = "Postfix's mailbox_size_limit";
+    let bytes = settings.number("mailbox_size_limit")?;
+    let remedy = set("mailbox_size_limit = 0");
+    let wrong = |what: String| Some(Finding::wrong(Check::Limits, name, what, &remedy));
+    if bytes == 0 {
+        return Some(Finding::ok(Check::Limits, name, "it is 0: no command is bounded"));
+    }
+    if needs.largest_bytes >= bytes {
+        return wrong(format!(
+            "it is {bytes} bytes, and a mailbox has {} already: its mail waits, and is bounced in the end",
+            needs.largest_bytes
+        ));
+    }
+    match needs.limit_bytes {
+        Some(limit) if limit <= bytes => Some(Finding::ok(
+            Check::Limits,
+            name,
+            format!("it is {bytes} bytes, and no quota is larger"),
+        )),
+        Some(limit) => wrong(format!(
+            "it is {bytes} bytes and a quota is {limit}: a mailbox between takes no mail, which is bounced in the end"
+        )),
+        None => wrong(format!(
+            "it is {bytes} bytes and there is no quota: a mailbox beyond takes no mail, which is bounced in the end"
+        )),
+    }
+}
+
+fn message_size(settings: &Settings, needs: Needs) -> Option<Finding> {
+    let bytes = settings.number("message_size_limit")?;
+    let limit = needs.limit_bytes.filter(|limit| bytes == 0 || *limit < bytes)?;
+    let size = if bytes == 0 {
+        "of any size".to_owned()
+    } else {
+        format!("of {bytes} bytes")
+    };
+    Some(
+        Finding::note(
+            Check::Limits,
+            "Postfix's message_size_limit",
+            format!("messages {size} are taken, and no quota is above {limit}: a larger one never fits"),
+        )
+        .remedy(set(&format!("message_size_limit = {limit}"))),
+    )
+}
+
+fn time(settings: &Settings, needs: Needs) -> Option<Finding> {
+    let name = "Postfix's command_time_limit";
+    let seconds = settings.seconds("command_time_limit")?;
+    let own = needs.run_seconds;
+    Some(if seconds > own {
+        Finding::ok(
+            Check::Limits,
+            name,
+            format!("it is {seconds} s; spoolguard gives up after {own} s"),
+        )
+    } else {
+        Finding::wrong(
+            Check::Limits,
+            name,
+            format!("it is {seconds} s, and then mail is bounced; spoolguard gives up by itself only after {own} s"),
+            set("command_time_limit = 1000s"),
+        )
+    })
+}
+
+/// Whether and how Postfix runs spoolguard.
+fn commands(settings: &Settings) -> Vec<Finding> {
+    let mut found = Vec::new();
+    let name = "Postfix's mailbox_command";
+    let command = settings.get("mailbox_command").unwrap_or_default();
+    let hook = guard_of(command);
+    let transport = settings.get("mailbox_transport").unwrap_or_default();
+    match &hook {
+        Some(hook) if !matches!(hook.job.as_str(), "deliver" | "forward") => found.push(Finding::wrong(
+            Check::MailSystem,
+            name,
+            format!("spoolguard {} keeps no message, and mail is lost", hook.job),
+            set("mailbox_command = /usr/bin/spoolguard deliver"),
+        )),
+        Some(_) if !transport.is_empty() => found.push(Finding::wrong(
+            Check::MailSystem,
+            name,
+            format!("it runs spoolguard, but mailbox_transport = {transport} comes before it"),
+            set("mailbox_transport ="),
+        )),
+        Some(hook) => found.push(Finding::ok(
+            Check::MailSystem,
+            name,
+            format!("it runs spoolguard {}", hook.job),
+        )),
+        None => {}
+    }
+    let name = "Postfix's allow_mail_to_commands";
+    if settings.get("allow_mail_to_commands").is_some() {
+        let allowed = settings.words("allow_mail_to_commands");
+        if allowed.contains(&"forward") {
+            found.push(Finding::ok(Check::MailSystem, name, "commands in a .forward are run"));
+        } else {
+            let what = "no command in a .forward is run, and such mail is bounced";
+            let mut new = allowed;
+            new.push("forward");
+            let remedy = set(&format!("allow_mail_to_commands = {}", new.join(", ")));
+            // Where Postfix runs us itself, nobody needs that.
+            let finding = Finding::wrong(Check::MailSystem, name, what, remedy.as_str());
+            found.push(match hook {
+                None => finding,
+                Some(_) => Finding::note(Check::MailSystem, name, what).remedy(remedy),
+            });
+        }
+    }
+    if settings.get("forward_path") == Some("") {
+        found.push(Finding::note(
+            Check::MailSystem,
+            "Postfix's forward_path",
+            "it is empty: no .forward is read",
+        ));
+    }
+    found
+}
+
+/// Whether aliases may run commands, where one of them runs spoolguard.
+#[must_use]
+pub fn alias_commands(settings: &Settings, alias: &str) -> Finding {
+    let may = settings.words("allow_mail_to_commands").contains(&"alias");
+    let subject = format!("alias {alias}");
+    if settings.get("allow_mail_to_commands").is_none() || may {
+        return Finding::note(
+            Check::MailSystem,
+            subject,
+            "it runs spoolguard as the mail system's own user, and not as the user whose mail it is",
+        )
+        .remedy("put the command into that user's .forward, and take it out of the aliases");
+    }
+    Finding::wrong(
+        Check::MailSystem,
+        subject,
+        "it runs spoolguard, but allow_mail_to_commands does not name alias: such mail is bounced",
+        set("allow_mail_to_commands = alias, forward"),
+    )
+}
+
+/// Whether reports come home that are sent to an address with a token.
+#[must_use]
+pub fn delimiter(settings: &Settings, ours: &str) -> Option<Finding> {
+    let theirs = settings.get("recipient_delimiter")?;
+    let first = ours.chars().next()?;
+    (!theirs.contains(first)).then(|| {
+        Finding::wrong(
+            Check::MailSystem,
+            "Postfix's recipient_delimiter",
+            format!("it is {theirs:?}, and [forward] sender = \"verp\" sets its token off with {first:?}: reports about forwards do not come home"),
+            set(&format!("recipient_delimiter = {ours}")),
+        )
+    })
+}
+
+/// Judges Exim's pipe transports.
+#[must_use]
+pub fn exim(transports: &[(String, Settings)], needs: Needs) -> Vec<Finding> {
+    let pipes = transports.iter().filter(|(name, settings)| {
+        // Of the others it is not known whether they ever run spoolguard.
+        let command = settings.get("command").unwrap_or_default();
+        settings.get("driver") == Some("pipe") && (name == "address_pipe" || guard_of(command).is_some())
+    });
+    pipes
+        .flat_map(|(name, settings)| exim_pipe(name, settings, needs))
+        .collect()
+}
+
+fn exim_pipe(name: &str, settings: &Settings, needs: Needs) -> Vec<Finding> {
+    let subject = format!("Exim's transport {name}");
+    let own = needs.run_seconds;
+    let mut found = Vec::new();
+    let mut wrong = |what: String, remedy: &str| {
+        found.push(Finding::wrong(
+            Check::Limits,
+            &subject,
+            what,
+            format!("in {name}: {remedy}"),
+        ));
+    };
+    if let Some(seconds) = settings
+        .seconds("timeout")
+        .filter(|seconds| (1..=own).contains(seconds))
+    {
+        wrong(
+            format!(
+                "its timeout is {seconds} s, and then mail is bounced; spoolguard gives up by itself only after {own} s"
+            ),
+            "timeout = 1h",
+        );
+    }
+    let statuses = settings.get("temp_errors").unwrap_or("73 : 75");
+    let defers = |status: &str| matches!(status.trim(), "75" | "*");
+    if !statuses.split(':').any(defers) {
+        wrong(
+            format!("temp_errors = {statuses} lacks 75: what spoolguard leaves for another try is bounced"),
+            "temp_errors = 73 : 75",
+        );
+    }
+    if settings.get("freeze_signal") == Some("no") {
+        found.push(
+            Finding::note(
+                Check::Limits,
+                &subject,
+                "without freeze_signal, mail is bounced when spoolguard is killed",
+            )
+            .remedy(format!("in {name}: freeze_signal")),
+        );
+    }
+    if found.is_empty() {
+        found.push(Finding::ok(
+            Check::Limits,
+            subject,
+            "it waits long enough, and 75 defers",
+        ));
+    }
+    found
+}
+
+/// Judges how large a file may get that this process writes.
+#[must_use]
+pub fn own_file_size(soft_bytes: Option<u64>, needs: Needs) -> Finding {
+    let name = "the file size limit";
+    match soft_bytes {
+        None => Finding::ok(Check::Limits, name, "there is none here"),
+        Some(bytes) if bytes <= needs.largest_bytes || needs.limit_bytes.is_none_or(|limit| limit > bytes) => {
+            Finding::wrong(
+                Check::Limits,
+                name,
+                format!("no file may get larger than {bytes} bytes here: a mailbox beyond takes no mail"),
+                "ulimit -f unlimited, and look into /etc/security/limits.conf",
+            )
+        }
+        Some(bytes) => Finding::ok(
+            Check::Limits,
+            name,
+            format!("it is {bytes} bytes, and no quota is larger"),
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Needs, alias_commands, delimiter, exim, own_file_size, postfix};
+    use crate::doctor::rules::settings::{Settings, transports};
+    use crate::doctor::rules::{Finding, Level};
+
+    const NEEDS: Needs = Needs {
+        limit_bytes: Some(100 << 20),
+        largest_bytes: 60 << 20,
+        run_seconds: 240,
+    };
+
+    fn worst(findings: &[Finding]) -> Option<(Level, &str)> {
+        let worst = findings.iter().min_by_key(|finding| finding.level)?;
+        Some((worst.level, worst.subject.as_str()))
+    }
+
+    #[test]
+    fn postfixs_settings_lose_or_bounce_nothing() {
+        let good = "mailbox_size_limit = 0\nmessage_size_limit = 10240000\ncommand_time_limit = 1000s\n\
+                    mailbox_command =\nallow_mail_to_commands = alias, forward\nforward_path = $home/.forward\n";
+        let needs = NEEDS;
+        let unbounded = Needs {
+            limit_bytes: None,
+            ..needs
+        };
+        for (change, needs, want) in [
+            ("", needs, None),
+            (
+                "mailbox_size_limit = 51200000",
+                needs,
+                Some((Level::Wrong, "Postfix's mailbox_size_limit")),
+            ),
+            (
+                "mailbox_size_limit = 104857599",
+                needs,
+                Some((Level::Wrong, "Postfix's mailbox_size_limit")),
+            ),
+            ("mailbox_size_limit = 104857600", needs, None),
+            (
+                "mailbox_size_limit = 104857600",
+                unbounded,
+                Some((Level::Wrong, "Postfix's mailbox_size_limit")),
+            ),
+            (
+                "message_size_limit = 209715200",
+                needs,
+                Some((Level::Note, "Postfix's message_size_limit")),
+            ),
+            ("message_size_limit = 209715200", unbounded, None),
+            (
+                "command_time_limit = 240s",
+                needs,
+                Some((Level::Wrong, "Postfix's command_time_limit")),
+            ),
+            ("command_time_limit = 5m", needs, None),
+            ("mailbox_command = /usr/bin/spoolguard deliver", needs, None),
+            (
+                "mailbox_command = /usr/bin/spoolguard filter",
+                needs,
+                Some((Level::Wrong, "Postfix's mailbox_command")),
+            ),
+            (
+                "mailbox_command = /usr/bin/spoolguard deliver\nmailbox_transport = lmtp:x",
+                needs,
+                Some((Level::Wrong, "Postfix's mailbox_command")),
+            ),
+            (
+                "allow_mail_to_commands = alias",
+                needs,
+                Some((Level::Wrong, "Postfix's allow_mail_to_commands")),
+            ),
+            (
+                "allow_mail_to_commands = alias\nmailbox_command = /usr/bin/spoolguard deliver",
+                needs,
+                Some((Level::Note, "Postfix's allow_mail_to_commands")),
+            ),
+            ("forward_path =", needs, Some((Level::Note, "Postfix's forward_path"))),
+        ] {
+            let found = postfix(&Settings::parse(&format!("{good}{change}\n")), needs);
+            assert_eq!(worst(&found).filter(|(level, _)| *level != Level::Ok), want, "{change}");
+        }
+    }
+
+    #[test]
+    fn aliases_and_tokens_need_their_settings() {
+        let settings = |text: &str| Settings::parse(text);
+        let alias = |text: &str| alias_commands(&settings(text), "a").level;
+        assert_eq!(alias("allow_mail_to_commands = forward"), Level::Wrong);
+        assert_eq!(alias("allow_mail_to_commands = alias, forward"), Level::Note);
+        let token = |text: &str| delimiter(&settings(text), "+").map(|finding| finding.level);
+        assert_eq!(token("recipient_delimiter ="), Some(Level::Wrong));
+        assert_eq!(token("recipient_delimiter = -+"), None);
+        assert_eq!(token(""), None);
+    }
+
+    #[test]
+    fn exims_pipes_wait_and_defer() {
+        let text = "\naddress_pipe transport:\ndriver = pipe\ntimeout = 1h\ntemp_errors = 73:75\nfreeze_signal\n";
+        for (from, to, want) in [
+            ("", "", Level::Ok),
+            ("1h", "2m", Level::Wrong),
+            ("73:75", "73", Level::Wrong),
+            ("73:75", "*", Level::Ok),
+            ("freeze_signal", "no_freeze_signal", Level::Note),
+        ] {
+            let found = exim(&transports(&text.replacen(from, to, 1)), NEEDS);
+            assert_eq!(worst(&found).map(|(level, _)| level), Some(want), "{from} {to}");
+        }
+        assert_eq!(
+            exim(&transports("\nother transport:\ndriver = pipe\ntimeout = 1s\n"), NEEDS),
+            []
+        );
+    }
+
+    #[test]
+    fn a_file_size_limit_is_no_smaller_than_mailboxes_may_get() {
+        let of = |bytes, limit_bytes, largest_bytes| {
+            let needs = Needs {
+                limit_bytes,
+                largest_bytes,
+                run_seconds: 240,
+            };
+            own_file_size(bytes, needs).level
+        };
+        assert_eq!(of(None, None, 9), Level::Ok);
+        assert_eq!(of(Some(10), Some(10), 9), Level::Ok);
+        assert_eq!(of(Some(10), Some(11), 9), Level::Wrong);
+        assert_eq!(of(Some(10), None, 9), Level::Wrong);
+        assert_eq!(of(Some(10), Some(10), 10), Level::Wrong);
+    }
+}

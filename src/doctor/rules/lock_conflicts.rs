@@ -1,0 +1,207 @@
+//! Whether the locks that the programs on this host take keep them and spoolguard out of each other's way.
+//!
+//! Two programs that share no lock write into the same mailbox at once. Two that share two, wait for the second while they hold the
+//! first, and take them in opposite orders, stop each other until one of them gives up.
+
+use crate::doctor::rules::lock_conventions::{Habit, Lock};
+use crate::doctor::rules::{Check, Finding};
+
+/// The longest that two may stop each other before it is worth a word, in seconds.
+const SHORT_SECONDS: u64 = 10;
+
+/// From here on mail waits so long that somebody has to do something, in seconds.
+const LONG_SECONDS: u64 = 60;
+
+/// Judges OpenSMTPD's configuration: on Linux its delivery to an mbox takes no lock that anybody else sees (smtpd.conf(5)).
+#[must_use]
+pub fn opensmtpd(configuration: &str) -> Option<Finding> {
+    let is_mbox = |line: &str| {
+        let mut words = line.split('#').next().unwrap_or_default().split_ascii_whitespace();
+        words.next() == Some("action") && words.any(|word| word == "mbox")
+    };
+    configuration.lines().any(is_mbox).then(|| {
+        Finding::wrong(
+            Check::Locks,
+            "OpenSMTPD",
+            "its own delivery to an mbox takes no lock that anybody else sees",
+            "in /etc/smtpd.conf, put mda \"/usr/bin/spoolguard deliver\" in place of mbox, then: systemctl restart opensmtpd",
+        )
+    })
+}
+
+/// Judges what the others take beside what spoolguard takes in effect, which is less where users can make no dotlock.
+#[must_use]
+pub fn judge(ours: &[Lock], habits: &[Habit]) -> Vec<Finding> {
+    let mut findings: Vec<_> = habits.iter().map(|habit| shared(ours, habit)).collect();
+    findings.extend(habits.iter().filter_map(|habit| clash(habit, habits)));
+    findings
+}
+
+fn listed<T: ToString>(items: &[T], last: &str) -> String {
+    let texts: Vec<_> = items.iter().map(ToString::to_string).collect();
+    match texts.split_last() {
+        None => "none".to_owned(),
+        Some((only, [])) => only.clone(),
+        Some((end, rest)) => format!("{}{last}{end}", rest.join(", ")),
+    }
+}
+
+fn shared(ours: &[Lock], habit: &Habit) -> Finding {
+    let meets = |theirs: &[Lock]| theirs.iter().any(|lock| ours.contains(lock));
+    let takes = listed(&habit.writing, ", then ");
+    let reading = habit.reading.as_deref().unwrap_or(&habit.writing);
+    if !meets(&habit.writing) {
+        let what = format!(
+            "it takes {takes} on a mailbox and spoolguard takes {}: both can write at once",
+            listed(ours, " and ")
+        );
+        return Finding::wrong(Check::Locks, habit.program, what, habit.set_by);
+    }
+    if !meets(reading) {
+        let what = format!(
+            "it takes {} to read a mailbox and spoolguard takes {}: it can read half a message",
+            listed(reading, " and "),
+            listed(ours, " and ")
+        );
+        return Finding::wrong(Check::Locks, habit.program, what, habit.set_by);
+    }
+    Finding::ok(
+        Check::Locks,
+        habit.program,
+        format!("it takes {takes}{}", habit.known_from),
+    )
+}
+
+/// Whom a program that takes a kernel lock first can stop, and be stopped by.
+fn clash(habit: &Habit, habits: &[Habit]) -> Option<Finding> {
+    let begins_with_dotlock = |habit: &Habit| habit.writing.first() == Some(&Lock::Dotlock);
+    let at_dotlock = habit.writing.iter().position(|lock| *lock == Lock::Dotlock)?;
+    let before = habit.writing.get(..at_dotlock)?;
+    let others: Vec<&Habit> = habits
+        .iter()
+        .filter(|other| begins_with_dotlock(other) && other.writing.iter().any(|lock| before.contains(lock)))
+        .collect();
+    // The more impatient of two ends it.
+    let of_pair = |other: &Habit| match (habit.waits_seconds, other.waits_seconds) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (a, b) => a.or(b),
+    };
+    let longest = others.iter().map(|other| of_pair(other).unwrap_or(u64::MAX)).max()?;
+    let names: Vec<_> = others.iter().map(|other| other.program).collect();
+    let order = format!(
+        "it takes {}, and {} the other way round",
+        listed(&habit.writing, ", then "),
+        listed(&names, " and ")
+    );
+    let wrong = |text: String| Finding::wrong(Check::LockOrder, habit.program, text, habit.set_by);
+    Some(if longest <= SHORT_SECONDS {
+        let text = format!("{order}, but one gives up within {longest} s");
+        Finding::ok(Check::LockOrder, habit.program, text)
+    } else if longest < LONG_SECONDS {
+        let text = format!("{order}: they can stop each other for {longest} s");
+        Finding::note(Check::LockOrder, habit.program, text).remedy(habit.set_by)
+    } else if longest == u64::MAX {
+        wrong(format!("{order}: they can stop each other for good"))
+    } else {
+        let minutes = longest.div_ceil(60);
+        wrong(format!("{order}: they can stop each other for {minutes} minutes"))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{judge, opensmtpd};
+    use crate::doctor::rules::lock_conventions::samples::{MUTT, PROCMAIL, debians_dovecot};
+    use crate::doctor::rules::lock_conventions::{Habit, Lock, maildrop, mutt, postfix, procmail};
+    use crate::doctor::rules::settings::Settings;
+    use crate::doctor::rules::{Check, Level};
+
+    #[test]
+    fn a_mail_system_without_locks_is_told_where_it_writes_to_mboxes() {
+        let level = |text| opensmtpd(text).map(|finding| finding.level);
+        assert_eq!(
+            level("listen on lo\naction \"local\" mbox alias <aliases>\n"),
+            Some(Level::Wrong)
+        );
+        assert_eq!(
+            level("# action \"local\" mbox\naction \"x\" maildir\naction \"m\" mda \"x\"\n"),
+            None
+        );
+    }
+
+    #[test]
+    fn who_shares_no_lock_and_who_can_stop_whom_is_said() {
+        let all = |dovecot: &str| -> Vec<Habit> {
+            let postfix = postfix(&Settings::parse("mailbox_delivery_lock = fcntl, dotlock\n"));
+            [debians_dovecot(dovecot, ""), procmail(PROCMAIL), mutt(MUTT), postfix]
+                .into_iter()
+                .flatten()
+                .chain([maildrop()])
+                .collect()
+        };
+        let both = [Lock::Dotlock, Lock::Fcntl];
+        let found = |ours: &[Lock], habits: &[Habit]| -> Vec<(Check, Level, String)> {
+            judge(ours, habits)
+                .into_iter()
+                .filter(|finding| finding.level != Level::Ok)
+                .map(|finding| {
+                    (
+                        finding.check,
+                        finding.level,
+                        format!("{}: {}", finding.subject, finding.finding),
+                    )
+                })
+                .collect()
+        };
+        assert_eq!(
+            found(&both, &all("fcntl dotlock")),
+            [(
+                Check::LockOrder,
+                Level::Wrong,
+                "Dovecot: it takes fcntl, then dotlock, and procmail, Postfix and maildrop the other way round: they can stop each other for 5 minutes".to_owned()
+            )]
+        );
+        assert_eq!(found(&both, &all("dotlock fcntl")), []);
+        // mutt gives up soon.
+        let pair: Vec<_> = [procmail(PROCMAIL), mutt(MUTT)].into_iter().flatten().collect();
+        assert_eq!(found(&both, &pair), []);
+        let dotlock_alone = Habit {
+            program: "x",
+            writing: vec![Lock::Dotlock],
+            reading: None,
+            waits_seconds: None,
+            set_by: "mend it",
+            known_from: "",
+        };
+        assert_eq!(
+            found(&[Lock::Fcntl], std::slice::from_ref(&dotlock_alone)),
+            [(
+                Check::Locks,
+                Level::Wrong,
+                "x: it takes dotlock on a mailbox and spoolguard takes fcntl: both can write at once".to_owned()
+            )]
+        );
+        let reads_unlocked = Habit {
+            reading: Some(vec![Lock::Flock]),
+            ..dotlock_alone.clone()
+        };
+        assert_eq!(
+            found(&both, &[reads_unlocked]),
+            [(
+                Check::Locks,
+                Level::Wrong,
+                "x: it takes flock to read a mailbox and spoolguard takes dotlock and fcntl: it can read half a message".to_owned()
+            )]
+        );
+        // Postfix gives up first, and its mail comes again.
+        let pair: Vec<_> = all("fcntl dotlock")
+            .into_iter()
+            .filter(|habit| ["Dovecot", "Postfix"].contains(&habit.program))
+            .collect();
+        let [(check, level, text)] = found(&both, &pair)
+            .try_into()
+            .unwrap_or_else(|found| unreachable!("{found:?}"));
+        assert_eq!((check, level), (Check::LockOrder, Level::Note));
+        assert!(text.ends_with("for 20 s"), "{text}");
+    }
+}

@@ -1,0 +1,281 @@
+//! Which locks the programs on this host take, in which order and how patiently, from what they say of themselves.
+
+use std::fmt;
+use std::path::Path;
+
+use crate::doctor::rules::settings::Settings;
+
+/// One way to lock a mailbox.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lock {
+    /// `<mailbox>.lock`.
+    Dotlock,
+    /// fcntl(2), or lockf(3), which is the same on Linux.
+    Fcntl,
+    /// flock(2).
+    Flock,
+}
+
+impl fmt::Display for Lock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Dotlock => "dotlock",
+            Self::Fcntl => "fcntl",
+            Self::Flock => "flock",
+        })
+    }
+}
+
+/// How a program locks mailboxes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Habit {
+    /// The program.
+    pub program: &'static str,
+    /// What it takes before it writes, in this order.
+    pub writing: Vec<Lock>,
+    /// What it takes before it reads, where that is said apart.
+    pub reading: Option<Vec<Lock>>,
+    /// For how long it holds one while it waits for the next, in seconds; none: for ever.
+    pub waits_seconds: Option<u64>,
+    /// Where what it takes is set.
+    pub set_by: &'static str,
+    /// How it is known, where the program did not say.
+    pub known_from: &'static str,
+}
+
+/// Exim's appendfile, which waits ten times three seconds.
+const EXIM_SECONDS: u64 = 30;
+
+fn lock(word: &str) -> Option<Lock> {
+    let word = word.trim_end_matches("()");
+    Some(match word {
+        "dotlock" | "dotlocking" | "dotlock_try" => Lock::Dotlock,
+        "fcntl" | "lockf" => Lock::Fcntl,
+        "flock" => Lock::Flock,
+        _ => return None,
+    })
+}
+
+fn locks<'a>(words: impl IntoIterator<Item = &'a str>) -> Vec<Lock> {
+    let mut found = Vec::new();
+    for lock in words.into_iter().filter_map(lock) {
+        if !found.contains(&lock) {
+            found.push(lock);
+        }
+    }
+    found
+}
+
+/// The dotlock first, as many programs take it whatever their settings say.
+fn dotlock_first(mut locks: Vec<Lock>) -> Vec<Lock> {
+    locks.sort_by_key(|lock| match lock {
+        Lock::Dotlock => 0,
+        Lock::Flock => 1,
+        Lock::Fcntl => 2,
+    });
+    locks
+}
+
+/// Postfix's local(8), whose order is the same however `mailbox_delivery_lock` is written.
+#[must_use]
+pub fn postfix(settings: &Settings) -> Option<Habit> {
+    let set_by = "postconf -e 'mailbox_delivery_lock = dotlock, fcntl' && postfix reload";
+    of_postfix("Postfix", "mailbox_delivery_lock", set_by, settings)
+}
+
+/// Postfix's virtual(8), where it has mailboxes in the directory `dir` or below it.
+#[must_use]
+pub fn postfix_virtual(settings: &Settings, dir: &str) -> Option<Habit> {
+    let base = settings.get("virtual_mailbox_base").filter(|base| !base.is_empty())?;
+    let set_by = "postconf -e 'virtual_mailbox_lock = dotlock, fcntl' && postfix reload";
+    let is_there = Path::new(dir).starts_with(base) || Path::new(base).starts_with(dir);
+    is_there.then(|| of_postfix("Postfix's virtual(8)", "virtual_mailbox_lock", set_by, settings))?
+}
+
+fn of_postfix(program: &'static str, setting: &str, set_by: &'static str, settings: &Settings) -> Option<Habit> {
+    settings.get(setting)?;
+    let tries = settings.number("deliver_lock_attempts").unwrap_or(20);
+    let pause_seconds = settings.seconds("deliver_lock_delay").unwrap_or(1);
+    Some(Habit {
+        program,
+        writing: dotlock_first(locks(settings.words(setting))),
+        reading: None,
+        waits_seconds: Some(tries.saturating_mul(pause_seconds)),
+        set_by,
+        known_from: "",
+    })
+}
+
+/// Dovecot, which takes them as they are written; nothing where its mail is in no mbox.
+#[must_use]
+pub fn dovecot(settings: &Settings) -> Option<Habit> {
+    settings.get("mbox_write_locks")?;
+    let place = settings.get("mail_location").unwrap_or_default();
+    // 2.4 says it with a setting of its own.
+    let driver = settings.get("mail_driver").filter(|driver| !driver.is_empty());
+    let driver = driver.or_else(|| place.split_once(':').map(|(driver, _)| driver));
+    if driver.is_some_and(|driver| driver != "mbox") {
+        return None;
+    }
+    Some(Habit {
+        program: "Dovecot",
+        writing: locks(settings.words("mbox_write_locks")),
+        reading: Some(locks(settings.words("mbox_read_locks"))),
+        waits_seconds: Some(settings.seconds("mbox_lock_timeout").unwrap_or(300)),
+        set_by: "say mbox_write_locks = dotlock fcntl in Dovecot's configuration, then: doveadm reload",
+        known_from: "",
+    })
+}
+
+/// procmail, from what `procmail -v` says. It waits for the kernel's lock for ever.
+#[must_use]
+pub fn procmail(said: &str) -> Option<Habit> {
+    let line = said.lines().find_map(|line| line.strip_prefix("Locking strategies:"))?;
+    Some(Habit {
+        program: "procmail",
+        writing: dotlock_first(locks(line.split([',', ' ', '\t']))),
+        reading: None,
+        waits_seconds: None,
+        set_by: "that was decided when it was built: set [spool] locks in /etc/spoolguard.toml to what it takes",
+        known_from: "",
+    })
+}
+
+/// mutt and neomutt, from what `-v` says. They hold the kernel's lock while they try the dotlock, for five seconds.
+#[must_use]
+pub fn mutt(said: &str) -> Option<Habit> {
+    let has = |name: &str| {
+        let mut words = said.split_ascii_whitespace();
+        words.any(|word| {
+            let word = word.strip_prefix('+').unwrap_or_default();
+            word.trim_start_matches("USE_").eq_ignore_ascii_case(name)
+        })
+    };
+    let order = ["fcntl", "flock", "dotlock"];
+    let writing = locks(order.into_iter().filter(|name| has(name)));
+    (!writing.is_empty()).then_some(Habit {
+        program: "mutt",
+        writing,
+        reading: None,
+        waits_seconds: Some(5),
+        set_by: "that was decided when it was built: set [spool] locks in /etc/spoolguard.toml to what it takes",
+        known_from: "",
+    })
+}
+
+/// maildrop, which does not say; this is how Debian builds it.
+#[must_use]
+pub fn maildrop() -> Habit {
+    Habit {
+        program: "maildrop",
+        writing: vec![Lock::Dotlock, Lock::Fcntl],
+        reading: None,
+        waits_seconds: Some(300),
+        set_by: "",
+        known_from: ", as Debian builds it: it does not say",
+    }
+}
+
+/// Exim, from what `exim -bP transports` says of those that append to a mailbox.
+#[must_use]
+pub fn exim(transports: &[(String, Settings)]) -> Option<Habit> {
+    let (_, settings) = transports.iter().find(|(_, settings)| {
+        let is = |name: &str| settings.get(name) == Some("yes");
+        settings.get("driver") == Some("appendfile") && !is("maildir_format") && !is("mailstore_format")
+    })?;
+    let has = |name: &str, default: bool| {
+        settings
+            .get(name)
+            .map_or(default, |value| value != "no" && value != "false")
+    };
+    let mut writing = Vec::new();
+    if has("use_lockfile", true) {
+        writing.push(Lock::Dotlock);
+    }
+    if has("use_fcntl_lock", true) {
+        writing.push(Lock::Fcntl);
+    }
+    if has("use_flock_lock", false) {
+        writing.push(Lock::Flock);
+    }
+    Some(Habit {
+        program: "Exim",
+        writing,
+        reading: None,
+        waits_seconds: Some(EXIM_SECONDS),
+        set_by: "set use_lockfile and use_fcntl_lock in Exim's appendfile transports",
+        known_from: "",
+    })
+}
+
+#[cfg(test)]
+pub(crate) mod samples {
+    //! What programs print.
+
+    use super::{Habit, dovecot};
+    use crate::doctor::rules::settings::Settings;
+
+    pub(crate) const PROCMAIL: &str = "procmail v3.23pre 2001/09/13\n\nLocking strategies:\tdotlocking, fcntl()\nDefault rcfile:\t\t$HOME/.procmailrc\n";
+    pub(crate) const MUTT: &str =
+        "Compile options:\n-HOMESPOOL  +USE_SETGID  +USE_DOTLOCK  +DL_STANDALONE  +USE_FCNTL  -USE_FLOCK   \n";
+    pub(crate) const NEOMUTT: &str =
+        "NeoMutt 20220429\n+attach_headers_color +bkgdset +color +fcntl -flock -fmemopen\n";
+    pub(crate) const EXIM: &str = "\naddress_pipe transport:\ndriver = pipe\n\nmail_spool transport:\ndriver = appendfile\nuse_fcntl_lock\nno_use_flock_lock\nuse_lockfile\n";
+
+    pub(crate) fn debians_dovecot(write: &str, more: &str) -> Option<Habit> {
+        let text = format!(
+            "mbox_read_locks = fcntl\nmbox_write_locks = {write}\nmbox_lock_timeout = 5 mins\n\
+             mail_location = mbox:~/mail:INBOX=/var/mail/%u\n{more}"
+        );
+        dovecot(&Settings::parse(&text))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::samples::{EXIM, MUTT, NEOMUTT, PROCMAIL, debians_dovecot};
+    use super::{Lock, exim, mutt, postfix, postfix_virtual, procmail};
+    use crate::doctor::rules::settings::{Settings, transports};
+
+    #[test]
+    fn each_program_says_in_its_own_way_what_it_takes() {
+        use Lock::{Dotlock, Fcntl, Flock};
+        let postfix = postfix(&Settings::parse("mailbox_delivery_lock = fcntl, dotlock\n"));
+        let exim = |text: &str| exim(&transports(text)).map(|habit| habit.writing);
+        for (habit, want) in [
+            (postfix, Some(vec![Dotlock, Fcntl])),
+            (super::postfix(&Settings::default()), None),
+            (procmail(PROCMAIL), Some(vec![Dotlock, Fcntl])),
+            (
+                procmail("Locking strategies:\tdotlocking, fcntl(), lockf(), flock()\n"),
+                Some(vec![Dotlock, Flock, Fcntl]),
+            ),
+            (procmail("something else"), None),
+            (mutt(MUTT), Some(vec![Fcntl, Dotlock])),
+            (mutt(NEOMUTT), Some(vec![Fcntl])),
+            (mutt(""), None),
+            (debians_dovecot("fcntl dotlock", ""), Some(vec![Fcntl, Dotlock])),
+            (debians_dovecot("dotlock_try lockf", ""), Some(vec![Dotlock, Fcntl])),
+            (debians_dovecot("fcntl", "mail_location = maildir:~/Maildir\n"), None),
+            (debians_dovecot("fcntl", "mail_driver = sdbox\n"), None),
+        ] {
+            assert_eq!(habit.map(|habit| habit.writing), want);
+        }
+        assert_eq!(exim(EXIM), Some(vec![Dotlock, Fcntl]));
+        assert_eq!(
+            exim(&EXIM.replace("use_lockfile", "no_use_lockfile")),
+            Some(vec![Fcntl])
+        );
+        assert_eq!(exim("\nremote transport:\ndriver = smtp\n"), None);
+        assert_eq!(exim(&format!("{EXIM}maildir_format\n")), None);
+    }
+
+    #[test]
+    fn virtual_mailboxes_count_where_they_are() {
+        let postfix = Settings::parse("virtual_mailbox_lock = fcntl\nvirtual_mailbox_base = /srv/mail\n");
+        let takes = |dir| postfix_virtual(&postfix, dir).map(|habit| habit.writing);
+        assert_eq!(takes("/srv/mail/a.test"), Some(vec![Lock::Fcntl]));
+        assert_eq!(takes("/var/mail"), None);
+        assert_eq!(postfix_virtual(&Settings::default(), "/srv/mail"), None);
+    }
+}

@@ -1,0 +1,426 @@
+//! What a procmailrc does with mail, and whether that is safe (procmailrc(5)).
+//!
+//! procmail forgets a message whose command failed, unless a recipe has `w`; and then it puts the message into the mailbox, unless two
+//! lines behind it leave it with the mail system.
+
+use crate::doctor::rules::alias_targets::{Hook, guard_of};
+use crate::doctor::rules::{Check, Finding};
+
+/// A statement of the file, and the line that it begins on, counted from 1.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Placed {
+    line: usize,
+    statement: Statement,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Statement {
+    Recipe(Recipe),
+    /// `NAME=value`.
+    Assignment(String, String),
+    /// `}`.
+    End,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Recipe {
+    flags: String,
+    conditions: Vec<String>,
+    action: Action,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Action {
+    /// `| command`.
+    Pipe(String),
+    /// `! address`.
+    Forward(String),
+    /// `{`, with more recipes in it.
+    Block,
+    /// `{ NAME=value }`.
+    Line(String),
+    /// A mailbox.
+    File,
+}
+
+/// The runs of spoolguard in it, with their lines.
+#[must_use]
+pub fn hooks(text: &str) -> Vec<(usize, Hook)> {
+    let mut found = Vec::new();
+    for Placed { line, statement } in statements(text) {
+        if let Statement::Recipe(recipe) = statement {
+            let commands = recipe
+                .conditions
+                .iter()
+                .filter_map(|condition| condition.strip_prefix('?'));
+            found.extend(commands.filter_map(guard_of).map(|hook| (line, hook)));
+            if let Action::Pipe(command) = &recipe.action {
+                found.extend(guard_of(command).map(|hook| (line, hook)));
+            }
+        }
+    }
+    found
+}
+
+/// Where it sends mail without spoolguard, with the lines.
+#[must_use]
+pub fn forwards(text: &str) -> Vec<(usize, String)> {
+    let sent = |placed: Placed| match placed.statement {
+        Statement::Recipe(recipe) => Some((placed.line, plain_forward(&recipe.action)?)),
+        Statement::Assignment(..) | Statement::End => None,
+    };
+    statements(text).into_iter().filter_map(sent).collect()
+}
+
+fn plain_forward(action: &Action) -> Option<String> {
+    match action {
+        Action::Forward(to) => Some(to.clone()),
+        // With -t it answers somebody, and sends nothing on.
+        Action::Pipe(command) if guard_of(command).is_none() => {
+            let words = command.split_ascii_whitespace();
+            let mut words = words.map(|word| word.trim_matches(['(', ')', ';']));
+            words.find(|word| word.ends_with("/sendmail") || *word == "sendmail" || *word == "$SENDMAIL")?;
+            let words: Vec<_> = words.collect();
+            let to = words.last().filter(|word| !word.starts_with('-'))?;
+            (!words.contains(&"-t")).then(|| (*to).to_owned())
+        }
+        Action::Pipe(_) | Action::Block | Action::Line(_) | Action::File => None,
+    }
+}
+
+/// Judges the procmailrc at `path`.
+#[must_use]
+pub fn judge(path: &str, text: &str) -> Vec<Finding> {
+    let all = statements(text);
+    let has_guard = !hooks(text).is_empty();
+    let mut found = Vec::new();
+    for (at, Placed { line, statement }) in all.iter().enumerate() {
+        match statement {
+            Statement::Recipe(recipe) => {
+                let behind = all.get(at + 1..).unwrap_or_default();
+                found.extend(of_recipe(path, *line, recipe, behind));
+                found.extend(plain_forward(&recipe.action).map(|to| plain(path, *line, &to, has_guard)));
+            }
+            Statement::Assignment(name, value) if name == "INCLUDERC" => found.push(Finding::note(
+                Check::Procmailrc,
+                path,
+                format!("line {line}: it reads {value}, which was not looked at"),
+            )),
+            Statement::Assignment(..) | Statement::End => {}
+        }
+    }
+    if has_guard && found.is_empty() {
+        found.push(Finding::ok(
+            Check::Procmailrc,
+            path,
+            "it runs spoolguard, and loses nothing when that fails",
+        ));
+    }
+    found
+}
+
+fn plain(path: &str, line: usize, to: &str, has_guard: bool) -> Finding {
+    if has_guard {
+        let what = format!("line {line}: mail also goes to {to} without spoolguard");
+        let remedy = "put | /usr/bin/spoolguard forward in place of it, as contrib/procmailrc shows";
+        Finding::wrong(Check::Procmailrc, path, what, remedy)
+    } else {
+        let what = format!("line {line}: mail goes to {to} without spoolguard, and its bounces can go round");
+        Finding::note(Check::Procmailrc, path, what).remedy(format!(
+            "put | /usr/bin/spoolguard forward {to} in place of it, as contrib/procmailrc shows"
+        ))
+    }
+}
+
+fn of_recipe(path: &str, line: usize, recipe: &Recipe, behind: &[Placed]) -> Vec<Finding> {
+    let Action::Pipe(command) = &recipe.action else {
+        return Vec::new();
+    };
+    let Some(hook) = guard_of(command) else {
+        return Vec::new();
+    };
+    let has = |flag: char| recipe.flags.contains(flag);
+    let waits = has('w') || has('W');
+    let mut found = Vec::new();
+    let mut wrong = |what: &str, remedy: &str| {
+        found.push(Finding::wrong(
+            Check::Procmailrc,
+            path,
+            format!("line {line}: {what}"),
+            remedy,
+        ));
+    };
+    match hook.job.as_str() {
+        "forward" | "deliver" => {
+            if !waits {
+                wrong(
+                    "without w, procmail loses the message when spoolguard fails",
+                    "begin the recipe with :0 w",
+                );
+            }
+            if has('h') != has('b') {
+                wrong(
+                    "with h or b alone, spoolguard gets half of the message",
+                    "begin the recipe with :0 w",
+                );
+            }
+            if !has('c') {
+                found.extend(ending(path, line, recipe, behind));
+            }
+        }
+        "filter" => {
+            if !has('f') {
+                wrong(
+                    "without f, what spoolguard filter prints is lost",
+                    "begin the recipe with :0 fw",
+                );
+            } else if !waits {
+                wrong(
+                    "without w, a failure of the filter is not seen",
+                    "begin the recipe with :0 fw",
+                );
+            }
+        }
+        job => wrong(
+            &format!("spoolguard {job} keeps no message, and mail is lost"),
+            "use it as a condition (* ? command), or use spoolguard forward",
+        ),
+    }
+    found
+}
+
+/// Whether what is left for another try gets to the mail system: `EXITCODE` and then `HOST`, before anything else takes the message.
+fn ending(path: &str, line: usize, recipe: &Recipe, behind: &[Placed]) -> Option<Finding> {
+    let mut exit_code = None;
+    let mut stops = false;
+    for placed in behind {
+        match &placed.statement {
+            Statement::Assignment(name, value) if name == "EXITCODE" => exit_code = Some(value.as_str()),
+            Statement::Assignment(name, _) if name == "HOST" => {
+                stops = true;
+                break;
+            }
+            Statement::Assignment(..) => {}
+            Statement::Recipe(Recipe {
+                action: Action::Line(_),
+                ..
+            }) => {}
+            Statement::Recipe(_) | Statement::End => break,
+        }
+    }
+    let lines = "put EXITCODE=75 and HOST=stop below it, as contrib/procmailrc shows";
+    match (exit_code, stops) {
+        (Some(_), true) if !recipe.conditions.is_empty() => Some(Finding::wrong(
+            Check::Procmailrc,
+            path,
+            format!(
+                "line {line}: mail that the conditions do not mean also gets to EXITCODE below, and is never delivered"
+            ),
+            "put the recipe without conditions, and the two lines, between { and } of one that has them",
+        )),
+        (Some("$?"), true) => Some(
+            Finding::note(
+                Check::Procmailrc,
+                path,
+                format!("line {line}: with EXITCODE=$? mail is bounced when spoolguard is missing or killed"),
+            )
+            .remedy("EXITCODE=75"),
+        ),
+        (Some(_), true) => None,
+        _ => Some(
+            Finding::note(
+                Check::Procmailrc,
+                path,
+                format!("line {line}: what spoolguard leaves for another try goes into the mailbox instead"),
+            )
+            .remedy(lines),
+        ),
+    }
+}
+
+/// The statements of the file. What cannot be understood is left out, as procmail does.
+fn statements(text: &str) -> Vec<Placed> {
+    let mut found = Vec::new();
+    let mut lines = logical_lines(text).into_iter().peekable();
+    while let Some((line, text)) = lines.next() {
+        let mut add = |statement| found.push(Placed { line, statement });
+        if let Some(head) = text.strip_prefix(':') {
+            let mut conditions = Vec::new();
+            while let Some((_, text)) = lines.next_if(|(_, text)| text.starts_with('*')) {
+                conditions.push(text.trim_start_matches('*').trim().to_owned());
+            }
+            let Some((_, action)) = lines.next() else { break };
+            // `:0`, flags, and a colon before the name of a lock.
+            let flags = head.split(':').next().unwrap_or_default();
+            let flags = flags
+                .trim_start_matches(|c: char| c.is_ascii_digit())
+                .replace([' ', '\t'], "");
+            let flags = flags.split('#').next().unwrap_or_default().to_owned();
+            add(Statement::Recipe(Recipe {
+                flags,
+                conditions,
+                action: action_of(&action),
+            }));
+        } else if text.starts_with('}') {
+            add(Statement::End);
+        } else if let Some((name, value)) = text.split_once('=') {
+            let value = value.split(" #").next().unwrap_or_default();
+            add(Statement::Assignment(
+                name.trim().to_owned(),
+                value.trim().trim_matches('"').to_owned(),
+            ));
+        }
+    }
+    found
+}
+
+fn action_of(text: &str) -> Action {
+    if let Some(command) = text.strip_prefix('|') {
+        Action::Pipe(command.trim().to_owned())
+    } else if let Some(to) = text.strip_prefix('!') {
+        Action::Forward(to.trim().to_owned())
+    } else if let Some(rest) = text.strip_prefix('{') {
+        match rest.trim().strip_suffix('}') {
+            Some(inner) => Action::Line(inner.trim().to_owned()),
+            None => Action::Block,
+        }
+    } else {
+        Action::File
+    }
+}
+
+/// Lines without comments, a backslash at the end joins two.
+fn logical_lines(text: &str) -> Vec<(usize, String)> {
+    let mut found: Vec<(usize, String)> = Vec::new();
+    let mut joined = false;
+    for (line, number) in text.lines().zip(1..) {
+        let trimmed = line.trim();
+        if !joined && (trimmed.is_empty() || trimmed.starts_with('#')) {
+            continue;
+        }
+        let (part, goes_on) = match trimmed.strip_suffix('\\') {
+            Some(part) => (part, true),
+            None => (trimmed, false),
+        };
+        match found.last_mut() {
+            Some((_, last)) if joined => last.push_str(part),
+            _ => found.push((number, part.to_owned())),
+        }
+        joined = goes_on;
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{forwards, hooks, judge};
+    use crate::doctor::rules::Level;
+
+    const SAFE: &str = ":0 w\n| /usr/bin/spoolguard forward b@b.test\nEXITCODE=75\nHOST=stop\n";
+
+    fn found(text: &str) -> Vec<(Level, String)> {
+        let found = judge("f", text).into_iter();
+        found.map(|finding| (finding.level, finding.finding)).collect()
+    }
+
+    #[test]
+    fn the_form_of_the_manual_is_safe() {
+        let contrib = include_str!("../../../contrib/procmailrc");
+        let tempered = SAFE.replace("HOST", ":0\n* ! EXITCODE ?? ^^77^^\n{ EXITCODE=75 }\nHOST");
+        let in_block = format!(":0\n* ^Subject: x\n{{\n{SAFE}}}\n:0:\nx\n");
+        for text in [SAFE, contrib, &tempered, &in_block] {
+            let found = found(text);
+            assert!(
+                found.iter().all(|(level, _)| *level == Level::Ok) && found.len() == 1,
+                "{text}: {found:?}"
+            );
+        }
+        assert_eq!(hooks(contrib).len(), 3);
+        assert_eq!(forwards(contrib), []);
+    }
+
+    #[test]
+    fn every_other_form_is_told() {
+        for (text, level, what) in [
+            (
+                SAFE.replace(":0 w", ":0"),
+                Level::Wrong,
+                "line 1: without w, procmail loses the message",
+            ),
+            (SAFE.replace(":0 w", ":0 wh"), Level::Wrong, "line 1: with h or b alone"),
+            (
+                SAFE.replace("EXITCODE=75\nHOST=stop\n", ""),
+                Level::Note,
+                "line 1: what spoolguard leaves for another try goes into the mailbox",
+            ),
+            (
+                SAFE.replace("HOST=stop\n", ":0\nx\nHOST=stop\n"),
+                Level::Note,
+                "line 1: what spoolguard leaves for another try",
+            ),
+            (SAFE.replace("=75", "=$?"), Level::Note, "line 1: with EXITCODE=$?"),
+            (
+                SAFE.replace("| ", "* ^Subject: x\n| "),
+                Level::Wrong,
+                "line 1: mail that the conditions do not mean",
+            ),
+            (
+                "# x\n:0 w\n| /usr/bin/spoolguard filter\n".to_owned(),
+                Level::Wrong,
+                "line 2: without f, what spoolguard filter prints is lost",
+            ),
+            (
+                ":0 f\n| /usr/bin/spoolguard \\\nfilter\n".to_owned(),
+                Level::Wrong,
+                "line 1: without w, a failure of the filter",
+            ),
+            (
+                ":0 w\n| /usr/bin/spoolguard inspect\n".to_owned(),
+                Level::Wrong,
+                "line 1: spoolguard inspect keeps no message",
+            ),
+            (
+                format!(":0 c\n! c@c.test\n{SAFE}"),
+                Level::Wrong,
+                "line 1: mail also goes to c@c.test without spoolguard",
+            ),
+            (
+                ":0\n! c@c.test\n".to_owned(),
+                Level::Note,
+                "line 1: mail goes to c@c.test without spoolguard",
+            ),
+            (
+                ":0\n| formail -A \"X-Loop: a\" | $SENDMAIL -oi c@c.test\n".to_owned(),
+                Level::Note,
+                "line 1: mail goes to c@c.test without spoolguard",
+            ),
+            (
+                "INCLUDERC=$HOME/more\n".to_owned(),
+                Level::Note,
+                "line 1: it reads $HOME/more, which was not looked at",
+            ),
+        ] {
+            let found = found(&text);
+            assert!(
+                found.len() == 1 && found.iter().all(|(l, w)| *l == level && w.starts_with(what)),
+                "{text}: {found:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_has_nothing_to_do_with_it_is_not_told() {
+        for text in [
+            "",
+            ":0:\n* ^Subject: x\nmail/x\n",
+            ":0 c\n| (formail -r; cat answer) | /usr/sbin/sendmail -oi -t\n",
+            ":0 c\n| (formail -r | $SENDMAIL -t -f a@a.test)\n",
+            "MAILDIR=$HOME\n:0\n| /usr/bin/vacation a\n",
+            ":0 cw\n",
+        ] {
+            assert_eq!(found(text), [], "{text}");
+        }
+        let copy = ":0 cw\n| /usr/bin/spoolguard forward b@b.test\n";
+        assert!(found(copy).iter().all(|(level, _)| *level == Level::Ok));
+    }
+}

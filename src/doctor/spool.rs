@@ -1,0 +1,174 @@
+//! The spool directory: what lies in it, whose it is, and what users can do there.
+
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::Path;
+use std::time::SystemTime;
+
+use crate::config;
+use crate::doctor::facts::Host;
+use crate::doctor::filesystem;
+use crate::doctor::rules::{Check, Finding, Level};
+use crate::error::Error;
+use crate::mailbox::setgid;
+use crate::spool::directory;
+use crate::spool::directory::Thing;
+use crate::spool::list::problems;
+use crate::spool::list::problems::Place;
+use crate::spool::list::row::{Problem, Weight, quoted};
+use crate::sys::account;
+use crate::sys::account::Directory;
+
+/// How many things are told of what lies in it: somebody mends the first, and looks again.
+const MOST_NAMES: usize = 10;
+
+/// Examines it.
+pub fn examine(host: &Host) -> Vec<Finding> {
+    let dir = Path::new(&host.config.spool.dir);
+    let name = dir.display().to_string();
+    let stat = match dir.metadata() {
+        Ok(stat) if stat.is_dir() => stat,
+        Ok(_) => {
+            return vec![Finding::wrong(
+                Check::Spool,
+                name,
+                "it is no directory",
+                "set [spool] dir",
+            )];
+        }
+        Err(e) => {
+            return vec![Finding::wrong(
+                Check::Spool,
+                name,
+                Error::io("examine", dir, &e).to_string(),
+                format!("install -d -m 2775 -o root -g mail {}, or set [spool] dir", quoted(dir)),
+            )];
+        }
+    };
+    let place = Place {
+        gid: stat.gid(),
+        shared: stat.permissions().mode() & 0o020 != 0,
+    };
+    let mut found = Vec::new();
+    let problem = problems::with_directory(dir, stat.permissions().mode());
+    found.extend(problem.map(|problem| of_problem(&name, problem)));
+    found.extend(names(dir, place));
+    found.extend(rights(host, dir, &stat));
+    found.extend(filesystem::examine(dir, &host.config.spool));
+    found
+}
+
+/// What is wrong with each name in it.
+fn names(dir: &Path, place: Place) -> Vec<Finding> {
+    let entries = match directory::entries(dir) {
+        Ok(entries) => entries,
+        Err(e) => {
+            let (subject, text) = (dir.display().to_string(), e.to_string());
+            return vec![Finding::note(Check::LeftOut, subject, text)];
+        }
+    };
+    let people = Directory::read();
+    let now = SystemTime::now();
+    let mut found = Vec::new();
+    let mut mailboxes = 0;
+    for entry in &entries {
+        let subject = entry.path.display().to_string();
+        let thing = entry.thing();
+        if thing == Thing::Mailbox {
+            mailboxes += 1;
+            let name = entry.path.file_name().and_then(|name| name.to_str());
+            let user = name.and_then(|name| people.find(name));
+            let problems = problems::with_rights(entry, user, place, &people);
+            found.extend(problems.into_iter().map(|problem| of_problem(&subject, problem)));
+        } else {
+            let problem = problems::with_stray(entry, &thing, now);
+            found.extend(problem.map(|problem| of_problem(&subject, problem)));
+        }
+    }
+    if found.len() > MOST_NAMES {
+        let more = found.len() - MOST_NAMES;
+        found.truncate(MOST_NAMES);
+        found.push(Finding::wrong(
+            Check::Spool,
+            dir.display().to_string(),
+            format!("{more} more such things are wrong in it"),
+            "spoolguard spool list, which names them all",
+        ));
+    }
+    if found.is_empty() {
+        let text = match mailboxes {
+            0 => "there is nothing in it yet".to_owned(),
+            1 => "1 mailbox, with the right owner and mode, and nothing else".to_owned(),
+            count => format!("{count} mailboxes, with the right owners and modes, and nothing else"),
+        };
+        found.push(Finding::ok(Check::Spool, dir.display().to_string(), text));
+    }
+    found
+}
+
+fn of_problem(subject: &str, problem: Problem) -> Finding {
+    let finding = Finding::note(Check::Spool, subject, problem.what);
+    let finding = match (problem.weight, problem.advice) {
+        (_, None) => finding,
+        (_, Some(advice)) => finding.remedy(advice),
+    };
+    match problem.weight {
+        Weight::Wrong => Finding {
+            level: Level::Wrong,
+            ..finding
+        },
+        Weight::Note | Weight::NotAllowed => finding,
+    }
+}
+
+/// What a run of a user, who is in no group but an own one, can do in it.
+fn rights(host: &Host, dir: &Path, stat: &std::fs::Metadata) -> Option<Finding> {
+    let mode = stat.permissions().mode() & 0o7777;
+    let group = match account::group_name(stat.gid()) {
+        name if name.is_empty() => stat.gid().to_string(),
+        name => name,
+    };
+    let name = dir.display().to_string();
+    let so = format!("its mode is {mode:o}, its group {group}");
+    if mode & 0o001 == 0 {
+        let what = format!("users cannot enter it: {so}");
+        return Some(Finding::wrong(
+            Check::Rights,
+            name,
+            what,
+            format!("chmod o+x {}", quoted(dir)),
+        ));
+    }
+    if mode & 0o002 != 0 {
+        let what = format!("users can make mailboxes and dotlocks in it: {so}");
+        return Some(Finding::ok(Check::Rights, name, what));
+    }
+    if setgid::is_installed_for(dir) {
+        let what = format!("spoolguard is setgid to its group, and makes mailboxes and dotlocks in it: {so}");
+        return Some(Finding::ok(Check::Rights, name, what));
+    }
+    let only_dotlock = host
+        .config
+        .spool
+        .locks
+        .iter()
+        .all(|lock| *lock == config::Lock::Dotlock);
+    if only_dotlock {
+        let what = format!("users can make no dotlock in it, and [spool] locks names no other: mail waits ({so})");
+        return Some(Finding::wrong(
+            Check::Rights,
+            name,
+            what,
+            "locks = [\"dotlock\", \"fcntl\"]",
+        ));
+    }
+    let what = format!("users' runs take the fcntl lock alone, and cannot make a first mailbox: {so}");
+    let what = if host.config.spool.locks.contains(&config::Lock::Fcntl) {
+        what
+    } else {
+        what.replace("fcntl", "flock")
+    };
+    Some(Finding::note(Check::Rights, &name, what).remedy(format!(
+        "install spoolguard setgid {group}, or make each mailbox once, as root: install -m 660 -o USER -g {group} /dev/null {}/USER",
+        quoted(dir)
+    )))
+}

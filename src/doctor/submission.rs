@@ -1,0 +1,109 @@
+//! How mail leaves: the program or the maildir of `[forward] submit`. Nothing is sent to find out, and no program is started.
+
+use std::path::Path;
+
+use nix::unistd::{AccessFlags, access};
+
+use crate::classify::policy::Over;
+use crate::config::Config;
+use crate::doctor::facts::Host;
+use crate::doctor::rules::{Check, Finding, Level};
+use crate::spool::list::row::quoted;
+use crate::submit::Kind;
+use crate::sys::account;
+use crate::sys::child;
+use crate::sys::procfs;
+
+/// The port of mail (RFC 5321 section 4.5.4.2).
+const SMTP: u16 = 25;
+
+/// Examines it, and says what configuration does on purpose that somebody may not expect.
+pub fn examine(host: &Host) -> Vec<Finding> {
+    let submit = &host.config.forward.submit;
+    let mut found = match submit.strip_prefix("outbox:") {
+        Some(dir) => vec![outbox(Path::new(dir))],
+        None => vec![program(Path::new(submit))],
+    };
+    if host.config.quota.over == Over::Refuse {
+        found.push(Finding::note(
+            Check::Configuration,
+            "[quota] over",
+            "it is \"refuse\": mail for a full mailbox is bounced, on purpose",
+        ));
+    }
+    found
+}
+
+/// What a user's run meets beyond that: an own program, or an outbox that this user has to write to.
+pub fn of_user(config: &Config, of_host: &Config) -> Option<Finding> {
+    let submit = &config.forward.submit;
+    match submit.strip_prefix("outbox:") {
+        Some(dir) => Some(outbox(Path::new(dir))).filter(|finding| finding.level == Level::Wrong),
+        None => (*submit != of_host.forward.submit).then(|| program(Path::new(submit))),
+    }
+}
+
+fn program(path: &Path) -> Finding {
+    let name = path.display().to_string();
+    let remedy = "install a mail system, or set [forward] submit to the path of its sendmail";
+    if path.symlink_metadata().is_err() {
+        let what = "it is not there: nothing can be forwarded or sent to the administrator";
+        return Finding::wrong(Check::Submit, name, what, remedy);
+    }
+    if !child::is_program(path) {
+        let what = "it cannot be started: nothing can be forwarded or sent to the administrator";
+        return Finding::wrong(Check::Submit, name, what, remedy);
+    }
+    let whose = match Kind::of(path) {
+        Kind::Postfix => "it is Postfix's".to_owned(),
+        Kind::Sendmail => "it is Sendmail's".to_owned(),
+        Kind::Other => {
+            let real = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+            format!("it is {}", real.display())
+        }
+    };
+    match procfs::listens_at(SMTP) {
+        Some(true) => Finding::ok(
+            Check::Submit,
+            name,
+            format!("{whose}, and something listens at port {SMTP}"),
+        ),
+        Some(false) => Finding::note(
+            Check::Submit,
+            name,
+            format!(
+                "{whose}, and nothing listens at port {SMTP}: if the mail system is not running, mail stays in its queue"
+            ),
+        )
+        .remedy("see whether it runs: mailq"),
+        None => Finding::ok(Check::Submit, name, whose),
+    }
+}
+
+/// Users' runs make it, and write to it.
+fn outbox(dir: &Path) -> Finding {
+    let name = format!("outbox:{}", dir.display());
+    let whose = account::find(None).map_or_else(|_| "this user".to_owned(), |account| account.name);
+    let needed = AccessFlags::W_OK | AccessFlags::X_OK;
+    let mut made = dir;
+    while made.symlink_metadata().is_err() {
+        match made.parent() {
+            Some(above) => made = above,
+            None => break,
+        }
+    }
+    if !made.is_dir() || access(made, needed).is_err() {
+        let what = format!("{whose} cannot make files in {}", made.display());
+        return Finding::wrong(
+            Check::Submit,
+            name,
+            what,
+            format!("make it a directory that users may write to: {}", quoted(dir)),
+        );
+    }
+    Finding::note(
+        Check::Submit,
+        name,
+        "what would be sent is kept there, and nobody sends it; every user's run has to be able to write there",
+    )
+}

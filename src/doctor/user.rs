@@ -1,0 +1,389 @@
+//! How the mail of one user is handled, examined as that user: configuration, mailbox, state directory, `.forward`, procmailrc, and
+//! whether the administrator is somebody else.
+
+use std::io;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use nix::unistd::{AccessFlags, access};
+
+use crate::config::load;
+use crate::config::load::{Extent, Sources};
+use crate::config::{Config, Lock};
+use crate::deliver::context::state_place;
+use crate::doctor::facts::{Host, read_text};
+use crate::doctor::rules::alias_targets;
+use crate::doctor::rules::alias_targets::{Hook, Item, guard_of};
+use crate::doctor::rules::aliases::End;
+use crate::doctor::rules::{Check, Finding, dot_forward, procmailrc};
+use crate::doctor::submission;
+use crate::error::Error;
+use crate::mailbox::open::{Owner, open_existing};
+use crate::mailbox::setgid;
+use crate::spool::list::row::quoted;
+use crate::submit::Kind;
+use crate::sys::account;
+use crate::sys::account::Account;
+use crate::sys::child;
+use crate::sys::dirs::parent;
+use crate::sys::self_exec;
+
+/// The files that handle a user's mail, below the home directory.
+pub const FORWARD: &str = ".forward";
+pub const PROCMAILRC: &str = ".procmailrc";
+
+/// Where mail systems look for a program that is named without its directory (MTA-made environments have no other).
+const MAIL_SYSTEMS_PATH: [&str; 2] = ["/usr/bin", "/bin"];
+
+/// What a user's files do with mail.
+#[derive(Default)]
+struct Handling {
+    /// The runs of spoolguard, and the file that asks for each.
+    hooks: Vec<(PathBuf, Hook)>,
+    /// Where mail is sent on to, with spoolguard or without.
+    destinations: Vec<String>,
+}
+
+/// Examines one user.
+pub fn examine(host: &Host, account: &Account) -> Vec<Finding> {
+    let mut found = Vec::new();
+    let config = configuration(host, account, &mut found);
+    let handling = files(account, &config, &mut found);
+    found.extend(
+        handling
+            .hooks
+            .iter()
+            .filter_map(|(path, hook)| missing_program(path, hook)),
+    );
+    let of_postfix = host.postfix.as_ref().and_then(|postfix| postfix.get("mailbox_command"));
+    if !handling.hooks.is_empty() || of_postfix.is_some_and(|command| guard_of(command).is_some()) {
+        found.push(mailbox(&config, account, &handling));
+        found.push(state(&config, account));
+        found.extend(submission::of_user(&config, &host.config));
+    }
+    found.extend(admin(host, &config, account, &handling));
+    found
+}
+
+/// What holds for this user, where it can be used; what is wrong with the administrator's file is told with the host.
+fn configuration(host: &Host, account: &Account, found: &mut Vec<Finding>) -> Config {
+    let home = account.home.as_deref();
+    match load::load(Sources::chosen(host.chosen.as_deref(), home), Extent::Whole) {
+        Ok(loaded) => {
+            if !loaded.ignored.is_empty() {
+                found.push(Finding::note(
+                    Check::Configuration,
+                    format!("configuration of {}", account.name),
+                    format!(
+                        "users_may_set does not name {}: without effect",
+                        loaded.ignored.join(", ")
+                    ),
+                ));
+            }
+            loaded.config
+        }
+        // It is the administrator's file, and told with the host.
+        Err(e) if host.unusable == Some(e.to_string()) => host.config.clone(),
+        Err(e) => {
+            found.push(Finding::wrong(
+                Check::Configuration,
+                format!("configuration of {}", account.name),
+                format!("{e}: this user's mail waits with the mail system"),
+                "mend it, then: spoolguard config check",
+            ));
+            host.config.clone()
+        }
+    }
+}
+
+/// Reads the files, judges them, and finds out what they do.
+fn files(account: &Account, config: &Config, found: &mut Vec<Finding>) -> Handling {
+    let mut handling = Handling::default();
+    let Some(home) = &account.home else {
+        return handling;
+    };
+    let path = home.join(FORWARD);
+    if let Some(text) = read(&path, found) {
+        let name = path.display().to_string();
+        found.extend(dot_forward::judge(&name, &text));
+        found.extend(shared_file(home, &path, Check::Forward, config));
+        for placed in alias_targets::of_forward(&text) {
+            match placed.item {
+                Item::Address(address) => handling.destinations.push(address),
+                Item::Command { text, .. } => handling.add(&path, guard_of(&text)),
+                Item::Mailbox(_) | Item::File(_) | Item::Include(_) => {}
+            }
+        }
+    }
+    let path = home.join(PROCMAILRC);
+    if let Some(text) = read(&path, found) {
+        let name = path.display().to_string();
+        found.extend(procmailrc::judge(&name, &text));
+        found.extend(shared_file(home, &path, Check::Procmailrc, config));
+        handling
+            .destinations
+            .extend(procmailrc::forwards(&text).into_iter().map(|(_, to)| to));
+        for (_, hook) in procmailrc::hooks(&text) {
+            handling.add(&path, Some(hook));
+        }
+    }
+    handling
+}
+
+impl Handling {
+    /// Whether spoolguard is run by procmail and by nobody else.
+    fn is_procmails(&self) -> bool {
+        !self.hooks.is_empty() && self.hooks.iter().all(|(path, _)| path.ends_with(PROCMAILRC))
+    }
+
+    fn add(&mut self, path: &Path, hook: Option<Hook>) {
+        if let Some(hook) = hook {
+            self.destinations
+                .extend(hook.destinations().into_iter().map(str::to_owned));
+            self.hooks.push((path.to_owned(), hook));
+        }
+    }
+}
+
+fn read(path: &Path, found: &mut Vec<Finding>) -> Option<String> {
+    match read_text(path) {
+        Ok(text) => Some(text),
+        Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => None,
+        Err(e) => {
+            let text = Error::io("read", path, &e).to_string();
+            found.push(Finding::note(Check::LeftOut, path.display().to_string(), text));
+            None
+        }
+    }
+}
+
+/// Mail systems leave such a file aside, or all mail in the queue.
+fn shared_file(home: &Path, path: &Path, check: Check, config: &Config) -> Option<Finding> {
+    let mode = |path: &Path| path.metadata().map_or(0, |stat| stat.permissions().mode());
+    let mode = mode(path) | mode(home);
+    let name = path.display().to_string();
+    let remedy = format!("chmod go-w {} {}", quoted(home), quoted(path));
+    if mode & 0o002 != 0 {
+        let what =
+            "everybody may write to it or to its directory: mail systems ignore it, and nothing guards this mail";
+        return Some(Finding::wrong(check, name, what, remedy));
+    }
+    // Debian's procmail is content with that.
+    if check != Check::Forward || mode & 0o020 == 0 {
+        return None;
+    }
+    let who = "its group may write to it or to its directory";
+    match Kind::of(Path::new(&config.forward.submit)) {
+        // So is Postfix.
+        Kind::Postfix => None,
+        Kind::Sendmail => {
+            let what = format!("{who}: Sendmail ignores it, and nothing guards this mail");
+            Some(Finding::wrong(check, name, what, remedy))
+        }
+        Kind::Other if child::is_program(Path::new(&config.forward.submit)) => {
+            let what = format!("{who}: Exim leaves all mail in the queue, and OpenSMTPD refuses it");
+            Some(Finding::wrong(check, name, what, remedy))
+        }
+        Kind::Other => {
+            let what = format!("{who}: many mail systems ignore it, or leave all mail in the queue");
+            Some(Finding::note(check, name, what).remedy(remedy))
+        }
+    }
+}
+
+fn missing_program(path: &Path, hook: &Hook) -> Option<Finding> {
+    let is_there = if hook.program.starts_with('/') {
+        child::is_program(Path::new(&hook.program))
+    } else {
+        MAIL_SYSTEMS_PATH
+            .iter()
+            .any(|dir| child::is_program(&Path::new(dir).join(&hook.program)))
+    };
+    let check = if path.ends_with(FORWARD) {
+        Check::Forward
+    } else {
+        Check::Procmailrc
+    };
+    (!is_there).then(|| {
+        let what = format!("there is no program {}: mail is bounced or waits", hook.program);
+        Finding::wrong(
+            check,
+            path.display().to_string(),
+            what,
+            format!("install it there, or name {}", self_exec::path().display()),
+        )
+    })
+}
+
+/// Whether this user's run can append, or make the mailbox.
+fn mailbox(config: &Config, account: &Account, handling: &Handling) -> Finding {
+    let path = Path::new(&config.spool.dir).join(&account.name);
+    let subject = path.display().to_string();
+    let dir = parent(&path);
+    let makes_files = access(dir, AccessFlags::W_OK | AccessFlags::X_OK).is_ok() || setgid::is_installed_for(dir);
+    match open_existing(&path, Owner::Exactly(account.uid)) {
+        Ok(Some(_)) if makes_files => Finding::ok(Check::Mailbox, subject, "this user can append to it and lock it"),
+        Ok(Some(_)) if config.spool.locks == [Lock::Dotlock] => Finding::wrong(
+            Check::Mailbox,
+            subject,
+            "this user can make no dotlock for it, and [spool] locks names no other: mail waits",
+            "locks = [\"dotlock\", \"fcntl\"]",
+        ),
+        Ok(Some(_)) => Finding::ok(Check::Mailbox, subject, "this user can append to it, without a dotlock"),
+        Ok(None) if makes_files => Finding::ok(
+            Check::Mailbox,
+            subject,
+            "it is not there yet, and this user can make it",
+        ),
+        // Debian's is setuid, and makes it before it reads the file.
+        Ok(None) if handling.is_procmails() => {
+            Finding::ok(Check::Mailbox, subject, "it is not there yet, and procmail makes it")
+        }
+        Ok(None) => Finding::wrong(
+            Check::Mailbox,
+            subject,
+            "it is not there, and this user cannot make it: what has to be kept waits with the mail system",
+            format!(
+                "install -m 660 -o {} -g mail /dev/null {}",
+                quoted(Path::new(&account.name)),
+                quoted(&path)
+            ),
+        ),
+        Err(e) => Finding::wrong(
+            Check::Mailbox,
+            subject,
+            format!("{e}: what has to be kept waits with the mail system"),
+            "spoolguard spool list, as root, says what is wrong with it",
+        ),
+    }
+}
+
+/// Whether held copies, overflow and memories have a place that is the user's alone.
+fn state(config: &Config, account: &Account) -> Finding {
+    let name = format!("state directory of {}", account.name);
+    let wrong = |what: String, remedy: String| Finding::wrong(Check::State, &name, what, remedy);
+    let Some(dir) = state_place(config, account) else {
+        let what = "there is none, since this user has no home: nothing is held, and no dead address is known";
+        return wrong(what.to_owned(), "state_dir = \"/var/lib/spoolguard/%u\"".to_owned());
+    };
+    let shown = dir.display();
+    match dir.metadata() {
+        Ok(stat) if !stat.is_dir() => wrong(
+            format!("{shown} is no directory"),
+            format!("mv {0} {0}.old", quoted(&dir)),
+        ),
+        Ok(stat) if stat.uid() != account.uid => wrong(
+            format!("{shown} belongs to uid {}", stat.uid()),
+            format!("chown -R {} {}", quoted(Path::new(&account.name)), quoted(&dir)),
+        ),
+        Ok(stat) if stat.permissions().mode() & 0o022 != 0 => wrong(
+            format!("others may write to {shown}"),
+            format!("chmod go-w {}", quoted(&dir)),
+        ),
+        Ok(_) => Finding::ok(Check::State, name, format!("{shown} is this user's alone")),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => {
+            let above = dir.ancestors().skip(1).find(|above| above.symlink_metadata().is_ok());
+            let can = above.is_some_and(|above| access(above, AccessFlags::W_OK | AccessFlags::X_OK).is_ok());
+            if can {
+                return Finding::ok(Check::State, name, format!("{shown} is not there yet, and can be made"));
+            }
+            wrong(
+                format!("{shown} cannot be made: nothing is held, and no dead address is known"),
+                format!(
+                    "install -d -m 700 -o {} {}",
+                    quoted(Path::new(&account.name)),
+                    quoted(&dir)
+                ),
+            )
+        }
+        Err(e) => wrong(
+            Error::io("examine", &dir, &e).to_string(),
+            "let this user enter the directories above it".to_owned(),
+        ),
+    }
+}
+
+/// Whether what is diverted about this user reaches somebody else, and stays there.
+fn admin(host: &Host, config: &Config, account: &Account, handling: &Handling) -> Vec<Finding> {
+    if config.admin.starts_with('/') {
+        return admin_mbox(config, account, handling).into_iter().collect();
+    }
+    let is_admin = host.ends(&config.admin).contains(&End::User(account.name.clone()));
+    if !is_admin {
+        return Vec::new();
+    }
+    let subject = format!("admin {}", config.admin);
+    let mut found = Vec::new();
+    if !handling.hooks.is_empty() {
+        let what = format!(
+            "it is {}, whose own mail is guarded: what is diverted stays with that user, and the next is kept there too",
+            account.name
+        );
+        let finding = Finding::note(Check::Admin, &subject, what);
+        found.push(finding.remedy("set admin to somebody whose mail is not forwarded"));
+    }
+    for to in &handling.destinations {
+        for end in host.ends(to) {
+            if let End::User(name) = end
+                && name != account.name
+            {
+                found.push(goes_on(&subject, &account.name, &name));
+            }
+        }
+    }
+    found
+}
+
+/// The administrator forwards to another user here, who may be one that is guarded.
+fn goes_on(subject: &str, from: &str, to: &str) -> Finding {
+    let home = account::known(to).ok().flatten().and_then(|account| account.home);
+    let text = |file| {
+        home.as_deref()
+            .and_then(|home| read_text(&home.join(file)).ok())
+            .unwrap_or_default()
+    };
+    let in_forward = alias_targets::of_forward(&text(FORWARD))
+        .into_iter()
+        .any(|placed| match placed.item {
+            Item::Command { text, .. } => guard_of(&text).is_some(),
+            Item::Address(_) | Item::Mailbox(_) | Item::File(_) | Item::Include(_) => false,
+        });
+    if in_forward || !procmailrc::hooks(&text(PROCMAILRC)).is_empty() {
+        let what = format!("{from}, whose mail it is, forwards to {to}, who is guarded: what is diverted comes back");
+        return Finding::wrong(
+            Check::Admin,
+            subject,
+            what,
+            "set admin to somebody whose mail is not forwarded",
+        );
+    }
+    let what = format!("{from}, whose mail it is, forwards to {to}: if {to} is guarded, what is diverted comes back");
+    Finding::note(Check::Admin, subject, what)
+}
+
+fn admin_mbox(config: &Config, account: &Account, handling: &Handling) -> Option<Finding> {
+    let path = Path::new(&config.admin);
+    let subject = format!("admin {}", config.admin);
+    if path == Path::new(&config.spool.dir).join(&account.name) {
+        let what = format!("it is the mailbox of {}, whose own reports go there, too", account.name);
+        return Some(Finding::note(Check::Admin, subject, what));
+    }
+    if handling.hooks.is_empty() {
+        return None;
+    }
+    let dir = parent(path);
+    let makes_files = access(dir, AccessFlags::W_OK | AccessFlags::X_OK).is_ok();
+    let cause = match open_existing(path, Owner::Trusted(account.uid)) {
+        Ok(Some(_)) => return None,
+        Ok(None) if makes_files => return None,
+        Ok(None) => format!("{} cannot make it", account.name),
+        Err(e) => e.to_string(),
+    };
+    let what = format!("{cause}: what is diverted from {} stays with that user", account.name);
+    Some(Finding::wrong(
+        Check::Admin,
+        subject,
+        what,
+        "name an address, or let users write to that mbox",
+    ))
+}

@@ -1,0 +1,88 @@
+//! Everybody whose mail a file of theirs handles, and whoever is the administrator: each examined in a run that becomes that user, so
+//! that nothing of theirs is read as root.
+
+use std::collections::BTreeSet;
+use std::ffi::OsStr;
+use std::path::Path;
+use std::time::Duration;
+
+use crate::cli::Everywhere;
+use crate::config::USER_FILE;
+use crate::deliver::context::state_place;
+use crate::doctor::facts::{Host, SEARCH_VARIABLE};
+use crate::doctor::rules::aliases::End;
+use crate::doctor::rules::{Check, Finding};
+use crate::doctor::user::{FORWARD, PROCMAILRC};
+use crate::sys::account;
+use crate::sys::account::Directory;
+use crate::sys::child;
+use crate::sys::child::Streams;
+use crate::sys::self_exec;
+
+/// For how long one run is waited for. It asks the programs again, each with a limit of its own.
+const RUN_TIME: Duration = Duration::from_secs(90);
+
+/// The users to examine. Nothing is opened to find out.
+pub fn names(host: &Host) -> BTreeSet<String> {
+    let known = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
+    let mut names: BTreeSet<String> = known
+        .lines()
+        .filter_map(|line| Some(line.split_once(':')?.0.to_owned()))
+        .collect();
+    let spool = std::fs::read_dir(&host.config.spool.dir).into_iter().flatten();
+    // Those of a directory service have a mailbox; not every file is named after a user, and no thousands are asked for.
+    let people = Directory::read();
+    let in_spool = spool.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    names.extend(in_spool.filter(|name| people.find(name).is_some()));
+    names.retain(|name| has_files(host, name));
+    let ends = if host.config.admin.starts_with('/') {
+        Vec::new()
+    } else {
+        host.ends(&host.config.admin)
+    };
+    names.extend(ends.into_iter().filter_map(|end| match end {
+        End::User(name) => Some(name),
+        End::Elsewhere(_) | End::Command(_) | End::File(_) | End::Nobody(_) | End::Circle(_) | End::Unseen(_) => None,
+    }));
+    names
+}
+
+fn has_files(host: &Host, name: &str) -> bool {
+    let Ok(account) = account::find(Some(name)) else {
+        return false;
+    };
+    let is_there = |path: &Path| path.symlink_metadata().is_ok();
+    let files = [FORWARD, PROCMAILRC, USER_FILE];
+    let at_home = |home: &Path| files.iter().any(|file| is_there(&home.join(file)));
+    account.gid.is_some()
+        && (account.home.as_deref().is_some_and(at_home)
+            || state_place(&host.config, &account).is_some_and(|dir| is_there(&dir)))
+}
+
+/// Examines one user in a run of its own.
+pub fn ask(name: &str, everywhere: &Everywhere) -> Vec<Finding> {
+    let mut arguments = vec!["doctor", "--json", "--user", name];
+    let config = everywhere.config.as_deref().map(Path::to_string_lossy);
+    if let Some(path) = &config {
+        arguments.extend(["--config", path]);
+    }
+    let values = [SEARCH_VARIABLE, "MAIL_CONFIG", "PATH", "HOME"].map(|name| (name, std::env::var_os(name)));
+    let variables: Vec<(&str, &OsStr)> = values
+        .iter()
+        .filter_map(|(name, value)| Some((*name, value.as_deref()?)))
+        .collect();
+    let failed = |cause: String| vec![Finding::note(Check::LeftOut, format!("user {name}"), cause)];
+    match child::ask_by(self_exec::again(), &arguments, &variables, Streams::Both, RUN_TIME) {
+        Err(e) => failed(e.to_string()),
+        Ok(answer) => match answer
+            .text
+            .lines()
+            .map(serde_json::from_str)
+            .collect::<Result<Vec<_>, _>>()
+        {
+            Ok(findings) if matches!(answer.status.code(), Some(0 | 1)) => findings,
+            // It says in one line why it could not.
+            _ => failed(answer.text.lines().next().unwrap_or("it said nothing").to_owned()),
+        },
+    }
+}

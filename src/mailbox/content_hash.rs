@@ -1,0 +1,410 @@
+//! Tells whether two stored messages are the same mail, whatever happened to them in their mailboxes: readers note there what was seen,
+//! deliveries write separator lines and quotes of their own. All that is left out; every other byte counts.
+
+use std::io;
+
+use sha2::{Digest, Sha256};
+
+use crate::mailbox::reader::{Bytes, Stored};
+
+/// Fields that mail readers and mailboxes write, and no writer of mail.
+const STATE_FIELDS: [&[u8]; 12] = [
+    b"Content-Length",
+    b"Lines",
+    b"Status",
+    b"X-Status",
+    b"X-UID",
+    b"X-UIDL",
+    b"X-IMAP",
+    b"X-IMAPbase",
+    b"X-Keywords",
+    b"X-Mozilla-Status",
+    b"X-Mozilla-Status2",
+    b"X-Mozilla-Keys",
+];
+
+/// Fields that only a writer writes, and that mail systems leave alone on the way.
+const WRITTEN_FIELDS: [&[u8]; 6] = [b"Message-ID", b"From", b"Date", b"Subject", b"To", b"Cc"];
+
+/// Enough of a line to know such a field by.
+const NAME_BYTES: usize = 64;
+
+/// One read of a large message, in bytes.
+const STEP_BYTES: usize = 256 << 10;
+
+/// What is prose in a body unless quoted.
+const FROM: &[u8] = b"From ";
+
+/// The same for two messages when they are the same mail. Half of a SHA-256, so that nobody can write a message that passes for another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Likeness([u8; 16]);
+
+impl Likeness {
+    /// That of nothing at all.
+    pub const NONE: Self = Self([0; 16]);
+
+    /// Its bytes.
+    #[must_use]
+    pub fn bytes(self) -> [u8; 16] {
+        self.0
+    }
+}
+
+/// What of two messages has to be the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// All that did not come to it in a mailbox.
+    All,
+    /// What its writer wrote: what the mail systems on the way added does not count either.
+    Written,
+}
+
+/// The likeness of a message of an mbox.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn of_stored<F: Bytes + ?Sized>(file: &F, stored: &Stored<'_>, scope: Scope) -> io::Result<Likeness> {
+    let mut reader = Reader::new(scope);
+    reader.read(stored.head);
+    let mut at = stored.offset + stored.head.len() as u64;
+    let end = stored.offset + stored.bytes;
+    let mut buffer = Vec::new();
+    while at < end {
+        buffer.resize(STEP_BYTES, 0);
+        let room = usize::try_from(end - at).unwrap_or(STEP_BYTES).min(STEP_BYTES);
+        match file.read_from(buffer.get_mut(..room).unwrap_or_default(), at) {
+            // Somebody cut it; what is there has a likeness too.
+            Ok(0) => break,
+            Ok(read) => {
+                reader.read(buffer.get(..read).unwrap_or_default());
+                at += read as u64;
+            }
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(reader.finish())
+}
+
+/// Reads a message piece by piece.
+pub struct Reader {
+    hash: Sha256,
+    scope: Scope,
+    place: Place,
+    part: Part,
+    /// Line ends that count only when something follows: how many stand at a message's end is up to the mailbox.
+    line_ends: u64,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Part {
+    Header,
+    Body,
+}
+
+/// Where in a line it is.
+enum Place {
+    /// In the separator line.
+    Separator,
+    /// At the beginning of a header line, of which so much was read.
+    Field(Vec<u8>),
+    /// In the line of a field that counts.
+    Kept,
+    /// In the line of a field that does not.
+    Dropped,
+    /// The same two, at the beginning of the next line.
+    AfterKept,
+    AfterDropped,
+    /// At the beginning of a body line: so many `>`, and so much of `From `.
+    Line(u64, usize),
+    /// In the middle of a body line.
+    Text,
+}
+
+impl Reader {
+    /// Begins before the separator line.
+    #[must_use]
+    pub fn new(scope: Scope) -> Self {
+        Self {
+            hash: Sha256::new(),
+            scope,
+            place: Place::Separator,
+            part: Part::Header,
+            line_ends: 0,
+        }
+    }
+
+    /// Goes on with `bytes`.
+    pub fn read(&mut self, mut bytes: &[u8]) {
+        while !bytes.is_empty() {
+            bytes = match std::mem::replace(&mut self.place, Place::Text) {
+                Place::Separator => self.skip_line(bytes, Place::Separator, || Place::Field(Vec::new())),
+                Place::Dropped => self.skip_line(bytes, Place::Dropped, || Place::AfterDropped),
+                Place::Kept => self.keep_line(bytes),
+                Place::AfterKept | Place::AfterDropped if !matches!(bytes, [b' ' | b'\t', ..]) => {
+                    self.place = Place::Field(Vec::new());
+                    bytes
+                }
+                // It continues the line before.
+                Place::AfterKept => {
+                    self.place = Place::Kept;
+                    bytes
+                }
+                Place::AfterDropped => {
+                    self.place = Place::Dropped;
+                    bytes
+                }
+                Place::Field(start) => self.field(start, bytes),
+                Place::Line(quotes, matched) => self.line(quotes, matched, bytes),
+                Place::Text => self.text(bytes),
+            };
+        }
+    }
+
+    /// What was read, in short.
+    #[must_use]
+    pub fn finish(mut self) -> Likeness {
+        match std::mem::replace(&mut self.place, Place::Text) {
+            Place::Field(start) => self.emit(&start),
+            Place::Line(quotes, matched) => self.unquoted(quotes, matched),
+            Place::Separator | Place::Kept | Place::Dropped | Place::AfterKept | Place::AfterDropped | Place::Text => {}
+        }
+        let digest = self.hash.finalize();
+        let mut short = [0; 16];
+        for (to, from) in short.iter_mut().zip(digest) {
+            *to = from;
+        }
+        Likeness(short)
+    }
+
+    fn skip_line<'a>(&mut self, bytes: &'a [u8], inside: Place, behind: impl FnOnce() -> Place) -> &'a [u8] {
+        match memchr::memchr(b'\n', bytes) {
+            Some(at) => {
+                self.place = behind();
+                bytes.get(at + 1..).unwrap_or_default()
+            }
+            None => {
+                self.place = inside;
+                b""
+            }
+        }
+    }
+
+    fn keep_line<'a>(&mut self, bytes: &'a [u8]) -> &'a [u8] {
+        let (line, rest) = match memchr::memchr(b'\n', bytes) {
+            Some(at) => bytes.split_at_checked(at + 1).unwrap_or((bytes, b"")),
+            None => (bytes, &b""[..]),
+        };
+        self.place = if line.ends_with(b"\n") {
+            Place::AfterKept
+        } else {
+            Place::Kept
+        };
+        match self.scope {
+            Scope::All => self.emit(line),
+            // Folded anew on the way, it is still the same.
+            Scope::Written => {
+                let words: Vec<u8> = line.iter().copied().filter(|b| !b.is_ascii_whitespace()).collect();
+                self.emit(&words);
+            }
+        }
+        rest
+    }
+
+    /// Reads the beginning of a header line, until it is known what it is.
+    fn field<'a>(&mut self, mut start: Vec<u8>, bytes: &'a [u8]) -> &'a [u8] {
+        let room = NAME_BYTES.saturating_sub(start.len());
+        let here = bytes.get(..room).unwrap_or(bytes);
+        let end = memchr::memchr2(b':', b'\n', here).map(|at| at + 1);
+        let (part, rest) = bytes
+            .split_at_checked(end.unwrap_or(here.len()))
+            .unwrap_or((bytes, b""));
+        start.extend_from_slice(part);
+        let known = end.is_some() || start.len() >= NAME_BYTES;
+        if !known {
+            self.place = Place::Field(start);
+            return rest;
+        }
+        if matches!(start.as_slice(), b"\n" | b"\r\n") {
+            self.part = Part::Body;
+            self.place = Place::Line(0, 0);
+            self.emit(&start);
+            return rest;
+        }
+        let name = start.strip_suffix(b":").map(<[u8]>::trim_ascii_end);
+        if name.is_some_and(|name| !self.counts(name)) {
+            self.place = Place::Dropped;
+            return rest;
+        }
+        // A line that is no field is quoted as in a body.
+        let quotes = start.iter().take_while(|b| **b == b'>').count();
+        let unquoted = start
+            .get(quotes..)
+            .filter(|rest| rest.starts_with(FROM))
+            .unwrap_or(&start);
+        self.emit(unquoted);
+        self.place = if start.ends_with(b"\n") {
+            Place::AfterKept
+        } else {
+            Place::Kept
+        };
+        rest
+    }
+
+    fn counts(&self, name: &[u8]) -> bool {
+        let is_one_of = |fields: &[&[u8]]| fields.iter().any(|field| field.eq_ignore_ascii_case(name));
+        match self.scope {
+            Scope::All => !is_one_of(&STATE_FIELDS),
+            Scope::Written => is_one_of(&WRITTEN_FIELDS),
+        }
+    }
+
+    /// Reads the beginning of a body line, as long as it may be a quoted `From `.
+    fn line<'a>(&mut self, mut quotes: u64, mut matched: usize, bytes: &'a [u8]) -> &'a [u8] {
+        for (at, byte) in bytes.iter().enumerate() {
+            if matched == 0 && *byte == b'>' {
+                quotes += 1;
+            } else if FROM.get(matched) == Some(byte) {
+                matched += 1;
+                if matched == FROM.len() {
+                    self.emit(FROM);
+                    self.place = Place::Text;
+                    return bytes.get(at + 1..).unwrap_or_default();
+                }
+            } else {
+                self.unquoted(quotes, matched);
+                self.place = Place::Text;
+                return bytes.get(at..).unwrap_or_default();
+            }
+        }
+        self.place = Place::Line(quotes, matched);
+        b""
+    }
+
+    /// It was no quote.
+    fn unquoted(&mut self, quotes: u64, matched: usize) {
+        for _ in 0..quotes {
+            self.emit(b">");
+        }
+        self.emit(FROM.get(..matched).unwrap_or_default());
+    }
+
+    /// Reads on to the beginning of a line that may be quoted.
+    fn text<'a>(&mut self, bytes: &'a [u8]) -> &'a [u8] {
+        for end in memchr::memchr_iter(b'\n', bytes) {
+            if matches!(bytes.get(end + 1), None | Some(b'>' | b'F')) {
+                let (lines, rest) = bytes.split_at_checked(end + 1).unwrap_or((bytes, b""));
+                self.emit(lines);
+                self.place = Place::Line(0, 0);
+                return rest;
+            }
+        }
+        self.emit(bytes);
+        self.place = Place::Text;
+        b""
+    }
+
+    fn emit(&mut self, bytes: &[u8]) {
+        let content = bytes.iter().rposition(|b| *b != b'\n').map_or(0, |at| at + 1);
+        let (content, ends) = bytes.split_at_checked(content).unwrap_or((bytes, b""));
+        if !content.is_empty() {
+            const ENDS: [u8; 256] = [b'\n'; 256];
+            while self.line_ends > 0 {
+                let now = usize::try_from(self.line_ends).unwrap_or(ENDS.len()).min(ENDS.len());
+                self.hash.update(ENDS.get(..now).unwrap_or_default());
+                self.line_ends -= now as u64;
+            }
+            self.hash.update(content);
+        }
+        self.line_ends += ends.len() as u64;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Likeness, Reader, Scope};
+
+    fn of(text: &[u8], step: usize) -> Likeness {
+        within(Scope::All, text, step)
+    }
+
+    fn within(scope: Scope, text: &[u8], step: usize) -> Likeness {
+        let mut reader = Reader::new(scope);
+        for part in text.chunks(step) {
+            reader.read(part);
+        }
+        reader.finish()
+    }
+
+    const PLAIN: &str = "From s@s.test Mon Nov  2 10:00:00 2026\nA: 1\nB: 2\n 3\n\nb\n\nFrom x\n> y\n>Fro\n";
+
+    #[test]
+    fn what_mailboxes_add_does_not_count() {
+        let want = of(PLAIN.as_bytes(), 1000);
+        for same in [
+            PLAIN.to_owned(),
+            format!("{PLAIN}\n\n"),
+            PLAIN.trim_end().to_owned(),
+            PLAIN.replace("From s@s.test Mon", "From - Tue"),
+            PLAIN.replace("\nFrom x", "\n>From x"),
+            PLAIN.replace("\nFrom x", "\n>>>From x"),
+            PLAIN.replace("A: 1", "Status: RO\nA: 1"),
+            PLAIN.replace("B: 2\n 3\n", "B: 2\n 3\nX-UID: 7\nX-Status: A\nX-Keywords: $Junk\n  \n"),
+            PLAIN.replace("A: 1", "X-IMAPbase: 1 2\n\t3 4\nA: 1\ncontent-length : 12\nLINES: 3"),
+        ] {
+            for step in [1, 2, 3, 7, 1000] {
+                assert_eq!(of(same.as_bytes(), step), want, "{same:?} in steps of {step}");
+            }
+        }
+    }
+
+    #[test]
+    fn whatever_else_differs_counts() {
+        let want = of(PLAIN.as_bytes(), 1000);
+        for other in [
+            PLAIN.replace("A: 1", "A: 2"),
+            PLAIN.replace("A: 1\n", ""),
+            PLAIN.replace("\n 3", " 3"),
+            PLAIN.replace("b\n", "b\r\n"),
+            PLAIN.replace("b\n\n", "b\n"),
+            PLAIN.replace("b\n\n", "b\n\n\n"),
+            PLAIN.replace("\nFrom x", "\n From x"),
+            PLAIN.replace("> y", ">> y"),
+            PLAIN.replace(">Fro", "Fro"),
+            PLAIN.replace("\n\nb", "\n\nStatus: RO\nb"),
+            PLAIN.replace("A: 1", "X-Status-Report: RO\nA: 1"),
+            PLAIN.replace("A: 1", "Status\nA: 1"),
+        ] {
+            for step in [1, 1000] {
+                assert_ne!(of(other.as_bytes(), step), want, "{other:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_added_on_the_way_does_not_count_where_only_the_writer_does() {
+        const CAME: &str =
+            "From s@s.test Mon Nov  2 10:00:00 2026\nReceived: x\nFrom: s@s.test\nSubject: a b\nX: 1\n\nb\n>From x\n\n";
+        let of = |text: &str, step| within(Scope::Written, text.as_bytes(), step);
+        let want = of(CAME, 1000);
+        for step in [1, 3, 1000] {
+            for same in [
+                CAME.replace(
+                    "Received: x",
+                    "X-Spoolguard-Rescued: y\nReturn-Path: <>\nReceived: z\n z",
+                ),
+                CAME.replace("Subject: a b", "Subject: a\n b").replace(">From", "From"),
+            ] {
+                assert_eq!(of(&same, step), want, "{same:?}");
+            }
+            for other in [
+                CAME.replace("a b", "a c"),
+                CAME.replace("From: s@", "Message-ID: <1@s.test>\nFrom: s@"),
+                CAME.replace("From: s@", "From: t@"),
+                CAME.replace("\nb\n", "\nc\n"),
+            ] {
+                assert_ne!(of(&other, step), want, "{other:?}");
+            }
+        }
+    }
+}

@@ -1,0 +1,367 @@
+//! The cut itself.
+//!
+//! Preparing needs no lock. Under the lock: make sure that the bytes that go are the ones that were looked at, add what came meanwhile
+//! to the journal, commit it, cut the mailbox off, append. Before the commit nothing has happened, and everything can be left
+//! as it is; after it, everything is done in the end, by this run or by the next one that locks the mailbox.
+
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use nix::sys::stat::futimens;
+use nix::sys::time::{TimeSpec, TimeValLike};
+use sha2::{Digest, Sha256};
+use time::OffsetDateTime;
+
+use crate::error::{Class, Error};
+use crate::mailbox::append;
+use crate::mailbox::append::modified_nanoseconds;
+use crate::mailbox::expunge::imap_state;
+use crate::mailbox::expunge::journal::{Draft, Head, Journal, Undo};
+use crate::mailbox::expunge::snapshot::{Look, Since};
+use crate::mailbox::format::asctime;
+use crate::mailbox::lock::Locked;
+use crate::mailbox::ranges::{Hash, Hashing, Ranges, STEP_BYTES};
+use crate::sys::deadline::Patience;
+
+/// What is hashed under the lock when something was written to the mailbox since the look; more would keep deliveries waiting.
+pub const QUICK_BYTES: u64 = 64 << 20;
+
+/// How much of what stood in the mailbox is remembered, at either end, in bytes.
+const BEFORE_BYTES: u64 = 64 << 10;
+
+/// What goes, and what is known about the rest.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// What goes. Each part begins and ends where a message does.
+    pub taken: Ranges,
+    /// What that hashes to.
+    pub hash: Hash,
+    /// What `X-IMAPbase` says in the first message, if that goes.
+    pub imap_base: Option<Vec<u8>>,
+    /// Whether a message stays that the user has not seen.
+    pub unread: Unread,
+    /// Where the messages that go are safe.
+    pub archive: String,
+    /// The time, for the separator line of a message that the mailbox may need.
+    pub date: OffsetDateTime,
+}
+
+/// Whether a message stays that the user has not seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unread {
+    /// One stays.
+    Stays,
+    /// None stays, of those that were looked at.
+    None,
+}
+
+/// How sure the caller is that the mailbox still holds what it saw.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trust {
+    /// It looked once.
+    Once,
+    /// It read everything again, just before. Then it is enough that nothing moved.
+    Twice,
+}
+
+/// A cut of which everything is done that needs no lock.
+#[derive(Debug)]
+pub struct Prepared {
+    draft: Draft,
+    kept: Ranges,
+    kept_hash: Hash,
+}
+
+/// How a cut ended.
+#[derive(Debug)]
+#[must_use]
+pub enum Cut {
+    /// It is done.
+    Done(Done),
+    /// Something was written to the mailbox, and it is too large to be read under the lock: read it again (`reread`), and come back.
+    InDoubt(Box<Prepared>),
+    /// The mailbox holds something else than what was looked at. Nothing happened.
+    Changed,
+    /// It was begun, and could not be finished. What is missing is in the journal, and the next run goes on.
+    Unfinished(Error),
+}
+
+/// What was done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Done {
+    /// The mailbox's length now, in bytes.
+    pub bytes: u64,
+    /// What came meanwhile, in bytes.
+    pub arrived_bytes: u64,
+    /// For how long the mailbox was locked.
+    pub held: Duration,
+}
+
+impl Prepared {
+    /// Writes what stays behind the first message that goes to a journal. `step` is told how many bytes were copied, and may stop it.
+    ///
+    /// # Errors
+    /// When the journal cannot be written.
+    pub fn new(
+        look: &Look,
+        plan: &Plan,
+        place: &Path,
+        mut step: impl FnMut(u64) -> io::Result<()>,
+    ) -> Result<Self, Error> {
+        let fail = |e: io::Error| unwritten(look.path(), &e);
+        let stat = look.file().metadata().map_err(fail)?;
+        let mut draft = Draft::begin(place, stat.uid(), stat.gid())?;
+        let kept = plan.taken.gaps(look.bytes());
+        let mut from = Hashing::new(kept.reader(look.file()));
+        let mut buffer = vec![0; STEP_BYTES];
+        let mut carry = plan.carried();
+        loop {
+            let read = from.read(&mut buffer).map_err(fail)?;
+            if read == 0 {
+                break;
+            }
+            put(&mut draft, buffer.get(..read).unwrap_or_default(), &mut carry).map_err(fail)?;
+            step(read as u64).map_err(fail)?;
+        }
+        draft.sync().map_err(fail)?;
+        Ok(Self {
+            draft,
+            kept_hash: from.finish().0,
+            kept,
+        })
+    }
+
+    /// Reads everything again, without a lock, and tells whether it still is what it was.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn reread(&self, look: &Look, plan: &Plan, step: impl FnMut(u64) -> io::Result<()>) -> Result<bool, Error> {
+        self.stands(look.file(), plan, step)
+            .map_err(|e| Error::io("read", look.path(), &e))
+    }
+
+    fn stands(&self, file: &File, plan: &Plan, mut step: impl FnMut(u64) -> io::Result<()>) -> io::Result<bool> {
+        Ok(plan.taken.hash(file, &mut step)? == plan.hash && self.kept.hash(file, &mut step)? == self.kept_hash)
+    }
+}
+
+impl Plan {
+    /// The field that the first message which stays has to get; none where the first message of the mailbox stays.
+    fn carried(&self) -> Option<Vec<u8>> {
+        let base = self.imap_base.as_ref().filter(|_| self.taken.start() == Some(0))?;
+        Some(imap_state::field(base))
+    }
+
+    /// Tells whether what goes and stays, as far as it is looked at, can be read in no time.
+    fn is_quick(&self, prepared: &Prepared) -> bool {
+        self.taken.bytes() + prepared.kept.bytes() <= QUICK_BYTES
+    }
+}
+
+/// The journal cannot be written. Then nothing happened.
+fn unwritten(mailbox: &Path, e: &io::Error) -> Error {
+    let error = Error::io("write the journal of", mailbox, e);
+    if matches!(e.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) {
+        error.hint(
+            "nothing was taken out; make room beside the mailbox for what stays, or use --all-mail, which needs none",
+        )
+    } else {
+        error
+    }
+}
+
+/// Writes a part; the first one gets the field.
+fn put(draft: &mut Draft, part: &[u8], carry: &mut Option<Vec<u8>>) -> io::Result<()> {
+    match carry.take() {
+        Some(field) => draft.write_all(&imap_state::insert(part, &field)),
+        None => draft.write_all(part),
+    }
+}
+
+/// Cuts what the plan says out of the locked mailbox. What came behind that which was looked at stays.
+///
+/// # Errors
+/// When it cannot be done. Then nothing happened.
+pub fn cut(locked: &mut Locked, look: &Look, plan: &Plan, prepared: Prepared, trust: Trust) -> Result<Cut, Error> {
+    let begun = Instant::now();
+    let fail = |e: io::Error| Error::io("read", look.path(), &e);
+    let Some(from) = plan.taken.start() else {
+        return Ok(Cut::Changed);
+    };
+    match (look.since(locked)?, trust) {
+        (Since::Nothing, _) => {}
+        (Since::Changed, _) => return Ok(Cut::Changed),
+        (Since::Written, _) if plan.is_quick(&prepared) => {
+            if !prepared.stands(locked.file(), plan, |_| Ok(())).map_err(fail)? {
+                return Ok(Cut::Changed);
+            }
+        }
+        (Since::Written, Trust::Once) => return Ok(Cut::InDoubt(Box::new(prepared))),
+        (Since::Written, Trust::Twice) => {
+            // What is moved is compared, whatever that takes: moving it takes longer.
+            let hash = prepared.kept.hash(locked.file(), |_| {
+                locked.refresh();
+                Ok(())
+            });
+            if hash.map_err(fail)? != prepared.kept_hash {
+                return Ok(Cut::Changed);
+            }
+        }
+    }
+    let stat = locked.file().metadata().map_err(fail)?;
+    let arrived = arrived(locked.file(), look.bytes(), stat.len(), plan).map_err(fail)?;
+    let Some(arrived) = arrived else {
+        return Ok(Cut::Changed);
+    };
+    let mut draft = prepared.draft;
+    let fail = |e: io::Error| unwritten(look.path(), &e);
+    let mut carry = plan.carried().filter(|_| draft.bytes() == 0);
+    let mut tail = arrived.reader(locked.file());
+    let mut buffer = vec![0; STEP_BYTES];
+    loop {
+        let read = tail.read(&mut buffer).map_err(fail)?;
+        if read == 0 {
+            break;
+        }
+        put(&mut draft, buffer.get(..read).unwrap_or_default(), &mut carry).map_err(fail)?;
+    }
+    if let (Some(_), Some(base)) = (carry, &plan.imap_base) {
+        // Nothing stays that could carry it.
+        let internal = imap_state::internal(base, &asctime(plan.date));
+        draft.write_all(&internal).map_err(fail)?;
+    }
+    let arrived_bytes = arrived.bytes();
+    let times = times_after(&stat, plan.unread, arrived_bytes);
+    let finished = if draft.bytes() == 0 {
+        // Nothing has to be moved, and cutting off is one step.
+        let fail = |e: io::Error| Error::io("cut off", look.path(), &e);
+        locked.file().set_len(from).map_err(fail)?;
+        set_times(locked.file(), times);
+        locked.file().sync_all().map(|()| from).map_err(fail)
+    } else {
+        let head = Head {
+            from,
+            until: stat.len(),
+            before: before(locked.file(), from, stat.len()).map_err(fail)?,
+            undo: Undo::Possible,
+            times,
+            archive: plan.archive.clone(),
+        };
+        finish(locked, draft.commit(head)?, None)
+    };
+    Ok(match finished {
+        Ok(bytes) => Cut::Done(Done {
+            bytes,
+            arrived_bytes,
+            held: begun.elapsed(),
+        }),
+        Err(e) => Cut::Unfinished(e),
+    })
+}
+
+/// What came behind what was looked at; none where that is not the beginning of a message, and so part of one that was looked at.
+fn arrived(file: &File, seen: u64, now: u64, plan: &Plan) -> io::Result<Option<Ranges>> {
+    let mut arrived = Ranges::new();
+    if now == seen {
+        return Ok(Some(arrived));
+    }
+    let mut start = [0; 8];
+    let read = file.read_at(&mut start, seen)?;
+    let start = start.get(..read).unwrap_or_default();
+    // A delivery closes a message that was cut short before it begins its own.
+    let ends = start.iter().take_while(|b| matches!(b, b'\r' | b'\n')).count();
+    if !start.get(ends..).unwrap_or_default().starts_with(b"Fro") {
+        return Ok(None);
+    }
+    let last_goes = plan.taken.end() == Some(seen);
+    arrived.push(seen + if last_goes { ends as u64 } else { 0 }..now);
+    Ok(Some(arrived))
+}
+
+/// The times that keep "new mail" right: modified later than read exactly when it was so, and something unread is there.
+fn times_after(stat: &std::fs::Metadata, unread: Unread, arrived_bytes: u64) -> (i128, i128) {
+    let accessed = i128::from(stat.atime()) * 1_000_000_000 + i128::from(stat.atime_nsec());
+    let modified = modified_nanoseconds(stat);
+    if unread == Unread::Stays || arrived_bytes > 0 {
+        (accessed, modified)
+    } else {
+        (accessed.max(modified), modified)
+    }
+}
+
+/// Refused to those who do not own the mailbox; then it looks as if mail came.
+fn set_times(file: &File, (accessed, modified): (i128, i128)) {
+    let spec = |nanoseconds: i128| TimeSpec::nanoseconds(i64::try_from(nanoseconds).unwrap_or_default());
+    let _ = futimens(file, &spec(accessed), &spec(modified));
+}
+
+/// What stands in the mailbox between two places, in short.
+pub(super) fn before(file: &File, from: u64, until: u64) -> io::Result<Hash> {
+    let mut sha = Sha256::new();
+    let mut buffer = vec![0; BEFORE_BYTES as usize];
+    for (start, end) in [
+        (from, until.min(from + BEFORE_BYTES)),
+        (until.saturating_sub(BEFORE_BYTES).max(from), until),
+    ] {
+        let length = usize::try_from(end.saturating_sub(start)).unwrap_or_default();
+        let part = buffer.get_mut(..length).unwrap_or_default();
+        file.read_exact_at(part, start)?;
+        sha.update(part);
+    }
+    Ok(sha.finalize().into())
+}
+
+/// Cuts the mailbox off, and appends what the journal holds. The mailbox's length afterwards.
+pub(super) fn finish(locked: &mut Locked, mut journal: Journal, patience: Option<&Patience>) -> Result<u64, Error> {
+    let path = locked.path().to_owned();
+    let place = journal.place().to_owned();
+    let fail = |e: io::Error| unfinished(&path, &place, &e);
+    locked.file().set_len(journal.head().from).map_err(fail)?;
+    locked.file().sync_all().map_err(fail)?;
+    journal.mark_truncated()?;
+    append(locked, &journal, 0, patience).map_err(fail)?;
+    conclude(locked, journal, false)
+}
+
+/// It was begun, and what is missing is in the journal.
+pub(super) fn unfinished(mailbox: &Path, journal: &Path, e: &io::Error) -> Error {
+    let place = journal.display();
+    Error::io("finish the cut of", mailbox, e)
+        .class(Class::Mailbox)
+        .hint(format!(
+            "what is missing is in {place}; the next run of spoolguard on this mailbox goes on"
+        ))
+}
+
+/// Appends the journal's content from byte `at` on, and syncs. A run that has no more time stops in between: the next one goes on.
+pub(super) fn append(locked: &Locked, journal: &Journal, mut at: u64, patience: Option<&Patience>) -> io::Result<()> {
+    let mut file = locked.file();
+    let mut buffer = vec![0; STEP_BYTES];
+    loop {
+        let read = journal.read_at(&mut buffer, at)?;
+        if read == 0 {
+            break;
+        }
+        file.write_all(buffer.get(..read).unwrap_or_default())?;
+        at += read as u64;
+        locked.refresh();
+        if patience.is_some_and(|patience| patience.remaining().is_zero()) {
+            file.sync_all()?;
+            return Err(io::Error::other("it takes more than one run; the next one goes on"));
+        }
+    }
+    file.sync_all()
+}
+
+/// Sets the times, and removes the journal. The mailbox's length.
+pub(super) fn conclude(locked: &mut Locked, journal: Journal, foreign: bool) -> Result<u64, Error> {
+    let times = journal.head().times;
+    if !foreign && times.1 > 0 {
+        set_times(locked.file(), times);
+    }
+    journal.done();
+    append::length(locked)
+}

@@ -1,0 +1,41 @@
+//! Which messages of a journal a mailbox lacks, told by their content: after a mail program has rewritten the mailbox, no place in it says
+//! so any more. What mail programs note in messages does not count (`mailbox/content_hash.rs`). A message that is there in part is lacking.
+
+use std::io;
+
+use crate::mailbox::content_hash::{Likeness, Scope, of_stored};
+use crate::mailbox::expunge::journal::Journal;
+use crate::mailbox::hash_set::Hashes;
+use crate::mailbox::lock::Locked;
+use crate::mailbox::ranges::Ranges;
+use crate::mailbox::reader::{Bytes, Mbox};
+use crate::sys::message_buffer::HEAD_BYTES;
+
+/// The parts of the journal's content that the mailbox lacks from byte `at` on, where a message begins.
+///
+/// # Errors
+/// When either cannot be read.
+pub(super) fn lacking(locked: &Locked, journal: &Journal, at: u64) -> io::Result<Ranges> {
+    let mut there = Hashes::default();
+    each(locked, locked.file(), at, |likeness, _, _| {
+        there.insert(likeness.bytes());
+    })?;
+    let mut lacking = Ranges::new();
+    each(locked, journal, 0, |likeness, start, end| {
+        if !there.remove(likeness.bytes()) {
+            lacking.push(start..end);
+        }
+    })?;
+    Ok(lacking)
+}
+
+/// Goes through the messages of an mbox from byte `at` on: what each is, where it begins and where it ends.
+fn each<F: Bytes>(locked: &Locked, mbox: &F, at: u64, mut step: impl FnMut(Likeness, u64, u64)) -> io::Result<()> {
+    let mut messages = Mbox::resume(mbox, HEAD_BYTES, at)?;
+    while let Some(stored) = messages.next()? {
+        let likeness = of_stored(mbox, &stored, Scope::All)?;
+        step(likeness, stored.offset, stored.offset + stored.bytes);
+        locked.refresh();
+    }
+    Ok(())
+}

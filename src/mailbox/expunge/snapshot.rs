@@ -1,0 +1,254 @@
+//! A look at a mailbox under its lock, and afterwards the question whether the same bytes still stand there.
+//!
+//! A change time that is the same says so, and cannot be set back (inode(7)). Another one may come from deliveries, which only
+//! append, or from a reader that rewrote the mailbox. Then the bytes are asked: all of them, or, where that would keep deliveries
+//! waiting, all that are moved and the beginnings of thousands of messages: whatever a reader removes or rewrites in another
+//! length moves those.
+
+use std::fs::{File, OpenOptions};
+use std::hash::{DefaultHasher, Hasher};
+use std::io;
+use std::ops::Range;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use nix::fcntl::{OFlag, PosixFadviseAdvice, posix_fadvise};
+
+use crate::error::{Class, Error};
+use crate::mailbox::lock::Locked;
+use crate::mailbox::open::is_still;
+use crate::mailbox::ranges::Ranges;
+use crate::mailbox::reader::Bytes;
+use crate::sys::cache_file::Identity;
+
+/// A change within the same tick of the file system's clock leaves the change time as it is. Some count whole seconds.
+const TICK_NANOSECONDS: i128 = 2_000_000_000;
+
+/// Of how many messages the beginning is remembered: reading them again takes some milliseconds.
+const SAMPLES: usize = 8192;
+
+/// How much of each, in bytes.
+const SAMPLE_BYTES: usize = 256;
+
+/// How much before the end is remembered, in bytes.
+const END_BYTES: u64 = 64 << 10;
+
+/// Less than this is cut off in a moment, wherever it is, in bytes; and so much a part has to have, to be worth a call.
+const LET_GO_BYTES: u64 = 32 << 20;
+const LET_GO_PART_BYTES: u64 = 1 << 20;
+
+fn identity(file: &File) -> io::Result<Identity> {
+    Ok(Identity::of(&file.metadata()?))
+}
+
+/// Tells whether a change right after would show.
+fn is_settled(seen: Identity) -> bool {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let now = i128::try_from(now.as_nanos()).unwrap_or(i128::MAX);
+    now.saturating_sub(seen.changed) > TICK_NANOSECONDS
+}
+
+/// What was seen.
+#[derive(Debug)]
+pub struct Look {
+    path: PathBuf,
+    file: File,
+    bytes: u64,
+    stamp: Identity,
+    settled: bool,
+    samples: Vec<(u64, u64)>,
+}
+
+/// A mailbox as far as it was looked at.
+#[derive(Clone, Copy, Debug)]
+pub struct Seen<'a>(&'a Look);
+
+impl Bytes for Seen<'_> {
+    fn length(&self) -> io::Result<u64> {
+        Ok(self.0.bytes)
+    }
+
+    fn read_from(&self, buffer: &mut [u8], at: u64) -> io::Result<usize> {
+        let left = usize::try_from(self.0.bytes.saturating_sub(at)).unwrap_or(usize::MAX);
+        let wanted = buffer.len().min(left);
+        self.0.file.read_at(buffer.get_mut(..wanted).unwrap_or_default(), at)
+    }
+}
+
+/// What happened since.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Since {
+    /// Nothing.
+    Nothing,
+    /// It was written to; whether only behind what was seen is not known.
+    Written,
+    /// It is another file, became shorter, or other bytes stand there.
+    Changed,
+}
+
+impl Look {
+    /// Looks at a locked mailbox. What is read later goes through a descriptor of its own, on which no lock hangs.
+    ///
+    /// # Errors
+    /// When it cannot be opened again or examined.
+    pub fn take(locked: &Locked) -> Result<Self, Error> {
+        let path = locked.path();
+        let file = open_quietly(path).map_err(|e| Error::io("open", path, &e).class(Class::Mailbox))?;
+        if !is_still(locked.file(), path)? {
+            return Err(Error::new(Class::Mailbox, "read", path.display(), "it was replaced"));
+        }
+        let stamp = identity(&file).map_err(|e| Error::io("examine", path, &e))?;
+        Ok(Self {
+            path: path.to_owned(),
+            file,
+            bytes: stamp.bytes,
+            stamp,
+            settled: is_settled(stamp),
+            samples: Vec::new(),
+        })
+    }
+
+    /// The mailbox, to be read without a lock.
+    #[must_use]
+    pub fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// The same, as far as it was looked at.
+    #[must_use]
+    pub fn seen(&self) -> Seen<'_> {
+        Seen(self)
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// How long it was, in bytes.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Remembers how some of the messages that begin at `starts` begin, and how it ends.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn remember(&mut self, starts: &[u64]) -> Result<(), Error> {
+        let step = starts.len().div_ceil(SAMPLES).max(1);
+        let places = starts.iter().step_by(step).copied();
+        let end = (self.bytes.saturating_sub(END_BYTES)..self.bytes).step_by(SAMPLE_BYTES);
+        let mut samples = Vec::new();
+        for at in places.chain(end) {
+            let sample = sample(&self.file, at, self.bytes).map_err(|e| Error::io("read", &self.path, &e))?;
+            samples.push((at, sample));
+        }
+        self.samples = samples;
+        Ok(())
+    }
+
+    /// Lets the kernel forget what goes, before the mailbox is locked: to cut off what is in memory takes a tenth of a second for each GiB, and
+    /// what is not, nothing. What `since` will read is fetched again where it is likely to ask. Advice, no more: nothing depends on it.
+    pub fn let_go(&self, parts: &Ranges) {
+        let advise = |advice, part: &Range<u64>| {
+            let offset = i64::try_from(part.start).unwrap_or_default();
+            let length = i64::try_from(part.end - part.start).unwrap_or_default();
+            let _ = posix_fadvise(&self.file, offset, length, advice);
+        };
+        if parts.bytes() < LET_GO_BYTES {
+            return;
+        }
+        // What is not on the disk yet stays in memory.
+        let _ = self.file.sync_data();
+        for part in parts.iter().filter(|part| part.end - part.start >= LET_GO_PART_BYTES) {
+            advise(PosixFadviseAdvice::POSIX_FADV_DONTNEED, part);
+        }
+        if self.settled && identity(&self.file).is_ok_and(|now| now == self.stamp) {
+            return;
+        }
+        // Those places and nothing around them.
+        let all = 0..self.bytes;
+        advise(PosixFadviseAdvice::POSIX_FADV_RANDOM, &all);
+        for (at, _) in &self.samples {
+            let _ = sample(&self.file, *at, self.bytes);
+        }
+        advise(PosixFadviseAdvice::POSIX_FADV_NORMAL, &all);
+    }
+
+    /// Looks again, before everything is read once more: what happens from here on is asked for next time.
+    ///
+    /// # Errors
+    /// When it cannot be examined.
+    pub fn look_again(&mut self, locked: &Locked) -> Result<(), Error> {
+        let now = identity(locked.file()).map_err(|e| Error::io("examine", &self.path, &e))?;
+        (self.stamp, self.settled) = (now, is_settled(now));
+        Ok(())
+    }
+
+    /// What happened to the mailbox since the last look, as far as it can be told in milliseconds.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn since(&self, locked: &Locked) -> Result<Since, Error> {
+        let fail = |e: io::Error| Error::io("read", &self.path, &e);
+        let now = identity(locked.file()).map_err(fail)?;
+        if (now.device, now.inode) != (self.stamp.device, self.stamp.inode) || now.bytes < self.bytes {
+            return Ok(Since::Changed);
+        }
+        if now == self.stamp && self.settled {
+            return Ok(Since::Nothing);
+        }
+        for (at, before) in &self.samples {
+            if sample(locked.file(), *at, self.bytes).map_err(fail)? != *before {
+                return Ok(Since::Changed);
+            }
+        }
+        Ok(Since::Written)
+    }
+}
+
+fn sample(file: &File, at: u64, end: u64) -> io::Result<u64> {
+    let length = usize::try_from(end - at).unwrap_or(usize::MAX).min(SAMPLE_BYTES);
+    let mut bytes = [0; SAMPLE_BYTES];
+    let bytes = bytes.get_mut(..length).unwrap_or_default();
+    file.read_exact_at(bytes, at)?;
+    let mut hasher = DefaultHasher::new();
+    hasher.write(bytes);
+    Ok(hasher.finish())
+}
+
+/// Opens a mailbox for reading, without following a link, waiting for a FIFO, or making it look read.
+///
+/// # Errors
+/// When it cannot be opened.
+pub fn open_quietly(path: &Path) -> io::Result<File> {
+    let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
+    let mut options = OpenOptions::new();
+    options.read(true);
+    match options.custom_flags((flags | OFlag::O_NOATIME).bits()).open(path) {
+        // For the owner alone (open(2)).
+        Err(e) if e.kind() == io::ErrorKind::PermissionDenied => options.custom_flags(flags.bits()).open(path),
+        result => result,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Identity, TICK_NANOSECONDS, identity, is_settled};
+
+    #[test]
+    fn a_change_of_a_moment_ago_may_hide_another_one() {
+        let file = tempfile::tempfile().unwrap_or_else(|e| unreachable!("{e}"));
+        let now = identity(&file).unwrap_or_else(|e| unreachable!("{e}"));
+        assert!(!is_settled(now));
+        let long_ago = now.changed - 2 * TICK_NANOSECONDS;
+        assert!(is_settled(Identity {
+            changed: long_ago,
+            ..now
+        }));
+    }
+}

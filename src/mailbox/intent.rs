@@ -1,0 +1,389 @@
+//! Notes about appends that are not finished, so that a run that is killed is known by what it left, and the mail system's next try
+//! does not bring the message a second time.
+//!
+//! A note is an extended attribute of the mailbox (xattr(7)), one for each append. It is set under the lock before the first byte is
+//! written, says where the message begins and where it will end, and is removed last of all, when nothing can fail any more. Only a
+//! run that was killed, or that could not take back what it wrote, leaves one. Whoever locks the mailbox next looks:
+//!
+//! - The message ends too early: it is cut off again, if nobody wrote behind it.
+//! - It is whole: the note stays, and says so from then on, since the next message need not be that one: should a mail program take
+//!   it out, what moves into its place is no part of it. When the same bytes come again, they are there already, and the note goes:
+//!   each note stops one message, and only one that stands in the mailbox byte for byte. Two equal messages that are sent on purpose
+//!   both arrive, because a run that ends well leaves no note.
+//!
+//! An attribute rather than a file: it needs no directory that the user may write to, goes where the mailbox goes, is shared by all
+//! who may write to it, and reaches the disk with the mailbox's own sync, since it is a part of the same inode. Where the file
+//! system has none, a killed run may bring its message twice. So it may when the kill comes between the removal of the note
+//! and the end of the process, and when another program moved the message before the next try; never does it get lost.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use flate2::Crc;
+use memchr::memchr;
+use nix::errno::Errno;
+use nix::sys::signal::kill;
+use nix::unistd::Pid;
+use rustix::fs::{XattrFlags, fgetxattr, flistxattr, fremovexattr, fsetxattr, lremovexattr, lsetxattr};
+use time::OffsetDateTime;
+
+use crate::sys::account::host_name;
+
+/// What the names of all notes begin with; behind it stand the process and a number.
+const PREFIX: &str = "user.spoolguard.";
+
+/// As long as mail systems try again (Postfix and Exim give up after 4 or 5 days), in seconds.
+const KEPT_SECONDS: i64 = 5 * 24 * 60 * 60;
+
+/// No run lasts longer, in seconds.
+const RUN_SECONDS: i64 = 300;
+
+/// How many notes of killed runs stay on one mailbox; the oldest go first.
+const MOST_NOTES: usize = 64;
+
+/// More than a note takes, in bytes.
+const VALUE_BYTES: usize = 128;
+
+/// What the names of attributes take, mostly and at most (xattr(7)), in bytes.
+const NAMES_BYTES: usize = 1024;
+const MOST_NAMES_BYTES: usize = 64 << 10;
+
+/// Where an append begins and ends, and how to know it again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Extent {
+    /// The mailbox's length before, in bytes.
+    pub before_bytes: u64,
+    /// The mailbox's length with the whole message, in bytes.
+    pub after_bytes: u64,
+    /// A checksum of its separator line.
+    pub separator: u32,
+}
+
+/// Where a message comes from, and so what becomes of it when its run is killed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// From a mail system, which brings it again.
+    Mail,
+    /// From an mbox. Whoever brings it again looks first what is there, so that a whole one needs no note any more.
+    Mbox,
+}
+
+/// What stands behind everything else in a note about a message that comes from an mbox.
+const FROM_MBOX: &str = " m";
+
+/// What stands behind everything else in a note about a message that somebody found whole.
+const FOUND_WHOLE: &str = " w";
+
+/// What is known of an append that was begun.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// Nothing: it may end anywhere.
+    Unknown,
+    /// All of it was there, and what is shorter now is something else.
+    Whole,
+}
+
+/// A note on a mailbox. Dropping it removes it: whatever ends the run in an orderly way has dealt with the message. A panic is no
+/// orderly way.
+#[derive(Debug)]
+pub struct Note {
+    // Not the open file: the kernel's locks would hang on it as long as this lives.
+    path: PathBuf,
+    name: String,
+    left: bool,
+}
+
+impl Note {
+    /// Notes that an append to an open mailbox begins; none where the file system knows no attributes.
+    #[must_use]
+    pub fn begin(file: &File, path: &Path, source: Source, extent: Extent, date: OffsetDateTime) -> Option<Self> {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let value = value(host(), source, extent, date.unix_timestamp());
+        // One of that name is of a run that was killed and had our number: where each delivery has process numbers of its own, of the last.
+        let name = (0..=MOST_NOTES).find_map(|_| {
+            // Short enough for the inode itself, on ext4 with its usual 256 bytes for each.
+            let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+            let name = format!("{PREFIX}{}.{number}", std::process::id());
+            match fsetxattr(file, &name, value.as_bytes(), XattrFlags::CREATE) {
+                Err(rustix::io::Errno::EXIST) => None,
+                result => Some(result.map(|()| name)),
+            }
+        })?;
+        let name = name.ok()?;
+        own_names().push(name.clone());
+        Some(Self {
+            path: path.to_owned(),
+            name,
+            left: false,
+        })
+    }
+
+    /// Notes that another append begins, and that the one before is whole.
+    pub fn go_on(&self, file: &File, source: Source, extent: Extent, date: OffsetDateTime) {
+        // Should that fail, the old note says nothing that is wrong.
+        let value = value(host(), source, extent, date.unix_timestamp());
+        let _ = fsetxattr(file, &self.name, value.as_bytes(), XattrFlags::empty());
+    }
+
+    /// Leaves it behind: the message is in the mailbox, and will come again all the same.
+    pub fn leave(mut self) {
+        self.left = true;
+    }
+}
+
+fn value(host: u32, source: Source, extent: Extent, seconds: i64) -> String {
+    let Extent {
+        before_bytes,
+        after_bytes,
+        separator,
+    } = extent;
+    let behind = match source {
+        Source::Mail => "",
+        Source::Mbox => FROM_MBOX,
+    };
+    format!("{host:08x} {before_bytes} {after_bytes} {separator:08x} {seconds}{behind}")
+}
+
+impl Drop for Note {
+    fn drop(&mut self) {
+        own_names().retain(|name| *name != self.name);
+        if self.left || std::thread::panicking() {
+            return;
+        }
+        // One that stayed after a run that ended well would stop an equal message that is sent on purpose: it is tried twice, and
+        // emptied at last. Should the mailbox be another file by now, there is no such note on it.
+        let (path, name) = (&self.path, self.name.as_str());
+        let gone = |result| {
+            matches!(
+                result,
+                Ok(()) | Err(rustix::io::Errno::NODATA | rustix::io::Errno::NOENT)
+            )
+        };
+        if !gone(lremovexattr(path, name)) && !gone(lremovexattr(path, name)) {
+            let _ = lsetxattr(path, name, b"", XattrFlags::REPLACE);
+        }
+    }
+}
+
+/// The names of the notes that this run wrote, and has not done with.
+fn own_names() -> MutexGuard<'static, Vec<String>> {
+    static NAMES: Mutex<Vec<String>> = Mutex::new(Vec::new());
+    NAMES.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The notes on an open, locked mailbox, the oldest first, and of the runs that go on none but those that know nothing of their progress.
+/// Those that cannot be understood, and those of which there are too many, go.
+#[must_use]
+pub fn left_by_others(file: &File, now: OffsetDateTime) -> Vec<Left> {
+    let (mut living, mut dead) = (Vec::new(), Vec::new());
+    for name in names(file) {
+        let mut buffer = [0; VALUE_BYTES];
+        // What cannot be read now may be read by the next.
+        let Ok(length) = fgetxattr(file, &name, &mut buffer) else {
+            continue;
+        };
+        match Left::parse(name.as_str(), buffer.get(..length).unwrap_or_default()) {
+            Some(left) if !left.is_alive(now) => dead.push(left),
+            Some(left) if left.progress == Progress::Unknown => living.push(left),
+            Some(_) => {}
+            None => remove(file, &name),
+        }
+    }
+    dead.sort_by_key(|left| left.seconds);
+    let too_many = dead.len().saturating_sub(MOST_NOTES);
+    for left in dead.drain(..too_many) {
+        left.remove(file);
+    }
+    dead.append(&mut living);
+    dead
+}
+
+/// Removes the note of somebody who is no more. One that stays is looked at again.
+fn remove(file: &File, name: &str) {
+    let _ = fremovexattr(file, name);
+}
+
+/// The names of all notes; nothing where there are none, as nearly always.
+fn names(file: &File) -> Vec<String> {
+    let mut buffer = vec![0; NAMES_BYTES];
+    let mut listed = flistxattr(file, buffer.as_mut_slice());
+    if listed == Err(rustix::io::Errno::RANGE) {
+        buffer.resize(MOST_NAMES_BYTES, 0);
+        listed = flistxattr(file, buffer.as_mut_slice());
+    }
+    let names = buffer.get(..listed.unwrap_or(0)).unwrap_or_default();
+    names
+        .split(|b| *b == 0)
+        .filter_map(|name| std::str::from_utf8(name).ok())
+        .filter(|name| name.starts_with(PREFIX))
+        .map(str::to_owned)
+        .collect()
+}
+
+/// A note that another run wrote.
+#[derive(Debug)]
+pub struct Left {
+    name: String,
+    pid: i32,
+    host: u32,
+    source: Source,
+    progress: Progress,
+    extent: Extent,
+    seconds: i64,
+}
+
+impl Left {
+    /// Where the message comes from.
+    #[must_use]
+    pub fn source(&self) -> Source {
+        self.source
+    }
+
+    /// Which append it is about.
+    #[must_use]
+    pub fn extent(&self) -> Extent {
+        self.extent
+    }
+
+    /// What is known of it.
+    #[must_use]
+    pub fn progress(&self) -> Progress {
+        self.progress
+    }
+
+    /// Notes that all of it is there.
+    pub fn found_whole(&mut self, file: &File) {
+        if self.progress == Progress::Whole {
+            return;
+        }
+        self.progress = Progress::Whole;
+        let value = value(self.host, self.source, self.extent, self.seconds) + FOUND_WHOLE;
+        // A run that goes on may have removed it just now: then it is not made again, and stops nothing.
+        let _ = fsetxattr(file, &self.name, value.as_bytes(), XattrFlags::REPLACE);
+    }
+
+    /// Tells whether the mail system has given up by now.
+    #[must_use]
+    pub fn is_old(&self, now: OffsetDateTime) -> bool {
+        now.unix_timestamp().saturating_sub(self.seconds) > KEPT_SECONDS
+    }
+
+    /// Removes it: it has done what it was for.
+    pub fn remove(self, file: &File) {
+        remove(file, &self.name);
+    }
+
+    /// Takes it over. Ours comes first: a kill in between must not leave the message without one.
+    #[must_use]
+    pub fn adopt(self, file: &File, path: &Path, date: OffsetDateTime) -> Note {
+        match Note::begin(file, path, self.source, self.extent, date) {
+            Some(note) => {
+                self.remove(file);
+                note
+            }
+            None => Note {
+                path: path.to_owned(),
+                name: self.name,
+                left: false,
+            },
+        }
+    }
+
+    fn parse(name: &str, value: &[u8]) -> Option<Self> {
+        let text = std::str::from_utf8(value).ok()?;
+        let (text, progress) = match text.strip_suffix(FOUND_WHOLE) {
+            Some(text) => (text, Progress::Whole),
+            None => (text, Progress::Unknown),
+        };
+        let (text, source) = match text.strip_suffix(FROM_MBOX) {
+            Some(text) => (text, Source::Mbox),
+            None => (text, Source::Mail),
+        };
+        let pid = name.strip_prefix(PREFIX)?.split('.').next()?.parse().ok()?;
+        let mut words = text.split(' ');
+        let host = u32::from_str_radix(words.next()?, 16).ok()?;
+        let before_bytes = words.next()?.parse().ok()?;
+        let after_bytes = words.next()?.parse().ok()?;
+        let separator = u32::from_str_radix(words.next()?, 16).ok()?;
+        let seconds = words.next()?.parse().ok()?;
+        let extent = Extent {
+            before_bytes,
+            after_bytes,
+            separator,
+        };
+        (pid > 0 && before_bytes < after_bytes).then(|| Self {
+            name: name.to_owned(),
+            pid,
+            host,
+            source,
+            progress,
+            extent,
+            seconds,
+        })
+    }
+
+    /// Tells whether the run that wrote it may go on: it has let go of the lock, and waits for sendmail.
+    #[must_use]
+    pub fn is_alive(&self, now: OffsetDateTime) -> bool {
+        if now.unix_timestamp().saturating_sub(self.seconds) > RUN_SECONDS {
+            return false;
+        }
+        if self.host == host() && u32::try_from(self.pid) == Ok(std::process::id()) {
+            return own_names().contains(&self.name);
+        }
+        // Of another host's processes nothing is known but that they end.
+        self.host != host() || kill(Pid::from_raw(self.pid), None) != Err(Errno::ESRCH)
+    }
+}
+
+/// A short name for this host.
+pub(crate) fn host() -> u32 {
+    checksum(host_name().as_bytes())
+}
+
+/// A checksum that tells one separator line from another.
+#[must_use]
+pub fn checksum(bytes: &[u8]) -> u32 {
+    let mut crc = Crc::new();
+    crc.update(bytes);
+    crc.sum()
+}
+
+/// Counts what is written to it, and takes the checksum of its first line.
+#[derive(Debug, Default)]
+pub struct Measure {
+    bytes: u64,
+    line: Crc,
+    line_ended: bool,
+}
+
+impl Measure {
+    /// Where all of this will lie behind `before_bytes`, with `ends` written first.
+    #[must_use]
+    pub fn extent(&self, before_bytes: u64, ends: &[u8]) -> Extent {
+        Extent {
+            before_bytes,
+            after_bytes: before_bytes + ends.len() as u64 + self.bytes,
+            separator: self.line.sum(),
+        }
+    }
+}
+
+impl Write for Measure {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if !self.line_ended {
+            let line = memchr(b'\n', bytes).and_then(|at| bytes.get(..=at));
+            self.line_ended = line.is_some();
+            self.line.update(line.unwrap_or(bytes));
+        }
+        self.bytes += bytes.len() as u64;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

@@ -1,0 +1,96 @@
+//! Who made a dotlock: what is written in it, and read from one.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use crate::sys::account::host_name;
+use crate::sys::procfs;
+
+/// Who made a dotlock: the process id on the first line, as every program writes it, and what makes it unique on the second.
+pub struct Identity {
+    /// The process.
+    pub pid: u32,
+    /// The start of the kernel under which it was made.
+    pub boot: String,
+}
+
+impl Identity {
+    /// This process.
+    #[must_use]
+    pub fn own() -> Self {
+        Self {
+            pid: std::process::id(),
+            boot: Self::boot(),
+        }
+    }
+
+    /// Names this start of this kernel; processes in other containers of the same machine share it.
+    #[must_use]
+    pub fn boot() -> String {
+        read_small(Path::new("/proc/sys/kernel/random/boot_id"))
+            .trim()
+            .to_owned()
+    }
+
+    /// Names this host, in one word.
+    #[must_use]
+    pub fn host() -> String {
+        host_name().replace(['/', '\n', ' '], "_")
+    }
+
+    /// Reads what spoolguard wrote; none where another program did.
+    #[must_use]
+    pub fn read(text: &str) -> Option<Self> {
+        let mut lines = text.lines();
+        let pid = lines.next()?.trim().parse().ok()?;
+        let boot = lines
+            .next()?
+            .strip_prefix("spoolguard ")?
+            .split_ascii_whitespace()
+            .find_map(|word| word.strip_prefix("boot="))?;
+        Some(Self {
+            pid,
+            boot: boot.to_owned(),
+        })
+    }
+}
+
+impl std::fmt::Display for Identity {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        writeln!(f, "{}", self.pid)?;
+        writeln!(
+            f,
+            "spoolguard host={} boot={} start={}",
+            Self::host(),
+            self.boot,
+            procfs::start_ticks("self").unwrap_or_else(|| "0".to_owned())
+        )
+    }
+}
+
+fn read_small(path: &Path) -> String {
+    File::open(path).map(|file| read_some(&file)).unwrap_or_default()
+}
+
+/// The beginning of a file, as text.
+#[must_use]
+pub fn read_some(mut file: &File) -> String {
+    let mut bytes = [0; 512];
+    let read = file.read(&mut bytes).unwrap_or(0);
+    String::from_utf8_lossy(bytes.get(..read).unwrap_or_default()).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Identity;
+
+    #[test]
+    fn an_identity_is_read_back() {
+        let own = Identity::own();
+        let read = Identity::read(&own.to_string());
+        assert!(read.is_some_and(|read| read.pid == own.pid && read.boot == own.boot));
+        assert!(Identity::read("123\n").is_none());
+        assert!(Identity::read("0").is_none());
+    }
+}

@@ -1,0 +1,169 @@
+//! Judges a dotlock that is there already: its owner lives, is dead, or cannot be asked. What a dead spoolguard left is taken over, and
+//! what is too old is removed. None is broken by a look and an unlink that somebody could come between.
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{FileExt as _, MetadataExt, OpenOptionsExt};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use fs2::FileExt;
+use nix::fcntl::OFlag;
+use nix::unistd::Uid;
+
+use crate::error::{Class, Error};
+use crate::mailbox::lock::dotlock::owner::{Identity, read_some};
+use crate::mailbox::lock::dotlock::{Dotlock, Others, Taken, cannot_be_made};
+use crate::mailbox::lock::kernel::lock_fcntl;
+use crate::mailbox::open::{Owner, is_still, open_or_create, same_file};
+use crate::mailbox::setgid;
+use crate::mailbox::setgid::OwnPlace;
+
+/// A dotlock that nobody can vouch for is stale after this long. Others refresh theirs each minute, and the shortest age
+/// that any of them respects is 5 minutes (liblockfile, lockfile_check(3)).
+pub const STALE_AGE: Duration = Duration::from_secs(600);
+
+/// A dotlock holds a process id and a few words; what is larger is something else.
+const LARGEST_BYTES: u64 = 4096;
+
+/// A dotlock from so far in the future is from a clock that was wrong.
+const WRONG_CLOCK: i64 = 24 * 60 * 60;
+
+/// Somebody has the dotlock. Looks whether they still live; what a dead spoolguard left is taken over, and what is too old is
+/// removed.
+///
+/// # Errors
+/// When it cannot be examined, or what is stale cannot be removed.
+pub fn judge(
+    path: &Path,
+    mailbox: &Path,
+    owner: Owner,
+    fresh: &File,
+    others: Others,
+    place: Option<&Arc<OwnPlace>>,
+) -> Result<Taken, Error> {
+    let mut by = String::new();
+    let stat = match path.symlink_metadata() {
+        Ok(stat) => stat,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Taken::Removed),
+        Err(e) => return Err(Error::io("examine dotlock", path, &e)),
+    };
+    let theirs = open_dotlock(path)
+        .ok()
+        .filter(|file| file.metadata().is_ok_and(|now| now.is_file() && same_file(&now, &stat)));
+    if let Some(file) = theirs
+        && let Some(identity) = Identity::read(&read_some(&file))
+        && identity.boot == Identity::boot()
+    {
+        // Made by spoolguard under this kernel: when its owner's kernel lock is gone, so is the owner. While we hold that
+        // lock nobody else comes to the same conclusion, and the path is looked at again before anything is done.
+        // Refused, its age decides like any other's: no run of ours takes that long, and somebody else may have locked what a
+        // dead one left.
+        match FileExt::try_lock_exclusive(&file) {
+            Ok(()) => return take_over(path, file, &stat, others, place),
+            Err(_) => by = format!(", made by process {}", identity.pid),
+        }
+    }
+    let held = || Taken::Held(format!("{} exists{by}", path.display()));
+    if age(&stat, Some(fresh)) < STALE_AGE {
+        return Ok(held());
+    }
+    // Too old, and nobody can be asked. Whoever removes one holds the mailbox's fcntl lock meanwhile: then of two that come to
+    // this point one waits, and a lock made in the last moment is found without effect by its owner.
+    let guard = open_or_create(mailbox, owner, place.map(Arc::as_ref))?;
+    if lock_fcntl(&guard, mailbox)? {
+        remove(path, &stat, others, place)
+    } else {
+        Ok(held())
+    }
+}
+
+/// Tells whether a dotlock is of a spoolguard that is no more.
+#[must_use]
+pub fn is_dead(path: &Path, stat: &std::fs::Metadata) -> bool {
+    open_dotlock(path).is_ok_and(|file| {
+        file.metadata().is_ok_and(|now| now.is_file() && same_file(&now, stat))
+            && Identity::read(&read_some(&file)).is_some_and(|identity| identity.boot == Identity::boot())
+            && FileExt::try_lock_exclusive(&file).is_ok()
+    })
+}
+
+/// Opens a dotlock to read it, and to write it where that is allowed.
+fn open_dotlock(path: &Path) -> io::Result<File> {
+    let flags = (OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK).bits();
+    let mut options = OpenOptions::new();
+    options.read(true).custom_flags(flags);
+    match options.clone().write(true).open(path) {
+        Err(e) if cannot_be_made(&e) => options.open(path),
+        result => result,
+    }
+}
+
+/// Makes a dead spoolguard's dotlock ours, without a moment in which there is none: the mailbox may end in a part of a message,
+/// and other programs would write theirs right behind it.
+fn take_over(
+    path: &Path,
+    file: File,
+    judged: &std::fs::Metadata,
+    others: Others,
+    place: Option<&Arc<OwnPlace>>,
+) -> Result<Taken, Error> {
+    if !is_still(&file, path)? {
+        return Ok(Taken::Removed);
+    }
+    let own = Identity::own().to_string();
+    // Written over rather than emptied first: one without an owner would have to grow old. This makes it young, too.
+    let written = file
+        .write_all_at(own.as_bytes(), 0)
+        .and_then(|()| file.set_len(own.len() as u64));
+    match written {
+        Ok(()) => Ok(Taken::Ours(Dotlock {
+            path: path.to_owned(),
+            file,
+            place: place.cloned(),
+        })),
+        // Another user's. In a directory of ours it can be removed all the same.
+        Err(_) => remove(path, judged, others, place),
+    }
+}
+
+/// Removes the dotlock at `path` if it is still the one that was judged.
+fn remove(
+    path: &Path,
+    judged: &std::fs::Metadata,
+    others: Others,
+    place: Option<&Arc<OwnPlace>>,
+) -> Result<Taken, Error> {
+    if !judged.is_file() || judged.len() > LARGEST_BYTES {
+        return Ok(Taken::Held(format!("{} is there, and is no dotlock", path.display())));
+    }
+    // With rights that the user has not, only what is the user's.
+    let is_own = judged.uid() == Uid::effective().as_raw();
+    let place = place.filter(|_| is_own).map(Arc::as_ref);
+    match path.symlink_metadata() {
+        Ok(now) if same_file(&now, judged) && now.mtime() == judged.mtime() => match setgid::remove(place, path) {
+            Ok(()) => Ok(Taken::Removed),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(Taken::Removed),
+            // In a sticky directory somebody else's cannot be removed; it has no owner, and the other locks hold.
+            Err(e) if cannot_be_made(&e) && others == Others::Planned => Ok(Taken::NotPossible),
+            Err(e) => Err(Error::io("remove stale dotlock", path, &e).class(Class::Mailbox)),
+        },
+        _ => Ok(Taken::Removed),
+    }
+}
+
+/// How long ago a file was changed, by the file server's clock where a file just made there tells it.
+#[must_use]
+pub fn age(stat: &std::fs::Metadata, fresh: Option<&File>) -> Duration {
+    let now = match fresh.and_then(|file| file.metadata().ok()) {
+        Some(fresh) => fresh.mtime(),
+        None => std::time::SystemTime::now()
+            .duration_since(std::time::UNIX_EPOCH)
+            .map_or(0, |since| i64::try_from(since.as_secs()).unwrap_or(i64::MAX)),
+    };
+    match now.saturating_sub(stat.mtime()) {
+        future if future < -WRONG_CLOCK => Duration::MAX,
+        age => Duration::from_secs(u64::try_from(age).unwrap_or(0)),
+    }
+}

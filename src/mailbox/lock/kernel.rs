@@ -1,0 +1,48 @@
+//! The kernel's locks on an open file. They go when the file is closed, and with the process, however that ends.
+
+use std::fs::File;
+use std::io;
+use std::path::Path;
+
+use fs2::FileExt;
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, fcntl};
+use nix::libc;
+
+use crate::error::Error;
+
+/// Takes a write lock over the whole file. An open-file-description lock meets every other program's fcntl locks, and does
+/// not vanish when another descriptor of the file is closed (fcntl(2)).
+///
+/// # Errors
+/// When the file system cannot lock at all.
+pub fn lock_fcntl(file: &File, path: &Path) -> Result<bool, Error> {
+    let whole = libc::flock {
+        l_type: libc::F_WRLCK as libc::c_short,
+        l_whence: libc::SEEK_SET as libc::c_short,
+        l_start: 0,
+        l_len: 0,
+        l_pid: 0,
+    };
+    let result = match fcntl(file, FcntlArg::F_OFD_SETLK(&whole)) {
+        Err(Errno::EINVAL | Errno::ENOSYS) => fcntl(file, FcntlArg::F_SETLK(&whole)),
+        result => result,
+    };
+    match result {
+        Ok(_) => Ok(true),
+        Err(Errno::EAGAIN | Errno::EACCES) => Ok(false),
+        Err(e) => Err(Error::io("lock", path, &e.into())),
+    }
+}
+
+/// Takes an flock(2) lock.
+///
+/// # Errors
+/// When the file system cannot lock at all.
+pub fn lock_flock(file: &File, path: &Path) -> Result<bool, Error> {
+    match FileExt::try_lock_exclusive(file) {
+        Ok(()) => Ok(true),
+        Err(e) if e.kind() == io::ErrorKind::WouldBlock => Ok(false),
+        Err(e) => Err(Error::io("lock", path, &e)),
+    }
+}

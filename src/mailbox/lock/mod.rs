@@ -1,0 +1,211 @@
+//! Opens a mailbox and locks it, all locks or none. On failure nothing is left behind, and the error says who is in the way.
+//!
+//! Programs that share a mailbox take these locks in different orders, so waiting for one while holding another can deadlock.
+//! Nothing here blocks: when a lock is taken, everything is released, and after a random time it starts over.
+
+pub mod dotlock;
+pub mod kernel;
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::error::{Class, Error};
+use crate::mailbox::expunge::resume::recover;
+use crate::mailbox::lock::dotlock::{Dotlock, Others, Taken};
+use crate::mailbox::lock::kernel::{lock_fcntl, lock_flock};
+use crate::mailbox::open::{Absent, Owner, check, is_still, odd, open_or};
+use crate::mailbox::setgid::OwnPlace;
+use crate::sys::deadline::Patience;
+use crate::sys::filesystem::is_on_nfs;
+
+/// The first pause after a lock was found taken; it doubles up to `LONGEST_PAUSE`, and each is shortened by chance.
+const FIRST_PAUSE: Duration = Duration::from_millis(2);
+const LONGEST_PAUSE: Duration = Duration::from_millis(32);
+
+/// One way to lock a mailbox.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Method {
+    /// `<mailbox>.lock`, made by link(2).
+    Dotlock,
+    /// A write lock over the whole file, fcntl(2); seen by every program that locks any part of it.
+    Fcntl,
+    /// flock(2), which on Linux neither sees fcntl locks nor is seen by them.
+    Flock,
+}
+
+/// How to lock, and for how long to try.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// The methods, at least one; whatever their order here, the dotlock comes first.
+    pub methods: Vec<Method>,
+    /// For how long to try.
+    pub timeout: Duration,
+    /// Whose mailbox it has to be.
+    pub owner: Owner,
+    /// What to do where there is none.
+    pub absent: Absent,
+    /// Where its user keeps what cannot lie beside it.
+    pub state_dir: Option<PathBuf>,
+    /// The place of the user's own mailbox, where this run has rights of its own there.
+    pub place: Option<Arc<OwnPlace>>,
+}
+
+/// An open mailbox that nobody else changes as long as this lives.
+#[derive(Debug)]
+#[must_use]
+pub struct Locked {
+    path: PathBuf,
+    file: File,
+    // Dropped last, after `file` and the kernel locks that hang on it.
+    dotlock: Option<Dotlock>,
+}
+
+impl Locked {
+    /// The mailbox, open for reading and appending.
+    #[must_use]
+    pub fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Tells whether there is a dotlock: where there is none, this user can make no file beside the mailbox.
+    #[must_use]
+    pub fn has_dotlock(&self) -> bool {
+        self.dotlock.is_some()
+    }
+
+    /// Shows that we are still at it, each time some seconds have gone by: others remove a dotlock that grows old.
+    pub fn refresh(&self) {
+        if let Some(dotlock) = &self.dotlock {
+            dotlock.refresh();
+        }
+    }
+}
+
+/// Opens and locks the mailbox at `path`, and makes it if there is none and the plan says so. What an interrupted run left half done in
+/// it is finished first.
+///
+/// # Errors
+/// When the path is no mailbox (a link, a device, somebody else's), when it cannot be opened or made, when somebody else holds a lock
+/// for longer than the plan waits, or when what was left cannot be finished.
+pub fn lock(path: &Path, plan: &Plan, patience: &Patience) -> Result<Locked, Error> {
+    let mut locked = wait(path, plan, patience)?;
+    recover(&mut locked, plan.state_dir.as_deref(), patience)?;
+    Ok(locked)
+}
+
+fn wait(path: &Path, plan: &Plan, patience: &Patience) -> Result<Locked, Error> {
+    if path.as_os_str().as_encoded_bytes().ends_with(b".lock") {
+        // It would be removed as a stale dotlock, mail and all.
+        return Err(odd(path, "its name is that of a dotlock"));
+    }
+    let until = Instant::now() + plan.timeout.min(patience.remaining());
+    let mut pause = FIRST_PAUSE;
+    loop {
+        let held = match attempt(path, plan)? {
+            Attempt::Locked(locked) => return Ok(locked),
+            Attempt::Changed if Instant::now() < until => continue,
+            Attempt::Changed => "it is replaced again and again".to_owned(),
+            Attempt::Held(by) => by,
+        };
+        patience.check("lock", &path.display().to_string())?;
+        let left = until.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            let waited = plan.timeout.as_secs_f32();
+            return Err(Error::new(
+                Class::Mailbox,
+                "lock",
+                path.display(),
+                format_args!("{held} for longer than {waited} s"),
+            ));
+        }
+        // By chance, so that two that met do not meet again (Debian policy 11.6).
+        let part = 0.5 + fastrand::f64() / 2.0;
+        patience.sleep(pause.mul_f64(part).min(left));
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+}
+
+enum Attempt {
+    Locked(Locked),
+    /// Something in our way was removed, or the mailbox was replaced: no reason to wait.
+    Changed,
+    /// Somebody holds it.
+    Held(String),
+}
+
+/// Takes every lock, or none of them.
+fn attempt(path: &Path, plan: &Plan) -> Result<Attempt, Error> {
+    // The dotlock is taken before the file is opened: over NFS an older descriptor may not see the true end of the file.
+    let others = if plan.methods.iter().any(|method| *method != Method::Dotlock) {
+        Others::Planned
+    } else {
+        Others::None
+    };
+    let place = plan.place.as_ref().filter(|place| place.is(path));
+    let dotlock = if plan.methods.contains(&Method::Dotlock) {
+        match Dotlock::take(path, plan.owner, others, place)? {
+            Taken::Ours(dotlock) => Some(dotlock),
+            Taken::NotPossible => None,
+            Taken::Removed => return Ok(Attempt::Changed),
+            Taken::Held(by) => return Ok(Attempt::Held(by)),
+        }
+    } else {
+        None
+    };
+    let file = open_or(path, plan.owner, plan.absent, place.map(Arc::as_ref))?;
+    if plan.methods.contains(&Method::Fcntl) && !lock_fcntl(&file, path)? {
+        return Ok(Attempt::Held("another program holds its fcntl lock".to_owned()));
+    }
+    // Over NFS an flock lock is an fcntl lock of another owner, and the two would refuse each other (flock(2)).
+    let is_taken = || plan.methods.contains(&Method::Fcntl) && is_on_nfs(&file);
+    if plan.methods.contains(&Method::Flock) && !is_taken() && !lock_flock(&file, path)? {
+        return Ok(Attempt::Held("another program holds its flock lock".to_owned()));
+    }
+    // Between open and lock the mailbox may have been replaced; then the path names another file now.
+    if is_still(&file, path)? {
+        check(&file, path, plan.owner)?;
+        Ok(Attempt::Locked(Locked {
+            path: path.to_owned(),
+            file,
+            dotlock,
+        }))
+    } else {
+        Ok(Attempt::Changed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Attempt, Method, Plan, attempt};
+    use crate::mailbox::open::{Absent, Owner};
+    use std::time::Duration;
+
+    #[test]
+    fn one_attempt_takes_every_lock_and_dropping_it_leaves_none() {
+        let dir = tempfile::tempdir().unwrap_or_else(|e| unreachable!("{e}"));
+        let path = dir.path().join("a");
+        let plan = Plan {
+            methods: vec![Method::Dotlock, Method::Fcntl, Method::Flock],
+            timeout: Duration::ZERO,
+            owner: Owner::Exactly(nix::unistd::getuid().as_raw()),
+            absent: Absent::Create,
+            state_dir: None,
+            place: None,
+        };
+        let dotlock = dir.path().join("a.lock");
+        let locked = attempt(&path, &plan);
+        assert!(matches!(&locked, Ok(Attempt::Locked(_))));
+        assert!(dotlock.exists());
+        assert!(matches!(attempt(&path, &plan), Ok(Attempt::Held(_))));
+        drop(locked);
+        assert!(!dotlock.exists());
+    }
+}

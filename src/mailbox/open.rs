@@ -1,0 +1,244 @@
+//! Opens a mailbox, or makes one, and refuses what is none: links, special files, somebody else's. Locks nothing.
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::Path;
+
+use nix::errno::Errno;
+use nix::fcntl::{AT_FDCWD, OFlag, RenameFlags, renameat2};
+use nix::libc;
+use nix::sys::stat::Mode;
+
+use crate::error::{Class, Error};
+use crate::mailbox::setgid;
+use crate::mailbox::setgid::OwnPlace;
+use crate::sys::dirs::parent;
+
+/// Whose mailbox this has to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Owner {
+    /// This user, and nobody else.
+    Exactly(u32),
+    /// The administrator named the path: whoever owns it, but in a directory that everybody may write to only this user or root.
+    Trusted(u32),
+}
+
+/// Opens the mailbox without following a link and without waiting for a FIFO.
+fn open(path: &Path) -> io::Result<File> {
+    let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
+    let mut options = OpenOptions::new();
+    options.read(true).append(true);
+    // Reading its end must not make the mailbox look read: "new mail" means mtime later than atime. Owner only (open(2)).
+    match options.custom_flags((flags | OFlag::O_NOATIME).bits()).open(path) {
+        Err(e) if e.raw_os_error() == Some(libc::EPERM) => options.custom_flags(flags.bits()).open(path),
+        result => result,
+    }
+}
+
+/// What to do where there is no mailbox.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Absent {
+    /// Make an empty one: mail comes in.
+    Create,
+    /// Refuse.
+    Refuse,
+}
+
+/// Opens the mailbox, or makes an empty one, in `place` if it is the own one.
+///
+/// # Errors
+/// When the path is no mailbox, or neither can be done.
+pub fn open_or_create(path: &Path, owner: Owner, place: Option<&OwnPlace>) -> Result<File, Error> {
+    open_or(path, owner, Absent::Create, place)
+}
+
+/// Opens the mailbox; where there is none, does what `absent` says, in `place` if it is the own one.
+///
+/// # Errors
+/// When the path is no mailbox, or there is none and none is made.
+pub fn open_or(path: &Path, owner: Owner, absent: Absent, place: Option<&OwnPlace>) -> Result<File, Error> {
+    match open(path) {
+        Ok(file) => {
+            check(&file, path, owner)?;
+            Ok(file)
+        }
+        Err(e) if e.kind() == io::ErrorKind::NotFound && absent == Absent::Create => create(path, owner, place),
+        Err(e) if e.raw_os_error() == Some(libc::ELOOP) => Err(odd(path, "it is a symbolic link")),
+        Err(e) if matches!(e.raw_os_error(), Some(libc::ENXIO | libc::ENODEV)) => {
+            Err(odd(path, "it is no regular file"))
+        }
+        Err(e) if e.kind() == io::ErrorKind::IsADirectory => Err(odd(path, "it is a directory, and not an mbox")),
+        Err(e) => Err(Error::io("open", path, &e).class(Class::Mailbox)),
+    }
+}
+
+/// Opens the mailbox, if there is one.
+///
+/// # Errors
+/// When the path is no mailbox, or it cannot be opened.
+pub fn open_existing(path: &Path, owner: Owner) -> Result<Option<File>, Error> {
+    match path.symlink_metadata() {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+        _ => open_or(path, owner, Absent::Refuse, None).map(Some),
+    }
+}
+
+/// Makes an empty mailbox for somebody else, as root, where there is none. Where the directory hands its group on, the mailbox keeps
+/// that, as mail systems want it.
+///
+/// # Errors
+/// When it cannot be made.
+pub fn create_for(path: &Path, uid: u32, gid: Option<u32>) -> Result<(), Error> {
+    let dir = parent(path)
+        .metadata()
+        .map_err(|e| Error::io("examine", parent(path), &e))?;
+    let hands_group_on = dir.mode() & 0o2000 != 0;
+    let fail = |e: io::Error| Error::io("create mailbox", path, &e).class(Class::Mailbox);
+    // Under another name until it is the user's: a mailbox that is root's would hold up every delivery.
+    let mut draft = std::ffi::OsString::from(".");
+    draft.push(path.file_name().unwrap_or_default());
+    draft.push(format!(".spoolguard-new-{}", std::process::id()));
+    let draft = path.with_file_name(draft);
+    let file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .custom_flags(OFlag::O_NOFOLLOW.bits())
+        .open(&draft)
+        .map_err(fail)?;
+    let mode = if hands_group_on && dir.mode() & 0o020 != 0 {
+        0o660
+    } else {
+        0o600
+    };
+    let gid = gid.filter(|_| !hands_group_on);
+    let made = std::os::unix::fs::fchown(&file, Some(uid), gid)
+        .and_then(|()| file.set_permissions(std::fs::Permissions::from_mode(mode)))
+        .and_then(|()| file.sync_all())
+        .and_then(|()| rename_to_free(&draft, path));
+    if made.is_err() {
+        let _ = std::fs::remove_file(&draft);
+    }
+    match made {
+        // Mail came in meanwhile, and with it a mailbox.
+        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        result => result.map_err(fail),
+    }
+}
+
+/// Renames, but over nothing.
+fn rename_to_free(from: &Path, to: &Path) -> io::Result<()> {
+    let renamed = renameat2(AT_FDCWD, from, AT_FDCWD, to, RenameFlags::RENAME_NOREPLACE);
+    match renamed {
+        // Not on every file system.
+        Err(Errno::EINVAL | Errno::ENOSYS) => {
+            std::fs::hard_link(from, to)?;
+            std::fs::remove_file(from)
+        }
+        result => result.map_err(io::Error::from),
+    }
+}
+
+/// Makes an empty mailbox: 0660 where the directory belongs to a group that writes to it, 0600 elsewhere.
+fn create(path: &Path, owner: Owner, place: Option<&OwnPlace>) -> Result<File, Error> {
+    let dir = parent(path);
+    let made = setgid::make(
+        place,
+        path,
+        OFlag::O_RDWR | OFlag::O_APPEND,
+        Mode::S_IRUSR | Mode::S_IWUSR,
+    );
+    let file = match made {
+        Ok(file) => file,
+        // Somebody was faster; or a link stood there, and the next look will say so.
+        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
+            let file = open(path).map_err(|e| Error::io("open", path, &e).class(Class::Mailbox))?;
+            check(&file, path, owner)?;
+            return Ok(file);
+        }
+        Err(e) if e.kind() == io::ErrorKind::PermissionDenied => {
+            let user = path.file_name().unwrap_or_default().to_string_lossy();
+            return Err(Error::io("create mailbox", path, &e)
+                .class(Class::Mailbox)
+                .hint(format!(
+                    "create it once as root (install -m 660 -o {user} -g mail /dev/null {}), or install spoolguard setgid mail (spoolguard(1), SETGID)",
+                    path.display()
+                )));
+        }
+        Err(e) if e.kind() == io::ErrorKind::NotFound => {
+            return Err(Error::io("create mailbox", path, &e)
+                .class(Class::Mailbox)
+                .hint(format!("the directory {} has to exist", dir.display())));
+        }
+        Err(e) => return Err(Error::io("create mailbox", path, &e)),
+    };
+    let shared = dir
+        .metadata()
+        .is_ok_and(|d| d.mode() & 0o020 != 0 && file.metadata().is_ok_and(|f| f.gid() == d.gid()));
+    let mode = if shared { 0o660 } else { 0o600 };
+    // The caller's umask says nothing about mailboxes.
+    file.set_permissions(std::fs::Permissions::from_mode(mode))
+        .map_err(|e| Error::io("set the mode of", path, &e))?;
+    Ok(file)
+}
+
+/// Refuses what is no mailbox: one that is linked elsewhere too, special files, programs, somebody else's.
+///
+/// # Errors
+/// When it is none, or cannot be examined.
+pub fn check(file: &File, path: &Path, owner: Owner) -> Result<(), Error> {
+    let stat = file.metadata().map_err(|e| Error::io("examine", path, &e))?;
+    if !stat.is_file() {
+        return Err(odd(path, "it is no regular file"));
+    }
+    if stat.nlink() > 1 {
+        // In a directory that others write to, a second name may be anybody's trap (CVE-2008-2936, CVE-2010-2023).
+        return Err(odd(path, "it has more than one link"));
+    }
+    if stat.mode() & 0o6000 != 0 {
+        // procmail takes it for a mailbox that is forwarded, and a program is none.
+        return Err(odd(path, "it has the setuid or setgid bit").hint("chmod ug-s it"));
+    }
+    let (uid, found) = (stat.uid(), stat.uid());
+    match owner {
+        Owner::Exactly(user) if user != found => {
+            Err(odd(path, &format!("it belongs to uid {uid}, not to uid {user}"))
+                .hint("give it to the user with chown"))
+        }
+        Owner::Trusted(user) if user != found && found != 0 && everybody_writes(path) => Err(odd(
+            path,
+            &format!("it belongs to uid {uid}, in a directory that everybody may write to"),
+        )),
+        Owner::Exactly(_) | Owner::Trusted(_) => Ok(()),
+    }
+}
+
+fn everybody_writes(path: &Path) -> bool {
+    parent(path).metadata().is_ok_and(|dir| dir.mode() & 0o002 != 0)
+}
+
+/// Refuses to use `path` as a mailbox.
+#[must_use]
+pub fn odd(path: &Path, cause: &str) -> Error {
+    Error::new(Class::Mailbox, "use as a mailbox", path.display(), cause).needs_mending()
+}
+
+/// Tells whether `path` still names the open file.
+///
+/// # Errors
+/// When either cannot be examined.
+pub fn is_still(file: &File, path: &Path) -> Result<bool, Error> {
+    let open = file.metadata().map_err(|e| Error::io("examine", path, &e))?;
+    match path.symlink_metadata() {
+        Ok(now) => Ok(same_file(&open, &now)),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(e) => Err(Error::io("examine", path, &e)),
+    }
+}
+
+/// Tells whether both describe one file.
+#[must_use]
+pub fn same_file(a: &std::fs::Metadata, b: &std::fs::Metadata) -> bool {
+    (a.dev(), a.ino()) == (b.dev(), b.ino())
+}

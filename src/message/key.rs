@@ -1,0 +1,175 @@
+//! Is this the same message as one before? A name for a message that stays the same on its way: its Message-ID, or, where it has
+//! none, what no mail system touches. Two messages of one name are kept apart by nothing else, so a name only ever keeps a message
+//! from travelling on, and never from the user.
+
+use sha2::{Digest, Sha256};
+
+use crate::message::Message;
+
+/// How much of a body goes into a name, in bytes. A message that has more of it in common with another is the other.
+const BODY_BYTES: usize = 256 << 10;
+
+/// How much of a digest is written down, in bytes: 2^48 messages have to be tried for two of one name.
+const NAME_BYTES: usize = 12;
+
+/// The fields that writers set and mail systems leave alone.
+const STABLE: [&str; 5] = ["From", "Date", "Subject", "To", "Cc"];
+
+/// What stands between the two halves of a written name.
+const BETWEEN: char = '+';
+
+/// What a message is remembered by: `id:...+text:...`, or `text:...` alone for one without a Message-ID.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Name {
+    /// Made of the Message-ID; none where there is none worth the name.
+    pub id: Option<String>,
+    /// Made of stable header fields and the body.
+    pub text: String,
+}
+
+impl Name {
+    /// The name of a message; `content_bytes` is the length of all of it, without a separator line.
+    #[must_use]
+    pub fn of(message: &Message<'_>, content_bytes: u64) -> Self {
+        Self {
+            id: message.first("Message-ID").and_then(|id| of_id(&id)),
+            text: by_content(message, content_bytes),
+        }
+    }
+
+    /// Tells whether a written name is this one. Where one of them has no Message-ID, the text tells: some mail systems add one on
+    /// the way, and others take it away. Two with different ones are two messages, also where an alarm says the same twice.
+    #[must_use]
+    pub fn is(&self, written: &str) -> bool {
+        let (id, text) = match written.split_once(BETWEEN) {
+            Some((id, text)) => (Some(id), text),
+            None => (None, written),
+        };
+        match (&self.id, id) {
+            (Some(one), Some(other)) => one == other,
+            (None, _) | (_, None) => self.text == text,
+        }
+    }
+}
+
+impl std::fmt::Display for Name {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if let Some(id) = &self.id {
+            write!(f, "{id}{BETWEEN}")?;
+        }
+        f.write_str(&self.text)
+    }
+}
+
+/// The first half of the name of the message with this Message-ID. `<>`, `<@host>` and the like come from broken programs, each
+/// time the same, and name nothing.
+#[must_use]
+pub fn of_id(id: &str) -> Option<String> {
+    let id: String = id.chars().filter(|c| !c.is_whitespace()).collect();
+    let bare = id.trim_start_matches('<').trim_end_matches('>');
+    if bare.split('@').any(str::is_empty) {
+        return None;
+    }
+    Some(written("id:", Sha256::new_with_prefix(bare)))
+}
+
+fn by_content(message: &Message<'_>, content_bytes: u64) -> String {
+    let mut hash = Sha256::new();
+    for name in STABLE {
+        for value in message.values(name) {
+            // Folded anew on the way, it is still the same.
+            let words: String = value.chars().filter(|c| !c.is_whitespace()).collect();
+            hash.update(name.as_bytes());
+            hash.update(b":");
+            hash.update(words.as_bytes());
+            hash.update(b"\n");
+        }
+    }
+    let body = message.body();
+    if body.len() > BODY_BYTES {
+        // The rest is known by its length.
+        let above = message.content().len() - body.len();
+        hash.update(content_bytes.saturating_sub(above as u64).to_be_bytes());
+    }
+    // Exim and procmail add an empty line at the end; line ends change with the transport.
+    let body = body.get(..BODY_BYTES).unwrap_or(body.trim_ascii_end());
+    for line in body.split(|b| *b == b'\r') {
+        hash.update(line);
+    }
+    written("text:", hash)
+}
+
+fn written(kind: &str, hash: Sha256) -> String {
+    let mut name = kind.to_owned();
+    for byte in hash.finalize().iter().take(NAME_BYTES) {
+        for digit in [byte >> 4, byte & 15] {
+            name.push(char::from_digit(u32::from(digit), 16).unwrap_or('0'));
+        }
+    }
+    name
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Name, by_content, of_id};
+    use crate::message::Message;
+
+    fn of(text: &str) -> Name {
+        Name::of(&Message::new(text.as_bytes()), text.len() as u64)
+    }
+
+    #[test]
+    fn a_name_stays_on_the_way_and_differs_between_messages() {
+        let base = "Message-ID: <1@s.test>\nFrom: s@s.test\nSubject: a\n\nx\n";
+        let plain = "From: s@s.test\nDate: today\nSubject: a b\n\nx\ny\n";
+        let same = [
+            (
+                base,
+                "Received: x\nX-Loop: a@a.test\nmessage-id:\n <1@s.test>\nSubject: other\n\nother\n",
+            ),
+            (base, "Message-ID: 1@s.test\n\n"),
+            (
+                plain,
+                "Return-Path: <s@s.test>\nReceived: y\nFrom: s@s.test\nDate: today\nSubject: a\n b\nStatus: RO\n\nx\ny\n\n",
+            ),
+            (plain, "From: s@s.test\r\nDate: today\r\nSubject: a b\r\n\r\nx\r\ny\r\n"),
+            ("Message-ID: <>\n\nx", "Message-ID: <>\n\nx\n"),
+            // Added on the way, or taken away.
+            (base, "From: s@s.test\nSubject: a\n\nx\n"),
+        ];
+        for (one, other) in same {
+            assert!(of(one).is(&of(other).to_string()), "{one:?} {other:?}");
+            assert!(of(other).is(&of(one).to_string()), "{other:?} {one:?}");
+        }
+        let different = [
+            (base, "Message-ID: <2@s.test>\nFrom: s@s.test\nSubject: a\n\nx\n"),
+            (base, "From: s@s.test\nSubject: a\n\ny\n"),
+            (plain, "From: s@s.test\nDate: today\nSubject: a b\n\nx\nz\n"),
+            (plain, "From: s@s.test\nDate: tomorrow\nSubject: a b\n\nx\ny\n"),
+            ("Message-ID: <>\n\nx", "Message-ID: <>\n\ny"),
+            ("From: a\n\n", "To: a\n\n"),
+        ];
+        for (one, other) in different {
+            assert!(!of(one).is(&of(other).to_string()), "{one:?} {other:?}");
+        }
+        assert_eq!(of_id("<1@s.test>"), of(base).id);
+        for broken in ["", "<>", " ", "<@s.test>", "<1@>"] {
+            assert_eq!(of_id(broken), None, "{broken:?}");
+        }
+    }
+
+    #[test]
+    fn a_large_body_is_known_by_its_beginning_and_its_length() {
+        let large = format!("Subject: a\n\n{}", "x\n".repeat(super::BODY_BYTES));
+        let message = Message::new(large.as_bytes());
+        let bytes = large.len() as u64;
+        assert_eq!(by_content(&message, bytes), by_content(&message, bytes));
+        assert_ne!(by_content(&message, bytes), by_content(&message, bytes + 1));
+        // Fields that were added on the way change neither.
+        let later = format!("Received: x\n{large}");
+        assert_eq!(
+            by_content(&message, bytes),
+            by_content(&Message::new(later.as_bytes()), later.len() as u64)
+        );
+    }
+}

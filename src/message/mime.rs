@@ -1,0 +1,306 @@
+//! The parts of a message, as far as judging needs them: a flat list, in order, without what is inside attached messages.
+//! Bounded in depth, number and bytes; a wrong or missing boundary is guessed from the body (reports are often damaged).
+
+use memchr::memmem;
+
+use crate::message::Message;
+use crate::message::text::{parameter, starts_with_ignoring_case};
+
+/// As much of a body as is taken apart.
+const BODY_BYTES: usize = 256 * 1024;
+
+/// Reports are two deep, three behind a list; nothing honest needs more.
+const MAX_DEPTH: usize = 6;
+
+const MAX_PARTS: usize = 64;
+
+/// What stands above the first delimiter is not longer than this ("This is a multi-part message in MIME format.").
+const PREAMBLE_BYTES: usize = 300;
+
+/// What a part is to a report (RFC 6522 section 3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// `message/delivery-status` (RFC 3464), or its international form (RFC 6533).
+    DeliveryStatus,
+    /// `message/disposition-notification` (RFC 8098).
+    Disposition,
+    /// `message/feedback-report` (RFC 5965).
+    Feedback,
+    /// A whole message, or the beginning of it.
+    Message,
+    /// The header of a message alone (RFC 6522 section 4).
+    Header,
+    /// Text for people.
+    Text,
+    /// Anything else.
+    Other,
+}
+
+/// One leaf of the tree of parts.
+#[derive(Clone, Copy, Debug)]
+pub struct Part<'a> {
+    /// What it is.
+    pub kind: Kind,
+    /// Its own header, and its content as a body.
+    pub part: Message<'a>,
+    /// The delimiter line that stands before it, `--boundary`; the next one ends it.
+    pub delimiter: Option<&'a [u8]>,
+}
+
+/// All leaves of a message.
+#[derive(Clone, Debug, Default)]
+pub struct Outline<'a> {
+    /// The leaves, in order.
+    pub parts: Vec<Part<'a>>,
+    /// There was a `multipart/report`, or something that gives a `report-type`, around some of them: that type, empty where it has none.
+    pub report_type: Option<String>,
+}
+
+impl<'a> Outline<'a> {
+    /// Takes `message` apart.
+    #[must_use]
+    pub fn of(message: &Message<'a>) -> Self {
+        let mut outline = Self::default();
+        outline.walk(message, None, 0);
+        outline
+    }
+
+    /// The first part of `kind`.
+    #[must_use]
+    pub fn first(&self, kind: Kind) -> Option<&Message<'a>> {
+        self.all(kind).next()
+    }
+
+    /// Every part of `kind`, in order.
+    pub fn all(&self, kind: Kind) -> impl Iterator<Item = &Message<'a>> {
+        self.parts
+            .iter()
+            .filter(move |part| part.kind == kind)
+            .map(|part| &part.part)
+    }
+
+    fn walk(&mut self, part: &Message<'a>, delimiter: Option<&'a [u8]>, depth: usize) {
+        if self.parts.len() >= MAX_PARTS {
+            return;
+        }
+        let value = part.first("Content-Type").unwrap_or_default();
+        // A header that lost its Content-Type on the way, above a body that begins with a delimiter.
+        if value.is_empty()
+            && depth == 0
+            && let Some(guess) = guess_boundary(part.body().get(..BODY_BYTES).unwrap_or(part.body()))
+            && self.split(part.body(), guess, depth)
+        {
+            return;
+        }
+        if starts_with_ignoring_case(&value, "multipart/") && depth < MAX_DEPTH {
+            // A filter that packs a report into a part writes `multipart/mixed` and leaves the rest as it was (InterScan).
+            let kind = parameter(&value, "report-type");
+            if self.report_type.is_none() && (kind.is_some() || starts_with_ignoring_case(&value, "multipart/report")) {
+                self.report_type = Some(kind.unwrap_or_default().to_ascii_lowercase());
+            }
+            let body = part.body();
+            let body = body.get(..BODY_BYTES).unwrap_or(body);
+            let named = parameter(&value, "boundary").filter(|name| !name.is_empty());
+            let mut found = self.split(body, named.as_deref().unwrap_or_default().as_bytes(), depth);
+            if !found && let Some(guess) = guess_boundary(body) {
+                found = self.split(body, guess, depth);
+            }
+            if found {
+                return;
+            }
+        }
+        self.parts.push(Part {
+            kind: kind_of(&value),
+            part: *part,
+            delimiter,
+        });
+    }
+
+    /// Walks over the parts between the delimiter lines of `boundary`; tells whether there were any.
+    fn split(&mut self, body: &'a [u8], boundary: &[u8], depth: usize) -> bool {
+        if boundary.is_empty() {
+            return false;
+        }
+        let mut start = None;
+        let mut delimiter = None;
+        for at in delimiters(body, boundary) {
+            delimiter = body.get(at..at + boundary.len() + 2);
+            if let Some(from) = start {
+                self.walk(
+                    &Message::new(body.get(from..at).unwrap_or_default()),
+                    delimiter,
+                    depth + 1,
+                );
+                if self.parts.len() >= MAX_PARTS {
+                    return true;
+                }
+            }
+            let rest = body.get(at..).unwrap_or_default();
+            let line = memchr::memchr(b'\n', rest).map_or(rest.len(), |end| end + 1);
+            let closes = rest
+                .get(boundary.len() + 2..)
+                .is_some_and(|tail| tail.starts_with(b"--"));
+            start = Some(at + line);
+            if closes {
+                // A report's last part may stand behind a closing line that came too early.
+                let text = body.get(at + line..).unwrap_or_default();
+                if !text.trim_ascii_start().starts_with(b"Content-") {
+                    return true;
+                }
+            }
+        }
+        match start {
+            Some(from) => {
+                self.walk(
+                    &Message::new(body.get(from..).unwrap_or_default()),
+                    delimiter,
+                    depth + 1,
+                );
+                true
+            }
+            None => false,
+        }
+    }
+}
+
+/// Where the lines begin that consist of `--` and `boundary`.
+fn delimiters<'b>(body: &'b [u8], boundary: &'b [u8]) -> impl Iterator<Item = usize> + 'b {
+    let mut needle = b"--".to_vec();
+    needle.extend_from_slice(boundary);
+    let finder = memmem::Finder::new(&needle).into_owned();
+    let length = needle.len();
+    let mut at = 0;
+    std::iter::from_fn(move || {
+        loop {
+            let found = at + finder.find(body.get(at..)?)?;
+            at = found + length;
+            let starts = found == 0 || body.get(found - 1) == Some(&b'\n');
+            // A longer boundary may begin with this one.
+            let ends = matches!(body.get(at), None | Some(b'\r' | b'\n' | b' ' | b'\t' | b'-'));
+            if starts && ends {
+                return Some(found);
+            }
+        }
+    })
+}
+
+/// The first line that looks like a delimiter because a MIME header follows it, if nothing stands above it but what mail
+/// programs write there for those that know no MIME: below other words it is a piece of a message that somebody quotes.
+fn guess_boundary(body: &[u8]) -> Option<&[u8]> {
+    let begins = body.get(..PREAMBLE_BYTES).unwrap_or(body);
+    let delimiter = begins.split(|b| *b == b'\n').find(|line| line.starts_with(b"--"))?;
+    let at = memmem::find(begins, delimiter)?;
+    let preamble = begins.get(..at)?.trim_ascii().to_ascii_lowercase();
+    if !preamble.is_empty()
+        && memmem::find(&preamble, b"mime").is_none()
+        && memmem::find(&preamble, b"multi-part").is_none()
+    {
+        return None;
+    }
+    let next = body.get(at + delimiter.len()..)?.trim_ascii_start();
+    let boundary = delimiter.trim_ascii_end().strip_prefix(b"--")?;
+    let is_field = next.get(..8).is_some_and(|name| name.eq_ignore_ascii_case(b"Content-"));
+    // The first part of a report often has no header at all; then another one has.
+    let found = is_field || {
+        let mut again = delimiter.trim_ascii_end().to_vec();
+        again.extend_from_slice(if delimiter.ends_with(b"\r") {
+            b"\r\nContent-"
+        } else {
+            b"\nContent-"
+        });
+        memmem::find(body, &again).is_some()
+    };
+    (found && boundary.len() > 3).then_some(boundary)
+}
+
+fn kind_of(content_type: &str) -> Kind {
+    const KINDS: [(&str, Kind); 11] = [
+        ("message/delivery-status", Kind::DeliveryStatus),
+        ("message/global-delivery-status", Kind::DeliveryStatus),
+        ("message/disposition-notification", Kind::Disposition),
+        ("message/global-disposition-notification", Kind::Disposition),
+        ("message/feedback-report", Kind::Feedback),
+        ("message/rfc822", Kind::Message),
+        ("message/global", Kind::Message),
+        ("message/partial", Kind::Message),
+        ("text/rfc822", Kind::Header),
+        ("message/rfc822-headers", Kind::Header),
+        ("text/", Kind::Text),
+    ];
+    let value = content_type.trim_start();
+    // `message/rfc822-headers` and `message/global-headers` begin like whole messages.
+    if starts_with_ignoring_case(value, "message/rfc822-header")
+        || starts_with_ignoring_case(value, "message/global-header")
+    {
+        return Kind::Header;
+    }
+    if value.is_empty() {
+        return Kind::Text;
+    }
+    KINDS
+        .iter()
+        .find(|(prefix, _)| starts_with_ignoring_case(value, prefix))
+        .map_or(Kind::Other, |(_, kind)| *kind)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Kind, Outline};
+    use crate::message::Message;
+
+    fn kinds(bytes: &[u8]) -> Vec<Kind> {
+        Outline::of(&Message::new(bytes)).parts.iter().map(|p| p.kind).collect()
+    }
+
+    #[test]
+    fn leaves_are_found_also_where_the_boundary_is_wrong_or_missing() {
+        const BODY: &str = "\n--b\n\ntext\n--b\nContent-Type: message/delivery-status\n\nAction: failed\n--b\nContent-Type: message/rfc822\n\nFrom: a@a.test\n--b--\n";
+        for head in [
+            "multipart/report; boundary=b",
+            "multipart/report; boundary=\"b\"",
+            "multipart/mixed",
+        ] {
+            let boundary = if head.contains('=') { "b" } else { "longer" };
+            let bytes = format!(
+                "Content-Type: {head}\n{}",
+                BODY.replace("--b", &format!("--{boundary}"))
+            );
+            assert_eq!(
+                kinds(bytes.as_bytes()),
+                [Kind::Text, Kind::DeliveryStatus, Kind::Message][..],
+                "{head}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_report_inside_a_lists_wrapping_is_found_and_one_inside_an_attached_message_is_not() {
+        let report = "Content-Type: multipart/report; report-type=delivery-status; boundary=in\n\n--in\n\nx\n--in\nContent-Type: message/delivery-status\n\nAction: failed\n--in--\n";
+        let wrapped =
+            format!("Content-Type: multipart/mixed; boundary=out\n\n--out\n{report}\n--out\n\nfooter\n--out--\n");
+        let outline = Outline::of(&Message::new(wrapped.as_bytes()));
+        assert_eq!(outline.report_type.as_deref(), Some("delivery-status"));
+        let packed = "Content-Type: multipart/mixed; report-type=delivery-status; boundary=b\n\n--b\nContent-Type: message/rfc822\n\nx: y\n--b--\n";
+        assert_eq!(
+            Outline::of(&Message::new(packed.as_bytes())).report_type.as_deref(),
+            Some("delivery-status")
+        );
+        let attached = format!(
+            "Content-Type: multipart/mixed; boundary=out\n\n--out\nContent-Type: message/rfc822\n\n{report}\n--out--\n"
+        );
+        assert_eq!(kinds(attached.as_bytes()), [Kind::Message]);
+    }
+
+    #[test]
+    fn deep_and_endless_parts_end() {
+        let deep: String = (0..5000)
+            .map(|n| format!("Content-Type: multipart/mixed; boundary=b{n}\n\n--b{n}\n"))
+            .collect();
+        assert!(Outline::of(&Message::new(deep.as_bytes())).parts.len() <= super::MAX_PARTS);
+        let many = format!(
+            "Content-Type: multipart/mixed; boundary=b\n{}",
+            "\n--b\n\nx".repeat(50_000)
+        );
+        assert!(Outline::of(&Message::new(many.as_bytes())).parts.len() <= super::MAX_PARTS);
+    }
+}

@@ -1,0 +1,274 @@
+//! A view of a message's bytes. Building it cannot fail: a message that cannot be parsed is still mail.
+//! Bytes are not UTF-8 until proved, nothing is changed in place, and every walk is linear.
+
+pub mod address;
+pub mod envelope;
+pub mod from_line;
+pub mod key;
+pub mod mime;
+pub mod text;
+pub mod verp;
+
+use std::borrow::Cow;
+
+use memchr::memchr;
+
+use crate::message::from_line::is_separator;
+
+/// One header field, as it stands in the message.
+#[derive(Clone, Copy, Debug)]
+pub struct Field<'a> {
+    /// The name, without the colon or blanks before it.
+    pub name: &'a [u8],
+    /// What follows the colon, folds and all, without the last line end.
+    pub value: &'a [u8],
+}
+
+impl<'a> Field<'a> {
+    /// Tells whether this is the field `name`, in any case.
+    #[must_use]
+    pub fn is(&self, name: &str) -> bool {
+        self.name.eq_ignore_ascii_case(name.as_bytes())
+    }
+
+    /// The value on one line, blanks at its ends removed; bytes that are not UTF-8 are replaced.
+    #[must_use]
+    pub fn text(&self) -> Cow<'a, str> {
+        let value = self.value.trim_ascii();
+        if memchr::memchr2(b'\n', b'\r', value).is_none() {
+            return String::from_utf8_lossy(value);
+        }
+        // Unfolding takes the line end away and leaves the blank that follows it (RFC 5322 section 2.2.3).
+        let line: Vec<u8> = value.iter().copied().filter(|b| !matches!(b, b'\n' | b'\r')).collect();
+        Cow::Owned(String::from_utf8_lossy(&line).into_owned())
+    }
+
+    /// The name as text.
+    #[must_use]
+    pub fn name_text(&self) -> Cow<'a, str> {
+        String::from_utf8_lossy(self.name)
+    }
+}
+
+/// The beginning of a message as received: all of a small one, a bounded part of a large one.
+#[derive(Clone, Copy, Debug)]
+pub struct Message<'a> {
+    from_line: Option<&'a [u8]>,
+    content: &'a [u8],
+    header: &'a [u8],
+    body: &'a [u8],
+}
+
+impl<'a> Message<'a> {
+    /// Looks at `bytes`, which may be cut off anywhere and may begin with a `From ` or `>From ` line.
+    #[must_use]
+    pub fn new(bytes: &'a [u8]) -> Self {
+        let from_line_bytes = from_line_length(bytes);
+        let (line, content) = bytes.split_at(from_line_bytes);
+        let header_bytes = header_length(content);
+        let (header, rest) = content.split_at(header_bytes);
+        let body = rest
+            .strip_prefix(b"\r\n")
+            .or_else(|| rest.strip_prefix(b"\n"))
+            .unwrap_or(rest);
+        Self {
+            from_line: (from_line_bytes > 0).then(|| line.trim_ascii_end()),
+            content,
+            header,
+            body,
+        }
+    }
+
+    /// The mbox separator line that the caller put in front, without its line end.
+    #[must_use]
+    pub fn from_line(&self) -> Option<&'a [u8]> {
+        self.from_line
+    }
+
+    /// Everything behind the separator line.
+    #[must_use]
+    pub fn content(&self) -> &'a [u8] {
+        self.content
+    }
+
+    /// The header, without the empty line that ends it.
+    #[must_use]
+    pub fn header(&self) -> &'a [u8] {
+        self.header
+    }
+
+    /// As much of the body as is at hand.
+    #[must_use]
+    pub fn body(&self) -> &'a [u8] {
+        self.body
+    }
+
+    /// All header fields, in order.
+    pub fn fields(&self) -> Fields<'a> {
+        Fields { rest: self.header }
+    }
+
+    /// The values of every field called `name`, in order.
+    pub fn values(&self, name: &'static str) -> impl Iterator<Item = Cow<'a, str>> {
+        self.fields()
+            .filter(move |field| field.is(name))
+            .map(|field| field.text())
+    }
+
+    /// The value of the first field called `name`.
+    #[must_use]
+    pub fn first(&self, name: &'static str) -> Option<Cow<'a, str>> {
+        self.values(name).next()
+    }
+
+    /// The fields that stand above the first `Received`: those that the last mail system added, and nobody before it
+    /// (RFC 5321 section 4.4). A message without any `Received` has met no other mail system: there it is all fields.
+    pub fn delivery_fields(&self) -> impl Iterator<Item = Field<'a>> {
+        self.fields().take_while(|field| !field.is("Received"))
+    }
+
+    /// The line end that the header uses, so that an added field uses it too.
+    #[must_use]
+    pub fn line_end(&self) -> &'static str {
+        match memchr(b'\n', self.content) {
+            Some(at) if at > 0 && self.content.get(at - 1) == Some(&b'\r') => "\r\n",
+            _ => "\n",
+        }
+    }
+}
+
+/// Walks over header fields. Lines that are no field and continue none are passed over.
+#[derive(Clone, Debug)]
+pub struct Fields<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Fields<'a> {
+    /// Walks over whatever lines `bytes` holds, header or not.
+    #[must_use]
+    pub fn over(bytes: &'a [u8]) -> Self {
+        Self { rest: bytes }
+    }
+}
+
+impl<'a> Iterator for Fields<'a> {
+    type Item = Field<'a>;
+
+    fn next(&mut self) -> Option<Field<'a>> {
+        while !self.rest.is_empty() {
+            let mut end = line_length(self.rest);
+            while matches!(self.rest.get(end), Some(b' ' | b'\t')) {
+                end += line_length(self.rest.get(end..)?);
+            }
+            let (field, rest) = self.rest.split_at(end);
+            self.rest = rest;
+            if let Some(colon) = memchr(b':', field)
+                && let (Some(name), Some(value)) = (field.get(..colon), field.get(colon + 1..))
+                && is_field_name(name.trim_ascii_end())
+            {
+                return Some(Field {
+                    name: name.trim_ascii_end(),
+                    value: without_line_end(value),
+                });
+            }
+        }
+        None
+    }
+}
+
+/// How many bytes the separator lines at the start take: `From `, or the `>From ` that some callers make of it.
+#[must_use]
+pub fn from_line_length(bytes: &[u8]) -> usize {
+    let mut length = 0;
+    while let Some(rest) = bytes.get(length..) {
+        let line = line_length(rest);
+        let separates = |line: &[u8]| is_separator(line.strip_prefix(b">").unwrap_or(line));
+        if !rest.get(..line).is_some_and(separates) {
+            break;
+        }
+        length += line;
+    }
+    length
+}
+
+/// Tells whether `name` may name a header field: printable, no blank, no colon (RFC 5322 section 2.2).
+#[must_use]
+pub fn is_field_name(name: &[u8]) -> bool {
+    !name.is_empty() && name.iter().all(|b| (0x21..=0x7e).contains(b) && *b != b':')
+}
+
+/// How long the header is: up to the first empty line, or the first line that belongs to no field.
+fn header_length(content: &[u8]) -> usize {
+    let mut at = 0;
+    while let Some(rest) = content.get(at..).filter(|rest| !rest.is_empty()) {
+        let length = line_length(rest);
+        let line = without_line_end(rest.get(..length).unwrap_or(rest));
+        if line.is_empty() {
+            break;
+        }
+        let continues = at > 0 && matches!(line.first(), Some(b' ' | b'\t'));
+        let is_field = memchr(b':', line)
+            .and_then(|colon| line.get(..colon))
+            .is_some_and(|name| is_field_name(name.trim_ascii_end()));
+        if !continues && !is_field {
+            break;
+        }
+        at += length;
+    }
+    at
+}
+
+/// The length of the first line, its line end included.
+fn line_length(bytes: &[u8]) -> usize {
+    memchr(b'\n', bytes).map_or(bytes.len(), |at| at + 1)
+}
+
+fn without_line_end(line: &[u8]) -> &[u8] {
+    let line = line.strip_suffix(b"\n").unwrap_or(line);
+    line.strip_suffix(b"\r").unwrap_or(line)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Message;
+
+    fn names(bytes: &[u8]) -> Vec<String> {
+        Message::new(bytes)
+            .fields()
+            .map(|f| f.name_text().into_owned())
+            .collect()
+    }
+
+    #[test]
+    fn headers_are_found_whatever_surrounds_them() {
+        let cases: [(&[u8], &[&str], &[u8]); 10] = [
+            (b"", &[], b""),
+            (b"A: 1\nB: 2\n\nbody", &["A", "B"], b"body"),
+            (b"A: 1\r\nB: 2\r\n\r\nbody", &["A", "B"], b"body"),
+            (b"From x Mon Nov  2 10:00:00 2026\nA: 1\n\nbody", &["A"], b"body"),
+            (b">From x Mon Nov  2 1:00:00 2026\nA: 1\n\nbody", &["A"], b"body"),
+            (b"From the desk of x\n\nbody", &[], b"From the desk of x\n\nbody"),
+            (b"A: 1\n folded\n\tmore\nB : 2\n\nbody", &["A", "B"], b"body"),
+            (b"\nA: 1\n", &[], b"A: 1\n"),
+            (b"no header here\n", &[], b"no header here\n"),
+            (b"A: 1", &["A"], b""),
+        ];
+        for (bytes, fields, body) in cases {
+            assert_eq!(names(bytes), fields, "{:?}", String::from_utf8_lossy(bytes));
+            assert_eq!(Message::new(bytes).body(), body, "{:?}", String::from_utf8_lossy(bytes));
+        }
+    }
+
+    #[test]
+    fn a_folded_value_is_one_line_of_text() {
+        let message = Message::new(b"Subject: one\r\n two\n\tthree \n\n");
+        assert_eq!(message.first("subject").as_deref(), Some("one two\tthree"));
+    }
+
+    #[test]
+    fn only_fields_above_the_first_received_are_the_deliverys_own() {
+        let message = Message::new(b"Return-Path: <s@s.test>\nReceived: x\nDelivered-To: b@b.test\n\n");
+        assert_eq!(message.delivery_fields().count(), 1);
+        assert_eq!(Message::new(b"Delivered-To: b@b.test\n\n").delivery_fields().count(), 1);
+    }
+}

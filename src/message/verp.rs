@@ -1,0 +1,285 @@
+//! The token in the envelope sender of a forward: `a+fwd=TOKEN@a.test`. A report comes back to that address whatever its shape
+//! and language, and only who saw the envelope can write it. What is forged, damaged or too old is no token.
+
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::{Digest, Sha256};
+
+use crate::message::address::Address;
+
+/// How long the key is, in bytes: as long as the hash it is used with (RFC 2104 section 3).
+pub const KEY_BYTES: usize = 32;
+
+/// What stands before a token.
+const LABEL: &str = "fwd=";
+
+/// The longest local part (RFC 5321 section 4.5.3.1.1), in bytes.
+const LOCAL_BYTES: usize = 64;
+
+/// For how many days a token holds. Mail systems try for five days; what is set up otherwise may try for some weeks.
+const VALID_DAYS: u16 = 28;
+
+/// The clock of the host that made it may be a day ahead.
+const AHEAD_DAYS: u16 = 1;
+
+/// Bytes of a token: the day, which destination, and the seal over both.
+const DAY: usize = 2;
+const TAG: usize = 4;
+const SEAL: usize = 10;
+const TOKEN: usize = DAY + TAG + SEAL;
+
+/// The letters of base32 (RFC 4648 section 6), small: some hosts write local parts in capitals or in small letters.
+const LETTERS: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
+
+/// The key that seals tokens.
+#[derive(Clone)]
+pub struct Key([u8; KEY_BYTES]);
+
+impl Key {
+    /// Uses these bytes.
+    #[must_use]
+    pub fn new(bytes: [u8; KEY_BYTES]) -> Self {
+        Self(bytes)
+    }
+
+    /// Seals `what` for `user`: whoever shares the key with others still has tokens of one's own.
+    fn seal(&self, user: &str, what: &[u8]) -> Option<Hmac<Sha256>> {
+        let mut mac = Hmac::<Sha256>::new_from_slice(&self.0).ok()?;
+        mac.update(b"spoolguard forward 1\0");
+        mac.update(user.as_bytes());
+        mac.update(b"\0");
+        mac.update(what);
+        Some(mac)
+    }
+}
+
+impl std::fmt::Debug for Key {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Key")
+    }
+}
+
+/// What a token of ours says: which destination it was made for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Claim {
+    tag: [u8; TAG],
+}
+
+impl Claim {
+    /// Tells whether it was made for `destination`.
+    #[must_use]
+    pub fn is_for(&self, destination: &str) -> bool {
+        self.tag == tag(destination)
+    }
+}
+
+/// The envelope sender of a message that `own` forwards to `destination` at `unix_seconds`. None where the address would be too
+/// long, or where there is no character that sets off an extension.
+#[must_use]
+pub fn sender(
+    key: &Key,
+    user: &str,
+    own: &Address,
+    delimiter: &str,
+    destination: &str,
+    unix_seconds: i64,
+) -> Option<String> {
+    let (local, domain) = (own.base(delimiter), own.domain()?);
+    let separator = delimiter.chars().next()?;
+    let mut token = Vec::with_capacity(TOKEN);
+    token.extend_from_slice(&day(unix_seconds).to_be_bytes());
+    token.extend_from_slice(&tag(destination));
+    let seal = key.seal(user, &token)?.finalize().into_bytes();
+    token.extend(seal.iter().take(SEAL));
+    let local = format!("{local}{separator}{LABEL}{}", encode(&token));
+    (local.len() <= LOCAL_BYTES).then(|| format!("{local}@{domain}"))
+}
+
+/// Tells whether `text` holds an address with something that looks like a token, so that the key is worth reading.
+#[must_use]
+pub fn is_there(text: &str) -> bool {
+    find(text).is_some()
+}
+
+/// Reads the token in the address `text`. None where there is none, or where it is forged, damaged, too old, or from the future.
+#[must_use]
+pub fn verify(key: &Key, user: &str, text: &str, unix_seconds: i64) -> Option<Claim> {
+    let token = find(text)?;
+    let (claim, seal) = token.split_at_checked(DAY + TAG)?;
+    // Compared in constant time: nobody learns from our answer how much of a guess was right.
+    key.seal(user, claim)?.verify_truncated_left(seal).ok()?;
+    let (made, tag) = claim.split_at_checked(DAY)?;
+    let made = u16::from_be_bytes(made.try_into().ok()?);
+    // The count of days begins anew after 179 years.
+    let ahead = made.wrapping_sub(day(unix_seconds));
+    let age = day(unix_seconds).wrapping_sub(made);
+    (age <= VALID_DAYS || ahead <= AHEAD_DAYS).then_some(Claim {
+        tag: tag.try_into().ok()?,
+    })
+}
+
+/// The bytes of what stands behind the label in a local part.
+fn find(text: &str) -> Option<[u8; TOKEN]> {
+    let local = Address::parse(text)?.local().to_ascii_lowercase();
+    let at = local.rfind(LABEL)?;
+    // Something sets it off; which character that is, the seal makes unimportant.
+    let before = local.get(..at)?.chars().next_back()?;
+    if before.is_alphanumeric() {
+        return None;
+    }
+    decode(local.get(at + LABEL.len()..)?)
+}
+
+fn day(unix_seconds: i64) -> u16 {
+    let days = unix_seconds.div_euclid(86_400).rem_euclid(1 << 16);
+    u16::try_from(days).unwrap_or_default()
+}
+
+/// A few bytes that tell one destination from another; addresses are compared without case.
+fn tag(destination: &str) -> [u8; TAG] {
+    let hash = Sha256::digest(destination.to_lowercase().as_bytes());
+    let mut tag = [0; TAG];
+    for (to, from) in tag.iter_mut().zip(hash.iter()) {
+        *to = *from;
+    }
+    tag
+}
+
+fn encode(bytes: &[u8]) -> String {
+    let mut out = String::new();
+    let (mut bits, mut count) = (0_u32, 0);
+    for byte in bytes {
+        bits = bits << 8 | u32::from(*byte);
+        count += 8;
+        while count >= 5 {
+            count -= 5;
+            push(&mut out, bits >> count);
+        }
+    }
+    if count > 0 {
+        push(&mut out, bits << (5 - count));
+    }
+    out
+}
+
+fn push(out: &mut String, bits: u32) {
+    let letter = usize::try_from(bits & 31).ok().and_then(|at| LETTERS.get(at));
+    out.extend(letter.map(|letter| char::from(*letter)));
+}
+
+/// Only the one way to write these bytes is read: a token has no second spelling.
+fn decode(text: &str) -> Option<[u8; TOKEN]> {
+    let mut out = [0; TOKEN];
+    let mut places = out.iter_mut();
+    let (mut bits, mut count) = (0_u32, 0);
+    for letter in text.bytes() {
+        let value = LETTERS.iter().position(|known| *known == letter)?;
+        bits = (bits << 5 | u32::try_from(value).ok()?) & 0xffff;
+        count += 5;
+        if count >= 8 {
+            count -= 8;
+            *places.next()? = u8::try_from(bits >> count & 0xff).ok()?;
+        }
+    }
+    (places.next().is_none() && encode(&out) == text).then_some(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Key, is_there, sender, verify};
+    use crate::message::address::Address;
+
+    const NOW: i64 = 1_764_000_000;
+    const DAY: i64 = 86_400;
+
+    fn key() -> Key {
+        Key::new([7; 32])
+    }
+
+    fn own(text: &str) -> Address {
+        Address::parse(text).unwrap_or_else(|| unreachable!("{text}"))
+    }
+
+    fn made() -> String {
+        sender(&key(), "a", &own("a+lists@a.test"), "+-", "b@b.test", NOW).unwrap_or_default()
+    }
+
+    #[test]
+    fn a_token_names_its_destination_for_four_weeks() {
+        let address = made();
+        assert!(
+            address.starts_with("a+fwd=") && address.ends_with("@a.test"),
+            "{address}"
+        );
+        assert!(is_there(&address) && address.len() <= 64, "{address}");
+        let same_for = [
+            address.clone(),
+            format!("<{address}>"),
+            address.to_uppercase(),
+            address.replace('+', "-"),
+        ];
+        for text in same_for {
+            let claim = verify(&key(), "a", &text, NOW);
+            assert!(
+                claim.is_some_and(|c| c.is_for("b@b.test") && c.is_for("B@B.Test")),
+                "{text}"
+            );
+            assert!(claim.is_some_and(|c| !c.is_for("c@b.test")), "{text}");
+        }
+        for (after, want) in [
+            (0, true),
+            (28, true),
+            (29, false),
+            (-1, true),
+            (-2, false),
+            (40_000, false),
+        ] {
+            assert_eq!(
+                verify(&key(), "a", &address, NOW + after * DAY).is_some(),
+                want,
+                "{after} days later"
+            );
+        }
+    }
+
+    #[test]
+    fn nothing_else_is_a_token() {
+        let address = made();
+        assert!(verify(&Key::new([8; 32]), "a", &address, NOW).is_none(), "another key");
+        assert!(verify(&key(), "other", &address, NOW).is_none(), "another user");
+        // Each letter counts.
+        let (start, end) = ("a+fwd=".len(), address.len() - "@a.test".len());
+        for at in start..end {
+            for letter in ["a", "b", "7"] {
+                let mut forged = address.clone();
+                forged.replace_range(at..=at, letter);
+                assert!(
+                    forged == address || verify(&key(), "a", &forged, NOW).is_none(),
+                    "{forged}"
+                );
+            }
+        }
+        let long = address.replacen('@', "a@", 1);
+        let short = address.replacen(&address[end - 1..=end], "@", 1);
+        for text in [
+            "",
+            "a@a.test",
+            "a+fwd=@a.test",
+            "a+fwd=xyz@a.test",
+            &long,
+            &short,
+            &address.replace("+fwd", "fwd"),
+            &address.replace("fwd=", "fwd"),
+        ] {
+            assert!(verify(&key(), "a", text, NOW).is_none(), "{text}");
+        }
+    }
+
+    #[test]
+    fn where_there_is_no_room_there_is_no_token() {
+        let name = "a".repeat(33);
+        assert!(sender(&key(), "a", &own(&format!("{name}@a.test")), "+", "b@b.test", NOW).is_some());
+        assert!(sender(&key(), "a", &own(&format!("{name}a@a.test")), "+", "b@b.test", NOW).is_none());
+        assert!(sender(&key(), "a", &own("a@a.test"), "", "b@b.test", NOW).is_none());
+        assert!(sender(&key(), "a", &own("a"), "+", "b@b.test", NOW).is_none());
+    }
+}

@@ -1,0 +1,151 @@
+//! Where the log goes: one line for each message, `key=value`, to syslog or standard error. Logging that fails is ignored, and
+//! never waits: neither a full syslog nor a reader of standard error who does not read may hold mail.
+
+use std::fmt::{self, Write as _};
+use std::os::unix::net::UnixDatagram;
+
+use tracing::field::{Field, Visit};
+use tracing::span::{Attributes, Id, Record};
+use tracing::{Event, Level, Metadata, Subscriber};
+
+use crate::config::{Log, LogLevel, LogTo};
+use crate::error::visible;
+use crate::sys::deadline;
+
+/// How much of one value is logged, in characters.
+const VALUE_CHARACTERS: usize = 300;
+/// The mail system's facility, syslog(3).
+const LOG_MAIL: u8 = 2 << 3;
+
+/// Starts logging for the rest of the process. The first call counts.
+pub fn start(log: &Log, verbose: u8) {
+    let level = match (verbose, log.level) {
+        (2.., _) | (_, LogLevel::Debug) => Level::DEBUG,
+        (_, LogLevel::Info) => Level::INFO,
+        (_, LogLevel::Warn) => Level::WARN,
+        (_, LogLevel::Error) => Level::ERROR,
+    };
+    let stderr = || if verbose > 0 { Target::Stderr } else { Target::Nowhere };
+    let target = match log.to {
+        LogTo::Auto => connect().unwrap_or_else(stderr),
+        LogTo::Syslog => connect().unwrap_or(Target::Nowhere),
+        LogTo::Stderr => Target::Stderr,
+        LogTo::None => Target::Nowhere,
+    };
+    let _ = tracing::subscriber::set_global_default(Lines { level, target });
+}
+
+enum Target {
+    Syslog(UnixDatagram),
+    Stderr,
+    Nowhere,
+}
+
+fn connect() -> Option<Target> {
+    let socket = UnixDatagram::unbound().ok()?;
+    // A daemon that does not read must not hold mail.
+    socket.set_nonblocking(true).ok()?;
+    socket.connect("/dev/log").ok()?;
+    Some(Target::Syslog(socket))
+}
+
+/// One datagram is one line, RFC 3164 as a local syslog daemon takes it: it adds time and host itself.
+fn datagram(level: Level, line: &str) -> String {
+    let severity = match level {
+        Level::ERROR => 3,
+        Level::WARN => 4,
+        Level::INFO => 6,
+        Level::DEBUG | Level::TRACE => 7,
+    };
+    format!("<{}>spoolguard[{}]: {line}", LOG_MAIL | severity, std::process::id())
+}
+
+/// Makes a line of each event.
+struct Lines {
+    level: Level,
+    target: Target,
+}
+
+impl Subscriber for Lines {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        *metadata.level() <= self.level
+    }
+
+    fn new_span(&self, _: &Attributes<'_>) -> Id {
+        Id::from_u64(1)
+    }
+
+    fn record(&self, _: &Id, _: &Record<'_>) {}
+
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+
+    fn event(&self, event: &Event<'_>) {
+        let mut line = Line(String::new());
+        event.record(&mut line);
+        match &self.target {
+            Target::Syslog(socket) => {
+                let _ = socket.send(datagram(*event.metadata().level(), &line.0).as_bytes());
+            }
+            Target::Stderr => {
+                deadline::print(&format!("spoolguard: {}\n", line.0));
+            }
+            Target::Nowhere => {}
+        }
+    }
+
+    fn enter(&self, _: &Id) {}
+
+    fn exit(&self, _: &Id) {}
+}
+
+/// Collects `key=value`; a value with blanks stands between quotes, control characters are escaped.
+struct Line(String);
+
+impl Line {
+    fn add(&mut self, field: &Field, text: &str) {
+        let short: String = text.chars().take(VALUE_CHARACTERS).collect();
+        let safe = visible(&short);
+        if !self.0.is_empty() {
+            self.0.push(' ');
+        }
+        let _ = match field.name() {
+            "message" => write!(self.0, "{safe}"),
+            name if safe.is_empty() || safe.contains([' ', '"', '=']) => {
+                write!(self.0, "{name}=\"{}\"", safe.replace('"', "'"))
+            }
+            name => write!(self.0, "{name}={safe}"),
+        };
+    }
+}
+
+impl Visit for Line {
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.add(field, value);
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        self.add(field, &format!("{value:?}"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn syslog_is_told_facility_severity_program_and_process() {
+        for (level, priority) in [
+            (Level::ERROR, 19),
+            (Level::WARN, 20),
+            (Level::INFO, 22),
+            (Level::DEBUG, 23),
+            (Level::TRACE, 23),
+        ] {
+            let process = std::process::id();
+            assert_eq!(
+                datagram(level, "action=append"),
+                format!("<{priority}>spoolguard[{process}]: action=append")
+            );
+        }
+    }
+}

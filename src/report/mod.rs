@@ -1,0 +1,7 @@
+//! What MTAs report about a message: DSN fields (RFC 3464), status codes, and what their prose names.
+
+pub mod dsn;
+pub mod prose;
+pub mod returned_header;
+pub mod returned_message;
+pub mod status_code;

@@ -1,0 +1,275 @@
+//! Which addresses failed, for reports that are no RFC 3464: taken from `X-Failed-Recipients`, then from the lines in which
+//! qmail, Exim, sendmail, Exchange, Domino and the others name them, then from the quoted message's own recipient.
+
+use crate::message::address::Address;
+use crate::message::text::folded;
+use crate::report::dsn::{Recipient, ReportKind};
+use crate::report::status_code::{Class, class_of, find_reply_code, find_status};
+
+/// A report that names more recipients says nothing new with the rest.
+const MAX_RECIPIENTS: usize = 50;
+
+/// As many lines as are looked at.
+const MAX_LINES: usize = 400;
+
+/// A reason stands at most this many lines below its address.
+const REASON_LINES: usize = 6;
+
+/// Words in a line that make the address in it the one that failed.
+const LABELS: &[&str] = &[
+    "rcpt to",
+    "undeliverable to",
+    "delivered to",
+    "deliver to",
+    "unknown user",
+    "user unknown",
+    "addressed to",
+    "recipient",
+    "failed",
+    "mailbox",
+    "not found",
+    "no such",
+    "does not exist",
+    "unknown",
+    "rejected",
+    "quota",
+    "user(s)",
+    "address:",
+    "to:",
+    "could not",
+    "error-for",
+    "unable",
+    "userid",
+    "generated from",
+    "your message to",
+    "dda:smtp=",
+    "nachricht an",
+    "收件人",
+    "收信人",
+];
+
+/// What Exchange 5.5 and 2003 write below the message's own `To`, which need not be the address that failed.
+const BELOW: [&str; 2] = [
+    "did not reach the following recipient",
+    "recipient(s) could not be reached",
+];
+
+/// Reads addresses and reasons out of `text`, the system's own words as lines. `not` are addresses that cannot have failed:
+/// the report's own sender and recipient.
+#[must_use]
+pub fn find_failed(text: &str, not: &[String]) -> Vec<Recipient> {
+    let below = BELOW.iter().filter_map(|words| text.find(words)).min();
+    let found = below
+        .and_then(|at| text.get(at..))
+        .map(|piece| find_among(piece, text, not))
+        .unwrap_or_default();
+    if found.is_empty() {
+        find_among(text, text, not)
+    } else {
+        found
+    }
+}
+
+/// The same for a piece of the text.
+fn find_among(piece: &str, text: &str, not: &[String]) -> Vec<Recipient> {
+    let lines: Vec<&str> = piece.lines().take(MAX_LINES).map(str::trim).collect();
+    let mut sure: Vec<(usize, String)> = Vec::new();
+    let mut likely: Vec<(usize, String)> = Vec::new();
+    for (at, line) in lines.iter().enumerate() {
+        if sure.len() >= MAX_RECIPIENTS || likely.len() >= MAX_RECIPIENTS {
+            break;
+        }
+        let Some(found) = another_in(line, not) else {
+            continue;
+        };
+        let known = |list: &[(usize, String)]| list.iter().any(|(_, address)| address.eq_ignore_ascii_case(&found));
+        if known(&sure) {
+            continue;
+        }
+        if stands_alone(line) {
+            sure.push((at, found));
+        } else if !known(&likely) {
+            let lower = folded(line);
+            let says_so = LABELS.iter().any(|label| lower.contains(label));
+            if says_so && !lower.starts_with("from") && !lower.contains("mail from") {
+                likely.push((at, found));
+            }
+        }
+    }
+    let found = if sure.is_empty() { likely } else { sure };
+    let starts: Vec<usize> = found.iter().map(|(at, _)| *at).collect();
+    found
+        .into_iter()
+        .map(|(at, address)| {
+            let next = starts.iter().copied().find(|start| *start > at).unwrap_or(lines.len());
+            let reason: Vec<&str> = lines
+                .iter()
+                .take(next)
+                .skip(at)
+                .take(REASON_LINES)
+                .flat_map(|line| line.split_ascii_whitespace())
+                .collect();
+            with_reason(address, &reason.join(" "), text)
+        })
+        .collect()
+}
+
+/// Tells whether `text` has any address at all beside those in `not`.
+#[must_use]
+pub fn names_anybody(text: &str, not: &[String]) -> bool {
+    text.lines().take(MAX_LINES).any(|line| another_in(line, not).is_some())
+}
+
+/// The address in a line, unless it is one of those in `not`.
+fn another_in(line: &str, not: &[String]) -> Option<String> {
+    address_in(line).filter(|found| !not.iter().any(|other| other.eq_ignore_ascii_case(found)))
+}
+
+/// Builds a recipient of a report of which only words are known.
+#[must_use]
+pub fn with_reason(address: String, reason: &str, all: &str) -> Recipient {
+    let status = find_status(reason)
+        .or_else(|| find_status(all))
+        .or_else(|| find_reply_code(reason))
+        .or_else(|| find_reply_code(all))
+        .map(str::to_owned);
+    let by_reason = class_of(status.as_deref(), reason);
+    let class = if by_reason == Class::Neither {
+        class_of(status.as_deref(), all)
+    } else {
+        by_reason
+    };
+    Recipient {
+        address,
+        action: None,
+        status,
+        diagnostic: Some(reason.to_owned()).filter(|reason| !reason.is_empty()),
+        class,
+        ..Recipient::default()
+    }
+}
+
+/// Fills in what the kind of the whole report says about each recipient.
+pub fn complete(recipients: &mut [Recipient], kind: Option<ReportKind>) {
+    let (action, class) = match kind {
+        Some(ReportKind::Failure) => ("failed", None),
+        Some(ReportKind::Delay) => ("delayed", Some(Class::Soft)),
+        Some(ReportKind::Success) => ("delivered", Some(Class::Neither)),
+        None => return,
+    };
+    for recipient in recipients.iter_mut().filter(|recipient| recipient.action.is_none()) {
+        recipient.action = Some(action.to_owned());
+        recipient.class = class.unwrap_or(recipient.class);
+    }
+}
+
+/// Tells whether a line is little more than an address: `<a@a.test>:`, `a@a.test`, `To: a@a.test`, `a@a.test on Mon, 2 Nov`.
+fn stands_alone(line: &str) -> bool {
+    let bare = line.trim_start_matches(['<', '*', '-', '>', ' ', '\'', '"']);
+    let word = bare
+        .split([' ', '\t', '>', ':', ',', ';', '\''])
+        .next()
+        .unwrap_or_default();
+    let rest = bare
+        .get(word.len()..)
+        .unwrap_or_default()
+        .trim_start_matches(['>', ' ', '\'', '"']);
+    word.contains('@')
+        && (rest.is_empty()
+            || rest.starts_with(':')
+            || rest.starts_with("...")
+            || rest.starts_with("on ")
+            || rest.len() <= 2)
+}
+
+/// The first address in a line.
+fn address_in(line: &str) -> Option<String> {
+    let at = line.get(..line.len().min(1000)).unwrap_or(line).find('@')?;
+    let is_part = |c: char| c.is_alphanumeric() || "!#$%&*+-./=?^_{|}~".contains(c);
+    let (before, after) = (line.get(..at)?, line.get(at + 1..)?);
+    let start = before.rfind(|c| !is_part(c)).map_or(0, |found| {
+        found
+            + before
+                .get(found..)
+                .and_then(|s| s.chars().next())
+                .map_or(1, char::len_utf8)
+    });
+    let end = after
+        .find(|c: char| !c.is_alphanumeric() && !"-.".contains(c))
+        .unwrap_or(after.len());
+    let local = before.get(start..)?.trim_matches('.');
+    // Exchange 5.5 writes X.400 addresses: `c=US;a= ;p=B;dda:SMTP=b@b.test;`.
+    let local = local.strip_prefix("SMTP=").unwrap_or(local);
+    // sendmail writes `a@a.test... User unknown`, some without the blank.
+    let domain = after.get(..end)?.split("..").next()?.trim_matches(['.', '-']);
+    if local.is_empty() || domain.is_empty() {
+        return None;
+    }
+    Address::parse(&format!("{local}@{domain}")).map(|address| address.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::find_failed;
+    use crate::report::status_code::Class;
+
+    #[test]
+    fn failed_addresses_are_read_out_of_each_systems_lines() {
+        let cases = [
+            (
+                "<b@b.test>:\n192.0.2.1 does not like recipient.\nRemote host said: 550 5.1.1 unknown user\n",
+                "b@b.test",
+                Some("5.1.1"),
+                Class::Hard,
+            ),
+            ("  b@b.test\n    Unrouteable address\n", "b@b.test", None, Class::Hard),
+            (
+                "550 5.1.1 <b@b.test>... User unknown\n",
+                "b@b.test",
+                Some("5.1.1"),
+                Class::Hard,
+            ),
+            (
+                ">>> RCPT To:<b@b.test>\n<<< 552 quota exceeded\n",
+                "b@b.test",
+                Some("5.2.0"),
+                Class::Soft,
+            ),
+            (
+                "was not delivered to:\n\n  b@b.test\n\nbecause:\n\n  not listed in Directory\n",
+                "b@b.test",
+                None,
+                Class::Hard,
+            ),
+            (
+                "User mailbox exceeds allowed size: b@b.test\n",
+                "b@b.test",
+                None,
+                Class::Soft,
+            ),
+            ("To: b@b.test\nfrom a@a.test\n", "b@b.test", None, Class::Neither),
+            ("undeliverable  to b@b.test\n", "b@b.test", None, Class::Hard),
+            (
+                "Your message\n  To: list@c.test\ndid not reach the following recipient(s):\n\nc=B;a= ;dda:SMTP=b@b.test; on Mon\n  The recipient name is not recognized\n",
+                "b@b.test",
+                None,
+                Class::Hard,
+            ),
+            (
+                "  To: b@b.test\ndid not reach the following recipient(s):\n\nthe postmaster\n",
+                "b@b.test",
+                None,
+                Class::Neither,
+            ),
+            ("a@a.test\n", "", None, Class::Neither),
+        ];
+        for (text, address, status, class) in cases {
+            let found = find_failed(text, &["a@a.test".to_owned()]);
+            let first = found.first();
+            assert_eq!(first.map(|r| r.address.as_str()).unwrap_or_default(), address, "{text}");
+            if let Some(first) = first {
+                assert_eq!((first.status.as_deref(), first.class), (status, class), "{text}");
+            }
+        }
+    }
+}

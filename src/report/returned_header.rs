@@ -1,0 +1,284 @@
+//! The header of the message that a report is about: attached, as text behind a ruler, or indented. It tells whose message it was.
+
+use std::borrow::Cow;
+use std::sync::LazyLock;
+
+use memchr::memmem::Finder;
+
+use crate::message::address::{Address, OwnAddresses};
+use crate::message::mime::{Kind, Outline};
+use crate::message::text::untransferred;
+use crate::message::{Message, is_field_name};
+
+/// As much as is read of a quoted message.
+const QUOTED_BYTES: usize = 64 * 1024;
+
+/// Fields that every message has; two of them in one block of lines are a header, if one is of the first seven: Exchange
+/// tells `To`, `Subject` and `Sent` in its own words.
+const USUAL: [&str; 10] = [
+    "Received",
+    "Return-Path",
+    "From",
+    "Date",
+    "Message-ID",
+    "MIME-Version",
+    "X-Loop",
+    "To",
+    "Subject",
+    "Delivered-To",
+];
+
+/// Whose message a report is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Origin {
+    /// A message that this guard forwarded: what is quoted carries our `X-Loop`.
+    OurForward,
+    /// A message that the user wrote.
+    User,
+    /// Neither: backscatter, or a report that quotes nothing.
+    Unknown,
+}
+
+/// A quoted header; empty where nothing is quoted.
+#[derive(Clone, Debug, Default)]
+pub struct Quoted<'a> {
+    bytes: Cow<'a, [u8]>,
+}
+
+impl<'a> Quoted<'a> {
+    /// Finds it among the parts of a message, then in its text.
+    #[must_use]
+    pub fn find(outline: &Outline<'a>, text: &str) -> Self {
+        let attached = outline.all(Kind::Message).chain(outline.all(Kind::Header));
+        for part in attached {
+            let encoding = part.first("Content-Transfer-Encoding").unwrap_or_default();
+            let body = part.body().get(..QUOTED_BYTES).unwrap_or(part.body());
+            let bytes = match untransferred(body, &encoding) {
+                Cow::Borrowed(bytes) => Cow::Borrowed(skip_blank_lines(bytes)),
+                Cow::Owned(bytes) => Cow::Owned(bytes),
+            };
+            if Message::new(&bytes).fields().next().is_some() {
+                return Self { bytes };
+            }
+        }
+        match header_start(text) {
+            Some(at) => Self {
+                bytes: Cow::Owned(unindented(text.get(at..).unwrap_or_default())),
+            },
+            None => Self::default(),
+        }
+    }
+
+    /// The quoted message; an empty one where nothing is quoted.
+    #[must_use]
+    pub fn message(&self) -> Message<'_> {
+        Message::new(&self.bytes)
+    }
+
+    /// All that is quoted, as far as it is read.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Tells whether anything is quoted.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
+    /// Whose message it was, by `X-Loop`, then by its writer and by who made its Message-ID.
+    #[must_use]
+    pub fn origin(&self, own: &OwnAddresses) -> Origin {
+        let message = self.message();
+        let is_own = |value: Cow<'_, str>| Address::parse(&value).is_some_and(|address| own.contains(&address));
+        if message.values("X-Loop").any(|value| own.is_loop_mark(&value)) {
+            return Origin::OurForward;
+        }
+        let written = ["From", "Sender", "Return-Path"]
+            .into_iter()
+            .any(|name| message.values(name).any(is_own));
+        let id = message.first("Message-ID").and_then(|id| Address::parse(&id));
+        let made = id.is_some_and(|id| id.domain().is_some() && own.iter().any(|a| a.domain() == id.domain()));
+        if written || made { Origin::User } else { Origin::Unknown }
+    }
+}
+
+/// Where in `text` the first block of header lines begins: three fields in a row, two of them usual ones.
+#[must_use]
+pub fn header_start(text: &str) -> Option<usize> {
+    let mut block: Option<usize> = None;
+    let mut seen = [false; USUAL.len()];
+    let mut fields = 0;
+    let mut indent = 0;
+    let mut at = 0;
+    for line in text.split_inclusive('\n') {
+        let start = at;
+        at += line.len();
+        let bare = line.trim_start_matches([' ', '\t', '>', '|']).trim_end();
+        let name = bare
+            .split_once(':')
+            .map(|(name, _)| name.trim_end())
+            .filter(|name| is_field_name(name.as_bytes()));
+        match name {
+            Some(name) => {
+                if block.is_none() {
+                    block = Some(start);
+                    indent = indent_of(line);
+                }
+                fields += 1;
+                for (seen, usual) in seen.iter_mut().zip(USUAL) {
+                    *seen |= name.eq_ignore_ascii_case(usual);
+                }
+                let telling = seen.iter().take(7).any(|seen| *seen);
+                if fields >= 3 && telling && seen.iter().filter(|seen| **seen).count() >= 2 {
+                    return block;
+                }
+            }
+            // A folded line belongs to the field before it.
+            None if block.is_some() && !bare.is_empty() && indent_of(line) > indent => {}
+            None => {
+                block = None;
+                seen = [false; USUAL.len()];
+                fields = 0;
+            }
+        }
+    }
+    None
+}
+
+fn indent_of(line: &str) -> usize {
+    line.len() - line.trim_start_matches([' ', '\t', '>', '|']).len()
+}
+
+/// Every value of the field `name` that begins a line in `body`, however deep it is nested, indented or quoted.
+/// `name` is in lower case and has a hyphen. Linear, and without looking at anything but the beginnings of lines.
+pub fn nested_values<'b>(body: &'b [u8], name: &'static str) -> impl Iterator<Item = Cow<'b, str>> {
+    // Base64 has no hyphen, and most of the bytes of mail are that; of letters it is full.
+    let hyphen = name.find('-').unwrap_or_default();
+    memchr::memchr_iter(b'-', body).filter_map(move |found| {
+        let at = found.checked_sub(hyphen)?;
+        let rest = body.get(at + name.len()..)?;
+        let matches = body.get(at..at + name.len())?.eq_ignore_ascii_case(name.as_bytes());
+        if !matches || !rest.trim_ascii_start().starts_with(b":") {
+            return None;
+        }
+        let mut before = body.get(..at)?;
+        while let [head @ .., b' ' | b'\t' | b'>' | b'|'] = before {
+            before = head;
+        }
+        (before.is_empty() || before.ends_with(b"\n")).then(|| {
+            let colon = memchr::memchr(b':', rest).map_or(0, |colon| colon + 1);
+            let value = rest.get(colon..).unwrap_or_default();
+            let end = memchr::memchr(b'\n', value).unwrap_or(value.len()).min(1000);
+            String::from_utf8_lossy(value.get(..end).unwrap_or_default().trim_ascii())
+        })
+    })
+}
+
+/// Takes away what stands before every line of an indented or quoted header.
+fn unindented(text: &str) -> Vec<u8> {
+    let indent: String = text
+        .chars()
+        .take_while(|c| matches!(c, ' ' | '\t' | '>' | '|'))
+        .collect();
+    let mut out = Vec::with_capacity(text.len().min(QUOTED_BYTES));
+    for line in text.split_inclusive('\n') {
+        if out.len() >= QUOTED_BYTES {
+            break;
+        }
+        out.extend_from_slice(line.strip_prefix(indent.as_str()).unwrap_or(line).as_bytes());
+    }
+    out
+}
+
+fn skip_blank_lines(mut bytes: &[u8]) -> &[u8] {
+    while let Some(rest) = bytes.strip_prefix(b"\n").or_else(|| bytes.strip_prefix(b"\r\n")) {
+        bytes = rest;
+    }
+    bytes
+}
+
+/// Lines behind which mail systems put the message, in lower case.
+const RULERS: [&str; 18] = [
+    "below this line is a copy of the message",        // qmail
+    "below the next line is a copy of the message",    // newmail.ru
+    "this is a copy of the message, including",        // Exim
+    "this is a copy of your message",                  // Exim
+    "original message follows",                        // Yahoo, IMail
+    "----- original message",                          // Gmail
+    "original message -----",                          // Outlook
+    "unsent message follows",                          // sendmail
+    "unsent message below",                            // sendmail 8.6
+    "message header follows",                          // sendmail, Smail
+    "message headers follow",                          // MessageLabs, MailEnable
+    "message text follows",                            // Smail
+    "returned message",                                // Notes, demon.co.uk
+    "here is your returned mail",                      // WebShield
+    "returned mail follows",                           // usa.net
+    "copy of the original message below",              // OpenSMTPD
+    "original message headers:",                       // Exchange 2007
+    "the header of the original message is following", // GMX
+];
+
+static RULER_SEARCHERS: LazyLock<Vec<Finder<'static>>> = LazyLock::new(|| RULERS.iter().map(Finder::new).collect());
+
+/// Where the part of `text` ends that the mail system wrote itself: at a ruler, or where a header is quoted.
+#[must_use]
+pub fn own_words(text: &str) -> &str {
+    let lower = text.to_ascii_lowercase();
+    let ruler = RULER_SEARCHERS
+        .iter()
+        .filter_map(|searcher| searcher.find(lower.as_bytes()))
+        .min();
+    let end = ruler.into_iter().chain(header_start(text)).min().unwrap_or(text.len());
+    text.get(..end).unwrap_or(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Origin, Quoted, nested_values, own_words};
+    use crate::message::Message;
+    use crate::message::address::{Address, OwnAddresses};
+    use crate::message::mime::Outline;
+
+    #[test]
+    fn the_quoted_header_is_found_wherever_it_begins() {
+        let cases = [
+            "Content-Type: multipart/report; boundary=b\n\n--b\n\nx\n--b\nContent-Type: message/rfc822\n\nFrom: a@a.test\nX-Loop: a@a.test\n\nhi\n--b--\n",
+            "Content-Type: multipart/report; boundary=b\n\n--b\nContent-Type: text/rfc822-headers\n\nFrom: s@s.test\nX-Loop: a@a.test\n--b--\n",
+            "Content-Type: multipart/report; boundary=b\n\n--b\nContent-Type: message/rfc822\nContent-Transfer-Encoding: base64\n\nWC1Mb29wOiBhQGEudGVzdA==\n--b--\n",
+            "\nIt failed.\n\n--- Below this line is a copy of the message.\n\nReturn-Path: <s@s.test>\nSubject: hi\nX-Loop: a@a.test\n\nhi\n",
+            "\nIt failed.\n\n   Received: from x\n      by y\n   From: s@s.test\n   X-Loop: a@a.test\n",
+        ];
+        let mut own = OwnAddresses::new("+");
+        own.extend_for_test("a@a.test");
+        for text in cases {
+            let message = Message::new(text.as_bytes());
+            let outline = Outline::of(&message);
+            let body = String::from_utf8_lossy(message.body());
+            assert_eq!(Quoted::find(&outline, &body).origin(&own), Origin::OurForward, "{text}");
+        }
+    }
+
+    #[test]
+    fn nested_values_stand_at_the_start_of_lines() {
+        let body = b"X-Loop: one\nno X-Loop: two\n > > x-loop : three\r\nX-Loops: four\n\tX-LOOP:five";
+        let found: Vec<_> = nested_values(body, "x-loop").collect();
+        assert_eq!(found, ["one", "three", "five"]);
+    }
+
+    #[test]
+    fn the_systems_own_words_end_at_the_ruler_or_the_header() {
+        assert_eq!(own_words("a\n--- Original message follows.\nb"), "a\n--- ");
+        assert_eq!(own_words("a: b\nFrom: x\nTo: y\n"), "");
+        assert_eq!(own_words("Reason: none\n\nFrom here\n"), "Reason: none\n\nFrom here\n");
+    }
+
+    impl OwnAddresses {
+        fn extend_for_test(&mut self, text: &str) {
+            self.add(Address::parse(text).unwrap_or_else(|| unreachable!("{text} is an address")));
+        }
+    }
+}

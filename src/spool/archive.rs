@@ -1,0 +1,120 @@
+//! `spoolguard spool archive` and what it has in common with `sweep`: one mailbox after another, one line about each. A mailbox that
+//! cannot be done does not stop the others.
+
+use time::OffsetDateTime;
+
+use crate::cli::spool::{Mail, Packing, What};
+use crate::config::value::Size;
+use crate::error::{Error, Status, visible};
+use crate::spool::choose::{Inside, Kind, Seen, Wanted};
+use crate::spool::move_out;
+use crate::spool::move_out::{Mode, Take, Taken};
+use crate::spool::select;
+use crate::spool::select::Spool;
+use crate::spool::{Care, complain, say};
+
+/// Runs the command: 0, or 1 when a mailbox could not be done.
+///
+/// # Errors
+/// When the mailboxes cannot be found at all.
+pub fn run(care: &Care, what: &What, mail: &Mail, packing: &Packing) -> Result<Status, Error> {
+    let date = OffsetDateTime::now_utc();
+    let wanted = Wanted {
+        kinds: if mail.bounces { vec![Kind::Bounce] } else { Vec::new() },
+        before: mail.older_than.map(|age| move_out::ago(date, age)),
+        seen: mail.seen.then_some(Seen),
+        down_to: mail.down_to.map(Size::bytes),
+        inside: Inside::Ignored,
+    };
+    let mode = if care.dry_run { Mode::Rehearse } else { Mode::Execute };
+    each(care, what, |spool| {
+        let taken = Take::new(care, packing, spool, &wanted, date)?.run(mode)?;
+        tell(spool, &taken);
+        Ok(matches!(taken, Taken::Nothing(_)))
+    })
+}
+
+/// Does something with each mailbox that was asked for, and sums up. `one` tells whether there was nothing to do.
+///
+/// # Errors
+/// When the mailboxes cannot be found at all.
+pub fn each(care: &Care, what: &What, mut one: impl FnMut(&Spool) -> Result<bool, Error>) -> Result<Status, Error> {
+    let (mut done, mut nothing, mut failed) = (0_u64, 0_u64, 0_u64);
+    for found in select::find(what, &care.config)? {
+        care.patience.check("go on", "with the other mailboxes")?;
+        match found.and_then(|spool| one(&spool)) {
+            Ok(true) => nothing += 1,
+            Ok(false) => done += 1,
+            Err(e) => {
+                failed += 1;
+                tracing::error!(note = e.to_string());
+                complain(&e);
+            }
+        }
+    }
+    if done + nothing + failed > 1 {
+        say(&format!(
+            "{} mailboxes: {done} with something to take, {nothing} with nothing, {failed} failed",
+            done + nothing + failed
+        ));
+    }
+    Ok(if failed > 0 { Status::Wrong } else { Status::Done })
+}
+
+/// One line about a mailbox, for people; one in the log where something was done.
+pub fn tell(spool: &Spool, taken: &Taken) {
+    let user = visible(&spool.account.name);
+    match taken {
+        Taken::Nothing(choice) => say(&format!(
+            "{user}: nothing to take; {} messages, {}",
+            choice.stay,
+            human(spool.bytes)
+        )),
+        Taken::Would(choice, _) => say(&format!(
+            "{user}: would take {} messages ({}), and leave {} ({})",
+            choice.messages,
+            human(choice.taken.bytes()),
+            choice.stay,
+            human(spool.bytes.saturating_sub(choice.taken.bytes())),
+        )),
+        Taken::Done {
+            choice,
+            archive,
+            stay_bytes,
+            held,
+            ..
+        } => {
+            let path = archive.path.display().to_string();
+            say(&format!(
+                "{user}: {} messages ({}) are in {} ({}); {} stays, locked for {} ms",
+                choice.messages,
+                human(choice.taken.bytes()),
+                visible(&path),
+                human(archive.bytes),
+                human(*stay_bytes),
+                held.as_millis()
+            ));
+            tracing::info!(
+                action = "archive",
+                user = spool.account.name,
+                mailbox = spool.path.display().to_string(),
+                messages = choice.messages,
+                bytes = choice.taken.bytes(),
+                archive = path,
+                left_bytes = stay_bytes
+            );
+        }
+    }
+}
+
+/// A number of bytes for people.
+#[must_use]
+pub fn human(bytes: u64) -> String {
+    for (shift, unit) in [(40, "TiB"), (30, "GiB"), (20, "MiB"), (10, "KiB")] {
+        if bytes >> shift > 0 {
+            let tenths = (u128::from(bytes) * 10) >> shift;
+            return format!("{}.{} {unit}", tenths / 10, tenths % 10);
+        }
+    }
+    format!("{bytes} bytes")
+}

@@ -1,0 +1,69 @@
+//! Where the archives of a mailbox go, in what form, and whose they are: by flags and configuration, and by what whoever runs this may do.
+//! Writes nothing; that is up to `archive/publish.rs`.
+
+use std::path::PathBuf;
+
+use nix::unistd::{AccessFlags, Uid, access};
+
+use crate::archive::Format;
+use crate::archive::publish::Vault;
+use crate::cli::spool::Packing;
+use crate::config;
+use crate::deliver::context;
+use crate::error::{Class, Error};
+use crate::spool::Care;
+use crate::spool::select::Spool;
+use crate::sys::{account, dirs};
+
+/// Where archives go, by flags and configuration.
+///
+/// # Errors
+/// When the owner that is configured is nobody's name.
+pub fn of(care: &Care, packing: &Packing, spool: &Spool) -> Result<Vault, Error> {
+    let configured = &care.config.archive;
+    Ok(Vault {
+        dir: packing.to.clone().unwrap_or_else(|| place(care, spool)),
+        format: match configured.format {
+            config::Format::TarGz => Format::TarGz,
+            config::Format::Gz => Format::Gz,
+            config::Format::Zst => Format::Zst,
+        },
+        owner: owner(&configured.owner, spool)?,
+        min_free_bytes: care.config.spool.min_free.bound(),
+    })
+}
+
+/// Where archives go unless `--to` says so. A user who may not write to that directory, or may write there with others, has one of their
+/// own.
+#[must_use]
+pub fn place(care: &Care, spool: &Spool) -> PathBuf {
+    let configured = PathBuf::from(&care.config.archive.dir);
+    let allowed = AccessFlags::W_OK | AccessFlags::X_OK;
+    let own = Uid::effective();
+    let is_trusted = || dirs::refuse_shared(&configured, &[own.as_raw(), 0]).is_ok();
+    if own.is_root() || (access(&configured, allowed).is_ok() && is_trusted()) {
+        return configured;
+    }
+    match context::state_dir(&care.config, &spool.account) {
+        Some(dir) => dir.join("archive"),
+        None => configured,
+    }
+}
+
+fn owner(configured: &str, spool: &Spool) -> Result<Option<(u32, u32)>, Error> {
+    if !Uid::effective().is_root() {
+        return Ok(None);
+    }
+    let user = match configured {
+        "" => return Ok(None),
+        "%u" => return Ok(Some((spool.uid, spool.gid))),
+        user => account::known(user)?,
+    };
+    match user.and_then(|user| Some((user.uid, user.gid?))) {
+        Some(owner) => Ok(Some(owner)),
+        None => {
+            let cause = "archive.owner is nobody's name";
+            Err(Error::new(Class::Configuration, "give archives to", configured, cause))
+        }
+    }
+}

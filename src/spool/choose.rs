@@ -1,0 +1,355 @@
+//! Which messages of a mailbox a command takes, and what is to be told about them. Changes nothing.
+
+use std::collections::BTreeMap;
+use std::io;
+
+use sha2::{Digest, Sha256};
+
+use crate::classify::Verdict;
+use crate::cli::Who;
+use crate::config::Config;
+use crate::deliver;
+use crate::deliver::caller;
+use crate::error::{Class, Error};
+use crate::mailbox::expunge::execute::Unread;
+use crate::mailbox::expunge::imap_state;
+use crate::mailbox::expunge::snapshot::Look;
+use crate::mailbox::hash_set::Hashes;
+use crate::mailbox::ranges::{Ranges, STEP_BYTES};
+use crate::mailbox::reader::{Mbox, Stored};
+use crate::message::Message;
+use crate::message::from_line;
+use crate::spool::move_out::stopped;
+use crate::spool::returned::{Originals, Search, Unpacker};
+use crate::sys::account::Account;
+use crate::sys::deadline::Patience;
+use crate::sys::message_buffer::HEAD_BYTES;
+
+/// So much of a message is read where it need not be judged: its header.
+const HEADER_BYTES: usize = 64 << 10;
+
+/// So many places of messages are remembered.
+const MOST_STARTS: usize = 16_384;
+
+/// So many different senders and recipients are counted.
+const MOST_NAMES: usize = 10_000;
+
+/// One kind of mail that a mailbox fills with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A report from a mail system.
+    Bounce,
+    /// It has been here before.
+    Loop,
+    /// The mailbox holds it already, further up.
+    Duplicate,
+}
+
+/// Which messages are wanted: those that everything here means.
+#[derive(Clone, Debug, Default)]
+pub struct Wanted {
+    /// Of one of these kinds; any mail, where none is named.
+    pub kinds: Vec<Kind>,
+    /// Delivered before this, in seconds since 1970.
+    pub before: Option<i64>,
+    /// Only what the user has seen.
+    pub seen: Option<Seen>,
+    /// Not more than is needed, so that what stays is not larger than this, in bytes.
+    pub down_to: Option<u64>,
+    /// What happens to the messages that the reports carry inside.
+    pub inside: Inside,
+}
+
+/// What happens to the messages that the reports carry inside.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Inside {
+    /// Nobody asks.
+    #[default]
+    Ignored,
+    /// They are counted.
+    Counted,
+    /// They are put back first.
+    PutBack,
+}
+
+/// The user has seen it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Seen;
+
+/// The messages that were chosen.
+#[derive(Debug)]
+pub struct Choice {
+    /// Where they are.
+    pub taken: Ranges,
+    /// How many there are.
+    pub messages: u64,
+    /// How many stay.
+    pub stay: u64,
+    /// What `X-IMAPbase` says in the first message of the mailbox.
+    pub imap_base: Option<Vec<u8>>,
+    /// Whether a message stays that the user has not seen.
+    pub unread: Unread,
+    /// What the reports among them carry.
+    pub originals: Originals,
+    /// Where some of all the messages begin.
+    pub starts: Starts,
+    /// Who sent those that were chosen, and how many.
+    pub senders: BTreeMap<String, u64>,
+    /// About whom the reports among them are, and how many.
+    pub recipients: BTreeMap<String, u64>,
+}
+
+/// Every message's place, or every second one's, or every fourth's ...
+#[derive(Debug, Default)]
+pub struct Starts {
+    step: u64,
+    seen: u64,
+    places: Vec<u64>,
+}
+
+impl Starts {
+    fn push(&mut self, place: u64) {
+        if self.seen.is_multiple_of(self.step.max(1)) {
+            self.places.push(place);
+        }
+        self.seen += 1;
+        if self.places.len() >= MOST_STARTS {
+            self.step = self.step.max(1) * 2;
+            let mut number = 0_u64;
+            self.places.retain(|_| {
+                number += 1;
+                number % 2 == 1
+            });
+        }
+    }
+
+    /// The places.
+    #[must_use]
+    pub fn places(&self) -> &[u64] {
+        &self.places
+    }
+}
+
+/// Goes through a mailbox as far as it was looked at.
+///
+/// # Errors
+/// When it is no mbox, cannot be read, or somebody asked the run to stop.
+pub fn choose(
+    unpacker: Unpacker<'_>,
+    wanted: &Wanted,
+    patience: &Patience,
+    mut step: impl FnMut(u64),
+) -> Result<Choice, Error> {
+    let Unpacker {
+        look, account, config, ..
+    } = unpacker;
+    let fail = |e: io::Error| Error::io("read", look.path(), &e);
+    let judged = wanted.kinds.contains(&Kind::Bounce) || wanted.kinds.contains(&Kind::Loop);
+    let head_bytes = if judged { HEAD_BYTES } else { HEADER_BYTES };
+    let seen = look.seen();
+    let mut mbox = Mbox::new(&seen, head_bytes).map_err(fail)?;
+    if look.bytes() > 0 && !mbox.is_mbox().map_err(fail)? {
+        let cause = "it does not begin with a separator line, and is no mbox";
+        return Err(Error::new(Class::Mailbox, "read", look.path().display(), cause).needs_mending());
+    }
+    let mut choice = Choice {
+        taken: Ranges::new(),
+        messages: 0,
+        stay: 0,
+        imap_base: None,
+        unread: Unread::None,
+        originals: Originals::default(),
+        starts: Starts::default(),
+        senders: BTreeMap::new(),
+        recipients: BTreeMap::new(),
+    };
+    let mut judge = Judge {
+        look,
+        wanted,
+        account,
+        config,
+        hashes: Hashes::default(),
+        taken_bytes: 0,
+        search: (wanted.inside != Inside::Ignored).then(|| Search::new(unpacker)),
+    };
+    let mut at = 0;
+    while let Some(stored) = mbox.next().map_err(fail)? {
+        if stored.offset > at + (16 << 20) || at == 0 {
+            patience.check("read", &look.path().display().to_string())?;
+            step(stored.offset - at);
+            at = stored.offset;
+        }
+        let message = Message::new(stored.head);
+        choice.starts.push(stored.offset);
+        if stored.offset == 0 {
+            choice.imap_base = imap_state::base(stored.head);
+        }
+        let internal = stored.offset == 0 && imap_state::is_internal(stored.head);
+        if !internal && judge.takes(&stored, &message, &mut choice).map_err(fail)? {
+            choice.taken.push(stored.offset..stored.offset + stored.bytes);
+            judge.taken_bytes += stored.bytes;
+            choice.messages += 1;
+            count(&mut choice.senders, sender(&message));
+        } else if !internal {
+            choice.stay += 1;
+            if !is_seen(&message) {
+                choice.unread = Unread::Stays;
+            }
+        }
+    }
+    if let Some(search) = judge.search {
+        let mut at = 0;
+        let found = search.finish(&choice.taken, |stored| {
+            if stored.offset > at + (16 << 20) {
+                at = stored.offset;
+                stopped(patience, &look.path().display().to_string())?;
+            }
+            Ok(())
+        });
+        choice.originals = found.map_err(fail)?;
+    }
+    Ok(choice)
+}
+
+struct Judge<'a> {
+    look: &'a Look,
+    wanted: &'a Wanted,
+    account: &'a Account,
+    config: &'a Config,
+    hashes: Hashes,
+    taken_bytes: u64,
+    search: Option<Search<'a>>,
+}
+
+impl Judge<'_> {
+    fn takes(&mut self, stored: &Stored<'_>, message: &Message<'_>, choice: &mut Choice) -> io::Result<bool> {
+        let wanted = self.wanted;
+        // Asked of every message: the first of several stays, even if it is not meant otherwise.
+        let again = wanted.kinds.contains(&Kind::Duplicate) && self.is_again(self.hash(stored, message)?);
+        if let Some(down_to) = wanted.down_to
+            && self.look.bytes().saturating_sub(self.taken_bytes) <= down_to
+        {
+            return Ok(false);
+        }
+        if let Some(before) = wanted.before
+            && message
+                .from_line()
+                .and_then(from_line::date)
+                .is_none_or(|date| date >= before)
+        {
+            return Ok(false);
+        }
+        if wanted.seen.is_some() && !is_seen(message) {
+            return Ok(false);
+        }
+        if wanted.kinds.is_empty() || again {
+            return Ok(true);
+        }
+        let envelope = caller::envelope(&Who::default(), &|_| None, message, self.config, self.account);
+        Ok(match deliver::judge(message, &envelope, self.config).verdict {
+            Verdict::Bounce(bounce) if wanted.kinds.contains(&Kind::Bounce) => {
+                if let Some(search) = &mut self.search {
+                    search.goes(stored)?;
+                }
+                for recipient in bounce.recipients {
+                    count(&mut choice.recipients, recipient.address);
+                }
+                true
+            }
+            Verdict::Loop(_) => wanted.kinds.contains(&Kind::Loop),
+            Verdict::Bounce(_)
+            | Verdict::Complaint(_)
+            | Verdict::Receipt(_)
+            | Verdict::AutoReply(_)
+            | Verdict::Ordinary => false,
+        })
+    }
+
+    /// Tells whether such a message came before.
+    fn is_again(&mut self, hash: [u8; 16]) -> bool {
+        let again = self.hashes.contain(hash);
+        if !again {
+            self.hashes.insert(hash);
+        }
+        again
+    }
+
+    /// What one message has in common with another copy of it: who wrote what to whom when. Not how it came, nor what a reader noted.
+    fn hash(&self, stored: &Stored<'_>, message: &Message<'_>) -> io::Result<[u8; 16]> {
+        let mut sha = Sha256::new();
+        for name in ["Message-ID", "Date", "From", "To", "Subject"] {
+            sha.update(message.first(name).unwrap_or_default().as_bytes());
+            sha.update(b"\n");
+        }
+        let mut body = Ranges::new();
+        let header = stored.head.len() - message.body().len();
+        body.push(stored.offset + header as u64..stored.offset + stored.bytes);
+        let mut reader = body.reader(self.look.file());
+        let mut buffer = vec![
+            0;
+            STEP_BYTES
+                .min(usize::try_from(stored.bytes).unwrap_or(STEP_BYTES))
+                .max(1)
+        ];
+        // The empty line at its end belongs to the mailbox.
+        let mut ends = 0;
+        loop {
+            let read = io::Read::read(&mut reader, &mut buffer)?;
+            if read == 0 {
+                break;
+            }
+            let part = buffer.get(..read).unwrap_or_default();
+            let text = part.len() - part.iter().rev().take_while(|b| matches!(b, b'\r' | b'\n')).count();
+            if text > 0 {
+                sha.update(vec![b'\n'; ends]);
+                sha.update(part.get(..text).unwrap_or_default());
+                ends = 0;
+            }
+            ends += part
+                .get(text..)
+                .unwrap_or_default()
+                .iter()
+                .filter(|b| **b == b'\n')
+                .count();
+        }
+        let mut short = [0; 16];
+        short.iter_mut().zip(sha.finalize()).for_each(|(to, from)| *to = from);
+        Ok(short)
+    }
+}
+
+/// `R` in `Status` says that the user has read it (mbox(5)).
+fn is_seen(message: &Message<'_>) -> bool {
+    message.first("Status").is_some_and(|status| status.contains('R'))
+}
+
+/// The sender as the separator line has it.
+fn sender(message: &Message<'_>) -> String {
+    let line = message.from_line().unwrap_or_default();
+    let word = line.split(|b| *b == b' ').nth(1).unwrap_or_default();
+    String::from_utf8_lossy(word).into_owned()
+}
+
+fn count(names: &mut BTreeMap<String, u64>, name: String) {
+    if let Some(count) = names.get_mut(&name) {
+        *count += 1;
+    } else if names.len() < MOST_NAMES {
+        names.insert(name, 1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{MOST_STARTS, Starts};
+
+    #[test]
+    fn of_many_messages_some_are_remembered_evenly() {
+        let mut starts = Starts::default();
+        (0..100_000).for_each(|at| starts.push(at * 10));
+        let places = starts.places();
+        assert!(places.len() > MOST_STARTS / 2 && places.len() < MOST_STARTS);
+        assert_eq!(places.first(), Some(&0));
+        let gap = places.get(1).copied().unwrap_or_default();
+        assert!(places.windows(2).all(|pair| matches!(pair, [a, b] if b - a == gap)));
+    }
+}

@@ -1,0 +1,144 @@
+//! What the last look at a mailbox found, so that the next reads only what came since: numbers up to the last message, and that
+//! message apart, which may have been on its way into the mailbox at the time.
+//!
+//! It is believed whole only while nothing about the file has changed, and as the beginning of more only while the file is the same and
+//! the first bytes and those before the last message are. A mail program that rewrites flags in place, in a mailbox that has also grown since, can
+//! deceive it about what was read; `--fresh` begins anew.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use serde::{Deserialize, Serialize};
+
+use crate::spool::rules::statistics::Survey;
+use crate::spool::rules::summary::Letter;
+use crate::sys::cache_file;
+use crate::sys::cache_file::{Identity, fingerprint};
+
+/// A memory that is larger is none of ours: names are short, and few are kept.
+const LARGEST_BYTES: u64 = 256 << 10;
+
+/// How many names of each sort are kept.
+const NAMES: usize = 24;
+
+/// What was found.
+#[derive(Debug, Deserialize, Serialize)]
+pub struct Memory<'a> {
+    /// By which rules: of which version, with which configuration.
+    rules: String,
+    device: u64,
+    inode: u64,
+    bytes: u64,
+    modified: String,
+    changed: String,
+    /// Where the last message begins.
+    settled: u64,
+    print: String,
+    /// The numbers of all messages but the last.
+    survey: Survey,
+    last: Option<Letter<'a>>,
+    ids: Vec<u64>,
+}
+
+/// A look to be remembered.
+#[derive(Debug)]
+pub struct Look<'a> {
+    /// The mailbox as it was when the look began.
+    pub identity: Identity,
+    /// Where its last message begins, in bytes.
+    pub settled: u64,
+    /// The numbers of all messages but the last.
+    pub survey: &'a Survey,
+    /// The last message.
+    pub last: Option<&'a Letter<'a>>,
+    /// The Message-IDs that came last.
+    pub ids: &'a [u64],
+}
+
+/// How much of a memory still holds.
+#[derive(Debug)]
+pub enum Holds {
+    /// All of it: nothing has changed.
+    Whole(Survey, Option<Letter<'static>>, Vec<u64>),
+    /// Up to this byte, where a message begins.
+    UpTo(u64, Survey, Vec<u64>),
+    /// Nothing.
+    Nothing,
+}
+
+/// The last look at a mailbox.
+#[derive(Debug)]
+pub struct Before {
+    place: PathBuf,
+    memory: Memory<'static>,
+    /// When it was.
+    pub noted: SystemTime,
+}
+
+impl Before {
+    /// Finds the last look at the mailbox of this path, if it was remembered.
+    #[must_use]
+    pub fn find(path: &Path, dir: &Path) -> Option<Self> {
+        let place = cache_file::place(path, dir);
+        let found = cache_file::load(&place, LARGEST_BYTES)?;
+        Some(Self {
+            memory: serde_json::from_str(&found.text).ok()?,
+            noted: found.noted,
+            place,
+        })
+    }
+
+    /// How long the mailbox was, in bytes.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.memory.bytes
+    }
+
+    /// How much of it still holds of this file.
+    #[must_use]
+    pub fn holds(self, file: &File, now: &Identity, rules: &str) -> Holds {
+        let memory = self.memory;
+        let same = memory.rules == rules && memory.device == now.device && memory.inode == now.inode;
+        if !same {
+            return Holds::Nothing;
+        }
+        let untouched = memory.bytes == now.bytes
+            && memory.modified == now.modified.to_string()
+            && memory.changed == now.changed.to_string();
+        if untouched {
+            cache_file::confirm(&self.place);
+            return Holds::Whole(memory.survey, memory.last, memory.ids);
+        }
+        let grown = memory.settled <= memory.bytes && memory.bytes < now.bytes;
+        if grown && fingerprint(file, memory.settled).is_ok_and(|print| print == memory.print) {
+            return Holds::UpTo(memory.settled, memory.survey, memory.ids);
+        }
+        Holds::Nothing
+    }
+}
+
+/// Remembers a look. What cannot be remembered is looked at again.
+pub fn remember(path: &Path, dir: &Path, file: &File, rules: &str, look: &Look<'_>) {
+    let Ok(print) = fingerprint(file, look.settled) else {
+        return;
+    };
+    let mut survey = look.survey.clone();
+    survey.trim(NAMES);
+    let memory = Memory {
+        rules: rules.to_owned(),
+        device: look.identity.device,
+        inode: look.identity.inode,
+        bytes: look.identity.bytes,
+        modified: look.identity.modified.to_string(),
+        changed: look.identity.changed.to_string(),
+        settled: look.settled,
+        print,
+        survey,
+        last: look.last.cloned(),
+        ids: look.ids.to_vec(),
+    };
+    if let Ok(text) = serde_json::to_string(&memory) {
+        let _ = cache_file::save(&cache_file::place(path, dir), &text);
+    }
+}

@@ -1,0 +1,335 @@
+//! What was found, for programs: one JSON object a line, or metrics in Prometheus' text format. Keys, metrics and labels are a promise.
+
+use std::borrow::Cow;
+use std::ffi::OsStr;
+use std::io::{self, Write};
+
+use serde::Serialize;
+
+use crate::command::inspect::show::write_line;
+use crate::error::is_harmful;
+use crate::spool::list::row::{Numbers, Row, Weight};
+use crate::spool::list::{Findings, NAMES};
+use crate::spool::rules::diagnosis::day;
+use crate::spool::rules::statistics::{Count, by_bytes, by_messages};
+use crate::spool::rules::summary::Kind;
+
+/// One name of the spool directory. What is not known, or is no mailbox, has null.
+#[derive(Serialize)]
+struct Line<'a> {
+    path: Cow<'a, str>,
+    user: Cow<'a, str>,
+    uid: u32,
+    size: u64,
+    quota: Option<u64>,
+    messages_quota: Option<u64>,
+    share: Option<u64>,
+    messages: Option<u64>,
+    unread: Option<u64>,
+    oldest: Option<String>,
+    newest: Option<String>,
+    growth: Option<i64>,
+    since: Option<String>,
+    bounces: Option<u64>,
+    loops: Option<u64>,
+    complaints: Option<u64>,
+    receipts: Option<u64>,
+    auto_replies: Option<u64>,
+    cron: Option<u64>,
+    lists: Option<u64>,
+    ordinary: Option<u64>,
+    duplicates: Option<u64>,
+    senders: Vec<Name<'a>>,
+    failed: Vec<Name<'a>>,
+    cause: Option<String>,
+    command: Option<&'a str>,
+    problems: Vec<Trouble<'a>>,
+}
+
+#[derive(Serialize)]
+struct Name<'a> {
+    address: &'a str,
+    messages: u64,
+    bytes: u64,
+}
+
+#[derive(Serialize)]
+struct Trouble<'a> {
+    wrong: bool,
+    what: &'a str,
+    advice: Option<&'a str>,
+}
+
+/// Writes one object a line: the mailboxes, then everything else.
+///
+/// # Errors
+/// When writing fails.
+pub fn write_json(findings: &Findings, output: &mut impl Write) -> io::Result<()> {
+    for row in findings.mailboxes.iter().chain(&findings.others) {
+        write_line(output, &line(row))?;
+    }
+    Ok(())
+}
+
+fn line(row: &Row) -> Line<'_> {
+    let numbers = row.numbers.as_ref();
+    let survey = numbers.map(|numbers| &numbers.survey);
+    let of = |kind| survey.map(|survey| survey.of(kind).messages);
+    Line {
+        path: row.path.to_string_lossy(),
+        user: row.name().to_string_lossy(),
+        uid: row.uid,
+        size: row.bytes,
+        quota: numbers.and_then(|numbers| numbers.limit.bytes),
+        messages_quota: numbers.and_then(|numbers| numbers.limit.messages),
+        share: numbers.and_then(Numbers::share),
+        messages: survey.map(|survey| survey.all.messages),
+        unread: survey.map(|survey| survey.all.messages - survey.seen.messages),
+        oldest: survey.and_then(|survey| survey.oldest).map(instant),
+        newest: survey.and_then(|survey| survey.newest).map(instant),
+        growth: numbers.and_then(|numbers| numbers.growth).map(|(grown, _)| grown),
+        since: numbers
+            .and_then(|numbers| numbers.growth)
+            .map(|(_, since)| instant(since)),
+        bounces: of(Kind::Bounce),
+        loops: of(Kind::Loop),
+        complaints: of(Kind::Complaint),
+        receipts: of(Kind::Receipt),
+        auto_replies: of(Kind::AutoReply),
+        cron: of(Kind::Cron),
+        lists: of(Kind::List),
+        ordinary: of(Kind::Ordinary),
+        duplicates: survey.map(|survey| survey.duplicates.messages),
+        senders: survey
+            .into_iter()
+            .flat_map(|survey| survey.senders.first(NAMES, by_bytes))
+            .map(Name::of)
+            .collect(),
+        failed: survey
+            .and_then(|survey| survey.labels.get(&Kind::Bounce))
+            .into_iter()
+            .flat_map(|labels| labels.first(NAMES, by_messages))
+            .map(Name::of)
+            .collect(),
+        cause: numbers.map(|numbers| numbers.cause.to_string()),
+        command: numbers.and_then(|numbers| numbers.command.as_deref()),
+        problems: row
+            .problems
+            .iter()
+            .map(|problem| Trouble {
+                wrong: problem.weight == Weight::Wrong,
+                what: &problem.what,
+                advice: problem.advice.as_deref(),
+            })
+            .collect(),
+    }
+}
+
+impl<'a> Name<'a> {
+    fn of((address, count): (&'a str, Count)) -> Self {
+        Self {
+            address,
+            messages: count.messages,
+            bytes: count.bytes,
+        }
+    }
+}
+
+/// A time as RFC 3339 writes it.
+fn instant(seconds: i64) -> String {
+    let of_day = seconds.rem_euclid(86400);
+    format!(
+        "{}T{:02}:{:02}:{:02}Z",
+        day(seconds),
+        of_day / 3600,
+        of_day / 60 % 60,
+        of_day % 60
+    )
+}
+
+/// One metric: what it is called, what it means, and its value for a mailbox that has one.
+type Metric = (&'static str, &'static str, fn(&Row, &Numbers) -> Option<u64>);
+
+const METRICS: [Metric; 8] = [
+    ("mailbox_bytes", "Size of the mailbox.", |row, _| Some(row.bytes)),
+    (
+        "mailbox_quota_bytes",
+        "How large the mailbox may grow.",
+        |_, numbers| numbers.limit.bytes,
+    ),
+    ("mailbox_messages", "Messages in the mailbox.", |_, numbers| {
+        Some(numbers.survey.all.messages)
+    }),
+    (
+        "mailbox_quota_messages",
+        "How many messages the mailbox may hold.",
+        |_, numbers| numbers.limit.messages,
+    ),
+    (
+        "mailbox_unread_messages",
+        "Messages that the user has not seen.",
+        |_, numbers| Some(numbers.survey.all.messages - numbers.survey.seen.messages),
+    ),
+    (
+        "mailbox_duplicate_messages",
+        "Messages that the mailbox holds already, further up.",
+        |_, numbers| Some(numbers.survey.duplicates.messages),
+    ),
+    (
+        "mailbox_oldest_message_timestamp_seconds",
+        "When the oldest message was delivered.",
+        |_, numbers| numbers.survey.oldest.and_then(|date| u64::try_from(date).ok()),
+    ),
+    (
+        "mailbox_newest_message_timestamp_seconds",
+        "When the newest message was delivered.",
+        |_, numbers| numbers.survey.newest.and_then(|date| u64::try_from(date).ok()),
+    ),
+];
+
+const KINDS: [(Kind, &str); 8] = [
+    (Kind::Loop, "loop"),
+    (Kind::Bounce, "bounce"),
+    (Kind::Complaint, "complaint"),
+    (Kind::Receipt, "receipt"),
+    (Kind::AutoReply, "auto-reply"),
+    (Kind::Cron, "cron"),
+    (Kind::List, "list"),
+    (Kind::Ordinary, "ordinary"),
+];
+
+/// Writes metrics for the textfile collector of Prometheus' node exporter.
+///
+/// # Errors
+/// When writing fails.
+pub fn write_prometheus(findings: &Findings, output: &mut impl Write) -> io::Result<()> {
+    let rows = || {
+        let mailboxes = findings.mailboxes.iter();
+        mailboxes.filter_map(|row| Some((row, row.numbers.as_ref()?)))
+    };
+    for (name, help, value) in METRICS {
+        head(output, name, help)?;
+        for (row, numbers) in rows() {
+            if let Some(value) = value(row, numbers) {
+                writeln!(output, "spoolguard_{name}{{{}}} {value}", labels(row))?;
+            }
+        }
+    }
+    head(
+        output,
+        "mailbox_kind_messages",
+        "Messages in the mailbox, by what they are.",
+    )?;
+    for (row, numbers) in rows() {
+        for (kind, word) in KINDS {
+            let count = numbers.survey.of(kind).messages;
+            writeln!(
+                output,
+                "spoolguard_mailbox_kind_messages{{{},kind=\"{word}\"}} {count}",
+                labels(row)
+            )?;
+        }
+    }
+    let problems = findings
+        .mailboxes
+        .iter()
+        .chain(&findings.others)
+        .flat_map(|row| &row.problems);
+    let wrong = problems.filter(|problem| problem.weight == Weight::Wrong).count();
+    let now = u64::try_from(findings.now).unwrap_or(0);
+    for (name, help, value) in [
+        (
+            "spool_mailboxes",
+            "Mailboxes that were looked at.",
+            findings.total.mailboxes as u64,
+        ),
+        (
+            "spool_bytes",
+            "Size of all mailboxes that were looked at.",
+            findings.total.bytes,
+        ),
+        (
+            "spool_messages",
+            "Messages in all mailboxes that were looked at.",
+            findings.total.messages,
+        ),
+        (
+            "spool_problems",
+            "Things that are wrong in the spool directory.",
+            wrong as u64,
+        ),
+        (
+            "spool_look_timestamp_seconds",
+            "When the mailboxes were looked at.",
+            now,
+        ),
+    ] {
+        head(output, name, help)?;
+        writeln!(output, "spoolguard_{name} {value}")?;
+    }
+    Ok(())
+}
+
+fn head(output: &mut impl Write, name: &str, help: &str) -> io::Result<()> {
+    writeln!(
+        output,
+        "# HELP spoolguard_{name} {help}\n# TYPE spoolguard_{name} gauge"
+    )
+}
+
+fn labels(row: &Row) -> String {
+    format!(
+        "user=\"{}\",path=\"{}\"",
+        label(row.name()),
+        label(row.path.as_os_str())
+    )
+}
+
+/// A label's value. It has to be UTF-8, with backslash, quote and line end escaped (Prometheus, text-based format). A byte that is not, and
+/// what would steer the terminal of whoever looks at the file or at the label, is shown as `\xff`; and so is a backslash before an `x`, for
+/// no two names may have the same labels: the collector would drop every metric of the file.
+fn label(name: &OsStr) -> String {
+    let shown = |byte: u8| format!("\\\\x{byte:02x}");
+    let mut value = String::new();
+    for part in name.as_encoded_bytes().utf8_chunks() {
+        let mut characters = part.valid().chars().peekable();
+        while let Some(c) = characters.next() {
+            match c {
+                '\n' => value.push_str("\\n"),
+                '"' => value.push_str("\\\""),
+                '\\' if characters.peek() == Some(&'x') => value.push_str(&shown(b'\\')),
+                '\\' => value.push_str("\\\\"),
+                c if is_harmful(c) => value.extend(c.encode_utf8(&mut [0; 4]).bytes().map(shown)),
+                c => value.push(c),
+            }
+        }
+        value.extend(part.invalid().iter().copied().map(shown));
+    }
+    value
+}
+
+#[cfg(test)]
+mod tests {
+    use super::label;
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+
+    #[test]
+    fn a_label_is_text_that_steers_nothing_and_no_two_names_have_the_same() {
+        let cases: [(&[u8], &str); 10] = [
+            (b"a", "a"),
+            ("Gr\u{fc}\u{df}e".as_bytes(), "Gr\u{fc}\u{df}e"),
+            (b"a\\b\"c\nd", r#"a\\b\"c\nd"#),
+            (b"a\rb\x1b[2J\x7f", r"a\\x0db\\x1b[2J\\x7f"),
+            ("a\u{9b}\u{202e}".as_bytes(), r"a\\xc2\\x9b\\xe2\\x80\\xae"),
+            (b"\xffa\xc3", r"\\xffa\\xc3"),
+            (br"\xffa\xc3", r"\\x5cxffa\\x5cxc3"),
+            (b"\\\xff", r"\\\\xff"),
+            (br"\\xff", r"\\\\x5cxff"),
+            ("\u{fffd}".as_bytes(), "\u{fffd}"),
+        ];
+        for (name, want) in cases {
+            assert_eq!(label(OsStr::from_bytes(name)), want);
+        }
+    }
+}

@@ -1,0 +1,242 @@
+//! `spoolguard spool list`: says of every mailbox how large it is, what it holds, why it grows and what helps, and of everything else
+//! in the spool directory what is wrong with it. Changes nothing but its own memory of the last look.
+//!
+//! Here is what is asked and in which order it is answered; how it is found out and shown is in the files beside.
+
+mod cache;
+mod export;
+pub mod problems;
+pub mod row;
+mod scan;
+mod table;
+mod workers;
+
+use std::cmp::Reverse;
+use std::io::{self, Write};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use crate::cli::spool::{Listing, SortKey};
+use crate::deliver::context::state_dir;
+use crate::error::{Class, Error, Status};
+use crate::spool::directory;
+use crate::spool::directory::Entry;
+use crate::spool::list::problems::Place;
+use crate::spool::list::row::{Row, Weight, bare};
+use crate::spool::list::scan::{Looker, Trust, seconds};
+use crate::spool::list::workers::Crew;
+use crate::spool::rules::summary::{Kind, hash};
+use crate::spool::{Care, complain};
+use crate::sys::account;
+use crate::sys::account::Directory;
+
+/// Where root's looks are remembered when no state directory is configured.
+const CACHE_DIR: &str = "/var/cache/spoolguard";
+
+/// How many names of each sort are shown.
+const NAMES: usize = 5;
+
+/// Everything that was found.
+#[derive(Debug)]
+struct Findings {
+    /// The mailboxes that could be looked at, sorted and cut as asked for.
+    mailboxes: Vec<Row>,
+    /// What is no mailbox, or could not be read.
+    others: Vec<Row>,
+    /// What all mailboxes take, whatever is shown of them.
+    total: Total,
+    /// Now, in seconds since 1970.
+    now: i64,
+}
+
+/// The mailboxes together.
+#[derive(Clone, Copy, Debug, Default)]
+struct Total {
+    mailboxes: usize,
+    bytes: u64,
+    messages: u64,
+    read_bytes: u64,
+}
+
+impl Total {
+    fn of(mailboxes: &[Row]) -> Self {
+        let numbers = || mailboxes.iter().filter_map(|row| row.numbers.as_ref());
+        Self {
+            mailboxes: mailboxes.len(),
+            bytes: mailboxes.iter().map(|row| row.bytes).sum(),
+            messages: numbers().map(|numbers| numbers.survey.all.messages).sum(),
+            read_bytes: numbers().map(|numbers| numbers.read_bytes).sum(),
+        }
+    }
+}
+
+/// Runs the command: 0, or 1 when something is wrong.
+///
+/// # Errors
+/// When the spool directory cannot be read, the run is told to stop, or the answer cannot be written.
+pub fn run(list: &Listing, care: &Care) -> Result<Status, Error> {
+    let named = named(list, care)?;
+    let rules = rules(care);
+    let memories = memories(care);
+    let crew = Crew {
+        runner: care.runner.uid,
+        looker: Looker {
+            config: &care.config,
+            memories: memories.as_deref(),
+            rules: &rules,
+            trust: if list.fresh { Trust::No } else { Trust::Yes },
+        },
+        people: Directory::read(),
+        place: named.place,
+        now: SystemTime::now(),
+    };
+    let (mut mailboxes, mut others) = crew.all(named.entries, list.over)?;
+    others.extend(named.directory);
+    let total = Total::of(&mailboxes);
+    let is_wrong = |row: &Row| row.problems.iter().any(|problem| problem.weight == Weight::Wrong);
+    let wrong = named.absent || mailboxes.iter().chain(&others).any(&is_wrong);
+    sort(&mut mailboxes, list.sort);
+    let shown = list.top.unwrap_or(usize::MAX).min(mailboxes.len());
+    // What is wrong is said whatever else is shown.
+    others.extend(mailboxes.split_off(shown).into_iter().filter(is_wrong));
+    others.sort_by(|a, b| a.path.cmp(&b.path));
+    let findings = Findings {
+        mailboxes,
+        others,
+        total,
+        now: seconds(crew.now),
+    };
+    let mut output = io::BufWriter::new(io::stdout().lock());
+    let written = if list.json {
+        export::write_json(&findings, &mut output)
+    } else if list.prometheus {
+        export::write_prometheus(&findings, &mut output)
+    } else {
+        table::write(&findings, &mut output)
+    };
+    match written.and_then(|()| output.flush()) {
+        // Whoever read our output has seen enough.
+        Err(e) if e.kind() != io::ErrorKind::BrokenPipe => Err(Error::io("write", Path::new("the answer"), &e)),
+        _ if wrong => Ok(Status::Wrong),
+        _ => Ok(Status::Done),
+    }
+}
+
+/// What is to be looked at.
+struct Named {
+    entries: Vec<Entry>,
+    place: Place,
+    /// What is wrong with the directory itself.
+    directory: Option<Row>,
+    /// Something that was named is not there.
+    absent: bool,
+}
+
+/// Everything in the spool directory, or the mailboxes that were named.
+fn named(list: &Listing, care: &Care) -> Result<Named, Error> {
+    let dir = Path::new(&care.config.spool.dir);
+    let stat = dir
+        .metadata()
+        .map_err(|e| Error::io("examine spool directory", dir, &e));
+    let place = |stat: &std::fs::Metadata| Place {
+        gid: stat.gid(),
+        shared: stat.permissions().mode() & 0o020 != 0,
+    };
+    if list.what.is_empty() {
+        let stat = stat?;
+        let problem = problems::with_directory(dir, stat.permissions().mode());
+        return Ok(Named {
+            entries: directory::entries(dir)?,
+            place: place(&stat),
+            directory: problem.map(|problem| Row {
+                problems: vec![problem],
+                ..bare(dir, &stat)
+            }),
+            absent: false,
+        });
+    }
+    let mut found = Named {
+        entries: Vec::new(),
+        place: stat.map_or(Place { gid: 0, shared: false }, |stat| place(&stat)),
+        directory: None,
+        absent: false,
+    };
+    for what in &list.what {
+        match one(what, dir) {
+            Ok(entry) => found.entries.push(entry),
+            Err(e) => {
+                found.absent = true;
+                complain(&e);
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// A path is what has a slash in it; everything else is a user's name.
+fn one(what: &Path, dir: &Path) -> Result<Entry, Error> {
+    let path = if what.as_os_str().as_encoded_bytes().contains(&b'/') {
+        what.to_owned()
+    } else {
+        account::find(Some(&what.to_string_lossy()))?;
+        dir.join(what)
+    };
+    let stat = path.symlink_metadata().map_err(|e| {
+        let error = Error::io("examine", &path, &e).class(Class::Mailbox);
+        if e.kind() == io::ErrorKind::NotFound {
+            error.hint("there is no such mailbox")
+        } else {
+            error
+        }
+    })?;
+    Ok(Entry { path, stat })
+}
+
+/// Where looks are remembered; nowhere in a dry run.
+fn memories(care: &Care) -> Option<PathBuf> {
+    if care.dry_run {
+        return None;
+    }
+    let dir = if care.config.state_dir.is_empty() && care.runner.uid == 0 {
+        Some(PathBuf::from(CACHE_DIR))
+    } else {
+        state_dir(&care.config, &care.runner)
+    };
+    dir.map(|dir| dir.join("list"))
+}
+
+/// What the numbers depend on beside the mailboxes: other rules, other numbers.
+fn rules(care: &Care) -> String {
+    let config = &care.config;
+    let text = format!(
+        "{:?} {} {} {}",
+        config.addresses,
+        config.recipient_delimiter,
+        config.guard.max_hops,
+        account::mail_name()
+    );
+    format!("{} {:016x}", env!("CARGO_PKG_VERSION"), hash(text.as_bytes()))
+}
+
+/// Puts the rows in the order asked for; names decide where it does not.
+fn sort(rows: &mut [Row], key: SortKey) {
+    let messages = |row: &Row| row.numbers.as_ref().map_or(0, |n| n.survey.all.messages);
+    let bounces = |row: &Row| row.numbers.as_ref().map_or(0, |n| n.survey.of(Kind::Bounce).messages);
+    let growth = |row: &Row| {
+        row.numbers
+            .as_ref()
+            .and_then(|n| n.growth)
+            .map_or(i64::MIN, |(grown, _)| grown)
+    };
+    let oldest = |row: &Row| row.numbers.as_ref().and_then(|n| n.survey.oldest).unwrap_or(i64::MAX);
+    rows.sort_by(|a, b| a.path.cmp(&b.path));
+    match key {
+        SortKey::Size => rows.sort_by_key(|row| Reverse(row.bytes)),
+        SortKey::Messages => rows.sort_by_key(|row| Reverse(messages(row))),
+        SortKey::Bounces => rows.sort_by_key(|row| Reverse(bounces(row))),
+        SortKey::Growth => rows.sort_by_key(|row| Reverse(growth(row))),
+        SortKey::Oldest => rows.sort_by_key(oldest),
+        SortKey::Name => {}
+    }
+}

@@ -1,0 +1,175 @@
+//! What is wrong with a name of the spool directory, and what to do about it: strays, owners, modes, stale locks.
+
+use std::io;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use crate::spool::directory::{Entry, Standing, Thing};
+use crate::spool::list::row::{Problem, Weight, quoted};
+use crate::sys::account::Directory;
+
+/// Who may do what in the spool directory.
+#[derive(Clone, Copy, Debug)]
+pub struct Place {
+    /// Its group.
+    pub gid: u32,
+    /// Whether its group may make mailboxes in it.
+    pub shared: bool,
+}
+
+/// What is wrong with the directory itself.
+#[must_use]
+pub fn with_directory(dir: &Path, mode: u32) -> Option<Problem> {
+    (mode & 0o002 != 0 && mode & 0o1000 == 0).then(|| {
+        let what = "everybody may remove and replace the mailboxes in it";
+        Problem::wrong(what, format!("chmod o-w {}", quoted(dir)))
+    })
+}
+
+/// What is wrong with what is no mailbox; nothing where it only is in use.
+#[must_use]
+pub fn with_stray(entry: &Entry, thing: &Thing, now: SystemTime) -> Option<Problem> {
+    let path = quoted(&entry.path);
+    let elsewhere = "no delivery uses it; move it elsewhere";
+    let problem = match thing {
+        Thing::Mailbox => return None,
+        Thing::Lock | Thing::Draft => return with_lock(entry, thing, now),
+        Thing::Journal | Thing::Leftover if !entry.is_left(now) => return None,
+        // Whoever cannot remove one empties it.
+        Thing::Journal if entry.stat.len() == 0 => return None,
+        Thing::Journal => Problem::wrong(
+            "an archive, a sweep or a restore was interrupted, and this holds the mail that it was moving",
+            "leave it: the next delivery to the mailbox, or the same command again, finishes it",
+        ),
+        Thing::Leftover => Problem::wrong(
+            "it was left by a command that did not end, and nothing depends on it",
+            format!("rm {path}"),
+        ),
+        Thing::Directory => Problem::wrong("it is a directory, and not an mbox", elsewhere),
+        Thing::Hidden => Problem::wrong("it is hidden, and no mailbox", elsewhere),
+        Thing::Special(kind) => Problem::wrong(format!("it is {kind}, and no mailbox"), format!("rm {path}")),
+        Thing::Link(to) => Problem::wrong(
+            format!("it is a symbolic link to {}, and no delivery follows it", to.display()),
+            format!("rm {path}"),
+        ),
+        Thing::ManyNames(count) => Problem::wrong(
+            format!("it has {count} names, and no delivery uses it"),
+            format!(
+                "find the others (find / -xdev -inum {}), and remove all but one",
+                entry.stat.ino()
+            ),
+        ),
+    };
+    Some(problem)
+}
+
+fn with_lock(entry: &Entry, thing: &Thing, now: SystemTime) -> Option<Problem> {
+    let path = quoted(&entry.path);
+    let noun = if *thing == Thing::Lock {
+        "a lock"
+    } else {
+        "a lock that was not finished"
+    };
+    let problem = match entry.standing(now) {
+        Standing::InUse => return None,
+        Standing::Dead(pid) => Problem::wrong(
+            format!("{noun}, left by process {pid}, which is gone"),
+            format!("rm {path}"),
+        ),
+        Standing::Long(pid, age) => Problem::wrong(
+            format!("{noun}, held for {} by process {pid}", long(age)),
+            format!("see what that does (ps -fp {pid}): mail waits for it"),
+        ),
+        Standing::Old(age) => Problem::wrong(
+            format!("{noun}, {} old, and nobody says whose it is", long(age)),
+            format!("if no mail program has the mailbox open: rm {path}"),
+        ),
+    };
+    Some(problem)
+}
+
+/// A length of time as people say it.
+#[must_use]
+pub fn long(age: Duration) -> String {
+    let seconds = age.as_secs();
+    match seconds {
+        0..7200 => format!("{} minutes", seconds / 60),
+        7200..172_800 => format!("{} hours", seconds / 3600),
+        _ => format!("{} days", seconds / 86400),
+    }
+}
+
+/// What is wrong with the owner, the group and the mode of a mailbox; `user` is who has its name, if anybody has.
+#[must_use]
+pub fn with_rights(entry: &Entry, user: Option<(u32, u32)>, place: Place, people: &Directory) -> Vec<Problem> {
+    let mut found = Vec::new();
+    let path = quoted(&entry.path);
+    let (uid, gid, mode) = (
+        entry.stat.uid(),
+        entry.stat.gid(),
+        entry.stat.permissions().mode() & 0o7777,
+    );
+    let name = entry.path.file_name().unwrap_or_default().to_str().unwrap_or_default();
+    match user {
+        Some((own, _)) if own != uid => found.push(Problem::wrong(
+            format!("it belongs to uid {uid}, not to {name}, and no delivery uses it"),
+            format!("chown {} {path}", quoted(Path::new(name))),
+        )),
+        // Where names are no users', mailboxes are virtual, and somebody has them all.
+        None if !people.has(uid) => found.push(Problem::wrong(
+            format!("it belongs to uid {uid}, and nobody has that number any more"),
+            format!("archive it (spoolguard spool archive {path} --all-mail), then rm {path}"),
+        )),
+        Some(_) | None => {}
+    }
+    let usual = if place.shared && gid == place.gid { "660" } else { "600" };
+    let mend = |what: &str| Problem::wrong(what, format!("chmod {usual} {path}"));
+    if mode & 0o600 != 0o600 {
+        found.push(mend(&format!(
+            "its mode is {mode:03o}: its owner may not read and write it"
+        )));
+    } else if mode & 0o007 != 0 {
+        found.push(mend(&format!("its mode is {mode:03o}: everybody may use it")));
+    } else if mode & 0o7110 != 0 {
+        found.push(mend(&format!(
+            "its mode is {mode:03o}, and mail programs take that for something else"
+        )));
+    }
+    let own_group = user.is_some_and(|(_, own)| own == gid);
+    if mode & 0o060 != 0 && gid != place.gid && !own_group {
+        found.push(Problem::wrong(
+            format!("its mode is {mode:03o}: the group {gid} may use it, which is not that of the spool directory"),
+            format!("chgrp {} {path}", place.gid),
+        ));
+    }
+    found
+}
+
+/// Why a mailbox could not be read; that others' mailboxes cannot be read by a user is as it should be.
+#[must_use]
+pub fn with_reading(entry: &Entry, error: &io::Error, runner: u32) -> Problem {
+    let text = crate::error::Error::io("read", &entry.path, error).to_string();
+    let cause = text.rsplit_once(": ").map_or(text.as_str(), |(_, cause)| cause);
+    let kind = error.kind();
+    let barred = matches!(kind, io::ErrorKind::PermissionDenied | io::ErrorKind::Other);
+    let weight = if barred && runner != 0 && runner != entry.stat.uid() {
+        Weight::NotAllowed
+    } else {
+        Weight::Wrong
+    };
+    Problem {
+        weight,
+        what: format!("cannot read it: {cause}"),
+        advice: None,
+    }
+}
+
+/// A file that is no mbox.
+#[must_use]
+pub fn not_an_mbox(entry: &Entry) -> Problem {
+    Problem::wrong(
+        "it does not begin as an mbox does, with a From line",
+        format!("look what it is (file {}), and move it elsewhere", quoted(&entry.path)),
+    )
+}

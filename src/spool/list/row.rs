@@ -1,0 +1,196 @@
+//! What is said of one name of the spool directory: the numbers of a mailbox, and what is wrong with it.
+
+use std::ffi::OsStr;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use crate::classify::policy::Limit;
+use crate::config::Config;
+use crate::spool::rules::diagnosis::{Cause, Remedy};
+use crate::spool::rules::statistics::Survey;
+
+/// One name.
+#[derive(Debug)]
+pub struct Row {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Who owns it.
+    pub uid: u32,
+    /// How long it is, in bytes.
+    pub bytes: u64,
+    /// What it holds, where that could be seen.
+    pub numbers: Option<Numbers>,
+    /// What is wrong with it, and what else is to be known.
+    pub problems: Vec<Problem>,
+}
+
+impl Row {
+    /// The name of the file.
+    #[must_use]
+    pub fn name(&self) -> &OsStr {
+        self.path.file_name().unwrap_or_default()
+    }
+}
+
+/// What a mailbox holds.
+#[derive(Debug)]
+pub struct Numbers {
+    /// How full it may be.
+    pub limit: Limit,
+    /// The counts.
+    pub survey: Survey,
+    /// How much of it was read for that, in bytes; the rest was known from the last look.
+    pub read_bytes: u64,
+    /// How much it grew since the last look, in bytes, and when that was, in seconds since 1970.
+    pub growth: Option<(i64, i64)>,
+    /// Why it grows.
+    pub cause: Cause,
+    /// The command that helps.
+    pub command: Option<String>,
+}
+
+/// A name of which nothing is known yet but what the file system says.
+#[must_use]
+pub fn bare(path: &Path, stat: &std::fs::Metadata) -> Row {
+    Row {
+        path: path.to_owned(),
+        uid: stat.uid(),
+        bytes: stat.len(),
+        numbers: None,
+        problems: Vec::new(),
+    }
+}
+
+/// How much a problem matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Weight {
+    /// Somebody has to mend it.
+    Wrong,
+    /// It is so, and nobody has to do anything.
+    Note,
+    /// Whoever runs this may not read it.
+    NotAllowed,
+}
+
+/// Something to be said of a name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// How much it matters.
+    pub weight: Weight,
+    /// What it is: "it is a symbolic link to /etc/shadow".
+    pub what: String,
+    /// What to do about it: "remove it: rm ...".
+    pub advice: Option<String>,
+}
+
+impl Problem {
+    /// Something that somebody has to mend, and how.
+    #[must_use]
+    pub fn wrong(what: impl Into<String>, advice: impl Into<String>) -> Self {
+        Self {
+            weight: Weight::Wrong,
+            what: what.into(),
+            advice: Some(advice.into()),
+        }
+    }
+
+    /// Something that is only said.
+    #[must_use]
+    pub fn note(what: impl Into<String>) -> Self {
+        Self {
+            weight: Weight::Note,
+            what: what.into(),
+            advice: None,
+        }
+    }
+}
+
+impl Numbers {
+    /// Its share of the limit, in hundredths; that of the limit which is closer.
+    #[must_use]
+    pub fn share(&self) -> Option<u64> {
+        let part = |used: u64, limit: u64| {
+            let share = u128::from(used) * 100 / u128::from(limit.max(1));
+            u64::try_from(share).unwrap_or(u64::MAX)
+        };
+        let of_bytes = self.limit.bytes.map(|limit| part(self.survey.all.bytes, limit));
+        let of_messages = self.limit.messages.map(|limit| part(self.survey.all.messages, limit));
+        of_bytes.max(of_messages)
+    }
+}
+
+/// What a shell and every command here take for the mailbox at `path`: the user's name where it is one, else the path.
+#[must_use]
+pub fn what(path: &Path, config: &Config) -> String {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-' | '@' | '+');
+    if path.parent() == Some(Path::new(&config.spool.dir)) && name.chars().all(plain) && !name.starts_with(['-', '.']) {
+        return name.into_owned();
+    }
+    quoted(path)
+}
+
+/// A path as a shell reads it, on one line whatever it holds.
+#[must_use]
+pub fn quoted(path: &Path) -> String {
+    let bytes = path.as_os_str().as_encoded_bytes();
+    let plain = |b: &u8| b.is_ascii_alphanumeric() || b"/_.-@+:,=".contains(b);
+    if !bytes.is_empty() && bytes.iter().all(plain) {
+        return String::from_utf8_lossy(bytes).into_owned();
+    }
+    if let Some(text) = path.to_str()
+        && crate::error::visible(text) == text
+    {
+        return format!("'{}'", text.replace('\'', "'\\''"));
+    }
+    // As bash, zsh and ksh read it: every byte that is not plain as an octal number.
+    let mut text = "$'".to_owned();
+    for byte in bytes {
+        if plain(byte) || *byte == b' ' {
+            text.push(char::from(*byte));
+        } else {
+            text.push_str(&format!("\\{byte:03o}"));
+        }
+    }
+    text.push('\'');
+    text
+}
+
+/// The command that a remedy is.
+#[must_use]
+pub fn command(remedy: Remedy, what: &str) -> String {
+    match remedy {
+        Remedy::SweepBounces => format!("spoolguard spool sweep {what} --bounces"),
+        Remedy::SweepLoops => format!("spoolguard spool sweep {what} --loops"),
+        Remedy::SweepDuplicates => format!("spoolguard spool sweep {what} --duplicates"),
+        Remedy::ArchiveOlder(days) => format!("spoolguard spool archive {what} --older-than {days}d"),
+        Remedy::ArchiveSeen(days) => format!("spoolguard spool archive {what} --seen --older-than {days}d"),
+        Remedy::ArchiveAll => format!("spoolguard spool archive {what} --all-mail"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{quoted, what};
+    use crate::config::Config;
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+    use std::path::Path;
+
+    #[test]
+    fn a_name_is_what_a_shell_reads_back() {
+        let config = Config::default();
+        for (path, want) in [
+            ("/var/mail/a", "a"),
+            ("/var/mail/-a", "/var/mail/-a"),
+            ("/var/mail/a b", "'/var/mail/a b'"),
+            ("/var/mail/it's", "'/var/mail/it'\\''s'"),
+            ("/var/mail/a\nb", "$'/var/mail/a\\012b'"),
+            ("/home/a/mbox", "/home/a/mbox"),
+            ("/var/mail/$(rm)", "'/var/mail/$(rm)'"),
+        ] {
+            assert_eq!(what(Path::new(path), &config), want);
+        }
+        assert_eq!(quoted(Path::new(OsStr::from_bytes(b"/x/\xff"))), "$'/x/\\377'");
+    }
+}

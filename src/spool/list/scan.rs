@@ -1,0 +1,211 @@
+//! Looks at one mailbox: all of it, or only what came since the last look. Takes no lock: what is read may change meanwhile, and then
+//! the numbers are those of a moment, which is said; nothing is done with them but to show them, and a lock would hold deliveries up.
+
+use std::fs::File;
+use std::io;
+use std::path::Path;
+
+use crate::config::Config;
+use crate::deliver;
+use crate::deliver::caller;
+use crate::mailbox::reader::Mbox;
+use crate::message::Message;
+use crate::spool::directory::Entry;
+use crate::spool::list::cache;
+use crate::spool::list::cache::{Before, Holds, Look};
+use crate::spool::rules::statistics::{Ids, Survey};
+use crate::spool::rules::summary::Letter;
+use crate::sys::account::Account;
+use crate::sys::cache_file::Identity;
+use crate::sys::deadline;
+
+/// As much of each message as is judged. Rules look at no more of a text than this, and so does the search for a status part; what lies
+/// further on changes the verdict only where a report quotes our own mark that deep.
+const JUDGED_BYTES: usize = 64 << 10;
+
+/// What a look found.
+#[derive(Debug)]
+pub struct Seen {
+    /// The numbers.
+    pub survey: Survey,
+    /// How much was read, in bytes.
+    pub read_bytes: u64,
+    /// How much it grew since the last look, in bytes, and when that was, in seconds since 1970.
+    pub growth: Option<(i64, i64)>,
+    /// What happened to the mailbox meanwhile.
+    pub disturbed: Option<&'static str>,
+}
+
+/// Why there are no numbers.
+#[derive(Debug)]
+pub enum Unseen {
+    /// It cannot be opened or read.
+    Failed(io::Error),
+    /// It is no mbox.
+    NotMbox,
+    /// The run was told to stop.
+    Stopped,
+}
+
+impl From<io::Error> for Unseen {
+    fn from(error: io::Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+/// What is needed to look at mailboxes.
+#[derive(Clone, Copy, Debug)]
+pub struct Looker<'a> {
+    /// What is configured.
+    pub config: &'a Config,
+    /// Where looks are remembered, if anywhere.
+    pub memories: Option<&'a Path>,
+    /// By which rules messages are judged.
+    pub rules: &'a str,
+    /// Whether what was remembered is believed.
+    pub trust: Trust,
+}
+
+/// Whether what was remembered is believed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trust {
+    /// As far as it still fits.
+    Yes,
+    /// Not at all; it only tells how much a mailbox grew.
+    No,
+}
+
+impl Looker<'_> {
+    /// Looks at the mailbox of `account`.
+    ///
+    /// # Errors
+    /// When it cannot be opened or read, or is no mbox.
+    pub fn look(&self, entry: &Entry, account: &Account) -> Result<Seen, Unseen> {
+        let file = entry.open()?;
+        let identity = Identity::of(&file.metadata()?);
+        let before = self.memories.and_then(|dir| Before::find(&entry.path, dir));
+        let growth = before.as_ref().map(|before| {
+            let grown = i128::from(identity.bytes) - i128::from(before.bytes());
+            (i64::try_from(grown).unwrap_or(i64::MAX), seconds(before.noted))
+        });
+        let holds = match before {
+            Some(before) if self.trust == Trust::Yes => before.holds(&file, &identity, self.rules),
+            Some(_) | None => Holds::Nothing,
+        };
+        let (from, survey, known) = match holds {
+            Holds::Whole(mut survey, last, known) => {
+                let mut ids = Ids::new(0, &known);
+                last.iter().for_each(|last| survey.add(last, &mut ids));
+                return Ok(Seen {
+                    survey,
+                    read_bytes: 0,
+                    growth,
+                    disturbed: None,
+                });
+            }
+            Holds::UpTo(at, survey, known) => (at, survey, known),
+            Holds::Nothing => (0, Survey::default(), Vec::new()),
+        };
+        let mut walk = Walk {
+            looker: self,
+            account,
+            ids: Ids::new(identity.bytes - from, &known),
+            survey,
+        };
+        let disturbed = walk.all(entry, &file, identity, from)?;
+        Ok(Seen {
+            survey: walk.survey,
+            read_bytes: identity.bytes - from,
+            growth,
+            disturbed,
+        })
+    }
+}
+
+struct Walk<'l, 'a> {
+    looker: &'l Looker<'a>,
+    account: &'l Account,
+    survey: Survey,
+    ids: Ids,
+}
+
+impl Walk<'_, '_> {
+    /// Goes through all messages from byte `from` on; tells what disturbed it.
+    fn all(
+        &mut self,
+        entry: &Entry,
+        file: &File,
+        identity: Identity,
+        from: u64,
+    ) -> Result<Option<&'static str>, Unseen> {
+        let mut mbox = Mbox::resume(file, JUDGED_BYTES, from)?;
+        if from == 0 && mbox.length() > 0 && !mbox.is_mbox()? {
+            return Err(Unseen::NotMbox);
+        }
+        let (config, account) = (self.looker.config, self.account);
+        let mut envelope = None;
+        let mut last = None;
+        let mut settled = from;
+        while let Some(stored) = mbox.next()? {
+            if deadline::is_stopped() {
+                return Err(Unseen::Stopped);
+            }
+            let message = Message::new(stored.head);
+            caller::take_stored(&mut envelope, &message, config, account);
+            let Some(envelope) = &envelope else { continue };
+            let judgement = deliver::judge(&message, envelope, config);
+            let letter = Letter::read(&message, &judgement, stored.bytes);
+            // The last one is kept apart: a delivery may be writing it, and then it is judged again at the next look.
+            if stored.offset + stored.bytes >= identity.bytes {
+                settled = stored.offset;
+                last = Some(letter.into_owned());
+                break;
+            }
+            self.survey.add(&letter, &mut self.ids);
+            settled = stored.offset + stored.bytes;
+        }
+        let disturbed = disturbance(entry, file, identity, mbox.was_cut())?;
+        if let (None, Some(dir)) = (disturbed, self.looker.memories) {
+            let look = Look {
+                identity,
+                settled,
+                survey: &self.survey,
+                last: last.as_ref(),
+                ids: self.ids.last(),
+            };
+            cache::remember(&entry.path, dir, file, self.looker.rules, &look);
+        }
+        if let Some(last) = &last {
+            self.survey.add(last, &mut self.ids);
+        }
+        Ok(disturbed)
+    }
+}
+
+/// What happened to the mailbox while it was read, if that makes the numbers wrong. That it grew does not.
+fn disturbance(entry: &Entry, file: &File, before: Identity, was_cut: bool) -> io::Result<Option<&'static str>> {
+    let now = Identity::of(&file.metadata()?);
+    if was_cut || now.bytes < before.bytes {
+        return Ok(Some("it was cut while it was read"));
+    }
+    match entry.path.symlink_metadata() {
+        Ok(stat) if (stat_device_inode(&stat)) == (before.device, before.inode) => {}
+        Ok(_) | Err(_) => return Ok(Some("it was replaced while it was read")),
+    }
+    if now.bytes == before.bytes && now.modified != before.modified {
+        return Ok(Some("it was rewritten while it was read"));
+    }
+    Ok(None)
+}
+
+fn stat_device_inode(stat: &std::fs::Metadata) -> (u64, u64) {
+    let identity = Identity::of(stat);
+    (identity.device, identity.inode)
+}
+
+/// Seconds since 1970.
+#[must_use]
+pub fn seconds(time: std::time::SystemTime) -> i64 {
+    time.duration_since(std::time::UNIX_EPOCH)
+        .map_or(0, |since| i64::try_from(since.as_secs()).unwrap_or(i64::MAX))
+}

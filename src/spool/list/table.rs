@@ -1,0 +1,346 @@
+//! What was found, for people: a table as wide as the terminal, below each mailbox why it grows and what helps, and at the end what is
+//! wrong. Whatever a message or a file name says is escaped.
+
+use std::io::{self, IsTerminal, Write};
+
+use crate::error::visible;
+use crate::spool::list::row::{Numbers, Row, Weight};
+use crate::spool::list::{Findings, Total};
+use crate::spool::rules::diagnosis::{Reason, day};
+use crate::spool::rules::statistics::{Count, by_bytes};
+use crate::spool::rules::summary::Kind;
+
+/// How wide a bar is, in characters.
+const BAR: u64 = 10;
+
+/// A name is not shown longer than this, in characters.
+const NAME: usize = 24;
+
+/// How many senders are named below a mailbox.
+const SENDERS: usize = 3;
+
+/// Fewer messages than this have no greatest senders.
+const FEW: u64 = 10;
+
+/// How far to one side a cell stands.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Side {
+    Left,
+    Right,
+}
+
+/// The columns, and in which order they go when the terminal is too narrow; 0 stays.
+const COLUMNS: [(&str, Side, u32); 10] = [
+    ("MAILBOX", Side::Left, 0),
+    ("SIZE", Side::Right, 0),
+    ("QUOTA", Side::Left, 0),
+    ("MESSAGES", Side::Right, 0),
+    ("UNREAD", Side::Right, 3),
+    ("BOUNCES", Side::Right, 7),
+    ("LOOPS", Side::Right, 1),
+    ("LISTS", Side::Right, 2),
+    ("OLDEST", Side::Left, 5),
+    ("GROWTH", Side::Right, 6),
+];
+
+/// What is written on a terminal and not elsewhere.
+struct Style {
+    colours: bool,
+    width: usize,
+}
+
+impl Style {
+    fn of_output() -> Self {
+        let output = io::stdout();
+        let terminal = output.is_terminal();
+        let said = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+        let dumb = said("TERM").is_none_or(|term| term == "dumb");
+        let size = terminal_size::terminal_size_of(&output).filter(|_| terminal);
+        Self {
+            colours: terminal && !dumb && said("NO_COLOR").is_none(),
+            width: size.map_or(usize::MAX, |(width, _)| usize::from(width.0)),
+        }
+    }
+
+    /// `text` in a colour (ECMA-48, select graphic rendition).
+    fn coloured(&self, text: &str, colour: u8) -> String {
+        if self.colours {
+            format!("\x1b[{colour}m{text}\x1b[0m")
+        } else {
+            text.to_owned()
+        }
+    }
+}
+
+const RED: u8 = 31;
+const GREEN: u8 = 32;
+const YELLOW: u8 = 33;
+const BOLD: u8 = 1;
+
+/// Writes the table.
+///
+/// # Errors
+/// When writing fails.
+pub fn write(findings: &Findings, output: &mut impl Write) -> io::Result<()> {
+    let style = Style::of_output();
+    let cells: Vec<[String; COLUMNS.len()]> = findings
+        .mailboxes
+        .iter()
+        .filter_map(|row| Some(cells(row, row.numbers.as_ref()?)))
+        .collect();
+    let columns = fitting(&cells, style.width);
+    if !cells.is_empty() {
+        let titles = COLUMNS.map(|(title, _, _)| title.to_owned());
+        writeln!(output, "{}", style.coloured(&line(&titles, &columns), BOLD))?;
+    }
+    for (row, cells) in findings.mailboxes.iter().zip(&cells) {
+        let Some(numbers) = &row.numbers else { continue };
+        writeln!(output, "{}", with_bar(&line(cells, &columns), numbers, &style))?;
+        below(numbers, &style, output)?;
+    }
+    writeln!(output, "{}", total(findings.total, findings.mailboxes.len()))?;
+    problems(findings, &style, output)
+}
+
+/// The cells of one mailbox.
+fn cells(row: &Row, numbers: &Numbers) -> [String; COLUMNS.len()] {
+    let survey = &numbers.survey;
+    let share = |count: Count| match survey.all.messages {
+        0 => String::new(),
+        all => format!("{}%", count.messages * 100 / all),
+    };
+    [
+        shortened(&visible(&row.name().to_string_lossy())),
+        human(row.bytes),
+        quota(numbers),
+        survey.all.messages.to_string(),
+        (survey.all.messages - survey.seen.messages).to_string(),
+        share(survey.of(Kind::Bounce)),
+        share(survey.of(Kind::Loop)),
+        share(survey.of(Kind::List)),
+        match (survey.oldest, survey.newest) {
+            (Some(oldest), Some(newest)) if day(oldest) != day(newest) => format!("{} to {}", day(oldest), day(newest)),
+            (oldest, _) => oldest.map(day).unwrap_or_default(),
+        },
+        match numbers.growth {
+            Some((grown, _)) if grown < 0 => format!("-{}", human(grown.unsigned_abs())),
+            Some((grown, _)) => format!("+{}", human(grown.unsigned_abs())),
+            None => String::new(),
+        },
+    ]
+}
+
+fn shortened(name: &str) -> String {
+    if name.chars().count() <= NAME {
+        return name.to_owned();
+    }
+    name.chars().take(NAME - 3).chain("...".chars()).collect()
+}
+
+/// A bar, the share and the limit; nothing where there is no limit.
+fn quota(numbers: &Numbers) -> String {
+    let Some(share) = numbers.share() else {
+        return "none".to_owned();
+    };
+    let limit = match (numbers.limit.bytes, numbers.limit.messages) {
+        (Some(bytes), _) => human(bytes),
+        (None, Some(messages)) => format!("{messages} messages"),
+        (None, None) => String::new(),
+    };
+    format!("[{}] {share}% of {limit}", bar(share))
+}
+
+fn bar(share: u64) -> String {
+    let full = (share.saturating_mul(BAR) / 100).min(BAR);
+    (0..BAR).map(|at| if at < full { '#' } else { '.' }).collect()
+}
+
+/// Colours the bar: green, yellow from four fifths on, red when it is full.
+fn with_bar(line: &str, numbers: &Numbers, style: &Style) -> String {
+    let Some(share) = numbers.share() else {
+        return line.to_owned();
+    };
+    let colour = match share {
+        0..80 => GREEN,
+        80..100 => YELLOW,
+        _ => RED,
+    };
+    let bar = format!("[{}]", bar(share));
+    line.replacen(&bar, &style.coloured(&bar, colour), 1)
+}
+
+/// How wide each column is; the less telling ones go where there is no room, and are nothing wide.
+fn fitting(cells: &[[String; COLUMNS.len()]], room: usize) -> [usize; COLUMNS.len()] {
+    let mut widths = COLUMNS.map(|(title, _, _)| title.len());
+    for row in cells {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = (*width).max(cell.chars().count());
+        }
+    }
+    let total = |widths: &[usize]| {
+        widths
+            .iter()
+            .filter(|width| **width > 0)
+            .map(|width| width + 2)
+            .sum::<usize>()
+    };
+    for turn in 1.. {
+        let goes = COLUMNS.iter().position(|(_, _, order)| *order == turn);
+        if total(&widths) <= room.saturating_add(2) || turn > 7 {
+            break;
+        }
+        if let Some(width) = goes.and_then(|at| widths.get_mut(at)) {
+            *width = 0;
+        }
+    }
+    widths
+}
+
+fn line(cells: &[String; COLUMNS.len()], widths: &[usize; COLUMNS.len()]) -> String {
+    let mut text = String::new();
+    for ((cell, width), (_, side, _)) in cells.iter().zip(widths).zip(COLUMNS) {
+        if *width == 0 {
+            continue;
+        }
+        let room = " ".repeat(width.saturating_sub(cell.chars().count()));
+        match side {
+            Side::Left => text.extend([cell, room.as_str(), "  "]),
+            Side::Right => text.extend([room.as_str(), cell, "  "]),
+        }
+    }
+    text.trim_end().to_owned()
+}
+
+/// Why it grows, who fills it, and what helps.
+fn below(numbers: &Numbers, style: &Style, output: &mut impl Write) -> io::Result<()> {
+    let telling = !matches!(numbers.cause.reason, Reason::Nothing | Reason::Empty);
+    if telling || numbers.cause.unread {
+        let text = style.coloured(&visible(&numbers.cause.to_string()), YELLOW);
+        writeln!(output, "    {text}")?;
+    }
+    if numbers.survey.all.messages >= FEW {
+        let senders: Vec<_> = numbers
+            .survey
+            .senders
+            .first(SENDERS, by_bytes)
+            .map(|(address, count)| format!("{} {} ({})", visible(address), human(count.bytes), count.messages))
+            .collect();
+        writeln!(output, "    most from: {}", senders.join(", "))?;
+    }
+    match &numbers.command {
+        Some(command) => writeln!(output, "    -> {command}"),
+        None => Ok(()),
+    }
+}
+
+fn total(total: Total, shown: usize) -> String {
+    let noun = if total.mailboxes == 1 { "mailbox" } else { "mailboxes" };
+    let mut text = format!(
+        "{} {noun}, {}, {} messages; {} of it read, the rest known from the last look",
+        total.mailboxes,
+        human(total.bytes),
+        total.messages,
+        human(total.read_bytes)
+    );
+    if total.read_bytes == total.bytes {
+        text.truncate(text.find(';').unwrap_or(text.len()));
+    }
+    if shown < total.mailboxes {
+        text.push_str(&format!("; the first {shown} are shown"));
+    }
+    text
+}
+
+/// What is wrong, each with what to do; mailboxes that somebody may not read are only counted.
+fn problems(findings: &Findings, style: &Style, output: &mut impl Write) -> io::Result<()> {
+    let rows = || findings.mailboxes.iter().chain(&findings.others);
+    for row in rows() {
+        for problem in &row.problems {
+            let (path, what) = (visible(&row.path.to_string_lossy()), visible(&problem.what));
+            match problem.weight {
+                Weight::NotAllowed => continue,
+                Weight::Wrong => write!(output, "{}: {path}: {what}", style.coloured("wrong", RED))?,
+                Weight::Note => write!(output, "note: {path}: {what}")?,
+            }
+            match &problem.advice {
+                Some(advice) => writeln!(output, "; {}", visible(advice))?,
+                None => writeln!(output)?,
+            }
+        }
+    }
+    let barred = |row: &&Row| row.problems.iter().any(|problem| problem.weight == Weight::NotAllowed);
+    match rows().filter(barred).count() {
+        0 => Ok(()),
+        1 => writeln!(
+            output,
+            "note: 1 mailbox of somebody else cannot be read; run it as root to see it"
+        ),
+        many => writeln!(
+            output,
+            "note: {many} mailboxes of others cannot be read; run it as root to see them"
+        ),
+    }
+}
+
+/// A size with three digits: `980`, `12.3K`, `75.1M`.
+#[must_use]
+pub fn human(bytes: u64) -> String {
+    let units = ["", "K", "M", "G", "T", "P", "E"];
+    let mut tenths = u128::from(bytes) * 10;
+    let mut unit = 0;
+    while tenths >= 10_240 && unit + 1 < units.len() {
+        tenths /= 1024;
+        unit += 1;
+    }
+    let name = units.get(unit).unwrap_or(&"");
+    if unit == 0 {
+        bytes.to_string()
+    } else if tenths < 1000 {
+        format!("{}.{}{name}", tenths / 10, tenths % 10)
+    } else {
+        format!("{}{name}", tenths / 10)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{COLUMNS, bar, fitting, human, line};
+
+    #[test]
+    fn sizes_and_shares_are_short() {
+        for (bytes, want) in [
+            (0, "0"),
+            (1023, "1023"),
+            (1024, "1.0K"),
+            (1536, "1.5K"),
+            (78_544_511, "74.9M"),
+            (500 << 20, "500M"),
+            (1 << 30, "1.0G"),
+            (u64::MAX, "15.9E"),
+        ] {
+            assert_eq!(human(bytes), want);
+        }
+        assert_eq!(
+            (bar(0).as_str(), bar(55).as_str(), bar(1000).as_str()),
+            ("..........", "#####.....", "##########")
+        );
+    }
+
+    #[test]
+    fn a_narrow_terminal_loses_the_less_telling_columns() {
+        let cells = [COLUMNS.map(|(title, _, _)| title.to_lowercase())];
+        let titles = COLUMNS.map(|(title, _, _)| title.to_owned());
+        let wide = line(&titles, &fitting(&cells, usize::MAX));
+        assert!(wide.contains("LOOPS") && wide.contains("UNREAD"), "{wide}");
+        for room in [40, 60, 80] {
+            let narrow = line(&titles, &fitting(&cells, room));
+            assert!(narrow.len() <= room.max(wide.len()), "{narrow}");
+            assert!(narrow.starts_with("MAILBOX  SIZE  QUOTA"), "{narrow}");
+        }
+        let narrow = line(&titles, &fitting(&cells, 60));
+        assert!(
+            narrow.len() <= 60 && !narrow.contains("LOOPS") && narrow.contains("GROWTH"),
+            "{narrow}"
+        );
+    }
+}

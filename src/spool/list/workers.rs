@@ -1,0 +1,253 @@
+//! Looks at everything in a spool directory: the mailboxes with as many threads as there are processors, the largest first. What cannot
+//! be read is handed out with the reason, and the others follow all the same.
+
+use std::cmp::Reverse;
+use std::io::{self, IsTerminal, Write};
+use std::num::NonZero;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::time::{Duration, SystemTime};
+
+use crate::classify::policy::Limit;
+use crate::config::value::Size;
+use crate::error::{Class, Error};
+use crate::spool::directory::{Entry, Thing};
+use crate::spool::list::problems;
+use crate::spool::list::problems::Place;
+use crate::spool::list::row;
+use crate::spool::list::row::{Numbers, Problem, Row, bare};
+use crate::spool::list::scan::{Looker, Unseen, seconds};
+use crate::spool::list::{NAMES, table};
+use crate::spool::rules::diagnosis;
+use crate::spool::rules::diagnosis::Room;
+use crate::sys::account;
+use crate::sys::account::{Account, Directory};
+use crate::sys::dirs::parent;
+
+/// More readers than this only get in each other's way at the disk.
+const MOST_THREADS: usize = 8;
+
+/// What is needed to look at everything.
+#[derive(Debug)]
+pub struct Crew<'a> {
+    /// How a mailbox is looked at.
+    pub looker: Looker<'a>,
+    /// Who is known.
+    pub people: Directory,
+    /// Whose directory it is.
+    pub place: Place,
+    /// Who runs this.
+    pub runner: u32,
+    /// Now.
+    pub now: SystemTime,
+}
+
+impl Crew<'_> {
+    /// Looks at all of them: the mailboxes with their numbers, and the others.
+    ///
+    /// # Errors
+    /// When the run is told to stop.
+    pub fn all(&self, entries: Vec<Entry>, over: Option<Size>) -> Result<(Vec<Row>, Vec<Row>), Error> {
+        let mut others = Vec::new();
+        let mut left = Vec::new();
+        for entry in entries {
+            let thing = entry.thing();
+            if thing == Thing::Mailbox {
+                left.push(entry);
+            } else {
+                others.extend(self.stray(&entry, &thing));
+            }
+        }
+        if let Some(over) = over.and_then(Size::bound) {
+            left.retain(|entry| entry.stat.len() > over);
+        }
+        left.sort_by_key(|entry| Reverse(entry.stat.len()));
+        let mut mailboxes = Vec::new();
+        for row in self.looked_at(&left)? {
+            if row.numbers.is_some() {
+                mailboxes.push(row);
+            } else {
+                others.push(row);
+            }
+        }
+        Ok((mailboxes, others))
+    }
+
+    fn stray(&self, entry: &Entry, thing: &Thing) -> Option<Row> {
+        let problem = problems::with_stray(entry, thing, self.now)?;
+        Some(Row {
+            problems: vec![problem],
+            ..bare(&entry.path, &entry.stat)
+        })
+    }
+
+    /// Looks at the mailboxes with as many threads as there are processors.
+    fn looked_at(&self, entries: &[Entry]) -> Result<Vec<Row>, Error> {
+        let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
+        let threads = processors.min(MOST_THREADS).min(entries.len());
+        let next = AtomicUsize::new(0);
+        let worker = Worker {
+            looker: self.looker,
+            people: &self.people,
+            place: self.place,
+            now: seconds(self.now),
+            runner: self.runner,
+        };
+        let (send, receive) = mpsc::channel();
+        std::thread::scope(|scope| {
+            for _ in 0..threads {
+                let (send, next) = (send.clone(), &next);
+                scope.spawn(move || {
+                    while let Some(entry) = entries.get(next.fetch_add(1, Ordering::Relaxed)) {
+                        let row = worker.mailbox(entry);
+                        let stop = row.is_none();
+                        if send.send(row).is_err() || stop {
+                            return;
+                        }
+                    }
+                });
+            }
+            drop(send);
+            collect(&receive, entries)
+        })
+    }
+}
+
+/// Takes the rows as they come, and says on a terminal how far it is.
+fn collect(receive: &Receiver<Option<Row>>, entries: &[Entry]) -> Result<Vec<Row>, Error> {
+    const EVERY: Duration = Duration::from_millis(500);
+    let wanted = io::stderr().is_terminal();
+    let all: u64 = entries.iter().map(|entry| entry.stat.len()).sum();
+    let mut rows: Vec<Row> = Vec::with_capacity(entries.len());
+    let mut said = std::time::Instant::now();
+    let mut bytes = 0;
+    let mut clear = "";
+    let told_to_stop = loop {
+        match receive.recv_timeout(EVERY) {
+            Ok(Some(row)) => {
+                bytes += row.bytes;
+                rows.push(row);
+            }
+            Ok(None) => break true,
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => break false,
+        }
+        if wanted && said.elapsed() >= EVERY {
+            said = std::time::Instant::now();
+            clear = "\r\x1b[K";
+            let line = format!(
+                "{clear}{} of {} mailboxes, {} of {}",
+                rows.len(),
+                entries.len(),
+                table::human(bytes),
+                table::human(all)
+            );
+            let _ = io::stderr().write_all(line.as_bytes());
+        }
+    };
+    let _ = io::stderr().write_all(clear.as_bytes());
+    if told_to_stop {
+        return Err(Error::new(
+            Class::System,
+            "look at",
+            "the mailboxes",
+            "told to stop by a signal",
+        ));
+    }
+    if rows.len() < entries.len() {
+        return Err(Error::new(
+            Class::System,
+            "look at",
+            "the mailboxes",
+            "a thread of this program ended early",
+        ));
+    }
+    Ok(rows)
+}
+
+/// What a thread needs to look at mailboxes.
+#[derive(Clone, Copy)]
+struct Worker<'a> {
+    looker: Looker<'a>,
+    people: &'a Directory,
+    place: Place,
+    now: i64,
+    runner: u32,
+}
+
+impl Worker<'_> {
+    /// Looks at one mailbox; nothing when the run was told to stop.
+    fn mailbox(&self, entry: &Entry) -> Option<Row> {
+        let mut row = bare(&entry.path, &entry.stat);
+        let config = self.looker.config;
+        let in_spool = parent(&entry.path) == Path::new(&config.spool.dir);
+        // Asked once: where nobody has the name, the answer may come from far away.
+        let user = entry
+            .path
+            .file_name()
+            .and_then(|name| name.to_str())
+            .filter(|_| in_spool);
+        let user = user.and_then(|name| self.people.find(name));
+        if in_spool {
+            row.problems = problems::with_rights(entry, user, self.place, self.people);
+        }
+        let account = account_of(entry, user, in_spool);
+        match self.looker.look(entry, &account) {
+            Ok(mut seen) => {
+                // There may be thousands of rows, and nobody looks at more of each.
+                seen.survey.trim(NAMES);
+                let limit = config.limit_of(&account.name, || account.groups());
+                row.bytes = seen.survey.all.bytes;
+                row.problems
+                    .extend(seen.disturbed.map(|what| Problem::note(format!("{what}; look again"))));
+                let cause = diagnosis::find(&seen.survey, self.now, self.room(row.bytes, limit));
+                let what = row::what(&entry.path, config);
+                row.numbers = Some(Numbers {
+                    limit,
+                    growth: seen.growth,
+                    read_bytes: seen.read_bytes,
+                    command: cause.remedy.map(|remedy| row::command(remedy, &what)),
+                    cause,
+                    survey: seen.survey,
+                });
+            }
+            Err(Unseen::Stopped) => return None,
+            Err(Unseen::NotMbox) => row.problems = vec![problems::not_an_mbox(entry)],
+            Err(Unseen::Failed(e)) => row.problems.push(problems::with_reading(entry, &e, self.runner)),
+        }
+        Some(row)
+    }
+
+    fn room(&self, bytes: u64, limit: Limit) -> Room {
+        let threshold = limit
+            .bytes
+            .map(|limit| self.looker.config.quota.warn.of(limit).unwrap_or(limit));
+        match threshold {
+            Some(threshold) if bytes >= threshold => Room::Short,
+            Some(_) | None => Room::Enough,
+        }
+    }
+}
+
+/// Whose mail it is: in the spool directory that of the user it is named after.
+fn account_of(entry: &Entry, user: Option<(u32, u32)>, in_spool: bool) -> Account {
+    let uid = entry.stat.uid();
+    let named = || Account {
+        name: entry
+            .path
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned(),
+        uid,
+        gid: user.map(|(_, gid)| gid),
+        home: None,
+    };
+    if in_spool {
+        named()
+    } else {
+        account::owner(uid).unwrap_or_else(|_| named())
+    }
+}

@@ -1,0 +1,346 @@
+//! What a mailbox holds, message by message, kept up to date while mail comes in. When something else happens to the mailbox than that
+//! it grows, all that was known is void, and it says so.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::{FileExt, MetadataExt};
+
+use crate::mailbox::content_hash::{Likeness, Scope, of_stored};
+use crate::mailbox::hash_set::Hashes;
+use crate::mailbox::ranges::Ranges;
+use crate::mailbox::reader::{Bytes, Mbox, Stored};
+use crate::sys::message_buffer::HEAD_BYTES;
+
+/// How much of the mailbox's end is remembered, to know it again.
+const END_BYTES: u64 = 4096;
+
+/// The longest separator line, of which a killed program may have written a part, in bytes.
+const LINE_BYTES: u64 = 1024;
+
+/// Which messages are the same, and how many of them the mailbox is to hold.
+#[derive(Clone, Copy, Debug)]
+pub enum Sameness<'a> {
+    /// Byte for byte, and as many as are offered.
+    Each,
+    /// What their writer wrote is the same, and the mailbox holds it once, however often it is offered. What lies in these parts of the
+    /// mailbox is about to go, and counts for nothing.
+    Once(&'a Ranges),
+}
+
+/// Knows the messages of a mailbox by what they are.
+#[derive(Debug)]
+pub struct Known<'a> {
+    sameness: Sameness<'a>,
+    /// What is there to be found: where as many are wanted as are offered, what was not found yet. What was put back for an offer was
+    /// found by it, and is not even added.
+    mail: Hashes,
+    messages: u64,
+    stamp: Option<Stamp>,
+    last: Option<Last>,
+    end: Vec<u8>,
+}
+
+/// Which file it was, how long, and when it was changed last. The change time cannot be set back (inode(7)).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Stamp {
+    file: (u64, u64),
+    bytes: u64,
+    changed: (i64, i64),
+}
+
+/// What lies at the mailbox's end. It may be the beginning of a message that a killed program did not write to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Last {
+    /// Where it begins, in bytes.
+    pub offset: u64,
+    /// Its length, in bytes.
+    pub bytes: u64,
+    /// What it counts as; a piece that is not even a whole separator line counts as nothing.
+    likeness: Option<Likeness>,
+}
+
+/// What happened since the last look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Since {
+    /// Nothing, or mail came in, which is known now.
+    Grown,
+    /// So much mail came in that reading it takes long.
+    GrownMuch,
+    /// It was rewritten: what was known is void.
+    Changed,
+    /// Not all that came in was read before it was over: what was known is void.
+    Unread,
+}
+
+impl Stamp {
+    fn of(file: &File) -> io::Result<Self> {
+        let stat = file.metadata()?;
+        Ok(Self {
+            file: (stat.dev(), stat.ino()),
+            bytes: stat.len(),
+            changed: (stat.ctime(), stat.ctime_nsec()),
+        })
+    }
+}
+
+impl<'a> Known<'a> {
+    /// Of a mailbox that was not looked at yet.
+    #[must_use]
+    pub fn new(sameness: Sameness<'a>) -> Self {
+        Self {
+            sameness,
+            mail: Hashes::default(),
+            messages: 0,
+            stamp: None,
+            last: None,
+            end: Vec::new(),
+        }
+    }
+
+    /// What a message that is offered counts as.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn likeness<F: Bytes + ?Sized>(&self, file: &F, stored: &Stored<'_>) -> io::Result<Likeness> {
+        let scope = match self.sameness {
+            Sameness::Each => Scope::All,
+            Sameness::Once(_) => Scope::Written,
+        };
+        of_stored(file, stored, scope)
+    }
+
+    /// How many messages the mailbox holds.
+    #[must_use]
+    pub fn messages(&self) -> u64 {
+        self.messages
+    }
+
+    /// What lies at its end.
+    #[must_use]
+    pub fn last(&self) -> Option<Last> {
+        self.last
+    }
+
+    /// Finds such a message in the mailbox; where as many are wanted as are offered, each only once.
+    pub fn find(&mut self, likeness: Likeness) -> bool {
+        match self.sameness {
+            Sameness::Once(_) => self.mail.contain(likeness.bytes()),
+            Sameness::Each => self.mail.remove(likeness.bytes()),
+        }
+    }
+
+    /// Learns what came since the last look, or at the first one all there is, if that is no more than `most_bytes`; not to the end
+    /// when `is_over` says so before.
+    ///
+    /// # Errors
+    /// When the mailbox cannot be read.
+    pub fn catch_up(&mut self, file: &File, most_bytes: u64, is_over: impl Fn() -> bool) -> io::Result<Since> {
+        let now = Stamp::of(file)?;
+        let (before, from) = match self.stamp {
+            Some(then) if then == now => return Ok(Since::Grown),
+            Some(then) => {
+                if then.file != now.file || now.bytes < then.bytes || self.end != end(file, then.bytes)? {
+                    return Ok(Since::Changed);
+                }
+                // The last message of then may have grown too: it is read again.
+                (then.bytes, self.last.map_or(0, |last| last.offset))
+            }
+            None => (0, 0),
+        };
+        if now.bytes - before > most_bytes {
+            return Ok(Since::GrownMuch);
+        }
+        let found = self.forget_last();
+        self.read_from(file, from, now, found, is_over)
+    }
+
+    /// Notes that these messages were appended, the last of them at `offset`, and that they were found.
+    ///
+    /// # Errors
+    /// When the mailbox cannot be examined.
+    pub fn add(&mut self, file: &File, added: impl Iterator<Item = Likeness>, offset: u64) -> io::Result<()> {
+        let stamp = Stamp::of(file)?;
+        for likeness in added {
+            if let Sameness::Once(_) = self.sameness {
+                self.mail.insert(likeness.bytes());
+            }
+            self.messages += 1;
+            self.last = Some(Last {
+                offset,
+                bytes: stamp.bytes.saturating_sub(offset),
+                likeness: Some(likeness),
+            });
+        }
+        self.end = end(file, stamp.bytes)?;
+        self.stamp = Some(stamp);
+        Ok(())
+    }
+
+    /// Notes that what lay at the end was cut off.
+    ///
+    /// # Errors
+    /// When the mailbox cannot be examined.
+    pub fn cut_off_last(&mut self, file: &File) -> io::Result<()> {
+        self.forget_last();
+        let stamp = Stamp::of(file)?;
+        self.end = end(file, stamp.bytes)?;
+        self.stamp = Some(stamp);
+        Ok(())
+    }
+
+    /// Says what it was, if it was found before.
+    fn forget_last(&mut self) -> Option<Likeness> {
+        let likeness = self.last.take()?.likeness?;
+        self.messages -= 1;
+        (!self.mail.remove(likeness.bytes())).then_some(likeness)
+    }
+
+    /// `found` is what the first message was when it was read before, if it is not to be found again.
+    fn read_from(
+        &mut self,
+        file: &File,
+        from: u64,
+        now: Stamp,
+        mut found: Option<Likeness>,
+        is_over: impl Fn() -> bool,
+    ) -> io::Result<Since> {
+        let end_now = end(file, now.bytes)?;
+        let piece = piece_of_separator(file, now.bytes)?;
+        let mut mbox = Mbox::resume(file, HEAD_BYTES, from)?;
+        self.last = None;
+        while let Some(stored) = mbox.next()? {
+            if is_over() {
+                return Ok(Since::Unread);
+            }
+            // Mail that came while this was read is for the next look.
+            if stored.offset >= now.bytes {
+                break;
+            }
+            let until = piece.unwrap_or(now.bytes);
+            if stored.offset >= until {
+                break;
+            }
+            let stored = shorter(stored, until);
+            let likeness = match self.sameness {
+                Sameness::Once(going) if going.contain(stored.offset) => Likeness::NONE,
+                Sameness::Once(_) | Sameness::Each => self.likeness(file, &stored)?,
+            };
+            if found.take() != Some(likeness) && likeness != Likeness::NONE {
+                self.mail.insert(likeness.bytes());
+            }
+            self.messages += 1;
+            self.last = Some(Last {
+                offset: stored.offset,
+                bytes: stored.bytes,
+                likeness: Some(likeness),
+            });
+        }
+        if let Some(offset) = piece {
+            self.last = Some(Last {
+                offset,
+                bytes: now.bytes - offset,
+                likeness: None,
+            });
+        }
+        if mbox.was_cut() || end(file, now.bytes)? != end_now {
+            return Ok(Since::Changed);
+        }
+        self.stamp = Some(now);
+        self.end = end_now;
+        Ok(Since::Grown)
+    }
+}
+
+/// The message as far as `end`.
+fn shorter(stored: Stored<'_>, end: u64) -> Stored<'_> {
+    let bytes = stored.bytes.min(end - stored.offset);
+    let head = usize::try_from(bytes).ok().and_then(|bytes| stored.head.get(..bytes));
+    Stored {
+        bytes,
+        head: head.unwrap_or(stored.head),
+        ..stored
+    }
+}
+
+/// The last bytes before `at`.
+fn end(file: &File, at: u64) -> io::Result<Vec<u8>> {
+    let start = at.saturating_sub(END_BYTES);
+    let mut bytes = vec![0; usize::try_from(at - start).unwrap_or_default()];
+    match file.read_exact_at(&mut bytes, start) {
+        // Somebody cut it: what it ends in now is nothing that was known.
+        Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => Ok(vec![0; 2 * END_BYTES as usize]),
+        result => result.map(|()| bytes),
+    }
+}
+
+/// Where a part of a separator line begins, if the file ends in one. It would pass for text of the message before.
+fn piece_of_separator(file: &File, length: u64) -> io::Result<Option<u64>> {
+    let start = length.saturating_sub(LINE_BYTES);
+    let mut bytes = vec![0; usize::try_from(length - start).unwrap_or_default()];
+    if file.read_exact_at(&mut bytes, start).is_err() {
+        return Ok(None);
+    }
+    let Some(at) = memchr::memmem::rfind(&bytes, b"\n\n").map(|at| at + 2) else {
+        return Ok(None);
+    };
+    let piece = bytes.get(at..).unwrap_or_default();
+    let is_one =
+        !piece.is_empty() && !piece.contains(&b'\n') && (b"From ".starts_with(piece) || piece.starts_with(b"From "));
+    Ok(is_one.then_some(start + at as u64))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Known, Sameness, Since};
+    use crate::mailbox::content_hash::Likeness;
+    use crate::mailbox::ranges::Ranges;
+    use crate::mailbox::reader::Stored;
+    use crate::sys::message_buffer::Intake;
+    use std::fs::File;
+    use std::io::Write;
+
+    fn message(number: u32) -> String {
+        format!("From s@s.test Mon Nov  2 10:00:00 2026\nMessage-ID: <{number}@s.test>\n\nb\n\n")
+    }
+
+    fn likeness(known: &Known<'_>, number: u32) -> Likeness {
+        let letter = Intake::from_bytes(message(number).into_bytes());
+        let stored = Stored {
+            offset: 0,
+            bytes: letter.bytes(),
+            head: letter.head(),
+        };
+        known.likeness(&letter, &stored).unwrap_or_else(|e| unreachable!("{e}"))
+    }
+
+    /// What is found of messages 0, 1 and 2 in a mailbox of 0 and 1, when both were found before and 2 then came in.
+    fn found(sameness: Sameness<'_>) -> [bool; 3] {
+        let mut file = tempfile::tempfile().unwrap_or_else(|e| unreachable!("{e}"));
+        let mut known = Known::new(sameness);
+        let come = |known: &mut Known<'_>, file: &mut File, numbers: &[u32]| {
+            for number in numbers {
+                assert!(file.write_all(message(*number).as_bytes()).is_ok());
+            }
+            assert_eq!(known.catch_up(file, u64::MAX, || false).ok(), Some(Since::Grown));
+        };
+        come(&mut known, &mut file, &[0, 1]);
+        for number in [0, 1] {
+            let likeness = likeness(&known, number);
+            assert!(known.find(likeness));
+        }
+        // The last message is read again, for it may have grown.
+        come(&mut known, &mut file, &[2]);
+        assert_eq!(known.messages(), 3);
+        [0, 1, 2].map(|number| {
+            let likeness = likeness(&known, number);
+            known.find(likeness)
+        })
+    }
+
+    #[test]
+    fn what_was_found_is_not_found_again_where_as_many_are_wanted_as_are_offered() {
+        assert_eq!(found(Sameness::Each), [false, false, true]);
+        assert_eq!(found(Sameness::Once(&Ranges::new())), [true, true, true]);
+    }
+}

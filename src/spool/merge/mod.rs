@@ -1,0 +1,488 @@
+//! Puts archived messages back into a mailbox: those that are not there, byte for byte, at its end.
+//!
+//! What is there is told by content, and looked at again under the lock before each batch is written, so that it may be run again after a
+//! kill, or twice at once, and nothing comes twice. Batches are small, and synced: a delivery that waits for the lock waits for one
+//! of them. When a batch cannot be written, the mailbox is as it was before that batch. A part of a message that a killed run left is
+//! cut off by the next run that locks the mailbox (`mailbox/intent.rs`), or, where the file system knows no attributes, when that message
+//! is put back as a whole.
+
+mod known;
+
+use std::fs::{File, FileTimes};
+use std::io::{self, Write};
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use time::OffsetDateTime;
+
+use crate::archive::messages::Archived;
+use crate::error::{Class, Error};
+use crate::mailbox::append;
+use crate::mailbox::append::Piece;
+use crate::mailbox::content_hash::Likeness;
+use crate::mailbox::lock::{Locked, Plan, lock};
+use crate::mailbox::open::open_existing;
+use crate::mailbox::recover;
+use crate::sys::deadline::{Patience, is_stopped};
+use crate::sys::filesystem;
+pub use known::Sameness;
+use known::{Known, Since};
+
+/// How much is written under one lock, in bytes; a larger message alone.
+const BATCH_BYTES: usize = 2 << 20;
+
+/// How much new mail is read under a lock, in bytes. It takes some hundredths of a second.
+const UNDER_LOCK_BYTES: u64 = 8 << 20;
+
+/// For so long mail that comes in is caught up with, even where no lock is waited for.
+const SHORTEST_CATCH_UP: Duration = Duration::from_secs(1);
+
+/// Where messages are put.
+#[derive(Clone, Copy, Debug)]
+pub struct Target<'a> {
+    /// The mailbox.
+    pub path: &'a Path,
+    /// How it is locked, and whose it is.
+    pub plan: &'a Plan,
+    /// How much may be in it.
+    pub room: Room,
+    /// Which messages are there already.
+    pub sameness: Sameness<'a>,
+    /// Whether to do it.
+    pub mode: Mode,
+    /// How long to wait.
+    pub patience: &'a Patience,
+}
+
+/// How much may be in a mailbox; none is any number.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Room {
+    /// In bytes.
+    pub bytes: Option<u64>,
+    /// In messages.
+    pub messages: Option<u64>,
+    /// What has to stay free on the file system, in bytes.
+    pub min_free: Option<u64>,
+}
+
+/// Whether to do it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Do it.
+    Write,
+    /// Only count what would be done.
+    Rehearse,
+}
+
+/// Whether the user has read a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Seen {
+    /// A mail reader noted so.
+    Yes,
+    /// Nobody did.
+    No,
+}
+
+/// What became of the messages.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Messages that were put back.
+    pub restored: u64,
+    /// Their length, in bytes.
+    pub restored_bytes: u64,
+    /// Messages that were there already.
+    pub present: u64,
+    /// Messages for which there is no room.
+    pub no_room: u64,
+}
+
+/// Why it does not go on.
+#[derive(Debug)]
+pub enum Stop {
+    /// Something failed.
+    Failed(Error),
+    /// The archive cannot be read.
+    Archive(io::Error),
+    /// The mailbox was rewritten: begin again with the first message. What was put back will be found there.
+    Again,
+}
+
+impl From<io::Error> for Stop {
+    fn from(error: io::Error) -> Self {
+        Self::Archive(error)
+    }
+}
+
+impl From<Error> for Stop {
+    fn from(error: Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+/// Messages that wait to be written together.
+#[derive(Default)]
+struct Batch {
+    bytes: Vec<u8>,
+    items: Vec<Item>,
+}
+
+#[derive(Clone, Copy)]
+struct Item {
+    likeness: Likeness,
+    seen: Seen,
+    start: usize,
+    end: usize,
+}
+
+/// One run over an archive.
+pub struct Putback<'a> {
+    target: Target<'a>,
+    known: Known<'a>,
+    batch: Batch,
+    /// What the mailbox would hold, when it is only rehearsed, in bytes.
+    rehearsed_bytes: u64,
+    tally: Tally,
+}
+
+impl<'a> Putback<'a> {
+    /// Looks at what is in the mailbox.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn begin(target: Target<'a>) -> Result<Self, Stop> {
+        let mut putback = Self {
+            target,
+            known: Known::new(target.sameness),
+            batch: Batch::default(),
+            rehearsed_bytes: 0,
+            tally: Tally::default(),
+        };
+        putback.look(None)?;
+        Ok(putback)
+    }
+
+    /// What was done so far.
+    #[must_use]
+    pub fn tally(&self) -> Tally {
+        self.tally
+    }
+
+    /// Puts a message back, unless it is there already or there is no room.
+    ///
+    /// # Errors
+    /// When something fails, or the mailbox was rewritten meanwhile.
+    pub fn offer(&mut self, archived: &Archived<'_>, seen: Seen) -> Result<(), Stop> {
+        self.target.patience.check("restore into", &self.name())?;
+        let likeness = self.known.likeness(archived.bytes(), &archived.stored)?;
+        if self.known.find(likeness) {
+            self.tally.present += 1;
+            return Ok(());
+        }
+        let large = usize::try_from(archived.stored.bytes).unwrap_or(usize::MAX) > BATCH_BYTES;
+        if large || self.batch.bytes.len() >= BATCH_BYTES {
+            self.commit()?;
+        }
+        if large {
+            return self.commit_large(archived, likeness, seen);
+        }
+        let start = self.batch.bytes.len();
+        archived.copy_to(&mut self.batch.bytes)?;
+        let lacks = missing_end(self.batch.bytes.get(start..).unwrap_or_default());
+        self.batch.bytes.extend_from_slice(lacks);
+        self.batch.items.push(Item {
+            likeness,
+            seen,
+            start,
+            end: self.batch.bytes.len(),
+        });
+        Ok(())
+    }
+
+    /// Writes what still waits. Says what was done.
+    ///
+    /// # Errors
+    /// When something fails, or the mailbox was rewritten meanwhile.
+    pub fn finish(&mut self) -> Result<Tally, Stop> {
+        self.commit()?;
+        Ok(self.tally)
+    }
+
+    fn name(&self) -> String {
+        self.target.path.display().to_string()
+    }
+
+    fn unreadable(&self, e: &io::Error) -> Stop {
+        Stop::Failed(Error::io("read", self.target.path, e).class(Class::Mailbox))
+    }
+
+    /// Reads the mailbox without a lock: however large it is, no delivery waits. What came since another look has to be read by `until`.
+    fn look(&mut self, until: Option<Instant>) -> Result<(), Stop> {
+        let Some(file) = open_existing(self.target.path, self.target.plan.owner)? else {
+            return Ok(());
+        };
+        let is_over = || is_stopped() || is_past(until);
+        let since = self.known.catch_up(&file, u64::MAX, is_over);
+        match since.map_err(|e| self.unreadable(&e))? {
+            Since::Grown | Since::GrownMuch => Ok(()),
+            Since::Changed => Err(Stop::Again),
+            Since::Unread => {
+                self.target.patience.check("restore into", &self.name())?;
+                Err(self.outgrown())
+            }
+        }
+    }
+
+    /// For how long to catch up with what comes in: as long as for a lock that somebody else holds.
+    fn catching_up(&self) -> Duration {
+        self.target.plan.timeout.max(SHORTEST_CATCH_UP)
+    }
+
+    fn outgrown(&self) -> Stop {
+        let waited = self.catching_up().as_secs();
+        let cause = format!("mail comes in faster than it is read, for longer than {waited} s");
+        Error::new(Class::Mailbox, "restore into", self.name(), cause)
+            .hint("run this again when less mail comes in: nothing comes twice")
+            .into()
+    }
+
+    /// Locks the mailbox when all that is in it is known.
+    fn lock(&mut self) -> Result<Locked, Stop> {
+        let until = Some(Instant::now() + self.catching_up());
+        loop {
+            self.look(until)?;
+            let mut locked = lock(self.target.path, self.target.plan, self.target.patience)?;
+            recover::tidy(&mut locked, OffsetDateTime::now_utc())?;
+            let since = self.known.catch_up(locked.file(), UNDER_LOCK_BYTES, || false);
+            match since.map_err(|e| self.unreadable(&e))? {
+                Since::Grown => return Ok(locked),
+                Since::GrownMuch | Since::Unread if is_past(until) => return Err(self.outgrown()),
+                Since::GrownMuch | Since::Unread => {}
+                Since::Changed => return Err(Stop::Again),
+            }
+        }
+    }
+
+    /// Writes the batch.
+    fn commit(&mut self) -> Result<(), Stop> {
+        if self.batch.items.is_empty() {
+            return Ok(());
+        }
+        let batch = std::mem::take(&mut self.batch);
+        // Nobody waits for a whole run of ours, only for a batch.
+        self.target.patience.begin_again();
+        if self.target.mode == Mode::Rehearse {
+            return self.rehearse(&batch);
+        }
+        let mut locked = self.lock()?;
+        let of = |item: &Item| batch.bytes.get(item.start..item.end).unwrap_or_default();
+        let cut = self.part_of(locked.file(), |bytes| {
+            batch.items.iter().any(|item| begins_with(of(item), bytes))
+        })?;
+        if cut {
+            self.cut_off(&locked)?;
+        }
+        let mut length = append::length(&locked)?;
+        let mut messages = self.known.messages();
+        let mut fitting = Vec::new();
+        for item in &batch.items {
+            // It may have come in meanwhile: from another run like this.
+            if self.known.find(item.likeness) {
+                self.tally.present += 1;
+                continue;
+            }
+            let bytes = of(item).len() as u64;
+            if self.fits(length + bytes, messages + 1) {
+                length += bytes;
+                messages += 1;
+                fitting.push(*item);
+            } else {
+                self.tally.no_room += 1;
+            }
+        }
+        let writes: Vec<_> = fitting
+            .iter()
+            .map(|item| |to: &mut dyn Write| to.write_all(of(item)))
+            .collect();
+        let pieces: Vec<_> = fitting
+            .iter()
+            .zip(&writes)
+            .map(|(item, write)| Piece {
+                line: first_line(of(item)),
+                bytes: of(item).len() as u64,
+                write,
+            })
+            .collect();
+        self.append(&mut locked, &fitting, &pieces)
+    }
+
+    /// Writes a message that is too large to wait in memory.
+    fn commit_large(&mut self, archived: &Archived<'_>, likeness: Likeness, seen: Seen) -> Result<(), Stop> {
+        let bytes = archived.stored.bytes;
+        let item = Item {
+            likeness,
+            seen,
+            start: 0,
+            end: usize::try_from(bytes).unwrap_or(usize::MAX),
+        };
+        self.target.patience.begin_again();
+        if self.target.mode == Mode::Rehearse {
+            self.rehearse_one(likeness, bytes);
+            return Ok(());
+        }
+        let mut locked = self.lock()?;
+        if self.known.find(likeness) {
+            self.tally.present += 1;
+            return Ok(());
+        }
+        let last = self.known.last().filter(|last| last.bytes < bytes);
+        if let Some(last) = last
+            && is_same(locked.file(), last.offset, archived, last.bytes)?
+        {
+            self.cut_off(&locked)?;
+        }
+        if !self.fits(append::length(&locked)? + bytes, self.known.messages() + 1) {
+            self.tally.no_room += 1;
+            return Ok(());
+        }
+        // What its last bytes lack is added when something comes behind it.
+        let piece = Piece {
+            line: first_line(archived.stored.head),
+            bytes,
+            write: &|to| archived.copy_to(to),
+        };
+        self.append(&mut locked, &[item], &[piece])
+    }
+
+    fn append(&mut self, locked: &mut Locked, items: &[Item], pieces: &[Piece<'_>]) -> Result<(), Stop> {
+        let Some(last) = items.last() else { return Ok(()) };
+        let bytes: u64 = items.iter().map(|item| (item.end - item.start) as u64).sum();
+        if let Some(min_free_bytes) = self.target.room.min_free {
+            let free_bytes = filesystem::free_bytes(locked.path(), locked.file())?;
+            if free_bytes < bytes.saturating_add(min_free_bytes) {
+                return Err(append::too_little_space(locked.path(), free_bytes, min_free_bytes).into());
+            }
+        }
+        let was_new = has_new_mail(locked.file());
+        let appended = append::append_stored(locked, pieces, OffsetDateTime::now_utc())?;
+        let offset = appended.after_bytes.saturating_sub((last.end - last.start) as u64);
+        // Its note goes with it, which is a change too.
+        drop(appended);
+        if !was_new && items.iter().all(|item| item.seen == Seen::Yes) {
+            look_read(locked.file());
+        }
+        self.tally.restored += items.len() as u64;
+        self.tally.restored_bytes += bytes;
+        let added = items.iter().map(|item| item.likeness);
+        self.known
+            .add(locked.file(), added, offset)
+            .map_err(|e| self.unreadable(&e))
+    }
+
+    /// Counts a batch as if it were written.
+    fn rehearse(&mut self, batch: &Batch) -> Result<(), Stop> {
+        self.look(Some(Instant::now() + self.catching_up()))?;
+        for item in &batch.items {
+            self.rehearse_one(item.likeness, (item.end - item.start) as u64);
+        }
+        Ok(())
+    }
+
+    fn rehearse_one(&mut self, likeness: Likeness, bytes: u64) {
+        let held = self.known.last().map_or(0, |last| last.offset + last.bytes);
+        if self.known.find(likeness) {
+            self.tally.present += 1;
+        } else if self.fits(
+            held + self.rehearsed_bytes + bytes,
+            self.known.messages() + self.tally.restored + 1,
+        ) {
+            self.rehearsed_bytes += bytes;
+            self.tally.restored += 1;
+            self.tally.restored_bytes += bytes;
+        } else {
+            self.tally.no_room += 1;
+        }
+    }
+
+    fn fits(&self, bytes: u64, messages: u64) -> bool {
+        let room = self.target.room;
+        room.bytes.is_none_or(|most| bytes <= most) && room.messages.is_none_or(|most| messages <= most)
+    }
+
+    /// Tells whether what lies at the mailbox's end is a part of something that is about to be written as a whole.
+    fn part_of(&self, file: &File, is_part: impl Fn(&[u8]) -> bool) -> Result<bool, Stop> {
+        let Some(last) = self.known.last().filter(|last| last.bytes < BATCH_BYTES as u64) else {
+            return Ok(false);
+        };
+        let mut bytes = vec![0; usize::try_from(last.bytes).unwrap_or_default()];
+        file.read_exact_at(&mut bytes, last.offset)
+            .map_err(|e| self.unreadable(&e))?;
+        Ok(is_part(&bytes))
+    }
+
+    fn cut_off(&mut self, locked: &Locked) -> Result<(), Stop> {
+        let fail = |e: io::Error| Error::io("cut a part of a message off", locked.path(), &e);
+        if let Some(last) = self.known.last() {
+            locked.file().set_len(last.offset).map_err(fail)?;
+            self.known.cut_off_last(locked.file()).map_err(fail)?;
+        }
+        Ok(())
+    }
+}
+
+fn is_past(until: Option<Instant>) -> bool {
+    until.is_some_and(|until| Instant::now() >= until)
+}
+
+fn first_line(message: &[u8]) -> &[u8] {
+    let end = memchr::memchr(b'\n', message).map_or(message.len(), |at| at + 1);
+    message.get(..end).unwrap_or(message)
+}
+
+/// Strictly: what is whole is no part.
+fn begins_with(whole: &[u8], part: &[u8]) -> bool {
+    !part.is_empty() && part.len() < whole.len() && whole.starts_with(part)
+}
+
+fn is_same(file: &File, offset: u64, archived: &Archived<'_>, bytes: u64) -> Result<bool, Stop> {
+    let (mut a, mut b) = (vec![0; 64 << 10], vec![0; 64 << 10]);
+    let mut at = 0;
+    while at < bytes {
+        let room = usize::try_from(bytes - at).unwrap_or(a.len()).min(a.len());
+        let here = file.read_at(a.get_mut(..room).unwrap_or_default(), offset + at)?;
+        let there = archived
+            .bytes()
+            .read_from(b.get_mut(..here).unwrap_or_default(), archived.stored.offset + at)?;
+        if there == 0 || a.get(..there) != b.get(..there) {
+            return Ok(false);
+        }
+        at += there as u64;
+    }
+    Ok(bytes > 0)
+}
+
+/// What a message lacks at its end before a separator line may follow: an empty line.
+fn missing_end(message: &[u8]) -> &'static [u8] {
+    if message.ends_with(b"\n\n") || message.ends_with(b"\n\r\n") {
+        b""
+    } else if message.ends_with(b"\n") {
+        b"\n"
+    } else {
+        b"\n\n"
+    }
+}
+
+/// What shells and mail readers go by: changed after it was read last.
+fn has_new_mail(file: &File) -> bool {
+    let times = file
+        .metadata()
+        .and_then(|stat| Ok((stat.len(), stat.modified()?, stat.accessed()?)));
+    times.is_ok_and(|(bytes, modified, accessed)| bytes > 0 && modified > accessed)
+}
+
+/// Makes it look read: what came back was read before. A mailbox that then still looks as if there were new mail harms nobody.
+fn look_read(file: &File) {
+    if let Ok(modified) = file.metadata().and_then(|stat| stat.modified()) {
+        let _ = file.set_times(FileTimes::new().set_accessed(modified).set_modified(modified));
+    }
+}

@@ -1,0 +1,468 @@
+//! Takes chosen messages out of one mailbox, into an archive: look, choose, pack, read back, cut. `archive` and `sweep` differ in what
+//! they choose.
+//!
+//! The mailbox is locked for the look and for the cut, not for what lies between. Where it is another one by then, everything begins
+//! anew, a few times; in the end nothing was cut, and the archive is taken away again.
+
+use std::io;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use time::OffsetDateTime;
+
+use crate::archive::Member;
+use crate::archive::names;
+use crate::archive::publish::{Archive, Vault, estimate};
+use crate::archive::retention;
+use crate::cli::spool::Packing;
+use crate::config::value::Age;
+use crate::deliver::store;
+use crate::error::{Class, Error, visible};
+use crate::mailbox::expunge::execute::{Cut, Plan, Prepared, Trust, cut};
+use crate::mailbox::expunge::journal;
+use crate::mailbox::expunge::snapshot::Look;
+use crate::mailbox::lock;
+use crate::mailbox::lock::Locked;
+use crate::mailbox::open::Absent;
+use crate::mailbox::recover;
+use crate::output::progress::Progress;
+use crate::spool::archive::human;
+use crate::spool::choose;
+use crate::spool::choose::{Choice, Inside, Wanted};
+use crate::spool::merge;
+use crate::spool::merge::{Room, Sameness, Stop, Tally, Target};
+use crate::spool::returned::Unpacker;
+use crate::spool::select::Spool;
+use crate::spool::{Care, archive_target, complain, expire, say};
+use crate::sys::deadline::Patience;
+use crate::sys::{account, filesystem};
+
+/// How often everything begins anew when a reader rewrites the mailbox meanwhile.
+const ROUNDS: u32 = 3;
+
+/// How often everything is read again when deliveries keep coming to a large mailbox.
+const REREADS: u32 = 2;
+
+/// Whoever moves more than this under the lock is told how long deliveries wait for it, in bytes.
+const TOLD_BYTES: u64 = 256 << 20;
+
+/// What is done with the messages of one mailbox.
+#[derive(Debug)]
+pub struct Take<'a> {
+    care: &'a Care,
+    spool: &'a Spool,
+    wanted: &'a Wanted,
+    vault: Vault,
+    lock_at_most: Duration,
+    date: OffsetDateTime,
+}
+
+/// What became of it.
+#[derive(Debug)]
+pub enum Taken {
+    /// No message was chosen.
+    Nothing(Choice),
+    /// These would be taken, and of what their reports carry so much put back.
+    Would(Choice, Tally),
+    /// These were.
+    Done {
+        /// The messages.
+        choice: Choice,
+        /// Where they are.
+        archive: Archive,
+        /// The mailbox's length now, in bytes.
+        stay_bytes: u64,
+        /// For how long the mailbox was locked.
+        held: Duration,
+        /// What of the messages inside the reports was put back.
+        back: Tally,
+    },
+}
+
+/// Whether to do it or to say it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Do it.
+    Execute,
+    /// Say what would be done.
+    Rehearse,
+}
+
+impl<'a> Take<'a> {
+    /// Of what `wanted` means in one mailbox, into an archive as flags and configuration say; `date` is when the run began.
+    ///
+    /// # Errors
+    /// When the owner that is configured is nobody's name.
+    pub fn new(
+        care: &'a Care,
+        packing: &Packing,
+        spool: &'a Spool,
+        wanted: &'a Wanted,
+        date: OffsetDateTime,
+    ) -> Result<Self, Error> {
+        Ok(Self {
+            care,
+            spool,
+            wanted,
+            vault: archive_target::of(care, packing, spool)?,
+            lock_at_most: packing.lock_at_most.duration(),
+            date,
+        })
+    }
+
+    /// Does it.
+    ///
+    /// # Errors
+    /// When it cannot be done; the mailbox holds everything that is not in an archive, whatever happened.
+    pub fn run(&self, mode: Mode) -> Result<Taken, Error> {
+        for _ in 0..ROUNDS {
+            match self.round(mode)? {
+                Some(taken) => return Ok(taken),
+                None => tracing::info!(
+                    user = self.spool.account.name,
+                    "the mailbox was rewritten meanwhile; once more"
+                ),
+            }
+        }
+        let cause = "another program rewrites it again and again; nothing was taken out";
+        Err(Error::new(Class::Mailbox, "archive", self.spool.path.display(), cause)
+            .hint("try again when the user is away"))
+    }
+
+    fn round(&self, mode: Mode) -> Result<Option<Taken>, Error> {
+        let spool = self.spool;
+        let locked = self.lock()?;
+        let mut look = Look::take(&locked)?;
+        let place = self.journal_place(&locked);
+        drop(locked);
+        let mut progress = Progress::begin(&format!("{}: reading", spool.account.name), look.bytes());
+        let choice = choose::choose(self.unpacker(&look), self.wanted, &self.care.patience, |bytes| {
+            progress.step(bytes);
+        })?;
+        drop(progress);
+        if choice.taken.is_empty() {
+            return Ok(Some(Taken::Nothing(choice)));
+        }
+        if mode == Mode::Rehearse {
+            let back = self.put_back(&look, &choice, merge::Mode::Rehearse)?;
+            return Ok(back.map(|back| Taken::Would(choice, back)));
+        }
+        look.remember(choice.starts.places())?;
+        self.vault.open(&format!("{}-", names::safe(&spool.account.name)))?;
+        self.refuse_full(&look, &choice)?;
+        let (archive, hash) = self.pack(&look, &choice)?;
+        // Before the reports go, and synced: whatever comes between, each message is in a report or in the mailbox, and the next run sees
+        // which.
+        let back = match self.put_back(&look, &choice, merge::Mode::Write) {
+            Ok(Some(back)) => back,
+            Ok(None) => {
+                archive.withdraw();
+                return Ok(None);
+            }
+            Err(e) => {
+                archive.withdraw();
+                return Err(e);
+            }
+        };
+        let plan = Plan {
+            taken: choice.taken.clone(),
+            hash,
+            imap_base: choice.imap_base.clone(),
+            unread: choice.unread,
+            archive: archive.path.display().to_string(),
+            date: self.date,
+        };
+        match self.cut(&mut look, &plan, &place) {
+            Ok(Some(Cut::Done(done))) => {
+                self.tidy(&archive);
+                Ok(Some(Taken::Done {
+                    choice,
+                    archive,
+                    stay_bytes: done.bytes,
+                    held: done.held,
+                    back,
+                }))
+            }
+            Ok(Some(Cut::Unfinished(e))) => {
+                let path = archive.path.display().to_string();
+                say(&format!(
+                    "{}: the messages that go are in {}",
+                    visible(&spool.account.name),
+                    visible(&path)
+                ));
+                Err(e)
+            }
+            Ok(Some(Cut::Changed | Cut::InDoubt(_)) | None) => {
+                archive.withdraw();
+                Ok(None)
+            }
+            Err(e) => {
+                archive.withdraw();
+                Err(e)
+            }
+        }
+    }
+
+    fn unpacker<'l>(&'l self, look: &'l Look) -> Unpacker<'l> {
+        Unpacker {
+            look,
+            account: &self.spool.account,
+            config: &self.care.config,
+            date: self.date,
+        }
+    }
+
+    /// Puts back what the reports carry, where that is asked for; none when the mailbox was rewritten meanwhile. All of it, or the reports
+    /// have to stay.
+    fn put_back(&self, look: &Look, choice: &Choice, mode: merge::Mode) -> Result<Option<Tally>, Error> {
+        if self.wanted.inside != Inside::PutBack || choice.originals.count() == 0 {
+            return Ok(Some(Tally::default()));
+        }
+        let (config, account) = (&self.care.config, &self.spool.account);
+        let limit = config.limit_of(&account.name, || account.groups());
+        let plan = self.lock_plan();
+        let target = Target {
+            path: &self.spool.path,
+            plan: &plan,
+            // What goes makes room.
+            room: Room {
+                bytes: limit.bytes.map(|bytes| bytes.saturating_add(choice.taken.bytes())),
+                messages: limit.messages.map(|messages| messages.saturating_add(choice.messages)),
+                min_free: config.spool.min_free.bound(),
+            },
+            sameness: Sameness::Once(&choice.taken),
+            mode,
+            patience: &self.care.patience,
+        };
+        let tally = match choice.originals.put_back(&self.unpacker(look), target) {
+            Ok(tally) => tally,
+            Err(Stop::Again) => return Ok(None),
+            Err(Stop::Failed(e)) => return Err(e),
+            Err(Stop::Archive(e)) => return Err(Error::io("read", &self.spool.path, &e)),
+        };
+        if mode == merge::Mode::Write && tally.restored > 0 {
+            tracing::info!(
+                action = "rescue",
+                user = account.name,
+                mailbox = self.spool.path.display().to_string(),
+                messages = tally.restored,
+                bytes = tally.restored_bytes
+            );
+        }
+        if tally.no_room > 0 {
+            let cause = format!(
+                "the mailbox has no room for {} of the messages inside the reports, and no report was taken out",
+                tally.no_room
+            );
+            return Err(Error::new(
+                Class::MailboxFull,
+                "put back all into",
+                self.spool.path.display(),
+                cause,
+            )
+            .hint("raise the quota; or sweep without --rescue, and they stay inside the reports in the archive"));
+        }
+        Ok(Some(tally))
+    }
+
+    /// Removes archives that are too many by now. What cannot be removed is said, and changes nothing. A directory that was named with `--to`
+    /// is somebody else's to keep.
+    fn tidy(&self, archive: &Archive) {
+        if self.vault.dir != archive_target::place(self.care, self.spool) {
+            return;
+        }
+        let user = names::safe(&self.spool.account.name);
+        let configured = &self.care.config.archive;
+        let output = &mut io::stdout();
+        if let Err(e) = expire::tidy(configured, &self.vault.dir, &user, &archive.path, self.date, output) {
+            complain(&e);
+        }
+    }
+
+    fn lock(&self) -> Result<Locked, Error> {
+        let patience = &self.care.patience;
+        patience.begin_again();
+        let mut locked = lock::lock(&self.spool.path, &self.lock_plan(), patience)?;
+        recover::tidy(&mut locked, OffsetDateTime::now_utc())?;
+        Ok(locked)
+    }
+
+    fn lock_plan(&self) -> lock::Plan {
+        let state_dir = self.care.state_dir(&self.spool.account);
+        store::lock_plan(&self.care.config, self.spool.owner, Absent::Refuse, state_dir)
+    }
+
+    fn journal_place(&self, locked: &Locked) -> Place {
+        let path = locked.path();
+        match self.care.state_dir(&self.spool.account) {
+            Some(dir) if !locked.has_dotlock() => Place::Private(journal::place_in(&dir, path)),
+            _ => Place::Beside(journal::place_beside(path)),
+        }
+    }
+
+    fn refuse_full(&self, look: &Look, choice: &Choice) -> Result<(), Error> {
+        let expected = estimate(look.file(), &choice.taken).map_err(|e| Error::io("read", look.path(), &e))?;
+        self.vault.refuse_full(expected)?;
+        let moved = choice.taken.gaps(look.bytes()).bytes();
+        let min_free = self.care.config.spool.min_free.bound().unwrap_or_default();
+        let free = filesystem::free_bytes(look.path(), look.file())?;
+        if free < moved.saturating_add(min_free) {
+            let cause = format!(
+                "what stays is written down first, {} MiB; {} MiB are free, and min_free asks for {} MiB",
+                moved.div_ceil(1 << 20),
+                free >> 20,
+                min_free >> 20
+            );
+            return Err(Error::new(Class::SystemFull, "archive", look.path().display(), cause)
+                .hint("--all-mail needs no such room"));
+        }
+        Ok(())
+    }
+
+    fn pack(&self, look: &Look, choice: &Choice) -> Result<(Archive, [u8; 32]), Error> {
+        let user = &self.spool.account.name;
+        let bytes = choice.taken.bytes();
+        let member = self.member(look, bytes)?;
+        let path = look.path().display().to_string();
+        let patience = &self.care.patience;
+        let mut packing = Progress::begin(&format!("{user}: packing"), bytes);
+        let from = Stepping {
+            inner: choice.taken.reader(look.file()),
+            step: |bytes| {
+                packing.step(bytes);
+                stopped(patience, &path)
+            },
+        };
+        let mut checking = None;
+        let dir = &self.vault.dir;
+        let free = || retention::free_path(dir, &names::safe(user), self.date, self.vault.format);
+        let place = free().map_err(|e| Error::io("name an archive in", dir, &e))?;
+        let checked = self.vault.write(&place, &member, from, |read| {
+            checking
+                .get_or_insert_with(|| Progress::begin(&format!("{user}: reading back"), bytes))
+                .step(read);
+            stopped(patience, &path)
+        })?;
+        let hash = checked.hash;
+        Ok((checked.publish()?, hash))
+    }
+
+    fn member(&self, look: &Look, bytes: u64) -> Result<Member, Error> {
+        use std::os::unix::fs::MetadataExt;
+        let stat = look
+            .file()
+            .metadata()
+            .map_err(|e| Error::io("examine", look.path(), &e))?;
+        Ok(Member {
+            name: look.path().file_name().unwrap_or_default().to_owned(),
+            bytes,
+            uid: stat.uid(),
+            gid: stat.gid(),
+            user: account::owner(stat.uid())?.name,
+            group: account::group_name(stat.gid()),
+            mode: stat.mode() & 0o7777,
+            modified: u64::try_from(stat.mtime()).unwrap_or_default(),
+        })
+    }
+
+    /// How it ended; none when deliveries leave no time to read the mailbox again.
+    fn cut(&self, look: &mut Look, plan: &Plan, place: &Place) -> Result<Option<Cut>, Error> {
+        let user = &self.spool.account.name;
+        let path = look.path().display().to_string();
+        let patience = &self.care.patience;
+        let step = |progress: &mut Progress, bytes: u64| {
+            progress.step(bytes);
+            stopped(patience, &path)
+        };
+        let place = match place {
+            Place::Beside(path) => path,
+            Place::Private(path) => {
+                journal::make_place(path)?;
+                path
+            }
+        };
+        let moved = plan.taken.gaps(look.bytes()).bytes();
+        let mut progress = Progress::begin(&format!("{user}: writing down what stays"), moved);
+        let begun = Instant::now();
+        let mut prepared = Prepared::new(look, plan, place, |bytes| step(&mut progress, bytes))?;
+        drop(progress);
+        // It was just written once, and synced.
+        let expected = begun.elapsed();
+        if moved > 0 && expected > self.lock_at_most {
+            let cause = format!(
+                "{} stay behind what goes, and would be moved under the lock for about {} s, and --lock-at-most is {} s; nothing was taken out",
+                human(moved),
+                expected.as_secs() + 1,
+                self.lock_at_most.as_secs()
+            );
+            return Err(Error::new(Class::Mailbox, "take mail out of", &path, cause).hint(
+                "archive --all-mail moves nothing, and spool restore --since puts the younger mail back; or allow more at a quiet hour",
+            ));
+        }
+        if moved >= TOLD_BYTES {
+            say(&format!(
+                "{}: {} stay behind what goes and are moved under the lock; deliveries wait for about {} s",
+                visible(user),
+                human(moved),
+                expected.as_secs() + 1
+            ));
+        }
+        let mut trust = Trust::Once;
+        for _ in 0..=REREADS {
+            look.let_go(&plan.taken);
+            let mut locked = self.lock()?;
+            match cut(&mut locked, look, plan, prepared, trust)? {
+                Cut::InDoubt(again) => {
+                    prepared = *again;
+                    look.look_again(&locked)?;
+                }
+                cut @ (Cut::Done(_) | Cut::Changed | Cut::Unfinished(_)) => return Ok(Some(cut)),
+            }
+            drop(locked);
+            let mut progress = Progress::begin(&format!("{user}: reading again"), plan.taken.bytes() + moved);
+            if !prepared.reread(look, plan, |bytes| step(&mut progress, bytes))? {
+                return Ok(None);
+            }
+            trust = Trust::Twice;
+        }
+        Ok(None)
+    }
+}
+
+/// Where the journal lies.
+enum Place {
+    Beside(PathBuf),
+    /// In the user's state directory.
+    Private(PathBuf),
+}
+
+/// Fails when somebody asked the run to stop.
+///
+/// # Errors
+/// Then.
+pub fn stopped(patience: &Patience, path: &str) -> io::Result<()> {
+    patience
+        .check("archive", path)
+        .map_err(|_| io::Error::other("told to stop by a signal"))
+}
+
+/// Tells a step what was read.
+struct Stepping<R, F> {
+    inner: R,
+    step: F,
+}
+
+impl<R: io::Read, F: FnMut(u64) -> io::Result<()>> io::Read for Stepping<R, F> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.inner.read(buffer)?;
+        (self.step)(read as u64)?;
+        Ok(read)
+    }
+}
+
+/// So long before `date`, in seconds since 1970.
+#[must_use]
+pub fn ago(date: OffsetDateTime, age: Age) -> i64 {
+    let seconds = i64::try_from(age.duration().as_secs()).unwrap_or(i64::MAX);
+    date.unix_timestamp().saturating_sub(seconds)
+}

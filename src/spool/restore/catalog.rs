@@ -1,0 +1,167 @@
+//! `spoolguard spool restore --list`: what is in an archive, one line a message. Whatever a message says is escaped and shortened.
+
+use std::io::{self, Write};
+
+use serde::Serialize;
+
+use crate::command::inspect::show::write_line;
+use crate::error::visible;
+use crate::message::Message;
+use crate::message::from_line;
+use crate::message::text::decoded_value;
+use crate::spool::archive::human;
+
+/// How much of a writer's name, and of a subject, is shown to people, in characters.
+const WRITER_CHARACTERS: usize = 32;
+const SUBJECT_CHARACTERS: usize = 48;
+
+/// One message of an archive.
+#[derive(Clone, Copy, Debug)]
+pub struct Entry<'a> {
+    /// The archive.
+    pub archive: &'a str,
+    /// The mailbox in it.
+    pub mailbox: &'a str,
+    /// Where the message lies in that, in bytes.
+    pub offset: u64,
+    /// Its length, in bytes.
+    pub bytes: u64,
+    /// Its beginning.
+    pub message: &'a Message<'a>,
+}
+
+/// The keys are a promise.
+#[derive(Serialize)]
+struct Line<'a> {
+    archive: &'a str,
+    mailbox: &'a str,
+    offset: u64,
+    size: u64,
+    date: Option<&'a str>,
+    sender: Option<&'a str>,
+    from: Option<&'a str>,
+    subject: Option<&'a str>,
+    message_id: Option<&'a str>,
+}
+
+impl Entry<'_> {
+    fn field(&self, name: &str) -> Option<String> {
+        let field = self.message.fields().find(|field| field.is(name))?;
+        Some(decoded_value(&field, None).into_owned())
+    }
+
+    /// The day and time of the separator line, as RFC 3339 writes it, without the zone that nobody knows.
+    fn date(&self) -> Option<String> {
+        let seconds = from_line::date(self.message.from_line()?)?;
+        let (year, month, day) = from_line::civil(seconds);
+        let of_day = seconds.rem_euclid(86400);
+        let (hour, minute, second) = (of_day / 3600, of_day / 60 % 60, of_day % 60);
+        Some(format!(
+            "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}"
+        ))
+    }
+
+    fn sender(&self) -> Option<String> {
+        let line = String::from_utf8_lossy(self.message.from_line()?).into_owned();
+        line.split(' ').nth(1).map(str::to_owned)
+    }
+
+    /// Writes one JSON object and a line end.
+    ///
+    /// # Errors
+    /// When writing fails.
+    pub fn write_json(&self, output: &mut impl Write) -> io::Result<()> {
+        let [from, subject, message_id] = ["From", "Subject", "Message-ID"].map(|name| self.field(name));
+        let (date, sender) = (self.date(), self.sender());
+        let line = Line {
+            archive: self.archive,
+            mailbox: self.mailbox,
+            offset: self.offset,
+            size: self.bytes,
+            date: date.as_deref(),
+            sender: sender.as_deref(),
+            from: from.as_deref(),
+            subject: subject.as_deref(),
+            message_id: message_id.as_deref(),
+        };
+        write_line(output, &line)
+    }
+
+    /// Writes a line for people.
+    ///
+    /// # Errors
+    /// When writing fails.
+    pub fn write_text(&self, output: &mut impl Write) -> io::Result<()> {
+        let date = self
+            .date()
+            .map_or_else(|| "?".to_owned(), |date| date.replace('T', " "));
+        let from = self.field("From").or_else(|| self.sender()).unwrap_or_default();
+        let (from, subject) = (
+            short(&from, WRITER_CHARACTERS),
+            short(&self.field("Subject").unwrap_or_default(), SUBJECT_CHARACTERS),
+        );
+        let id = visible(&self.field("Message-ID").unwrap_or_default());
+        writeln!(
+            output,
+            "{date:19}  {:>10}  {from:WRITER_CHARACTERS$}  {subject:SUBJECT_CHARACTERS$}  {id}",
+            human(self.bytes)
+        )
+    }
+}
+
+/// The beginning of a text, made harmless.
+fn short(text: &str, most: usize) -> String {
+    // Escaping makes it longer: first cut, so that a long one costs no more, then escaped, then cut once more.
+    let beginning: String = text.chars().take(most + 1).collect();
+    let safe = visible(&beginning);
+    if safe.chars().count() <= most {
+        return safe;
+    }
+    let mut cut: String = safe.chars().take(most - 1).collect();
+    cut.push('…');
+    cut
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Entry, short};
+    use crate::message::Message;
+
+    #[test]
+    fn a_hostile_message_neither_opens_a_line_nor_steers_a_terminal() {
+        let text = b"From s@s.test Mon Nov  2 10:00:00 2026\nFrom: \x1b[2J<s@s.test>\n\
+            Subject: =?utf-8?q?a=0Ab=E2=80=AE?=\nMessage-ID: <1@s.test>\n\n";
+        let message = Message::new(text);
+        let entry = Entry {
+            archive: "a.gz",
+            mailbox: "a",
+            offset: 0,
+            bytes: 1536,
+            message: &message,
+        };
+        let mut out = Vec::new();
+        entry.write_text(&mut out).unwrap_or_default();
+        let line = String::from_utf8_lossy(&out).into_owned();
+        assert_eq!(line.lines().count(), 1);
+        assert!(
+            line.starts_with("2026-11-02 10:00:00     1.5 KiB  \\u{1b}[2J<s@s.test> "),
+            "{line}"
+        );
+        assert!(line.ends_with(" <1@s.test>\n") && line.contains("\\u{202e}"), "{line}");
+        out.clear();
+        entry.write_json(&mut out).unwrap_or_default();
+        let line = String::from_utf8_lossy(&out);
+        assert!(!line.contains('\u{202e}') && !line.contains('\u{1b}'), "{line}");
+        assert!(
+            line.contains("\"date\":\"2026-11-02T10:00:00\",\"sender\":\"s@s.test\""),
+            "{line}"
+        );
+    }
+
+    #[test]
+    fn long_texts_are_shortened() {
+        assert_eq!(short("abcdef", 6), "abcdef");
+        assert_eq!(short("abcdefg", 6), "abcde…");
+        assert_eq!(short("\u{1b}\u{1b}", 6), "\\u{1b…");
+    }
+}

@@ -1,0 +1,120 @@
+//! Where an archived mailbox goes back to: the mailbox that the command line names, or the one of the user it was. What an archive says
+//! chooses among the mailboxes of the spool directory, and can name no other place.
+
+use std::ffi::OsStr;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use nix::unistd::Uid;
+
+use crate::archive::Member;
+use crate::archive::read::name_without_endings;
+use crate::archive::retention;
+use crate::cli::spool::Selection;
+use crate::config::Config;
+use crate::error::{Class, Error};
+use crate::mailbox::open::Owner;
+use crate::sys::account;
+use crate::sys::account::Account;
+
+/// A mailbox that mail is put back into.
+#[derive(Clone, Debug)]
+pub struct Destination {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Whose mail it is, for the quota.
+    pub account: Account,
+    /// Whose file it has to be.
+    pub owner: Owner,
+}
+
+/// Finds where the mailboxes of an archive go: for each its destination, or none when another one was asked for.
+///
+/// # Errors
+/// When it cannot be told where one goes.
+pub fn of_all(
+    archive: &Path,
+    mailboxes: &[Member],
+    selection: &Selection,
+    runner: &Account,
+    config: &Config,
+) -> Result<Vec<Option<Destination>>, Error> {
+    if let Some(path) = &selection.mbox {
+        let account = match &selection.user {
+            Some(user) => account::find(Some(user))?,
+            None => runner.clone(),
+        };
+        let destination = Destination {
+            path: path.clone(),
+            account,
+            owner: Owner::Trusted(Uid::current().as_raw()),
+        };
+        return Ok(vec![Some(destination); mailboxes.len()]);
+    }
+    if let Some(user) = &selection.user {
+        let destination = of_user(user, config)?;
+        let one_of_several = |member: &Member| mailboxes.len() == 1 || member.name == user.as_str();
+        let destinations: Vec<_> = mailboxes
+            .iter()
+            .map(|member| one_of_several(member).then(|| destination.clone()))
+            .collect();
+        if destinations.iter().all(Option::is_none) {
+            let names: Vec<_> = mailboxes.iter().map(|member| member.name.to_string_lossy()).collect();
+            let cause = format!("it holds the mailboxes {}, and none of {user}", names.join(", "));
+            return Err(
+                Error::new(Class::Configuration, "restore from", archive.display(), cause)
+                    .hint("say --mbox to put all of them into one file"),
+            );
+        }
+        return Ok(destinations);
+    }
+    mailboxes
+        .iter()
+        .map(|member| {
+            let name = user_name(archive, member);
+            let user = name.to_str().unwrap_or_default();
+            of_user(user, config).map(Some).map_err(|e| {
+                let cause = format!("nobody can tell whose mail it is ({e})");
+                Error::new(Class::Configuration, "restore from", archive.display(), cause)
+                    .hint("say --user NAME, or --mbox PATH")
+            })
+        })
+        .collect()
+}
+
+/// The user that a mailbox was of: as it is called in the archive, or as the archive is called.
+#[must_use]
+pub fn user_name(archive: &Path, member: &Member) -> std::ffi::OsString {
+    if !member.name.is_empty() {
+        return member.name.clone();
+    }
+    let name = archive.file_name().unwrap_or_default();
+    match retention::read_name(name) {
+        Some(label) => label.user.into(),
+        None => name_without_endings(archive),
+    }
+}
+
+fn of_user(user: &str, config: &Config) -> Result<Destination, Error> {
+    // Refuses names that lead out of the directory.
+    let found = account::find(Some(user))?;
+    let path = Path::new(&config.spool.dir).join(OsStr::new(user));
+    if let Some(account) = account::known(user)? {
+        return Ok(Destination {
+            path,
+            owner: Owner::Exactly(account.uid),
+            account,
+        });
+    }
+    // A name that the system does not know has a virtual mailbox, if it has one, and whoever has that file has all of them.
+    match path.symlink_metadata() {
+        Ok(stat) => Ok(Destination {
+            path,
+            owner: Owner::Exactly(stat.uid()),
+            account: found,
+        }),
+        Err(e) => {
+            Err(Error::io("find", &path, &e).hint(format!("there is neither a user {user} nor a mailbox of that name")))
+        }
+    }
+}

@@ -1,0 +1,399 @@
+//! `spoolguard spool restore`: puts archived mail back, or lists it. An archive is read to its end before anything is put back from it: of
+//! one that is damaged nothing is. One archive that fails does not stop the others.
+
+pub mod catalog;
+pub mod destination;
+pub mod filter;
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, BufWriter, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use nix::fcntl::OFlag;
+use nix::unistd::Uid;
+
+use crate::archive::messages::{Archived, Inventory, each_message, take_inventory};
+use crate::cli::spool::Selection;
+use crate::deliver::store;
+use crate::error::{Class, Error, Status, visible};
+use crate::mailbox::lock::Plan;
+use crate::mailbox::open::{Absent, Owner, create_for};
+use crate::message::Message;
+use crate::spool::archive::human;
+use crate::spool::merge::{Mode, Putback, Room, Sameness, Seen, Stop, Tally, Target};
+use crate::spool::restore::catalog::Entry;
+use crate::spool::restore::destination::{Destination, user_name};
+use crate::spool::restore::filter::Pick;
+use crate::spool::{Care, complain};
+
+/// How often it is begun again when a mail reader rewrites the mailbox meanwhile.
+const BEGINNINGS: u32 = 5;
+
+/// Runs the command: 0 when all that was meant is in its mailbox, 1 when some is not, 64 when nobody can tell what is meant.
+pub fn run(selection: &Selection, care: &Care) -> Status {
+    let pick = match Pick::read(selection) {
+        Ok(pick) => pick,
+        Err(e) => {
+            complain(&e);
+            return Status::Usage;
+        }
+    };
+    let mut run = Run {
+        selection,
+        care,
+        pick,
+        output: BufWriter::new(io::stdout().lock()),
+        met: 0,
+        status: Status::Done,
+    };
+    for archive in &selection.archives {
+        match run.archive(archive) {
+            Ok(()) => {}
+            Err(Ended::Listener) => return Status::Done,
+            Err(Ended::Failed(e)) => run.wrong(&e),
+        }
+    }
+    if run.met == 0 && !run.pick.is_everything() && run.status == Status::Done {
+        let cause = "no message is what was asked for";
+        run.wrong(&Error::new(
+            Class::Configuration,
+            "restore",
+            "from these archives",
+            cause,
+        ));
+    }
+    let _ = run.output.flush();
+    run.status
+}
+
+struct Run<'a> {
+    selection: &'a Selection,
+    care: &'a Care,
+    pick: Pick,
+    output: BufWriter<io::StdoutLock<'static>>,
+    /// How many messages are what was asked for.
+    met: u64,
+    status: Status,
+}
+
+/// Why an archive is not gone through to its end.
+enum Ended {
+    Failed(Error),
+    /// Whoever read our output has seen enough.
+    Listener,
+}
+
+impl From<Error> for Ended {
+    fn from(error: Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+/// Where reading and writing meet.
+enum Listing {
+    Archive(io::Error),
+    Output(io::Error),
+}
+
+impl From<io::Error> for Listing {
+    fn from(error: io::Error) -> Self {
+        Self::Archive(error)
+    }
+}
+
+impl Run<'_> {
+    fn wrong(&mut self, error: &Error) {
+        self.status = Status::Wrong;
+        let _ = self.output.flush();
+        complain(error);
+    }
+
+    fn archive(&mut self, path: &Path) -> Result<(), Ended> {
+        let file = open(path)?;
+        let unreadable = |e: &io::Error| Error::io("read archive", path, e);
+        let inventory = take_inventory(&file).map_err(|e| unreadable(&e))?;
+        if inventory.mailboxes.is_empty() {
+            let cause = "it holds no mailbox";
+            return Err(Error::new(Class::Configuration, "restore from", path.display(), cause).into());
+        }
+        if self.selection.list {
+            return self.list(path, &file, &inventory);
+        }
+        for other in &inventory.others {
+            let name = visible(&other.name.to_string_lossy());
+            let _ = writeln!(self.output, "left out {name}: it is no mailbox");
+        }
+        let destinations = destination::of_all(
+            path,
+            &inventory.mailboxes,
+            self.selection,
+            &self.care.runner,
+            &self.care.config,
+        )?;
+        for (number, destination) in destinations.iter().enumerate() {
+            if let Some(destination) = destination {
+                self.restore(path, &file, &inventory, number, destination)
+                    .unwrap_or_else(|e| self.wrong(&e));
+            }
+        }
+        Ok(())
+    }
+
+    fn list(&mut self, path: &Path, file: &File, inventory: &Inventory) -> Result<(), Ended> {
+        let archive = path.display().to_string();
+        let names: Vec<String> = inventory
+            .mailboxes
+            .iter()
+            .map(|member| user_name(path, member).to_string_lossy().into_owned())
+            .collect();
+        let (pick, output, json) = (&self.pick, &mut self.output, self.selection.json);
+        let mut met = 0_u64;
+        let listed = each_message(
+            file,
+            inventory,
+            |_| true,
+            |archived| {
+                let message = Message::new(archived.stored.head);
+                if !pick.takes(&message) {
+                    return Ok(());
+                }
+                met += 1;
+                let entry = Entry {
+                    archive: &archive,
+                    mailbox: names.get(archived.mailbox).map_or("", String::as_str),
+                    offset: archived.stored.offset,
+                    bytes: archived.stored.bytes,
+                    message: &message,
+                };
+                let written = if json {
+                    entry.write_json(output)
+                } else {
+                    entry.write_text(output)
+                };
+                written.map_err(Listing::Output)
+            },
+        );
+        self.met += met;
+        match listed {
+            Ok(()) => Ok(()),
+            Err(Listing::Archive(e)) => Err(Error::io("read archive", path, &e).into()),
+            Err(Listing::Output(e)) if e.kind() == io::ErrorKind::BrokenPipe => Err(Ended::Listener),
+            Err(Listing::Output(e)) => Err(Error::new(Class::System, "write", "the list", e).into()),
+        }
+    }
+
+    fn restore(
+        &mut self,
+        archive: &Path,
+        file: &File,
+        inventory: &Inventory,
+        number: usize,
+        destination: &Destination,
+    ) -> Result<(), Error> {
+        let care = self.care;
+        let mode = if care.dry_run { Mode::Rehearse } else { Mode::Write };
+        if mode == Mode::Write {
+            make_for_its_user(destination)?;
+        }
+        let plan = plan(care, destination);
+        let target = Target {
+            path: &destination.path,
+            plan: &plan,
+            room: self.room(destination),
+            sameness: Sameness::Each,
+            mode,
+            patience: &care.patience,
+        };
+        let mut before = Tally::default();
+        for _ in 0..BEGINNINGS {
+            let mut counts = Counts::default();
+            let (tally, result) = put_back(target, file, inventory, number, &self.pick, &mut counts);
+            // What was put back before it was begun again is there now.
+            let tally = Tally {
+                restored: before.restored + tally.restored,
+                restored_bytes: before.restored_bytes + tally.restored_bytes,
+                present: tally.present.saturating_sub(before.restored),
+                no_room: tally.no_room,
+            };
+            let failed = match result {
+                Err(Stop::Again) => {
+                    before = tally;
+                    continue;
+                }
+                Err(Stop::Failed(e)) => Some(e),
+                Err(Stop::Archive(e)) => Some(Error::io("read archive", archive, &e)),
+                Ok(()) => None,
+            };
+            self.met += counts.met;
+            self.say(archive, destination, tally, counts.aside, mode);
+            return failed.map_or(Ok(()), Err);
+        }
+        let cause = "another program rewrites it again and again";
+        Err(
+            Error::new(Class::Mailbox, "restore into", destination.path.display(), cause)
+                .hint("close the mail reader that does so, and run this again: nothing comes twice"),
+        )
+    }
+
+    fn room(&self, destination: &Destination) -> Room {
+        let config = &self.care.config;
+        let min_free = config.spool.min_free.bound();
+        // A file somewhere else is nobody's spool.
+        if self.selection.ignore_quota || self.selection.mbox.is_some() {
+            return Room {
+                min_free,
+                ..Room::default()
+            };
+        }
+        let account = &destination.account;
+        let limit = config.limit_of(&account.name, || account.groups());
+        Room {
+            bytes: limit.bytes,
+            messages: limit.messages,
+            min_free,
+        }
+    }
+
+    /// Says what was done, to whoever looks on and in the log.
+    fn say(&mut self, archive: &Path, destination: &Destination, tally: Tally, aside: u64, mode: Mode) {
+        let Tally {
+            restored,
+            restored_bytes,
+            present,
+            no_room,
+        } = tally;
+        let mailbox = destination.path.display().to_string();
+        let source = archive.display().to_string();
+        if mode == Mode::Write {
+            tracing::info!(
+                action = "restore",
+                user = destination.account.name,
+                archive = source,
+                mailbox,
+                restored,
+                bytes = restored_bytes,
+                present,
+                no_room,
+                note = "",
+            );
+        }
+        let done = if mode == Mode::Write {
+            "restored"
+        } else {
+            "would restore"
+        };
+        let mut line = format!(
+            "{}: {done} {} ({}) from {}",
+            visible(&mailbox),
+            counted(restored),
+            human(restored_bytes),
+            visible(&source)
+        );
+        for (count, what) in [(present, "already there"), (aside, "left out: no mail of anybody's")] {
+            if count > 0 {
+                line.push_str(&format!(", {count} {what}"));
+            }
+        }
+        let _ = writeln!(self.output, "{line}");
+        if no_room > 0 {
+            let cause = format!("the mailbox has no room for {}", counted(no_room));
+            let error = Error::new(Class::MailboxFull, "restore all into", &mailbox, cause);
+            self.wrong(&error.hint("raise the quota, or say --ignore-quota"));
+        }
+    }
+}
+
+fn counted(messages: u64) -> String {
+    match messages {
+        1 => "1 message".to_owned(),
+        count => format!("{count} messages"),
+    }
+}
+
+/// What was found in an archive.
+#[derive(Clone, Copy, Debug, Default)]
+struct Counts {
+    /// Messages that are what was asked for.
+    met: u64,
+    /// Messages that are nobody's mail.
+    aside: u64,
+}
+
+/// Goes through the archive once.
+fn put_back(
+    target: Target<'_>,
+    file: &File,
+    inventory: &Inventory,
+    number: usize,
+    pick: &Pick,
+    counts: &mut Counts,
+) -> (Tally, Result<(), Stop>) {
+    let mut putback = match Putback::begin(target) {
+        Ok(putback) => putback,
+        Err(e) => return (Tally::default(), Err(e)),
+    };
+    let offered = each_message(
+        file,
+        inventory,
+        |mailbox| mailbox == number,
+        |archived: &Archived<'_>| {
+            let message = Message::new(archived.stored.head);
+            if !pick.takes(&message) {
+                return Ok(());
+            }
+            if is_internal(&message) {
+                counts.aside += 1;
+                return Ok(());
+            }
+            counts.met += 1;
+            let seen = match message.first("Status") {
+                Some(status) if status.contains('R') => Seen::Yes,
+                Some(_) | None => Seen::No,
+            };
+            putback.offer(archived, seen)
+        },
+    );
+    let result = offered.and_then(|()| putback.finish());
+    (putback.tally(), result.map(drop))
+}
+
+/// The first message of mailboxes that c-client keeps (pine, UW IMAP) is none: it holds their numbers, and would hold old ones in
+/// the middle of a mailbox.
+fn is_internal(message: &Message<'_>) -> bool {
+    message.fields().any(|field| field.is("X-IMAP"))
+        && message
+            .first("Subject")
+            .is_some_and(|subject| subject.starts_with("DON'T DELETE THIS MESSAGE"))
+}
+
+/// Opens the archive. A FIFO would hold us, and it is read twice.
+fn open(path: &Path) -> Result<File, Error> {
+    let file = OpenOptions::new()
+        .read(true)
+        .custom_flags((OFlag::O_NONBLOCK | OFlag::O_NOCTTY).bits())
+        .open(path)
+        .map_err(|e| Error::io("open archive", path, &e))?;
+    let stat = file.metadata().map_err(|e| Error::io("examine", path, &e))?;
+    if stat.is_file() {
+        return Ok(file);
+    }
+    let cause = "it is no regular file";
+    Err(Error::new(Class::System, "read archive", path.display(), cause).needs_mending())
+}
+
+/// A mailbox that was removed is made again as its user's, where root does this.
+fn make_for_its_user(destination: &Destination) -> Result<(), Error> {
+    let Owner::Exactly(uid) = destination.owner else {
+        return Ok(());
+    };
+    if Uid::effective().is_root() && uid != 0 && destination.path.symlink_metadata().is_err() {
+        create_for(&destination.path, uid, destination.account.gid)?;
+    }
+    Ok(())
+}
+
+fn plan(care: &Care, destination: &Destination) -> Plan {
+    let state_dir = care.state_dir(&destination.account);
+    store::lock_plan(&care.config, destination.owner, Absent::Create, state_dir)
+}

@@ -1,0 +1,290 @@
+//! The messages that the reports of a mailbox carry inside, and that never reached anybody: which of them are nowhere else in the mailbox,
+//! and putting those back before the reports go. Each comes back once, however many reports carry it, and as `deliver/rescue/mod.rs` puts it
+//! back when a report comes in. What a report tells of a message without carrying it is counted.
+
+use std::collections::HashSet;
+use std::io;
+
+use time::OffsetDateTime;
+
+use crate::archive::messages::Archived;
+use crate::classify::policy;
+use crate::classify::policy::{Action, Job};
+use crate::classify::{Bounce, Verdict};
+use crate::cli::Who;
+use crate::config::Config;
+use crate::deliver;
+use crate::deliver::forward::rules::attribution::{Evidence, Token, attribute};
+use crate::deliver::rescue::unpack;
+use crate::deliver::{caller, headers, store};
+use crate::mailbox::content_hash::{Likeness, Scope, of_stored};
+use crate::mailbox::excerpt;
+use crate::mailbox::expunge::snapshot::Look;
+use crate::mailbox::format;
+use crate::mailbox::format::Letter;
+use crate::mailbox::ranges::Ranges;
+use crate::mailbox::reader::{Mbox, Stored};
+use crate::message::Message;
+use crate::message::envelope::Envelope;
+use crate::message::from_line;
+use crate::report::returned_message;
+use crate::report::returned_message::{Extent, Original};
+use crate::spool::merge::{Putback, Seen, Stop, Tally, Target};
+use crate::spool::restore::catalog::Entry;
+use crate::sys::account::Account;
+use crate::sys::message_buffer::{HEAD_BYTES, Intake};
+
+/// A report may carry a report, which carries a message; so deep it is looked for.
+const DEEPEST: usize = 8;
+
+/// So many of the messages are described.
+const DESCRIBED: usize = 1000;
+
+/// A report that carries a message.
+#[derive(Clone, Copy, Debug)]
+struct Carrier {
+    offset: u64,
+    bytes: u64,
+    likeness: Likeness,
+}
+
+/// What the reports of a mailbox carry.
+#[derive(Debug, Default)]
+pub struct Originals {
+    carriers: Vec<Carrier>,
+    /// Writer, subject and date of the first of the messages, a line each.
+    pub described: Vec<String>,
+    /// Reports of which the message is in the mailbox, or in another report.
+    pub present: u64,
+    /// Reports that bring nothing but a header.
+    pub header_only: u64,
+    /// Reports about what the user wrote to others.
+    pub written: u64,
+}
+
+impl Originals {
+    /// How many messages could be put back.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.carriers.len()
+    }
+
+    /// Offers all of them to a mailbox.
+    ///
+    /// # Errors
+    /// When something fails, or the mailbox was rewritten meanwhile. What was put back until then stays, and is found the next time.
+    pub fn put_back(&self, unpacker: &Unpacker<'_>, target: Target<'_>) -> Result<Tally, Stop> {
+        let mut putback = Putback::begin(target)?;
+        for carrier in &self.carriers {
+            if let Found::Whole(letter) = unpacker.unpack(carrier.offset, carrier.bytes)? {
+                putback.offer(&Archived::alone(stored(&letter), &letter), Seen::No)?;
+            }
+        }
+        putback.finish()
+    }
+}
+
+/// Looks into each report that goes.
+pub struct Search<'a> {
+    unpacker: Unpacker<'a>,
+    carried: HashSet<Likeness>,
+    originals: Originals,
+}
+
+impl<'a> Search<'a> {
+    /// Begins.
+    #[must_use]
+    pub fn new(unpacker: Unpacker<'a>) -> Self {
+        Self {
+            unpacker,
+            carried: HashSet::new(),
+            originals: Originals::default(),
+        }
+    }
+
+    /// A report that goes.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn goes(&mut self, report: &Stored<'_>) -> io::Result<()> {
+        let originals = &mut self.originals;
+        match self.unpacker.unpack(report.offset, report.bytes)? {
+            Found::Nothing => {}
+            Found::HeaderOnly => originals.header_only += 1,
+            Found::Written => originals.written += 1,
+            Found::Whole(letter) => {
+                let likeness = of_stored(&letter, &stored(&letter), Scope::Written)?;
+                if !self.carried.insert(likeness) {
+                    originals.present += 1;
+                    return Ok(());
+                }
+                originals.carriers.push(Carrier {
+                    offset: report.offset,
+                    bytes: report.bytes,
+                    likeness,
+                });
+                if originals.described.len() < DESCRIBED {
+                    originals.described.push(described(&letter)?);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// What was found, when `going` is all that goes: of what stays in the mailbox nothing has to be put back. Where the reports carry
+    /// something, all of it is read once more, so that memory grows with that and not with the mailbox.
+    ///
+    /// # Errors
+    /// When it cannot be read, or `step` says so.
+    pub fn finish(self, going: &Ranges, mut step: impl FnMut(&Stored<'_>) -> io::Result<()>) -> io::Result<Originals> {
+        let Self {
+            unpacker,
+            carried: mut missing,
+            mut originals,
+        } = self;
+        let seen = unpacker.look.seen();
+        let mut mbox = Mbox::new(&seen, HEAD_BYTES)?;
+        while !missing.is_empty()
+            && let Some(stored) = mbox.next()?
+        {
+            step(&stored)?;
+            if !going.contain(stored.offset) {
+                missing.remove(&of_stored(&seen, &stored, Scope::Written)?);
+            }
+        }
+        let mut stays = originals
+            .carriers
+            .iter()
+            .map(|carrier| missing.contains(&carrier.likeness));
+        originals.described.retain(|_| stays.next().unwrap_or(true));
+        let all = originals.carriers.len();
+        originals.carriers.retain(|carrier| missing.contains(&carrier.likeness));
+        originals.present += (all - originals.carriers.len()) as u64;
+        Ok(originals)
+    }
+}
+
+/// What a report carries.
+enum Found {
+    /// A message, as it lies in a mailbox when it was put back.
+    Whole(Intake),
+    /// Its header.
+    HeaderOnly,
+    /// A message that the user wrote to others.
+    Written,
+    /// Nothing, or what is no mail of the user's.
+    Nothing,
+}
+
+/// Takes messages out of the reports of one mailbox.
+#[derive(Clone, Copy, Debug)]
+pub struct Unpacker<'a> {
+    /// The mailbox.
+    pub look: &'a Look,
+    /// Whose it is.
+    pub account: &'a Account,
+    /// What is configured.
+    pub config: &'a Config,
+    /// The time, for a report of which nobody knows when it came.
+    pub date: OffsetDateTime,
+}
+
+impl Unpacker<'_> {
+    fn unpack(&self, offset: u64, bytes: u64) -> io::Result<Found> {
+        let config = self.config;
+        let mut report = excerpt::take(self.look.file(), offset, bytes)?;
+        let message = Message::new(report.head());
+        let date = message
+            .from_line()
+            .and_then(from_line::date)
+            .and_then(|seconds| OffsetDateTime::from_unix_timestamp(seconds).ok())
+            .unwrap_or(self.date);
+        let mut envelope = caller::envelope(&Who::default(), &|_| None, &message, config, self.account);
+        for _ in 0..DEEPEST {
+            let message = Message::new(report.head());
+            let judgement = deliver::judge(&message, &envelope, config);
+            let Verdict::Bounce(bounce) = &judgement.verdict else {
+                return Ok(Found::Nothing);
+            };
+            // What went to the administrator is no mail of the user's.
+            if !bounce.gives_up() || judgement.diverted_before.is_some() {
+                return Ok(Found::Nothing);
+            }
+            let place = match Original::find(&message) {
+                Original::Whole(place) => place,
+                Original::HeaderOnly(_) => return Ok(Found::HeaderOnly),
+                Original::None => return Ok(Found::Nothing),
+            };
+            let start = report.head().len() - message.content().len();
+            let taken = unpack::take_out(&report, start, &place, &envelope.own)?;
+            let inner = Message::new(taken.intake.head());
+            if returned_message::lacks_body(&inner) {
+                return Ok(Found::HeaderOnly);
+            }
+            let of_inner = Envelope {
+                sender: returned_message::sender(&inner, &envelope.own),
+                ..envelope.clone()
+            };
+            let judged = deliver::judge(&inner, &of_inner, config);
+            if let Verdict::Bounce(_) = judged.verdict {
+                (report, envelope) = (taken.intake, of_inner);
+                continue;
+            }
+            if policy::choose(&judged, Job::Deliver, &config.policy()) != Action::Append {
+                return Ok(Found::Nothing);
+            }
+            if returned_message::is_sent_by_user(&inner, &envelope.own) {
+                return Ok(Found::Written);
+            }
+            let field = field(bounce, taken.extent, &inner);
+            let sender = store::separator_sender(&of_inner.sender, self.account);
+            let letter = Letter {
+                sender: &sender,
+                date,
+                added: field.as_bytes(),
+                content: taken.intake.reader(taken.intake.head().len() - inner.content().len()),
+                quoting: store::quoting(config),
+            };
+            return Intake::collect(|to| format::write_letter(to, letter)).map(Found::Whole);
+        }
+        Ok(Found::Nothing)
+    }
+}
+
+/// The field on top.
+fn field(report: &Bounce, extent: Extent, original: &Message<'_>) -> String {
+    let failed: Vec<_> = report.recipients.iter().map(|one| one.address.clone()).collect();
+    let evidence = Evidence {
+        token: Token::Unused,
+        sent_to: &failed,
+        destinations: &[],
+    };
+    let blames = attribute(report, &evidence);
+    let notes = match extent {
+        Extent::All => Vec::new(),
+        Extent::Cut => vec![headers::CUT.to_owned()],
+    };
+    let host = report.reporting_host.as_deref();
+    headers::rescued_field(blames.first(), host, &notes, original.line_end()) + &headers::seam(original)
+}
+
+fn stored(letter: &Intake) -> Stored<'_> {
+    Stored {
+        offset: 0,
+        bytes: letter.bytes(),
+        head: letter.head(),
+    }
+}
+
+fn described(letter: &Intake) -> io::Result<String> {
+    let entry = Entry {
+        archive: "",
+        mailbox: "",
+        offset: 0,
+        bytes: letter.bytes(),
+        message: &Message::new(letter.head()),
+    };
+    let mut line = Vec::new();
+    entry.write_text(&mut line)?;
+    Ok(String::from_utf8_lossy(&line).trim_end().to_owned())
+}

@@ -1,0 +1,446 @@
+//! Why does a mailbox grow, and what helps? One sentence and one remedy, from the numbers of a survey.
+//!
+//! A loop and its reports come first: they are what somebody has to mend. Then what makes up half of the mailbox, then whether its
+//! owner reads at all. Where nothing stands out, nothing is said.
+
+use std::fmt;
+
+use crate::spool::rules::statistics::{Count, Survey, by_bytes, by_messages};
+use crate::spool::rules::summary::Kind;
+
+const DAY: i64 = 86400;
+
+/// Fewer messages than this show no habit.
+const FEW: u64 = 10;
+
+/// Mail that was not touched for so long lies there for good, in days.
+const LONG: i64 = 90;
+
+/// Why it grows, in words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// It holds nothing.
+    Empty,
+    /// Mail comes back again and again.
+    Loop {
+        /// The host that it comes back through.
+        through: Option<String>,
+        /// How much it is.
+        count: Count,
+    },
+    /// Reports from mail systems.
+    Reports {
+        /// The address that most of them are about, and how many are.
+        about: Option<(String, u64)>,
+        /// How much it is.
+        count: Count,
+    },
+    /// The same messages again and again.
+    Duplicates(Count),
+    /// Output of jobs.
+    Cron {
+        /// The user and the command of most.
+        job: Option<String>,
+        /// How much it is.
+        count: Count,
+    },
+    /// Mailing lists.
+    Lists {
+        /// The one that most is from, and whether it alone is half of the mailbox.
+        most: Option<String>,
+        /// How much it is.
+        count: Count,
+    },
+    /// Complaints, receipts or automatic answers.
+    Notices(Kind, Count),
+    /// One writer.
+    Sender {
+        /// Who.
+        address: String,
+        /// How much it is.
+        count: Count,
+    },
+    /// Nothing was ever read.
+    NeverRead,
+    /// Nothing that came since was read.
+    NotReadSince(i64),
+    /// What was read is left where it is.
+    ReadAndKept(Count),
+    /// Nothing stands out.
+    Nothing,
+}
+
+/// What helps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Remedy {
+    /// Take the reports out.
+    SweepBounces,
+    /// Take what went round out.
+    SweepLoops,
+    /// Take what is there twice out.
+    SweepDuplicates,
+    /// Archive what is older than so many days.
+    ArchiveOlder(i64),
+    /// Archive what was read and is older than so many days.
+    ArchiveSeen(i64),
+    /// Archive everything.
+    ArchiveAll,
+}
+
+/// Why, and what helps.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cause {
+    /// Why it grows.
+    pub reason: Reason,
+    /// What else is to be said: nobody reads it.
+    pub unread: bool,
+    /// What helps, if anything has to be done.
+    pub remedy: Option<Remedy>,
+}
+
+/// Whether a mailbox is near its limit, so that something has to go even where nothing stands out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Room {
+    /// There is room, or no limit.
+    Enough,
+    /// It is nearly full, or over its limit.
+    Short,
+}
+
+/// Finds the cause; `now` is in seconds since 1970.
+#[must_use]
+pub fn find(survey: &Survey, now: i64, room: Room) -> Cause {
+    let reason = reason(survey, now);
+    let unread = survey.all.messages >= FEW && survey.seen.messages == 0 && age(survey.oldest, now) > LONG;
+    let old = age(survey.oldest, now);
+    let archive = [LONG, 30, 7]
+        .into_iter()
+        .find(|days| old > *days)
+        .map(Remedy::ArchiveOlder);
+    let remedy = match &reason {
+        Reason::Empty => None,
+        Reason::Loop { .. } => Some(Remedy::SweepLoops),
+        Reason::Reports { .. } => Some(Remedy::SweepBounces),
+        Reason::Duplicates(_) => Some(Remedy::SweepDuplicates),
+        Reason::ReadAndKept(_) => Some(Remedy::ArchiveSeen(LONG)),
+        Reason::Cron { .. }
+        | Reason::Lists { .. }
+        | Reason::Notices(..)
+        | Reason::Sender { .. }
+        | Reason::NeverRead
+        | Reason::NotReadSince(_) => archive,
+        Reason::Nothing if room == Room::Short => archive,
+        Reason::Nothing => None,
+    };
+    let remedy = match (remedy, room) {
+        (None, Room::Short) if survey.all.messages > 0 => Some(Remedy::ArchiveAll),
+        (remedy, _) => remedy,
+    };
+    Cause {
+        unread: unread && reason != Reason::NeverRead,
+        reason,
+        remedy,
+    }
+}
+
+fn reason(survey: &Survey, now: i64) -> Reason {
+    let all = survey.all;
+    if all.messages == 0 {
+        return Reason::Empty;
+    }
+    // By number or by length, whichever says more: a few large ones fill a mailbox as well.
+    let part = |count: Count, of: u64| {
+        count.messages > 0 && (count.messages * of >= all.messages || count.bytes.saturating_mul(of) >= all.bytes)
+    };
+    let name = |kind| survey.most(kind).map(|(name, count)| (name.to_owned(), count.messages));
+    let (loops, reports) = (survey.of(Kind::Loop), survey.of(Kind::Bounce));
+    if part(loops, 3) && loops.messages >= reports.messages {
+        let through = name(Kind::Loop).map(|(host, _)| host);
+        return Reason::Loop { through, count: loops };
+    }
+    if part(reports, 3) {
+        let about = name(Kind::Bounce);
+        return Reason::Reports { about, count: reports };
+    }
+    if part(loops, 3) {
+        let through = name(Kind::Loop).map(|(host, _)| host);
+        return Reason::Loop { through, count: loops };
+    }
+    if all.messages < FEW {
+        return Reason::Nothing;
+    }
+    if part(survey.duplicates, 2) {
+        return Reason::Duplicates(survey.duplicates);
+    }
+    let cron = survey.of(Kind::Cron);
+    if part(cron, 2) {
+        let job = name(Kind::Cron).map(|(job, _)| job);
+        return Reason::Cron { job, count: cron };
+    }
+    let lists = survey.of(Kind::List);
+    if part(lists, 2) {
+        let most = survey.most(Kind::List).filter(|(_, count)| part(*count, 2));
+        return Reason::Lists {
+            most: most.map(|(list, _)| list.to_owned()),
+            count: most.map_or(lists, |(_, count)| count),
+        };
+    }
+    for kind in [Kind::Complaint, Kind::AutoReply, Kind::Receipt] {
+        if part(survey.of(kind), 2) {
+            return Reason::Notices(kind, survey.of(kind));
+        }
+    }
+    for by in [by_messages, by_bytes] {
+        if let Some((address, count)) = survey.senders.first(1, by).next()
+            && part(count, 2)
+        {
+            let address = address.to_owned();
+            return Reason::Sender { address, count };
+        }
+    }
+    reading(survey, now)
+}
+
+/// Whether its owner reads it.
+fn reading(survey: &Survey, now: i64) -> Reason {
+    let old = age(survey.oldest, now) > LONG;
+    match survey.newest_seen {
+        None if old => Reason::NeverRead,
+        // Newer mail came, and nobody looked.
+        Some(seen) if age(Some(seen), now) > LONG && survey.newest > Some(seen) => Reason::NotReadSince(seen),
+        Some(_) if old && survey.seen.messages * 2 >= survey.all.messages => Reason::ReadAndKept(survey.seen),
+        _ => Reason::Nothing,
+    }
+}
+
+/// How long ago, in days.
+fn age(date: Option<i64>, now: i64) -> i64 {
+    date.map_or(0, |date| now.saturating_sub(date) / DAY)
+}
+
+/// Seconds since 1970 as a day: `2014-03-01`.
+#[must_use]
+pub fn day(seconds: i64) -> String {
+    let (year, month, day) = crate::message::from_line::civil(seconds);
+    format!("{year:04}-{month:02}-{day:02}")
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.reason)?;
+        if self.unread {
+            f.write_str("; none was ever read")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Empty => f.write_str("empty"),
+            Self::Loop { through, count } => match through {
+                Some(host) => write!(f, "a loop through {host} ({})", messages(*count)),
+                None => write!(f, "a loop ({})", messages(*count)),
+            },
+            Self::Reports { about, count } => match about {
+                Some((address, of)) if *of == count.messages => {
+                    write!(f, "reports about {address} ({})", messages(*count))
+                }
+                Some((address, of)) => write!(f, "reports, {of} of {} about {address}", count.messages),
+                None => write!(f, "reports from mail systems ({})", messages(*count)),
+            },
+            Self::Duplicates(count) => write!(f, "the same mail again and again ({} too many)", count.messages),
+            Self::Cron { job, count } => match job.as_deref().map(|job| job.split_once(' ').unwrap_or((job, ""))) {
+                Some((user, "")) => write!(f, "cron of {user} ({})", messages(*count)),
+                Some((user, command)) => write!(f, "cron of {user} ({}), mostly {command}", messages(*count)),
+                None => write!(f, "cron ({})", messages(*count)),
+            },
+            Self::Lists { most, count } => match most {
+                Some(list) => write!(f, "the list {list} ({})", messages(*count)),
+                None => write!(f, "mailing lists ({})", messages(*count)),
+            },
+            Self::Notices(kind, count) => {
+                let what = match kind {
+                    Kind::Complaint => "complaints",
+                    Kind::Receipt => "read receipts",
+                    Kind::AutoReply => "automatic answers",
+                    Kind::Loop | Kind::Bounce | Kind::Cron | Kind::List | Kind::Ordinary => "mail of machines",
+                };
+                write!(f, "{what} ({})", messages(*count))
+            }
+            Self::Sender { address, count } => write!(f, "mail from {address} ({})", messages(*count)),
+            Self::NeverRead => f.write_str("hoards: nobody ever read it"),
+            Self::NotReadSince(date) => write!(f, "hoards: nobody reads it, nothing since {} was", day(*date)),
+            Self::ReadAndKept(count) => write!(f, "hoards: what was read is kept ({})", messages(*count)),
+            Self::Nothing => f.write_str("nothing in particular"),
+        }
+    }
+}
+
+fn messages(count: Count) -> String {
+    match count.messages {
+        1 => "1 message".to_owned(),
+        many => format!("{many} messages"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Remedy, Room, find};
+    use crate::spool::rules::statistics::{Ids, Survey};
+    use crate::spool::rules::summary::{Kind, Letter, Reading};
+    use std::borrow::Cow;
+
+    const NOW: i64 = 1_793_613_600;
+
+    type Letters = Vec<Letter<'static>>;
+
+    /// So many messages of a kind, about this, by this writer, so many days old.
+    fn letters(count: u64, kind: Kind, label: &'static str, days: i64) -> Letters {
+        let one = |n| Letter {
+            bytes: 1000,
+            date: Some(NOW - days * 86400),
+            kind,
+            reading: Reading::Unseen,
+            sender: Cow::Owned(format!("s{n}@s.test")),
+            labels: if label.is_empty() {
+                Vec::new()
+            } else {
+                vec![Cow::Borrowed(label)]
+            },
+            id: 0,
+        };
+        (0..count).map(one).collect()
+    }
+
+    fn said(letters: &[Letters], room: Room) -> (String, Option<Remedy>) {
+        let mut survey = Survey::default();
+        let mut ids = Ids::new(0, &[]);
+        letters.iter().flatten().for_each(|letter| survey.add(letter, &mut ids));
+        let cause = find(&survey, NOW, room);
+        (cause.to_string(), cause.remedy)
+    }
+
+    #[test]
+    fn what_stands_out_is_said_with_what_helps() {
+        let seen = |mut letters: Letters| {
+            letters.iter_mut().for_each(|letter| letter.reading = Reading::Seen);
+            letters
+        };
+        let from_one = |mut letters: Letters| {
+            letters
+                .iter_mut()
+                .for_each(|letter| letter.sender = Cow::Borrowed("shop@s.test"));
+            letters
+        };
+        let same = |mut letters: Letters| {
+            letters.iter_mut().for_each(|letter| letter.id = 77);
+            letters
+        };
+        let large = |mut letters: Letters| {
+            letters.iter_mut().for_each(|letter| letter.bytes = 1_000_000);
+            letters
+        };
+        let plain = |count, days| letters(count, Kind::Ordinary, "", days);
+        let cases: Vec<(Vec<Letters>, &str, Option<Remedy>)> = vec![
+            (vec![], "empty", None),
+            (vec![plain(5, 400)], "nothing in particular", None),
+            (
+                vec![letters(40, Kind::Bounce, "b@b.test", 1), plain(60, 1)],
+                "reports about b@b.test (40 messages)",
+                Some(Remedy::SweepBounces),
+            ),
+            (
+                vec![
+                    letters(39, Kind::Bounce, "b@b.test", 1),
+                    letters(2, Kind::Bounce, "c@c.test", 1),
+                ],
+                "reports, 39 of 41 about b@b.test",
+                Some(Remedy::SweepBounces),
+            ),
+            (
+                vec![letters(1, Kind::Bounce, "", 1)],
+                "reports from mail systems (1 message)",
+                Some(Remedy::SweepBounces),
+            ),
+            // A third by length is enough.
+            (
+                vec![large(letters(1, Kind::Bounce, "b@b.test", 1)), plain(99, 1)],
+                "reports about b@b.test (1 message)",
+                Some(Remedy::SweepBounces),
+            ),
+            (
+                vec![
+                    letters(50, Kind::Loop, "mx.b.test", 1),
+                    letters(50, Kind::Bounce, "b@b.test", 1),
+                ],
+                "a loop through mx.b.test (50 messages)",
+                Some(Remedy::SweepLoops),
+            ),
+            (
+                vec![letters(50, Kind::Cron, "root /bin/job", 40)],
+                "cron of root (50 messages), mostly /bin/job",
+                Some(Remedy::ArchiveOlder(30)),
+            ),
+            (
+                vec![letters(50, Kind::List, "l.lists.test", 400)],
+                "the list l.lists.test (50 messages); none was ever read",
+                Some(Remedy::ArchiveOlder(90)),
+            ),
+            (
+                vec![
+                    letters(30, Kind::List, "l.lists.test", 1),
+                    letters(30, Kind::List, "m.lists.test", 1),
+                    plain(20, 1),
+                ],
+                "mailing lists (60 messages)",
+                None,
+            ),
+            (
+                vec![letters(50, Kind::AutoReply, "", 8)],
+                "automatic answers (50 messages)",
+                Some(Remedy::ArchiveOlder(7)),
+            ),
+            (
+                vec![same(plain(50, 1)), plain(40, 1)],
+                "the same mail again and again (49 too many)",
+                Some(Remedy::SweepDuplicates),
+            ),
+            (
+                vec![from_one(plain(50, 100)), plain(40, 1)],
+                "mail from shop@s.test (50 messages); none was ever read",
+                Some(Remedy::ArchiveOlder(90)),
+            ),
+            (
+                vec![plain(20, 100)],
+                "hoards: nobody ever read it",
+                Some(Remedy::ArchiveOlder(90)),
+            ),
+            (
+                vec![seen(plain(20, 200)), plain(20, 100)],
+                "hoards: nobody reads it, nothing since 2026-04-16 was",
+                Some(Remedy::ArchiveOlder(90)),
+            ),
+            (
+                vec![seen(plain(20, 200)), seen(plain(2, 1))],
+                "hoards: what was read is kept (22 messages)",
+                Some(Remedy::ArchiveSeen(90)),
+            ),
+            (vec![plain(20, 20)], "nothing in particular", None),
+        ];
+        for (letters, want, remedy) in cases {
+            assert_eq!(said(&letters, Room::Enough), (want.to_owned(), remedy));
+        }
+    }
+
+    #[test]
+    fn a_full_mailbox_gets_a_remedy_even_where_nothing_stands_out() {
+        let cases = [(20, Remedy::ArchiveOlder(7)), (1, Remedy::ArchiveAll)];
+        for (days, remedy) in cases {
+            let letters = [letters(20, Kind::Ordinary, "", days)];
+            assert_eq!(said(&letters, Room::Short).1, Some(remedy), "{days} days");
+        }
+        assert_eq!(said(&[], Room::Short).1, None);
+    }
+}

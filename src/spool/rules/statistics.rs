@@ -1,0 +1,274 @@
+//! What a mailbox holds: numbers that grow message by message. Memory does not grow with the mailbox, so the rarer senders of a
+//! large one are forgotten on the way, and of two equal messages far apart the second may not be known again: what bloats a
+//! mailbox is neither rare nor far apart.
+
+use std::collections::{BTreeMap, HashMap};
+
+use serde::{Deserialize, Serialize};
+
+use crate::spool::rules::summary::{Kind, Letter, Reading};
+
+/// How many messages, and how many bytes they take.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Count {
+    /// How many there are.
+    pub messages: u64,
+    /// Their length, separator lines included.
+    pub bytes: u64,
+}
+
+impl Count {
+    fn add(&mut self, bytes: u64) {
+        self.messages += 1;
+        self.bytes += bytes;
+    }
+}
+
+/// The most frequent of many names, with their counts.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tops(HashMap<String, Count>);
+
+impl Tops {
+    /// From here on the rarest are forgotten.
+    const MOST: usize = 1024;
+
+    /// So many stay then, by messages and by bytes.
+    const STAY: usize = 256;
+
+    fn add(&mut self, name: &str, bytes: u64) {
+        if let Some(count) = self.0.get_mut(name) {
+            count.add(bytes);
+            return;
+        }
+        if self.0.len() >= Self::MOST {
+            self.keep(Self::STAY);
+        }
+        self.0.entry(name.to_owned()).or_default().add(bytes);
+    }
+
+    /// Forgets all but the `most` that have the most messages and the `most` that have the most bytes.
+    pub fn keep(&mut self, most: usize) {
+        if self.0.len() <= most {
+            return;
+        }
+        let mut kept: HashMap<String, Count> = HashMap::new();
+        for by in [by_messages, by_bytes] {
+            let chosen: Vec<_> = self
+                .first(most, by)
+                .map(|(name, count)| (name.to_owned(), count))
+                .collect();
+            kept.extend(chosen);
+        }
+        self.0 = kept;
+    }
+
+    /// The first `most` of them, the greatest first.
+    pub fn first(&self, most: usize, by: fn(&Count) -> u64) -> impl Iterator<Item = (&str, Count)> {
+        let mut all: Vec<_> = self.0.iter().map(|(name, count)| (name.as_str(), *count)).collect();
+        all.sort_unstable_by(|(a, x), (b, y)| by(y).cmp(&by(x)).then_with(|| a.cmp(b)));
+        all.into_iter().take(most)
+    }
+}
+
+/// Sorts by number of messages.
+#[must_use]
+pub fn by_messages(count: &Count) -> u64 {
+    count.messages
+}
+
+/// Sorts by length.
+#[must_use]
+pub fn by_bytes(count: &Count) -> u64 {
+    count.bytes
+}
+
+/// Message-IDs that were seen, in a table of fixed size: a new one takes the place of an old one.
+#[derive(Clone, Debug)]
+pub struct Ids {
+    slots: Vec<u64>,
+    last: Vec<u64>,
+    next: usize,
+}
+
+impl Ids {
+    /// At most so many are remembered: 8 MiB.
+    const MOST: u64 = 1 << 20;
+
+    /// So many of the last are kept for another run.
+    const LAST: usize = 64;
+
+    /// Room for the messages of a mailbox of so many bytes, beside some that were seen before.
+    #[must_use]
+    pub fn new(bytes: u64, before: &[u64]) -> Self {
+        let slots = (bytes / 1024).clamp(64, Self::MOST).next_power_of_two();
+        let mut ids = Self {
+            slots: vec![0; usize::try_from(slots).unwrap_or(64)],
+            last: Vec::new(),
+            next: 0,
+        };
+        for id in before {
+            let _ = ids.repeated(*id);
+        }
+        ids
+    }
+
+    /// Tells whether it was seen before, and remembers it.
+    fn repeated(&mut self, id: u64) -> bool {
+        let mask = self.slots.len() as u64 - 1;
+        let place = usize::try_from(id & mask).unwrap_or(0);
+        let Some(slot) = self.slots.get_mut(place).filter(|_| id != 0) else {
+            return false;
+        };
+        if std::mem::replace(slot, id) == id {
+            return true;
+        }
+        match self.last.get_mut(self.next) {
+            Some(old) => *old = id,
+            None => self.last.push(id),
+        }
+        self.next = (self.next + 1) % Self::LAST;
+        false
+    }
+
+    /// The last that were seen.
+    #[must_use]
+    pub fn last(&self) -> &[u64] {
+        &self.last
+    }
+}
+
+/// The numbers of a mailbox.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Survey {
+    /// All messages.
+    pub all: Count,
+    /// Those of each kind.
+    pub kinds: BTreeMap<Kind, Count>,
+    /// Those that the user has seen.
+    pub seen: Count,
+    /// Those that the mailbox holds already, further up.
+    pub duplicates: Count,
+    /// When the oldest was delivered, in seconds since 1970.
+    pub oldest: Option<i64>,
+    /// When the newest was delivered.
+    pub newest: Option<i64>,
+    /// When the newest of those that were seen was delivered.
+    pub newest_seen: Option<i64>,
+    /// Who wrote them.
+    pub senders: Tops,
+    /// What they are about, by kind.
+    pub labels: BTreeMap<Kind, Tops>,
+}
+
+impl Survey {
+    /// Counts one message.
+    pub fn add(&mut self, letter: &Letter<'_>, ids: &mut Ids) {
+        let bytes = letter.bytes;
+        self.all.add(bytes);
+        self.kinds.entry(letter.kind).or_default().add(bytes);
+        self.senders.add(&letter.sender, bytes);
+        if !letter.labels.is_empty() {
+            let labels = self.labels.entry(letter.kind).or_default();
+            letter.labels.iter().for_each(|label| labels.add(label, bytes));
+        }
+        if ids.repeated(letter.id) {
+            self.duplicates.add(bytes);
+        }
+        if letter.reading == Reading::Seen {
+            self.seen.add(bytes);
+            self.newest_seen = self.newest_seen.max(letter.date);
+        }
+        self.newest = self.newest.max(letter.date);
+        self.oldest = match (self.oldest, letter.date) {
+            (Some(oldest), Some(date)) => Some(oldest.min(date)),
+            (oldest, date) => oldest.or(date),
+        };
+    }
+
+    /// How many of one kind there are.
+    #[must_use]
+    pub fn of(&self, kind: Kind) -> Count {
+        self.kinds.get(&kind).copied().unwrap_or_default()
+    }
+
+    /// What most of one kind are about.
+    #[must_use]
+    pub fn most(&self, kind: Kind) -> Option<(&str, Count)> {
+        self.labels.get(&kind)?.first(1, by_messages).next()
+    }
+
+    /// Forgets what only matters while it grows.
+    pub fn trim(&mut self, most: usize) {
+        self.senders.keep(most);
+        self.labels.values_mut().for_each(|labels| labels.keep(most));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Ids, Survey, Tops, by_bytes, by_messages};
+    use crate::spool::rules::summary::{Kind, Letter, Reading};
+    use std::borrow::Cow;
+
+    fn letter(id: u64, reading: Reading) -> Letter<'static> {
+        Letter {
+            bytes: 100,
+            date: Some(5),
+            kind: Kind::Ordinary,
+            reading,
+            sender: Cow::Borrowed("s@s.test"),
+            labels: Vec::new(),
+            id,
+        }
+    }
+
+    #[test]
+    fn numbers_grow_message_by_message() {
+        let mut survey = Survey::default();
+        let mut ids = Ids::new(0, &[]);
+        for (id, reading) in [
+            (1, Reading::Seen),
+            (2, Reading::Unseen),
+            (1, Reading::Unseen),
+            // Without Message-IDs nothing is known to be the same.
+            (0, Reading::Unseen),
+            (0, Reading::Unseen),
+        ] {
+            survey.add(&letter(id, reading), &mut ids);
+        }
+        assert_eq!(
+            (survey.all.messages, survey.seen.messages, survey.duplicates.messages),
+            (5, 1, 1)
+        );
+        assert_eq!(survey.oldest, survey.newest_seen);
+        // In another run the last ones are still known.
+        let mut ids = Ids::new(0, ids.last());
+        survey.add(&letter(2, Reading::Unseen), &mut ids);
+        assert_eq!(survey.duplicates.messages, 2);
+    }
+
+    #[test]
+    fn the_greatest_stay_whatever_else_comes() {
+        let mut tops = Tops::default();
+        for n in 0..20_000_u64 {
+            tops.add(&format!("rare{n}@s.test"), 10);
+            tops.add("often@s.test", 1);
+            if n.is_multiple_of(1000) {
+                tops.add("large@s.test", 1_000_000);
+            }
+        }
+        assert_eq!(
+            tops.first(1, by_messages).next().map(|(name, _)| name),
+            Some("often@s.test")
+        );
+        assert_eq!(
+            tops.first(1, by_bytes)
+                .next()
+                .map(|(name, count)| (name, count.messages)),
+            Some(("large@s.test", 20))
+        );
+        assert!(tops.0.len() <= Tops::MOST);
+        tops.keep(3);
+        assert!(tops.0.len() <= 6);
+    }
+}

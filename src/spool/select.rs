@@ -1,0 +1,238 @@
+//! Which mailboxes a command is about: a user's, the one at a path, or all of the spool directory. Looks at names and owners alone,
+//! follows no link, and opens nothing. What cannot be cared for is handed out as an error in its place.
+
+use std::fs::Metadata;
+use std::io;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::path::{Path, PathBuf};
+
+use crate::cli::spool::What;
+use crate::config::Config;
+use crate::config::value::Size;
+use crate::error::{Class, Error};
+use crate::mailbox::open::{Owner, odd};
+use crate::sys::account;
+use crate::sys::account::Account;
+
+/// One mailbox.
+#[derive(Clone, Debug)]
+pub struct Spool {
+    /// Whose mail it is.
+    pub account: Account,
+    /// Where it is.
+    pub path: PathBuf,
+    /// Whose file it has to be when it is opened.
+    pub owner: Owner,
+    /// The owner it was found with.
+    pub uid: u32,
+    /// The group it was found with.
+    pub gid: u32,
+    /// The length it was found with, in bytes.
+    pub bytes: u64,
+}
+
+/// A mailbox, or why there is none where one was looked for.
+pub type Found = Result<Spool, Error>;
+
+/// The mailboxes that were asked for, in the order asked for; those of a directory in the order of their names.
+///
+/// # Errors
+/// When the spool directory cannot be read.
+pub fn find(what: &What, config: &Config) -> Result<Vec<Found>, Error> {
+    let mut found = if what.all {
+        all(config)?
+    } else {
+        let one = |named: &PathBuf| one(named, what.user.as_deref(), config);
+        what.what.iter().map(one).collect()
+    };
+    if let Some(over) = what.over.and_then(Size::bound) {
+        found.retain(|found| found.as_ref().map_or(true, |spool| spool.bytes > over));
+    }
+    Ok(found)
+}
+
+/// Every mailbox of the spool directory. Locks, hidden files and directories are none, and no failures either.
+///
+/// # Errors
+/// When the directory cannot be read.
+pub fn all(config: &Config) -> Result<Vec<Found>, Error> {
+    let dir = Path::new(&config.spool.dir);
+    let fail = |e: io::Error| Error::io("read spool directory", dir, &e);
+    let mut paths = Vec::new();
+    for entry in dir.read_dir().map_err(fail)? {
+        let entry = entry.map_err(fail)?;
+        let name = entry.file_name();
+        if !is_aside(name.as_encoded_bytes()) && !entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            paths.push(entry.path());
+        }
+    }
+    paths.sort();
+    Ok(paths.iter().map(|path| at(path, None, config)).collect())
+}
+
+/// Tells whether a file of the spool directory is none that a user could have as a mailbox: a lock, or hidden.
+#[must_use]
+pub fn is_aside(name: &[u8]) -> bool {
+    name.starts_with(b".") || name.ends_with(b".lock")
+}
+
+/// A path is what has a slash in it; everything else is a user's name.
+fn one(named: &Path, user: Option<&str>, config: &Config) -> Found {
+    if named.as_os_str().as_encoded_bytes().contains(&b'/') {
+        return at(named, user, config);
+    }
+    let Some(name) = named.to_str() else {
+        return Err(Error::new(
+            Class::Configuration,
+            "find the mailbox of",
+            named.display(),
+            "this is no user name",
+        )
+        .hint("name a path, with a slash in it"));
+    };
+    // Refuses names that lead out of the directory.
+    account::find(Some(name))?;
+    at(&Path::new(&config.spool.dir).join(name), user, config)
+}
+
+fn at(path: &Path, user: Option<&str>, config: &Config) -> Found {
+    let stat = path.symlink_metadata().map_err(|e| {
+        let error = Error::io("examine", path, &e).class(Class::Mailbox);
+        if e.kind() == io::ErrorKind::NotFound {
+            error.hint("there is no such mailbox")
+        } else {
+            error
+        }
+    })?;
+    refuse_odd(path, &stat)?;
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let in_spool = path.parent() == Some(Path::new(&config.spool.dir));
+    let named = if in_spool { account::known(&name)? } else { None };
+    // Where the name is a user's, so has the file to be. Where it is not, mailboxes are virtual, and one user has them all.
+    let owner = Owner::Exactly(named.as_ref().map_or(stat.uid(), |account| account.uid));
+    if let Owner::Exactly(uid) = owner
+        && uid != stat.uid()
+    {
+        let cause = format!("it belongs to uid {}, not to {name}", stat.uid());
+        return Err(odd(path, &cause).hint("give it to the user with chown"));
+    }
+    let account = match (user, named) {
+        (Some(user), _) => account::find(Some(user))?,
+        (None, Some(named)) => named,
+        (None, None) if in_spool => Account {
+            name: name.into_owned(),
+            uid: stat.uid(),
+            gid: None,
+            home: None,
+        },
+        (None, None) => account::owner(stat.uid())?,
+    };
+    Ok(Spool {
+        account,
+        path: path.to_owned(),
+        owner,
+        uid: stat.uid(),
+        gid: stat.gid(),
+        bytes: stat.len(),
+    })
+}
+
+/// The same words as when it is opened: whoever asks for a list hears what a delivery would hear.
+fn refuse_odd(path: &Path, stat: &Metadata) -> Result<(), Error> {
+    let kind = stat.file_type();
+    let cause = if kind.is_symlink() {
+        "it is a symbolic link"
+    } else if kind.is_dir() {
+        "it is a directory, and not an mbox"
+    } else if kind.is_fifo() || !kind.is_file() {
+        "it is no regular file"
+    } else if stat.nlink() > 1 {
+        "it has more than one link"
+    } else {
+        return Ok(());
+    };
+    Err(odd(path, cause))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{all, find};
+    use crate::cli::spool::What;
+    use crate::config::Config;
+    use std::os::unix::fs::symlink;
+    use std::path::{Path, PathBuf};
+
+    fn configured(dir: &Path) -> Config {
+        let mut config = Config::default();
+        config.spool.dir = dir.display().to_string();
+        config
+    }
+
+    #[test]
+    fn mailboxes_are_found_by_name_by_path_and_all_together() {
+        let root = tempfile::tempdir().unwrap_or_else(|e| unreachable!("{e}"));
+        let config = configured(root.path());
+        for (name, length) in [
+            ("no-such-user", 10),
+            ("-other", 20),
+            (".hidden", 5),
+            ("x.lock", 5),
+            ("third", 30),
+        ] {
+            assert!(std::fs::write(root.path().join(name), vec![b'x'; length]).is_ok());
+        }
+        assert!(std::fs::create_dir(root.path().join("dir")).is_ok());
+        assert!(symlink("/etc/shadow", root.path().join("link")).is_ok());
+        let seen = |what: &What| -> Vec<String> {
+            let found = find(what, &config).unwrap_or_else(|e| unreachable!("{e}"));
+            let word = |found: &super::Found| match found {
+                Ok(spool) => format!("{}:{}", spool.account.name, spool.bytes),
+                Err(e) => e.to_string(),
+            };
+            found.iter().map(word).collect()
+        };
+        let link = format!(
+            "cannot use as a mailbox {}: it is a symbolic link",
+            root.path().join("link").display()
+        );
+        let every = What {
+            all: true,
+            ..What::default()
+        };
+        assert_eq!(
+            seen(&every),
+            ["-other:20", link.as_str(), "no-such-user:10", "third:30"]
+        );
+        let large = What {
+            over: "15".parse().ok(),
+            ..every
+        };
+        assert_eq!(seen(&large), ["-other:20", link.as_str(), "third:30"]);
+        let some = What {
+            what: vec![
+                PathBuf::from("third"),
+                root.path().join("-other"),
+                PathBuf::from("absent"),
+            ],
+            ..What::default()
+        };
+        let found = seen(&some);
+        assert_eq!(found.iter().take(2).collect::<Vec<_>>(), ["third:30", "-other:20"]);
+        assert!(
+            found
+                .last()
+                .is_some_and(|text| text.contains("there is no such mailbox")),
+            "{found:?}"
+        );
+        let out = What {
+            what: vec![PathBuf::from("..")],
+            ..What::default()
+        };
+        assert!(seen(&out).iter().all(|text| text.contains("this is no user name")));
+    }
+
+    #[test]
+    fn a_directory_that_is_not_there_is_an_error() {
+        assert!(all(&configured(Path::new("/no/such"))).is_err());
+    }
+}

@@ -1,0 +1,157 @@
+//! `spoolguard spool sweep`: takes what a mailbox fills with out of it, into an archive. Says first what that is; does it when told to.
+
+use time::OffsetDateTime;
+
+use crate::archive::publish::Archive;
+use crate::cli::spool::{Dirt, Packing, What};
+use crate::error::{Error, Status, visible};
+use crate::spool::archive::{each, tell};
+use crate::spool::choose::{Choice, Inside, Kind, Wanted};
+use crate::spool::move_out;
+use crate::spool::move_out::{Mode, Take, Taken};
+use crate::spool::returned::Originals;
+use crate::spool::{Care, Detail, say};
+
+/// So many senders and recipients are named.
+const NAMED: usize = 5;
+
+/// Runs the command: 0, or 1 when a mailbox could not be done.
+///
+/// # Errors
+/// When the mailboxes cannot be found at all.
+pub fn run(care: &Care, what: &What, dirt: &Dirt, packing: &Packing) -> Result<Status, Error> {
+    let date = OffsetDateTime::now_utc();
+    let wanted = Wanted {
+        kinds: kinds(dirt),
+        before: dirt.older_than.map(|age| move_out::ago(date, age)),
+        seen: None,
+        down_to: None,
+        inside: if dirt.rescue { Inside::PutBack } else { Inside::Counted },
+    };
+    let mode = if dirt.execute && !care.dry_run {
+        Mode::Execute
+    } else {
+        Mode::Rehearse
+    };
+    let mut would = false;
+    let status = each(care, what, |spool| {
+        let taken = Take::new(care, packing, spool, &wanted, date)?.run(mode)?;
+        tell(spool, &taken);
+        match &taken {
+            Taken::Nothing(_) => {}
+            Taken::Would(choice, back) => {
+                would = true;
+                explain(choice);
+                let told = if dirt.rescue {
+                    Told::Would(back.restored)
+                } else {
+                    Told::Could
+                };
+                tell_of_originals(&choice.originals, told, care.detail);
+            }
+            Taken::Done {
+                choice, back, archive, ..
+            } => {
+                explain(choice);
+                let told = if dirt.rescue {
+                    Told::Did(back.restored)
+                } else {
+                    Told::LeftIn(archive)
+                };
+                tell_of_originals(&choice.originals, told, care.detail);
+            }
+        }
+        Ok(matches!(taken, Taken::Nothing(_)))
+    })?;
+    if would && !care.dry_run {
+        say("nothing was taken; --execute does it");
+    }
+    Ok(status)
+}
+
+fn kinds(dirt: &Dirt) -> Vec<Kind> {
+    let named = [
+        (dirt.bounces, Kind::Bounce),
+        (dirt.loops, Kind::Loop),
+        (dirt.duplicates, Kind::Duplicate),
+    ];
+    let kinds: Vec<_> = named.iter().filter(|(is, _)| *is).map(|(_, kind)| *kind).collect();
+    if kinds.is_empty() { vec![Kind::Bounce] } else { kinds }
+}
+
+/// Who sent it, and about whom it is: for an administrator to see whether this is what it should be.
+fn explain(choice: &Choice) {
+    for (what, names) in [("from", &choice.senders), ("about", &choice.recipients)] {
+        let mut names: Vec<_> = names.iter().collect();
+        names.sort_by_key(|(name, count)| (std::cmp::Reverse(**count), *name));
+        let shown: Vec<_> = names
+            .iter()
+            .take(NAMED)
+            .map(|(name, count)| format!("{} ({count})", visible(name)))
+            .collect();
+        if !shown.is_empty() {
+            let more = if names.len() > NAMED { ", ..." } else { "" };
+            say(&format!("    {what} {}{more}", shown.join(", ")));
+        }
+    }
+}
+
+/// What happens to the messages inside the reports.
+enum Told<'a> {
+    /// They could be put back.
+    Could,
+    /// So many would be.
+    Would(u64),
+    /// So many were.
+    Did(u64),
+    /// They stay inside the reports, in this archive.
+    LeftIn(&'a Archive),
+}
+
+/// What the reports carry inside: mail that never arrived, for somebody to miss.
+fn tell_of_originals(originals: &Originals, told: Told<'_>, detail: Detail) {
+    let count = originals.count();
+    if count > 0 {
+        say(&match told {
+            Told::Could => format!(
+                "    {count} messages that did not arrive are inside these reports and not in the mailbox; --rescue puts them back"
+            ),
+            Told::Would(back) => {
+                format!("    would put back {back} messages that did not arrive, out of these reports")
+            }
+            Told::Did(back) => format!(
+                "    put back {back} messages that did not arrive, out of these reports{}",
+                match count as u64 - back.min(count as u64) {
+                    0 => String::new(),
+                    came => format!("; {came} came in meanwhile"),
+                }
+            ),
+            Told::LeftIn(archive) => format!(
+                "    {count} messages that did not arrive are inside these reports and not in the mailbox; to get them: spoolguard spool restore {}, then sweep again with --rescue",
+                visible(&archive.path.display().to_string())
+            ),
+        });
+        if detail == Detail::Much {
+            originals
+                .described
+                .iter()
+                .for_each(|line| say(&format!("      {line}")));
+            let more = count - originals.described.len();
+            if more > 0 {
+                say(&format!("      and {more} more"));
+            }
+        }
+    }
+    for (count, what) in [
+        (originals.present, "are in the mailbox, or carried more than once"),
+        (
+            originals.header_only,
+            "came back as nothing but a header: no text to put back",
+        ),
+        (originals.written, "the user wrote to others, and stay in the archive"),
+    ] {
+        if count > 0 {
+            say(&format!("    {count} {what}"));
+        }
+    }
+}

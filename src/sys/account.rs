@@ -1,0 +1,275 @@
+//! The Unix account that mail is delivered for: name, numbers, home. What the caller's environment says about them is
+//! believed only where it cannot do harm.
+
+use std::collections::{HashMap, HashSet};
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use nix::unistd::{Gid, Uid};
+
+use crate::error::{Class, Error};
+use crate::sys::passwd;
+
+/// Who mail is delivered for.
+#[derive(Clone, Debug)]
+pub struct Account {
+    /// The login name; it names the mailbox.
+    pub name: String,
+    /// The owner that the mailbox has to have.
+    pub uid: u32,
+    /// The primary group, where the account is known.
+    pub gid: Option<u32>,
+    /// Where the user's configuration and state are.
+    pub home: Option<PathBuf>,
+}
+
+/// Finds the account: the one named, else the one that owns this process.
+///
+/// A name that the system does not know belongs to this process's user: virtual mailboxes are kept so, one user for all.
+///
+/// # Errors
+/// When the user database cannot be asked, or the name could leave the spool directory.
+pub fn find(name: Option<&str>) -> Result<Account, Error> {
+    let uid = Uid::current();
+    let known = match name {
+        Some(name) if !is_user_name(name) => {
+            return Err(Error::new(
+                Class::Configuration,
+                "deliver for user",
+                name,
+                "this is no user name",
+            ));
+        }
+        Some(name) => passwd::by_name(name).map_err(unanswered)?,
+        None => passwd::by_uid(uid.as_raw()).map_err(unanswered)?,
+    };
+    Ok(match known {
+        Some(user) => Account::of(user),
+        None => Account {
+            home: home_of_caller(uid.as_raw()),
+            name: name.map_or_else(|| uid.to_string(), str::to_owned),
+            uid: uid.as_raw(),
+            gid: None,
+        },
+    })
+}
+
+/// Tells whether a user can be called so and have a mailbox of that name: it stays in the spool directory.
+#[must_use]
+pub fn is_user_name(name: &str) -> bool {
+    !name.is_empty() && !name.starts_with('.') && !name.contains(['/', '\0', '\n'])
+}
+
+/// The name of whoever runs this, as `/etc/passwd` has it; none where it has none. The caller has no hand in it: getent(1), which is
+/// asked for all others, runs with the caller's rights.
+#[must_use]
+pub fn own_local_name() -> Option<String> {
+    let user = passwd::local_by_uid(Uid::current().as_raw()).ok().flatten();
+    user.map(|user| user.name)
+}
+
+/// The account of this name, if the system knows one.
+///
+/// # Errors
+/// When the user database cannot be asked.
+pub fn known(name: &str) -> Result<Option<Account>, Error> {
+    Ok(passwd::by_name(name).map_err(unanswered)?.map(Account::of))
+}
+
+/// The account that owns a file.
+///
+/// # Errors
+/// When the user database cannot be asked.
+pub fn owner(uid: u32) -> Result<Account, Error> {
+    let user = passwd::by_uid(uid).map_err(unanswered)?;
+    Ok(user.map_or_else(
+        || Account {
+            name: uid.to_string(),
+            uid,
+            gid: None,
+            home: None,
+        },
+        Account::of,
+    ))
+}
+
+/// The name of a group; empty where the system knows none.
+#[must_use]
+pub fn group_name(gid: u32) -> String {
+    passwd::group_name(gid).ok().flatten().unwrap_or_default()
+}
+
+/// The accounts of a host, for a run that asks for thousands of them: the files are read once, and the name service, which may be far
+/// away, is not asked again and again.
+#[derive(Debug, Default)]
+pub struct Directory {
+    by_name: HashMap<String, (u32, u32)>,
+    uids: HashSet<u32>,
+    /// How many names nobody had.
+    misses: AtomicUsize,
+    /// What was asked about numbers.
+    asked: Mutex<HashMap<u32, bool>>,
+}
+
+impl Directory {
+    /// So many names that are nobody's, and the mailboxes are virtual: no other name is asked for.
+    const MISSES: usize = 64;
+
+    /// Reads the file; what it does not have is asked of the user database.
+    #[must_use]
+    pub fn read() -> Self {
+        let text = std::fs::read("/etc/passwd").unwrap_or_default();
+        let mut found = Self::default();
+        for line in String::from_utf8_lossy(&text).lines() {
+            let mut fields = line.split(':');
+            let (name, _, uid, gid) = (fields.next(), fields.next(), fields.next(), fields.next());
+            if let (Some(name), Some(uid), Some(gid)) = (
+                name,
+                uid.and_then(|uid| uid.parse().ok()),
+                gid.and_then(|gid| gid.parse().ok()),
+            ) {
+                found.by_name.entry(name.to_owned()).or_insert((uid, gid));
+                found.uids.insert(uid);
+            }
+        }
+        found
+    }
+
+    /// User and group of a name; none where nobody is called so, as far as can be told.
+    #[must_use]
+    pub fn find(&self, name: &str) -> Option<(u32, u32)> {
+        if let Some(found) = self.by_name.get(name) {
+            return Some(*found);
+        }
+        if self.misses.load(Ordering::Relaxed) >= Self::MISSES {
+            return None;
+        }
+        let found = known(name)
+            .ok()
+            .flatten()
+            .and_then(|account| Some((account.uid, account.gid?)));
+        if found.is_none() {
+            self.misses.fetch_add(1, Ordering::Relaxed);
+        }
+        found
+    }
+
+    /// Tells whether anybody has this number; also where that cannot be told, since much is done to what is nobody's.
+    #[must_use]
+    pub fn has(&self, uid: u32) -> bool {
+        if self.uids.contains(&uid) {
+            return true;
+        }
+        let ask = || owner(uid).map_or(true, |account| account.gid.is_some());
+        match self.asked.lock() {
+            Ok(mut asked) => *asked.entry(uid).or_insert_with(ask),
+            Err(_) => ask(),
+        }
+    }
+}
+
+fn unanswered(e: io::Error) -> Error {
+    Error::io("look up the user in", Path::new("the user database"), &e)
+}
+
+/// Tells whether this is root, who may become any user.
+#[must_use]
+pub fn is_root() -> bool {
+    Uid::effective().is_root()
+}
+
+/// `$HOME`, if it is this user's own directory and nobody else may write to it.
+fn home_of_caller(uid: u32) -> Option<PathBuf> {
+    let home = PathBuf::from(std::env::var_os("HOME")?);
+    let stat = home.metadata().ok()?;
+    (home.is_absolute() && stat.is_dir() && stat.uid() == uid && stat.mode() & 0o022 == 0).then_some(home)
+}
+
+impl Account {
+    fn of(user: passwd::Entry) -> Self {
+        Self {
+            // An empty one, or any other that has no root, would be whatever directory the caller is in.
+            home: home_of_caller(user.uid).or(Some(user.home).filter(|home| home.is_absolute())),
+            name: user.name,
+            uid: user.uid,
+            gid: Some(user.gid),
+        }
+    }
+
+    /// The names of the groups that the user is in. Costs a look into the group database for each: ask only when needed.
+    #[must_use]
+    pub fn groups(&self) -> Vec<String> {
+        let Some(gid) = self.gid else { return Vec::new() };
+        passwd::groups_of(&self.name, gid)
+            .unwrap_or_default()
+            .into_iter()
+            .filter_map(|gid| passwd::group_name(gid).ok().flatten())
+            .collect()
+    }
+
+    /// Gives up root's rights for this user's, groups first, so that nothing of theirs is read or written as root. Of those rights `saved`
+    /// is left, as the saved group id.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn become_user(&self, saved: Option<Gid>) -> Result<(), Error> {
+        let (true, Some(gid), false) = (Uid::effective().is_root(), self.gid, self.uid == 0) else {
+            return Ok(());
+        };
+        let become_it = || -> io::Result<()> {
+            let groups: Vec<_> = passwd::groups_of(&self.name, gid)?
+                .into_iter()
+                .map(Gid::from_raw)
+                .collect();
+            let (uid, gid) = (Uid::from_raw(self.uid), Gid::from_raw(gid));
+            nix::unistd::setgroups(&groups)?;
+            nix::unistd::setresgid(gid, gid, saved.unwrap_or(gid))?;
+            Ok(nix::unistd::setresuid(uid, uid, uid)?)
+        };
+        become_it().map_err(|e| Error::io("become user", Path::new(&self.name), &e))
+    }
+}
+
+/// The name that this host gives to mail: Debian's `/etc/mailname`, else the host name.
+#[must_use]
+pub fn mail_name() -> String {
+    let named = std::fs::read_to_string("/etc/mailname").unwrap_or_default();
+    match named.lines().map(str::trim).find(|line| !line.is_empty()) {
+        Some(name) => name.to_owned(),
+        None => host_name(),
+    }
+}
+
+/// The host name, gethostname(2).
+#[must_use]
+pub fn host_name() -> String {
+    nix::unistd::gethostname().map_or_else(|_| "localhost".to_owned(), |name| name.to_string_lossy().into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Account;
+    use crate::sys::passwd::Entry;
+    use std::path::{Path, PathBuf};
+
+    #[test]
+    fn a_home_is_never_the_directory_that_the_caller_is_in() {
+        // Nobody's, so that the caller's own home does not count.
+        let home = |home: &str| {
+            let user = Entry {
+                name: "a".to_owned(),
+                uid: 4_000_000_000,
+                gid: 4_000_000_000,
+                home: PathBuf::from(home),
+            };
+            Account::of(user).home
+        };
+        assert_eq!(home("/home/a").as_deref(), Some(Path::new("/home/a")));
+        for none in ["", "home/a", "~"] {
+            assert_eq!(home(none), None, "{none:?}");
+        }
+    }
+}

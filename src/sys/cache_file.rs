@@ -1,0 +1,160 @@
+//! Small files in which a run remembers what it saw, so that the next need not look again. They are memories and nothing more: one
+//! that is lost, damaged, somebody else's or cannot be written is none. Nothing is synced.
+
+use std::hash::{DefaultHasher, Hasher};
+use std::io::{self, Read, Write};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use std::fs::{File, OpenOptions};
+
+use nix::fcntl::OFlag;
+
+use crate::mailbox::append::{changed_nanoseconds, modified_nanoseconds};
+use crate::sys::dirs::{make_private_dir, open_kept};
+
+/// How much of a file before some place is remembered, to know it again.
+const TAIL_BYTES: usize = 64;
+
+/// What was remembered, and when.
+#[derive(Debug)]
+pub struct Memory {
+    /// What it says.
+    pub text: String,
+    /// When it was written, or last found to hold still.
+    pub noted: SystemTime,
+}
+
+/// Where something about the file at `path` is remembered: one file for each, named after its path.
+#[must_use]
+pub fn place(path: &Path, dir: &Path) -> PathBuf {
+    let mut name = String::new();
+    for byte in path.as_os_str().as_bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' => name.push(char::from(*byte)),
+            other => name.push_str(&format!("_{other:02x}")),
+        }
+    }
+    // A name may have 255 bytes (NAME_MAX); the end of a path tells more than its beginning.
+    let cut = name.len().saturating_sub(200);
+    dir.join(name.get(cut..).unwrap_or(&name))
+}
+
+/// Reads a memory of at most `most_bytes`.
+#[must_use]
+pub fn load(place: &Path, most_bytes: u64) -> Option<Memory> {
+    let file = open_kept(place).ok()??;
+    let stat = file.metadata().ok().filter(|stat| stat.len() <= most_bytes)?;
+    let mut text = String::new();
+    file.take(most_bytes).read_to_string(&mut text).ok()?;
+    Some(Memory {
+        text,
+        noted: stat.modified().ok()?,
+    })
+}
+
+/// Replaces a memory as a whole.
+///
+/// # Errors
+/// When it cannot be written. Nobody has to be told.
+pub fn save(place: &Path, text: &str) -> io::Result<()> {
+    let dir = place.parent().ok_or(io::ErrorKind::InvalidInput)?;
+    make_private_dir(dir).map_err(|e| io::Error::other(e.to_string()))?;
+    let mut file = tempfile::NamedTempFile::new_in(dir)?;
+    file.write_all(text.as_bytes())?;
+    file.persist(place)?;
+    Ok(())
+}
+
+/// Notes that a memory was found to hold still.
+pub fn confirm(place: &Path) {
+    let opened = OpenOptions::new()
+        .write(true)
+        .custom_flags((OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK).bits())
+        .open(place);
+    let _ = opened.and_then(|file| file.set_modified(SystemTime::now()));
+}
+
+/// The last bytes before `end`, in hexadecimal digits, with a dot in front.
+///
+/// # Errors
+/// When they cannot be read.
+pub fn tail(file: &File, end: u64) -> io::Result<String> {
+    let length = TAIL_BYTES.min(usize::try_from(end).unwrap_or(TAIL_BYTES));
+    let mut bytes = vec![0; length];
+    file.read_exact_at(&mut bytes, end - length as u64)?;
+    Ok(std::iter::once(".".to_owned())
+        .chain(bytes.iter().map(|b| format!("{b:02x}")))
+        .collect())
+}
+
+/// How much of the beginning and of the end makes a fingerprint, in bytes.
+const PRINT_BYTES: u64 = 4096;
+
+/// A fingerprint of what a file holds up to `end`: of its first bytes, where mail programs note that they were at it, and of the last
+/// before `end`. Another version of this program may make another one; then the file is looked at again.
+///
+/// # Errors
+/// When the bytes cannot be read.
+pub fn fingerprint(file: &File, end: u64) -> io::Result<String> {
+    let length = PRINT_BYTES.min(end);
+    let mut hasher = DefaultHasher::new();
+    for at in [0, end - length] {
+        let mut bytes = vec![0; usize::try_from(length).unwrap_or(0)];
+        file.read_exact_at(&mut bytes, at)?;
+        hasher.write(&bytes);
+    }
+    Ok(format!("{:016x}", hasher.finish()))
+}
+
+/// What the file system says of a file, as far as it tells whether the file is the one that was seen, and unchanged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// The file system.
+    pub device: u64,
+    /// The file.
+    pub inode: u64,
+    /// Its length.
+    pub bytes: u64,
+    /// When it was written to, in nanoseconds since 1970.
+    pub modified: i128,
+    /// When anything about it changed. Mail programs set the time of writing back, and cannot set this one.
+    pub changed: i128,
+}
+
+impl Identity {
+    /// Of a file.
+    #[must_use]
+    pub fn of(stat: &std::fs::Metadata) -> Self {
+        Self {
+            device: stat.dev(),
+            inode: stat.ino(),
+            bytes: stat.len(),
+            modified: modified_nanoseconds(stat),
+            changed: changed_nanoseconds(stat),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{load, place, save};
+    use std::os::unix::fs::symlink;
+    use std::path::Path;
+
+    #[test]
+    fn a_memory_comes_back_and_what_is_none_of_ours_does_not() {
+        let dir = tempfile::tempdir().unwrap_or_else(|e| unreachable!("{e}"));
+        let at = place(Path::new("/var/mail/a\n/../b"), &dir.path().join("deep"));
+        assert!(load(&at, 100).is_none());
+        assert!(save(&at, "seen").is_ok());
+        assert_eq!(load(&at, 100).map(|memory| memory.text).as_deref(), Some("seen"));
+        assert!(load(&at, 3).is_none());
+        assert_eq!(at.parent(), Some(dir.path().join("deep").as_path()));
+        let link = dir.path().join("link");
+        assert!(symlink(&at, &link).is_ok());
+        assert!(load(&link, 100).is_none());
+    }
+}

@@ -1,0 +1,248 @@
+//! Asks another program a question, and reads its answer: within a time, up to a size, in a clean environment. One that does neither
+//! answer nor end is killed with all that it started; nobody waits for it any longer.
+
+use std::ffi::OsStr;
+use std::fs::Metadata;
+use std::io::{self, Read};
+use std::os::fd::AsFd;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use nix::poll::{PollFd, PollFlags, poll};
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::{Pid, Uid};
+
+use crate::sys::deadline;
+
+/// As much as is read of an answer, in bytes.
+const ANSWER_BYTES: usize = 1 << 20;
+
+/// Where programs are that a user's `PATH` often does not name.
+const SYSTEM_DIRS: [&str; 6] = [
+    "/usr/local/sbin",
+    "/usr/local/bin",
+    "/usr/sbin",
+    "/usr/bin",
+    "/sbin",
+    "/bin",
+];
+
+/// What a program is given to find others by.
+const PATH: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// What a program answered.
+#[derive(Debug)]
+pub struct Answer {
+    /// How it ended.
+    pub status: ExitStatus,
+    /// What it printed.
+    pub text: String,
+}
+
+/// What counts as an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Streams {
+    /// Standard output.
+    Output,
+    /// Standard error, too.
+    Both,
+}
+
+/// Asks `program` a question; a name without a slash is looked for in the `PATH` of the system.
+///
+/// # Errors
+/// When it cannot be started, does not end within `limit`, or says too much.
+pub fn ask(
+    program: impl AsRef<OsStr>,
+    arguments: &[&str],
+    variables: &[(&str, &OsStr)],
+    streams: Streams,
+    limit: Duration,
+) -> io::Result<Answer> {
+    ask_by(Command::new(program), arguments, variables, streams, limit)
+}
+
+/// The same, of the program that `command` starts.
+///
+/// # Errors
+/// The same.
+pub fn ask_by(
+    mut command: Command,
+    arguments: &[&str],
+    variables: &[(&str, &OsStr)],
+    streams: Streams,
+    limit: Duration,
+) -> io::Result<Answer> {
+    let (output, child_output) = io::pipe()?;
+    let child_error = match streams {
+        Streams::Output => Stdio::null(),
+        Streams::Both => child_output.try_clone()?.into(),
+    };
+    command
+        .args(arguments)
+        .env_clear()
+        .env("PATH", PATH)
+        .env("LANG", "C")
+        .envs(variables.iter().copied())
+        .current_dir("/")
+        // Whatever it starts can be ended with it.
+        .process_group(0)
+        .stdin(Stdio::null())
+        .stdout(child_output)
+        .stderr(child_error);
+    let mut child = deadline::start(&mut command)?;
+    // The command holds copies of our ends of the pipe.
+    drop(command);
+    let until = Instant::now() + limit;
+    let mut answer = Vec::new();
+    let ended = read_until(output, until, &mut answer).and_then(|()| wait_until(&mut child, until));
+    if ended.is_err() {
+        if let Ok(group) = i32::try_from(child.id()) {
+            let _ = killpg(Pid::from_raw(group), Signal::SIGKILL);
+        }
+        let _ = child.wait();
+    }
+    Ok(Answer {
+        status: ended?,
+        text: String::from_utf8_lossy(&answer).into_owned(),
+    })
+}
+
+fn late() -> io::Error {
+    io::Error::new(io::ErrorKind::TimedOut, "it does not answer in time")
+}
+
+fn read_until(mut output: io::PipeReader, until: Instant, answer: &mut Vec<u8>) -> io::Result<()> {
+    let mut buffer = [0; 4096];
+    loop {
+        let left = until.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(late());
+        }
+        if answer.len() > ANSWER_BYTES {
+            return Err(io::Error::other("its answer has no end"));
+        }
+        let slice = u16::try_from(left.as_millis()).unwrap_or(u16::MAX).clamp(1, 1000);
+        let mut wanted = [PollFd::new(output.as_fd(), PollFlags::POLLIN)];
+        match poll(&mut wanted, slice) {
+            Ok(0) | Err(nix::Error::EINTR) => continue,
+            Ok(_) => {}
+            Err(e) => return Err(e.into()),
+        }
+        match output.read(&mut buffer) {
+            Ok(0) => return Ok(()),
+            Ok(read) => answer.extend_from_slice(buffer.get(..read).unwrap_or_default()),
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(e),
+        }
+    }
+}
+
+/// Waits for the end of one that has closed its output.
+fn wait_until(child: &mut Child, until: Instant) -> io::Result<ExitStatus> {
+    const PAUSE: Duration = Duration::from_millis(2);
+    loop {
+        if let Some(status) = child.try_wait()? {
+            return Ok(status);
+        }
+        if Instant::now() >= until {
+            return Err(late());
+        }
+        std::thread::sleep(PAUSE);
+    }
+}
+
+/// The directories in which programs are looked for: those of `PATH`, as far as they are absolute, and those of the system.
+#[must_use]
+pub fn search_path(path: Option<&OsStr>) -> Vec<PathBuf> {
+    let named = path.map(std::env::split_paths).into_iter().flatten();
+    let mut found = Vec::new();
+    for dir in named.chain(SYSTEM_DIRS.map(PathBuf::from)) {
+        if dir.is_absolute() && !found.contains(&dir) {
+            found.push(dir);
+        }
+    }
+    found
+}
+
+/// The first program of this name.
+#[must_use]
+pub fn find(name: &str, dirs: &[PathBuf]) -> Option<PathBuf> {
+    dirs.iter().map(|dir| dir.join(name)).find(|path| is_program(path))
+}
+
+/// Tells whether this can be started.
+#[must_use]
+pub fn is_program(path: &Path) -> bool {
+    path.metadata()
+        .is_ok_and(|stat| stat.is_file() && stat.permissions().mode() & 0o111 != 0)
+}
+
+/// Tells whether somebody else could have put it there: then root does not start it.
+#[must_use]
+pub fn is_trusted(path: &Path) -> bool {
+    let own = Uid::effective().as_raw();
+    let trusts = |stat: Metadata| (stat.uid() == 0 || stat.uid() == own) && stat.mode() & 0o022 == 0;
+    own != 0 || path.canonicalize().and_then(|path| path.metadata()).is_ok_and(trusts)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Streams, ask, find, search_path};
+    use std::ffi::OsStr;
+    use std::io;
+    use std::time::Duration;
+
+    const LONG: Duration = Duration::from_secs(30);
+
+    #[test]
+    fn an_answer_is_read_with_its_status() {
+        let answer = ask(
+            "sh",
+            &["-c", "echo $X; echo y >&2; exit 3"],
+            &[("X", OsStr::new("x"))],
+            Streams::Output,
+            LONG,
+        );
+        assert!(answer.is_ok_and(|answer| answer.text == "x\n" && answer.status.code() == Some(3)));
+        let answer = ask("sh", &["-c", "echo x; echo y >&2"], &[], Streams::Both, LONG);
+        assert!(answer.is_ok_and(|answer| answer.text == "x\ny\n"));
+        assert!(
+            ask("no such program", &[], &[], Streams::Output, LONG).is_err_and(|e| e.kind() == io::ErrorKind::NotFound)
+        );
+    }
+
+    #[test]
+    fn whoever_does_not_answer_or_does_not_end_is_not_waited_for() {
+        let soon = Duration::from_millis(100);
+        for line in ["sleep 300", "sleep 300 & wait", "exec >/dev/null; sleep 300"] {
+            let error = ask("sh", &["-c", line], &[], Streams::Output, soon)
+                .err()
+                .map(|e| e.kind());
+            assert_eq!(error, Some(io::ErrorKind::TimedOut), "{line}");
+        }
+        let endless = ask(
+            "sh",
+            &["-c", "while :; do echo xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx; done"],
+            &[],
+            Streams::Output,
+            LONG,
+        );
+        assert!(endless.is_err_and(|e| e.kind() == io::ErrorKind::Other));
+    }
+
+    #[test]
+    fn programs_are_looked_for_where_the_path_and_the_system_say() {
+        let dir = tempfile::tempdir().unwrap_or_else(|e| unreachable!("{e}"));
+        let path = format!("here::{}", dir.path().display());
+        let dirs = search_path(Some(OsStr::new(&path)));
+        assert_eq!(dirs.first().map(|first| first.as_path()), Some(dir.path()));
+        assert!(find("sh", &dirs).is_some());
+        assert!(std::fs::write(dir.path().join("sh"), "").is_ok());
+        assert_ne!(find("sh", &dirs), Some(dir.path().join("sh")), "it cannot be started");
+        assert_eq!(find("no such program", &dirs), None);
+    }
+}

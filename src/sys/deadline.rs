@@ -1,0 +1,260 @@
+//! How long this run may still wait, and whether somebody asked it to stop.
+//!
+//! A signal never ends the run where it strikes: it is noted, and every wait looks. So locks are released and the mailbox is
+//! whole when a run is told to go. The append itself never looks, and is never interrupted.
+//!
+//! A delivery that waits for nothing begins with all of them blocked, which is one system call, and ends so: it is faster done than
+//! stopped. The first wait and the first child unblock them, with a handler for each.
+
+use std::cell::Cell;
+use std::io::{self, Write};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::process::{Child, Command};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, LazyLock};
+use std::time::{Duration, Instant};
+
+use nix::poll::{PollFd, PollFlags, poll};
+use nix::sys::signal::{SigSet, Signal};
+
+use crate::error::{Class, Error, Status};
+
+/// How long a run lasts. Mail systems kill a command that takes long, and some bounce its message: Postfix after 1000 s, maildrop
+/// after 300 s.
+pub const TOTAL: Duration = Duration::from_secs(240);
+
+/// Signals that end a process unless it asks for them.
+const STOPPING: [Signal; 15] = [
+    Signal::SIGTERM,
+    Signal::SIGHUP,
+    Signal::SIGINT,
+    Signal::SIGQUIT,
+    Signal::SIGALRM,
+    Signal::SIGUSR1,
+    Signal::SIGUSR2,
+    Signal::SIGXCPU,
+    Signal::SIGVTALRM,
+    Signal::SIGPROF,
+    Signal::SIGIO,
+    Signal::SIGPWR,
+    Signal::SIGSTKFLT,
+    Signal::SIGSYS,
+    Signal::SIGTRAP,
+];
+
+/// Signals that are handled in another way, that cannot be blocked with any sense, or that end nothing.
+const OTHERS: [Signal; 13] = [
+    Signal::SIGCHLD,
+    Signal::SIGXFSZ,
+    Signal::SIGABRT,
+    Signal::SIGILL,
+    Signal::SIGFPE,
+    Signal::SIGSEGV,
+    Signal::SIGBUS,
+    Signal::SIGPIPE,
+    Signal::SIGCONT,
+    Signal::SIGTSTP,
+    Signal::SIGTTIN,
+    Signal::SIGTTOU,
+    Signal::SIGWINCH,
+];
+
+/// Set when one of them came.
+static STOPPED: LazyLock<Arc<AtomicBool>> = LazyLock::new(Arc::default);
+
+/// Blocks the signals: from here on none ends the process where it strikes, and none is noted before `listen`.
+///
+/// # Errors
+/// When the system refuses.
+pub fn hold() -> io::Result<()> {
+    static HELD: AtomicBool = AtomicBool::new(false);
+    if HELD.swap(true, Ordering::Relaxed) {
+        return Ok(());
+    }
+    // Out of memory, Rust's runtime aborts; so does a panic in a panic. Mail systems bounce on that death, and abort(3) unblocks its
+    // signal.
+    let always = Arc::new(AtomicBool::new(true));
+    signal_hook::flag::register_conditional_shutdown(
+        Signal::SIGABRT as i32,
+        i32::from(Status::TryAgain.code()),
+        always,
+    )?;
+    let mut mask = SigSet::all();
+    for signal in OTHERS {
+        mask.remove(signal);
+    }
+    // Unhandled and unblocked, it ends the process in mid-write; so the write reports EFBIG (setrlimit(2)).
+    mask.add(Signal::SIGXFSZ);
+    mask.thread_set_mask()?;
+    Ok(())
+}
+
+/// Takes over the signals: from here on each is noted where it strikes, also those that came while they were held.
+///
+/// # Errors
+/// When the system refuses.
+pub fn listen() -> io::Result<()> {
+    static LISTENING: AtomicBool = AtomicBool::new(false);
+    hold()?;
+    if LISTENING.swap(true, Ordering::Relaxed) {
+        return Ok(());
+    }
+    for signal in STOPPING {
+        signal_hook::flag::register(signal as i32, Arc::clone(&STOPPED))?;
+    }
+    // A caller that ignores SIGCHLD would keep us from learning how sendmail ended (waitpid(2), NOTES). Handled, SIGXFSZ does what it
+    // does when it is blocked, and no child inherits that.
+    for signal in [Signal::SIGCHLD, Signal::SIGXFSZ] {
+        signal_hook::flag::register(signal as i32, Arc::new(AtomicBool::new(false)))?;
+    }
+    // Unblocked is what is handled, and what nobody can go on from. Blocked are the real-time signals, which end a process too and
+    // ask for nothing that we know.
+    let mut mask = SigSet::all();
+    for signal in STOPPING.into_iter().chain(OTHERS) {
+        mask.remove(signal);
+    }
+    mask.thread_set_mask()?;
+    Ok(())
+}
+
+/// Starts a child, which inherits no signal that is blocked.
+///
+/// # Errors
+/// When it cannot be started.
+pub fn start(command: &mut Command) -> io::Result<Child> {
+    listen()?;
+    command.spawn()
+}
+
+/// How long a single wait in the kernel lasts at most: a signal that comes just before it does not interrupt it.
+const SLICE: Duration = Duration::from_millis(500);
+
+/// Tells whether somebody asked the run to stop.
+#[must_use]
+pub fn is_stopped() -> bool {
+    STOPPED.load(Ordering::Relaxed)
+}
+
+/// The most that a pipe takes without a wait when poll(2) says that it takes any: `PIPE_BUF` (pipe(7)).
+const PIPE_BYTES: usize = 4096;
+
+/// How long a reader of standard error may take for each piece, in milliseconds.
+const READER_MILLISECONDS: u16 = 1000;
+
+/// Prints on standard error. Nobody waits for a reader who does not read: then the rest is left out.
+pub fn print(text: &str) {
+    let mut stderr = io::stderr();
+    for piece in text.as_bytes().chunks(PIPE_BYTES) {
+        let takes_it = || {
+            let stderr = io::stderr();
+            let mut file = PollFd::new(stderr.as_fd(), PollFlags::POLLOUT);
+            poll(std::slice::from_mut(&mut file), READER_MILLISECONDS)
+        };
+        // A signal interrupts it (signal(7)), once or twice.
+        let ready = takes_it().or_else(|_| takes_it()).or_else(|_| takes_it());
+        if !matches!(ready, Ok(1..)) || stderr.write_all(piece).is_err() {
+            return;
+        }
+    }
+}
+
+/// The patience of one run.
+#[derive(Debug)]
+pub struct Patience {
+    until: Cell<Instant>,
+}
+
+/// Why a wait ended early.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Woken {
+    /// The time was up.
+    TimedOut,
+    /// The file can be read, or its other end is gone.
+    Readable,
+    /// A signal came: a child ended, or somebody asked us to stop.
+    Signal,
+}
+
+impl Patience {
+    /// Starts the clock and takes over the signals: none that the caller blocked or ignored stays so.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn begin() -> io::Result<Self> {
+        listen()?;
+        Ok(Self::starting_now())
+    }
+
+    /// Starts the clock for a single delivery: the signals are held until it has to wait.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn begin_delivery() -> io::Result<Self> {
+        hold()?;
+        Ok(Self::starting_now())
+    }
+
+    fn starting_now() -> Self {
+        Self {
+            until: Cell::new(Instant::now() + TOTAL),
+        }
+    }
+
+    /// Starts the clock anew, for the next message of a run that no mail system waits for.
+    pub fn begin_again(&self) {
+        self.until.set(Instant::now() + TOTAL);
+    }
+
+    /// How much of the whole run's time is left.
+    #[must_use]
+    pub fn remaining(&self) -> Duration {
+        self.until.get().saturating_duration_since(Instant::now())
+    }
+
+    /// Says so when somebody asked the run to stop.
+    ///
+    /// # Errors
+    /// When a signal came.
+    pub fn check(&self, verb: &'static str, object: &str) -> Result<(), Error> {
+        if is_stopped() {
+            return Err(Error::new(Class::System, verb, object, "told to stop by a signal"));
+        }
+        Ok(())
+    }
+
+    /// Sleeps for `time`, or until a signal comes.
+    pub fn sleep(&self, time: Duration) {
+        let _ = self.wait(None, time);
+    }
+
+    /// Waits until `file` can be read, `time` is over, or a signal came; never beyond the run's own time.
+    pub fn wait(&self, file: Option<BorrowedFd<'_>>, time: Duration) -> Woken {
+        let is_ready = |milliseconds: u16| {
+            let mut file = file.map(|file| PollFd::new(file, PollFlags::POLLIN));
+            let ready = poll(file.as_mut_slice(), milliseconds);
+            (ready.is_err(), file.and_then(|file| file.any()).unwrap_or(false))
+        };
+        if file.is_some() && matches!(is_ready(0), (_, true)) {
+            return Woken::Readable;
+        }
+        // Where that fails they stay blocked: then it waits to the end, and is not stopped.
+        let _ = listen();
+        let end = Instant::now() + time.min(self.remaining());
+        loop {
+            let left = end.saturating_duration_since(Instant::now());
+            // Rounded up, so that a wait of less than a millisecond is none that spins.
+            let milliseconds = u16::try_from(left.min(SLICE).as_micros().div_ceil(1000)).unwrap_or(u16::MAX);
+            let (is_interrupted, is_ready) = is_ready(milliseconds);
+            if is_ready {
+                return Woken::Readable;
+            }
+            if is_interrupted || is_stopped() {
+                return Woken::Signal;
+            }
+            if left.is_zero() {
+                return Woken::TimedOut;
+            }
+        }
+    }
+}

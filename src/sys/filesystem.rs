@@ -1,0 +1,88 @@
+//! What a file system can do for mail: extended attributes, and whether it is another host's.
+
+use std::fs::File;
+use std::io;
+use std::path::Path;
+
+use nix::sys::statvfs::{FsFlags, Statvfs, fstatvfs, statvfs};
+use rustix::fs::{NFS_SUPER_MAGIC, StatFs, fstatfs, lgetxattr, statfs};
+use rustix::io::Errno;
+
+use crate::error::Error;
+
+/// An attribute that nobody sets.
+const PROBE: &str = "user.spoolguard-probe";
+
+/// A file system.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FileSystem {
+    /// Whether it is another host's, by NFS.
+    pub nfs: bool,
+    /// Whether files can have attributes of the user's (xattr(7)), where that can be told.
+    pub attributes: Option<bool>,
+    /// Whether nothing can be written.
+    pub read_only: bool,
+    /// What this user may still write, in bytes.
+    pub free_bytes: u64,
+}
+
+/// The file system that `path` is on. Nothing is written to find out.
+///
+/// # Errors
+/// When it cannot be asked.
+pub fn of(path: &Path) -> io::Result<FileSystem> {
+    let room = statvfs(path)?;
+    Ok(FileSystem {
+        nfs: is_nfs(&statfs(path)?),
+        attributes: attributes(path),
+        read_only: room.flags().contains(FsFlags::ST_RDONLY),
+        free_bytes: left_in(&room),
+    })
+}
+
+/// Tells whether a file server keeps the file, and its locks.
+#[must_use]
+pub fn is_on_nfs(file: &File) -> bool {
+    fstatfs(file).is_ok_and(|stat| is_nfs(&stat))
+}
+
+/// Free space for this user on the file system that holds `path`, in bytes (statvfs(3)).
+///
+/// # Errors
+/// When the file system cannot be asked.
+pub fn free_bytes(path: &Path, file: &File) -> Result<u64, Error> {
+    let room = fstatvfs(file).map_err(|e| Error::io("ask for free space at", path, &e.into()))?;
+    Ok(left_in(&room))
+}
+
+fn is_nfs(stat: &StatFs) -> bool {
+    stat.f_type == NFS_SUPER_MAGIC
+}
+
+fn left_in(room: &Statvfs) -> u64 {
+    room.blocks_available().saturating_mul(room.fragment_size())
+}
+
+/// A file system that knows them says that there is none of this name.
+fn attributes(path: &Path) -> Option<bool> {
+    match lgetxattr(path, PROBE, &mut [0u8; 1]) {
+        Ok(_) | Err(Errno::NODATA | Errno::RANGE) => Some(true),
+        Err(Errno::OPNOTSUPP) => Some(false),
+        Err(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::of;
+    use std::path::Path;
+
+    #[test]
+    fn a_file_system_is_asked_and_not_changed() {
+        let dir = tempfile::tempdir().unwrap_or_else(|e| unreachable!("{e}"));
+        assert!(of(dir.path()).is_ok_and(|found| !found.read_only && found.free_bytes > 0));
+        // proc(5) has no such attributes.
+        assert!(of(Path::new("/proc/self/stat")).is_ok_and(|found| found.attributes == Some(false)));
+        assert!(of(&dir.path().join("none")).is_err());
+    }
+}

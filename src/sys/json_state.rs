@@ -1,0 +1,63 @@
+//! Changes what is remembered in one of the state directory's JSON files, while nobody else does. What cannot be understood is set
+//! aside and begun anew; when it cannot be locked or written, nothing is changed, and the caller goes on without.
+
+use std::panic::{self, AssertUnwindSafe};
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::deliver::context::Guard;
+use crate::error::{Class, Error};
+use crate::sys::state_file::{Held, Store};
+
+/// What a file holds.
+///
+/// # Errors
+/// When it cannot be understood.
+pub fn understand<S: DeserializeOwned>(store: &Store, content: &[u8]) -> Result<S, Error> {
+    serde_json::from_slice(content).map_err(|e| Error::new(Class::System, "understand", store.path().display(), e))
+}
+
+/// Changes the state in `store`, and writes it down if that made a difference.
+///
+/// # Errors
+/// When it cannot be locked, read or written; then nothing is changed.
+pub fn change<S, R>(guard: &Guard, store: &Store, change: impl FnOnce(&mut S) -> R) -> Result<R, Error>
+where
+    S: Clone + Default + PartialEq + Serialize + DeserializeOwned,
+{
+    // A mistake of ours here must cost no message: one that was sent already would come again.
+    panic::catch_unwind(AssertUnwindSafe(|| change_held(guard, store, change))).unwrap_or_else(|_| {
+        let cause = "this program made a mistake";
+        Err(Error::new(Class::System, "use", store.path().display(), cause))
+    })
+}
+
+fn change_held<S, R>(guard: &Guard, store: &Store, change: impl FnOnce(&mut S) -> R) -> Result<R, Error>
+where
+    S: Clone + Default + PartialEq + Serialize + DeserializeOwned,
+{
+    let mut held = store.hold(&guard.patience)?;
+    let before: S = understood(guard, store, &mut held)?;
+    let mut after = before.clone();
+    let result = change(&mut after);
+    if after != before {
+        let fail = |e| Error::new(Class::System, "write", store.path().display(), e);
+        let mut text = serde_json::to_vec_pretty(&after).map_err(fail)?;
+        text.push(b'\n');
+        held.replace(&text)?;
+    }
+    Ok(result)
+}
+
+fn understood<S: Default + DeserializeOwned>(guard: &Guard, store: &Store, held: &mut Held) -> Result<S, Error> {
+    match held.content().map(|content| understand(store, content)) {
+        None => Ok(S::default()),
+        Some(Ok(state)) => Ok(state),
+        Some(Err(e)) => {
+            tracing::warn!(user = guard.account.name, note = %e, "set aside, and begun anew");
+            held.set_aside(&e.to_string())?;
+            Ok(S::default())
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! A secret of one user in a file: made at first use, read by nobody else, never seen half written. One that is damaged, or that
+//! others could read, is set aside and made anew: what was sealed with it is worth nothing then, and no delivery stops for it.
+
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use nix::unistd::Uid;
+
+use crate::error::{Class, Error};
+use crate::sys::dirs::{beside, make_private_dir, open_kept, parent, sync_parent};
+
+/// How long a secret is, in bytes.
+pub const BYTES: usize = 32;
+
+/// Reads the secret at `path`; none where there is no file.
+///
+/// # Errors
+/// When it cannot be read, is damaged, or others could read it.
+pub fn read(path: &Path) -> Result<Option<[u8; BYTES]>, Error> {
+    let fail = |e: io::Error| Error::io("read", path, &e);
+    let Some(file) = open_kept(path).map_err(fail)? else {
+        return Ok(None);
+    };
+    let stat = file.metadata().map_err(fail)?;
+    let refuse = |cause: &str| Err(Error::new(Class::System, "use", path.display(), cause));
+    if stat.uid() != Uid::effective().as_raw() {
+        return refuse("it is no file of this user");
+    }
+    if stat.mode() & 0o077 != 0 {
+        return refuse("others could read it");
+    }
+    let mut text = Vec::new();
+    file.take(2 * BYTES as u64 + 2).read_to_end(&mut text).map_err(fail)?;
+    match decode(&text) {
+        Some(secret) => Ok(Some(secret)),
+        None => refuse("it is damaged"),
+    }
+}
+
+/// Reads the secret at `path`, or makes one. Of many who make one at once, all get the same.
+///
+/// # Errors
+/// When it can be neither read nor made.
+pub fn read_or_make(path: &Path) -> Result<[u8; BYTES], Error> {
+    match read(path) {
+        Ok(Some(secret)) => return Ok(secret),
+        Ok(None) => {}
+        Err(e) => {
+            let aside = std::fs::rename(path, beside(path, ".bad"));
+            aside.map_err(|_| e)?;
+        }
+    }
+    make(path)?;
+    match read(path)? {
+        Some(secret) => Ok(secret),
+        None => Err(Error::new(Class::System, "read", path.display(), "somebody removed it")),
+    }
+}
+
+/// Makes a new secret; where somebody else was faster, that one stays.
+fn make(path: &Path) -> Result<(), Error> {
+    let fail = |e: io::Error| Error::io("make", path, &e);
+    make_private_dir(parent(path))?;
+    let mut secret = [0; BYTES];
+    File::open("/dev/urandom")
+        .and_then(|mut source| source.read_exact(&mut secret))
+        .map_err(fail)?;
+    // tempfile makes it with mode 0600 and O_EXCL.
+    let mut draft = tempfile::NamedTempFile::new_in(parent(path)).map_err(fail)?;
+    draft.write_all(encode(&secret).as_bytes()).map_err(fail)?;
+    // What is sealed with it goes out into the world at once: it must not get lost behind that.
+    draft.as_file().sync_all().map_err(fail)?;
+    match draft.persist_noclobber(path) {
+        Ok(_) => sync_parent(path).map_err(fail),
+        Err(e) if e.error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        Err(e) => Err(fail(e.error)),
+    }
+}
+
+fn encode(secret: &[u8; BYTES]) -> String {
+    let mut text: String = secret.iter().map(|byte| format!("{byte:02x}")).collect();
+    text.push('\n');
+    text
+}
+
+fn decode(text: &[u8]) -> Option<[u8; BYTES]> {
+    let text = std::str::from_utf8(text).ok()?.strip_suffix('\n')?;
+    let mut secret = [0; BYTES];
+    let mut pairs = text.as_bytes().chunks_exact(2);
+    for (byte, pair) in secret.iter_mut().zip(pairs.by_ref()) {
+        *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
+    }
+    (text.len() == 2 * BYTES && text.bytes().all(|b| b.is_ascii_hexdigit())).then_some(secret)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{read, read_or_make};
+    use std::collections::HashSet;
+    use std::os::unix::fs::PermissionsExt;
+    use std::path::Path;
+
+    fn mode(path: &Path) -> u32 {
+        path.metadata().map_or(0, |stat| stat.permissions().mode() & 0o777)
+    }
+
+    #[test]
+    fn all_who_come_first_get_the_same_and_nobody_else_reads_it() {
+        let dir = tempfile::tempdir().unwrap_or_else(|e| unreachable!("{e}"));
+        let path = dir.path().join("deep/key");
+        let found: HashSet<_> = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..8).map(|_| scope.spawn(|| read_or_make(&path).ok())).collect();
+            threads.into_iter().filter_map(|thread| thread.join().ok()).collect()
+        });
+        assert_eq!(found.len(), 1);
+        assert!(!found.contains(&None));
+        assert_eq!(mode(&path), 0o600);
+        assert_eq!(std::fs::read_dir(dir.path().join("deep")).map_or(0, Iterator::count), 1);
+    }
+
+    #[test]
+    fn one_that_is_worth_nothing_is_made_anew() {
+        let dir = tempfile::tempdir().unwrap_or_else(|e| unreachable!("{e}"));
+        let path = dir.path().join("key");
+        assert!(matches!(read(&path), Ok(None)));
+        let first = read_or_make(&path).ok();
+        assert!(first.is_some_and(|first| first != [0; 32]));
+        assert_eq!(read_or_make(&path).ok(), first);
+        let whole = std::fs::read_to_string(&path).unwrap_or_default();
+        let damages: [&dyn Fn(); 4] = [
+            &|| assert!(std::fs::write(&path, whole.get(..40).unwrap_or_default()).is_ok()),
+            &|| assert!(std::fs::write(&path, "").is_ok()),
+            &|| assert!(std::fs::write(&path, format!("+{}", whole.get(1..).unwrap_or_default())).is_ok()),
+            &|| assert!(std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o640)).is_ok()),
+        ];
+        for damage in damages {
+            let before = read_or_make(&path).ok();
+            damage();
+            assert!(read(&path).is_err());
+            let after = read_or_make(&path).ok();
+            assert!(after.is_some() && after != before);
+            assert_eq!(mode(&path), 0o600);
+        }
+    }
+}

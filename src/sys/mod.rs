@@ -1,0 +1,15 @@
+//! The system without mail: users, time, signals, children, small files.
+
+pub mod account;
+pub mod cache_file;
+pub mod child;
+pub mod deadline;
+pub mod dirs;
+pub mod filesystem;
+pub mod json_state;
+pub mod key_file;
+pub mod message_buffer;
+pub mod passwd;
+pub mod procfs;
+pub mod self_exec;
+pub mod state_file;
