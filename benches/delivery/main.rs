@@ -51,7 +51,7 @@ use std::time::Duration;
 mod built;
 mod crowd;
 mod deliver;
-#[path = "../../tests/suite/elf.rs"]
+#[path = "../../tests/suite/project/elf.rs"]
 mod elf;
 mod mail;
 #[path = "../measure/mod.rs"]

@@ -1,0 +1,297 @@
+//! How a run ends: 0, 75, and 77 where configuration says so; one line when it failed, none when it did not. Mail systems bounce
+//! on nearly everything else.
+
+use std::fs::{self, File};
+use std::os::unix::fs::PermissionsExt;
+
+use crate::support::{ORDINARY, Scratch, is_root, only, same, shown};
+
+#[test]
+fn what_cannot_be_understood_waits() {
+    let scratch = Scratch::new();
+    for arguments in [
+        &[] as &[&str],
+        &["--no-such-flag"],
+        &["-x"],
+        &["no-such-command"],
+        &["deliver", "--no-such-flag"],
+        &["deliver", "--user"],
+        &["deliver", "surplus"],
+        &["forward"],
+        &["forward", "--keep"],
+        &["forward", "--keep=yes", "b@b.test"],
+        &["forward", "-bad", "b@b.test"],
+        &["filter", "--json"],
+        &["--config"],
+        &["deliver", "--user", "a", "--user", "b"],
+        &["--user", "status", "deliver"],
+        &["-d", "help", "deliver"],
+        &["--no-such-flag", "config", "check"],
+        &[""],
+        &["\n\u{1b}[31m"],
+    ] {
+        let ended = scratch.bare(arguments).input(ORDINARY).go();
+        ended.defers().check(ended.stdout.is_empty(), "stdout is for filter");
+    }
+    assert!(scratch.mail().is_empty());
+}
+
+#[test]
+fn commands_that_people_type_end_with_64_for_usage() {
+    let scratch = Scratch::new();
+    for arguments in [
+        &["config", "nonsense"] as &[&str],
+        &["config"],
+        &["-v", "config", "check", "--wrong"],
+    ] {
+        let ended = scratch.bare(arguments).go();
+        ended.ends_with(64).check(!ended.stderr.is_empty(), "nothing is said");
+    }
+}
+
+#[test]
+fn help_is_no_delivery() {
+    let scratch = Scratch::new();
+    for arguments in [
+        &["--help"] as &[&str],
+        &["deliver", "--help"],
+        &["--version"],
+        &["help", "forward"],
+    ] {
+        let ended = scratch.bare(arguments).go();
+        ended.ends_with(0).check(!ended.stdout.is_empty(), "nothing is said");
+    }
+    for arguments in [
+        &["--help"] as &[&str],
+        &["deliver", "--help"],
+        &["--version"],
+        &["forward", "-h"],
+    ] {
+        for (name, value) in [("SENDER", ""), ("RECIPIENT", "a@a.test"), ("AGENT", "sendmail")] {
+            scratch
+                .bare(arguments)
+                .variable(name, value)
+                .input(ORDINARY)
+                .go()
+                .defers();
+        }
+    }
+}
+
+#[test]
+fn a_configuration_that_cannot_be_used_waits() {
+    let scratch = Scratch::new();
+    let file = scratch.path("other.toml");
+    let name = file.to_str().unwrap();
+    let run = || scratch.bare(&["deliver", "--config", name]).input(ORDINARY).go();
+    run().defers().mentions("4.3.5 ").mentions(name);
+    for text in [
+        "nonsense",
+        "admin = 3",
+        "no_such_key = 1",
+        "[spool]\nlock_timeout = \"1y\"",
+        "\u{feff}[",
+        "admin = \"\x01\n",
+    ] {
+        fs::write(&file, text).unwrap();
+        run().defers().mentions("4.3.5 ").mentions(name);
+    }
+    fs::write(&file, b"admin = \"\xff\"").unwrap();
+    run().defers();
+    // As a device that has no end.
+    fs::File::create(&file).unwrap().set_len(17 << 20).unwrap();
+    run().defers().mentions("it is too large to be one");
+    scratch
+        .bare(&["deliver", "--config", "/"])
+        .input(ORDINARY)
+        .go()
+        .defers();
+    if !is_root() {
+        fs::write(&file, "").unwrap();
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o000)).unwrap();
+        run().defers();
+    }
+    assert!(scratch.mail().is_empty());
+}
+
+#[test]
+fn a_closed_standard_input_is_no_empty_message() {
+    let scratch = Scratch::new();
+    scratch
+        .deliver(b"")
+        .shell("exec 0<&-")
+        .go()
+        .defers()
+        .mentions("standard input is closed");
+    scratch.forward(b"", &["b@b.test"]).shell("exec 0<&-").go().defers();
+    assert!(scratch.mail().is_empty() && scratch.sent().is_empty());
+    // An empty file is an empty message.
+    scratch.deliver(b"").shell("exec 0</dev/null").go().succeeds();
+}
+
+#[test]
+fn closed_output_changes_nothing() {
+    let scratch = Scratch::new();
+    let shell = "exec 1>&- 2>&-";
+    scratch.deliver(ORDINARY).shell(shell).go().succeeds();
+    same(only(&scratch.mail()), ORDINARY);
+    scratch.forward(ORDINARY, &["b@b.test"]).shell(shell).go().succeeds();
+    assert_eq!(scratch.sent().len(), 1);
+    scratch.bare(&["no-such-command"]).shell(shell).go().ends_with(75);
+    // Nothing that is opened later is taken for an output: the mailbox holds no log.
+    scratch.deliver(ORDINARY).with(&["-vv"]).shell(shell).go().succeeds();
+    assert!(!shown(&scratch.mail()).contains("action="));
+}
+
+#[test]
+fn closed_output_reaches_sendmail_as_open() {
+    let mut scratch = Scratch::new();
+    scratch.sendmail("echo out; echo err >&2; exit 67");
+    scratch
+        .forward(ORDINARY, &["b@b.test"])
+        .shell("exec 1>&- 2>&-")
+        .go()
+        .succeeds();
+    assert!(shown(&scratch.mail()).contains("refused with status 67"));
+}
+
+#[test]
+fn input_that_fails_makes_the_message_wait() {
+    let scratch = Scratch::new();
+    scratch.deliver(b"").input_file(File::open("/").unwrap()).go().defers();
+    scratch
+        .deliver(b"")
+        .input_file(File::options().write(true).open("/dev/null").unwrap())
+        .go()
+        .defers();
+    assert!(scratch.mail().is_empty());
+}
+
+#[test]
+fn a_message_is_read_from_a_file_as_well() {
+    let scratch = Scratch::new();
+    fs::write(scratch.path("message"), ORDINARY).unwrap();
+    scratch
+        .deliver(b"")
+        .input_file(File::open(scratch.path("message")).unwrap())
+        .go()
+        .succeeds();
+    same(only(&scratch.mail()), ORDINARY);
+}
+
+#[test]
+fn signals_that_the_caller_ignores_change_nothing() {
+    let mut scratch = Scratch::new();
+    scratch.sendmail("exit 75");
+    let traps = "trap '' TERM HUP INT QUIT PIPE CHLD USR1 XFSZ ALRM";
+    scratch.deliver(ORDINARY).shell(traps).go().succeeds();
+    scratch
+        .forward(ORDINARY, &["b@b.test"])
+        .shell(traps)
+        .go()
+        .defers()
+        .mentions("75");
+    scratch.sendmail("exit 0");
+    scratch.forward(ORDINARY, &["b@b.test"]).shell(traps).go().succeeds();
+}
+
+#[test]
+fn signals_that_the_caller_blocks_change_nothing() {
+    let blocking = "exec /usr/bin/env --block-signal=TERM,HUP,INT,CHLD,XFSZ,ALRM \"$@\"";
+    let known = std::process::Command::new("/usr/bin/env")
+        .args(["--block-signal=TERM", "true"])
+        .status();
+    if !known.is_ok_and(|status| status.success()) {
+        return crate::support::skip("needs an env(1) that can block signals");
+    }
+    let mut scratch = Scratch::new();
+    scratch.sendmail("/bin/grep SigBlk /proc/self/status; exit 67");
+    scratch.deliver(ORDINARY).shell_line(blocking).go().succeeds();
+    scratch
+        .forward(ORDINARY, &["b@b.test"])
+        .shell_line(blocking)
+        .go()
+        .succeeds();
+    assert!(
+        shown(&scratch.mail()).contains("0000000000000000"),
+        "{}",
+        shown(&scratch.mail())
+    );
+    let (reader, mut writer) = std::io::pipe().unwrap();
+    let run = scratch.deliver(b"").input_file(reader).shell_line(blocking).start();
+    std::io::Write::write_all(&mut writer, &crate::support::large(200_000)).unwrap();
+    run.signal(nix::sys::signal::Signal::SIGTERM);
+    run.end().defers().mentions("signal");
+}
+
+#[test]
+fn a_caller_who_ignores_term_can_still_stop_the_run() {
+    let scratch = Scratch::new();
+    let (reader, mut writer) = std::io::pipe().unwrap();
+    let run = scratch.deliver(b"").input_file(reader).shell("trap '' TERM").start();
+    std::io::Write::write_all(&mut writer, &crate::support::large(200_000)).unwrap();
+    run.signal(nix::sys::signal::Signal::SIGTERM);
+    run.end().defers().mentions("signal");
+}
+
+#[test]
+fn a_dry_run_changes_nothing() {
+    let mut scratch = Scratch::new();
+    scratch.sendmail("exit 0");
+    for (arguments, message, says) in [
+        (&["deliver", "-f", "s@s.test"] as &[&str], ORDINARY, "would append: "),
+        (
+            &["forward", "-f", "s@s.test", "b@b.test"],
+            ORDINARY,
+            "would forward: b@b.test",
+        ),
+        (&["forward", "-f", "<>", "b@b.test"], ORDINARY, "would divert: "),
+        (
+            &["forward", "-f", "<>", "b@b.test"],
+            b"X-Spoolguard-Divert: x\n\n",
+            "would keep: ",
+        ),
+    ] {
+        let ended = scratch
+            .run(arguments)
+            .with(&["--dry-run", "-a", "a@a.test"])
+            .input(message)
+            .go();
+        let text = String::from_utf8_lossy(&ended.stdout).into_owned();
+        ended.ends_with(0).check(text.starts_with(says), says);
+        ended.check(text.lines().count() == 1, "not one line");
+        // Under a mail system nobody else has the message.
+        scratch
+            .run(arguments)
+            .with(&["--dry-run"])
+            .variable("SENDER", "s@s.test")
+            .input(message)
+            .go()
+            .ends_with(75);
+    }
+    assert!(!scratch.mailbox().exists() && scratch.calls().is_empty() && scratch.diverted().is_empty());
+    assert!(scratch.files("state").is_empty() && scratch.files("spool").is_empty());
+}
+
+#[test]
+fn the_log_is_one_line_with_the_facts_and_nothing_private() {
+    let scratch = Scratch::new().set("log.to", "\"stderr\"");
+    let message = b"Message-ID: <1@s.test>\nSubject: secret words\nX-Loop: a@a.test\n\nprivate body\n";
+    let ended = scratch.deliver(message).go();
+    ended.ends_with(0);
+    for part in [
+        "action=divert",
+        "verdict=loop",
+        "a@a.test",
+        "bytes=",
+        "id=<1@s.test>",
+        "sender=s@s.test",
+    ] {
+        ended.mentions(part);
+    }
+    ended.check(ended.stderr.lines().count() == 1, "not one line");
+    ended.check(
+        !ended.stderr.contains("secret") && !ended.stderr.contains("private"),
+        "subject or body in the log",
+    );
+}

@@ -1,0 +1,166 @@
+//! `inspect`: what it says about messages, wherever they are stored, and what it ends with.
+
+use std::fs;
+
+use crate::support::{ORDINARY, Scratch};
+
+const BOUNCE: &str = "Return-Path: <>\nFrom: MAILER-DAEMON@b.test\nTo: a@a.test\nSubject: failure notice\n\nHi. This is the qmail-send program at b.test.\n\n<c@c.test>:\nSorry, no mailbox here by that name. (#5.1.1)\n";
+const SEPARATOR: &str = "From s@s.test Mon Nov  2 10:00:00 2026\n";
+
+fn mbox(messages: &[&str]) -> String {
+    messages.iter().map(|text| format!("{SEPARATOR}{text}\n")).collect()
+}
+
+fn ordinary() -> String {
+    String::from_utf8(ORDINARY.to_vec()).unwrap()
+}
+
+/// One JSON object a line, in the order of the output.
+fn objects(output: &[u8]) -> Vec<serde_json::Value> {
+    String::from_utf8_lossy(output)
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
+}
+
+#[test]
+fn each_message_of_an_mbox_is_one_json_object_with_the_promised_keys() {
+    let scratch = Scratch::new();
+    let path = scratch.path("box");
+    fs::write(&path, mbox(&[&ordinary(), BOUNCE])).unwrap();
+    let ended = scratch.run(&["inspect", "--json", path.to_str().unwrap()]).go();
+    ended.ends_with(0);
+    let found = objects(&ended.stdout);
+    assert_eq!(found.len(), 2);
+    let keys = [
+        "source",
+        "offset",
+        "verdict",
+        "report",
+        "null_sender",
+        "markers",
+        "recipients",
+        "origin",
+        "action",
+        "size",
+    ];
+    for object in &found {
+        for key in keys {
+            assert!(object.get(key).is_some(), "{key} of {object}");
+        }
+    }
+    assert_eq!(found[0]["verdict"], "ordinary");
+    assert_eq!(found[0]["report"], serde_json::Value::Null);
+    assert_eq!(found[0]["action"], "append");
+    assert_eq!(found[1]["verdict"], "bounce");
+    assert_eq!(found[1]["report"], "failure");
+    assert_eq!(found[1]["action"], "divert");
+    assert_eq!(found[1]["origin"], "unknown");
+    assert_eq!(found[1]["recipients"][0]["address"], "c@c.test");
+    assert_eq!(found[1]["recipients"][0]["status"], "5.1.1");
+    let marker = &found[1]["markers"][0];
+    assert!(marker["header"].is_string() && marker["value"].is_string() && marker["why"].is_string());
+    let offset = usize::try_from(found[1]["offset"].as_u64().unwrap()).unwrap();
+    assert!(fs::read(&path).unwrap()[offset..].starts_with(SEPARATOR.as_bytes()));
+}
+
+#[test]
+fn directories_and_maildirs_are_read_in_the_order_of_names() {
+    let scratch = Scratch::new();
+    let root = scratch.path("mail");
+    for dir in ["maildir/new", "maildir/cur", "maildir/tmp", "plain"] {
+        fs::create_dir_all(root.join(dir)).unwrap();
+    }
+    fs::write(root.join("maildir/new/1"), BOUNCE).unwrap();
+    fs::write(root.join("maildir/cur/2:2,S"), ORDINARY).unwrap();
+    fs::write(root.join("maildir/tmp/3"), BOUNCE).unwrap();
+    fs::write(root.join("maildir/index"), "x").unwrap();
+    fs::write(root.join("plain/4"), mbox(&[BOUNCE, BOUNCE])).unwrap();
+    let ended = scratch.run(&["inspect", "--json", root.to_str().unwrap()]).go();
+    ended.ends_with(0);
+    let verdicts: Vec<_> = objects(&ended.stdout)
+        .iter()
+        .map(|o| o["verdict"].as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(verdicts, ["ordinary", "bounce", "bounce", "bounce"]);
+}
+
+#[test]
+fn a_condition_ends_with_0_or_1_and_says_nothing() {
+    let scratch = Scratch::new();
+    for (verdicts, input, status) in [
+        ("bounce", BOUNCE, 0),
+        ("loop,bounce", BOUNCE, 0),
+        ("loop", BOUNCE, 1),
+        ("ordinary", &ordinary(), 0),
+        ("bounce", "", 1),
+    ] {
+        let ended = scratch.run(&["inspect", "--is", verdicts]).input(input.as_bytes()).go();
+        assert_eq!(ended.code, Some(status), "{verdicts}");
+        assert!(ended.stdout.is_empty() && ended.stderr.is_empty(), "{verdicts}");
+    }
+}
+
+#[test]
+fn as_a_condition_standard_input_is_one_message_whatever_its_body_looks_like() {
+    let scratch = Scratch::new();
+    let input = format!("{SEPARATOR}{BOUNCE}\n{SEPARATOR}{}", ordinary());
+    let ended = scratch.run(&["inspect", "--is", "bounce"]).input(input.as_bytes()).go();
+    assert_eq!(ended.code, Some(0));
+    let ended = scratch.run(&["inspect", "--json"]).input(input.as_bytes()).go();
+    assert_eq!(objects(&ended.stdout).len(), 2);
+}
+
+#[test]
+fn what_cannot_be_read_is_named_in_its_place_and_the_rest_follows() {
+    let scratch = Scratch::new();
+    let path = scratch.path("box");
+    fs::write(&path, BOUNCE).unwrap();
+    let path = path.to_str().unwrap();
+    let ended = scratch.run(&["inspect", "--json", path, "/no/such", path]).go();
+    assert_eq!(ended.code, Some(1));
+    let found = objects(&ended.stdout);
+    assert_eq!(found.len(), 3);
+    assert_eq!(found[1]["source"], "/no/such");
+    assert!(found[1]["error"].is_string());
+    let ended = scratch.run(&["inspect", "--is", "bounce", path, "/no/such"]).go();
+    assert_eq!(ended.code, Some(75));
+}
+
+#[test]
+fn a_wrong_flag_or_verdict_is_a_usage_error() {
+    let scratch = Scratch::new();
+    for arguments in [["inspect", "--is", "bounced"], ["inspect", "--jason", "x"]] {
+        assert_eq!(scratch.run(&arguments).go().code, Some(64));
+    }
+}
+
+#[test]
+fn what_a_message_says_cannot_steer_the_terminal() {
+    let scratch = Scratch::new();
+    let input = BOUNCE.replace("failure notice", "failure notice \x1b[2J\u{9b}2J\u{202e}");
+    for arguments in [&["inspect"][..], &["inspect", "--json"]] {
+        let ended = scratch.run(arguments).input(input.as_bytes()).go();
+        let text = String::from_utf8(ended.stdout.clone()).unwrap();
+        assert!(
+            !text.chars().any(|c| (c.is_control() && c != '\n') || c == '\u{202e}'),
+            "{text:?}"
+        );
+        assert!(text.contains("failure notice"));
+    }
+}
+
+#[test]
+fn a_reader_that_has_seen_enough_is_no_error_and_a_full_device_is_75() {
+    let scratch = Scratch::new();
+    let path = scratch.path("box");
+    fs::write(&path, mbox(&[BOUNCE; 2000])).unwrap();
+    let path = path.to_str().unwrap();
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let ended = scratch.run(&["inspect", path]).stdout(writer).go();
+    assert_eq!((ended.code, ended.stderr.len()), (Some(0), 0));
+    let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let ended = scratch.run(&["inspect", path]).stdout(full).go();
+    assert_eq!(ended.code, Some(75));
+}

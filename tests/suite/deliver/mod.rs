@@ -1,0 +1,10 @@
+//! Delivering one message, and the commands that look at one: deliver, filter, inspect, status.
+
+pub mod auto_archive;
+pub mod config;
+pub mod exit_status;
+pub mod filter;
+pub mod inspect;
+pub mod into_mailbox;
+pub mod quota;
+pub mod status;

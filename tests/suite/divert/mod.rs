@@ -1,0 +1,4 @@
+//! To the administrator: copies, throttle, digest.
+
+pub mod storm;
+pub mod to_admin;

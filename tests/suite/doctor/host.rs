@@ -1,0 +1,705 @@
+//! `spoolguard doctor` says what is wrong with a host and what mends it, starts nothing but harmless questions, and changes nothing.
+//! Other mail programs are scripts here; the real ones are asked in tests/peers.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+
+use fs2::FileExt;
+use spoolguard::mailbox::lock::kernel::lock_fcntl;
+
+use crate::support::{PROGRAM, Run, Scratch, is_root, skip, user_name};
+
+/// What Debian's Dovecot says, and its procmail, which does so on standard error.
+const DOVECONF: &str =
+    "echo mbox_read_locks = fcntl; echo mbox_write_locks = fcntl dotlock; echo mbox_lock_timeout = 5 mins
+echo mail_location = mbox:~/mail:INBOX=/var/mail/%u";
+const PROCMAIL: &str = "printf 'procmail v3.23pre\\n\\nLocking strategies:\\tdotlocking, fcntl()\\n' >&2";
+
+/// A host on which nothing is wrong: programs, a sendmail that must never run, a mailbox.
+fn host() -> Scratch {
+    let mut scratch = Scratch::new();
+    fs::create_dir(scratch.path("programs")).unwrap();
+    scratch.sendmail("");
+    fs::write(scratch.mailbox(), "").unwrap();
+    fs::set_permissions(scratch.mailbox(), fs::Permissions::from_mode(0o600)).unwrap();
+    fs::set_permissions(scratch.path("spool"), fs::Permissions::from_mode(0o1777)).unwrap();
+    // Whatever the umask of whoever runs this says.
+    fs::set_permissions(scratch.path("home"), fs::Permissions::from_mode(0o755)).unwrap();
+    fs::set_permissions(scratch.path("state"), fs::Permissions::from_mode(0o700)).unwrap();
+    scratch
+}
+
+fn program(scratch: &Scratch, name: &str, text: &str) {
+    scratch.script(&format!("programs/{name}"), text);
+}
+
+/// A Postfix with these settings beside those that matter everywhere.
+fn postfix(scratch: &Scratch, settings: &str) {
+    let aliases = scratch.path("aliases");
+    if !aliases.exists() {
+        fs::write(&aliases, "postmaster: root\n").unwrap();
+    }
+    let text = format!(
+        "alias_maps = texthash:{}\nmydestination = a.test, localhost\nmyorigin = a.test\nmailbox_size_limit = 0\n{settings}\n",
+        aliases.display()
+    );
+    fs::write(scratch.path("main"), text).unwrap();
+    program(scratch, "postconf", &format!("cat {}", scratch.path("main").display()));
+}
+
+fn doctor<'a>(scratch: &'a Scratch, arguments: &[&str]) -> Run<'a> {
+    scratch
+        .run(&["doctor"])
+        .with(arguments)
+        .variable("SPOOLGUARD_PATH", scratch.path("programs"))
+}
+
+/// One finding.
+#[derive(Debug)]
+struct Found {
+    check: String,
+    level: String,
+    subject: String,
+    finding: String,
+    remedy: Option<String>,
+}
+
+/// All findings, with the status that they lead to checked.
+#[track_caller]
+fn findings(run: Run<'_>) -> Vec<Found> {
+    let ended = run.go();
+    let text = String::from_utf8(ended.stdout.clone()).unwrap();
+    let found: Vec<_> = text
+        .lines()
+        .map(|line| {
+            let value: serde_json::Value = serde_json::from_str(line).unwrap();
+            let object = value.as_object().unwrap();
+            let keys: Vec<_> = object.keys().map(String::as_str).collect();
+            assert_eq!(keys, ["check", "finding", "level", "remedy", "subject"]);
+            let word = |key: &str| object[key].as_str().unwrap().to_owned();
+            Found {
+                check: word("check"),
+                level: word("level"),
+                subject: word("subject"),
+                finding: word("finding"),
+                remedy: object["remedy"].as_str().map(str::to_owned),
+            }
+        })
+        .collect();
+    let wrong = found.iter().any(|found| found.level == "wrong");
+    ended
+        .ends_with(i32::from(wrong))
+        .check(ended.stderr.is_empty(), "it says something on standard error");
+    found
+}
+
+#[track_caller]
+fn host_findings(scratch: &Scratch) -> Vec<Found> {
+    findings(doctor(scratch, &["--json"]))
+}
+
+/// How the mail of whoever runs this is handled.
+#[track_caller]
+fn own_findings(scratch: &Scratch) -> Vec<Found> {
+    findings(doctor(scratch, &["--json", "--user", &user_name()]))
+}
+
+/// The findings of one check that are not as they should be: level, subject, finding.
+fn bad<'a>(found: &'a [Found], check: &str) -> Vec<(&'a str, &'a str, &'a str)> {
+    found
+        .iter()
+        .filter(|found| found.check == check && found.level != "ok")
+        .map(|found| (found.level.as_str(), found.subject.as_str(), found.finding.as_str()))
+        .collect()
+}
+
+#[track_caller]
+fn one<'a>(found: &'a [Found], check: &str, level: &str, part: &str) -> &'a Found {
+    let matches: Vec<_> = found
+        .iter()
+        .filter(|found| found.check == check && found.level == level && found.finding.contains(part))
+        .collect();
+    assert_eq!(matches.len(), 1, "not one {level} of {check} with {part:?}: {found:#?}");
+    matches[0]
+}
+
+/// A user's own hook, with a program that is there.
+fn guarded_home(scratch: &Scratch, name: &str, text: &str) -> PathBuf {
+    let path = scratch.path("home").join(name);
+    fs::write(&path, text.replace("SPOOLGUARD", PROGRAM)).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+    path
+}
+
+#[test]
+fn lock_orders_that_stop_each_other_are_told_until_they_are_mended() {
+    let scratch = host();
+    program(&scratch, "doveconf", DOVECONF);
+    program(&scratch, "procmail", PROCMAIL);
+    let found = host_findings(&scratch);
+    let order = one(
+        &found,
+        "lock-order",
+        "wrong",
+        "procmail the other way round: they can stop each other for 5 minutes",
+    );
+    assert_eq!(order.subject, "Dovecot");
+    assert!(
+        order
+            .remedy
+            .as_deref()
+            .unwrap()
+            .contains("mbox_write_locks = dotlock fcntl")
+    );
+    program(
+        &scratch,
+        "doveconf",
+        &DOVECONF.replace("fcntl dotlock", "dotlock fcntl"),
+    );
+    let found = host_findings(&scratch);
+    assert_eq!(bad(&found, "lock-order"), []);
+    let subjects: Vec<_> = found
+        .iter()
+        .filter(|found| found.check == "locks")
+        .map(|found| found.subject.as_str())
+        .collect();
+    assert_eq!(subjects, ["Dovecot", "procmail"]);
+}
+
+#[test]
+fn a_program_that_shares_no_lock_is_told() {
+    let scratch = host();
+    postfix(&scratch, "mailbox_delivery_lock = flock");
+    one(
+        &host_findings(&scratch),
+        "locks",
+        "wrong",
+        "it takes flock on a mailbox and spoolguard takes dotlock and fcntl",
+    );
+    postfix(&scratch, "mailbox_delivery_lock = dotlock");
+    assert_eq!(bad(&host_findings(&scratch), "locks"), []);
+    // Users can make no dotlock there, so that the one lock that both name is none.
+    fs::set_permissions(scratch.path("spool"), fs::Permissions::from_mode(0o2775)).unwrap();
+    one(
+        &host_findings(&scratch),
+        "locks",
+        "wrong",
+        "it takes dotlock on a mailbox and spoolguard takes fcntl",
+    );
+}
+
+#[test]
+fn a_program_that_fails_or_talks_without_end_is_named_and_the_others_are_asked() {
+    let scratch = host();
+    program(&scratch, "doveconf", "echo fatal: no settings; exit 89");
+    program(
+        &scratch,
+        "mutt",
+        "while :; do echo xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx; done",
+    );
+    program(&scratch, "procmail", PROCMAIL);
+    let found = host_findings(&scratch);
+    assert!(
+        one(
+            &found,
+            "left-out",
+            "note",
+            "exit status: 89 when it was asked: fatal: no settings"
+        )
+        .subject
+        .ends_with("/doveconf")
+    );
+    assert!(
+        one(&found, "left-out", "note", "its answer has no end")
+            .subject
+            .ends_with("/mutt")
+    );
+    one(&found, "locks", "ok", "it takes dotlock, then fcntl");
+}
+
+#[test]
+fn root_asks_no_program_that_others_can_change() {
+    if !is_root() {
+        return skip("not root");
+    }
+    let scratch = host();
+    let trace = scratch.path("trace");
+    program(&scratch, "procmail", &format!("touch {}", trace.display()));
+    fs::set_permissions(scratch.path("programs/procmail"), fs::Permissions::from_mode(0o775)).unwrap();
+    one(
+        &host_findings(&scratch),
+        "left-out",
+        "note",
+        "others than root can change it",
+    );
+    assert!(!trace.exists());
+}
+
+#[test]
+fn whoever_holds_a_lock_is_named() {
+    let scratch = host();
+    let own = format!("process {} (", std::process::id());
+    assert_eq!(bad(&host_findings(&scratch), "holder"), []);
+    fs::write(scratch.dotlock(), format!("{}\n", std::process::id())).unwrap();
+    let found = host_findings(&scratch);
+    let holder = one(&found, "holder", "note", &own);
+    assert!(
+        holder.finding.starts_with("held for ") && holder.subject.ends_with(".lock"),
+        "{holder:?}"
+    );
+    fs::remove_file(scratch.dotlock()).unwrap();
+
+    let mailbox = File::options().read(true).write(true).open(scratch.mailbox()).unwrap();
+    let inode = format!(":{} ", mailbox.metadata().unwrap().ino());
+    let is_listed = || fs::read_to_string("/proc/locks").unwrap_or_default().contains(&inode);
+    FileExt::try_lock_exclusive(&mailbox).unwrap();
+    if !is_listed() {
+        return skip("the kernel lists no locks here");
+    }
+    one(
+        &host_findings(&scratch),
+        "holder",
+        "note",
+        &format!("its flock lock is held by {own}"),
+    );
+    FileExt::unlock(&mailbox).unwrap();
+    // One that belongs to the open file: the list names no process.
+    assert!(lock_fcntl(&mailbox, &scratch.mailbox()).unwrap());
+    one(
+        &host_findings(&scratch),
+        "holder",
+        "note",
+        &format!("its fcntl lock is held by {own}"),
+    );
+}
+
+#[test]
+fn strays_in_the_spool_and_what_users_cannot_do_there_are_told() {
+    let scratch = host();
+    assert_eq!(bad(&host_findings(&scratch), "spool"), []);
+    assert_eq!(bad(&host_findings(&scratch), "rights"), []);
+    symlink("/etc/passwd", scratch.path("spool/link")).unwrap();
+    let found = host_findings(&scratch);
+    let stray = one(&found, "spool", "wrong", "it is a symbolic link to /etc/passwd");
+    assert!(stray.remedy.as_deref().unwrap().starts_with("rm "));
+    for number in 0..11 {
+        symlink("/etc/passwd", scratch.path("spool").join(format!("m{number}"))).unwrap();
+    }
+    let found = host_findings(&scratch);
+    assert_eq!(bad(&found, "spool").len(), 11);
+    one(&found, "spool", "wrong", "2 more such things are wrong in it");
+    fs::set_permissions(scratch.path("spool"), fs::Permissions::from_mode(0o777)).unwrap();
+    one(
+        &host_findings(&scratch),
+        "spool",
+        "wrong",
+        "everybody may remove and replace",
+    );
+    fs::set_permissions(scratch.path("spool"), fs::Permissions::from_mode(0o2775)).unwrap();
+    one(
+        &host_findings(&scratch),
+        "rights",
+        "note",
+        "users' runs take the fcntl lock alone, and cannot make a first mailbox",
+    );
+    let only_dotlock = scratch.set("spool.locks", "[\"dotlock\"]");
+    one(
+        &host_findings(&only_dotlock),
+        "rights",
+        "wrong",
+        "users can make no dotlock in it",
+    );
+    let nowhere = host().set("spool.dir", "\"/nonexistent/mail\"");
+    one(
+        &host_findings(&nowhere),
+        "spool",
+        "wrong",
+        "cannot examine /nonexistent/mail: no such file",
+    );
+}
+
+#[test]
+fn a_sendmail_that_is_missing_is_told_and_one_that_is_there_is_not_started() {
+    let mut scratch = host();
+    let found = host_findings(&scratch);
+    assert!(
+        found
+            .iter()
+            .any(|found| found.check == "submit" && found.finding.starts_with("it is "))
+    );
+    assert!(
+        !found
+            .iter()
+            .any(|found| found.check == "submit" && found.level == "wrong")
+    );
+    assert!(scratch.calls().is_empty());
+    fs::set_permissions(scratch.path("sendmail"), fs::Permissions::from_mode(0o644)).unwrap();
+    one(&host_findings(&scratch), "submit", "wrong", "it cannot be started");
+    fs::remove_file(scratch.path("sendmail")).unwrap();
+    one(&host_findings(&scratch), "submit", "wrong", "it is not there");
+    scratch.change(
+        "forward.submit",
+        &format!("\"outbox:{}/new/out\"", scratch.path("home").display()),
+    );
+    one(&host_findings(&scratch), "submit", "note", "nobody sends it");
+    assert!(!scratch.path("home/new").exists());
+    scratch.change("forward.submit", "\"outbox:/proc/1/out\"");
+    one(
+        &host_findings(&scratch),
+        "submit",
+        "wrong",
+        "cannot make files in /proc/1",
+    );
+}
+
+#[test]
+fn an_administrator_whom_nothing_reaches_is_told() {
+    let mut scratch = host().set("admin", "\"postmaster@a.test\"");
+    for (aliases, level, part) in [
+        ("postmaster: root\nroot: root\n", "ok", "it reaches root, a user here"),
+        ("postmaster: ops@b.test\n", "ok", "ops@b.test, at another host"),
+        ("other: root\n", "wrong", "nobody here is called postmaster"),
+        (
+            "postmaster: no-such-user-here\n",
+            "wrong",
+            "nobody here is called no-such-user-here",
+        ),
+        (
+            "postmaster: x\nx: postmaster\n",
+            "wrong",
+            "the alias postmaster leads back to itself",
+        ),
+        ("postmaster: /dev/null\n", "wrong", "it is thrown away"),
+        ("postmaster:\n", "wrong", "its alias names nobody"),
+    ] {
+        fs::write(scratch.path("aliases"), aliases).unwrap();
+        postfix(&scratch, "");
+        one(&host_findings(&scratch), "admin", level, part);
+    }
+    // Elsewhere there may be more names.
+    fs::write(scratch.path("aliases"), "other: root\n").unwrap();
+    postfix(&scratch, "virtual_alias_maps = hash:/etc/postfix/virtual");
+    one(
+        &host_findings(&scratch),
+        "admin",
+        "note",
+        "as far as can be seen (virtual_alias_maps names",
+    );
+    // Postfix reads the table, and not the text.
+    fs::write(scratch.path("aliases.db"), "").unwrap();
+    let old = File::options().write(true).open(scratch.path("aliases.db")).unwrap();
+    old.set_modified(std::time::UNIX_EPOCH).unwrap();
+    let text = fs::read_to_string(scratch.path("main")).unwrap();
+    fs::write(scratch.path("main"), text.replace("texthash:", "hash:")).unwrap();
+    let found = host_findings(&scratch);
+    assert_eq!(
+        one(&found, "admin", "note", "it was changed after its table was made")
+            .remedy
+            .as_deref(),
+        Some("newaliases")
+    );
+
+    scratch.change("admin", "\"/nonexistent/admin\"");
+    one(
+        &host_findings(&scratch),
+        "admin",
+        "wrong",
+        "there is no directory /nonexistent",
+    );
+    symlink("/etc/passwd", scratch.path("home/admin")).unwrap();
+    scratch.change("admin", &format!("{:?}", scratch.path("home/admin")));
+    one(&host_findings(&scratch), "admin", "wrong", "it is a symbolic link");
+}
+
+#[test]
+fn an_administrator_who_is_the_user_or_forwards_to_one_is_told() {
+    let scratch = host().set("admin", "\"postmaster@a.test\"");
+    fs::write(scratch.path("aliases"), format!("postmaster: {}\n", user_name())).unwrap();
+    postfix(&scratch, "");
+    assert_eq!(bad(&own_findings(&scratch), "admin"), []);
+    guarded_home(&scratch, ".forward", "\"|SPOOLGUARD forward b@b.test\"\n");
+    one(&own_findings(&scratch), "admin", "note", "whose own mail is guarded");
+    guarded_home(&scratch, ".forward", "daemon@a.test\n");
+    if user_name() != "daemon" {
+        one(
+            &own_findings(&scratch),
+            "admin",
+            "note",
+            "forwards to daemon: if daemon is guarded",
+        );
+    }
+}
+
+#[test]
+fn postfixs_limits_are_held_against_mailboxes_and_quotas() {
+    let scratch = host().set("quota.limit", "\"1M\"");
+    fs::write(scratch.mailbox(), vec![b'x'; 5000]).unwrap();
+    let level = |settings: &str| {
+        postfix(&scratch, settings);
+        bad(&host_findings(&scratch), "limits")
+            .iter()
+            .map(|(level, subject, _)| format!("{level} {subject}"))
+            .collect::<Vec<_>>()
+    };
+    let none: [String; 0] = [];
+    assert_eq!(level("command_time_limit = 1000s"), none);
+    assert_eq!(level("mailbox_size_limit = 1048576"), none);
+    assert_eq!(
+        level("mailbox_size_limit = 1048575"),
+        ["wrong Postfix's mailbox_size_limit"]
+    );
+    postfix(&scratch, "mailbox_size_limit = 4000");
+    one(
+        &host_findings(&scratch),
+        "limits",
+        "wrong",
+        "a mailbox has 5000 already",
+    );
+    assert_eq!(
+        level("command_time_limit = 200s"),
+        ["wrong Postfix's command_time_limit"]
+    );
+    assert_eq!(
+        level("message_size_limit = 2000000"),
+        ["note Postfix's message_size_limit"]
+    );
+    postfix(&scratch, "allow_mail_to_commands = alias");
+    one(
+        &host_findings(&scratch),
+        "mail-system",
+        "wrong",
+        "no command in a .forward is run",
+    );
+}
+
+#[test]
+fn a_file_size_limit_below_the_mailbox_is_told() {
+    let scratch = host();
+    assert_eq!(bad(&host_findings(&scratch), "limits"), []);
+    let limited = doctor(&scratch, &["--json"]).shell("ulimit -f 8");
+    one(&findings(limited), "limits", "wrong", "no file may get larger than");
+}
+
+#[test]
+fn a_forward_file_that_doubles_loses_or_goes_round_is_told() {
+    let mut scratch = host();
+    for (text, level, part) in [
+        ("\"|SPOOLGUARD forward b@b.test\"\n", "ok", "it runs spoolguard"),
+        (
+            "\"|SPOOLGUARD forward b@b.test\", \\a\n",
+            "wrong",
+            "line 1: a copy goes to the mailbox beside spoolguard",
+        ),
+        (
+            "\"|SPOOLGUARD forward b@b.test\"\nc@c.test\n",
+            "wrong",
+            "line 2: mail also goes to c@c.test without spoolguard",
+        ),
+        ("c@c.test\n", "note", "line 1: mail goes to c@c.test without spoolguard"),
+        (
+            "\"|/no/such/spoolguard forward b@b.test\"\n",
+            "wrong",
+            "there is no program /no/such/spoolguard",
+        ),
+    ] {
+        let path = guarded_home(&scratch, ".forward", text);
+        let found = own_findings(&scratch);
+        assert_eq!(one(&found, "forward", level, part).subject, path.display().to_string());
+    }
+    let path = guarded_home(&scratch, ".forward", "\"|SPOOLGUARD forward b@b.test\"\n");
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o660)).unwrap();
+    one(&own_findings(&scratch), "forward", "wrong", "its group may write to it");
+    // Postfix is content with that. Its sendmail is known by its neighbour.
+    fs::create_dir(scratch.path("sbin")).unwrap();
+    fs::copy(scratch.path("sendmail"), scratch.path("sbin/sendmail")).unwrap();
+    fs::write(scratch.path("sbin/postdrop"), "").unwrap();
+    scratch.change("forward.submit", &format!("{:?}", scratch.path("sbin/sendmail")));
+    assert_eq!(bad(&own_findings(&scratch), "forward"), []);
+    scratch.change("forward.submit", "\"outbox:/nonexistent\"");
+    one(&own_findings(&scratch), "forward", "note", "its group may write to it");
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o666)).unwrap();
+    one(&own_findings(&scratch), "forward", "wrong", "everybody may write to it");
+}
+
+#[test]
+fn a_procmailrc_that_loses_mail_is_told() {
+    let scratch = host();
+    let safe = ":0 w\n| SPOOLGUARD forward b@b.test\nEXITCODE=75\nHOST=stop\n";
+    guarded_home(&scratch, ".procmailrc", safe);
+    let found = own_findings(&scratch);
+    assert_eq!(bad(&found, "procmailrc"), []);
+    one(&found, "procmailrc", "ok", "it runs spoolguard");
+    guarded_home(&scratch, ".procmailrc", &safe.replace(":0 w", ":0"));
+    one(
+        &own_findings(&scratch),
+        "procmailrc",
+        "wrong",
+        "line 1: without w, procmail loses the message",
+    );
+    guarded_home(&scratch, ".procmailrc", &safe.replace("HOST=stop", ""));
+    one(
+        &own_findings(&scratch),
+        "procmailrc",
+        "note",
+        "goes into the mailbox instead",
+    );
+    guarded_home(&scratch, ".procmailrc", &format!(":0 c\n! c@c.test\n{safe}"));
+    one(
+        &own_findings(&scratch),
+        "procmailrc",
+        "wrong",
+        "mail also goes to c@c.test without spoolguard",
+    );
+}
+
+#[test]
+fn a_guarded_user_without_a_mailbox_or_a_state_directory_is_told() {
+    let scratch = host();
+    let uid = if is_root() {
+        64_321
+    } else {
+        nix::unistd::Uid::current().as_raw()
+    };
+    guarded_home(&scratch, ".forward", "\"|/bin/spoolguard forward b@b.test\"\n");
+    let name = if is_root() { uid.to_string() } else { user_name() };
+    fs::rename(scratch.mailbox(), scratch.path("spool").join(&name)).unwrap();
+    let run = || {
+        let run = doctor(&scratch, &["--json"]);
+        findings(if is_root() { run.uid(uid) } else { run })
+    };
+    scratch.without_dotlocks(uid);
+    if is_root() {
+        std::os::unix::fs::chown(scratch.path("home/.forward"), Some(uid), Some(uid)).unwrap();
+    }
+    let found = run();
+    one(&found, "mailbox", "ok", "this user can append to it, without a dotlock");
+    one(&found, "state", "ok", "is this user's alone");
+    one(&found, "left-out", "note", "the files of other users");
+    fs::set_permissions(scratch.path("state"), fs::Permissions::from_mode(0o777)).unwrap();
+    one(&run(), "state", "wrong", "others may write to");
+    fs::set_permissions(scratch.path("spool"), fs::Permissions::from_mode(0o755)).unwrap();
+    fs::remove_file(scratch.path("spool").join(&name)).unwrap();
+    fs::set_permissions(scratch.path("spool"), fs::Permissions::from_mode(0o555)).unwrap();
+    let found = run();
+    let mailbox = one(
+        &found,
+        "mailbox",
+        "wrong",
+        "it is not there, and this user cannot make it",
+    );
+    assert!(mailbox.remedy.as_deref().unwrap().starts_with("install -m 660 -o "));
+    fs::rename(scratch.path("home/.forward"), scratch.path("home/.other")).unwrap();
+    guarded_home(&scratch, ".procmailrc", ":0 w\n| /bin/spoolguard forward b@b.test\n");
+    if is_root() {
+        std::os::unix::fs::chown(scratch.path("home/.procmailrc"), Some(uid), Some(uid)).unwrap();
+    }
+    one(&run(), "mailbox", "ok", "procmail makes it");
+}
+
+#[test]
+fn root_examines_the_users_whose_files_handle_mail() {
+    if !is_root() {
+        return skip("not root");
+    }
+    let scratch = host();
+    let path = guarded_home(&scratch, ".forward", "\"|SPOOLGUARD forward b@b.test\", \\root\n");
+    let found = host_findings(&scratch);
+    let doubled = one(
+        &found,
+        "forward",
+        "wrong",
+        "line 1: a copy goes to the mailbox beside spoolguard",
+    );
+    assert_eq!(doubled.subject, path.display().to_string());
+    assert!(!found.iter().any(|found| found.check == "left-out"), "{found:#?}");
+}
+
+#[test]
+fn a_user_does_not_examine_another() {
+    if is_root() {
+        return skip("root may");
+    }
+    let scratch = host();
+    let ended = doctor(&scratch, &["--user", "root"]).go();
+    ended
+        .ends_with(75)
+        .mentions("cannot examine user root: only root may become another user");
+}
+
+#[test]
+fn a_configuration_that_cannot_be_used_is_told_and_the_rest_is_examined() {
+    let scratch = host().set("no_such_key", "1");
+    let found = host_findings(&scratch);
+    one(&found, "configuration", "wrong", "no_such_key");
+    assert!(found.iter().any(|found| found.check == "submit"));
+    let refusing = host().set("quota.over", "\"refuse\"");
+    one(
+        &host_findings(&refusing),
+        "configuration",
+        "note",
+        "mail for a full mailbox is bounced, on purpose",
+    );
+}
+
+#[test]
+fn people_get_what_is_wrong_first_and_a_count_of_what_is_good() {
+    let scratch = host();
+    symlink("/etc/passwd", scratch.path("spool/link")).unwrap();
+    let ended = doctor(&scratch, &[]).go();
+    let text = String::from_utf8_lossy(&ended.stdout).into_owned();
+    ended
+        .ends_with(1)
+        .check(ended.stderr.is_empty(), "it says something on standard error");
+    let first = format!("wrong  {}: it is a symbolic link", scratch.path("spool/link").display());
+    assert!(text.starts_with(&first), "{text}");
+    assert!(!text.contains("\nok "), "{text}");
+    let last = text.lines().last().unwrap();
+    assert!(last.contains(" as it should be (-v shows them)"), "{text}");
+    let all = doctor(&scratch, &["-v"]).go();
+    assert!(String::from_utf8_lossy(&all.stdout).contains("\nok     "));
+}
+
+#[test]
+fn it_changes_nothing() {
+    let scratch = host();
+    postfix(&scratch, "mailbox_delivery_lock = fcntl, dotlock");
+    program(&scratch, "doveconf", DOVECONF);
+    program(&scratch, "procmail", PROCMAIL);
+    guarded_home(&scratch, ".forward", "\"|SPOOLGUARD forward b@b.test\"\n");
+    guarded_home(&scratch, ".procmailrc", ":0 w\n| SPOOLGUARD forward b@b.test\n");
+    fs::remove_dir(scratch.path("state")).unwrap();
+    fs::write(scratch.mailbox(), "From x Mon Nov  2 10:00:00 2026\n\nx\n\n").unwrap();
+    let before = tree(&scratch.path(""));
+    host_findings(&scratch);
+    own_findings(&scratch);
+    assert_eq!(tree(&scratch.path("")), before);
+    assert!(scratch.calls().is_empty());
+}
+
+/// Every name below a directory, with its size, mode and times.
+fn tree(dir: &Path) -> BTreeMap<PathBuf, (u64, u32, i64, i64, i64)> {
+    let mut found = BTreeMap::new();
+    for entry in fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        let stat = path.symlink_metadata().unwrap();
+        if stat.is_dir() {
+            found.extend(tree(&path));
+        }
+        // Reading a directory, or a file that is no mailbox, is not hidden.
+        let read = if path.starts_with(dir) && path.extension().is_none() && stat.is_file() && dir.ends_with("spool") {
+            stat.atime_nsec()
+        } else {
+            0
+        };
+        found.insert(path, (stat.len(), stat.mode(), stat.mtime(), stat.mtime_nsec(), read));
+    }
+    found
+}
+
+#[test]
+fn a_mistake_in_the_command_line_is_one_of_usage() {
+    let scratch = host();
+    doctor(&scratch, &["--nonsense"]).go().ends_with(64);
+}

@@ -1,0 +1,3 @@
+//! Checking a host.
+
+pub mod host;

@@ -1,0 +1,7 @@
+//! Sending on: history, suspension, VERP, and what a bounce brings back.
+
+pub mod repeats;
+pub mod rescue;
+pub mod send_on;
+pub mod suspension;
+pub mod verp;

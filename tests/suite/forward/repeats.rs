@@ -1,0 +1,217 @@
+//! The same message for the same address: sent on once, kept the second time, whatever marks it lost on the way.
+
+use std::fs;
+
+use crate::support::{Ended, ORDINARY, Scratch, below, contains, messages, only, same, shown};
+
+/// Who sendmail was run for, run by run.
+fn recipients(scratch: &Scratch) -> Vec<String> {
+    let calls = scratch.calls();
+    let of = |call: &Vec<String>| {
+        call.iter()
+            .skip_while(|word| *word != "--")
+            .skip(1)
+            .cloned()
+            .collect::<Vec<_>>()
+    };
+    calls.iter().map(|call| of(call).join(" ")).collect()
+}
+
+#[test]
+fn a_message_that_comes_back_without_any_mark_is_kept_and_not_sent_again() {
+    let mut scratch = Scratch::new();
+    scratch.sendmail("exit 0");
+    scratch.forward(ORDINARY, &["b@b.test"]).go().succeeds();
+    // Other trace fields, another envelope sender, nothing of ours.
+    let back = [b"Received: from b.test by a.test\nDelivered-To: a@a.test\n", ORDINARY].concat();
+    for sender in ["b@b.test", "s@s.test"] {
+        let run = scratch.run(&["forward", "-a", "a@a.test", "-f", sender, "b@b.test"]);
+        run.input(&back).go().succeeds();
+    }
+    assert_eq!(recipients(&scratch), ["b@b.test"]);
+    let mail = scratch.mail();
+    let kept = messages(&mail);
+    assert_eq!(kept.len(), 2, "{}", shown(&mail));
+    let field = String::from_utf8_lossy(kept[0]).into_owned();
+    assert!(
+        field.contains("\nX-Spoolguard-Kept: verdict=ordinary; why=\"b@b.test had this same message "),
+        "{field}"
+    );
+    same(below(crate::support::content(kept[0]), 1), &back);
+}
+
+#[test]
+fn a_message_without_a_message_id_is_known_by_its_text() {
+    let mut scratch = Scratch::new();
+    scratch.sendmail("exit 0");
+    let plain = b"From: s@s.test\nDate: Mon, 2 Nov 2026 10:00:00 +0000\nSubject: hello\n\nHello.\n";
+    scratch.forward(plain, &["b@b.test"]).go().succeeds();
+    let added = [
+        b"Received: x\nMessage-ID: <added@b.test>\n".to_vec(),
+        plain.to_vec(),
+        b"\n".to_vec(),
+    ]
+    .concat();
+    scratch.forward(&added, &["b@b.test"]).go().succeeds();
+    assert_eq!(recipients(&scratch), ["b@b.test"]);
+    let _ = only(&scratch.mail());
+    // Another text is another message.
+    let other = b"From: s@s.test\nDate: Mon, 2 Nov 2026 10:00:00 +0000\nSubject: hello\n\nHello!\n";
+    scratch.forward(other, &["b@b.test"]).go().succeeds();
+    assert_eq!(recipients(&scratch).len(), 2);
+}
+
+#[test]
+fn each_address_is_remembered_by_itself() {
+    let mut scratch = Scratch::new();
+    scratch.sendmail("exit 0");
+    scratch.forward(ORDINARY, &["b@b.test"]).go().succeeds();
+    scratch.forward(ORDINARY, &["B@B.test", "c@c.test"]).go().succeeds();
+    assert_eq!(recipients(&scratch), ["b@b.test", "c@c.test"]);
+    assert!(!scratch.mailbox().exists(), "it was on its way to somebody new");
+    scratch.forward(ORDINARY, &["c@c.test", "b@b.test"]).go().succeeds();
+    assert_eq!(recipients(&scratch).len(), 2);
+    let mail = scratch.mail();
+    let kept = String::from_utf8_lossy(only(&mail)).into_owned();
+    assert!(
+        kept.contains("c@c.test had this same message") && kept.contains("; b@b.test had this"),
+        "{kept}"
+    );
+}
+
+#[test]
+fn another_try_of_the_mail_system_sends_nothing_twice() {
+    let mut scratch = Scratch::new();
+    // As long as b waits, one run for all fails; then each is tried alone.
+    scratch.sendmail(
+        "case \"$*\" in *' -- b@b.test c@c.test'*) exit 67;; *'-- c@c.test') [ -e \"$(dirname $0)/c-works\" ] || exit 75;; esac; exit 0",
+    );
+    fn forward(scratch: &Scratch) -> Ended<'_> {
+        scratch.forward(ORDINARY, &["b@b.test", "c@c.test"]).go()
+    }
+    forward(&scratch).defers();
+    forward(&scratch).defers();
+    fs::write(scratch.path("c-works"), "").unwrap();
+    forward(&scratch).succeeds();
+    let alone: Vec<_> = recipients(&scratch)
+        .into_iter()
+        .filter(|to| !to.contains(' '))
+        .collect();
+    assert_eq!(alone, ["b@b.test", "c@c.test", "c@c.test", "c@c.test"]);
+    assert!(!scratch.mailbox().exists());
+}
+
+#[test]
+fn what_was_not_taken_is_not_remembered() {
+    for (then, tries) in [("exit 75", 2), ("exit 67", 2)] {
+        let mut scratch = Scratch::new();
+        scratch.sendmail(then);
+        for _ in 0..2 {
+            let _ = scratch.forward(ORDINARY, &["b@b.test"]).go();
+        }
+        assert_eq!(recipients(&scratch).len(), tries, "{then}");
+    }
+}
+
+#[test]
+fn with_keep_the_second_copy_lies_in_the_mailbox_once() {
+    let mut scratch = Scratch::new();
+    scratch.sendmail("exit 0");
+    for _ in 0..2 {
+        scratch.forward(ORDINARY, &["--keep", "b@b.test"]).go().succeeds();
+    }
+    assert_eq!(recipients(&scratch), ["b@b.test"]);
+    let mail = scratch.mail();
+    let kept = messages(&mail);
+    assert_eq!(kept.len(), 2);
+    // It is the copy that was asked for, to the byte: so what a killed run left of it is known again.
+    assert!(kept.iter().all(|copy| !contains(copy, b"X-Spoolguard-Kept")));
+}
+
+#[test]
+fn the_time_is_configured_and_none_means_each_time() {
+    let mut scratch = Scratch::new().set("forward.again_after", "\"0s\"");
+    scratch.sendmail("exit 0");
+    for _ in 0..2 {
+        scratch.forward(ORDINARY, &["b@b.test"]).go().succeeds();
+    }
+    assert_eq!(recipients(&scratch).len(), 2);
+    // A line of an hour ago, and two limits around it.
+    let sent = fs::read_to_string(scratch.path("state/sent")).unwrap();
+    let first = sent.lines().next().unwrap();
+    let (at, rest) = first.split_once(' ').unwrap();
+    let before = at.parse::<i64>().unwrap() - 3600;
+    fs::write(scratch.path("state/sent"), format!("{before} {rest}\n")).unwrap();
+    for (after, runs) in [("59m", 3), ("2h", 3), ("6d", 3)] {
+        scratch.change("forward.again_after", &format!("{after:?}"));
+        scratch.forward(ORDINARY, &["b@b.test"]).go().succeeds();
+        assert_eq!(recipients(&scratch).len(), runs, "{after}");
+    }
+    scratch.change("forward.again_after", "\"7d\"");
+    let refused = scratch.run(&["config", "check"]).go();
+    refused.ends_with(1);
+}
+
+#[test]
+fn replayed_mail_is_sent_whatever_is_remembered() {
+    let mut scratch = Scratch::new();
+    scratch.sendmail("exit 0");
+    scratch.forward(ORDINARY, &["b@b.test"]).go().succeeds();
+    let mbox = [b"From s@s.test Mon Nov  2 10:00:00 2026\n", ORDINARY, b"\n"].concat();
+    fs::write(scratch.path("old.mbox"), mbox).unwrap();
+    let path = scratch.path("old.mbox").display().to_string();
+    scratch
+        .run(&["replay", "-a", "a@a.test", "--forward", "b@b.test", &path])
+        .go()
+        .ends_with(0);
+    assert_eq!(recipients(&scratch).len(), 2);
+}
+
+#[test]
+fn a_memory_that_is_broken_or_cannot_be_written_stops_no_mail() {
+    for break_it in [
+        "head -c 700000 /dev/urandom >sent",
+        "mkdir sent",
+        "ln -s /dev/zero sent",
+        "mkfifo sent",
+        "chmod 0 .; chmod 0 sent",
+    ] {
+        let mut scratch = Scratch::new();
+        scratch.sendmail("exit 0");
+        let state = scratch.path("state");
+        fs::write(state.join("sent"), "").unwrap();
+        let script = format!(
+            "cd '{}' && {{ [ -d sent ] || rm -f sent; {break_it}; }}",
+            state.display()
+        );
+        let status = std::process::Command::new("sh")
+            .args(["-c", &script])
+            .stderr(std::process::Stdio::null())
+            .status();
+        assert!(status.is_ok());
+        scratch.forward(ORDINARY, &["b@b.test"]).go().succeeds();
+        assert_eq!(recipients(&scratch), ["b@b.test"], "{break_it}");
+        let _ = std::process::Command::new("chmod").arg("700").arg(&state).status();
+    }
+}
+
+#[test]
+fn without_a_state_directory_mail_flows_as_ever() {
+    let mut scratch = Scratch::new();
+    scratch.sendmail("exit 0");
+    scratch.change("state_dir", "\"~/state\"");
+    for _ in 0..2 {
+        let run = scratch.forward(ORDINARY, &["b@b.test", "-d", "no-such-user"]);
+        run.variable("HOME", "/nonexistent").go().succeeds();
+    }
+    assert_eq!(recipients(&scratch).len(), 2);
+}
+
+#[test]
+fn a_plain_delivery_remembers_nothing() {
+    let scratch = Scratch::new();
+    scratch.deliver(ORDINARY).go().succeeds();
+    scratch.deliver(ORDINARY).go().succeeds();
+    assert_eq!(messages(&scratch.mail()).len(), 2);
+    assert!(scratch.files("state").is_empty(), "{:?}", scratch.files("state"));
+}

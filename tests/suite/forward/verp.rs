@@ -1,0 +1,228 @@
+//! `sender = "verp"`: the envelope sender of each forward names its destination, and only a report that comes to such an address counts.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+use crate::support::{Ended, ORDINARY, Scratch, contains, messages, shown, user_name};
+
+fn scratch() -> Scratch {
+    let mut scratch = Scratch::new()
+        .set("forward.sender", "\"verp\"")
+        .set("log.to", "\"stderr\"");
+    scratch.sendmail("exit 0");
+    scratch
+}
+
+/// The envelope senders of what was sent, with their recipients.
+fn senders(scratch: &Scratch) -> Vec<(String, String)> {
+    let calls = scratch.calls();
+    calls
+        .iter()
+        .map(|call| {
+            (
+                call[2].clone(),
+                call.iter()
+                    .skip_while(|word| *word != "--")
+                    .skip(1)
+                    .cloned()
+                    .collect::<Vec<_>>()
+                    .join(" "),
+            )
+        })
+        .collect()
+}
+
+/// Sends one message to b@b.test, and gives the address that a report about it comes to.
+fn address_of_a_forward(scratch: &Scratch) -> String {
+    scratch.forward(ORDINARY, &["b@b.test"]).go().ends_with(0);
+    senders(scratch).pop().unwrap().0
+}
+
+#[test]
+fn each_destination_has_a_submission_and_a_sender_of_its_own() {
+    let scratch = scratch();
+    scratch.forward(ORDINARY, &["b@b.test", "c@c.test"]).go().ends_with(0);
+    let sent = senders(&scratch);
+    let to: Vec<_> = sent.iter().map(|(_, to)| to.as_str()).collect();
+    assert_eq!(to, ["b@b.test", "c@c.test"]);
+    for (sender, _) in &sent {
+        let token = sender
+            .strip_prefix("a+fwd=")
+            .and_then(|rest| rest.strip_suffix("@a.test"));
+        let token = token.unwrap_or_else(|| panic!("no token in {sender}"));
+        assert!(
+            token.len() == 26 && token.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit()),
+            "{sender}"
+        );
+    }
+    assert_ne!(sent[0].0, sent[1].0);
+    // The mark of the loop stays what it is.
+    assert!(
+        scratch.submitted().starts_with(b"X-Loop: a@a.test\n"),
+        "{}",
+        shown(&scratch.submitted())
+    );
+    let key = scratch.path("state/token.key");
+    assert_eq!(fs::metadata(&key).unwrap().permissions().mode() & 0o777, 0o600);
+}
+
+#[test]
+fn a_null_sender_stays_null_and_needs_no_key() {
+    let scratch = scratch().set("guard.null_sender", "\"pass\"");
+    let run = scratch.run(&["forward", "-a", "a@a.test", "-f", "<>", "b@b.test"]);
+    run.input(ORDINARY).go().ends_with(0);
+    assert_eq!(senders(&scratch), [("<>".to_owned(), "b@b.test".to_owned())]);
+    assert!(!scratch.path("state/token.key").exists());
+}
+
+#[test]
+fn where_there_is_no_room_or_no_key_mail_goes_out_as_the_user() {
+    let long = format!("{}@a.test", "l".repeat(40));
+    let scratch = scratch();
+    let run = scratch.run(&["forward", "-a", &long, "-f", "s@s.test", "b@b.test"]);
+    run.input(ORDINARY).go().ends_with(0);
+    assert_eq!(senders(&scratch), [(long, "b@b.test".to_owned())]);
+    // A state directory that cannot be made.
+    let mut scratch = self::scratch();
+    fs::write(scratch.path("file"), "").unwrap();
+    let inside = scratch.path("file/state").display().to_string();
+    scratch.change("state_dir", &format!("{inside:?}"));
+    scratch.forward(ORDINARY, &["b@b.test"]).go().ends_with(0);
+    assert_eq!(senders(&scratch), [("a@a.test".to_owned(), "b@b.test".to_owned())]);
+}
+
+/// Hands over `message` with the null sender, as it comes to `recipient`.
+fn comes<'a>(scratch: &'a Scratch, recipient: &str, message: &str) -> Ended<'a> {
+    scratch
+        .run(&["-v", "forward", "-a", recipient, "-f", "<>", "b@b.test"])
+        .input(message.as_bytes())
+        .go()
+}
+
+/// Nothing that anybody could read as a report.
+const STRANGE: &str = "Received: by b.test\nFrom: Hermes <h@b.test>\nSubject: ekki\n\nGat ekki.\n";
+
+#[test]
+fn what_comes_to_a_token_with_the_null_sender_is_a_report_whatever_it_looks_like() {
+    // Passed on, it would go to the very address that it is about.
+    let scratch = scratch().set("guard.null_sender", "\"pass\"");
+    let address = address_of_a_forward(&scratch);
+    comes(&scratch, &address, STRANGE)
+        .ends_with(0)
+        .mentions("verdict=bounce")
+        .mentions("action=divert");
+    assert_eq!(senders(&scratch).len(), 1);
+    assert_eq!(messages(&scratch.diverted()).len(), 1);
+    // To the plain address it is what it was: mail without a sender.
+    comes(&scratch, "a@a.test", STRANGE)
+        .ends_with(0)
+        .mentions("verdict=ordinary");
+    assert_eq!(senders(&scratch).len(), 2);
+}
+
+#[test]
+fn a_forged_token_or_a_sender_makes_no_report_of_it() {
+    let scratch = scratch().set("guard.null_sender", "\"pass\"");
+    let address = address_of_a_forward(&scratch);
+    let (start, end) = address.split_at(10);
+    let other = if end.starts_with('a') { "b" } else { "a" };
+    let forged = format!("{start}{other}{}", &end[1..]);
+    comes(&scratch, &forged, STRANGE)
+        .ends_with(0)
+        .mentions("verdict=ordinary");
+    let run = scratch.run(&["-v", "forward", "-a", &address, "-f", "h@b.test", "b@b.test"]);
+    run.input(STRANGE.replace("ekki", "hello").as_bytes())
+        .go()
+        .ends_with(0)
+        .mentions("verdict=ordinary");
+    // A vacation message answers the envelope sender with the null sender, and says nothing against the address.
+    let vacation = STRANGE.replace(
+        "Subject: ekki",
+        "Auto-Submitted: auto-replied\nPrecedence: bulk\nX-Autoreply: yes\nSubject: away",
+    );
+    comes(&scratch, &address, &vacation)
+        .ends_with(0)
+        .mentions("verdict=auto-reply");
+}
+
+#[test]
+fn the_token_is_found_where_mail_systems_leave_it() {
+    let scratch = scratch();
+    let address = address_of_a_forward(&scratch);
+    for (name, field) in [
+        ("RECIPIENT", ""),
+        ("Delivered-To", "Delivered-To: ADDRESS\n"),
+        ("Sendmail, that says it to nobody", "To: <ADDRESS>\n"),
+        ("capitals", "Envelope-To: UPPER\n"),
+    ] {
+        let field = field
+            .replace("ADDRESS", &address)
+            .replace("UPPER", &address.to_uppercase());
+        let message = format!("{field}{}", STRANGE.replace("ekki", name));
+        let run = scratch
+            .run(&["-v", "forward", "-f", "<>", "b@b.test"])
+            .input(message.as_bytes());
+        let run = if name == "RECIPIENT" {
+            run.variable("RECIPIENT", &address)
+        } else {
+            run
+        };
+        run.go().ends_with(0).mentions("verdict=bounce");
+    }
+}
+
+#[test]
+fn the_recipient_with_a_token_disturbs_neither_own_addresses_nor_marks() {
+    let scratch = scratch();
+    let address = address_of_a_forward(&scratch);
+    // An ordinary message to that address, from a person, is sent on with the plain mark.
+    let run = scratch.run(&["forward", "-a", &address, "-f", "s@s.test", "c@c.test"]);
+    run.input(b"From: s@s.test\nSubject: answer\n\nx\n").go().ends_with(0);
+    assert!(
+        scratch.submitted().starts_with(b"X-Loop: a@a.test\n"),
+        "{}",
+        shown(&scratch.submitted())
+    );
+    let (sender, _) = senders(&scratch).pop().unwrap();
+    assert!(sender.len() == address.len() && sender != address, "{sender}");
+    // A loop is one under that address too.
+    let run = scratch.run(&["-v", "forward", "-a", &address, "-f", "s@s.test", "c@c.test"]);
+    run.input(b"X-Loop: a@a.test\nSubject: loop\n\nx\n")
+        .go()
+        .ends_with(0)
+        .mentions("verdict=loop");
+}
+
+#[test]
+fn many_first_forwards_at_once_make_one_key() {
+    let scratch = scratch();
+    let runs: Vec<_> = (0..6)
+        .map(|n| {
+            scratch
+                .forward(format!("Subject: {n}\n\n{n}\n").as_bytes(), &["b@b.test"])
+                .start()
+        })
+        .collect();
+    for run in runs {
+        run.end().ends_with(0);
+    }
+    let mut sent: Vec<_> = senders(&scratch).into_iter().map(|(sender, _)| sender).collect();
+    sent.dedup();
+    assert_eq!(sent.len(), 1, "{sent:?}");
+    assert!(!contains(
+        &fs::read(scratch.path("state/token.key")).unwrap(),
+        user_name().as_bytes()
+    ));
+}
+
+#[test]
+fn tokens_need_a_delimiter() {
+    let scratch = scratch().set("recipient_delimiter", "\"\"");
+    let ended = scratch.run(&["config", "check"]).go();
+    ended.ends_with(1);
+    scratch
+        .forward(ORDINARY, &["b@b.test"])
+        .go()
+        .defers()
+        .mentions("recipient_delimiter");
+}

@@ -1,0 +1,214 @@
+//! What holds for every source file: pure code is known by its path, and some words occur nowhere. Read from the sources, as they are built.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::project::elf;
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// All source files, with the code that is not a test: tests stand last in a file, or in files of their own called `tests.rs`.
+fn sources() -> Vec<(PathBuf, String)> {
+    fn walk(dir: &Path, found: &mut Vec<(PathBuf, String)>) {
+        for entry in fs::read_dir(dir).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                walk(&path, found);
+            } else if path.extension().is_some_and(|extension| extension == "rs") && !path.ends_with("tests.rs") {
+                let text = fs::read_to_string(&path).unwrap();
+                let code = text.split("#[cfg(test)]\nmod tests").next().unwrap().to_owned();
+                found.push((path.strip_prefix(root()).unwrap().to_owned(), code));
+            }
+        }
+    }
+    let mut found = Vec::new();
+    walk(&root().join("src"), &mut found);
+    assert!(found.len() > 10, "where are the sources?");
+    found
+}
+
+/// The code of a file without comments and without what stands between quotes, so that words in prose do not count.
+fn code_alone(text: &str) -> String {
+    let mut code = String::new();
+    for line in text.lines() {
+        let line = line.split("//").next().unwrap_or_default();
+        for (number, part) in line.split('"').enumerate() {
+            if number % 2 == 0 {
+                code.push_str(part);
+            }
+        }
+        code.push('\n');
+    }
+    code
+}
+
+/// Every path that a file imports or spells out, as far as its first two names.
+fn imports(code: &str) -> Vec<String> {
+    let code = code_alone(code);
+    let mut paths = Vec::new();
+    for (at, _) in code.match_indices("::") {
+        let before = code[..at]
+            .rsplit(|c: char| !(c.is_alphanumeric() || c == '_' || c == ':'))
+            .next()
+            .unwrap();
+        let after = code[at + 2..]
+            .split(|c: char| !(c.is_alphanumeric() || c == '_'))
+            .next()
+            .unwrap();
+        // `a::b::c` is found once, at its first `::`.
+        if !before.contains("::") && before.starts_with(|c: char| c.is_lowercase()) {
+            // `use crate::{act, decide};` would hide what it imports.
+            assert!(
+                !(before == "crate" && after.is_empty()),
+                "a group right behind crate:: hides the floors"
+            );
+            paths.push(format!("{before}::{after}"));
+        }
+    }
+    // `use name;` and `use name as other;` have none.
+    for statement in code.split(';') {
+        let words: Vec<_> = statement.split_ascii_whitespace().collect();
+        if let Some(at) = words.iter().position(|word| *word == "use")
+            && let Some(name) = words.get(at + 1)
+            && !name.contains("::")
+        {
+            paths.push(format!("{name}::"));
+        }
+    }
+    paths
+}
+
+/// Pure code is known by its path.
+fn is_pure(path: &Path) -> bool {
+    let below = path.strip_prefix("src").unwrap();
+    below.starts_with("message")
+        || below.starts_with("report")
+        || below.starts_with("classify")
+        || below.components().any(|part| part.as_os_str() == "rules")
+}
+
+/// The crates that the package depends on, as code spells them.
+fn crates() -> Vec<String> {
+    let manifest = fs::read_to_string(root().join("Cargo.toml")).unwrap();
+    let manifest: toml::Table = manifest.parse().unwrap();
+    manifest["dependencies"]
+        .as_table()
+        .unwrap()
+        .keys()
+        .map(|name| name.replace('-', "_"))
+        .collect()
+}
+
+#[test]
+fn judging_touches_neither_files_nor_processes_nor_the_clock() {
+    for (path, text) in sources() {
+        if is_pure(&path) {
+            let code = code_alone(&text);
+            for word in [
+                "std::fs",
+                "std::process",
+                "std::env",
+                "std::net",
+                "std::os",
+                "std::thread",
+                "SystemTime",
+                "Instant::now",
+                "File::",
+                "now_utc",
+                "tracing",
+            ] {
+                assert!(!code.contains(word), "{} uses {word}", path.display());
+            }
+        }
+    }
+}
+
+#[test]
+fn words_that_occur_nowhere() {
+    for (path, text) in sources() {
+        let code = code_alone(&text);
+        for word in [
+            "unsafe ",
+            "println!",
+            "eprintln!",
+            "print!(",
+            "eprint!(",
+            "process::exit",
+            "process::abort",
+            "todo!",
+            "dbg!",
+            ".unwrap()",
+        ] {
+            assert!(!code.contains(word), "{} uses {word}", path.display());
+        }
+    }
+}
+
+#[test]
+fn every_child_is_started_where_signals_are_unblocked_first() {
+    for (path, text) in sources() {
+        let is_allowed = path.ends_with("sys/deadline.rs");
+        let code = code_alone(&text);
+        assert!(
+            is_allowed || !code.contains(".spawn()"),
+            "{} starts a child",
+            path.display()
+        );
+    }
+}
+
+#[test]
+fn every_source_file_says_first_what_it_promises() {
+    for (path, text) in sources() {
+        assert!(
+            text.starts_with("//! "),
+            "{} does not begin with its purpose",
+            path.display()
+        );
+    }
+}
+
+#[test]
+fn the_c_library_is_no_direct_dependency_and_a_panic_unwinds() {
+    assert!(!crates().iter().any(|name| name == "libc"));
+    let manifest = fs::read_to_string(root().join("Cargo.toml")).unwrap();
+    assert!(!manifest.contains("panic = \"abort\""));
+    assert!(manifest.contains("unsafe_code = \"forbid\""));
+}
+
+/// Where the C compiler has an archive (gcc(1), -print-file-name).
+fn has_archive(name: &str) -> bool {
+    let output = Command::new("cc").arg(format!("-print-file-name={name}")).output();
+    output.is_ok_and(|output| output.stdout.starts_with(b"/"))
+}
+
+#[test]
+fn no_loader_works_at_each_start() {
+    let is_decided = option_env!("SPOOLGUARD_LINK").is_some() || option_env!("RUSTFLAGS").is_some();
+    if is_decided
+        || !cfg!(all(
+            target_os = "linux",
+            target_env = "gnu",
+            target_pointer_width = "64"
+        ))
+    {
+        return;
+    }
+    let can_be_static = ["libc.a", "libm.a", "libgcc_eh.a", "rcrt1.o"]
+        .into_iter()
+        .all(has_archive);
+    let is_static = elf::is_static(Path::new(env!("CARGO_BIN_EXE_spoolguard")));
+    assert_eq!(is_static, can_be_static);
+}
+
+#[test]
+fn imports_are_found_in_code_and_not_in_prose() {
+    let code = "use crate::sys::dirs;\nuse std::{io, fs};\n// crate::cli::x\nlet a = \"crate::cli\"; crate::config::Lock::x();\nuse nix::libc;\nuse toml as t;\n";
+    assert_eq!(
+        imports(code),
+        ["crate::sys", "std::", "crate::config", "nix::libc", "toml::"]
+    );
+}

@@ -1,0 +1,71 @@
+//! The completions in `contrib` are what the command line is now, and a shell that reads them completes.
+
+use std::path::Path;
+use std::process::Command;
+
+use crate::support::skip;
+
+#[path = "../../../examples/completions.rs"]
+#[allow(dead_code, reason = "as an example, it also has a main")]
+mod generator;
+
+fn kept(name: &str) -> std::path::PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("contrib/completions")
+        .join(name)
+}
+
+#[test]
+fn the_completions_in_contrib_are_those_of_this_command_line() {
+    for (name, script) in generator::scripts() {
+        let is = std::fs::read_to_string(kept(name)).unwrap_or_default();
+        assert!(
+            is == script,
+            "contrib/completions/{name} is old: cargo run --example completions"
+        );
+    }
+}
+
+/// What bash offers for the last of these words.
+fn offered(words: &[&str]) -> Vec<String> {
+    let script = r#"
+        source "$1"; shift
+        COMP_WORDS=("$@") COMP_CWORD=$(($# - 1))
+        _spoolguard "$1" "${COMP_WORDS[COMP_CWORD]}" "${COMP_WORDS[COMP_CWORD - 1]}"
+        printf '%s\n' "${COMPREPLY[@]}"
+    "#;
+    let output = Command::new("bash")
+        .args(["--norc", "-c", script, "bash"])
+        .arg(kept("spoolguard.bash"))
+        .arg("spoolguard")
+        .args(words)
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success() && output.stderr.is_empty(),
+        "{words:?}: {output:?}"
+    );
+    let offered = String::from_utf8(output.stdout).unwrap();
+    offered.split_ascii_whitespace().map(str::to_owned).collect()
+}
+
+#[test]
+fn bash_completes_commands_flags_and_values() {
+    if Command::new("bash").arg("--version").output().is_err() {
+        return skip("needs bash");
+    }
+    assert_eq!(offered(&["sp"]), ["spool"]);
+    assert_eq!(offered(&["spool", "ar"]), ["archive"]);
+    assert_eq!(offered(&["forward", "b@b.test", "--ke"]), ["--keep"]);
+    assert_eq!(offered(&["inspect", "--is", "b"]), ["bounce"]);
+    assert!(offered(&["status", "--user", "roo"]).contains(&"root".to_owned()));
+    assert!(offered(&["status", "-d", "roo"]).contains(&"root".to_owned()));
+    assert_eq!(
+        offered(&["inspect", "--is", ""]),
+        ["loop", "bounce", "complaint", "receipt", "auto-reply", "ordinary"]
+    );
+    assert_eq!(
+        offered(&["spool", "list", "--sort", ""]),
+        ["size", "messages", "bounces", "growth", "oldest", "name"]
+    );
+}

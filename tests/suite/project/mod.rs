@@ -1,0 +1,8 @@
+//! The project itself: structure, documents, corpus.
+
+pub mod architecture;
+pub mod completions;
+pub mod corpus;
+pub mod elf;
+pub mod manuals;
+pub mod properties;

@@ -1,0 +1,14 @@
+//! Crashes, faults, locks, hostile input and neighbours.
+
+pub mod crash;
+pub mod faults;
+pub mod hostile;
+pub mod load;
+pub mod lock;
+pub mod lost_once;
+pub mod memory;
+pub mod neighbours;
+pub mod nfs;
+pub mod setgid;
+pub mod shared_directories;
+pub mod slow;

@@ -1,0 +1,148 @@
+//! What a file server may do to a run, put into it by strace(1) where there is none: no nameless files, answers that get lost, files
+//! that are no longer there, and one kind of lock where this host has two.
+
+use std::fs;
+
+use crate::robust::faults::strace;
+use crate::support::{Ended, ORDINARY, Scratch, messages, only, same, skip};
+
+/// Runs a delivery with these injections, and gives what was called.
+fn spoiled<'a>(scratch: &'a Scratch, injections: &[&str]) -> Option<(Ended<'a>, String)> {
+    let Some(strace) = strace::program() else {
+        skip("needs strace(1) and the right to trace");
+        return None;
+    };
+    let record = scratch.path("record").display().to_string();
+    let mut words = vec![strace.to_str().unwrap(), "-qq", "-o", &record];
+    for injection in injections {
+        words.extend(["-e", injection]);
+    }
+    let ended = scratch.deliver(ORDINARY).wrapped(&words).go();
+    let record = fs::read_to_string(record).unwrap();
+    Some((ended, record))
+}
+
+/// The number of the call that asks for a nameless file, among all of its name: other file systems answer EOPNOTSUPP.
+fn no_nameless_files(scratch: &Scratch) -> Option<String> {
+    let (_, record) = spoiled(scratch, &["trace=openat"])?;
+    let calls = strace::parse(&record);
+    let call = calls.iter().find(|call| call.line.contains("O_TMPFILE")).unwrap();
+    let injection = format!("inject=openat:error=EOPNOTSUPP:when={}", call.number);
+    fs::remove_file(scratch.mailbox()).unwrap();
+    Some(injection)
+}
+
+/// Where the first line that holds all of these words is.
+fn at(record: &str, words: &[&str]) -> usize {
+    let line = record
+        .lines()
+        .position(|line| words.iter().all(|word| line.contains(word)));
+    line.unwrap_or_else(|| panic!("no call with {words:?} in\n{record}"))
+}
+
+#[test]
+fn without_nameless_files_the_dotlock_is_a_link_to_a_unique_one_and_its_links_are_counted() {
+    let scratch = Scratch::new();
+    let Some(nameless) = no_nameless_files(&scratch) else {
+        return;
+    };
+    let Some((ended, record)) = spoiled(&scratch, &[&nameless]) else {
+        return;
+    };
+    ended.ends_with(0);
+    same(only(&scratch.mail()), ORDINARY);
+    assert_eq!(scratch.files("spool"), [scratch.mailbox()]);
+    let (made, linked, gone) = (
+        at(&record, &["openat(", ".lock.", "O_CREAT|O_EXCL|O_NOFOLLOW"]),
+        at(&record, &["link", ".lock.", ".lock\""]),
+        at(&record, &["unlink", ".lock."]),
+    );
+    let counted = record
+        .lines()
+        .skip(linked)
+        .position(|line| line.contains("stat") && line.contains("nlink") || line.starts_with("statx("))
+        .map(|line| line + linked);
+    let mailbox = scratch.mailbox().display().to_string();
+    let opened = at(&record, &["openat(", &format!("\"{mailbox}\""), "O_APPEND"]);
+    assert!(
+        made < linked && Some(linked + 1) == counted && linked < gone,
+        "{record}"
+    );
+    // The mailbox is opened under the dotlock: what was known of it before may be old.
+    assert!(linked < opened, "{record}");
+}
+
+#[test]
+fn a_link_that_is_not_there_is_no_lock_whatever_the_answer_was() {
+    let scratch = Scratch::new().set("spool.lock_timeout", "\"1s\"");
+    let Some(nameless) = no_nameless_files(&scratch) else {
+        return;
+    };
+    for error in ["EIO", "ESTALE", "ETIMEDOUT"] {
+        let injections = [nameless.as_str(), &format!("inject=linkat:error={error}")];
+        let Some((ended, _)) = spoiled(&scratch, &injections) else {
+            return;
+        };
+        ended.defers().mentions("dotlock");
+        assert!(scratch.files("spool").is_empty(), "{:?}", scratch.files("spool"));
+    }
+    // Answered with success, and not made: it has one name, and everything begins anew.
+    let lost = [nameless.as_str(), "inject=linkat:retval=0:when=1"];
+    let Some((ended, record)) = spoiled(&scratch, &lost) else {
+        return;
+    };
+    ended.ends_with(0);
+    assert_eq!(record.matches("linkat(").count(), 2, "{record}");
+    assert_eq!(scratch.files("spool"), [scratch.mailbox()]);
+}
+
+#[test]
+fn a_handle_that_went_stale_is_tried_again_later() {
+    let scratch = Scratch::new();
+    let Some((ended, record)) = spoiled(&scratch, &["trace=openat,fcntl,write,fdatasync,flock"]) else {
+        return;
+    };
+    ended.ends_with(0);
+    let calls = strace::parse(&record);
+    let mailbox = scratch.mailbox().display().to_string();
+    let open = calls
+        .iter()
+        .find(|call| call.line.contains(&format!("\"{mailbox}\"")) && call.line.contains("O_APPEND"))
+        .unwrap();
+    let before = scratch.mail();
+    for injection in [
+        &format!("inject=openat:error=ESTALE:when={}", open.number) as &str,
+        "inject=fcntl:error=ESTALE",
+        "inject=fdatasync:error=ESTALE",
+    ] {
+        let Some((ended, _)) = spoiled(&scratch, &[injection]) else {
+            return;
+        };
+        ended.defers();
+        same(&scratch.mail(), &before);
+        assert!(!scratch.dotlock().exists());
+    }
+    scratch.next_delivery_works();
+}
+
+#[test]
+fn a_file_server_is_asked_for_one_lock_and_not_for_two() {
+    let mut scratch = Scratch::new().set("spool.locks", "[\"dotlock\", \"fcntl\", \"flock\"]");
+    // The type of the file system, first word of what fstatfs(2) tells: NFS_SUPER_MAGIC.
+    let nfs = "inject=fstatfs:poke_exit=@arg2=6969000000000000";
+    let locks = |scratch: &Scratch, injections: &[&str]| {
+        let (ended, record) = spoiled(scratch, injections)?;
+        ended.ends_with(0);
+        let mailbox = scratch.mailbox().display().to_string();
+        let opened = at(&record, &["openat(", &format!("\"{mailbox}\""), "O_APPEND"]);
+        let behind: Vec<_> = record.lines().skip(opened).collect();
+        let has = |word: &str| behind.iter().any(|line| line.contains(word));
+        Some((has("F_OFD_SETLK"), has("flock(")))
+    };
+    let Some(found) = locks(&scratch, &[]) else { return };
+    assert_eq!(found, (true, true));
+    assert_eq!(locks(&scratch, &[nfs]), Some((true, false)));
+    scratch.change("spool.locks", "[\"flock\"]");
+    assert_eq!(locks(&scratch, &[nfs]), Some((false, true)));
+    assert_eq!(messages(&scratch.mail()).len(), 3);
+}

@@ -1,0 +1,12 @@
+//! Mailbox maintenance: list, archive, sweep, restore.
+
+pub mod archive;
+pub mod disk_full;
+pub mod huge_mailboxes;
+pub mod interrupted_repair;
+pub mod list;
+pub mod odd_mailboxes;
+pub mod restore;
+pub mod retention;
+pub mod returned;
+pub mod sweep;

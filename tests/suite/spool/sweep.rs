@@ -1,0 +1,110 @@
+//! `spool sweep`: what a mailbox fills with goes into an archive, when it is told to; the rest stays byte for byte, in order.
+
+use std::fs;
+
+use crate::spool::archive::{OLD, archived, scratch, stored};
+use crate::support::{Scratch, same, user_name};
+
+const DATE: &str = "Mon Nov  2 10:00:00 2026";
+
+fn report(number: u32, about: &str) -> String {
+    format!(
+        "From MAILER-DAEMON {DATE}\nFrom: MAILER-DAEMON@h.test (Mail Delivery System)\nTo: a@a.test\nMessage-ID: <b{number}@h.test>\n\
+         Subject: Undelivered Mail Returned to Sender\nContent-Type: multipart/report; report-type=delivery-status; boundary=\"x\"\n\n\
+         --x\n\nno\n--x\nContent-Type: message/delivery-status\n\nReporting-MTA: dns; h.test\n\nFinal-Recipient: rfc822; {about}\n\
+         Action: failed\nStatus: 5.1.1\nDiagnostic-Code: smtp; 550 no such user\n\n--x--\n\n"
+    )
+}
+
+/// A mailbox of mail by people, reports, loops, and copies.
+fn mailbox(scratch: &Scratch) -> Vec<String> {
+    let parts = vec![
+        stored(1, DATE, ""),
+        report(2, "b@b.test"),
+        report(3, "b@b.test"),
+        stored(4, DATE, "X-Loop: a@a.test\n"),
+        // The same, come another way, and read.
+        stored(1, OLD, "Received: from x by y\nStatus: RO\n"),
+        report(5, "c@c.test"),
+        stored(6, DATE, "Auto-Submitted: auto-generated\n"),
+        stored(1, DATE, ""),
+    ];
+    fs::write(scratch.mailbox(), parts.concat()).unwrap();
+    parts
+}
+
+fn guarded() -> Scratch {
+    scratch().set("addresses", "[\"a@a.test\"]")
+}
+
+#[test]
+fn a_sweep_says_what_it_would_take_and_takes_it_when_it_is_told_to() {
+    let cases: [(&[&str], &[usize]); 5] = [
+        (&[], &[1, 2, 5]),
+        (&["--bounces"], &[1, 2, 5]),
+        (&["--loops"], &[3]),
+        (&["--duplicates"], &[4, 7]),
+        (&["--bounces", "--loops", "--duplicates"], &[1, 2, 3, 4, 5, 7]),
+    ];
+    for (flags, goes) in cases {
+        let scratch = guarded();
+        let parts = mailbox(&scratch);
+        for more in [&[][..], &["--execute", "--dry-run"]] {
+            let ended = scratch
+                .run(&["spool", "sweep", &user_name()])
+                .with(flags)
+                .with(more)
+                .go();
+            ended.ends_with(0);
+            let said = String::from_utf8_lossy(&ended.stdout).into_owned();
+            assert!(
+                said.contains(&format!("would take {} messages", goes.len())),
+                "{flags:?}: {said}"
+            );
+            if goes.contains(&1) {
+                assert!(said.contains("about b@b.test (2), c@c.test (1)"), "{said}");
+                assert!(said.contains("from MAILER-DAEMON (3)"), "{said}");
+            }
+            assert_eq!(said.contains("--execute does it"), more.is_empty(), "{said}");
+            same(&scratch.mail(), parts.concat().as_bytes());
+            assert!(scratch.files("archives").is_empty());
+        }
+        scratch
+            .run(&["spool", "sweep", &user_name(), "--execute"])
+            .with(flags)
+            .go()
+            .ends_with(0);
+        let (went, stays): (Vec<_>, Vec<_>) = (0..parts.len()).partition(|number| goes.contains(number));
+        let of = |numbers: &[usize]| numbers.iter().map(|number| parts[*number].as_str()).collect::<String>();
+        same(&scratch.mail(), of(&stays).as_bytes());
+        same(&archived(&scratch), of(&went).as_bytes());
+        // Nothing is left to take.
+        let again = scratch
+            .run(&["spool", "sweep", &user_name(), "--execute"])
+            .with(flags)
+            .go();
+        again.ends_with(0);
+        assert!(String::from_utf8_lossy(&again.stdout).contains("nothing to take"));
+        assert_eq!(scratch.files("archives").len(), 1);
+        scratch.next_delivery_works();
+    }
+}
+
+#[test]
+fn a_sweep_by_age_leaves_what_is_younger() {
+    let scratch = guarded();
+    let parts = mailbox(&scratch);
+    scratch
+        .run(&[
+            "spool",
+            "sweep",
+            &user_name(),
+            "--execute",
+            "--duplicates",
+            "--older-than",
+            "3650d",
+        ])
+        .go()
+        .ends_with(0);
+    same(&archived(&scratch), parts[4].as_bytes());
+}
