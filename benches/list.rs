@@ -27,7 +27,7 @@ use std::time::Instant;
 use nix::fcntl::{PosixFadviseAdvice, posix_fadvise};
 
 use spoolguard::classify::{Facts, classify};
-use spoolguard::mailbox::reader::Mbox;
+use spoolguard::mailbox::reader::MboxReader;
 use spoolguard::message::Message;
 use spoolguard::message::address::{Address, OwnAddresses};
 use spoolguard::message::envelope::Sender;
@@ -123,7 +123,7 @@ fn inside(paths: &[PathBuf]) {
         let (mut messages, mut bytes, mut reports) = (0_u64, 0_u64, 0_u64);
         for path in paths {
             let file = File::open(path).unwrap();
-            let mut mbox = Mbox::new(&file, 64 << 10).unwrap();
+            let mut mbox = MboxReader::new(&file, 64 << 10).unwrap();
             while let Some(stored) = mbox.next().unwrap() {
                 messages += 1;
                 bytes += stored.bytes;

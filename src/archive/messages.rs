@@ -8,7 +8,7 @@ use crate::archive::Member;
 use crate::archive::read::{Content, unpack};
 use crate::archive::rewind::Rolling;
 use crate::archive::tar::damaged;
-use crate::mailbox::reader::{Bytes, Mbox, Stored};
+use crate::mailbox::reader::{MboxMessage, MboxReader, ReadAt};
 use crate::sys::message_buffer::HEAD_BYTES;
 
 /// What an archive holds.
@@ -48,14 +48,14 @@ pub struct Archived<'a> {
     /// The number of its mailbox in the archive.
     pub mailbox: usize,
     /// Where it lies there.
-    pub stored: Stored<'a>,
-    bytes: &'a dyn Bytes,
+    pub stored: MboxMessage<'a>,
+    bytes: &'a dyn ReadAt,
 }
 
 impl<'a> Archived<'a> {
     /// One that lies somewhere else, by itself.
     #[must_use]
-    pub fn alone(stored: Stored<'a>, bytes: &'a dyn Bytes) -> Self {
+    pub fn alone(stored: MboxMessage<'a>, bytes: &'a dyn ReadAt) -> Self {
         Self {
             mailbox: 0,
             stored,
@@ -65,7 +65,7 @@ impl<'a> Archived<'a> {
 
     /// What it can be read from.
     #[must_use]
-    pub fn bytes(&self) -> &dyn Bytes {
+    pub fn bytes(&self) -> &dyn ReadAt {
         self.bytes
     }
 
@@ -123,7 +123,7 @@ fn messages<E: From<io::Error>>(
     visit: &mut impl FnMut(&Archived<'_>) -> Result<(), E>,
 ) -> Result<(), E> {
     let rolling = Rolling::new(bytes, length);
-    let mut mbox = Mbox::new(&rolling, HEAD_BYTES)?;
+    let mut mbox = MboxReader::new(&rolling, HEAD_BYTES)?;
     while let Some(stored) = mbox.next()? {
         rolling.forget(stored.offset);
         visit(&Archived {

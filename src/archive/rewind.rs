@@ -6,7 +6,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::fs::FileExt;
 
-use crate::mailbox::reader::Bytes;
+use crate::mailbox::reader::ReadAt;
 use crate::sys::message_buffer::spill_file;
 
 /// How much is kept in memory, in bytes.
@@ -52,7 +52,7 @@ impl<R: Read> Rolling<R> {
     }
 }
 
-impl<R: Read> Bytes for Rolling<R> {
+impl<R: Read> ReadAt for Rolling<R> {
     fn length(&self) -> io::Result<u64> {
         Ok(self.length)
     }

@@ -15,7 +15,7 @@ use crate::deliver::context::Guard;
 use crate::deliver::{log_line, settle};
 use crate::error::{Class, Error, Status};
 use crate::mailbox::excerpt;
-use crate::mailbox::reader::Mbox;
+use crate::mailbox::reader::MboxReader;
 
 /// Runs the command: 0 when every message was delivered, 75 when some was not.
 pub fn run(mboxes: &[PathBuf], errand: &Errand, who: &Who, everywhere: &Everywhere) -> Status {
@@ -70,7 +70,7 @@ impl<'a> Replay<'a> {
         let fail = |e: io::Error| Error::io("read", path, &e);
         let file = File::open(path).map_err(fail)?;
         self.refuse_itself(path, &file)?;
-        let mut mbox = Mbox::new(&file, 0).map_err(fail)?;
+        let mut mbox = MboxReader::new(&file, 0).map_err(fail)?;
         if !mbox.is_mbox().map_err(fail)? {
             return Err(Error::new(Class::System, "read", path.display(), "this is no mbox"));
         }

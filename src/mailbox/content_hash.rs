@@ -5,7 +5,7 @@ use std::io;
 
 use sha2::{Digest, Sha256};
 
-use crate::mailbox::reader::{Bytes, Stored};
+use crate::mailbox::reader::{MboxMessage, ReadAt};
 
 /// Fields that mail readers and mailboxes write, and no writer of mail.
 const STATE_FIELDS: [&[u8]; 12] = [
@@ -63,7 +63,7 @@ pub enum Scope {
 ///
 /// # Errors
 /// When it cannot be read.
-pub fn of_stored<F: Bytes + ?Sized>(file: &F, stored: &Stored<'_>, scope: Scope) -> io::Result<Likeness> {
+pub fn of_stored<F: ReadAt + ?Sized>(file: &F, stored: &MboxMessage<'_>, scope: Scope) -> io::Result<Likeness> {
     let mut reader = Reader::new(scope);
     reader.read(stored.head);
     let mut at = stored.offset + stored.head.len() as u64;

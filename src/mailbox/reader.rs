@@ -23,7 +23,7 @@ const AHEAD_BYTES: usize = 64 << 10;
 const LINE_BYTES: usize = 1024;
 
 /// Bytes that can be read from any place.
-pub trait Bytes {
+pub trait ReadAt {
     /// How many there are.
     ///
     /// # Errors
@@ -37,7 +37,7 @@ pub trait Bytes {
     fn read_from(&self, buffer: &mut [u8], at: u64) -> io::Result<usize>;
 }
 
-impl Bytes for File {
+impl ReadAt for File {
     fn length(&self) -> io::Result<u64> {
         Ok(self.metadata()?.len())
     }
@@ -47,7 +47,7 @@ impl Bytes for File {
     }
 }
 
-impl Bytes for Intake {
+impl ReadAt for Intake {
     fn length(&self) -> io::Result<u64> {
         Ok(self.bytes())
     }
@@ -59,7 +59,7 @@ impl Bytes for Intake {
 
 /// One message of an mbox.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Stored<'a> {
+pub struct MboxMessage<'a> {
     /// Where its separator line begins, in bytes.
     pub offset: u64,
     /// Its length up to the next separator line, in bytes.
@@ -70,7 +70,7 @@ pub struct Stored<'a> {
 
 /// Walks over the messages of an mbox. Reads each byte once, but for the beginning of a message that a window's end cuts.
 #[derive(Debug)]
-pub struct Mbox<'f, F> {
+pub struct MboxReader<'f, F> {
     file: &'f F,
     head_bytes: usize,
     length: u64,
@@ -84,7 +84,7 @@ pub struct Mbox<'f, F> {
     cut: bool,
 }
 
-impl<'f, F: Bytes> Mbox<'f, F> {
+impl<'f, F: ReadAt> MboxReader<'f, F> {
     /// Begins at the start of `file`; of each message up to `head_bytes` are handed out.
     ///
     /// # Errors
@@ -143,7 +143,7 @@ impl<'f, F: Bytes> Mbox<'f, F> {
     ///
     /// # Errors
     /// When reading fails.
-    pub fn whole(&mut self) -> io::Result<Stored<'_>> {
+    pub fn whole(&mut self) -> io::Result<MboxMessage<'_>> {
         self.at = self.length;
         self.stored(0, self.length)
     }
@@ -153,7 +153,7 @@ impl<'f, F: Bytes> Mbox<'f, F> {
     /// # Errors
     /// When reading fails.
     #[allow(clippy::should_implement_trait, reason = "what it hands out lives in the window")]
-    pub fn next(&mut self) -> io::Result<Option<Stored<'_>>> {
+    pub fn next(&mut self) -> io::Result<Option<MboxMessage<'_>>> {
         let start = self.at;
         if start >= self.length {
             return Ok(None);
@@ -170,7 +170,7 @@ impl<'f, F: Bytes> Mbox<'f, F> {
         self.stored(start, end).map(Some)
     }
 
-    fn stored(&mut self, start: u64, end: u64) -> io::Result<Stored<'_>> {
+    fn stored(&mut self, start: u64, end: u64) -> io::Result<MboxMessage<'_>> {
         let bytes = end - start;
         let wanted = usize::try_from(bytes).unwrap_or(usize::MAX).min(self.head_bytes);
         let kept = self.kept_at.take() == Some(start);
@@ -180,7 +180,7 @@ impl<'f, F: Bytes> Mbox<'f, F> {
             self.fill(start, wanted)?;
             self.from(start)
         };
-        Ok(Stored {
+        Ok(MboxMessage {
             offset: start,
             bytes,
             head: rest.get(..wanted).unwrap_or(rest),
@@ -342,13 +342,13 @@ fn content_length(message: &[u8]) -> Option<(u64, u64)> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Intake, LINE_BYTES, Mbox, WINDOW_BYTES};
+    use super::{Intake, LINE_BYTES, MboxReader, WINDOW_BYTES};
 
     const FROM: &str = "From s@s.test Mon Nov  2 10:00:00 2026\n";
 
     fn split(text: &[u8]) -> Vec<(u64, u64)> {
         let file = Intake::from_bytes(text.to_vec());
-        let mut mbox = Mbox::new(&file, 4096).unwrap_or_else(|e| unreachable!("{e}"));
+        let mut mbox = MboxReader::new(&file, 4096).unwrap_or_else(|e| unreachable!("{e}"));
         let mut found = Vec::new();
         while let Some(stored) = mbox.next().unwrap_or_else(|e| unreachable!("{e}")) {
             let at = usize::try_from(stored.offset).unwrap_or_default();
@@ -423,7 +423,7 @@ mod tests {
             let (text, want) = bodies(&[&first, &second, &third]);
             assert_eq!(split(&text), want, "{before} bytes before");
             let file = Intake::from_bytes(text);
-            let mut mbox = Mbox::resume(&file, 100, first.len() as u64).unwrap_or_else(|e| unreachable!("{e}"));
+            let mut mbox = MboxReader::resume(&file, 100, first.len() as u64).unwrap_or_else(|e| unreachable!("{e}"));
             let second = mbox.next().unwrap_or_else(|e| unreachable!("{e}"));
             assert_eq!(second.map(|stored| (stored.offset, stored.bytes)), want.get(1).copied());
             assert!(!mbox.was_cut());
@@ -441,7 +441,7 @@ mod tests {
             .write(true)
             .open(&path)
             .unwrap_or_else(|e| unreachable!("{e}"));
-        let mut mbox = Mbox::new(&file, 100).unwrap_or_else(|e| unreachable!("{e}"));
+        let mut mbox = MboxReader::new(&file, 100).unwrap_or_else(|e| unreachable!("{e}"));
         assert!(mbox.next().is_ok_and(|first| first.is_some()));
         assert!(file.set_len(one.len() as u64 * 2).is_ok());
         let mut end = 0;

@@ -16,7 +16,7 @@ use crate::mailbox::expunge::imap_state;
 use crate::mailbox::expunge::snapshot::Look;
 use crate::mailbox::hash_set::Hashes;
 use crate::mailbox::ranges::{Ranges, STEP_BYTES};
-use crate::mailbox::reader::{Mbox, Stored};
+use crate::mailbox::reader::{MboxMessage, MboxReader};
 use crate::message::Message;
 use crate::message::from_line;
 use crate::spool::move_out::stopped;
@@ -147,7 +147,7 @@ pub fn choose(
     let judged = wanted.kinds.contains(&Kind::Bounce) || wanted.kinds.contains(&Kind::Loop);
     let head_bytes = if judged { HEAD_BYTES } else { HEADER_BYTES };
     let seen = look.seen();
-    let mut mbox = Mbox::new(&seen, head_bytes).map_err(fail)?;
+    let mut mbox = MboxReader::new(&seen, head_bytes).map_err(fail)?;
     if look.bytes() > 0 && !mbox.is_mbox().map_err(fail)? {
         let cause = "it does not begin with a separator line, and is no mbox";
         return Err(Error::new(Class::Mailbox, "read", look.path().display(), cause).needs_mending());
@@ -222,7 +222,7 @@ struct Judge<'a> {
 }
 
 impl Judge<'_> {
-    fn takes(&mut self, stored: &Stored<'_>, message: &Message<'_>, choice: &mut Choice) -> io::Result<bool> {
+    fn takes(&mut self, stored: &MboxMessage<'_>, message: &Message<'_>, choice: &mut Choice) -> io::Result<bool> {
         let wanted = self.wanted;
         // Asked of every message: the first of several stays, even if it is not meant otherwise.
         let again = wanted.kinds.contains(&Kind::Duplicate) && self.is_again(self.hash(stored, message)?);
@@ -275,7 +275,7 @@ impl Judge<'_> {
     }
 
     /// What one message has in common with another copy of it: who wrote what to whom when. Not how it came, nor what a reader noted.
-    fn hash(&self, stored: &Stored<'_>, message: &Message<'_>) -> io::Result<[u8; 16]> {
+    fn hash(&self, stored: &MboxMessage<'_>, message: &Message<'_>) -> io::Result<[u8; 16]> {
         let mut sha = Sha256::new();
         for name in ["Message-ID", "Date", "From", "To", "Subject"] {
             sha.update(message.first(name).unwrap_or_default().as_bytes());

@@ -23,7 +23,7 @@ use crate::mailbox::expunge::snapshot::Look;
 use crate::mailbox::format;
 use crate::mailbox::format::Letter;
 use crate::mailbox::ranges::Ranges;
-use crate::mailbox::reader::{Mbox, Stored};
+use crate::mailbox::reader::{MboxMessage, MboxReader};
 use crate::message::Message;
 use crate::message::envelope::Envelope;
 use crate::message::from_line;
@@ -106,7 +106,7 @@ impl<'a> Search<'a> {
     ///
     /// # Errors
     /// When it cannot be read.
-    pub fn goes(&mut self, report: &Stored<'_>) -> io::Result<()> {
+    pub fn goes(&mut self, report: &MboxMessage<'_>) -> io::Result<()> {
         let originals = &mut self.originals;
         match self.unpacker.unpack(report.offset, report.bytes)? {
             Found::Nothing => {}
@@ -136,14 +136,18 @@ impl<'a> Search<'a> {
     ///
     /// # Errors
     /// When it cannot be read, or `step` says so.
-    pub fn finish(self, going: &Ranges, mut step: impl FnMut(&Stored<'_>) -> io::Result<()>) -> io::Result<Originals> {
+    pub fn finish(
+        self,
+        going: &Ranges,
+        mut step: impl FnMut(&MboxMessage<'_>) -> io::Result<()>,
+    ) -> io::Result<Originals> {
         let Self {
             unpacker,
             carried: mut missing,
             mut originals,
         } = self;
         let seen = unpacker.look.seen();
-        let mut mbox = Mbox::new(&seen, HEAD_BYTES)?;
+        let mut mbox = MboxReader::new(&seen, HEAD_BYTES)?;
         while !missing.is_empty()
             && let Some(stored) = mbox.next()?
         {
@@ -268,8 +272,8 @@ fn field(report: &Bounce, extent: Extent, original: &Message<'_>) -> String {
     headers::rescued_field(blames.first(), host, &notes, original.line_end()) + &headers::seam(original)
 }
 
-fn stored(letter: &Intake) -> Stored<'_> {
-    Stored {
+fn stored(letter: &Intake) -> MboxMessage<'_> {
+    MboxMessage {
         offset: 0,
         bytes: letter.bytes(),
         head: letter.head(),

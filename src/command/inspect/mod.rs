@@ -22,7 +22,7 @@ use crate::deliver;
 use crate::deliver::caller;
 use crate::deliver::caller::Variable;
 use crate::error::{Error, Status, visible};
-use crate::mailbox::reader::{Bytes, Mbox, Stored};
+use crate::mailbox::reader::{MboxMessage, MboxReader, ReadAt};
 use crate::message::Message;
 use crate::sys::account;
 use crate::sys::account::Account;
@@ -160,9 +160,9 @@ impl<'q> Inspection<'q> {
     }
 
     /// One message, or an mbox where it begins as one and `shape` allows it.
-    fn file<F: Bytes>(&mut self, name: &str, file: &F, variable: Variable<'_>, shape: Shape) -> io::Result<()> {
+    fn file<F: ReadAt>(&mut self, name: &str, file: &F, variable: Variable<'_>, shape: Shape) -> io::Result<()> {
         let fail = |e: io::Error| Error::io("read", Path::new(name), &e);
-        let mut mbox = match Mbox::new(file, HEAD_BYTES) {
+        let mut mbox = match MboxReader::new(file, HEAD_BYTES) {
             Ok(mbox) => mbox,
             Err(e) => return self.unread(name, &fail(e)),
         };
@@ -189,7 +189,7 @@ impl<'q> Inspection<'q> {
         }
     }
 
-    fn message(&mut self, name: &str, stored: &Stored<'_>, variable: Variable<'_>) -> io::Result<()> {
+    fn message(&mut self, name: &str, stored: &MboxMessage<'_>, variable: Variable<'_>) -> io::Result<()> {
         // A file that an editor saved may begin with a byte order mark, which would hide the first field.
         let head = stored.head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(stored.head);
         let message = Message::new(head);

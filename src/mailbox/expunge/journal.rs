@@ -24,7 +24,7 @@ use crate::mailbox::expunge::journal_record::{HEAD_BYTES, MARK_AT, Record, last_
 pub use crate::mailbox::expunge::journal_record::{Head, Undo};
 use crate::mailbox::open::is_still;
 use crate::mailbox::ranges::{Hash, Ranges, STEP_BYTES};
-use crate::mailbox::reader::Bytes;
+use crate::mailbox::reader::ReadAt;
 use crate::sys::dirs::{beside, make_private_dir, parent, sync_parent};
 
 /// Where the journal of a mailbox lies beside it.
@@ -351,7 +351,7 @@ impl Journal {
     }
 }
 
-impl Bytes for Journal {
+impl ReadAt for Journal {
     fn length(&self) -> io::Result<u64> {
         Ok(self.bytes())
     }

@@ -8,7 +8,7 @@ use crate::mailbox::expunge::journal::Journal;
 use crate::mailbox::hash_set::Hashes;
 use crate::mailbox::lock::Locked;
 use crate::mailbox::ranges::Ranges;
-use crate::mailbox::reader::{Bytes, Mbox};
+use crate::mailbox::reader::{MboxReader, ReadAt};
 use crate::sys::message_buffer::HEAD_BYTES;
 
 /// The parts of the journal's content that the mailbox lacks from byte `at` on, where a message begins.
@@ -30,8 +30,8 @@ pub(super) fn lacking(locked: &Locked, journal: &Journal, at: u64) -> io::Result
 }
 
 /// Goes through the messages of an mbox from byte `at` on: what each is, where it begins and where it ends.
-fn each<F: Bytes>(locked: &Locked, mbox: &F, at: u64, mut step: impl FnMut(Likeness, u64, u64)) -> io::Result<()> {
-    let mut messages = Mbox::resume(mbox, HEAD_BYTES, at)?;
+fn each<F: ReadAt>(locked: &Locked, mbox: &F, at: u64, mut step: impl FnMut(Likeness, u64, u64)) -> io::Result<()> {
+    let mut messages = MboxReader::resume(mbox, HEAD_BYTES, at)?;
     while let Some(stored) = messages.next()? {
         let likeness = of_stored(mbox, &stored, Scope::All)?;
         step(likeness, stored.offset, stored.offset + stored.bytes);

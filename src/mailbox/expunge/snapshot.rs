@@ -19,7 +19,7 @@ use crate::error::{Class, Error};
 use crate::mailbox::lock::Locked;
 use crate::mailbox::open::is_still;
 use crate::mailbox::ranges::Ranges;
-use crate::mailbox::reader::Bytes;
+use crate::mailbox::reader::ReadAt;
 use crate::sys::cache_file::Identity;
 
 /// A change within the same tick of the file system's clock leaves the change time as it is. Some count whole seconds.
@@ -64,7 +64,7 @@ pub struct Look {
 #[derive(Clone, Copy, Debug)]
 pub struct Seen<'a>(&'a Look);
 
-impl Bytes for Seen<'_> {
+impl ReadAt for Seen<'_> {
     fn length(&self) -> io::Result<u64> {
         Ok(self.0.bytes)
     }

@@ -8,7 +8,7 @@ use std::path::Path;
 use crate::config::Config;
 use crate::deliver;
 use crate::deliver::caller;
-use crate::mailbox::reader::Mbox;
+use crate::mailbox::reader::MboxReader;
 use crate::message::Message;
 use crate::spool::directory::Entry;
 use crate::spool::list::cache;
@@ -138,7 +138,7 @@ impl Walk<'_, '_> {
         identity: Identity,
         from: u64,
     ) -> Result<Option<&'static str>, Unseen> {
-        let mut mbox = Mbox::resume(file, JUDGED_BYTES, from)?;
+        let mut mbox = MboxReader::resume(file, JUDGED_BYTES, from)?;
         if from == 0 && mbox.length() > 0 && !mbox.is_mbox()? {
             return Err(Unseen::NotMbox);
         }

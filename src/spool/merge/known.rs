@@ -8,7 +8,7 @@ use std::os::unix::fs::{FileExt, MetadataExt};
 use crate::mailbox::content_hash::{Likeness, Scope, of_stored};
 use crate::mailbox::hash_set::Hashes;
 use crate::mailbox::ranges::Ranges;
-use crate::mailbox::reader::{Bytes, Mbox, Stored};
+use crate::mailbox::reader::{MboxMessage, MboxReader, ReadAt};
 use crate::sys::message_buffer::HEAD_BYTES;
 
 /// How much of the mailbox's end is remembered, to know it again.
@@ -102,7 +102,7 @@ impl<'a> Known<'a> {
     ///
     /// # Errors
     /// When it cannot be read.
-    pub fn likeness<F: Bytes + ?Sized>(&self, file: &F, stored: &Stored<'_>) -> io::Result<Likeness> {
+    pub fn likeness<F: ReadAt + ?Sized>(&self, file: &F, stored: &MboxMessage<'_>) -> io::Result<Likeness> {
         let scope = match self.sameness {
             Sameness::Each => Scope::All,
             Sameness::Once(_) => Scope::Written,
@@ -207,7 +207,7 @@ impl<'a> Known<'a> {
     ) -> io::Result<Since> {
         let end_now = end(file, now.bytes)?;
         let piece = piece_of_separator(file, now.bytes)?;
-        let mut mbox = Mbox::resume(file, HEAD_BYTES, from)?;
+        let mut mbox = MboxReader::resume(file, HEAD_BYTES, from)?;
         self.last = None;
         while let Some(stored) = mbox.next()? {
             if is_over() {
@@ -253,10 +253,10 @@ impl<'a> Known<'a> {
 }
 
 /// The message as far as `end`.
-fn shorter(stored: Stored<'_>, end: u64) -> Stored<'_> {
+fn shorter(stored: MboxMessage<'_>, end: u64) -> MboxMessage<'_> {
     let bytes = stored.bytes.min(end - stored.offset);
     let head = usize::try_from(bytes).ok().and_then(|bytes| stored.head.get(..bytes));
-    Stored {
+    MboxMessage {
         bytes,
         head: head.unwrap_or(stored.head),
         ..stored
@@ -295,7 +295,7 @@ mod tests {
     use super::{Known, Sameness, Since};
     use crate::mailbox::content_hash::Likeness;
     use crate::mailbox::ranges::Ranges;
-    use crate::mailbox::reader::Stored;
+    use crate::mailbox::reader::MboxMessage;
     use crate::sys::message_buffer::Intake;
     use std::fs::File;
     use std::io::Write;
@@ -306,7 +306,7 @@ mod tests {
 
     fn likeness(known: &Known<'_>, number: u32) -> Likeness {
         let letter = Intake::from_bytes(message(number).into_bytes());
-        let stored = Stored {
+        let stored = MboxMessage {
             offset: 0,
             bytes: letter.bytes(),
             head: letter.head(),
