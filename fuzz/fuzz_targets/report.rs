@@ -4,23 +4,23 @@
 use libfuzzer_sys::fuzz_target;
 use spoolguard::report::prose::find_failed;
 use spoolguard::message::{Fields, Message};
-use spoolguard::message::mime::Outline;
+use spoolguard::message::mime::MimeParts;
 use spoolguard::report::returned_header::{Quoted, nested_values, own_words};
 use spoolguard::report::dsn::Report;
 use spoolguard::report::status_code::{class_of, find_status};
-use spoolguard::message::text::{decoded_value, folded, part_text};
+use spoolguard::message::text::{decoded_value, normalize, part_text};
 
 fuzz_target!(|bytes: &[u8]| {
     let report = Report::read(bytes);
     assert!(report.recipients.len() <= 201);
     let message = Message::new(bytes);
-    let outline = Outline::of(&message);
+    let outline = MimeParts::of(&message);
     let text = part_text(&message);
     let own = own_words(&text);
     assert!(text.starts_with(own));
     assert!(find_failed(own, &[]).len() <= 100);
     let _ = Quoted::find(&outline, &text).message().fields().count();
-    let _ = class_of(find_status(&text), &folded(&text));
+    let _ = class_of(find_status(&text), &normalize(&text));
     let _ = nested_values(bytes, "x-loop").count();
     for field in Fields::over(bytes) {
         let _ = decoded_value(&field, Some("koi8-r"));

@@ -18,8 +18,8 @@ use crate::classify::patterns::sender::{Writer, judge};
 use crate::classify::receipt::{Disposition, find_complaint, find_disposition};
 use crate::message::address::OwnAddresses;
 use crate::message::envelope::Sender;
-use crate::message::mime::Outline;
-use crate::message::text::{decoded_value, folded, parameter, starts_with_ignoring_case};
+use crate::message::mime::MimeParts;
+use crate::message::text::{decoded_value, normalize, parameter, starts_with_ignoring_case};
 use crate::message::{Field, Message};
 use crate::report::returned_header::{Quoted, nested_values};
 
@@ -211,7 +211,7 @@ fn judge_message(
     let charset = parameter(&content_type, "charset");
     let subject = head
         .subject
-        .map(|field| folded(&decoded_value(&field, charset.as_deref())))
+        .map(|field| normalize(&decoded_value(&field, charset.as_deref())))
         .unwrap_or_default();
     let from = head.from.map(|field| decoded_value(&field, charset.as_deref()));
     let from = from.as_deref();
@@ -234,7 +234,7 @@ fn judge_message(
     let multipart = starts_with_ignoring_case(content_type.trim_start(), "multipart/");
     let receipt_subject = suspect || subject.contains(':') || subject.contains("receipt");
     if suspect || multipart || receipt_subject || head.complaint_mark.is_some() {
-        let outline = Outline::of(message);
+        let outline = MimeParts::of(message);
         if let Some(marker) = find_complaint(head, &outline, &subject) {
             return Verdict::Complaint(vec![marker]);
         }
@@ -270,7 +270,7 @@ fn writer_of(head: &Head<'_>, from: Option<&str>) -> Writer {
 }
 
 /// A bounce that calls itself a disposition notification.
-fn rejection(marker: Marker, recipients: Vec<Recipient>, outline: &Outline<'_>, facts: &Facts<'_>) -> Bounce {
+fn rejection(marker: Marker, recipients: Vec<Recipient>, outline: &MimeParts<'_>, facts: &Facts<'_>) -> Bounce {
     let quoted = Quoted::find(outline, "");
     let message_id = quoted.message().first("Message-ID").map(|id| id.trim().to_owned());
     Bounce {
@@ -314,7 +314,7 @@ fn find_diverted(message: &Message<'_>, head: &Head<'_>) -> Option<Marker> {
     if !encoded || memchr::memmem::find(message.body(), b"rfc822").is_none() {
         return None;
     }
-    let quoted = Quoted::find(&Outline::of(message), "");
+    let quoted = Quoted::find(&MimeParts::of(message), "");
     nested_values(quoted.bytes(), NAME)
         .next()
         .map(|value| Marker::new(DIVERT_HEADER, &value, WHY))

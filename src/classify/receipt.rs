@@ -6,23 +6,23 @@ use crate::classify::header_scan::Head;
 use crate::classify::patterns::sender::{Writer, judge};
 use crate::message::Message;
 use crate::message::address::Address;
-use crate::message::mime::{Kind, Outline};
-use crate::message::text::{decoded_value, folded, part_text};
+use crate::message::mime::{MimeParts, PartKind};
+use crate::message::text::{decoded_value, normalize, part_text};
 use crate::report::dsn::{Recipient, fields_of};
 use crate::report::status_code::{class_of, find_status};
 
 /// What makes it a complaint.
 #[must_use]
-pub fn find_complaint(head: &Head<'_>, outline: &Outline<'_>, subject: &str) -> Option<Marker> {
+pub fn find_complaint(head: &Head<'_>, outline: &MimeParts<'_>, subject: &str) -> Option<Marker> {
     const FEEDBACK: &str = "feedback report (RFC 5965)";
     let content_type = |why| head.content_type.map(|field| Marker::of(&field, why));
     // The machine's part counts more than the word in the header: some write one and mean the other.
-    if outline.first(Kind::Feedback).is_some() {
+    if outline.first(PartKind::Feedback).is_some() {
         return Some(
             content_type(FEEDBACK).unwrap_or_else(|| Marker::new("Content-Type", "message/feedback-report", FEEDBACK)),
         );
     }
-    let delivery = outline.first(Kind::DeliveryStatus).is_some();
+    let delivery = outline.first(PartKind::DeliveryStatus).is_some();
     if outline.report_type.as_deref() == Some("feedback-report") && !delivery {
         return content_type(FEEDBACK);
     }
@@ -37,7 +37,7 @@ pub fn find_complaint(head: &Head<'_>, outline: &Outline<'_>, subject: &str) -> 
         return Some(Marker::of(&field, "Outlook.com's junk mail reporting"));
     }
     // What Amazon's notification service passes on is no mail system's report by its form.
-    if from_domain == "sns.amazonaws.com" && outline.all(Kind::Text).next().is_some_and(tells_of_complaint) {
+    if from_domain == "sns.amazonaws.com" && outline.all(PartKind::Text).next().is_some_and(tells_of_complaint) {
         return Some(Marker::of(&field, "Amazon SES tells of a complaint through SNS"));
     }
     if from_domain == "reports.spamcop.net" && subject.contains("spamcop (") {
@@ -48,7 +48,7 @@ pub fn find_complaint(head: &Head<'_>, outline: &Outline<'_>, subject: &str) -> 
 
 fn tells_of_complaint(part: &Message<'_>) -> bool {
     const FORMS: [&str; 2] = ["\"notificationtype\":\"complaint\"", "\"eventtype\":\"complaint\""];
-    let text = folded(&part_text(part)).replace('\\', "").replace("\": \"", "\":\"");
+    let text = normalize(&part_text(part)).replace('\\', "").replace("\": \"", "\":\"");
     FORMS.iter().any(|form| text.contains(form))
 }
 
@@ -63,17 +63,17 @@ pub enum Disposition {
 
 /// What makes it a receipt, or a rejection.
 #[must_use]
-pub fn find_disposition(head: &Head<'_>, outline: &Outline<'_>, subject: &str) -> Option<Disposition> {
-    let part = outline.first(Kind::Disposition);
+pub fn find_disposition(head: &Head<'_>, outline: &MimeParts<'_>, subject: &str) -> Option<Disposition> {
+    let part = outline.first(PartKind::Disposition);
     let named = outline.report_type.as_deref() == Some("disposition-notification");
-    if part.is_none() && !named || outline.first(Kind::DeliveryStatus).is_some() {
+    if part.is_none() && !named || outline.first(PartKind::DeliveryStatus).is_some() {
         return find_old_receipt(head, outline, subject).map(Disposition::Receipt);
     }
     let notice = Notice::read(part);
     let text: String = outline
-        .all(Kind::Text)
+        .all(PartKind::Text)
         .next()
-        .map(|part| folded(&part_text(part)))
+        .map(|part| normalize(&part_text(part)))
         .unwrap_or_default();
     if notice.is_rejection(head, subject, &text) {
         let recipient = Recipient {
@@ -161,7 +161,7 @@ impl Notice {
 }
 
 /// Receipts from before RFC 2298, and Exchange's: a subject that says so and a short text that says so too.
-fn find_old_receipt(head: &Head<'_>, outline: &Outline<'_>, subject: &str) -> Option<Marker> {
+fn find_old_receipt(head: &Head<'_>, outline: &MimeParts<'_>, subject: &str) -> Option<Marker> {
     const SUBJECTS: [&str; 21] = [
         "read:",
         "not read:",
@@ -205,8 +205,8 @@ fn find_old_receipt(head: &Head<'_>, outline: &Outline<'_>, subject: &str) -> Op
     if !SUBJECTS.iter().any(|start| subject.starts_with(start)) {
         return None;
     }
-    let part = outline.all(Kind::Text).next()?;
-    let text = folded(&part_text(part));
+    let part = outline.all(PartKind::Text).next()?;
+    let text = normalize(&part_text(part));
     let short = text.len() < 2000;
     (short && WORDS.iter().any(|words| text.contains(words)))
         .then(|| Marker::of(&field, "read receipt, in an older form"))

@@ -19,7 +19,7 @@ const PREAMBLE_BYTES: usize = 300;
 
 /// What a part is to a report (RFC 6522 section 3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum PartKind {
     /// `message/delivery-status` (RFC 3464), or its international form (RFC 6533).
     DeliveryStatus,
     /// `message/disposition-notification` (RFC 8098).
@@ -40,7 +40,7 @@ pub enum Kind {
 #[derive(Clone, Copy, Debug)]
 pub struct Part<'a> {
     /// What it is.
-    pub kind: Kind,
+    pub kind: PartKind,
     /// Its own header, and its content as a body.
     pub part: Message<'a>,
     /// The delimiter line that stands before it, `--boundary`; the next one ends it.
@@ -49,14 +49,14 @@ pub struct Part<'a> {
 
 /// All leaves of a message.
 #[derive(Clone, Debug, Default)]
-pub struct Outline<'a> {
+pub struct MimeParts<'a> {
     /// The leaves, in order.
     pub parts: Vec<Part<'a>>,
     /// There was a `multipart/report`, or something that gives a `report-type`, around some of them: that type, empty where it has none.
     pub report_type: Option<String>,
 }
 
-impl<'a> Outline<'a> {
+impl<'a> MimeParts<'a> {
     /// Takes `message` apart.
     #[must_use]
     pub fn of(message: &Message<'a>) -> Self {
@@ -67,12 +67,12 @@ impl<'a> Outline<'a> {
 
     /// The first part of `kind`.
     #[must_use]
-    pub fn first(&self, kind: Kind) -> Option<&Message<'a>> {
+    pub fn first(&self, kind: PartKind) -> Option<&Message<'a>> {
         self.all(kind).next()
     }
 
     /// Every part of `kind`, in order.
-    pub fn all(&self, kind: Kind) -> impl Iterator<Item = &Message<'a>> {
+    pub fn all(&self, kind: PartKind) -> impl Iterator<Item = &Message<'a>> {
         self.parts
             .iter()
             .filter(move |part| part.kind == kind)
@@ -213,43 +213,47 @@ fn guess_boundary(body: &[u8]) -> Option<&[u8]> {
     (found && boundary.len() > 3).then_some(boundary)
 }
 
-fn kind_of(content_type: &str) -> Kind {
-    const KINDS: [(&str, Kind); 11] = [
-        ("message/delivery-status", Kind::DeliveryStatus),
-        ("message/global-delivery-status", Kind::DeliveryStatus),
-        ("message/disposition-notification", Kind::Disposition),
-        ("message/global-disposition-notification", Kind::Disposition),
-        ("message/feedback-report", Kind::Feedback),
-        ("message/rfc822", Kind::Message),
-        ("message/global", Kind::Message),
-        ("message/partial", Kind::Message),
-        ("text/rfc822", Kind::Header),
-        ("message/rfc822-headers", Kind::Header),
-        ("text/", Kind::Text),
+fn kind_of(content_type: &str) -> PartKind {
+    const KINDS: [(&str, PartKind); 11] = [
+        ("message/delivery-status", PartKind::DeliveryStatus),
+        ("message/global-delivery-status", PartKind::DeliveryStatus),
+        ("message/disposition-notification", PartKind::Disposition),
+        ("message/global-disposition-notification", PartKind::Disposition),
+        ("message/feedback-report", PartKind::Feedback),
+        ("message/rfc822", PartKind::Message),
+        ("message/global", PartKind::Message),
+        ("message/partial", PartKind::Message),
+        ("text/rfc822", PartKind::Header),
+        ("message/rfc822-headers", PartKind::Header),
+        ("text/", PartKind::Text),
     ];
     let value = content_type.trim_start();
     // `message/rfc822-headers` and `message/global-headers` begin like whole messages.
     if starts_with_ignoring_case(value, "message/rfc822-header")
         || starts_with_ignoring_case(value, "message/global-header")
     {
-        return Kind::Header;
+        return PartKind::Header;
     }
     if value.is_empty() {
-        return Kind::Text;
+        return PartKind::Text;
     }
     KINDS
         .iter()
         .find(|(prefix, _)| starts_with_ignoring_case(value, prefix))
-        .map_or(Kind::Other, |(_, kind)| *kind)
+        .map_or(PartKind::Other, |(_, kind)| *kind)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Kind, Outline};
+    use super::{MimeParts, PartKind};
     use crate::message::Message;
 
-    fn kinds(bytes: &[u8]) -> Vec<Kind> {
-        Outline::of(&Message::new(bytes)).parts.iter().map(|p| p.kind).collect()
+    fn kinds(bytes: &[u8]) -> Vec<PartKind> {
+        MimeParts::of(&Message::new(bytes))
+            .parts
+            .iter()
+            .map(|p| p.kind)
+            .collect()
     }
 
     #[test]
@@ -267,7 +271,7 @@ mod tests {
             );
             assert_eq!(
                 kinds(bytes.as_bytes()),
-                [Kind::Text, Kind::DeliveryStatus, Kind::Message][..],
+                [PartKind::Text, PartKind::DeliveryStatus, PartKind::Message][..],
                 "{head}"
             );
         }
@@ -278,17 +282,17 @@ mod tests {
         let report = "Content-Type: multipart/report; report-type=delivery-status; boundary=in\n\n--in\n\nx\n--in\nContent-Type: message/delivery-status\n\nAction: failed\n--in--\n";
         let wrapped =
             format!("Content-Type: multipart/mixed; boundary=out\n\n--out\n{report}\n--out\n\nfooter\n--out--\n");
-        let outline = Outline::of(&Message::new(wrapped.as_bytes()));
+        let outline = MimeParts::of(&Message::new(wrapped.as_bytes()));
         assert_eq!(outline.report_type.as_deref(), Some("delivery-status"));
         let packed = "Content-Type: multipart/mixed; report-type=delivery-status; boundary=b\n\n--b\nContent-Type: message/rfc822\n\nx: y\n--b--\n";
         assert_eq!(
-            Outline::of(&Message::new(packed.as_bytes())).report_type.as_deref(),
+            MimeParts::of(&Message::new(packed.as_bytes())).report_type.as_deref(),
             Some("delivery-status")
         );
         let attached = format!(
             "Content-Type: multipart/mixed; boundary=out\n\n--out\nContent-Type: message/rfc822\n\n{report}\n--out--\n"
         );
-        assert_eq!(kinds(attached.as_bytes()), [Kind::Message]);
+        assert_eq!(kinds(attached.as_bytes()), [PartKind::Message]);
     }
 
     #[test]
@@ -296,11 +300,11 @@ mod tests {
         let deep: String = (0..5000)
             .map(|n| format!("Content-Type: multipart/mixed; boundary=b{n}\n\n--b{n}\n"))
             .collect();
-        assert!(Outline::of(&Message::new(deep.as_bytes())).parts.len() <= super::MAX_PARTS);
+        assert!(MimeParts::of(&Message::new(deep.as_bytes())).parts.len() <= super::MAX_PARTS);
         let many = format!(
             "Content-Type: multipart/mixed; boundary=b\n{}",
             "\n--b\n\nx".repeat(50_000)
         );
-        assert!(Outline::of(&Message::new(many.as_bytes())).parts.len() <= super::MAX_PARTS);
+        assert!(MimeParts::of(&Message::new(many.as_bytes())).parts.len() <= super::MAX_PARTS);
     }
 }

@@ -41,7 +41,7 @@ pub fn decoded_value<'a>(field: &Field<'a>, charset: Option<&str>) -> Cow<'a, st
 
 /// Lower case, one blank between words, none at the ends.
 #[must_use]
-pub fn folded(text: &str) -> String {
+pub fn normalize(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for word in text.split_whitespace() {
         if !out.is_empty() {
@@ -64,7 +64,7 @@ pub fn part_text(part: &Message<'_>) -> String {
     let kind = part.first("Content-Type").unwrap_or_default();
     let encoding = part.first("Content-Transfer-Encoding").unwrap_or_default();
     let charset = parameter(&kind, "charset");
-    let text = in_charset(&untransferred(body, &encoding), charset.as_deref());
+    let text = in_charset(&decode_transfer_encoding(body, &encoding), charset.as_deref());
     // Some systems send HTML and call it plain text, or the other way round.
     if starts_with_ignoring_case(&kind, "text/html") || starts_with_ignoring_case(text.trim_start(), "<html") {
         without_tags(&text)
@@ -75,7 +75,7 @@ pub fn part_text(part: &Message<'_>) -> String {
 
 /// `body` without its `Content-Transfer-Encoding` (RFC 2045 section 6); as it is where that cannot be undone.
 #[must_use]
-pub fn untransferred<'a>(body: &'a [u8], encoding: &str) -> Cow<'a, [u8]> {
+pub fn decode_transfer_encoding<'a>(body: &'a [u8], encoding: &str) -> Cow<'a, [u8]> {
     let decoded = match encoding.trim() {
         e if e.eq_ignore_ascii_case("base64") => {
             let mut whole: Vec<u8> = body
@@ -222,7 +222,7 @@ fn without_tags(html: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{decoded_value, folded, parameter, part_text};
+    use super::{decoded_value, normalize, parameter, part_text};
     use crate::message::Message;
 
     #[test]
@@ -281,7 +281,7 @@ mod tests {
             ),
         ];
         for (bytes, want) in cases {
-            assert_eq!(folded(&part_text(&Message::new(bytes))), want);
+            assert_eq!(normalize(&part_text(&Message::new(bytes))), want);
         }
     }
 }

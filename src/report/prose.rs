@@ -2,7 +2,7 @@
 //! qmail, Exim, sendmail, Exchange, Domino and the others name them, then from the quoted message's own recipient.
 
 use crate::message::address::Address;
-use crate::message::text::folded;
+use crate::message::text::normalize;
 use crate::report::dsn::{Recipient, ReportKind};
 use crate::report::status_code::{Class, class_of, find_reply_code, find_status};
 
@@ -89,7 +89,7 @@ fn find_among(piece: &str, text: &str, not: &[String]) -> Vec<Recipient> {
         if stands_alone(line) {
             sure.push((at, found));
         } else if !known(&likely) {
-            let lower = folded(line);
+            let lower = normalize(line);
             let says_so = LABELS.iter().any(|label| lower.contains(label));
             if says_so && !lower.starts_with("from") && !lower.contains("mail from") {
                 likely.push((at, found));

@@ -6,8 +6,8 @@ use std::sync::LazyLock;
 use memchr::memmem::Finder;
 
 use crate::message::address::{Address, OwnAddresses};
-use crate::message::mime::{Kind, Outline};
-use crate::message::text::untransferred;
+use crate::message::mime::{MimeParts, PartKind};
+use crate::message::text::decode_transfer_encoding;
 use crate::message::{Message, is_field_name};
 
 /// As much as is read of a quoted message.
@@ -49,12 +49,12 @@ pub struct Quoted<'a> {
 impl<'a> Quoted<'a> {
     /// Finds it among the parts of a message, then in its text.
     #[must_use]
-    pub fn find(outline: &Outline<'a>, text: &str) -> Self {
-        let attached = outline.all(Kind::Message).chain(outline.all(Kind::Header));
+    pub fn find(outline: &MimeParts<'a>, text: &str) -> Self {
+        let attached = outline.all(PartKind::Message).chain(outline.all(PartKind::Header));
         for part in attached {
             let encoding = part.first("Content-Transfer-Encoding").unwrap_or_default();
             let body = part.body().get(..QUOTED_BYTES).unwrap_or(part.body());
-            let bytes = match untransferred(body, &encoding) {
+            let bytes = match decode_transfer_encoding(body, &encoding) {
                 Cow::Borrowed(bytes) => Cow::Borrowed(skip_blank_lines(bytes)),
                 Cow::Owned(bytes) => Cow::Owned(bytes),
             };
@@ -241,7 +241,7 @@ mod tests {
     use super::{Origin, Quoted, nested_values, own_words};
     use crate::message::Message;
     use crate::message::address::{Address, OwnAddresses};
-    use crate::message::mime::Outline;
+    use crate::message::mime::MimeParts;
 
     #[test]
     fn the_quoted_header_is_found_wherever_it_begins() {
@@ -256,7 +256,7 @@ mod tests {
         own.extend_for_test("a@a.test");
         for text in cases {
             let message = Message::new(text.as_bytes());
-            let outline = Outline::of(&message);
+            let outline = MimeParts::of(&message);
             let body = String::from_utf8_lossy(message.body());
             assert_eq!(Quoted::find(&outline, &body).origin(&own), Origin::OurForward, "{text}");
         }

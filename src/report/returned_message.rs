@@ -6,7 +6,7 @@ use crate::deliver::forward::rules::attribution::Lost;
 use crate::message::Message;
 use crate::message::address::{Address, OwnAddresses};
 use crate::message::envelope::Sender;
-use crate::message::mime::{Kind, Outline, Part};
+use crate::message::mime::{MimeParts, Part, PartKind};
 use crate::message::text::{find_ignoring_case, starts_with_ignoring_case};
 use crate::report::returned_header::Quoted;
 
@@ -61,7 +61,7 @@ impl Original {
     /// Finds it in `report`.
     #[must_use]
     pub fn find(report: &Message<'_>) -> Self {
-        let outline = Outline::of(report);
+        let outline = MimeParts::of(report);
         let extent = if says_cut(&outline) { Extent::Cut } else { Extent::All };
         // OpenSMTPD puts the whole message under the name of a header.
         let has_body = |part: &&Part<'_>| {
@@ -70,7 +70,8 @@ impl Original {
                 .trim_ascii()
                 .is_empty()
         };
-        let is_message = |part: &&Part<'_>| part.kind == Kind::Message || (part.kind == Kind::Header && has_body(part));
+        let is_message =
+            |part: &&Part<'_>| part.kind == PartKind::Message || (part.kind == PartKind::Header && has_body(part));
         let attached = outline.parts.iter().filter(is_message);
         if let Some(place) = attached.filter_map(|part| attached_at(report, part, extent)).next() {
             return Self::Whole(place);
@@ -218,7 +219,7 @@ const RULERS: [&[u8]; 3] = [
 /// Where a message stands that is copied below a ruler, in a report that is one text.
 fn below_ruler(report: &Message<'_>, text: &Part<'_>) -> Option<Place> {
     let packed = text.part.first("Content-Transfer-Encoding").unwrap_or_default();
-    if text.kind != Kind::Text || text.delimiter.is_some() || coding_of(&packed) != Coding::Plain {
+    if text.kind != PartKind::Text || text.delimiter.is_some() || coding_of(&packed) != Coding::Plain {
         return None;
     }
     let body = report.body();
@@ -258,8 +259,8 @@ fn behind_line(bytes: &[u8]) -> &[u8] {
 }
 
 /// Tells whether the report says in words that it does not bring all: Exim does where its `bounce_return_size_limit` is less.
-fn says_cut(outline: &Outline<'_>) -> bool {
-    outline.all(Kind::Text).take(4).any(|part| {
+fn says_cut(outline: &MimeParts<'_>) -> bool {
+    outline.all(PartKind::Text).take(4).any(|part| {
         let body = part.body().get(..TEXT_BYTES).unwrap_or(part.body());
         let text: Cow<'_, str> = String::from_utf8_lossy(body);
         let text = text

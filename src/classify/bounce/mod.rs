@@ -12,8 +12,8 @@ use crate::classify::patterns::sender::Writer;
 use crate::classify::patterns::{body, subject};
 use crate::classify::{Bounce, Facts, Marker};
 use crate::message::Message;
-use crate::message::mime::{Kind, Outline};
-use crate::message::text::{folded, part_text, starts_with_ignoring_case};
+use crate::message::mime::{MimeParts, PartKind};
+use crate::message::text::{normalize, part_text, starts_with_ignoring_case};
 use crate::report::prose::{complete, names_anybody};
 use crate::report::returned_header::{Quoted, nested_values, own_words};
 
@@ -89,7 +89,7 @@ fn has_status_part(body: &[u8]) -> bool {
 
 /// Weighs everything.
 #[must_use]
-pub fn weigh(look: &Look<'_, '_>, outline: &Outline<'_>, facts: &Facts<'_>) -> Weighed {
+pub fn weigh(look: &Look<'_, '_>, outline: &MimeParts<'_>, facts: &Facts<'_>) -> Weighed {
     // The pseudo message that mail programs keep in a mailbox for themselves (c-client, Dovecot): MAILER-DAEMON wrote it.
     if look.subject.starts_with("don't delete this message") {
         return Weighed::Nothing;
@@ -142,7 +142,7 @@ pub fn weigh(look: &Look<'_, '_>, outline: &Outline<'_>, facts: &Facts<'_>) -> W
     };
     // Parcels, payments and short messages fail in the same words. What says so of mail names an address or gives the message back.
     let names_mail = !quoted.is_empty()
-        || outline.first(Kind::Message).is_some()
+        || outline.first(PartKind::Message).is_some()
         || recipients.iter().any(|recipient| !recipient.address.is_empty())
         || look.writer == Writer::Postmaster && names_anybody(own, &parties(look));
     // Exchange names people, as its own address book does.
@@ -170,17 +170,17 @@ pub fn weigh(look: &Look<'_, '_>, outline: &Outline<'_>, facts: &Facts<'_>) -> W
 }
 
 /// The text parts of the report itself, decoded, in order.
-fn system_text(outline: &Outline<'_>) -> String {
+fn system_text(outline: &MimeParts<'_>) -> String {
     const PARTS: usize = 4;
     let mut text = String::new();
-    for part in outline.all(Kind::Text).take(PARTS) {
+    for part in outline.all(PartKind::Text).take(PARTS) {
         text.push_str(&part_text(part));
         text.push('\n');
     }
     text
 }
 
-/// What rules are compared with: the beginning of the system's own words, folded, without lines that quote.
+/// What rules are compared with: the beginning of the system's own words, normalize, without lines that quote.
 fn opening_of(own: &str) -> String {
     let mut out = String::new();
     for line in own
@@ -194,5 +194,5 @@ fn opening_of(own: &str) -> String {
         out.push_str(line);
         out.push('\n');
     }
-    folded(&out.replace('\u{2019}', "'"))
+    normalize(&out.replace('\u{2019}', "'"))
 }

@@ -3,7 +3,7 @@
 use crate::classify::bounce::Look;
 use crate::message::Message;
 use crate::message::address::Address;
-use crate::message::mime::{Kind, Outline};
+use crate::message::mime::{MimeParts, PartKind};
 use crate::report::dsn::{Recipient, Report, count_fields};
 use crate::report::prose::{find_failed, with_reason};
 use crate::report::returned_header::Quoted;
@@ -14,10 +14,10 @@ const WORDS_BYTES: usize = 8 * 1024;
 
 /// The machine's part; where there is none, the same fields in plain text.
 #[must_use]
-pub fn read_report(outline: &Outline<'_>, text: &str) -> Report {
+pub fn read_report(outline: &MimeParts<'_>, text: &str) -> Report {
     let mut report = Report::default();
-    let mut take = |outline: &Outline<'_>| {
-        for part in outline.all(Kind::DeliveryStatus) {
+    let mut take = |outline: &MimeParts<'_>| {
+        for part in outline.all(PartKind::DeliveryStatus) {
             let next = Report::read(part.body());
             report.reporting_host = report.reporting_host.take().or(next.reporting_host);
             report.recipients.extend(next.recipients);
@@ -26,10 +26,10 @@ pub fn read_report(outline: &Outline<'_>, text: &str) -> Report {
     take(outline);
     // A filter packed the report into one that says nothing itself (InterScan).
     if outline.report_type.is_some()
-        && outline.first(Kind::DeliveryStatus).is_none()
-        && let Some(first) = outline.parts.first().filter(|part| part.kind == Kind::Message)
+        && outline.first(PartKind::DeliveryStatus).is_none()
+        && let Some(first) = outline.parts.first().filter(|part| part.kind == PartKind::Message)
     {
-        take(&Outline::of(&Message::new(first.part.body().trim_ascii_start())));
+        take(&MimeParts::of(&Message::new(first.part.body().trim_ascii_start())));
     }
     if report.recipients.is_empty() && count_fields(text) >= 2 {
         let lines: String = text.lines().flat_map(|line| [line.trim_start(), "\n"]).collect();

@@ -5,7 +5,7 @@ use crate::classify::Marker;
 use crate::classify::bounce::{Answers, Look};
 use crate::classify::patterns::sender::Writer;
 use crate::classify::patterns::{Strength, body, subject};
-use crate::message::mime::{Kind, Outline};
+use crate::message::mime::{MimeParts, PartKind};
 use crate::message::text::starts_with_ignoring_case;
 use crate::report::dsn::{ReportKind, count_fields};
 use crate::report::returned_header::Quoted;
@@ -154,14 +154,14 @@ impl Scale {
     }
 
     /// How the message is built, and fields that only reports have.
-    pub fn weigh_structure(&mut self, look: &Look<'_, '_>, outline: &Outline<'_>) -> Built {
+    pub fn weigh_structure(&mut self, look: &Look<'_, '_>, outline: &MimeParts<'_>) -> Built {
         let value = look
             .head
             .content_type
             .map_or_else(|| "multipart/report".to_owned(), |field| field.text().into_owned());
         let marker = |why| Some(Marker::new("Content-Type", &value, why));
         let mut built = Built::Plain;
-        let status = outline.first(Kind::DeliveryStatus).is_some();
+        let status = outline.first(PartKind::DeliveryStatus).is_some();
         match outline.report_type.as_deref() {
             Some("delivery-status") => {
                 self.add(weight::REPORT, marker("delivery report (RFC 3464)"));

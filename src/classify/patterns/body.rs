@@ -471,12 +471,12 @@ impl Found {
 #[cfg(test)]
 mod tests {
     use super::{RULES, find};
-    use crate::message::text::folded;
+    use crate::message::text::normalize;
 
     #[test]
     fn rules_are_written_as_they_are_looked_for() {
         for rule in RULES {
-            assert_eq!(rule.text, folded(rule.text), "{}", rule.text);
+            assert_eq!(rule.text, normalize(rule.text), "{}", rule.text);
         }
         assert!(find("hi. this is the qmail-send program at mx.a.test.").is_strong());
         assert_eq!(find("550 user unknown").words, 2);

@@ -10,7 +10,7 @@ use spoolguard::classify::{Bounce, Facts, Judgement, Origin, ReportKind, Verdict
 use spoolguard::message::Message;
 use spoolguard::message::address::{Address, OwnAddresses};
 use spoolguard::message::envelope::Sender;
-use spoolguard::message::text::{decoded_value, folded, parameter};
+use spoolguard::message::text::{decoded_value, normalize, parameter};
 
 const VERDICTS: [&str; 6] = ["bounce", "loop", "complaint", "receipt", "auto-reply", "ordinary"];
 
@@ -158,7 +158,7 @@ fn subject_of(message: &Message<'_>) -> String {
         .and_then(|value| parameter(&value, "charset"));
     let field = message.fields().find(|field| field.is("Subject"));
     field
-        .map(|field| folded(&decoded_value(&field, charset.as_deref())))
+        .map(|field| normalize(&decoded_value(&field, charset.as_deref())))
         .unwrap_or_default()
 }
 
