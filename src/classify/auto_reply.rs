@@ -2,14 +2,14 @@
 //! by its subject.
 
 use crate::classify::Marker;
-use crate::classify::header_scan::Head;
+use crate::classify::header_scan::HeaderScan;
 use crate::classify::patterns::auto_reply::{Answer, find};
 use crate::classify::patterns::subject::bare;
 use crate::message::text::starts_with_ignoring_case;
 
 /// What makes it an automatic answer; nothing where it is none. `subject` is folded, `null_sender` the envelope's.
 #[must_use]
-pub fn find_reply(head: &Head<'_>, subject: &str, null_sender: Option<&Marker>) -> Vec<Marker> {
+pub fn find_reply(head: &HeaderScan<'_>, subject: &str, null_sender: Option<&Marker>) -> Vec<Marker> {
     let mut markers = Vec::new();
     if let Some(field) = &head.auto_submitted
         && starts_with_ignoring_case(field.text().trim_start(), "auto-replied")
@@ -53,7 +53,7 @@ pub fn find_reply(head: &Head<'_>, subject: &str, null_sender: Option<&Marker>) 
 }
 
 /// What, beside a subject that people write too, says that a machine answered.
-fn second_sign(head: &Head<'_>, null_sender: Option<&Marker>) -> Option<Marker> {
+fn second_sign(head: &HeaderScan<'_>, null_sender: Option<&Marker>) -> Option<Marker> {
     let automatic = head
         .auto_submitted
         .filter(|field| !starts_with_ignoring_case(field.text().trim_start(), "no"))

@@ -7,7 +7,7 @@ const NAME_BYTES: usize = 40;
 
 /// The first field of each name that matters, and what lists and people add.
 #[derive(Clone, Debug, Default)]
-pub struct Head<'a> {
+pub struct HeaderScan<'a> {
     /// `From`.
     pub from: Option<Field<'a>>,
     /// `Sender`.
@@ -46,7 +46,7 @@ pub struct Head<'a> {
     pub reply_to_message: Option<Field<'a>>,
 }
 
-impl<'a> Head<'a> {
+impl<'a> HeaderScan<'a> {
     /// Looks through all fields of a header.
     #[must_use]
     pub fn read(fields: impl IntoIterator<Item = Field<'a>>) -> Self {
@@ -188,7 +188,7 @@ fn is_null_path(value: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::Head;
+    use super::HeaderScan;
     use crate::message::{Fields, Message};
 
     fn fields(bytes: &[u8]) -> Fields<'_> {
@@ -198,12 +198,12 @@ mod tests {
     #[test]
     fn one_walk_finds_the_first_of_each_and_the_marks() {
         let text = b"Return-Path: <b@b.test>\nfrom: one\nFrom: two\nReturn-Path: < >\nX-Failed-Recipients: c@c.test\nX-Autoreply: yes\nList-Id: x\n\n";
-        let head = Head::read(fields(text));
+        let head = HeaderScan::read(fields(text));
         assert_eq!(head.from.map(|f| f.text().into_owned()).as_deref(), Some("one"));
         assert!(
             head.null_path.is_some() && head.report_mark.is_some() && head.reply_mark.is_some() && head.list.is_some()
         );
-        let head = Head::read(fields(b"X-Autoreply: no\nDelivered-To: a@a.test\n\n"));
+        let head = HeaderScan::read(fields(b"X-Autoreply: no\nDelivered-To: a@a.test\n\n"));
         assert!(head.reply_mark.is_none());
     }
 }

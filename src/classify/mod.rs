@@ -11,10 +11,10 @@ pub mod policy;
 pub mod receipt;
 
 use crate::classify::auto_reply::find_reply;
-use crate::classify::bounce::{Answers, Look, Weighed, is_suspect, weigh};
-use crate::classify::header_scan::Head;
+use crate::classify::bounce::{Answers, Evidence, Weighed, is_suspect, weigh};
+use crate::classify::header_scan::HeaderScan;
 use crate::classify::loops::{find_loop, is_trace};
-use crate::classify::patterns::sender::{Writer, judge};
+use crate::classify::patterns::sender::{SenderKind, judge};
 use crate::classify::receipt::{Disposition, find_complaint, find_disposition};
 use crate::message::address::OwnAddresses;
 use crate::message::envelope::Sender;
@@ -167,7 +167,7 @@ pub fn classify(message: &Message<'_>, facts: &Facts<'_>) -> Judgement {
     let null_sender = (*facts.sender == Sender::Null).then(|| null_sender_marker(message));
     // One walk for both, and of a million fields only those are kept that somebody asks for again.
     let mut trace = Vec::new();
-    let head = Head::read(message.fields().inspect(|field| {
+    let head = HeaderScan::read(message.fields().inspect(|field| {
         if is_trace(field) {
             trace.push(*field);
         }
@@ -199,7 +199,7 @@ fn below_blank_lines<'a>(message: &Message<'a>) -> Message<'a> {
 fn judge_message(
     message: &Message<'_>,
     trace: &[Field<'_>],
-    head: &Head<'_>,
+    head: &HeaderScan<'_>,
     facts: &Facts<'_>,
     null_sender: Option<&Marker>,
 ) -> Verdict {
@@ -221,16 +221,16 @@ fn judge_message(
     let answers = replies
         .iter()
         .any(|marker| !marker.header.eq_ignore_ascii_case("Auto-Submitted"));
-    let look = Look {
+    let evidence = Evidence {
         message,
         head,
         from,
-        writer: writer_of(head, from),
+        sender_kind: sender_kind_of(head, from),
         subject: &subject,
         null_sender,
         answers: if answers { Answers::Yes } else { Answers::No },
     };
-    let suspect = is_suspect(&look);
+    let suspect = is_suspect(&evidence);
     let multipart = starts_with_ignoring_case(content_type.trim_start(), "multipart/");
     let receipt_subject = suspect || subject.contains(':') || subject.contains("receipt");
     if suspect || multipart || receipt_subject || head.complaint_mark.is_some() {
@@ -246,7 +246,7 @@ fn judge_message(
             None => {}
         }
         if suspect {
-            match weigh(&look, &outline, facts) {
+            match weigh(&evidence, &outline, facts) {
                 Weighed::Report(bounce) => return Verdict::Bounce(bounce),
                 Weighed::QuotesOurLoop(marker) => return Verdict::Loop(vec![marker]),
                 Weighed::Nothing => {}
@@ -261,10 +261,10 @@ fn judge_message(
 }
 
 /// Who wrote it, going by `From`; where a daemon names itself in `Sender` alone, that daemon (MDaemon).
-fn writer_of(head: &Head<'_>, from: Option<&str>) -> Writer {
+fn sender_kind_of(head: &HeaderScan<'_>, from: Option<&str>) -> SenderKind {
     let sender = head.sender.map(|field| judge(Some(&field.text())));
     match sender {
-        Some(Writer::Daemon) => Writer::Daemon,
+        Some(SenderKind::Daemon) => SenderKind::Daemon,
         _ => judge(from),
     }
 }
@@ -300,7 +300,7 @@ fn null_sender_marker(message: &Message<'_>) -> Marker {
 
 /// Our divert mark, in the message's own header or anywhere in what it holds: reports quote reports, each deeper than the
 /// last, and one mark that is missed is a loop. One that is found by mistake only keeps a message in the user's mailbox.
-fn find_diverted(message: &Message<'_>, head: &Head<'_>) -> Option<Marker> {
+fn find_diverted(message: &Message<'_>, head: &HeaderScan<'_>) -> Option<Marker> {
     const NAME: &str = "x-spoolguard-divert";
     if let Some(field) = &head.diverted {
         return Some(Marker::new(DIVERT_HEADER, &field.text(), "diverted by a guard before"));

@@ -2,8 +2,8 @@
 //! dressed as receipts.
 
 use crate::classify::Marker;
-use crate::classify::header_scan::Head;
-use crate::classify::patterns::sender::{Writer, judge};
+use crate::classify::header_scan::HeaderScan;
+use crate::classify::patterns::sender::{SenderKind, judge};
 use crate::message::Message;
 use crate::message::address::Address;
 use crate::message::mime::{MimeParts, PartKind};
@@ -13,7 +13,7 @@ use crate::report::status_code::{class_of, find_status};
 
 /// What makes it a complaint.
 #[must_use]
-pub fn find_complaint(head: &Head<'_>, outline: &MimeParts<'_>, subject: &str) -> Option<Marker> {
+pub fn find_complaint(head: &HeaderScan<'_>, outline: &MimeParts<'_>, subject: &str) -> Option<Marker> {
     const FEEDBACK: &str = "feedback report (RFC 5965)";
     let content_type = |why| head.content_type.map(|field| Marker::of(&field, why));
     // The machine's part counts more than the word in the header: some write one and mean the other.
@@ -63,7 +63,7 @@ pub enum Disposition {
 
 /// What makes it a receipt, or a rejection.
 #[must_use]
-pub fn find_disposition(head: &Head<'_>, outline: &MimeParts<'_>, subject: &str) -> Option<Disposition> {
+pub fn find_disposition(head: &HeaderScan<'_>, outline: &MimeParts<'_>, subject: &str) -> Option<Disposition> {
     let part = outline.first(PartKind::Disposition);
     let named = outline.report_type.as_deref() == Some("disposition-notification");
     if part.is_none() && !named || outline.first(PartKind::DeliveryStatus).is_some() {
@@ -125,7 +125,7 @@ impl Notice {
 
     /// `automatic-action/...; deleted` with words of refusal is Sieve's reject (RFC 5429 section 2.2.1, Dovecot, Cyrus);
     /// `manual-action/...; deleted` is somebody who did not read it, and `displayed` somebody who did.
-    fn is_rejection(&self, head: &Head<'_>, subject: &str, text: &str) -> bool {
+    fn is_rejection(&self, head: &HeaderScan<'_>, subject: &str, text: &str) -> bool {
         const REFUSALS: [&str; 12] = [
             "reject",
             "refus",
@@ -150,7 +150,7 @@ impl Notice {
         };
         let by_daemon = || {
             let from = head.from.map(|field| decoded_value(&field, None).into_owned());
-            judge(from.as_deref()) >= Writer::Postmaster
+            judge(from.as_deref()) >= SenderKind::Postmaster
         };
         match kind.split('/').next().unwrap_or_default().trim() {
             "deleted" => mode.contains("automatic-action") && (refused() || by_daemon()),
@@ -161,7 +161,7 @@ impl Notice {
 }
 
 /// Receipts from before RFC 2298, and Exchange's: a subject that says so and a short text that says so too.
-fn find_old_receipt(head: &Head<'_>, outline: &MimeParts<'_>, subject: &str) -> Option<Marker> {
+fn find_old_receipt(head: &HeaderScan<'_>, outline: &MimeParts<'_>, subject: &str) -> Option<Marker> {
     const SUBJECTS: [&str; 21] = [
         "read:",
         "not read:",

@@ -6,9 +6,9 @@ pub mod recipients;
 pub mod score;
 
 use crate::classify::bounce::recipients::{add_reasons, failed_recipients, parties, read_report};
-use crate::classify::bounce::score::{Built, Scale};
-use crate::classify::header_scan::Head;
-use crate::classify::patterns::sender::Writer;
+use crate::classify::bounce::score::{Built, Score};
+use crate::classify::header_scan::HeaderScan;
+use crate::classify::patterns::sender::SenderKind;
 use crate::classify::patterns::{body, subject};
 use crate::classify::{Bounce, Facts, Marker};
 use crate::message::Message;
@@ -22,15 +22,15 @@ const OPENING_BYTES: usize = 8 * 1024;
 
 /// What is known of a message before its body is read.
 #[derive(Clone, Debug)]
-pub struct Look<'m, 'a> {
+pub struct Evidence<'m, 'a> {
     /// The message.
     pub message: &'m Message<'a>,
     /// Its header.
-    pub head: &'m Head<'a>,
+    pub head: &'m HeaderScan<'a>,
     /// `From`, decoded.
     pub from: Option<&'m str>,
     /// Who that is.
-    pub writer: Writer,
+    pub sender_kind: SenderKind,
     /// The subject, folded.
     pub subject: &'m str,
     /// The null envelope sender.
@@ -61,22 +61,22 @@ pub enum Weighed {
 
 /// Tells whether anything at all speaks for a report, so that the body is worth reading.
 #[must_use]
-pub fn is_suspect(look: &Look<'_, '_>) -> bool {
-    let content_type = look.head.content_type.map(|field| field.text());
-    look.writer >= Writer::Postmaster
-        || look.null_sender.is_some()
-        || look.head.null_path.is_some()
-        || look.head.report_mark.is_some()
-        || look.head.report_hint.is_some()
-        || look
+pub fn is_suspect(evidence: &Evidence<'_, '_>) -> bool {
+    let content_type = evidence.head.content_type.map(|field| field.text());
+    evidence.sender_kind >= SenderKind::Postmaster
+        || evidence.null_sender.is_some()
+        || evidence.head.null_path.is_some()
+        || evidence.head.report_mark.is_some()
+        || evidence.head.report_hint.is_some()
+        || evidence
             .head
             .auto_submitted
             .is_some_and(|field| starts_with_ignoring_case(field.text().trim_start(), "auto-replied"))
         || content_type.is_some_and(|value| {
             starts_with_ignoring_case(&value, "multipart/report") || starts_with_ignoring_case(&value, "message/")
         })
-        || subject::is_rule(look.subject)
-        || has_status_part(look.message.body())
+        || subject::is_rule(evidence.subject)
+        || has_status_part(evidence.message.body())
 }
 
 /// The words that open a delivery status part, whatever is around it.
@@ -89,26 +89,26 @@ fn has_status_part(body: &[u8]) -> bool {
 
 /// Weighs everything.
 #[must_use]
-pub fn weigh(look: &Look<'_, '_>, outline: &MimeParts<'_>, facts: &Facts<'_>) -> Weighed {
+pub fn weigh(evidence: &Evidence<'_, '_>, outline: &MimeParts<'_>, facts: &Facts<'_>) -> Weighed {
     // The pseudo message that mail programs keep in a mailbox for themselves (c-client, Dovecot): MAILER-DAEMON wrote it.
-    if look.subject.starts_with("don't delete this message") {
+    if evidence.subject.starts_with("don't delete this message") {
         return Weighed::Nothing;
     }
-    let mut scale = Scale::default();
-    scale.weigh_writer(look);
-    let kind_of_subject = scale.weigh_subject(look);
-    let built = scale.weigh_structure(look, outline);
+    let mut score = Score::default();
+    score.score_sender(evidence);
+    let kind_of_subject = score.score_subject(evidence);
+    let built = score.score_structure(evidence, outline);
 
     let text = system_text(outline);
     let own = own_words(&text);
     let report = read_report(outline, &text);
     let quoted = Quoted::find(outline, &text);
     let words = body::find(&opening_of(own));
-    let kind_of_words = scale.weigh_words(&words, &text);
-    scale.weigh_quote(&quoted, &words, built);
-    scale.weigh_people(look, own, built);
+    let kind_of_words = score.score_words(&words, &text);
+    score.score_quote(&quoted, &words, built);
+    score.score_people(evidence, own, built);
 
-    let our_loop = nested_values(look.message.body(), "x-loop")
+    let our_loop = nested_values(evidence.message.body(), "x-loop")
         .find(|value| facts.own.is_loop_mark(value))
         .map(|value| {
             Marker::new(
@@ -117,16 +117,16 @@ pub fn weigh(look: &Look<'_, '_>, outline: &MimeParts<'_>, facts: &Facts<'_>) ->
                 "quotes our own X-Loop: the report is about our forward",
             )
         });
-    if !scale.is_enough(look, built, &words, &quoted) {
-        let null = look.null_sender.is_some() || look.head.null_path.is_some();
-        let automatic = null || look.writer > Writer::Machine || look.head.auto_submitted.is_some();
+    if !score.is_enough(evidence, built, &words, &quoted) {
+        let null = evidence.null_sender.is_some() || evidence.head.null_path.is_some();
+        let automatic = null || evidence.sender_kind > SenderKind::Machine || evidence.head.auto_submitted.is_some();
         return match our_loop {
             Some(marker) if automatic || built == Built::Report => Weighed::QuotesOurLoop(marker),
             _ => Weighed::Nothing,
         };
     }
 
-    let mut markers = scale.markers;
+    let mut markers = score.markers;
     let mut origin = quoted.origin(facts.own);
     if let Some(marker) = our_loop {
         origin = crate::report::returned_header::Origin::OurForward;
@@ -138,17 +138,17 @@ pub fn weigh(look: &Look<'_, '_>, outline: &MimeParts<'_>, facts: &Facts<'_>) ->
         add_reasons(&mut recipients, own);
         recipients
     } else {
-        failed_recipients(look, own, &quoted, &report)
+        failed_recipients(evidence, own, &quoted, &report)
     };
     // Parcels, payments and short messages fail in the same words. What says so of mail names an address or gives the message back.
     let names_mail = !quoted.is_empty()
         || outline.first(PartKind::Message).is_some()
         || recipients.iter().any(|recipient| !recipient.address.is_empty())
-        || look.writer == Writer::Postmaster && names_anybody(own, &parties(look));
+        || evidence.sender_kind == SenderKind::Postmaster && names_anybody(own, &parties(evidence));
     // Exchange names people, as its own address book does.
     let says_so_itself = built == Built::Report
-        || look.writer == Writer::Daemon
-        || look.head.report_hint.is_some()
+        || evidence.sender_kind == SenderKind::Daemon
+        || evidence.head.report_hint.is_some()
         || words.are_of("Exchange");
     if !names_mail && !says_so_itself {
         return Weighed::Nothing;

@@ -1,6 +1,6 @@
 //! What a bounce tells, once it is one: its recipients, from the machine's part or from wherever else they are named.
 
-use crate::classify::bounce::Look;
+use crate::classify::bounce::Evidence;
 use crate::message::Message;
 use crate::message::address::Address;
 use crate::message::mime::{MimeParts, PartKind};
@@ -64,18 +64,23 @@ pub fn add_reasons(recipients: &mut [Recipient], own: &str) {
 
 /// Whom the report is from and whom it is for: neither can have failed.
 #[must_use]
-pub fn parties(look: &Look<'_, '_>) -> Vec<String> {
+pub fn parties(evidence: &Evidence<'_, '_>) -> Vec<String> {
     let of = |value: Option<&str>| value.and_then(Address::parse).map(|address| address.to_string());
-    let to = look.head.to.map(|field| field.text().into_owned());
-    [of(look.from), of(to.as_deref())].into_iter().flatten().collect()
+    let to = evidence.head.to.map(|field| field.text().into_owned());
+    [of(evidence.from), of(to.as_deref())].into_iter().flatten().collect()
 }
 
 /// Where no report names them: the header, the words, the quoted message.
 #[must_use]
-pub fn failed_recipients(look: &Look<'_, '_>, own: &str, quoted: &Quoted<'_>, report: &Report) -> Vec<Recipient> {
+pub fn failed_recipients(
+    evidence: &Evidence<'_, '_>,
+    own: &str,
+    quoted: &Quoted<'_>,
+    report: &Report,
+) -> Vec<Recipient> {
     let words: String = own.chars().take(WORDS_BYTES).collect();
-    let mut recipients = find_failed(&words, &parties(look));
-    if let Some((field, _)) = look
+    let mut recipients = find_failed(&words, &parties(evidence));
+    if let Some((field, _)) = evidence
         .head
         .report_mark
         .filter(|(field, _)| field.is("X-Failed-Recipients"))

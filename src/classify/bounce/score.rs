@@ -2,8 +2,8 @@
 //! people and lists add to a message weighs against it.
 
 use crate::classify::Marker;
-use crate::classify::bounce::{Answers, Look};
-use crate::classify::patterns::sender::Writer;
+use crate::classify::bounce::{Answers, Evidence};
+use crate::classify::patterns::sender::SenderKind;
 use crate::classify::patterns::{Strength, body, subject};
 use crate::message::mime::{MimeParts, PartKind};
 use crate::message::text::starts_with_ignoring_case;
@@ -11,16 +11,16 @@ use crate::report::dsn::{ReportKind, count_fields};
 use crate::report::returned_header::Quoted;
 
 /// What the evidence must weigh together.
-const ENOUGH: i32 = 100;
+const THRESHOLD: i32 = 100;
 
 /// What it must weigh where the envelope sender is null and the writer's name says nothing: answers have null senders too.
-const ENOUGH_FROM_NOBODY: i32 = 120;
+const THRESHOLD_FROM_NOBODY: i32 = 120;
 
 /// What it must weigh where a machine's address is all there is: shops and tickets speak of delivery too.
-const ENOUGH_FROM_A_MACHINE: i32 = 105;
+const THRESHOLD_FROM_A_MACHINE: i32 = 105;
 
 /// What it must weigh where neither says anything: a strong subject and strong words alone could be a person's quote.
-const ENOUGH_FROM_ANYONE: i32 = 130;
+const THRESHOLD_FROM_ANYONE: i32 = 130;
 
 /// The pieces that are weighed, and what they weigh.
 mod weight {
@@ -61,9 +61,9 @@ pub enum Built {
     Plain,
 }
 
-/// The scale.
+/// The score.
 #[derive(Debug, Default)]
-pub struct Scale {
+pub struct Score {
     /// What it all weighs together.
     pub sum: i32,
     /// Something was found that only mail systems write.
@@ -78,31 +78,31 @@ pub struct Scale {
     pub markers: Vec<Marker>,
 }
 
-impl Scale {
+impl Score {
     fn add(&mut self, weight: i32, marker: Option<Marker>) {
         self.sum += weight;
         self.markers.extend(marker);
     }
 
     /// The writer and the envelope.
-    pub fn weigh_writer(&mut self, look: &Look<'_, '_>) {
-        let value = look.from.unwrap_or("(none)");
-        match look.writer {
-            Writer::Daemon => self.add(
+    pub fn score_sender(&mut self, evidence: &Evidence<'_, '_>) {
+        let value = evidence.from.unwrap_or("(none)");
+        match evidence.sender_kind {
+            SenderKind::Daemon => self.add(
                 weight::DAEMON,
                 Some(Marker::new("From", value, "sent by a mail system's daemon")),
             ),
-            Writer::Postmaster => self.add(
+            SenderKind::Postmaster => self.add(
                 weight::POSTMASTER,
                 Some(Marker::new("From", value, "sent by a postmaster, or by nobody")),
             ),
-            Writer::Machine => self.add(
+            SenderKind::Machine => self.add(
                 weight::MACHINE,
                 Some(Marker::new("From", value, "sent from an address that machines use")),
             ),
-            Writer::Anyone => {}
+            SenderKind::Anyone => {}
         }
-        match (look.null_sender, look.head.null_path) {
+        match (evidence.null_sender, evidence.head.null_path) {
             (Some(marker), _) => self.add(weight::NULL_SENDER, Some(marker.clone())),
             (None, Some(field)) => {
                 self.add(
@@ -115,7 +115,7 @@ impl Scale {
             }
             (None, None) => {}
         }
-        if let Some(field) = look.head.auto_submitted
+        if let Some(field) = evidence.head.auto_submitted
             && !starts_with_ignoring_case(field.text().trim_start(), "no")
         {
             self.add(weight::AUTOMATIC, None);
@@ -123,11 +123,11 @@ impl Scale {
     }
 
     /// The subject, and what it says about how it went.
-    pub fn weigh_subject(&mut self, look: &Look<'_, '_>) -> Option<ReportKind> {
-        let found = subject::find(look.subject)?;
-        let field = look.head.subject?;
+    pub fn score_subject(&mut self, evidence: &Evidence<'_, '_>) -> Option<ReportKind> {
+        let found = subject::find(evidence.subject)?;
+        let field = evidence.head.subject?;
         if found.answered {
-            if look.writer != Writer::Daemon {
+            if evidence.sender_kind != SenderKind::Daemon {
                 self.add(weight::ANSWERED, None);
             }
             return None;
@@ -137,7 +137,7 @@ impl Scale {
                 self.core = true;
                 self.subject = true;
                 self.add(weight::SUBJECT, Some(Marker::of(&field, rule.system)));
-                rule.kind.or_else(|| kind_in_subject(look.subject))
+                rule.kind.or_else(|| kind_in_subject(evidence.subject))
             }
             Some(rule) => {
                 self.add(weight::SUBJECT_WORDS, Some(Marker::of(&field, rule.system)));
@@ -154,8 +154,8 @@ impl Scale {
     }
 
     /// How the message is built, and fields that only reports have.
-    pub fn weigh_structure(&mut self, look: &Look<'_, '_>, outline: &MimeParts<'_>) -> Built {
-        let value = look
+    pub fn score_structure(&mut self, evidence: &Evidence<'_, '_>, outline: &MimeParts<'_>) -> Built {
+        let value = evidence
             .head
             .content_type
             .map_or_else(|| "multipart/report".to_owned(), |field| field.text().into_owned());
@@ -181,11 +181,11 @@ impl Scale {
                 Some(Marker::new("Content-Type", "message/delivery-status", WHY)),
             );
         }
-        if let Some((field, why)) = &look.head.report_mark {
+        if let Some((field, why)) = &evidence.head.report_mark {
             self.add(weight::REPORT_MARK, Some(Marker::of(field, why)));
             built = Built::Report;
         }
-        if let Some((field, why)) = &look.head.report_hint {
+        if let Some((field, why)) = &evidence.head.report_hint {
             self.add(weight::REPORT_HINT, Some(Marker::of(field, why)));
             self.core = true;
             self.hinted = true;
@@ -199,43 +199,51 @@ impl Scale {
     /// Whether it all is enough. The less the writer and the envelope say, the more must the rest; and where people or
     /// lists have had it in hand, the system's words must be the first ones: nobody wrote anything above them.
     #[must_use]
-    pub fn is_enough(&self, look: &Look<'_, '_>, built: Built, words: &body::Found, quoted: &Quoted<'_>) -> bool {
+    pub fn is_enough(
+        &self,
+        evidence: &Evidence<'_, '_>,
+        built: Built,
+        words: &body::Found,
+        quoted: &Quoted<'_>,
+    ) -> bool {
         if built == Built::Report {
-            return self.sum >= ENOUGH;
+            return self.sum >= THRESHOLD;
         }
-        let null = look.null_sender.is_some() || look.head.null_path.is_some();
-        let enough = match (look.writer, null) {
-            (Writer::Daemon | Writer::Postmaster, _) | (Writer::Machine, true) => ENOUGH,
-            (Writer::Anyone, true) if self.structured => ENOUGH,
-            (Writer::Anyone, true) => ENOUGH_FROM_NOBODY,
-            (Writer::Machine, false) => ENOUGH_FROM_A_MACHINE,
-            (Writer::Anyone, false) => ENOUGH_FROM_ANYONE,
+        let null = evidence.null_sender.is_some() || evidence.head.null_path.is_some();
+        let enough = match (evidence.sender_kind, null) {
+            (SenderKind::Daemon | SenderKind::Postmaster, _) | (SenderKind::Machine, true) => THRESHOLD,
+            (SenderKind::Anyone, true) if self.structured => THRESHOLD,
+            (SenderKind::Anyone, true) => THRESHOLD_FROM_NOBODY,
+            (SenderKind::Machine, false) => THRESHOLD_FROM_A_MACHINE,
+            (SenderKind::Anyone, false) => THRESHOLD_FROM_ANYONE,
         };
         if self.sum < enough {
             return false;
         }
-        let handled = look.head.list.is_some()
-            || look.head.reply_to_message.is_some()
-            || look
+        let handled = evidence.head.list.is_some()
+            || evidence.head.reply_to_message.is_some()
+            || evidence
                 .head
                 .mailer
                 .is_some_and(|field| is_a_persons_program(&field.text()));
-        match look.writer {
-            Writer::Daemon => self.core || null && words.words > 1,
-            Writer::Postmaster if null => self.core || !quoted.is_empty(),
-            Writer::Postmaster if handled => words.starts || self.structured || self.hinted && words.first,
-            Writer::Postmaster => words.first || self.structured || self.subject && (self.hinted || !quoted.is_empty()),
-            Writer::Machine if null => words.first || self.structured,
-            Writer::Anyone if null => words.starts || self.structured || self.subject && words.is_strong(),
+        match evidence.sender_kind {
+            SenderKind::Daemon => self.core || null && words.words > 1,
+            SenderKind::Postmaster if null => self.core || !quoted.is_empty(),
+            SenderKind::Postmaster if handled => words.starts || self.structured || self.hinted && words.first,
+            SenderKind::Postmaster => {
+                words.first || self.structured || self.subject && (self.hinted || !quoted.is_empty())
+            }
+            SenderKind::Machine if null => words.first || self.structured,
+            SenderKind::Anyone if null => words.starts || self.structured || self.subject && words.is_strong(),
             // fml answers the message that it gives back, and its lists' mail has the mark as well.
-            Writer::Machine if self.hinted && look.head.list.is_none() && words.are_of("fml") => words.first,
-            Writer::Machine => self.structured || !handled && (words.starts || words.first && !quoted.is_empty()),
-            Writer::Anyone => self.structured || words.starts && !handled,
+            SenderKind::Machine if self.hinted && evidence.head.list.is_none() && words.are_of("fml") => words.first,
+            SenderKind::Machine => self.structured || !handled && (words.starts || words.first && !quoted.is_empty()),
+            SenderKind::Anyone => self.structured || words.starts && !handled,
         }
     }
 
     /// A message that is quoted, and words that want something done.
-    pub fn weigh_quote(&mut self, quoted: &Quoted<'_>, words: &body::Found, built: Built) {
+    pub fn score_quote(&mut self, quoted: &Quoted<'_>, words: &body::Found, built: Built) {
         if !quoted.is_empty() {
             self.add(weight::QUOTED, None);
         }
@@ -245,7 +253,7 @@ impl Scale {
     }
 
     /// The system's own words, and what they say about how it went.
-    pub fn weigh_words(&mut self, found: &body::Found, text: &str) -> Option<ReportKind> {
+    pub fn score_words(&mut self, found: &body::Found, text: &str) -> Option<ReportKind> {
         for (at, rule) in found.rules.iter().enumerate() {
             let weight = match at {
                 0 => weight::OPENING,
@@ -284,28 +292,28 @@ impl Scale {
 
     /// What a person or a list leaves on a message, and a mail system does not. A daemon's report that came through a list
     /// is a report still; one that Exchange threads with its subject is, too.
-    pub fn weigh_people(&mut self, look: &Look<'_, '_>, own: &str, built: Built) {
-        if look.head.list.is_some() {
-            let weight = match look.writer {
-                Writer::Daemon => weight::LIST_AROUND_DAEMON,
-                Writer::Postmaster | Writer::Machine | Writer::Anyone => weight::LIST,
+    pub fn score_people(&mut self, evidence: &Evidence<'_, '_>, own: &str, built: Built) {
+        if evidence.head.list.is_some() {
+            let weight = match evidence.sender_kind {
+                SenderKind::Daemon => weight::LIST_AROUND_DAEMON,
+                SenderKind::Postmaster | SenderKind::Machine | SenderKind::Anyone => weight::LIST,
             };
             self.add(weight, None);
         }
-        if built == Built::Report || look.writer == Writer::Daemon {
+        if built == Built::Report || evidence.sender_kind == SenderKind::Daemon {
             return;
         }
-        if look.head.reply_to_message.is_some() {
+        if evidence.head.reply_to_message.is_some() {
             self.add(weight::PERSON, None);
         }
-        if look
+        if evidence
             .head
             .mailer
             .is_some_and(|field| is_a_persons_program(&field.text()))
         {
             self.add(weight::PERSON, None);
         }
-        if look.answers == Answers::Yes {
+        if evidence.answers == Answers::Yes {
             self.add(weight::AUTO_REPLY, None);
         }
         // MDaemon writes `> a@a.test` before each address that failed.

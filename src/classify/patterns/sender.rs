@@ -9,7 +9,7 @@ use crate::message::address::Address;
 
 /// How much the writer's name says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Writer {
+pub enum SenderKind {
     /// A person, as far as can be told.
     Anyone,
     /// An address at which machines write about many things.
@@ -153,9 +153,9 @@ static POSTMASTER_SEARCHERS: LazyLock<Vec<Finder<'static>>> =
 
 /// Judges a `From` value that is decoded; none is a message without `From`.
 #[must_use]
-pub fn judge(from: Option<&str>) -> Writer {
+pub fn judge(from: Option<&str>) -> SenderKind {
     let Some(from) = from else {
-        return Writer::Postmaster;
+        return SenderKind::Postmaster;
     };
     let lower = from.to_lowercase();
     let address = Address::parse(&lower);
@@ -166,23 +166,23 @@ pub fn judge(from: Option<&str>) -> Writer {
             && names.iter().any(|name| name.find(text).is_some())
     };
     if DAEMONS.contains(&local) || has(DAEMON_STEMS, &DAEMON_SEARCHERS) {
-        Writer::Daemon
+        SenderKind::Daemon
     } else if POSTMASTERS.contains(&local) || has(POSTMASTER_STEMS, &POSTMASTER_SEARCHERS) || address.is_none() {
-        Writer::Postmaster
+        SenderKind::Postmaster
     } else if MACHINES.contains(&local)
         || local.ends_with("-admin")
         || local.starts_with("bounce")
         || local.starts_with("no-reply")
     {
-        Writer::Machine
+        SenderKind::Machine
     } else {
-        Writer::Anyone
+        SenderKind::Anyone
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{DAEMON_NAMES, DAEMON_STEMS, POSTMASTER_NAMES, POSTMASTER_STEMS, Writer, judge};
+    use super::{DAEMON_NAMES, DAEMON_STEMS, POSTMASTER_NAMES, POSTMASTER_STEMS, SenderKind, judge};
 
     #[test]
     fn every_name_has_a_stem() {
@@ -196,23 +196,23 @@ mod tests {
     #[test]
     fn writers_are_known_by_address_or_name() {
         let cases = [
-            (Some("MAILER-DAEMON (Mail Delivery System)"), Writer::Daemon),
-            (Some("Mail Delivery Subsystem <postmaster@a.test>"), Writer::Daemon),
-            (Some("\"Mail Delivery System\" <x@a.test>"), Writer::Daemon),
+            (Some("MAILER-DAEMON (Mail Delivery System)"), SenderKind::Daemon),
+            (Some("Mail Delivery Subsystem <postmaster@a.test>"), SenderKind::Daemon),
+            (Some("\"Mail Delivery System\" <x@a.test>"), SenderKind::Daemon),
             (
                 Some("Content-filter at mx.a.test <postmaster@mx.a.test>"),
-                Writer::Daemon,
+                SenderKind::Daemon,
             ),
-            (Some("mail.delivery.system@a.test"), Writer::Daemon),
-            (Some("post_master@a.test"), Writer::Postmaster),
-            (Some("<>"), Writer::Postmaster),
-            (Some("Microsoft Outlook"), Writer::Postmaster),
-            (None, Writer::Postmaster),
-            (Some("no-reply@a.test"), Writer::Machine),
-            (Some("list-admin@a.test"), Writer::Machine),
-            (Some("root (Cron Daemon)"), Writer::Anyone),
-            (Some("Royal Mail Delivery <parcels@shop.test>"), Writer::Anyone),
-            (Some("Ann <ann@a.test>"), Writer::Anyone),
+            (Some("mail.delivery.system@a.test"), SenderKind::Daemon),
+            (Some("post_master@a.test"), SenderKind::Postmaster),
+            (Some("<>"), SenderKind::Postmaster),
+            (Some("Microsoft Outlook"), SenderKind::Postmaster),
+            (None, SenderKind::Postmaster),
+            (Some("no-reply@a.test"), SenderKind::Machine),
+            (Some("list-admin@a.test"), SenderKind::Machine),
+            (Some("root (Cron Daemon)"), SenderKind::Anyone),
+            (Some("Royal Mail Delivery <parcels@shop.test>"), SenderKind::Anyone),
+            (Some("Ann <ann@a.test>"), SenderKind::Anyone),
         ];
         for (from, want) in cases {
             assert_eq!(judge(from), want, "{from:?}");
