@@ -13,8 +13,8 @@ use crate::classify::Judgement;
 use crate::classify::policy::{Action, Limit};
 use crate::config::Config;
 use crate::error::Error;
-use crate::mailbox::intent::Note;
-use crate::mailbox::setgid::OwnPlace;
+use crate::mailbox::intent::AppendIntent;
+use crate::mailbox::setgid::SpoolDirAccess;
 use crate::message::Message;
 use crate::message::envelope::Envelope;
 use crate::message::key::Name;
@@ -42,16 +42,16 @@ pub struct Guard {
     /// Where the state is, once somebody asked.
     pub state: OnceCell<Option<PathBuf>>,
     /// The place of the user's own mailbox, where this run has rights of its own there.
-    pub place: Option<Arc<OwnPlace>>,
+    pub place: Option<Arc<SpoolDirAccess>>,
 }
 
 /// The notes on what was appended, until the run is over. They go last of all: a kill before that makes the mail system try again.
 #[derive(Clone, Debug, Default)]
-pub struct Begun(Rc<RefCell<Vec<Note>>>);
+pub struct Begun(Rc<RefCell<Vec<AppendIntent>>>);
 
 impl Begun {
     /// Keeps a note.
-    pub fn add(&self, note: Option<Note>) {
+    pub fn add(&self, note: Option<AppendIntent>) {
         self.0.borrow_mut().extend(note);
     }
 
@@ -62,7 +62,7 @@ impl Begun {
 
     /// The message goes back to the mail system, and what was appended stays: the notes do, too.
     pub fn leave(&self) {
-        self.0.borrow_mut().drain(..).for_each(Note::leave);
+        self.0.borrow_mut().drain(..).for_each(AppendIntent::leave);
     }
 }
 

@@ -36,7 +36,7 @@ use crate::deliver::context::{Begun, Case, Guard};
 use crate::deliver::forward::rules::attribution;
 use crate::deliver::forward::verp;
 use crate::error::{Class, Error, Status};
-use crate::mailbox::setgid::{OwnPlace, SetAside, SpoolDir};
+use crate::mailbox::setgid::{SetAside, SpoolDir, SpoolDirAccess};
 use crate::message::Message;
 use crate::message::address::Address;
 use crate::message::envelope::Envelope;
@@ -175,7 +175,7 @@ impl Guard {
         mbox: Option<PathBuf>,
         everywhere: &Everywhere,
         patience: Patience,
-        become_user: impl FnOnce(&Account) -> Result<Option<OwnPlace>, Error>,
+        become_user: impl FnOnce(&Account) -> Result<Option<SpoolDirAccess>, Error>,
     ) -> Result<Self, Error> {
         let account = account::find(who.user.as_deref())?;
         let place = become_user(&account)?.map(Arc::new);
@@ -245,7 +245,7 @@ impl Guard {
 /// Becomes the user where this is root, and finds the place of the user's mailbox: in the system's spool directory, under the name that
 /// root was told, or, of a setgid installation, under the name of whoever runs it. None where there is nothing to be done there that
 /// the user could not do.
-fn become_user(account: &Account, group: Option<SetAside>) -> Result<Option<OwnPlace>, Error> {
+fn become_user(account: &Account, group: Option<SetAside>) -> Result<Option<SpoolDirAccess>, Error> {
     let spool_dir = || load::system_spool_dir().and_then(|path| SpoolDir::open(&path));
     if account::is_root() {
         let Some(dir) = spool_dir() else {

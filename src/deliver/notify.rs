@@ -9,7 +9,7 @@ use crate::deliver::context::Guard;
 use crate::deliver::{forward, store};
 use crate::error::{Class, Error};
 use crate::mailbox::append;
-use crate::mailbox::format::Letter;
+use crate::mailbox::format::MboxEntry;
 use crate::mailbox::open::Owner;
 use crate::mailbox::{lock, quoting};
 use crate::submit;
@@ -17,8 +17,8 @@ use crate::submit::Answer;
 
 /// The message in the form that an mbox takes.
 #[must_use]
-pub fn letter(text: &str, date: OffsetDateTime) -> Letter<'_, &[u8]> {
-    Letter {
+pub fn letter(text: &str, date: OffsetDateTime) -> MboxEntry<'_, &[u8]> {
+    MboxEntry {
         sender: "",
         date,
         added: b"",

@@ -13,9 +13,9 @@ use crate::error::{Class, Error};
 use crate::mailbox::append;
 use crate::mailbox::append::Appended;
 use crate::mailbox::format;
-use crate::mailbox::format::Letter;
+use crate::mailbox::format::MboxEntry;
 use crate::mailbox::lock;
-use crate::mailbox::lock::{Locked, Method, Plan};
+use crate::mailbox::lock::{Method, OpenMailbox, Plan};
 use crate::mailbox::open::{Absent, Owner};
 use crate::mailbox::recover;
 use crate::mailbox::recover::Recovered;
@@ -65,8 +65,8 @@ pub fn letter<'a>(
     case: &'a Case<'_>,
     sender: &'a str,
     added: &'a str,
-) -> Letter<'a, message_buffer::Reader<'a>> {
-    Letter {
+) -> MboxEntry<'a, message_buffer::Reader<'a>> {
+    MboxEntry {
         sender,
         date: case.date,
         added: added.as_bytes(),
@@ -150,7 +150,7 @@ pub fn place(guard: &Guard, case: &Case<'_>, added: &str, over: Over) -> Result<
 #[must_use]
 pub enum Opened {
     /// It waits for the message.
-    Ready(Locked),
+    Ready(OpenMailbox),
     /// An earlier try has put the message there, and was killed before it could say so.
     There(Appended),
 }
@@ -163,7 +163,7 @@ pub fn open<R: Read + Clone>(
     guard: &Guard,
     path: &Path,
     owner: Owner,
-    letter: &Letter<'_, R>,
+    letter: &MboxEntry<'_, R>,
 ) -> Result<Opened, Error> {
     let mut locked = lock::lock(path, &plan(guard, owner), &guard.patience)?;
     let Recovered { cut_bytes, appended } = recover::recover(&mut locked, letter)?;
@@ -204,7 +204,7 @@ pub fn take_back(guard: &Guard, appended: Appended) -> Result<(), Error> {
     }
 }
 
-fn measure(guard: &Guard, locked: &Locked, limit: Limit) -> Result<Usage, Error> {
+fn measure(guard: &Guard, locked: &OpenMailbox, limit: Limit) -> Result<Usage, Error> {
     let messages = match limit.messages {
         None => 0,
         Some(_) => count::count(
@@ -224,7 +224,7 @@ fn measure(guard: &Guard, locked: &Locked, limit: Limit) -> Result<Usage, Error>
 ///
 /// # Errors
 /// When there is less.
-pub fn refuse_full_disk(guard: &Guard, locked: &Locked, incoming_bytes: u64) -> Result<(), Error> {
+pub fn refuse_full_disk(guard: &Guard, locked: &OpenMailbox, incoming_bytes: u64) -> Result<(), Error> {
     let Some(min_free_bytes) = guard.config.spool.min_free.bound() else {
         return Ok(());
     };

@@ -9,9 +9,9 @@ use std::path::Path;
 use time::OffsetDateTime;
 
 use crate::error::{Class, Error};
-use crate::mailbox::format::{Draft, Letter, write_letter};
-use crate::mailbox::intent::{Extent, Note, Source, checksum};
-use crate::mailbox::lock::Locked;
+use crate::mailbox::format::{Draft, MboxEntry, write_letter};
+use crate::mailbox::intent::{AppendIntent, Extent, Source, checksum};
+use crate::mailbox::lock::OpenMailbox;
 use crate::sys::dirs::sync_parent;
 
 /// Where an appended message lies. As long as this lives, the message is noted as unfinished.
@@ -24,7 +24,7 @@ pub struct Appended {
     pub after_bytes: u64,
     /// The file, and when it was changed last: device, inode, and the change time in nanoseconds.
     stamp: (u64, u64, i128),
-    note: Option<Note>,
+    note: Option<AppendIntent>,
 }
 
 /// Which file this is, and when it was changed last. The change time cannot be set back (inode(7)).
@@ -35,7 +35,7 @@ fn stamp(file: &File) -> io::Result<(u64, u64, i128)> {
 
 impl Appended {
     /// One that lies in the mailbox already.
-    pub(crate) fn found(locked: &Locked, extent: Extent, note: Note) -> Self {
+    pub(crate) fn found(locked: &OpenMailbox, extent: Extent, note: AppendIntent) -> Self {
         Self {
             before_bytes: extent.before_bytes,
             after_bytes: extent.after_bytes,
@@ -53,12 +53,12 @@ impl Appended {
 
     /// The note on it, which has to live until nothing can send the message back any more.
     #[must_use]
-    pub fn into_note(self) -> Option<Note> {
+    pub fn into_note(self) -> Option<AppendIntent> {
         self.note
     }
 
     /// The same with what was appended behind it under the same lock: they are taken back together.
-    pub fn and_since(self, locked: &Locked) -> Self {
+    pub fn and_since(self, locked: &OpenMailbox) -> Self {
         match (length(locked), stamp(locked.file())) {
             (Ok(after_bytes), Ok(stamp)) => Self {
                 after_bytes,
@@ -74,7 +74,7 @@ impl Appended {
 ///
 /// # Errors
 /// When it cannot be examined.
-pub fn length(locked: &Locked) -> Result<u64, Error> {
+pub fn length(locked: &OpenMailbox) -> Result<u64, Error> {
     let stat = locked.file().metadata();
     Ok(stat.map_err(|e| Error::io("examine", locked.path(), &e))?.len())
 }
@@ -95,13 +95,13 @@ pub fn length(locked: &Locked) -> Result<u64, Error> {
 ///
 /// # Errors
 /// When any step fails; then the mailbox is as it was, or the error says that it is not.
-pub fn append<R: Read + Clone>(locked: &mut Locked, letter: Letter<'_, R>) -> Result<Appended, Error> {
+pub fn append<R: Read + Clone>(locked: &mut OpenMailbox, letter: MboxEntry<'_, R>) -> Result<Appended, Error> {
     let path = locked.path();
     let fail = |e: io::Error| Error::io("append to", path, &e);
     let (before_bytes, end) = place(locked)?;
     // The note says how long it will be.
     let draft = Draft::of(letter.clone()).map_err(fail)?;
-    let note = Note::begin(
+    let note = AppendIntent::begin(
         locked.file(),
         path,
         Source::Mail,
@@ -129,7 +129,7 @@ pub struct Piece<'a> {
 ///
 /// # Errors
 /// As `append`.
-pub fn append_stored(locked: &mut Locked, pieces: &[Piece<'_>], date: OffsetDateTime) -> Result<Appended, Error> {
+pub fn append_stored(locked: &mut OpenMailbox, pieces: &[Piece<'_>], date: OffsetDateTime) -> Result<Appended, Error> {
     let (file, path) = (locked.file(), locked.path());
     let (before_bytes, end) = place(locked)?;
     let extent = |piece: &Piece<'_>, before_bytes: u64, end: &[u8]| Extent {
@@ -139,7 +139,7 @@ pub fn append_stored(locked: &mut Locked, pieces: &[Piece<'_>], date: OffsetDate
     };
     let note = pieces
         .first()
-        .and_then(|first| Note::begin(file, path, Source::Mbox, extent(first, before_bytes, end), date));
+        .and_then(|first| AppendIntent::begin(file, path, Source::Mbox, extent(first, before_bytes, end), date));
     append_with(locked, (before_bytes, end), note, |to| {
         for (number, piece) in pieces.iter().enumerate() {
             if let Some(note) = to.note.as_ref().filter(|_| number > 0) {
@@ -152,22 +152,22 @@ pub fn append_stored(locked: &mut Locked, pieces: &[Piece<'_>], date: OffsetDate
 }
 
 /// Where an append begins: the mailbox's length, and what its end lacks. Under the lock both stay so.
-fn place(locked: &Locked) -> Result<(u64, &'static [u8]), Error> {
+fn place(locked: &OpenMailbox) -> Result<(u64, &'static [u8]), Error> {
     let before_bytes = length(locked)?;
     let end = missing_end(locked.file(), before_bytes).map_err(|e| Error::io("append to", locked.path(), &e))?;
     Ok((before_bytes, end))
 }
 
 fn append_with(
-    locked: &mut Locked,
+    locked: &mut OpenMailbox,
     (before_bytes, end): (u64, &[u8]),
-    note: Option<Note>,
-    write: impl FnOnce(&mut Begun<'_>) -> io::Result<()>,
+    note: Option<AppendIntent>,
+    write: impl FnOnce(&mut Append<'_>) -> io::Result<()>,
 ) -> Result<Appended, Error> {
     let path = locked.path();
     let file = locked.file();
     let fail = |e: io::Error| Error::io("append to", path, &e);
-    let mut begun = Begun {
+    let mut begun = Append {
         file,
         before_bytes,
         after_bytes: before_bytes,
@@ -189,15 +189,15 @@ fn append_with(
 }
 
 /// A message of which some may be in the mailbox. Dropped before it is settled, by a panic too, it is cut off again.
-struct Begun<'a> {
+struct Append<'a> {
     file: &'a File,
     before_bytes: u64,
     after_bytes: u64,
-    note: Option<Note>,
+    note: Option<AppendIntent>,
     settled: bool,
 }
 
-impl Begun<'_> {
+impl Append<'_> {
     fn complete(mut self) -> Appended {
         self.settled = true;
         Appended {
@@ -220,7 +220,7 @@ impl Begun<'_> {
     }
 }
 
-impl Drop for Begun<'_> {
+impl Drop for Append<'_> {
     fn drop(&mut self) {
         if !self.settled {
             let _ = cut_back(self.file, self.before_bytes, self.after_bytes);
@@ -228,7 +228,7 @@ impl Drop for Begun<'_> {
     }
 }
 
-impl Write for Begun<'_> {
+impl Write for Append<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let written = self.file.write(bytes)?;
         self.after_bytes += written as u64;
@@ -242,7 +242,7 @@ impl Write for Begun<'_> {
 
 /// Makes the mailbox's name last where it was empty: it may be new, made by an earlier try or by somebody else, and its name not on
 /// disk yet.
-pub(crate) fn sync_name(locked: &Locked, before_bytes: u64) -> io::Result<()> {
+pub(crate) fn sync_name(locked: &OpenMailbox, before_bytes: u64) -> io::Result<()> {
     if before_bytes > 0 {
         return Ok(());
     }
@@ -278,7 +278,7 @@ pub(crate) fn cut_back(file: &File, before_bytes: u64, after_bytes: u64) -> io::
 ///
 /// # Errors
 /// When the mailbox has changed since, or cannot be cut.
-pub fn take_back(locked: &mut Locked, appended: Appended) -> Result<(), Error> {
+pub fn take_back(locked: &mut OpenMailbox, appended: Appended) -> Result<(), Error> {
     let taken = cut_off(locked, &appended);
     if taken.is_err() {
         appended.leave();
@@ -286,7 +286,7 @@ pub fn take_back(locked: &mut Locked, appended: Appended) -> Result<(), Error> {
     taken
 }
 
-fn cut_off(locked: &Locked, appended: &Appended) -> Result<(), Error> {
+fn cut_off(locked: &OpenMailbox, appended: &Appended) -> Result<(), Error> {
     let fail = |e: io::Error| Error::io("take a copy back from", locked.path(), &e);
     if length(locked)? != appended.after_bytes || stamp(locked.file()).map_err(fail)? != appended.stamp {
         return Err(fail(io::Error::other("the mailbox has changed since")));
@@ -298,7 +298,7 @@ fn cut_off(locked: &Locked, appended: &Appended) -> Result<(), Error> {
 ///
 /// # Errors
 /// When it cannot be read or written.
-pub fn close(locked: &mut Locked) -> Result<(), Error> {
+pub fn close(locked: &mut OpenMailbox) -> Result<(), Error> {
     let length = length(locked)?;
     let mut file = locked.file();
     missing_end(file, length)

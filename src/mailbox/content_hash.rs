@@ -37,9 +37,9 @@ const FROM: &[u8] = b"From ";
 
 /// The same for two messages when they are the same mail. Half of a SHA-256, so that nobody can write a message that passes for another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Likeness([u8; 16]);
+pub struct ContentHash([u8; 16]);
 
-impl Likeness {
+impl ContentHash {
     /// That of nothing at all.
     pub const NONE: Self = Self([0; 16]);
 
@@ -59,11 +59,11 @@ pub enum Scope {
     Written,
 }
 
-/// The likeness of a message of an mbox.
+/// The hash of a message of an mbox.
 ///
 /// # Errors
 /// When it cannot be read.
-pub fn of_stored<F: ReadAt + ?Sized>(file: &F, stored: &MboxMessage<'_>, scope: Scope) -> io::Result<Likeness> {
+pub fn of_stored<F: ReadAt + ?Sized>(file: &F, stored: &MboxMessage<'_>, scope: Scope) -> io::Result<ContentHash> {
     let mut reader = Reader::new(scope);
     reader.read(stored.head);
     let mut at = stored.offset + stored.head.len() as u64;
@@ -73,7 +73,7 @@ pub fn of_stored<F: ReadAt + ?Sized>(file: &F, stored: &MboxMessage<'_>, scope: 
         buffer.resize(STEP_BYTES, 0);
         let room = usize::try_from(end - at).unwrap_or(STEP_BYTES).min(STEP_BYTES);
         match file.read_from(buffer.get_mut(..room).unwrap_or_default(), at) {
-            // Somebody cut it; what is there has a likeness too.
+            // Somebody cut it; what is there has a hash too.
             Ok(0) => break,
             Ok(read) => {
                 reader.read(buffer.get(..read).unwrap_or_default());
@@ -163,7 +163,7 @@ impl Reader {
 
     /// What was read, in short.
     #[must_use]
-    pub fn finish(mut self) -> Likeness {
+    pub fn finish(mut self) -> ContentHash {
         match std::mem::replace(&mut self.place, Place::Text) {
             Place::Field(start) => self.emit(&start),
             Place::Line(quotes, matched) => self.unquoted(quotes, matched),
@@ -174,7 +174,7 @@ impl Reader {
         for (to, from) in short.iter_mut().zip(digest) {
             *to = from;
         }
-        Likeness(short)
+        ContentHash(short)
     }
 
     fn skip_line<'a>(&mut self, bytes: &'a [u8], inside: Place, behind: impl FnOnce() -> Place) -> &'a [u8] {
@@ -322,13 +322,13 @@ impl Reader {
 
 #[cfg(test)]
 mod tests {
-    use super::{Likeness, Reader, Scope};
+    use super::{ContentHash, Reader, Scope};
 
-    fn of(text: &[u8], step: usize) -> Likeness {
+    fn of(text: &[u8], step: usize) -> ContentHash {
         within(Scope::All, text, step)
     }
 
-    fn within(scope: Scope, text: &[u8], step: usize) -> Likeness {
+    fn within(scope: Scope, text: &[u8], step: usize) -> ContentHash {
         let mut reader = Reader::new(scope);
         for part in text.chunks(step) {
             reader.read(part);

@@ -26,7 +26,7 @@ const STATE_FIELDS: [&str; 8] = [
 
 /// What is appended.
 #[derive(Clone, Debug)]
-pub struct Letter<'a, R> {
+pub struct MboxEntry<'a, R> {
     /// The envelope sender, for the separator line.
     pub sender: &'a str,
     /// When it was delivered.
@@ -43,7 +43,7 @@ pub struct Letter<'a, R> {
 ///
 /// # Errors
 /// When reading or writing fails; then a part may have been written.
-pub fn write_letter<R: Read, W: Write>(to: &mut W, letter: Letter<'_, R>) -> io::Result<()> {
+pub fn write_letter<R: Read, W: Write>(to: &mut W, letter: MboxEntry<'_, R>) -> io::Result<()> {
     // Room for the longest piece and the separator line before it: a lone separator line must not reach the disk.
     let mut to = BufWriter::with_capacity(3 * STEP_BYTES, to);
     write_through(&mut to, letter)?;
@@ -51,7 +51,7 @@ pub fn write_letter<R: Read, W: Write>(to: &mut W, letter: Letter<'_, R>) -> io:
 }
 
 /// The same without a buffer.
-fn write_through<R: Read, W: Write>(to: &mut W, letter: Letter<'_, R>) -> io::Result<()> {
+fn write_through<R: Read, W: Write>(to: &mut W, letter: MboxEntry<'_, R>) -> io::Result<()> {
     writeln!(to, "{}{}", separator_start(letter.sender), asctime(letter.date))?;
     write_rest(to, letter)
 }
@@ -60,7 +60,7 @@ fn write_through<R: Read, W: Write>(to: &mut W, letter: Letter<'_, R>) -> io::Re
 ///
 /// # Errors
 /// When reading or writing fails; then a part may have been written.
-pub(crate) fn write_rest<R: Read, W: Write>(to: &mut W, letter: Letter<'_, R>) -> io::Result<()> {
+pub(crate) fn write_rest<R: Read, W: Write>(to: &mut W, letter: MboxEntry<'_, R>) -> io::Result<()> {
     to.write_all(letter.added)?;
     let last = quoting::copy(letter.content, to, &STATE_FIELDS, letter.quoting)?;
     let end: &[u8] = if last.is_none_or(|last| last == b'\n') {
@@ -124,7 +124,7 @@ impl Draft {
     ///
     /// # Errors
     /// When it cannot be read.
-    pub fn of<R: Read>(letter: Letter<'_, R>) -> io::Result<Self> {
+    pub fn of<R: Read>(letter: MboxEntry<'_, R>) -> io::Result<Self> {
         let mut draft = Self {
             measure: Measure::default(),
             text: Some(Vec::new()),
@@ -167,14 +167,14 @@ impl Write for Draft {
 
 #[cfg(test)]
 mod tests {
-    use super::{Letter, asctime, write_letter};
+    use super::{MboxEntry, asctime, write_letter};
     use crate::mailbox::quoting::{Quoting, STEP_BYTES};
     use std::io::Read;
     use time::OffsetDateTime;
 
     fn written(message: &[u8], quoting: Quoting) -> Vec<u8> {
         let mut out = Vec::new();
-        let letter = Letter {
+        let letter = MboxEntry {
             sender: "s@s.test",
             date: OffsetDateTime::UNIX_EPOCH,
             added: b"",
@@ -268,7 +268,7 @@ mod tests {
         }
         let message = b"A: 1\nStatus: O\n\n>From x\nFrom y\nz";
         let mut out = Vec::new();
-        let letter = Letter {
+        let letter = MboxEntry {
             sender: "s@s.test",
             date: OffsetDateTime::UNIX_EPOCH,
             added: b"",

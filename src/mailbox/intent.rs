@@ -89,14 +89,14 @@ pub enum Progress {
 /// A note on a mailbox. Dropping it removes it: whatever ends the run in an orderly way has dealt with the message. A panic is no
 /// orderly way.
 #[derive(Debug)]
-pub struct Note {
+pub struct AppendIntent {
     // Not the open file: the kernel's locks would hang on it as long as this lives.
     path: PathBuf,
     name: String,
     left: bool,
 }
 
-impl Note {
+impl AppendIntent {
     /// Notes that an append to an open mailbox begins; none where the file system knows no attributes.
     #[must_use]
     pub fn begin(file: &File, path: &Path, source: Source, extent: Extent, date: OffsetDateTime) -> Option<Self> {
@@ -147,7 +147,7 @@ fn value(host: u32, source: Source, extent: Extent, seconds: i64) -> String {
     format!("{host:08x} {before_bytes} {after_bytes} {separator:08x} {seconds}{behind}")
 }
 
-impl Drop for Note {
+impl Drop for AppendIntent {
     fn drop(&mut self) {
         own_names().retain(|name| *name != self.name);
         if self.left || std::thread::panicking() {
@@ -177,7 +177,7 @@ fn own_names() -> MutexGuard<'static, Vec<String>> {
 /// The notes on an open, locked mailbox, the oldest first, and of the runs that go on none but those that know nothing of their progress.
 /// Those that cannot be understood, and those of which there are too many, go.
 #[must_use]
-pub fn left_by_others(file: &File, now: OffsetDateTime) -> Vec<Left> {
+pub fn left_by_others(file: &File, now: OffsetDateTime) -> Vec<LeftIntent> {
     let (mut living, mut dead) = (Vec::new(), Vec::new());
     for name in names(file) {
         let mut buffer = [0; VALUE_BYTES];
@@ -185,7 +185,7 @@ pub fn left_by_others(file: &File, now: OffsetDateTime) -> Vec<Left> {
         let Ok(length) = fgetxattr(file, &name, &mut buffer) else {
             continue;
         };
-        match Left::parse(name.as_str(), buffer.get(..length).unwrap_or_default()) {
+        match LeftIntent::parse(name.as_str(), buffer.get(..length).unwrap_or_default()) {
             Some(left) if !left.is_alive(now) => dead.push(left),
             Some(left) if left.progress == Progress::Unknown => living.push(left),
             Some(_) => {}
@@ -225,7 +225,7 @@ fn names(file: &File) -> Vec<String> {
 
 /// A note that another run wrote.
 #[derive(Debug)]
-pub struct Left {
+pub struct LeftIntent {
     name: String,
     pid: i32,
     host: u32,
@@ -235,7 +235,7 @@ pub struct Left {
     seconds: i64,
 }
 
-impl Left {
+impl LeftIntent {
     /// Where the message comes from.
     #[must_use]
     pub fn source(&self) -> Source {
@@ -278,13 +278,13 @@ impl Left {
 
     /// Takes it over. Ours comes first: a kill in between must not leave the message without one.
     #[must_use]
-    pub fn adopt(self, file: &File, path: &Path, date: OffsetDateTime) -> Note {
-        match Note::begin(file, path, self.source, self.extent, date) {
+    pub fn adopt(self, file: &File, path: &Path, date: OffsetDateTime) -> AppendIntent {
+        match AppendIntent::begin(file, path, self.source, self.extent, date) {
             Some(note) => {
                 self.remove(file);
                 note
             }
-            None => Note {
+            None => AppendIntent {
                 path: path.to_owned(),
                 name: self.name,
                 left: false,

@@ -12,7 +12,7 @@ use nix::sys::stat::Mode;
 
 use crate::error::{Class, Error};
 use crate::mailbox::setgid;
-use crate::mailbox::setgid::OwnPlace;
+use crate::mailbox::setgid::SpoolDirAccess;
 use crate::sys::dirs::parent;
 
 /// Whose mailbox this has to be.
@@ -49,7 +49,7 @@ pub enum Absent {
 ///
 /// # Errors
 /// When the path is no mailbox, or neither can be done.
-pub fn open_or_create(path: &Path, owner: Owner, place: Option<&OwnPlace>) -> Result<File, Error> {
+pub fn open_or_create(path: &Path, owner: Owner, place: Option<&SpoolDirAccess>) -> Result<File, Error> {
     open_or(path, owner, Absent::Create, place)
 }
 
@@ -57,18 +57,20 @@ pub fn open_or_create(path: &Path, owner: Owner, place: Option<&OwnPlace>) -> Re
 ///
 /// # Errors
 /// When the path is no mailbox, or there is none and none is made.
-pub fn open_or(path: &Path, owner: Owner, absent: Absent, place: Option<&OwnPlace>) -> Result<File, Error> {
+pub fn open_or(path: &Path, owner: Owner, absent: Absent, place: Option<&SpoolDirAccess>) -> Result<File, Error> {
     match open(path) {
         Ok(file) => {
             check(&file, path, owner)?;
             Ok(file)
         }
         Err(e) if e.kind() == io::ErrorKind::NotFound && absent == Absent::Create => create(path, owner, place),
-        Err(e) if e.raw_os_error() == Some(libc::ELOOP) => Err(odd(path, "it is a symbolic link")),
+        Err(e) if e.raw_os_error() == Some(libc::ELOOP) => Err(not_a_mailbox(path, "it is a symbolic link")),
         Err(e) if matches!(e.raw_os_error(), Some(libc::ENXIO | libc::ENODEV)) => {
-            Err(odd(path, "it is no regular file"))
+            Err(not_a_mailbox(path, "it is no regular file"))
         }
-        Err(e) if e.kind() == io::ErrorKind::IsADirectory => Err(odd(path, "it is a directory, and not an mbox")),
+        Err(e) if e.kind() == io::ErrorKind::IsADirectory => {
+            Err(not_a_mailbox(path, "it is a directory, and not an mbox"))
+        }
         Err(e) => Err(Error::io("open", path, &e).class(Class::Mailbox)),
     }
 }
@@ -141,7 +143,7 @@ fn rename_to_free(from: &Path, to: &Path) -> io::Result<()> {
 }
 
 /// Makes an empty mailbox: 0660 where the directory belongs to a group that writes to it, 0600 elsewhere.
-fn create(path: &Path, owner: Owner, place: Option<&OwnPlace>) -> Result<File, Error> {
+fn create(path: &Path, owner: Owner, place: Option<&SpoolDirAccess>) -> Result<File, Error> {
     let dir = parent(path);
     let made = setgid::make(
         place,
@@ -190,23 +192,24 @@ fn create(path: &Path, owner: Owner, place: Option<&OwnPlace>) -> Result<File, E
 pub fn check(file: &File, path: &Path, owner: Owner) -> Result<(), Error> {
     let stat = file.metadata().map_err(|e| Error::io("examine", path, &e))?;
     if !stat.is_file() {
-        return Err(odd(path, "it is no regular file"));
+        return Err(not_a_mailbox(path, "it is no regular file"));
     }
     if stat.nlink() > 1 {
         // In a directory that others write to, a second name may be anybody's trap (CVE-2008-2936, CVE-2010-2023).
-        return Err(odd(path, "it has more than one link"));
+        return Err(not_a_mailbox(path, "it has more than one link"));
     }
     if stat.mode() & 0o6000 != 0 {
         // procmail takes it for a mailbox that is forwarded, and a program is none.
-        return Err(odd(path, "it has the setuid or setgid bit").hint("chmod ug-s it"));
+        return Err(not_a_mailbox(path, "it has the setuid or setgid bit").hint("chmod ug-s it"));
     }
     let (uid, found) = (stat.uid(), stat.uid());
     match owner {
-        Owner::Exactly(user) if user != found => {
-            Err(odd(path, &format!("it belongs to uid {uid}, not to uid {user}"))
-                .hint("give it to the user with chown"))
-        }
-        Owner::Trusted(user) if user != found && found != 0 && everybody_writes(path) => Err(odd(
+        Owner::Exactly(user) if user != found => Err(not_a_mailbox(
+            path,
+            &format!("it belongs to uid {uid}, not to uid {user}"),
+        )
+        .hint("give it to the user with chown")),
+        Owner::Trusted(user) if user != found && found != 0 && everybody_writes(path) => Err(not_a_mailbox(
             path,
             &format!("it belongs to uid {uid}, in a directory that everybody may write to"),
         )),
@@ -220,7 +223,7 @@ fn everybody_writes(path: &Path) -> bool {
 
 /// Refuses to use `path` as a mailbox.
 #[must_use]
-pub fn odd(path: &Path, cause: &str) -> Error {
+pub fn not_a_mailbox(path: &Path, cause: &str) -> Error {
     Error::new(Class::Mailbox, "use as a mailbox", path.display(), cause).needs_mending()
 }
 

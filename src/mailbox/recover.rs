@@ -11,12 +11,12 @@ use time::OffsetDateTime;
 use crate::error::Error;
 use crate::mailbox::append;
 use crate::mailbox::append::Appended;
-use crate::mailbox::format::{Letter, separator_start, write_rest};
-use crate::mailbox::intent::{Extent, Left, Note, Progress, Source, left_by_others};
-use crate::mailbox::lock::Locked;
+use crate::mailbox::format::{MboxEntry, separator_start, write_rest};
+use crate::mailbox::intent::{AppendIntent, Extent, LeftIntent, Progress, Source, left_by_others};
+use crate::mailbox::lock::OpenMailbox;
 use crate::mailbox::quoting;
 use crate::mailbox::torn;
-use crate::mailbox::torn::{Compare, Remains, Separator};
+use crate::mailbox::torn::{Compare, Separator, Tail};
 
 /// What became of earlier, unfinished tries.
 #[derive(Debug)]
@@ -32,7 +32,7 @@ pub struct Recovered {
 ///
 /// # Errors
 /// When the mailbox cannot be read or synced.
-pub fn recover<R: Read + Clone>(locked: &mut Locked, letter: &Letter<'_, R>) -> Result<Recovered, Error> {
+pub fn recover<R: Read + Clone>(locked: &mut OpenMailbox, letter: &MboxEntry<'_, R>) -> Result<Recovered, Error> {
     let mut cut_bytes = 0;
     let mut same = None;
     let found = look(locked, letter, &mut cut_bytes, &mut same).and_then(|()| match &same {
@@ -61,7 +61,7 @@ pub fn recover<R: Read + Clone>(locked: &mut Locked, letter: &Letter<'_, R>) -> 
 ///
 /// # Errors
 /// When the mailbox cannot be read.
-pub fn tidy(locked: &mut Locked, now: OffsetDateTime) -> Result<u64, Error> {
+pub fn tidy(locked: &mut OpenMailbox, now: OffsetDateTime) -> Result<u64, Error> {
     let fail = |e: io::Error| Error::io("look for an earlier try in", locked.path(), &e);
     let mut cut_bytes = 0;
     for left in left_by_others(locked.file(), now) {
@@ -71,10 +71,10 @@ pub fn tidy(locked: &mut Locked, now: OffsetDateTime) -> Result<u64, Error> {
 }
 
 fn look<R: Read + Clone>(
-    locked: &Locked,
-    letter: &Letter<'_, R>,
+    locked: &OpenMailbox,
+    letter: &MboxEntry<'_, R>,
     cut_bytes: &mut u64,
-    same: &mut Option<(Extent, Note)>,
+    same: &mut Option<(Extent, AppendIntent)>,
 ) -> io::Result<()> {
     let file = locked.file();
     for left in left_by_others(file, letter.date) {
@@ -98,14 +98,14 @@ fn look<R: Read + Clone>(
 /// a whole message that may come again.
 fn settle(
     file: &File,
-    mut left: Left,
+    mut left: LeftIntent,
     now: OffsetDateTime,
     cut_bytes: &mut u64,
-) -> io::Result<Option<(Left, Separator)>> {
+) -> io::Result<Option<(LeftIntent, Separator)>> {
     let extent = left.extent();
     let length = file.metadata()?.len();
     let remains = torn::look(file, &extent, length)?;
-    if matches!(remains, Remains::Whole(_)) {
+    if matches!(remains, Tail::Whole(_)) {
         // Taken out by a mail program, it leaves its place to what stands behind it, which may begin with the same line.
         left.found_whole(file);
     }
@@ -114,15 +114,15 @@ fn settle(
         return Ok(None);
     }
     match remains {
-        Remains::Torn if left.progress() == Progress::Unknown => {
+        Tail::Torn if left.progress() == Progress::Unknown => {
             if append::cut_back(file, extent.before_bytes, length).is_ok() {
                 *cut_bytes += length - extent.before_bytes;
                 left.remove(file);
             }
             Ok(None)
         }
-        Remains::Whole(separator) if left.source() == Source::Mail && !left.is_old(now) => Ok(Some((left, separator))),
-        Remains::Torn | Remains::Whole(_) | Remains::Changed => {
+        Tail::Whole(separator) if left.source() == Source::Mail && !left.is_old(now) => Ok(Some((left, separator))),
+        Tail::Torn | Tail::Whole(_) | Tail::Foreign => {
             left.remove(file);
             Ok(None)
         }
@@ -130,7 +130,12 @@ fn settle(
 }
 
 /// Compares all but the date of delivery.
-fn is_same<R: Read + Clone>(locked: &Locked, letter: &Letter<'_, R>, extent: &Extent, separator: &Separator) -> bool {
+fn is_same<R: Read + Clone>(
+    locked: &OpenMailbox,
+    letter: &MboxEntry<'_, R>,
+    extent: &Extent,
+    separator: &Separator,
+) -> bool {
     let mut compare = Compare::new(locked.file(), separator.end_bytes, extent.after_bytes);
     let starts = separator_start(letter.sender);
     if !separator.line.starts_with(starts.as_bytes()) {
@@ -153,9 +158,9 @@ mod tests {
 
     use super::{Recovered, recover};
     use crate::mailbox::append::{append, length};
-    use crate::mailbox::format::{Letter, write_letter};
+    use crate::mailbox::format::{MboxEntry, write_letter};
     use crate::mailbox::intent::Measure;
-    use crate::mailbox::lock::{Locked, Method, Plan, lock};
+    use crate::mailbox::lock::{Method, OpenMailbox, Plan, lock};
     use crate::mailbox::open::{Absent, Owner};
     use crate::mailbox::quoting::Quoting;
     use crate::sys::deadline::Patience;
@@ -166,8 +171,8 @@ mod tests {
     /// No process has this number.
     const DEAD: u32 = i32::MAX.unsigned_abs();
 
-    fn letter(sender: &'static str, content: &'static [u8], days: i64) -> Letter<'static, &'static [u8]> {
-        Letter {
+    fn letter(sender: &'static str, content: &'static [u8], days: i64) -> MboxEntry<'static, &'static [u8]> {
+        MboxEntry {
             sender,
             date: OffsetDateTime::UNIX_EPOCH + time::Duration::days(days),
             added: b"X: y\n",
@@ -176,13 +181,13 @@ mod tests {
         }
     }
 
-    fn written(letter: Letter<'_, &[u8]>) -> Vec<u8> {
+    fn written(letter: MboxEntry<'_, &[u8]>) -> Vec<u8> {
         let mut bytes = Vec::new();
         write_letter(&mut bytes, letter).unwrap_or_else(|e| unreachable!("{e}"));
         bytes
     }
 
-    fn locked(path: &Path) -> Locked {
+    fn locked(path: &Path) -> OpenMailbox {
         let plan = Plan {
             methods: vec![Method::Fcntl],
             timeout: Duration::from_secs(5),
@@ -241,7 +246,7 @@ mod tests {
             name: &'static str,
             tail: Vec<u8>,
             by: (u32, u32),
-            then: Letter<'a, &'a [u8]>,
+            then: MboxEntry<'a, &'a [u8]>,
             is_cut: bool,
             is_same: bool,
             notes: usize,

@@ -3,7 +3,7 @@
 //! saved group id, is taken for single calls, each of which is first tried without it, and is given back when they end. Where
 //! anything is not as it should be, there is no group, and the run goes on as one without that installation.
 //!
-//! `SetAside` is the group while it waits: it cannot be made elsewhere, and dropping it gives it up for good. `OwnPlace` is the only
+//! `SetAside` is the group while it waits: it cannot be made elsewhere, and dropping it gives it up for good. `SpoolDirAccess` is the only
 //! thing that takes it, and exists for one checked directory and one name. Which directory and which name, a caller does not say:
 //! the system's configuration does, and `/etc/passwd`.
 //!
@@ -177,10 +177,10 @@ impl SpoolDir {
 
     /// The place of `user`'s mailbox there; none where the group is another one, or this is no name for a mailbox.
     #[must_use]
-    pub fn place_of(self, user: &str, group: SetAside) -> Option<OwnPlace> {
+    pub fn place_of(self, user: &str, group: SetAside) -> Option<SpoolDirAccess> {
         // Names that `name` takes for those of a dotlock.
         let is_name = account::is_user_name(user) && !user.ends_with(".lock") && !user.contains(".lock.");
-        (is_name && group.group == self.group).then(|| OwnPlace {
+        (is_name && group.group == self.group).then(|| SpoolDirAccess {
             mailbox: self.path.join(user),
             dir: self.dir,
             group,
@@ -213,13 +213,13 @@ pub fn is_installed_for(dir: &Path) -> bool {
 
 /// The place of the own mailbox in the system's spool directory, and the group that may write there.
 #[derive(Debug)]
-pub struct OwnPlace {
+pub struct SpoolDirAccess {
     mailbox: PathBuf,
     dir: OwnedFd,
     group: SetAside,
 }
 
-impl OwnPlace {
+impl SpoolDirAccess {
     /// Tells whether this is the own mailbox.
     #[must_use]
     pub fn is(&self, mailbox: &Path) -> bool {
@@ -251,7 +251,7 @@ impl OwnPlace {
 ///
 /// # Errors
 /// When it cannot be made.
-pub fn make(place: Option<&OwnPlace>, path: &Path, flags: OFlag, mode: Mode) -> io::Result<File> {
+pub fn make(place: Option<&SpoolDirAccess>, path: &Path, flags: OFlag, mode: Mode) -> io::Result<File> {
     let flags = flags | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
     Ok(File::from(match in_place(place, path) {
         Some((place, name)) => place.call(|dir| openat(dir, name, flags, mode))?,
@@ -263,7 +263,7 @@ pub fn make(place: Option<&OwnPlace>, path: &Path, flags: OFlag, mode: Mode) -> 
 ///
 /// # Errors
 /// When it cannot be made.
-pub fn make_nameless(place: Option<&OwnPlace>, path: &Path, mode: Mode) -> io::Result<File> {
+pub fn make_nameless(place: Option<&SpoolDirAccess>, path: &Path, mode: Mode) -> io::Result<File> {
     let flags = OFlag::O_TMPFILE | OFlag::O_RDWR | OFlag::O_CLOEXEC;
     Ok(File::from(match in_place(place, path) {
         Some((place, _)) => place.call(|dir| openat(dir, ".", flags, mode))?,
@@ -275,7 +275,7 @@ pub fn make_nameless(place: Option<&OwnPlace>, path: &Path, mode: Mode) -> io::R
 ///
 /// # Errors
 /// When it cannot be named. Over NFS it may have been even so.
-pub fn name(place: Option<&OwnPlace>, file: &File, named: Option<&Path>, path: &Path) -> io::Result<()> {
+pub fn name(place: Option<&SpoolDirAccess>, file: &File, named: Option<&Path>, path: &Path) -> io::Result<()> {
     let descriptor = format!("/proc/self/fd/{}", file.as_raw_fd());
     let (from, flags) = match named {
         Some(from) => (from, AtFlags::empty()),
@@ -294,14 +294,14 @@ pub fn name(place: Option<&OwnPlace>, file: &File, named: Option<&Path>, path: &
 ///
 /// # Errors
 /// When it cannot be removed.
-pub fn remove(place: Option<&OwnPlace>, path: &Path) -> io::Result<()> {
+pub fn remove(place: Option<&SpoolDirAccess>, path: &Path) -> io::Result<()> {
     match in_place(place, path) {
         Some((place, name)) => place.call(|dir| unlinkat(dir, name, UnlinkatFlags::NoRemoveDir)),
         None => std::fs::remove_file(path),
     }
 }
 
-fn in_place<'a, 'b>(place: Option<&'a OwnPlace>, path: &'b Path) -> Option<(&'a OwnPlace, &'b OsStr)> {
+fn in_place<'a, 'b>(place: Option<&'a SpoolDirAccess>, path: &'b Path) -> Option<(&'a SpoolDirAccess, &'b OsStr)> {
     let place = place?;
     Some((place, place.name(path)?))
 }

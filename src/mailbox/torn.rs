@@ -32,22 +32,22 @@ pub struct Separator {
 /// What stands where a note says that a message was appended.
 #[derive(Debug)]
 #[must_use]
-pub enum Remains {
+pub enum Tail {
     /// The beginning of it, and nothing else.
     Torn,
     /// All of it, as far as its length and its separator line tell.
     Whole(Separator),
     /// Something else.
-    Changed,
+    Foreign,
 }
 
 /// Looks at a mailbox of this length.
 ///
 /// # Errors
 /// When it cannot be read.
-pub fn look(file: &File, extent: &Extent, length: u64) -> io::Result<Remains> {
+pub fn look(file: &File, extent: &Extent, length: u64) -> io::Result<Tail> {
     if length <= extent.before_bytes {
-        return Ok(Remains::Changed);
+        return Ok(Tail::Foreign);
     }
     let mut buffer = [0; LINE_BYTES + 2];
     let read = read_full(file, &mut buffer, extent.before_bytes)?;
@@ -64,18 +64,18 @@ pub fn look(file: &File, extent: &Extent, length: u64) -> io::Result<Remains> {
         // Not even the separator line is there. Nobody else's could be as short and mean anything.
         let is_begun = rest.starts_with(b"From ") || b"From ".starts_with(rest);
         return Ok(if is_short && is_begun && rest.len() < LINE_BYTES {
-            Remains::Torn
+            Tail::Torn
         } else {
-            Remains::Changed
+            Tail::Foreign
         });
     };
     let line = rest.get(..=at).unwrap_or_default();
     if checksum(line) != extent.separator {
-        return Ok(Remains::Changed);
+        return Ok(Tail::Foreign);
     }
     let end_bytes = extent.before_bytes + (ends + line.len()) as u64;
     if !is_short {
-        return Ok(Remains::Whole(Separator {
+        return Ok(Tail::Whole(Separator {
             line: line.to_vec(),
             end_bytes,
         }));
@@ -85,12 +85,12 @@ pub fn look(file: &File, extent: &Extent, length: u64) -> io::Result<Remains> {
 
 /// We quote whatever looks like a separator. One that stands there is somebody else's, who wrote behind the torn message, right behind
 /// its last byte. So may be what ends as a message does: procmail writes whatever it is given for a separator, or none.
-fn torn_unless_foreign(file: &File, from: u64, length: u64) -> io::Result<Remains> {
+fn torn_unless_foreign(file: &File, from: u64, length: u64) -> io::Result<Tail> {
     Ok(
         if has_separator(file, from, length)? || ends_a_message(file, from, length)? {
-            Remains::Changed
+            Tail::Foreign
         } else {
-            Remains::Torn
+            Tail::Torn
         },
     )
 }

@@ -13,7 +13,7 @@ use crate::deliver::caller;
 use crate::error::{Class, Error};
 use crate::mailbox::expunge::execute::Unread;
 use crate::mailbox::expunge::imap_state;
-use crate::mailbox::expunge::snapshot::Look;
+use crate::mailbox::expunge::snapshot::Snapshot;
 use crate::mailbox::hash_set::Hashes;
 use crate::mailbox::ranges::{Ranges, STEP_BYTES};
 use crate::mailbox::reader::{MboxMessage, MboxReader};
@@ -212,7 +212,7 @@ pub fn choose(
 }
 
 struct Judge<'a> {
-    look: &'a Look,
+    look: &'a Snapshot,
     wanted: &'a Wanted,
     account: &'a Account,
     config: &'a Config,

@@ -18,11 +18,11 @@ use crate::cli::spool::Packing;
 use crate::config::value::Age;
 use crate::deliver::store;
 use crate::error::{Class, Error, visible};
-use crate::mailbox::expunge::execute::{Cut, Plan, Prepared, Trust, cut};
+use crate::mailbox::expunge::execute::{Expunge, Plan, Prepared, Trust, expunge};
 use crate::mailbox::expunge::journal;
-use crate::mailbox::expunge::snapshot::Look;
+use crate::mailbox::expunge::snapshot::Snapshot;
 use crate::mailbox::lock;
-use crate::mailbox::lock::Locked;
+use crate::mailbox::lock::OpenMailbox;
 use crate::mailbox::open::Absent;
 use crate::mailbox::recover;
 use crate::output::progress::Progress;
@@ -132,7 +132,7 @@ impl<'a> Take<'a> {
     fn round(&self, mode: Mode) -> Result<Option<Taken>, Error> {
         let spool = self.spool;
         let locked = self.lock()?;
-        let mut look = Look::take(&locked)?;
+        let mut look = Snapshot::take(&locked)?;
         let place = self.journal_place(&locked);
         drop(locked);
         let mut progress = Progress::begin(&format!("{}: reading", spool.account.name), look.bytes());
@@ -172,8 +172,8 @@ impl<'a> Take<'a> {
             archive: archive.path.display().to_string(),
             date: self.date,
         };
-        match self.cut(&mut look, &plan, &place) {
-            Ok(Some(Cut::Done(done))) => {
+        match self.expunge(&mut look, &plan, &place) {
+            Ok(Some(Expunge::Done(done))) => {
                 self.tidy(&archive);
                 Ok(Some(Taken::Done {
                     choice,
@@ -183,7 +183,7 @@ impl<'a> Take<'a> {
                     back,
                 }))
             }
-            Ok(Some(Cut::Unfinished(e))) => {
+            Ok(Some(Expunge::Unfinished(e))) => {
                 let path = archive.path.display().to_string();
                 say(&format!(
                     "{}: the messages that go are in {}",
@@ -192,7 +192,7 @@ impl<'a> Take<'a> {
                 ));
                 Err(e)
             }
-            Ok(Some(Cut::Changed | Cut::InDoubt(_)) | None) => {
+            Ok(Some(Expunge::Changed | Expunge::InDoubt(_)) | None) => {
                 archive.withdraw();
                 Ok(None)
             }
@@ -203,7 +203,7 @@ impl<'a> Take<'a> {
         }
     }
 
-    fn unpacker<'l>(&'l self, look: &'l Look) -> Unpacker<'l> {
+    fn unpacker<'l>(&'l self, look: &'l Snapshot) -> Unpacker<'l> {
         Unpacker {
             look,
             account: &self.spool.account,
@@ -214,7 +214,7 @@ impl<'a> Take<'a> {
 
     /// Puts back what the reports carry, where that is asked for; none when the mailbox was rewritten meanwhile. All of it, or the reports
     /// have to stay.
-    fn put_back(&self, look: &Look, choice: &Choice, mode: merge::Mode) -> Result<Option<Tally>, Error> {
+    fn put_back(&self, look: &Snapshot, choice: &Choice, mode: merge::Mode) -> Result<Option<Tally>, Error> {
         if self.wanted.inside != Inside::PutBack || choice.originals.count() == 0 {
             return Ok(Some(Tally::default()));
         }
@@ -279,7 +279,7 @@ impl<'a> Take<'a> {
         }
     }
 
-    fn lock(&self) -> Result<Locked, Error> {
+    fn lock(&self) -> Result<OpenMailbox, Error> {
         let patience = &self.care.patience;
         patience.begin_again();
         let mut locked = lock::lock(&self.spool.path, &self.lock_plan(), patience)?;
@@ -292,7 +292,7 @@ impl<'a> Take<'a> {
         store::lock_plan(&self.care.config, self.spool.owner, Absent::Refuse, state_dir)
     }
 
-    fn journal_place(&self, locked: &Locked) -> Place {
+    fn journal_place(&self, locked: &OpenMailbox) -> Place {
         let path = locked.path();
         match self.care.state_dir(&self.spool.account) {
             Some(dir) if !locked.has_dotlock() => Place::Private(journal::place_in(&dir, path)),
@@ -300,7 +300,7 @@ impl<'a> Take<'a> {
         }
     }
 
-    fn refuse_full(&self, look: &Look, choice: &Choice) -> Result<(), Error> {
+    fn refuse_full(&self, look: &Snapshot, choice: &Choice) -> Result<(), Error> {
         let expected = estimate(look.file(), &choice.taken).map_err(|e| Error::io("read", look.path(), &e))?;
         self.vault.refuse_full(expected)?;
         let moved = choice.taken.gaps(look.bytes()).bytes();
@@ -319,7 +319,7 @@ impl<'a> Take<'a> {
         Ok(())
     }
 
-    fn pack(&self, look: &Look, choice: &Choice) -> Result<(Archive, [u8; 32]), Error> {
+    fn pack(&self, look: &Snapshot, choice: &Choice) -> Result<(Archive, [u8; 32]), Error> {
         let user = &self.spool.account.name;
         let bytes = choice.taken.bytes();
         let member = self.member(look, bytes)?;
@@ -347,7 +347,7 @@ impl<'a> Take<'a> {
         Ok((checked.publish()?, hash))
     }
 
-    fn member(&self, look: &Look, bytes: u64) -> Result<Member, Error> {
+    fn member(&self, look: &Snapshot, bytes: u64) -> Result<Member, Error> {
         use std::os::unix::fs::MetadataExt;
         let stat = look
             .file()
@@ -366,7 +366,7 @@ impl<'a> Take<'a> {
     }
 
     /// How it ended; none when deliveries leave no time to read the mailbox again.
-    fn cut(&self, look: &mut Look, plan: &Plan, place: &Place) -> Result<Option<Cut>, Error> {
+    fn expunge(&self, look: &mut Snapshot, plan: &Plan, place: &Place) -> Result<Option<Expunge>, Error> {
         let user = &self.spool.account.name;
         let path = look.path().display().to_string();
         let patience = &self.care.patience;
@@ -411,12 +411,12 @@ impl<'a> Take<'a> {
         for _ in 0..=REREADS {
             look.let_go(&plan.taken);
             let mut locked = self.lock()?;
-            match cut(&mut locked, look, plan, prepared, trust)? {
-                Cut::InDoubt(again) => {
+            match expunge(&mut locked, look, plan, prepared, trust)? {
+                Expunge::InDoubt(again) => {
                     prepared = *again;
                     look.look_again(&locked)?;
                 }
-                cut @ (Cut::Done(_) | Cut::Changed | Cut::Unfinished(_)) => return Ok(Some(cut)),
+                end @ (Expunge::Done(_) | Expunge::Changed | Expunge::Unfinished(_)) => return Ok(Some(end)),
             }
             drop(locked);
             let mut progress = Progress::begin(&format!("{user}: reading again"), plan.taken.bytes() + moved);

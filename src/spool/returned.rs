@@ -17,11 +17,11 @@ use crate::deliver;
 use crate::deliver::forward::rules::attribution::{Evidence, Token, attribute};
 use crate::deliver::rescue::unpack;
 use crate::deliver::{caller, headers, store};
-use crate::mailbox::content_hash::{Likeness, Scope, of_stored};
+use crate::mailbox::content_hash::{ContentHash, Scope, of_stored};
 use crate::mailbox::excerpt;
-use crate::mailbox::expunge::snapshot::Look;
+use crate::mailbox::expunge::snapshot::Snapshot;
 use crate::mailbox::format;
-use crate::mailbox::format::Letter;
+use crate::mailbox::format::MboxEntry;
 use crate::mailbox::ranges::Ranges;
 use crate::mailbox::reader::{MboxMessage, MboxReader};
 use crate::message::Message;
@@ -29,7 +29,7 @@ use crate::message::envelope::Envelope;
 use crate::message::from_line;
 use crate::report::returned_message;
 use crate::report::returned_message::{Extent, Original};
-use crate::spool::merge::{Putback, Seen, Stop, Tally, Target};
+use crate::spool::merge::{Merge, Seen, Stop, Tally, Target};
 use crate::spool::restore::catalog::Entry;
 use crate::sys::account::Account;
 use crate::sys::message_buffer::{HEAD_BYTES, Intake};
@@ -45,7 +45,7 @@ const DESCRIBED: usize = 1000;
 struct Carrier {
     offset: u64,
     bytes: u64,
-    likeness: Likeness,
+    hash: ContentHash,
 }
 
 /// What the reports of a mailbox carry.
@@ -74,20 +74,20 @@ impl Originals {
     /// # Errors
     /// When something fails, or the mailbox was rewritten meanwhile. What was put back until then stays, and is found the next time.
     pub fn put_back(&self, unpacker: &Unpacker<'_>, target: Target<'_>) -> Result<Tally, Stop> {
-        let mut putback = Putback::begin(target)?;
+        let mut merge = Merge::begin(target)?;
         for carrier in &self.carriers {
             if let Found::Whole(letter) = unpacker.unpack(carrier.offset, carrier.bytes)? {
-                putback.offer(&Archived::alone(stored(&letter), &letter), Seen::No)?;
+                merge.offer(&Archived::alone(stored(&letter), &letter), Seen::No)?;
             }
         }
-        putback.finish()
+        merge.finish()
     }
 }
 
 /// Looks into each report that goes.
 pub struct Search<'a> {
     unpacker: Unpacker<'a>,
-    carried: HashSet<Likeness>,
+    carried: HashSet<ContentHash>,
     originals: Originals,
 }
 
@@ -113,15 +113,15 @@ impl<'a> Search<'a> {
             Found::HeaderOnly => originals.header_only += 1,
             Found::Written => originals.written += 1,
             Found::Whole(letter) => {
-                let likeness = of_stored(&letter, &stored(&letter), Scope::Written)?;
-                if !self.carried.insert(likeness) {
+                let hash = of_stored(&letter, &stored(&letter), Scope::Written)?;
+                if !self.carried.insert(hash) {
                     originals.present += 1;
                     return Ok(());
                 }
                 originals.carriers.push(Carrier {
                     offset: report.offset,
                     bytes: report.bytes,
-                    likeness,
+                    hash,
                 });
                 if originals.described.len() < DESCRIBED {
                     originals.described.push(described(&letter)?);
@@ -156,13 +156,10 @@ impl<'a> Search<'a> {
                 missing.remove(&of_stored(&seen, &stored, Scope::Written)?);
             }
         }
-        let mut stays = originals
-            .carriers
-            .iter()
-            .map(|carrier| missing.contains(&carrier.likeness));
+        let mut stays = originals.carriers.iter().map(|carrier| missing.contains(&carrier.hash));
         originals.described.retain(|_| stays.next().unwrap_or(true));
         let all = originals.carriers.len();
-        originals.carriers.retain(|carrier| missing.contains(&carrier.likeness));
+        originals.carriers.retain(|carrier| missing.contains(&carrier.hash));
         originals.present += (all - originals.carriers.len()) as u64;
         Ok(originals)
     }
@@ -184,7 +181,7 @@ enum Found {
 #[derive(Clone, Copy, Debug)]
 pub struct Unpacker<'a> {
     /// The mailbox.
-    pub look: &'a Look,
+    pub look: &'a Snapshot,
     /// Whose it is.
     pub account: &'a Account,
     /// What is configured.
@@ -242,7 +239,7 @@ impl Unpacker<'_> {
             }
             let field = field(bounce, taken.extent, &inner);
             let sender = store::separator_sender(&of_inner.sender, self.account);
-            let letter = Letter {
+            let letter = MboxEntry {
                 sender: &sender,
                 date,
                 added: field.as_bytes(),

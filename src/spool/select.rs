@@ -10,7 +10,7 @@ use crate::cli::spool::What;
 use crate::config::Config;
 use crate::config::value::Size;
 use crate::error::{Class, Error};
-use crate::mailbox::open::{Owner, odd};
+use crate::mailbox::open::{Owner, not_a_mailbox};
 use crate::sys::account;
 use crate::sys::account::Account;
 
@@ -114,7 +114,7 @@ fn at(path: &Path, user: Option<&str>, config: &Config) -> Found {
         && uid != stat.uid()
     {
         let cause = format!("it belongs to uid {}, not to {name}", stat.uid());
-        return Err(odd(path, &cause).hint("give it to the user with chown"));
+        return Err(not_a_mailbox(path, &cause).hint("give it to the user with chown"));
     }
     let account = match (user, named) {
         (Some(user), _) => account::find(Some(user))?,
@@ -151,7 +151,7 @@ fn refuse_odd(path: &Path, stat: &Metadata) -> Result<(), Error> {
     } else {
         return Ok(());
     };
-    Err(odd(path, cause))
+    Err(not_a_mailbox(path, cause))
 }
 
 #[cfg(test)]

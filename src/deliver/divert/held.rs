@@ -11,7 +11,7 @@ use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
 
 use crate::error::Error;
-use crate::mailbox::format::{Letter, write_letter};
+use crate::mailbox::format::{MboxEntry, write_letter};
 use crate::sys::dirs::{make_private_dir, open_kept, sync_parent};
 
 /// How much is held in one directory, in compressed bytes; the oldest goes first.
@@ -51,7 +51,7 @@ impl Held {
 ///
 /// # Errors
 /// When it cannot be stored; then no part of it stays.
-pub fn hold<R: Read>(dir: &Path, tag: &str, letter: Letter<'_, R>) -> Result<Held, Error> {
+pub fn hold<R: Read>(dir: &Path, tag: &str, letter: MboxEntry<'_, R>) -> Result<Held, Error> {
     let fail = |e: &io::Error| Error::io("hold a copy in", dir, e);
     make_private_dir(dir)?;
     // Names sort by age.
@@ -77,7 +77,7 @@ pub fn hold<R: Read>(dir: &Path, tag: &str, letter: Letter<'_, R>) -> Result<Hel
     })
 }
 
-fn compress<R: Read>(file: &mut File, letter: Letter<'_, R>) -> io::Result<()> {
+fn compress<R: Read>(file: &mut File, letter: MboxEntry<'_, R>) -> io::Result<()> {
     let mut gz = GzEncoder::new(&mut *file, Compression::default());
     write_letter(&mut gz, letter)?;
     gz.finish()?.flush()?;

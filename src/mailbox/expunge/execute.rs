@@ -20,9 +20,9 @@ use crate::mailbox::append;
 use crate::mailbox::append::modified_nanoseconds;
 use crate::mailbox::expunge::imap_state;
 use crate::mailbox::expunge::journal::{Draft, Head, Journal, Undo};
-use crate::mailbox::expunge::snapshot::{Look, Since};
+use crate::mailbox::expunge::snapshot::{Changes, Snapshot};
 use crate::mailbox::format::asctime;
-use crate::mailbox::lock::Locked;
+use crate::mailbox::lock::OpenMailbox;
 use crate::mailbox::ranges::{Hash, Hashing, Ranges, STEP_BYTES};
 use crate::sys::deadline::Patience;
 
@@ -78,7 +78,7 @@ pub struct Prepared {
 /// How a cut ended.
 #[derive(Debug)]
 #[must_use]
-pub enum Cut {
+pub enum Expunge {
     /// It is done.
     Done(Done),
     /// Something was written to the mailbox, and it is too large to be read under the lock: read it again (`reread`), and come back.
@@ -106,7 +106,7 @@ impl Prepared {
     /// # Errors
     /// When the journal cannot be written.
     pub fn new(
-        look: &Look,
+        look: &Snapshot,
         plan: &Plan,
         place: &Path,
         mut step: impl FnMut(u64) -> io::Result<()>,
@@ -138,7 +138,7 @@ impl Prepared {
     ///
     /// # Errors
     /// When it cannot be read.
-    pub fn reread(&self, look: &Look, plan: &Plan, step: impl FnMut(u64) -> io::Result<()>) -> Result<bool, Error> {
+    pub fn reread(&self, look: &Snapshot, plan: &Plan, step: impl FnMut(u64) -> io::Result<()>) -> Result<bool, Error> {
         self.stands(look.file(), plan, step)
             .map_err(|e| Error::io("read", look.path(), &e))
     }
@@ -185,36 +185,42 @@ fn put(draft: &mut Draft, part: &[u8], carry: &mut Option<Vec<u8>>) -> io::Resul
 ///
 /// # Errors
 /// When it cannot be done. Then nothing happened.
-pub fn cut(locked: &mut Locked, look: &Look, plan: &Plan, prepared: Prepared, trust: Trust) -> Result<Cut, Error> {
+pub fn expunge(
+    locked: &mut OpenMailbox,
+    look: &Snapshot,
+    plan: &Plan,
+    prepared: Prepared,
+    trust: Trust,
+) -> Result<Expunge, Error> {
     let begun = Instant::now();
     let fail = |e: io::Error| Error::io("read", look.path(), &e);
     let Some(from) = plan.taken.start() else {
-        return Ok(Cut::Changed);
+        return Ok(Expunge::Changed);
     };
     match (look.since(locked)?, trust) {
-        (Since::Nothing, _) => {}
-        (Since::Changed, _) => return Ok(Cut::Changed),
-        (Since::Written, _) if plan.is_quick(&prepared) => {
+        (Changes::Nothing, _) => {}
+        (Changes::Changed, _) => return Ok(Expunge::Changed),
+        (Changes::Written, _) if plan.is_quick(&prepared) => {
             if !prepared.stands(locked.file(), plan, |_| Ok(())).map_err(fail)? {
-                return Ok(Cut::Changed);
+                return Ok(Expunge::Changed);
             }
         }
-        (Since::Written, Trust::Once) => return Ok(Cut::InDoubt(Box::new(prepared))),
-        (Since::Written, Trust::Twice) => {
+        (Changes::Written, Trust::Once) => return Ok(Expunge::InDoubt(Box::new(prepared))),
+        (Changes::Written, Trust::Twice) => {
             // What is moved is compared, whatever that takes: moving it takes longer.
             let hash = prepared.kept.hash(locked.file(), |_| {
                 locked.refresh();
                 Ok(())
             });
             if hash.map_err(fail)? != prepared.kept_hash {
-                return Ok(Cut::Changed);
+                return Ok(Expunge::Changed);
             }
         }
     }
     let stat = locked.file().metadata().map_err(fail)?;
     let arrived = arrived(locked.file(), look.bytes(), stat.len(), plan).map_err(fail)?;
     let Some(arrived) = arrived else {
-        return Ok(Cut::Changed);
+        return Ok(Expunge::Changed);
     };
     let mut draft = prepared.draft;
     let fail = |e: io::Error| unwritten(look.path(), &e);
@@ -253,12 +259,12 @@ pub fn cut(locked: &mut Locked, look: &Look, plan: &Plan, prepared: Prepared, tr
         finish(locked, draft.commit(head)?, None)
     };
     Ok(match finished {
-        Ok(bytes) => Cut::Done(Done {
+        Ok(bytes) => Expunge::Done(Done {
             bytes,
             arrived_bytes,
             held: begun.elapsed(),
         }),
-        Err(e) => Cut::Unfinished(e),
+        Err(e) => Expunge::Unfinished(e),
     })
 }
 
@@ -315,7 +321,11 @@ pub(super) fn before(file: &File, from: u64, until: u64) -> io::Result<Hash> {
 }
 
 /// Cuts the mailbox off, and appends what the journal holds. The mailbox's length afterwards.
-pub(super) fn finish(locked: &mut Locked, mut journal: Journal, patience: Option<&Patience>) -> Result<u64, Error> {
+pub(super) fn finish(
+    locked: &mut OpenMailbox,
+    mut journal: Journal,
+    patience: Option<&Patience>,
+) -> Result<u64, Error> {
     let path = locked.path().to_owned();
     let place = journal.place().to_owned();
     let fail = |e: io::Error| unfinished(&path, &place, &e);
@@ -337,7 +347,12 @@ pub(super) fn unfinished(mailbox: &Path, journal: &Path, e: &io::Error) -> Error
 }
 
 /// Appends the journal's content from byte `at` on, and syncs. A run that has no more time stops in between: the next one goes on.
-pub(super) fn append(locked: &Locked, journal: &Journal, mut at: u64, patience: Option<&Patience>) -> io::Result<()> {
+pub(super) fn append(
+    locked: &OpenMailbox,
+    journal: &Journal,
+    mut at: u64,
+    patience: Option<&Patience>,
+) -> io::Result<()> {
     let mut file = locked.file();
     let mut buffer = vec![0; STEP_BYTES];
     loop {
@@ -357,7 +372,7 @@ pub(super) fn append(locked: &Locked, journal: &Journal, mut at: u64, patience: 
 }
 
 /// Sets the times, and removes the journal. The mailbox's length.
-pub(super) fn conclude(locked: &mut Locked, journal: Journal, foreign: bool) -> Result<u64, Error> {
+pub(super) fn conclude(locked: &mut OpenMailbox, journal: Journal, foreign: bool) -> Result<u64, Error> {
     let times = journal.head().times;
     if !foreign && times.1 > 0 {
         set_times(locked.file(), times);

@@ -15,7 +15,7 @@ use crate::mailbox::expunge::execute::{append, before, conclude, finish, unfinis
 use crate::mailbox::expunge::journal;
 use crate::mailbox::expunge::journal::{Head, Journal, Undo};
 use crate::mailbox::expunge::lacking::lacking;
-use crate::mailbox::lock::Locked;
+use crate::mailbox::lock::OpenMailbox;
 use crate::mailbox::ranges::{Ranges, STEP_BYTES};
 use crate::message::from_line::is_separator;
 use crate::sys::deadline::Patience;
@@ -28,7 +28,7 @@ const LINE_BYTES: usize = 1024;
 ///
 /// # Errors
 /// When it cannot be finished now; then nothing may be done with the mailbox.
-pub fn recover(locked: &mut Locked, state_dir: Option<&Path>, patience: &Patience) -> Result<(), Error> {
+pub fn recover(locked: &mut OpenMailbox, state_dir: Option<&Path>, patience: &Patience) -> Result<(), Error> {
     let path = locked.path().to_owned();
     let private = state_dir
         .filter(|_| !locked.has_dotlock())
@@ -46,7 +46,7 @@ pub fn recover(locked: &mut Locked, state_dir: Option<&Path>, patience: &Patienc
 }
 
 /// Finds out how far an interrupted run came, and goes on from there.
-fn resume(locked: &mut Locked, mut journal: Journal, patience: &Patience) -> Result<(), Error> {
+fn resume(locked: &mut OpenMailbox, mut journal: Journal, patience: &Patience) -> Result<(), Error> {
     let path = locked.path().to_owned();
     let place = journal.place().to_owned();
     let fail = |e: io::Error| unfinished(&path, &place, &e);
@@ -103,7 +103,7 @@ fn resume(locked: &mut Locked, mut journal: Journal, patience: &Patience) -> Res
 
 /// How much of the journal's content stands in its place, and where the mail of others begins behind that. None where its place is no
 /// more: a mail program has rewritten the mailbox meanwhile, to note what was read, say, or to take mail out.
-fn part(locked: &Locked, journal: &Journal, length: u64) -> io::Result<Option<(u64, u64)>> {
+fn part(locked: &OpenMailbox, journal: &Journal, length: u64) -> io::Result<Option<(u64, u64)>> {
     let (file, from) = (locked.file(), journal.head().from);
     if !ends_line(file, from)? {
         return Ok(None);
@@ -126,7 +126,7 @@ fn ends_line(file: &File, at: u64) -> io::Result<bool> {
 }
 
 /// Leaves all that stands in the mailbox as it is, and puts what it lacks of the journal's content behind it.
-fn put_behind(locked: &mut Locked, mut journal: Journal, patience: &Patience) -> Result<(), Error> {
+fn put_behind(locked: &mut OpenMailbox, mut journal: Journal, patience: &Patience) -> Result<(), Error> {
     let path = locked.path().to_owned();
     let fail = |e: io::Error| Error::io("read", &path, &e);
     let lacking = lacking(locked, &journal, 0).map_err(fail)?;
@@ -150,7 +150,7 @@ fn put_behind(locked: &mut Locked, mut journal: Journal, patience: &Patience) ->
 }
 
 /// How much of the journal's content stands in the mailbox from `from` on.
-fn common(locked: &Locked, journal: &Journal, from: u64) -> io::Result<u64> {
+fn common(locked: &OpenMailbox, journal: &Journal, from: u64) -> io::Result<u64> {
     let (mut ours, mut theirs) = (vec![0; STEP_BYTES], vec![0; STEP_BYTES]);
     let mut at = 0;
     loop {
@@ -201,7 +201,7 @@ mod tests {
     use super::recover;
     use crate::mailbox::expunge::execute::before;
     use crate::mailbox::expunge::journal::{Draft, Head, Journal, Undo, place_beside};
-    use crate::mailbox::lock::{Locked, Method, Plan, lock};
+    use crate::mailbox::lock::{Method, OpenMailbox, Plan, lock};
     use crate::mailbox::open::{Absent, Owner};
     use crate::sys::deadline::Patience;
     use std::io::Write;
@@ -217,7 +217,7 @@ mod tests {
         Patience::begin().unwrap_or_else(|e| unreachable!("{e}"))
     }
 
-    fn locked(path: &Path) -> Locked {
+    fn locked(path: &Path) -> OpenMailbox {
         let plan = Plan {
             methods: vec![Method::Fcntl],
             timeout: Duration::from_secs(5),

@@ -16,7 +16,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use nix::fcntl::{OFlag, PosixFadviseAdvice, posix_fadvise};
 
 use crate::error::{Class, Error};
-use crate::mailbox::lock::Locked;
+use crate::mailbox::lock::OpenMailbox;
 use crate::mailbox::open::is_still;
 use crate::mailbox::ranges::Ranges;
 use crate::mailbox::reader::ReadAt;
@@ -51,7 +51,7 @@ fn is_settled(seen: Identity) -> bool {
 
 /// What was seen.
 #[derive(Debug)]
-pub struct Look {
+pub struct Snapshot {
     path: PathBuf,
     file: File,
     bytes: u64,
@@ -62,7 +62,7 @@ pub struct Look {
 
 /// A mailbox as far as it was looked at.
 #[derive(Clone, Copy, Debug)]
-pub struct Seen<'a>(&'a Look);
+pub struct Seen<'a>(&'a Snapshot);
 
 impl ReadAt for Seen<'_> {
     fn length(&self) -> io::Result<u64> {
@@ -79,7 +79,7 @@ impl ReadAt for Seen<'_> {
 /// What happened since.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
-pub enum Since {
+pub enum Changes {
     /// Nothing.
     Nothing,
     /// It was written to; whether only behind what was seen is not known.
@@ -88,12 +88,12 @@ pub enum Since {
     Changed,
 }
 
-impl Look {
+impl Snapshot {
     /// Looks at a locked mailbox. What is read later goes through a descriptor of its own, on which no lock hangs.
     ///
     /// # Errors
     /// When it cannot be opened again or examined.
-    pub fn take(locked: &Locked) -> Result<Self, Error> {
+    pub fn take(locked: &OpenMailbox) -> Result<Self, Error> {
         let path = locked.path();
         let file = open_quietly(path).map_err(|e| Error::io("open", path, &e).class(Class::Mailbox))?;
         if !is_still(locked.file(), path)? {
@@ -183,7 +183,7 @@ impl Look {
     ///
     /// # Errors
     /// When it cannot be examined.
-    pub fn look_again(&mut self, locked: &Locked) -> Result<(), Error> {
+    pub fn look_again(&mut self, locked: &OpenMailbox) -> Result<(), Error> {
         let now = identity(locked.file()).map_err(|e| Error::io("examine", &self.path, &e))?;
         (self.stamp, self.settled) = (now, is_settled(now));
         Ok(())
@@ -193,21 +193,21 @@ impl Look {
     ///
     /// # Errors
     /// When it cannot be read.
-    pub fn since(&self, locked: &Locked) -> Result<Since, Error> {
+    pub fn since(&self, locked: &OpenMailbox) -> Result<Changes, Error> {
         let fail = |e: io::Error| Error::io("read", &self.path, &e);
         let now = identity(locked.file()).map_err(fail)?;
         if (now.device, now.inode) != (self.stamp.device, self.stamp.inode) || now.bytes < self.bytes {
-            return Ok(Since::Changed);
+            return Ok(Changes::Changed);
         }
         if now == self.stamp && self.settled {
-            return Ok(Since::Nothing);
+            return Ok(Changes::Nothing);
         }
         for (at, before) in &self.samples {
             if sample(locked.file(), *at, self.bytes).map_err(fail)? != *before {
-                return Ok(Since::Changed);
+                return Ok(Changes::Changed);
             }
         }
-        Ok(Since::Written)
+        Ok(Changes::Written)
     }
 }
 

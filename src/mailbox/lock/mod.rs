@@ -15,8 +15,8 @@ use crate::error::{Class, Error};
 use crate::mailbox::expunge::resume::recover;
 use crate::mailbox::lock::dotlock::{Dotlock, Others, Taken};
 use crate::mailbox::lock::kernel::{lock_fcntl, lock_flock};
-use crate::mailbox::open::{Absent, Owner, check, is_still, odd, open_or};
-use crate::mailbox::setgid::OwnPlace;
+use crate::mailbox::open::{Absent, Owner, check, is_still, not_a_mailbox, open_or};
+use crate::mailbox::setgid::SpoolDirAccess;
 use crate::sys::deadline::Patience;
 use crate::sys::filesystem::is_on_nfs;
 
@@ -49,20 +49,20 @@ pub struct Plan {
     /// Where its user keeps what cannot lie beside it.
     pub state_dir: Option<PathBuf>,
     /// The place of the user's own mailbox, where this run has rights of its own there.
-    pub place: Option<Arc<OwnPlace>>,
+    pub place: Option<Arc<SpoolDirAccess>>,
 }
 
 /// An open mailbox that nobody else changes as long as this lives.
 #[derive(Debug)]
 #[must_use]
-pub struct Locked {
+pub struct OpenMailbox {
     path: PathBuf,
     file: File,
     // Dropped last, after `file` and the kernel locks that hang on it.
     dotlock: Option<Dotlock>,
 }
 
-impl Locked {
+impl OpenMailbox {
     /// The mailbox, open for reading and appending.
     #[must_use]
     pub fn file(&self) -> &File {
@@ -95,16 +95,16 @@ impl Locked {
 /// # Errors
 /// When the path is no mailbox (a link, a device, somebody else's), when it cannot be opened or made, when somebody else holds a lock
 /// for longer than the plan waits, or when what was left cannot be finished.
-pub fn lock(path: &Path, plan: &Plan, patience: &Patience) -> Result<Locked, Error> {
-    let mut locked = wait(path, plan, patience)?;
+pub fn lock(path: &Path, plan: &Plan, patience: &Patience) -> Result<OpenMailbox, Error> {
+    let mut locked = acquire(path, plan, patience)?;
     recover(&mut locked, plan.state_dir.as_deref(), patience)?;
     Ok(locked)
 }
 
-fn wait(path: &Path, plan: &Plan, patience: &Patience) -> Result<Locked, Error> {
+fn acquire(path: &Path, plan: &Plan, patience: &Patience) -> Result<OpenMailbox, Error> {
     if path.as_os_str().as_encoded_bytes().ends_with(b".lock") {
         // It would be removed as a stale dotlock, mail and all.
-        return Err(odd(path, "its name is that of a dotlock"));
+        return Err(not_a_mailbox(path, "its name is that of a dotlock"));
     }
     let until = Instant::now() + plan.timeout.min(patience.remaining());
     let mut pause = FIRST_PAUSE;
@@ -134,7 +134,7 @@ fn wait(path: &Path, plan: &Plan, patience: &Patience) -> Result<Locked, Error> 
 }
 
 enum Attempt {
-    Locked(Locked),
+    Locked(OpenMailbox),
     /// Something in our way was removed, or the mailbox was replaced: no reason to wait.
     Changed,
     /// Somebody holds it.
@@ -172,7 +172,7 @@ fn attempt(path: &Path, plan: &Plan) -> Result<Attempt, Error> {
     // Between open and lock the mailbox may have been replaced; then the path names another file now.
     if is_still(&file, path)? {
         check(&file, path, plan.owner)?;
-        Ok(Attempt::Locked(Locked {
+        Ok(Attempt::Locked(OpenMailbox {
             path: path.to_owned(),
             file,
             dotlock,

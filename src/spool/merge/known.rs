@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt};
 
-use crate::mailbox::content_hash::{Likeness, Scope, of_stored};
+use crate::mailbox::content_hash::{ContentHash, Scope, of_stored};
 use crate::mailbox::hash_set::Hashes;
 use crate::mailbox::ranges::Ranges;
 use crate::mailbox::reader::{MboxMessage, MboxReader, ReadAt};
@@ -56,7 +56,7 @@ pub struct Last {
     /// Its length, in bytes.
     pub bytes: u64,
     /// What it counts as; a piece that is not even a whole separator line counts as nothing.
-    likeness: Option<Likeness>,
+    hash: Option<ContentHash>,
 }
 
 /// What happened since the last look.
@@ -102,7 +102,7 @@ impl<'a> Known<'a> {
     ///
     /// # Errors
     /// When it cannot be read.
-    pub fn likeness<F: ReadAt + ?Sized>(&self, file: &F, stored: &MboxMessage<'_>) -> io::Result<Likeness> {
+    pub fn content_hash<F: ReadAt + ?Sized>(&self, file: &F, stored: &MboxMessage<'_>) -> io::Result<ContentHash> {
         let scope = match self.sameness {
             Sameness::Each => Scope::All,
             Sameness::Once(_) => Scope::Written,
@@ -123,10 +123,10 @@ impl<'a> Known<'a> {
     }
 
     /// Finds such a message in the mailbox; where as many are wanted as are offered, each only once.
-    pub fn find(&mut self, likeness: Likeness) -> bool {
+    pub fn find(&mut self, hash: ContentHash) -> bool {
         match self.sameness {
-            Sameness::Once(_) => self.mail.contain(likeness.bytes()),
-            Sameness::Each => self.mail.remove(likeness.bytes()),
+            Sameness::Once(_) => self.mail.contain(hash.bytes()),
+            Sameness::Each => self.mail.remove(hash.bytes()),
         }
     }
 
@@ -159,17 +159,17 @@ impl<'a> Known<'a> {
     ///
     /// # Errors
     /// When the mailbox cannot be examined.
-    pub fn add(&mut self, file: &File, added: impl Iterator<Item = Likeness>, offset: u64) -> io::Result<()> {
+    pub fn add(&mut self, file: &File, added: impl Iterator<Item = ContentHash>, offset: u64) -> io::Result<()> {
         let stamp = Stamp::of(file)?;
-        for likeness in added {
+        for hash in added {
             if let Sameness::Once(_) = self.sameness {
-                self.mail.insert(likeness.bytes());
+                self.mail.insert(hash.bytes());
             }
             self.messages += 1;
             self.last = Some(Last {
                 offset,
                 bytes: stamp.bytes.saturating_sub(offset),
-                likeness: Some(likeness),
+                hash: Some(hash),
             });
         }
         self.end = end(file, stamp.bytes)?;
@@ -190,10 +190,10 @@ impl<'a> Known<'a> {
     }
 
     /// Says what it was, if it was found before.
-    fn forget_last(&mut self) -> Option<Likeness> {
-        let likeness = self.last.take()?.likeness?;
+    fn forget_last(&mut self) -> Option<ContentHash> {
+        let hash = self.last.take()?.hash?;
         self.messages -= 1;
-        (!self.mail.remove(likeness.bytes())).then_some(likeness)
+        (!self.mail.remove(hash.bytes())).then_some(hash)
     }
 
     /// `found` is what the first message was when it was read before, if it is not to be found again.
@@ -202,7 +202,7 @@ impl<'a> Known<'a> {
         file: &File,
         from: u64,
         now: Stamp,
-        mut found: Option<Likeness>,
+        mut found: Option<ContentHash>,
         is_over: impl Fn() -> bool,
     ) -> io::Result<Since> {
         let end_now = end(file, now.bytes)?;
@@ -222,25 +222,25 @@ impl<'a> Known<'a> {
                 break;
             }
             let stored = shorter(stored, until);
-            let likeness = match self.sameness {
-                Sameness::Once(going) if going.contain(stored.offset) => Likeness::NONE,
-                Sameness::Once(_) | Sameness::Each => self.likeness(file, &stored)?,
+            let hash = match self.sameness {
+                Sameness::Once(going) if going.contain(stored.offset) => ContentHash::NONE,
+                Sameness::Once(_) | Sameness::Each => self.content_hash(file, &stored)?,
             };
-            if found.take() != Some(likeness) && likeness != Likeness::NONE {
-                self.mail.insert(likeness.bytes());
+            if found.take() != Some(hash) && hash != ContentHash::NONE {
+                self.mail.insert(hash.bytes());
             }
             self.messages += 1;
             self.last = Some(Last {
                 offset: stored.offset,
                 bytes: stored.bytes,
-                likeness: Some(likeness),
+                hash: Some(hash),
             });
         }
         if let Some(offset) = piece {
             self.last = Some(Last {
                 offset,
                 bytes: now.bytes - offset,
-                likeness: None,
+                hash: None,
             });
         }
         if mbox.was_cut() || end(file, now.bytes)? != end_now {
@@ -293,7 +293,7 @@ fn piece_of_separator(file: &File, length: u64) -> io::Result<Option<u64>> {
 #[cfg(test)]
 mod tests {
     use super::{Known, Sameness, Since};
-    use crate::mailbox::content_hash::Likeness;
+    use crate::mailbox::content_hash::ContentHash;
     use crate::mailbox::ranges::Ranges;
     use crate::mailbox::reader::MboxMessage;
     use crate::sys::message_buffer::Intake;
@@ -304,14 +304,16 @@ mod tests {
         format!("From s@s.test Mon Nov  2 10:00:00 2026\nMessage-ID: <{number}@s.test>\n\nb\n\n")
     }
 
-    fn likeness(known: &Known<'_>, number: u32) -> Likeness {
+    fn content_hash(known: &Known<'_>, number: u32) -> ContentHash {
         let letter = Intake::from_bytes(message(number).into_bytes());
         let stored = MboxMessage {
             offset: 0,
             bytes: letter.bytes(),
             head: letter.head(),
         };
-        known.likeness(&letter, &stored).unwrap_or_else(|e| unreachable!("{e}"))
+        known
+            .content_hash(&letter, &stored)
+            .unwrap_or_else(|e| unreachable!("{e}"))
     }
 
     /// What is found of messages 0, 1 and 2 in a mailbox of 0 and 1, when both were found before and 2 then came in.
@@ -326,15 +328,15 @@ mod tests {
         };
         come(&mut known, &mut file, &[0, 1]);
         for number in [0, 1] {
-            let likeness = likeness(&known, number);
-            assert!(known.find(likeness));
+            let hash = content_hash(&known, number);
+            assert!(known.find(hash));
         }
         // The last message is read again, for it may have grown.
         come(&mut known, &mut file, &[2]);
         assert_eq!(known.messages(), 3);
         [0, 1, 2].map(|number| {
-            let likeness = likeness(&known, number);
-            known.find(likeness)
+            let hash = content_hash(&known, number);
+            known.find(hash)
         })
     }
 

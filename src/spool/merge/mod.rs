@@ -20,8 +20,8 @@ use crate::archive::messages::Archived;
 use crate::error::{Class, Error};
 use crate::mailbox::append;
 use crate::mailbox::append::Piece;
-use crate::mailbox::content_hash::Likeness;
-use crate::mailbox::lock::{Locked, Plan, lock};
+use crate::mailbox::content_hash::ContentHash;
+use crate::mailbox::lock::{OpenMailbox, Plan, lock};
 use crate::mailbox::open::open_existing;
 use crate::mailbox::recover;
 use crate::sys::deadline::{Patience, is_stopped};
@@ -129,14 +129,14 @@ struct Batch {
 
 #[derive(Clone, Copy)]
 struct Item {
-    likeness: Likeness,
+    hash: ContentHash,
     seen: Seen,
     start: usize,
     end: usize,
 }
 
 /// One run over an archive.
-pub struct Putback<'a> {
+pub struct Merge<'a> {
     target: Target<'a>,
     known: Known<'a>,
     batch: Batch,
@@ -145,21 +145,21 @@ pub struct Putback<'a> {
     tally: Tally,
 }
 
-impl<'a> Putback<'a> {
+impl<'a> Merge<'a> {
     /// Looks at what is in the mailbox.
     ///
     /// # Errors
     /// When it cannot be read.
     pub fn begin(target: Target<'a>) -> Result<Self, Stop> {
-        let mut putback = Self {
+        let mut merge = Self {
             target,
             known: Known::new(target.sameness),
             batch: Batch::default(),
             rehearsed_bytes: 0,
             tally: Tally::default(),
         };
-        putback.look(None)?;
-        Ok(putback)
+        merge.look(None)?;
+        Ok(merge)
     }
 
     /// What was done so far.
@@ -174,8 +174,8 @@ impl<'a> Putback<'a> {
     /// When something fails, or the mailbox was rewritten meanwhile.
     pub fn offer(&mut self, archived: &Archived<'_>, seen: Seen) -> Result<(), Stop> {
         self.target.patience.check("restore into", &self.name())?;
-        let likeness = self.known.likeness(archived.bytes(), &archived.stored)?;
-        if self.known.find(likeness) {
+        let hash = self.known.content_hash(archived.bytes(), &archived.stored)?;
+        if self.known.find(hash) {
             self.tally.present += 1;
             return Ok(());
         }
@@ -184,14 +184,14 @@ impl<'a> Putback<'a> {
             self.commit()?;
         }
         if large {
-            return self.commit_large(archived, likeness, seen);
+            return self.commit_large(archived, hash, seen);
         }
         let start = self.batch.bytes.len();
         archived.copy_to(&mut self.batch.bytes)?;
         let lacks = missing_end(self.batch.bytes.get(start..).unwrap_or_default());
         self.batch.bytes.extend_from_slice(lacks);
         self.batch.items.push(Item {
-            likeness,
+            hash,
             seen,
             start,
             end: self.batch.bytes.len(),
@@ -247,7 +247,7 @@ impl<'a> Putback<'a> {
     }
 
     /// Locks the mailbox when all that is in it is known.
-    fn lock(&mut self) -> Result<Locked, Stop> {
+    fn lock(&mut self) -> Result<OpenMailbox, Stop> {
         let until = Some(Instant::now() + self.catching_up());
         loop {
             self.look(until)?;
@@ -287,7 +287,7 @@ impl<'a> Putback<'a> {
         let mut fitting = Vec::new();
         for item in &batch.items {
             // It may have come in meanwhile: from another run like this.
-            if self.known.find(item.likeness) {
+            if self.known.find(item.hash) {
                 self.tally.present += 1;
                 continue;
             }
@@ -317,21 +317,21 @@ impl<'a> Putback<'a> {
     }
 
     /// Writes a message that is too large to wait in memory.
-    fn commit_large(&mut self, archived: &Archived<'_>, likeness: Likeness, seen: Seen) -> Result<(), Stop> {
+    fn commit_large(&mut self, archived: &Archived<'_>, hash: ContentHash, seen: Seen) -> Result<(), Stop> {
         let bytes = archived.stored.bytes;
         let item = Item {
-            likeness,
+            hash,
             seen,
             start: 0,
             end: usize::try_from(bytes).unwrap_or(usize::MAX),
         };
         self.target.patience.begin_again();
         if self.target.mode == Mode::Rehearse {
-            self.rehearse_one(likeness, bytes);
+            self.rehearse_one(hash, bytes);
             return Ok(());
         }
         let mut locked = self.lock()?;
-        if self.known.find(likeness) {
+        if self.known.find(hash) {
             self.tally.present += 1;
             return Ok(());
         }
@@ -354,7 +354,7 @@ impl<'a> Putback<'a> {
         self.append(&mut locked, &[item], &[piece])
     }
 
-    fn append(&mut self, locked: &mut Locked, items: &[Item], pieces: &[Piece<'_>]) -> Result<(), Stop> {
+    fn append(&mut self, locked: &mut OpenMailbox, items: &[Item], pieces: &[Piece<'_>]) -> Result<(), Stop> {
         let Some(last) = items.last() else { return Ok(()) };
         let bytes: u64 = items.iter().map(|item| (item.end - item.start) as u64).sum();
         if let Some(min_free_bytes) = self.target.room.min_free {
@@ -373,7 +373,7 @@ impl<'a> Putback<'a> {
         }
         self.tally.restored += items.len() as u64;
         self.tally.restored_bytes += bytes;
-        let added = items.iter().map(|item| item.likeness);
+        let added = items.iter().map(|item| item.hash);
         self.known
             .add(locked.file(), added, offset)
             .map_err(|e| self.unreadable(&e))
@@ -383,14 +383,14 @@ impl<'a> Putback<'a> {
     fn rehearse(&mut self, batch: &Batch) -> Result<(), Stop> {
         self.look(Some(Instant::now() + self.catching_up()))?;
         for item in &batch.items {
-            self.rehearse_one(item.likeness, (item.end - item.start) as u64);
+            self.rehearse_one(item.hash, (item.end - item.start) as u64);
         }
         Ok(())
     }
 
-    fn rehearse_one(&mut self, likeness: Likeness, bytes: u64) {
+    fn rehearse_one(&mut self, hash: ContentHash, bytes: u64) {
         let held = self.known.last().map_or(0, |last| last.offset + last.bytes);
-        if self.known.find(likeness) {
+        if self.known.find(hash) {
             self.tally.present += 1;
         } else if self.fits(
             held + self.rehearsed_bytes + bytes,
@@ -420,7 +420,7 @@ impl<'a> Putback<'a> {
         Ok(is_part(&bytes))
     }
 
-    fn cut_off(&mut self, locked: &Locked) -> Result<(), Stop> {
+    fn cut_off(&mut self, locked: &OpenMailbox) -> Result<(), Stop> {
         let fail = |e: io::Error| Error::io("cut a part of a message off", locked.path(), &e);
         if let Some(last) = self.known.last() {
             locked.file().set_len(last.offset).map_err(fail)?;

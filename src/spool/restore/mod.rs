@@ -21,7 +21,7 @@ use crate::mailbox::lock::Plan;
 use crate::mailbox::open::{Absent, Owner, create_for};
 use crate::message::Message;
 use crate::spool::archive::human;
-use crate::spool::merge::{Mode, Putback, Room, Sameness, Seen, Stop, Tally, Target};
+use crate::spool::merge::{Merge, Mode, Room, Sameness, Seen, Stop, Tally, Target};
 use crate::spool::restore::catalog::Entry;
 use crate::spool::restore::destination::{Destination, user_name};
 use crate::spool::restore::filter::Pick;
@@ -329,8 +329,8 @@ fn put_back(
     pick: &Pick,
     counts: &mut Counts,
 ) -> (Tally, Result<(), Stop>) {
-    let mut putback = match Putback::begin(target) {
-        Ok(putback) => putback,
+    let mut merge = match Merge::begin(target) {
+        Ok(merge) => merge,
         Err(e) => return (Tally::default(), Err(e)),
     };
     let offered = each_message(
@@ -351,11 +351,11 @@ fn put_back(
                 Some(status) if status.contains('R') => Seen::Yes,
                 Some(_) | None => Seen::No,
             };
-            putback.offer(archived, seen)
+            merge.offer(archived, seen)
         },
     );
-    let result = offered.and_then(|()| putback.finish());
-    (putback.tally(), result.map(drop))
+    let result = offered.and_then(|()| merge.finish());
+    (merge.tally(), result.map(drop))
 }
 
 /// The first message of mailboxes that c-client keeps (pine, UW IMAP) is none: it holds their numbers, and would hold old ones in

@@ -15,7 +15,7 @@ use nix::sys::stat::Mode;
 use crate::mailbox::lock::dotlock::owner::Identity;
 use crate::mailbox::open::is_still;
 use crate::mailbox::setgid;
-use crate::mailbox::setgid::OwnPlace;
+use crate::mailbox::setgid::SpoolDirAccess;
 use crate::sys::dirs::beside;
 
 /// Everybody may read who has it.
@@ -27,7 +27,7 @@ pub struct Draft {
     pub file: File,
     /// Its name until it gets the right one, where the file system knows no nameless files.
     pub name: Option<TemporaryName>,
-    place: Option<Arc<OwnPlace>>,
+    place: Option<Arc<SpoolDirAccess>>,
 }
 
 impl Draft {
@@ -35,7 +35,7 @@ impl Draft {
     ///
     /// # Errors
     /// When there can be none beside the mailbox.
-    pub fn make(mailbox: &Path, place: Option<&Arc<OwnPlace>>) -> io::Result<Self> {
+    pub fn make(mailbox: &Path, place: Option<&Arc<SpoolDirAccess>>) -> io::Result<Self> {
         let made = match setgid::make_nameless(place.map(Arc::as_ref), mailbox, MODE) {
             Ok(file) => (file, None),
             // Some file systems, NFS among them, know no nameless files; before Linux 3.11 nobody did (open(2)).
@@ -51,7 +51,7 @@ impl Draft {
     ///
     /// # Errors
     /// When it cannot be written.
-    pub fn of((file, name): (File, Option<TemporaryName>), place: Option<&Arc<OwnPlace>>) -> io::Result<Self> {
+    pub fn of((file, name): (File, Option<TemporaryName>), place: Option<&Arc<SpoolDirAccess>>) -> io::Result<Self> {
         let mut draft = Self {
             file,
             name,
@@ -74,7 +74,7 @@ impl Draft {
     ///
     /// # Errors
     /// When it cannot be made.
-    pub fn named(mailbox: &Path, place: Option<&Arc<OwnPlace>>) -> io::Result<(File, Option<TemporaryName>)> {
+    pub fn named(mailbox: &Path, place: Option<&Arc<SpoolDirAccess>>) -> io::Result<(File, Option<TemporaryName>)> {
         let unique = format!(
             ".lock.{}.{}.{:08x}",
             Identity::host(),
@@ -111,7 +111,7 @@ impl Draft {
 /// A name that goes when this does.
 pub struct TemporaryName {
     path: PathBuf,
-    place: Option<Arc<OwnPlace>>,
+    place: Option<Arc<SpoolDirAccess>>,
 }
 
 impl Drop for TemporaryName {

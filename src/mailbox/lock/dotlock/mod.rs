@@ -16,7 +16,7 @@ use std::time::{Duration, SystemTime};
 use crate::error::{Class, Error};
 use crate::mailbox::open::{Owner, is_still};
 use crate::mailbox::setgid;
-use crate::mailbox::setgid::OwnPlace;
+use crate::mailbox::setgid::SpoolDirAccess;
 use crate::sys::dirs::beside;
 use create::Draft;
 use stale::{STALE_AGE, age, is_dead, judge};
@@ -33,7 +33,7 @@ pub struct Dotlock {
     path: PathBuf,
     // Open and locked for as long as we live: the kernel's own word that the owner is alive.
     file: File,
-    place: Option<Arc<OwnPlace>>,
+    place: Option<Arc<SpoolDirAccess>>,
 }
 
 /// Whether there are locks beside the dotlock.
@@ -64,7 +64,12 @@ impl Dotlock {
     ///
     /// # Errors
     /// When it can neither be made nor done without.
-    pub fn take(mailbox: &Path, owner: Owner, others: Others, place: Option<&Arc<OwnPlace>>) -> Result<Taken, Error> {
+    pub fn take(
+        mailbox: &Path,
+        owner: Owner,
+        others: Others,
+        place: Option<&Arc<SpoolDirAccess>>,
+    ) -> Result<Taken, Error> {
         let path = beside(mailbox, ".lock");
         let mut fresh = match Draft::make(mailbox, place) {
             Ok(fresh) => fresh,

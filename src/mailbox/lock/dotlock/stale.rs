@@ -18,7 +18,7 @@ use crate::mailbox::lock::dotlock::{Dotlock, Others, Taken, cannot_be_made};
 use crate::mailbox::lock::kernel::lock_fcntl;
 use crate::mailbox::open::{Owner, is_still, open_or_create, same_file};
 use crate::mailbox::setgid;
-use crate::mailbox::setgid::OwnPlace;
+use crate::mailbox::setgid::SpoolDirAccess;
 
 /// A dotlock that nobody can vouch for is stale after this long. Others refresh theirs each minute, and the shortest age
 /// that any of them respects is 5 minutes (liblockfile, lockfile_check(3)).
@@ -41,7 +41,7 @@ pub fn judge(
     owner: Owner,
     fresh: &File,
     others: Others,
-    place: Option<&Arc<OwnPlace>>,
+    place: Option<&Arc<SpoolDirAccess>>,
 ) -> Result<Taken, Error> {
     let mut by = String::new();
     let stat = match path.symlink_metadata() {
@@ -107,7 +107,7 @@ fn take_over(
     file: File,
     judged: &std::fs::Metadata,
     others: Others,
-    place: Option<&Arc<OwnPlace>>,
+    place: Option<&Arc<SpoolDirAccess>>,
 ) -> Result<Taken, Error> {
     if !is_still(&file, path)? {
         return Ok(Taken::Removed);
@@ -133,7 +133,7 @@ fn remove(
     path: &Path,
     judged: &std::fs::Metadata,
     others: Others,
-    place: Option<&Arc<OwnPlace>>,
+    place: Option<&Arc<SpoolDirAccess>>,
 ) -> Result<Taken, Error> {
     if !judged.is_file() || judged.len() > LARGEST_BYTES {
         return Ok(Taken::Held(format!("{} is there, and is no dotlock", path.display())));
