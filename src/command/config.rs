@@ -31,7 +31,7 @@ fn load(path: Option<&Path>) -> Result<Loaded, Error> {
     match path {
         Some(path) => load::load(Sources::Only(path), Extent::Whole),
         None => {
-            let account = account::find(None)?;
+            let account = account::runner();
             let home = account.home.as_deref();
             load::load(Sources::Usual { home }, Extent::Whole)
         }

@@ -255,8 +255,8 @@ fn become_user(account: &Account, group: Option<SetAside>) -> Result<Option<Spoo
         return Ok(group.and_then(|group| dir.place_of(&account.name, group)));
     }
     let place = group
-        .zip(account::own_local_name())
-        .and_then(|(group, name)| spool_dir()?.place_of(&name, group));
+        .filter(|_| account::is_own_local_name(&account.name))
+        .and_then(|group| spool_dir()?.place_of(&account.name, group));
     Ok(place)
 }
 

@@ -165,6 +165,7 @@ pub fn open<R: Read + Clone>(
     owner: Owner,
     letter: &MboxEntry<'_, R>,
 ) -> Result<Opened, Error> {
+    refuse_number(guard, path)?;
     let mut locked = lock::lock(path, &plan(guard, owner), &guard.patience)?;
     let Recovered { cut_bytes, appended } = recover::recover(&mut locked, letter)?;
     let (user, mailbox) = (&guard.account.name, path.display().to_string());
@@ -187,6 +188,19 @@ pub fn open<R: Read + Clone>(
             Opened::There(appended)
         }
     })
+}
+
+/// Makes no mailbox that is called after a number: whoever gets a name later does not look there. One that is there is used.
+fn refuse_number(guard: &Guard, path: &Path) -> Result<(), Error> {
+    let is_named = guard.mbox.is_some() || !guard.account.is_nameless() || *path != guard.mailbox();
+    if is_named || path.symlink_metadata().is_ok() {
+        return Ok(());
+    }
+    let cause = format!("nobody in the user database has uid {}", guard.account.uid);
+    Err(
+        Error::new(Class::Configuration, "create mailbox", path.display(), cause)
+            .hint("say --user or --mbox, or create it once as root; setgid makes none for a number"),
+    )
 }
 
 /// Takes a copy back, when the message goes back to the mail system and will come again. A copy that stays is known then.

@@ -51,7 +51,7 @@ fn examine(user: Option<&str>, everywhere: &Everywhere) -> Result<Vec<Finding>, 
 
 /// How the mail of one user is handled.
 fn one(name: &str, everywhere: &Everywhere) -> Result<Vec<Finding>, Error> {
-    let account = account::find(Some(name))?;
+    let account = account::named(name)?;
     if account.gid.is_none() {
         let cause = "nobody is called so";
         return Err(Error::new(Class::Configuration, "examine user", name, cause));
@@ -67,7 +67,7 @@ fn one(name: &str, everywhere: &Everywhere) -> Result<Vec<Finding>, Error> {
 }
 
 fn refuse_others(account: &Account) -> Result<(), Error> {
-    if account::is_root() || account::find(None)?.uid == account.uid {
+    if account::is_root() || account::runner().uid == account.uid {
         return Ok(());
     }
     let cause = "only root may become another user";
@@ -75,12 +75,13 @@ fn refuse_others(account: &Account) -> Result<(), Error> {
 }
 
 fn all(everywhere: &Everywhere) -> Result<Vec<Finding>, Error> {
-    let runner = account::find(None)?;
+    let runner = account::runner();
     let host = Host::look(Scope::Host, everywhere);
     let mut found = host.findings.clone();
     found.extend(programs::examine(&host));
     found.extend(spool::examine(&host));
     found.extend(lock_holders::examine(&host));
+    found.extend(users::user_database());
     found.extend(submission::examine(&host));
     found.extend(admin::examine(&host));
     stop()?;

@@ -83,7 +83,7 @@ fn program(path: &Path) -> Finding {
 /// Users' runs make it, and write to it.
 fn outbox(dir: &Path) -> Finding {
     let name = format!("outbox:{}", dir.display());
-    let whose = account::find(None).map_or_else(|_| "this user".to_owned(), |account| account.name);
+    let whose = account::runner().name;
     let needed = AccessFlags::W_OK | AccessFlags::X_OK;
     let mut made = dir;
     while made.symlink_metadata().is_err() {

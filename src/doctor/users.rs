@@ -17,7 +17,11 @@ use crate::sys::account;
 use crate::sys::account::Directory;
 use crate::sys::child;
 use crate::sys::child::Streams;
+use crate::sys::name_service;
+use crate::sys::passwd;
 use crate::sys::self_exec;
+
+const PASSWD: &str = "/etc/passwd";
 
 /// For how long one run is waited for. It asks the programs again, each with a limit of its own.
 const RUN_TIME: Duration = Duration::from_secs(90);
@@ -48,7 +52,7 @@ pub fn names(host: &Host) -> BTreeSet<String> {
 }
 
 fn has_files(host: &Host, name: &str) -> bool {
-    let Ok(account) = account::find(Some(name)) else {
+    let Ok(account) = account::named(name) else {
         return false;
     };
     let is_there = |path: &Path| path.symlink_metadata().is_ok();
@@ -57,6 +61,29 @@ fn has_files(host: &Host, name: &str) -> bool {
     account.gid.is_some()
         && (account.home.as_deref().is_some_and(at_home)
             || state_place(&host.config, &account).is_some_and(|dir| is_there(&dir)))
+}
+
+/// What keeps names and numbers from telling whose mail it is: names that share one, and sources that cannot be asked.
+pub fn user_database() -> Vec<Finding> {
+    let shared = passwd::shared_uids()
+        .unwrap_or_default()
+        .into_iter()
+        .map(|(uid, names)| {
+            let finding = format!("{} share uid {uid}", names.join(", "));
+            Finding::note(Check::Users, PASSWD, finding).remedy(
+            "give each a uid, or say --user NAME wherever spoolguard is started: without a name mail for them waits",
+        )
+        });
+    let sources = name_service::sources("passwd").unwrap_or_default();
+    let away = name_service::away(&sources).map(|source| {
+        Finding::wrong(
+            Check::Users,
+            "/etc/nsswitch.conf",
+            format!("the source {source} of passwd cannot be asked: mail waits for users who are not in {PASSWD}"),
+            format!("start what answers for {source}, or take it out of the line passwd"),
+        )
+    });
+    shared.chain(away).collect()
 }
 
 /// Examines one user in a run of its own.

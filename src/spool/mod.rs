@@ -65,7 +65,7 @@ impl Care {
     /// When it cannot be used, or signals cannot be watched.
     pub fn prepare(everywhere: &Everywhere) -> Result<Self, Error> {
         let patience = deliver::begin()?;
-        let runner = account::find(None)?;
+        let runner = account::runner();
         let loaded = load::load(
             Sources::chosen(everywhere.config.as_deref(), runner.home.as_deref()),
             Extent::Whole,

@@ -91,7 +91,7 @@ fn one(named: &Path, user: Option<&str>, config: &Config) -> Found {
         .hint("name a path, with a slash in it"));
     };
     // Refuses names that lead out of the directory.
-    account::find(Some(name))?;
+    account::refuse_no_name(name)?;
     at(&Path::new(&config.spool.dir).join(name), user, config)
 }
 
@@ -117,7 +117,7 @@ fn at(path: &Path, user: Option<&str>, config: &Config) -> Found {
         return Err(not_a_mailbox(path, &cause).hint("give it to the user with chown"));
     }
     let account = match (user, named) {
-        (Some(user), _) => account::find(Some(user))?,
+        (Some(user), _) => account::named(user)?,
         (None, Some(named)) => named,
         (None, None) if in_spool => Account {
             name: name.into_owned(),

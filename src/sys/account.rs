@@ -26,35 +26,96 @@ pub struct Account {
     pub home: Option<PathBuf>,
 }
 
-/// Finds the account: the one named, else the one that owns this process.
+/// Variables in which mail systems and shells say whose run this is, the surest first.
+const NAME_VARIABLES: [&str; 2] = ["LOGNAME", "USER"];
+
+/// Finds the account that mail is delivered for: the one named, else the one that owns this process.
 ///
-/// A name that the system does not know belongs to this process's user: virtual mailboxes are kept so, one user for all.
+/// A name that the system does not know belongs to this process's user: virtual mailboxes are kept so, one user for all. Root is not
+/// such a user: mail that is delivered as root is nobody's.
+///
+/// # Errors
+/// When the user database cannot be asked, the name could leave the spool directory, root is to deliver for a name that nobody has, or
+/// several names share the number and nothing tells which one is meant.
+pub fn find(name: Option<&str>) -> Result<Account, Error> {
+    let found = match name {
+        Some(name) => named(name)?,
+        None => own(|variable| std::env::var(variable).ok())?,
+    };
+    if is_root() && found.gid.is_none() {
+        let cause = "nobody in the user database is called so";
+        return Err(Error::new(Class::Configuration, "deliver for user", found.name, cause)
+            .hint("root delivers for known users only; run it as the user who owns virtual mailboxes"));
+    }
+    Ok(found)
+}
+
+/// The account of this name; where the system has none, a virtual one of whoever runs this. For those who deliver nothing.
 ///
 /// # Errors
 /// When the user database cannot be asked, or the name could leave the spool directory.
-pub fn find(name: Option<&str>) -> Result<Account, Error> {
-    let uid = Uid::current();
-    let known = match name {
-        Some(name) if !is_user_name(name) => {
-            return Err(Error::new(
-                Class::Configuration,
-                "deliver for user",
-                name,
-                "this is no user name",
-            ));
+pub fn named(name: &str) -> Result<Account, Error> {
+    refuse_no_name(name)?;
+    Ok(known(name)?.unwrap_or_else(|| Account::nameless(name.to_owned(), Uid::current().as_raw())))
+}
+
+/// Refuses what could leave the spool directory.
+///
+/// # Errors
+/// When this is no user name.
+pub fn refuse_no_name(name: &str) -> Result<(), Error> {
+    if is_user_name(name) {
+        return Ok(());
+    }
+    let cause = "this is no user name";
+    Err(Error::new(Class::Configuration, "deliver for user", name, cause))
+}
+
+/// Who runs this, for what delivers nothing: one of several names will do, and a name service that is away keeps nobody from looking.
+#[must_use]
+pub fn runner() -> Account {
+    let variable = |name: &str| std::env::var(name).ok();
+    let uid = Uid::current().as_raw();
+    let first = || Some(Account::of(passwd::by_uid(uid).ok()?.into_iter().next()?));
+    own(variable)
+        .ok()
+        .or_else(first)
+        .unwrap_or_else(|| Account::nameless(uid.to_string(), uid))
+}
+
+/// The account of this process. A name of the environment is believed where its number is ours: of names that share a number, nothing
+/// but that tells which one is meant.
+fn own(variable: impl Fn(&str) -> Option<String>) -> Result<Account, Error> {
+    let uid = Uid::current().as_raw();
+    let ours = passwd::by_uid(uid).map_err(unanswered)?;
+    for name in NAME_VARIABLES.iter().filter_map(|name| variable(name)) {
+        if let Some(user) = ours.iter().find(|user| user.name == name) {
+            return Ok(Account::of(user.clone()));
         }
-        Some(name) => passwd::by_name(name).map_err(unanswered)?,
-        None => passwd::by_uid(uid.as_raw()).map_err(unanswered)?,
-    };
-    Ok(match known {
-        Some(user) => Account::of(user),
-        None => Account {
-            home: home_of_caller(uid.as_raw()),
-            name: name.map_or_else(|| uid.to_string(), str::to_owned),
-            uid: uid.as_raw(),
-            gid: None,
-        },
-    })
+        // The number may have another name elsewhere than in the file.
+        if let Some(user) = is_user_name(&name)
+            .then(|| passwd::by_name(&name).map_err(unanswered))
+            .transpose()?
+            .flatten()
+            && user.uid == uid
+        {
+            return Ok(Account::of(user));
+        }
+    }
+    let mut ours = ours.into_iter();
+    match (ours.next(), ours.next()) {
+        (Some(user), None) => Ok(Account::of(user)),
+        // Mail for root is read by whoever is root.
+        (Some(user), Some(_)) if uid == 0 => Ok(Account::of(user)),
+        (Some(one), Some(other)) => {
+            let cause = format!("{} and {} share this uid", one.name, other.name);
+            Err(
+                Error::new(Class::Configuration, "tell who is", format_args!("uid {uid}"), cause)
+                    .hint("say --user NAME, or give each a uid"),
+            )
+        }
+        (None, _) => Ok(Account::nameless(uid.to_string(), uid)),
+    }
 }
 
 /// Tells whether a user can be called so and have a mailbox of that name: it stays in the spool directory.
@@ -63,12 +124,12 @@ pub fn is_user_name(name: &str) -> bool {
     !name.is_empty() && !name.starts_with('.') && !name.contains(['/', '\0', '\n'])
 }
 
-/// The name of whoever runs this, as `/etc/passwd` has it; none where it has none. The caller has no hand in it: getent(1), which is
-/// asked for all others, runs with the caller's rights.
+/// Tells whether `/etc/passwd` has this name for whoever runs this. The caller has no hand in it: getent(1), which is asked for all
+/// others, runs with the caller's rights.
 #[must_use]
-pub fn own_local_name() -> Option<String> {
-    let user = passwd::local_by_uid(Uid::current().as_raw()).ok().flatten();
-    user.map(|user| user.name)
+pub fn is_own_local_name(name: &str) -> bool {
+    let users = passwd::local_by_uid(Uid::current().as_raw()).unwrap_or_default();
+    users.iter().any(|user| user.name == name)
 }
 
 /// The account of this name, if the system knows one.
@@ -84,7 +145,7 @@ pub fn known(name: &str) -> Result<Option<Account>, Error> {
 /// # Errors
 /// When the user database cannot be asked.
 pub fn owner(uid: u32) -> Result<Account, Error> {
-    let user = passwd::by_uid(uid).map_err(unanswered)?;
+    let user = passwd::by_uid(uid).map_err(unanswered)?.into_iter().next();
     Ok(user.map_or_else(
         || Account {
             name: uid.to_string(),
@@ -189,6 +250,22 @@ fn home_of_caller(uid: u32) -> Option<PathBuf> {
 }
 
 impl Account {
+    /// Somebody whom the user database does not have.
+    fn nameless(name: String, uid: u32) -> Self {
+        Self {
+            home: home_of_caller(uid),
+            name,
+            uid,
+            gid: None,
+        }
+    }
+
+    /// Tells whether all that is known of whoever this is, is a number.
+    #[must_use]
+    pub fn is_nameless(&self) -> bool {
+        self.gid.is_none() && self.name == self.uid.to_string()
+    }
+
     fn of(user: passwd::Entry) -> Self {
         Self {
             // An empty one, or any other that has no root, would be whatever directory the caller is in.
@@ -216,8 +293,12 @@ impl Account {
     /// # Errors
     /// When the system refuses.
     pub fn become_user(&self, saved: Option<Gid>) -> Result<(), Error> {
-        let (true, Some(gid), false) = (Uid::effective().is_root(), self.gid, self.uid == 0) else {
+        if !is_root() || (self.uid == 0 && self.gid.is_some()) {
             return Ok(());
+        }
+        let Some(gid) = self.gid else {
+            let cause = "nobody in the user database is called so";
+            return Err(Error::new(Class::Configuration, "become user", &self.name, cause));
         };
         let become_it = || -> io::Result<()> {
             let groups: Vec<_> = passwd::groups_of(&self.name, gid)?

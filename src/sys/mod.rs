@@ -9,6 +9,7 @@ pub mod filesystem;
 pub mod json_state;
 pub mod key_file;
 pub mod message_buffer;
+pub mod name_service;
 pub mod passwd;
 pub mod procfs;
 pub mod self_exec;

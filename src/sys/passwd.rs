@@ -4,19 +4,15 @@
 //! program. A user who stands in the files needs one read of them; a directory service that hangs holds nobody else's mail, and its
 //! users wait no longer than a bound.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::PathBuf;
-use std::time::Duration;
 
-use crate::sys::child;
+use crate::sys::name_service;
 
 const PASSWD: &str = "/etc/passwd";
 const GROUP: &str = "/etc/group";
-const SWITCH: &str = "/etc/nsswitch.conf";
-
-/// For how long the name service is waited for.
-const ASK_TIME: Duration = Duration::from_secs(60);
 
 /// One user, as passwd(5) describes them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,43 +27,72 @@ pub struct Entry {
     pub home: PathBuf,
 }
 
-/// The user called `name`; none where there is none.
+/// The user called `name`; none where every source says that there is none.
 ///
 /// # Errors
-/// When the files cannot be read, or the name service fails.
+/// When the files cannot be read, or a source of the name service could not be asked.
 pub fn by_name(name: &str) -> io::Result<Option<Entry>> {
-    look_up(name, |entry| entry.name == name)
+    if let Some(entry) = find(&read(PASSWD)?, |entry| entry.name == name) {
+        return Ok(Some(entry));
+    }
+    look_further(name, |entry| entry.name == name)
 }
 
-/// The user with the number `uid`.
+/// The users with the number `uid`: those of `/etc/passwd`, in its order, else the one that the name service has.
 ///
 /// # Errors
 /// As for `by_name`.
-pub fn by_uid(uid: u32) -> io::Result<Option<Entry>> {
-    look_up(&uid.to_string(), |entry| entry.uid == uid)
+pub fn by_uid(uid: u32) -> io::Result<Vec<Entry>> {
+    let local = local_by_uid(uid)?;
+    if !local.is_empty() {
+        return Ok(local);
+    }
+    Ok(look_further(&uid.to_string(), |entry| entry.uid == uid)?
+        .into_iter()
+        .collect())
 }
 
-/// The user with the number `uid`, if `/etc/passwd` has one.
+/// The users with the number `uid` in `/etc/passwd`, each name once.
 ///
 /// # Errors
 /// When the file cannot be read.
-pub fn local_by_uid(uid: u32) -> io::Result<Option<Entry>> {
-    Ok(find(&read(PASSWD)?, |entry| entry.uid == uid))
+pub fn local_by_uid(uid: u32) -> io::Result<Vec<Entry>> {
+    let mut found: Vec<Entry> = Vec::new();
+    for entry in read(PASSWD)?.lines().filter_map(Entry::read) {
+        if entry.uid == uid && found.iter().all(|other| other.name != entry.name) {
+            found.push(entry);
+        }
+    }
+    Ok(found)
+}
+
+/// The numbers that several names of `/etc/passwd` have, each with these names.
+///
+/// # Errors
+/// When the file cannot be read.
+pub fn shared_uids() -> io::Result<Vec<(u32, Vec<String>)>> {
+    let mut names: BTreeMap<u32, Vec<String>> = BTreeMap::new();
+    for entry in read(PASSWD)?.lines().filter_map(Entry::read) {
+        let of_uid = names.entry(entry.uid).or_default();
+        if !of_uid.contains(&entry.name) {
+            of_uid.push(entry.name);
+        }
+    }
+    Ok(names.into_iter().filter(|(_, names)| names.len() > 1).collect())
 }
 
 fn find(text: &str, is_it: impl Fn(&Entry) -> bool) -> Option<Entry> {
     text.lines().filter_map(Entry::read).find(|entry| is_it(entry))
 }
 
-fn look_up(key: &str, is_it: impl Fn(&Entry) -> bool) -> io::Result<Option<Entry>> {
-    if let Some(entry) = find(&read(PASSWD)?, &is_it) {
-        return Ok(Some(entry));
-    }
-    if has_only("passwd", &["files"]) {
+/// Asks the name service for what the file does not have.
+fn look_further(key: &str, is_it: impl Fn(&Entry) -> bool) -> io::Result<Option<Entry>> {
+    let sources = name_service::sources("passwd")?;
+    if sources.iter().all(|source| source == "files") {
         return Ok(None);
     }
     // A number may be somebody's name, and a name a number: the answer is looked at, too.
-    Ok(ask("passwd", key)?.and_then(|text| find(&text, &is_it)))
+    Ok(name_service::ask_all(&sources, "passwd", key)?.and_then(|text| find(&text, &is_it)))
 }
 
 /// The numbers of the groups that `user` is in, the primary one first.
@@ -87,8 +112,8 @@ pub fn groups_of(user: &str, primary: u32) -> io::Result<Vec<u32>> {
         }
     }
     // What systemd makes up as it goes has no members among the users of the files.
-    if !has_only("group", &["files", "systemd"]) {
-        let answer = ask("initgroups", user)?.unwrap_or_default();
+    if !has_only("group", &["files", "systemd"])? {
+        let answer = ask_for_group("initgroups", user)?.unwrap_or_default();
         answer
             .split_ascii_whitespace()
             .skip(1)
@@ -112,10 +137,18 @@ pub fn group_name(gid: u32) -> io::Result<Option<String>> {
     if let Some(name) = find(&read(GROUP)?) {
         return Ok(Some(name));
     }
-    if has_only("group", &["files"]) {
+    if has_only("group", &["files"])? {
         return Ok(None);
     }
-    Ok(ask("group", &gid.to_string())?.and_then(|text| find(&text)))
+    Ok(ask_for_group("group", &gid.to_string())?.and_then(|text| find(&text)))
+}
+
+/// A host without getent(1) has the groups of its files.
+fn ask_for_group(database: &str, key: &str) -> io::Result<Option<String>> {
+    match name_service::ask(database, key) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+        answer => answer,
+    }
 }
 
 impl Entry {
@@ -159,60 +192,16 @@ fn read(path: &str) -> io::Result<String> {
     })
 }
 
-/// Tells whether `database` comes from none but these sources (nsswitch.conf(5)); without that file it is `files`.
-fn has_only(database: &str, sources: &[&str]) -> bool {
-    sources_of(&read(SWITCH).unwrap_or_default(), database)
+/// Tells whether `database` comes from these sources alone.
+fn has_only(database: &str, sources: &[&str]) -> io::Result<bool> {
+    Ok(name_service::sources(database)?
         .iter()
-        .all(|source| sources.contains(&source.as_str()))
-}
-
-fn sources_of(switch: &str, database: &str) -> Vec<String> {
-    let lines = switch.lines().map(|line| line.split('#').next().unwrap_or_default());
-    let value = lines
-        .filter_map(|line| line.split_once(':'))
-        .find(|(name, _)| name.trim() == database)
-        .map_or("", |(_, value)| value);
-    // `[NOTFOUND=return]` says when to stop asking, and names no source.
-    let mut in_brackets = false;
-    let mut sources = Vec::new();
-    for word in value.split_ascii_whitespace() {
-        let begins = word.starts_with('[');
-        if !begins && !in_brackets {
-            sources.push(word.to_owned());
-        }
-        in_brackets = (begins || in_brackets) && !word.ends_with(']');
-    }
-    sources
-}
-
-/// Asks getent(1); none where the name service knows no such entry, or where there is no such program.
-fn ask(database: &str, key: &str) -> io::Result<Option<String>> {
-    if key.starts_with('-') {
-        // It would be an option.
-        return Ok(None);
-    }
-    let answer = match child::ask("getent", &[database, key], &[], child::Streams::Output, ASK_TIME) {
-        Ok(answer) => answer,
-        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(e) if e.kind() == io::ErrorKind::TimedOut => {
-            return Err(io::Error::other("the name service does not answer in time"));
-        }
-        Err(e) => return Err(e),
-    };
-    match answer.status.code() {
-        Some(0) => Ok(Some(answer.text)),
-        // Not found (getent(1)); 3 says that this database cannot be listed.
-        Some(2) => Ok(None),
-        _ => Err(io::Error::other(format!(
-            "getent {database} ended with {}",
-            answer.status
-        ))),
-    }
+        .all(|source| sources.contains(&source.as_str())))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Entry, ask, by_name, by_uid, group, group_name, groups_of, sources_of};
+    use super::{Entry, by_name, by_uid, group, group_name, groups_of};
 
     #[test]
     fn a_line_is_a_user_or_none() {
@@ -238,16 +227,8 @@ mod tests {
     }
 
     #[test]
-    fn the_sources_are_read_without_what_they_do_on_failure() {
-        let switch = "passwd: files [NOTFOUND=return UNAVAIL=continue] ldap # x\n#group: nis\ngroup:files systemd\n";
-        assert_eq!(sources_of(switch, "passwd"), ["files", "ldap"]);
-        assert_eq!(sources_of(switch, "group"), ["files", "systemd"]);
-        assert_eq!(sources_of(switch, "shadow"), [] as [&str; 0]);
-    }
-
-    #[test]
     fn root_is_found_and_nobody_made_up() {
-        let root = by_uid(0).ok().flatten().map(|root| root.name);
+        let root = by_uid(0).ok().and_then(|roots| Some(roots.into_iter().next()?.name));
         assert_eq!(
             by_name(root.as_deref().unwrap_or("root")).ok().flatten().map(|r| r.uid),
             Some(0)
@@ -255,6 +236,5 @@ mod tests {
         assert!(matches!(by_name("no such user, surely"), Ok(None)));
         assert!(group_name(0).is_ok_and(|name| name.is_some()));
         assert!(groups_of("no such user, surely", 7).is_ok_and(|groups| groups == [7]));
-        assert!(ask("passwd", "no such user, surely").is_ok_and(|answer| answer.is_none()));
     }
 }

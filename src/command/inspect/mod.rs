@@ -101,7 +101,10 @@ struct Inspection<'q> {
 
 impl<'q> Inspection<'q> {
     fn prepare(question: &'q Question, everywhere: &Everywhere) -> Result<Self, Error> {
-        let account = account::find(question.who.user.as_deref())?;
+        let account = match &question.who.user {
+            Some(name) => account::named(name)?,
+            None => account::runner(),
+        };
         let sources = Files::chosen(everywhere.config.as_deref(), account.home.as_deref());
         Ok(Self {
             question,

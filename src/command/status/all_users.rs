@@ -42,7 +42,7 @@ fn all(request: &Request, everywhere: &Everywhere) -> Result<Status, Error> {
     let mut worst = Status::Done;
     let mut told = false;
     for name in names(&config) {
-        let account = match account::find(Some(&name)) {
+        let account = match account::named(&name) {
             Ok(account) if account.gid.is_some() => account,
             // Not every file in the spool is named after a user.
             Ok(_) | Err(_) => continue,

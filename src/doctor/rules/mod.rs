@@ -48,6 +48,8 @@ pub enum Check {
     Mailbox,
     /// A user's state directory.
     State,
+    /// What the user database says of names and numbers.
+    Users,
     /// What was not looked at.
     LeftOut,
 }

@@ -179,7 +179,7 @@ fn one(what: &Path, dir: &Path) -> Result<Entry, Error> {
     let path = if what.as_os_str().as_encoded_bytes().contains(&b'/') {
         what.to_owned()
     } else {
-        account::find(Some(&what.to_string_lossy()))?;
+        account::refuse_no_name(&what.to_string_lossy())?;
         dir.join(what)
     };
     let stat = path.symlink_metadata().map_err(|e| {

@@ -41,7 +41,7 @@ pub fn of_all(
 ) -> Result<Vec<Option<Destination>>, Error> {
     if let Some(path) = &selection.mbox {
         let account = match &selection.user {
-            Some(user) => account::find(Some(user))?,
+            Some(user) => account::named(user)?,
             None => runner.clone(),
         };
         let destination = Destination {
@@ -97,7 +97,7 @@ pub fn user_name(archive: &Path, member: &Member) -> std::ffi::OsString {
 
 fn of_user(user: &str, config: &Config) -> Result<Destination, Error> {
     // Refuses names that lead out of the directory.
-    let found = account::find(Some(user))?;
+    let found = account::named(user)?;
     let path = Path::new(&config.spool.dir).join(OsStr::new(user));
     if let Some(account) = account::known(user)? {
         return Ok(Destination {

@@ -385,16 +385,6 @@ fn a_full_mailbox_holds_back_a_copy_and_with_it_the_forward() {
 }
 
 #[test]
-fn a_user_without_a_name_in_the_system_has_the_general_limit() {
-    let scratch = Scratch::new()
-        .set("quota.limit", "\"1K\"")
-        .set("quota.users.nosuchuser", "\"1M\"");
-    let run = |user: &str| scratch.deliver(&large(2000)).with(&["--user", user]).go().code;
-    assert_eq!(run("nosuchuser"), Some(0));
-    assert_eq!(run("nosuchother"), Some(75));
-}
-
-#[test]
 fn a_copy_that_overflows_is_put_there_only_when_the_message_is_sent() {
     let mut scratch = Scratch::new()
         .set("quota.limit", "\"10\"")

@@ -12,3 +12,4 @@ pub mod nfs;
 pub mod setgid;
 pub mod shared_directories;
 pub mod slow;
+pub mod users;

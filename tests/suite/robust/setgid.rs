@@ -127,6 +127,12 @@ impl Host {
         self.begin(arguments, &self.line("", ""))
     }
 
+    /// A run by root that delivers nothing.
+    pub fn care_by_root(&self, arguments: &[&str]) -> Run<'_> {
+        let run = self.scratch.bare(arguments).program(&self.program);
+        run.wrapped(&["unshare", "-m", "/bin/sh", "-c", &self.line("", ""), "sh"])
+    }
+
     fn delivers(&self) {
         let watch = Watch::new(&self.scratch.path("spool"));
         self.run(&["deliver"]).go().succeeds();
@@ -146,7 +152,7 @@ impl Host {
     }
 
     /// Nothing came of it, anywhere in the spool.
-    fn nothing_was_made(&self, ended: &Ended<'_>) {
+    pub fn nothing_was_made(&self, ended: &Ended<'_>) {
         ended.defers();
         ended.check(self.names().is_empty(), &format!("there are {:?}", self.names()));
     }
@@ -697,9 +703,7 @@ fn the_doctor_knows_which_installation_it_is() {
         (0o755, "install spoolguard setgid"),
     ] {
         host.install(0, GROUP, mode);
-        let line = host.line("", "");
-        let run = host.scratch.bare(&["doctor", "-v"]).program(&host.program);
-        let ended = run.wrapped(&["unshare", "-m", "/bin/sh", "-c", &line, "sh"]).go();
+        let ended = host.care_by_root(&["doctor", "-v"]).go();
         ended.check(contains(&ended.stdout, said.as_bytes()), said);
     }
 }
