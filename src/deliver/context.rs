@@ -17,8 +17,8 @@ use crate::mailbox::intent::AppendIntent;
 use crate::mailbox::setgid::SpoolDirAccess;
 use crate::message::Message;
 use crate::message::envelope::Envelope;
-use crate::message::key::Name;
-use crate::message::verp::Claim;
+use crate::message::key::MessageKey;
+use crate::message::verp::VerpToken;
 use crate::sys::account::Account;
 use crate::sys::deadline::Patience;
 use crate::sys::dirs;
@@ -82,11 +82,11 @@ pub struct Case<'a> {
     /// Where it is sent on to.
     pub destinations: Vec<String>,
     /// The token of the address that it came to, if it is one that only we could make.
-    pub token: Option<Claim>,
+    pub token: Option<VerpToken>,
     /// When it came.
     pub date: OffsetDateTime,
     /// What it is remembered by, once somebody asked.
-    pub name: OnceCell<Name>,
+    pub name: OnceCell<MessageKey>,
 }
 
 /// What became of a message.
@@ -196,8 +196,9 @@ pub fn state_place(config: &Config, account: &Account) -> Option<PathBuf> {
 impl Case<'_> {
     /// What the message is remembered by. Made once: all of its beginning goes into it.
     #[must_use]
-    pub fn name(&self) -> &Name {
-        self.name.get_or_init(|| Name::of(&self.message, self.content_bytes()))
+    pub fn name(&self) -> &MessageKey {
+        self.name
+            .get_or_init(|| MessageKey::of(&self.message, self.content_bytes()))
     }
 
     /// The message without the separator line that the caller put in front.

@@ -143,8 +143,8 @@ fn divert_or_keep(guard: &Guard, case: &Case<'_>, why: Why) -> Result<Outcome, E
 
 /// Forwards the message where it may go, and remembers what became of it there.
 fn forward(guard: &Guard, case: &Case<'_>, copies: Copies) -> Result<Outcome, Error> {
-    let sifted = history::sift(guard, case, &case.destinations);
-    if let Some(why) = sifted.why_nowhere() {
+    let repeats = history::without_repeats(guard, case, &case.destinations);
+    if let Some(why) = repeats.why_nowhere() {
         // Left to wait for room until the memory of it fades, it would go round once more.
         let over = Over::Overflow;
         return match copies {
@@ -154,7 +154,7 @@ fn forward(guard: &Guard, case: &Case<'_>, copies: Copies) -> Result<Outcome, Er
             Copies::Keep => Ok(with_note(append(guard, case, "", over)?, why)),
         };
     }
-    let mut gate = gate::gate(guard, case, &sifted.fresh);
+    let mut gate = gate::gate(guard, case, &repeats.fresh);
     let result = pass(guard, case, copies, &mut gate);
     gate.end(guard, case);
     result

@@ -20,14 +20,14 @@ const BETWEEN: char = '+';
 
 /// What a message is remembered by: `id:...+text:...`, or `text:...` alone for one without a Message-ID.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Name {
+pub struct MessageKey {
     /// Made of the Message-ID; none where there is none worth the name.
     pub id: Option<String>,
     /// Made of stable header fields and the body.
     pub text: String,
 }
 
-impl Name {
+impl MessageKey {
     /// The name of a message; `content_bytes` is the length of all of it, without a separator line.
     #[must_use]
     pub fn of(message: &Message<'_>, content_bytes: u64) -> Self {
@@ -52,7 +52,7 @@ impl Name {
     }
 }
 
-impl std::fmt::Display for Name {
+impl std::fmt::Display for MessageKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         if let Some(id) = &self.id {
             write!(f, "{id}{BETWEEN}")?;
@@ -111,11 +111,11 @@ fn written(kind: &str, hash: Sha256) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Name, by_content, of_id};
+    use super::{MessageKey, by_content, of_id};
     use crate::message::Message;
 
-    fn of(text: &str) -> Name {
-        Name::of(&Message::new(text.as_bytes()), text.len() as u64)
+    fn of(text: &str) -> MessageKey {
+        MessageKey::of(&Message::new(text.as_bytes()), text.len() as u64)
     }
 
     #[test]

@@ -60,11 +60,11 @@ impl std::fmt::Debug for Key {
 
 /// What a token of ours says: which destination it was made for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Claim {
+pub struct VerpToken {
     tag: [u8; TAG],
 }
 
-impl Claim {
+impl VerpToken {
     /// Tells whether it was made for `destination`.
     #[must_use]
     pub fn is_for(&self, destination: &str) -> bool {
@@ -102,7 +102,7 @@ pub fn is_there(text: &str) -> bool {
 
 /// Reads the token in the address `text`. None where there is none, or where it is forged, damaged, too old, or from the future.
 #[must_use]
-pub fn verify(key: &Key, user: &str, text: &str, unix_seconds: i64) -> Option<Claim> {
+pub fn verify(key: &Key, user: &str, text: &str, unix_seconds: i64) -> Option<VerpToken> {
     let token = find(text)?;
     let (claim, seal) = token.split_at_checked(DAY + TAG)?;
     // Compared in constant time: nobody learns from our answer how much of a guess was right.
@@ -112,7 +112,7 @@ pub fn verify(key: &Key, user: &str, text: &str, unix_seconds: i64) -> Option<Cl
     // The count of days begins anew after 179 years.
     let ahead = made.wrapping_sub(day(unix_seconds));
     let age = day(unix_seconds).wrapping_sub(made);
-    (age <= VALID_DAYS || ahead <= AHEAD_DAYS).then_some(Claim {
+    (age <= VALID_DAYS || ahead <= AHEAD_DAYS).then_some(VerpToken {
         tag: tag.try_into().ok()?,
     })
 }

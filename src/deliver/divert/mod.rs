@@ -12,7 +12,7 @@ use crate::sys::account;
 use crate::classify::policy::{Over, Why};
 use crate::deliver::context::{Case, Guard, Outcome};
 use crate::deliver::divert::rules::storm::{Reason, Step};
-use crate::deliver::divert::throttle::Gate;
+use crate::deliver::divert::throttle::Throttle;
 use crate::deliver::store::Room;
 use crate::deliver::{forward, headers, settle, store};
 use crate::error::{Class, Error};
@@ -30,14 +30,14 @@ pub fn divert(guard: &Guard, case: &Case<'_>, why: Why) -> Result<Outcome, Error
         let cause = "the administrator is the user";
         return Err(Error::new(Class::Configuration, "divert to", admin, cause).needs_mending());
     }
-    match Gate::open(guard, case) {
-        (gate, Step::Send) => send(guard, case, why, &gate),
-        (gate, step @ (Step::Hold(_) | Step::Keep(_))) => put_aside(guard, case, why, &gate, step),
+    match Throttle::open(guard, case) {
+        (throttle, Step::Send) => send(guard, case, why, &throttle),
+        (throttle, step @ (Step::Hold(_) | Step::Keep(_))) => put_aside(guard, case, why, &throttle, step),
     }
 }
 
 /// Sends it to the administrator. An mbox may turn out to be full only now.
-fn send(guard: &Guard, case: &Case<'_>, why: Why, gate: &Gate<'_>) -> Result<Outcome, Error> {
+fn send(guard: &Guard, case: &Case<'_>, why: Why, throttle: &Throttle<'_>) -> Result<Outcome, Error> {
     let admin = guard.config.admin.as_str();
     let sent = if admin.starts_with('/') {
         to_path(guard, case, why, Path::new(admin))
@@ -46,7 +46,7 @@ fn send(guard: &Guard, case: &Case<'_>, why: Why, gate: &Gate<'_>) -> Result<Out
     };
     match sent {
         Ok(Some(outcome)) => {
-            gate.arrived();
+            throttle.arrived();
             Ok(outcome)
         }
         Ok(None) => {
@@ -55,36 +55,36 @@ fn send(guard: &Guard, case: &Case<'_>, why: Why, gate: &Gate<'_>) -> Result<Out
                 to = admin,
                 "the administrator's mbox is full: empty it, or raise storm.admin_limit"
             );
-            put_aside(guard, case, why, gate, gate.admin_is_full())
+            put_aside(guard, case, why, throttle, throttle.admin_is_full())
         }
         Err(e) => {
-            gate.take_back();
+            throttle.take_back();
             Err(e)
         }
     }
 }
 
 /// Does without the administrator.
-fn put_aside(guard: &Guard, case: &Case<'_>, why: Why, gate: &Gate<'_>, step: Step) -> Result<Outcome, Error> {
+fn put_aside(guard: &Guard, case: &Case<'_>, why: Why, throttle: &Throttle<'_>, step: Step) -> Result<Outcome, Error> {
     let reason = match step {
-        Step::Send => return send(guard, case, why, gate),
+        Step::Send => return send(guard, case, why, throttle),
         Step::Keep(reason) => return keep(guard, case, why, reason),
         Step::Hold(reason) => reason,
     };
-    match gate.hold(case, &fields(case, why), reason) {
+    match throttle.hold(case, &fields(case, why), reason) {
         Ok(held) => Ok(Outcome::Held {
             at: held.path().to_owned(),
             note: throttle::said(reason),
         }),
         Err(e) if reason == Reason::Full => {
             tracing::warn!(user = guard.account.name, note = %e, "kept, because it cannot be held");
-            gate.keep_after_all();
+            throttle.keep_after_all();
             keep(guard, case, why, reason)
         }
         Err(e) => {
             tracing::warn!(user = guard.account.name, note = %e, "sent all the same, because it cannot be held");
-            gate.send_after_all();
-            send(guard, case, why, gate)
+            throttle.send_after_all();
+            send(guard, case, why, throttle)
         }
     }
 }

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use crate::deliver::context::{Case, Guard};
 use crate::deliver::divert::held;
 use crate::deliver::divert::held::Held;
-use crate::deliver::divert::rules::similar::{Fingerprint, fingerprint};
+use crate::deliver::divert::rules::similar::{Similarity, similarity};
 use crate::deliver::divert::rules::storm::{Counts, Reason, State, Step};
 use crate::deliver::store;
 use crate::error::{Class, Error};
@@ -30,9 +30,9 @@ const MORE_DIR: &str = "more";
 
 /// One message before the memory.
 #[derive(Debug)]
-pub struct Gate<'a> {
+pub struct Throttle<'a> {
     guard: &'a Guard,
-    print: Fingerprint,
+    print: Similarity,
     now: i64,
     memory: Memory,
 }
@@ -44,20 +44,20 @@ enum Memory {
     Fails,
 }
 
-impl<'a> Gate<'a> {
+impl<'a> Throttle<'a> {
     /// Decides what shall become of a message that is to be diverted.
     pub fn open(guard: &'a Guard, case: &Case<'_>) -> (Self, Step) {
         let header_bytes = case.message.content().len() - case.message.body().len();
         let body_bytes = case.content_bytes().saturating_sub(header_bytes as u64);
-        let mut gate = Self {
+        let mut throttle = Self {
             guard,
-            print: fingerprint(&case.judgement, &case.message, body_bytes),
+            print: similarity(&case.judgement, &case.message, body_bytes),
             now: case.date.unix_timestamp(),
             memory: Memory::Holds,
         };
         let limits = guard.config.storm_limits();
         let address = case.own_address();
-        let (print, now) = (&gate.print, gate.now);
+        let (print, now) = (&throttle.print, throttle.now);
         let decided = change(guard, |state| {
             if !address.is_empty() {
                 state.address = address;
@@ -68,16 +68,16 @@ impl<'a> Gate<'a> {
             Ok(Some(step)) => step,
             Ok(None) => {
                 tracing::debug!(user = guard.account.name, "no state directory: storms are not noticed");
-                gate.memory = Memory::Fails;
+                throttle.memory = Memory::Fails;
                 Step::Send
             }
             Err(e) => {
                 tracing::warn!(user = guard.account.name, note = %e, "storms are not noticed");
-                gate.memory = Memory::Fails;
+                throttle.memory = Memory::Fails;
                 Step::Send
             }
         };
-        (gate, step)
+        (throttle, step)
     }
 
     /// Notes that the administrator has it.

@@ -7,7 +7,7 @@ use crate::deliver::context::{Case, Guard};
 use crate::deliver::forward::history_file;
 use crate::deliver::forward::history_file::{Fate, Line, Memory};
 use crate::deliver::forward::rules::attribution::same;
-use crate::message::key::{Name, of_id};
+use crate::message::key::{MessageKey, of_id};
 
 /// A destination that had this same message.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,7 +21,7 @@ pub struct Had {
 /// Where a message still has to go, and where it went already.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[must_use]
-pub struct Sifted {
+pub struct Repeats {
     /// These have not had it.
     pub fresh: Vec<String>,
     /// These had it a short while ago, and do not get it again: it came back without any mark, or the mail system tries again
@@ -29,7 +29,7 @@ pub struct Sifted {
     pub had: Vec<Had>,
 }
 
-impl Sifted {
+impl Repeats {
     /// Says why the message goes nowhere, for the header of the one that is kept; none where it goes somewhere.
     #[must_use]
     pub fn why_nowhere(&self) -> Option<String> {
@@ -52,9 +52,9 @@ impl Sifted {
 }
 
 /// Sorts `destinations` by whether they had this same message within the time that is configured.
-pub fn sift(guard: &Guard, case: &Case<'_>, destinations: &[String]) -> Sifted {
+pub fn without_repeats(guard: &Guard, case: &Case<'_>, destinations: &[String]) -> Repeats {
     let within = guard.config.forward.again_after.duration().as_secs();
-    let mut sifted = Sifted::default();
+    let mut repeats = Repeats::default();
     let memory = if within > 0 { recall(guard) } else { None };
     let lines = memory
         .as_ref()
@@ -70,14 +70,14 @@ pub fn sift(guard: &Guard, case: &Case<'_>, destinations: &[String]) -> Sifted {
             .min()
             .filter(|seconds| *seconds < within);
         match seconds {
-            Some(seconds_ago) => sifted.had.push(Had {
+            Some(seconds_ago) => repeats.had.push(Had {
                 destination: destination.clone(),
                 seconds_ago,
             }),
-            None => sifted.fresh.push(destination.clone()),
+            None => repeats.fresh.push(destination.clone()),
         }
     }
-    sifted
+    repeats
 }
 
 /// Remembers that the mail system has taken the message for these destinations.
@@ -102,7 +102,7 @@ pub fn note_gone(guard: &Guard, case: &Case<'_>) {
 }
 
 /// Remembers that a message which came back was put into the user's mailbox. `name` is its own, `case` the report's.
-pub fn note_rescued(guard: &Guard, case: &Case<'_>, name: &Name) {
+pub fn note_rescued(guard: &Guard, case: &Case<'_>, name: &MessageKey) {
     note(guard, case, name, &[(Fate::Rescued, "-")]);
 }
 
@@ -110,7 +110,7 @@ pub fn note_rescued(guard: &Guard, case: &Case<'_>, name: &Name) {
 /// first time. What was sent to the same address once more after that (replayed, say, from a mailbox that was emptied then) is a
 /// matter of its own.
 #[must_use]
-pub fn has_it(guard: &Guard, name: &Name) -> bool {
+pub fn has_it(guard: &Guard, name: &MessageKey) -> bool {
     let Some(memory) = recall(guard) else { return false };
     let mut sent: Vec<&str> = Vec::new();
     let (mut has, mut copied_at) = (false, None);
@@ -132,7 +132,7 @@ pub fn has_it(guard: &Guard, name: &Name) -> bool {
 /// The same for a message of which nothing but the Message-ID is known.
 #[must_use]
 pub fn has_id(guard: &Guard, message_id: &str) -> bool {
-    let name = of_id(message_id).map(|id| Name {
+    let name = of_id(message_id).map(|id| MessageKey {
         id: Some(id),
         text: String::new(),
     });
@@ -164,7 +164,7 @@ fn distinct<'a>(lines: impl Iterator<Item = Line<'a>>) -> Vec<String> {
     found
 }
 
-fn about<'a>(memory: &'a Memory, name: &Name) -> Vec<Line<'a>> {
+fn about<'a>(memory: &'a Memory, name: &MessageKey) -> Vec<Line<'a>> {
     let mut parts: Vec<&str> = name.id.as_deref().into_iter().chain([name.text.as_str()]).collect();
     parts.retain(|part| !part.is_empty());
     memory.about(&parts).filter(|line| name.is(line.name)).collect()
@@ -191,7 +191,7 @@ fn recall(guard: &Guard) -> Option<Memory> {
     }
 }
 
-fn note(guard: &Guard, case: &Case<'_>, name: &Name, fates: &[(Fate, &str)]) {
+fn note(guard: &Guard, case: &Case<'_>, name: &MessageKey, fates: &[(Fate, &str)]) {
     let Some(dir) = dir(guard).filter(|_| !fates.is_empty()) else {
         return;
     };

@@ -9,7 +9,7 @@ use crate::message::Message;
 use crate::message::address::{Address, is_plain};
 use crate::message::envelope::Envelope;
 use crate::message::verp;
-use crate::message::verp::{Claim, Key};
+use crate::message::verp::{Key, VerpToken};
 use crate::sys::key_file;
 
 /// Where the key is below a state directory.
@@ -72,7 +72,12 @@ impl<'a> Maker<'a> {
 /// no address to a program in `.forward`: there, and for whoever it went through, it stands in `To`, where every report has the
 /// envelope sender that it goes to. The key is read only where there is something that looks like a token.
 #[must_use]
-pub fn find(guard: &Guard, envelope: &Envelope, message: &Message<'_>, unix_seconds: i64) -> Option<(Claim, String)> {
+pub fn find(
+    guard: &Guard,
+    envelope: &Envelope,
+    message: &Message<'_>,
+    unix_seconds: i64,
+) -> Option<(VerpToken, String)> {
     const FIELDS: [&str; 4] = ["Delivered-To", "X-Original-To", "Envelope-To", "To"];
     let named = message
         .fields()

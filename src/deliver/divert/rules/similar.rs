@@ -19,11 +19,11 @@ const TEXT_CHARACTERS: usize = 100;
 
 /// Whether a message may ever be given up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Nature {
+pub enum Expendable {
     /// A machine's report: a copy in a place that may overflow is enough.
-    Report,
+    Yes,
     /// It may be the only copy of somebody's mail.
-    Mail,
+    No,
 }
 
 /// What a person wants to know about equal messages. It holds what a message says, so it is escaped where it is shown.
@@ -42,26 +42,26 @@ pub struct About {
 
 /// What equal messages share.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fingerprint {
+pub struct Similarity {
     /// The same for equal messages: 16 hexadecimal digits.
     pub key: String,
     /// Whether a message may be given up.
-    pub nature: Nature,
+    pub expendable: Expendable,
     /// What it is about.
     pub about: About,
 }
 
-impl Fingerprint {
+impl Similarity {
     /// Tells whether a message counts as sent only when it arrived.
     #[must_use]
     pub fn counts_when_it_arrives(&self) -> bool {
-        self.nature == Nature::Mail
+        self.expendable == Expendable::No
     }
 }
 
-/// Takes the fingerprint of a message whose body has `body_bytes`, of which the message at hand may hold less.
+/// Takes the similarity of a message whose body has `body_bytes`, of which the message at hand may hold less.
 #[must_use]
-pub fn fingerprint(judgement: &Judgement, message: &Message<'_>, body_bytes: u64) -> Fingerprint {
+pub fn similarity(judgement: &Judgement, message: &Message<'_>, body_bytes: u64) -> Similarity {
     match &judgement.verdict {
         // What calls itself a report, and neither comes as one nor names anybody, may be a person's after all.
         Verdict::Bounce(bounce) if judgement.null_sender.is_some() || !bounce.recipients.is_empty() => {
@@ -76,7 +76,7 @@ pub fn fingerprint(judgement: &Judgement, message: &Message<'_>, body_bytes: u64
     }
 }
 
-fn of_report(bounce: &Bounce, message: &Message<'_>) -> Fingerprint {
+fn of_report(bounce: &Bounce, message: &Message<'_>) -> Similarity {
     let host = bounce.reporting_host.as_deref().map(str::to_ascii_lowercase);
     let host = host.unwrap_or_else(|| text(message, "From").to_ascii_lowercase());
     let mut recipients: Vec<(String, &str)> = bounce
@@ -95,9 +95,9 @@ fn of_report(bounce: &Bounce, message: &Message<'_>) -> Fingerprint {
     let kind = bounce.kind.map_or("", |kind| kind.name());
     let origin = bounce.origin as u8;
     let addresses: Vec<&str> = recipients.iter().map(|(address, _)| address.as_str()).collect();
-    Fingerprint {
+    Similarity {
         key: key(&("report", kind, origin, &host, &recipients, told_by)),
-        nature: Nature::Report,
+        expendable: Expendable::Yes,
         about: About {
             what: if kind.is_empty() {
                 "bounce".to_owned()
@@ -115,13 +115,13 @@ fn of_report(bounce: &Bounce, message: &Message<'_>) -> Fingerprint {
     }
 }
 
-fn of_mail(judgement: &Judgement, message: &Message<'_>, body_bytes: u64) -> Fingerprint {
+fn of_mail(judgement: &Judgement, message: &Message<'_>, body_bytes: u64) -> Similarity {
     let body = message.body().get(..BODY_BYTES).unwrap_or(message.body());
     let [id, from, date, subject] = ["Message-ID", "From", "Date", "Subject"].map(|name| text(message, name));
     let what = judgement.verdict.name();
-    Fingerprint {
+    Similarity {
         key: key(&("mail", what, id, &from, date, &subject, body, body_bytes)),
-        nature: Nature::Mail,
+        expendable: Expendable::No,
         about: About {
             what: what.to_owned(),
             from: bounded(&from),
@@ -148,13 +148,13 @@ fn bounded(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Fingerprint, Nature, fingerprint};
+    use super::{Expendable, Similarity, similarity};
     use crate::classify::{Facts, classify};
     use crate::message::Message;
     use crate::message::address::{Address, OwnAddresses};
     use crate::message::envelope::Sender;
 
-    fn of(text: &str, sender: &Sender) -> Fingerprint {
+    fn of(text: &str, sender: &Sender) -> Similarity {
         let mut own = OwnAddresses::new("+");
         own.add(Address::parse("a@a.test").unwrap_or_else(|| unreachable!()));
         let message = Message::new(text.as_bytes());
@@ -163,7 +163,7 @@ mod tests {
             own: &own,
             max_hops: 50,
         };
-        fingerprint(&classify(&message, &facts), &message, message.body().len() as u64)
+        similarity(&classify(&message, &facts), &message, message.body().len() as u64)
     }
 
     fn report(host: &str, recipient: &str, status: &str, id: &str) -> String {
@@ -184,7 +184,7 @@ mod tests {
     #[test]
     fn reports_are_equal_where_they_tell_the_same_whatever_they_are_about() {
         let first = of(&report("mx.a.test", "b@b.test", "5.1.1", "1"), &Sender::Null);
-        assert_eq!(first.nature, Nature::Report);
+        assert_eq!(first.expendable, Expendable::Yes);
         assert_eq!(
             (
                 first.about.what.as_str(),
@@ -217,7 +217,7 @@ mod tests {
             )
         };
         let shape = shapeless("Undeliverable mail 17", "");
-        assert_eq!(shape.nature, Nature::Report, "{shape:?}");
+        assert_eq!(shape.expendable, Expendable::Yes, "{shape:?}");
         assert_eq!(shape.key, shapeless("Undeliverable mail 4711", "").key);
         assert_ne!(shape.key, shapeless("Undeliverable message", "").key);
         let one = shapeless("Undeliverable mail 17", &quoted("1"));
@@ -230,7 +230,7 @@ mod tests {
         let sender = Sender::Address("s@s.test".to_owned());
         let text = "X-Loop: a@a.test\nMessage-ID: <1@s.test>\nFrom: s@s.test\nSubject: x\n\nhello\n";
         let first = of(text, &sender);
-        assert_eq!((first.nature, first.about.what.as_str()), (Nature::Mail, "loop"));
+        assert_eq!((first.expendable, first.about.what.as_str()), (Expendable::No, "loop"));
         assert_eq!(first.key, of(&format!("Received: from x by y\n{text}"), &sender).key);
         for other in [
             text.replace("<1@", "<2@"),
@@ -246,7 +246,7 @@ mod tests {
     fn what_neither_comes_as_a_report_nor_names_anybody_is_mail() {
         let sender = Sender::Address("s@s.test".to_owned());
         let text = "From: MAILER-DAEMON@b.test\nSubject: Undelivered Mail Returned to Sender\n\nIt did not work.\n";
-        assert_eq!(of(text, &sender).nature, Nature::Mail);
-        assert_eq!(of(text, &Sender::Null).nature, Nature::Report);
+        assert_eq!(of(text, &sender).expendable, Expendable::No);
+        assert_eq!(of(text, &Sender::Null).expendable, Expendable::Yes);
     }
 }

@@ -7,7 +7,7 @@
 //!
 //! Time is seconds since 1970, and comes as an argument. The state is bounded, whatever is sent: in storms, in times, in text.
 
-use crate::deliver::divert::rules::similar::{About, Fingerprint, Nature};
+use crate::deliver::divert::rules::similar::{About, Expendable, Similarity};
 
 /// The time that budget and digests go by, in seconds.
 pub const HOUR: i64 = 60 * 60;
@@ -172,7 +172,7 @@ pub struct Counts {
 
 impl State {
     /// Decides about one message, and counts it. `Send` reserves its place: it is given back with `take_back` when sending fails.
-    pub fn judge(&mut self, print: &Fingerprint, now: i64, limits: Limits) -> Step {
+    pub fn judge(&mut self, print: &Similarity, now: i64, limits: Limits) -> Step {
         self.age(now);
         let sent = self
             .storms
@@ -194,36 +194,36 @@ impl State {
     }
 
     /// Notes that the administrator has it. Only then is the next one that is equal a mere copy.
-    pub fn arrived(&mut self, print: &Fingerprint, now: i64) {
-        match print.nature {
+    pub fn arrived(&mut self, print: &Similarity, now: i64) {
+        match print.expendable {
             // Counted when it was reserved, so that of many at once only the first few go.
-            Nature::Report => {}
-            Nature::Mail => self.change(print, now, |storm| storm.sent = storm.sent.saturating_add(1)),
+            Expendable::Yes => {}
+            Expendable::No => self.change(print, now, |storm| storm.sent = storm.sent.saturating_add(1)),
         }
     }
 
     /// Gives a reserved place back: it was not sent.
-    pub fn take_back(&mut self, print: &Fingerprint, now: i64) {
+    pub fn take_back(&mut self, print: &Similarity, now: i64) {
         self.totals.sent = self.totals.sent.saturating_sub(1);
         // Its own place, and not that of one which was sent meanwhile. None where that hour is over.
         if let Some(at) = self.sent.iter().rposition(|then| *then == now) {
             self.sent.remove(at);
         }
-        match print.nature {
-            Nature::Report => self.change(print, now, |storm| storm.sent = storm.sent.saturating_sub(1)),
-            Nature::Mail => {}
+        match print.expendable {
+            Expendable::Yes => self.change(print, now, |storm| storm.sent = storm.sent.saturating_sub(1)),
+            Expendable::No => {}
         }
     }
 
     /// Decides about a message whose place was given back, because the administrator's mbox is full.
-    pub fn admin_is_full(&mut self, print: &Fingerprint, now: i64) -> Step {
+    pub fn admin_is_full(&mut self, print: &Similarity, now: i64) -> Step {
         self.take_back(print, now);
         self.admin_full_at = Some(now);
         self.put_aside(print, now, Reason::Full)
     }
 
     /// Takes a count back: the message could not be held, and is sent.
-    pub fn send_after_all(&mut self, print: &Fingerprint, now: i64) {
+    pub fn send_after_all(&mut self, print: &Similarity, now: i64) {
         let one = Tally { held: 1, kept: 0 };
         self.totals.held = self.totals.held.saturating_sub(1);
         self.change(print, now, |storm| storm.untold.subtract(one));
@@ -234,7 +234,7 @@ impl State {
     }
 
     /// Takes a count back: the message could not be held, and is kept in the user's mailbox.
-    pub fn keep_after_all(&mut self, print: &Fingerprint, now: i64) {
+    pub fn keep_after_all(&mut self, print: &Similarity, now: i64) {
         let (held, kept) = (Tally { held: 1, kept: 0 }, Tally { held: 0, kept: 1 });
         self.totals.held = self.totals.held.saturating_sub(1);
         self.totals.kept = self.totals.kept.saturating_add(1);
@@ -308,12 +308,12 @@ impl State {
         }
     }
 
-    fn put_aside(&mut self, print: &Fingerprint, now: i64, reason: Reason) -> Step {
+    fn put_aside(&mut self, print: &Similarity, now: i64, reason: Reason) -> Step {
         // A copy of what the administrator has, or a report. Anything else might be lost where something could push it out.
         let is_copy = matches!(reason, Reason::Equal(_));
-        let (one, step) = match print.nature {
-            Nature::Mail if !is_copy => (Tally { held: 0, kept: 1 }, Step::Keep(reason)),
-            Nature::Mail | Nature::Report => (Tally { held: 1, kept: 0 }, Step::Hold(reason)),
+        let (one, step) = match print.expendable {
+            Expendable::No if !is_copy => (Tally { held: 0, kept: 1 }, Step::Keep(reason)),
+            Expendable::No | Expendable::Yes => (Tally { held: 1, kept: 0 }, Step::Hold(reason)),
         };
         self.change(print, now, |storm| storm.untold.add(one));
         self.totals.held = self.totals.held.saturating_add(one.held);
@@ -322,19 +322,19 @@ impl State {
         step
     }
 
-    fn reserve(&mut self, print: &Fingerprint, now: i64) {
+    fn reserve(&mut self, print: &Similarity, now: i64) {
         self.totals.sent = self.totals.sent.saturating_add(1);
         self.sent.push(now);
         let surplus = self.sent.len().saturating_sub(MOST_BUDGET);
         self.sent.drain(..surplus);
-        match print.nature {
-            Nature::Report => self.change(print, now, |storm| storm.sent = storm.sent.saturating_add(1)),
-            Nature::Mail => {}
+        match print.expendable {
+            Expendable::Yes => self.change(print, now, |storm| storm.sent = storm.sent.saturating_add(1)),
+            Expendable::No => {}
         }
     }
 
     /// Changes the storm that this message belongs to; a new one where there is none. They stand in the order of their last message.
-    fn change(&mut self, print: &Fingerprint, now: i64, change: impl FnOnce(&mut Storm)) {
+    fn change(&mut self, print: &Similarity, now: i64, change: impl FnOnce(&mut Storm)) {
         let mut storm = match self.storms.iter().position(|storm| storm.key == print.key) {
             Some(at) => self.storms.remove(at),
             None => Storm {

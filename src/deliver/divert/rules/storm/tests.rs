@@ -5,21 +5,21 @@ use std::collections::BTreeMap;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use crate::deliver::divert::rules::similar::{About, Fingerprint, Nature};
+use crate::deliver::divert::rules::similar::{About, Expendable, Similarity};
 use crate::deliver::divert::rules::storm::{Counts, Digest, HOUR, Limits, MOST_STORMS, Reason, State, Step, Totals};
 
 const DAY: i64 = 24 * HOUR;
 
-fn print(number: usize, nature: Nature) -> Fingerprint {
-    Fingerprint {
+fn print(number: usize, expendable: Expendable) -> Similarity {
+    Similarity {
         key: format!("{number:016x}"),
-        nature,
+        expendable,
         about: About::default(),
     }
 }
 
-fn report(number: usize) -> Fingerprint {
-    print(number, Nature::Report)
+fn report(number: usize) -> Similarity {
+    print(number, Expendable::Yes)
 }
 
 const LIMITS: Limits = Limits {
@@ -52,7 +52,7 @@ fn beyond_the_budget_reports_are_held_and_mail_is_kept() {
         assert_eq!(state.judge(&report(number), 5, LIMITS), Step::Send);
     }
     assert_eq!(state.judge(&report(20), 5, LIMITS), Step::Hold(Reason::Budget(20)));
-    let mail = print(21, Nature::Mail);
+    let mail = print(21, Expendable::No);
     assert_eq!(state.judge(&mail, 5 + HOUR - 1, LIMITS), Step::Keep(Reason::Budget(20)));
     assert_eq!(state.judge(&mail, 5 + HOUR, LIMITS), Step::Send);
     let none = Limits {
@@ -71,14 +71,14 @@ fn mail_is_a_copy_only_when_the_first_arrived() {
         budget: Some(20),
     };
     let mut state = State::default();
-    let mail = print(1, Nature::Mail);
+    let mail = print(1, Expendable::No);
     // A run that was killed neither says that it arrived nor gives its place back.
     assert_eq!(state.judge(&mail, 0, one), Step::Send);
     assert_eq!(state.judge(&mail, 1, one), Step::Send);
     state.arrived(&mail, 2);
     assert_eq!(state.judge(&mail, 3, one), Step::Hold(Reason::Equal(1)));
     assert_eq!(
-        state.admin_is_full(&print(2, Nature::Mail), 3),
+        state.admin_is_full(&print(2, Expendable::No), 3),
         Step::Keep(Reason::Full)
     );
     assert_eq!(state.counts(4).admin_full_at, Some(3));
@@ -169,7 +169,7 @@ enum Fate {
 struct Event {
     wait: i64,
     number: usize,
-    nature: Nature,
+    expendable: Expendable,
     fate: Fate,
     digest: Fate,
 }
@@ -178,11 +178,11 @@ fn event() -> impl Strategy<Value = Event> {
     let wait = prop_oneof![6 => 0..3_i64, 3 => 0..600_i64, 1 => 0..(2 * DAY)];
     let fate = || prop_oneof![8 => Just(Fate::Arrives), 1 => Just(Fate::Fails), 1 => Just(Fate::AdminIsFull)];
     let number = prop_oneof![0..5_usize, 0..200_usize];
-    let nature = prop_oneof![Just(Nature::Report), Just(Nature::Mail)];
-    (wait, number, nature, fate(), fate()).prop_map(|(wait, number, nature, fate, digest)| Event {
+    let expendable = prop_oneof![Just(Expendable::Yes), Just(Expendable::No)];
+    (wait, number, expendable, fate(), fate()).prop_map(|(wait, number, expendable, fate, digest)| Event {
         wait,
         number,
-        nature,
+        expendable,
         fate,
         digest,
     })
@@ -206,7 +206,7 @@ proptest! {
         let mut arrived: BTreeMap<String, u32> = BTreeMap::new();
         for event in events {
             now += event.wait;
-            let print = print(event.number * 2 + usize::from(event.nature == Nature::Mail), event.nature);
+            let print = print(event.number * 2 + usize::from(event.expendable == Expendable::No), event.expendable);
             let step = match (state.judge(&print, now, limits), event.fate) {
                 (Step::Send, Fate::Fails) => {
                     // It will come again, and is none of ours until then.
@@ -225,7 +225,7 @@ proptest! {
                 }
                 Step::Hold(reason) => {
                     let has_some = arrived.get(&print.key).copied().unwrap_or_default() >= equal;
-                    prop_assert!(event.nature == Nature::Report || has_some, "the only copy may be pushed out");
+                    prop_assert!(event.expendable == Expendable::Yes || has_some, "the only copy may be pushed out");
                     prop_assert!(!matches!(reason, Reason::Equal(_)) || has_some, "equal to nothing that was sent");
                     shelf += 1;
                     if shelf > SHELF {
