@@ -5,7 +5,7 @@ use libfuzzer_sys::fuzz_target;
 use spoolguard::report::prose::find_failed;
 use spoolguard::message::{Fields, Message};
 use spoolguard::message::mime::MimeParts;
-use spoolguard::report::returned_header::{Quoted, nested_values, own_words};
+use spoolguard::report::returned_header::{ReturnedHeader, nested_values, own_words};
 use spoolguard::report::dsn::Report;
 use spoolguard::report::status_code::{class_of, find_status};
 use spoolguard::message::text::{decoded_value, normalize, part_text};
@@ -19,7 +19,7 @@ fuzz_target!(|bytes: &[u8]| {
     let own = own_words(&text);
     assert!(text.starts_with(own));
     assert!(find_failed(own, &[]).len() <= 100);
-    let _ = Quoted::find(&outline, &text).message().fields().count();
+    let _ = ReturnedHeader::find(&outline, &text).message().fields().count();
     let _ = class_of(find_status(&text), &normalize(&text));
     let _ = nested_values(bytes, "x-loop").count();
     for field in Fields::over(bytes) {

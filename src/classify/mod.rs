@@ -21,11 +21,11 @@ use crate::message::envelope::Sender;
 use crate::message::mime::MimeParts;
 use crate::message::text::{decoded_value, normalize, parameter, starts_with_ignoring_case};
 use crate::message::{Field, Message};
-use crate::report::returned_header::{Quoted, nested_values};
+use crate::report::returned_header::{ReturnedHeader, nested_values};
 
 pub use crate::report::dsn::{Recipient, ReportKind};
 pub use crate::report::returned_header::Origin;
-pub use crate::report::status_code::Class;
+pub use crate::report::status_code::FailureClass;
 
 /// The header in which spoolguard says that it diverted a message; whoever carries it is never sent anywhere again.
 pub const DIVERT_HEADER: &str = "X-Spoolguard-Divert";
@@ -271,7 +271,7 @@ fn sender_kind_of(head: &HeaderScan<'_>, from: Option<&str>) -> SenderKind {
 
 /// A bounce that calls itself a disposition notification.
 fn rejection(marker: Marker, recipients: Vec<Recipient>, outline: &MimeParts<'_>, facts: &Facts<'_>) -> Bounce {
-    let quoted = Quoted::find(outline, "");
+    let quoted = ReturnedHeader::find(outline, "");
     let message_id = quoted.message().first("Message-ID").map(|id| id.trim().to_owned());
     Bounce {
         kind: Some(ReportKind::Failure),
@@ -314,7 +314,7 @@ fn find_diverted(message: &Message<'_>, head: &HeaderScan<'_>) -> Option<Marker>
     if !encoded || memchr::memmem::find(message.body(), b"rfc822").is_none() {
         return None;
     }
-    let quoted = Quoted::find(&MimeParts::of(message), "");
+    let quoted = ReturnedHeader::find(&MimeParts::of(message), "");
     nested_values(quoted.bytes(), NAME)
         .next()
         .map(|value| Marker::new(DIVERT_HEADER, &value, WHY))

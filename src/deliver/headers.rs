@@ -5,7 +5,7 @@ use time::OffsetDateTime;
 
 use crate::classify::{DIVERT_HEADER, Judgement, Marker, Verdict};
 use crate::deliver::forward::rules::Moment;
-use crate::deliver::forward::rules::attribution::Blame;
+use crate::deliver::forward::rules::attribution::ForwardFailure;
 use crate::error::visible;
 use crate::message::Message;
 
@@ -130,7 +130,7 @@ pub fn kept_field(judgement: &Judgement, why: &str, line_end: &str) -> String {
 /// The field on top of a message that came back, with what is known of why: `blame` says which destination it did not reach, `notes` what
 /// else the user has to know, each of the form `key=value`.
 #[must_use]
-pub fn rescued_field(blame: Option<&Blame>, host: Option<&str>, notes: &[String], line_end: &str) -> String {
+pub fn rescued_field(blame: Option<&ForwardFailure>, host: Option<&str>, notes: &[String], line_end: &str) -> String {
     let mut parts = vec!["why=came-back".to_owned()];
     if let Some(blame) = blame {
         parts.push(format!("destination={}", word(&blame.destination)));

@@ -6,7 +6,7 @@ use crate::deliver::context::{Case, Guard, Outcome, when_settled};
 use crate::deliver::divert::digest;
 use crate::deliver::forward::gate;
 use crate::deliver::forward::gate::{Gate, Kept};
-use crate::deliver::forward::rules::attribution::Blame;
+use crate::deliver::forward::rules::attribution::ForwardFailure;
 use crate::deliver::forward::{destinations, history};
 use crate::deliver::rescue;
 use crate::deliver::rescue::Rescue;
@@ -36,7 +36,7 @@ pub fn settle(guard: &Guard, case: &Case<'_>) -> Result<Outcome, Error> {
 }
 
 /// Takes out of a report what it says and what it carries, before it goes anywhere: it must not be done with before that is safe.
-fn take_out(guard: &Guard, case: &Case<'_>, blames: &[Blame]) -> Result<(), Error> {
+fn take_out(guard: &Guard, case: &Case<'_>, blames: &[ForwardFailure]) -> Result<(), Error> {
     match rescue::rescue(guard, case, blames)? {
         Rescue::Lost(lost) => {
             destinations::lose(guard, case, &lost);

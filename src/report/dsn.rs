@@ -4,7 +4,7 @@
 use crate::message::address::Address;
 use crate::message::text::starts_with_ignoring_case;
 use crate::message::{Fields, Message};
-use crate::report::status_code::{Class, class_of, find_status};
+use crate::report::status_code::{FailureClass, class_of, find_status};
 
 /// A report that names more recipients says nothing new with the rest.
 const MAX_RECIPIENTS: usize = 200;
@@ -49,7 +49,7 @@ pub struct Recipient {
     /// That host (`Remote-MTA`).
     pub remote_host: Option<String>,
     /// What it means for the next message.
-    pub class: Class,
+    pub class: FailureClass,
 }
 
 /// A delivery report, read.
@@ -73,8 +73,8 @@ impl Report {
         }
         for recipient in &mut report.recipients {
             recipient.class = match recipient.action.as_deref() {
-                Some("delivered" | "relayed" | "expanded") => Class::Neither,
-                Some("delayed") => Class::Soft,
+                Some("delivered" | "relayed" | "expanded") => FailureClass::Neither,
+                Some("delayed") => FailureClass::Soft,
                 _ => class_of(
                     recipient.status.as_deref(),
                     recipient.diagnostic.as_deref().unwrap_or_default(),
@@ -242,7 +242,7 @@ pub fn fields_of<'a>(part: &Message<'a>) -> Fields<'a> {
 #[cfg(test)]
 mod tests {
     use super::{Report, ReportKind, count_fields};
-    use crate::report::status_code::Class;
+    use crate::report::status_code::FailureClass;
 
     #[test]
     fn a_report_is_read_to_its_end() {
@@ -265,9 +265,12 @@ mod tests {
             assert_eq!(first.diagnostic.as_deref(), Some("550 5.1.1  unknown"));
             assert_eq!(
                 (first.remote_host.as_deref(), first.class),
-                (Some("mx.b.test"), Class::Hard)
+                (Some("mx.b.test"), FailureClass::Hard)
             );
-            assert_eq!((second.address.as_str(), second.class), ("d@d.test", Class::Soft));
+            assert_eq!(
+                (second.address.as_str(), second.class),
+                ("d@d.test", FailureClass::Soft)
+            );
         }
     }
 

@@ -4,7 +4,7 @@
 use crate::message::address::Address;
 use crate::message::text::normalize;
 use crate::report::dsn::{Recipient, ReportKind};
-use crate::report::status_code::{Class, class_of, find_reply_code, find_status};
+use crate::report::status_code::{FailureClass, class_of, find_reply_code, find_status};
 
 /// A report that names more recipients says nothing new with the rest.
 const MAX_RECIPIENTS: usize = 50;
@@ -134,7 +134,7 @@ pub fn with_reason(address: String, reason: &str, all: &str) -> Recipient {
         .or_else(|| find_reply_code(all))
         .map(str::to_owned);
     let by_reason = class_of(status.as_deref(), reason);
-    let class = if by_reason == Class::Neither {
+    let class = if by_reason == FailureClass::Neither {
         class_of(status.as_deref(), all)
     } else {
         by_reason
@@ -153,8 +153,8 @@ pub fn with_reason(address: String, reason: &str, all: &str) -> Recipient {
 pub fn complete(recipients: &mut [Recipient], kind: Option<ReportKind>) {
     let (action, class) = match kind {
         Some(ReportKind::Failure) => ("failed", None),
-        Some(ReportKind::Delay) => ("delayed", Some(Class::Soft)),
-        Some(ReportKind::Success) => ("delivered", Some(Class::Neither)),
+        Some(ReportKind::Delay) => ("delayed", Some(FailureClass::Soft)),
+        Some(ReportKind::Success) => ("delivered", Some(FailureClass::Neither)),
         None => return,
     };
     for recipient in recipients.iter_mut().filter(|recipient| recipient.action.is_none()) {
@@ -211,7 +211,7 @@ fn address_in(line: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::find_failed;
-    use crate::report::status_code::Class;
+    use crate::report::status_code::FailureClass;
 
     #[test]
     fn failed_addresses_are_read_out_of_each_systems_lines() {
@@ -220,48 +220,53 @@ mod tests {
                 "<b@b.test>:\n192.0.2.1 does not like recipient.\nRemote host said: 550 5.1.1 unknown user\n",
                 "b@b.test",
                 Some("5.1.1"),
-                Class::Hard,
+                FailureClass::Hard,
             ),
-            ("  b@b.test\n    Unrouteable address\n", "b@b.test", None, Class::Hard),
+            (
+                "  b@b.test\n    Unrouteable address\n",
+                "b@b.test",
+                None,
+                FailureClass::Hard,
+            ),
             (
                 "550 5.1.1 <b@b.test>... User unknown\n",
                 "b@b.test",
                 Some("5.1.1"),
-                Class::Hard,
+                FailureClass::Hard,
             ),
             (
                 ">>> RCPT To:<b@b.test>\n<<< 552 quota exceeded\n",
                 "b@b.test",
                 Some("5.2.0"),
-                Class::Soft,
+                FailureClass::Soft,
             ),
             (
                 "was not delivered to:\n\n  b@b.test\n\nbecause:\n\n  not listed in Directory\n",
                 "b@b.test",
                 None,
-                Class::Hard,
+                FailureClass::Hard,
             ),
             (
                 "User mailbox exceeds allowed size: b@b.test\n",
                 "b@b.test",
                 None,
-                Class::Soft,
+                FailureClass::Soft,
             ),
-            ("To: b@b.test\nfrom a@a.test\n", "b@b.test", None, Class::Neither),
-            ("undeliverable  to b@b.test\n", "b@b.test", None, Class::Hard),
+            ("To: b@b.test\nfrom a@a.test\n", "b@b.test", None, FailureClass::Neither),
+            ("undeliverable  to b@b.test\n", "b@b.test", None, FailureClass::Hard),
             (
                 "Your message\n  To: list@c.test\ndid not reach the following recipient(s):\n\nc=B;a= ;dda:SMTP=b@b.test; on Mon\n  The recipient name is not recognized\n",
                 "b@b.test",
                 None,
-                Class::Hard,
+                FailureClass::Hard,
             ),
             (
                 "  To: b@b.test\ndid not reach the following recipient(s):\n\nthe postmaster\n",
                 "b@b.test",
                 None,
-                Class::Neither,
+                FailureClass::Neither,
             ),
-            ("a@a.test\n", "", None, Class::Neither),
+            ("a@a.test\n", "", None, FailureClass::Neither),
         ];
         for (text, address, status, class) in cases {
             let found = find_failed(text, &["a@a.test".to_owned()]);

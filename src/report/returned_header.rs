@@ -42,11 +42,11 @@ pub enum Origin {
 
 /// A quoted header; empty where nothing is quoted.
 #[derive(Clone, Debug, Default)]
-pub struct Quoted<'a> {
+pub struct ReturnedHeader<'a> {
     bytes: Cow<'a, [u8]>,
 }
 
-impl<'a> Quoted<'a> {
+impl<'a> ReturnedHeader<'a> {
     /// Finds it among the parts of a message, then in its text.
     #[must_use]
     pub fn find(outline: &MimeParts<'a>, text: &str) -> Self {
@@ -238,7 +238,7 @@ pub fn own_words(text: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use super::{Origin, Quoted, nested_values, own_words};
+    use super::{Origin, ReturnedHeader, nested_values, own_words};
     use crate::message::Message;
     use crate::message::address::{Address, OwnAddresses};
     use crate::message::mime::MimeParts;
@@ -258,7 +258,11 @@ mod tests {
             let message = Message::new(text.as_bytes());
             let outline = MimeParts::of(&message);
             let body = String::from_utf8_lossy(message.body());
-            assert_eq!(Quoted::find(&outline, &body).origin(&own), Origin::OurForward, "{text}");
+            assert_eq!(
+                ReturnedHeader::find(&outline, &body).origin(&own),
+                Origin::OurForward,
+                "{text}"
+            );
         }
     }
 

@@ -8,14 +8,14 @@ use crate::message::address::{Address, OwnAddresses};
 use crate::message::envelope::Sender;
 use crate::message::mime::{MimeParts, Part, PartKind};
 use crate::message::text::{find_ignoring_case, starts_with_ignoring_case};
-use crate::report::returned_header::Quoted;
+use crate::report::returned_header::ReturnedHeader;
 
 /// As much of a report's text as is searched for a ruler.
 const TEXT_BYTES: usize = 64 << 10;
 
 /// What a report brings back.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Original {
+pub enum ReturnedMessage {
     /// The message, header and body.
     Whole(Place),
     /// Its header alone.
@@ -57,7 +57,7 @@ pub enum Extent {
     Cut,
 }
 
-impl Original {
+impl ReturnedMessage {
     /// Finds it in `report`.
     #[must_use]
     pub fn find(report: &Message<'_>) -> Self {
@@ -82,7 +82,7 @@ impl Original {
             return Self::Whole(place);
         }
         let text = String::from_utf8_lossy(report.body().get(..TEXT_BYTES).unwrap_or(report.body()));
-        let quoted = Quoted::find(&outline, &text);
+        let quoted = ReturnedHeader::find(&outline, &text);
         if quoted.is_empty() {
             Self::None
         } else {
@@ -274,7 +274,7 @@ fn says_cut(outline: &MimeParts<'_>) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{Coding, Extent, Original, is_sent_by_user, lacks_body, sender, without_marks};
+    use super::{Coding, Extent, ReturnedMessage, is_sent_by_user, lacks_body, sender, without_marks};
     use crate::message::Message;
     use crate::message::address::{Address, OwnAddresses};
     use crate::message::envelope::Sender;
@@ -286,12 +286,12 @@ mod tests {
     }
 
     /// What is found, and what the report holds from there on.
-    fn found(report: &str) -> (Original, String) {
+    fn found(report: &str) -> (ReturnedMessage, String) {
         let message = Message::new(report.as_bytes());
-        let original = Original::find(&message);
+        let original = ReturnedMessage::find(&message);
         let rest = match &original {
-            Original::Whole(place) => message.content().get(place.start..).unwrap_or_default(),
-            Original::HeaderOnly(_) | Original::None => &[],
+            ReturnedMessage::Whole(place) => message.content().get(place.start..).unwrap_or_default(),
+            ReturnedMessage::HeaderOnly(_) | ReturnedMessage::None => &[],
         };
         (original.clone(), String::from_utf8_lossy(rest).into_owned())
     }
@@ -324,7 +324,7 @@ mod tests {
                 Extent::All,
             ),
         ] {
-            let (Original::Whole(place), rest) = found(&report(head)) else {
+            let (ReturnedMessage::Whole(place), rest) = found(&report(head)) else {
                 unreachable!("{head}")
             };
             assert_eq!((place.coding, place.extent), (coding, extent), "{head}");
@@ -341,19 +341,19 @@ mod tests {
             "Content-Type: text/rfc822-headers",
             "Content-Type: message/rfc822-headers",
         ] {
-            let (Original::HeaderOnly(lost), _) = found(&report(head)) else {
+            let (ReturnedMessage::HeaderOnly(lost), _) = found(&report(head)) else {
                 unreachable!("{head}")
             };
             assert_eq!(lost.from.as_deref(), Some("s@s.test"), "{head}");
         }
         // Nothing at all.
-        assert_eq!(found("From: x\n\nIt failed.\n").0, Original::None);
+        assert_eq!(found("From: x\n\nIt failed.\n").0, ReturnedMessage::None);
         assert_eq!(
             found(
                 "From: x\nContent-Type: multipart/report; boundary=b\n\n--b\nContent-Type: message/rfc822\n\n\n--b--\n"
             )
             .0,
-            Original::None
+            ReturnedMessage::None
         );
     }
 
@@ -376,7 +376,7 @@ mod tests {
                 Extent::All,
             ),
         ] {
-            let (Original::Whole(place), rest) = found(&report) else {
+            let (ReturnedMessage::Whole(place), rest) = found(&report) else {
                 unreachable!("{report}")
             };
             assert_eq!(
@@ -386,12 +386,12 @@ mod tests {
             );
         }
         let header = format!("From: x\n\n------ This is a copy of the message's headers. ------\n\nDate: y\n{COPY}");
-        assert!(matches!(found(&header).0, Original::HeaderOnly(_)), "{header}");
+        assert!(matches!(found(&header).0, ReturnedMessage::HeaderOnly(_)), "{header}");
         // Words below a ruler are no message.
         let words = qmail.replace(COPY, "It is not here.\n");
-        assert_eq!(found(&words).0, Original::None);
+        assert_eq!(found(&words).0, ReturnedMessage::None);
         let packed = qmail.replacen("From: x\n", "From: x\nContent-Transfer-Encoding: base64\n", 1);
-        assert!(!matches!(found(&packed).0, Original::Whole(_)));
+        assert!(!matches!(found(&packed).0, ReturnedMessage::Whole(_)));
     }
 
     #[test]

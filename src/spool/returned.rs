@@ -28,7 +28,7 @@ use crate::message::Message;
 use crate::message::envelope::Envelope;
 use crate::message::from_line;
 use crate::report::returned_message;
-use crate::report::returned_message::{Extent, Original};
+use crate::report::returned_message::{Extent, ReturnedMessage};
 use crate::spool::merge::{Merge, Seen, Stop, Tally, Target};
 use crate::spool::restore::catalog::Entry;
 use crate::sys::account::Account;
@@ -211,10 +211,10 @@ impl Unpacker<'_> {
             if !bounce.gives_up() || judgement.diverted_before.is_some() {
                 return Ok(Found::Nothing);
             }
-            let place = match Original::find(&message) {
-                Original::Whole(place) => place,
-                Original::HeaderOnly(_) => return Ok(Found::HeaderOnly),
-                Original::None => return Ok(Found::Nothing),
+            let place = match ReturnedMessage::find(&message) {
+                ReturnedMessage::Whole(place) => place,
+                ReturnedMessage::HeaderOnly(_) => return Ok(Found::HeaderOnly),
+                ReturnedMessage::None => return Ok(Found::Nothing),
             };
             let start = report.head().len() - message.content().len();
             let taken = unpack::take_out(&report, start, &place, &envelope.own)?;

@@ -15,7 +15,7 @@ use crate::message::Message;
 use crate::message::mime::{MimeParts, PartKind};
 use crate::message::text::{normalize, part_text, starts_with_ignoring_case};
 use crate::report::prose::{complete, names_anybody};
-use crate::report::returned_header::{Quoted, nested_values, own_words};
+use crate::report::returned_header::{ReturnedHeader, nested_values, own_words};
 
 /// As much of the system's own words as rules look at.
 const OPENING_BYTES: usize = 8 * 1024;
@@ -102,7 +102,7 @@ pub fn weigh(evidence: &Evidence<'_, '_>, outline: &MimeParts<'_>, facts: &Facts
     let text = system_text(outline);
     let own = own_words(&text);
     let report = read_report(outline, &text);
-    let quoted = Quoted::find(outline, &text);
+    let quoted = ReturnedHeader::find(outline, &text);
     let words = body::find(&opening_of(own));
     let kind_of_words = score.score_words(&words, &text);
     score.score_quote(&quoted, &words, built);

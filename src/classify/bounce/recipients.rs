@@ -6,8 +6,8 @@ use crate::message::address::Address;
 use crate::message::mime::{MimeParts, PartKind};
 use crate::report::dsn::{Recipient, Report, count_fields};
 use crate::report::prose::{find_failed, with_reason};
-use crate::report::returned_header::Quoted;
-use crate::report::status_code::Class;
+use crate::report::returned_header::ReturnedHeader;
+use crate::report::status_code::FailureClass;
 
 /// As much of the system's own words as is read.
 const WORDS_BYTES: usize = 8 * 1024;
@@ -42,7 +42,7 @@ pub fn read_report(outline: &MimeParts<'_>, text: &str) -> Report {
 /// writes `Status: 5.0.0` and no `Diagnostic-Code`, and `b@b.test: 550 Invalid recipient` above it.
 pub fn add_reasons(recipients: &mut [Recipient], own: &str) {
     let unclear = |recipient: &Recipient| {
-        recipient.class == Class::Neither
+        recipient.class == FailureClass::Neither
             && recipient.diagnostic.is_none()
             && !matches!(recipient.action.as_deref(), Some("delivered" | "relayed" | "expanded"))
     };
@@ -75,7 +75,7 @@ pub fn parties(evidence: &Evidence<'_, '_>) -> Vec<String> {
 pub fn failed_recipients(
     evidence: &Evidence<'_, '_>,
     own: &str,
-    quoted: &Quoted<'_>,
+    quoted: &ReturnedHeader<'_>,
     report: &Report,
 ) -> Vec<Recipient> {
     let words: String = own.chars().take(WORDS_BYTES).collect();

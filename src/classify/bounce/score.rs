@@ -8,7 +8,7 @@ use crate::classify::patterns::{Strength, body, subject};
 use crate::message::mime::{MimeParts, PartKind};
 use crate::message::text::starts_with_ignoring_case;
 use crate::report::dsn::{ReportKind, count_fields};
-use crate::report::returned_header::Quoted;
+use crate::report::returned_header::ReturnedHeader;
 
 /// What the evidence must weigh together.
 const THRESHOLD: i32 = 100;
@@ -204,7 +204,7 @@ impl Score {
         evidence: &Evidence<'_, '_>,
         built: Built,
         words: &body::Found,
-        quoted: &Quoted<'_>,
+        quoted: &ReturnedHeader<'_>,
     ) -> bool {
         if built == Built::Report {
             return self.sum >= THRESHOLD;
@@ -243,7 +243,7 @@ impl Score {
     }
 
     /// A message that is quoted, and words that want something done.
-    pub fn score_quote(&mut self, quoted: &Quoted<'_>, words: &body::Found, built: Built) {
+    pub fn score_quote(&mut self, quoted: &ReturnedHeader<'_>, words: &body::Found, built: Built) {
         if !quoted.is_empty() {
             self.add(weight::QUOTED, None);
         }

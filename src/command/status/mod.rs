@@ -17,7 +17,7 @@ use crate::deliver::context::Guard;
 use crate::deliver::divert::digest;
 use crate::deliver::forward::destinations;
 use crate::deliver::forward::destinations::{Told, moment};
-use crate::deliver::forward::rules::{Routes, Standing};
+use crate::deliver::forward::rules::{Destinations, Standing};
 use crate::deliver::{caller, headers};
 use crate::error::{Class, Error, Status, visible};
 use crate::message::Message;
@@ -103,14 +103,14 @@ fn show(form: Form, guard: &Guard, now: OffsetDateTime) -> Status {
 fn resume(address: &str, guard: &Guard, now: OffsetDateTime) -> Result<Status, Error> {
     let store = store(guard)?;
     let (at, settings) = (moment(now), guard.config.routes.settings());
-    let (before, kept, told) = json_state::change(guard, &store, |routes: &mut Routes| {
+    let (before, kept, told) = json_state::change(guard, &store, |routes: &mut Destinations| {
         routes.tick(at, &settings);
         let kept = routes
             .find(address)
             .and_then(|route| route.suspended.as_ref())
             .map_or(0, |s| s.kept);
         let before = routes.resume(address, at, &settings);
-        (before, kept, Told(routes.claim(at)))
+        (before, kept, Told(routes.take_due(at)))
     })?;
     destinations::tell(guard, &own(guard), now, told.0);
     match before {
@@ -145,10 +145,10 @@ fn suspend(address: &str, guard: &Guard, now: OffsetDateTime) -> Result<Status, 
     }
     let store = store(guard)?;
     let (at, settings, own) = (moment(now), guard.config.routes.settings(), own(guard));
-    let (before, told) = json_state::change(guard, &store, |routes: &mut Routes| {
+    let (before, told) = json_state::change(guard, &store, |routes: &mut Destinations| {
         routes.tick(at, &settings);
         let before = routes.suspend(address, &own.loop_mark(), at, &settings);
-        (before, Told(routes.claim(at)))
+        (before, Told(routes.take_due(at)))
     })?;
     destinations::tell(guard, &own, now, told.0);
     let mailbox = guard.mailbox().display().to_string();

@@ -14,7 +14,7 @@ use crate::deliver::divert::throttle;
 use crate::deliver::forward::destinations;
 use crate::deliver::forward::destinations::moment;
 use crate::deliver::forward::notices;
-use crate::deliver::forward::rules::{Failure, Moment, Notice, Route, Routes, Settings, Stage, Waits};
+use crate::deliver::forward::rules::{Destination, Destinations, Failure, Moment, Notice, Settings, Stage, Waits};
 use crate::deliver::headers;
 use crate::error::visible;
 
@@ -25,7 +25,7 @@ pub struct View {
     mailbox: PathBuf,
     now: Moment,
     settings: Settings,
-    routes: Routes,
+    routes: Destinations,
     /// Copies of what was sent to the administrator: how many, how many bytes, where.
     held: (u64, u64, PathBuf),
     /// What was diverted, where anything was.
@@ -39,9 +39,9 @@ impl View {
     pub fn take(guard: &Guard, now: OffsetDateTime) -> Self {
         let settings = guard.config.routes.settings();
         let (mut routes, wrong) = match destinations::store(guard).map(|store| destinations::read(&store)) {
-            None => (Routes::default(), None),
+            None => (Destinations::default(), None),
             Some(Ok(routes)) => (routes, None),
-            Some(Err(e)) => (Routes::default(), Some(e.to_string())),
+            Some(Err(e)) => (Destinations::default(), Some(e.to_string())),
         };
         routes.tick(moment(now), &settings);
         let (diverted, wrong) = match throttle::counts(guard, now.unix_timestamp()) {
@@ -76,7 +76,7 @@ impl View {
         routes.filter(|route| route.suspended.is_some()).count()
     }
 
-    fn points(&self, route: &Route) -> String {
+    fn points(&self, route: &Destination) -> String {
         let halves = route.health.half_points(self.now, &self.settings);
         format!("{}{}", halves / 2, if halves.is_multiple_of(2) { "" } else { ".5" })
     }
@@ -92,7 +92,7 @@ fn count(held: &std::path::Path) -> (u64, u64) {
 }
 
 /// The word for how a route stands.
-fn state(route: &Route) -> &'static str {
+fn state(route: &Destination) -> &'static str {
     match route.suspended.as_ref().map(|suspension| &suspension.waits) {
         None => "open",
         Some(Waits::ForHand) => "suspended-by-hand",
@@ -144,7 +144,7 @@ pub fn write_text(view: &View, output: &mut impl Write) -> io::Result<()> {
     Ok(())
 }
 
-fn write_route(view: &View, route: &Route, output: &mut impl Write) -> io::Result<()> {
+fn write_route(view: &View, route: &Destination, output: &mut impl Write) -> io::Result<()> {
     let user = visible(&view.user);
     let to = visible(&route.destination);
     let health = &route.health;
@@ -300,7 +300,7 @@ fn messages(count: u64) -> String {
 #[serde(tag = "kind", rename_all = "lowercase")]
 #[allow(clippy::large_enum_variant, reason = "made, written and dropped one at a time")]
 enum Line<'a> {
-    Route {
+    Destination {
         user: &'a str,
         destination: &'a str,
         state: &'a str,
@@ -343,7 +343,7 @@ enum Line<'a> {
 #[derive(Serialize)]
 struct Last<'a> {
     at: String,
-    class: crate::report::status_code::Class,
+    class: crate::report::status_code::FailureClass,
     source: crate::deliver::forward::rules::Source,
     status: Option<&'a str>,
     said: &'a str,
@@ -387,7 +387,7 @@ pub fn write_json(view: &View, output: &mut impl Write) -> io::Result<()> {
             },
         };
         let health = &route.health;
-        let line = Line::Route {
+        let line = Line::Destination {
             user,
             destination: &route.destination,
             state: state(route),

@@ -3,7 +3,7 @@
 
 use crate::classify::{Bounce, Verdict};
 use crate::deliver::context::{Case, Guard};
-use crate::deliver::forward::rules::attribution::{Blame, Evidence, Token, attribute};
+use crate::deliver::forward::rules::attribution::{Evidence, ForwardFailure, Token, attribute};
 use crate::deliver::forward::{history, verp};
 
 /// The report that a message is; none where it is something else.
@@ -20,7 +20,7 @@ pub fn report<'a>(case: &'a Case<'_>) -> Option<&'a Bounce> {
 /// The destinations that this message reports about; none where it is no report, or proves nothing. `known` are those that the user's
 /// mail goes to, as far as the caller knows, beside the ones of this run.
 #[must_use]
-pub fn find(guard: &Guard, case: &Case<'_>, known: &[String]) -> Vec<Blame> {
+pub fn find(guard: &Guard, case: &Case<'_>, known: &[String]) -> Vec<ForwardFailure> {
     let Some(bounce) = report(case) else {
         return Vec::new();
     };

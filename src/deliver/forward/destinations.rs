@@ -8,8 +8,8 @@
 use time::OffsetDateTime;
 
 use crate::deliver::context::{Case, Guard};
-use crate::deliver::forward::rules::attribution::{Blame, Lost};
-use crate::deliver::forward::rules::{Event, Moment, Notice, Routes, To, is_timely};
+use crate::deliver::forward::rules::attribution::{ForwardFailure, Lost};
+use crate::deliver::forward::rules::{Destinations, Event, Moment, Notice, To, is_timely};
 use crate::deliver::forward::{attribution, notices};
 use crate::error::Error;
 use crate::message::address::OwnAddresses;
@@ -45,15 +45,15 @@ pub fn store(guard: &Guard) -> Option<Store> {
 ///
 /// # Errors
 /// When it cannot be read or understood.
-pub fn read(store: &Store) -> Result<Routes, Error> {
+pub fn read(store: &Store) -> Result<Destinations, Error> {
     match store.read()? {
-        None => Ok(Routes::default()),
+        None => Ok(Destinations::default()),
         Some(bytes) => json_state::understand(store, &bytes),
     }
 }
 
 /// Changes what is remembered. Trouble is logged, and otherwise nothing happened.
-pub fn try_change<R>(guard: &Guard, store: &Store, action: impl FnOnce(&mut Routes) -> R) -> Option<R> {
+pub fn try_change<R>(guard: &Guard, store: &Store, action: impl FnOnce(&mut Destinations) -> R) -> Option<R> {
     match json_state::change(guard, store, action) {
         Ok(result) => Some(result),
         Err(e) => {
@@ -134,13 +134,13 @@ pub fn due(guard: &Guard, own: &OwnAddresses, date: OffsetDateTime) -> Result<()
         return Ok(());
     };
     // Nearly nobody has anything, and what cannot be understood is set aside by that change.
-    if matches!(read(&store), Ok(routes) if routes == Routes::default()) {
+    if matches!(read(&store), Ok(routes) if routes == Destinations::default()) {
         return Ok(());
     }
     let (now, settings) = (moment(date), guard.config.routes.settings());
-    let notices = json_state::change(guard, &store, |routes: &mut Routes| {
+    let notices = json_state::change(guard, &store, |routes: &mut Destinations| {
         routes.tick(now, &settings);
-        routes.claim(now)
+        routes.take_due(now)
     })?;
     tell(guard, own, date, notices);
     Ok(())
@@ -148,7 +148,7 @@ pub fn due(guard: &Guard, own: &OwnAddresses, date: OffsetDateTime) -> Result<()
 
 /// The destinations that a message reports about, among those of this run and those that are remembered; none where it is no report.
 #[must_use]
-pub fn blames(guard: &Guard, case: &Case<'_>) -> Vec<Blame> {
+pub fn blames(guard: &Guard, case: &Case<'_>) -> Vec<ForwardFailure> {
     if attribution::report(case).is_none() {
         return Vec::new();
     }
@@ -158,7 +158,7 @@ pub fn blames(guard: &Guard, case: &Case<'_>) -> Vec<Blame> {
 }
 
 /// Learns from what a report says about forwards of ours.
-pub fn learn(guard: &Guard, case: &Case<'_>, blames: &[Blame]) -> Told {
+pub fn learn(guard: &Guard, case: &Case<'_>, blames: &[ForwardFailure]) -> Told {
     let Some(store) = store(guard).filter(|_| !blames.is_empty()) else {
         return Told::default();
     };
@@ -176,7 +176,7 @@ pub fn learn(guard: &Guard, case: &Case<'_>, blames: &[Blame]) -> Told {
         for blame in timely {
             routes.reported(blame, id.as_deref(), &own, now, &settings);
         }
-        routes.claim(now)
+        routes.take_due(now)
     });
     Told(told.unwrap_or_default())
 }

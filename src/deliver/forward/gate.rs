@@ -6,7 +6,7 @@ use crate::deliver::context::{Case, Guard, when_settled};
 use crate::deliver::forward::Sent;
 use crate::deliver::forward::destinations;
 use crate::deliver::forward::destinations::{Told, moment, store, try_change};
-use crate::deliver::forward::rules::{Failure, Fit, Moment, Pass, Routes, Settings};
+use crate::deliver::forward::rules::{Destinations, Failure, Fit, Moment, Pass, Settings};
 use crate::deliver::headers;
 use crate::message::envelope::Sender;
 use crate::submit::Refusal;
@@ -43,11 +43,11 @@ pub fn gate(guard: &Guard, case: &Case<'_>, destinations: &[String]) -> Gate {
             return gate;
         }
     };
-    if seen == Routes::default() {
+    if seen == Destinations::default() {
         return gate;
     }
     let (now, settings, id) = (moment(case.date), guard.config.routes.settings(), message_id(case));
-    let ask = |routes: &mut Routes| -> Vec<(String, Pass)> {
+    let ask = |routes: &mut Destinations| -> Vec<(String, Pass)> {
         let pass = |to: &String| (to.clone(), routes.pass(to, id.as_deref(), fit(case), now, &settings));
         destinations.iter().map(pass).collect()
     };
@@ -162,12 +162,12 @@ impl Gate {
             for (to, pass) in &self.passes {
                 self.remember_one(routes, to, *pass, case, &settings);
             }
-            routes.claim(now)
+            routes.take_due(now)
         });
         Told(told.unwrap_or_default())
     }
 
-    fn remember_one(&self, routes: &mut Routes, to: &str, pass: Pass, case: &Case<'_>, settings: &Settings) {
+    fn remember_one(&self, routes: &mut Destinations, to: &str, pass: Pass, case: &Case<'_>, settings: &Settings) {
         let now = moment(case.date);
         if matches!(pass, Pass::Keep { .. }) {
             if self.is_kept {

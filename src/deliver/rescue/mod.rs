@@ -17,7 +17,7 @@ use crate::classify::policy;
 use crate::classify::policy::{Action, Job, Over, Why};
 use crate::classify::{Bounce, Origin};
 use crate::deliver::context::{Case, Guard, Outcome};
-use crate::deliver::forward::rules::attribution::{Blame, Lost};
+use crate::deliver::forward::rules::attribution::{ForwardFailure, Lost};
 use crate::deliver::forward::{attribution, history};
 use crate::deliver::headers;
 use crate::deliver::rescue::unpack::Taken;
@@ -27,7 +27,7 @@ use crate::error::{Error, Outlook};
 use crate::message::Message;
 use crate::message::envelope::Envelope;
 use crate::report::returned_message;
-use crate::report::returned_message::{Extent, Original};
+use crate::report::returned_message::{Extent, ReturnedMessage};
 use crate::sys::message_buffer::Intake;
 use crate::sys::state_file::Store;
 
@@ -49,7 +49,7 @@ pub enum Rescue {
 ///
 /// # Errors
 /// When the message is nowhere safe, and trying again can help; then the report has to come again.
-pub fn rescue(guard: &Guard, case: &Case<'_>, blames: &[Blame]) -> Result<Rescue, Error> {
+pub fn rescue(guard: &Guard, case: &Case<'_>, blames: &[ForwardFailure]) -> Result<Rescue, Error> {
     let Some(report) = attribution::report(case) else {
         return Ok(Rescue::Nothing);
     };
@@ -69,10 +69,10 @@ pub fn rescue(guard: &Guard, case: &Case<'_>, blames: &[Blame]) -> Result<Rescue
             Rescue::Lost(Lost { destination, ..lost })
         }
     };
-    let place = match Original::find(&case.message) {
-        Original::Whole(place) => place,
-        Original::HeaderOnly(header) => return Ok(lost(header)),
-        Original::None => return Ok(Rescue::Nothing),
+    let place = match ReturnedMessage::find(&case.message) {
+        ReturnedMessage::Whole(place) => place,
+        ReturnedMessage::HeaderOnly(header) => return Ok(lost(header)),
+        ReturnedMessage::None => return Ok(Rescue::Nothing),
     };
     let Taken { intake, extent } = unpack::take_out(case.intake, case.content_start(), &place, &case.envelope.own)
         .map_err(|e| Error::io("take a message out of", Path::new("a report"), &e))?;

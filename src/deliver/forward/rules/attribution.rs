@@ -5,7 +5,7 @@
 use crate::classify::{Bounce, Judgement, Marker, Origin, Verdict};
 use crate::message::address::Address;
 use crate::report::dsn::{Recipient, ReportKind, kind_of};
-use crate::report::status_code::Class;
+use crate::report::status_code::FailureClass;
 
 /// Why a report is believed to be about our own forward; a later one proves more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Deserialize, serde::Serialize)]
@@ -24,13 +24,13 @@ pub enum Proof {
 
 /// What one report says about one destination.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Blame {
+pub struct ForwardFailure {
     /// The address that was forwarded to, as it was written there.
     pub destination: String,
     /// Given up, late, or reached.
     pub kind: ReportKind,
     /// What it means for the next message.
-    pub class: Class,
+    pub class: FailureClass,
     /// The enhanced status code, `5.1.1` (RFC 3463).
     pub status: Option<String>,
     /// What the other host answered; empty where the report does not say.
@@ -98,7 +98,7 @@ pub fn believe_token(judgement: &mut Judgement, address: &str) {
 
 /// Finds the destinations that a report is about.
 #[must_use]
-pub fn attribute(bounce: &Bounce, evidence: &Evidence<'_>) -> Vec<Blame> {
+pub fn attribute(bounce: &Bounce, evidence: &Evidence<'_>) -> Vec<ForwardFailure> {
     match evidence.token {
         Token::For(destination) => vec![blame(bounce, worst(bounce, destination), destination, Proof::Token)],
         Token::Missing => Vec::new(),
@@ -114,8 +114,8 @@ pub fn attribute(bounce: &Bounce, evidence: &Evidence<'_>) -> Vec<Blame> {
 
 /// The destinations among `candidates` that a report names. One that names none of them, where there is only one, is about that: it
 /// went on from there, and failed further away.
-fn named(bounce: &Bounce, candidates: &[String], proof: Proof) -> Vec<Blame> {
-    let mut found: Vec<Blame> = Vec::new();
+fn named(bounce: &Bounce, candidates: &[String], proof: Proof) -> Vec<ForwardFailure> {
+    let mut found: Vec<ForwardFailure> = Vec::new();
     for destination in candidates {
         let about = bounce
             .recipients
@@ -143,10 +143,10 @@ fn worst<'b>(bounce: &'b Bounce, destination: &str) -> Option<&'b Recipient> {
         .or_else(|| recipients.first())
 }
 
-fn blame(bounce: &Bounce, about: Option<&Recipient>, destination: &str, proof: Proof) -> Blame {
+fn blame(bounce: &Bounce, about: Option<&Recipient>, destination: &str, proof: Proof) -> ForwardFailure {
     // A report that does not say what happened reports a failure: that is what reports are for.
     let kind = about.and_then(kind_of).or(bounce.kind).unwrap_or(ReportKind::Failure);
-    Blame {
+    ForwardFailure {
         destination: destination.to_owned(),
         kind,
         class: about.map(|recipient| recipient.class).unwrap_or_default(),
@@ -185,14 +185,14 @@ mod tests {
     use crate::classify::Bounce;
     use crate::report::dsn::{Recipient, ReportKind};
     use crate::report::returned_header::Origin;
-    use crate::report::status_code::Class;
+    use crate::report::status_code::FailureClass;
 
     fn recipient(address: &str, action: &str) -> Recipient {
         Recipient {
             address: address.to_owned(),
             action: Some(action.to_owned()),
             status: Some("5.1.1".to_owned()),
-            class: Class::Hard,
+            class: FailureClass::Hard,
             ..Recipient::default()
         }
     }
@@ -350,7 +350,7 @@ mod tests {
         };
         let found = attribute(&report, &evidence);
         let blame = found.first().unwrap_or_else(|| unreachable!("nobody is blamed"));
-        assert_eq!((blame.kind, blame.class), (ReportKind::Failure, Class::Hard));
+        assert_eq!((blame.kind, blame.class), (ReportKind::Failure, FailureClass::Hard));
         assert_eq!(blame.host.as_deref(), Some("mx.b.test"));
         // A shape that nothing can be read from is still a report.
         report.recipients.clear();

@@ -1,15 +1,15 @@
 //! All destinations of one user that are worth remembering, and the messages that came back as nothing but a header. Bounded: what
 //! works is forgotten, and of what does not work only so much is kept.
 
-use crate::deliver::forward::rules::attribution::{Blame, Lost, same};
+use crate::deliver::forward::rules::attribution::{ForwardFailure, Lost, same};
 use crate::deliver::forward::rules::health::{Failure, Health, Judged};
-use crate::deliver::forward::rules::pending_notices::{Event, Notice, Owed, To};
+use crate::deliver::forward::rules::pending_notices::{Event, Notice, PendingNotices, To};
 use crate::deliver::forward::rules::suspension::{Fit, Suspension, Tick, Turn, Waits};
 use crate::deliver::forward::rules::{Moment, Settings, TEXT_BYTES, cut};
 use crate::report::dsn::ReportKind;
 
 /// How many destinations are remembered. A user forwards to a handful.
-pub const MOST_ROUTES: usize = 100;
+pub const MOST_DESTINATIONS: usize = 100;
 
 /// How many messages that were lost from view are listed; the oldest goes.
 pub const MOST_LOST: usize = 100;
@@ -20,7 +20,7 @@ const ADDRESS_BYTES: usize = 320;
 /// One destination.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
 #[serde(default)]
-pub struct Route {
+pub struct Destination {
     /// The address.
     pub destination: String,
     /// The user's own address, as mail for it came last.
@@ -33,7 +33,7 @@ pub struct Route {
     /// tried every hour.
     pub next_interval: u64,
     /// Who has to be told.
-    pub owed: Owed,
+    pub owed: PendingNotices,
 }
 
 /// A message that the user does not see in the mailbox, and when its header came back.
@@ -49,9 +49,9 @@ pub struct OutOfView {
 /// Everything that is remembered for one user.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
 #[serde(default)]
-pub struct Routes {
+pub struct Destinations {
     /// The destinations.
-    pub routes: Vec<Route>,
+    pub routes: Vec<Destination>,
     /// The messages that were lost from view.
     pub lost: Vec<OutOfView>,
     /// How many more there were, which are listed no longer.
@@ -87,32 +87,32 @@ pub enum Standing {
     Suspended,
 }
 
-impl Routes {
+impl Destinations {
     /// What is remembered of `destination`.
     #[must_use]
-    pub fn find(&self, destination: &str) -> Option<&Route> {
+    pub fn find(&self, destination: &str) -> Option<&Destination> {
         self.routes.iter().find(|route| is(route, destination))
     }
 
-    fn find_mut(&mut self, destination: &str) -> Option<&mut Route> {
+    fn find_mut(&mut self, destination: &str) -> Option<&mut Destination> {
         self.routes.iter_mut().find(|route| is(route, destination))
     }
 
     /// The same, begun where there is nothing yet. None where there are too many.
-    fn find_or_begin(&mut self, destination: &str, own: &str) -> Option<&mut Route> {
+    fn find_or_begin(&mut self, destination: &str, own: &str) -> Option<&mut Destination> {
         let at = match self.routes.iter().position(|route| is(route, destination)) {
             Some(at) => at,
             None if destination.len() > ADDRESS_BYTES => return None,
             None => {
-                if self.routes.len() >= MOST_ROUTES {
+                if self.routes.len() >= MOST_DESTINATIONS {
                     // One that works makes room; nothing is forgotten of one that is suspended, or that somebody has to be told of.
-                    let works = |route: &Route| route.suspended.is_none() && route.owed.is_empty();
+                    let works = |route: &Destination| route.suspended.is_none() && route.owed.is_empty();
                     let at = self.routes.iter().position(works)?;
                     self.routes.remove(at);
                 }
-                self.routes.push(Route {
+                self.routes.push(Destination {
                     destination: destination.to_owned(),
-                    ..Route::default()
+                    ..Destination::default()
                 });
                 self.routes.len() - 1
             }
@@ -193,7 +193,14 @@ impl Routes {
     }
 
     /// A report says something about `destination`; `report_id` is the report's own Message-ID.
-    pub fn reported(&mut self, blame: &Blame, report_id: Option<&str>, own: &str, now: Moment, settings: &Settings) {
+    pub fn reported(
+        &mut self,
+        blame: &ForwardFailure,
+        report_id: Option<&str>,
+        own: &str,
+        now: Moment,
+        settings: &Settings,
+    ) {
         match blame.kind {
             ReportKind::Failure => {
                 let failure = Failure::reported(blame, report_id, now);
@@ -282,8 +289,11 @@ impl Routes {
     }
 
     /// Takes the notices that are due, for the caller to write them.
-    pub fn claim(&mut self, now: Moment) -> Vec<Notice> {
-        self.routes.iter_mut().flat_map(|route| route.owed.claim(now)).collect()
+    pub fn take_due(&mut self, now: Moment) -> Vec<Notice> {
+        self.routes
+            .iter_mut()
+            .flat_map(|route| route.owed.take_due(now))
+            .collect()
     }
 
     /// Tells whether somebody has to be told something now.
@@ -305,12 +315,12 @@ impl Routes {
     }
 }
 
-fn is(route: &Route, destination: &str) -> bool {
+fn is(route: &Destination, destination: &str) -> bool {
     // What is no address is compared as it stands: sendmail refused it, and will again.
     route.destination == destination || same(&route.destination, destination)
 }
 
-impl Route {
+impl Destination {
     fn reopen(&mut self, event: Event, now: Moment, settings: &Settings, number: &mut u64) {
         self.tell(event, now, number);
         let Some(suspension) = self.suspended.take() else {

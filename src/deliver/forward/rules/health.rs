@@ -3,9 +3,9 @@
 //!
 //! A report is only worth what it proves: everybody who knows the user's address can write one that quotes our `X-Loop`.
 
-use crate::deliver::forward::rules::attribution::{Blame, Proof};
+use crate::deliver::forward::rules::attribution::{ForwardFailure, Proof};
 use crate::deliver::forward::rules::{HOUR, Moment, Settings, TEXT_BYTES, cut, id};
-use crate::report::status_code::{Class, class_of, find_status};
+use crate::report::status_code::{FailureClass, class_of, find_status};
 
 /// How many recent hard failures are remembered; more than any `storm` asks for.
 pub const RECENT: usize = 20;
@@ -26,7 +26,7 @@ pub struct Failure {
     /// When that was said.
     pub at: Moment,
     /// What it means for the next message.
-    pub class: Class,
+    pub class: FailureClass,
     /// Who says so.
     pub source: Source,
     /// Which message it was: its Message-ID, where that is known.
@@ -44,7 +44,7 @@ pub struct Failure {
 impl Failure {
     /// As a report tells it; `report_id` is the Message-ID of the report itself.
     #[must_use]
-    pub fn reported(blame: &Blame, report_id: Option<&str>, at: Moment) -> Self {
+    pub fn reported(blame: &ForwardFailure, report_id: Option<&str>, at: Moment) -> Self {
         Self {
             at,
             class: blame.class,
@@ -62,10 +62,10 @@ impl Failure {
     pub fn refused(said: &str, message_id: Option<&str>, at: Moment) -> Self {
         let status = find_status(said).map(|text| cut(text, ID_BYTES_OF_STATUS));
         let class = match class_of(status.as_deref(), said) {
-            Class::Neither if is_about_the_address(said) => Class::Hard,
+            FailureClass::Neither if is_about_the_address(said) => FailureClass::Hard,
             // It will never take the message, and does not say why.
-            Class::Neither => Class::Soft,
-            class @ (Class::Hard | Class::Soft | Class::Message) => class,
+            FailureClass::Neither => FailureClass::Soft,
+            class @ (FailureClass::Hard | FailureClass::Soft | FailureClass::Message) => class,
         };
         Self {
             at,
@@ -87,7 +87,7 @@ impl Failure {
     /// Tells whether it was said only when a mail system gave up trying: then news of the next message will take as long.
     #[must_use]
     pub fn came_late(&self) -> bool {
-        self.class == Class::Soft && self.status.as_deref().is_some_and(|status| status.starts_with('4'))
+        self.class == FailureClass::Soft && self.status.as_deref().is_some_and(|status| status.starts_with('4'))
     }
 }
 
@@ -194,27 +194,29 @@ impl Health {
             .retain(|recent| now.since(recent.at) < HOUR && recent.at.since(now) < HOUR);
         let is_again = self.is_again(failure);
         let counter = match failure.class {
-            Class::Hard => &mut self.hard,
-            Class::Soft => &mut self.soft,
-            Class::Message => &mut self.message,
-            Class::Neither => &mut self.unclear,
+            FailureClass::Hard => &mut self.hard,
+            FailureClass::Soft => &mut self.soft,
+            FailureClass::Message => &mut self.message,
+            FailureClass::Neither => &mut self.unclear,
         };
         // The same report comes again when the mail system had to keep it.
         if !is_again {
             *counter = counter.saturating_add(1);
         }
         let worth = match (failure.class, failure.source) {
-            (Class::Message | Class::Neither, _) => return Judged::Bearable,
-            (Class::Hard, Source::Sendmail | Source::Report(Proof::MessageId | Proof::Token)) => 2,
-            (Class::Soft, _) | (Class::Hard, Source::Report(Proof::LoopMark)) => 1,
+            (FailureClass::Message | FailureClass::Neither, _) => return Judged::Bearable,
+            (FailureClass::Hard, Source::Sendmail | Source::Report(Proof::MessageId | Proof::Token)) => 2,
+            (FailureClass::Soft, _) | (FailureClass::Hard, Source::Report(Proof::LoopMark)) => 1,
         };
         self.touched = Some(now);
         self.failing_since = self.failing_since.or(Some(now));
         self.last = Some(failure.clone());
         let counted_on = match (failure.source, failure.class) {
             (Source::Sendmail, _) => &mut self.refused_on,
-            (Source::Report(_), Class::Hard) => &mut self.hard_on,
-            (Source::Report(_), Class::Soft | Class::Message | Class::Neither) => &mut self.soft_on,
+            (Source::Report(_), FailureClass::Hard) => &mut self.hard_on,
+            (Source::Report(_), FailureClass::Soft | FailureClass::Message | FailureClass::Neither) => {
+                &mut self.soft_on
+            }
         };
         if *counted_on != Some(now.day()) {
             *counted_on = Some(now.day());

@@ -15,7 +15,7 @@ pub mod health;
 pub mod pending_notices;
 pub mod suspension;
 
-pub use destinations::{Pass, Route, Routes, Standing};
+pub use destinations::{Destination, Destinations, Pass, Standing};
 pub use health::{Failure, Health, Source};
 pub use pending_notices::{Event, Notice, To};
 pub use suspension::{Fit, Probe, Stage, Suspension, Waits};

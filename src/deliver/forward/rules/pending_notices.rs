@@ -75,9 +75,9 @@ pub struct Notice {
 /// The notices of one destination.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
 #[serde(transparent)]
-pub struct Owed(Vec<Notice>);
+pub struct PendingNotices(Vec<Notice>);
 
-impl Owed {
+impl PendingNotices {
     /// Adds one; where there are too many, the oldest goes, and is handed back.
     pub fn add(&mut self, notice: Notice) -> Option<Notice> {
         self.0.push(notice);
@@ -85,7 +85,7 @@ impl Owed {
     }
 
     /// Takes those that are due, for one run to write them.
-    pub fn claim(&mut self, now: Moment) -> Vec<Notice> {
+    pub fn take_due(&mut self, now: Moment) -> Vec<Notice> {
         let mut claimed = Vec::new();
         for notice in &mut self.0 {
             if notice.is_due(now) {

@@ -3,7 +3,7 @@
 
 use crate::deliver::forward::rules::health::Failure;
 use crate::deliver::forward::rules::{DAY, Moment, Settings, id};
-use crate::report::status_code::Class;
+use crate::report::status_code::FailureClass;
 
 /// A run that took a message for a probe and says nothing of it for so long has died; no run lives longer than four minutes. In
 /// seconds.
@@ -178,8 +178,8 @@ impl Suspension {
             return;
         }
         let next = match failure.class {
-            Class::Message => self.interval,
-            Class::Hard | Class::Soft | Class::Neither => self.interval.saturating_mul(2),
+            FailureClass::Message => self.interval,
+            FailureClass::Hard | FailureClass::Soft | FailureClass::Neither => self.interval.saturating_mul(2),
         };
         self.interval = next.clamp(settings.probe, settings.probe_max.max(settings.probe));
         self.waits = Waits::ForProbe(failure.at.after(self.interval));

@@ -1,13 +1,13 @@
 use proptest::prelude::*;
 
-use crate::deliver::forward::rules::attribution::{Blame, Lost, Proof};
-use crate::deliver::forward::rules::destinations::{MOST_LOST, MOST_ROUTES, Pass, Routes, Standing};
+use crate::deliver::forward::rules::attribution::{ForwardFailure, Lost, Proof};
+use crate::deliver::forward::rules::destinations::{Destinations, MOST_DESTINATIONS, MOST_LOST, Pass, Standing};
 use crate::deliver::forward::rules::health::{Failure, Source};
 use crate::deliver::forward::rules::pending_notices::{Event, To};
 use crate::deliver::forward::rules::suspension::Fit;
 use crate::deliver::forward::rules::{DAY, HOUR, Moment, Settings, is_timely};
 use crate::report::dsn::ReportKind;
-use crate::report::status_code::Class;
+use crate::report::status_code::FailureClass;
 
 const B: &str = "b@b.test";
 
@@ -22,12 +22,12 @@ fn at(seconds: u64) -> Moment {
     Moment::at(BEGIN).after(seconds)
 }
 
-fn blame(kind: ReportKind, class: Class, proof: Proof, id: &str) -> Blame {
-    Blame {
+fn blame(kind: ReportKind, class: FailureClass, proof: Proof, id: &str) -> ForwardFailure {
+    ForwardFailure {
         destination: B.to_owned(),
         kind,
         class,
-        status: Some(if class == Class::Soft { "4.4.1" } else { "5.1.1" }.to_owned()),
+        status: Some(if class == FailureClass::Soft { "4.4.1" } else { "5.1.1" }.to_owned()),
         said: "550 no such user".to_owned(),
         host: Some("mx.b.test".to_owned()),
         message_id: (!id.is_empty()).then(|| id.to_owned()),
@@ -35,14 +35,14 @@ fn blame(kind: ReportKind, class: Class, proof: Proof, id: &str) -> Blame {
     }
 }
 
-fn failed(class: Class, proof: Proof, id: &str) -> Blame {
+fn failed(class: FailureClass, proof: Proof, id: &str) -> ForwardFailure {
     blame(ReportKind::Failure, class, proof, id)
 }
 
 /// A run of events at a destination, each at its time.
 #[derive(Default)]
 struct Run {
-    routes: Routes,
+    routes: Destinations,
     now: u64,
     count: u64,
 }
@@ -53,7 +53,7 @@ impl Run {
         self
     }
 
-    fn reported(mut self, blame: &Blame) -> Self {
+    fn reported(mut self, blame: &ForwardFailure) -> Self {
         self.count += 1;
         let id = format!("<report-{}@x.test>", self.count);
         self.routes
@@ -64,7 +64,7 @@ impl Run {
     /// A hard failure of a message of its own, sure.
     fn hard(self) -> Self {
         let id = format!("<{}@s.test>", self.count);
-        self.reported(&failed(Class::Hard, Proof::Token, &id))
+        self.reported(&failed(FailureClass::Hard, Proof::Token, &id))
     }
 
     fn storm(self) -> Self {
@@ -104,7 +104,7 @@ impl Run {
     }
 
     fn told(&mut self) -> Vec<(To, Event)> {
-        let told = self.routes.claim(at(self.now));
+        let told = self.routes.take_due(at(self.now));
         for notice in &told {
             self.routes.written(notice.number);
         }
@@ -114,16 +114,28 @@ impl Run {
 
 #[test]
 fn failures_count_for_what_they_are_and_for_what_proves_them() {
-    let cases: [(&str, Class, Proof, u64, Option<u64>); 8] = [
+    let cases: [(&str, FailureClass, Proof, u64, Option<u64>); 8] = [
         // After how many days of one failure each it is suspended.
-        ("hard, with a token", Class::Hard, Proof::Token, DAY, Some(5)),
-        ("hard, by Message-ID", Class::Hard, Proof::MessageId, DAY, Some(5)),
-        ("hard, by our mark alone", Class::Hard, Proof::LoopMark, DAY, Some(10)),
-        ("soft", Class::Soft, Proof::Token, DAY, Some(10)),
-        ("about the message", Class::Message, Proof::Token, DAY, None),
-        ("about nothing", Class::Neither, Proof::Token, DAY, None),
-        ("twice a day", Class::Hard, Proof::LoopMark, DAY / 2, Some(10)),
-        ("once a week", Class::Hard, Proof::Token, 7 * DAY, None),
+        ("hard, with a token", FailureClass::Hard, Proof::Token, DAY, Some(5)),
+        (
+            "hard, by Message-ID",
+            FailureClass::Hard,
+            Proof::MessageId,
+            DAY,
+            Some(5),
+        ),
+        (
+            "hard, by our mark alone",
+            FailureClass::Hard,
+            Proof::LoopMark,
+            DAY,
+            Some(10),
+        ),
+        ("soft", FailureClass::Soft, Proof::Token, DAY, Some(10)),
+        ("about the message", FailureClass::Message, Proof::Token, DAY, None),
+        ("about nothing", FailureClass::Neither, Proof::Token, DAY, None),
+        ("twice a day", FailureClass::Hard, Proof::LoopMark, DAY / 2, Some(10)),
+        ("once a week", FailureClass::Hard, Proof::Token, 7 * DAY, None),
     ];
     for (name, class, proof, pause, want) in cases {
         let mut run = Run::default();
@@ -144,17 +156,21 @@ fn failures_count_for_what_they_are_and_for_what_proves_them() {
 fn a_storm_counts_at_once_and_needs_different_messages() {
     let run = Run::default().hard().hard().open(true, "two");
     let _ = run.hard().open(false, "three");
-    let same = failed(Class::Hard, Proof::Token, "<1@s.test>");
+    let same = failed(FailureClass::Hard, Proof::Token, "<1@s.test>");
     let run = (0..50).fold(Run::default(), |run, _| run.reported(&same));
     let run = run.open(true, "fifty reports about one message");
     assert_eq!(run.routes.find(B).map(|route| route.health.hard), Some(1));
     let run = (0..50).fold(Run::default(), |run, number| {
-        run.reported(&failed(Class::Hard, Proof::LoopMark, &format!("<{number}@s.test>")))
+        run.reported(&failed(
+            FailureClass::Hard,
+            Proof::LoopMark,
+            &format!("<{number}@s.test>"),
+        ))
     });
     let _ = run.open(true, "fifty that anybody could write");
     let run = Run::default().hard().later(HOUR).hard().later(HOUR).hard();
     let _ = run.open(true, "three in three hours");
-    let unknown = failed(Class::Hard, Proof::Token, "");
+    let unknown = failed(FailureClass::Hard, Proof::Token, "");
     let run = (0..3).fold(Run::default(), |run, _| run.reported(&unknown));
     let _ = run.open(false, "three reports that do not say about what");
     let run = Run::default()
@@ -197,21 +213,21 @@ fn probes_come_later_and_later_and_never_stop() {
         let id = format!("<probe-{hours}@s.test>");
         run = run.probe(&id);
         assert!(matches!(run.pass("<other@s.test>"), Pass::Keep { .. }), "only one");
-        run = run.reported(&failed(Class::Hard, Proof::MessageId, &id));
+        run = run.reported(&failed(FailureClass::Hard, Proof::MessageId, &id));
     }
 }
 
 #[test]
 fn what_is_said_of_the_probe_decides() {
     let probing = || Run::default().storm().later(HOUR).probe("<p@s.test>");
-    let delay = |id| blame(ReportKind::Delay, Class::Soft, Proof::MessageId, id);
+    let delay = |id| blame(ReportKind::Delay, FailureClass::Soft, Proof::MessageId, id);
     let _ = probing().later(2 * HOUR - 1).open(false, "it is early");
     let _ = probing().later(2 * HOUR).open(true, "silence");
-    let dead = probing().reported(&failed(Class::Hard, Proof::LoopMark, "<p@s.test>"));
+    let dead = probing().reported(&failed(FailureClass::Hard, Proof::LoopMark, "<p@s.test>"));
     let _ = dead.later(2 * HOUR).open(false, "it failed");
-    let late = probing().reported(&failed(Class::Hard, Proof::Token, "<older@s.test>"));
+    let late = probing().reported(&failed(FailureClass::Hard, Proof::Token, "<older@s.test>"));
     let _ = late.later(2 * HOUR).open(true, "an older message failed");
-    let unclear = probing().reported(&failed(Class::Neither, Proof::Token, ""));
+    let unclear = probing().reported(&failed(FailureClass::Neither, Proof::Token, ""));
     let _ = unclear
         .later(2 * HOUR)
         .open(false, "something failed, nobody knows why");
@@ -222,7 +238,7 @@ fn what_is_said_of_the_probe_decides() {
         .open(true, "and did not fail");
     let other = probing().later(HOUR).reported(&delay("<older@s.test>"));
     let _ = other.later(HOUR).open(true, "another is late");
-    let spam = probing().reported(&failed(Class::Message, Proof::Token, "<p@s.test>"));
+    let spam = probing().reported(&failed(FailureClass::Message, Proof::Token, "<p@s.test>"));
     let _ = spam.later(HOUR).probe("<q@s.test>");
     let mut run = probing();
     for _ in 0..30 {
@@ -233,7 +249,7 @@ fn what_is_said_of_the_probe_decides() {
 
 #[test]
 fn a_host_that_was_reported_late_is_given_as_long() {
-    let soft = |id: &str| failed(Class::Soft, Proof::MessageId, id);
+    let soft = |id: &str| failed(FailureClass::Soft, Proof::MessageId, id);
     let mut run = Run::default();
     for day in 0..10 {
         run = run.reported(&soft(&format!("<{day}@s.test>"))).later(DAY);
@@ -340,20 +356,24 @@ fn a_clock_that_was_wrong_holds_nothing_for_ever() {
     }
     let mut run = future();
     assert!(run.routes.owes(at(0)), "a notice");
-    assert_eq!(run.routes.claim(at(0)).len(), 2);
+    assert_eq!(run.routes.take_due(at(0)).len(), 2);
 }
 
 #[test]
 fn a_notice_is_due_until_it_is_written() {
     let mut run = Run::default().storm();
-    let first = run.routes.claim(at(0));
-    assert_eq!((first.len(), run.routes.claim(at(0)).len()), (2, 0), "one run has them");
+    let first = run.routes.take_due(at(0));
+    assert_eq!(
+        (first.len(), run.routes.take_due(at(0)).len()),
+        (2, 0),
+        "one run has them"
+    );
     let user = first.first().map(|notice| notice.number).unwrap_or_default();
     run.routes.written(user);
     let admin = first.last().map(|notice| notice.number).unwrap_or_default();
     assert_eq!(run.routes.not_written(admin, at(0)), None);
     assert!(!run.routes.owes(at(299)) && run.routes.owes(at(300)));
-    assert_eq!(run.routes.claim(at(300)).len(), 1);
+    assert_eq!(run.routes.take_due(at(300)).len(), 1);
     // The run that had it was killed.
     assert!(!run.routes.owes(at(899)) && run.routes.owes(at(900)));
     let mut now = 900;
@@ -370,13 +390,13 @@ fn a_notice_is_due_until_it_is_written() {
 fn what_works_is_forgotten_and_the_rest_is_bounded() {
     let mut run = Run::default().hard().later(7 * DAY);
     run.routes.tick(at(run.now), &settings());
-    assert_eq!(run.routes, Routes::default());
-    for number in 0..3 * MOST_ROUTES {
-        let mut about = failed(Class::Hard, Proof::Token, "");
+    assert_eq!(run.routes, Destinations::default());
+    for number in 0..3 * MOST_DESTINATIONS {
+        let mut about = failed(FailureClass::Hard, Proof::Token, "");
         about.destination = format!("b{number}@b.test");
         run = run.reported(&about);
     }
-    assert_eq!(run.routes.routes.len(), MOST_ROUTES);
+    assert_eq!(run.routes.routes.len(), MOST_DESTINATIONS);
     for number in 0..MOST_LOST + 7 {
         let lost = Lost {
             message_id: Some(format!("<{number}@{}>", "x".repeat(10_000))),
@@ -412,12 +432,12 @@ fn events() -> impl Strategy<Value = Vec<(i64, u8, u8, u8)>> {
     )
 }
 
-fn kind_of(number: u8) -> (Class, Proof) {
+fn kind_of(number: u8) -> (FailureClass, Proof) {
     let class = match number % 4 {
-        0 => Class::Hard,
-        1 => Class::Soft,
-        2 => Class::Message,
-        _ => Class::Neither,
+        0 => FailureClass::Hard,
+        1 => FailureClass::Soft,
+        2 => FailureClass::Message,
+        _ => FailureClass::Neither,
     };
     let proof = match number % 3 {
         0 => Proof::LoopMark,
@@ -435,7 +455,7 @@ proptest! {
     #[test]
     fn every_suspension_by_the_guard_ends(events in events(), slow in any::<bool>()) {
         let settings = Settings { trial: if slow { DAY } else { HOUR }, ..settings() };
-        let mut routes = Routes::default();
+        let mut routes = Destinations::default();
         let mut by_hand = [false; 4];
         let mut now = Moment::at(BEGIN);
         for (pause, what, detail, which) in events {
@@ -451,7 +471,7 @@ proptest! {
                     routes.reported(&about, Some(&id), "a@a.test", now, &settings);
                 }
                 5 => {
-                    let mut about = blame(ReportKind::Delay, Class::Soft, Proof::Token, &id);
+                    let mut about = blame(ReportKind::Delay, FailureClass::Soft, Proof::Token, &id);
                     about.destination = to;
                     routes.reported(&about, None, "a@a.test", now, &settings);
                 }
@@ -480,7 +500,7 @@ proptest! {
                     hand.into_iter().for_each(|hand| *hand = false);
                 }
                 _ => {
-                    for notice in routes.claim(now) {
+                    for notice in routes.take_due(now) {
                         match detail % 3 {
                             0 => routes.written(notice.number),
                             1 => drop(routes.not_written(notice.number, now)),
@@ -495,7 +515,7 @@ proptest! {
         }
         let text = serde_json::to_string(&routes);
         prop_assert!(text.as_ref().is_ok_and(|text| text.len() < 200_000));
-        let again: Option<Routes> = text.ok().and_then(|text| serde_json::from_str(&text).ok());
+        let again: Option<Destinations> = text.ok().and_then(|text| serde_json::from_str(&text).ok());
         prop_assert_eq!(again.as_ref(), Some(&routes));
         for which in 0..4u8 {
             let to = format!("b{which}@b.test");
@@ -519,13 +539,13 @@ proptest! {
 #[test]
 fn refusals_are_sorted_by_what_sendmail_says() {
     for (said, class) in [
-        ("status 67", Class::Hard),
-        ("status 68", Class::Hard),
-        ("this is no address", Class::Hard),
-        ("status 69", Class::Soft),
-        ("status 70, 550 5.1.1 no such user", Class::Hard),
-        ("status 69, 552 5.3.4 message too big", Class::Message),
-        ("status 65, mailbox full", Class::Soft),
+        ("status 67", FailureClass::Hard),
+        ("status 68", FailureClass::Hard),
+        ("this is no address", FailureClass::Hard),
+        ("status 69", FailureClass::Soft),
+        ("status 70, 550 5.1.1 no such user", FailureClass::Hard),
+        ("status 69, 552 5.3.4 message too big", FailureClass::Message),
+        ("status 65, mailbox full", FailureClass::Soft),
     ] {
         let failure = Failure::refused(said, None, at(0));
         assert_eq!((failure.class, failure.source), (class, Source::Sendmail), "{said}");
