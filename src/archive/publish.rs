@@ -35,7 +35,7 @@ const PART: &str = ".part";
 
 /// A directory of archives.
 #[derive(Clone, Debug)]
-pub struct Vault {
+pub struct ArchiveDir {
     /// Where it is.
     pub dir: PathBuf,
     /// How archives are packed.
@@ -49,7 +49,7 @@ pub struct Vault {
 /// An archive that is whole, was read back, and has no name yet. Dropped, it is gone.
 #[derive(Debug)]
 #[must_use]
-pub struct Checked {
+pub struct VerifiedArchive {
     part: Part,
     place: PathBuf,
     /// What is in it hashes to this.
@@ -74,7 +74,7 @@ impl Drop for Part {
     }
 }
 
-impl Vault {
+impl ArchiveDir {
     /// Makes the directory, if it is not there, and removes what killed runs left of archives whose names begin with `prefix`.
     ///
     /// # Errors
@@ -144,7 +144,7 @@ impl Vault {
         member: &Member,
         from: impl Read,
         mut step: impl FnMut(u64) -> io::Result<()>,
-    ) -> Result<Checked, Error> {
+    ) -> Result<VerifiedArchive, Error> {
         let mut name = OsString::from(".");
         name.push(place.file_name().unwrap_or_default());
         name.push(PART);
@@ -209,7 +209,7 @@ impl Vault {
             );
         }
         let bytes = part.file.metadata().map_err(fail)?.size();
-        Ok(Checked {
+        Ok(VerifiedArchive {
             part,
             place: place.to_owned(),
             hash,
@@ -218,7 +218,7 @@ impl Vault {
     }
 }
 
-impl Checked {
+impl VerifiedArchive {
     /// Gives it its name, and makes that last. An archive that has that name already is left alone.
     ///
     /// # Errors

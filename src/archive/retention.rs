@@ -99,7 +99,7 @@ pub struct Bounds {
 
 /// An archive that went, or should have.
 #[derive(Debug)]
-pub struct Gone {
+pub struct Removed {
     /// Where it was.
     pub path: PathBuf,
     /// Its length, in bytes.
@@ -122,7 +122,7 @@ struct Kept {
 ///
 /// # Errors
 /// When the directory cannot be read. One that cannot be removed says so in its place.
-pub fn tidy(dir: &Path, user: &str, newest: &Path, bounds: Bounds, now: OffsetDateTime) -> Result<Vec<Gone>, Error> {
+pub fn tidy(dir: &Path, user: &str, newest: &Path, bounds: Bounds, now: OffsetDateTime) -> Result<Vec<Removed>, Error> {
     let fail = |e: io::Error| Error::io("read archive directory", dir, &e);
     let mut archives = Vec::new();
     for entry in dir.read_dir().map_err(fail)? {
@@ -155,7 +155,7 @@ pub fn tidy(dir: &Path, user: &str, newest: &Path, bounds: Bounds, now: OffsetDa
 }
 
 /// Which archives are beyond the bounds, the oldest first. `newest` counts and stays.
-fn surplus(mut archives: Vec<Kept>, newest: &Path, bounds: Bounds, now: i64) -> Vec<Gone> {
+fn surplus(mut archives: Vec<Kept>, newest: &Path, bounds: Bounds, now: i64) -> Vec<Removed> {
     archives.sort_by_key(|kept| Reverse((kept.label.made, kept.label.nth)));
     if let Some(at) = archives.iter().position(|kept| kept.path == newest) {
         archives.get_mut(..=at).unwrap_or_default().rotate_right(1);
@@ -185,7 +185,7 @@ fn surplus(mut archives: Vec<Kept>, newest: &Path, bounds: Bounds, now: i64) -> 
         };
         match why {
             Some(why) => {
-                gone.push(Gone {
+                gone.push(Removed {
                     path: archive.path,
                     bytes: archive.bytes,
                     why,

@@ -21,10 +21,10 @@ pub fn run(who: &Who, everywhere: &Everywhere) -> Status {
 }
 
 fn filter(who: &Who, everywhere: &Everywhere) -> Result<Status, Error> {
-    let patience = deliver::begin()?;
+    let deadline = deliver::begin()?;
     let mut input = deliver::standard_input()?;
-    let head = Head::read(&input, &patience)?;
-    let guard = Guard::prepare(who, None, everywhere, patience)?;
+    let head = Head::read(&input, &deadline)?;
+    let guard = Guard::prepare(who, None, everywhere, deadline)?;
     let message = Message::new(head.bytes());
     let envelope = caller::envelope(who, &caller::variable, &message, &guard.config, &guard.account);
     let judgement = deliver::judge(&message, &envelope, &guard.config);
@@ -47,7 +47,7 @@ fn filter(who: &Who, everywhere: &Everywhere) -> Result<Status, Error> {
     }
     let rest = Rest {
         input: &mut input,
-        patience: &guard.patience,
+        deadline: &guard.deadline,
     };
     let mut output = BufWriter::with_capacity(quoting::STEP_BYTES, output);
     let written = output

@@ -75,7 +75,7 @@ impl<'a> Replay<'a> {
             return Err(Error::new(Class::System, "read", path.display(), "this is no mbox"));
         }
         while let Some(stored) = mbox.next().map_err(fail)? {
-            self.guard.patience.check("replay", &path.display().to_string())?;
+            self.guard.deadline.check("replay", &path.display().to_string())?;
             let (offset, bytes) = (stored.offset, stored.bytes);
             let intake = excerpt::take(&file, offset, bytes).map_err(fail)?;
             // Nothing of this run's environment is about a stored message.
@@ -89,7 +89,7 @@ impl<'a> Replay<'a> {
                 );
                 case.action.name()
             } else {
-                self.guard.patience.begin_again();
+                self.guard.deadline.begin_again();
                 let result = settle::settle(&self.guard, &case);
                 if let Err(e) = &result {
                     *status = failed(&format!("{}:{offset}: {e}", path.display()));

@@ -188,7 +188,7 @@ impl Loaded {
     }
 }
 
-/// Opens what can be read to an end. A FIFO would hold us until the mail system's patience is over.
+/// Opens what can be read to an end. A FIFO would hold us until the mail system's deadline is over.
 fn open(path: &Path) -> io::Result<File> {
     let kind = path.metadata()?.file_type();
     if kind.is_fifo() || kind.is_socket() {

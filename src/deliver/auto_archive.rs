@@ -54,7 +54,7 @@ fn down_to(guard: &Guard) -> Result<Option<u64>, Error> {
     };
     let messages = match limit.messages {
         None => 0,
-        Some(_) => count::count(&file, &path, guard.state_dir().as_deref(), &guard.patience)?,
+        Some(_) => count::count(&file, &path, guard.state_dir().as_deref(), &guard.deadline)?,
     };
     let stat = file.metadata().map_err(|e| Error::io("examine", &path, &e))?;
     let usage = Usage {
@@ -90,7 +90,7 @@ fn start(guard: &Guard, down_to_bytes: u64) -> Result<(), Error> {
     let fail = |e: std::io::Error| Error::io("start", &self_exec::path(), &e);
     // With a slash in it, it is a path and no user's name.
     let mailbox = std::path::absolute(guard.mailbox()).map_err(fail)?;
-    let mut command = self_exec::again();
+    let mut command = self_exec::command();
     if let Some(path) = &guard.chosen {
         command.arg("--config").arg(std::path::absolute(path).map_err(fail)?);
     }

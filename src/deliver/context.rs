@@ -20,7 +20,7 @@ use crate::message::envelope::Envelope;
 use crate::message::key::MessageKey;
 use crate::message::verp::VerpToken;
 use crate::sys::account::Account;
-use crate::sys::deadline::Patience;
+use crate::sys::deadline::Deadline;
 use crate::sys::dirs;
 use crate::sys::message_buffer::Intake;
 
@@ -32,7 +32,7 @@ pub struct Guard {
     /// Whose mail it is.
     pub account: Account,
     /// How long this run may wait.
-    pub patience: Patience,
+    pub deadline: Deadline,
     /// The mailbox, if it is not the user's own in the spool directory.
     pub mbox: Option<PathBuf>,
     /// The configuration file that the command line names.

@@ -44,7 +44,7 @@ use crate::output::log;
 use crate::sys::account;
 use crate::sys::account::Account;
 use crate::sys::deadline;
-use crate::sys::deadline::Patience;
+use crate::sys::deadline::Deadline;
 use crate::sys::message_buffer::Intake;
 
 /// What the command line asked for.
@@ -96,9 +96,9 @@ fn guard(
     group: Option<SetAside>,
     begun: &Begun,
 ) -> Result<Status, Error> {
-    let patience = begin_delivery()?;
-    let intake = Intake::read(&standard_input()?, &patience)?;
-    let mut guard = Guard::prepare_to_deliver(who, errand.mbox.clone(), everywhere, patience, group)?;
+    let deadline = begin_delivery()?;
+    let intake = Intake::read(&standard_input()?, &deadline)?;
+    let mut guard = Guard::prepare_to_deliver(who, errand.mbox.clone(), everywhere, deadline, group)?;
     guard.begun = begun.clone();
     let case = guard.decide(&intake, errand, who, &caller::variable);
     if everywhere.dry_run {
@@ -126,18 +126,18 @@ fn rehearse(guard: &Guard, case: &Case<'_>) -> Result<Status, Error> {
 ///
 /// # Errors
 /// When signals cannot be watched.
-pub fn begin() -> Result<Patience, Error> {
-    begin_with(Patience::begin)
+pub fn begin() -> Result<Deadline, Error> {
+    begin_with(Deadline::begin)
 }
 
 /// The same for a single delivery, which waits for nothing if it need not.
-fn begin_delivery() -> Result<Patience, Error> {
-    begin_with(Patience::begin_delivery)
+fn begin_delivery() -> Result<Deadline, Error> {
+    begin_with(Deadline::begin_delivery)
 }
 
-fn begin_with(patience: fn() -> io::Result<Patience>) -> Result<Patience, Error> {
+fn begin_with(deadline: fn() -> io::Result<Deadline>) -> Result<Deadline, Error> {
     nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o022));
-    patience().map_err(|e| Error::new(Class::System, "watch", "signals", e))
+    deadline().map_err(|e| Error::new(Class::System, "watch", "signals", e))
 }
 
 impl Guard {
@@ -149,9 +149,9 @@ impl Guard {
         who: &Who,
         mbox: Option<PathBuf>,
         everywhere: &Everywhere,
-        patience: Patience,
+        deadline: Deadline,
     ) -> Result<Self, Error> {
-        Self::prepare_as(who, mbox, everywhere, patience, |account| {
+        Self::prepare_as(who, mbox, everywhere, deadline, |account| {
             account.become_user(None).map(|()| None)
         })
     }
@@ -164,17 +164,17 @@ impl Guard {
         who: &Who,
         mbox: Option<PathBuf>,
         everywhere: &Everywhere,
-        patience: Patience,
+        deadline: Deadline,
         group: Option<SetAside>,
     ) -> Result<Self, Error> {
-        Self::prepare_as(who, mbox, everywhere, patience, |account| become_user(account, group))
+        Self::prepare_as(who, mbox, everywhere, deadline, |account| become_user(account, group))
     }
 
     fn prepare_as(
         who: &Who,
         mbox: Option<PathBuf>,
         everywhere: &Everywhere,
-        patience: Patience,
+        deadline: Deadline,
         become_user: impl FnOnce(&Account) -> Result<Option<SpoolDirAccess>, Error>,
     ) -> Result<Self, Error> {
         let account = account::find(who.user.as_deref())?;
@@ -193,7 +193,7 @@ impl Guard {
         Ok(Self {
             config: loaded.config,
             account,
-            patience,
+            deadline,
             mbox,
             chosen: everywhere.config.clone(),
             begun: Begun::default(),

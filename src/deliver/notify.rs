@@ -39,7 +39,7 @@ pub fn append(
     date: OffsetDateTime,
     limit_bytes: Option<u64>,
 ) -> Result<(), Error> {
-    let mut locked = lock::lock(path, &store::plan(guard, owner), &guard.patience)?;
+    let mut locked = lock::lock(path, &store::plan(guard, owner), &guard.deadline)?;
     let bytes = text.len() as u64;
     store::refuse_full_disk(guard, &locked, bytes)?;
     if let Some(limit_bytes) = limit_bytes
@@ -63,7 +63,7 @@ pub fn submit(guard: &Guard, verb: &'static str, address: &str, text: &str) -> R
         content: text.as_bytes(),
         content_bytes: text.len() as u64,
     };
-    match submit::submit(&forward::way(guard), letter, &guard.patience)? {
+    match submit::submit(&forward::way(guard), letter, &guard.deadline)? {
         Answer::Accepted => Ok(()),
         Answer::Refused(refusals) => {
             let said: Vec<_> = refusals.into_iter().map(|refusal| refusal.said).collect();

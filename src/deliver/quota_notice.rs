@@ -56,7 +56,7 @@ pub fn warn_user(guard: &Guard, case: &Case<'_>, locked: &mut OpenMailbox, limit
         let message = message(&own, &own, case.date, &id, &text);
         if append::append(locked, notify::letter(&message, case.date)).is_ok()
             && limit.messages.is_some()
-            && let Ok(messages) = count::count(locked.file(), locked.path(), Some(&dir), &guard.patience)
+            && let Ok(messages) = count::count(locked.file(), locked.path(), Some(&dir), &guard.deadline)
         {
             count::remember(locked.file(), locked.path(), &dir, messages);
         }

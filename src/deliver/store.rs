@@ -166,7 +166,7 @@ pub fn open<R: Read + Clone>(
     letter: &MboxEntry<'_, R>,
 ) -> Result<Opened, Error> {
     refuse_number(guard, path)?;
-    let mut locked = lock::lock(path, &plan(guard, owner), &guard.patience)?;
+    let mut locked = lock::lock(path, &plan(guard, owner), &guard.deadline)?;
     let Recovered { cut_bytes, appended } = recover::recover(&mut locked, letter)?;
     let (user, mailbox) = (&guard.account.name, path.display().to_string());
     if cut_bytes > 0 {
@@ -209,7 +209,7 @@ fn refuse_number(guard: &Guard, path: &Path) -> Result<(), Error> {
 /// When the mailbox has changed since, or cannot be locked.
 pub fn take_back(guard: &Guard, appended: Appended) -> Result<(), Error> {
     let plan = plan(guard, Owner::Exactly(guard.account.uid));
-    match lock::lock(&guard.mailbox(), &plan, &guard.patience) {
+    match lock::lock(&guard.mailbox(), &plan, &guard.deadline) {
         Ok(mut locked) => append::take_back(&mut locked, appended),
         Err(e) => {
             appended.leave();
@@ -225,7 +225,7 @@ fn measure(guard: &Guard, locked: &OpenMailbox, limit: Limit) -> Result<Usage, E
             locked.file(),
             locked.path(),
             guard.state_dir().as_deref(),
-            &guard.patience,
+            &guard.deadline,
         )?,
     };
     Ok(Usage {

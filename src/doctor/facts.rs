@@ -273,7 +273,7 @@ impl Asker<'_> {
         // The instance of Postfix that is meant, where there are several (postfix(1)).
         let instance = std::env::var_os("MAIL_CONFIG");
         let variables: Vec<(&str, &OsStr)> = instance.iter().map(|dir| ("MAIL_CONFIG", dir.as_os_str())).collect();
-        let cause = match child::ask(&program, arguments, &variables, Streams::Both, ASK_TIME) {
+        let cause = match child::output_of(&program, arguments, &variables, Streams::Both, ASK_TIME) {
             Ok(answer) if answer.status.success() => return Some(answer.text),
             Ok(answer) => {
                 let said: String = answer

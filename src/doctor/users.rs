@@ -99,7 +99,7 @@ pub fn ask(name: &str, everywhere: &Everywhere) -> Vec<Finding> {
         .filter_map(|(name, value)| Some((*name, value.as_deref()?)))
         .collect();
     let failed = |cause: String| vec![Finding::note(Check::LeftOut, format!("user {name}"), cause)];
-    match child::ask_by(self_exec::again(), &arguments, &variables, Streams::Both, RUN_TIME) {
+    match child::output_of_command(self_exec::command(), &arguments, &variables, Streams::Both, RUN_TIME) {
         Err(e) => failed(e.to_string()),
         Ok(answer) => match answer
             .text

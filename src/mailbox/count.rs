@@ -15,7 +15,7 @@ use crate::mailbox::append::modified_nanoseconds;
 use crate::sys::cache_file;
 use crate::sys::cache_file::tail;
 use crate::sys::deadline;
-use crate::sys::deadline::Patience;
+use crate::sys::deadline::Deadline;
 
 /// One read of the mailbox, in bytes.
 const STEP_BYTES: usize = 256 << 10;
@@ -41,7 +41,7 @@ struct Memory {
 ///
 /// # Errors
 /// When the mailbox cannot be read, or not in time. A memory that cannot be read or written is none.
-pub fn count(file: &File, path: &Path, state_dir: Option<&Path>, patience: &Patience) -> Result<u64, Error> {
+pub fn count(file: &File, path: &Path, state_dir: Option<&Path>, deadline: &Deadline) -> Result<u64, Error> {
     let fail = |e: io::Error| Error::io("count the messages of", path, &e);
     let stat = file.metadata().map_err(fail)?;
     let remembered = state_dir
@@ -53,7 +53,7 @@ pub fn count(file: &File, path: &Path, state_dir: Option<&Path>, patience: &Pati
         }
         memory => {
             let (from, before) = memory.map_or((0, 0), |memory| (memory.bytes, memory.messages));
-            let going_on = || !deadline::is_stopped() && !patience.remaining().is_zero();
+            let going_on = || !deadline::is_stopped() && !deadline.remaining().is_zero();
             match separators(file, from, going_on).map_err(fail)? {
                 Counted::All(count) => Ok(before + count),
                 Counted::Until(bytes, count) => {
@@ -176,7 +176,7 @@ fn separators(file: &File, from: u64, going_on: impl Fn() -> bool) -> io::Result
 #[cfg(test)]
 mod tests {
     use super::{Counted, STEP_BYTES, count, remember, separators};
-    use crate::sys::deadline::Patience;
+    use crate::sys::deadline::Deadline;
     use std::io::{Seek, SeekFrom, Write};
 
     #[test]
@@ -211,8 +211,8 @@ mod tests {
             .create_new(true)
             .open(&path)
             .unwrap_or_else(|e| unreachable!("{e}"));
-        let patience = Patience::begin().unwrap_or_else(|e| unreachable!("{e}"));
-        let counted = |file: &std::fs::File| count(file, &path, Some(dir.path()), &patience).ok();
+        let deadline = Deadline::begin().unwrap_or_else(|e| unreachable!("{e}"));
+        let counted = |file: &std::fs::File| count(file, &path, Some(dir.path()), &deadline).ok();
         file.write_all(one).unwrap_or_else(|e| unreachable!("{e}"));
         assert_eq!(counted(&file), Some(1));
         // A wrong number shows that the memory was used.

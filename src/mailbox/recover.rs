@@ -163,7 +163,7 @@ mod tests {
     use crate::mailbox::lock::{Method, OpenMailbox, Plan, lock};
     use crate::mailbox::open::{Absent, Owner};
     use crate::mailbox::quoting::Quoting;
-    use crate::sys::deadline::Patience;
+    use crate::sys::deadline::Deadline;
 
     const OLD: &[u8] = b"From o@o.test Thu Jan  1 00:00:00 1970\nA: 1\n\nold\n\n";
     const FOREIGN: &[u8] = b"From f@f.test Mon Nov  2 10:00:00 2026\nA: 2\n\nforeign\n\n";
@@ -196,8 +196,8 @@ mod tests {
             state_dir: None,
             place: None,
         };
-        let patience = Patience::begin().unwrap_or_else(|e| unreachable!("{e}"));
-        lock(path, &plan, &patience).unwrap_or_else(|e| unreachable!("{e}"))
+        let deadline = Deadline::begin().unwrap_or_else(|e| unreachable!("{e}"));
+        lock(path, &plan, &deadline).unwrap_or_else(|e| unreachable!("{e}"))
     }
 
     /// The process that waits for this one.

@@ -41,7 +41,7 @@ pub fn run(care: &Care, what: &What, mail: &Mail, packing: &Packing) -> Result<S
 pub fn each(care: &Care, what: &What, mut one: impl FnMut(&Spool) -> Result<bool, Error>) -> Result<Status, Error> {
     let (mut done, mut nothing, mut failed) = (0_u64, 0_u64, 0_u64);
     for found in select::find(what, &care.config)? {
-        care.patience.check("go on", "with the other mailboxes")?;
+        care.deadline.check("go on", "with the other mailboxes")?;
         match found.and_then(|spool| one(&spool)) {
             Ok(true) => nothing += 1,
             Ok(false) => done += 1,

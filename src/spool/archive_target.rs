@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use nix::unistd::{AccessFlags, Uid, access};
 
 use crate::archive::Format;
-use crate::archive::publish::Vault;
+use crate::archive::publish::ArchiveDir;
 use crate::cli::spool::Packing;
 use crate::config;
 use crate::deliver::context;
@@ -19,9 +19,9 @@ use crate::sys::{account, dirs};
 ///
 /// # Errors
 /// When the owner that is configured is nobody's name.
-pub fn of(care: &Care, packing: &Packing, spool: &Spool) -> Result<Vault, Error> {
+pub fn of(care: &Care, packing: &Packing, spool: &Spool) -> Result<ArchiveDir, Error> {
     let configured = &care.config.archive;
-    Ok(Vault {
+    Ok(ArchiveDir {
         dir: packing.to.clone().unwrap_or_else(|| place(care, spool)),
         format: match configured.format {
             config::Format::TarGz => Format::TarGz,

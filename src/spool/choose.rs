@@ -22,7 +22,7 @@ use crate::message::from_line;
 use crate::spool::move_out::stopped;
 use crate::spool::returned::{Originals, Search, Unpacker};
 use crate::sys::account::Account;
-use crate::sys::deadline::Patience;
+use crate::sys::deadline::Deadline;
 use crate::sys::message_buffer::HEAD_BYTES;
 
 /// So much of a message is read where it need not be judged: its header.
@@ -137,7 +137,7 @@ impl Starts {
 pub fn choose(
     unpacker: Unpacker<'_>,
     wanted: &Wanted,
-    patience: &Patience,
+    deadline: &Deadline,
     mut step: impl FnMut(u64),
 ) -> Result<Choice, Error> {
     let Unpacker {
@@ -175,7 +175,7 @@ pub fn choose(
     let mut at = 0;
     while let Some(stored) = mbox.next().map_err(fail)? {
         if stored.offset > at + (16 << 20) || at == 0 {
-            patience.check("read", &look.path().display().to_string())?;
+            deadline.check("read", &look.path().display().to_string())?;
             step(stored.offset - at);
             at = stored.offset;
         }
@@ -202,7 +202,7 @@ pub fn choose(
         let found = search.finish(&choice.taken, |stored| {
             if stored.offset > at + (16 << 20) {
                 at = stored.offset;
-                stopped(patience, &look.path().display().to_string())?;
+                stopped(deadline, &look.path().display().to_string())?;
             }
             Ok(())
         });

@@ -7,7 +7,7 @@ use std::path::Path;
 use time::OffsetDateTime;
 
 use crate::archive::retention;
-use crate::archive::retention::{Bounds, Gone};
+use crate::archive::retention::{Bounds, Removed};
 use crate::config::Archive;
 use crate::error::Error;
 
@@ -36,7 +36,7 @@ pub fn tidy(
     output: &mut impl Write,
 ) -> Result<(), Error> {
     let mut failed = None;
-    for Gone {
+    for Removed {
         path,
         bytes,
         why,

@@ -31,7 +31,7 @@ use crate::error::{Error, Status};
 use crate::output::log;
 use crate::sys::account;
 use crate::sys::account::Account;
-use crate::sys::deadline::Patience;
+use crate::sys::deadline::Deadline;
 
 /// What holds for the whole run of an administrator, or of a user who cares for an own mailbox.
 #[derive(Debug)]
@@ -42,7 +42,7 @@ pub struct Care {
     /// Who runs this.
     pub runner: Account,
     /// Whether somebody asked the run to stop.
-    pub patience: Patience,
+    pub deadline: Deadline,
     /// Say what would be done, and do nothing.
     pub dry_run: bool,
     /// How much is said.
@@ -64,7 +64,7 @@ impl Care {
     /// # Errors
     /// When it cannot be used, or signals cannot be watched.
     pub fn prepare(everywhere: &Everywhere) -> Result<Self, Error> {
-        let patience = deliver::begin()?;
+        let deadline = deliver::begin()?;
         let runner = account::runner();
         let loaded = load::load(
             Sources::chosen(everywhere.config.as_deref(), runner.home.as_deref()),
@@ -74,7 +74,7 @@ impl Care {
         Ok(Self {
             config: loaded.config,
             runner,
-            patience,
+            deadline,
             dry_run: everywhere.dry_run,
             detail: if everywhere.verbose > 0 {
                 Detail::Much

@@ -12,7 +12,7 @@ use time::OffsetDateTime;
 
 use crate::archive::Member;
 use crate::archive::names;
-use crate::archive::publish::{Archive, Vault, estimate};
+use crate::archive::publish::{Archive, ArchiveDir, estimate};
 use crate::archive::retention;
 use crate::cli::spool::Packing;
 use crate::config::value::Age;
@@ -34,7 +34,7 @@ use crate::spool::merge::{Room, Sameness, Stop, Tally, Target};
 use crate::spool::returned::Unpacker;
 use crate::spool::select::Spool;
 use crate::spool::{Care, archive_target, complain, expire, say};
-use crate::sys::deadline::Patience;
+use crate::sys::deadline::Deadline;
 use crate::sys::{account, filesystem};
 
 /// How often everything begins anew when a reader rewrites the mailbox meanwhile.
@@ -52,7 +52,7 @@ pub struct Take<'a> {
     care: &'a Care,
     spool: &'a Spool,
     wanted: &'a Wanted,
-    vault: Vault,
+    vault: ArchiveDir,
     lock_at_most: Duration,
     date: OffsetDateTime,
 }
@@ -136,7 +136,7 @@ impl<'a> Take<'a> {
         let place = self.journal_place(&locked);
         drop(locked);
         let mut progress = Progress::begin(&format!("{}: reading", spool.account.name), look.bytes());
-        let choice = choose::choose(self.unpacker(&look), self.wanted, &self.care.patience, |bytes| {
+        let choice = choose::choose(self.unpacker(&look), self.wanted, &self.care.deadline, |bytes| {
             progress.step(bytes);
         })?;
         drop(progress);
@@ -232,7 +232,7 @@ impl<'a> Take<'a> {
             },
             sameness: Sameness::Once(&choice.taken),
             mode,
-            patience: &self.care.patience,
+            deadline: &self.care.deadline,
         };
         let tally = match choice.originals.put_back(&self.unpacker(look), target) {
             Ok(tally) => tally,
@@ -280,9 +280,9 @@ impl<'a> Take<'a> {
     }
 
     fn lock(&self) -> Result<OpenMailbox, Error> {
-        let patience = &self.care.patience;
-        patience.begin_again();
-        let mut locked = lock::lock(&self.spool.path, &self.lock_plan(), patience)?;
+        let deadline = &self.care.deadline;
+        deadline.begin_again();
+        let mut locked = lock::lock(&self.spool.path, &self.lock_plan(), deadline)?;
         recover::tidy(&mut locked, OffsetDateTime::now_utc())?;
         Ok(locked)
     }
@@ -324,13 +324,13 @@ impl<'a> Take<'a> {
         let bytes = choice.taken.bytes();
         let member = self.member(look, bytes)?;
         let path = look.path().display().to_string();
-        let patience = &self.care.patience;
+        let deadline = &self.care.deadline;
         let mut packing = Progress::begin(&format!("{user}: packing"), bytes);
         let from = Stepping {
             inner: choice.taken.reader(look.file()),
             step: |bytes| {
                 packing.step(bytes);
-                stopped(patience, &path)
+                stopped(deadline, &path)
             },
         };
         let mut checking = None;
@@ -341,7 +341,7 @@ impl<'a> Take<'a> {
             checking
                 .get_or_insert_with(|| Progress::begin(&format!("{user}: reading back"), bytes))
                 .step(read);
-            stopped(patience, &path)
+            stopped(deadline, &path)
         })?;
         let hash = checked.hash;
         Ok((checked.publish()?, hash))
@@ -369,10 +369,10 @@ impl<'a> Take<'a> {
     fn expunge(&self, look: &mut Snapshot, plan: &Plan, place: &Place) -> Result<Option<Expunge>, Error> {
         let user = &self.spool.account.name;
         let path = look.path().display().to_string();
-        let patience = &self.care.patience;
+        let deadline = &self.care.deadline;
         let step = |progress: &mut Progress, bytes: u64| {
             progress.step(bytes);
-            stopped(patience, &path)
+            stopped(deadline, &path)
         };
         let place = match place {
             Place::Beside(path) => path,
@@ -440,8 +440,8 @@ enum Place {
 ///
 /// # Errors
 /// Then.
-pub fn stopped(patience: &Patience, path: &str) -> io::Result<()> {
-    patience
+pub fn stopped(deadline: &Deadline, path: &str) -> io::Result<()> {
+    deadline
         .check("archive", path)
         .map_err(|_| io::Error::other("told to stop by a signal"))
 }

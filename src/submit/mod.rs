@@ -15,7 +15,7 @@ use nix::sys::memfd::{MFdFlags, memfd_create};
 
 use crate::error::{Class, Error};
 use crate::sys::deadline;
-use crate::sys::deadline::{Patience, Woken};
+use crate::sys::deadline::{Deadline, Woken};
 use crate::sys::dirs::{make_private_dir, sync_parent};
 
 /// How much of what sendmail prints is kept, in bytes; the rest is read and thrown away.
@@ -83,8 +83,8 @@ pub struct Answers {
 ///
 /// # Errors
 /// When the mail system says "later", cannot be started, hangs or dies. It may have taken some of it even so.
-pub fn submit<R: Read>(way: &Way, letter: Letter<'_, R>, patience: &Patience) -> Result<Answer, Error> {
-    let Answers { refused, later, .. } = submit_each(way, letter, patience);
+pub fn submit<R: Read>(way: &Way, letter: Letter<'_, R>, deadline: &Deadline) -> Result<Answer, Error> {
+    let Answers { refused, later, .. } = submit_each(way, letter, deadline);
     match later {
         Some(e) => Err(e),
         None if refused.is_empty() => Ok(Answer::Accepted),
@@ -93,10 +93,10 @@ pub fn submit<R: Read>(way: &Way, letter: Letter<'_, R>, patience: &Patience) ->
 }
 
 /// Sends `letter` to all its recipients, and says for each what came of it.
-pub fn submit_each<R: Read>(way: &Way, letter: Letter<'_, R>, patience: &Patience) -> Answers {
+pub fn submit_each<R: Read>(way: &Way, letter: Letter<'_, R>, deadline: &Deadline) -> Answers {
     let recipients = letter.recipients;
     let sent = match way {
-        Way::Sendmail(program) => sendmail(program, letter, patience),
+        Way::Sendmail(program) => sendmail(program, letter, deadline),
         Way::Outbox(dir) => outbox(dir, letter).map(|()| taken_by(recipients)),
     };
     sent.unwrap_or_else(|e| Answers {
@@ -112,7 +112,7 @@ fn taken_by(recipients: &[String]) -> Answers {
     }
 }
 
-fn sendmail<R: Read>(program: &Path, mut letter: Letter<'_, R>, patience: &Patience) -> Result<Answers, Error> {
+fn sendmail<R: Read>(program: &Path, mut letter: Letter<'_, R>, deadline: &Deadline) -> Result<Answers, Error> {
     let store = |e: io::Error| Error::io("store the message for", program, &e);
     // A file, not a pipe: a sendmail that does not read, or stops reading, cannot hold us.
     let mut message = waiting_file(letter.content_bytes).map_err(store)?;
@@ -124,7 +124,7 @@ fn sendmail<R: Read>(program: &Path, mut letter: Letter<'_, R>, patience: &Patie
         returns: kind.returns(),
         sender: letter.sender,
         message,
-        patience,
+        deadline,
     };
     let refused = |recipient: String, said| Answers {
         refused: vec![Refusal { recipient, said }],
@@ -197,7 +197,7 @@ struct Run<'a> {
     returns: &'static [&'static str],
     sender: &'a str,
     message: File,
-    patience: &'a Patience,
+    deadline: &'a Deadline,
 }
 
 impl Run<'_> {
@@ -263,16 +263,16 @@ impl Run<'_> {
                 // behind may print without end.
                 while open
                     && said.len() < SAID_BYTES
-                    && self.patience.wait(Some(output.as_fd()), Duration::ZERO) == Woken::Readable
+                    && self.deadline.wait(Some(output.as_fd()), Duration::ZERO) == Woken::Readable
                 {
                     open = drain(&mut output, &mut said);
                 }
                 return Ok((status, String::from_utf8_lossy(&said).trim().to_owned()));
             }
             let stopped = self
-                .patience
+                .deadline
                 .check("submit the message to", &self.program.display().to_string());
-            let late = self.patience.remaining().is_zero();
+            let late = self.deadline.remaining().is_zero();
             if late || stopped.is_err() {
                 let _ = child.kill();
                 let _ = child.wait();
@@ -285,7 +285,7 @@ impl Run<'_> {
                 ));
             }
             let file = open.then(|| output.as_fd());
-            if self.patience.wait(file, Duration::from_secs(1)) == Woken::Readable {
+            if self.deadline.wait(file, Duration::from_secs(1)) == Woken::Readable {
                 open = drain(&mut output, &mut said);
             }
         }

@@ -55,21 +55,21 @@ pub enum Streams {
 ///
 /// # Errors
 /// When it cannot be started, does not end within `limit`, or says too much.
-pub fn ask(
+pub fn output_of(
     program: impl AsRef<OsStr>,
     arguments: &[&str],
     variables: &[(&str, &OsStr)],
     streams: Streams,
     limit: Duration,
 ) -> io::Result<Answer> {
-    ask_by(Command::new(program), arguments, variables, streams, limit)
+    output_of_command(Command::new(program), arguments, variables, streams, limit)
 }
 
 /// The same, of the program that `command` starts.
 ///
 /// # Errors
 /// The same.
-pub fn ask_by(
+pub fn output_of_command(
     mut command: Command,
     arguments: &[&str],
     variables: &[(&str, &OsStr)],
@@ -191,7 +191,7 @@ pub fn is_trusted(path: &Path) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{Streams, ask, find, search_path};
+    use super::{Streams, find, output_of, search_path};
     use std::ffi::OsStr;
     use std::io;
     use std::time::Duration;
@@ -200,7 +200,7 @@ mod tests {
 
     #[test]
     fn an_answer_is_read_with_its_status() {
-        let answer = ask(
+        let answer = output_of(
             "sh",
             &["-c", "echo $X; echo y >&2; exit 3"],
             &[("X", OsStr::new("x"))],
@@ -208,10 +208,11 @@ mod tests {
             LONG,
         );
         assert!(answer.is_ok_and(|answer| answer.text == "x\n" && answer.status.code() == Some(3)));
-        let answer = ask("sh", &["-c", "echo x; echo y >&2"], &[], Streams::Both, LONG);
+        let answer = output_of("sh", &["-c", "echo x; echo y >&2"], &[], Streams::Both, LONG);
         assert!(answer.is_ok_and(|answer| answer.text == "x\ny\n"));
         assert!(
-            ask("no such program", &[], &[], Streams::Output, LONG).is_err_and(|e| e.kind() == io::ErrorKind::NotFound)
+            output_of("no such program", &[], &[], Streams::Output, LONG)
+                .is_err_and(|e| e.kind() == io::ErrorKind::NotFound)
         );
     }
 
@@ -219,12 +220,12 @@ mod tests {
     fn whoever_does_not_answer_or_does_not_end_is_not_waited_for() {
         let soon = Duration::from_millis(100);
         for line in ["sleep 300", "sleep 300 & wait", "exec >/dev/null; sleep 300"] {
-            let error = ask("sh", &["-c", line], &[], Streams::Output, soon)
+            let error = output_of("sh", &["-c", line], &[], Streams::Output, soon)
                 .err()
                 .map(|e| e.kind());
             assert_eq!(error, Some(io::ErrorKind::TimedOut), "{line}");
         }
-        let endless = ask(
+        let endless = output_of(
             "sh",
             &["-c", "while :; do echo xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx; done"],
             &[],

@@ -158,9 +158,9 @@ pub fn print(text: &str) {
     }
 }
 
-/// The patience of one run.
+/// The deadline of one run.
 #[derive(Debug)]
-pub struct Patience {
+pub struct Deadline {
     until: Cell<Instant>,
 }
 
@@ -176,7 +176,7 @@ pub enum Woken {
     Signal,
 }
 
-impl Patience {
+impl Deadline {
     /// Starts the clock and takes over the signals: none that the caller blocked or ignored stays so.
     ///
     /// # Errors

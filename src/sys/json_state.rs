@@ -37,7 +37,7 @@ fn change_held<S, R>(guard: &Guard, store: &Store, change: impl FnOnce(&mut S) -
 where
     S: Clone + Default + PartialEq + Serialize + DeserializeOwned,
 {
-    let mut held = store.hold(&guard.patience)?;
+    let mut held = store.hold(&guard.deadline)?;
     let before: S = understood(guard, store, &mut held)?;
     let mut after = before.clone();
     let result = change(&mut after);

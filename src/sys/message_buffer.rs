@@ -11,7 +11,7 @@ use std::time::Duration;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 
 use crate::error::{Class, Error};
-use crate::sys::deadline::{Patience, Woken};
+use crate::sys::deadline::{Deadline, Woken};
 
 /// How much of a message is kept in memory, in bytes; all that is judged lies within. Mail is mostly smaller (a spill costs
 /// two more copies), and the whole program stays under 6 MiB.
@@ -43,7 +43,7 @@ impl Head {
     ///
     /// # Errors
     /// When reading fails or stalls, or when the run is told to stop.
-    pub fn read(input: &impl AsFd, patience: &Patience) -> Result<Self, Error> {
+    pub fn read(input: &impl AsFd, deadline: &Deadline) -> Result<Self, Error> {
         if is_closed(input) {
             return Err(Error::new(
                 Class::System,
@@ -57,7 +57,7 @@ impl Head {
             if bytes.len() == bytes.capacity() {
                 bytes.reserve_exact(bytes.len().min(HEAD_BYTES - bytes.len()));
             }
-            if step(input, patience, &mut bytes)? == 0 {
+            if step(input, deadline, &mut bytes)? == 0 {
                 return Ok(Self { bytes, ended: true });
             }
         }
@@ -76,13 +76,13 @@ impl Intake {
     ///
     /// # Errors
     /// When reading fails or stalls, when there is no room for a large message, or when the run is told to stop.
-    pub fn read(input: &impl AsFd, patience: &Patience) -> Result<Self, Error> {
-        let Head { bytes: head, ended } = Head::read(input, patience)?;
+    pub fn read(input: &impl AsFd, deadline: &Deadline) -> Result<Self, Error> {
+        let Head { bytes: head, ended } = Head::read(input, deadline)?;
         let mut collector = Collector {
             intake: Self::from_bytes(head),
         };
         let mut more = Vec::with_capacity(if ended { 0 } else { STEP_BYTES });
-        while !ended && step(input, patience, &mut more)? > 0 {
+        while !ended && step(input, deadline, &mut more)? > 0 {
             collector
                 .write_all(&more)
                 .map_err(|e| Error::io("store a large message in", Path::new("a temporary file"), &e))?;
@@ -229,35 +229,35 @@ pub struct Rest<'a, F> {
     /// Where the message comes from.
     pub input: &'a mut F,
     /// How long this run may wait.
-    pub patience: &'a Patience,
+    pub deadline: &'a Deadline,
 }
 
 impl<F: AsFd + Read> Read for Rest<'_, F> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        wait_for(self.input, self.patience).map_err(io::Error::other)?;
+        wait_for(self.input, self.deadline).map_err(io::Error::other)?;
         self.input.read(buffer)
     }
 }
 
 const NAME: &str = "the message from standard input";
 
-fn wait_for(input: &impl AsFd, patience: &Patience) -> Result<(), Error> {
+fn wait_for(input: &impl AsFd, deadline: &Deadline) -> Result<(), Error> {
     loop {
         // Asked each time: an input that is always ready would never let us see that the time is over.
-        patience.check("read", NAME)?;
-        if patience.remaining().is_zero() {
+        deadline.check("read", NAME)?;
+        if deadline.remaining().is_zero() {
             return Err(Error::new(Class::System, "read", NAME, "it did not end in time"));
         }
-        if patience.wait(Some(input.as_fd()), Duration::MAX) == Woken::Readable {
+        if deadline.wait(Some(input.as_fd()), Duration::MAX) == Woken::Readable {
             return Ok(());
         }
     }
 }
 
 /// Waits for input and appends it to `to`, as far as that has room; 0 is the end. No page of it is touched before the kernel writes to it.
-fn step(input: &impl AsFd, patience: &Patience, to: &mut Vec<u8>) -> Result<usize, Error> {
+fn step(input: &impl AsFd, deadline: &Deadline, to: &mut Vec<u8>) -> Result<usize, Error> {
     loop {
-        wait_for(input, patience)?;
+        wait_for(input, deadline)?;
         match rustix::io::read(input, rustix::buffer::spare_capacity(to)) {
             Ok(read) => return Ok(read),
             Err(rustix::io::Errno::INTR | rustix::io::Errno::AGAIN) => {}

@@ -86,7 +86,7 @@ pub fn ask(database: &str, key: &str) -> io::Result<Option<String>> {
         // It would be an option.
         return Ok(None);
     }
-    let answer = match child::ask("getent", &[database, key], &[], child::Streams::Output, ASK_TIME) {
+    let answer = match child::output_of("getent", &[database, key], &[], child::Streams::Output, ASK_TIME) {
         Ok(answer) => answer,
         Err(e) if e.kind() == io::ErrorKind::TimedOut => {
             return Err(io::Error::other("the name service does not answer in time"));

@@ -31,7 +31,7 @@ pub fn stat() -> std::io::Result<Metadata> {
 
 /// A command that runs it once more.
 #[must_use]
-pub fn again() -> Command {
+pub fn command() -> Command {
     once_more(&path(), Path::new(RUNNING))
 }
 

@@ -15,7 +15,7 @@ use nix::fcntl::OFlag;
 
 use crate::error::{Class, Error};
 use crate::mailbox::open::is_still;
-use crate::sys::deadline::Patience;
+use crate::sys::deadline::Deadline;
 use crate::sys::dirs::{beside, make_private_dir, open_kept, parent};
 
 /// A file that is larger was not written by us, in bytes.
@@ -68,9 +68,9 @@ impl Store {
     ///
     /// # Errors
     /// When the directory or the lock cannot be made, or somebody else holds it for too long.
-    pub fn hold(&self, patience: &Patience) -> Result<Held, Error> {
+    pub fn hold(&self, deadline: &Deadline) -> Result<Held, Error> {
         make_private_dir(parent(&self.path))?;
-        let lock = self.lock(patience)?;
+        let lock = self.lock(deadline)?;
         let mut held = Held {
             path: self.path.clone(),
             content: None,
@@ -83,10 +83,10 @@ impl Store {
         Ok(held)
     }
 
-    fn lock(&self, patience: &Patience) -> Result<File, Error> {
+    fn lock(&self, deadline: &Deadline) -> Result<File, Error> {
         let path = beside(&self.path, ".lock");
         let fail = |e: io::Error| Error::io("lock", &path, &e);
-        let until = Instant::now() + LOCK_TIME.min(patience.remaining());
+        let until = Instant::now() + LOCK_TIME.min(deadline.remaining());
         loop {
             let file = OpenOptions::new()
                 .read(true)
@@ -106,13 +106,13 @@ impl Store {
             if locked && is_still(&file, &path)? {
                 return Ok(file);
             }
-            patience.check("lock", &path.display().to_string())?;
+            deadline.check("lock", &path.display().to_string())?;
             if Instant::now() >= until {
                 let cause = format!("another process holds it for longer than {} s", LOCK_TIME.as_secs());
                 return Err(Error::new(Class::System, "lock", path.display(), cause));
             }
             if !locked {
-                patience.sleep(PAUSE.mul_f64(0.5 + fastrand::f64()));
+                deadline.sleep(PAUSE.mul_f64(0.5 + fastrand::f64()));
             }
         }
     }
@@ -189,11 +189,11 @@ fn plain(error: &io::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::Store;
-    use crate::sys::deadline::Patience;
+    use crate::sys::deadline::Deadline;
     use std::os::unix::fs::symlink;
 
-    fn patience() -> Patience {
-        Patience::begin().unwrap_or_else(|e| unreachable!("{e}"))
+    fn deadline() -> Deadline {
+        Deadline::begin().unwrap_or_else(|e| unreachable!("{e}"))
     }
 
     #[test]
@@ -204,7 +204,7 @@ mod tests {
             for _ in 0..4 {
                 scope.spawn(|| {
                     for _ in 0..25 {
-                        let mut held = store.hold(&patience()).unwrap_or_else(|e| unreachable!("{e}"));
+                        let mut held = store.hold(&deadline()).unwrap_or_else(|e| unreachable!("{e}"));
                         let text = String::from_utf8_lossy(held.content().unwrap_or(b"0")).into_owned();
                         let next = text.parse::<u32>().unwrap_or(0) + 1;
                         assert!(held.replace(next.to_string().as_bytes()).is_ok());
@@ -222,7 +222,7 @@ mod tests {
         assert!(std::fs::write(dir.path().join("secret"), "x").is_ok());
         assert!(symlink(dir.path().join("secret"), store.path()).is_ok());
         assert!(store.read().is_err());
-        let mut held = store.hold(&patience()).unwrap_or_else(|e| unreachable!("{e}"));
+        let mut held = store.hold(&deadline()).unwrap_or_else(|e| unreachable!("{e}"));
         assert_eq!(held.content(), None);
         assert!(held.replace(b"new").is_ok());
         assert!(dir.path().join("s.bad").symlink_metadata().is_ok());
@@ -238,7 +238,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap_or_else(|e| unreachable!("{e}"));
         let store = Store::new(dir.path(), "s");
         assert!(std::fs::write(dir.path().join("s.new"), "half").is_ok());
-        let mut held = store.hold(&patience()).unwrap_or_else(|e| unreachable!("{e}"));
+        let mut held = store.hold(&deadline()).unwrap_or_else(|e| unreachable!("{e}"));
         assert_eq!(held.content(), None);
         assert!(held.replace(b"whole").is_ok());
         assert_eq!(store.read().ok().flatten().as_deref(), Some(&b"whole"[..]));

@@ -18,7 +18,7 @@ use spoolguard::deliver::settle;
 use spoolguard::error::Status;
 use spoolguard::message::address::{Address, OwnAddresses};
 use spoolguard::sys::account::Account;
-use spoolguard::sys::deadline::Patience;
+use spoolguard::sys::deadline::Deadline;
 use spoolguard::sys::message_buffer::Intake;
 
 use crate::mail::{date, without};
@@ -121,7 +121,7 @@ impl Post {
                     gid: None,
                     home: Some(home.clone()),
                 },
-                patience: Patience::begin().unwrap(),
+                deadline: Deadline::begin().unwrap(),
                 mbox: None,
                 chosen: None,
                 begun: Begun::default(),
@@ -166,7 +166,7 @@ impl Post {
         };
         let variable = |name: &str| variables.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned());
         let intake = Intake::from_bytes(message);
-        self.guard.patience.begin_again();
+        self.guard.deadline.begin_again();
         let case = self
             .guard
             .decide_at(date(now.at), &intake, &self.errand, &who, &variable);
@@ -189,7 +189,7 @@ impl Post {
     pub fn due(&self, at: i64, broken: Broken) -> Vec<Sent> {
         let mut own = OwnAddresses::new("+");
         own.add(Address::parse(&self.address).unwrap());
-        self.guard.patience.begin_again();
+        self.guard.deadline.begin_again();
         destinations::due(&self.guard, &own, date(at)).unwrap();
         let _ = digest::send_due(&self.guard, date(at));
         self.take_outbox(broken)

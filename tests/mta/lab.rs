@@ -299,7 +299,7 @@ impl Lab {
     }
 
     /// Waits until nothing is under way, until there were so many deliveries, or for so long.
-    pub fn settle_within(&self, bound: usize, patience: Duration) -> End {
+    pub fn settle_within(&self, bound: usize, deadline: Duration) -> End {
         let start = Instant::now();
         let (mut calm, mut seen) = (0, usize::MAX);
         loop {
@@ -317,7 +317,7 @@ impl Lab {
                 self.remark("at rest");
                 return End::ByItself;
             }
-            if attempts >= bound || start.elapsed() > patience {
+            if attempts >= bound || start.elapsed() > deadline {
                 self.remark("stopped");
                 return End::Stopped;
             }

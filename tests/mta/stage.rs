@@ -190,8 +190,8 @@ impl Stage {
     }
 
     /// Waits for rest in a story of many letters, which may make so many deliveries in so long a time.
-    pub fn settle_many(&mut self, bound: usize, patience: Duration) {
-        self.end = self.lab.settle_within(bound, patience);
+    pub fn settle_many(&mut self, bound: usize, deadline: Duration) {
+        self.end = self.lab.settle_within(bound, deadline);
     }
 
     /// What a user's mailbox holds.

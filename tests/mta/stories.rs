@@ -598,7 +598,7 @@ fn dies_behind_x_loop(stage: &mut Stage) {
 /// The many letters without a guard: no end is waited for.
 fn drown(stage: &mut Stage) {
     // Where it loops, there is no end to wait for; where it does not, a few letters show that as well.
-    let (letters, patience) = if stage.loops() {
+    let (letters, deadline) = if stage.loops() {
         (MANY, Duration::from_secs(15))
     } else {
         (MANY / 10, CALM)
@@ -606,7 +606,7 @@ fn drown(stage: &mut Stage) {
     for _ in 0..letters {
         stage.send("s.test", "s@s.test", "a@a.test");
     }
-    stage.settle_many(20 * MANY, patience);
+    stage.settle_many(20 * MANY, deadline);
     let attempts = stage.lab.attempts();
     let (readable, _) = readable(stage);
     let mail = stage.mail("a.test", "a");

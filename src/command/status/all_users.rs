@@ -92,7 +92,7 @@ fn has_state(config: &Config, account: &Account, everywhere: &Everywhere) -> boo
 /// A run for one user: how it ended, and whether there was anything to tell.
 fn one(name: &str, request: &Request, everywhere: &Everywhere) -> Result<(Status, bool), Error> {
     let fail = |e: io::Error| Error::io("look at", Path::new(name), &e);
-    let mut command = self_exec::again();
+    let mut command = self_exec::command();
     if let Some(path) = &everywhere.config {
         command.arg("--config").arg(path);
     }

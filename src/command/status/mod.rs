@@ -22,7 +22,7 @@ use crate::deliver::{caller, headers};
 use crate::error::{Class, Error, Status, visible};
 use crate::message::Message;
 use crate::message::address::{OwnAddresses, is_plain};
-use crate::sys::deadline::Patience;
+use crate::sys::deadline::Deadline;
 use crate::sys::json_state;
 
 /// What the command line asked for.
@@ -44,7 +44,7 @@ pub fn run(request: &Request, user: Option<&str>, everywhere: &Everywhere) -> St
         user: user.map(str::to_owned),
         ..Who::default()
     };
-    let result = deliver::begin().and_then(|patience| one(request, &who, everywhere, patience));
+    let result = deliver::begin().and_then(|deadline| one(request, &who, everywhere, deadline));
     match result {
         Ok(status) => status,
         Err(e) => {
@@ -54,8 +54,8 @@ pub fn run(request: &Request, user: Option<&str>, everywhere: &Everywhere) -> St
     }
 }
 
-fn one(request: &Request, who: &Who, everywhere: &Everywhere, patience: Patience) -> Result<Status, Error> {
-    let guard = Guard::prepare(who, None, everywhere, patience)?;
+fn one(request: &Request, who: &Who, everywhere: &Everywhere, deadline: Deadline) -> Result<Status, Error> {
+    let guard = Guard::prepare(who, None, everywhere, deadline)?;
     let now = OffsetDateTime::now_utc();
     if everywhere.dry_run {
         return Ok(rehearse(request, &guard, now));

@@ -164,7 +164,7 @@ fn to_address(guard: &Guard, case: &Case<'_>, why: Why, admin: &str) -> Result<O
     }
     let recipients = [admin.to_owned()];
     let letter = forward::letter(case, "", &recipients, &fields);
-    match submit::submit(&forward::way(guard), letter, &guard.patience) {
+    match submit::submit(&forward::way(guard), letter, &guard.deadline) {
         Ok(Answer::Accepted) => Ok(Outcome::Diverted {
             to: admin.to_owned(),
             held: Some(held.path().to_owned()),

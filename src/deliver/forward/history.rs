@@ -205,7 +205,7 @@ fn note(guard: &Guard, case: &Case<'_>, name: &MessageKey, fates: &[(Fate, &str)
             destination,
         })
         .collect();
-    if let Err(e) = history_file::remember(&dir, &lines, &guard.patience) {
+    if let Err(e) = history_file::remember(&dir, &lines, &guard.deadline) {
         tracing::warn!(user = guard.account.name, cause = %e, "what was sent on is not remembered");
     }
 }

@@ -21,7 +21,7 @@ use nix::libc;
 
 use crate::error::{Class, Error};
 use crate::mailbox::open::is_still;
-use crate::sys::deadline::Patience;
+use crate::sys::deadline::Deadline;
 use crate::sys::dirs::{beside, make_private_dir, open_kept};
 
 /// How large each of the two files grows, in bytes: some 2500 lines.
@@ -157,17 +157,17 @@ pub fn recall(dir: &Path) -> Result<Memory, Error> {
 ///
 /// # Errors
 /// When they cannot be written; then they are forgotten.
-pub fn remember(dir: &Path, lines: &[Line<'_>], patience: &Patience) -> Result<(), Error> {
+pub fn remember(dir: &Path, lines: &[Line<'_>], deadline: &Deadline) -> Result<(), Error> {
     let path = path(dir);
     make_private_dir(dir)?;
     let fail = |e: io::Error| Error::io("write", &path, &e);
-    let file = lock(&path, patience)?;
+    let file = lock(&path, deadline)?;
     let bytes = file.metadata().map_err(fail)?.len();
     let now = lines.first().map_or(0, |line| line.at);
     let file = if bytes >= FILE_BYTES || is_over(&file, now) {
         // Who waits for the lock of this file sees then that it has another name.
         std::fs::rename(&path, older(&path)).map_err(fail)?;
-        lock(&path, patience)?
+        lock(&path, deadline)?
     } else {
         file
     };
@@ -185,9 +185,9 @@ fn older(path: &Path) -> PathBuf {
 }
 
 /// Opens the file to add to it, and waits until nobody else does. The lock ends with the file.
-fn lock(path: &Path, patience: &Patience) -> Result<File, Error> {
+fn lock(path: &Path, deadline: &Deadline) -> Result<File, Error> {
     let fail = |e: io::Error| Error::io("open", path, &e);
-    let until = Instant::now() + LOCK_TIME.min(patience.remaining());
+    let until = Instant::now() + LOCK_TIME.min(deadline.remaining());
     loop {
         let opened = OpenOptions::new()
             .read(true)
@@ -215,12 +215,12 @@ fn lock(path: &Path, patience: &Patience) -> Result<File, Error> {
             Ok(()) if is_still(&file, path)? => return Ok(file),
             Ok(()) => {}
             Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
-                patience.check("lock", &path.display().to_string())?;
+                deadline.check("lock", &path.display().to_string())?;
                 if Instant::now() >= until {
                     let cause = "another process holds it for too long";
                     return Err(Error::new(Class::System, "lock", path.display(), cause));
                 }
-                patience.sleep(PAUSE.mul_f64(0.5 + fastrand::f64()));
+                deadline.sleep(PAUSE.mul_f64(0.5 + fastrand::f64()));
             }
             Err(e) => return Err(fail(e)),
         }
@@ -257,7 +257,7 @@ fn read(path: &Path, to: &mut Vec<u8>) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::{FILE_SECONDS, Fate, Line, older, path, recall, remember};
-    use crate::sys::deadline::Patience;
+    use crate::sys::deadline::Deadline;
     use std::io::Write;
     use std::os::unix::fs::symlink;
     use std::path::Path;
@@ -266,8 +266,8 @@ mod tests {
         tempfile::tempdir().unwrap_or_else(|e| unreachable!("{e}"))
     }
 
-    fn patience() -> Patience {
-        Patience::begin().unwrap_or_else(|e| unreachable!("{e}"))
+    fn deadline() -> Deadline {
+        Deadline::begin().unwrap_or_else(|e| unreachable!("{e}"))
     }
 
     fn line(at: i64, name: &str) -> Line<'_> {
@@ -294,8 +294,8 @@ mod tests {
             destination: "-",
             ..line(8, "one")
         };
-        assert!(remember(dir, &[line(7, "one"), line(7, "other")], &patience()).is_ok());
-        assert!(remember(dir, &[kept], &patience()).is_ok());
+        assert!(remember(dir, &[line(7, "one"), line(7, "other")], &deadline()).is_ok());
+        assert!(remember(dir, &[kept], &deadline()).is_ok());
         let memory = recall(dir).unwrap_or_else(|e| unreachable!("{e}"));
         assert_eq!(memory.about(&["one"]).collect::<Vec<_>>(), [line(7, "one"), kept]);
         assert_eq!(memory.about(&["the", "other"]).collect::<Vec<_>>(), [line(7, "other")]);
@@ -310,7 +310,7 @@ mod tests {
             let dir = dir.path();
             let torn = whole.get(..cut).unwrap_or_default();
             assert!(std::fs::write(path(dir), format!("{whole}{torn}")).is_ok());
-            assert!(remember(dir, &[line(1_764_000_001, "next")], &patience()).is_ok());
+            assert!(remember(dir, &[line(1_764_000_001, "next")], &deadline()).is_ok());
             let whole_again = if cut + 1 == whole.len() {
                 vec!["name"; 2]
             } else {
@@ -327,7 +327,7 @@ mod tests {
             destination: "b@b.test sent\n7 other b@b.test",
             ..line(7, "one")
         };
-        assert!(remember(dir.path(), &[odd], &patience()).is_ok());
+        assert!(remember(dir.path(), &[odd], &deadline()).is_ok());
         assert_eq!(names(dir.path()), ["one"]);
     }
 
@@ -342,7 +342,7 @@ mod tests {
                 scope.spawn(move || {
                     for count in 0..300 {
                         let name = format!("{writer}-{count}-{long}");
-                        assert!(remember(dir, &[line(7, &name)], &patience()).is_ok());
+                        assert!(remember(dir, &[line(7, &name)], &deadline()).is_ok());
                     }
                 });
             }
@@ -364,7 +364,7 @@ mod tests {
             (FILE_SECONDS + 1, "c"),
             (2 * FILE_SECONDS + 2, "d"),
         ] {
-            assert!(remember(dir, &[line(at, name)], &patience()).is_ok());
+            assert!(remember(dir, &[line(at, name)], &deadline()).is_ok());
         }
         assert_eq!(names(dir), ["c", "d"]);
     }
@@ -377,13 +377,13 @@ mod tests {
         assert!(std::fs::write(&secret, "x\n").is_ok());
         assert!(symlink(&secret, path(dir)).is_ok());
         assert!(recall(dir).is_err());
-        assert!(remember(dir, &[line(7, "one")], &patience()).is_ok());
+        assert!(remember(dir, &[line(7, "one")], &deadline()).is_ok());
         assert_eq!(names(dir), ["one"]);
         assert_eq!(std::fs::read(&secret).ok().as_deref(), Some(&b"x\n"[..]));
         // Grown in other ways, with bytes that are no lines.
         let grown = std::fs::OpenOptions::new().append(true).open(path(dir));
         assert!(grown.is_ok_and(|mut file| file.write_all(&vec![0xff; 600 << 10]).is_ok()));
-        assert!(remember(dir, &[line(8, "two")], &patience()).is_ok());
+        assert!(remember(dir, &[line(8, "two")], &deadline()).is_ok());
         assert_eq!(names(dir), ["two"]);
     }
 }

@@ -79,7 +79,7 @@ pub fn send(guard: &Guard, case: &Case<'_>, destinations: &[String]) -> Result<S
     };
     let mut later = None;
     for (sender, recipients) in submissions(guard, case, plain) {
-        let answers = submit::submit_each(&way(guard), letter(case, &sender, &recipients, &field), &guard.patience);
+        let answers = submit::submit_each(&way(guard), letter(case, &sender, &recipients, &field), &guard.deadline);
         sent.taken.extend(answers.taken);
         sent.refused.extend(answers.refused);
         // The others are tried all the same: they need not wait for this one.

@@ -86,7 +86,7 @@ pub fn rescue(guard: &Guard, case: &Case<'_>, blames: &[ForwardFailure]) -> Resu
     }
     let name = original.name();
     // Two reports about one message may come at the same time. One after the other: the second sees what the first did.
-    let one_at_a_time = Store::new(&dir, "rescue").hold(&guard.patience);
+    let one_at_a_time = Store::new(&dir, "rescue").hold(&guard.deadline);
     if let Err(e) = &one_at_a_time {
         // Put off for that, the report would wait until the mail system drops it, and the message with it.
         tracing::warn!(user = guard.account.name, note = %e, "two reports about one message may both leave it in the mailbox");

@@ -24,7 +24,7 @@ use crate::mailbox::expunge::snapshot::{Changes, Snapshot};
 use crate::mailbox::format::asctime;
 use crate::mailbox::lock::OpenMailbox;
 use crate::mailbox::ranges::{Hash, Hashing, Ranges, STEP_BYTES};
-use crate::sys::deadline::Patience;
+use crate::sys::deadline::Deadline;
 
 /// What is hashed under the lock when something was written to the mailbox since the look; more would keep deliveries waiting.
 pub const QUICK_BYTES: u64 = 64 << 20;
@@ -324,7 +324,7 @@ pub(super) fn before(file: &File, from: u64, until: u64) -> io::Result<Hash> {
 pub(super) fn finish(
     locked: &mut OpenMailbox,
     mut journal: Journal,
-    patience: Option<&Patience>,
+    deadline: Option<&Deadline>,
 ) -> Result<u64, Error> {
     let path = locked.path().to_owned();
     let place = journal.place().to_owned();
@@ -332,7 +332,7 @@ pub(super) fn finish(
     locked.file().set_len(journal.head().from).map_err(fail)?;
     locked.file().sync_all().map_err(fail)?;
     journal.mark_truncated()?;
-    append(locked, &journal, 0, patience).map_err(fail)?;
+    append(locked, &journal, 0, deadline).map_err(fail)?;
     conclude(locked, journal, false)
 }
 
@@ -351,7 +351,7 @@ pub(super) fn append(
     locked: &OpenMailbox,
     journal: &Journal,
     mut at: u64,
-    patience: Option<&Patience>,
+    deadline: Option<&Deadline>,
 ) -> io::Result<()> {
     let mut file = locked.file();
     let mut buffer = vec![0; STEP_BYTES];
@@ -363,7 +363,7 @@ pub(super) fn append(
         file.write_all(buffer.get(..read).unwrap_or_default())?;
         at += read as u64;
         locked.refresh();
-        if patience.is_some_and(|patience| patience.remaining().is_zero()) {
+        if deadline.is_some_and(|deadline| deadline.remaining().is_zero()) {
             file.sync_all()?;
             return Err(io::Error::other("it takes more than one run; the next one goes on"));
         }

@@ -18,7 +18,7 @@ use crate::mailbox::expunge::lacking::lacking;
 use crate::mailbox::lock::OpenMailbox;
 use crate::mailbox::ranges::{Ranges, STEP_BYTES};
 use crate::message::from_line::is_separator;
-use crate::sys::deadline::Patience;
+use crate::sys::deadline::Deadline;
 
 /// A separator line is not longer.
 const LINE_BYTES: usize = 1024;
@@ -28,7 +28,7 @@ const LINE_BYTES: usize = 1024;
 ///
 /// # Errors
 /// When it cannot be finished now; then nothing may be done with the mailbox.
-pub fn recover(locked: &mut OpenMailbox, state_dir: Option<&Path>, patience: &Patience) -> Result<(), Error> {
+pub fn recover(locked: &mut OpenMailbox, state_dir: Option<&Path>, deadline: &Deadline) -> Result<(), Error> {
     let path = locked.path().to_owned();
     let private = state_dir
         .filter(|_| !locked.has_dotlock())
@@ -39,14 +39,14 @@ pub fn recover(locked: &mut OpenMailbox, state_dir: Option<&Path>, patience: &Pa
         }
         let stat = locked.file().metadata().map_err(|e| Error::io("examine", &path, &e))?;
         if let Some(journal) = Journal::pending(&place, stat.uid())? {
-            resume(locked, journal, patience)?;
+            resume(locked, journal, deadline)?;
         }
     }
     Ok(())
 }
 
 /// Finds out how far an interrupted run came, and goes on from there.
-fn resume(locked: &mut OpenMailbox, mut journal: Journal, patience: &Patience) -> Result<(), Error> {
+fn resume(locked: &mut OpenMailbox, mut journal: Journal, deadline: &Deadline) -> Result<(), Error> {
     let path = locked.path().to_owned();
     let place = journal.place().to_owned();
     let fail = |e: io::Error| unfinished(&path, &place, &e);
@@ -64,7 +64,7 @@ fn resume(locked: &mut OpenMailbox, mut journal: Journal, patience: &Patience) -
     } else {
         match part(locked, &journal, length).map_err(fail)? {
             Some(found) => found,
-            None => return put_behind(locked, journal, patience),
+            None => return put_behind(locked, journal, deadline),
         }
     };
     if appended == journal.bytes() && !untouched {
@@ -75,7 +75,7 @@ fn resume(locked: &mut OpenMailbox, mut journal: Journal, patience: &Patience) -
     if length > foreign_from {
         if lacking(locked, &journal, foreign_from).map_err(fail)?.bytes() < journal.bytes() {
             // Ours are among it: the mailbox was rewritten, and its place is by chance one where a message begins.
-            return put_behind(locked, journal, patience);
+            return put_behind(locked, journal, deadline);
         }
         // Others appended to what was half done. That stays, behind what was there before.
         let mut foreign = Ranges::new();
@@ -89,15 +89,15 @@ fn resume(locked: &mut OpenMailbox, mut journal: Journal, patience: &Patience) -
             ..head
         };
         journal.extend(now, foreign.reader(&file))?;
-        return finish(locked, journal, Some(patience)).map(drop);
+        return finish(locked, journal, Some(deadline)).map(drop);
     }
     if untouched {
-        return finish(locked, journal, Some(patience)).map(drop);
+        return finish(locked, journal, Some(deadline)).map(drop);
     }
     if !journal.is_truncated() {
         journal.mark_truncated()?;
     }
-    append(locked, &journal, appended, Some(patience)).map_err(fail)?;
+    append(locked, &journal, appended, Some(deadline)).map_err(fail)?;
     conclude(locked, journal, false).map(drop)
 }
 
@@ -126,7 +126,7 @@ fn ends_line(file: &File, at: u64) -> io::Result<bool> {
 }
 
 /// Leaves all that stands in the mailbox as it is, and puts what it lacks of the journal's content behind it.
-fn put_behind(locked: &mut OpenMailbox, mut journal: Journal, patience: &Patience) -> Result<(), Error> {
+fn put_behind(locked: &mut OpenMailbox, mut journal: Journal, deadline: &Deadline) -> Result<(), Error> {
     let path = locked.path().to_owned();
     let fail = |e: io::Error| Error::io("read", &path, &e);
     let lacking = lacking(locked, &journal, 0).map_err(fail)?;
@@ -146,7 +146,7 @@ fn put_behind(locked: &mut OpenMailbox, mut journal: Journal, patience: &Patienc
     };
     // With its new place written down first: killed again, the next run goes on from there.
     journal.keep(now, &lacking)?;
-    finish(locked, journal, Some(patience)).map(drop)
+    finish(locked, journal, Some(deadline)).map(drop)
 }
 
 /// How much of the journal's content stands in the mailbox from `from` on.
@@ -203,7 +203,7 @@ mod tests {
     use crate::mailbox::expunge::journal::{Draft, Head, Journal, Undo, place_beside};
     use crate::mailbox::lock::{Method, OpenMailbox, Plan, lock};
     use crate::mailbox::open::{Absent, Owner};
-    use crate::sys::deadline::Patience;
+    use crate::sys::deadline::Deadline;
     use std::io::Write;
     use std::path::Path;
     use std::time::{Duration, Instant};
@@ -213,8 +213,8 @@ mod tests {
     const MOVES: &str = "From c@c.test Mon Nov  2 10:00:00 2026\nC: 1\n\nthird\n\nFrom d@d.test Mon Nov  2 10:00:00 2026\nD: 1\n\n4\n\n";
     const FOREIGN: &str = "From c@c.test Mon Nov  2 10:00:01 2026\nE: 1\n\nforeign\n\n";
 
-    fn patience() -> Patience {
-        Patience::begin().unwrap_or_else(|e| unreachable!("{e}"))
+    fn deadline() -> Deadline {
+        Deadline::begin().unwrap_or_else(|e| unreachable!("{e}"))
     }
 
     fn locked(path: &Path) -> OpenMailbox {
@@ -228,7 +228,7 @@ mod tests {
         };
         let until = Instant::now() + Duration::from_secs(10);
         loop {
-            match lock(path, &plan, &patience()) {
+            match lock(path, &plan, &deadline()) {
                 Ok(locked) => return locked,
                 // A child that another test starts has the journal's lock, too, until it executes its program.
                 Err(e) if e.to_string().contains("another spoolguard") && Instant::now() < until => {
@@ -420,7 +420,7 @@ mod tests {
         for content in ["", "spoolguard cut 1\n", "x"] {
             assert!(std::fs::write(place_beside(&path), content).is_ok());
             let mut locked = locked(&path);
-            assert!(recover(&mut locked, None, &patience()).is_ok());
+            assert!(recover(&mut locked, None, &deadline()).is_ok());
             assert_eq!(text(&path), STAYS);
         }
         drop(begun(&path));

@@ -17,7 +17,7 @@ use crate::mailbox::lock::dotlock::{Dotlock, Others, Taken};
 use crate::mailbox::lock::kernel::{lock_fcntl, lock_flock};
 use crate::mailbox::open::{Absent, Owner, check, is_still, not_a_mailbox, open_or};
 use crate::mailbox::setgid::SpoolDirAccess;
-use crate::sys::deadline::Patience;
+use crate::sys::deadline::Deadline;
 use crate::sys::filesystem::is_on_nfs;
 
 /// The first pause after a lock was found taken; it doubles up to `LONGEST_PAUSE`, and each is shortened by chance.
@@ -95,18 +95,18 @@ impl OpenMailbox {
 /// # Errors
 /// When the path is no mailbox (a link, a device, somebody else's), when it cannot be opened or made, when somebody else holds a lock
 /// for longer than the plan waits, or when what was left cannot be finished.
-pub fn lock(path: &Path, plan: &Plan, patience: &Patience) -> Result<OpenMailbox, Error> {
-    let mut locked = acquire(path, plan, patience)?;
-    recover(&mut locked, plan.state_dir.as_deref(), patience)?;
+pub fn lock(path: &Path, plan: &Plan, deadline: &Deadline) -> Result<OpenMailbox, Error> {
+    let mut locked = acquire(path, plan, deadline)?;
+    recover(&mut locked, plan.state_dir.as_deref(), deadline)?;
     Ok(locked)
 }
 
-fn acquire(path: &Path, plan: &Plan, patience: &Patience) -> Result<OpenMailbox, Error> {
+fn acquire(path: &Path, plan: &Plan, deadline: &Deadline) -> Result<OpenMailbox, Error> {
     if path.as_os_str().as_encoded_bytes().ends_with(b".lock") {
         // It would be removed as a stale dotlock, mail and all.
         return Err(not_a_mailbox(path, "its name is that of a dotlock"));
     }
-    let until = Instant::now() + plan.timeout.min(patience.remaining());
+    let until = Instant::now() + plan.timeout.min(deadline.remaining());
     let mut pause = FIRST_PAUSE;
     loop {
         let held = match attempt(path, plan)? {
@@ -115,7 +115,7 @@ fn acquire(path: &Path, plan: &Plan, patience: &Patience) -> Result<OpenMailbox,
             Attempt::Changed => "it is replaced again and again".to_owned(),
             Attempt::Held(by) => by,
         };
-        patience.check("lock", &path.display().to_string())?;
+        deadline.check("lock", &path.display().to_string())?;
         let left = until.saturating_duration_since(Instant::now());
         if left.is_zero() {
             let waited = plan.timeout.as_secs_f32();
@@ -128,7 +128,7 @@ fn acquire(path: &Path, plan: &Plan, patience: &Patience) -> Result<OpenMailbox,
         }
         // By chance, so that two that met do not meet again (Debian policy 11.6).
         let part = 0.5 + fastrand::f64() / 2.0;
-        patience.sleep(pause.mul_f64(part).min(left));
+        deadline.sleep(pause.mul_f64(part).min(left));
         pause = (pause * 2).min(LONGEST_PAUSE);
     }
 }

@@ -24,7 +24,7 @@ use crate::mailbox::content_hash::ContentHash;
 use crate::mailbox::lock::{OpenMailbox, Plan, lock};
 use crate::mailbox::open::open_existing;
 use crate::mailbox::recover;
-use crate::sys::deadline::{Patience, is_stopped};
+use crate::sys::deadline::{Deadline, is_stopped};
 use crate::sys::filesystem;
 pub use known::Sameness;
 use known::{Known, Since};
@@ -52,7 +52,7 @@ pub struct Target<'a> {
     /// Whether to do it.
     pub mode: Mode,
     /// How long to wait.
-    pub patience: &'a Patience,
+    pub deadline: &'a Deadline,
 }
 
 /// How much may be in a mailbox; none is any number.
@@ -173,7 +173,7 @@ impl<'a> Merge<'a> {
     /// # Errors
     /// When something fails, or the mailbox was rewritten meanwhile.
     pub fn offer(&mut self, archived: &Archived<'_>, seen: Seen) -> Result<(), Stop> {
-        self.target.patience.check("restore into", &self.name())?;
+        self.target.deadline.check("restore into", &self.name())?;
         let hash = self.known.content_hash(archived.bytes(), &archived.stored)?;
         if self.known.find(hash) {
             self.tally.present += 1;
@@ -227,7 +227,7 @@ impl<'a> Merge<'a> {
             Since::Grown | Since::GrownMuch => Ok(()),
             Since::Changed => Err(Stop::Again),
             Since::Unread => {
-                self.target.patience.check("restore into", &self.name())?;
+                self.target.deadline.check("restore into", &self.name())?;
                 Err(self.outgrown())
             }
         }
@@ -251,7 +251,7 @@ impl<'a> Merge<'a> {
         let until = Some(Instant::now() + self.catching_up());
         loop {
             self.look(until)?;
-            let mut locked = lock(self.target.path, self.target.plan, self.target.patience)?;
+            let mut locked = lock(self.target.path, self.target.plan, self.target.deadline)?;
             recover::tidy(&mut locked, OffsetDateTime::now_utc())?;
             let since = self.known.catch_up(locked.file(), UNDER_LOCK_BYTES, || false);
             match since.map_err(|e| self.unreadable(&e))? {
@@ -270,7 +270,7 @@ impl<'a> Merge<'a> {
         }
         let batch = std::mem::take(&mut self.batch);
         // Nobody waits for a whole run of ours, only for a batch.
-        self.target.patience.begin_again();
+        self.target.deadline.begin_again();
         if self.target.mode == Mode::Rehearse {
             return self.rehearse(&batch);
         }
@@ -325,7 +325,7 @@ impl<'a> Merge<'a> {
             start: 0,
             end: usize::try_from(bytes).unwrap_or(usize::MAX),
         };
-        self.target.patience.begin_again();
+        self.target.deadline.begin_again();
         if self.target.mode == Mode::Rehearse {
             self.rehearse_one(hash, bytes);
             return Ok(());

@@ -203,7 +203,7 @@ impl Run<'_> {
             room: self.room(destination),
             sameness: Sameness::Each,
             mode,
-            patience: &care.patience,
+            deadline: &care.deadline,
         };
         let mut before = Tally::default();
         for _ in 0..BEGINNINGS {
