@@ -76,9 +76,9 @@ impl Bench {
     fn spoolguard(&self, format: &str, arguments: &[&str]) -> Command {
         let config = self.path("spoolguard.toml");
         let text = format!(
-            "state_dir = {:?}\n[spool]\ndir = {:?}\nmin_free = \"0\"\n[archive]\ndir = {:?}\nformat = {format:?}\n[log]\nto = \"none\"\n",
+            "state_dir = {:?}\n[mailbox]\nlocation = \"mbox:{}/%u\"\nmin_free = \"0\"\n[archive]\ndir = {:?}\nformat = {format:?}\n[log]\nto = \"none\"\n",
             self.path("state"),
-            self.path("spool"),
+            self.path("spool").display(),
             self.path("archives"),
         );
         // Deliveries read it meanwhile.

@@ -63,8 +63,9 @@ fn main() {
     fs::write(
         &config,
         format!(
-            "state_dir = {:?}\n[spool]\ndir = {spool:?}\n[quota]\nlimit = \"100M\"\n[log]\nto = \"none\"\n",
-            root.path().join("state")
+            "state_dir = {:?}\n[mailbox]\nlocation = \"mbox:{}/%u\"\n[quota]\nlimit = \"100M\"\n[log]\nto = \"none\"\n",
+            root.path().join("state"),
+            spool.display()
         ),
     )
     .unwrap();

@@ -414,7 +414,11 @@ impl Bench {
             ] {
                 let seat = self.stage.seat(&format!("{}{}{number}", &name[..4], u8::from(storm)));
                 let admin = seat.write("admin", "");
-                let unbounded = if storm { "" } else { "[storm]\nequal = 0\nbudget = 0\n" };
+                let unbounded = if storm {
+                    ""
+                } else {
+                    "[digest]\nsame = 0\nper_hour = 0\n"
+                };
                 let text = format!("admin = {admin:?}\n{}{unbounded}", spoolguard_configuration(&seat));
                 let mail = if name == "loop" { &looping } else { &ordinary };
                 let mut contender = guard(program, &seat, name, Some(&text), &words, mail);
@@ -476,7 +480,10 @@ impl Bench {
         for (number, program) in self.guards().enumerate() {
             for count in [1, 50] {
                 let seat = self.stage.seat(&format!("forward{count}x{number}"));
-                let text = format!("{}[forward]\nsubmit = {sendmail:?}\n", spoolguard_configuration(&seat));
+                let text = format!(
+                    "{}[forward]\ntransport = {sendmail:?}\n",
+                    spoolguard_configuration(&seat)
+                );
                 let words = ["forward", "-a", "a@a.test"].into_iter();
                 let words: Vec<&str> = words.chain(addresses[..count].iter().map(String::as_str)).collect();
                 contenders.push(guard(
@@ -591,7 +598,10 @@ fn all_keys(example: &str, seat: &Seat) -> String {
     let mut text = example.to_owned();
     for (old, new) in [
         ("\nstate_dir = \"\"", format!("\nstate_dir = {state:?}")),
-        ("\ndir = \"/var/mail\"", format!("\ndir = {spool:?}")),
+        (
+            "\nlocation = \"mbox:/var/mail/%u\"",
+            format!("\nlocation = \"mbox:{}/%u\"", spool.display()),
+        ),
         ("\nlimit = \"none\"", "\nlimit = \"500M\"".to_owned()),
         ("\nto = \"auto\"", "\nto = \"none\"".to_owned()),
         ("\n[quota.users]\n", format!("\n[quota.users]\n{users}")),

@@ -234,9 +234,9 @@ impl Program {
 /// What spoolguard needs to know in any case: nothing is logged, so that the host's log stays out of it.
 pub fn spoolguard_configuration(seat: &Seat) -> String {
     format!(
-        "state_dir = {:?}\n[spool]\ndir = {:?}\n[log]\nto = \"none\"\n",
+        "state_dir = {:?}\n[mailbox]\nlocation = \"mbox:{}/%u\"\n[log]\nto = \"none\"\n",
         seat.at_home("state"),
-        seat.mailbox.parent().unwrap()
+        seat.mailbox.parent().unwrap().display()
     )
 }
 

@@ -149,7 +149,7 @@ _spoolguard() {
 
     case "${cmd}" in
         spoolguard)
-            opts="-v -h -V --config --dry-run --verbose --help --version deliver forward filter inspect replay status spool doctor config help"
+            opts="-n -v -h -V --config --dry-run --verbose --help --version deliver forward filter inspect replay status spool doctor config help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -167,7 +167,7 @@ _spoolguard() {
             return 0
             ;;
         spoolguard__subcmd__config)
-            opts="-v -h --config --dry-run --verbose --help check show help"
+            opts="-n -v -h --config --dry-run --verbose --help check show help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -185,7 +185,7 @@ _spoolguard() {
             return 0
             ;;
         spoolguard__subcmd__config__subcmd__check)
-            opts="-v -h --config --dry-run --verbose --help"
+            opts="-n -v -h --config --dry-run --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -259,7 +259,7 @@ _spoolguard() {
             return 0
             ;;
         spoolguard__subcmd__config__subcmd__show)
-            opts="-v -h --config --dry-run --verbose --help"
+            opts="-n -v -h --config --dry-run --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -277,7 +277,7 @@ _spoolguard() {
             return 0
             ;;
         spoolguard__subcmd__deliver)
-            opts="-d -a -f -m -v -h --user --recipient --sender --mbox --config --dry-run --verbose --help"
+            opts="-d -a -f -m -n -v -h --user --recipient --sender --mailbox --config --dry-run --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -307,7 +307,7 @@ _spoolguard() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
-                --mbox)
+                --mailbox)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -327,7 +327,7 @@ _spoolguard() {
             return 0
             ;;
         spoolguard__subcmd__doctor)
-            opts="-d -v -h --json --user --config --dry-run --verbose --help"
+            opts="-d -n -v -h --json --user --config --dry-run --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -353,7 +353,7 @@ _spoolguard() {
             return 0
             ;;
         spoolguard__subcmd__filter)
-            opts="-d -a -f -v -h --user --recipient --sender --config --dry-run --verbose --help"
+            opts="-d -a -f -n -v -h --user --recipient --sender --config --dry-run --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -395,7 +395,7 @@ _spoolguard() {
             return 0
             ;;
         spoolguard__subcmd__forward)
-            opts="-d -a -f -m -v -h --keep --user --recipient --sender --mbox --config --dry-run --verbose --help"
+            opts="-d -a -f -m -n -v -h --keep --user --recipient --sender --mailbox --config --dry-run --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -425,7 +425,7 @@ _spoolguard() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
-                --mbox)
+                --mailbox)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -683,7 +683,7 @@ _spoolguard() {
             return 0
             ;;
         spoolguard__subcmd__inspect)
-            opts="-d -a -f -v -h --json --is --user --recipient --sender --config --dry-run --verbose --help"
+            opts="-d -a -f -n -v -h --json --is --user --recipient --sender --config --dry-run --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -729,7 +729,7 @@ _spoolguard() {
             return 0
             ;;
         spoolguard__subcmd__replay)
-            opts="-d -a -f -m -v -h --forward --keep --user --recipient --sender --mbox --config --dry-run --verbose --help"
+            opts="-d -a -f -m -n -v -h --forward --keep --user --recipient --sender --mailbox --config --dry-run --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -763,7 +763,7 @@ _spoolguard() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
-                --mbox)
+                --mailbox)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -783,7 +783,7 @@ _spoolguard() {
             return 0
             ;;
         spoolguard__subcmd__spool)
-            opts="-v -h --config --dry-run --verbose --help list archive sweep restore help"
+            opts="-n -v -h --config --dry-run --verbose --help list archive sweep restore help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -801,13 +801,13 @@ _spoolguard() {
             return 0
             ;;
         spoolguard__subcmd__spool__subcmd__archive)
-            opts="-d -v -h --all --over --user --all-mail --older-than --bounces --seen --down-to --to --lock-at-most --config --dry-run --verbose --help"
+            opts="-d -n -v -h --all --larger-than --user --all-mail --older-than --bounces --seen --down-to --to --lock-at-most --config --dry-run --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
-                --over)
+                --larger-than)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -934,13 +934,13 @@ _spoolguard() {
             return 0
             ;;
         spoolguard__subcmd__spool__subcmd__list)
-            opts="-v -h --over --sort --top --fresh --json --prometheus --config --dry-run --verbose --help"
+            opts="-n -v -h --larger-than --sort --top --fresh --json --prometheus --config --dry-run --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
-                --over)
+                --larger-than)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -964,7 +964,7 @@ _spoolguard() {
             return 0
             ;;
         spoolguard__subcmd__spool__subcmd__restore)
-            opts="-d -m -v -h --list --json --since --until --from --message-id --user --mbox --ignore-quota --config --dry-run --verbose --help"
+            opts="-d -m -n -v -h --list --json --since --until --from --message-id --user --mailbox --ignore-quota --config --dry-run --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -994,7 +994,7 @@ _spoolguard() {
                     COMPREPLY=($(compgen -u -- "${cur}"))
                     return 0
                     ;;
-                --mbox)
+                --mailbox)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1014,13 +1014,13 @@ _spoolguard() {
             return 0
             ;;
         spoolguard__subcmd__spool__subcmd__sweep)
-            opts="-d -v -h --all --over --user --bounces --loops --duplicates --older-than --rescue --execute --to --lock-at-most --config --dry-run --verbose --help"
+            opts="-d -n -v -h --all --larger-than --user --bounces --loops --duplicates --older-than --rescue --execute --to --lock-at-most --config --dry-run --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
-                --over)
+                --larger-than)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1059,7 +1059,7 @@ _spoolguard() {
             return 0
             ;;
         spoolguard__subcmd__status)
-            opts="-d -v -h --json --resume --suspend --due --all --user --config --dry-run --verbose --help"
+            opts="-d -n -v -h --json --resume --suspend --due --all --user --config --dry-run --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

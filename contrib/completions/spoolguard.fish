@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_spoolguard_global_optspecs
-    string join \n config= dry-run v/verbose h/help V/version
+    string join \n config= n/dry-run v/verbose h/help V/version
 end
 
 function __fish_spoolguard_needs_command
@@ -25,7 +25,7 @@ function __fish_spoolguard_using_subcommand
 end
 
 complete -c spoolguard -n "__fish_spoolguard_needs_command" -l config -d 'Read this configuration file, and no other' -r -F
-complete -c spoolguard -n "__fish_spoolguard_needs_command" -l dry-run -d 'Say what would be done, and do nothing; under a mail system the message stays with it (status 75)'
+complete -c spoolguard -n "__fish_spoolguard_needs_command" -s n -l dry-run -d 'Say what would be done, and do nothing; under a mail system the message stays with it (status 75)'
 complete -c spoolguard -n "__fish_spoolguard_needs_command" -s v -l verbose -d 'Log to standard error where there is no syslog; twice for more'
 complete -c spoolguard -n "__fish_spoolguard_needs_command" -s h -l help -d 'Print help'
 complete -c spoolguard -n "__fish_spoolguard_needs_command" -s V -l version -d 'Print version'
@@ -42,25 +42,25 @@ complete -c spoolguard -n "__fish_spoolguard_needs_command" -f -a "help" -d 'Pri
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand deliver" -s d -l user -d 'The user whose mailbox it is [default: who runs this]' -r -f -a "(__fish_complete_users)"
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand deliver" -s a -l recipient -d 'The address it was sent to [default: RECIPIENT, LOCAL@DOMAIN, Delivered-To, or user@host]' -r -f
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand deliver" -s f -l sender -d 'The envelope sender; \'\' or \'<>\' is the null sender [default: SENDER, Return-Path, or the From_ line]' -r -f
-complete -c spoolguard -n "__fish_spoolguard_using_subcommand deliver" -s m -l mbox -d 'The mailbox [default: the user\'s, in the spool directory]' -r -F
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand deliver" -s m -l mailbox -d 'The mailbox, the path of an mbox [default: [mailbox] location]' -r -F
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand deliver" -l config -d 'Read this configuration file, and no other' -r -F
-complete -c spoolguard -n "__fish_spoolguard_using_subcommand deliver" -l dry-run -d 'Say what would be done, and do nothing; under a mail system the message stays with it (status 75)'
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand deliver" -s n -l dry-run -d 'Say what would be done, and do nothing; under a mail system the message stays with it (status 75)'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand deliver" -s v -l verbose -d 'Log to standard error where there is no syslog; twice for more'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand deliver" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand forward" -s d -l user -d 'The user whose mailbox it is [default: who runs this]' -r -f -a "(__fish_complete_users)"
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand forward" -s a -l recipient -d 'The address it was sent to [default: RECIPIENT, LOCAL@DOMAIN, Delivered-To, or user@host]' -r -f
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand forward" -s f -l sender -d 'The envelope sender; \'\' or \'<>\' is the null sender [default: SENDER, Return-Path, or the From_ line]' -r -f
-complete -c spoolguard -n "__fish_spoolguard_using_subcommand forward" -s m -l mbox -d 'The mailbox [default: the user\'s, in the spool directory]' -r -F
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand forward" -s m -l mailbox -d 'The mailbox, the path of an mbox [default: [mailbox] location]' -r -F
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand forward" -l config -d 'Read this configuration file, and no other' -r -F
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand forward" -l keep -d 'Append a copy to the mailbox too'
-complete -c spoolguard -n "__fish_spoolguard_using_subcommand forward" -l dry-run -d 'Say what would be done, and do nothing; under a mail system the message stays with it (status 75)'
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand forward" -s n -l dry-run -d 'Say what would be done, and do nothing; under a mail system the message stays with it (status 75)'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand forward" -s v -l verbose -d 'Log to standard error where there is no syslog; twice for more'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand forward" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand filter" -s d -l user -d 'The user whose mailbox it is [default: who runs this]' -r -f -a "(__fish_complete_users)"
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand filter" -s a -l recipient -d 'The address it was sent to [default: RECIPIENT, LOCAL@DOMAIN, Delivered-To, or user@host]' -r -f
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand filter" -s f -l sender -d 'The envelope sender; \'\' or \'<>\' is the null sender [default: SENDER, Return-Path, or the From_ line]' -r -f
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand filter" -l config -d 'Read this configuration file, and no other' -r -F
-complete -c spoolguard -n "__fish_spoolguard_using_subcommand filter" -l dry-run -d 'Say what would be done, and do nothing; under a mail system the message stays with it (status 75)'
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand filter" -s n -l dry-run -d 'Say what would be done, and do nothing; under a mail system the message stays with it (status 75)'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand filter" -s v -l verbose -d 'Log to standard error where there is no syslog; twice for more'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand filter" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand inspect" -l is -d 'Ask whether every message is one of these' -r -f -a "loop\t''
@@ -74,17 +74,17 @@ complete -c spoolguard -n "__fish_spoolguard_using_subcommand inspect" -s a -l r
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand inspect" -s f -l sender -d 'The envelope sender; \'\' or \'<>\' is the null sender [default: SENDER, Return-Path, or the From_ line]' -r -f
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand inspect" -l config -d 'Read this configuration file, and no other' -r -F
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand inspect" -l json -d 'Print one JSON object a line'
-complete -c spoolguard -n "__fish_spoolguard_using_subcommand inspect" -l dry-run -d 'Say what would be done, and do nothing; under a mail system the message stays with it (status 75)'
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand inspect" -s n -l dry-run -d 'Say what would be done, and do nothing; under a mail system the message stays with it (status 75)'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand inspect" -s v -l verbose -d 'Log to standard error where there is no syslog; twice for more'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand inspect" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand replay" -l forward -d 'Forward to this address instead of appending; may be repeated' -r -f
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand replay" -s d -l user -d 'The user whose mailbox it is [default: who runs this]' -r -f -a "(__fish_complete_users)"
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand replay" -s a -l recipient -d 'The address it was sent to [default: RECIPIENT, LOCAL@DOMAIN, Delivered-To, or user@host]' -r -f
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand replay" -s f -l sender -d 'The envelope sender; \'\' or \'<>\' is the null sender [default: SENDER, Return-Path, or the From_ line]' -r -f
-complete -c spoolguard -n "__fish_spoolguard_using_subcommand replay" -s m -l mbox -d 'The mailbox [default: the user\'s, in the spool directory]' -r -F
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand replay" -s m -l mailbox -d 'The mailbox, the path of an mbox [default: [mailbox] location]' -r -F
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand replay" -l config -d 'Read this configuration file, and no other' -r -F
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand replay" -l keep -d 'Append a copy of what is forwarded'
-complete -c spoolguard -n "__fish_spoolguard_using_subcommand replay" -l dry-run -d 'Say what would be done, and do nothing; under a mail system the message stays with it (status 75)'
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand replay" -s n -l dry-run -d 'Say what would be done, and do nothing; under a mail system the message stays with it (status 75)'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand replay" -s v -l verbose -d 'Log to standard error where there is no syslog; twice for more'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand replay" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand status" -l resume -d 'Forward to this address again, whoever suspended it' -r -f
@@ -94,11 +94,11 @@ complete -c spoolguard -n "__fish_spoolguard_using_subcommand status" -l config 
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand status" -l json -d 'Print one JSON object a line'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand status" -l due -d 'Do what time has made due, although no mail came: end suspensions, write notices, send digests'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand status" -l all -d 'For every user who has a state directory; for root'
-complete -c spoolguard -n "__fish_spoolguard_using_subcommand status" -l dry-run -d 'Say what would be done, and do nothing; under a mail system the message stays with it (status 75)'
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand status" -s n -l dry-run -d 'Say what would be done, and do nothing; under a mail system the message stays with it (status 75)'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand status" -s v -l verbose -d 'Log to standard error where there is no syslog; twice for more'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand status" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and not __fish_seen_subcommand_from list archive sweep restore help" -l config -d 'Read this configuration file, and no other' -r -F
-complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and not __fish_seen_subcommand_from list archive sweep restore help" -l dry-run -d 'Say what would be done, and do nothing; under a mail system the message stays with it (status 75)'
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and not __fish_seen_subcommand_from list archive sweep restore help" -s n -l dry-run -d 'Say what would be done, and do nothing; under a mail system the message stays with it (status 75)'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and not __fish_seen_subcommand_from list archive sweep restore help" -s v -l verbose -d 'Log to standard error where there is no syslog; twice for more'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and not __fish_seen_subcommand_from list archive sweep restore help" -s h -l help -d 'Print help'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and not __fish_seen_subcommand_from list archive sweep restore help" -f -a "list" -d 'Say of every mailbox how large it is, what it holds, why it grows, and which command helps'
@@ -106,7 +106,7 @@ complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and not __f
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and not __fish_seen_subcommand_from list archive sweep restore help" -f -a "sweep" -d 'Take reports, loops and duplicates out of a mailbox into an archive; leave the rest as it is, in order'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and not __fish_seen_subcommand_from list archive sweep restore help" -f -a "restore" -d 'Put archived mail back into a mailbox, nothing twice'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and not __fish_seen_subcommand_from list archive sweep restore help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
-complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from list" -l over -d 'Only mailboxes that are larger than this' -r
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from list" -l larger-than -d 'Only mailboxes that are larger than this' -r
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from list" -l sort -d 'In which order' -r -f -a "size\t'The largest first'
 messages\t'The one with the most messages first'
 bounces\t'The one with the most reports from mail systems first'
@@ -118,10 +118,10 @@ complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from list" -l fresh -d 'Read everything again, whatever the last look found'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from list" -l json -d 'Print one JSON object a line'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from list" -l prometheus -d 'Print metrics for Prometheus\' textfile collector'
-complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from list" -l dry-run -d 'Say what would be done, and do nothing; under a mail system the message stays with it (status 75)'
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from list" -s n -l dry-run -d 'Say what would be done, and do nothing; under a mail system the message stays with it (status 75)'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from list" -s v -l verbose -d 'Log to standard error where there is no syslog; twice for more'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from archive" -l over -d 'Only mailboxes that are larger than this' -r
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from archive" -l larger-than -d 'Only mailboxes that are larger than this' -r
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from archive" -s d -l user -d 'Whose mail a path holds [default: who owns the file]' -r -f -a "(__fish_complete_users)"
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from archive" -l older-than -d 'What was delivered longer ago than this' -r
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from archive" -l down-to -d 'No more than is needed, the first of the mailbox first, so that what stays is not larger than this' -r
@@ -132,10 +132,10 @@ complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from archive" -l all-mail -d 'Everything'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from archive" -l bounces -d 'Reports from mail systems'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from archive" -l seen -d 'What the user has seen'
-complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from archive" -l dry-run -d 'Say what would be done, and do nothing; under a mail system the message stays with it (status 75)'
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from archive" -s n -l dry-run -d 'Say what would be done, and do nothing; under a mail system the message stays with it (status 75)'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from archive" -s v -l verbose -d 'Log to standard error where there is no syslog; twice for more'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from archive" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from sweep" -l over -d 'Only mailboxes that are larger than this' -r
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from sweep" -l larger-than -d 'Only mailboxes that are larger than this' -r
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from sweep" -s d -l user -d 'Whose mail a path holds [default: who owns the file]' -r -f -a "(__fish_complete_users)"
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from sweep" -l older-than -d 'Only what was delivered longer ago than this' -r
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from sweep" -l to -d 'The directory of the archive [default: dir of [archive] in the configuration]' -r -f -a "(__fish_complete_directories)"
@@ -147,7 +147,7 @@ complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from sweep" -l duplicates -d 'What the mailbox holds already, further up'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from sweep" -l rescue -d 'Put the messages that these reports carry inside into the mailbox first, each once'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from sweep" -l execute -d 'Do it'
-complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from sweep" -l dry-run -d 'Say what would be done, and do nothing; under a mail system the message stays with it (status 75)'
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from sweep" -s n -l dry-run -d 'Say what would be done, and do nothing; under a mail system the message stays with it (status 75)'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from sweep" -s v -l verbose -d 'Log to standard error where there is no syslog; twice for more'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from sweep" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from restore" -l since -d 'Only what was delivered on this day or later' -r
@@ -155,12 +155,12 @@ complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from restore" -l from -d 'Only what this address or name sent' -r
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from restore" -l message-id -d 'Only the message with this Message-ID; may be repeated' -r
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from restore" -s d -l user -d 'Whose mailbox it goes to [default: what the archive\'s name says]' -r -f -a "(__fish_complete_users)"
-complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from restore" -s m -l mbox -d 'The mailbox [default: the user\'s, in the spool directory]' -r -F
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from restore" -s m -l mailbox -d 'The mailbox, the path of an mbox [default: [mailbox] location]' -r -F
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from restore" -l config -d 'Read this configuration file, and no other' -r -F
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from restore" -l list -d 'Say what is in them, and put nothing back'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from restore" -l json -d 'Print one JSON object a line'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from restore" -l ignore-quota -d 'Put back even what makes the mailbox larger than it may grow'
-complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from restore" -l dry-run -d 'Say what would be done, and do nothing; under a mail system the message stays with it (status 75)'
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from restore" -s n -l dry-run -d 'Say what would be done, and do nothing; under a mail system the message stays with it (status 75)'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from restore" -s v -l verbose -d 'Log to standard error where there is no syslog; twice for more'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from restore" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from help" -f -a "list" -d 'Say of every mailbox how large it is, what it holds, why it grows, and which command helps'
@@ -171,22 +171,22 @@ complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand doctor" -s d -l user -d 'Look only at how this user\'s mail is handled' -r
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand doctor" -l config -d 'Read this configuration file, and no other' -r -F
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand doctor" -l json -d 'Print one JSON object a line'
-complete -c spoolguard -n "__fish_spoolguard_using_subcommand doctor" -l dry-run -d 'Say what would be done, and do nothing; under a mail system the message stays with it (status 75)'
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand doctor" -s n -l dry-run -d 'Say what would be done, and do nothing; under a mail system the message stays with it (status 75)'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand doctor" -s v -l verbose -d 'Log to standard error where there is no syslog; twice for more'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand doctor" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand config; and not __fish_seen_subcommand_from check show help" -l config -d 'Read this configuration file, and no other' -r -F
-complete -c spoolguard -n "__fish_spoolguard_using_subcommand config; and not __fish_seen_subcommand_from check show help" -l dry-run -d 'Say what would be done, and do nothing; under a mail system the message stays with it (status 75)'
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand config; and not __fish_seen_subcommand_from check show help" -s n -l dry-run -d 'Say what would be done, and do nothing; under a mail system the message stays with it (status 75)'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand config; and not __fish_seen_subcommand_from check show help" -s v -l verbose -d 'Log to standard error where there is no syslog; twice for more'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand config; and not __fish_seen_subcommand_from check show help" -s h -l help -d 'Print help'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand config; and not __fish_seen_subcommand_from check show help" -f -a "check" -d 'Say whether it can be used; if not, file, line and key, and end with 1'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand config; and not __fish_seen_subcommand_from check show help" -f -a "show" -d 'Print what holds, and which file says so'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand config; and not __fish_seen_subcommand_from check show help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand config; and __fish_seen_subcommand_from check" -l config -d 'Read this configuration file, and no other' -r -F
-complete -c spoolguard -n "__fish_spoolguard_using_subcommand config; and __fish_seen_subcommand_from check" -l dry-run -d 'Say what would be done, and do nothing; under a mail system the message stays with it (status 75)'
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand config; and __fish_seen_subcommand_from check" -s n -l dry-run -d 'Say what would be done, and do nothing; under a mail system the message stays with it (status 75)'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand config; and __fish_seen_subcommand_from check" -s v -l verbose -d 'Log to standard error where there is no syslog; twice for more'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand config; and __fish_seen_subcommand_from check" -s h -l help -d 'Print help'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand config; and __fish_seen_subcommand_from show" -l config -d 'Read this configuration file, and no other' -r -F
-complete -c spoolguard -n "__fish_spoolguard_using_subcommand config; and __fish_seen_subcommand_from show" -l dry-run -d 'Say what would be done, and do nothing; under a mail system the message stays with it (status 75)'
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand config; and __fish_seen_subcommand_from show" -s n -l dry-run -d 'Say what would be done, and do nothing; under a mail system the message stays with it (status 75)'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand config; and __fish_seen_subcommand_from show" -s v -l verbose -d 'Log to standard error where there is no syslog; twice for more'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand config; and __fish_seen_subcommand_from show" -s h -l help -d 'Print help'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand config; and __fish_seen_subcommand_from help" -f -a "check" -d 'Say whether it can be used; if not, file, line and key, and end with 1'

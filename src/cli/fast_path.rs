@@ -8,6 +8,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use crate::cli::{Cli, Command, Everywhere, Target};
+use crate::config::location::mailbox_path;
 
 /// What was typed, if it is `deliver` or `forward` in a plain form; none leaves it to clap.
 #[must_use]
@@ -28,12 +29,12 @@ pub fn read(arguments: &[OsString]) -> Option<Cli> {
         };
         match (command, flag) {
             (_, "--config") => set_path(&mut everywhere.config, value()?)?,
-            (_, "--dry-run") if attached.is_none() && !everywhere.dry_run => everywhere.dry_run = true,
+            (_, "-n" | "--dry-run") if attached.is_none() && !everywhere.dry_run => everywhere.dry_run = true,
             (None, "deliver" | "forward") => command = Some(word),
             (Some(_), "-d" | "--user") => set(&mut target.who.user, value()?)?,
             (Some(_), "-a" | "--recipient") => set(&mut target.who.recipient, value()?)?,
             (Some(_), "-f" | "--sender") => set(&mut target.who.sender, value()?)?,
-            (Some(_), "-m" | "--mbox") => set_path(&mut target.mbox, value()?)?,
+            (Some(_), "-m" | "--mailbox") => set_path(&mut target.mailbox, mailbox_path(value()?).ok()?.to_str()?)?,
             (Some("forward"), "--keep") if attached.is_none() && !keep => keep = true,
             (Some("forward"), _) if !word.is_empty() && !word.starts_with('-') => addresses.push(word.to_owned()),
             _ => return None,
@@ -87,6 +88,10 @@ mod tests {
         "--config=",
         "--dry-run",
         "--dry-run=yes",
+        "-n",
+        "-nv",
+        "mbox:/var/mail/a",
+        "maildir:/m",
         "-v",
         "-vv",
         "--verbose",
@@ -108,9 +113,9 @@ mod tests {
         "--sender=-x",
         "--sender==",
         "-m",
-        "--mbox",
-        "--mbox=m",
-        "--mbox=",
+        "--mailbox",
+        "--mailbox=m",
+        "--mailbox=",
         "--keep",
         "--keep=no",
         "a",

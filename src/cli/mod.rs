@@ -5,6 +5,7 @@ pub mod spool;
 
 use std::path::PathBuf;
 
+use crate::config::location::mailbox_path;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueHint};
 
 /// A delivery guard: judges one message, then appends, forwards or diverts it, so that no forward can loop.
@@ -16,7 +17,7 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueHint};
     after_help = "Start it from .forward, procmailrc or the mail system in place of a plain forward:\n\n    \
                   \"|/usr/bin/spoolguard forward b@b.test\"\n\n\
                   A delivery ends with 0 (the message is safe), 75 (the mail system shall try again)\n\
-                  or, only with over = \"refuse\", 77. Other commands end with 0, 1 (something is\n\
+                  or, only with when_full = \"refuse\", 77. Other commands end with 0, 1 (something is\n\
                   wrong), 64 (usage) or 75.\n\n\
                   Configuration: /etc/spoolguard.toml, then ~/.config/spoolguard.toml. None is needed."
 )]
@@ -36,7 +37,7 @@ pub struct Everywhere {
     #[arg(long, global = true, value_name = "PATH")]
     pub config: Option<PathBuf>,
     /// Say what would be done, and do nothing; under a mail system the message stays with it (status 75)
-    #[arg(long, global = true)]
+    #[arg(short = 'n', long, global = true)]
     pub dry_run: bool,
     /// Log to standard error where there is no syslog; twice for more
     #[arg(short, long, global = true, action = ArgAction::Count)]
@@ -49,7 +50,7 @@ pub enum Command {
     /// Judge the message on standard input, then append it to the mailbox
     ///
     /// Ends with 0 when the message is safe, 75 when the mail system shall try again, 77 only where configuration says
-    /// over = "refuse".
+    /// when_full = "refuse".
     Deliver {
         /// Who it is for, and where it goes.
         #[command(flatten)]
@@ -201,9 +202,9 @@ pub struct Target {
     /// Who it is for.
     #[command(flatten)]
     pub who: Who,
-    /// The mailbox [default: the user's, in the spool directory]
-    #[arg(short = 'm', long, value_name = "PATH")]
-    pub mbox: Option<PathBuf>,
+    /// The mailbox, the path of an mbox [default: [mailbox] location]
+    #[arg(short = 'm', long, value_name = "LOCATION", value_parser = mailbox_path)]
+    pub mailbox: Option<PathBuf>,
 }
 
 /// What to do with the configuration.

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{ArgGroup, Args, Subcommand, ValueEnum, ValueHint};
 
+use crate::config::location::mailbox_path;
 use crate::config::value::{Age, Size};
 
 /// Care for mailboxes that have grown.
@@ -70,7 +71,7 @@ pub struct What {
     pub all: bool,
     /// Only mailboxes that are larger than this
     #[arg(long, value_name = "SIZE", value_parser = size)]
-    pub over: Option<Size>,
+    pub larger_than: Option<Size>,
     /// Whose mail a path holds [default: who owns the file]
     #[arg(short = 'd', long, value_name = "NAME", value_hint = ValueHint::Username)]
     pub user: Option<String>,
@@ -139,7 +140,7 @@ pub struct Listing {
     pub what: Vec<PathBuf>,
     /// Only mailboxes that are larger than this
     #[arg(long, value_name = "SIZE", value_parser = size)]
-    pub over: Option<Size>,
+    pub larger_than: Option<Size>,
     /// In which order
     #[arg(long, value_name = "KEY", value_enum, default_value_t = SortKey::Size)]
     pub sort: SortKey,
@@ -201,9 +202,9 @@ pub struct Selection {
     /// Whose mailbox it goes to [default: what the archive's name says]
     #[arg(short = 'd', long, value_name = "NAME", value_hint = ValueHint::Username)]
     pub user: Option<String>,
-    /// The mailbox [default: the user's, in the spool directory]
-    #[arg(short = 'm', long, value_name = "PATH")]
-    pub mbox: Option<PathBuf>,
+    /// The mailbox, the path of an mbox [default: [mailbox] location]
+    #[arg(short = 'm', long, value_name = "LOCATION", value_parser = mailbox_path)]
+    pub mailbox: Option<PathBuf>,
     /// Put back even what makes the mailbox larger than it may grow
     #[arg(long)]
     pub ignore_quota: bool,

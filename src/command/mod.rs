@@ -28,13 +28,16 @@ pub fn run(cli: &Cli, group: Option<SetAside>) -> Status {
     let copies = |keep| if keep { Copies::Keep } else { Copies::None };
     match &cli.command {
         Command::Deliver {
-            target: Target { who, mbox },
-        } => deliver(&Errand::new(&[], Copies::None).into_mbox(mbox.clone()), who),
+            target: Target { who, mailbox },
+        } => deliver(&Errand::new(&[], Copies::None).into_mailbox(mailbox.clone()), who),
         Command::Forward {
             addresses,
             keep,
-            target: Target { who, mbox },
-        } => deliver(&Errand::new(addresses, copies(*keep)).into_mbox(mbox.clone()), who),
+            target: Target { who, mailbox },
+        } => deliver(
+            &Errand::new(addresses, copies(*keep)).into_mailbox(mailbox.clone()),
+            who,
+        ),
         Command::Filter { who } => filter::run(who, everywhere),
         Command::Inspect { paths, json, is, who } => {
             let question = Question {
@@ -49,10 +52,10 @@ pub fn run(cli: &Cli, group: Option<SetAside>) -> Status {
             mboxes,
             forward,
             keep,
-            target: Target { who, mbox },
+            target: Target { who, mailbox },
         } => replay::run(
             mboxes,
-            &Errand::new(forward, copies(*keep)).into_mbox(mbox.clone()),
+            &Errand::new(forward, copies(*keep)).into_mailbox(mailbox.clone()),
             who,
             everywhere,
         ),

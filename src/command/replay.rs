@@ -54,9 +54,9 @@ struct Replay<'a> {
 
 impl<'a> Replay<'a> {
     fn prepare(errand: &'a Errand, who: &'a Who, everywhere: &'a Everywhere) -> Result<Self, Error> {
-        let mut guard = Guard::prepare(who, errand.mbox.clone(), everywhere, deliver::begin()?)?;
+        let mut guard = Guard::prepare(who, errand.mailbox.clone(), everywhere, deliver::begin()?)?;
         // Whoever replays mail wants it sent, also what went out a short while ago and came back.
-        guard.config.forward.again_after = Age::seconds(0);
+        guard.config.forward.duplicate_window = Age::seconds(0);
         Ok(Self {
             guard,
             errand,

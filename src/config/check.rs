@@ -32,47 +32,45 @@ impl Config {
                 "expected an absolute path, or one that begins with ~/".to_owned(),
             ));
         }
-        for (key, path) in [("spool.dir", &self.spool.dir), ("archive.dir", &self.archive.dir)] {
-            if !absolute(path) {
-                return Err((key, "expected an absolute path".to_owned()));
-            }
+        if !absolute(&self.archive.dir) {
+            return Err(("archive.dir", "expected an absolute path".to_owned()));
         }
-        if self.spool.locks.is_empty() {
+        if self.mailbox.locks.is_empty() {
             return Err((
-                "spool.locks",
+                "mailbox.locks",
                 "expected at least one of dotlock, fcntl, flock".to_owned(),
             ));
         }
-        if self.spool.lock_timeout > LONGEST_LOCK_TIMEOUT {
+        if self.mailbox.lock_timeout > LONGEST_LOCK_TIMEOUT {
             return Err((
-                "spool.lock_timeout",
+                "mailbox.lock_timeout",
                 format!("expected at most {LONGEST_LOCK_TIMEOUT}: mail systems stop waiting for a delivery"),
             ));
         }
-        self.routes.check()?;
-        let submit = self
+        self.destinations.check()?;
+        let transport = self
             .forward
-            .submit
+            .transport
             .strip_prefix("outbox:")
-            .unwrap_or(&self.forward.submit);
-        if !absolute(submit) {
+            .unwrap_or(&self.forward.transport);
+        if !absolute(transport) {
             return Err((
-                "forward.submit",
+                "forward.transport",
                 "expected the absolute path of sendmail, or outbox: and the absolute path of a maildir".to_owned(),
             ));
         }
         if self.forward.sender == ForwardSender::Verp && self.recipient_delimiter.is_empty() {
             let what =
-                "expected \"self\" or \"keep\", since recipient_delimiter names no character to set the token off";
+                "expected \"self\" or \"original\", since recipient_delimiter names no character to set the token off";
             return Err(("forward.sender", what.to_owned()));
         }
-        if self.forward.again_after > LONGEST_AGAIN_AFTER {
+        if self.forward.duplicate_window > LONGEST_AGAIN_AFTER {
             let what = format!("expected at most {LONGEST_AGAIN_AFTER}: what was sent is not remembered for longer");
-            return Err(("forward.again_after", what));
+            return Err(("forward.duplicate_window", what));
         }
-        if self.storm.budget > MOST_BUDGET {
+        if self.digest.per_hour > MOST_BUDGET {
             return Err((
-                "storm.budget",
+                "digest.per_hour",
                 format!("expected at most {MOST_BUDGET}, or 0 for any number"),
             ));
         }
@@ -109,18 +107,17 @@ mod tests {
             ("admin = \"a b\"", "admin"),
             ("state_dir = \"here\"", "state_dir"),
             ("users_may_set = [\"guard.bouce\"]", "users_may_set"),
-            ("[spool]\ndir = \"mail\"", "spool.dir"),
-            ("[spool]\nlocks = []", "spool.locks"),
-            ("[storm]\nbudget = 1001", "storm.budget"),
-            ("[spool]\nlock_timeout = \"1h\"", "spool.lock_timeout"),
-            ("[routes]\nthreshold = 0", "routes.threshold"),
-            ("[routes]\nstorm = 21", "routes.storm"),
-            ("[routes]\nstorm = 0", "routes.storm"),
-            ("[routes]\nprobe = \"2d\"", "routes.probe"),
-            ("[routes]\ntrial = \"0s\"", "routes.trial"),
-            ("[routes]\nstale = \"400d\"", "routes.stale"),
-            ("[forward]\nsubmit = \"sendmail\"", "forward.submit"),
-            ("[forward]\nsubmit = \"outbox:here\"", "forward.submit"),
+            ("[mailbox]\nlocks = []", "mailbox.locks"),
+            ("[digest]\nper_hour = 1001", "digest.per_hour"),
+            ("[mailbox]\nlock_timeout = \"1h\"", "mailbox.lock_timeout"),
+            ("[destinations]\nthreshold = 0", "destinations.threshold"),
+            ("[destinations]\nburst = 21", "destinations.burst"),
+            ("[destinations]\nburst = 0", "destinations.burst"),
+            ("[destinations]\nprobe = \"2d\"", "destinations.probe"),
+            ("[destinations]\nquiet = \"0s\"", "destinations.quiet"),
+            ("[destinations]\nforget_after = \"400d\"", "destinations.forget_after"),
+            ("[forward]\ntransport = \"sendmail\"", "forward.transport"),
+            ("[forward]\ntransport = \"outbox:here\"", "forward.transport"),
         ] {
             let config: Config = toml::from_str(text).unwrap_or_else(|e| unreachable!("{e}"));
             assert_eq!(config.check().err().map(|(key, _)| key), Some(key), "{text}");

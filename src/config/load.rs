@@ -118,7 +118,7 @@ pub fn load(sources: Sources<'_>, extent: Extent<'_>) -> Result<Loaded, Error> {
 pub fn system_spool_dir() -> Option<PathBuf> {
     // The limits of single users do not matter here; nobody is called by no name.
     let loaded = load(Sources::Usual { home: None }, Extent::User("")).ok()?;
-    Some(PathBuf::from(loaded.config.spool.dir))
+    Some(loaded.config.mailbox.location.dir)
 }
 
 impl Loaded {

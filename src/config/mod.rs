@@ -5,9 +5,10 @@
 //! administrator leaves to users; without an administrator's file that is all of them. No file at all is a configuration too.
 
 mod check;
+pub mod destinations;
 pub mod excerpt;
 pub mod load;
-pub mod routes;
+pub mod location;
 pub mod value;
 
 use std::collections::BTreeMap;
@@ -16,7 +17,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::classify::policy::{Choice, Limit, Over, Policy};
 use crate::deliver::divert::rules::storm::Limits;
-pub use routes::Routes;
+pub use destinations::Destinations;
+pub use location::Location;
 use value::{Age, Ceiling, Share, Size};
 
 /// Where the administrator's configuration is.
@@ -42,15 +44,15 @@ pub struct Config {
     /// What each kind of message gets.
     pub guard: Guard,
     /// Where mailboxes are, and how they are locked.
-    pub spool: Spool,
+    pub mailbox: Mailbox,
     /// How full mailboxes may be.
     pub quota: Quota,
     /// How mail is sent on.
     pub forward: Forward,
     /// When an address that mail is sent on to counts as dead.
-    pub routes: Routes,
-    /// How much reaches the administrator.
-    pub storm: Storm,
+    pub destinations: Destinations,
+    /// How much reaches the administrator before a digest takes its place.
+    pub digest: Digest,
     /// Where archives of spools go.
     pub archive: Archive,
     /// Where the log goes.
@@ -77,12 +79,12 @@ pub struct Guard {
     pub max_hops: usize,
 }
 
-/// The `[spool]` table.
+/// The `[mailbox]` table.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Spool {
-    /// The directory of the mailboxes, each named after its user.
-    pub dir: String,
+pub struct Mailbox {
+    /// Where each user's mail is put.
+    pub location: Location,
     /// Which locks are taken.
     pub locks: Vec<Lock>,
     /// For how long a lock is waited for.
@@ -126,7 +128,7 @@ pub struct Quota {
     /// From which share of the limit on the user is warned.
     pub warn: Share,
     /// What happens to a message for which there is no room.
-    pub over: Over,
+    pub when_full: Over,
     /// Limits of single users; these win.
     pub users: BTreeMap<String, Ceiling>,
     /// Limits of the members of groups; the most generous wins.
@@ -138,11 +140,11 @@ pub struct Quota {
 #[serde(default, deny_unknown_fields)]
 pub struct Forward {
     /// The path of sendmail, or `outbox:` and the path of a maildir.
-    pub submit: String,
+    pub transport: String,
     /// The envelope sender of what is forwarded.
     pub sender: ForwardSender,
     /// How long the same message does not go to the same address again.
-    pub again_after: Age,
+    pub duplicate_window: Age,
 }
 
 /// The envelope sender of what is forwarded.
@@ -152,20 +154,20 @@ pub enum ForwardSender {
     /// The user: a failure comes home, where it is recognised.
     #[serde(rename = "self")]
     User,
-    /// The one it came with: a failure goes to the writer.
-    Keep,
+    /// The sender that the message came with: a bounce goes to whoever wrote it.
+    Original,
     /// The user, with a token that names the destination and that nobody else can make (variable envelope return path).
     Verp,
 }
 
-/// The `[storm]` table.
+/// The `[digest]` table.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Storm {
-    /// How many equal messages reach the administrator; 0 is any number.
-    pub equal: u32,
+pub struct Digest {
+    /// How many messages of the same kind reach the administrator; 0 is any number.
+    pub same: u32,
     /// How many messages an hour reach the administrator about one user; 0 is any number.
-    pub budget: usize,
+    pub per_hour: usize,
     /// How large the administrator's mbox may grow.
     pub admin_limit: Size,
 }
@@ -251,11 +253,11 @@ impl Default for Config {
             state_dir: String::new(),
             users_may_set: ["addresses", "guard", "forward.sender"].map(str::to_owned).to_vec(),
             guard: Guard::default(),
-            spool: Spool::default(),
+            mailbox: Mailbox::default(),
             quota: Quota::default(),
             forward: Forward::default(),
-            routes: Routes::default(),
-            storm: Storm::default(),
+            destinations: Destinations::default(),
+            digest: Digest::default(),
             archive: Archive::default(),
             log: Log::default(),
         }
@@ -277,10 +279,10 @@ impl Default for Guard {
     }
 }
 
-impl Default for Spool {
+impl Default for Mailbox {
     fn default() -> Self {
         Self {
-            dir: "/var/mail".to_owned(),
+            location: Location::default(),
             locks: vec![Lock::Dotlock, Lock::Fcntl],
             lock_timeout: Age::seconds(60),
             quoting: Quoting::Mboxrd,
@@ -295,7 +297,7 @@ impl Default for Quota {
             limit: Size::NONE,
             messages: 0,
             warn: Share::percent(80),
-            over: Over::Defer,
+            when_full: Over::Defer,
             users: BTreeMap::new(),
             groups: BTreeMap::new(),
         }
@@ -305,18 +307,18 @@ impl Default for Quota {
 impl Default for Forward {
     fn default() -> Self {
         Self {
-            submit: "/usr/sbin/sendmail".to_owned(),
+            transport: "/usr/sbin/sendmail".to_owned(),
             sender: ForwardSender::User,
-            again_after: Age::seconds(12 * 60 * 60),
+            duplicate_window: Age::seconds(12 * 60 * 60),
         }
     }
 }
 
-impl Default for Storm {
+impl Default for Digest {
     fn default() -> Self {
         Self {
-            equal: 3,
-            budget: 20,
+            same: 3,
+            per_hour: 20,
             admin_limit: Size::mebibytes(100),
         }
     }
@@ -363,8 +365,8 @@ impl Config {
     #[must_use]
     pub fn storm_limits(&self) -> Limits {
         Limits {
-            equal: (self.storm.equal > 0).then_some(self.storm.equal),
-            budget: (self.storm.budget > 0).then_some(self.storm.budget),
+            equal: (self.digest.same > 0).then_some(self.digest.same),
+            budget: (self.digest.per_hour > 0).then_some(self.digest.per_hour),
         }
     }
 

@@ -1,4 +1,4 @@
-//! `over = "archive"`: when a mailbox has grown beyond its limit, the first part of it is archived, so that it is below its soft limit
+//! `when_full = "archive"`: when a mailbox has grown beyond its limit, the first part of it is archived, so that it is below its soft limit
 //! again. The delivery does not wait for that.
 //!
 //! Mail systems wait until every copy of the pipes that they gave a command is closed, and some kill its process group afterwards. So
@@ -27,7 +27,7 @@ const NOT_AGAIN: Duration = Duration::from_secs(5 * 60);
 
 /// Starts to archive if the mailbox is beyond its limit. The message is safe by now: what fails here is logged, and nothing more.
 pub fn begin(guard: &Guard, case: &Case<'_>) {
-    if guard.config.quota.over != Over::Archive {
+    if guard.config.quota.when_full != Over::Archive {
         return;
     }
     let begun = down_to(guard).and_then(|bytes| match bytes {

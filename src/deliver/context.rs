@@ -3,7 +3,7 @@
 
 use std::cell::{OnceCell, RefCell};
 use std::panic::{self, AssertUnwindSafe};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -135,7 +135,7 @@ impl Guard {
     pub fn mailbox(&self) -> PathBuf {
         match &self.mbox {
             Some(path) => path.clone(),
-            None => Path::new(&self.config.spool.dir).join(&self.account.name),
+            None => self.config.mailbox.location.of(&self.account.name),
         }
     }
 

@@ -55,7 +55,7 @@ pub struct Errand {
     /// Where to forward to.
     pub destinations: Vec<String>,
     /// Where to append, if not to the user's own mailbox in the spool directory.
-    pub mbox: Option<PathBuf>,
+    pub mailbox: Option<PathBuf>,
 }
 
 impl Errand {
@@ -69,14 +69,14 @@ impl Errand {
                 Job::Forward(copies)
             },
             destinations: destinations.to_vec(),
-            mbox: None,
+            mailbox: None,
         }
     }
 
     /// The same, to another mailbox.
     #[must_use]
-    pub fn into_mbox(mut self, mbox: Option<PathBuf>) -> Self {
-        self.mbox = mbox;
+    pub fn into_mailbox(mut self, mbox: Option<PathBuf>) -> Self {
+        self.mailbox = mbox;
         self
     }
 }
@@ -98,7 +98,7 @@ fn guard(
 ) -> Result<Status, Error> {
     let deadline = begin_delivery()?;
     let intake = Intake::read(&standard_input()?, &deadline)?;
-    let mut guard = Guard::prepare_to_deliver(who, errand.mbox.clone(), everywhere, deadline, group)?;
+    let mut guard = Guard::prepare_to_deliver(who, errand.mailbox.clone(), everywhere, deadline, group)?;
     guard.begun = begun.clone();
     let case = guard.decide(&intake, errand, who, &caller::variable);
     if everywhere.dry_run {

@@ -36,7 +36,7 @@ pub fn warn_user(guard: &Guard, case: &Case<'_>, locked: &mut OpenMailbox, limit
         if warned.is_some_and(recently) {
             return;
         }
-        fills_up(now, bytes, guard.config.quota.over)
+        fills_up(now, bytes, guard.config.quota.when_full)
     } else if warned.is_some() {
         has_room_again(now, bytes)
     } else {

@@ -53,7 +53,7 @@ fn take_out(guard: &Guard, case: &Case<'_>, blames: &[ForwardFailure]) -> Result
 }
 
 fn act(guard: &Guard, case: &Case<'_>) -> Result<Outcome, Error> {
-    let over = guard.config.quota.over;
+    let over = guard.config.quota.when_full;
     match case.action {
         Action::Append => append(guard, case, "", over),
         Action::Keep(why) => keep(guard, case, &why.to_string(), over),
@@ -130,7 +130,7 @@ fn full(guard: &Guard, case: &Case<'_>, over: Over) -> Result<Outcome, Error> {
 fn divert_or_keep(guard: &Guard, case: &Case<'_>, why: Why) -> Result<Outcome, Error> {
     match divert::divert(guard, case, why) {
         Err(e) if e.outlook() == Outlook::NeedsMending => {
-            let over = match guard.config.quota.over {
+            let over = match guard.config.quota.when_full {
                 // It could not be diverted a moment ago.
                 Over::Divert => Over::Defer,
                 over @ (Over::Defer | Over::Refuse | Over::Overflow | Over::Archive) => over,
@@ -163,7 +163,7 @@ fn forward(guard: &Guard, case: &Case<'_>, copies: Copies) -> Result<Outcome, Er
 /// Forwards the message, after a copy was kept where that is asked for or some destination is suspended. When the mail system cannot
 /// take it now, no copy stays: the message will come again, and each time would leave another.
 fn pass(guard: &Guard, case: &Case<'_>, copies: Copies, gate: &mut Gate) -> Result<Outcome, Error> {
-    let over = guard.config.quota.over;
+    let over = guard.config.quota.when_full;
     let copy = match (copies, gate.why()) {
         (Copies::Keep, _) => Some(store::place(guard, case, "", over)?),
         (Copies::None, None) => None,

@@ -33,7 +33,7 @@ pub fn methods(config: &Config) -> Vec<Method> {
         config::Lock::Fcntl => Method::Fcntl,
         config::Lock::Flock => Method::Flock,
     };
-    config.spool.locks.iter().map(method).collect()
+    config.mailbox.locks.iter().map(method).collect()
 }
 
 /// How the mailbox at a path is locked when mail comes in.
@@ -50,7 +50,7 @@ pub fn plan(guard: &Guard, owner: Owner) -> Plan {
 pub fn lock_plan(config: &Config, owner: Owner, absent: Absent, state_dir: Option<PathBuf>) -> Plan {
     Plan {
         methods: methods(config),
-        timeout: config.spool.lock_timeout.duration(),
+        timeout: config.mailbox.lock_timeout.duration(),
         owner,
         absent,
         state_dir,
@@ -78,7 +78,7 @@ pub fn letter<'a>(
 /// How a mailbox quotes.
 #[must_use]
 pub fn quoting(config: &Config) -> quoting::Quoting {
-    match config.spool.quoting {
+    match config.mailbox.quoting {
         config::Quoting::Mboxrd => quoting::Quoting::Mboxrd,
         config::Quoting::Mboxo => quoting::Quoting::Mboxo,
     }
@@ -239,7 +239,7 @@ fn measure(guard: &Guard, locked: &OpenMailbox, limit: Limit) -> Result<Usage, E
 /// # Errors
 /// When there is less.
 pub fn refuse_full_disk(guard: &Guard, locked: &OpenMailbox, incoming_bytes: u64) -> Result<(), Error> {
-    let Some(min_free_bytes) = guard.config.spool.min_free.bound() else {
+    let Some(min_free_bytes) = guard.config.mailbox.min_free.bound() else {
         return Ok(());
     };
     let free_bytes = filesystem::free_bytes(locked.path(), locked.file())?;

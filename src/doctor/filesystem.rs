@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::config::value::Size;
-use crate::config::{Lock, Spool};
+use crate::config::{Lock, Mailbox};
 use crate::doctor::rules::{Check, Finding};
 use crate::error::Error;
 use crate::spool::list::row::quoted;
@@ -11,7 +11,7 @@ use crate::sys::filesystem;
 use crate::sys::filesystem::FileSystem;
 
 /// Examines the file system of the spool directory.
-pub fn examine(dir: &Path, spool: &Spool) -> Vec<Finding> {
+pub fn examine(dir: &Path, spool: &Mailbox) -> Vec<Finding> {
     match filesystem::of(dir) {
         Ok(of) => judge(dir, spool, of),
         Err(e) => vec![Finding::note(
@@ -26,7 +26,7 @@ fn subject(dir: &Path) -> String {
     format!("file system of {}", dir.display())
 }
 
-fn judge(dir: &Path, spool: &Spool, of: FileSystem) -> Vec<Finding> {
+fn judge(dir: &Path, spool: &Mailbox, of: FileSystem) -> Vec<Finding> {
     let name = subject(dir);
     let mut found = Vec::new();
     if of.read_only {
@@ -47,7 +47,7 @@ fn judge(dir: &Path, spool: &Spool, of: FileSystem) -> Vec<Finding> {
         found.push(Finding::wrong(
             Check::FileSystem,
             &name,
-            format!("{free} are free, and [spool] min_free is {least}: mail waits"),
+            format!("{free} are free, and [mailbox] min_free is {least}: mail waits"),
             "spoolguard spool list, which says what helps",
         ));
     }
@@ -56,7 +56,7 @@ fn judge(dir: &Path, spool: &Spool, of: FileSystem) -> Vec<Finding> {
             Check::FileSystem,
             &name,
             "it is on NFS, where flock and fcntl locks stand in each other's way",
-            "take \"flock\" out of [spool] locks",
+            "take \"flock\" out of [mailbox] locks",
         ));
     }
     if of.nfs {
@@ -89,7 +89,7 @@ fn judge(dir: &Path, spool: &Spool, of: FileSystem) -> Vec<Finding> {
 #[cfg(test)]
 mod tests {
     use super::judge;
-    use crate::config::{Lock, Spool};
+    use crate::config::{Lock, Mailbox};
     use crate::doctor::rules::Level;
     use crate::sys::filesystem::FileSystem;
     use std::path::Path;
@@ -103,11 +103,11 @@ mod tests {
             free_bytes: 1 << 30,
         };
         let nfs = FileSystem { nfs: true, ..good };
-        let with_flock = Spool {
+        let with_flock = Mailbox {
             locks: vec![Lock::Fcntl, Lock::Flock],
-            ..Spool::default()
+            ..Mailbox::default()
         };
-        let spool = Spool::default();
+        let spool = Mailbox::default();
         for (of, spool, level, part) in [
             (good, &spool, Level::Ok, "it is here"),
             (good, &with_flock, Level::Ok, "it is here"),
@@ -147,7 +147,7 @@ mod tests {
                 },
                 &spool,
                 Level::Wrong,
-                "50M are free, and [spool] min_free is 100M",
+                "50M are free, and [mailbox] min_free is 100M",
             ),
         ] {
             let found = judge(Path::new("/var/mail"), spool, of);

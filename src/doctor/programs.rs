@@ -55,9 +55,9 @@ pub fn examine(host: &Host) -> Vec<Finding> {
 fn locks(host: &Host) -> Vec<Finding> {
     let habits: Vec<Habit> = [
         host.postfix.as_ref().and_then(lock_conventions::postfix),
-        host.postfix
-            .as_ref()
-            .and_then(|postfix| lock_conventions::postfix_virtual(postfix, &host.config.spool.dir)),
+        host.postfix.as_ref().and_then(|postfix| {
+            lock_conventions::postfix_virtual(postfix, &host.config.mailbox.location.dir.to_string_lossy())
+        }),
         host.exim.as_deref().and_then(lock_conventions::exim),
         host.dovecot.as_ref().and_then(lock_conventions::dovecot),
         host.procmail.as_deref().and_then(lock_conventions::procmail),
@@ -81,13 +81,13 @@ fn locks(host: &Host) -> Vec<Finding> {
 
 /// The locks that users' runs take: no dotlock where they can make no file beside the mailbox.
 fn in_effect(host: &Host) -> Vec<Lock> {
-    let configured = host.config.spool.locks.iter().map(|lock| match lock {
+    let configured = host.config.mailbox.locks.iter().map(|lock| match lock {
         config::Lock::Dotlock => Lock::Dotlock,
         config::Lock::Fcntl => Lock::Fcntl,
         config::Lock::Flock => Lock::Flock,
     });
     let configured: Vec<Lock> = configured.collect();
-    let dir = Path::new(&host.config.spool.dir);
+    let dir = host.config.mailbox.location.dir.as_path();
     let everybody_writes = dir.metadata().is_ok_and(|stat| stat.permissions().mode() & 0o002 != 0);
     let others: Vec<_> = configured
         .iter()
@@ -115,7 +115,7 @@ fn needs(host: &Host) -> Needs {
             ceiling.limit(general).bytes
         })
         .fold(general, |a, b| a.zip(b).map(|(a, b)| a.max(b)));
-    let entries = directory::entries(Path::new(&host.config.spool.dir)).unwrap_or_default();
+    let entries = directory::entries(host.config.mailbox.location.dir.as_path()).unwrap_or_default();
     let mailboxes = entries
         .iter()
         .filter(|entry| entry.thing() == directory::Thing::Mailbox);

@@ -23,7 +23,7 @@ const MOST_NAMES: usize = 10;
 
 /// Examines it.
 pub fn examine(host: &Host) -> Vec<Finding> {
-    let dir = Path::new(&host.config.spool.dir);
+    let dir = host.config.mailbox.location.dir.as_path();
     let name = dir.display().to_string();
     let stat = match dir.metadata() {
         Ok(stat) if stat.is_dir() => stat,
@@ -32,7 +32,7 @@ pub fn examine(host: &Host) -> Vec<Finding> {
                 Check::Spool,
                 name,
                 "it is no directory",
-                "set [spool] dir",
+                "set [mailbox] dir",
             )];
         }
         Err(e) => {
@@ -40,7 +40,10 @@ pub fn examine(host: &Host) -> Vec<Finding> {
                 Check::Spool,
                 name,
                 Error::io("examine", dir, &e).to_string(),
-                format!("install -d -m 2775 -o root -g mail {}, or set [spool] dir", quoted(dir)),
+                format!(
+                    "install -d -m 2775 -o root -g mail {}, or set [mailbox] dir",
+                    quoted(dir)
+                ),
             )];
         }
     };
@@ -53,7 +56,7 @@ pub fn examine(host: &Host) -> Vec<Finding> {
     found.extend(problem.map(|problem| of_problem(&name, problem)));
     found.extend(names(dir, place));
     found.extend(rights(host, dir, &stat));
-    found.extend(filesystem::examine(dir, &host.config.spool));
+    found.extend(filesystem::examine(dir, &host.config.mailbox));
     found
 }
 
@@ -148,12 +151,12 @@ fn rights(host: &Host, dir: &Path, stat: &std::fs::Metadata) -> Option<Finding> 
     }
     let only_dotlock = host
         .config
-        .spool
+        .mailbox
         .locks
         .iter()
         .all(|lock| *lock == config::Lock::Dotlock);
     if only_dotlock {
-        let what = format!("users can make no dotlock in it, and [spool] locks names no other: mail waits ({so})");
+        let what = format!("users can make no dotlock in it, and [mailbox] locks names no other: mail waits ({so})");
         return Some(Finding::wrong(
             Check::Rights,
             name,
@@ -162,7 +165,7 @@ fn rights(host: &Host, dir: &Path, stat: &std::fs::Metadata) -> Option<Finding> 
         ));
     }
     let what = format!("users' runs take the fcntl lock alone, and cannot make a first mailbox: {so}");
-    let what = if host.config.spool.locks.contains(&config::Lock::Fcntl) {
+    let what = if host.config.mailbox.locks.contains(&config::Lock::Fcntl) {
         what
     } else {
         what.replace("fcntl", "flock")

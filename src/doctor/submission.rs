@@ -1,4 +1,4 @@
-//! How mail leaves: the program or the maildir of `[forward] submit`. Nothing is sent to find out, and no program is started.
+//! How mail leaves: the program or the maildir of `[forward] transport`. Nothing is sent to find out, and no program is started.
 
 use std::path::Path;
 
@@ -19,12 +19,12 @@ const SMTP: u16 = 25;
 
 /// Examines it, and says what configuration does on purpose that somebody may not expect.
 pub fn examine(host: &Host) -> Vec<Finding> {
-    let submit = &host.config.forward.submit;
-    let mut found = match submit.strip_prefix("outbox:") {
+    let transport = &host.config.forward.transport;
+    let mut found = match transport.strip_prefix("outbox:") {
         Some(dir) => vec![outbox(Path::new(dir))],
-        None => vec![program(Path::new(submit))],
+        None => vec![program(Path::new(transport))],
     };
-    if host.config.quota.over == Over::Refuse {
+    if host.config.quota.when_full == Over::Refuse {
         found.push(Finding::note(
             Check::Configuration,
             "[quota] over",
@@ -36,16 +36,16 @@ pub fn examine(host: &Host) -> Vec<Finding> {
 
 /// What a user's run meets beyond that: an own program, or an outbox that this user has to write to.
 pub fn of_user(config: &Config, of_host: &Config) -> Option<Finding> {
-    let submit = &config.forward.submit;
-    match submit.strip_prefix("outbox:") {
+    let transport = &config.forward.transport;
+    match transport.strip_prefix("outbox:") {
         Some(dir) => Some(outbox(Path::new(dir))).filter(|finding| finding.level == Level::Wrong),
-        None => (*submit != of_host.forward.submit).then(|| program(Path::new(submit))),
+        None => (*transport != of_host.forward.transport).then(|| program(Path::new(transport))),
     }
 }
 
 fn program(path: &Path) -> Finding {
     let name = path.display().to_string();
-    let remedy = "install a mail system, or set [forward] submit to the path of its sendmail";
+    let remedy = "install a mail system, or set [forward] transport to the path of its sendmail";
     if path.symlink_metadata().is_err() {
         let what = "it is not there: nothing can be forwarded or sent to the administrator";
         return Finding::wrong(Check::Submit, name, what, remedy);

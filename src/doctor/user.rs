@@ -173,14 +173,14 @@ fn shared_file(home: &Path, path: &Path, check: Check, config: &Config) -> Optio
         return None;
     }
     let who = "its group may write to it or to its directory";
-    match Kind::of(Path::new(&config.forward.submit)) {
+    match Kind::of(Path::new(&config.forward.transport)) {
         // So is Postfix.
         Kind::Postfix => None,
         Kind::Sendmail => {
             let what = format!("{who}: Sendmail ignores it, and nothing guards this mail");
             Some(Finding::wrong(check, name, what, remedy))
         }
-        Kind::Other if child::is_program(Path::new(&config.forward.submit)) => {
+        Kind::Other if child::is_program(Path::new(&config.forward.transport)) => {
             let what = format!("{who}: Exim leaves all mail in the queue, and OpenSMTPD refuses it");
             Some(Finding::wrong(check, name, what, remedy))
         }
@@ -217,16 +217,16 @@ fn missing_program(path: &Path, hook: &Hook) -> Option<Finding> {
 
 /// Whether this user's run can append, or make the mailbox.
 fn mailbox(config: &Config, account: &Account, handling: &Handling) -> Finding {
-    let path = Path::new(&config.spool.dir).join(&account.name);
+    let path = config.mailbox.location.of(&account.name);
     let subject = path.display().to_string();
     let dir = parent(&path);
     let makes_files = access(dir, AccessFlags::W_OK | AccessFlags::X_OK).is_ok() || setgid::is_installed_for(dir);
     match open_existing(&path, Owner::Exactly(account.uid)) {
         Ok(Some(_)) if makes_files => Finding::ok(Check::Mailbox, subject, "this user can append to it and lock it"),
-        Ok(Some(_)) if config.spool.locks == [Lock::Dotlock] => Finding::wrong(
+        Ok(Some(_)) if config.mailbox.locks == [Lock::Dotlock] => Finding::wrong(
             Check::Mailbox,
             subject,
-            "this user can make no dotlock for it, and [spool] locks names no other: mail waits",
+            "this user can make no dotlock for it, and [mailbox] locks names no other: mail waits",
             "locks = [\"dotlock\", \"fcntl\"]",
         ),
         Ok(Some(_)) => Finding::ok(Check::Mailbox, subject, "this user can append to it, without a dotlock"),
@@ -364,7 +364,7 @@ fn goes_on(subject: &str, from: &str, to: &str) -> Finding {
 fn admin_mbox(config: &Config, account: &Account, handling: &Handling) -> Option<Finding> {
     let path = Path::new(&config.admin);
     let subject = format!("admin {}", config.admin);
-    if path == Path::new(&config.spool.dir).join(&account.name) {
+    if path == config.mailbox.location.of(&account.name) {
         let what = format!("it is the mailbox of {}, whose own reports go there, too", account.name);
         return Some(Finding::note(Check::Admin, subject, what));
     }

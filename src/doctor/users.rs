@@ -33,7 +33,9 @@ pub fn names(host: &Host) -> BTreeSet<String> {
         .lines()
         .filter_map(|line| Some(line.split_once(':')?.0.to_owned()))
         .collect();
-    let spool = std::fs::read_dir(&host.config.spool.dir).into_iter().flatten();
+    let spool = std::fs::read_dir(&host.config.mailbox.location.dir)
+        .into_iter()
+        .flatten();
     // Those of a directory service have a mailbox; not every file is named after a user, and no thousands are asked for.
     let people = Directory::read();
     let in_spool = spool.filter_map(|entry| entry.ok()?.file_name().into_string().ok());

@@ -9,7 +9,7 @@
 //!
 //! What a caller may try, and why it leads nowhere:
 //!
-//! - `--config`, the own configuration, `HOME`, `USER`, `MAIL`: none of them is asked for the directory or the name; `--mbox` and `--user`
+//! - `--config`, the own configuration, `HOME`, `USER`, `MAIL`: none of them is asked for the directory or the name; `--mailbox` and `--user`
 //!   lead to other paths, and for those the group is never taken.
 //! - `PATH`, a forged name service: getent(1) runs as the caller, who could answer in its place; the name is read from the file alone.
 //! - `LD_PRELOAD`, `LD_LIBRARY_PATH`, `GLIBC_TUNABLES`: the loader ignores them under setgid (`AT_SECURE`, ld.so(8)).

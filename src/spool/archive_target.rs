@@ -29,7 +29,7 @@ pub fn of(care: &Care, packing: &Packing, spool: &Spool) -> Result<ArchiveDir, E
             config::Format::Zst => Format::Zst,
         },
         owner: owner(&configured.owner, spool)?,
-        min_free_bytes: care.config.spool.min_free.bound(),
+        min_free_bytes: care.config.mailbox.min_free.bound(),
     })
 }
 

@@ -228,7 +228,7 @@ impl<'a> Take<'a> {
             room: Room {
                 bytes: limit.bytes.map(|bytes| bytes.saturating_add(choice.taken.bytes())),
                 messages: limit.messages.map(|messages| messages.saturating_add(choice.messages)),
-                min_free: config.spool.min_free.bound(),
+                min_free: config.mailbox.min_free.bound(),
             },
             sameness: Sameness::Once(&choice.taken),
             mode,
@@ -304,7 +304,7 @@ impl<'a> Take<'a> {
         let expected = estimate(look.file(), &choice.taken).map_err(|e| Error::io("read", look.path(), &e))?;
         self.vault.refuse_full(expected)?;
         let moved = choice.taken.gaps(look.bytes()).bytes();
-        let min_free = self.care.config.spool.min_free.bound().unwrap_or_default();
+        let min_free = self.care.config.mailbox.min_free.bound().unwrap_or_default();
         let free = filesystem::free_bytes(look.path(), look.file())?;
         if free < moved.saturating_add(min_free) {
             let cause = format!(

@@ -45,7 +45,7 @@ pub fn find(what: &What, config: &Config) -> Result<Vec<Found>, Error> {
         let one = |named: &PathBuf| one(named, what.user.as_deref(), config);
         what.what.iter().map(one).collect()
     };
-    if let Some(over) = what.over.and_then(Size::bound) {
+    if let Some(over) = what.larger_than.and_then(Size::bound) {
         found.retain(|found| found.as_ref().map_or(true, |spool| spool.bytes > over));
     }
     Ok(found)
@@ -56,7 +56,7 @@ pub fn find(what: &What, config: &Config) -> Result<Vec<Found>, Error> {
 /// # Errors
 /// When the directory cannot be read.
 pub fn all(config: &Config) -> Result<Vec<Found>, Error> {
-    let dir = Path::new(&config.spool.dir);
+    let dir = config.mailbox.location.dir.as_path();
     let fail = |e: io::Error| Error::io("read spool directory", dir, &e);
     let mut paths = Vec::new();
     for entry in dir.read_dir().map_err(fail)? {
@@ -92,7 +92,7 @@ fn one(named: &Path, user: Option<&str>, config: &Config) -> Found {
     };
     // Refuses names that lead out of the directory.
     account::refuse_no_name(name)?;
-    at(&Path::new(&config.spool.dir).join(name), user, config)
+    at(&Path::new(&config.mailbox.location.dir).join(name), user, config)
 }
 
 fn at(path: &Path, user: Option<&str>, config: &Config) -> Found {
@@ -106,7 +106,7 @@ fn at(path: &Path, user: Option<&str>, config: &Config) -> Found {
     })?;
     refuse_odd(path, &stat)?;
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let in_spool = path.parent() == Some(Path::new(&config.spool.dir));
+    let in_spool = path.parent() == Some(config.mailbox.location.dir.as_path());
     let named = if in_spool { account::known(&name)? } else { None };
     // Where the name is a user's, so has the file to be. Where it is not, mailboxes are virtual, and one user has them all.
     let owner = Owner::Exactly(named.as_ref().map_or(stat.uid(), |account| account.uid));
@@ -164,7 +164,7 @@ mod tests {
 
     fn configured(dir: &Path) -> Config {
         let mut config = Config::default();
-        config.spool.dir = dir.display().to_string();
+        config.mailbox.location.dir = dir.to_owned();
         config
     }
 
@@ -204,7 +204,7 @@ mod tests {
             ["-other:20", link.as_str(), "no-such-user:10", "third:30"]
         );
         let large = What {
-            over: "15".parse().ok(),
+            larger_than: "15".parse().ok(),
             ..every
         };
         assert_eq!(seen(&large), ["-other:20", link.as_str(), "third:30"]);

@@ -87,7 +87,7 @@ impl Post {
         }
         let host = &plan.hosts[plan.people[n].host];
         let dead = host.answers.then(|| home.join("dead"));
-        let submit = match &dead {
+        let transport = match &dead {
             None => format!("outbox:{}", outbox.display()),
             Some(dead) => answering_sendmail(&home, &outbox, dead),
         };
@@ -97,15 +97,15 @@ impl Post {
         };
         let sender = match guarded.sender {
             GuardSender::User => "self",
-            GuardSender::Keep => "keep",
+            GuardSender::Keep => "original",
             GuardSender::Verp => "verp",
         };
         let quota = guarded.quota.map_or_else(String::new, |(bytes, over)| {
-            format!("[quota]\nlimit = \"{bytes}\"\nover = \"{over}\"\n")
+            format!("[quota]\nlimit = \"{bytes}\"\nwhen_full = \"{over}\"\n")
         });
         let text = format!(
-            "admin = \"{admin}\"\nstate_dir = \"{home}/state\"\n[spool]\ndir = \"{home}/mail\"\nmin_free = \"none\"\n\
-             [forward]\nsubmit = \"{submit}\"\nsender = \"{sender}\"\n{quota}",
+            "admin = \"{admin}\"\nstate_dir = \"{home}/state\"\n[mailbox]\nlocation = \"mbox:{home}/mail/%u\"\nmin_free = \"none\"\n\
+             [forward]\ntransport = \"{transport}\"\nsender = \"{sender}\"\n{quota}",
             home = home.display()
         );
         let config: Config = toml::from_str(&text).unwrap_or_else(|e| panic!("{e}\n{text}"));

@@ -635,7 +635,7 @@ fn dies_and_comes_back(stage: &mut Stage) {
     // It opens no second connection to a host within five seconds, and reports are as late.
     let trial = if stage.system() == "opensmtpd" { 15 } else { 4 };
     let soon =
-        format!("admin = \"admin@a.test\"\n[routes]\nprobe = \"4s\"\nprobe_max = \"4s\"\ntrial = \"{trial}s\"\n");
+        format!("admin = \"admin@a.test\"\n[destinations]\nprobe = \"4s\"\nprobe_max = \"4s\"\nquiet = \"{trial}s\"\n");
     stage.lab.at("a.test").write("etc/spoolguard.toml", &soon);
     stage.start();
     if stage.is_plain() {
@@ -739,7 +739,7 @@ fn locked_defers(stage: &mut Stage) {
     let host = stage.lab.at("a.test");
     host.write(
         "etc/spoolguard.toml",
-        "admin = \"admin@a.test\"\n[spool]\nlock_timeout = \"1s\"\n",
+        "admin = \"admin@a.test\"\n[mailbox]\nlock_timeout = \"1s\"\n",
     );
     // Someone else's dotlock, just made.
     host.write("var/mail/a.lock", "0");
@@ -771,7 +771,7 @@ fn over_quota(stage: &mut Stage, over: &str) {
     let host = stage.lab.at("a.test");
     host.write(
         "etc/spoolguard.toml",
-        &format!("admin = \"admin@a.test\"\n[quota]\nlimit = \"1M\"\nover = \"{over}\"\n"),
+        &format!("admin = \"admin@a.test\"\n[quota]\nlimit = \"1M\"\nwhen_full = \"{over}\"\n"),
     );
     host.fill_mailbox("a", &full(1_048_500));
     stage.start();

@@ -155,8 +155,8 @@ impl Scratch {
     /// Writes the configuration, with more lines in front of the tables.
     pub fn configure(&self, more: &str) {
         let text = format!(
-            "admin = \"{}\"\nstate_dir = \"{}\"\n{more}\n[spool]\ndir = \"{}\"\nmin_free = \"1M\"\n\
-             [forward]\nsubmit = \"outbox:{}\"\n[log]\nto = \"none\"\n",
+            "admin = \"{}\"\nstate_dir = \"{}\"\n{more}\n[mailbox]\nlocation = \"mbox:{}/%u\"\nmin_free = \"1M\"\n\
+             [forward]\ntransport = \"outbox:{}\"\n[log]\nto = \"none\"\n",
             self.admin().display(),
             self.at_home("state").display(),
             self.spool().display(),

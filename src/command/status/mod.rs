@@ -102,7 +102,7 @@ fn show(form: Form, guard: &Guard, now: OffsetDateTime) -> Status {
 
 fn resume(address: &str, guard: &Guard, now: OffsetDateTime) -> Result<Status, Error> {
     let store = store(guard)?;
-    let (at, settings) = (moment(now), guard.config.routes.settings());
+    let (at, settings) = (moment(now), guard.config.destinations.settings());
     let (before, kept, told) = json_state::change(guard, &store, |routes: &mut Destinations| {
         routes.tick(at, &settings);
         let kept = routes
@@ -144,7 +144,7 @@ fn suspend(address: &str, guard: &Guard, now: OffsetDateTime) -> Result<Status, 
         return Ok(Status::Usage);
     }
     let store = store(guard)?;
-    let (at, settings, own) = (moment(now), guard.config.routes.settings(), own(guard));
+    let (at, settings, own) = (moment(now), guard.config.destinations.settings(), own(guard));
     let (before, told) = json_state::change(guard, &store, |routes: &mut Destinations| {
         routes.tick(at, &settings);
         let before = routes.suspend(address, &own.loop_mark(), at, &settings);
@@ -170,10 +170,10 @@ fn store(guard: &Guard) -> Result<crate::sys::state_file::Store, Error> {
         if let Some(trouble) = guard.state_trouble() {
             return trouble;
         }
-        let (cause, hint) = if guard.config.routes.suspend {
+        let (cause, hint) = if guard.config.destinations.suspend {
             ("there is no state directory", "set state_dir")
         } else {
-            ("configuration says [routes] suspend = false", "set it to true")
+            ("configuration says [destinations] suspend = false", "set it to true")
         };
         Error::new(Class::Configuration, "change", "what is suspended", cause).hint(hint)
     })

@@ -37,7 +37,7 @@ impl View {
     /// Looks, and changes nothing. What time has made due is shown as if it were done.
     #[must_use]
     pub fn take(guard: &Guard, now: OffsetDateTime) -> Self {
-        let settings = guard.config.routes.settings();
+        let settings = guard.config.destinations.settings();
         let (mut routes, wrong) = match destinations::store(guard).map(|store| destinations::read(&store)) {
             None => (Destinations::default(), None),
             Some(Ok(routes)) => (routes, None),

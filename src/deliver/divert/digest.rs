@@ -69,7 +69,7 @@ pub fn send_due(guard: &Guard, now: OffsetDateTime) -> Result<Sent, Error> {
     let admin = guard.config.admin.as_str();
     let message = message(guard, &digest, now);
     if admin.starts_with('/') {
-        let limit = guard.config.storm.admin_limit.bound();
+        let limit = guard.config.digest.admin_limit.bound();
         let limit_bytes = limit.map(|bytes| bytes.saturating_add(ROOM_BYTES));
         let owner = Owner::Trusted(guard.account.uid);
         notify::append(guard, Path::new(admin), owner, &message, now, limit_bytes)?;

@@ -95,7 +95,7 @@ fn keep(guard: &Guard, case: &Case<'_>, why: Why, reason: Reason) -> Result<Outc
     if why == Why::OverQuota {
         return store::overflow(guard, case, "");
     }
-    let over = match guard.config.quota.over {
+    let over = match guard.config.quota.when_full {
         Over::Divert => Over::Overflow,
         over @ (Over::Defer | Over::Refuse | Over::Overflow | Over::Archive) => over,
     };
@@ -133,7 +133,7 @@ fn fields(case: &Case<'_>, why: Why) -> String {
 
 /// Appends it to the administrator's mbox; none where that is full.
 fn to_path(guard: &Guard, case: &Case<'_>, why: Why, path: &Path) -> Result<Option<Outcome>, Error> {
-    let limit_bytes = guard.config.storm.admin_limit.bound();
+    let limit_bytes = guard.config.digest.admin_limit.bound();
     Ok(
         match store::append_within(guard, case, path, &fields(case, why), limit_bytes)? {
             Room::Taken => Some(Outcome::Diverted {

@@ -28,7 +28,7 @@ pub fn moment(date: OffsetDateTime) -> Moment {
 /// Where the memory is; none where it is switched off, or there is no place for it.
 #[must_use]
 pub fn store(guard: &Guard) -> Option<Store> {
-    if !guard.config.routes.suspend {
+    if !guard.config.destinations.suspend {
         return None;
     }
     let Some(dir) = guard.state_dir() else {
@@ -137,7 +137,7 @@ pub fn due(guard: &Guard, own: &OwnAddresses, date: OffsetDateTime) -> Result<()
     if matches!(read(&store), Ok(routes) if routes == Destinations::default()) {
         return Ok(());
     }
-    let (now, settings) = (moment(date), guard.config.routes.settings());
+    let (now, settings) = (moment(date), guard.config.destinations.settings());
     let notices = json_state::change(guard, &store, |routes: &mut Destinations| {
         routes.tick(now, &settings);
         routes.take_due(now)
@@ -162,7 +162,7 @@ pub fn learn(guard: &Guard, case: &Case<'_>, blames: &[ForwardFailure]) -> Told 
     let Some(store) = store(guard).filter(|_| !blames.is_empty()) else {
         return Told::default();
     };
-    let (now, settings) = (moment(case.date), guard.config.routes.settings());
+    let (now, settings) = (moment(case.date), guard.config.destinations.settings());
     let dated = case.message.first("Date");
     let timely: Vec<_> = blames
         .iter()

@@ -46,7 +46,11 @@ pub fn gate(guard: &Guard, case: &Case<'_>, destinations: &[String]) -> Gate {
     if seen == Destinations::default() {
         return gate;
     }
-    let (now, settings, id) = (moment(case.date), guard.config.routes.settings(), message_id(case));
+    let (now, settings, id) = (
+        moment(case.date),
+        guard.config.destinations.settings(),
+        message_id(case),
+    );
     let ask = |routes: &mut Destinations| -> Vec<(String, Pass)> {
         let pass = |to: &String| (to.clone(), routes.pass(to, id.as_deref(), fit(case), now, &settings));
         destinations.iter().map(pass).collect()
@@ -157,7 +161,7 @@ impl Gate {
         let Some(store) = store(guard) else {
             return Told::default();
         };
-        let (now, settings) = (moment(case.date), guard.config.routes.settings());
+        let (now, settings) = (moment(case.date), guard.config.destinations.settings());
         let told = try_change(guard, &store, |routes| {
             for (to, pass) in &self.passes {
                 self.remember_one(routes, to, *pass, case, &settings);
@@ -210,7 +214,11 @@ fn is_about(refusal: &Refusal, destination: &str, pass: Pass) -> bool {
 #[must_use]
 pub fn why_kept(guard: &Guard, case: &Case<'_>) -> Option<String> {
     let mut routes = destinations::read(&store(guard)?).ok()?;
-    let (now, settings, id) = (moment(case.date), guard.config.routes.settings(), message_id(case));
+    let (now, settings, id) = (
+        moment(case.date),
+        guard.config.destinations.settings(),
+        message_id(case),
+    );
     let pass = |to: &String| (to.clone(), routes.pass(to, id.as_deref(), fit(case), now, &settings));
     let gate = Gate {
         passes: case.destinations.iter().map(pass).collect(),

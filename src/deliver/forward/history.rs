@@ -53,7 +53,7 @@ impl Repeats {
 
 /// Sorts `destinations` by whether they had this same message within the time that is configured.
 pub fn without_repeats(guard: &Guard, case: &Case<'_>, destinations: &[String]) -> Repeats {
-    let within = guard.config.forward.again_after.duration().as_secs();
+    let within = guard.config.forward.duplicate_window.duration().as_secs();
     let mut repeats = Repeats::default();
     let memory = if within > 0 { recall(guard) } else { None };
     let lines = memory

@@ -25,9 +25,9 @@ use crate::sys::message_buffer;
 /// How mail leaves this host.
 #[must_use]
 pub fn way(guard: &Guard) -> Way {
-    match guard.config.forward.submit.strip_prefix("outbox:") {
+    match guard.config.forward.transport.strip_prefix("outbox:") {
         Some(dir) => Way::Outbox(PathBuf::from(dir)),
-        None => Way::Sendmail(PathBuf::from(&guard.config.forward.submit)),
+        None => Way::Sendmail(PathBuf::from(&guard.config.forward.transport)),
     }
 }
 
@@ -102,7 +102,7 @@ fn submissions(guard: &Guard, case: &Case<'_>, destinations: Vec<String>) -> Vec
         // A null sender stays null: nothing may ever come back for it (RFC 5228 section 4.2).
         (Sender::Null, _) => String::new(),
         // Exim and OpenSMTPD refuse a message for a malformed sender, and Postfix loses its report.
-        (Sender::Address(address), ForwardSender::Keep) if is_plain(address) => address.clone(),
+        (Sender::Address(address), ForwardSender::Original) if is_plain(address) => address.clone(),
         (Sender::Address(_) | Sender::Unknown, ForwardSender::Verp) => {
             if let Some(maker) = verp::Maker::prepare(guard, case) {
                 let one = |destination: String| (maker.sender(&destination), vec![destination]);
@@ -110,7 +110,7 @@ fn submissions(guard: &Guard, case: &Case<'_>, destinations: Vec<String>) -> Vec
             }
             own
         }
-        (Sender::Address(_) | Sender::Unknown, ForwardSender::User | ForwardSender::Keep) => own,
+        (Sender::Address(_) | Sender::Unknown, ForwardSender::User | ForwardSender::Original) => own,
     };
     vec![(plain, destinations)]
 }

@@ -195,11 +195,11 @@ fn probes(guard: &Guard, notice: &Notice) -> String {
 }
 
 fn trial(guard: &Guard, notice: &Notice) -> Age {
-    let routes = &guard.config.routes;
+    let routes = &guard.config.destinations;
     if notice.last.as_ref().is_some_and(Failure::came_late) {
-        routes.trial_slow
+        routes.quiet_slow
     } else {
-        routes.trial
+        routes.quiet
     }
 }
 

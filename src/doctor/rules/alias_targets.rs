@@ -159,7 +159,7 @@ impl Hook {
         let mut words = self.words.iter().map(String::as_str);
         while let Some(word) = words.next() {
             match word {
-                "-d" | "-a" | "-f" | "-m" | "--user" | "--recipient" | "--sender" | "--mbox" | "--config" => {
+                "-d" | "-a" | "-f" | "-m" | "--user" | "--recipient" | "--sender" | "--mailbox" | "--config" => {
                     let _ = words.next();
                 }
                 word if word.starts_with('-') => {}

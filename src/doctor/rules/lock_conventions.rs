@@ -136,7 +136,7 @@ pub fn procmail(said: &str) -> Option<Habit> {
         writing: dotlock_first(locks(line.split([',', ' ', '\t']))),
         reading: None,
         waits_seconds: None,
-        set_by: "that was decided when it was built: set [spool] locks in /etc/spoolguard.toml to what it takes",
+        set_by: "that was decided when it was built: set [mailbox] locks in /etc/spoolguard.toml to what it takes",
         known_from: "",
     })
 }
@@ -158,7 +158,7 @@ pub fn mutt(said: &str) -> Option<Habit> {
         writing,
         reading: None,
         waits_seconds: Some(5),
-        set_by: "that was decided when it was built: set [spool] locks in /etc/spoolguard.toml to what it takes",
+        set_by: "that was decided when it was built: set [mailbox] locks in /etc/spoolguard.toml to what it takes",
         known_from: "",
     })
 }

@@ -91,7 +91,7 @@ pub fn run(list: &Listing, care: &Care) -> Result<Status, Error> {
         place: named.place,
         now: SystemTime::now(),
     };
-    let (mut mailboxes, mut others) = crew.all(named.entries, list.over)?;
+    let (mut mailboxes, mut others) = crew.all(named.entries, list.larger_than)?;
     others.extend(named.directory);
     let total = Total::of(&mailboxes);
     let is_wrong = |row: &Row| row.problems.iter().any(|problem| problem.weight == Weight::Wrong);
@@ -135,7 +135,7 @@ struct Named {
 
 /// Everything in the spool directory, or the mailboxes that were named.
 fn named(list: &Listing, care: &Care) -> Result<Named, Error> {
-    let dir = Path::new(&care.config.spool.dir);
+    let dir = care.config.mailbox.location.dir.as_path();
     let stat = dir
         .metadata()
         .map_err(|e| Error::io("examine spool directory", dir, &e));

@@ -124,7 +124,10 @@ impl Numbers {
 pub fn what(path: &Path, config: &Config) -> String {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-' | '@' | '+');
-    if path.parent() == Some(Path::new(&config.spool.dir)) && name.chars().all(plain) && !name.starts_with(['-', '.']) {
+    if path.parent() == Some(config.mailbox.location.dir.as_path())
+        && name.chars().all(plain)
+        && !name.starts_with(['-', '.'])
+    {
         return name.into_owned();
     }
     quoted(path)

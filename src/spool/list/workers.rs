@@ -5,7 +5,6 @@ use std::cmp::Reverse;
 use std::io::{self, IsTerminal, Write};
 use std::num::NonZero;
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::{Duration, SystemTime};
@@ -182,7 +181,7 @@ impl Worker<'_> {
     fn mailbox(&self, entry: &Entry) -> Option<Row> {
         let mut row = bare(&entry.path, &entry.stat);
         let config = self.looker.config;
-        let in_spool = parent(&entry.path) == Path::new(&config.spool.dir);
+        let in_spool = parent(&entry.path) == config.mailbox.location.dir.as_path();
         // Asked once: where nobody has the name, the answer may come from far away.
         let user = entry
             .path

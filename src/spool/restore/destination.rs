@@ -1,7 +1,6 @@
 //! Where an archived mailbox goes back to: the mailbox that the command line names, or the one of the user it was. What an archive says
 //! chooses among the mailboxes of the spool directory, and can name no other place.
 
-use std::ffi::OsStr;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -39,7 +38,7 @@ pub fn of_all(
     runner: &Account,
     config: &Config,
 ) -> Result<Vec<Option<Destination>>, Error> {
-    if let Some(path) = &selection.mbox {
+    if let Some(path) = &selection.mailbox {
         let account = match &selection.user {
             Some(user) => account::named(user)?,
             None => runner.clone(),
@@ -63,7 +62,7 @@ pub fn of_all(
             let cause = format!("it holds the mailboxes {}, and none of {user}", names.join(", "));
             return Err(
                 Error::new(Class::Configuration, "restore from", archive.display(), cause)
-                    .hint("say --mbox to put all of them into one file"),
+                    .hint("say --mailbox to put all of them into one file"),
             );
         }
         return Ok(destinations);
@@ -76,7 +75,7 @@ pub fn of_all(
             of_user(user, config).map(Some).map_err(|e| {
                 let cause = format!("nobody can tell whose mail it is ({e})");
                 Error::new(Class::Configuration, "restore from", archive.display(), cause)
-                    .hint("say --user NAME, or --mbox PATH")
+                    .hint("say --user NAME, or --mailbox PATH")
             })
         })
         .collect()
@@ -98,7 +97,7 @@ pub fn user_name(archive: &Path, member: &Member) -> std::ffi::OsString {
 fn of_user(user: &str, config: &Config) -> Result<Destination, Error> {
     // Refuses names that lead out of the directory.
     let found = account::named(user)?;
-    let path = Path::new(&config.spool.dir).join(OsStr::new(user));
+    let path = config.mailbox.location.of(user);
     if let Some(account) = account::known(user)? {
         return Ok(Destination {
             path,

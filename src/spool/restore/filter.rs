@@ -143,7 +143,7 @@ mod tests {
             from: None,
             message_id: Vec::new(),
             user: None,
-            mbox: None,
+            mailbox: None,
             ignore_quota: false,
         };
         let some = |text: &str| Some(text.to_owned());

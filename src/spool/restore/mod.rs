@@ -238,9 +238,9 @@ impl Run<'_> {
 
     fn room(&self, destination: &Destination) -> Room {
         let config = &self.care.config;
-        let min_free = config.spool.min_free.bound();
+        let min_free = config.mailbox.min_free.bound();
         // A file somewhere else is nobody's spool.
-        if self.selection.ignore_quota || self.selection.mbox.is_some() {
+        if self.selection.ignore_quota || self.selection.mailbox.is_some() {
             return Room {
                 min_free,
                 ..Room::default()

@@ -1,4 +1,4 @@
-//! `over = "archive"`: mail comes in beyond the limit, and the first part of the mailbox goes into an archive, behind the delivery's back.
+//! `when_full = "archive"`: mail comes in beyond the limit, and the first part of the mailbox goes into an archive, behind the delivery's back.
 
 use std::fs::{self, File, FileTimes};
 use std::io::Write;
@@ -24,7 +24,7 @@ fn scratch(limit: &str) -> Scratch {
     fs::create_dir(scratch.path("archives")).unwrap();
     scratch
         .set("quota.limit", limit)
-        .set("quota.over", "\"archive\"")
+        .set("quota.when_full", "\"archive\"")
         .set("quota.warn", "\"50%\"")
         .set("archive.dir", &archives)
         .set("archive.format", "\"gz\"")
@@ -203,7 +203,9 @@ fn a_user_who_may_not_write_to_the_administrators_directory_has_one_of_their_own
             chown(path, Some(uid), Some(uid)).unwrap();
         }
     }
-    let run = scratch.deliver(ORDINARY).with(&["--mbox", mailbox.to_str().unwrap()]);
+    let run = scratch
+        .deliver(ORDINARY)
+        .with(&["--mailbox", mailbox.to_str().unwrap()]);
     let ended = if is_root() { run.uid(uid).go() } else { run.go() };
     ended.succeeds();
     until("the mailbox shrinks", || fs::metadata(&mailbox).unwrap().len() < 11_000);

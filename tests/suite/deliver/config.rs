@@ -23,8 +23,8 @@ receipt     = "pass"
 auto_reply  = "pass"
 max_hops    = 50
 
-[spool]
-dir = "/var/mail"
+[mailbox]
+location = "mbox:/var/mail/%u"
 locks = ["dotlock", "fcntl"]
 lock_timeout = "60s"
 quoting = "mboxrd"
@@ -34,7 +34,7 @@ min_free = "100M"
 limit = "100M"
 messages = 0
 warn = "80%"
-over = "defer"
+when_full = "defer"
 [quota.users]
 alice = "1G"
 bob = { limit = "none", messages = 10 }
@@ -42,23 +42,23 @@ bob = { limit = "none", messages = 10 }
 staff = "500M"
 
 [forward]
-submit = "/usr/sbin/sendmail"
+transport = "/usr/sbin/sendmail"
 sender = "self"
-again_after = "6h"
+duplicate_window = "6h"
 
-[routes]
+[destinations]
 suspend = true
 threshold = 5
-stale = "7d"
-storm = 3
+forget_after = "7d"
+burst = 3
 probe = "1h"
 probe_max = "1d"
-trial = "2h"
-trial_slow = "6d"
+quiet = "2h"
+quiet_slow = "6d"
 
-[storm]
-equal = 3
-budget = 20
+[digest]
+same = 3
+per_hour = 20
 admin_limit = "100M"
 
 [archive]
@@ -123,7 +123,7 @@ fn what_is_shown_can_be_read_back() {
 fn a_default_is_shown_as_one() {
     let scratch = Scratch::new();
     let file = scratch.path("shown.toml");
-    fs::write(&file, "[spool]\nquoting = \"mboxo\"\n").unwrap();
+    fs::write(&file, "[mailbox]\nquoting = \"mboxo\"\n").unwrap();
     let ended = scratch.bare(&["config", "show", file.to_str().unwrap()]).go();
     let text = String::from_utf8_lossy(&ended.stdout).into_owned();
     let line = |start: &str| text.lines().find(|line| line.starts_with(start)).unwrap().to_owned();
@@ -137,36 +137,42 @@ fn a_mistake_is_named_with_file_line_key_and_what_is_allowed() {
     let own_limit = format!("[quota.users]\n{} = \"much\"\n", user_name());
     let cases: [(&str, &[&str]); 17] = [
         ("admin = \"x\"\ncolour = 1\n", &["line 2", "colour", "admin"]),
-        ("[spool]\n\nlimit = 1\n", &["line 3", "spool.limit", "lock_timeout"]),
+        ("[mailbox]\n\nlimit = 1\n", &["line 3", "mailbox.limit", "lock_timeout"]),
         (
             "[guard]\nbounce = \"drop\"\n",
             &["line 2", "guard.bounce", "divert", "keep", "pass"],
         ),
         (
-            "[spool]\nlocks = [\"dotlock\", \"lockf\"]\n",
-            &["line 2", "spool.locks", "fcntl", "flock"],
+            "[mailbox]\nlocks = [\"dotlock\", \"lockf\"]\n",
+            &["line 2", "mailbox.locks", "fcntl", "flock"],
         ),
-        ("[spool]\nlocks = []\n", &["line 2", "spool.locks", "dotlock"]),
-        ("[spool]\nlock_timeout = 60\n", &["line 2", "spool.lock_timeout", "60s"]),
+        ("[mailbox]\nlocks = []\n", &["line 2", "mailbox.locks", "dotlock"]),
         (
-            "[spool]\nlock_timeout = \"1h\"\n",
-            &["line 2", "spool.lock_timeout", "200s"],
+            "[mailbox]\nlock_timeout = 60\n",
+            &["line 2", "mailbox.lock_timeout", "60s"],
         ),
-        ("[spool]\ndir = \"mail\"\n", &["line 2", "spool.dir", "absolute"]),
+        (
+            "[mailbox]\nlock_timeout = \"1h\"\n",
+            &["line 2", "mailbox.lock_timeout", "200s"],
+        ),
+        (
+            "[mailbox]\nlocation = \"mail\"\n",
+            &["line 2", "mailbox.location", "absolute"],
+        ),
         ("[quota]\nlimit = \"50X\"\n", &["line 2", "quota.limit", "50M"]),
         ("[quota]\nwarn = \"80\"\n", &["line 2", "quota.warn", "80%"]),
         (
-            "[quota]\nover = \"drop\"\n",
-            &["line 2", "quota.over", "defer", "refuse", "overflow"],
+            "[quota]\nwhen_full = \"drop\"\n",
+            &["line 2", "quota.when_full", "defer", "refuse", "overflow"],
         ),
         (&own_limit, &["line 2", &own_key, "1G"]),
         (
             "[forward]\nsender = \"srs\"\n",
-            &["line 2", "forward.sender", "srs", "self", "keep"],
+            &["line 2", "forward.sender", "srs", "self", "original"],
         ),
         (
-            "[forward]\nsubmit = \"sendmail\"\n",
-            &["line 2", "forward.submit", "outbox:"],
+            "[forward]\ntransport = \"sendmail\"\n",
+            &["line 2", "forward.transport", "outbox:"],
         ),
         ("admin = \"\"\n", &["line 1", "admin", "absolute path"]),
         ("admin = \"-x\"\n", &["line 1", "admin"]),
@@ -276,8 +282,8 @@ fn an_administrators_file_leaves_users_only_some_keys() {
     fs::write(
         &user,
         format!(
-            "addresses = [\"other@o.test\"]\n[guard]\nbounce = \"keep\"\n[spool]\ndir = {:?}\n",
-            spool.display().to_string()
+            "addresses = [\"other@o.test\"]\n[guard]\nbounce = \"keep\"\n[mailbox]\nlocation = \"mbox:{}/%u\"\n",
+            spool.display()
         ),
     )
     .unwrap();
@@ -301,8 +307,8 @@ fn an_administrators_file_leaves_users_only_some_keys() {
     }
     probe.ends_with(1).check(
         String::from_utf8_lossy(&probe.stdout)
-            .contains("without effect, since users_may_set does not name them: spool.dir"),
-        "spool.dir is not named",
+            .contains("without effect, since users_may_set does not name them: mailbox.location"),
+        "mailbox.location is not named",
     );
     let shown = run(&["config", "show"], b"");
     let text = String::from_utf8_lossy(&shown.stdout).into_owned();
@@ -320,8 +326,8 @@ fn an_administrators_file_leaves_users_only_some_keys() {
         line_of("null_sender = ").contains("pass") && line_of("null_sender = ").ends_with("# /etc/spoolguard.toml"),
         "{text}"
     );
-    let dir = format!("dir = {:?}", scratch.path("spool").display().to_string());
-    assert!(line_of(&dir).ends_with("# /etc/spoolguard.toml"), "{text}");
+    let location = format!("location = \"mbox:{}/%u\"", scratch.path("spool").display());
+    assert!(line_of(&location).ends_with("# /etc/spoolguard.toml"), "{text}");
     // Delivering, they are without effect and hold nothing up; an address of the user's own file is the user's own.
     run(&["deliver", "-f", "s@s.test"], b"X-Loop: other@o.test\n\nx\n").ends_with(0);
     assert_eq!(messages(&scratch.diverted()).len(), 1);

@@ -89,7 +89,7 @@ fn a_configuration_that_cannot_be_used_waits() {
         "nonsense",
         "admin = 3",
         "no_such_key = 1",
-        "[spool]\nlock_timeout = \"1y\"",
+        "[mailbox]\nlock_timeout = \"1y\"",
         "\u{feff}[",
         "admin = \"\x01\n",
     ] {

@@ -130,7 +130,7 @@ fn mboxrd_quotes_can_be_undone() {
 
 #[test]
 fn mboxo_quotes_only_what_separates() {
-    let scratch = Scratch::new().set("spool.quoting", "\"mboxo\"");
+    let scratch = Scratch::new().set("mailbox.quoting", "\"mboxo\"");
     scratch.deliver(b"A: 1\n\nFrom x\n>From y\n").go().succeeds();
     same(only(&scratch.mail()), b"A: 1\n\n>From x\n>From y\n");
 }
@@ -198,7 +198,7 @@ fn the_mailbox_named_is_used_and_its_user_is_who_owns_it() {
     let other = scratch.path("other");
     scratch
         .deliver(ORDINARY)
-        .with(&["--mbox", other.to_str().unwrap()])
+        .with(&["--mailbox", other.to_str().unwrap()])
         .go()
         .succeeds();
     same(only(&fs::read(other).unwrap()), ORDINARY);
@@ -262,7 +262,7 @@ fn the_callers_directory_umask_and_path_do_not_matter() {
 #[track_caller]
 fn envelope(variables: &[(&str, &str)], message: &[u8]) -> (String, String) {
     let scratch = Scratch::new()
-        .set("forward.sender", "\"keep\"")
+        .set("forward.sender", "\"original\"")
         .set("guard.null_sender", "\"pass\"");
     let mut run = scratch.run(&["forward", "b@b.test"]).input(message);
     for (name, value) in variables {

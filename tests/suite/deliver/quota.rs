@@ -41,7 +41,7 @@ fn over_quota_refuses_only_where_configuration_says_so() {
     let scratch = with_mail(
         Scratch::new()
             .set("quota.limit", "\"1K\"")
-            .set("quota.over", "\"refuse\""),
+            .set("quota.when_full", "\"refuse\""),
         1000,
     );
     let before = scratch.mail();
@@ -54,7 +54,7 @@ fn over_quota_never_refuses_the_null_sender() {
     let scratch = with_mail(
         Scratch::new()
             .set("quota.limit", "\"1K\"")
-            .set("quota.over", "\"refuse\"")
+            .set("quota.when_full", "\"refuse\"")
             .set("guard.null_sender", "\"pass\""),
         1000,
     );
@@ -66,7 +66,7 @@ fn over_quota_diverts_with_the_reason() {
     let scratch = with_mail(
         Scratch::new()
             .set("quota.limit", "\"1K\"")
-            .set("quota.over", "\"divert\""),
+            .set("quota.when_full", "\"divert\""),
         1000,
     );
     let before = scratch.mail();
@@ -83,7 +83,7 @@ fn over_quota_with_nobody_to_divert_to_defers() {
     let mut scratch = with_mail(
         Scratch::new()
             .set("quota.limit", "\"1K\"")
-            .set("quota.over", "\"divert\""),
+            .set("quota.when_full", "\"divert\""),
         1000,
     );
     let before = scratch.mail();
@@ -101,7 +101,7 @@ fn over_quota_goes_into_the_overflow() {
     let scratch = with_mail(
         Scratch::new()
             .set("quota.limit", "\"1K\"")
-            .set("quota.over", "\"overflow\""),
+            .set("quota.when_full", "\"overflow\""),
         1000,
     );
     let before = scratch.mail();
@@ -118,7 +118,7 @@ fn a_diverted_message_that_comes_back_to_a_full_mailbox_is_not_diverted_again() 
     let scratch = with_mail(
         Scratch::new()
             .set("quota.limit", "\"1K\"")
-            .set("quota.over", "\"divert\""),
+            .set("quota.when_full", "\"divert\""),
         1000,
     );
     scratch
@@ -133,7 +133,7 @@ fn a_diverted_message_that_comes_back_to_a_full_mailbox_is_not_diverted_again() 
 fn a_report_that_finds_no_room_neither_goes_back_nor_waits() {
     for over in ["\"refuse\"", "\"defer\""] {
         let scratch = with_mail(
-            Scratch::new().set("quota.limit", "\"1K\"").set("quota.over", over),
+            Scratch::new().set("quota.limit", "\"1K\"").set("quota.when_full", over),
             1000,
         );
         let before = scratch.mail();
@@ -362,7 +362,7 @@ fn a_warning_counts_as_a_message() {
 
 #[test]
 fn space_is_left_for_others() {
-    let scratch = Scratch::new().set("spool.min_free", "\"1000T\"");
+    let scratch = Scratch::new().set("mailbox.min_free", "\"1000T\"");
     scratch
         .deliver(ORDINARY)
         .go()
@@ -388,7 +388,7 @@ fn a_full_mailbox_holds_back_a_copy_and_with_it_the_forward() {
 fn a_copy_that_overflows_is_put_there_only_when_the_message_is_sent() {
     let mut scratch = Scratch::new()
         .set("quota.limit", "\"10\"")
-        .set("quota.over", "\"overflow\"");
+        .set("quota.when_full", "\"overflow\"");
     scratch.sendmail("exit 75");
     for _ in 0..3 {
         scratch.forward(ORDINARY, &["--keep", "b@b.test"]).go().defers();

@@ -200,11 +200,11 @@ fn what_cannot_be_done_is_said() {
     let ended = scratch.run(&["status"]).go();
     ended.ends_with(1);
     assert!(says(&ended).contains("cannot understand "), "{}", says(&ended));
-    let scratch = scratch.set("routes.suspend", "false");
+    let scratch = scratch.set("destinations.suspend", "false");
     let ended = scratch.run(&["status", "--suspend", "b@b.test"]).go();
     ended
         .ends_with(75)
-        .mentions("configuration says [routes] suspend = false");
+        .mentions("configuration says [destinations] suspend = false");
     if !is_root() {
         let ended = scratch.run(&["status", "--all"]).go();
         ended.ends_with(75).mentions("only root may become each of them");

@@ -205,11 +205,11 @@ fn beyond_the_budget_reports_are_held_and_mail_stays_with_the_user() {
 
 #[test]
 fn the_numbers_are_configuration_and_nought_is_any_number() {
-    let scratch = Scratch::new().set("storm.equal", "1").set("storm.budget", "2");
+    let scratch = Scratch::new().set("digest.same", "1").set("digest.per_hour", "2");
     replay(&scratch, "<>", ["b", "b", "c", "d"].map(|name| report(name, "1")));
     assert_eq!(messages(&scratch.diverted()).len(), 2);
     assert_eq!((held(&scratch, "equal").len(), held(&scratch, "more").len()), (1, 1));
-    let scratch = Scratch::new().set("storm.equal", "0").set("storm.budget", "0");
+    let scratch = Scratch::new().set("digest.same", "0").set("digest.per_hour", "0");
     let text = report("b@b.test", "1");
     replay(&scratch, "<>", (0..50).map(|_| text.clone()));
     assert_eq!(messages(&scratch.diverted()).len(), 50);
@@ -217,7 +217,7 @@ fn the_numbers_are_configuration_and_nought_is_any_number() {
 
 #[test]
 fn what_is_pushed_out_is_counted_and_told() {
-    let scratch = Scratch::new().set("storm.equal", "1");
+    let scratch = Scratch::new().set("digest.same", "1");
     let dir = scratch.path("state/storm/equal");
     fs::create_dir_all(&dir).unwrap();
     for number in 0..1000 {
@@ -312,7 +312,7 @@ fn the_digest_says_how_many_from_where_about_what_and_how_to_read_them() {
 
 #[test]
 fn a_digest_that_cannot_be_sent_stops_nothing_and_comes_an_hour_later() {
-    let mut scratch = Scratch::new().set("storm.equal", "1").set("admin", "\"admin@a.test\"");
+    let mut scratch = Scratch::new().set("digest.same", "1").set("admin", "\"admin@a.test\"");
     let text = report("b@b.test", "1");
     replay(&scratch, "<>", (0..10).map(|_| text.clone()));
     an_hour_later(&scratch);
@@ -322,7 +322,7 @@ fn a_digest_that_cannot_be_sent_stops_nothing_and_comes_an_hour_later() {
     bounce(&scratch, &text);
     bounce(&scratch, &text);
     assert_eq!(scratch.calls().len(), 1, "tried once an hour");
-    scratch.change("forward.submit", &outbox);
+    scratch.change("forward.transport", &outbox);
     an_hour_later(&scratch);
     bounce(&scratch, &text);
     let sent = scratch.sent();
@@ -332,7 +332,7 @@ fn a_digest_that_cannot_be_sent_stops_nothing_and_comes_an_hour_later() {
 
 #[test]
 fn when_the_administrators_mbox_is_full_everything_is_somewhere_and_it_is_told() {
-    let scratch = Scratch::new().set("storm.admin_limit", "\"2K\"");
+    let scratch = Scratch::new().set("digest.admin_limit", "\"2K\"");
     replay(&scratch, "<>", (0..6).map(|at| report(&format!("b{at}@b.test"), "1")));
     let before = messages(&scratch.diverted()).len();
     assert!((1..6).contains(&before), "{before}");
@@ -360,14 +360,14 @@ fn when_the_administrators_mbox_is_full_everything_is_somewhere_and_it_is_told()
         shown(all[before])
     );
     assert_eq!(held(&scratch, "more").len(), 7 - before);
-    let unlimited = scratch.set("storm.admin_limit", "\"none\"");
+    let unlimited = scratch.set("digest.admin_limit", "\"none\"");
     bounce(&unlimited, &report("d@d.test", "1"));
     assert_eq!(messages(&unlimited.diverted()).len(), before + 2);
 }
 
 #[test]
 fn a_full_mbox_of_the_administrator_has_room_for_digests_and_not_for_ever() {
-    let scratch = Scratch::new().set("storm.admin_limit", "\"2K\"");
+    let scratch = Scratch::new().set("digest.admin_limit", "\"2K\"");
     let old = format!("From x Mon Nov  2 10:00:00 2026\n\n{}\n\n", "x".repeat(1 << 19));
     fs::write(scratch.path("admin"), &old).unwrap();
     bounce(&scratch, &report("b@b.test", "1"));
@@ -391,8 +391,8 @@ fn a_full_mbox_of_the_administrator_has_room_for_digests_and_not_for_ever() {
 fn mail_that_finds_neither_room_nor_administrator_overflows() {
     let scratch = Scratch::new()
         .set("quota.limit", "\"1K\"")
-        .set("quota.over", "\"divert\"")
-        .set("storm.budget", "2");
+        .set("quota.when_full", "\"divert\"")
+        .set("digest.per_hour", "2");
     fs::write(scratch.mailbox(), "From x Mon Nov  2 10:00:00 2026\n\nx\n\n".repeat(30)).unwrap();
     for id in 0..4 {
         let text = format!("Message-ID: <{id}@s.test>\nSubject: {id}\n\nHello {id}.\n");
@@ -533,7 +533,7 @@ fn trouble_with_the_memory_never_holds_a_message_up() {
         assert_eq!(messages(&scratch.diverted()).len() + scratch.sent().len(), 5, "{admin}");
         assert_eq!(totals(&scratch), (5, 0, 0, 0));
     }
-    let scratch = Scratch::new().set("storm.admin_limit", "\"1K\"");
+    let scratch = Scratch::new().set("digest.admin_limit", "\"1K\"");
     fs::write(scratch.path("state/storm"), "no directory").unwrap();
     replay(&scratch, "<>", (0..5).map(|at| report(&format!("b{at}@b.test"), "1")));
     let (admin, mail) = (messages(&scratch.diverted()).len(), messages(&scratch.mail()).len());
@@ -545,8 +545,8 @@ fn trouble_with_the_memory_never_holds_a_message_up() {
 fn a_message_that_could_not_be_sent_takes_nothing_from_the_budget() {
     let mut scratch = Scratch::new()
         .set("admin", "\"admin@a.test\"")
-        .set("storm.budget", "2")
-        .set("storm.equal", "1");
+        .set("digest.per_hour", "2")
+        .set("digest.same", "1");
     let outbox = format!("\"outbox:{}\"", scratch.path("outbox").display());
     scratch.sendmail("exit 75");
     let text = report("b@b.test", "1");
@@ -557,7 +557,7 @@ fn a_message_that_could_not_be_sent_takes_nothing_from_the_budget() {
             .go()
             .defers();
     }
-    scratch.change("forward.submit", &outbox);
+    scratch.change("forward.transport", &outbox);
     bounce(&scratch, &text);
     assert_eq!(scratch.sent().len(), 1);
     assert_eq!(totals(&scratch), (1, 0, 0, 0));

@@ -408,7 +408,7 @@ fn where_diverting_is_impossible_the_user_keeps_it() {
 
 #[test]
 fn where_the_administrators_mbox_is_locked_the_message_waits() {
-    let scratch = Scratch::new().set("spool.lock_timeout", "\"1s\"");
+    let scratch = Scratch::new().set("mailbox.lock_timeout", "\"1s\"");
     fs::write(scratch.path("admin.lock"), "0").unwrap();
     scratch
         .deliver(b"X-Loop: a@a.test\n\nx\n")

@@ -304,14 +304,14 @@ fn strays_in_the_spool_and_what_users_cannot_do_there_are_told() {
         "note",
         "users' runs take the fcntl lock alone, and cannot make a first mailbox",
     );
-    let only_dotlock = scratch.set("spool.locks", "[\"dotlock\"]");
+    let only_dotlock = scratch.set("mailbox.locks", "[\"dotlock\"]");
     one(
         &host_findings(&only_dotlock),
         "rights",
         "wrong",
         "users can make no dotlock in it",
     );
-    let nowhere = host().set("spool.dir", "\"/nonexistent/mail\"");
+    let nowhere = host().set("mailbox.location", "\"mbox:/nonexistent/mail/%u\"");
     one(
         &host_findings(&nowhere),
         "spool",
@@ -340,12 +340,12 @@ fn a_sendmail_that_is_missing_is_told_and_one_that_is_there_is_not_started() {
     fs::remove_file(scratch.path("sendmail")).unwrap();
     one(&host_findings(&scratch), "submit", "wrong", "it is not there");
     scratch.change(
-        "forward.submit",
+        "forward.transport",
         &format!("\"outbox:{}/new/out\"", scratch.path("home").display()),
     );
     one(&host_findings(&scratch), "submit", "note", "nobody sends it");
     assert!(!scratch.path("home/new").exists());
-    scratch.change("forward.submit", "\"outbox:/proc/1/out\"");
+    scratch.change("forward.transport", "\"outbox:/proc/1/out\"");
     one(
         &host_findings(&scratch),
         "submit",
@@ -515,9 +515,9 @@ fn a_forward_file_that_doubles_loses_or_goes_round_is_told() {
     fs::create_dir(scratch.path("sbin")).unwrap();
     fs::copy(scratch.path("sendmail"), scratch.path("sbin/sendmail")).unwrap();
     fs::write(scratch.path("sbin/postdrop"), "").unwrap();
-    scratch.change("forward.submit", &format!("{:?}", scratch.path("sbin/sendmail")));
+    scratch.change("forward.transport", &format!("{:?}", scratch.path("sbin/sendmail")));
     assert_eq!(bad(&own_findings(&scratch), "forward"), []);
-    scratch.change("forward.submit", "\"outbox:/nonexistent\"");
+    scratch.change("forward.transport", "\"outbox:/nonexistent\"");
     one(&own_findings(&scratch), "forward", "note", "its group may write to it");
     fs::set_permissions(&path, fs::Permissions::from_mode(0o666)).unwrap();
     one(&own_findings(&scratch), "forward", "wrong", "everybody may write to it");
@@ -634,7 +634,7 @@ fn a_configuration_that_cannot_be_used_is_told_and_the_rest_is_examined() {
     let found = host_findings(&scratch);
     one(&found, "configuration", "wrong", "no_such_key");
     assert!(found.iter().any(|found| found.check == "submit"));
-    let refusing = host().set("quota.over", "\"refuse\"");
+    let refusing = host().set("quota.when_full", "\"refuse\"");
     one(
         &host_findings(&refusing),
         "configuration",

@@ -130,7 +130,7 @@ fn with_keep_the_second_copy_lies_in_the_mailbox_once() {
 
 #[test]
 fn the_time_is_configured_and_none_means_each_time() {
-    let mut scratch = Scratch::new().set("forward.again_after", "\"0s\"");
+    let mut scratch = Scratch::new().set("forward.duplicate_window", "\"0s\"");
     scratch.sendmail("exit 0");
     for _ in 0..2 {
         scratch.forward(ORDINARY, &["b@b.test"]).go().succeeds();
@@ -143,11 +143,11 @@ fn the_time_is_configured_and_none_means_each_time() {
     let before = at.parse::<i64>().unwrap() - 3600;
     fs::write(scratch.path("state/sent"), format!("{before} {rest}\n")).unwrap();
     for (after, runs) in [("59m", 3), ("2h", 3), ("6d", 3)] {
-        scratch.change("forward.again_after", &format!("{after:?}"));
+        scratch.change("forward.duplicate_window", &format!("{after:?}"));
         scratch.forward(ORDINARY, &["b@b.test"]).go().succeeds();
         assert_eq!(recipients(&scratch).len(), runs, "{after}");
     }
-    scratch.change("forward.again_after", "\"7d\"");
+    scratch.change("forward.duplicate_window", "\"7d\"");
     let refused = scratch.run(&["config", "check"]).go();
     refused.ends_with(1);
 }

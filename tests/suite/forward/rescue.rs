@@ -244,7 +244,7 @@ fn a_copy_that_was_taken_back_stands_in_for_nothing() {
 
 #[test]
 fn what_is_sent_once_more_after_that_is_rescued_once_more() {
-    let scratch = Scratch::new().set("forward.again_after", "\"0s\"");
+    let scratch = Scratch::new().set("forward.duplicate_window", "\"0s\"");
     for round in 1..=2 {
         scratch.forward(ORIGINAL.as_bytes(), &["b@b.test"]).go().succeeds();
         comes(&scratch, &report(ORIGINAL));
@@ -349,7 +349,7 @@ fn a_header_that_comes_back_is_no_loss_where_a_copy_was_kept() {
 
 #[test]
 fn while_the_mailbox_is_locked_the_report_waits_and_nothing_is_doubled() {
-    let scratch = Scratch::new().set("spool.lock_timeout", "\"1s\"");
+    let scratch = Scratch::new().set("mailbox.lock_timeout", "\"1s\"");
     fs::write(scratch.mailbox(), "").unwrap();
     fs::write(scratch.dotlock(), "1\n").unwrap();
     let forward = || {
@@ -399,7 +399,7 @@ fn where_the_mailbox_takes_nothing_it_lies_in_the_overflow_and_says_why() {
         for over in ["defer", "refuse", "divert", "overflow"] {
             let scratch = Scratch::new()
                 .set("quota.limit", limit)
-                .set("quota.over", &format!("{over:?}"));
+                .set("quota.when_full", &format!("{over:?}"));
             prepare(&scratch);
             comes(&scratch, &report(ORIGINAL));
             let overflow = fs::read(scratch.path("state/overflow")).unwrap_or_default();

@@ -43,10 +43,10 @@ fn an_address_is_never_an_option() {
 fn the_envelope_sender_is_the_user_or_who_wrote_it_and_null_stays_null() {
     for (mode, sender, want) in [
         ("self", "s@s.test", "a@a.test"),
-        ("keep", "s@s.test", "s@s.test"),
+        ("original", "s@s.test", "s@s.test"),
         ("self", "<>", "<>"),
-        ("keep", "<>", "<>"),
-        ("keep", "-odd@s.test", "-odd@s.test"),
+        ("original", "<>", "<>"),
+        ("original", "-odd@s.test", "-odd@s.test"),
     ] {
         let mut scratch = Scratch::new()
             .set("forward.sender", &format!("{mode:?}"))
@@ -149,7 +149,7 @@ fn a_sendmail_that_is_not_there_makes_the_message_wait() {
     fs::write(scratch.path("not-executable"), "").unwrap();
     for name in ["missing", "not-executable", "home"] {
         let path = scratch.path(name).display().to_string();
-        scratch.change("forward.submit", &format!("{path:?}"));
+        scratch.change("forward.transport", &format!("{path:?}"));
         scratch.forward(ORDINARY, &["b@b.test"]).go().defers().mentions(&path);
         assert!(scratch.mail().is_empty());
     }
@@ -294,14 +294,14 @@ fn a_hanging_sendmail_goes_when_the_run_is_told_to_stop() {
 fn a_sendmail_that_prints_megabytes_or_reads_nothing_holds_nobody() {
     let mut scratch = Scratch::new();
     let noisy = scratch.script("noisy", "head -c 4000000 /dev/zero; exit 75");
-    scratch.change("forward.submit", &format!("{:?}", noisy.display().to_string()));
+    scratch.change("forward.transport", &format!("{:?}", noisy.display().to_string()));
     let ended = scratch.forward(&large(2 << 20), &["b@b.test"]).go();
     ended.ends_with(75);
     ended
         .check(ended.stderr.len() < 20_000, "all of it is repeated")
         .defers();
     let deaf = scratch.script("deaf", "exit 0");
-    scratch.change("forward.submit", &format!("{:?}", deaf.display().to_string()));
+    scratch.change("forward.transport", &format!("{:?}", deaf.display().to_string()));
     scratch.forward(&large(2 << 20), &["b@b.test"]).go().succeeds();
 }
 
@@ -313,7 +313,7 @@ fn a_child_that_sendmail_leaves_behind_holds_nobody() {
         "left-behind",
         &format!("sleep 300 &\necho $! >'{}'; exit 0", pid_file.display()),
     );
-    scratch.change("forward.submit", &format!("{:?}", left.display().to_string()));
+    scratch.change("forward.transport", &format!("{:?}", left.display().to_string()));
     let begun = Instant::now();
     scratch.forward(ORDINARY, &["b@b.test"]).go().succeeds();
     assert!(begun.elapsed() < LIMIT / 3);
@@ -378,7 +378,7 @@ fn sendmail_gets_a_clean_environment_and_no_blocked_signals() {
 
 #[test]
 fn an_outbox_holds_the_message_with_its_envelope() {
-    let scratch = Scratch::new().set("forward.again_after", "\"0s\"");
+    let scratch = Scratch::new().set("forward.duplicate_window", "\"0s\"");
     for _ in 0..3 {
         scratch.forward(ORDINARY, &["b@b.test", "c@c.test"]).go().succeeds();
     }
@@ -443,7 +443,7 @@ fn sendmail_itself_has_sent_to_the_good_ones_and_is_not_run_again() {
         fs::rename(scratch.path("script"), &real).unwrap();
         let link = scratch.path("link");
         std::os::unix::fs::symlink(&real, &link).unwrap();
-        scratch.change("forward.submit", &format!("{:?}", link.display().to_string()));
+        scratch.change("forward.transport", &format!("{:?}", link.display().to_string()));
         scratch.forward(ORDINARY, &["b@b.test", "c@c.test"]).go().succeeds();
         assert_eq!(scratch.calls().len(), runs, "{name}");
         assert_eq!(messages(&scratch.mail()).len(), 1, "{name}");

@@ -451,14 +451,14 @@ fn mail_that_works_leaves_no_trace() {
 
 #[test]
 fn it_can_be_switched_off() {
-    let scratch = scratch().set("routes.suspend", "false");
+    let scratch = scratch().set("destinations.suspend", "false");
     answers(&scratch, 67);
     forward(&scratch, 1..=5);
     assert_eq!(counts(&scratch), (5, 5, 0));
     assert!(!scratch.path("state/routes.json").exists());
     // What was remembered before does not hold then.
     let mut scratch = suspended();
-    scratch.change("routes.suspend", "false");
+    scratch.change("destinations.suspend", "false");
     forward(&scratch, 4..=4);
     assert_eq!(counts(&scratch), (1, 0, 0));
 }
@@ -530,12 +530,12 @@ fn a_full_mailbox_does_as_it_is_told() {
     pass_time(&scratch, HOUR);
     scratch.forward(&letter(4), &["b@b.test"]).go().defers();
     assert!(scratch.calls().is_empty(), "a probe of which no copy can be kept");
-    scratch.change("quota.over", "\"overflow\"");
+    scratch.change("quota.when_full", "\"overflow\"");
     forward(&scratch, 5..=6);
     assert_eq!(scratch.calls().len(), 1, "a probe");
     let overflow = fs::read(scratch.path("state/overflow")).unwrap();
     assert_eq!(messages(&overflow).len(), 2);
-    scratch.change("quota.over", "\"refuse\"");
+    scratch.change("quota.when_full", "\"refuse\"");
     scratch.forward(&letter(7), &["b@b.test"]).go().refuses();
 }
 
@@ -543,7 +543,7 @@ fn a_full_mailbox_does_as_it_is_told() {
 fn a_copy_that_is_all_that_a_destination_gets_is_not_given_up() {
     let scratch = suspended()
         .set("quota.limit", "\"2k\"")
-        .set("quota.over", "\"overflow\"");
+        .set("quota.when_full", "\"overflow\"");
     fs::write(scratch.mailbox(), [b'x'; 4096]).unwrap();
     fs::create_dir(scratch.path("state/overflow")).unwrap();
     scratch.forward(&letter(4), &["b@b.test", "c@c.test"]).go().defers();

@@ -189,7 +189,7 @@ fn a_full_stderr_changes_nothing() {
         .ends_with(0);
     same(only(&scratch.mail()), ORDINARY);
     let stuck = Scratch::new()
-        .set("spool.lock_timeout", "\"1s\"")
+        .set("mailbox.lock_timeout", "\"1s\"")
         .set("log.to", "\"stderr\"");
     fs::write(stuck.dotlock(), "1").unwrap();
     stuck

@@ -45,7 +45,7 @@ fn what_is_no_regular_file_is_no_mailbox() {
     fs::create_dir(scratch.mailbox()).unwrap();
     scratch.deliver(ORDINARY).go().defers().mentions("directory");
     for device in ["/dev/null", "/dev/full", "/dev/zero", "/dev/tty"] {
-        scratch.deliver(ORDINARY).with(&["--mbox", device]).go().defers();
+        scratch.deliver(ORDINARY).with(&["--mailbox", device]).go().defers();
     }
     assert!(!std::path::Path::new("/dev/null.lock").exists());
 }
@@ -71,7 +71,9 @@ fn somebody_elses_mailbox_is_not_written_to() {
     for dir in ["home", "state", "spool"] {
         chown(scratch.path(dir), Some(61_236), Some(61_236)).unwrap();
     }
-    let run = scratch.deliver(ORDINARY).with(&["--mbox", foreign.to_str().unwrap()]);
+    let run = scratch
+        .deliver(ORDINARY)
+        .with(&["--mailbox", foreign.to_str().unwrap()]);
     run.uid(61_236).go().defers().mentions("belongs to uid 0");
 }
 
@@ -113,12 +115,14 @@ fn a_mailbox_may_have_any_name_that_a_file_may_have() {
     let scratch = Scratch::new();
     for name in ["with blank", "Grüße", "new\nline", "-dash", &"l".repeat(250)] {
         let path = scratch.path("spool").join(name);
-        let run = scratch.deliver(ORDINARY).with(&["--mbox", path.to_str().unwrap()]);
+        let run = scratch.deliver(ORDINARY).with(&["--mailbox", path.to_str().unwrap()]);
         run.go().succeeds();
         same(only(&fs::read(&path).unwrap()), ORDINARY);
     }
     let missing = scratch.path("spool/no\n4.0.0 dir/x");
-    let run = scratch.deliver(ORDINARY).with(&["--mbox", missing.to_str().unwrap()]);
+    let run = scratch
+        .deliver(ORDINARY)
+        .with(&["--mailbox", missing.to_str().unwrap()]);
     run.go().defers();
 }
 
@@ -262,7 +266,7 @@ fn what_arguments_say_opens_no_line_anywhere() {
     let path = format!("/not/there/{EVIL}");
     for arguments in [
         &["deliver", "--user", EVIL] as &[&str],
-        &["deliver", "--mbox", &path],
+        &["deliver", "--mailbox", &path],
         &["deliver", &format!("--{EVIL}")],
         &["deliver", EVIL],
         &[EVIL],
@@ -346,7 +350,7 @@ fn what_a_report_says_opens_no_line_anywhere() {
 
 #[test]
 fn an_address_that_begins_with_a_dash_is_no_flag_of_sendmails() {
-    let mut scratch = Scratch::new().set("forward.sender", "\"keep\"");
+    let mut scratch = Scratch::new().set("forward.sender", "\"original\"");
     scratch.sendmail("exit 0");
     let run = scratch.run(&["forward", "-a", "a@a.test", "-f", "-oQ/tmp@s.test", "--", "-Cx@b.test"]);
     run.input(ORDINARY).go().succeeds();

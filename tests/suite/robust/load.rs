@@ -84,7 +84,7 @@ fn deliver(scratch: &Scratch, message: &std::path::Path, mailbox: &std::path::Pa
     let status = Command::new(PROGRAM)
         .args(["deliver", "-a", "a@a.test", "-f", "s@s.test", "--config"])
         .arg(scratch.configuration())
-        .arg("--mbox")
+        .arg("--mailbox")
         .arg(mailbox)
         .env_clear()
         .env("HOME", scratch.path("home"))

@@ -73,7 +73,7 @@ fn sixteen_processes_give_every_message_once_and_whole() {
 
 #[test]
 fn a_dotlock_of_another_program_makes_the_message_wait() {
-    let scratch = Scratch::new().set("spool.lock_timeout", "\"1s\"");
+    let scratch = Scratch::new().set("mailbox.lock_timeout", "\"1s\"");
     fs::write(scratch.dotlock(), "1").unwrap();
     let begun = Instant::now();
     let name = scratch.dotlock().display().to_string();
@@ -116,7 +116,7 @@ fn a_lock_that_goes_in_time_is_waited_for() {
 
 #[test]
 fn a_kernel_lock_of_another_process_makes_the_message_wait() {
-    let scratch = Scratch::new().set("spool.lock_timeout", "\"1s\"");
+    let scratch = Scratch::new().set("mailbox.lock_timeout", "\"1s\"");
     let held = hold_fcntl(&scratch.mailbox());
     scratch.deliver(ORDINARY).go().defers().mentions("fcntl");
     assert!(scratch.mail().is_empty());
@@ -139,8 +139,8 @@ fn flock_is_taken_where_it_is_configured() {
         ("[\"dotlock\", \"fcntl\"]", false),
     ] {
         let scratch = Scratch::new()
-            .set("spool.lock_timeout", "\"1s\"")
-            .set("spool.locks", locks);
+            .set("mailbox.lock_timeout", "\"1s\"")
+            .set("mailbox.locks", locks);
         let held = flock(&scratch.mailbox());
         let ended = scratch.deliver(ORDINARY).go();
         if waits {
@@ -155,10 +155,10 @@ fn flock_is_taken_where_it_is_configured() {
 
 #[test]
 fn only_the_configured_locks_count() {
-    let scratch = Scratch::new().set("spool.locks", "[\"fcntl\"]");
+    let scratch = Scratch::new().set("mailbox.locks", "[\"fcntl\"]");
     fs::write(scratch.dotlock(), "1").unwrap();
     scratch.deliver(ORDINARY).go().succeeds();
-    let scratch = Scratch::new().set("spool.locks", "[\"dotlock\"]");
+    let scratch = Scratch::new().set("mailbox.locks", "[\"dotlock\"]");
     let _held = hold_fcntl(&scratch.mailbox());
     scratch.deliver(ORDINARY).go().succeeds();
 }
@@ -193,7 +193,7 @@ fn stopped_in_the_append(scratch: &Scratch) -> Running<'_> {
 
 #[test]
 fn a_dotlock_of_a_live_spoolguard_is_respected_however_old() {
-    let scratch = Scratch::new().set("spool.lock_timeout", "\"1s\"");
+    let scratch = Scratch::new().set("mailbox.lock_timeout", "\"1s\"");
     let run = stopped_in_the_append(&scratch);
     let old = SystemTime::now() - Duration::from_secs(3600);
     File::open(scratch.dotlock()).unwrap().set_modified(old).unwrap();
@@ -263,7 +263,7 @@ fn many_that_find_one_stale_dotlock_still_take_turns() {
 #[test]
 fn a_dotlock_of_another_program_is_stale_after_ten_minutes_and_not_after_five() {
     for (minutes, broken) in [(5, false), (9, false), (11, true)] {
-        let scratch = Scratch::new().set("spool.lock_timeout", "\"1s\"");
+        let scratch = Scratch::new().set("mailbox.lock_timeout", "\"1s\"");
         fs::write(scratch.dotlock(), "1").unwrap();
         let old = SystemTime::now() - Duration::from_secs(minutes * 60);
         File::open(scratch.dotlock()).unwrap().set_modified(old).unwrap();
@@ -280,7 +280,7 @@ fn a_dotlock_of_another_program_is_stale_after_ten_minutes_and_not_after_five() 
 
 #[test]
 fn an_old_dotlock_is_not_broken_while_a_kernel_lock_is_held() {
-    let scratch = Scratch::new().set("spool.lock_timeout", "\"1s\"");
+    let scratch = Scratch::new().set("mailbox.lock_timeout", "\"1s\"");
     fs::write(scratch.dotlock(), "1").unwrap();
     let old = SystemTime::now() - Duration::from_secs(3600);
     File::open(scratch.dotlock()).unwrap().set_modified(old).unwrap();
@@ -291,7 +291,7 @@ fn an_old_dotlock_is_not_broken_while_a_kernel_lock_is_held() {
 
 #[test]
 fn a_dotlock_that_is_a_link_or_a_directory_is_respected_and_not_followed() {
-    let scratch = Scratch::new().set("spool.lock_timeout", "\"1s\"");
+    let scratch = Scratch::new().set("mailbox.lock_timeout", "\"1s\"");
     let victim = scratch.path("victim");
     fs::write(&victim, "precious").unwrap();
     std::os::unix::fs::symlink(&victim, scratch.dotlock()).unwrap();
@@ -304,7 +304,7 @@ fn a_dotlock_that_is_a_link_or_a_directory_is_respected_and_not_followed() {
 
 #[test]
 fn the_users_of_one_mailbox_respect_each_other_where_no_dotlock_can_be_made() {
-    let scratch = Scratch::new().set("spool.lock_timeout", "\"1s\"");
+    let scratch = Scratch::new().set("mailbox.lock_timeout", "\"1s\"");
     let uid = if is_root() {
         61_234
     } else {
@@ -320,7 +320,9 @@ fn the_users_of_one_mailbox_respect_each_other_where_no_dotlock_can_be_made() {
     }
     fs::set_permissions(scratch.path("spool"), fs::Permissions::from_mode(0o555)).unwrap();
     let run = || {
-        let run = scratch.deliver(ORDINARY).with(&["--mbox", mailbox.to_str().unwrap()]);
+        let run = scratch
+            .deliver(ORDINARY)
+            .with(&["--mailbox", mailbox.to_str().unwrap()]);
         if is_root() { run.uid(uid).go() } else { run.go() }
     };
     run().succeeds();
@@ -332,8 +334,10 @@ fn the_users_of_one_mailbox_respect_each_other_where_no_dotlock_can_be_made() {
     assert_eq!(messages(&fs::read(&mailbox).unwrap()).len(), 2);
     // Where the dotlock is the only lock, it is needed.
     let mut scratch = scratch;
-    scratch.change("spool.locks", "[\"dotlock\"]");
-    let run = scratch.deliver(ORDINARY).with(&["--mbox", mailbox.to_str().unwrap()]);
+    scratch.change("mailbox.locks", "[\"dotlock\"]");
+    let run = scratch
+        .deliver(ORDINARY)
+        .with(&["--mailbox", mailbox.to_str().unwrap()]);
     let ended = if is_root() { run.uid(uid).go() } else { run.go() };
     ended.defers().mentions("dotlock");
     fs::set_permissions(scratch.path("spool"), fs::Permissions::from_mode(0o755)).unwrap();

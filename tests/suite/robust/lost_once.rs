@@ -16,7 +16,7 @@ fn a_copy_that_was_kept_nowhere_is_none() {
     for over in ["overflow", "divert"] {
         let mut scratch = Scratch::new()
             .set("quota.limit", "\"10\"")
-            .set("quota.over", &format!("{over:?}"));
+            .set("quota.when_full", &format!("{over:?}"));
         fs::write(scratch.path("file"), b"").unwrap();
         scratch.change(
             "state_dir",
@@ -64,14 +64,14 @@ fn a_mailbox_is_never_taken_for_a_dotlock() {
         .unwrap()
         .set_modified(old)
         .unwrap();
-    let short = scratch.set("spool.lock_timeout", "\"1s\"");
+    let short = scratch.set("mailbox.lock_timeout", "\"1s\"");
     short.deliver(ORDINARY).with(&["--user", "bob"]).go().defers();
     same(&fs::read(&path).unwrap(), &large);
 }
 
 #[test]
 fn a_dotlock_from_the_future_is_stale() {
-    let scratch = Scratch::new().set("spool.lock_timeout", "\"1s\"");
+    let scratch = Scratch::new().set("mailbox.lock_timeout", "\"1s\"");
     fs::write(scratch.dotlock(), b"1\n").unwrap();
     let future = SystemTime::now() + Duration::from_secs(10 * 365 * 24 * 3600);
     File::open(scratch.dotlock()).unwrap().set_modified(future).unwrap();
@@ -80,7 +80,7 @@ fn a_dotlock_from_the_future_is_stale() {
 
 #[test]
 fn a_dead_owners_dotlock_that_somebody_locked_grows_old() {
-    let scratch = Scratch::new().set("spool.lock_timeout", "\"1s\"");
+    let scratch = Scratch::new().set("mailbox.lock_timeout", "\"1s\"");
     let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
     let text = format!("4000000000\nspoolguard host=h boot={} start=1\n", boot.trim());
     fs::write(scratch.dotlock(), text).unwrap();

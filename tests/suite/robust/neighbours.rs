@@ -18,7 +18,7 @@ const MODES: [u32; 3] = [0o1777, 0o2775, 0o3777];
 fn host(mode: u32) -> Option<Host> {
     let host = Host::new()?;
     host.spool_is(mode);
-    host.configure("[spool]\nlock_timeout = \"1s\"\n");
+    host.configure("[mailbox]\nlock_timeout = \"1s\"\n");
     fs::write(host.scratch.path("victim"), "precious\n").unwrap();
     chown(host.scratch.path("victim"), Some(USER), Some(USER)).unwrap();
     Some(host)
@@ -81,8 +81,8 @@ fn cve_2010_0301_a_run_by_root_keeps_none_of_roots_groups() {
         seen.display()
     );
     fs::write(&sendmail, text).unwrap();
-    let submit = format!("[forward]\nsubmit = {:?}\n", sendmail.display().to_string());
-    host.configure(&submit);
+    let transport = format!("[forward]\ntransport = {:?}\n", sendmail.display().to_string());
+    host.configure(&transport);
     let arguments = ["forward", "--keep", "--user", "sga", "b@b.test"];
     host.by_root(&arguments).go().succeeds();
     let status = fs::read_to_string(&seen).unwrap();

@@ -74,7 +74,7 @@ fn without_nameless_files_the_dotlock_is_a_link_to_a_unique_one_and_its_links_ar
 
 #[test]
 fn a_link_that_is_not_there_is_no_lock_whatever_the_answer_was() {
-    let scratch = Scratch::new().set("spool.lock_timeout", "\"1s\"");
+    let scratch = Scratch::new().set("mailbox.lock_timeout", "\"1s\"");
     let Some(nameless) = no_nameless_files(&scratch) else {
         return;
     };
@@ -127,7 +127,7 @@ fn a_handle_that_went_stale_is_tried_again_later() {
 
 #[test]
 fn a_file_server_is_asked_for_one_lock_and_not_for_two() {
-    let mut scratch = Scratch::new().set("spool.locks", "[\"dotlock\", \"fcntl\", \"flock\"]");
+    let mut scratch = Scratch::new().set("mailbox.locks", "[\"dotlock\", \"fcntl\", \"flock\"]");
     // The type of the file system, first word of what fstatfs(2) tells: NFS_SUPER_MAGIC.
     let nfs = "inject=fstatfs:poke_exit=@arg2=6969000000000000";
     let locks = |scratch: &Scratch, injections: &[&str]| {
@@ -142,7 +142,7 @@ fn a_file_server_is_asked_for_one_lock_and_not_for_two() {
     let Some(found) = locks(&scratch, &[]) else { return };
     assert_eq!(found, (true, true));
     assert_eq!(locks(&scratch, &[nfs]), Some((true, false)));
-    scratch.change("spool.locks", "[\"flock\"]");
+    scratch.change("mailbox.locks", "[\"flock\"]");
     assert_eq!(locks(&scratch, &[nfs]), Some((false, true)));
     assert_eq!(messages(&scratch.mail()).len(), 3);
 }

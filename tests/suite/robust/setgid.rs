@@ -204,15 +204,15 @@ fn no_flag_file_or_variable_leads_the_group_elsewhere() {
     make_dir(&elsewhere, 0o2775);
     let elsewhere = elsewhere.display().to_string();
     let config = host.scratch.path("chosen");
-    fs::write(&config, format!("[spool]\ndir = {elsewhere:?}\n")).unwrap();
+    fs::write(&config, format!("[mailbox]\nlocation = \"mbox:{elsewhere}/%u\"\n")).unwrap();
     let config = config.display().to_string();
     let mbox = format!("{SPOOL}/../mail/sga");
     for arguments in [
-        &["--mbox", "/var/mail/sgb"] as &[&str],
-        &["--mbox", "/var/mail/sga.lock"],
-        &["--mbox", "/var/mail/sga.x"],
-        &["--mbox", &mbox],
-        &["--mbox", &format!("{elsewhere}/sga")],
+        &["--mailbox", "/var/mail/sgb"] as &[&str],
+        &["--mailbox", "/var/mail/sga.lock"],
+        &["--mailbox", "/var/mail/sga.x"],
+        &["--mailbox", &mbox],
+        &["--mailbox", &format!("{elsewhere}/sga")],
         &["--user", "sgb"],
         &["--user", "nobodys"],
         &["--config", &config],
@@ -220,7 +220,7 @@ fn no_flag_file_or_variable_leads_the_group_elsewhere() {
         let ended = host.run(&["deliver"]).with(arguments).go();
         host.nothing_was_made(&ended);
     }
-    host.configure(&format!("[spool]\ndir = {elsewhere:?}\n"));
+    host.configure(&format!("[mailbox]\nlocation = \"mbox:{elsewhere}/%u\"\n"));
     host.nothing_was_made(&host.run(&["deliver"]).go());
     fs::remove_dir_all(host.scratch.path("home/.config")).unwrap();
     let old = host.scratch.path("old");
@@ -245,7 +245,9 @@ fn the_systems_configuration_says_where_the_mailboxes_are() {
     make_dir(&elsewhere, 0o2775);
     let system = host.scratch.path("etc/spoolguard.toml");
     let text = |dir: &str| {
-        format!("users_may_set = [\"spool\"]\n[spool]\ndir = {dir:?}\nmin_free = \"0\"\n[quota.users]\nsga = \"1M\"\n")
+        format!(
+            "users_may_set = [\"mailbox\"]\n[mailbox]\nlocation = \"mbox:{dir}/%u\"\nmin_free = \"0\"\n[quota.users]\nsga = \"1M\"\n"
+        )
     };
     fs::write(&system, text(elsewhere.to_str().unwrap())).unwrap();
     let watch = Watch::new(&elsewhere);
@@ -258,11 +260,11 @@ fn the_systems_configuration_says_where_the_mailboxes_are() {
     fs::write(&chosen, text(SPOOL)).unwrap();
     let ended = host.run(&["deliver", "--config", chosen.to_str().unwrap()]).go();
     host.nothing_was_made(&ended);
-    host.configure(&format!("[spool]\ndir = {SPOOL:?}\n"));
+    host.configure(&format!("[mailbox]\nlocation = \"mbox:{SPOOL}/%u\"\n"));
     host.nothing_was_made(&host.run(&["deliver"]).go());
     fs::remove_dir_all(host.scratch.path("home/.config")).unwrap();
     // One that cannot be used says nothing about it, and the default is not in its place.
-    fs::write(&system, "[spool]\ndirectory = 1\n").unwrap();
+    fs::write(&system, "[mailbox]\nlocations = 1\n").unwrap();
     let ended = host.run(&["deliver", "--config", chosen.to_str().unwrap()]).go();
     host.nothing_was_made(&ended);
     host.nothing_was_made(&host.run(&["deliver"]).go());
@@ -369,7 +371,10 @@ fn no_program_that_it_starts_gets_the_group() {
         seen.display()
     );
     fs::write(&sendmail, text).unwrap();
-    host.configure(&format!("[forward]\nsubmit = {:?}\n", sendmail.display().to_string()));
+    host.configure(&format!(
+        "[forward]\ntransport = {:?}\n",
+        sendmail.display().to_string()
+    ));
     // With a copy, whose dotlock and mailbox were made with the group before.
     let arguments = ["forward", "--keep", "b@b.test"];
     host.run(&arguments).go().succeeds();
@@ -473,7 +478,7 @@ fn a_huge_or_senseless_command_line_makes_nothing() {
     let huge = "x".repeat(120_000);
     for arguments in [
         &["deliver", "--user", &huge] as &[&str],
-        &["deliver", "--mbox", &huge],
+        &["deliver", "--mailbox", &huge],
         &["deliver", "--no-such-flag"],
         &[],
     ] {
@@ -485,7 +490,7 @@ fn a_huge_or_senseless_command_line_makes_nothing() {
 #[test]
 fn the_locks_of_others_are_judged_as_without_the_group() {
     let Some(host) = Host::new() else { return };
-    host.configure("[spool]\nlock_timeout = \"1s\"\n");
+    host.configure("[mailbox]\nlock_timeout = \"1s\"\n");
     host.run(&["deliver"]).go().succeeds();
     let lock = host.at("sga.lock");
     let count = || messages(&fs::read(host.at("sga")).unwrap()).len();
@@ -520,7 +525,7 @@ fn the_locks_of_others_are_judged_as_without_the_group() {
 #[test]
 fn a_mailbox_of_somebody_elses_name_keeps_its_file() {
     let Some(host) = Host::new() else { return };
-    host.configure("[spool]\nlock_timeout = \"1s\"\n");
+    host.configure("[mailbox]\nlock_timeout = \"1s\"\n");
     // The mailbox of a user who is called like sga's dotlock.
     let path = host.at("sga.lock");
     fs::write(&path, "").unwrap();
@@ -587,7 +592,7 @@ fn a_signal_while_the_group_is_taken_holds_up_nobody() {
     if !Path::new(strace).exists() {
         return skip("needs strace(1)");
     }
-    host.configure("[spool]\nlock_timeout = \"2s\"\n");
+    host.configure("[mailbox]\nlock_timeout = \"2s\"\n");
     for signal in ["TERM", "XFSZ", "KILL"] {
         // The calls that take it, and those that give it back.
         for number in 2..=9 {
@@ -667,7 +672,7 @@ fn root_makes_no_mailbox_but_where_the_users_belong() {
     let elsewhere = host.scratch.path("elsewhere");
     make_dir(&elsewhere, 0o2775);
     let mbox = elsewhere.join("sga").display().to_string();
-    let ended = host.by_root(&["deliver", "--user", "sga", "--mbox", &mbox]).go();
+    let ended = host.by_root(&["deliver", "--user", "sga", "--mailbox", &mbox]).go();
     host.nothing_was_made(&ended);
     assert!(!Path::new(&mbox).exists());
 }
@@ -688,7 +693,7 @@ fn nothing_in_the_place_of_the_mailbox_is_written_through() {
     assert!(!host.scratch.path("not-there").exists());
     fs::remove_file(host.at("sga")).unwrap();
     // Of the dotlock, too: its name is taken, and nothing else happens.
-    host.configure("[spool]\nlock_timeout = \"1s\"\n");
+    host.configure("[mailbox]\nlock_timeout = \"1s\"\n");
     symlink(&victim, host.at("sga.lock")).unwrap();
     host.run(&["deliver"]).go().defers();
     precious();

@@ -81,7 +81,7 @@ fn what_has_no_state_to_be_held_in_is_kept_in_the_mailbox() {
 fn no_overflow_is_written_where_others_may_write() {
     let scratch = Scratch::new()
         .set("quota.limit", "\"10\"")
-        .set("quota.over", "\"overflow\"");
+        .set("quota.when_full", "\"overflow\"");
     shared(&scratch.path("state"), |_| {
         scratch.deliver(ORDINARY).go().defers();
         assert!(scratch.mail().is_empty() && scratch.files("state").is_empty());

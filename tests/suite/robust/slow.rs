@@ -21,7 +21,7 @@ fn full_pipe() -> (std::io::PipeReader, std::io::PipeWriter) {
 
 #[test]
 fn a_standard_error_that_nobody_reads_holds_nobody() {
-    let scratch = Scratch::new().set("spool.lock_timeout", "\"1s\"");
+    let scratch = Scratch::new().set("mailbox.lock_timeout", "\"1s\"");
     let (mut reader, writer) = full_pipe();
     let begun = Instant::now();
     scratch
@@ -218,6 +218,6 @@ fn a_small_ext4_fills_up_and_stays_whole() {
 fn a_quota_of_the_file_system_is_no_bounce() {
     let prepare = "truncate -s 16m \"$root/disk\"; mkfs.ext4 -q -O quota \"$root/disk\"; mount -o loop,usrquota \"$root/disk\" \"$spool\"; \
         chmod 1777 \"$spool\"; chmod 755 \"$root\"; chown -R 65534 \"$root/state\" \"$root/home\"; : >\"$box\"; chown 65534 \"$box\"; setquota -u 65534 0 700 0 0 \"$spool\"; \
-        program=$1; shift; cp \"$program\" \"$root/program\"; set -- setpriv --reuid 65534 --clear-groups \"$root/program\" \"$@\" --mbox \"$box\"";
+        program=$1; shift; cp \"$program\" \"$root/program\"; set -- setpriv --reuid 65534 --clear-groups \"$root/program\" \"$@\" --mailbox \"$box\"";
     fills_up_and_stays_whole(prepare);
 }

@@ -33,7 +33,7 @@ fn root_delivers_to_nobody_whom_it_cannot_find() {
         host.nothing_was_made(&ended);
         // Nor anywhere else, and as no number either.
         let mbox = host.at("box").display().to_string();
-        host.nothing_was_made(&host.by_root(&["deliver", "--user", "carol", "--mbox", &mbox]).go());
+        host.nothing_was_made(&host.by_root(&["deliver", "--user", "carol", "--mailbox", &mbox]).go());
         forget(&host);
         host.nothing_was_made(&host.by_root(&["deliver", "--user", "61301"]).go());
     }
@@ -48,7 +48,7 @@ fn root_sends_nothing_for_nobody() {
         let script = host
             .scratch
             .script("mailer", &format!("id -u >'{}'; cat >/dev/null", mark.display()));
-        let config = format!("[forward]\nsubmit = {script:?}\n[spool]\nmin_free = \"0\"\n");
+        let config = format!("[forward]\ntransport = {script:?}\n[mailbox]\nmin_free = \"0\"\n");
         fs::write(host.scratch.path("etc/spoolguard.toml"), config).unwrap();
         for options in [&["-d", "carol"] as &[&str], &["-d", "carol", "--keep"]] {
             let ended = host.by_root(&["forward", "b@b.test"]).with(options).go();

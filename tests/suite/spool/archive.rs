@@ -383,7 +383,7 @@ fn a_last_message_that_was_cut_short_goes_or_stays_as_it_is() {
 
 #[test]
 fn a_mailbox_that_somebody_holds_is_left_alone() {
-    let scratch = scratch().set("spool.lock_timeout", "\"1s\"");
+    let scratch = scratch().set("mailbox.lock_timeout", "\"1s\"");
     let mail = stored(1, OLD, "");
     fs::write(scratch.mailbox(), &mail).unwrap();
     fs::write(scratch.dotlock(), "1").unwrap();

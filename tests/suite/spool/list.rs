@@ -490,7 +490,7 @@ fn mailboxes_are_sorted_and_cut_as_asked_for() {
     assert_eq!(names(&["--sort", "bounces", "--top", "1"]), ["bounces"]);
     assert_eq!(names(&["--sort", "oldest", "--top", "1"]), ["old"]);
     assert_eq!(names(&["--sort", "name"]), ["bounces", "large", "many", "old"]);
-    assert_eq!(names(&["--over", "5K"]), ["large"]);
+    assert_eq!(names(&["--larger-than", "5K"]), ["large"]);
     assert_eq!(
         names(&["old", in_spool(&scratch, "many").to_str().unwrap()]),
         ["many", "old"]
@@ -603,7 +603,7 @@ fn a_user_sees_what_may_be_read_and_how_much_may_not() {
 
 #[test]
 fn a_directory_that_cannot_be_read_ends_it_with_75() {
-    let scratch = Scratch::new().set("spool.dir", "\"/no/such/spool\"");
+    let scratch = Scratch::new().set("mailbox.location", "\"mbox:/no/such/spool/%u\"");
     let ended = list(&scratch, &[]).go();
     ended.ends_with(75);
     assert_eq!(

@@ -54,7 +54,7 @@ fn links_and_what_is_no_file_are_named_and_left_alone_by_each_command() {
     fs::write(&archive, stored(5, OLD, "")).unwrap();
     for name in ["shadow", "link", "two", "fifo"] {
         let ended = scratch
-            .run(&["spool", "restore", archive.to_str().unwrap(), "--mbox"])
+            .run(&["spool", "restore", archive.to_str().unwrap(), "--mailbox"])
             .with(&[spool.join(name).to_str().unwrap()])
             .go();
         ended.ends_with(1).mentions("cannot use as a mailbox");
@@ -93,7 +93,7 @@ fn names_that_are_trouble_elsewhere_are_none_here() {
             // What went comes back, into the mailbox of that name.
             let back = scratch
                 .run(&["spool", "restore", archives[0].to_str().unwrap()])
-                .with(&["--mbox", path.to_str().unwrap()])
+                .with(&["--mailbox", path.to_str().unwrap()])
                 .go();
             back.ends_with(0);
             // Of two that are the same, one stayed.
@@ -147,7 +147,7 @@ fn grow(scratch: &Scratch, over: &AtomicBool) -> usize {
 fn a_mailbox_that_grows_faster_than_it_is_read_holds_no_command() {
     let before: String = (0..20_000).map(|n| stored(n, OLD, "")).collect();
     for command in COMMANDS {
-        let scratch = scratch().set("spool.locks", "[\"fcntl\"]");
+        let scratch = scratch().set("mailbox.locks", "[\"fcntl\"]");
         fs::write(scratch.mailbox(), &before).unwrap();
         fs::set_permissions(scratch.mailbox(), fs::Permissions::from_mode(0o600)).unwrap();
         let over = AtomicBool::new(false);
@@ -174,8 +174,8 @@ fn a_mailbox_that_grows_faster_than_it_is_read_holds_no_command() {
     let name = user_name();
     // For so long it catches up with what comes in.
     let scratch = scratch()
-        .set("spool.locks", "[\"fcntl\"]")
-        .set("spool.lock_timeout", "\"5s\"");
+        .set("mailbox.locks", "[\"fcntl\"]")
+        .set("mailbox.lock_timeout", "\"5s\"");
     fs::write(scratch.mailbox(), &before).unwrap();
     let archive = scratch.path(&name);
     fs::write(&archive, stored(7, OLD, "") + &stored(900_000, OLD, "")).unwrap();
@@ -195,8 +195,8 @@ fn a_mailbox_that_grows_faster_than_it_is_read_holds_no_command() {
 fn a_mailbox_that_grows_without_end_is_given_up_and_left_alone() {
     const STEP_BYTES: u64 = 9 << 20;
     let scratch = scratch()
-        .set("spool.locks", "[\"fcntl\"]")
-        .set("spool.lock_timeout", "\"1s\"");
+        .set("mailbox.locks", "[\"fcntl\"]")
+        .set("mailbox.lock_timeout", "\"1s\"");
     let archive = scratch.path(&user_name());
     fs::write(&archive, stored(900_000, OLD, "")).unwrap();
     let said = "mail comes in faster than it is read, for longer than 1 s; run this again when less mail comes in: nothing comes twice";

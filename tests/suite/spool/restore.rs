@@ -231,7 +231,7 @@ fn what_the_quota_has_no_room_for_stays_in_the_archive_unless_it_is_ignored() {
         restore(&scratch, &archive).with(&["--ignore-quota"]).go().ends_with(0);
         same(&scratch.mail(), &mail(0, 4));
     }
-    let scratch = Scratch::new().set("spool.min_free", "\"1000T\"");
+    let scratch = Scratch::new().set("mailbox.min_free", "\"1000T\"");
     let archive = archive(&scratch, &mail(0, 4));
     let ended = restore(&scratch, &archive).with(&["--ignore-quota"]).go();
     ended.ends_with(1).mentions("min_free asks for");
@@ -337,7 +337,7 @@ fn a_tar_of_many_mailboxes_goes_to_each_or_to_the_one_that_is_named() {
     ended.ends_with(1);
     let file = scratch.path("file");
     restore(&scratch, &all)
-        .with(&["--mbox", file.to_str().unwrap()])
+        .with(&["--mailbox", file.to_str().unwrap()])
         .go()
         .ends_with(0);
     let mut restored: Vec<Vec<u8>> = messages(&fs::read(file).unwrap())
@@ -354,7 +354,7 @@ fn whose_mail_it_is_has_to_be_known() {
     let path = scratch.path("nobody-knows-whose.gz");
     fs::write(&path, gzip(&mail(0, 1))).unwrap();
     let ended = restore(&scratch, &path).go();
-    ended.ends_with(1).mentions("say --user NAME, or --mbox PATH");
+    ended.ends_with(1).mentions("say --user NAME, or --mailbox PATH");
     assert!(scratch.files("spool").is_empty());
     // A name that leads out of the directory is none.
     shell(&scratch, "cp nobody-knows-whose.gz ...gz");

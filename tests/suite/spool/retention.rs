@@ -94,7 +94,7 @@ fn the_one_just_made_stays_however_little_may_be_kept() {
         let back = scratch.path("back");
         let (archive, mbox) = (files[0].to_str().unwrap(), back.to_str().unwrap());
         scratch
-            .run(&["spool", "restore", archive, "--mbox", mbox])
+            .run(&["spool", "restore", archive, "--mailbox", mbox])
             .go()
             .ends_with(0);
         assert_eq!(fs::read(&back).unwrap(), ONE);

@@ -90,10 +90,10 @@ impl Scratch {
         let path = |name: &str| scratch.path(name).display().to_string();
         let keys = [
             ("admin", path("admin")),
-            ("spool.dir", path("spool")),
-            ("spool.min_free", "0".to_owned()),
+            ("mailbox.location", format!("mbox:{}/%u", path("spool"))),
+            ("mailbox.min_free", "0".to_owned()),
             ("state_dir", path("state")),
-            ("forward.submit", format!("outbox:{}", path("outbox"))),
+            ("forward.transport", format!("outbox:{}", path("outbox"))),
             ("log.to", "none".to_owned()),
         ];
         for (key, value) in keys {
@@ -218,7 +218,7 @@ impl Scratch {
             "words=$(printf '%s\\n' \"$@\")\nprintf '%s\\n\\n' \"$words\" >>'{dir}/calls'\ncat >'{dir}/message'\n{then}"
         );
         let path = self.script("sendmail", &text);
-        self.change("forward.submit", &format!("{:?}", path.display().to_string()));
+        self.change("forward.transport", &format!("{:?}", path.display().to_string()));
     }
 
     /// A sendmail that does not end; the file appears when it runs, and holds its process id.

@@ -280,7 +280,7 @@ fn try_one(scene: &Scene, strace: &Path, attempt: &Attempt<'_>, tally: &mut Tall
     }
     let before = scene.find(&scratch, last);
     // What the destination had is kept and not sent; here it is to be sent.
-    scratch.change("forward.again_after", "\"0s\"");
+    scratch.change("forward.duplicate_window", "\"0s\"");
     let again = scene.run(&scratch).go();
     again.succeeds();
     once_more(scene, &scratch, &before, &again);

@@ -114,7 +114,7 @@ impl Scene {
 
     /// A scratch in which it can run.
     pub fn stage(&self) -> Scratch {
-        let mut scratch = Scratch::new().set("spool.lock_timeout", "\"2s\"");
+        let mut scratch = Scratch::new().set("mailbox.lock_timeout", "\"2s\"");
         (self.prepare)(&mut scratch);
         if self.has_no_dotlock {
             scratch.without_dotlocks(NOBODY);
@@ -128,7 +128,8 @@ impl Scene {
             .with(&["-a", "a@a.test", "-f", "s@s.test"])
             .input(message);
         if self.has_no_dotlock && is_root() {
-            run.with(&["--mbox", scratch.mailbox().to_str().unwrap()]).uid(NOBODY)
+            run.with(&["--mailbox", scratch.mailbox().to_str().unwrap()])
+                .uid(NOBODY)
         } else {
             run
         }
@@ -222,5 +223,5 @@ fn with_sendmail(scratch: &mut Scratch) {
     with_old_mail(scratch);
     let all = scratch.path("all").display().to_string();
     let path = scratch.script("sendmail", &format!("exec cat >>'{all}'"));
-    scratch.change("forward.submit", &format!("{:?}", path.display().to_string()));
+    scratch.change("forward.transport", &format!("{:?}", path.display().to_string()));
 }
