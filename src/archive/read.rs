@@ -12,10 +12,10 @@ use flate2::bufread::MultiGzDecoder;
 
 use crate::archive::Member;
 use crate::archive::tar::{Tarball, damaged, is_tar};
-use crate::message::from_line::is_separator;
+use crate::message::from_line::{LOOK_BYTES, begins_mbox};
 
 /// Enough to tell what something is: a block of tar, or a separator line.
-const BEGINNING_BYTES: usize = 1024;
+const BEGINNING_BYTES: usize = LOOK_BYTES;
 
 /// How much is read in one step, in bytes.
 const STEP_BYTES: usize = 256 << 10;
@@ -102,7 +102,7 @@ fn inside<R: Read, E: From<io::Error>>(
     visit: &mut impl FnMut(&Content, &mut dyn Read) -> Result<(), E>,
 ) -> Result<(), E> {
     let beginning = beginning(&mut from).map_err(E::from)?;
-    let content = if beginning.is_empty() || is_mailbox(&beginning) {
+    let content = if beginning.is_empty() || begins_mbox(&beginning) {
         Some(Content::Mailbox(Member {
             name,
             ..Member::default()
@@ -122,7 +122,7 @@ fn inside<R: Read, E: From<io::Error>>(
             continue;
         }
         let beginning = self::beginning(&mut tarball).map_err(E::from)?;
-        let content = if beginning.is_empty() || is_mailbox(&beginning) {
+        let content = if beginning.is_empty() || begins_mbox(&beginning) {
             Content::Mailbox(found.member)
         } else {
             Content::Other(found.member)
@@ -136,10 +136,6 @@ fn beginning<R: Read>(from: &mut R) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::with_capacity(BEGINNING_BYTES);
     from.take(BEGINNING_BYTES as u64).read_to_end(&mut bytes)?;
     Ok(bytes)
-}
-
-fn is_mailbox(beginning: &[u8]) -> bool {
-    beginning.split(|b| *b == b'\n').next().is_some_and(is_separator)
 }
 
 /// Reads, and says what is wrong with an archive in words that say what is wrong with the file.

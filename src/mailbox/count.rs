@@ -7,24 +7,19 @@
 
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::{FileExt, MetadataExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use crate::error::Error;
 use crate::mailbox::append::modified_nanoseconds;
+use crate::mailbox::reader::MboxReader;
 use crate::sys::cache_file;
 use crate::sys::cache_file::tail;
 use crate::sys::deadline;
 use crate::sys::deadline::Deadline;
 
-/// One read of the mailbox, in bytes.
-const STEP_BYTES: usize = 256 << 10;
-
-/// A separator line, and what has to stand before it unless it opens the file.
-const SEPARATOR: &[u8] = b"\n\nFrom ";
-
-/// How much of that belongs to the message before.
-const LINE_ENDS: u64 = 2;
+/// By which rule it was counted: what an older one says is void.
+const RULE: &str = "2";
 
 /// What was counted when.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,7 +49,7 @@ pub fn count(file: &File, path: &Path, state_dir: Option<&Path>, deadline: &Dead
         memory => {
             let (from, before) = memory.map_or((0, 0), |memory| (memory.bytes, memory.messages));
             let going_on = || !deadline::is_stopped() && !deadline.remaining().is_zero();
-            match separators(file, from, going_on).map_err(fail)? {
+            match messages(file, from, going_on).map_err(fail)? {
                 Counted::All(count) => Ok(before + count),
                 Counted::Until(bytes, count) => {
                     let memory = Memory::until(file, bytes, before + count).map_err(fail)?;
@@ -109,6 +104,9 @@ impl Memory {
     fn load(place: &Path) -> Option<Self> {
         let text = cache_file::load(place, 4096)?.text;
         let mut words = text.split_ascii_whitespace();
+        if words.next() != Some(RULE) {
+            return None;
+        }
         Some(Self {
             device: words.next()?.parse().ok()?,
             inode: words.next()?.parse().ok()?,
@@ -128,7 +126,7 @@ impl Memory {
             messages,
             tail,
         } = self;
-        let text = format!("{device} {inode} {bytes} {modified} {messages} {tail}\n");
+        let text = format!("{RULE} {device} {inode} {bytes} {modified} {messages} {tail}\n");
         cache_file::save(place, &text)
     }
 }
@@ -143,61 +141,78 @@ enum Counted {
 }
 
 /// How many messages begin at byte `from` or behind it, as long as `going_on` says so.
-fn separators(file: &File, from: u64, going_on: impl Fn() -> bool) -> io::Result<Counted> {
-    let mut buffer = Vec::with_capacity(STEP_BYTES + SEPARATOR.len());
+fn messages(file: &File, from: u64, going_on: impl Fn() -> bool) -> io::Result<Counted> {
+    let watch = || {
+        if going_on() {
+            Ok(())
+        } else {
+            Err(io::ErrorKind::TimedOut.into())
+        }
+    };
+    let mut mbox = MboxReader::resume(file, 0, from)?.watched(&watch);
     let mut count = 0;
-    // The two line ends before `from`, so that a separator that begins there is found.
-    let mut at = from.saturating_sub(LINE_ENDS);
-    if at == 0 {
-        buffer.extend_from_slice(b"\n\n");
-    }
-    loop {
-        let kept = buffer.len();
-        buffer.resize(kept + STEP_BYTES, 0);
-        let read = match file.read_at(buffer.get_mut(kept..).unwrap_or_default(), at) {
-            Err(e) if e.kind() == io::ErrorKind::Interrupted => 0,
-            result => result?,
-        };
-        buffer.truncate(kept + read);
-        if read == 0 {
-            return Ok(Counted::All(count));
-        }
-        at += read as u64;
-        count += memchr::memmem::find_iter(&buffer, SEPARATOR).count() as u64;
-        // What may be the beginning of a separator that goes on in the next step.
-        let keep = buffer.len().saturating_sub(SEPARATOR.len() - 1);
-        buffer.drain(..keep);
-        if read == STEP_BYTES && !going_on() {
-            return Ok(Counted::Until(at - buffer.len() as u64 + LINE_ENDS, count));
-        }
+    match mbox.count(&mut count) {
+        Ok(()) => Ok(Counted::All(count)),
+        Err(e) if e.kind() == io::ErrorKind::TimedOut => Ok(Counted::Until(mbox.position(), count)),
+        Err(e) => Err(e),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Counted, STEP_BYTES, count, remember, separators};
+    use super::{Counted, count, messages, remember};
     use crate::sys::deadline::Deadline;
+    use std::cell::Cell;
+    use std::fs::File;
     use std::io::{Seek, SeekFrom, Write};
 
+    /// Counts so many steps at a time, each run where the one before stopped.
+    fn in_runs(file: &File, steps: u32) -> u64 {
+        let (mut at, mut sum, mut runs) = (0, 0, 0);
+        loop {
+            let left = Cell::new(steps);
+            let going_on = || left.replace(left.get().saturating_sub(1)) > 0;
+            match messages(file, at, going_on) {
+                Ok(Counted::Until(bytes, count)) => (at, sum) = (bytes, sum + count),
+                Ok(Counted::All(count)) => return sum + count,
+                Err(e) => unreachable!("{e}"),
+            }
+            runs += 1;
+            assert!(at > 0 && runs < 100);
+        }
+    }
+
     #[test]
-    fn messages_are_counted_across_steps_and_from_any_place() {
+    fn messages_are_counted_as_they_are_read_and_from_any_place() {
         let mut file = tempfile::tempfile().unwrap_or_else(|e| unreachable!("{e}"));
-        let one = b"From s@s.test Thu Jan  1 00:00:00 1970\nA: 1\n\nx From y\n>From z\n\n";
-        let copies = STEP_BYTES * 3 / one.len();
+        let one =
+            b"From s@s.test Thu Jan  1 00:00:00 1970\nA: 1\n\nx From y\n\nFrom here on it is prose.\n\n>From z\n\n";
+        let copies = (5 << 20) / one.len();
         for _ in 0..copies {
             file.write_all(one).unwrap_or_else(|e| unreachable!("{e}"));
         }
-        let from = |at| separators(&file, at, || true).ok();
-        assert_eq!(from(0), Some(Counted::All(copies as u64)));
-        assert_eq!(from(one.len() as u64), Some(Counted::All(copies as u64 - 1)));
-        assert_eq!(from((one.len() * copies) as u64), Some(Counted::All(0)));
-        // One step at a time, each where the one before stopped.
-        let (mut at, mut sum) = (0, 0);
-        while let Ok(Counted::Until(bytes, count)) = separators(&file, at, || false) {
-            (at, sum) = (bytes, sum + count);
+        let from = |at| messages(&file, at, || true).ok();
+        let copies = copies as u64;
+        assert_eq!(from(0), Some(Counted::All(copies)));
+        assert_eq!(from(one.len() as u64), Some(Counted::All(copies - 1)));
+        assert_eq!(from(one.len() as u64 * copies), Some(Counted::All(0)));
+        // In the middle of a message, which was counted before.
+        assert_eq!(from(one.len() as u64 + 50), Some(Counted::All(copies - 2)));
+        for steps in 1..4 {
+            assert_eq!(in_runs(&file, steps), copies, "{steps} steps");
         }
-        assert!(at > 0);
-        assert_eq!(from(at), Some(Counted::All(copies as u64 - sum)));
+    }
+
+    #[test]
+    fn one_message_larger_than_a_runs_time_is_counted_once() {
+        let mut file = tempfile::tempfile().unwrap_or_else(|e| unreachable!("{e}"));
+        let head = b"From s@s.test Thu Jan  1 00:00:00 1970\nA: 1\n\n";
+        for _ in 0..3 {
+            let body = b"From here on\n\n".repeat(300_000);
+            let written = file.write_all(head).and_then(|()| file.write_all(&body));
+            written.unwrap_or_else(|e| unreachable!("{e}"));
+        }
+        assert_eq!(in_runs(&file, 1), 3);
     }
 
     #[test]

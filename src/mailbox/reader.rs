@@ -1,8 +1,9 @@
 //! Reads stored mail: an mbox message by message, whatever program wrote it. Memory does not grow with the file, and of each
 //! message only the beginning is handed out.
 //!
-//! One mbox may hold messages of all kinds. A `Content-Length` is believed only where it leads to a separator or to the end;
-//! else a message ends before the next separator line that follows an empty line.
+//! This is the one place that finds where messages begin; `message/from_line.rs` has the rule. A `Content-Length` is a hint: it
+//! counts only where it leads to a separator or to the end. A message that holds a line which may be a separator all the same says so:
+//! whoever takes messages out of a mailbox leaves that one where it is.
 
 use std::fs::File;
 use std::io;
@@ -10,7 +11,11 @@ use std::os::unix::fs::FileExt;
 
 use memchr::memmem;
 
-use crate::message::from_line::is_separator;
+use crate::message::from_line::{
+    ABOVE_BYTES, Candidate, LINE_BYTES, LOOK_BYTES, LineKind, Series, begins_anywhere, begins_mbox, judge,
+    without_preamble,
+};
+use crate::message::line::{line_length, without_line_end};
 use crate::sys::message_buffer::Intake;
 
 /// How much is read in one step, in bytes.
@@ -19,8 +24,11 @@ const WINDOW_BYTES: usize = 1 << 20;
 /// How much is kept ahead, so that most headers and separator lines lie in the window as a whole.
 const AHEAD_BYTES: usize = 64 << 10;
 
-/// The longest separator line that is recognised, in bytes.
-const LINE_BYTES: usize = 1024;
+/// What each separator line begins with, and the end of the line above it.
+const SEPARATOR: &[u8] = b"\nFrom ";
+
+/// So much of a doubtful line is kept to be shown, in bytes.
+const SHOWN_BYTES: usize = 200;
 
 /// Bytes that can be read from any place.
 pub trait ReadAt {
@@ -66,10 +74,20 @@ pub struct MboxMessage<'a> {
     pub bytes: u64,
     /// Its beginning, separator line first; all of a small message.
     pub head: &'a [u8],
+    /// The first line in it at which another message may begin.
+    pub doubt: Option<&'a Doubt>,
+}
+
+/// A line at which a message may begin, and does not surely.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Doubt {
+    /// Where it begins, in bytes.
+    pub offset: u64,
+    /// Its beginning.
+    pub line: String,
 }
 
 /// Walks over the messages of an mbox. Reads each byte once, but for the beginning of a message that a window's end cuts.
-#[derive(Debug)]
 pub struct MboxReader<'f, F> {
     file: &'f F,
     head_bytes: usize,
@@ -81,7 +99,20 @@ pub struct MboxReader<'f, F> {
     kept: Vec<u8>,
     kept_at: Option<u64>,
     finder: memmem::Finder<'static>,
+    series: Series,
+    doubt: Option<Doubt>,
+    purpose: Purpose,
+    watch: Option<&'f dyn Fn() -> io::Result<()>>,
     cut: bool,
+}
+
+/// What the messages are wanted for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Purpose {
+    /// For their beginnings, and what is doubtful about them.
+    Read,
+    /// For their number.
+    Count,
 }
 
 impl<'f, F: ReadAt> MboxReader<'f, F> {
@@ -98,6 +129,13 @@ impl<'f, F: ReadAt> MboxReader<'f, F> {
     /// # Errors
     /// When the length cannot be asked.
     pub fn resume(file: &'f F, head_bytes: usize, at: u64) -> io::Result<Self> {
+        let series = if at == 0 {
+            Series::Mail
+        } else {
+            let mut line = [0; LINE_BYTES];
+            let read = file.read_from(&mut line, 0)?;
+            Series::of(line.get(..read).unwrap_or_default())
+        };
         Ok(Self {
             file,
             head_bytes: head_bytes.min(WINDOW_BYTES),
@@ -107,9 +145,20 @@ impl<'f, F: ReadAt> MboxReader<'f, F> {
             window_at: at,
             kept: Vec::new(),
             kept_at: None,
-            finder: memmem::Finder::new(b"\nFrom "),
+            finder: memmem::Finder::new(SEPARATOR),
+            series,
+            doubt: None,
+            purpose: Purpose::Read,
+            watch: None,
             cut: false,
         })
+    }
+
+    /// Asks `watch` at each step, and fails with what it says: no walk is longer than the time that there is.
+    #[must_use]
+    pub fn watched(mut self, watch: &'f dyn Fn() -> io::Result<()>) -> Self {
+        self.watch = Some(watch);
+        self
     }
 
     /// Tells whether the file is an mbox: it begins with a separator line.
@@ -117,8 +166,8 @@ impl<'f, F: ReadAt> MboxReader<'f, F> {
     /// # Errors
     /// When reading fails.
     pub fn is_mbox(&mut self) -> io::Result<bool> {
-        self.fill(0, LINE_BYTES)?;
-        Ok(first_line(self.from(0)).is_some_and(is_separator))
+        self.fill(0, AHEAD_BYTES)?;
+        Ok(begins_mbox(self.from(0)))
     }
 
     /// How far it has come, in bytes.
@@ -158,16 +207,64 @@ impl<'f, F: ReadAt> MboxReader<'f, F> {
         if start >= self.length {
             return Ok(None);
         }
-        let end = match self.end_by_length(start)? {
-            Some(end) => end,
-            None => self.end_by_separator(start)?,
-        };
+        self.doubt = None;
+        self.fill(start, AHEAD_BYTES)?;
+        if start == 0 {
+            self.look_at_start();
+        }
+        let end = self.end_of(start)?;
         // It was cut away under us before any of it was read.
         if end <= start {
             return Ok(None);
         }
         self.at = end;
         self.stored(start, end).map(Some)
+    }
+
+    /// Counts the messages that begin here or behind, and reads nothing else of them: what stands here may be the rest of a message.
+    /// When it fails, `position` tells how far it came, and a count that is resumed there goes on.
+    ///
+    /// # Errors
+    /// When reading fails.
+    pub fn count(&mut self, messages: &mut u64) -> io::Result<()> {
+        self.purpose = Purpose::Count;
+        self.fill(self.at.saturating_sub(ABOVE_BYTES as u64), AHEAD_BYTES)?;
+        if self.at == 0 {
+            self.look_at_start();
+        }
+        let mut begins = self.at == 0 || self.kind_at(self.at, 0)? == LineKind::Separator;
+        while self.at < self.length {
+            let start = self.at;
+            let end = self.end_of(start);
+            if begins && (end.is_ok() || self.at > start) {
+                *messages += 1;
+            }
+            self.at = end?;
+            begins = true;
+            self.fill(self.at, AHEAD_BYTES)?;
+        }
+        Ok(())
+    }
+
+    /// Where the message ends that begins at `start`, or in which `start` is.
+    fn end_of(&mut self, start: u64) -> io::Result<u64> {
+        if let Some(end) = self.end_by_length(start)? {
+            return Ok(end);
+        }
+        Ok(self.next_separator(start, self.length)?.unwrap_or(self.length))
+    }
+
+    /// Notes what the file holds. What stands before its first separator line makes the first message doubtful: nobody else would find it
+    /// in an archive.
+    fn look_at_start(&mut self) {
+        let bytes = self.from(0);
+        let rest = without_preamble(bytes);
+        let doubt = (rest.len() < bytes.len()).then(|| Doubt {
+            offset: (bytes.len() - rest.len()) as u64,
+            line: shown(rest),
+        });
+        self.series = Series::of(rest);
+        self.doubt = doubt;
     }
 
     fn stored(&mut self, start: u64, end: u64) -> io::Result<MboxMessage<'_>> {
@@ -184,60 +281,111 @@ impl<'f, F: ReadAt> MboxReader<'f, F> {
             offset: start,
             bytes,
             head: rest.get(..wanted).unwrap_or(rest),
+            doubt: self.doubt.as_ref(),
         })
     }
 
-    /// Where `Content-Length` says that the message ends, if a separator or nothing follows there.
+    /// Where `Content-Length` says that the message ends, if a separator or nothing follows there. What looks like a separator on the way
+    /// is somebody's text, or the length is wrong: that is a doubt.
     fn end_by_length(&mut self, start: u64) -> io::Result<Option<u64>> {
-        self.fill(start, AHEAD_BYTES)?;
         let Some((body, length)) = content_length(self.from(start)) else {
             return Ok(None);
         };
         let Some(claimed) = (start + body).checked_add(length).filter(|end| *end <= self.length) else {
             return Ok(None);
         };
-        if claimed == self.length {
-            return Ok(Some(claimed));
+        let mut line_ends = [0; 4];
+        let read = read_full(self.file, &mut line_ends, claimed)?;
+        let line_ends = line_ends.iter().take(read).take_while(|b| matches!(b, b'\r' | b'\n'));
+        let end = (claimed + line_ends.count() as u64).min(self.length);
+        // The line end behind the text stands for the empty line: not every program that writes a length writes one.
+        let follows = end > claimed && self.kind_at(end, end)? == LineKind::Separator;
+        if end < self.length && !follows {
+            return Ok(None);
         }
-        let mut line = vec![0; LINE_BYTES];
-        let read = self.file.read_from(&mut line, claimed)?;
-        let mut rest = line.get(..read).unwrap_or_default();
-        let mut end = claimed;
-        while let [b'\r' | b'\n', more @ ..] = rest {
-            rest = more;
-            end += 1;
+        if self.purpose == Purpose::Read
+            && let Some(offset) = self.next_separator(start, end)?
+            && self.doubt.is_none()
+        {
+            let mut line = [0; SHOWN_BYTES];
+            let read = read_full(self.file, &mut line, offset)?;
+            self.doubt = Some(Doubt {
+                offset,
+                line: shown(line.get(..read).unwrap_or_default()),
+            });
         }
-        let follows = rest.is_empty() || (end > claimed && first_line(rest).is_some_and(is_separator));
-        Ok((follows && end - claimed <= 4).then_some(end))
+        Ok(Some(end))
     }
 
-    /// Where the next separator line begins that follows an empty line, or the end.
-    fn end_by_separator(&mut self, start: u64) -> io::Result<u64> {
+    /// What the line at `at` is, wherever the window is. Nothing before `start` is looked at.
+    fn kind_at(&self, at: u64, start: u64) -> io::Result<LineKind> {
+        let from = at.saturating_sub(ABOVE_BYTES as u64).max(start);
+        let mut bytes = vec![0; ABOVE_BYTES + LOOK_BYTES];
+        let read = read_full(self.file, &mut bytes, from)?;
+        let bytes = bytes.get(..read).unwrap_or_default();
+        let above_bytes = usize::try_from(at - from).unwrap_or(usize::MAX);
+        Ok(match bytes.split_at_checked(above_bytes) {
+            Some((above, bytes)) => judge(&Candidate {
+                above,
+                bytes,
+                series: self.series,
+            }),
+            None => LineKind::Text,
+        })
+    }
+
+    /// Where the next separator line begins behind `start` and before `limit`.
+    fn next_separator(&mut self, start: u64, limit: u64) -> io::Result<Option<u64>> {
+        // What begins here or before is known.
         let mut from = start;
         loop {
-            let window_end = self.window_at + self.window.len() as u64;
-            let at_end = window_end >= self.length;
-            let step = match separator(&self.finder, self.from(from), at_end) {
-                Next::At(at) => return Ok(from + at as u64),
-                Next::None if at_end => return Ok(self.length),
-                // Other offsets of the last bytes, in which a separator may begin, are looked at again.
-                Next::None => self.from(from).len().saturating_sub(LINE_BYTES),
-                Next::Unsure(at) => at,
+            let limit = limit.min(self.length);
+            let at_end = self.window_at + self.window.len() as u64 >= limit;
+            let base = from.saturating_sub(ABOVE_BYTES as u64).max(self.window_at);
+            let bytes = self.from(base);
+            let within = usize::try_from(limit.saturating_sub(base)).unwrap_or(usize::MAX);
+            let bytes = bytes.get(..within).unwrap_or(bytes);
+            let search = Search {
+                finder: &self.finder,
+                series: self.series,
+                behind: usize::try_from(from - base).unwrap_or(usize::MAX),
+                ends: if at_end { Ends::Here } else { Ends::Later },
             };
-            from += step as u64;
-            if self.window_at < start {
-                // The message begins in the middle of the window: once more from its beginning, and then on.
-                self.refill(start)?;
-                continue;
+            let (next, doubt) = search.run(bytes);
+            let length = bytes.len() as u64;
+            if let (Some((at, line)), None) = (doubt, &self.doubt) {
+                self.doubt = Some(Doubt {
+                    offset: base + at as u64,
+                    line,
+                });
             }
-            if self.kept_at != Some(start) {
-                let head = self.from(start);
-                let head = head.get(..self.head_bytes).unwrap_or(head).to_vec();
-                self.kept = head;
-                self.kept_at = Some(start);
-            }
-            self.refill(from)?;
+            from = match next {
+                Next::At(at) => return Ok(Some(base + at as u64)),
+                Next::None if at_end => return Ok(None),
+                Next::None => (base + length).saturating_sub(SEPARATOR.len() as u64).max(from),
+                Next::Unsure(at) => (base + at as u64).saturating_sub(1).max(from),
+            };
+            self.move_window(start, from)?;
         }
+    }
+
+    /// Moves the window to where the search goes on, and keeps the beginning of the message at `start`.
+    fn move_window(&mut self, start: u64, from: u64) -> io::Result<()> {
+        let next = from.saturating_sub(ABOVE_BYTES as u64).max(start);
+        if self.purpose == Purpose::Count {
+            self.at = from;
+            return self.refill(next);
+        }
+        if self.window_at < start {
+            // The message begins in the middle of the window: once more from its beginning, and then on.
+            return self.refill(start);
+        }
+        if self.kept_at != Some(start) {
+            let head = self.from(start);
+            self.kept = head.get(..self.head_bytes).unwrap_or(head).to_vec();
+            self.kept_at = Some(start);
+        }
+        self.refill(next)
     }
 
     /// Makes the window hold `wanted` bytes from `at` on, if there are as many.
@@ -251,25 +399,17 @@ impl<'f, F: ReadAt> MboxReader<'f, F> {
 
     /// Makes the window begin at `at`.
     fn refill(&mut self, at: u64) -> io::Result<()> {
+        if let Some(watch) = self.watch {
+            watch()?;
+        }
         let room = usize::try_from(self.length.saturating_sub(at))
             .unwrap_or(usize::MAX)
             .min(WINDOW_BYTES);
         self.window.resize(room, 0);
         self.window_at = at;
-        let mut filled = 0;
-        while filled < room {
-            match self
-                .file
-                .read_from(self.window.get_mut(filled..).unwrap_or_default(), at + filled as u64)
-            {
-                // Somebody cut it while we read.
-                Ok(0) => break,
-                Ok(read) => filled += read,
-                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-                Err(e) => return Err(e),
-            }
-        }
+        let filled = read_full(self.file, &mut self.window, at)?;
         self.window.truncate(filled);
+        // Somebody cut it while we read.
         if filled < room {
             self.length = at + filled as u64;
             self.cut = true;
@@ -284,36 +424,105 @@ impl<'f, F: ReadAt> MboxReader<'f, F> {
     }
 }
 
-/// What a search for the next separator line found.
+/// Reads until `buffer` is full, or nothing more is there.
+fn read_full<F: ReadAt + ?Sized>(file: &F, buffer: &mut [u8], at: u64) -> io::Result<usize> {
+    let mut filled = 0;
+    while let Some(room) = buffer.get_mut(filled..)
+        && !room.is_empty()
+    {
+        match file.read_from(room, at + filled as u64) {
+            Ok(0) => break,
+            Ok(read) => filled += read,
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(filled)
+}
+
+/// What a search found.
 enum Next {
-    /// It begins there.
+    /// A separator line begins there.
     At(usize),
-    /// One may begin behind there, but its line goes on where the bytes end.
+    /// One may begin there, but the bytes that tell are not all here.
     Unsure(usize),
     None,
 }
 
-/// Looks for a separator line that follows an empty line.
-fn separator(finder: &memmem::Finder<'_>, bytes: &[u8], at_end: bool) -> Next {
-    for hit in finder.find_iter(bytes) {
-        let before = bytes.get(..hit).unwrap_or_default();
-        if !(before.ends_with(b"\n") || before.ends_with(b"\n\r")) {
-            continue;
-        }
-        let line = bytes.get(hit + 1..).unwrap_or_default();
-        if line.len() < LINE_BYTES && !at_end {
-            return Next::Unsure(hit.saturating_sub(2));
-        }
-        if first_line(line).is_some_and(is_separator) {
-            return Next::At(hit + 1);
-        }
-    }
-    Next::None
+/// Whether the bytes are all that there are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ends {
+    Here,
+    Later,
 }
 
-fn first_line(bytes: &[u8]) -> Option<&[u8]> {
-    let line = bytes.get(..bytes.len().min(LINE_BYTES))?;
-    line.get(..memchr::memchr(b'\n', line).unwrap_or(line.len()))
+/// A search for the next separator line.
+struct Search<'a> {
+    finder: &'a memmem::Finder<'static>,
+    series: Series,
+    /// Lines that begin here or before are known.
+    behind: usize,
+    ends: Ends,
+}
+
+impl Search<'_> {
+    /// Finds the next separator line, and the first doubtful line before it.
+    fn run(&self, bytes: &[u8]) -> (Next, Option<(usize, String)>) {
+        let mut doubt = None;
+        for hit in self.finder.find_iter(bytes) {
+            let at = hit + 1;
+            if at <= self.behind {
+                continue;
+            }
+            let rest = bytes.get(at..).unwrap_or_default();
+            if rest.len() < LOOK_BYTES && self.ends == Ends::Later {
+                return (Next::Unsure(at), doubt);
+            }
+            let candidate = Candidate {
+                above: bytes.get(at.saturating_sub(ABOVE_BYTES)..at).unwrap_or_default(),
+                bytes: rest,
+                series: self.series,
+            };
+            match judge(&candidate) {
+                LineKind::Separator => return (Next::At(at), doubt),
+                LineKind::Doubtful => doubt = doubt.or_else(|| Some((at, shown(rest)))),
+                LineKind::Text => {}
+            }
+        }
+        (Next::None, doubt)
+    }
+}
+
+/// A line as it is shown.
+fn shown(bytes: &[u8]) -> String {
+    let line = bytes.get(..SHOWN_BYTES).unwrap_or(bytes);
+    String::from_utf8_lossy(without_line_end(line.get(..line_length(line)).unwrap_or(line))).into_owned()
+}
+
+/// Tells whether a message of somebody else begins anywhere in this part of a file, in the middle of a line too: whoever appends behind a
+/// torn message begins right behind its last byte.
+///
+/// # Errors
+/// When the file cannot be read.
+pub fn has_separator<F: ReadAt + ?Sized>(file: &F, from: u64, to: u64) -> io::Result<bool> {
+    const STEP_BYTES: usize = 64 << 10;
+    let mut buffer = vec![0; 1 + STEP_BYTES + LOOK_BYTES];
+    let mut at = from;
+    while at < to {
+        // The byte before tells whether a line begins.
+        let before = at.min(1);
+        let read = read_full(file, &mut buffer, at - before)?;
+        let bytes = buffer.get(..read).unwrap_or_default();
+        let first = usize::try_from(before).unwrap_or_default();
+        let last = usize::try_from(to - at + before)
+            .unwrap_or(usize::MAX)
+            .min(first + STEP_BYTES);
+        if memmem::find_iter(bytes, b"From ").any(|hit| (first..last).contains(&hit) && begins_anywhere(bytes, hit)) {
+            return Ok(true);
+        }
+        at += STEP_BYTES as u64;
+    }
+    Ok(false)
 }
 
 /// Where the body begins, and how long it claims to be. Looks at no more than the header: most messages claim nothing.
@@ -342,7 +551,7 @@ fn content_length(message: &[u8]) -> Option<(u64, u64)> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Intake, LINE_BYTES, MboxReader, WINDOW_BYTES};
+    use super::{Intake, LOOK_BYTES, MboxReader, WINDOW_BYTES};
 
     const FROM: &str = "From s@s.test Mon Nov  2 10:00:00 2026\n";
 
@@ -401,12 +610,166 @@ mod tests {
         }
     }
 
+    /// What a mailbox holds, and the doubtful lines of each message.
+    fn doubts(text: &str) -> Vec<Option<(u64, String)>> {
+        let file = Intake::from_bytes(text.as_bytes().to_vec());
+        let mut mbox = MboxReader::new(&file, 4096).unwrap_or_else(|e| unreachable!("{e}"));
+        let mut found = Vec::new();
+        while let Some(stored) = mbox.next().unwrap_or_else(|e| unreachable!("{e}")) {
+            found.push(stored.doubt.map(|doubt| (doubt.offset, doubt.line.clone())));
+        }
+        found
+    }
+
+    #[test]
+    fn a_message_in_which_another_may_begin_says_where() {
+        let first = format!("{FROM}A: 1\n\nb\n\n");
+        let pasted = format!("{FROM}A: 1\n\nb\n\nFrom t@t.test 2026-11-02\nSubject: x\n\nb\n\n");
+        let length = format!("{FROM}Content-Length: 44\n\n{FROM}A: 1\n\n");
+        let glued = format!("{FROM}A: 1\n\ntorn\n{FROM}From: x\nTo: y\nDate: z\n\nb\n\n");
+        let marked = format!("\u{feff}{FROM}A: 1\n\nb\n\n");
+        let line = FROM.trim_end().to_owned();
+        for (text, want) in [
+            (format!("{first}{first}"), vec![None, None]),
+            (
+                format!("{first}{pasted}{first}"),
+                vec![
+                    None,
+                    Some((first.len() as u64 + 48, "From t@t.test 2026-11-02".to_owned())),
+                    None,
+                ],
+            ),
+            (format!("{length}{first}"), vec![Some((59, line.clone())), None]),
+            (format!("{glued}{first}"), vec![Some((50, line.clone())), None]),
+            (format!("{marked}{first}"), vec![Some((3, line)), None]),
+        ] {
+            assert_eq!(doubts(&text), want, "{text}");
+        }
+    }
+
+    /// Separator lines of all sorts of programs.
+    const SEPARATORS: [&str; 14] = [
+        "From s@s.test Mon Nov  2 10:00:00 2026",
+        "From MAILER-DAEMON Mon Nov  2 10:00:00 2026",
+        "From s at s.test  Mon Nov  2 10:00:00 2026",
+        "From - Mon Nov  2 10:00:00 2026",
+        "From s@s.test Mon Nov  2 10:00:00 MET DST 2026",
+        "From s!t Mon Nov  2 10:00:00 2026 remote from uu",
+        "From s@s.test Mon, 02 Nov 2026 10:00:00 +0000",
+        "From s@s.test 2026-11-02T10:00:00Z",
+        "From s@s.test 11/02/2026 10:00:00",
+        "From s@s.test Mo Dez 2 10:00:00 2026",
+        "From s@s.test Mon Nov 2 2026",
+        "From s@s.test",
+        "From MAILER-DAEMON",
+        "From ",
+    ];
+
+    /// What people write that looks like it, each a paragraph of its own.
+    const PROSE: [&str; 12] = [
+        "From here on it is prose.",
+        "From the desk of Ann",
+        "From Monday 10:00 to 2026-11-02 we are closed.",
+        "From 0123456789abcdef0123456789abcdef01234567 Mon Sep 17 00:00:00 2001\nFrom: A <a@a.test>\nDate: x\nSubject: [PATCH] y\n\n---\n x | 2 +-",
+        "> From s@s.test Mon Nov  2 10:00:00 2026",
+        ">From s@s.test Mon Nov  2 10:00:00 2026",
+        "---------- Forwarded message ----------\nFrom: S <s@s.test>\nDate: x\nTo: a@a.test\n\nhello",
+        "From: S <s@s.test>\nSent: Monday\nTo: a@a.test\nSubject: x\n\nhello",
+        "From May on",
+        "From s@s.test I heard that",
+        "From \nnothing comes",
+        "text\nFrom s@s.test",
+    ];
+
+    const HEADER: &str = "Received: by x\nFrom: S <s@s.test>\nTo: a@a.test\nDate: x\nSubject: y\n\n";
+
+    proptest::proptest! {
+        #![proptest_config(proptest::test_runner::Config { failure_persistence: None, ..Default::default() })]
+
+        /// Each message is found, whatever wrote its separator line and whatever its text looks like.
+        #[test]
+        fn messages_of_all_programs_are_told_from_prose(
+            messages in proptest::collection::vec(
+                (
+                    proptest::sample::select(&SEPARATORS[..]),
+                    proptest::collection::vec((proptest::sample::select(&PROSE[..]), 0..40_usize), 0..5),
+                ),
+                1..12,
+            ),
+            ends in proptest::sample::select(vec!["\n", "\r\n"]),
+            filler in 0..30_000_usize,
+        ) {
+            let mut text = String::new();
+            let mut want = Vec::new();
+            for (separator, paragraphs) in &messages {
+                let start = text.len();
+                text.push_str(separator);
+                text.push('\n');
+                text.push_str(HEADER);
+                for (prose, lines) in paragraphs {
+                    text.push_str(prose);
+                    text.push_str("\n\n");
+                    text.push_str(&"some line of text\n".repeat(*lines * filler / 100));
+                    text.push('\n');
+                }
+                text.push_str("the end\n\n");
+                want.push((start, text.len() - start));
+            }
+            let offsets: Vec<u64> = want
+                .iter()
+                .map(|(start, _)| text[..*start].replace('\n', ends).len() as u64)
+                .collect();
+            let text = text.replace('\n', ends);
+            let found = split(text.as_bytes());
+            proptest::prop_assert_eq!(found.iter().map(|(at, _)| *at).collect::<Vec<_>>(), offsets);
+            proptest::prop_assert_eq!(found.iter().map(|(_, bytes)| *bytes).sum::<u64>(), text.len() as u64);
+            // And counted the same.
+            let file = Intake::from_bytes(text.into_bytes());
+            let mut count = 0;
+            let mut mbox = MboxReader::new(&file, 0).unwrap_or_else(|e| unreachable!("{e}"));
+            mbox.count(&mut count).unwrap_or_else(|e| unreachable!("{e}"));
+            proptest::prop_assert_eq!(count, messages.len() as u64);
+        }
+
+        /// Lines of any words: each message is read and counted alike, and together they are the file.
+        #[test]
+        fn reading_and_counting_agree_on_anything(
+            lines in proptest::collection::vec(
+                proptest::sample::select(vec![
+                    "", "", "", "From ", "From s@s.test", FROM, "From s@s.test 2026-11-02", "From: x", "Date: x", "To: y", "Subject: z",
+                    "Content-Length: 60", "Content-Type: text/plain", "text", "--b", "From here", " folded", "Received: x",
+                ]),
+                0..60,
+            ),
+        ) {
+            let text: String = lines.iter().flat_map(|line| [line.trim_end_matches('\n'), "\n"]).collect();
+            let found = split(text.as_bytes());
+            let mut end = 0;
+            for (at, bytes) in &found {
+                proptest::prop_assert_eq!(*at, end);
+                end += bytes;
+            }
+            proptest::prop_assert_eq!(end, text.len() as u64);
+            let file = Intake::from_bytes(text.into_bytes());
+            let mut count = 0;
+            let mut mbox = MboxReader::new(&file, 0).unwrap_or_else(|e| unreachable!("{e}"));
+            mbox.count(&mut count).unwrap_or_else(|e| unreachable!("{e}"));
+            proptest::prop_assert_eq!(count, found.len() as u64);
+            // Each separator but the first stands where it did when reading begins there.
+            for (at, _) in found {
+                let mut mbox = MboxReader::resume(&file, 64, at).unwrap_or_else(|e| unreachable!("{e}"));
+                let first = mbox.next().unwrap_or_else(|e| unreachable!("{e}")).map(|stored| stored.offset);
+                proptest::prop_assert_eq!(first, Some(at));
+            }
+        }
+    }
+
     #[test]
     fn a_separator_is_found_wherever_a_window_ends() {
-        for shift in (0..LINE_BYTES + 80).step_by(7) {
+        for shift in (0..LOOK_BYTES + 80).step_by(61) {
             let first = format!(
                 "{FROM}A: 1\n\n{}\n\n",
-                "x".repeat(WINDOW_BYTES - LINE_BYTES - 40 + shift)
+                "x".repeat(WINDOW_BYTES - LOOK_BYTES - 40 + shift)
             );
             let second = format!("{FROM}B: 2\n\nb\n\n");
             let (text, want) = bodies(&[&first, &second]);

@@ -9,10 +9,8 @@ use std::os::unix::fs::FileExt;
 use memchr::{memchr, memmem};
 
 use crate::mailbox::intent::{Extent, checksum};
-use crate::message::from_line::is_separator;
-
-/// The longest separator line that is recognised, in bytes.
-const LINE_BYTES: usize = 1024;
+use crate::mailbox::reader::has_separator;
+use crate::message::from_line::LINE_BYTES;
 
 /// An empty line, with the end of the one before.
 const EMPTY_LINE: &[u8; 2] = b"\n\n";
@@ -110,28 +108,6 @@ fn ends_a_message(file: &File, from: u64, to: u64) -> io::Result<bool> {
         let before_last = usize::try_from(to - 1 - at).unwrap_or(usize::MAX).min(read);
         if memmem::find(buffer.get(..before_last).unwrap_or_default(), EMPTY_LINE).is_some() {
             return Ok(true);
-        }
-        at += STEP_BYTES as u64;
-    }
-    Ok(false)
-}
-
-/// Tells whether a separator line begins anywhere in this part of the file, in the middle of a line too.
-fn has_separator(file: &File, from: u64, to: u64) -> io::Result<bool> {
-    let mut buffer = vec![0; STEP_BYTES + LINE_BYTES];
-    let mut at = from;
-    while at < to {
-        let read = read_full(file, &mut buffer, at)?;
-        let bytes = buffer.get(..read).unwrap_or_default();
-        for hit in memmem::find_iter(bytes, b"From ") {
-            let rest = bytes.get(hit..bytes.len().min(hit + LINE_BYTES)).unwrap_or_default();
-            let line = memchr(b'\n', rest).and_then(|end| rest.get(..end)).unwrap_or(rest);
-            if is_separator(line) {
-                return Ok(true);
-            }
-        }
-        if read < buffer.len() {
-            break;
         }
         at += STEP_BYTES as u64;
     }

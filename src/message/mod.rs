@@ -5,6 +5,7 @@ pub mod address;
 pub mod envelope;
 pub mod from_line;
 pub mod key;
+pub mod line;
 pub mod mime;
 pub mod text;
 pub mod verp;
@@ -13,7 +14,10 @@ use std::borrow::Cow;
 
 use memchr::memchr;
 
-use crate::message::from_line::is_separator;
+use crate::message::from_line::leading_length;
+use crate::message::line::{field_name, line_length, without_line_end};
+
+pub use crate::message::line::is_field_name;
 
 /// One header field, as it stands in the message.
 #[derive(Clone, Copy, Debug)]
@@ -63,7 +67,7 @@ impl<'a> Message<'a> {
     /// Looks at `bytes`, which may be cut off anywhere and may begin with a `From ` or `>From ` line.
     #[must_use]
     pub fn new(bytes: &'a [u8]) -> Self {
-        let from_line_bytes = from_line_length(bytes);
+        let from_line_bytes = leading_length(bytes);
         let (line, content) = bytes.split_at(from_line_bytes);
         let header_bytes = header_length(content);
         let (header, rest) = content.split_at(header_bytes);
@@ -127,6 +131,15 @@ impl<'a> Message<'a> {
         self.fields().take_while(|field| !field.is("Received"))
     }
 
+    /// When it was delivered, in seconds since 1970, as its separator line says; where that has no date, as its writer says.
+    #[must_use]
+    pub fn delivered(&self) -> Option<i64> {
+        let written = || self.fields().find(|field| field.is("Date"));
+        self.from_line
+            .and_then(from_line::date)
+            .or_else(|| from_line::field_date(written()?.value))
+    }
+
     /// The line end that the header uses, so that an added field uses it too.
     #[must_use]
     pub fn line_end(&self) -> &'static str {
@@ -176,27 +189,6 @@ impl<'a> Iterator for Fields<'a> {
     }
 }
 
-/// How many bytes the separator lines at the start take: `From `, or the `>From ` that some callers make of it.
-#[must_use]
-pub fn from_line_length(bytes: &[u8]) -> usize {
-    let mut length = 0;
-    while let Some(rest) = bytes.get(length..) {
-        let line = line_length(rest);
-        let separates = |line: &[u8]| is_separator(line.strip_prefix(b">").unwrap_or(line));
-        if !rest.get(..line).is_some_and(separates) {
-            break;
-        }
-        length += line;
-    }
-    length
-}
-
-/// Tells whether `name` may name a header field: printable, no blank, no colon (RFC 5322 section 2.2).
-#[must_use]
-pub fn is_field_name(name: &[u8]) -> bool {
-    !name.is_empty() && name.iter().all(|b| (0x21..=0x7e).contains(b) && *b != b':')
-}
-
 /// How long the header is: up to the first empty line, or the first line that belongs to no field.
 fn header_length(content: &[u8]) -> usize {
     let mut at = 0;
@@ -207,25 +199,12 @@ fn header_length(content: &[u8]) -> usize {
             break;
         }
         let continues = at > 0 && matches!(line.first(), Some(b' ' | b'\t'));
-        let is_field = memchr(b':', line)
-            .and_then(|colon| line.get(..colon))
-            .is_some_and(|name| is_field_name(name.trim_ascii_end()));
-        if !continues && !is_field {
+        if !continues && field_name(line).is_none() {
             break;
         }
         at += length;
     }
     at
-}
-
-/// The length of the first line, its line end included.
-fn line_length(bytes: &[u8]) -> usize {
-    memchr(b'\n', bytes).map_or(bytes.len(), |at| at + 1)
-}
-
-fn without_line_end(line: &[u8]) -> &[u8] {
-    let line = line.strip_suffix(b"\n").unwrap_or(line);
-    line.strip_suffix(b"\r").unwrap_or(line)
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use time::OffsetDateTime;
 use crate::cli::spool::{Mail, Packing, What};
 use crate::config::value::Size;
 use crate::error::{Error, Status, visible};
-use crate::spool::choose::{Inside, Kind, Seen, Wanted};
+use crate::spool::choose::{Choice, Doubtful, Inside, Kind, Seen, Wanted};
 use crate::spool::move_out;
 use crate::spool::move_out::{Mode, Take, Taken};
 use crate::spool::select;
@@ -104,6 +104,36 @@ pub fn tell(spool: &Spool, taken: &Taken) {
                 left_bytes = stay_bytes
             );
         }
+    }
+    match taken {
+        Taken::Nothing(choice) | Taken::Would(choice, _) | Taken::Done { choice, .. } => tell_of_doubts(spool, choice),
+    }
+}
+
+/// Which messages stay although they are meant, and why: up to some of them.
+fn tell_of_doubts(spool: &Spool, choice: &Choice) {
+    const NAMED: usize = 10;
+    for Doubtful { offset, doubt } in choice.doubtful.iter().take(NAMED) {
+        say(&format!(
+            "    the message at byte {offset} stays: another one may begin in it, at byte {} in the line \"{}\"",
+            doubt.offset,
+            visible(&doubt.line)
+        ));
+    }
+    let count = choice.doubtful.len();
+    if count > NAMED {
+        say(&format!("    and {} more stay for such a line", count - NAMED));
+    }
+    if let Some(Doubtful { offset, doubt }) = choice.doubtful.first() {
+        tracing::warn!(
+            user = spool.account.name,
+            mailbox = spool.path.display().to_string(),
+            messages = count,
+            note = format!(
+                "stay: in the one at byte {offset} another may begin at byte {}",
+                doubt.offset
+            )
+        );
     }
 }
 

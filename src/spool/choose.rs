@@ -16,9 +16,8 @@ use crate::mailbox::expunge::imap_state;
 use crate::mailbox::expunge::snapshot::Snapshot;
 use crate::mailbox::hash_set::Hashes;
 use crate::mailbox::ranges::{Ranges, STEP_BYTES};
-use crate::mailbox::reader::{MboxMessage, MboxReader};
+use crate::mailbox::reader::{Doubt, MboxMessage, MboxReader};
 use crate::message::Message;
-use crate::message::from_line;
 use crate::spool::move_out::stopped;
 use crate::spool::returned::{Originals, Search, Unpacker};
 use crate::sys::account::Account;
@@ -60,6 +59,13 @@ pub struct Wanted {
     pub inside: Inside,
 }
 
+impl Wanted {
+    /// Tells whether every message is meant.
+    fn is_all_mail(&self) -> bool {
+        self.kinds.is_empty() && self.before.is_none() && self.seen.is_none() && self.down_to.is_none()
+    }
+}
+
 /// What happens to the messages that the reports carry inside.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Inside {
@@ -85,6 +91,8 @@ pub struct Choice {
     pub messages: u64,
     /// How many stay.
     pub stay: u64,
+    /// Those that stay although they are meant, since another message may begin in them.
+    pub doubtful: Vec<Doubtful>,
     /// What `X-IMAPbase` says in the first message of the mailbox.
     pub imap_base: Option<Vec<u8>>,
     /// Whether a message stays that the user has not seen.
@@ -97,6 +105,15 @@ pub struct Choice {
     pub senders: BTreeMap<String, u64>,
     /// About whom the reports among them are, and how many.
     pub recipients: BTreeMap<String, u64>,
+}
+
+/// A message that stays, since another one may begin in it.
+#[derive(Clone, Debug)]
+pub struct Doubtful {
+    /// Where it begins, in bytes.
+    pub offset: u64,
+    /// The line at which the other may begin.
+    pub doubt: Doubt,
 }
 
 /// Every message's place, or every second one's, or every fourth's ...
@@ -156,6 +173,7 @@ pub fn choose(
         taken: Ranges::new(),
         messages: 0,
         stay: 0,
+        doubtful: Vec::new(),
         imap_base: None,
         unread: Unread::None,
         originals: Originals::default(),
@@ -185,7 +203,16 @@ pub fn choose(
             choice.imap_base = imap_state::base(stored.head);
         }
         let internal = stored.offset == 0 && imap_state::is_internal(stored.head);
-        if !internal && judge.takes(&stored, &message, &mut choice).map_err(fail)? {
+        let mut takes = !internal && judge.takes(&stored, &message, &mut choice).map_err(fail)?;
+        // Whoever wants all mail wants it wherever a message begins.
+        if let Some(doubt) = stored.doubt.filter(|_| takes && !wanted.is_all_mail()) {
+            takes = false;
+            choice.doubtful.push(Doubtful {
+                offset: stored.offset,
+                doubt: doubt.clone(),
+            });
+        }
+        if takes {
             choice.taken.push(stored.offset..stored.offset + stored.bytes);
             judge.taken_bytes += stored.bytes;
             choice.messages += 1;
@@ -232,10 +259,7 @@ impl Judge<'_> {
             return Ok(false);
         }
         if let Some(before) = wanted.before
-            && message
-                .from_line()
-                .and_then(from_line::date)
-                .is_none_or(|date| date >= before)
+            && message.delivered().is_none_or(|date| date >= before)
         {
             return Ok(false);
         }
@@ -248,11 +272,13 @@ impl Judge<'_> {
         let envelope = caller::envelope(&Who::default(), &|_| None, message, self.config, self.account);
         Ok(match deliver::judge(message, &envelope, self.config).verdict {
             Verdict::Bounce(bounce) if wanted.kinds.contains(&Kind::Bounce) => {
-                if let Some(search) = &mut self.search {
-                    search.goes(stored)?;
-                }
-                for recipient in bounce.recipients {
-                    count(&mut choice.recipients, recipient.address);
+                if stored.doubt.is_none() {
+                    if let Some(search) = &mut self.search {
+                        search.goes(stored)?;
+                    }
+                    for recipient in bounce.recipients {
+                        count(&mut choice.recipients, recipient.address);
+                    }
                 }
                 true
             }

@@ -26,7 +26,6 @@ use crate::mailbox::ranges::Ranges;
 use crate::mailbox::reader::{MboxMessage, MboxReader};
 use crate::message::Message;
 use crate::message::envelope::Envelope;
-use crate::message::from_line;
 use crate::report::returned_message;
 use crate::report::returned_message::{Extent, ReturnedMessage};
 use crate::spool::merge::{Merge, Seen, Stop, Tally, Target};
@@ -196,8 +195,7 @@ impl Unpacker<'_> {
         let mut report = excerpt::take(self.look.file(), offset, bytes)?;
         let message = Message::new(report.head());
         let date = message
-            .from_line()
-            .and_then(from_line::date)
+            .delivered()
             .and_then(|seconds| OffsetDateTime::from_unix_timestamp(seconds).ok())
             .unwrap_or(self.date);
         let mut envelope = caller::envelope(&Who::default(), &|_| None, &message, config, self.account);
@@ -274,6 +272,7 @@ fn stored(letter: &Intake) -> MboxMessage<'_> {
         offset: 0,
         bytes: letter.bytes(),
         head: letter.head(),
+        doubt: None,
     }
 }
 

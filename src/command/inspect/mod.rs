@@ -212,6 +212,7 @@ impl<'q> Inspection<'q> {
             bytes: stored.bytes.saturating_sub(separator_bytes),
             judgement: &judgement,
             action,
+            doubt: stored.doubt,
         };
         match self.question.form {
             Form::Json => finding.write_json(&mut self.output),

@@ -9,6 +9,7 @@ use crate::classify::policy::Action;
 use crate::classify::{Bounce, Judgement, Marker, Origin, Recipient, ReportKind, Verdict};
 use crate::deliver::headers;
 use crate::error::visible;
+use crate::mailbox::reader::Doubt;
 
 /// How to show it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +33,8 @@ pub struct Finding<'a> {
     pub judgement: &'a Judgement,
     /// What would be done with it.
     pub action: Action,
+    /// The first line in it at which another message may begin.
+    pub doubt: Option<&'a Doubt>,
 }
 
 /// The keys are a promise; the order is only pleasant.
@@ -47,6 +50,13 @@ struct Line<'a> {
     origin: Origin,
     action: &'a str,
     size: u64,
+    doubt: Option<DoubtLine<'a>>,
+}
+
+#[derive(Serialize)]
+struct DoubtLine<'a> {
+    offset: u64,
+    line: &'a str,
 }
 
 #[derive(Serialize)]
@@ -98,6 +108,10 @@ impl Finding<'_> {
             origin: bounce.map_or(Origin::Unknown, |bounce| bounce.origin),
             action: self.action.name(),
             size: self.bytes,
+            doubt: self.doubt.map(|doubt| DoubtLine {
+                offset: doubt.offset,
+                line: &doubt.line,
+            }),
         };
         write_line(output, &line)
     }
@@ -114,6 +128,13 @@ impl Finding<'_> {
         for marker in self.markers() {
             let (header, value) = (visible(&marker.header), visible(&marker.value));
             writeln!(output, "    {header}: {value} -- {}", marker.why)?;
+        }
+        if let Some(doubt) = self.doubt {
+            let (offset, line) = (doubt.offset, visible(&doubt.line));
+            writeln!(
+                output,
+                "    warning: another message may begin at byte {offset}: {line}"
+            )?;
         }
         let Some(bounce) = self.bounce() else {
             return Ok(());

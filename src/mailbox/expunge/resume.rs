@@ -17,11 +17,8 @@ use crate::mailbox::expunge::journal::{Head, Journal, Undo};
 use crate::mailbox::expunge::lacking::lacking;
 use crate::mailbox::lock::OpenMailbox;
 use crate::mailbox::ranges::{Ranges, STEP_BYTES};
-use crate::message::from_line::is_separator;
+use crate::message::from_line::{LINE_BYTES, LOOK_BYTES, begins_anywhere};
 use crate::sys::deadline::Deadline;
-
-/// A separator line is not longer.
-const LINE_BYTES: usize = 1024;
 
 /// Finishes or forgets what an interrupted run left, if there is anything; nothing more than one look where there is not. Needs the
 /// mailbox locked. `state_dir` is where its user keeps journals that cannot lie beside it.
@@ -176,7 +173,7 @@ fn common(locked: &OpenMailbox, journal: &Journal, from: u64) -> io::Result<u64>
 /// was written into one of ours.
 fn foreign_start(file: &File, from: u64, apart: u64) -> io::Result<Option<u64>> {
     let start = apart.saturating_sub(LINE_BYTES as u64).max(from);
-    let mut bytes = vec![0; 2 * LINE_BYTES];
+    let mut bytes = vec![0; LINE_BYTES + LOOK_BYTES];
     let read = file.read_at(&mut bytes, start)?;
     let bytes = bytes.get(..read).unwrap_or_default();
     let line = |at: usize| {
@@ -186,10 +183,10 @@ fn foreign_start(file: &File, from: u64, apart: u64) -> io::Result<Option<u64>> 
     let last = usize::try_from(apart - start).unwrap_or_default();
     let behind = bytes.get(last..).unwrap_or_default();
     let ends = behind.iter().take_while(|b| matches!(b, b'\r' | b'\n')).count();
-    if is_separator(line(last + ends)) {
+    if begins_anywhere(bytes, last + ends) {
         return Ok(Some(apart));
     }
-    let nearest = (0..last).rev().find(|at| is_separator(line(*at)));
+    let nearest = (0..last).rev().find(|at| begins_anywhere(bytes, *at));
     // As long as all of the line is the same it is ours.
     Ok(nearest
         .filter(|at| at + line(*at).len() >= last)

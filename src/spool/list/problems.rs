@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use crate::spool::directory::{Entry, Standing, Thing};
 use crate::spool::list::row::{Problem, Weight, quoted};
+use crate::spool::rules::statistics::Survey;
 use crate::sys::account::Directory;
 
 /// Who may do what in the spool directory.
@@ -144,6 +145,23 @@ pub fn with_rights(entry: &Entry, user: Option<(u32, u32)>, place: Place, people
         ));
     }
     found
+}
+
+/// Lines at which a message may begin, and does not surely: it is not counted, and nothing around it is taken.
+#[must_use]
+pub fn with_lines(survey: &Survey) -> Option<Problem> {
+    let doubt = survey.doubt.as_ref()?;
+    let (offset, line) = (doubt.offset, &doubt.line);
+    let more = match survey.doubtful {
+        0 | 1 => String::new(),
+        many => format!(", and {} more messages have such a line", many - 1),
+    };
+    Some(Problem {
+        advice: Some("no archive and no sweep takes what is around it".to_owned()),
+        ..Problem::note(format!(
+            "another message may begin at byte {offset}, in the line \"{line}\"{more}"
+        ))
+    })
 }
 
 /// Why a mailbox could not be read; that others' mailboxes cannot be read by a user is as it should be.

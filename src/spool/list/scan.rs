@@ -14,7 +14,7 @@ use crate::spool::directory::Entry;
 use crate::spool::list::cache;
 use crate::spool::list::cache::{Before, Holds, Look};
 use crate::spool::rules::statistics::{Ids, Survey};
-use crate::spool::rules::summary::Letter;
+use crate::spool::rules::summary::{DoubtfulLine, Letter};
 use crate::sys::account::Account;
 use crate::sys::cache_file::Identity;
 use crate::sys::deadline;
@@ -154,7 +154,11 @@ impl Walk<'_, '_> {
             caller::take_stored(&mut envelope, &message, config, account);
             let Some(envelope) = &envelope else { continue };
             let judgement = deliver::judge(&message, envelope, config);
-            let letter = Letter::read(&message, &judgement, stored.bytes);
+            let mut letter = Letter::read(&message, &judgement, stored.bytes);
+            letter.doubt = stored.doubt.map(|doubt| DoubtfulLine {
+                offset: doubt.offset,
+                line: doubt.line.clone(),
+            });
             // The last one is kept apart: a delivery may be writing it, and then it is judged again at the next look.
             if stored.offset + stored.bytes >= identity.bytes {
                 settled = stored.offset;

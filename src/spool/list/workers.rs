@@ -201,6 +201,7 @@ impl Worker<'_> {
                 row.bytes = seen.survey.all.bytes;
                 row.problems
                     .extend(seen.disturbed.map(|what| Problem::note(format!("{what}; look again"))));
+                row.problems.extend(problems::with_lines(&seen.survey));
                 let cause = diagnosis::find(&seen.survey, self.now, self.room(row.bytes, limit));
                 let what = row::what(&entry.path, config);
                 row.numbers = Some(Numbers {

@@ -310,6 +310,7 @@ mod tests {
             offset: 0,
             bytes: letter.bytes(),
             head: letter.head(),
+            doubt: None,
         };
         known
             .content_hash(&letter, &stored)

@@ -52,7 +52,7 @@ impl Entry<'_> {
 
     /// The day and time of the separator line, as RFC 3339 writes it, without the zone that nobody knows.
     fn date(&self) -> Option<String> {
-        let seconds = from_line::date(self.message.from_line()?)?;
+        let seconds = self.message.delivered()?;
         let (year, month, day) = from_line::civil(seconds);
         let of_day = seconds.rem_euclid(86400);
         let (hour, minute, second) = (of_day / 3600, of_day / 60 % 60, of_day % 60);

@@ -6,7 +6,6 @@ use time::{Date, Month, Time};
 use crate::cli::spool::Selection;
 use crate::error::{Class, Error};
 use crate::message::Message;
-use crate::message::from_line;
 use crate::message::text::decoded_value;
 
 /// What a message has to be to be meant. Every condition that is there has to hold.
@@ -54,7 +53,7 @@ impl Pick {
     #[must_use]
     pub fn takes(&self, message: &Message<'_>) -> bool {
         let line = message.from_line().unwrap_or_default();
-        let date = from_line::date(line);
+        let date = message.delivered();
         // One without a date is in no span of days.
         let in_time = |bound: Option<i64>, holds: fn(i64, i64) -> bool| match (bound, date) {
             (None, _) => true,

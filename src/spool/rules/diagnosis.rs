@@ -310,6 +310,7 @@ mod tests {
                 vec![Cow::Borrowed(label)]
             },
             id: 0,
+            doubt: None,
         };
         (0..count).map(one).collect()
     }

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use serde::{Deserialize, Serialize};
 
-use crate::spool::rules::summary::{Kind, Letter, Reading};
+use crate::spool::rules::summary::{DoubtfulLine, Kind, Letter, Reading};
 
 /// How many messages, and how many bytes they take.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -158,6 +158,12 @@ pub struct Survey {
     pub senders: Tops,
     /// What they are about, by kind.
     pub labels: BTreeMap<Kind, Tops>,
+    /// Those in which another message may begin.
+    #[serde(default)]
+    pub doubtful: u64,
+    /// The first line at which one may.
+    #[serde(default)]
+    pub doubt: Option<DoubtfulLine>,
 }
 
 impl Survey {
@@ -177,6 +183,10 @@ impl Survey {
         if letter.reading == Reading::Seen {
             self.seen.add(bytes);
             self.newest_seen = self.newest_seen.max(letter.date);
+        }
+        if let Some(doubt) = &letter.doubt {
+            self.doubtful += 1;
+            self.doubt.get_or_insert_with(|| doubt.clone());
         }
         self.newest = self.newest.max(letter.date);
         self.oldest = match (self.oldest, letter.date) {
@@ -219,6 +229,7 @@ mod tests {
             sender: Cow::Borrowed("s@s.test"),
             labels: Vec::new(),
             id,
+            doubt: None,
         }
     }
 

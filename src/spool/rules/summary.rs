@@ -6,7 +6,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::classify::{Judgement, Marker, Verdict};
 use crate::message::address::Address;
-use crate::message::from_line;
 use crate::message::text::decoded_value;
 use crate::message::{Field, Message};
 
@@ -57,6 +56,18 @@ pub struct Letter<'a> {
     pub labels: Vec<Cow<'a, str>>,
     /// A hash of its Message-ID; 0 where it has none.
     pub id: u64,
+    /// The first line in it at which another message may begin.
+    #[serde(default)]
+    pub doubt: Option<DoubtfulLine>,
+}
+
+/// A line at which a message may begin, and does not surely.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub struct DoubtfulLine {
+    /// Where it begins, in bytes.
+    pub offset: u64,
+    /// Its beginning.
+    pub line: String,
 }
 
 /// A label is not kept longer than this, in characters: nobody reads on.
@@ -128,12 +139,13 @@ impl<'a> Letter<'a> {
         let id = found.message_id.map_or(&b""[..], |field| field.value.trim_ascii());
         Self {
             bytes,
-            date: message.from_line().and_then(from_line::date),
+            date: message.delivered(),
             kind,
             reading: if seen { Reading::Seen } else { Reading::Unseen },
             sender: sender(from.as_deref(), message.from_line()),
             labels,
             id: if id.is_empty() { 0 } else { hash(id) },
+            doubt: None,
         }
     }
 
@@ -152,6 +164,7 @@ impl<'a> Letter<'a> {
             kind: self.kind,
             reading: self.reading,
             id: self.id,
+            doubt: self.doubt,
         }
     }
 }

@@ -43,6 +43,7 @@ fn each_message_of_an_mbox_is_one_json_object_with_the_promised_keys() {
         "origin",
         "action",
         "size",
+        "doubt",
     ];
     for object in &found {
         for key in keys {

@@ -20,6 +20,8 @@ fn with_mail(scratch: Scratch, body_bytes: usize) -> Scratch {
     scratch
 }
 
+const SEPARATOR: &str = "From s@s.test Mon Nov  2 10:00:00 2026\n";
+
 #[test]
 fn over_quota_defers_and_leaves_mailbox_unchanged() {
     let scratch = with_mail(Scratch::new().set("quota.limit", "\"10K\""), 10_200);
@@ -168,6 +170,26 @@ fn a_message_fits_up_to_the_limit_and_not_beyond() {
         } else {
             ended.defers();
         }
+    }
+}
+
+#[test]
+fn the_list_and_the_quota_count_the_same_messages() {
+    let prose = "From here on it is prose.\n\n";
+    let head = "From s@s.test 2026-11-02 10:00:00\nFrom: S <s@s.test>\nTo: a@a.test\nDate: x\nSubject: y\n\n";
+    for (mail, messages) in [
+        (format!("{SEPARATOR}A: 1\n\n{prose}{prose}"), 1),
+        (format!("{SEPARATOR}A: 1\n\n{prose}{head}{prose}"), 2),
+        (format!("{SEPARATOR}A: 1\n\nb\n\n").replace('\n', "\r\n").repeat(2), 2),
+    ] {
+        let scratch = Scratch::new().set("quota.messages", &(messages + 1).to_string());
+        fs::write(scratch.mailbox(), &mail).unwrap();
+        let listed = scratch.run(&["spool", "list", "--json"]).go();
+        let line = String::from_utf8_lossy(&listed.stdout).into_owned();
+        let line: serde_json::Value = serde_json::from_str(line.lines().next().unwrap()).unwrap();
+        assert_eq!(line["messages"], messages, "{mail}");
+        scratch.deliver(ORDINARY).go().succeeds();
+        scratch.deliver(ORDINARY).go().defers().mentions("messages");
     }
 }
 

@@ -149,7 +149,7 @@ fn what_is_chosen_goes_and_the_rest_stays_byte_for_byte_in_order() {
              Action: failed\nStatus: 5.1.1\n\n--x--\n\n"
         )
     };
-    // With a Content-Length that hides a separator line, as Dovecot writes.
+    // With a Content-Length that hides a separator line: one that Dovecot wrote, or one that whoever sent it made up. Only all mail takes it.
     let hidden = format!("{}\n", stored(90, OLD, ""));
     let lengthy = format!(
         "From d@s.test {now}\nSubject: d\nContent-Length: {}\nStatus: RO\n\n{hidden}\n",
@@ -168,7 +168,7 @@ fn what_is_chosen_goes_and_the_rest_stays_byte_for_byte_in_order() {
     let down_to = (mail.len() - parts[..3].concat().len()).to_string();
     let cases: [(&[&str], &[usize]); 6] = [
         (&["--older-than", "30d"], &[0, 3]),
-        (&["--seen"], &[0, 4]),
+        (&["--seen"], &[0]),
         (&["--bounces"], &[2, 5]),
         (&["--seen", "--older-than", "1d"], &[0]),
         (&["--down-to", &down_to], &[0, 1, 2]),

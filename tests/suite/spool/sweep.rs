@@ -108,3 +108,92 @@ fn a_sweep_by_age_leaves_what_is_younger() {
         .ends_with(0);
     same(&archived(&scratch), parts[4].as_bytes());
 }
+
+/// A letter behind a separator line of some program.
+fn letter(separator: &str, number: u32) -> String {
+    format!(
+        "{separator}\nReceived: from s.test by h.test; Mon, 2 Nov 2026 10:00:00 +0000\nFrom: S <s@s.test>\nTo: a@a.test\n\
+         Subject: letter {number}\nMessage-ID: <{number}@s.test>\nDate: Mon, 2 Nov 2026 10:00:00 +0000\n\nimportant\n\n"
+    )
+}
+
+#[test]
+fn no_letter_goes_with_a_report_whatever_separates_them() {
+    for separator in [
+        "From ",
+        "From -",
+        "From s@s.test",
+        "From s@s.test 2026-11-02 10:00:00",
+        "From s@s.test 11/02/2026 10:00:00",
+        "From s@s.test Mo Dez 2 10:00:00 2026",
+        "From s@s.test Mon, 2 Nov 2026 10:00:00 +0000",
+        "From S Smith 2026-11-02",
+    ] {
+        let scratch = guarded();
+        let parts = [
+            stored(1, DATE, ""),
+            report(2, "b@b.test"),
+            letter(separator, 3),
+            letter(separator, 4),
+            stored(5, DATE, ""),
+        ];
+        fs::write(scratch.mailbox(), parts.concat()).unwrap();
+        let ended = scratch
+            .run(&["spool", "sweep", &user_name(), "--bounces", "--execute"])
+            .go();
+        ended.ends_with(0);
+        let stays = [&*parts[0], &*parts[2], &*parts[3], &*parts[4]].concat();
+        same(&scratch.mail(), stays.as_bytes());
+        same(&archived(&scratch), parts[1].as_bytes());
+        scratch.next_delivery_works();
+    }
+}
+
+#[test]
+fn a_report_in_which_a_letter_may_begin_stays_and_is_named() {
+    for line in [
+        "From s@s.test 2026-11-02\nSubject: x\n\nhello\n\n",
+        "From the desk of S\nFrom: S <s@s.test>\nTo: a@a.test\nDate: x\n\nhello\n\n",
+    ] {
+        let scratch = guarded();
+        let doubtful = format!("{}{line}", report(2, "b@b.test"));
+        let parts = [report(1, "b@b.test"), doubtful, stored(3, DATE, "")];
+        fs::write(scratch.mailbox(), parts.concat()).unwrap();
+        let name = user_name();
+        let at = (parts[0].len() + parts[1].len() - line.len()).to_string();
+        let shown = line.lines().next().unwrap();
+        let mut run = vec!["spool", "sweep", &name, "--bounces"];
+        for execute in [&[][..], &["--execute"]] {
+            run.extend(execute);
+            let ended = scratch.run(&run).go();
+            ended.ends_with(0);
+            let said = String::from_utf8_lossy(&ended.stdout).into_owned();
+            let message = format!("the message at byte {} stays", parts[0].len());
+            assert!(
+                said.contains(&message) && said.contains(&at) && said.contains(shown),
+                "{said}"
+            );
+        }
+        same(&scratch.mail(), [&*parts[1], &*parts[2]].concat().as_bytes());
+        same(&archived(&scratch), parts[0].as_bytes());
+        // The list and inspect say so, too.
+        let inspected = scratch.run(&["inspect", scratch.mailbox().to_str().unwrap()]).go();
+        let said = String::from_utf8_lossy(&inspected.stdout).into_owned();
+        assert!(
+            said.contains("warning: another message may begin") && said.contains(shown),
+            "{said}"
+        );
+        let listed = scratch.run(&["spool", "list", &name]).go();
+        let said = String::from_utf8_lossy(&listed.stdout).into_owned();
+        assert!(
+            said.contains("another message may begin") && said.contains(shown),
+            "{said}"
+        );
+        // All mail is all mail, wherever a message begins.
+        let all = scratch
+            .run(&["spool", "archive", &name, "--all-mail", "--dry-run"])
+            .go();
+        all.ends_with(0);
+        assert!(String::from_utf8_lossy(&all.stdout).contains("would take 2 messages"));
+    }
+}
