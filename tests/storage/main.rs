@@ -1,0 +1,183 @@
+//! spoolguard on storage that lies: a disk that forgets what it was not told to flush, stalls, or fails once and never says so again, under
+//! ext4, XFS and Btrfs. Each scene asks whether what was acknowledged is there when the machine is up again: whole, and once.
+//!
+//! Needs root, FUSE, loop devices and the programs that `tests/storage/install` installs:
+//!
+//!     cargo test --test storage -- --include-ignored
+//!
+//! Chance picks some of the points of each scene; `SPOOLGUARD_SEED` repeats a choice, `SPOOLGUARD_STORAGE_FULL=1` tries all of them.
+//! `SPOOLGUARD_STORAGE_PROGRAM` names another build of the program.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    dead_code,
+    reason = "what cannot be set up is a failed test, and a test program prints"
+)]
+
+mod disk;
+mod image;
+mod mail;
+mod namespace;
+mod runs;
+mod scenes;
+mod stage;
+mod sums;
+mod tracer;
+mod world;
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use libtest_mimic::{Arguments, Completion, Failed, Trial};
+
+use scenes::{eio, lost, power};
+use stage::Kind;
+use sums::Findings;
+
+/// What a scene does on one file system.
+type Scene = fn(Kind, &mut Findings);
+
+macro_rules! scenes {
+    ($($module:ident::$name:ident,)*) => {
+        &[$((stringify!($name), $module::$name),)*]
+    };
+}
+
+const SCENES: &[(&str, Scene)] = scenes![
+    lost::a_delivery_killed_on_a_stalled_disk_is_written_again,
+    lost::a_restore_killed_on_a_stalled_disk_is_written_again,
+    lost::an_expunge_whose_sync_failed_loses_nothing,
+    lost::an_expunge_killed_before_its_sync_loses_nothing_when_the_power_goes,
+    lost::a_resume_whose_sync_failed_loses_nothing,
+    power::power_loss_in_deliver,
+    power::power_loss_in_forward_keep,
+    power::power_loss_in_expunge,
+    power::power_loss_in_resume,
+    power::power_loss_in_restore,
+    eio::eio_in_deliver,
+    eio::eio_in_forward_keep,
+    eio::eio_in_expunge,
+    eio::eio_in_resume,
+    eio::eio_in_restore,
+];
+
+/// Scenes that fail, and are known to. Where all points are tried, one that no longer does has to be taken off this list.
+const KNOWN_TO_FAIL: &[&str] = &[
+    "a_delivery_killed_on_a_stalled_disk_is_written_again",
+    "a_restore_killed_on_a_stalled_disk_is_written_again",
+    "an_expunge_whose_sync_failed_loses_nothing",
+    "an_expunge_killed_before_its_sync_loses_nothing_when_the_power_goes",
+    "a_resume_whose_sync_failed_loses_nothing",
+    "power_loss_in_expunge",
+    "eio_in_expunge",
+    "eio_in_resume",
+];
+
+/// How many scenes are left; behind the last one the sums are printed.
+static LEFT: AtomicUsize = AtomicUsize::new(0);
+
+fn main() -> ExitCode {
+    let arguments = Arguments::from_args();
+    let is_played = !arguments.list && (arguments.include_ignored || arguments.ignored);
+    let missing = if is_played { missing() } else { None };
+    let seed = std::env::var("SPOOLGUARD_SEED").ok().and_then(|seed| seed.parse().ok());
+    let seed = seed.unwrap_or_else(|| fastrand::u64(..1_000_000));
+    let is_full = std::env::var_os("SPOOLGUARD_STORAGE_FULL").is_some();
+    let mut names = Vec::new();
+    let mut trials = Vec::new();
+    for (name, scene) in SCENES {
+        for kind in Kind::ALL {
+            let full_name = format!("{}::{name}", kind.name());
+            names.push(full_name.clone());
+            let missing = missing.clone().or_else(|| missing_program(&kind.programs()));
+            let own_seed = seed.wrapping_add(names.len() as u64);
+            let known = KNOWN_TO_FAIL.contains(name) || KNOWN_TO_FAIL.contains(&full_name.as_str());
+            let play = move || {
+                let ended = match missing {
+                    Some(missing) => Ok(Completion::ignored_with(format!("needs {missing}"))),
+                    None => play(*scene, kind, Findings::new(own_seed, is_full), known),
+                };
+                if LEFT.fetch_sub(1, Ordering::AcqRel) == 1 {
+                    println!("\nseed {seed}; {}", sums::show());
+                }
+                ended
+            };
+            trials.push(Trial::ignorable_test(full_name, play).with_ignored_flag(true));
+        }
+    }
+    LEFT.store(chosen(&arguments, &names), Ordering::Release);
+    libtest_mimic::run(&arguments, trials).exit_code()
+}
+
+/// How many of these scenes will be played.
+fn chosen(arguments: &Arguments, names: &[String]) -> usize {
+    let fits = |name: &String, word: &String| {
+        if arguments.exact {
+            name == word
+        } else {
+            name.contains(word.as_str())
+        }
+    };
+    let chosen = names.iter().filter(|name| {
+        arguments.filter.as_ref().is_none_or(|word| fits(name, word))
+            && !arguments.skip.iter().any(|word| fits(name, word))
+    });
+    chosen.count()
+}
+
+fn play(scene: Scene, kind: Kind, mut findings: Findings, known: bool) -> Result<Completion, Failed> {
+    let is_full = findings.is_full;
+    let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| scene(kind, &mut findings)));
+    let verdict = match caught {
+        Ok(()) => findings.verdict(),
+        Err(cause) => {
+            let text = cause.downcast_ref::<String>().cloned();
+            let text = text.or_else(|| cause.downcast_ref::<&str>().map(|text| (*text).to_owned()));
+            Err(text.unwrap_or_default())
+        }
+    };
+    match (verdict, known) {
+        (Ok(()), true) if is_full => Err("it does not fail any more: take it off the list".into()),
+        (Ok(()), _) => Ok(Completion::Completed),
+        (Err(_), true) => Ok(Completion::ignored_with("known to fail")),
+        (Err(what), false) => Err(what.into()),
+    }
+}
+
+/// What the scenes need and is not here; `None` when everything is.
+fn missing() -> Option<String> {
+    if !nix::unistd::Uid::effective().is_root() {
+        return Some("root".to_owned());
+    }
+    for device in ["/dev/fuse", "/dev/loop-control"] {
+        if !Path::new(device).exists() {
+            return Some(device.to_owned());
+        }
+    }
+    if !namespace::enter() {
+        return Some("a mount namespace (unshare --mount)".to_owned());
+    }
+    missing_program(&["losetup", "mount", "umount", "blockdev", "sync", "tar"])
+}
+
+fn missing_program(programs: &[&str]) -> Option<String> {
+    let dirs = [
+        "/usr/local/sbin",
+        "/usr/local/bin",
+        "/usr/sbin",
+        "/usr/bin",
+        "/sbin",
+        "/bin",
+    ];
+    let is_there = |program: &&&str| dirs.iter().any(|dir| Path::new(dir).join(program).exists());
+    programs
+        .iter()
+        .find(|program| !is_there(program))
+        .map(|program| (*program).to_owned())
+}

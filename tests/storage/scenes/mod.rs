@@ -1,0 +1,5 @@
+//! The scenes: each takes a file system, does what a machine, a disk or a mail system does on a bad day, and notes what is wrong then.
+
+pub mod eio;
+pub mod lost;
+pub mod power;
