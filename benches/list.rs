@@ -118,6 +118,8 @@ fn inside(paths: &[PathBuf]) {
         sender: &Sender::Unknown,
         own: &own,
         max_hops: 50,
+        hosts: &[],
+        relays: &[],
     };
     let walk = |judge: bool| {
         let begun = Instant::now();

@@ -690,7 +690,7 @@ _spoolguard() {
             fi
             case "${prev}" in
                 --is)
-                    COMPREPLY=($(compgen -W "loop bounce complaint receipt auto-reply ordinary" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "loop bounce complaint receipt auto-reply notice ordinary" -- "${cur}"))
                     return 0
                     ;;
                 --user)

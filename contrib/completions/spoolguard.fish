@@ -68,6 +68,7 @@ bounce\t''
 complaint\t''
 receipt\t''
 auto-reply\t''
+notice\t''
 ordinary\t''"
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand inspect" -s d -l user -d 'The user whose mailbox it is [default: who runs this]' -r -f -a "(__fish_complete_users)"
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand inspect" -s a -l recipient -d 'The address it was sent to [default: RECIPIENT, LOCAL@DOMAIN, Delivered-To, or user@host]' -r -f

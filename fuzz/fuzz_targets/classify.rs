@@ -16,6 +16,8 @@ fuzz_target!(|bytes: &[u8]| {
             sender: &sender,
             own: &own,
             max_hops: 50,
+            hosts: &[],
+            relays: &[],
         };
         let judgement = classify(&message, &facts);
         assert_eq!(judgement.verdict.markers().is_empty(), judgement.verdict == Verdict::Ordinary);

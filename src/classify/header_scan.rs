@@ -44,6 +44,10 @@ pub struct HeaderScan<'a> {
     pub list: Option<Field<'a>>,
     /// `In-Reply-To` or `References`.
     pub reply_to_message: Option<Field<'a>>,
+    /// The field that stands on our own notices.
+    pub notice: Option<Field<'a>>,
+    /// A spam filter's yes: rspamd's or SpamAssassin's.
+    pub spam: Option<Field<'a>>,
 }
 
 impl<'a> HeaderScan<'a> {
@@ -84,6 +88,13 @@ impl<'a> HeaderScan<'a> {
                 return;
             }
             b"x-spoolguard-divert" => &mut self.diverted,
+            b"x-spoolguard-notice" => &mut self.notice,
+            b"x-spam" | b"x-spam-flag" | b"x-spam-status" => {
+                if !says_yes(field.value) {
+                    return;
+                }
+                &mut self.spam
+            }
             b"auto-submitted" => {
                 self.take_mark(b"auto-submitted", field);
                 &mut self.auto_submitted
@@ -175,6 +186,12 @@ impl<'a> HeaderScan<'a> {
             }
         }
     }
+}
+
+/// `Yes`, `YES`, or `Yes, score=9.1 required=5.0 ...`.
+fn says_yes(value: &[u8]) -> bool {
+    let word = value.trim_ascii_start().split(|b| !b.is_ascii_alphabetic()).next();
+    word.is_some_and(|word| word.eq_ignore_ascii_case(b"yes"))
 }
 
 /// `<>`, blanks inside or not, or `<MAILER-DAEMON>` and `<MAILER-DAEMON@...>`, as sendmail writes the null sender.

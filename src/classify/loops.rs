@@ -1,6 +1,8 @@
 //! Has this message been here before? Our own `X-Loop`, our address twice in `Delivered-To`, one hop again and again among
 //! `Received`, and too many hops.
 
+use core::net::IpAddr;
+
 use crate::classify::Marker;
 use crate::message::Field;
 use crate::message::address::{Address, OwnAddresses};
@@ -20,16 +22,19 @@ pub fn is_trace(field: &Field<'_>) -> bool {
     ["Received", "X-Loop", "Delivered-To"].iter().any(|name| field.is(name))
 }
 
-/// All marks of a loop that the message's own header shows; `fields` are those that may.
+/// All marks of a loop that the message's own header shows; `fields` are those that may, `hosts` the names of this host.
 #[must_use]
-pub fn find_loop(fields: &[Field<'_>], own: &OwnAddresses, max_hops: usize) -> Vec<Marker> {
+pub fn find_loop(fields: &[Field<'_>], own: &OwnAddresses, hosts: &[String], max_hops: usize) -> Vec<Marker> {
     let mut markers = Vec::new();
-    let mut delivered: Vec<Address> = Vec::new();
+    // Each with the number of SMTP hops above it.
+    let mut delivered: Vec<(Address, usize)> = Vec::new();
     let mut hops: Vec<Hop<'_>> = Vec::new();
     let mut count = 0_usize;
+    let mut smtp_hops = 0_usize;
     for field in fields {
         if field.is("Received") {
             count += 1;
+            smtp_hops += usize::from(is_smtp_hop(field.value, hosts));
             if hops.len() < COMPARED_HOPS {
                 hops.extend(Hop::read(field.value));
             }
@@ -48,17 +53,19 @@ pub fn find_loop(fields: &[Field<'_>], own: &OwnAddresses, max_hops: usize) -> V
             let Some(address) = Address::parse(&value).filter(|address| own.contains(address)) else {
                 continue;
             };
-            // `a+lists@` delivered on to `a@`, or one own address to another, is no loop: the same address is.
-            let again = delivered.iter().any(|before| {
-                before.domain() == address.domain() && before.local().eq_ignore_ascii_case(address.local())
-            });
+            // `a+lists@` delivered on to `a@`, or one own address to another, is no loop: the same address is, where the message
+            // came from another host in between. getmail and fetchmail deliver once more what was delivered, and a host that
+            // hands on by LMTP does so to itself.
+            let again = delivered
+                .iter()
+                .any(|(before, hops)| *hops < smtp_hops && before.same_mailbox(&address, ""));
             if again {
                 const WHY: &str = "our own address twice: this message was delivered to us before";
                 if !markers.iter().any(|marker: &Marker| marker.why == WHY) {
                     markers.push(Marker::new("Delivered-To", &value, WHY));
                 }
             } else if delivered.len() < COMPARED_HOPS {
-                delivered.push(address);
+                delivered.push((address, smtp_hops));
             }
         }
     }
@@ -79,26 +86,105 @@ pub fn find_loop(fields: &[Field<'_>], own: &OwnAddresses, max_hops: usize) -> V
     markers
 }
 
+/// Tells whether a `Received` value is about a hop inside this host: a local submission, a filter, a delivery to itself. What a host
+/// calls itself is not believed where its address says something else.
+#[must_use]
+pub fn is_inside(value: &[u8], hosts: &[String]) -> bool {
+    let Some(hop) = Hop::read(value) else {
+        // `(qmail 1 invoked by uid 89)` is; `(qmail 1 invoked from network)` comes with a field that names the host.
+        return !value.windows(7).any(|word| word.eq_ignore_ascii_case(b"network"));
+    };
+    if hop.from.is_empty() || protocol(value).eq_ignore_ascii_case("local") {
+        return true;
+    }
+    let is_here = |host: &[u8]| hosts.iter().any(|name| name.as_bytes().eq_ignore_ascii_case(host));
+    let mut addresses = ip_addresses(value).peekable();
+    let named_here = is_local_name(hop.from) || hop.from.eq_ignore_ascii_case(hop.by) || is_here(hop.from);
+    match addresses.peek() {
+        Some(_) => addresses.all(|address| address.is_loopback()),
+        None => named_here,
+    }
+}
+
+/// Tells whether a `Received` value is about a message that came from another host by SMTP: not fetched by POP or IMAP, not handed on by
+/// LMTP, not inside this host. Fields that name no protocol are of old MTAs, and count.
+#[must_use]
+pub fn is_smtp_hop(value: &[u8], hosts: &[String]) -> bool {
+    let protocol = protocol(value).to_ascii_lowercase();
+    let names_smtp = protocol.contains("smtp") || protocol.is_empty() || protocol.contains("http");
+    match Hop::read(value) {
+        Some(hop) => names_smtp && !hop.from.is_empty() && !is_inside(value, hosts),
+        // It came from somewhere, but for qmail's lines, which are comments.
+        None => !value.trim_ascii_start().starts_with(b"("),
+    }
+}
+
+/// What stands behind `with` (RFC 5321 section 4.4), up to `id`, `for` or the date; empty where nothing does.
+fn protocol(value: &[u8]) -> String {
+    let words = outside_comments(value);
+    let behind = words.skip_while(|word| !word.eq_ignore_ascii_case(b"with")).skip(1);
+    let ends = |word: &[u8]| word.eq_ignore_ascii_case(b"id") || word.eq_ignore_ascii_case(b"for");
+    let words = behind.take_while(|word| !ends(word)).take(4);
+    let words: Vec<_> = words.map(String::from_utf8_lossy).collect();
+    let text = words.join(" ");
+    text.split(';').next().unwrap_or_default().to_owned()
+}
+
+/// The IP addresses that the field names before its `by`.
+fn ip_addresses(value: &[u8]) -> impl Iterator<Item = IpAddr> {
+    let text = String::from_utf8_lossy(value).to_ascii_lowercase();
+    let before_by: String = text
+        .split_ascii_whitespace()
+        .take_while(|word| *word != "by")
+        .collect::<Vec<_>>()
+        .join(" ");
+    let words: Vec<IpAddr> = before_by
+        .split(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '.' | ':')))
+        .filter_map(|word| word.strip_prefix("ipv6:").unwrap_or(word).parse().ok())
+        .collect();
+    words.into_iter()
+}
+
+fn is_local_name(host: &[u8]) -> bool {
+    let local = [
+        &b"localhost"[..],
+        b"localhost.localdomain",
+        b"[127.0.0.1]",
+        b"127.0.0.1",
+        b"unknown",
+        b"",
+    ];
+    local.iter().any(|name| name.eq_ignore_ascii_case(host))
+}
+
+/// The words of a `Received` value; comments are passed over, since a host may call itself anything in them.
+fn outside_comments(value: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut depth = 0_usize;
+    value
+        .split(u8::is_ascii_whitespace)
+        .filter(|word| !word.is_empty())
+        .filter(move |word| {
+            let outside = depth == 0 && !word.starts_with(b"(");
+            depth += word.iter().filter(|b| **b == b'(').count();
+            depth = depth.saturating_sub(word.iter().filter(|b| **b == b')').count());
+            outside
+        })
+}
+
 /// The host that handed over and the host that took (RFC 5321 section 4.4). `from` is empty where the field names none.
 #[derive(Clone, Copy, Debug)]
-struct Hop<'a> {
-    from: &'a [u8],
-    by: &'a [u8],
+pub struct Hop<'a> {
+    /// The name that it called itself.
+    pub from: &'a [u8],
+    /// The host that wrote the field.
+    pub by: &'a [u8],
 }
 
 impl<'a> Hop<'a> {
-    /// Reads one `Received` value; comments are passed over, since a host may call itself anything in them.
-    fn read(value: &'a [u8]) -> Option<Self> {
-        let mut depth = 0_usize;
-        let mut words = value
-            .split(u8::is_ascii_whitespace)
-            .filter(|word| !word.is_empty())
-            .filter(|word| {
-                let outside = depth == 0 && !word.starts_with(b"(");
-                depth += word.iter().filter(|b| **b == b'(').count();
-                depth = depth.saturating_sub(word.iter().filter(|b| **b == b')').count());
-                outside
-            });
+    /// Reads one `Received` value.
+    #[must_use]
+    pub fn read(value: &'a [u8]) -> Option<Self> {
+        let mut words = outside_comments(value);
         let first = words.next()?;
         let from = if first.eq_ignore_ascii_case(b"from") {
             words.next()?
@@ -121,16 +207,7 @@ impl<'a> Hop<'a> {
 
     /// How many of these are too many.
     fn limit(&self) -> usize {
-        let local = [
-            &b"localhost"[..],
-            b"localhost.localdomain",
-            b"[127.0.0.1]",
-            b"127.0.0.1",
-            b"unknown",
-            b"",
-        ];
-        let inside = |host: &[u8]| local.iter().any(|name| name.eq_ignore_ascii_case(host));
-        if inside(self.from) || inside(self.by) || self.from.eq_ignore_ascii_case(self.by) {
+        if is_local_name(self.from) || is_local_name(self.by) || self.from.eq_ignore_ascii_case(self.by) {
             SAME_HOST_LIMIT
         } else {
             SAME_HOP_LIMIT
@@ -155,21 +232,38 @@ fn repeated<'a>(hops: &[Hop<'a>]) -> Option<Hop<'a>> {
 
 #[cfg(test)]
 mod tests {
-    use super::find_loop;
+    use super::{find_loop, is_inside};
     use crate::message::Message;
     use crate::message::address::{Address, OwnAddresses};
 
     #[test]
     fn only_marks_of_our_own_and_repeated_hops_are_loops() {
         const HOP: &str = "Received: from mx.b.test (mx.b.test [192.0.2.1])\n\tby mx.a.test (Postfix) with ESMTP id 1;\n\tMon, 2 Nov 2026 10:00:00 +0000\n";
+        const FETCHED: &str =
+            "Received: from pop.b.test (192.0.2.7) by a.test with POP3-SSL; 26 Nov 2026 02:00:00 -0000\n";
+        const LMTP: &str =
+            "Received: from mx.a.test (mx.a.test [192.0.2.7])\n\tby store.a.test (Dovecot) with LMTP id 1\n";
         const INSIDE: &str =
             "Received: from localhost (localhost [127.0.0.1]) by mx.a.test (Postfix) with ESMTP id 1\n";
         let cases = [
             ("X-Loop: a@a.test\n".to_owned(), 1),
             ("X-Loop: A+tag@A.test\n".to_owned(), 1),
             ("X-Loop: list@lists.test\n".to_owned(), 0),
+            (format!("Delivered-To: a@a.test\n{HOP}Delivered-To: a@a.test\n"), 1),
             (
-                "Delivered-To: a@a.test\nReceived: x\nDelivered-To: a@a.test\n".to_owned(),
+                format!("Delivered-To: a@a.test\n{FETCHED}Delivered-To: a@a.test\n{HOP}"),
+                0,
+            ),
+            (
+                format!("Delivered-To: a@a.test\n{LMTP}Delivered-To: a@a.test\n{HOP}"),
+                0,
+            ),
+            (
+                format!("Delivered-To: a@a.test\n{INSIDE}Delivered-To: a@a.test\n{HOP}"),
+                0,
+            ),
+            (
+                format!("Delivered-To: a@a.test\n{HOP}{LMTP}Delivered-To: a@a.test\n"),
                 1,
             ),
             ("Delivered-To: a@a.test\nDelivered-To: a+lists@a.test\n".to_owned(), 0),
@@ -191,8 +285,54 @@ mod tests {
         own.add(Address::parse("a@a.test").unwrap_or_else(|| unreachable!()));
         for (header, want) in cases {
             let fields: Vec<_> = Message::new(header.as_bytes()).fields().collect();
-            let found = find_loop(&fields, &own, 50);
+            let found = find_loop(&fields, &own, &[], 50);
             assert_eq!(found.len(), want, "{header}");
+        }
+    }
+
+    #[test]
+    fn a_hop_inside_is_told_by_its_address_not_by_a_name() {
+        let hosts = ["mx.a.test".to_owned()];
+        for (value, inside) in [
+            ("by mx.a.test (Postfix, from userid 1000)\n\tid 1; Thu", true),
+            (
+                "from root by mx.a.test with local (Exim 4.96) (envelope-from <>) id 1",
+                true,
+            ),
+            ("(from root@localhost) by mx.a.test (8.17.1/Submit) id 1; Thu", true),
+            (
+                "from localhost (localhost [127.0.0.1]) by mx.a.test with ESMTP id 1",
+                true,
+            ),
+            (
+                "from localhost (mx.a.test [local]) by mx.a.test (OpenSMTPD) with ESMTPA id 1",
+                true,
+            ),
+            ("(qmail 12 invoked by uid 0); 1 Nov 2026 00:00:00 -0000", true),
+            ("(qmail 12 invoked from network); 1 Nov 2026 00:00:00 -0000", false),
+            (
+                "from localhost (unknown [203.0.113.9]) by mx.a.test with ESMTP id 1",
+                false,
+            ),
+            (
+                "from mx.a.test (evil.test [203.0.113.9]) by mx.a.test with ESMTP id 1",
+                false,
+            ),
+            (
+                "from [203.0.113.9] (helo=localhost) by mx.a.test with esmtp (Exim 4.96) id 1",
+                false,
+            ),
+            (
+                "from unknown (HELO localhost) (203.0.113.9) by mx.a.test with SMTP; 1 Nov",
+                false,
+            ),
+            (
+                "from s.test (s.test [IPv6:2001:db8::9]) by mx.a.test with ESMTPS id 1",
+                false,
+            ),
+            ("from s.test by mx.a.test with ESMTP id 1", false),
+        ] {
+            assert_eq!(is_inside(value.as_bytes(), &hosts), inside, "{value}");
         }
     }
 }

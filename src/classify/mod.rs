@@ -6,6 +6,7 @@ pub mod auto_reply;
 pub mod bounce;
 pub mod header_scan;
 pub mod loops;
+pub mod ownership;
 pub mod patterns;
 pub mod policy;
 pub mod receipt;
@@ -13,7 +14,8 @@ pub mod receipt;
 use crate::classify::auto_reply::find_reply;
 use crate::classify::bounce::{Answers, Evidence, Weighed, is_suspect, weigh};
 use crate::classify::header_scan::HeaderScan;
-use crate::classify::loops::{find_loop, is_trace};
+use crate::classify::loops::{find_loop, is_inside, is_trace};
+use crate::classify::ownership::ownership;
 use crate::classify::patterns::sender::{SenderKind, judge};
 use crate::classify::receipt::{Disposition, find_complaint, find_disposition};
 use crate::message::address::OwnAddresses;
@@ -23,12 +25,16 @@ use crate::message::text::{decoded_value, normalize, parameter, starts_with_igno
 use crate::message::{Field, Message};
 use crate::report::returned_header::{ReturnedHeader, nested_values};
 
+pub use crate::classify::ownership::Ownership;
 pub use crate::report::dsn::{Recipient, ReportKind};
 pub use crate::report::returned_header::Origin;
 pub use crate::report::status_code::FailureClass;
 
 /// The header in which spoolguard says that it diverted a message; whoever carries it is never sent anywhere again.
 pub const DIVERT_HEADER: &str = "X-Spoolguard-Divert";
+
+/// The header on top of the notices that spoolguard writes itself.
+pub const NOTICE_HEADER: &str = "X-Spoolguard-Notice";
 
 /// The piece of a message that convinced us.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
@@ -74,6 +80,8 @@ pub struct Bounce {
     pub recipients: Vec<Recipient>,
     /// Whose message it is about.
     pub origin: Origin,
+    /// Whether more than its writer's name says that the message is the user's.
+    pub ownership: Ownership,
     /// Why it is a report; never empty.
     pub markers: Vec<Marker>,
     /// The host that reports, where it says so (RFC 3464 section 2.2.2).
@@ -107,6 +115,8 @@ pub enum Verdict {
     Receipt(Vec<Marker>),
     /// Vacation and the like (RFC 3834).
     AutoReply(Vec<Marker>),
+    /// Written by spoolguard itself.
+    Notice(Vec<Marker>),
     /// Everything else.
     Ordinary,
 }
@@ -121,6 +131,7 @@ impl Verdict {
             Self::Complaint(_) => "complaint",
             Self::Receipt(_) => "receipt",
             Self::AutoReply(_) => "auto-reply",
+            Self::Notice(_) => "notice",
             Self::Ordinary => "ordinary",
         }
     }
@@ -129,16 +140,18 @@ impl Verdict {
     #[must_use]
     pub fn markers(&self) -> &[Marker] {
         match self {
-            Self::Loop(markers) | Self::Complaint(markers) | Self::Receipt(markers) | Self::AutoReply(markers) => {
-                markers
-            }
+            Self::Loop(markers)
+            | Self::Complaint(markers)
+            | Self::Receipt(markers)
+            | Self::AutoReply(markers)
+            | Self::Notice(markers) => markers,
             Self::Bounce(bounce) => &bounce.markers,
             Self::Ordinary => &[],
         }
     }
 }
 
-/// A verdict, and the two facts that stand beside it.
+/// A verdict, and the facts that stand beside it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]
 pub struct Judgement {
@@ -148,6 +161,8 @@ pub struct Judgement {
     pub null_sender: Option<Marker>,
     /// The message, or the header that it quotes, says that a guard diverted it before.
     pub diverted_before: Option<Marker>,
+    /// A filter marked the message as spam.
+    pub spam: Option<Marker>,
 }
 
 /// What has to be known beside the message.
@@ -159,6 +174,10 @@ pub struct Facts<'a> {
     pub own: &'a OwnAddresses,
     /// How many `Received` fields are too many.
     pub max_hops: usize,
+    /// The names of this host.
+    pub hosts: &'a [String],
+    /// Other hosts and domains through which the user's own mail leaves.
+    pub relays: &'a [String],
 }
 
 /// Judges one message.
@@ -172,12 +191,40 @@ pub fn classify(message: &Message<'_>, facts: &Facts<'_>) -> Judgement {
             trace.push(*field);
         }
     }));
+    let spam = head.spam.map(|field| Marker::of(&field, "marked by a spam filter"));
+    if let Some(notice) = find_notice(&trace, &head, facts) {
+        return Judgement {
+            verdict: Verdict::Notice(vec![notice]),
+            null_sender,
+            diverted_before: find_diverted(message, &head),
+            spam,
+        };
+    }
     let verdict = judge_message(message, &trace, &head, facts, null_sender.as_ref());
     Judgement {
         verdict,
         null_sender,
         diverted_before: find_diverted(message, &head),
+        spam,
     }
+}
+
+/// Is this one of our own notices? Anybody can write its mark, so it counts only on what never left this host: the null sender, a
+/// daemon's name, and no hop from anywhere else. Whatever a stranger sends has such a hop: the MTA that took it in wrote it.
+fn find_notice(trace: &[Field<'_>], head: &HeaderScan<'_>, facts: &Facts<'_>) -> Option<Marker> {
+    let field = head.notice?;
+    let from = head.from.map(|field| field.text().into_owned());
+    let is_null = match facts.sender {
+        Sender::Null | Sender::Unknown => true,
+        Sender::Address(_) => false,
+    };
+    let stayed_here = trace
+        .iter()
+        .filter(|field| field.is("Received"))
+        .all(|field| is_inside(field.value, facts.hosts));
+    let is_ours =
+        is_null && stayed_here && head.list.is_none() && sender_kind_of(head, from.as_deref()) == SenderKind::Daemon;
+    is_ours.then(|| Marker::of(&field, "written by spoolguard"))
 }
 
 /// A file that begins with an empty line has, taken by its word, no header at all, and what should be it stands in the body.
@@ -203,7 +250,7 @@ fn judge_message(
     facts: &Facts<'_>,
     null_sender: Option<&Marker>,
 ) -> Verdict {
-    let loops = find_loop(trace, facts.own, facts.max_hops);
+    let loops = find_loop(trace, facts.own, facts.hosts, facts.max_hops);
     if !loops.is_empty() {
         return Verdict::Loop(loops);
     }
@@ -277,6 +324,7 @@ fn rejection(marker: Marker, recipients: Vec<Recipient>, outline: &MimeParts<'_>
         kind: Some(ReportKind::Failure),
         recipients,
         origin: quoted.origin(facts.own),
+        ownership: ownership(&quoted.message(), facts),
         markers: vec![marker],
         reporting_host: None,
         quoted_message_id: message_id,
@@ -334,6 +382,8 @@ mod tests {
             sender: &Sender::Unknown,
             own: &own,
             max_hops: 50,
+            hosts: &[],
+            relays: &[],
         };
         let text =
             "\r\nFrom: MAILER-DAEMON@b.test\nTo: a@a.test\nSubject: failure notice\n\n<c@c.test>:\nno such user\n";

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::classify::{Judgement, Verdict};
+use crate::classify::{Judgement, Origin, Ownership, Verdict};
 use crate::message::envelope::Sender;
 
 /// What an administrator wants done with one kind of message.
@@ -22,8 +22,10 @@ pub enum Choice {
 pub struct Policy {
     /// For messages that have been here before.
     pub on_loop: Choice,
-    /// For reports from mail systems.
+    /// For reports from mail systems about forwarded mail, or about nobody knows what.
     pub on_bounce: Choice,
+    /// For reports about mail that the user wrote.
+    pub on_own_bounce: Choice,
     /// For ordinary mail with a null sender.
     pub on_null_sender: Choice,
     /// For feedback reports.
@@ -32,6 +34,8 @@ pub struct Policy {
     pub on_receipt: Choice,
     /// For vacation messages and the like.
     pub on_auto_reply: Choice,
+    /// For what a filter marked as spam and would otherwise pass.
+    pub on_spam: Choice,
 }
 
 impl Default for Policy {
@@ -39,10 +43,12 @@ impl Default for Policy {
         Self {
             on_loop: Choice::Divert,
             on_bounce: Choice::Divert,
-            on_null_sender: Choice::Divert,
+            on_own_bounce: Choice::Pass,
+            on_null_sender: Choice::Pass,
             on_complaint: Choice::Pass,
             on_receipt: Choice::Pass,
             on_auto_reply: Choice::Pass,
+            on_spam: Choice::Pass,
         }
     }
 }
@@ -99,10 +105,14 @@ pub enum Why {
     Verdict,
     /// For its null sender.
     NullSender,
+    /// A filter marked it as spam.
+    Spam,
     /// A guard has diverted it before: it goes nowhere any more.
     DivertedBefore,
     /// The user's mailbox is full.
     OverQuota,
+    /// More reports about the user's own mail came within an hour than that mail can bring about.
+    TooManyOwnBounces,
     /// It was sent on, and came back in a report.
     CameBack,
 }
@@ -112,8 +122,10 @@ impl fmt::Display for Why {
         f.write_str(match self {
             Self::Verdict => "verdict",
             Self::NullSender => "null-sender",
+            Self::Spam => "spam",
             Self::DivertedBefore => "diverted-before",
             Self::OverQuota => "over-quota",
+            Self::TooManyOwnBounces => "too-many-own-bounces",
             Self::CameBack => "came-back",
         })
     }
@@ -131,17 +143,57 @@ pub fn choose(judgement: &Judgement, job: Job, policy: &Policy) -> Action {
     }
     let (choice, why) = match judgement.verdict {
         Verdict::Loop(_) => (policy.on_loop, Why::Verdict),
+        Verdict::Bounce(ref bounce) if bounce.origin == Origin::User => (policy.on_own_bounce, Why::Verdict),
         Verdict::Bounce(_) => (policy.on_bounce, Why::Verdict),
         Verdict::Complaint(_) => (policy.on_complaint, Why::Verdict),
         Verdict::Receipt(_) => (policy.on_receipt, Why::Verdict),
         Verdict::AutoReply(_) => (policy.on_auto_reply, Why::Verdict),
+        // For its reader alone.
+        Verdict::Notice(_) => match job {
+            Job::Deliver => (Choice::Pass, Why::Verdict),
+            Job::Forward(_) => (Choice::Keep, Why::Verdict),
+        },
         Verdict::Ordinary if judgement.null_sender.is_some() => (policy.on_null_sender, Why::NullSender),
         Verdict::Ordinary => (Choice::Pass, Why::Verdict),
     };
     match choice {
         Choice::Divert => Action::Divert(why),
         Choice::Keep => Action::Keep(why),
-        Choice::Pass => pass,
+        Choice::Pass => pass_unless_spam(judgement, pass, policy),
+    }
+}
+
+/// Tells whether reports like this one are counted: all that are sent on, and of those that are delivered the ones that nothing but a name
+/// shows to be the user's.
+#[must_use]
+pub fn counts_as_own_bounce(judgement: &Judgement, action: Action) -> bool {
+    let Verdict::Bounce(bounce) = &judgement.verdict else {
+        return false;
+    };
+    bounce.origin == Origin::User
+        && match (action, bounce.ownership) {
+            (Action::Forward(_), _) | (Action::Append, Ownership::NotShown) => true,
+            (Action::Append, Ownership::Shown) | (Action::Keep(_) | Action::Divert(_), _) => false,
+        }
+}
+
+/// What a report about the user's own mail gets beyond their number: what any other report gets.
+pub fn beyond_own_bounces(action: Action, policy: &Policy) -> Action {
+    match policy.on_bounce {
+        Choice::Divert => Action::Divert(Why::TooManyOwnBounces),
+        Choice::Keep => Action::Keep(Why::TooManyOwnBounces),
+        Choice::Pass => action,
+    }
+}
+
+/// Lets a message pass, unless a filter marked it and the site does not send such mail on. Its own mailbox it may enter.
+fn pass_unless_spam(judgement: &Judgement, pass: Action, policy: &Policy) -> Action {
+    let is_settled = matches!(judgement.verdict, Verdict::Bounce(_) | Verdict::Notice(_));
+    match (policy.on_spam, pass) {
+        _ if is_settled || judgement.spam.is_none() => pass,
+        (Choice::Pass, pass) | (Choice::Keep, pass @ Action::Append) => pass,
+        (Choice::Keep, Action::Forward(_) | Action::Keep(_) | Action::Divert(_)) => Action::Keep(Why::Spam),
+        (Choice::Divert, _) => Action::Divert(Why::Spam),
     }
 }
 
@@ -213,7 +265,7 @@ pub fn admit(
         return Admission::Fits;
     }
     let comes_round = match judgement.verdict {
-        Verdict::Loop(_) | Verdict::Bounce(_) => true,
+        Verdict::Loop(_) | Verdict::Bounce(_) | Verdict::Notice(_) => true,
         Verdict::Complaint(_) | Verdict::Receipt(_) | Verdict::AutoReply(_) | Verdict::Ordinary => {
             judgement.diverted_before.is_some()
         }
@@ -265,6 +317,7 @@ mod tests {
             verdict,
             null_sender: None,
             diverted_before: None,
+            spam: None,
         }
     }
 
@@ -296,7 +349,7 @@ mod tests {
                 forward,
                 Action::Forward(Copies::None),
             ),
-            (null, Job::Deliver, Action::Divert(Why::NullSender)),
+            (null, Job::Deliver, Action::Append),
             (null_reply, Job::Deliver, Action::Append),
             (marked, forward, Action::Keep(Why::DivertedBefore)),
         ];

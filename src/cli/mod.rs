@@ -107,7 +107,7 @@ pub enum Command {
         json: bool,
         /// Ask whether every message is one of these
         #[arg(long, value_name = "VERDICT", value_delimiter = ',',
-              value_parser = ["loop", "bounce", "complaint", "receipt", "auto-reply", "ordinary"])]
+              value_parser = ["loop", "bounce", "complaint", "receipt", "auto-reply", "notice", "ordinary"])]
         is: Vec<String>,
         /// Who it is for.
         #[command(flatten)]

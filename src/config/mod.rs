@@ -65,8 +65,10 @@ pub struct Config {
 pub struct Guard {
     /// For messages that have been here before.
     pub r#loop: Choice,
-    /// For reports from mail systems.
+    /// For reports from mail systems about forwarded mail, or about nobody knows what.
     pub bounce: Choice,
+    /// For reports about mail that the user wrote.
+    pub own_bounce: Choice,
     /// For ordinary mail with a null sender.
     pub null_sender: Choice,
     /// For feedback reports.
@@ -75,6 +77,10 @@ pub struct Guard {
     pub receipt: Choice,
     /// For vacation messages and the like.
     pub auto_reply: Choice,
+    /// For what rspamd or SpamAssassin marked as spam.
+    pub spam: Choice,
+    /// Hosts and domains through which the user's own mail leaves, beside this host and the user's domains.
+    pub relays: Vec<String>,
     /// How many `Received` fields a message may have.
     pub max_hops: usize,
 }
@@ -270,10 +276,13 @@ impl Default for Guard {
         Self {
             r#loop: policy.on_loop,
             bounce: policy.on_bounce,
+            own_bounce: policy.on_own_bounce,
             null_sender: policy.on_null_sender,
             complaint: policy.on_complaint,
             receipt: policy.on_receipt,
             auto_reply: policy.on_auto_reply,
+            spam: policy.on_spam,
+            relays: Vec::new(),
             max_hops: 50,
         }
     }
@@ -354,10 +363,12 @@ impl Config {
         Policy {
             on_loop: self.guard.r#loop,
             on_bounce: self.guard.bounce,
+            on_own_bounce: self.guard.own_bounce,
             on_null_sender: self.guard.null_sender,
             on_complaint: self.guard.complaint,
             on_receipt: self.guard.receipt,
             on_auto_reply: self.guard.auto_reply,
+            on_spam: self.guard.spam,
         }
     }
 

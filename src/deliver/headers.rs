@@ -83,9 +83,12 @@ pub fn strongest(judgement: &Judgement) -> Option<&Marker> {
 pub fn verdict(verdict: &Verdict) -> String {
     let kind = match verdict {
         Verdict::Bounce(bounce) => bounce.kind.map(|kind| kind.name()),
-        Verdict::Loop(_) | Verdict::Complaint(_) | Verdict::Receipt(_) | Verdict::AutoReply(_) | Verdict::Ordinary => {
-            None
-        }
+        Verdict::Loop(_)
+        | Verdict::Complaint(_)
+        | Verdict::Receipt(_)
+        | Verdict::AutoReply(_)
+        | Verdict::Notice(_)
+        | Verdict::Ordinary => None,
     };
     match kind {
         Some(kind) => format!("{} ({kind})", verdict.name()),
@@ -186,6 +189,7 @@ mod tests {
             }]),
             null_sender: None,
             diverted_before: None,
+            spam: None,
         };
         assert_eq!(
             verdict_field(&judgement),

@@ -1,5 +1,6 @@
 //! What is said about each message: one line in the log, one line for a dry run. Never its body or its subject.
 
+use crate::classify::Verdict;
 use crate::classify::policy::Action;
 use crate::deliver::context::{Case, Guard, Outcome};
 use crate::deliver::forward::gate;
@@ -25,6 +26,15 @@ pub fn action(case: &Case<'_>, result: &Result<Outcome, Error>) -> &'static str 
 pub fn log(guard: &Guard, case: &Case<'_>, result: &Result<Outcome, Error>) {
     let judgement = &case.judgement;
     let marker = headers::strongest(judgement).map(headers::shown);
+    let origin = match &judgement.verdict {
+        Verdict::Bounce(bounce) => Some(bounce.origin.name()),
+        Verdict::Loop(_)
+        | Verdict::Complaint(_)
+        | Verdict::Receipt(_)
+        | Verdict::AutoReply(_)
+        | Verdict::Notice(_)
+        | Verdict::Ordinary => None,
+    };
     let id = case.message.first("Message-ID").map(|id| id.into_owned());
     let (mailbox, to, note, held) = match result {
         Ok(Outcome::Appended { mailbox, note }) => (Some(mailbox.display().to_string()), None, note.clone(), None),
@@ -44,6 +54,7 @@ pub fn log(guard: &Guard, case: &Case<'_>, result: &Result<Outcome, Error>) {
             tracing::$level!(
                 action = action(case, result),
                 verdict = judgement.verdict.name(),
+                origin,
                 marker,
                 user = guard.account.name,
                 sender,

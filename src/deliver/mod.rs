@@ -266,6 +266,8 @@ pub fn judge(message: &Message<'_>, envelope: &Envelope, config: &Config) -> Jud
         sender: &envelope.sender,
         own: &envelope.own,
         max_hops: config.guard.max_hops,
+        hosts: account::own_hosts(),
+        relays: &config.guard.relays,
     };
     classify::classify(message, &facts)
 }

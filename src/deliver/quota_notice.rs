@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc2822;
 
+use crate::classify::NOTICE_HEADER;
 use crate::classify::policy::{Limit, Over};
 use crate::deliver::context::{Case, Guard};
 use crate::deliver::{headers, notify};
@@ -105,7 +106,7 @@ pub fn message(own: &str, to: &str, date: OffsetDateTime, id: &str, text: &str) 
     };
     format!(
         "From: Mail delivery guard <MAILER-DAEMON@{domain}>\nTo: {to}\nDate: {written}\nMessage-ID: <{id}.spoolguard@{domain}>\n\
-         Auto-Submitted: auto-generated\nX-Loop: {own}\nMIME-Version: 1.0\nContent-Type: text/plain; charset=us-ascii\n{text}"
+         Auto-Submitted: auto-generated\nX-Loop: {own}\n{NOTICE_HEADER}: written by spoolguard\nMIME-Version: 1.0\nContent-Type: text/plain; charset=us-ascii\n{text}"
     )
 }
 

@@ -1,9 +1,11 @@
 //! Does what was chosen, and what comes after when it cannot be done: the one place that says in which order things are tried. The
 //! last resort is the user's own mailbox; when that fails too, the message goes back to the mail system.
 
-use crate::classify::policy::{Action, Copies, Over, Why};
+use crate::classify::policy::{self, Action, Copies, Over, Why};
 use crate::deliver::context::{Case, Guard, Outcome, when_settled};
 use crate::deliver::divert::digest;
+use crate::deliver::divert::held::{self, Held};
+use crate::deliver::divert::throttle::{self, OwnBounce};
 use crate::deliver::forward::gate;
 use crate::deliver::forward::gate::{Gate, Kept};
 use crate::deliver::forward::rules::attribution::ForwardFailure;
@@ -53,8 +55,27 @@ fn take_out(guard: &Guard, case: &Case<'_>, blames: &[ForwardFailure]) -> Result
 }
 
 fn act(guard: &Guard, case: &Case<'_>) -> Result<Outcome, Error> {
+    if !policy::counts_as_own_bounce(&case.judgement, case.action) {
+        return carry_out(guard, case, case.action);
+    }
+    match throttle::admit_own_bounce(guard, case) {
+        OwnBounce::Fits => {
+            let result = carry_out(guard, case, case.action);
+            if result.is_err() {
+                throttle::take_back_own_bounce(guard, case);
+            }
+            result
+        }
+        OwnBounce::TooMany => {
+            let action = policy::beyond_own_bounces(case.action, &guard.config.policy());
+            carry_out(guard, case, action)
+        }
+    }
+}
+
+fn carry_out(guard: &Guard, case: &Case<'_>, action: Action) -> Result<Outcome, Error> {
     let over = guard.config.quota.when_full;
-    match case.action {
+    match action {
         Action::Append => append(guard, case, "", over),
         Action::Keep(why) => keep(guard, case, &why.to_string(), over),
         Action::Forward(copies) => forward(guard, case, copies),
@@ -164,6 +185,12 @@ fn forward(guard: &Guard, case: &Case<'_>, copies: Copies) -> Result<Outcome, Er
 /// take it now, no copy stays: the message will come again, and each time would leave another.
 fn pass(guard: &Guard, case: &Case<'_>, copies: Copies, gate: &mut Gate) -> Result<Outcome, Error> {
     let over = guard.config.quota.when_full;
+    let held = hold_unreturnable(guard, case, copies, gate);
+    // Where no copy can be held, one in the mailbox does.
+    let copies = match held {
+        Unreturnable::NotHeld => Copies::Keep,
+        Unreturnable::No | Unreturnable::Held(_) => copies,
+    };
     let copy = match (copies, gate.why()) {
         (Copies::Keep, _) => Some(store::place(guard, case, "", over)?),
         (Copies::None, None) => None,
@@ -195,6 +222,9 @@ fn pass(guard: &Guard, case: &Case<'_>, copies: Copies, gate: &mut Gate) -> Resu
     let sent = match forward::send(guard, case, &destinations) {
         Ok(sent) => sent,
         Err(e) => {
+            if let Unreturnable::Held(held) = held {
+                held.withdraw();
+            }
             if let Some(Placement::Here(appended)) = copy {
                 history::note_gone(guard, case);
                 if let Err(left) = store::take_back(guard, appended) {
@@ -252,6 +282,39 @@ fn pass(guard: &Guard, case: &Case<'_>, copies: Copies, gate: &mut Gate) -> Resu
                 history::note_kept(guard, case);
             }
             kept
+        }
+    }
+}
+
+/// Whether a failure of this forward could ever be reported.
+#[derive(Debug)]
+enum Unreturnable {
+    /// It could, or there is a copy anyway.
+    No,
+    /// It could not: MTAs drop a null-sender message that they cannot deliver. A copy is held.
+    Held(Held),
+    /// It could not, and no copy can be held.
+    NotHeld,
+}
+
+/// Holds a copy of a null-sender message that is about to be sent on.
+fn hold_unreturnable(guard: &Guard, case: &Case<'_>, copies: Copies, gate: &Gate) -> Unreturnable {
+    if !forward::goes_with_null_sender(case)
+        || copies == Copies::Keep
+        || gate.destinations().is_empty()
+        || gate.why().is_some()
+    {
+        return Unreturnable::No;
+    }
+    let Some(dir) = guard.state_dir() else {
+        return Unreturnable::NotHeld;
+    };
+    let letter = store::letter(guard, case, "", "");
+    match held::hold(&dir.join(held::FORWARDED_DIR), "", letter) {
+        Ok(held) => Unreturnable::Held(held),
+        Err(e) => {
+            tracing::warn!(user = guard.account.name, note = %e, "a copy goes into the mailbox");
+            Unreturnable::NotHeld
         }
     }
 }

@@ -40,6 +40,18 @@ pub enum Origin {
     Unknown,
 }
 
+impl Origin {
+    /// The word for it, as logs and JSON use it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::OurForward => "our-forward",
+            Self::User => "user",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
 /// A quoted header; empty where nothing is quoted.
 #[derive(Clone, Debug, Default)]
 pub struct ReturnedHeader<'a> {
@@ -88,7 +100,7 @@ impl<'a> ReturnedHeader<'a> {
         self.bytes.is_empty()
     }
 
-    /// Whose message it was, by `X-Loop`, then by its writer and by who made its Message-ID.
+    /// Whose message it was, by `X-Loop`, then by its author; where it names none, by its envelope sender and by who made its Message-ID.
     #[must_use]
     pub fn origin(&self, own: &OwnAddresses) -> Origin {
         let message = self.message();
@@ -96,12 +108,22 @@ impl<'a> ReturnedHeader<'a> {
         if message.values("X-Loop").any(|value| own.is_loop_mark(&value)) {
             return Origin::OurForward;
         }
-        let written = ["From", "Sender", "Return-Path"]
+        let has_author = message.first("From").is_some();
+        let written = ["From", "Sender"]
             .into_iter()
             .any(|name| message.values(name).any(is_own));
+        if written {
+            return Origin::User;
+        }
+        // What somebody else wrote and was forwarded from here has the user as its envelope sender, too, and perhaps a neighbour's id.
+        let returned = message.values("Return-Path").any(is_own);
         let id = message.first("Message-ID").and_then(|id| Address::parse(&id));
         let made = id.is_some_and(|id| id.domain().is_some() && own.iter().any(|a| a.domain() == id.domain()));
-        if written || made { Origin::User } else { Origin::Unknown }
+        if !has_author && (returned || made) {
+            Origin::User
+        } else {
+            Origin::Unknown
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use std::io;
 
 use sha2::{Digest, Sha256};
 
-use crate::classify::Verdict;
+use crate::classify::{NOTICE_HEADER, Verdict};
 use crate::cli::Who;
 use crate::config::Config;
 use crate::deliver;
@@ -266,7 +266,8 @@ impl Judge<'_> {
         if wanted.seen.is_some() && !is_seen(message) {
             return Ok(false);
         }
-        if wanted.kinds.is_empty() || again {
+        let is_notice = message.first(NOTICE_HEADER).is_some();
+        if wanted.kinds.is_empty() || (again && !is_notice) {
             return Ok(true);
         }
         let envelope = caller::envelope(&Who::default(), &|_| None, message, self.config, self.account);
@@ -282,12 +283,14 @@ impl Judge<'_> {
                 }
                 true
             }
-            Verdict::Loop(_) => wanted.kinds.contains(&Kind::Loop),
+            Verdict::Loop(_) => again || wanted.kinds.contains(&Kind::Loop),
+            Verdict::Notice(_) => false,
+            // Its mark alone makes no notice.
             Verdict::Bounce(_)
             | Verdict::Complaint(_)
             | Verdict::Receipt(_)
             | Verdict::AutoReply(_)
-            | Verdict::Ordinary => false,
+            | Verdict::Ordinary => again,
         })
     }
 

@@ -6,6 +6,7 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use nix::unistd::{Gid, Uid};
@@ -328,6 +329,12 @@ pub fn mail_name() -> String {
 #[must_use]
 pub fn host_name() -> String {
     nix::unistd::gethostname().map_or_else(|_| "localhost".to_owned(), |name| name.to_string_lossy().into_owned())
+}
+
+/// The names that this host goes by, asked once.
+pub fn own_hosts() -> &'static [String] {
+    static NAMES: OnceLock<Vec<String>> = OnceLock::new();
+    NAMES.get_or_init(|| vec![host_name()])
 }
 
 #[cfg(test)]

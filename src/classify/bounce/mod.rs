@@ -8,6 +8,7 @@ pub mod score;
 use crate::classify::bounce::recipients::{add_reasons, failed_recipients, parties, read_report};
 use crate::classify::bounce::score::{Built, Score};
 use crate::classify::header_scan::HeaderScan;
+use crate::classify::ownership::ownership;
 use crate::classify::patterns::sender::SenderKind;
 use crate::classify::patterns::{body, subject};
 use crate::classify::{Bounce, Facts, Marker};
@@ -163,6 +164,7 @@ pub fn weigh(evidence: &Evidence<'_, '_>, outline: &MimeParts<'_>, facts: &Facts
         kind,
         recipients,
         origin,
+        ownership: ownership(&quoted.message(), facts),
         markers,
         reporting_host: report.reporting_host,
         quoted_message_id: message_id,

@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use serde::Serialize;
 
 use crate::classify::policy::Action;
-use crate::classify::{Bounce, Judgement, Marker, Origin, Recipient, ReportKind, Verdict};
+use crate::classify::{Bounce, Judgement, Marker, Origin, Ownership, Recipient, ReportKind, Verdict};
 use crate::deliver::headers;
 use crate::error::visible;
 use crate::mailbox::reader::Doubt;
@@ -73,6 +73,7 @@ impl Finding<'_> {
             | Verdict::Complaint(_)
             | Verdict::Receipt(_)
             | Verdict::AutoReply(_)
+            | Verdict::Notice(_)
             | Verdict::Ordinary => None,
         }
     }
@@ -80,7 +81,8 @@ impl Finding<'_> {
     /// Every marker: those of the verdict, and those of the facts beside it that are not among them.
     fn markers(&self) -> Vec<Marker> {
         let mut markers = self.judgement.verdict.markers().to_vec();
-        for marker in [&self.judgement.null_sender, &self.judgement.diverted_before]
+        let facts = &self.judgement;
+        for marker in [&facts.null_sender, &facts.diverted_before, &facts.spam]
             .into_iter()
             .flatten()
         {
@@ -148,12 +150,13 @@ impl Finding<'_> {
             let facts: Vec<_> = facts.into_iter().flatten().map(visible).collect();
             writeln!(output, "    for {}: {}", visible(&recipient.address), facts.join(" "))?;
         }
-        let origin = match bounce.origin {
-            Origin::OurForward => "a message that was forwarded from here",
-            Origin::User => "a message that the user wrote",
-            Origin::Unknown => "nobody knows which message",
+        let original = match (bounce.origin, bounce.ownership) {
+            (Origin::OurForward, _) => "forwarded from here (our-forward)",
+            (Origin::User, Ownership::Shown) => "written by the user (user)",
+            (Origin::User, Ownership::NotShown) => "written in the user's name; nothing shows where (user)",
+            (Origin::Unknown, _) => "unknown",
         };
-        writeln!(output, "    about {origin}")
+        writeln!(output, "    original message: {original}")
     }
 }
 

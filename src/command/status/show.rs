@@ -9,6 +9,7 @@ use time::format_description::well_known::Rfc3339;
 
 use crate::command::inspect::show::write_line;
 use crate::deliver::context::Guard;
+use crate::deliver::divert::held::FORWARDED_DIR;
 use crate::deliver::divert::rules::storm::Counts;
 use crate::deliver::divert::throttle;
 use crate::deliver::forward::destinations;
@@ -28,6 +29,8 @@ pub struct View {
     routes: Destinations,
     /// Copies of what was sent to the administrator: how many, how many bytes, where.
     held: (u64, u64, PathBuf),
+    /// Copies of null-sender mail that was sent on: how many, how many bytes, where.
+    unreturnable: (u64, u64, PathBuf),
     /// What was diverted, where anything was.
     diverted: Option<Counts>,
     wrong: Option<String>,
@@ -50,14 +53,17 @@ impl View {
         };
         let wrong = guard.state_trouble().map(|e| e.to_string()).or(wrong);
         let held = guard.state_dir().unwrap_or_default().join("held");
-        let (count, bytes) = count(&held);
+        let (held_count, held_bytes) = count(&held);
+        let forwarded = guard.state_dir().unwrap_or_default().join(FORWARDED_DIR);
+        let (forwarded_count, forwarded_bytes) = count(&forwarded);
         Self {
             user: guard.account.name.clone(),
             mailbox: guard.mailbox(),
             now: moment(now),
             settings,
             routes,
-            held: (count, bytes, held),
+            held: (held_count, held_bytes, held),
+            unreturnable: (forwarded_count, forwarded_bytes, forwarded),
             diverted,
             wrong,
         }
@@ -122,7 +128,11 @@ pub fn write_text(view: &View, output: &mut impl Write) -> io::Result<()> {
     }
     let (held, held_bytes, dir) = &view.held;
     let routes = &view.routes;
-    let is_nothing = routes.routes.is_empty() && routes.lost.is_empty() && *held == 0 && view.diverted.is_none();
+    let is_nothing = routes.routes.is_empty()
+        && routes.lost.is_empty()
+        && *held == 0
+        && view.unreturnable.0 == 0
+        && view.diverted.is_none();
     if is_nothing && view.wrong.is_none() {
         return output.write_all(nothing(&view.user).as_bytes());
     }
@@ -138,6 +148,16 @@ pub fn write_text(view: &View, output: &mut impl Write) -> io::Result<()> {
             output,
             "{user}: held copies of what was sent to the administrator: {held}, {} KiB; to read them: zcat {}/*.gz",
             held_bytes.div_ceil(1024),
+            visible(&dir.display().to_string())
+        )?;
+    }
+    let (count, bytes, dir) = &view.unreturnable;
+    if *count > 0 {
+        writeln!(
+            output,
+            "{user}: copies of forwarded mail with the null sender, of which no failure would be reported: {count}, {} KiB; to read \
+             them: zcat {}/*.gz",
+            bytes.div_ceil(1024),
             visible(&dir.display().to_string())
         )?;
     }
@@ -335,6 +355,8 @@ enum Line<'a> {
         lost: u64,
         held: u64,
         held_bytes: u64,
+        unreturnable: u64,
+        unreturnable_bytes: u64,
         diverted: Option<&'a Counts>,
         error: Option<&'a str>,
     },
@@ -427,6 +449,8 @@ pub fn write_json(view: &View, output: &mut impl Write) -> io::Result<()> {
         lost: view.routes.lost.len() as u64 + view.routes.lost_before,
         held: view.held.0,
         held_bytes: view.held.1,
+        unreturnable: view.unreturnable.0,
+        unreturnable_bytes: view.unreturnable.1,
         diverted: view.diverted.as_ref(),
         error: view.wrong.as_deref(),
     };

@@ -1,4 +1,4 @@
-//! Keeps a copy of what was sent to an administrator who may never get it: a mail system drops a null-sender message that it
+//! Keeps a copy of what was sent with the null sender, to an administrator or on: an MTA drops a null-sender message that it
 //! cannot deliver, and nobody is told. Keeps what is only counted, too. Each copy is one compressed mbox, so that
 //! `zcat held/*.gz` is a mailbox. What a directory holds is bounded: the oldest goes first, and it is said how many went.
 
@@ -13,6 +13,9 @@ use flate2::write::GzEncoder;
 use crate::error::Error;
 use crate::mailbox::format::{MboxEntry, write_letter};
 use crate::sys::dirs::{make_private_dir, open_kept, sync_parent};
+
+/// Where copies of null-sender mail that was sent on are held, in the state directory.
+pub const FORWARDED_DIR: &str = "forwarded";
 
 /// How much is held in one directory, in compressed bytes; the oldest goes first.
 pub const HELD_BYTES: u64 = 32 << 20;

@@ -148,6 +148,37 @@ impl<'a> Throttle<'a> {
     }
 }
 
+/// Whether one more report about the user's own mail goes to the user.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum OwnBounce {
+    /// It does.
+    Fits,
+    /// More came within an hour than anybody's own mail brings about: it is a report like any other.
+    TooMany,
+}
+
+/// Takes a place for a report about the user's own mail. Where nothing is remembered, each has one.
+pub fn admit_own_bounce(guard: &Guard, case: &Case<'_>) -> OwnBounce {
+    let (now, limits) = (case.date.unix_timestamp(), guard.config.storm_limits());
+    match change(guard, |state| state.admit_own_bounce(now, limits)) {
+        Ok(Some(false)) => OwnBounce::TooMany,
+        Ok(Some(true) | None) => OwnBounce::Fits,
+        Err(e) => {
+            tracing::warn!(user = guard.account.name, note = %e, "reports about own mail are not counted");
+            OwnBounce::Fits
+        }
+    }
+}
+
+/// Gives the place back: the report goes back to the MTA.
+pub fn take_back_own_bounce(guard: &Guard, case: &Case<'_>) {
+    let now = case.date.unix_timestamp();
+    if let Err(e) = change(guard, |state| state.take_back_own_bounce(now)) {
+        tracing::warn!(user = guard.account.name, note = %e, "a count is wrong now");
+    }
+}
+
 /// Says why the administrator does not get a message.
 #[must_use]
 pub fn said(reason: Reason) -> String {

@@ -11,9 +11,12 @@ use crate::deliver::forward::{history, verp};
 pub fn report<'a>(case: &'a Case<'_>) -> Option<&'a Bounce> {
     match &case.judgement.verdict {
         Verdict::Bounce(bounce) => Some(bounce),
-        Verdict::Loop(_) | Verdict::Complaint(_) | Verdict::Receipt(_) | Verdict::AutoReply(_) | Verdict::Ordinary => {
-            None
-        }
+        Verdict::Loop(_)
+        | Verdict::Complaint(_)
+        | Verdict::Receipt(_)
+        | Verdict::AutoReply(_)
+        | Verdict::Notice(_)
+        | Verdict::Ordinary => None,
     }
 }
 

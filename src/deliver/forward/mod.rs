@@ -12,6 +12,7 @@ pub mod verp;
 use std::collections::HashSet;
 use std::path::PathBuf;
 
+use crate::classify::Verdict;
 use crate::config::ForwardSender;
 use crate::deliver::context::{Case, Guard};
 use crate::deliver::headers;
@@ -92,6 +93,13 @@ pub fn send(guard: &Guard, case: &Case<'_>, destinations: &[String]) -> Result<S
     }
 }
 
+/// Tells whether a message is sent on with the null sender: one that came with it, and every bounce, whatever a gateway made of its
+/// sender. A report about it would be sent on, too, and so on.
+#[must_use]
+pub fn goes_with_null_sender(case: &Case<'_>) -> bool {
+    case.envelope.sender == Sender::Null || matches!(case.judgement.verdict, Verdict::Bounce(_))
+}
+
 /// Which envelope senders go with which destinations: one for all, or, with a token, one for each.
 fn submissions(guard: &Guard, case: &Case<'_>, destinations: Vec<String>) -> Vec<(String, Vec<String>)> {
     if destinations.is_empty() {
@@ -99,6 +107,7 @@ fn submissions(guard: &Guard, case: &Case<'_>, destinations: Vec<String>) -> Vec
     }
     let own = case.own_address();
     let plain = match (&case.envelope.sender, guard.config.forward.sender) {
+        _ if goes_with_null_sender(case) => String::new(),
         // A null sender stays null: nothing may ever come back for it (RFC 5228 section 4.2).
         (Sender::Null, _) => String::new(),
         // Exim and OpenSMTPD refuse a message for a malformed sender, and Postfix loses its report.

@@ -35,6 +35,7 @@ struct Line<'a> {
     complaints: Option<u64>,
     receipts: Option<u64>,
     auto_replies: Option<u64>,
+    notices: Option<u64>,
     cron: Option<u64>,
     lists: Option<u64>,
     ordinary: Option<u64>,
@@ -96,6 +97,7 @@ fn line(row: &Row) -> Line<'_> {
         complaints: of(Kind::Complaint),
         receipts: of(Kind::Receipt),
         auto_replies: of(Kind::AutoReply),
+        notices: of(Kind::Notice),
         cron: of(Kind::Cron),
         lists: of(Kind::List),
         ordinary: of(Kind::Ordinary),
@@ -187,12 +189,13 @@ const METRICS: [Metric; 8] = [
     ),
 ];
 
-const KINDS: [(Kind, &str); 8] = [
+const KINDS: [(Kind, &str); 9] = [
     (Kind::Loop, "loop"),
     (Kind::Bounce, "bounce"),
     (Kind::Complaint, "complaint"),
     (Kind::Receipt, "receipt"),
     (Kind::AutoReply, "auto-reply"),
+    (Kind::Notice, "notice"),
     (Kind::Cron, "cron"),
     (Kind::List, "list"),
     (Kind::Ordinary, "ordinary"),

@@ -265,7 +265,9 @@ impl fmt::Display for Reason {
                     Kind::Complaint => "complaints",
                     Kind::Receipt => "read receipts",
                     Kind::AutoReply => "automatic answers",
-                    Kind::Loop | Kind::Bounce | Kind::Cron | Kind::List | Kind::Ordinary => "mail of machines",
+                    Kind::Loop | Kind::Bounce | Kind::Notice | Kind::Cron | Kind::List | Kind::Ordinary => {
+                        "mail of machines"
+                    }
                 };
                 write!(f, "{what} ({})", messages(*count))
             }

@@ -22,6 +22,8 @@ pub enum Kind {
     Receipt,
     /// Vacation and the like.
     AutoReply,
+    /// Written by spoolguard itself.
+    Notice,
     /// The output of a job that cron(8) ran.
     Cron,
     /// From a mailing list.
@@ -129,6 +131,7 @@ impl<'a> Letter<'a> {
             Verdict::Complaint(_) => (Kind::Complaint, Vec::new()),
             Verdict::Receipt(_) => (Kind::Receipt, Vec::new()),
             Verdict::AutoReply(_) => (Kind::AutoReply, Vec::new()),
+            Verdict::Notice(_) => (Kind::Notice, Vec::new()),
             Verdict::Ordinary => match (job, found.list) {
                 (Some(job), _) => (Kind::Cron, vec![job]),
                 (None, Some(field)) => (Kind::List, vec![list(&field)]),
@@ -144,7 +147,12 @@ impl<'a> Letter<'a> {
             reading: if seen { Reading::Seen } else { Reading::Unseen },
             sender: sender(from.as_deref(), message.from_line()),
             labels,
-            id: if id.is_empty() { 0 } else { hash(id) },
+            // Two notices are no duplicates, whatever they say.
+            id: if id.is_empty() || kind == Kind::Notice {
+                0
+            } else {
+                hash(id)
+            },
             doubt: None,
         }
     }
@@ -252,6 +260,8 @@ mod tests {
             sender: &Sender::Unknown,
             own: &own,
             max_hops: 50,
+            hosts: &[],
+            relays: &[],
         };
         let text = format!("From s@s.test Mon Nov  2 10:00:00 2026\n{text}");
         let message = Message::new(text.as_bytes());

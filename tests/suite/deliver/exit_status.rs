@@ -245,7 +245,11 @@ fn a_dry_run_changes_nothing() {
             ORDINARY,
             "would forward: b@b.test",
         ),
-        (&["forward", "-f", "<>", "b@b.test"], ORDINARY, "would divert: "),
+        (
+            &["forward", "-f", "<>", "b@b.test"],
+            b"X-Loop: a@a.test\n\n",
+            "would divert: ",
+        ),
         (
             &["forward", "-f", "<>", "b@b.test"],
             b"X-Spoolguard-Divert: x\n\n",

@@ -388,7 +388,7 @@ fn flags_win_over_what_the_mail_system_says() {
         .succeeds();
     assert!(scratch.mail().starts_with(b"From s@s.test "));
     for flags in [["-f", ""], ["-f", "<>"], ["--sender", "MAILER-DAEMON"]] {
-        let scratch = Scratch::new();
+        let scratch = Scratch::new().set("guard.null_sender", "\"divert\"");
         let run = scratch.run(&["deliver", "-a", "a@a.test"]).with(&flags);
         run.variable("SENDER", "x@x.test").input(ORDINARY).go().succeeds();
         assert_eq!(messages(&scratch.diverted()).len(), 1, "{flags:?} is the null sender");

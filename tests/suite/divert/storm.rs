@@ -176,7 +176,7 @@ fn a_looping_message_is_counted_and_another_one_is_not() {
 
 #[test]
 fn beyond_the_budget_reports_are_held_and_mail_stays_with_the_user() {
-    let scratch = Scratch::new();
+    let scratch = Scratch::new().set("guard.null_sender", "\"divert\"");
     replay(&scratch, "<>", (0..30).map(|at| report(&format!("b{at}@b.test"), "1")));
     assert_eq!(messages(&scratch.diverted()).len(), 20);
     assert_eq!(held(&scratch, "more").len(), 10);

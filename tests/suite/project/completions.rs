@@ -62,7 +62,15 @@ fn bash_completes_commands_flags_and_values() {
     assert!(offered(&["status", "-d", "roo"]).contains(&"root".to_owned()));
     assert_eq!(
         offered(&["inspect", "--is", ""]),
-        ["loop", "bounce", "complaint", "receipt", "auto-reply", "ordinary"]
+        [
+            "loop",
+            "bounce",
+            "complaint",
+            "receipt",
+            "auto-reply",
+            "notice",
+            "ordinary"
+        ]
     );
     assert_eq!(
         offered(&["spool", "list", "--sort", ""]),

@@ -12,7 +12,15 @@ use spoolguard::message::address::{Address, OwnAddresses};
 use spoolguard::message::envelope::Sender;
 use spoolguard::message::text::{decoded_value, normalize, parameter};
 
-const VERDICTS: [&str; 6] = ["bounce", "loop", "complaint", "receipt", "auto-reply", "ordinary"];
+const VERDICTS: [&str; 7] = [
+    "bounce",
+    "loop",
+    "complaint",
+    "receipt",
+    "auto-reply",
+    "notice",
+    "ordinary",
+];
 
 fn folder(verdict: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpus").join(verdict)
@@ -62,6 +70,8 @@ pub fn judge(bytes: &[u8]) -> Judgement {
         sender: &sender,
         own: &own,
         max_hops: 50,
+        hosts: &[],
+        relays: &[],
     };
     classify(&message, &facts)
 }

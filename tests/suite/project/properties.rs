@@ -89,6 +89,8 @@ proptest! {
 
     #[test]
     fn another_hop_changes_nothing((name, bytes) in any_message(), host in "[a-z]{3,9}") {
+        // One of our own notices has not left this host.
+        prop_assume!(!name.starts_with("notice/"));
         let (line, header, body) = parts(bytes);
         let hop = format!("Received: from {host}.hop.test ({host}.hop.test [198.51.100.1])\n\tby in.hop.test (Postfix) with ESMTP id 1A;\n\tMon, 2 Nov 2026 11:00:00 +0000\n");
         same_verdict(name, bytes, &joined((line, [hop.into_bytes(), header].concat(), body)))?;

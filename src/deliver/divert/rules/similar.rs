@@ -72,6 +72,7 @@ pub fn similarity(judgement: &Judgement, message: &Message<'_>, body_bytes: u64)
         | Verdict::Complaint(_)
         | Verdict::Receipt(_)
         | Verdict::AutoReply(_)
+        | Verdict::Notice(_)
         | Verdict::Ordinary => of_mail(judgement, message, body_bytes),
     }
 }
@@ -162,6 +163,8 @@ mod tests {
             sender,
             own: &own,
             max_hops: 50,
+            hosts: &[],
+            relays: &[],
         };
         similarity(&classify(&message, &facts), &message, message.body().len() as u64)
     }

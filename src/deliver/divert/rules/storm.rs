@@ -120,6 +120,7 @@ pub struct State {
     /// The user's address, for a digest that no message brings about.
     pub address: String,
     sent: Vec<i64>,
+    own_bounces: Vec<i64>,
     digest: i64,
     untold_since: Option<i64>,
     storms: Vec<Storm>,
@@ -191,6 +192,26 @@ impl State {
         }
         self.reserve(print, now);
         Step::Send
+    }
+
+    /// Takes a place for a report about mail that seems to be the user's own; false where as many came within an hour as the budget
+    /// allows. Then somebody sends in the user's name.
+    pub fn admit_own_bounce(&mut self, now: i64, limits: Limits) -> bool {
+        self.age(now);
+        let fits = limits.budget.is_none_or(|budget| self.own_bounces.len() < budget);
+        if fits {
+            self.own_bounces.push(now);
+            let surplus = self.own_bounces.len().saturating_sub(MOST_BUDGET);
+            self.own_bounces.drain(..surplus);
+        }
+        fits
+    }
+
+    /// Gives that place back: the report will come again.
+    pub fn take_back_own_bounce(&mut self, now: i64) {
+        if let Some(at) = self.own_bounces.iter().rposition(|then| *then == now) {
+            self.own_bounces.remove(at);
+        }
     }
 
     /// Notes that the administrator has it. Only then is the next one that is equal a mere copy.
@@ -365,6 +386,10 @@ impl State {
             *then = (*then).min(now);
         }
         self.sent.retain(|then| is_within(*then, now, HOUR));
+        for then in &mut self.own_bounces {
+            *then = (*then).min(now);
+        }
+        self.own_bounces.retain(|then| is_within(*then, now, HOUR));
         let surplus = self.sent.len().saturating_sub(MOST_BUDGET);
         self.sent.drain(..surplus);
         self.forget_surplus();

@@ -2,7 +2,7 @@
 //!
 //! How much each proof is worth is said at `Proof`; what follows from it is the caller's.
 
-use crate::classify::{Bounce, Judgement, Marker, Origin, Verdict};
+use crate::classify::{Bounce, Judgement, Marker, Origin, Ownership, Verdict};
 use crate::message::address::Address;
 use crate::report::dsn::{Recipient, ReportKind, kind_of};
 use crate::report::status_code::FailureClass;
@@ -90,6 +90,7 @@ pub fn believe_token(judgement: &mut Judgement, address: &str) {
         kind: None,
         recipients: Vec::new(),
         origin: Origin::OurForward,
+        ownership: Ownership::NotShown,
         markers: vec![Marker::new("Recipient", address, WHY)],
         reporting_host: None,
         quoted_message_id: None,
@@ -182,7 +183,7 @@ pub fn same(one: &str, other: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::{Evidence, Proof, Token, attribute};
-    use crate::classify::Bounce;
+    use crate::classify::{Bounce, Ownership};
     use crate::report::dsn::{Recipient, ReportKind};
     use crate::report::returned_header::Origin;
     use crate::report::status_code::FailureClass;
@@ -205,6 +206,7 @@ mod tests {
                 .map(|(address, action)| recipient(address, action))
                 .collect(),
             origin,
+            ownership: Ownership::NotShown,
             markers: Vec::new(),
             reporting_host: Some("mx.b.test".to_owned()),
             quoted_message_id: Some("<1@s.test>".to_owned()),
