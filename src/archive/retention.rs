@@ -97,17 +97,55 @@ pub struct Bounds {
     pub max_total: Option<u64>,
 }
 
-/// An archive that went, or should have.
-#[derive(Debug)]
-pub struct Removed {
-    /// Where it was.
+impl Bounds {
+    /// Tells whether any archive can be beyond them.
+    #[must_use]
+    pub fn are_set(&self) -> bool {
+        self.keep.is_some() || self.max_age.is_some() || self.max_total.is_some()
+    }
+}
+
+/// An archive that is beyond the bounds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Surplus {
+    /// Where it is.
     pub path: PathBuf,
     /// Its length, in bytes.
     pub bytes: u64,
-    /// Which bound it broke: the key.
+    /// Which bound it is beyond: the key.
     pub why: &'static str,
-    /// Why it is still there, if it is.
-    pub failed: Option<Error>,
+}
+
+impl Surplus {
+    /// Removes it.
+    ///
+    /// # Errors
+    /// When it cannot be removed.
+    pub fn remove(&self) -> Result<(), Error> {
+        std::fs::remove_file(&self.path).map_err(|e| Error::io("remove archive", &self.path, &e))?;
+        // One that comes back after a crash goes next time.
+        let _ = sync_parent(&self.path);
+        Ok(())
+    }
+}
+
+/// What is to be done about the archives of a user.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Decision {
+    /// These are beyond the bounds, the oldest first.
+    Remove(Vec<Surplus>),
+    /// Some are, and nobody knows whether the clock can be believed.
+    Doubt(ClockDoubt),
+}
+
+/// Why the clock is not believed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ClockDoubt {
+    /// The newest archive was made long ago, compared with how often archives are made here.
+    Ahead(PathBuf),
+    /// There is an archive from the future.
+    Behind(PathBuf),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -117,23 +155,40 @@ struct Kept {
     bytes: u64,
 }
 
-/// Removes the archives of `user` in `dir` that are beyond `bounds` at `now`, the oldest first; never `newest`, which was just made. An
-/// archive goes for good only when what is named `newest` is on disk: call this last.
+/// An archive may be so much from the future, in seconds: clocks are set, and other hosts write here.
+const SLACK: i64 = 24 * 60 * 60;
+
+/// A time without archives counts as a jump of the clock from this length on, in seconds ...
+const JUMP: i64 = 7 * 24 * 60 * 60;
+
+/// ... and from so many times the usual one on.
+const JUMP_TIMES: i64 = 4;
+
+/// Decides which archives of `user` in `dir` are beyond `bounds` at `now`, when this run began. `newest`, which this run makes or has made,
+/// counts and stays. Removes nothing.
+///
+/// The clock is compared with the newest archive that an earlier run made, of any user: the run that first sees a jump removes nothing.
 ///
 /// # Errors
-/// When the directory cannot be read. One that cannot be removed says so in its place.
-pub fn tidy(dir: &Path, user: &str, newest: &Path, bounds: Bounds, now: OffsetDateTime) -> Result<Vec<Removed>, Error> {
+/// When the directory cannot be read.
+pub fn decide(dir: &Path, user: &str, newest: &Path, bounds: Bounds, now: OffsetDateTime) -> Result<Decision, Error> {
     let fail = |e: io::Error| Error::io("read archive directory", dir, &e);
+    let (mut own, mut all) = (Vec::new(), Vec::new());
+    if !bounds.are_set() {
+        return Ok(Decision::Remove(own));
+    }
     let mut archives = Vec::new();
     for entry in dir.read_dir().map_err(fail)? {
         let entry = entry.map_err(fail)?;
-        let Some(label) = read_name(&entry.file_name()).filter(|label| label.user == user) else {
+        let Some(label) = read_name(&entry.file_name()) else {
             continue;
         };
         // Not following a link: what is none of ours is neither counted nor removed.
-        if let Ok(stat) = entry.metadata()
-            && stat.is_file()
-        {
+        let Some(stat) = entry.metadata().ok().filter(std::fs::Metadata::is_file) else {
+            continue;
+        };
+        all.push((label.made, entry.path()));
+        if label.user == user {
             archives.push(Kept {
                 label,
                 path: entry.path(),
@@ -141,29 +196,47 @@ pub fn tidy(dir: &Path, user: &str, newest: &Path, bounds: Bounds, now: OffsetDa
             });
         }
     }
-    let mut gone = surplus(archives, newest, bounds, now.unix_timestamp());
-    for gone in &mut gone {
-        if let Err(e) = std::fs::remove_file(&gone.path) {
-            gone.failed = Some(Error::io("remove archive", &gone.path, &e));
-        }
-    }
-    if let Some(first) = gone.first() {
-        // One that comes back after a crash goes next time.
-        let _ = sync_parent(&first.path);
-    }
-    Ok(gone)
+    own.extend(surplus(archives, newest, bounds, now.unix_timestamp()));
+    Ok(match doubt(all, newest, now.unix_timestamp()) {
+        Some(doubt) if !own.is_empty() => Decision::Doubt(doubt),
+        Some(_) | None => Decision::Remove(own),
+    })
 }
 
-/// Which archives are beyond the bounds, the oldest first. `newest` counts and stays.
-fn surplus(mut archives: Vec<Kept>, newest: &Path, bounds: Bounds, now: i64) -> Vec<Removed> {
+/// Whether what the clock says fits the archives that earlier runs made.
+fn doubt(mut archives: Vec<(i64, PathBuf)>, newest: &Path, now: i64) -> Option<ClockDoubt> {
+    archives.sort();
+    if let Some((made, path)) = archives.last()
+        && *made > now.saturating_add(SLACK)
+        && path != newest
+    {
+        return Some(ClockDoubt::Behind(path.clone()));
+    }
+    // Those of this run are as wrong as its clock.
+    archives.retain(|(made, path)| *made < now && path != newest);
+    let (last, path) = archives.last()?;
+    let mut gaps: Vec<i64> = archives
+        .iter()
+        .zip(archives.iter().skip(1))
+        .map(|((one, _), (next, _))| next - one)
+        .filter(|gap| *gap > 0)
+        .collect();
+    gaps.sort_unstable();
+    let usual = gaps.get(gaps.len() / 2).copied().unwrap_or_default();
+    (now - last > JUMP.max(usual.saturating_mul(JUMP_TIMES))).then(|| ClockDoubt::Ahead(path.clone()))
+}
+
+/// Which archives are beyond the bounds, the oldest first. `newest` counts and stays, also while it is not made yet.
+fn surplus(mut archives: Vec<Kept>, newest: &Path, bounds: Bounds, now: i64) -> Vec<Surplus> {
     archives.sort_by_key(|kept| Reverse((kept.label.made, kept.label.nth)));
     if let Some(at) = archives.iter().position(|kept| kept.path == newest) {
         archives.get_mut(..=at).unwrap_or_default().rotate_right(1);
     }
+    let is_made = archives.first().is_some_and(|kept| kept.path == newest);
     let before = |age: Option<Duration>| now.checked_sub(i64::try_from(age?.as_secs()).ok()?);
     let (young, oldest) = (before(bounds.min_age), before(bounds.max_age));
     let mut total = 0_u64;
-    let mut kept = 0_usize;
+    let mut kept = usize::from(!is_made);
     let mut gone = Vec::new();
     for archive in archives {
         let is_young = young.is_some_and(|young| archive.label.made > young);
@@ -185,11 +258,10 @@ fn surplus(mut archives: Vec<Kept>, newest: &Path, bounds: Bounds, now: i64) -> 
         };
         match why {
             Some(why) => {
-                gone.push(Removed {
+                gone.push(Surplus {
                     path: archive.path,
                     bytes: archive.bytes,
                     why,
-                    failed: None,
                 });
                 // What is older than one that has no room has none either: no gap is left.
                 if why == "max_total" {
@@ -208,7 +280,7 @@ fn surplus(mut archives: Vec<Kept>, newest: &Path, bounds: Bounds, now: i64) -> 
 
 #[cfg(test)]
 mod tests {
-    use super::{Bounds, Kept, Label, name, read_name, surplus, tidy};
+    use super::{Bounds, ClockDoubt, Decision, Kept, Label, decide, doubt, name, read_name, surplus};
     use crate::archive::Format;
     use std::ffi::OsStr;
     use std::os::unix::fs::symlink;
@@ -324,11 +396,35 @@ mod tests {
     }
 
     #[test]
+    fn a_clock_that_jumped_is_not_believed() {
+        const DAY: i64 = 86400;
+        let path = |made: i64| PathBuf::from(made.to_string());
+        let seen = |made: &[i64], now: i64| {
+            let archives = made.iter().map(|made| (*made, path(*made))).collect();
+            doubt(archives, &path(now), now)
+        };
+        let nightly: Vec<i64> = (1..40).map(|day| day * DAY).collect();
+        let monthly: Vec<i64> = (1..5).map(|month| month * 30 * DAY).collect();
+        assert_eq!(seen(&nightly, 40 * DAY), None);
+        assert_eq!(seen(&nightly, 45 * DAY), None, "a host that was off for some days");
+        assert_eq!(seen(&nightly, 60 * DAY), Some(ClockDoubt::Ahead(path(39 * DAY))));
+        assert_eq!(seen(&monthly, 151 * DAY), None, "what is made once a month");
+        assert_eq!(seen(&monthly, 4000 * DAY), Some(ClockDoubt::Ahead(path(120 * DAY))));
+        assert_eq!(seen(&nightly, 20 * DAY), Some(ClockDoubt::Behind(path(39 * DAY))));
+        assert_eq!(seen(&[], 20 * DAY), None);
+        // What this run has made for others says nothing.
+        let with_own: Vec<i64> = nightly.iter().copied().chain([4000 * DAY]).collect();
+        assert!(seen(&with_own, 4000 * DAY).is_some());
+        // The next run sees an archive that is as old as its clock says.
+        assert_eq!(seen(&with_own, 4001 * DAY), None);
+    }
+
+    #[test]
     fn only_archives_of_this_user_are_removed() {
         let dir = tempfile::tempdir().unwrap_or_else(|e| unreachable!("{e}"));
         let path = |name: &str| dir.path().join(name);
         let others = [
-            "b-20200101T000000Z.tar.gz",
+            "b-20201231T000000Z.tar.gz",
             "a-b-20200101T000000Z.tar.gz",
             "a_old.tar.gz",
             "a-20200101T000000Z.tar.gz.new",
@@ -349,7 +445,12 @@ mod tests {
             ..Bounds::default()
         };
         let newest = path("a-20210101T000000Z.zst");
-        let gone = tidy(dir.path(), "a", &newest, bounds, date(2_000_000_000)).unwrap_or_else(|e| unreachable!("{e}"));
+        let now = date(1_609_459_200 + 3600);
+        let decision = decide(dir.path(), "a", &newest, bounds, now).unwrap_or_else(|e| unreachable!("{e}"));
+        let Decision::Remove(gone) = decision else {
+            unreachable!("{decision:?}")
+        };
+        assert!(gone.iter().all(|gone| gone.path.exists() && gone.remove().is_ok()));
         let gone: Vec<PathBuf> = gone.into_iter().map(|gone| gone.path).collect();
         assert_eq!(
             gone,

@@ -188,7 +188,7 @@ pub struct Archive {
     pub format: Format,
     /// Whose files they are: of whoever archives, if empty; of the mailbox's owner, if `%u`; of this user.
     pub owner: String,
-    /// How many are kept of each user; 0 is any number.
+    /// How many are kept of each user; 0, the default, is any number: nothing is removed unless an administrator says so.
     pub keep: u32,
     /// Up to which age they stay however many they are.
     pub min_age: Age,
@@ -339,7 +339,7 @@ impl Default for Archive {
             dir: "/var/backups/mail".to_owned(),
             format: Format::TarGz,
             owner: String::new(),
-            keep: 12,
+            keep: 0,
             min_age: Age::seconds(30 * 24 * 60 * 60),
             max_age: Age::NONE,
             max_total: Size::NONE,

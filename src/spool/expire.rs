@@ -1,5 +1,6 @@
-//! How many archives of a user stay: asked at the end of each run that makes one. What goes is named in the log and to whoever looks
-//! on. An archive that cannot be removed is named too, and takes nothing away from what the run did.
+//! How many archives of a user stay: asked at the end of each run that makes one. Only a bound that the configuration sets removes any.
+//! What goes is named before it goes, in the log and to whoever looks on. An archive that cannot be removed is named too, and so is a
+//! clock that cannot be believed; neither takes anything away from what the run did.
 
 use std::io::Write;
 use std::path::Path;
@@ -7,9 +8,9 @@ use std::path::Path;
 use time::OffsetDateTime;
 
 use crate::archive::retention;
-use crate::archive::retention::{Bounds, Removed};
+use crate::archive::retention::{Bounds, ClockDoubt, Decision, Surplus};
 use crate::config::Archive;
-use crate::error::Error;
+use crate::error::{Class, Error};
 
 /// What the configuration says about how much is kept.
 #[must_use]
@@ -22,44 +23,83 @@ pub fn bounds(archive: &Archive) -> Bounds {
     }
 }
 
-/// Removes the archives of `user` in `dir` that are too many at `now`, and says so to `output`. `newest`, which was just made and is
-/// on disk, stays.
+/// Whether anything is removed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// It is.
+    Remove,
+    /// It is only said what would be.
+    Rehearse,
+}
+
+/// Removes the archives of `user` in `dir` that are too many at `now`, when this run began; first it says which, to `output` and in the log.
+/// `newest`, which this run makes, stays. Nothing is removed where the clock cannot be believed.
 ///
 /// # Errors
-/// When the directory cannot be read, or the first one that could not be removed.
+/// When the directory cannot be read, the clock is in doubt, or the first archive that could not be removed.
 pub fn tidy(
     archive: &Archive,
     dir: &Path,
     user: &str,
     newest: &Path,
     now: OffsetDateTime,
+    mode: Mode,
     output: &mut impl Write,
 ) -> Result<(), Error> {
-    let mut failed = None;
-    for Removed {
-        path,
-        bytes,
-        why,
-        failed: not,
-    } in retention::tidy(dir, user, newest, bounds(archive), now)?
-    {
+    let surplus = match retention::decide(dir, user, newest, bounds(archive), now)? {
+        Decision::Remove(surplus) => surplus,
+        Decision::Doubt(doubt) => return Err(in_doubt(dir, &doubt)),
+    };
+    for Surplus { path, bytes, why } in &surplus {
+        let limit = limit(archive, why);
         let path = path.display().to_string();
-        match not {
-            None => {
-                let limit = match why {
-                    "keep" => format!("keep = {}", archive.keep),
-                    "max_age" => format!("max_age = {}", archive.max_age),
-                    _ => format!("max_total = {}", archive.max_total),
-                };
-                tracing::warn!(action = "remove-archive", user, archive = path, bytes, note = limit);
-                let path = crate::error::visible(&path);
-                let _ = writeln!(output, "removed {path} ({bytes} bytes): beyond {limit}");
-            }
-            Some(e) => {
-                tracing::error!(action = "remove-archive", user, archive = path, note = e.to_string());
-                failed = failed.or(Some(e));
-            }
+        let (verb, path_text) = (
+            match mode {
+                Mode::Remove => "removing",
+                Mode::Rehearse => "would remove",
+            },
+            crate::error::visible(&path),
+        );
+        let _ = writeln!(output, "{verb} {path_text} ({bytes} bytes): beyond {limit}");
+        if mode == Mode::Remove {
+            tracing::warn!(action = "remove-archive", user, archive = path, bytes, note = limit);
+        }
+    }
+    let _ = output.flush();
+    if mode == Mode::Rehearse {
+        return Ok(());
+    }
+    let mut failed = None;
+    for surplus in &surplus {
+        if let Err(e) = surplus.remove() {
+            let path = surplus.path.display().to_string();
+            tracing::error!(action = "remove-archive", user, archive = path, note = e.to_string());
+            failed = failed.or(Some(e));
         }
     }
     failed.map_or(Ok(()), Err)
+}
+
+/// The bound, as the configuration has it.
+fn limit(archive: &Archive, why: &str) -> String {
+    match why {
+        "keep" => format!("keep = {}", archive.keep),
+        "max_age" => format!("max_age = {}", archive.max_age),
+        _ => format!("max_total = {}", archive.max_total),
+    }
+}
+
+fn in_doubt(dir: &Path, doubt: &ClockDoubt) -> Error {
+    let name = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let (cause, hint) = match doubt {
+        ClockDoubt::Ahead(path) => (
+            format!("the clock may be ahead: {} is the newest archive of all", name(path)),
+            "if the clock is right, the next run removes what is too old",
+        ),
+        ClockDoubt::Behind(path) => (
+            format!("the clock may be behind: {} is from the future", name(path)),
+            "set the clock, or rename that archive",
+        ),
+    };
+    Error::new(Class::System, "remove archives from", dir.display(), cause).hint(hint)
 }

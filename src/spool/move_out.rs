@@ -5,7 +5,7 @@
 //! anew, a few times; in the end nothing was cut, and the archive is taken away again.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use time::OffsetDateTime;
@@ -52,7 +52,7 @@ pub struct Take<'a> {
     care: &'a Care,
     spool: &'a Spool,
     wanted: &'a Wanted,
-    vault: ArchiveDir,
+    archive_dir: ArchiveDir,
     lock_at_most: Duration,
     date: OffsetDateTime,
 }
@@ -104,7 +104,7 @@ impl<'a> Take<'a> {
             care,
             spool,
             wanted,
-            vault: archive_target::of(care, packing, spool)?,
+            archive_dir: archive_target::of(care, packing, spool)?,
             lock_at_most: packing.lock_at_most.duration(),
             date,
         })
@@ -145,10 +145,12 @@ impl<'a> Take<'a> {
         }
         if mode == Mode::Rehearse {
             let back = self.put_back(&look, &choice, merge::Mode::Rehearse)?;
+            self.expire(&self.free_place()?, expire::Mode::Rehearse);
             return Ok(back.map(|back| Taken::Would(choice, back)));
         }
         look.remember(choice.starts.places())?;
-        self.vault.open(&format!("{}-", names::safe(&spool.account.name)))?;
+        self.archive_dir
+            .open(&format!("{}-", names::safe(&spool.account.name)))?;
         self.refuse_full(&look, &choice)?;
         let (archive, hash) = self.pack(&look, &choice)?;
         // Before the reports go, and synced: whatever comes between, each message is in a report or in the mailbox, and the next run sees
@@ -174,7 +176,7 @@ impl<'a> Take<'a> {
         };
         match self.expunge(&mut look, &plan, &place) {
             Ok(Some(Expunge::Done(done))) => {
-                self.tidy(&archive);
+                self.expire(&archive.path, expire::Mode::Remove);
                 Ok(Some(Taken::Done {
                     choice,
                     archive,
@@ -267,16 +269,25 @@ impl<'a> Take<'a> {
 
     /// Removes archives that are too many by now. What cannot be removed is said, and changes nothing. A directory that was named with `--to`
     /// is somebody else's to keep.
-    fn tidy(&self, archive: &Archive) {
-        if self.vault.dir != archive_target::place(self.care, self.spool) {
+    fn expire(&self, newest: &Path, mode: expire::Mode) {
+        let dir = &self.archive_dir.dir;
+        if *dir != archive_target::place(self.care, self.spool) || !dir.is_dir() {
             return;
         }
         let user = names::safe(&self.spool.account.name);
         let configured = &self.care.config.archive;
-        let output = &mut io::stdout();
-        if let Err(e) = expire::tidy(configured, &self.vault.dir, &user, &archive.path, self.date, output) {
+        if let Err(e) = expire::tidy(configured, dir, &user, newest, self.date, mode, &mut io::stdout()) {
+            tracing::warn!(action = "remove-archive", user, note = e.to_string());
             complain(&e);
         }
+    }
+
+    /// Where the archive goes.
+    fn free_place(&self) -> Result<PathBuf, Error> {
+        let dir = &self.archive_dir.dir;
+        let user = names::safe(&self.spool.account.name);
+        retention::free_path(dir, &user, self.date, self.archive_dir.format)
+            .map_err(|e| Error::io("name an archive in", dir, &e))
     }
 
     fn lock(&self) -> Result<OpenMailbox, Error> {
@@ -302,7 +313,7 @@ impl<'a> Take<'a> {
 
     fn refuse_full(&self, look: &Snapshot, choice: &Choice) -> Result<(), Error> {
         let expected = estimate(look.file(), &choice.taken).map_err(|e| Error::io("read", look.path(), &e))?;
-        self.vault.refuse_full(expected)?;
+        self.archive_dir.refuse_full(expected)?;
         let moved = choice.taken.gaps(look.bytes()).bytes();
         let min_free = self.care.config.mailbox.min_free.bound().unwrap_or_default();
         let free = filesystem::free_bytes(look.path(), look.file())?;
@@ -334,10 +345,8 @@ impl<'a> Take<'a> {
             },
         };
         let mut checking = None;
-        let dir = &self.vault.dir;
-        let free = || retention::free_path(dir, &names::safe(user), self.date, self.vault.format);
-        let place = free().map_err(|e| Error::io("name an archive in", dir, &e))?;
-        let checked = self.vault.write(&place, &member, from, |read| {
+        let place = self.free_place()?;
+        let checked = self.archive_dir.write(&place, &member, from, |read| {
             checking
                 .get_or_insert_with(|| Progress::begin(&format!("{user}: reading back"), bytes))
                 .step(read);

@@ -3,7 +3,9 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 
-use crate::support::{Scratch, contains, user_name};
+use time::{Duration, OffsetDateTime};
+
+use crate::support::{Ended, Scratch, contains, until, user_name};
 
 const ONE: &[u8] = b"From s@s.test Mon Nov  2 10:00:00 2026\nSubject: 1\n\none\n\n";
 
@@ -13,6 +15,106 @@ fn scratch() -> Scratch {
     fs::create_dir(&dir).unwrap();
     fs::write(scratch.mailbox(), ONE).unwrap();
     scratch.set("archive.dir", &format!("{:?}", dir.display().to_string()))
+}
+
+/// An archive that somebody made yesterday: the clock goes on as it did.
+fn yesterday(scratch: &Scratch) {
+    let date = OffsetDateTime::now_utc() - Duration::days(1);
+    let name = format!("another-{}.tar.gz", stamp(date));
+    fs::write(scratch.path("archives").join(name), [0; 100]).unwrap();
+}
+
+fn stamp(date: OffsetDateTime) -> String {
+    let (year, month, day) = date.to_calendar_date();
+    format!("{year:04}{:02}{day:02}T000000Z", u8::from(month))
+}
+
+#[test]
+fn nothing_is_removed_unless_somebody_said_so() {
+    let user = user_name();
+    let scratch = scratch();
+    let old: Vec<String> = (1..=30)
+        .map(|day| format!("{user}-202001{day:02}T000000Z.tar.gz"))
+        .collect();
+    for name in &old {
+        fs::write(scratch.path("archives").join(name), [0; 100]).unwrap();
+    }
+    let archive = || scratch.run(&["spool", "archive", "--all-mail", &user]).go();
+    for more in 1..=2 {
+        fs::write(scratch.mailbox(), ONE).unwrap();
+        archive().ends_with(0);
+        assert_eq!(scratch.files("archives").len(), old.len() + more);
+    }
+}
+
+#[test]
+fn a_run_that_sees_the_clock_jump_removes_nothing() {
+    let user = user_name();
+    for key in ["archive.max_age", "archive.keep"] {
+        let value = if key == "archive.keep" { "2" } else { "\"365d\"" };
+        let scratch = scratch().set(key, value);
+        // Every night, long ago: the clock has jumped since, or nobody was here.
+        for day in 1..=9 {
+            let name = format!("{user}-2020010{day}T000000Z.tar.gz");
+            fs::write(scratch.path("archives").join(name), [0; 100]).unwrap();
+        }
+        let run = |count: usize| {
+            fs::write(scratch.mailbox(), ONE).unwrap();
+            let ended = scratch.run(&["spool", "archive", "--all-mail", &user]).go();
+            ended.ends_with(0);
+            ended.check(
+                scratch.files("archives").len() == count,
+                &format!("{key}: {:?}", scratch.files("archives")),
+            );
+            ended
+        };
+        run(10).mentions("the clock may be ahead").mentions("20200109T000000Z");
+        // The next run finds an archive of the time that the clock says.
+        wait_a_second();
+        run(2);
+    }
+}
+
+#[test]
+fn an_archive_from_the_future_keeps_all_others() {
+    let user = user_name();
+    let scratch = scratch().set("archive.keep", "1").set("archive.min_age", "\"none\"");
+    for name in ["20200101T000000Z", "20990101T000000Z"] {
+        fs::write(scratch.path("archives").join(format!("{user}-{name}.gz")), b"x").unwrap();
+    }
+    let ended = scratch.run(&["spool", "archive", "--all-mail", &user]).go();
+    ended.ends_with(0);
+    ended.mentions("the clock may be behind");
+    assert_eq!(scratch.files("archives").len(), 3);
+}
+
+#[test]
+fn what_goes_is_said_before_it_goes() {
+    let user = user_name();
+    let scratch = scratch().set("archive.keep", "1");
+    yesterday(&scratch);
+    let old = format!("{user}-20200101T000000Z.gz");
+    fs::write(scratch.path("archives").join(&old), b"x").unwrap();
+    let arguments = ["spool", "archive", "--all-mail", &user];
+    let ended = scratch.run(&arguments).with(&["--dry-run"]).go();
+    ended.ends_with(0);
+    let said = |ended: &Ended<'_>, words: &str| {
+        ended.check(contains(&ended.stdout, words.as_bytes()), words);
+        ended.check(contains(&ended.stdout, old.as_bytes()), &old);
+    };
+    said(&ended, "would remove");
+    assert!(scratch.path("archives").join(&old).exists());
+    let ended = scratch.run(&arguments).go();
+    said(&ended, "removing");
+    assert!(!scratch.path("archives").join(&old).exists());
+}
+
+/// The names of archives say the second.
+fn wait_a_second() {
+    let begun = OffsetDateTime::now_utc().unix_timestamp();
+    until("a second is over", || {
+        OffsetDateTime::now_utc().unix_timestamp() > begun
+    });
 }
 
 #[test]
@@ -28,6 +130,7 @@ fn the_oldest_archives_of_this_user_go_and_nothing_else() {
         ("archive.max_age", "\"1d\"", vec![]),
     ] {
         let scratch = scratch().set(key, value);
+        yesterday(&scratch);
         let others = [
             format!("{user}x-20200101T000000Z.tar.gz"),
             format!("{user}-x-20200101T000000Z.tar.gz"),
@@ -56,8 +159,8 @@ fn the_oldest_archives_of_this_user_go_and_nothing_else() {
         for month in (1..=3).filter(|month| !left.contains(month)) {
             ended.check(contains(&ended.stdout, own(month).as_bytes()), "what went is not named");
         }
-        // The new one, the link, the others.
-        ended.check(files.len() == 2 + others.len() + left.len(), &format!("{files:?}"));
+        // The new one, the link, yesterday's, the others.
+        ended.check(files.len() == 3 + others.len() + left.len(), &format!("{files:?}"));
         ended.check(scratch.mail().is_empty(), "the mail is still there");
     }
 }
