@@ -11,7 +11,7 @@ use crate::error::{Class, Error};
 use crate::mailbox::append;
 use crate::mailbox::format::MboxEntry;
 use crate::mailbox::open::Owner;
-use crate::mailbox::{lock, quoting};
+use crate::mailbox::quoting;
 use crate::submit;
 use crate::submit::Answer;
 
@@ -39,11 +39,11 @@ pub fn append(
     date: OffsetDateTime,
     limit_bytes: Option<u64>,
 ) -> Result<(), Error> {
-    let mut locked = lock::lock(path, &store::plan(guard, owner), &guard.deadline)?;
+    let mut locked = store::open_locked(guard, path, owner)?;
     let bytes = text.len() as u64;
     store::refuse_full_disk(guard, &locked, bytes)?;
     if let Some(limit_bytes) = limit_bytes
-        && append::length(&locked)?.saturating_add(bytes) > limit_bytes
+        && locked.length()?.saturating_add(bytes) > limit_bytes
     {
         let cause = "it is full, and more than full with digests";
         return Err(Error::new(Class::MailboxFull, "append to", path.display(), cause).hint("read and empty it"));

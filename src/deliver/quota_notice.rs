@@ -10,7 +10,7 @@ use crate::classify::NOTICE_HEADER;
 use crate::classify::policy::{Limit, Over};
 use crate::deliver::context::{Case, Guard};
 use crate::deliver::{headers, notify};
-use crate::mailbox::lock::OpenMailbox;
+use crate::mailbox::OpenMailbox;
 use crate::mailbox::{append, count};
 use crate::sys::dirs;
 
@@ -23,7 +23,7 @@ pub fn warn_user(guard: &Guard, case: &Case<'_>, locked: &mut OpenMailbox, limit
     let (Some(bytes), Some(dir)) = (limit.bytes, guard.state_dir()) else {
         return;
     };
-    let (Some(threshold), Ok(now)) = (guard.config.quota.warn.of(bytes), append::length(locked)) else {
+    let (Some(threshold), Ok(now)) = (guard.config.quota.warn.of(bytes), locked.length()) else {
         return;
     };
     let note = dir.join("quota-warned").join(guard.account.name.replace('/', "_"));

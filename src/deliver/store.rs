@@ -14,11 +14,11 @@ use crate::mailbox::append;
 use crate::mailbox::append::Appended;
 use crate::mailbox::format;
 use crate::mailbox::format::MboxEntry;
-use crate::mailbox::lock;
-use crate::mailbox::lock::{Method, OpenMailbox, Plan};
+use crate::mailbox::lock::{Method, Plan};
 use crate::mailbox::open::{Absent, Owner};
 use crate::mailbox::recover;
 use crate::mailbox::recover::Recovered;
+use crate::mailbox::{self, OpenMailbox};
 use crate::mailbox::{count, quoting};
 use crate::message::envelope::Sender;
 use crate::sys::account::Account;
@@ -155,39 +155,48 @@ pub enum Opened {
     There(Appended),
 }
 
-/// Locks the mailbox at `path`, puts right what a killed run left, and looks whether `letter` is what it brought.
+/// Opens and locks the mailbox at `path`, puts in order what a killed run left, and looks whether `entry` is what it brought.
 ///
 /// # Errors
-/// When the mailbox cannot be locked or read.
+/// When the mailbox cannot be locked, or cannot be put in order.
 pub fn open<R: Read + Clone>(
     guard: &Guard,
     path: &Path,
     owner: Owner,
-    letter: &MboxEntry<'_, R>,
+    entry: &MboxEntry<'_, R>,
 ) -> Result<Opened, Error> {
-    refuse_number(guard, path)?;
-    let mut locked = lock::lock(path, &plan(guard, owner), &guard.deadline)?;
-    let Recovered { cut_bytes, appended } = recover::recover(&mut locked, letter)?;
-    let (user, mailbox) = (&guard.account.name, path.display().to_string());
-    if cut_bytes > 0 {
-        tracing::warn!(
-            user,
-            mailbox,
-            bytes = cut_bytes,
-            "cut off what a killed run left half written"
-        );
-    }
-    Ok(match appended {
-        None => Opened::Ready(locked),
+    let mut mailbox = open_locked(guard, path, owner)?;
+    match recover::find(&mut mailbox, entry)? {
+        None => Ok(Opened::Ready(mailbox)),
         Some(appended) => {
             tracing::warn!(
-                user,
-                mailbox,
+                user = guard.account.name,
+                mailbox = path.display().to_string(),
                 "an earlier run brought this message, and was killed before it could say so"
             );
-            Opened::There(appended)
+            Ok(Opened::There(appended))
         }
-    })
+    }
+}
+
+/// Opens and locks the mailbox at `path`, and puts in order what a killed run left.
+///
+/// # Errors
+/// When the mailbox cannot be locked, or cannot be put in order.
+pub fn open_locked(guard: &Guard, path: &Path, owner: Owner) -> Result<OpenMailbox, Error> {
+    refuse_number(guard, path)?;
+    let mailbox = mailbox::open_locked(path, &plan(guard, owner), &guard.deadline)?;
+    let recovered = mailbox.recovered();
+    if recovered != Recovered::default() {
+        tracing::warn!(
+            user = guard.account.name,
+            mailbox = path.display().to_string(),
+            cut_bytes = recovered.cut_bytes,
+            written_again_bytes = recovered.written_again_bytes,
+            "put in order what a killed run left"
+        );
+    }
+    Ok(mailbox)
 }
 
 /// Makes no mailbox that is called after a number: whoever gets a name later does not look there. One that is there is used.
@@ -208,8 +217,7 @@ fn refuse_number(guard: &Guard, path: &Path) -> Result<(), Error> {
 /// # Errors
 /// When the mailbox has changed since, or cannot be locked.
 pub fn take_back(guard: &Guard, appended: Appended) -> Result<(), Error> {
-    let plan = plan(guard, Owner::Exactly(guard.account.uid));
-    match lock::lock(&guard.mailbox(), &plan, &guard.deadline) {
+    match open_locked(guard, &guard.mailbox(), Owner::Exactly(guard.account.uid)) {
         Ok(mut locked) => append::take_back(&mut locked, appended),
         Err(e) => {
             appended.leave();
@@ -229,7 +237,7 @@ fn measure(guard: &Guard, locked: &OpenMailbox, limit: Limit) -> Result<Usage, E
         )?,
     };
     Ok(Usage {
-        bytes: append::length(locked)?,
+        bytes: locked.length()?,
         messages,
     })
 }
@@ -300,7 +308,7 @@ pub fn append_within(
         Opened::Ready(mut locked) => {
             let incoming_bytes = case.content_bytes() + added.len() as u64 + format::frame_bytes(&sender);
             if let Some(limit_bytes) = limit_bytes
-                && append::length(&locked)?.saturating_add(incoming_bytes) > limit_bytes
+                && locked.length()?.saturating_add(incoming_bytes) > limit_bytes
             {
                 return Ok(Room::None);
             }

@@ -9,9 +9,10 @@ use std::path::Path;
 use time::OffsetDateTime;
 
 use crate::error::{Class, Error};
+use crate::mailbox::OpenMailbox;
 use crate::mailbox::format::{Draft, MboxEntry, write_letter};
-use crate::mailbox::intent::{AppendIntent, Extent, Source, checksum};
-use crate::mailbox::lock::OpenMailbox;
+use crate::mailbox::intent::{AppendIntent, Extent, Measure, Source};
+use crate::mailbox::lock::Locked;
 use crate::sys::dirs::sync_parent;
 
 /// Where an appended message lies. As long as this lives, the message is noted as unfinished.
@@ -35,7 +36,7 @@ fn stamp(file: &File) -> io::Result<(u64, u64, i128)> {
 
 impl Appended {
     /// One that lies in the mailbox already.
-    pub(crate) fn found(locked: &OpenMailbox, extent: Extent, note: AppendIntent) -> Self {
+    pub(super) fn found(locked: &OpenMailbox, extent: Extent, note: AppendIntent) -> Self {
         Self {
             before_bytes: extent.before_bytes,
             after_bytes: extent.after_bytes,
@@ -59,7 +60,7 @@ impl Appended {
 
     /// The same with what was appended behind it under the same lock: they are taken back together.
     pub fn and_since(self, locked: &OpenMailbox) -> Self {
-        match (length(locked), stamp(locked.file())) {
+        match (locked.length(), stamp(locked.file())) {
             (Ok(after_bytes), Ok(stamp)) => Self {
                 after_bytes,
                 stamp,
@@ -68,15 +69,6 @@ impl Appended {
             _ => self,
         }
     }
-}
-
-/// The mailbox's length, in bytes.
-///
-/// # Errors
-/// When it cannot be examined.
-pub fn length(locked: &OpenMailbox) -> Result<u64, Error> {
-    let stat = locked.file().metadata();
-    Ok(stat.map_err(|e| Error::io("examine", locked.path(), &e))?.len())
 }
 
 /// Appends `letter` and syncs. A tail that an interrupted delivery of any program left is closed first, so that nothing is
@@ -116,12 +108,16 @@ pub fn append<R: Read + Clone>(locked: &mut OpenMailbox, letter: MboxEntry<'_, R
 
 /// A message that lay in an mbox before.
 pub struct Piece<'a> {
-    /// Its separator line, with the line end.
-    pub line: &'a [u8],
-    /// How long all of it is, in bytes.
-    pub bytes: u64,
     /// Writes it.
     pub write: &'a dyn Fn(&mut dyn Write) -> io::Result<()>,
+}
+
+impl Piece<'_> {
+    fn extent(&self, before_bytes: u64, ends: &[u8]) -> io::Result<Extent> {
+        let mut measure = Measure::default();
+        (self.write)(&mut measure)?;
+        Ok(measure.extent(before_bytes, ends))
+    }
 }
 
 /// Appends messages that lay in an mbox before, byte for byte, with their separator lines, and syncs. No mail system brings them again;
@@ -132,18 +128,22 @@ pub struct Piece<'a> {
 pub fn append_stored(locked: &mut OpenMailbox, pieces: &[Piece<'_>], date: OffsetDateTime) -> Result<Appended, Error> {
     let (file, path) = (locked.file(), locked.path());
     let (before_bytes, end) = place(locked)?;
-    let extent = |piece: &Piece<'_>, before_bytes: u64, end: &[u8]| Extent {
-        before_bytes,
-        after_bytes: before_bytes + end.len() as u64 + piece.bytes,
-        separator: checksum(piece.line),
+    let fail = |e: io::Error| Error::io("append to", path, &e);
+    // Until the sync, a kill leaves none of them for sure.
+    let source = Source::Mbox {
+        unsynced_from_bytes: before_bytes,
     };
-    let note = pieces
-        .first()
-        .and_then(|first| AppendIntent::begin(file, path, Source::Mbox, extent(first, before_bytes, end), date));
+    let note = match pieces.first() {
+        Some(first) => {
+            let extent = first.extent(before_bytes, end).map_err(fail)?;
+            AppendIntent::begin(file, path, source, extent, date)
+        }
+        None => None,
+    };
     append_with(locked, (before_bytes, end), note, |to| {
         for (number, piece) in pieces.iter().enumerate() {
             if let Some(note) = to.note.as_ref().filter(|_| number > 0) {
-                note.go_on(to.file, Source::Mbox, extent(piece, to.after_bytes, b""), date);
+                note.go_on(to.file, source, piece.extent(to.after_bytes, b"")?, date);
             }
             (piece.write)(to)?;
         }
@@ -153,7 +153,7 @@ pub fn append_stored(locked: &mut OpenMailbox, pieces: &[Piece<'_>], date: Offse
 
 /// Where an append begins: the mailbox's length, and what its end lacks. Under the lock both stay so.
 fn place(locked: &OpenMailbox) -> Result<(u64, &'static [u8]), Error> {
-    let before_bytes = length(locked)?;
+    let before_bytes = locked.length()?;
     let end = missing_end(locked.file(), before_bytes).map_err(|e| Error::io("append to", locked.path(), &e))?;
     Ok((before_bytes, end))
 }
@@ -178,7 +178,7 @@ fn append_with(
         .write_all(end)
         .and_then(|()| write(&mut begun))
         .and_then(|()| file.sync_data())
-        .and_then(|()| sync_name(locked, before_bytes));
+        .and_then(|()| sync_name(locked.locked(), before_bytes));
     match written {
         Ok(()) => Ok(begun.complete()),
         Err(e) => match begun.undo() {
@@ -242,7 +242,7 @@ impl Write for Append<'_> {
 
 /// Makes the mailbox's name last where it was empty: it may be new, made by an earlier try or by somebody else, and its name not on
 /// disk yet.
-pub(crate) fn sync_name(locked: &OpenMailbox, before_bytes: u64) -> io::Result<()> {
+pub(super) fn sync_name(locked: &Locked, before_bytes: u64) -> io::Result<()> {
     if before_bytes > 0 {
         return Ok(());
     }
@@ -288,7 +288,7 @@ pub fn take_back(locked: &mut OpenMailbox, appended: Appended) -> Result<(), Err
 
 fn cut_off(locked: &OpenMailbox, appended: &Appended) -> Result<(), Error> {
     let fail = |e: io::Error| Error::io("take a copy back from", locked.path(), &e);
-    if length(locked)? != appended.after_bytes || stamp(locked.file()).map_err(fail)? != appended.stamp {
+    if locked.length()? != appended.after_bytes || stamp(locked.file()).map_err(fail)? != appended.stamp {
         return Err(fail(io::Error::other("the mailbox has changed since")));
     }
     cut_back(locked.file(), appended.before_bytes, appended.after_bytes).map_err(fail)
@@ -298,8 +298,8 @@ fn cut_off(locked: &OpenMailbox, appended: &Appended) -> Result<(), Error> {
 ///
 /// # Errors
 /// When it cannot be read or written.
-pub fn close(locked: &mut OpenMailbox) -> Result<(), Error> {
-    let length = length(locked)?;
+pub(super) fn close(locked: &mut Locked) -> Result<(), Error> {
+    let length = locked.length()?;
     let mut file = locked.file();
     missing_end(file, length)
         .and_then(|end| file.write_all(end))

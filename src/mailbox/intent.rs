@@ -1,21 +1,22 @@
-//! Notes about appends that are not finished, so that a run that is killed is known by what it left, and the mail system's next try
-//! does not bring the message a second time.
+//! Intents: notes about appends that are not finished. The next run knows by them what a killed run left, and the MTA's next try does
+//! not bring the message a second time.
 //!
 //! A note is an extended attribute of the mailbox (xattr(7)), one for each append. It is set under the lock before the first byte is
-//! written, says where the message begins and where it will end, and is removed last of all, when nothing can fail any more. Only a
-//! run that was killed, or that could not take back what it wrote, leaves one. Whoever locks the mailbox next looks:
+//! written, says where the message begins, where it will end and what checksum it has, and is removed last of all, when nothing can
+//! fail any more. Only a run that was killed, or that could not take back what it wrote, leaves one. Whoever opens the mailbox next
+//! looks (`mailbox/recover.rs`):
 //!
-//! - The message ends too early: it is cut off again, if nobody wrote behind it.
-//! - It is whole: the note stays, and says so from then on, since the next message need not be that one: should a mail program take
-//!   it out, what moves into its place is no part of it. When the same bytes come again, they are there already, and the note goes:
-//!   each note stops one message, and only one that stands in the mailbox byte for byte. Two equal messages that are sent on purpose
-//!   both arrive, because a run that ends well leaves no note.
+//! - The message ends too early, or has holes: it is cut off again, if nobody wrote behind it.
+//! - It is whole: nobody knows whether the disk has it. A sync that failed marks the pages clean, and the next sync of them succeeds
+//!   without a write (fsync(2), ERRORS). So the bytes are written again and synced. The note stays, and says so from then on.
+//!   When the same bytes come again, they are there already, and the note goes: each note stops one message, and only one that stands
+//!   in the mailbox byte for byte. Two equal messages that are sent on purpose both arrive, because a run that ends well leaves no note.
 //!
 //! An attribute rather than a file: it needs no directory that the user may write to, goes where the mailbox goes, is shared by all
 //! who may write to it, and reaches the disk with the mailbox's own sync, since it is a part of the same inode. Where the file
-//! system has none, a killed run may bring its message twice. So it may when the kill comes between the removal of the note
-//! and the end of the process, and when another program moved the message before the next try; never does it get lost.
+//! system has none, a killed run may bring its message twice; the message never gets lost.
 
+use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -42,7 +43,7 @@ const KEPT_SECONDS: i64 = 5 * 24 * 60 * 60;
 const RUN_SECONDS: i64 = 300;
 
 /// How many notes of killed runs stay on one mailbox; the oldest go first.
-const MOST_NOTES: usize = 64;
+pub(super) const MOST_NOTES: usize = 64;
 
 /// More than a note takes, in bytes.
 const VALUE_BYTES: usize = 128;
@@ -60,6 +61,8 @@ pub struct Extent {
     pub after_bytes: u64,
     /// A checksum of its separator line.
     pub separator: u32,
+    /// A checksum of all that is written.
+    pub content: u32,
 }
 
 /// Where a message comes from, and so what becomes of it when its run is killed.
@@ -68,22 +71,21 @@ pub enum Source {
     /// From a mail system, which brings it again.
     Mail,
     /// From an mbox. Whoever brings it again looks first what is there, so that a whole one needs no note any more.
-    Mbox,
+    Mbox {
+        /// Where the messages begin that were written since the last sync, in bytes.
+        unsynced_from_bytes: u64,
+    },
 }
 
-/// What stands behind everything else in a note about a message that comes from an mbox.
-const FROM_MBOX: &str = " m";
-
-/// What stands behind everything else in a note about a message that somebody found whole.
-const FOUND_WHOLE: &str = " w";
-
 /// What is known of an append that was begun.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Progress {
     /// Nothing: it may end anywhere.
     Unknown,
     /// All of it was there, and what is shorter now is something else.
     Whole,
+    /// The same, and a run that came later wrote all of it again, and saw the sync succeed.
+    Durable,
 }
 
 /// A note on a mailbox. Dropping it removes it: whatever ends the run in an orderly way has dealt with the message. A panic is no
@@ -101,10 +103,9 @@ impl AppendIntent {
     #[must_use]
     pub fn begin(file: &File, path: &Path, source: Source, extent: Extent, date: OffsetDateTime) -> Option<Self> {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
-        let value = value(host(), source, extent, date.unix_timestamp());
+        let value = value(host(), source, extent, date.unix_timestamp(), Progress::Unknown);
         // One of that name is of a run that was killed and had our number: where each delivery has process numbers of its own, of the last.
         let name = (0..=MOST_NOTES).find_map(|_| {
-            // Short enough for the inode itself, on ext4 with its usual 256 bytes for each.
             let number = NUMBER.fetch_add(1, Ordering::Relaxed);
             let name = format!("{PREFIX}{}.{number}", std::process::id());
             match fsetxattr(file, &name, value.as_bytes(), XattrFlags::CREATE) {
@@ -124,7 +125,7 @@ impl AppendIntent {
     /// Notes that another append begins, and that the one before is whole.
     pub fn go_on(&self, file: &File, source: Source, extent: Extent, date: OffsetDateTime) {
         // Should that fail, the old note says nothing that is wrong.
-        let value = value(host(), source, extent, date.unix_timestamp());
+        let value = value(host(), source, extent, date.unix_timestamp(), Progress::Unknown);
         let _ = fsetxattr(file, &self.name, value.as_bytes(), XattrFlags::empty());
     }
 
@@ -134,17 +135,32 @@ impl AppendIntent {
     }
 }
 
-fn value(host: u32, source: Source, extent: Extent, seconds: i64) -> String {
+pub(super) fn value(host: u32, source: Source, extent: Extent, seconds: i64, progress: Progress) -> String {
     let Extent {
         before_bytes,
         after_bytes,
         separator,
+        content,
     } = extent;
-    let behind = match source {
-        Source::Mail => "",
-        Source::Mbox => FROM_MBOX,
-    };
-    format!("{host:08x} {before_bytes} {after_bytes} {separator:08x} {seconds}{behind}")
+    let length = after_bytes.saturating_sub(before_bytes);
+    // Short enough for the inode itself, on ext4 with its usual 256 bytes for each.
+    let mut text = format!("{host:08x} {before_bytes:x} {length:x} {separator:08x} {content:08x} {seconds:x}");
+    if let Source::Mbox { unsynced_from_bytes } = source {
+        let _ = write!(text, " m{unsynced_from_bytes:x}");
+    }
+    match progress {
+        Progress::Unknown => {}
+        Progress::Whole => text.push_str(" w"),
+        Progress::Durable => text.push_str(" d"),
+    }
+    let check = check(&text);
+    let _ = write!(text, " {check:04x}");
+    text
+}
+
+/// A checksum of a note: one that is damaged could have good mail cut off.
+fn check(text: &str) -> u32 {
+    checksum(text.as_bytes()) & 0xffff
 }
 
 impl Drop for AppendIntent {
@@ -175,7 +191,7 @@ fn own_names() -> MutexGuard<'static, Vec<String>> {
 }
 
 /// The notes on an open, locked mailbox, the oldest first, and of the runs that go on none but those that know nothing of their progress.
-/// Those that cannot be understood, and those of which there are too many, go.
+/// Those that cannot be understood go.
 #[must_use]
 pub fn left_by_others(file: &File, now: OffsetDateTime) -> Vec<LeftIntent> {
     let (mut living, mut dead) = (Vec::new(), Vec::new());
@@ -193,10 +209,6 @@ pub fn left_by_others(file: &File, now: OffsetDateTime) -> Vec<LeftIntent> {
         }
     }
     dead.sort_by_key(|left| left.seconds);
-    let too_many = dead.len().saturating_sub(MOST_NOTES);
-    for left in dead.drain(..too_many) {
-        left.remove(file);
-    }
     dead.append(&mut living);
     dead
 }
@@ -248,19 +260,25 @@ impl LeftIntent {
         self.extent
     }
 
+    /// When it was begun; then the separator line has this date.
+    #[must_use]
+    pub fn date(&self) -> OffsetDateTime {
+        OffsetDateTime::from_unix_timestamp(self.seconds).unwrap_or(OffsetDateTime::UNIX_EPOCH)
+    }
+
     /// What is known of it.
     #[must_use]
     pub fn progress(&self) -> Progress {
         self.progress
     }
 
-    /// Notes that all of it is there.
-    pub fn found_whole(&mut self, file: &File) {
-        if self.progress == Progress::Whole {
+    /// Notes what is known now; nothing where as much was known before.
+    pub fn advance(&mut self, file: &File, progress: Progress) {
+        if self.progress >= progress {
             return;
         }
-        self.progress = Progress::Whole;
-        let value = value(self.host, self.source, self.extent, self.seconds) + FOUND_WHOLE;
+        self.progress = progress;
+        let value = value(self.host, self.source, self.extent, self.seconds, progress);
         // A run that goes on may have removed it just now: then it is not made again, and stops nothing.
         let _ = fsetxattr(file, &self.name, value.as_bytes(), XattrFlags::REPLACE);
     }
@@ -293,27 +311,35 @@ impl LeftIntent {
     }
 
     fn parse(name: &str, value: &[u8]) -> Option<Self> {
-        let text = std::str::from_utf8(value).ok()?;
-        let (text, progress) = match text.strip_suffix(FOUND_WHOLE) {
-            Some(text) => (text, Progress::Whole),
-            None => (text, Progress::Unknown),
-        };
-        let (text, source) = match text.strip_suffix(FROM_MBOX) {
-            Some(text) => (text, Source::Mbox),
-            None => (text, Source::Mail),
-        };
         let pid = name.strip_prefix(PREFIX)?.split('.').next()?.parse().ok()?;
+        let (text, check_word) = std::str::from_utf8(value).ok()?.rsplit_once(' ')?;
+        if u32::from_str_radix(check_word, 16) != Ok(check(text)) {
+            return None;
+        }
         let mut words = text.split(' ');
-        let host = u32::from_str_radix(words.next()?, 16).ok()?;
-        let before_bytes = words.next()?.parse().ok()?;
-        let after_bytes = words.next()?.parse().ok()?;
-        let separator = u32::from_str_radix(words.next()?, 16).ok()?;
-        let seconds = words.next()?.parse().ok()?;
+        let mut number = || u64::from_str_radix(words.next()?, 16).ok();
+        let host = u32::try_from(number()?).ok()?;
+        let before_bytes = number()?;
+        let after_bytes = before_bytes.checked_add(number()?)?;
         let extent = Extent {
             before_bytes,
             after_bytes,
-            separator,
+            separator: u32::try_from(number()?).ok()?,
+            content: u32::try_from(number()?).ok()?,
         };
+        let seconds = i64::try_from(number()?).ok()?;
+        let (mut source, mut progress) = (Source::Mail, Progress::Unknown);
+        for word in words {
+            match (word, word.strip_prefix('m')) {
+                ("w", _) => progress = Progress::Whole,
+                ("d", _) => progress = Progress::Durable,
+                (_, Some(from)) => {
+                    let unsynced_from_bytes = u64::from_str_radix(from, 16).ok()?.min(before_bytes);
+                    source = Source::Mbox { unsynced_from_bytes };
+                }
+                _ => return None,
+            }
+        }
         (pid > 0 && before_bytes < after_bytes).then(|| Self {
             name: name.to_owned(),
             pid,
@@ -352,22 +378,27 @@ pub fn checksum(bytes: &[u8]) -> u32 {
     crc.sum()
 }
 
-/// Counts what is written to it, and takes the checksum of its first line.
+/// Counts what is written to it, and takes the checksums of its first line and of all of it.
 #[derive(Debug, Default)]
 pub struct Measure {
     bytes: u64,
     line: Crc,
     line_ended: bool,
+    all: Crc,
 }
 
 impl Measure {
     /// Where all of this will lie behind `before_bytes`, with `ends` written first.
     #[must_use]
     pub fn extent(&self, before_bytes: u64, ends: &[u8]) -> Extent {
+        let mut content = Crc::new();
+        content.update(ends);
+        content.combine(&self.all);
         Extent {
             before_bytes,
             after_bytes: before_bytes + ends.len() as u64 + self.bytes,
             separator: self.line.sum(),
+            content: content.sum(),
         }
     }
 }
@@ -379,6 +410,7 @@ impl Write for Measure {
             self.line_ended = line.is_some();
             self.line.update(line.unwrap_or(bytes));
         }
+        self.all.update(bytes);
         self.bytes += bytes.len() as u64;
         Ok(bytes.len())
     }

@@ -1,4 +1,13 @@
-//! An mbox on disk: lock, append, recover, read, expunge.
+//! An mbox on disk: lock, recover, append, read, expunge.
+//!
+//! `open_locked` is the only way to a mailbox that is changed. It takes the locks (`lock`), finishes an expunge that was interrupted
+//! (`expunge`), and puts in order what a killed run left of a message (`recover`, by the notes of `intent`). What it returns,
+//! `OpenMailbox`, is what `append` and `expunge` ask for: neither can be called before that is done.
+//!
+//! Bytes whose sync this run has not seen to succeed count for nothing. They are written again (`in_place`) or cut off and appended
+//! anew, and synced, before anybody relies on them.
+//!
+//! `reader` knows where a message begins and ends, `format` what one looks like, `content_hash` which two are the same.
 
 pub mod append;
 pub mod content_hash;
@@ -7,6 +16,7 @@ pub mod excerpt;
 pub mod expunge;
 pub mod format;
 pub mod hash_set;
+mod in_place;
 pub mod intent;
 pub mod lock;
 pub mod open;
@@ -16,3 +26,96 @@ pub mod reader;
 pub mod recover;
 pub mod setgid;
 pub mod torn;
+
+use std::fs::File;
+use std::path::Path;
+
+use time::OffsetDateTime;
+
+use crate::error::Error;
+use crate::mailbox::lock::{Locked, Plan};
+use crate::mailbox::recover::{LeftMessage, Recovered};
+use crate::sys::deadline::Deadline;
+
+/// A mailbox that is open and locked, and in which everything is finished or cut off that an earlier run began. `open_locked` makes it.
+#[derive(Debug)]
+#[must_use]
+pub struct OpenMailbox {
+    locked: Locked,
+    recovered: Recovered,
+    left: Vec<LeftMessage>,
+}
+
+/// Opens and locks the mailbox at `path`, makes it where there is none and the plan says so, and finishes what an earlier run began.
+///
+/// # Errors
+/// When it cannot be locked in time, is no mailbox, or cannot be put in order; then nothing may be done with it.
+pub fn open_locked(path: &Path, plan: &Plan, deadline: &Deadline) -> Result<OpenMailbox, Error> {
+    open_locked_at(OffsetDateTime::now_utc(), path, plan, deadline)
+}
+
+fn open_locked_at(now: OffsetDateTime, path: &Path, plan: &Plan, deadline: &Deadline) -> Result<OpenMailbox, Error> {
+    let mut locked = lock::acquire(path, plan, deadline)?;
+    expunge::resume::resume(&mut locked, plan.state_dir.as_deref(), deadline)?;
+    let (recovered, left) = recover::recover(&locked, now)?;
+    Ok(OpenMailbox {
+        locked,
+        recovered,
+        left,
+    })
+}
+
+impl OpenMailbox {
+    /// The mailbox, open for reading and appending.
+    #[must_use]
+    pub fn file(&self) -> &File {
+        self.locked.file()
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        self.locked.path()
+    }
+
+    /// Its length, in bytes.
+    ///
+    /// # Errors
+    /// When it cannot be examined.
+    pub fn length(&self) -> Result<u64, Error> {
+        self.locked.length()
+    }
+
+    /// Tells whether there is a dotlock: where there is none, this user can make no file beside the mailbox.
+    #[must_use]
+    pub fn has_dotlock(&self) -> bool {
+        self.locked.has_dotlock()
+    }
+
+    /// Shows that we are still at it, each time some seconds have gone by: others remove a dotlock that grows old.
+    pub fn refresh(&self) {
+        self.locked.refresh();
+    }
+
+    /// What killed runs had left, and was put in order.
+    #[must_use]
+    pub fn recovered(&self) -> Recovered {
+        self.recovered
+    }
+
+    pub(in crate::mailbox) fn locked(&self) -> &Locked {
+        &self.locked
+    }
+
+    pub(in crate::mailbox) fn locked_mut(&mut self) -> &mut Locked {
+        &mut self.locked
+    }
+
+    pub(in crate::mailbox) fn take_left_messages(&mut self) -> Vec<LeftMessage> {
+        std::mem::take(&mut self.left)
+    }
+
+    pub(in crate::mailbox) fn give_left_messages(&mut self, left: Vec<LeftMessage>) {
+        self.left = left;
+    }
+}

@@ -1,168 +1,305 @@
 //! Puts a mailbox in order after a run that was killed, and finds the message that it brought: what `mailbox/intent.rs` notes, made
 //! use of under the lock.
 //!
-//! When it fails the message is deferred, since nobody knows then whether it is there. What is cut off was never acknowledged.
+//! What is torn is cut off; it was never acknowledged. What is whole is written again and synced, since nobody saw its sync succeed. A
+//! note goes only after that sync. When any of it fails the message is deferred, since nobody knows then whether it is there.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Read, Write};
+use std::os::unix::fs::FileExt;
 
 use time::OffsetDateTime;
 
 use crate::error::Error;
-use crate::mailbox::append;
-use crate::mailbox::append::Appended;
-use crate::mailbox::format::{MboxEntry, separator_start, write_rest};
-use crate::mailbox::intent::{AppendIntent, Extent, LeftIntent, Progress, Source, left_by_others};
-use crate::mailbox::lock::OpenMailbox;
+use crate::mailbox::OpenMailbox;
+use crate::mailbox::append::{self, Appended};
+use crate::mailbox::format::{Draft, MboxEntry, separator_start, write_letter, write_rest};
+use crate::mailbox::in_place::{InPlace, write_again};
+use crate::mailbox::intent::{Extent, LeftIntent, MOST_NOTES, Progress, Source, left_by_others};
+use crate::mailbox::lock::Locked;
 use crate::mailbox::quoting;
-use crate::mailbox::torn;
-use crate::mailbox::torn::{Compare, Separator, Tail};
+use crate::mailbox::torn::{self, Compare, Depth, Separator, Tail};
 
-/// What became of earlier, unfinished tries.
+/// A message of a run that is no more, which its MTA may bring again.
 #[derive(Debug)]
-#[must_use]
+pub(super) struct LeftMessage {
+    intent: LeftIntent,
+    found: Found,
+}
+
+/// How much of such a message stands in the mailbox.
+#[derive(Debug)]
+enum Found {
+    /// All of it.
+    Whole(Separator),
+    /// It has holes.
+    Holed,
+}
+
+/// What was put in order.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Recovered {
-    /// How much of a torn message was cut off, in bytes.
+    /// How much of torn messages was cut off, in bytes.
     pub cut_bytes: u64,
-    /// Where an earlier try put the message that came now.
-    pub appended: Option<Appended>,
+    /// How much was written again and synced, since nobody saw the sync of it succeed, in bytes.
+    pub written_again_bytes: u64,
 }
 
-/// Cuts off what a killed run left half written, and finds `letter` where such a run left it whole; that is synced then.
+/// Puts in order what killed runs left. The messages that their MTA may bring again.
 ///
 /// # Errors
-/// When the mailbox cannot be read or synced.
-pub fn recover<R: Read + Clone>(locked: &mut OpenMailbox, letter: &MboxEntry<'_, R>) -> Result<Recovered, Error> {
-    let mut cut_bytes = 0;
-    let mut same = None;
-    let found = look(locked, letter, &mut cut_bytes, &mut same).and_then(|()| match &same {
-        None => Ok(()),
-        // The kill may have come before the sync.
-        Some((extent, _)) => {
-            locked.file().sync_data()?;
-            append::sync_name(locked, extent.before_bytes)
-        }
-    });
-    match (found, same) {
-        (Ok(()), same) => Ok(Recovered {
-            cut_bytes,
-            appended: same.map(|(extent, note)| Appended::found(locked, extent, note)),
-        }),
-        (Err(e), same) => {
-            if let Some((_, note)) = same {
-                note.leave();
-            }
-            Err(Error::io("look for an earlier try in", locked.path(), &e))
+/// When the mailbox cannot be read, written or synced; then nothing may be done with it.
+pub(super) fn recover(locked: &Locked, now: OffsetDateTime) -> Result<(Recovered, Vec<LeftMessage>), Error> {
+    let mut recovery = Recovery {
+        file: locked.file(),
+        now,
+        done: Recovered::default(),
+        has_first: false,
+        kept: Vec::new(),
+        settled: Vec::new(),
+    };
+    let fail = |e: io::Error| Error::io("put in order what a killed run left in", locked.path(), &e);
+    for intent in left_by_others(locked.file(), now) {
+        recovery.settle(intent, || locked.refresh()).map_err(fail)?;
+    }
+    if recovery.done != Recovered::default() {
+        locked.file().sync_data().map_err(fail)?;
+        if recovery.has_first {
+            append::sync_name(locked, 0).map_err(fail)?;
         }
     }
-}
-
-/// Cuts off what a killed run left half written, where no message came now. What it left whole stays, and so does the note on that.
-///
-/// # Errors
-/// When the mailbox cannot be read.
-pub fn tidy(locked: &mut OpenMailbox, now: OffsetDateTime) -> Result<u64, Error> {
-    let fail = |e: io::Error| Error::io("look for an earlier try in", locked.path(), &e);
-    let mut cut_bytes = 0;
-    for left in left_by_others(locked.file(), now) {
-        settle(locked.file(), left, now, &mut cut_bytes).map_err(fail)?;
+    // Only behind the sync: until then each note is needed.
+    let Recovery {
+        done,
+        mut kept,
+        settled,
+        ..
+    } = recovery;
+    for intent in settled {
+        intent.remove(locked.file());
     }
-    Ok(cut_bytes)
-}
-
-fn look<R: Read + Clone>(
-    locked: &OpenMailbox,
-    letter: &MboxEntry<'_, R>,
-    cut_bytes: &mut u64,
-    same: &mut Option<(Extent, AppendIntent)>,
-) -> io::Result<()> {
-    let file = locked.file();
-    for left in left_by_others(file, letter.date) {
-        let extent = left.extent();
-        let Some((left, separator)) = settle(file, left, letter.date, cut_bytes)? else {
-            continue;
-        };
-        match same {
-            // A try that was killed when it had found its message left a second note on it.
-            Some((found, _)) if *found == extent => left.remove(file),
-            None if is_same(locked, letter, &extent, &separator) => {
-                *same = Some((extent, left.adopt(file, locked.path(), letter.date)));
-            }
-            Some(_) | None => {}
+    for left in &mut kept {
+        if let Found::Whole(_) = left.found {
+            left.intent.advance(locked.file(), Progress::Durable);
         }
     }
-    Ok(())
+    let too_many = kept.len().saturating_sub(MOST_NOTES);
+    for left in kept.drain(..too_many) {
+        left.intent.remove(locked.file());
+    }
+    Ok((done, kept))
 }
 
-/// Does what can be done for a note by itself: cuts off what is torn, and removes a note that says nothing any more. Gives back the one on
-/// a whole message that may come again.
-fn settle(
-    file: &File,
-    mut left: LeftIntent,
+struct Recovery<'a> {
+    file: &'a File,
     now: OffsetDateTime,
-    cut_bytes: &mut u64,
-) -> io::Result<Option<(LeftIntent, Separator)>> {
-    let extent = left.extent();
-    let length = file.metadata()?.len();
-    let remains = torn::look(file, &extent, length)?;
-    if matches!(remains, Tail::Whole(_)) {
-        // Taken out by a mail program, it leaves its place to what stands behind it, which may begin with the same line.
-        left.found_whole(file);
-    }
-    if left.is_alive(now) {
-        // It has let go of the lock, and does itself what is to be done.
-        return Ok(None);
-    }
-    match remains {
-        Tail::Torn if left.progress() == Progress::Unknown => {
-            if append::cut_back(file, extent.before_bytes, length).is_ok() {
-                *cut_bytes += length - extent.before_bytes;
-                left.remove(file);
+    done: Recovered,
+    /// Whether one of the messages is the mailbox's first, so that the mailbox may be new, and its name not on the disk.
+    has_first: bool,
+    kept: Vec<LeftMessage>,
+    /// Notes that say nothing any more, once the mailbox is synced.
+    settled: Vec<LeftIntent>,
+}
+
+impl Recovery<'_> {
+    /// Does what can be done for a note by itself.
+    fn settle(&mut self, mut intent: LeftIntent, step: impl Fn()) -> io::Result<()> {
+        let extent = intent.extent();
+        let length = self.file.metadata()?.len();
+        let depth = match intent.progress() {
+            Progress::Unknown | Progress::Whole => Depth::Content,
+            Progress::Durable => Depth::Separator,
+        };
+        let tail = torn::examine(self.file, &extent, length, depth)?;
+        if intent.is_alive(self.now) {
+            // It has let go of the lock, and does itself what is to be done. Taken out by a mail program, its message leaves its place to
+            // what stands behind it, which may begin with the same line.
+            if matches!(tail, Tail::Whole(_)) {
+                intent.advance(self.file, Progress::Whole);
             }
-            Ok(None)
+            return Ok(());
         }
-        Tail::Whole(separator) if left.source() == Source::Mail && !left.is_old(now) => Ok(Some((left, separator))),
-        Tail::Torn | Tail::Whole(_) | Tail::Foreign => {
-            left.remove(file);
-            Ok(None)
+        self.has_first |= extent.before_bytes == 0;
+        // It was whole before: what is shorter now is something else, which moved into its place.
+        let tail = if intent.progress() != Progress::Unknown && length < extent.after_bytes {
+            Tail::Foreign
+        } else {
+            tail
+        };
+        match &tail {
+            Tail::Torn => {
+                self.file.set_len(extent.before_bytes)?;
+                self.file.sync_all()?;
+                self.done.cut_bytes += length - extent.before_bytes;
+            }
+            Tail::Holed => self.close_hole(&extent)?,
+            Tail::Whole(_) | Tail::Foreign => {}
         }
+        if intent.progress() != Progress::Durable {
+            self.make_durable(&intent, step)?;
+        }
+        let may_come_again = intent.source() == Source::Mail && !intent.is_old(self.now);
+        match tail {
+            Tail::Whole(separator) if may_come_again => self.kept.push(LeftMessage {
+                intent,
+                found: Found::Whole(separator),
+            }),
+            Tail::Holed if may_come_again => self.kept.push(LeftMessage {
+                intent,
+                found: Found::Holed,
+            }),
+            Tail::Torn | Tail::Whole(_) | Tail::Holed | Tail::Foreign => self.settled.push(intent),
+        }
+        Ok(())
+    }
+
+    /// Ends a message that has holes with an empty line, as it ended before, so that what others wrote behind it is a message of its own.
+    fn close_hole(&mut self, extent: &Extent) -> io::Result<()> {
+        let mut end = [0; 2];
+        let from = extent.after_bytes.saturating_sub(2).max(extent.before_bytes);
+        self.file.read_exact_at(&mut end, from)?;
+        let closed = end.map(|byte| if byte == 0 { b'\n' } else { byte });
+        let mut to = InPlace::begin(self.file, from, extent.after_bytes)?;
+        to.write_all(&closed)?;
+        to.finish()
+    }
+
+    /// Writes again what stands there of the message, and of those before it that were to be synced with it. The caller syncs.
+    fn make_durable(&mut self, intent: &LeftIntent, step: impl Fn()) -> io::Result<()> {
+        let extent = intent.extent();
+        let from = match intent.source() {
+            Source::Mail => extent.before_bytes,
+            Source::Mbox { unsynced_from_bytes } => unsynced_from_bytes,
+        };
+        let end = self.file.metadata()?.len().min(extent.after_bytes);
+        if from < end {
+            write_again(self.file, from, end, step)?;
+            self.done.written_again_bytes += end - from;
+        }
+        Ok(())
     }
 }
 
-/// Compares all but the date of delivery.
-fn is_same<R: Read + Clone>(
-    locked: &OpenMailbox,
-    letter: &MboxEntry<'_, R>,
-    extent: &Extent,
-    separator: &Separator,
-) -> bool {
-    let mut compare = Compare::new(locked.file(), separator.end_bytes, extent.after_bytes);
-    let starts = separator_start(letter.sender);
-    if !separator.line.starts_with(starts.as_bytes()) {
-        return false;
+/// Finds `entry` where a run that was killed left it, fills the holes that it has there, and syncs it. None where it is not there.
+///
+/// # Errors
+/// When the mailbox cannot be read, written or synced.
+pub fn find<R: Read + Clone>(mailbox: &mut OpenMailbox, entry: &MboxEntry<'_, R>) -> Result<Option<Appended>, Error> {
+    let path = mailbox.path().to_owned();
+    let fail = |e: io::Error| Error::io("look for an earlier try in", &path, &e);
+    let mut same: Option<LeftMessage> = None;
+    let mut others = Vec::new();
+    for left in mailbox.take_left_messages() {
+        let place = |left: &LeftMessage| (left.intent.extent().before_bytes, left.intent.extent().after_bytes);
+        match &same {
+            // A try that was killed when it had found its message left a second note on it.
+            Some(found) if place(found) == place(&left) => left.intent.remove(mailbox.file()),
+            None if left.is(mailbox.file(), entry).map_err(fail)? => same = Some(left),
+            Some(_) | None => others.push(left),
+        }
     }
-    let mut pieces = BufWriter::with_capacity(quoting::STEP_BYTES, &mut compare);
-    let is_equal = write_rest(&mut pieces, letter.clone()).and_then(|()| pieces.flush());
-    drop(pieces);
-    is_equal.is_ok() && compare.is_at_end()
+    mailbox.give_left_messages(others);
+    match same {
+        Some(left) => left.rewrite(mailbox, entry).map(Some).map_err(fail),
+        None => Ok(None),
+    }
+}
+
+impl LeftMessage {
+    /// Compares all but the date of delivery.
+    fn is<R: Read + Clone>(&self, file: &File, entry: &MboxEntry<'_, R>) -> io::Result<bool> {
+        let extent = self.intent.extent();
+        let separator = match &self.found {
+            Found::Whole(separator) => separator,
+            // What the holes have swallowed, the note's checksum knows.
+            Found::Holed => return Ok(self.whole(entry)?.is_some_and(|(_, whole)| whole == extent)),
+        };
+        if !separator.line.starts_with(separator_start(entry.sender).as_bytes()) {
+            return Ok(false);
+        }
+        let mut compare = Compare::new(file, separator.end_bytes, extent.after_bytes);
+        let mut pieces = BufWriter::with_capacity(quoting::STEP_BYTES, &mut compare);
+        let is_equal = write_rest(&mut pieces, entry.clone()).and_then(|()| pieces.flush());
+        drop(pieces);
+        Ok(is_equal.is_ok() && compare.is_at_end())
+    }
+
+    /// `entry` as it was written when the note was, and where it would lie then; none where it has another length.
+    fn whole<'e, R: Read + Clone>(&self, entry: &MboxEntry<'e, R>) -> io::Result<Option<(MboxEntry<'e, R>, Extent)>> {
+        let extent = self.intent.extent();
+        let entry = MboxEntry {
+            date: self.intent.date(),
+            ..entry.clone()
+        };
+        let draft = Draft::of(entry.clone())?;
+        let bytes = draft.extent(0, b"").after_bytes;
+        let ends = (extent.after_bytes - extent.before_bytes).checked_sub(bytes);
+        let ends = ends.and_then(|ends| b"\n\n".get(..usize::try_from(ends).ok()?));
+        Ok(ends.map(|ends| (entry, draft.extent(extent.before_bytes, ends))))
+    }
+
+    /// Writes the message over what stands there of it, and syncs: whatever the disk has, afterwards it has this.
+    fn rewrite<R: Read + Clone>(self, mailbox: &OpenMailbox, entry: &MboxEntry<'_, R>) -> io::Result<Appended> {
+        let (file, extent) = (mailbox.file(), self.intent.extent());
+        let written = self
+            .write_over(file, entry)
+            .and_then(|()| file.sync_data())
+            .and_then(|()| append::sync_name(mailbox.locked(), extent.before_bytes));
+        let intent = self.intent.adopt(file, mailbox.path(), entry.date);
+        match written {
+            Ok(()) => Ok(Appended::found(mailbox, extent, intent)),
+            Err(e) => {
+                intent.leave();
+                Err(e)
+            }
+        }
+    }
+
+    fn write_over<R: Read + Clone>(&self, file: &File, entry: &MboxEntry<'_, R>) -> io::Result<()> {
+        let extent = self.intent.extent();
+        match &self.found {
+            Found::Whole(separator) => {
+                // The separator line has another date, and stays.
+                write_again(file, extent.before_bytes, separator.end_bytes, || {})?;
+                let mut to = InPlace::begin(file, separator.end_bytes, extent.after_bytes)?;
+                let mut pieces = BufWriter::with_capacity(quoting::STEP_BYTES, &mut to);
+                write_rest(&mut pieces, entry.clone()).and_then(|()| pieces.flush())?;
+                drop(pieces);
+                to.finish()
+            }
+            Found::Holed => {
+                let Some((entry, whole)) = self.whole(entry)? else {
+                    return Err(io::Error::other("this is another message"));
+                };
+                let mut to = InPlace::begin(file, extent.before_bytes, extent.after_bytes)?;
+                let bytes = Draft::of(entry.clone())?.extent(0, b"").after_bytes;
+                for _ in whole.before_bytes + bytes..whole.after_bytes {
+                    to.write_all(b"\n")?;
+                }
+                write_letter(&mut to, entry)?;
+                to.finish()
+            }
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::fs::File;
+    use std::io::Write;
     use std::path::Path;
     use std::time::Duration;
 
-    use rustix::fs::{XattrFlags, flistxattr, fsetxattr};
+    use rustix::fs::{XattrFlags, llistxattr, lsetxattr};
     use time::OffsetDateTime;
 
-    use super::{Recovered, recover};
-    use crate::mailbox::append::{append, length};
+    use super::find;
+    use crate::mailbox::append::{Appended, append};
     use crate::mailbox::format::{MboxEntry, write_letter};
-    use crate::mailbox::intent::Measure;
-    use crate::mailbox::lock::{Method, OpenMailbox, Plan, lock};
+    use crate::mailbox::intent::{Extent, Measure, Progress, Source};
+    use crate::mailbox::lock::{Method, Plan};
     use crate::mailbox::open::{Absent, Owner};
     use crate::mailbox::quoting::Quoting;
+    use crate::mailbox::{OpenMailbox, open_locked_at};
     use crate::sys::deadline::Deadline;
 
     const OLD: &[u8] = b"From o@o.test Thu Jan  1 00:00:00 1970\nA: 1\n\nold\n\n";
@@ -187,7 +324,7 @@ mod tests {
         bytes
     }
 
-    fn locked(path: &Path) -> OpenMailbox {
+    fn locked(path: &Path, now: OffsetDateTime) -> OpenMailbox {
         let plan = Plan {
             methods: vec![Method::Fcntl],
             timeout: Duration::from_secs(5),
@@ -197,7 +334,18 @@ mod tests {
             place: None,
         };
         let deadline = Deadline::begin().unwrap_or_else(|e| unreachable!("{e}"));
-        lock(path, &plan, &deadline).unwrap_or_else(|e| unreachable!("{e}"))
+        open_locked_at(now, path, &plan, &deadline).unwrap_or_else(|e| unreachable!("{e}"))
+    }
+
+    /// Opens the mailbox. How much was cut off, and where an earlier run left `entry`.
+    fn found(path: &Path, entry: &MboxEntry<'_, &[u8]>) -> (u64, Option<Appended>) {
+        let mut mailbox = locked(path, entry.date);
+        let appended = find(&mut mailbox, entry).unwrap_or_else(|e| unreachable!("{e}"));
+        (mailbox.recovered().cut_bytes, appended)
+    }
+
+    fn length(path: &Path) -> u64 {
+        std::fs::metadata(path).map_or(0, |stat| stat.len())
     }
 
     /// The process that waits for this one.
@@ -206,16 +354,16 @@ mod tests {
     }
 
     /// What a run that was killed noted about the letter of day 0, behind `OLD`. False where there are no attributes.
-    fn note(file: &File, pid: u32, host: u32) -> bool {
+    fn note(path: &Path, pid: u32, host: u32) -> bool {
         let mut measure = Measure::default();
         write_letter(&mut measure, letter("s@s.test", CONTENT, 0)).unwrap_or_else(|e| unreachable!("{e}"));
-        let extent = measure.extent(OLD.len() as u64, b"");
-        let text = format!(
-            "{host:08x} {} {} {:08x} 0",
-            extent.before_bytes, extent.after_bytes, extent.separator
-        );
-        fsetxattr(
-            file,
+        note_of(path, pid, host, measure.extent(OLD.len() as u64, b""))
+    }
+
+    fn note_of(path: &Path, pid: u32, host: u32, extent: Extent) -> bool {
+        let text = crate::mailbox::intent::value(host, Source::Mail, extent, 0, Progress::Unknown);
+        lsetxattr(
+            path,
             format!("user.spoolguard.{pid}.0"),
             text.as_bytes(),
             XattrFlags::empty(),
@@ -223,9 +371,9 @@ mod tests {
         .is_ok()
     }
 
-    fn notes(file: &File) -> usize {
+    fn notes(path: &Path) -> usize {
         let mut names = [0; 1000];
-        let length = flistxattr(file, &mut names).unwrap_or(0);
+        let length = llistxattr(path, &mut names).unwrap_or(0);
         names
             .split(|b| *b == 0)
             .take_while(|name| !name.is_empty())
@@ -306,7 +454,7 @@ mod tests {
                 same(),
                 false,
                 false,
-                1,
+                0,
             ),
             case(
                 "torn, and glued to it the beginning of another",
@@ -394,23 +542,20 @@ mod tests {
             let dir = tempfile::tempdir().unwrap_or_else(|e| unreachable!("{e}"));
             let path = dir.path().join("a");
             assert!(std::fs::write(&path, [OLD, &case.tail].concat()).is_ok());
-            let mut locked = locked(&path);
-            if !note(locked.file(), case.by.0, case.by.1) {
+            if !note(&path, case.by.0, case.by.1) {
                 return;
             }
-            let Recovered { cut_bytes, appended } =
-                recover(&mut locked, &case.then).unwrap_or_else(|e| unreachable!("{e}"));
+            let (cut_bytes, appended) = found(&path, &case.then);
             let name = case.name;
             let cut = if case.is_cut { case.tail.len() } else { 0 };
             assert_eq!(cut_bytes, cut as u64, "{name}");
-            let left = length(&locked).unwrap_or_default();
-            assert_eq!(left, (OLD.len() + case.tail.len() - cut) as u64, "{name}");
+            assert_eq!(length(&path), (OLD.len() + case.tail.len() - cut) as u64, "{name}");
             assert_eq!(appended.is_some(), case.is_same, "{name}");
-            assert_eq!(notes(locked.file()), case.notes, "{name}");
+            assert_eq!(notes(&path), case.notes, "{name}");
             // Each note stops one message.
             drop(appended);
-            let again = recover(&mut locked, &case.then).unwrap_or_else(|e| unreachable!("{e}"));
-            assert!(again.appended.is_none() && again.cut_bytes == 0, "{name}");
+            let again = found(&path, &case.then);
+            assert!(again.1.is_none() && again.0 == 0, "{name}");
         }
     }
 
@@ -428,18 +573,72 @@ mod tests {
             let dir = tempfile::tempdir().unwrap_or_else(|e| unreachable!("{e}"));
             let path = dir.path().join("a");
             assert!(std::fs::write(&path, [OLD, &whole].concat()).is_ok());
-            let mut locked = locked(&path);
-            if !note(locked.file(), pid, own) {
+            let next = || letter("s@s.test", b"A: 4\n\nnew\n", days);
+            if !note(&path, pid, own) {
                 return;
             }
-            let next = || letter("s@s.test", b"A: 4\n\nnew\n", days);
-            assert!(recover(&mut locked, &next()).is_ok_and(|found| found.appended.is_none()));
+            assert!(found(&path, &next()).1.is_none());
             // A mail program takes the first one out, in place, and the run that goes on is killed.
             assert!(std::fs::write(&path, [OLD, left].concat()).is_ok());
-            let found = recover(&mut locked, &letter("s@s.test", CONTENT, 3));
-            assert!(found.is_ok_and(|found| found.cut_bytes == 0), "{pid}");
-            assert_eq!(length(&locked).ok(), Some((OLD.len() + left.len()) as u64), "{pid}");
-            assert_eq!(notes(locked.file()), 0, "{pid}");
+            assert_eq!(found(&path, &letter("s@s.test", CONTENT, 3)).0, 0, "{pid}");
+            assert_eq!(length(&path), (OLD.len() + left.len()) as u64, "{pid}");
+            assert_eq!(notes(&path), 0, "{pid}");
+        }
+    }
+
+    #[test]
+    fn holes_of_a_noted_message_are_filled_or_cut_off() {
+        let long: &'static [u8] = [b"A: 3\n\n".to_vec(), b"0123456\n".repeat(500)].concat().leak();
+        let entry = |content| letter("s@s.test", content, 0);
+        let whole = written(entry(long));
+        let tail = |hole: std::ops::Range<usize>| {
+            let mut bytes = [OLD, &whole].concat();
+            for byte in bytes.get_mut(hole).unwrap_or_default() {
+                *byte = 0;
+            }
+            bytes
+        };
+        let end = OLD.len() + whole.len();
+        for hole in [
+            OLD.len()..512,
+            OLD.len()..1024,
+            512..1024,
+            1024..end,
+            3584..end,
+            OLD.len()..end,
+        ] {
+            for (behind, again) in [(FOREIGN, true), (FOREIGN, false), (b"", true)] {
+                let dir = tempfile::tempdir().unwrap_or_else(|e| unreachable!("{e}"));
+                let path = dir.path().join("a");
+                let mut measure = Measure::default();
+                assert!(measure.write_all(&whole).is_ok());
+                let extent = measure.extent(OLD.len() as u64, b"");
+                assert!(std::fs::write(&path, [&tail(hole.clone()), behind].concat()).is_ok());
+                if !note_of(&path, DEAD, crate::mailbox::intent::host(), extent) {
+                    return;
+                }
+                let next = if again { long } else { CONTENT };
+                let (cut_bytes, appended) = found(&path, &entry(next));
+                let want = match (behind, again) {
+                    (b"", _) => OLD.to_vec(),
+                    (_, true) => [OLD, &whole, behind].concat(),
+                    (_, false) => {
+                        let mut want = tail(hole.clone());
+                        for byte in want.iter_mut().skip(end - 2) {
+                            *byte = b'\n';
+                        }
+                        [&want, behind].concat()
+                    }
+                };
+                assert_eq!(appended.is_some(), !behind.is_empty() && again, "{hole:?}");
+                assert_eq!(
+                    cut_bytes,
+                    if behind.is_empty() { whole.len() as u64 } else { 0 },
+                    "{hole:?}"
+                );
+                let now = std::fs::read(&path).unwrap_or_default();
+                assert!(now == want, "{hole:?} {again}\n{}", now.escape_ascii());
+            }
         }
     }
 
@@ -448,39 +647,35 @@ mod tests {
         let dir = tempfile::tempdir().unwrap_or_else(|e| unreachable!("{e}"));
         let path = dir.path().join("a");
         assert!(std::fs::write(&path, [OLD, &written(letter("s@s.test", CONTENT, 0))].concat()).is_ok());
-        let mut locked = locked(&path);
+        let mut mailbox = locked(&path, OffsetDateTime::now_utc());
         let (number, own) = (std::process::id(), crate::mailbox::intent::host());
         // Which number the next append takes is not known here: other tests append, too.
         for next in 0..20 {
             let name = format!("user.spoolguard.{number}.{next}");
-            if fsetxattr(
-                locked.file(),
-                name,
-                format!("{own:08x} 1 2 0 0").as_bytes(),
-                XattrFlags::empty(),
-            )
-            .is_err()
-            {
+            let extent = Measure::default().extent(1, b"\n");
+            let text = crate::mailbox::intent::value(own, Source::Mail, extent, 0, Progress::Unknown);
+            if lsetxattr(&path, name, text.as_bytes(), XattrFlags::empty()).is_err() {
                 return;
             }
         }
-        let before = notes(locked.file());
-        let appended = append(&mut locked, letter("s@s.test", CONTENT, 0)).unwrap_or_else(|e| unreachable!("{e}"));
-        assert_eq!(notes(locked.file()), before + 1);
+        let before = notes(&path);
+        let appended = append(&mut mailbox, letter("s@s.test", CONTENT, 0)).unwrap_or_else(|e| unreachable!("{e}"));
+        assert_eq!(notes(&path), before + 1);
         drop(appended);
-        assert_eq!(notes(locked.file()), before);
+        assert_eq!(notes(&path), before);
     }
 
     #[test]
     fn a_message_that_is_finished_leaves_no_note() {
         let dir = tempfile::tempdir().unwrap_or_else(|e| unreachable!("{e}"));
-        let mut locked = locked(&dir.path().join("a"));
-        if !note(locked.file(), DEAD, 0) {
+        let path = dir.path().join("a");
+        let mut mailbox = locked(&path, OffsetDateTime::now_utc());
+        if !note(&path, DEAD, 0) {
             return;
         }
-        let appended = append(&mut locked, letter("s@s.test", CONTENT, 0)).unwrap_or_else(|e| unreachable!("{e}"));
-        assert_eq!(notes(locked.file()), 2);
+        let appended = append(&mut mailbox, letter("s@s.test", CONTENT, 0)).unwrap_or_else(|e| unreachable!("{e}"));
+        assert_eq!(notes(&path), 2);
         drop(appended);
-        assert_eq!(notes(locked.file()), 1);
+        assert_eq!(notes(&path), 1);
     }
 }

@@ -1,11 +1,12 @@
 //! What stands where an append was begun: a part of it, all of it, or something else. Only reads.
 //!
-//! A wrong "part" would cut mail off, so it is said only where nothing but our own bytes can stand.
+//! A wrong `Torn` would cut good mail off, so that is the answer only where nothing but our own bytes can stand.
 
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::unix::fs::FileExt;
 
+use flate2::Crc;
 use memchr::{memchr, memmem};
 
 use crate::mailbox::intent::{Extent, checksum};
@@ -17,6 +18,9 @@ const EMPTY_LINE: &[u8; 2] = b"\n\n";
 
 /// One read of the mailbox, in bytes.
 const STEP_BYTES: usize = 64 << 10;
+
+/// What a disk writes as a whole, in bytes. A hole that a lost write left begins and ends at such a place.
+const SECTOR_BYTES: u64 = 512;
 
 /// A separator line that stands in a mailbox.
 #[derive(Debug)]
@@ -31,54 +35,162 @@ pub struct Separator {
 #[derive(Debug)]
 #[must_use]
 pub enum Tail {
-    /// The beginning of it, and nothing else.
+    /// A part of it, and nothing else: it ends too early, or has holes.
     Torn,
-    /// All of it, as far as its length and its separator line tell.
+    /// All of it.
     Whole(Separator),
+    /// It has holes of zeros where the disk lost what was written, and others wrote behind it.
+    Holed,
     /// Something else.
     Foreign,
 }
 
-/// Looks at a mailbox of this length.
+/// How closely a message is looked at that ends where the note says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Depth {
+    /// All of it is read.
+    Content,
+    /// Only its separator line: a run before has read all of it.
+    Separator,
+}
+
+/// Examines a mailbox of this length.
 ///
 /// # Errors
 /// When it cannot be read.
-pub fn look(file: &File, extent: &Extent, length: u64) -> io::Result<Tail> {
+pub fn examine(file: &File, extent: &Extent, length: u64, depth: Depth) -> io::Result<Tail> {
     if length <= extent.before_bytes {
         return Ok(Tail::Foreign);
     }
-    let mut buffer = [0; LINE_BYTES + 2];
-    let read = read_full(file, &mut buffer, extent.before_bytes)?;
-    let bytes = buffer.get(..read).unwrap_or_default();
-    // What the message before lacked at its end was written first.
-    let ends = bytes.iter().take(2).take_while(|b| **b == b'\n').count();
-    let rest = bytes.get(ends..).unwrap_or_default();
-    if rest.first() == Some(&0) && length <= extent.after_bytes {
+    if length >= extent.after_bytes {
+        return examine_full(file, extent, length, depth);
+    }
+    let start = Start::read(file, extent)?;
+    if start.is_hole() {
         // After a power loss: the length had come to the disk, and the bytes had not.
         return torn_unless_foreign(file, extent.before_bytes, length);
     }
-    let is_short = length < extent.after_bytes;
-    let Some(at) = memchr(b'\n', rest) else {
+    match start.line() {
+        Some(line) if checksum(line) == extent.separator => {
+            torn_unless_foreign(file, start.end_bytes(extent, line), length)
+        }
+        Some(_) => Ok(Tail::Foreign),
         // Not even the separator line is there. Nobody else's could be as short and mean anything.
-        let is_begun = rest.starts_with(b"From ") || b"From ".starts_with(rest);
-        return Ok(if is_short && is_begun && rest.len() < LINE_BYTES {
-            Tail::Torn
-        } else {
-            Tail::Foreign
-        });
-    };
-    let line = rest.get(..=at).unwrap_or_default();
-    if checksum(line) != extent.separator {
-        return Ok(Tail::Foreign);
+        None => Ok(if start.is_begun() { Tail::Torn } else { Tail::Foreign }),
     }
-    let end_bytes = extent.before_bytes + (ends + line.len()) as u64;
-    if !is_short {
+}
+
+/// The same where the mailbox is as long as it has to be, or longer.
+fn examine_full(file: &File, extent: &Extent, length: u64, depth: Depth) -> io::Result<Tail> {
+    let start = Start::read(file, extent)?;
+    let line = start.line().filter(|line| checksum(line) == extent.separator);
+    if let Some(line) = line
+        && (depth == Depth::Separator || content(file, extent)? == extent.content)
+    {
         return Ok(Tail::Whole(Separator {
             line: line.to_vec(),
-            end_bytes,
+            end_bytes: start.end_bytes(extent, line),
         }));
     }
-    torn_unless_foreign(file, end_bytes, length)
+    let from = match line {
+        Some(line) => start.end_bytes(extent, line),
+        None if start.is_hole() => extent.before_bytes,
+        None => return Ok(Tail::Foreign),
+    };
+    if !has_hole(file, extent)? || has_separator(file, from, extent.after_bytes)? {
+        return Ok(Tail::Foreign);
+    }
+    Ok(if length == extent.after_bytes {
+        Tail::Torn
+    } else {
+        Tail::Holed
+    })
+}
+
+/// The first bytes behind the place where an append began.
+struct Start {
+    bytes: Vec<u8>,
+    /// How many line ends were written first: what the message before lacked.
+    ends: usize,
+}
+
+impl Start {
+    fn read(file: &File, extent: &Extent) -> io::Result<Self> {
+        let mut bytes = vec![0; LINE_BYTES + 2];
+        let read = read_full(file, &mut bytes, extent.before_bytes)?;
+        bytes.truncate(read);
+        let ends = bytes.iter().take(2).take_while(|b| **b == b'\n').count();
+        Ok(Self { bytes, ends })
+    }
+
+    fn rest(&self) -> &[u8] {
+        self.bytes.get(self.ends..).unwrap_or_default()
+    }
+
+    fn line(&self) -> Option<&[u8]> {
+        let end = memchr(b'\n', self.rest())?;
+        self.rest().get(..=end)
+    }
+
+    fn end_bytes(&self, extent: &Extent, line: &[u8]) -> u64 {
+        extent.before_bytes + (self.ends + line.len()) as u64
+    }
+
+    fn is_hole(&self) -> bool {
+        self.rest().first() == Some(&0)
+    }
+
+    fn is_begun(&self) -> bool {
+        let rest = self.rest();
+        (rest.starts_with(b"From ") || b"From ".starts_with(rest)) && rest.len() < LINE_BYTES
+    }
+}
+
+/// The checksum of what stands there.
+fn content(file: &File, extent: &Extent) -> io::Result<u32> {
+    let mut crc = Crc::new();
+    each_part(file, extent.before_bytes, extent.after_bytes, |part, _| {
+        crc.update(part);
+    })?;
+    Ok(crc.sum())
+}
+
+/// Tells whether zeros stand there as a lost write leaves them: whole sectors of them, or all to where the message begins or ends.
+fn has_hole(file: &File, extent: &Extent) -> io::Result<bool> {
+    let is_edge =
+        |at: u64| at.is_multiple_of(SECTOR_BYTES) || at <= extent.before_bytes + 2 || at >= extent.after_bytes;
+    let mut zeros_from = None;
+    let mut found = false;
+    each_part(file, extent.before_bytes, extent.after_bytes, |part, start| {
+        for (number, byte) in part.iter().enumerate() {
+            let at = start + number as u64;
+            match (byte, zeros_from) {
+                (0, None) => zeros_from = Some(at),
+                (0, Some(_)) | (_, None) => {}
+                (_, Some(from)) => {
+                    found |= is_edge(from) && is_edge(at);
+                    zeros_from = None;
+                }
+            }
+        }
+    })?;
+    Ok(found || zeros_from.is_some_and(is_edge))
+}
+
+/// Reads a part of the file, step by step.
+fn each_part(file: &File, from: u64, to: u64, mut step: impl FnMut(&[u8], u64)) -> io::Result<()> {
+    let mut buffer = vec![0; STEP_BYTES];
+    let mut at = from;
+    while at < to {
+        let room = usize::try_from(to - at).unwrap_or(STEP_BYTES).min(STEP_BYTES);
+        let read = read_full(file, buffer.get_mut(..room).unwrap_or_default(), at)?;
+        if read == 0 {
+            return Ok(());
+        }
+        step(buffer.get(..read).unwrap_or_default(), at);
+        at += read as u64;
+    }
+    Ok(())
 }
 
 /// We quote whatever looks like a separator. One that stands there is somebody else's, who wrote behind the torn message, right behind

@@ -22,9 +22,8 @@ use crate::mailbox::expunge::execute::{Expunge, Plan, Prepared, Trust, expunge};
 use crate::mailbox::expunge::journal;
 use crate::mailbox::expunge::snapshot::Snapshot;
 use crate::mailbox::lock;
-use crate::mailbox::lock::OpenMailbox;
 use crate::mailbox::open::Absent;
-use crate::mailbox::recover;
+use crate::mailbox::{OpenMailbox, open_locked};
 use crate::output::progress::Progress;
 use crate::spool::archive::human;
 use crate::spool::choose;
@@ -293,9 +292,7 @@ impl<'a> Take<'a> {
     fn lock(&self) -> Result<OpenMailbox, Error> {
         let deadline = &self.care.deadline;
         deadline.begin_again();
-        let mut locked = lock::lock(&self.spool.path, &self.lock_plan(), deadline)?;
-        recover::tidy(&mut locked, OffsetDateTime::now_utc())?;
-        Ok(locked)
+        open_locked(&self.spool.path, &self.lock_plan(), deadline)
     }
 
     fn lock_plan(&self) -> lock::Plan {

@@ -70,7 +70,6 @@ const SCENES: &[(&str, Scene)] = scenes![
 /// Scenes that fail, and are known to. Where all points are tried, one that no longer does has to be taken off this list.
 const KNOWN_TO_FAIL: &[&str] = &[
     "a_delivery_killed_on_a_stalled_disk_is_written_again",
-    "a_restore_killed_on_a_stalled_disk_is_written_again",
     "an_expunge_whose_sync_failed_loses_nothing",
     "an_expunge_killed_before_its_sync_loses_nothing_when_the_power_goes",
     "a_resume_whose_sync_failed_loses_nothing",

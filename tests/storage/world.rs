@@ -52,11 +52,11 @@ impl World {
     fn configure(&self) {
         let path = |name: &str| self.path(name).display().to_string();
         let text = format!(
-            "admin = {:?}\nstate_dir = {:?}\nspool.dir = {:?}\nspool.min_free = \"0\"\nspool.lock_timeout = \"3s\"\n\
-             forward.submit = {:?}\narchive.dir = {:?}\nlog.to = \"none\"\n",
+            "admin = {:?}\nstate_dir = {:?}\nmailbox.location = {:?}\nmailbox.min_free = \"0\"\nmailbox.lock_timeout = \"3s\"\n\
+             forward.transport = {:?}\narchive.dir = {:?}\nlog.to = \"none\"\n",
             path("admin"),
             path("state"),
-            path("spool"),
+            format!("mbox:{}/%u", path("spool")),
             format!("outbox:{}", path("outbox")),
             path("archives"),
         );

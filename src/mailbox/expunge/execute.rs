@@ -16,13 +16,13 @@ use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
 
 use crate::error::{Class, Error};
-use crate::mailbox::append;
+use crate::mailbox::OpenMailbox;
 use crate::mailbox::append::modified_nanoseconds;
 use crate::mailbox::expunge::imap_state;
 use crate::mailbox::expunge::journal::{Draft, Head, Journal, Undo};
 use crate::mailbox::expunge::snapshot::{Changes, Snapshot};
 use crate::mailbox::format::asctime;
-use crate::mailbox::lock::OpenMailbox;
+use crate::mailbox::lock::Locked;
 use crate::mailbox::ranges::{Hash, Hashing, Ranges, STEP_BYTES};
 use crate::sys::deadline::Deadline;
 
@@ -256,7 +256,7 @@ pub fn expunge(
             times,
             archive: plan.archive.clone(),
         };
-        finish(locked, draft.commit(head)?, None)
+        finish(locked.locked_mut(), draft.commit(head)?, None)
     };
     Ok(match finished {
         Ok(bytes) => Expunge::Done(Done {
@@ -321,11 +321,7 @@ pub(super) fn before(file: &File, from: u64, until: u64) -> io::Result<Hash> {
 }
 
 /// Cuts the mailbox off, and appends what the journal holds. The mailbox's length afterwards.
-pub(super) fn finish(
-    locked: &mut OpenMailbox,
-    mut journal: Journal,
-    deadline: Option<&Deadline>,
-) -> Result<u64, Error> {
+pub(super) fn finish(locked: &mut Locked, mut journal: Journal, deadline: Option<&Deadline>) -> Result<u64, Error> {
     let path = locked.path().to_owned();
     let place = journal.place().to_owned();
     let fail = |e: io::Error| unfinished(&path, &place, &e);
@@ -347,12 +343,7 @@ pub(super) fn unfinished(mailbox: &Path, journal: &Path, e: &io::Error) -> Error
 }
 
 /// Appends the journal's content from byte `at` on, and syncs. A run that has no more time stops in between: the next one goes on.
-pub(super) fn append(
-    locked: &OpenMailbox,
-    journal: &Journal,
-    mut at: u64,
-    deadline: Option<&Deadline>,
-) -> io::Result<()> {
+pub(super) fn append(locked: &Locked, journal: &Journal, mut at: u64, deadline: Option<&Deadline>) -> io::Result<()> {
     let mut file = locked.file();
     let mut buffer = vec![0; STEP_BYTES];
     loop {
@@ -372,11 +363,11 @@ pub(super) fn append(
 }
 
 /// Sets the times, and removes the journal. The mailbox's length.
-pub(super) fn conclude(locked: &mut OpenMailbox, journal: Journal, foreign: bool) -> Result<u64, Error> {
+pub(super) fn conclude(locked: &mut Locked, journal: Journal, foreign: bool) -> Result<u64, Error> {
     let times = journal.head().times;
     if !foreign && times.1 > 0 {
         set_times(locked.file(), times);
     }
     journal.done();
-    append::length(locked)
+    locked.length()
 }

@@ -6,7 +6,7 @@ use std::io;
 use crate::mailbox::content_hash::{ContentHash, Scope, of_stored};
 use crate::mailbox::expunge::journal::Journal;
 use crate::mailbox::hash_set::Hashes;
-use crate::mailbox::lock::OpenMailbox;
+use crate::mailbox::lock::Locked;
 use crate::mailbox::ranges::Ranges;
 use crate::mailbox::reader::{MboxReader, ReadAt};
 use crate::sys::message_buffer::HEAD_BYTES;
@@ -15,7 +15,7 @@ use crate::sys::message_buffer::HEAD_BYTES;
 ///
 /// # Errors
 /// When either cannot be read.
-pub(super) fn lacking(locked: &OpenMailbox, journal: &Journal, at: u64) -> io::Result<Ranges> {
+pub(super) fn lacking(locked: &Locked, journal: &Journal, at: u64) -> io::Result<Ranges> {
     let mut there = Hashes::default();
     each(locked, locked.file(), at, |hash, _, _| {
         there.insert(hash.bytes());
@@ -30,12 +30,7 @@ pub(super) fn lacking(locked: &OpenMailbox, journal: &Journal, at: u64) -> io::R
 }
 
 /// Goes through the messages of an mbox from byte `at` on: what each is, where it begins and where it ends.
-fn each<F: ReadAt>(
-    locked: &OpenMailbox,
-    mbox: &F,
-    at: u64,
-    mut step: impl FnMut(ContentHash, u64, u64),
-) -> io::Result<()> {
+fn each<F: ReadAt>(locked: &Locked, mbox: &F, at: u64, mut step: impl FnMut(ContentHash, u64, u64)) -> io::Result<()> {
     let mut messages = MboxReader::resume(mbox, HEAD_BYTES, at)?;
     while let Some(stored) = messages.next()? {
         let hash = of_stored(mbox, &stored, Scope::All)?;

@@ -15,7 +15,7 @@ use crate::mailbox::expunge::execute::{append, before, conclude, finish, unfinis
 use crate::mailbox::expunge::journal;
 use crate::mailbox::expunge::journal::{Head, Journal, Undo};
 use crate::mailbox::expunge::lacking::lacking;
-use crate::mailbox::lock::OpenMailbox;
+use crate::mailbox::lock::Locked;
 use crate::mailbox::ranges::{Ranges, STEP_BYTES};
 use crate::message::from_line::{LINE_BYTES, LOOK_BYTES, begins_anywhere};
 use crate::sys::deadline::Deadline;
@@ -25,7 +25,11 @@ use crate::sys::deadline::Deadline;
 ///
 /// # Errors
 /// When it cannot be finished now; then nothing may be done with the mailbox.
-pub fn recover(locked: &mut OpenMailbox, state_dir: Option<&Path>, deadline: &Deadline) -> Result<(), Error> {
+pub(in crate::mailbox) fn resume(
+    locked: &mut Locked,
+    state_dir: Option<&Path>,
+    deadline: &Deadline,
+) -> Result<(), Error> {
     let path = locked.path().to_owned();
     let private = state_dir
         .filter(|_| !locked.has_dotlock())
@@ -36,18 +40,18 @@ pub fn recover(locked: &mut OpenMailbox, state_dir: Option<&Path>, deadline: &De
         }
         let stat = locked.file().metadata().map_err(|e| Error::io("examine", &path, &e))?;
         if let Some(journal) = Journal::pending(&place, stat.uid())? {
-            resume(locked, journal, deadline)?;
+            go_on(locked, journal, deadline)?;
         }
     }
     Ok(())
 }
 
 /// Finds out how far an interrupted run came, and goes on from there.
-fn resume(locked: &mut OpenMailbox, mut journal: Journal, deadline: &Deadline) -> Result<(), Error> {
+fn go_on(locked: &mut Locked, mut journal: Journal, deadline: &Deadline) -> Result<(), Error> {
     let path = locked.path().to_owned();
     let place = journal.place().to_owned();
     let fail = |e: io::Error| unfinished(&path, &place, &e);
-    let length = append::length(locked)?;
+    let length = locked.length()?;
     let head = journal.head().clone();
     let untouched = !journal.is_truncated()
         && length >= head.until
@@ -100,7 +104,7 @@ fn resume(locked: &mut OpenMailbox, mut journal: Journal, deadline: &Deadline) -
 
 /// How much of the journal's content stands in its place, and where the mail of others begins behind that. None where its place is no
 /// more: a mail program has rewritten the mailbox meanwhile, to note what was read, say, or to take mail out.
-fn part(locked: &OpenMailbox, journal: &Journal, length: u64) -> io::Result<Option<(u64, u64)>> {
+fn part(locked: &Locked, journal: &Journal, length: u64) -> io::Result<Option<(u64, u64)>> {
     let (file, from) = (locked.file(), journal.head().from);
     if !ends_line(file, from)? {
         return Ok(None);
@@ -123,7 +127,7 @@ fn ends_line(file: &File, at: u64) -> io::Result<bool> {
 }
 
 /// Leaves all that stands in the mailbox as it is, and puts what it lacks of the journal's content behind it.
-fn put_behind(locked: &mut OpenMailbox, mut journal: Journal, deadline: &Deadline) -> Result<(), Error> {
+fn put_behind(locked: &mut Locked, mut journal: Journal, deadline: &Deadline) -> Result<(), Error> {
     let path = locked.path().to_owned();
     let fail = |e: io::Error| Error::io("read", &path, &e);
     let lacking = lacking(locked, &journal, 0).map_err(fail)?;
@@ -132,7 +136,7 @@ fn put_behind(locked: &mut OpenMailbox, mut journal: Journal, deadline: &Deadlin
         return Ok(());
     }
     append::close(locked)?;
-    let length = append::length(locked)?;
+    let length = locked.length()?;
     let now = Head {
         from: length,
         until: length,
@@ -147,7 +151,7 @@ fn put_behind(locked: &mut OpenMailbox, mut journal: Journal, deadline: &Deadlin
 }
 
 /// How much of the journal's content stands in the mailbox from `from` on.
-fn common(locked: &OpenMailbox, journal: &Journal, from: u64) -> io::Result<u64> {
+fn common(locked: &Locked, journal: &Journal, from: u64) -> io::Result<u64> {
     let (mut ours, mut theirs) = (vec![0; STEP_BYTES], vec![0; STEP_BYTES]);
     let mut at = 0;
     loop {
@@ -195,11 +199,12 @@ fn foreign_start(file: &File, from: u64, apart: u64) -> io::Result<Option<u64>> 
 
 #[cfg(test)]
 mod tests {
-    use super::recover;
+    use super::resume;
     use crate::mailbox::expunge::execute::before;
     use crate::mailbox::expunge::journal::{Draft, Head, Journal, Undo, place_beside};
-    use crate::mailbox::lock::{Method, OpenMailbox, Plan, lock};
+    use crate::mailbox::lock::{Method, Plan};
     use crate::mailbox::open::{Absent, Owner};
+    use crate::mailbox::{OpenMailbox, open_locked};
     use crate::sys::deadline::Deadline;
     use std::io::Write;
     use std::path::Path;
@@ -225,7 +230,7 @@ mod tests {
         };
         let until = Instant::now() + Duration::from_secs(10);
         loop {
-            match lock(path, &plan, &deadline()) {
+            match open_locked(path, &plan, &deadline()) {
                 Ok(locked) => return locked,
                 // A child that another test starts has the journal's lock, too, until it executes its program.
                 Err(e) if e.to_string().contains("another spoolguard") && Instant::now() < until => {
@@ -417,7 +422,7 @@ mod tests {
         for content in ["", "spoolguard cut 1\n", "x"] {
             assert!(std::fs::write(place_beside(&path), content).is_ok());
             let mut locked = locked(&path);
-            assert!(recover(&mut locked, None, &deadline()).is_ok());
+            assert!(resume(locked.locked_mut(), None, &deadline()).is_ok());
             assert_eq!(text(&path), STAYS);
         }
         drop(begun(&path));

@@ -16,7 +16,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use nix::fcntl::{OFlag, PosixFadviseAdvice, posix_fadvise};
 
 use crate::error::{Class, Error};
-use crate::mailbox::lock::OpenMailbox;
+use crate::mailbox::OpenMailbox;
 use crate::mailbox::open::is_still;
 use crate::mailbox::ranges::Ranges;
 use crate::mailbox::reader::ReadAt;

@@ -12,7 +12,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::error::{Class, Error};
-use crate::mailbox::expunge::resume::recover;
 use crate::mailbox::lock::dotlock::{Dotlock, Others, Taken};
 use crate::mailbox::lock::kernel::{lock_fcntl, lock_flock};
 use crate::mailbox::open::{Absent, Owner, check, is_still, not_a_mailbox, open_or};
@@ -52,17 +51,17 @@ pub struct Plan {
     pub place: Option<Arc<SpoolDirAccess>>,
 }
 
-/// An open mailbox that nobody else changes as long as this lives.
+/// A mailbox, open, that nobody else changes as long as this lives. What others may do with it is `OpenMailbox`'s.
 #[derive(Debug)]
 #[must_use]
-pub struct OpenMailbox {
+pub struct Locked {
     path: PathBuf,
     file: File,
     // Dropped last, after `file` and the kernel locks that hang on it.
     dotlock: Option<Dotlock>,
 }
 
-impl OpenMailbox {
+impl Locked {
     /// The mailbox, open for reading and appending.
     #[must_use]
     pub fn file(&self) -> &File {
@@ -73,6 +72,15 @@ impl OpenMailbox {
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Its length, in bytes.
+    ///
+    /// # Errors
+    /// When it cannot be examined.
+    pub fn length(&self) -> Result<u64, Error> {
+        let stat = self.file.metadata();
+        Ok(stat.map_err(|e| Error::io("examine", &self.path, &e))?.len())
     }
 
     /// Tells whether there is a dotlock: where there is none, this user can make no file beside the mailbox.
@@ -89,19 +97,12 @@ impl OpenMailbox {
     }
 }
 
-/// Opens and locks the mailbox at `path`, and makes it if there is none and the plan says so. What an interrupted run left half done in
-/// it is finished first.
+/// Opens and locks the mailbox at `path`, and makes it if there is none and the plan says so.
 ///
 /// # Errors
-/// When the path is no mailbox (a link, a device, somebody else's), when it cannot be opened or made, when somebody else holds a lock
-/// for longer than the plan waits, or when what was left cannot be finished.
-pub fn lock(path: &Path, plan: &Plan, deadline: &Deadline) -> Result<OpenMailbox, Error> {
-    let mut locked = acquire(path, plan, deadline)?;
-    recover(&mut locked, plan.state_dir.as_deref(), deadline)?;
-    Ok(locked)
-}
-
-fn acquire(path: &Path, plan: &Plan, deadline: &Deadline) -> Result<OpenMailbox, Error> {
+/// When the path is no mailbox (a link, a device, somebody else's), when it cannot be opened or made, or when somebody else holds a
+/// lock for longer than the plan waits.
+pub(super) fn acquire(path: &Path, plan: &Plan, deadline: &Deadline) -> Result<Locked, Error> {
     if path.as_os_str().as_encoded_bytes().ends_with(b".lock") {
         // It would be removed as a stale dotlock, mail and all.
         return Err(not_a_mailbox(path, "its name is that of a dotlock"));
@@ -134,7 +135,7 @@ fn acquire(path: &Path, plan: &Plan, deadline: &Deadline) -> Result<OpenMailbox,
 }
 
 enum Attempt {
-    Locked(OpenMailbox),
+    Locked(Locked),
     /// Something in our way was removed, or the mailbox was replaced: no reason to wait.
     Changed,
     /// Somebody holds it.
@@ -172,7 +173,7 @@ fn attempt(path: &Path, plan: &Plan) -> Result<Attempt, Error> {
     // Between open and lock the mailbox may have been replaced; then the path names another file now.
     if is_still(&file, path)? {
         check(&file, path, plan.owner)?;
-        Ok(Attempt::Locked(OpenMailbox {
+        Ok(Attempt::Locked(Locked {
             path: path.to_owned(),
             file,
             dotlock,

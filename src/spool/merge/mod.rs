@@ -21,9 +21,9 @@ use crate::error::{Class, Error};
 use crate::mailbox::append;
 use crate::mailbox::append::Piece;
 use crate::mailbox::content_hash::ContentHash;
-use crate::mailbox::lock::{OpenMailbox, Plan, lock};
+use crate::mailbox::lock::Plan;
 use crate::mailbox::open::open_existing;
-use crate::mailbox::recover;
+use crate::mailbox::{OpenMailbox, open_locked};
 use crate::sys::deadline::{Deadline, is_stopped};
 use crate::sys::filesystem;
 pub use known::Sameness;
@@ -158,8 +158,18 @@ impl<'a> Merge<'a> {
             rehearsed_bytes: 0,
             tally: Tally::default(),
         };
+        merge.put_in_order()?;
         merge.look(None)?;
         Ok(merge)
+    }
+
+    /// Puts in order what a killed run left, before any of it counts as there: until then the disk may not have it.
+    fn put_in_order(&self) -> Result<(), Stop> {
+        let Target { path, plan, mode, .. } = self.target;
+        if mode == Mode::Write && open_existing(path, plan.owner)?.is_some() {
+            drop(open_locked(path, plan, self.target.deadline)?);
+        }
+        Ok(())
     }
 
     /// What was done so far.
@@ -251,8 +261,7 @@ impl<'a> Merge<'a> {
         let until = Some(Instant::now() + self.catching_up());
         loop {
             self.look(until)?;
-            let mut locked = lock(self.target.path, self.target.plan, self.target.deadline)?;
-            recover::tidy(&mut locked, OffsetDateTime::now_utc())?;
+            let locked = open_locked(self.target.path, self.target.plan, self.target.deadline)?;
             let since = self.known.catch_up(locked.file(), UNDER_LOCK_BYTES, || false);
             match since.map_err(|e| self.unreadable(&e))? {
                 Since::Grown => return Ok(locked),
@@ -282,7 +291,7 @@ impl<'a> Merge<'a> {
         if cut {
             self.cut_off(&locked)?;
         }
-        let mut length = append::length(&locked)?;
+        let mut length = locked.length()?;
         let mut messages = self.known.messages();
         let mut fitting = Vec::new();
         for item in &batch.items {
@@ -304,15 +313,7 @@ impl<'a> Merge<'a> {
             .iter()
             .map(|item| |to: &mut dyn Write| to.write_all(of(item)))
             .collect();
-        let pieces: Vec<_> = fitting
-            .iter()
-            .zip(&writes)
-            .map(|(item, write)| Piece {
-                line: first_line(of(item)),
-                bytes: of(item).len() as u64,
-                write,
-            })
-            .collect();
+        let pieces: Vec<_> = writes.iter().map(|write| Piece { write }).collect();
         self.append(&mut locked, &fitting, &pieces)
     }
 
@@ -341,14 +342,12 @@ impl<'a> Merge<'a> {
         {
             self.cut_off(&locked)?;
         }
-        if !self.fits(append::length(&locked)? + bytes, self.known.messages() + 1) {
+        if !self.fits(locked.length()? + bytes, self.known.messages() + 1) {
             self.tally.no_room += 1;
             return Ok(());
         }
         // What its last bytes lack is added when something comes behind it.
         let piece = Piece {
-            line: first_line(archived.stored.head),
-            bytes,
             write: &|to| archived.copy_to(to),
         };
         self.append(&mut locked, &[item], &[piece])
@@ -432,11 +431,6 @@ impl<'a> Merge<'a> {
 
 fn is_past(until: Option<Instant>) -> bool {
     until.is_some_and(|until| Instant::now() >= until)
-}
-
-fn first_line(message: &[u8]) -> &[u8] {
-    let end = memchr::memchr(b'\n', message).map_or(message.len(), |at| at + 1);
-    message.get(..end).unwrap_or(message)
 }
 
 /// Strictly: what is whole is no part.

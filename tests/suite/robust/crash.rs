@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::Signal;
 use spoolguard::mailbox::lock::kernel::lock_fcntl;
 
+use crate::robust::faults::strace::{self, Fault};
 use crate::support::{
     LIMIT, ORDINARY, Scratch, Watch, content, full_device, has_attributes, is_root, large, messages, only, same, shown,
     skip, until, user_name,
@@ -315,6 +316,36 @@ fn a_forward_that_is_killed_leaves_a_copy_that_is_known_again() {
     let before = copies();
     scratch.forward(ORDINARY, &["--keep", "b@b.test"]).go().succeeds();
     assert_eq!(copies(), before + 1);
+}
+
+#[test]
+fn a_notice_of_ours_is_not_put_behind_a_torn_message() {
+    let Some(strace) = strace::program() else {
+        return skip("needs strace(1), and leave to use it");
+    };
+    let scratch = Scratch::new();
+    scratch.deliver(ORDINARY).go().succeeds();
+    if !has_attributes(&scratch.mailbox()) {
+        return skip("needs a file system with extended attributes below the temporary directory");
+    }
+    let message = large(300_000);
+    let calls = strace::calls(scratch.deliver(&message), &strace, &scratch.path("record"));
+    let last = calls.iter().rfind(|call| call.name == "write").unwrap();
+    let before = scratch.mail();
+    let ended = strace::spoil(scratch.deliver(&message), &strace, last, &Fault::Kill);
+    assert_eq!(ended.signal, Some(9), "{}", ended.story());
+    assert!(scratch.mail().len() > before.len(), "nothing of it is there");
+    let run = scratch.run(&["status", "--suspend", "b@b.test"]).go();
+    run.ends_with(0);
+    assert!(
+        shown(&scratch.mail()).contains("no longer forwarded"),
+        "{}",
+        run.story()
+    );
+    scratch.deliver(&message).go().succeeds();
+    let mail = scratch.mail();
+    let whole = messages(&mail).iter().filter(|found| content(found) == message).count();
+    assert_eq!((whole, messages(&mail).len()), (2, 4), "{}", shown(&mail));
 }
 
 #[test]
