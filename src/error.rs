@@ -2,6 +2,7 @@
 //!
 //! An `Error` holds facts. Its `Display` is the only place that makes a sentence of them: `cannot <verb> <object>: <cause>`.
 
+use crate::escape::visible;
 use std::fmt;
 use std::io;
 use std::path::Path;
@@ -211,33 +212,10 @@ fn plain(error: &io::Error) -> String {
     }
 }
 
-/// Tells whether a character opens a line, steers a terminal, or shows a line other than it is.
-#[must_use]
-pub fn is_harmful(c: char) -> bool {
-    // Bidirectional overrides are no control characters to `char`.
-    c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-}
-
-/// Text with its control characters escaped, so that what a message says can neither open a line nor steer a terminal.
-#[must_use]
-pub fn visible(text: &str) -> String {
-    if !text.chars().any(is_harmful) {
-        return text.to_owned();
-    }
-    text.chars()
-        .map(|c| {
-            if is_harmful(c) {
-                c.escape_default().to_string()
-            } else {
-                c.to_string()
-            }
-        })
-        .collect()
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{Class, Error, Status, visible};
+    use super::{Class, Error, Status};
+    use crate::escape::visible;
     use std::io;
     use std::path::Path;
 

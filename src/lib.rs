@@ -9,6 +9,7 @@ pub mod config;
 pub mod deliver;
 pub mod doctor;
 pub mod error;
+pub mod escape;
 pub mod mailbox;
 pub mod message;
 pub mod output;

@@ -14,6 +14,7 @@ use spoolguard::cli::{Cli, fast_path};
 use spoolguard::deliver::caller;
 use spoolguard::error::{Class, Error, Status};
 use spoolguard::mailbox::setgid;
+use spoolguard::output;
 use spoolguard::sys::deadline;
 use spoolguard::{command, deliver};
 
@@ -28,7 +29,7 @@ fn main() -> ExitCode {
             "with this run",
             cause.unwrap_or("internal error"),
         );
-        deadline::print(&error.hint("please report this").line());
+        output::print_stderr(&error.hint("please report this").line());
         Status::TryAgain
     });
     ExitCode::from(status.code())
@@ -51,7 +52,7 @@ fn run() -> Status {
             Status::Done
         }
         Err(e) if is_administrators(&arguments) => {
-            deadline::print(&e.render().to_string());
+            output::print_stderr(&e.render().to_string());
             Status::Usage
         }
         Err(e) => {

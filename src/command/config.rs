@@ -6,7 +6,8 @@ use std::path::Path;
 use crate::cli::{ConfigCommand, Everywhere};
 use crate::config::load;
 use crate::config::load::{Extent, Loaded, Sources};
-use crate::error::{Error, Status, visible};
+use crate::error::{Error, Status};
+use crate::escape::visible;
 use crate::sys::account;
 
 /// Runs the command; 1 when the configuration cannot be used.

@@ -10,13 +10,13 @@ pub mod status;
 use crate::classify::policy::Copies;
 use crate::cli::{Cli, Command, Target};
 use crate::command::inspect::Question;
-use crate::command::inspect::show::Form;
 use crate::command::status::Request;
 use crate::deliver;
 use crate::deliver::Errand;
 use crate::doctor;
 use crate::error::Status;
 use crate::mailbox::setgid::SetAside;
+use crate::output::Form;
 use crate::spool;
 
 /// Runs one command. `group` is what a setgid installation gives.

@@ -6,7 +6,7 @@ use time::OffsetDateTime;
 use crate::classify::{DIVERT_HEADER, Judgement, Marker, Verdict};
 use crate::deliver::forward::rules::Moment;
 use crate::deliver::forward::rules::attribution::ForwardFailure;
-use crate::error::visible;
+use crate::escape::visible;
 use crate::message::Message;
 
 /// The header in which `filter` writes the verdict.

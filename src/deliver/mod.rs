@@ -40,10 +40,10 @@ use crate::mailbox::setgid::{SetAside, SpoolDir, SpoolDirAccess};
 use crate::message::Message;
 use crate::message::address::Address;
 use crate::message::envelope::Envelope;
+use crate::output;
 use crate::output::log;
 use crate::sys::account;
 use crate::sys::account::Account;
-use crate::sys::deadline;
 use crate::sys::deadline::Deadline;
 use crate::sys::message_buffer::Intake;
 
@@ -309,6 +309,6 @@ pub fn end(result: Result<Status, Error>) -> Status {
 
 /// Says what failed, in one line on standard error.
 fn say(error: &Error) -> Status {
-    deadline::print(&error.line());
+    output::print_stderr(&error.line());
     error.status()
 }

@@ -8,7 +8,7 @@ use crate::doctor::rules::aliases::End;
 use crate::doctor::rules::{Check, Finding};
 use crate::mailbox::open::{Owner, open_existing};
 use crate::message::address::Address;
-use crate::spool::list::row::quoted;
+use crate::output::shell::quoted;
 use crate::sys::dirs::{beside, parent};
 
 /// What every mail system has to know (RFC 5321 section 4.5.1).

@@ -6,7 +6,7 @@ use crate::config::value::Size;
 use crate::config::{Lock, Mailbox};
 use crate::doctor::rules::{Check, Finding};
 use crate::error::Error;
-use crate::spool::list::row::quoted;
+use crate::output::shell::quoted;
 use crate::sys::filesystem;
 use crate::sys::filesystem::FileSystem;
 

@@ -11,9 +11,9 @@ use crate::doctor::facts::Host;
 use crate::doctor::rules::lock_conventions::Lock;
 use crate::doctor::rules::proc_locks::{Access, FileId, Held, held};
 use crate::doctor::rules::{Check, Finding};
+use crate::output::sizes::age_text;
 use crate::spool::directory;
 use crate::spool::directory::{Entry, Standing, Thing};
-use crate::spool::list::problems::long;
 use crate::sys::procfs;
 
 /// Looks at all locks in the spool directory; stale ones are told with what lies there.
@@ -66,7 +66,7 @@ fn kernel(entries: &[Entry], device: Option<(u64, u64)>, locks: &[Held]) -> Vec<
         .iter()
         .filter_map(|lock| Some((lock, *mailboxes.get(&lock.file)?)))
         .collect();
-    // A lock may belong to an open file, and outlive the process that took it. Reading about every open file of the host takes long,
+    // A lock may belong to an open file, and outlive the process that took it. Reading about every open file of the host takes age_text,
     // and is seldom needed.
     let alive = |lock: &Held| lock.pid.filter(|pid| procfs::find(*pid).is_some());
     let owners = if on_mailboxes.iter().any(|(lock, _)| alive(lock).is_none()) {
@@ -126,6 +126,6 @@ fn running(pid: u32) -> String {
 fn age(time: Duration) -> String {
     match time.as_secs() {
         seconds @ 0..120 => format!("{seconds} s"),
-        _ => long(time),
+        _ => age_text(time),
     }
 }

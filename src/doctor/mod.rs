@@ -19,11 +19,11 @@ mod users;
 use std::io::Write;
 
 use crate::cli::Everywhere;
-use crate::command::inspect::show::Form;
 use crate::deliver;
 use crate::doctor::rules::{Check, Finding, Level};
 use crate::error::{Class, Error, Status};
-use crate::spool::complain;
+use crate::output::Form;
+use crate::output::print_error;
 use crate::sys::account;
 use crate::sys::account::Account;
 use crate::sys::deadline;
@@ -34,7 +34,7 @@ pub fn run(form: Form, user: Option<&str>, everywhere: &Everywhere) -> Status {
     match examine(user, everywhere).and_then(|findings| write(&findings, form, everywhere)) {
         Ok(status) => status,
         Err(e) => {
-            complain(&e);
+            print_error(&e);
             Status::TryAgain
         }
     }

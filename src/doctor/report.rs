@@ -1,10 +1,11 @@
 //! The findings for people and for programs: what is wrong first, then what is worth a word; what is as it should be is counted.
 
+use crate::output::wrap::wrap_indented;
 use std::io::{self, IsTerminal, Write};
 
-use crate::command::inspect::show::write_line;
 use crate::doctor::rules::{Finding, Level};
-use crate::error::visible;
+use crate::escape::visible;
+use crate::output::json::write_line;
 
 /// Below the level's name.
 const INDENT: usize = 7;
@@ -41,10 +42,10 @@ pub fn write_text(findings: &[Finding], all: bool, output: &mut impl Write) -> i
             Level::Ok => "ok",
         };
         let text = visible(&format!("{}: {}", finding.subject, finding.finding));
-        writeln!(output, "{name:<INDENT$}{}", wrapped(&text, width, INDENT))?;
+        writeln!(output, "{name:<INDENT$}{}", wrap_indented(&text, width, INDENT))?;
         if let Some(remedy) = &finding.remedy {
             let text = visible(remedy);
-            writeln!(output, "{:INDENT$}-> {}", "", wrapped(&text, width, INDENT + 3))?;
+            writeln!(output, "{:INDENT$}-> {}", "", wrap_indented(&text, width, INDENT + 3))?;
         }
     }
     if any {
@@ -79,34 +80,11 @@ fn width() -> usize {
     size.map_or(usize::MAX, |(width, _)| usize::from(width.0).max(NARROWEST))
 }
 
-/// `text` in lines that fit beside an indent. A word that is longer stays whole: it may be a command to copy.
-fn wrapped(text: &str, width: usize, indent: usize) -> String {
-    let room = width.saturating_sub(indent);
-    if text.chars().count() <= room {
-        return text.to_owned();
-    }
-    let mut lines = String::new();
-    let mut used = 0;
-    for word in text.split(' ') {
-        let letters = word.chars().count();
-        if used > 0 && used + 1 + letters > room {
-            lines.push('\n');
-            lines.push_str(&" ".repeat(indent));
-            used = 0;
-        } else if used > 0 {
-            lines.push(' ');
-            used += 1;
-        }
-        lines.push_str(word);
-        used += letters;
-    }
-    lines
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{summary, wrapped, write_text};
+    use super::{summary, write_text};
     use crate::doctor::rules::{Check, Finding};
+    use crate::output::wrap::wrap_indented;
 
     #[test]
     fn what_is_wrong_comes_first_and_what_is_good_is_counted() {
@@ -132,8 +110,8 @@ mod tests {
 
     #[test]
     fn lines_are_broken_between_words() {
-        assert_eq!(wrapped("one two three", 80, 2), "one two three");
-        assert_eq!(wrapped("one two three", 9, 2), "one two\n  three");
-        assert_eq!(wrapped("a verylongword b", 8, 2), "a\n  verylongword\n  b");
+        assert_eq!(wrap_indented("one two three", 80, 2), "one two three");
+        assert_eq!(wrap_indented("one two three", 9, 2), "one two\n  three");
+        assert_eq!(wrap_indented("a verylongword b", 8, 2), "a\n  verylongword\n  b");
     }
 }

@@ -10,11 +10,12 @@ use crate::doctor::filesystem;
 use crate::doctor::rules::{Check, Finding, Level};
 use crate::error::Error;
 use crate::mailbox::setgid;
+use crate::output::shell::quoted;
 use crate::spool::directory;
 use crate::spool::directory::Thing;
 use crate::spool::list::problems;
 use crate::spool::list::problems::Place;
-use crate::spool::list::row::{Problem, Weight, quoted};
+use crate::spool::list::row::{Problem, Weight};
 use crate::sys::account;
 use crate::sys::account::Directory;
 

@@ -8,7 +8,7 @@ use crate::classify::policy::Over;
 use crate::config::Config;
 use crate::doctor::facts::Host;
 use crate::doctor::rules::{Check, Finding, Level};
-use crate::spool::list::row::quoted;
+use crate::output::shell::quoted;
 use crate::submit::Kind;
 use crate::sys::account;
 use crate::sys::child;

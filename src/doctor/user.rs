@@ -20,7 +20,7 @@ use crate::doctor::submission;
 use crate::error::Error;
 use crate::mailbox::open::{Owner, open_existing};
 use crate::mailbox::setgid;
-use crate::spool::list::row::quoted;
+use crate::output::shell::quoted;
 use crate::submit::Kind;
 use crate::sys::account;
 use crate::sys::account::Account;

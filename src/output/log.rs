@@ -9,8 +9,8 @@ use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Level, Metadata, Subscriber};
 
 use crate::config::{Log, LogLevel, LogTo};
-use crate::error::visible;
-use crate::sys::deadline;
+use crate::escape::visible;
+use crate::output;
 
 /// How much of one value is logged, in characters.
 const VALUE_CHARACTERS: usize = 300;
@@ -87,7 +87,7 @@ impl Subscriber for Lines {
                 let _ = socket.send(datagram(*event.metadata().level(), &line.0).as_bytes());
             }
             Target::Stderr => {
-                deadline::print(&format!("spoolguard: {}\n", line.0));
+                output::print_stderr(&format!("spoolguard: {}\n", line.0));
             }
             Target::Nowhere => {}
         }

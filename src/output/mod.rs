@@ -1,4 +1,55 @@
 //! What people and programs read: text, JSON lines, sizes, progress, log.
 
+pub mod json;
 pub mod log;
 pub mod progress;
+pub mod shell;
+pub mod sizes;
+pub mod wrap;
+
+use crate::error::Error;
+use nix::poll::{PollFd, PollFlags, poll};
+use std::io::{self, Write};
+use std::os::fd::AsFd;
+
+/// How long a reader of standard error may take for each piece, in milliseconds.
+const READER_MILLISECONDS: u16 = 1000;
+
+/// The most that a pipe takes without a wait when poll(2) says that it takes any: `PIPE_BUF` (pipe(7)).
+const PIPE_BYTES: usize = 4096;
+
+/// How a command shows what it found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
+}
+
+/// Prints an error on standard error, as a command that an administrator types does. A failure to print changes nothing.
+pub fn print_error(error: &Error) {
+    let _ = writeln!(io::stderr(), "spoolguard: {error}");
+}
+
+/// Prints a line on standard output. A failure to print changes nothing: what is done is done.
+pub fn print_line(text: &str) {
+    let _ = writeln!(io::stdout(), "{text}");
+}
+
+/// Prints on standard error. Nobody waits for a reader who does not read: then the rest is left out.
+pub fn print_stderr(text: &str) {
+    let mut stderr = io::stderr();
+    for piece in text.as_bytes().chunks(PIPE_BYTES) {
+        let takes_it = || {
+            let stderr = io::stderr();
+            let mut file = PollFd::new(stderr.as_fd(), PollFlags::POLLOUT);
+            poll(std::slice::from_mut(&mut file), READER_MILLISECONDS)
+        };
+        // A signal interrupts it (signal(7)), once or twice.
+        let ready = takes_it().or_else(|_| takes_it()).or_else(|_| takes_it());
+        if !matches!(ready, Ok(1..)) || stderr.write_all(piece).is_err() {
+            return;
+        }
+    }
+}

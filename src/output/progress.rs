@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::error::visible;
+use crate::escape::visible;
 
 /// How often a log gets a line.
 const EVERY: Duration = Duration::from_secs(30);

@@ -5,23 +5,25 @@ use time::OffsetDateTime;
 
 use crate::cli::spool::{Mail, Packing, What};
 use crate::config::value::Size;
-use crate::error::{Error, Status, visible};
+use crate::error::{Error, Status};
+use crate::escape::visible;
+use crate::output::sizes::size;
+use crate::output::{print_error, print_line};
 use crate::spool::choose::{Choice, Doubtful, Inside, Kind, Seen, Wanted};
-use crate::spool::move_out;
+use crate::spool::context::SpoolRun;
 use crate::spool::move_out::{Mode, Take, Taken};
 use crate::spool::select;
 use crate::spool::select::Spool;
-use crate::spool::{Care, complain, say};
 
 /// Runs the command: 0, or 1 when a mailbox could not be done.
 ///
 /// # Errors
 /// When the mailboxes cannot be found at all.
-pub fn run(care: &Care, what: &What, mail: &Mail, packing: &Packing) -> Result<Status, Error> {
+pub fn run(care: &SpoolRun, what: &What, mail: &Mail, packing: &Packing) -> Result<Status, Error> {
     let date = OffsetDateTime::now_utc();
     let wanted = Wanted {
         kinds: if mail.bounces { vec![Kind::Bounce] } else { Vec::new() },
-        before: mail.older_than.map(|age| move_out::ago(date, age)),
+        before: mail.older_than.map(|age| select::cutoff(date, age)),
         seen: mail.seen.then_some(Seen),
         down_to: mail.down_to.map(Size::bytes),
         inside: Inside::Ignored,
@@ -38,7 +40,7 @@ pub fn run(care: &Care, what: &What, mail: &Mail, packing: &Packing) -> Result<S
 ///
 /// # Errors
 /// When the mailboxes cannot be found at all.
-pub fn each(care: &Care, what: &What, mut one: impl FnMut(&Spool) -> Result<bool, Error>) -> Result<Status, Error> {
+pub fn each(care: &SpoolRun, what: &What, mut one: impl FnMut(&Spool) -> Result<bool, Error>) -> Result<Status, Error> {
     let (mut done, mut nothing, mut failed) = (0_u64, 0_u64, 0_u64);
     for found in select::find(what, &care.config)? {
         care.deadline.check("go on", "with the other mailboxes")?;
@@ -48,12 +50,12 @@ pub fn each(care: &Care, what: &What, mut one: impl FnMut(&Spool) -> Result<bool
             Err(e) => {
                 failed += 1;
                 tracing::error!(note = e.to_string());
-                complain(&e);
+                print_error(&e);
             }
         }
     }
     if done + nothing + failed > 1 {
-        say(&format!(
+        print_line(&format!(
             "{} mailboxes: {done} with something to take, {nothing} with nothing, {failed} failed",
             done + nothing + failed
         ));
@@ -65,17 +67,17 @@ pub fn each(care: &Care, what: &What, mut one: impl FnMut(&Spool) -> Result<bool
 pub fn tell(spool: &Spool, taken: &Taken) {
     let user = visible(&spool.account.name);
     match taken {
-        Taken::Nothing(choice) => say(&format!(
+        Taken::Nothing(choice) => print_line(&format!(
             "{user}: nothing to take; {} messages, {}",
             choice.stay,
-            human(spool.bytes)
+            size(spool.bytes)
         )),
-        Taken::Would(choice, _) => say(&format!(
+        Taken::Would(choice, _) => print_line(&format!(
             "{user}: would take {} messages ({}), and leave {} ({})",
             choice.messages,
-            human(choice.taken.bytes()),
+            size(choice.taken.bytes()),
             choice.stay,
-            human(spool.bytes.saturating_sub(choice.taken.bytes())),
+            size(spool.bytes.saturating_sub(choice.taken.bytes())),
         )),
         Taken::Done {
             choice,
@@ -85,13 +87,13 @@ pub fn tell(spool: &Spool, taken: &Taken) {
             ..
         } => {
             let path = archive.path.display().to_string();
-            say(&format!(
+            print_line(&format!(
                 "{user}: {} messages ({}) are in {} ({}); {} stays, locked for {} ms",
                 choice.messages,
-                human(choice.taken.bytes()),
+                size(choice.taken.bytes()),
                 visible(&path),
-                human(archive.bytes),
-                human(*stay_bytes),
+                size(archive.bytes),
+                size(*stay_bytes),
                 held.as_millis()
             ));
             tracing::info!(
@@ -114,7 +116,7 @@ pub fn tell(spool: &Spool, taken: &Taken) {
 fn tell_of_doubts(spool: &Spool, choice: &Choice) {
     const NAMED: usize = 10;
     for Doubtful { offset, doubt } in choice.doubtful.iter().take(NAMED) {
-        say(&format!(
+        print_line(&format!(
             "    the message at byte {offset} stays: another one may begin in it, at byte {} in the line \"{}\"",
             doubt.offset,
             visible(&doubt.line)
@@ -122,7 +124,7 @@ fn tell_of_doubts(spool: &Spool, choice: &Choice) {
     }
     let count = choice.doubtful.len();
     if count > NAMED {
-        say(&format!("    and {} more stay for such a line", count - NAMED));
+        print_line(&format!("    and {} more stay for such a line", count - NAMED));
     }
     if let Some(Doubtful { offset, doubt }) = choice.doubtful.first() {
         tracing::warn!(
@@ -135,16 +137,4 @@ fn tell_of_doubts(spool: &Spool, choice: &Choice) {
             )
         );
     }
-}
-
-/// A number of bytes for people.
-#[must_use]
-pub fn human(bytes: u64) -> String {
-    for (shift, unit) in [(40, "TiB"), (30, "GiB"), (20, "MiB"), (10, "KiB")] {
-        if bytes >> shift > 0 {
-            let tenths = (u128::from(bytes) * 10) >> shift;
-            return format!("{}.{} {unit}", tenths / 10, tenths % 10);
-        }
-    }
-    format!("{bytes} bytes")
 }

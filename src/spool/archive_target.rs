@@ -11,7 +11,7 @@ use crate::cli::spool::Packing;
 use crate::config;
 use crate::deliver::context;
 use crate::error::{Class, Error};
-use crate::spool::Care;
+use crate::spool::context::SpoolRun;
 use crate::spool::select::Spool;
 use crate::sys::{account, dirs};
 
@@ -19,7 +19,7 @@ use crate::sys::{account, dirs};
 ///
 /// # Errors
 /// When the owner that is configured is nobody's name.
-pub fn of(care: &Care, packing: &Packing, spool: &Spool) -> Result<ArchiveDir, Error> {
+pub fn of(care: &SpoolRun, packing: &Packing, spool: &Spool) -> Result<ArchiveDir, Error> {
     let configured = &care.config.archive;
     Ok(ArchiveDir {
         dir: packing.to.clone().unwrap_or_else(|| place(care, spool)),
@@ -36,7 +36,7 @@ pub fn of(care: &Care, packing: &Packing, spool: &Spool) -> Result<ArchiveDir, E
 /// Where archives go unless `--to` says so. A user who may not write to that directory, or may write there with others, has one of their
 /// own.
 #[must_use]
-pub fn place(care: &Care, spool: &Spool) -> PathBuf {
+pub fn place(care: &SpoolRun, spool: &Spool) -> PathBuf {
     let configured = PathBuf::from(&care.config.archive.dir);
     let allowed = AccessFlags::W_OK | AccessFlags::X_OK;
     let own = Uid::effective();

@@ -18,10 +18,10 @@ use crate::mailbox::hash_set::Hashes;
 use crate::mailbox::ranges::{Ranges, STEP_BYTES};
 use crate::mailbox::reader::{Doubt, MboxMessage, MboxReader};
 use crate::message::Message;
-use crate::spool::move_out::stopped;
 use crate::spool::returned::{Originals, Search, Unpacker};
 use crate::sys::account::Account;
 use crate::sys::deadline::Deadline;
+use crate::sys::deadline::stop_if_asked;
 use crate::sys::message_buffer::HEAD_BYTES;
 
 /// So much of a message is read where it need not be judged: its header.
@@ -229,7 +229,7 @@ pub fn choose(
         let found = search.finish(&choice.taken, |stored| {
             if stored.offset > at + (16 << 20) {
                 at = stored.offset;
-                stopped(deadline, &look.path().display().to_string())?;
+                stop_if_asked(deadline, &look.path().display().to_string())?;
             }
             Ok(())
         });

@@ -58,7 +58,7 @@ pub fn tidy(
                 Mode::Remove => "removing",
                 Mode::Rehearse => "would remove",
             },
-            crate::error::visible(&path),
+            crate::escape::visible(&path),
         );
         let _ = writeln!(output, "{verb} {path_text} ({bytes} bytes): beyond {limit}");
         if mode == Mode::Remove {

@@ -15,9 +15,9 @@ use crate::archive::names;
 use crate::archive::publish::{Archive, ArchiveDir, estimate};
 use crate::archive::retention;
 use crate::cli::spool::Packing;
-use crate::config::value::Age;
 use crate::deliver::store;
-use crate::error::{Class, Error, visible};
+use crate::error::{Class, Error};
+use crate::escape::visible;
 use crate::mailbox::expunge::execute::{Expunge, Plan, Prepared, Trust, expunge};
 use crate::mailbox::expunge::journal;
 use crate::mailbox::expunge::snapshot::Snapshot;
@@ -25,15 +25,17 @@ use crate::mailbox::lock;
 use crate::mailbox::open::Absent;
 use crate::mailbox::{OpenMailbox, open_locked};
 use crate::output::progress::Progress;
-use crate::spool::archive::human;
+use crate::output::sizes::size;
+use crate::output::{print_error, print_line};
 use crate::spool::choose;
 use crate::spool::choose::{Choice, Inside, Wanted};
+use crate::spool::context::SpoolRun;
 use crate::spool::merge;
 use crate::spool::merge::{Room, Sameness, Stop, Tally, Target};
 use crate::spool::returned::Unpacker;
 use crate::spool::select::Spool;
-use crate::spool::{Care, archive_target, complain, expire, say};
-use crate::sys::deadline::Deadline;
+use crate::spool::{archive_target, expire};
+use crate::sys::deadline::stop_if_asked;
 use crate::sys::{account, filesystem};
 
 /// How often everything begins anew when a reader rewrites the mailbox meanwhile.
@@ -48,7 +50,7 @@ const TOLD_BYTES: u64 = 256 << 20;
 /// What is done with the messages of one mailbox.
 #[derive(Debug)]
 pub struct Take<'a> {
-    care: &'a Care,
+    care: &'a SpoolRun,
     spool: &'a Spool,
     wanted: &'a Wanted,
     archive_dir: ArchiveDir,
@@ -78,7 +80,7 @@ pub enum Taken {
     },
 }
 
-/// Whether to do it or to say it.
+/// Whether to do it or to print_line it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
     /// Do it.
@@ -88,12 +90,12 @@ pub enum Mode {
 }
 
 impl<'a> Take<'a> {
-    /// Of what `wanted` means in one mailbox, into an archive as flags and configuration say; `date` is when the run began.
+    /// Of what `wanted` means in one mailbox, into an archive as flags and configuration print_line; `date` is when the run began.
     ///
     /// # Errors
     /// When the owner that is configured is nobody's name.
     pub fn new(
-        care: &'a Care,
+        care: &'a SpoolRun,
         packing: &Packing,
         spool: &'a Spool,
         wanted: &'a Wanted,
@@ -186,7 +188,7 @@ impl<'a> Take<'a> {
             }
             Ok(Some(Expunge::Unfinished(e))) => {
                 let path = archive.path.display().to_string();
-                say(&format!(
+                print_line(&format!(
                     "{}: the messages that go are in {}",
                     visible(&spool.account.name),
                     visible(&path)
@@ -277,7 +279,7 @@ impl<'a> Take<'a> {
         let configured = &self.care.config.archive;
         if let Err(e) = expire::tidy(configured, dir, &user, newest, self.date, mode, &mut io::stdout()) {
             tracing::warn!(action = "remove-archive", user, note = e.to_string());
-            complain(&e);
+            print_error(&e);
         }
     }
 
@@ -338,7 +340,7 @@ impl<'a> Take<'a> {
             inner: choice.taken.reader(look.file()),
             step: |bytes| {
                 packing.step(bytes);
-                stopped(deadline, &path)
+                stop_if_asked(deadline, &path)
             },
         };
         let mut checking = None;
@@ -347,7 +349,7 @@ impl<'a> Take<'a> {
             checking
                 .get_or_insert_with(|| Progress::begin(&format!("{user}: reading back"), bytes))
                 .step(read);
-            stopped(deadline, &path)
+            stop_if_asked(deadline, &path)
         })?;
         let hash = checked.hash;
         Ok((checked.publish()?, hash))
@@ -378,7 +380,7 @@ impl<'a> Take<'a> {
         let deadline = &self.care.deadline;
         let step = |progress: &mut Progress, bytes: u64| {
             progress.step(bytes);
-            stopped(deadline, &path)
+            stop_if_asked(deadline, &path)
         };
         let place = match place {
             Place::Beside(path) => path,
@@ -397,7 +399,7 @@ impl<'a> Take<'a> {
         if moved > 0 && expected > self.lock_at_most {
             let cause = format!(
                 "{} stay behind what goes, and would be moved under the lock for about {} s, and --lock-at-most is {} s; nothing was taken out",
-                human(moved),
+                size(moved),
                 expected.as_secs() + 1,
                 self.lock_at_most.as_secs()
             );
@@ -406,10 +408,10 @@ impl<'a> Take<'a> {
             ));
         }
         if moved >= TOLD_BYTES {
-            say(&format!(
+            print_line(&format!(
                 "{}: {} stay behind what goes and are moved under the lock; deliveries wait for about {} s",
                 visible(user),
-                human(moved),
+                size(moved),
                 expected.as_secs() + 1
             ));
         }
@@ -442,16 +444,6 @@ enum Place {
     Private(PathBuf),
 }
 
-/// Fails when somebody asked the run to stop.
-///
-/// # Errors
-/// Then.
-pub fn stopped(deadline: &Deadline, path: &str) -> io::Result<()> {
-    deadline
-        .check("archive", path)
-        .map_err(|_| io::Error::other("told to stop by a signal"))
-}
-
 /// Tells a step what was read.
 struct Stepping<R, F> {
     inner: R,
@@ -464,11 +456,4 @@ impl<R: io::Read, F: FnMut(u64) -> io::Result<()>> io::Read for Stepping<R, F> {
         (self.step)(read as u64)?;
         Ok(read)
     }
-}
-
-/// So long before `date`, in seconds since 1970.
-#[must_use]
-pub fn ago(date: OffsetDateTime, age: Age) -> i64 {
-    let seconds = i64::try_from(age.duration().as_secs()).unwrap_or(i64::MAX);
-    date.unix_timestamp().saturating_sub(seconds)
 }

@@ -1,10 +1,12 @@
 //! Which mailboxes a command is about: a user's, the one at a path, or all of the spool directory. Looks at names and owners alone,
 //! follows no link, and opens nothing. What cannot be cared for is handed out as an error in its place.
 
+use crate::config::value::Age;
 use std::fs::Metadata;
 use std::io;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
+use time::OffsetDateTime;
 
 use crate::cli::spool::What;
 use crate::config::Config;
@@ -152,6 +154,13 @@ fn refuse_odd(path: &Path, stat: &Metadata) -> Result<(), Error> {
         return Ok(());
     };
     Err(not_a_mailbox(path, cause))
+}
+
+/// So long before `date`, in seconds since 1970.
+#[must_use]
+pub fn cutoff(date: OffsetDateTime, age: Age) -> i64 {
+    let seconds = i64::try_from(age.duration().as_secs()).unwrap_or(i64::MAX);
+    date.unix_timestamp().saturating_sub(seconds)
 }
 
 #[cfg(test)]

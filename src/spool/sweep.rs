@@ -4,13 +4,15 @@ use time::OffsetDateTime;
 
 use crate::archive::publish::Archive;
 use crate::cli::spool::{Dirt, Packing, What};
-use crate::error::{Error, Status, visible};
+use crate::error::{Error, Status};
+use crate::escape::visible;
+use crate::output::print_line;
 use crate::spool::archive::{each, tell};
 use crate::spool::choose::{Choice, Inside, Kind, Wanted};
-use crate::spool::move_out;
+use crate::spool::context::{Detail, SpoolRun};
 use crate::spool::move_out::{Mode, Take, Taken};
 use crate::spool::returned::Originals;
-use crate::spool::{Care, Detail, say};
+use crate::spool::select;
 
 /// So many senders and recipients are named.
 const NAMED: usize = 5;
@@ -19,11 +21,11 @@ const NAMED: usize = 5;
 ///
 /// # Errors
 /// When the mailboxes cannot be found at all.
-pub fn run(care: &Care, what: &What, dirt: &Dirt, packing: &Packing) -> Result<Status, Error> {
+pub fn run(care: &SpoolRun, what: &What, dirt: &Dirt, packing: &Packing) -> Result<Status, Error> {
     let date = OffsetDateTime::now_utc();
     let wanted = Wanted {
         kinds: kinds(dirt),
-        before: dirt.older_than.map(|age| move_out::ago(date, age)),
+        before: dirt.older_than.map(|age| select::cutoff(date, age)),
         seen: None,
         down_to: None,
         inside: if dirt.rescue { Inside::PutBack } else { Inside::Counted },
@@ -64,7 +66,7 @@ pub fn run(care: &Care, what: &What, dirt: &Dirt, packing: &Packing) -> Result<S
         Ok(matches!(taken, Taken::Nothing(_)))
     })?;
     if would && !care.dry_run {
-        say("nothing was taken; --execute does it");
+        print_line("nothing was taken; --execute does it");
     }
     Ok(status)
 }
@@ -91,7 +93,7 @@ fn explain(choice: &Choice) {
             .collect();
         if !shown.is_empty() {
             let more = if names.len() > NAMED { ", ..." } else { "" };
-            say(&format!("    {what} {}{more}", shown.join(", ")));
+            print_line(&format!("    {what} {}{more}", shown.join(", ")));
         }
     }
 }
@@ -112,7 +114,7 @@ enum Told<'a> {
 fn tell_of_originals(originals: &Originals, told: Told<'_>, detail: Detail) {
     let count = originals.count();
     if count > 0 {
-        say(&match told {
+        print_line(&match told {
             Told::Could => format!(
                 "    {count} messages that did not arrive are inside these reports and not in the mailbox; --rescue puts them back"
             ),
@@ -135,10 +137,10 @@ fn tell_of_originals(originals: &Originals, told: Told<'_>, detail: Detail) {
             originals
                 .described
                 .iter()
-                .for_each(|line| say(&format!("      {line}")));
+                .for_each(|line| print_line(&format!("      {line}")));
             let more = count - originals.described.len();
             if more > 0 {
-                say(&format!("      and {more} more"));
+                print_line(&format!("      and {more} more"));
             }
         }
     }
@@ -151,7 +153,7 @@ fn tell_of_originals(originals: &Originals, told: Told<'_>, detail: Detail) {
         (originals.written, "the user wrote to others, and stay in the archive"),
     ] {
         if count > 0 {
-            say(&format!("    {count} {what}"));
+            print_line(&format!("    {count} {what}"));
         }
     }
 }

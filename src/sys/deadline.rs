@@ -4,11 +4,11 @@
 //! whole when a run is told to go. The append itself never looks, and is never interrupted.
 //!
 //! A delivery that waits for nothing begins with all of them blocked, which is one system call, and ends so: it is faster done than
-//! stopped. The first wait and the first child unblock them, with a handler for each.
+//! stop_if_asked. The first wait and the first child unblock them, with a handler for each.
 
 use std::cell::Cell;
-use std::io::{self, Write};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::io::{self};
+use std::os::fd::BorrowedFd;
 use std::process::{Child, Command};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, LazyLock};
@@ -135,29 +135,6 @@ pub fn is_stopped() -> bool {
     STOPPED.load(Ordering::Relaxed)
 }
 
-/// The most that a pipe takes without a wait when poll(2) says that it takes any: `PIPE_BUF` (pipe(7)).
-const PIPE_BYTES: usize = 4096;
-
-/// How long a reader of standard error may take for each piece, in milliseconds.
-const READER_MILLISECONDS: u16 = 1000;
-
-/// Prints on standard error. Nobody waits for a reader who does not read: then the rest is left out.
-pub fn print(text: &str) {
-    let mut stderr = io::stderr();
-    for piece in text.as_bytes().chunks(PIPE_BYTES) {
-        let takes_it = || {
-            let stderr = io::stderr();
-            let mut file = PollFd::new(stderr.as_fd(), PollFlags::POLLOUT);
-            poll(std::slice::from_mut(&mut file), READER_MILLISECONDS)
-        };
-        // A signal interrupts it (signal(7)), once or twice.
-        let ready = takes_it().or_else(|_| takes_it()).or_else(|_| takes_it());
-        if !matches!(ready, Ok(1..)) || stderr.write_all(piece).is_err() {
-            return;
-        }
-    }
-}
-
 /// The deadline of one run.
 #[derive(Debug)]
 pub struct Deadline {
@@ -238,7 +215,7 @@ impl Deadline {
         if file.is_some() && matches!(is_ready(0), (_, true)) {
             return Woken::Readable;
         }
-        // Where that fails they stay blocked: then it waits to the end, and is not stopped.
+        // Where that fails they stay blocked: then it waits to the end, and is not stop_if_asked.
         let _ = listen();
         let end = Instant::now() + time.min(self.remaining());
         loop {
@@ -257,4 +234,14 @@ impl Deadline {
             }
         }
     }
+}
+
+/// Fails when somebody asked the run to stop.
+///
+/// # Errors
+/// Then.
+pub fn stop_if_asked(deadline: &Deadline, path: &str) -> io::Result<()> {
+    deadline
+        .check("archive", path)
+        .map_err(|_| io::Error::other("told to stop by a signal"))
 }

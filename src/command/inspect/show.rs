@@ -8,17 +8,9 @@ use serde::Serialize;
 use crate::classify::policy::Action;
 use crate::classify::{Bounce, Judgement, Marker, Origin, Ownership, Recipient, ReportKind, Verdict};
 use crate::deliver::headers;
-use crate::error::visible;
+use crate::escape::visible;
 use crate::mailbox::reader::Doubt;
-
-/// How to show it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Form {
-    /// For people.
-    Text,
-    /// For programs.
-    Json,
-}
+use crate::output::json::write_line;
 
 /// One message that was judged.
 #[derive(Clone, Copy, Debug)]
@@ -166,29 +158,6 @@ impl Finding<'_> {
 /// When writing fails.
 pub fn write_json_error(output: &mut impl Write, source: &str, error: &str) -> io::Result<()> {
     write_line(output, &ErrorLine { source, error })
-}
-
-/// Writes `line` as one JSON object and a line end.
-///
-/// `serde_json` escapes the control characters below a blank; the others, and those that turn the direction of writing, are
-/// escaped here. Outside strings JSON has none of them.
-///
-/// # Errors
-/// When writing fails.
-pub fn write_line(output: &mut impl Write, line: &impl Serialize) -> io::Result<()> {
-    let text = serde_json::to_string(line)?;
-    if visible(&text) == text {
-        output.write_all(text.as_bytes())?;
-    } else {
-        for c in text.chars() {
-            if visible(c.encode_utf8(&mut [0; 4])) == c.to_string() {
-                write!(output, "{c}")?;
-            } else {
-                write!(output, "\\u{:04x}", u32::from(c))?;
-            }
-        }
-    }
-    output.write_all(b"\n")
 }
 
 #[cfg(test)]

@@ -7,14 +7,15 @@ use std::path::Path;
 use std::process::Stdio;
 
 use crate::cli::Everywhere;
-use crate::command::inspect::show::Form;
 use crate::command::status::Request;
 use crate::command::status::show;
 use crate::config::load;
 use crate::config::load::{Extent, Sources};
 use crate::config::{Config, USER_FILE};
 use crate::deliver::context::state_place;
-use crate::error::{Class, Error, Status, visible};
+use crate::error::{Class, Error, Status};
+use crate::escape::visible;
+use crate::output::Form;
 use crate::sys::account;
 use crate::sys::account::Account;
 use crate::sys::self_exec;

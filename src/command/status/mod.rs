@@ -10,7 +10,6 @@ use std::io::{self, Write};
 use time::OffsetDateTime;
 
 use crate::cli::{Everywhere, Who};
-use crate::command::inspect::show::Form;
 use crate::command::status::show::View;
 use crate::deliver;
 use crate::deliver::context::Guard;
@@ -19,9 +18,11 @@ use crate::deliver::forward::destinations;
 use crate::deliver::forward::destinations::{Told, moment};
 use crate::deliver::forward::rules::{Destinations, Standing};
 use crate::deliver::{caller, headers};
-use crate::error::{Class, Error, Status, visible};
+use crate::error::{Class, Error, Status};
+use crate::escape::visible;
 use crate::message::Message;
 use crate::message::address::{OwnAddresses, is_plain};
+use crate::output::Form;
 use crate::sys::deadline::Deadline;
 use crate::sys::json_state;
 

@@ -7,7 +7,6 @@ use serde::Serialize;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use crate::command::inspect::show::write_line;
 use crate::deliver::context::Guard;
 use crate::deliver::divert::held::FORWARDED_DIR;
 use crate::deliver::divert::rules::storm::Counts;
@@ -17,7 +16,8 @@ use crate::deliver::forward::destinations::moment;
 use crate::deliver::forward::notices;
 use crate::deliver::forward::rules::{Destination, Destinations, Failure, Moment, Notice, Settings, Stage, Waits};
 use crate::deliver::headers;
-use crate::error::visible;
+use crate::escape::visible;
+use crate::output::json::write_line;
 
 /// What is to be shown.
 #[derive(Debug)]

@@ -18,7 +18,8 @@ use crate::deliver::divert::rules::storm::{Digest, Storm};
 use crate::deliver::divert::throttle;
 use crate::deliver::forward::rules::Moment;
 use crate::deliver::{headers, notify, quota_notice};
-use crate::error::{Error, visible};
+use crate::error::Error;
+use crate::escape::visible;
 use crate::mailbox::open::Owner;
 use crate::sys::account;
 

@@ -14,6 +14,7 @@ use crate::deliver::{divert, headers, notify, quota_notice};
 use crate::error::Error;
 use crate::mailbox::open::Owner;
 use crate::message::address::{Address, OwnAddresses};
+use crate::output::wrap::wrap_body;
 use crate::sys::account;
 
 /// Whom a notice goes to, as logs name it.
@@ -73,7 +74,7 @@ fn compose(guard: &Guard, notice: &Notice, to: &str, added: &str, date: OffsetDa
         std::process::id(),
         notice.number
     );
-    let text = format!("{added}Subject: {subject}\n\n{}", wrapped(&body));
+    let text = format!("{added}Subject: {subject}\n\n{}", wrap_body(&body));
     // It was read from a file that the user may write to.
     quota_notice::message(&headers::word(&notice.own), to, date, &id, &text)
 }
@@ -225,30 +226,4 @@ fn kept(notice: &Notice, mailbox: &str) -> String {
             format!("{count} messages were kept in {mailbox} while it was suspended, since {since}. They stay there.")
         }
     }
-}
-
-/// Breaks lines at blanks; one that is set in stays as it is.
-fn wrapped(text: &str) -> String {
-    const WIDTH: usize = 74;
-    let mut out = String::new();
-    for line in text.lines() {
-        if line.starts_with("    ") {
-            out.push_str(line);
-        } else {
-            let mut column = 0;
-            for word in line.split_ascii_whitespace() {
-                if column > 0 && column + 1 + word.len() > WIDTH {
-                    out.push('\n');
-                    column = 0;
-                } else if column > 0 {
-                    out.push(' ');
-                    column += 1;
-                }
-                out.push_str(word);
-                column += word.len();
-            }
-        }
-        out.push('\n');
-    }
-    out
 }

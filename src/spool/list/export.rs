@@ -6,10 +6,10 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
-use crate::command::inspect::show::write_line;
-use crate::error::is_harmful;
+use crate::escape::is_harmful;
+use crate::output::json::write_line;
+use crate::spool::list::findings::{Findings, NAMES};
 use crate::spool::list::row::{Numbers, Row, Weight};
-use crate::spool::list::{Findings, NAMES};
 use crate::spool::rules::diagnosis::day;
 use crate::spool::rules::statistics::{Count, by_bytes, by_messages};
 use crate::spool::rules::summary::Kind;

@@ -5,6 +5,7 @@
 
 mod cache;
 mod export;
+pub mod findings;
 pub mod problems;
 pub mod row;
 mod scan;
@@ -20,62 +21,28 @@ use std::time::SystemTime;
 use crate::cli::spool::{Listing, SortKey};
 use crate::deliver::context::state_dir;
 use crate::error::{Class, Error, Status};
+use crate::output::print_error;
+use crate::spool::context::SpoolRun;
 use crate::spool::directory;
 use crate::spool::directory::Entry;
+use crate::spool::list::findings::Findings;
+use crate::spool::list::findings::Total;
 use crate::spool::list::problems::Place;
 use crate::spool::list::row::{Row, Weight, bare};
 use crate::spool::list::scan::{Looker, Trust, seconds};
 use crate::spool::list::workers::Crew;
 use crate::spool::rules::summary::{Kind, hash};
-use crate::spool::{Care, complain};
 use crate::sys::account;
 use crate::sys::account::Directory;
 
 /// Where root's looks are remembered when no state directory is configured.
 const CACHE_DIR: &str = "/var/cache/spoolguard";
 
-/// How many names of each sort are shown.
-const NAMES: usize = 5;
-
-/// Everything that was found.
-#[derive(Debug)]
-struct Findings {
-    /// The mailboxes that could be looked at, sorted and cut as asked for.
-    mailboxes: Vec<Row>,
-    /// What is no mailbox, or could not be read.
-    others: Vec<Row>,
-    /// What all mailboxes take, whatever is shown of them.
-    total: Total,
-    /// Now, in seconds since 1970.
-    now: i64,
-}
-
-/// The mailboxes together.
-#[derive(Clone, Copy, Debug, Default)]
-struct Total {
-    mailboxes: usize,
-    bytes: u64,
-    messages: u64,
-    read_bytes: u64,
-}
-
-impl Total {
-    fn of(mailboxes: &[Row]) -> Self {
-        let numbers = || mailboxes.iter().filter_map(|row| row.numbers.as_ref());
-        Self {
-            mailboxes: mailboxes.len(),
-            bytes: mailboxes.iter().map(|row| row.bytes).sum(),
-            messages: numbers().map(|numbers| numbers.survey.all.messages).sum(),
-            read_bytes: numbers().map(|numbers| numbers.read_bytes).sum(),
-        }
-    }
-}
-
 /// Runs the command: 0, or 1 when something is wrong.
 ///
 /// # Errors
 /// When the spool directory cannot be read, the run is told to stop, or the answer cannot be written.
-pub fn run(list: &Listing, care: &Care) -> Result<Status, Error> {
+pub fn run(list: &Listing, care: &SpoolRun) -> Result<Status, Error> {
     let named = named(list, care)?;
     let rules = rules(care);
     let memories = memories(care);
@@ -134,7 +101,7 @@ struct Named {
 }
 
 /// Everything in the spool directory, or the mailboxes that were named.
-fn named(list: &Listing, care: &Care) -> Result<Named, Error> {
+fn named(list: &Listing, care: &SpoolRun) -> Result<Named, Error> {
     let dir = care.config.mailbox.location.dir.as_path();
     let stat = dir
         .metadata()
@@ -167,7 +134,7 @@ fn named(list: &Listing, care: &Care) -> Result<Named, Error> {
             Ok(entry) => found.entries.push(entry),
             Err(e) => {
                 found.absent = true;
-                complain(&e);
+                print_error(&e);
             }
         }
     }
@@ -194,7 +161,7 @@ fn one(what: &Path, dir: &Path) -> Result<Entry, Error> {
 }
 
 /// Where looks are remembered; nowhere in a dry run.
-fn memories(care: &Care) -> Option<PathBuf> {
+fn memories(care: &SpoolRun) -> Option<PathBuf> {
     if care.dry_run {
         return None;
     }
@@ -207,7 +174,7 @@ fn memories(care: &Care) -> Option<PathBuf> {
 }
 
 /// What the numbers depend on beside the mailboxes: other rules, other numbers.
-fn rules(care: &Care) -> String {
+fn rules(care: &SpoolRun) -> String {
     let config = &care.config;
     let text = format!(
         "{:?} {} {} {}",

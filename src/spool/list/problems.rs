@@ -3,10 +3,12 @@
 use std::io;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
+use crate::output::shell::quoted;
+use crate::output::sizes::age_text;
 use crate::spool::directory::{Entry, Standing, Thing};
-use crate::spool::list::row::{Problem, Weight, quoted};
+use crate::spool::list::row::{Problem, Weight};
 use crate::spool::rules::statistics::Survey;
 use crate::sys::account::Directory;
 
@@ -79,26 +81,15 @@ fn with_lock(entry: &Entry, thing: &Thing, now: SystemTime) -> Option<Problem> {
             format!("rm {path}"),
         ),
         Standing::Long(pid, age) => Problem::wrong(
-            format!("{noun}, held for {} by process {pid}", long(age)),
+            format!("{noun}, held for {} by process {pid}", age_text(age)),
             format!("see what that does (ps -fp {pid}): mail waits for it"),
         ),
         Standing::Old(age) => Problem::wrong(
-            format!("{noun}, {} old, and nobody says whose it is", long(age)),
+            format!("{noun}, {} old, and nobody says whose it is", age_text(age)),
             format!("if no mail program has the mailbox open: rm {path}"),
         ),
     };
     Some(problem)
-}
-
-/// A length of time as people say it.
-#[must_use]
-pub fn long(age: Duration) -> String {
-    let seconds = age.as_secs();
-    match seconds {
-        0..7200 => format!("{} minutes", seconds / 60),
-        7200..172_800 => format!("{} hours", seconds / 3600),
-        _ => format!("{} days", seconds / 86400),
-    }
 }
 
 /// What is wrong with the owner, the group and the mode of a mailbox; `user` is who has its name, if anybody has.

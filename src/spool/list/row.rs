@@ -1,5 +1,6 @@
 //! What is said of one name of the spool directory: the numbers of a mailbox, and what is wrong with it.
 
+use crate::output::shell::quoted;
 use std::ffi::OsStr;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -133,32 +134,6 @@ pub fn what(path: &Path, config: &Config) -> String {
     quoted(path)
 }
 
-/// A path as a shell reads it, on one line whatever it holds.
-#[must_use]
-pub fn quoted(path: &Path) -> String {
-    let bytes = path.as_os_str().as_encoded_bytes();
-    let plain = |b: &u8| b.is_ascii_alphanumeric() || b"/_.-@+:,=".contains(b);
-    if !bytes.is_empty() && bytes.iter().all(plain) {
-        return String::from_utf8_lossy(bytes).into_owned();
-    }
-    if let Some(text) = path.to_str()
-        && crate::error::visible(text) == text
-    {
-        return format!("'{}'", text.replace('\'', "'\\''"));
-    }
-    // As bash, zsh and ksh read it: every byte that is not plain as an octal number.
-    let mut text = "$'".to_owned();
-    for byte in bytes {
-        if plain(byte) || *byte == b' ' {
-            text.push(char::from(*byte));
-        } else {
-            text.push_str(&format!("\\{byte:03o}"));
-        }
-    }
-    text.push('\'');
-    text
-}
-
 /// The command that a remedy is.
 #[must_use]
 pub fn command(remedy: Remedy, what: &str) -> String {
@@ -174,8 +149,9 @@ pub fn command(remedy: Remedy, what: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{quoted, what};
+    use super::what;
     use crate::config::Config;
+    use crate::output::shell::quoted;
     use std::ffi::OsStr;
     use std::os::unix::ffi::OsStrExt;
     use std::path::Path;

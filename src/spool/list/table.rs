@@ -1,11 +1,12 @@
 //! What was found, for people: a table as wide as the terminal, below each mailbox why it grows and what helps, and at the end what is
 //! wrong. Whatever a message or a file name says is escaped.
 
+use crate::output::sizes::short_size;
 use std::io::{self, IsTerminal, Write};
 
-use crate::error::visible;
+use crate::escape::visible;
+use crate::spool::list::findings::{Findings, Total};
 use crate::spool::list::row::{Numbers, Row, Weight};
-use crate::spool::list::{Findings, Total};
 use crate::spool::rules::diagnosis::{Reason, day};
 use crate::spool::rules::statistics::{Count, by_bytes};
 use crate::spool::rules::summary::Kind;
@@ -111,7 +112,7 @@ fn cells(row: &Row, numbers: &Numbers) -> [String; COLUMNS.len()] {
     };
     [
         shortened(&visible(&row.name().to_string_lossy())),
-        human(row.bytes),
+        short_size(row.bytes),
         quota(numbers),
         survey.all.messages.to_string(),
         (survey.all.messages - survey.seen.messages).to_string(),
@@ -123,8 +124,8 @@ fn cells(row: &Row, numbers: &Numbers) -> [String; COLUMNS.len()] {
             (oldest, _) => oldest.map(day).unwrap_or_default(),
         },
         match numbers.growth {
-            Some((grown, _)) if grown < 0 => format!("-{}", human(grown.unsigned_abs())),
-            Some((grown, _)) => format!("+{}", human(grown.unsigned_abs())),
+            Some((grown, _)) if grown < 0 => format!("-{}", short_size(grown.unsigned_abs())),
+            Some((grown, _)) => format!("+{}", short_size(grown.unsigned_abs())),
             None => String::new(),
         },
     ]
@@ -143,7 +144,7 @@ fn quota(numbers: &Numbers) -> String {
         return "none".to_owned();
     };
     let limit = match (numbers.limit.bytes, numbers.limit.messages) {
-        (Some(bytes), _) => human(bytes),
+        (Some(bytes), _) => short_size(bytes),
         (None, Some(messages)) => format!("{messages} messages"),
         (None, None) => String::new(),
     };
@@ -223,7 +224,7 @@ fn below(numbers: &Numbers, style: &Style, output: &mut impl Write) -> io::Resul
             .survey
             .senders
             .first(SENDERS, by_bytes)
-            .map(|(address, count)| format!("{} {} ({})", visible(address), human(count.bytes), count.messages))
+            .map(|(address, count)| format!("{} {} ({})", visible(address), short_size(count.bytes), count.messages))
             .collect();
         writeln!(output, "    most from: {}", senders.join(", "))?;
     }
@@ -238,9 +239,9 @@ fn total(total: Total, shown: usize) -> String {
     let mut text = format!(
         "{} {noun}, {}, {} messages; {} of it read, the rest known from the last look",
         total.mailboxes,
-        human(total.bytes),
+        short_size(total.bytes),
         total.messages,
-        human(total.read_bytes)
+        short_size(total.read_bytes)
     );
     if total.read_bytes == total.bytes {
         text.truncate(text.find(';').unwrap_or(text.len()));
@@ -282,29 +283,10 @@ fn problems(findings: &Findings, style: &Style, output: &mut impl Write) -> io::
     }
 }
 
-/// A size with three digits: `980`, `12.3K`, `75.1M`.
-#[must_use]
-pub fn human(bytes: u64) -> String {
-    let units = ["", "K", "M", "G", "T", "P", "E"];
-    let mut tenths = u128::from(bytes) * 10;
-    let mut unit = 0;
-    while tenths >= 10_240 && unit + 1 < units.len() {
-        tenths /= 1024;
-        unit += 1;
-    }
-    let name = units.get(unit).unwrap_or(&"");
-    if unit == 0 {
-        bytes.to_string()
-    } else if tenths < 1000 {
-        format!("{}.{}{name}", tenths / 10, tenths % 10)
-    } else {
-        format!("{}{name}", tenths / 10)
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{COLUMNS, bar, fitting, human, line};
+    use super::{COLUMNS, bar, fitting, line};
+    use crate::output::sizes::short_size;
 
     #[test]
     fn sizes_and_shares_are_short() {
@@ -318,7 +300,7 @@ mod tests {
             (1 << 30, "1.0G"),
             (u64::MAX, "15.9E"),
         ] {
-            assert_eq!(human(bytes), want);
+            assert_eq!(short_size(bytes), want);
         }
         assert_eq!(
             (bar(0).as_str(), bar(55).as_str(), bar(1000).as_str()),

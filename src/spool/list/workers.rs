@@ -12,13 +12,14 @@ use std::time::{Duration, SystemTime};
 use crate::classify::policy::Limit;
 use crate::config::value::Size;
 use crate::error::{Class, Error};
+use crate::output::sizes;
 use crate::spool::directory::{Entry, Thing};
+use crate::spool::list::findings::NAMES;
 use crate::spool::list::problems;
 use crate::spool::list::problems::Place;
 use crate::spool::list::row;
 use crate::spool::list::row::{Numbers, Problem, Row, bare};
 use crate::spool::list::scan::{Looker, Unseen, seconds};
-use crate::spool::list::{NAMES, table};
 use crate::spool::rules::diagnosis;
 use crate::spool::rules::diagnosis::Room;
 use crate::sys::account;
@@ -140,8 +141,8 @@ fn collect(receive: &Receiver<Option<Row>>, entries: &[Entry]) -> Result<Vec<Row
                 "{clear}{} of {} mailboxes, {} of {}",
                 rows.len(),
                 entries.len(),
-                table::human(bytes),
-                table::human(all)
+                sizes::short_size(bytes),
+                sizes::short_size(all)
             );
             let _ = io::stderr().write_all(line.as_bytes());
         }

@@ -4,12 +4,12 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
-use crate::command::inspect::show::write_line;
-use crate::error::visible;
+use crate::escape::visible;
 use crate::message::Message;
 use crate::message::from_line;
 use crate::message::text::decoded_value;
-use crate::spool::archive::human;
+use crate::output::json::write_line;
+use crate::output::sizes::size;
 
 /// How much of a writer's name, and of a subject, is shown to people, in characters.
 const WRITER_CHARACTERS: usize = 32;
@@ -104,7 +104,7 @@ impl Entry<'_> {
         writeln!(
             output,
             "{date:19}  {:>10}  {from:WRITER_CHARACTERS$}  {subject:SUBJECT_CHARACTERS$}  {id}",
-            human(self.bytes)
+            size(self.bytes)
         )
     }
 }

@@ -16,26 +16,28 @@ use nix::unistd::Uid;
 use crate::archive::messages::{Archived, Inventory, each_message, take_inventory};
 use crate::cli::spool::Selection;
 use crate::deliver::store;
-use crate::error::{Class, Error, Status, visible};
+use crate::error::{Class, Error, Status};
+use crate::escape::visible;
 use crate::mailbox::lock::Plan;
 use crate::mailbox::open::{Absent, Owner, create_for};
 use crate::message::Message;
-use crate::spool::archive::human;
+use crate::output::print_error;
+use crate::output::sizes::size;
+use crate::spool::context::SpoolRun;
 use crate::spool::merge::{Merge, Mode, Room, Sameness, Seen, Stop, Tally, Target};
 use crate::spool::restore::catalog::Entry;
 use crate::spool::restore::destination::{Destination, user_name};
 use crate::spool::restore::filter::Pick;
-use crate::spool::{Care, complain};
 
 /// How often it is begun again when a mail reader rewrites the mailbox meanwhile.
 const BEGINNINGS: u32 = 5;
 
 /// Runs the command: 0 when all that was meant is in its mailbox, 1 when some is not, 64 when nobody can tell what is meant.
-pub fn run(selection: &Selection, care: &Care) -> Status {
+pub fn run(selection: &Selection, care: &SpoolRun) -> Status {
     let pick = match Pick::read(selection) {
         Ok(pick) => pick,
         Err(e) => {
-            complain(&e);
+            print_error(&e);
             return Status::Usage;
         }
     };
@@ -69,7 +71,7 @@ pub fn run(selection: &Selection, care: &Care) -> Status {
 
 struct Run<'a> {
     selection: &'a Selection,
-    care: &'a Care,
+    care: &'a SpoolRun,
     pick: Pick,
     output: BufWriter<io::StdoutLock<'static>>,
     /// How many messages are what was asked for.
@@ -106,7 +108,7 @@ impl Run<'_> {
     fn wrong(&mut self, error: &Error) {
         self.status = Status::Wrong;
         let _ = self.output.flush();
-        complain(error);
+        print_error(error);
     }
 
     fn archive(&mut self, path: &Path) -> Result<(), Ended> {
@@ -287,7 +289,7 @@ impl Run<'_> {
             "{}: {done} {} ({}) from {}",
             visible(&mailbox),
             counted(restored),
-            human(restored_bytes),
+            size(restored_bytes),
             visible(&source)
         );
         for (count, what) in [(present, "already there"), (aside, "left out: no mail of anybody's")] {
@@ -393,7 +395,7 @@ fn make_for_its_user(destination: &Destination) -> Result<(), Error> {
     Ok(())
 }
 
-fn plan(care: &Care, destination: &Destination) -> Plan {
+fn plan(care: &SpoolRun, destination: &Destination) -> Plan {
     let state_dir = care.state_dir(&destination.account);
     store::lock_plan(&care.config, destination.owner, Absent::Create, state_dir)
 }

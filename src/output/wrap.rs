@@ -1,0 +1,51 @@
+//! Breaks text into lines that fit.
+
+/// `text` in lines that fit beside an indent. A word that is longer stays whole: it may be a command to copy.
+pub fn wrap_indented(text: &str, width: usize, indent: usize) -> String {
+    let room = width.saturating_sub(indent);
+    if text.chars().count() <= room {
+        return text.to_owned();
+    }
+    let mut lines = String::new();
+    let mut used = 0;
+    for word in text.split(' ') {
+        let letters = word.chars().count();
+        if used > 0 && used + 1 + letters > room {
+            lines.push('\n');
+            lines.push_str(&" ".repeat(indent));
+            used = 0;
+        } else if used > 0 {
+            lines.push(' ');
+            used += 1;
+        }
+        lines.push_str(word);
+        used += letters;
+    }
+    lines
+}
+
+/// Breaks lines at blanks; one that is set in stays as it is.
+pub fn wrap_body(text: &str) -> String {
+    const WIDTH: usize = 74;
+    let mut out = String::new();
+    for line in text.lines() {
+        if line.starts_with("    ") {
+            out.push_str(line);
+        } else {
+            let mut column = 0;
+            for word in line.split_ascii_whitespace() {
+                if column > 0 && column + 1 + word.len() > WIDTH {
+                    out.push('\n');
+                    column = 0;
+                } else if column > 0 {
+                    out.push(' ');
+                    column += 1;
+                }
+                out.push_str(word);
+                column += word.len();
+            }
+        }
+        out.push('\n');
+    }
+    out
+}

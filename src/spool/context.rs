@@ -1,0 +1,78 @@
+//! What holds for a whole run over mailboxes: the configuration, who runs it, how much is printed, when it stops.
+
+use std::path::PathBuf;
+
+use nix::unistd::Uid;
+
+use crate::cli::Everywhere;
+use crate::config::Config;
+use crate::config::load;
+use crate::config::load::{Extent, Sources};
+use crate::deliver;
+use crate::error::Error;
+use crate::output::log;
+use crate::sys::account;
+use crate::sys::account::Account;
+use crate::sys::deadline::Deadline;
+
+/// What holds for the whole run of an administrator, or of a user who cares for an own mailbox.
+#[derive(Debug)]
+pub struct SpoolRun {
+    /// What is configured: the administrator's file, and that of whoever runs this. The files of the users whose mailboxes are cared
+    /// for are not read: root does not believe them.
+    pub config: Config,
+    /// Who runs this.
+    pub runner: Account,
+    /// Whether somebody asked the run to stop.
+    pub deadline: Deadline,
+    /// Say what would be done, and do nothing.
+    pub dry_run: bool,
+    /// How much is said.
+    pub detail: Detail,
+}
+
+impl SpoolRun {
+    /// Reads the configuration.
+    ///
+    /// # Errors
+    /// When it cannot be used, or signals cannot be watched.
+    pub fn prepare(everywhere: &Everywhere) -> Result<Self, Error> {
+        let deadline = deliver::begin()?;
+        let runner = account::runner();
+        let loaded = load::load(
+            Sources::chosen(everywhere.config.as_deref(), runner.home.as_deref()),
+            Extent::Whole,
+        )?;
+        log::start(&loaded.config.log, everywhere.verbose);
+        Ok(Self {
+            config: loaded.config,
+            runner,
+            deadline,
+            dry_run: everywhere.dry_run,
+            detail: if everywhere.verbose > 0 {
+                Detail::Much
+            } else {
+                Detail::Little
+            },
+        })
+    }
+
+    /// Where a user keeps what cannot lie beside the mailbox, for a run of that user. Root can write beside it, and does not look into
+    /// directories of users.
+    #[must_use]
+    pub fn state_dir(&self, account: &Account) -> Option<PathBuf> {
+        let is_own = !Uid::effective().is_root() && Uid::effective().as_raw() == account.uid;
+        is_own
+            .then(|| deliver::context::state_dir(&self.config, account))
+            .flatten()
+    }
+}
+
+/// How much is said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Detail {
+    /// What has to be known.
+    Little,
+    /// Each message by itself, too.
+    Much,
+}
