@@ -90,7 +90,8 @@ impl Found {
         }
     }
 
-    fn join(&mut self, other: Self) {
+    /// Adds what was found elsewhere.
+    pub fn join(&mut self, other: Self) {
         for (id, count) in other.whole {
             *self.whole.entry(id).or_default() += count;
         }

@@ -1,7 +1,7 @@
 //! The kinds of runs that write to a mailbox: what is there before, what is called, and what has to be where once it ended with 0.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use time::OffsetDateTime;
@@ -154,11 +154,8 @@ impl Ready {
             Kind::Deliver | Kind::DeliverFirst | Kind::Resume => world.deliver_command(),
             Kind::Keep => world.command(&["forward", "-a", "a@a.test", "-f", "s@s.test", "--keep", "b@b.test"]),
             Kind::Archive => archive_command(world),
-            Kind::Sweep => world.command(&["spool", "sweep", USER, "--bounces", "--execute"]),
-            Kind::Restore => {
-                let archive = self.archive.as_ref().unwrap().to_str().unwrap();
-                world.command(&["spool", "restore", "-d", USER, archive])
-            }
+            Kind::Sweep => sweep_command(world),
+            Kind::Restore => restore_command(world, self.archive.as_ref().unwrap()),
         }
     }
 
@@ -184,6 +181,16 @@ pub fn archive_command(world: &World) -> Command {
     world.command(&["spool", "archive", USER, "--older-than", "365d"])
 }
 
+/// Takes bounces out of the mailbox.
+pub fn sweep_command(world: &World) -> Command {
+    world.command(&["spool", "sweep", USER, "--bounces", "--execute"])
+}
+
+/// Puts an archive's messages back.
+pub fn restore_command(world: &World, archive: &Path) -> Command {
+    world.command(&["spool", "restore", "-d", USER, archive.to_str().unwrap()])
+}
+
 /// A mailbox with what stays and what goes.
 pub fn prepare_expunge(world: &mut World, mixed: &Mixed) {
     world.write_mailbox(&mixed.stored);
@@ -194,18 +201,45 @@ pub fn prepare_expunge(world: &mut World, mixed: &Mixed) {
         .for_each(|id| world.expect(id, Place::MailboxOrArchive));
 }
 
+/// Where an expunge is killed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Interrupt {
+    /// The journal is there, and nothing was done by it.
+    Committed,
+    /// The mailbox is cut off: what stays is in the journal alone.
+    Cut,
+    /// What stays is appended, and not synced.
+    Appended,
+}
+
+impl Interrupt {
+    pub const ALL: [Self; 3] = [Self::Committed, Self::Cut, Self::Appended];
+}
+
 /// An expunge that is killed when the mailbox is cut off and nothing is appended yet: what stays is in the journal alone.
 pub fn interrupt_expunge(world: &World) {
+    interrupt_expunge_at(world, Interrupt::Cut);
+}
+
+/// An expunge that is killed there.
+pub fn interrupt_expunge_at(world: &World, interrupt: Interrupt) {
     let mailbox = world.mailbox();
-    let mut is_cut = false;
+    let (mut is_cut, mut is_appended) = (false, false);
     let ended = tracer::trace(&archive_command(world), b"", |moment, call| {
-        is_cut |= moment == Moment::Behind && call.is_truncate() && call.is_on(&mailbox);
-        if is_cut && moment == Moment::Before && call.is_write() && call.is_on(&mailbox) {
-            return Next::Kill;
+        if !call.is_on(&mailbox) {
+            return Next::GoOn;
         }
-        Next::GoOn
+        let is_reached = moment == Moment::Before
+            && match interrupt {
+                Interrupt::Committed => call.is_truncate(),
+                Interrupt::Cut => is_cut && call.is_write(),
+                Interrupt::Appended => is_appended && call.is_sync(),
+            };
+        is_cut |= moment == Moment::Behind && call.is_truncate();
+        is_appended |= is_cut && call.is_write();
+        if is_reached { Next::Kill } else { Next::GoOn }
     });
-    assert!(ended.is_killed, "not killed between the two: {}", ended.story());
+    assert!(ended.is_killed, "not killed at {interrupt:?}: {}", ended.story());
 }
 
 /// What comes while an expunge is unfinished.

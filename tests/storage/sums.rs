@@ -37,7 +37,7 @@ pub struct Findings {
     pub chance: fastrand::Rng,
     pub is_full: bool,
     wrong: Vec<String>,
-    /// The same message is not counted at each look.
+    /// The same message is not counted at each look at the same disk.
     counted: BTreeSet<String>,
 }
 
@@ -51,11 +51,13 @@ impl Findings {
         }
     }
 
-    pub fn crash_point(&self) {
+    pub fn crash_point(&mut self) {
+        self.counted.clear();
         with(|sums| sums.crash_points += 1);
     }
 
-    pub fn eio_point(&self) {
+    pub fn eio_point(&mut self) {
+        self.counted.clear();
         with(|sums| sums.eio_points += 1);
     }
 
@@ -63,13 +65,14 @@ impl Findings {
         with(|sums| sums.kills += 1);
     }
 
-    pub fn damage(&self) {
+    pub fn damage(&mut self) {
+        self.counted.clear();
         with(|sums| sums.damaged += 1);
     }
 
     /// Notes what is wrong; `id` says with which message, `story` how it came to that.
     pub fn add(&mut self, wrong: Wrong, id: &str, story: &str) {
-        if !self.counted.insert(format!("{wrong:?} {id} {story}")) {
+        if !self.counted.insert(format!("{wrong:?} {id}")) {
             return;
         }
         with(|sums| match wrong {

@@ -11,7 +11,7 @@ use crate::tracer::{self, Ended, Moment, Next};
 use crate::world::{Place, World};
 
 /// Runs `ready` on a disk that stalls in its sync; it is killed there, and the disk answers with an error.
-fn killed_on_a_stalled_disk(world: &World, ready: &Ready, findings: &Findings) -> Ended {
+fn killed_on_a_stalled_disk(world: &World, ready: &Ready, findings: &mut Findings) -> Ended {
     let command = ready.command(world);
     world.stage.disk.set(Mode::Stalls);
     let mut child = tracer::start_free(&command, ready.input());
