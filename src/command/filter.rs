@@ -29,7 +29,7 @@ fn filter(who: &Who, everywhere: &Everywhere) -> Result<Status, Error> {
     let envelope = caller::envelope(who, &caller::variable, &message, &guard.config, &guard.account);
     let judgement = deliver::judge(&message, &envelope, &guard.config);
     let (separator, content) = head.bytes().split_at(head.bytes().len() - message.content().len());
-    let field = headers::verdict_field(&judgement) + message.line_end() + &headers::seam(&message);
+    let field = headers::verdict_field(&judgement) + message.line_end() + &headers::separator_field(&message);
     // Not `Stdout`, which takes a closed or read-only one for a success.
     let output = File::from(
         io::stdout()

@@ -90,7 +90,7 @@ impl<'a> Replay<'a> {
                 case.action.name()
             } else {
                 self.guard.deadline.begin_again();
-                let result = settle::settle(&self.guard, &case);
+                let result = settle::carry_out(&self.guard, &case);
                 if let Err(e) = &result {
                     *status = failed(&format!("{}:{offset}: {e}", path.display()));
                 }

@@ -158,7 +158,7 @@ fn reason(judgement: &Judgement, why: &str) -> String {
 /// What stands between our fields and a message whose first line continues a field: it would become a part of ours, and our
 /// `X-Loop` would not be known again.
 #[must_use]
-pub fn seam(message: &Message<'_>) -> String {
+pub fn separator_field(message: &Message<'_>) -> String {
     match message.content().first() {
         Some(b' ' | b'\t') => format!(
             "X-Spoolguard-Seam: what follows came without a name{}",

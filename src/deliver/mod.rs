@@ -105,7 +105,7 @@ fn guard(
         return rehearse(&guard, &case);
     }
     // What became of it is logged there.
-    Ok(match settle::settle(&guard, &case) {
+    Ok(match settle::carry_out(&guard, &case) {
         Ok(_) => Status::Done,
         Err(e) => say(&e),
     })

@@ -4,7 +4,7 @@
 use crate::classify::policy::{self, Action, Copies, Over, Why};
 use crate::deliver::context::{Case, Guard, Outcome, when_settled};
 use crate::deliver::divert::digest;
-use crate::deliver::divert::held::{self, Held};
+use crate::deliver::divert::held::{self, HeldCopy};
 use crate::deliver::divert::throttle::{self, OwnBounce};
 use crate::deliver::forward::gate;
 use crate::deliver::forward::gate::{Gate, Kept};
@@ -21,7 +21,7 @@ use crate::error::{Class, Error, Outlook};
 ///
 /// # Errors
 /// When the message is nowhere safe, or is refused; then it has to stay where it came from.
-pub fn settle(guard: &Guard, case: &Case<'_>) -> Result<Outcome, Error> {
+pub fn carry_out(guard: &Guard, case: &Case<'_>) -> Result<Outcome, Error> {
     // Of the message before, in a run of many.
     guard.begun.finish();
     let blames = destinations::blames(guard, case);
@@ -56,11 +56,11 @@ fn take_out(guard: &Guard, case: &Case<'_>, blames: &[ForwardFailure]) -> Result
 
 fn act(guard: &Guard, case: &Case<'_>) -> Result<Outcome, Error> {
     if !policy::counts_as_own_bounce(&case.judgement, case.action) {
-        return carry_out(guard, case, case.action);
+        return perform(guard, case, case.action);
     }
     match throttle::admit_own_bounce(guard, case) {
         OwnBounce::Fits => {
-            let result = carry_out(guard, case, case.action);
+            let result = perform(guard, case, case.action);
             if result.is_err() {
                 throttle::take_back_own_bounce(guard, case);
             }
@@ -68,12 +68,12 @@ fn act(guard: &Guard, case: &Case<'_>) -> Result<Outcome, Error> {
         }
         OwnBounce::TooMany => {
             let action = policy::beyond_own_bounces(case.action, &guard.config.policy());
-            carry_out(guard, case, action)
+            perform(guard, case, action)
         }
     }
 }
 
-fn carry_out(guard: &Guard, case: &Case<'_>, action: Action) -> Result<Outcome, Error> {
+fn perform(guard: &Guard, case: &Case<'_>, action: Action) -> Result<Outcome, Error> {
     let over = guard.config.quota.when_full;
     match action {
         Action::Append => append(guard, case, "", over),
@@ -114,7 +114,7 @@ pub fn keep(guard: &Guard, case: &Case<'_>, why: &str, over: Over) -> Result<Out
 
 /// The fields on top of a message that was to go elsewhere.
 fn kept_fields(case: &Case<'_>, why: &str) -> String {
-    headers::kept_field(&case.judgement, why, case.message.line_end()) + &headers::seam(&case.message)
+    headers::kept_field(&case.judgement, why, case.message.line_end()) + &headers::separator_field(&case.message)
 }
 
 /// Says why a message is in a mailbox, unless something else was said already.
@@ -176,14 +176,14 @@ fn forward(guard: &Guard, case: &Case<'_>, copies: Copies) -> Result<Outcome, Er
         };
     }
     let mut gate = gate::gate(guard, case, &repeats.fresh);
-    let result = pass(guard, case, copies, &mut gate);
+    let result = forward_where_open(guard, case, copies, &mut gate);
     gate.end(guard, case);
     result
 }
 
 /// Forwards the message, after a copy was kept where that is asked for or some destination is suspended. When the mail system cannot
 /// take it now, no copy stays: the message will come again, and each time would leave another.
-fn pass(guard: &Guard, case: &Case<'_>, copies: Copies, gate: &mut Gate) -> Result<Outcome, Error> {
+fn forward_where_open(guard: &Guard, case: &Case<'_>, copies: Copies, gate: &mut Gate) -> Result<Outcome, Error> {
     let over = guard.config.quota.when_full;
     let held = hold_unreturnable(guard, case, copies, gate);
     // Where no copy can be held, one in the mailbox does.
@@ -251,7 +251,7 @@ fn pass(guard: &Guard, case: &Case<'_>, copies: Copies, gate: &mut Gate) -> Resu
         return Err(e);
     }
     if refusals.is_empty() {
-        let note = copied.map(|copy| said_of(&copy));
+        let note = copied.map(|copy| copy_text(&copy));
         let why = gate.why();
         return Ok(Outcome::Forwarded {
             to: destinations,
@@ -292,7 +292,7 @@ enum Unreturnable {
     /// It could, or there is a copy anyway.
     No,
     /// It could not: MTAs drop a null-sender message that they cannot deliver. A copy is held.
-    Held(Held),
+    Held(HeldCopy),
     /// It could not, and no copy can be held.
     NotHeld,
 }
@@ -320,7 +320,7 @@ fn hold_unreturnable(guard: &Guard, case: &Case<'_>, copies: Copies, gate: &Gate
 }
 
 /// Says where the copy of a forwarded message is.
-fn said_of(copy: &Result<Outcome, Error>) -> String {
+fn copy_text(copy: &Result<Outcome, Error>) -> String {
     match copy {
         Ok(Outcome::Appended { mailbox, .. }) => format!("kept a copy in {}", mailbox.display()),
         Ok(Outcome::Diverted { to, .. }) => format!("sent a copy to {to}"),

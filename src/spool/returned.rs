@@ -264,7 +264,7 @@ fn field(report: &Bounce, extent: Extent, original: &Message<'_>) -> String {
         Extent::Cut => vec![headers::CUT.to_owned()],
     };
     let host = report.reporting_host.as_deref();
-    headers::rescued_field(blames.first(), host, &notes, original.line_end()) + &headers::seam(original)
+    headers::rescued_field(blames.first(), host, &notes, original.line_end()) + &headers::separator_field(original)
 }
 
 fn stored(letter: &Intake) -> MboxMessage<'_> {

@@ -170,7 +170,7 @@ impl Post {
         let case = self
             .guard
             .decide_at(date(now.at), &intake, &self.errand, &who, &variable);
-        let end = match settle::settle(&self.guard, &case) {
+        let end = match settle::carry_out(&self.guard, &case) {
             Ok(Outcome::Appended { .. }) => End::Kept,
             Ok(Outcome::Forwarded { .. }) => End::Forwarded,
             Ok(Outcome::Diverted { .. }) => End::Diverted,

@@ -223,7 +223,7 @@ fn write_route(view: &View, route: &Destination, output: &mut impl Write) -> io:
             output,
             "    last failure {}: {}",
             headers::moment(last.at),
-            notices::said(last)
+            notices::failure_text(last)
         )?;
     }
     for notice in route.owed.iter() {

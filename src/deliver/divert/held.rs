@@ -26,12 +26,12 @@ pub const HELD_MESSAGES: usize = 1000;
 /// A held message. It stays, unless it is withdrawn.
 #[derive(Debug)]
 #[must_use]
-pub struct Held {
+pub struct HeldCopy {
     path: PathBuf,
     pushed_out: usize,
 }
 
-impl Held {
+impl HeldCopy {
     /// Where it is.
     #[must_use]
     pub fn path(&self) -> &Path {
@@ -54,7 +54,7 @@ impl Held {
 ///
 /// # Errors
 /// When it cannot be stored; then no part of it stays.
-pub fn hold<R: Read>(dir: &Path, tag: &str, letter: MboxEntry<'_, R>) -> Result<Held, Error> {
+pub fn hold<R: Read>(dir: &Path, tag: &str, letter: MboxEntry<'_, R>) -> Result<HeldCopy, Error> {
     let fail = |e: &io::Error| Error::io("hold a copy in", dir, e);
     make_private_dir(dir)?;
     // Names sort by age.
@@ -74,7 +74,7 @@ pub fn hold<R: Read>(dir: &Path, tag: &str, letter: MboxEntry<'_, R>) -> Result<
     // Named only when complete: what ends in `.gz` is whole.
     file.persist_noclobber(&path).map_err(|e| fail(&e.error))?;
     sync_parent(&path).map_err(|e| fail(&e))?;
-    Ok(Held {
+    Ok(HeldCopy {
         pushed_out: make_room(dir, &path),
         path,
     })

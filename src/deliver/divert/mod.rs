@@ -74,7 +74,7 @@ fn put_aside(guard: &Guard, case: &Case<'_>, why: Why, throttle: &Throttle<'_>, 
     match throttle.hold(case, &fields(case, why), reason) {
         Ok(held) => Ok(Outcome::Held {
             at: held.path().to_owned(),
-            note: throttle::said(reason),
+            note: throttle::reason_text(reason),
         }),
         Err(e) if reason == Reason::Full => {
             tracing::warn!(user = guard.account.name, note = %e, "kept, because it cannot be held");
@@ -99,7 +99,7 @@ fn keep(guard: &Guard, case: &Case<'_>, why: Why, reason: Reason) -> Result<Outc
         Over::Divert => Over::Overflow,
         over @ (Over::Defer | Over::Refuse | Over::Overflow | Over::Archive) => over,
     };
-    let cause = throttle::said(reason);
+    let cause = throttle::reason_text(reason);
     let error = Error::new(Class::System, "divert to", &guard.config.admin, cause);
     settle::keep(guard, case, &error.to_string(), over)
 }
@@ -128,7 +128,7 @@ fn fields(case: &Case<'_>, why: Why) -> String {
         recipient,
         &host,
         case.message.line_end(),
-    ) + &headers::seam(&case.message)
+    ) + &headers::separator_field(&case.message)
 }
 
 /// Appends it to the administrator's mbox; none where that is full.

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use crate::deliver::context::{Case, Guard};
 use crate::deliver::divert::held;
-use crate::deliver::divert::held::Held;
+use crate::deliver::divert::held::HeldCopy;
 use crate::deliver::divert::rules::similar::{Similarity, similarity};
 use crate::deliver::divert::rules::storm::{Counts, Reason, State, Step};
 use crate::deliver::store;
@@ -112,7 +112,7 @@ impl<'a> Throttle<'a> {
     ///
     /// # Errors
     /// When it cannot be stored.
-    pub fn hold(&self, case: &Case<'_>, fields: &str, reason: Reason) -> Result<Held, Error> {
+    pub fn hold(&self, case: &Case<'_>, fields: &str, reason: Reason) -> Result<HeldCopy, Error> {
         let sort = match reason {
             Reason::Equal(_) => EQUAL_DIR,
             Reason::Budget(_) | Reason::Full => MORE_DIR,
@@ -181,7 +181,7 @@ pub fn take_back_own_bounce(guard: &Guard, case: &Case<'_>) {
 
 /// Says why the administrator does not get a message.
 #[must_use]
-pub fn said(reason: Reason) -> String {
+pub fn reason_text(reason: Reason) -> String {
     match reason {
         Reason::Equal(count) => format!("{count} equal messages were sent, this one is counted"),
         Reason::Budget(budget) => format!("{budget} messages were sent within an hour"),

@@ -64,8 +64,8 @@ pub struct Sent {
 /// # Errors
 /// When the mail system cannot take it now for some of them; those that it took it for are remembered, and left out the next time.
 pub fn send(guard: &Guard, case: &Case<'_>, destinations: &[String]) -> Result<Sent, Error> {
-    let field =
-        format!("X-Loop: {}{}", case.envelope.own.loop_mark(), case.message.line_end()) + &headers::seam(&case.message);
+    let field = format!("X-Loop: {}{}", case.envelope.own.loop_mark(), case.message.line_end())
+        + &headers::separator_field(&case.message);
     // OpenSMTPD sends as many copies as it is told addresses.
     let mut seen = HashSet::new();
     let distinct = destinations.iter().filter(|text| seen.insert(*text)).cloned();

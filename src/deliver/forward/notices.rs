@@ -161,7 +161,7 @@ fn failures(notice: &Notice) -> String {
         Some(last) => format!(
             "{since} The last failure, of {}, said:\n\n    {}\n",
             headers::moment(last.at),
-            said(last)
+            failure_text(last)
         ),
         None => format!("{since}\n"),
     }
@@ -169,7 +169,7 @@ fn failures(notice: &Notice) -> String {
 
 /// What a failure said, on one line: `"550 5.1.1 unknown user" (mx.b.test)`.
 #[must_use]
-pub fn said(failure: &Failure) -> String {
+pub fn failure_text(failure: &Failure) -> String {
     let words = match (failure.said.as_str(), &failure.status) {
         ("", Some(status)) => status,
         ("", None) => "no reason given",

@@ -101,7 +101,7 @@ pub fn rescue(guard: &Guard, case: &Case<'_>, blames: &[ForwardFailure]) -> Resu
     let field = |notes: &[String]| {
         let host = report.reporting_host.as_deref();
         headers::rescued_field(blames.first(), host, notes, original.message.line_end())
-            + &headers::seam(&original.message)
+            + &headers::separator_field(&original.message)
     };
     let outcome = match store::place(guard, &original, &field(&notes), Over::Overflow) {
         Ok(Placement::Here(appended)) => {
