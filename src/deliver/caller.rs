@@ -41,17 +41,23 @@ pub fn envelope(
     let mut own = OwnAddresses::new(&config.recipient_delimiter);
     let mut add = |text: &str| {
         if let Some(address) = Address::parse(text) {
-            // A bare name is a mailbox of this host.
             let qualified = match address.domain() {
                 Some(_) => Some(address),
-                None => Address::from_parts(address.local(), &account::mail_name()),
+                // A bare name is a mailbox of this host, where a user is called so: getmail writes `unknown` for all of them.
+                None if is_user(address.base(&config.recipient_delimiter), account) => {
+                    Address::from_parts(address.local(), &account::mail_name())
+                }
+                None => None,
             };
             qualified.into_iter().for_each(|address| own.add(address));
         }
     };
     recipient.iter().for_each(|text| add(text));
     config.addresses.iter().for_each(|text| add(text));
-    delivered_to(message).iter().for_each(|text| add(text));
+    // Who names the recipient knows better than a header that may have come from anywhere.
+    if who.recipient.is_none() {
+        delivered_to(message).iter().for_each(|text| add(text));
+    }
     if own.primary().is_none() {
         own.add_bare(&account.name, &account::mail_name());
     }
@@ -60,6 +66,11 @@ pub fn envelope(
         recipient,
         own,
     }
+}
+
+/// Tells whether a bare name is a user of this host.
+fn is_user(name: &str, account: &Account) -> bool {
+    name == account.name || account::known(name).is_ok_and(|user| user.is_some())
 }
 
 /// Sees to it that an envelope is that of a stored message. Nothing but the message is asked; own addresses are looked up only where
@@ -92,10 +103,8 @@ fn sender(who: &Who, variable: Variable<'_>, message: &Message<'_>) -> Sender {
     }
     if let Some(line) = message.from_line() {
         let line = String::from_utf8_lossy(line);
-        return match line
-            .split_once(' ')
-            .and_then(|(_, rest)| rest.split_ascii_whitespace().next())
-        {
+        let rest = line.split_once(' ').map(|(_, rest)| first_word(rest));
+        return match rest.filter(|word| !word.is_empty()) {
             Some(word) => Sender::read(word),
             None => Sender::Unknown,
         };
@@ -104,6 +113,17 @@ fn sender(who: &Who, variable: Variable<'_>, message: &Message<'_>) -> Sender {
         Some(text) => Sender::read(&text),
         None => Sender::Unknown,
     }
+}
+
+/// Up to the first blank outside a quoted local part.
+fn first_word(text: &str) -> &str {
+    let text = text.trim_start();
+    let mut is_quoted = false;
+    let end = text.find(|c: char| {
+        is_quoted ^= c == '"';
+        c.is_ascii_whitespace() && !is_quoted
+    });
+    text.get(..end.unwrap_or(text.len())).unwrap_or(text)
 }
 
 /// The address it was sent to. `ORIGINAL_RECIPIENT` may be a list or an alias, and is nobody's own.
@@ -234,6 +254,32 @@ mod tests {
         let own = seen(&[("RECIPIENT", "a@a.test")], message, &Who::default()).2;
         assert_eq!(own, ["a@a.test"]);
         assert!(!seen(&[], message, &Who::default()).2.contains(&"b@b.test".to_owned()));
+    }
+
+    #[test]
+    fn a_bare_word_is_an_address_only_where_a_user_is_called_so() {
+        let message = b"Delivered-To: unknown\nReceived: from pop.b.test by a.test with POP3\n\n";
+        let own = seen(&[], message, &Who::default()).2;
+        assert!(!own.iter().any(|own| own.starts_with("unknown")), "{own:?}");
+        let own = seen(&[], b"Delivered-To: a\n\n", &Who::default()).2;
+        assert!(own.iter().any(|own| own.starts_with("a@")), "{own:?}");
+    }
+
+    #[test]
+    fn whoever_names_the_recipient_names_the_only_one() {
+        let who = Who {
+            recipient: Some("c@c.test".to_owned()),
+            ..Who::default()
+        };
+        assert_eq!(seen(&[], b"Delivered-To: a@a.test\n\n", &who).2, ["c@c.test"]);
+    }
+
+    #[test]
+    fn blanks_in_a_quoted_local_part_stay() {
+        let line = b"From \"s t\"@s.test Mon Nov  2 10:00:00 2026\nReceived: x\n\n";
+        assert_eq!(seen(&[], line, &Who::default()).0, address("\"s t\"@s.test"));
+        let route = [("SENDER", "<@r.test,@q.test:s@s.test>")];
+        assert_eq!(seen(&route, b"\n", &Who::default()).0, address("s@s.test"));
     }
 
     #[test]

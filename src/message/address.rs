@@ -1,5 +1,7 @@
 //! Mail addresses, compared the way mail systems do. An address that cannot be read is `None`, never an error.
 
+use crate::message::idn;
+
 /// An address as the envelope knows it: `local@domain`, or a bare local part (RFC 5321 section 4.1.2).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Address {
@@ -18,18 +20,14 @@ impl Address {
             (Some(open), None) => bare.get(open + 1..)?,
             _ => bare.split(',').next()?,
         };
-        // A source route, `<@relay,@other:a@b>`, names the path and then the address (RFC 5321 appendix C).
-        let spec = match spec.strip_prefix('@').and_then(|_| spec.rsplit_once(':')) {
-            Some((_, last)) => last,
-            None => spec,
-        };
-        let spec: String = spec.chars().filter(|c| !c.is_whitespace() && !c.is_control()).collect();
+        let spec = without_route(spec.trim_start());
+        let spec = without_blanks(spec);
         let (local, domain) = match spec.rsplit_once('@') {
             Some((local, domain)) => (local, Some(domain.trim_end_matches('.'))),
             None => (spec.as_str(), None),
         };
         let local = match local.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
-            Some(quoted) if !quoted.is_empty() => quoted.replace('\\', ""),
+            Some(quoted) if !quoted.is_empty() => unescaped(quoted),
             _ => local.to_owned(),
         };
         if local.is_empty() {
@@ -37,13 +35,17 @@ impl Address {
         }
         Some(Self {
             local,
-            domain: domain.filter(|d| !d.is_empty()).map(str::to_ascii_lowercase),
+            domain: domain.filter(|d| !d.is_empty()).map(idn::to_ascii),
         })
     }
 
     /// Builds an address from its two halves, as mail systems hand them over.
     #[must_use]
     pub fn from_parts(local: &str, domain: &str) -> Option<Self> {
+        // Exim takes the quotes away (Exim specification, `$local_part`).
+        if local.contains(char::is_whitespace) && !local.starts_with('"') {
+            return Self::parse(&format!("{}@{domain}", quoted(local)));
+        }
         Self::parse(&format!("{local}@{domain}"))
     }
 
@@ -53,7 +55,7 @@ impl Address {
         &self.local
     }
 
-    /// The part behind the last `@`, in lower case.
+    /// The part behind the last `@`, in lower case, in ASCII (A-labels).
     #[must_use]
     pub fn domain(&self) -> Option<&str> {
         self.domain.as_deref()
@@ -72,17 +74,67 @@ impl Address {
     /// case too (RFC 5321 section 2.4 lets hosts tell them apart, but no Unix mail system does, and a loop missed costs more).
     #[must_use]
     pub fn same_mailbox(&self, other: &Self, delimiter: &str) -> bool {
-        self.domain == other.domain && self.base(delimiter).eq_ignore_ascii_case(other.base(delimiter))
+        let (one, other_one) = (self.base(delimiter), other.base(delimiter));
+        let is_same =
+            one.eq_ignore_ascii_case(other_one) || (!one.is_ascii() && one.to_lowercase() == other_one.to_lowercase());
+        self.domain == other.domain && is_same
     }
 }
 
 impl std::fmt::Display for Address {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.local)?;
+        if self.local.contains(char::is_whitespace) {
+            f.write_str(&quoted(&self.local))?;
+        } else {
+            f.write_str(&self.local)?;
+        }
         match &self.domain {
             Some(domain) => write!(f, "@{domain}"),
             None => Ok(()),
         }
+    }
+}
+
+/// Drops blanks, but for those inside a quoted string: there they are part of the address (RFC 5321 section 4.1.2).
+#[must_use]
+pub fn without_blanks(text: &str) -> String {
+    let (mut is_quoted, mut is_escaped) = (false, false);
+    let mut out = String::with_capacity(text.len());
+    for c in text.trim().chars() {
+        let taken_literally = std::mem::take(&mut is_escaped);
+        match c {
+            '\\' if is_quoted && !taken_literally => is_escaped = true,
+            '"' if !taken_literally => is_quoted = !is_quoted,
+            _ => {}
+        }
+        if !c.is_control() && (is_quoted || !c.is_whitespace()) {
+            out.push(c);
+        }
+    }
+    out
+}
+
+/// What a quoted string says, without the backslashes.
+fn unescaped(quoted: &str) -> String {
+    let mut is_escaped = false;
+    let keeps = |c: &char| {
+        is_escaped = *c == '\\' && !is_escaped;
+        !is_escaped
+    };
+    quoted.chars().filter(keeps).collect()
+}
+
+/// A local part as a quoted string.
+fn quoted(local: &str) -> String {
+    format!("\"{}\"", local.replace('\\', "\\\\").replace('"', "\\\""))
+}
+
+/// Takes away the route before an address: `@relay,@other:` (RFC 5321 appendix C).
+#[must_use]
+pub fn without_route(spec: &str) -> &str {
+    match spec.strip_prefix('@').and_then(|_| spec.split_once(':')) {
+        Some((_, address)) => address,
+        None => spec,
     }
 }
 
@@ -131,7 +183,7 @@ impl OwnAddresses {
     pub fn add_bare(&mut self, local: &str, domain: &str) {
         self.add(Address {
             local: local.to_owned(),
-            domain: (!domain.is_empty()).then(|| domain.to_ascii_lowercase()),
+            domain: (!domain.is_empty()).then(|| idn::to_ascii(domain)),
         });
     }
 
@@ -251,7 +303,10 @@ mod tests {
             ("\"Ann <x@y>\" <a@a.test>", Some("a@a.test")),
             ("a@a.test (Ann)", Some("a@a.test")),
             ("<@relay.test,@other.test:a@a.test>", Some("a@a.test")),
-            ("\"a b\"@a.test", Some("ab@a.test")),
+            ("\"a b\"@a.test", Some("\"a b\"@a.test")),
+            ("< \"a b\" @ a.test >", Some("\"a b\"@a.test")),
+            ("\"a\\\"b\"@a.test", Some("a\"b@a.test")),
+            ("a@B\u{dc}cher.test", Some("a@xn--bcher-kva.test")),
             ("a@a.test.", Some("a@a.test")),
             ("MAILER-DAEMON", Some("MAILER-DAEMON")),
             ("<>", None),
@@ -268,6 +323,8 @@ mod tests {
     fn own_addresses_ignore_case_and_extension() {
         let mut own = OwnAddresses::new("+-");
         own.add(Address::parse("a+lists@A.test").unwrap_or_else(|| unreachable!()));
+        own.add(Address::parse("J\u{d6}RG@xn--bcher-kva.test").unwrap_or_else(|| unreachable!()));
+        own.add(Address::parse("\"j d\"@a.test").unwrap_or_else(|| unreachable!()));
         for (text, want) in [
             ("a@a.test", true),
             ("A@a.TEST", true),
@@ -275,6 +332,10 @@ mod tests {
             ("b@a.test", false),
             ("a@b.test", false),
             ("a", false),
+            ("j\u{f6}rg@b\u{fc}cher.test", true),
+            ("jorg@b\u{fc}cher.test", false),
+            ("\"j d\"@a.test", true),
+            ("jd@a.test", false),
         ] {
             assert_eq!(Address::parse(text).is_some_and(|a| own.contains(&a)), want, "{text}");
         }

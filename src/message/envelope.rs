@@ -1,6 +1,6 @@
 //! Who sent this message and for whom it is, apart from what its header says (RFC 5321 section 2.3.1).
 
-use crate::message::address::OwnAddresses;
+use crate::message::address::{OwnAddresses, without_blanks, without_route};
 
 /// The envelope sender.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,9 +18,9 @@ impl Sender {
     /// its own domain behind that name, and nobody who calls himself so wants an answer.
     #[must_use]
     pub fn read(text: &str) -> Self {
-        let bare: String = text.chars().filter(|c| !c.is_whitespace() && !c.is_control()).collect();
-        let bare = bare.trim_start_matches('<').trim_end_matches('>');
-        let local = bare.split('@').next().unwrap_or(bare);
+        let bare = without_blanks(text);
+        let bare = without_route(bare.trim_start_matches('<').trim_end_matches('>'));
+        let local = bare.rsplit_once('@').map_or(bare, |(local, _)| local);
         if local.is_empty() || local.eq_ignore_ascii_case("MAILER-DAEMON") {
             Self::Null
         } else {
@@ -38,4 +38,25 @@ pub struct Envelope {
     pub recipient: Option<String>,
     /// Every address that reaches this user.
     pub own: OwnAddresses,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Sender;
+
+    #[test]
+    fn only_what_names_nobody_is_the_null_sender() {
+        for text in ["", "<>", "< >", "MAILER-DAEMON", "<MAILER-DAEMON@a.test>", "<@a.test>"] {
+            assert_eq!(Sender::read(text), Sender::Null, "{text:?}");
+        }
+        for (text, want) in [
+            ("<s@s.test>", "s@s.test"),
+            (" s@s.test ", "s@s.test"),
+            ("<@a.test,@b.test:s@s.test>", "s@s.test"),
+            ("<\"s t\"@s.test>", "\"s t\"@s.test"),
+            ("<\"s@t\"@s.test>", "\"s@t\"@s.test"),
+        ] {
+            assert_eq!(Sender::read(text), Sender::Address(want.to_owned()), "{text:?}");
+        }
+    }
 }

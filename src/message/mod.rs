@@ -4,6 +4,7 @@
 pub mod address;
 pub mod envelope;
 pub mod from_line;
+pub mod idn;
 pub mod key;
 pub mod line;
 pub mod mime;

@@ -281,3 +281,87 @@ fn a_strangers_notice_mark_changes_nothing() {
     );
     assert_eq!(counts(&scratch), (1, 0, 0), "sent, in the mailbox, diverted");
 }
+
+/// A message that a POP client fetched, with `fields` on top of what the first host wrote.
+fn fetched(fields: &str) -> String {
+    format!(
+        "{fields}Delivered-To: a@a.test\nReceived: from mail.s.test (mail.s.test [192.0.2.9]) by mx.old.test (Postfix) with ESMTPS id 1\n\
+         From: Ann <ann@s.test>\nTo: a@a.test\nSubject: lunch\nMessage-ID: <l1@s.test>\n\nTwelve?\n"
+    )
+}
+
+#[test]
+fn fetched_mail_was_not_here_before() {
+    for fields in [
+        "Delivered-To: a@a.test\nReceived: from pop.old.test by new.a.test with POP3 for <a@a.test>; 26 Nov 2026 02:00:00 -0000\n",
+        "Delivered-To: a@a.test\nReceived: from imap.old.test by laptop (getmail 6.18) with IMAP4-SSL; 26 Nov 2026 02:00:00 -0000\n",
+        "Delivered-To: a@a.test\nReceived: from mx.old.test (mx.old.test [192.0.2.7]) by store.old.test (Dovecot) with LMTP id 1\n",
+        "Delivered-To: a@a.test\nReceived: from localhost (localhost [127.0.0.1]) by mx.a.test (Postfix) with ESMTP id 1\n",
+    ] {
+        let scratch = Scratch::new();
+        forward(&scratch, "ann@s.test", fetched(fields).as_bytes());
+        assert_eq!(counts(&scratch), (1, 0, 0), "{fields}");
+    }
+    let scratch = Scratch::new();
+    let hop = "Delivered-To: a@a.test\nReceived: from mx.b.test (mx.b.test [192.0.2.7]) by mx.a.test (Postfix) with ESMTPS id 1\n";
+    forward(&scratch, "ann@s.test", fetched(hop).as_bytes());
+    assert_eq!(counts(&scratch), (0, 0, 1), "it came from another host in between");
+}
+
+#[test]
+fn two_users_of_a_fetching_host_share_no_mark() {
+    let mut scratch = Scratch::new();
+    let unknown = fetched(
+        "Delivered-To: unknown\nReceived: from pop.old.test by new.a.test with POP3-SSL; 26 Nov 2026 02:00:00 -0000\n",
+    );
+    scratch
+        .run(&["forward", "c@c.test"])
+        .input(unknown.as_bytes())
+        .go()
+        .succeeds();
+    let sent = String::from_utf8_lossy(&scratch.sent()[0]).into_owned();
+    let mark = sent.lines().find(|line| line.starts_with("X-Loop: ")).unwrap();
+    assert!(!mark.contains("unknown"), "{mark}");
+    // Whatever an older guard wrote: with -a, only that address is own.
+    scratch.change("addresses", "[\"c2@c.test\"]");
+    for (field, want) in [
+        ("unknown@vm", (0, 1, 0)),
+        ("a@a.test", (0, 2, 0)),
+        ("c2@c.test", (0, 2, 1)),
+    ] {
+        let again = format!("Delivered-To: unknown\nX-Loop: {field}\n{unknown}");
+        let before = scratch.sent().len();
+        scratch
+            .run(&["deliver", "-a", "c@c.test"])
+            .input(again.as_bytes())
+            .go()
+            .succeeds();
+        let (sent, mail, diverted) = counts(&scratch);
+        assert_eq!((sent - before, mail, diverted), want, "{field}");
+    }
+}
+
+#[test]
+fn an_address_is_the_same_however_it_is_spelled() {
+    for (own, mark) in [
+        ("a@b\u{fc}cher.test", "a@xn--bcher-kva.test"),
+        ("a@xn--bcher-kva.test", "A@B\u{dc}CHER.test"),
+        ("j\u{f6}rg@a.test", "J\u{d6}RG@a.test"),
+        ("\"j d\"@a.test", "\"j d\"@a.test"),
+    ] {
+        let scratch = Scratch::new();
+        scratch
+            .run(&["forward", "-a", own, "-f", "s@s.test", "b@b.test"])
+            .input(format!("X-Loop: {mark}\nSubject: x\n\nx\n").as_bytes())
+            .go()
+            .succeeds();
+        assert_eq!(counts(&scratch), (0, 0, 1), "{own} {mark}");
+    }
+}
+
+#[test]
+fn a_source_route_is_no_null_sender() {
+    let scratch = Scratch::new().set("guard.null_sender", "\"divert\"");
+    forward(&scratch, "<@r.test,@q.test:s@s.test>", b"Subject: x\n\nx\n");
+    assert_eq!(counts(&scratch), (1, 0, 0), "sent, in the mailbox, diverted");
+}
