@@ -246,16 +246,32 @@ const RULERS: [&str; 18] = [
 
 static RULER_SEARCHERS: LazyLock<Vec<Finder<'static>>> = LazyLock::new(|| RULERS.iter().map(Finder::new).collect());
 
-/// Where the part of `text` ends that the mail system wrote itself: at a ruler, or where a header is quoted.
+/// Where the part of `text` ends that the MTA wrote itself: at a ruler, or where a header is quoted.
 #[must_use]
 pub fn own_words(text: &str) -> &str {
     let lower = text.to_ascii_lowercase();
     let ruler = RULER_SEARCHERS
         .iter()
-        .filter_map(|searcher| searcher.find(lower.as_bytes()))
+        .filter_map(|searcher| {
+            searcher
+                .find_iter(lower.as_bytes())
+                .find(|at| is_ruler(&lower, *at, searcher.needle().len()))
+        })
         .min();
     let end = ruler.into_iter().chain(header_start(text)).min().unwrap_or(text.len());
     text.get(..end).unwrap_or(text)
+}
+
+/// A ruler is a line of its own: drawn, or nothing but its words. The same words stand in sentences as well: "delete your own text from
+/// the attached returned message" (Postfix).
+fn is_ruler(text: &str, at: usize, length: usize) -> bool {
+    let before = text.get(..at).unwrap_or_default();
+    let before = before.rsplit('\n').next().unwrap_or_default();
+    let behind = text.get(at + length..).unwrap_or_default();
+    let behind = behind.split('\n').next().unwrap_or_default();
+    let is_drawn = |piece: &str| ["--", "==", "**", "__", "~~"].iter().any(|line| piece.contains(line));
+    let has_words = |piece: &str| piece.chars().any(char::is_alphanumeric);
+    is_drawn(before) || is_drawn(behind) || before.trim_start().len() <= "the ".len() && !has_words(behind)
 }
 
 #[cfg(test)]
@@ -299,6 +315,10 @@ mod tests {
     fn the_systems_own_words_end_at_the_ruler_or_the_header() {
         assert_eq!(own_words("a\n--- Original message follows.\nb"), "a\n--- ");
         assert_eq!(own_words("a: b\nFrom: x\nTo: y\n"), "");
+        let postfix = "You can\ndelete your own text from the attached returned message.\n\n<b@b.test>: no\n";
+        assert_eq!(own_words(postfix), postfix);
+        assert_eq!(own_words("a\n\nReturned message:\nb"), "a\n\n");
+        assert_eq!(own_words("a\n  ----- Returned message -----\nb"), "a\n  ----- ");
         assert_eq!(own_words("Reason: none\n\nFrom here\n"), "Reason: none\n\nFrom here\n");
     }
 
