@@ -4,6 +4,7 @@
 use crate::message::address::Address;
 use crate::message::text::starts_with_ignoring_case;
 use crate::message::{Fields, Message};
+use crate::report::stage::Stage;
 use crate::report::status_code::{FailureClass, class_of, find_status};
 
 /// A report that names more recipients says nothing new with the rest.
@@ -48,6 +49,9 @@ pub struct Recipient {
     pub diagnostic: Option<String>,
     /// That host (`Remote-MTA`).
     pub remote_host: Option<String>,
+    /// At which stage it was refused, where the report says so.
+    #[serde(skip)]
+    pub stage: Option<Stage>,
     /// What it means for the next message.
     pub class: FailureClass,
 }

@@ -1,7 +1,11 @@
 //! What MTAs report about a message: DSN fields (RFC 3464), status codes, and what their prose names.
 
 pub mod dsn;
+pub mod failure;
 pub mod prose;
 pub mod returned_header;
 pub mod returned_message;
+pub mod stage;
 pub mod status_code;
+pub mod topics;
+pub mod wording;

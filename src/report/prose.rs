@@ -4,7 +4,9 @@
 use crate::message::address::Address;
 use crate::message::text::normalize;
 use crate::report::dsn::{Recipient, ReportKind};
-use crate::report::status_code::{FailureClass, class_of, find_reply_code, find_status};
+use crate::report::failure::FailureEvidence;
+use crate::report::stage::Stage;
+use crate::report::status_code::{FailureClass, find_status, from_reply_code, status_of_reply_code};
 
 /// A report that names more recipients says nothing new with the rest.
 const MAX_RECIPIENTS: usize = 50;
@@ -13,7 +15,10 @@ const MAX_RECIPIENTS: usize = 50;
 const MAX_LINES: usize = 400;
 
 /// A reason stands at most this many lines below its address.
-const REASON_LINES: usize = 6;
+const REASON_LINES: usize = 8;
+
+/// The stage of the refusal stands at the end of a reply, which may have more lines than say anything.
+const PARAGRAPH_LINES: usize = 20;
 
 /// Words in a line that make the address in it the one that failed.
 const LABELS: &[&str] = &[
@@ -102,16 +107,40 @@ fn find_among(piece: &str, text: &str, not: &[String]) -> Vec<Recipient> {
         .into_iter()
         .map(|(at, address)| {
             let next = starts.iter().copied().find(|start| *start > at).unwrap_or(lines.len());
-            let reason: Vec<&str> = lines
+            let below: Vec<&str> = lines
+                .get(at..next)
+                .unwrap_or_default()
                 .iter()
-                .take(next)
-                .skip(at)
-                .take(REASON_LINES)
-                .flat_map(|line| line.split_ascii_whitespace())
+                .enumerate()
+                .take_while(|(number, line)| *number == 0 || !line.starts_with("---"))
+                .map(|(_, line)| *line)
+                .filter(|line| !line.is_empty())
+                .take(PARAGRAPH_LINES)
                 .collect();
-            with_reason(address, &reason.join(" "), text)
+            let paragraph = below.join("\n");
+            let mut stage = Stage::find(&paragraph);
+            if starts.len() == 1 {
+                stage = stage.or_else(|| Stage::find(text));
+            }
+            let report = Report {
+                text,
+                stage,
+                senders: not,
+            };
+            with_reason(address, &paragraph, &report)
         })
         .collect()
+}
+
+/// What a report in prose says beside the reason of one recipient.
+#[derive(Clone, Copy, Debug)]
+pub struct Report<'a> {
+    /// All of its own words.
+    pub text: &'a str,
+    /// At which stage the recipient was refused.
+    pub stage: Option<Stage>,
+    /// Who sent the message.
+    pub senders: &'a [String],
 }
 
 /// Tells whether `text` has any address at all beside those in `not`.
@@ -125,28 +154,55 @@ fn another_in(line: &str, not: &[String]) -> Option<String> {
     address_in(line).filter(|found| !not.iter().any(|other| other.eq_ignore_ascii_case(found)))
 }
 
-/// Builds a recipient of a report of which only words are known.
+/// Builds a recipient of a report of which only words are known: `paragraph` those about this one.
 #[must_use]
-pub fn with_reason(address: String, reason: &str, all: &str) -> Recipient {
-    let status = find_status(reason)
+pub fn with_reason(address: String, paragraph: &str, report: &Report<'_>) -> Recipient {
+    let all = report.text;
+    let status = find_status(paragraph)
         .or_else(|| find_status(all))
-        .or_else(|| find_reply_code(reason))
-        .or_else(|| find_reply_code(all))
+        .or_else(|| status_of_reply_code(paragraph))
+        .or_else(|| status_of_reply_code(all))
         .map(str::to_owned);
-    let by_reason = class_of(status.as_deref(), reason);
-    let class = if by_reason == FailureClass::Neither {
-        class_of(status.as_deref(), all)
-    } else {
-        by_reason
+    let class_by = |reply| {
+        let evidence = FailureEvidence {
+            status: status.as_deref(),
+            reply,
+            stage: report.stage,
+            recipient: &address,
+            senders: report.senders,
+        };
+        Some(evidence.class()).filter(|class| *class != FailureClass::Neither)
     };
+    // What the far side answered, then what is said of this address, then all.
+    let class = from_reply_code(paragraph)
+        .and_then(class_by)
+        .or_else(|| class_by(paragraph))
+        .or_else(|| from_reply_code(all).map(up_to_empty_line).and_then(class_by))
+        .or_else(|| class_by(all))
+        .unwrap_or_default();
+    let reason: Vec<&str> = paragraph
+        .lines()
+        .take(REASON_LINES)
+        .flat_map(str::split_ascii_whitespace)
+        .collect();
     Recipient {
-        address,
         action: None,
         status,
-        diagnostic: Some(reason.to_owned()).filter(|reason| !reason.is_empty()),
+        diagnostic: Some(reason.join(" ")).filter(|reason| !reason.is_empty()),
+        stage: report.stage,
         class,
+        address,
         ..Recipient::default()
     }
+}
+
+/// The first paragraph of `text`.
+fn up_to_empty_line(text: &str) -> &str {
+    let end = text.match_indices('\n').map(|(at, _)| at).find(|at| {
+        text.get(at + 1..)
+            .is_some_and(|rest| rest.trim_start_matches(['\r', ' ', '\t']).starts_with('\n'))
+    });
+    text.get(..end.unwrap_or(text.len())).unwrap_or(text)
 }
 
 /// Fills in what the kind of the whole report says about each recipient.

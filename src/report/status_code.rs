@@ -1,4 +1,6 @@
-//! What a failure means for the next message to the same address (RFC 3463, and the words that mail systems use).
+//! Status codes: where they stand in a text, and what each means by itself for the next message to the same address (RFC 3463).
+
+use crate::report::failure::FailureEvidence;
 
 /// Whether the address is dead, or only this time, or only this message.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
@@ -15,151 +17,61 @@ pub enum FailureClass {
     Neither,
 }
 
-/// Words of diagnostics, in lower case, and what they mean; the first that is found counts. Seen in the replies of the
-/// systems that are named; most of them use several.
-const WORDS: &[(&str, FailureClass)] = &[
-    // Full before unknown: "mailbox for user is full" (Smail, Exim, Courier).
-    ("quota", FailureClass::Soft),
-    ("mailbox full", FailureClass::Soft),
-    ("mailbox is full", FailureClass::Soft),
-    ("user is full", FailureClass::Soft),
-    ("inbox is full", FailureClass::Soft),
-    ("exceeds allowed size", FailureClass::Soft),
-    ("exceeded the local limit", FailureClass::Soft),
-    ("exceeded storage", FailureClass::Soft),
-    ("out of storage", FailureClass::Soft),
-    ("insufficient system storage", FailureClass::Soft),
-    ("no space left", FailureClass::Soft),
-    ("greylist", FailureClass::Soft),
-    ("try again", FailureClass::Soft),
-    ("timed out", FailureClass::Soft),
-    ("timeout", FailureClass::Soft),
-    ("connection refused", FailureClass::Soft),
-    ("temporar", FailureClass::Soft),
-    ("too many connections", FailureClass::Soft),
-    ("delayed", FailureClass::Soft),
-    ("too many messages on", FailureClass::Soft),
-    ("not been collected", FailureClass::Soft),
-    ("hosts have been failing", FailureClass::Soft),
-    // The message.
-    ("message too large", FailureClass::Message),
-    ("message size exceeds", FailureClass::Message),
-    ("too big", FailureClass::Message),
-    ("spam", FailureClass::Message),
-    ("virus", FailureClass::Message),
-    ("blacklist", FailureClass::Message),
-    ("block list", FailureClass::Message),
-    ("blocklist", FailureClass::Message),
-    ("dnsbl", FailureClass::Message),
-    ("spamhaus", FailureClass::Message),
-    ("dmarc", FailureClass::Message),
-    ("dkim", FailureClass::Message),
-    ("spf", FailureClass::Message),
-    ("policy", FailureClass::Message),
-    ("content reject", FailureClass::Message),
-    ("sender address rejected", FailureClass::Message),
-    ("sender verify failed", FailureClass::Message),
-    ("authentication required", FailureClass::Message),
-    ("not authorized", FailureClass::Message),
-    ("not allowed to send", FailureClass::Message),
-    ("requires confirmation", FailureClass::Message),
-    ("maximum incoming message size", FailureClass::Message),
-    ("size limit exceeded", FailureClass::Message),
-    ("too many hops", FailureClass::Message),
-    ("loop", FailureClass::Message),
-    // The address.
-    ("user unknown", FailureClass::Hard),
-    ("unknown user", FailureClass::Hard),
-    ("unknown recipient", FailureClass::Hard),
-    ("recipient unknown", FailureClass::Hard),
-    ("no such", FailureClass::Hard),
-    ("not exist", FailureClass::Hard),
-    ("doesn't exist", FailureClass::Hard),
-    ("doesn't have a", FailureClass::Hard),
-    ("unknown address", FailureClass::Hard),
-    ("user not known", FailureClass::Hard),
-    ("not a known user", FailureClass::Hard),
-    ("bad_recipient", FailureClass::Hard),
-    ("bad recipient", FailureClass::Hard),
-    ("no account by that name", FailureClass::Hard),
-    ("not an active", FailureClass::Hard),
-    ("deactivated", FailureClass::Hard),
-    ("undeliverable to", FailureClass::Hard),
-    ("unable to find user", FailureClass::Hard),
-    ("no user by that name", FailureClass::Hard),
-    ("final delivery userid", FailureClass::Hard),
-    ("final email delivery point", FailureClass::Hard),
-    ("recipient name is not recognized", FailureClass::Hard),
-    ("existe pas", FailureClass::Hard),
-    ("invalid recipient", FailureClass::Hard),
-    ("invalid mailbox", FailureClass::Hard),
-    ("not listed in", FailureClass::Hard),
-    ("no mailbox", FailureClass::Hard),
-    ("no mail box", FailureClass::Hard),
-    ("mailbox not found", FailureClass::Hard),
-    ("mailbox unavailable", FailureClass::Hard),
-    ("mailbox disabled", FailureClass::Hard),
-    ("not our customer", FailureClass::Hard),
-    ("account is disabled", FailureClass::Hard),
-    ("account has been disabled", FailureClass::Hard),
-    ("account disabled", FailureClass::Hard),
-    ("no longer", FailureClass::Hard),
-    ("not a valid", FailureClass::Hard),
-    ("not found", FailureClass::Hard),
-    ("unrouteable", FailureClass::Hard),
-    ("unroutable", FailureClass::Hard),
-    ("host unknown", FailureClass::Hard),
-    ("unknown host", FailureClass::Hard),
-    ("couldn't find any host", FailureClass::Hard),
-    ("name or service not known", FailureClass::Hard),
-    ("unable to relay", FailureClass::Hard),
-    ("relay denied", FailureClass::Hard),
-    ("relay access denied", FailureClass::Hard),
-    ("as a relay, but", FailureClass::Hard),
-    ("allowed rcpthosts", FailureClass::Hard),
-    ("could not find a gateway", FailureClass::Hard),
-    ("malformed name server reply", FailureClass::Hard),
-    ("relaying denied", FailureClass::Hard),
-    ("relay not permitted", FailureClass::Hard),
-    ("unknown or illegal alias", FailureClass::Hard),
-];
+/// The subject and the detail of an enhanced status, `1` and `10` of `5.1.10`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Subject {
+    /// The second number.
+    pub subject: u16,
+    /// The third number.
+    pub detail: u16,
+}
 
-/// The class of a status code, with the diagnostic where the code says too little.
-#[must_use]
-pub fn class_of(status: Option<&str>, diagnostic: &str) -> FailureClass {
-    let by_words = || {
-        let text = diagnostic.to_ascii_lowercase();
-        WORDS
-            .iter()
-            .find(|(words, _)| text.contains(words))
-            .map(|(_, class)| *class)
-    };
-    let Some(status) = status else {
-        return by_words().unwrap_or_default();
-    };
-    let mut digits = status.split('.');
-    let (kind, subject, detail) = (
-        digits.next(),
-        digits.next().unwrap_or("0"),
-        digits.next().unwrap_or("0"),
-    );
-    match (kind, subject, detail) {
-        (Some("4"), _, _) => FailureClass::Soft,
-        // RFC 3463 section 3: X.1.x is the address, but .7 and .8 are the sender's; X.2.x the mailbox; X.3.x the system;
-        // X.4.x the network; X.5.x the protocol; X.6.x the content; X.7.x security and policy.
-        (Some("5"), "1", "7" | "8") => FailureClass::Message,
-        (Some("5"), "1", "0") => by_words().unwrap_or(FailureClass::Hard),
-        (Some("5"), "1", _) | (Some("5"), "2", "1") | (Some("5"), "4", "4") => FailureClass::Hard,
-        (Some("5"), "2", "2") | (Some("5"), "3", "1" | "2") | (Some("5"), "4", "1" | "2" | "3" | "5" | "7") => {
-            FailureClass::Soft
+impl Subject {
+    /// Reads them from a status.
+    #[must_use]
+    pub fn read(status: &str) -> Option<Self> {
+        let mut numbers = status.split('.').skip(1).map(str::parse);
+        match (numbers.next(), numbers.next()) {
+            (Some(Ok(subject)), Some(Ok(detail))) => Some(Self { subject, detail }),
+            _ => None,
         }
-        (Some("5"), "2" | "3", "3" | "4") | (Some("5"), "6", _) | (Some("5"), "4", "6") => FailureClass::Message,
-        (Some("5"), "7", _) => by_words()
-            .filter(|class| *class != FailureClass::Soft)
-            .unwrap_or(FailureClass::Message),
-        (Some("5"), _, _) => by_words().unwrap_or_default(),
-        _ => FailureClass::Neither,
     }
+
+    /// What a permanent failure of this sort means where no word says more. RFC 3463 section 3: X.1.x is the address, but .7 and .8 are
+    /// the sender's; X.2.x the mailbox; X.3.x the system; X.4.x the network; X.5.x the protocol; X.6.x the content; X.7.x security and
+    /// policy.
+    #[must_use]
+    pub fn class(self) -> Option<FailureClass> {
+        match (self.subject, self.detail) {
+            (1, 7 | 8) => Some(FailureClass::Message),
+            (1, 5 | 9) => None,
+            (1, _) | (2, 1) | (4, 4) => Some(FailureClass::Hard),
+            (2, 2) | (3, 1 | 2 | 5) | (5, 3) => Some(FailureClass::Soft),
+            (2 | 3, 3 | 4) | (4, 6) | (6, _) => Some(FailureClass::Message),
+            // RFC 7293: the mailbox or its domain belongs to somebody else now.
+            (7, 17 | 18) => Some(FailureClass::Hard),
+            (7, _) => Some(FailureClass::Message),
+            (4, 1..) => Some(FailureClass::Soft),
+            _ => None,
+        }
+    }
+
+    /// X.4.1: no answer from the host.
+    #[must_use]
+    pub fn is_no_answer(self) -> bool {
+        (self.subject, self.detail) == (4, 1)
+    }
+}
+
+/// The class of a status and of what was said, where nothing else is known.
+#[must_use]
+pub fn class_of(status: Option<&str>, reply: &str) -> FailureClass {
+    let evidence = FailureEvidence {
+        status,
+        reply,
+        ..FailureEvidence::default()
+    };
+    evidence.class()
 }
 
 /// The first enhanced status code in `text` (RFC 3463 section 2), `5.1.1`, if it is no piece of an IP address or a version.
@@ -196,28 +108,66 @@ pub fn find_status(text: &str) -> Option<&str> {
     None
 }
 
-/// The enhanced code that stands for an SMTP reply code (RFC 5321 section 4.2.3), where a line begins with one or names it.
+/// SMTP reply codes that refuse (RFC 5321 section 4.2.3, RFC 7504), and some that sites made up, each with the enhanced status that says
+/// no more than the code.
+const REPLY_CODES: [(&str, u16, &str); 27] = [
+    ("421", 421, "4.0.0"),
+    ("432", 432, "4.0.0"),
+    ("450", 450, "4.2.0"),
+    ("451", 451, "4.3.0"),
+    ("452", 452, "4.3.1"),
+    ("454", 454, "4.0.0"),
+    ("471", 471, "4.0.0"),
+    ("500", 500, "5.5.0"),
+    ("501", 501, "5.5.0"),
+    ("503", 503, "5.5.0"),
+    ("504", 504, "5.5.0"),
+    ("510", 510, "5.1.1"),
+    ("511", 511, "5.1.1"),
+    ("513", 513, "5.1.1"),
+    ("521", 521, "5.0.0"),
+    ("530", 530, "5.7.0"),
+    ("535", 535, "5.7.0"),
+    ("541", 541, "5.7.1"),
+    ("550", 550, "5.0.0"),
+    ("551", 551, "5.1.6"),
+    ("552", 552, "5.2.0"),
+    ("553", 553, "5.1.0"),
+    ("554", 554, "5.0.0"),
+    ("555", 555, "5.5.4"),
+    ("556", 556, "5.1.10"),
+    ("571", 571, "5.7.1"),
+    ("577", 577, "5.7.1"),
+];
+
+/// The first SMTP reply code that `text` names.
 #[must_use]
-pub fn find_reply_code(text: &str) -> Option<&'static str> {
-    const CODES: [(&str, &str); 14] = [
-        ("421", "4.0.0"),
-        ("450", "4.2.0"),
-        ("451", "4.3.0"),
-        ("452", "4.3.1"),
-        ("500", "5.5.0"),
-        ("501", "5.5.0"),
-        ("503", "5.5.0"),
-        ("510", "5.1.1"),
-        ("550", "5.0.0"),
-        ("551", "5.1.6"),
-        ("552", "5.2.0"),
-        ("553", "5.1.0"),
-        ("554", "5.0.0"),
-        ("571", "5.7.1"),
-    ];
+pub fn find_reply_code(text: &str) -> Option<u16> {
+    reply_code_in(text).map(|(_, code, _)| *code)
+}
+
+/// The enhanced status that stands for it.
+#[must_use]
+pub fn status_of_reply_code(text: &str) -> Option<&'static str> {
+    reply_code_in(text).map(|(_, _, status)| *status)
+}
+
+/// What stands from the first SMTP reply code on: the far side's own words.
+#[must_use]
+pub fn from_reply_code(text: &str) -> Option<&str> {
+    let (code, _, _) = reply_code_in(text)?;
+    let at = text.match_indices(code).map(|(at, _)| at).find(|at| {
+        let is_part = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_alphanumeric);
+        let bytes = text.as_bytes();
+        !is_part(at.checked_sub(1).and_then(|before| bytes.get(before))) && !is_part(bytes.get(at + code.len()))
+    })?;
+    text.get(at..)
+}
+
+fn reply_code_in(text: &str) -> Option<&'static (&'static str, u16, &'static str)> {
     text.split(|c: char| !c.is_ascii_alphanumeric())
-        .find_map(|word| CODES.iter().find(|(code, _)| *code == word))
-        .map(|(_, status)| *status)
+        .filter(|word| word.len() == 3)
+        .find_map(|word| REPLY_CODES.iter().find(|(code, _, _)| *code == word))
 }
 
 fn digits(bytes: &[u8], from: usize) -> usize {
@@ -231,13 +181,13 @@ fn digits(bytes: &[u8], from: usize) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::{FailureClass, class_of, find_reply_code, find_status};
+    use super::{FailureClass, class_of, find_reply_code, find_status, from_reply_code, status_of_reply_code};
 
     #[test]
     fn a_class_comes_from_the_code_and_from_the_words_where_the_code_is_vague() {
         let cases = [
             (Some("5.1.1"), "", FailureClass::Hard),
-            (Some("5.1.1"), "mailbox full", FailureClass::Hard),
+            (Some("5.1.1"), "mailbox full", FailureClass::Soft),
             (Some("5.1.8"), "", FailureClass::Message),
             (Some("5.2.2"), "", FailureClass::Soft),
             (Some("4.4.1"), "user unknown", FailureClass::Soft),
@@ -286,7 +236,10 @@ mod tests {
         for (text, want) in cases {
             assert_eq!(find_status(text), want, "{text}");
         }
-        assert_eq!(find_reply_code("said: 550 no such user"), Some("5.0.0"));
+        assert_eq!(find_reply_code("said: 550 no such user"), Some(550));
+        assert_eq!(status_of_reply_code("552-full"), Some("5.2.0"));
         assert_eq!(find_reply_code("in 2550 days"), None);
+        assert_eq!(from_reply_code("in 2550 days: 550-no"), Some("550-no"));
+        assert_eq!(from_reply_code("no"), None);
     }
 }

@@ -5,7 +5,7 @@
 pub mod recipients;
 pub mod score;
 
-use crate::classify::bounce::recipients::{add_reasons, failed_recipients, parties, read_report};
+use crate::classify::bounce::recipients::{failed_recipients, parties, read_report, senders, weigh_failures};
 use crate::classify::bounce::score::{Built, Score};
 use crate::classify::header_scan::HeaderScan;
 use crate::classify::ownership::ownership;
@@ -136,7 +136,7 @@ pub fn weigh(evidence: &Evidence<'_, '_>, outline: &MimeParts<'_>, facts: &Facts
     let kind = report.kind().or(kind_of_words).or(kind_of_subject);
     let mut recipients = if report.recipients.iter().any(|r| !r.address.is_empty()) {
         let mut recipients = report.recipients;
-        add_reasons(&mut recipients, own);
+        weigh_failures(&mut recipients, own, &senders(evidence, &quoted));
         recipients
     } else {
         failed_recipients(evidence, own, &quoted, &report)

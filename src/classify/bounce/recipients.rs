@@ -4,9 +4,11 @@ use crate::classify::bounce::Evidence;
 use crate::message::Message;
 use crate::message::address::Address;
 use crate::message::mime::{MimeParts, PartKind};
-use crate::report::dsn::{Recipient, Report, count_fields};
-use crate::report::prose::{find_failed, with_reason};
+use crate::report::dsn::{Recipient, Report, ReportKind, count_fields, kind_of};
+use crate::report::failure::FailureEvidence;
+use crate::report::prose::{self, find_failed, with_reason};
 use crate::report::returned_header::ReturnedHeader;
+use crate::report::stage::Stage;
 use crate::report::status_code::FailureClass;
 
 /// As much of the system's own words as is read.
@@ -38,28 +40,61 @@ pub fn read_report(outline: &MimeParts<'_>, text: &str) -> Report {
     report
 }
 
-/// Where the machine's part says no more than that it failed, the reason that the system's own words give for that address: OpenSMTPD
-/// writes `Status: 5.0.0` and no `Diagnostic-Code`, and `b@b.test: 550 Invalid recipient` above it.
-pub fn add_reasons(recipients: &mut [Recipient], own: &str) {
-    let unclear = |recipient: &Recipient| {
-        recipient.class == FailureClass::Neither
-            && recipient.diagnostic.is_none()
-            && !matches!(recipient.action.as_deref(), Some("delivered" | "relayed" | "expanded"))
-    };
-    if !recipients.iter().any(unclear) {
-        return;
-    }
+/// Weighs what the machine's part says of each recipient that failed together with the words for people. Those name the stage (Postfix),
+/// and the whole reason where the machine's part says no more than that it failed: OpenSMTPD writes `Status: 5.0.0` and no
+/// `Diagnostic-Code`, and `b@b.test: 550 Invalid recipient` above it.
+pub fn weigh_failures(recipients: &mut [Recipient], own: &str, senders: &[String]) {
     let words: String = own.chars().take(WORDS_BYTES).collect();
-    let named = find_failed(&words, &[]);
-    for recipient in recipients.iter_mut().filter(|recipient| unclear(recipient)) {
-        if let Some(reason) = named
-            .iter()
-            .find(|other| other.address.eq_ignore_ascii_case(&recipient.address))
-        {
-            recipient.diagnostic.clone_from(&reason.diagnostic);
-            recipient.class = reason.class;
+    let named = find_failed(&words, senders);
+    let reached: Vec<Option<String>> = recipients.iter().filter(|r| is_reached(r)).map(domain_of).collect();
+    let is_only = recipients.len() == 1;
+    for recipient in recipients.iter_mut().filter(|recipient| has_failed(recipient)) {
+        let is_same = |other: &&Recipient| {
+            let is = |address: &str| other.address.eq_ignore_ascii_case(address);
+            is(&recipient.address) || recipient.original.as_deref().is_some_and(is)
+        };
+        let in_words = named.iter().find(is_same);
+        let is_alone = || is_only.then(|| Stage::find(&words)).flatten();
+        // Had the message been refused, or its sender, nobody at that host would have got it.
+        let is_one_of_many = || reached.contains(&domain_of(recipient)).then_some(Stage::Recipient);
+        let by_reply = recipient.diagnostic.as_deref().and_then(Stage::find);
+        recipient.stage = by_reply
+            .or_else(|| in_words.and_then(|other| other.stage))
+            .or_else(is_alone)
+            .or_else(is_one_of_many);
+        let weigh = |reply: &str| {
+            let evidence = FailureEvidence {
+                status: recipient.status.as_deref(),
+                reply,
+                stage: recipient.stage,
+                recipient: &recipient.address,
+                senders,
+            };
+            evidence.class()
+        };
+        let class = weigh(recipient.diagnostic.as_deref().unwrap_or_default());
+        let reason = in_words.and_then(|other| other.diagnostic.as_deref());
+        recipient.class = match (class, reason) {
+            (FailureClass::Neither, Some(reason)) => weigh(reason),
+            (class, _) => class,
+        };
+        if recipient.diagnostic.is_none() {
+            recipient.diagnostic = reason.map(str::to_owned);
         }
     }
+}
+
+fn is_reached(recipient: &Recipient) -> bool {
+    kind_of(recipient) == Some(ReportKind::Success)
+}
+
+fn has_failed(recipient: &Recipient) -> bool {
+    !is_reached(recipient) && recipient.action.as_deref() != Some("delayed")
+}
+
+fn domain_of(recipient: &Recipient) -> Option<String> {
+    let (_, domain) = recipient.address.rsplit_once('@')?;
+    Some(domain.to_ascii_lowercase())
 }
 
 /// Whom the report is from and whom it is for: neither can have failed.
@@ -68,6 +103,22 @@ pub fn parties(evidence: &Evidence<'_, '_>) -> Vec<String> {
     let of = |value: Option<&str>| value.and_then(Address::parse).map(|address| address.to_string());
     let to = evidence.head.to.map(|field| field.text().into_owned());
     [of(evidence.from), of(to.as_deref())].into_iter().flatten().collect()
+}
+
+/// Who sent the message that failed: whom the report is for, and whom the returned header names. A reply that names one of them and not the
+/// recipient refuses the sender.
+#[must_use]
+pub fn senders(evidence: &Evidence<'_, '_>, returned: &ReturnedHeader<'_>) -> Vec<String> {
+    let header = returned.message();
+    let of = |name: &'static str| {
+        header
+            .first(name)
+            .and_then(|value| Address::parse(&value))
+            .map(|a| a.to_string())
+    };
+    let mut found = parties(evidence);
+    found.extend(["Return-Path", "From", "Sender"].into_iter().filter_map(of));
+    found
 }
 
 /// Where no report names them: the header, the words, the quoted message.
@@ -79,7 +130,13 @@ pub fn failed_recipients(
     report: &Report,
 ) -> Vec<Recipient> {
     let words: String = own.chars().take(WORDS_BYTES).collect();
-    let mut recipients = find_failed(&words, &parties(evidence));
+    let senders = parties(evidence);
+    let mut recipients = find_failed(&words, &senders);
+    let report_in_prose = prose::Report {
+        text: &words,
+        stage: Stage::find(&words),
+        senders: &senders,
+    };
     if let Some((field, _)) = evidence
         .head
         .report_mark
@@ -91,14 +148,16 @@ pub fn failed_recipients(
             .map(|address| {
                 let address = address.to_string();
                 let known = recipients.iter().find(|r| r.address.eq_ignore_ascii_case(&address));
-                known.cloned().unwrap_or_else(|| with_reason(address, "", &words))
+                known
+                    .cloned()
+                    .unwrap_or_else(|| with_reason(address, "", &report_in_prose))
             })
             .collect();
     }
     if recipients.is_empty()
         && let Some(to) = quoted.message().first("To").and_then(|value| Address::parse(&value))
     {
-        recipients.push(with_reason(to.to_string(), "", &words));
+        recipients.push(with_reason(to.to_string(), "", &report_in_prose));
     }
     // A report that names no recipient may still have their fate (Netscape).
     if let (Some(fate), [only]) = (report.recipients.first(), recipients.as_mut_slice()) {

@@ -1,5 +1,6 @@
 //! Sending on: history, suspension, VERP, and what a bounce brings back.
 
+pub mod failure_class;
 pub mod repeats;
 pub mod rescue;
 pub mod send_on;

@@ -21,12 +21,16 @@ pub fn letter(number: usize) -> Vec<u8> {
 
 /// A report about the `number`th message, as `b.test` writes it.
 pub fn report(number: usize, action: &str, status: &str) -> Vec<u8> {
+    let answer = match status {
+        "5.3.4" => "552 message too large",
+        _ => "550 no such user here",
+    };
     format!(
         "Received: by b.test\nFrom: MAILER-DAEMON@b.test\nTo: a@a.test\nMessage-ID: <r{number}@b.test>\nSubject: Undelivered\n\
          MIME-Version: 1.0\nContent-Type: multipart/report; report-type=delivery-status;\n\tboundary=\"xx\"\n\n\
          --xx\nContent-Type: text/plain\n\nIt did not work.\n\n\
          --xx\nContent-Type: message/delivery-status\n\nReporting-MTA: dns; mx.b.test\n\n\
-         Final-Recipient: rfc822; b@b.test\nAction: {action}\nStatus: {status}\nDiagnostic-Code: smtp; 550 no such user here\n\n\
+         Final-Recipient: rfc822; b@b.test\nAction: {action}\nStatus: {status}\nDiagnostic-Code: smtp; {answer}\n\n\
          --xx\nContent-Type: text/rfc822-headers\n\nX-Loop: a@a.test\nFrom: s@s.test\nTo: a@a.test\nMessage-ID: <{number}@s.test>\n\
          Subject: letter {number}\n\n--xx--\n"
     )

@@ -1,0 +1,180 @@
+//! What a failure means for the next message to the same address: whether that is dead, or only this time, or only this message.
+//!
+//! Evidence is weighed in this order: words that overrule everything (full, rate, sender, policy, size), the stage at which it was
+//! refused, words about the address, the far side's own enhanced status, its reply code at RCPT, and the reporter's `Status`. A list of
+//! phrases would never be complete, so a refusal at RCPT without any of the words that overrule is about the address, in every language.
+//! `docs/suspension.md` shows the same as a table.
+
+use crate::report::stage::Stage;
+use crate::report::status_code::{FailureClass, Subject, find_reply_code, find_status};
+use crate::report::topics::Topic;
+use crate::report::wording::Wording;
+
+/// What is known of one failure.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct FailureEvidence<'a> {
+    /// `Status`, as whoever reports wrote it (RFC 3464 section 2.3.4).
+    pub status: Option<&'a str>,
+    /// What the far side answered, or else what the reporter says: `Diagnostic-Code`, or the words of a report.
+    pub reply: &'a str,
+    /// At which stage, where anything says so.
+    pub stage: Option<Stage>,
+    /// The address that failed.
+    pub recipient: &'a str,
+    /// Who sent the message, in the envelope and in the header.
+    pub senders: &'a [String],
+}
+
+/// The far side's own codes, from its reply.
+#[derive(Clone, Copy, Debug, Default)]
+struct Codes<'a> {
+    /// The reply code, `550` (RFC 5321 section 4.2).
+    reply: Option<u16>,
+    /// The enhanced status, `5.1.1` (RFC 3463); none where that says nothing, `5.0.0`.
+    enhanced: Option<&'a str>,
+}
+
+impl<'a> Codes<'a> {
+    fn read(reply: &'a str) -> Self {
+        Self {
+            reply: find_reply_code(reply),
+            enhanced: find_status(reply).filter(|status| !status.ends_with(".0.0")),
+        }
+    }
+
+    /// Tells whether the far side may take it later.
+    fn is_transient(self, status: Option<&str>) -> bool {
+        match (self.enhanced, self.reply) {
+            (Some(enhanced), _) if enhanced.starts_with('4') => true,
+            (_, Some(code)) => (400..500).contains(&code),
+            (Some(_), None) => false,
+            (None, None) => status.is_some_and(|status| status.starts_with('4')),
+        }
+    }
+
+    fn is_permanent(self, status: Option<&str>) -> bool {
+        match (self.reply, self.enhanced.or(status)) {
+            (Some(code), _) => (500..600).contains(&code),
+            (None, Some(status)) => status.starts_with('5'),
+            (None, None) => false,
+        }
+    }
+}
+
+impl FailureEvidence<'_> {
+    /// Weighs it.
+    #[must_use]
+    pub fn class(&self) -> FailureClass {
+        if self.status.is_some_and(|status| status.starts_with('2')) {
+            return FailureClass::Neither;
+        }
+        let codes = Codes::read(self.reply);
+        let words = Wording::of(self.reply);
+        let stage = self.stage.or_else(|| Stage::find(self.reply));
+        let topic = self.topic(&words, codes);
+        match topic {
+            // These overrule every status.
+            Topic::Full | Topic::Rate => FailureClass::Soft,
+            Topic::Size | Topic::Sender | Topic::Policy => FailureClass::Message,
+            Topic::Limit => FailureClass::Soft,
+            Topic::Loop => FailureClass::Message,
+            // No host takes mail for that domain: whatever the stage.
+            Topic::NoMail => FailureClass::Hard,
+            Topic::Expired => FailureClass::Soft,
+            Topic::Relay
+            | Topic::Blocked
+            | Topic::Missing
+            | Topic::Client
+            | Topic::Later
+            | Topic::Closed
+            | Topic::Refused
+            | Topic::Unsaid => {
+                if codes.is_transient(self.status) {
+                    return FailureClass::Soft;
+                }
+                match (topic, stage) {
+                    (_, Some(Stage::Session | Stage::Sender)) | (Topic::Client, _) => FailureClass::Message,
+                    (Topic::Relay | Topic::Blocked | Topic::Missing | Topic::Closed, _) => FailureClass::Hard,
+                    (Topic::Later, _) => FailureClass::Soft,
+                    (_, Some(Stage::Data)) => self.class_after_data(codes),
+                    (_, Some(Stage::Recipient) | None) => self.class_by_codes(topic, stage, &words, codes),
+                }
+            }
+        }
+    }
+
+    /// What the words are about, unless the far side's status names a topic that comes before.
+    fn topic(&self, words: &Wording, codes: Codes<'_>) -> Topic {
+        let said = words.topic();
+        let topic = match codes.enhanced.and_then(Subject::read).and_then(topic_of) {
+            // RFC 7505 gives this status to a sender without mail; some give it to recipients.
+            Some(Topic::Policy) if said == Topic::NoMail => said,
+            Some(by_status) => said.min(by_status),
+            None => said,
+        };
+        // It says no, and names the sender alone: `550 5.1.0 <s@s.test> refused`.
+        let names_sender = topic > Topic::Sender
+            && !words.names(self.recipient)
+            && self.senders.iter().any(|sender| words.names(sender));
+        if names_sender { Topic::Sender } else { topic }
+    }
+
+    /// Without words about the address, whatever is refused after DATA is the message.
+    fn class_after_data(&self, codes: Codes<'_>) -> FailureClass {
+        let by_status = codes
+            .enhanced
+            .or(self.status)
+            .and_then(Subject::read)
+            .and_then(Subject::class);
+        match by_status {
+            Some(FailureClass::Soft) => FailureClass::Soft,
+            Some(FailureClass::Hard | FailureClass::Message | FailureClass::Neither) | None => FailureClass::Message,
+        }
+    }
+
+    /// Without words that can be read, the codes decide.
+    fn class_by_codes(&self, topic: Topic, stage: Option<Stage>, words: &Wording, codes: Codes<'_>) -> FailureClass {
+        let at_recipient = stage == Some(Stage::Recipient);
+        let far = codes.enhanced.and_then(Subject::read);
+        // No host answers RCPT with "no answer from host" (RFC 3463, x.4.1); Microsoft's do, about addresses.
+        if let Some(class) = far
+            .filter(|far| !(at_recipient && far.is_no_answer()))
+            .and_then(Subject::class)
+        {
+            return class;
+        }
+        if topic == Topic::Refused && words.refuses_message() {
+            return FailureClass::Message;
+        }
+        let names_mailbox = words.has_person() || words.names(self.recipient);
+        let is_plain = topic == Topic::Unsaid || names_mailbox;
+        if at_recipient && codes.is_permanent(self.status) && is_plain {
+            return FailureClass::Hard;
+        }
+        if let Some(class) = self.status.and_then(Subject::read).and_then(Subject::class) {
+            return class;
+        }
+        // RFC 5321 section 4.2.3: these are about mailboxes, and sites use them for everything.
+        let is_mailbox_code = matches!(codes.reply, Some(510 | 511 | 513 | 550 | 551 | 553));
+        if is_mailbox_code && topic == Topic::Unsaid && names_mailbox {
+            FailureClass::Hard
+        } else {
+            FailureClass::Neither
+        }
+    }
+}
+
+/// The topic that an enhanced status names by itself, in no language (RFC 3463 section 3).
+fn topic_of(status: Subject) -> Option<Topic> {
+    match (status.subject, status.detail) {
+        (2, 2) | (3, 1) => Some(Topic::Full),
+        (2, 3) | (3, 4) => Some(Topic::Size),
+        (1, 7 | 8) => Some(Topic::Sender),
+        (4, 5) | (5, 3) => Some(Topic::Rate),
+        // Owners that changed (RFC 7293): that is the address.
+        (7, 17 | 18) => Some(Topic::Missing),
+        // 5.7.0 and 5.7.1 are given for everything, the others each for one thing.
+        (7, 2..) => Some(Topic::Policy),
+        _ => None,
+    }
+}

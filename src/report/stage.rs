@@ -1,0 +1,175 @@
+//! At which point of an SMTP session a message was refused. What is refused at RCPT TO is the address; before it, the host that sends
+//! or the sender; after DATA, the message. Each MTA says it in its own way, and many do not say it at all.
+
+use memchr::memmem;
+
+use crate::message::text::starts_with_ignoring_case;
+
+/// A step of an SMTP session (RFC 5321 section 3), as far as it tells what was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Stage {
+    /// The greeting, EHLO, STARTTLS or AUTH: the host that sends was refused.
+    Session,
+    /// MAIL FROM: the sender was refused.
+    Sender,
+    /// RCPT TO: the address was refused.
+    Recipient,
+    /// DATA or its end: the message was refused.
+    Data,
+}
+
+/// Words before a command that a reply answered: Postfix `(in reply to RCPT TO command)`, Exim `after RCPT TO:<b@b.test>`, Courier, Exchange.
+const ANCHORS: [&str; 5] = ["in reply to ", "after ", "during ", "while sending ", "in response to "];
+
+/// Words between the two.
+const BETWEEN: [&str; 3] = ["the ", "pipelined ", "smtp "];
+
+/// The commands, as they are written there.
+const COMMANDS: [(&str, Stage); 12] = [
+    ("rcpt", Stage::Recipient),
+    ("mail from", Stage::Sender),
+    ("end of data", Stage::Data),
+    ("data", Stage::Data),
+    ("message content", Stage::Data),
+    ("ehlo", Stage::Session),
+    ("helo", Stage::Session),
+    ("lhlo", Stage::Session),
+    ("starttls", Stage::Session),
+    ("auth", Stage::Session),
+    ("initial connection", Stage::Session),
+    ("initial server greeting", Stage::Session),
+];
+
+/// Whole phrases: Postfix at the greeting, qmail-remote and its relatives, Gmail of old.
+const PHRASES: [(&str, Stage); 11] = [
+    ("refused to talk to me", Stage::Session),
+    ("does not like recipient", Stage::Recipient),
+    ("sender was rejected", Stage::Sender),
+    ("my name was rejected", Stage::Session),
+    ("greeting failed", Stage::Session),
+    ("failed on data command", Stage::Data),
+    ("failed after i sent the message", Stage::Data),
+    ("(state 13)", Stage::Recipient),
+    ("(state 14)", Stage::Recipient),
+    ("(state 17)", Stage::Data),
+    ("(state 18)", Stage::Data),
+];
+
+impl Stage {
+    /// Finds the stage that `text` names. Where it names several, the first counts: an MTA puts its own words before those that it
+    /// hands on.
+    #[must_use]
+    pub fn find(text: &str) -> Option<Self> {
+        if let Some(stage) = in_dialogue(text) {
+            return Some(stage);
+        }
+        // One blank between words: Postfix breaks its lines at any of them.
+        let mut plain = String::with_capacity(text.len() + 1);
+        for word in text.split_ascii_whitespace() {
+            plain.push_str(word);
+            plain.push(' ');
+        }
+        plain.make_ascii_lowercase();
+        let phrases = PHRASES
+            .iter()
+            .filter_map(|(phrase, stage)| memmem::find(plain.as_bytes(), phrase.as_bytes()).map(|at| (at, *stage)));
+        ANCHORS
+            .iter()
+            .flat_map(|anchor| commands_behind(&plain, anchor))
+            .chain(phrases)
+            .min_by_key(|(at, _)| *at)
+            .map(|(_, stage)| stage)
+    }
+}
+
+/// Each command that stands behind `anchor`, with where that begins.
+fn commands_behind<'t>(plain: &'t str, anchor: &'static str) -> impl Iterator<Item = (usize, Stage)> + 't {
+    memmem::find_iter(plain.as_bytes(), anchor.as_bytes()).filter_map(move |at| {
+        let mut rest = plain.get(at + anchor.len()..)?;
+        while let Some(next) = BETWEEN.iter().find_map(|word| rest.strip_prefix(word)) {
+            rest = next;
+        }
+        let (_, stage) = COMMANDS.iter().find(|(command, _)| rest.starts_with(command))?;
+        Some((at, *stage))
+    })
+}
+
+/// The command that a reply stands below, where the dialogue itself is shown: `>>> RCPT To:<b@b.test>`, then `<<< 550 ...` (sendmail,
+/// Courier). A final dot is the end of DATA. With PIPELINING sendmail shows DATA above the answer to RCPT, and the answer to DATA, which
+/// misses a recipient, below that.
+fn in_dialogue(text: &str) -> Option<Stage> {
+    let mut command = None;
+    let mut lines = text.lines().map(str::trim);
+    while let Some(line) = lines.next() {
+        if let Some(sent) = line.strip_prefix(">>> ") {
+            let starts = |word: &str| starts_with_ignoring_case(sent, word);
+            command = if starts("rcpt") {
+                Some(Stage::Recipient)
+            } else if starts("mail") || starts("send") {
+                Some(Stage::Sender)
+            } else if starts("data") || starts("bdat") || sent.trim() == "." {
+                Some(Stage::Data)
+            } else if ["ehlo", "helo", "lhlo", "starttls", "auth"].into_iter().any(starts) {
+                Some(Stage::Session)
+            } else {
+                command
+            };
+        } else if let Some(answer) = line.strip_prefix("<<< ")
+            && answer.starts_with(['4', '5'])
+            && command.is_some()
+        {
+            let misses_recipient = |line: &str| {
+                let line = line.to_ascii_lowercase();
+                line.starts_with("<<< 503") || line.starts_with("<<< 554") && line.contains("no valid recipient")
+            };
+            return match command {
+                Some(Stage::Data) if lines.any(misses_recipient) => Some(Stage::Recipient),
+                command => command,
+            };
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Stage;
+
+    #[test]
+    fn each_mta_names_the_stage_in_its_own_way() {
+        for (text, want) in [
+            (
+                "host mx said: 550 no (in reply to RCPT TO command)",
+                Some(Stage::Recipient),
+            ),
+            ("550 no (in\n    reply to end of\n    DATA command)", Some(Stage::Data)),
+            ("host mx[192.0.2.9] refused to talk to me: 554 no", Some(Stage::Session)),
+            (
+                "SMTP error from remote mail server after MAIL FROM:<> SIZE=1: 550",
+                Some(Stage::Sender),
+            ),
+            (
+                "after RCPT TO:<b@b.test>: 550-a (in reply to MAIL FROM command)",
+                Some(Stage::Recipient),
+            ),
+            (
+                "192.0.2.9 does not like recipient.\nRemote host said: 550",
+                Some(Stage::Recipient),
+            ),
+            ("Connected to 192.0.2.9 but sender was rejected.", Some(Stage::Sender)),
+            (
+                ">>> MAIL From:<a@a.test>\n<<< 250 ok\n>>> RCPT To:<b@b.test>\n<<< 550 5.1.1 no\n>>> DATA\n<<< 503 no",
+                Some(Stage::Recipient),
+            ),
+            (
+                ">>> DATA\n<<< 550 5.1.1 no\n550 5.1.1 no\n<<< 503 5.0.0 Need RCPT (recipient)",
+                Some(Stage::Recipient),
+            ),
+            (">>> DATA\n<<< 354 go on\n>>> .\n<<< 550 no", Some(Stage::Data)),
+            ("550 b@b.test unknown", None),
+            ("", None),
+        ] {
+            assert_eq!(Stage::find(text), want, "{text}");
+        }
+    }
+}

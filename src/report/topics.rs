@@ -1,0 +1,357 @@
+//! The words by which a reply tells what it is about, in the languages that MTAs and their administrators write. The order of the topics
+//! is the order in which they count: what may pass comes before what is dead.
+//!
+//! Words are in lower case and without accents, as `wording` makes them. Each matches at the beginning of a word; a blank at its end
+//! ends that word, too. A word that is missing here costs a living address nothing as long as the stage or a status tells; so the
+//! topics above `Missing` have more words than those below.
+
+/// What a reply is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Topic {
+    /// The mailbox, or the disk, is full.
+    Full,
+    /// The message is too large.
+    Size,
+    /// Mail that goes round.
+    Loop,
+    /// Too much in too short a time.
+    Rate,
+    /// Whoever sends: address, domain, host.
+    Sender,
+    /// The host does not take mail for that domain.
+    Relay,
+    /// An account that is blocked.
+    Blocked,
+    /// Blocklists, spam, authentication, content, rules.
+    Policy,
+    /// Some limit that is not named.
+    Limit,
+    /// The domain takes no mail, or is none.
+    NoMail,
+    /// Given up after a long time; network, DNS.
+    Expired,
+    /// There is no such address.
+    Missing,
+    /// An IP address, with no more about it.
+    Client,
+    /// It may work later.
+    Later,
+    /// The address was there: closed, disabled, moved.
+    Closed,
+    /// A refusal that does not say of what, or of a message.
+    Refused,
+    /// Nothing that can be read.
+    Unsaid,
+}
+
+/// Phrases that hold a word of a topic and are about none.
+pub const NEUTRAL: &[&str] = &[
+    " return to sender ",
+    " returned to sender ",
+    " to the sender ",
+    " contact the sender ",
+    " sent helo ",
+    " sent ehlo ",
+    " detail unknown ",
+    " unknown error ",
+    " unknown reason ",
+    " unknown problem ",
+    " unknown cause ",
+    " unknown command ",
+    " full name ",
+    " full details ",
+    " full text ",
+];
+
+/// Each topic with its words. `Blocked` and part of `Refused` are told by two words that stand together.
+pub const TOPICS: &[(Topic, &[&str])] = &[
+    (Topic::Full, FULL),
+    (Topic::Size, SIZE),
+    (Topic::Loop, LOOP),
+    (Topic::Rate, RATE),
+    (Topic::Sender, SENDER),
+    (Topic::Relay, RELAY),
+    (Topic::Blocked, BLOCKED),
+    (Topic::Policy, POLICY),
+    (Topic::Limit, LIMIT),
+    (Topic::NoMail, NO_MAIL),
+    (Topic::Expired, EXPIRED),
+    (Topic::Missing, MISSING),
+    (Topic::Client, &["ip "]),
+    (Topic::Later, LATER),
+    (Topic::Closed, CLOSED),
+    (Topic::Refused, &["access denied", "denied ", "refused ", "rejected "]),
+];
+
+#[rustfmt::skip]
+const FULL: &[&str] = &[
+    "quota", "overquota", "full ", "storage", "disk space", "disc space", "space left", "out of space", "no space", "no room", "space not enough",
+    "enough space", "enough room", "enough disk", "insufficient space", "insufficient disk", "insufficient system", "box exceed",
+    "account exceed", "box size", "dir size", "account size", "exceeds allowed size", "exceeds its allowed size", "used up",
+    "exceeded the local limit", "box limit", "too many messages on", "not been collected",
+    // Spanish, Portuguese, Catalan, Italian, French, Romanian
+    "llen", "cuota", "sin espacio", "espacio", "chei", "lotad", "cota ", "espaco", "ple ", "plena ", "pien", "spazio", "plein",
+    "espace", "sature", "plin",
+    // German, Dutch, Swedish, Norwegian, Danish, Finnish
+    "voll ", "uberfull", "ubervoll", "kontingent", "speicher", "platz", "vol ", "opslag", "schijfruimte", "fylld", "fuld ",
+    "fyldt", "kvot", "lagring", "taynna", "taysi", "kiintio",
+    // Polish, Czech, Slovak, Croatian, Hungarian, Turkish, Indonesian, Vietnamese, Esperanto
+    "przepeln", "pelna ", "pelny ", "pelne ", "plna ", "plny ", "plne ", "preplnen", "pun ", "puna ", "megtelt", "betelt",
+    "tele ", "tarhely", "dolu ", "doldu", "doldur", "penuh", "kuota", "dầy", "dung lượng", "hạn mức", "plenplena",
+    // Russian, Ukrainian, Bulgarian, Greek
+    "переполн", "квот", "полон", "заполнен", "нет места", "недостаточно места", "переповн", "препълн", "пълна", "γεματ", "πληρες",
+    "πληρη",
+    // Hebrew, Arabic, Persian, Chinese, Japanese, Korean, Thai
+    "מלא", "מכסה", "ممتلئ", "الحصة", "پر است", "已满", "已滿", "满了", "爆满", "配额", "配額", "空间", "空間", "容量", "いっぱい",
+    "満杯", "一杯", "가득", "용량", "꽉", "เต็ม",
+];
+
+#[rustfmt::skip]
+const SIZE: &[&str] = &[
+    "message size", "mail size", "size of message", "size of mail", "size of the message", "size of your", "size limit",
+    "maximum size", "max size", "maximum message", "maximum incoming", "size exceeds", "exceeds size", "fixed maximum", "too large",
+    "too big", "oversize", "larger than", "bigger than", "message length",
+    "tamano del mensaje", "demasiado grande", "tamanho da mensagem", "muito grande", "dimensioni del messaggio", "troppo grande",
+    "taille du message", "trop grand", "trop gros", "trop volumineu", "trop long", "nachrichtengrose", "zu gros", "te groot",
+    "for stor", "rozmiar", "za duza", "za duzy", "prilis velk", "tul nagy", "cok buyuk", "размер", "слишком больш", "слишком велик",
+    "大小", "过大", "過大", "太大", "サイズ", "大きすぎ", "크기",
+];
+
+#[rustfmt::skip]
+const RATE: &[&str] = &[
+    "rate ", "rates ", "ratelimit", "throttl", "too many", "too much", "too fast", "too quick", "too often", "too frequent",
+    "frequenc", "per hour", "per minute", "per day", "per second", "hourly", "daily", "this hour", "slow down", "greylist",
+    "graylist", "grey list", "gray list", "concurren", "simultaneous", "flood", "sending limit", "relay limit", "connection limit",
+    "demasiad", "tasa ", "por hora", "demais ", "muitas ", "muitos ", "troppi ", "troppe ", "trop de ", "trop d ", "par heure",
+    "zu viele", "zu schnell", "zu oft", "zu haufig", "pro stunde", "pro minute", "pro tag", "graue liste", "te veel", "te snel",
+    "per uur", "for manga", "for mange", "zbyt wiel", "zbyt czest", "za duzo", "na godzin", "prilis mnoho", "tul sok", "prea mult",
+    "cok fazla", "liian mon", "слишком много", "слишком част", "в час ", "сер список", "серый список", "забагато", "πολλα",
+    "频率", "頻率", "频繁", "頻繁", "过多", "過多", "太多", "灰名单", "多すぎ", "너무 많",
+];
+
+#[rustfmt::skip]
+const SENDER: &[&str] = &[
+    "sender", "originator", "return path", "reverse path", "mail from", "from address", "envelope from", "from domain",
+    "sending domain", "sending host", "sending server", "sending ip", "sending mta", "your domain", "your ip", "your host",
+    "your server", "your mail server", "your network", "your isp", "your provider", "from you ", "from your ", "client host",
+    "client ip", "client address", "client was", "client blocked", "connecting", "helo ", "ehlo ", "from dynamic", "dynamic ip",
+    "dial up", "residential",
+    "expedit", "remitent", "remetent", "mittent", "absender", "afzender", "avsandar", "afsender", "avsender", "lahettaj",
+    "nadawc", "odesilatel", "odosielatel", "felado", "posiljatelj", "gonderen", "gonderici", "pengirim", "người gửi", "sendinto",
+    "su ip", "tu ip", "seu ip", "sua ip", "il tuo ip", "vostro ip", "votre ip", "votre serveur", "ihre ip", "ihr server",
+    "ihrem server", "su servidor", "seu servidor", "uw ip", "din ip", "twoj adres ip", "ваш ip", "вашего ip", "вашем ip",
+    "отправител", "відправник", "подател", "αποστολεα",
+    "发件", "發件", "发送者", "发送方", "发信", "寄件", "您的ip", "你的ip", "送信者", "差出人", "送信元", "발신", "보낸 사람",
+    "보내는", "שולח", "مرسل", "المرسل", "فرستنده", "ผู้ส่ง",
+];
+
+#[rustfmt::skip]
+const RELAY: &[&str] = &[
+    "relaying denied", "relay denied", "relay access denied", "relaying not allowed", "relay not permitted", "relaying not permitted",
+    "relaying is not", "relay not allowed", "unable to relay", "cannot relay", "can not relay", "not relay", "no relay",
+    "as a relay but", "rcpthosts", "not a gateway", "find a gateway",
+];
+
+/// Words for what is blocked; of whom, another word tells.
+#[rustfmt::skip]
+pub const BLOCKED: &[&str] = &[
+    "blocked", "locked", "bloquead", "bloque ", "bloquee ", "bloccat", "gesperrt", "blockiert", "geblokkeerd", "zablokowan",
+    "zablokovan", "blocat", "blokirovan", "заблокир", "заблоков", "被封", "被锁", "冻结",
+];
+
+/// Words for a mailbox, as what is blocked.
+#[rustfmt::skip]
+pub const ACCOUNT: &[&str] = &[
+    "account ", "mailbox ", "box ", "inbox ", "cuenta ", "casilla ", "buzon ", "conta ", "compte ", "boite ", "konto ", "postfach ", "casella ",
+    "skrzynka ", "schranka ", "cont ", "ящик ", "аккаунт ", "账户", "帐号", "账号", "邮箱",
+];
+
+#[rustfmt::skip]
+const POLICY: &[&str] = &[
+    "spam", "blacklist", "blocklist", "block list", "black list", "denylist", "deny list", "blocked", "blocking",
+    "on a list", "on our list", "on the list", "dnsbl", "rbl ", "dns list",
+    "reputation", "abuse", "abusive", "unsolicited", "bulk", "junk", "phish", "virus", "malware", "infected", "worm", "trojan",
+    "dmarc", "dkim", "spf ", "domainkeys", "unauthenticated", "not authenticated", "authenticat", "auth required", "policy",
+    "policies", "reverse", "rdns", "ptr ", "resource record", "hostname", "starttls", "tls ", "encrypt", "certificate",
+    "not authorized", "not authorised", "unauthorized", "unauthorised", "not permitted", "not allowed", "permission", "prohibit",
+    "forbidden", "banned", "restrict", "suspicious", "suspect", "security", "whitelist", "allowlist", "white list", "challenge",
+    "confirmation", "captcha", "attachment", "content", "privacy", "compromis", "fraud", "spoof", "forged", "forgery",
+    "impersonat", "complain", "moderat", "members only", "not a member", "filter", "link in", "url ", "unwanted", "backscatter",
+    "lista negra", "lista nera", "liste noire", "schwarze liste", "schwarzen liste", "blockliste", "sperrliste", "zwarte lijst",
+    "svartlist", "svarteliste", "czarna lista", "czarnej liscie", "cierna listina", "kara liste", "daftar hitam", "lista neagra",
+    "tiltolist", "musta lista", "politica", "politique", "polityk", "richtlinie", "beleid", "no deseado", "indesira", "pouriel",
+    "unerwunscht", "ungewenst", "skrappost", "niechcian", "nevyzadan", "istenmeyen", "roskaposti", "bloquead", "bloque ", "bloquee ",
+    "bloccat", "gesperrt", "blockiert", "geblokkeerd", "zablokowan", "zablokovan", "engellen", "prohibid", "proibid", "vietat",
+    "interdit", "verboten", "verboden", "zabronion", "zakazan", "no autorizad", "nao autorizad", "non autoriz", "nicht autorisiert",
+    "nicht berechtigt", "contenid", "conteud", "contenut", "contenu ", "inhalt", "inhoud", "adjunt", "anexo", "allegat", "anhang",
+    "bijlage", "zalacznik", "autentica", "authentifi", "seguridad", "seguranca", "sicurezza", "securite", "sicherheit",
+    "спам", "вирус", "черн", "чорн", "политик", "запрещ", "заборон", "заблокир", "заблоков", "нежелат", "репутац", "содержим",
+    "вложени", "безопасн", "ανεπιθυμητ", "πολιτικη",
+    "垃圾", "黑名单", "黑名單", "策略", "病毒", "屏蔽", "违规", "違規", "内容", "附件", "信誉", "反向解析", "迷惑", "スパム",
+    "ウイルス", "ポリシー", "ブラックリスト", "添付", "逆引き", "認証", "스팸", "차단", "정책", "바이러스", "블랙리스트", "ספאם",
+    "חסום", "محظور", "سياسة", "สแปม",
+];
+
+#[rustfmt::skip]
+const LIMIT: &[&str] = &[
+    "exceed", "over limit", "over the limit", "limit reached", "limit has been", "limit was", "excedid", "exced", "supera", "esced",
+    "depass", "uberschritten", "uberschreit", "overschreden", "overskred", "overskrid", "przekrocz", "prekroc", "tullep", "depasit",
+    "asild", "ylit", "превыш", "перевищ", "υπερβ", "超过", "超過", "超出", "超え", "초과", "تجاوز",
+];
+
+#[rustfmt::skip]
+const LOOP: &[&str] = &[
+    "too many hops", "hop count", "hops ", "loop ", "loops ", "looping", "routing loop", "bucle", "boucle", "schleife", "petl",
+];
+
+#[rustfmt::skip]
+const NO_MAIL: &[&str] = &[
+    "null mx", "nullmx", "no smtp service", "no mail service", "not accept mail", "not accept any", "not accept email",
+    "not accept e mail", "not receive mail",
+    "not receive email", "not receive any", "takes no mail", "take no mail",
+    "accepts no mail", "accept no mail", "accepts no email", "never accept", "no mail is accepted", "not handle mail",
+    "not handle email", "not support mail", "not support email", "not use email", "no mail exchanger", "no mail server", "no mx ",
+    "no valid mx", "without mx", "without an mx", "mx is a dot", "nonexistent domain", "non existent domain", "domain nonexistent",
+    "nxdomain", "error domain name not found", "no such domain", "no such host", "no acepta correo", "no recibe correo", "nao aceita e mail", "nao aceita email",
+    "nao recebe", "non accetta posta", "non riceve posta", "n accepte pas de mail", "n accepte pas de courr", "nimmt keine mail",
+    "nimmt keine e mail", "nimmt keine post", "accepteert geen mail", "nie przyjmuje poczty", "не принимает почту",
+    "не приймає пошту", "不接收邮件", "不接受邮件", "メールを受け付けて", "메일을 받지",
+];
+
+#[rustfmt::skip]
+const EXPIRED: &[&str] = &[
+    "expire", "expirad", "expired", "timed out", "timeout", "time out", "connection refused", "connection reset", "connection lost",
+    "connection closed", "connection dropped", "connection failed", "lost connection", "no route", "network is unreachable",
+    "host is unreachable", "unreachable network", "unreachable host", "network error", "not responding", "not respond",
+    "no response", "no answer", "could not connect", "can not connect", "cannot connect", "unable to connect", "failed to connect",
+    "retry time", "retries", "been failing", "in the queue", "in queue", "delayed", "delivery time", "too old", "servfail",
+    "server failure", "query failed", "dns error", "dns failure", "dns server", "dns lookup", "dns soft", "dns query", "server reply",
+    "server unavailable", "server is unavailable", "server not available", "service unavailable", "host unavailable", "was dropped", "not found try again", "still undelivered",
+    "tiempo de espera", "tempo esgotado", "tempo scaduto", "scadut", "delai", "zeituberschreitung", "zeitlimit", "abgelaufen",
+    "nicht erreichbar", "verlopen", "uplynal czas", "wygasl", "vyprsel", "lejart", "zaman asimi", "истек", "таймаут", "минув",
+    "超时", "超時", "过期", "タイムアウト", "期限", "시간 초과", "만료",
+];
+
+#[rustfmt::skip]
+const MISSING: &[&str] = &[
+    "unknown", "no such", "not exist", "nonexist", "non exist", "no exist", "inexist", "not found",
+    "not be found", "not find", "unable to find", "able to find", "not able to find", "not known",
+    "not a known", "not recogni", "unrecogni", "not valid", "not a valid",
+    "no valid", "is no address", "invalid", "nobody", "no one by", "no mailbox", "no mail box", "no user", "no account",
+    "no recipient", "no person", "no inbox", "there is no", "not listed", "not local", "not a local", "non local",
+    "not have a", "not have an", "has no mailbox", "not our customer", "not a customer", "not here", "not on this",
+    "not in our", "not in my", "not in the directory", "may not exist", "typo", "misspell", "spelling", "bad recipient",
+    "bad address", "bad destination", "bad mailbox", "bad user", "badrcptto", "illegal alias", "illegal recipient",
+    "illegal address", "illegal user", "unrout", "undeliverable to", "undeliverable address", "not deliverable", "not registered",
+    "not hosted", "not defined", "does not match any", "final delivery userid", "final email delivery", "name or service",
+    "verification failed", "recipient lookup", "could not be resolved", "not be resolved", "null recipient",
+    // Spanish, Portuguese, Catalan, Italian, French, Romanian
+    "desconocid", "no encontrad", "no se encontr", "no se encuentra", "no hay ", "incorrect", "no registrad",
+    "desconhecid", "nao exist", "nao encontrad", "nao localizad", "nao cadastrad", "desconegut", "no existeix", "sconosciut",
+    "non esist", "non trovat", "non valid", "inconnu", "existe pas", "introuvable", "pas trouv", "non trouv", "necunoscut",
+    "nu exist", "nu a fost gasit",
+    // German, Dutch, Swedish, Norwegian, Danish, Finnish
+    "unbekannt", "existiert nicht", "nicht existi", "nicht gefunden", "nicht bekannt", "nicht vorhanden", "gibt es nicht", "ungultig",
+    "kein benutzer", "kein postfach", "kein empfanger", "keine mailbox", "kein solche", "keinen benutzer", "keine adresse",
+    "onbekend", "bestaat niet", "niet gevonden", "niet bekend", "ongeldig", "okand", "finns inte", "finns ej", "hittades inte",
+    "existerar inte", "ogiltig", "ukendt", "findes ikke", "ikke fundet", "ugyldig", "ukjent", "finnes ikke", "eksisterer ikke",
+    "ikke funnet", "tuntemat", "ei ole olemassa", "ei loydy", "ei loytynyt", "virheellinen",
+    // Polish, Czech, Slovak, Croatian, Slovene, Hungarian, Turkish, Indonesian, Vietnamese, Esperanto
+    "nieznan", "nie istniej", "nieistniej", "nie ma takie", "nie ma uzytk", "nie znalez", "nieprawidlow", "brak uzytk", "brak takie",
+    "neznam", "neexist", "nenalezen", "nebyl nalezen", "neplatn", "nenajden", "nepoznat", "ne postoji", "neznan", "ne obstaja",
+    "ismeretlen", "nem letez", "nem talal", "ervenytelen", "bilinmeyen", "bulunama", "mevcut degil", "gecersiz", "boyle bir",
+    "kullanici yok", "tidak ditemukan", "tidak ada", "tidak dikenal", "không tồn tại", "không tìm", "nekonat", "ne ekzist",
+    // Russian, Ukrainian, Bulgarian, Serbian, Greek
+    "неизвест", "не найден", "не существ", "несуществ", "нет таког", "нет пользоват", "такого пользователя", "неверн", "невідом",
+    "не існу", "не знайден", "непознат", "не съществ", "не е намерен", "не постоји", "αγνωστ", "δεν υπαρχει", "δεν βρεθηκε",
+    // Hebrew, Arabic, Persian, Chinese, Japanese, Korean, Thai
+    "לא קיים", "אינו קיים", "לא נמצא", "לא מוכר", "غير موجود", "غير معروف", "لا يوجد", "وجود ندارد", "不存在", "无此", "無此",
+    "没有此", "没有这", "查无", "查無", "找不到", "未找到", "无效", "無效", "未知", "不正确", "不正確", "存在し", "見つか", "不明",
+    "該当", "ありません", "존재하지", "없는 ", "없습니다", "알 수 없", "찾을 수 없", "ไม่พบ", "ไม่มี",
+];
+
+#[rustfmt::skip]
+const LATER: &[&str] = &[
+    "later", "temporar", "temporair", "temporan", "busy", "come back", "again in", "at this time", "maintenance", "overload",
+    "deferred", "momentarily",
+    "mas tarde", "mais tarde", "piu tardi", "plus tard", "spater", "vorubergehend", "zeitweise", "tijdelijk", "senare", "senere",
+    "tilfalligt", "midlertidig", "pozniej", "tymczasow", "pozdeji", "docasn", "kesobb", "atmeneti", "mai tarziu", "daha sonra",
+    "gecici", "myohemmin", "tilapais", "позже", "позднее", "временно", "тимчасов", "пізніше", "προσωριν", "αργοτερα",
+    "稍后", "稍後", "暂时", "暫時", "临时", "後で", "のちほど", "一時", "나중에", "일시", "מאוחר", "لاحق", "مؤقت",
+];
+
+#[rustfmt::skip]
+const CLOSED: &[&str] = &[
+    "disabled", "deactivat", "inactiv", "not active", "not an active", "suspended", "suspension", "terminat", "closed",
+    "discontinu", "given up", "abandon", "cancel", "deleted", "removed", "retired", "left the", "has left", "no longer", "moved",
+    "expired", "expirad", "expire ", "dormant", "unavailable", "not available", "recipient address rejected",
+    "recipient rejected", "recipient refused", "recipient denied", "recipient not accepted", "address rejected", "address refused",
+    "address not accepted", "user rejected", "user denied", "mailbox denied", "mailbox rejected", "not accepting messages",
+    "not accepting mail",
+    "desactivad", "deshabilitad", "inhabilitad", "suspendid", "cerrad", "cancelad", "eliminad", "dado de baja", "dada de baja",
+    "no disponible", "desativad", "suspens", "encerrad", "excluid", "nao disponivel", "indispon", "disabilitat", "disattivat",
+    "sospes", "chius", "cessat", "non disponibile", "non attiv", "desactiv", "suspendu", "ferme ", "fermee ", "cloture", "resilie",
+    "supprime", "deaktiv", "stillgelegt", "geschlossen", "geloscht", "nicht mehr", "gekundigt", "abgeschaltet", "nicht verfugbar",
+    "nicht aktiv", "gedeactiv", "opgeheven", "uitgeschakeld", "niet meer", "inaktiv", "avstang", "avslutat", "lukket", "nedlagt",
+    "stengt", "suljettu", "nieaktywn", "wylaczon", "zamkniet", "usuniet", "niedostepn", "zrusen", "zakazan ucet", "nedostupn",
+    "megszunt", "letilt", "nem elerheto", "dezactivat", "inchis", "devre disi", "kapatil", "askiya", "dinonaktifkan",
+    "отключен", "удален", "неактив", "закрыт", "деактив", "недоступ", "вимкнен", "видален", "απενεργοποι", "停用", "禁用", "注销",
+    "註銷", "已删除", "关闭", "關閉", "停止", "無効", "退会", "解約", "削除", "使われて", "휴면", "정지", "탈퇴", "해지", "מושבת",
+    "معطل",
+];
+
+/// Words for a message, as what is refused.
+#[rustfmt::skip]
+pub const MESSAGE: &[&str] = &[
+    "message", "mensaje", "mensagem", "messagg", "nachricht", "bericht", "meddeland", "melding", "wiadomosc", "zprav", "sprav",
+    "uzenet", "mesaj", "viesti", "mail ", "correo ", "сообщени", "письмо", "повідомлення", "μηνυμα", "邮件", "郵件", "信件", "メッセージ",
+    "メール", "메시지", "메일", "הודעה", "رسالة",
+];
+
+/// Words for a refusal.
+#[rustfmt::skip]
+pub const REFUSED: &[&str] = &[
+    "rejected", "refused", "denied", "declined", "not accepted", "not taken", "will not accept", "wo not accept",
+    "reject", "refuse", "rechazad", "rejeitad", "recusad", "rifiutat", "respint", "abgelehnt",
+    "abgewiesen", "zuruckgewiesen", "geweigerd", "avvisa", "afvist", "avvist", "odrzucon", "odmitnut", "zamietnut", "visszautas",
+    "elutasit", "reddedil", "hylat", "отклонен", "отвергнут", "відхилен", "απορριφθηκε", "被拒", "拒绝", "拒絕", "拒否", "거부", "נדחתה",
+    "مرفوض",
+];
+
+/// Words for a person or a mailbox: what a reply is about that says no more.
+#[rustfmt::skip]
+pub const PERSON: &[&str] = &[
+    "user", "recipient", "mailbox", "mail box", "account", "address", "alias", "inbox", "customer", "person", "usuari", "destinatari",
+    "buzon", "casilla", "cuenta", "direccion", "caixa", "conta ", "endereco", "bustia", "utente", "casella", "indirizzo", "utilisateur",
+    "destinataire", "boite", "compte", "adres", "benutzer", "empfanger", "postfach", "konto", "nutzer", "gebruiker", "ontvanger",
+    "postbus", "mottagar", "anvandar", "brevlada", "modtager", "bruger", "mottaker", "bruker", "postkasse", "vastaanottaj",
+    "kayttaj", "uzytkownik", "odbiorc", "skrzynk", "uzivatel", "prijemc", "schrank", "cimzett", "felhasznal", "postafiok",
+    "destinatar", "utilizator", "casut", "kullanici", "alici", "posta kutusu", "pengguna", "penerima", "người dùng", "người nhận",
+    "hộp thư", "получател", "пользовател", "ящик", "адрес", "користувач", "одержувач", "отримувач", "скринь", "потребител",
+    "παραληπτ", "χρηστ", "γραμματοκιβωτι", "用户", "用戶", "收件人", "收信人", "邮箱", "郵箱", "信箱", "帐号", "账号", "账户", "地址",
+    "ユーザ", "宛先", "受信者", "アドレス", "アカウント", "사용자", "수신", "사서함", "계정", "주소", "משתמש", "נמען", "תיבת", "مستخدم", "مستلم",
+    "المستلم", "صندوق", "کاربر",
+];
+
+/// Names of blocklists, as they stand in a URL.
+pub const BLOCKLISTS: &[&str] = &[
+    "spamhaus",
+    "spamcop",
+    "barracudacentral",
+    "sorbs",
+    "abuseat",
+    "dnsbl",
+    "rbl.",
+    "/rbl",
+    "bl?ip",
+    "blocklist",
+    "blacklist",
+    "senderscore",
+    "uceprotect",
+    "invaluement",
+    "senderbase",
+    "talosintelligence",
+    "/delist",
+    "psbl",
+    "mailspike",
+];

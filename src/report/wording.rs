@@ -1,0 +1,262 @@
+//! What a reply speaks about: the mailbox that is full, the rate, the sender, a blocklist, the address that is not there. Read from single
+//! words of many languages, not from whole phrases: every site writes its own.
+//!
+//! Names say nothing by what they are called: addresses, host names and URLs are kept apart from the words.
+
+use crate::report::topics::{ACCOUNT, BLOCKED, BLOCKLISTS, MESSAGE, NEUTRAL, PERSON, REFUSED, TOPICS, Topic};
+
+/// As much of a reply as is read, in bytes. What a far side has to say stands at its beginning.
+const REPLY_BYTES: usize = 2 * 1024;
+
+/// Two words belong together where no more stands between them than "has been", in bytes.
+const NEAR: usize = 20;
+
+/// The words of a reply, in one plain form.
+#[derive(Clone, Debug, Default)]
+pub struct Wording {
+    /// Lower case, without accents, one blank around each word.
+    plain: String,
+    /// Addresses, host names and URLs, in lower case.
+    names: String,
+}
+
+impl Wording {
+    /// Reads `reply`.
+    #[must_use]
+    pub fn of(reply: &str) -> Self {
+        let mut end = reply.len().min(REPLY_BYTES);
+        while !reply.is_char_boundary(end) {
+            end -= 1;
+        }
+        let mut wording = Self {
+            plain: " ".to_owned(),
+            names: String::new(),
+        };
+        for word in reply.get(..end).unwrap_or_default().split_whitespace() {
+            if is_name(word) {
+                wording.names.extend(word.chars().flat_map(char::to_lowercase));
+                wording.names.push(' ');
+            } else {
+                wording.push(word);
+            }
+        }
+        for neutral in NEUTRAL {
+            if wording.plain.contains(neutral) {
+                wording.plain = wording.plain.replace(neutral, " ");
+            }
+        }
+        wording
+    }
+
+    /// Adds a word: `RecipientNotFound;` becomes `recipient not found`, `doesn't` `does not`.
+    fn push(&mut self, word: &str) {
+        let mut before = ' ';
+        let mut chars = word.chars().peekable();
+        while let Some(c) = chars.next() {
+            if c.is_alphanumeric() {
+                let starts = before.is_lowercase() && c.is_uppercase();
+                if starts {
+                    self.plain.push(' ');
+                }
+                if c.is_ascii() {
+                    self.plain.push(c.to_ascii_lowercase());
+                } else {
+                    self.plain.extend(c.to_lowercase().map(without_accent));
+                }
+            } else {
+                let is_apostrophe = matches!(c, '\'' | '\u{2019}' | '`');
+                if is_apostrophe && self.plain.ends_with('n') && matches!(chars.peek(), Some('t' | 'T')) {
+                    chars.next();
+                    self.plain.pop();
+                    self.plain.push_str(" not ");
+                } else if is_mark(c) && !self.plain.ends_with(' ') {
+                    self.plain.push(' ');
+                }
+            }
+            before = c;
+        }
+        if !self.plain.ends_with(' ') {
+            self.plain.push(' ');
+        }
+    }
+
+    /// What it is about; the first of the topics in their order.
+    #[must_use]
+    pub fn topic(&self) -> Topic {
+        let by_words = TOPICS.iter().find(|(topic, words)| match topic {
+            Topic::Blocked => self.has_near(ACCOUNT, BLOCKED),
+            Topic::Expired => self.has(words) && !self.has_near(ACCOUNT, &["expire", "expirad", "expired"]),
+            Topic::NoMail => self.has(words) && !self.has(&["mail from", "email from", "messages from"]),
+            Topic::Policy => self.has(words) || self.has(&["listed "]) && !self.has(&["not listed"]),
+            Topic::Refused => self.has(words) || self.refuses_message(),
+            Topic::Full
+            | Topic::Size
+            | Topic::Rate
+            | Topic::Sender
+            | Topic::Relay
+            | Topic::Limit
+            | Topic::Loop
+            | Topic::Missing
+            | Topic::Client
+            | Topic::Later
+            | Topic::Closed
+            | Topic::Unsaid => self.has(words),
+        });
+        let topic = by_words.map_or(Topic::Unsaid, |(topic, _)| *topic);
+        // A reply that is nothing but the address of a blocklist's page.
+        let is_blocklist = || BLOCKLISTS.iter().any(|name| self.names.contains(name));
+        if topic >= Topic::Refused && is_blocklist() {
+            Topic::Policy
+        } else {
+            topic
+        }
+    }
+
+    /// Tells whether it speaks of a person or a mailbox.
+    #[must_use]
+    pub fn has_person(&self) -> bool {
+        self.has(PERSON)
+    }
+
+    /// Tells whether it says that a message was refused, and not an address.
+    #[must_use]
+    pub fn refuses_message(&self) -> bool {
+        self.has_near(MESSAGE, REFUSED) || self.has_near(REFUSED, MESSAGE)
+    }
+
+    /// Tells whether it names this address.
+    #[must_use]
+    pub fn names(&self, address: &str) -> bool {
+        let address = address.to_lowercase();
+        !address.is_empty()
+            && self.names.match_indices(&address).any(|(at, _)| {
+                let is_part = |c: char| c.is_alphanumeric() || matches!(c, '.' | '-' | '_' | '+');
+                let before = self.names.get(..at).and_then(|head| head.chars().next_back());
+                let after = self.names.get(at + address.len()..).unwrap_or_default();
+                // A full stop may end the sentence.
+                let after = after.strip_prefix('.').unwrap_or(after).chars().next();
+                !before.is_some_and(is_part) && !after.is_some_and(|c| c.is_alphanumeric() || c == '-')
+            })
+    }
+
+    fn has(&self, words: &[&str]) -> bool {
+        words.iter().any(|word| self.find(word).next().is_some())
+    }
+
+    /// Tells whether one of `second` stands close behind one of `first`.
+    fn has_near(&self, first: &[&str], second: &[&str]) -> bool {
+        let near = |from: usize, at: usize| at >= from && at - from <= NEAR;
+        first.iter().any(|one| {
+            self.find(one).any(|start| {
+                let end = start + one.len();
+                second.iter().any(|other| self.find(other).any(|at| near(end, at)))
+            })
+        })
+    }
+
+    /// Where `word` stands, at the beginning of a word: a blank at its end ends that, too. Scripts without blanks have it anywhere.
+    fn find<'w>(&'w self, word: &'w str) -> impl Iterator<Item = usize> + 'w {
+        let anywhere = word.chars().next().is_some_and(|c| c >= '\u{0590}');
+        memchr::memmem::find_iter(self.plain.as_bytes(), word.as_bytes()).filter(move |at| {
+            let before = self.plain.get(..*at).and_then(|head| head.chars().next_back());
+            anywhere || !before.is_some_and(|c| c.is_alphanumeric() && c < '\u{0590}')
+        })
+    }
+}
+
+/// Tells whether `word` is an address, a URL, a host name, an IP address or a status code. `RESOLVER.ADR.RecipientNotFound` and the seam
+/// of two sentences are words.
+fn is_name(word: &str) -> bool {
+    if word.contains('@') || word.contains("://") {
+        return true;
+    }
+    let bare = word.trim_matches(|c: char| !c.is_alphanumeric());
+    let mut labels = bare.split('.');
+    let first = labels.next().unwrap_or_default();
+    let rest: Vec<&str> = labels.collect();
+    !rest.is_empty()
+        && !first.is_empty()
+        && bare.is_ascii()
+        && rest
+            .iter()
+            .all(|label| !label.is_empty() && !label.starts_with(|c: char| c.is_ascii_uppercase()))
+}
+
+/// Punctuation parts words; the marks that some scripts put on or between letters do not.
+fn is_mark(c: char) -> bool {
+    c.is_ascii() || c.is_whitespace() || !matches!(u32::from(c), 0x300..=0x36f | 0x0e31..=0x0e4e | 0x064b..=0x065f)
+}
+
+/// The letter below the accent, for Latin and Greek: half of all sites write without them.
+fn without_accent(c: char) -> char {
+    match c {
+        'à'..='å' | 'ā' | 'ă' | 'ą' => 'a',
+        'ç' | 'ć' | 'č' | 'ĉ' => 'c',
+        'ď' | 'đ' => 'd',
+        'è'..='ë' | 'ē' | 'ė' | 'ę' | 'ě' => 'e',
+        'ğ' | 'ģ' | 'ĝ' => 'g',
+        'ì'..='ï' | 'ī' | 'į' | 'ı' => 'i',
+        'ķ' => 'k',
+        'ĺ' | 'ļ' | 'ľ' | 'ł' => 'l',
+        'ñ' | 'ń' | 'ņ' | 'ň' => 'n',
+        'ò'..='ö' | 'ø' | 'ō' | 'ő' => 'o',
+        'ŕ' | 'ř' => 'r',
+        'ś' | 'ş' | 'š' | 'ș' | 'ß' | 'ŝ' => 's',
+        'ţ' | 'ť' | 'ț' => 't',
+        'ù'..='ü' | 'ū' | 'ů' | 'ű' | 'ų' | 'ŭ' => 'u',
+        'ý' | 'ÿ' => 'y',
+        'ź' | 'ż' | 'ž' => 'z',
+        'æ' => 'a',
+        'œ' => 'o',
+        'ё' => 'е',
+        'ά' => 'α',
+        'έ' => 'ε',
+        'ή' => 'η',
+        'ί' => 'ι',
+        'ό' => 'ο',
+        'ύ' => 'υ',
+        'ώ' => 'ω',
+        other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Topic, Wording};
+
+    #[test]
+    fn names_and_urls_are_no_words() {
+        for (reply, topic) in [
+            ("550 5.1.1 <spam@policy.test>: User unknown", Topic::Missing),
+            ("550 No such user, see http://antispam.c.test/quota", Topic::Missing),
+            ("550 http://www.spamhaus.org/query/ip/192.0.2.5", Topic::Policy),
+            ("550 RESOLVER.ADR.RecipNotFound; not found", Topic::Missing),
+            ("550 User unknown.Please look again", Topic::Missing),
+            ("554 QuotaExceededException", Topic::Full),
+            ("550 It doesn\u{2019}t exist", Topic::Missing),
+            ("550 mailbox full.", Topic::Full),
+            ("550 BUZÓN LLENO", Topic::Full),
+            ("550 generate separate", Topic::Unsaid),
+            ("550", Topic::Unsaid),
+        ] {
+            assert_eq!(Wording::of(reply).topic(), topic, "{reply}");
+        }
+        let reply = Wording::of("550 <S@s.test>: no; not b.s@s.test.uk");
+        assert!(reply.names("s@s.test"));
+        assert!(!Wording::of("550 b.s@s.test, s@s.test-x, s@s.testing").names("s@s.test"));
+        assert!(!reply.names(""));
+    }
+
+    #[test]
+    fn a_mailbox_is_blocked_and_so_is_a_sender() {
+        for (reply, topic) in [
+            ("550 This mailbox has been blocked", Topic::Blocked),
+            ("550 Konto gesperrt", Topic::Blocked),
+            ("550 Mailbox unavailable, the message was blocked", Topic::Policy),
+            ("550 192.0.2.5 is blocked", Topic::Policy),
+            ("550 your IP is blocked by this account", Topic::Sender),
+        ] {
+            assert_eq!(Wording::of(reply).topic(), topic, "{reply}");
+        }
+    }
+}
