@@ -99,9 +99,15 @@ fn a_program_that_is_replaced_while_it_runs_archives_all_the_same() {
 
 #[test]
 fn the_delivery_does_not_wait_and_nothing_of_it_is_held() {
+    // Packed, read back and compared, this takes a second and more; on a machine that looks elsewhere for so long, a larger one is tried.
+    let caught = (0..5).any(|step| is_caught_archiving(40 << step));
+    assert!(caught, "the archiving was over before anybody could look");
+}
+
+/// Delivers into a mailbox of this many MiB. False where the archiving was over before it was looked at.
+fn is_caught_archiving(mebibytes: usize) -> bool {
     let scratch = scratch("\"1M\"");
-    // Packed, read back and compared, this takes a second and more.
-    let before: Vec<u8> = (0..40).flat_map(|_| crate::support::noise(1 << 20)).collect();
+    let before: Vec<u8> = (0..mebibytes).flat_map(|_| crate::support::noise(1 << 20)).collect();
     let before = [
         &b"From s@s.test Mon Nov  2 10:00:00 2026\nSubject: 1\n\n"[..],
         &before,
@@ -111,33 +117,28 @@ fn the_delivery_does_not_wait_and_nothing_of_it_is_held() {
     fs::write(scratch.mailbox(), &before).unwrap();
     // Far beyond twice the limit, mail waits; the archiving begins all the same. `go` reads until the pipes are closed.
     scratch.deliver(ORDINARY).go().defers();
-    assert_eq!(
-        scratch
-            .files("archives")
-            .iter()
-            .filter(|path| path.extension().is_some_and(|e| e == "gz"))
-            .count(),
-        0
-    );
-    let running = background(&scratch);
-    assert_eq!(running.len(), 1);
-    let stat = fs::read_to_string(format!("/proc/{}/stat", running[0])).unwrap();
-    let group = stat
-        .rsplit_once(')')
-        .unwrap()
-        .1
-        .split_ascii_whitespace()
-        .nth(2)
-        .unwrap();
-    assert_eq!(group, running[0].to_string(), "it is in its caller's process group");
-    for descriptor in 0..3 {
-        let file = fs::read_link(format!("/proc/{}/fd/{descriptor}", running[0])).unwrap();
-        assert_eq!(file, PathBuf::from("/dev/null"));
-    }
+    let caught = background(&scratch).first().is_some_and(|pid| is_on_its_own(*pid));
     until("the archive is there", || scratch.mail().is_empty());
     until("it is over", || background(&scratch).is_empty());
     same(&archived(&scratch.files("archives")[0]), &before);
     scratch.next_delivery_works();
+    caught
+}
+
+/// Checks that a process has nothing of its caller's. False where it is over.
+fn is_on_its_own(pid: u32) -> bool {
+    let Ok(stat) = fs::read_to_string(format!("/proc/{pid}/stat")) else {
+        return false;
+    };
+    let group = stat.rsplit_once(')').unwrap().1.split_ascii_whitespace().nth(2);
+    assert_eq!(group.unwrap(), pid.to_string(), "it is in its caller's process group");
+    for descriptor in 0..3 {
+        match fs::read_link(format!("/proc/{pid}/fd/{descriptor}")) {
+            Ok(file) => assert_eq!(file, PathBuf::from("/dev/null")),
+            Err(_) => return false,
+        }
+    }
+    true
 }
 
 #[test]

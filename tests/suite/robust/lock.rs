@@ -16,7 +16,7 @@ use crate::support::{
 };
 
 /// Takes a lock of fcntl(2) the way other programs do; it is held as long as the file is open.
-fn hold_fcntl(path: &Path) -> File {
+pub fn hold_fcntl(path: &Path) -> File {
     let file = File::options().read(true).append(true).create(true).open(path).unwrap();
     let whole = libc::flock {
         l_type: libc::F_WRLCK as libc::c_short,

@@ -1,5 +1,6 @@
 //! Crashes, faults, locks, hostile input and neighbours.
 
+pub mod between;
 pub mod crash;
 pub mod faults;
 pub mod hostile;
@@ -9,6 +10,7 @@ pub mod lost_once;
 pub mod memory;
 pub mod neighbours;
 pub mod nfs;
+pub mod order;
 pub mod setgid;
 pub mod shared_directories;
 pub mod slow;

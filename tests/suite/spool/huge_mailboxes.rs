@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::spool::archive::{OLD, scratch, stored};
-use crate::support::{PROGRAM, Scratch, user_name};
+use crate::support::{PROGRAM, Scratch, peak_bytes, user_name};
 
 const YOUNG: &str = "Mon Nov  2 10:00:00 2026";
 
@@ -34,10 +34,7 @@ fn run(scratch: &Scratch, words: &[&str], most_mib: u64) {
         .unwrap();
     let mut peak = 0;
     let status = loop {
-        let text = fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap_or_default();
-        let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-        let kibibytes = line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<u64>().ok());
-        peak = peak.max(kibibytes.unwrap_or(0) >> 10);
+        peak = peak.max(peak_bytes(child.id()).unwrap_or(0) >> 20);
         match child.try_wait().unwrap() {
             Some(status) => break status,
             None => std::thread::sleep(Duration::from_millis(5)),

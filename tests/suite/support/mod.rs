@@ -526,7 +526,6 @@ impl<'a> Running<'a> {
     #[track_caller]
     pub fn end(mut self) -> Ended<'a> {
         let end = Instant::now() + LIMIT;
-        let status_file = format!("/proc/{}/status", self.pid());
         let mut pause = Duration::from_micros(250);
         let status = loop {
             if let Some(status) = self.child.try_wait().unwrap() {
@@ -538,12 +537,8 @@ impl<'a> Running<'a> {
                 panic!("did not end within {LIMIT:?}: {}", self.command);
             }
             if self.is_measured {
-                // The highest value so far (proc_pid_status(5)); it only grows, so the last look counts.
-                let seen = fs::read_to_string(&status_file).unwrap_or_default();
-                if let Some(peak) = seen.lines().find_map(|line| line.strip_prefix("VmHWM:")) {
-                    let kibibytes: u64 = peak.trim().trim_end_matches(" kB").parse().unwrap();
-                    self.peak_bytes = self.peak_bytes.max(kibibytes << 10);
-                }
+                // It only grows, so the last look counts.
+                self.peak_bytes = self.peak_bytes.max(peak_bytes(self.pid()).unwrap_or(0));
             }
             std::thread::sleep(pause);
             pause = (pause * 2).min(Duration::from_millis(2));
@@ -558,6 +553,19 @@ impl<'a> Running<'a> {
             peak_bytes: self.peak_bytes,
         }
     }
+}
+
+/// The most memory that a process has held so far (proc_pid_status(5)); none where it is over, or has not become another program yet:
+/// up to then it shows the memory of this one, from which it was started (vfork(2)).
+pub fn peak_bytes(pid: u32) -> Option<u64> {
+    let program = fs::read_link(format!("/proc/{pid}/exe")).ok()?;
+    if program == std::env::current_exe().unwrap() {
+        return None;
+    }
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kibibytes: u64 = peak.trim().trim_end_matches(" kB").parse().ok()?;
+    Some(kibibytes << 10)
 }
 
 /// A run that is over.

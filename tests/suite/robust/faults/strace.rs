@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::support::{Ended, Run};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use crate::support::{Ended, Run, Running, until};
 
 /// One system call of a run: its name, and how many of that name came up to and with it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,12 +46,20 @@ pub fn program() -> Option<PathBuf> {
         })
 }
 
-/// Runs it and writes down its calls.
+/// Runs it, which has to succeed, and writes down its calls.
 pub fn calls(run: Run<'_>, strace: &Path, record: &Path) -> Vec<Call> {
     let record_text = record.to_str().unwrap();
     run.wrapped(&[strace.to_str().unwrap(), "-o", record_text])
         .go()
         .succeeds();
+    parse(&fs::read_to_string(record).unwrap())
+}
+
+/// Runs it, however it ends, and writes down its calls.
+pub fn record(run: Run<'_>, strace: &Path, record: &Path) -> Vec<Call> {
+    let _ = run
+        .wrapped(&[strace.to_str().unwrap(), "-o", record.to_str().unwrap()])
+        .go();
     parse(&fs::read_to_string(record).unwrap())
 }
 
@@ -94,4 +105,31 @@ pub fn spoil<'a>(run: Run<'a>, strace: &Path, call: &Call, fault: &Fault) -> End
         &injection,
     ])
     .go()
+}
+
+/// A run that is stopped behind one of its calls, while a test changes the world.
+pub struct Stopped<'a>(Running<'a>);
+
+/// Starts it, and waits until it is stopped as `options` say: `inject=CALL:signal=STOP:when=N`, and what else strace is to be told.
+#[track_caller]
+pub fn stop<'a>(run: Run<'a>, strace: &Path, record: &Path, options: &[&str]) -> Stopped<'a> {
+    let mut words = vec![strace.to_str().unwrap(), "-qq", "-o", record.to_str().unwrap()];
+    words.extend(options);
+    let running = run.wrapped(&words).start();
+    until("it is stopped", || {
+        fs::read_to_string(record).is_ok_and(|text| text.contains("--- stopped by SIGSTOP ---"))
+    });
+    Stopped(running)
+}
+
+impl<'a> Stopped<'a> {
+    /// Lets it go on, to its end.
+    #[track_caller]
+    pub fn end(self) -> Ended<'a> {
+        let strace = self.0.pid();
+        let children = fs::read_to_string(format!("/proc/{strace}/task/{strace}/children")).unwrap();
+        let program = children.split_whitespace().next().unwrap().parse().unwrap();
+        kill(Pid::from_raw(program), Signal::SIGCONT).unwrap();
+        self.0.end()
+    }
 }
