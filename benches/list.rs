@@ -27,11 +27,13 @@ use std::time::Instant;
 use nix::fcntl::{PosixFadviseAdvice, posix_fadvise};
 
 use spoolguard::classify::{Facts, classify};
+use spoolguard::mailbox::limited_file::LimitedFile;
 use spoolguard::mailbox::reader::MboxReader;
 use spoolguard::message::Message;
 use spoolguard::message::address::{Address, OwnAddresses};
 use spoolguard::message::envelope::Sender;
 use spoolguard::spool::rules::summary::Letter;
+use spoolguard::sys::deadline::ReadLimit;
 
 mod measure;
 
@@ -126,6 +128,7 @@ fn inside(paths: &[PathBuf]) {
         let (mut messages, mut bytes, mut reports) = (0_u64, 0_u64, 0_u64);
         for path in paths {
             let file = File::open(path).unwrap();
+            let file = LimitedFile::new(&file, ReadLimit::until_stopped());
             let mut mbox = MboxReader::new(&file, 64 << 10).unwrap();
             while let Some(stored) = mbox.next().unwrap() {
                 messages += 1;

@@ -254,7 +254,9 @@ fn an_archive_that_says_no_name_has_its_files() {
 #[test]
 fn a_stream_is_read_like_a_file() {
     use crate::archive::rewind::Rolling;
+    use crate::mailbox::limited_file::LimitedFile;
     use crate::mailbox::reader::{MboxReader, ReadAt};
+    use crate::sys::deadline::ReadLimit;
     let mut text = mailbox(1 << 20);
     // One message larger than what is kept in memory.
     text.extend_from_slice(b"From s@s.test Mon Nov  2 10:00:00 2026\nA: 1\n\n");
@@ -265,7 +267,8 @@ fn a_stream_is_read_like_a_file() {
     let mut on_disk = file(&text);
     ok(on_disk.rewind());
     let rolling = Rolling::new(&text[..], text.len() as u64);
-    let (mut a, mut b) = (ok(MboxReader::new(&on_disk, 100)), ok(MboxReader::new(&rolling, 100)));
+    let limited = LimitedFile::new(&on_disk, ReadLimit::until_stopped());
+    let (mut a, mut b) = (ok(MboxReader::new(&limited, 100)), ok(MboxReader::new(&rolling, 100)));
     loop {
         let (from_file, from_stream) = (ok(a.next()), ok(b.next()));
         assert_eq!(from_file, from_stream);

@@ -15,7 +15,9 @@ use crate::deliver::context::Guard;
 use crate::deliver::{log_line, settle};
 use crate::error::{Class, Error, Status};
 use crate::mailbox::excerpt;
+use crate::mailbox::limited_file::{LimitedFile, refuse_holes};
 use crate::mailbox::reader::MboxReader;
+use crate::sys::deadline::ReadLimit;
 
 /// Runs the command: 0 when every message was delivered, 75 when some was not.
 pub fn run(mboxes: &[PathBuf], errand: &Errand, who: &Who, everywhere: &Everywhere) -> Status {
@@ -70,7 +72,9 @@ impl<'a> Replay<'a> {
         let fail = |e: io::Error| Error::io("read", path, &e);
         let file = File::open(path).map_err(fail)?;
         self.refuse_itself(path, &file)?;
-        let mut mbox = MboxReader::new(&file, 0).map_err(fail)?;
+        refuse_holes(&file).map_err(fail)?;
+        let limited = LimitedFile::new(&file, ReadLimit::until_stopped());
+        let mut mbox = MboxReader::new(&limited, 0).map_err(fail)?;
         if !mbox.is_mbox().map_err(fail)? {
             return Err(Error::new(Class::System, "read", path.display(), "this is no mbox"));
         }

@@ -12,7 +12,8 @@ use std::path::{Path, PathBuf};
 
 use crate::error::Error;
 use crate::mailbox::append::modified_nanoseconds;
-use crate::mailbox::reader::MboxReader;
+use crate::mailbox::limited_file::LimitedFile;
+use crate::mailbox::reader::{MboxReader, ReadAt};
 use crate::sys::cache_file;
 use crate::sys::cache_file::tail;
 use crate::sys::deadline;
@@ -48,8 +49,8 @@ pub fn count(file: &File, path: &Path, state_dir: Option<&Path>, deadline: &Dead
         }
         memory => {
             let (from, before) = memory.map_or((0, 0), |memory| (memory.bytes, memory.messages));
-            let going_on = || !deadline::is_stopped() && !deadline.remaining().is_zero();
-            match messages(file, from, going_on).map_err(fail)? {
+            let limited = LimitedFile::new(file, deadline.for_reading());
+            match messages(&limited, from).map_err(fail)? {
                 Counted::All(count) => Ok(before + count),
                 Counted::Until(bytes, count) => {
                     let memory = Memory::until(file, bytes, before + count).map_err(fail)?;
@@ -140,20 +141,15 @@ enum Counted {
     Until(u64, u64),
 }
 
-/// How many messages begin at byte `from` or behind it, as long as `going_on` says so.
-fn messages(file: &File, from: u64, going_on: impl Fn() -> bool) -> io::Result<Counted> {
-    let watch = || {
-        if going_on() {
-            Ok(())
-        } else {
-            Err(io::ErrorKind::TimedOut.into())
-        }
-    };
-    let mut mbox = MboxReader::resume(file, 0, from)?.watched(&watch);
+/// How many messages begin at byte `from` or behind it, as far as there is time.
+fn messages<F: ReadAt>(file: &F, from: u64) -> io::Result<Counted> {
+    let mut mbox = MboxReader::resume(file, 0, from)?;
     let mut count = 0;
     match mbox.count(&mut count) {
         Ok(()) => Ok(Counted::All(count)),
-        Err(e) if e.kind() == io::ErrorKind::TimedOut => Ok(Counted::Until(mbox.position(), count)),
+        Err(e) if e.kind() == io::ErrorKind::TimedOut || deadline::is_stopped() => {
+            Ok(Counted::Until(mbox.position(), count))
+        }
         Err(e) => Err(e),
     }
 }
@@ -161,18 +157,35 @@ fn messages(file: &File, from: u64, going_on: impl Fn() -> bool) -> io::Result<C
 #[cfg(test)]
 mod tests {
     use super::{Counted, count, messages, remember};
+    use crate::mailbox::reader::ReadAt;
     use crate::sys::deadline::Deadline;
     use std::cell::Cell;
     use std::fs::File;
-    use std::io::{Seek, SeekFrom, Write};
+    use std::io::{self, Seek, SeekFrom, Write};
+    use std::os::unix::fs::FileExt;
+
+    /// A file of which so many windows can be read before the time is over.
+    struct Steps<'f>(&'f File, Cell<u32>);
+
+    impl ReadAt for Steps<'_> {
+        fn length(&self) -> io::Result<u64> {
+            Ok(self.0.metadata()?.len())
+        }
+
+        fn read_from(&self, buffer: &mut [u8], at: u64) -> io::Result<usize> {
+            const WINDOW_BYTES: usize = 64 << 10;
+            if buffer.len() >= WINDOW_BYTES && self.1.replace(self.1.get().saturating_sub(1)) == 0 {
+                return Err(io::ErrorKind::TimedOut.into());
+            }
+            self.0.read_at(buffer, at)
+        }
+    }
 
     /// Counts so many steps at a time, each run where the one before stopped.
     fn in_runs(file: &File, steps: u32) -> u64 {
         let (mut at, mut sum, mut runs) = (0, 0, 0);
         loop {
-            let left = Cell::new(steps);
-            let going_on = || left.replace(left.get().saturating_sub(1)) > 0;
-            match messages(file, at, going_on) {
+            match messages(&Steps(file, Cell::new(steps)), at) {
                 Ok(Counted::Until(bytes, count)) => (at, sum) = (bytes, sum + count),
                 Ok(Counted::All(count)) => return sum + count,
                 Err(e) => unreachable!("{e}"),
@@ -191,7 +204,7 @@ mod tests {
         for _ in 0..copies {
             file.write_all(one).unwrap_or_else(|e| unreachable!("{e}"));
         }
-        let from = |at| messages(&file, at, || true).ok();
+        let from = |at| messages(&Steps(&file, Cell::new(u32::MAX)), at).ok();
         let copies = copies as u64;
         assert_eq!(from(0), Some(Counted::All(copies)));
         assert_eq!(from(one.len() as u64), Some(Counted::All(copies - 1)));

@@ -18,6 +18,7 @@ pub mod format;
 pub mod hash_set;
 mod in_place;
 pub mod intent;
+pub mod limited_file;
 pub mod lock;
 pub mod open;
 pub mod quoting;

@@ -5,9 +5,7 @@
 //! counts only where it leads to a separator or to the end. A message that holds a line which may be a separator all the same says so:
 //! whoever takes messages out of a mailbox leaves that one where it is.
 
-use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
 
 use memchr::memmem;
 
@@ -43,15 +41,13 @@ pub trait ReadAt {
     /// # Errors
     /// When reading fails.
     fn read_from(&self, buffer: &mut [u8], at: u64) -> io::Result<usize>;
-}
 
-impl ReadAt for File {
-    fn length(&self) -> io::Result<u64> {
-        Ok(self.metadata()?.len())
-    }
-
-    fn read_from(&self, buffer: &mut [u8], at: u64) -> io::Result<usize> {
-        self.read_at(buffer, at)
+    /// Where the next byte stands that need not be NUL, from `at` on: a hole in a file is passed over.
+    ///
+    /// # Errors
+    /// When that cannot be asked.
+    fn data_from(&self, at: u64) -> io::Result<u64> {
+        Ok(at)
     }
 }
 
@@ -102,7 +98,6 @@ pub struct MboxReader<'f, F> {
     series: Series,
     doubt: Option<Doubt>,
     purpose: Purpose,
-    watch: Option<&'f dyn Fn() -> io::Result<()>>,
     cut: bool,
 }
 
@@ -149,16 +144,8 @@ impl<'f, F: ReadAt> MboxReader<'f, F> {
             series,
             doubt: None,
             purpose: Purpose::Read,
-            watch: None,
             cut: false,
         })
-    }
-
-    /// Asks `watch` at each step, and fails with what it says: no walk is longer than the time that there is.
-    #[must_use]
-    pub fn watched(mut self, watch: &'f dyn Fn() -> io::Result<()>) -> Self {
-        self.watch = Some(watch);
-        self
     }
 
     /// Tells whether the file is an mbox: it begins with a separator line.
@@ -362,9 +349,15 @@ impl<'f, F: ReadAt> MboxReader<'f, F> {
             from = match next {
                 Next::At(at) => return Ok(Some(base + at as u64)),
                 Next::None if at_end => return Ok(None),
-                Next::None => (base + length).saturating_sub(SEPARATOR.len() as u64).max(from),
+                Next::None => {
+                    let next = (base + length).saturating_sub(SEPARATOR.len() as u64).max(from);
+                    self.file.data_from(next)?
+                }
                 Next::Unsure(at) => (base + at as u64).saturating_sub(1).max(from),
             };
+            if from >= limit {
+                return Ok(None);
+            }
             self.move_window(start, from)?;
         }
     }
@@ -399,9 +392,6 @@ impl<'f, F: ReadAt> MboxReader<'f, F> {
 
     /// Makes the window begin at `at`.
     fn refill(&mut self, at: u64) -> io::Result<()> {
-        if let Some(watch) = self.watch {
-            watch()?;
-        }
         let room = usize::try_from(self.length.saturating_sub(at))
             .unwrap_or(usize::MAX)
             .min(WINDOW_BYTES);
@@ -552,6 +542,8 @@ fn content_length(message: &[u8]) -> Option<(u64, u64)> {
 #[cfg(test)]
 mod tests {
     use super::{Intake, LOOK_BYTES, MboxReader, WINDOW_BYTES};
+    use crate::mailbox::limited_file::LimitedFile;
+    use crate::sys::deadline::ReadLimit;
 
     const FROM: &str = "From s@s.test Mon Nov  2 10:00:00 2026\n";
 
@@ -804,7 +796,8 @@ mod tests {
             .write(true)
             .open(&path)
             .unwrap_or_else(|e| unreachable!("{e}"));
-        let mut mbox = MboxReader::new(&file, 100).unwrap_or_else(|e| unreachable!("{e}"));
+        let limited = LimitedFile::new(&file, ReadLimit::until_stopped());
+        let mut mbox = MboxReader::new(&limited, 100).unwrap_or_else(|e| unreachable!("{e}"));
         assert!(mbox.next().is_ok_and(|first| first.is_some()));
         assert!(file.set_len(one.len() as u64 * 2).is_ok());
         let mut end = 0;

@@ -10,8 +10,10 @@ use flate2::Crc;
 use memchr::{memchr, memmem};
 
 use crate::mailbox::intent::{Extent, checksum};
+use crate::mailbox::limited_file::LimitedFile;
 use crate::mailbox::reader::has_separator;
 use crate::message::from_line::LINE_BYTES;
+use crate::sys::deadline::{ReadLimit, TOTAL};
 
 /// An empty line, with the end of the one before.
 const EMPTY_LINE: &[u8; 2] = b"\n\n";
@@ -97,7 +99,7 @@ fn examine_full(file: &File, extent: &Extent, length: u64, depth: Depth) -> io::
         None if start.is_hole() => extent.before_bytes,
         None => return Ok(Tail::Foreign),
     };
-    if !has_hole(file, extent)? || has_separator(file, from, extent.after_bytes)? {
+    if !has_hole(file, extent)? || has_separator(&under_lock(file), from, extent.after_bytes)? {
         return Ok(Tail::Foreign);
     }
     Ok(if length == extent.after_bytes {
@@ -105,6 +107,11 @@ fn examine_full(file: &File, extent: &Extent, length: u64, depth: Depth) -> io::
     } else {
         Tail::Holed
     })
+}
+
+/// Everybody else waits for the lock meanwhile.
+fn under_lock(file: &File) -> LimitedFile<'_> {
+    LimitedFile::new(file, ReadLimit::within(TOTAL))
 }
 
 /// The first bytes behind the place where an append began.
@@ -196,8 +203,9 @@ fn each_part(file: &File, from: u64, to: u64, mut step: impl FnMut(&[u8], u64)) 
 /// We quote whatever looks like a separator. One that stands there is somebody else's, who wrote behind the torn message, right behind
 /// its last byte. So may be what ends as a message does: procmail writes whatever it is given for a separator, or none.
 fn torn_unless_foreign(file: &File, from: u64, length: u64) -> io::Result<Tail> {
+    let limited = under_lock(file);
     Ok(
-        if has_separator(file, from, length)? || ends_a_message(file, from, length)? {
+        if has_separator(&limited, from, length)? || ends_a_message(file, from, length)? {
             Tail::Foreign
         } else {
             Tail::Torn

@@ -1,5 +1,6 @@
 //! What holds for a whole run over mailboxes: the configuration, who runs it, how much is printed, when it stops.
 
+use std::cell::Cell;
 use std::path::PathBuf;
 
 use nix::unistd::Uid;
@@ -14,6 +15,7 @@ use crate::output::log;
 use crate::sys::account;
 use crate::sys::account::Account;
 use crate::sys::deadline::Deadline;
+use crate::sys::deadline::ReadLimit;
 
 /// What holds for the whole run of an administrator, or of a user who cares for an own mailbox.
 #[derive(Debug)]
@@ -25,6 +27,8 @@ pub struct SpoolRun {
     pub runner: Account,
     /// Whether somebody asked the run to stop.
     pub deadline: Deadline,
+    /// For how long the mailbox that is cared for now may be read.
+    pub reading: Cell<ReadLimit>,
     /// Say what would be done, and do nothing.
     pub dry_run: bool,
     /// How much is said.
@@ -48,6 +52,7 @@ impl SpoolRun {
             config: loaded.config,
             runner,
             deadline,
+            reading: Cell::new(ReadLimit::until_stopped()),
             dry_run: everywhere.dry_run,
             detail: if everywhere.verbose > 0 {
                 Detail::Much

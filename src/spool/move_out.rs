@@ -133,7 +133,7 @@ impl<'a> Take<'a> {
     fn round(&self, mode: Mode) -> Result<Option<Taken>, Error> {
         let spool = self.spool;
         let locked = self.lock()?;
-        let mut look = Snapshot::take(&locked)?;
+        let mut look = Snapshot::take(&locked, self.care.reading.get())?;
         let place = self.journal_place(&locked);
         drop(locked);
         let mut progress = Progress::begin(&format!("{}: reading", spool.account.name), look.bytes());

@@ -141,6 +141,66 @@ pub struct Deadline {
     until: Cell<Instant>,
 }
 
+/// How long something may be read, and by whom that is ended. A copy has the same end.
+#[derive(Clone, Copy, Debug)]
+pub struct ReadLimit {
+    begun: Instant,
+    until: Option<Instant>,
+}
+
+/// After so long a read, signals that a delivery holds back are let in.
+const HELD_BACK: Duration = Duration::from_millis(100);
+
+impl ReadLimit {
+    /// Until somebody asks the run to stop.
+    #[must_use]
+    pub fn until_stopped() -> Self {
+        Self {
+            begun: Instant::now(),
+            until: None,
+        }
+    }
+
+    /// The same, and no longer than `time`.
+    #[must_use]
+    pub fn within(time: Duration) -> Self {
+        let begun = Instant::now();
+        Self {
+            begun,
+            until: begun.checked_add(time),
+        }
+    }
+
+    /// The same, and no longer than this one or `time`, whichever ends first.
+    #[must_use]
+    pub fn and_within(self, time: Duration) -> Self {
+        let other = Self::within(time);
+        let until = match (self.until, other.until) {
+            (Some(one), Some(other)) => Some(one.min(other)),
+            (one, other) => one.or(other),
+        };
+        Self { until, ..self }
+    }
+
+    /// Asked before each read.
+    ///
+    /// # Errors
+    /// When somebody asked the run to stop, or the time is over (`TimedOut`).
+    pub fn check(&self) -> io::Result<()> {
+        let now = Instant::now();
+        if now.saturating_duration_since(self.begun) > HELD_BACK {
+            listen()?;
+        }
+        if is_stopped() {
+            return Err(io::Error::other("told to stop by a signal"));
+        }
+        if self.until.is_some_and(|until| now >= until) {
+            return Err(io::Error::new(io::ErrorKind::TimedOut, "it takes too long"));
+        }
+        Ok(())
+    }
+}
+
 /// Why a wait ended early.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
@@ -187,6 +247,15 @@ impl Deadline {
     #[must_use]
     pub fn remaining(&self) -> Duration {
         self.until.get().saturating_duration_since(Instant::now())
+    }
+
+    /// For how long a file may be read: as long as the run lasts.
+    #[must_use]
+    pub fn for_reading(&self) -> ReadLimit {
+        ReadLimit {
+            until: Some(self.until.get()),
+            ..ReadLimit::until_stopped()
+        }
     }
 
     /// Says so when somebody asked the run to stop.

@@ -23,11 +23,13 @@ use crate::deliver::caller;
 use crate::deliver::caller::Variable;
 use crate::error::{Error, Status};
 use crate::escape::visible;
+use crate::mailbox::limited_file::LimitedFile;
 use crate::mailbox::reader::{MboxMessage, MboxReader, ReadAt};
 use crate::message::Message;
 use crate::output::Form;
 use crate::sys::account;
 use crate::sys::account::Account;
+use crate::sys::deadline::ReadLimit;
 use crate::sys::message_buffer::{HEAD_BYTES, Intake};
 
 /// What the command line asked for.
@@ -155,7 +157,10 @@ impl<'q> Inspection<'q> {
         let nothing = |_: &str| None;
         let opened = File::open(path).and_then(|file| file.metadata().map(|data| (file, data)));
         match opened {
-            Ok((file, data)) if data.is_file() => self.file(&name, &file, &nothing, Shape::MayBeMbox),
+            Ok((file, data)) if data.is_file() => {
+                let file = LimitedFile::new(&file, ReadLimit::until_stopped());
+                self.file(&name, &file, &nothing, Shape::MayBeMbox)
+            }
             Ok((mut file, _)) => match Intake::collect(|collector| io::copy(&mut file, collector).map(drop)) {
                 Ok(intake) => self.file(&name, &intake, &nothing, Shape::MayBeMbox),
                 Err(e) => self.unread(&name, &Error::io("read", path, &e)),

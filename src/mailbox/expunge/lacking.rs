@@ -6,9 +6,11 @@ use std::io;
 use crate::mailbox::content_hash::{ContentHash, Scope, of_stored};
 use crate::mailbox::expunge::journal::Journal;
 use crate::mailbox::hash_set::Hashes;
+use crate::mailbox::limited_file::LimitedFile;
 use crate::mailbox::lock::Locked;
 use crate::mailbox::ranges::Ranges;
 use crate::mailbox::reader::{MboxReader, ReadAt};
+use crate::sys::deadline::ReadLimit;
 use crate::sys::message_buffer::HEAD_BYTES;
 
 /// The parts of the journal's content that the mailbox lacks from byte `at` on, where a message begins.
@@ -17,7 +19,8 @@ use crate::sys::message_buffer::HEAD_BYTES;
 /// When either cannot be read.
 pub(super) fn lacking(locked: &Locked, journal: &Journal, at: u64) -> io::Result<Ranges> {
     let mut there = Hashes::default();
-    each(locked, locked.file(), at, |hash, _, _| {
+    let file = LimitedFile::new(locked.file(), ReadLimit::until_stopped());
+    each(locked, &file, at, |hash, _, _| {
         there.insert(hash.bytes());
     })?;
     let mut lacking = Ranges::new();

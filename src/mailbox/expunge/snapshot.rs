@@ -17,10 +17,12 @@ use nix::fcntl::{OFlag, PosixFadviseAdvice, posix_fadvise};
 
 use crate::error::{Class, Error};
 use crate::mailbox::OpenMailbox;
+use crate::mailbox::limited_file::{data_from, refuse_holes};
 use crate::mailbox::open::is_still;
 use crate::mailbox::ranges::Ranges;
 use crate::mailbox::reader::ReadAt;
 use crate::sys::cache_file::Identity;
+use crate::sys::deadline::ReadLimit;
 
 /// A change within the same tick of the file system's clock leaves the change time as it is. Some count whole seconds.
 const TICK_NANOSECONDS: i128 = 2_000_000_000;
@@ -57,6 +59,7 @@ pub struct Snapshot {
     bytes: u64,
     stamp: Identity,
     settled: bool,
+    limit: ReadLimit,
     samples: Vec<(u64, u64)>,
 }
 
@@ -72,7 +75,12 @@ impl ReadAt for Seen<'_> {
     fn read_from(&self, buffer: &mut [u8], at: u64) -> io::Result<usize> {
         let left = usize::try_from(self.0.bytes.saturating_sub(at)).unwrap_or(usize::MAX);
         let wanted = buffer.len().min(left);
+        self.0.limit.check()?;
         self.0.file.read_at(buffer.get_mut(..wanted).unwrap_or_default(), at)
+    }
+
+    fn data_from(&self, at: u64) -> io::Result<u64> {
+        data_from(&self.0.file, at)
     }
 }
 
@@ -92,13 +100,15 @@ impl Snapshot {
     /// Looks at a locked mailbox. What is read later goes through a descriptor of its own, on which no lock hangs.
     ///
     /// # Errors
-    /// When it cannot be opened again or examined.
-    pub fn take(locked: &OpenMailbox) -> Result<Self, Error> {
+    /// When it cannot be opened again or examined, or is mostly holes.
+    pub fn take(locked: &OpenMailbox, limit: ReadLimit) -> Result<Self, Error> {
         let path = locked.path();
         let file = open_quietly(path).map_err(|e| Error::io("open", path, &e).class(Class::Mailbox))?;
         if !is_still(locked.file(), path)? {
             return Err(Error::new(Class::Mailbox, "read", path.display(), "it was replaced"));
         }
+        let odd = |e: io::Error| Error::io("take messages out of", path, &e).class(Class::Mailbox);
+        refuse_holes(&file).map_err(|e| odd(e).needs_mending())?;
         let stamp = identity(&file).map_err(|e| Error::io("examine", path, &e))?;
         Ok(Self {
             path: path.to_owned(),
@@ -106,6 +116,7 @@ impl Snapshot {
             bytes: stamp.bytes,
             stamp,
             settled: is_settled(stamp),
+            limit,
             samples: Vec::new(),
         })
     }

@@ -4,10 +4,12 @@
 use std::fs::File;
 use std::io;
 use std::path::Path;
+use std::time::Duration;
 
 use crate::config::Config;
 use crate::deliver;
 use crate::deliver::caller;
+use crate::mailbox::limited_file::{LimitedFile, refuse_holes};
 use crate::mailbox::reader::MboxReader;
 use crate::message::Message;
 use crate::spool::directory::Entry;
@@ -18,10 +20,14 @@ use crate::spool::rules::summary::{DoubtfulLine, Letter};
 use crate::sys::account::Account;
 use crate::sys::cache_file::Identity;
 use crate::sys::deadline;
+use crate::sys::deadline::ReadLimit;
 
 /// As much of each message as is judged. Rules look at no more of a text than this, and so does the search for a status part; what lies
 /// further on changes the verdict only where a report quotes our own mark that deep.
 const JUDGED_BYTES: usize = 64 << 10;
+
+/// For how long one mailbox is looked at. Whoever has so much mail is named, and the others follow.
+const MOST_TIME: Duration = Duration::from_secs(30 * 60);
 
 /// What a look found.
 #[derive(Debug)]
@@ -34,6 +40,8 @@ pub struct Seen {
     pub growth: Option<(i64, i64)>,
     /// What happened to the mailbox meanwhile.
     pub disturbed: Option<&'static str>,
+    /// Most of it is holes.
+    pub holes: Option<String>,
 }
 
 /// Why there are no numbers.
@@ -49,7 +57,11 @@ pub enum Unseen {
 
 impl From<io::Error> for Unseen {
     fn from(error: io::Error) -> Self {
-        Self::Failed(error)
+        if deadline::is_stopped() {
+            Self::Stopped
+        } else {
+            Self::Failed(error)
+        }
     }
 }
 
@@ -101,6 +113,7 @@ impl Looker<'_> {
                     read_bytes: 0,
                     growth,
                     disturbed: None,
+                    holes: refuse_holes(&file).err().map(|e| e.to_string()),
                 });
             }
             Holds::UpTo(at, survey, known) => (at, survey, known),
@@ -118,6 +131,7 @@ impl Looker<'_> {
             read_bytes: identity.bytes - from,
             growth,
             disturbed,
+            holes: refuse_holes(&file).err().map(|e| e.to_string()),
         })
     }
 }
@@ -138,7 +152,8 @@ impl Walk<'_, '_> {
         identity: Identity,
         from: u64,
     ) -> Result<Option<&'static str>, Unseen> {
-        let mut mbox = MboxReader::resume(file, JUDGED_BYTES, from)?;
+        let limited = LimitedFile::new(file, ReadLimit::within(MOST_TIME));
+        let mut mbox = MboxReader::resume(&limited, JUDGED_BYTES, from)?;
         if from == 0 && mbox.length() > 0 && !mbox.is_mbox()? {
             return Err(Unseen::NotMbox);
         }
@@ -147,9 +162,6 @@ impl Walk<'_, '_> {
         let mut last = None;
         let mut settled = from;
         while let Some(stored) = mbox.next()? {
-            if deadline::is_stopped() {
-                return Err(Unseen::Stopped);
-            }
             let message = Message::new(stored.head);
             caller::take_stored(&mut envelope, &message, config, account);
             let Some(envelope) = &envelope else { continue };

@@ -202,6 +202,10 @@ impl Worker<'_> {
                 row.bytes = seen.survey.all.bytes;
                 row.problems
                     .extend(seen.disturbed.map(|what| Problem::note(format!("{what}; look again"))));
+                row.problems.extend(
+                    seen.holes
+                        .map(|what| Problem::wrong(what, "truncate(1) it to the end of the last message")),
+                );
                 row.problems.extend(problems::with_lines(&seen.survey));
                 let cause = diagnosis::find(&seen.survey, self.now, self.room(row.bytes, limit));
                 let what = row::what(&entry.path, config);

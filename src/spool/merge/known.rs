@@ -7,8 +7,10 @@ use std::os::unix::fs::{FileExt, MetadataExt};
 
 use crate::mailbox::content_hash::{ContentHash, Scope, of_stored};
 use crate::mailbox::hash_set::Hashes;
+use crate::mailbox::limited_file::{LimitedFile, refuse_holes};
 use crate::mailbox::ranges::Ranges;
 use crate::mailbox::reader::{MboxMessage, MboxReader, ReadAt};
+use crate::sys::deadline::ReadLimit;
 use crate::sys::message_buffer::HEAD_BYTES;
 
 /// How much of the mailbox's end is remembered, to know it again.
@@ -136,6 +138,9 @@ impl<'a> Known<'a> {
     /// # Errors
     /// When the mailbox cannot be read.
     pub fn catch_up(&mut self, file: &File, most_bytes: u64, is_over: impl Fn() -> bool) -> io::Result<Since> {
+        if self.stamp.is_none() {
+            refuse_holes(file)?;
+        }
         let now = Stamp::of(file)?;
         let (before, from) = match self.stamp {
             Some(then) if then == now => return Ok(Since::Grown),
@@ -207,7 +212,8 @@ impl<'a> Known<'a> {
     ) -> io::Result<Since> {
         let end_now = end(file, now.bytes)?;
         let piece = piece_of_separator(file, now.bytes)?;
-        let mut mbox = MboxReader::resume(file, HEAD_BYTES, from)?;
+        let limited = LimitedFile::new(file, ReadLimit::until_stopped());
+        let mut mbox = MboxReader::resume(&limited, HEAD_BYTES, from)?;
         self.last = None;
         while let Some(stored) = mbox.next()? {
             if is_over() {
@@ -224,7 +230,7 @@ impl<'a> Known<'a> {
             let stored = shorter(stored, until);
             let hash = match self.sameness {
                 Sameness::Once(going) if going.contain(stored.offset) => ContentHash::NONE,
-                Sameness::Once(_) | Sameness::Each => self.content_hash(file, &stored)?,
+                Sameness::Once(_) | Sameness::Each => self.content_hash(&limited, &stored)?,
             };
             if found.take() != Some(hash) && hash != ContentHash::NONE {
                 self.mail.insert(hash.bytes());

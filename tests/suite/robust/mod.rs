@@ -3,6 +3,7 @@
 pub mod between;
 pub mod crash;
 pub mod faults;
+pub mod holes;
 pub mod hostile;
 pub mod load;
 pub mod lock;

@@ -1,0 +1,69 @@
+//! Mailboxes whose length costs their owner nothing: `truncate -s 15T`. Whoever looks at all mailboxes goes on to the next, and copies
+//! nothing of them.
+
+use std::fs::{self, File};
+use std::os::unix::fs::FileExt;
+
+use crate::support::{ORDINARY, Scratch, contains, is_root, skip, user_name};
+
+const LONG: u64 = 15 << 40;
+const ONE: &[u8] = b"From s@s.test Mon Nov  2 10:00:00 2026\nSubject: 1\n\none\n\n";
+
+/// A mailbox with a message, and a hole behind it; none where the file system takes no such file.
+fn scratch(length: u64) -> Option<Scratch> {
+    let scratch = Scratch::new().set("mailbox.min_free", "\"none\"");
+    fs::write(scratch.mailbox(), ONE).unwrap();
+    let file = File::options().write(true).open(scratch.mailbox()).unwrap();
+    if file.set_len(length).is_err() {
+        skip("the file system has no files of this length");
+        return None;
+    }
+    Some(scratch)
+}
+
+#[test]
+fn a_list_passes_over_holes_and_names_them() {
+    let Some(scratch) = scratch(LONG) else { return };
+    fs::write(scratch.path("spool/zoe"), ONE).unwrap();
+    let ended = scratch.run(&["spool", "list"]).go();
+    ended.ends_with(1);
+    ended.check(contains(&ended.stdout, b"are holes"), "the holes are not named");
+    if is_root() {
+        ended.check(contains(&ended.stdout, b"zoe"), "the other mailbox is missing");
+    }
+}
+
+#[test]
+fn a_delivery_counts_without_reading_holes() {
+    let Some(scratch) = scratch(LONG) else { return };
+    let scratch = scratch.set("quota.messages", "2");
+    scratch.deliver(ORDINARY).go().succeeds();
+    let file = File::open(scratch.mailbox()).unwrap();
+    let mut added = vec![0; 4096];
+    let read = file.read_at(&mut added, LONG).unwrap();
+    assert!(contains(&added[..read], b"Hello."));
+    scratch.deliver(ORDINARY).go().defers().mentions("2 messages");
+}
+
+#[test]
+fn what_would_copy_holes_refuses_them() {
+    let Some(scratch) = scratch(LONG) else { return };
+    let user = user_name();
+    let archives = scratch.path("archives").display().to_string();
+    let old = scratch.path("old");
+    fs::write(&old, ONE).unwrap();
+    File::options().write(true).open(&old).unwrap().set_len(LONG).unwrap();
+    let old = old.display().to_string();
+    for arguments in [
+        &["spool", "archive", "--all-mail", &user, "--to", &archives] as &[&str],
+        &["spool", "archive", "--older-than", "1d", &user, "--to", &archives],
+        &["spool", "sweep", &user, "--to", &archives],
+        &["replay", &old],
+    ] {
+        let ended = scratch.run(arguments).go();
+        ended.check(ended.code != Some(0), "it was taken");
+        ended.mentions("are holes");
+        assert_eq!(fs::metadata(scratch.mailbox()).unwrap().len(), LONG);
+    }
+    assert!(scratch.files("archives").is_empty());
+}
