@@ -178,6 +178,8 @@ pub struct Hop<'a> {
     pub from: &'a [u8],
     /// The host that wrote the field.
     pub by: &'a [u8],
+    /// All that the field says.
+    value: &'a [u8],
 }
 
 impl<'a> Hop<'a> {
@@ -198,7 +200,7 @@ impl<'a> Hop<'a> {
             words.next()?
         };
         let by = by.strip_suffix(b";").unwrap_or(by);
-        Some(Self { from, by })
+        Some(Self { from, by, value })
     }
 
     fn same(&self, other: &Self) -> bool {
@@ -207,7 +209,7 @@ impl<'a> Hop<'a> {
 
     /// How many of these are too many.
     fn limit(&self) -> usize {
-        if is_local_name(self.from) || is_local_name(self.by) || self.from.eq_ignore_ascii_case(self.by) {
+        if stays_inside(self.from, self.by, self.value) {
             SAME_HOST_LIMIT
         } else {
             SAME_HOP_LIMIT
@@ -224,9 +226,42 @@ impl<'a> Hop<'a> {
     }
 }
 
+/// Tells whether a hop leads from a host to itself: by its names, by the address in the comment that the receiving side writes, or because
+/// a content filter hands the message back. Filters call themselves what they like, and reinject through ports of their own.
+fn stays_inside(from: &[u8], by: &[u8], value: &[u8]) -> bool {
+    const FILTERS: [&[u8]; 14] = [
+        b"filterd",   // Proofpoint
+        b"reinject",  // Proofpoint
+        b"ppops.net", // Proofpoint
+        b"imsva",     // Trend Micro
+        b"imss",      // Trend Micro
+        b"amavis",
+        b"spamd",
+        b"clamsmtp",
+        b"mimedefang",
+        b"mailscanner",
+        b"port 1002", // amavisd, from 10024 on, and what listens beside it
+        b"port 1003",
+        b"port 1004",
+        b"[127.",
+    ];
+    const LOOPBACK: [&[u8]; 3] = [b"localhost", b"[::1]", b"ipv6:::1"];
+    if is_local_name(from) || is_local_name(by) || from.eq_ignore_ascii_case(by) {
+        return true;
+    }
+    let lower = value.to_ascii_lowercase();
+    let has = |words: &&[u8]| memchr::memmem::find(&lower, words).is_some();
+    FILTERS.iter().chain(&LOOPBACK).any(has)
+}
+
 fn repeated<'a>(hops: &[Hop<'a>]) -> Option<Hop<'a>> {
+    let count = |hop: &Hop<'_>| hops.iter().filter(|other| hop.same(other)).count();
+    // Most mail has no hop twice; only what may be a loop is looked at closer.
     hops.iter()
-        .find(|hop| hops.iter().filter(|other| hop.same(other)).count() >= hop.limit())
+        .find(|hop| {
+            let times = count(hop);
+            times >= SAME_HOP_LIMIT && times >= hop.limit()
+        })
         .copied()
 }
 
@@ -273,6 +308,18 @@ mod tests {
             (INSIDE.repeat(6), 0),
             (INSIDE.repeat(7), 1),
             ("Received: by mx.a.test (Postfix, from userid 1000)\n".repeat(7), 1),
+            (
+                "Received: from pps.filterd (m1.ppops.net [127.0.0.1]) by mx.a.test (8.16) with SMTP id 1\n".repeat(6),
+                0,
+            ),
+            ("Received: from pps.reinject (localhost [127.0.0.1]) by mx.a.test (PPS) id 1\n".repeat(6), 0),
+            ("Received: from imsva.a.test (x [192.0.2.1]) by mx.a.test (Postfix) id 1\n".repeat(6), 0),
+            (
+                "Received: from mx.a.test ([192.0.2.1]) by scan.a.test (scan [192.0.2.2]) (amavisd-new, port 10024) id 1\n".repeat(6),
+                0,
+            ),
+            ("Received: from mx1.a.test (mx1.a.test [::1]) by mx.a.test (Postfix) id 1\n".repeat(6), 0),
+            ("Received: from pps.filterd (m1.ppops.net [127.0.0.1]) by mx.a.test id 1\n".repeat(7), 1),
             ("Received: (qmail 1 invoked by uid 89); Mon\n".repeat(9), 0),
             (
                 (0..51)
