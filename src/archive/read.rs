@@ -60,14 +60,27 @@ enum Packing {
     Zstd,
 }
 
+/// Tells whether a file that begins with `start` is compressed, in a way that can be undone here or not.
+#[must_use]
+pub fn is_packed(start: &[u8]) -> bool {
+    !start.is_empty() && !matches!(packing(start), Ok(Packing::None))
+}
+
 fn packing(start: &[u8]) -> io::Result<Packing> {
     Ok(match start {
         [] => return Err(damaged("it is empty")),
         [0x1f, 0x8b, ..] => Packing::Gzip,
         // A frame, or a skippable one, which pzstd begins with (RFC 8878 section 3.1.2).
         [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => Packing::Zstd,
-        [b'B', b'Z', b'h', ..] => return Err(damaged("bzip2 packed it; unpack it first (bunzip2)")),
+        [b'B', b'Z', b'h', b'1'..=b'9', 0x31 | 0x17, ..] => {
+            return Err(damaged("bzip2 packed it; unpack it first (bunzip2)"));
+        }
         [0xfd, b'7', b'z', b'X', b'Z', ..] => return Err(damaged("xz packed it; unpack it first (unxz)")),
+        // A frame of lz4(1), and what Dovecot writes in its place.
+        [0x04, 0x22, 0x4d, 0x18, ..] | [b'D', b'o', b'v', b'e', b'c', b'o', b't', b'-', b'L', b'Z', b'4', ..] => {
+            return Err(damaged("lz4 packed it; unpack it first (lz4 -d)"));
+        }
+        [0x1f, 0x9d, ..] => return Err(damaged("compress packed it; unpack it first (uncompress)")),
         [b'P', b'K', 3, 4, ..] => return Err(damaged("zip packed it; unpack it first (unzip)")),
         _ => Packing::None,
     })

@@ -6,10 +6,13 @@
 pub mod show;
 
 use std::fs::File;
-use std::io::{self, BufWriter, IsTerminal, Write};
+use std::io::{self, BufWriter, IsTerminal, Read, Write};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use crate::archive;
+use crate::archive::read::Content;
 use crate::classify::policy;
 use crate::classify::policy::Job;
 use crate::cli::{Everywhere, Who};
@@ -31,6 +34,9 @@ use crate::sys::account;
 use crate::sys::account::Account;
 use crate::sys::deadline::ReadLimit;
 use crate::sys::message_buffer::{HEAD_BYTES, Intake};
+
+/// A compressed mailbox may be this large, in bytes: it is unpacked into a file in `/var/tmp`.
+const UNPACKED_BYTES: u64 = 4 << 30;
 
 /// What the command line asked for.
 #[derive(Clone, Debug)]
@@ -73,6 +79,13 @@ pub fn run(question: &Question, everywhere: &Everywhere) -> Status {
         (false, 0) if tally.messages > 0 && tally.others == 0 => Status::Done,
         (false, 0) => Status::Wrong,
     }
+}
+
+/// Tells whether a file is compressed.
+fn starts_packed(file: &File) -> io::Result<bool> {
+    let mut start = [0; 16];
+    let read = file.read_at(&mut start, 0)?;
+    Ok(archive::read::is_packed(start.get(..read).unwrap_or_default()))
 }
 
 fn complain(text: &str) {
@@ -146,6 +159,10 @@ impl<'q> Inspection<'q> {
         };
         let read = Intake::collect(|collector| io::copy(&mut io::stdin().lock(), collector).map(drop));
         match read {
+            Ok(intake) if archive::read::is_packed(intake.head()) => {
+                let e = io::Error::other("it is compressed; unpack it first");
+                self.unread("-", &Error::io("read", Path::new("standard input"), &e))
+            }
             Ok(intake) => self.file("-", &intake, &caller::variable, shape),
             Err(e) => self.unread("-", &Error::io("read", Path::new("standard input"), &e)),
         }
@@ -157,15 +174,51 @@ impl<'q> Inspection<'q> {
         let nothing = |_: &str| None;
         let opened = File::open(path).and_then(|file| file.metadata().map(|data| (file, data)));
         match opened {
-            Ok((file, data)) if data.is_file() => {
-                let file = LimitedFile::new(&file, ReadLimit::until_stopped());
-                self.file(&name, &file, &nothing, Shape::MayBeMbox)
-            }
+            Ok((file, data)) if data.is_file() => match starts_packed(&file) {
+                Ok(true) => self.packed(&name, path, &file),
+                Ok(false) => {
+                    let file = LimitedFile::new(&file, ReadLimit::until_stopped());
+                    self.file(&name, &file, &nothing, Shape::MayBeMbox)
+                }
+                Err(e) => self.unread(&name, &Error::io("read", path, &e)),
+            },
             Ok((mut file, _)) => match Intake::collect(|collector| io::copy(&mut file, collector).map(drop)) {
                 Ok(intake) => self.file(&name, &intake, &nothing, Shape::MayBeMbox),
                 Err(e) => self.unread(&name, &Error::io("read", path, &e)),
             },
             Err(e) => self.unread(&name, &Error::io("open", path, &e)),
+        }
+    }
+
+    /// A compressed message or mailbox, as Dovecot's maildirs hold them, or an archive of mailboxes.
+    fn packed(&mut self, name: &str, path: &Path, file: &File) -> io::Result<()> {
+        let nothing = |_: &str| None;
+        // Kept apart: whoever reads the archive takes each error for one of reading.
+        let mut written = Ok(());
+        let read = archive::read::unpack(file, |content, bytes| {
+            let name = match content {
+                Content::Mailbox(member) | Content::Other(member) if !member.name.is_empty() => {
+                    format!("{name}:{}", Path::new(&member.name).display())
+                }
+                Content::Mailbox(_) | Content::Other(_) | Content::Unknown => name.to_owned(),
+            };
+            let intake = Intake::collect(|collector| {
+                let read = io::copy(&mut bytes.take(UNPACKED_BYTES), collector)?;
+                if read < UNPACKED_BYTES {
+                    Ok(())
+                } else {
+                    Err(io::Error::other("it is too large to be unpacked here"))
+                }
+            })?;
+            if written.is_ok() {
+                written = self.file(&name, &intake, &nothing, Shape::MayBeMbox);
+            }
+            Ok::<(), io::Error>(())
+        });
+        written?;
+        match read {
+            Ok(()) => Ok(()),
+            Err(e) => self.unread(name, &Error::io("read", path, &e)),
         }
     }
 

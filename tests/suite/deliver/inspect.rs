@@ -1,6 +1,7 @@
 //! `inspect`: what it says about messages, wherever they are stored, and what it ends with.
 
 use std::fs;
+use std::io::Write;
 
 use crate::support::{ORDINARY, Scratch};
 
@@ -164,4 +165,59 @@ fn a_reader_that_has_seen_enough_is_no_error_and_a_full_device_is_75() {
     let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
     let ended = scratch.run(&["inspect", path]).stdout(full).go();
     assert_eq!(ended.code, Some(75));
+}
+
+#[test]
+fn compressed_mail_is_read_or_named_and_never_ordinary() {
+    let gz = |bytes: &[u8]| {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+        encoder.write_all(bytes).unwrap();
+        encoder.finish().unwrap()
+    };
+    let zst = |bytes: &[u8]| zstd::encode_all(bytes, 1).unwrap();
+    let whole = mbox(&[&ordinary(), BOUNCE]);
+    let scratch = Scratch::new();
+    for (name, bytes, want) in [
+        ("message.gz", gz(BOUNCE.as_bytes()), &["bounce"][..]),
+        ("message.zst", zst(BOUNCE.as_bytes()), &["bounce"]),
+        // As in a maildir of Dovecot's: the name says nothing.
+        ("1.M1P1.host,S=99:2,S", gz(BOUNCE.as_bytes()), &["bounce"]),
+        ("box.gz", gz(whole.as_bytes()), &["ordinary", "bounce"]),
+        ("box.zst", zst(whole.as_bytes()), &["ordinary", "bounce"]),
+    ] {
+        let path = scratch.path(name);
+        fs::write(&path, bytes).unwrap();
+        let ended = scratch.run(&["inspect", "--json", path.to_str().unwrap()]).go();
+        ended.ends_with(0);
+        let found = objects(&ended.stdout);
+        let verdicts: Vec<_> = found.iter().map(|line| line["verdict"].as_str().unwrap()).collect();
+        assert_eq!(verdicts, want, "{name}");
+    }
+    let cut = gz(BOUNCE.as_bytes());
+    for (name, bytes, said) in [
+        ("bz2", &b"BZh91AY&SY\x00\x01"[..], "bzip2"),
+        ("xz", b"\xfd7zXZ\x00\x00\x04", "xz"),
+        ("lz4", b"\x04\x22\x4d\x18\x40\x40", "lz4"),
+        ("dovecot", b"Dovecot-LZ4\x0d\x2a\x9b\xc5", "lz4"),
+        ("compress", b"\x1f\x9d\x90\x41", "compress"),
+        ("cut", &cut[..cut.len() - 9], "too early"),
+        ("damaged", b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03xxxxxx", "damaged"),
+    ] {
+        let path = scratch.path(name);
+        fs::write(&path, bytes).unwrap();
+        let ended = scratch.run(&["inspect", path.to_str().unwrap()]).go();
+        ended.ends_with(1).mentions(said);
+        assert_eq!(ended.stdout, b"", "{name}");
+        scratch
+            .run(&["inspect", "--is", "ordinary", path.to_str().unwrap()])
+            .go()
+            .ends_with(75);
+    }
+    // Nothing is known of what comes through a pipe.
+    scratch
+        .run(&["inspect"])
+        .input(&gz(BOUNCE.as_bytes()))
+        .go()
+        .ends_with(1)
+        .mentions("compressed");
 }
