@@ -87,7 +87,7 @@ impl<'a> MimeParts<'a> {
         // A header that lost its Content-Type on the way, above a body that begins with a delimiter.
         if value.is_empty()
             && depth == 0
-            && let Some(guess) = guess_boundary(part.body().get(..BODY_BYTES).unwrap_or(part.body()))
+            && let Some(guess) = guess_boundary(part.body().get(..BODY_BYTES).unwrap_or(part.body()), Declared::Nothing)
             && self.split(part.body(), guess, depth)
         {
             return;
@@ -101,11 +101,14 @@ impl<'a> MimeParts<'a> {
             let body = part.body();
             let body = body.get(..BODY_BYTES).unwrap_or(body);
             let named = parameter(&value, "boundary").filter(|name| !name.is_empty());
-            let mut found = self.split(body, named.as_deref().unwrap_or_default().as_bytes(), depth);
-            if !found && let Some(guess) = guess_boundary(body) {
-                found = self.split(body, guess, depth);
-            }
-            if found {
+            let named = named.unwrap_or_default();
+            // A boundary that was broken over two lines has a blank where they met.
+            let joined: String = named.split_whitespace().collect();
+            let guess = || guess_boundary(body, Declared::Multipart);
+            if self.split(body, named.as_bytes(), depth)
+                || self.split(body, joined.as_bytes(), depth)
+                || guess().is_some_and(|guess| self.split(body, guess, depth))
+            {
                 return;
             }
         }
@@ -184,9 +187,40 @@ fn delimiters<'b>(body: &'b [u8], boundary: &'b [u8]) -> impl Iterator<Item = us
     })
 }
 
-/// The first line that looks like a delimiter because a MIME header follows it, if nothing stands above it but what mail
-/// programs write there for those that know no MIME: below other words it is a piece of a message that somebody quotes.
-fn guess_boundary(body: &[u8]) -> Option<&[u8]> {
+/// What the header says about the body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Declared {
+    /// It is a multipart, and its boundary is nowhere.
+    Multipart,
+    /// Nothing.
+    Nothing,
+}
+
+/// The first line that looks like a delimiter because a MIME header follows it. Where the header says nothing, only if nothing stands
+/// above it but what mail programs write there for those that know no MIME: below other words it is a piece of a message that somebody
+/// quotes.
+fn guess_boundary(body: &[u8], declared: Declared) -> Option<&[u8]> {
+    match declared {
+        Declared::Multipart => first_delimiter(body),
+        Declared::Nothing => guess_undeclared(body),
+    }
+}
+
+/// The first line of two hyphens and more with a MIME header right below, without the hyphens.
+fn first_delimiter(body: &[u8]) -> Option<&[u8]> {
+    memmem::find_iter(body, b"--").find_map(|at| {
+        let starts = at == 0 || body.get(at - 1) == Some(&b'\n');
+        let rest = body.get(at + 2..).filter(|_| starts)?;
+        let (line, below) = rest.split_at(memchr::memchr(b'\n', rest)? + 1);
+        let boundary = line.trim_ascii_end();
+        let is_field = below
+            .get(..8)
+            .is_some_and(|name| name.eq_ignore_ascii_case(b"Content-"));
+        (is_field && !boundary.is_empty()).then_some(boundary)
+    })
+}
+
+fn guess_undeclared(body: &[u8]) -> Option<&[u8]> {
     let begins = body.get(..PREAMBLE_BYTES).unwrap_or(body);
     let delimiter = begins.split(|b| *b == b'\n').find(|line| line.starts_with(b"--"))?;
     let at = memmem::find(begins, delimiter)?;
