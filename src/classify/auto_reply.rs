@@ -3,7 +3,7 @@
 
 use crate::classify::Marker;
 use crate::classify::header_scan::HeaderScan;
-use crate::classify::patterns::auto_reply::{Answer, find};
+use crate::classify::patterns::auto_reply::{Answer, find, says_away};
 use crate::classify::patterns::subject::bare;
 use crate::message::text::starts_with_ignoring_case;
 
@@ -50,6 +50,40 @@ pub fn find_reply(head: &HeaderScan<'_>, subject: &str, null_sender: Option<&Mar
         }
     }
     markers
+}
+
+/// Two signs of a machine that answers, whatever the language: the null sender or a field for machines, and that it answers a message under
+/// a subject of its own or says that somebody is away. People's mail programs write none of the first sort, and few machines that only
+/// notify have one of the second.
+#[must_use]
+pub fn find_signs(head: &HeaderScan<'_>, subject: &str, null_sender: Option<&Marker>) -> Option<[Marker; 2]> {
+    let (subject, answered) = bare(subject);
+    if answered || head.list.is_some() {
+        return None;
+    }
+    let is_calendar = head
+        .content_type
+        .is_some_and(|field| starts_with_ignoring_case(field.text().trim_start(), "text/calendar"));
+    if is_calendar {
+        return None;
+    }
+    let automatic = || {
+        head.auto_submitted
+            .filter(|field| !starts_with_ignoring_case(field.text().trim_start(), "no"))
+            .map(|field| Marker::of(&field, "sent without a person (RFC 3834)"))
+    };
+    if says_away(subject)
+        && let Some(field) = &head.subject
+    {
+        let machine = null_sender.cloned().or_else(automatic)?;
+        return Some([Marker::of(field, "says that somebody is away"), machine]);
+    }
+    let answers = head
+        .reply_to_message
+        .map(|field| Marker::of(&field, "answers a message under a subject of its own"))?;
+    // Trackers and code hosts notify with both fields of the second pair, and with neither null sender nor Exchange's.
+    let exchange = || head.reply_hint.and_then(|_| automatic());
+    Some([answers, null_sender.cloned().or_else(exchange)?])
 }
 
 /// What, beside a subject that people write too, says that a machine answered.

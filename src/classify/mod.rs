@@ -10,18 +10,20 @@ pub mod ownership;
 pub mod patterns;
 pub mod policy;
 pub mod receipt;
+pub mod ses;
 
-use crate::classify::auto_reply::find_reply;
+use crate::classify::auto_reply::{find_reply, find_signs};
 use crate::classify::bounce::{Answers, Evidence, Weighed, is_suspect, weigh};
 use crate::classify::header_scan::HeaderScan;
 use crate::classify::loops::{find_loop, is_inside, is_trace};
 use crate::classify::ownership::ownership;
 use crate::classify::patterns::sender::{SenderKind, judge};
 use crate::classify::receipt::{Disposition, find_complaint, find_disposition};
+use crate::classify::ses::Notice;
 use crate::message::address::OwnAddresses;
 use crate::message::envelope::Sender;
 use crate::message::mime::MimeParts;
-use crate::message::text::{decoded_value, normalize, parameter, starts_with_ignoring_case};
+use crate::message::text::{decoded_value, normalize, parameter, part_text, starts_with_ignoring_case};
 use crate::message::{Field, Message};
 use crate::report::returned_header::{ReturnedHeader, nested_values};
 
@@ -182,7 +184,7 @@ pub struct Facts<'a> {
 
 /// Judges one message.
 pub fn classify(message: &Message<'_>, facts: &Facts<'_>) -> Judgement {
-    let message = &below_blank_lines(message);
+    let message = &message.below_preamble();
     let null_sender = (*facts.sender == Sender::Null).then(|| null_sender_marker(message));
     // One walk for both, and of a million fields only those are kept that somebody asks for again.
     let mut trace = Vec::new();
@@ -227,20 +229,6 @@ fn find_notice(trace: &[Field<'_>], head: &HeaderScan<'_>, facts: &Facts<'_>) ->
     is_ours.then(|| Marker::of(&field, "written by spoolguard"))
 }
 
-/// A file that begins with an empty line has, taken by its word, no header at all, and what should be it stands in the body.
-/// No mail system delivers such a message (each adds its own fields on top), but collections of mail hold them.
-fn below_blank_lines<'a>(message: &Message<'a>) -> Message<'a> {
-    if !message.header().is_empty() {
-        return *message;
-    }
-    let inner = Message::new(message.content().trim_ascii_start());
-    if inner.fields().take(3).count() == 3 {
-        inner
-    } else {
-        *message
-    }
-}
-
 /// The questions, in order: a loop must end whatever else the message is; a notice of another kind is no bounce although
 /// it is built like one; a report's marks outweigh those of an automatic answer, which Postfix puts on its reports too.
 fn judge_message(
@@ -277,6 +265,12 @@ fn judge_message(
         null_sender,
         answers: if answers { Answers::Yes } else { Answers::No },
     };
+    if let Some(notice) = ses_notice(message, from) {
+        return match notice {
+            Notice::Bounce(bounce) => Verdict::Bounce(bounce),
+            Notice::Complaint(marker) => Verdict::Complaint(vec![marker]),
+        };
+    }
     let suspect = is_suspect(&evidence);
     let multipart = starts_with_ignoring_case(content_type.trim_start(), "multipart/");
     let receipt_subject = suspect || subject.contains(':') || subject.contains("receipt");
@@ -300,10 +294,26 @@ fn judge_message(
             }
         }
     }
-    if replies.is_empty() {
-        Verdict::Ordinary
-    } else {
-        Verdict::AutoReply(replies)
+    if !replies.is_empty() {
+        return Verdict::AutoReply(replies);
+    }
+    // What a mail system itself wrote under such signs is a report that nobody knows.
+    let by_others = evidence.sender_kind < SenderKind::Postmaster;
+    match find_signs(head, &subject, null_sender).filter(|_| by_others) {
+        Some(signs) => Verdict::AutoReply(signs.into()),
+        None => Verdict::Ordinary,
+    }
+}
+
+/// What Amazon's notification service passes on. Only JSON that stands alone is asked about, and only from an address of machines.
+fn ses_notice(message: &Message<'_>, from: Option<&str>) -> Option<Notice> {
+    // Nothing else in mail begins so, and in base64 that is `e`.
+    let begins = message.body().trim_ascii_start().first().copied();
+    let is_machines =
+        || from.is_some_and(|from| judge(Some(from)) >= SenderKind::Machine || from.contains("amazonaws.com"));
+    match begins {
+        Some(b'{' | b'e') if is_machines() => ses::read(&part_text(message)),
+        Some(_) | None => None,
     }
 }
 
@@ -385,12 +395,19 @@ mod tests {
             hosts: &[],
             relays: &[],
         };
-        let text =
-            "\r\nFrom: MAILER-DAEMON@b.test\nTo: a@a.test\nSubject: failure notice\n\n<c@c.test>:\nno such user\n";
-        assert_eq!(
-            classify(&Message::new(text.as_bytes()), &facts).verdict.name(),
-            "bounce"
-        );
+        let report = "From: MAILER-DAEMON@b.test\nTo: a@a.test\nSubject: failure notice\n\n<c@c.test>:\nno such user\n";
+        for above in [
+            "\r\n",
+            "\u{feff}",
+            "\u{feff}From MAILER-DAEMON Mon Nov  2 10:00:00 2026\n",
+            "\n\nFrom MAILER-DAEMON\n",
+            "From MAILER-DAEMON\n\n",
+            "From MAILER-DAEMON Mon Nov  2 10:00:00 2026\n\n\n",
+        ] {
+            let text = format!("{above}{report}");
+            let found = classify(&Message::new(text.as_bytes()), &facts).verdict;
+            assert_eq!(found.name(), "bounce", "{above:?}");
+        }
         let prose = "\nFrom: here on\nwe walk\n";
         assert_eq!(
             classify(&Message::new(prose.as_bytes()), &facts).verdict.name(),

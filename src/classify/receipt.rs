@@ -36,20 +36,10 @@ pub fn find_complaint(head: &HeaderScan<'_>, outline: &MimeParts<'_>, subject: &
     if subject.starts_with("complaint about message from ") {
         return Some(Marker::of(&field, "Outlook.com's junk mail reporting"));
     }
-    // What Amazon's notification service passes on is no mail system's report by its form.
-    if from_domain == "sns.amazonaws.com" && outline.all(PartKind::Text).next().is_some_and(tells_of_complaint) {
-        return Some(Marker::of(&field, "Amazon SES tells of a complaint through SNS"));
-    }
     if from_domain == "reports.spamcop.net" && subject.contains("spamcop (") {
         return Some(Marker::of(&field, "SpamCop's report"));
     }
     None
-}
-
-fn tells_of_complaint(part: &Message<'_>) -> bool {
-    const FORMS: [&str; 2] = ["\"notificationtype\":\"complaint\"", "\"eventtype\":\"complaint\""];
-    let text = normalize(&part_text(part)).replace('\\', "").replace("\": \"", "\":\"");
-    FORMS.iter().any(|form| text.contains(form))
 }
 
 /// A disposition notification, judged.

@@ -15,7 +15,7 @@ use std::borrow::Cow;
 
 use memchr::memchr;
 
-use crate::message::from_line::leading_length;
+use crate::message::from_line::{leading_length, without_preamble};
 use crate::message::line::{field_name, line_length, without_line_end};
 
 pub use crate::message::line::is_field_name;
@@ -82,6 +82,27 @@ impl<'a> Message<'a> {
             header,
             body,
         }
+    }
+
+    /// The message below a byte order mark or empty lines, if its header begins there. Taken by its word, such a message has no header at
+    /// all, and what should be it stands in the body. No mail system delivers one (each adds its own fields on top), but collections of
+    /// mail hold them.
+    #[must_use]
+    pub fn below_preamble(&self) -> Self {
+        const FIELDS: usize = 3;
+        if !self.header.is_empty() {
+            return *self;
+        }
+        let rest = without_preamble(self.content).trim_ascii_start();
+        // Some put an empty line below the separator line.
+        let is_separator = rest.starts_with(b"From ") || rest.starts_with(b">From ");
+        let behind = rest.get(line_length(rest)..).filter(|_| is_separator);
+        [Some(rest), behind.map(<[u8]>::trim_ascii_start)]
+            .into_iter()
+            .flatten()
+            .map(Self::new)
+            .find(|inner| inner.fields().take(FIELDS).count() == FIELDS)
+            .unwrap_or(*self)
     }
 
     /// The mbox separator line that the caller put in front, without its line end.

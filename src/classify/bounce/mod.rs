@@ -3,9 +3,11 @@
 //! to a message weighs against it.
 
 pub mod recipients;
+mod reply;
 pub mod score;
 
 use crate::classify::bounce::recipients::{failed_recipients, parties, read_report, senders, weigh_failures};
+use crate::classify::bounce::reply::find_reply;
 use crate::classify::bounce::score::{Built, Score};
 use crate::classify::header_scan::HeaderScan;
 use crate::classify::ownership::ownership;
@@ -15,6 +17,7 @@ use crate::classify::{Bounce, Facts, Marker};
 use crate::message::Message;
 use crate::message::mime::{MimeParts, PartKind};
 use crate::message::text::{normalize, part_text, starts_with_ignoring_case};
+use crate::report::dsn::{Recipient, Report};
 use crate::report::prose::{complete, names_anybody};
 use crate::report::returned_header::{ReturnedHeader, nested_values, own_words};
 
@@ -108,6 +111,7 @@ pub fn weigh(evidence: &Evidence<'_, '_>, outline: &MimeParts<'_>, facts: &Facts
     let kind_of_words = score.score_words(&words, &text);
     score.score_quote(&quoted, &words, built);
     score.score_people(evidence, own, built);
+    score.score_reply(evidence, own);
 
     let our_loop = nested_values(evidence.message.body(), "x-loop")
         .find(|value| facts.own.is_loop_mark(value))
@@ -118,7 +122,7 @@ pub fn weigh(evidence: &Evidence<'_, '_>, outline: &MimeParts<'_>, facts: &Facts
                 "quotes our own X-Loop: the report is about our forward",
             )
         });
-    if !score.is_enough(evidence, built, &words, &quoted) {
+    if is_challenge(&report, own) || !score.is_enough(evidence, built, &words, &quoted) {
         let null = evidence.null_sender.is_some() || evidence.head.null_path.is_some();
         let automatic = null || evidence.sender_kind > SenderKind::Machine || evidence.head.auto_submitted.is_some();
         return match our_loop {
@@ -169,6 +173,36 @@ pub fn weigh(evidence: &Evidence<'_, '_>, outline: &MimeParts<'_>, facts: &Facts
         reporting_host: report.reporting_host,
         quoted_message_id: message_id,
     })
+}
+
+/// Tells whether somebody's filter asks for something before it lets a message through: nothing failed, whatever form it comes in (Boxbe
+/// writes a whole delivery report). One that quotes the reply of a server is a report, and what it asks for is the server's.
+fn is_challenge(report: &Report, own: &str) -> bool {
+    const WISHES: [&str; 12] = [
+        "guest list",
+        "waitlisted",
+        "allowed list",
+        "approved senders",
+        "approved sender list",
+        "to ensure delivery of your",
+        "not a robot",
+        "you are human",
+        "you are a real person",
+        "verify that you sent",
+        "confirm that you sent",
+        "have your message delivered",
+    ];
+    let refused = |recipient: &Recipient| {
+        recipient
+            .status
+            .as_deref()
+            .is_some_and(|status| status.starts_with('5'))
+    };
+    if report.recipients.iter().any(refused) || !own.contains("http") {
+        return false;
+    }
+    let lower = normalize(own);
+    WISHES.iter().any(|words| lower.contains(words)) && find_reply(own, &[]).is_none()
 }
 
 /// The text parts of the report itself, decoded, in order.

@@ -2,9 +2,12 @@
 //! people and lists add to a message weighs against it.
 
 use crate::classify::Marker;
+use crate::classify::bounce::recipients::parties;
+use crate::classify::bounce::reply::find_reply;
 use crate::classify::bounce::{Answers, Evidence};
 use crate::classify::patterns::sender::SenderKind;
-use crate::classify::patterns::{Strength, body, subject};
+use crate::classify::patterns::{body, subject};
+use crate::message::address::Address;
 use crate::message::mime::{MimeParts, PartKind};
 use crate::message::text::starts_with_ignoring_case;
 use crate::report::dsn::{ReportKind, count_fields};
@@ -50,6 +53,7 @@ mod weight {
     pub(super) const AUTO_REPLY: i32 = -40;
     pub(super) const QUOTES_LINES: i32 = -20;
     pub(super) const WISHES: i32 = -40;
+    pub(super) const REPLY: i32 = 50;
 }
 
 /// How much the way it is built says.
@@ -74,6 +78,8 @@ pub struct Score {
     structured: bool,
     /// A field was found that reports carry, and now and then another message of the same system.
     hinted: bool,
+    /// It quotes what a mail system answered about an address.
+    replied: bool,
     /// What it was, as far as it can be shown.
     pub markers: Vec<Marker>,
 }
@@ -133,15 +139,11 @@ impl Score {
             return None;
         }
         match found.rule {
-            Some(rule) if rule.strength == Strength::Strong => {
+            Some(rule) => {
                 self.core = true;
                 self.subject = true;
                 self.add(weight::SUBJECT, Some(Marker::of(&field, rule.system)));
                 rule.kind.or_else(|| kind_in_subject(evidence.subject))
-            }
-            Some(rule) => {
-                self.add(weight::SUBJECT_WORDS, Some(Marker::of(&field, rule.system)));
-                rule.kind
             }
             None => {
                 self.add(
@@ -220,7 +222,7 @@ impl Score {
         if self.sum < enough {
             return false;
         }
-        let handled = evidence.head.list.is_some()
+        let handled = evidence.head.list.is_some() && !is_for_list_owner(evidence)
             || evidence.head.reply_to_message.is_some()
             || evidence
                 .head
@@ -231,7 +233,8 @@ impl Score {
             SenderKind::Postmaster if null => self.core || !quoted.is_empty(),
             SenderKind::Postmaster if handled => words.starts || self.structured || self.hinted && words.first,
             SenderKind::Postmaster => {
-                words.first || self.structured || self.subject && (self.hinted || !quoted.is_empty())
+                let given_back = self.subject || self.replied;
+                words.first || self.structured || self.subject && self.hinted || given_back && !quoted.is_empty()
             }
             SenderKind::Machine if null => words.first || self.structured,
             SenderKind::Anyone if null => words.starts || self.structured || self.subject && words.is_strong(),
@@ -239,6 +242,19 @@ impl Score {
             SenderKind::Machine if self.hinted && evidence.head.list.is_none() && words.are_of("fml") => words.first,
             SenderKind::Machine => self.structured || !handled && (words.starts || words.first && !quoted.is_empty()),
             SenderKind::Anyone => self.structured || words.starts && !handled,
+        }
+    }
+
+    /// What a mail system answered about an address: that is said in every language. Others than mail systems quote it as well.
+    pub fn score_reply(&mut self, evidence: &Evidence<'_, '_>, own: &str) {
+        if evidence.sender_kind < SenderKind::Postmaster {
+            return;
+        }
+        if find_reply(own, &parties(evidence)).is_some() {
+            self.core = true;
+            self.replied = true;
+            let why = "quotes what a mail system answered about an address";
+            self.add(weight::REPLY, Some(Marker::new("Body", "a reply, an address", why)));
         }
     }
 
@@ -293,7 +309,7 @@ impl Score {
     /// What a person or a list leaves on a message, and a mail system does not. A daemon's report that came through a list
     /// is a report still; one that Exchange threads with its subject is, too.
     pub fn score_people(&mut self, evidence: &Evidence<'_, '_>, own: &str, built: Built) {
-        if evidence.head.list.is_some() {
+        if evidence.head.list.is_some() && !is_for_list_owner(evidence) {
             let weight = match evidence.sender_kind {
                 SenderKind::Daemon => weight::LIST_AROUND_DAEMON,
                 SenderKind::Postmaster | SenderKind::Machine | SenderKind::Anyone => weight::LIST,
@@ -324,6 +340,19 @@ impl Score {
             self.add(weight::QUOTES_LINES, None);
         }
     }
+}
+
+/// Tells whether a list hands on what came to its owner, and not to its readers: that is where the reports about its mail go.
+fn is_for_list_owner(evidence: &Evidence<'_, '_>) -> bool {
+    const ENDS: [&str; 5] = ["-admin", "-owner", "-bounces", "-errors", "-request"];
+    let to = evidence.head.to.and_then(|field| Address::parse(&field.text()));
+    let Some(local) = to.map(|to| to.local().to_ascii_lowercase()) else {
+        return false;
+    };
+    // A list may be called `linux-admin`; then its own fields say so.
+    let list = evidence.head.list.map(|field| field.text().to_ascii_lowercase());
+    let is_list = list.is_some_and(|value| value.contains(&local));
+    !is_list && (local.starts_with("owner-") || ENDS.iter().any(|end| local.ends_with(end)))
 }
 
 /// `(Failure)`, `(Delay)`, `(Success)` in a subject that several systems share.

@@ -113,14 +113,233 @@ pub const PERHAPS: &[(&str, &str)] = &[
     ("your message has been received", "ticket systems"),
 ];
 
+/// What "automatic" begins with, or has in it, in the languages of mail programs.
+const AUTOMATIC: &[&str] = &[
+    "automa",      // Germanic, Romance, West Slavic, Hungarian, Finnish ...
+    "automá",      // Spanish, Portuguese
+    "automà",      // Catalan
+    "automā",      // Latvian
+    "autom\u{e4}", // Estonian
+    "avtomat",     // Slovenian, Azerbaijani, Uzbek
+    "awtomat",     // Filipino, Maltese
+    "otomat",      // Turkish, Indonesian, Swahili
+    "outomat",     // Afrikaans
+    "uathoibr",    // Irish
+    "awtomatig",   // Welsh
+    "samodejn",    // Slovenian
+    "sjálfvirk",   // Icelandic
+    "автомат",     // Russian, Ukrainian, Bulgarian, Macedonian, Kazakh, Mongolian
+    "аўтамат",     // Belarusian
+    "аутомат",     // Serbian
+    "αυτόματ",     // Greek
+    "אוטומטי",     // Hebrew
+    "تلقائي",      // Arabic
+    "آلي",         // Arabic
+    "خودکار",      // Persian, Urdu
+    "ավտոմատ",     // Armenian
+    "ავტომატ",     // Georgian
+    "自动",        // Chinese
+    "自動",        // Chinese, Japanese
+    "자동",        // Korean
+    "อัตโนมัติ",      // Thai
+    "ອັດຕະໂນມັດ",    // Lao
+    "ស្វ័យប្រវត្តិ",      // Khmer
+    "tự động",     // Vietnamese
+    "स्वचालित",     // Hindi, Nepali
+    "स्वत:",        // Hindi
+    "स्वतः",        // Hindi
+    "स्वयंचलित",     // Marathi
+    "স্বয়ংক্রিয়",    // Bengali
+    "স্বয়ংক্রিয়",    // Bengali, its letters composed
+    "સ્વચાલિત",     // Gujarati
+    "ਸਵੈਚਲਿਤ",      // Punjabi
+    "தானியங்கு",     // Tamil
+    "தானியக்க",      // Tamil
+    "స్వయంచాలక",     // Telugu
+    "ಸ್ವಯಂಚಾಲಿತ",    // Kannada
+    "യാന്ത്രിക",      // Malayalam
+];
+
+/// What "answer" and "reply" begin with, or have in them.
+const REPLY: &[&str] = &[
+    "repl",       // English
+    "respon",     // English
+    "answer",     // English
+    "antwort",    // German
+    "äntwert",    // Luxembourgish
+    "antwoord",   // Dutch, Afrikaans
+    "svar",       // Danish, Norwegian, Swedish, Icelandic
+    "vasta",      // Finnish
+    "vastus",     // Estonian
+    "répons",     // French
+    "reponse",    // French without accents
+    "respuesta",  // Spanish
+    "contestaci", // Spanish
+    "resposta",   // Portuguese, Catalan, Galician
+    "erantzun",   // Basque
+    "rispost",    // Italian
+    "răspuns",    // Romanian
+    "raspuns",    // Romanian without accents
+    "odpow",      // Polish
+    "odpov",      // Czech, Slovak
+    "odgovor",    // Croatian, Bosnian, Serbian, Slovenian
+    "válasz",     // Hungarian
+    "atbild",     // Latvian
+    "atsak",      // Lithuanian
+    "përgjigj",   // Albanian
+    "yanıt",      // Turkish
+    "cevap",      // Turkish
+    "cavab",      // Azerbaijani
+    "javob",      // Uzbek
+    "tweġiba",    // Maltese
+    "freagra",    // Irish
+    "ateb",       // Welsh
+    "ответ",      // Russian
+    "відпов",     // Ukrainian
+    "адказ",      // Belarusian
+    "отговор",    // Bulgarian
+    "одговор",    // Serbian, Macedonian
+    "жауап",      // Kazakh
+    "хариу",      // Mongolian
+    "απάντησ",    // Greek
+    "תשובה",      // Hebrew
+    "מענה",       // Hebrew
+    "رد ",        // Arabic
+    "الرد",       // Arabic
+    "جواب",       // Arabic, Urdu
+    "إجابة",      // Arabic
+    "پاسخ",       // Persian
+    "պատասխան",   // Armenian
+    "პასუხ",      // Georgian
+    "回复",       // Chinese
+    "回覆",       // Chinese
+    "回復",       // Chinese
+    "答复",       // Chinese
+    "答覆",       // Chinese
+    "応答",       // Japanese
+    "返信",       // Japanese
+    "회신",       // Korean
+    "응답",       // Korean
+    "답장",       // Korean
+    "ตอบ",        // Thai
+    "ຕອບ",        // Lao
+    "ឆ្លើយ",        // Khmer
+    "trả lời",    // Vietnamese
+    "phản hồi",   // Vietnamese
+    "balasan",    // Indonesian, Malay
+    "jawapan",    // Malay
+    "jawaban",    // Indonesian
+    "jibu",       // Swahili
+    "tugon",      // Filipino
+    "उत्तर",       // Hindi, Marathi
+    "जवाब",       // Hindi
+    "জবাব",        // Bengali
+    "উত্তর",       // Bengali
+    "જવાબ",       // Gujarati
+    "ਜਵਾਬ",       // Punjabi
+    "பதில்",       // Tamil
+    "ప్రత్యుత్తరం",  // Telugu
+    "ಉತ್ತರ",       // Kannada
+    "ಪ್ರತ್ಯುತ್ತರ",   // Kannada
+    "മറുപടി",      // Malayalam
+];
+
+/// What says that somebody is away, anywhere in a subject. People write it as well.
+const AWAY: &[&str] = &[
+    "out of office",
+    "out of the office",
+    "out-of-office",
+    "away from the office",
+    "not in the office",
+    "nicht im büro",
+    "nicht im haus",
+    "abwesenheit",
+    "hors du bureau",
+    "absent du bureau",
+    "absence du bureau",
+    "fuera de la oficina",
+    "fuera de oficina",
+    "fora do escritório",
+    "fora de l'oficina",
+    "fuori sede",
+    "fuori ufficio",
+    "niet op kantoor",
+    "afwezigheid",
+    "på kontoret",
+    "frånvaro",
+    "poissaolo",
+    "poza biurem",
+    "nieobecność",
+    "mimo kancel",
+    "nepřítomnost",
+    "neprítomnosť",
+    "házon kívül",
+    "távollét",
+    "afara biroului",
+    "afară din birou",
+    "вне офиса",
+    "нет на месте",
+    "нет в офисе",
+    "поза офісом",
+    "извън офиса",
+    "ван канцеларије",
+    "εκτός γραφείου",
+    "ofis dışında",
+    "izvan ureda",
+    "van kancelarije",
+    "odsoten",
+    "odsotnost",
+    "kontorist väljas",
+    "ārpus biroja",
+    "prombūtn",
+    "ne biure",
+    "מחוץ למשרד",
+    "לא במשרד",
+    "خارج المكتب",
+    "خارج از دفتر",
+    "不在办公室",
+    "不在辦公室",
+    "外出",
+    "休假",
+    "不在",
+    "부재",
+    "ngoài văn phòng",
+    "vắng mặt",
+    "di luar kantor",
+    "di luar pejabat",
+    "ไม่อยู่ที่สำนักงาน",
+    "ไม่อยู่",
+    "कार्यालय से बाहर",
+];
+
+/// Tells whether `subject` says that somebody is away.
+#[must_use]
+pub fn says_away(subject: &str) -> bool {
+    AWAY.iter().any(|words| subject.contains(words))
+}
+
+/// Tells whether `start`, what stands before a colon or all of a short subject, is a program's word for an automatic reply.
+fn is_automatic_reply(start: &str) -> bool {
+    /// Longer ones, in bytes, are sentences of people.
+    const MOST_BYTES: usize = 120;
+    /// The same, in words.
+    const MOST_WORDS: usize = 5;
+    start.len() <= MOST_BYTES
+        && start.split_whitespace().count() <= MOST_WORDS
+        && AUTOMATIC.iter().any(|stem| start.contains(stem))
+        && REPLY
+            .iter()
+            .any(|stem| start.contains(stem) || start.ends_with(stem.trim_end()))
+}
+
 /// Looks at `subject`, which is folded and holds no `Re:`. Exchange puts its words before the colon, in some tongues behind others.
 #[must_use]
 pub fn find(subject: &str) -> Option<(Answer, &'static str)> {
-    let before_colon = subject
-        .split(':')
-        .next()
-        .filter(|start| start.len() < subject.len())
-        .unwrap_or_default();
+    let (start, has_colon) = match subject.split_once([':', '\u{ff1a}']) {
+        Some((start, _)) => (start, true),
+        None => (subject, false),
+    };
+    let before_colon = if has_colon { start } else { "" };
     let surely = SURELY
         .iter()
         .find(|(text, _)| subject.starts_with(text) || text.contains(' ') && before_colon.contains(text))
@@ -128,6 +347,132 @@ pub fn find(subject: &str) -> Option<(Answer, &'static str)> {
     // Nothing but the words: people add when, or why.
     let bare = ["out of office", "out of the office"].contains(&subject.trim_end_matches(['.', '!', ' ']));
     let surely = surely.or_else(|| bare.then_some((Answer::Surely, "many autoresponders")));
+    let surely =
+        surely.or_else(|| is_automatic_reply(start).then_some((Answer::Surely, "an automatic reply, in its language")));
     let perhaps = || PERHAPS.iter().find(|(text, _)| subject.starts_with(text));
     surely.or_else(|| perhaps().map(|(_, why)| (Answer::Perhaps, *why)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{AUTOMATIC, AWAY, Answer, REPLY, find};
+
+    #[test]
+    fn automatic_replies_are_known_in_their_languages() {
+        for start in [
+            "Automatische Antwort",
+            "Automatesch Äntwert",
+            "Automatisch antwoord",
+            "Outomatiese antwoord",
+            "Automatisk svar",
+            "Automatiskt svar",
+            "Sjálfvirkt svar",
+            "Automaattinen vastaus",
+            "Automaatne vastus",
+            "Réponse automatique",
+            "Reponse automatique",
+            "Respuesta automática",
+            "Contestación automática",
+            "Resposta automática",
+            "Resposta automàtica",
+            "Erantzun automatikoa",
+            "Risposta automatica",
+            "Răspuns automat",
+            "Raspuns automat",
+            "Odpowiedź automatyczna",
+            "Automatická odpověď",
+            "Automatická odpoveď",
+            "Automatski odgovor",
+            "Samodejni odgovor",
+            "Avtomatski odgovor",
+            "Automatikus válasz",
+            "Automātiskā atbilde",
+            "Automatinis atsakymas",
+            "Përgjigje automatike",
+            "Otomatik Yanıt",
+            "Otomatik cevap",
+            "Avtomatik cavab",
+            "Avtomatik javob",
+            "Tweġiba awtomatika",
+            "Freagra uathoibríoch",
+            "Ateb awtomatig",
+            "Автоматический ответ",
+            "Автоматична відповідь",
+            "Аўтаматычны адказ",
+            "Автоматичен отговор",
+            "Аутоматски одговор",
+            "Автоматски одговор",
+            "Автоматты жауап",
+            "Автомат хариу",
+            "Αυτόματη απάντηση",
+            "תשובה אוטומטית",
+            "מענה אוטומטי",
+            "رد تلقائي",
+            "الرد التلقائي",
+            "رد آلي",
+            "إجابة تلقائية",
+            "پاسخ خودکار",
+            "خودکار جواب",
+            "Ավտոմատ պատասխան",
+            "ავტომატური პასუხი",
+            "自动回复",
+            "自动答复",
+            "自動回覆",
+            "自動回復",
+            "自動答覆",
+            "自動応答",
+            "自動返信",
+            "자동 회신",
+            "자동 응답",
+            "자동 답장",
+            "ตอบกลับอัตโนมัติ",
+            "การตอบกลับโดยอัตโนมัติ",
+            "ຕອບກັບອັດຕະໂນມັດ",
+            "ឆ្លើយតបស្វ័យប្រវត្តិ",
+            "Trả lời tự động",
+            "Phản hồi tự động",
+            "Balasan otomatis",
+            "Balasan automatik",
+            "Jawapan automatik",
+            "Jawaban otomatis",
+            "Jibu otomatiki",
+            "Awtomatikong tugon",
+            "स्वचालित उत्तर",
+            "स्वतः जवाब",
+            "स्वयंचलित उत्तर",
+            "স্বয়ংক্রিয় উত্তর",
+            "স্বয়ংক্রিয় জবাব",
+            "સ્વચાલિત જવાબ",
+            "ਸਵੈਚਲਿਤ ਜਵਾਬ",
+            "தானியங்கு பதில்",
+            "தானியக்க பதில்",
+            "స్వయంచాలక ప్రత్యుత్తరం",
+            "ಸ್ವಯಂಚಾಲಿತ ಉತ್ತರ",
+            "ಸ್ವಯಂಚಾಲಿತ ಪ್ರತ್ಯುತ್ತರ",
+            "യാന്ത്രിക മറുപടി",
+            "Automatic answer",
+            "Automatic e-mail response",
+            "Your automatic reply",
+        ] {
+            for subject in [format!("{start}: x"), start.to_owned(), format!("{start}\u{ff1a}x")] {
+                let found = find(&subject.to_lowercase()).map(|(answer, _)| answer);
+                assert_eq!(found, Some(Answer::Surely), "{subject}");
+            }
+        }
+        for subject in [
+            "how do i set up an automatic reply in the program that we use now",
+            "automation of answers to the questions of our customers: a talk",
+            "automatic updates: what to do",
+            "the minutes: automatic reply",
+        ] {
+            assert_eq!(find(subject), None, "{subject}");
+        }
+    }
+
+    #[test]
+    fn stems_are_written_as_they_are_looked_for() {
+        for stem in AUTOMATIC.iter().chain(REPLY).chain(AWAY) {
+            assert_eq!(*stem, stem.to_lowercase());
+        }
+    }
 }

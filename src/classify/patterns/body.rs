@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use memchr::memmem::Finder;
 
-use crate::classify::patterns::{Rule, Strength, failed, late, reached, report, searchers};
+use crate::classify::patterns::{Rule, failed, late, reached, report, searchers};
 
 /// The rules.
 pub const RULES: &[Rule] = &[
@@ -275,12 +275,6 @@ pub const RULES: &[Rule] = &[
         "an error occurred while trying to deliver the mail to the following recipients",
         "Amazon SES",
     ),
-    failed("\"notificationtype\":\"bounce\"", "Amazon SES through SNS"),
-    failed("\"eventtype\":\"bounce\"", "Amazon SES through SNS, its events"),
-    failed(
-        "\\\"notificationtype\\\":\\\"bounce\\\"",
-        "Amazon SES through SNS, in its envelope",
-    ),
     failed("an error occurred during the delivery", "mail gateways"),
     // fml.
     failed("you are not a member of this mailing list", "fml"),
@@ -339,6 +333,8 @@ const WORDS: &[&str] = &[
     "no such user",
     "no such recipient",
     "does not exist",
+    "not a valid",
+    "valid user",
     "mailbox full",
     "mailbox is full",
     "full mailbox",
@@ -464,7 +460,7 @@ impl Found {
     /// Whether a rule matched that only mail systems' words match.
     #[must_use]
     pub fn is_strong(&self) -> bool {
-        self.rules.iter().any(|rule| rule.strength == Strength::Strong)
+        !self.rules.is_empty()
     }
 }
 

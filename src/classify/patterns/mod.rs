@@ -10,74 +10,49 @@ use memchr::memmem::Finder;
 
 use crate::report::dsn::ReportKind;
 
-/// How much a shape says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Strength {
-    /// Nobody but a mail system writes this, except to quote one.
-    Strong,
-    /// People and newsletters write this too.
-    Weak,
-}
-
 /// One row of a table. The text is in lower case, with one blank between words.
 #[derive(Clone, Copy, Debug)]
 pub struct Rule {
-    /// The words.
+    /// The words. Nobody but a mail system writes them, except to quote one.
     pub text: &'static str,
-    /// How much they say.
-    pub strength: Strength,
     /// What they say about the message.
     pub kind: Option<ReportKind>,
     /// The system that writes them, and where that is documented or to be seen.
     pub system: &'static str,
 }
 
-/// A strong rule for a failure.
+/// A rule for a failure.
 const fn failed(text: &'static str, system: &'static str) -> Rule {
     Rule {
         text,
-        strength: Strength::Strong,
         kind: Some(ReportKind::Failure),
         system,
     }
 }
 
-/// A strong rule for a delay.
+/// A rule for a delay.
 const fn late(text: &'static str, system: &'static str) -> Rule {
     Rule {
         text,
-        strength: Strength::Strong,
         kind: Some(ReportKind::Delay),
         system,
     }
 }
 
-/// A strong rule for a success.
+/// A rule for a success.
 const fn reached(text: &'static str, system: &'static str) -> Rule {
     Rule {
         text,
-        strength: Strength::Strong,
         kind: Some(ReportKind::Success),
         system,
     }
 }
 
-/// A strong rule that does not say how it went.
+/// A rule that does not say how it went.
 const fn report(text: &'static str, system: &'static str) -> Rule {
     Rule {
         text,
-        strength: Strength::Strong,
         kind: None,
-        system,
-    }
-}
-
-/// A weak rule for a failure.
-const fn weak(text: &'static str, system: &'static str) -> Rule {
-    Rule {
-        text,
-        strength: Strength::Weak,
-        kind: Some(ReportKind::Failure),
         system,
     }
 }

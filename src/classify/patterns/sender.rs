@@ -20,22 +20,14 @@ pub enum SenderKind {
     Daemon,
 }
 
-/// Local parts of daemons: sendmail, qmail, Postfix, Exim and nearly everyone; some spell it their own way.
+/// Local parts of daemons, letters and digits alone: sendmail, qmail, Postfix, Exim and nearly everyone; some spell it their own way.
 const DAEMONS: &[&str] = &[
-    "mailer-daemon",
-    "mailer_daemon",
-    "mailer.daemon",
     "mailerdaemon",
-    "mailer-deamon",
-    "mail-daemon",
-    "mail_daemon",
+    "mailerdeamon",
     "maildaemon",
-    "mail.delivery.system",
-    "mail-delivery-system",
     "maildeliverysystem",
-    "mail.delivery.subsystem",
-    "mail-delivery-subsystem",
-    "mail.delivery.service",
+    "maildeliverysubsystem",
+    "maildeliveryservice",
     "maildelivery",
     "mdaemon",
 ];
@@ -64,9 +56,6 @@ const DAEMON_NAMES: &[&str] = &[
 
 const POSTMASTERS: &[&str] = &[
     "postmaster",
-    "post_master",
-    "post-master",
-    "post.master",
     "postoffice",
     "mmdf",
     "gwia",
@@ -75,14 +64,14 @@ const POSTMASTERS: &[&str] = &[
     "smtp32",
     "nobody",
     "sysadmin",
-    "mail-administrator",
+    "mailadministrator",
     "mailadmin",
     "mailmaster",
     "emaildaemon",
     "bounce",
     "bounces",
     "mailbounce",
-    "symantec_antivirus_for_smtp_gateways",
+    "symantecantivirusforsmtpgateways",
 ];
 
 const POSTMASTER_NAMES: &[&str] = &[
@@ -157,17 +146,29 @@ pub fn judge(from: Option<&str>) -> SenderKind {
     let Some(from) = from else {
         return SenderKind::Postmaster;
     };
+    // RFC 5322 has no such address: nobody but a mail system writes it.
+    if from.trim() == "<>" {
+        return SenderKind::Daemon;
+    }
     let lower = from.to_lowercase();
     let address = Address::parse(&lower);
     let local = address.as_ref().map(Address::local).unwrap_or_default();
+    // `post_master`, `Post.Master` and `mailer daemon` are spellings of one name.
+    let plain: String = local.chars().filter(|c| c.is_alphanumeric()).collect();
+    let local = local.trim_end_matches(['_', '.', '-']);
     let has = |stems: &[&str], names: &LazyLock<Vec<Finder<'static>>>| {
         let text = lower.as_bytes();
         stems.iter().any(|stem| memmem::find(text, stem.as_bytes()).is_some())
             && names.iter().any(|name| name.find(text).is_some())
     };
-    if DAEMONS.contains(&local) || has(DAEMON_STEMS, &DAEMON_SEARCHERS) {
+    if DAEMONS.contains(&plain.as_str()) || has(DAEMON_STEMS, &DAEMON_SEARCHERS) {
         SenderKind::Daemon
-    } else if POSTMASTERS.contains(&local) || has(POSTMASTER_STEMS, &POSTMASTER_SEARCHERS) || address.is_none() {
+    } else if POSTMASTERS.contains(&plain.as_str())
+        || has(POSTMASTER_STEMS, &POSTMASTER_SEARCHERS)
+        || address
+            .as_ref()
+            .is_none_or(|address| address.domain().is_none() && is_no_user(&lower))
+    {
         SenderKind::Postmaster
     } else if MACHINES.contains(&local)
         || local.ends_with("-admin")
@@ -178,6 +179,12 @@ pub fn judge(from: Option<&str>) -> SenderKind {
     } else {
         SenderKind::Anyone
     }
+}
+
+/// Tells whether a `From` without a domain is no local user's either: a host, or words in place of an address.
+fn is_no_user(from: &str) -> bool {
+    let bare = from.split('(').next().unwrap_or(from).trim();
+    !from.contains('<') && (bare.contains('.') || bare.contains(' '))
 }
 
 #[cfg(test)]
@@ -205,7 +212,13 @@ mod tests {
             ),
             (Some("mail.delivery.system@a.test"), SenderKind::Daemon),
             (Some("post_master@a.test"), SenderKind::Postmaster),
-            (Some("<>"), SenderKind::Postmaster),
+            (Some("<>"), SenderKind::Daemon),
+            (Some("Mailer_Daemon@a.test"), SenderKind::Daemon),
+            (Some("post.master_@a.test"), SenderKind::Postmaster),
+            (Some("mail.a.test"), SenderKind::Postmaster),
+            (Some("System A"), SenderKind::Postmaster),
+            (Some("ann"), SenderKind::Anyone),
+            (Some("Ann B <ann>"), SenderKind::Anyone),
             (Some("Microsoft Outlook"), SenderKind::Postmaster),
             (None, SenderKind::Postmaster),
             (Some("no-reply@a.test"), SenderKind::Machine),

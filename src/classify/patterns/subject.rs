@@ -1,6 +1,6 @@
 //! Subjects of reports. A rule matches at the start of the subject, behind `[tags]` that lists and filters put there.
 
-use crate::classify::patterns::{Rule, failed, late, reached, report, weak};
+use crate::classify::patterns::{Rule, failed, late, reached, report};
 
 /// The rules, more telling ones before the shorter ones that begin like them.
 pub const RULES: &[Rule] = &[
@@ -113,9 +113,6 @@ pub const RULES: &[Rule] = &[
     failed("spam mail from a spammer is rejected", "fml"),
     failed("loop alert:", "fml"),
     failed("fml system error message", "fml"),
-    // Amazon's notices through its notification service.
-    weak("aws notification message", "Amazon SNS for SES"),
-    weak("amazon ses email event notification", "Amazon SNS for SES"),
     // Other tongues, mostly Exchange, Domino, hosting systems and carriers.
     failed("unzustellbar", "Exchange, German"),
     failed("nicht zustellbar", "Tobit, Exchange, German"),

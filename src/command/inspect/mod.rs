@@ -253,9 +253,9 @@ impl<'q> Inspection<'q> {
     }
 
     fn message(&mut self, name: &str, stored: &MboxMessage<'_>, variable: Variable<'_>) -> io::Result<()> {
+        let head = stored.head;
         // A file that an editor saved may begin with a byte order mark, which would hide the first field.
-        let head = stored.head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(stored.head);
-        let message = Message::new(head);
+        let message = Message::new(head).below_preamble();
         let envelope = caller::envelope(&self.question.who, variable, &message, &self.config, &self.account);
         let judgement = deliver::judge(&message, &envelope, &self.config);
         let action = policy::choose(&judgement, Job::Deliver, &self.config.policy());
