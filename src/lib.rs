@@ -12,6 +12,7 @@ pub mod error;
 pub mod escape;
 pub mod mailbox;
 pub mod message;
+pub mod moment;
 pub mod output;
 pub mod report;
 pub mod spool;

@@ -4,10 +4,10 @@
 use time::OffsetDateTime;
 
 use crate::classify::{DIVERT_HEADER, Judgement, Marker, Verdict};
-use crate::deliver::forward::rules::Moment;
 use crate::deliver::forward::rules::attribution::ForwardFailure;
 use crate::escape::visible;
 use crate::message::Message;
+use crate::moment::Moment;
 
 /// The header in which `filter` writes the verdict.
 pub const VERDICT_HEADER: &str = "X-Spoolguard-Verdict";

@@ -14,6 +14,7 @@ use crate::mailbox::format::{Draft, MboxEntry, write_letter};
 use crate::mailbox::intent::{AppendIntent, Extent, Measure, Source};
 use crate::mailbox::lock::Locked;
 use crate::sys::dirs::sync_parent;
+use crate::sys::file_stamp::changed_nanoseconds;
 
 /// Where an appended message lies. As long as this lives, the message is noted as unfinished.
 #[derive(Debug)]
@@ -331,16 +332,4 @@ pub fn too_little_space(path: &Path, free_bytes: u64, min_free_bytes: u64) -> Er
         path.display(),
         format_args!("{free_bytes} bytes are free, and min_free asks for {min_free_bytes} beside the message"),
     )
-}
-
-/// The change time in nanoseconds, as far as the file system keeps it: of anything about the file, and not to be set back (inode(7)).
-#[must_use]
-pub fn changed_nanoseconds(stat: &std::fs::Metadata) -> i128 {
-    i128::from(stat.ctime()) * 1_000_000_000 + i128::from(stat.ctime_nsec())
-}
-
-/// The modification time in nanoseconds, as far as the file system keeps it.
-#[must_use]
-pub fn modified_nanoseconds(stat: &std::fs::Metadata) -> i128 {
-    i128::from(stat.mtime()) * 1_000_000_000 + i128::from(stat.mtime_nsec())
 }

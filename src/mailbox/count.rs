@@ -11,13 +11,13 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use crate::error::Error;
-use crate::mailbox::append::modified_nanoseconds;
 use crate::mailbox::limited_file::LimitedFile;
 use crate::mailbox::reader::{MboxReader, ReadAt};
 use crate::sys::cache_file;
 use crate::sys::cache_file::tail;
 use crate::sys::deadline;
 use crate::sys::deadline::Deadline;
+use crate::sys::file_stamp::modified_nanoseconds;
 
 /// By which rule it was counted: what an older one says is void.
 const RULE: &str = "2";

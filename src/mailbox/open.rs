@@ -226,22 +226,3 @@ fn everybody_writes(path: &Path) -> bool {
 pub fn not_a_mailbox(path: &Path, cause: &str) -> Error {
     Error::new(Class::Mailbox, "use as a mailbox", path.display(), cause).needs_mending()
 }
-
-/// Tells whether `path` still names the open file.
-///
-/// # Errors
-/// When either cannot be examined.
-pub fn is_still(file: &File, path: &Path) -> Result<bool, Error> {
-    let open = file.metadata().map_err(|e| Error::io("examine", path, &e))?;
-    match path.symlink_metadata() {
-        Ok(now) => Ok(same_file(&open, &now)),
-        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(false),
-        Err(e) => Err(Error::io("examine", path, &e)),
-    }
-}
-
-/// Tells whether both describe one file.
-#[must_use]
-pub fn same_file(a: &std::fs::Metadata, b: &std::fs::Metadata) -> bool {
-    (a.dev(), a.ino()) == (b.dev(), b.ino())
-}

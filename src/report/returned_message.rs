@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 
-use crate::deliver::forward::rules::attribution::Lost;
 use crate::message::Message;
 use crate::message::address::{Address, OwnAddresses};
 use crate::message::envelope::Sender;
@@ -19,7 +18,7 @@ pub enum ReturnedMessage {
     /// The message, header and body.
     Whole(Place),
     /// Its header alone.
-    HeaderOnly(Lost),
+    HeaderOnly(LostMessage),
     /// Nothing.
     None,
 }
@@ -93,9 +92,9 @@ impl ReturnedMessage {
 
 /// What there is to say about a message of which only the header came back.
 #[must_use]
-pub fn lost(header: &Message<'_>) -> Lost {
+pub fn lost(header: &Message<'_>) -> LostMessage {
     let value = |name| header.first(name).map(|value| value.trim().chars().take(200).collect());
-    Lost {
+    LostMessage {
         message_id: value("Message-ID"),
         from: value("From"),
         date: value("Date"),
@@ -270,6 +269,19 @@ fn says_cut(outline: &MimeParts<'_>) -> bool {
             .to_ascii_lowercase();
         text.contains("only the first") && text.contains("included here")
     })
+}
+
+/// A message that came back as nothing but its header: the user does not see it in the mailbox.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
+pub struct LostMessage {
+    /// Its Message-ID.
+    pub message_id: Option<String>,
+    /// Who wrote it.
+    pub from: Option<String>,
+    /// Its own `Date`.
+    pub date: Option<String>,
+    /// Where it did not arrive.
+    pub destination: Option<String>,
 }
 
 #[cfg(test)]

@@ -12,8 +12,8 @@ use nix::libc;
 use nix::sys::statvfs::{FsFlags, fstatvfs};
 
 use crate::error::Error;
-use crate::mailbox::open::same_file;
 use crate::sys::account::host_name;
+use crate::sys::file_stamp::same_file;
 
 /// A lock that nobody can vouch for is stale after this long; a delivery thinks so too.
 const STALE_AGE: Duration = Duration::from_secs(600);

@@ -4,7 +4,7 @@
 use std::hash::{DefaultHasher, Hasher};
 use std::io::{self, Read, Write};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -12,7 +12,6 @@ use std::fs::{File, OpenOptions};
 
 use nix::fcntl::OFlag;
 
-use crate::mailbox::append::{changed_nanoseconds, modified_nanoseconds};
 use crate::sys::dirs::{make_private_dir, open_kept};
 
 /// How much of a file before some place is remembered, to know it again.
@@ -107,35 +106,6 @@ pub fn fingerprint(file: &File, end: u64) -> io::Result<String> {
         hasher.write(&bytes);
     }
     Ok(format!("{:016x}", hasher.finish()))
-}
-
-/// What the file system says of a file, as far as it tells whether the file is the one that was seen, and unchanged.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Identity {
-    /// The file system.
-    pub device: u64,
-    /// The file.
-    pub inode: u64,
-    /// Its length.
-    pub bytes: u64,
-    /// When it was written to, in nanoseconds since 1970.
-    pub modified: i128,
-    /// When anything about it changed. Mail programs set the time of writing back, and cannot set this one.
-    pub changed: i128,
-}
-
-impl Identity {
-    /// Of a file.
-    #[must_use]
-    pub fn of(stat: &std::fs::Metadata) -> Self {
-        Self {
-            device: stat.dev(),
-            inode: stat.ino(),
-            bytes: stat.len(),
-            modified: modified_nanoseconds(stat),
-            changed: changed_nanoseconds(stat),
-        }
-    }
 }
 
 #[cfg(test)]

@@ -6,8 +6,8 @@ use std::panic::{self, AssertUnwindSafe};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::deliver::context::Guard;
 use crate::error::{Class, Error};
+use crate::sys::deadline::Deadline;
 use crate::sys::state_file::{Held, Store};
 
 /// What a file holds.
@@ -22,23 +22,33 @@ pub fn understand<S: DeserializeOwned>(store: &Store, content: &[u8]) -> Result<
 ///
 /// # Errors
 /// When it cannot be locked, read or written; then nothing is changed.
-pub fn change<S, R>(guard: &Guard, store: &Store, change: impl FnOnce(&mut S) -> R) -> Result<R, Error>
+pub fn change<S, R>(
+    store: &Store,
+    user: &str,
+    deadline: &Deadline,
+    change: impl FnOnce(&mut S) -> R,
+) -> Result<R, Error>
 where
     S: Clone + Default + PartialEq + Serialize + DeserializeOwned,
 {
     // A mistake of ours here must cost no message: one that was sent already would come again.
-    panic::catch_unwind(AssertUnwindSafe(|| change_held(guard, store, change))).unwrap_or_else(|_| {
+    panic::catch_unwind(AssertUnwindSafe(|| change_held(store, user, deadline, change))).unwrap_or_else(|_| {
         let cause = "this program made a mistake";
         Err(Error::new(Class::System, "use", store.path().display(), cause))
     })
 }
 
-fn change_held<S, R>(guard: &Guard, store: &Store, change: impl FnOnce(&mut S) -> R) -> Result<R, Error>
+fn change_held<S, R>(
+    store: &Store,
+    user: &str,
+    deadline: &Deadline,
+    change: impl FnOnce(&mut S) -> R,
+) -> Result<R, Error>
 where
     S: Clone + Default + PartialEq + Serialize + DeserializeOwned,
 {
-    let mut held = store.hold(&guard.deadline)?;
-    let before: S = understood(guard, store, &mut held)?;
+    let mut held = store.hold(deadline)?;
+    let before: S = understood(user, store, &mut held)?;
     let mut after = before.clone();
     let result = change(&mut after);
     if after != before {
@@ -50,12 +60,12 @@ where
     Ok(result)
 }
 
-fn understood<S: Default + DeserializeOwned>(guard: &Guard, store: &Store, held: &mut Held) -> Result<S, Error> {
+fn understood<S: Default + DeserializeOwned>(user: &str, store: &Store, held: &mut Held) -> Result<S, Error> {
     match held.content().map(|content| understand(store, content)) {
         None => Ok(S::default()),
         Some(Ok(state)) => Ok(state),
         Some(Err(e)) => {
-            tracing::warn!(user = guard.account.name, note = %e, "set aside, and begun anew");
+            tracing::warn!(user = user, note = %e, "set aside, and begun anew");
             held.set_aside(&e.to_string())?;
             Ok(S::default())
         }

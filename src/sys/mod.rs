@@ -5,6 +5,7 @@ pub mod cache_file;
 pub mod child;
 pub mod deadline;
 pub mod dirs;
+pub mod file_stamp;
 pub mod filesystem;
 pub mod json_state;
 pub mod key_file;

@@ -14,9 +14,9 @@ use fs2::FileExt;
 use nix::fcntl::OFlag;
 
 use crate::error::{Class, Error};
-use crate::mailbox::open::is_still;
 use crate::sys::deadline::Deadline;
 use crate::sys::dirs::{beside, make_private_dir, open_kept, parent};
+use crate::sys::file_stamp::is_still;
 
 /// A file that is larger was not written by us, in bytes.
 pub const LARGEST_BYTES: u64 = 4 << 20;

@@ -104,15 +104,20 @@ fn show(form: Form, guard: &Guard, now: OffsetDateTime) -> Status {
 fn resume(address: &str, guard: &Guard, now: OffsetDateTime) -> Result<Status, Error> {
     let store = store(guard)?;
     let (at, settings) = (moment(now), guard.config.destinations.settings());
-    let (before, kept, told) = json_state::change(guard, &store, |routes: &mut Destinations| {
-        routes.tick(at, &settings);
-        let kept = routes
-            .find(address)
-            .and_then(|route| route.suspended.as_ref())
-            .map_or(0, |s| s.kept);
-        let before = routes.resume(address, at, &settings);
-        (before, kept, Told(routes.take_due(at)))
-    })?;
+    let (before, kept, told) = json_state::change(
+        &store,
+        &guard.account.name,
+        &guard.deadline,
+        |routes: &mut Destinations| {
+            routes.tick(at, &settings);
+            let kept = routes
+                .find(address)
+                .and_then(|route| route.suspended.as_ref())
+                .map_or(0, |s| s.kept);
+            let before = routes.resume(address, at, &settings);
+            (before, kept, Told(routes.take_due(at)))
+        },
+    )?;
     destinations::tell(guard, &own(guard), now, told.0);
     match before {
         Standing::Open => {
@@ -146,11 +151,16 @@ fn suspend(address: &str, guard: &Guard, now: OffsetDateTime) -> Result<Status, 
     }
     let store = store(guard)?;
     let (at, settings, own) = (moment(now), guard.config.destinations.settings(), own(guard));
-    let (before, told) = json_state::change(guard, &store, |routes: &mut Destinations| {
-        routes.tick(at, &settings);
-        let before = routes.suspend(address, &own.loop_mark(), at, &settings);
-        (before, Told(routes.take_due(at)))
-    })?;
+    let (before, told) = json_state::change(
+        &store,
+        &guard.account.name,
+        &guard.deadline,
+        |routes: &mut Destinations| {
+            routes.tick(at, &settings);
+            let before = routes.suspend(address, &own.loop_mark(), at, &settings);
+            (before, Told(routes.take_due(at)))
+        },
+    )?;
     destinations::tell(guard, &own, now, told.0);
     let mailbox = guard.mailbox().display().to_string();
     match before {

@@ -14,9 +14,10 @@ use crate::deliver::divert::throttle;
 use crate::deliver::forward::destinations;
 use crate::deliver::forward::destinations::moment;
 use crate::deliver::forward::notices;
-use crate::deliver::forward::rules::{Destination, Destinations, Failure, Moment, Notice, Settings, Stage, Waits};
+use crate::deliver::forward::rules::{Destination, Destinations, Failure, Notice, Settings, Stage, Waits};
 use crate::deliver::headers;
 use crate::escape::visible;
+use crate::moment::Moment;
 use crate::output::json::write_line;
 
 /// What is to be shown.

@@ -16,11 +16,11 @@ use crate::deliver::context::{Case, Guard, Outcome};
 use crate::deliver::divert::held;
 use crate::deliver::divert::rules::storm::{Digest, Storm};
 use crate::deliver::divert::throttle;
-use crate::deliver::forward::rules::Moment;
 use crate::deliver::{headers, notify, quota_notice};
 use crate::error::Error;
 use crate::escape::visible;
 use crate::mailbox::open::Owner;
+use crate::moment::Moment;
 use crate::sys::account;
 
 /// As many storms are told one by one.

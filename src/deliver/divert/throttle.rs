@@ -228,7 +228,7 @@ pub fn look(guard: &Guard) -> Result<Option<State>, Error> {
 /// When it cannot be locked, read or written; then nothing is changed.
 pub fn change<R>(guard: &Guard, change: impl FnOnce(&mut State) -> R) -> Result<Option<R>, Error> {
     let Some(store) = store(guard) else { return Ok(None) };
-    json_state::change(guard, &store, change).map(Some)
+    json_state::change(&store, &guard.account.name, &guard.deadline, change).map(Some)
 }
 
 fn store(guard: &Guard) -> Option<Store> {

@@ -8,11 +8,13 @@
 use time::OffsetDateTime;
 
 use crate::deliver::context::{Case, Guard};
-use crate::deliver::forward::rules::attribution::{ForwardFailure, Lost};
-use crate::deliver::forward::rules::{Destinations, Event, Moment, Notice, To, is_timely};
+use crate::deliver::forward::rules::attribution::ForwardFailure;
+use crate::deliver::forward::rules::{Destinations, Event, Notice, To, is_timely};
 use crate::deliver::forward::{attribution, notices};
 use crate::error::Error;
 use crate::message::address::OwnAddresses;
+use crate::moment::Moment;
+use crate::report::returned_message::LostMessage;
 use crate::sys::json_state;
 use crate::sys::state_file::Store;
 
@@ -54,7 +56,7 @@ pub fn read(store: &Store) -> Result<Destinations, Error> {
 
 /// Changes what is remembered. Trouble is logged, and otherwise nothing happened.
 pub fn try_change<R>(guard: &Guard, store: &Store, action: impl FnOnce(&mut Destinations) -> R) -> Option<R> {
-    match json_state::change(guard, store, action) {
+    match json_state::change(store, &guard.account.name, &guard.deadline, action) {
         Ok(result) => Some(result),
         Err(e) => {
             tracing::warn!(user = guard.account.name, note = %e, "nothing is remembered of what became of this message");
@@ -138,10 +140,15 @@ pub fn due(guard: &Guard, own: &OwnAddresses, date: OffsetDateTime) -> Result<()
         return Ok(());
     }
     let (now, settings) = (moment(date), guard.config.destinations.settings());
-    let notices = json_state::change(guard, &store, |routes: &mut Destinations| {
-        routes.tick(now, &settings);
-        routes.take_due(now)
-    })?;
+    let notices = json_state::change(
+        &store,
+        &guard.account.name,
+        &guard.deadline,
+        |routes: &mut Destinations| {
+            routes.tick(now, &settings);
+            routes.take_due(now)
+        },
+    )?;
     tell(guard, own, date, notices);
     Ok(())
 }
@@ -182,7 +189,7 @@ pub fn learn(guard: &Guard, case: &Case<'_>, blames: &[ForwardFailure]) -> Told 
 }
 
 /// Lists a message of which only the header came back, and of which there is no copy here.
-pub fn lose(guard: &Guard, case: &Case<'_>, lost: &Lost) {
+pub fn lose(guard: &Guard, case: &Case<'_>, lost: &LostMessage) {
     if let Some(store) = store(guard) {
         let now = moment(case.date);
         let _ = try_change(guard, &store, |routes| routes.lose(lost, now));

@@ -6,9 +6,10 @@ use crate::deliver::context::{Case, Guard, when_settled};
 use crate::deliver::forward::Sent;
 use crate::deliver::forward::destinations;
 use crate::deliver::forward::destinations::{Told, moment, store, try_change};
-use crate::deliver::forward::rules::{Destinations, Failure, Fit, Moment, Pass, Settings};
+use crate::deliver::forward::rules::{Destinations, Failure, Fit, Pass, Settings};
 use crate::deliver::headers;
 use crate::message::envelope::Sender;
+use crate::moment::Moment;
 use crate::submit::Refusal;
 
 /// What the memory says about the destinations of one message, and what became of it there.

@@ -20,9 +20,9 @@ use nix::fcntl::OFlag;
 use nix::libc;
 
 use crate::error::{Class, Error};
-use crate::mailbox::open::is_still;
 use crate::sys::deadline::Deadline;
 use crate::sys::dirs::{beside, make_private_dir, open_kept};
+use crate::sys::file_stamp::is_still;
 
 /// How large each of the two files grows, in bytes: some 2500 lines.
 const FILE_BYTES: u64 = 256 << 10;

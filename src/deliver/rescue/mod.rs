@@ -17,7 +17,7 @@ use crate::classify::policy;
 use crate::classify::policy::{Action, Job, Over, Why};
 use crate::classify::{Bounce, Origin};
 use crate::deliver::context::{Case, Guard, Outcome};
-use crate::deliver::forward::rules::attribution::{ForwardFailure, Lost};
+use crate::deliver::forward::rules::attribution::ForwardFailure;
 use crate::deliver::forward::{attribution, history};
 use crate::deliver::headers;
 use crate::deliver::rescue::unpack::Taken;
@@ -27,6 +27,7 @@ use crate::error::{Error, Outlook};
 use crate::message::Message;
 use crate::message::envelope::Envelope;
 use crate::report::returned_message;
+use crate::report::returned_message::LostMessage;
 use crate::report::returned_message::{Extent, ReturnedMessage};
 use crate::sys::message_buffer::Intake;
 use crate::sys::state_file::Store;
@@ -40,7 +41,7 @@ pub enum Rescue {
     /// The user had it already.
     Had,
     /// Only its header came back, and there is no copy: the user does not see it.
-    Lost(Lost),
+    Lost(LostMessage),
     /// There was nothing to rescue.
     Nothing,
 }
@@ -61,12 +62,12 @@ pub fn rescue(guard: &Guard, case: &Case<'_>, blames: &[ForwardFailure]) -> Resu
         return Ok(Rescue::Nothing);
     };
     let destination = blames.first().map(|blame| blame.destination.clone());
-    let lost = |lost: Lost| {
+    let lost = |lost: LostMessage| {
         let has_it = lost.message_id.as_deref().is_some_and(|id| history::has_id(guard, id));
         if has_it {
             Rescue::Had
         } else {
-            Rescue::Lost(Lost { destination, ..lost })
+            Rescue::Lost(LostMessage { destination, ..lost })
         }
     };
     let place = match ReturnedMessage::find(&case.message) {

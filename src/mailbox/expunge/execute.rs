@@ -17,7 +17,6 @@ use time::OffsetDateTime;
 
 use crate::error::{Class, Error};
 use crate::mailbox::OpenMailbox;
-use crate::mailbox::append::modified_nanoseconds;
 use crate::mailbox::expunge::imap_state;
 use crate::mailbox::expunge::journal::{Draft, Head, Journal, Undo};
 use crate::mailbox::expunge::snapshot::{Changes, Snapshot};
@@ -25,6 +24,7 @@ use crate::mailbox::format::asctime;
 use crate::mailbox::lock::Locked;
 use crate::mailbox::ranges::{Hash, Hashing, Ranges, STEP_BYTES};
 use crate::sys::deadline::Deadline;
+use crate::sys::file_stamp::modified_nanoseconds;
 
 /// What is hashed under the lock when something was written to the mailbox since the look; more would keep deliveries waiting.
 pub const QUICK_BYTES: u64 = 64 << 20;

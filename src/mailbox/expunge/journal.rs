@@ -22,10 +22,10 @@ use sha2::{Digest, Sha256};
 use crate::error::{Class, Error};
 use crate::mailbox::expunge::journal_record::{HEAD_BYTES, MARK_AT, Record, last_record};
 pub use crate::mailbox::expunge::journal_record::{Head, Undo};
-use crate::mailbox::open::is_still;
 use crate::mailbox::ranges::{Hash, Ranges, STEP_BYTES};
 use crate::mailbox::reader::ReadAt;
 use crate::sys::dirs::{beside, make_private_dir, parent, sync_parent};
+use crate::sys::file_stamp::is_still;
 
 /// Where the journal of a mailbox lies beside it.
 #[must_use]

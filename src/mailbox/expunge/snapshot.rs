@@ -18,11 +18,11 @@ use nix::fcntl::{OFlag, PosixFadviseAdvice, posix_fadvise};
 use crate::error::{Class, Error};
 use crate::mailbox::OpenMailbox;
 use crate::mailbox::limited_file::{data_from, refuse_holes};
-use crate::mailbox::open::is_still;
 use crate::mailbox::ranges::Ranges;
 use crate::mailbox::reader::ReadAt;
-use crate::sys::cache_file::Identity;
 use crate::sys::deadline::ReadLimit;
+use crate::sys::file_stamp::FileStamp;
+use crate::sys::file_stamp::is_still;
 
 /// A change within the same tick of the file system's clock leaves the change time as it is. Some count whole seconds.
 const TICK_NANOSECONDS: i128 = 2_000_000_000;
@@ -40,12 +40,12 @@ const END_BYTES: u64 = 64 << 10;
 const LET_GO_BYTES: u64 = 32 << 20;
 const LET_GO_PART_BYTES: u64 = 1 << 20;
 
-fn identity(file: &File) -> io::Result<Identity> {
-    Ok(Identity::of(&file.metadata()?))
+fn identity(file: &File) -> io::Result<FileStamp> {
+    Ok(FileStamp::of(&file.metadata()?))
 }
 
 /// Tells whether a change right after would show.
-fn is_settled(seen: Identity) -> bool {
+fn is_settled(seen: FileStamp) -> bool {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let now = i128::try_from(now.as_nanos()).unwrap_or(i128::MAX);
     now.saturating_sub(seen.changed) > TICK_NANOSECONDS
@@ -57,7 +57,7 @@ pub struct Snapshot {
     path: PathBuf,
     file: File,
     bytes: u64,
-    stamp: Identity,
+    stamp: FileStamp,
     settled: bool,
     limit: ReadLimit,
     samples: Vec<(u64, u64)>,
@@ -249,7 +249,7 @@ pub fn open_quietly(path: &Path) -> io::Result<File> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Identity, TICK_NANOSECONDS, identity, is_settled};
+    use super::{FileStamp, TICK_NANOSECONDS, identity, is_settled};
 
     #[test]
     fn a_change_of_a_moment_ago_may_hide_another_one() {
@@ -257,7 +257,7 @@ mod tests {
         let now = identity(&file).unwrap_or_else(|e| unreachable!("{e}"));
         assert!(!is_settled(now));
         let long_ago = now.changed - 2 * TICK_NANOSECONDS;
-        assert!(is_settled(Identity {
+        assert!(is_settled(FileStamp {
             changed: long_ago,
             ..now
         }));

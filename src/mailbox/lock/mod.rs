@@ -14,9 +14,10 @@ use std::time::{Duration, Instant};
 use crate::error::{Class, Error};
 use crate::mailbox::lock::dotlock::{Dotlock, Others, Taken};
 use crate::mailbox::lock::kernel::{lock_fcntl, lock_flock};
-use crate::mailbox::open::{Absent, Owner, check, is_still, not_a_mailbox, open_or};
+use crate::mailbox::open::{Absent, Owner, check, not_a_mailbox, open_or};
 use crate::mailbox::setgid::SpoolDirAccess;
 use crate::sys::deadline::Deadline;
+use crate::sys::file_stamp::is_still;
 use crate::sys::filesystem::is_on_nfs;
 
 /// The first pause after a lock was found taken; it doubles up to `LONGEST_PAUSE`, and each is shortened by chance.

@@ -14,7 +14,8 @@ use serde::{Deserialize, Serialize};
 use crate::spool::rules::statistics::Survey;
 use crate::spool::rules::summary::Letter;
 use crate::sys::cache_file;
-use crate::sys::cache_file::{Identity, fingerprint};
+use crate::sys::cache_file::fingerprint;
+use crate::sys::file_stamp::FileStamp;
 
 /// A memory that is larger is none of ours: names are short, and few are kept.
 const LARGEST_BYTES: u64 = 256 << 10;
@@ -45,7 +46,7 @@ pub struct Memory<'a> {
 #[derive(Debug)]
 pub struct Look<'a> {
     /// The mailbox as it was when the look began.
-    pub identity: Identity,
+    pub identity: FileStamp,
     /// Where its last message begins, in bytes.
     pub settled: u64,
     /// The numbers of all messages but the last.
@@ -97,7 +98,7 @@ impl Before {
 
     /// How much of it still holds of this file.
     #[must_use]
-    pub fn holds(self, file: &File, now: &Identity, rules: &str) -> Holds {
+    pub fn holds(self, file: &File, now: &FileStamp, rules: &str) -> Holds {
         let memory = self.memory;
         let same = memory.rules == rules && memory.device == now.device && memory.inode == now.inode;
         if !same {

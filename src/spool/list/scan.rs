@@ -18,9 +18,9 @@ use crate::spool::list::cache::{Before, Holds, Look};
 use crate::spool::rules::statistics::{Ids, Survey};
 use crate::spool::rules::summary::{DoubtfulLine, Letter};
 use crate::sys::account::Account;
-use crate::sys::cache_file::Identity;
 use crate::sys::deadline;
 use crate::sys::deadline::ReadLimit;
+use crate::sys::file_stamp::FileStamp;
 
 /// As much of each message as is judged. Rules look at no more of a text than this, and so does the search for a status part; what lies
 /// further on changes the verdict only where a report quotes our own mark that deep.
@@ -94,7 +94,7 @@ impl Looker<'_> {
     /// When it cannot be opened or read, or is no mbox.
     pub fn look(&self, entry: &Entry, account: &Account) -> Result<Seen, Unseen> {
         let file = entry.open()?;
-        let identity = Identity::of(&file.metadata()?);
+        let identity = FileStamp::of(&file.metadata()?);
         let before = self.memories.and_then(|dir| Before::find(&entry.path, dir));
         let growth = before.as_ref().map(|before| {
             let grown = i128::from(identity.bytes) - i128::from(before.bytes());
@@ -149,7 +149,7 @@ impl Walk<'_, '_> {
         &mut self,
         entry: &Entry,
         file: &File,
-        identity: Identity,
+        identity: FileStamp,
         from: u64,
     ) -> Result<Option<&'static str>, Unseen> {
         let limited = LimitedFile::new(file, ReadLimit::within(MOST_TIME));
@@ -199,8 +199,8 @@ impl Walk<'_, '_> {
 }
 
 /// What happened to the mailbox while it was read, if that makes the numbers wrong. That it grew does not.
-fn disturbance(entry: &Entry, file: &File, before: Identity, was_cut: bool) -> io::Result<Option<&'static str>> {
-    let now = Identity::of(&file.metadata()?);
+fn disturbance(entry: &Entry, file: &File, before: FileStamp, was_cut: bool) -> io::Result<Option<&'static str>> {
+    let now = FileStamp::of(&file.metadata()?);
     if was_cut || now.bytes < before.bytes {
         return Ok(Some("it was cut while it was read"));
     }
@@ -215,7 +215,7 @@ fn disturbance(entry: &Entry, file: &File, before: Identity, was_cut: bool) -> i
 }
 
 fn stat_device_inode(stat: &std::fs::Metadata) -> (u64, u64) {
-    let identity = Identity::of(stat);
+    let identity = FileStamp::of(stat);
     (identity.device, identity.inode)
 }
 

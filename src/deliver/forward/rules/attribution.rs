@@ -65,19 +65,6 @@ pub enum Token<'a> {
     For(&'a str),
 }
 
-/// A message that came back as nothing but its header: the user does not see it in the mailbox.
-#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
-pub struct Lost {
-    /// Its Message-ID.
-    pub message_id: Option<String>,
-    /// Who wrote it.
-    pub from: Option<String>,
-    /// Its own `Date`.
-    pub date: Option<String>,
-    /// Where it did not arrive.
-    pub destination: Option<String>,
-}
-
 /// What comes with the null sender to an address that only our own forward had, and is nothing else that is known, is a report in a
 /// shape that nobody has seen yet: the envelope of a forward is answered by mail systems, and by automatic answers, which have
 /// marks of their own. Taken for ordinary mail it might be sent on to the very address that it reports about.

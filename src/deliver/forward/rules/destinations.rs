@@ -1,12 +1,14 @@
 //! All destinations of one user that are worth remembering, and the messages that came back as nothing but a header. Bounded: what
 //! works is forgotten, and of what does not work only so much is kept.
 
-use crate::deliver::forward::rules::attribution::{ForwardFailure, Lost, same};
+use crate::deliver::forward::rules::attribution::{ForwardFailure, same};
 use crate::deliver::forward::rules::health::{Failure, Health, Judged};
 use crate::deliver::forward::rules::pending_notices::{Event, Notice, PendingNotices, To};
 use crate::deliver::forward::rules::suspension::{Fit, Suspension, Tick, Turn, Waits};
-use crate::deliver::forward::rules::{Moment, Settings, TEXT_BYTES, cut};
+use crate::deliver::forward::rules::{Settings, TEXT_BYTES, cut};
+use crate::moment::Moment;
 use crate::report::dsn::ReportKind;
+use crate::report::returned_message::LostMessage;
 
 /// How many destinations are remembered. A user forwards to a handful.
 pub const MOST_DESTINATIONS: usize = 100;
@@ -43,7 +45,7 @@ pub struct OutOfView {
     pub at: Moment,
     /// Which.
     #[serde(flatten)]
-    pub lost: Lost,
+    pub lost: LostMessage,
 }
 
 /// Everything that is remembered for one user.
@@ -269,9 +271,9 @@ impl Destinations {
     }
 
     /// A message came back as nothing but its header.
-    pub fn lose(&mut self, lost: &Lost, now: Moment) {
+    pub fn lose(&mut self, lost: &LostMessage, now: Moment) {
         let short = |text: &Option<String>| text.as_deref().map(|text| cut(text, TEXT_BYTES));
-        let lost = Lost {
+        let lost = LostMessage {
             message_id: short(&lost.message_id),
             from: short(&lost.from),
             date: short(&lost.date),

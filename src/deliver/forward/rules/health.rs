@@ -4,7 +4,8 @@
 //! A report is only worth what it proves: everybody who knows the user's address can write one that quotes our `X-Loop`.
 
 use crate::deliver::forward::rules::attribution::{ForwardFailure, Proof};
-use crate::deliver::forward::rules::{HOUR, Moment, Settings, TEXT_BYTES, cut, id};
+use crate::deliver::forward::rules::{Settings, TEXT_BYTES, cut, id};
+use crate::moment::{HOUR, Moment};
 use crate::report::status_code::{FailureClass, class_of, find_status};
 
 /// How many recent hard failures are remembered; more than any `storm` asks for.

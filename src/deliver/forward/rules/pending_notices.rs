@@ -3,7 +3,7 @@
 //! dies between writing and saying so.
 
 use crate::deliver::forward::rules::health::Failure;
-use crate::deliver::forward::rules::{DAY, Moment};
+use crate::moment::{DAY, Moment};
 
 /// How many notices one destination may owe; the oldest goes.
 pub const MOST: usize = 8;

@@ -2,7 +2,8 @@
 //! A suspension by the guard always tries again in finite time, even where a clock was wrong; one by hand waits for a hand.
 
 use crate::deliver::forward::rules::health::Failure;
-use crate::deliver::forward::rules::{DAY, Moment, Settings, id};
+use crate::deliver::forward::rules::{Settings, id};
+use crate::moment::{DAY, Moment};
 use crate::report::status_code::FailureClass;
 
 /// A run that took a message for a probe and says nothing of it for so long has died; no run lives longer than four minutes. In

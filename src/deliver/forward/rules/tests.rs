@@ -1,12 +1,14 @@
 use proptest::prelude::*;
 
-use crate::deliver::forward::rules::attribution::{ForwardFailure, Lost, Proof};
+use crate::deliver::forward::rules::attribution::{ForwardFailure, Proof};
 use crate::deliver::forward::rules::destinations::{Destinations, MOST_DESTINATIONS, MOST_LOST, Pass, Standing};
 use crate::deliver::forward::rules::health::{Failure, Source};
 use crate::deliver::forward::rules::pending_notices::{Event, To};
 use crate::deliver::forward::rules::suspension::Fit;
-use crate::deliver::forward::rules::{DAY, HOUR, Moment, Settings, is_timely};
+use crate::deliver::forward::rules::{Settings, is_timely};
+use crate::moment::{DAY, HOUR, Moment};
 use crate::report::dsn::ReportKind;
+use crate::report::returned_message::LostMessage;
 use crate::report::status_code::FailureClass;
 
 const B: &str = "b@b.test";
@@ -398,9 +400,9 @@ fn what_works_is_forgotten_and_the_rest_is_bounded() {
     }
     assert_eq!(run.routes.routes.len(), MOST_DESTINATIONS);
     for number in 0..MOST_LOST + 7 {
-        let lost = Lost {
+        let lost = LostMessage {
             message_id: Some(format!("<{number}@{}>", "x".repeat(10_000))),
-            ..Lost::default()
+            ..LostMessage::default()
         };
         run.routes.lose(&lost, at(0));
         run.routes.lose(&lost, at(1));

@@ -13,10 +13,10 @@ use nix::libc;
 use nix::sys::stat::Mode;
 
 use crate::mailbox::lock::dotlock::owner::Identity;
-use crate::mailbox::open::is_still;
 use crate::mailbox::setgid;
 use crate::mailbox::setgid::SpoolDirAccess;
 use crate::sys::dirs::beside;
+use crate::sys::file_stamp::is_still;
 
 /// Everybody may read who has it.
 const MODE: Mode = Mode::from_bits_truncate(0o644);

@@ -14,10 +14,11 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use crate::error::{Class, Error};
-use crate::mailbox::open::{Owner, is_still};
+use crate::mailbox::open::Owner;
 use crate::mailbox::setgid;
 use crate::mailbox::setgid::SpoolDirAccess;
 use crate::sys::dirs::beside;
+use crate::sys::file_stamp::is_still;
 use create::Draft;
 use stale::{STALE_AGE, age, is_dead, judge};
 

@@ -16,9 +16,10 @@ use crate::error::{Class, Error};
 use crate::mailbox::lock::dotlock::owner::{Identity, read_some};
 use crate::mailbox::lock::dotlock::{Dotlock, Others, Taken, cannot_be_made};
 use crate::mailbox::lock::kernel::lock_fcntl;
-use crate::mailbox::open::{Owner, is_still, open_or_create, same_file};
+use crate::mailbox::open::{Owner, open_or_create};
 use crate::mailbox::setgid;
 use crate::mailbox::setgid::SpoolDirAccess;
+use crate::sys::file_stamp::{is_still, same_file};
 
 /// A dotlock that nobody can vouch for is stale after this long. Others refresh theirs each minute, and the shortest age
 /// that any of them respects is 5 minutes (liblockfile, lockfile_check(3)).

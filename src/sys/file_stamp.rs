@@ -1,0 +1,67 @@
+//! What tells one file from another, and one state of a file from a later one: device, inode, length and times (inode(7)).
+
+use crate::error::Error;
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+/// The change time in nanoseconds, as far as the file system keeps it: of anything about the file, and not to be set back (inode(7)).
+#[must_use]
+pub fn changed_nanoseconds(stat: &std::fs::Metadata) -> i128 {
+    i128::from(stat.ctime()) * 1_000_000_000 + i128::from(stat.ctime_nsec())
+}
+
+/// The modification time in nanoseconds, as far as the file system keeps it.
+#[must_use]
+pub fn modified_nanoseconds(stat: &std::fs::Metadata) -> i128 {
+    i128::from(stat.mtime()) * 1_000_000_000 + i128::from(stat.mtime_nsec())
+}
+
+/// What the file system says of a file, as far as it tells whether the file is the one that was seen, and unchanged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FileStamp {
+    /// The file system.
+    pub device: u64,
+    /// The file.
+    pub inode: u64,
+    /// Its length.
+    pub bytes: u64,
+    /// When it was written to, in nanoseconds since 1970.
+    pub modified: i128,
+    /// When anything about it changed. Mail programs set the time of writing back, and cannot set this one.
+    pub changed: i128,
+}
+
+impl FileStamp {
+    /// Of a file.
+    #[must_use]
+    pub fn of(stat: &std::fs::Metadata) -> Self {
+        Self {
+            device: stat.dev(),
+            inode: stat.ino(),
+            bytes: stat.len(),
+            modified: modified_nanoseconds(stat),
+            changed: changed_nanoseconds(stat),
+        }
+    }
+}
+
+/// Tells whether `path` still names the open file.
+///
+/// # Errors
+/// When either cannot be examined.
+pub fn is_still(file: &File, path: &Path) -> Result<bool, Error> {
+    let open = file.metadata().map_err(|e| Error::io("examine", path, &e))?;
+    match path.symlink_metadata() {
+        Ok(now) => Ok(same_file(&open, &now)),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(e) => Err(Error::io("examine", path, &e)),
+    }
+}
+
+/// Tells whether both describe one file.
+#[must_use]
+pub fn same_file(a: &std::fs::Metadata, b: &std::fs::Metadata) -> bool {
+    (a.dev(), a.ino()) == (b.dev(), b.ino())
+}
