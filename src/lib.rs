@@ -14,6 +14,7 @@ pub mod mailbox;
 pub mod message;
 pub mod moment;
 pub mod output;
+pub mod quota;
 pub mod report;
 pub mod spool;
 pub mod submit;

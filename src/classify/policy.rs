@@ -1,57 +1,10 @@
 //! What shall be done with a message that has been judged: one pure function for the action, one for the quota.
 
+use crate::config::Guard;
 use std::fmt;
 
 use crate::classify::{Judgement, Origin, Ownership, Verdict};
-use crate::message::envelope::Sender;
-
-/// What an administrator wants done with one kind of message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Choice {
-    /// To the administrator.
-    Divert,
-    /// Into the user's own mailbox, never further.
-    Keep,
-    /// As if the guard were not there.
-    Pass,
-}
-
-/// The `[guard]` table: one choice for each kind.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Policy {
-    /// For messages that have been here before.
-    pub on_loop: Choice,
-    /// For reports from mail systems about forwarded mail, or about nobody knows what.
-    pub on_bounce: Choice,
-    /// For reports about mail that the user wrote.
-    pub on_own_bounce: Choice,
-    /// For ordinary mail with a null sender.
-    pub on_null_sender: Choice,
-    /// For feedback reports.
-    pub on_complaint: Choice,
-    /// For read receipts.
-    pub on_receipt: Choice,
-    /// For vacation messages and the like.
-    pub on_auto_reply: Choice,
-    /// For what a filter marked as spam and would otherwise pass.
-    pub on_spam: Choice,
-}
-
-impl Default for Policy {
-    fn default() -> Self {
-        Self {
-            on_loop: Choice::Divert,
-            on_bounce: Choice::Divert,
-            on_own_bounce: Choice::Pass,
-            on_null_sender: Choice::Pass,
-            on_complaint: Choice::Pass,
-            on_receipt: Choice::Pass,
-            on_auto_reply: Choice::Pass,
-            on_spam: Choice::Pass,
-        }
-    }
-}
+use crate::config::Choice;
 
 /// What the command line asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -132,7 +85,7 @@ impl fmt::Display for Why {
 }
 
 /// Chooses the action for a judged message.
-pub fn choose(judgement: &Judgement, job: Job, policy: &Policy) -> Action {
+pub fn choose(judgement: &Judgement, job: Job, guard: &Guard) -> Action {
     let pass = match job {
         Job::Deliver => Action::Append,
         Job::Forward(copies) => Action::Forward(copies),
@@ -142,24 +95,24 @@ pub fn choose(judgement: &Judgement, job: Job, policy: &Policy) -> Action {
         return Action::Keep(Why::DivertedBefore);
     }
     let (choice, why) = match judgement.verdict {
-        Verdict::Loop(_) => (policy.on_loop, Why::Verdict),
-        Verdict::Bounce(ref bounce) if bounce.origin == Origin::User => (policy.on_own_bounce, Why::Verdict),
-        Verdict::Bounce(_) => (policy.on_bounce, Why::Verdict),
-        Verdict::Complaint(_) => (policy.on_complaint, Why::Verdict),
-        Verdict::Receipt(_) => (policy.on_receipt, Why::Verdict),
-        Verdict::AutoReply(_) => (policy.on_auto_reply, Why::Verdict),
+        Verdict::Loop(_) => (guard.r#loop, Why::Verdict),
+        Verdict::Bounce(ref bounce) if bounce.origin == Origin::User => (guard.own_bounce, Why::Verdict),
+        Verdict::Bounce(_) => (guard.bounce, Why::Verdict),
+        Verdict::Complaint(_) => (guard.complaint, Why::Verdict),
+        Verdict::Receipt(_) => (guard.receipt, Why::Verdict),
+        Verdict::AutoReply(_) => (guard.auto_reply, Why::Verdict),
         // For its reader alone.
         Verdict::Notice(_) => match job {
             Job::Deliver => (Choice::Pass, Why::Verdict),
             Job::Forward(_) => (Choice::Keep, Why::Verdict),
         },
-        Verdict::Ordinary if judgement.null_sender.is_some() => (policy.on_null_sender, Why::NullSender),
+        Verdict::Ordinary if judgement.null_sender.is_some() => (guard.null_sender, Why::NullSender),
         Verdict::Ordinary => (Choice::Pass, Why::Verdict),
     };
     match choice {
         Choice::Divert => Action::Divert(why),
         Choice::Keep => Action::Keep(why),
-        Choice::Pass => pass_unless_spam(judgement, pass, policy),
+        Choice::Pass => pass_unless_spam(judgement, pass, guard),
     }
 }
 
@@ -178,8 +131,8 @@ pub fn counts_as_own_bounce(judgement: &Judgement, action: Action) -> bool {
 }
 
 /// What a report about the user's own mail gets beyond their number: what any other report gets.
-pub fn beyond_own_bounces(action: Action, policy: &Policy) -> Action {
-    match policy.on_bounce {
+pub fn beyond_own_bounces(action: Action, guard: &Guard) -> Action {
+    match guard.bounce {
         Choice::Divert => Action::Divert(Why::TooManyOwnBounces),
         Choice::Keep => Action::Keep(Why::TooManyOwnBounces),
         Choice::Pass => action,
@@ -187,9 +140,9 @@ pub fn beyond_own_bounces(action: Action, policy: &Policy) -> Action {
 }
 
 /// Lets a message pass, unless a filter marked it and the site does not send such mail on. Its own mailbox it may enter.
-fn pass_unless_spam(judgement: &Judgement, pass: Action, policy: &Policy) -> Action {
+fn pass_unless_spam(judgement: &Judgement, pass: Action, guard: &Guard) -> Action {
     let is_settled = matches!(judgement.verdict, Verdict::Bounce(_) | Verdict::Notice(_));
-    match (policy.on_spam, pass) {
+    match (guard.spam, pass) {
         _ if is_settled || judgement.spam.is_none() => pass,
         (Choice::Pass, pass) | (Choice::Keep, pass @ Action::Append) => pass,
         (Choice::Keep, Action::Forward(_) | Action::Keep(_) | Action::Divert(_)) => Action::Keep(Why::Spam),
@@ -197,112 +150,15 @@ fn pass_unless_spam(judgement: &Judgement, pass: Action, policy: &Policy) -> Act
     }
 }
 
-/// How full a mailbox may be; `None` is without bound.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Limit {
-    /// In bytes.
-    pub bytes: Option<u64>,
-    /// In messages.
-    pub messages: Option<u64>,
-}
-
-/// How full a mailbox is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Usage {
-    /// In bytes.
-    pub bytes: u64,
-    /// In messages; zero where nothing limits them.
-    pub messages: u64,
-}
-
-/// What happens to a message for which there is no room.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Over {
-    /// It stays with the mail system, which tries again.
-    Defer,
-    /// It goes back to its sender.
-    Refuse,
-    /// It goes to the administrator.
-    Divert,
-    /// It goes into another mbox, in the state directory.
-    Overflow,
-    /// It comes in, up to twice the limit, and the first part of the mailbox is archived.
-    Archive,
-}
-
-/// Whether a message may come in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[must_use]
-pub enum Admission {
-    /// There is room.
-    Fits,
-    /// There is none, and this is to be done.
-    Full(Over),
-}
-
-/// Decides whether a message of `incoming_bytes` fits into a mailbox. A message that fills it exactly fits.
-///
-/// A report, or what has been here before, finds a place in any case. Refused, or left to wait for hours, it makes the mail system
-/// report that to whoever passed it on, and a plain forward there passes on the report as well, which finds the same full mailbox.
-pub fn admit(
-    usage: Usage,
-    incoming_bytes: u64,
-    limit: Limit,
-    over: Over,
-    sender: &Sender,
-    judgement: &Judgement,
-) -> Admission {
-    // Archiving takes its time, and cannot always be done.
-    let times = if over == Over::Archive { 2 } else { 1 };
-    let too_big = limit
-        .bytes
-        .is_some_and(|bytes| usage.bytes.saturating_add(incoming_bytes) > bytes.saturating_mul(times));
-    let too_many = limit
-        .messages
-        .is_some_and(|messages| usage.messages >= messages.saturating_mul(times));
-    if !too_big && !too_many {
-        return Admission::Fits;
-    }
-    let comes_round = match judgement.verdict {
-        Verdict::Loop(_) | Verdict::Bounce(_) | Verdict::Notice(_) => true,
-        Verdict::Complaint(_) | Verdict::Receipt(_) | Verdict::AutoReply(_) | Verdict::Ordinary => {
-            judgement.diverted_before.is_some()
-        }
-    };
-    Admission::Full(match over {
-        Over::Defer | Over::Refuse | Over::Archive if comes_round => Over::Overflow,
-        Over::Divert if judgement.diverted_before.is_some() => Over::Overflow,
-        // Nobody would learn that it was refused: mail systems drop what they cannot return.
-        Over::Refuse if *sender == Sender::Null => Over::Defer,
-        Over::Archive => Over::Defer,
-        Over::Defer | Over::Refuse | Over::Divert | Over::Overflow => over,
-    })
-}
-
-/// To what length a mailbox that is beyond a limit has to shrink, so that it is within its soft limits again; none while it is within its
-/// limits. `soft` gives the soft limit to a hard one. Messages are taken to be of the same length, for want of anything better.
-#[must_use]
-pub fn relief(usage: Usage, limit: Limit, soft: impl Fn(u64) -> u64) -> Option<u64> {
-    let by_bytes = limit.bytes.filter(|bytes| usage.bytes > *bytes).map(&soft);
-    let by_messages = limit
-        .messages
-        .filter(|messages| usage.messages > *messages)
-        .map(|messages| {
-            let share = u128::from(usage.bytes) * u128::from(soft(messages)) / u128::from(usage.messages.max(1));
-            u64::try_from(share).unwrap_or(u64::MAX)
-        });
-    match (by_bytes, by_messages) {
-        (Some(a), Some(b)) => Some(a.min(b)),
-        (one, other) => one.or(other),
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{Action, Admission, Choice, Copies, Job, Limit, Over, Policy, Usage, Why, admit, choose, relief};
+    use super::{Action, Copies, Job, Why, choose};
     use crate::classify::{Judgement, Marker, Verdict};
+    use crate::config::Guard;
+    use crate::config::value::Limit;
+    use crate::config::{Choice, Over};
     use crate::message::envelope::Sender;
+    use crate::quota::{Admission, Usage, admit, relief};
 
     fn marker() -> Marker {
         Marker {
@@ -354,11 +210,11 @@ mod tests {
             (marked, forward, Action::Keep(Why::DivertedBefore)),
         ];
         for (judgement, job, want) in cases {
-            assert_eq!(choose(&judgement, job, &Policy::default()), want, "{judgement:?}");
+            assert_eq!(choose(&judgement, job, &Guard::default()), want, "{judgement:?}");
         }
-        let keep = Policy {
-            on_loop: Choice::Keep,
-            ..Policy::default()
+        let keep = Guard {
+            r#loop: Choice::Keep,
+            ..Guard::default()
         };
         assert_eq!(
             choose(&judged(Verdict::Loop(vec![marker()])), forward, &keep),

@@ -3,9 +3,9 @@
 
 use std::path::Path;
 
+use crate::config::MOST_PER_HOUR;
 use crate::config::value::Age;
 use crate::config::{Config, ForwardSender};
-use crate::deliver::divert::rules::storm::MOST_BUDGET;
 
 /// The longest time that locks may be waited for: mail systems stop waiting for us some time after.
 const LONGEST_LOCK_TIMEOUT: Age = Age::seconds(200);
@@ -68,10 +68,10 @@ impl Config {
             let what = format!("expected at most {LONGEST_AGAIN_AFTER}: what was sent is not remembered for longer");
             return Err(("forward.duplicate_window", what));
         }
-        if self.digest.per_hour > MOST_BUDGET {
+        if self.digest.per_hour > MOST_PER_HOUR {
             return Err((
                 "digest.per_hour",
-                format!("expected at most {MOST_BUDGET}, or 0 for any number"),
+                format!("expected at most {MOST_PER_HOUR}, or 0 for any number"),
             ));
         }
         // The default is known to be right; asking costs more than all the rest.

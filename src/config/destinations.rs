@@ -3,13 +3,11 @@
 use serde::{Deserialize, Serialize};
 
 use crate::config::value::Age;
-use crate::deliver::forward::rules::Settings;
-use crate::deliver::forward::rules::health::RECENT;
 
 /// The `[destinations]` table.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Destinations {
+pub struct SuspensionSettings {
     /// Whether an address that keeps failing is suspended.
     pub suspend: bool,
     /// From how many points on.
@@ -28,10 +26,16 @@ pub struct Destinations {
     pub quiet_slow: Age,
 }
 
+/// The largest `burst`: so many failures are remembered one by one.
+pub const MOST_BURST: usize = 20;
+
+const HOUR: u64 = 60 * 60;
+const DAY: u64 = 24 * HOUR;
+
 /// The longest length of time that the state of a destination goes by: a year, so that a time never leaves the calendar.
 const LONGEST_AGE: Age = Age::seconds(365 * 24 * 60 * 60);
 
-impl Destinations {
+impl SuspensionSettings {
     /// Looks for what the types cannot say. Gives the key and what is wrong with it.
     ///
     /// # Errors
@@ -60,39 +64,28 @@ impl Destinations {
                 "expected 1 to 1000; suspend = false switches it off".to_owned(),
             ));
         }
-        if self.burst == 0 || usize::try_from(self.burst).map_or(true, |burst| burst > RECENT) {
-            return Err(("destinations.burst", format!("expected 1 to {RECENT}")));
+        if self.burst == 0 || usize::try_from(self.burst).map_or(true, |burst| burst > MOST_BURST) {
+            return Err(("destinations.burst", format!("expected 1 to {MOST_BURST}")));
         }
         Ok(())
     }
-
-    /// The same for `decide`.
-    #[must_use]
-    pub fn settings(&self) -> Settings {
-        Settings {
-            threshold: self.threshold,
-            stale: self.forget_after.duration().as_secs(),
-            storm: self.burst,
-            probe: self.probe.duration().as_secs(),
-            probe_max: self.probe_max.duration().as_secs(),
-            trial: self.quiet.duration().as_secs(),
-            trial_slow: self.quiet_slow.duration().as_secs(),
-        }
-    }
 }
 
-impl Default for Destinations {
+impl Default for SuspensionSettings {
     fn default() -> Self {
-        let settings = Settings::default();
         Self {
             suspend: true,
-            threshold: settings.threshold,
-            forget_after: Age::seconds(settings.stale),
-            burst: settings.storm,
-            probe: Age::seconds(settings.probe),
-            probe_max: Age::seconds(settings.probe_max),
-            quiet: Age::seconds(settings.trial),
-            quiet_slow: Age::seconds(settings.trial_slow),
+            threshold: 5,
+            forget_after: Age::seconds(7 * DAY),
+            burst: 3,
+            probe: Age::seconds(HOUR),
+            probe_max: Age::seconds(DAY),
+            // A hard failure comes within minutes, unless a host on the way puts the message off first (greylisting). Postfix
+            // then tries again after 4000 s at the latest (postconf(5), maximal_backoff_time).
+            quiet: Age::seconds(2 * HOUR),
+            // MTAs try for up to five days before they report that a host does not answer (RFC 5321 section 4.5.4.1), and
+            // Postfix sends no report of a delay unless it is told to.
+            quiet_slow: Age::seconds(6 * DAY),
         }
     }
 }

@@ -15,9 +15,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::classify::policy::{Choice, Limit, Over, Policy};
-use crate::deliver::divert::rules::storm::Limits;
-pub use destinations::Destinations;
+use crate::config::value::Limit;
+pub use destinations::SuspensionSettings;
 pub use location::Location;
 use value::{Age, Ceiling, Share, Size};
 
@@ -50,7 +49,7 @@ pub struct Config {
     /// How mail is sent on.
     pub forward: Forward,
     /// When an address that mail is sent on to counts as dead.
-    pub destinations: Destinations,
+    pub destinations: SuspensionSettings,
     /// How much reaches the administrator before a digest takes its place.
     pub digest: Digest,
     /// Where archives of spools go.
@@ -166,6 +165,9 @@ pub enum ForwardSender {
     Verp,
 }
 
+/// The largest `per_hour`: so many times of sending are remembered.
+pub const MOST_PER_HOUR: usize = 1000;
+
 /// The `[digest]` table.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
@@ -262,7 +264,7 @@ impl Default for Config {
             mailbox: Mailbox::default(),
             quota: Quota::default(),
             forward: Forward::default(),
-            destinations: Destinations::default(),
+            destinations: SuspensionSettings::default(),
             digest: Digest::default(),
             archive: Archive::default(),
             log: Log::default(),
@@ -272,16 +274,15 @@ impl Default for Config {
 
 impl Default for Guard {
     fn default() -> Self {
-        let policy = Policy::default();
         Self {
-            r#loop: policy.on_loop,
-            bounce: policy.on_bounce,
-            own_bounce: policy.on_own_bounce,
-            null_sender: policy.on_null_sender,
-            complaint: policy.on_complaint,
-            receipt: policy.on_receipt,
-            auto_reply: policy.on_auto_reply,
-            spam: policy.on_spam,
+            r#loop: Choice::Divert,
+            bounce: Choice::Divert,
+            own_bounce: Choice::Pass,
+            null_sender: Choice::Pass,
+            complaint: Choice::Pass,
+            receipt: Choice::Pass,
+            auto_reply: Choice::Pass,
+            spam: Choice::Pass,
             relays: Vec::new(),
             max_hops: 50,
         }
@@ -357,30 +358,6 @@ impl Default for Log {
 }
 
 impl Config {
-    /// What the judgement's verdicts get.
-    #[must_use]
-    pub fn policy(&self) -> Policy {
-        Policy {
-            on_loop: self.guard.r#loop,
-            on_bounce: self.guard.bounce,
-            on_own_bounce: self.guard.own_bounce,
-            on_null_sender: self.guard.null_sender,
-            on_complaint: self.guard.complaint,
-            on_receipt: self.guard.receipt,
-            on_auto_reply: self.guard.auto_reply,
-            on_spam: self.guard.spam,
-        }
-    }
-
-    /// How much reaches the administrator.
-    #[must_use]
-    pub fn storm_limits(&self) -> Limits {
-        Limits {
-            equal: (self.digest.same > 0).then_some(self.digest.same),
-            budget: (self.digest.per_hour > 0).then_some(self.digest.per_hour),
-        }
-    }
-
     /// The limit of one user. `groups` is asked only when some group has a limit.
     #[must_use]
     pub fn limit_of(&self, user: &str, groups: impl FnOnce() -> Vec<String>) -> Limit {
@@ -410,10 +387,38 @@ fn most_generous(a: Limit, b: Limit) -> Limit {
     }
 }
 
+/// What an administrator wants done with one kind of message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Choice {
+    /// To the administrator.
+    Divert,
+    /// Into the user's own mailbox, never further.
+    Keep,
+    /// As if the guard were not there.
+    Pass,
+}
+
+/// What happens to a message for which there is no room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Over {
+    /// It stays with the mail system, which tries again.
+    Defer,
+    /// It goes back to its sender.
+    Refuse,
+    /// It goes to the administrator.
+    Divert,
+    /// It goes into another mbox, in the state directory.
+    Overflow,
+    /// It comes in, up to twice the limit, and the first part of the mailbox is archived.
+    Archive,
+}
+
 #[cfg(test)]
 mod tests {
     use super::Config;
-    use crate::classify::policy::Limit;
+    use crate::config::value::Limit;
 
     #[test]
     fn the_example_configuration_has_every_key_with_its_default() {

@@ -7,8 +7,6 @@ use std::time::Duration;
 use serde::de::{self, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::classify::policy::Limit;
-
 /// A size in bytes: `50M`, `1G`, a plain number; `none` or 0 where it bounds nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Size(u64);
@@ -91,6 +89,12 @@ impl Age {
     #[must_use]
     pub const fn seconds(count: u64) -> Self {
         Self(count)
+    }
+
+    /// The number of seconds.
+    #[must_use]
+    pub const fn as_seconds(self) -> u64 {
+        self.0
     }
 
     /// The same as the standard library knows it.
@@ -307,6 +311,15 @@ struct Table {
     limit: Option<Size>,
     #[serde(skip_serializing_if = "Option::is_none")]
     messages: Option<u64>,
+}
+
+/// How full a mailbox may be; `None` is without bound.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Limit {
+    /// In bytes.
+    pub bytes: Option<u64>,
+    /// In messages.
+    pub messages: Option<u64>,
 }
 
 #[cfg(test)]

@@ -13,12 +13,13 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, SystemTime};
 
-use crate::classify::policy;
-use crate::classify::policy::{Over, Usage};
+use crate::config::Over;
 use crate::deliver::context::{Case, Guard};
 use crate::error::Error;
 use crate::mailbox::count;
 use crate::mailbox::open::{Owner, open_existing};
+use crate::quota;
+use crate::quota::Usage;
 use crate::sys::deadline;
 use crate::sys::{dirs, self_exec};
 
@@ -62,7 +63,7 @@ fn down_to(guard: &Guard) -> Result<Option<u64>, Error> {
         messages,
     };
     let soft = |bound: u64| guard.config.quota.warn.of(bound).unwrap_or(bound);
-    Ok(policy::relief(usage, limit, soft))
+    Ok(quota::relief(usage, limit, soft))
 }
 
 /// Tells whether it is time to start, and notes that it was.

@@ -10,8 +10,9 @@ use std::sync::Arc;
 use time::OffsetDateTime;
 
 use crate::classify::Judgement;
-use crate::classify::policy::{Action, Limit};
+use crate::classify::policy::Action;
 use crate::config::Config;
+use crate::config::value::Limit;
 use crate::error::Error;
 use crate::mailbox::intent::AppendIntent;
 use crate::mailbox::setgid::SpoolDirAccess;

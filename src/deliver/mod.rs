@@ -227,7 +227,7 @@ impl Guard {
             attribution::believe_token(&mut judgement, &address);
             claim
         });
-        let action = policy::choose(&judgement, errand.job, &self.config.policy());
+        let action = policy::choose(&judgement, errand.job, &self.config.guard);
         Case {
             intake,
             message,

@@ -7,7 +7,8 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc2822;
 
 use crate::classify::NOTICE_HEADER;
-use crate::classify::policy::{Limit, Over};
+use crate::config::Over;
+use crate::config::value::Limit;
 use crate::deliver::context::{Case, Guard};
 use crate::deliver::{headers, notify};
 use crate::mailbox::OpenMailbox;

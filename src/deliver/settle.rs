@@ -1,7 +1,8 @@
 //! Does what was chosen, and what comes after when it cannot be done: the one place that says in which order things are tried. The
 //! last resort is the user's own mailbox; when that fails too, the message goes back to the mail system.
 
-use crate::classify::policy::{self, Action, Copies, Over, Why};
+use crate::classify::policy::{self, Action, Copies, Why};
+use crate::config::Over;
 use crate::deliver::context::{Case, Guard, Outcome, when_settled};
 use crate::deliver::divert::digest;
 use crate::deliver::divert::held::{self, HeldCopy};
@@ -67,7 +68,7 @@ fn act(guard: &Guard, case: &Case<'_>) -> Result<Outcome, Error> {
             result
         }
         OwnBounce::TooMany => {
-            let action = policy::beyond_own_bounces(case.action, &guard.config.policy());
+            let action = policy::beyond_own_bounces(case.action, &guard.config.guard);
             perform(guard, case, action)
         }
     }

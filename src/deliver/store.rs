@@ -3,9 +3,11 @@
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use crate::classify::policy::{Admission, Limit, Over, Usage, Why, admit};
+use crate::classify::policy::Why;
 use crate::config;
 use crate::config::Config;
+use crate::config::Over;
+use crate::config::value::Limit;
 use crate::config::value::Size;
 use crate::deliver::context::{Case, Guard, Outcome, when_settled};
 use crate::deliver::quota_notice;
@@ -21,6 +23,7 @@ use crate::mailbox::recover::Recovered;
 use crate::mailbox::{self, OpenMailbox};
 use crate::mailbox::{count, quoting};
 use crate::message::envelope::Sender;
+use crate::quota::{Admission, Usage, admit};
 use crate::sys::account::Account;
 use crate::sys::filesystem;
 use crate::sys::{dirs, message_buffer};

@@ -5,9 +5,9 @@ use std::path::Path;
 
 use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit};
 
-use crate::classify::policy::Limit;
 use crate::config;
 use crate::config::ForwardSender;
+use crate::config::value::Limit;
 use crate::doctor::facts::{Host, read_text};
 use crate::doctor::rules::limits;
 use crate::doctor::rules::limits::Needs;

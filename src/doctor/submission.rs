@@ -4,8 +4,8 @@ use std::path::Path;
 
 use nix::unistd::{AccessFlags, access};
 
-use crate::classify::policy::Over;
 use crate::config::Config;
+use crate::config::Over;
 use crate::doctor::facts::Host;
 use crate::doctor::rules::{Check, Finding, Level};
 use crate::output::shell::quoted;

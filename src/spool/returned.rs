@@ -229,7 +229,7 @@ impl Unpacker<'_> {
                 (report, envelope) = (taken.intake, of_inner);
                 continue;
             }
-            if policy::choose(&judged, Job::Deliver, &config.policy()) != Action::Append {
+            if policy::choose(&judged, Job::Deliver, &config.guard) != Action::Append {
                 return Ok(Found::Nothing);
             }
             if returned_message::is_sent_by_user(&inner, &envelope.own) {

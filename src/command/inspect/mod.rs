@@ -258,7 +258,7 @@ impl<'q> Inspection<'q> {
         let message = Message::new(head).below_preamble();
         let envelope = caller::envelope(&self.question.who, variable, &message, &self.config, &self.account);
         let judgement = deliver::judge(&message, &envelope, &self.config);
-        let action = policy::choose(&judgement, Job::Deliver, &self.config.policy());
+        let action = policy::choose(&judgement, Job::Deliver, &self.config.guard);
         self.tally.messages += 1;
         let is = &self.question.is;
         if !is.is_empty() && !is.iter().any(|word| word == judgement.verdict.name()) {

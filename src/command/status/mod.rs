@@ -103,18 +103,18 @@ fn show(form: Form, guard: &Guard, now: OffsetDateTime) -> Status {
 
 fn resume(address: &str, guard: &Guard, now: OffsetDateTime) -> Result<Status, Error> {
     let store = store(guard)?;
-    let (at, settings) = (moment(now), guard.config.destinations.settings());
+    let (at, settings) = (moment(now), &guard.config.destinations);
     let (before, kept, told) = json_state::change(
         &store,
         &guard.account.name,
         &guard.deadline,
         |routes: &mut Destinations| {
-            routes.tick(at, &settings);
+            routes.tick(at, settings);
             let kept = routes
                 .find(address)
                 .and_then(|route| route.suspended.as_ref())
                 .map_or(0, |s| s.kept);
-            let before = routes.resume(address, at, &settings);
+            let before = routes.resume(address, at, settings);
             (before, kept, Told(routes.take_due(at)))
         },
     )?;
@@ -150,14 +150,14 @@ fn suspend(address: &str, guard: &Guard, now: OffsetDateTime) -> Result<Status, 
         return Ok(Status::Usage);
     }
     let store = store(guard)?;
-    let (at, settings, own) = (moment(now), guard.config.destinations.settings(), own(guard));
+    let (at, settings, own) = (moment(now), &guard.config.destinations, own(guard));
     let (before, told) = json_state::change(
         &store,
         &guard.account.name,
         &guard.deadline,
         |routes: &mut Destinations| {
-            routes.tick(at, &settings);
-            let before = routes.suspend(address, &own.loop_mark(), at, &settings);
+            routes.tick(at, settings);
+            let before = routes.suspend(address, &own.loop_mark(), at, settings);
             (before, Told(routes.take_due(at)))
         },
     )?;

@@ -7,6 +7,7 @@ use serde::Serialize;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+use crate::config::SuspensionSettings;
 use crate::deliver::context::Guard;
 use crate::deliver::divert::held::FORWARDED_DIR;
 use crate::deliver::divert::rules::storm::Counts;
@@ -14,7 +15,7 @@ use crate::deliver::divert::throttle;
 use crate::deliver::forward::destinations;
 use crate::deliver::forward::destinations::moment;
 use crate::deliver::forward::notices;
-use crate::deliver::forward::rules::{Destination, Destinations, Failure, Notice, Settings, Stage, Waits};
+use crate::deliver::forward::rules::{Destination, Destinations, Failure, Notice, Stage, Waits};
 use crate::deliver::headers;
 use crate::escape::visible;
 use crate::moment::Moment;
@@ -26,7 +27,7 @@ pub struct View {
     user: String,
     mailbox: PathBuf,
     now: Moment,
-    settings: Settings,
+    settings: SuspensionSettings,
     routes: Destinations,
     /// Copies of what was sent to the administrator: how many, how many bytes, where.
     held: (u64, u64, PathBuf),
@@ -41,13 +42,13 @@ impl View {
     /// Looks, and changes nothing. What time has made due is shown as if it were done.
     #[must_use]
     pub fn take(guard: &Guard, now: OffsetDateTime) -> Self {
-        let settings = guard.config.destinations.settings();
+        let settings = &guard.config.destinations;
         let (mut routes, wrong) = match destinations::store(guard).map(|store| destinations::read(&store)) {
             None => (Destinations::default(), None),
             Some(Ok(routes)) => (routes, None),
             Some(Err(e)) => (Destinations::default(), Some(e.to_string())),
         };
-        routes.tick(moment(now), &settings);
+        routes.tick(moment(now), settings);
         let (diverted, wrong) = match throttle::counts(guard, now.unix_timestamp()) {
             Ok(counts) => (counts, wrong),
             Err(e) => (None, wrong.or(Some(e.to_string()))),
@@ -61,7 +62,7 @@ impl View {
             user: guard.account.name.clone(),
             mailbox: guard.mailbox(),
             now: moment(now),
-            settings,
+            settings: settings.clone(),
             routes,
             held: (held_count, held_bytes, held),
             unreturnable: (forwarded_count, forwarded_bytes, forwarded),

@@ -9,7 +9,8 @@ use std::path::Path;
 
 use crate::sys::account;
 
-use crate::classify::policy::{Over, Why};
+use crate::classify::policy::Why;
+use crate::config::Over;
 use crate::deliver::context::{Case, Guard, Outcome};
 use crate::deliver::divert::rules::storm::{Reason, Step};
 use crate::deliver::divert::throttle::Throttle;

@@ -4,6 +4,7 @@
 //! The memory is locked only while it is read and written, never while a message is stored or sendmail runs. So a place is
 //! reserved before a message is sent, and given back when that failed.
 
+use crate::deliver::divert::rules::storm::Limits;
 use std::path::PathBuf;
 
 use crate::deliver::context::{Case, Guard};
@@ -55,7 +56,7 @@ impl<'a> Throttle<'a> {
             now: case.date.unix_timestamp(),
             memory: Memory::Holds,
         };
-        let limits = guard.config.storm_limits();
+        let limits = Limits::from(&guard.config.digest);
         let address = case.own_address();
         let (print, now) = (&throttle.print, throttle.now);
         let decided = change(guard, |state| {
@@ -160,7 +161,7 @@ pub enum OwnBounce {
 
 /// Takes a place for a report about the user's own mail. Where nothing is remembered, each has one.
 pub fn admit_own_bounce(guard: &Guard, case: &Case<'_>) -> OwnBounce {
-    let (now, limits) = (case.date.unix_timestamp(), guard.config.storm_limits());
+    let (now, limits) = (case.date.unix_timestamp(), Limits::from(&guard.config.digest));
     match change(guard, |state| state.admit_own_bounce(now, limits)) {
         Ok(Some(false)) => OwnBounce::TooMany,
         Ok(Some(true) | None) => OwnBounce::Fits,

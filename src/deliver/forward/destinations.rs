@@ -139,13 +139,13 @@ pub fn due(guard: &Guard, own: &OwnAddresses, date: OffsetDateTime) -> Result<()
     if matches!(read(&store), Ok(routes) if routes == Destinations::default()) {
         return Ok(());
     }
-    let (now, settings) = (moment(date), guard.config.destinations.settings());
+    let (now, settings) = (moment(date), &guard.config.destinations);
     let notices = json_state::change(
         &store,
         &guard.account.name,
         &guard.deadline,
         |routes: &mut Destinations| {
-            routes.tick(now, &settings);
+            routes.tick(now, settings);
             routes.take_due(now)
         },
     )?;
@@ -169,7 +169,7 @@ pub fn learn(guard: &Guard, case: &Case<'_>, blames: &[ForwardFailure]) -> Told 
     let Some(store) = store(guard).filter(|_| !blames.is_empty()) else {
         return Told::default();
     };
-    let (now, settings) = (moment(case.date), guard.config.destinations.settings());
+    let (now, settings) = (moment(case.date), &guard.config.destinations);
     let dated = case.message.first("Date");
     let timely: Vec<_> = blames
         .iter()
@@ -181,7 +181,7 @@ pub fn learn(guard: &Guard, case: &Case<'_>, blames: &[ForwardFailure]) -> Told 
     let (id, own) = (case.message.first("Message-ID"), case.own_address());
     let told = try_change(guard, &store, |routes| {
         for blame in timely {
-            routes.reported(blame, id.as_deref(), &own, now, &settings);
+            routes.reported(blame, id.as_deref(), &own, now, settings);
         }
         routes.take_due(now)
     });

@@ -2,11 +2,12 @@
 //!
 //! Without trouble this is one look for a file that does not exist. With trouble in that file itself, see `deliver/forward/destinations.rs`.
 
+use crate::config::SuspensionSettings;
 use crate::deliver::context::{Case, Guard, when_settled};
 use crate::deliver::forward::Sent;
 use crate::deliver::forward::destinations;
 use crate::deliver::forward::destinations::{Told, moment, store, try_change};
-use crate::deliver::forward::rules::{Destinations, Failure, Fit, Pass, Settings};
+use crate::deliver::forward::rules::{Destinations, Failure, Fit, Pass};
 use crate::deliver::headers;
 use crate::message::envelope::Sender;
 use crate::moment::Moment;
@@ -47,13 +48,9 @@ pub fn gate(guard: &Guard, case: &Case<'_>, destinations: &[String]) -> Gate {
     if seen == Destinations::default() {
         return gate;
     }
-    let (now, settings, id) = (
-        moment(case.date),
-        guard.config.destinations.settings(),
-        message_id(case),
-    );
+    let (now, settings, id) = (moment(case.date), &guard.config.destinations, message_id(case));
     let ask = |routes: &mut Destinations| -> Vec<(String, Pass)> {
-        let pass = |to: &String| (to.clone(), routes.pass(to, id.as_deref(), fit(case), now, &settings));
+        let pass = |to: &String| (to.clone(), routes.pass(to, id.as_deref(), fit(case), now, settings));
         destinations.iter().map(pass).collect()
     };
     gate.is_remembered = seen.owes(now) || destinations.iter().any(|to| seen.find(to).is_some());
@@ -162,17 +159,24 @@ impl Gate {
         let Some(store) = store(guard) else {
             return Told::default();
         };
-        let (now, settings) = (moment(case.date), guard.config.destinations.settings());
+        let (now, settings) = (moment(case.date), &guard.config.destinations);
         let told = try_change(guard, &store, |routes| {
             for (to, pass) in &self.passes {
-                self.remember_one(routes, to, *pass, case, &settings);
+                self.remember_one(routes, to, *pass, case, settings);
             }
             routes.take_due(now)
         });
         Told(told.unwrap_or_default())
     }
 
-    fn remember_one(&self, routes: &mut Destinations, to: &str, pass: Pass, case: &Case<'_>, settings: &Settings) {
+    fn remember_one(
+        &self,
+        routes: &mut Destinations,
+        to: &str,
+        pass: Pass,
+        case: &Case<'_>,
+        settings: &SuspensionSettings,
+    ) {
         let now = moment(case.date);
         if matches!(pass, Pass::Keep { .. }) {
             if self.is_kept {
@@ -215,12 +219,8 @@ fn is_about(refusal: &Refusal, destination: &str, pass: Pass) -> bool {
 #[must_use]
 pub fn why_kept(guard: &Guard, case: &Case<'_>) -> Option<String> {
     let mut routes = destinations::read(&store(guard)?).ok()?;
-    let (now, settings, id) = (
-        moment(case.date),
-        guard.config.destinations.settings(),
-        message_id(case),
-    );
-    let pass = |to: &String| (to.clone(), routes.pass(to, id.as_deref(), fit(case), now, &settings));
+    let (now, settings, id) = (moment(case.date), &guard.config.destinations, message_id(case));
+    let pass = |to: &String| (to.clone(), routes.pass(to, id.as_deref(), fit(case), now, settings));
     let gate = Gate {
         passes: case.destinations.iter().map(pass).collect(),
         is_remembered: false,

@@ -14,8 +14,9 @@ use std::cell::OnceCell;
 use std::path::{Path, PathBuf};
 
 use crate::classify::policy;
-use crate::classify::policy::{Action, Job, Over, Why};
+use crate::classify::policy::{Action, Job, Why};
 use crate::classify::{Bounce, Origin};
+use crate::config::Over;
 use crate::deliver::context::{Case, Guard, Outcome};
 use crate::deliver::forward::rules::attribution::ForwardFailure;
 use crate::deliver::forward::{attribution, history};
@@ -82,7 +83,7 @@ pub fn rescue(guard: &Guard, case: &Case<'_>, blames: &[ForwardFailure]) -> Resu
         return Ok(lost(returned_message::lost(&original.message)));
     }
     // What a guard diverts was no mail of the user's before either.
-    if policy::choose(&original.judgement, Job::Deliver, &guard.config.policy()) != Action::Append {
+    if policy::choose(&original.judgement, Job::Deliver, &guard.config.guard) != Action::Append {
         return Ok(Rescue::Nothing);
     }
     let name = original.name();

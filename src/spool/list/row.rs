@@ -5,8 +5,8 @@ use std::ffi::OsStr;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use crate::classify::policy::Limit;
 use crate::config::Config;
+use crate::config::value::Limit;
 use crate::spool::rules::diagnosis::{Cause, Remedy};
 use crate::spool::rules::statistics::Survey;
 

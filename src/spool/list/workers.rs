@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::{Duration, SystemTime};
 
-use crate::classify::policy::Limit;
+use crate::config::value::Limit;
 use crate::config::value::Size;
 use crate::error::{Class, Error};
 use crate::output::sizes;

@@ -7,6 +7,8 @@
 //!
 //! Time is seconds since 1970, and comes as an argument. The state is bounded, whatever is sent: in storms, in times, in text.
 
+use crate::config;
+use crate::config::MOST_PER_HOUR;
 use crate::deliver::divert::rules::similar::{About, Expendable, Similarity};
 
 /// The time that budget and digests go by, in seconds.
@@ -18,9 +20,6 @@ const FORGET: i64 = 24 * HOUR;
 /// As many storms are remembered at once.
 pub const MOST_STORMS: usize = 64;
 
-/// As many times of sending are remembered, and the largest budget that can be configured.
-pub const MOST_BUDGET: usize = 1000;
-
 /// How much may reach the administrator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
@@ -28,6 +27,16 @@ pub struct Limits {
     pub equal: Option<u32>,
     /// How many messages an hour; none is any number.
     pub budget: Option<usize>,
+}
+
+impl From<&config::Digest> for Limits {
+    /// Zero is any number.
+    fn from(digest: &config::Digest) -> Self {
+        Self {
+            equal: (digest.same > 0).then_some(digest.same),
+            budget: (digest.per_hour > 0).then_some(digest.per_hour),
+        }
+    }
 }
 
 /// What shall become of a diverted message.
@@ -201,7 +210,7 @@ impl State {
         let fits = limits.budget.is_none_or(|budget| self.own_bounces.len() < budget);
         if fits {
             self.own_bounces.push(now);
-            let surplus = self.own_bounces.len().saturating_sub(MOST_BUDGET);
+            let surplus = self.own_bounces.len().saturating_sub(MOST_PER_HOUR);
             self.own_bounces.drain(..surplus);
         }
         fits
@@ -346,7 +355,7 @@ impl State {
     fn reserve(&mut self, print: &Similarity, now: i64) {
         self.totals.sent = self.totals.sent.saturating_add(1);
         self.sent.push(now);
-        let surplus = self.sent.len().saturating_sub(MOST_BUDGET);
+        let surplus = self.sent.len().saturating_sub(MOST_PER_HOUR);
         self.sent.drain(..surplus);
         match print.expendable {
             Expendable::Yes => self.change(print, now, |storm| storm.sent = storm.sent.saturating_add(1)),
@@ -390,7 +399,7 @@ impl State {
             *then = (*then).min(now);
         }
         self.own_bounces.retain(|then| is_within(*then, now, HOUR));
-        let surplus = self.sent.len().saturating_sub(MOST_BUDGET);
+        let surplus = self.sent.len().saturating_sub(MOST_PER_HOUR);
         self.sent.drain(..surplus);
         self.forget_surplus();
         for storm in &mut self.storms {

@@ -1,11 +1,12 @@
 //! All destinations of one user that are worth remembering, and the messages that came back as nothing but a header. Bounded: what
 //! works is forgotten, and of what does not work only so much is kept.
 
+use crate::config::SuspensionSettings;
 use crate::deliver::forward::rules::attribution::{ForwardFailure, same};
 use crate::deliver::forward::rules::health::{Failure, Health, Judged};
 use crate::deliver::forward::rules::pending_notices::{Event, Notice, PendingNotices, To};
 use crate::deliver::forward::rules::suspension::{Fit, Suspension, Tick, Turn, Waits};
-use crate::deliver::forward::rules::{Settings, TEXT_BYTES, cut};
+use crate::deliver::forward::rules::{TEXT_BYTES, cut};
 use crate::moment::Moment;
 use crate::report::dsn::ReportKind;
 use crate::report::returned_message::LostMessage;
@@ -127,7 +128,7 @@ impl Destinations {
     }
 
     /// Does what time has made due at every destination, and forgets those that work.
-    pub fn tick(&mut self, now: Moment, settings: &Settings) {
+    pub fn tick(&mut self, now: Moment, settings: &SuspensionSettings) {
         let mut number = self.next_number;
         for route in &mut self.routes {
             if let Some(suspension) = &mut route.suspended
@@ -149,7 +150,7 @@ impl Destinations {
         message_id: Option<&str>,
         fit: Fit,
         now: Moment,
-        settings: &Settings,
+        settings: &SuspensionSettings,
     ) -> Pass {
         self.tick(now, settings);
         let Some(suspension) = self.find_mut(destination).and_then(|route| route.suspended.as_mut()) else {
@@ -170,7 +171,7 @@ impl Destinations {
     }
 
     /// The mail system took a message for `destination`; `is_probe` where that was the probe.
-    pub fn taken(&mut self, destination: &str, pass: Pass, now: Moment, settings: &Settings) {
+    pub fn taken(&mut self, destination: &str, pass: Pass, now: Moment, settings: &SuspensionSettings) {
         let Some(route) = self.find_mut(destination) else {
             return;
         };
@@ -190,7 +191,7 @@ impl Destinations {
     }
 
     /// Sendmail will never take a message for `destination`.
-    pub fn refused(&mut self, destination: &str, own: &str, failure: &Failure, settings: &Settings) {
+    pub fn refused(&mut self, destination: &str, own: &str, failure: &Failure, settings: &SuspensionSettings) {
         self.fail(destination, own, failure, settings);
     }
 
@@ -201,7 +202,7 @@ impl Destinations {
         report_id: Option<&str>,
         own: &str,
         now: Moment,
-        settings: &Settings,
+        settings: &SuspensionSettings,
     ) {
         match blame.kind {
             ReportKind::Failure => {
@@ -221,7 +222,7 @@ impl Destinations {
         }
     }
 
-    fn fail(&mut self, destination: &str, own: &str, failure: &Failure, settings: &Settings) {
+    fn fail(&mut self, destination: &str, own: &str, failure: &Failure, settings: &SuspensionSettings) {
         // What time had made due before this failure was said comes first.
         self.tick(failure.at, settings);
         let mut number = self.next_number;
@@ -241,7 +242,13 @@ impl Destinations {
     }
 
     /// Suspends `destination` until somebody ends it. Says how it stood before; none where no more can be remembered.
-    pub fn suspend(&mut self, destination: &str, own: &str, now: Moment, settings: &Settings) -> Option<Standing> {
+    pub fn suspend(
+        &mut self,
+        destination: &str,
+        own: &str,
+        now: Moment,
+        settings: &SuspensionSettings,
+    ) -> Option<Standing> {
         let mut number = self.next_number;
         let route = self.find_or_begin(destination, own)?;
         let before = match &mut route.suspended {
@@ -260,7 +267,7 @@ impl Destinations {
     }
 
     /// Ends the suspension of `destination`, and forgets what failed there. Says how it stood before.
-    pub fn resume(&mut self, destination: &str, now: Moment, settings: &Settings) -> Standing {
+    pub fn resume(&mut self, destination: &str, now: Moment, settings: &SuspensionSettings) -> Standing {
         let mut number = self.next_number;
         let Some(route) = self.find_mut(destination).filter(|route| route.suspended.is_some()) else {
             return Standing::Open;
@@ -323,7 +330,7 @@ fn is(route: &Destination, destination: &str) -> bool {
 }
 
 impl Destination {
-    fn reopen(&mut self, event: Event, now: Moment, settings: &Settings, number: &mut u64) {
+    fn reopen(&mut self, event: Event, now: Moment, settings: &SuspensionSettings, number: &mut u64) {
         self.tell(event, now, number);
         let Some(suspension) = self.suspended.take() else {
             return;

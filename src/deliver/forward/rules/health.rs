@@ -3,13 +3,15 @@
 //!
 //! A report is only worth what it proves: everybody who knows the user's address can write one that quotes our `X-Loop`.
 
+use crate::config::SuspensionSettings;
+use crate::config::destinations::MOST_BURST;
 use crate::deliver::forward::rules::attribution::{ForwardFailure, Proof};
-use crate::deliver::forward::rules::{Settings, TEXT_BYTES, cut, id};
+use crate::deliver::forward::rules::{TEXT_BYTES, cut, id};
 use crate::moment::{HOUR, Moment};
 use crate::report::status_code::{FailureClass, class_of, find_status};
 
 /// How many recent hard failures are remembered; more than any `storm` asks for.
-pub const RECENT: usize = 20;
+pub const RECENT: usize = MOST_BURST;
 
 /// Who says that it failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
@@ -96,8 +98,10 @@ impl Failure {
 const ID_BYTES_OF_STATUS: usize = 12;
 
 /// A time that is long ago; or in the future, from a clock that was wrong; or none at all.
-fn is_old(then: Option<Moment>, now: Moment, settings: &Settings) -> bool {
-    then.is_none_or(|then| now.since(then) >= settings.stale || then.since(now) > settings.stale)
+fn is_old(then: Option<Moment>, now: Moment, settings: &SuspensionSettings) -> bool {
+    then.is_none_or(|then| {
+        now.since(then) >= settings.forget_after.as_seconds() || then.since(now) > settings.forget_after.as_seconds()
+    })
 }
 
 /// `EX_NOUSER` and `EX_NOHOST` (sysexits.h), and our own words for what is no address.
@@ -161,7 +165,7 @@ pub enum Judged {
 impl Health {
     /// Points at this time, in halves.
     #[must_use]
-    pub fn half_points(&self, now: Moment, settings: &Settings) -> u32 {
+    pub fn half_points(&self, now: Moment, settings: &SuspensionSettings) -> u32 {
         if self.is_stale(now, settings) {
             0
         } else {
@@ -171,18 +175,18 @@ impl Health {
 
     /// Tells whether nothing failed for so long that the points do not matter.
     #[must_use]
-    pub fn is_stale(&self, now: Moment, settings: &Settings) -> bool {
+    pub fn is_stale(&self, now: Moment, settings: &SuspensionSettings) -> bool {
         is_old(self.touched, now, settings)
     }
 
     /// Tells whether nothing was heard for so long that all of it may be forgotten.
     #[must_use]
-    pub fn is_forgettable(&self, now: Moment, settings: &Settings) -> bool {
+    pub fn is_forgettable(&self, now: Moment, settings: &SuspensionSettings) -> bool {
         self.is_stale(now, settings) && is_old(self.heard, now, settings)
     }
 
     /// Counts one failure. What says something about the message alone, or nothing, is counted and changes nothing.
-    pub fn fail(&mut self, failure: &Failure, settings: &Settings) -> Judged {
+    pub fn fail(&mut self, failure: &Failure, settings: &SuspensionSettings) -> Judged {
         let now = failure.at;
         if self.is_forgettable(now, settings) {
             *self = Self::default();
@@ -229,7 +233,7 @@ impl Health {
         let enough = settings.threshold.saturating_mul(2);
         // Points never grow beyond what they are compared with, so that each reason to wait ends in finite time.
         self.half_points = self.half_points.min(enough);
-        let is_storm = u32::try_from(self.recent.len()).unwrap_or(u32::MAX) >= settings.storm.max(1);
+        let is_storm = u32::try_from(self.recent.len()).unwrap_or(u32::MAX) >= settings.burst.max(1);
         if self.half_points >= enough || is_storm {
             Judged::TooMany
         } else {
@@ -249,7 +253,7 @@ impl Health {
     }
 
     /// Begins anew on parole: the next failure for which the address is to blame is one too many, until that grows stale.
-    pub fn parole(&mut self, now: Moment, settings: &Settings) {
+    pub fn parole(&mut self, now: Moment, settings: &SuspensionSettings) {
         *self = Self {
             half_points: settings.threshold.saturating_mul(2).saturating_sub(2),
             touched: Some(now),

@@ -22,45 +22,7 @@ pub use suspension::{Fit, Probe, Stage, Suspension, Waits};
 
 use crate::deliver::forward::rules::attribution::Proof;
 use crate::moment::DAY;
-use crate::moment::HOUR;
 use crate::moment::Moment;
-
-/// When a destination is suspended, and for how long. Times are in seconds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Settings {
-    /// How many points are too many.
-    pub threshold: u32,
-    /// Points count no more when nothing failed for so long.
-    pub stale: u64,
-    /// How many hard failures about different messages within an hour are too many at once.
-    pub storm: u32,
-    /// How long after the suspension the first probe goes out.
-    pub probe: u64,
-    /// Each further probe waits twice as long as the one before, and never longer than this.
-    pub probe_max: u64,
-    /// How long after a probe silence is good news.
-    pub trial: u64,
-    /// The same where the failures were such as mail systems report only when they give up.
-    pub trial_slow: u64,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            threshold: 5,
-            stale: 7 * DAY,
-            storm: 3,
-            probe: HOUR,
-            probe_max: DAY,
-            // A hard failure comes within minutes, unless a host on the way puts the message off first (greylisting). Postfix
-            // then tries again after 4000 s at the latest (postconf(5), maximal_backoff_time).
-            trial: 2 * HOUR,
-            // Mail systems try for up to five days before they report that a host does not answer (RFC 5321 section 4.5.4.1), and
-            // Postfix sends no report of a delay unless it is told to.
-            trial_slow: 6 * DAY,
-        }
-    }
-}
 
 /// A report that quotes nothing but our mark proves little, and an old one nothing: mailboxes are full of reports that some hand may
 /// run through the guard again. In seconds.

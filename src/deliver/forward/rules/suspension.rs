@@ -1,8 +1,9 @@
 //! What happens while a destination is suspended: when one message may go out as a probe, and when silence about it is good news.
 //! A suspension by the guard always tries again in finite time, even where a clock was wrong; one by hand waits for a hand.
 
+use crate::config::SuspensionSettings;
 use crate::deliver::forward::rules::health::Failure;
-use crate::deliver::forward::rules::{Settings, id};
+use crate::deliver::forward::rules::id;
 use crate::moment::{DAY, Moment};
 use crate::report::status_code::FailureClass;
 
@@ -95,8 +96,11 @@ pub enum Tick {
 impl Suspension {
     /// Begins one that tries again after `interval` seconds.
     #[must_use]
-    pub fn by_guard(now: Moment, interval: u64, settings: &Settings) -> Self {
-        let interval = interval.clamp(settings.probe, settings.probe_max.max(settings.probe));
+    pub fn by_guard(now: Moment, interval: u64, settings: &SuspensionSettings) -> Self {
+        let interval = interval.clamp(
+            settings.probe.as_seconds(),
+            settings.probe_max.as_seconds().max(settings.probe.as_seconds()),
+        );
         Self {
             since: now,
             kept: 0,
@@ -107,22 +111,22 @@ impl Suspension {
 
     /// Begins one that only a hand ends.
     #[must_use]
-    pub fn by_hand(now: Moment, settings: &Settings) -> Self {
+    pub fn by_hand(now: Moment, settings: &SuspensionSettings) -> Self {
         Self {
             since: now,
             kept: 0,
-            interval: settings.probe,
+            interval: settings.probe.as_seconds(),
             waits: Waits::ForHand,
         }
     }
 
     /// Does what time has made due.
-    pub fn tick(&mut self, now: Moment, settings: &Settings) -> Tick {
+    pub fn tick(&mut self, now: Moment, settings: &SuspensionSettings) -> Tick {
         match &mut self.waits {
             Waits::ForHand => Tick::GoesOn,
             Waits::ForProbe(from) => {
                 // No probe is due later than this; a clock was wrong.
-                *from = (*from).min(now.after(self.interval.max(settings.probe_max)));
+                *from = (*from).min(now.after(self.interval.max(settings.probe_max.as_seconds())));
                 Tick::GoesOn
             }
             Waits::ForNews(probe) => match &mut probe.stage {
@@ -132,7 +136,7 @@ impl Suspension {
                 }
                 Stage::Claimed => Tick::GoesOn,
                 Stage::Sent(until) => {
-                    *until = (*until).min(now.after(LONGEST.max(settings.trial_slow)));
+                    *until = (*until).min(now.after(LONGEST.max(settings.quiet_slow.as_seconds())));
                     if now >= *until { Tick::IsOver } else { Tick::GoesOn }
                 }
             },
@@ -155,8 +159,12 @@ impl Suspension {
     }
 
     /// The mail system took the probe. `slow` says that failures were reported late before.
-    pub fn probe_sent(&mut self, now: Moment, slow: bool, settings: &Settings) {
-        let trial = if slow { settings.trial_slow } else { settings.trial };
+    pub fn probe_sent(&mut self, now: Moment, slow: bool, settings: &SuspensionSettings) {
+        let trial = if slow {
+            settings.quiet_slow.as_seconds()
+        } else {
+            settings.quiet.as_seconds()
+        };
         if let Waits::ForNews(probe) = &mut self.waits {
             probe.stage = Stage::Sent(now.after(trial));
         }
@@ -174,7 +182,7 @@ impl Suspension {
 
     /// A failure was reported. If it is the probe's, the next waits longer; where it says something about that message alone, it waits
     /// as long again. One that may or may not be the probe's is taken for it: mail is kept, and nothing is lost by that.
-    pub fn fail(&mut self, failure: &Failure, settings: &Settings) {
+    pub fn fail(&mut self, failure: &Failure, settings: &SuspensionSettings) {
         if !self.is_about_probe(failure.id.as_deref()) {
             return;
         }
@@ -182,7 +190,10 @@ impl Suspension {
             FailureClass::Message => self.interval,
             FailureClass::Hard | FailureClass::Soft | FailureClass::Neither => self.interval.saturating_mul(2),
         };
-        self.interval = next.clamp(settings.probe, settings.probe_max.max(settings.probe));
+        self.interval = next.clamp(
+            settings.probe.as_seconds(),
+            settings.probe_max.as_seconds().max(settings.probe.as_seconds()),
+        );
         self.waits = Waits::ForProbe(failure.at.after(self.interval));
     }
 

@@ -1,11 +1,13 @@
+use crate::config::value::Age;
 use proptest::prelude::*;
 
+use crate::config::SuspensionSettings;
 use crate::deliver::forward::rules::attribution::{ForwardFailure, Proof};
 use crate::deliver::forward::rules::destinations::{Destinations, MOST_DESTINATIONS, MOST_LOST, Pass, Standing};
 use crate::deliver::forward::rules::health::{Failure, Source};
+use crate::deliver::forward::rules::is_timely;
 use crate::deliver::forward::rules::pending_notices::{Event, To};
 use crate::deliver::forward::rules::suspension::Fit;
-use crate::deliver::forward::rules::{Settings, is_timely};
 use crate::moment::{DAY, HOUR, Moment};
 use crate::report::dsn::ReportKind;
 use crate::report::returned_message::LostMessage;
@@ -16,8 +18,8 @@ const B: &str = "b@b.test";
 /// Monday, 2026-11-02 10:00 UTC.
 const BEGIN: i64 = 1_793_613_600;
 
-fn settings() -> Settings {
-    Settings::default()
+fn settings() -> SuspensionSettings {
+    SuspensionSettings::default()
 }
 
 fn at(seconds: u64) -> Moment {
@@ -456,7 +458,7 @@ proptest! {
     /// and a destination that the guard suspended is tried again within a day and open within a week after.
     #[test]
     fn every_suspension_by_the_guard_ends(events in events(), slow in any::<bool>()) {
-        let settings = Settings { trial: if slow { DAY } else { HOUR }, ..settings() };
+        let settings = SuspensionSettings { quiet: Age::seconds(if slow { DAY } else { HOUR }), ..settings() };
         let mut routes = Destinations::default();
         let mut by_hand = [false; 4];
         let mut now = Moment::at(BEGIN);
