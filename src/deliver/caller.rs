@@ -1,6 +1,8 @@
 //! What the caller says about a message: Postfix, Exim, sendmail, OpenSMTPD, procmail and maildrop each set other variables and
 //! add other header fields. Flags come first, then the environment, then the message.
 
+use std::cell::LazyCell;
+
 use crate::cli::Who;
 use crate::config::Config;
 use crate::message::Message;
@@ -39,13 +41,14 @@ pub fn envelope(
 ) -> Envelope {
     let recipient = recipient(who, variable, message);
     let mut own = OwnAddresses::new(&config.recipient_delimiter);
+    let mail_name = LazyCell::new(account::mail_name);
     let mut add = |text: &str| {
         if let Some(address) = Address::parse(text) {
             let qualified = match address.domain() {
                 Some(_) => Some(address),
                 // A bare name is a mailbox of this host, where a user is called so: getmail writes `unknown` for all of them.
                 None if is_user(address.base(&config.recipient_delimiter), account) => {
-                    Address::from_parts(address.local(), &account::mail_name())
+                    Address::from_parts(address.local(), &mail_name)
                 }
                 None => None,
             };

@@ -1,5 +1,7 @@
 //! Mail addresses, compared the way mail systems do. An address that cannot be read is `None`, never an error.
 
+use std::collections::HashSet;
+
 use crate::message::idn;
 
 /// An address as the envelope knows it: `local@domain`, or a bare local part (RFC 5321 section 4.1.2).
@@ -74,10 +76,12 @@ impl Address {
     /// case too (RFC 5321 section 2.4 lets hosts tell them apart, but no Unix mail system does, and a loop missed costs more).
     #[must_use]
     pub fn same_mailbox(&self, other: &Self, delimiter: &str) -> bool {
-        let (one, other_one) = (self.base(delimiter), other.base(delimiter));
-        let is_same =
-            one.eq_ignore_ascii_case(other_one) || (!one.is_ascii() && one.to_lowercase() == other_one.to_lowercase());
-        self.domain == other.domain && is_same
+        self.mailbox(delimiter) == other.mailbox(delimiter)
+    }
+
+    /// What two addresses of one mailbox have in common.
+    fn mailbox(&self, delimiter: &str) -> (String, Option<String>) {
+        (self.base(delimiter).to_lowercase(), self.domain.clone())
     }
 }
 
@@ -159,6 +163,8 @@ pub fn is_plain(text: &str) -> bool {
 #[derive(Clone, Debug, Default)]
 pub struct OwnAddresses {
     list: Vec<Address>,
+    /// The mailboxes that they name: a user may have thousands, and each message asks for several.
+    mailboxes: HashSet<(String, Option<String>)>,
     delimiter: String,
 }
 
@@ -168,13 +174,14 @@ impl OwnAddresses {
     pub fn new(delimiter: &str) -> Self {
         Self {
             list: Vec::new(),
+            mailboxes: HashSet::new(),
             delimiter: delimiter.to_owned(),
         }
     }
 
     /// Adds an address, unless one for the same mailbox is there already.
     pub fn add(&mut self, address: Address) {
-        if !self.contains(&address) {
+        if self.mailboxes.insert(address.mailbox(&self.delimiter)) {
             self.list.push(address);
         }
     }
@@ -190,7 +197,7 @@ impl OwnAddresses {
     /// Tells whether `address` is one of the user's own.
     #[must_use]
     pub fn contains(&self, address: &Address) -> bool {
-        self.list.iter().any(|own| own.same_mailbox(address, &self.delimiter))
+        self.mailboxes.contains(&address.mailbox(&self.delimiter))
     }
 
     /// The address that stands for the user in `X-Loop`, without its extension.

@@ -1,6 +1,8 @@
 //! `spoolguard spool archive` and what it has in common with `sweep`: one mailbox after another, one line about each. A mailbox that
 //! cannot be done does not stop the others.
 
+use std::time::Duration;
+
 use time::OffsetDateTime;
 
 use crate::cli::spool::{Mail, Packing, What};
@@ -14,6 +16,7 @@ use crate::spool::context::SpoolRun;
 use crate::spool::move_out::{Mode, Take, Taken};
 use crate::spool::select;
 use crate::spool::select::Spool;
+use crate::sys::deadline::ReadLimit;
 
 /// Runs the command: 0, or 1 when a mailbox could not be done.
 ///
@@ -36,6 +39,9 @@ pub fn run(care: &SpoolRun, what: &What, mail: &Mail, packing: &Packing) -> Resu
     })
 }
 
+/// For how long one of all mailboxes is read. Its user decides how large it is, and the others wait; by itself it has all the time it takes.
+const MAILBOX_TIME: Duration = Duration::from_secs(60 * 60);
+
 /// Does something with each mailbox that was asked for, and sums up. `one` tells whether there was nothing to do.
 ///
 /// # Errors
@@ -44,6 +50,9 @@ pub fn each(care: &SpoolRun, what: &What, mut one: impl FnMut(&Spool) -> Result<
     let (mut done, mut nothing, mut failed) = (0_u64, 0_u64, 0_u64);
     for found in select::find(what, &care.config)? {
         care.deadline.check("go on", "with the other mailboxes")?;
+        if what.all {
+            care.reading.set(ReadLimit::within(MAILBOX_TIME));
+        }
         match found.and_then(|spool| one(&spool)) {
             Ok(true) => nothing += 1,
             Ok(false) => done += 1,

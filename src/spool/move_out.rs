@@ -333,14 +333,13 @@ impl<'a> Take<'a> {
         let user = &self.spool.account.name;
         let bytes = choice.taken.bytes();
         let member = self.member(look, bytes)?;
-        let path = look.path().display().to_string();
-        let deadline = &self.care.deadline;
+        let reading = self.care.reading.get();
         let mut packing = Progress::begin(&format!("{user}: packing"), bytes);
         let from = Stepping {
             inner: choice.taken.reader(look.file()),
             step: |bytes| {
                 packing.step(bytes);
-                stop_if_asked(deadline, &path)
+                reading.check()
             },
         };
         let mut checking = None;
@@ -349,7 +348,7 @@ impl<'a> Take<'a> {
             checking
                 .get_or_insert_with(|| Progress::begin(&format!("{user}: reading back"), bytes))
                 .step(read);
-            stop_if_asked(deadline, &path)
+            reading.check()
         })?;
         let hash = checked.hash;
         Ok((checked.publish()?, hash))

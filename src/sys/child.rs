@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, poll};
 use nix::sys::signal::{Signal, killpg};
+use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use nix::unistd::{Pid, Uid};
 
 use crate::sys::deadline;
@@ -100,15 +101,109 @@ pub fn output_of_command(
     let mut answer = Vec::new();
     let ended = read_until(output, until, &mut answer).and_then(|()| wait_until(&mut child, until));
     if ended.is_err() {
-        if let Ok(group) = i32::try_from(child.id()) {
-            let _ = killpg(Pid::from_raw(group), Signal::SIGKILL);
-        }
-        let _ = child.wait();
+        end_group(&mut child);
     }
     Ok(Answer {
         status: ended?,
         text: String::from_utf8_lossy(&answer).into_owned(),
     })
+}
+
+/// What a program printed, and how it ended.
+#[derive(Debug)]
+pub struct Printed {
+    /// How it ended.
+    pub status: ExitStatus,
+    /// Standard output.
+    pub output: Vec<u8>,
+    /// Standard error.
+    pub error: Vec<u8>,
+}
+
+/// As much as is read of each, in bytes.
+const PRINTED_BYTES: usize = 64 << 20;
+
+/// Runs the program that `command` starts, in its environment, and takes what it prints. One that somebody stopped is not waited for, since
+/// its user may do so; nor is any other beyond `limit`, or when this run is told to stop.
+///
+/// # Errors
+/// When it cannot be started, is not over in time, was stopped, or prints too much: then it is killed.
+pub fn run(mut command: Command, limit: Duration) -> io::Result<Printed> {
+    let ((output, child_output), (error, child_error)) = (io::pipe()?, io::pipe()?);
+    command
+        .process_group(0)
+        .stdin(Stdio::null())
+        .stdout(child_output)
+        .stderr(child_error);
+    let mut child = deadline::start(&mut command)?;
+    drop(command);
+    let until = Instant::now() + limit;
+    let mut printed = [(output, Vec::new()), (error, Vec::new())];
+    let ended = take_both(&child, &mut printed, until).and_then(|()| wait_until(&mut child, until));
+    if ended.is_err() {
+        end_group(&mut child);
+    }
+    let [(_, output), (_, error)] = printed;
+    Ok(Printed {
+        status: ended?,
+        output,
+        error,
+    })
+}
+
+/// Reads both to their ends.
+fn take_both(child: &Child, printed: &mut [(io::PipeReader, Vec<u8>); 2], until: Instant) -> io::Result<()> {
+    const SLICE_MILLISECONDS: u16 = 200;
+    let mut open = [true; 2];
+    let mut buffer = vec![0; 64 << 10];
+    while open.contains(&true) {
+        if deadline::is_stopped() {
+            return Err(io::Error::other("told to stop by a signal"));
+        }
+        if is_suspended(child) {
+            return Err(io::Error::other("somebody stopped it"));
+        }
+        if Instant::now() >= until {
+            return Err(late());
+        }
+        for ((pipe, text), open) in printed.iter_mut().zip(&mut open) {
+            if !*open {
+                continue;
+            }
+            let mut wanted = [PollFd::new(pipe.as_fd(), PollFlags::POLLIN)];
+            match poll(&mut wanted, SLICE_MILLISECONDS / 2) {
+                Ok(0) | Err(nix::Error::EINTR) => continue,
+                Ok(_) => {}
+                Err(e) => return Err(e.into()),
+            }
+            match pipe.read(&mut buffer)? {
+                0 => *open = false,
+                read => text.extend_from_slice(buffer.get(..read).unwrap_or_default()),
+            }
+            if text.len() > PRINTED_BYTES {
+                return Err(io::Error::other("it prints without end"));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Tells whether a signal stopped it: its user may send one.
+fn is_suspended(child: &Child) -> bool {
+    let Ok(pid) = i32::try_from(child.id()) else {
+        return false;
+    };
+    let flags = WaitPidFlag::WSTOPPED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
+    matches!(waitid(Id::Pid(Pid::from_raw(pid)), flags), Ok(WaitStatus::Stopped(..)))
+}
+
+/// Kills it with all that it started. One that cannot even be killed now, in a call to a file system that hangs, is left behind.
+fn end_group(child: &mut Child) {
+    const KILL_TIME: Duration = Duration::from_secs(2);
+    if let Ok(group) = i32::try_from(child.id()) {
+        let _ = killpg(Pid::from_raw(group), Signal::SIGKILL);
+    }
+    let _ = wait_until(child, Instant::now() + KILL_TIME);
 }
 
 fn late() -> io::Error {
@@ -191,9 +286,10 @@ pub fn is_trusted(path: &Path) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{Streams, find, output_of, search_path};
+    use super::{Streams, find, output_of, run, search_path};
     use std::ffi::OsStr;
     use std::io;
+    use std::process::Command;
     use std::time::Duration;
 
     const LONG: Duration = Duration::from_secs(30);
@@ -233,6 +329,24 @@ mod tests {
             LONG,
         );
         assert!(endless.is_err_and(|e| e.kind() == io::ErrorKind::Other));
+    }
+
+    #[test]
+    fn whoever_is_stopped_or_late_is_ended_and_what_was_printed_is_taken() {
+        let shell = |line: &str| {
+            let mut command = Command::new("sh");
+            command.args(["-c", line]);
+            command
+        };
+        let printed = run(shell("echo x; echo y >&2; exit 3"), LONG);
+        assert!(
+            printed.is_ok_and(|p| (p.output.as_slice(), p.error.as_slice(), p.status.code())
+                == (b"x\n".as_slice(), b"y\n".as_slice(), Some(3)))
+        );
+        let stopped = run(shell("kill -STOP $$; echo x"), LONG).map_err(|e| e.to_string());
+        assert!(stopped.is_err_and(|text| text.contains("stopped")));
+        let late = run(shell("sleep 300"), Duration::from_millis(100)).map_err(|e| e.kind());
+        assert_eq!(late.err(), Some(io::ErrorKind::TimedOut));
     }
 
     #[test]

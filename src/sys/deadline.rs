@@ -4,7 +4,7 @@
 //! whole when a run is told to go. The append itself never looks, and is never interrupted.
 //!
 //! A delivery that waits for nothing begins with all of them blocked, which is one system call, and ends so: it is faster done than
-//! stop_if_asked. The first wait and the first child unblock them, with a handler for each.
+//! stopped. The first wait and the first child unblock them, with a handler for each.
 
 use std::cell::Cell;
 use std::io::{self};
@@ -284,7 +284,7 @@ impl Deadline {
         if file.is_some() && matches!(is_ready(0), (_, true)) {
             return Woken::Readable;
         }
-        // Where that fails they stay blocked: then it waits to the end, and is not stop_if_asked.
+        // Where that fails they stay blocked: then it waits to the end, and is not stopped.
         let _ = listen();
         let end = Instant::now() + time.min(self.remaining());
         loop {

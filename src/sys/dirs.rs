@@ -1,12 +1,17 @@
 //! Directories and what we keep in them: the one that holds a file, making one, refusing one that is not ours alone, making a name in one
 //! last, opening what lies in one.
 
+use std::ffi::OsStr;
 use std::fs::{File, OpenOptions};
 use std::io;
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use nix::fcntl::OFlag;
+use nix::libc;
+use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat, openat2};
+use rustix::io::Errno;
 
 use crate::error::{Class, Error};
 
@@ -94,11 +99,55 @@ pub fn refuse_shared(dir: &Path, owners: &[u32]) -> Result<(), Error> {
     }
 }
 
+/// Goes to a directory, so that what is named without a slash from then on lies in it, whatever happens to its path. No link on the way is
+/// followed: whoever owns a part of the path could have made it, and led root elsewhere.
+///
+/// # Errors
+/// When it cannot be opened, a part of the path is a link, or it cannot be gone to.
+pub fn go_without_links(dir: &Path) -> Result<(), Error> {
+    open_without_links(dir)
+        .and_then(|dir| Ok(nix::unistd::fchdir(&dir)?))
+        .map_err(|e| {
+            let is_link = matches!(e.raw_os_error(), Some(libc::ELOOP | libc::ENOTDIR));
+            let error = Error::io("go to", dir, &e);
+            if is_link {
+                error.hint("root follows no link on the way to a mailbox; say where it leads (realpath)")
+            } else {
+                error
+            }
+        })
+}
+
+fn open_without_links(dir: &Path) -> io::Result<OwnedFd> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    match openat2(CWD, dir, flags, Mode::empty(), ResolveFlags::NO_SYMLINKS) {
+        // Linux before 5.6, or a sandbox that does not know the call.
+        Err(Errno::NOSYS | Errno::PERM) => walk_without_links(dir, flags),
+        opened => Ok(opened?),
+    }
+}
+
+/// The same, one part of the path after another.
+fn walk_without_links(dir: &Path, flags: OFlags) -> io::Result<OwnedFd> {
+    let start = if dir.is_absolute() { "/" } else { "." };
+    let mut at = openat(CWD, start, flags, Mode::empty())?;
+    for part in dir.components() {
+        let name = match part {
+            Component::Normal(name) => name,
+            Component::ParentDir => OsStr::new(".."),
+            Component::RootDir | Component::CurDir | Component::Prefix(_) => continue,
+        };
+        at = openat(&at, name, flags | OFlags::NOFOLLOW, Mode::empty())?;
+    }
+    Ok(at)
+}
+
 #[cfg(test)]
 mod tests {
-    use super::open_kept;
+    use super::{OFlags, open_kept, open_without_links, walk_without_links};
     use nix::sys::stat::Mode;
     use std::os::unix::fs::symlink;
+    use std::path::Path;
 
     #[test]
     fn what_is_kept_is_a_regular_file_and_nothing_in_its_place_holds_us() {
@@ -112,6 +161,28 @@ mod tests {
         assert!(nix::unistd::mkfifo(&at("fifo"), Mode::S_IRWXU).is_ok());
         for name in ["link", "directory", "fifo"] {
             assert!(open_kept(&at(name)).is_err(), "{name}");
+        }
+    }
+
+    #[test]
+    fn no_link_on_the_way_to_a_directory_is_followed() {
+        let dir = tempfile::tempdir().unwrap_or_else(|e| unreachable!("{e}"));
+        let path = |name: &str| dir.path().join(name);
+        assert!(std::fs::create_dir_all(path("real/below")).is_ok());
+        assert!(symlink(path("real"), path("link")).is_ok());
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        type Way<'a> = &'a dyn Fn(&Path) -> bool;
+        let ways: [(&str, Way<'_>); 2] = [
+            ("openat2", &|dir| open_without_links(dir).is_ok()),
+            ("a walk", &|dir| walk_without_links(dir, flags).is_ok()),
+        ];
+        for (way, goes) in ways {
+            for good in ["real", "real/below", "real/./below/../below"] {
+                assert!(goes(&path(good)), "{way}: {good}");
+            }
+            for bad in ["link", "link/below", "real/../link/below", "nothing"] {
+                assert!(!goes(&path(bad)), "{way}: {bad}");
+            }
         }
     }
 }

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::path::Path;
-use std::process::Stdio;
+use std::time::Duration;
 
 use crate::cli::Everywhere;
 use crate::command::status::Request;
@@ -18,7 +18,12 @@ use crate::escape::visible;
 use crate::output::Form;
 use crate::sys::account;
 use crate::sys::account::Account;
+use crate::sys::child;
+use crate::sys::deadline;
 use crate::sys::self_exec;
+
+/// For how long each run is waited for: longer than it waits itself, for locks and for the mail system.
+const USER_TIME: Duration = Duration::from_secs(300);
 
 /// Runs the command for every user. The worst of their statuses counts.
 pub fn run(request: &Request, everywhere: &Everywhere) -> Status {
@@ -51,7 +56,14 @@ fn all(request: &Request, everywhere: &Everywhere) -> Result<Status, Error> {
         if !has_state(&config, &account, everywhere) {
             continue;
         }
-        let (status, has_told) = one(&name, request, everywhere)?;
+        let (status, has_told) = match one(&name, request, everywhere) {
+            Ok(ended) => ended,
+            Err(e) if deadline::is_stopped() => return Err(e),
+            Err(e) => {
+                let _ = writeln!(io::stderr(), "spoolguard: {e}");
+                (Status::TryAgain, true)
+            }
+        };
         told |= has_told;
         worst = match (worst, status) {
             (Status::TryAgain, _) | (_, Status::TryAgain) => Status::TryAgain,
@@ -109,16 +121,12 @@ fn one(name: &str, request: &Request, everywhere: &Everywhere) -> Result<(Status
         Request::Due => drop(command.arg("--due")),
         Request::Show(Form::Text) | Request::Resume(_) | Request::Suspend(_) => {}
     }
-    let output = command
-        .stdin(Stdio::null())
-        .stderr(Stdio::piped())
-        .output()
-        .map_err(fail)?;
-    let has_told = !output.stdout.is_empty() && output.stdout != show::nothing(name).into_bytes();
+    let output = child::run(command, USER_TIME).map_err(fail)?;
+    let has_told = !output.output.is_empty() && output.output != show::nothing(name).into_bytes();
     if has_told {
-        io::stdout().write_all(&output.stdout).map_err(fail)?;
+        io::stdout().write_all(&output.output).map_err(fail)?;
     }
-    for line in String::from_utf8_lossy(&output.stderr).lines() {
+    for line in String::from_utf8_lossy(&output.error).lines() {
         let _ = writeln!(io::stderr(), "{}: {}", visible(name), visible(line));
     }
     let status = match output.status.code() {

@@ -8,7 +8,7 @@ pub mod filter;
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use nix::fcntl::OFlag;
 use nix::unistd::Uid;
@@ -19,7 +19,7 @@ use crate::deliver::store;
 use crate::error::{Class, Error, Status};
 use crate::escape::visible;
 use crate::mailbox::lock::Plan;
-use crate::mailbox::open::{Absent, Owner, create_for};
+use crate::mailbox::open::{Absent, Owner, create_for, not_a_mailbox};
 use crate::message::Message;
 use crate::output::print_error;
 use crate::output::sizes::size;
@@ -28,6 +28,7 @@ use crate::spool::merge::{Merge, Mode, Room, Sameness, Seen, Stop, Tally, Target
 use crate::spool::restore::catalog::Entry;
 use crate::spool::restore::destination::{Destination, user_name};
 use crate::spool::restore::filter::Pick;
+use crate::sys::dirs::{go_without_links, parent};
 
 /// How often it is begun again when a mail reader rewrites the mailbox meanwhile.
 const BEGINNINGS: u32 = 5;
@@ -41,15 +42,23 @@ pub fn run(selection: &Selection, care: &SpoolRun) -> Status {
             return Status::Usage;
         }
     };
+    let pinned = match pinned(selection) {
+        Ok(pinned) => pinned,
+        Err(e) => {
+            print_error(&e);
+            return Status::Wrong;
+        }
+    };
     let mut run = Run {
-        selection,
+        asked: selection,
+        selection: pinned.as_ref().unwrap_or(selection),
         care,
         pick,
         output: BufWriter::new(io::stdout().lock()),
         met: 0,
         status: Status::Done,
     };
-    for archive in &selection.archives {
+    for archive in &run.selection.archives {
         match run.archive(archive) {
             Ok(()) => {}
             Err(Ended::Listener) => return Status::Done,
@@ -69,7 +78,28 @@ pub fn run(selection: &Selection, care: &SpoolRun) -> Status {
     run.status
 }
 
+/// The same, with the mailbox named by its place in its directory, where this is root: somebody else may own a part of the path, and put
+/// a link there at any time.
+fn pinned(selection: &Selection) -> Result<Option<Selection>, Error> {
+    let Some(mailbox) = selection.mailbox.as_deref().filter(|_| Uid::effective().is_root()) else {
+        return Ok(None);
+    };
+    let Some(name) = mailbox.file_name() else {
+        return Err(not_a_mailbox(mailbox, "it is a directory"));
+    };
+    let absolute = |path: &PathBuf| std::path::absolute(path).map_err(|e| Error::io("find", path, &e));
+    let archives = selection.archives.iter().map(absolute).collect::<Result<_, _>>()?;
+    go_without_links(parent(mailbox))?;
+    Ok(Some(Selection {
+        archives,
+        mailbox: Some(Path::new(".").join(name)),
+        ..selection.clone()
+    }))
+}
+
 struct Run<'a> {
+    /// As it was typed.
+    asked: &'a Selection,
     selection: &'a Selection,
     care: &'a SpoolRun,
     pick: Pick,
@@ -265,7 +295,8 @@ impl Run<'_> {
             present,
             no_room,
         } = tally;
-        let mailbox = destination.path.display().to_string();
+        let mailbox = self.asked.mailbox.as_deref().unwrap_or(&destination.path);
+        let mailbox = mailbox.display().to_string();
         let source = archive.display().to_string();
         if mode == Mode::Write {
             tracing::info!(

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File, FileTimes};
 use std::io::Write;
-use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, SystemTime};
@@ -685,4 +685,41 @@ fn a_small_ext4_fills_up_and_the_rest_comes_later() {
     a_disk_fills_up(
         "truncate -s 8m \"$root/disk\"; mkfs.ext4 -q -b 1024 -N 16 -O ^has_journal -m 0 \"$root/disk\" 4000; mount -o loop \"$root/disk\" \"$spool\"",
     );
+}
+
+#[test]
+fn root_follows_no_link_on_the_way_to_a_mailbox() {
+    if !is_root() {
+        return skip("needs root, whom others could lead astray");
+    }
+    let scratch = Scratch::new();
+    let archive = scratch.path("a.gz");
+    let packed = Command::new("gzip")
+        .arg("-c")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn();
+    let mut packed = packed.unwrap();
+    let mut stdin = packed.stdin.take().unwrap();
+    stdin
+        .write_all(b"From s@s.test Mon Nov  2 10:00:00 2026\nSubject: 1\n\none\n\n")
+        .unwrap();
+    drop(stdin);
+    fs::write(&archive, packed.wait_with_output().unwrap().stdout).unwrap();
+    for dir in ["victim", "theirs", "theirs/mail"] {
+        fs::create_dir(scratch.path(dir)).unwrap();
+    }
+    for dir in ["theirs", "theirs/mail"] {
+        chown(scratch.path(dir), Some(61_234), Some(61_234)).unwrap();
+    }
+    let into = |path: &str| {
+        let path = scratch.path(path).display().to_string();
+        restore(&scratch, &archive).with(&["--mailbox", &path]).go()
+    };
+    into("theirs/mail/box").ends_with(0);
+    assert!(scratch.path("theirs/mail/box").exists());
+    fs::rename(scratch.path("theirs/mail"), scratch.path("theirs/was")).unwrap();
+    symlink(scratch.path("victim"), scratch.path("theirs/mail")).unwrap();
+    into("theirs/mail/box").ends_with(1).mentions("no link");
+    assert!(scratch.files("victim").is_empty());
 }
