@@ -72,18 +72,17 @@ pub fn find_signs(head: &HeaderScan<'_>, subject: &str, null_sender: Option<&Mar
             .filter(|field| !starts_with_ignoring_case(field.text().trim_start(), "no"))
             .map(|field| Marker::of(&field, "sent without a person (RFC 3834)"))
     };
+    let machine = null_sender.cloned().or_else(automatic)?;
     if says_away(subject)
         && let Some(field) = &head.subject
     {
-        let machine = null_sender.cloned().or_else(automatic)?;
         return Some([Marker::of(field, "says that somebody is away"), machine]);
     }
     let answers = head
         .reply_to_message
         .map(|field| Marker::of(&field, "answers a message under a subject of its own"))?;
     // Trackers and code hosts notify with both fields of the second pair, and with neither null sender nor Exchange's.
-    let exchange = || head.reply_hint.and_then(|_| automatic());
-    Some([answers, null_sender.cloned().or_else(exchange)?])
+    (null_sender.is_some() || head.reply_hint.is_some()).then_some([answers, machine])
 }
 
 /// What, beside a subject that people write too, says that a machine answered.

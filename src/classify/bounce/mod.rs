@@ -111,7 +111,7 @@ pub fn weigh(evidence: &Evidence<'_, '_>, outline: &MimeParts<'_>, facts: &Facts
     let kind_of_words = score.score_words(&words, &text);
     score.score_quote(&quoted, &words, built);
     score.score_people(evidence, own, built);
-    score.score_reply(evidence, own);
+    score.score_reply(evidence, own, &quoted);
 
     let our_loop = nested_values(evidence.message.body(), "x-loop")
         .find(|value| facts.own.is_loop_mark(value))

@@ -26,6 +26,16 @@ pub fn find_reply<'t>(own: &'t str, parties: &[String]) -> Option<&'t str> {
         .map(|(_, line)| line)
 }
 
+/// Tells whether `own` names somebody else's address on a line of its own, as qmail, Exim, Gmail and all that imitate them do.
+#[must_use]
+pub fn names_alone(own: &str, parties: &[String]) -> bool {
+    let lines = own.lines().take(MAX_LINES).map(str::trim);
+    lines
+        .map(|line| line.trim_end_matches(':').trim_end())
+        .filter(|line| line.contains('@') && !line.contains(char::is_whitespace))
+        .any(|line| names_another(line, parties))
+}
+
 /// Tells whether an address stands in `line` that is neither who sent the report nor who got it.
 fn names_another(line: &str, parties: &[String]) -> bool {
     let edges = |c: char| !c.is_alphanumeric();

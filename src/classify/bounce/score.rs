@@ -3,7 +3,7 @@
 
 use crate::classify::Marker;
 use crate::classify::bounce::recipients::parties;
-use crate::classify::bounce::reply::find_reply;
+use crate::classify::bounce::reply::{find_reply, names_alone};
 use crate::classify::bounce::{Answers, Evidence};
 use crate::classify::patterns::sender::SenderKind;
 use crate::classify::patterns::{body, subject};
@@ -246,16 +246,25 @@ impl Score {
     }
 
     /// What a mail system answered about an address: that is said in every language. Others than mail systems quote it as well.
-    pub fn score_reply(&mut self, evidence: &Evidence<'_, '_>, own: &str) {
+    pub fn score_reply(&mut self, evidence: &Evidence<'_, '_>, own: &str, quoted: &ReturnedHeader<'_>) {
         if evidence.sender_kind < SenderKind::Postmaster {
             return;
         }
-        if find_reply(own, &parties(evidence)).is_some() {
-            self.core = true;
-            self.replied = true;
+        let parties = parties(evidence);
+        let (value, why) = if find_reply(own, &parties).is_some() {
             let why = "quotes what a mail system answered about an address";
-            self.add(weight::REPLY, Some(Marker::new("Body", "a reply, an address", why)));
-        }
+            ("a reply, an address", why)
+        } else if evidence.sender_kind == SenderKind::Daemon && !quoted.is_empty() && names_alone(own, &parties) {
+            (
+                "an address, a header",
+                "a daemon gives a message back, and names an address",
+            )
+        } else {
+            return;
+        };
+        self.core = true;
+        self.replied = true;
+        self.add(weight::REPLY, Some(Marker::new("Body", value, why)));
     }
 
     /// A message that is quoted, and words that want something done.
