@@ -3,6 +3,8 @@
 pub mod architecture;
 pub mod completions;
 pub mod corpus;
+pub mod dependencies;
 pub mod elf;
+pub mod graph;
 pub mod manuals;
 pub mod properties;
