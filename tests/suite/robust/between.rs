@@ -9,8 +9,8 @@ use crate::robust::faults::strace::{self, Stopped};
 use crate::robust::lock::hold_fcntl;
 use crate::support::{ORDINARY, Scratch, Watch, contains, is_root, large, only, same, skip, until, user_name};
 
-/// A delivery that has opened the mailbox and not locked it yet; `None` where nothing can be traced.
-fn opened(scratch: &Scratch) -> Option<Stopped<'_>> {
+/// A delivery that has opened and examined the mailbox, and has just locked it; `None` where nothing can be traced.
+fn locked(scratch: &Scratch) -> Option<Stopped<'_>> {
     let Some(strace) = strace::program() else {
         skip("needs strace(1), and leave to use it");
         return None;
@@ -20,9 +20,9 @@ fn opened(scratch: &Scratch) -> Option<Stopped<'_>> {
         "-P",
         &mailbox,
         "-e",
-        "trace=openat",
+        "trace=fcntl",
         "-e",
-        "inject=openat:signal=STOP:when=1",
+        "inject=fcntl:signal=STOP:when=1",
     ];
     Some(strace::stop(
         scratch.deliver(ORDINARY),
@@ -38,7 +38,7 @@ const OLD: &[u8] = b"From old@s.test Mon Nov  2 10:00:00 2026\nSubject: old\n\no
 fn a_mailbox_replaced_before_the_lock_is_opened_anew() {
     let scratch = Scratch::new();
     fs::write(scratch.mailbox(), OLD).unwrap();
-    let Some(run) = opened(&scratch) else { return };
+    let Some(run) = locked(&scratch) else { return };
     let old = scratch.path("old");
     fs::rename(scratch.mailbox(), &old).unwrap();
     fs::write(scratch.mailbox(), "").unwrap();
@@ -54,7 +54,7 @@ fn a_mailbox_given_away_before_the_lock_is_refused() {
     }
     let scratch = Scratch::new();
     fs::write(scratch.mailbox(), OLD).unwrap();
-    let Some(run) = opened(&scratch) else { return };
+    let Some(run) = locked(&scratch) else { return };
     std::os::unix::fs::chown(scratch.mailbox(), Some(61_234), None).unwrap();
     run.end().defers();
     same(&scratch.mail(), OLD);
@@ -64,7 +64,7 @@ fn a_mailbox_given_away_before_the_lock_is_refused() {
 fn a_mailbox_with_a_second_name_before_the_lock_is_refused() {
     let scratch = Scratch::new();
     fs::write(scratch.mailbox(), OLD).unwrap();
-    let Some(run) = opened(&scratch) else { return };
+    let Some(run) = locked(&scratch) else { return };
     fs::hard_link(scratch.mailbox(), scratch.path("second")).unwrap();
     run.end().defers();
     same(&scratch.mail(), OLD);

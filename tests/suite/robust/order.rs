@@ -154,7 +154,13 @@ impl Disk {
                     self.drafts.insert(path.clone());
                 }
             }
-            Step::Change(path) if self.counts(path) => drop(self.dirty.insert(path.clone())),
+            Step::Change(path) if self.counts(path) => {
+                if is_journal(path) && self.dirty.contains(mailbox) {
+                    self.wrong
+                        .push("the journal says what the mailbox is not on the disk".to_owned());
+                }
+                self.dirty.insert(path.clone());
+            }
             Step::Truncate(path) if path == mailbox => {
                 self.must_be_safe("the mailbox is cut");
                 self.dirty.insert(path.clone());
@@ -196,6 +202,11 @@ impl Disk {
         }
         self.add_name(to);
     }
+}
+
+/// A journal that has its name: whoever locks the mailbox acts by it.
+fn is_journal(path: &Path) -> bool {
+    path.to_string_lossy().ends_with(".spoolguard-cut")
 }
 
 /// What is wrong with the order of a run's calls.
