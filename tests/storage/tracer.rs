@@ -3,7 +3,6 @@
 
 use std::fs;
 use std::io::{Read, Write};
-use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
@@ -20,10 +19,8 @@ pub struct Call {
     /// How many came before it.
     pub number: usize,
     pub id: i64,
-    pub arguments: [u64; 6],
     /// The file that its first argument is a descriptor of, where the call takes one.
     pub file: Option<PathBuf>,
-    pid: Pid,
 }
 
 impl Call {
@@ -40,23 +37,8 @@ impl Call {
         [libc::SYS_write, libc::SYS_pwrite64].contains(&self.id)
     }
 
-    /// Takes an extended attribute away.
-    pub fn removes_attribute(&self) -> bool {
-        [libc::SYS_removexattr, libc::SYS_lremovexattr, libc::SYS_fremovexattr].contains(&self.id)
-    }
-
     pub fn is_on(&self, file: &std::path::Path) -> bool {
         self.file.as_deref() == Some(file)
-    }
-
-    /// The text that an argument points to.
-    pub fn text(&self, argument: usize) -> String {
-        let mut bytes = vec![0; 512];
-        let memory = fs::File::open(format!("/proc/{}/mem", self.pid));
-        let read = memory.and_then(|memory| memory.read_at(&mut bytes, self.arguments[argument]));
-        bytes.truncate(read.unwrap_or_default());
-        let end = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
-        String::from_utf8_lossy(&bytes[..end]).into_owned()
     }
 }
 
@@ -186,10 +168,7 @@ fn call_of(pid: Pid, number: usize) -> Option<Call> {
     let text = fs::read_to_string(format!("/proc/{pid}/syscall")).ok()?;
     let mut words = text.split_whitespace();
     let id = words.next()?.parse().ok()?;
-    let mut arguments = [0; 6];
-    for argument in &mut arguments {
-        *argument = u64::from_str_radix(words.next()?.strip_prefix("0x")?, 16).ok()?;
-    }
+    let first = u64::from_str_radix(words.next()?.strip_prefix("0x")?, 16).ok()?;
     let takes_descriptor = [
         libc::SYS_fsync,
         libc::SYS_fdatasync,
@@ -203,15 +182,9 @@ fn call_of(pid: Pid, number: usize) -> Option<Call> {
     ];
     let file = takes_descriptor
         .contains(&id)
-        .then(|| fs::read_link(format!("/proc/{pid}/fd/{}", arguments[0])).ok())
+        .then(|| fs::read_link(format!("/proc/{pid}/fd/{first}")).ok())
         .flatten();
-    Some(Call {
-        number,
-        id,
-        arguments,
-        file,
-        pid,
-    })
+    Some(Call { number, id, file })
 }
 
 /// Starts a command with `input`; `stopped`, it waits to be traced before it becomes the program.

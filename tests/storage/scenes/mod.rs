@@ -5,4 +5,5 @@ pub mod eio;
 pub mod kills;
 pub mod lost;
 pub mod power;
+pub mod quota;
 pub mod readers;

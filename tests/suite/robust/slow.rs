@@ -212,12 +212,3 @@ fn a_small_ext4_fills_up_and_stays_whole() {
         "truncate -s 4m \"$root/disk\"; mkfs.ext4 -q -b 1024 -N 16 -O ^has_journal -m 0 \"$root/disk\" 1700; mount -o loop \"$root/disk\" \"$spool\"",
     );
 }
-
-/// With a block quota for the owner of the mailbox.
-#[test]
-fn a_quota_of_the_file_system_is_no_bounce() {
-    let prepare = "truncate -s 16m \"$root/disk\"; mkfs.ext4 -q -O quota \"$root/disk\"; mount -o loop,usrquota \"$root/disk\" \"$spool\"; \
-        chmod 1777 \"$spool\"; chmod 755 \"$root\"; chown -R 65534 \"$root/state\" \"$root/home\"; : >\"$box\"; chown 65534 \"$box\"; setquota -u 65534 0 700 0 0 \"$spool\"; \
-        program=$1; shift; cp \"$program\" \"$root/program\"; set -- setpriv --reuid 65534 --clear-groups \"$root/program\" \"$@\" --mailbox \"$box\"";
-    fills_up_and_stays_whole(prepare);
-}
