@@ -85,6 +85,12 @@ pub const TOPICS: &[(Topic, &[&str])] = &[
 
 #[rustfmt::skip]
 const FULL: &[&str] = &[
+    "percent", "usage", "ceiling", "free bytes", "has reached", "have reached", "been reached", "reached its", "alcanzad", "alcanco", "atingi", "atteint", "erreicht", "erschopft",
+    "raggiunt", "bereikt", "osiagn", "dosegl", "natt ", "elerte", "ulasti", "достиг", "законч", "места", "місця", "tamano",
+    "maximo ", "maxima ", "massim",
+    "capacity", "capacid", "capacit", "kapazit", "kapasit", "overflow", "cannot hold", "can not hold", "not hold more", "no more mail",
+    "any more mail", "more messages", "allotment", "allowance", "allocat", "megabyte", "gigabyte", "mb ", "gb ", "stuffed",
+    "overdrawn",
     "quota", "overquota", "full ", "storage", "disk space", "disc space", "space left", "out of space", "no space", "no room", "space not enough",
     "enough space", "enough room", "enough disk", "insufficient space", "insufficient disk", "insufficient system", "box exceed",
     "account exceed", "box size", "dir size", "account size", "exceeds allowed size", "exceeds its allowed size", "used up",
@@ -119,6 +125,9 @@ const SIZE: &[&str] = &[
 
 #[rustfmt::skip]
 const RATE: &[&str] = &[
+    "faster", "slower",
+    "rapid", "quickly", "excessive", "volume", "burst", "back off", "backoff", "wait ", "slow ", "resources", "memory",
+    "number of messages", "number of recipients", "number of connections",
     "rate ", "rates ", "ratelimit", "throttl", "too many", "too much", "too fast", "too quick", "too often", "too frequent",
     "frequenc", "per hour", "per minute", "per day", "per second", "hourly", "daily", "this hour", "slow down", "greylist",
     "graylist", "grey list", "gray list", "concurren", "simultaneous", "flood", "sending limit", "relay limit", "connection limit",
@@ -147,7 +156,7 @@ const SENDER: &[&str] = &[
 
 #[rustfmt::skip]
 const RELAY: &[&str] = &[
-    "relaying denied", "relay denied", "relay access denied", "relaying not allowed", "relay not permitted", "relaying not permitted",
+    "relaying denied", "relay denied", "relay access denied", "relaying not allowed", "relay not permitted", "permitted to relay", "allowed to relay", "relaying not permitted",
     "relaying is not", "relay not allowed", "unable to relay", "cannot relay", "can not relay", "not relay", "no relay",
     "as a relay but", "rcpthosts", "not a gateway", "find a gateway",
 ];
@@ -168,6 +177,15 @@ pub const ACCOUNT: &[&str] = &[
 
 #[rustfmt::skip]
 const POLICY: &[&str] = &[
+    "must not", "only takes", "only accept", "only receive", "only from", "solo acepta", "accetta solo", "nur von", "internal use", "internal only",
+    "outside mail", "external mail", "external sender", "opted", "correspondents", "may not write", "may not send", "may not post", "cannot send", "can not send",
+    "not send to", "not write to", "no puede", "non puo", "non puoi", "nao pode", "ne pouvez", "n est pas admis",
+    "darf nicht", "durfen nicht", "mag niet", "nie moze", "nie mozesz", "nie wolno", "niedozwol", "нельзя", "не может", "не можете",
+    "обратн", "зворотн", "link ", "links ", "region", "this range", "lacks a", "missing a", "headers",
+    "standing", "untrust", "trusted", "nuisance", "source of", "acl ", "rule ", "rules ", "blackhole", "scor", "detected",
+    "classified", "quarantine", "violat", "acceptable use", "guideline", "unsafe", "dangerous", "harmful", "abus", "attack",
+    "dictionary", "harvest", "proxy", "botnet", "zombie", "hijack", "delist", "removal", "unblock", "appeal", "country",
+    "marked as", "identified as", "looks like", "considered", "eingestuft", "erkannt", "detectad", "rilevat", "detecte",
     "spam", "blacklist", "blocklist", "block list", "black list", "denylist", "deny list", "blocked", "blocking",
     "on a list", "on our list", "on the list", "dnsbl", "rbl ", "dns list",
     "reputation", "abuse", "abusive", "unsolicited", "bulk", "junk", "phish", "virus", "malware", "infected", "worm", "trojan",
@@ -194,6 +212,8 @@ const POLICY: &[&str] = &[
 
 #[rustfmt::skip]
 const LIMIT: &[&str] = &[
+    "limit", "too ", "over its", "maximum", "max ", "threshold", "limiet", "grens", "grenze", "предел", "лимит", "ліміт", "上限",
+    "限制", "制限", "제한",
     "exceed", "over limit", "over the limit", "limit reached", "limit has been", "limit was", "excedid", "exced", "supera", "esced",
     "depass", "uberschritten", "uberschreit", "overschreden", "overskred", "overskrid", "przekrocz", "prekroc", "tullep", "depasit",
     "asild", "ylit", "превыш", "перевищ", "υπερβ", "超过", "超過", "超出", "超え", "초과", "تجاوز",
@@ -221,10 +241,10 @@ const NO_MAIL: &[&str] = &[
 #[rustfmt::skip]
 const EXPIRED: &[&str] = &[
     "expire", "expirad", "expired", "timed out", "timeout", "time out", "connection refused", "connection reset", "connection lost",
-    "connection closed", "connection dropped", "connection failed", "lost connection", "no route", "network is unreachable",
+    "connection closed", "connection dropped", "connection failed", "lost connection", "no route to host", "no route to network", "network is unreachable",
     "host is unreachable", "unreachable network", "unreachable host", "network error", "not responding", "not respond",
     "no response", "no answer", "could not connect", "can not connect", "cannot connect", "unable to connect", "failed to connect",
-    "retry time", "retries", "been failing", "in the queue", "in queue", "delayed", "delivery time", "too old", "servfail",
+    "retry time", "retries", "been failing", "in the queue", "in queue", "delayed", "delivery time", "too old", "servfail", "ldap", "internal error", "internal server", "internal trouble", "server failed", "server error", "system error",
     "server failure", "query failed", "dns error", "dns failure", "dns server", "dns lookup", "dns soft", "dns query", "server reply",
     "server unavailable", "server is unavailable", "server not available", "service unavailable", "host unavailable", "was dropped", "not found try again", "still undelivered",
     "tiempo de espera", "tempo esgotado", "tempo scaduto", "scadut", "delai", "zeituberschreitung", "zeitlimit", "abgelaufen",
@@ -234,6 +254,8 @@ const EXPIRED: &[&str] = &[
 
 #[rustfmt::skip]
 const MISSING: &[&str] = &[
+    "frozen", "not reside", "not handled", "not in use", "in gebruik", "no es correct", "errat", "erronee", "errone ", "personne ",
+    "отсутств", "відсутн", "nincs", "not correct", "no more in use", "nicht bedient", "no route to recipient", "has left us",
     "unknown", "no such", "not exist", "nonexist", "non exist", "no exist", "inexist", "not found",
     "not be found", "not find", "unable to find", "able to find", "not able to find", "not known",
     "not a known", "not recogni", "unrecogni", "not valid", "not a valid",
@@ -321,6 +343,7 @@ pub const REFUSED: &[&str] = &[
 /// Words for a person or a mailbox: what a reply is about that says no more.
 #[rustfmt::skip]
 pub const PERSON: &[&str] = &[
+    "mailadres", "emailadres",
     "user", "recipient", "mailbox", "mail box", "account", "address", "alias", "inbox", "customer", "person", "usuari", "destinatari",
     "buzon", "casilla", "cuenta", "direccion", "caixa", "conta ", "endereco", "bustia", "utente", "casella", "indirizzo", "utilisateur",
     "destinataire", "boite", "compte", "adres", "benutzer", "empfanger", "postfach", "konto", "nutzer", "gebruiker", "ontvanger",

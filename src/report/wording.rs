@@ -33,11 +33,12 @@ impl Wording {
             names: String::new(),
         };
         for word in reply.get(..end).unwrap_or_default().split_whitespace() {
-            if is_name(word) {
-                wording.names.extend(word.chars().flat_map(char::to_lowercase));
-                wording.names.push(' ');
-            } else {
+            if word.contains("://") || !word.contains('@') {
                 wording.push(word);
+            } else {
+                // `(b@b.test:blocked)` is an address and a word.
+                word.split(|c: char| "()<>[]:;,\"".contains(c))
+                    .for_each(|piece| wording.push(piece));
             }
         }
         for neutral in NEUTRAL {
@@ -48,8 +49,13 @@ impl Wording {
         wording
     }
 
-    /// Adds a word: `RecipientNotFound;` becomes `recipient not found`, `doesn't` `does not`.
+    /// Adds a name as it is. `RecipientNotFound;` becomes `recipient not found`, `doesn't` `does not`.
     fn push(&mut self, word: &str) {
+        if is_name(word) {
+            self.names.extend(word.chars().flat_map(char::to_lowercase));
+            self.names.push(' ');
+            return;
+        }
         let mut before = ' ';
         let mut chars = word.chars().peekable();
         while let Some(c) = chars.next() {
@@ -88,6 +94,8 @@ impl Wording {
             Topic::Expired => self.has(words) && !self.has_near(ACCOUNT, &["expire", "expirad", "expired"]),
             Topic::NoMail => self.has(words) && !self.has(&["mail from", "email from", "messages from"]),
             Topic::Policy => self.has(words) || self.has(&["listed "]) && !self.has(&["not listed"]),
+            Topic::Client => self.has(words) || self.names.split(' ').any(is_ip_address),
+            Topic::Closed => self.has(words) || self.has_near(PERSON, REFUSED) && !self.refuses_message(),
             Topic::Refused => self.has(words) || self.refuses_message(),
             Topic::Full
             | Topic::Size
@@ -97,9 +105,7 @@ impl Wording {
             | Topic::Limit
             | Topic::Loop
             | Topic::Missing
-            | Topic::Client
             | Topic::Later
-            | Topic::Closed
             | Topic::Unsaid => self.has(words),
         });
         let topic = by_words.map_or(Topic::Unsaid, |(topic, _)| *topic);
@@ -180,6 +186,12 @@ fn is_name(word: &str) -> bool {
         && rest
             .iter()
             .all(|label| !label.is_empty() && !label.starts_with(|c: char| c.is_ascii_uppercase()))
+}
+
+/// Tells whether `name` is an IPv4 address, in brackets or not.
+fn is_ip_address(name: &str) -> bool {
+    let bare = name.trim_matches(|c: char| !c.is_ascii_alphanumeric());
+    bare.parse::<std::net::Ipv4Addr>().is_ok()
 }
 
 /// Punctuation parts words; the marks that some scripts put on or between letters do not.

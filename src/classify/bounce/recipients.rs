@@ -9,7 +9,7 @@ use crate::report::failure::FailureEvidence;
 use crate::report::prose::{self, find_failed, with_reason};
 use crate::report::returned_header::ReturnedHeader;
 use crate::report::stage::Stage;
-use crate::report::status_code::FailureClass;
+use crate::report::status_code::{FailureClass, from_reply_code};
 
 /// As much of the system's own words as is read.
 const WORDS_BYTES: usize = 8 * 1024;
@@ -75,7 +75,7 @@ pub fn weigh_failures(recipients: &mut [Recipient], own: &str, senders: &[String
         let class = weigh(recipient.diagnostic.as_deref().unwrap_or_default());
         let reason = in_words.and_then(|other| other.diagnostic.as_deref());
         recipient.class = match (class, reason) {
-            (FailureClass::Neither, Some(reason)) => weigh(reason),
+            (FailureClass::Neither, Some(reason)) => weigh(from_reply_code(reason).unwrap_or(reason)),
             (class, _) => class,
         };
         if recipient.diagnostic.is_none() {
