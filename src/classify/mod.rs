@@ -90,6 +90,8 @@ pub struct Bounce {
     pub reporting_host: Option<String>,
     /// The Message-ID of the message that it is about.
     pub quoted_message_id: Option<String>,
+    /// Who wrote that message.
+    pub quoted_sender: Option<String>,
 }
 
 impl Bounce {
@@ -338,6 +340,7 @@ fn rejection(marker: Marker, recipients: Vec<Recipient>, outline: &MimeParts<'_>
         markers: vec![marker],
         reporting_host: None,
         quoted_message_id: message_id,
+        quoted_sender: quoted.sender(),
     }
 }
 

@@ -57,6 +57,7 @@ pub fn read(text: &str) -> Option<Notice> {
             .split_once("\"commonHeaders\"")
             .and_then(|(_, headers)| value(headers, "messageId"))
             .map(str::to_owned),
+        quoted_sender: None,
     }))
 }
 

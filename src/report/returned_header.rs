@@ -88,6 +88,13 @@ impl<'a> ReturnedHeader<'a> {
         Message::new(&self.bytes)
     }
 
+    /// Who wrote the quoted message, as its header says.
+    #[must_use]
+    pub fn sender(&self) -> Option<String> {
+        let from = self.message().first("From")?;
+        Address::parse(&from).map(|address| address.to_string())
+    }
+
     /// All that is quoted, as far as it is read.
     #[must_use]
     pub fn bytes(&self) -> &[u8] {

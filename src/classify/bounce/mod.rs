@@ -172,6 +172,7 @@ pub fn weigh(evidence: &Evidence<'_, '_>, outline: &MimeParts<'_>, facts: &Facts
         markers,
         reporting_host: report.reporting_host,
         quoted_message_id: message_id,
+        quoted_sender: quoted.sender(),
     })
 }
 

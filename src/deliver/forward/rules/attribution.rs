@@ -39,6 +39,8 @@ pub struct ForwardFailure {
     pub host: Option<String>,
     /// The Message-ID of the message that it is about.
     pub message_id: Option<String>,
+    /// Who wrote that message.
+    pub sender: Option<String>,
     /// Why it is believed.
     pub proof: Proof,
 }
@@ -81,6 +83,7 @@ pub fn believe_token(judgement: &mut Judgement, address: &str) {
         markers: vec![Marker::new("Recipient", address, WHY)],
         reporting_host: None,
         quoted_message_id: None,
+        quoted_sender: None,
     });
 }
 
@@ -146,6 +149,7 @@ fn blame(bounce: &Bounce, about: Option<&Recipient>, destination: &str, proof: P
             .and_then(|recipient| recipient.remote_host.clone())
             .or_else(|| bounce.reporting_host.clone()),
         message_id: bounce.quoted_message_id.clone(),
+        sender: bounce.quoted_sender.clone(),
         proof,
     }
 }
@@ -197,6 +201,7 @@ mod tests {
             markers: Vec::new(),
             reporting_host: Some("mx.b.test".to_owned()),
             quoted_message_id: Some("<1@s.test>".to_owned()),
+            quoted_sender: Some("s@s.test".to_owned()),
         }
     }
 

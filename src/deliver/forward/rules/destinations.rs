@@ -175,7 +175,7 @@ impl Destinations {
         let Some(route) = self.find_mut(destination) else {
             return;
         };
-        route.health.take();
+        route.health.take(now);
         let slow = route.health.last.as_ref().is_some_and(Failure::came_late);
         if let (Pass::Probe { .. }, Some(suspension)) = (pass, &mut route.suspended) {
             suspension.kept = suspension.kept.saturating_add(1);

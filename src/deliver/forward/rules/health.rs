@@ -5,6 +5,7 @@
 
 use crate::config::SuspensionSettings;
 use crate::config::destinations::MOST_BURST;
+use crate::deliver::forward::rules::arrivals::{Arrivals, Between};
 use crate::deliver::forward::rules::attribution::{ForwardFailure, Proof};
 use crate::deliver::forward::rules::{TEXT_BYTES, cut, id};
 use crate::moment::{HOUR, Moment};
@@ -42,6 +43,9 @@ pub struct Failure {
     pub said: String,
     /// Which host answered.
     pub host: Option<String>,
+    /// Who wrote the message, where the report quotes that.
+    #[serde(default)]
+    pub sender: Option<String>,
 }
 
 impl Failure {
@@ -57,6 +61,7 @@ impl Failure {
             status: blame.status.as_deref().map(|text| cut(text, ID_BYTES_OF_STATUS)),
             said: cut(&blame.said, TEXT_BYTES),
             host: blame.host.as_deref().map(|text| cut(text, TEXT_BYTES)),
+            sender: blame.sender.as_deref().map(|text| cut(text, TEXT_BYTES)),
         }
     }
 
@@ -79,6 +84,7 @@ impl Failure {
             status,
             said: cut(said, TEXT_BYTES),
             host: None,
+            sender: None,
         }
     }
 
@@ -90,7 +96,9 @@ impl Failure {
     /// Tells whether it was said only when a mail system gave up trying: then news of the next message will take as long.
     #[must_use]
     pub fn came_late(&self) -> bool {
-        self.class == FailureClass::Soft && self.status.as_deref().is_some_and(|status| status.starts_with('4'))
+        // X.4.x is the network (RFC 3463 section 3.5).
+        let is_late = |status: &str| status.starts_with('4') || status.split('.').nth(1) == Some("4");
+        self.class == FailureClass::Soft && self.status.as_deref().is_none_or(is_late)
     }
 }
 
@@ -118,6 +126,26 @@ struct Recent {
     key: Option<String>,
 }
 
+/// Whose messages failed in a way that nobody can read. One sender's may all be refused for what they are.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
+#[serde(default)]
+struct Unread {
+    /// Who wrote the first of them.
+    sender: Option<String>,
+    /// Whether somebody else's failed as well.
+    is_of_many: bool,
+}
+
+impl Unread {
+    fn add(&mut self, sender: Option<&String>) {
+        match (&self.sender, sender) {
+            (None, Some(sender)) => self.sender = Some(sender.clone()),
+            (Some(first), Some(sender)) => self.is_of_many |= first != sender,
+            (_, None) => {}
+        }
+    }
+}
+
 /// How well a destination does.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
 #[serde(default)]
@@ -134,6 +162,10 @@ pub struct Health {
     soft_on: Option<i64>,
     /// Hard failures of the last hour, each about another message.
     recent: Vec<Recent>,
+    /// Whether anything arrives in between.
+    arrivals: Arrivals,
+    /// Failures that nobody can read.
+    unread: Unread,
     /// Since when it fails.
     pub failing_since: Option<Moment>,
     /// The last failure that counted.
@@ -204,13 +236,26 @@ impl Health {
             FailureClass::Message => &mut self.message,
             FailureClass::Neither => &mut self.unclear,
         };
+        let mut between = Between::Nothing;
         // The same report comes again when the mail system had to keep it.
         if !is_again {
             *counter = counter.saturating_add(1);
+            between = self.arrivals.fail(now);
+        }
+        if between == Between::Arrived {
+            self.unread = Unread::default();
         }
         let worth = match (failure.class, failure.source) {
-            (FailureClass::Message | FailureClass::Neither, _) => return Judged::Bearable,
+            (FailureClass::Message, _) => return Judged::Bearable,
+            (FailureClass::Neither, _) => {
+                self.unread.add(failure.sender.as_ref());
+                if between == Between::Arrived || !self.unread.is_of_many {
+                    return Judged::Bearable;
+                }
+                1
+            }
             (FailureClass::Hard, Source::Sendmail | Source::Report(Proof::MessageId | Proof::Token)) => 2,
+            (FailureClass::Soft, _) if between == Between::Arrived && !failure.came_late() => return Judged::Bearable,
             (FailureClass::Soft, _) | (FailureClass::Hard, Source::Report(Proof::LoopMark)) => 1,
         };
         self.touched = Some(now);
@@ -248,7 +293,8 @@ impl Health {
     }
 
     /// Counts a message that the mail system took.
-    pub fn take(&mut self) {
+    pub fn take(&mut self, now: Moment) {
+        self.arrivals.take(now);
         self.taken = self.taken.saturating_add(1);
     }
 

@@ -3,12 +3,14 @@
 //!
 //! - `health` counts failures and says when there are too many.
 //! - `suspension` is what follows: mail is kept, one message now and then goes out as a probe, and silence ends it.
-//! - `owed` is who has to be told of that and was not yet.
-//! - `roll` holds all of it for one user, within bounds.
+//! - `arrivals` tells whether anything arrives between failures.
+//! - `pending_notices` is who has to be told of that and was not yet.
+//! - `destinations` holds all of it for one user, within bounds.
 //!
 //! A suspension costs little when it is wrong (mail lies in the user's mailbox for some hours, and the user was told), and a dead
 //! address costs a report for each message: so it begins early and ends by itself.
 
+pub mod arrivals;
 pub mod attribution;
 pub mod destinations;
 pub mod health;

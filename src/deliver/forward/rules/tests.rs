@@ -35,6 +35,7 @@ fn blame(kind: ReportKind, class: FailureClass, proof: Proof, id: &str) -> Forwa
         said: "550 no such user".to_owned(),
         host: Some("mx.b.test".to_owned()),
         message_id: (!id.is_empty()).then(|| id.to_owned()),
+        sender: None,
         proof,
     }
 }
@@ -137,7 +138,13 @@ fn failures_count_for_what_they_are_and_for_what_proves_them() {
         ),
         ("soft", FailureClass::Soft, Proof::Token, DAY, Some(10)),
         ("about the message", FailureClass::Message, Proof::Token, DAY, None),
-        ("about nothing", FailureClass::Neither, Proof::Token, DAY, None),
+        (
+            "about nothing, of one sender",
+            FailureClass::Neither,
+            Proof::Token,
+            DAY,
+            None,
+        ),
         ("twice a day", FailureClass::Hard, Proof::LoopMark, DAY / 2, Some(10)),
         ("once a week", FailureClass::Hard, Proof::Token, 7 * DAY, None),
     ];
@@ -153,6 +160,52 @@ fn failures_count_for_what_they_are_and_for_what_proves_them() {
             run = run.later(pause);
         }
         assert_eq!(suspended_on, want, "{name}");
+    }
+}
+
+#[test]
+fn what_nobody_can_read_counts_when_it_repeats_and_nothing_arrives() {
+    // Senders, messages that are handed over for each that fails, and after how many days it is suspended.
+    for (senders, taken, want) in [(1, 1, None), (2, 1, Some(11)), (7, 1, Some(11)), (2, 3, None)] {
+        let mut run = Run::default();
+        let mut suspended_on = None;
+        for number in 0..60_u64 {
+            for _ in 0..taken {
+                run.routes.taken(B, Pass::Open, at(run.now), &settings());
+            }
+            let mut about = failed(FailureClass::Neither, Proof::Token, &format!("<{number}@s.test>"));
+            about.sender = Some(format!("s{}@s.test", number % senders));
+            run = run.reported(&about).reported(&about);
+            if !run.is_open() {
+                suspended_on = Some(run.now / DAY + 1);
+                break;
+            }
+            run = run.later(DAY);
+        }
+        assert_eq!(suspended_on, want, "{senders} senders, {taken} taken");
+    }
+    let run = (0..500).fold(Run::default(), |run, number| {
+        let mut about = failed(FailureClass::Neither, Proof::Token, &format!("<{number}@s.test>"));
+        about.sender = Some(format!("s{number}@s.test"));
+        run.reported(&about)
+    });
+    let _ = run.open(true, "five hundred within an hour");
+}
+
+#[test]
+fn a_mailbox_that_is_full_now_and_then_and_takes_mail_is_no_dead_one() {
+    for (taken, want) in [(1, true), (4, false)] {
+        let mut run = Run::default();
+        for number in 0..30 {
+            for _ in 0..taken {
+                run.routes.taken(B, Pass::Open, at(run.now), &settings());
+            }
+            let mut full = failed(FailureClass::Soft, Proof::Token, &format!("<{number}@s.test>"));
+            full.status = Some("5.2.2".to_owned());
+            run = run.reported(&full).later(DAY);
+        }
+        let is_suspended = run.routes.find(B).is_some_and(|it| it.suspended.is_some());
+        assert_eq!(is_suspended, want, "{taken} taken for each that failed");
     }
 }
 
