@@ -1059,7 +1059,7 @@ _spoolguard() {
             return 0
             ;;
         spoolguard__subcmd__status)
-            opts="-d -n -v -h --json --resume --suspend --due --all --user --config --dry-run --verbose --help"
+            opts="-y -d -n -v -h --json --resume --suspend --send-kept --yes --one --due --all --user --config --dry-run --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1070,6 +1070,14 @@ _spoolguard() {
                     return 0
                     ;;
                 --suspend)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --send-kept)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --one)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

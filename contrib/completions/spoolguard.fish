@@ -90,9 +90,12 @@ complete -c spoolguard -n "__fish_spoolguard_using_subcommand replay" -s v -l ve
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand replay" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand status" -l resume -d 'Forward to this address again, whoever suspended it' -r -f
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand status" -l suspend -d 'Keep what would be forwarded to this address in the mailbox, until --resume' -r -f
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand status" -l send-kept -d 'Send on what was kept for this address instead of being sent there, each message once, oldest first' -r -f
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand status" -l one -d 'One message of those: for the runs that --send-kept starts' -r
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand status" -s d -l user -d 'The user whose forwards they are [default: who runs this]' -r -f -a "(__fish_complete_users)"
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand status" -l config -d 'Read this configuration file, and no other' -r -F
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand status" -l json -d 'Print one JSON object a line'
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand status" -s y -l yes -d 'With --send-kept: do not ask'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand status" -l due -d 'Do what time has made due, although no mail came: end suspensions, write notices, send digests'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand status" -l all -d 'For every user who has a state directory; for root'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand status" -s n -l dry-run -d 'Say what would be done, and do nothing; under a mail system the message stays with it (status 75)'

@@ -133,8 +133,8 @@ pub enum Command {
     },
     /// Say which forwards fail or are suspended, or suspend one, or end that
     ///
-    /// Ends with 1 when some forward is suspended, or something is wrong with what is remembered; with --resume, --suspend or --due
-    /// only when that could not be done.
+    /// Ends with 1 when some forward is suspended, mail was kept that can be sent on, or something is wrong with what is remembered; with
+    /// --resume, --suspend, --send-kept or --due only when that could not be done.
     Status {
         /// Print one JSON object a line
         #[arg(long)]
@@ -145,11 +145,20 @@ pub enum Command {
         /// Keep what would be forwarded to this address in the mailbox, until --resume
         #[arg(long, value_name = "ADDRESS", value_hint = ValueHint::EmailAddress, conflicts_with = "due")]
         suspend: Option<String>,
+        /// Send on what was kept for this address instead of being sent there, each message once, oldest first
+        #[arg(long, value_name = "ADDRESS", value_hint = ValueHint::EmailAddress, conflicts_with_all = ["resume", "suspend", "due"])]
+        send_kept: Option<String>,
+        /// With --send-kept: do not ask
+        #[arg(short, long, requires = "send_kept")]
+        yes: bool,
+        /// One message of those: for the runs that --send-kept starts
+        #[arg(long, hide = true, requires = "send_kept")]
+        one: Option<String>,
         /// Do what time has made due, although no mail came: end suspensions, write notices, send digests
         #[arg(long)]
         due: bool,
         /// For every user who has a state directory; for root
-        #[arg(long, conflicts_with_all = ["user", "resume", "suspend"])]
+        #[arg(long, conflicts_with_all = ["user", "resume", "suspend", "send_kept"])]
         all: bool,
         /// The user whose forwards they are [default: who runs this]
         #[arg(short = 'd', long, value_name = "NAME", value_hint = ValueHint::Username)]

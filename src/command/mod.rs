@@ -11,6 +11,7 @@ use crate::classify::policy::Copies;
 use crate::cli::{Cli, Command, Target};
 use crate::command::inspect::Question;
 use crate::command::status::Request;
+use crate::command::status::send_kept::Consent;
 use crate::deliver;
 use crate::deliver::Errand;
 use crate::doctor;
@@ -63,16 +64,21 @@ pub fn run(cli: &Cli, group: Option<SetAside>) -> Status {
             json,
             resume,
             suspend,
+            send_kept,
+            yes,
+            one,
             due,
             all,
             user,
         } => {
             let form = if *json { Form::Json } else { Form::Text };
-            let request = match (resume, suspend, due) {
-                (Some(address), _, _) => Request::Resume(address.clone()),
-                (None, Some(address), _) => Request::Suspend(address.clone()),
-                (None, None, true) => Request::Due,
-                (None, None, false) => Request::Show(form),
+            let consent = if *yes { Consent::Given } else { Consent::Ask };
+            let request = match (resume, suspend, send_kept, due) {
+                (Some(address), _, _, _) => Request::Resume(address.clone()),
+                (None, Some(address), _, _) => Request::Suspend(address.clone()),
+                (None, None, Some(address), _) => Request::SendKept(address.clone(), consent, one.clone()),
+                (None, None, None, true) => Request::Due,
+                (None, None, None, false) => Request::Show(form),
             };
             if *all {
                 status::all_users::run(&request, everywhere)

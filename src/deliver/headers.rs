@@ -18,6 +18,12 @@ pub const KEPT_HEADER: &str = "X-Spoolguard-Kept";
 /// The header of a message that came back in a report and was put into the user's mailbox.
 pub const RESCUED_HEADER: &str = "X-Spoolguard-Rescued";
 
+/// All fields that may stand on top of a message that was kept or recovered.
+pub const KEPT_FIELDS: [&str; 3] = [KEPT_HEADER, RESCUED_HEADER, SEPARATOR_HEADER];
+
+/// The header between our fields and a message that begins with a continued line.
+const SEPARATOR_HEADER: &str = "X-Spoolguard-Seam";
+
 /// What that says where only a part of the message came back.
 pub const CUT: &str = "cut=yes";
 
@@ -161,7 +167,7 @@ fn reason(judgement: &Judgement, why: &str) -> String {
 pub fn separator_field(message: &Message<'_>) -> String {
     match message.content().first() {
         Some(b' ' | b'\t') => format!(
-            "X-Spoolguard-Seam: what follows came without a name{}",
+            "{SEPARATOR_HEADER}: what follows came without a name{}",
             message.line_end()
         ),
         _ => String::new(),

@@ -8,8 +8,10 @@ use crate::deliver::divert::digest;
 use crate::deliver::divert::held::{self, HeldCopy};
 use crate::deliver::divert::throttle::{self, OwnBounce};
 use crate::deliver::forward::gate;
-use crate::deliver::forward::gate::{Gate, Kept};
+use crate::deliver::forward::gate::{Gate, Kept, KeptBack};
+use crate::deliver::forward::kept;
 use crate::deliver::forward::rules::attribution::ForwardFailure;
+use crate::deliver::forward::rules::kept::Reason;
 use crate::deliver::forward::{destinations, history};
 use crate::deliver::rescue;
 use crate::deliver::rescue::Rescue;
@@ -17,6 +19,7 @@ use crate::deliver::store;
 use crate::deliver::store::Placement;
 use crate::deliver::{auto_archive, divert, forward, headers, log_line};
 use crate::error::{Class, Error, Outlook};
+use crate::report::status_code::FailureClass;
 
 /// Settles one case, and logs what became of it.
 ///
@@ -27,19 +30,28 @@ pub fn carry_out(guard: &Guard, case: &Case<'_>) -> Result<Outcome, Error> {
     guard.begun.finish();
     let blames = destinations::blames(guard, case);
     let told = destinations::learn(guard, case, &blames);
-    let result = take_out(guard, case, &blames).and_then(|()| act(guard, case));
+    let mut rescued = None;
+    let result = take_out(guard, case, &blames).and_then(|key| {
+        rescued = key;
+        act(guard, case)
+    });
     if result.is_err() {
         guard.begun.leave();
     }
     log_line::log(guard, case, &result);
     when_settled(|| told.write(guard, case));
+    if let Some(key) = rescued {
+        when_settled(|| note_returned(guard, case, &blames, &key));
+    }
     when_settled(|| digest::send_behind(guard, case, &result));
     when_settled(|| auto_archive::begin(guard, case));
     result
 }
 
 /// Takes out of a report what it says and what it carries, before it goes anywhere: it must not be done with before that is safe.
-fn take_out(guard: &Guard, case: &Case<'_>, blames: &[ForwardFailure]) -> Result<(), Error> {
+///
+/// Gives the key of a message that was put into the mailbox.
+fn take_out(guard: &Guard, case: &Case<'_>, blames: &[ForwardFailure]) -> Result<Option<String>, Error> {
     match rescue::rescue(guard, case, blames)? {
         Rescue::Lost(lost) => {
             destinations::lose(guard, case, &lost);
@@ -50,9 +62,47 @@ fn take_out(guard: &Guard, case: &Case<'_>, blames: &[ForwardFailure]) -> Result
                 "only the header of a message came back: the user does not see it"
             );
         }
-        Rescue::Done(_) | Rescue::Had | Rescue::Nothing => {}
+        Rescue::Done(_, key) => return Ok(Some(key)),
+        Rescue::Had | Rescue::Nothing => {}
     }
-    Ok(())
+    Ok(None)
+}
+
+/// Notes that a message came back and lies in the mailbox, for the destination that it did not reach.
+fn note_returned(guard: &Guard, case: &Case<'_>, blames: &[ForwardFailure], key: &str) {
+    let (destination, reason, said) = match (blames.first(), case.destinations.as_slice()) {
+        (Some(blame), _) => {
+            let reason = match blame.class {
+                FailureClass::Message => Reason::Policy,
+                FailureClass::Hard | FailureClass::Soft | FailureClass::Neither => Reason::Returned,
+            };
+            (&blame.destination, reason, blame.said.as_str())
+        }
+        (None, [only]) => (only, Reason::Returned, ""),
+        // Nobody knows which one.
+        (None, _) => return,
+    };
+    kept::note(guard, case, destination, key, reason, said);
+}
+
+/// Notes for which destinations a message was kept instead of being sent.
+fn note_kept_back(guard: &Guard, case: &Case<'_>, kept_back: &[KeptBack], outcome: &Outcome) {
+    match outcome {
+        Outcome::Appended { .. } | Outcome::Forwarded { .. } => {
+            for one in kept_back {
+                kept::note(
+                    guard,
+                    case,
+                    &one.destination,
+                    &case.name().to_string(),
+                    one.reason,
+                    &one.said,
+                );
+            }
+        }
+        // The administrator has it.
+        Outcome::Diverted { .. } | Outcome::Held { .. } => {}
+    }
 }
 
 fn act(guard: &Guard, case: &Case<'_>) -> Result<Outcome, Error> {
@@ -178,7 +228,11 @@ fn forward(guard: &Guard, case: &Case<'_>, copies: Copies) -> Result<Outcome, Er
     }
     let mut gate = gate::gate(guard, case, &repeats.fresh);
     let result = forward_where_open(guard, case, copies, &mut gate);
+    let kept_back = gate.kept_back();
     gate.end(guard, case);
+    if let Ok(outcome) = &result {
+        when_settled(|| note_kept_back(guard, case, &kept_back, outcome));
+    }
     result
 }
 

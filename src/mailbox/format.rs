@@ -13,7 +13,7 @@ use crate::mailbox::quoting::{Quoting, STEP_BYTES};
 const DRAFT_BYTES: usize = 64 << 10;
 
 /// Fields that say in which state a message lies in *another* mailbox. Readers believe them, so they never come in by mail.
-const STATE_FIELDS: [&str; 8] = [
+pub const STATE_FIELDS: [&str; 8] = [
     "Content-Length",
     "Status",
     "X-Status",

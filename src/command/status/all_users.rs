@@ -119,7 +119,7 @@ fn one(name: &str, request: &Request, everywhere: &Everywhere) -> Result<(Status
     match request {
         Request::Show(Form::Json) => drop(command.arg("--json")),
         Request::Due => drop(command.arg("--due")),
-        Request::Show(Form::Text) | Request::Resume(_) | Request::Suspend(_) => {}
+        Request::Show(Form::Text) | Request::Resume(_) | Request::Suspend(_) | Request::SendKept(..) => {}
     }
     let output = child::run(command, USER_TIME).map_err(fail)?;
     let has_told = !output.output.is_empty() && output.output != show::nothing(name).into_bytes();

@@ -3,6 +3,7 @@
 //! Showing changes nothing, and is 1 when some forward is suspended or something is wrong. The others are 0 when they did it.
 
 pub mod all_users;
+pub mod send_kept;
 pub mod show;
 
 use std::io::{self, Write};
@@ -10,12 +11,14 @@ use std::io::{self, Write};
 use time::OffsetDateTime;
 
 use crate::cli::{Everywhere, Who};
+use crate::command::status::send_kept::Consent;
 use crate::command::status::show::View;
 use crate::deliver;
 use crate::deliver::context::Guard;
 use crate::deliver::divert::digest;
 use crate::deliver::forward::destinations;
 use crate::deliver::forward::destinations::{Told, moment};
+use crate::deliver::forward::kept;
 use crate::deliver::forward::rules::{Destinations, Standing};
 use crate::deliver::{caller, headers};
 use crate::error::{Class, Error, Status};
@@ -35,6 +38,8 @@ pub enum Request {
     Resume(String),
     /// Keep what would be forwarded to this address.
     Suspend(String),
+    /// Send on what was kept for this address; one message alone, where one is named.
+    SendKept(String, Consent, Option<String>),
     /// Do what time has made due.
     Due,
 }
@@ -58,6 +63,12 @@ pub fn run(request: &Request, user: Option<&str>, everywhere: &Everywhere) -> St
 fn one(request: &Request, who: &Who, everywhere: &Everywhere, deadline: Deadline) -> Result<Status, Error> {
     let guard = Guard::prepare(who, None, everywhere, deadline)?;
     let now = OffsetDateTime::now_utc();
+    if let Request::SendKept(address, consent, one) = request {
+        return match one {
+            Some(one) => send_kept::run_one(&guard, address, one, now),
+            None => send_kept::run(&guard, address, *consent, everywhere, now),
+        };
+    }
     if everywhere.dry_run {
         return Ok(rehearse(request, &guard, now));
     }
@@ -65,6 +76,7 @@ fn one(request: &Request, who: &Who, everywhere: &Everywhere, deadline: Deadline
         Request::Show(form) => Ok(show(*form, &guard, now)),
         Request::Resume(address) => resume(address, &guard, now),
         Request::Suspend(address) => suspend(address, &guard, now),
+        Request::SendKept(..) => Ok(Status::Done),
         Request::Due => due(&guard, now).map(|()| Status::Done),
     }
 }
@@ -72,6 +84,7 @@ fn one(request: &Request, who: &Who, everywhere: &Everywhere, deadline: Deadline
 /// Everything that time has made due. What fails keeps nothing else from being done.
 fn due(guard: &Guard, now: OffsetDateTime) -> Result<(), Error> {
     let routes = destinations::due(guard, &own(guard), now);
+    kept::tell_due(guard, now);
     let digest = digest::send_due(guard, now).map(drop);
     routes.and(digest)
 }
@@ -81,6 +94,7 @@ fn rehearse(request: &Request, guard: &Guard, now: OffsetDateTime) -> Status {
         Request::Show(form) => return show(*form, guard, now),
         Request::Resume(address) => format!("would forward to {address} again"),
         Request::Suspend(address) => format!("would suspend {address}"),
+        Request::SendKept(address, ..) => format!("would send on what was kept for {address}"),
         Request::Due => "would do what time has made due".to_owned(),
     };
     say(&would)
@@ -130,10 +144,11 @@ fn resume(address: &str, guard: &Guard, now: OffsetDateTime) -> Result<Status, E
         }
         Standing::Suspended => {
             let mailbox = guard.mailbox().display().to_string();
+            let command = kept::command(guard, address);
             let kept = match kept {
                 0 => String::new(),
-                1 => format!("; one message was kept in {mailbox}"),
-                count => format!("; {count} messages were kept in {mailbox}"),
+                1 => format!("; 1 message was kept in {mailbox}; to send it on: {command}"),
+                count => format!("; {count} messages were kept in {mailbox}; to send them on: {command}"),
             };
             Ok(say(&format!("mail is forwarded to {address} again{kept}")))
         }

@@ -7,6 +7,7 @@ use serde::Serialize;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+use crate::command::status::send_kept::find;
 use crate::config::SuspensionSettings;
 use crate::deliver::context::Guard;
 use crate::deliver::divert::held::FORWARDED_DIR;
@@ -14,7 +15,9 @@ use crate::deliver::divert::rules::storm::Counts;
 use crate::deliver::divert::throttle;
 use crate::deliver::forward::destinations;
 use crate::deliver::forward::destinations::moment;
+use crate::deliver::forward::kept;
 use crate::deliver::forward::notices;
+use crate::deliver::forward::rules::kept::{KeptList, Reason};
 use crate::deliver::forward::rules::{Destination, Destinations, Failure, Notice, Stage, Waits};
 use crate::deliver::headers;
 use crate::escape::visible;
@@ -35,7 +38,41 @@ pub struct View {
     unreturnable: (u64, u64, PathBuf),
     /// What was diverted, where anything was.
     diverted: Option<Counts>,
+    /// What was kept instead of being sent on, and can be sent on.
+    kept: Vec<Kept>,
     wrong: Option<String>,
+}
+
+/// What was kept for one destination.
+#[derive(Debug)]
+struct Kept {
+    list: KeptList,
+    command: String,
+}
+
+impl Kept {
+    /// Of each list what is still in the mailbox: what the user has removed is no longer kept.
+    fn take(guard: &Guard) -> (Vec<Self>, Option<String>) {
+        let (mut found, mut wrong) = (Vec::new(), None);
+        for list in kept::all(guard) {
+            match list {
+                Ok(mut list) => {
+                    if list.waiting().next().is_none() {
+                        continue;
+                    }
+                    match find(guard, &list) {
+                        Ok(places) => list.entries.retain(|entry| places.contains_key(&entry.key)),
+                        Err(e) => wrong = Some(e.to_string()),
+                    }
+                    let command = kept::command(guard, &list.destination);
+                    found.push(Self { list, command });
+                }
+                Err(e) => wrong = Some(e.to_string()),
+            }
+        }
+        found.retain(|kept| kept.list.waiting().next().is_some());
+        (found, wrong)
+    }
 }
 
 impl View {
@@ -53,6 +90,8 @@ impl View {
             Ok(counts) => (counts, wrong),
             Err(e) => (None, wrong.or(Some(e.to_string()))),
         };
+        let (kept, unread) = Kept::take(guard);
+        let wrong = wrong.or(unread);
         let wrong = guard.state_trouble().map(|e| e.to_string()).or(wrong);
         let held = guard.state_dir().unwrap_or_default().join("held");
         let (held_count, held_bytes) = count(&held);
@@ -67,6 +106,7 @@ impl View {
             held: (held_count, held_bytes, held),
             unreturnable: (forwarded_count, forwarded_bytes, forwarded),
             diverted,
+            kept,
             wrong,
         }
     }
@@ -76,7 +116,7 @@ impl View {
     pub fn is_well(&self) -> bool {
         let is_late = |notice: &&Notice| notice.tries > 0;
         let owed = self.routes.routes.iter().flat_map(|route| route.owed.iter());
-        self.wrong.is_none() && self.suspended() == 0 && owed.filter(is_late).count() == 0
+        self.wrong.is_none() && self.kept.is_empty() && self.suspended() == 0 && owed.filter(is_late).count() == 0
     }
 
     fn suspended(&self) -> usize {
@@ -134,6 +174,7 @@ pub fn write_text(view: &View, output: &mut impl Write) -> io::Result<()> {
         && routes.lost.is_empty()
         && *held == 0
         && view.unreturnable.0 == 0
+        && view.kept.is_empty()
         && view.diverted.is_none();
     if is_nothing && view.wrong.is_none() {
         return output.write_all(nothing(&view.user).as_bytes());
@@ -142,6 +183,9 @@ pub fn write_text(view: &View, output: &mut impl Write) -> io::Result<()> {
         write_route(view, route, output)?;
     }
     write_lost(view, output)?;
+    for kept in &view.kept {
+        write_kept(view, kept, output)?;
+    }
     if let Some(counts) = &view.diverted {
         write_diverted(&user, counts, output)?;
     }
@@ -283,6 +327,28 @@ fn write_lost(view: &View, output: &mut impl Write) -> io::Result<()> {
     }
 }
 
+fn write_kept(view: &View, kept: &Kept, output: &mut impl Write) -> io::Result<()> {
+    let to = visible(&kept.list.destination);
+    let since = kept.list.waiting().map(|entry| entry.at).min().unwrap_or_default();
+    writeln!(
+        output,
+        "{}: {to}: {} kept in {} instead of being sent on, the first on {}; to send what is kept on: {}",
+        visible(&view.user),
+        messages(kept.list.waiting().count() as u64),
+        visible(&view.mailbox.display().to_string()),
+        headers::moment(Moment::at(since)),
+        visible(&kept.command)
+    )?;
+    for reason in kept.list.reasons() {
+        writeln!(
+            output,
+            "    {}",
+            visible(&kept::reason_text(&kept.list.destination, &reason))
+        )?;
+    }
+    Ok(())
+}
+
 fn write_diverted(user: &str, counts: &Counts, output: &mut impl Write) -> io::Result<()> {
     let totals = &counts.totals;
     let numbers = [
@@ -351,9 +417,19 @@ enum Line<'a> {
         date: Option<&'a str>,
         destination: Option<&'a str>,
     },
+    Kept {
+        user: &'a str,
+        destination: &'a str,
+        messages: u64,
+        since: String,
+        mailbox: String,
+        reasons: Vec<KeptFor<'a>>,
+        command: &'a str,
+    },
     Summary {
         user: &'a str,
         suspended: usize,
+        kept: u64,
         lost: u64,
         held: u64,
         held_bytes: u64,
@@ -362,6 +438,13 @@ enum Line<'a> {
         diverted: Option<&'a Counts>,
         error: Option<&'a str>,
     },
+}
+
+#[derive(Serialize)]
+struct KeptFor<'a> {
+    reason: Reason,
+    messages: u64,
+    said: &'a str,
 }
 
 #[derive(Serialize)]
@@ -445,9 +528,28 @@ pub fn write_json(view: &View, output: &mut impl Write) -> io::Result<()> {
         };
         write_line(output, &line)?;
     }
+    for kept in &view.kept {
+        let since = kept.list.waiting().map(|entry| entry.at).min().unwrap_or_default();
+        let reasons =
+            kept.list
+                .reasons()
+                .into_iter()
+                .map(|(reason, messages, said)| KeptFor { reason, messages, said });
+        let line = Line::Kept {
+            user,
+            destination: &kept.list.destination,
+            messages: kept.list.waiting().count() as u64,
+            since: stamp(Moment::at(since)),
+            mailbox: view.mailbox.display().to_string(),
+            reasons: reasons.collect(),
+            command: &kept.command,
+        };
+        write_line(output, &line)?;
+    }
     let line = Line::Summary {
         user,
         suspended: view.suspended(),
+        kept: view.kept.iter().map(|kept| kept.list.waiting().count() as u64).sum(),
         lost: view.routes.lost.len() as u64 + view.routes.lost_before,
         held: view.held.0,
         held_bytes: view.held.1,

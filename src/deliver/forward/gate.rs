@@ -7,6 +7,7 @@ use crate::deliver::context::{Case, Guard, when_settled};
 use crate::deliver::forward::Sent;
 use crate::deliver::forward::destinations;
 use crate::deliver::forward::destinations::{Told, moment, store, try_change};
+use crate::deliver::forward::rules::kept::Reason;
 use crate::deliver::forward::rules::{Destinations, Failure, Fit, Pass};
 use crate::deliver::headers;
 use crate::message::envelope::Sender;
@@ -100,6 +101,29 @@ impl Gate {
     #[must_use]
     pub fn holds_back(&self) -> bool {
         self.passes.iter().any(|(_, pass)| matches!(pass, Pass::Keep { .. }))
+    }
+
+    /// The destinations that got nothing, and why: a copy lies in the mailbox for them.
+    #[must_use]
+    pub fn kept_back(&self) -> Vec<KeptBack> {
+        let suspended = self
+            .passes
+            .iter()
+            .filter(|(_, pass)| matches!(pass, Pass::Keep { .. }))
+            .map(|(to, _)| KeptBack {
+                destination: to.clone(),
+                reason: Reason::Suspended,
+                said: String::new(),
+            });
+        let refusals = self.sent.iter().flat_map(|sent| &sent.refused);
+        let refused = refusals
+            .filter(|refusal| self.passes.iter().any(|(to, _)| *to == refusal.recipient))
+            .map(|refusal| KeptBack {
+                destination: refusal.recipient.clone(),
+                reason: Reason::Refused,
+                said: refusal.said.clone(),
+            });
+        suspended.chain(refused).collect()
     }
 
     /// Why a copy is kept, in words; none where nothing is suspended.
@@ -197,6 +221,17 @@ impl Gate {
             routes.probe_stayed(to, now);
         }
     }
+}
+
+/// A destination that a message was not sent to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeptBack {
+    /// The address.
+    pub destination: String,
+    /// Why.
+    pub reason: Reason,
+    /// What was said; may be empty.
+    pub said: String,
 }
 
 /// Whether a copy lies in the mailbox, or what stands in for it.

@@ -5,6 +5,7 @@ pub mod destinations;
 pub mod gate;
 pub mod history;
 pub mod history_file;
+pub mod kept;
 pub mod notices;
 pub mod rules;
 pub mod verp;

@@ -9,6 +9,7 @@ use time::OffsetDateTime;
 use crate::classify::DIVERT_HEADER;
 use crate::config::value::Age;
 use crate::deliver::context::Guard;
+use crate::deliver::forward::kept;
 use crate::deliver::forward::rules::{Event, Failure, Notice, Source, To};
 use crate::deliver::{divert, headers, notify, quota_notice};
 use crate::error::Error;
@@ -112,7 +113,7 @@ fn to_user(guard: &Guard, notice: &Notice) -> (String, String) {
             format!(
                 "Mail for {own} is forwarded to {to} again. {}\n\n{}\n",
                 reopened(guard, notice),
-                kept(notice, &mailbox),
+                kept_text(guard, notice, &mailbox),
             ),
         ),
     }
@@ -145,7 +146,7 @@ fn to_admin(guard: &Guard, notice: &Notice) -> (String, String) {
             format!(
                 "On {host}, mail for {own} (user {user}) is forwarded to {to} again. {}\n\n{}\n",
                 reopened(guard, notice),
-                kept(notice, &mailbox),
+                kept_text(guard, notice, &mailbox),
             ),
         ),
     }
@@ -217,13 +218,18 @@ fn reopened(guard: &Guard, notice: &Notice) -> String {
     }
 }
 
-fn kept(notice: &Notice, mailbox: &str) -> String {
+fn kept_text(guard: &Guard, notice: &Notice, mailbox: &str) -> String {
     let since = headers::moment(notice.since);
+    let command = kept::command(guard, &notice.destination);
     match notice.kept {
         0 => format!("No message came in while it was suspended, since {since}."),
-        1 => format!("One message was kept in {mailbox} while it was suspended, since {since}. It stays there."),
-        count => {
-            format!("{count} messages were kept in {mailbox} while it was suspended, since {since}. They stay there.")
-        }
+        1 => format!(
+            "1 message was kept in {mailbox} while it was suspended, since {since}. It stays there. To send it on as \
+             well:\n\n    {command}"
+        ),
+        count => format!(
+            "{count} messages were kept in {mailbox} while it was suspended, since {since}. They stay there. To send them on \
+             as well:\n\n    {command}"
+        ),
     }
 }

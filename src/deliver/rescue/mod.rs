@@ -37,8 +37,8 @@ use crate::sys::state_file::Store;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]
 pub enum Rescue {
-    /// It lies there now.
-    Done(PathBuf),
+    /// It lies there now; with what it is known by.
+    Done(PathBuf, String),
     /// The user had it already.
     Had,
     /// Only its header came back, and there is no copy: the user does not see it.
@@ -142,7 +142,7 @@ pub fn rescue(guard: &Guard, case: &Case<'_>, blames: &[ForwardFailure]) -> Resu
         notes = notes.join("; "),
         id
     );
-    Ok(Rescue::Done(mailbox))
+    Ok(Rescue::Done(mailbox, name.to_string()))
 }
 
 /// Tells whether the report gives up a message that this guard sent on. Any proof will do here, also one that is too weak to blame a

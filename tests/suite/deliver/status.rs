@@ -53,11 +53,12 @@ fn a_suspension_is_shown_with_its_reason_and_the_command_that_ends_it() {
     let ended = scratch.run(&["status", "--json"]).go();
     ended.ends_with(1);
     let all = objects(&ended);
-    assert_eq!(all.len(), 2, "{all:?}");
-    let (route, summary) = (&all[0], &all[1]);
+    assert_eq!(all.len(), 3, "{all:?}");
+    let (route, kept, summary) = (&all[0], &all[1], &all[2]);
+    assert_eq!((&kept["kind"], &summary["kept"]), (&"kept".into(), &kept["messages"]));
     assert_eq!(
         (&route["kind"], &route["state"]),
-        (&"route".into(), &"suspended".into())
+        (&"destination".into(), &"suspended".into())
     );
     assert_eq!(
         (&route["kept"], &route["hard"], &route["points"]),
@@ -106,7 +107,11 @@ fn a_forward_is_resumed_and_the_user_is_told() {
     let mailbox = scratch.mailbox().display().to_string();
     assert_eq!(
         says(&ended),
-        format!("mail is forwarded to B@b.test again; one message was kept in {mailbox}\n")
+        format!(
+            "mail is forwarded to B@b.test again; 1 message was kept in {mailbox}; to send it on: spoolguard status --user {} \
+             --send-kept B@b.test\n",
+            crate::support::user_name()
+        )
     );
     forward(&scratch, 5..=5);
     assert_eq!(counts(&scratch), (1, 2, 1), "sent; a notice to each");
@@ -114,6 +119,11 @@ fn a_forward_is_resumed_and_the_user_is_told() {
     ended
         .ends_with(1)
         .mentions("cannot resume b@b.test: it is not suspended");
+    scratch.run(&["status"]).go().ends_with(1);
+    scratch
+        .run(&["status", "--send-kept", "b@b.test", "--yes"])
+        .go()
+        .ends_with(0);
     scratch.run(&["status"]).go().ends_with(0);
 }
 

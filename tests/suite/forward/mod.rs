@@ -1,6 +1,7 @@
 //! Sending on: history, suspension, VERP, and what a bounce brings back.
 
 pub mod failure_class;
+pub mod kept;
 pub mod repeats;
 pub mod rescue;
 pub mod send_on;

@@ -14,6 +14,7 @@ pub mod arrivals;
 pub mod attribution;
 pub mod destinations;
 pub mod health;
+pub mod kept;
 pub mod pending_notices;
 pub mod suspension;
 

@@ -1,0 +1,427 @@
+//! `spoolguard status --send-kept`: sends on what was kept for one destination, each message once, the oldest first. What is sent stays
+//! in the mailbox as well.
+//!
+//! Each message is sent by a run of its own, which notes what came of it. A kill of the command ends no such run: the next command waits
+//! for it, and sees what it did. Only a kill of that run between the two steps leaves open whether the message was sent: then it is
+//! sent again, since a message too many is better than one too few.
+
+use std::cell::OnceCell;
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{self, IsTerminal, Write};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use time::OffsetDateTime;
+
+use crate::classify::policy::{Action, Copies};
+use crate::cli::{Everywhere, Who};
+use crate::deliver::context::{Case, Guard};
+use crate::deliver::forward::history;
+use crate::deliver::forward::kept::{KeptFile, reason_text};
+use crate::deliver::forward::rules::kept::{Entry, Event, KeptList, Reason, State};
+use crate::deliver::{self, caller, forward, headers};
+use crate::error::{Class, Error, Status};
+use crate::escape::visible;
+use crate::mailbox::excerpt;
+use crate::mailbox::format::STATE_FIELDS;
+use crate::mailbox::limited_file::{LimitedFile, refuse_holes};
+use crate::mailbox::quoting::{self, Quoting};
+use crate::mailbox::reader::MboxReader;
+use crate::message::Message;
+use crate::message::key::{MessageKey, of_id};
+use crate::moment::Moment;
+use crate::output::shell;
+use crate::sys::dirs::open_kept;
+use crate::sys::message_buffer::{HEAD_BYTES, Intake};
+use crate::sys::self_exec;
+
+/// So many messages of the plan are listed one by one.
+const LISTED: usize = 20;
+
+/// Whether somebody has to be asked before anything is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Consent {
+    /// It was given on the command line.
+    Given,
+    /// Whoever sits at the terminal is asked.
+    Ask,
+}
+
+/// Where a message that was kept lies now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    path: PathBuf,
+    offset: u64,
+    bytes: u64,
+}
+
+/// What the command would do.
+struct Plan {
+    file: KeptFile,
+    list: KeptList,
+    places: HashMap<String, Place>,
+}
+
+/// Sends on what was kept for `destination`.
+///
+/// # Errors
+/// When the list or the mailbox cannot be read, or a message cannot be sent now.
+pub fn run(
+    guard: &Guard,
+    destination: &str,
+    consent: Consent,
+    everywhere: &Everywhere,
+    now: OffsetDateTime,
+) -> Result<Status, Error> {
+    let Some(plan) = Plan::make(guard, destination)? else {
+        say(&format!("nothing was kept for {destination}"));
+        return Ok(Status::Done);
+    };
+    let found = plan
+        .list
+        .waiting()
+        .filter(|entry| plan.places.contains_key(&entry.key))
+        .count();
+    say(plan.text(guard).trim_end());
+    if everywhere.dry_run {
+        say("nothing was sent: this is a dry run");
+        return Ok(Status::Done);
+    }
+    if found > 0 {
+        let question = format!("Send {found} to {destination}? [y/N] ");
+        match consent {
+            Consent::Given => {}
+            Consent::Ask if !(io::stdin().is_terminal() && io::stdout().is_terminal()) => {
+                say("nothing was sent; --yes does it");
+                return Ok(Status::Wrong);
+            }
+            Consent::Ask if agrees(&question) => {}
+            Consent::Ask => {
+                say("nothing was sent");
+                return Ok(Status::Wrong);
+            }
+        }
+    } else if consent == Consent::Ask && !io::stdin().is_terminal() {
+        say("nothing was sent; --yes takes them off the list");
+        return Ok(Status::Wrong);
+    }
+    plan.carry_out(guard, everywhere, now)
+}
+
+fn agrees(question: &str) -> bool {
+    let _ = write!(io::stdout(), "{}", visible(question));
+    let _ = io::stdout().flush();
+    let mut answer = String::new();
+    let _ = io::stdin().read_line(&mut answer);
+    matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes")
+}
+
+/// What is done is done, whether somebody reads it or not.
+fn say(text: &str) {
+    let lines: Vec<_> = text.lines().map(visible).collect();
+    let _ = writeln!(io::stdout(), "{}", lines.join("\n"));
+}
+
+impl Plan {
+    /// None where nothing waits.
+    fn make(guard: &Guard, destination: &str) -> Result<Option<Self>, Error> {
+        let Some(file) = KeptFile::of(guard, destination) else {
+            if let Some(trouble) = guard.state_trouble() {
+                return Err(trouble);
+            }
+            return Ok(None);
+        };
+        let list = file.read()?;
+        if list.waiting().next().is_none() {
+            return Ok(None);
+        }
+        let places = find(guard, &list)?;
+        Ok(Some(Self { file, list, places }))
+    }
+
+    fn text(&self, guard: &Guard) -> String {
+        let to = &self.list.destination;
+        let waiting: Vec<&Entry> = self.list.waiting().collect();
+        let bytes: u64 = self.places.values().map(|place| place.bytes).sum();
+        let mut text = format!(
+            "{} kept for {to}, {} in all, in {}:\n",
+            messages(waiting.len()),
+            crate::output::sizes::size(bytes),
+            shell::quoted(&guard.mailbox())
+        );
+        for reason in self.list.reasons() {
+            text.push_str(&format!("    {}\n", reason_text(to, &reason)));
+        }
+        for entry in waiting.iter().take(LISTED) {
+            let when = headers::moment(Moment::at(entry.at));
+            let place = self.places.get(&entry.key);
+            let said = match (place, entry.state) {
+                (None, _) => "no longer in the mailbox: it will be taken off the list".to_owned(),
+                (Some(place), State::Kept | State::Settled) => format!("{} bytes", place.bytes),
+                (Some(place), State::Sending) => {
+                    format!("{} bytes; a run that was killed may have sent it", place.bytes)
+                }
+            };
+            let from = place.and_then(author).unwrap_or_default();
+            text.push_str(&format!("  {when}  {from}  {said}\n"));
+        }
+        if waiting.len() > LISTED {
+            text.push_str(&format!("  and {} more\n", waiting.len() - LISTED));
+        }
+        text
+    }
+
+    fn carry_out(&self, guard: &Guard, everywhere: &Everywhere, now: OffsetDateTime) -> Result<Status, Error> {
+        let at = now.unix_timestamp();
+        let (mut sent, mut refused, mut gone) = (0_usize, 0_usize, 0_usize);
+        for entry in self.list.waiting() {
+            guard.deadline.begin_again();
+            guard.deadline.check("send", &self.list.destination)?;
+            let Some(place) = self.places.get(&entry.key) else {
+                self.file.add(guard, &self.list.own, at, &[Event::Gone(&entry.key)])?;
+                gone += 1;
+                continue;
+            };
+            match self.send_in_a_run_of_its_own(guard, everywhere, entry, place)? {
+                Status::Done => sent += 1,
+                Status::Wrong | Status::Usage | Status::Refused => refused += 1,
+                Status::TryAgain => {
+                    say(&format!("{} sent; the others stay on the list", messages(sent)));
+                    return Ok(Status::TryAgain);
+                }
+            }
+        }
+        self.file.remove_if_settled(guard)?;
+        let mut parts = vec![format!("{} sent to {}", messages(sent), self.list.destination)];
+        if gone > 0 {
+            parts.push(format!("{gone} no longer in the mailbox"));
+        }
+        if refused > 0 {
+            parts.push(format!("{refused} refused, still kept"));
+        }
+        say(&parts.join("; "));
+        Ok(if refused > 0 { Status::Wrong } else { Status::Done })
+    }
+
+    fn send_in_a_run_of_its_own(
+        &self,
+        guard: &Guard,
+        everywhere: &Everywhere,
+        entry: &Entry,
+        place: &Place,
+    ) -> Result<Status, Error> {
+        let mut command = self_exec::command();
+        if let Some(path) = &everywhere.config {
+            command.arg("--config").arg(path);
+        }
+        for _ in 0..everywhere.verbose {
+            command.arg("-v");
+        }
+        let one = format!(
+            "{} {} {} {}",
+            entry.key,
+            place.offset,
+            place.bytes,
+            place.path.display()
+        );
+        command
+            .args(["status", "--user", &guard.account.name, "--yes", "--send-kept"])
+            .arg(&self.list.destination)
+            .arg("--one")
+            .arg(one)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            // What is sent to the group of this command, ^C or a kill, does not end it between sending and noting that.
+            .process_group(0);
+        let fail = |e: io::Error| Error::io("send", Path::new(&self.list.destination), &e);
+        let status = command.status().map_err(fail)?;
+        Ok(match status.code() {
+            Some(0) => Status::Done,
+            Some(1) => Status::Wrong,
+            _ => Status::TryAgain,
+        })
+    }
+}
+
+fn messages(count: usize) -> String {
+    match count {
+        1 => "1 message".to_owned(),
+        count => format!("{count} messages"),
+    }
+}
+
+/// Who wrote the message at a place.
+fn author(place: &Place) -> Option<String> {
+    let intake = take(place).ok()?;
+    Message::new(intake.head()).first("From").map(|from| from.into_owned())
+}
+
+fn take(place: &Place) -> io::Result<Intake> {
+    let file = open_kept(&place.path)?.ok_or(io::ErrorKind::NotFound)?;
+    excerpt::take(&file, place.offset, place.bytes)
+}
+
+/// Finds the messages that wait on `list` in the mailbox, and in what took its overflow.
+///
+/// # Errors
+/// When one of them cannot be read.
+pub fn find(guard: &Guard, list: &KeptList) -> Result<HashMap<String, Place>, Error> {
+    let mut places = HashMap::new();
+    let overflow = guard.state_dir().map(|dir| dir.join("overflow"));
+    for path in [Some(guard.mailbox()), overflow].into_iter().flatten() {
+        let fail = |e: io::Error| Error::io("read", &path, &e);
+        if let Some(file) = open_kept(&path).map_err(fail)? {
+            find_in(guard, &path, &file, list, &mut places).map_err(fail)?;
+        }
+    }
+    Ok(places)
+}
+
+fn find_in(
+    guard: &Guard,
+    path: &Path,
+    file: &File,
+    list: &KeptList,
+    places: &mut HashMap<String, Place>,
+) -> io::Result<()> {
+    refuse_holes(file)?;
+    let limited = LimitedFile::new(file, guard.deadline.for_reading());
+    let mut reader = MboxReader::new(&limited, HEAD_BYTES)?;
+    while let Some(stored) = reader.next()? {
+        let (offset, bytes) = (stored.offset, stored.bytes);
+        let id = Message::new(stored.head).first("Message-ID").and_then(|id| of_id(&id));
+        // Most messages have other ids, and are not looked at any further.
+        let may_be = |entry: &&Entry| match &id {
+            Some(id) => entry.key.starts_with(id.as_str()) || !entry.key.starts_with("id:"),
+            None => true,
+        };
+        if !list.waiting().any(|entry| may_be(&entry)) {
+            continue;
+        }
+        let place = Place {
+            path: path.to_owned(),
+            offset,
+            bytes,
+        };
+        let key = key_at(&place)?;
+        if let Some(entry) = list.waiting().filter(may_be).find(|entry| is(&key, bytes, &entry.key)) {
+            places.entry(entry.key.clone()).or_insert(place);
+        }
+    }
+    Ok(())
+}
+
+fn key_at(place: &Place) -> io::Result<MessageKey> {
+    let intake = take(place)?;
+    let message = Message::new(intake.head());
+    let above = intake.head().len() - message.content().len();
+    Ok(MessageKey::of(&message, intake.bytes().saturating_sub(above as u64)))
+}
+
+/// Tells whether the message of `key` in the mailbox is the one that was kept. Of a large one the length is part of the text, and the
+/// mailbox adds to that.
+fn is(key: &MessageKey, bytes: u64, kept: &str) -> bool {
+    const LARGE_BYTES: u64 = 200 << 10;
+    let written = key.to_string();
+    match (&key.id, kept.split_once('+')) {
+        (Some(id), Some((kept_id, _))) if bytes >= LARGE_BYTES => id == kept_id,
+        _ => written == kept || (!kept.starts_with("id:") && key.text == kept),
+    }
+}
+
+/// Sends one message, and notes what came of it: the run that the command starts for each. `one` names it: its key, its place and its length
+/// there, and the file.
+///
+/// # Errors
+/// When it cannot be sent now.
+pub fn run_one(guard: &Guard, destination: &str, one: &str, now: OffsetDateTime) -> Result<Status, Error> {
+    let unknown = || Error::new(Class::Configuration, "send", one, "it is on no list");
+    let file = KeptFile::of(guard, destination).ok_or_else(unknown)?;
+    let mut words = one.splitn(4, ' ');
+    let key = words.next().unwrap_or_default();
+    let (offset, bytes) = (words.next(), words.next());
+    let number = |word: Option<&str>| word.and_then(|word| word.parse().ok()).unwrap_or_default();
+    let hint = Place {
+        path: PathBuf::from(words.next().unwrap_or_default()),
+        offset: number(offset),
+        bytes: number(bytes),
+    };
+    let _lock = file.hold_for_sending(guard)?;
+    let list = file.read()?;
+    let Some(entry) = list.waiting().find(|entry| entry.key == key) else {
+        // Another run has sent it.
+        return Ok(Status::Done);
+    };
+    let Some(place) = still_at(guard, &list, entry, hint)? else {
+        file.add(guard, &list.own, now.unix_timestamp(), &[Event::Gone(key)])?;
+        return Ok(Status::Done);
+    };
+    send(guard, &file, &list, entry, &place, now)
+}
+
+/// Where the message is: at the place where it was seen, else wherever it moved to.
+fn still_at(guard: &Guard, list: &KeptList, entry: &Entry, hint: Place) -> Result<Option<Place>, Error> {
+    let known = guard.mailbox() == hint.path || guard.state_dir().is_some_and(|dir| dir.join("overflow") == hint.path);
+    if known && key_at(&hint).is_ok_and(|key| is(&key, hint.bytes, &entry.key)) {
+        return Ok(Some(hint));
+    }
+    Ok(find(guard, list)?.remove(&entry.key))
+}
+
+fn send(
+    guard: &Guard,
+    file: &KeptFile,
+    list: &KeptList,
+    entry: &Entry,
+    place: &Place,
+    now: OffsetDateTime,
+) -> Result<Status, Error> {
+    let fail = |e: io::Error| Error::io("read", &place.path, &e);
+    let stored = take(place).map_err(fail)?;
+    let who = Who {
+        recipient: (!list.own.is_empty()).then(|| list.own.clone()),
+        ..Who::default()
+    };
+    let whole = Message::new(stored.head());
+    let envelope = caller::envelope(&who, &|_| None, &whole, &guard.config, &guard.account);
+    let start = stored.head().len() - whole.content().len();
+    // As it was before it was kept.
+    let dropped: Vec<&str> = headers::KEPT_FIELDS.iter().chain(&STATE_FIELDS).copied().collect();
+    let intake = Intake::collect(|to| quoting::copy(stored.reader(start), to, &dropped, Quoting::None).map(drop));
+    let intake = intake.map_err(fail)?;
+    let message = Message::new(intake.head());
+    let judgement = deliver::judge(&message, &envelope, &guard.config);
+    let case = Case {
+        intake: &intake,
+        message,
+        envelope,
+        judgement,
+        action: Action::Forward(Copies::Keep),
+        destinations: vec![list.destination.clone()],
+        token: None,
+        date: now,
+        name: OnceCell::new(),
+    };
+    let at = now.unix_timestamp();
+    file.add(guard, &list.own, at, &[Event::Sending(&entry.key)])?;
+    // The user has it: what comes back need not be put there again.
+    history::note_kept(guard, &case);
+    let sent = forward::send(guard, &case, &case.destinations)?;
+    if let Some(refusal) = sent.refused.first() {
+        let event = Event::Kept(&entry.key, Reason::Refused, &refusal.said);
+        file.add(guard, &list.own, at, &[event])?;
+        let text = format!("spoolguard: cannot send to {}: {}", list.destination, refusal.said);
+        let _ = writeln!(io::stderr(), "{}", visible(&text));
+        return Ok(Status::Wrong);
+    }
+    file.add(guard, &list.own, at, &[Event::Sent(&entry.key)])?;
+    tracing::info!(
+        action = "send-kept",
+        user = guard.account.name,
+        to = list.destination,
+        key = entry.key
+    );
+    Ok(Status::Done)
+}

@@ -1,0 +1,352 @@
+//! Remembers which messages were kept instead of being sent on, for each destination, and tells the user once a day at most: how many,
+//! why, where they are, and the command that sends them on. Trouble with the list is logged, and no delivery stops for it: the message is
+//! in the mailbox.
+
+use std::fs::{File, OpenOptions};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use nix::fcntl::OFlag;
+use time::OffsetDateTime;
+
+use crate::deliver::context::{Case, Guard};
+use crate::deliver::forward::destinations;
+use crate::deliver::forward::rules::kept::{Event, KeptList, Reason, first_line, line};
+use crate::deliver::{headers, notify, quota_notice};
+use crate::error::Error;
+use crate::mailbox::open::Owner;
+use crate::message::address::Address;
+use crate::moment::Moment;
+use crate::output::wrap::wrap_body;
+use crate::sys::dirs::{make_private_dir, open_kept, sync_parent};
+use crate::sys::state_file::{Held, Store};
+
+/// Where the lists are, in the state directory.
+const KEPT_DIR: &str = "kept";
+
+/// What the name of a list ends with.
+const SUFFIX: &str = ".list";
+
+/// The longest name that an address is written out in; of a longer one a hash stands at the end.
+const NAME_BYTES: usize = 180;
+
+/// The list of one destination, on the disk.
+#[derive(Clone, Debug)]
+pub struct KeptFile {
+    dir: PathBuf,
+    name: String,
+    destination: String,
+}
+
+impl KeptFile {
+    /// The list for `destination`; none where there is no state directory.
+    #[must_use]
+    pub fn of(guard: &Guard, destination: &str) -> Option<Self> {
+        Some(Self {
+            dir: guard.state_dir()?.join(KEPT_DIR),
+            name: file_name(destination),
+            destination: destination.to_owned(),
+        })
+    }
+
+    fn path(&self) -> PathBuf {
+        self.dir.join(format!("{}{SUFFIX}", self.name))
+    }
+
+    /// What it holds now; nothing where there is none.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn read(&self) -> Result<KeptList, Error> {
+        read(&self.path())
+    }
+
+    /// Waits until nobody else sends what is on this list.
+    ///
+    /// # Errors
+    /// When somebody else does for too long, or the lock cannot be made.
+    pub fn hold_for_sending(&self, guard: &Guard) -> Result<Held, Error> {
+        let store = Store::new(&self.dir, &format!("{}.sending", self.name));
+        loop {
+            match store.hold(&guard.deadline) {
+                Err(_) if guard.deadline.check("lock", &self.name).is_ok() && !guard.deadline.remaining().is_zero() => {
+                }
+                held => return held,
+            }
+        }
+    }
+
+    /// Adds lines, synced.
+    ///
+    /// # Errors
+    /// When it cannot be locked or written.
+    pub fn add(&self, guard: &Guard, own: &str, at: i64, events: &[Event<'_>]) -> Result<(), Error> {
+        self.change(
+            guard,
+            |_| ((), events.iter().map(|event| line(at, event)).collect()),
+            own,
+        )
+    }
+
+    /// Takes the turn to tell the user: what is to be told, if a notice is due.
+    ///
+    /// # Errors
+    /// When the list cannot be locked, read or written.
+    pub fn take_due(&self, guard: &Guard, now: i64) -> Result<Option<KeptList>, Error> {
+        if !self.read()?.is_due(now) {
+            return Ok(None);
+        }
+        // The line first: whoever is not told once is better off than whoever is told with each message.
+        let take = |list: KeptList| match list.is_due(now) {
+            true => (Some(list), line(now, &Event::Told)),
+            false => (None, String::new()),
+        };
+        self.change(guard, take, "")
+    }
+
+    /// Removes the list, if nothing on it waits.
+    ///
+    /// # Errors
+    /// When it cannot be locked or read.
+    pub fn remove_if_settled(&self, guard: &Guard) -> Result<(), Error> {
+        let _lock = self.lock(guard)?;
+        if self.read()?.waiting().next().is_none() {
+            let _ = std::fs::remove_file(self.path());
+        }
+        Ok(())
+    }
+
+    fn lock(&self, guard: &Guard) -> Result<Held, Error> {
+        Store::new(&self.dir, &self.name).hold(&guard.deadline)
+    }
+
+    fn change<R>(&self, guard: &Guard, change: impl FnOnce(KeptList) -> (R, String), own: &str) -> Result<R, Error> {
+        make_private_dir(&self.dir)?;
+        let _lock = self.lock(guard)?;
+        let path = self.path();
+        let fail = |e: io::Error| Error::io("write", &path, &e);
+        let (result, lines) = change(self.read()?);
+        if !lines.is_empty() {
+            let is_new = !path.exists();
+            let mut file = open_to_append(&path).map_err(fail)?;
+            let mut text = String::new();
+            if is_new {
+                text = first_line(&self.destination, own);
+            } else if !ends_with_line(&mut file).map_err(fail)? {
+                // What a killed run left.
+                text.push('\n');
+            }
+            text.push_str(&lines);
+            file.write_all(text.as_bytes()).map_err(fail)?;
+            file.sync_data().map_err(fail)?;
+            if is_new {
+                sync_parent(&path).map_err(fail)?;
+            }
+        }
+        Ok(result)
+    }
+}
+
+fn open_to_append(path: &Path) -> io::Result<File> {
+    OpenOptions::new()
+        .read(true)
+        .append(true)
+        .create(true)
+        .mode(0o600)
+        .custom_flags((OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK).bits())
+        .open(path)
+}
+
+fn ends_with_line(file: &mut File) -> io::Result<bool> {
+    if file.metadata()?.len() == 0 {
+        return Ok(true);
+    }
+    let mut last = [0];
+    file.seek(SeekFrom::End(-1))?;
+    file.read_exact(&mut last)?;
+    Ok(last == *b"\n")
+}
+
+fn read(path: &Path) -> Result<KeptList, Error> {
+    let fail = |e: io::Error| Error::io("read", path, &e);
+    let mut bytes = Vec::new();
+    if let Some(mut file) = open_kept(path).map_err(fail)? {
+        file.read_to_end(&mut bytes).map_err(fail)?;
+    }
+    Ok(KeptList::read(&bytes))
+}
+
+/// A file name for an address, the same for each spelling of it.
+fn file_name(destination: &str) -> String {
+    let spelled = Address::parse(destination).map_or_else(|| destination.to_owned(), |address| address.to_string());
+    let spelled = spelled.to_lowercase();
+    let mut name = String::new();
+    for byte in spelled.bytes() {
+        match byte {
+            b'a'..=b'z' | b'0'..=b'9' | b'@' | b'-' | b'_' | b'+' => name.push(char::from(byte)),
+            b'.' if !name.is_empty() => name.push('.'),
+            _ => name.push_str(&format!("%{byte:02x}")),
+        }
+    }
+    if name.len() > NAME_BYTES {
+        let mut hash = DefaultHasher::new();
+        spelled.hash(&mut hash);
+        name.truncate(NAME_BYTES);
+        name.push_str(&format!("%{:016x}", hash.finish()));
+    }
+    name
+}
+
+/// The lists of all destinations; what cannot be read is an error beside the others.
+pub fn all(guard: &Guard) -> Vec<Result<KeptList, Error>> {
+    let Some(dir) = guard.state_dir() else {
+        return Vec::new();
+    };
+    let entries = std::fs::read_dir(dir.join(KEPT_DIR)).into_iter().flatten();
+    let mut paths: Vec<PathBuf> = entries
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| path.to_string_lossy().ends_with(SUFFIX))
+        .collect();
+    paths.sort();
+    paths.iter().map(|path| read(path)).collect()
+}
+
+/// Notes that a message was kept instead of being sent to `destination`, and tells the user if that is due. `key` is the message's own.
+pub fn note(guard: &Guard, case: &Case<'_>, destination: &str, key: &str, reason: Reason, said: &str) {
+    let Some(file) = KeptFile::of(guard, destination) else {
+        return;
+    };
+    let (now, own) = (case.date.unix_timestamp(), case.own_address());
+    let mut events = vec![Event::Kept(key, reason, said)];
+    // The notice about the suspension has told where mail is kept from now on.
+    let is_first = || {
+        file.read()
+            .is_ok_and(|list| list.told_at.is_none() && list.entries.is_empty())
+    };
+    if reason == Reason::Suspended && is_first() {
+        events.push(Event::Told);
+    }
+    if let Err(e) = file.add(guard, &own, now, &events) {
+        tracing::warn!(user = guard.account.name, to = destination, note = %e, "nobody will be told that a message was kept");
+        return;
+    }
+    tell_if_due(guard, &file, case.date);
+}
+
+/// Tells the user of all that is due, although no message came.
+pub fn tell_due(guard: &Guard, date: OffsetDateTime) {
+    for list in all(guard).into_iter().flatten() {
+        if let Some(file) = KeptFile::of(guard, &list.destination) {
+            tell_if_due(guard, &file, date);
+        }
+    }
+}
+
+fn tell_if_due(guard: &Guard, file: &KeptFile, date: OffsetDateTime) {
+    let list = match file.take_due(guard, date.unix_timestamp()) {
+        Ok(Some(list)) => list,
+        Ok(None) => return,
+        Err(e) => {
+            tracing::warn!(user = guard.account.name, to = file.destination, note = %e, "a notice is not written");
+            return;
+        }
+    };
+    let text = compose(guard, &list, date);
+    let owner = Owner::Exactly(guard.account.uid);
+    if let Err(e) = notify::append(guard, &guard.mailbox(), owner, &text, date, None) {
+        tracing::warn!(user = guard.account.name, note = %e, "a notice is not written");
+    }
+    // A user who reads at the destination does not look into this mailbox. One that refuses a message lives; one that is suspended does
+    // not.
+    if lives(guard, &list)
+        && let Err(e) = notify::submit(guard, "send a notice to", &list.destination, &text)
+    {
+        tracing::info!(user = guard.account.name, note = %e, "the notice is in the mailbox alone");
+    }
+}
+
+/// Tells whether what is sent to the destination still arrives there, as far as is known.
+fn lives(guard: &Guard, list: &KeptList) -> bool {
+    let routes = destinations::store(guard).and_then(|store| destinations::read(&store).ok());
+    let health = routes.unwrap_or_default();
+    let destination = health.find(&list.destination);
+    destination.is_none_or(|known| known.suspended.is_none() && known.health.hard == 0)
+        && list.waiting().all(|entry| entry.reason == Reason::Policy)
+}
+
+/// The whole notice.
+fn compose(guard: &Guard, list: &KeptList, date: OffsetDateTime) -> String {
+    let to = headers::word(&list.destination);
+    let own = headers::word(&list.own);
+    let count = list.waiting().count() as u64;
+    let since = list.waiting().map(|entry| entry.at).min().unwrap_or_default();
+    let (messages, were, lie) = match count {
+        1 => ("1 message".to_owned(), "was", "It is"),
+        count => (format!("{count} messages"), "were", "They are"),
+    };
+    let reasons: String = list
+        .reasons()
+        .iter()
+        .map(|one| format!("    {}\n", reason_text(&to, one)))
+        .collect();
+    let body = format!(
+        "{messages} for {own} {were} kept instead of being sent on to {to}, the first on {}:\n\n{reasons}\n\
+         {lie} in {}. To send what is kept there on to {to}:\n\n    {}\n\n\
+         This notice comes once a day at most, while there is news.\n",
+        headers::moment(Moment::at(since)),
+        guard.mailbox().display(),
+        command(guard, &list.destination),
+    );
+    let text = format!("Subject: {messages} {were} not sent on to {to}\n\n{}", wrap_body(&body));
+    let id = format!("{}.{}.kept", date.unix_timestamp_nanos(), std::process::id());
+    quota_notice::message(&own, &own, date, &id, &text)
+}
+
+/// How many messages were kept for one reason: `3 because b@b.test refused them: "550 no"`.
+#[must_use]
+pub fn reason_text(to: &str, (reason, count, said): &(Reason, u64, &str)) -> String {
+    let why = match reason {
+        Reason::Suspended => format!("because {to} is suspended"),
+        Reason::Refused => "because the MTA of this host refused the address".to_owned(),
+        Reason::Returned => format!("came back from {to}"),
+        Reason::Policy => format!("refused at {to} for what the message is"),
+    };
+    if said.is_empty() || *reason == Reason::Suspended {
+        format!("{count} {why}")
+    } else {
+        format!("{count} {why}: {}", headers::quoted(said))
+    }
+}
+
+/// The command that sends on what was kept for `destination`.
+#[must_use]
+pub fn command(guard: &Guard, destination: &str) -> String {
+    format!(
+        "spoolguard status --user {} --send-kept {}",
+        headers::word(&guard.account.name),
+        headers::word(destination)
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::file_name;
+
+    #[test]
+    fn each_spelling_of_a_destination_has_one_list_and_none_leaves_the_directory() {
+        assert_eq!(file_name("B@B.test"), file_name("b@b.TEST"));
+        assert_eq!(file_name("b+x@b.test"), "b+x@b.test");
+        assert_ne!(file_name("b%2f@b.test"), file_name("b/@b.test"));
+        for odd in ["../x@b.test", ".", "..", "/", "a\0b@b.test", "\u{e9}@b.test"] {
+            let name = file_name(odd);
+            assert!(
+                !name.contains('/') && !name.starts_with('.') && name.is_ascii(),
+                "{name}"
+            );
+        }
+        let long = |last: char| file_name(&format!("{}{last}@b.test", "x".repeat(300)));
+        assert!(long('a').len() < 250 && long('a') != long('b'));
+    }
+}
