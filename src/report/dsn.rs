@@ -134,7 +134,7 @@ impl Report {
                 }
             } else if field.is("Action") {
                 let action: String = value().chars().take_while(char::is_ascii_alphabetic).collect();
-                recipient.action = Some(action.to_ascii_lowercase()).filter(|a| !a.is_empty());
+                recipient.action = Some(usual_action(&action.to_ascii_lowercase())).filter(|a| !a.is_empty());
                 told = recipient.action.is_some() && !recipient.address.is_empty();
             } else if field.is("Status") {
                 recipient.status = find_status(&value()).map(str::to_owned);
@@ -162,6 +162,17 @@ impl Report {
             }
         }
     }
+}
+
+/// The word of RFC 3464 section 2.3.3 for what some write instead: OpenSMTPD wrote `error`.
+fn usual_action(action: &str) -> String {
+    let usual = match action {
+        "error" | "failure" | "fail" | "undeliverable" => "failed",
+        "delay" | "deferred" | "warning" => "delayed",
+        "success" | "deliver" => "delivered",
+        other => other,
+    };
+    usual.to_owned()
 }
 
 /// What happened to one recipient: by `Action`, by `Status` where that is missing.

@@ -205,18 +205,39 @@ fn up_to_empty_line(text: &str) -> &str {
     text.get(..end.unwrap_or(text.len())).unwrap_or(text)
 }
 
-/// Fills in what the kind of the whole report says about each recipient.
-pub fn complete(recipients: &mut [Recipient], kind: Option<ReportKind>) {
+/// Fills in what the kind of the whole report says about each recipient. Where that says nothing, `own` words of waiting make it late, and
+/// else it failed: that is what reports are for.
+pub fn complete(recipients: &mut [Recipient], kind: Option<ReportKind>, own: &str) {
+    if recipients.iter().all(|recipient| recipient.action.is_some()) {
+        return;
+    }
     let (action, class) = match kind {
         Some(ReportKind::Failure) => ("failed", None),
         Some(ReportKind::Delay) => ("delayed", Some(FailureClass::Soft)),
         Some(ReportKind::Success) => ("delivered", Some(FailureClass::Neither)),
-        None => return,
+        None if waits(own) => ("delayed", Some(FailureClass::Soft)),
+        None => ("failed", None),
     };
     for recipient in recipients.iter_mut().filter(|recipient| recipient.action.is_none()) {
         recipient.action = Some(action.to_owned());
         recipient.class = class.unwrap_or(recipient.class);
     }
+}
+
+/// Tells whether a report says that it is none of a failure yet.
+fn waits(own: &str) -> bool {
+    const WORDS: [&str; 8] = [
+        "is delayed",
+        "been delayed",
+        "temporary failure report",
+        "not yet been delivered",
+        "not been delivered yet",
+        "will be retried",
+        "kept in the queue",
+        "need to re-send",
+    ];
+    let own = own.to_ascii_lowercase();
+    WORDS.iter().any(|words| own.contains(words))
 }
 
 /// Tells whether a line is little more than an address: `<a@a.test>:`, `a@a.test`, `To: a@a.test`, `a@a.test on Mon, 2 Nov`.

@@ -6,7 +6,9 @@ pub mod recipients;
 mod reply;
 pub mod score;
 
-use crate::classify::bounce::recipients::{failed_recipients, parties, read_report, senders, weigh_failures};
+use crate::classify::bounce::recipients::{
+    failed_recipients, parties, read_report, senders, unwrapped, weigh_failures,
+};
 use crate::classify::bounce::reply::find_reply;
 use crate::classify::bounce::score::{Built, Score};
 use crate::classify::header_scan::HeaderScan;
@@ -103,6 +105,8 @@ pub fn weigh(evidence: &Evidence<'_, '_>, outline: &MimeParts<'_>, facts: &Facts
     let kind_of_subject = score.score_subject(evidence);
     let built = score.score_structure(evidence, outline);
 
+    let unwrapped = unwrapped(evidence, outline);
+    let outline = unwrapped.as_ref().unwrap_or(outline);
     let text = system_text(outline);
     let own = own_words(&text);
     let report = read_report(outline, &text);
@@ -158,7 +162,7 @@ pub fn weigh(evidence: &Evidence<'_, '_>, outline: &MimeParts<'_>, facts: &Facts
     if !names_mail && !says_so_itself {
         return Weighed::Nothing;
     }
-    complete(&mut recipients, kind);
+    complete(&mut recipients, kind, own);
     let message_id = quoted
         .message()
         .first("Message-ID")

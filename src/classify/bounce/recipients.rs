@@ -4,15 +4,41 @@ use crate::classify::bounce::Evidence;
 use crate::message::Message;
 use crate::message::address::Address;
 use crate::message::mime::{MimeParts, PartKind};
+use crate::message::text::starts_with_ignoring_case;
 use crate::report::dsn::{Recipient, Report, ReportKind, count_fields, kind_of};
 use crate::report::failure::FailureEvidence;
 use crate::report::prose::{self, find_failed, with_reason};
 use crate::report::returned_header::ReturnedHeader;
 use crate::report::stage::Stage;
-use crate::report::status_code::{FailureClass, from_reply_code};
+use crate::report::status_code::{FailureClass, find_status, from_reply_code};
 
 /// As much of the system's own words as is read.
 const WORDS_BYTES: usize = 8 * 1024;
+
+/// The parts of the report inside, where a filter or a list has wrapped it whole into a message of its own: SpamAssassin with `report_safe`, a
+/// digest. Its words are about spam, or none, and name nobody who failed.
+#[must_use]
+pub fn unwrapped<'a>(evidence: &Evidence<'_, 'a>, outline: &MimeParts<'a>) -> Option<MimeParts<'a>> {
+    let has = |name: &'static str| evidence.message.first(name).is_some();
+    let is_wrapped = has("X-Spam-Flag") || has("X-Spam-Status") || evidence.head.list.is_some() || {
+        let kind = evidence.message.first("Content-Type").unwrap_or_default();
+        starts_with_ignoring_case(kind.trim_start(), "multipart/digest")
+    };
+    if !is_wrapped || outline.report_type.is_some() || outline.first(PartKind::DeliveryStatus).is_some() {
+        return None;
+    }
+    let inside = outline.first(PartKind::Message)?;
+    let report = Message::new(inside.body().trim_ascii_start());
+    let parts = MimeParts::of(&report);
+    let is_from_daemon = || {
+        let from = report.first("From").unwrap_or_default().to_ascii_lowercase();
+        from.contains("mailer-daemon") || from.contains("postmaster")
+    };
+    let is_report = parts.first(PartKind::DeliveryStatus).is_some()
+        || report.first("X-Failed-Recipients").is_some()
+        || is_from_daemon();
+    is_report.then_some(parts)
+}
 
 /// The machine's part; where there is none, the same fields in plain text.
 #[must_use]
@@ -80,6 +106,16 @@ pub fn weigh_failures(recipients: &mut [Recipient], own: &str, senders: &[String
         };
         if recipient.diagnostic.is_none() {
             recipient.diagnostic = reason.map(str::to_owned);
+        }
+        // What the far side said is more than what a gateway made of it.
+        let by_far_side = [recipient.diagnostic.as_deref(), reason]
+            .into_iter()
+            .flatten()
+            .filter_map(from_reply_code)
+            .filter_map(find_status)
+            .find(|status| !status.ends_with(".0.0"));
+        if let Some(status) = by_far_side {
+            recipient.status = Some(status.to_owned());
         }
     }
 }

@@ -306,6 +306,42 @@ fn bounces_tell_who_failed_and_how() {
 }
 
 #[test]
+fn who_failed_is_found_in_every_wrapping_and_every_shape() {
+    const QUOTED: &str = "\"john doe\"@c.test";
+    for (name, address, action, status, class) in [
+        (
+            "spamassassin-wrapped-postfix",
+            "x@c.test",
+            "failed",
+            Some("5.1.1"),
+            "Hard",
+        ),
+        ("spamassassin-wrapped-exim", "x@c.test", "failed", Some("5.1.1"), "Hard"),
+        ("postfix-in-a-digest", "x@c.test", "failed", Some("5.1.1"), "Hard"),
+        ("postfix-status-part-lost", "x@c.test", "failed", Some("5.2.0"), "Hard"),
+        ("status-part-in-base64", "x@c.test", "failed", Some("5.1.1"), "Hard"),
+        ("opensmtpd-without-mime", "x@c.test", "failed", Some("5.1.1"), "Hard"),
+        ("opensmtpd-without-mime-late", "x@c.test", "delayed", None, "Soft"),
+        ("opensmtpd-action-error", "x@c.test", "failed", Some("5.1.1"), "Hard"),
+        ("google-groups-ja", "grp@c.test", "failed", None, "Message"),
+        ("google-groups-pt", "grp@c.test", "failed", None, "Message"),
+        ("google-groups-de", "grp@c.test", "failed", None, "Message"),
+        ("google-groups-ru", "grp@c.test", "failed", None, "Message"),
+        ("postfix-quoted-local-part", QUOTED, "failed", Some("5.1.1"), "Hard"),
+        ("exim-quoted-local-part", QUOTED, "failed", Some("5.1.1"), "Hard"),
+        ("sendmail-pipelined", "x@c.test", "failed", Some("5.1.1"), "Hard"),
+        ("courier-dialogue", "x@c.test", "failed", Some("5.0.0"), "Hard"),
+    ] {
+        let bounce = bounce(name);
+        assert_eq!(bounce.recipients.len(), 1, "{name}: {:?}", bounce.recipients);
+        let first = &bounce.recipients[0];
+        let found = (first.address.as_str(), first.action.as_deref(), first.status.as_deref());
+        assert_eq!(found, (address, Some(action), status), "{name}");
+        assert_eq!(format!("{:?}", first.class), class, "{name}");
+    }
+}
+
+#[test]
 fn several_recipients_are_told_apart() {
     let exim = bounce("exim-two-recipients-over-quota");
     let classes: Vec<_> = exim
