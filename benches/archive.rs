@@ -134,7 +134,7 @@ impl Bench {
             ("zst", "--all-mail"),
             ("tar.gz", "--down-to"),
         ] {
-            let half = (bytes / 2).to_string();
+            let half = format!("{}B", bytes / 2);
             let mut words = vec!["spool", "archive", user, way];
             if way == "--down-to" {
                 words.push(&half);

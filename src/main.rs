@@ -46,7 +46,10 @@ fn run() -> Status {
         Err(e) => return deliver::end(Err(e)),
     };
     match fast_path::read(&arguments).map_or_else(|| Cli::try_parse_from(&arguments), Ok) {
-        Ok(cli) => command::run(&cli, group),
+        Ok(mut cli) => {
+            cli.make_config_absolute();
+            command::run(&cli, group)
+        }
         Err(e) if is_help(e.kind()) && !caller::is_mail_system(&caller::variable) => {
             let _ = write!(std::io::stdout(), "{}", e.render());
             Status::Done

@@ -30,6 +30,17 @@ pub struct Cli {
     pub command: Command,
 }
 
+impl Cli {
+    /// Makes the path of the configuration absolute, before a run changes its directory or starts another one.
+    pub fn make_config_absolute(&mut self) {
+        if let Some(path) = &mut self.everywhere.config
+            && let Ok(absolute) = std::path::absolute(&*path)
+        {
+            *path = absolute;
+        }
+    }
+}
+
 /// Flags of every command.
 #[derive(Args, Clone, Debug, Default)]
 pub struct Everywhere {
@@ -219,14 +230,19 @@ pub struct Target {
 /// What to do with the configuration.
 #[derive(Clone, Debug, Subcommand)]
 pub enum ConfigCommand {
-    /// Say whether it can be used; if not, file, line and key, and end with 1
+    /// Check whether it can be used; show every mistake with its line
+    ///
+    /// Exits with status 1 if there is one. `spoolguard doctor` checks more: locks, modes, the MTA's own settings.
     Check {
         /// The file [default: what a delivery would read]
         path: Option<PathBuf>,
     },
-    /// Print what holds, and which file says so
+    /// Show every key with its value and the file that sets it
     Show {
         /// The file [default: what a delivery would read]
         path: Option<PathBuf>,
+        /// Show only keys whose value is not the default
+        #[arg(long)]
+        changed: bool,
     },
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{ArgGroup, Args, Subcommand, ValueEnum, ValueHint};
 
 use crate::config::location::mailbox_path;
-use crate::config::value::{Age, Size};
+use crate::config::value::{Age, Size, with_unit};
 
 /// Care for mailboxes that have grown.
 #[derive(Clone, Debug, Subcommand)]
@@ -211,8 +211,10 @@ pub struct Selection {
 }
 
 fn size(text: &str) -> Result<Size, String> {
-    text.parse()
-        .map_err(|()| "expected a size such as 50M or 1G".to_owned())
+    text.parse().map_err(|()| match text.parse::<u64>() {
+        Ok(number) => format!("a size needs a unit, such as {}", with_unit(number)),
+        Err(_) => "expected a size such as 50M or 1G".to_owned(),
+    })
 }
 
 fn age(text: &str) -> Result<Age, String> {

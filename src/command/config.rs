@@ -1,7 +1,6 @@
 //! `spoolguard config check` and `config show`.
 
 use std::io::{self, Write};
-use std::path::Path;
 
 use crate::cli::{ConfigCommand, Everywhere};
 use crate::config::load;
@@ -10,17 +9,27 @@ use crate::error::{Error, Status};
 use crate::escape::visible;
 use crate::sys::account;
 
+/// Which keys are shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Keys {
+    All,
+    Changed,
+}
+
 /// Runs the command; 1 when the configuration cannot be used.
 pub fn run(command: &ConfigCommand, everywhere: &Everywhere) -> Status {
-    let (ConfigCommand::Check { path } | ConfigCommand::Show { path }) = command;
-    let loaded = load(path.as_deref().or(everywhere.config.as_deref()));
-    let (text, status) = match (command, loaded) {
+    let (ConfigCommand::Check { path } | ConfigCommand::Show { path, .. }) = command;
+    let runner = account::runner();
+    let only = path.as_deref().or(everywhere.config.as_deref());
+    let sources = Sources::chosen(only, runner.home.as_deref(), runner.owners());
+    let (text, status) = match (command, load::load(sources, Extent::Whole)) {
         (_, Err(e)) => {
-            let _ = writeln!(io::stderr(), "spoolguard: {e}");
+            let _ = io::stderr().write_all(refused(sources, &e).as_bytes());
             return Status::Wrong;
         }
         (ConfigCommand::Check { .. }, Ok(loaded)) => checked(&loaded),
-        (ConfigCommand::Show { .. }, Ok(loaded)) => (shown(&loaded), Status::Done),
+        (ConfigCommand::Show { changed: true, .. }, Ok(loaded)) => (shown(&loaded, Keys::Changed), Status::Done),
+        (ConfigCommand::Show { changed: false, .. }, Ok(loaded)) => (shown(&loaded, Keys::All), Status::Done),
     };
     match io::stdout().write_all(text.as_bytes()) {
         Ok(()) => status,
@@ -28,15 +37,25 @@ pub fn run(command: &ConfigCommand, everywhere: &Everywhere) -> Status {
     }
 }
 
-fn load(path: Option<&Path>) -> Result<Loaded, Error> {
-    match path {
-        Some(path) => load::load(Sources::Only(path), Extent::Whole),
-        None => {
-            let account = account::runner();
-            let home = account.home.as_deref();
-            load::load(Sources::Usual { home }, Extent::Whole)
+/// Every mistake of the file with its line, or why it was refused as a whole.
+fn refused(sources: Sources<'_>, error: &Error) -> String {
+    let Ok(Some((path, text, mistakes))) = load::mistakes(sources) else {
+        return format!("spoolguard: {error}\n");
+    };
+    let count = match mistakes.len() {
+        1 => "1 mistake".to_owned(),
+        count => format!("{count} mistakes"),
+    };
+    let path = visible(&path.display().to_string());
+    let mut shown =
+        format!("spoolguard: cannot use configuration {path}: {count}; until they are fixed, mail is deferred\n");
+    for mistake in mistakes {
+        shown.push_str(&format!("{}\n", visible(&mistake.sentence(&text))));
+        if let Some((line, mark)) = mistake.excerpt(&text) {
+            shown.push_str(&format!("    {}\n    {mark}\n", visible(&line)));
         }
     }
+    shown
 }
 
 fn checked(loaded: &Loaded) -> (String, Status) {
@@ -46,31 +65,59 @@ fn checked(loaded: &Loaded) -> (String, Status) {
         .map(|layer| layer.path.display().to_string())
         .collect();
     let mut text = match files.as_slice() {
-        [] => "no configuration file: the defaults hold\n".to_owned(),
-        files => format!("{}: good\n", visible(&files.join(", "))),
+        [] => "no configuration file; using defaults\n".to_owned(),
+        files => format!("{}: OK\n", visible(&files.join(", "))),
     };
-    if loaded.ignored.is_empty() {
-        return (text, Status::Done);
+    for name in nobodys_limits(loaded) {
+        text.push_str(&format!("warning: {}\n", visible(&name)));
     }
-    let keys = visible(&loaded.ignored.join(", "));
-    text.push_str(&format!(
-        "without effect, since users_may_set does not name them: {keys}\n"
-    ));
-    (text, Status::Wrong)
+    let status = if loaded.ignored.is_empty() {
+        Status::Done
+    } else {
+        let keys = visible(&loaded.ignored.join(", "));
+        text.push_str(&format!(
+            "without effect, since users_may_set does not name them: {keys}\n"
+        ));
+        Status::Wrong
+    };
+    text.push_str("spoolguard doctor checks more: locks, modes, and how the MTA runs spoolguard\n");
+    (text, status)
+}
+
+/// The limits of users and groups that the host does not know: a misspelt name has the general limit. Where the database cannot be asked,
+/// nothing is said.
+fn nobodys_limits(loaded: &Loaded) -> Vec<String> {
+    let quota = &loaded.config.quota;
+    let accounts = account::Directory::read();
+    let users = quota.users.keys().filter(|name| accounts.find(name).is_none());
+    let users = users.map(|name| format!("quota.users.{name}: no such user"));
+    let groups = quota
+        .groups
+        .keys()
+        .filter(|name| matches!(account::is_group(name), Ok(false)));
+    users
+        .chain(groups.map(|name| format!("quota.groups.{name}: no such group")))
+        .collect()
 }
 
 /// Each key with its value and its source, as TOML that can be read back.
-fn shown(loaded: &Loaded) -> String {
+fn shown(loaded: &Loaded, keys: Keys) -> String {
     let mut text = String::new();
     let mut table = String::new();
-    for (key, value, from) in loaded.origins() {
-        let (of, name) = key.rsplit_once('.').unwrap_or(("", &key));
+    for origin in loaded.origins() {
+        if keys == Keys::Changed && origin.is_default {
+            continue;
+        }
+        let (of, name) = origin.key.rsplit_once('.').unwrap_or(("", &origin.key));
         if of != table {
             text.push_str(&format!("\n[{of}]\n"));
             table = of.to_owned();
         }
-        let line = format!("{name} = {value}");
-        let source = from.map_or_else(|| "default".to_owned(), |path| visible(&path.display().to_string()));
+        let line = format!("{name} = {}", origin.value);
+        let source = match origin.file {
+            Some(path) => visible(&path.display().to_string()),
+            None => "default".to_owned(),
+        };
         text.push_str(&format!("{line:<40} # {source}\n"));
     }
     text

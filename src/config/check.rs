@@ -14,76 +14,69 @@ const LONGEST_LOCK_TIMEOUT: Age = Age::seconds(200);
 const LONGEST_AGAIN_AFTER: Age = Age::seconds(6 * 24 * 60 * 60);
 
 impl Config {
-    /// Looks for what the types cannot say. Gives the key and what is wrong with it.
-    ///
-    /// # Errors
-    /// The first thing that is wrong.
-    pub fn check(&self) -> Result<(), (&'static str, String)> {
+    /// Looks for what the types cannot say. Returns each key that is wrong, with what was expected.
+    #[must_use]
+    pub fn check(&self) -> Vec<(&'static str, String)> {
         let absolute = |path: &str| Path::new(path).is_absolute();
-        if self.admin.is_empty() || self.admin.contains(char::is_whitespace) || self.admin.starts_with('-') {
-            return Err((
-                "admin",
-                "expected an address, or the absolute path of an mbox".to_owned(),
-            ));
-        }
-        if !self.state_dir.is_empty() && !absolute(&self.state_dir) && !self.state_dir.starts_with("~/") {
-            return Err((
-                "state_dir",
-                "expected an absolute path, or one that begins with ~/".to_owned(),
-            ));
-        }
-        if !absolute(&self.archive.dir) {
-            return Err(("archive.dir", "expected an absolute path".to_owned()));
-        }
-        if self.mailbox.locks.is_empty() {
-            return Err((
-                "mailbox.locks",
-                "expected at least one of dotlock, fcntl, flock".to_owned(),
-            ));
-        }
-        if self.mailbox.lock_timeout > LONGEST_LOCK_TIMEOUT {
-            return Err((
-                "mailbox.lock_timeout",
-                format!("expected at most {LONGEST_LOCK_TIMEOUT}: mail systems stop waiting for a delivery"),
-            ));
-        }
-        self.destinations.check()?;
-        let transport = self
-            .forward
-            .transport
-            .strip_prefix("outbox:")
-            .unwrap_or(&self.forward.transport);
-        if !absolute(transport) {
-            return Err((
-                "forward.transport",
-                "expected the absolute path of sendmail, or outbox: and the absolute path of a maildir".to_owned(),
-            ));
-        }
-        if self.forward.sender == ForwardSender::Verp && self.recipient_delimiter.is_empty() {
-            let what =
-                "expected \"self\" or \"original\", since recipient_delimiter names no character to set the token off";
-            return Err(("forward.sender", what.to_owned()));
-        }
-        if self.forward.duplicate_window > LONGEST_AGAIN_AFTER {
-            let what = format!("expected at most {LONGEST_AGAIN_AFTER}: what was sent is not remembered for longer");
-            return Err(("forward.duplicate_window", what));
-        }
-        if self.digest.per_hour > MOST_PER_HOUR {
-            return Err((
-                "digest.per_hour",
-                format!("expected at most {MOST_PER_HOUR}, or 0 for any number"),
-            ));
-        }
+        let mut wrong: Vec<(&'static str, String)> = Vec::new();
+        let mut unless = |is_right: bool, key, cause: &str| {
+            if !is_right {
+                wrong.push((key, cause.to_owned()));
+            }
+        };
+        unless(
+            !(self.admin.is_empty() || self.admin.contains(char::is_whitespace) || self.admin.starts_with('-')),
+            "admin",
+            "expected an address, or the absolute path of an mbox",
+        );
+        unless(
+            self.state_dir.is_empty() || absolute(&self.state_dir) || self.state_dir.starts_with("~/"),
+            "state_dir",
+            "expected an absolute path, or one that begins with ~/",
+        );
+        unless(absolute(&self.archive.dir), "archive.dir", "expected an absolute path");
+        unless(
+            !self.mailbox.locks.is_empty(),
+            "mailbox.locks",
+            "expected at least one of dotlock, fcntl, flock",
+        );
+        unless(
+            self.mailbox.lock_timeout <= LONGEST_LOCK_TIMEOUT,
+            "mailbox.lock_timeout",
+            &format!("expected at most {LONGEST_LOCK_TIMEOUT}: an MTA stops waiting for a delivery"),
+        );
+        let transport = &self.forward.transport;
+        unless(
+            absolute(transport.strip_prefix("outbox:").unwrap_or(transport)),
+            "forward.transport",
+            "expected the absolute path of sendmail, or outbox: and the absolute path of a maildir",
+        );
+        unless(
+            self.forward.sender != ForwardSender::Verp || !self.recipient_delimiter.is_empty(),
+            "forward.sender",
+            "expected \"self\" or \"original\", since recipient_delimiter names no character to set the token off",
+        );
+        unless(
+            self.forward.duplicate_window <= LONGEST_AGAIN_AFTER,
+            "forward.duplicate_window",
+            &format!("expected at most {LONGEST_AGAIN_AFTER}: what was sent is not remembered for longer"),
+        );
+        unless(
+            self.digest.per_hour <= MOST_PER_HOUR,
+            "digest.per_hour",
+            &format!("expected at most {MOST_PER_HOUR}, or 0 for any number"),
+        );
         // The default is known to be right; asking costs more than all the rest.
         let default = Self::default().users_may_set;
-        let mut doubtful = self.users_may_set.iter().filter(|name| !default.contains(name));
-        match doubtful.find(|name| !is_known(name)) {
-            Some(name) => Err((
+        for name in self.users_may_set.iter().filter(|name| !default.contains(name)) {
+            unless(
+                is_known(name),
                 "users_may_set",
-                format!("`{name}` is neither a key nor a table of keys"),
-            )),
-            None => Ok(()),
+                &format!("\"{name}\" is neither a key nor a table of keys"),
+            );
         }
+        wrong.extend(self.destinations.check());
+        wrong
     }
 }
 
@@ -120,8 +113,9 @@ mod tests {
             ("[forward]\ntransport = \"outbox:here\"", "forward.transport"),
         ] {
             let config: Config = toml::from_str(text).unwrap_or_else(|e| unreachable!("{e}"));
-            assert_eq!(config.check().err().map(|(key, _)| key), Some(key), "{text}");
+            let keys: Vec<_> = config.check().into_iter().map(|(key, _)| key).collect();
+            assert_eq!(keys, [key], "{text}");
         }
-        assert_eq!(Config::default().check(), Ok(()));
+        assert!(Config::default().check().is_empty());
     }
 }

@@ -36,11 +36,10 @@ const DAY: u64 = 24 * HOUR;
 const LONGEST_AGE: Age = Age::seconds(365 * 24 * 60 * 60);
 
 impl SuspensionSettings {
-    /// Looks for what the types cannot say. Gives the key and what is wrong with it.
-    ///
-    /// # Errors
-    /// The first thing that is wrong.
-    pub fn check(&self) -> Result<(), (&'static str, String)> {
+    /// Looks for what the types cannot say. Returns each key that is wrong, with what was expected.
+    #[must_use]
+    pub fn check(&self) -> Vec<(&'static str, String)> {
+        let mut wrong = Vec::new();
         for (key, age) in [
             ("destinations.forget_after", self.forget_after),
             ("destinations.probe", self.probe),
@@ -49,25 +48,21 @@ impl SuspensionSettings {
             ("destinations.quiet_slow", self.quiet_slow),
         ] {
             if age < Age::seconds(1) || age > LONGEST_AGE {
-                return Err((key, "expected at least 1s and at most 365d".to_owned()));
+                wrong.push((key, "expected at least 1s and at most 365d".to_owned()));
             }
         }
         if self.probe > self.probe_max {
-            return Err((
-                "destinations.probe",
-                format!("expected at most probe_max, {}", self.probe_max),
-            ));
+            let cause = format!("expected at most probe_max, {}", self.probe_max);
+            wrong.push(("destinations.probe", cause));
         }
         if !(1..=1000).contains(&self.threshold) {
-            return Err((
-                "destinations.threshold",
-                "expected 1 to 1000; suspend = false switches it off".to_owned(),
-            ));
+            let cause = "expected 1 to 1000; suspend = false switches it off".to_owned();
+            wrong.push(("destinations.threshold", cause));
         }
         if self.burst == 0 || usize::try_from(self.burst).map_or(true, |burst| burst > MOST_BURST) {
-            return Err(("destinations.burst", format!("expected 1 to {MOST_BURST}")));
+            wrong.push(("destinations.burst", format!("expected 1 to {MOST_BURST}")));
         }
-        Ok(())
+        wrong
     }
 }
 

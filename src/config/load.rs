@@ -3,12 +3,13 @@
 use std::borrow::Cow;
 use std::fs::File;
 use std::io::{self, Read};
-use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 
 use toml::{Table, Value};
 
-use crate::config::{Config, SYSTEM_FILE, USER_FILE, excerpt};
+use crate::config::mistakes::{self, Mistake};
+use crate::config::{Config, SYSTEM_FILE, USER_FILE, excerpt, trust};
 use crate::error::{Class, Error};
 
 /// More than a configuration takes, with a limit for each of half a million users.
@@ -59,57 +60,75 @@ pub enum Extent<'a> {
     Whole,
 }
 
-/// Which files to read.
+/// Which files to read, and whose they may be.
 #[derive(Clone, Copy, Debug)]
-pub enum Sources<'a> {
-    /// This file alone; it has to exist.
-    Only(&'a Path),
-    /// The administrator's, then the user's; neither has to exist.
-    Usual {
-        /// The user's home directory.
-        home: Option<&'a Path>,
-    },
+pub struct Sources<'a> {
+    /// This file alone; it has to exist. Otherwise the administrator's, then the user's; neither has to exist.
+    only: Option<&'a Path>,
+    /// The user's home directory.
+    home: Option<&'a Path>,
+    /// Who may own a file and what is above it, beside root: the user, and whoever runs this.
+    owners: [u32; 2],
 }
 
 impl<'a> Sources<'a> {
     /// The file that was asked for, or the usual ones.
     #[must_use]
-    pub fn chosen(only: Option<&'a Path>, home: Option<&'a Path>) -> Self {
-        match only {
-            Some(path) => Self::Only(path),
-            None => Self::Usual { home },
+    pub fn chosen(only: Option<&'a Path>, home: Option<&'a Path>, owners: [u32; 2]) -> Self {
+        Self { only, home, owners }
+    }
+
+    /// The texts of the files, the administrator's first; one that need not be there is left out.
+    fn texts(&self) -> Result<Vec<(PathBuf, String)>, Error> {
+        if let Some(path) = self.only {
+            return Ok(vec![(path.to_owned(), read(path, open(path), &self.owners)?)]);
         }
+        let system = Path::new(SYSTEM_FILE);
+        let mut texts = Vec::new();
+        // A user who owned the administrator's file would choose for all others.
+        if let Some(text) = read_if_there(system, &[])? {
+            texts.push((system.to_owned(), text));
+        }
+        if let Some(path) = self.home.map(|home| home.join(USER_FILE))
+            && let Some(text) = read_if_there(&path, &self.owners)?
+        {
+            texts.push((path, text));
+        }
+        Ok(texts)
     }
 }
 
 /// Reads the configuration.
 ///
 /// # Errors
-/// When a file cannot be read, is not TOML, or says something that is not allowed.
+/// When a file cannot be read, others may write to it, it is not TOML, or it says something that is not allowed.
 pub fn load(sources: Sources<'_>, extent: Extent<'_>) -> Result<Loaded, Error> {
-    let home = match sources {
-        Sources::Only(path) => {
-            let text = read(path, open(path))?;
-            return Loaded::of_one(path, &text, extent);
+    let mut loaded = Loaded {
+        config: Config::default(),
+        layers: Vec::new(),
+        ignored: Vec::new(),
+    };
+    for (path, text) in sources.texts()? {
+        if sources.only.is_some() || path == Path::new(SYSTEM_FILE) {
+            loaded = Loaded::of_one(&path, &text, extent)?;
+        } else {
+            loaded.add_user(&path, &text)?;
         }
-        Sources::Usual { home } => home,
-    };
-    let system = Path::new(SYSTEM_FILE);
-    let mut loaded = match read_if_there(system)? {
-        Some(text) => Loaded::of_one(system, &text, extent)?,
-        None => Loaded {
-            config: Config::default(),
-            layers: Vec::new(),
-            ignored: Vec::new(),
-        },
-    };
-    if let Some(path) = home.map(|home| home.join(USER_FILE))
-        && let Some(text) = read_if_there(&path)?
-    {
-        refuse_shared(&path)?;
-        loaded.add_user(&path, &text)?;
     }
     Ok(loaded)
+}
+
+/// Returns the mistakes of the first file that has any, with its path and its text.
+///
+/// # Errors
+/// When a file cannot be read, or others may write to it.
+pub fn mistakes(sources: Sources<'_>) -> Result<Option<(PathBuf, String, Vec<Mistake>)>, Error> {
+    let texts = sources.texts()?.into_iter();
+    let mut judged = texts.map(|(path, text)| {
+        let found = mistakes::find(&text);
+        (path, text, found)
+    });
+    Ok(judged.find(|(_, _, found)| !found.is_empty()))
 }
 
 /// The directory of the mailboxes as the administrator's file says, whatever a user's or the command line's says; none where that file
@@ -117,7 +136,8 @@ pub fn load(sources: Sources<'_>, extent: Extent<'_>) -> Result<Loaded, Error> {
 #[must_use]
 pub fn system_spool_dir() -> Option<PathBuf> {
     // The limits of single users do not matter here; nobody is called by no name.
-    let loaded = load(Sources::Usual { home: None }, Extent::User("")).ok()?;
+    let sources = Sources::chosen(None, None, [0; 2]);
+    let loaded = load(sources, Extent::User("")).ok()?;
     Some(loaded.config.mailbox.location.dir)
 }
 
@@ -171,21 +191,42 @@ impl Loaded {
         Ok(())
     }
 
-    /// Every key with its value as TOML and the file that says so; `None` is the default.
+    /// Every key with its value and the file that says so.
     #[must_use]
-    pub fn origins(&self) -> Vec<(String, String, Option<&Path>)> {
-        let Ok(Value::Table(all)) = Value::try_from(&self.config) else {
+    pub fn origins(&self) -> Vec<Origin<'_>> {
+        let (Ok(Value::Table(all)), Ok(Value::Table(default))) =
+            (Value::try_from(&self.config), Value::try_from(Config::default()))
+        else {
             return Vec::new();
         };
-        let mut rows = Vec::new();
+        let (mut rows, mut defaults) = (Vec::new(), Vec::new());
         flatten(&all, "", &mut rows);
+        flatten(&default, "", &mut defaults);
         rows.into_iter()
             .map(|(key, value)| {
                 let from = self.layers.iter().rev().find(|layer| has(&layer.table(), &key));
-                (key, value.to_string(), from.map(|layer| layer.path.as_path()))
+                Origin {
+                    is_default: defaults.iter().any(|(name, default)| (name, default) == (&key, &value)),
+                    value: value.to_string(),
+                    file: from.map(|layer| layer.path.as_path()),
+                    key,
+                }
             })
             .collect()
     }
+}
+
+/// One key, and where its value comes from.
+#[derive(Clone, Debug)]
+pub struct Origin<'a> {
+    /// The key with its table.
+    pub key: String,
+    /// The value, as TOML.
+    pub value: String,
+    /// The file that says so; none where it is the default of this program.
+    pub file: Option<&'a Path>,
+    /// Whether the value is the default, whoever says so.
+    pub is_default: bool,
 }
 
 /// Opens what can be read to an end. A FIFO would hold us until the mail system's deadline is over.
@@ -197,114 +238,62 @@ fn open(path: &Path) -> io::Result<File> {
     File::open(path)
 }
 
-fn read_if_there(path: &Path) -> Result<Option<String>, Error> {
+fn read_if_there(path: &Path, owners: &[u32]) -> Result<Option<String>, Error> {
     match open(path) {
         // There is none, nor a home.
         Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(None),
-        file => read(path, file).map(Some),
+        file => read(path, file, owners).map(Some),
     }
 }
 
-fn read(path: &Path, file: io::Result<File>) -> Result<String, Error> {
+fn read(path: &Path, file: io::Result<File>, owners: &[u32]) -> Result<String, Error> {
+    let cannot_read = |e| Error::io("read configuration", path, &e).class(Class::Configuration);
+    let file = file.map_err(cannot_read)?;
+    trust::refuse_others_file(path, &file.metadata().map_err(cannot_read)?, owners)?;
     let mut text = String::new();
-    let read = file.and_then(|file| file.take(LARGEST_BYTES).read_to_string(&mut text));
-    let read = read.and_then(|bytes| match bytes as u64 {
+    let bytes = file
+        .take(LARGEST_BYTES)
+        .read_to_string(&mut text)
+        .map_err(cannot_read)?;
+    match bytes as u64 {
         // A device has no end, and a run that takes all memory is killed.
-        LARGEST_BYTES => Err(io::Error::other("it is too large to be one")),
+        LARGEST_BYTES => Err(cannot_read(io::Error::other("it is too large to be one"))),
         _ => Ok(text),
-    });
-    read.map_err(|e| Error::io("read configuration", path, &e).class(Class::Configuration))
-}
-
-/// Whoever may write to it could send the user's mail anywhere.
-fn refuse_shared(path: &Path) -> Result<(), Error> {
-    let stat = path
-        .metadata()
-        .map_err(|e| Error::io("examine configuration", path, &e).class(Class::Configuration))?;
-    if stat.mode() & 0o002 != 0 {
-        let cause = "everybody may write to it";
-        return Err(Error::new(Class::Configuration, "use configuration", path.display(), cause).hint("chmod go-w it"));
     }
-    Ok(())
 }
 
 fn parse(path: &Path, text: &str) -> Result<Config, Error> {
-    let config: Config = toml::from_str(text).map_err(|e| {
-        let place = e.span().map(|span| Place::at(text, span.start));
-        wrong(path, place, e.message())
-    })?;
+    let config: Config = match toml::from_str(text) {
+        Ok(config) => config,
+        Err(e) => return Err(refused(path, text, &mistakes::find(text), e.message())),
+    };
     check(path, text, &config)?;
     Ok(config)
 }
 
 fn check(path: &Path, text: &str, config: &Config) -> Result<(), Error> {
-    config.check().map_err(|(key, cause)| {
-        let place = Place::of(text, key).unwrap_or(Place {
-            line: 0,
-            key: key.to_owned(),
-        });
-        wrong(path, Some(place), &cause)
-    })
+    match config.check().as_slice() {
+        [] => Ok(()),
+        [(_, first), ..] => Err(refused(path, text, &mistakes::of_values(text, config), first)),
+    }
 }
 
 fn table(path: &Path, text: &str) -> Result<Table, Error> {
     text.parse()
-        .map_err(|e: toml::de::Error| wrong(path, None, e.message()))
+        .map_err(|e: toml::de::Error| refused(path, text, &mistakes::find(text), e.message()))
 }
 
-fn wrong(path: &Path, place: Option<Place>, cause: &str) -> Error {
-    let cause = cause.trim().replace('\n', ", ");
-    let at = match place {
-        Some(Place { line: 0, key }) => format!("{key}: "),
-        Some(Place { line, key }) if key.is_empty() => format!("line {line}: "),
-        Some(Place { line, key }) => format!("line {line}: {key}: "),
-        None => String::new(),
+/// Names the first mistake, and says how many more there are; `otherwise` is what the parser said.
+fn refused(path: &Path, text: &str, mistakes: &[Mistake], otherwise: &str) -> Error {
+    let (cause, more) = match mistakes {
+        [] => (otherwise.trim().replace('\n', ", "), 0),
+        [first, more @ ..] => (first.sentence(text), more.len()),
     };
-    Error::new(
-        Class::Configuration,
-        "use configuration",
-        path.display(),
-        format_args!("{at}{cause}"),
-    )
-}
-
-/// A line of a file, counted from 1, and the key that stands there.
-struct Place {
-    line: usize,
-    key: String,
-}
-
-impl Place {
-    fn at(text: &str, byte: usize) -> Self {
-        let before = text.get(..byte).unwrap_or(text);
-        let line = before.matches('\n').count() + 1;
-        let mut table = "";
-        let mut key = "";
-        for candidate in text.lines().take(line) {
-            let trimmed = candidate.trim();
-            key = "";
-            if let Some(name) = trimmed.strip_prefix('[') {
-                table = name
-                    .trim_start_matches('[')
-                    .split(']')
-                    .next()
-                    .unwrap_or_default()
-                    .trim();
-            } else if let Some((name, _)) = trimmed.split_once('=') {
-                key = name.trim();
-            }
-        }
-        let key = match (table, key) {
-            ("", key) => key.to_owned(),
-            (table, "") => table.to_owned(),
-            (table, key) => format!("{table}.{key}"),
-        };
-        Self { line, key }
-    }
-
-    fn of(text: &str, key: &str) -> Option<Self> {
-        let starts = std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1));
-        starts.map(|byte| Self::at(text, byte)).find(|place| place.key == key)
+    let error = Error::new(Class::Configuration, "use configuration", path.display(), cause);
+    match more {
+        0 => error,
+        1 => error.hint("spoolguard config check shows one more mistake"),
+        more => error.hint(format!("spoolguard config check shows {more} more mistakes")),
     }
 }
 

@@ -8,7 +8,10 @@ mod check;
 pub mod destinations;
 pub mod excerpt;
 pub mod load;
+mod located;
 pub mod location;
+pub mod mistakes;
+mod trust;
 pub mod value;
 
 use std::collections::BTreeMap;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::de::{self, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// A size in bytes: `50M`, `1G`, a plain number; `none` or 0 where it bounds nothing.
+/// A size in bytes: `50M`, `1G`, `800B`; `none` or 0 where it bounds nothing. A number alone is no size: whoever writes 500 means 500M.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Size(u64);
 
@@ -51,7 +51,8 @@ impl std::str::FromStr for Size {
         let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
         let (number, unit) = text.split_at(digits);
         let shift = match unit.trim().to_ascii_lowercase().as_str() {
-            "" | "b" => 0,
+            "" if number == "0" => 0,
+            "b" => 0,
             "k" | "kb" | "kib" => 10,
             "m" | "mb" | "mib" => 20,
             "g" | "gb" | "gib" => 30,
@@ -73,7 +74,7 @@ impl fmt::Display for Size {
                 return write!(f, "{}{unit}", self.0 >> shift);
             }
         }
-        write!(f, "{}", self.0)
+        write!(f, "{}B", self.0)
     }
 }
 
@@ -227,13 +228,38 @@ impl<T: std::str::FromStr> Visitor<'_> for Parsed<T> {
     }
 
     fn visit_str<E: de::Error>(self, text: &str) -> Result<T, E> {
-        text.parse()
-            .map_err(|_| E::invalid_value(de::Unexpected::Str(text), &self.0))
+        text.parse().map_err(|_| match text.trim().parse::<u64>() {
+            Ok(number) => lacks_unit(number, self.0),
+            Err(_) => E::invalid_value(de::Unexpected::Str(text), &self.0),
+        })
     }
 
     fn visit_i64<E: de::Error>(self, number: i64) -> Result<T, E> {
-        let parsed = number.to_string().parse();
-        parsed.map_err(|_| E::invalid_value(de::Unexpected::Signed(number), &self.0))
+        number.to_string().parse().map_err(|_| match u64::try_from(number) {
+            Ok(number) => lacks_unit(number, self.0),
+            Err(_) => E::invalid_value(de::Unexpected::Signed(number), &self.0),
+        })
+    }
+}
+
+/// A number from here on was more likely counted in bytes than in MiB.
+const FEWEST_BYTES: u64 = 100_000;
+
+/// Returns the size that a number without a unit most likely means, such as `500M`.
+#[must_use]
+pub fn with_unit(number: u64) -> String {
+    match number {
+        FEWEST_BYTES.. => Size::from_bytes(number).to_string(),
+        _ => format!("{number}M"),
+    }
+}
+
+/// Shows the number with the unit that is most likely meant.
+fn lacks_unit<E: de::Error>(number: u64, expected: &'static str) -> E {
+    match expected {
+        SIZE => E::custom(format_args!("a size needs a unit, such as \"{}\"", with_unit(number))),
+        AGE => E::custom(format_args!("a length of time needs a unit, such as \"{number}s\"")),
+        _ => E::custom(format_args!("a share needs its sign, such as \"{number}%\"")),
     }
 }
 
@@ -332,7 +358,8 @@ mod tests {
             ("50M", Some(50 << 20), "50M"),
             ("1G", Some(1 << 30), "1G"),
             ("1024 k", Some(1 << 20), "1M"),
-            ("1500", Some(1500), "1500"),
+            ("1500B", Some(1500), "1500B"),
+            ("1500", None, ""),
             ("none", Some(0), "none"),
             ("0", Some(0), "none"),
             ("50X", None, ""),

@@ -101,7 +101,7 @@ fn start(guard: &Guard, down_to_bytes: u64) -> Result<(), Error> {
         "--user".into(),
         guard.account.name.clone().into(),
         "--down-to".into(),
-        down_to_bytes.to_string().into(),
+        format!("{down_to_bytes}B").into(),
         "--".into(),
     ];
     command.args(words).arg(mailbox).env_clear();

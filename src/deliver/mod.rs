@@ -179,7 +179,7 @@ impl Guard {
     ) -> Result<Self, Error> {
         let account = account::find(who.user.as_deref())?;
         let place = become_user(&account)?.map(Arc::new);
-        let sources = Sources::chosen(everywhere.config.as_deref(), account.home.as_deref());
+        let sources = Sources::chosen(everywhere.config.as_deref(), account.home.as_deref(), account.owners());
         let loaded = load::load(sources, Extent::User(&account.name))?;
         log::start(&loaded.config.log, everywhere.verbose);
         if !loaded.ignored.is_empty() {

@@ -264,7 +264,7 @@ pub fn refuse_full_disk(guard: &Guard, locked: &OpenMailbox, incoming_bytes: u64
 #[must_use]
 pub fn full_error(guard: &Guard, class: Class) -> Error {
     let limit = guard.limit();
-    let bytes = limit.bytes.map(|bytes| format!("{} bytes", Size::from_bytes(bytes)));
+    let bytes = limit.bytes.map(|bytes| Size::from_bytes(bytes).to_string());
     let messages = limit.messages.map(|count| format!("{count} messages"));
     let bounds: Vec<_> = bytes.into_iter().chain(messages).collect();
     Error::new(

@@ -219,7 +219,7 @@ impl Host {
 
 /// The administrator's configuration; of a user's own file the run that becomes the user speaks.
 fn configuration(chosen: Option<&Path>, findings: &mut Vec<Finding>) -> (Config, Option<String>) {
-    match load::load(Sources::chosen(chosen, None), Extent::Whole) {
+    match load::load(Sources::chosen(chosen, None, account::runner().owners()), Extent::Whole) {
         Ok(loaded) => {
             let files: Vec<_> = loaded
                 .layers

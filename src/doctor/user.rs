@@ -68,7 +68,10 @@ pub fn examine(host: &Host, account: &Account) -> Vec<Finding> {
 /// What holds for this user, where it can be used; what is wrong with the administrator's file is told with the host.
 fn configuration(host: &Host, account: &Account, found: &mut Vec<Finding>) -> Config {
     let home = account.home.as_deref();
-    match load::load(Sources::chosen(host.chosen.as_deref(), home), Extent::Whole) {
+    match load::load(
+        Sources::chosen(host.chosen.as_deref(), home, account.owners()),
+        Extent::Whole,
+    ) {
         Ok(loaded) => {
             if !loaded.ignored.is_empty() {
                 found.push(Finding::note(

@@ -44,7 +44,7 @@ impl SpoolRun {
         let deadline = deliver::begin()?;
         let runner = account::runner();
         let loaded = load::load(
-            Sources::chosen(everywhere.config.as_deref(), runner.home.as_deref()),
+            Sources::chosen(everywhere.config.as_deref(), runner.home.as_deref(), runner.owners()),
             Extent::Whole,
         )?;
         log::start(&loaded.config.log, everywhere.verbose);

@@ -164,6 +164,14 @@ pub fn group_name(gid: u32) -> String {
     passwd::group_name(gid).ok().flatten().unwrap_or_default()
 }
 
+/// Tells whether a group is called so.
+///
+/// # Errors
+/// When the group database cannot be asked.
+pub fn is_group(name: &str) -> Result<bool, Error> {
+    passwd::is_group(name).map_err(unanswered)
+}
+
 /// The accounts of a host, for a run that asks for thousands of them: the files are read once, and the name service, which may be far
 /// away, is not asked again and again.
 #[derive(Debug, Default)]
@@ -259,6 +267,12 @@ impl Account {
             uid,
             gid: None,
         }
+    }
+
+    /// Whose files this run believes beside root's: those of this user and of whoever runs it.
+    #[must_use]
+    pub fn owners(&self) -> [u32; 2] {
+        [self.uid, Uid::effective().as_raw()]
     }
 
     /// Tells whether all that is known of whoever this is, is a number.

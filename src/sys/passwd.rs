@@ -143,6 +143,21 @@ pub fn group_name(gid: u32) -> io::Result<Option<String>> {
     Ok(ask_for_group("group", &gid.to_string())?.and_then(|text| find(&text)))
 }
 
+/// Tells whether a group is called so.
+///
+/// # Errors
+/// As for `by_name`.
+pub fn is_group(name: &str) -> io::Result<bool> {
+    let has = |text: &str| text.lines().filter_map(group).any(|(other, ..)| other == name);
+    if has(&read(GROUP)?) {
+        return Ok(true);
+    }
+    if has_only("group", &["files"])? {
+        return Ok(false);
+    }
+    Ok(ask_for_group("group", name)?.is_some_and(|text| has(&text)))
+}
+
 /// A host without getent(1) has the groups of its files.
 fn ask_for_group(database: &str, key: &str) -> io::Result<Option<String>> {
     match name_service::ask(database, key) {

@@ -101,7 +101,7 @@ impl Post {
             GuardSender::Verp => "verp",
         };
         let quota = guarded.quota.map_or_else(String::new, |(bytes, over)| {
-            format!("[quota]\nlimit = \"{bytes}\"\nwhen_full = \"{over}\"\n")
+            format!("[quota]\nlimit = \"{bytes}B\"\nwhen_full = \"{over}\"\n")
         });
         let text = format!(
             "admin = \"{admin}\"\nstate_dir = \"{home}/state\"\n[mailbox]\nlocation = \"mbox:{home}/mail/%u\"\nmin_free = \"none\"\n\
@@ -109,7 +109,7 @@ impl Post {
             home = home.display()
         );
         let config: Config = toml::from_str(&text).unwrap_or_else(|e| panic!("{e}\n{text}"));
-        config.check().unwrap();
+        assert!(config.check().is_empty());
         let uid = home.metadata().unwrap().uid();
         let to: Vec<String> = guarded.to.iter().map(|to| plan.address(*to)).collect();
         Self {

@@ -201,7 +201,7 @@ fn archive_and_sweep(scratch: &Scratch, left: &AtomicUsize) -> Rounds {
     let ways: [&[&str]; 4] = [
         &["archive", USER, "--all-mail", "--to", &to],
         &["sweep", USER, "--bounces", "--execute", "--to", &to],
-        &["archive", USER, "--down-to", "20000", "--to", &to],
+        &["archive", USER, "--down-to", "20000B", "--to", &to],
         &["sweep", USER, "--duplicates", "--bounces", "--execute", "--to", &to],
     ];
     let mut number = 0;

@@ -122,7 +122,7 @@ impl<'q> Inspection<'q> {
             Some(name) => account::named(name)?,
             None => account::runner(),
         };
-        let sources = Files::chosen(everywhere.config.as_deref(), account.home.as_deref());
+        let sources = Files::chosen(everywhere.config.as_deref(), account.home.as_deref(), account.owners());
         Ok(Self {
             question,
             config: load::load(sources, Extent::User(&account.name))?.config,

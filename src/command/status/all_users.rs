@@ -43,7 +43,7 @@ fn all(request: &Request, everywhere: &Everywhere) -> Result<Status, Error> {
             .hint("run it as root, or leave --all away"));
     }
     // A user's own configuration is none of root's business: whatever it says, it is read by the run that has become the user.
-    let sources = Sources::chosen(everywhere.config.as_deref(), None);
+    let sources = Sources::chosen(everywhere.config.as_deref(), None, account::runner().owners());
     let config = load::load(sources, Extent::Whole)?.config;
     let mut worst = Status::Done;
     let mut told = false;

@@ -51,7 +51,7 @@ fn background(scratch: &Scratch) -> Vec<u32> {
 
 #[test]
 fn beyond_the_limit_mail_comes_in_and_the_oldest_goes_into_an_archive() {
-    for limit in ["\"20000\"", "{ messages = 20 }"] {
+    for limit in ["\"20000B\"", "{ messages = 20 }"] {
         let scratch = if limit.starts_with('{') {
             scratch("\"none\"").set("quota.messages", "20")
         } else {
@@ -79,7 +79,7 @@ fn beyond_the_limit_mail_comes_in_and_the_oldest_goes_into_an_archive() {
 
 #[test]
 fn a_program_that_is_replaced_while_it_runs_archives_all_the_same() {
-    let scratch = scratch("\"20000\"");
+    let scratch = scratch("\"20000B\"");
     let program = scratch.copy_program("spoolguard");
     let other = scratch.script("other", "exit 1");
     let before = mail(20, 1000);
@@ -143,7 +143,7 @@ fn is_on_its_own(pid: u32) -> bool {
 
 #[test]
 fn it_is_not_begun_again_for_a_while() {
-    let scratch = scratch("\"20000\"");
+    let scratch = scratch("\"20000B\"");
     fs::create_dir_all(scratch.path("state/archiving")).unwrap();
     let a_minute_ago = SystemTime::now() - Duration::from_secs(60);
     let long_ago = SystemTime::now() - Duration::from_secs(6 * 60);
@@ -165,7 +165,7 @@ fn it_is_not_begun_again_for_a_while() {
 
 #[test]
 fn a_mailbox_that_nobody_archives_grows_to_twice_its_limit() {
-    let scratch = scratch("\"20000\"");
+    let scratch = scratch("\"20000B\"");
     fs::create_dir_all(note(&scratch).parent().unwrap()).unwrap();
     File::create(note(&scratch)).unwrap();
     fs::write(scratch.mailbox(), mail(36, 1000)).unwrap();
@@ -185,7 +185,7 @@ fn a_mailbox_that_nobody_archives_grows_to_twice_its_limit() {
 
 #[test]
 fn a_user_who_may_not_write_to_the_administrators_directory_has_one_of_their_own() {
-    let mut scratch = scratch("\"20000\"");
+    let mut scratch = scratch("\"20000B\"");
     scratch.change("archive.dir", "\"/proc/archives\"");
     let uid = if is_root() {
         61_235

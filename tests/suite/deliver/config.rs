@@ -94,6 +94,11 @@ fn every_key_is_accepted() {
     let scratch = Scratch::new();
     let ended = check(&scratch, EVERY_KEY).go();
     ended.ends_with(0).check(ended.stderr.is_empty(), "something is said");
+    let said = String::from_utf8_lossy(&ended.stdout).into_owned();
+    assert!(
+        said.contains("checked.toml: OK\n") && said.contains("spoolguard doctor"),
+        "{said}"
+    );
     check(&scratch, "").go().ends_with(0);
 }
 
@@ -138,9 +143,21 @@ fn a_default_is_shown_as_one() {
 fn a_mistake_is_named_with_file_line_key_and_what_is_allowed() {
     let own_key = format!("quota.users.{}", user_name());
     let own_limit = format!("[quota.users]\n{} = \"much\"\n", user_name());
-    let cases: [(&str, &[&str]); 17] = [
+    let cases: [(&str, &[&str]); 20] = [
         ("admin = \"x\"\ncolour = 1\n", &["line 2", "colour", "admin"]),
-        ("[mailbox]\n\nlimit = 1\n", &["line 3", "mailbox.limit", "lock_timeout"]),
+        (
+            "[mailbox]\n\ncolour = 1\n",
+            &["line 3", "mailbox.colour", "lock_timeout"],
+        ),
+        ("[mailbox]\n\nlimit = 1\n", &["line 3", "mailbox.limit", "[quota]"]),
+        (
+            "[quota]\nlimt = \"1G\"\n",
+            &["line 2", "quota.limt", "did you mean limit?"],
+        ),
+        (
+            "[guard]\nadmin = \"x\"\n",
+            &["line 2", "guard.admin", "above all tables"],
+        ),
         (
             "[guard]\nbounce = \"drop\"\n",
             &["line 2", "guard.bounce", "divert", "keep", "pass"],
@@ -185,7 +202,7 @@ fn a_mistake_is_named_with_file_line_key_and_what_is_allowed() {
         let scratch = Scratch::new();
         let ended = check(&scratch, text).go();
         ended.ends_with(1).mentions("checked.toml");
-        ended.check(ended.stderr.lines().count() == 1, "not one line");
+        ended.mentions("1 mistake;");
         for part in parts {
             ended.mentions(part);
         }
@@ -194,6 +211,253 @@ fn a_mistake_is_named_with_file_line_key_and_what_is_allowed() {
         let run = scratch.bare(&["deliver", "--config", file.to_str().unwrap()]);
         run.input(ORDINARY).go().defers().mentions(parts[0]);
     }
+}
+
+#[test]
+fn every_mistake_is_shown_with_its_line_and_a_mark_below() {
+    let scratch = Scratch::new();
+    let text = "admin = \"x\"\nlimt = 3\n\n[quota]\n\twhen_full = \"drop\"\nlimit = \n[guard]\nmax_hops = \"many\"\n";
+    let ended = check(&scratch, text).go();
+    ended
+        .ends_with(1)
+        .mentions("4 mistakes; until they are fixed, mail is deferred");
+    for lines in [
+        "line 2: limt: unknown key; did you mean limit of [quota]?\n",
+        "    limt = 3\n    ^^^^\n",
+        "line 5: quota.when_full: expected defer, refuse,",
+        "     when_full = \"drop\"\n                 ^^^^^^\n",
+        "line 6: expected a value after =\n",
+        "line 8: guard.max_hops: expected a number, without quotes\n    max_hops = \"many\"\n               ^^^^^^\n",
+    ] {
+        ended.mentions(lines);
+    }
+    // One line for the MTA, and where to find the others.
+    let file = scratch.path("checked.toml");
+    let run = scratch.bare(&["deliver", "--config", file.to_str().unwrap()]);
+    let ended = run.input(ORDINARY).go();
+    ended.defers().mentions("spoolguard config check shows 3 more mistakes");
+    ended.check(ended.stderr.lines().count() == 1, "not one line");
+}
+
+#[test]
+fn no_mistake_is_told_in_the_words_of_this_programs_source() {
+    let scratch = Scratch::new();
+    for value in [
+        "5",
+        "-1",
+        "true",
+        "\"x\"",
+        "1.5",
+        "[1]",
+        "{ a = 1 }",
+        "1979-05-27",
+        "99999999999999999999",
+    ] {
+        let shown = scratch.bare(&["config", "show", "/dev/null"]).go().stdout.clone();
+        let mut table = String::new();
+        for line in String::from_utf8_lossy(&shown).lines() {
+            if line.starts_with('[') {
+                table = format!("{line}\n");
+            }
+            let Some((key, _)) = line.split_once(" = ") else {
+                continue;
+            };
+            let ended = check(&scratch, &format!("{table}{key} = {value}\n")).go();
+            let said = &ended.stderr;
+            for word in [
+                "struct", "enum ", "u64", "u32", "usize", "integer", "sequence", "variant", "field", "`",
+            ] {
+                assert!(!said.contains(word), "{table}{key} = {value}: {said}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_size_needs_a_unit() {
+    let scratch = Scratch::new();
+    for (value, is_right) in [
+        ("500", false),
+        ("\"500\"", false),
+        ("\"500M\"", true),
+        ("0", true),
+        ("\"0\"", true),
+        ("\"none\"", true),
+    ] {
+        for key in [
+            "[quota]\nlimit",
+            "[quota.users]\nroot",
+            "[mailbox]\nmin_free",
+            "[archive]\nmax_total",
+        ] {
+            let ended = check(&scratch, &format!("{key} = {value}\n")).go();
+            if is_right {
+                ended.ends_with(0);
+            } else {
+                ended.ends_with(1).mentions("500M");
+            }
+        }
+    }
+    scratch
+        .run(&["spool", "list", "--larger-than", "500"])
+        .go()
+        .ends_with(64)
+        .mentions("500M");
+}
+
+#[test]
+fn limits_of_names_that_nobody_has_are_warned_of() {
+    let scratch = Scratch::new();
+    let ended = check(
+        &scratch,
+        "[quota.users]\nroot = \"1G\"\nalcie = \"1G\"\n[quota.groups]\nroot = \"1G\"\nstuff = \"1G\"\n",
+    )
+    .go();
+    let said = String::from_utf8_lossy(&ended.ends_with(0).stdout).into_owned();
+    let warned: Vec<_> = said.lines().filter(|line| line.starts_with("warning: ")).collect();
+    assert_eq!(
+        warned,
+        [
+            "warning: quota.users.alcie: no such user",
+            "warning: quota.groups.stuff: no such group"
+        ]
+    );
+}
+
+#[test]
+fn only_what_differs_from_the_default_is_shown_as_changed() {
+    let scratch = Scratch::new();
+    let file = scratch.path("shown.toml");
+    fs::write(&file, "[mailbox]\nquoting = \"mboxo\"\nlock_timeout = \"60s\"\n").unwrap();
+    let ended = scratch
+        .bare(&["config", "show", "--changed", file.to_str().unwrap()])
+        .go();
+    let text = String::from_utf8_lossy(&ended.ends_with(0).stdout).into_owned();
+    let keys: Vec<_> = text.lines().filter(|line| line.contains('=')).collect();
+    assert!(
+        matches!(keys.as_slice(), [key] if key.starts_with("quoting = \"mboxo\"")),
+        "{text}"
+    );
+}
+
+/// A file that others may write to says which program sends a user's mail.
+#[test]
+fn a_file_that_others_could_write_is_refused_by_every_command() {
+    let scratch = Scratch::new();
+    let mode = |name: &str, mode| fs::set_permissions(scratch.path(name), fs::Permissions::from_mode(mode)).unwrap();
+    fs::create_dir(scratch.path("conf")).unwrap();
+    fs::copy(scratch.configuration(), scratch.path("conf/guard.toml")).unwrap();
+    std::os::unix::fs::symlink("conf/guard.toml", scratch.path("link.toml")).unwrap();
+    let deliver = |name: &str| {
+        let file = scratch.path(name);
+        scratch
+            .bare(&["deliver", "-f", "s@s.test", "--config", file.to_str().unwrap()])
+            .input(ORDINARY)
+            .go()
+    };
+    for name in ["conf/guard.toml", "link.toml"] {
+        for (what, bad, good) in [
+            ("conf/guard.toml", 0o666, 0o644),
+            ("conf/guard.toml", 0o664, 0o600),
+            ("conf", 0o777, 0o755),
+            ("conf", 0o775, 0o755),
+        ] {
+            mode(what, bad);
+            deliver(name)
+                .defers()
+                .mentions("others may write to")
+                .mentions("; chmod go-w /");
+            mode(what, good);
+            deliver(name).succeeds();
+        }
+    }
+    mode("conf/guard.toml", 0o666);
+    let file = scratch.path("conf/guard.toml").display().to_string();
+    let mbox = scratch.path("old.mbox");
+    fs::write(&mbox, b"From s@s.test Mon Nov  2 10:00:00 2026\nSubject: x\n\nx\n\n").unwrap();
+    for command in [
+        &["forward", "b@b.test"][..],
+        &["filter"],
+        &["inspect", "--is", "bounce"],
+        &["replay", mbox.to_str().unwrap()],
+        &["status"],
+        &["status", "--due"],
+        &["spool", "list"],
+        &["spool", "archive", "root", "--all-mail"],
+        &["config", "check"],
+        &["config", "show"],
+    ] {
+        let ended = scratch
+            .bare(&[command, &["--config", &file]].concat())
+            .input(ORDINARY)
+            .go();
+        ended.mentions("others may write to it; chmod go-w");
+        ended.check(ended.code != Some(0), "it was used");
+    }
+    let ended = scratch.bare(&["config", "check", &file]).go();
+    ended.ends_with(1).mentions("others may write to it");
+    assert!(scratch.sent().is_empty());
+}
+
+#[test]
+fn a_file_in_a_directory_of_all_is_used_where_nobody_can_replace_it() {
+    let scratch = Scratch::new();
+    fs::create_dir(scratch.path("all")).unwrap();
+    fs::set_permissions(scratch.path("all"), fs::Permissions::from_mode(0o1777)).unwrap();
+    let file = scratch.path("all/guard.toml");
+    fs::copy(scratch.configuration(), &file).unwrap();
+    let deliver = || {
+        scratch
+            .bare(&["deliver", "-f", "s@s.test", "--config", file.to_str().unwrap()])
+            .input(ORDINARY)
+            .go()
+    };
+    deliver().succeeds();
+    if !crate::support::is_root() {
+        return skip("needs root, to give a file to somebody else");
+    }
+    // Whoever owns the name may put another file there.
+    std::os::unix::fs::chown(&file, Some(65534), None).unwrap();
+    deliver()
+        .defers()
+        .mentions("belongs to uid 65534")
+        .mentions("chown root");
+    fs::remove_file(&file).unwrap();
+    std::os::unix::fs::symlink(scratch.configuration(), &file).unwrap();
+    deliver().succeeds();
+    std::os::unix::fs::lchown(&file, Some(65534), None).unwrap();
+    deliver().defers().mentions("belongs to uid 65534");
+}
+
+#[test]
+fn a_relative_path_of_the_configuration_holds_in_every_command() {
+    let scratch = Scratch::new();
+    let line = format!("cd '{}' && exec \"$@\"", scratch.path("").display());
+    for command in [
+        &["deliver", "-f", "s@s.test"][..],
+        &["status"],
+        &["config", "check"],
+        &["spool", "list"],
+    ] {
+        let arguments = [&["--config", "spoolguard.toml"], command].concat();
+        let ended = scratch
+            .bare(&arguments)
+            .variable("PATH", "/usr/bin:/bin")
+            .input(ORDINARY)
+            .shell_line(&line)
+            .go();
+        ended.check(ended.code == Some(0) || command == ["spool", "list"], "not done");
+        ended.check(!ended.stderr.contains("cannot"), "not found");
+    }
+    let arguments = ["--config", "spoolguard.toml", "doctor", "--json"];
+    let ended = scratch
+        .bare(&arguments)
+        .variable("PATH", "/usr/bin:/bin")
+        .shell_line(&line)
+        .go();
+    let told = String::from_utf8_lossy(&ended.stdout).into_owned();
+    assert!(!told.contains("cannot read configuration"), "{told}");
+    assert!(told.contains(&scratch.configuration().display().to_string()), "{told}");
 }
 
 #[test]

@@ -160,7 +160,7 @@ fn a_message_fits_up_to_the_limit_and_not_beyond() {
     for (limit, fits) in [(grown + ENVELOPE, true), (grown - 1, false)] {
         let scratch = with_mail(
             Scratch::new()
-                .set("quota.limit", &limit.to_string())
+                .set("quota.limit", &format!("\"{limit}B\""))
                 .set("quota.warn", "\"none\""),
             500,
         );
@@ -409,7 +409,7 @@ fn a_full_mailbox_holds_back_a_copy_and_with_it_the_forward() {
 #[test]
 fn a_copy_that_overflows_is_put_there_only_when_the_message_is_sent() {
     let mut scratch = Scratch::new()
-        .set("quota.limit", "\"10\"")
+        .set("quota.limit", "\"10B\"")
         .set("quota.when_full", "\"overflow\"");
     scratch.sendmail("exit 75");
     for _ in 0..3 {
@@ -426,8 +426,8 @@ fn a_message_that_fills_the_mailbox_to_the_byte_fits() {
     let empty = Scratch::new();
     empty.deliver(ORDINARY).go().succeeds();
     let bytes = empty.mail().len();
-    let exact = Scratch::new().set("quota.limit", &bytes.to_string());
+    let exact = Scratch::new().set("quota.limit", &format!("\"{bytes}B\""));
     exact.deliver(ORDINARY).go().succeeds();
-    let short = Scratch::new().set("quota.limit", &(bytes - 1).to_string());
+    let short = Scratch::new().set("quota.limit", &format!("\"{}B\"", bytes - 1));
     short.deliver(ORDINARY).go().defers();
 }

@@ -393,7 +393,7 @@ fn where_the_mailbox_takes_nothing_it_lies_in_the_overflow_and_says_why() {
         &|scratch| fs::write(scratch.mailbox(), "From x Mon Nov  2 10:00:00 2026\n\nx\n\n").unwrap();
     let directory: &dyn Fn(&Scratch) = &|scratch| fs::create_dir(scratch.mailbox()).unwrap();
     for (prepare, limit, why) in [
-        (full, "\"50\"", "mailbox=full"),
+        (full, "\"50B\"", "mailbox=full"),
         (directory, "\"none\"", "mailbox=\"cannot use as a mailbox"),
     ] {
         for over in ["defer", "refuse", "divert", "overflow"] {

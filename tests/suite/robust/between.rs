@@ -72,7 +72,7 @@ fn a_mailbox_with_a_second_name_before_the_lock_is_refused() {
 
 #[test]
 fn the_quota_is_measured_under_the_lock() {
-    for (key, value) in [("quota.limit", "\"2000\""), ("quota.messages", "3")] {
+    for (key, value) in [("quota.limit", "\"2000B\""), ("quota.messages", "3")] {
         let scratch = Scratch::new().set(key, value);
         let watch = Watch::new(&scratch.path("spool"));
         let mut held = hold_fcntl(&scratch.mailbox());

@@ -15,7 +15,7 @@ const ORDINARY: &[u8] = b"From: s@s.test\nSubject: hello\nMessage-ID: <1@s.test>
 fn a_copy_that_was_kept_nowhere_is_none() {
     for over in ["overflow", "divert"] {
         let mut scratch = Scratch::new()
-            .set("quota.limit", "\"10\"")
+            .set("quota.limit", "\"10B\"")
             .set("quota.when_full", &format!("{over:?}"));
         fs::write(scratch.path("file"), b"").unwrap();
         scratch.change(
@@ -104,7 +104,7 @@ fn a_filter_that_cannot_write_does_not_say_that_it_did() {
 #[test]
 fn state_files_that_are_no_files_hold_nobody_and_lead_nowhere() {
     let scratch = Scratch::new()
-        .set("quota.limit", "\"1000\"")
+        .set("quota.limit", "\"1000B\"")
         .set("quota.messages", "100")
         .set("quota.warn", "\"1%\"");
     scratch.deliver(ORDINARY).go().succeeds();

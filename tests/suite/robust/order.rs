@@ -300,7 +300,7 @@ fn what_is_sent_or_held_is_on_the_disk_before_it_ends() {
     let scratch = with_mailbox(&[OLD]).set("admin", "\"admin@a.test\"");
     check("divert to an address", &scratch, scratch.deliver(LOOPED));
     let scratch = with_mailbox(&[OLD])
-        .set("quota.limit", "\"10\"")
+        .set("quota.limit", "\"10B\"")
         .set("quota.when_full", "\"overflow\"");
     check("overflow", &scratch, scratch.deliver(ORDINARY));
 }

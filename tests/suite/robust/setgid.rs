@@ -430,7 +430,7 @@ fn nobody_looks_into_the_process_or_gets_its_core() {
 #[test]
 fn what_the_caller_closes_is_no_file_of_ours() {
     let Some(host) = Host::new() else { return };
-    host.configure("[quota]\nlimit = \"500\"\nwarn = \"100%\"\n");
+    host.configure("[quota]\nlimit = \"500B\"\nwarn = \"100%\"\n");
     host.after("exec >&- 2>&-;", &["deliver"]).go().ends_with(0);
     host.has_one_message();
     // It has something to say now, and nothing of that gets into a file.

@@ -34,7 +34,7 @@ fn a_delivery_goes_on_without_a_state_directory_that_others_may_write_to() {
     let scratch = Scratch::new()
         .set("log.to", "\"stderr\"")
         .set("quota.messages", "1000")
-        .set("quota.limit", "\"600\"")
+        .set("quota.limit", "\"600B\"")
         .set("quota.warn", "\"1%\"");
     let state = scratch.path("state");
     shared(&state, |why| {
@@ -80,7 +80,7 @@ fn what_has_no_state_to_be_held_in_is_kept_in_the_mailbox() {
 #[test]
 fn no_overflow_is_written_where_others_may_write() {
     let scratch = Scratch::new()
-        .set("quota.limit", "\"10\"")
+        .set("quota.limit", "\"10B\"")
         .set("quota.when_full", "\"overflow\"");
     shared(&scratch.path("state"), |_| {
         scratch.deliver(ORDINARY).go().defers();

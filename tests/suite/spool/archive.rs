@@ -165,7 +165,7 @@ fn what_is_chosen_goes_and_the_rest_stays_byte_for_byte_in_order() {
         stored(7, &now, "Status: O\n"),
     ];
     let mail: String = parts.concat();
-    let down_to = (mail.len() - parts[..3].concat().len()).to_string();
+    let down_to = (mail.len() - parts[..3].concat().len()).to_string() + "B";
     let cases: [(&[&str], &[usize]); 6] = [
         (&["--older-than", "30d"], &[0, 3]),
         (&["--seen"], &[0]),
@@ -210,7 +210,7 @@ fn mail_that_comes_meanwhile_stays() {
     let first: String = (0..50).map(|n| stored(n, OLD, "")).collect();
     fs::write(scratch.mailbox(), &first).unwrap();
     let mut sent: Vec<Vec<u8>> = messages(first.as_bytes()).into_iter().map(<[u8]>::to_vec).collect();
-    let flags: [&[&str]; 3] = [&["--all-mail"], &["--down-to", "3000"], &["--older-than", "1d"]];
+    let flags: [&[&str]; 3] = [&["--all-mail"], &["--down-to", "3000B"], &["--older-than", "1d"]];
     let mut rounds = 0;
     std::thread::scope(|scope| {
         let deliveries = scope.spawn(|| {
@@ -367,7 +367,7 @@ fn a_last_message_that_was_cut_short_goes_or_stays_as_it_is() {
     let scratch = scratch();
     fs::write(scratch.mailbox(), whole.clone() + torn).unwrap();
     scratch
-        .run(&["spool", "archive", &user_name(), "--down-to", "60"])
+        .run(&["spool", "archive", &user_name(), "--down-to", "60B"])
         .go()
         .ends_with(0);
     same(&scratch.mail(), torn.as_bytes());

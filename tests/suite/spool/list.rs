@@ -82,7 +82,7 @@ fn text(output: &[u8]) -> String {
 
 #[test]
 fn the_cause_is_said_with_the_command_that_helps() {
-    let scratch = Scratch::new().set("quota.limit", "700");
+    let scratch = Scratch::new().set("quota.limit", "\"700B\"");
     let user = user_name();
     put(&scratch, &user, mbox(&[BOUNCE, BOUNCE, ordinary(), BOUNCE]));
     let ended = list(&scratch, &[]).go();

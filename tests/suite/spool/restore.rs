@@ -218,7 +218,7 @@ fn a_dry_run_says_what_would_be_done() {
 
 #[test]
 fn what_the_quota_has_no_room_for_stays_in_the_archive_unless_it_is_ignored() {
-    for (key, value) in [("quota.limit", "\"320\""), ("quota.messages", "2")] {
+    for (key, value) in [("quota.limit", "\"320B\""), ("quota.messages", "2")] {
         let scratch = Scratch::new().set(key, value);
         let archive = archive(&scratch, &mail(0, 4));
         let ended = restore(&scratch, &archive).go();

@@ -125,7 +125,7 @@ fn the_oldest_archives_of_this_user_go_and_nothing_else() {
         ("archive.keep", "3", vec![2, 3]),
         ("archive.keep", "0", vec![1, 2, 3]),
         ("archive.keep", "1", vec![]),
-        ("archive.max_total", "\"300\"", vec![3]),
+        ("archive.max_total", "\"300B\"", vec![3]),
         ("archive.max_age", "\"3650d\"", vec![1, 2, 3]),
         ("archive.max_age", "\"1d\"", vec![]),
     ] {
@@ -168,7 +168,7 @@ fn the_oldest_archives_of_this_user_go_and_nothing_else() {
 #[test]
 fn young_archives_stay_however_many_they_are() {
     let user = user_name();
-    let scratch = scratch().set("archive.max_total", "\"1\"").set("archive.keep", "1");
+    let scratch = scratch().set("archive.max_total", "\"1B\"").set("archive.keep", "1");
     for count in 1..=3 {
         fs::write(scratch.mailbox(), ONE).unwrap();
         scratch
@@ -183,7 +183,7 @@ fn young_archives_stay_however_many_they_are() {
 fn the_one_just_made_stays_however_little_may_be_kept() {
     let user = user_name();
     let scratch = scratch()
-        .set("archive.max_total", "\"1\"")
+        .set("archive.max_total", "\"1B\"")
         .set("archive.min_age", "\"none\"")
         .set("archive.keep", "1");
     for _ in 0..3 {

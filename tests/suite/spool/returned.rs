@@ -187,12 +187,12 @@ fn what_goes_makes_room_for_what_comes_back_and_without_room_nothing_goes() {
     let stays = stored(1, DATE, "").replace("body 1", &body);
     let all = [stays.clone(), lying(&carrying(&original)), lying(&carrying(&letter(7)))].concat();
     // The mailbox is larger than it may be, until the reports are gone.
-    let scratch = guarded().set("quota.limit", &format!("\"{}\"", all.len() - 400));
+    let scratch = guarded().set("quota.limit", &format!("\"{}B\"", all.len() - 400));
     fs::write(scratch.mailbox(), &all).unwrap();
     sweep(&scratch, &["--rescue", "--execute"]);
     assert_eq!(messages(&scratch.mail()).len(), 3);
     for (key, value) in [
-        ("quota.limit", format!("\"{}\"", stays.len() + 1000)),
+        ("quota.limit", format!("\"{}B\"", stays.len() + 1000)),
         ("quota.messages", "2".to_owned()),
     ] {
         let scratch = guarded().set(key, &value);

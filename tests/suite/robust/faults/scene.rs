@@ -208,7 +208,7 @@ fn with_old_admin(scratch: &mut Scratch) {
 fn with_quota(scratch: &mut Scratch) {
     with_old_mail(scratch);
     // Room for the message twice, which a kill in the last moment may bring.
-    scratch.change("quota.limit", "\"2000\"");
+    scratch.change("quota.limit", "\"2000B\"");
     scratch.change("quota.messages", "50");
     scratch.change("quota.warn", "\"5%\"");
 }
