@@ -3,14 +3,14 @@
 //! While delivering, every mistake is 75: mail systems bounce on clap's 2, on a panic's 101 and on death by a signal.
 
 use std::ffi::OsString;
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::panic;
 use std::process::ExitCode;
 
 use clap::Parser;
 use clap::error::ErrorKind;
 
-use spoolguard::cli::{Cli, fast_path};
+use spoolguard::cli::{self, Cli, fast_path, mistake};
 use spoolguard::deliver::caller;
 use spoolguard::error::{Class, Error, Status};
 use spoolguard::mailbox::setgid;
@@ -45,24 +45,36 @@ fn run() -> Status {
         Ok(group) => group,
         Err(e) => return deliver::end(Err(e)),
     };
+    let is_typed = std::io::stdin().is_terminal() && !caller::is_mail_system(&caller::variable);
     match fast_path::read(&arguments).map_or_else(|| Cli::try_parse_from(&arguments), Ok) {
         Ok(mut cli) => {
             cli.make_config_absolute();
             command::run(&cli, group)
         }
-        Err(e) if is_help(e.kind()) && !caller::is_mail_system(&caller::variable) => {
-            let _ = write!(std::io::stdout(), "{}", e.render());
-            Status::Done
-        }
-        Err(e) if is_administrators(&arguments) => {
-            output::print_stderr(&e.render().to_string());
+        Err(_) if is_typed && arguments.len() < 2 => {
+            let _ = writeln!(std::io::stdout(), "{}", cli::help().trim_end());
             Status::Usage
         }
+        Err(e) if is_help(e.kind()) && !caller::is_mail_system(&caller::variable) => {
+            let _ = writeln!(std::io::stdout(), "{}", e.render().to_string().trim_end());
+            Status::Done
+        }
+        Err(e) if is_administrators(&arguments) || (is_typed && e.kind() == ErrorKind::InvalidSubcommand) => {
+            output::print_stderr(&mistake::for_people(&e));
+            Status::Usage
+        }
+        Err(e) if is_typed => {
+            output::print_stderr(&mistake::for_people(&e));
+            Status::TryAgain
+        }
         Err(e) => {
-            let text = e.render().to_string();
-            let cause = text.lines().next().unwrap_or("unknown").trim_start_matches("error: ");
-            let error = Error::new(Class::Configuration, "understand", "the command line", cause);
-            deliver::end(Err(error.hint("try spoolguard --help")))
+            let cause = mistake::in_one_line(&e, arguments.len());
+            deliver::end(Err(Error::new(
+                Class::Configuration,
+                "understand",
+                "the command line",
+                cause,
+            )))
         }
     }
 }

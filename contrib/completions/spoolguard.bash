@@ -259,7 +259,7 @@ _spoolguard() {
             return 0
             ;;
         spoolguard__subcmd__config__subcmd__show)
-            opts="-n -v -h --config --dry-run --verbose --help"
+            opts="-n -v -h --changed --config --dry-run --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

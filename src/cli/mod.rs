@@ -1,12 +1,13 @@
 //! What may be typed. No behaviour.
 
 pub mod fast_path;
+pub mod mistake;
 pub mod spool;
 
 use std::path::PathBuf;
 
 use crate::config::location::mailbox_path;
-use clap::{ArgAction, Args, Parser, Subcommand, ValueHint};
+use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand, ValueHint};
 
 /// A delivery guard: judges one message, then appends, forwards or diverts it, so that no forward can loop.
 #[derive(Debug, Parser)]
@@ -14,11 +15,11 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueHint};
     name = "spoolguard",
     version,
     subcommand_required = true,
-    after_help = "Start it from .forward, procmailrc or the mail system in place of a plain forward:\n\n    \
-                  \"|/usr/bin/spoolguard forward b@b.test\"\n\n\
-                  A delivery ends with 0 (the message is safe), 75 (the mail system shall try again)\n\
-                  or, only with when_full = \"refuse\", 77. Other commands end with 0, 1 (something is\n\
-                  wrong), 64 (usage) or 75.\n\n\
+    after_help = "Start it from .forward, procmailrc or the MTA in place of a plain forward:\n\n    \
+                  \"|/usr/bin/spoolguard forward bob@example.net\"\n\n\
+                  A delivery exits with 0 (the message is safe), 75 (the MTA has to try again) or, only\n\
+                  with when_full = \"refuse\", 77. Other commands exit with 0, 1 (something is wrong), 64\n\
+                  (usage) or 75.\n\n\
                   Configuration: /etc/spoolguard.toml, then ~/.config/spoolguard.toml. None is needed."
 )]
 pub struct Cli {
@@ -28,6 +29,12 @@ pub struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
+}
+
+/// Returns the help of the whole program.
+#[must_use]
+pub fn help() -> String {
+    Cli::command().render_help().to_string()
 }
 
 impl Cli {
@@ -51,7 +58,7 @@ pub struct Everywhere {
     #[arg(short = 'n', long, global = true)]
     pub dry_run: bool,
     /// Log to standard error where there is no syslog; twice for more
-    #[arg(short, long, global = true, action = ArgAction::Count)]
+    #[arg(short, long, global = true, action = ArgAction::Count, help_heading = "Output")]
     pub verbose: u8,
 }
 
@@ -60,8 +67,11 @@ pub struct Everywhere {
 pub enum Command {
     /// Judge the message on standard input, then append it to the mailbox
     ///
-    /// Ends with 0 when the message is safe, 75 when the mail system shall try again, 77 only where configuration says
+    /// Exits with 0 when the message is safe, 75 when the MTA has to try again, 77 only where the configuration says
     /// when_full = "refuse".
+    #[command(
+        after_help = "Examples:\n    spoolguard deliver < message\n    spoolguard deliver --user alice --dry-run < message"
+    )]
     Deliver {
         /// Who it is for, and where it goes.
         #[command(flatten)]
@@ -69,22 +79,15 @@ pub enum Command {
     },
     /// Judge the message on standard input, then forward it
     ///
-    /// Bounces and loops go to the administrator instead. In .forward:
-    ///
-    ///     "|/usr/bin/spoolguard forward b@b.test"
-    ///
-    /// In procmailrc, in this form only:
-    ///
-    ///     :0 w
-    ///     | /usr/bin/spoolguard forward b@b.test
-    ///     EXITCODE=75
-    ///     HOST=stop
-    #[command(verbatim_doc_comment)]
+    /// Bounces and loops go to the administrator instead.
+    #[command(
+        after_help = "Examples:\n    In .forward, with the quotes:\n        \"|/usr/bin/spoolguard forward bob@example.net\"\n    In procmailrc, in this form only:\n        :0 w\n        | /usr/bin/spoolguard forward bob@example.net\n        EXITCODE=75\n        HOST=stop\n    To try it:\n        spoolguard forward bob@example.net --dry-run < message"
+    )]
     Forward {
-        /// Where to
+        /// The addresses to forward to
         #[arg(required = true, value_name = "ADDRESS", value_hint = ValueHint::EmailAddress)]
         addresses: Vec<String>,
-        /// Append a copy to the mailbox too
+        /// Deliver a copy into the mailbox, too
         #[arg(long)]
         keep: bool,
         /// Who it is for, and where it goes.
@@ -94,30 +97,29 @@ pub enum Command {
     /// Copy standard input to standard output with the verdict in a header, X-Spoolguard-Verdict
     ///
     /// For procmail (`:0 fw`), maildrop (`xfilter`) and Sieve (`filter`).
+    #[command(after_help = "Examples:\n    In procmailrc:\n        :0 fw\n        | /usr/bin/spoolguard filter")]
     Filter {
         /// Who it is for.
         #[command(flatten)]
         who: Who,
     },
-    /// Say what each message is, by which marks, and what would be done with it
+    /// Show what each message is, by which markers, and what would be done with it
     ///
-    /// Reads messages, mboxes, maildirs and directories; changes nothing. Ends with 1 when something cannot be read.
+    /// Reads messages, mboxes, maildirs and directories; changes nothing. Exits with 1 when something cannot be read.
     ///
-    /// With --is it is a condition and says nothing: 0 when every message is one of these, else 1. In procmailrc:
-    ///
-    ///     :0
-    ///     * ? /usr/bin/spoolguard inspect --is bounce,loop
-    ///     bounces/
-    #[command(verbatim_doc_comment)]
+    /// With --is it is a condition and prints nothing: 0 when every message is one of these, else 1.
+    #[command(
+        after_help = "Examples:\n    spoolguard inspect /var/mail/alice\n    spoolguard inspect < message\n    In procmailrc:\n        :0\n        * ? /usr/bin/spoolguard inspect --is bounce,loop\n        bounces/"
+    )]
     Inspect {
         /// What to read; - is standard input [default: standard input]
         #[arg(value_name = "PATH")]
         paths: Vec<PathBuf>,
         /// Print one JSON object a line
-        #[arg(long)]
+        #[arg(long, help_heading = "Output")]
         json: bool,
         /// Ask whether every message is one of these
-        #[arg(long, value_name = "VERDICT", value_delimiter = ',',
+        #[arg(long, value_name = "VERDICT", value_delimiter = ',', help_heading = "Selection",
               value_parser = ["loop", "bounce", "complaint", "receipt", "auto-reply", "notice", "ordinary"])]
         is: Vec<String>,
         /// Who it is for.
@@ -126,8 +128,11 @@ pub enum Command {
     },
     /// Run every message of a stored mbox through the guard
     ///
-    /// Each is judged, then appended or forwarded as if it came in now. The mbox itself stays as it is. Ends with 75 when some
+    /// Each is judged, then appended or forwarded as if it came in now. The mbox itself stays as it is. Exits with 75 when some
     /// message could not be delivered, after trying the others.
+    #[command(
+        after_help = "Examples:\n    spoolguard replay old.mbox --user alice\n    spoolguard replay old.mbox --user alice --forward bob@example.net"
+    )]
     Replay {
         /// The mailboxes, of mboxo, mboxrd or mboxcl2 form
         #[arg(required = true, value_name = "MBOX")]
@@ -142,13 +147,16 @@ pub enum Command {
         #[command(flatten)]
         target: Target,
     },
-    /// Say which forwards fail or are suspended, or suspend one, or end that
+    /// Show which forwards fail or are suspended; suspend one, or resume it
     ///
-    /// Ends with 1 when some forward is suspended, mail was kept that can be sent on, or something is wrong with what is remembered; with
+    /// Exits with 1 when some forward is suspended, mail was kept that can be sent on, or what is remembered cannot be read; with
     /// --resume, --suspend, --send-kept or --due only when that could not be done.
+    #[command(
+        after_help = "Examples:\n    spoolguard status\n    spoolguard status --resume bob@example.net\n    spoolguard status --send-kept bob@example.net\n    spoolguard status --all          as root"
+    )]
     Status {
         /// Print one JSON object a line
-        #[arg(long)]
+        #[arg(long, help_heading = "Output")]
         json: bool,
         /// Forward to this address again, whoever suspended it
         #[arg(long, value_name = "ADDRESS", value_hint = ValueHint::EmailAddress, conflicts_with_all = ["suspend", "due"])]
@@ -175,26 +183,33 @@ pub enum Command {
         #[arg(short = 'd', long, value_name = "NAME", value_hint = ValueHint::Username)]
         user: Option<String>,
     },
-    /// Care for mailboxes that have grown: list, archive, sweep, restore
+    /// Maintain mailboxes that have grown: list, archive, sweep, restore
+    #[command(
+        after_help = "Examples:\n    spoolguard spool list\n    spoolguard spool archive alice --older-than 90d --dry-run\n    spoolguard spool sweep alice --bounces\n    spoolguard spool restore --list /var/backups/mail/alice-20261102T031500Z.tar.gz"
+    )]
     Spool {
         /// Which of them.
         #[command(subcommand)]
         command: spool::SpoolCommand,
     },
-    /// Say whether this host is set up right for mail and for spoolguard
+    /// Check this host's mail setup
     ///
-    /// Looks at locks, modes, sendmail, the administrator's address and how mail systems run spoolguard. Changes nothing. Ends with 1
-    /// when something is wrong. A user's run examines what that user can see; root's examines everybody who has a .forward or a
-    /// procmailrc. What is as it should be is shown with -v.
+    /// Looks at locks, modes, sendmail, the administrator's address and how MTAs run spoolguard. Changes nothing. Exits with 1
+    /// when something is wrong. A user's run checks what that user can see; root's checks everybody who has a .forward or a
+    /// procmailrc. -v also shows the checks that passed.
+    #[command(after_help = "Examples:\n    spoolguard doctor\n    spoolguard doctor --user alice -v")]
     Doctor {
         /// Print one JSON object a line
-        #[arg(long)]
+        #[arg(long, help_heading = "Output")]
         json: bool,
         /// Look only at how this user's mail is handled
         #[arg(short = 'd', long, value_name = "NAME")]
         user: Option<String>,
     },
     /// Check or show the configuration
+    #[command(
+        after_help = "Examples:\n    spoolguard config check\n    spoolguard config check new.toml\n    spoolguard config show --changed"
+    )]
     Config {
         /// Which of them.
         #[command(subcommand)]
@@ -206,13 +221,13 @@ pub enum Command {
 #[derive(Args, Clone, Debug, Default)]
 pub struct Who {
     /// The user whose mailbox it is [default: who runs this]
-    #[arg(short = 'd', long, value_name = "NAME", value_hint = ValueHint::Username)]
+    #[arg(short = 'd', long, value_name = "NAME", value_hint = ValueHint::Username, help_heading = "Envelope")]
     pub user: Option<String>,
     /// The address it was sent to [default: RECIPIENT, LOCAL@DOMAIN, Delivered-To, or user@host]
-    #[arg(short = 'a', long, value_name = "ADDR", value_hint = ValueHint::EmailAddress, allow_hyphen_values = true)]
+    #[arg(short = 'a', long, value_name = "ADDR", value_hint = ValueHint::EmailAddress, allow_hyphen_values = true, help_heading = "Envelope")]
     pub recipient: Option<String>,
     /// The envelope sender; '' or '<>' is the null sender [default: SENDER, Return-Path, or the From_ line]
-    #[arg(short = 'f', long, value_name = "ADDR", value_hint = ValueHint::EmailAddress, allow_hyphen_values = true)]
+    #[arg(short = 'f', long, value_name = "ADDR", value_hint = ValueHint::EmailAddress, allow_hyphen_values = true, help_heading = "Envelope")]
     pub sender: Option<String>,
 }
 
@@ -223,7 +238,7 @@ pub struct Target {
     #[command(flatten)]
     pub who: Who,
     /// The mailbox, the path of an mbox [default: [mailbox] location]
-    #[arg(short = 'm', long, value_name = "LOCATION", value_parser = mailbox_path)]
+    #[arg(short = 'm', long, value_name = "LOCATION", value_parser = mailbox_path, help_heading = "Envelope")]
     pub mailbox: Option<PathBuf>,
 }
 

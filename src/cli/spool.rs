@@ -10,9 +10,10 @@ use crate::config::value::{Age, Size, with_unit};
 /// Care for mailboxes that have grown.
 #[derive(Clone, Debug, Subcommand)]
 pub enum SpoolCommand {
-    /// Say of every mailbox how large it is, what it holds, why it grows, and which command helps
+    /// Show how large each mailbox is, what it holds, why it grows, and which command helps
     ///
-    /// Changes nothing. Ends with 1 when something is wrong: a stray file, a wrong owner, a stale lock.
+    /// Changes nothing. Exits with 1 when something is wrong: a stray file, a wrong owner, a stale lock.
+    #[command(after_help = "Examples:\n    spoolguard spool list\n    spoolguard spool list --sort growth --top 10")]
     List {
         /// Which mailboxes, and what to show.
         #[command(flatten)]
@@ -20,9 +21,12 @@ pub enum SpoolCommand {
     },
     /// Pack mail into an archive, read it back, and only then take it out of the mailbox
     ///
-    /// Say which mail: --all-mail, or one or more of --older-than, --bounces, --seen and --down-to; mail that all of them mean is taken.
-    /// Mail that comes meanwhile stays. Mailbox, owner, group and mode stay as they are. Ends with 1 when a mailbox could not be done,
+    /// Which mail has to be given: --all-mail, or one or more of --older-than, --bounces, --seen and --down-to, which narrow each other.
+    /// Mail that comes meanwhile stays. Mailbox, owner, group and mode stay as they are. Exits with 1 when a mailbox could not be done,
     /// after doing the others.
+    #[command(
+        after_help = "Examples:\n    spoolguard spool archive alice --older-than 90d --seen --dry-run\n    spoolguard spool archive alice --all-mail\n    spoolguard spool archive --all --larger-than 500M --down-to 400M"
+    )]
     Archive {
         /// Which mailboxes.
         #[command(flatten)]
@@ -34,10 +38,13 @@ pub enum SpoolCommand {
         #[command(flatten)]
         packing: Packing,
     },
-    /// Take reports, loops and duplicates out of a mailbox into an archive; leave the rest as it is, in order
+    /// Take bounces, loops and duplicates out of a mailbox into an archive; leave the rest as it is, in order
     ///
-    /// Says what it would take. With --execute it does so. Without --loops and --duplicates these are reports from mail systems. It says
-    /// too how many messages that never arrived the reports carry inside; --rescue puts them into the mailbox. -v names them.
+    /// Shows what it would take; --execute takes it. Without --loops and --duplicates these are bounces. It also counts the messages
+    /// that never arrived and that the bounces carry inside; --rescue puts them into the mailbox. -v names them.
+    #[command(
+        after_help = "Examples:\n    spoolguard spool sweep alice --bounces\n    spoolguard spool sweep alice --rescue --execute"
+    )]
     Sweep {
         /// Which mailboxes.
         #[command(flatten)]
@@ -52,6 +59,9 @@ pub enum SpoolCommand {
     /// Put archived mail back into a mailbox, nothing twice
     ///
     /// Reads archives of spoolguard, of `tar czf`, and plain or compressed mailboxes.
+    #[command(
+        after_help = "Examples:\n    spoolguard spool restore --list /var/backups/mail/alice-20261102T031500Z.tar.gz\n    spoolguard spool restore alice-20261102T031500Z.tar.gz --since 2026-10-01"
+    )]
     Restore {
         /// Which mail, and where to.
         #[command(flatten)]
@@ -67,13 +77,13 @@ pub struct What {
     #[arg(value_name = "WHAT")]
     pub what: Vec<PathBuf>,
     /// Every mailbox of the spool directory
-    #[arg(long, conflicts_with = "what")]
+    #[arg(long, conflicts_with = "what", help_heading = "Selection")]
     pub all: bool,
     /// Only mailboxes that are larger than this
-    #[arg(long, value_name = "SIZE", value_parser = size)]
+    #[arg(long, value_name = "SIZE", value_parser = size, help_heading = "Selection")]
     pub larger_than: Option<Size>,
     /// Whose mail a path holds [default: who owns the file]
-    #[arg(short = 'd', long, value_name = "NAME", value_hint = ValueHint::Username)]
+    #[arg(short = 'd', long, value_name = "NAME", value_hint = ValueHint::Username, help_heading = "Selection")]
     pub user: Option<String>,
 }
 
@@ -82,19 +92,19 @@ pub struct What {
 #[command(group = ArgGroup::new("which_mail").required(true).multiple(true).args(["all_mail", "older_than", "bounces", "seen", "down_to"]))]
 pub struct Mail {
     /// Everything
-    #[arg(long, conflicts_with_all = ["older_than", "bounces", "seen", "down_to"])]
+    #[arg(long, conflicts_with_all = ["older_than", "bounces", "seen", "down_to"], help_heading = "Selection")]
     pub all_mail: bool,
     /// What was delivered longer ago than this
-    #[arg(long, value_name = "AGE", value_parser = age)]
+    #[arg(long, value_name = "AGE", value_parser = age, help_heading = "Selection")]
     pub older_than: Option<Age>,
     /// Reports from mail systems
-    #[arg(long)]
+    #[arg(long, help_heading = "Selection")]
     pub bounces: bool,
     /// What the user has seen
-    #[arg(long)]
+    #[arg(long, help_heading = "Selection")]
     pub seen: bool,
     /// No more than is needed, the first of the mailbox first, so that what stays is not larger than this
-    #[arg(long, value_name = "SIZE", value_parser = size)]
+    #[arg(long, value_name = "SIZE", value_parser = size, help_heading = "Selection")]
     pub down_to: Option<Size>,
 }
 
@@ -102,16 +112,16 @@ pub struct Mail {
 #[derive(Args, Clone, Debug, Default)]
 pub struct Dirt {
     /// Reports from mail systems
-    #[arg(long)]
+    #[arg(long, help_heading = "Selection")]
     pub bounces: bool,
     /// What has been here before
-    #[arg(long)]
+    #[arg(long, help_heading = "Selection")]
     pub loops: bool,
     /// What the mailbox holds already, further up
-    #[arg(long)]
+    #[arg(long, help_heading = "Selection")]
     pub duplicates: bool,
     /// Only what was delivered longer ago than this
-    #[arg(long, value_name = "AGE", value_parser = age)]
+    #[arg(long, value_name = "AGE", value_parser = age, help_heading = "Selection")]
     pub older_than: Option<Age>,
     /// Put the messages that these reports carry inside into the mailbox first, each once
     #[arg(long)]
@@ -139,22 +149,22 @@ pub struct Listing {
     #[arg(value_name = "WHAT")]
     pub what: Vec<PathBuf>,
     /// Only mailboxes that are larger than this
-    #[arg(long, value_name = "SIZE", value_parser = size)]
+    #[arg(long, value_name = "SIZE", value_parser = size, help_heading = "Selection")]
     pub larger_than: Option<Size>,
     /// In which order
-    #[arg(long, value_name = "KEY", value_enum, default_value_t = SortKey::Size)]
+    #[arg(long, value_name = "KEY", value_enum, default_value_t = SortKey::Size, help_heading = "Output")]
     pub sort: SortKey,
     /// Only so many
-    #[arg(long, value_name = "COUNT")]
+    #[arg(long, value_name = "COUNT", help_heading = "Output")]
     pub top: Option<usize>,
     /// Read everything again, whatever the last look found
-    #[arg(long)]
+    #[arg(long, help_heading = "Output")]
     pub fresh: bool,
     /// Print one JSON object a line
-    #[arg(long, conflicts_with = "prometheus")]
+    #[arg(long, conflicts_with = "prometheus", help_heading = "Output")]
     pub json: bool,
     /// Print metrics for Prometheus' textfile collector
-    #[arg(long)]
+    #[arg(long, help_heading = "Output")]
     pub prometheus: bool,
 }
 
@@ -185,19 +195,19 @@ pub struct Selection {
     #[arg(long)]
     pub list: bool,
     /// Print one JSON object a line
-    #[arg(long)]
+    #[arg(long, help_heading = "Output")]
     pub json: bool,
     /// Only what was delivered on this day or later
-    #[arg(long, value_name = "DATE")]
+    #[arg(long, value_name = "DATE", help_heading = "Selection")]
     pub since: Option<String>,
     /// Only what was delivered before this day
-    #[arg(long, value_name = "DATE")]
+    #[arg(long, value_name = "DATE", help_heading = "Selection")]
     pub until: Option<String>,
     /// Only what this address or name sent
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", help_heading = "Selection")]
     pub from: Option<String>,
     /// Only the message with this Message-ID; may be repeated
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", help_heading = "Selection")]
     pub message_id: Vec<String>,
     /// Whose mailbox it goes to [default: what the archive's name says]
     #[arg(short = 'd', long, value_name = "NAME", value_hint = ValueHint::Username)]

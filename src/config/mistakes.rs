@@ -185,6 +185,12 @@ pub fn one_of(allowed: &[&str]) -> String {
     }
 }
 
+/// Tells whether a word is near enough to a name to be meant.
+#[must_use]
+pub fn is_near(word: &str, name: &str) -> bool {
+    nearest(word, &[name]).is_some()
+}
+
 /// Returns the name that is nearest, if it is near enough to be meant.
 fn nearest<'k>(name: &str, known: &[&'k str]) -> Option<&'k str> {
     let enough = (name.chars().count() / 3).max(1);

@@ -16,8 +16,9 @@ pub mod settle;
 pub mod store;
 
 use std::cell::OnceCell;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::os::fd::AsFd;
+use std::os::unix::fs::FileTypeExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -97,7 +98,11 @@ fn guard(
     begun: &Begun,
 ) -> Result<Status, Error> {
     let deadline = begin_delivery()?;
-    let intake = Intake::read(&standard_input()?, &deadline)?;
+    let input = standard_input()?;
+    if !errand.destinations.is_empty() {
+        refuse_device(&input)?;
+    }
+    let intake = Intake::read(&input, &deadline)?;
     let mut guard = Guard::prepare_to_deliver(who, errand.mailbox.clone(), everywhere, deadline, group)?;
     guard.begun = begun.clone();
     let case = guard.decide(&intake, errand, who, &caller::variable);
@@ -287,12 +292,26 @@ fn without_own(errand: &Errand, envelope: &Envelope, user: &str) -> Errand {
     Errand::new(&others, copies)
 }
 
-/// Standard input as a file of its own: `Stdin` would put a buffer between.
+/// Refuses to send on what a device such as /dev/null gives: no MTA hands a message over so, and an empty message would go out.
+fn refuse_device(input: &std::fs::File) -> Result<(), Error> {
+    let is_device = input.metadata().is_ok_and(|stat| stat.file_type().is_char_device());
+    if is_device && !input.is_terminal() {
+        let cause = "standard input is a device such as /dev/null, not a message";
+        return Err(Error::new(Class::System, "forward", "the message", cause));
+    }
+    Ok(())
+}
+
+/// Standard input as a file of its own: `Stdin` would put a buffer between. Whoever sits at a terminal is told that it is read.
 ///
 /// # Errors
 /// When it is not there.
 pub fn standard_input() -> Result<std::fs::File, Error> {
-    let input = io::stdin().as_fd().try_clone_to_owned();
+    let input = io::stdin();
+    if input.is_terminal() {
+        output::print_stderr("spoolguard: reading a message from the terminal; end it with Ctrl-D\n");
+    }
+    let input = input.as_fd().try_clone_to_owned();
     input
         .map(std::fs::File::from)
         .map_err(|e| Error::new(Class::System, "read", "the message from standard input", e))

@@ -29,6 +29,7 @@ use crate::escape::visible;
 use crate::mailbox::limited_file::LimitedFile;
 use crate::mailbox::reader::{MboxMessage, MboxReader, ReadAt};
 use crate::message::Message;
+use crate::output;
 use crate::output::Form;
 use crate::sys::account;
 use crate::sys::account::Account;
@@ -157,6 +158,9 @@ impl<'q> Inspection<'q> {
         } else {
             Shape::OneMessage
         };
+        if io::stdin().is_terminal() {
+            output::print_stderr("spoolguard: reading a message from the terminal; end it with Ctrl-D\n");
+        }
         let read = Intake::collect(|collector| io::copy(&mut io::stdin().lock(), collector).map(drop));
         match read {
             Ok(intake) if archive::read::is_packed(intake.head()) => {

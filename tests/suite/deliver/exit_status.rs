@@ -4,7 +4,7 @@
 use std::fs::{self, File};
 use std::os::unix::fs::PermissionsExt;
 
-use crate::support::{ORDINARY, Scratch, is_root, only, same, shown};
+use crate::support::{ORDINARY, Scratch, is_root, only, same, shown, skip};
 
 #[test]
 fn what_cannot_be_understood_waits() {
@@ -34,6 +34,74 @@ fn what_cannot_be_understood_waits() {
         ended.defers().check(ended.stdout.is_empty(), "stdout is for filter");
     }
     assert!(scratch.mail().is_empty());
+}
+
+#[test]
+fn the_line_for_the_mta_holds_the_real_cause() {
+    let scratch = Scratch::new();
+    for (arguments, part) in [
+        (&[] as &[&str], "\"|/usr/bin/spoolguard forward ADDRESS\""),
+        (&["forward"], "not provided: <ADDRESS>..."),
+        (&["foward", "b@b.test"], "exists: 'forward'"),
+        (&["sweep"], "did you mean \"spoolguard spool sweep\"?"),
+    ] {
+        scratch.bare(arguments).input(ORDINARY).go().defers().mentions(part);
+    }
+    assert!(scratch.sent().is_empty() && scratch.mail().is_empty());
+}
+
+#[test]
+fn nothing_is_forwarded_from_a_device() {
+    let scratch = Scratch::new();
+    let forward = scratch.forward(b"", &["notanaddress"]).shell("exec 0</dev/null");
+    forward.go().defers().mentions("/dev/null, not a message");
+    assert!(scratch.sent().is_empty() && scratch.mail().is_empty());
+}
+
+/// script(1) gives a terminal.
+#[test]
+fn on_a_terminal_people_are_told_what_to_do() {
+    let on_terminal = |command: &str| {
+        let line = format!("'{}' {command}; echo \"status $?\"", crate::support::PROGRAM);
+        let mut child = std::process::Command::new("script")
+            .args(["-qec", &line, "/dev/null"])
+            .env_remove("SENDER")
+            .stdin(std::process::Stdio::piped())
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .ok()?;
+        // A message, and Ctrl-D.
+        std::io::Write::write_all(&mut child.stdin.take()?, b"Subject: x\n\nx\n\x04").ok()?;
+        let ran = child.wait_with_output().ok()?;
+        Some(String::from_utf8_lossy(&ran.stdout).into_owned())
+    };
+    if on_terminal("--version").is_none_or(|said| !said.contains("status 0")) {
+        return skip("needs script(1) and a terminal");
+    }
+    let scratch = Scratch::new();
+    let config = format!("--config '{}'", scratch.configuration().display());
+    for (command, parts) in [
+        (
+            String::new(),
+            &["Usage: spoolguard", "Commands:", "status 64"] as &[&str],
+        ),
+        (
+            "sweep".to_owned(),
+            &["did you mean \"spoolguard spool sweep\"?", "status 64"],
+        ),
+        (format!("deliver {config}"), &["reading a message from the terminal"]),
+        (format!("inspect {config}"), &["reading a message from the terminal"]),
+        (format!("filter {config}"), &["reading a message from the terminal"]),
+        (
+            format!("forward b@b.test {config}"),
+            &["reading a message from the terminal"],
+        ),
+    ] {
+        let said = on_terminal(&command).unwrap();
+        for part in parts {
+            assert!(said.contains(part), "{command}: {said}");
+        }
+    }
 }
 
 #[test]

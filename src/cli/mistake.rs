@@ -1,0 +1,112 @@
+//! Says what is wrong with a command line: to people with all that clap knows, to an MTA in one line that holds the real cause. A command
+//! that stands below another one is named with both words.
+
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{Command, CommandFactory};
+
+use crate::cli::Cli;
+
+/// Without any word: someone forgot the quotes in `.forward`, or the command in the MTA's configuration.
+const NO_COMMAND: &str = "no command is given: write deliver or forward ADDRESS; in .forward, put quotes around all of it: \
+                          \"|/usr/bin/spoolguard forward ADDRESS\"";
+
+/// Returns the text for whoever typed it, on several lines.
+#[must_use]
+pub fn for_people(error: &clap::Error) -> String {
+    let text = error.render().to_string();
+    match below_another(error) {
+        Some(command) => {
+            let cause = text.lines().next().unwrap_or_default();
+            format!(
+                "{cause}\n\n  tip: did you mean \"spoolguard {command}\"?\n\nFor more information, try \"--help\".\n"
+            )
+        }
+        None => text,
+    }
+}
+
+/// Returns the cause in one line, with the argument that is missing; `words` is how many there are, the program's name included.
+#[must_use]
+pub fn in_one_line(error: &clap::Error, words: usize) -> String {
+    if words < 2 {
+        return NO_COMMAND.to_owned();
+    }
+    let text = error.render().to_string();
+    let cause: Vec<&str> = text
+        .lines()
+        .map(str::trim)
+        .take_while(|line| !line.is_empty())
+        .collect();
+    let cause = cause.join(" ");
+    let cause = cause.trim_start_matches("error: ");
+    let tip = match below_another(error) {
+        Some(command) => Some(format!("tip: did you mean \"spoolguard {command}\"?")),
+        None => text
+            .lines()
+            .map(str::trim)
+            .find(|line| line.starts_with("tip: "))
+            .map(str::to_owned),
+    };
+    match tip {
+        Some(tip) => format!("{cause}; {tip}"),
+        None => format!("{cause}; see spoolguard --help"),
+    }
+}
+
+/// Returns the command below another one that is called like the unknown word, such as `spool sweep`.
+fn below_another(error: &clap::Error) -> Option<String> {
+    if error.kind() != ErrorKind::InvalidSubcommand {
+        return None;
+    }
+    let Some(ContextValue::String(word)) = error.get(ContextKind::InvalidSubcommand) else {
+        return None;
+    };
+    let all = Cli::command();
+    let is_near = |command: &Command| crate::config::mistakes::is_near(word, command.get_name());
+    // A near command of the first level is clap's own suggestion.
+    if all.get_subcommands().any(is_near) {
+        return None;
+    }
+    all.get_subcommands()
+        .flat_map(|above| above.get_subcommands().map(move |below| (above, below)))
+        .find(|(_, below)| is_near(below))
+        .map(|(above, below)| format!("{} {}", above.get_name(), below.get_name()))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::{for_people, in_one_line};
+    use crate::cli::Cli;
+
+    #[test]
+    fn the_cause_is_one_whole_line() {
+        for (words, part) in [
+            (&[][..], "no command is given"),
+            (&["forward"], "not provided: <ADDRESS>...; see"),
+            (
+                &["foward", "b@b.test"],
+                "'foward'; tip: a similar subcommand exists: 'forward'",
+            ),
+            (&["sweep"], "did you mean \"spoolguard spool sweep\"?"),
+            (&["archiv"], "did you mean \"spoolguard spool archive\"?"),
+            (&["check"], "did you mean \"spoolguard config check\"?"),
+            (
+                &["forward", "--kepp", "b@b.test"],
+                "'--kepp' found; tip: a similar argument exists: '--keep'",
+            ),
+        ] {
+            let line: Vec<&str> = ["spoolguard"].iter().chain(words).copied().collect();
+            let Err(error) = Cli::try_parse_from(&line) else {
+                unreachable!("{words:?}")
+            };
+            let said = in_one_line(&error, line.len());
+            assert!(said.contains(part) && !said.contains('\n'), "{words:?}: {said}");
+        }
+        let Err(error) = Cli::try_parse_from(["spoolguard", "sweep"]) else {
+            unreachable!()
+        };
+        assert!(for_people(&error).contains("spoolguard spool sweep"));
+    }
+}
