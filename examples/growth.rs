@@ -1,5 +1,5 @@
 //! Shows how a spool grows when the address that it is forwarded to is dead: with procmail's plain forward, with the recipe that
-//! procmailex(5) prints, and with spoolguard. `cargo run --example growth`
+//! procmailex(5) prints, and with spoolguard. `cargo run --example growth` prints a table and draws `docs/growth.svg`.
 //!
 //! The mail systems are simulated, as the tests in `tests/model` do it; the guard is the real one, with a real mailbox in a
 //! scratch directory. The two endless ones are run byte by byte until their sizes repeat, and what repeats is added up.
@@ -24,6 +24,8 @@ mod mail;
 mod people;
 #[path = "../tests/model/plan.rs"]
 mod plan;
+#[path = "../tests/model/plot.rs"]
+mod plot;
 #[path = "../tests/model/systems.rs"]
 mod systems;
 #[path = "../tests/model/world.rs"]
@@ -47,10 +49,12 @@ fn main() -> io::Result<()> {
     let plain = measure(procmail(Recipe::Plain));
     let recipe = measure(procmail(Recipe::Loop));
     let guarded = measure(guard());
+    let drawn = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/growth.svg");
+    std::fs::write(drawn, plot::svg(&plain, &guarded))?;
     let mut out = io::stdout().lock();
     writeln!(
         out,
-        "One message of 2 kB to a, who forwards to b and keeps a copy. b is dead. What a's spool holds, and the administrator's:\n\n\
+        "One message of 2 kB to alice, who forwards to bob and keeps a copy. bob is dead. What alice's spool holds, and the administrator's:\n\n\
          {:>9}  {:>9}  {:>11} {:>11} {:>11}",
         "messages", "at 30/s", "plain", "X-Loop", "spoolguard"
     )?;

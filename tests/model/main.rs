@@ -23,6 +23,7 @@ mod guarded;
 mod mail;
 mod people;
 mod plan;
+mod plot;
 mod shrink;
 mod systems;
 mod world;
@@ -116,4 +117,18 @@ fn a_rule_that_is_broken_is_noticed() {
             None => panic!("a thousand networks work without it: {broken:?}"),
         }
     }
+}
+
+/// The plot of README.md. `cargo run --example growth` draws it anew.
+#[test]
+fn the_plot_in_the_documentation_is_current() {
+    let measure = |role| growth::Growth::measure(&growth::story(role), &root(), growth::MEASURED);
+    let plain = measure(growth::procmail(plan::Recipe::Plain));
+    let guarded = measure(growth::guard());
+    assert!(plain.end().is_none() && guarded.end().is_some());
+    let kept = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/growth.svg")).unwrap_or_default();
+    assert!(
+        kept == plot::svg(&plain, &guarded),
+        "docs/growth.svg is old: cargo run --example growth"
+    );
 }
