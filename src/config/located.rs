@@ -11,8 +11,6 @@ use serde::de::{
 use toml::Spanned;
 use toml::de::{DeInteger, DeString, DeTable, DeValue};
 
-use crate::config::mistakes::one_of;
-
 /// What is wrong with one entry.
 #[derive(Debug)]
 pub enum Trouble {
@@ -274,5 +272,15 @@ impl<'de, I: Iterator<Item = &'de Spanned<DeValue<'de>>>> SeqAccess<'de> for Ite
             e.span.get_or_insert(item.span());
             e
         })
+    }
+}
+
+/// Lists what is allowed.
+#[must_use]
+pub fn one_of(allowed: &[&str]) -> String {
+    match allowed.split_last() {
+        Some((last, [])) => (*last).to_owned(),
+        Some((last, others)) => format!("{} or {last}", others.join(", ")),
+        None => "nothing".to_owned(),
     }
 }

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use toml::de::{DeTable, DeValue};
 
 use crate::config::Config;
-use crate::config::located::{Located, Refusal, Trouble};
+use crate::config::located::{Located, Refusal, Trouble, one_of};
 
 /// One mistake.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -173,16 +173,6 @@ fn unknown_key(path: &[String], known: &[&str]) -> String {
         }
     }
     format!("unknown key; expected {}", one_of(known))
-}
-
-/// Lists what is allowed.
-#[must_use]
-pub fn one_of(allowed: &[&str]) -> String {
-    match allowed.split_last() {
-        Some((last, [])) => (*last).to_owned(),
-        Some((last, others)) => format!("{} or {last}", others.join(", ")),
-        None => "nothing".to_owned(),
-    }
 }
 
 /// Tells whether a word is near enough to a name to be meant.

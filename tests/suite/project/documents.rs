@@ -1,0 +1,179 @@
+//! README.md and the book: what they link to exists, every command in them can be typed, and every page is in the summary. The commands
+//! are parsed, not run; where one is run and what it prints is the matter of the other tests.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use clap::Parser;
+use clap::error::ErrorKind;
+use spoolguard::cli::Cli;
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Every document for people, with its text.
+fn documents() -> Vec<(PathBuf, String)> {
+    let mut paths: Vec<PathBuf> = [
+        "README.md",
+        "CONTRIBUTING.md",
+        "SECURITY.md",
+        "RELEASE-CHECKLIST.md",
+        "docs/suspension.md",
+    ]
+    .map(|name| root().join(name))
+    .to_vec();
+    let pages = fs::read_dir(root().join("docs/src"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    paths.extend(pages.filter(|path| path.extension().is_some_and(|extension| extension == "md")));
+    let documents: Vec<_> = paths
+        .into_iter()
+        .map(|path| {
+            let text = fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+            (path, text)
+        })
+        .collect();
+    assert!(documents.len() > 20, "where are the documents?");
+    documents
+}
+
+/// What stands between `](` and `)`.
+fn links(text: &str) -> Vec<&str> {
+    text.match_indices("](")
+        .filter_map(|(at, _)| text[at + 2..].split(')').next())
+        .collect()
+}
+
+/// The anchor that mdBook and GitHub make of a heading.
+fn anchor(heading: &str) -> String {
+    let kept = heading
+        .trim()
+        .to_lowercase()
+        .chars()
+        .filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'))
+        .collect::<String>();
+    kept.replace(' ', "-")
+}
+
+#[test]
+fn every_link_leads_to_a_file_and_a_heading() {
+    let mut count = 0;
+    for (path, text) in documents() {
+        for link in links(&text) {
+            if link.starts_with("http") || link.contains(char::is_whitespace) {
+                continue;
+            }
+            count += 1;
+            let (file, heading) = link.split_once('#').unwrap_or((link, ""));
+            let target = match file {
+                "" => path.clone(),
+                file => path.parent().unwrap().join(file),
+            };
+            assert!(target.exists(), "{}: {link}", path.display());
+            if !heading.is_empty() {
+                let text = fs::read_to_string(&target).unwrap();
+                let headings = text.lines().filter_map(|line| line.strip_prefix('#'));
+                let mut anchors = headings.map(|line| anchor(line.trim_start_matches('#')));
+                assert!(anchors.any(|anchor| anchor == heading), "{}: {link}", path.display());
+            }
+        }
+    }
+    assert!(count > 60, "{count} links");
+}
+
+#[test]
+fn every_page_is_in_the_summary_once() {
+    let pages: BTreeSet<String> = documents()
+        .iter()
+        .filter(|(path, _)| path.parent().unwrap().ends_with("docs/src") && !path.ends_with("SUMMARY.md"))
+        .map(|(path, _)| path.file_name().unwrap().to_string_lossy().into_owned())
+        .collect();
+    let summary = fs::read_to_string(root().join("docs/src/SUMMARY.md")).unwrap();
+    let named = links(&summary);
+    assert_eq!(named.len(), pages.len());
+    assert_eq!(
+        named.iter().map(|name| (*name).to_owned()).collect::<BTreeSet<_>>(),
+        pages
+    );
+}
+
+/// Whether a piece of text is all of a command, or may be a part of one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Piece {
+    Whole,
+    Part,
+}
+
+/// The commands of a text, in indented blocks and between backquotes.
+fn commands(text: &str) -> Vec<(String, Piece)> {
+    let mut found = Vec::new();
+    for line in text.lines() {
+        if let Some(block) = line.strip_prefix("    ") {
+            let block = block
+                .trim_start()
+                .trim_start_matches("$ ")
+                .trim_start_matches('"')
+                .trim_start_matches(['|', ' ']);
+            let block = block.strip_prefix("mailbox_command = ").unwrap_or(block);
+            found.push((block.to_owned(), Piece::Whole));
+        }
+        for (number, part) in line.split('`').enumerate() {
+            if number % 2 == 1 {
+                found.push((part.trim_start_matches(['"', '|', '\\']).to_owned(), Piece::Part));
+            }
+        }
+    }
+    found
+        .into_iter()
+        .filter(|(text, _)| text.starts_with("spoolguard ") || text.starts_with("/usr/bin/spoolguard "))
+        // What it prints begins with its name, too.
+        .filter(|(text, _)| !text.starts_with("spoolguard cannot"))
+        .collect()
+}
+
+/// The words of a shell command, up to a comment, a redirection or the next command.
+fn words(command: &str) -> Vec<String> {
+    let command = command.trim_end().trim_end_matches('"');
+    let mut words = Vec::new();
+    for word in command.split_ascii_whitespace() {
+        if matches!(word, "#" | "<" | ">" | "|" | "&&" | ";" | "2>" | "...") || word.starts_with("\"],") {
+            break;
+        }
+        let end = word.ends_with(';');
+        words.push(word.trim_end_matches(';').trim_matches(['"', '\'', '\\']).to_owned());
+        if end {
+            break;
+        }
+    }
+    words
+}
+
+#[test]
+fn every_command_in_the_documents_can_be_typed() {
+    let mut count = 0;
+    for (path, text) in documents() {
+        for (command, piece) in commands(&text) {
+            count += 1;
+            let Err(error) = Cli::try_parse_from(words(&command)) else {
+                continue;
+            };
+            let is_part = piece == Piece::Part && error.kind() == ErrorKind::MissingRequiredArgument
+                || error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
+                || matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
+            assert!(is_part, "{}: {command}\n{error}", path.display());
+        }
+    }
+    assert!(count > 60, "{count} commands");
+}
+
+#[test]
+fn the_readme_is_short_enough_to_be_read() {
+    let text = fs::read_to_string(root().join("README.md")).unwrap();
+    let longest = text.lines().map(|line| line.chars().count()).max();
+    assert!(
+        text.lines().count() <= 150 && longest <= Some(100),
+        "{longest:?} columns"
+    );
+}
