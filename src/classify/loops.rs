@@ -30,11 +30,11 @@ pub fn find_loop(fields: &[Field<'_>], own: &OwnAddresses, hosts: &[String], max
     let mut delivered: Vec<(Address, usize)> = Vec::new();
     let mut hops: Vec<Hop<'_>> = Vec::new();
     let mut count = 0_usize;
-    let mut smtp_hops = 0_usize;
-    for field in fields {
+    // Counted only where an own address asks for it: most mail has none, or one at its top.
+    let (mut smtp_hops, mut counted) = (0_usize, 0_usize);
+    for (at, field) in fields.iter().enumerate() {
         if field.is("Received") {
             count += 1;
-            smtp_hops += usize::from(is_smtp_hop(field.value, hosts));
             if hops.len() < COMPARED_HOPS {
                 hops.extend(Hop::read(field.value));
             }
@@ -56,6 +56,11 @@ pub fn find_loop(fields: &[Field<'_>], own: &OwnAddresses, hosts: &[String], max
             // `a+lists@` delivered on to `a@`, or one own address to another, is no loop: the same address is, where the message
             // came from another host in between. getmail and fetchmail deliver once more what was delivered, and a host that
             // hands on by LMTP does so to itself.
+            let between = fields.get(counted..at).unwrap_or_default().iter();
+            smtp_hops += between
+                .filter(|field| field.is("Received") && is_smtp_hop(field.value, hosts))
+                .count();
+            counted = at;
             let again = delivered
                 .iter()
                 .any(|(before, hops)| *hops < smtp_hops && before.same_mailbox(&address, ""));

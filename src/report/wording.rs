@@ -18,6 +18,8 @@ pub struct Wording {
     plain: String,
     /// Addresses, host names and URLs, in lower case.
     names: String,
+    /// Where words begin in `plain`, by their first two bytes, in order: hundreds of words are looked for in one reply.
+    starts: Vec<([u8; 2], usize)>,
 }
 
 impl Wording {
@@ -31,6 +33,7 @@ impl Wording {
         let mut wording = Self {
             plain: " ".to_owned(),
             names: String::new(),
+            starts: Vec::new(),
         };
         for word in reply.get(..end).unwrap_or_default().split_whitespace() {
             if word.contains("://") || !word.contains('@') {
@@ -46,7 +49,22 @@ impl Wording {
                 wording.plain = wording.plain.replace(neutral, " ");
             }
         }
+        wording.index();
         wording
+    }
+
+    /// Notes where words begin: behind what is no letter and no digit, or belongs to a script without blanks.
+    fn index(&mut self) {
+        let mut before = None;
+        for (at, c) in self.plain.char_indices() {
+            if !before.is_some_and(|b: char| b.is_alphanumeric() && b < '\u{0590}')
+                && let Some(&[first, second]) = self.plain.as_bytes().get(at..at + 2)
+            {
+                self.starts.push(([first, second], at));
+            }
+            before = Some(c);
+        }
+        self.starts.sort_unstable();
     }
 
     /// Adds a name as it is. `RecipientNotFound;` becomes `recipient not found`, `doesn't` `does not`.
@@ -162,11 +180,23 @@ impl Wording {
 
     /// Where `word` stands, at the beginning of a word: a blank at its end ends that, too. Scripts without blanks have it anywhere.
     fn find<'w>(&'w self, word: &'w str) -> impl Iterator<Item = usize> + 'w {
-        let anywhere = word.chars().next().is_some_and(|c| c >= '\u{0590}');
-        memchr::memmem::find_iter(self.plain.as_bytes(), word.as_bytes()).filter(move |at| {
-            let before = self.plain.get(..*at).and_then(|head| head.chars().next_back());
-            anywhere || !before.is_some_and(|c| c.is_alphanumeric() && c < '\u{0590}')
-        })
+        let anywhere = word.chars().next().is_some_and(|c| c >= '\u{0590}') && !self.plain.is_ascii();
+        let everywhere = anywhere.then(|| self.plain.match_indices(word).map(|(at, _)| at));
+        let key = word.as_bytes().first_chunk::<2>().copied().filter(|_| !anywhere);
+        let from = self.starts.partition_point(|(start, _)| Some(*start) < key);
+        let alike = self
+            .starts
+            .iter()
+            .skip(from)
+            .take_while(move |(start, _)| Some(*start) == key);
+        let at_starts = alike.map(|(_, at)| *at);
+        let at_starts = at_starts.filter(move |at| {
+            self.plain
+                .as_bytes()
+                .get(*at..)
+                .is_some_and(|rest| rest.starts_with(word.as_bytes()))
+        });
+        everywhere.into_iter().flatten().chain(at_starts)
     }
 }
 
