@@ -964,7 +964,7 @@ _spoolguard() {
             return 0
             ;;
         spoolguard__subcmd__spool__subcmd__restore)
-            opts="-d -m -n -v -h --list --json --since --until --from --message-id --user --mailbox --ignore-quota --config --dry-run --verbose --help"
+            opts="-d -m -n -v -h --overflow --list --json --since --until --from --message-id --user --mailbox --ignore-quota --config --dry-run --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -161,6 +161,7 @@ complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from restore" -s d -l user -d 'Whose mailbox it goes to [default: what the archive\'s name says]' -r -f -a "(__fish_complete_users)"
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from restore" -s m -l mailbox -d 'The mailbox, the path of an mbox [default: [mailbox] location]' -r -F
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from restore" -l config -d 'Read this configuration file, and no other' -r -F
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from restore" -l overflow -d 'What lies in the user\'s overflow, oldest first, as far as it fits'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from restore" -l list -d 'Say what is in them, and put nothing back'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from restore" -l json -d 'Print one JSON object a line'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from restore" -l ignore-quota -d 'Put back even what makes the mailbox larger than it may grow'

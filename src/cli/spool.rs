@@ -189,8 +189,11 @@ pub enum SortKey {
 #[derive(Args, Clone, Debug)]
 pub struct Selection {
     /// The archives
-    #[arg(required = true, value_name = "ARCHIVE")]
+    #[arg(required_unless_present = "overflow", value_name = "ARCHIVE")]
     pub archives: Vec<PathBuf>,
+    /// What lies in the user's overflow, oldest first, as far as it fits
+    #[arg(long, conflicts_with_all = ["archives", "list", "json", "since", "until", "from", "message_id", "ignore_quota"])]
+    pub overflow: bool,
     /// Say what is in them, and put nothing back
     #[arg(long)]
     pub list: bool,

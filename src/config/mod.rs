@@ -137,6 +137,10 @@ pub struct Quota {
     pub warn: Share,
     /// What happens to a message for which there is no room.
     pub when_full: Over,
+    /// How large the overflow may grow.
+    pub overflow_limit: Size,
+    /// How many messages it may hold; 0 is any number.
+    pub overflow_messages: u64,
     /// Limits of single users; these win.
     pub users: BTreeMap<String, Ceiling>,
     /// Limits of the members of groups; the most generous wins.
@@ -311,6 +315,8 @@ impl Default for Quota {
             messages: 0,
             warn: Share::percent(80),
             when_full: Over::Defer,
+            overflow_limit: Size::from_bytes(100 << 20),
+            overflow_messages: 1000,
             users: BTreeMap::new(),
             groups: BTreeMap::new(),
         }

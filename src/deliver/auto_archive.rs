@@ -32,8 +32,8 @@ pub fn begin(guard: &Guard, case: &Case<'_>) {
         return;
     }
     let begun = down_to(guard).and_then(|bytes| match bytes {
-        Some(bytes) if is_due(guard, SystemTime::from(case.date)) => start(guard, bytes).map(|()| true),
-        Some(_) | None => Ok(false),
+        Some(bytes) => archive(guard, case, bytes),
+        None => Ok(false),
     });
     match begun {
         Ok(true) => tracing::info!(action = "archive-begin", user = guard.account.name, note = ""),
@@ -66,35 +66,9 @@ fn down_to(guard: &Guard) -> Result<Option<u64>, Error> {
     Ok(quota::relief(usage, limit, soft))
 }
 
-/// Tells whether it is time to start, and notes that it was.
-fn is_due(guard: &Guard, now: SystemTime) -> bool {
-    let Some(state) = guard.state_dir() else {
-        return false;
-    };
-    let note = state.join("archiving").join(guard.account.name.replace('/', "_"));
-    let then = note.symlink_metadata().and_then(|stat| stat.modified());
-    // From the future: from a clock that was wrong.
-    if then.is_ok_and(|then| now.duration_since(then).is_ok_and(|since| since < NOT_AGAIN)) {
-        return false;
-    }
-    // Made anew: what stands there may be a link to something else. Of two deliveries at once, one makes it.
-    let _ = std::fs::remove_file(&note);
-    dirs::make_private_dir(&state.join("archiving")).is_ok()
-        && File::create_new(&note).is_ok_and(|file| file.set_times(FileTimes::new().set_modified(now)).is_ok())
-}
-
-#[allow(
-    clippy::zombie_processes,
-    reason = "this run ends long before, and whoever is then its parent waits for it"
-)]
-fn start(guard: &Guard, down_to_bytes: u64) -> Result<(), Error> {
-    let fail = |e: std::io::Error| Error::io("start", &self_exec::path(), &e);
+fn archive(guard: &Guard, case: &Case<'_>, down_to_bytes: u64) -> Result<bool, Error> {
     // With a slash in it, it is a path and no user's name.
-    let mailbox = std::path::absolute(guard.mailbox()).map_err(fail)?;
-    let mut command = self_exec::command();
-    if let Some(path) = &guard.chosen {
-        command.arg("--config").arg(std::path::absolute(path).map_err(fail)?);
-    }
+    let mailbox = std::path::absolute(guard.mailbox()).map_err(unstarted)?;
     let words: [OsString; 7] = [
         "spool".into(),
         "archive".into(),
@@ -104,7 +78,51 @@ fn start(guard: &Guard, down_to_bytes: u64) -> Result<(), Error> {
         format!("{down_to_bytes}B").into(),
         "--".into(),
     ];
-    command.args(words).arg(mailbox).env_clear();
+    in_background(guard, case, "archiving", &[&words as &[_], &[mailbox.into()]].concat())
+}
+
+/// Starts this program with these words, as whoever runs this, unless that was done a short while ago; `note` is the directory in which that
+/// is remembered. Tells whether it was started.
+///
+/// # Errors
+/// When it cannot be started.
+pub fn in_background(guard: &Guard, case: &Case<'_>, note: &str, words: &[OsString]) -> Result<bool, Error> {
+    if !is_due(guard, note, SystemTime::from(case.date)) {
+        return Ok(false);
+    }
+    start(guard, words).map(|()| true)
+}
+
+/// Tells whether it is time to start, and notes that it was.
+fn is_due(guard: &Guard, note: &str, now: SystemTime) -> bool {
+    let Some(state) = guard.state_dir() else {
+        return false;
+    };
+    let dir = state.join(note);
+    let note = dir.join(guard.account.name.replace('/', "_"));
+    let then = note.symlink_metadata().and_then(|stat| stat.modified());
+    // From the future: from a clock that was wrong.
+    if then.is_ok_and(|then| now.duration_since(then).is_ok_and(|since| since < NOT_AGAIN)) {
+        return false;
+    }
+    // Made anew: what stands there may be a link to something else. Of two deliveries at once, one makes it.
+    let _ = std::fs::remove_file(&note);
+    dirs::make_private_dir(&dir).is_ok()
+        && File::create_new(&note).is_ok_and(|file| file.set_times(FileTimes::new().set_modified(now)).is_ok())
+}
+
+#[allow(
+    clippy::zombie_processes,
+    reason = "this run ends long before, and whoever is then its parent waits for it"
+)]
+fn start(guard: &Guard, words: &[OsString]) -> Result<(), Error> {
+    let mut command = self_exec::command();
+    if let Some(path) = &guard.chosen {
+        command
+            .arg("--config")
+            .arg(std::path::absolute(path).map_err(unstarted)?);
+    }
+    command.args(words).env_clear();
     for name in ["HOME", "TZ"] {
         if let Some(value) = std::env::var_os(name) {
             command.env(name, value);
@@ -116,5 +134,9 @@ fn start(guard: &Guard, down_to_bytes: u64) -> Result<(), Error> {
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null());
-    deadline::start(&mut command).map(drop).map_err(fail)
+    deadline::start(&mut command).map(drop).map_err(unstarted)
+}
+
+fn unstarted(e: std::io::Error) -> Error {
+    Error::io("start", &self_exec::path(), &e)
 }

@@ -10,6 +10,7 @@ pub mod forward;
 pub mod headers;
 pub mod log_line;
 pub mod notify;
+pub mod overflow;
 pub mod quota_notice;
 pub mod rescue;
 pub mod settle;

@@ -17,7 +17,7 @@ use crate::deliver::rescue;
 use crate::deliver::rescue::Rescue;
 use crate::deliver::store;
 use crate::deliver::store::Placement;
-use crate::deliver::{auto_archive, divert, forward, headers, log_line};
+use crate::deliver::{auto_archive, divert, forward, headers, log_line, overflow};
 use crate::error::{Class, Error, Outlook};
 use crate::report::status_code::FailureClass;
 
@@ -45,6 +45,7 @@ pub fn carry_out(guard: &Guard, case: &Case<'_>) -> Result<Outcome, Error> {
     }
     when_settled(|| digest::send_behind(guard, case, &result));
     when_settled(|| auto_archive::begin(guard, case));
+    when_settled(|| overflow::begin_return(guard, case));
     result
 }
 
@@ -187,7 +188,7 @@ fn full(guard: &Guard, case: &Case<'_>, over: Over) -> Result<Outcome, Error> {
     match over {
         Over::Defer | Over::Archive => Err(store::full_error(guard, Class::MailboxFull)),
         Over::Refuse => Err(store::full_error(guard, Class::Refused)),
-        Over::Overflow => store::overflow(guard, case, ""),
+        Over::Overflow => overflow::put_and_tell(guard, case),
         Over::Divert => match divert::divert(guard, case, Why::OverQuota) {
             // It came here because the mailbox has no room; there is nowhere left to go.
             Err(e) if e.outlook() == Outlook::NeedsMending => {

@@ -3,13 +3,12 @@
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use crate::classify::policy::Why;
 use crate::config;
 use crate::config::Config;
 use crate::config::Over;
 use crate::config::value::Limit;
 use crate::config::value::Size;
-use crate::deliver::context::{Case, Guard, Outcome, when_settled};
+use crate::deliver::context::{Case, Guard, when_settled};
 use crate::deliver::quota_notice;
 use crate::error::{Class, Error};
 use crate::mailbox::append;
@@ -26,7 +25,7 @@ use crate::message::envelope::Sender;
 use crate::quota::{Admission, Usage, admit};
 use crate::sys::account::Account;
 use crate::sys::filesystem;
-use crate::sys::{dirs, message_buffer};
+use crate::sys::message_buffer;
 
 /// Which locks are taken.
 #[must_use]
@@ -321,21 +320,4 @@ pub fn append_within(
     };
     guard.begun.add(appended.into_note());
     Ok(Room::Taken)
-}
-
-/// Appends to the mbox that takes what the mailbox has no room for, with `added` fields on top.
-///
-/// # Errors
-/// When there is no place for it, or it cannot be locked or written.
-pub fn overflow(guard: &Guard, case: &Case<'_>, added: &str) -> Result<Outcome, Error> {
-    let Some(dir) = guard.state_dir() else {
-        return Err(full_error(guard, Class::MailboxFull).hint("there is no state directory for the overflow"));
-    };
-    dirs::make_private_dir(&dir)?;
-    let path = dir.join("overflow");
-    append_elsewhere(guard, case, &path, added)?;
-    Ok(Outcome::Appended {
-        mailbox: path,
-        note: Some(Why::OverQuota.to_string()),
-    })
 }

@@ -11,6 +11,7 @@ use crate::config::load;
 use crate::config::load::{Extent, Sources};
 use crate::config::{Config, Lock};
 use crate::deliver::context::state_place;
+use crate::deliver::overflow;
 use crate::doctor::facts::{Host, read_text};
 use crate::doctor::rules::alias_targets;
 use crate::doctor::rules::alias_targets::{Hook, Item, guard_of};
@@ -61,6 +62,7 @@ pub fn examine(host: &Host, account: &Account) -> Vec<Finding> {
         found.push(state(&config, account));
         found.extend(submission::of_user(&config, &host.config));
     }
+    found.extend(overflowing(&config, account));
     found.extend(admin(host, &config, account, &handling));
     found
 }
@@ -259,6 +261,22 @@ fn mailbox(config: &Config, account: &Account, handling: &Handling) -> Finding {
             "spoolguard spool list, as root, says what is wrong with it",
         ),
     }
+}
+
+/// Whether the mailbox had no room for mail that still waits to come into it.
+fn overflowing(config: &Config, account: &Account) -> Option<Finding> {
+    let overflow = overflow::look(&state_place(config, account)?, account.uid)?;
+    let finding = format!(
+        "the mailbox had no room for {} messages, {} bytes: they lie in the overflow, {}",
+        overflow.messages,
+        overflow.bytes,
+        overflow.path.display()
+    );
+    let remedy = format!(
+        "make room, and: spoolguard spool restore --overflow --user {}",
+        account.name
+    );
+    Some(Finding::wrong(Check::Mailbox, account.name.clone(), finding, remedy))
 }
 
 /// Whether held copies, overflow and memories have a place that is the user's alone.

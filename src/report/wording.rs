@@ -221,7 +221,7 @@ fn is_name(word: &str) -> bool {
 /// Tells whether `name` is an IPv4 address, in brackets or not.
 fn is_ip_address(name: &str) -> bool {
     let bare = name.trim_matches(|c: char| !c.is_ascii_alphanumeric());
-    bare.parse::<std::net::Ipv4Addr>().is_ok()
+    bare.parse::<core::net::Ipv4Addr>().is_ok()
 }
 
 /// Punctuation parts words; the marks that some scripts put on or between letters do not.

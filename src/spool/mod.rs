@@ -24,6 +24,12 @@ use crate::spool::context::SpoolRun;
 
 /// Runs one of the commands: 0, 1 when something is wrong or could not be done, 75 when the run as a whole could not.
 pub fn run(command: &SpoolCommand, everywhere: &Everywhere) -> Status {
+    // The user's own business, with the user's own rights.
+    if let SpoolCommand::Restore { restore } = command
+        && restore.overflow
+    {
+        return restore::overflow::run(restore.user.as_deref(), restore.mailbox.as_deref(), everywhere);
+    }
     let care = match SpoolRun::prepare(everywhere) {
         Ok(care) => care,
         Err(e) => {

@@ -177,6 +177,7 @@ pub fn is_group(name: &str) -> Result<bool, Error> {
 #[derive(Debug, Default)]
 pub struct Directory {
     by_name: HashMap<String, (u32, u32)>,
+    homes: HashMap<String, PathBuf>,
     uids: HashSet<u32>,
     /// How many names nobody had.
     misses: AtomicUsize,
@@ -203,9 +204,21 @@ impl Directory {
             ) {
                 found.by_name.entry(name.to_owned()).or_insert((uid, gid));
                 found.uids.insert(uid);
+                if let Some(home) = fields.nth(1).filter(|home| home.starts_with('/')) {
+                    found
+                        .homes
+                        .entry(name.to_owned())
+                        .or_insert_with(|| PathBuf::from(home));
+                }
             }
         }
         found
+    }
+
+    /// The home of a user of the file.
+    #[must_use]
+    pub fn home(&self, name: &str) -> Option<&Path> {
+        self.homes.get(name).map(PathBuf::as_path)
     }
 
     /// User and group of a name; none where nobody is called so, as far as can be told.

@@ -20,6 +20,8 @@ use crate::deliver::forward::notices;
 use crate::deliver::forward::rules::kept::{KeptList, Reason};
 use crate::deliver::forward::rules::{Destination, Destinations, Failure, Notice, Stage, Waits};
 use crate::deliver::headers;
+use crate::deliver::overflow;
+use crate::deliver::overflow::Overflow;
 use crate::escape::visible;
 use crate::moment::Moment;
 use crate::output::json::write_line;
@@ -40,6 +42,8 @@ pub struct View {
     diverted: Option<Counts>,
     /// What was kept instead of being sent on, and can be sent on.
     kept: Vec<Kept>,
+    /// What the mailbox has no room for, where there is any.
+    overflow: Option<Overflow>,
     wrong: Option<String>,
 }
 
@@ -107,6 +111,9 @@ impl View {
             unreturnable: (forwarded_count, forwarded_bytes, forwarded),
             diverted,
             kept,
+            overflow: guard
+                .state_dir()
+                .and_then(|dir| overflow::look(&dir, guard.account.uid)),
             wrong,
         }
     }
@@ -116,7 +123,11 @@ impl View {
     pub fn is_well(&self) -> bool {
         let is_late = |notice: &&Notice| notice.tries > 0;
         let owed = self.routes.routes.iter().flat_map(|route| route.owed.iter());
-        self.wrong.is_none() && self.kept.is_empty() && self.suspended() == 0 && owed.filter(is_late).count() == 0
+        self.wrong.is_none()
+            && self.kept.is_empty()
+            && self.overflow.is_none()
+            && self.suspended() == 0
+            && owed.filter(is_late).count() == 0
     }
 
     fn suspended(&self) -> usize {
@@ -155,6 +166,26 @@ pub fn nothing(user: &str) -> String {
     format!("{}: no forward fails or is suspended, nothing is held\n", visible(user))
 }
 
+fn write_overflow(user: &str, overflow: &Overflow, output: &mut impl Write) -> io::Result<()> {
+    let Overflow {
+        path,
+        messages,
+        bytes,
+        counted,
+    } = overflow;
+    let more = match counted {
+        0 => String::new(),
+        counted => format!(", and {counted} more were equal to one of them"),
+    };
+    writeln!(
+        output,
+        "{user}: the mailbox had no room for {messages} messages ({} KiB){more}: {}; to put back what fits: spoolguard spool restore \
+         --overflow --user {user}",
+        bytes.div_ceil(1024),
+        visible(&path.display().to_string())
+    )
+}
+
 /// Writes it for people.
 ///
 /// # Errors
@@ -175,6 +206,7 @@ pub fn write_text(view: &View, output: &mut impl Write) -> io::Result<()> {
         && *held == 0
         && view.unreturnable.0 == 0
         && view.kept.is_empty()
+        && view.overflow.is_none()
         && view.diverted.is_none();
     if is_nothing && view.wrong.is_none() {
         return output.write_all(nothing(&view.user).as_bytes());
@@ -196,6 +228,9 @@ pub fn write_text(view: &View, output: &mut impl Write) -> io::Result<()> {
             held_bytes.div_ceil(1024),
             visible(&dir.display().to_string())
         )?;
+    }
+    if let Some(overflow) = &view.overflow {
+        write_overflow(&user, overflow, output)?;
     }
     let (count, bytes, dir) = &view.unreturnable;
     if *count > 0 {
@@ -436,6 +471,9 @@ enum Line<'a> {
         unreturnable: u64,
         unreturnable_bytes: u64,
         diverted: Option<&'a Counts>,
+        overflow: u64,
+        overflow_bytes: u64,
+        overflow_counted: u64,
         error: Option<&'a str>,
     },
 }
@@ -556,6 +594,9 @@ pub fn write_json(view: &View, output: &mut impl Write) -> io::Result<()> {
         unreturnable: view.unreturnable.0,
         unreturnable_bytes: view.unreturnable.1,
         diverted: view.diverted.as_ref(),
+        overflow: view.overflow.as_ref().map_or(0, |overflow| overflow.messages),
+        overflow_bytes: view.overflow.as_ref().map_or(0, |overflow| overflow.bytes),
+        overflow_counted: view.overflow.as_ref().map_or(0, |overflow| overflow.counted),
         error: view.wrong.as_deref(),
     };
     write_line(output, &line)

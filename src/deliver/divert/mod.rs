@@ -15,7 +15,7 @@ use crate::deliver::context::{Case, Guard, Outcome};
 use crate::deliver::divert::rules::storm::{Reason, Step};
 use crate::deliver::divert::throttle::Throttle;
 use crate::deliver::store::Room;
-use crate::deliver::{forward, headers, settle, store};
+use crate::deliver::{forward, headers, overflow, settle, store};
 use crate::error::{Class, Error};
 use crate::message::address::{Address, OwnAddresses};
 use crate::submit;
@@ -94,7 +94,7 @@ fn put_aside(guard: &Guard, case: &Case<'_>, why: Why, throttle: &Throttle<'_>, 
 /// would go to the administrator, in the overflow.
 fn keep(guard: &Guard, case: &Case<'_>, why: Why, reason: Reason) -> Result<Outcome, Error> {
     if why == Why::OverQuota {
-        return store::overflow(guard, case, "");
+        return overflow::put(guard, case, "");
     }
     let over = match guard.config.quota.when_full {
         Over::Divert => Over::Overflow,

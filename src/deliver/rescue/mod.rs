@@ -21,6 +21,7 @@ use crate::deliver::context::{Case, Guard, Outcome};
 use crate::deliver::forward::rules::attribution::ForwardFailure;
 use crate::deliver::forward::{attribution, history};
 use crate::deliver::headers;
+use crate::deliver::overflow;
 use crate::deliver::rescue::unpack::Taken;
 use crate::deliver::store;
 use crate::deliver::store::Placement;
@@ -115,12 +116,12 @@ pub fn rescue(guard: &Guard, case: &Case<'_>, blames: &[ForwardFailure]) -> Resu
         }
         Ok(Placement::Full(_)) => {
             notes.push("mailbox=full".to_owned());
-            store::overflow(guard, &original, &field(&notes))?
+            overflow::put(guard, &original, &field(&notes))?
         }
         Err(e) if e.outlook() == Outlook::NeedsMending => {
             notes.push(format!("mailbox={}", headers::quoted(&e.to_string())));
             tracing::warn!(user = guard.account.name, cause = %e, "a message that came back goes to the overflow mbox");
-            store::overflow(guard, &original, &field(&notes))?
+            overflow::put(guard, &original, &field(&notes))?
         }
         Err(e) => return Err(e),
     };

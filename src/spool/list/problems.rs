@@ -5,12 +5,31 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 use std::time::SystemTime;
 
+use crate::config::Config;
+use crate::deliver::context::state_place;
+use crate::deliver::overflow;
 use crate::output::shell::quoted;
-use crate::output::sizes::age_text;
+use crate::output::sizes::{age_text, size};
 use crate::spool::directory::{Entry, Standing, Thing};
 use crate::spool::list::row::{Problem, Weight};
 use crate::spool::rules::statistics::Survey;
-use crate::sys::account::Directory;
+use crate::sys::account::{Account, Directory};
+
+/// What the mailbox had no room for. The directory of another user is not looked into: only the length of a file in it is asked for.
+pub fn with_overflow(config: &Config, account: &Account, home: Option<&Path>) -> Option<Problem> {
+    let account = Account {
+        home: home.map(Path::to_owned).or_else(|| account.home.clone()),
+        ..account.clone()
+    };
+    let bytes = overflow::bytes(&state_place(config, &account)?)?;
+    Some(Problem::wrong(
+        format!("it had no room for {}: they lie in the overflow", size(bytes)),
+        format!(
+            "make room, and: spoolguard spool restore --overflow --user {}",
+            account.name
+        ),
+    ))
+}
 
 /// Who may do what in the spool directory.
 #[derive(Clone, Copy, Debug)]

@@ -194,6 +194,11 @@ impl Worker<'_> {
             row.problems = problems::with_rights(entry, user, self.place, self.people);
         }
         let account = account_of(entry, user, in_spool);
+        if in_spool {
+            let own_home = (account.uid == self.runner).then(|| account::runner().home).flatten();
+            let home = own_home.as_deref().or_else(|| self.people.home(&account.name));
+            row.problems.extend(problems::with_overflow(config, &account, home));
+        }
         match self.looker.look(entry, &account) {
             Ok(mut seen) => {
                 // There may be thousands of rows, and nobody looks at more of each.

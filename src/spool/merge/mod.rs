@@ -178,6 +178,17 @@ impl<'a> Merge<'a> {
         self.tally
     }
 
+    /// Tells whether such a message is there, and counts it as found: of as many as are offered, each once.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn find(&mut self, archived: &Archived<'_>) -> Result<bool, Stop> {
+        let hash = self.known.content_hash(archived.bytes(), &archived.stored)?;
+        let found = self.known.find(hash);
+        self.tally.present += u64::from(found);
+        Ok(found)
+    }
+
     /// Puts a message back, unless it is there already or there is no room.
     ///
     /// # Errors

@@ -134,6 +134,7 @@ mod tests {
         let text = b"From s@S.test Mon Nov  2 10:00:00 2026\n\
             From: =?utf-8?q?J=C3=BCrgen?= <j@j.test>\nMessage-ID: <1@s.test>\n\nb\n";
         let nothing = || Selection {
+            overflow: false,
             archives: vec![PathBuf::from("a")],
             list: false,
             json: false,

@@ -4,6 +4,7 @@
 pub mod catalog;
 pub mod destination;
 pub mod filter;
+pub mod overflow;
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, Write};

@@ -38,6 +38,8 @@ limit = "100M"
 messages = 0
 warn = "80%"
 when_full = "defer"
+overflow_limit = "100M"
+overflow_messages = 1000
 [quota.users]
 alice = "1G"
 bob = { limit = "none", messages = 10 }

@@ -1,0 +1,288 @@
+//! The overflow: an mbox in the state directory, for mail that finds no room in the mailbox and must not wait.
+//!
+//! It is bounded in bytes and messages; beyond that a message stays with the mail system. A copy of a message that lies there, by its id and
+//! by what its writer wrote, is counted and not stored: a stranger who sends one message again and again fills nothing. User and
+//! administrator are told once, until the overflow is empty again. What fits goes back into the mailbox in a process of its own
+//! (`spool/restore/overflow.rs`), which the next delivery starts.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::classify::policy::Why;
+use crate::config::Over;
+use crate::deliver::context::{Case, Guard, Outcome, when_settled};
+use crate::deliver::store::Opened;
+use crate::deliver::{auto_archive, notify, quota_notice, store};
+use crate::error::{Class, Error};
+use crate::mailbox::OpenMailbox;
+use crate::mailbox::content_hash::{Scope, of_stored};
+use crate::mailbox::limited_file::LimitedFile;
+use crate::mailbox::open::{Owner, open_existing};
+use crate::mailbox::reader::{MboxMessage, MboxReader};
+use crate::mailbox::{append, format};
+use crate::message::Message;
+use crate::sys::deadline::ReadLimit;
+use crate::sys::message_buffer::Intake;
+use crate::sys::state_file::Store;
+use crate::sys::{dirs, json_state};
+
+/// What it is called in the state directory.
+const NAME: &str = "overflow";
+
+/// As much of a stored message as is read to find its id, in bytes.
+const HEAD_BYTES: usize = 64 << 10;
+
+/// What is remembered about it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+struct State {
+    /// How many messages were not stored, since an equal one lies there.
+    counted: u64,
+    /// Whether user and administrator know.
+    told: bool,
+}
+
+/// How it stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Overflow {
+    /// Where it is.
+    pub path: PathBuf,
+    /// How many messages lie there.
+    pub messages: u64,
+    /// How large they are together, in bytes.
+    pub bytes: u64,
+    /// How many more are counted and not stored.
+    pub counted: u64,
+}
+
+/// Where it is; none where there is no state directory.
+#[must_use]
+pub fn path(guard: &Guard) -> Option<PathBuf> {
+    Some(guard.state_dir()?.join(NAME))
+}
+
+/// How it stands in the state directory `dir` of the user with this number, who asks; none where it is empty or cannot be read.
+#[must_use]
+pub fn look(dir: &Path, uid: u32) -> Option<Overflow> {
+    let path = dir.join(NAME);
+    let file = open_existing(&path, Owner::Trusted(uid)).ok()??;
+    let limited = LimitedFile::new(&file, ReadLimit::until_stopped());
+    let mut messages = 0;
+    let mut mbox = MboxReader::new(&limited, 0).ok()?;
+    mbox.count(&mut messages).ok()?;
+    let store = memory(dir);
+    let state = store.read().ok().flatten();
+    let state: State = state
+        .and_then(|content| json_state::understand(&store, &content).ok())
+        .unwrap_or_default();
+    (mbox.length() > 0).then(|| Overflow {
+        path,
+        messages,
+        bytes: mbox.length(),
+        counted: state.counted,
+    })
+}
+
+/// How many bytes lie in the overflow of the state directory `dir`. Nothing is opened, and no link followed: for whoever is not its user.
+#[must_use]
+pub fn bytes(dir: &Path) -> Option<u64> {
+    let stat = dir.join(NAME).symlink_metadata().ok()?;
+    Some(stat.len()).filter(|bytes| stat.is_file() && *bytes > 0)
+}
+
+/// Notes that nothing lies there any more. Call it while it is locked.
+pub fn forget(guard: &Guard) {
+    let Some(dir) = guard.state_dir() else { return };
+    let cleared = change(guard, &dir, |state| *state = State::default());
+    if let Err(e) = cleared {
+        tracing::warn!(user = guard.account.name, note = %e, "the next overflow is not told of");
+    }
+}
+
+fn change<R>(guard: &Guard, dir: &Path, change: impl FnOnce(&mut State) -> R) -> Result<R, Error> {
+    json_state::change(&memory(dir), &guard.account.name, &guard.deadline, change)
+}
+
+fn memory(dir: &Path) -> Store {
+    Store::new(dir, "overflow.json")
+}
+
+/// Puts the message there with `added` fields on top, unless an equal one lies there.
+///
+/// # Errors
+/// When it is full, there is no place for it, or it cannot be locked or written.
+pub fn put(guard: &Guard, case: &Case<'_>, added: &str) -> Result<Outcome, Error> {
+    let Some(dir) = guard.state_dir() else {
+        return Err(store::full_error(guard, Class::MailboxFull).hint("there is no state directory for the overflow"));
+    };
+    dirs::make_private_dir(&dir)?;
+    let path = dir.join(NAME);
+    let sender = store::separator_sender(&case.envelope.sender, &guard.account);
+    let entry = || store::letter(guard, case, &sender, added);
+    let outcome = |note: String| Outcome::Appended {
+        mailbox: path.clone(),
+        note: Some(note),
+    };
+    let appended = match store::open(guard, &path, Owner::Trusted(guard.account.uid), &entry())? {
+        Opened::There(appended) => appended,
+        Opened::Ready(mut locked) => {
+            let fail = |e: std::io::Error| Error::io("read", &path, &e);
+            let incoming = || Intake::collect(|to| format::write_letter(to, entry()).map(drop));
+            let held = Held::find(guard, case, &locked, incoming).map_err(fail)?;
+            if held.has_equal && count_one(guard, &dir) {
+                return Ok(outcome(
+                    "an equal message lies in the overflow, and this one is counted".to_owned(),
+                ));
+            }
+            let incoming_bytes = case.content_bytes() + added.len() as u64 + format::frame_bytes(&sender);
+            held.refuse_full(guard, &locked, incoming_bytes)?;
+            store::refuse_full_disk(guard, &locked, incoming_bytes)?;
+            append::append(&mut locked, entry())?
+        }
+    };
+    guard.begun.add(appended.into_note());
+    Ok(outcome(Why::OverQuota.to_string()))
+}
+
+/// The same; where the configuration sends mail here, user and administrator are told. What comes here for want of a better place is shown
+/// by `status`, and comes back by itself.
+///
+/// # Errors
+/// The same.
+pub fn put_and_tell(guard: &Guard, case: &Case<'_>) -> Result<Outcome, Error> {
+    let outcome = put(guard, case, "")?;
+    if guard.config.quota.when_full == Over::Overflow
+        && let Some(dir) = guard.state_dir()
+    {
+        when_settled(|| tell(guard, case, &dir));
+    }
+    Ok(outcome)
+}
+
+/// Counts a message; false where that cannot be written down: then it is stored.
+fn count_one(guard: &Guard, dir: &Path) -> bool {
+    change(guard, dir, |state| state.counted += 1).is_ok()
+}
+
+/// What lies there already.
+struct Held {
+    messages: u64,
+    has_equal: bool,
+}
+
+impl Held {
+    /// Reads what lies there. Only what has the id of this message is compared with it.
+    fn find(
+        guard: &Guard,
+        case: &Case<'_>,
+        locked: &OpenMailbox,
+        incoming: impl FnOnce() -> std::io::Result<Intake>,
+    ) -> std::io::Result<Self> {
+        let id = |message: &Message<'_>| message.first("Message-ID").map(|id| id.trim().to_owned());
+        let own = id(&case.message);
+        let limited = LimitedFile::new(locked.file(), guard.deadline.for_reading());
+        let mut mbox = MboxReader::new(&limited, HEAD_BYTES)?;
+        let mut messages = 0;
+        let mut alike = Vec::new();
+        while let Some(stored) = mbox.next()? {
+            messages += 1;
+            if id(&Message::new(stored.head)) == own {
+                alike.push(of_stored(&limited, &stored, Scope::Written)?);
+            }
+        }
+        let has_equal = !alike.is_empty() && {
+            let incoming = incoming()?;
+            let whole = MboxMessage {
+                offset: 0,
+                bytes: incoming.bytes(),
+                head: incoming.head(),
+                doubt: None,
+            };
+            alike.contains(&of_stored(&incoming, &whole, Scope::Written)?)
+        };
+        Ok(Self { messages, has_equal })
+    }
+
+    fn refuse_full(&self, guard: &Guard, locked: &OpenMailbox, incoming_bytes: u64) -> Result<(), Error> {
+        let quota = &guard.config.quota;
+        let too_large = |most: u64| locked.length().map(|bytes| bytes.saturating_add(incoming_bytes) > most);
+        let is_full = quota.overflow_limit.bound().map_or(Ok(false), too_large)?
+            || (quota.overflow_messages > 0 && self.messages >= quota.overflow_messages);
+        if !is_full {
+            return Ok(());
+        }
+        let hint = format!(
+            "the overflow is full too ({}); make room, or raise overflow_limit or overflow_messages",
+            locked.path().display()
+        );
+        Err(store::full_error(guard, Class::MailboxFull).hint(hint))
+    }
+}
+
+/// Tells user and administrator, once until it is empty again.
+fn tell(guard: &Guard, case: &Case<'_>, dir: &Path) {
+    let was_told = change(guard, dir, |state| std::mem::replace(&mut state.told, true));
+    if !matches!(was_told, Ok(false)) {
+        return;
+    }
+    let (own, admin) = (case.own_address(), guard.config.admin.as_str());
+    let id = |whom: &str| format!("{}.{}.{whom}", case.date.unix_timestamp_nanos(), std::process::id());
+    let text = text(guard, &dir.join(NAME));
+    let to_user = quota_notice::message(&own, &own, case.date, &id("user"), &text);
+    let owner = Owner::Exactly(guard.account.uid);
+    let user = notify::append(guard, &guard.mailbox(), owner, &to_user, case.date, None);
+    let to_admin = quota_notice::message(&own, admin, case.date, &id("admin"), &text);
+    let admin = if admin.starts_with('/') {
+        let limit = guard.config.digest.admin_limit.bound();
+        let owner = Owner::Trusted(guard.account.uid);
+        notify::append(guard, Path::new(admin), owner, &to_admin, case.date, limit)
+    } else {
+        notify::submit(guard, "tell of the overflow", admin, &to_admin)
+    };
+    for e in [user, admin].into_iter().filter_map(Result::err) {
+        tracing::warn!(user = guard.account.name, note = %e, "cannot tell of the overflow");
+    }
+}
+
+fn text(guard: &Guard, path: &Path) -> String {
+    let user = &guard.account.name;
+    format!(
+        "Subject: The mailbox of {user} is full, and new mail is put aside\n\n\
+         There is no room for new mail in the mailbox of {user}.\n\
+         It is put aside, in {}\n\n\
+         When mail is deleted or moved, what was put aside comes into the mailbox\n\
+         with the next message. To have it at once:\n\n\
+         \x20   spoolguard spool restore --overflow --user {user}\n\n\
+         When the overflow is full too, mail waits with the mail system.\n\
+         This notice comes once, until nothing is put aside any more.\n",
+        path.display()
+    )
+}
+
+/// Begins to put back what lies there, in the background, where there is room for some of it. The message is safe by now: what fails here is
+/// logged, and nothing more.
+pub fn begin_return(guard: &Guard, case: &Case<'_>) {
+    let has_mail = path(guard).is_some_and(|path| path.symlink_metadata().is_ok_and(|stat| stat.len() > 0));
+    let bytes = guard.mailbox().symlink_metadata().map_or(0, |stat| stat.len());
+    let has_room = guard.limit().bytes.is_none_or(|limit| bytes < limit);
+    if !has_mail || !has_room {
+        return;
+    }
+    let mut words: Vec<OsString> = vec!["spool".into(), "restore".into(), "--overflow".into()];
+    if !guard.account.is_nameless() {
+        words.extend(["--user".into(), guard.account.name.clone().into()]);
+    }
+    if let Some(path) = guard.mbox.as_ref().and_then(|path| std::path::absolute(path).ok()) {
+        words.extend(["--mailbox".into(), path.into()]);
+    }
+    match auto_archive::in_background(guard, case, "returning", &words) {
+        Ok(true) => tracing::info!(action = "overflow-return-begin", user = guard.account.name, note = ""),
+        Ok(false) => {}
+        Err(e) => tracing::warn!(
+            action = "overflow-return-begin",
+            user = guard.account.name,
+            note = e.to_string()
+        ),
+    }
+}

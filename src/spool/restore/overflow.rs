@@ -1,0 +1,208 @@
+//! `spool restore --overflow`: puts what lies in the overflow back into the user's mailbox, oldest first, as far as there is room.
+//!
+//! The overflow stays locked meanwhile, and a message leaves it only when it is in the mailbox and synced. Killed in between, the next run
+//! finds the message in the mailbox, and takes it out of the overflow without putting it back once more.
+
+use std::io;
+use std::path::Path;
+
+use time::OffsetDateTime;
+
+use crate::archive::messages::Archived;
+use crate::cli::{Everywhere, Who};
+use crate::deliver;
+use crate::deliver::context::Guard;
+use crate::deliver::{overflow, store};
+use crate::error::{Class, Error, Status};
+use crate::escape::visible;
+use crate::mailbox::OpenMailbox;
+use crate::mailbox::count;
+use crate::mailbox::expunge::execute::{Expunge, Plan, Prepared, Trust, Unread, expunge};
+use crate::mailbox::expunge::journal;
+use crate::mailbox::expunge::snapshot::Snapshot;
+use crate::mailbox::open::{Absent, Owner, open_existing};
+use crate::mailbox::ranges::Ranges;
+use crate::mailbox::reader::MboxReader;
+use crate::output::sizes::size;
+use crate::output::{print_error, print_line};
+use crate::spool::merge::{Merge, Mode, Room, Sameness, Seen, Stop, Target};
+use crate::sys::message_buffer::HEAD_BYTES;
+
+/// How often it is begun again when a mail client rewrites the mailbox meanwhile.
+const BEGINNINGS: u32 = 5;
+
+/// Runs the command: 0 when nothing is left in the overflow, 1 when something is.
+pub fn run(user: Option<&str>, mailbox: Option<&Path>, everywhere: &Everywhere) -> Status {
+    let who = Who {
+        user: user.map(str::to_owned),
+        ..Who::default()
+    };
+    let guard = deliver::begin()
+        .and_then(|deadline| Guard::prepare_to_deliver(&who, mailbox.map(Path::to_owned), everywhere, deadline, None));
+    match guard.and_then(|guard| all(&guard, everywhere)) {
+        Ok(status) => status,
+        Err(e) => {
+            print_error(&e);
+            Status::TryAgain
+        }
+    }
+}
+
+/// The part of the overflow that fits.
+#[derive(Debug, Default)]
+struct Part {
+    ranges: Ranges,
+    messages: u64,
+    /// How many stay, for want of room.
+    stay: u64,
+}
+
+fn all(guard: &Guard, everywhere: &Everywhere) -> Result<Status, Error> {
+    let user = visible(&guard.account.name);
+    let owner = Owner::Trusted(guard.account.uid);
+    let Some(path) = overflow::path(guard).filter(|path| path.symlink_metadata().is_ok()) else {
+        print_line(&format!("{user}: nothing lies in the overflow"));
+        return Ok(Status::Done);
+    };
+    let plan = store::lock_plan(&guard.config, owner, Absent::Refuse, guard.state_dir());
+    let mut locked = crate::mailbox::open_locked(&path, &plan, &guard.deadline)?;
+    let look = Snapshot::take(&locked, guard.deadline.for_reading())?;
+    if everywhere.dry_run {
+        let part = put_back(guard, &look, Mode::Rehearse)?;
+        print_line(&format!(
+            "{user}: would put back {} messages; {} stay",
+            part.messages, part.stay
+        ));
+        return Ok(ended(&part));
+    }
+    let part = put_back(guard, &look, Mode::Write)?;
+    take_out(guard, &mut locked, &look, &part)?;
+    if part.stay == 0 {
+        overflow::forget(guard);
+    }
+    tracing::info!(
+        action = "overflow-return",
+        user = guard.account.name,
+        mailbox = guard.mailbox().display().to_string(),
+        messages = part.messages,
+        bytes = part.ranges.bytes(),
+        left = part.stay,
+        note = ""
+    );
+    print_line(&format!(
+        "{user}: {} messages ({}) are in {} again; {} stay in {}",
+        part.messages,
+        size(part.ranges.bytes()),
+        visible(&guard.mailbox().display().to_string()),
+        part.stay,
+        visible(&path.display().to_string())
+    ));
+    Ok(ended(&part))
+}
+
+fn ended(part: &Part) -> Status {
+    if part.stay == 0 { Status::Done } else { Status::Wrong }
+}
+
+/// Puts the first messages into the mailbox, up to one that does not fit, and syncs them. What a killed run has put there needs no room.
+fn put_back(guard: &Guard, look: &Snapshot, mode: Mode) -> Result<Part, Error> {
+    let path = guard.mailbox();
+    let plan = store::plan(guard, Owner::Exactly(guard.account.uid));
+    let target = Target {
+        path: &path,
+        plan: &plan,
+        room: Room {
+            min_free: guard.config.mailbox.min_free.bound(),
+            ..Room::default()
+        },
+        sameness: Sameness::Each,
+        mode,
+        deadline: &guard.deadline,
+    };
+    for _ in 0..BEGINNINGS {
+        match merge(guard, target, look) {
+            Ok(part) => return Ok(part),
+            Err(Stop::Again) => {}
+            Err(Stop::Failed(e)) => return Err(e),
+            Err(Stop::Archive(e)) => return Err(Error::io("read", look.path(), &e)),
+        }
+    }
+    let cause = "another program rewrites it again and again";
+    Err(Error::new(Class::Mailbox, "put back into", path.display(), cause))
+}
+
+fn merge(guard: &Guard, target: Target<'_>, look: &Snapshot) -> Result<Part, Stop> {
+    let mut merge = Merge::begin(target)?;
+    let limit = guard.limit();
+    let (mut bytes, mut messages) = usage(guard, target.path)?;
+    let seen = look.seen();
+    let mut part = Part::default();
+    let mut mbox = MboxReader::new(&seen, HEAD_BYTES)?;
+    while let Some(stored) = mbox.next()? {
+        let range = stored.offset..stored.offset + stored.bytes;
+        let archived = Archived::alone(stored, &seen);
+        if !merge.find(&archived)? {
+            bytes += range.end - range.start;
+            messages += 1;
+            let fits =
+                limit.bytes.is_none_or(|most| bytes <= most) && limit.messages.is_none_or(|most| messages <= most);
+            if !fits || part.stay > 0 {
+                part.stay += 1;
+                continue;
+            }
+            merge.offer(&archived, Seen::No)?;
+        }
+        part.ranges.push(range);
+        part.messages += 1;
+    }
+    let tally = merge.finish()?;
+    if tally.no_room > 0 {
+        let cause = "the disk is full up to what min_free keeps free";
+        return Err(Error::new(Class::SystemFull, "put back into", target.path.display(), cause).into());
+    }
+    Ok(part)
+}
+
+/// How much is in the mailbox, in bytes, and how many messages, where that is limited.
+fn usage(guard: &Guard, mailbox: &Path) -> Result<(u64, u64), Error> {
+    let Some(file) = open_existing(mailbox, Owner::Exactly(guard.account.uid))? else {
+        return Ok((0, 0));
+    };
+    let messages = match guard.limit().messages {
+        None => 0,
+        Some(_) => count::count(&file, mailbox, guard.state_dir().as_deref(), &guard.deadline)?,
+    };
+    let stat = file.metadata().map_err(|e| Error::io("examine", mailbox, &e))?;
+    Ok((stat.len(), messages))
+}
+
+/// Takes the part out of the overflow. What a killed run leaves here is finished when the overflow is opened next.
+fn take_out(guard: &Guard, locked: &mut OpenMailbox, look: &Snapshot, part: &Part) -> Result<(), Error> {
+    if part.ranges.is_empty() {
+        return Ok(());
+    }
+    let fail = |e: io::Error| Error::io("read", look.path(), &e);
+    let plan = Plan {
+        taken: part.ranges.clone(),
+        hash: part.ranges.hash(look.file(), |_| Ok(())).map_err(fail)?,
+        imap_base: None,
+        unread: Unread::None,
+        archive: guard.mailbox().display().to_string(),
+        date: OffsetDateTime::now_utc(),
+    };
+    let place = journal::place_beside(look.path());
+    let prepared = Prepared::new(look, &plan, &place, |_| Ok(()))?;
+    match expunge(locked, look, &plan, prepared, Trust::Twice)? {
+        Expunge::Done(_) => Ok(()),
+        Expunge::Unfinished(e) => Err(e),
+        Expunge::Changed | Expunge::InDoubt(_) => {
+            let cause = "somebody else wrote to it; what is in the mailbox is not put back again";
+            Err(Error::new(
+                Class::Mailbox,
+                "take messages out of",
+                look.path().display(),
+                cause,
+            ))
+        }
+    }
+}
