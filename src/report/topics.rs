@@ -92,9 +92,10 @@ const FULL: &[&str] = &[
     "any more mail", "more messages", "allotment", "allowance", "allocat", "megabyte", "gigabyte", "mb ", "gb ", "stuffed",
     "overdrawn",
     "quota", "overquota", "full ", "storage", "disk space", "disc space", "space left", "out of space", "no space", "no room", "space not enough",
-    "enough space", "enough room", "enough disk", "insufficient space", "insufficient disk", "insufficient system", "box exceed",
-    "account exceed", "box size", "dir size", "account size", "exceeds allowed size", "exceeds its allowed size", "used up",
-    "exceeded the local limit", "box limit", "too many messages on", "not been collected",
+    "enough space", "enough room", "enough disk", "insufficient space", "insufficient disk", "insufficient system", "mailbox exceed",
+    "inbox exceed", "mailbox has exceed",
+    "account exceed", "mailbox size", "mail box size", "inbox size", "maildir size", "account size", "exceeds allowed size", "exceeds its allowed size", "used up",
+    "exceeded the local limit", "mailbox limit", "mail box limit", "inbox limit", "too many messages on", "not been collected",
     // Spanish, Portuguese, Catalan, Italian, French, Romanian
     "llen", "cuota", "sin espacio", "espacio", "chei", "lotad", "cota ", "espaco", "ple ", "plena ", "pien", "spazio", "plein",
     "espace", "sature", "plin",
@@ -358,6 +359,8 @@ pub const PERSON: &[&str] = &[
 
 /// Names of blocklists, as they stand in a URL.
 pub const BLOCKLISTS: &[&str] = &[
+    "openspf",
+    "dmarc",
     "spamhaus",
     "spamcop",
     "barracudacentral",

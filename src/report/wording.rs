@@ -127,9 +127,9 @@ impl Wording {
             | Topic::Unsaid => self.has(words),
         });
         let topic = by_words.map_or(Topic::Unsaid, |(topic, _)| *topic);
-        // A reply that is nothing but the address of a blocklist's page.
+        // A reply that says why with nothing but the address of a blocklist's page.
         let is_blocklist = || BLOCKLISTS.iter().any(|name| self.names.contains(name));
-        if topic >= Topic::Refused && is_blocklist() {
+        if topic >= Topic::Closed && is_blocklist() {
             Topic::Policy
         } else {
             topic
