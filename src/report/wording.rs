@@ -20,6 +20,17 @@ pub struct Wording {
     names: String,
     /// Where words begin in `plain`, by their first two bytes, in order: hundreds of words are looked for in one reply.
     starts: Vec<([u8; 2], usize)>,
+    /// Which pairs of bytes these are, a bit for several: most words are not there, and need no search.
+    pairs: [u64; PAIRS],
+}
+
+/// So many times 64 bits tell pairs of bytes apart.
+const PAIRS: usize = 16;
+
+/// Where the bit of a pair is.
+fn bit_of([first, second]: [u8; 2]) -> (usize, u64) {
+    let hash = usize::from(first) * 37 + usize::from(second);
+    (hash / 64 % PAIRS, 1 << (hash % 64))
 }
 
 impl Wording {
@@ -34,6 +45,7 @@ impl Wording {
             plain: " ".to_owned(),
             names: String::new(),
             starts: Vec::new(),
+            pairs: [0; PAIRS],
         };
         for word in reply.get(..end).unwrap_or_default().split_whitespace() {
             if word.contains("://") || !word.contains('@') {
@@ -61,6 +73,10 @@ impl Wording {
                 && let Some(&[first, second]) = self.plain.as_bytes().get(at..at + 2)
             {
                 self.starts.push(([first, second], at));
+                let (place, bit) = bit_of([first, second]);
+                if let Some(pairs) = self.pairs.get_mut(place) {
+                    *pairs |= bit;
+                }
             }
             before = Some(c);
         }
@@ -164,13 +180,25 @@ impl Wording {
     }
 
     fn has(&self, words: &[&str]) -> bool {
-        words.iter().any(|word| self.find(word).next().is_some())
+        words
+            .iter()
+            .any(|word| self.may_have(word) && self.find(word).next().is_some())
+    }
+
+    /// Tells whether a word may begin as `word` does. Of scripts without blanks any may.
+    fn may_have(&self, word: &str) -> bool {
+        let Some(pair) = word.as_bytes().first_chunk::<2>() else {
+            return true;
+        };
+        let (place, bit) = bit_of(*pair);
+        // Hebrew, the first of those scripts, is written with such bytes.
+        pair[0] >= 0xd6 || self.pairs.get(place).is_some_and(|pairs| pairs & bit != 0)
     }
 
     /// Tells whether one of `second` stands close behind one of `first`.
     fn has_near(&self, first: &[&str], second: &[&str]) -> bool {
         let near = |from: usize, at: usize| at >= from && at - from <= NEAR;
-        first.iter().any(|one| {
+        first.iter().filter(|one| self.may_have(one)).any(|one| {
             self.find(one).any(|start| {
                 let end = start + one.len();
                 second.iter().any(|other| self.find(other).any(|at| near(end, at)))
