@@ -322,6 +322,48 @@ fn an_expunge_is_on_the_disk_step_by_step() {
 }
 
 #[test]
+fn a_sweep_is_on_the_disk_step_by_step() {
+    let scratch = with_mailbox(&[NEW, OLD, NEW]);
+    let run = scratch.run(&["spool", "sweep", &user_name(), "--duplicates", "--execute"]);
+    check("sweep", &scratch, run);
+    assert_eq!(scratch.mail(), [NEW, OLD].concat());
+}
+
+#[test]
+fn an_expunge_that_was_killed_is_finished_step_by_step() {
+    let Some(strace) = strace::program() else {
+        return skip("needs strace(1), and leave to use it");
+    };
+    for call in ["ftruncate", "write,pwrite64", "fsync,fdatasync"] {
+        let scratch = with_mailbox(&[NEW, OLD, NEW]);
+        let mailbox = scratch.mailbox().display().to_string();
+        let (trace, kill) = (format!("trace={call}"), format!("inject={call}:signal=KILL:when=1"));
+        let words = [
+            strace.to_str().unwrap(),
+            "-qq",
+            "-P",
+            &mailbox,
+            "-e",
+            &trace,
+            "-e",
+            &kill,
+            "-o",
+            "/dev/null",
+        ];
+        let archive = scratch.run(&["spool", "archive", &user_name(), "--older-than", "365d"]);
+        let ended = archive.wrapped(&words).go();
+        ended.check(ended.code.is_none(), &format!("it was not killed at {call}"));
+        check(&format!("killed at {call}"), &scratch, scratch.deliver(ORDINARY));
+        let mail = scratch.mail();
+        assert!(
+            mail.starts_with(NEW) && mail.ends_with(b"\nHello.\n\n"),
+            "{}",
+            shown(&mail)
+        );
+    }
+}
+
+#[test]
 fn what_is_restored_is_on_the_disk_before_it_ends() {
     let scratch = with_mailbox(&[NEW]);
     let archive = scratch.path("old");
