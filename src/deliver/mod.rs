@@ -35,6 +35,7 @@ use crate::config::load::{Extent, Sources};
 use crate::config::{Config, Log};
 use crate::deliver::caller::Variable;
 use crate::deliver::context::{Begun, Case, Guard};
+use crate::deliver::forward::history;
 use crate::deliver::forward::rules::attribution;
 use crate::deliver::forward::verp;
 use crate::error::{Class, Error, Status};
@@ -233,6 +234,9 @@ impl Guard {
             attribution::believe_token(&mut judgement, &address);
             claim
         });
+        let knows_forward = |id: &str| history::sent_to(self, id);
+        let destination = token.as_ref().map(|_| "");
+        attribution::believe_history(&mut judgement, destination, knows_forward);
         let action = policy::choose(&judgement, errand.job, &self.config.guard);
         Case {
             intake,

@@ -81,7 +81,10 @@ fn address(host: &Host, admin: &str) -> Vec<Finding> {
             )),
             End::File(path) => good.push(format!("the file {path}")),
             End::Command(_) => good.push("a command".to_owned()),
-            End::User(name) => good.push(format!("{name}, a user here")),
+            End::User(name) => match runs_as_another(host, &name) {
+                Some((what, remedy)) => found.push(wrong(what, remedy)),
+                None => good.push(format!("{name}, a user here")),
+            },
             End::Elsewhere(address) => good.push(format!("{address}, at another host, which was not asked")),
             End::Unseen(path) => good.push(format!("whom {path} names, which was not looked at")),
         }
@@ -94,6 +97,34 @@ fn address(host: &Host, admin: &str) -> Vec<Finding> {
         ));
     }
     found
+}
+
+/// Postfix runs a command for root's mail with the rights of `default_privs` (postconf(5), mailbox_command): what a command delivers for
+/// root lands in the mailbox of that user.
+fn runs_as_another(host: &Host, name: &str) -> Option<(String, String)> {
+    let postfix = host.postfix.as_ref()?;
+    let command = postfix
+        .get("mailbox_command")
+        .map(str::trim)
+        .filter(|command| !command.is_empty())?;
+    if name != "root" {
+        return None;
+    }
+    let privs = postfix
+        .get("default_privs")
+        .map(str::trim)
+        .filter(|privs| !privs.is_empty());
+    let privs = privs.unwrap_or("nobody");
+    let file = host
+        .alias_files
+        .first()
+        .map_or(Path::new("/etc/aliases"), PathBuf::as_path);
+    Some((
+        format!(
+            "it is root, whose mail Postfix hands to mailbox_command ({command}) as {privs}: it does not reach root"
+        ),
+        format!("echo 'root: SOMEBODY' >> {} && newaliases", quoted(file)),
+    ))
 }
 
 /// Every user's run appends to it, as that user; what each may is examined with the user.

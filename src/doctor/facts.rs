@@ -39,13 +39,15 @@ const ALIASES_FILE: &str = "/etc/aliases";
 const TEXT_TABLES: [&str; 7] = ["hash", "texthash", "btree", "cdb", "dbm", "lmdb", "sdbm"];
 
 /// What Postfix is asked for.
-const POSTFIX_SETTINGS: [&str; 19] = [
+const POSTFIX_SETTINGS: [&str; 21] = [
     "alias_maps",
     "allow_mail_to_commands",
     "command_time_limit",
+    "default_privs",
     "deliver_lock_attempts",
     "deliver_lock_delay",
     "forward_path",
+    "home_mailbox",
     "mailbox_command",
     "mailbox_delivery_lock",
     "mailbox_size_limit",

@@ -8,6 +8,7 @@ mod admin;
 mod facts;
 mod filesystem;
 mod lock_holders;
+mod mail_location;
 mod programs;
 mod report;
 pub mod rules;

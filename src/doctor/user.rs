@@ -17,7 +17,7 @@ use crate::doctor::rules::alias_targets;
 use crate::doctor::rules::alias_targets::{Hook, Item, guard_of};
 use crate::doctor::rules::aliases::End;
 use crate::doctor::rules::{Check, Finding, dot_forward, procmailrc};
-use crate::doctor::submission;
+use crate::doctor::{mail_location, submission};
 use crate::error::Error;
 use crate::mailbox::open::{Owner, open_existing};
 use crate::mailbox::setgid;
@@ -43,6 +43,8 @@ struct Handling {
     hooks: Vec<(PathBuf, Hook)>,
     /// Where mail is sent on to, with spoolguard or without.
     destinations: Vec<String>,
+    /// The text of the procmailrc.
+    procmailrc: Option<String>,
 }
 
 /// Examines one user.
@@ -59,6 +61,12 @@ pub fn examine(host: &Host, account: &Account) -> Vec<Finding> {
     let of_postfix = host.postfix.as_ref().and_then(|postfix| postfix.get("mailbox_command"));
     if !handling.hooks.is_empty() || of_postfix.is_some_and(|command| guard_of(command).is_some()) {
         found.push(mailbox(&config, account, &handling));
+        found.extend(mail_location::examine(
+            host,
+            &config,
+            account,
+            handling.procmailrc.as_deref(),
+        ));
         found.push(state(&config, account));
         found.extend(submission::of_user(&config, &host.config));
     }
@@ -131,6 +139,7 @@ fn files(account: &Account, config: &Config, found: &mut Vec<Finding>) -> Handli
         for (_, hook) in procmailrc::hooks(&text) {
             handling.add(&path, Some(hook));
         }
+        handling.procmailrc = Some(text);
     }
     handling
 }

@@ -311,9 +311,21 @@ fn logical_lines(text: &str) -> Vec<(usize, String)> {
     found
 }
 
+/// The mailbox that `DEFAULT` names last, as it stands there (procmailrc(5)); none where it is not set.
+#[must_use]
+pub fn default_mailbox(text: &str) -> Option<String> {
+    let values = statements(text)
+        .into_iter()
+        .filter_map(|placed| match placed.statement {
+            Statement::Assignment(name, value) if name == "DEFAULT" => Some(value),
+            Statement::Assignment(..) | Statement::Recipe(_) | Statement::End => None,
+        });
+    values.last().filter(|value| !value.is_empty())
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{forwards, hooks, judge};
+    use super::{default_mailbox, forwards, hooks, judge};
     use crate::doctor::rules::Level;
 
     const SAFE: &str = ":0 w\n| /usr/bin/spoolguard forward b@b.test\nEXITCODE=75\nHOST=stop\n";
@@ -337,6 +349,19 @@ mod tests {
         }
         assert_eq!(hooks(contrib).len(), 3);
         assert_eq!(forwards(contrib), []);
+    }
+
+    #[test]
+    fn the_last_default_is_the_mailbox() {
+        for (text, want) in [
+            ("DEFAULT=$HOME/Maildir/\n", Some("$HOME/Maildir/")),
+            ("DEFAULT = \"$HOME/mbox\" # mine\n", Some("$HOME/mbox")),
+            ("DEFAULT=a\nDEFAULT=b\n", Some("b")),
+            ("# DEFAULT=a\nMAILDIR=b\n", None),
+            ("DEFAULT=\n", None),
+        ] {
+            assert_eq!(default_mailbox(text).as_deref(), want, "{text}");
+        }
     }
 
     #[test]

@@ -433,6 +433,47 @@ fn an_administrator_who_is_the_user_or_forwards_to_one_is_told() {
 }
 
 #[test]
+fn an_administrator_whose_mail_runs_as_nobody_is_told() {
+    let scratch = host().set("admin", "\"postmaster@a.test\"");
+    fs::write(scratch.path("aliases"), "postmaster: root\n").unwrap();
+    postfix(&scratch, "mailbox_command =\ndefault_privs = nobody");
+    assert_eq!(bad(&host_findings(&scratch), "admin"), []);
+    postfix(&scratch, "mailbox_command = /usr/bin/procmail\ndefault_privs = nobody");
+    let found = host_findings(&scratch);
+    let wrong = one(&found, "admin", "wrong", "as nobody: it does not reach root");
+    assert!(wrong.remedy.as_deref().unwrap().contains("newaliases"));
+    fs::write(scratch.path("aliases"), format!("postmaster: {}\n", "daemon")).unwrap();
+    assert_eq!(bad(&host_findings(&scratch), "admin"), []);
+}
+
+#[test]
+fn kept_mail_in_a_mailbox_that_the_user_does_not_read_is_told() {
+    let scratch = host();
+    guarded_home(&scratch, ".forward", "\"|SPOOLGUARD forward b@b.test\"\n");
+    let told = |scratch: &Scratch, level: &str, part: &str| {
+        let found = own_findings(scratch);
+        one(&found, "mailbox", level, part);
+    };
+    postfix(&scratch, "");
+    assert_eq!(bad(&own_findings(&scratch), "mailbox"), []);
+    postfix(&scratch, "home_mailbox = Maildir/");
+    told(&scratch, "wrong", "Maildir/ (Postfix's home_mailbox)");
+    // A command delivers it, wherever that is.
+    postfix(&scratch, "home_mailbox = Maildir/\nmailbox_command = /usr/bin/procmail");
+    assert_eq!(bad(&own_findings(&scratch), "mailbox"), []);
+    postfix(&scratch, "");
+    guarded_home(&scratch, ".procmailrc", "DEFAULT=$HOME/mbox\n");
+    told(&scratch, "wrong", "home/mbox (procmail's DEFAULT)");
+    fs::remove_file(scratch.path("home/.procmailrc")).unwrap();
+    for dir in ["new", "cur", "tmp"] {
+        fs::create_dir_all(scratch.path("home/Maildir").join(dir)).unwrap();
+    }
+    told(&scratch, "note", "Maildir is there too");
+    fs::remove_file(scratch.path("home/.forward")).unwrap();
+    assert_eq!(bad(&own_findings(&scratch), "mailbox"), [], "nobody is guarded");
+}
+
+#[test]
 fn postfixs_limits_are_held_against_mailboxes_and_quotas() {
     let scratch = host().set("quota.limit", "\"1M\"");
     fs::write(scratch.mailbox(), vec![b'x'; 5000]).unwrap();

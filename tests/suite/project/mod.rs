@@ -8,4 +8,5 @@ pub mod documents;
 pub mod elf;
 pub mod graph;
 pub mod manuals;
+pub mod package;
 pub mod properties;

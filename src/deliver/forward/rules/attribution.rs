@@ -87,6 +87,30 @@ pub fn believe_token(judgement: &mut Judgement, address: &str) {
     });
 }
 
+/// A bounce about mail that the user wrote, and that was forwarded from here as well, is about our forward where it names a destination that
+/// had the message, or nobody, or comes to an address that only our forward had: then its loop mark was lost on the way. About anybody
+/// else whom the user wrote to it is the user's own.
+pub fn believe_history(judgement: &mut Judgement, token: Option<&str>, sent_to: impl Fn(&str) -> Vec<String>) {
+    let Verdict::Bounce(bounce) = &mut judgement.verdict else {
+        return;
+    };
+    if bounce.origin != Origin::User {
+        return;
+    }
+    let is_ours = || {
+        let had = bounce.quoted_message_id.as_deref().map(&sent_to).unwrap_or_default();
+        let mut named = bounce
+            .recipients
+            .iter()
+            .filter(|recipient| !recipient.address.is_empty())
+            .peekable();
+        !had.is_empty() && (named.peek().is_none() || named.any(|one| had.iter().any(|to| is_about(one, to))))
+    };
+    if token.is_some() || is_ours() {
+        bounce.origin = Origin::OurForward;
+    }
+}
+
 /// Finds the destinations that a report is about.
 #[must_use]
 pub fn attribute(bounce: &Bounce, evidence: &Evidence<'_>) -> Vec<ForwardFailure> {
@@ -173,8 +197,8 @@ pub fn same(one: &str, other: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{Evidence, Proof, Token, attribute};
-    use crate::classify::{Bounce, Ownership};
+    use super::{Evidence, Proof, Token, attribute, believe_history};
+    use crate::classify::{Bounce, Judgement, Ownership, Verdict};
     use crate::report::dsn::{Recipient, ReportKind};
     use crate::report::returned_header::Origin;
     use crate::report::status_code::FailureClass;
@@ -331,6 +355,33 @@ mod tests {
         ];
         for (name, bounce, token, sent_to, destinations, want) in cases {
             assert_eq!(blamed(&bounce, token, sent_to, destinations), want, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_bounce_of_own_mail_is_about_our_forward_where_that_failed() {
+        let b = &[("b@b.test", "failed")][..];
+        let x = &[("x@x.test", "failed")][..];
+        for (recipients, token, had, want) in [
+            (b, None, &["b@b.test"][..], Origin::OurForward),
+            (&[][..], None, &["b@b.test"], Origin::OurForward),
+            (x, Some("b@b.test"), &[], Origin::OurForward),
+            (x, None, &["b@b.test"], Origin::User),
+            (b, None, &[], Origin::User),
+        ] {
+            let mut judgement = Judgement {
+                verdict: Verdict::Bounce(bounce(Origin::User, recipients)),
+                null_sender: None,
+                diverted_before: None,
+                spam: None,
+            };
+            believe_history(&mut judgement, token, |_| {
+                had.iter().map(|to| (*to).to_owned()).collect()
+            });
+            let Verdict::Bounce(found) = judgement.verdict else {
+                unreachable!("it is a bounce");
+            };
+            assert_eq!(found.origin, want, "{recipients:?} {token:?} {had:?}");
         }
     }
 

@@ -1,0 +1,105 @@
+//! Whether this user's mail is where kept mail goes. What spoolguard keeps in a mailbox that no program of the user reads is lost to the
+//! user.
+
+use std::path::{Path, PathBuf};
+
+use crate::config::Config;
+use crate::doctor::facts::Host;
+use crate::doctor::rules::{Check, Finding, procmailrc};
+use crate::sys::account::Account;
+
+/// Says where else this user's mail is; `procmailrc` is the user's own.
+#[must_use]
+pub fn examine(host: &Host, config: &Config, account: &Account, procmailrc: Option<&str>) -> Option<Finding> {
+    let kept_in = config.mailbox.location.of(&account.name);
+    let home = account.home.as_deref()?;
+    let is_elsewhere = |path: &PathBuf| !is_same(path, &kept_in);
+    let subject = kept_in.display().to_string();
+    let told = [
+        (of_procmail(procmailrc, home, account), "procmail's DEFAULT"),
+        (of_postfix(host, home), "Postfix's home_mailbox"),
+        (of_dovecot(host, home, account), "Dovecot's mail_location"),
+    ];
+    if let Some((path, who)) = told.into_iter().find_map(|(path, who)| Some((path?, who))) {
+        return is_elsewhere(&path).then(|| {
+            let what = format!(
+                "what is kept goes there, but {} reads mail in {} ({who}): nobody would see it",
+                account.name,
+                path.display()
+            );
+            Finding::wrong(Check::Mailbox, subject, what, remedy(&path))
+        });
+    }
+    let maildir = home.join("Maildir");
+    (is_maildir(&maildir) && is_elsewhere(&maildir)).then(|| {
+        let what = format!(
+            "what is kept goes there, and {} is there too: if {} reads mail in that, nobody would see it",
+            maildir.display(),
+            account.name
+        );
+        Finding::note(Check::Mailbox, subject, what).remedy(remedy(&maildir))
+    })
+}
+
+fn remedy(path: &Path) -> String {
+    let shown = path.display().to_string();
+    if is_maildir(path) || shown.ends_with('/') {
+        return "let the user's mail program read this mailbox as well".to_owned();
+    }
+    format!("[mailbox] location = \"mbox:{shown}\"")
+}
+
+fn is_maildir(path: &Path) -> bool {
+    path.join("new").is_dir() && path.join("cur").is_dir()
+}
+
+fn is_same(one: &Path, other: &Path) -> bool {
+    let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.components().collect());
+    real(one) == real(other)
+}
+
+/// What the user's procmailrc says.
+fn of_procmail(text: Option<&str>, home: &Path, account: &Account) -> Option<PathBuf> {
+    let value = procmailrc::default_mailbox(text?)?;
+    let value = value
+        .replace("${HOME}", "~")
+        .replace("$HOME", "~")
+        .replace("${LOGNAME}", &account.name)
+        .replace("$LOGNAME", &account.name);
+    // Other variables would have to be followed.
+    (!value.contains('$')).then(|| below_home(&value, home))
+}
+
+/// Postfix delivers below the home directory, unless a command or a transport does it (local(8)).
+fn of_postfix(host: &Host, home: &Path) -> Option<PathBuf> {
+    let postfix = host.postfix.as_ref()?;
+    let is_set = |name: &str| postfix.get(name).is_some_and(|value| !value.trim().is_empty());
+    if is_set("mailbox_command") || is_set("mailbox_transport") {
+        return None;
+    }
+    let value = postfix
+        .get("home_mailbox")
+        .map(str::trim)
+        .filter(|value| !value.is_empty())?;
+    Some(home.join(value))
+}
+
+/// Where Dovecot keeps mail in files that are no mbox. Where an mbox ends up, its namespaces say, too.
+fn of_dovecot(host: &Host, home: &Path, account: &Account) -> Option<PathBuf> {
+    let location = host.dovecot.as_ref()?.get("mail_location")?;
+    let (kind, rest) = location.split_once(':')?;
+    if !["maildir", "sdbox", "mdbox"].contains(&kind) {
+        return None;
+    }
+    let path = rest.split(':').next().unwrap_or_default();
+    let name = account.name.as_str();
+    let path = path.replace("%u", name).replace("%n", name).replace("%h", "~");
+    (!path.is_empty() && !path.contains('%')).then(|| below_home(&path, home))
+}
+
+fn below_home(path: &str, home: &Path) -> PathBuf {
+    match path.strip_prefix('~') {
+        Some(below) => home.join(below.trim_start_matches('/')),
+        None => home.join(path),
+    }
+}
