@@ -351,6 +351,12 @@ impl LeftIntent {
         })
     }
 
+    /// Tells whether this very run wrote it.
+    #[must_use]
+    pub fn is_own(&self) -> bool {
+        own_names().contains(&self.name)
+    }
+
     /// Tells whether the run that wrote it may go on: it has let go of the lock, and waits for sendmail.
     #[must_use]
     pub fn is_alive(&self, now: OffsetDateTime) -> bool {
@@ -358,7 +364,7 @@ impl LeftIntent {
             return false;
         }
         if self.host == host() && u32::try_from(self.pid) == Ok(std::process::id()) {
-            return own_names().contains(&self.name);
+            return self.is_own();
         }
         // Of another host's processes nothing is known but that they end.
         self.host != host() || kill(Pid::from_raw(self.pid), None) != Err(Errno::ESRCH)

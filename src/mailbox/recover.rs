@@ -114,7 +114,8 @@ impl Recovery<'_> {
         if intent.is_alive(self.now) {
             // It has let go of the lock, and does itself what is to be done. Taken out by a mail program, its message leaves its place to
             // what stands behind it, which may begin with the same line.
-            if matches!(tail, Tail::Whole(_)) {
+            // This run's own is left as it is: a copy is taken back only where nothing changed since, and a note changes the file's stamp.
+            if matches!(tail, Tail::Whole(_)) && !intent.is_own() {
                 intent.advance(self.file, Progress::Whole);
             }
             return Ok(());
