@@ -53,6 +53,16 @@ pub fn word(text: &str) -> String {
         .collect()
 }
 
+/// The command that sends on what was kept of this user's mail for `destination`.
+#[must_use]
+pub fn send_kept_command(user: &str, destination: &str) -> String {
+    format!(
+        "spoolguard status --user {} --send-kept {}",
+        word(user),
+        word(destination)
+    )
+}
+
 /// A time as people read it: `2026-11-25 03:14 UTC`.
 #[must_use]
 pub fn moment(moment: Moment) -> String {

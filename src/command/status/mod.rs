@@ -144,7 +144,7 @@ fn resume(address: &str, guard: &Guard, now: OffsetDateTime) -> Result<Status, E
         }
         Standing::Suspended => {
             let mailbox = guard.mailbox().display().to_string();
-            let command = kept::command(guard, address);
+            let command = headers::send_kept_command(&guard.account.name, address);
             let kept = match kept {
                 0 => String::new(),
                 1 => format!("; 1 message was kept in {mailbox}; to send it on: {command}"),

@@ -417,11 +417,5 @@ fn send(
         return Ok(Status::Wrong);
     }
     file.add(guard, &list.own, at, &[Event::Sent(&entry.key)])?;
-    tracing::info!(
-        action = "send-kept",
-        user = guard.account.name,
-        to = list.destination,
-        key = entry.key
-    );
     Ok(Status::Done)
 }

@@ -68,7 +68,7 @@ impl Kept {
                         Ok(places) => list.entries.retain(|entry| places.contains_key(&entry.key)),
                         Err(e) => wrong = Some(e.to_string()),
                     }
-                    let command = kept::command(guard, &list.destination);
+                    let command = headers::send_kept_command(&guard.account.name, &list.destination);
                     found.push(Self { list, command });
                 }
                 Err(e) => wrong = Some(e.to_string()),

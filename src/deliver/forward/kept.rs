@@ -297,7 +297,7 @@ fn compose(guard: &Guard, list: &KeptList, date: OffsetDateTime) -> String {
          This notice comes once a day at most, while there is news.\n",
         headers::moment(Moment::at(since)),
         guard.mailbox().display(),
-        command(guard, &list.destination),
+        headers::send_kept_command(&guard.account.name, &list.destination),
     );
     let text = format!("Subject: {messages} {were} not sent on to {to}\n\n{}", wrap_body(&body));
     let id = format!("{}.{}.kept", date.unix_timestamp_nanos(), std::process::id());
@@ -318,16 +318,6 @@ pub fn reason_text(to: &str, (reason, count, said): &(Reason, u64, &str)) -> Str
     } else {
         format!("{count} {why}: {}", headers::quoted(said))
     }
-}
-
-/// The command that sends on what was kept for `destination`.
-#[must_use]
-pub fn command(guard: &Guard, destination: &str) -> String {
-    format!(
-        "spoolguard status --user {} --send-kept {}",
-        headers::word(&guard.account.name),
-        headers::word(destination)
-    )
 }
 
 #[cfg(test)]

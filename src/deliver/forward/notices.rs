@@ -9,7 +9,6 @@ use time::OffsetDateTime;
 use crate::classify::DIVERT_HEADER;
 use crate::config::value::Age;
 use crate::deliver::context::Guard;
-use crate::deliver::forward::kept;
 use crate::deliver::forward::rules::{Event, Failure, Notice, Source, To};
 use crate::deliver::{divert, headers, notify, quota_notice};
 use crate::error::Error;
@@ -220,7 +219,7 @@ fn reopened(guard: &Guard, notice: &Notice) -> String {
 
 fn kept_text(guard: &Guard, notice: &Notice, mailbox: &str) -> String {
     let since = headers::moment(notice.since);
-    let command = kept::command(guard, &notice.destination);
+    let command = headers::send_kept_command(&guard.account.name, &notice.destination);
     match notice.kept {
         0 => format!("No message came in while it was suspended, since {since}."),
         1 => format!(
