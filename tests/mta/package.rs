@@ -24,6 +24,8 @@ const PLACES: &[(&str, &str)] = &[
         "usr/share/man/man5/spoolguard.toml.5.gz",
         "contrib/man/spoolguard.toml.5",
     ),
+    ("usr/share/man/man7/spoolguard-log.7.gz", "contrib/man/spoolguard-log.7"),
+    ("usr/share/doc/spoolguard/docs/growth.svg", "docs/growth.svg"),
     (
         "usr/share/bash-completion/completions/spoolguard",
         "contrib/completions/spoolguard.bash",
