@@ -69,7 +69,7 @@ fn one_message_sent_again_and_again_is_held_once() {
 
 #[test]
 fn a_full_overflow_leaves_mail_with_the_mail_system() {
-    for (key, value) in [("quota.overflow_limit", "\"1500\""), ("quota.overflow_messages", "3")] {
+    for (key, value) in [("quota.overflow_limit", "\"1500B\""), ("quota.overflow_messages", "3")] {
         let scratch = scratch().set(key, value);
         for number in 0..3 {
             scratch.deliver(&letter(number)).go().succeeds();
