@@ -12,6 +12,7 @@ pub mod log_line;
 pub mod notify;
 pub mod overflow;
 pub mod quota_notice;
+pub mod recovery_log;
 pub mod rescue;
 pub mod settle;
 pub mod store;

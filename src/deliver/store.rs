@@ -10,6 +10,7 @@ use crate::config::value::Limit;
 use crate::config::value::Size;
 use crate::deliver::context::{Case, Guard, when_settled};
 use crate::deliver::quota_notice;
+use crate::deliver::recovery_log::log_recovery;
 use crate::error::{Class, Error};
 use crate::mailbox::append;
 use crate::mailbox::append::Appended;
@@ -18,7 +19,6 @@ use crate::mailbox::format::MboxEntry;
 use crate::mailbox::lock::{Method, Plan};
 use crate::mailbox::open::{Absent, Owner};
 use crate::mailbox::recover;
-use crate::mailbox::recover::Recovered;
 use crate::mailbox::{self, OpenMailbox};
 use crate::mailbox::{count, quoting};
 use crate::message::envelope::Sender;
@@ -188,16 +188,7 @@ pub fn open<R: Read + Clone>(
 pub fn open_locked(guard: &Guard, path: &Path, owner: Owner) -> Result<OpenMailbox, Error> {
     refuse_number(guard, path)?;
     let mailbox = mailbox::open_locked(path, &plan(guard, owner), &guard.deadline)?;
-    let recovered = mailbox.recovered();
-    if recovered != Recovered::default() {
-        tracing::warn!(
-            user = guard.account.name,
-            mailbox = path.display().to_string(),
-            cut_bytes = recovered.cut_bytes,
-            written_again_bytes = recovered.written_again_bytes,
-            "put in order what a killed run left"
-        );
-    }
+    log_recovery(&mailbox);
     Ok(mailbox)
 }
 

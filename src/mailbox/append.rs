@@ -91,7 +91,7 @@ impl Appended {
 pub fn append<R: Read + Clone>(locked: &mut OpenMailbox, letter: MboxEntry<'_, R>) -> Result<Appended, Error> {
     let path = locked.path();
     let fail = |e: io::Error| Error::io("append to", path, &e);
-    let (before_bytes, end) = place(locked)?;
+    let (before_bytes, end) = place(locked.locked())?;
     // The note says how long it will be.
     let draft = Draft::of(letter.clone()).map_err(fail)?;
     let note = AppendIntent::begin(
@@ -101,7 +101,7 @@ pub fn append<R: Read + Clone>(locked: &mut OpenMailbox, letter: MboxEntry<'_, R
         draft.extent(before_bytes, end),
         letter.date,
     );
-    append_with(locked, (before_bytes, end), note, |to| match draft.text() {
+    append_with(locked.locked(), (before_bytes, end), note, |to| match draft.text() {
         Some(text) => to.write_all(text),
         None => write_letter(to, letter),
     })
@@ -126,7 +126,12 @@ impl Piece<'_> {
 ///
 /// # Errors
 /// As `append`.
-pub fn append_stored(locked: &mut OpenMailbox, pieces: &[Piece<'_>], date: OffsetDateTime) -> Result<Appended, Error> {
+pub fn append_stored(mailbox: &mut OpenMailbox, pieces: &[Piece<'_>], date: OffsetDateTime) -> Result<Appended, Error> {
+    append_stored_to(mailbox.locked(), pieces, date)
+}
+
+/// The same while the mailbox is put in order.
+pub(super) fn append_stored_to(locked: &Locked, pieces: &[Piece<'_>], date: OffsetDateTime) -> Result<Appended, Error> {
     let (file, path) = (locked.file(), locked.path());
     let (before_bytes, end) = place(locked)?;
     let fail = |e: io::Error| Error::io("append to", path, &e);
@@ -153,14 +158,14 @@ pub fn append_stored(locked: &mut OpenMailbox, pieces: &[Piece<'_>], date: Offse
 }
 
 /// Where an append begins: the mailbox's length, and what its end lacks. Under the lock both stay so.
-fn place(locked: &OpenMailbox) -> Result<(u64, &'static [u8]), Error> {
+fn place(locked: &Locked) -> Result<(u64, &'static [u8]), Error> {
     let before_bytes = locked.length()?;
     let end = missing_end(locked.file(), before_bytes).map_err(|e| Error::io("append to", locked.path(), &e))?;
     Ok((before_bytes, end))
 }
 
 fn append_with(
-    locked: &mut OpenMailbox,
+    locked: &Locked,
     (before_bytes, end): (u64, &[u8]),
     note: Option<AppendIntent>,
     write: impl FnOnce(&mut Append<'_>) -> io::Result<()>,
@@ -179,7 +184,7 @@ fn append_with(
         .write_all(end)
         .and_then(|()| write(&mut begun))
         .and_then(|()| file.sync_data())
-        .and_then(|()| sync_name(locked.locked(), before_bytes));
+        .and_then(|()| sync_name(locked, before_bytes));
     match written {
         Ok(()) => Ok(begun.complete()),
         Err(e) => match begun.undo() {

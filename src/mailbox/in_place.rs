@@ -9,6 +9,8 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::os::unix::fs::FileExt;
 
+use crate::mailbox::limited_file::data_from;
+use crate::sys::deadline::ReadLimit;
 use rustix::fs::{Advice, OFlags, fadvise, fcntl_getfl, fcntl_setfl};
 
 /// One read and one write, in bytes.
@@ -41,6 +43,11 @@ impl<'a> InPlace<'a> {
             at: from,
             end,
         })
+    }
+
+    /// Leaves what lies before byte `at` as it is.
+    fn skip_to(&mut self, at: u64) {
+        self.at = at;
     }
 
     /// Ends it. Until then, appends may go astray.
@@ -85,14 +92,22 @@ impl Write for InPlace<'_> {
 /// When they cannot be read or written.
 pub(super) fn write_again(file: &File, from: u64, end: u64, step: impl Fn()) -> io::Result<()> {
     let length = file.metadata()?.len();
-    let from = from - from % PAGE_BYTES;
+    let mut at = from - from % PAGE_BYTES;
     let end = end.next_multiple_of(PAGE_BYTES).min(length);
     // What is dirty is not dropped. Whatever becomes of that sync, the bytes are written again.
     let _ = file.sync_data();
-    let mut to = InPlace::begin(file, from, end)?;
+    let mut to = InPlace::begin(file, at, end)?;
     let mut buffer = vec![0; STEP_BYTES];
-    let mut at = from;
-    while at < end {
+    let limit = ReadLimit::until_stopped();
+    loop {
+        limit.check()?;
+        // A hole has nothing that could be lost, however long it is.
+        let data = data_from(file, at)?;
+        at = at.max(data - data % PAGE_BYTES);
+        if at >= end {
+            return to.finish();
+        }
+        to.skip_to(at);
         let room = usize::try_from(end - at).unwrap_or(STEP_BYTES).min(STEP_BYTES);
         let bytes = buffer.get_mut(..room).unwrap_or_default();
         file.read_exact_at(bytes, at)?;
@@ -101,7 +116,6 @@ pub(super) fn write_again(file: &File, from: u64, end: u64, step: impl Fn()) -> 
         at += room as u64;
         step();
     }
-    to.finish()
 }
 
 /// Drops the pages that hold these bytes, if they are clean and nobody uses them just now.

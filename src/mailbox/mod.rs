@@ -29,7 +29,7 @@ pub mod setgid;
 pub mod torn;
 
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use time::OffsetDateTime;
 
@@ -44,6 +44,7 @@ use crate::sys::deadline::Deadline;
 pub struct OpenMailbox {
     locked: Locked,
     recovered: Recovered,
+    salvaged: u64,
     left: Vec<LeftMessage>,
 }
 
@@ -57,11 +58,18 @@ pub fn open_locked(path: &Path, plan: &Plan, deadline: &Deadline) -> Result<Open
 
 fn open_locked_at(now: OffsetDateTime, path: &Path, plan: &Plan, deadline: &Deadline) -> Result<OpenMailbox, Error> {
     let mut locked = lock::acquire(path, plan, deadline)?;
-    expunge::resume::resume(&mut locked, plan.state_dir.as_deref(), deadline)?;
+    let damaged = expunge::resume::resume(&mut locked, plan.state_dir.as_deref(), deadline)?;
     let (recovered, left) = recover::recover(&locked, now)?;
+    let mut salvaged = 0;
+    for journal in damaged {
+        salvaged += expunge::salvage::put_back(&locked, &journal, now)?;
+        let path = journal.set_aside()?;
+        locked.note_set_aside(Some(path));
+    }
     Ok(OpenMailbox {
         locked,
         recovered,
+        salvaged,
         left,
     })
 }
@@ -102,6 +110,18 @@ impl OpenMailbox {
     #[must_use]
     pub fn recovered(&self) -> Recovered {
         self.recovered
+    }
+
+    /// The journals that were set aside just now, since they are damaged or the disk failed: somebody has to look at them.
+    #[must_use]
+    pub fn set_aside(&self) -> &[PathBuf] {
+        self.locked.set_aside()
+    }
+
+    /// How many messages of damaged journals were put back.
+    #[must_use]
+    pub fn salvaged(&self) -> u64 {
+        self.salvaged
     }
 
     pub(in crate::mailbox) fn locked(&self) -> &Locked {

@@ -7,6 +7,8 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use memchr::memmem;
+
 use nix::fcntl::{OFlag, PosixFadviseAdvice, posix_fadvise};
 use nix::libc;
 use nix::sys::statvfs::{FsFlags, fstatvfs};
@@ -24,6 +26,9 @@ const DEAD_AGE: Duration = Duration::from_secs(60);
 /// How the journal of a cut is called, behind a dot and the mailbox's name; and one that is still being written.
 const JOURNAL: &[u8] = b".spoolguard-cut";
 const UNFINISHED: &[u8] = b".spoolguard-cut.new";
+
+/// What the names of journals hold that were set aside; a number may follow.
+const SET_ASIDE: [&[u8]; 2] = [b".spoolguard-cut.bad", b".spoolguard-cut.kept"];
 
 /// One name of the directory.
 #[derive(Debug)]
@@ -43,8 +48,10 @@ pub enum Thing {
     Lock,
     /// A lock of ours that was not finished.
     Draft,
-    /// The journal of a cut: what it holds is mail, and an empty one has done its work.
+    /// The journal of a cut: what it holds is mail.
     Journal,
+    /// A journal that is kept for good, since it is damaged or the disk failed.
+    SetAside,
     /// A journal that was not finished: nothing depends on it.
     Leftover,
     /// A name that begins with a dot.
@@ -111,6 +118,8 @@ impl Entry {
             Thing::Journal
         } else if name.starts_with(b".") && name.ends_with(UNFINISHED) {
             Thing::Leftover
+        } else if name.starts_with(b".") && SET_ASIDE.iter().any(|part| memmem::find(name, part).is_some()) {
+            Thing::SetAside
         } else if name.starts_with(b".") {
             Thing::Hidden
         } else if self.stat.nlink() > 1 {
@@ -252,6 +261,8 @@ mod tests {
             "two",
             draft.as_str(),
             ".a.spoolguard-cut.new",
+            ".a.spoolguard-cut.bad",
+            ".a.spoolguard-cut.kept.3",
             ".b.spoolguard-cut",
         ] {
             assert!(std::fs::write(at(name), "").is_ok());
@@ -278,6 +289,8 @@ mod tests {
             .collect();
         let want = [
             (".a.spoolguard-cut", Thing::Journal),
+            (".a.spoolguard-cut.bad", Thing::SetAside),
+            (".a.spoolguard-cut.kept.3", Thing::SetAside),
             (".a.spoolguard-cut.new", Thing::Leftover),
             (".b.spoolguard-cut", Thing::Journal),
             (".x", Thing::Hidden),

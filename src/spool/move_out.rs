@@ -15,6 +15,7 @@ use crate::archive::names;
 use crate::archive::publish::{Archive, ArchiveDir, estimate};
 use crate::archive::retention;
 use crate::cli::spool::Packing;
+use crate::deliver::recovery_log::log_recovery;
 use crate::deliver::store;
 use crate::error::{Class, Error};
 use crate::escape::visible;
@@ -294,7 +295,9 @@ impl<'a> Take<'a> {
     fn lock(&self) -> Result<OpenMailbox, Error> {
         let deadline = &self.care.deadline;
         deadline.begin_again();
-        open_locked(&self.spool.path, &self.lock_plan(), deadline)
+        let mailbox = open_locked(&self.spool.path, &self.lock_plan(), deadline)?;
+        log_recovery(&mailbox);
+        Ok(mailbox)
     }
 
     fn lock_plan(&self) -> lock::Plan {

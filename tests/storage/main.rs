@@ -85,16 +85,9 @@ fn kinds(name: &str) -> &'static [Kind] {
 
 /// Scenes that fail, and are known to. Where all points are tried, one that no longer does has to be taken off this list.
 const KNOWN_TO_FAIL: &[&str] = &[
-    "an_expunge_whose_sync_failed_loses_nothing",
-    "an_expunge_killed_before_its_sync_loses_nothing_when_the_power_goes",
-    "a_resume_whose_sync_failed_loses_nothing",
-    "power_loss_in_expunge",
     "eio_in_forward_keep",
-    "eio_in_expunge",
-    "eio_in_resume",
     "a_run_killed_at_its_end_brings_nothing_twice",
     "a_message_that_was_acknowledged_and_comes_again_is_there_once",
-    "a_damaged_journal_is_set_aside_and_nothing_in_it_lost",
 ];
 
 /// How many scenes are left; behind the last one the sums are printed.

@@ -23,6 +23,7 @@ use crate::deliver::headers;
 use crate::deliver::overflow;
 use crate::deliver::overflow::Overflow;
 use crate::escape::visible;
+use crate::mailbox::expunge::set_aside;
 use crate::moment::Moment;
 use crate::output::json::write_line;
 
@@ -44,6 +45,8 @@ pub struct View {
     kept: Vec<Kept>,
     /// What the mailbox has no room for, where there is any.
     overflow: Option<Overflow>,
+    /// Journals of the mailbox that were set aside.
+    journals: Vec<PathBuf>,
     wrong: Option<String>,
 }
 
@@ -114,6 +117,7 @@ impl View {
             overflow: guard
                 .state_dir()
                 .and_then(|dir| overflow::look(&dir, guard.account.uid)),
+            journals: set_aside::find(&guard.mailbox(), guard.state_dir().as_deref()),
             wrong,
         }
     }
@@ -126,6 +130,7 @@ impl View {
         self.wrong.is_none()
             && self.kept.is_empty()
             && self.overflow.is_none()
+            && self.journals.is_empty()
             && self.suspended() == 0
             && owed.filter(is_late).count() == 0
     }
@@ -207,9 +212,18 @@ pub fn write_text(view: &View, output: &mut impl Write) -> io::Result<()> {
         && view.unreturnable.0 == 0
         && view.kept.is_empty()
         && view.overflow.is_none()
+        && view.journals.is_empty()
         && view.diverted.is_none();
     if is_nothing && view.wrong.is_none() {
         return output.write_all(nothing(&view.user).as_bytes());
+    }
+    for journal in &view.journals {
+        writeln!(
+            output,
+            "{user}: {}: the journal of an archive, a sweep or a restore, set aside since it was damaged or the disk failed: check the \
+             disk, and whether the mailbox has the mail in it; then remove it",
+            visible(&journal.display().to_string())
+        )?;
     }
     for route in &view.routes.routes {
         write_route(view, route, output)?;
@@ -474,6 +488,7 @@ enum Line<'a> {
         overflow: u64,
         overflow_bytes: u64,
         overflow_counted: u64,
+        journals: Vec<String>,
         error: Option<&'a str>,
     },
 }
@@ -597,6 +612,7 @@ pub fn write_json(view: &View, output: &mut impl Write) -> io::Result<()> {
         overflow: view.overflow.as_ref().map_or(0, |overflow| overflow.messages),
         overflow_bytes: view.overflow.as_ref().map_or(0, |overflow| overflow.bytes),
         overflow_counted: view.overflow.as_ref().map_or(0, |overflow| overflow.counted),
+        journals: view.journals.iter().map(|path| path.display().to_string()).collect(),
         error: view.wrong.as_deref(),
     };
     write_line(output, &line)

@@ -126,7 +126,10 @@ impl Prepared {
             put(&mut draft, buffer.get(..read).unwrap_or_default(), &mut carry).map_err(fail)?;
             step(read as u64).map_err(fail)?;
         }
-        draft.sync().map_err(fail)?;
+        // Where nothing is moved, a disk that is full to the last byte is no obstacle.
+        if draft.bytes() > 0 {
+            draft.sync().map_err(fail)?;
+        }
         Ok(Self {
             draft,
             kept_hash: from.finish().0,
@@ -223,40 +226,41 @@ pub fn expunge(
         return Ok(Expunge::Changed);
     };
     let mut draft = prepared.draft;
-    let fail = |e: io::Error| unwritten(look.path(), &e);
+    let unwritten = |e: io::Error| unwritten(look.path(), &e);
     let mut carry = plan.carried().filter(|_| draft.bytes() == 0);
     let mut tail = arrived.reader(locked.file());
     let mut buffer = vec![0; STEP_BYTES];
     loop {
-        let read = tail.read(&mut buffer).map_err(fail)?;
+        let read = tail.read(&mut buffer).map_err(unwritten)?;
         if read == 0 {
             break;
         }
-        put(&mut draft, buffer.get(..read).unwrap_or_default(), &mut carry).map_err(fail)?;
+        put(&mut draft, buffer.get(..read).unwrap_or_default(), &mut carry).map_err(unwritten)?;
     }
     if let (Some(_), Some(base)) = (carry, &plan.imap_base) {
         // Nothing stays that could carry it.
         let internal = imap_state::internal(base, &asctime(plan.date));
-        draft.write_all(&internal).map_err(fail)?;
+        draft.write_all(&internal).map_err(unwritten)?;
     }
     let arrived_bytes = arrived.bytes();
     let times = times_after(&stat, plan.unread, arrived_bytes);
-    let finished = if draft.bytes() == 0 {
-        // Nothing has to be moved, and cutting off is one step.
-        let fail = |e: io::Error| Error::io("cut off", look.path(), &e);
-        locked.file().set_len(from).map_err(fail)?;
-        set_times(locked.file(), times);
-        locked.file().sync_all().map(|()| from).map_err(fail)
-    } else {
-        let head = Head {
-            from,
-            until: stat.len(),
-            before: before(locked.file(), from, stat.len()).map_err(fail)?,
-            undo: Undo::Possible,
-            times,
-            archive: plan.archive.clone(),
-        };
-        finish(locked.locked_mut(), draft.commit(head)?, None)
+    let head = Head {
+        from,
+        until: stat.len(),
+        before: before(locked.file(), from, stat.len()).map_err(fail)?,
+        undo: Undo::Possible,
+        times,
+        archive: plan.archive.clone(),
+    };
+    let is_all = draft.bytes() == 0;
+    let finished = match draft.commit(head) {
+        Ok(journal) => finish(locked.locked_mut(), journal, None),
+        // Nothing has to be moved, and cutting off is one step: on a full disk it makes room.
+        Err(_) if is_all => cut_off(locked.file(), from)
+            .map(|()| set_times(locked.file(), times))
+            .map(|()| from)
+            .map_err(|e| Error::io("cut off", look.path(), &e)),
+        Err(e) => return Err(e),
     };
     Ok(match finished {
         Ok(bytes) => Expunge::Done(Done {
@@ -320,16 +324,32 @@ pub(super) fn before(file: &File, from: u64, until: u64) -> io::Result<Hash> {
     Ok(sha.finalize().into())
 }
 
-/// Cuts the mailbox off, and appends what the journal holds. The mailbox's length afterwards.
+fn cut_off(file: &File, from: u64) -> io::Result<()> {
+    file.set_len(from)?;
+    file.sync_all()
+}
+
+/// Cuts the mailbox off behind as much of the journal's content as is synced, and appends the rest. The mailbox's length afterwards.
+///
+/// A sync that fails is noted in the journal, which is kept for good then: the kernel may hold pages for clean that the disk never saw.
 pub(super) fn finish(locked: &mut Locked, mut journal: Journal, deadline: Option<&Deadline>) -> Result<u64, Error> {
     let path = locked.path().to_owned();
     let place = journal.place().to_owned();
-    let fail = |e: io::Error| unfinished(&path, &place, &e);
-    locked.file().set_len(journal.head().from).map_err(fail)?;
-    locked.file().sync_all().map_err(fail)?;
-    journal.mark_truncated()?;
-    append(locked, &journal, 0, deadline).map_err(fail)?;
-    conclude(locked, journal, false)
+    let done = move_content(locked, &mut journal, deadline);
+    if let Err(e) = done {
+        return Err(unfinished(&path, &place, &e));
+    }
+    conclude(locked, journal, Foreign::None)
+}
+
+fn move_content(locked: &Locked, journal: &mut Journal, deadline: Option<&Deadline>) -> io::Result<()> {
+    let synced_bytes = journal.synced_bytes();
+    let cut = cut_off(locked.file(), journal.head().from + synced_bytes);
+    cut.inspect_err(|_| journal.mark_failed())?;
+    if !journal.is_truncated() {
+        journal.mark_truncated().map_err(io::Error::other)?;
+    }
+    append(locked, journal, synced_bytes, deadline)
 }
 
 /// It was begun, and what is missing is in the journal.
@@ -343,7 +363,7 @@ pub(super) fn unfinished(mailbox: &Path, journal: &Path, e: &io::Error) -> Error
 }
 
 /// Appends the journal's content from byte `at` on, and syncs. A run that has no more time stops in between: the next one goes on.
-pub(super) fn append(locked: &Locked, journal: &Journal, mut at: u64, deadline: Option<&Deadline>) -> io::Result<()> {
+fn append(locked: &Locked, journal: &mut Journal, mut at: u64, deadline: Option<&Deadline>) -> io::Result<()> {
     let mut file = locked.file();
     let mut buffer = vec![0; STEP_BYTES];
     loop {
@@ -355,19 +375,34 @@ pub(super) fn append(locked: &Locked, journal: &Journal, mut at: u64, deadline: 
         at += read as u64;
         locked.refresh();
         if deadline.is_some_and(|deadline| deadline.remaining().is_zero()) {
-            file.sync_all()?;
+            sync_noted(locked, journal)?;
+            // Only what was seen to be synced need not be written again.
+            journal.note_synced(at).map_err(io::Error::other)?;
             return Err(io::Error::other("it takes more than one run; the next one goes on"));
         }
     }
-    file.sync_all()
+    sync_noted(locked, journal)
 }
 
-/// Sets the times, and removes the journal. The mailbox's length.
-pub(super) fn conclude(locked: &mut Locked, journal: Journal, foreign: bool) -> Result<u64, Error> {
+/// Syncs the mailbox. A failure is noted in the journal.
+pub(super) fn sync_noted(locked: &Locked, journal: &mut Journal) -> io::Result<()> {
+    locked.file().sync_all().inspect_err(|_| journal.mark_failed())
+}
+
+/// Whether others appended behind the journal's content.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Foreign {
+    None,
+    Behind,
+}
+
+/// Sets the times, and removes the journal, of which everything is synced. The mailbox's length.
+pub(super) fn conclude(locked: &mut Locked, journal: Journal, foreign: Foreign) -> Result<u64, Error> {
     let times = journal.head().times;
-    if !foreign && times.1 > 0 {
+    if foreign == Foreign::None && times.1 > 0 {
         set_times(locked.file(), times);
     }
-    journal.done();
+    let kept = journal.done()?;
+    locked.note_set_aside(kept);
     locked.length()
 }

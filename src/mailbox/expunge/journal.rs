@@ -1,11 +1,13 @@
 //! The journal of a cut: what shall stand behind a place of the mailbox, written down and synced before the mailbox is touched.
 //!
 //! It lies beside the mailbox, as `.NAME.spoolguard-cut`, or where its user can make no file there, in the user's state directory. It
-//! is written under another name and renamed when it is whole. A user who may not remove it empties it: an empty one says nothing.
-//! It belongs to the mailbox's owner, or to root; what anybody else puts in its place is not looked at.
+//! is written under another name, synced, and renamed when it is whole. A user who may not remove it says in it that it is done. It belongs
+//! to the mailbox's owner, or to root; what anybody else puts in its place is not looked at.
 //!
-//! A journal is a sequence of records; the last one that is whole holds. So another record can be added in a place where the user can
-//! rename nothing.
+//! A journal is a sequence of records; the last one holds. So another record can be added in a place where the user can rename nothing.
+//!
+//! What stands under the final name was whole once, so it is never removed unread. A damaged one is set aside (`salvage.rs`), and so is
+//! one whose mailbox had a sync that failed, once all of it was written again (`set_aside.rs`).
 
 use std::fmt::Write as _;
 use std::fs::{File, OpenOptions};
@@ -20,8 +22,13 @@ use nix::unistd::{Gid, Uid};
 use sha2::{Digest, Sha256};
 
 use crate::error::{Class, Error};
-use crate::mailbox::expunge::journal_record::{HEAD_BYTES, MARK_AT, Record, last_record};
+use crate::mailbox::expunge::journal_record::{
+    FAILED_AT, HEAD_BYTES, Record, SYNCED_AT, Sync, TRUNCATED_AT, last_record, synced_note,
+};
 pub use crate::mailbox::expunge::journal_record::{Head, Undo};
+use crate::mailbox::expunge::journal_units::{Writer, read_content};
+use crate::mailbox::expunge::set_aside::{self, Reason};
+use crate::mailbox::in_place::write_again;
 use crate::mailbox::ranges::{Hash, Ranges, STEP_BYTES};
 use crate::mailbox::reader::ReadAt;
 use crate::sys::dirs::{beside, make_private_dir, parent, sync_parent};
@@ -51,9 +58,8 @@ pub fn place_in(state_dir: &Path, mailbox: &Path) -> PathBuf {
 pub struct Draft {
     place: PathBuf,
     path: PathBuf,
-    file: BufWriter<File>,
+    content: Writer<BufWriter<File>>,
     sha: Sha256,
-    bytes: u64,
     committed: bool,
 }
 
@@ -89,28 +95,34 @@ impl Draft {
         if !is_still(&file, &path)? {
             return taken();
         }
-        let draft = Self {
+        let mut draft = Self {
             place: place.to_owned(),
             path: path.clone(),
-            file: BufWriter::with_capacity(STEP_BYTES, file),
+            content: Writer::new(BufWriter::with_capacity(STEP_BYTES, file)),
             sha: Sha256::new(),
-            bytes: 0,
             committed: false,
         };
-        let file = draft.file.get_ref();
+        let file = draft.file();
         file.set_len(0).map_err(fail)?;
         if stat.uid() != uid && Uid::effective().is_root() {
             // The owner's delivery has to read it, and to empty it.
             nix::unistd::fchown(file, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)))
                 .map_err(|e| fail(e.into()))?;
         }
+        // Where the head goes when the content is known.
+        let head = [0; HEAD_BYTES as usize];
+        draft.content.get_mut().write_all(&head).map_err(fail)?;
         Ok(draft)
+    }
+
+    fn file(&self) -> &File {
+        self.content.get_ref().get_ref()
     }
 
     /// How much content it has, in bytes.
     #[must_use]
     pub fn bytes(&self) -> u64 {
-        self.bytes
+        self.content.bytes()
     }
 
     /// Makes what was written so far last, so that little is left to do under the lock.
@@ -118,8 +130,8 @@ impl Draft {
     /// # Errors
     /// When it cannot be written.
     pub fn sync(&mut self) -> io::Result<()> {
-        self.file.flush()?;
-        self.file.get_ref().sync_data()
+        self.content.flush()?;
+        self.file().sync_data()
     }
 
     /// Makes it the mailbox's journal. From here on whoever locks the mailbox acts by it.
@@ -129,15 +141,12 @@ impl Draft {
     pub fn commit(mut self, head: Head) -> Result<Journal, Error> {
         let fail = |e: io::Error| Error::io("write journal", &self.path, &e);
         let content: Hash = self.sha.clone().finalize().into();
-        self.file.flush().map_err(fail)?;
-        let record = Record::new(head, self.bytes, content);
-        let file = self.file.get_ref().try_clone().map_err(fail)?;
+        self.content.finish().map_err(fail)?;
+        let record = Record::new(head, self.bytes(), content);
+        let file = self.file().try_clone().map_err(fail)?;
         file.write_all_at(&record.written(), 0).map_err(fail)?;
         file.sync_all().map_err(fail)?;
-        if self.place.symlink_metadata().is_ok_and(|stat| stat.len() > 0) {
-            let cause = "another one is there";
-            return Err(Error::new(Class::System, "write journal", self.place.display(), cause));
-        }
+        set_aside::make_way(&self.place)?;
         std::fs::rename(&self.path, &self.place).map_err(fail)?;
         self.committed = true;
         let journal = Journal {
@@ -148,7 +157,7 @@ impl Draft {
         };
         if let Err(e) = sync_parent(&self.place) {
             let error = Error::io("sync the directory of", &self.place, &e);
-            journal.done();
+            let _ = journal.done();
             return Err(error);
         }
         Ok(journal)
@@ -157,24 +166,19 @@ impl Draft {
 
 impl Write for Draft {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if self.bytes == 0 && !bytes.is_empty() {
-            // Where the head goes when the content is known.
-            self.file.write_all(&[0; HEAD_BYTES as usize])?;
-        }
-        let written = self.file.write(bytes)?;
+        let written = self.content.write(bytes)?;
         self.sha.update(bytes.get(..written).unwrap_or_default());
-        self.bytes += written as u64;
         Ok(written)
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.file.flush()
+        self.content.flush()
     }
 }
 
 impl Drop for Draft {
     fn drop(&mut self) {
-        if !self.committed && is_still(self.file.get_ref(), &self.path).unwrap_or(false) {
+        if !self.committed && is_still(self.file(), &self.path).unwrap_or(false) {
             let _ = std::fs::remove_file(&self.path);
         }
     }
@@ -196,16 +200,58 @@ pub struct Journal {
     record: Record,
 }
 
-impl Journal {
-    /// The journal at `place`, if there is one that says anything. One look when there is none.
+/// What lies in the place of a journal.
+#[derive(Debug)]
+#[must_use]
+pub enum Pending {
+    /// Nothing that says anything.
+    None,
+    /// A journal, all of it.
+    Whole(Journal),
+    /// What was one.
+    Damaged(DamagedJournal),
+}
+
+/// A journal of which a part is not as it was written.
+#[derive(Debug)]
+#[must_use]
+pub struct DamagedJournal {
+    place: PathBuf,
+    file: File,
+}
+
+impl DamagedJournal {
+    /// Where it is.
+    #[must_use]
+    pub fn place(&self) -> &Path {
+        &self.place
+    }
+
+    /// What it holds.
+    #[must_use]
+    pub fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// Sets it aside for good. Where it is then.
     ///
     /// # Errors
-    /// When it cannot be read, or somebody else acts by it just now.
-    pub fn pending(place: &Path, uid: u32) -> Result<Option<Self>, Error> {
+    /// When that cannot be done.
+    pub fn set_aside(self) -> Result<PathBuf, Error> {
+        set_aside::put(&self.place, &self.file, Reason::Bad)
+    }
+}
+
+impl Pending {
+    /// Looks at `place`. One look when nothing is there.
+    ///
+    /// # Errors
+    /// When a journal cannot be read, or somebody else acts by it just now.
+    pub fn find(place: &Path, uid: u32) -> Result<Self, Error> {
         match place.symlink_metadata() {
-            Ok(stat) if stat.len() > 0 && is_trusted(&stat, uid) => {}
-            // Not there, said all, or somebody else's.
-            _ => return Ok(None),
+            Ok(stat) if is_trusted(&stat, uid) => {}
+            // Not there, or somebody else's.
+            _ => return Ok(Self::None),
         }
         let fail = |e: io::Error| {
             Error::io("read journal", place, &e)
@@ -227,24 +273,40 @@ impl Journal {
             Err(e) => return Err(fail(e)),
         }
         let stat = file.metadata().map_err(fail)?;
-        if !is_trusted(&stat, uid) || !is_still(&file, place)? {
-            return Ok(None);
+        if !is_trusted(&stat, uid) || !is_still(&file, place)? || set_aside::is_labelled(&file).map_err(fail)? {
+            return Ok(Self::None);
         }
-        match last_record(&file, stat.len()).map_err(fail)? {
-            Some((at, record)) => Ok(Some(Self {
-                place: place.to_owned(),
-                file,
-                at,
-                record,
-            })),
-            None => {
-                // It was never whole, so that nobody acted by it.
-                remove_or_empty(place, &file);
-                Ok(None)
-            }
+        let place = place.to_owned();
+        let Some((at, record)) = last_record(&file, stat.len()).map_err(fail)? else {
+            return Ok(Self::Damaged(DamagedJournal { place, file }));
+        };
+        if at > 0 {
+            // The first record was synced before it had this name. Of another nobody knows.
+            write_again(&file, 0, stat.len(), || {})
+                .and_then(|()| file.sync_all())
+                .map_err(fail)?;
         }
+        // A kill may have come between the rename and the sync of the directory.
+        sync_parent(&place).or_else(if_unreadable).map_err(fail)?;
+        Ok(Self::Whole(Journal {
+            place,
+            file,
+            at,
+            record,
+        }))
     }
+}
 
+/// A directory that may be written to and not read cannot be synced; then the user did not make the journal there either.
+fn if_unreadable(error: io::Error) -> io::Result<()> {
+    if error.kind() == io::ErrorKind::PermissionDenied {
+        Ok(())
+    } else {
+        Err(error)
+    }
+}
+
+impl Journal {
     /// Where it is.
     #[must_use]
     pub fn place(&self) -> &Path {
@@ -276,8 +338,14 @@ impl Journal {
     pub fn read_at(&self, buffer: &mut [u8], at: u64) -> io::Result<usize> {
         let left = usize::try_from(self.record.bytes.saturating_sub(at)).unwrap_or(usize::MAX);
         let wanted = buffer.len().min(left);
-        self.file
-            .read_at(buffer.get_mut(..wanted).unwrap_or_default(), self.at + HEAD_BYTES + at)
+        let buffer = buffer.get_mut(..wanted).unwrap_or_default();
+        read_content(&self.file, self.at + HEAD_BYTES, buffer, at)
+    }
+
+    /// How much of the content was seen to be synced into the mailbox, in bytes.
+    #[must_use]
+    pub fn synced_bytes(&self) -> u64 {
+        self.record.synced_bytes
     }
 
     /// Notes that the mailbox was cut off.
@@ -285,12 +353,32 @@ impl Journal {
     /// # Errors
     /// When it cannot be written.
     pub fn mark_truncated(&mut self) -> Result<(), Error> {
-        self.file
-            .write_all_at(b"T", self.at + MARK_AT)
-            .and_then(|()| self.file.sync_data())
-            .map_err(|e| Error::io("write journal", &self.place, &e))?;
+        self.note(TRUNCATED_AT, b"T")?;
         self.record.truncated = true;
         Ok(())
+    }
+
+    /// Notes that so much of the content is in the mailbox, and synced.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn note_synced(&mut self, bytes: u64) -> Result<(), Error> {
+        self.note(SYNCED_AT, synced_note(bytes).as_bytes())?;
+        self.record.synced_bytes = bytes;
+        Ok(())
+    }
+
+    /// Notes that a sync of the mailbox failed. Where that cannot be written, the next run does what it can without.
+    pub fn mark_failed(&mut self) {
+        let _ = self.note(FAILED_AT, b"E");
+        self.record.sync = Sync::Failed;
+    }
+
+    fn note(&self, at: u64, text: &[u8]) -> Result<(), Error> {
+        self.file
+            .write_all_at(text, self.at + at)
+            .and_then(|()| self.file.sync_data())
+            .map_err(|e| Error::io("write journal", &self.place, &e))
     }
 
     /// Lets another record hold: the content so far, and `more` behind it.
@@ -311,32 +399,43 @@ impl Journal {
         self.hold(head, parts, io::empty())
     }
 
-    fn hold(&mut self, head: Head, parts: &Ranges, more: impl Read) -> Result<(), Error> {
+    fn hold(&mut self, head: Head, parts: &Ranges, mut more: impl Read) -> Result<(), Error> {
         let fail = |e: io::Error| Error::io("write journal", &self.place, &e);
         let start = self.record.end(self.at);
-        let mut at = start + HEAD_BYTES;
-        let content = self.at + HEAD_BYTES;
-        let mut kept = Ranges::new();
-        parts
-            .iter()
-            .for_each(|part| kept.push(content + part.start..content + part.end));
-        let mut from = kept.reader(&self.file).chain(more);
+        self.file.set_len(start).map_err(fail)?;
+        let to = At {
+            file: &self.file,
+            at: start + HEAD_BYTES,
+        };
+        let mut to = Writer::new(BufWriter::with_capacity(STEP_BYTES, to));
         let mut sha = Sha256::new();
         let mut buffer = vec![0; STEP_BYTES];
-        let mut copied = 0;
+        for part in parts.iter() {
+            let mut at = part.start;
+            while at < part.end {
+                let room = usize::try_from(part.end - at).unwrap_or(STEP_BYTES).min(STEP_BYTES);
+                let read = self
+                    .read_at(buffer.get_mut(..room).unwrap_or_default(), at)
+                    .map_err(fail)?;
+                let bytes = buffer.get(..read).filter(|bytes| !bytes.is_empty());
+                let bytes = bytes.ok_or_else(|| fail(io::ErrorKind::UnexpectedEof.into()))?;
+                to.write_all(bytes).map_err(fail)?;
+                sha.update(bytes);
+                at += read as u64;
+            }
+        }
         loop {
-            let read = from.read(&mut buffer).map_err(fail)?;
+            let read = more.read(&mut buffer).map_err(fail)?;
             if read == 0 {
                 break;
             }
             let bytes = buffer.get(..read).unwrap_or_default();
-            self.file.write_all_at(bytes, at).map_err(fail)?;
+            to.write_all(bytes).map_err(fail)?;
             sha.update(bytes);
-            copied += read as u64;
-            at += read as u64;
         }
-        let record = Record::new(head, copied, sha.finalize().into());
-        self.file.set_len(at).map_err(fail)?;
+        to.finish().map_err(fail)?;
+        let mut record = Record::new(head, to.bytes(), sha.finalize().into());
+        record.sync = self.record.sync;
         self.file.sync_all().map_err(fail)?;
         // Only now: a head without its content would say that the journal is damaged.
         self.file.write_all_at(&record.written(), start).map_err(fail)?;
@@ -345,9 +444,19 @@ impl Journal {
         Ok(())
     }
 
-    /// Removes it: everything it says was done, or nothing.
-    pub fn done(self) {
-        remove_or_empty(&self.place, &self.file);
+    /// Removes it: everything it says was done and synced, or nothing. Where a sync failed in between, it is kept for good, and this is
+    /// where.
+    ///
+    /// # Errors
+    /// When it has to be kept, and cannot be set aside.
+    pub fn done(self) -> Result<Option<PathBuf>, Error> {
+        match self.record.sync {
+            Sync::Failed => set_aside::put(&self.place, &self.file, Reason::SyncFailed).map(Some),
+            Sync::Good => {
+                set_aside::remove(&self.place, &self.file);
+                Ok(None)
+            }
+        }
     }
 }
 
@@ -361,12 +470,21 @@ impl ReadAt for Journal {
     }
 }
 
-/// In a directory in which the user may remove nothing, an empty one says nothing.
-fn remove_or_empty(place: &Path, file: &File) {
-    if std::fs::remove_file(place).is_err() {
-        let _ = file.set_len(0).and_then(|()| file.sync_all());
-    } else {
-        let _ = sync_parent(place);
+/// Writes from a place of a file on.
+struct At<'a> {
+    file: &'a File,
+    at: u64,
+}
+
+impl Write for At<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.file.write_at(bytes, self.at)?;
+        self.at += written as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 

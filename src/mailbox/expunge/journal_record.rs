@@ -1,22 +1,30 @@
 //! The records of a journal, as they stand in the file: a head of text, with its own checksum, and the content, whose checksum the head
-//! has. What was not written to its end is no record.
+//! has. A record that was not written to its end has no head yet; anything else that is no record is damage, and said to be.
 
 use std::fmt::Write as _;
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
 
 use sha2::{Digest, Sha256};
 
-use crate::mailbox::ranges::{Hash, Ranges};
+use crate::mailbox::expunge::journal_units::{self, UNIT_BYTES, read_full, stored_bytes};
+use crate::mailbox::intent::checksum;
+use crate::mailbox::ranges::Hash;
 
 /// A record's head takes this much, in bytes; its content follows.
-pub const HEAD_BYTES: u64 = 4096;
+pub const HEAD_BYTES: u64 = UNIT_BYTES as u64;
 
 /// Where in the head it is noted that the mailbox was cut off.
-pub const MARK_AT: u64 = HEAD_BYTES - 2;
+pub const TRUNCATED_AT: u64 = HEAD_BYTES - 2;
 
-const MAGIC: &str = "spoolguard cut 1";
+/// Where it is noted that a sync of the mailbox failed.
+pub const FAILED_AT: u64 = HEAD_BYTES - 3;
+
+/// Where it is noted how much of the content is in the mailbox and synced, in `SYNCED_BYTES`.
+pub const SYNCED_AT: u64 = HEAD_BYTES - 64;
+const SYNCED_BYTES: u64 = 25;
+
+const MAGIC: &str = "spoolguard cut 2";
 
 /// What a record says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,6 +63,36 @@ pub struct Record {
     pub content: Hash,
     /// Whether the mailbox was cut off.
     pub truncated: bool,
+    /// Whether a sync of the mailbox failed since: then nothing that it holds is proof of anything, and the journal is kept for good.
+    pub sync: Sync,
+    /// How much of the content was seen to be synced into the mailbox, in bytes.
+    pub synced_bytes: u64,
+}
+
+/// How the syncs of the mailbox ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sync {
+    /// None failed.
+    Good,
+    /// One failed.
+    Failed,
+}
+
+/// The note on how much is synced.
+#[must_use]
+pub fn synced_note(bytes: u64) -> String {
+    let number = format!("{bytes:016x}");
+    format!("{number} {:08x}", checksum(number.as_bytes()))
+}
+
+/// None where it is damaged.
+fn read_synced(field: &[u8]) -> Option<u64> {
+    if field.iter().all(|byte| *byte == b'\n') {
+        return Some(0);
+    }
+    let text = std::str::from_utf8(field).ok()?;
+    let bytes = u64::from_str_radix(text.get(..16)?, 16).ok()?;
+    (synced_note(bytes) == text).then_some(bytes)
 }
 
 impl Record {
@@ -66,6 +104,8 @@ impl Record {
             bytes,
             content,
             truncated: false,
+            sync: Sync::Good,
+            synced_bytes: 0,
         }
     }
 
@@ -102,16 +142,26 @@ impl Record {
         let text = self.text();
         let mut head = format!("{text}head={}\n", hex(&Sha256::digest(text.as_bytes()).into())).into_bytes();
         head.resize(HEAD_BYTES as usize, b'\n');
-        if self.truncated
-            && let Some(mark) = head.get_mut(MARK_AT as usize)
-        {
-            *mark = b'T';
-        }
         head
     }
 
-    fn read(head: &[u8]) -> Option<Self> {
-        let text = std::str::from_utf8(head).ok()?;
+    /// Reads a head; none where it is damaged, or is none.
+    #[must_use]
+    pub fn read(head: &[u8]) -> Option<Self> {
+        let (text, notes) = head.split_at_checked(SYNCED_AT as usize)?;
+        let (synced, marks) = notes.split_at_checked(SYNCED_BYTES as usize)?;
+        let [unused @ .., failed, truncated, b'\n'] = marks else {
+            return None;
+        };
+        let mark = |found: u8, mark: u8| match found {
+            b'\n' => Some(false),
+            found => (found == mark).then_some(true),
+        };
+        if head.len() as u64 != HEAD_BYTES || unused.iter().any(|byte| *byte != b'\n') {
+            return None;
+        }
+        let whole_text = text;
+        let text = std::str::from_utf8(text).ok()?;
         let value = |name: &str| -> Option<&str> {
             let lines = text.lines().filter_map(|line| line.split_once('='));
             lines.filter(|(key, _)| *key == name).map(|(_, value)| value).next()
@@ -132,16 +182,18 @@ impl Record {
             },
             bytes: number("bytes")?,
             content: unhex(value("content")?)?,
-            truncated: head.get(MARK_AT as usize) == Some(&b'T'),
+            truncated: mark(*truncated, b'T')?,
+            sync: if mark(*failed, b'E')? { Sync::Failed } else { Sync::Good },
+            synced_bytes: read_synced(synced)?,
         };
         // Its own checksum, and nothing that was read another way than it was written.
-        (record.written() == head).then_some(record)
+        (record.written().get(..SYNCED_AT as usize) == Some(whole_text)).then_some(record)
     }
 
     /// Where it ends that begins at `at`.
     #[must_use]
     pub fn end(&self, at: u64) -> u64 {
-        at + HEAD_BYTES + self.bytes
+        at + HEAD_BYTES + stored_bytes(self.bytes)
     }
 }
 
@@ -163,29 +215,49 @@ fn unhex(text: &str) -> Option<Hash> {
     Some(hash)
 }
 
-/// The last record that is whole, and where it begins.
+/// The record that holds, which is the last one, and where it begins; none where anything is damaged.
 ///
 /// # Errors
 /// When the journal cannot be read.
 pub fn last_record(file: &File, length: u64) -> io::Result<Option<(u64, Record)>> {
     let mut found = None;
     let mut at = 0;
-    while at + HEAD_BYTES <= length {
+    while at < length {
         let mut head = vec![0; HEAD_BYTES as usize];
-        file.read_exact_at(&mut head, at)?;
-        let Some(record) = Record::read(&head) else { break };
-        let end = record.end(at);
-        if end > length || content_hash(file, at + HEAD_BYTES, end)? != record.content {
-            break;
+        let read = read_full(file, &mut head, at)?;
+        head.truncate(read);
+        match Record::read(&head) {
+            Some(record) if record.end(at) <= length && is_whole(file, at, &record)? => {
+                let end = record.end(at);
+                found = Some((at, record));
+                at = end;
+            }
+            // Another record was begun behind it, and its head, which comes last, was not written.
+            None if found.is_some() && head.iter().all(|byte| *byte == 0) => return Ok(found),
+            Some(_) | None => return Ok(None),
         }
-        found = Some((at, record));
-        at = end;
     }
     Ok(found)
 }
 
-fn content_hash(file: &File, from: u64, end: u64) -> io::Result<Hash> {
-    let mut part = Ranges::new();
-    part.push(from..end);
-    part.hash(file, |_| Ok(()))
+/// Tells whether all of the content is as it was written.
+fn is_whole(file: &File, at: u64, record: &Record) -> io::Result<bool> {
+    let mut sha = Sha256::new();
+    let mut unit = vec![0; UNIT_BYTES];
+    let mut place = at + HEAD_BYTES;
+    let mut content_at = 0;
+    while place < record.end(at) {
+        read_full(file, &mut unit, place)?;
+        let Some((belongs_at, length)) = journal_units::read(&unit) else {
+            return Ok(false);
+        };
+        if belongs_at != content_at {
+            return Ok(false);
+        }
+        content_at += length as u64;
+        place += UNIT_BYTES as u64;
+        sha.update(journal_units::payload(&unit, length));
+    }
+    let hash: Hash = sha.finalize().into();
+    Ok(content_at == record.bytes && hash == record.content)
 }

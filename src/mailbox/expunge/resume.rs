@@ -5,23 +5,27 @@
 //! appended their mail behind that part meanwhile; it comes behind the rest then, and goes through the journal as well.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, Write};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
 
 use crate::error::Error;
 use crate::mailbox::append;
-use crate::mailbox::expunge::execute::{append, before, conclude, finish, unfinished};
+use crate::mailbox::expunge::execute::{Foreign, before, conclude, finish, sync_noted, unfinished};
 use crate::mailbox::expunge::journal;
-use crate::mailbox::expunge::journal::{Head, Journal, Undo};
+use crate::mailbox::expunge::journal::{DamagedJournal, Head, Journal, Pending, Undo};
 use crate::mailbox::expunge::lacking::lacking;
+use crate::mailbox::in_place::{InPlace, write_again};
 use crate::mailbox::lock::Locked;
 use crate::mailbox::ranges::{Ranges, STEP_BYTES};
 use crate::message::from_line::{LINE_BYTES, LOOK_BYTES, begins_anywhere};
 use crate::sys::deadline::Deadline;
 
+/// The largest block that a file system zeroes the rest of, in bytes.
+const BLOCK_BYTES: u64 = 4096;
+
 /// Finishes or forgets what an interrupted run left, if there is anything; nothing more than one look where there is not. Needs the
-/// mailbox locked. `state_dir` is where its user keeps journals that cannot lie beside it.
+/// mailbox locked. `state_dir` is where its user keeps journals that cannot lie beside it. What of a journal is damaged comes back.
 ///
 /// # Errors
 /// When it cannot be finished now; then nothing may be done with the mailbox.
@@ -29,21 +33,24 @@ pub(in crate::mailbox) fn resume(
     locked: &mut Locked,
     state_dir: Option<&Path>,
     deadline: &Deadline,
-) -> Result<(), Error> {
+) -> Result<Vec<DamagedJournal>, Error> {
     let path = locked.path().to_owned();
     let private = state_dir
         .filter(|_| !locked.has_dotlock())
         .map(|dir| journal::place_in(dir, &path));
+    let mut damaged = Vec::new();
     for place in [Some(journal::place_beside(&path)), private].into_iter().flatten() {
-        if !place.symlink_metadata().is_ok_and(|stat| stat.len() > 0) {
+        if place.symlink_metadata().is_err() {
             continue;
         }
         let stat = locked.file().metadata().map_err(|e| Error::io("examine", &path, &e))?;
-        if let Some(journal) = Journal::pending(&place, stat.uid())? {
-            go_on(locked, journal, deadline)?;
+        match Pending::find(&place, stat.uid())? {
+            Pending::None => {}
+            Pending::Whole(journal) => go_on(locked, journal, deadline)?,
+            Pending::Damaged(journal) => damaged.push(journal),
         }
     }
-    Ok(())
+    Ok(damaged)
 }
 
 /// Finds out how far an interrupted run came, and goes on from there.
@@ -53,14 +60,14 @@ fn go_on(locked: &mut Locked, mut journal: Journal, deadline: &Deadline) -> Resu
     let fail = |e: io::Error| unfinished(&path, &place, &e);
     let length = locked.length()?;
     let head = journal.head().clone();
-    let untouched = !journal.is_truncated()
-        && length >= head.until
-        && before(locked.file(), head.from, head.until).map_err(fail)? == head.before;
+    let is_as_long = !journal.is_truncated() && length >= head.until;
+    let untouched = is_as_long && before(locked.file(), head.from, head.until).map_err(fail)? == head.before;
     if untouched && head.undo == Undo::Possible {
-        journal.done();
+        let kept = journal.done()?;
+        locked.note_set_aside(kept);
         return Ok(());
     }
-    let (appended, foreign_from) = if untouched {
+    let (appended, foreign_from) = if untouched || (is_as_long && is_zeroed(locked.file(), &head).map_err(fail)?) {
         (0, head.until)
     } else {
         match part(locked, &journal, length).map_err(fail)? {
@@ -68,38 +75,61 @@ fn go_on(locked: &mut Locked, mut journal: Journal, deadline: &Deadline) -> Resu
             None => return put_behind(locked, journal, deadline),
         }
     };
-    if appended == journal.bytes() && !untouched {
+    if length <= foreign_from {
+        // Nobody wrote behind it: what is not known to be synced is cut off and appended anew.
+        return finish(locked, journal, Some(deadline)).map(drop);
+    }
+    if appended == journal.bytes() {
         // Nothing is missing. What others appended behind it stays where it is.
-        let foreign = length > foreign_from;
-        return conclude(locked, journal, foreign).map(drop);
+        fill(locked, &journal)
+            .and_then(|()| write_again(locked.file(), head.from, length, || locked.refresh()))
+            .and_then(|()| sync_noted(locked, &mut journal))
+            .map_err(fail)?;
+        return conclude(locked, journal, Foreign::Behind).map(drop);
     }
-    if length > foreign_from {
-        if lacking(locked, &journal, foreign_from).map_err(fail)?.bytes() < journal.bytes() {
-            // Ours are among it: the mailbox was rewritten, and its place is by chance one where a message begins.
-            return put_behind(locked, journal, deadline);
+    if lacking(locked, &journal, foreign_from).map_err(fail)?.bytes() < journal.bytes() {
+        // Ours are among it: the mailbox was rewritten, and its place is by chance one where a message begins.
+        return put_behind(locked, journal, deadline);
+    }
+    // Others appended to what was half done. That stays, behind what was there before.
+    let mut foreign = Ranges::new();
+    foreign.push(foreign_from..length);
+    let file = locked.file().try_clone().map_err(fail)?;
+    let now = Head {
+        until: length,
+        before: before(&file, head.from, length).map_err(fail)?,
+        undo: Undo::Impossible,
+        times: (0, 0),
+        ..head
+    };
+    journal.extend(now, foreign.reader(&file))?;
+    finish(locked, journal, Some(deadline)).map(drop)
+}
+
+/// Writes the journal's content over what stands of it in the mailbox, holes and all.
+fn fill(locked: &Locked, journal: &Journal) -> io::Result<()> {
+    let from = journal.head().from;
+    let mut to = InPlace::begin(locked.file(), from, from + journal.bytes())?;
+    let mut buffer = vec![0; STEP_BYTES];
+    let mut at = 0;
+    loop {
+        let read = journal.read_at(&mut buffer, at)?;
+        if read == 0 {
+            return to.finish();
         }
-        // Others appended to what was half done. That stays, behind what was there before.
-        let mut foreign = Ranges::new();
-        foreign.push(foreign_from..length);
-        let file = locked.file().try_clone().map_err(fail)?;
-        let now = Head {
-            until: length,
-            before: before(&file, head.from, length).map_err(fail)?,
-            undo: Undo::Impossible,
-            times: (0, 0),
-            ..head
-        };
-        journal.extend(now, foreign.reader(&file))?;
-        return finish(locked, journal, Some(deadline)).map(drop);
+        to.write_all(buffer.get(..read).unwrap_or_default())?;
+        at += read as u64;
+        locked.refresh();
     }
-    if untouched {
-        return finish(locked, journal, Some(deadline)).map(drop);
-    }
-    if !journal.is_truncated() {
-        journal.mark_truncated()?;
-    }
-    append(locked, &journal, appended, Some(deadline)).map_err(fail)?;
-    conclude(locked, journal, false).map(drop)
+}
+
+/// Tells whether the cut was begun when the power went: ext4 and XFS zero the rest of the block behind the new end on the disk before the
+/// new length is there.
+fn is_zeroed(file: &File, head: &Head) -> io::Result<bool> {
+    let end = head.from.next_multiple_of(BLOCK_BYTES).min(head.until);
+    let mut rest = vec![1; usize::try_from(end - head.from).unwrap_or_default()];
+    file.read_exact_at(&mut rest, head.from)?;
+    Ok(!rest.is_empty() && rest.iter().all(|byte| *byte == 0))
 }
 
 /// How much of the journal's content stands in its place, and where the mail of others begins behind that. None where its place is no
@@ -129,11 +159,16 @@ fn ends_line(file: &File, at: u64) -> io::Result<bool> {
 /// Leaves all that stands in the mailbox as it is, and puts what it lacks of the journal's content behind it.
 fn put_behind(locked: &mut Locked, mut journal: Journal, deadline: &Deadline) -> Result<(), Error> {
     let path = locked.path().to_owned();
+    let place = journal.place().to_owned();
     let fail = |e: io::Error| Error::io("read", &path, &e);
     let lacking = lacking(locked, &journal, 0).map_err(fail)?;
+    // What is there is not known to be synced, wherever it lies now.
+    let length = locked.length()?;
+    write_again(locked.file(), 0, length, || locked.refresh())
+        .and_then(|()| sync_noted(locked, &mut journal))
+        .map_err(|e| unfinished(&path, &place, &e))?;
     if lacking.is_empty() {
-        journal.done();
-        return Ok(());
+        return conclude(locked, journal, Foreign::Behind).map(drop);
     }
     append::close(locked)?;
     let length = locked.length()?;
@@ -150,7 +185,8 @@ fn put_behind(locked: &mut Locked, mut journal: Journal, deadline: &Deadline) ->
     finish(locked, journal, Some(deadline)).map(drop)
 }
 
-/// How much of the journal's content stands in the mailbox from `from` on.
+/// How much of the journal's content stands in the mailbox from `from` on. A zero counts as what was written there: after a power loss
+/// the length may be on the disk, and the bytes not.
 fn common(locked: &Locked, journal: &Journal, from: u64) -> io::Result<u64> {
     let (mut ours, mut theirs) = (vec![0; STEP_BYTES], vec![0; STEP_BYTES]);
     let mut at = 0;
@@ -159,7 +195,12 @@ fn common(locked: &Locked, journal: &Journal, from: u64) -> io::Result<u64> {
         let found = locked
             .file()
             .read_at(theirs.get_mut(..wanted).unwrap_or_default(), from + at)?;
-        let same = ours.iter().zip(&theirs).take(found).take_while(|(a, b)| a == b).count();
+        let same = ours
+            .iter()
+            .zip(&theirs)
+            .take(found)
+            .take_while(|(a, b)| a == b || **b == 0)
+            .count();
         at += same as u64;
         if same < wanted.max(1) {
             if same == found && found > 0 && found < wanted {
@@ -199,9 +240,10 @@ fn foreign_start(file: &File, from: u64, apart: u64) -> io::Result<Option<u64>> 
 
 #[cfg(test)]
 mod tests {
-    use super::resume;
     use crate::mailbox::expunge::execute::before;
     use crate::mailbox::expunge::journal::{Draft, Head, Journal, Undo, place_beside};
+    use crate::mailbox::expunge::journal_units::UNIT_BYTES;
+    use crate::mailbox::expunge::set_aside;
     use crate::mailbox::lock::{Method, Plan};
     use crate::mailbox::open::{Absent, Owner};
     use crate::mailbox::{OpenMailbox, open_locked};
@@ -414,15 +456,146 @@ mod tests {
         }
     }
 
+    /// Damages a journal at its byte `at`, and returns what the mailbox holds once it was opened.
+    fn after_damage(path: &Path, mail: &str, damage: impl Fn(&mut Vec<u8>)) -> String {
+        let mut journal = begun(path);
+        if mail == STAYS {
+            assert!(journal.mark_truncated().is_ok());
+        }
+        drop(journal);
+        assert!(std::fs::write(path, mail).is_ok());
+        let mut bytes = std::fs::read(place_beside(path)).unwrap_or_default();
+        damage(&mut bytes);
+        assert!(std::fs::write(place_beside(path), &bytes).is_ok());
+        let mailbox = locked(path);
+        assert_eq!(mailbox.set_aside().len(), 1);
+        assert!(
+            mailbox
+                .set_aside()
+                .iter()
+                .all(|bad| std::fs::read(bad).unwrap_or_default() == bytes)
+        );
+        assert_eq!(set_aside::find(path, None), mailbox.set_aside());
+        assert!(!place_beside(path).exists());
+        for bad in mailbox.set_aside() {
+            assert!(std::fs::remove_file(bad).is_ok());
+        }
+        drop(mailbox);
+        text(path)
+    }
+
+    #[test]
+    fn a_damaged_head_costs_no_message_and_is_set_aside() {
+        let dir = tempfile::tempdir().unwrap_or_else(|e| unreachable!("{e}"));
+        let path = dir.path().join("a");
+        let whole = [STAYS, GOES, MOVES].concat();
+        for at in (0..UNIT_BYTES).step_by(61).chain([UNIT_BYTES - 1]) {
+            let flip = |bytes: &mut Vec<u8>| {
+                for byte in bytes.iter_mut().skip(at).take(1) {
+                    *byte ^= 1;
+                }
+            };
+            assert_eq!(after_damage(&path, STAYS, flip), [STAYS, MOVES].concat(), "byte {at}");
+            // Before the mailbox was cut off, all of it is there.
+            assert_eq!(after_damage(&path, &whole, flip), whole, "byte {at}");
+            // A run was killed in the middle of the append.
+            let half = [STAYS, MOVES.get(..70).unwrap_or_default()].concat();
+            assert_eq!(after_damage(&path, &half, flip), [STAYS, MOVES].concat(), "byte {at}");
+        }
+    }
+
+    #[test]
+    fn a_journal_that_is_cut_off_anywhere_is_set_aside() {
+        let dir = tempfile::tempdir().unwrap_or_else(|e| unreachable!("{e}"));
+        let path = dir.path().join("a");
+        for length in (0..2 * UNIT_BYTES).step_by(509) {
+            let found = after_damage(&path, STAYS, |bytes| bytes.truncate(length));
+            assert_eq!(found, STAYS, "{length}");
+        }
+    }
+
+    #[test]
+    fn messages_outside_of_a_damaged_unit_are_put_back_once() {
+        let dir = tempfile::tempdir().unwrap_or_else(|e| unreachable!("{e}"));
+        let path = dir.path().join("a");
+        let message = |number: u32| {
+            let body = format!("{number} some words of a body\n").repeat(40);
+            format!("From c@c.test Mon Nov  2 10:00:00 2026\nMessage-ID: <{number}@c.test>\n\n{body}\n")
+        };
+        let moves: Vec<_> = (0..20).map(message).collect();
+        for (unit, there) in [(1, 0), (2, 0), (3, 5), (4, 20)] {
+            let mut journal = begun_with(&path, &moves.concat());
+            assert!(journal.mark_truncated().is_ok());
+            drop(journal);
+            let before = moves.get(..there).unwrap_or_default().concat();
+            assert!(std::fs::write(&path, [STAYS, &before].concat()).is_ok());
+            let mut bytes = std::fs::read(place_beside(&path)).unwrap_or_default();
+            for byte in bytes.iter_mut().skip(unit * UNIT_BYTES + 2000).take(1) {
+                *byte ^= 8;
+            }
+            assert!(std::fs::write(place_beside(&path), &bytes).is_ok());
+            drop(locked(&path));
+            let found = text(&path);
+            let missing = moves.iter().filter(|message| !found.contains(message.as_str())).count();
+            let most = if there == 20 { 0 } else { 6 };
+            assert!(
+                missing <= most && (there == 20 || missing > 0),
+                "unit {unit}: {missing} are missing"
+            );
+            let twice = moves
+                .iter()
+                .filter(|message| found.matches(message.as_str()).count() > 1)
+                .count();
+            assert_eq!(twice, 0, "unit {unit}");
+        }
+    }
+
+    #[test]
+    fn what_was_there_and_may_not_be_synced_is_written_again_before_the_journal_goes() {
+        let dir = tempfile::tempdir().unwrap_or_else(|e| unreachable!("{e}"));
+        let path = dir.path().join("a");
+        for hole in [0..10, 20..MOVES.len(), 0..MOVES.len()] {
+            for foreign in ["", FOREIGN] {
+                let mut journal = begun(&path);
+                assert!(journal.mark_truncated().is_ok());
+                drop(journal);
+                // The disk had the length, and not the bytes.
+                let mut bytes = MOVES.as_bytes().to_vec();
+                for byte in bytes.get_mut(hole.clone()).unwrap_or_default() {
+                    *byte = 0;
+                }
+                assert!(std::fs::write(&path, [STAYS.as_bytes(), &bytes, foreign.as_bytes()].concat()).is_ok());
+                drop(locked(&path));
+                assert_eq!(text(&path), [STAYS, MOVES, foreign].concat(), "{hole:?}");
+                assert!(!place_beside(&path).exists());
+            }
+        }
+    }
+
+    #[test]
+    fn a_journal_whose_mailbox_had_a_failed_sync_is_kept_for_good() {
+        let dir = tempfile::tempdir().unwrap_or_else(|e| unreachable!("{e}"));
+        let path = dir.path().join("a");
+        let mut journal = begun(&path);
+        assert!(journal.mark_truncated().is_ok());
+        journal.mark_failed();
+        drop(journal);
+        assert!(std::fs::write(&path, [STAYS, MOVES].concat()).is_ok());
+        let mailbox = locked(&path);
+        assert_eq!(text(&path), [STAYS, MOVES].concat());
+        assert!(!place_beside(&path).exists());
+        assert_eq!(mailbox.set_aside(), set_aside::find(&path, None));
+        assert_eq!(mailbox.set_aside().len(), 1);
+    }
+
     #[test]
     fn a_journal_of_somebody_else_or_of_nothing_changes_nothing() {
         let dir = tempfile::tempdir().unwrap_or_else(|e| unreachable!("{e}"));
         let path = dir.path().join("a");
         assert!(std::fs::write(&path, STAYS).is_ok());
-        for content in ["", "spoolguard cut 1\n", "x"] {
+        for content in ["", "spoolguard cut 2\n", "x"] {
             assert!(std::fs::write(place_beside(&path), content).is_ok());
-            let mut locked = locked(&path);
-            assert!(resume(locked.locked_mut(), None, &deadline()).is_ok());
+            drop(locked(&path));
             assert_eq!(text(&path), STAYS);
         }
         drop(begun(&path));

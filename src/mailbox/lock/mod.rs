@@ -58,6 +58,8 @@ pub struct Plan {
 pub struct Locked {
     path: PathBuf,
     file: File,
+    /// Journals that were set aside while it was put in order.
+    set_aside: Vec<PathBuf>,
     // Dropped last, after `file` and the kernel locks that hang on it.
     dotlock: Option<Dotlock>,
 }
@@ -73,6 +75,16 @@ impl Locked {
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Notes that a journal was set aside.
+    pub(super) fn note_set_aside(&mut self, journal: Option<PathBuf>) {
+        self.set_aside.extend(journal);
+    }
+
+    /// The journals that were set aside while it was put in order.
+    pub(super) fn set_aside(&self) -> &[PathBuf] {
+        &self.set_aside
     }
 
     /// Its length, in bytes.
@@ -177,6 +189,7 @@ fn attempt(path: &Path, plan: &Plan) -> Result<Attempt, Error> {
         Ok(Attempt::Locked(Locked {
             path: path.to_owned(),
             file,
+            set_aside: Vec::new(),
             dotlock,
         }))
     } else {

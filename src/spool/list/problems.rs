@@ -8,6 +8,7 @@ use std::time::SystemTime;
 use crate::config::Config;
 use crate::deliver::context::state_place;
 use crate::deliver::overflow;
+use crate::mailbox::expunge::set_aside as journal_kept;
 use crate::output::shell::quoted;
 use crate::output::sizes::{age_text, size};
 use crate::spool::directory::{Entry, Standing, Thing};
@@ -57,9 +58,11 @@ pub fn with_stray(entry: &Entry, thing: &Thing, now: SystemTime) -> Option<Probl
     let problem = match thing {
         Thing::Mailbox => return None,
         Thing::Lock | Thing::Draft => return with_lock(entry, thing, now),
+        Thing::SetAside => set_aside(&path),
+        Thing::Journal if journal_kept::is_kept(&entry.path) => set_aside(&path),
         Thing::Journal | Thing::Leftover if !entry.is_left(now) => return None,
-        // Whoever cannot remove one empties it.
-        Thing::Journal if entry.stat.len() == 0 => return None,
+        // Whoever cannot remove one says so in it.
+        Thing::Journal if journal_kept::is_done(&entry.path) => return None,
         Thing::Journal => Problem::wrong(
             "an archive, a sweep or a restore was interrupted, and this holds the mail that it was moving",
             "leave it: the next delivery to the mailbox, or the same command again, finishes it",
@@ -84,6 +87,13 @@ pub fn with_stray(entry: &Entry, thing: &Thing, now: SystemTime) -> Option<Probl
         ),
     };
     Some(problem)
+}
+
+fn set_aside(path: &str) -> Problem {
+    Problem::wrong(
+        "the journal of an archive, a sweep or a restore, set aside since it was damaged or the disk failed",
+        format!("check the disk, and look whether the mailbox has all the mail in it (strings {path}); then rm {path}"),
+    )
 }
 
 fn with_lock(entry: &Entry, thing: &Thing, now: SystemTime) -> Option<Problem> {

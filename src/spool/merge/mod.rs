@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 use time::OffsetDateTime;
 
 use crate::archive::messages::Archived;
+use crate::deliver::recovery_log::log_recovery;
 use crate::error::{Class, Error};
 use crate::mailbox::append;
 use crate::mailbox::append::Piece;
@@ -167,7 +168,7 @@ impl<'a> Merge<'a> {
     fn put_in_order(&self) -> Result<(), Stop> {
         let Target { path, plan, mode, .. } = self.target;
         if mode == Mode::Write && open_existing(path, plan.owner)?.is_some() {
-            drop(open_locked(path, plan, self.target.deadline)?);
+            log_recovery(&open_locked(path, plan, self.target.deadline)?);
         }
         Ok(())
     }
@@ -273,6 +274,7 @@ impl<'a> Merge<'a> {
         loop {
             self.look(until)?;
             let locked = open_locked(self.target.path, self.target.plan, self.target.deadline)?;
+            log_recovery(&locked);
             let since = self.known.catch_up(locked.file(), UNDER_LOCK_BYTES, || false);
             match since.map_err(|e| self.unreadable(&e))? {
                 Since::Grown => return Ok(locked),

@@ -151,7 +151,7 @@ fn what_is_no_mailbox_is_named_with_what_to_do_and_left_as_it_is() {
     put(&scratch, "y.lock", format!("{}\n", std::process::id()));
     put(&scratch, "z.lock", "0");
     put(&scratch, ".open.spoolguard-cut", "mail");
-    put(&scratch, ".two.spoolguard-cut", "");
+    put(&scratch, ".two.spoolguard-cut", "spoolguard done!");
     put(&scratch, ".z.spoolguard-cut.new", "half");
     put(&scratch, ".y.spoolguard-cut.new", "a moment ago");
     let old = SystemTime::now() - Duration::from_secs(7200);
