@@ -137,16 +137,23 @@ fn merge(guard: &Guard, target: Target<'_>, look: &Snapshot) -> Result<Part, Sto
     let (mut bytes, mut messages) = usage(guard, target.path)?;
     let seen = look.seen();
     let mut part = Part::default();
+    let mut is_full = false;
     let mut mbox = MboxReader::new(&seen, HEAD_BYTES)?;
     while let Some(stored) = mbox.next()? {
         let range = stored.offset..stored.offset + stored.bytes;
         let archived = Archived::alone(stored, &seen);
         if !merge.find(&archived)? {
+            // One that no empty mailbox has room for holds up nobody else's.
+            if limit.bytes.is_some_and(|most| range.end - range.start > most) {
+                part.stay += 1;
+                continue;
+            }
             bytes += range.end - range.start;
             messages += 1;
             let fits =
                 limit.bytes.is_none_or(|most| bytes <= most) && limit.messages.is_none_or(|most| messages <= most);
-            if !fits || part.stay > 0 {
+            if !fits || is_full {
+                is_full = true;
                 part.stay += 1;
                 continue;
             }

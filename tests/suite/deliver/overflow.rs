@@ -4,7 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use crate::spool::archive::strace_works;
-use crate::support::{Ended, Scratch, contains, messages, same, skip, until, user_name};
+use crate::support::{Ended, Scratch, contains, large, messages, same, skip, until, user_name};
 
 const FULL: &[u8] = b"From x Mon Nov  2 10:00:00 2026\n\nold\n\n";
 
@@ -69,13 +69,13 @@ fn one_message_sent_again_and_again_is_held_once() {
 
 #[test]
 fn a_full_overflow_leaves_mail_with_the_mail_system() {
-    for (key, value) in [("quota.overflow_limit", "\"1500B\""), ("quota.overflow_messages", "3")] {
+    for (key, value) in [("quota.overflow_limit", "\"1K\""), ("quota.overflow_messages", "2")] {
         let scratch = scratch().set(key, value);
-        for number in 0..3 {
+        for number in 0..2 {
             scratch.deliver(&letter(number)).go().succeeds();
         }
         let before = held(&scratch);
-        for number in 3..6 {
+        for number in 2..6 {
             scratch
                 .deliver(&letter(number))
                 .go()
@@ -84,7 +84,7 @@ fn a_full_overflow_leaves_mail_with_the_mail_system() {
         }
         same(&held(&scratch), &before);
         // What is there needs no room.
-        scratch.deliver(&letter(2)).go().succeeds();
+        scratch.deliver(&letter(1)).go().succeeds();
     }
 }
 
@@ -133,6 +133,19 @@ fn what_fits_comes_back_in_order_and_the_rest_stays() {
     assert!(held(&scratch).is_empty());
     let ended = scratch.run(&["status"]).go();
     ended.ends_with(0);
+}
+
+#[test]
+fn one_that_never_fits_holds_up_no_other() {
+    let scratch = scratch();
+    scratch.deliver(&large(5000)).go().succeeds();
+    for number in 0..2 {
+        scratch.deliver(&letter(number)).go().succeeds();
+    }
+    fs::write(scratch.mailbox(), "").unwrap();
+    restore(&scratch).ends_with(1);
+    assert_eq!(numbers(&scratch.mail()), [0, 1]);
+    assert_eq!(messages(&held(&scratch)).len(), 1);
 }
 
 #[test]
