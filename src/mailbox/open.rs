@@ -5,10 +5,11 @@ use std::io;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
-use nix::errno::Errno;
-use nix::fcntl::{AT_FDCWD, OFlag, RenameFlags, renameat2};
+use nix::fcntl::OFlag;
 use nix::libc;
 use nix::sys::stat::Mode;
+use rustix::fs::{CWD, RenameFlags, renameat_with};
+use rustix::io::Errno;
 
 use crate::error::{Class, Error};
 use crate::mailbox::setgid;
@@ -131,10 +132,11 @@ pub fn create_for(path: &Path, uid: u32, gid: Option<u32>) -> Result<(), Error> 
 
 /// Renames, but over nothing.
 fn rename_to_free(from: &Path, to: &Path) -> io::Result<()> {
-    let renamed = renameat2(AT_FDCWD, from, AT_FDCWD, to, RenameFlags::RENAME_NOREPLACE);
+    // Not nix's: that one needs glibc, and the program is built for musl, too.
+    let renamed = renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE);
     match renamed {
         // Not on every file system.
-        Err(Errno::EINVAL | Errno::ENOSYS) => {
+        Err(Errno::INVAL | Errno::NOSYS) => {
             std::fs::hard_link(from, to)?;
             std::fs::remove_file(from)
         }

@@ -230,6 +230,40 @@ fn a_dotlock_of_a_killed_spoolguard_is_broken_at_once() {
 }
 
 #[test]
+fn a_dotlock_that_a_crash_of_this_host_left_is_taken_at_once() {
+    let host = fs::read_to_string("/proc/sys/kernel/hostname").unwrap();
+    let other_boot = format!("1\nspoolguard host={} boot=0 start=1\n", host.trim());
+    let foreign_host = "1\nspoolguard host=elsewhere.test boot=0 start=1\n".to_owned();
+    let before_boot = SystemTime::now() - Duration::from_secs(60 + uptime_seconds());
+    let now = SystemTime::now();
+    for (text, made, is_dead) in [
+        (other_boot.as_str(), now, true),
+        (foreign_host.as_str(), now, false),
+        ("", before_boot, true),
+        ("", now, false),
+    ] {
+        let scratch = Scratch::new().set("mailbox.lock_timeout", "\"1s\"");
+        fs::write(scratch.dotlock(), text).unwrap();
+        let dotlock = File::options().append(true).open(scratch.dotlock()).unwrap();
+        dotlock.set_modified(made).unwrap();
+        drop(dotlock);
+        let is_old = made.elapsed().is_ok_and(|age| age > Duration::from_secs(600));
+        let ended = scratch.deliver(ORDINARY).go();
+        if is_dead || is_old {
+            ended.succeeds();
+            assert!(!scratch.dotlock().exists(), "{text}");
+        } else {
+            ended.defers();
+        }
+    }
+}
+
+fn uptime_seconds() -> u64 {
+    let uptime = fs::read_to_string("/proc/uptime").unwrap();
+    uptime.split('.').next().unwrap().parse().unwrap()
+}
+
+#[test]
 fn many_that_find_one_stale_dotlock_still_take_turns() {
     let scratch = Scratch::new();
     for round in 0..4 {

@@ -39,6 +39,16 @@ impl Identity {
         host_name().replace(['/', '\n', ' '], "_")
     }
 
+    /// The host that what spoolguard wrote names.
+    #[must_use]
+    pub fn host_in(text: &str) -> Option<String> {
+        let words = text.lines().nth(1)?.split_ascii_whitespace();
+        words
+            .filter_map(|word| word.strip_prefix("host="))
+            .next()
+            .map(str::to_owned)
+    }
+
     /// Reads what spoolguard wrote; none where another program did.
     #[must_use]
     pub fn read(text: &str) -> Option<Self> {

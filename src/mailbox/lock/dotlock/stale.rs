@@ -6,7 +6,7 @@ use std::io;
 use std::os::unix::fs::{FileExt as _, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use fs2::FileExt;
 use nix::fcntl::OFlag;
@@ -20,6 +20,7 @@ use crate::mailbox::open::{Owner, open_or_create};
 use crate::mailbox::setgid;
 use crate::mailbox::setgid::SpoolDirAccess;
 use crate::sys::file_stamp::{is_still, same_file};
+use crate::sys::filesystem::is_on_nfs;
 
 /// A dotlock that nobody can vouch for is stale after this long. Others refresh theirs each minute, and the shortest age
 /// that any of them respects is 5 minutes (liblockfile, lockfile_check(3)).
@@ -27,6 +28,9 @@ pub const STALE_AGE: Duration = Duration::from_secs(600);
 
 /// A dotlock holds a process id and a few words; what is larger is something else.
 const LARGEST_BYTES: u64 = 4096;
+
+/// How far off the time of the last start may be.
+const CLOCK_SLACK: Duration = Duration::from_secs(5);
 
 /// A dotlock from so far in the future is from a clock that was wrong.
 const WRONG_CLOCK: i64 = 24 * 60 * 60;
@@ -53,18 +57,20 @@ pub fn judge(
     let theirs = open_dotlock(path)
         .ok()
         .filter(|file| file.metadata().is_ok_and(|now| now.is_file() && same_file(&now, &stat)));
-    if let Some(file) = theirs
-        && let Some(identity) = Identity::read(&read_some(&file))
-        && identity.boot == Identity::boot()
-    {
-        // Made by spoolguard under this kernel: when its owner's kernel lock is gone, so is the owner. While we hold that
-        // lock nobody else comes to the same conclusion, and the path is looked at again before anything is done.
-        // Refused, its age decides like any other's: no run of ours takes that long, and somebody else may have locked what a
-        // dead one left.
-        match FileExt::try_lock_exclusive(&file) {
-            Ok(()) => return take_over(path, file, &stat, others, place),
-            Err(_) => by = format!(", made by process {}", identity.pid),
+    let text = theirs.as_ref().map(read_some).unwrap_or_default();
+    let free = theirs.filter(|file| FileExt::try_lock_exclusive(file).is_ok());
+    if dies_with_its_lock(&text, &stat, free.as_ref()) {
+        // When its owner's kernel lock is gone, so is the owner. While we hold that lock nobody else comes to the same conclusion, and
+        // the path is looked at again before anything is done. Refused, its age decides like any other's: no run of ours takes that long,
+        // and somebody else may have locked what a dead one left.
+        if let Some(file) = free {
+            return take_over(path, file, &stat, others, place);
         }
+    }
+    if free.is_none()
+        && let Some(identity) = Identity::read(&text)
+    {
+        by = format!(", made by process {}", identity.pid);
     }
     let held = || Taken::Held(format!("{} exists{by}", path.display()));
     if age(&stat, Some(fresh)) < STALE_AGE {
@@ -74,7 +80,11 @@ pub fn judge(
     // this point one waits, and a lock made in the last moment is found without effect by its owner.
     let guard = open_or_create(mailbox, owner, place.map(Arc::as_ref))?;
     if lock_fcntl(&guard, mailbox)? {
-        remove(path, &stat, others, place)
+        // Where it can be written to, it is never missing, and never somebody else's.
+        match free {
+            Some(file) => take_over(path, file, &stat, others, place),
+            None => remove(path, &stat, others, place),
+        }
     } else {
         Ok(held())
     }
@@ -85,9 +95,31 @@ pub fn judge(
 pub fn is_dead(path: &Path, stat: &std::fs::Metadata) -> bool {
     open_dotlock(path).is_ok_and(|file| {
         file.metadata().is_ok_and(|now| now.is_file() && same_file(&now, stat))
-            && Identity::read(&read_some(&file)).is_some_and(|identity| identity.boot == Identity::boot())
+            && dies_with_its_lock(&read_some(&file), stat, Some(&file))
             && FileExt::try_lock_exclusive(&file).is_ok()
     })
+}
+
+/// Tells whether a dotlock that nobody holds a kernel lock on has no owner any more: spoolguard made it under this kernel, or on this host
+/// before it was started last. One that lost its content in a crash is as old as that. On a file server it may be another host's.
+fn dies_with_its_lock(text: &str, stat: &std::fs::Metadata, file: Option<&File>) -> bool {
+    let is_local = || file.is_some_and(|file| !is_on_nfs(file));
+    match Identity::read(text) {
+        Some(identity) if identity.boot == Identity::boot() => true,
+        Some(_) => Identity::host_in(text) == Some(Identity::host()) && is_local(),
+        None => stat.is_file() && stat.len() == 0 && is_before_boot(stat) && is_local(),
+    }
+}
+
+fn is_before_boot(stat: &std::fs::Metadata) -> bool {
+    let uptime = std::fs::read_to_string("/proc/uptime").unwrap_or_default();
+    let seconds = uptime.split('.').next().and_then(|seconds| seconds.parse().ok());
+    let booted = seconds.and_then(|seconds| SystemTime::now().checked_sub(Duration::from_secs(seconds)));
+    match (booted, stat.modified()) {
+        // The clock may have been set by some seconds since.
+        (Some(booted), Ok(modified)) => modified + CLOCK_SLACK < booted,
+        _ => false,
+    }
 }
 
 /// Opens a dotlock to read it, and to write it where that is allowed.
