@@ -314,13 +314,13 @@ fn logical_lines(text: &str) -> Vec<(usize, String)> {
 /// The mailbox that `DEFAULT` names last, as it stands there (procmailrc(5)); none where it is not set.
 #[must_use]
 pub fn default_mailbox(text: &str) -> Option<String> {
-    let values = statements(text)
+    let mut values = statements(text)
         .into_iter()
         .filter_map(|placed| match placed.statement {
             Statement::Assignment(name, value) if name == "DEFAULT" => Some(value),
             Statement::Assignment(..) | Statement::Recipe(_) | Statement::End => None,
         });
-    values.last().filter(|value| !value.is_empty())
+    values.next_back().filter(|value| !value.is_empty())
 }
 
 #[cfg(test)]
