@@ -8,6 +8,7 @@ use std::os::fd::AsFd;
 use crate::cli::{Everywhere, Who};
 use crate::deliver;
 use crate::deliver::context::Guard;
+use crate::deliver::judge;
 use crate::deliver::{caller, headers};
 use crate::error::{Class, Error, Status};
 use crate::mailbox::quoting;
@@ -27,7 +28,7 @@ fn filter(who: &Who, everywhere: &Everywhere) -> Result<Status, Error> {
     let guard = Guard::prepare(who, None, everywhere, deadline)?;
     let message = Message::new(head.bytes());
     let envelope = caller::envelope(who, &caller::variable, &message, &guard.config, &guard.account);
-    let judgement = deliver::judge(&message, &envelope, &guard.config);
+    let judgement = judge::judge(&message, &envelope, &guard.config);
     let (separator, content) = head.bytes().split_at(head.bytes().len() - message.content().len());
     let field = headers::verdict_field(&judgement) + message.line_end() + &headers::separator_field(&message);
     // Not `Stdout`, which takes a closed or read-only one for a success.

@@ -12,6 +12,7 @@ use crate::config::value::Age;
 use crate::deliver;
 use crate::deliver::Errand;
 use crate::deliver::context::Guard;
+use crate::deliver::dry_run;
 use crate::deliver::{log_line, settle};
 use crate::error::{Class, Error, Status};
 use crate::mailbox::excerpt;
@@ -89,7 +90,7 @@ impl<'a> Replay<'a> {
                     io::stdout(),
                     "{}:{offset}: {}",
                     path.display(),
-                    log_line::rehearsal(&self.guard, &case)
+                    dry_run::rehearsal(&self.guard, &case)
                 );
                 case.action.name()
             } else {

@@ -1,9 +1,10 @@
 //! What is known while a message is on its way: the guard that holds for the whole run, the case of one message, and what became
 //! of it.
 
+use crate::message::address::{Address, OwnAddresses};
 use std::cell::{OnceCell, RefCell};
 use std::panic::{self, AssertUnwindSafe};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -222,5 +223,18 @@ impl Case<'_> {
             .primary()
             .map(|own| own.to_string())
             .unwrap_or_default()
+    }
+}
+
+/// Tells whether the administrator is the user, so that diverting would only bring the message back.
+#[must_use]
+pub fn is_the_user(guard: &Guard, own: &OwnAddresses, admin: &str) -> bool {
+    if admin.starts_with('/') {
+        return Path::new(admin) == guard.mailbox();
+    }
+    match Address::parse(admin) {
+        Some(address) if address.domain().is_none() => address.local() == guard.account.name,
+        Some(address) => own.contains(&address),
+        None => false,
     }
 }

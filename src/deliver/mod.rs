@@ -2,12 +2,15 @@
 //!
 //! This file says in which order things happen. What a message is, and what it gets, is `decide`'s; how it is done is `act`'s.
 
+pub mod access;
 pub mod auto_archive;
 pub mod caller;
 pub mod context;
 pub mod divert;
+pub mod dry_run;
 pub mod forward;
 pub mod headers;
+pub mod judge;
 pub mod log_line;
 pub mod notify;
 pub mod overflow;
@@ -26,14 +29,12 @@ use std::sync::Arc;
 
 use time::OffsetDateTime;
 
-use crate::classify;
 use crate::classify::policy;
 use crate::classify::policy::{Copies, Job};
-use crate::classify::{Facts, Judgement};
 use crate::cli::{Everywhere, Who};
+use crate::config::Log;
 use crate::config::load;
 use crate::config::load::{Extent, Sources};
-use crate::config::{Config, Log};
 use crate::deliver::caller::Variable;
 use crate::deliver::context::{Begun, Case, Guard};
 use crate::deliver::forward::history;
@@ -121,7 +122,7 @@ fn guard(
 
 /// Says what would be done. Under a mail system the message has to stay with it: nobody else has it.
 fn rehearse(guard: &Guard, case: &Case<'_>) -> Result<Status, Error> {
-    let _ = io::stdout().write_all(log_line::rehearsal(guard, case).as_bytes());
+    let _ = io::stdout().write_all(dry_run::rehearsal(guard, case).as_bytes());
     if caller::is_mail_system(&caller::variable) {
         let cause = "this is a dry run, started by a mail system";
         return Err(Error::new(Class::Configuration, "deliver", "the message", cause).hint("take --dry-run away"));
@@ -229,7 +230,7 @@ impl Guard {
         let message = Message::new(intake.head());
         let envelope = caller::envelope(who, variable, &message, &self.config, &self.account);
         let errand = without_own(errand, &envelope, &self.account.name);
-        let mut judgement = judge(&message, &envelope, &self.config);
+        let mut judgement = judge::judge(&message, &envelope, &self.config);
         let found = verp::find(self, &envelope, &message, date.unix_timestamp());
         let token = found.map(|(claim, address)| {
             attribution::believe_token(&mut judgement, &address);
@@ -269,18 +270,6 @@ fn become_user(account: &Account, group: Option<SetAside>) -> Result<Option<Spoo
         .filter(|_| account::is_own_local_name(&account.name))
         .and_then(|group| spool_dir()?.place_of(&account.name, group));
     Ok(place)
-}
-
-/// Judges a message.
-pub fn judge(message: &Message<'_>, envelope: &Envelope, config: &Config) -> Judgement {
-    let facts = Facts {
-        sender: &envelope.sender,
-        own: &envelope.own,
-        max_hops: config.guard.max_hops,
-        hosts: account::own_hosts(),
-        relays: &config.guard.relays,
-    };
-    classify::classify(message, &facts)
 }
 
 /// A user who forwards to an own address wants the message here; sent out, it would only come back.

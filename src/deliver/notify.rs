@@ -5,8 +5,9 @@ use std::path::Path;
 
 use time::OffsetDateTime;
 
+use crate::deliver::access;
 use crate::deliver::context::Guard;
-use crate::deliver::{forward, store};
+use crate::deliver::forward;
 use crate::error::{Class, Error};
 use crate::mailbox::append;
 use crate::mailbox::format::MboxEntry;
@@ -39,9 +40,9 @@ pub fn append(
     date: OffsetDateTime,
     limit_bytes: Option<u64>,
 ) -> Result<(), Error> {
-    let mut locked = store::open_locked(guard, path, owner)?;
+    let mut locked = access::open_locked(guard, path, owner)?;
     let bytes = text.len() as u64;
-    store::refuse_full_disk(guard, &locked, bytes)?;
+    access::refuse_full_disk(guard, &locked, bytes)?;
     if let Some(limit_bytes) = limit_bytes
         && locked.length()?.saturating_add(bytes) > limit_bytes
     {

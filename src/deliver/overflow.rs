@@ -5,6 +5,7 @@
 //! administrator are told once, until the overflow is empty again. What fits goes back into the mailbox in a process of its own
 //! (`spool/restore/overflow.rs`), which the next delivery starts.
 
+use crate::deliver::access;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
@@ -118,7 +119,7 @@ pub fn put(guard: &Guard, case: &Case<'_>, added: &str) -> Result<Outcome, Error
     };
     dirs::make_private_dir(&dir)?;
     let path = dir.join(NAME);
-    let sender = store::separator_sender(&case.envelope.sender, &guard.account);
+    let sender = access::separator_sender(&case.envelope.sender, &guard.account);
     let entry = || store::letter(guard, case, &sender, added);
     let outcome = |note: String| Outcome::Appended {
         mailbox: path.clone(),
@@ -137,7 +138,7 @@ pub fn put(guard: &Guard, case: &Case<'_>, added: &str) -> Result<Outcome, Error
             }
             let incoming_bytes = case.content_bytes() + added.len() as u64 + format::frame_bytes(&sender);
             held.refuse_full(guard, &locked, incoming_bytes)?;
-            store::refuse_full_disk(guard, &locked, incoming_bytes)?;
+            access::refuse_full_disk(guard, &locked, incoming_bytes)?;
             append::append(&mut locked, entry())?
         }
     };

@@ -1,64 +1,28 @@
 //! Puts a message into the user's mailbox, within quota. What the quota says is asked under the lock: before it, it is a guess.
 
 use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use crate::config;
-use crate::config::Config;
 use crate::config::Over;
 use crate::config::value::Limit;
 use crate::config::value::Size;
+use crate::deliver::access::open_locked;
+use crate::deliver::access::quoting;
+use crate::deliver::access::refuse_full_disk;
+use crate::deliver::access::separator_sender;
 use crate::deliver::context::{Case, Guard, when_settled};
 use crate::deliver::quota_notice;
-use crate::deliver::recovery_log::log_recovery;
 use crate::error::{Class, Error};
+use crate::mailbox::OpenMailbox;
 use crate::mailbox::append;
 use crate::mailbox::append::Appended;
+use crate::mailbox::count;
 use crate::mailbox::format;
 use crate::mailbox::format::MboxEntry;
-use crate::mailbox::lock::{Method, Plan};
-use crate::mailbox::open::{Absent, Owner};
+use crate::mailbox::open::Owner;
 use crate::mailbox::recover;
-use crate::mailbox::{self, OpenMailbox};
-use crate::mailbox::{count, quoting};
-use crate::message::envelope::Sender;
 use crate::quota::{Admission, Usage, admit};
-use crate::sys::account::Account;
-use crate::sys::filesystem;
 use crate::sys::message_buffer;
-
-/// Which locks are taken.
-#[must_use]
-pub fn methods(config: &Config) -> Vec<Method> {
-    let method = |lock: &config::Lock| match lock {
-        config::Lock::Dotlock => Method::Dotlock,
-        config::Lock::Fcntl => Method::Fcntl,
-        config::Lock::Flock => Method::Flock,
-    };
-    config.mailbox.locks.iter().map(method).collect()
-}
-
-/// How the mailbox at a path is locked when mail comes in.
-#[must_use]
-pub fn plan(guard: &Guard, owner: Owner) -> Plan {
-    Plan {
-        place: guard.place.clone(),
-        ..lock_plan(&guard.config, owner, Absent::Create, guard.state_dir())
-    }
-}
-
-/// How a mailbox is locked.
-#[must_use]
-pub fn lock_plan(config: &Config, owner: Owner, absent: Absent, state_dir: Option<PathBuf>) -> Plan {
-    Plan {
-        methods: methods(config),
-        timeout: config.mailbox.lock_timeout.duration(),
-        owner,
-        absent,
-        state_dir,
-        place: None,
-    }
-}
 
 /// The message in the form that an mbox takes.
 #[must_use]
@@ -74,25 +38,6 @@ pub fn letter<'a>(
         added: added.as_bytes(),
         content: case.intake.reader(case.content_start()),
         quoting: quoting(&guard.config),
-    }
-}
-
-/// How a mailbox quotes.
-#[must_use]
-pub fn quoting(config: &Config) -> quoting::Quoting {
-    match config.mailbox.quoting {
-        config::Quoting::Mboxrd => quoting::Quoting::Mboxrd,
-        config::Quoting::Mboxo => quoting::Quoting::Mboxo,
-    }
-}
-
-/// The sender for the separator line. Where nobody said one, it is the user, whose program brought the message.
-#[must_use]
-pub fn separator_sender(sender: &Sender, user: &Account) -> String {
-    match sender {
-        Sender::Null => String::new(),
-        Sender::Address(address) => address.clone(),
-        Sender::Unknown => user.name.clone(),
     }
 }
 
@@ -181,30 +126,6 @@ pub fn open<R: Read + Clone>(
     }
 }
 
-/// Opens and locks the mailbox at `path`, and puts in order what a killed run left.
-///
-/// # Errors
-/// When the mailbox cannot be locked, or cannot be put in order.
-pub fn open_locked(guard: &Guard, path: &Path, owner: Owner) -> Result<OpenMailbox, Error> {
-    refuse_number(guard, path)?;
-    let mailbox = mailbox::open_locked(path, &plan(guard, owner), &guard.deadline)?;
-    log_recovery(&mailbox);
-    Ok(mailbox)
-}
-
-/// Makes no mailbox that is called after a number: whoever gets a name later does not look there. One that is there is used.
-fn refuse_number(guard: &Guard, path: &Path) -> Result<(), Error> {
-    let is_named = guard.mbox.is_some() || !guard.account.is_nameless() || *path != guard.mailbox();
-    if is_named || path.symlink_metadata().is_ok() {
-        return Ok(());
-    }
-    let cause = format!("nobody in the user database has uid {}", guard.account.uid);
-    Err(
-        Error::new(Class::Configuration, "create mailbox", path.display(), cause)
-            .hint("say --user or --mbox, or create it once as root; setgid makes none for a number"),
-    )
-}
-
 /// Takes a copy back, when the message goes back to the mail system and will come again. A copy that stays is known then.
 ///
 /// # Errors
@@ -233,21 +154,6 @@ fn measure(guard: &Guard, locked: &OpenMailbox, limit: Limit) -> Result<Usage, E
         bytes: locked.length()?,
         messages,
     })
-}
-
-/// Leaves `min_free` on the file system, for everybody else's mail.
-///
-/// # Errors
-/// When there is less.
-pub fn refuse_full_disk(guard: &Guard, locked: &OpenMailbox, incoming_bytes: u64) -> Result<(), Error> {
-    let Some(min_free_bytes) = guard.config.mailbox.min_free.bound() else {
-        return Ok(());
-    };
-    let free_bytes = filesystem::free_bytes(locked.path(), locked.file())?;
-    if free_bytes < incoming_bytes.saturating_add(min_free_bytes) {
-        return Err(append::too_little_space(locked.path(), free_bytes, min_free_bytes));
-    }
-    Ok(())
 }
 
 /// Says that the mailbox is full.

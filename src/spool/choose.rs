@@ -8,8 +8,8 @@ use sha2::{Digest, Sha256};
 use crate::classify::{NOTICE_HEADER, Verdict};
 use crate::cli::Who;
 use crate::config::Config;
-use crate::deliver;
 use crate::deliver::caller;
+use crate::deliver::judge;
 use crate::error::{Class, Error};
 use crate::mailbox::expunge::execute::Unread;
 use crate::mailbox::expunge::imap_state;
@@ -271,7 +271,7 @@ impl Judge<'_> {
             return Ok(true);
         }
         let envelope = caller::envelope(&Who::default(), &|_| None, message, self.config, self.account);
-        Ok(match deliver::judge(message, &envelope, self.config).verdict {
+        Ok(match judge::judge(message, &envelope, self.config).verdict {
             Verdict::Bounce(bounce) if wanted.kinds.contains(&Kind::Bounce) => {
                 if stored.doubt.is_none() {
                     if let Some(search) = &mut self.search {

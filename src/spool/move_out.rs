@@ -15,8 +15,8 @@ use crate::archive::names;
 use crate::archive::publish::{Archive, ArchiveDir, estimate};
 use crate::archive::retention;
 use crate::cli::spool::Packing;
+use crate::deliver::access;
 use crate::deliver::recovery_log::log_recovery;
-use crate::deliver::store;
 use crate::error::{Class, Error};
 use crate::escape::visible;
 use crate::mailbox::expunge::execute::{Expunge, Plan, Prepared, Trust, expunge};
@@ -302,7 +302,7 @@ impl<'a> Take<'a> {
 
     fn lock_plan(&self) -> lock::Plan {
         let state_dir = self.care.state_dir(&self.spool.account);
-        store::lock_plan(&self.care.config, self.spool.owner, Absent::Refuse, state_dir)
+        access::lock_plan(&self.care.config, self.spool.owner, Absent::Refuse, state_dir)
     }
 
     fn journal_place(&self, locked: &OpenMailbox) -> Place {

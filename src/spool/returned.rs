@@ -13,10 +13,11 @@ use crate::classify::policy::{Action, Job};
 use crate::classify::{Bounce, Verdict};
 use crate::cli::Who;
 use crate::config::Config;
-use crate::deliver;
+use crate::deliver::access;
 use crate::deliver::forward::rules::attribution::{Evidence, Token, attribute};
+use crate::deliver::judge;
 use crate::deliver::rescue::unpack;
-use crate::deliver::{caller, headers, store};
+use crate::deliver::{caller, headers};
 use crate::mailbox::content_hash::{ContentHash, Scope, of_stored};
 use crate::mailbox::excerpt;
 use crate::mailbox::expunge::snapshot::Snapshot;
@@ -201,7 +202,7 @@ impl Unpacker<'_> {
         let mut envelope = caller::envelope(&Who::default(), &|_| None, &message, config, self.account);
         for _ in 0..DEEPEST {
             let message = Message::new(report.head());
-            let judgement = deliver::judge(&message, &envelope, config);
+            let judgement = judge::judge(&message, &envelope, config);
             let Verdict::Bounce(bounce) = &judgement.verdict else {
                 return Ok(Found::Nothing);
             };
@@ -224,7 +225,7 @@ impl Unpacker<'_> {
                 sender: returned_message::sender(&inner, &envelope.own),
                 ..envelope.clone()
             };
-            let judged = deliver::judge(&inner, &of_inner, config);
+            let judged = judge::judge(&inner, &of_inner, config);
             if let Verdict::Bounce(_) = judged.verdict {
                 (report, envelope) = (taken.intake, of_inner);
                 continue;
@@ -236,13 +237,13 @@ impl Unpacker<'_> {
                 return Ok(Found::Written);
             }
             let field = field(bounce, taken.extent, &inner);
-            let sender = store::separator_sender(&of_inner.sender, self.account);
+            let sender = access::separator_sender(&of_inner.sender, self.account);
             let letter = MboxEntry {
                 sender: &sender,
                 date,
                 added: field.as_bytes(),
                 content: taken.intake.reader(taken.intake.head().len() - inner.content().len()),
-                quoting: store::quoting(config),
+                quoting: access::quoting(config),
             };
             return Intake::collect(|to| format::write_letter(to, letter)).map(Found::Whole);
         }

@@ -21,9 +21,9 @@ use crate::command::sources::Sources;
 use crate::config::Config;
 use crate::config::load;
 use crate::config::load::{Extent, Sources as Files};
-use crate::deliver;
 use crate::deliver::caller;
 use crate::deliver::caller::Variable;
+use crate::deliver::judge;
 use crate::error::{Error, Status};
 use crate::escape::visible;
 use crate::mailbox::limited_file::LimitedFile;
@@ -261,7 +261,7 @@ impl<'q> Inspection<'q> {
         // A file that an editor saved may begin with a byte order mark, which would hide the first field.
         let message = Message::new(head).below_preamble();
         let envelope = caller::envelope(&self.question.who, variable, &message, &self.config, &self.account);
-        let judgement = deliver::judge(&message, &envelope, &self.config);
+        let judgement = judge::judge(&message, &envelope, &self.config);
         let action = policy::choose(&judgement, Job::Deliver, &self.config.guard);
         self.tally.messages += 1;
         let is = &self.question.is;

@@ -392,7 +392,7 @@ fn send(
     let intake = Intake::collect(|to| quoting::copy(stored.reader(start), to, &dropped, Quoting::None).map(drop));
     let intake = intake.map_err(fail)?;
     let message = Message::new(intake.head());
-    let judgement = deliver::judge(&message, &envelope, &guard.config);
+    let judgement = deliver::judge::judge(&message, &envelope, &guard.config);
     let case = Case {
         intake: &intake,
         message,

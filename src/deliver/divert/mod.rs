@@ -7,6 +7,8 @@ pub mod throttle;
 
 use std::path::Path;
 
+use crate::deliver::access;
+use crate::deliver::context::is_the_user;
 use crate::sys::account;
 
 use crate::classify::policy::Why;
@@ -17,7 +19,6 @@ use crate::deliver::divert::throttle::Throttle;
 use crate::deliver::store::Room;
 use crate::deliver::{forward, headers, overflow, settle, store};
 use crate::error::{Class, Error};
-use crate::message::address::{Address, OwnAddresses};
 use crate::submit;
 use crate::submit::Answer;
 
@@ -27,7 +28,7 @@ use crate::submit::Answer;
 /// When it could not be diverted; the error says whether trying again can help.
 pub fn divert(guard: &Guard, case: &Case<'_>, why: Why) -> Result<Outcome, Error> {
     let admin = guard.config.admin.as_str();
-    if is_user(guard, &case.envelope.own, admin) {
+    if is_the_user(guard, &case.envelope.own, admin) {
         let cause = "the administrator is the user";
         return Err(Error::new(Class::Configuration, "divert to", admin, cause).needs_mending());
     }
@@ -105,19 +106,6 @@ fn keep(guard: &Guard, case: &Case<'_>, why: Why, reason: Reason) -> Result<Outc
     settle::keep(guard, case, &error.to_string(), over)
 }
 
-/// Tells whether the administrator is the user, so that diverting would only bring the message back.
-#[must_use]
-pub fn is_user(guard: &Guard, own: &OwnAddresses, admin: &str) -> bool {
-    if admin.starts_with('/') {
-        return Path::new(admin) == guard.mailbox();
-    }
-    match Address::parse(admin) {
-        Some(address) if address.domain().is_none() => address.local() == guard.account.name,
-        Some(address) => own.contains(&address),
-        None => false,
-    }
-}
-
 fn fields(case: &Case<'_>, why: Why) -> String {
     let own = case.own_address();
     let recipient = case.envelope.recipient.as_deref().unwrap_or(&own);
@@ -154,7 +142,7 @@ fn to_address(guard: &Guard, case: &Case<'_>, why: Why, admin: &str) -> Result<O
         return Err(Error::new(Class::System, "divert to", admin, cause).needs_mending());
     };
     let fields = fields(case, why);
-    let sender = store::separator_sender(&case.envelope.sender, &guard.account);
+    let sender = access::separator_sender(&case.envelope.sender, &guard.account);
     let held = held::hold(&dir.join("held"), "", store::letter(guard, case, &sender, &fields))?;
     if held.pushed_out() > 0 {
         tracing::warn!(

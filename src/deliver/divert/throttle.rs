@@ -4,6 +4,7 @@
 //! The memory is locked only while it is read and written, never while a message is stored or sendmail runs. So a place is
 //! reserved before a message is sent, and given back when that failed.
 
+use crate::deliver::access;
 use crate::deliver::divert::rules::storm::Limits;
 use std::path::PathBuf;
 
@@ -122,7 +123,7 @@ impl<'a> Throttle<'a> {
             let cause = "there is no state directory";
             return Err(Error::new(Class::System, "hold", "the message", cause).needs_mending());
         };
-        let sender = store::separator_sender(&case.envelope.sender, &self.guard.account);
+        let sender = access::separator_sender(&case.envelope.sender, &self.guard.account);
         let letter = store::letter(self.guard, case, &sender, fields);
         let held = held::hold(&dir.join(sort), &self.print.key, letter)?;
         let pushed_out = held.pushed_out() as u64;

@@ -9,7 +9,8 @@ use time::OffsetDateTime;
 
 use crate::deliver::context::{Case, Guard};
 use crate::deliver::forward::rules::attribution::ForwardFailure;
-use crate::deliver::forward::rules::{Destinations, Event, Notice, To, is_timely};
+use crate::deliver::forward::rules::attribution::is_timely;
+use crate::deliver::forward::rules::{Destinations, Event, Notice, To};
 use crate::deliver::forward::{attribution, notices};
 use crate::error::Error;
 use crate::message::address::OwnAddresses;

@@ -8,9 +8,10 @@ use time::OffsetDateTime;
 
 use crate::classify::DIVERT_HEADER;
 use crate::config::value::Age;
+use crate::deliver::context;
 use crate::deliver::context::Guard;
 use crate::deliver::forward::rules::{Event, Failure, Notice, Source, To};
-use crate::deliver::{divert, headers, notify, quota_notice};
+use crate::deliver::{headers, notify, quota_notice};
 use crate::error::Error;
 use crate::mailbox::open::Owner;
 use crate::message::address::{Address, OwnAddresses};
@@ -43,7 +44,7 @@ pub fn write(guard: &Guard, own: &OwnAddresses, notice: &Notice, date: OffsetDat
             notify::append(guard, &guard.mailbox(), owner, &text, date, None)
         }
         // The user has been told.
-        To::Admin if divert::is_user(guard, &own, admin) => Ok(()),
+        To::Admin if context::is_the_user(guard, &own, admin) => Ok(()),
         To::Admin => {
             let host = account::host_name();
             let mark = format!(

@@ -168,7 +168,7 @@ fn case_of<'a>(guard: &Guard, report: &Case<'_>, intake: &'a Intake) -> Case<'a>
         recipient: report.envelope.recipient.clone(),
         own,
     };
-    let judgement = crate::deliver::judge(&message, &envelope, &guard.config);
+    let judgement = crate::deliver::judge::judge(&message, &envelope, &guard.config);
     Case {
         intake,
         message,

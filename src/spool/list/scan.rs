@@ -7,8 +7,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::config::Config;
-use crate::deliver;
 use crate::deliver::caller;
+use crate::deliver::judge;
 use crate::mailbox::limited_file::{LimitedFile, refuse_holes};
 use crate::mailbox::reader::MboxReader;
 use crate::message::Message;
@@ -165,7 +165,7 @@ impl Walk<'_, '_> {
             let message = Message::new(stored.head);
             caller::take_stored(&mut envelope, &message, config, account);
             let Some(envelope) = &envelope else { continue };
-            let judgement = deliver::judge(&message, envelope, config);
+            let judgement = judge::judge(&message, envelope, config);
             let mut letter = Letter::read(&message, &judgement, stored.bytes);
             letter.doubt = stored.doubt.map(|doubt| DoubtfulLine {
                 offset: doubt.offset,

@@ -16,7 +16,7 @@ use nix::unistd::Uid;
 
 use crate::archive::messages::{Archived, Inventory, each_message, take_inventory};
 use crate::cli::spool::Selection;
-use crate::deliver::store;
+use crate::deliver::access;
 use crate::error::{Class, Error, Status};
 use crate::escape::visible;
 use crate::mailbox::lock::Plan;
@@ -429,5 +429,5 @@ fn make_for_its_user(destination: &Destination) -> Result<(), Error> {
 
 fn plan(care: &SpoolRun, destination: &Destination) -> Plan {
     let state_dir = care.state_dir(&destination.account);
-    store::lock_plan(&care.config, destination.owner, Absent::Create, state_dir)
+    access::lock_plan(&care.config, destination.owner, Absent::Create, state_dir)
 }

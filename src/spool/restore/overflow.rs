@@ -3,6 +3,7 @@
 //! The overflow stays locked meanwhile, and a message leaves it only when it is in the mailbox and synced. Killed in between, the next run
 //! finds the message in the mailbox, and takes it out of the overflow without putting it back once more.
 
+use crate::deliver::access;
 use std::io;
 use std::path::Path;
 
@@ -12,7 +13,7 @@ use crate::archive::messages::Archived;
 use crate::cli::{Everywhere, Who};
 use crate::deliver;
 use crate::deliver::context::Guard;
-use crate::deliver::{overflow, store};
+use crate::deliver::overflow;
 use crate::error::{Class, Error, Status};
 use crate::escape::visible;
 use crate::mailbox::OpenMailbox;
@@ -64,7 +65,7 @@ fn all(guard: &Guard, everywhere: &Everywhere) -> Result<Status, Error> {
         print_line(&format!("{user}: nothing lies in the overflow"));
         return Ok(Status::Done);
     };
-    let plan = store::lock_plan(&guard.config, owner, Absent::Refuse, guard.state_dir());
+    let plan = access::lock_plan(&guard.config, owner, Absent::Refuse, guard.state_dir());
     let mut locked = crate::mailbox::open_locked(&path, &plan, &guard.deadline)?;
     let look = Snapshot::take(&locked, guard.deadline.for_reading())?;
     if everywhere.dry_run {
@@ -107,7 +108,7 @@ fn ended(part: &Part) -> Status {
 /// Puts the first messages into the mailbox, up to one that does not fit, and syncs them. What a killed run has put there needs no room.
 fn put_back(guard: &Guard, look: &Snapshot, mode: Mode) -> Result<Part, Error> {
     let path = guard.mailbox();
-    let plan = store::plan(guard, Owner::Exactly(guard.account.uid));
+    let plan = access::plan(guard, Owner::Exactly(guard.account.uid));
     let target = Target {
         path: &path,
         plan: &plan,

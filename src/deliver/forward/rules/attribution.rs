@@ -4,6 +4,7 @@
 
 use crate::classify::{Bounce, Judgement, Marker, Origin, Ownership, Verdict};
 use crate::message::address::Address;
+use crate::moment::{DAY, Moment};
 use crate::report::dsn::{Recipient, ReportKind, kind_of};
 use crate::report::status_code::FailureClass;
 
@@ -192,6 +193,22 @@ pub fn same(one: &str, other: &str) -> bool {
     match (Address::parse(one), Address::parse(other)) {
         (Some(one), Some(other)) => one.same_mailbox(&other, ""),
         _ => false,
+    }
+}
+
+/// A report that quotes nothing but our mark proves little, and an old one nothing: mailboxes are full of reports that some hand may
+/// run through the guard again. In seconds.
+pub const TIMELY: u64 = 2 * DAY;
+
+/// Tells whether a report is about now. One that names a message of ours is told by the memory of recent forwards.
+#[must_use]
+pub fn is_timely(proof: Proof, dated: Option<&str>, now: Moment) -> bool {
+    match proof {
+        Proof::MessageId | Proof::Token => true,
+        Proof::LoopMark => match dated.and_then(mail_parser::DateTime::parse_rfc822) {
+            Some(date) => now.since(Moment::at(date.to_timestamp())) <= TIMELY,
+            None => true,
+        },
     }
 }
 

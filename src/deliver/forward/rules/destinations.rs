@@ -4,9 +4,9 @@
 use crate::config::SuspensionSettings;
 use crate::deliver::forward::rules::attribution::{ForwardFailure, same};
 use crate::deliver::forward::rules::health::{Failure, Health, Judged};
+use crate::deliver::forward::rules::kept_text::{TEXT_BYTES, cut};
 use crate::deliver::forward::rules::pending_notices::{Event, Notice, PendingNotices, To};
 use crate::deliver::forward::rules::suspension::{Fit, Suspension, Tick, Turn, Waits};
-use crate::deliver::forward::rules::{TEXT_BYTES, cut};
 use crate::moment::Moment;
 use crate::report::dsn::ReportKind;
 use crate::report::returned_message::LostMessage;

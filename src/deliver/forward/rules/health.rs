@@ -7,7 +7,7 @@ use crate::config::SuspensionSettings;
 use crate::config::destinations::MOST_BURST;
 use crate::deliver::forward::rules::arrivals::{Arrivals, Between};
 use crate::deliver::forward::rules::attribution::{ForwardFailure, Proof};
-use crate::deliver::forward::rules::{TEXT_BYTES, cut, id};
+use crate::deliver::forward::rules::kept_text::{TEXT_BYTES, cut, id};
 use crate::moment::{HOUR, Moment};
 use crate::report::status_code::{FailureClass, class_of, find_status};
 

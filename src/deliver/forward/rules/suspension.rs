@@ -3,7 +3,7 @@
 
 use crate::config::SuspensionSettings;
 use crate::deliver::forward::rules::health::Failure;
-use crate::deliver::forward::rules::id;
+use crate::deliver::forward::rules::kept_text::id;
 use crate::moment::{DAY, Moment};
 use crate::report::status_code::FailureClass;
 

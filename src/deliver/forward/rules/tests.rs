@@ -2,10 +2,10 @@ use crate::config::value::Age;
 use proptest::prelude::*;
 
 use crate::config::SuspensionSettings;
+use crate::deliver::forward::rules::attribution::is_timely;
 use crate::deliver::forward::rules::attribution::{ForwardFailure, Proof};
 use crate::deliver::forward::rules::destinations::{Destinations, MOST_DESTINATIONS, MOST_LOST, Pass, Standing};
 use crate::deliver::forward::rules::health::{Failure, Source};
-use crate::deliver::forward::rules::is_timely;
 use crate::deliver::forward::rules::pending_notices::{Event, To};
 use crate::deliver::forward::rules::suspension::Fit;
 use crate::moment::{DAY, HOUR, Moment};

@@ -1,0 +1,107 @@
+//! How this run opens a mailbox: by which locks, as whose, and only while the disk has room. Shared by whoever appends.
+
+use crate::config;
+use crate::config::Config;
+use crate::deliver::context::Guard;
+use crate::deliver::recovery_log::log_recovery;
+use crate::error::{Class, Error};
+use crate::mailbox::append;
+use crate::mailbox::lock::{Method, Plan};
+use crate::mailbox::open::{Absent, Owner};
+use crate::mailbox::quoting;
+use crate::mailbox::{self, OpenMailbox};
+use crate::message::envelope::Sender;
+use crate::sys::account::Account;
+use crate::sys::filesystem;
+use std::path::{Path, PathBuf};
+
+/// Which locks are taken.
+#[must_use]
+pub fn methods(config: &Config) -> Vec<Method> {
+    let method = |lock: &config::Lock| match lock {
+        config::Lock::Dotlock => Method::Dotlock,
+        config::Lock::Fcntl => Method::Fcntl,
+        config::Lock::Flock => Method::Flock,
+    };
+    config.mailbox.locks.iter().map(method).collect()
+}
+
+/// How the mailbox at a path is locked when mail comes in.
+#[must_use]
+pub fn plan(guard: &Guard, owner: Owner) -> Plan {
+    Plan {
+        place: guard.place.clone(),
+        ..lock_plan(&guard.config, owner, Absent::Create, guard.state_dir())
+    }
+}
+
+/// How a mailbox is locked.
+#[must_use]
+pub fn lock_plan(config: &Config, owner: Owner, absent: Absent, state_dir: Option<PathBuf>) -> Plan {
+    Plan {
+        methods: methods(config),
+        timeout: config.mailbox.lock_timeout.duration(),
+        owner,
+        absent,
+        state_dir,
+        place: None,
+    }
+}
+
+/// How a mailbox quotes.
+#[must_use]
+pub fn quoting(config: &Config) -> quoting::Quoting {
+    match config.mailbox.quoting {
+        config::Quoting::Mboxrd => quoting::Quoting::Mboxrd,
+        config::Quoting::Mboxo => quoting::Quoting::Mboxo,
+    }
+}
+
+/// Opens and locks the mailbox at `path`, and puts in order what a killed run left.
+///
+/// # Errors
+/// When the mailbox cannot be locked, or cannot be put in order.
+pub fn open_locked(guard: &Guard, path: &Path, owner: Owner) -> Result<OpenMailbox, Error> {
+    refuse_number(guard, path)?;
+    let mailbox = mailbox::open_locked(path, &plan(guard, owner), &guard.deadline)?;
+    log_recovery(&mailbox);
+    Ok(mailbox)
+}
+
+/// Makes no mailbox that is called after a number: whoever gets a name later does not look there. One that is there is used.
+pub fn refuse_number(guard: &Guard, path: &Path) -> Result<(), Error> {
+    let is_named = guard.mbox.is_some() || !guard.account.is_nameless() || *path != guard.mailbox();
+    if is_named || path.symlink_metadata().is_ok() {
+        return Ok(());
+    }
+    let cause = format!("nobody in the user database has uid {}", guard.account.uid);
+    Err(
+        Error::new(Class::Configuration, "create mailbox", path.display(), cause)
+            .hint("say --user or --mailbox, or create it once as root; setgid makes none for a number"),
+    )
+}
+
+/// Leaves `min_free` on the file system, for everybody else's mail.
+///
+/// # Errors
+/// When there is less.
+pub fn refuse_full_disk(guard: &Guard, locked: &OpenMailbox, incoming_bytes: u64) -> Result<(), Error> {
+    let Some(min_free_bytes) = guard.config.mailbox.min_free.bound() else {
+        return Ok(());
+    };
+    let free_bytes = filesystem::free_bytes(locked.path(), locked.file())?;
+    if free_bytes < incoming_bytes.saturating_add(min_free_bytes) {
+        return Err(append::too_little_space(locked.path(), free_bytes, min_free_bytes));
+    }
+    Ok(())
+}
+
+/// The sender for the separator line. Where nobody said one, it is the user, whose program brought the message.
+#[must_use]
+pub fn separator_sender(sender: &Sender, user: &Account) -> String {
+    match sender {
+        Sender::Null => String::new(),
+        Sender::Address(address) => address.clone(),
+        Sender::Unknown => user.name.clone(),
+    }
+}

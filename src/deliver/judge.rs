@@ -1,0 +1,20 @@
+//! Judges a message with what the configuration and the host say.
+
+use crate::classify;
+use crate::classify::{Facts, Judgement};
+use crate::config::Config;
+use crate::message::Message;
+use crate::message::envelope::Envelope;
+use crate::sys::account;
+
+/// Judges a message.
+pub fn judge(message: &Message<'_>, envelope: &Envelope, config: &Config) -> Judgement {
+    let facts = Facts {
+        sender: &envelope.sender,
+        own: &envelope.own,
+        max_hops: config.guard.max_hops,
+        hosts: account::own_hosts(),
+        relays: &config.guard.relays,
+    };
+    classify::classify(message, &facts)
+}
