@@ -26,7 +26,8 @@ use std::time::Instant;
 
 use nix::fcntl::{PosixFadviseAdvice, posix_fadvise};
 
-use spoolguard::classify::{Facts, classify};
+use spoolguard::classify::classify;
+use spoolguard::classify::verdict::Facts;
 use spoolguard::mailbox::limited_file::LimitedFile;
 use spoolguard::mailbox::reader::MboxReader;
 use spoolguard::message::Message;

@@ -1,6 +1,6 @@
 //! Does a message fit into a mailbox? How full mailboxes may be, and what a full one means for what comes in.
 
-use crate::classify::{Judgement, Verdict};
+use crate::classify::verdict::{Judgement, Verdict};
 use crate::config::Over;
 use crate::config::value::Limit;
 use crate::message::envelope::Sender;

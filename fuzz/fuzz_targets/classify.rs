@@ -5,7 +5,8 @@ use libfuzzer_sys::fuzz_target;
 use spoolguard::message::address::{Address, OwnAddresses};
 use spoolguard::message::envelope::Sender;
 use spoolguard::message::Message;
-use spoolguard::classify::{Facts, Verdict, classify};
+use spoolguard::classify::verdict::{Facts, Verdict};
+use spoolguard::classify::classify;
 
 fuzz_target!(|bytes: &[u8]| {
     let mut own = OwnAddresses::new("+");

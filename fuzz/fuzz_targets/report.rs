@@ -7,7 +7,8 @@ use spoolguard::message::{Fields, Message};
 use spoolguard::message::mime::MimeParts;
 use spoolguard::report::returned_header::{ReturnedHeader, nested_values, own_words};
 use spoolguard::report::dsn::Report;
-use spoolguard::report::status_code::{class_of, find_status};
+use spoolguard::report::failure::class_of;
+use spoolguard::report::status_code::find_status;
 use spoolguard::message::text::{decoded_value, normalize, part_text};
 
 fuzz_target!(|bytes: &[u8]| {

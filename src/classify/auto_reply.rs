@@ -1,10 +1,10 @@
 //! Is this an automatic answer: vacation and the like? By its own word (RFC 3834 section 5), by the marks of older programs,
 //! by its subject.
 
-use crate::classify::Marker;
 use crate::classify::header_scan::HeaderScan;
 use crate::classify::patterns::auto_reply::{Answer, find, says_away};
 use crate::classify::patterns::subject::bare;
+use crate::classify::verdict::Marker;
 use crate::message::text::starts_with_ignoring_case;
 
 /// What makes it an automatic answer; nothing where it is none. `subject` is folded, `null_sender` the envelope's.

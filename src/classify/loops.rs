@@ -3,7 +3,7 @@
 
 use core::net::IpAddr;
 
-use crate::classify::Marker;
+use crate::classify::verdict::Marker;
 use crate::message::Field;
 use crate::message::address::{Address, OwnAddresses};
 

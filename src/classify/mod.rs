@@ -4,6 +4,7 @@
 
 pub mod auto_reply;
 pub mod bounce;
+pub mod evidence;
 pub mod header_scan;
 pub mod loops;
 pub mod ownership;
@@ -11,23 +12,29 @@ pub mod patterns;
 pub mod policy;
 pub mod receipt;
 pub mod ses;
+pub mod verdict;
 
 use crate::classify::auto_reply::{find_reply, find_signs};
-use crate::classify::bounce::{Answers, Evidence, Weighed, is_suspect, weigh};
+use crate::classify::bounce::{is_suspect, weigh};
+use crate::classify::evidence::{Answers, Evidence, Weighed};
 use crate::classify::header_scan::HeaderScan;
 use crate::classify::loops::{find_loop, is_inside, is_trace};
 use crate::classify::ownership::ownership;
 use crate::classify::patterns::sender::{SenderKind, judge};
 use crate::classify::receipt::{Disposition, find_complaint, find_disposition};
 use crate::classify::ses::Notice;
-use crate::message::address::OwnAddresses;
+use crate::classify::verdict::Bounce;
+use crate::classify::verdict::Facts;
+use crate::classify::verdict::Judgement;
+use crate::classify::verdict::Marker;
+use crate::classify::verdict::Verdict;
 use crate::message::envelope::Sender;
 use crate::message::mime::MimeParts;
 use crate::message::text::{decoded_value, normalize, parameter, part_text, starts_with_ignoring_case};
 use crate::message::{Field, Message};
 use crate::report::returned_header::{ReturnedHeader, nested_values};
 
-pub use crate::classify::ownership::Ownership;
+pub use crate::classify::verdict::Ownership;
 pub use crate::report::dsn::{Recipient, ReportKind};
 pub use crate::report::returned_header::Origin;
 pub use crate::report::status_code::FailureClass;
@@ -37,152 +44,6 @@ pub const DIVERT_HEADER: &str = "X-Spoolguard-Divert";
 
 /// The header on top of the notices that spoolguard writes itself.
 pub const NOTICE_HEADER: &str = "X-Spoolguard-Notice";
-
-/// The piece of a message that convinced us.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
-pub struct Marker {
-    /// The header field, as we call it; `Body` for what stands there.
-    pub header: String,
-    /// Its value, unfolded; still holds whatever the sender wrote, so it is escaped where it is shown.
-    pub value: String,
-    /// What that means, in words.
-    pub why: &'static str,
-}
-
-impl Marker {
-    /// As much of a value as is kept.
-    const VALUE_BYTES: usize = 500;
-
-    /// Keeps `value`, without blanks at its ends and not longer than anyone reads.
-    pub(crate) fn new(header: &str, value: &str, why: &'static str) -> Self {
-        let value = value.trim();
-        let mut end = value.len().min(Self::VALUE_BYTES);
-        while !value.is_char_boundary(end) {
-            end -= 1;
-        }
-        Self {
-            header: header.to_owned(),
-            value: value.get(..end).unwrap_or_default().to_owned(),
-            why,
-        }
-    }
-
-    /// Keeps a field as it stands in the message.
-    pub(crate) fn of(field: &Field<'_>, why: &'static str) -> Self {
-        Self::new(&field.name_text(), &field.text(), why)
-    }
-}
-
-/// A report from a mail system.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Bounce {
-    /// Failure, delay or success, as far as the report says.
-    pub kind: Option<ReportKind>,
-    /// The recipients it names.
-    pub recipients: Vec<Recipient>,
-    /// Whose message it is about.
-    pub origin: Origin,
-    /// Whether more than its writer's name says that the message is the user's.
-    pub ownership: Ownership,
-    /// Why it is a report; never empty.
-    pub markers: Vec<Marker>,
-    /// The host that reports, where it says so (RFC 3464 section 2.2.2).
-    pub reporting_host: Option<String>,
-    /// The Message-ID of the message that it is about.
-    pub quoted_message_id: Option<String>,
-    /// Who wrote that message.
-    pub quoted_sender: Option<String>,
-}
-
-impl Bounce {
-    /// Tells whether it gives a message up: one that says nothing does, that is what reports are for.
-    #[must_use]
-    pub fn gives_up(&self) -> bool {
-        match self.kind {
-            Some(ReportKind::Failure) | None => true,
-            Some(ReportKind::Delay | ReportKind::Success) => false,
-        }
-    }
-}
-
-/// What a message is. Every verdict but `Ordinary` holds at least one marker.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[must_use]
-pub enum Verdict {
-    /// It has been here before.
-    Loop(Vec<Marker>),
-    /// A report from a mail system about another message (RFC 3464, and the shapes before it).
-    Bounce(Bounce),
-    /// A feedback report (RFC 5965).
-    Complaint(Vec<Marker>),
-    /// A read receipt (RFC 8098).
-    Receipt(Vec<Marker>),
-    /// Vacation and the like (RFC 3834).
-    AutoReply(Vec<Marker>),
-    /// Written by spoolguard itself.
-    Notice(Vec<Marker>),
-    /// Everything else.
-    Ordinary,
-}
-
-impl Verdict {
-    /// The word for it, as flags, logs and JSON use it.
-    #[must_use]
-    pub fn name(&self) -> &'static str {
-        match self {
-            Self::Loop(_) => "loop",
-            Self::Bounce(_) => "bounce",
-            Self::Complaint(_) => "complaint",
-            Self::Receipt(_) => "receipt",
-            Self::AutoReply(_) => "auto-reply",
-            Self::Notice(_) => "notice",
-            Self::Ordinary => "ordinary",
-        }
-    }
-
-    /// What led to it.
-    #[must_use]
-    pub fn markers(&self) -> &[Marker] {
-        match self {
-            Self::Loop(markers)
-            | Self::Complaint(markers)
-            | Self::Receipt(markers)
-            | Self::AutoReply(markers)
-            | Self::Notice(markers) => markers,
-            Self::Bounce(bounce) => &bounce.markers,
-            Self::Ordinary => &[],
-        }
-    }
-}
-
-/// A verdict, and the facts that stand beside it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[must_use]
-pub struct Judgement {
-    /// What the message is.
-    pub verdict: Verdict,
-    /// The envelope sender is null.
-    pub null_sender: Option<Marker>,
-    /// The message, or the header that it quotes, says that a guard diverted it before.
-    pub diverted_before: Option<Marker>,
-    /// A filter marked the message as spam.
-    pub spam: Option<Marker>,
-}
-
-/// What has to be known beside the message.
-#[derive(Clone, Copy, Debug)]
-pub struct Facts<'a> {
-    /// Who sent it.
-    pub sender: &'a Sender,
-    /// The user's own addresses.
-    pub own: &'a OwnAddresses,
-    /// How many `Received` fields are too many.
-    pub max_hops: usize,
-    /// The names of this host.
-    pub hosts: &'a [String],
-    /// Other hosts and domains through which the user's own mail leaves.
-    pub relays: &'a [String],
-}
 
 /// Judges one message.
 pub fn classify(message: &Message<'_>, facts: &Facts<'_>) -> Judgement {
@@ -383,7 +244,8 @@ fn find_diverted(message: &Message<'_>, head: &HeaderScan<'_>) -> Option<Marker>
 
 #[cfg(test)]
 mod tests {
-    use super::{Facts, classify};
+    use super::classify;
+    use crate::classify::verdict::Facts;
     use crate::message::Message;
     use crate::message::address::OwnAddresses;
     use crate::message::envelope::Sender;

@@ -1,19 +1,10 @@
 //! Is a returned message really the user's? Whoever sends spam in the user's name can write the name, and little else.
 
-use crate::classify::Facts;
 use crate::classify::loops::Hop;
+use crate::classify::verdict::Facts;
+use crate::classify::verdict::Ownership;
 use crate::message::Message;
 use crate::message::address::Address;
-
-/// Whether more than a name says that a quoted message is the user's. Whoever sends spam writes anybody into `From`; what the MTAs on
-/// its way wrote, the sender of spam does not choose.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ownership {
-    /// The user's host, domain or relay is among its `Received` fields, or made its Message-ID.
-    Shown,
-    /// Nothing says so.
-    NotShown,
-}
 
 /// Looks in the header of a returned message for signs, beside its writer's name, that the user sent it.
 #[must_use]
@@ -52,8 +43,9 @@ fn is_at_or_below(host: &str, domain: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{Ownership, ownership};
-    use crate::classify::Facts;
+    use super::ownership;
+    use crate::classify::verdict::Facts;
+    use crate::classify::verdict::Ownership;
     use crate::message::Message;
     use crate::message::address::OwnAddresses;
     use crate::message::envelope::Sender;

@@ -3,7 +3,8 @@
 use crate::config::Guard;
 use std::fmt;
 
-use crate::classify::{Judgement, Origin, Ownership, Verdict};
+use crate::classify::verdict::{Judgement, Verdict};
+use crate::classify::{Origin, Ownership};
 use crate::config::Choice;
 
 /// What the command line asked for.
@@ -153,7 +154,7 @@ fn pass_unless_spam(judgement: &Judgement, pass: Action, guard: &Guard) -> Actio
 #[cfg(test)]
 mod tests {
     use super::{Action, Copies, Job, Why, choose};
-    use crate::classify::{Judgement, Marker, Verdict};
+    use crate::classify::verdict::{Judgement, Marker, Verdict};
     use crate::config::Guard;
     use crate::config::value::Limit;
     use crate::config::{Choice, Over};

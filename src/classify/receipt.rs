@@ -1,15 +1,16 @@
 //! Reports that are about no delivery: complaints (RFC 5965) and read receipts (RFC 8098), told from rejections that come
 //! dressed as receipts.
 
-use crate::classify::Marker;
 use crate::classify::header_scan::HeaderScan;
 use crate::classify::patterns::sender::{SenderKind, judge};
+use crate::classify::verdict::Marker;
 use crate::message::Message;
 use crate::message::address::Address;
 use crate::message::mime::{MimeParts, PartKind};
 use crate::message::text::{decoded_value, normalize, part_text};
 use crate::report::dsn::{Recipient, fields_of};
-use crate::report::status_code::{class_of, find_status};
+use crate::report::failure::class_of;
+use crate::report::status_code::find_status;
 
 /// What makes it a complaint.
 #[must_use]

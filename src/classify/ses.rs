@@ -1,11 +1,11 @@
 //! Is this what Amazon SES tells of a message through SNS: JSON in place of a mail system's report? A bounce and a complaint have the same
 //! form and differ in one word. Reads the few keys that are needed, wherever they stand; what is no such JSON is nothing.
 
-use crate::classify::ownership::Ownership;
-use crate::classify::{Bounce, Marker};
+use crate::classify::verdict::Ownership;
+use crate::classify::verdict::{Bounce, Marker};
 use crate::report::dsn::{Recipient, ReportKind};
+use crate::report::failure::class_of;
 use crate::report::returned_header::Origin;
-use crate::report::status_code::class_of;
 
 /// As many recipients as are read of one notice.
 const MOST_RECIPIENTS: usize = 50;

@@ -10,8 +10,8 @@ use std::sync::Arc;
 
 use time::OffsetDateTime;
 
-use crate::classify::Judgement;
 use crate::classify::policy::Action;
+use crate::classify::verdict::Judgement;
 use crate::config::Config;
 use crate::config::value::Limit;
 use crate::error::Error;

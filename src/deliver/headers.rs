@@ -3,7 +3,8 @@
 
 use time::OffsetDateTime;
 
-use crate::classify::{DIVERT_HEADER, Judgement, Marker, Verdict};
+use crate::classify::DIVERT_HEADER;
+use crate::classify::verdict::{Judgement, Marker, Verdict};
 use crate::deliver::forward::rules::attribution::ForwardFailure;
 use crate::escape::visible;
 use crate::message::Message;
@@ -187,7 +188,7 @@ pub fn separator_field(message: &Message<'_>) -> String {
 #[cfg(test)]
 mod tests {
     use super::{divert_fields, quoted, verdict_field};
-    use crate::classify::{Judgement, Marker, Verdict};
+    use crate::classify::verdict::{Judgement, Marker, Verdict};
 
     #[test]
     fn what_a_message_says_cannot_leave_its_quotes() {

@@ -1,7 +1,7 @@
 //! Judges a message with what the configuration and the host say.
 
 use crate::classify;
-use crate::classify::{Facts, Judgement};
+use crate::classify::verdict::{Facts, Judgement};
 use crate::config::Config;
 use crate::message::Message;
 use crate::message::envelope::Envelope;

@@ -1,7 +1,7 @@
 //! What is said about each message: one line in the log, one line for a dry run. Never its body or its subject.
 
-use crate::classify::Verdict;
 use crate::classify::policy::Action;
+use crate::classify::verdict::Verdict;
 use crate::deliver::context::{Case, Guard, Outcome};
 use crate::deliver::headers;
 use crate::error::{Error, Status};

@@ -4,8 +4,9 @@
 use crate::message::address::Address;
 use crate::message::text::starts_with_ignoring_case;
 use crate::message::{Fields, Message};
+use crate::report::failure::class_of;
 use crate::report::stage::Stage;
-use crate::report::status_code::{FailureClass, class_of, find_status};
+use crate::report::status_code::{FailureClass, find_status};
 
 /// A report that names more recipients says nothing new with the rest.
 const MAX_RECIPIENTS: usize = 200;

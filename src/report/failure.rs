@@ -178,3 +178,14 @@ fn topic_of(status: Subject) -> Option<Topic> {
         _ => None,
     }
 }
+
+/// The class of a status and of what was said, where nothing else is known.
+#[must_use]
+pub fn class_of(status: Option<&str>, reply: &str) -> FailureClass {
+    let evidence = FailureEvidence {
+        status,
+        reply,
+        ..FailureEvidence::default()
+    };
+    evidence.class()
+}

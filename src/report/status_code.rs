@@ -1,7 +1,5 @@
 //! Status codes: where they stand in a text, and what each means by itself for the next message to the same address (RFC 3463).
 
-use crate::report::failure::FailureEvidence;
-
 /// Whether the address is dead, or only this time, or only this message.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -61,17 +59,6 @@ impl Subject {
     pub fn is_no_answer(self) -> bool {
         (self.subject, self.detail) == (4, 1)
     }
-}
-
-/// The class of a status and of what was said, where nothing else is known.
-#[must_use]
-pub fn class_of(status: Option<&str>, reply: &str) -> FailureClass {
-    let evidence = FailureEvidence {
-        status,
-        reply,
-        ..FailureEvidence::default()
-    };
-    evidence.class()
 }
 
 /// The first enhanced status code in `text` (RFC 3463 section 2), `5.1.1`, if it is no piece of an IP address or a version.
@@ -181,7 +168,8 @@ fn digits(bytes: &[u8], from: usize) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::{FailureClass, class_of, find_reply_code, find_status, from_reply_code, status_of_reply_code};
+    use super::{FailureClass, find_reply_code, find_status, from_reply_code, status_of_reply_code};
+    use crate::report::failure::class_of;
 
     #[test]
     fn a_class_comes_from_the_code_and_from_the_words_where_the_code_is_vague() {

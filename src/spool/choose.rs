@@ -5,7 +5,8 @@ use std::io;
 
 use sha2::{Digest, Sha256};
 
-use crate::classify::{NOTICE_HEADER, Verdict};
+use crate::classify::NOTICE_HEADER;
+use crate::classify::verdict::Verdict;
 use crate::cli::Who;
 use crate::config::Config;
 use crate::deliver::caller;

@@ -10,7 +10,7 @@ use time::OffsetDateTime;
 use crate::archive::messages::Archived;
 use crate::classify::policy;
 use crate::classify::policy::{Action, Job};
-use crate::classify::{Bounce, Verdict};
+use crate::classify::verdict::{Bounce, Verdict};
 use crate::cli::Who;
 use crate::config::Config;
 use crate::deliver::access;

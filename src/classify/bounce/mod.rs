@@ -11,12 +11,12 @@ use crate::classify::bounce::recipients::{
 };
 use crate::classify::bounce::reply::find_reply;
 use crate::classify::bounce::score::{Built, Score};
-use crate::classify::header_scan::HeaderScan;
+use crate::classify::evidence::Evidence;
+use crate::classify::evidence::Weighed;
 use crate::classify::ownership::ownership;
 use crate::classify::patterns::sender::SenderKind;
 use crate::classify::patterns::{body, subject};
-use crate::classify::{Bounce, Facts, Marker};
-use crate::message::Message;
+use crate::classify::verdict::{Bounce, Facts, Marker};
 use crate::message::mime::{MimeParts, PartKind};
 use crate::message::text::{normalize, part_text, starts_with_ignoring_case};
 use crate::report::dsn::{Recipient, Report};
@@ -25,45 +25,6 @@ use crate::report::returned_header::{ReturnedHeader, nested_values, own_words};
 
 /// As much of the system's own words as rules look at.
 const OPENING_BYTES: usize = 8 * 1024;
-
-/// What is known of a message before its body is read.
-#[derive(Clone, Debug)]
-pub struct Evidence<'m, 'a> {
-    /// The message.
-    pub message: &'m Message<'a>,
-    /// Its header.
-    pub head: &'m HeaderScan<'a>,
-    /// `From`, decoded.
-    pub from: Option<&'m str>,
-    /// Who that is.
-    pub sender_kind: SenderKind,
-    /// The subject, folded.
-    pub subject: &'m str,
-    /// The null envelope sender.
-    pub null_sender: Option<&'m Marker>,
-    /// It has marks of an automatic answer.
-    pub answers: Answers,
-}
-
-/// Whether a message has marks of an automatic answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Answers {
-    /// It has, beyond what Postfix puts on its reports too.
-    Yes,
-    /// It has not.
-    No,
-}
-
-/// What came of the weighing.
-#[derive(Clone, Debug)]
-pub enum Weighed {
-    /// It is a report.
-    Report(Bounce),
-    /// It is none, but a machine wrote it about a message that carries our own mark.
-    QuotesOurLoop(Marker),
-    /// It is none.
-    Nothing,
-}
 
 /// Tells whether anything at all speaks for a report, so that the body is worth reading.
 #[must_use]

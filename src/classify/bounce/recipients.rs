@@ -1,6 +1,6 @@
 //! What a bounce tells, once it is one: its recipients, from the machine's part or from wherever else they are named.
 
-use crate::classify::bounce::Evidence;
+use crate::classify::evidence::Evidence;
 use crate::message::Message;
 use crate::message::address::Address;
 use crate::message::mime::{MimeParts, PartKind};

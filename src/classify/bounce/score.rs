@@ -1,12 +1,12 @@
 //! The scale on which the evidence for a report is weighed, and what each piece weighs. No single weak piece is enough, and what
 //! people and lists add to a message weighs against it.
 
-use crate::classify::Marker;
 use crate::classify::bounce::recipients::parties;
 use crate::classify::bounce::reply::{find_reply, names_alone};
-use crate::classify::bounce::{Answers, Evidence};
+use crate::classify::evidence::{Answers, Evidence};
 use crate::classify::patterns::sender::SenderKind;
 use crate::classify::patterns::{body, subject};
+use crate::classify::verdict::Marker;
 use crate::message::address::Address;
 use crate::message::mime::{MimeParts, PartKind};
 use crate::message::text::starts_with_ignoring_case;

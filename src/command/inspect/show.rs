@@ -6,7 +6,8 @@ use std::io::{self, Write};
 use serde::Serialize;
 
 use crate::classify::policy::Action;
-use crate::classify::{Bounce, Judgement, Marker, Origin, Ownership, Recipient, ReportKind, Verdict};
+use crate::classify::verdict::{Bounce, Judgement, Marker, Verdict};
+use crate::classify::{Origin, Ownership, Recipient, ReportKind};
 use crate::deliver::headers;
 use crate::escape::visible;
 use crate::mailbox::reader::Doubt;

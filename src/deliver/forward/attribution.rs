@@ -1,7 +1,7 @@
 //! Finds out which of the user's destinations a report is about: gathers what the message, the key and the memory of recent
 //! forwards know, and lets `decide` judge. What cannot be read proves nothing, and stops no delivery.
 
-use crate::classify::{Bounce, Verdict};
+use crate::classify::verdict::{Bounce, Verdict};
 use crate::deliver::context::{Case, Guard};
 use crate::deliver::forward::rules::attribution::{Evidence, ForwardFailure, Token, attribute};
 use crate::deliver::forward::{history, verp};

@@ -13,7 +13,7 @@ pub mod verp;
 use std::collections::HashSet;
 use std::path::PathBuf;
 
-use crate::classify::Verdict;
+use crate::classify::verdict::Verdict;
 use crate::config::ForwardSender;
 use crate::deliver::context::{Case, Guard};
 use crate::deliver::headers;

@@ -13,9 +13,10 @@ pub mod unpack;
 use std::cell::OnceCell;
 use std::path::{Path, PathBuf};
 
+use crate::classify::Origin;
 use crate::classify::policy;
 use crate::classify::policy::{Action, Job, Why};
-use crate::classify::{Bounce, Origin};
+use crate::classify::verdict::Bounce;
 use crate::config::Over;
 use crate::deliver::context::{Case, Guard, Outcome};
 use crate::deliver::forward::rules::attribution::ForwardFailure;

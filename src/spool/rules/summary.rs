@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
-use crate::classify::{Judgement, Marker, Verdict};
+use crate::classify::verdict::{Judgement, Marker, Verdict};
 use crate::message::address::Address;
 use crate::message::text::decoded_value;
 use crate::message::{Field, Message};
@@ -248,7 +248,8 @@ pub fn hash(bytes: &[u8]) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::{Kind, Letter, Reading};
-    use crate::classify::{Facts, classify};
+    use crate::classify::classify;
+    use crate::classify::verdict::Facts;
     use crate::message::Message;
     use crate::message::address::{Address, OwnAddresses};
     use crate::message::envelope::Sender;

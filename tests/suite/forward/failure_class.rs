@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::Path;
 
-use spoolguard::classify::Verdict;
+use spoolguard::classify::verdict::Verdict;
 use spoolguard::report::failure::FailureEvidence;
 use spoolguard::report::stage::Stage;
 

@@ -6,7 +6,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use spoolguard::classify::patterns::{auto_reply, body, subject};
-use spoolguard::classify::{Bounce, Facts, Judgement, Origin, ReportKind, Verdict, classify};
+use spoolguard::classify::verdict::{Bounce, Facts, Judgement, Verdict};
+use spoolguard::classify::{Origin, ReportKind, classify};
 use spoolguard::message::Message;
 use spoolguard::message::address::{Address, OwnAddresses};
 use spoolguard::message::envelope::Sender;

@@ -8,7 +8,7 @@
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use crate::classify::{Bounce, Judgement, Verdict};
+use crate::classify::verdict::{Bounce, Judgement, Verdict};
 use crate::message::Message;
 
 /// How much of a body is compared, in bytes, beside its length.
@@ -150,7 +150,8 @@ fn bounded(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::{Expendable, Similarity, similarity};
-    use crate::classify::{Facts, classify};
+    use crate::classify::classify;
+    use crate::classify::verdict::Facts;
     use crate::message::Message;
     use crate::message::address::{Address, OwnAddresses};
     use crate::message::envelope::Sender;

@@ -2,7 +2,8 @@
 //!
 //! How much each proof is worth is said at `Proof`; what follows from it is the caller's.
 
-use crate::classify::{Bounce, Judgement, Marker, Origin, Ownership, Verdict};
+use crate::classify::verdict::{Bounce, Judgement, Marker, Verdict};
+use crate::classify::{Origin, Ownership};
 use crate::message::address::Address;
 use crate::moment::{DAY, Moment};
 use crate::report::dsn::{Recipient, ReportKind, kind_of};
@@ -215,7 +216,7 @@ pub fn is_timely(proof: Proof, dated: Option<&str>, now: Moment) -> bool {
 #[cfg(test)]
 mod tests {
     use super::{Evidence, Proof, Token, attribute, believe_history};
-    use crate::classify::{Bounce, Judgement, Ownership, Verdict};
+    use crate::classify::verdict::{Bounce, Judgement, Ownership, Verdict};
     use crate::report::dsn::{Recipient, ReportKind};
     use crate::report::returned_header::Origin;
     use crate::report::status_code::FailureClass;

@@ -9,7 +9,8 @@ use crate::deliver::forward::rules::arrivals::{Arrivals, Between};
 use crate::deliver::forward::rules::attribution::{ForwardFailure, Proof};
 use crate::deliver::forward::rules::kept_text::{TEXT_BYTES, cut, id};
 use crate::moment::{HOUR, Moment};
-use crate::report::status_code::{FailureClass, class_of, find_status};
+use crate::report::failure::class_of;
+use crate::report::status_code::{FailureClass, find_status};
 
 /// How many recent hard failures are remembered; more than any `storm` asks for.
 pub const RECENT: usize = MOST_BURST;

@@ -1,0 +1,45 @@
+//! What the questions about a bounce are asked of, and what they answer: types without code.
+
+use crate::classify::header_scan::HeaderScan;
+use crate::classify::patterns::sender::SenderKind;
+use crate::classify::verdict::{Bounce, Marker};
+use crate::message::Message;
+
+/// What is known of a message before its body is read.
+#[derive(Clone, Debug)]
+pub struct Evidence<'m, 'a> {
+    /// The message.
+    pub message: &'m Message<'a>,
+    /// Its header.
+    pub head: &'m HeaderScan<'a>,
+    /// `From`, decoded.
+    pub from: Option<&'m str>,
+    /// Who that is.
+    pub sender_kind: SenderKind,
+    /// The subject, folded.
+    pub subject: &'m str,
+    /// The null envelope sender.
+    pub null_sender: Option<&'m Marker>,
+    /// It has marks of an automatic answer.
+    pub answers: Answers,
+}
+
+/// Whether a message has marks of an automatic answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answers {
+    /// It has, beyond what Postfix puts on its reports too.
+    Yes,
+    /// It has not.
+    No,
+}
+
+/// What came of the weighing.
+#[derive(Clone, Debug)]
+pub enum Weighed {
+    /// It is a report.
+    Report(Bounce),
+    /// It is none, but a machine wrote it about a message that carries our own mark.
+    QuotesOurLoop(Marker),
+    /// It is none.
+    Nothing,
+}
