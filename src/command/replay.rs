@@ -8,10 +8,9 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use crate::cli::{Everywhere, Who};
-use crate::config::value::Age;
 use crate::deliver;
 use crate::deliver::Errand;
-use crate::deliver::context::Guard;
+use crate::deliver::context::{Guard, Started};
 use crate::deliver::dry_run;
 use crate::deliver::{log_line, settle};
 use crate::error::{Class, Error, Status};
@@ -59,7 +58,7 @@ impl<'a> Replay<'a> {
     fn prepare(errand: &'a Errand, who: &'a Who, everywhere: &'a Everywhere) -> Result<Self, Error> {
         let mut guard = Guard::prepare(who, errand.mailbox.clone(), everywhere, deliver::begin()?)?;
         // Whoever replays mail wants it sent, also what went out a short while ago and came back.
-        guard.config.forward.duplicate_window = Age::seconds(0);
+        guard.started = Started::ByHand;
         Ok(Self {
             guard,
             errand,

@@ -45,6 +45,17 @@ pub struct Guard {
     pub state: OnceCell<Option<PathBuf>>,
     /// The place of the user's own mailbox, where this run has rights of its own there.
     pub place: Option<Arc<SpoolDirAccess>>,
+    /// Who wants mail to be sent.
+    pub started: Started,
+}
+
+/// Who wants mail to be sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Started {
+    /// It came in, and goes its way.
+    ByMail,
+    /// Somebody sends stored mail: also what was sent before, and what would be held back.
+    ByHand,
 }
 
 /// The notes on what was appended, until the run is over. They go last of all: a kill before that makes the mail system try again.
@@ -121,6 +132,11 @@ pub enum Outcome {
         /// Where it is.
         at: PathBuf,
         /// Why it was not sent.
+        note: String,
+    },
+    /// Every destination had this same message: it was counted.
+    Repeated {
+        /// Which had it, and when.
         note: String,
     },
 }

@@ -16,6 +16,7 @@ pub fn action(case: &Case<'_>, result: &Result<Outcome, Error>) -> &'static str 
         Ok(Outcome::Forwarded { .. }) => "forward",
         Ok(Outcome::Diverted { .. }) => "divert",
         Ok(Outcome::Held { .. }) => "hold",
+        Ok(Outcome::Repeated { .. }) => "repeat",
         Err(e) if e.status() == Status::Refused => "refuse",
         Err(_) => "defer",
     }
@@ -40,6 +41,7 @@ pub fn log(guard: &Guard, case: &Case<'_>, result: &Result<Outcome, Error>) {
         Ok(Outcome::Forwarded { to, note }) => (None, Some(to.join(",")), note.clone(), None),
         Ok(Outcome::Diverted { to, held }) => (None, Some(to.clone()), None, held.clone()),
         Ok(Outcome::Held { at, note }) => (None, None, Some(note.clone()), Some(at.clone())),
+        Ok(Outcome::Repeated { note }) => (None, None, Some(note.clone()), None),
         Err(e) => (None, None, Some(e.to_string()), None),
     };
     let sender = match &case.envelope.sender {

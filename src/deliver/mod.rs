@@ -36,7 +36,7 @@ use crate::config::Log;
 use crate::config::load;
 use crate::config::load::{Extent, Sources};
 use crate::deliver::caller::Variable;
-use crate::deliver::context::{Begun, Case, Guard};
+use crate::deliver::context::{Begun, Case, Guard, Started};
 use crate::deliver::forward::history;
 use crate::deliver::forward::rules::attribution;
 use crate::deliver::forward::verp;
@@ -208,6 +208,7 @@ impl Guard {
             begun: Begun::default(),
             state: OnceCell::new(),
             place,
+            started: Started::ByMail,
         })
     }
 

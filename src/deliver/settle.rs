@@ -7,9 +7,14 @@ use crate::deliver::context::{Case, Guard, Outcome, when_settled};
 use crate::deliver::divert::digest;
 use crate::deliver::divert::held::{self, HeldCopy};
 use crate::deliver::divert::throttle::{self, OwnBounce};
+use crate::deliver::forward::answer;
+use crate::deliver::forward::answer::Answered;
 use crate::deliver::forward::gate;
 use crate::deliver::forward::gate::{Gate, Kept, KeptBack};
+use crate::deliver::forward::history::{Repeats, Sketches};
+use crate::deliver::forward::history_line::Fate;
 use crate::deliver::forward::kept;
+use crate::deliver::forward::loops;
 use crate::deliver::forward::rules::attribution::ForwardFailure;
 use crate::deliver::forward::rules::kept::Reason;
 use crate::deliver::forward::{destinations, history};
@@ -19,6 +24,7 @@ use crate::deliver::store;
 use crate::deliver::store::Placement;
 use crate::deliver::{auto_archive, divert, forward, headers, log_line, overflow};
 use crate::error::{Class, Error, Outlook};
+use crate::message::verp::VerpToken;
 use crate::report::status_code::FailureClass;
 
 /// Settles one case, and logs what became of it.
@@ -102,7 +108,7 @@ fn note_kept_back(guard: &Guard, case: &Case<'_>, kept_back: &[KeptBack], outcom
             }
         }
         // The administrator has it.
-        Outcome::Diverted { .. } | Outcome::Held { .. } => {}
+        Outcome::Diverted { .. } | Outcome::Held { .. } | Outcome::Repeated { .. } => {}
     }
 }
 
@@ -179,7 +185,8 @@ fn with_note(outcome: Outcome, why: String) -> Outcome {
         outcome @ (Outcome::Appended { .. }
         | Outcome::Forwarded { .. }
         | Outcome::Diverted { .. }
-        | Outcome::Held { .. }) => outcome,
+        | Outcome::Held { .. }
+        | Outcome::Repeated { .. }) => outcome,
     }
 }
 
@@ -216,18 +223,22 @@ fn divert_or_keep(guard: &Guard, case: &Case<'_>, why: Why) -> Result<Outcome, E
 
 /// Forwards the message where it may go, and remembers what became of it there.
 fn forward(guard: &Guard, case: &Case<'_>, copies: Copies) -> Result<Outcome, Error> {
-    let repeats = history::without_repeats(guard, case, &case.destinations);
-    if let Some(why) = repeats.why_nowhere() {
-        // Left to wait for room until the memory of it fades, it would go round once more.
-        let over = Over::Overflow;
-        return match copies {
-            Copies::None => keep(guard, case, &why, over),
-            // The copy that is asked for, and no other bytes: a run that was killed may have put it there already, and what it left is
-            // known again by them.
-            Copies::Keep => Ok(with_note(append(guard, case, "", over)?, why)),
-        };
+    // Held to the end: whoever brings the same message meanwhile waits, and then sees what became of it.
+    let _turn = history::take_turn(guard, case)?;
+    if let Some(token) = case.token
+        && answer::is_answer(case)
+    {
+        return answer(guard, case, &token);
     }
-    let mut gate = gate::gate(guard, case, &repeats.fresh);
+    let known = history::recall(guard).unwrap_or_default();
+    let repeats = history::without_repeats(guard, case, &known, &case.destinations);
+    if let Some(why) = repeats.why_nowhere() {
+        drop(known);
+        return repeat(guard, case, copies, &repeats, why);
+    }
+    let parted = loops::part(guard, case, &known, &repeats.fresh);
+    drop(known);
+    let mut gate = gate::gate(guard, case, parted);
     let result = forward_where_open(guard, case, copies, &mut gate);
     let kept_back = gate.kept_back();
     gate.end(guard, case);
@@ -237,10 +248,46 @@ fn forward(guard: &Guard, case: &Case<'_>, copies: Copies) -> Result<Outcome, Er
     result
 }
 
+/// A message that every destination has already. The user has it there; it is counted, and not kept: nobody reads it in a mailbox
+/// that all is forwarded from.
+fn repeat(guard: &Guard, case: &Case<'_>, copies: Copies, repeats: &Repeats, why: String) -> Result<Outcome, Error> {
+    let outcome = match copies {
+        Copies::Keep if !history::has_it(guard, case.name()) => {
+            // The copy that is asked for, and no other bytes: a run that was killed may have put it there already, and what it left
+            // is known again by them. Left to wait for room, it would go round once the memory of it fades.
+            with_note(append(guard, case, "", Over::Overflow)?, why)
+        }
+        Copies::Keep | Copies::None => Outcome::Repeated { note: why },
+    };
+    let fates: Vec<_> = repeats
+        .had
+        .iter()
+        .map(|had| (Fate::Repeated, had.destination.clone()))
+        .collect();
+    history::note_fates(guard, case, &fates, &Sketches::default());
+    Ok(outcome)
+}
+
+/// Sends an answer on to whoever wrote the message that it answers; where that cannot be, it is delivered locally.
+fn answer(guard: &Guard, case: &Case<'_>, token: &VerpToken) -> Result<Outcome, Error> {
+    match answer::send(guard, case, token)? {
+        Answered::Sent(writer) => Ok(Outcome::Forwarded {
+            to: vec![writer],
+            note: Some("it answers a message that was sent on".to_owned()),
+        }),
+        Answered::Repeated(note) => Ok(Outcome::Repeated { note }),
+        Answered::NotSent(why) => keep(guard, case, &why, Over::Overflow),
+    }
+}
+
 /// Forwards the message, after a copy was kept where that is asked for or some destination is suspended. When the mail system cannot
 /// take it now, no copy stays: the message will come again, and each time would leave another.
 fn forward_where_open(guard: &Guard, case: &Case<'_>, copies: Copies, gate: &mut Gate) -> Result<Outcome, Error> {
-    let over = guard.config.quota.when_full;
+    let over = match gate.ends_a_loop() {
+        // Put off or refused, it would be reported to whoever answers, and that would be answered.
+        true => Over::Overflow,
+        false => guard.config.quota.when_full,
+    };
     let held = hold_unreturnable(guard, case, copies, gate);
     // Where no copy can be held, one in the mailbox does.
     let copies = match held {
@@ -251,6 +298,13 @@ fn forward_where_open(guard: &Guard, case: &Case<'_>, copies: Copies, gate: &mut
         (Copies::Keep, _) => Some(store::place(guard, case, "", over)?),
         (Copies::None, None) => None,
         (Copies::None, Some(why)) => match store::place(guard, case, &kept_fields(case, &why), over) {
+            Err(e) if e.outlook() == Outlook::NeedsMending && gate.ends_a_loop() => {
+                tracing::warn!(user = guard.account.name, why, note = %e, "goes to the overflow mbox");
+                if gate.destinations().is_empty() {
+                    return store::overflow(guard, case, &kept_fields(case, &why));
+                }
+                None
+            }
             Err(e) if e.outlook() == Outlook::NeedsMending => {
                 // No mailbox can be made for the user. Then it is better sent to a dead address, from where a report comes, than put
                 // off until the mail system gives up.
@@ -275,7 +329,7 @@ fn forward_where_open(guard: &Guard, case: &Case<'_>, copies: Copies, gate: &mut
     if let Some(Placement::Here(_)) = copy {
         history::note_kept(guard, case);
     }
-    let sent = match forward::send(guard, case, &destinations) {
+    let sent = match forward::send(guard, case, &destinations, gate.sketches()) {
         Ok(sent) => sent,
         Err(e) => {
             if let Unreturnable::Held(held) = held {
@@ -328,9 +382,12 @@ fn forward_where_open(guard: &Guard, case: &Case<'_>, copies: Copies, gate: &mut
             mailbox,
             note: Some(why),
         }),
-        Some(Ok(outcome @ (Outcome::Forwarded { .. } | Outcome::Diverted { .. } | Outcome::Held { .. }))) => {
-            Ok(outcome)
-        }
+        Some(Ok(
+            outcome @ (Outcome::Forwarded { .. }
+            | Outcome::Diverted { .. }
+            | Outcome::Held { .. }
+            | Outcome::Repeated { .. }),
+        )) => Ok(outcome),
         Some(Err(_)) | None => {
             let kept = keep(guard, case, &why, over);
             if matches!(kept, Ok(Outcome::Appended { .. })) {
@@ -381,7 +438,7 @@ fn copy_text(copy: &Result<Outcome, Error>) -> String {
         Ok(Outcome::Appended { mailbox, .. }) => format!("kept a copy in {}", mailbox.display()),
         Ok(Outcome::Diverted { to, .. }) => format!("sent a copy to {to}"),
         Ok(Outcome::Held { at, .. }) => format!("held a copy in {}", at.display()),
-        Ok(Outcome::Forwarded { .. }) => String::new(),
+        Ok(Outcome::Forwarded { .. } | Outcome::Repeated { .. }) => String::new(),
         // The message is on its way; sending it again would be no better.
         Err(e) => format!("kept no copy: {e}"),
     }

@@ -1,6 +1,8 @@
-//! Is this the same message as one before? A name for a message that stays the same on its way: its Message-ID, or, where it has
-//! none, what no mail system touches. Two messages of one name are kept apart by nothing else, so a name only ever keeps a message
-//! from travelling on, and never from the user.
+//! Is this the same message as one before? A key for a message that stays the same on its way: its Message-ID *and* what no mail
+//! system touches of its header and text. The Message-ID alone is not enough: devices write a constant one into each scan, a list sends
+//! another text under the writer's, and whoever knows an id could keep a message away with it.
+//!
+//! A key is no secret and no seal: whoever sends the very same text again is taken for the same message, and nothing else.
 
 use sha2::{Digest, Sha256};
 
@@ -37,18 +39,16 @@ impl MessageKey {
         }
     }
 
-    /// Tells whether a written name is this one. Where one of them has no Message-ID, the text tells: some mail systems add one on
-    /// the way, and others take it away. Two with different ones are two messages, also where an alarm says the same twice.
+    /// Tells whether a written key is this one: the same text, and the same Message-ID. Where one of them has no Message-ID the text
+    /// tells: some mail systems add one on the way, and others take it away. The text holds `Date`, so two alarms are two messages.
     #[must_use]
     pub fn is(&self, written: &str) -> bool {
-        let (id, text) = match written.split_once(BETWEEN) {
-            Some((id, text)) => (Some(id), text),
-            None => (None, written),
-        };
-        match (&self.id, id) {
+        let (id, text) = halves(written);
+        let same_id = match (&self.id, id) {
             (Some(one), Some(other)) => one == other,
-            (None, _) | (_, None) => self.text == text,
-        }
+            (None, _) | (_, None) => true,
+        };
+        same_id && self.text == text
     }
 }
 
@@ -61,7 +61,16 @@ impl std::fmt::Display for MessageKey {
     }
 }
 
-/// The first half of the name of the message with this Message-ID. `<>`, `<@host>` and the like come from broken programs, each
+/// The two halves of a written key: what was made of the Message-ID, where there was one, and what was made of the text.
+#[must_use]
+pub fn halves(written: &str) -> (Option<&str>, &str) {
+    match written.split_once(BETWEEN) {
+        Some((id, text)) => (Some(id), text),
+        None => (None, written),
+    }
+}
+
+/// The first half of the key of the message with this Message-ID. `<>`, `<@host>` and the like come from broken programs, each
 /// time the same, and name nothing.
 #[must_use]
 pub fn of_id(id: &str) -> Option<String> {
@@ -125,9 +134,9 @@ mod tests {
         let same = [
             (
                 base,
-                "Received: x\nX-Loop: a@a.test\nmessage-id:\n <1@s.test>\nSubject: other\n\nother\n",
+                "Received: x\nX-Loop: a@a.test\nmessage-id:\n <1@s.test>\nSubject:  a\nFrom: s@s.test\n\nx\n\n",
             ),
-            (base, "Message-ID: 1@s.test\n\n"),
+            (base, "Message-ID: 1@s.test\nFrom: s@s.test\nSubject: a\n\nx\n"),
             (
                 plain,
                 "Return-Path: <s@s.test>\nReceived: y\nFrom: s@s.test\nDate: today\nSubject: a\n b\nStatus: RO\n\nx\ny\n\n",
@@ -143,6 +152,17 @@ mod tests {
         }
         let different = [
             (base, "Message-ID: <2@s.test>\nFrom: s@s.test\nSubject: a\n\nx\n"),
+            // A list's copy, a device's second scan, and whoever knows an id.
+            (base, "Message-ID: <1@s.test>\nFrom: s@s.test\nSubject: [l] a\n\nx\n"),
+            (
+                base,
+                "Message-ID: <1@s.test>\nFrom: s@s.test\nSubject: a\n\nx\n__\nlist\n",
+            ),
+            (
+                base,
+                "Message-ID: <1@s.test>\nFrom: s@s.test\nDate: later\nSubject: a\n\nx\n",
+            ),
+            (base, "Message-ID: <1@s.test>\n\n"),
             (base, "From: s@s.test\nSubject: a\n\ny\n"),
             (plain, "From: s@s.test\nDate: today\nSubject: a b\n\nx\nz\n"),
             (plain, "From: s@s.test\nDate: tomorrow\nSubject: a b\n\nx\ny\n"),

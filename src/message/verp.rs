@@ -1,5 +1,6 @@
-//! The token in the envelope sender of a forward: `a+fwd=TOKEN@a.test`. A report comes back to that address whatever its shape
-//! and language, and only who saw the envelope can write it. What is forged, damaged or too old is no token.
+//! The token in the envelope sender of a forward: `a+fwd=TOKEN@a.test`. It says for which destination and for which message it was made. A
+//! report comes back to that address whatever its shape and language, and so does whatever answers the message; only who saw the
+//! envelope can write there. What is forged, damaged or too old is no token.
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
@@ -21,11 +22,12 @@ const VALID_DAYS: u16 = 28;
 /// The clock of the host that made it may be a day ahead.
 const AHEAD_DAYS: u16 = 1;
 
-/// Bytes of a token: the day, which destination, and the seal over both.
+/// Bytes of a token: the day, which destination, which message, and the seal over all. Who guesses 64 bits has one mail each to try.
 const DAY: usize = 2;
 const TAG: usize = 4;
-const SEAL: usize = 10;
-const TOKEN: usize = DAY + TAG + SEAL;
+const MESSAGE: usize = 4;
+const SEAL: usize = 8;
+const TOKEN: usize = DAY + TAG + MESSAGE + SEAL;
 
 /// The letters of base32 (RFC 4648 section 6), small: some hosts write local parts in capitals or in small letters.
 const LETTERS: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
@@ -44,7 +46,7 @@ impl Key {
     /// Seals `what` for `user`: whoever shares the key with others still has tokens of one's own.
     fn seal(&self, user: &str, what: &[u8]) -> Option<Hmac<Sha256>> {
         let mut mac = Hmac::<Sha256>::new_from_slice(&self.0).ok()?;
-        mac.update(b"spoolguard forward 1\0");
+        mac.update(b"spoolguard forward 2\0");
         mac.update(user.as_bytes());
         mac.update(b"\0");
         mac.update(what);
@@ -58,10 +60,11 @@ impl std::fmt::Debug for Key {
     }
 }
 
-/// What a token of ours says: which destination it was made for.
+/// What a token of ours says: which destination and which message it was made for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct VerpToken {
     tag: [u8; TAG],
+    message: [u8; MESSAGE],
 }
 
 impl VerpToken {
@@ -70,9 +73,16 @@ impl VerpToken {
     pub fn is_for(&self, destination: &str) -> bool {
         self.tag == tag(destination)
     }
+
+    /// The part of the message's key that it holds: eight hexadecimal digits.
+    #[must_use]
+    pub fn message(&self) -> String {
+        self.message.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
 }
 
-/// The envelope sender of a message that `own` forwards to `destination` at `unix_seconds`. None where the address would be too
+/// The envelope sender of a message that `own` forwards to `destination` at `unix_seconds`; `message` is a part of the message's key, in
+/// hexadecimal digits. None where the address would be too
 /// long, or where there is no character that sets off an extension.
 #[must_use]
 pub fn sender(
@@ -81,6 +91,7 @@ pub fn sender(
     own: &Address,
     delimiter: &str,
     destination: &str,
+    message: &str,
     unix_seconds: i64,
 ) -> Option<String> {
     let (local, domain) = (own.base(delimiter), own.domain()?);
@@ -88,6 +99,7 @@ pub fn sender(
     let mut token = Vec::with_capacity(TOKEN);
     token.extend_from_slice(&day(unix_seconds).to_be_bytes());
     token.extend_from_slice(&tag(destination));
+    token.extend_from_slice(&u32::from_str_radix(message, 16).unwrap_or(0).to_be_bytes());
     let seal = key.seal(user, &token)?.finalize().into_bytes();
     token.extend(seal.iter().take(SEAL));
     let local = format!("{local}{separator}{LABEL}{}", encode(&token));
@@ -104,16 +116,18 @@ pub fn is_there(text: &str) -> bool {
 #[must_use]
 pub fn verify(key: &Key, user: &str, text: &str, unix_seconds: i64) -> Option<VerpToken> {
     let token = find(text)?;
-    let (claim, seal) = token.split_at_checked(DAY + TAG)?;
+    let (claim, seal) = token.split_at_checked(DAY + TAG + MESSAGE)?;
     // Compared in constant time: nobody learns from our answer how much of a guess was right.
     key.seal(user, claim)?.verify_truncated_left(seal).ok()?;
-    let (made, tag) = claim.split_at_checked(DAY)?;
+    let (made, rest) = claim.split_at_checked(DAY)?;
+    let (tag, message) = rest.split_at_checked(TAG)?;
     let made = u16::from_be_bytes(made.try_into().ok()?);
     // The count of days begins anew after 179 years.
     let ahead = made.wrapping_sub(day(unix_seconds));
     let age = day(unix_seconds).wrapping_sub(made);
     (age <= VALID_DAYS || ahead <= AHEAD_DAYS).then_some(VerpToken {
         tag: tag.try_into().ok()?,
+        message: message.try_into().ok()?,
     })
 }
 
@@ -200,7 +214,7 @@ mod tests {
     }
 
     fn made() -> String {
-        sender(&key(), "a", &own("a+lists@a.test"), "+-", "b@b.test", NOW).unwrap_or_default()
+        sender(&key(), "a", &own("a+lists@a.test"), "+-", "b@b.test", "0a1b2c3d", NOW).unwrap_or_default()
     }
 
     #[test]
@@ -224,6 +238,7 @@ mod tests {
                 "{text}"
             );
             assert!(claim.is_some_and(|c| !c.is_for("c@b.test")), "{text}");
+            assert_eq!(claim.map(|c| c.message()).as_deref(), Some("0a1b2c3d"), "{text}");
         }
         for (after, want) in [
             (0, true),
@@ -276,10 +291,10 @@ mod tests {
 
     #[test]
     fn where_there_is_no_room_there_is_no_token() {
-        let name = "a".repeat(33);
-        assert!(sender(&key(), "a", &own(&format!("{name}@a.test")), "+", "b@b.test", NOW).is_some());
-        assert!(sender(&key(), "a", &own(&format!("{name}a@a.test")), "+", "b@b.test", NOW).is_none());
-        assert!(sender(&key(), "a", &own("a@a.test"), "", "b@b.test", NOW).is_none());
-        assert!(sender(&key(), "a", &own("a"), "+", "b@b.test", NOW).is_none());
+        let name = "a".repeat(30);
+        assert!(sender(&key(), "a", &own(&format!("{name}@a.test")), "+", "b@b.test", "0", NOW).is_some());
+        assert!(sender(&key(), "a", &own(&format!("{name}a@a.test")), "+", "b@b.test", "0", NOW).is_none());
+        assert!(sender(&key(), "a", &own("a@a.test"), "", "b@b.test", "0", NOW).is_none());
+        assert!(sender(&key(), "a", &own("a"), "+", "b@b.test", "0", NOW).is_none());
     }
 }

@@ -11,7 +11,7 @@ use spoolguard::classify::policy::Copies;
 use spoolguard::cli::Who;
 use spoolguard::config::Config;
 use spoolguard::deliver::Errand;
-use spoolguard::deliver::context::{Begun, Guard, Outcome};
+use spoolguard::deliver::context::{Begun, Guard, Outcome, Started};
 use spoolguard::deliver::divert::digest;
 use spoolguard::deliver::forward::destinations;
 use spoolguard::deliver::settle;
@@ -64,6 +64,8 @@ pub enum End {
     Diverted,
     /// Held for the administrator, who hears of it in a digest.
     Held,
+    /// Everybody has it.
+    Repeated,
     /// 75
     Later(String),
     /// 77
@@ -127,6 +129,7 @@ impl Post {
                 begun: Begun::default(),
                 state: OnceCell::new(),
                 place: None,
+                started: Started::ByMail,
             },
             errand: Errand::new(&to, if guarded.keep { Copies::Keep } else { Copies::None }),
             home,
@@ -175,6 +178,7 @@ impl Post {
             Ok(Outcome::Forwarded { .. }) => End::Forwarded,
             Ok(Outcome::Diverted { .. }) => End::Diverted,
             Ok(Outcome::Held { .. }) => End::Held,
+            Ok(Outcome::Repeated { .. }) => End::Repeated,
             Err(e) => match e.status() {
                 Status::Refused => End::Refused(e.to_string()),
                 Status::TryAgain => End::Later(e.to_string()),

@@ -142,7 +142,7 @@ impl World<'_> {
         }
         self.send(person, run.sent, transit.line);
         match run.end {
-            End::Kept | End::Forwarded | End::Diverted | End::Held => {}
+            End::Kept | End::Forwarded | End::Diverted | End::Held | End::Repeated => {}
             End::Later(said) => {
                 self.tally.later += 1;
                 self.try_again(transit, &said);

@@ -19,6 +19,7 @@ use crate::classify::policy::{Action, Copies};
 use crate::cli::{Everywhere, Who};
 use crate::deliver::context::{Case, Guard};
 use crate::deliver::forward::history;
+use crate::deliver::forward::history::Sketches;
 use crate::deliver::forward::kept::{KeptFile, reason_text};
 use crate::deliver::forward::rules::kept::{Entry, Event, KeptList, Reason, State};
 use crate::deliver::{self, caller, forward, headers};
@@ -408,7 +409,7 @@ fn send(
     file.add(guard, &list.own, at, &[Event::Sending(&entry.key)])?;
     // The user has it: what comes back need not be put there again.
     history::note_kept(guard, &case);
-    let sent = forward::send(guard, &case, &case.destinations)?;
+    let sent = forward::send(guard, &case, &case.destinations, &Sketches::default())?;
     if let Some(refusal) = sent.refused.first() {
         let event = Event::Kept(&entry.key, Reason::Refused, &refusal.said);
         file.add(guard, &list.own, at, &[event])?;

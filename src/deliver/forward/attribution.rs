@@ -44,7 +44,7 @@ pub fn find(guard: &Guard, case: &Case<'_>, known: &[String]) -> Vec<ForwardFail
         Some(claim) => {
             // It holds no address, only what tells one from another: whoever it is for is among these.
             let mut candidates = destinations.clone();
-            candidates.extend(history::destinations(guard));
+            candidates.extend(history::sent_with(guard, &claim));
             candidates.extend(bounce.recipients.iter().map(|recipient| recipient.address.clone()));
             named = candidates.into_iter().find(|address| claim.is_for(address));
             named.as_deref().map_or(Token::Missing, Token::For)

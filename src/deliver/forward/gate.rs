@@ -7,6 +7,11 @@ use crate::deliver::context::{Case, Guard, when_settled};
 use crate::deliver::forward::Sent;
 use crate::deliver::forward::destinations;
 use crate::deliver::forward::destinations::{Told, moment, store, try_change};
+use crate::deliver::forward::held_back::HeldBack;
+use crate::deliver::forward::history;
+use crate::deliver::forward::history::Sketches;
+use crate::deliver::forward::loops;
+use crate::deliver::forward::loops::Parted;
 use crate::deliver::forward::rules::kept::Reason;
 use crate::deliver::forward::rules::{Destinations, Failure, Fit, Pass};
 use crate::deliver::headers;
@@ -19,16 +24,22 @@ use crate::submit::Refusal;
 #[must_use]
 pub struct Gate {
     passes: Vec<(String, Pass)>,
+    /// These get nothing, because mail would go round.
+    back: Vec<(String, HeldBack)>,
+    sketches: Sketches,
     is_remembered: bool,
     is_kept: bool,
     sent: Option<Sent>,
 }
 
-/// Asks to which of `destinations` the message may go. A probe is taken: nobody else gets it until `end`.
-pub fn gate(guard: &Guard, case: &Case<'_>, destinations: &[String]) -> Gate {
+/// Asks to which of the destinations that are open the message may go. A probe is taken: nobody else gets it until `end`.
+pub fn gate(guard: &Guard, case: &Case<'_>, parted: Parted) -> Gate {
     let open = |destination: &String| (destination.clone(), Pass::Open);
+    let destinations = &parted.open;
     let mut gate = Gate {
         passes: destinations.iter().map(open).collect(),
+        back: parted.back,
+        sketches: parted.sketches,
         is_remembered: false,
         is_kept: false,
         sent: None,
@@ -100,7 +111,7 @@ impl Gate {
     /// Tells whether some destination gets nothing: then the copy in the mailbox is the only one.
     #[must_use]
     pub fn holds_back(&self) -> bool {
-        self.passes.iter().any(|(_, pass)| matches!(pass, Pass::Keep { .. }))
+        self.ends_a_loop() || self.passes.iter().any(|(_, pass)| matches!(pass, Pass::Keep { .. }))
     }
 
     /// The destinations that got nothing, and why: a copy lies in the mailbox for them.
@@ -126,9 +137,29 @@ impl Gate {
         suspended.chain(refused).collect()
     }
 
-    /// Why a copy is kept, in words; none where nothing is suspended.
+    /// Tells whether some destination gets nothing because mail would go round with it.
+    #[must_use]
+    pub fn ends_a_loop(&self) -> bool {
+        !self.back.is_empty()
+    }
+
+    /// What is to be remembered of the message at each destination.
+    #[must_use]
+    pub fn sketches(&self) -> &Sketches {
+        &self.sketches
+    }
+
+    /// Why a copy is kept, in words; none where nothing is held back.
     #[must_use]
     pub fn why(&self) -> Option<String> {
+        let loops = self.back.first().map(|(to, back)| back.why(to));
+        match (loops, self.why_suspended()) {
+            (Some(loops), Some(suspended)) => Some(format!("{loops}; {suspended}")),
+            (loops, suspended) => loops.or(suspended),
+        }
+    }
+
+    fn why_suspended(&self) -> Option<String> {
         let of = |wanted: fn(&Pass) -> Option<Moment>| {
             let mut found = self.passes.iter().filter_map(|(to, pass)| Some((to, wanted(pass)?)));
             let (to, since) = found.next()?;
@@ -173,6 +204,7 @@ impl Gate {
     /// Remembers what became of the message, and writes the notices that follow from it.
     pub fn end(self, guard: &Guard, case: &Case<'_>) {
         when_settled(|| self.remember(guard, case).write(guard, case));
+        when_settled(|| loops::end(guard, case, &self.back, &self.sketches, self.is_kept));
     }
 
     fn remember(&self, guard: &Guard, case: &Case<'_>) -> Told {
@@ -253,11 +285,21 @@ fn is_about(refusal: &Refusal, destination: &str, pass: Pass) -> bool {
 /// Why the message would be kept if it came now; none where it would be sent. Changes nothing.
 #[must_use]
 pub fn why_kept(guard: &Guard, case: &Case<'_>) -> Option<String> {
-    let mut routes = destinations::read(&store(guard)?).ok()?;
+    let parted = loops::part(
+        guard,
+        case,
+        &history::recall(guard).unwrap_or_default(),
+        &case.destinations,
+    );
+    let mut routes = store(guard)
+        .and_then(|store| destinations::read(&store).ok())
+        .unwrap_or_default();
     let (now, settings, id) = (moment(case.date), &guard.config.destinations, message_id(case));
     let pass = |to: &String| (to.clone(), routes.pass(to, id.as_deref(), fit(case), now, settings));
     let gate = Gate {
-        passes: case.destinations.iter().map(pass).collect(),
+        passes: parted.open.iter().map(pass).collect(),
+        back: parted.back,
+        sketches: parted.sketches,
         is_remembered: false,
         is_kept: false,
         sent: None,

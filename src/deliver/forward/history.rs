@@ -1,13 +1,34 @@
-//! What is remembered of the messages that were sent on: which destinations had the same one a short while ago, and whether the user
-//! has it too. What cannot be read or written is forgotten, and said in the log: no delivery stops for it.
+//! What is remembered of the messages that were sent on: which destinations had the same one a short while ago, whether the user has it
+//! too, who wrote it. What cannot be read or written is forgotten, and said in the log: no delivery stops for it.
+//!
+//! Looking and noting are one step: whoever forwards a message holds its turn from before the look until the note is written. The same
+//! message may come for one user by several aliases at once, and the mail system starts a run for each.
 
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
+use std::time::Duration;
 
-use crate::deliver::context::{Case, Guard};
+use nix::fcntl::OFlag;
+
+use crate::deliver::context::{Case, Guard, Started};
 use crate::deliver::forward::history_file;
-use crate::deliver::forward::history_file::{Fate, Line, Memory};
+use crate::deliver::forward::history_file::History;
+use crate::deliver::forward::history_line::{Fate, Line, Subject, tag};
 use crate::deliver::forward::rules::attribution::same;
+use crate::deliver::forward::rules::sketch::Sketch;
+use crate::error::{Class, Error};
+use crate::mailbox::lock::kernel;
+use crate::message::envelope::Sender;
 use crate::message::key::{MessageKey, of_id};
+use crate::message::verp::VerpToken;
+use crate::sys::dirs::make_private_dir;
+
+/// For how long another run may hold a message's turn: longer than sendmail takes, and shorter than a mail system waits for us.
+const TURN_TIME: Duration = Duration::from_secs(120);
+
+/// How often the turn is asked for meanwhile.
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// A destination that had this same message.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,42 +45,93 @@ pub struct Had {
 pub struct Repeats {
     /// These have not had it.
     pub fresh: Vec<String>,
-    /// These had it a short while ago, and do not get it again: it came back without any mark, or the mail system tries again
-    /// because it could not go everywhere at once.
+    /// These had it a short while ago, and do not get it again: it came back without any mark, it came by another alias too, or the
+    /// mail system tries again because it could not go everywhere at once.
     pub had: Vec<Had>,
 }
 
 impl Repeats {
-    /// Says why the message goes nowhere, for the header of the one that is kept; none where it goes somewhere.
+    /// Says why the message goes nowhere; none where it goes somewhere.
     #[must_use]
     pub fn why_nowhere(&self) -> Option<String> {
         if !self.fresh.is_empty() || self.had.is_empty() {
             return None;
         }
-        let had: Vec<_> = self
-            .had
-            .iter()
-            .map(|had| {
-                format!(
-                    "{} had this same message {} ago",
-                    had.destination,
-                    words(had.seconds_ago)
-                )
-            })
-            .collect();
-        Some(had.join("; "))
+        let had = self.had.iter().map(|had| {
+            let ago = words(had.seconds_ago);
+            format!("{} had this same message {ago} ago", had.destination)
+        });
+        Some(had.collect::<Vec<_>>().join("; "))
     }
 }
 
+/// The turn of one message: nobody else forwards the same one for this user meanwhile. It ends with the process, however that ends.
+#[derive(Debug)]
+#[must_use]
+pub struct Turn {
+    _lock: Option<std::fs::File>,
+}
+
+/// Waits for the turn of this message.
+///
+/// # Errors
+/// When another run holds it for too long: then the message has to come again. Without a state directory, and where nothing can be
+/// locked, everybody has a turn.
+pub fn take_turn(guard: &Guard, case: &Case<'_>) -> Result<Turn, Error> {
+    let Some(dir) = dir(guard) else {
+        return Ok(Turn { _lock: None });
+    };
+    let path = dir.join("turns");
+    let opened = make_private_dir(&dir).and_then(|()| {
+        OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .custom_flags((OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK).bits())
+            .open(&path)
+            .map_err(|e| Error::io("open", &path, &e))
+    });
+    // One byte of it for each message.
+    let place = Subject::text(&case.name().text).key() >> 2;
+    let until = guard.deadline.remaining().min(TURN_TIME);
+    let begin = std::time::Instant::now();
+    let mut locked = opened;
+    while let Ok(file) = locked {
+        match kernel::lock_byte(&file, &path, place) {
+            Ok(true) => return Ok(Turn { _lock: Some(file) }),
+            Ok(false) => {
+                guard.deadline.check("lock", &path.display().to_string())?;
+                if begin.elapsed() >= until {
+                    let cause = "another run forwards the same message, and does not end";
+                    return Err(Error::new(Class::System, "forward", "the message", cause));
+                }
+                guard.deadline.sleep(PAUSE.mul_f64(0.5 + fastrand::f64()));
+                locked = Ok(file);
+            }
+            Err(e) => locked = Err(e),
+        }
+    }
+    if let Err(e) = locked {
+        tracing::debug!(user = guard.account.name, cause = %e, "the same message may be sent twice at once");
+    }
+    Ok(Turn { _lock: None })
+}
+
 /// Sorts `destinations` by whether they had this same message within the time that is configured.
-pub fn without_repeats(guard: &Guard, case: &Case<'_>, destinations: &[String]) -> Repeats {
-    let within = guard.config.forward.duplicate_window.duration().as_secs();
+pub fn without_repeats(guard: &Guard, case: &Case<'_>, history: &History, destinations: &[String]) -> Repeats {
+    let within = match guard.started {
+        Started::ByMail => guard.config.forward.duplicate_window.duration().as_secs(),
+        Started::ByHand => 0,
+    };
     let mut repeats = Repeats::default();
-    let memory = if within > 0 { recall(guard) } else { None };
-    let lines = memory
-        .as_ref()
-        .map(|memory| about(memory, case.name()))
-        .unwrap_or_default();
+    let texts = if within > 0 {
+        about(history, case.name())
+    } else {
+        Vec::new()
+    };
+    let lines: Vec<_> = texts.iter().filter_map(|text| Line::read(text)).collect();
     let now = case.date.unix_timestamp();
     for destination in destinations {
         // By the distance: a clock that was set back makes no message new.
@@ -80,30 +152,47 @@ pub fn without_repeats(guard: &Guard, case: &Case<'_>, destinations: &[String]) 
     repeats
 }
 
-/// Remembers that the mail system has taken the message for these destinations.
-pub fn note_sent(guard: &Guard, case: &Case<'_>, destinations: &[String]) {
-    let lines: Vec<_> = destinations
-        .iter()
-        .map(|destination| (Fate::Sent, destination.as_str()))
-        .collect();
-    note(guard, case, case.name(), &lines);
+/// What is to be remembered of a message at each destination, beside its fate.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Sketches(pub Vec<(String, Sketch)>);
+
+impl Sketches {
+    fn text(&self, destination: &str) -> String {
+        let found = self.0.iter().find(|(to, _)| to == destination);
+        found.map(|(_, sketch)| sketch.text()).unwrap_or_default()
+    }
+}
+
+/// Remembers what became of the message at these destinations.
+pub fn note_fates(guard: &Guard, case: &Case<'_>, fates: &[(Fate, String)], sketches: &Sketches) {
+    let texts: Vec<String> = fates.iter().map(|(_, to)| sketches.text(to)).collect();
+    let (at, name) = (case.date.unix_timestamp(), case.name().to_string());
+    let sender = match &case.envelope.sender {
+        Sender::Address(address) => address.as_str(),
+        Sender::Null | Sender::Unknown => "",
+    };
+    let mut lines = Vec::new();
+    for ((fate, destination), sketch) in fates.iter().zip(&texts) {
+        lines.push(Line::new(at, &name, *fate, destination).with(sender, sketch));
+    }
+    note(guard, &lines);
 }
 
 /// Remembers that a message which is sent on, wholly or in part, lies in the user's mailbox as well: when it comes back, it need not
 /// be put there again. Before it is sent: its report may be here before sendmail has ended.
 pub fn note_kept(guard: &Guard, case: &Case<'_>) {
-    note(guard, case, case.name(), &[(Fate::Kept, "-")]);
+    note_one(guard, case, case.name(), Fate::Kept);
 }
 
 /// Remembers that the copy will be taken back. Before it is: a kill in between leaves a copy too many, and no message is thought to be
 /// where it is not.
 pub fn note_gone(guard: &Guard, case: &Case<'_>) {
-    note(guard, case, case.name(), &[(Fate::Gone, "-")]);
+    note_one(guard, case, case.name(), Fate::Gone);
 }
 
 /// Remembers that a message which came back was put into the user's mailbox. `name` is its own, `case` the report's.
 pub fn note_rescued(guard: &Guard, case: &Case<'_>, name: &MessageKey) {
-    note(guard, case, name, &[(Fate::Rescued, "-")]);
+    note_one(guard, case, name, Fate::Rescued);
 }
 
 /// Tells whether the user has the message of this name already: a copy was kept, or it was put into the mailbox when it came back the
@@ -111,10 +200,21 @@ pub fn note_rescued(guard: &Guard, case: &Case<'_>, name: &MessageKey) {
 /// matter of its own.
 #[must_use]
 pub fn has_it(guard: &Guard, name: &MessageKey) -> bool {
-    let Some(memory) = recall(guard) else { return false };
+    recall(guard).is_some_and(|history| has(&about(&history, name)))
+}
+
+/// The same for a message of which nothing but the Message-ID is known.
+#[must_use]
+pub fn has_id(guard: &Guard, message_id: &str) -> bool {
+    let known = of_id(message_id).zip(recall(guard));
+    known.is_some_and(|(id, history)| has(&history.about(&Subject::Id(id))))
+}
+
+/// Goes through lines, the latest first.
+fn has(texts: &[String]) -> bool {
     let mut sent: Vec<&str> = Vec::new();
     let (mut has, mut copied_at) = (false, None);
-    for line in about(&memory, name) {
+    for line in texts.iter().rev().filter_map(|text| Line::read(text)) {
         match line.fate {
             Fate::Kept => (has, copied_at) = (true, Some(line.at)),
             Fate::Rescued => has = true,
@@ -124,38 +224,33 @@ pub fn has_it(guard: &Guard, name: &MessageKey) -> bool {
                 has &= copied_at == Some(line.at) || !sent.contains(&line.destination);
                 sent.push(line.destination);
             }
+            Fate::Own | Fate::Braked | Fate::Told | Fate::Answered | Fate::Repeated => {}
         }
     }
     has
 }
 
-/// The same for a message of which nothing but the Message-ID is known.
-#[must_use]
-pub fn has_id(guard: &Guard, message_id: &str) -> bool {
-    let name = of_id(message_id).map(|id| MessageKey {
-        id: Some(id),
-        text: String::new(),
-    });
-    name.is_some_and(|name| has_it(guard, &name))
-}
-
 /// Where the message with this Message-ID was sent to.
 #[must_use]
 pub fn sent_to(guard: &Guard, message_id: &str) -> Vec<String> {
-    let Some((id, memory)) = of_id(message_id).zip(recall(guard)) else {
+    let Some((id, history)) = of_id(message_id).zip(recall(guard)) else {
         return Vec::new();
     };
-    distinct(memory.about(&[&id]))
+    destinations_of(&history.about(&Subject::Id(id)))
 }
 
-/// Every destination that is remembered.
+/// Where the message was sent to that a token names.
 #[must_use]
-pub fn destinations(guard: &Guard) -> Vec<String> {
-    recall(guard).map(|memory| distinct(memory.lines())).unwrap_or_default()
+pub fn sent_with(guard: &Guard, token: &VerpToken) -> Vec<String> {
+    let Some(history) = recall(guard) else {
+        return Vec::new();
+    };
+    destinations_of(&history.about(&Subject::Text(token.message())))
 }
 
-fn distinct<'a>(lines: impl Iterator<Item = Line<'a>>) -> Vec<String> {
+fn destinations_of(texts: &[String]) -> Vec<String> {
     let mut found: Vec<String> = Vec::new();
+    let lines = texts.iter().filter_map(|text| Line::read(text));
     for line in lines.filter(|line| line.fate == Fate::Sent) {
         if !found.iter().any(|known| same(known, line.destination)) {
             found.push(line.destination.to_owned());
@@ -164,10 +259,23 @@ fn distinct<'a>(lines: impl Iterator<Item = Line<'a>>) -> Vec<String> {
     found
 }
 
-fn about<'a>(memory: &'a Memory, name: &MessageKey) -> Vec<Line<'a>> {
-    let mut parts: Vec<&str> = name.id.as_deref().into_iter().chain([name.text.as_str()]).collect();
-    parts.retain(|part| !part.is_empty());
-    memory.about(&parts).filter(|line| name.is(line.name)).collect()
+/// Every line about this message, the latest first.
+#[must_use]
+pub fn about(history: &History, name: &MessageKey) -> Vec<String> {
+    let subjects = match &name.id {
+        // Noted without its Message-ID, it is the same: some mail systems add one on the way.
+        Some(_) => vec![Subject::Whole(name.to_string()), Subject::Whole(name.text.clone())],
+        None => vec![Subject::text(&name.text)],
+    };
+    let mut texts: Vec<String> = subjects.iter().flat_map(|subject| history.about(subject)).collect();
+    texts.retain(|text| Line::read(text).is_some_and(|line| name.is(line.name)));
+    texts
+}
+
+/// The part of a message's key that stands in a token.
+#[must_use]
+pub fn token_part(name: &MessageKey) -> &str {
+    tag(&name.text)
 }
 
 fn dir(guard: &Guard) -> Option<PathBuf> {
@@ -181,9 +289,11 @@ fn dir(guard: &Guard) -> Option<PathBuf> {
     dir
 }
 
-fn recall(guard: &Guard) -> Option<Memory> {
-    match history_file::recall(&dir(guard)?) {
-        Ok(memory) => Some(memory),
+/// Opens what is remembered; none where that cannot be done. Nothing can be noted as long as it is held.
+#[must_use]
+pub fn recall(guard: &Guard) -> Option<History> {
+    match history_file::open(&dir(guard)?, &guard.deadline) {
+        Ok(history) => Some(history),
         Err(e) => {
             tracing::warn!(user = guard.account.name, cause = %e, "what was sent on is not remembered");
             None
@@ -191,21 +301,16 @@ fn recall(guard: &Guard) -> Option<Memory> {
     }
 }
 
-fn note(guard: &Guard, case: &Case<'_>, name: &MessageKey, fates: &[(Fate, &str)]) {
-    let Some(dir) = dir(guard).filter(|_| !fates.is_empty()) else {
+fn note_one(guard: &Guard, case: &Case<'_>, name: &MessageKey, fate: Fate) {
+    let name = name.to_string();
+    note(guard, &[Line::new(case.date.unix_timestamp(), &name, fate, "-")]);
+}
+
+fn note(guard: &Guard, lines: &[Line<'_>]) {
+    let Some(dir) = dir(guard).filter(|_| !lines.is_empty()) else {
         return;
     };
-    let (at, name) = (case.date.unix_timestamp(), name.to_string());
-    let lines: Vec<_> = fates
-        .iter()
-        .map(|(fate, destination)| Line {
-            at,
-            name: &name,
-            fate: *fate,
-            destination,
-        })
-        .collect();
-    if let Err(e) = history_file::remember(&dir, &lines, &guard.deadline) {
+    if let Err(e) = history_file::remember(&dir, lines, &guard.deadline) {
         tracing::warn!(user = guard.account.name, cause = %e, "what was sent on is not remembered");
     }
 }

@@ -1,11 +1,17 @@
 //! Sends a message on, marked so that it is known when it comes back.
 
+pub mod answer;
 pub mod attribution;
 pub mod destinations;
 pub mod gate;
+pub mod held_back;
 pub mod history;
 pub mod history_file;
+pub mod history_index;
+pub mod history_line;
 pub mod kept;
+pub mod loop_notice;
+pub mod loops;
 pub mod notices;
 pub mod rules;
 pub mod verp;
@@ -16,6 +22,8 @@ use std::path::PathBuf;
 use crate::classify::verdict::Verdict;
 use crate::config::ForwardSender;
 use crate::deliver::context::{Case, Guard};
+use crate::deliver::forward::history::Sketches;
+use crate::deliver::forward::history_line::Fate;
 use crate::deliver::headers;
 use crate::error::Error;
 use crate::message::address::is_plain;
@@ -64,9 +72,8 @@ pub struct Sent {
 ///
 /// # Errors
 /// When the mail system cannot take it now for some of them; those that it took it for are remembered, and left out the next time.
-pub fn send(guard: &Guard, case: &Case<'_>, destinations: &[String]) -> Result<Sent, Error> {
-    let field = format!("X-Loop: {}{}", case.envelope.own.loop_mark(), case.message.line_end())
-        + &headers::separator_field(&case.message);
+pub fn send(guard: &Guard, case: &Case<'_>, destinations: &[String], sketches: &Sketches) -> Result<Sent, Error> {
+    let field = loop_field(case);
     // OpenSMTPD sends as many copies as it is told addresses.
     let mut seen = HashSet::new();
     let distinct = destinations.iter().filter(|text| seen.insert(*text)).cloned();
@@ -87,7 +94,8 @@ pub fn send(guard: &Guard, case: &Case<'_>, destinations: &[String]) -> Result<S
         // The others are tried all the same: they need not wait for this one.
         later = later.or(answers.later);
     }
-    history::note_sent(guard, case, &sent.taken);
+    let fates: Vec<_> = sent.taken.iter().map(|to| (Fate::Sent, to.clone())).collect();
+    history::note_fates(guard, case, &fates, sketches);
     match later {
         Some(e) => Err(e),
         None => Ok(sent),
@@ -99,6 +107,13 @@ pub fn send(guard: &Guard, case: &Case<'_>, destinations: &[String]) -> Result<S
 #[must_use]
 pub fn goes_with_null_sender(case: &Case<'_>) -> bool {
     case.envelope.sender == Sender::Null || matches!(case.judgement.verdict, Verdict::Bounce(_))
+}
+
+/// Our mark, by which the message is known when it comes back.
+#[must_use]
+pub fn loop_field(case: &Case<'_>) -> String {
+    format!("X-Loop: {}{}", case.envelope.own.loop_mark(), case.message.line_end())
+        + &headers::separator_field(&case.message)
 }
 
 /// Which envelope senders go with which destinations: one for all, or, with a token, one for each.

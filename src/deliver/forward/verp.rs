@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::config::ForwardSender;
 use crate::deliver::context::{Case, Guard};
+use crate::deliver::forward::history;
 use crate::message::Message;
 use crate::message::address::{Address, is_plain};
 use crate::message::envelope::Envelope;
@@ -22,6 +23,7 @@ pub struct Maker<'a> {
     guard: &'a Guard,
     key: Key,
     own: Address,
+    message: String,
     unix_seconds: i64,
 }
 
@@ -45,6 +47,7 @@ impl<'a> Maker<'a> {
             guard,
             key,
             own,
+            message: history::token_part(case.name()).to_owned(),
             unix_seconds: case.date.unix_timestamp(),
         };
         if maker.token("b@b.test").is_none() {
@@ -63,7 +66,15 @@ impl<'a> Maker<'a> {
     fn token(&self, destination: &str) -> Option<String> {
         let delimiter = &self.guard.config.recipient_delimiter;
         let user = &self.guard.account.name;
-        let sender = verp::sender(&self.key, user, &self.own, delimiter, destination, self.unix_seconds);
+        let sender = verp::sender(
+            &self.key,
+            user,
+            &self.own,
+            delimiter,
+            destination,
+            &self.message,
+            self.unix_seconds,
+        );
         sender.filter(|sender| is_plain(sender))
     }
 }
@@ -110,7 +121,7 @@ pub fn are_required(guard: &Guard, envelope: &Envelope) -> bool {
     let delimiter = &guard.config.recipient_delimiter;
     let user = &guard.account.name;
     let made = envelope.own.primary().zip(key(guard));
-    made.is_some_and(|(own, key)| verp::sender(&key, user, &own, delimiter, "b@b.test", 0).is_some())
+    made.is_some_and(|(own, key)| verp::sender(&key, user, &own, delimiter, "b@b.test", "0", 0).is_some())
 }
 
 /// The key, if one was made.

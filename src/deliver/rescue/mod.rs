@@ -133,7 +133,9 @@ pub fn rescue(guard: &Guard, case: &Case<'_>, blames: &[ForwardFailure]) -> Resu
     guard.begun.finish();
     let mailbox = match outcome {
         Outcome::Appended { mailbox, .. } => mailbox,
-        Outcome::Forwarded { .. } | Outcome::Diverted { .. } | Outcome::Held { .. } => guard.mailbox(),
+        Outcome::Forwarded { .. } | Outcome::Diverted { .. } | Outcome::Held { .. } | Outcome::Repeated { .. } => {
+            guard.mailbox()
+        }
     };
     let id = original.message.first("Message-ID").map(|id| id.into_owned());
     let shown = mailbox.display().to_string();

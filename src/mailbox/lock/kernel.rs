@@ -17,15 +17,27 @@ use crate::error::Error;
 /// # Errors
 /// When the file system cannot lock at all.
 pub fn lock_fcntl(file: &File, path: &Path) -> Result<bool, Error> {
-    let whole = libc::flock {
+    lock_range(file, path, 0, 0)
+}
+
+/// Takes a write lock on the byte at `offset`, which need not exist: one file has a lock for each of many things.
+///
+/// # Errors
+/// When the file system cannot lock at all.
+pub fn lock_byte(file: &File, path: &Path, offset: u64) -> Result<bool, Error> {
+    lock_range(file, path, libc::off_t::try_from(offset).unwrap_or(0), 1)
+}
+
+fn lock_range(file: &File, path: &Path, start: libc::off_t, length: libc::off_t) -> Result<bool, Error> {
+    let range = libc::flock {
         l_type: libc::F_WRLCK as libc::c_short,
         l_whence: libc::SEEK_SET as libc::c_short,
-        l_start: 0,
-        l_len: 0,
+        l_start: start,
+        l_len: length,
         l_pid: 0,
     };
-    let result = match fcntl(file, FcntlArg::F_OFD_SETLK(&whole)) {
-        Err(Errno::EINVAL | Errno::ENOSYS) => fcntl(file, FcntlArg::F_SETLK(&whole)),
+    let result = match fcntl(file, FcntlArg::F_OFD_SETLK(&range)) {
+        Err(Errno::EINVAL | Errno::ENOSYS) => fcntl(file, FcntlArg::F_SETLK(&range)),
         result => result,
     };
     match result {

@@ -51,7 +51,7 @@ fn each_destination_has_a_submission_and_a_sender_of_its_own() {
             .and_then(|rest| rest.strip_suffix("@a.test"));
         let token = token.unwrap_or_else(|| panic!("no token in {sender}"));
         assert!(
-            token.len() == 26 && token.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit()),
+            token.len() == 29 && token.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit()),
             "{sender}"
         );
     }
@@ -175,16 +175,15 @@ fn the_token_is_found_where_mail_systems_leave_it() {
 fn the_recipient_with_a_token_disturbs_neither_own_addresses_nor_marks() {
     let scratch = scratch();
     let address = address_of_a_forward(&scratch);
-    // An ordinary message to that address, from a person, is sent on with the plain mark.
-    let run = scratch.run(&["forward", "-a", &address, "-f", "s@s.test", "c@c.test"]);
-    run.input(b"From: s@s.test\nSubject: answer\n\nx\n").go().ends_with(0);
+    // An answer of somebody there goes to whoever wrote, with the plain mark and without a sender.
+    let run = scratch.run(&["forward", "-a", &address, "-f", "x@b.test", "b@b.test"]);
+    run.input(b"From: x@b.test\nSubject: answer\n\nx\n").go().ends_with(0);
     assert!(
         scratch.submitted().starts_with(b"X-Loop: a@a.test\n"),
         "{}",
         shown(&scratch.submitted())
     );
-    let (sender, _) = senders(&scratch).pop().unwrap();
-    assert!(sender.len() == address.len() && sender != address, "{sender}");
+    assert_eq!(senders(&scratch).pop(), Some(("<>".to_owned(), "s@s.test".to_owned())));
     // A loop is one under that address too.
     let run = scratch.run(&["-v", "forward", "-a", &address, "-f", "s@s.test", "c@c.test"]);
     run.input(b"X-Loop: a@a.test\nSubject: loop\n\nx\n")
@@ -206,9 +205,12 @@ fn many_first_forwards_at_once_make_one_key() {
     for run in runs {
         run.end().ends_with(0);
     }
-    let mut sent: Vec<_> = senders(&scratch).into_iter().map(|(sender, _)| sender).collect();
-    sent.dedup();
-    assert_eq!(sent.len(), 1, "{sent:?}");
+    let sent: Vec<_> = senders(&scratch).into_iter().map(|(sender, _)| sender).collect();
+    assert_eq!(sent.len(), 6, "{sent:?}");
+    for (number, sender) in sent.iter().enumerate() {
+        let text = STRANGE.replace("ekki", &format!("report {number}"));
+        comes(&scratch, sender, &text).ends_with(0).mentions("verdict=bounce");
+    }
     assert!(!contains(
         &fs::read(scratch.path("state/token.key")).unwrap(),
         user_name().as_bytes()
@@ -225,4 +227,42 @@ fn tokens_need_a_delimiter() {
         .go()
         .defers()
         .mentions("recipient_delimiter");
+}
+
+/// A desk answers each message to the address that it came from: the writer gets the answers, up to a number, and the desk none.
+#[test]
+fn an_answer_to_a_forward_goes_to_whoever_wrote_and_is_bounded() {
+    let scratch = scratch();
+    let address = address_of_a_forward(&scratch);
+    for number in 0..6 {
+        let text = format!("From: desk@b.test\nSubject: Ticket {number}\n\nNumber {number}.\n");
+        let run = scratch.run(&["-v", "forward", "-a", &address, "-f", "desk@b.test", "b@b.test"]);
+        run.input(text.as_bytes()).go().ends_with(0);
+    }
+    let to: Vec<_> = senders(&scratch).into_iter().map(|(_, to)| to).collect();
+    assert_eq!(to, ["b@b.test", "s@s.test", "s@s.test", "s@s.test"]);
+    assert_eq!(messages(&scratch.mail()).len(), 3, "the others are delivered locally");
+}
+
+#[test]
+fn an_answer_goes_to_nobody_where_the_token_is_forged_or_unknown() {
+    let scratch = scratch();
+    let address = address_of_a_forward(&scratch);
+    let answer = b"From: x@b.test\nSubject: answer\n\nx\n";
+    // Nobody knows what it answers: it is delivered locally.
+    fs::remove_file(scratch.path("state/sent")).unwrap();
+    let run = scratch.run(&["-v", "forward", "-a", &address, "-f", "x@b.test", "b@b.test"]);
+    run.input(answer)
+        .go()
+        .ends_with(0)
+        .mentions("nothing is remembered of that");
+    assert_eq!(messages(&scratch.mail()).len(), 1);
+    // A forged token names nobody: what comes there is mail like any other.
+    let forged = address.replace(&address[8..12], "zzzz");
+    let run = scratch.run(&["-v", "forward", "-a", &forged, "-f", "x@x.test", "b@b.test"]);
+    run.input(b"From: x@x.test\nSubject: other\n\ny\n")
+        .go()
+        .ends_with(0)
+        .mentions("action=forward");
+    assert_eq!(senders(&scratch).pop().map(|(_, to)| to).as_deref(), Some("b@b.test"));
 }

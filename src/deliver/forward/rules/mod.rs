@@ -12,11 +12,14 @@
 
 pub mod arrivals;
 pub mod attribution;
+pub mod brake;
+pub mod came_from;
 pub mod destinations;
 pub mod health;
 pub mod kept;
 pub mod kept_text;
 pub mod pending_notices;
+pub mod sketch;
 pub mod suspension;
 
 pub use destinations::{Destination, Destinations, Pass, Standing};

@@ -1,0 +1,41 @@
+//! Why a message is not sent to a destination: what is remembered of that, and what is said.
+
+use crate::deliver::forward::history_line::Fate;
+use crate::deliver::forward::rules::brake::{Brake, FLOOD};
+use crate::deliver::forward::rules::came_from::CameFrom;
+
+/// Why a message is not sent to a destination.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HeldBack {
+    /// It came from there.
+    CameFrom(CameFrom),
+    /// Mail goes round with it.
+    Brake(Brake),
+}
+
+impl HeldBack {
+    /// What is remembered of it.
+    #[must_use]
+    pub fn fate(self) -> Fate {
+        match self {
+            Self::CameFrom(_) => Fate::Own,
+            Self::Brake(_) => Fate::Braked,
+        }
+    }
+
+    /// Why, in words.
+    #[must_use]
+    pub fn why(self, destination: &str) -> String {
+        match self {
+            Self::CameFrom(CameFrom::Author) => format!("it came from {destination}"),
+            Self::CameFrom(CameFrom::Answer) => {
+                format!("it answers what was sent to {destination}, and comes from there")
+            }
+            Self::Brake(Brake::Chain | Brake::Again) => {
+                format!("what is sent to {destination} is answered, and the answers come here to be sent there again")
+            }
+            Self::Brake(Brake::AutoReplies) => format!("too many automatic answers within an hour for {destination}"),
+            Self::Brake(Brake::Flood) => format!("more than {FLOOD} messages within an hour for {destination}"),
+        }
+    }
+}

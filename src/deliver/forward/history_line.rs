@@ -1,0 +1,242 @@
+//! One line of the history: what became of one message at one destination, and where the lines before it stand that are about the
+//! same. What a message or an address says opens no line and ends none.
+
+use sha2::{Digest, Sha256};
+
+use crate::message::key::halves;
+
+/// A line is never longer than this, in bytes.
+pub const LINE_BYTES: usize = 2048;
+
+/// As much of one word is written down, in bytes: no address is longer (RFC 5321 section 4.5.3.1).
+const WORD_BYTES: usize = 320;
+
+/// What stands where there is nothing.
+const NOTHING: &str = "-";
+
+/// How many digits of the text's half of a key name it in a token.
+const TAG_DIGITS: usize = 8;
+
+/// What is remembered of a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// The mail system has it for this destination.
+    Sent,
+    /// It lies in the user's mailbox as well.
+    Kept,
+    /// It does not lie there any more: it was not sent after all, and comes again.
+    Gone,
+    /// It came back, and was put into the user's mailbox.
+    Rescued,
+    /// It came from this destination, and was kept.
+    Own,
+    /// It was kept because mail goes round with this destination.
+    Braked,
+    /// That something was held back there was told.
+    Told,
+    /// It answered a message that was sent on, and went to whoever wrote that: the destination is the writer.
+    Answered,
+    /// This destination had it a short while ago: it was counted, and nothing else.
+    Repeated,
+}
+
+impl Fate {
+    const ALL: [Self; 9] = [
+        Self::Sent,
+        Self::Kept,
+        Self::Gone,
+        Self::Rescued,
+        Self::Own,
+        Self::Braked,
+        Self::Told,
+        Self::Answered,
+        Self::Repeated,
+    ];
+
+    /// The word for it in the file. None of them is the beginning of another: so a line that was cut is no line.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Sent => "sent",
+            Self::Kept => "kept",
+            Self::Gone => "gone",
+            Self::Rescued => "rescued",
+            Self::Own => "own",
+            Self::Braked => "braked",
+            Self::Told => "told",
+            Self::Answered => "answered",
+            Self::Repeated => "repeated",
+        }
+    }
+}
+
+/// What lines are looked for by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Subject {
+    /// A Message-ID: the first half of a message's key.
+    Id(String),
+    /// A text: the beginning of the second half.
+    Text(String),
+    /// Both: all that is known of one message.
+    Whole(String),
+    /// A fate that is counted by destination.
+    Count(Fate, String),
+}
+
+impl Subject {
+    /// The lines about a text, whatever its Message-ID.
+    #[must_use]
+    pub fn text(half: &str) -> Self {
+        Self::Text(tag(half).to_owned())
+    }
+
+    /// The lines of `fate` about `destination`.
+    #[must_use]
+    pub fn count(fate: Fate, destination: &str) -> Self {
+        Self::Count(fate, destination.to_lowercase())
+    }
+
+    /// What it is found by in the index.
+    #[must_use]
+    pub fn key(&self) -> u64 {
+        let (kind, what) = match self {
+            Self::Id(id) => ("id", id),
+            Self::Text(text) => ("text", text),
+            Self::Whole(name) => ("whole", name),
+            Self::Count(fate, to) => (fate.word(), to),
+        };
+        let hash = Sha256::new()
+            .chain_update(kind)
+            .chain_update(":")
+            .chain_update(what)
+            .finalize();
+        hash.iter().take(8).fold(0, |key, byte| key << 8 | u64::from(*byte))
+    }
+}
+
+/// The part of a text's half of a key that stands in a token: eight digits.
+#[must_use]
+pub fn tag(half: &str) -> &str {
+    let digits = half.strip_prefix("text:").unwrap_or(half);
+    digits.get(..TAG_DIGITS).unwrap_or(digits)
+}
+
+/// One line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Line<'a> {
+    /// When, in seconds since 1970.
+    pub at: i64,
+    /// The key of the message; one word.
+    pub name: &'a str,
+    /// What became of it.
+    pub fate: Fate,
+    /// Where it was sent to; `-` where it stayed.
+    pub destination: &'a str,
+    /// Its envelope sender; `-` where that is null or unknown.
+    pub sender: &'a str,
+    /// What it looked like, as `rules::sketch` writes it; `-` where nobody asks.
+    pub sketch: &'a str,
+    /// Where the lines before stand, as `subjects` has them.
+    before: &'a str,
+}
+
+impl<'a> Line<'a> {
+    /// A line to be written.
+    #[must_use]
+    pub fn new(at: i64, name: &'a str, fate: Fate, destination: &'a str) -> Self {
+        Self {
+            at,
+            name,
+            fate,
+            destination,
+            sender: NOTHING,
+            sketch: NOTHING,
+            before: NOTHING,
+        }
+    }
+
+    /// The same line, with who sent the message and what it looked like.
+    #[must_use]
+    pub fn with(self, sender: &'a str, sketch: &'a str) -> Self {
+        Self { sender, sketch, ..self }
+    }
+
+    /// Reads a line without its line end.
+    #[must_use]
+    pub fn read(line: &'a str) -> Option<Self> {
+        let mut words = line.split(' ');
+        let at = words.next()?.parse().ok()?;
+        let mut word = || words.next().filter(|word| !word.is_empty());
+        let (name, destination, sender, sketch, before, fate) = (word()?, word()?, word()?, word()?, word()?, word()?);
+        if words.next().is_some() {
+            return None;
+        }
+        Some(Self {
+            at,
+            name,
+            fate: Fate::ALL.into_iter().find(|known| known.word() == fate)?,
+            destination,
+            sender,
+            sketch,
+            before,
+        })
+    }
+
+    /// The line as it is written; `before` says where the last line about each of its subjects stands.
+    #[must_use]
+    pub fn text(&self, before: &[Option<u64>]) -> String {
+        let places: Vec<String> = before
+            .iter()
+            .map(|at| at.map_or_else(String::new, |at| format!("{at:x}")))
+            .collect();
+        format!(
+            "{} {} {} {} {} {},{} {}\n",
+            self.at,
+            word(self.name),
+            word(self.destination),
+            word(self.sender),
+            word(self.sketch),
+            self.subjects().len(),
+            places.join(","),
+            self.fate.word()
+        )
+    }
+
+    /// What it is found by.
+    #[must_use]
+    pub fn subjects(&self) -> Vec<Subject> {
+        let (id, text) = halves(self.name);
+        let mut subjects = vec![Subject::Whole(self.name.to_owned()), Subject::text(text)];
+        subjects.extend(id.map(|id| Subject::Id(id.to_owned())));
+        match self.fate {
+            Fate::Told | Fate::Answered => subjects.push(Subject::count(self.fate, self.destination)),
+            Fate::Sent | Fate::Kept | Fate::Gone | Fate::Rescued | Fate::Own | Fate::Braked | Fate::Repeated => {}
+        }
+        subjects
+    }
+
+    /// Tells whether it is about `subject`: the index knows no more than a hash.
+    #[must_use]
+    pub fn is_about(&self, subject: &Subject) -> bool {
+        self.subjects().contains(subject)
+    }
+
+    /// Where the line about `subject` before this one stands.
+    #[must_use]
+    pub fn before(&self, subject: &Subject) -> Option<u64> {
+        let place = self.subjects().iter().position(|own| own == subject)?;
+        let word = self.before.split(',').nth(place + 1)?;
+        u64::from_str_radix(word, 16).ok()
+    }
+}
+
+fn word(text: &str) -> String {
+    let mut word = String::new();
+    for c in text.chars().filter(|c| !c.is_whitespace() && !c.is_control()) {
+        if word.len() + c.len_utf8() > WORD_BYTES {
+            break;
+        }
+        word.push(c);
+    }
+    if word.is_empty() { NOTHING.to_owned() } else { word }
+}

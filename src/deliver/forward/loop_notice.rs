@@ -1,0 +1,94 @@
+//! The notices that mail is held back because it came from its destination, or goes round with it: one to the user, into the mailbox,
+//! and, where the brake holds, one to the administrator. Nothing answers them, and the administrator's carries our divert mark.
+
+use std::path::Path;
+
+use crate::classify::DIVERT_HEADER;
+use crate::deliver::context::{Case, Guard};
+use crate::deliver::forward::held_back::HeldBack;
+use crate::deliver::forward::rules::brake::Brake;
+use crate::deliver::{divert, headers, notify, quota_notice};
+use crate::error::Error;
+use crate::mailbox::open::Owner;
+use crate::output::wrap::wrap_body;
+use crate::sys::account;
+
+/// Writes what has to be written.
+///
+/// # Errors
+/// When one of them could not be written.
+pub fn write(guard: &Guard, case: &Case<'_>, destination: &str, back: HeldBack) -> Result<(), Error> {
+    let own = headers::word(&case.own_address());
+    let to = headers::word(destination);
+    let mailbox = guard.mailbox().display().to_string();
+    let what = happened(back);
+    let subject = match back {
+        HeldBack::CameFrom(_) => format!("Mail that came from {to} is not sent there"),
+        HeldBack::Brake(_) => format!("Mail goes round with {to}: some is kept"),
+    };
+    let user = format!(
+        "Mail for {own} is forwarded to {to}. {what}\n\nSuch messages are delivered into {mailbox} instead, and are not sent to {to}. \
+         All other mail is forwarded as before. No message is lost.\n\n\
+         If an autoresponder, a ticket system or a forward at {to} answers your mail: let it not answer {own}. To see where your \
+         mail goes:\n\n    spoolguard status\n"
+    );
+    let text = compose(
+        case,
+        &own,
+        &own,
+        &format!("Subject: {subject}\n\n{}", wrap_body(&user)),
+        "user",
+    );
+    notify::append(
+        guard,
+        &guard.mailbox(),
+        Owner::Exactly(guard.account.uid),
+        &text,
+        case.date,
+        None,
+    )?;
+    if matches!(back, HeldBack::CameFrom(_)) {
+        return Ok(());
+    }
+    let admin = guard.config.admin.as_str();
+    if divert::is_user(guard, &case.envelope.own, admin) {
+        return Ok(());
+    }
+    let name = headers::word(&guard.account.name);
+    let host = headers::word(&account::host_name());
+    let body = format!(
+        "On {host}, mail for {own} (user {name}) is forwarded to {to}. {what}\n\nSuch messages are delivered into {mailbox} instead, and \
+         the user is told so. All other mail is forwarded as before. No message is lost.\n\nTo see the user's forwards:\n\n    \
+         spoolguard status --user {name}\n"
+    );
+    let text = format!(
+        "{DIVERT_HEADER}: notice; recipient={own}; host={host}\nSubject: Mail of {name} goes round with {to}\n\n{}",
+        wrap_body(&body)
+    );
+    let text = compose(case, &own, admin, &text, "admin");
+    if admin.starts_with('/') {
+        let owner = Owner::Trusted(guard.account.uid);
+        notify::append(guard, Path::new(admin), owner, &text, case.date, None)
+    } else {
+        notify::submit(guard, "send a notice to", admin, &text)
+    }
+}
+
+fn happened(back: HeldBack) -> &'static str {
+    match back {
+        HeldBack::CameFrom(_) => {
+            "Whoever reads there wrote or answered a message that came here; sent there again, it could be answered again."
+        }
+        HeldBack::Brake(Brake::Chain | Brake::Again) => {
+            "What is sent there is answered by a machine, and its answers come here, to be sent there again: each message \
+             would lead to the next, without end."
+        }
+        HeldBack::Brake(Brake::AutoReplies) => "Too many automatic answers came for it within an hour.",
+        HeldBack::Brake(Brake::Flood) => "Far too many messages of unknown senders came for it within an hour.",
+    }
+}
+
+fn compose(case: &Case<'_>, own: &str, to: &str, text: &str, kind: &str) -> String {
+    let id = format!("{}.{}.{kind}", case.date.unix_timestamp_nanos(), std::process::id());
+    quota_notice::message(own, to, case.date, &id, text)
+}

@@ -1,0 +1,153 @@
+//! Keeps mail from going round with a destination: asks, before a message is sent on, which destinations it came from, and where the brake
+//! holds. `rules::came_from` and `rules::brake` decide; here they meet the history, whose last lines they go by.
+//!
+//! What is held back is delivered locally, and the user is told, once a day for a destination. When the brake holds, so is the
+//! administrator.
+//! Where nothing can be remembered, only what names the destination as its author is held back.
+
+use crate::deliver::context::{Case, Guard, Started};
+use crate::deliver::forward::held_back::HeldBack;
+use crate::deliver::forward::history::{self, Sketches};
+use crate::deliver::forward::history_file::History;
+use crate::deliver::forward::history_line::{Fate, Line, Subject};
+use crate::deliver::forward::loop_notice;
+use crate::deliver::forward::rules::attribution::same;
+use crate::deliver::forward::rules::brake::{FLOOD, HOUR, Past, Was, weigh};
+use crate::deliver::forward::rules::came_from::came_from;
+use crate::deliver::forward::rules::sketch::{Arrival, Sketch};
+
+/// As much of the history's end is read for each message, in bytes: some hundred messages.
+const RECENT_BYTES: u64 = 96 << 10;
+
+/// The same where that is less than an hour: as much as the largest number that is counted.
+const FLOOD_BYTES: u64 = FLOOD as u64 * 512;
+
+/// For how long user and administrator have been told, in seconds.
+const TOLD: i64 = 24 * 3600;
+
+/// Where a message may go, as far as loops are concerned.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[must_use]
+pub struct Parted {
+    /// It may go there.
+    pub open: Vec<String>,
+    /// It may not.
+    pub back: Vec<(String, HeldBack)>,
+    /// What is to be remembered of it at each.
+    pub sketches: Sketches,
+}
+
+/// Parts `destinations` by whether the message may go there.
+pub fn part(guard: &Guard, case: &Case<'_>, history: &History, destinations: &[String]) -> Parted {
+    let mut parted = Parted::default();
+    let arrival = Arrival::of(
+        &case.message,
+        &case.envelope.sender,
+        &case.envelope.own,
+        &case.judgement,
+    );
+    let now = case.date.unix_timestamp();
+    let recent = recent(history, now);
+    let lines: Vec<Line<'_>> = recent.iter().filter_map(|text| Line::read(text)).collect();
+    let answered = answered(history, &arrival);
+    let answered: Vec<Line<'_>> = answered.iter().filter_map(|text| Line::read(text)).collect();
+    for destination in destinations {
+        let past = past(&lines, destination);
+        let answered = past_sent(&answered, destination);
+        let weighed = weigh(&arrival, arrival.is_near(destination), &past, &answered, now);
+        let back = match came_from(&arrival, destination, &answered) {
+            Some(sign) => Some(HeldBack::CameFrom(sign)),
+            None => weighed.brake.map(HeldBack::Brake),
+        };
+        // Whoever sends stored mail by hand wants it sent.
+        match back.filter(|_| guard.started == Started::ByMail) {
+            Some(back) => parted.back.push((destination.clone(), back)),
+            None => parted.open.push(destination.clone()),
+        }
+        parted.sketches.0.push((destination.clone(), weighed.sketch));
+    }
+    parted
+}
+
+/// The last lines, as far as they are needed.
+fn recent(history: &History, now: i64) -> Vec<String> {
+    let lines = history.recent(RECENT_BYTES);
+    let is_young = |text: &String| Line::read(text).is_some_and(|line| now.saturating_sub(line.at) < HOUR);
+    if lines.first().is_some_and(is_young) && lines.len() > 100 {
+        history.recent(FLOOD_BYTES)
+    } else {
+        lines
+    }
+}
+
+/// The lines about messages that this one answers.
+fn answered(history: &History, arrival: &Arrival) -> Vec<String> {
+    let ids = arrival.references.iter().cloned().map(Subject::Id);
+    ids.flat_map(|id| history.about(&id)).collect()
+}
+
+fn past(lines: &[Line<'_>], destination: &str) -> Vec<Past> {
+    let was = |line: &Line<'_>| match line.fate {
+        Fate::Sent => Some(Was::Sent),
+        Fate::Own => Some(Was::Own),
+        Fate::Braked => Some(Was::Braked),
+        Fate::Kept | Fate::Gone | Fate::Rescued | Fate::Told | Fate::Answered | Fate::Repeated => None,
+    };
+    let own = lines.iter().filter(|line| same(line.destination, destination));
+    own.filter_map(|line| {
+        Some(Past {
+            at: line.at,
+            was: was(line)?,
+            sketch: Sketch::read(line.sketch)?,
+        })
+    })
+    .collect()
+}
+
+fn past_sent(lines: &[Line<'_>], destination: &str) -> Vec<Past> {
+    let mut past = past(lines, destination);
+    past.retain(|past| past.was == Was::Sent);
+    past
+}
+
+/// Remembers what was held back and lies where the user finds it, and tells of it.
+pub fn end(guard: &Guard, case: &Case<'_>, back: &[(String, HeldBack)], sketches: &Sketches, is_kept: bool) {
+    if is_kept && !back.is_empty() {
+        let fates: Vec<_> = back.iter().map(|(to, back)| (back.fate(), to.clone())).collect();
+        history::note_fates(guard, case, &fates, sketches);
+        tell(guard, case, back);
+    }
+}
+
+/// Tells that mail is held back, if that was not told lately. A notice that cannot be written is written with
+/// the next message.
+fn tell(guard: &Guard, case: &Case<'_>, back: &[(String, HeldBack)]) {
+    for (destination, back) in back {
+        tell_of(guard, case, destination, *back);
+    }
+}
+
+fn tell_of(guard: &Guard, case: &Case<'_>, destination: &str, back: HeldBack) {
+    let now = case.date.unix_timestamp();
+    let is_told = history::recall(guard).is_some_and(|history| {
+        let lines = history.about(&Subject::count(Fate::Told, destination));
+        let within = |text: &String| Line::read(text).is_some_and(|line| now.abs_diff(line.at) < TOLD.unsigned_abs());
+        lines.iter().any(within)
+    });
+    if is_told {
+        return;
+    }
+    tracing::warn!(
+        action = back.fate().word(),
+        user = guard.account.name,
+        to = destination,
+        note = back.why(destination)
+    );
+    match loop_notice::write(guard, case, destination, back) {
+        Ok(()) => {
+            let told = [(Fate::Told, destination.to_owned())];
+            history::note_fates(guard, case, &told, &Sketches::default());
+        }
+        Err(e) => tracing::warn!(user = guard.account.name, note = %e, "a notice is not written yet"),
+    }
+}

@@ -1,0 +1,393 @@
+//! Does mail go round with this destination, although nothing on it says so? Whoever reads there may answer every message to the
+//! user's address, under another name each time, with another Message-ID, subject and text, without `In-Reply-To`, and answer the null
+//! sender as well. Or a gateway there mails the text on as a new message. Nothing that such a message carries can be trusted to stay. What
+//! cannot be hidden is that **it comes because something was sent**: without a forward to the destination there is no answer.
+//!
+//! So each message gets a weight: how far it is from mail that nobody caused. A message that seems to be caused by an earlier forward
+//! has the weight of that, and a step more. Steps add up along a chain and never between strangers. Beyond `LIMIT` the message is
+//! delivered locally, and with that the chain is over: what is not sent is not answered.
+//!
+//! | sign that this message was caused by that forward | step |
+//! |---|---|
+//! | it answers it by Message-ID, and whoever wrote it neither wrote nor got that message | 10 |
+//! | it came from the destination's domain or through its hosts, and repeats the text of that message | 10 |
+//! | the same, or an automatic answer, and its subject is that one's with words around it | 10 |
+//! | an automatic answer within ten minutes, from who sent the last one | 10 |
+//! | it came from the destination's domain or hosts within two minutes of that, as all that was sent is followed by one | 10 |
+//! | the same, through one other host | 10 or 5 within 20 s, 4 within two minutes |
+//!
+//! The last two know nothing but time, and rest on a **habit**: what was sent within the last ten minutes was followed by messages of
+//! the same source, one for one, and that source brings little by itself. Colleagues at the destination's domain, a busy list, newsletters,
+//! alarms and five hundred writers an hour have no such habit: most messages there are followed by none of theirs, or theirs come
+//! without any before, or so many came all day that one follows whatever is sent. Where nobody else wrote there is no habit to be seen, and a
+//! step is 3 or nothing.
+//!
+//! What people do counts little: an answer to somebody who takes part, a list, a sender who also writes unprompted. Whoever
+//! wants to be braked can be; the price of a mistake is a message in the user's mailbox, and that both user and administrator are told.
+//!
+//! Limits of this. A responder that comes through another host each time, none of the destination's, and whose answers share nothing with what
+//! they answer, is ended by number alone (`FLOOD`). One that needs more than two minutes for each such answer is not told from
+//! people: it makes at most thirty an hour, until somebody looks.
+
+use std::collections::BTreeSet;
+
+use crate::deliver::forward::rules::sketch::{Arrival, SUBJECT_WORDS, Sketch};
+
+/// A chain that weighs more goes no further: the fourth of strong steps.
+pub const LIMIT: u32 = 30;
+
+/// For how long a brake is remembered, in seconds: then the first of a chain are let through again.
+const LEARNED: i64 = 24 * 3600;
+
+/// How far back a text or a subject is compared, in seconds.
+const SIMILAR: i64 = 6 * 3600;
+
+/// Within what time an automatic answer follows at once, in seconds.
+const ANSWER: i64 = 600;
+
+/// What counts as soon after a forward, in seconds: as machines do it, as mail systems deliver it, as slow ones do.
+const AT_ONCE: i64 = 20;
+const SOON: i64 = 120;
+const LATER: i64 = 3 * 3600;
+const TIERS: [i64; 3] = [AT_ONCE, SOON, LATER];
+
+/// What was sent within this time, in seconds, tells the habit, the last so many of it.
+const EPISODE: i64 = 600;
+const WINDOW: usize = 24;
+
+/// So many automatic answers within an hour are too many, whoever sends them.
+const AUTO_REPLIES: usize = 30;
+
+/// So many messages of unknown writers within an hour are too many.
+pub const FLOOD: usize = 1000;
+
+/// What both are counted by, in seconds.
+pub const HOUR: i64 = 3600;
+
+/// A message before, to the same destination.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Past {
+    /// When it came, in seconds since 1970.
+    pub at: i64,
+    /// What became of it.
+    pub was: Was,
+    /// What it looked like.
+    pub sketch: Sketch,
+}
+
+/// What became of a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Was {
+    /// It was sent to the destination.
+    Sent,
+    /// It came from there, and was kept.
+    Own,
+    /// The brake kept it.
+    Braked,
+}
+
+/// What a message weighs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use]
+pub struct Weighed {
+    /// What is to be remembered of it.
+    pub sketch: Sketch,
+    /// Why it goes no further; none where it may.
+    pub brake: Option<Brake>,
+}
+
+/// Why a message goes no further.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Brake {
+    /// It is the last of a chain.
+    Chain,
+    /// Mail went round here a short while ago, and this one was caused by a forward too.
+    Again,
+    /// Too many automatic answers within an hour.
+    AutoReplies,
+    /// Too many messages of unknown writers within an hour.
+    Flood,
+}
+
+/// Who hands messages over, as far as a chain is concerned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Source {
+    /// The destination's own domain.
+    Near,
+    /// One other host's domain.
+    Host(u32),
+}
+
+fn source(sketch: &Sketch) -> Source {
+    if sketch.is_near {
+        Source::Near
+    } else {
+        Source::Host(sketch.source)
+    }
+}
+
+/// What is known of how messages of one source come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Habit {
+    /// They follow what is sent.
+    Follows,
+    /// Nobody else wrote.
+    Unknown,
+    /// They come by themselves.
+    Free,
+}
+
+/// Weighs a message that is to be sent to a destination; `past` is what came before for that destination, the oldest first, and
+/// `answered` are those that this message answers by Message-ID.
+pub fn weigh(arrival: &Arrival, is_near: bool, past: &[Past], answered: &[Past], now: i64) -> Weighed {
+    let mut sketch = arrival.sketch.clone();
+    sketch.is_near = is_near;
+    let last = past.iter().rev().find(|p| p.was == Was::Sent);
+    sketch.gap = last
+        .map(|last| now.saturating_sub(last.at))
+        .filter(|gap| (0..=LATER).contains(gap))
+        .and_then(|gap| u32::try_from(gap).ok());
+    let mut case = Weighing {
+        arrival,
+        sketch: &sketch,
+        past,
+        now,
+        words: arrival.words.iter().copied().collect(),
+        habits: [Habit::Free; TIERS.len()],
+    };
+    case.habits = TIERS.map(|within| case.find_habit(within));
+    let (base, step) = case.heaviest(answered);
+    let weight = base + step;
+    let brake = case.brake(weight, step);
+    sketch.weight = weight;
+    Weighed { sketch, brake }
+}
+
+struct Weighing<'a> {
+    arrival: &'a Arrival,
+    sketch: &'a Sketch,
+    past: &'a [Past],
+    now: i64,
+    words: BTreeSet<u16>,
+    /// One for each of `TIERS`.
+    habits: [Habit; TIERS.len()],
+}
+
+impl Weighing<'_> {
+    /// The heaviest chain that this message may belong to, and its own step on it.
+    fn heaviest(&self, answered: &[Past]) -> (u32, u32) {
+        let mut all = vec![(0, 0)];
+        if !self.sketch.is_list {
+            all.extend(
+                answered
+                    .iter()
+                    .filter(|p| !self.takes_part(p))
+                    .map(|p| (p.sketch.weight, 10)),
+            );
+        }
+        if !self.is_known() {
+            all.extend(self.sent_within(SIMILAR).filter_map(|p| self.by_content(p)));
+            all.extend(self.by_answer());
+            all.extend([AT_ONCE, SOON].into_iter().filter_map(|within| self.by_time(within)));
+        }
+        all.into_iter()
+            .max_by_key(|(base, step)| (base + step, *step))
+            .unwrap_or((0, 0))
+    }
+
+    fn sent_within(&self, seconds: i64) -> impl Iterator<Item = &Past> {
+        self.past
+            .iter()
+            .filter(move |p| p.was == Was::Sent && self.now.saturating_sub(p.at) <= seconds)
+    }
+
+    /// Whoever wrote this wrote or got that one as well.
+    fn takes_part(&self, past: &Past) -> bool {
+        self.arrival.from.as_ref().is_some_and(|from| past.sketch.names(from))
+    }
+
+    /// The same writer has written by the same way without any forward before.
+    fn is_known(&self) -> bool {
+        let mut past = self.past.iter().map(|p| &p.sketch);
+        past.any(|p| p.gap.is_none() && p.from == self.sketch.from && p.source == self.sketch.source && p.from != 0)
+    }
+
+    /// It says again what that message said.
+    fn by_content(&self, past: &Past) -> Option<(u32, u32)> {
+        let (is_list, answers) = (self.sketch.is_list, self.sketch.answers);
+        if answers && self.takes_part(past) {
+            return None;
+        }
+        let around = if is_list { None } else { self.words_around_subject(past) };
+        let step = around.or_else(|| match self.habit(LATER) {
+            Habit::Free => None,
+            // Whoever answers, and whoever writes to a list, repeats what others wrote.
+            Habit::Follows if self.repeats_text(past) => Some(10),
+            Habit::Unknown if self.repeats_text(past) && !is_list && !answers => Some(10),
+            Habit::Follows | Habit::Unknown => self.repeats_subject(past),
+        });
+        step.map(|step| (past.sketch.weight, step))
+    }
+
+    fn repeats_text(&self, past: &Past) -> bool {
+        let text = &past.sketch.text;
+        let known = text.iter().filter(|piece| self.arrival.pieces.contains(piece)).count();
+        self.sketch.is_near && !text.is_empty() && known * 4 >= text.len() * 3
+    }
+
+    /// Its subject is that one's, with words added.
+    fn words_around_subject(&self, past: &Past) -> Option<u32> {
+        let words = past.sketch.subject.len();
+        let adds = self.arrival.words.len() > words || words >= SUBJECT_WORDS;
+        let is_soon = self.now.saturating_sub(past.at) <= SOON;
+        match self.shared_subject(past) {
+            1.. if adds && (self.sketch.is_near || self.sketch.is_auto_reply) => Some(10),
+            2.. if adds && is_soon && !self.sketch.answers => Some(10),
+            _ => None,
+        }
+    }
+
+    fn repeats_subject(&self, past: &Past) -> Option<u32> {
+        let is_same = self.sketch.is_near && !self.sketch.is_list && !self.sketch.answers;
+        (is_same && self.shared_subject(past) > 1).then_some(5)
+    }
+
+    /// How many words both subjects have, where the earlier one is in this one as good as whole.
+    fn shared_subject(&self, past: &Past) -> usize {
+        let subject: BTreeSet<u16> = past.sketch.subject.iter().copied().collect();
+        let shared = subject.intersection(&self.words).count();
+        if shared * 10 >= subject.len() * 7 { shared } else { 0 }
+    }
+
+    /// It is the next automatic answer of the same writer, or the first behind a message of somebody else.
+    fn by_answer(&self) -> Option<(u32, u32)> {
+        if !self.sketch.is_auto_reply || self.sketch.is_list {
+            return None;
+        }
+        let causes = self
+            .sent_within(ANSWER)
+            .filter(|p| p.sketch.weight == 0 || p.sketch.from == self.sketch.from);
+        causes.map(|p| (p.sketch.weight, 10)).max()
+    }
+
+    /// It came so soon after something that was sent, as all from there do.
+    fn by_time(&self, within: i64) -> Option<(u32, u32)> {
+        let own = source(self.sketch);
+        self.sent_within(within).next()?;
+        let mut base = 0;
+        let mut is_talk = false;
+        for cause in self.sent_within(within).filter(|p| source(&p.sketch) == own) {
+            base = base.max(cause.sketch.weight);
+            is_talk |= self.sketch.answers && cause.sketch.from == self.sketch.from;
+        }
+        let step = self.step(own, within, is_talk);
+        (step > 0).then_some((base, step))
+    }
+
+    fn step(&self, own: Source, within: i64, is_talk: bool) -> u32 {
+        let habit = self.habit(within);
+        if self.sketch.is_list {
+            let is_near = own == Source::Near && within == AT_ONCE && habit == Habit::Follows;
+            return if is_near { 3 } else { 0 };
+        }
+        let is_new = !self.past.iter().any(|p| p.sketch.from == self.sketch.from);
+        match (habit, own, within) {
+            (Habit::Follows, Source::Near, AT_ONCE) => 10,
+            (Habit::Follows, Source::Near, SOON) if is_talk => 2,
+            (Habit::Follows, Source::Near, SOON) => 10,
+            (Habit::Follows, Source::Host(_), AT_ONCE) if is_new => 10,
+            (Habit::Follows, Source::Host(_), AT_ONCE) => 5,
+            (Habit::Follows, Source::Host(_), SOON) if is_talk => 1,
+            (Habit::Follows, Source::Host(_), SOON) => 4,
+            (Habit::Unknown, Source::Near, AT_ONCE | SOON) if is_talk => 1,
+            (Habit::Unknown, Source::Near, AT_ONCE | SOON) => 3,
+            (Habit::Follows | Habit::Unknown | Habit::Free, Source::Near | Source::Host(_), _) => 0,
+        }
+    }
+
+    fn habit(&self, within: i64) -> Habit {
+        let mut known = TIERS.iter().zip(self.habits);
+        known
+            .find(|(tier, _)| **tier == within)
+            .map_or(Habit::Free, |(_, habit)| habit)
+    }
+
+    /// How messages of this source come.
+    fn find_habit(&self, within: i64) -> Habit {
+        let own = source(self.sketch);
+        let is_own = |p: &&&Past| source(&p.sketch) == own && (self.sketch.is_list || !p.sketch.is_list);
+        let age = |p: &Past| self.now.saturating_sub(p.at);
+        let recent: Vec<&Past> = self.past.iter().filter(|p| age(p) <= LEARNED).collect();
+        if !recent.iter().any(|p| p.was == Was::Sent && source(&p.sketch) != own) {
+            return Habit::Unknown;
+        }
+        let comes = recent.iter().filter(is_own).count() + 1;
+        let unprompted = recent.iter().filter(is_own);
+        let unprompted = unprompted
+            .filter(|p| p.sketch.gap.is_none_or(|gap| i64::from(gap) > within))
+            .count();
+        if unprompted * 10 > comes || self.comes_anyway(&recent, own, within) {
+            return Habit::Free;
+        }
+        // One for one: a single message follows a hundred others as well. Some may still be on their way.
+        let episode = if within > SOON { SIMILAR } else { EPISODE };
+        let is_sent = |place: &usize| {
+            recent
+                .get(*place)
+                .is_some_and(|p| p.was == Was::Sent && age(p) <= episode)
+        };
+        let sent: Vec<usize> = (0..recent.len()).filter(is_sent).collect();
+        let sent = sent.get(sent.len().saturating_sub(WINDOW)..).unwrap_or_default();
+        let behind = |place: usize| recent.get(place + 1..).unwrap_or_default().iter().filter(is_own);
+        let is_followed = |place: &&usize| {
+            let is_in_time = |at: i64| {
+                recent
+                    .get(**place)
+                    .is_some_and(|p| (0..=within).contains(&at.saturating_sub(p.at)))
+            };
+            behind(**place).any(|p| is_in_time(p.at)) || is_in_time(self.now)
+        };
+        let answers = sent.first().map_or(0, |first| behind(*first).count() + 1);
+        let followed = sent.iter().filter(is_followed).count().min(answers);
+        if !sent.is_empty() && followed + 3.min(sent.len() / 4) >= sent.len() {
+            Habit::Follows
+        } else {
+            Habit::Free
+        }
+    }
+
+    /// So many of this source came before this episode that one follows soon whatever is sent.
+    fn comes_anyway(&self, recent: &[&Past], own: Source, within: i64) -> bool {
+        let age = |p: &Past| self.now.saturating_sub(p.at);
+        let before = |p: &&&Past| (EPISODE..SIMILAR).contains(&age(p));
+        let span = recent.iter().filter(before).map(|p| age(p)).max().unwrap_or(0) - EPISODE;
+        // Without those that seemed to be caused: they would hide a loop behind its own past.
+        let is_free = |p: &&&Past| source(&p.sketch) == own && p.was == Was::Sent && p.sketch.weight < 10;
+        let count = recent.iter().filter(before).filter(is_free).count();
+        // More than one in three by chance.
+        let expected = i64::try_from(count).unwrap_or(i64::MAX).saturating_mul(within * 3);
+        within <= SOON && count > 2 && expected > span.max(EPISODE)
+    }
+
+    fn brake(&self, weight: u32, step: u32) -> Option<Brake> {
+        let own = source(self.sketch);
+        let within = |p: &&Past, seconds: i64| self.now.saturating_sub(p.at) < seconds;
+        let is_strong = step >= 10;
+        let braked = |p: &&Past| p.was == Was::Braked && within(p, LEARNED) && (is_strong || source(&p.sketch) == own);
+        let hour = self.past.iter().filter(|p| within(p, HOUR));
+        if weight > LIMIT {
+            Some(Brake::Chain)
+        } else if step > 2 && self.past.iter().any(|p| braked(&p)) {
+            Some(Brake::Again)
+        } else if self.sketch.is_auto_reply && hour.clone().filter(|p| p.sketch.is_auto_reply).count() >= AUTO_REPLIES {
+            Some(Brake::AutoReplies)
+        } else if !self.sketch.is_list && !self.is_known() && hour.count() >= FLOOD {
+            Some(Brake::Flood)
+        } else {
+            None
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,354 @@
+//! Responders of many kinds at every speed, and people of every kind: the first end, the second pass. Time is simulated.
+
+use super::{Brake, Past, Was, weigh};
+use crate::classify::{Facts, classify};
+use crate::deliver::forward::rules::sketch::Arrival;
+use crate::message::Message;
+use crate::message::address::{Address, OwnAddresses};
+use crate::message::envelope::Sender;
+
+const RECENT: usize = 1100;
+
+const TO: &str = "desk@desk.test";
+
+/// What the history of one user would hold, for one destination.
+#[derive(Default)]
+struct Traffic {
+    past: Vec<Past>,
+    braked: usize,
+}
+
+impl Traffic {
+    /// A message comes in; true where it is sent on.
+    fn comes(&mut self, at: i64, text: &str) -> bool {
+        let mut own = OwnAddresses::new("+");
+        own.add(Address::parse("a@a.test").unwrap_or_else(|| unreachable!()));
+        let message = Message::new(text.as_bytes());
+        let from = message.first("From").unwrap_or_default();
+        let sender = Sender::read(from.rsplit('<').next().unwrap_or_default());
+        let facts = Facts {
+            sender: &sender,
+            own: &own,
+            max_hops: 50,
+            hosts: &[],
+            relays: &[],
+        };
+        let judgement = classify(&message, &facts);
+        let arrival = Arrival::of(&message, &sender, &own, &judgement);
+        // As much as is read of a history.
+        let recent = self
+            .past
+            .get(self.past.len().saturating_sub(RECENT)..)
+            .unwrap_or_default();
+        let weighed = weigh(&arrival, arrival.is_near(TO), recent, &[], at);
+        let was = match weighed.brake {
+            None => Was::Sent,
+            Some(_) => Was::Braked,
+        };
+        self.braked += usize::from(was == Was::Braked);
+        self.past.push(Past {
+            at,
+            was,
+            sketch: weighed.sketch,
+        });
+        was == Was::Sent
+    }
+}
+
+/// A message of `from` through `host`, unlike every other one.
+fn mail(from: &str, host: &str, number: usize, more: &str) -> String {
+    format!(
+        "Received: from {host} ({host} [192.0.2.8]) by mx.a.test with ESMTP\nFrom: {from}\nTo: a@a.test\n\
+         Subject: {} {}\nMessage-ID: <{number}@{host}>\n{more}\n{} {} {}\n",
+        word(number * 7),
+        word(number * 7 + 1),
+        word(number * 7 + 2),
+        word(number * 7 + 3),
+        word(number * 7 + 4)
+    )
+}
+
+/// A word that nobody else uses.
+fn word(number: usize) -> String {
+    let mut rest = number.wrapping_mul(2_654_435_761) % 1_000_000_007;
+    let mut word = String::new();
+    while rest > 0 {
+        word.push(char::from(b'a' + u8::try_from(rest % 26).unwrap_or(0)));
+        rest /= 26;
+    }
+    word
+}
+
+/// How many messages of a responder are sent on, where `turn` makes the next one from the number of the turn and what it answers.
+fn turns(round_trip: i64, turn: impl Fn(usize, &str) -> String) -> usize {
+    let mut traffic = Traffic::default();
+    let mut at = 1_000_000;
+    let mut last = mail("ann@s.test", "mail.s.test", 1, "");
+    assert!(traffic.comes(at, &last));
+    for number in 0..40 {
+        at += round_trip;
+        last = turn(number + 2, &last);
+        if !traffic.comes(at, &last) {
+            return number;
+        }
+    }
+    40
+}
+
+fn subject(text: &str) -> &str {
+    text.lines()
+        .find_map(|line| line.strip_prefix("Subject: "))
+        .unwrap_or_default()
+}
+
+fn body(text: &str) -> &str {
+    text.split_once("\n\n").map_or("", |(_, body)| body)
+}
+
+/// `text` with another subject.
+fn with_subject(text: &str, other: &str) -> String {
+    text.replacen(
+        &format!("Subject: {}\n", subject(text)),
+        &format!("Subject: {other}\n"),
+        1,
+    )
+}
+
+/// The header of `text`, and `body`.
+fn with_body(text: &str, body: &str) -> String {
+    let header = text.split_once("\n\n").map_or("", |(header, _)| header);
+    format!("{header}\n\n{body}")
+}
+
+type Turn = fn(usize, &str) -> String;
+
+const RESPONDERS: [(&str, Turn); 8] = [
+    ("another name each time", |n, _| {
+        mail(&format!("x{n}@desk.test"), "desk.test", n, "")
+    }),
+    ("another domain each time", |n, _| {
+        mail(&format!("x@d{n}.test"), "mx.desk.test", n, "")
+    }),
+    ("one name, and answers to nothing", |n, _| {
+        mail("it@desk.test", "desk.test", n, &format!("In-Reply-To: <{n}@x.test>\n"))
+    }),
+    ("through a host of others", |n, _| {
+        mail(&format!("x@d{n}.test"), "mx.cloud.test", n, "")
+    }),
+    ("its subject holds the one before", |n, before| {
+        let text = mail(&format!("x@d{n}.test"), &format!("h{n}.test"), n, "");
+        with_subject(&text, &format!("Ticket {}: {}", word(n), subject(before)))
+    }),
+    ("a gateway that mails the text on", |n, before| {
+        with_body(&mail("Ann <ann@s.test>", "gw.desk.test", n, ""), body(before))
+    }),
+    ("the same, with a line below each time", |n, before| {
+        let text = format!("{}-- \nby the gateway\n", body(before));
+        with_body(&mail("ann@s.test", "desk.test", n, ""), &text)
+    }),
+    ("says that it is an automatic answer", |n, _| {
+        mail(
+            "x@elsewhere.test",
+            &format!("h{n}.test"),
+            n,
+            "Auto-Submitted: auto-replied\n",
+        )
+    }),
+];
+
+#[test]
+fn whatever_answers_is_ended_whatever_it_says() {
+    for (name, turn) in RESPONDERS {
+        for round_trip in [0, 1, 15] {
+            let went = turns(round_trip, turn);
+            assert!(went <= 3, "{name}, {round_trip} s: {went}");
+        }
+    }
+    // Slower ones, as far as their answers share something with what they answer, or come within two minutes.
+    for (at, round_trips) in [
+        (0, &[60, 110][..]),
+        (1, &[60, 110]),
+        (3, &[60, 110]),
+        (4, &[60]),
+        (5, &[60, 600, 3600]),
+        (6, &[60, 600, 3600]),
+        (7, &[60, 500]),
+    ] {
+        let Some((name, turn)) = RESPONDERS.get(at) else {
+            continue;
+        };
+        for round_trip in round_trips {
+            let went = turns(*round_trip, turn);
+            assert!(went <= 8, "{name}, {round_trip} s: {went}");
+        }
+    }
+    let list = |n: usize, _: &str| mail(&format!("x{n}@desk.test"), "desk.test", n, "List-Id: <x>\n");
+    assert!(turns(1, list) <= 10, "{}", turns(1, list));
+    // Limits that the head of this file names: number alone ends it.
+    let unlike = |n: usize, _: &str| mail(&format!("x@d{n}.test"), &format!("h{n}.test"), n, "");
+    assert_eq!(turns(1, unlike), 40);
+}
+
+#[test]
+fn a_loop_nobody_can_tell_from_mail_is_ended_by_number() {
+    let mut traffic = Traffic::default();
+    let went = (0..1100).filter(|n| {
+        traffic.comes(
+            *n,
+            &mail(&format!("x@d{n}.test"), &format!("h{n}.test"), *n as usize, ""),
+        )
+    });
+    assert_eq!(went.count(), super::FLOOD);
+}
+
+#[test]
+fn mail_of_people_goes_on_while_the_brake_holds() {
+    let mut traffic = Traffic::default();
+    let (mut people, mut answers) = (0, 0);
+    for n in 0..60 {
+        let at = n * 60;
+        let (from, host) = (format!("u{n}@s{n}.test"), format!("mail.s{n}.test"));
+        assert!(traffic.comes(at, &mail(&from, &host, n as usize * 1000, "")), "{from}");
+        people += 1;
+        for turn in 1..50 {
+            let number = n as usize * 1000 + turn;
+            if !traffic.comes(
+                at + turn as i64,
+                &mail(&format!("x{number}@desk.test"), "desk.test", number, ""),
+            ) {
+                break;
+            }
+            answers += 1;
+        }
+    }
+    assert_eq!(people, 60);
+    assert!(answers <= 3, "{answers}");
+}
+
+#[test]
+fn people_pass_however_much_they_write() {
+    // Two who talk as fast as they can, one of them at the destination's domain.
+    for (from, host) in [("ann@s.test", "mail.s.test"), ("bob@desk.test", "mail.desk.test")] {
+        let mut traffic = Traffic::default();
+        for n in 0..60 {
+            let text = with_subject(
+                &mail(from, host, n, "In-Reply-To: <u@desk.test>\n"),
+                "Re: lunch on friday",
+            );
+            assert!(traffic.comes(n as i64 * 45, &text), "{from}, {n}");
+        }
+    }
+    // Five hundred within an hour, each with a domain and a host, and all through one host.
+    for host in ["", "mx.filter.test"] {
+        let mut traffic = Traffic::default();
+        for n in 0..900 {
+            let own = format!("mail.s{n}.test");
+            let text = mail(
+                &format!("u{n}@s{n}.test"),
+                if host.is_empty() { &own } else { host },
+                n,
+                "",
+            );
+            assert!(traffic.comes(n as i64 * 36 / 5, &text), "{host} {n}");
+        }
+    }
+    // A third, a half, nearly all of them at the destination's domain, which is a large provider.
+    for (near, all) in [(1, 3), (1, 2), (2, 3)] {
+        let mut traffic = Traffic::default();
+        let mut chance = fastrand::Rng::with_seed(near as u64 * 10 + all as u64);
+        for n in 0..900 {
+            let is_near = chance.usize(..all) < near;
+            let (domain, host) = if is_near {
+                ("desk".to_owned(), "mx.desk.test".to_owned())
+            } else {
+                (format!("s{n}"), format!("mx.s{n}.test"))
+            };
+            let text = mail(&format!("u{n}@{domain}.test"), &host, n, "");
+            let _ = traffic.comes(n as i64 * 36 / 5 + chance.i64(..5), &text);
+        }
+        assert_eq!(traffic.braked, 0, "{near} of {all}");
+    }
+    // Alarms, the same each time, for a day; and a burst of them behind a message of somebody.
+    let mut traffic = Traffic::default();
+    assert!(traffic.comes(0, &mail("ann@s.test", "mail.s.test", 1, "")));
+    for n in 0..288 {
+        let text = with_subject(
+            &mail("nagios@m.test", "nagios.m.test", 2, ""),
+            "PROBLEM: disk full on db1",
+        );
+        assert!(traffic.comes(4000 + n * 300, &text), "{n}");
+    }
+}
+
+#[test]
+fn lists_and_newsletters_pass_whoever_writes_there() {
+    let mut traffic = Traffic::default();
+    for n in 0..500 {
+        // Half of the people of the list are at the destination's domain, and quote what they answer.
+        let domain = if n % 2 == 0 { "desk" } else { "s" };
+        let more = "List-Id: <dev.l.test>\nIn-Reply-To: <1@l.test>\n";
+        let text = mail(&format!("u{}@{domain}.test", n % 30), "lists.l.test", n / 3, more);
+        let text = with_body(
+            &text,
+            &format!("> The text of all that went before, as people quote it.\n{}", word(n)),
+        );
+        assert!(traffic.comes(n as i64 * 20, &text), "list {n}");
+        let from = format!("news@n{}.test", n % 60);
+        let text = mail(
+            &from,
+            &format!("mta.n{}.test", n % 60),
+            9000 + n,
+            "List-Unsubscribe: <mailto:u@n.test>\nPrecedence: bulk\n",
+        );
+        assert!(traffic.comes(n as i64 * 20 + 1, &text), "newsletter {n}");
+    }
+}
+
+#[test]
+fn automatic_answers_to_what_the_user_wrote_pass_up_to_a_number() {
+    let mut traffic = Traffic::default();
+    assert!(traffic.comes(0, &mail("ann@s.test", "mail.s.test", 1, "")));
+    let away = |n: usize| {
+        mail(
+            &format!("u{n}@s{n}.test"),
+            &format!("h{n}.test"),
+            n,
+            "Auto-Submitted: auto-replied\n",
+        )
+    };
+    let went = (10..90).filter(|n| traffic.comes(*n as i64, &away(*n))).count();
+    assert_eq!(went, super::AUTO_REPLIES);
+    assert!(
+        traffic.comes(91, &mail("bob@t.test", "mail.t.test", 2, "")),
+        "others pass"
+    );
+}
+
+#[test]
+fn what_a_brake_says_names_its_reason() {
+    let mut traffic = Traffic::default();
+    assert!(traffic.comes(0, &mail("ann@s.test", "mail.s.test", 1, "")));
+    let (mut at, mut reasons) = (0, Vec::new());
+    for n in 2..8 {
+        at += 1;
+        let text = mail(&format!("x{n}@desk.test"), "desk.test", n, "");
+        let message = Message::new(text.as_bytes());
+        let sender = Sender::Address(format!("x{n}@desk.test"));
+        let own = OwnAddresses::new("+");
+        let facts = Facts {
+            sender: &sender,
+            own: &own,
+            max_hops: 50,
+            hosts: &[],
+            relays: &[],
+        };
+        let arrival = Arrival::of(&message, &sender, &own, &classify(&message, &facts));
+        reasons.push(weigh(&arrival, arrival.is_near(TO), &traffic.past, &[], at).brake);
+        let _ = traffic.comes(at, &text);
+    }
+    assert_eq!(
+        reasons.get(2..5),
+        Some(&[None, Some(Brake::Chain), Some(Brake::Chain)][..]),
+        "{reasons:?}"
+    );
+}

@@ -1,0 +1,355 @@
+//! What a message that is to be sent on looks like, as far as it matters for who made it and why: who wrote it, which host handed it
+//! over, what its subject and its text share with others. Of what was sent on some numbers are remembered, never a text.
+//!
+//! Numbers are hashes: two messages may share one by chance, so no rule goes by a single one of subject or text.
+
+use std::collections::BTreeSet;
+
+use crate::classify::{Judgement, Verdict};
+use crate::message::Message;
+use crate::message::address::{Address, OwnAddresses};
+use crate::message::envelope::Sender;
+use crate::message::key::of_id;
+use crate::message::mime::{MimeParts, PartKind};
+use crate::message::text::{decoded_value, normalize, part_text};
+
+/// As many words of a subject are remembered.
+pub const SUBJECT_WORDS: usize = 10;
+
+/// As many people of a header, and pieces of a text.
+const PEOPLE: usize = 16;
+const TEXT_PIECES: usize = 8;
+
+/// As many Message-IDs that a message names are looked up, the last ones.
+const REFERENCES: usize = 20;
+
+/// As many words of a text are looked at.
+const TEXT_WORDS: usize = 4000;
+
+/// So many words in a row are one piece of a text.
+const PIECE_WORDS: usize = 3;
+
+/// What is remembered of a message that was sent on, or kept instead.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Sketch {
+    /// Who wrote it, going by `From`.
+    pub from: u32,
+    /// Whose host handed it over to this site; zero where it was made here.
+    pub source: u32,
+    /// It came from the destination's domain, or through its hosts.
+    pub is_near: bool,
+    /// A list sent it.
+    pub is_list: bool,
+    /// It is an automatic answer by its own word.
+    pub is_auto_reply: bool,
+    /// It answers some message.
+    pub answers: bool,
+    /// How long after the last message that was sent to the destination it came, in seconds; none after a long pause.
+    pub gap: Option<u32>,
+    /// How far it is from mail that nobody caused: what `brake` adds up.
+    pub weight: u32,
+    /// Words of the subject.
+    pub subject: Vec<u16>,
+    /// Everybody who wrote it or got it, going by the header.
+    pub people: Vec<u16>,
+    /// Pieces of the text.
+    pub text: Vec<u32>,
+}
+
+impl Sketch {
+    /// The sketch as one word.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let flags = [
+            (self.is_near, 'n'),
+            (self.is_list, 'l'),
+            (self.is_auto_reply, 'a'),
+            (self.answers, 'r'),
+        ];
+        let flags: String = flags.iter().filter(|(is, _)| *is).map(|(_, flag)| *flag).collect();
+        let short = |list: &[u16]| list.iter().map(|n| format!("{n:04x}")).collect::<String>();
+        let pieces: String = self.text.iter().map(|n| format!("{n:08x}")).collect();
+        let gap = self.gap.map_or_else(String::new, |gap| gap.to_string());
+        format!(
+            "{:x}.{:x}.{flags}.{gap}.{}.{}.{}.{pieces}",
+            self.from,
+            self.source,
+            self.weight,
+            short(&self.subject),
+            short(&self.people)
+        )
+    }
+
+    /// Reads a sketch; none where it is damaged.
+    #[must_use]
+    pub fn read(text: &str) -> Option<Self> {
+        let mut parts = text.split('.');
+        let mut part = || parts.next();
+        let (from, source, flags, gap, weight) = (part()?, part()?, part()?, part()?, part()?);
+        let (subject, people, pieces) = (part()?, part()?, part()?);
+        let short = |text: &str| numbers(text, 4).map(|n| u16::try_from(n).unwrap_or(0)).collect();
+        Some(Self {
+            from: u32::from_str_radix(from, 16).ok()?,
+            source: u32::from_str_radix(source, 16).ok()?,
+            is_near: flags.contains('n'),
+            is_list: flags.contains('l'),
+            is_auto_reply: flags.contains('a'),
+            answers: flags.contains('r'),
+            gap: gap.parse().ok(),
+            weight: weight.parse().ok()?,
+            subject: short(subject),
+            people: short(people),
+            text: numbers(pieces, 8).collect(),
+        })
+    }
+
+    /// Tells whether `address` stands among the people of it.
+    #[must_use]
+    pub fn names(&self, address: &Address) -> bool {
+        self.people.contains(&person(address))
+    }
+}
+
+fn numbers(text: &str, digits: usize) -> impl Iterator<Item = u32> {
+    let pieces = text.as_bytes().chunks_exact(digits);
+    pieces.filter_map(|piece| u32::from_str_radix(std::str::from_utf8(piece).ok()?, 16).ok())
+}
+
+/// A message as it comes in, with all that is compared with sketches.
+#[derive(Clone, Debug, Default)]
+pub struct Arrival {
+    /// What will be remembered of it, without what depends on the destination.
+    pub sketch: Sketch,
+    /// Envelope sender, `From` and `Reply-To`.
+    pub authors: Vec<Address>,
+    /// The first of `From`.
+    pub from: Option<Address>,
+    /// The Message-IDs that it answers, as the history has them.
+    pub references: Vec<String>,
+    /// Every word of the subject.
+    pub words: Vec<u16>,
+    /// Every piece of the text.
+    pub pieces: BTreeSet<u32>,
+    /// The domains of all hosts that it came through.
+    hosts: BTreeSet<String>,
+    /// The domains of the user's own addresses.
+    own: BTreeSet<String>,
+}
+
+impl Arrival {
+    /// Looks at a message.
+    #[must_use]
+    pub fn of(message: &Message<'_>, sender: &Sender, own: &OwnAddresses, judgement: &Judgement) -> Self {
+        let mut arrival = Self {
+            own: own.iter().filter_map(|own| own.domain().map(registered)).collect(),
+            ..Self::default()
+        };
+        if let Sender::Address(address) = sender {
+            arrival.authors.extend(Address::parse(address));
+        }
+        let mut subject = String::new();
+        let mut people = BTreeSet::new();
+        for field in message.fields() {
+            if field.is("Received") {
+                arrival.take_hop(&field.text());
+            } else if field.is("From") || field.is("Reply-To") {
+                let found = addresses(&field.text());
+                people.extend(found.iter().map(person));
+                if field.is("From") && arrival.from.is_none() {
+                    arrival.from = found.first().cloned();
+                }
+                arrival.authors.extend(found);
+            } else if field.is("To") || field.is("Cc") {
+                people.extend(addresses(&field.text()).iter().map(person));
+            } else if field.is("Subject") && subject.is_empty() {
+                subject = normalize(&decoded_value(&field, None));
+            } else if field.is("In-Reply-To") || field.is("References") {
+                arrival.sketch.answers = true;
+                arrival.references.extend(ids(&field.text()));
+            } else if is_list_field(&field) {
+                arrival.sketch.is_list = true;
+            }
+        }
+        let surplus = arrival.references.len().saturating_sub(REFERENCES);
+        arrival.references.drain(..surplus);
+        arrival.words = subject_words(&subject).collect();
+        arrival.pieces = pieces(message);
+        arrival.sketch.from = arrival.from.as_ref().map_or(0, |from| hash(&whole(from)));
+        arrival.sketch.is_auto_reply = matches!(judgement.verdict, Verdict::AutoReply(_));
+        arrival.sketch.subject = subject_words(&subject).take(SUBJECT_WORDS).collect();
+        arrival.sketch.people = people.into_iter().take(PEOPLE).collect();
+        // The smallest are the same ones wherever the text is found again.
+        arrival.sketch.text = arrival.pieces.iter().take(TEXT_PIECES).copied().collect();
+        arrival
+    }
+
+    /// Tells whether it was made at `destination`'s domain, or came through its hosts. Where that is the user's own domain, every
+    /// message comes through: then, whether no host of another was on its way.
+    #[must_use]
+    pub fn is_near(&self, destination: &str) -> bool {
+        let domain = Address::parse(destination).and_then(|address| address.domain().map(registered));
+        let by_name = |domain: &String| {
+            let mut authors = self.authors.iter().filter_map(Address::domain);
+            authors.any(|author| registered(author) == *domain)
+        };
+        match domain {
+            Some(domain) if !self.own.contains(&domain) => by_name(&domain) || self.hosts.contains(&domain),
+            Some(_) | None => self.sketch.source == 0,
+        }
+    }
+
+    fn take_hop(&mut self, value: &str) {
+        let (from, by) = hop(value);
+        let outside = |host: &String| !self.own.contains(host);
+        // The topmost was written here, and nobody but this site's own hosts can forge it.
+        if self.sketch.source == 0
+            && let Some(host) = from.iter().rev().find(|host| outside(host))
+        {
+            self.sketch.source = hash(host).max(1);
+        }
+        self.hosts.extend(from);
+        self.hosts.extend(by);
+    }
+}
+
+/// The domains of the host that handed over, by the name it gave and the one that was looked up, and of the host that took (RFC 5321
+/// section 4.4).
+fn hop(value: &str) -> (Vec<String>, Option<String>) {
+    let mut words = value.split_ascii_whitespace();
+    let mut from = Vec::new();
+    let mut by = None;
+    let mut before = "";
+    while let Some(word) = words.next() {
+        match (before, word) {
+            (name, word) if name.eq_ignore_ascii_case("from") => {
+                from.extend(host(word));
+                let looked_up = words.clone().next().and_then(|next| next.strip_prefix('('));
+                from.extend(looked_up.and_then(host));
+            }
+            (name, word) if name.eq_ignore_ascii_case("by") => {
+                by = host(word);
+                break;
+            }
+            _ => {}
+        }
+        before = word;
+    }
+    (from, by)
+}
+
+/// The domain that a host belongs to; none for what is no name, and for this host itself.
+fn host(word: &str) -> Option<String> {
+    let name = word.trim_matches(|c: char| !c.is_alphanumeric()).to_ascii_lowercase();
+    let is_name = name.contains('.') && name.contains(|c: char| c.is_alphabetic());
+    (is_name && !name.starts_with("localhost")).then(|| registered(&name))
+}
+
+/// The part of a domain name that somebody registered, as well as that can be told without a list: the last two labels, or three where
+/// the last two are short (`example.co.uk`).
+#[must_use]
+pub fn registered(domain: &str) -> String {
+    let domain = domain.trim_end_matches('.').to_ascii_lowercase();
+    let labels: Vec<&str> = domain.rsplit('.').collect();
+    let count = match labels.as_slice() {
+        [top, second, _, ..] if top.len() == 2 && second.len() <= 3 => 3,
+        _ => 2,
+    };
+    let mut kept: Vec<&str> = labels.into_iter().take(count).collect();
+    kept.reverse();
+    kept.join(".")
+}
+
+/// Lists and newsletters say so (RFC 2369, RFC 2919 and older).
+fn is_list_field(field: &crate::message::Field<'_>) -> bool {
+    const NAMES: [&str; 7] = [
+        "List-Id",
+        "List-Post",
+        "List-Unsubscribe",
+        "Mailing-List",
+        "X-Mailing-List",
+        "X-BeenThere",
+        "X-Mailman-Version",
+    ];
+    NAMES.iter().any(|name| field.is(name))
+        || (field.is("Precedence") && field.text().trim().eq_ignore_ascii_case("list"))
+}
+
+/// The addresses of a field that holds several (RFC 5322 section 3.4).
+#[must_use]
+pub fn addresses(text: &str) -> Vec<Address> {
+    let (mut found, mut start) = (Vec::new(), 0);
+    let (mut quoted, mut depth) = (false, 0_usize);
+    for (at, c) in text.char_indices() {
+        match c {
+            '"' => quoted = !quoted,
+            '(' | '<' if !quoted => depth += 1,
+            ')' | '>' if !quoted => depth = depth.saturating_sub(1),
+            ',' | ';' if !quoted && depth == 0 => {
+                found.extend(text.get(start..at).and_then(Address::parse));
+                start = at + 1;
+            }
+            _ => {}
+        }
+    }
+    found.extend(text.get(start..).and_then(Address::parse));
+    found
+}
+
+fn ids(text: &str) -> impl Iterator<Item = String> {
+    text.split_ascii_whitespace().filter_map(of_id)
+}
+
+/// The words of a subject: none of one letter, no numbers, nothing that only says that it answers or passes on (`Re:`, `AW:`, `Fwd:`).
+fn subject_words(subject: &str) -> impl Iterator<Item = u16> {
+    let mut rest = subject.trim();
+    while let Some((mark, tail)) = rest.split_once(':') {
+        if mark.chars().count() > 4 || mark.contains(' ') {
+            break;
+        }
+        rest = tail.trim_start();
+    }
+    let words = rest.split(|c: char| !c.is_alphanumeric());
+    words
+        .filter(|word| word.chars().count() > 1 && word.contains(|c: char| !c.is_numeric()))
+        .map(|word| low(hash(word)))
+}
+
+/// Every piece of the message's text; of a short text, all of it is one.
+fn pieces(message: &Message<'_>) -> BTreeSet<u32> {
+    let parts = MimeParts::of(message);
+    let text = parts.first(PartKind::Text).map(part_text).unwrap_or_default();
+    let text = normalize(&text);
+    let words: Vec<&str> = text
+        .split(|c: char| !c.is_alphanumeric())
+        .filter(|word| !word.is_empty())
+        .take(TEXT_WORDS)
+        .collect();
+    match words.len() {
+        0 => BTreeSet::new(),
+        1..PIECE_WORDS => BTreeSet::from([hash(&words.join(" "))]),
+        _ => words.windows(PIECE_WORDS).map(|words| hash(&words.join(" "))).collect(),
+    }
+}
+
+/// An address without its extension: answers of one desk have one each.
+#[must_use]
+pub fn whole(address: &Address) -> String {
+    let domain = address.domain().unwrap_or_default();
+    format!("{}@{domain}", address.base("+").to_lowercase())
+}
+
+fn person(address: &Address) -> u16 {
+    low(hash(&whole(address)))
+}
+
+fn low(hash: u32) -> u16 {
+    u16::try_from(hash & 0xffff).unwrap_or(0)
+}
+
+/// FNV-1a: the same number in every version of this program, since it is written down.
+#[must_use]
+pub fn hash(text: &str) -> u32 {
+    text.bytes().fold(0x811c_9dc5, |hash: u32, byte| {
+        (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
+    })
+}

@@ -1,0 +1,86 @@
+//! Nothing loops, whoever reads at the destination: a desk that acknowledges everything, under any name and without any mark.
+
+use std::fs;
+
+use crate::support::{Scratch, contains, messages, shown};
+
+/// A guard for a@a.test that forwards to desk@desk.test.
+fn scratch() -> Scratch {
+    let mut scratch = Scratch::new().set("log.to", "\"stderr\"");
+    scratch.sendmail("exit 0");
+    scratch
+}
+
+fn comes(scratch: &Scratch, sender: &str, message: &str) {
+    let run = scratch.run(&["forward", "-a", "a@a.test", "-f", sender, "desk@desk.test"]);
+    run.input(message.as_bytes()).go().ends_with(0);
+}
+
+fn mail(from: &str, host: &str, number: usize, text: &str) -> String {
+    format!(
+        "Received: from {host} ({host} [192.0.2.8]) by mx.a.test; Mon, 2 Nov 2026 10:00:00 +0000\nFrom: {from}\nTo: a@a.test\n\
+         Subject: {text} subject\nMessage-ID: <{number}@{host}>\n\nThe {text} text of number {number}.\n"
+    )
+}
+
+#[test]
+fn what_came_from_the_destination_is_kept_and_the_user_is_told_once() {
+    let scratch = scratch();
+    comes(&scratch, "ann@s.test", &mail("ann@s.test", "mail.s.test", 1, "first"));
+    comes(&scratch, "desk@desk.test", &mail("noreply@x.test", "x.test", 2, "second"));
+    comes(&scratch, "x@x.test", &mail("Desk <Desk@desk.test>", "x.test", 3, "third"));
+    let answer = mail("noreply@desk.test", "x.test", 4, "fourth");
+    comes(&scratch, "x@x.test", &answer.replacen("Subject", "In-Reply-To: <1@mail.s.test>\nSubject", 1));
+    assert_eq!(scratch.calls().len(), 1);
+    let mail = scratch.mail();
+    let kept = messages(&mail);
+    assert_eq!(kept.len(), 4, "{}", shown(&mail));
+    assert_eq!(kept.iter().filter(|text| contains(text, b"X-Spoolguard-Kept: ")).count(), 3);
+    assert_eq!(kept.iter().filter(|text| contains(text, b"is not sent there\n")).count(), 1);
+    assert!(scratch.diverted().is_empty());
+}
+
+#[test]
+fn a_desk_without_any_mark_is_ended_and_both_are_told_once() {
+    for domain in ["desk", "other"] {
+        let scratch = scratch();
+        comes(&scratch, "ann@s.test", &mail("ann@s.test", "mail.s.test", 1, "printer"));
+        let mut number = 1;
+        while scratch.calls().len() == number && number < 20 {
+            number += 1;
+            let from = format!("x{number}@{domain}{}.test", if domain == "desk" { String::new() } else { number.to_string() });
+            comes(&scratch, &from, &mail(&from, "mx.desk.test", number, &format!("w{number}")));
+        }
+        assert_eq!(number, 5, "three go on");
+        // A message of somebody else does, and what it leads to does not.
+        comes(&scratch, "bob@t.test", &mail("bob@t.test", "mail.t.test", 100, "another"));
+        comes(&scratch, "y@y.test", &mail("y@y.test", "mx.desk.test", 101, "answer"));
+        assert_eq!(scratch.calls().len(), 5);
+        let mail = scratch.mail();
+        let told = |text: &&[u8]| contains(text, b"Subject: Mail goes round with desk@desk.test");
+        assert_eq!(messages(&mail).iter().filter(|text| told(text)).count(), 1, "{}", shown(&mail));
+        assert_eq!(messages(&mail).len(), 3, "two answers and the notice");
+        let admin = scratch.diverted();
+        assert_eq!(messages(&admin).len(), 1, "{}", shown(&admin));
+        assert!(contains(&admin, b"goes round with desk@desk.test"));
+    }
+}
+
+#[test]
+fn other_destinations_get_what_one_of_them_wrote() {
+    let scratch = scratch();
+    let run = scratch.run(&["forward", "-a", "a@a.test", "-f", "b@b.test", "b@b.test", "c@c.test"]);
+    run.input(b"From: b@b.test\nSubject: x\n\nx\n").go().ends_with(0);
+    let calls = scratch.calls();
+    assert_eq!(calls.last().and_then(|call| call.last()).map(String::as_str), Some("c@c.test"));
+    assert!(calls.iter().flatten().all(|word| word != "b@b.test"));
+    assert!(contains(&scratch.mail(), b"it came from b@b.test"));
+}
+
+#[test]
+fn a_full_mailbox_puts_off_nothing_that_came_from_the_destination() {
+    let scratch = scratch().set("quota.limit", "\"1\"");
+    comes(&scratch, "desk@desk.test", &mail("desk@desk.test", "desk.test", 1, "answer"));
+    assert!(scratch.calls().is_empty());
+    assert!(contains(&fs::read(scratch.path("state/overflow")).unwrap(), b"answer"));
+}
