@@ -4,8 +4,8 @@
 use fastrand::Rng;
 
 use crate::plan::{
-    Admin, DAY, GuardSender, Guarded, HOUR, Host, How, MINUTE, Mail, Outage, Person, Plan, Recipe, Role, Shape, Strip,
-    System,
+    Admin, DAY, GuardSender, Guarded, HOUR, Host, How, MINUTE, Mail, Manner, Outage, Person, Plan, Recipe, Role, Shape,
+    Strip, System,
 };
 
 /// The network of a seed.
@@ -85,7 +85,9 @@ fn person(rng: &mut Rng, hosts: usize, count: usize) -> Person {
             recipe: recipe(rng),
         },
         7..9 => Role::Forward { to: some(rng, 2) },
-        9 => Role::Responder { marked: rng.bool() },
+        9 => Role::Responder {
+            manner: if rng.bool() { Manner::Marked } else { Manner::Plain },
+        },
         10 => Role::List {
             members: some(rng, 4),
             owner: rng.usize(..count),

@@ -3,8 +3,8 @@
 use crate::check::Found;
 use crate::guarded::Broken;
 use crate::plan::{
-    Admin, DAY, GuardSender, Guarded, HOUR, Host, How, Mail, Outage, Person, Plan, Recipe, Role, Seconds, Shape, Strip,
-    System,
+    Admin, DAY, GuardSender, Guarded, HOUR, Host, How, Mail, Manner, Outage, Person, Plan, Recipe, Role, Seconds,
+    Shape, Strip, System,
 };
 use crate::run;
 
@@ -271,5 +271,37 @@ fn mail_flows_again_after_the_destination_recovers() {
             sent < lived + 40,
             "{how:?}: {sent} sent on or reported, {lived} arrived"
         );
+    }
+}
+
+/// Whoever reads at the destination answers everything, under another name and without any mark, or mails it back; so does whoever
+/// writes; and so do both, with a guard between. Each such network went on without end.
+#[test]
+fn responders_at_either_end_of_a_guard_come_to_rest() {
+    let manners = [
+        Manner::Marked,
+        Manner::Plain,
+        Manner::Strange,
+        Manner::AnswersAll,
+        Manner::Remails,
+    ];
+    let ends = manners.map(|manner| Role::Responder { manner });
+    for sender in [GuardSender::User, GuardSender::Keep, GuardSender::Verp] {
+        for end in &ends {
+            for begin in [&Role::Mailbox].into_iter().chain(&ends) {
+                let guarded = Guarded {
+                    sender,
+                    ..guard(&[2], Admin::Path)
+                };
+                let people = vec![(0, begin.clone()), (1, Role::Guard(guarded)), (2, end.clone())];
+                let plan = network(vec![host(System::Postfix); 3], people, 1, 0);
+                if plan.unguarded_circle().is_some() && sender == GuardSender::Keep {
+                    // They answer each other, and the guard only began it.
+                    continue;
+                }
+                let found = run(&plan, Broken::Nothing);
+                assert_eq!(found.fault, None, "{plan}");
+            }
+        }
     }
 }

@@ -3,8 +3,8 @@
 use std::rc::Rc;
 
 use crate::guarded::{Caller, End, Moment, Sent};
-use crate::mail::{on_top, values, written_date};
-use crate::plan::{Admin, HOUR, How, Recipe, Role};
+use crate::mail::{header_end, on_top, values, written_date};
+use crate::plan::{Admin, HOUR, How, Manner, Recipe, Role};
 use crate::systems::{checks_delivered_to, handed_over};
 use crate::world::{Transit, World};
 
@@ -64,10 +64,14 @@ impl World<'_> {
                     );
                 }
             }
-            Role::Responder { marked } => {
+            Role::Responder { manner } => {
                 self.boxes[person].push(Rc::clone(&transit.bytes));
-                if !transit.sender.is_empty() {
-                    self.answer(person, &transit, *marked);
+                let writer = match manner {
+                    Manner::AnswersAll if transit.sender.is_empty() => values(&transit.bytes, "From").next(),
+                    _ => Some(transit.sender.as_str()),
+                };
+                if let Some(writer) = writer.filter(|writer| !writer.is_empty()).map(str::to_owned) {
+                    self.answer(person, &transit, &writer, *manner);
                 }
             }
             Role::List { members, owner } => self.expand(person, members, *owner, &transit),
@@ -82,15 +86,37 @@ impl World<'_> {
         }
     }
 
-    fn answer(&mut self, person: usize, transit: &Transit, marked: bool) {
+    fn answer(&mut self, person: usize, transit: &Transit, writer: &str, manner: Manner) {
         let (address, host) = (self.plan.address(person), self.plan.people[person].host);
         self.serial += 1;
+        let (serial, domain) = (self.serial, self.plan.domain(host));
+        let marked = match manner {
+            Manner::Marked => true,
+            Manner::Plain => false,
+            Manner::Strange | Manner::AnswersAll | Manner::Remails => {
+                let from = match manner {
+                    Manner::Remails => address,
+                    _ => format!("x{serial}@{domain}"),
+                };
+                let text = match manner {
+                    Manner::Remails => {
+                        String::from_utf8_lossy(&transit.bytes[header_end(&transit.bytes)..]).into_owned()
+                    }
+                    _ => format!("w{serial} v{} u{}\n", serial * 7, serial * 11),
+                };
+                let message = format!(
+                    "From: {from}\nTo: {writer}\nSubject: z{serial}\nDate: {}\nMessage-ID: <strange{serial}@{domain}>\n\n{text}",
+                    written_date(self.now)
+                );
+                return self.submit(host, &from, writer, message.as_bytes(), transit.line);
+            }
+        };
         let subject = values(&transit.bytes, "Subject").next().unwrap_or_default();
         let id = values(&transit.bytes, "Message-ID").next().unwrap_or_default();
         let text = format!(
             "From: {address}\nTo: {}\nSubject: Re: {subject}\nDate: {}\nMessage-ID: <answer{}@{}>\n\
              In-Reply-To: {id}\n{}\nI am away.\n",
-            transit.sender,
+            writer,
             written_date(self.now),
             self.serial,
             self.plan.domain(host),

@@ -91,10 +91,25 @@ pub enum Role {
     Forward { to: Vec<usize> },
     /// spoolguard.
     Guard(Guarded),
-    /// Answers everything but the null sender, and remembers nobody.
-    Responder { marked: bool },
+    /// Answers everything, and remembers nobody.
+    Responder { manner: Manner },
     /// A list with an owner, who gets its reports.
     List { members: Vec<usize>, owner: usize },
+}
+
+/// How a responder answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Manner {
+    /// As RFC 3834 asks: with a mark, and never the null sender.
+    Marked,
+    /// Without a mark.
+    Plain,
+    /// Under another name, with another subject and text each time, and without `In-Reply-To`.
+    Strange,
+    /// The same, and the null sender as well: then whoever wrote.
+    AnswersAll,
+    /// A gateway: the text goes back to the envelope sender as a new message.
+    Remails,
 }
 
 /// What procmail looks at first.
@@ -339,7 +354,7 @@ impl fmt::Display for Plan {
                     }
                 ),
                 Role::Forward { to } => format!(".forward {}", names(to)),
-                Role::Responder { marked } => format!("autoresponder{}", if *marked { ", says so" } else { "" }),
+                Role::Responder { manner } => format!("autoresponder, {manner:?}"),
                 Role::List { members, owner } => format!("list {}, owner p{owner}", names(members)),
                 Role::Guard(guard) => format!(
                     "GUARD {}{}, admin {}, sender {:?}{}{}",
