@@ -11,7 +11,7 @@ use crate::deliver::forward::answer;
 use crate::deliver::forward::answer::Answered;
 use crate::deliver::forward::gate;
 use crate::deliver::forward::gate::{Gate, Kept, KeptBack};
-use crate::deliver::forward::history::{Repeats, Sketches};
+use crate::deliver::forward::history::{Asked, Repeats, Sketches};
 use crate::deliver::forward::history_line::Fate;
 use crate::deliver::forward::kept;
 use crate::deliver::forward::loops;
@@ -224,7 +224,7 @@ fn divert_or_keep(guard: &Guard, case: &Case<'_>, why: Why) -> Result<Outcome, E
 /// Forwards the message where it may go, and remembers what became of it there.
 fn forward(guard: &Guard, case: &Case<'_>, copies: Copies) -> Result<Outcome, Error> {
     // Held to the end: whoever brings the same message meanwhile waits, and then sees what became of it.
-    let _turn = history::take_turn(guard, case)?;
+    let turn = history::take_turn(guard, case)?;
     if let Some(token) = case.token
         && answer::is_answer(case)
     {
@@ -234,7 +234,7 @@ fn forward(guard: &Guard, case: &Case<'_>, copies: Copies) -> Result<Outcome, Er
     let repeats = history::without_repeats(guard, case, &known, &case.destinations);
     if let Some(why) = repeats.why_nowhere() {
         drop(known);
-        return repeat(guard, case, copies, &repeats, why);
+        return repeat(guard, case, copies, &repeats, why, turn.was);
     }
     let parted = loops::part(guard, case, &known, &repeats.fresh);
     drop(known);
@@ -248,14 +248,27 @@ fn forward(guard: &Guard, case: &Case<'_>, copies: Copies) -> Result<Outcome, Er
     result
 }
 
-/// A message that every destination has already. The user has it there; it is counted, and not kept: nobody reads it in a mailbox
-/// that all is forwarded from.
-fn repeat(guard: &Guard, case: &Case<'_>, copies: Copies, repeats: &Repeats, why: String) -> Result<Outcome, Error> {
+/// A message that every destination has already. One that came while the first was on its way is counted: nobody reads it in a mailbox
+/// that all is forwarded from. One that came later may have come back, and is kept once.
+fn repeat(
+    guard: &Guard,
+    case: &Case<'_>,
+    copies: Copies,
+    repeats: &Repeats,
+    why: String,
+    asked: Asked,
+) -> Result<Outcome, Error> {
     let outcome = match copies {
         Copies::Keep if !history::has_it(guard, case.name()) => {
             // The copy that is asked for, and no other bytes: a run that was killed may have put it there already, and what it left
             // is known again by them. Left to wait for room, it would go round once the memory of it fades.
             with_note(append(guard, case, "", Over::Overflow)?, why)
+        }
+        // It may have come back, and then nobody has it but here.
+        Copies::None if asked == Asked::Alone && !history::has_it(guard, case.name()) => {
+            let kept = keep(guard, case, &why, Over::Overflow)?;
+            history::note_kept(guard, case);
+            kept
         }
         Copies::Keep | Copies::None => Outcome::Repeated { note: why },
     };
@@ -301,7 +314,7 @@ fn forward_where_open(guard: &Guard, case: &Case<'_>, copies: Copies, gate: &mut
             Err(e) if e.outlook() == Outlook::NeedsMending && gate.ends_a_loop() => {
                 tracing::warn!(user = guard.account.name, why, note = %e, "goes to the overflow mbox");
                 if gate.destinations().is_empty() {
-                    return store::overflow(guard, case, &kept_fields(case, &why));
+                    return overflow::put(guard, case, &kept_fields(case, &why));
                 }
                 None
             }

@@ -70,6 +70,17 @@ pub fn halves(written: &str) -> (Option<&str>, &str) {
     }
 }
 
+/// A number for `what` of this `kind`, for tables.
+#[must_use]
+pub fn short_hash(kind: &str, what: &str) -> u64 {
+    let hash = Sha256::new()
+        .chain_update(kind)
+        .chain_update(":")
+        .chain_update(what)
+        .finalize();
+    hash.iter().take(8).fold(0, |key, byte| key << 8 | u64::from(*byte))
+}
+
 /// The first half of the key of the message with this Message-ID. `<>`, `<@host>` and the like come from broken programs, each
 /// time the same, and name nothing.
 #[must_use]

@@ -5,7 +5,7 @@
 //! person with it, and the writer is who the history says. Nobody gets more than a few within an hour and a day: a writer who answers
 //! such answers, also with the null sender, gets no further than that. What cannot go there is delivered locally.
 
-use crate::classify::Verdict;
+use crate::classify::verdict::Verdict;
 use crate::deliver::context::{Case, Guard};
 use crate::deliver::forward::history::{self, Sketches};
 use crate::deliver::forward::history_file::History;

@@ -14,7 +14,7 @@ use nix::fcntl::OFlag;
 use crate::deliver::context::{Case, Guard, Started};
 use crate::deliver::forward::history_file;
 use crate::deliver::forward::history_file::History;
-use crate::deliver::forward::history_line::{Fate, Line, Subject, tag};
+use crate::deliver::forward::history_line::{Fate, Line, NOTHING, Subject, tag};
 use crate::deliver::forward::rules::attribution::same;
 use crate::deliver::forward::rules::sketch::Sketch;
 use crate::error::{Class, Error};
@@ -70,6 +70,17 @@ impl Repeats {
 #[must_use]
 pub struct Turn {
     _lock: Option<std::fs::File>,
+    /// Whether another run had it when this one asked.
+    pub was: Asked,
+}
+
+/// Whether the same message was on its way when this run asked for its turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asked {
+    /// It was not.
+    Alone,
+    /// It was: this one is no answer to it, and did not come back. It came by another alias.
+    Meanwhile,
 }
 
 /// Waits for the turn of this message.
@@ -79,7 +90,10 @@ pub struct Turn {
 /// locked, everybody has a turn.
 pub fn take_turn(guard: &Guard, case: &Case<'_>) -> Result<Turn, Error> {
     let Some(dir) = dir(guard) else {
-        return Ok(Turn { _lock: None });
+        return Ok(Turn {
+            _lock: None,
+            was: Asked::Alone,
+        });
     };
     let path = dir.join("turns");
     let opened = make_private_dir(&dir).and_then(|()| {
@@ -98,10 +112,12 @@ pub fn take_turn(guard: &Guard, case: &Case<'_>) -> Result<Turn, Error> {
     let until = guard.deadline.remaining().min(TURN_TIME);
     let begin = std::time::Instant::now();
     let mut locked = opened;
+    let mut was = Asked::Alone;
     while let Ok(file) = locked {
         match kernel::lock_byte(&file, &path, place) {
-            Ok(true) => return Ok(Turn { _lock: Some(file) }),
+            Ok(true) => return Ok(Turn { _lock: Some(file), was }),
             Ok(false) => {
+                was = Asked::Meanwhile;
                 guard.deadline.check("lock", &path.display().to_string())?;
                 if begin.elapsed() >= until {
                     let cause = "another run forwards the same message, and does not end";
@@ -116,7 +132,10 @@ pub fn take_turn(guard: &Guard, case: &Case<'_>) -> Result<Turn, Error> {
     if let Err(e) = locked {
         tracing::debug!(user = guard.account.name, cause = %e, "the same message may be sent twice at once");
     }
-    Ok(Turn { _lock: None })
+    Ok(Turn {
+        _lock: None,
+        was: Asked::Alone,
+    })
 }
 
 /// Sorts `destinations` by whether they had this same message within the time that is configured.
@@ -152,6 +171,14 @@ pub fn without_repeats(guard: &Guard, case: &Case<'_>, history: &History, destin
     repeats
 }
 
+/// The envelope sender as a line has it.
+fn sender_of<'a>(case: &'a Case<'_>) -> &'a str {
+    match &case.envelope.sender {
+        Sender::Address(address) => address.as_str(),
+        Sender::Null | Sender::Unknown => NOTHING,
+    }
+}
+
 /// What is to be remembered of a message at each destination, beside its fate.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Sketches(pub Vec<(String, Sketch)>);
@@ -167,10 +194,7 @@ impl Sketches {
 pub fn note_fates(guard: &Guard, case: &Case<'_>, fates: &[(Fate, String)], sketches: &Sketches) {
     let texts: Vec<String> = fates.iter().map(|(_, to)| sketches.text(to)).collect();
     let (at, name) = (case.date.unix_timestamp(), case.name().to_string());
-    let sender = match &case.envelope.sender {
-        Sender::Address(address) => address.as_str(),
-        Sender::Null | Sender::Unknown => "",
-    };
+    let sender = sender_of(case);
     let mut lines = Vec::new();
     for ((fate, destination), sketch) in fates.iter().zip(&texts) {
         lines.push(Line::new(at, &name, *fate, destination).with(sender, sketch));

@@ -1,9 +1,7 @@
 //! One line of the history: what became of one message at one destination, and where the lines before it stand that are about the
 //! same. What a message or an address says opens no line and ends none.
 
-use sha2::{Digest, Sha256};
-
-use crate::message::key::halves;
+use crate::message::key::{halves, short_hash};
 
 /// A line is never longer than this, in bytes.
 pub const LINE_BYTES: usize = 2048;
@@ -12,7 +10,7 @@ pub const LINE_BYTES: usize = 2048;
 const WORD_BYTES: usize = 320;
 
 /// What stands where there is nothing.
-const NOTHING: &str = "-";
+pub const NOTHING: &str = "-";
 
 /// How many digits of the text's half of a key name it in a token.
 const TAG_DIGITS: usize = 8;
@@ -105,12 +103,7 @@ impl Subject {
             Self::Whole(name) => ("whole", name),
             Self::Count(fate, to) => (fate.word(), to),
         };
-        let hash = Sha256::new()
-            .chain_update(kind)
-            .chain_update(":")
-            .chain_update(what)
-            .finalize();
-        hash.iter().take(8).fold(0, |key, byte| key << 8 | u64::from(*byte))
+        short_hash(kind, what)
     }
 }
 

@@ -7,7 +7,7 @@ use crate::classify::DIVERT_HEADER;
 use crate::deliver::context::{Case, Guard};
 use crate::deliver::forward::held_back::HeldBack;
 use crate::deliver::forward::rules::brake::Brake;
-use crate::deliver::{divert, headers, notify, quota_notice};
+use crate::deliver::{context, headers, notify, quota_notice};
 use crate::error::Error;
 use crate::mailbox::open::Owner;
 use crate::output::wrap::wrap_body;
@@ -51,7 +51,7 @@ pub fn write(guard: &Guard, case: &Case<'_>, destination: &str, back: HeldBack) 
         return Ok(());
     }
     let admin = guard.config.admin.as_str();
-    if divert::is_user(guard, &case.envelope.own, admin) {
+    if context::is_the_user(guard, &case.envelope.own, admin) {
         return Ok(());
     }
     let name = headers::word(&guard.account.name);

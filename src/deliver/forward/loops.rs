@@ -138,7 +138,7 @@ fn tell_of(guard: &Guard, case: &Case<'_>, destination: &str, back: HeldBack) {
         return;
     }
     tracing::warn!(
-        action = back.fate().word(),
+        action = "held-back",
         user = guard.account.name,
         to = destination,
         note = back.why(destination)

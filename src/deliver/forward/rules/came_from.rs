@@ -48,7 +48,7 @@ fn without_tag(address: &Address) -> Address {
 #[cfg(test)]
 mod tests {
     use super::{CameFrom, came_from};
-    use crate::classify::{Judgement, Verdict};
+    use crate::classify::verdict::{Judgement, Verdict};
     use crate::deliver::forward::rules::brake::{Past, Was};
     use crate::deliver::forward::rules::sketch::Arrival;
     use crate::message::Message;

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::classify::{Judgement, Verdict};
+use crate::classify::verdict::{Judgement, Verdict};
 use crate::message::Message;
 use crate::message::address::{Address, OwnAddresses};
 use crate::message::envelope::Sender;
@@ -36,6 +36,8 @@ pub struct Sketch {
     pub from: u32,
     /// Whose host handed it over to this site; zero where it was made here.
     pub source: u32,
+    /// Through how many hops it came.
+    pub hops: u32,
     /// It came from the destination's domain, or through its hosts.
     pub is_near: bool,
     /// A list sent it.
@@ -71,12 +73,13 @@ impl Sketch {
         let pieces: String = self.text.iter().map(|n| format!("{n:08x}")).collect();
         let gap = self.gap.map_or_else(String::new, |gap| gap.to_string());
         format!(
-            "{:x}.{:x}.{flags}.{gap}.{}.{}.{}.{pieces}",
+            "{:x}.{:x}.{flags}.{gap}.{}.{}.{}.{pieces}.{}",
             self.from,
             self.source,
             self.weight,
             short(&self.subject),
-            short(&self.people)
+            short(&self.people),
+            self.hops
         )
     }
 
@@ -100,6 +103,7 @@ impl Sketch {
             subject: short(subject),
             people: short(people),
             text: numbers(pieces, 8).collect(),
+            hops: part()?.parse().ok()?,
         })
     }
 
@@ -151,6 +155,7 @@ impl Arrival {
         let mut people = BTreeSet::new();
         for field in message.fields() {
             if field.is("Received") {
+                arrival.sketch.hops += 1;
                 arrival.take_hop(&field.text());
             } else if field.is("From") || field.is("Reply-To") {
                 let found = addresses(&field.text());

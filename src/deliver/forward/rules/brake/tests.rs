@@ -1,7 +1,8 @@
 //! Responders of many kinds at every speed, and people of every kind: the first end, the second pass. Time is simulated.
 
 use super::{Brake, Past, Was, weigh};
-use crate::classify::{Facts, classify};
+use crate::classify::classify;
+use crate::classify::verdict::Facts;
 use crate::deliver::forward::rules::sketch::Arrival;
 use crate::message::Message;
 use crate::message::address::{Address, OwnAddresses};
