@@ -213,7 +213,7 @@ mod tests {
             ["-other:20", link.as_str(), "no-such-user:10", "third:30"]
         );
         let large = What {
-            larger_than: "15".parse().ok(),
+            larger_than: "15B".parse().ok(),
             ..every
         };
         assert_eq!(seen(&large), ["-other:20", link.as_str(), "third:30"]);

@@ -257,7 +257,8 @@ mod tests {
             (6, Event::Sent("x")),
             (7, Event::Sending("y")),
             (8, Event::Gone("z")),
-            (9, kept("x")),
+            // The MTA tries again what was sent meanwhile.
+            (9, Event::Kept("x", Reason::Suspended, "")),
         ]);
         let waiting: Vec<_> = read.waiting().map(|e| (e.key.as_str(), e.state)).collect();
         assert_eq!(waiting, [("y", State::Sending)]);
