@@ -30,8 +30,6 @@ pub enum Broken {
     Nothing,
     /// No `X-Loop` on what is forwarded, nor the memory that ends the same loops.
     LoopMark,
-    /// A null sender becomes the user.
-    NullSender,
     /// Nothing says that a message was diverted, nor the memory that counts equal ones.
     DivertMark,
     /// The state directory is forgotten after each message.
@@ -225,8 +223,7 @@ impl Post {
                 let (sender, message) = match broken {
                     Broken::LoopMark => (sender, without(&message, |name| name == "x-loop")),
                     Broken::DivertMark => (sender, without(&message, |name| name == "x-spoolguard-divert")),
-                    Broken::NullSender if sender.is_empty() => (self.address.as_str(), message),
-                    Broken::Nothing | Broken::NullSender | Broken::Memory => (sender, message),
+                    Broken::Nothing | Broken::Memory => (sender, message),
                 };
                 Sent {
                     sender: sender.to_owned(),

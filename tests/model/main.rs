@@ -107,16 +107,12 @@ fn no_network_loops_or_loses() {
     );
 }
 
-/// The model can fail: without one of these rules, a network by chance loops. `found.rs` has networks for the others.
+/// The model can fail: without a memory, a network by chance loops. `found.rs` has networks for other rules.
 #[test]
 fn a_rule_that_is_broken_is_noticed() {
-    for broken in [Broken::Memory] {
-        let noticed = (0..1000).find(|seed| run(&chance::plan(*seed), broken).fault.is_some());
-        match noticed {
-            Some(seed) => eprintln!("{broken:?} is noticed with seed {seed}"),
-            None => panic!("a thousand networks work without it: {broken:?}"),
-        }
-    }
+    let noticed = (0..1000).find(|seed| run(&chance::plan(*seed), Broken::Memory).fault.is_some());
+    let seed = noticed.expect("a thousand networks work without a memory");
+    eprintln!("noticed with seed {seed}");
 }
 
 /// The plot of README.md. `cargo run --example growth` draws it anew.

@@ -228,10 +228,10 @@ fn a_memory_that_is_broken_or_cannot_be_written_stops_no_mail() {
 fn without_a_state_directory_mail_flows_as_ever() {
     let mut scratch = Scratch::new();
     scratch.sendmail("exit 0");
-    scratch.change("state_dir", "\"~/state\"");
+    // Nobody can make a directory there, root included.
+    scratch.change("state_dir", "\"/proc/spoolguard/state\"");
     for _ in 0..2 {
-        let run = scratch.forward(ORDINARY, &["b@b.test", "-d", "no-such-user"]);
-        run.variable("HOME", "/nonexistent").go().succeeds();
+        scratch.forward(ORDINARY, &["b@b.test"]).go().succeeds();
     }
     assert_eq!(recipients(&scratch).len(), 2);
 }
