@@ -124,6 +124,13 @@ pub fn is_smtp_hop(value: &[u8], hosts: &[String]) -> bool {
     }
 }
 
+/// Tells whether a `Received` value has the id of a queue (RFC 5321 section 4.4).
+#[must_use]
+pub fn has_queue_id(value: &[u8]) -> bool {
+    let mut words = outside_comments(value).skip_while(|word| !word.eq_ignore_ascii_case(b"id"));
+    words.next().is_some() && words.next().is_some_and(|id| id != b";")
+}
+
 /// What stands behind `with` (RFC 5321 section 4.4), up to `id`, `for` or the date; empty where nothing does.
 fn protocol(value: &[u8]) -> String {
     let words = outside_comments(value);

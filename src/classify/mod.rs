@@ -12,6 +12,7 @@ pub mod patterns;
 pub mod policy;
 pub mod receipt;
 pub mod ses;
+pub mod submission;
 pub mod verdict;
 
 use crate::classify::auto_reply::{find_reply, find_signs};

@@ -25,6 +25,7 @@ pub fn letter(text: &str, date: OffsetDateTime) -> MboxEntry<'_, &[u8]> {
         added: b"",
         content: text.as_bytes(),
         quoting: quoting::Quoting::Mboxrd,
+        submission: None,
     }
 }
 

@@ -3,6 +3,10 @@
 use std::io::Read;
 use std::path::Path;
 
+use time::OffsetDateTime;
+
+use crate::classify::policy::{Action, Why};
+use crate::classify::submission;
 use crate::config::Over;
 use crate::config::value::Limit;
 use crate::config::value::Size;
@@ -21,7 +25,9 @@ use crate::mailbox::format;
 use crate::mailbox::format::MboxEntry;
 use crate::mailbox::open::Owner;
 use crate::mailbox::recover;
+use crate::mailbox::submissions::{SubmissionKey, key_of};
 use crate::quota::{Admission, Usage, admit};
+use crate::sys::account::own_hosts;
 use crate::sys::message_buffer;
 
 /// The message in the form that an mbox takes.
@@ -38,8 +44,23 @@ pub fn letter<'a>(
         added: added.as_bytes(),
         content: case.intake.reader(case.content_start()),
         quoting: quoting(&guard.config),
+        submission: submission_of(guard, case, added),
     }
 }
+
+/// Which submission the message is; none where it does not come from an MTA just now.
+fn submission_of(guard: &Guard, case: &Case<'_>, added: &str) -> Option<SubmissionKey> {
+    let age = OffsetDateTime::now_utc() - case.date;
+    if case.action == Action::Keep(Why::CameBack) || age.abs() > JUST_NOW {
+        return None;
+    }
+    let recipient = case.envelope.recipient.as_deref().unwrap_or_default();
+    let context = [recipient.as_bytes(), guard.account.name.as_bytes(), added.as_bytes()];
+    submission::identity(&case.message, own_hosts(), case.content_bytes(), &context).map(|identity| key_of(&identity))
+}
+
+/// A message of another time is not one that an MTA brings.
+const JUST_NOW: time::Duration = time::Duration::hours(1);
 
 /// What became of the attempt to append.
 #[derive(Debug)]

@@ -13,6 +13,7 @@ use crate::mailbox::OpenMailbox;
 use crate::mailbox::format::{Draft, MboxEntry, write_letter};
 use crate::mailbox::intent::{AppendIntent, Extent, Measure, Source};
 use crate::mailbox::lock::Locked;
+use crate::mailbox::submissions::SubmissionKey;
 use crate::sys::dirs::sync_parent;
 use crate::sys::file_stamp::changed_nanoseconds;
 
@@ -27,6 +28,8 @@ pub struct Appended {
     /// The file, and when it was changed last: device, inode, and the change time in nanoseconds.
     stamp: (u64, u64, i128),
     note: Option<AppendIntent>,
+    /// The submission that was noted with it.
+    submission: Option<SubmissionKey>,
 }
 
 /// Which file this is, and when it was changed last. The change time cannot be set back (inode(7)).
@@ -43,6 +46,36 @@ impl Appended {
             after_bytes: extent.after_bytes,
             stamp: stamp(locked.file()).unwrap_or_default(),
             note: Some(note),
+            submission: None,
+        }
+    }
+
+    /// The same, with the submission noted: its message is synced.
+    pub(super) fn noted(
+        self,
+        mailbox: &mut OpenMailbox,
+        submission: Option<SubmissionKey>,
+        date: OffsetDateTime,
+    ) -> Self {
+        let Some(key) = submission else { return self };
+        mailbox.note_submission(key, date.unix_timestamp());
+        Self {
+            // The note is a change of the file, too.
+            stamp: stamp(mailbox.file()).unwrap_or_default(),
+            submission,
+            ..self
+        }
+    }
+
+    /// One that was delivered by a run before, and may have been deleted by its reader. It cannot be taken back.
+    pub(super) fn delivered_before(mailbox: &OpenMailbox) -> Self {
+        let bytes = mailbox.length().unwrap_or_default();
+        Self {
+            before_bytes: bytes,
+            after_bytes: bytes,
+            stamp: Default::default(),
+            note: None,
+            submission: None,
         }
     }
 
@@ -101,10 +134,12 @@ pub fn append<R: Read + Clone>(locked: &mut OpenMailbox, letter: MboxEntry<'_, R
         draft.extent(before_bytes, end),
         letter.date,
     );
-    append_with(locked.locked(), (before_bytes, end), note, |to| match draft.text() {
+    let (submission, date) = (letter.submission, letter.date);
+    let appended = append_with(locked.locked(), (before_bytes, end), note, |to| match draft.text() {
         Some(text) => to.write_all(text),
         None => write_letter(to, letter),
-    })
+    })?;
+    Ok(appended.noted(locked, submission, date))
 }
 
 /// A message that lay in an mbox before.
@@ -212,6 +247,7 @@ impl Append<'_> {
             // Should it not be known, it is never taken back.
             stamp: stamp(self.file).unwrap_or_default(),
             note: self.note.take(),
+            submission: None,
         }
     }
 
@@ -292,10 +328,15 @@ pub fn take_back(locked: &mut OpenMailbox, appended: Appended) -> Result<(), Err
     taken
 }
 
-fn cut_off(locked: &OpenMailbox, appended: &Appended) -> Result<(), Error> {
-    let fail = |e: io::Error| Error::io("take a copy back from", locked.path(), &e);
+fn cut_off(locked: &mut OpenMailbox, appended: &Appended) -> Result<(), Error> {
+    let path = locked.path().to_owned();
+    let fail = |e: io::Error| Error::io("take a copy back from", &path, &e);
     if locked.length()? != appended.after_bytes || stamp(locked.file()).map_err(fail)? != appended.stamp {
         return Err(fail(io::Error::other("the mailbox has changed since")));
+    }
+    if let Some(key) = appended.submission {
+        // First, or a kill in between would leave a note on mail that is nowhere.
+        locked.forget_submission(key).map_err(fail)?;
     }
     cut_back(locked.file(), appended.before_bytes, appended.after_bytes).map_err(fail)
 }

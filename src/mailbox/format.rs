@@ -8,6 +8,7 @@ use time::OffsetDateTime;
 use crate::mailbox::intent::{Extent, Measure};
 use crate::mailbox::quoting;
 use crate::mailbox::quoting::{Quoting, STEP_BYTES};
+use crate::mailbox::submissions::SubmissionKey;
 
 /// Up to this length a message is put into mbox form once, in memory, in bytes. Beyond it memory would grow with the message.
 const DRAFT_BYTES: usize = 64 << 10;
@@ -37,6 +38,8 @@ pub struct MboxEntry<'a, R> {
     pub content: R,
     /// How to quote.
     pub quoting: Quoting,
+    /// Which submission it is, where its MTA says so.
+    pub submission: Option<SubmissionKey>,
 }
 
 /// Writes one message in mbox form: separator line, our fields, the message quoted and ended by one empty line.
@@ -180,6 +183,7 @@ mod tests {
             added: b"",
             content: message,
             quoting,
+            submission: None,
         };
         write_letter(&mut out, letter).unwrap_or_else(|e| unreachable!("{e}"));
         out
@@ -274,6 +278,7 @@ mod tests {
             added: b"",
             content: Slow(message),
             quoting: Quoting::Mboxrd,
+            submission: None,
         };
         write_letter(&mut out, letter).unwrap_or_else(|e| unreachable!("{e}"));
         assert_eq!(out, written(message, Quoting::Mboxrd));

@@ -26,6 +26,7 @@ pub mod ranges;
 pub mod reader;
 pub mod recover;
 pub mod setgid;
+pub mod submissions;
 pub mod torn;
 
 use std::fs::File;
@@ -36,6 +37,7 @@ use time::OffsetDateTime;
 use crate::error::Error;
 use crate::mailbox::lock::{Locked, Plan};
 use crate::mailbox::recover::{LeftMessage, Recovered};
+use crate::mailbox::submissions::{SubmissionKey, Submissions};
 use crate::sys::deadline::Deadline;
 
 /// A mailbox that is open and locked, and in which everything is finished or cut off that an earlier run began. `open_locked` makes it.
@@ -46,6 +48,7 @@ pub struct OpenMailbox {
     recovered: Recovered,
     salvaged: u64,
     left: Vec<LeftMessage>,
+    submissions: Option<Submissions>,
 }
 
 /// Opens and locks the mailbox at `path`, makes it where there is none and the plan says so, and finishes what an earlier run began.
@@ -71,6 +74,7 @@ fn open_locked_at(now: OffsetDateTime, path: &Path, plan: &Plan, deadline: &Dead
         recovered,
         salvaged,
         left,
+        submissions: None,
     })
 }
 
@@ -130,6 +134,27 @@ impl OpenMailbox {
 
     pub(in crate::mailbox) fn locked_mut(&mut self) -> &mut Locked {
         &mut self.locked
+    }
+
+    /// Tells whether a submission was delivered lately.
+    pub(in crate::mailbox) fn has_submission(&mut self, key: SubmissionKey, now_seconds: i64) -> bool {
+        let file = self.locked.file();
+        let known = self.submissions.get_or_insert_with(|| Submissions::read(file));
+        known.has(key, now_seconds)
+    }
+
+    /// Notes that a submission was delivered, and is synced.
+    pub(in crate::mailbox) fn note_submission(&mut self, key: SubmissionKey, now_seconds: i64) {
+        let file = self.locked.file();
+        let known = self.submissions.get_or_insert_with(|| Submissions::read(file));
+        known.add(file, key, now_seconds);
+    }
+
+    /// Forgets a submission whose message is about to be taken back.
+    pub(in crate::mailbox) fn forget_submission(&mut self, key: SubmissionKey) -> std::io::Result<()> {
+        let file = self.locked.file();
+        let known = self.submissions.get_or_insert_with(|| Submissions::read(file));
+        known.forget(file, key)
     }
 
     pub(in crate::mailbox) fn take_left_messages(&mut self) -> Vec<LeftMessage> {

@@ -201,8 +201,16 @@ pub fn find<R: Read + Clone>(mailbox: &mut OpenMailbox, entry: &MboxEntry<'_, R>
     }
     mailbox.give_left_messages(others);
     match same {
-        Some(left) => left.rewrite(mailbox, entry).map(Some).map_err(fail),
-        None => Ok(None),
+        Some(left) => {
+            let appended = left.rewrite(mailbox, entry).map_err(fail)?;
+            Ok(Some(appended.noted(mailbox, entry.submission, entry.date)))
+        }
+        None => {
+            let now = entry.date.unix_timestamp();
+            let is_known = entry.submission.is_some_and(|key| mailbox.has_submission(key, now));
+            // Its message was synced before it was noted. Whoever deleted it since has seen it.
+            Ok(is_known.then(|| Appended::delivered_before(mailbox)))
+        }
     }
 }
 
@@ -316,6 +324,7 @@ mod tests {
             added: b"X: y\n",
             content,
             quoting: Quoting::Mboxrd,
+            submission: None,
         }
     }
 

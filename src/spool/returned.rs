@@ -244,6 +244,7 @@ impl Unpacker<'_> {
                 added: field.as_bytes(),
                 content: taken.intake.reader(taken.intake.head().len() - inner.content().len()),
                 quoting: access::quoting(config),
+                submission: None,
             };
             return Intake::collect(|to| format::write_letter(to, letter)).map(Found::Whole);
         }
