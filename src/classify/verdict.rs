@@ -94,6 +94,20 @@ pub enum Verdict {
 }
 
 impl Verdict {
+    /// The bounce that it is, if it is one.
+    #[must_use]
+    pub fn bounce(&self) -> Option<&Bounce> {
+        match self {
+            Self::Bounce(bounce) => Some(bounce),
+            Self::Loop(_)
+            | Self::Complaint(_)
+            | Self::Receipt(_)
+            | Self::AutoReply(_)
+            | Self::Notice(_)
+            | Self::Ordinary => None,
+        }
+    }
+
     /// The word for it, as flags, logs and JSON use it.
     #[must_use]
     pub fn name(&self) -> &'static str {

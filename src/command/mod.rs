@@ -1,4 +1,4 @@
-//! One file for each command that may be typed, and what several of them share. Here `decide` and `act` meet.
+//! The commands that may be typed, and which code runs each of them.
 
 pub mod config;
 pub mod filter;

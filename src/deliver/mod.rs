@@ -1,6 +1,6 @@
 //! The pipeline: one message, from standard input to an exit status. Every way out of here is 0, 75 or a configured 77.
 //!
-//! This file says in which order things happen. What a message is, and what it gets, is `decide`'s; how it is done is `act`'s.
+//! This file says in which order things happen. What a message is, and what it gets, `classify` decides; `settle` does it.
 
 pub mod access;
 pub mod auto_archive;

@@ -2,9 +2,9 @@
 //!
 //! A wrong `Torn` would cut good mail off, so that is the answer only where nothing but our own bytes can stand.
 
+use crate::sys::filesystem::read_full;
 use std::fs::File;
 use std::io::{self, Write};
-use std::os::unix::fs::FileExt;
 
 use flate2::Crc;
 use memchr::{memchr, memmem};
@@ -232,21 +232,6 @@ fn ends_a_message(file: &File, from: u64, to: u64) -> io::Result<bool> {
         at += STEP_BYTES as u64;
     }
     Ok(false)
-}
-
-fn read_full(file: &File, buffer: &mut [u8], at: u64) -> io::Result<usize> {
-    let mut filled = 0;
-    while let Some(room) = buffer.get_mut(filled..)
-        && !room.is_empty()
-    {
-        match file.read_at(room, at + filled as u64) {
-            Ok(0) => break,
-            Ok(read) => filled += read,
-            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-            Err(e) => return Err(e),
-        }
-    }
-    Ok(filled)
 }
 
 /// Compares what is written to it with what stands in a file; the first difference is an error.

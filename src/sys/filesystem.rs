@@ -1,7 +1,8 @@
-//! What a file system can do for mail: extended attributes, and whether it is another host's.
+//! What a file system can do for mail: extended attributes, whether it is another host's, and reads that are not cut short.
 
 use std::fs::File;
 use std::io;
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use nix::sys::statvfs::{FsFlags, Statvfs, fstatvfs, statvfs};
@@ -70,6 +71,25 @@ fn attributes(path: &Path) -> Option<bool> {
         Err(Errno::OPNOTSUPP) => Some(false),
         Err(_) => None,
     }
+}
+
+/// Reads until the buffer is full or the file ends.
+///
+/// # Errors
+/// When the file cannot be read.
+pub fn read_full(file: &File, buffer: &mut [u8], at: u64) -> io::Result<usize> {
+    let mut filled = 0;
+    while let Some(room) = buffer.get_mut(filled..)
+        && !room.is_empty()
+    {
+        match file.read_at(room, at + filled as u64) {
+            Ok(0) => break,
+            Ok(read) => filled += read,
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(filled)
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use serde::Serialize;
 
 use crate::classify::policy::Action;
-use crate::classify::verdict::{Bounce, Judgement, Marker, Verdict};
+use crate::classify::verdict::{Judgement, Marker};
 use crate::classify::{Origin, Ownership, Recipient, ReportKind};
 use crate::deliver::headers;
 use crate::escape::visible;
@@ -59,18 +59,6 @@ struct ErrorLine<'a> {
 }
 
 impl Finding<'_> {
-    fn bounce(&self) -> Option<&Bounce> {
-        match &self.judgement.verdict {
-            Verdict::Bounce(bounce) => Some(bounce),
-            Verdict::Loop(_)
-            | Verdict::Complaint(_)
-            | Verdict::Receipt(_)
-            | Verdict::AutoReply(_)
-            | Verdict::Notice(_)
-            | Verdict::Ordinary => None,
-        }
-    }
-
     /// Every marker: those of the verdict, and those of the facts beside it that are not among them.
     fn markers(&self) -> Vec<Marker> {
         let mut markers = self.judgement.verdict.markers().to_vec();
@@ -91,7 +79,7 @@ impl Finding<'_> {
     /// # Errors
     /// When writing fails.
     pub fn write_json(&self, output: &mut impl Write) -> io::Result<()> {
-        let bounce = self.bounce();
+        let bounce = self.judgement.verdict.bounce();
         let line = Line {
             source: self.source,
             offset: self.offset,
@@ -131,7 +119,7 @@ impl Finding<'_> {
                 "    warning: another message may begin at byte {offset}: {line}"
             )?;
         }
-        let Some(bounce) = self.bounce() else {
+        let Some(bounce) = self.judgement.verdict.bounce() else {
             return Ok(());
         };
         for recipient in &bounce.recipients {

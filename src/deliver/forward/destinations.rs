@@ -157,7 +157,7 @@ pub fn due(guard: &Guard, own: &OwnAddresses, date: OffsetDateTime) -> Result<()
 /// The destinations that a message reports about, among those of this run and those that are remembered; none where it is no report.
 #[must_use]
 pub fn blames(guard: &Guard, case: &Case<'_>) -> Vec<ForwardFailure> {
-    if attribution::report(case).is_none() {
+    if case.judgement.verdict.bounce().is_none() {
         return Vec::new();
     }
     let routes = store(guard).and_then(|store| read(&store).ok()).unwrap_or_default();

@@ -19,8 +19,8 @@ use crate::classify::policy::{Action, Job, Why};
 use crate::classify::verdict::Bounce;
 use crate::config::Over;
 use crate::deliver::context::{Case, Guard, Outcome};
+use crate::deliver::forward::history;
 use crate::deliver::forward::rules::attribution::ForwardFailure;
-use crate::deliver::forward::{attribution, history};
 use crate::deliver::headers;
 use crate::deliver::overflow;
 use crate::deliver::rescue::unpack::Taken;
@@ -54,7 +54,7 @@ pub enum Rescue {
 /// # Errors
 /// When the message is nowhere safe, and trying again can help; then the report has to come again.
 pub fn rescue(guard: &Guard, case: &Case<'_>, blames: &[ForwardFailure]) -> Result<Rescue, Error> {
-    let Some(report) = attribution::report(case) else {
+    let Some(report) = case.judgement.verdict.bounce() else {
         return Ok(Rescue::Nothing);
     };
     if !is_about_a_failed_forward(guard, case, report) {

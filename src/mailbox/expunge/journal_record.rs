@@ -1,13 +1,14 @@
 //! The records of a journal, as they stand in the file: a head of text, with its own checksum, and the content, whose checksum the head
 //! has. A record that was not written to its end has no head yet; anything else that is no record is damage, and said to be.
 
+use crate::sys::filesystem::read_full;
 use std::fmt::Write as _;
 use std::fs::File;
 use std::io;
 
 use sha2::{Digest, Sha256};
 
-use crate::mailbox::expunge::journal_units::{self, UNIT_BYTES, read_full, stored_bytes};
+use crate::mailbox::expunge::journal_units::{self, UNIT_BYTES, stored_bytes};
 use crate::mailbox::intent::checksum;
 use crate::mailbox::ranges::Hash;
 

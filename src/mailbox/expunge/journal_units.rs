@@ -1,9 +1,9 @@
 //! How the content of a journal lies in its file: in units of one size, each with its place in the content and a checksum of its own. So
 //! a flipped bit or a lost sector costs the messages in one unit, and all others can still be put back.
 
+use crate::sys::filesystem::read_full;
 use std::fs::File;
 use std::io::{self, Write};
-use std::os::unix::fs::FileExt;
 
 use crate::mailbox::intent::checksum;
 
@@ -144,25 +144,6 @@ pub fn read_content(file: &File, start: u64, buffer: &mut [u8], at: u64) -> io::
             .unwrap_or_default()
             .copy_from_slice(payload.get(..taken).unwrap_or_default());
         filled += taken;
-    }
-    Ok(filled)
-}
-
-/// Reads until the buffer is full or the file ends.
-///
-/// # Errors
-/// When the file cannot be read.
-pub fn read_full(file: &File, buffer: &mut [u8], at: u64) -> io::Result<usize> {
-    let mut filled = 0;
-    while let Some(room) = buffer.get_mut(filled..)
-        && !room.is_empty()
-    {
-        match file.read_at(room, at + filled as u64) {
-            Ok(0) => break,
-            Ok(read) => filled += read,
-            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-            Err(e) => return Err(e),
-        }
     }
     Ok(filled)
 }

@@ -4,6 +4,7 @@
 //!
 //! Where the damage is, a message may be lost that stood nowhere else. The archive has the messages that were to go.
 
+use crate::sys::filesystem::read_full;
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, Write};
@@ -15,7 +16,7 @@ use crate::mailbox::append::{Piece, append_stored_to};
 use crate::mailbox::content_hash::{ContentHash, Scope, of_stored};
 use crate::mailbox::expunge::journal::DamagedJournal;
 use crate::mailbox::expunge::journal_record::Record;
-use crate::mailbox::expunge::journal_units::{self, PAYLOAD_BYTES, UNIT_BYTES, read_content, read_full};
+use crate::mailbox::expunge::journal_units::{self, PAYLOAD_BYTES, UNIT_BYTES, read_content};
 use crate::mailbox::in_place::write_again;
 use crate::mailbox::limited_file::LimitedFile;
 use crate::mailbox::lock::Locked;

@@ -11,8 +11,8 @@ use nix::fcntl::OFlag;
 
 use crate::error::{Class, Error};
 use crate::mailbox::expunge::journal::{place_beside, place_in};
-use crate::mailbox::expunge::journal_units::read_full;
 use crate::sys::dirs::{beside, open_kept, sync_parent};
+use crate::sys::filesystem::read_full;
 
 /// Why one is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
