@@ -106,17 +106,28 @@ impl FailureEvidence<'_> {
     /// What the words are about, unless the far side's status names a topic that comes before.
     fn topic(&self, words: &Wording, codes: Codes<'_>) -> Topic {
         let said = words.topic();
-        let topic = match codes.enhanced.and_then(Subject::read).and_then(topic_of) {
-            // RFC 7505 gives this status to a sender without mail; some give it to recipients.
-            Some(Topic::Policy) if said == Topic::NoMail => said,
+        let status = codes.enhanced.and_then(Subject::read);
+        let topic = match status.and_then(topic_of) {
+            // RFC 7505 gives 5.7.27 to a sender without mail; some give it to recipients.
+            Some(_) if said == Topic::NoMail && status.is_some_and(|status| status.detail == 27) => said,
             Some(by_status) => said.min(by_status),
             None => said,
         };
         // It says no, and names the sender alone: `550 5.1.0 <s@s.test> refused`.
         let names_sender = topic > Topic::Sender
             && !words.names(self.recipient)
-            && self.senders.iter().any(|sender| words.names(sender));
+            && self
+                .senders
+                .iter()
+                .any(|sender| words.names(sender) || self.names_domain_of(words, sender));
         if names_sender { Topic::Sender } else { topic }
+    }
+
+    /// Tells whether it names the sender's domain, and the recipient's is another: `550 s.test has no MX, cannot answer`.
+    fn names_domain_of(&self, words: &Wording, sender: &str) -> bool {
+        let domain = |address: &str| address.rsplit_once('@').map(|(_, domain)| domain.to_lowercase());
+        domain(sender)
+            .is_some_and(|sender| domain(self.recipient).is_some_and(|own| own != sender) && words.names(&sender))
     }
 
     /// Without words about the address, whatever is refused after DATA is the message.
@@ -171,6 +182,9 @@ fn topic_of(status: Subject) -> Option<Topic> {
         (2, 3) | (3, 4) => Some(Topic::Size),
         (1, 7 | 8) => Some(Topic::Sender),
         (4, 5) | (5, 3) => Some(Topic::Rate),
+        (4, 6 | 14) => Some(Topic::Loop),
+        // The content, or how it is written.
+        (6, _) => Some(Topic::Policy),
         // Owners that changed (RFC 7293): that is the address.
         (7, 17 | 18) => Some(Topic::Missing),
         // 5.7.0 and 5.7.1 are given for everything, the others each for one thing.

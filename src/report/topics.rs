@@ -58,6 +58,15 @@ pub const NEUTRAL: &[&str] = &[
     " unknown problem ",
     " unknown cause ",
     " unknown command ",
+    " unknown failure ",
+    " unknown mailer ",
+    " unknown mail transport ",
+    " unknown option ",
+    " unknown parameter ",
+    " unknown status ",
+    " name not allowed ",
+    " non usage ",
+    " storage error ",
     " full name ",
     " full details ",
     " full text ",
@@ -172,7 +181,7 @@ pub const BLOCKED: &[&str] = &[
 /// Words for a mailbox, as what is blocked.
 #[rustfmt::skip]
 pub const ACCOUNT: &[&str] = &[
-    "account ", "mailbox ", "box ", "inbox ", "cuenta ", "casilla ", "buzon ", "conta ", "compte ", "boite ", "konto ", "postfach ", "casella ",
+    "account ", "mailbox ", "box ", "inbox ", "subscription ", "cuenta ", "casilla ", "buzon ", "conta ", "compte ", "boite ", "konto ", "postfach ", "casella ",
     "skrzynka ", "schranka ", "cont ", "ящик ", "аккаунт ", "账户", "帐号", "账号", "邮箱",
 ];
 
@@ -195,7 +204,8 @@ const POLICY: &[&str] = &[
     "not authorized", "not authorised", "unauthorized", "unauthorised", "not permitted", "not allowed", "permission", "prohibit",
     "forbidden", "banned", "restrict", "suspicious", "suspect", "security", "whitelist", "allowlist", "white list", "challenge",
     "confirmation", "captcha", "attachment", "content", "privacy", "compromis", "fraud", "spoof", "forged", "forgery",
-    "impersonat", "complain", "moderat", "members only", "not a member", "filter", "link in", "url ", "unwanted", "backscatter",
+    "impersonat", "complain", "moderat", "members only", "not a member", "members may", "only members", "non member", "only subscribers", "non subscriber",
+    "accounts only", "users only", "look like", "filter", "link in", "url ", "unwanted", "backscatter",
     "lista negra", "lista nera", "liste noire", "schwarze liste", "schwarzen liste", "blockliste", "sperrliste", "zwarte lijst",
     "svartlist", "svarteliste", "czarna lista", "czarnej liscie", "cierna listina", "kara liste", "daftar hitam", "lista neagra",
     "tiltolist", "musta lista", "politica", "politique", "polityk", "richtlinie", "beleid", "no deseado", "indesira", "pouriel",
@@ -293,9 +303,10 @@ const MISSING: &[&str] = &[
     "該当", "ありません", "존재하지", "없는 ", "없습니다", "알 수 없", "찾을 수 없", "ไม่พบ", "ไม่มี",
 ];
 
+/// Words for what may pass.
 #[rustfmt::skip]
-const LATER: &[&str] = &[
-    "later", "temporar", "temporair", "temporan", "busy", "come back", "again in", "at this time", "maintenance", "overload",
+pub const LATER: &[&str] = &[
+    "local problem", "later", "temporar", "temporair", "temporan", "busy", "come back", "again in", "at this time", "maintenance", "overload",
     "deferred", "momentarily",
     "mas tarde", "mais tarde", "piu tardi", "plus tard", "spater", "vorubergehend", "zeitweise", "tijdelijk", "senare", "senere",
     "tilfalligt", "midlertidig", "pozniej", "tymczasow", "pozdeji", "docasn", "kesobb", "atmeneti", "mai tarziu", "daha sonra",

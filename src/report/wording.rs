@@ -3,7 +3,7 @@
 //!
 //! Names say nothing by what they are called: addresses, host names and URLs are kept apart from the words.
 
-use crate::report::topics::{ACCOUNT, BLOCKED, BLOCKLISTS, MESSAGE, NEUTRAL, PERSON, REFUSED, TOPICS, Topic};
+use crate::report::topics::{ACCOUNT, BLOCKED, BLOCKLISTS, LATER, MESSAGE, NEUTRAL, PERSON, REFUSED, TOPICS, Topic};
 
 /// As much of a reply as is read, in bytes. What a far side has to say stands at its beginning.
 const REPLY_BYTES: usize = 2 * 1024;
@@ -124,9 +124,11 @@ impl Wording {
     #[must_use]
     pub fn topic(&self) -> Topic {
         let by_words = TOPICS.iter().find(|(topic, words)| match topic {
-            Topic::Blocked => self.has_near(ACCOUNT, BLOCKED),
+            Topic::Blocked => self.has_near(ACCOUNT, BLOCKED) && !self.has(LATER),
             Topic::Expired => self.has(words) && !self.has_near(ACCOUNT, &["expire", "expirad", "expired"]),
-            Topic::NoMail => self.has(words) && !self.has(&["mail from", "email from", "messages from"]),
+            Topic::NoMail => {
+                self.has(words) && !self.has(&["mail from", "email from", "messages from", "mail sent", "email sent"])
+            }
             Topic::Policy => self.has(words) || self.has(&["listed "]) && !self.has(&["not listed"]),
             Topic::Client => self.has(words) || self.names.split(' ').any(is_ip_address),
             Topic::Closed => self.has(words) || self.has_near(PERSON, REFUSED) && !self.refuses_message(),
