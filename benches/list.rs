@@ -33,7 +33,7 @@ use spoolguard::mailbox::reader::MboxReader;
 use spoolguard::message::Message;
 use spoolguard::message::address::{Address, OwnAddresses};
 use spoolguard::message::envelope::Sender;
-use spoolguard::spool::rules::summary::Letter;
+use spoolguard::spool::rules::summary::MessageSummary;
 use spoolguard::sys::deadline::ReadLimit;
 
 mod measure;
@@ -137,7 +137,7 @@ fn inside(paths: &[PathBuf]) {
                 if judge {
                     let message = Message::new(stored.head);
                     let judgement = classify(&message, &facts);
-                    let letter = Letter::read(&message, &judgement, stored.bytes);
+                    let letter = MessageSummary::read(&message, &judgement, stored.bytes);
                     reports += u64::from(!letter.labels.is_empty());
                 }
             }

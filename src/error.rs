@@ -40,7 +40,7 @@ impl Status {
 
 /// What went wrong, as RFC 3463 sorts it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Class {
+pub enum Category {
     /// 4.2.0: the mailbox is locked, or is not what a mailbox has to be.
     Mailbox,
     /// 4.2.2: the mailbox is full.
@@ -57,7 +57,7 @@ pub enum Class {
     Refused,
 }
 
-impl Class {
+impl Category {
     /// The enhanced status code (RFC 3463), which Postfix believes when it opens the output of a command.
     #[must_use]
     pub fn enhanced(self) -> &'static str {
@@ -75,7 +75,7 @@ impl Class {
 
 /// Whether trying again can help.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outlook {
+pub enum Retry {
     /// It may pass by itself: a lock, a full disk.
     MayPass,
     /// Somebody has to mend it first: rights, a symbolic link, a missing directory.
@@ -88,8 +88,8 @@ const LINK_LOOP: i32 = 40;
 /// The facts of one failure.
 #[derive(Debug)]
 pub struct Error {
-    class: Class,
-    outlook: Outlook,
+    class: Category,
+    outlook: Retry,
     verb: &'static str,
     object: String,
     cause: String,
@@ -98,10 +98,10 @@ pub struct Error {
 
 impl Error {
     /// Notes that `verb`-ing `object` failed because of `cause`; it may pass.
-    pub fn new(class: Class, verb: &'static str, object: impl fmt::Display, cause: impl fmt::Display) -> Self {
+    pub fn new(class: Category, verb: &'static str, object: impl fmt::Display, cause: impl fmt::Display) -> Self {
         Self {
             class,
-            outlook: Outlook::MayPass,
+            outlook: Retry::MayPass,
             verb,
             object: visible(&object.to_string()),
             cause: visible(&cause.to_string()),
@@ -115,11 +115,11 @@ impl Error {
         use io::ErrorKind as Kind;
         let kind = source.kind();
         let class = if matches!(kind, Kind::StorageFull | Kind::FileTooLarge) {
-            Class::SystemFull
+            Category::SystemFull
         } else if kind == Kind::QuotaExceeded {
-            Class::MailboxFull
+            Category::MailboxFull
         } else {
-            Class::System
+            Category::System
         };
         let needs_mending = matches!(
             kind,
@@ -132,9 +132,9 @@ impl Error {
                 | Kind::InvalidInput
         ) || kind == io::Error::from_raw_os_error(LINK_LOOP).kind();
         let outlook = if needs_mending {
-            Outlook::NeedsMending
+            Retry::NeedsMending
         } else {
-            Outlook::MayPass
+            Retry::MayPass
         };
         Self {
             outlook,
@@ -145,7 +145,7 @@ impl Error {
     /// Says that trying again cannot help.
     #[must_use]
     pub fn needs_mending(mut self) -> Self {
-        self.outlook = Outlook::NeedsMending;
+        self.outlook = Retry::NeedsMending;
         self
     }
 
@@ -158,27 +158,27 @@ impl Error {
 
     /// Sorts it elsewhere.
     #[must_use]
-    pub fn class(mut self, class: Class) -> Self {
+    pub fn class(mut self, class: Category) -> Self {
         self.class = class;
         self
     }
 
     /// Whether trying again can help.
     #[must_use]
-    pub fn outlook(&self) -> Outlook {
+    pub fn outlook(&self) -> Retry {
         self.outlook
     }
 
     /// The status that a delivering run ends with.
     pub fn status(&self) -> Status {
         match self.class {
-            Class::Refused => Status::Refused,
-            Class::Mailbox
-            | Class::MailboxFull
-            | Class::SystemFull
-            | Class::System
-            | Class::Configuration
-            | Class::Submission => Status::TryAgain,
+            Category::Refused => Status::Refused,
+            Category::Mailbox
+            | Category::MailboxFull
+            | Category::SystemFull
+            | Category::System
+            | Category::Configuration
+            | Category::Submission => Status::TryAgain,
         }
     }
 
@@ -214,7 +214,7 @@ fn plain(error: &io::Error) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Class, Error, Status};
+    use super::{Category, Error, Status};
     use crate::escape::visible;
     use std::io;
     use std::path::Path;
@@ -227,7 +227,7 @@ mod tests {
             "4.3.1 spoolguard: cannot open /var/mail/a\\nb: no space left on device\n"
         );
         assert_eq!(error.status(), Status::TryAgain);
-        let refused = Error::new(Class::Refused, "deliver to", "a", "the mailbox is full").hint("delete something");
+        let refused = Error::new(Category::Refused, "deliver to", "a", "the mailbox is full").hint("delete something");
         assert_eq!(
             refused.line(),
             "5.2.2 spoolguard: cannot deliver to a: the mailbox is full; delete something\n"

@@ -12,7 +12,7 @@ use clap::error::ErrorKind;
 
 use spoolguard::cli::{self, Cli, fast_path, mistake};
 use spoolguard::deliver::caller;
-use spoolguard::error::{Class, Error, Status};
+use spoolguard::error::{Category, Error, Status};
 use spoolguard::mailbox::setgid;
 use spoolguard::output;
 use spoolguard::sys::deadline;
@@ -24,7 +24,7 @@ fn main() -> ExitCode {
     let status = panic::catch_unwind(run).unwrap_or_else(|cause| {
         let cause = cause.downcast_ref::<String>().map(String::as_str);
         let error = Error::new(
-            Class::System,
+            Category::System,
             "go on",
             "with this run",
             cause.unwrap_or("internal error"),
@@ -70,7 +70,7 @@ fn run() -> Status {
         Err(e) => {
             let cause = mistake::in_one_line(&e, arguments.len());
             deliver::end(Err(Error::new(
-                Class::Configuration,
+                Category::Configuration,
                 "understand",
                 "the command line",
                 cause,

@@ -2,11 +2,11 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use spoolguard::sys::message_buffer::Intake;
+use spoolguard::sys::message_buffer::MessageBuffer;
 use spoolguard::mailbox::reader::MboxReader;
 
 fuzz_target!(|bytes: &[u8]| {
-    let file = Intake::from_bytes(bytes.to_vec());
+    let file = MessageBuffer::from_bytes(bytes.to_vec());
     let mut mbox = MboxReader::new(&file, 256).expect("the length of bytes in memory is known");
     let _ = mbox.is_mbox().expect("bytes in memory can be read");
     let mut end = 0;

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 
 use crate::archive::Member;
-use crate::archive::read::{Content, unpack};
+use crate::archive::read::{ArchiveContent, unpack};
 use crate::archive::rewind::Rolling;
 use crate::archive::tar::damaged;
 use crate::mailbox::reader::{MboxMessage, MboxReader, ReadAt};
@@ -28,15 +28,15 @@ pub fn take_inventory(archive: &File) -> io::Result<Inventory> {
     let mut inventory = Inventory::default();
     unpack(archive, |content, bytes| {
         match content {
-            Content::Mailbox(member) => {
+            ArchiveContent::Mailbox(member) => {
                 let bytes = io::copy(bytes, &mut io::sink())?;
                 inventory.mailboxes.push(Member {
                     bytes,
                     ..member.clone()
                 });
             }
-            Content::Other(member) => inventory.others.push(member.clone()),
-            Content::Unknown => return Err(damaged("it holds neither a mailbox nor a tar archive")),
+            ArchiveContent::Other(member) => inventory.others.push(member.clone()),
+            ArchiveContent::Unknown => return Err(damaged("it holds neither a mailbox nor a tar archive")),
         }
         Ok::<(), io::Error>(())
     })?;
@@ -103,7 +103,9 @@ pub fn each_message<E: From<io::Error>>(
 ) -> Result<(), E> {
     let mut number = 0;
     unpack(archive, |content, bytes| {
-        let Content::Mailbox(_) = content else { return Ok(()) };
+        let ArchiveContent::Mailbox(_) = content else {
+            return Ok(());
+        };
         let mailbox = number;
         number += 1;
         let Some(member) = inventory.mailboxes.get(mailbox) else {

@@ -34,13 +34,13 @@ pub struct Label {
 }
 
 /// One block on its way.
-struct Job {
+struct BlockJob {
     label: Option<Label>,
     content: Vec<u8>,
 }
 
 struct Worker {
-    jobs: SyncSender<Job>,
+    jobs: SyncSender<BlockJob>,
     packed: Receiver<io::Result<Vec<u8>>>,
 }
 
@@ -92,7 +92,7 @@ impl<W: Write> Blocks<W> {
 
     fn send(&mut self) -> io::Result<()> {
         self.begun = true;
-        let job = Job {
+        let job = BlockJob {
             label: self.label.take(),
             content: std::mem::replace(&mut self.block, Vec::with_capacity(BLOCK_BYTES)),
         };
@@ -136,7 +136,7 @@ impl<W: Write> Write for Blocks<W> {
 impl Worker {
     /// Starts a thread, which ends when nobody sends to it any more.
     fn start() -> Option<Self> {
-        let (jobs, todo) = sync_channel::<Job>(QUEUE);
+        let (jobs, todo) = sync_channel::<BlockJob>(QUEUE);
         let (done, packed) = sync_channel(QUEUE);
         let work = move || {
             for job in todo {
@@ -154,7 +154,7 @@ fn gone() -> io::Error {
     io::Error::other("a thread that compresses ended early")
 }
 
-fn compress(job: &Job) -> io::Result<Vec<u8>> {
+fn compress(job: &BlockJob) -> io::Result<Vec<u8>> {
     let mut builder = GzBuilder::new();
     if let Some(label) = &job.label {
         // The field ends at its first NUL byte (RFC 1952 section 2.3.1).

@@ -12,10 +12,10 @@ use fs2::FileExt;
 use nix::fcntl::{OFlag, PosixFadviseAdvice, posix_fadvise};
 use nix::unistd::{Gid, Uid};
 
-use crate::archive::read::{Content, unpack};
+use crate::archive::read::{ArchiveContent, unpack};
 use crate::archive::write::pack;
 use crate::archive::{Format, Member};
-use crate::error::{Class, Error};
+use crate::error::{Category, Error};
 use crate::mailbox::ranges::{Hash, Hashing, Ranges, STEP_BYTES};
 use crate::sys::dirs::{make_private_dir, parent, refuse_shared, sync_parent};
 use crate::sys::filesystem;
@@ -50,7 +50,7 @@ pub struct ArchiveDir {
 #[derive(Debug)]
 #[must_use]
 pub struct VerifiedArchive {
-    part: Part,
+    part: PartFile,
     place: PathBuf,
     /// What is in it hashes to this.
     pub hash: Hash,
@@ -59,14 +59,14 @@ pub struct VerifiedArchive {
 }
 
 #[derive(Debug)]
-struct Part {
+struct PartFile {
     path: PathBuf,
     // Its lock tells other runs that somebody writes to it.
     file: File,
     named: bool,
 }
 
-impl Drop for Part {
+impl Drop for PartFile {
     fn drop(&mut self) {
         if !self.named {
             let _ = std::fs::remove_file(&self.path);
@@ -127,7 +127,7 @@ impl ArchiveDir {
                 kept_free >> 20
             );
             return Err(
-                Error::new(Class::SystemFull, "write an archive to", self.dir.display(), cause).hint(MAKE_ROOM),
+                Error::new(Category::SystemFull, "write an archive to", self.dir.display(), cause).hint(MAKE_ROOM),
             );
         }
         Ok(())
@@ -162,7 +162,7 @@ impl ArchiveDir {
             .custom_flags(OFlag::O_NOFOLLOW.bits())
             .open(&path)
             .map_err(fail)?;
-        let part = Part {
+        let part = PartFile {
             path: path.clone(),
             file,
             named: false,
@@ -187,7 +187,7 @@ impl ArchiveDir {
         let mut back = None;
         unpack(&part.file, |content, reader| match (content, &back) {
             // Mail that was rewritten while it was packed need not begin as mail does; whether it was is asked later.
-            (Content::Mailbox(_) | Content::Other(_) | Content::Unknown, None) => {
+            (ArchiveContent::Mailbox(_) | ArchiveContent::Other(_) | ArchiveContent::Unknown, None) => {
                 let mut hashing = Hashing::new(reader);
                 let mut buffer = vec![0; STEP_BYTES];
                 loop {
@@ -205,7 +205,7 @@ impl ArchiveDir {
         if back != Some((hash, bytes)) || bytes != member.bytes {
             let cause = "it holds something else than was written to it";
             return Err(
-                Error::new(Class::System, "trust archive", path.display(), cause).hint("look after disk and memory")
+                Error::new(Category::System, "trust archive", path.display(), cause).hint("look after disk and memory")
             );
         }
         let bytes = part.file.metadata().map_err(fail)?.size();
@@ -223,7 +223,7 @@ impl VerifiedArchive {
     ///
     /// # Errors
     /// When there is one, or it cannot be named.
-    pub fn publish(mut self) -> Result<Archive, Error> {
+    pub fn publish(mut self) -> Result<PublishedArchive, Error> {
         let place = &self.place;
         let fail = |e: io::Error| Error::io("name archive", place, &e);
         // Unlike rename(2), link(2) never replaces.
@@ -237,7 +237,7 @@ impl VerifiedArchive {
         }
         self.part.named = true;
         sync_parent(place).map_err(|e| Error::io("sync", parent(place), &e))?;
-        Ok(Archive {
+        Ok(PublishedArchive {
             path: self.place,
             bytes: self.bytes,
         })
@@ -246,14 +246,14 @@ impl VerifiedArchive {
 
 /// An archive that is safe.
 #[derive(Clone, Debug)]
-pub struct Archive {
+pub struct PublishedArchive {
     /// Where it is.
     pub path: PathBuf,
     /// How large it is, in bytes.
     pub bytes: u64,
 }
 
-impl Archive {
+impl PublishedArchive {
     /// Removes it: what is in it is still in the mailbox, and will be archived again.
     pub fn withdraw(self) {
         let _ = std::fs::remove_file(&self.path);

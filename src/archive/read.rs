@@ -22,7 +22,7 @@ const STEP_BYTES: usize = 256 << 10;
 
 /// What stands in an archive.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Content {
+pub enum ArchiveContent {
     /// A mailbox. Its length is known where the format says it; reading it tells otherwise.
     Mailbox(Member),
     /// A file of a tar archive that is no mailbox.
@@ -37,7 +37,7 @@ pub enum Content {
 /// When the archive cannot be read or is damaged, and what `visit` says.
 pub fn unpack<E: From<io::Error>>(
     archive: &File,
-    mut visit: impl FnMut(&Content, &mut dyn Read) -> Result<(), E>,
+    mut visit: impl FnMut(&ArchiveContent, &mut dyn Read) -> Result<(), E>,
 ) -> Result<(), E> {
     let mut file = archive.try_clone().map_err(E::from)?;
     io::Seek::rewind(&mut file).map_err(E::from)?;
@@ -45,16 +45,16 @@ pub fn unpack<E: From<io::Error>>(
     let start = io::BufRead::fill_buf(&mut below).map_err(E::from)?;
     let name = gzip_name(start);
     match packing(start).map_err(E::from)? {
-        Packing::None => inside(Sound(below), OsString::new(), &mut visit),
-        Packing::Gzip => inside(Sound(MultiGzDecoder::new(below)), name, &mut visit),
-        Packing::Zstd => {
+        Compression::None => inside(Sound(below), OsString::new(), &mut visit),
+        Compression::Gzip => inside(Sound(MultiGzDecoder::new(below)), name, &mut visit),
+        Compression::Zstd => {
             let decoder = zstd::Decoder::with_buffer(below).map_err(E::from)?;
             inside(Sound(decoder), OsString::new(), &mut visit)
         }
     }
 }
 
-enum Packing {
+enum Compression {
     None,
     Gzip,
     Zstd,
@@ -63,15 +63,15 @@ enum Packing {
 /// Tells whether a file that begins with `start` is compressed, in a way that can be undone here or not.
 #[must_use]
 pub fn is_packed(start: &[u8]) -> bool {
-    !start.is_empty() && !matches!(packing(start), Ok(Packing::None))
+    !start.is_empty() && !matches!(packing(start), Ok(Compression::None))
 }
 
-fn packing(start: &[u8]) -> io::Result<Packing> {
+fn packing(start: &[u8]) -> io::Result<Compression> {
     Ok(match start {
         [] => return Err(damaged("it is empty")),
-        [0x1f, 0x8b, ..] => Packing::Gzip,
+        [0x1f, 0x8b, ..] => Compression::Gzip,
         // A frame, or a skippable one, which pzstd begins with (RFC 8878 section 3.1.2).
-        [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => Packing::Zstd,
+        [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => Compression::Zstd,
         [b'B', b'Z', b'h', b'1'..=b'9', 0x31 | 0x17, ..] => {
             return Err(damaged("bzip2 packed it; unpack it first (bunzip2)"));
         }
@@ -82,7 +82,7 @@ fn packing(start: &[u8]) -> io::Result<Packing> {
         }
         [0x1f, 0x9d, ..] => return Err(damaged("compress packed it; unpack it first (uncompress)")),
         [b'P', b'K', 3, 4, ..] => return Err(damaged("zip packed it; unpack it first (unzip)")),
-        _ => Packing::None,
+        _ => Compression::None,
     })
 }
 
@@ -112,16 +112,16 @@ fn gzip_name(start: &[u8]) -> OsString {
 fn inside<R: Read, E: From<io::Error>>(
     mut from: R,
     name: OsString,
-    visit: &mut impl FnMut(&Content, &mut dyn Read) -> Result<(), E>,
+    visit: &mut impl FnMut(&ArchiveContent, &mut dyn Read) -> Result<(), E>,
 ) -> Result<(), E> {
     let beginning = beginning(&mut from).map_err(E::from)?;
     let content = if beginning.is_empty() || begins_mbox(&beginning) {
-        Some(Content::Mailbox(Member {
+        Some(ArchiveContent::Mailbox(Member {
             name,
             ..Member::default()
         }))
     } else {
-        (!is_tar(&beginning)).then_some(Content::Unknown)
+        (!is_tar(&beginning)).then_some(ArchiveContent::Unknown)
     };
     if let Some(content) = content {
         let mut whole = Cursor::new(beginning).chain(from);
@@ -136,9 +136,9 @@ fn inside<R: Read, E: From<io::Error>>(
         }
         let beginning = self::beginning(&mut tarball).map_err(E::from)?;
         let content = if beginning.is_empty() || begins_mbox(&beginning) {
-            Content::Mailbox(found.member)
+            ArchiveContent::Mailbox(found.member)
         } else {
-            Content::Other(found.member)
+            ArchiveContent::Other(found.member)
         };
         visit(&content, &mut Cursor::new(beginning).chain(&mut tarball))?;
     }

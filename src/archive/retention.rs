@@ -39,7 +39,7 @@ pub fn free_path(dir: &Path, user: &str, date: OffsetDateTime, format: Format) -
 
 /// What the name of an archive says.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Label {
+pub struct ArchiveLabel {
     /// Whose mail it is.
     pub user: String,
     /// When it was made, in seconds since 1970.
@@ -50,14 +50,14 @@ pub struct Label {
 
 /// Reads a name that `name` made; none where anything about it is different.
 #[must_use]
-pub fn read_name(file_name: &OsStr) -> Option<Label> {
+pub fn read_name(file_name: &OsStr) -> Option<ArchiveLabel> {
     let text = file_name.to_str()?;
     let formats = [Format::TarGz, Format::Gz, Format::Zst];
     formats.into_iter().find_map(|format| {
         let stem = text.strip_suffix(format.suffix())?;
         let (user, date, nth) = parts(stem)?;
         // Whatever reads as the same but is written differently is not ours.
-        (name(user, date, nth, format) == text).then(|| Label {
+        (name(user, date, nth, format) == text).then(|| ArchiveLabel {
             user: user.to_owned(),
             made: date.unix_timestamp(),
             nth,
@@ -149,8 +149,8 @@ pub enum ClockDoubt {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Kept {
-    label: Label,
+struct KeptArchive {
+    label: ArchiveLabel,
     path: PathBuf,
     bytes: u64,
 }
@@ -189,7 +189,7 @@ pub fn decide(dir: &Path, user: &str, newest: &Path, bounds: Bounds, now: Offset
         };
         all.push((label.made, entry.path()));
         if label.user == user {
-            archives.push(Kept {
+            archives.push(KeptArchive {
                 label,
                 path: entry.path(),
                 bytes: stat.len(),
@@ -227,7 +227,7 @@ fn doubt(mut archives: Vec<(i64, PathBuf)>, newest: &Path, now: i64) -> Option<C
 }
 
 /// Which archives are beyond the bounds, the oldest first. `newest` counts and stays, also while it is not made yet.
-fn surplus(mut archives: Vec<Kept>, newest: &Path, bounds: Bounds, now: i64) -> Vec<Surplus> {
+fn surplus(mut archives: Vec<KeptArchive>, newest: &Path, bounds: Bounds, now: i64) -> Vec<Surplus> {
     archives.sort_by_key(|kept| Reverse((kept.label.made, kept.label.nth)));
     if let Some(at) = archives.iter().position(|kept| kept.path == newest) {
         archives.get_mut(..=at).unwrap_or_default().rotate_right(1);
@@ -280,7 +280,7 @@ fn surplus(mut archives: Vec<Kept>, newest: &Path, bounds: Bounds, now: i64) -> 
 
 #[cfg(test)]
 mod tests {
-    use super::{Bounds, ClockDoubt, Decision, Kept, Label, decide, doubt, name, read_name, surplus};
+    use super::{ArchiveLabel, Bounds, ClockDoubt, Decision, KeptArchive, decide, doubt, name, read_name, surplus};
     use crate::archive::Format;
     use std::ffi::OsStr;
     use std::os::unix::fs::symlink;
@@ -298,7 +298,7 @@ mod tests {
             for nth in [1, 2, 17] {
                 for format in [Format::TarGz, Format::Gz, Format::Zst] {
                     let name = name(user, date(1_793_613_600), nth, format);
-                    let label = Label {
+                    let label = ArchiveLabel {
                         user: user.to_owned(),
                         made: 1_793_613_600,
                         nth,
@@ -359,8 +359,8 @@ mod tests {
         ];
         let path = |day: i64| PathBuf::from(format!("{day}"));
         for (bounds, want) in cases {
-            let archives = [3, 0, 5, 1, 4, 2].map(|day| Kept {
-                label: Label {
+            let archives = [3, 0, 5, 1, 4, 2].map(|day| KeptArchive {
+                label: ArchiveLabel {
                     user: "a".to_owned(),
                     made: day * DAY,
                     nth: 1,
@@ -377,8 +377,8 @@ mod tests {
 
     #[test]
     fn the_one_just_made_stays_even_when_the_clock_went_back() {
-        let kept = |made| Kept {
-            label: Label {
+        let kept = |made| KeptArchive {
+            label: ArchiveLabel {
                 user: "a".to_owned(),
                 made,
                 nth: 1,

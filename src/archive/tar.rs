@@ -92,7 +92,7 @@ pub struct Tarball<R> {
 
 /// One member, whatever it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Found {
+pub struct TarMember {
     /// What is said about it.
     pub member: Member,
     /// Whether it is a file with bytes of its own, and not a directory, a link or a device.
@@ -113,7 +113,7 @@ impl<R: Read> Tarball<R> {
     ///
     /// # Errors
     /// When the archive cannot be read, ends early or is damaged.
-    pub fn next_member(&mut self) -> io::Result<Option<Found>> {
+    pub fn next_member(&mut self) -> io::Result<Option<TarMember>> {
         let mut long_name = None;
         let mut pax = Pax::default();
         loop {
@@ -157,7 +157,7 @@ impl<R: Read> Tarball<R> {
             }
             self.left = bytes;
             self.padding = padding(bytes);
-            return Ok(Some(Found {
+            return Ok(Some(TarMember {
                 member: member(header, &path, bytes),
                 is_file,
             }));

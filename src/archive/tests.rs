@@ -7,7 +7,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use tar::{Builder, EntryType, Header};
 
-use crate::archive::read::{Content, name_without_endings, unpack};
+use crate::archive::read::{ArchiveContent, name_without_endings, unpack};
 use crate::archive::write::pack;
 use crate::archive::{Format, Member};
 
@@ -56,9 +56,9 @@ fn contents(archive: &[u8]) -> Result<Vec<(bool, Member, Vec<u8>)>, io::Error> {
         let mut text = Vec::new();
         bytes.read_to_end(&mut text)?;
         let (is_mailbox, member) = match content {
-            Content::Mailbox(member) => (true, member.clone()),
-            Content::Other(member) => (false, member.clone()),
-            Content::Unknown => return Err(io::Error::other("unknown")),
+            ArchiveContent::Mailbox(member) => (true, member.clone()),
+            ArchiveContent::Other(member) => (false, member.clone()),
+            ArchiveContent::Unknown => return Err(io::Error::other("unknown")),
         };
         found.push((is_mailbox, member, text));
         Ok::<(), io::Error>(())

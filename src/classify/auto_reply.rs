@@ -2,7 +2,7 @@
 //! by its subject.
 
 use crate::classify::header_scan::HeaderScan;
-use crate::classify::patterns::auto_reply::{Answer, find, says_away};
+use crate::classify::patterns::auto_reply::{SubjectHint, find, says_away};
 use crate::classify::patterns::subject::bare;
 use crate::classify::verdict::Marker;
 use crate::message::text::starts_with_ignoring_case;
@@ -38,13 +38,13 @@ pub fn find_reply(head: &HeaderScan<'_>, subject: &str, null_sender: Option<&Mar
     let tag = subject.strip_prefix('[').and_then(|tail| tail.split_once(']'));
     let tag = tag
         .and_then(|(tag, _)| find(tag))
-        .filter(|(answer, _)| *answer == Answer::Surely);
+        .filter(|(answer, _)| *answer == SubjectHint::Surely);
     if !answered
         && let Some((answer, _)) = tag.or_else(|| find(bare))
         && let Some(field) = &head.subject
     {
         let second = second_sign(head, null_sender);
-        if answer == Answer::Surely || second.is_some() || !markers.is_empty() {
+        if answer == SubjectHint::Surely || second.is_some() || !markers.is_empty() {
             markers.push(Marker::of(field, "the subject of an automatic answer"));
             markers.extend(second);
         }

@@ -21,12 +21,12 @@ pub struct Evidence<'m, 'a> {
     /// The null envelope sender.
     pub null_sender: Option<&'m Marker>,
     /// It has marks of an automatic answer.
-    pub answers: Answers,
+    pub answers: AutoReplySigns,
 }
 
 /// Whether a message has marks of an automatic answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Answers {
+pub enum AutoReplySigns {
     /// It has, beyond what Postfix puts on its reports too.
     Yes,
     /// It has not.

@@ -17,13 +17,13 @@ pub mod verdict;
 
 use crate::classify::auto_reply::{find_reply, find_signs};
 use crate::classify::bounce::{is_suspect, weigh};
-use crate::classify::evidence::{Answers, Evidence, Weighed};
+use crate::classify::evidence::{AutoReplySigns, Evidence, Weighed};
 use crate::classify::header_scan::HeaderScan;
 use crate::classify::loops::{find_loop, is_inside, is_trace};
 use crate::classify::ownership::ownership;
 use crate::classify::patterns::sender::{SenderKind, judge};
 use crate::classify::receipt::{Disposition, find_complaint, find_disposition};
-use crate::classify::ses::Notice;
+use crate::classify::ses::SesNotice;
 use crate::classify::verdict::Bounce;
 use crate::classify::verdict::Facts;
 use crate::classify::verdict::Judgement;
@@ -37,7 +37,7 @@ use crate::report::returned_header::{ReturnedHeader, nested_values};
 
 pub use crate::classify::verdict::Ownership;
 pub use crate::report::dsn::{Recipient, ReportKind};
-pub use crate::report::returned_header::Origin;
+pub use crate::report::returned_header::MessageOrigin;
 pub use crate::report::status_code::FailureClass;
 
 /// The header in which spoolguard says that it diverted a message; whoever carries it is never sent anywhere again.
@@ -127,12 +127,16 @@ fn judge_message(
         sender_kind: sender_kind_of(head, from),
         subject: &subject,
         null_sender,
-        answers: if answers { Answers::Yes } else { Answers::No },
+        answers: if answers {
+            AutoReplySigns::Yes
+        } else {
+            AutoReplySigns::No
+        },
     };
     if let Some(notice) = ses_notice(message, from) {
         return match notice {
-            Notice::Bounce(bounce) => Verdict::Bounce(bounce),
-            Notice::Complaint(marker) => Verdict::Complaint(vec![marker]),
+            SesNotice::Bounce(bounce) => Verdict::Bounce(bounce),
+            SesNotice::Complaint(marker) => Verdict::Complaint(vec![marker]),
         };
     }
     let suspect = is_suspect(&evidence);
@@ -170,7 +174,7 @@ fn judge_message(
 }
 
 /// What Amazon's notification service passes on. Only JSON that stands alone is asked about, and only from an address of machines.
-fn ses_notice(message: &Message<'_>, from: Option<&str>) -> Option<Notice> {
+fn ses_notice(message: &Message<'_>, from: Option<&str>) -> Option<SesNotice> {
     // Nothing else in mail begins so, and in base64 that is `e`.
     let begins = message.body().trim_ascii_start().first().copied();
     let is_machines =

@@ -4,7 +4,7 @@ use crate::config::Guard;
 use std::fmt;
 
 use crate::classify::verdict::{Judgement, Verdict};
-use crate::classify::{Origin, Ownership};
+use crate::classify::{MessageOrigin, Ownership};
 use crate::config::Choice;
 
 /// What the command line asked for.
@@ -97,7 +97,7 @@ pub fn choose(judgement: &Judgement, job: Job, guard: &Guard) -> Action {
     }
     let (choice, why) = match judgement.verdict {
         Verdict::Loop(_) => (guard.r#loop, Why::Verdict),
-        Verdict::Bounce(ref bounce) if bounce.origin == Origin::User => (guard.own_bounce, Why::Verdict),
+        Verdict::Bounce(ref bounce) if bounce.origin == MessageOrigin::User => (guard.own_bounce, Why::Verdict),
         Verdict::Bounce(_) => (guard.bounce, Why::Verdict),
         Verdict::Complaint(_) => (guard.complaint, Why::Verdict),
         Verdict::Receipt(_) => (guard.receipt, Why::Verdict),
@@ -124,7 +124,7 @@ pub fn counts_as_own_bounce(judgement: &Judgement, action: Action) -> bool {
     let Verdict::Bounce(bounce) = &judgement.verdict else {
         return false;
     };
-    bounce.origin == Origin::User
+    bounce.origin == MessageOrigin::User
         && match (action, bounce.ownership) {
             (Action::Forward(_), _) | (Action::Append, Ownership::NotShown) => true,
             (Action::Append, Ownership::Shown) | (Action::Keep(_) | Action::Divert(_), _) => false,

@@ -60,7 +60,7 @@ pub fn find_disposition(head: &HeaderScan<'_>, outline: &MimeParts<'_>, subject:
     if part.is_none() && !named || outline.first(PartKind::DeliveryStatus).is_some() {
         return find_old_receipt(head, outline, subject).map(Disposition::Receipt);
     }
-    let notice = Notice::read(part);
+    let notice = ReceiptParts::read(part);
     let text: String = outline
         .all(PartKind::Text)
         .next()
@@ -94,12 +94,12 @@ pub fn find_disposition(head: &HeaderScan<'_>, outline: &MimeParts<'_>, subject:
 }
 
 #[derive(Debug, Default)]
-struct Notice {
+struct ReceiptParts {
     disposition: String,
     recipient: String,
 }
 
-impl Notice {
+impl ReceiptParts {
     fn read(part: Option<&Message<'_>>) -> Self {
         let mut notice = Self::default();
         for field in part.into_iter().flat_map(fields_of) {

@@ -5,7 +5,7 @@ use crate::classify::verdict::Ownership;
 use crate::classify::verdict::{Bounce, Marker};
 use crate::report::dsn::{Recipient, ReportKind};
 use crate::report::failure::class_of;
-use crate::report::returned_header::Origin;
+use crate::report::returned_header::MessageOrigin;
 
 /// As many recipients as are read of one notice.
 const MOST_RECIPIENTS: usize = 50;
@@ -13,7 +13,7 @@ const MOST_RECIPIENTS: usize = 50;
 /// What a notice tells of.
 #[derive(Clone, Debug)]
 #[must_use]
-pub enum Notice {
+pub enum SesNotice {
     /// A message that was not delivered, or not yet.
     Bounce(Bounce),
     /// Somebody called the message spam.
@@ -22,7 +22,7 @@ pub enum Notice {
 
 /// Reads the text of a message, which is such JSON from its beginning on (Amazon SES developer guide, "notification contents").
 #[must_use]
-pub fn read(text: &str) -> Option<Notice> {
+pub fn read(text: &str) -> Option<SesNotice> {
     if !text.trim_start().starts_with('{') {
         return None;
     }
@@ -38,17 +38,19 @@ pub fn read(text: &str) -> Option<Notice> {
     let marker = |why| Marker::new("Body", &format!("notificationType: {event}"), why);
     let (kind, list) = match event.to_ascii_lowercase().as_str() {
         "complaint" if about("complaint") => {
-            return Some(Notice::Complaint(marker("Amazon SES tells of a complaint through SNS")));
+            return Some(SesNotice::Complaint(marker(
+                "Amazon SES tells of a complaint through SNS",
+            )));
         }
         "bounce" if about("bounce") => (ReportKind::Failure, list("\"bouncedRecipients\"")),
         "deliverydelay" if about("deliveryDelay") => (ReportKind::Delay, list("\"delayedRecipients\"")),
         _ => return None,
     };
     let recipients = list.split('}').filter_map(|piece| recipient(piece, kind));
-    Some(Notice::Bounce(Bounce {
+    Some(SesNotice::Bounce(Bounce {
         kind: Some(kind),
         recipients: recipients.take(MOST_RECIPIENTS).collect(),
-        origin: Origin::Unknown,
+        origin: MessageOrigin::Unknown,
         ownership: Ownership::NotShown,
         markers: vec![marker("Amazon SES tells of a bounce through SNS")],
         reporting_host: value(&text, "reportingMTA")
@@ -98,7 +100,7 @@ fn value<'t>(text: &'t str, key: &str) -> Option<&'t str> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Notice, read};
+    use super::{SesNotice, read};
 
     const PLAIN: &str = r#"{"notificationType":"Bounce","bounce":{"bounceType":"Permanent","reportingMTA":"dns; mx.test","bouncedRecipients":[{"emailAddress":"x@c.test","action":"failed","status":"5.1.1","diagnosticCode":"smtp; 550 5.1.1 <x@c.test> unknown"},{"emailAddress":"y@c.test"}]},"mail":{"commonHeaders":{"messageId":"<1@a.test>"}}}"#;
 
@@ -110,7 +112,7 @@ mod tests {
             PLAIN.replace('"', "\\\"")
         );
         for text in [PLAIN, &spaced, &packed, &PLAIN.replace("notificationType", "eventType")] {
-            let Some(Notice::Bounce(bounce)) = read(text) else {
+            let Some(SesNotice::Bounce(bounce)) = read(text) else {
                 unreachable!("{text}");
             };
             let found: Vec<_> = bounce
@@ -122,7 +124,7 @@ mod tests {
             assert_eq!(bounce.reporting_host.as_deref(), Some("mx.test"));
             assert_eq!(bounce.quoted_message_id.as_deref(), Some("<1@a.test>"));
             let complaint = text.replace("Bounce", "Complaint").replace("bounce", "complaint");
-            assert!(matches!(read(&complaint), Some(Notice::Complaint(_))), "{complaint}");
+            assert!(matches!(read(&complaint), Some(SesNotice::Complaint(_))), "{complaint}");
         }
         for text in [
             "",

@@ -4,7 +4,7 @@ use crate::message::Field;
 use crate::message::address::OwnAddresses;
 use crate::message::envelope::Sender;
 use crate::report::dsn::{Recipient, ReportKind};
-use crate::report::returned_header::Origin;
+use crate::report::returned_header::MessageOrigin;
 
 /// The piece of a message that convinced us.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
@@ -49,7 +49,7 @@ pub struct Bounce {
     /// The recipients it names.
     pub recipients: Vec<Recipient>,
     /// Whose message it is about.
-    pub origin: Origin,
+    pub origin: MessageOrigin,
     /// Whether more than its writer's name says that the message is the user's.
     pub ownership: Ownership,
     /// Why it is a report; never empty.

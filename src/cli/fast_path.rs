@@ -7,14 +7,14 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use crate::cli::{Cli, Command, Everywhere, Target};
+use crate::cli::{AppendTarget, Cli, Command, Everywhere};
 use crate::config::location::mailbox_path;
 
 /// What was typed, if it is `deliver` or `forward` in a plain form; none leaves it to clap.
 #[must_use]
 pub fn read(arguments: &[OsString]) -> Option<Cli> {
     let mut words = arguments.iter().skip(1).map(|word| word.to_str());
-    let (mut everywhere, mut target) = (Everywhere::default(), Target::default());
+    let (mut everywhere, mut target) = (Everywhere::default(), AppendTarget::default());
     let (mut command, mut keep, mut addresses) = (None, false, Vec::new());
     while let Some(word) = words.next() {
         let word = word?;

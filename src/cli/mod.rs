@@ -75,7 +75,7 @@ pub enum Command {
     Deliver {
         /// Who it is for, and where it goes.
         #[command(flatten)]
-        target: Target,
+        target: AppendTarget,
     },
     /// Judge the message on standard input, then forward it
     ///
@@ -92,7 +92,7 @@ pub enum Command {
         keep: bool,
         /// Who it is for, and where it goes.
         #[command(flatten)]
-        target: Target,
+        target: AppendTarget,
     },
     /// Copy standard input to standard output with the verdict in a header, X-Spoolguard-Verdict
     ///
@@ -145,7 +145,7 @@ pub enum Command {
         keep: bool,
         /// Who it is for, and where it goes.
         #[command(flatten)]
-        target: Target,
+        target: AppendTarget,
     },
     /// Show which forwards fail or are suspended; suspend one, or resume it
     ///
@@ -233,7 +233,7 @@ pub struct Who {
 
 /// Where a message is appended.
 #[derive(Args, Clone, Debug, Default)]
-pub struct Target {
+pub struct AppendTarget {
     /// Who it is for.
     #[command(flatten)]
     pub who: Who,

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use crate::cli::{ConfigCommand, Everywhere};
 use crate::config::load;
-use crate::config::load::{Extent, Loaded, Sources};
+use crate::config::load::{ConfigSources, KeySelection, Loaded};
 use crate::error::{Error, Status};
 use crate::escape::visible;
 use crate::sys::account;
@@ -21,8 +21,8 @@ pub fn run(command: &ConfigCommand, everywhere: &Everywhere) -> Status {
     let (ConfigCommand::Check { path } | ConfigCommand::Show { path, .. }) = command;
     let runner = account::runner();
     let only = path.as_deref().or(everywhere.config.as_deref());
-    let sources = Sources::chosen(only, runner.home.as_deref(), runner.owners());
-    let (text, status) = match (command, load::load(sources, Extent::Whole)) {
+    let sources = ConfigSources::chosen(only, runner.home.as_deref(), runner.owners());
+    let (text, status) = match (command, load::load(sources, KeySelection::Whole)) {
         (_, Err(e)) => {
             let _ = io::stderr().write_all(refused(sources, &e).as_bytes());
             return Status::Wrong;
@@ -38,7 +38,7 @@ pub fn run(command: &ConfigCommand, everywhere: &Everywhere) -> Status {
 }
 
 /// Every mistake of the file with its line, or why it was refused as a whole.
-fn refused(sources: Sources<'_>, error: &Error) -> String {
+fn refused(sources: ConfigSources<'_>, error: &Error) -> String {
     let Ok(Some((path, text, mistakes))) = load::mistakes(sources) else {
         return format!("spoolguard: {error}\n");
     };

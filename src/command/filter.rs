@@ -7,14 +7,14 @@ use std::os::fd::AsFd;
 
 use crate::cli::{Everywhere, Who};
 use crate::deliver;
-use crate::deliver::context::Guard;
+use crate::deliver::context::Run;
 use crate::deliver::judge;
 use crate::deliver::{caller, headers};
-use crate::error::{Class, Error, Status};
+use crate::error::{Category, Error, Status};
 use crate::mailbox::quoting;
-use crate::mailbox::quoting::Quoting;
+use crate::mailbox::quoting::LineQuoting;
 use crate::message::Message;
-use crate::sys::message_buffer::{Head, Rest, is_closed};
+use crate::sys::message_buffer::{MessageStart, Rest, is_closed};
 
 /// Runs the filter. A failure is 75: procmail and maildrop then go on with the message as it was.
 pub fn run(who: &Who, everywhere: &Everywhere) -> Status {
@@ -24,8 +24,8 @@ pub fn run(who: &Who, everywhere: &Everywhere) -> Status {
 fn filter(who: &Who, everywhere: &Everywhere) -> Result<Status, Error> {
     let deadline = deliver::begin()?;
     let mut input = deliver::standard_input()?;
-    let head = Head::read(&input, &deadline)?;
-    let guard = Guard::prepare(who, None, everywhere, deadline)?;
+    let head = MessageStart::read(&input, &deadline)?;
+    let guard = Run::prepare(who, None, everywhere, deadline)?;
     let message = Message::new(head.bytes());
     let envelope = caller::envelope(who, &caller::variable, &message, &guard.config, &guard.account);
     let judgement = judge::judge(&message, &envelope, &guard.config);
@@ -36,11 +36,11 @@ fn filter(who: &Who, everywhere: &Everywhere) -> Result<Status, Error> {
         io::stdout()
             .as_fd()
             .try_clone_to_owned()
-            .map_err(|e| Error::new(Class::System, "write to", "standard output", e))?,
+            .map_err(|e| Error::new(Category::System, "write to", "standard output", e))?,
     );
     if is_closed(&output) {
         return Err(Error::new(
-            Class::System,
+            Category::System,
             "write",
             "the message",
             "standard output is closed",
@@ -59,10 +59,10 @@ fn filter(who: &Who, everywhere: &Everywhere) -> Result<Status, Error> {
                 content.chain(rest),
                 &mut output,
                 &[headers::VERDICT_HEADER],
-                Quoting::None,
+                LineQuoting::None,
             )
         })
         .and_then(|_| output.flush());
-    written.map_err(|e| Error::new(Class::System, "write", "the message to standard output", e))?;
+    written.map_err(|e| Error::new(Category::System, "write", "the message to standard output", e))?;
     Ok(Status::Done)
 }

@@ -8,7 +8,7 @@ pub mod sources;
 pub mod status;
 
 use crate::classify::policy::Copies;
-use crate::cli::{Cli, Command, Target};
+use crate::cli::{AppendTarget, Cli, Command};
 use crate::command::inspect::Question;
 use crate::command::status::Request;
 use crate::command::status::send_kept::Consent;
@@ -17,7 +17,7 @@ use crate::deliver::Errand;
 use crate::doctor;
 use crate::error::Status;
 use crate::mailbox::setgid::SetAside;
-use crate::output::Form;
+use crate::output::OutputForm;
 use crate::spool;
 
 /// Runs one command. `group` is what a setgid installation gives.
@@ -29,12 +29,12 @@ pub fn run(cli: &Cli, group: Option<SetAside>) -> Status {
     let copies = |keep| if keep { Copies::Keep } else { Copies::None };
     match &cli.command {
         Command::Deliver {
-            target: Target { who, mailbox },
+            target: AppendTarget { who, mailbox },
         } => deliver(&Errand::new(&[], Copies::None).into_mailbox(mailbox.clone()), who),
         Command::Forward {
             addresses,
             keep,
-            target: Target { who, mailbox },
+            target: AppendTarget { who, mailbox },
         } => deliver(
             &Errand::new(addresses, copies(*keep)).into_mailbox(mailbox.clone()),
             who,
@@ -43,7 +43,7 @@ pub fn run(cli: &Cli, group: Option<SetAside>) -> Status {
         Command::Inspect { paths, json, is, who } => {
             let question = Question {
                 paths: paths.clone(),
-                form: if *json { Form::Json } else { Form::Text },
+                form: if *json { OutputForm::Json } else { OutputForm::Text },
                 is: is.clone(),
                 who: who.clone(),
             };
@@ -53,7 +53,7 @@ pub fn run(cli: &Cli, group: Option<SetAside>) -> Status {
             mboxes,
             forward,
             keep,
-            target: Target { who, mailbox },
+            target: AppendTarget { who, mailbox },
         } => replay::run(
             mboxes,
             &Errand::new(forward, copies(*keep)).into_mailbox(mailbox.clone()),
@@ -71,7 +71,7 @@ pub fn run(cli: &Cli, group: Option<SetAside>) -> Status {
             all,
             user,
         } => {
-            let form = if *json { Form::Json } else { Form::Text };
+            let form = if *json { OutputForm::Json } else { OutputForm::Text };
             let consent = if *yes { Consent::Given } else { Consent::Ask };
             let request = match (resume, suspend, send_kept, due) {
                 (Some(address), _, _, _) => Request::Resume(address.clone()),
@@ -88,7 +88,7 @@ pub fn run(cli: &Cli, group: Option<SetAside>) -> Status {
         }
         Command::Spool { command } => spool::run(command, everywhere),
         Command::Doctor { json, user } => {
-            let form = if *json { Form::Json } else { Form::Text };
+            let form = if *json { OutputForm::Json } else { OutputForm::Text };
             doctor::run(form, user.as_deref(), everywhere)
         }
         Command::Config { command } => config::run(command, everywhere),

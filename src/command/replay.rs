@@ -10,10 +10,10 @@ use std::path::{Path, PathBuf};
 use crate::cli::{Everywhere, Who};
 use crate::deliver;
 use crate::deliver::Errand;
-use crate::deliver::context::{Guard, Started};
+use crate::deliver::context::{Run, Started};
 use crate::deliver::dry_run;
 use crate::deliver::{log_line, settle};
-use crate::error::{Class, Error, Status};
+use crate::error::{Category, Error, Status};
 use crate::mailbox::excerpt;
 use crate::mailbox::limited_file::{LimitedFile, refuse_holes};
 use crate::mailbox::reader::MboxReader;
@@ -47,7 +47,7 @@ fn failed(text: &str) -> Status {
 }
 
 struct Replay<'a> {
-    guard: Guard,
+    guard: Run,
     errand: &'a Errand,
     who: &'a Who,
     everywhere: &'a Everywhere,
@@ -56,7 +56,7 @@ struct Replay<'a> {
 
 impl<'a> Replay<'a> {
     fn prepare(errand: &'a Errand, who: &'a Who, everywhere: &'a Everywhere) -> Result<Self, Error> {
-        let mut guard = Guard::prepare(who, errand.mailbox.clone(), everywhere, deliver::begin()?)?;
+        let mut guard = Run::prepare(who, errand.mailbox.clone(), everywhere, deliver::begin()?)?;
         // Whoever replays mail wants it sent, also what went out a short while ago and came back.
         guard.started = Started::ByHand;
         Ok(Self {
@@ -76,7 +76,7 @@ impl<'a> Replay<'a> {
         let limited = LimitedFile::new(&file, ReadLimit::until_stopped());
         let mut mbox = MboxReader::new(&limited, 0).map_err(fail)?;
         if !mbox.is_mbox().map_err(fail)? {
-            return Err(Error::new(Class::System, "read", path.display(), "this is no mbox"));
+            return Err(Error::new(Category::System, "read", path.display(), "this is no mbox"));
         }
         while let Some(stored) = mbox.next().map_err(fail)? {
             self.guard.deadline.check("replay", &path.display().to_string())?;
@@ -119,7 +119,7 @@ impl<'a> Replay<'a> {
         ];
         if targets.iter().flatten().any(|target| is_it(target)) {
             let cause = "the messages would be appended to it";
-            return Err(Error::new(Class::Configuration, "replay", path.display(), cause).hint("move it away first"));
+            return Err(Error::new(Category::Configuration, "replay", path.display(), cause).hint("move it away first"));
         }
         Ok(())
     }

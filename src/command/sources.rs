@@ -7,16 +7,16 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 /// A path to read, or why it cannot be found out what to read there.
-pub type Source = Result<PathBuf, (PathBuf, io::Error)>;
+pub type SourcePath = Result<PathBuf, (PathBuf, io::Error)>;
 
 /// Walks over the files below some paths.
 #[derive(Debug)]
-pub struct Sources {
+pub struct SourceWalk {
     /// What is still to be looked at, the next one last.
-    left: Vec<Source>,
+    left: Vec<SourcePath>,
 }
 
-impl Sources {
+impl SourceWalk {
     /// Begins with the first of `paths`.
     #[must_use]
     pub fn new(paths: &[PathBuf]) -> Self {
@@ -34,10 +34,10 @@ impl Sources {
     }
 }
 
-impl Iterator for Sources {
-    type Item = Source;
+impl Iterator for SourceWalk {
+    type Item = SourcePath;
 
-    fn next(&mut self) -> Option<Source> {
+    fn next(&mut self) -> Option<SourcePath> {
         loop {
             match self.left.pop()? {
                 Ok(path) if path.is_dir() => self.open(&path),
@@ -74,7 +74,7 @@ fn listed(directory: &Path) -> io::Result<Vec<PathBuf>> {
 
 #[cfg(test)]
 mod tests {
-    use super::Sources;
+    use super::SourceWalk;
     use std::fs;
     use std::path::PathBuf;
 
@@ -97,7 +97,7 @@ mod tests {
             fs::create_dir_all(path.parent().unwrap_or_else(|| unreachable!())).unwrap_or_default();
             fs::write(path, b"").unwrap_or_default();
         }
-        let found: Vec<String> = Sources::new(&[root.path().to_owned(), PathBuf::from("/no/such")])
+        let found: Vec<String> = SourceWalk::new(&[root.path().to_owned(), PathBuf::from("/no/such")])
             .map(|source| match source {
                 Ok(path) => path.strip_prefix(root.path()).unwrap_or(&path).display().to_string(),
                 Err((path, _)) => format!("{}?", path.display()),

@@ -10,7 +10,7 @@ use toml::{Table, Value};
 
 use crate::config::mistakes::{self, Mistake};
 use crate::config::{Config, SYSTEM_FILE, USER_FILE, excerpt, trust};
-use crate::error::{Class, Error};
+use crate::error::{Category, Error};
 
 /// More than a configuration takes, with a limit for each of half a million users.
 const LARGEST_BYTES: u64 = 16 << 20;
@@ -31,12 +31,12 @@ pub struct Loaded {
 pub struct Layer {
     /// The file.
     pub path: PathBuf,
-    content: Content,
+    content: FileContent,
 }
 
 /// What a file says, parsed no earlier than somebody asks for single keys.
 #[derive(Clone, Debug)]
-enum Content {
+enum FileContent {
     Text(String),
     Table(Table),
 }
@@ -45,15 +45,15 @@ impl Layer {
     fn table(&self) -> Cow<'_, Table> {
         match &self.content {
             // It was parsed before, into a configuration.
-            Content::Text(text) => Cow::Owned(text.parse().unwrap_or_default()),
-            Content::Table(table) => Cow::Borrowed(table),
+            FileContent::Text(text) => Cow::Owned(text.parse().unwrap_or_default()),
+            FileContent::Table(table) => Cow::Borrowed(table),
         }
     }
 }
 
 /// How much of a configuration is wanted.
 #[derive(Clone, Copy, Debug)]
-pub enum Extent<'a> {
+pub enum KeySelection<'a> {
     /// What is about this user; the limits of other users may be left out, and what is wrong with them.
     User(&'a str),
     /// All of it.
@@ -62,7 +62,7 @@ pub enum Extent<'a> {
 
 /// Which files to read, and whose they may be.
 #[derive(Clone, Copy, Debug)]
-pub struct Sources<'a> {
+pub struct ConfigSources<'a> {
     /// This file alone; it has to exist. Otherwise the administrator's, then the user's; neither has to exist.
     only: Option<&'a Path>,
     /// The user's home directory.
@@ -71,7 +71,7 @@ pub struct Sources<'a> {
     owners: [u32; 2],
 }
 
-impl<'a> Sources<'a> {
+impl<'a> ConfigSources<'a> {
     /// The file that was asked for, or the usual ones.
     #[must_use]
     pub fn chosen(only: Option<&'a Path>, home: Option<&'a Path>, owners: [u32; 2]) -> Self {
@@ -102,7 +102,7 @@ impl<'a> Sources<'a> {
 ///
 /// # Errors
 /// When a file cannot be read, others may write to it, it is not TOML, or it says something that is not allowed.
-pub fn load(sources: Sources<'_>, extent: Extent<'_>) -> Result<Loaded, Error> {
+pub fn load(sources: ConfigSources<'_>, extent: KeySelection<'_>) -> Result<Loaded, Error> {
     let mut loaded = Loaded {
         config: Config::default(),
         layers: Vec::new(),
@@ -122,7 +122,7 @@ pub fn load(sources: Sources<'_>, extent: Extent<'_>) -> Result<Loaded, Error> {
 ///
 /// # Errors
 /// When a file cannot be read, or others may write to it.
-pub fn mistakes(sources: Sources<'_>) -> Result<Option<(PathBuf, String, Vec<Mistake>)>, Error> {
+pub fn mistakes(sources: ConfigSources<'_>) -> Result<Option<(PathBuf, String, Vec<Mistake>)>, Error> {
     let texts = sources.texts()?.into_iter();
     let mut judged = texts.map(|(path, text)| {
         let found = mistakes::find(&text);
@@ -136,16 +136,16 @@ pub fn mistakes(sources: Sources<'_>) -> Result<Option<(PathBuf, String, Vec<Mis
 #[must_use]
 pub fn system_spool_dir() -> Option<PathBuf> {
     // The limits of single users do not matter here; nobody is called by no name.
-    let sources = Sources::chosen(None, None, [0; 2]);
-    let loaded = load(sources, Extent::User("")).ok()?;
+    let sources = ConfigSources::chosen(None, None, [0; 2]);
+    let loaded = load(sources, KeySelection::User("")).ok()?;
     Some(loaded.config.mailbox.location.dir)
 }
 
 impl Loaded {
-    fn of_one(path: &Path, text: &str, extent: Extent<'_>) -> Result<Self, Error> {
+    fn of_one(path: &Path, text: &str, extent: KeySelection<'_>) -> Result<Self, Error> {
         let excerpt = match extent {
-            Extent::User(user) => excerpt::for_user(text, user),
-            Extent::Whole => Cow::Borrowed(text),
+            KeySelection::User(user) => excerpt::for_user(text, user),
+            KeySelection::Whole => Cow::Borrowed(text),
         };
         let (config, text) = match parse(path, &excerpt) {
             Ok(config) => (config, excerpt),
@@ -156,7 +156,7 @@ impl Loaded {
             config,
             layers: vec![Layer {
                 path: path.to_owned(),
-                content: Content::Text(text.into_owned()),
+                content: FileContent::Text(text.into_owned()),
             }],
             ignored: Vec::new(),
         })
@@ -182,18 +182,18 @@ impl Loaded {
         overlay(&mut merged, &user);
         self.config = Value::Table(merged)
             .try_into()
-            .map_err(|e: toml::de::Error| Error::new(Class::Configuration, "use", path.display(), e.message()))?;
+            .map_err(|e: toml::de::Error| Error::new(Category::Configuration, "use", path.display(), e.message()))?;
         check(path, text, &self.config)?;
         self.layers.push(Layer {
             path: path.to_owned(),
-            content: Content::Table(user),
+            content: FileContent::Table(user),
         });
         Ok(())
     }
 
     /// Every key with its value and the file that says so.
     #[must_use]
-    pub fn origins(&self) -> Vec<Origin<'_>> {
+    pub fn origins(&self) -> Vec<KeyOrigin<'_>> {
         let (Ok(Value::Table(all)), Ok(Value::Table(default))) =
             (Value::try_from(&self.config), Value::try_from(Config::default()))
         else {
@@ -205,7 +205,7 @@ impl Loaded {
         rows.into_iter()
             .map(|(key, value)| {
                 let from = self.layers.iter().rev().find(|layer| has(&layer.table(), &key));
-                Origin {
+                KeyOrigin {
                     is_default: defaults.iter().any(|(name, default)| (name, default) == (&key, &value)),
                     value: value.to_string(),
                     file: from.map(|layer| layer.path.as_path()),
@@ -218,7 +218,7 @@ impl Loaded {
 
 /// One key, and where its value comes from.
 #[derive(Clone, Debug)]
-pub struct Origin<'a> {
+pub struct KeyOrigin<'a> {
     /// The key with its table.
     pub key: String,
     /// The value, as TOML.
@@ -247,7 +247,7 @@ fn read_if_there(path: &Path, owners: &[u32]) -> Result<Option<String>, Error> {
 }
 
 fn read(path: &Path, file: io::Result<File>, owners: &[u32]) -> Result<String, Error> {
-    let cannot_read = |e| Error::io("read configuration", path, &e).class(Class::Configuration);
+    let cannot_read = |e| Error::io("read configuration", path, &e).class(Category::Configuration);
     let file = file.map_err(cannot_read)?;
     trust::refuse_others_file(path, &file.metadata().map_err(cannot_read)?, owners)?;
     let mut text = String::new();
@@ -289,7 +289,7 @@ fn refused(path: &Path, text: &str, mistakes: &[Mistake], otherwise: &str) -> Er
         [] => (otherwise.trim().replace('\n', ", "), 0),
         [first, more @ ..] => (first.sentence(text), more.len()),
     };
-    let error = Error::new(Class::Configuration, "use configuration", path.display(), cause);
+    let error = Error::new(Category::Configuration, "use configuration", path.display(), cause);
     match more {
         0 => error,
         1 => error.hint("spoolguard config check shows one more mistake"),

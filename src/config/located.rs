@@ -13,7 +13,7 @@ use toml::de::{DeInteger, DeString, DeTable, DeValue};
 
 /// What is wrong with one entry.
 #[derive(Debug)]
-pub enum Trouble {
+pub enum EntryFault {
     /// There is no such key; these there are.
     UnknownKey(&'static [&'static str]),
     /// The value is not allowed, for this reason.
@@ -22,16 +22,16 @@ pub enum Trouble {
 
 /// One entry that is wrong.
 #[derive(Debug)]
-pub struct Refusal {
+pub struct WrongEntry {
     /// The tables that it stands in, and its key.
     pub path: Vec<String>,
     /// Which bytes of the text are wrong.
     pub span: Option<Range<usize>>,
     /// What is wrong.
-    pub trouble: Trouble,
+    pub trouble: EntryFault,
 }
 
-impl Refusal {
+impl WrongEntry {
     fn expected(what: impl fmt::Display) -> Self {
         de::Error::custom(format_args!("expected {what}"))
     }
@@ -44,20 +44,20 @@ impl Refusal {
     }
 }
 
-impl fmt::Display for Refusal {
+impl fmt::Display for WrongEntry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:?}", self.trouble)
     }
 }
 
-impl std::error::Error for Refusal {}
+impl std::error::Error for WrongEntry {}
 
-impl de::Error for Refusal {
+impl de::Error for WrongEntry {
     fn custom<T: fmt::Display>(cause: T) -> Self {
         Self {
             path: Vec::new(),
             span: None,
-            trouble: Trouble::Value(cause.to_string()),
+            trouble: EntryFault::Value(cause.to_string()),
         }
     }
 
@@ -75,7 +75,7 @@ impl de::Error for Refusal {
 
     fn unknown_field(_: &str, known: &'static [&'static str]) -> Self {
         Self {
-            trouble: Trouble::UnknownKey(known),
+            trouble: EntryFault::UnknownKey(known),
             ..Self::expected("")
         }
     }
@@ -111,14 +111,14 @@ impl<'de> Located<'de> {
         }
     }
 
-    fn count(self, most: u64) -> Result<u64, Refusal> {
+    fn count(self, most: u64) -> Result<u64, WrongEntry> {
         let Self::Value(DeValue::Integer(number)) = self else {
-            return Err(Refusal::expected("a number, without quotes"));
+            return Err(WrongEntry::expected("a number, without quotes"));
         };
         match integer(number) {
             Some(number) if u64::try_from(number).is_ok_and(|number| number <= most) => Ok(number.unsigned_abs()),
-            Some(..0) => Err(Refusal::expected("a number that is not negative")),
-            _ => Err(Refusal::expected(format_args!("a number of at most {most}"))),
+            Some(..0) => Err(WrongEntry::expected("a number that is not negative")),
+            _ => Err(WrongEntry::expected(format_args!("a number of at most {most}"))),
         }
     }
 }
@@ -128,9 +128,9 @@ fn integer(number: &DeInteger<'_>) -> Option<i64> {
 }
 
 impl<'de> Deserializer<'de> for Located<'de> {
-    type Error = Refusal;
+    type Error = WrongEntry;
 
-    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Refusal> {
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, WrongEntry> {
         let value = match self {
             Self::Table(table) => return visitor.visit_map(Entries::of(table)),
             Self::Value(value) => value,
@@ -139,52 +139,52 @@ impl<'de> Deserializer<'de> for Located<'de> {
             DeValue::String(text) => visitor.visit_borrowed_str(text),
             DeValue::Integer(number) => match integer(number) {
                 Some(number) => visitor.visit_i64(number),
-                None => Err(Refusal::expected(&visitor as &dyn Expected)),
+                None => Err(WrongEntry::expected(&visitor as &dyn Expected)),
             },
             DeValue::Boolean(value) => visitor.visit_bool(*value),
             DeValue::Array(items) => visitor.visit_seq(Items(items.iter())),
             DeValue::Table(table) => visitor.visit_map(Entries::of(table)),
-            DeValue::Float(_) | DeValue::Datetime(_) => Err(Refusal::expected(&visitor as &dyn Expected)),
+            DeValue::Float(_) | DeValue::Datetime(_) => Err(WrongEntry::expected(&visitor as &dyn Expected)),
         }
     }
 
-    fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Refusal> {
+    fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, WrongEntry> {
         match self {
             Self::Value(DeValue::Boolean(value)) => visitor.visit_bool(*value),
-            Self::Table(_) | Self::Value(_) => Err(Refusal::expected("true or false, without quotes")),
+            Self::Table(_) | Self::Value(_) => Err(WrongEntry::expected("true or false, without quotes")),
         }
     }
 
-    fn deserialize_u32<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Refusal> {
+    fn deserialize_u32<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, WrongEntry> {
         visitor.visit_u64(self.count(u64::from(u32::MAX))?)
     }
 
-    fn deserialize_u64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Refusal> {
+    fn deserialize_u64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, WrongEntry> {
         visitor.visit_u64(self.count(u64::MAX)?)
     }
 
-    fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Refusal> {
+    fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, WrongEntry> {
         match self.text() {
             Some(text) => visitor.visit_borrowed_str(text),
-            None => Err(Refusal::expected("text in quotes")),
+            None => Err(WrongEntry::expected("text in quotes")),
         }
     }
 
-    fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Refusal> {
+    fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, WrongEntry> {
         self.deserialize_string(visitor)
     }
 
-    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Refusal> {
+    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, WrongEntry> {
         match self {
             Self::Value(DeValue::Array(items)) => visitor.visit_seq(Items(items.iter())),
-            Self::Table(_) | Self::Value(_) => Err(Refusal::expected("a list in brackets, such as [\"...\"]")),
+            Self::Table(_) | Self::Value(_) => Err(WrongEntry::expected("a list in brackets, such as [\"...\"]")),
         }
     }
 
-    fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Refusal> {
+    fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, WrongEntry> {
         match self.table() {
             Some(table) => visitor.visit_map(Entries::of(table)),
-            None => Err(Refusal::expected(
+            None => Err(WrongEntry::expected(
                 "a table: its name in brackets on a line, its keys below",
             )),
         }
@@ -195,7 +195,7 @@ impl<'de> Deserializer<'de> for Located<'de> {
         _: &'static str,
         _: &'static [&'static str],
         visitor: V,
-    ) -> Result<V::Value, Refusal> {
+    ) -> Result<V::Value, WrongEntry> {
         self.deserialize_map(visitor)
     }
 
@@ -204,14 +204,14 @@ impl<'de> Deserializer<'de> for Located<'de> {
         _: &'static str,
         variants: &'static [&'static str],
         visitor: V,
-    ) -> Result<V::Value, Refusal> {
+    ) -> Result<V::Value, WrongEntry> {
         match self.text() {
-            Some(text) => visitor.visit_enum(StrDeserializer::<Refusal>::new(text)),
-            None => Err(Refusal::expected(format_args!("{}, in quotes", one_of(variants)))),
+            Some(text) => visitor.visit_enum(StrDeserializer::<WrongEntry>::new(text)),
+            None => Err(WrongEntry::expected(format_args!("{}, in quotes", one_of(variants)))),
         }
     }
 
-    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Refusal> {
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, WrongEntry> {
         visitor.visit_some(self)
     }
 
@@ -228,7 +228,7 @@ struct Entries<'de, I> {
 }
 
 impl<'de> Entries<'de, ()> {
-    fn of(table: &'de DeTable<'de>) -> impl MapAccess<'de, Error = Refusal> {
+    fn of(table: &'de DeTable<'de>) -> impl MapAccess<'de, Error = WrongEntry> {
         Entries {
             rest: table.iter(),
             entry: None,
@@ -240,19 +240,19 @@ impl<'de, I> MapAccess<'de> for Entries<'de, I>
 where
     I: Iterator<Item = (&'de Spanned<DeString<'de>>, &'de Spanned<DeValue<'de>>)>,
 {
-    type Error = Refusal;
+    type Error = WrongEntry;
 
-    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Refusal> {
+    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, WrongEntry> {
         self.entry = self.rest.next();
         let Some((key, _)) = self.entry else { return Ok(None) };
         let name: &'de str = key.get_ref();
         let read = seed.deserialize(name.into_deserializer());
-        read.map(Some).map_err(|e: Refusal| e.within(key, key.span()))
+        read.map(Some).map_err(|e: WrongEntry| e.within(key, key.span()))
     }
 
-    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Refusal> {
+    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, WrongEntry> {
         let Some((key, value)) = self.entry else {
-            return Err(Refusal::expected("a value"));
+            return Err(WrongEntry::expected("a value"));
         };
         let read = seed.deserialize(Located::Value(value.get_ref()));
         read.map_err(|e| e.within(key, value.span()))
@@ -263,9 +263,9 @@ where
 struct Items<I>(I);
 
 impl<'de, I: Iterator<Item = &'de Spanned<DeValue<'de>>>> SeqAccess<'de> for Items<I> {
-    type Error = Refusal;
+    type Error = WrongEntry;
 
-    fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, Refusal> {
+    fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, WrongEntry> {
         let Some(item) = self.0.next() else { return Ok(None) };
         let read = seed.deserialize(Located::Value(item.get_ref()));
         read.map(Some).map_err(|mut e| {

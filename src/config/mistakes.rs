@@ -8,7 +8,7 @@ use serde::Deserialize;
 use toml::de::{DeTable, DeValue};
 
 use crate::config::Config;
-use crate::config::located::{Located, Refusal, Trouble, one_of};
+use crate::config::located::{EntryFault, Located, WrongEntry, one_of};
 
 /// One mistake.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -88,11 +88,11 @@ impl Mistake {
         }
     }
 
-    fn of_refusal(refusal: Refusal) -> Self {
+    fn of_refusal(refusal: WrongEntry) -> Self {
         let key = refusal.path.join(".");
         let cause = match refusal.trouble {
-            Trouble::UnknownKey(known) => unknown_key(&refusal.path, known),
-            Trouble::Value(cause) => cause,
+            EntryFault::UnknownKey(known) => unknown_key(&refusal.path, known),
+            EntryFault::Value(cause) => cause,
         };
         Self {
             key,

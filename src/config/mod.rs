@@ -94,7 +94,7 @@ pub struct Mailbox {
     /// Where each user's mail is put.
     pub location: Location,
     /// Which locks are taken.
-    pub locks: Vec<Lock>,
+    pub locks: Vec<LockMethod>,
     /// For how long a lock is waited for.
     pub lock_timeout: Age,
     /// How body lines that begin with `From ` are quoted.
@@ -106,7 +106,7 @@ pub struct Mailbox {
 /// One way to lock a mailbox.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Lock {
+pub enum LockMethod {
     /// `<mailbox>.lock`.
     Dotlock,
     /// fcntl(2).
@@ -194,7 +194,7 @@ pub struct Archive {
     /// Where archives go.
     pub dir: String,
     /// How they are packed.
-    pub format: Format,
+    pub format: ArchiveFormat,
     /// Whose files they are: of whoever archives, if empty; of the mailbox's owner, if `%u`; of this user.
     pub owner: String,
     /// How many are kept of each user; 0, the default, is any number: nothing is removed unless an administrator says so.
@@ -209,7 +209,7 @@ pub struct Archive {
 
 /// How archives are packed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
-pub enum Format {
+pub enum ArchiveFormat {
     /// A compressed tar archive.
     #[serde(rename = "tar.gz")]
     TarGz,
@@ -300,7 +300,7 @@ impl Default for Mailbox {
     fn default() -> Self {
         Self {
             location: Location::default(),
-            locks: vec![Lock::Dotlock, Lock::Fcntl],
+            locks: vec![LockMethod::Dotlock, LockMethod::Fcntl],
             lock_timeout: Age::seconds(60),
             quoting: Quoting::Mboxrd,
             min_free: Size::mebibytes(100),
@@ -347,7 +347,7 @@ impl Default for Archive {
     fn default() -> Self {
         Self {
             dir: "/var/backups/mail".to_owned(),
-            format: Format::TarGz,
+            format: ArchiveFormat::TarGz,
             owner: String::new(),
             keep: 0,
             min_age: Age::seconds(30 * 24 * 60 * 60),

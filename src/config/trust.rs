@@ -8,7 +8,7 @@ use std::io;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Component, Path, PathBuf};
 
-use crate::error::{Class, Error};
+use crate::error::{Category, Error};
 
 /// As many symbolic links as Linux follows in one path (path_resolution(7)).
 const MOST_LINKS: usize = 40;
@@ -30,19 +30,19 @@ const NULL_DEVICE: u64 = 0x103;
 pub fn refuse_others_file(path: &Path, opened: &Metadata, owners: &[u32]) -> Result<(), Error> {
     let is_null = opened.file_type().is_char_device() && opened.rdev() == NULL_DEVICE;
     if !is_null {
-        Place { path, owners }.refuse(path, opened)?;
+        ConfigAccess { path, owners }.refuse(path, opened)?;
     }
     let whole = std::path::absolute(path).map_err(|e| unknown(path, &e))?;
-    Place { path, owners }.walk(&whole)
+    ConfigAccess { path, owners }.walk(&whole)
 }
 
 /// A configuration file, and who may write to it beside root.
-struct Place<'a> {
+struct ConfigAccess<'a> {
     path: &'a Path,
     owners: &'a [u32],
 }
 
-impl Place<'_> {
+impl ConfigAccess<'_> {
     fn is_ours(&self, stat: &Metadata) -> bool {
         stat.uid() == 0 || self.owners.contains(&stat.uid())
     }
@@ -112,7 +112,7 @@ impl Place<'_> {
     }
 
     fn error(&self, cause: String, hint: String) -> Error {
-        Error::new(Class::Configuration, "use configuration", self.path.display(), cause)
+        Error::new(Category::Configuration, "use configuration", self.path.display(), cause)
             .hint(hint)
             .needs_mending()
     }
@@ -131,5 +131,5 @@ fn look(path: &Path) -> Result<Metadata, Error> {
 }
 
 fn unknown(path: &Path, source: &io::Error) -> Error {
-    Error::io("examine the way to the configuration", path, source).class(Class::Configuration)
+    Error::io("examine the way to the configuration", path, source).class(Category::Configuration)
 }

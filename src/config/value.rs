@@ -309,7 +309,7 @@ impl<'de> Deserialize<'de> for Ceiling {
             }
 
             fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Ceiling, A::Error> {
-                let table = Table::deserialize(de::value::MapAccessDeserializer::new(map))?;
+                let table = CeilingTable::deserialize(de::value::MapAccessDeserializer::new(map))?;
                 Ok(Ceiling {
                     limit: table.limit,
                     messages: table.messages,
@@ -325,14 +325,14 @@ impl Serialize for Ceiling {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         match (self.limit, self.messages) {
             (Some(limit), None) => limit.serialize(to),
-            (limit, messages) => Table { limit, messages }.serialize(to),
+            (limit, messages) => CeilingTable { limit, messages }.serialize(to),
         }
     }
 }
 
 #[derive(Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-struct Table {
+struct CeilingTable {
     #[serde(skip_serializing_if = "Option::is_none")]
     limit: Option<Size>,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -2,11 +2,11 @@
 
 use crate::config;
 use crate::config::Config;
-use crate::deliver::context::Guard;
+use crate::deliver::context::Run;
 use crate::deliver::recovery_log::log_recovery;
-use crate::error::{Class, Error};
+use crate::error::{Category, Error};
 use crate::mailbox::append;
-use crate::mailbox::lock::{Method, Plan};
+use crate::mailbox::lock::{LockPlan, Method};
 use crate::mailbox::open::{Absent, Owner};
 use crate::mailbox::quoting;
 use crate::mailbox::{self, OpenMailbox};
@@ -18,18 +18,18 @@ use std::path::{Path, PathBuf};
 /// Which locks are taken.
 #[must_use]
 pub fn methods(config: &Config) -> Vec<Method> {
-    let method = |lock: &config::Lock| match lock {
-        config::Lock::Dotlock => Method::Dotlock,
-        config::Lock::Fcntl => Method::Fcntl,
-        config::Lock::Flock => Method::Flock,
+    let method = |lock: &config::LockMethod| match lock {
+        config::LockMethod::Dotlock => Method::Dotlock,
+        config::LockMethod::Fcntl => Method::Fcntl,
+        config::LockMethod::Flock => Method::Flock,
     };
     config.mailbox.locks.iter().map(method).collect()
 }
 
 /// How the mailbox at a path is locked when mail comes in.
 #[must_use]
-pub fn plan(guard: &Guard, owner: Owner) -> Plan {
-    Plan {
+pub fn plan(guard: &Run, owner: Owner) -> LockPlan {
+    LockPlan {
         place: guard.place.clone(),
         ..lock_plan(&guard.config, owner, Absent::Create, guard.state_dir())
     }
@@ -37,8 +37,8 @@ pub fn plan(guard: &Guard, owner: Owner) -> Plan {
 
 /// How a mailbox is locked.
 #[must_use]
-pub fn lock_plan(config: &Config, owner: Owner, absent: Absent, state_dir: Option<PathBuf>) -> Plan {
-    Plan {
+pub fn lock_plan(config: &Config, owner: Owner, absent: Absent, state_dir: Option<PathBuf>) -> LockPlan {
+    LockPlan {
         methods: methods(config),
         timeout: config.mailbox.lock_timeout.duration(),
         owner,
@@ -50,10 +50,10 @@ pub fn lock_plan(config: &Config, owner: Owner, absent: Absent, state_dir: Optio
 
 /// How a mailbox quotes.
 #[must_use]
-pub fn quoting(config: &Config) -> quoting::Quoting {
+pub fn quoting(config: &Config) -> quoting::LineQuoting {
     match config.mailbox.quoting {
-        config::Quoting::Mboxrd => quoting::Quoting::Mboxrd,
-        config::Quoting::Mboxo => quoting::Quoting::Mboxo,
+        config::Quoting::Mboxrd => quoting::LineQuoting::Mboxrd,
+        config::Quoting::Mboxo => quoting::LineQuoting::Mboxo,
     }
 }
 
@@ -61,7 +61,7 @@ pub fn quoting(config: &Config) -> quoting::Quoting {
 ///
 /// # Errors
 /// When the mailbox cannot be locked, or cannot be put in order.
-pub fn open_locked(guard: &Guard, path: &Path, owner: Owner) -> Result<OpenMailbox, Error> {
+pub fn open_locked(guard: &Run, path: &Path, owner: Owner) -> Result<OpenMailbox, Error> {
     refuse_number(guard, path)?;
     let mailbox = mailbox::open_locked(path, &plan(guard, owner), &guard.deadline)?;
     log_recovery(&mailbox);
@@ -69,14 +69,14 @@ pub fn open_locked(guard: &Guard, path: &Path, owner: Owner) -> Result<OpenMailb
 }
 
 /// Makes no mailbox that is called after a number: whoever gets a name later does not look there. One that is there is used.
-pub fn refuse_number(guard: &Guard, path: &Path) -> Result<(), Error> {
+pub fn refuse_number(guard: &Run, path: &Path) -> Result<(), Error> {
     let is_named = guard.mbox.is_some() || !guard.account.is_nameless() || *path != guard.mailbox();
     if is_named || path.symlink_metadata().is_ok() {
         return Ok(());
     }
     let cause = format!("nobody in the user database has uid {}", guard.account.uid);
     Err(
-        Error::new(Class::Configuration, "create mailbox", path.display(), cause)
+        Error::new(Category::Configuration, "create mailbox", path.display(), cause)
             .hint("say --user or --mailbox, or create it once as root; setgid makes none for a number"),
     )
 }
@@ -85,7 +85,7 @@ pub fn refuse_number(guard: &Guard, path: &Path) -> Result<(), Error> {
 ///
 /// # Errors
 /// When there is less.
-pub fn refuse_full_disk(guard: &Guard, locked: &OpenMailbox, incoming_bytes: u64) -> Result<(), Error> {
+pub fn refuse_full_disk(guard: &Run, locked: &OpenMailbox, incoming_bytes: u64) -> Result<(), Error> {
     let Some(min_free_bytes) = guard.config.mailbox.min_free.bound() else {
         return Ok(());
     };

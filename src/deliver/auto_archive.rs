@@ -14,7 +14,7 @@ use std::process::Stdio;
 use std::time::{Duration, SystemTime};
 
 use crate::config::Over;
-use crate::deliver::context::{Case, Guard};
+use crate::deliver::context::{Delivery, Run};
 use crate::error::Error;
 use crate::mailbox::count;
 use crate::mailbox::open::{Owner, open_existing};
@@ -27,7 +27,7 @@ use crate::sys::{dirs, self_exec};
 const NOT_AGAIN: Duration = Duration::from_secs(5 * 60);
 
 /// Starts to archive if the mailbox is beyond its limit. The message is safe by now: what fails here is logged, and nothing more.
-pub fn begin(guard: &Guard, case: &Case<'_>) {
+pub fn begin(guard: &Run, case: &Delivery<'_>) {
     if guard.config.quota.when_full != Over::Archive {
         return;
     }
@@ -47,7 +47,7 @@ pub fn begin(guard: &Guard, case: &Case<'_>) {
 }
 
 /// To what length the mailbox has to shrink; none while it is within its limit.
-fn down_to(guard: &Guard) -> Result<Option<u64>, Error> {
+fn down_to(guard: &Run) -> Result<Option<u64>, Error> {
     let limit = guard.limit();
     let path = guard.mailbox();
     let Some(file) = open_existing(&path, Owner::Exactly(guard.account.uid))? else {
@@ -66,7 +66,7 @@ fn down_to(guard: &Guard) -> Result<Option<u64>, Error> {
     Ok(quota::relief(usage, limit, soft))
 }
 
-fn archive(guard: &Guard, case: &Case<'_>, down_to_bytes: u64) -> Result<bool, Error> {
+fn archive(guard: &Run, case: &Delivery<'_>, down_to_bytes: u64) -> Result<bool, Error> {
     // With a slash in it, it is a path and no user's name.
     let mailbox = std::path::absolute(guard.mailbox()).map_err(unstarted)?;
     let words: [OsString; 7] = [
@@ -86,7 +86,7 @@ fn archive(guard: &Guard, case: &Case<'_>, down_to_bytes: u64) -> Result<bool, E
 ///
 /// # Errors
 /// When it cannot be started.
-pub fn in_background(guard: &Guard, case: &Case<'_>, note: &str, words: &[OsString]) -> Result<bool, Error> {
+pub fn in_background(guard: &Run, case: &Delivery<'_>, note: &str, words: &[OsString]) -> Result<bool, Error> {
     if !is_due(guard, note, SystemTime::from(case.date)) {
         return Ok(false);
     }
@@ -94,7 +94,7 @@ pub fn in_background(guard: &Guard, case: &Case<'_>, note: &str, words: &[OsStri
 }
 
 /// Tells whether it is time to start, and notes that it was.
-fn is_due(guard: &Guard, note: &str, now: SystemTime) -> bool {
+fn is_due(guard: &Run, note: &str, now: SystemTime) -> bool {
     let Some(state) = guard.state_dir() else {
         return false;
     };
@@ -115,7 +115,7 @@ fn is_due(guard: &Guard, note: &str, now: SystemTime) -> bool {
     clippy::zombie_processes,
     reason = "this run ends long before, and whoever is then its parent waits for it"
 )]
-fn start(guard: &Guard, words: &[OsString]) -> Result<(), Error> {
+fn start(guard: &Run, words: &[OsString]) -> Result<(), Error> {
     let mut command = self_exec::command();
     if let Some(path) = &guard.chosen {
         command

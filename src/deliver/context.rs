@@ -24,11 +24,11 @@ use crate::message::verp::VerpToken;
 use crate::sys::account::Account;
 use crate::sys::deadline::Deadline;
 use crate::sys::dirs;
-use crate::sys::message_buffer::Intake;
+use crate::sys::message_buffer::MessageBuffer;
 
 /// What stays the same for every message of a run.
 #[derive(Debug)]
-pub struct Guard {
+pub struct Run {
     /// What is configured.
     pub config: Config,
     /// Whose mail it is.
@@ -40,7 +40,7 @@ pub struct Guard {
     /// The configuration file that the command line names.
     pub chosen: Option<PathBuf>,
     /// What was appended and is not finished.
-    pub begun: Begun,
+    pub begun: Intents,
     /// Where the state is, once somebody asked.
     pub state: OnceCell<Option<PathBuf>>,
     /// The place of the user's own mailbox, where this run has rights of its own there.
@@ -60,9 +60,9 @@ pub enum Started {
 
 /// The notes on what was appended, until the run is over. They go last of all: a kill before that makes the mail system try again.
 #[derive(Clone, Debug, Default)]
-pub struct Begun(Rc<RefCell<Vec<AppendIntent>>>);
+pub struct Intents(Rc<RefCell<Vec<AppendIntent>>>);
 
-impl Begun {
+impl Intents {
     /// Keeps a note.
     pub fn add(&self, note: Option<AppendIntent>) {
         self.0.borrow_mut().extend(note);
@@ -81,9 +81,9 @@ impl Begun {
 
 /// One message on its way.
 #[derive(Debug)]
-pub struct Case<'a> {
+pub struct Delivery<'a> {
     /// The message, to be read again.
-    pub intake: &'a Intake,
+    pub intake: &'a MessageBuffer,
     /// Its beginning.
     pub message: Message<'a>,
     /// Who sent it, and for whom it is.
@@ -147,7 +147,7 @@ pub fn when_settled(step: impl FnOnce()) {
     let _ = panic::catch_unwind(AssertUnwindSafe(step));
 }
 
-impl Guard {
+impl Run {
     /// Where the user's mailbox is.
     #[must_use]
     pub fn mailbox(&self) -> PathBuf {
@@ -211,7 +211,7 @@ pub fn state_place(config: &Config, account: &Account) -> Option<PathBuf> {
     }
 }
 
-impl Case<'_> {
+impl Delivery<'_> {
     /// What the message is remembered by. Made once: all of its beginning goes into it.
     #[must_use]
     pub fn name(&self) -> &MessageKey {
@@ -244,7 +244,7 @@ impl Case<'_> {
 
 /// Tells whether the administrator is the user, so that diverting would only bring the message back.
 #[must_use]
-pub fn is_the_user(guard: &Guard, own: &OwnAddresses, admin: &str) -> bool {
+pub fn is_the_user(guard: &Run, own: &OwnAddresses, admin: &str) -> bool {
     if admin.starts_with('/') {
         return Path::new(admin) == guard.mailbox();
     }

@@ -1,13 +1,13 @@
 //! What a dry run says: what would be done with the message.
 
 use crate::classify::policy::Action;
-use crate::deliver::context::{Case, Guard};
+use crate::deliver::context::{Delivery, Run};
 use crate::deliver::forward::gate;
 use crate::deliver::headers;
 
 /// What a dry run says about a message.
 #[must_use]
-pub fn rehearsal(guard: &Guard, case: &Case<'_>) -> String {
+pub fn rehearsal(guard: &Run, case: &Delivery<'_>) -> String {
     let to = match case.action {
         Action::Append | Action::Keep(_) => guard.mailbox().display().to_string(),
         Action::Forward(_) => case.destinations.join(", "),

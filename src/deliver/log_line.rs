@@ -2,14 +2,14 @@
 
 use crate::classify::policy::Action;
 use crate::classify::verdict::Verdict;
-use crate::deliver::context::{Case, Guard, Outcome};
+use crate::deliver::context::{Delivery, Outcome, Run};
 use crate::deliver::headers;
 use crate::error::{Error, Status};
 use crate::message::envelope::Sender;
 
 /// The word for what became of a message.
 #[must_use]
-pub fn action(case: &Case<'_>, result: &Result<Outcome, Error>) -> &'static str {
+pub fn action(case: &Delivery<'_>, result: &Result<Outcome, Error>) -> &'static str {
     match result {
         Ok(Outcome::Appended { .. }) if case.action == Action::Append => "append",
         Ok(Outcome::Appended { .. }) => "keep",
@@ -23,7 +23,7 @@ pub fn action(case: &Case<'_>, result: &Result<Outcome, Error>) -> &'static str 
 }
 
 /// Logs what became of a message.
-pub fn log(guard: &Guard, case: &Case<'_>, result: &Result<Outcome, Error>) {
+pub fn log(guard: &Run, case: &Delivery<'_>, result: &Result<Outcome, Error>) {
     let judgement = &case.judgement;
     let marker = headers::strongest(judgement).map(headers::shown);
     let origin = match &judgement.verdict {

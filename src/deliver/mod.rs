@@ -34,13 +34,13 @@ use crate::classify::policy::{Copies, Job};
 use crate::cli::{Everywhere, Who};
 use crate::config::Log;
 use crate::config::load;
-use crate::config::load::{Extent, Sources};
+use crate::config::load::{ConfigSources, KeySelection};
 use crate::deliver::caller::Variable;
-use crate::deliver::context::{Begun, Case, Guard, Started};
+use crate::deliver::context::{Delivery, Intents, Run, Started};
 use crate::deliver::forward::history;
 use crate::deliver::forward::rules::attribution;
 use crate::deliver::forward::verp;
-use crate::error::{Class, Error, Status};
+use crate::error::{Category, Error, Status};
 use crate::mailbox::setgid::{SetAside, SpoolDir, SpoolDirAccess};
 use crate::message::Message;
 use crate::message::address::Address;
@@ -50,7 +50,7 @@ use crate::output::log;
 use crate::sys::account;
 use crate::sys::account::Account;
 use crate::sys::deadline::Deadline;
-use crate::sys::message_buffer::Intake;
+use crate::sys::message_buffer::MessageBuffer;
 
 /// What the command line asked for.
 #[derive(Clone, Debug)]
@@ -89,7 +89,7 @@ impl Errand {
 /// `spoolguard deliver` and `spoolguard forward`; `group` is what a setgid installation gives.
 pub fn run(errand: &Errand, who: &Who, everywhere: &Everywhere, group: Option<SetAside>) -> Status {
     // Dropped last, when all the rest is done and let go of.
-    let begun = Begun::default();
+    let begun = Intents::default();
     end(guard(errand, who, everywhere, group, &begun))
 }
 
@@ -99,15 +99,15 @@ fn guard(
     who: &Who,
     everywhere: &Everywhere,
     group: Option<SetAside>,
-    begun: &Begun,
+    begun: &Intents,
 ) -> Result<Status, Error> {
     let deadline = begin_delivery()?;
     let input = standard_input()?;
     if !errand.destinations.is_empty() {
         refuse_device(&input)?;
     }
-    let intake = Intake::read(&input, &deadline)?;
-    let mut guard = Guard::prepare_to_deliver(who, errand.mailbox.clone(), everywhere, deadline, group)?;
+    let intake = MessageBuffer::read(&input, &deadline)?;
+    let mut guard = Run::prepare_to_deliver(who, errand.mailbox.clone(), everywhere, deadline, group)?;
     guard.begun = begun.clone();
     let case = guard.decide(&intake, errand, who, &caller::variable);
     if everywhere.dry_run {
@@ -121,11 +121,11 @@ fn guard(
 }
 
 /// Says what would be done. Under a mail system the message has to stay with it: nobody else has it.
-fn rehearse(guard: &Guard, case: &Case<'_>) -> Result<Status, Error> {
+fn rehearse(guard: &Run, case: &Delivery<'_>) -> Result<Status, Error> {
     let _ = io::stdout().write_all(dry_run::rehearsal(guard, case).as_bytes());
     if caller::is_mail_system(&caller::variable) {
         let cause = "this is a dry run, started by a mail system";
-        return Err(Error::new(Class::Configuration, "deliver", "the message", cause).hint("take --dry-run away"));
+        return Err(Error::new(Category::Configuration, "deliver", "the message", cause).hint("take --dry-run away"));
     }
     Ok(Status::Done)
 }
@@ -146,10 +146,10 @@ fn begin_delivery() -> Result<Deadline, Error> {
 
 fn begin_with(deadline: fn() -> io::Result<Deadline>) -> Result<Deadline, Error> {
     nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o022));
-    deadline().map_err(|e| Error::new(Class::System, "watch", "signals", e))
+    deadline().map_err(|e| Error::new(Category::System, "watch", "signals", e))
 }
 
-impl Guard {
+impl Run {
     /// Finds the user, becomes that user where it started as root, and reads the configuration.
     ///
     /// # Errors
@@ -188,8 +188,8 @@ impl Guard {
     ) -> Result<Self, Error> {
         let account = account::find(who.user.as_deref())?;
         let place = become_user(&account)?.map(Arc::new);
-        let sources = Sources::chosen(everywhere.config.as_deref(), account.home.as_deref(), account.owners());
-        let loaded = load::load(sources, Extent::User(&account.name))?;
+        let sources = ConfigSources::chosen(everywhere.config.as_deref(), account.home.as_deref(), account.owners());
+        let loaded = load::load(sources, KeySelection::User(&account.name))?;
         log::start(&loaded.config.log, everywhere.verbose);
         if !loaded.ignored.is_empty() {
             let keys = loaded.ignored.join(", ");
@@ -205,7 +205,7 @@ impl Guard {
             deadline,
             mbox,
             chosen: everywhere.config.clone(),
-            begun: Begun::default(),
+            begun: Intents::default(),
             state: OnceCell::new(),
             place,
             started: Started::ByMail,
@@ -214,7 +214,13 @@ impl Guard {
 
     /// Judges a message that came in now, and chooses what to do with it.
     #[must_use]
-    pub fn decide<'a>(&self, intake: &'a Intake, errand: &Errand, who: &Who, variable: Variable<'_>) -> Case<'a> {
+    pub fn decide<'a>(
+        &self,
+        intake: &'a MessageBuffer,
+        errand: &Errand,
+        who: &Who,
+        variable: Variable<'_>,
+    ) -> Delivery<'a> {
         self.decide_at(OffsetDateTime::now_utc(), intake, errand, who, variable)
     }
 
@@ -223,11 +229,11 @@ impl Guard {
     pub fn decide_at<'a>(
         &self,
         date: OffsetDateTime,
-        intake: &'a Intake,
+        intake: &'a MessageBuffer,
         errand: &Errand,
         who: &Who,
         variable: Variable<'_>,
-    ) -> Case<'a> {
+    ) -> Delivery<'a> {
         let message = Message::new(intake.head());
         let envelope = caller::envelope(who, variable, &message, &self.config, &self.account);
         let errand = without_own(errand, &envelope, &self.account.name);
@@ -241,7 +247,7 @@ impl Guard {
         let destination = token.as_ref().map(|_| "");
         attribution::believe_history(&mut judgement, destination, knows_forward);
         let action = policy::choose(&judgement, errand.job, &self.config.guard);
-        Case {
+        Delivery {
             intake,
             message,
             envelope,
@@ -293,7 +299,7 @@ fn refuse_device(input: &std::fs::File) -> Result<(), Error> {
     let is_device = input.metadata().is_ok_and(|stat| stat.file_type().is_char_device());
     if is_device && !input.is_terminal() {
         let cause = "standard input is a device such as /dev/null, not a message";
-        return Err(Error::new(Class::System, "forward", "the message", cause));
+        return Err(Error::new(Category::System, "forward", "the message", cause));
     }
     Ok(())
 }
@@ -310,7 +316,7 @@ pub fn standard_input() -> Result<std::fs::File, Error> {
     let input = input.as_fd().try_clone_to_owned();
     input
         .map(std::fs::File::from)
-        .map_err(|e| Error::new(Class::System, "read", "the message from standard input", e))
+        .map_err(|e| Error::new(Category::System, "read", "the message from standard input", e))
 }
 
 /// Ends a delivering run that failed before there was a case: mail systems do not always log what is printed.

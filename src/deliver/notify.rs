@@ -6,15 +6,15 @@ use std::path::Path;
 use time::OffsetDateTime;
 
 use crate::deliver::access;
-use crate::deliver::context::Guard;
+use crate::deliver::context::Run;
 use crate::deliver::forward;
-use crate::error::{Class, Error};
+use crate::error::{Category, Error};
 use crate::mailbox::append;
 use crate::mailbox::format::MboxEntry;
 use crate::mailbox::open::Owner;
 use crate::mailbox::quoting;
 use crate::submit;
-use crate::submit::Answer;
+use crate::submit::SubmitResult;
 
 /// The message in the form that an mbox takes.
 #[must_use]
@@ -24,7 +24,7 @@ pub fn letter(text: &str, date: OffsetDateTime) -> MboxEntry<'_, &[u8]> {
         date,
         added: b"",
         content: text.as_bytes(),
-        quoting: quoting::Quoting::Mboxrd,
+        quoting: quoting::LineQuoting::Mboxrd,
         submission: None,
     }
 }
@@ -34,7 +34,7 @@ pub fn letter(text: &str, date: OffsetDateTime) -> MboxEntry<'_, &[u8]> {
 /// # Errors
 /// When the mbox is full, or cannot be locked or written.
 pub fn append(
-    guard: &Guard,
+    guard: &Run,
     path: &Path,
     owner: Owner,
     text: &str,
@@ -48,7 +48,7 @@ pub fn append(
         && locked.length()?.saturating_add(bytes) > limit_bytes
     {
         let cause = "it is full, and more than full with digests";
-        return Err(Error::new(Class::MailboxFull, "append to", path.display(), cause).hint("read and empty it"));
+        return Err(Error::new(Category::MailboxFull, "append to", path.display(), cause).hint("read and empty it"));
     }
     append::append(&mut locked, letter(text, date)).map(drop)
 }
@@ -57,7 +57,7 @@ pub fn append(
 ///
 /// # Errors
 /// When the mail system does not take it.
-pub fn submit(guard: &Guard, verb: &'static str, address: &str, text: &str) -> Result<(), Error> {
+pub fn submit(guard: &Run, verb: &'static str, address: &str, text: &str) -> Result<(), Error> {
     let letter = submit::Letter {
         sender: "",
         recipients: &[address.to_owned()],
@@ -66,11 +66,11 @@ pub fn submit(guard: &Guard, verb: &'static str, address: &str, text: &str) -> R
         content_bytes: text.len() as u64,
     };
     match submit::submit(&forward::way(guard), letter, &guard.deadline)? {
-        Answer::Accepted => Ok(()),
-        Answer::Refused(refusals) => {
+        SubmitResult::Accepted => Ok(()),
+        SubmitResult::Refused(refusals) => {
             let said: Vec<_> = refusals.into_iter().map(|refusal| refusal.said).collect();
             let cause = format!("refused with {}", said.join("; "));
-            Err(Error::new(Class::Submission, verb, address, cause))
+            Err(Error::new(Category::Submission, verb, address, cause))
         }
     }
 }

@@ -13,19 +13,19 @@ use serde::{Deserialize, Serialize};
 
 use crate::classify::policy::Why;
 use crate::config::Over;
-use crate::deliver::context::{Case, Guard, Outcome, when_settled};
+use crate::deliver::context::{Delivery, Outcome, Run, when_settled};
 use crate::deliver::store::Opened;
 use crate::deliver::{auto_archive, notify, quota_notice, store};
-use crate::error::{Class, Error};
+use crate::error::{Category, Error};
 use crate::mailbox::OpenMailbox;
-use crate::mailbox::content_hash::{Scope, of_stored};
+use crate::mailbox::content_hash::{HashScope, of_stored};
 use crate::mailbox::limited_file::LimitedFile;
 use crate::mailbox::open::{Owner, open_existing};
 use crate::mailbox::reader::{MboxMessage, MboxReader};
 use crate::mailbox::{append, format};
 use crate::message::Message;
 use crate::sys::deadline::ReadLimit;
-use crate::sys::message_buffer::Intake;
+use crate::sys::message_buffer::MessageBuffer;
 use crate::sys::state_file::Store;
 use crate::sys::{dirs, json_state};
 
@@ -37,7 +37,7 @@ const HEAD_BYTES: usize = 64 << 10;
 
 /// What is remembered about it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
-struct State {
+struct OverflowState {
     /// How many messages were not stored, since an equal one lies there.
     counted: u64,
     /// Whether user and administrator know.
@@ -59,7 +59,7 @@ pub struct Overflow {
 
 /// Where it is; none where there is no state directory.
 #[must_use]
-pub fn path(guard: &Guard) -> Option<PathBuf> {
+pub fn path(guard: &Run) -> Option<PathBuf> {
     Some(guard.state_dir()?.join(NAME))
 }
 
@@ -74,7 +74,7 @@ pub fn look(dir: &Path, uid: u32) -> Option<Overflow> {
     mbox.count(&mut messages).ok()?;
     let store = memory(dir);
     let state = store.read().ok().flatten();
-    let state: State = state
+    let state: OverflowState = state
         .and_then(|content| json_state::understand(&store, &content).ok())
         .unwrap_or_default();
     (mbox.length() > 0).then(|| Overflow {
@@ -93,15 +93,15 @@ pub fn bytes(dir: &Path) -> Option<u64> {
 }
 
 /// Notes that nothing lies there any more. Call it while it is locked.
-pub fn forget(guard: &Guard) {
+pub fn forget(guard: &Run) {
     let Some(dir) = guard.state_dir() else { return };
-    let cleared = change(guard, &dir, |state| *state = State::default());
+    let cleared = change(guard, &dir, |state| *state = OverflowState::default());
     if let Err(e) = cleared {
         tracing::warn!(user = guard.account.name, note = %e, "the next overflow is not told of");
     }
 }
 
-fn change<R>(guard: &Guard, dir: &Path, change: impl FnOnce(&mut State) -> R) -> Result<R, Error> {
+fn change<R>(guard: &Run, dir: &Path, change: impl FnOnce(&mut OverflowState) -> R) -> Result<R, Error> {
     json_state::change(&memory(dir), &guard.account.name, &guard.deadline, change)
 }
 
@@ -113,9 +113,11 @@ fn memory(dir: &Path) -> Store {
 ///
 /// # Errors
 /// When it is full, there is no place for it, or it cannot be locked or written.
-pub fn put(guard: &Guard, case: &Case<'_>, added: &str) -> Result<Outcome, Error> {
+pub fn put(guard: &Run, case: &Delivery<'_>, added: &str) -> Result<Outcome, Error> {
     let Some(dir) = guard.state_dir() else {
-        return Err(store::full_error(guard, Class::MailboxFull).hint("there is no state directory for the overflow"));
+        return Err(
+            store::full_error(guard, Category::MailboxFull).hint("there is no state directory for the overflow")
+        );
     };
     dirs::make_private_dir(&dir)?;
     let path = dir.join(NAME);
@@ -129,8 +131,8 @@ pub fn put(guard: &Guard, case: &Case<'_>, added: &str) -> Result<Outcome, Error
         Opened::There(appended) => appended,
         Opened::Ready(mut locked) => {
             let fail = |e: std::io::Error| Error::io("read", &path, &e);
-            let incoming = || Intake::collect(|to| format::write_letter(to, entry()).map(drop));
-            let held = Held::find(guard, case, &locked, incoming).map_err(fail)?;
+            let incoming = || MessageBuffer::collect(|to| format::write_letter(to, entry()).map(drop));
+            let held = OverflowContent::find(guard, case, &locked, incoming).map_err(fail)?;
             if held.has_equal && count_one(guard, &dir) {
                 return Ok(outcome(
                     "an equal message lies in the overflow, and this one is counted".to_owned(),
@@ -151,7 +153,7 @@ pub fn put(guard: &Guard, case: &Case<'_>, added: &str) -> Result<Outcome, Error
 ///
 /// # Errors
 /// The same.
-pub fn put_and_tell(guard: &Guard, case: &Case<'_>) -> Result<Outcome, Error> {
+pub fn put_and_tell(guard: &Run, case: &Delivery<'_>) -> Result<Outcome, Error> {
     let outcome = put(guard, case, "")?;
     if guard.config.quota.when_full == Over::Overflow
         && let Some(dir) = guard.state_dir()
@@ -162,23 +164,23 @@ pub fn put_and_tell(guard: &Guard, case: &Case<'_>) -> Result<Outcome, Error> {
 }
 
 /// Counts a message; false where that cannot be written down: then it is stored.
-fn count_one(guard: &Guard, dir: &Path) -> bool {
+fn count_one(guard: &Run, dir: &Path) -> bool {
     change(guard, dir, |state| state.counted += 1).is_ok()
 }
 
 /// What lies there already.
-struct Held {
+struct OverflowContent {
     messages: u64,
     has_equal: bool,
 }
 
-impl Held {
+impl OverflowContent {
     /// Reads what lies there. Only what has the id of this message is compared with it.
     fn find(
-        guard: &Guard,
-        case: &Case<'_>,
+        guard: &Run,
+        case: &Delivery<'_>,
         locked: &OpenMailbox,
-        incoming: impl FnOnce() -> std::io::Result<Intake>,
+        incoming: impl FnOnce() -> std::io::Result<MessageBuffer>,
     ) -> std::io::Result<Self> {
         let id = |message: &Message<'_>| message.first("Message-ID").map(|id| id.trim().to_owned());
         let own = id(&case.message);
@@ -189,7 +191,7 @@ impl Held {
         while let Some(stored) = mbox.next()? {
             messages += 1;
             if id(&Message::new(stored.head)) == own {
-                alike.push(of_stored(&limited, &stored, Scope::Written)?);
+                alike.push(of_stored(&limited, &stored, HashScope::Written)?);
             }
         }
         let has_equal = !alike.is_empty() && {
@@ -200,12 +202,12 @@ impl Held {
                 head: incoming.head(),
                 doubt: None,
             };
-            alike.contains(&of_stored(&incoming, &whole, Scope::Written)?)
+            alike.contains(&of_stored(&incoming, &whole, HashScope::Written)?)
         };
         Ok(Self { messages, has_equal })
     }
 
-    fn refuse_full(&self, guard: &Guard, locked: &OpenMailbox, incoming_bytes: u64) -> Result<(), Error> {
+    fn refuse_full(&self, guard: &Run, locked: &OpenMailbox, incoming_bytes: u64) -> Result<(), Error> {
         let quota = &guard.config.quota;
         let too_large = |most: u64| locked.length().map(|bytes| bytes.saturating_add(incoming_bytes) > most);
         let is_full = quota.overflow_limit.bound().map_or(Ok(false), too_large)?
@@ -217,12 +219,12 @@ impl Held {
             "the overflow is full too ({}); make room, or raise overflow_limit or overflow_messages",
             locked.path().display()
         );
-        Err(store::full_error(guard, Class::MailboxFull).hint(hint))
+        Err(store::full_error(guard, Category::MailboxFull).hint(hint))
     }
 }
 
 /// Tells user and administrator, once until it is empty again.
-fn tell(guard: &Guard, case: &Case<'_>, dir: &Path) {
+fn tell(guard: &Run, case: &Delivery<'_>, dir: &Path) {
     let was_told = change(guard, dir, |state| std::mem::replace(&mut state.told, true));
     if !matches!(was_told, Ok(false)) {
         return;
@@ -246,7 +248,7 @@ fn tell(guard: &Guard, case: &Case<'_>, dir: &Path) {
     }
 }
 
-fn text(guard: &Guard, path: &Path) -> String {
+fn text(guard: &Run, path: &Path) -> String {
     let user = &guard.account.name;
     format!(
         "Subject: The mailbox of {user} is full, and new mail is put aside\n\n\
@@ -263,7 +265,7 @@ fn text(guard: &Guard, path: &Path) -> String {
 
 /// Begins to put back what lies there, in the background, where there is room for some of it. The message is safe by now: what fails here is
 /// logged, and nothing more.
-pub fn begin_return(guard: &Guard, case: &Case<'_>) {
+pub fn begin_return(guard: &Run, case: &Delivery<'_>) {
     let has_mail = path(guard).is_some_and(|path| path.symlink_metadata().is_ok_and(|stat| stat.len() > 0));
     let bytes = guard.mailbox().symlink_metadata().map_or(0, |stat| stat.len());
     let has_room = guard.limit().bytes.is_none_or(|limit| bytes < limit);

@@ -9,7 +9,7 @@ use time::format_description::well_known::Rfc2822;
 use crate::classify::NOTICE_HEADER;
 use crate::config::Over;
 use crate::config::value::Limit;
-use crate::deliver::context::{Case, Guard};
+use crate::deliver::context::{Delivery, Run};
 use crate::deliver::{headers, notify};
 use crate::mailbox::OpenMailbox;
 use crate::mailbox::{append, count};
@@ -20,7 +20,7 @@ const WARN_AGAIN: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Tells the user that the mailbox fills up, once a day while it lasts, and when it is over. A notice that cannot be written is
 /// left out: the message is safe, and that is what counts.
-pub fn warn_user(guard: &Guard, case: &Case<'_>, locked: &mut OpenMailbox, limit: Limit) {
+pub fn warn_user(guard: &Run, case: &Delivery<'_>, locked: &mut OpenMailbox, limit: Limit) {
     let (Some(bytes), Some(dir)) = (limit.bytes, guard.state_dir()) else {
         return;
     };

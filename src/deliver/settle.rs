@@ -3,27 +3,27 @@
 
 use crate::classify::policy::{self, Action, Copies, Why};
 use crate::config::Over;
-use crate::deliver::context::{Case, Guard, Outcome, when_settled};
+use crate::deliver::context::{Delivery, Outcome, Run, when_settled};
 use crate::deliver::divert::digest;
 use crate::deliver::divert::held::{self, HeldCopy};
 use crate::deliver::divert::throttle::{self, OwnBounce};
 use crate::deliver::forward::answer;
 use crate::deliver::forward::answer::Answered;
 use crate::deliver::forward::gate;
-use crate::deliver::forward::gate::{Gate, Kept, KeptBack};
+use crate::deliver::forward::gate::{Gate, KeptBack, LocalCopy};
 use crate::deliver::forward::history::{Asked, Repeats, Sketches};
 use crate::deliver::forward::history_line::Fate;
 use crate::deliver::forward::kept;
 use crate::deliver::forward::loops;
 use crate::deliver::forward::rules::attribution::ForwardFailure;
-use crate::deliver::forward::rules::kept::Reason;
+use crate::deliver::forward::rules::kept::KeptReason;
 use crate::deliver::forward::{destinations, history};
 use crate::deliver::rescue;
 use crate::deliver::rescue::Rescue;
 use crate::deliver::store;
 use crate::deliver::store::Placement;
 use crate::deliver::{auto_archive, divert, forward, headers, log_line, overflow};
-use crate::error::{Class, Error, Outlook};
+use crate::error::{Category, Error, Retry};
 use crate::message::verp::VerpToken;
 use crate::report::status_code::FailureClass;
 
@@ -31,7 +31,7 @@ use crate::report::status_code::FailureClass;
 ///
 /// # Errors
 /// When the message is nowhere safe, or is refused; then it has to stay where it came from.
-pub fn carry_out(guard: &Guard, case: &Case<'_>) -> Result<Outcome, Error> {
+pub fn carry_out(guard: &Run, case: &Delivery<'_>) -> Result<Outcome, Error> {
     // Of the message before, in a run of many.
     guard.begun.finish();
     let blames = destinations::blames(guard, case);
@@ -58,7 +58,7 @@ pub fn carry_out(guard: &Guard, case: &Case<'_>) -> Result<Outcome, Error> {
 /// Takes out of a report what it says and what it carries, before it goes anywhere: it must not be done with before that is safe.
 ///
 /// Gives the key of a message that was put into the mailbox.
-fn take_out(guard: &Guard, case: &Case<'_>, blames: &[ForwardFailure]) -> Result<Option<String>, Error> {
+fn take_out(guard: &Run, case: &Delivery<'_>, blames: &[ForwardFailure]) -> Result<Option<String>, Error> {
     match rescue::rescue(guard, case, blames)? {
         Rescue::Lost(lost) => {
             destinations::lose(guard, case, &lost);
@@ -76,16 +76,16 @@ fn take_out(guard: &Guard, case: &Case<'_>, blames: &[ForwardFailure]) -> Result
 }
 
 /// Notes that a message came back and lies in the mailbox, for the destination that it did not reach.
-fn note_returned(guard: &Guard, case: &Case<'_>, blames: &[ForwardFailure], key: &str) {
+fn note_returned(guard: &Run, case: &Delivery<'_>, blames: &[ForwardFailure], key: &str) {
     let (destination, reason, said) = match (blames.first(), case.destinations.as_slice()) {
         (Some(blame), _) => {
             let reason = match blame.class {
-                FailureClass::Message => Reason::Policy,
-                FailureClass::Hard | FailureClass::Soft | FailureClass::Neither => Reason::Returned,
+                FailureClass::Message => KeptReason::Policy,
+                FailureClass::Hard | FailureClass::Soft | FailureClass::Neither => KeptReason::Returned,
             };
             (&blame.destination, reason, blame.said.as_str())
         }
-        (None, [only]) => (only, Reason::Returned, ""),
+        (None, [only]) => (only, KeptReason::Returned, ""),
         // Nobody knows which one.
         (None, _) => return,
     };
@@ -93,7 +93,7 @@ fn note_returned(guard: &Guard, case: &Case<'_>, blames: &[ForwardFailure], key:
 }
 
 /// Notes for which destinations a message was kept instead of being sent.
-fn note_kept_back(guard: &Guard, case: &Case<'_>, kept_back: &[KeptBack], outcome: &Outcome) {
+fn note_kept_back(guard: &Run, case: &Delivery<'_>, kept_back: &[KeptBack], outcome: &Outcome) {
     match outcome {
         Outcome::Appended { .. } | Outcome::Forwarded { .. } => {
             for one in kept_back {
@@ -112,7 +112,7 @@ fn note_kept_back(guard: &Guard, case: &Case<'_>, kept_back: &[KeptBack], outcom
     }
 }
 
-fn act(guard: &Guard, case: &Case<'_>) -> Result<Outcome, Error> {
+fn act(guard: &Run, case: &Delivery<'_>) -> Result<Outcome, Error> {
     if !policy::counts_as_own_bounce(&case.judgement, case.action) {
         return perform(guard, case, case.action);
     }
@@ -131,7 +131,7 @@ fn act(guard: &Guard, case: &Case<'_>) -> Result<Outcome, Error> {
     }
 }
 
-fn perform(guard: &Guard, case: &Case<'_>, action: Action) -> Result<Outcome, Error> {
+fn perform(guard: &Run, case: &Delivery<'_>, action: Action) -> Result<Outcome, Error> {
     let over = guard.config.quota.when_full;
     match action {
         Action::Append => append(guard, case, "", over),
@@ -142,13 +142,13 @@ fn perform(guard: &Guard, case: &Case<'_>, action: Action) -> Result<Outcome, Er
 }
 
 /// Appends the message with `added` fields on top. When there is no room, `over` says what is done.
-fn append(guard: &Guard, case: &Case<'_>, added: &str, over: Over) -> Result<Outcome, Error> {
+fn append(guard: &Run, case: &Delivery<'_>, added: &str, over: Over) -> Result<Outcome, Error> {
     let placement = store::place(guard, case, added, over)?;
     finish(guard, case, placement)
 }
 
 /// A message that found room is done; for one that found none, `over` says what comes next.
-fn finish(guard: &Guard, case: &Case<'_>, placement: Placement) -> Result<Outcome, Error> {
+fn finish(guard: &Run, case: &Delivery<'_>, placement: Placement) -> Result<Outcome, Error> {
     match placement {
         Placement::Here(appended) => {
             guard.begun.add(appended.into_note());
@@ -165,13 +165,13 @@ fn finish(guard: &Guard, case: &Case<'_>, placement: Placement) -> Result<Outcom
 ///
 /// # Errors
 /// When it cannot be appended.
-pub fn keep(guard: &Guard, case: &Case<'_>, why: &str, over: Over) -> Result<Outcome, Error> {
+pub fn keep(guard: &Run, case: &Delivery<'_>, why: &str, over: Over) -> Result<Outcome, Error> {
     let outcome = append(guard, case, &kept_fields(case, why), over)?;
     Ok(with_note(outcome, why.to_owned()))
 }
 
 /// The fields on top of a message that was to go elsewhere.
-fn kept_fields(case: &Case<'_>, why: &str) -> String {
+fn kept_fields(case: &Delivery<'_>, why: &str) -> String {
     headers::kept_field(&case.judgement, why, case.message.line_end()) + &headers::separator_field(&case.message)
 }
 
@@ -191,15 +191,15 @@ fn with_note(outcome: Outcome, why: String) -> Outcome {
 }
 
 /// There is no room in the mailbox.
-fn full(guard: &Guard, case: &Case<'_>, over: Over) -> Result<Outcome, Error> {
+fn full(guard: &Run, case: &Delivery<'_>, over: Over) -> Result<Outcome, Error> {
     match over {
-        Over::Defer | Over::Archive => Err(store::full_error(guard, Class::MailboxFull)),
-        Over::Refuse => Err(store::full_error(guard, Class::Refused)),
+        Over::Defer | Over::Archive => Err(store::full_error(guard, Category::MailboxFull)),
+        Over::Refuse => Err(store::full_error(guard, Category::Refused)),
         Over::Overflow => overflow::put_and_tell(guard, case),
         Over::Divert => match divert::divert(guard, case, Why::OverQuota) {
             // It came here because the mailbox has no room; there is nowhere left to go.
-            Err(e) if e.outlook() == Outlook::NeedsMending => {
-                Err(store::full_error(guard, Class::MailboxFull).hint(e.to_string()))
+            Err(e) if e.outlook() == Retry::NeedsMending => {
+                Err(store::full_error(guard, Category::MailboxFull).hint(e.to_string()))
             }
             result => result,
         },
@@ -207,9 +207,9 @@ fn full(guard: &Guard, case: &Case<'_>, over: Over) -> Result<Outcome, Error> {
 }
 
 /// Diverts the message; where that is impossible, it stays in the user's own mailbox.
-fn divert_or_keep(guard: &Guard, case: &Case<'_>, why: Why) -> Result<Outcome, Error> {
+fn divert_or_keep(guard: &Run, case: &Delivery<'_>, why: Why) -> Result<Outcome, Error> {
     match divert::divert(guard, case, why) {
-        Err(e) if e.outlook() == Outlook::NeedsMending => {
+        Err(e) if e.outlook() == Retry::NeedsMending => {
             let over = match guard.config.quota.when_full {
                 // It could not be diverted a moment ago.
                 Over::Divert => Over::Defer,
@@ -222,7 +222,7 @@ fn divert_or_keep(guard: &Guard, case: &Case<'_>, why: Why) -> Result<Outcome, E
 }
 
 /// Forwards the message where it may go, and remembers what became of it there.
-fn forward(guard: &Guard, case: &Case<'_>, copies: Copies) -> Result<Outcome, Error> {
+fn forward(guard: &Run, case: &Delivery<'_>, copies: Copies) -> Result<Outcome, Error> {
     // Held to the end: whoever brings the same message meanwhile waits, and then sees what became of it.
     let turn = history::take_turn(guard, case)?;
     if let Some(token) = case.token
@@ -251,8 +251,8 @@ fn forward(guard: &Guard, case: &Case<'_>, copies: Copies) -> Result<Outcome, Er
 /// A message that every destination has already. One that came while the first was on its way is counted: nobody reads it in a mailbox
 /// that all is forwarded from. One that came later may have come back, and is kept once.
 fn repeat(
-    guard: &Guard,
-    case: &Case<'_>,
+    guard: &Run,
+    case: &Delivery<'_>,
     copies: Copies,
     repeats: &Repeats,
     why: String,
@@ -282,7 +282,7 @@ fn repeat(
 }
 
 /// Sends an answer on to whoever wrote the message that it answers; where that cannot be, it is delivered locally.
-fn answer(guard: &Guard, case: &Case<'_>, token: &VerpToken) -> Result<Outcome, Error> {
+fn answer(guard: &Run, case: &Delivery<'_>, token: &VerpToken) -> Result<Outcome, Error> {
     match answer::send(guard, case, token)? {
         Answered::Sent(writer) => Ok(Outcome::Forwarded {
             to: vec![writer],
@@ -295,7 +295,7 @@ fn answer(guard: &Guard, case: &Case<'_>, token: &VerpToken) -> Result<Outcome, 
 
 /// Forwards the message, after a copy was kept where that is asked for or some destination is suspended. When the mail system cannot
 /// take it now, no copy stays: the message will come again, and each time would leave another.
-fn forward_where_open(guard: &Guard, case: &Case<'_>, copies: Copies, gate: &mut Gate) -> Result<Outcome, Error> {
+fn forward_where_open(guard: &Run, case: &Delivery<'_>, copies: Copies, gate: &mut Gate) -> Result<Outcome, Error> {
     let over = match gate.ends_a_loop() {
         // Put off or refused, it would be reported to whoever answers, and that would be answered.
         true => Over::Overflow,
@@ -311,14 +311,14 @@ fn forward_where_open(guard: &Guard, case: &Case<'_>, copies: Copies, gate: &mut
         (Copies::Keep, _) => Some(store::place(guard, case, "", over)?),
         (Copies::None, None) => None,
         (Copies::None, Some(why)) => match store::place(guard, case, &kept_fields(case, &why), over) {
-            Err(e) if e.outlook() == Outlook::NeedsMending && gate.ends_a_loop() => {
+            Err(e) if e.outlook() == Retry::NeedsMending && gate.ends_a_loop() => {
                 tracing::warn!(user = guard.account.name, why, note = %e, "goes to the overflow mbox");
                 if gate.destinations().is_empty() {
                     return overflow::put(guard, case, &kept_fields(case, &why));
                 }
                 None
             }
-            Err(e) if e.outlook() == Outlook::NeedsMending => {
+            Err(e) if e.outlook() == Retry::NeedsMending => {
                 // No mailbox can be made for the user. Then it is better sent to a dead address, from where a report comes, than put
                 // off until the mail system gives up.
                 tracing::warn!(user = guard.account.name, why, note = %e, "forwarded all the same");
@@ -336,7 +336,7 @@ fn forward_where_open(guard: &Guard, case: &Case<'_>, copies: Copies, gate: &mut
         && let Some(placement) = copy
     {
         let outcome = finish(guard, case, placement)?;
-        gate.keep(Kept::Yes);
+        gate.keep(LocalCopy::Yes);
         return Ok(with_note(outcome, gate.why().unwrap_or_default()));
     }
     if let Some(Placement::Here(_)) = copy {
@@ -363,9 +363,9 @@ fn forward_where_open(guard: &Guard, case: &Case<'_>, copies: Copies, gate: &mut
     // there, and each further try would leave another.
     let copied = copy.map(|placement| finish(guard, case, placement));
     gate.keep(if matches!(copied, Some(Ok(_))) {
-        Kept::Yes
+        LocalCopy::Yes
     } else {
-        Kept::No
+        LocalCopy::No
     });
     if gate.holds_back()
         && let Some(Err(e)) = copied
@@ -424,7 +424,7 @@ enum Unreturnable {
 }
 
 /// Holds a copy of a null-sender message that is about to be sent on.
-fn hold_unreturnable(guard: &Guard, case: &Case<'_>, copies: Copies, gate: &Gate) -> Unreturnable {
+fn hold_unreturnable(guard: &Run, case: &Delivery<'_>, copies: Copies, gate: &Gate) -> Unreturnable {
     if !forward::goes_with_null_sender(case)
         || copies == Copies::Keep
         || gate.destinations().is_empty()

@@ -14,9 +14,9 @@ use crate::deliver::access::open_locked;
 use crate::deliver::access::quoting;
 use crate::deliver::access::refuse_full_disk;
 use crate::deliver::access::separator_sender;
-use crate::deliver::context::{Case, Guard, when_settled};
+use crate::deliver::context::{Delivery, Run, when_settled};
 use crate::deliver::quota_notice;
-use crate::error::{Class, Error};
+use crate::error::{Category, Error};
 use crate::mailbox::OpenMailbox;
 use crate::mailbox::append;
 use crate::mailbox::append::Appended;
@@ -33,11 +33,11 @@ use crate::sys::message_buffer;
 /// The message in the form that an mbox takes.
 #[must_use]
 pub fn letter<'a>(
-    guard: &Guard,
-    case: &'a Case<'_>,
+    guard: &Run,
+    case: &'a Delivery<'_>,
     sender: &'a str,
     added: &'a str,
-) -> MboxEntry<'a, message_buffer::Reader<'a>> {
+) -> MboxEntry<'a, message_buffer::BufferReader<'a>> {
     MboxEntry {
         sender,
         date: case.date,
@@ -49,7 +49,7 @@ pub fn letter<'a>(
 }
 
 /// Which submission the message is; none where it does not come from an MTA just now.
-fn submission_of(guard: &Guard, case: &Case<'_>, added: &str) -> Option<SubmissionKey> {
+fn submission_of(guard: &Run, case: &Delivery<'_>, added: &str) -> Option<SubmissionKey> {
     let age = OffsetDateTime::now_utc() - case.date;
     if case.action == Action::Keep(Why::CameBack) || age.abs() > JUST_NOW {
         return None;
@@ -76,7 +76,7 @@ pub enum Placement {
 ///
 /// # Errors
 /// When the mailbox cannot be locked or written.
-pub fn place(guard: &Guard, case: &Case<'_>, added: &str, over: Over) -> Result<Placement, Error> {
+pub fn place(guard: &Run, case: &Delivery<'_>, added: &str, over: Over) -> Result<Placement, Error> {
     let path = guard.mailbox();
     let sender = separator_sender(&case.envelope.sender, &guard.account);
     let letter = letter(guard, case, &sender, added);
@@ -128,7 +128,7 @@ pub enum Opened {
 /// # Errors
 /// When the mailbox cannot be locked, or cannot be put in order.
 pub fn open<R: Read + Clone>(
-    guard: &Guard,
+    guard: &Run,
     path: &Path,
     owner: Owner,
     entry: &MboxEntry<'_, R>,
@@ -151,7 +151,7 @@ pub fn open<R: Read + Clone>(
 ///
 /// # Errors
 /// When the mailbox has changed since, or cannot be locked.
-pub fn take_back(guard: &Guard, appended: Appended) -> Result<(), Error> {
+pub fn take_back(guard: &Run, appended: Appended) -> Result<(), Error> {
     match open_locked(guard, &guard.mailbox(), Owner::Exactly(guard.account.uid)) {
         Ok(mut locked) => append::take_back(&mut locked, appended),
         Err(e) => {
@@ -161,7 +161,7 @@ pub fn take_back(guard: &Guard, appended: Appended) -> Result<(), Error> {
     }
 }
 
-fn measure(guard: &Guard, locked: &OpenMailbox, limit: Limit) -> Result<Usage, Error> {
+fn measure(guard: &Run, locked: &OpenMailbox, limit: Limit) -> Result<Usage, Error> {
     let messages = match limit.messages {
         None => 0,
         Some(_) => count::count(
@@ -179,7 +179,7 @@ fn measure(guard: &Guard, locked: &OpenMailbox, limit: Limit) -> Result<Usage, E
 
 /// Says that the mailbox is full.
 #[must_use]
-pub fn full_error(guard: &Guard, class: Class) -> Error {
+pub fn full_error(guard: &Run, class: Category) -> Error {
     let limit = guard.limit();
     let bytes = limit.bytes.map(|bytes| Size::from_bytes(bytes).to_string());
     let messages = limit.messages.map(|count| format!("{count} messages"));
@@ -196,7 +196,7 @@ pub fn full_error(guard: &Guard, class: Class) -> Error {
 ///
 /// # Errors
 /// When it cannot be locked or written.
-pub fn append_elsewhere(guard: &Guard, case: &Case<'_>, path: &Path, added: &str) -> Result<(), Error> {
+pub fn append_elsewhere(guard: &Run, case: &Delivery<'_>, path: &Path, added: &str) -> Result<(), Error> {
     append_within(guard, case, path, added, None).map(drop)
 }
 
@@ -215,8 +215,8 @@ pub enum Room {
 /// # Errors
 /// When it cannot be locked or written.
 pub fn append_within(
-    guard: &Guard,
-    case: &Case<'_>,
+    guard: &Run,
+    case: &Delivery<'_>,
     path: &Path,
     added: &str,
     limit_bytes: Option<u64>,

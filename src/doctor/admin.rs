@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::doctor::facts::Host;
+use crate::doctor::facts::HostFacts;
 use crate::doctor::rules::aliases::End;
 use crate::doctor::rules::{Check, Finding};
 use crate::mailbox::open::{Owner, open_existing};
@@ -15,7 +15,7 @@ use crate::sys::dirs::{beside, parent};
 const POSTMASTER: &str = "postmaster";
 
 /// Examines it.
-pub fn examine(host: &Host) -> Vec<Finding> {
+pub fn examine(host: &HostFacts) -> Vec<Finding> {
     let admin = &host.config.admin;
     let mut found = if admin.starts_with('/') {
         vec![mbox(Path::new(admin))]
@@ -36,7 +36,7 @@ fn is_lost(ends: &[End]) -> bool {
     !ends.is_empty() && ends.iter().all(|end| matches!(end, End::Nobody(_)))
 }
 
-fn new_alias(host: &Host, name: &str) -> String {
+fn new_alias(host: &HostFacts, name: &str) -> String {
     let file = host
         .alias_files
         .first()
@@ -44,7 +44,7 @@ fn new_alias(host: &Host, name: &str) -> String {
     format!("echo '{name}: root' >> {} && newaliases", quoted(file))
 }
 
-fn address(host: &Host, admin: &str) -> Vec<Finding> {
+fn address(host: &HostFacts, admin: &str) -> Vec<Finding> {
     let subject = format!("admin {admin}");
     let ends = host.ends(admin);
     let lost = "what is diverted vanishes, since it has the null sender";
@@ -101,7 +101,7 @@ fn address(host: &Host, admin: &str) -> Vec<Finding> {
 
 /// Postfix runs a command for root's mail with the rights of `default_privs` (postconf(5), mailbox_command): what a command delivers for
 /// root lands in the mailbox of that user.
-fn runs_as_another(host: &Host, name: &str) -> Option<(String, String)> {
+fn runs_as_another(host: &HostFacts, name: &str) -> Option<(String, String)> {
     let postfix = host.postfix.as_ref()?;
     let command = postfix
         .get("mailbox_command")
@@ -151,7 +151,7 @@ fn mbox(path: &Path) -> Finding {
 }
 
 /// An aliases file that was changed, and whose table is older.
-fn stale(host: &Host, path: &Path) -> Option<Finding> {
+fn stale(host: &HostFacts, path: &Path) -> Option<Finding> {
     let map = host
         .postfix
         .as_ref()?

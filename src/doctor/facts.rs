@@ -12,7 +12,7 @@ use nix::fcntl::OFlag;
 use crate::cli::Everywhere;
 use crate::config::Config;
 use crate::config::load;
-use crate::config::load::{Extent, Sources};
+use crate::config::load::{ConfigSources, KeySelection};
 use crate::doctor::rules::aliases::{Aliases, Names};
 use crate::doctor::rules::settings::{Settings, transports};
 use crate::doctor::rules::{Check, Finding};
@@ -73,7 +73,7 @@ const DOVECOT_SETTINGS: [&str; 5] = [
 
 /// What is going to be examined.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Scope {
+pub enum DoctorScope {
     /// The host.
     Host,
     /// The mail of one user, for which only the mail system is asked: there may be thousands of users.
@@ -81,7 +81,7 @@ pub enum Scope {
 }
 
 /// What is known.
-pub struct Host {
+pub struct HostFacts {
     /// The administrator's configuration; the defaults where it cannot be used.
     pub config: Config,
     /// Why it cannot be used.
@@ -112,10 +112,10 @@ pub struct Host {
     pub findings: Vec<Finding>,
 }
 
-impl Host {
+impl HostFacts {
     /// Reads the configuration, and asks whom the scope needs.
     #[must_use]
-    pub fn look(scope: Scope, everywhere: &Everywhere) -> Self {
+    pub fn look(scope: DoctorScope, everywhere: &Everywhere) -> Self {
         let mut findings = Vec::new();
         let chosen = everywhere.config.clone();
         let (config, unusable) = configuration(chosen.as_deref(), &mut findings);
@@ -221,7 +221,10 @@ impl Host {
 
 /// The administrator's configuration; of a user's own file the run that becomes the user speaks.
 fn configuration(chosen: Option<&Path>, findings: &mut Vec<Finding>) -> (Config, Option<String>) {
-    match load::load(Sources::chosen(chosen, None, account::runner().owners()), Extent::Whole) {
+    match load::load(
+        ConfigSources::chosen(chosen, None, account::runner().owners()),
+        KeySelection::Whole,
+    ) {
         Ok(loaded) => {
             let files: Vec<_> = loaded
                 .layers
@@ -249,7 +252,7 @@ fn configuration(chosen: Option<&Path>, findings: &mut Vec<Finding>) -> (Config,
 
 /// Asks programs, and notes who does not answer.
 struct Asker<'a> {
-    scope: Scope,
+    scope: DoctorScope,
     dirs: Vec<PathBuf>,
     findings: &'a mut Vec<Finding>,
 }
@@ -258,8 +261,8 @@ impl Asker<'_> {
     /// Asks where it is the host that is examined.
     fn ask_for_host(&mut self, names: &[&str], arguments: &[&str]) -> Option<String> {
         match self.scope {
-            Scope::Host => self.ask(names, arguments),
-            Scope::User => None,
+            DoctorScope::Host => self.ask(names, arguments),
+            DoctorScope::User => None,
         }
     }
 

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::config::value::Size;
-use crate::config::{Lock, Mailbox};
+use crate::config::{LockMethod, Mailbox};
 use crate::doctor::rules::{Check, Finding};
 use crate::error::Error;
 use crate::output::shell::quoted;
@@ -51,7 +51,7 @@ fn judge(dir: &Path, spool: &Mailbox, of: FileSystem) -> Vec<Finding> {
             "spoolguard spool list, which says what helps",
         ));
     }
-    if of.nfs && spool.locks.contains(&Lock::Flock) {
+    if of.nfs && spool.locks.contains(&LockMethod::Flock) {
         found.push(Finding::wrong(
             Check::FileSystem,
             &name,
@@ -89,7 +89,7 @@ fn judge(dir: &Path, spool: &Mailbox, of: FileSystem) -> Vec<Finding> {
 #[cfg(test)]
 mod tests {
     use super::judge;
-    use crate::config::{Lock, Mailbox};
+    use crate::config::{LockMethod, Mailbox};
     use crate::doctor::rules::Level;
     use crate::sys::filesystem::FileSystem;
     use std::path::Path;
@@ -104,7 +104,7 @@ mod tests {
         };
         let nfs = FileSystem { nfs: true, ..good };
         let with_flock = Mailbox {
-            locks: vec![Lock::Fcntl, Lock::Flock],
+            locks: vec![LockMethod::Fcntl, LockMethod::Flock],
             ..Mailbox::default()
         };
         let spool = Mailbox::default();

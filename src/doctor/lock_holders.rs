@@ -7,17 +7,17 @@ use std::time::{Duration, SystemTime};
 
 use nix::sys::stat::{major, minor};
 
-use crate::doctor::facts::Host;
+use crate::doctor::facts::HostFacts;
 use crate::doctor::rules::lock_conventions::Lock;
-use crate::doctor::rules::proc_locks::{Access, FileId, Held, held};
+use crate::doctor::rules::proc_locks::{Access, FileId, HeldLock, held};
 use crate::doctor::rules::{Check, Finding};
 use crate::output::sizes::age_text;
 use crate::spool::directory;
-use crate::spool::directory::{Entry, Standing, Thing};
+use crate::spool::directory::{DirectoryEntry, EntryKind, LockState};
 use crate::sys::procfs;
 
 /// Looks at all locks in the spool directory; stale ones are told with what lies there.
-pub fn examine(host: &Host) -> Vec<Finding> {
+pub fn examine(host: &HostFacts) -> Vec<Finding> {
     let Ok(entries) = directory::entries(host.config.mailbox.location.dir.as_path()) else {
         return Vec::new();
     };
@@ -43,9 +43,9 @@ pub fn examine(host: &Host) -> Vec<Finding> {
     found
 }
 
-fn dotlock(entry: &Entry) -> Option<Finding> {
+fn dotlock(entry: &DirectoryEntry) -> Option<Finding> {
     let now = SystemTime::now();
-    if entry.thing() != Thing::Lock || entry.standing(now) != Standing::InUse {
+    if entry.thing() != EntryKind::Lock || entry.standing(now) != LockState::InUse {
         return None;
     }
     let by = match entry.holder() {
@@ -56,10 +56,10 @@ fn dotlock(entry: &Entry) -> Option<Finding> {
     Some(Finding::note(Check::Holder, entry.path.display().to_string(), text))
 }
 
-fn kernel(entries: &[Entry], device: Option<(u64, u64)>, locks: &[Held]) -> Vec<Finding> {
-    let mailboxes: HashMap<FileId, &Entry> = entries
+fn kernel(entries: &[DirectoryEntry], device: Option<(u64, u64)>, locks: &[HeldLock]) -> Vec<Finding> {
+    let mailboxes: HashMap<FileId, &DirectoryEntry> = entries
         .iter()
-        .filter(|entry| entry.thing() == Thing::Mailbox)
+        .filter(|entry| entry.thing() == EntryKind::Mailbox)
         .map(|entry| (id(entry, device), entry))
         .collect();
     let on_mailboxes: Vec<_> = locks
@@ -68,17 +68,17 @@ fn kernel(entries: &[Entry], device: Option<(u64, u64)>, locks: &[Held]) -> Vec<
         .collect();
     // A lock may belong to an open file, and outlive the process that took it. Reading about every open file of the host takes age_text,
     // and is seldom needed.
-    let alive = |lock: &Held| lock.pid.filter(|pid| procfs::find(*pid).is_some());
+    let alive = |lock: &HeldLock| lock.pid.filter(|pid| procfs::find(*pid).is_some());
     let owners = if on_mailboxes.iter().any(|(lock, _)| alive(lock).is_none()) {
         procfs::locks_of_open_files()
     } else {
         Vec::new()
     };
-    let has_it = |lock: &Held, text: &str| {
-        let same = |other: &Held| (other.file, other.lock, other.access) == (lock.file, lock.lock, lock.access);
+    let has_it = |lock: &HeldLock, text: &str| {
+        let same = |other: &HeldLock| (other.file, other.lock, other.access) == (lock.file, lock.lock, lock.access);
         held(text).iter().any(same)
     };
-    let owner = |lock: &Held| {
+    let owner = |lock: &HeldLock| {
         let found = owners.iter().find(|(_, text)| has_it(lock, text));
         alive(lock).or_else(|| found.map(|(pid, _)| *pid))
     };
@@ -88,7 +88,7 @@ fn kernel(entries: &[Entry], device: Option<(u64, u64)>, locks: &[Held]) -> Vec<
         .collect()
 }
 
-fn id(entry: &Entry, device: Option<(u64, u64)>) -> FileId {
+fn id(entry: &DirectoryEntry, device: Option<(u64, u64)>) -> FileId {
     let of_file = entry.stat.dev();
     let (major, minor) = device.unwrap_or_else(|| (major(of_file), minor(of_file)));
     FileId {
@@ -98,7 +98,7 @@ fn id(entry: &Entry, device: Option<(u64, u64)>) -> FileId {
     }
 }
 
-fn told(lock: &Held, entry: &Entry, pid: Option<u32>) -> Finding {
+fn told(lock: &HeldLock, entry: &DirectoryEntry, pid: Option<u32>) -> Finding {
     let kind = match (lock.lock, lock.access) {
         (Lock::Flock, Access::Write) => "flock",
         (Lock::Flock, Access::Read) => "shared flock",

@@ -4,13 +4,13 @@
 use std::path::{Path, PathBuf};
 
 use crate::config::Config;
-use crate::doctor::facts::Host;
+use crate::doctor::facts::HostFacts;
 use crate::doctor::rules::{Check, Finding, procmailrc};
 use crate::sys::account::Account;
 
 /// Says where else this user's mail is; `procmailrc` is the user's own.
 #[must_use]
-pub fn examine(host: &Host, config: &Config, account: &Account, procmailrc: Option<&str>) -> Option<Finding> {
+pub fn examine(host: &HostFacts, config: &Config, account: &Account, procmailrc: Option<&str>) -> Option<Finding> {
     let kept_in = config.mailbox.location.of(&account.name);
     let home = account.home.as_deref()?;
     let is_elsewhere = |path: &PathBuf| !is_same(path, &kept_in);
@@ -71,7 +71,7 @@ fn of_procmail(text: Option<&str>, home: &Path, account: &Account) -> Option<Pat
 }
 
 /// Postfix delivers below the home directory, unless a command or a transport does it (local(8)).
-fn of_postfix(host: &Host, home: &Path) -> Option<PathBuf> {
+fn of_postfix(host: &HostFacts, home: &Path) -> Option<PathBuf> {
     let postfix = host.postfix.as_ref()?;
     let is_set = |name: &str| postfix.get(name).is_some_and(|value| !value.trim().is_empty());
     if is_set("mailbox_command") || is_set("mailbox_transport") {
@@ -85,7 +85,7 @@ fn of_postfix(host: &Host, home: &Path) -> Option<PathBuf> {
 }
 
 /// Where Dovecot keeps mail in files that are no mbox. Where an mbox ends up, its namespaces say, too.
-fn of_dovecot(host: &Host, home: &Path, account: &Account) -> Option<PathBuf> {
+fn of_dovecot(host: &HostFacts, home: &Path, account: &Account) -> Option<PathBuf> {
     let location = host.dovecot.as_ref()?.get("mail_location")?;
     let (kind, rest) = location.split_once(':')?;
     if !["maildir", "sdbox", "mdbox"].contains(&kind) {

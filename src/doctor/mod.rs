@@ -22,16 +22,16 @@ use std::io::Write;
 use crate::cli::Everywhere;
 use crate::deliver;
 use crate::doctor::rules::{Check, Finding, Level};
-use crate::error::{Class, Error, Status};
-use crate::output::Form;
+use crate::error::{Category, Error, Status};
+use crate::output::OutputForm;
 use crate::output::print_error;
 use crate::sys::account;
 use crate::sys::account::Account;
 use crate::sys::deadline;
-use facts::{Host, Scope};
+use facts::{DoctorScope, HostFacts};
 
 /// Runs the command: 0, 1 when something is wrong, 75 when it cannot be told.
-pub fn run(form: Form, user: Option<&str>, everywhere: &Everywhere) -> Status {
+pub fn run(form: OutputForm, user: Option<&str>, everywhere: &Everywhere) -> Status {
     match examine(user, everywhere).and_then(|findings| write(&findings, form, everywhere)) {
         Ok(status) => status,
         Err(e) => {
@@ -55,11 +55,11 @@ fn one(name: &str, everywhere: &Everywhere) -> Result<Vec<Finding>, Error> {
     let account = account::named(name)?;
     if account.gid.is_none() {
         let cause = "nobody is called so";
-        return Err(Error::new(Class::Configuration, "examine user", name, cause));
+        return Err(Error::new(Category::Configuration, "examine user", name, cause));
     }
     refuse_others(&account)?;
     account.become_user(None)?;
-    let host = Host::look(Scope::User, everywhere);
+    let host = HostFacts::look(DoctorScope::User, everywhere);
     let mut found = host.findings.clone();
     // The programs are the host's, and told with it.
     found.retain(|finding| finding.check == Check::Configuration && finding.level == Level::Wrong);
@@ -72,12 +72,12 @@ fn refuse_others(account: &Account) -> Result<(), Error> {
         return Ok(());
     }
     let cause = "only root may become another user";
-    Err(Error::new(Class::Configuration, "examine user", &account.name, cause).hint("run it as root"))
+    Err(Error::new(Category::Configuration, "examine user", &account.name, cause).hint("run it as root"))
 }
 
 fn all(everywhere: &Everywhere) -> Result<Vec<Finding>, Error> {
     let runner = account::runner();
-    let host = Host::look(Scope::Host, everywhere);
+    let host = HostFacts::look(DoctorScope::Host, everywhere);
     let mut found = host.findings.clone();
     found.extend(programs::examine(&host));
     found.extend(spool::examine(&host));
@@ -110,7 +110,7 @@ fn all(everywhere: &Everywhere) -> Result<Vec<Finding>, Error> {
 fn stop() -> Result<(), Error> {
     if deadline::is_stopped() {
         return Err(Error::new(
-            Class::System,
+            Category::System,
             "examine",
             "this host",
             "told to stop by a signal",
@@ -119,11 +119,11 @@ fn stop() -> Result<(), Error> {
     Ok(())
 }
 
-fn write(findings: &[Finding], form: Form, everywhere: &Everywhere) -> Result<Status, Error> {
+fn write(findings: &[Finding], form: OutputForm, everywhere: &Everywhere) -> Result<Status, Error> {
     let mut text = Vec::new();
     let written = match form {
-        Form::Json => report::write_json(findings, &mut text),
-        Form::Text => report::write_text(findings, everywhere.verbose > 0, &mut text),
+        OutputForm::Json => report::write_json(findings, &mut text),
+        OutputForm::Text => report::write_text(findings, everywhere.verbose > 0, &mut text),
     };
     let wrong = findings.iter().any(|finding| finding.level == Level::Wrong);
     match written.and_then(|()| std::io::stdout().write_all(&text)) {

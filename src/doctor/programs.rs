@@ -8,12 +8,12 @@ use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit};
 use crate::config;
 use crate::config::ForwardSender;
 use crate::config::value::Limit;
-use crate::doctor::facts::{Host, read_text};
+use crate::doctor::facts::{HostFacts, read_text};
 use crate::doctor::rules::limits;
 use crate::doctor::rules::limits::Needs;
 use crate::doctor::rules::lock_conflicts;
 use crate::doctor::rules::lock_conventions;
-use crate::doctor::rules::lock_conventions::{Habit, Lock};
+use crate::doctor::rules::lock_conventions::{Lock, LockConvention};
 use crate::doctor::rules::procmailrc;
 use crate::doctor::rules::{Check, Finding};
 use crate::spool::directory;
@@ -26,7 +26,7 @@ const PROCMAILRC: &str = "/etc/procmailrc";
 const SMTPD_CONFIGURATION: &str = "/etc/smtpd.conf";
 
 /// Examines what other programs do.
-pub fn examine(host: &Host) -> Vec<Finding> {
+pub fn examine(host: &HostFacts) -> Vec<Finding> {
     let mut found = locks(host);
     let needs = needs(host);
     if let Some(postfix) = &host.postfix {
@@ -52,8 +52,8 @@ pub fn examine(host: &Host) -> Vec<Finding> {
     found
 }
 
-fn locks(host: &Host) -> Vec<Finding> {
-    let habits: Vec<Habit> = [
+fn locks(host: &HostFacts) -> Vec<Finding> {
+    let habits: Vec<LockConvention> = [
         host.postfix.as_ref().and_then(lock_conventions::postfix),
         host.postfix.as_ref().and_then(|postfix| {
             lock_conventions::postfix_virtual(postfix, &host.config.mailbox.location.dir.to_string_lossy())
@@ -80,11 +80,11 @@ fn locks(host: &Host) -> Vec<Finding> {
 }
 
 /// The locks that users' runs take: no dotlock where they can make no file beside the mailbox.
-fn in_effect(host: &Host) -> Vec<Lock> {
+fn in_effect(host: &HostFacts) -> Vec<Lock> {
     let configured = host.config.mailbox.locks.iter().map(|lock| match lock {
-        config::Lock::Dotlock => Lock::Dotlock,
-        config::Lock::Fcntl => Lock::Fcntl,
-        config::Lock::Flock => Lock::Flock,
+        config::LockMethod::Dotlock => Lock::Dotlock,
+        config::LockMethod::Fcntl => Lock::Fcntl,
+        config::LockMethod::Flock => Lock::Flock,
     });
     let configured: Vec<Lock> = configured.collect();
     let dir = host.config.mailbox.location.dir.as_path();
@@ -102,7 +102,7 @@ fn in_effect(host: &Host) -> Vec<Lock> {
 }
 
 /// What deliveries need.
-fn needs(host: &Host) -> Needs {
+fn needs(host: &HostFacts) -> Needs {
     let quota = &host.config.quota;
     let general = host.config.limit_of("", Vec::new).bytes;
     let named = quota.users.values().chain(quota.groups.values());
@@ -118,7 +118,7 @@ fn needs(host: &Host) -> Needs {
     let entries = directory::entries(host.config.mailbox.location.dir.as_path()).unwrap_or_default();
     let mailboxes = entries
         .iter()
-        .filter(|entry| entry.thing() == directory::Thing::Mailbox);
+        .filter(|entry| entry.thing() == directory::EntryKind::Mailbox);
     Needs {
         run_seconds: deadline::TOTAL.as_secs(),
         limit_bytes,

@@ -5,16 +5,16 @@ use std::path::Path;
 use std::time::SystemTime;
 
 use crate::config;
-use crate::doctor::facts::Host;
+use crate::doctor::facts::HostFacts;
 use crate::doctor::filesystem;
 use crate::doctor::rules::{Check, Finding, Level};
 use crate::error::Error;
 use crate::mailbox::setgid;
 use crate::output::shell::quoted;
 use crate::spool::directory;
-use crate::spool::directory::Thing;
+use crate::spool::directory::EntryKind;
 use crate::spool::list::problems;
-use crate::spool::list::problems::Place;
+use crate::spool::list::problems::SpoolAccess;
 use crate::spool::list::row::{Problem, Weight};
 use crate::sys::account;
 use crate::sys::account::Directory;
@@ -23,7 +23,7 @@ use crate::sys::account::Directory;
 const MOST_NAMES: usize = 10;
 
 /// Examines it.
-pub fn examine(host: &Host) -> Vec<Finding> {
+pub fn examine(host: &HostFacts) -> Vec<Finding> {
     let dir = host.config.mailbox.location.dir.as_path();
     let name = dir.display().to_string();
     let stat = match dir.metadata() {
@@ -48,7 +48,7 @@ pub fn examine(host: &Host) -> Vec<Finding> {
             )];
         }
     };
-    let place = Place {
+    let place = SpoolAccess {
         gid: stat.gid(),
         shared: stat.permissions().mode() & 0o020 != 0,
     };
@@ -62,7 +62,7 @@ pub fn examine(host: &Host) -> Vec<Finding> {
 }
 
 /// What is wrong with each name in it.
-fn names(dir: &Path, place: Place) -> Vec<Finding> {
+fn names(dir: &Path, place: SpoolAccess) -> Vec<Finding> {
     let entries = match directory::entries(dir) {
         Ok(entries) => entries,
         Err(e) => {
@@ -77,7 +77,7 @@ fn names(dir: &Path, place: Place) -> Vec<Finding> {
     for entry in &entries {
         let subject = entry.path.display().to_string();
         let thing = entry.thing();
-        if thing == Thing::Mailbox {
+        if thing == EntryKind::Mailbox {
             mailboxes += 1;
             let name = entry.path.file_name().and_then(|name| name.to_str());
             let user = name.and_then(|name| people.find(name));
@@ -125,7 +125,7 @@ fn of_problem(subject: &str, problem: Problem) -> Finding {
 }
 
 /// What a run of a user, who is in no group but an own one, can do in it.
-fn rights(host: &Host, dir: &Path, stat: &std::fs::Metadata) -> Option<Finding> {
+fn rights(host: &HostFacts, dir: &Path, stat: &std::fs::Metadata) -> Option<Finding> {
     let mode = stat.permissions().mode() & 0o7777;
     let group = match account::group_name(stat.gid()) {
         name if name.is_empty() => stat.gid().to_string(),
@@ -155,7 +155,7 @@ fn rights(host: &Host, dir: &Path, stat: &std::fs::Metadata) -> Option<Finding> 
         .mailbox
         .locks
         .iter()
-        .all(|lock| *lock == config::Lock::Dotlock);
+        .all(|lock| *lock == config::LockMethod::Dotlock);
     if only_dotlock {
         let what = format!("users can make no dotlock in it, and [mailbox] locks names no other: mail waits ({so})");
         return Some(Finding::wrong(
@@ -166,7 +166,7 @@ fn rights(host: &Host, dir: &Path, stat: &std::fs::Metadata) -> Option<Finding> 
         ));
     }
     let what = format!("users' runs take the fcntl lock alone, and cannot make a first mailbox: {so}");
-    let what = if host.config.mailbox.locks.contains(&config::Lock::Fcntl) {
+    let what = if host.config.mailbox.locks.contains(&config::LockMethod::Fcntl) {
         what
     } else {
         what.replace("fcntl", "flock")

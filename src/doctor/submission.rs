@@ -6,10 +6,10 @@ use nix::unistd::{AccessFlags, access};
 
 use crate::config::Config;
 use crate::config::Over;
-use crate::doctor::facts::Host;
+use crate::doctor::facts::HostFacts;
 use crate::doctor::rules::{Check, Finding, Level};
 use crate::output::shell::quoted;
-use crate::submit::Kind;
+use crate::submit::SendmailKind;
 use crate::sys::account;
 use crate::sys::child;
 use crate::sys::procfs;
@@ -18,7 +18,7 @@ use crate::sys::procfs;
 const SMTP: u16 = 25;
 
 /// Examines it, and says what configuration does on purpose that somebody may not expect.
-pub fn examine(host: &Host) -> Vec<Finding> {
+pub fn examine(host: &HostFacts) -> Vec<Finding> {
     let transport = &host.config.forward.transport;
     let mut found = match transport.strip_prefix("outbox:") {
         Some(dir) => vec![outbox(Path::new(dir))],
@@ -54,10 +54,10 @@ fn program(path: &Path) -> Finding {
         let what = "it cannot be started: nothing can be forwarded or sent to the administrator";
         return Finding::wrong(Check::Submit, name, what, remedy);
     }
-    let whose = match Kind::of(path) {
-        Kind::Postfix => "it is Postfix's".to_owned(),
-        Kind::Sendmail => "it is Sendmail's".to_owned(),
-        Kind::Other => {
+    let whose = match SendmailKind::of(path) {
+        SendmailKind::Postfix => "it is Postfix's".to_owned(),
+        SendmailKind::Sendmail => "it is Sendmail's".to_owned(),
+        SendmailKind::Other => {
             let real = path.canonicalize().unwrap_or_else(|_| path.to_owned());
             format!("it is {}", real.display())
         }

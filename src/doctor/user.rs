@@ -8,13 +8,13 @@ use std::path::{Path, PathBuf};
 use nix::unistd::{AccessFlags, access};
 
 use crate::config::load;
-use crate::config::load::{Extent, Sources};
-use crate::config::{Config, Lock};
+use crate::config::load::{ConfigSources, KeySelection};
+use crate::config::{Config, LockMethod};
 use crate::deliver::context::state_place;
 use crate::deliver::overflow;
-use crate::doctor::facts::{Host, read_text};
+use crate::doctor::facts::{HostFacts, read_text};
 use crate::doctor::rules::alias_targets;
-use crate::doctor::rules::alias_targets::{Hook, Item, guard_of};
+use crate::doctor::rules::alias_targets::{AliasTarget, Hook, guard_of};
 use crate::doctor::rules::aliases::End;
 use crate::doctor::rules::{Check, Finding, dot_forward, procmailrc};
 use crate::doctor::{mail_location, submission};
@@ -22,7 +22,7 @@ use crate::error::Error;
 use crate::mailbox::open::{Owner, open_existing};
 use crate::mailbox::setgid;
 use crate::output::shell::quoted;
-use crate::submit::Kind;
+use crate::submit::SendmailKind;
 use crate::sys::account;
 use crate::sys::account::Account;
 use crate::sys::child;
@@ -48,7 +48,7 @@ struct Handling {
 }
 
 /// Examines one user.
-pub fn examine(host: &Host, account: &Account) -> Vec<Finding> {
+pub fn examine(host: &HostFacts, account: &Account) -> Vec<Finding> {
     let mut found = Vec::new();
     let config = configuration(host, account, &mut found);
     let handling = files(account, &config, &mut found);
@@ -76,11 +76,11 @@ pub fn examine(host: &Host, account: &Account) -> Vec<Finding> {
 }
 
 /// What holds for this user, where it can be used; what is wrong with the administrator's file is told with the host.
-fn configuration(host: &Host, account: &Account, found: &mut Vec<Finding>) -> Config {
+fn configuration(host: &HostFacts, account: &Account, found: &mut Vec<Finding>) -> Config {
     let home = account.home.as_deref();
     match load::load(
-        Sources::chosen(host.chosen.as_deref(), home, account.owners()),
-        Extent::Whole,
+        ConfigSources::chosen(host.chosen.as_deref(), home, account.owners()),
+        KeySelection::Whole,
     ) {
         Ok(loaded) => {
             if !loaded.ignored.is_empty() {
@@ -122,9 +122,9 @@ fn files(account: &Account, config: &Config, found: &mut Vec<Finding>) -> Handli
         found.extend(shared_file(home, &path, Check::Forward, config));
         for placed in alias_targets::of_forward(&text) {
             match placed.item {
-                Item::Address(address) => handling.destinations.push(address),
-                Item::Command { text, .. } => handling.add(&path, guard_of(&text)),
-                Item::Mailbox(_) | Item::File(_) | Item::Include(_) => {}
+                AliasTarget::Address(address) => handling.destinations.push(address),
+                AliasTarget::Command { text, .. } => handling.add(&path, guard_of(&text)),
+                AliasTarget::Mailbox(_) | AliasTarget::File(_) | AliasTarget::Include(_) => {}
             }
         }
     }
@@ -187,18 +187,18 @@ fn shared_file(home: &Path, path: &Path, check: Check, config: &Config) -> Optio
         return None;
     }
     let who = "its group may write to it or to its directory";
-    match Kind::of(Path::new(&config.forward.transport)) {
+    match SendmailKind::of(Path::new(&config.forward.transport)) {
         // So is Postfix.
-        Kind::Postfix => None,
-        Kind::Sendmail => {
+        SendmailKind::Postfix => None,
+        SendmailKind::Sendmail => {
             let what = format!("{who}: Sendmail ignores it, and nothing guards this mail");
             Some(Finding::wrong(check, name, what, remedy))
         }
-        Kind::Other if child::is_program(Path::new(&config.forward.transport)) => {
+        SendmailKind::Other if child::is_program(Path::new(&config.forward.transport)) => {
             let what = format!("{who}: Exim leaves all mail in the queue, and OpenSMTPD refuses it");
             Some(Finding::wrong(check, name, what, remedy))
         }
-        Kind::Other => {
+        SendmailKind::Other => {
             let what = format!("{who}: many mail systems ignore it, or leave all mail in the queue");
             Some(Finding::note(check, name, what).remedy(remedy))
         }
@@ -237,7 +237,7 @@ fn mailbox(config: &Config, account: &Account, handling: &Handling) -> Finding {
     let makes_files = access(dir, AccessFlags::W_OK | AccessFlags::X_OK).is_ok() || setgid::is_installed_for(dir);
     match open_existing(&path, Owner::Exactly(account.uid)) {
         Ok(Some(_)) if makes_files => Finding::ok(Check::Mailbox, subject, "this user can append to it and lock it"),
-        Ok(Some(_)) if config.mailbox.locks == [Lock::Dotlock] => Finding::wrong(
+        Ok(Some(_)) if config.mailbox.locks == [LockMethod::Dotlock] => Finding::wrong(
             Check::Mailbox,
             subject,
             "this user can make no dotlock for it, and [mailbox] locks names no other: mail waits",
@@ -334,7 +334,7 @@ fn state(config: &Config, account: &Account) -> Finding {
 }
 
 /// Whether what is diverted about this user reaches somebody else, and stays there.
-fn admin(host: &Host, config: &Config, account: &Account, handling: &Handling) -> Vec<Finding> {
+fn admin(host: &HostFacts, config: &Config, account: &Account, handling: &Handling) -> Vec<Finding> {
     if config.admin.starts_with('/') {
         return admin_mbox(config, account, handling).into_iter().collect();
     }
@@ -375,8 +375,8 @@ fn goes_on(subject: &str, from: &str, to: &str) -> Finding {
     let in_forward = alias_targets::of_forward(&text(FORWARD))
         .into_iter()
         .any(|placed| match placed.item {
-            Item::Command { text, .. } => guard_of(&text).is_some(),
-            Item::Address(_) | Item::Mailbox(_) | Item::File(_) | Item::Include(_) => false,
+            AliasTarget::Command { text, .. } => guard_of(&text).is_some(),
+            AliasTarget::Address(_) | AliasTarget::Mailbox(_) | AliasTarget::File(_) | AliasTarget::Include(_) => false,
         });
     if in_forward || !procmailrc::hooks(&text(PROCMAILRC)).is_empty() {
         let what = format!("{from}, whose mail it is, forwards to {to}, who is guarded: what is diverted comes back");

@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::cli::Everywhere;
 use crate::config::USER_FILE;
 use crate::deliver::context::state_place;
-use crate::doctor::facts::{Host, SEARCH_VARIABLE};
+use crate::doctor::facts::{HostFacts, SEARCH_VARIABLE};
 use crate::doctor::rules::aliases::End;
 use crate::doctor::rules::{Check, Finding};
 use crate::doctor::user::{FORWARD, PROCMAILRC};
@@ -27,7 +27,7 @@ const PASSWD: &str = "/etc/passwd";
 const RUN_TIME: Duration = Duration::from_secs(90);
 
 /// The users to examine. Nothing is opened to find out.
-pub fn names(host: &Host) -> BTreeSet<String> {
+pub fn names(host: &HostFacts) -> BTreeSet<String> {
     let known = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
     let mut names: BTreeSet<String> = known
         .lines()
@@ -53,7 +53,7 @@ pub fn names(host: &Host) -> BTreeSet<String> {
     names
 }
 
-fn has_files(host: &Host, name: &str) -> bool {
+fn has_files(host: &HostFacts, name: &str) -> bool {
     let Ok(account) = account::named(name) else {
         return false;
     };

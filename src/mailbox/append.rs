@@ -8,10 +8,10 @@ use std::path::Path;
 
 use time::OffsetDateTime;
 
-use crate::error::{Class, Error};
+use crate::error::{Category, Error};
 use crate::mailbox::OpenMailbox;
-use crate::mailbox::format::{Draft, MboxEntry, write_letter};
-use crate::mailbox::intent::{AppendIntent, Extent, Measure, Source};
+use crate::mailbox::format::{EntryDraft, MboxEntry, write_letter};
+use crate::mailbox::intent::{AppendExtent, AppendIntent, Measure, MessageSource};
 use crate::mailbox::lock::Locked;
 use crate::mailbox::submissions::SubmissionKey;
 use crate::sys::dirs::sync_parent;
@@ -40,7 +40,7 @@ fn stamp(file: &File) -> io::Result<(u64, u64, i128)> {
 
 impl Appended {
     /// One that lies in the mailbox already.
-    pub(super) fn found(locked: &OpenMailbox, extent: Extent, note: AppendIntent) -> Self {
+    pub(super) fn found(locked: &OpenMailbox, extent: AppendExtent, note: AppendIntent) -> Self {
         Self {
             before_bytes: extent.before_bytes,
             after_bytes: extent.after_bytes,
@@ -126,11 +126,11 @@ pub fn append<R: Read + Clone>(locked: &mut OpenMailbox, letter: MboxEntry<'_, R
     let fail = |e: io::Error| Error::io("append to", path, &e);
     let (before_bytes, end) = place(locked.locked())?;
     // The note says how long it will be.
-    let draft = Draft::of(letter.clone()).map_err(fail)?;
+    let draft = EntryDraft::of(letter.clone()).map_err(fail)?;
     let note = AppendIntent::begin(
         locked.file(),
         path,
-        Source::Mail,
+        MessageSource::Mail,
         draft.extent(before_bytes, end),
         letter.date,
     );
@@ -149,7 +149,7 @@ pub struct Piece<'a> {
 }
 
 impl Piece<'_> {
-    fn extent(&self, before_bytes: u64, ends: &[u8]) -> io::Result<Extent> {
+    fn extent(&self, before_bytes: u64, ends: &[u8]) -> io::Result<AppendExtent> {
         let mut measure = Measure::default();
         (self.write)(&mut measure)?;
         Ok(measure.extent(before_bytes, ends))
@@ -171,7 +171,7 @@ pub(super) fn append_stored_to(locked: &Locked, pieces: &[Piece<'_>], date: Offs
     let (before_bytes, end) = place(locked)?;
     let fail = |e: io::Error| Error::io("append to", path, &e);
     // Until the sync, a kill leaves none of them for sure.
-    let source = Source::Mbox {
+    let source = MessageSource::Mbox {
         unsynced_from_bytes: before_bytes,
     };
     let note = match pieces.first() {
@@ -373,7 +373,7 @@ fn missing_end(file: &File, length: u64) -> io::Result<&'static [u8]> {
 #[must_use]
 pub fn too_little_space(path: &Path, free_bytes: u64, min_free_bytes: u64) -> Error {
     Error::new(
-        Class::SystemFull,
+        Category::SystemFull,
         "append to",
         path.display(),
         format_args!("{free_bytes} bytes are free, and min_free asks for {min_free_bytes} beside the message"),

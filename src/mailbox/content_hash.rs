@@ -52,7 +52,7 @@ impl ContentHash {
 
 /// What of two messages has to be the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Scope {
+pub enum HashScope {
     /// All that did not come to it in a mailbox.
     All,
     /// What its writer wrote: what the mail systems on the way added does not count either.
@@ -63,8 +63,8 @@ pub enum Scope {
 ///
 /// # Errors
 /// When it cannot be read.
-pub fn of_stored<F: ReadAt + ?Sized>(file: &F, stored: &MboxMessage<'_>, scope: Scope) -> io::Result<ContentHash> {
-    let mut reader = Reader::new(scope);
+pub fn of_stored<F: ReadAt + ?Sized>(file: &F, stored: &MboxMessage<'_>, scope: HashScope) -> io::Result<ContentHash> {
+    let mut reader = ContentReader::new(scope);
     reader.read(stored.head);
     let mut at = stored.offset + stored.head.len() as u64;
     let end = stored.offset + stored.bytes;
@@ -87,23 +87,23 @@ pub fn of_stored<F: ReadAt + ?Sized>(file: &F, stored: &MboxMessage<'_>, scope: 
 }
 
 /// Reads a message piece by piece.
-pub struct Reader {
+pub struct ContentReader {
     hash: Sha256,
-    scope: Scope,
-    place: Place,
-    part: Part,
+    scope: HashScope,
+    place: LinePosition,
+    part: HashedPart,
     /// Line ends that count only when something follows: how many stand at a message's end is up to the mailbox.
     line_ends: u64,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Part {
+enum HashedPart {
     Header,
     Body,
 }
 
 /// Where in a line it is.
-enum Place {
+enum LinePosition {
     /// In the separator line.
     Separator,
     /// At the beginning of a header line, of which so much was read.
@@ -121,15 +121,15 @@ enum Place {
     Text,
 }
 
-impl Reader {
+impl ContentReader {
     /// Begins before the separator line.
     #[must_use]
-    pub fn new(scope: Scope) -> Self {
+    pub fn new(scope: HashScope) -> Self {
         Self {
             hash: Sha256::new(),
             scope,
-            place: Place::Separator,
-            part: Part::Header,
+            place: LinePosition::Separator,
+            part: HashedPart::Header,
             line_ends: 0,
         }
     }
@@ -137,26 +137,28 @@ impl Reader {
     /// Goes on with `bytes`.
     pub fn read(&mut self, mut bytes: &[u8]) {
         while !bytes.is_empty() {
-            bytes = match std::mem::replace(&mut self.place, Place::Text) {
-                Place::Separator => self.skip_line(bytes, Place::Separator, || Place::Field(Vec::new())),
-                Place::Dropped => self.skip_line(bytes, Place::Dropped, || Place::AfterDropped),
-                Place::Kept => self.keep_line(bytes),
-                Place::AfterKept | Place::AfterDropped if !matches!(bytes, [b' ' | b'\t', ..]) => {
-                    self.place = Place::Field(Vec::new());
+            bytes = match std::mem::replace(&mut self.place, LinePosition::Text) {
+                LinePosition::Separator => {
+                    self.skip_line(bytes, LinePosition::Separator, || LinePosition::Field(Vec::new()))
+                }
+                LinePosition::Dropped => self.skip_line(bytes, LinePosition::Dropped, || LinePosition::AfterDropped),
+                LinePosition::Kept => self.keep_line(bytes),
+                LinePosition::AfterKept | LinePosition::AfterDropped if !matches!(bytes, [b' ' | b'\t', ..]) => {
+                    self.place = LinePosition::Field(Vec::new());
                     bytes
                 }
                 // It continues the line before.
-                Place::AfterKept => {
-                    self.place = Place::Kept;
+                LinePosition::AfterKept => {
+                    self.place = LinePosition::Kept;
                     bytes
                 }
-                Place::AfterDropped => {
-                    self.place = Place::Dropped;
+                LinePosition::AfterDropped => {
+                    self.place = LinePosition::Dropped;
                     bytes
                 }
-                Place::Field(start) => self.field(start, bytes),
-                Place::Line(quotes, matched) => self.line(quotes, matched, bytes),
-                Place::Text => self.text(bytes),
+                LinePosition::Field(start) => self.field(start, bytes),
+                LinePosition::Line(quotes, matched) => self.line(quotes, matched, bytes),
+                LinePosition::Text => self.text(bytes),
             };
         }
     }
@@ -164,10 +166,15 @@ impl Reader {
     /// What was read, in short.
     #[must_use]
     pub fn finish(mut self) -> ContentHash {
-        match std::mem::replace(&mut self.place, Place::Text) {
-            Place::Field(start) => self.emit(&start),
-            Place::Line(quotes, matched) => self.unquoted(quotes, matched),
-            Place::Separator | Place::Kept | Place::Dropped | Place::AfterKept | Place::AfterDropped | Place::Text => {}
+        match std::mem::replace(&mut self.place, LinePosition::Text) {
+            LinePosition::Field(start) => self.emit(&start),
+            LinePosition::Line(quotes, matched) => self.unquoted(quotes, matched),
+            LinePosition::Separator
+            | LinePosition::Kept
+            | LinePosition::Dropped
+            | LinePosition::AfterKept
+            | LinePosition::AfterDropped
+            | LinePosition::Text => {}
         }
         let digest = self.hash.finalize();
         let mut short = [0; 16];
@@ -177,7 +184,12 @@ impl Reader {
         ContentHash(short)
     }
 
-    fn skip_line<'a>(&mut self, bytes: &'a [u8], inside: Place, behind: impl FnOnce() -> Place) -> &'a [u8] {
+    fn skip_line<'a>(
+        &mut self,
+        bytes: &'a [u8],
+        inside: LinePosition,
+        behind: impl FnOnce() -> LinePosition,
+    ) -> &'a [u8] {
         match memchr::memchr(b'\n', bytes) {
             Some(at) => {
                 self.place = behind();
@@ -196,14 +208,14 @@ impl Reader {
             None => (bytes, &b""[..]),
         };
         self.place = if line.ends_with(b"\n") {
-            Place::AfterKept
+            LinePosition::AfterKept
         } else {
-            Place::Kept
+            LinePosition::Kept
         };
         match self.scope {
-            Scope::All => self.emit(line),
+            HashScope::All => self.emit(line),
             // Folded anew on the way, it is still the same.
-            Scope::Written => {
+            HashScope::Written => {
                 let words: Vec<u8> = line.iter().copied().filter(|b| !b.is_ascii_whitespace()).collect();
                 self.emit(&words);
             }
@@ -222,18 +234,18 @@ impl Reader {
         start.extend_from_slice(part);
         let known = end.is_some() || start.len() >= NAME_BYTES;
         if !known {
-            self.place = Place::Field(start);
+            self.place = LinePosition::Field(start);
             return rest;
         }
         if matches!(start.as_slice(), b"\n" | b"\r\n") {
-            self.part = Part::Body;
-            self.place = Place::Line(0, 0);
+            self.part = HashedPart::Body;
+            self.place = LinePosition::Line(0, 0);
             self.emit(&start);
             return rest;
         }
         let name = start.strip_suffix(b":").map(<[u8]>::trim_ascii_end);
         if name.is_some_and(|name| !self.counts(name)) {
-            self.place = Place::Dropped;
+            self.place = LinePosition::Dropped;
             return rest;
         }
         // A line that is no field is quoted as in a body.
@@ -244,9 +256,9 @@ impl Reader {
             .unwrap_or(&start);
         self.emit(unquoted);
         self.place = if start.ends_with(b"\n") {
-            Place::AfterKept
+            LinePosition::AfterKept
         } else {
-            Place::Kept
+            LinePosition::Kept
         };
         rest
     }
@@ -254,8 +266,8 @@ impl Reader {
     fn counts(&self, name: &[u8]) -> bool {
         let is_one_of = |fields: &[&[u8]]| fields.iter().any(|field| field.eq_ignore_ascii_case(name));
         match self.scope {
-            Scope::All => !is_one_of(&STATE_FIELDS),
-            Scope::Written => is_one_of(&WRITTEN_FIELDS),
+            HashScope::All => !is_one_of(&STATE_FIELDS),
+            HashScope::Written => is_one_of(&WRITTEN_FIELDS),
         }
     }
 
@@ -268,16 +280,16 @@ impl Reader {
                 matched += 1;
                 if matched == FROM.len() {
                     self.emit(FROM);
-                    self.place = Place::Text;
+                    self.place = LinePosition::Text;
                     return bytes.get(at + 1..).unwrap_or_default();
                 }
             } else {
                 self.unquoted(quotes, matched);
-                self.place = Place::Text;
+                self.place = LinePosition::Text;
                 return bytes.get(at..).unwrap_or_default();
             }
         }
-        self.place = Place::Line(quotes, matched);
+        self.place = LinePosition::Line(quotes, matched);
         b""
     }
 
@@ -295,12 +307,12 @@ impl Reader {
             if matches!(bytes.get(end + 1), None | Some(b'>' | b'F')) {
                 let (lines, rest) = bytes.split_at_checked(end + 1).unwrap_or((bytes, b""));
                 self.emit(lines);
-                self.place = Place::Line(0, 0);
+                self.place = LinePosition::Line(0, 0);
                 return rest;
             }
         }
         self.emit(bytes);
-        self.place = Place::Text;
+        self.place = LinePosition::Text;
         b""
     }
 
@@ -322,14 +334,14 @@ impl Reader {
 
 #[cfg(test)]
 mod tests {
-    use super::{ContentHash, Reader, Scope};
+    use super::{ContentHash, ContentReader, HashScope};
 
     fn of(text: &[u8], step: usize) -> ContentHash {
-        within(Scope::All, text, step)
+        within(HashScope::All, text, step)
     }
 
-    fn within(scope: Scope, text: &[u8], step: usize) -> ContentHash {
-        let mut reader = Reader::new(scope);
+    fn within(scope: HashScope, text: &[u8], step: usize) -> ContentHash {
+        let mut reader = ContentReader::new(scope);
         for part in text.chunks(step) {
             reader.read(part);
         }
@@ -385,7 +397,7 @@ mod tests {
     fn what_is_added_on_the_way_does_not_count_where_only_the_writer_does() {
         const CAME: &str =
             "From s@s.test Mon Nov  2 10:00:00 2026\nReceived: x\nFrom: s@s.test\nSubject: a b\nX: 1\n\nb\n>From x\n\n";
-        let of = |text: &str, step| within(Scope::Written, text.as_bytes(), step);
+        let of = |text: &str, step| within(HashScope::Written, text.as_bytes(), step);
         let want = of(CAME, 1000);
         for step in [1, 3, 1000] {
             for same in [

@@ -24,7 +24,7 @@ const RULE: &str = "2";
 
 /// What was counted when.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Memory {
+struct RememberedCount {
     device: u64,
     inode: u64,
     bytes: u64,
@@ -41,7 +41,7 @@ pub fn count(file: &File, path: &Path, state_dir: Option<&Path>, deadline: &Dead
     let fail = |e: io::Error| Error::io("count the messages of", path, &e);
     let stat = file.metadata().map_err(fail)?;
     let remembered = state_dir
-        .and_then(|dir| Memory::load(&place(path, dir)))
+        .and_then(|dir| RememberedCount::load(&place(path, dir)))
         .filter(|memory| memory.fits(file, &stat));
     match remembered {
         Some(memory) if memory.bytes == stat.len() && memory.modified == modified_nanoseconds(&stat) => {
@@ -53,7 +53,7 @@ pub fn count(file: &File, path: &Path, state_dir: Option<&Path>, deadline: &Dead
             match messages(&limited, from).map_err(fail)? {
                 Counted::All(count) => Ok(before + count),
                 Counted::Until(bytes, count) => {
-                    let memory = Memory::until(file, bytes, before + count).map_err(fail)?;
+                    let memory = RememberedCount::until(file, bytes, before + count).map_err(fail)?;
                     let saved = state_dir.is_some_and(|dir| memory.save(&place(path, dir)).is_ok());
                     let error = fail(io::Error::other("it takes more than one run"));
                     Err(error.hint(if saved {
@@ -69,14 +69,14 @@ pub fn count(file: &File, path: &Path, state_dir: Option<&Path>, deadline: &Dead
 
 /// Remembers that the mailbox holds `messages` now.
 pub fn remember(file: &File, path: &Path, state_dir: &Path, messages: u64) {
-    let _ = Memory::of(file, messages).and_then(|memory| memory.save(&place(path, state_dir)));
+    let _ = RememberedCount::of(file, messages).and_then(|memory| memory.save(&place(path, state_dir)));
 }
 
 fn place(path: &Path, state_dir: &Path) -> PathBuf {
     cache_file::place(path, &state_dir.join("tally"))
 }
 
-impl Memory {
+impl RememberedCount {
     fn of(file: &File, messages: u64) -> io::Result<Self> {
         Self::until(file, file.metadata()?.len(), messages)
     }

@@ -6,18 +6,18 @@ use std::io;
 use std::os::unix::fs::FileExt;
 
 use crate::mailbox::quoting;
-use crate::mailbox::quoting::Quoting;
+use crate::mailbox::quoting::LineQuoting;
 use crate::mailbox::ranges::Ranges;
-use crate::sys::message_buffer::Intake;
+use crate::sys::message_buffer::MessageBuffer;
 
 /// Takes the message of `bytes` bytes at `offset`, separator line first.
 ///
 /// # Errors
 /// When it cannot be read, or there is no room for a large one.
-pub fn take(file: &File, offset: u64, bytes: u64) -> io::Result<Intake> {
+pub fn take(file: &File, offset: u64, bytes: u64) -> io::Result<MessageBuffer> {
     let mut end = [0; 2];
     let ended = bytes >= 2 && file.read_exact_at(&mut end, offset + bytes - 2).is_ok() && end == *b"\n\n";
     let mut part = Ranges::new();
     part.push(offset..offset + bytes - u64::from(ended));
-    Intake::collect(|to| quoting::copy(part.reader(file), to, &[], Quoting::Undo).map(drop))
+    MessageBuffer::collect(|to| quoting::copy(part.reader(file), to, &[], LineQuoting::Undo).map(drop))
 }

@@ -5,9 +5,9 @@ use std::io::{self, BufWriter, Read, Write};
 
 use time::OffsetDateTime;
 
-use crate::mailbox::intent::{Extent, Measure};
+use crate::mailbox::intent::{AppendExtent, Measure};
 use crate::mailbox::quoting;
-use crate::mailbox::quoting::{Quoting, STEP_BYTES};
+use crate::mailbox::quoting::{LineQuoting, STEP_BYTES};
 use crate::mailbox::submissions::SubmissionKey;
 
 /// Up to this length a message is put into mbox form once, in memory, in bytes. Beyond it memory would grow with the message.
@@ -37,7 +37,7 @@ pub struct MboxEntry<'a, R> {
     /// The message, without a separator line.
     pub content: R,
     /// How to quote.
-    pub quoting: Quoting,
+    pub quoting: LineQuoting,
     /// Which submission it is, where its MTA says so.
     pub submission: Option<SubmissionKey>,
 }
@@ -117,12 +117,12 @@ pub fn asctime(date: OffsetDateTime) -> String {
 
 /// A message in mbox form, measured before any of it is in the mailbox. A large one is not kept: it is written a second time.
 #[derive(Debug)]
-pub struct Draft {
+pub struct EntryDraft {
     measure: Measure,
     text: Option<Vec<u8>>,
 }
 
-impl Draft {
+impl EntryDraft {
     /// Puts `letter` into mbox form.
     ///
     /// # Errors
@@ -144,12 +144,12 @@ impl Draft {
 
     /// Where it will lie behind `before_bytes`, with `ends` written first.
     #[must_use]
-    pub fn extent(&self, before_bytes: u64, ends: &[u8]) -> Extent {
+    pub fn extent(&self, before_bytes: u64, ends: &[u8]) -> AppendExtent {
         self.measure.extent(before_bytes, ends)
     }
 }
 
-impl Write for Draft {
+impl Write for EntryDraft {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         if let Some(text) = self
             .text
@@ -171,11 +171,11 @@ impl Write for Draft {
 #[cfg(test)]
 mod tests {
     use super::{MboxEntry, asctime, write_letter};
-    use crate::mailbox::quoting::{Quoting, STEP_BYTES};
+    use crate::mailbox::quoting::{LineQuoting, STEP_BYTES};
     use std::io::Read;
     use time::OffsetDateTime;
 
-    fn written(message: &[u8], quoting: Quoting) -> Vec<u8> {
+    fn written(message: &[u8], quoting: LineQuoting) -> Vec<u8> {
         let mut out = Vec::new();
         let letter = MboxEntry {
             sender: "s@s.test",
@@ -197,37 +197,41 @@ mod tests {
     #[test]
     fn what_is_written_is_the_message_and_nothing_but_quotes() {
         const LINE: &[u8] = b"From s@s.test Thu Jan  1 00:00:00 1970\n";
-        let cases: [(&[u8], Quoting, &[u8]); 14] = [
-            (b"", Quoting::Mboxrd, b"\n"),
-            (b"A: 1\n\nb\n", Quoting::Mboxrd, b"A: 1\n\nb\n\n"),
-            (b"A: 1\n\nb", Quoting::Mboxrd, b"A: 1\n\nb\n\n"),
-            (b"A: 1\r\n\r\nb\r\n", Quoting::Mboxrd, b"A: 1\r\n\r\nb\r\n\n"),
-            (b"A: 1\n\nFrom x\n", Quoting::Mboxrd, b"A: 1\n\n>From x\n\n"),
+        let cases: [(&[u8], LineQuoting, &[u8]); 14] = [
+            (b"", LineQuoting::Mboxrd, b"\n"),
+            (b"A: 1\n\nb\n", LineQuoting::Mboxrd, b"A: 1\n\nb\n\n"),
+            (b"A: 1\n\nb", LineQuoting::Mboxrd, b"A: 1\n\nb\n\n"),
+            (b"A: 1\r\n\r\nb\r\n", LineQuoting::Mboxrd, b"A: 1\r\n\r\nb\r\n\n"),
+            (b"A: 1\n\nFrom x\n", LineQuoting::Mboxrd, b"A: 1\n\n>From x\n\n"),
             (
                 b"A: 1\n\n>From x\n>>From\n",
-                Quoting::Mboxrd,
+                LineQuoting::Mboxrd,
                 b"A: 1\n\n>>From x\n>>From\n\n",
             ),
             (
                 b"A: 1\n\n>From x\nFrom y",
-                Quoting::Mboxo,
+                LineQuoting::Mboxo,
                 b"A: 1\n\n>From x\n>From y\n\n",
             ),
-            (b"A: 1\n\nx From y\n", Quoting::Mboxrd, b"A: 1\n\nx From y\n\n"),
+            (b"A: 1\n\nx From y\n", LineQuoting::Mboxrd, b"A: 1\n\nx From y\n\n"),
             (
                 b"From here on\nno header\n",
-                Quoting::Mboxrd,
+                LineQuoting::Mboxrd,
                 b">From here on\nno header\n\n",
             ),
             (
                 b"A: 1\nStatus: RO\nX-UID: 3\n more\nB: 2\n\nStatus: 1\n",
-                Quoting::Mboxrd,
+                LineQuoting::Mboxrd,
                 b"A: 1\nB: 2\n\nStatus: 1\n\n",
             ),
-            (b"content-length : 9\n\n", Quoting::Mboxrd, b"\n\n"),
-            (b"A: 1\n\na\0b\rc\n", Quoting::Mboxrd, b"A: 1\n\na\0b\rc\n\n"),
-            (b"\nFrom x\n", Quoting::Mboxrd, b"\n>From x\n\n"),
-            (b"A: 1\r\n\r\nFrom x\r\n", Quoting::Mboxrd, b"A: 1\r\n\r\n>From x\r\n\n"),
+            (b"content-length : 9\n\n", LineQuoting::Mboxrd, b"\n\n"),
+            (b"A: 1\n\na\0b\rc\n", LineQuoting::Mboxrd, b"A: 1\n\na\0b\rc\n\n"),
+            (b"\nFrom x\n", LineQuoting::Mboxrd, b"\n>From x\n\n"),
+            (
+                b"A: 1\r\n\r\nFrom x\r\n",
+                LineQuoting::Mboxrd,
+                b"A: 1\r\n\r\n>From x\r\n\n",
+            ),
         ];
         for (message, quoting, want) in cases {
             let want = [LINE, want].concat();
@@ -250,7 +254,7 @@ mod tests {
                     message.push(b'\n');
                 }
                 message.extend_from_slice(b"From x\n>From y\n");
-                let out = written(&message, Quoting::Mboxrd);
+                let out = written(&message, LineQuoting::Mboxrd);
                 let quoted: &[u8] = if line_end {
                     b"\n>From x\n>>From y\n\n"
                 } else {
@@ -277,10 +281,10 @@ mod tests {
             date: OffsetDateTime::UNIX_EPOCH,
             added: b"",
             content: Slow(message),
-            quoting: Quoting::Mboxrd,
+            quoting: LineQuoting::Mboxrd,
             submission: None,
         };
         write_letter(&mut out, letter).unwrap_or_else(|e| unreachable!("{e}"));
-        assert_eq!(out, written(message, Quoting::Mboxrd));
+        assert_eq!(out, written(message, LineQuoting::Mboxrd));
     }
 }

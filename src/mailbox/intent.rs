@@ -54,7 +54,7 @@ const MOST_NAMES_BYTES: usize = 64 << 10;
 
 /// Where an append begins and ends, and how to know it again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Extent {
+pub struct AppendExtent {
     /// The mailbox's length before, in bytes.
     pub before_bytes: u64,
     /// The mailbox's length with the whole message, in bytes.
@@ -67,7 +67,7 @@ pub struct Extent {
 
 /// Where a message comes from, and so what becomes of it when its run is killed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Source {
+pub enum MessageSource {
     /// From a mail system, which brings it again.
     Mail,
     /// From an mbox. Whoever brings it again looks first what is there, so that a whole one needs no note any more.
@@ -79,7 +79,7 @@ pub enum Source {
 
 /// What is known of an append that was begun.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Progress {
+pub enum AppendProgress {
     /// Nothing: it may end anywhere.
     Unknown,
     /// All of it was there, and what is shorter now is something else.
@@ -101,9 +101,15 @@ pub struct AppendIntent {
 impl AppendIntent {
     /// Notes that an append to an open mailbox begins; none where the file system knows no attributes.
     #[must_use]
-    pub fn begin(file: &File, path: &Path, source: Source, extent: Extent, date: OffsetDateTime) -> Option<Self> {
+    pub fn begin(
+        file: &File,
+        path: &Path,
+        source: MessageSource,
+        extent: AppendExtent,
+        date: OffsetDateTime,
+    ) -> Option<Self> {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
-        let value = value(host(), source, extent, date.unix_timestamp(), Progress::Unknown);
+        let value = value(host(), source, extent, date.unix_timestamp(), AppendProgress::Unknown);
         // One of that name is of a run that was killed and had our number: where each delivery has process numbers of its own, of the last.
         let name = (0..=MOST_NOTES).find_map(|_| {
             let number = NUMBER.fetch_add(1, Ordering::Relaxed);
@@ -123,9 +129,9 @@ impl AppendIntent {
     }
 
     /// Notes that another append begins, and that the one before is whole.
-    pub fn go_on(&self, file: &File, source: Source, extent: Extent, date: OffsetDateTime) {
+    pub fn go_on(&self, file: &File, source: MessageSource, extent: AppendExtent, date: OffsetDateTime) {
         // Should that fail, the old note says nothing that is wrong.
-        let value = value(host(), source, extent, date.unix_timestamp(), Progress::Unknown);
+        let value = value(host(), source, extent, date.unix_timestamp(), AppendProgress::Unknown);
         let _ = fsetxattr(file, &self.name, value.as_bytes(), XattrFlags::empty());
     }
 
@@ -135,8 +141,14 @@ impl AppendIntent {
     }
 }
 
-pub(super) fn value(host: u32, source: Source, extent: Extent, seconds: i64, progress: Progress) -> String {
-    let Extent {
+pub(super) fn value(
+    host: u32,
+    source: MessageSource,
+    extent: AppendExtent,
+    seconds: i64,
+    progress: AppendProgress,
+) -> String {
+    let AppendExtent {
         before_bytes,
         after_bytes,
         separator,
@@ -145,13 +157,13 @@ pub(super) fn value(host: u32, source: Source, extent: Extent, seconds: i64, pro
     let length = after_bytes.saturating_sub(before_bytes);
     // Short enough for the inode itself, on ext4 with its usual 256 bytes for each.
     let mut text = format!("{host:08x} {before_bytes:x} {length:x} {separator:08x} {content:08x} {seconds:x}");
-    if let Source::Mbox { unsynced_from_bytes } = source {
+    if let MessageSource::Mbox { unsynced_from_bytes } = source {
         let _ = write!(text, " m{unsynced_from_bytes:x}");
     }
     match progress {
-        Progress::Unknown => {}
-        Progress::Whole => text.push_str(" w"),
-        Progress::Durable => text.push_str(" d"),
+        AppendProgress::Unknown => {}
+        AppendProgress::Whole => text.push_str(" w"),
+        AppendProgress::Durable => text.push_str(" d"),
     }
     let check = check(&text);
     let _ = write!(text, " {check:04x}");
@@ -203,7 +215,7 @@ pub fn left_by_others(file: &File, now: OffsetDateTime) -> Vec<LeftIntent> {
         };
         match LeftIntent::parse(name.as_str(), buffer.get(..length).unwrap_or_default()) {
             Some(left) if !left.is_alive(now) => dead.push(left),
-            Some(left) if left.progress == Progress::Unknown => living.push(left),
+            Some(left) if left.progress == AppendProgress::Unknown => living.push(left),
             Some(_) => {}
             None => remove(file, &name),
         }
@@ -241,22 +253,22 @@ pub struct LeftIntent {
     name: String,
     pid: i32,
     host: u32,
-    source: Source,
-    progress: Progress,
-    extent: Extent,
+    source: MessageSource,
+    progress: AppendProgress,
+    extent: AppendExtent,
     seconds: i64,
 }
 
 impl LeftIntent {
     /// Where the message comes from.
     #[must_use]
-    pub fn source(&self) -> Source {
+    pub fn source(&self) -> MessageSource {
         self.source
     }
 
     /// Which append it is about.
     #[must_use]
-    pub fn extent(&self) -> Extent {
+    pub fn extent(&self) -> AppendExtent {
         self.extent
     }
 
@@ -268,12 +280,12 @@ impl LeftIntent {
 
     /// What is known of it.
     #[must_use]
-    pub fn progress(&self) -> Progress {
+    pub fn progress(&self) -> AppendProgress {
         self.progress
     }
 
     /// Notes what is known now; nothing where as much was known before.
-    pub fn advance(&mut self, file: &File, progress: Progress) {
+    pub fn advance(&mut self, file: &File, progress: AppendProgress) {
         if self.progress >= progress {
             return;
         }
@@ -321,21 +333,21 @@ impl LeftIntent {
         let host = u32::try_from(number()?).ok()?;
         let before_bytes = number()?;
         let after_bytes = before_bytes.checked_add(number()?)?;
-        let extent = Extent {
+        let extent = AppendExtent {
             before_bytes,
             after_bytes,
             separator: u32::try_from(number()?).ok()?,
             content: u32::try_from(number()?).ok()?,
         };
         let seconds = i64::try_from(number()?).ok()?;
-        let (mut source, mut progress) = (Source::Mail, Progress::Unknown);
+        let (mut source, mut progress) = (MessageSource::Mail, AppendProgress::Unknown);
         for word in words {
             match (word, word.strip_prefix('m')) {
-                ("w", _) => progress = Progress::Whole,
-                ("d", _) => progress = Progress::Durable,
+                ("w", _) => progress = AppendProgress::Whole,
+                ("d", _) => progress = AppendProgress::Durable,
                 (_, Some(from)) => {
                     let unsynced_from_bytes = u64::from_str_radix(from, 16).ok()?.min(before_bytes);
-                    source = Source::Mbox { unsynced_from_bytes };
+                    source = MessageSource::Mbox { unsynced_from_bytes };
                 }
                 _ => return None,
             }
@@ -396,11 +408,11 @@ pub struct Measure {
 impl Measure {
     /// Where all of this will lie behind `before_bytes`, with `ends` written first.
     #[must_use]
-    pub fn extent(&self, before_bytes: u64, ends: &[u8]) -> Extent {
+    pub fn extent(&self, before_bytes: u64, ends: &[u8]) -> AppendExtent {
         let mut content = Crc::new();
         content.update(ends);
         content.combine(&self.all);
-        Extent {
+        AppendExtent {
             before_bytes,
             after_bytes: before_bytes + ends.len() as u64 + self.bytes,
             separator: self.line.sum(),

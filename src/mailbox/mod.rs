@@ -35,7 +35,7 @@ use std::path::{Path, PathBuf};
 use time::OffsetDateTime;
 
 use crate::error::Error;
-use crate::mailbox::lock::{Locked, Plan};
+use crate::mailbox::lock::{LockPlan, Locked};
 use crate::mailbox::recover::{LeftMessage, Recovered};
 use crate::mailbox::submissions::{SubmissionKey, Submissions};
 use crate::sys::deadline::Deadline;
@@ -55,11 +55,16 @@ pub struct OpenMailbox {
 ///
 /// # Errors
 /// When it cannot be locked in time, is no mailbox, or cannot be put in order; then nothing may be done with it.
-pub fn open_locked(path: &Path, plan: &Plan, deadline: &Deadline) -> Result<OpenMailbox, Error> {
+pub fn open_locked(path: &Path, plan: &LockPlan, deadline: &Deadline) -> Result<OpenMailbox, Error> {
     open_locked_at(OffsetDateTime::now_utc(), path, plan, deadline)
 }
 
-fn open_locked_at(now: OffsetDateTime, path: &Path, plan: &Plan, deadline: &Deadline) -> Result<OpenMailbox, Error> {
+fn open_locked_at(
+    now: OffsetDateTime,
+    path: &Path,
+    plan: &LockPlan,
+    deadline: &Deadline,
+) -> Result<OpenMailbox, Error> {
     let mut locked = lock::acquire(path, plan, deadline)?;
     let damaged = expunge::resume::resume(&mut locked, plan.state_dir.as_deref(), deadline)?;
     let (recovered, left) = recover::recover(&locked, now)?;

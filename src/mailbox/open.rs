@@ -11,7 +11,7 @@ use nix::sys::stat::Mode;
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use rustix::io::Errno;
 
-use crate::error::{Class, Error};
+use crate::error::{Category, Error};
 use crate::mailbox::setgid;
 use crate::mailbox::setgid::SpoolDirAccess;
 use crate::sys::dirs::parent;
@@ -72,7 +72,7 @@ pub fn open_or(path: &Path, owner: Owner, absent: Absent, place: Option<&SpoolDi
         Err(e) if e.kind() == io::ErrorKind::IsADirectory => {
             Err(not_a_mailbox(path, "it is a directory, and not an mbox"))
         }
-        Err(e) => Err(Error::io("open", path, &e).class(Class::Mailbox)),
+        Err(e) => Err(Error::io("open", path, &e).class(Category::Mailbox)),
     }
 }
 
@@ -97,7 +97,7 @@ pub fn create_for(path: &Path, uid: u32, gid: Option<u32>) -> Result<(), Error> 
         .metadata()
         .map_err(|e| Error::io("examine", parent(path), &e))?;
     let hands_group_on = dir.mode() & 0o2000 != 0;
-    let fail = |e: io::Error| Error::io("create mailbox", path, &e).class(Class::Mailbox);
+    let fail = |e: io::Error| Error::io("create mailbox", path, &e).class(Category::Mailbox);
     // Under another name until it is the user's: a mailbox that is root's would hold up every delivery.
     let mut draft = std::ffi::OsString::from(".");
     draft.push(path.file_name().unwrap_or_default());
@@ -157,14 +157,14 @@ fn create(path: &Path, owner: Owner, place: Option<&SpoolDirAccess>) -> Result<F
         Ok(file) => file,
         // Somebody was faster; or a link stood there, and the next look will say so.
         Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
-            let file = open(path).map_err(|e| Error::io("open", path, &e).class(Class::Mailbox))?;
+            let file = open(path).map_err(|e| Error::io("open", path, &e).class(Category::Mailbox))?;
             check(&file, path, owner)?;
             return Ok(file);
         }
         Err(e) if e.kind() == io::ErrorKind::PermissionDenied => {
             let user = path.file_name().unwrap_or_default().to_string_lossy();
             return Err(Error::io("create mailbox", path, &e)
-                .class(Class::Mailbox)
+                .class(Category::Mailbox)
                 .hint(format!(
                     "create it once as root (install -m 660 -o {user} -g mail /dev/null {}), or install spoolguard setgid mail (spoolguard(1), SETGID)",
                     path.display()
@@ -172,7 +172,7 @@ fn create(path: &Path, owner: Owner, place: Option<&SpoolDirAccess>) -> Result<F
         }
         Err(e) if e.kind() == io::ErrorKind::NotFound => {
             return Err(Error::io("create mailbox", path, &e)
-                .class(Class::Mailbox)
+                .class(Category::Mailbox)
                 .hint(format!("the directory {} has to exist", dir.display())));
         }
         Err(e) => return Err(Error::io("create mailbox", path, &e)),
@@ -226,5 +226,5 @@ fn everybody_writes(path: &Path) -> bool {
 /// Refuses to use `path` as a mailbox.
 #[must_use]
 pub fn not_a_mailbox(path: &Path, cause: &str) -> Error {
-    Error::new(Class::Mailbox, "use as a mailbox", path.display(), cause).needs_mending()
+    Error::new(Category::Mailbox, "use as a mailbox", path.display(), cause).needs_mending()
 }

@@ -13,7 +13,7 @@ const FIRST_STEP_BYTES: usize = 8 << 10;
 
 /// How a line that looks like a separator is told from one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Quoting {
+pub enum LineQuoting {
     /// `>` before `From `, `>From `, `>>From ` ...: can be undone.
     Mboxrd,
     /// `>` before `From ` alone, as Postfix and procmail do.
@@ -29,12 +29,17 @@ pub enum Quoting {
 ///
 /// # Errors
 /// When reading or writing fails; then a part may have been written.
-pub fn copy<R: Read, W: Write>(mut from: R, to: &mut W, dropped: &[&str], quoting: Quoting) -> io::Result<Option<u8>> {
+pub fn copy<R: Read, W: Write>(
+    mut from: R,
+    to: &mut W,
+    dropped: &[&str],
+    quoting: LineQuoting,
+) -> io::Result<Option<u8>> {
     let mut copier = Copier {
         separator: memmem::Finder::new(b"From "),
         dropped,
         quoting,
-        place: Place::Start,
+        place: CopyPosition::Start,
         in_line: false,
         last: None,
     };
@@ -69,7 +74,7 @@ pub fn copy<R: Read, W: Write>(mut from: R, to: &mut W, dropped: &[&str], quotin
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Place {
+enum CopyPosition {
     /// Before the first line, which says whether there is a header at all.
     Start,
     Header,
@@ -82,8 +87,8 @@ struct Copier<'a> {
     /// Made once: it is looked for in each line of the header.
     separator: memmem::Finder<'static>,
     dropped: &'a [&'a str],
-    quoting: Quoting,
-    place: Place,
+    quoting: LineQuoting,
+    place: CopyPosition,
     /// The next byte continues a line that was begun before.
     in_line: bool,
     last: Option<u8>,
@@ -91,20 +96,20 @@ struct Copier<'a> {
 
 impl Copier<'_> {
     fn lines(&mut self, mut bytes: &[u8], to: &mut impl Write) -> io::Result<()> {
-        while self.place != Place::Body && !bytes.is_empty() {
+        while self.place != CopyPosition::Body && !bytes.is_empty() {
             let length = memchr(b'\n', bytes).map_or(bytes.len(), |at| at + 1);
             let (line, rest) = bytes.split_at(length);
             if !self.in_line {
                 self.place = match line {
-                    b"\n" | b"\r\n" => Place::Body,
+                    b"\n" | b"\r\n" => CopyPosition::Body,
                     [b' ' | b'\t', ..] => self.place,
-                    _ if self.is_dropped(line) => Place::Dropped,
+                    _ if self.is_dropped(line) => CopyPosition::Dropped,
                     // Text that came without a header; what looks like a field in it is the writer's own words.
-                    _ if self.place == Place::Start && !is_field(line) => Place::Body,
-                    _ => Place::Header,
+                    _ if self.place == CopyPosition::Start && !is_field(line) => CopyPosition::Body,
+                    _ => CopyPosition::Header,
                 };
             }
-            if self.place != Place::Dropped {
+            if self.place != CopyPosition::Dropped {
                 self.quoted(line, to)?;
             }
             self.in_line = line.last() != Some(&b'\n');
@@ -130,7 +135,7 @@ impl Copier<'_> {
     /// Copies, and quotes what would separate messages.
     fn quoted(&mut self, bytes: &[u8], to: &mut impl Write) -> io::Result<()> {
         let mut copied = 0;
-        if self.quoting != Quoting::None {
+        if self.quoting != LineQuoting::None {
             for at in self.separator.find_iter(bytes) {
                 let before = bytes.get(..at).unwrap_or_default();
                 let quotes = before.iter().rev().take_while(|b| **b == b'>').count();
@@ -143,13 +148,13 @@ impl Copier<'_> {
                     continue;
                 }
                 match self.quoting {
-                    Quoting::Undo if quotes > 0 => {
+                    LineQuoting::Undo if quotes > 0 => {
                         to.write_all(bytes.get(copied..start).unwrap_or_default())?;
                         copied = start + 1;
                     }
-                    Quoting::Mboxo if quotes > 0 => {}
-                    Quoting::None | Quoting::Undo => {}
-                    Quoting::Mboxrd | Quoting::Mboxo => {
+                    LineQuoting::Mboxo if quotes > 0 => {}
+                    LineQuoting::None | LineQuoting::Undo => {}
+                    LineQuoting::Mboxrd | LineQuoting::Mboxo => {
                         to.write_all(bytes.get(copied..start).unwrap_or_default())?;
                         to.write_all(b">")?;
                         copied = start;

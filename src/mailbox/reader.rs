@@ -14,7 +14,7 @@ use crate::message::from_line::{
     without_preamble,
 };
 use crate::message::line::{line_length, without_line_end};
-use crate::sys::message_buffer::Intake;
+use crate::sys::message_buffer::MessageBuffer;
 
 /// How much is read in one step, in bytes.
 const WINDOW_BYTES: usize = 1 << 20;
@@ -51,7 +51,7 @@ pub trait ReadAt {
     }
 }
 
-impl ReadAt for Intake {
+impl ReadAt for MessageBuffer {
     fn length(&self) -> io::Result<u64> {
         Ok(self.bytes())
     }
@@ -332,11 +332,11 @@ impl<'f, F: ReadAt> MboxReader<'f, F> {
             let bytes = self.from(base);
             let within = usize::try_from(limit.saturating_sub(base)).unwrap_or(usize::MAX);
             let bytes = bytes.get(..within).unwrap_or(bytes);
-            let search = Search {
+            let search = SeparatorSearch {
                 finder: &self.finder,
                 series: self.series,
                 behind: usize::try_from(from - base).unwrap_or(usize::MAX),
-                ends: if at_end { Ends::Here } else { Ends::Later },
+                ends: if at_end { InputEnd::Here } else { InputEnd::Later },
             };
             let (next, doubt) = search.run(bytes);
             let length = bytes.len() as u64;
@@ -441,21 +441,21 @@ enum Next {
 
 /// Whether the bytes are all that there are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Ends {
+enum InputEnd {
     Here,
     Later,
 }
 
 /// A search for the next separator line.
-struct Search<'a> {
+struct SeparatorSearch<'a> {
     finder: &'a memmem::Finder<'static>,
     series: Series,
     /// Lines that begin here or before are known.
     behind: usize,
-    ends: Ends,
+    ends: InputEnd,
 }
 
-impl Search<'_> {
+impl SeparatorSearch<'_> {
     /// Finds the next separator line, and the first doubtful line before it.
     fn run(&self, bytes: &[u8]) -> (Next, Option<(usize, String)>) {
         let mut doubt = None;
@@ -465,7 +465,7 @@ impl Search<'_> {
                 continue;
             }
             let rest = bytes.get(at..).unwrap_or_default();
-            if rest.len() < LOOK_BYTES && self.ends == Ends::Later {
+            if rest.len() < LOOK_BYTES && self.ends == InputEnd::Later {
                 return (Next::Unsure(at), doubt);
             }
             let candidate = Candidate {
@@ -541,14 +541,14 @@ fn content_length(message: &[u8]) -> Option<(u64, u64)> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Intake, LOOK_BYTES, MboxReader, WINDOW_BYTES};
+    use super::{LOOK_BYTES, MboxReader, MessageBuffer, WINDOW_BYTES};
     use crate::mailbox::limited_file::LimitedFile;
     use crate::sys::deadline::ReadLimit;
 
     const FROM: &str = "From s@s.test Mon Nov  2 10:00:00 2026\n";
 
     fn split(text: &[u8]) -> Vec<(u64, u64)> {
-        let file = Intake::from_bytes(text.to_vec());
+        let file = MessageBuffer::from_bytes(text.to_vec());
         let mut mbox = MboxReader::new(&file, 4096).unwrap_or_else(|e| unreachable!("{e}"));
         let mut found = Vec::new();
         while let Some(stored) = mbox.next().unwrap_or_else(|e| unreachable!("{e}")) {
@@ -604,7 +604,7 @@ mod tests {
 
     /// What a mailbox holds, and the doubtful lines of each message.
     fn doubts(text: &str) -> Vec<Option<(u64, String)>> {
-        let file = Intake::from_bytes(text.as_bytes().to_vec());
+        let file = MessageBuffer::from_bytes(text.as_bytes().to_vec());
         let mut mbox = MboxReader::new(&file, 4096).unwrap_or_else(|e| unreachable!("{e}"));
         let mut found = Vec::new();
         while let Some(stored) = mbox.next().unwrap_or_else(|e| unreachable!("{e}")) {
@@ -716,7 +716,7 @@ mod tests {
             proptest::prop_assert_eq!(found.iter().map(|(at, _)| *at).collect::<Vec<_>>(), offsets);
             proptest::prop_assert_eq!(found.iter().map(|(_, bytes)| *bytes).sum::<u64>(), text.len() as u64);
             // And counted the same.
-            let file = Intake::from_bytes(text.into_bytes());
+            let file = MessageBuffer::from_bytes(text.into_bytes());
             let mut count = 0;
             let mut mbox = MboxReader::new(&file, 0).unwrap_or_else(|e| unreachable!("{e}"));
             mbox.count(&mut count).unwrap_or_else(|e| unreachable!("{e}"));
@@ -742,7 +742,7 @@ mod tests {
                 end += bytes;
             }
             proptest::prop_assert_eq!(end, text.len() as u64);
-            let file = Intake::from_bytes(text.into_bytes());
+            let file = MessageBuffer::from_bytes(text.into_bytes());
             let mut count = 0;
             let mut mbox = MboxReader::new(&file, 0).unwrap_or_else(|e| unreachable!("{e}"));
             mbox.count(&mut count).unwrap_or_else(|e| unreachable!("{e}"));
@@ -777,7 +777,7 @@ mod tests {
             let third = format!("{FROM}C: 3\n\n{}\n\n", "z".repeat(WINDOW_BYTES));
             let (text, want) = bodies(&[&first, &second, &third]);
             assert_eq!(split(&text), want, "{before} bytes before");
-            let file = Intake::from_bytes(text);
+            let file = MessageBuffer::from_bytes(text);
             let mut mbox = MboxReader::resume(&file, 100, first.len() as u64).unwrap_or_else(|e| unreachable!("{e}"));
             let second = mbox.next().unwrap_or_else(|e| unreachable!("{e}"));
             assert_eq!(second.map(|stored| (stored.offset, stored.bytes)), want.get(1).copied());

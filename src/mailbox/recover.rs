@@ -13,9 +13,9 @@ use time::OffsetDateTime;
 use crate::error::Error;
 use crate::mailbox::OpenMailbox;
 use crate::mailbox::append::{self, Appended};
-use crate::mailbox::format::{Draft, MboxEntry, separator_start, write_letter, write_rest};
+use crate::mailbox::format::{EntryDraft, MboxEntry, separator_start, write_letter, write_rest};
 use crate::mailbox::in_place::{InPlace, write_again};
-use crate::mailbox::intent::{Extent, LeftIntent, MOST_NOTES, Progress, Source, left_by_others};
+use crate::mailbox::intent::{AppendExtent, AppendProgress, LeftIntent, MOST_NOTES, MessageSource, left_by_others};
 use crate::mailbox::lock::Locked;
 use crate::mailbox::quoting;
 use crate::mailbox::torn::{self, Compare, Depth, Separator, Tail};
@@ -24,12 +24,12 @@ use crate::mailbox::torn::{self, Compare, Depth, Separator, Tail};
 #[derive(Debug)]
 pub(super) struct LeftMessage {
     intent: LeftIntent,
-    found: Found,
+    found: Wholeness,
 }
 
 /// How much of such a message stands in the mailbox.
 #[derive(Debug)]
-enum Found {
+enum Wholeness {
     /// All of it.
     Whole(Separator),
     /// It has holes.
@@ -79,8 +79,8 @@ pub(super) fn recover(locked: &Locked, now: OffsetDateTime) -> Result<(Recovered
         intent.remove(locked.file());
     }
     for left in &mut kept {
-        if let Found::Whole(_) = left.found {
-            left.intent.advance(locked.file(), Progress::Durable);
+        if let Wholeness::Whole(_) = left.found {
+            left.intent.advance(locked.file(), AppendProgress::Durable);
         }
     }
     let too_many = kept.len().saturating_sub(MOST_NOTES);
@@ -107,8 +107,8 @@ impl Recovery<'_> {
         let extent = intent.extent();
         let length = self.file.metadata()?.len();
         let depth = match intent.progress() {
-            Progress::Unknown | Progress::Whole => Depth::Content,
-            Progress::Durable => Depth::Separator,
+            AppendProgress::Unknown | AppendProgress::Whole => Depth::Content,
+            AppendProgress::Durable => Depth::Separator,
         };
         let tail = torn::examine(self.file, &extent, length, depth)?;
         if intent.is_alive(self.now) {
@@ -116,13 +116,13 @@ impl Recovery<'_> {
             // what stands behind it, which may begin with the same line.
             // This run's own is left as it is: a copy is taken back only where nothing changed since, and a note changes the file's stamp.
             if matches!(tail, Tail::Whole(_)) && !intent.is_own() {
-                intent.advance(self.file, Progress::Whole);
+                intent.advance(self.file, AppendProgress::Whole);
             }
             return Ok(());
         }
         self.has_first |= extent.before_bytes == 0;
         // It was whole before: what is shorter now is something else, which moved into its place.
-        let tail = if intent.progress() != Progress::Unknown && length < extent.after_bytes {
+        let tail = if intent.progress() != AppendProgress::Unknown && length < extent.after_bytes {
             Tail::Foreign
         } else {
             tail
@@ -136,18 +136,18 @@ impl Recovery<'_> {
             Tail::Holed => self.close_hole(&extent)?,
             Tail::Whole(_) | Tail::Foreign => {}
         }
-        if intent.progress() != Progress::Durable {
+        if intent.progress() != AppendProgress::Durable {
             self.make_durable(&intent, step)?;
         }
-        let may_come_again = intent.source() == Source::Mail && !intent.is_old(self.now);
+        let may_come_again = intent.source() == MessageSource::Mail && !intent.is_old(self.now);
         match tail {
             Tail::Whole(separator) if may_come_again => self.kept.push(LeftMessage {
                 intent,
-                found: Found::Whole(separator),
+                found: Wholeness::Whole(separator),
             }),
             Tail::Holed if may_come_again => self.kept.push(LeftMessage {
                 intent,
-                found: Found::Holed,
+                found: Wholeness::Holed,
             }),
             Tail::Torn | Tail::Whole(_) | Tail::Holed | Tail::Foreign => self.settled.push(intent),
         }
@@ -155,7 +155,7 @@ impl Recovery<'_> {
     }
 
     /// Ends a message that has holes with an empty line, as it ended before, so that what others wrote behind it is a message of its own.
-    fn close_hole(&mut self, extent: &Extent) -> io::Result<()> {
+    fn close_hole(&mut self, extent: &AppendExtent) -> io::Result<()> {
         let mut end = [0; 2];
         let from = extent.after_bytes.saturating_sub(2).max(extent.before_bytes);
         self.file.read_exact_at(&mut end, from)?;
@@ -169,8 +169,8 @@ impl Recovery<'_> {
     fn make_durable(&mut self, intent: &LeftIntent, step: impl Fn()) -> io::Result<()> {
         let extent = intent.extent();
         let from = match intent.source() {
-            Source::Mail => extent.before_bytes,
-            Source::Mbox { unsynced_from_bytes } => unsynced_from_bytes,
+            MessageSource::Mail => extent.before_bytes,
+            MessageSource::Mbox { unsynced_from_bytes } => unsynced_from_bytes,
         };
         let end = self.file.metadata()?.len().min(extent.after_bytes);
         if from < end {
@@ -219,9 +219,9 @@ impl LeftMessage {
     fn is<R: Read + Clone>(&self, file: &File, entry: &MboxEntry<'_, R>) -> io::Result<bool> {
         let extent = self.intent.extent();
         let separator = match &self.found {
-            Found::Whole(separator) => separator,
+            Wholeness::Whole(separator) => separator,
             // What the holes have swallowed, the note's checksum knows.
-            Found::Holed => return Ok(self.whole(entry)?.is_some_and(|(_, whole)| whole == extent)),
+            Wholeness::Holed => return Ok(self.whole(entry)?.is_some_and(|(_, whole)| whole == extent)),
         };
         if !separator.line.starts_with(separator_start(entry.sender).as_bytes()) {
             return Ok(false);
@@ -234,13 +234,16 @@ impl LeftMessage {
     }
 
     /// `entry` as it was written when the note was, and where it would lie then; none where it has another length.
-    fn whole<'e, R: Read + Clone>(&self, entry: &MboxEntry<'e, R>) -> io::Result<Option<(MboxEntry<'e, R>, Extent)>> {
+    fn whole<'e, R: Read + Clone>(
+        &self,
+        entry: &MboxEntry<'e, R>,
+    ) -> io::Result<Option<(MboxEntry<'e, R>, AppendExtent)>> {
         let extent = self.intent.extent();
         let entry = MboxEntry {
             date: self.intent.date(),
             ..entry.clone()
         };
-        let draft = Draft::of(entry.clone())?;
+        let draft = EntryDraft::of(entry.clone())?;
         let bytes = draft.extent(0, b"").after_bytes;
         let ends = (extent.after_bytes - extent.before_bytes).checked_sub(bytes);
         let ends = ends.and_then(|ends| b"\n\n".get(..usize::try_from(ends).ok()?));
@@ -267,7 +270,7 @@ impl LeftMessage {
     fn write_over<R: Read + Clone>(&self, file: &File, entry: &MboxEntry<'_, R>) -> io::Result<()> {
         let extent = self.intent.extent();
         match &self.found {
-            Found::Whole(separator) => {
+            Wholeness::Whole(separator) => {
                 // The separator line has another date, and stays.
                 write_again(file, extent.before_bytes, separator.end_bytes, || {})?;
                 let mut to = InPlace::begin(file, separator.end_bytes, extent.after_bytes)?;
@@ -276,12 +279,12 @@ impl LeftMessage {
                 drop(pieces);
                 to.finish()
             }
-            Found::Holed => {
+            Wholeness::Holed => {
                 let Some((entry, whole)) = self.whole(entry)? else {
                     return Err(io::Error::other("this is another message"));
                 };
                 let mut to = InPlace::begin(file, extent.before_bytes, extent.after_bytes)?;
-                let bytes = Draft::of(entry.clone())?.extent(0, b"").after_bytes;
+                let bytes = EntryDraft::of(entry.clone())?.extent(0, b"").after_bytes;
                 for _ in whole.before_bytes + bytes..whole.after_bytes {
                     to.write_all(b"\n")?;
                 }
@@ -304,10 +307,10 @@ mod tests {
     use super::find;
     use crate::mailbox::append::{Appended, append};
     use crate::mailbox::format::{MboxEntry, write_letter};
-    use crate::mailbox::intent::{Extent, Measure, Progress, Source};
-    use crate::mailbox::lock::{Method, Plan};
+    use crate::mailbox::intent::{AppendExtent, AppendProgress, Measure, MessageSource};
+    use crate::mailbox::lock::{LockPlan, Method};
     use crate::mailbox::open::{Absent, Owner};
-    use crate::mailbox::quoting::Quoting;
+    use crate::mailbox::quoting::LineQuoting;
     use crate::mailbox::{OpenMailbox, open_locked_at};
     use crate::sys::deadline::Deadline;
 
@@ -323,7 +326,7 @@ mod tests {
             date: OffsetDateTime::UNIX_EPOCH + time::Duration::days(days),
             added: b"X: y\n",
             content,
-            quoting: Quoting::Mboxrd,
+            quoting: LineQuoting::Mboxrd,
             submission: None,
         }
     }
@@ -335,7 +338,7 @@ mod tests {
     }
 
     fn locked(path: &Path, now: OffsetDateTime) -> OpenMailbox {
-        let plan = Plan {
+        let plan = LockPlan {
             methods: vec![Method::Fcntl],
             timeout: Duration::from_secs(5),
             owner: Owner::Exactly(nix::unistd::getuid().as_raw()),
@@ -370,8 +373,8 @@ mod tests {
         note_of(path, pid, host, measure.extent(OLD.len() as u64, b""))
     }
 
-    fn note_of(path: &Path, pid: u32, host: u32, extent: Extent) -> bool {
-        let text = crate::mailbox::intent::value(host, Source::Mail, extent, 0, Progress::Unknown);
+    fn note_of(path: &Path, pid: u32, host: u32, extent: AppendExtent) -> bool {
+        let text = crate::mailbox::intent::value(host, MessageSource::Mail, extent, 0, AppendProgress::Unknown);
         lsetxattr(
             path,
             format!("user.spoolguard.{pid}.0"),
@@ -663,7 +666,7 @@ mod tests {
         for next in 0..20 {
             let name = format!("user.spoolguard.{number}.{next}");
             let extent = Measure::default().extent(1, b"\n");
-            let text = crate::mailbox::intent::value(own, Source::Mail, extent, 0, Progress::Unknown);
+            let text = crate::mailbox::intent::value(own, MessageSource::Mail, extent, 0, AppendProgress::Unknown);
             if lsetxattr(&path, name, text.as_bytes(), XattrFlags::empty()).is_err() {
                 return;
             }

@@ -52,7 +52,7 @@ use nix::sys::signal::{Signal, raise};
 use nix::sys::stat::{Mode, fstat};
 use nix::unistd::{Gid, UnlinkatFlags, getresgid, getresuid, linkat, setegid, setresgid, unlinkat};
 
-use crate::error::{Class, Error};
+use crate::error::{Category, Error};
 use crate::sys::account;
 use crate::sys::account::Account;
 use crate::sys::dirs::parent;
@@ -76,7 +76,8 @@ pub struct SetAside {
 /// When the program is installed setuid, or setgid to root's group, or the group cannot be set aside.
 pub fn set_aside() -> Result<Option<SetAside>, Error> {
     let fail = |e: Errno| Error::io("give up", Path::new("the group"), &e.into());
-    let refuse = |cause: &str, hint: &str| Err(Error::new(Class::Configuration, "run", "spoolguard", cause).hint(hint));
+    let refuse =
+        |cause: &str, hint: &str| Err(Error::new(Category::Configuration, "run", "spoolguard", cause).hint(hint));
     let (user, group) = (getresuid().map_err(fail)?, getresgid().map_err(fail)?);
     if user.effective != user.real || user.saved != user.real {
         return refuse(
@@ -114,9 +115,9 @@ impl Drop for SetAside {
 }
 
 /// The group, taken. Dropped, by a panic too, it is given back.
-struct Taken<'a>(&'a SetAside);
+struct GroupInUse<'a>(&'a SetAside);
 
-impl<'a> Taken<'a> {
+impl<'a> GroupInUse<'a> {
     fn take(waiting: &'a SetAside) -> nix::Result<Self> {
         setegid(waiting.group)?;
         let taken = Self(waiting);
@@ -125,7 +126,7 @@ impl<'a> Taken<'a> {
     }
 }
 
-impl Drop for Taken<'_> {
+impl Drop for GroupInUse<'_> {
     fn drop(&mut self) {
         or_end(|| setegid(self.0.own));
         forbid_dumps();
@@ -238,7 +239,7 @@ impl SpoolDirAccess {
     fn call<T>(&self, call: impl Fn(BorrowedFd<'_>) -> nix::Result<T>) -> io::Result<T> {
         let made = match call(self.dir.as_fd()) {
             Err(Errno::EACCES) => {
-                let _taken = Taken::take(&self.group)?;
+                let _taken = GroupInUse::take(&self.group)?;
                 call(self.dir.as_fd())
             }
             made => made,

@@ -9,7 +9,7 @@ use std::io::{self, Write};
 use flate2::Crc;
 use memchr::{memchr, memmem};
 
-use crate::mailbox::intent::{Extent, checksum};
+use crate::mailbox::intent::{AppendExtent, checksum};
 use crate::mailbox::limited_file::LimitedFile;
 use crate::mailbox::reader::has_separator;
 use crate::message::from_line::LINE_BYTES;
@@ -60,7 +60,7 @@ pub enum Depth {
 ///
 /// # Errors
 /// When it cannot be read.
-pub fn examine(file: &File, extent: &Extent, length: u64, depth: Depth) -> io::Result<Tail> {
+pub fn examine(file: &File, extent: &AppendExtent, length: u64, depth: Depth) -> io::Result<Tail> {
     if length <= extent.before_bytes {
         return Ok(Tail::Foreign);
     }
@@ -83,7 +83,7 @@ pub fn examine(file: &File, extent: &Extent, length: u64, depth: Depth) -> io::R
 }
 
 /// The same where the mailbox is as long as it has to be, or longer.
-fn examine_full(file: &File, extent: &Extent, length: u64, depth: Depth) -> io::Result<Tail> {
+fn examine_full(file: &File, extent: &AppendExtent, length: u64, depth: Depth) -> io::Result<Tail> {
     let start = Start::read(file, extent)?;
     let line = start.line().filter(|line| checksum(line) == extent.separator);
     if let Some(line) = line
@@ -122,7 +122,7 @@ struct Start {
 }
 
 impl Start {
-    fn read(file: &File, extent: &Extent) -> io::Result<Self> {
+    fn read(file: &File, extent: &AppendExtent) -> io::Result<Self> {
         let mut bytes = vec![0; LINE_BYTES + 2];
         let read = read_full(file, &mut bytes, extent.before_bytes)?;
         bytes.truncate(read);
@@ -139,7 +139,7 @@ impl Start {
         self.rest().get(..=end)
     }
 
-    fn end_bytes(&self, extent: &Extent, line: &[u8]) -> u64 {
+    fn end_bytes(&self, extent: &AppendExtent, line: &[u8]) -> u64 {
         extent.before_bytes + (self.ends + line.len()) as u64
     }
 
@@ -154,7 +154,7 @@ impl Start {
 }
 
 /// The checksum of what stands there.
-fn content(file: &File, extent: &Extent) -> io::Result<u32> {
+fn content(file: &File, extent: &AppendExtent) -> io::Result<u32> {
     let mut crc = Crc::new();
     each_part(file, extent.before_bytes, extent.after_bytes, |part, _| {
         crc.update(part);
@@ -163,7 +163,7 @@ fn content(file: &File, extent: &Extent) -> io::Result<u32> {
 }
 
 /// Tells whether zeros stand there as a lost write leaves them: whole sectors of them, or all to where the message begins or ends.
-fn has_hole(file: &File, extent: &Extent) -> io::Result<bool> {
+fn has_hole(file: &File, extent: &AppendExtent) -> io::Result<bool> {
     let is_edge =
         |at: u64| at.is_multiple_of(SECTOR_BYTES) || at <= extent.before_bytes + 2 || at >= extent.after_bytes;
     let mut zeros_from = None;

@@ -71,8 +71,8 @@ impl Series {
     /// Tells what a file holds that begins with `bytes`.
     #[must_use]
     pub fn of(bytes: &[u8]) -> Self {
-        match Form::of(first_line(bytes)) {
-            Some(Form::Patch) => Self::Patches,
+        match FromLineForm::of(first_line(bytes)) {
+            Some(FromLineForm::Patch) => Self::Patches,
             Some(_) | None => Self::Mail,
         }
     }
@@ -93,34 +93,34 @@ pub struct Candidate<'a> {
 pub fn judge(candidate: &Candidate<'_>) -> LineKind {
     let bytes = candidate.bytes.get(..LOOK_BYTES).unwrap_or(candidate.bytes);
     let line = first_line(bytes);
-    let Some(form) = Form::of(line) else {
+    let Some(form) = FromLineForm::of(line) else {
         return LineKind::Text;
     };
     let follows = || Following::of(bytes.get(line_length(bytes)..).unwrap_or_default());
     if !ends_empty(candidate.above) {
-        let is_likely = form == Form::Exact && follows() == Following::Header;
+        let is_likely = form == FromLineForm::Exact && follows() == Following::Header;
         return if is_likely { LineKind::Doubtful } else { LineKind::Text };
     }
     let kind = match form {
-        Form::Exact => return LineKind::Separator,
-        Form::Patch if candidate.series == Series::Patches => return LineKind::Separator,
-        Form::Patch => return LineKind::Text,
-        Form::Dated => match follows() {
+        FromLineForm::Exact => return LineKind::Separator,
+        FromLineForm::Patch if candidate.series == Series::Patches => return LineKind::Separator,
+        FromLineForm::Patch => return LineKind::Text,
+        FromLineForm::Dated => match follows() {
             Following::Header | Following::Fields => LineKind::Separator,
             Following::Field | Following::Nothing => LineKind::Doubtful,
             Following::Text => LineKind::Text,
         },
-        Form::Named | Form::Bare => match follows() {
+        FromLineForm::Named | FromLineForm::Bare => match follows() {
             Following::Header => LineKind::Separator,
             Following::Fields | Following::Field => LineKind::Doubtful,
             Following::Nothing | Following::Text => LineKind::Text,
         },
-        Form::DatedProse => match follows() {
+        FromLineForm::DatedProse => match follows() {
             Following::Header => LineKind::Separator,
             Following::Fields => LineKind::Doubtful,
             Following::Field | Following::Nothing | Following::Text => LineKind::Text,
         },
-        Form::Prose => match follows() {
+        FromLineForm::Prose => match follows() {
             Following::Header => LineKind::Doubtful,
             Following::Fields | Following::Field | Following::Nothing | Following::Text => LineKind::Text,
         },
@@ -150,7 +150,7 @@ pub fn begins_anywhere(bytes: &[u8], at: usize) -> bool {
     let rest = bytes.get(at..).unwrap_or_default();
     let above = bytes.get(..at).unwrap_or_default();
     if !above.is_empty() && !above.ends_with(b"\n") {
-        return Form::of(first_line(rest)) == Some(Form::Exact);
+        return FromLineForm::of(first_line(rest)) == Some(FromLineForm::Exact);
     }
     let start = Candidate {
         above: b"",
@@ -178,16 +178,18 @@ pub fn leading_length(bytes: &[u8]) -> usize {
     let mut length = 0;
     while let Some(rest) = bytes.get(length..) {
         let line = line_length(rest);
-        let Some(form) = Form::of(unquoted(first_line(rest))) else {
+        let Some(form) = FromLineForm::of(unquoted(first_line(rest))) else {
             break;
         };
         let next = first_line(rest.get(line..).unwrap_or_default());
         let leads = match form {
-            Form::Exact | Form::Patch => true,
-            Form::Dated if next.is_empty() => true,
-            Form::Dated | Form::Named | Form::Bare | Form::DatedProse | Form::Prose => {
-                unquoted(next).starts_with(b"From ") || field_name(next).is_some()
-            }
+            FromLineForm::Exact | FromLineForm::Patch => true,
+            FromLineForm::Dated if next.is_empty() => true,
+            FromLineForm::Dated
+            | FromLineForm::Named
+            | FromLineForm::Bare
+            | FromLineForm::DatedProse
+            | FromLineForm::Prose => unquoted(next).starts_with(b"From ") || field_name(next).is_some(),
         };
         if !leads {
             break;
@@ -199,7 +201,7 @@ pub fn leading_length(bytes: &[u8]) -> usize {
 
 /// The form of a line that begins with `From `.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Form {
+enum FromLineForm {
     Exact,
     Patch,
     Dated,
@@ -209,7 +211,7 @@ enum Form {
     Prose,
 }
 
-impl Form {
+impl FromLineForm {
     fn of(line: &[u8]) -> Option<Self> {
         let mut words: Vec<&[u8]> = words(line.strip_prefix(b"From ")?).collect();
         // UUCP says behind the date where a message came from.

@@ -38,7 +38,7 @@ pub enum PartKind {
 
 /// One leaf of the tree of parts.
 #[derive(Clone, Copy, Debug)]
-pub struct Part<'a> {
+pub struct MimePart<'a> {
     /// What it is.
     pub kind: PartKind,
     /// Its own header, and its content as a body.
@@ -51,7 +51,7 @@ pub struct Part<'a> {
 #[derive(Clone, Debug, Default)]
 pub struct MimeParts<'a> {
     /// The leaves, in order.
-    pub parts: Vec<Part<'a>>,
+    pub parts: Vec<MimePart<'a>>,
     /// There was a `multipart/report`, or something that gives a `report-type`, around some of them: that type, empty where it has none.
     pub report_type: Option<String>,
 }
@@ -112,7 +112,7 @@ impl<'a> MimeParts<'a> {
                 return;
             }
         }
-        self.parts.push(Part {
+        self.parts.push(MimePart {
             kind: kind_of(&value),
             part: *part,
             delimiter,

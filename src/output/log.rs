@@ -25,28 +25,34 @@ pub fn start(log: &Log, verbose: u8) {
         (_, LogLevel::Warn) => Level::WARN,
         (_, LogLevel::Error) => Level::ERROR,
     };
-    let stderr = || if verbose > 0 { Target::Stderr } else { Target::Nowhere };
+    let stderr = || {
+        if verbose > 0 {
+            LogTarget::Stderr
+        } else {
+            LogTarget::Nowhere
+        }
+    };
     let target = match log.to {
         LogTo::Auto => connect().unwrap_or_else(stderr),
-        LogTo::Syslog => connect().unwrap_or(Target::Nowhere),
-        LogTo::Stderr => Target::Stderr,
-        LogTo::None => Target::Nowhere,
+        LogTo::Syslog => connect().unwrap_or(LogTarget::Nowhere),
+        LogTo::Stderr => LogTarget::Stderr,
+        LogTo::None => LogTarget::Nowhere,
     };
-    let _ = tracing::subscriber::set_global_default(Lines { level, target });
+    let _ = tracing::subscriber::set_global_default(EventLines { level, target });
 }
 
-enum Target {
+enum LogTarget {
     Syslog(UnixDatagram),
     Stderr,
     Nowhere,
 }
 
-fn connect() -> Option<Target> {
+fn connect() -> Option<LogTarget> {
     let socket = UnixDatagram::unbound().ok()?;
     // A daemon that does not read must not hold mail.
     socket.set_nonblocking(true).ok()?;
     socket.connect("/dev/log").ok()?;
-    Some(Target::Syslog(socket))
+    Some(LogTarget::Syslog(socket))
 }
 
 /// One datagram is one line, RFC 3164 as a local syslog daemon takes it: it adds time and host itself.
@@ -61,12 +67,12 @@ fn datagram(level: Level, line: &str) -> String {
 }
 
 /// Makes a line of each event.
-struct Lines {
+struct EventLines {
     level: Level,
-    target: Target,
+    target: LogTarget,
 }
 
-impl Subscriber for Lines {
+impl Subscriber for EventLines {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
         *metadata.level() <= self.level
     }
@@ -80,16 +86,16 @@ impl Subscriber for Lines {
     fn record_follows_from(&self, _: &Id, _: &Id) {}
 
     fn event(&self, event: &Event<'_>) {
-        let mut line = Line(String::new());
+        let mut line = LogLine(String::new());
         event.record(&mut line);
         match &self.target {
-            Target::Syslog(socket) => {
+            LogTarget::Syslog(socket) => {
                 let _ = socket.send(datagram(*event.metadata().level(), &line.0).as_bytes());
             }
-            Target::Stderr => {
+            LogTarget::Stderr => {
                 output::print_stderr(&format!("spoolguard: {}\n", line.0));
             }
-            Target::Nowhere => {}
+            LogTarget::Nowhere => {}
         }
     }
 
@@ -99,9 +105,9 @@ impl Subscriber for Lines {
 }
 
 /// Collects `key=value`; a value with blanks stands between quotes, control characters are escaped.
-struct Line(String);
+struct LogLine(String);
 
-impl Line {
+impl LogLine {
     fn add(&mut self, field: &Field, text: &str) {
         let short: String = text.chars().take(VALUE_CHARACTERS).collect();
         let safe = visible(&short);
@@ -118,7 +124,7 @@ impl Line {
     }
 }
 
-impl Visit for Line {
+impl Visit for LogLine {
     fn record_str(&mut self, field: &Field, value: &str) {
         self.add(field, value);
     }

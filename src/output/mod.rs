@@ -20,7 +20,7 @@ const PIPE_BYTES: usize = 4096;
 
 /// How a command shows what it found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Form {
+pub enum OutputForm {
     /// For people.
     Text,
     /// For programs.

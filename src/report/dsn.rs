@@ -5,7 +5,7 @@ use crate::message::address::Address;
 use crate::message::text::starts_with_ignoring_case;
 use crate::message::{Fields, Message};
 use crate::report::failure::class_of;
-use crate::report::stage::Stage;
+use crate::report::stage::SmtpStage;
 use crate::report::status_code::{FailureClass, find_status};
 
 /// A report that names more recipients says nothing new with the rest.
@@ -52,21 +52,21 @@ pub struct Recipient {
     pub remote_host: Option<String>,
     /// At which stage it was refused, where the report says so.
     #[serde(skip)]
-    pub stage: Option<Stage>,
+    pub stage: Option<SmtpStage>,
     /// What it means for the next message.
     pub class: FailureClass,
 }
 
 /// A delivery report, read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Report {
+pub struct DeliveryReport {
     /// The host that reports (`Reporting-MTA`).
     pub reporting_host: Option<String>,
     /// Its recipients.
     pub recipients: Vec<Recipient>,
 }
 
-impl Report {
+impl DeliveryReport {
     /// Reads groups of fields, separated by empty lines; lines between that are no fields are passed over.
     #[must_use]
     pub fn read(mut bytes: &[u8]) -> Self {
@@ -257,14 +257,14 @@ pub fn fields_of<'a>(part: &Message<'a>) -> Fields<'a> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Report, ReportKind, count_fields};
+    use super::{DeliveryReport, ReportKind, count_fields};
     use crate::report::status_code::FailureClass;
 
     #[test]
     fn a_report_is_read_to_its_end() {
         let text = "Reporting-MTA: dns; mx.a.test\nArrival-Date: today\n\nOriginal-Recipient: rfc822;c@c.test\nFinal-Recipient: RFC822; <b@b.test>\nAction: Failed (unknown)\nStatus: 5.1.1 (bad)\nRemote-MTA: dns; mx.b.test\nDiagnostic-Code: smtp; 550 5.1.1\n  unknown\n\nFinal-Recipient: rfc822; d@d.test\nAction: delayed\nStatus: 4.4.1\n\n";
         for text in [text.to_owned(), text.replace('\n', "\r\n")] {
-            let report = Report::read(text.as_bytes());
+            let report = DeliveryReport::read(text.as_bytes());
             assert_eq!(report.reporting_host.as_deref(), Some("mx.a.test"));
             assert_eq!(report.kind(), Some(ReportKind::Failure));
             let [first, second] = report.recipients.as_slice() else {
@@ -324,7 +324,7 @@ mod tests {
             ),
         ];
         for (text, recipients, kind) in cases {
-            let report = Report::read(text.as_bytes());
+            let report = DeliveryReport::read(text.as_bytes());
             assert_eq!((report.recipients.len(), report.kind()), (recipients, kind), "{text}");
         }
         assert_eq!(

@@ -5,8 +5,8 @@
 //! phrases would never be complete, so a refusal at RCPT without any of the words that overrule is about the address, in every language.
 //! `docs/suspension.md` shows the same as a table.
 
-use crate::report::stage::Stage;
-use crate::report::status_code::{FailureClass, Subject, find_reply_code, find_status};
+use crate::report::stage::SmtpStage;
+use crate::report::status_code::{FailureClass, StatusSubject, find_reply_code, find_status};
 use crate::report::topics::Topic;
 use crate::report::wording::Wording;
 
@@ -18,7 +18,7 @@ pub struct FailureEvidence<'a> {
     /// What the far side answered, or else what the reporter says: `Diagnostic-Code`, or the words of a report.
     pub reply: &'a str,
     /// At which stage, where anything says so.
-    pub stage: Option<Stage>,
+    pub stage: Option<SmtpStage>,
     /// The address that failed.
     pub recipient: &'a str,
     /// Who sent the message, in the envelope and in the header.
@@ -70,7 +70,7 @@ impl FailureEvidence<'_> {
         }
         let codes = Codes::read(self.reply);
         let words = Wording::of(self.reply);
-        let stage = self.stage.or_else(|| Stage::find(self.reply));
+        let stage = self.stage.or_else(|| SmtpStage::find(self.reply));
         let topic = self.topic(&words, codes);
         match topic {
             // These overrule every status.
@@ -93,11 +93,11 @@ impl FailureEvidence<'_> {
                     return FailureClass::Soft;
                 }
                 match (topic, stage) {
-                    (_, Some(Stage::Session | Stage::Sender)) | (Topic::Client, _) => FailureClass::Message,
+                    (_, Some(SmtpStage::Session | SmtpStage::Sender)) | (Topic::Client, _) => FailureClass::Message,
                     (Topic::Relay | Topic::Blocked | Topic::Missing | Topic::Closed, _) => FailureClass::Hard,
                     (Topic::Later, _) => FailureClass::Soft,
-                    (_, Some(Stage::Data)) => self.class_after_data(codes),
-                    (_, Some(Stage::Recipient) | None) => self.class_by_codes(topic, stage, &words, codes),
+                    (_, Some(SmtpStage::Data)) => self.class_after_data(codes),
+                    (_, Some(SmtpStage::Recipient) | None) => self.class_by_codes(topic, stage, &words, codes),
                 }
             }
         }
@@ -106,7 +106,7 @@ impl FailureEvidence<'_> {
     /// What the words are about, unless the far side's status names a topic that comes before.
     fn topic(&self, words: &Wording, codes: Codes<'_>) -> Topic {
         let said = words.topic();
-        let status = codes.enhanced.and_then(Subject::read);
+        let status = codes.enhanced.and_then(StatusSubject::read);
         let topic = match status.and_then(topic_of) {
             // RFC 7505 gives 5.7.27 to a sender without mail; some give it to recipients.
             Some(_) if said == Topic::NoMail && status.is_some_and(|status| status.detail == 27) => said,
@@ -135,8 +135,8 @@ impl FailureEvidence<'_> {
         let by_status = codes
             .enhanced
             .or(self.status)
-            .and_then(Subject::read)
-            .and_then(Subject::class);
+            .and_then(StatusSubject::read)
+            .and_then(StatusSubject::class);
         match by_status {
             Some(FailureClass::Soft) => FailureClass::Soft,
             Some(FailureClass::Hard | FailureClass::Message | FailureClass::Neither) | None => FailureClass::Message,
@@ -144,13 +144,19 @@ impl FailureEvidence<'_> {
     }
 
     /// Without words that can be read, the codes decide.
-    fn class_by_codes(&self, topic: Topic, stage: Option<Stage>, words: &Wording, codes: Codes<'_>) -> FailureClass {
-        let at_recipient = stage == Some(Stage::Recipient);
-        let far = codes.enhanced.and_then(Subject::read);
+    fn class_by_codes(
+        &self,
+        topic: Topic,
+        stage: Option<SmtpStage>,
+        words: &Wording,
+        codes: Codes<'_>,
+    ) -> FailureClass {
+        let at_recipient = stage == Some(SmtpStage::Recipient);
+        let far = codes.enhanced.and_then(StatusSubject::read);
         // No host answers RCPT with "no answer from host" (RFC 3463, x.4.1); Microsoft's do, about addresses.
         if let Some(class) = far
             .filter(|far| !(at_recipient && far.is_no_answer()))
-            .and_then(Subject::class)
+            .and_then(StatusSubject::class)
         {
             return class;
         }
@@ -162,7 +168,7 @@ impl FailureEvidence<'_> {
         if at_recipient && codes.is_permanent(self.status) && is_plain {
             return FailureClass::Hard;
         }
-        if let Some(class) = self.status.and_then(Subject::read).and_then(Subject::class) {
+        if let Some(class) = self.status.and_then(StatusSubject::read).and_then(StatusSubject::class) {
             return class;
         }
         // RFC 5321 section 4.2.3: these are about mailboxes, and sites use them for everything.
@@ -176,7 +182,7 @@ impl FailureEvidence<'_> {
 }
 
 /// The topic that an enhanced status names by itself, in no language (RFC 3463 section 3).
-fn topic_of(status: Subject) -> Option<Topic> {
+fn topic_of(status: StatusSubject) -> Option<Topic> {
     match (status.subject, status.detail) {
         (2, 2) | (3, 1) => Some(Topic::Full),
         (2, 3) | (3, 4) => Some(Topic::Size),

@@ -5,7 +5,7 @@ use crate::message::address::Address;
 use crate::message::text::normalize;
 use crate::report::dsn::{Recipient, ReportKind};
 use crate::report::failure::FailureEvidence;
-use crate::report::stage::Stage;
+use crate::report::stage::SmtpStage;
 use crate::report::status_code::{FailureClass, find_status, from_reply_code, status_of_reply_code};
 
 /// A report that names more recipients says nothing new with the rest.
@@ -118,11 +118,11 @@ fn find_among(piece: &str, text: &str, not: &[String]) -> Vec<Recipient> {
                 .take(PARAGRAPH_LINES)
                 .collect();
             let paragraph = below.join("\n");
-            let mut stage = Stage::find(&paragraph);
+            let mut stage = SmtpStage::find(&paragraph);
             if starts.len() == 1 {
-                stage = stage.or_else(|| Stage::find(text));
+                stage = stage.or_else(|| SmtpStage::find(text));
             }
-            let report = Report {
+            let report = ProseReport {
                 text,
                 stage,
                 senders: not,
@@ -134,11 +134,11 @@ fn find_among(piece: &str, text: &str, not: &[String]) -> Vec<Recipient> {
 
 /// What a report in prose says beside the reason of one recipient.
 #[derive(Clone, Copy, Debug)]
-pub struct Report<'a> {
+pub struct ProseReport<'a> {
     /// All of its own words.
     pub text: &'a str,
     /// At which stage the recipient was refused.
-    pub stage: Option<Stage>,
+    pub stage: Option<SmtpStage>,
     /// Who sent the message.
     pub senders: &'a [String],
 }
@@ -156,7 +156,7 @@ fn another_in(line: &str, not: &[String]) -> Option<String> {
 
 /// Builds a recipient of a report of which only words are known: `paragraph` those about this one.
 #[must_use]
-pub fn with_reason(address: String, paragraph: &str, report: &Report<'_>) -> Recipient {
+pub fn with_reason(address: String, paragraph: &str, report: &ProseReport<'_>) -> Recipient {
     let all = report.text;
     let status = find_status(paragraph)
         .or_else(|| find_status(all))

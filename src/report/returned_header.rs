@@ -31,7 +31,7 @@ const USUAL: [&str; 10] = [
 /// Whose message a report is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Origin {
+pub enum MessageOrigin {
     /// A message that this guard forwarded: what is quoted carries our `X-Loop`.
     OurForward,
     /// A message that the user wrote.
@@ -40,7 +40,7 @@ pub enum Origin {
     Unknown,
 }
 
-impl Origin {
+impl MessageOrigin {
     /// The word for it, as logs and JSON use it.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -109,27 +109,27 @@ impl<'a> ReturnedHeader<'a> {
 
     /// Whose message it was, by `X-Loop`, then by its author; where it names none, by its envelope sender and by who made its Message-ID.
     #[must_use]
-    pub fn origin(&self, own: &OwnAddresses) -> Origin {
+    pub fn origin(&self, own: &OwnAddresses) -> MessageOrigin {
         let message = self.message();
         let is_own = |value: Cow<'_, str>| Address::parse(&value).is_some_and(|address| own.contains(&address));
         if message.values("X-Loop").any(|value| own.is_loop_mark(&value)) {
-            return Origin::OurForward;
+            return MessageOrigin::OurForward;
         }
         let has_author = message.first("From").is_some();
         let written = ["From", "Sender"]
             .into_iter()
             .any(|name| message.values(name).any(is_own));
         if written {
-            return Origin::User;
+            return MessageOrigin::User;
         }
         // What somebody else wrote and was forwarded from here has the user as its envelope sender, too, and perhaps a neighbour's id.
         let returned = message.values("Return-Path").any(is_own);
         let id = message.first("Message-ID").and_then(|id| Address::parse(&id));
         let made = id.is_some_and(|id| id.domain().is_some() && own.iter().any(|a| a.domain() == id.domain()));
         if !has_author && (returned || made) {
-            Origin::User
+            MessageOrigin::User
         } else {
-            Origin::Unknown
+            MessageOrigin::Unknown
         }
     }
 }
@@ -283,7 +283,7 @@ fn is_ruler(text: &str, at: usize, length: usize) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{Origin, ReturnedHeader, nested_values, own_words};
+    use super::{MessageOrigin, ReturnedHeader, nested_values, own_words};
     use crate::message::Message;
     use crate::message::address::{Address, OwnAddresses};
     use crate::message::mime::MimeParts;
@@ -305,7 +305,7 @@ mod tests {
             let body = String::from_utf8_lossy(message.body());
             assert_eq!(
                 ReturnedHeader::find(&outline, &body).origin(&own),
-                Origin::OurForward,
+                MessageOrigin::OurForward,
                 "{text}"
             );
         }

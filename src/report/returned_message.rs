@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use crate::message::Message;
 use crate::message::address::{Address, OwnAddresses};
 use crate::message::envelope::Sender;
-use crate::message::mime::{MimeParts, Part, PartKind};
+use crate::message::mime::{MimePart, MimeParts, PartKind};
 use crate::message::text::{find_ignoring_case, starts_with_ignoring_case};
 use crate::report::returned_header::ReturnedHeader;
 
@@ -16,7 +16,7 @@ const TEXT_BYTES: usize = 64 << 10;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ReturnedMessage {
     /// The message, header and body.
-    Whole(Place),
+    Whole(ReturnedPlace),
     /// Its header alone.
     HeaderOnly(LostMessage),
     /// Nothing.
@@ -25,20 +25,20 @@ pub enum ReturnedMessage {
 
 /// Where a message stands in a report.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Place {
+pub struct ReturnedPlace {
     /// Where it begins, in bytes from the start of the report's content.
     pub start: usize,
     /// The delimiter line behind it, without its line end; it goes to the end of the report where there is none.
     pub until: Option<Vec<u8>>,
     /// How it is packed.
-    pub coding: Coding,
+    pub coding: TransferEncoding,
     /// Whether the report says that this is not all of it.
-    pub extent: Extent,
+    pub extent: Completeness,
 }
 
 /// How an attached message is packed. RFC 2046 section 5.2.1 allows none of it for whole messages, and it is done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Coding {
+pub enum TransferEncoding {
     /// As it is.
     Plain,
     /// In base64.
@@ -49,7 +49,7 @@ pub enum Coding {
 
 /// Whether all of a message is there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Extent {
+pub enum Completeness {
     /// Nothing says otherwise.
     All,
     /// Its end was cut off.
@@ -61,16 +61,20 @@ impl ReturnedMessage {
     #[must_use]
     pub fn find(report: &Message<'_>) -> Self {
         let outline = MimeParts::of(report);
-        let extent = if says_cut(&outline) { Extent::Cut } else { Extent::All };
+        let extent = if says_cut(&outline) {
+            Completeness::Cut
+        } else {
+            Completeness::All
+        };
         // OpenSMTPD puts the whole message under the name of a header.
-        let has_body = |part: &&Part<'_>| {
+        let has_body = |part: &&MimePart<'_>| {
             !Message::new(part.part.body().trim_ascii_start())
                 .body()
                 .trim_ascii()
                 .is_empty()
         };
         let is_message =
-            |part: &&Part<'_>| part.kind == PartKind::Message || (part.kind == PartKind::Header && has_body(part));
+            |part: &&MimePart<'_>| part.kind == PartKind::Message || (part.kind == PartKind::Header && has_body(part));
         let attached = outline.parts.iter().filter(is_message);
         if let Some(place) = attached.filter_map(|part| attached_at(report, part, extent)).next() {
             return Self::Whole(place);
@@ -174,22 +178,22 @@ pub fn sender(message: &Message<'_>, own: &OwnAddresses) -> Sender {
 }
 
 /// Where an attached message stands; none where the part holds no header.
-fn attached_at(report: &Message<'_>, part: &Part<'_>, extent: Extent) -> Option<Place> {
+fn attached_at(report: &Message<'_>, part: &MimePart<'_>, extent: Completeness) -> Option<ReturnedPlace> {
     let value = |name| part.part.first(name).unwrap_or_default();
     let coding = coding_of(&value("Content-Transfer-Encoding"));
     let mut body = part.part.body();
-    if coding == Coding::Plain {
+    if coding == TransferEncoding::Plain {
         while let Some(rest) = body.strip_prefix(b"\n").or_else(|| body.strip_prefix(b"\r\n")) {
             body = rest;
         }
         Message::new(body).fields().next()?;
     }
     let is_piece = starts_with_ignoring_case(value("Content-Type").trim_start(), "message/partial");
-    Some(Place {
+    Some(ReturnedPlace {
         start: offset(report, body)?,
         until: part.delimiter.map(<[u8]>::to_vec),
         coding,
-        extent: if is_piece { Extent::Cut } else { extent },
+        extent: if is_piece { Completeness::Cut } else { extent },
     })
 }
 
@@ -199,11 +203,11 @@ fn offset(report: &Message<'_>, piece: &[u8]) -> Option<usize> {
     (start <= report.content().len()).then_some(start)
 }
 
-fn coding_of(value: &str) -> Coding {
+fn coding_of(value: &str) -> TransferEncoding {
     match value.trim() {
-        v if v.eq_ignore_ascii_case("base64") => Coding::Base64,
-        v if v.eq_ignore_ascii_case("quoted-printable") => Coding::QuotedPrintable,
-        _ => Coding::Plain,
+        v if v.eq_ignore_ascii_case("base64") => TransferEncoding::Base64,
+        v if v.eq_ignore_ascii_case("quoted-printable") => TransferEncoding::QuotedPrintable,
+        _ => TransferEncoding::Plain,
     }
 }
 
@@ -216,9 +220,9 @@ const RULERS: [&[u8]; 3] = [
 ];
 
 /// Where a message stands that is copied below a ruler, in a report that is one text.
-fn below_ruler(report: &Message<'_>, text: &Part<'_>) -> Option<Place> {
+fn below_ruler(report: &Message<'_>, text: &MimePart<'_>) -> Option<ReturnedPlace> {
     let packed = text.part.first("Content-Transfer-Encoding").unwrap_or_default();
-    if text.kind != PartKind::Text || text.delimiter.is_some() || coding_of(&packed) != Coding::Plain {
+    if text.kind != PartKind::Text || text.delimiter.is_some() || coding_of(&packed) != TransferEncoding::Plain {
         return None;
     }
     let body = report.body();
@@ -228,12 +232,12 @@ fn below_ruler(report: &Message<'_>, text: &Part<'_>) -> Option<Place> {
         .filter_map(|ruler| memchr::memmem::find(&begin, ruler))
         .min()?;
     let mut rest = behind_line(body.get(ruler..)?);
-    let mut extent = Extent::All;
+    let mut extent = Completeness::All;
     // Exim goes on in the same manner where it leaves the rest out, and then there is an empty line.
     while let Some(line) = rest.split(|b| *b == b'\n').next() {
         let line = line.trim_ascii();
         if line.starts_with(b"------") {
-            extent = Extent::Cut;
+            extent = Completeness::Cut;
         } else if !line.is_empty() || rest.is_empty() {
             break;
         }
@@ -244,10 +248,10 @@ fn below_ruler(report: &Message<'_>, text: &Part<'_>) -> Option<Place> {
     if message.fields().take(2).count() < 2 || !(usual("From") || usual("Received") || usual("Date")) {
         return None;
     }
-    Some(Place {
+    Some(ReturnedPlace {
         start: offset(report, rest)?,
         until: None,
-        coding: Coding::Plain,
+        coding: TransferEncoding::Plain,
         extent,
     })
 }
@@ -286,7 +290,7 @@ pub struct LostMessage {
 
 #[cfg(test)]
 mod tests {
-    use super::{Coding, Extent, ReturnedMessage, is_sent_by_user, lacks_body, sender, without_marks};
+    use super::{Completeness, ReturnedMessage, TransferEncoding, is_sent_by_user, lacks_body, sender, without_marks};
     use crate::message::Message;
     use crate::message::address::{Address, OwnAddresses};
     use crate::message::envelope::Sender;
@@ -318,22 +322,30 @@ mod tests {
             )
         };
         for (head, coding, extent) in [
-            ("Content-Type: message/rfc822", Coding::Plain, Extent::All),
-            ("Content-Type: message/global", Coding::Plain, Extent::All),
+            (
+                "Content-Type: message/rfc822",
+                TransferEncoding::Plain,
+                Completeness::All,
+            ),
+            (
+                "Content-Type: message/global",
+                TransferEncoding::Plain,
+                Completeness::All,
+            ),
             (
                 "Content-Type: message/partial; id=1; number=1",
-                Coding::Plain,
-                Extent::Cut,
+                TransferEncoding::Plain,
+                Completeness::Cut,
             ),
             (
                 "Content-Type: message/rfc822\nContent-Transfer-Encoding: BASE64 ",
-                Coding::Base64,
-                Extent::All,
+                TransferEncoding::Base64,
+                Completeness::All,
             ),
             (
                 "Content-Type: message/rfc822\nContent-Transfer-Encoding: quoted-printable",
-                Coding::QuotedPrintable,
-                Extent::All,
+                TransferEncoding::QuotedPrintable,
+                Completeness::All,
             ),
         ] {
             let (ReturnedMessage::Whole(place), rest) = found(&report(head)) else {
@@ -377,15 +389,18 @@ mod tests {
         let exim = "------ This is a copy of the message, including all the headers. ------\n";
         let cut = "------ The body of the message is 200000 characters long; only the first\n------ 106496 or so are included here.\n";
         for (report, extent) in [
-            (qmail.clone(), Extent::All),
-            (format!("From: x\n\nIt failed.\n\n{exim}\n{COPY}"), Extent::All),
-            (format!("From: x\n\nIt failed.\n\n{exim}{cut}\n{COPY}"), Extent::Cut),
+            (qmail.clone(), Completeness::All),
+            (format!("From: x\n\nIt failed.\n\n{exim}\n{COPY}"), Completeness::All),
+            (
+                format!("From: x\n\nIt failed.\n\n{exim}{cut}\n{COPY}"),
+                Completeness::Cut,
+            ),
             (
                 format!(
                     "From: x\n\nIt failed.\n\n{}\n{COPY}",
                     exim.replace("the message", "your message")
                 ),
-                Extent::All,
+                Completeness::All,
             ),
         ] {
             let (ReturnedMessage::Whole(place), rest) = found(&report) else {

@@ -7,7 +7,7 @@ use crate::message::text::starts_with_ignoring_case;
 
 /// A step of an SMTP session (RFC 5321 section 3), as far as it tells what was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Stage {
+pub enum SmtpStage {
     /// The greeting, EHLO, STARTTLS or AUTH: the host that sends was refused.
     Session,
     /// MAIL FROM: the sender was refused.
@@ -25,37 +25,37 @@ const ANCHORS: [&str; 5] = ["in reply to ", "after ", "during ", "while sending 
 const BETWEEN: [&str; 3] = ["the ", "pipelined ", "smtp "];
 
 /// The commands, as they are written there.
-const COMMANDS: [(&str, Stage); 12] = [
-    ("rcpt", Stage::Recipient),
-    ("mail from", Stage::Sender),
-    ("end of data", Stage::Data),
-    ("data", Stage::Data),
-    ("message content", Stage::Data),
-    ("ehlo", Stage::Session),
-    ("helo", Stage::Session),
-    ("lhlo", Stage::Session),
-    ("starttls", Stage::Session),
-    ("auth", Stage::Session),
-    ("initial connection", Stage::Session),
-    ("initial server greeting", Stage::Session),
+const COMMANDS: [(&str, SmtpStage); 12] = [
+    ("rcpt", SmtpStage::Recipient),
+    ("mail from", SmtpStage::Sender),
+    ("end of data", SmtpStage::Data),
+    ("data", SmtpStage::Data),
+    ("message content", SmtpStage::Data),
+    ("ehlo", SmtpStage::Session),
+    ("helo", SmtpStage::Session),
+    ("lhlo", SmtpStage::Session),
+    ("starttls", SmtpStage::Session),
+    ("auth", SmtpStage::Session),
+    ("initial connection", SmtpStage::Session),
+    ("initial server greeting", SmtpStage::Session),
 ];
 
 /// Whole phrases: Postfix at the greeting, qmail-remote and its relatives, Gmail of old.
-const PHRASES: [(&str, Stage); 11] = [
-    ("refused to talk to me", Stage::Session),
-    ("does not like recipient", Stage::Recipient),
-    ("sender was rejected", Stage::Sender),
-    ("my name was rejected", Stage::Session),
-    ("greeting failed", Stage::Session),
-    ("failed on data command", Stage::Data),
-    ("failed after i sent the message", Stage::Data),
-    ("(state 13)", Stage::Recipient),
-    ("(state 14)", Stage::Recipient),
-    ("(state 17)", Stage::Data),
-    ("(state 18)", Stage::Data),
+const PHRASES: [(&str, SmtpStage); 11] = [
+    ("refused to talk to me", SmtpStage::Session),
+    ("does not like recipient", SmtpStage::Recipient),
+    ("sender was rejected", SmtpStage::Sender),
+    ("my name was rejected", SmtpStage::Session),
+    ("greeting failed", SmtpStage::Session),
+    ("failed on data command", SmtpStage::Data),
+    ("failed after i sent the message", SmtpStage::Data),
+    ("(state 13)", SmtpStage::Recipient),
+    ("(state 14)", SmtpStage::Recipient),
+    ("(state 17)", SmtpStage::Data),
+    ("(state 18)", SmtpStage::Data),
 ];
 
-impl Stage {
+impl SmtpStage {
     /// Finds the stage that `text` names. Where it names several, the first counts: an MTA puts its own words before those that it
     /// hands on.
     #[must_use]
@@ -83,7 +83,7 @@ impl Stage {
 }
 
 /// Each command that stands behind `anchor`, with where that begins.
-fn commands_behind<'t>(plain: &'t str, anchor: &'static str) -> impl Iterator<Item = (usize, Stage)> + 't {
+fn commands_behind<'t>(plain: &'t str, anchor: &'static str) -> impl Iterator<Item = (usize, SmtpStage)> + 't {
     memmem::find_iter(plain.as_bytes(), anchor.as_bytes()).filter_map(move |at| {
         let mut rest = plain.get(at + anchor.len()..)?;
         while let Some(next) = BETWEEN.iter().find_map(|word| rest.strip_prefix(word)) {
@@ -97,20 +97,20 @@ fn commands_behind<'t>(plain: &'t str, anchor: &'static str) -> impl Iterator<It
 /// The command that a reply stands below, where the dialogue itself is shown: `>>> RCPT To:<b@b.test>`, then `<<< 550 ...` (sendmail,
 /// Courier). A final dot is the end of DATA. With PIPELINING sendmail shows DATA above the answer to RCPT, and the answer to DATA, which
 /// misses a recipient, below that.
-fn in_dialogue(text: &str) -> Option<Stage> {
+fn in_dialogue(text: &str) -> Option<SmtpStage> {
     let mut command = None;
     let mut lines = text.lines().map(str::trim);
     while let Some(line) = lines.next() {
         if let Some(sent) = line.strip_prefix(">>> ") {
             let starts = |word: &str| starts_with_ignoring_case(sent, word);
             command = if starts("rcpt") {
-                Some(Stage::Recipient)
+                Some(SmtpStage::Recipient)
             } else if starts("mail") || starts("send") {
-                Some(Stage::Sender)
+                Some(SmtpStage::Sender)
             } else if starts("data") || starts("bdat") || sent.trim() == "." {
-                Some(Stage::Data)
+                Some(SmtpStage::Data)
             } else if ["ehlo", "helo", "lhlo", "starttls", "auth"].into_iter().any(starts) {
-                Some(Stage::Session)
+                Some(SmtpStage::Session)
             } else {
                 command
             };
@@ -123,7 +123,7 @@ fn in_dialogue(text: &str) -> Option<Stage> {
                 line.starts_with("<<< 503") || line.starts_with("<<< 554") && line.contains("no valid recipient")
             };
             return match command {
-                Some(Stage::Data) if lines.any(misses_recipient) => Some(Stage::Recipient),
+                Some(SmtpStage::Data) if lines.any(misses_recipient) => Some(SmtpStage::Recipient),
                 command => command,
             };
         }
@@ -133,43 +133,52 @@ fn in_dialogue(text: &str) -> Option<Stage> {
 
 #[cfg(test)]
 mod tests {
-    use super::Stage;
+    use super::SmtpStage;
 
     #[test]
     fn each_mta_names_the_stage_in_its_own_way() {
         for (text, want) in [
             (
                 "host mx said: 550 no (in reply to RCPT TO command)",
-                Some(Stage::Recipient),
+                Some(SmtpStage::Recipient),
             ),
-            ("550 no (in\n    reply to end of\n    DATA command)", Some(Stage::Data)),
-            ("host mx[192.0.2.9] refused to talk to me: 554 no", Some(Stage::Session)),
+            (
+                "550 no (in\n    reply to end of\n    DATA command)",
+                Some(SmtpStage::Data),
+            ),
+            (
+                "host mx[192.0.2.9] refused to talk to me: 554 no",
+                Some(SmtpStage::Session),
+            ),
             (
                 "SMTP error from remote mail server after MAIL FROM:<> SIZE=1: 550",
-                Some(Stage::Sender),
+                Some(SmtpStage::Sender),
             ),
             (
                 "after RCPT TO:<b@b.test>: 550-a (in reply to MAIL FROM command)",
-                Some(Stage::Recipient),
+                Some(SmtpStage::Recipient),
             ),
             (
                 "192.0.2.9 does not like recipient.\nRemote host said: 550",
-                Some(Stage::Recipient),
+                Some(SmtpStage::Recipient),
             ),
-            ("Connected to 192.0.2.9 but sender was rejected.", Some(Stage::Sender)),
+            (
+                "Connected to 192.0.2.9 but sender was rejected.",
+                Some(SmtpStage::Sender),
+            ),
             (
                 ">>> MAIL From:<a@a.test>\n<<< 250 ok\n>>> RCPT To:<b@b.test>\n<<< 550 5.1.1 no\n>>> DATA\n<<< 503 no",
-                Some(Stage::Recipient),
+                Some(SmtpStage::Recipient),
             ),
             (
                 ">>> DATA\n<<< 550 5.1.1 no\n550 5.1.1 no\n<<< 503 5.0.0 Need RCPT (recipient)",
-                Some(Stage::Recipient),
+                Some(SmtpStage::Recipient),
             ),
-            (">>> DATA\n<<< 354 go on\n>>> .\n<<< 550 no", Some(Stage::Data)),
+            (">>> DATA\n<<< 354 go on\n>>> .\n<<< 550 no", Some(SmtpStage::Data)),
             ("550 b@b.test unknown", None),
             ("", None),
         ] {
-            assert_eq!(Stage::find(text), want, "{text}");
+            assert_eq!(SmtpStage::find(text), want, "{text}");
         }
     }
 }

@@ -17,14 +17,14 @@ pub enum FailureClass {
 
 /// The subject and the detail of an enhanced status, `1` and `10` of `5.1.10`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Subject {
+pub struct StatusSubject {
     /// The second number.
     pub subject: u16,
     /// The third number.
     pub detail: u16,
 }
 
-impl Subject {
+impl StatusSubject {
     /// Reads them from a status.
     #[must_use]
     pub fn read(status: &str) -> Option<Self> {

@@ -11,11 +11,11 @@ use crate::error::{Error, Status};
 use crate::escape::visible;
 use crate::output::sizes::size;
 use crate::output::{print_error, print_line};
-use crate::spool::choose::{Choice, Doubtful, Inside, Kind, Seen, Wanted};
+use crate::spool::choose::{ChosenMessages, Doubtful, Inside, OnlySeen, Wanted, WantedKind};
 use crate::spool::context::SpoolRun;
-use crate::spool::move_out::{Mode, Take, Taken};
+use crate::spool::move_out::{MoveMode, MoveOut, MoveOutcome};
 use crate::spool::select;
-use crate::spool::select::Spool;
+use crate::spool::select::SelectedMailbox;
 use crate::sys::deadline::ReadLimit;
 
 /// Runs the command: 0, or 1 when a mailbox could not be done.
@@ -25,17 +25,25 @@ use crate::sys::deadline::ReadLimit;
 pub fn run(care: &SpoolRun, what: &What, mail: &Mail, packing: &Packing) -> Result<Status, Error> {
     let date = OffsetDateTime::now_utc();
     let wanted = Wanted {
-        kinds: if mail.bounces { vec![Kind::Bounce] } else { Vec::new() },
+        kinds: if mail.bounces {
+            vec![WantedKind::Bounce]
+        } else {
+            Vec::new()
+        },
         before: mail.older_than.map(|age| select::cutoff(date, age)),
-        seen: mail.seen.then_some(Seen),
+        seen: mail.seen.then_some(OnlySeen),
         down_to: mail.down_to.map(Size::bytes),
         inside: Inside::Ignored,
     };
-    let mode = if care.dry_run { Mode::Rehearse } else { Mode::Execute };
+    let mode = if care.dry_run {
+        MoveMode::Rehearse
+    } else {
+        MoveMode::Execute
+    };
     each(care, what, |spool| {
-        let taken = Take::new(care, packing, spool, &wanted, date)?.run(mode)?;
+        let taken = MoveOut::new(care, packing, spool, &wanted, date)?.run(mode)?;
         tell(spool, &taken);
-        Ok(matches!(taken, Taken::Nothing(_)))
+        Ok(matches!(taken, MoveOutcome::Nothing(_)))
     })
 }
 
@@ -46,7 +54,11 @@ const MAILBOX_TIME: Duration = Duration::from_secs(60 * 60);
 ///
 /// # Errors
 /// When the mailboxes cannot be found at all.
-pub fn each(care: &SpoolRun, what: &What, mut one: impl FnMut(&Spool) -> Result<bool, Error>) -> Result<Status, Error> {
+pub fn each(
+    care: &SpoolRun,
+    what: &What,
+    mut one: impl FnMut(&SelectedMailbox) -> Result<bool, Error>,
+) -> Result<Status, Error> {
     let (mut done, mut nothing, mut failed) = (0_u64, 0_u64, 0_u64);
     for found in select::find(what, &care.config)? {
         care.deadline.check("go on", "with the other mailboxes")?;
@@ -73,22 +85,22 @@ pub fn each(care: &SpoolRun, what: &What, mut one: impl FnMut(&Spool) -> Result<
 }
 
 /// One line about a mailbox, for people; one in the log where something was done.
-pub fn tell(spool: &Spool, taken: &Taken) {
+pub fn tell(spool: &SelectedMailbox, taken: &MoveOutcome) {
     let user = visible(&spool.account.name);
     match taken {
-        Taken::Nothing(choice) => print_line(&format!(
+        MoveOutcome::Nothing(choice) => print_line(&format!(
             "{user}: nothing to take; {} messages, {}",
             choice.stay,
             size(spool.bytes)
         )),
-        Taken::Would(choice, _) => print_line(&format!(
+        MoveOutcome::Would(choice, _) => print_line(&format!(
             "{user}: would take {} messages ({}), and leave {} ({})",
             choice.messages,
             size(choice.taken.bytes()),
             choice.stay,
             size(spool.bytes.saturating_sub(choice.taken.bytes())),
         )),
-        Taken::Done {
+        MoveOutcome::Done {
             choice,
             archive,
             stay_bytes,
@@ -117,12 +129,14 @@ pub fn tell(spool: &Spool, taken: &Taken) {
         }
     }
     match taken {
-        Taken::Nothing(choice) | Taken::Would(choice, _) | Taken::Done { choice, .. } => tell_of_doubts(spool, choice),
+        MoveOutcome::Nothing(choice) | MoveOutcome::Would(choice, _) | MoveOutcome::Done { choice, .. } => {
+            tell_of_doubts(spool, choice)
+        }
     }
 }
 
 /// Which messages stay although they are meant, and why: up to some of them.
-fn tell_of_doubts(spool: &Spool, choice: &Choice) {
+fn tell_of_doubts(spool: &SelectedMailbox, choice: &ChosenMessages) {
     const NAMED: usize = 10;
     for Doubtful { offset, doubt } in choice.doubtful.iter().take(NAMED) {
         print_line(&format!(

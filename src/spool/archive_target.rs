@@ -10,23 +10,23 @@ use crate::archive::publish::ArchiveDir;
 use crate::cli::spool::Packing;
 use crate::config;
 use crate::deliver::context;
-use crate::error::{Class, Error};
+use crate::error::{Category, Error};
 use crate::spool::context::SpoolRun;
-use crate::spool::select::Spool;
+use crate::spool::select::SelectedMailbox;
 use crate::sys::{account, dirs};
 
 /// Where archives go, by flags and configuration.
 ///
 /// # Errors
 /// When the owner that is configured is nobody's name.
-pub fn of(care: &SpoolRun, packing: &Packing, spool: &Spool) -> Result<ArchiveDir, Error> {
+pub fn of(care: &SpoolRun, packing: &Packing, spool: &SelectedMailbox) -> Result<ArchiveDir, Error> {
     let configured = &care.config.archive;
     Ok(ArchiveDir {
         dir: packing.to.clone().unwrap_or_else(|| place(care, spool)),
         format: match configured.format {
-            config::Format::TarGz => Format::TarGz,
-            config::Format::Gz => Format::Gz,
-            config::Format::Zst => Format::Zst,
+            config::ArchiveFormat::TarGz => Format::TarGz,
+            config::ArchiveFormat::Gz => Format::Gz,
+            config::ArchiveFormat::Zst => Format::Zst,
         },
         owner: owner(&configured.owner, spool)?,
         min_free_bytes: care.config.mailbox.min_free.bound(),
@@ -36,7 +36,7 @@ pub fn of(care: &SpoolRun, packing: &Packing, spool: &Spool) -> Result<ArchiveDi
 /// Where archives go unless `--to` says so. A user who may not write to that directory, or may write there with others, has one of their
 /// own.
 #[must_use]
-pub fn place(care: &SpoolRun, spool: &Spool) -> PathBuf {
+pub fn place(care: &SpoolRun, spool: &SelectedMailbox) -> PathBuf {
     let configured = PathBuf::from(&care.config.archive.dir);
     let allowed = AccessFlags::W_OK | AccessFlags::X_OK;
     let own = Uid::effective();
@@ -50,7 +50,7 @@ pub fn place(care: &SpoolRun, spool: &Spool) -> PathBuf {
     }
 }
 
-fn owner(configured: &str, spool: &Spool) -> Result<Option<(u32, u32)>, Error> {
+fn owner(configured: &str, spool: &SelectedMailbox) -> Result<Option<(u32, u32)>, Error> {
     if !Uid::effective().is_root() {
         return Ok(None);
     }
@@ -63,7 +63,12 @@ fn owner(configured: &str, spool: &Spool) -> Result<Option<(u32, u32)>, Error> {
         Some(owner) => Ok(Some(owner)),
         None => {
             let cause = "archive.owner is nobody's name";
-            Err(Error::new(Class::Configuration, "give archives to", configured, cause))
+            Err(Error::new(
+                Category::Configuration,
+                "give archives to",
+                configured,
+                cause,
+            ))
         }
     }
 }

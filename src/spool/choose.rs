@@ -11,7 +11,7 @@ use crate::cli::Who;
 use crate::config::Config;
 use crate::deliver::caller;
 use crate::deliver::judge;
-use crate::error::{Class, Error};
+use crate::error::{Category, Error};
 use crate::mailbox::expunge::execute::Unread;
 use crate::mailbox::expunge::imap_state;
 use crate::mailbox::expunge::snapshot::Snapshot;
@@ -19,7 +19,7 @@ use crate::mailbox::hash_set::Hashes;
 use crate::mailbox::ranges::{Ranges, STEP_BYTES};
 use crate::mailbox::reader::{Doubt, MboxMessage, MboxReader};
 use crate::message::Message;
-use crate::spool::returned::{Originals, Search, Unpacker};
+use crate::spool::returned::{Originals, ReturnedSearch, Unpacker};
 use crate::sys::account::Account;
 use crate::sys::deadline::Deadline;
 use crate::sys::deadline::stop_if_asked;
@@ -36,7 +36,7 @@ const MOST_NAMES: usize = 10_000;
 
 /// One kind of mail that a mailbox fills with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum WantedKind {
     /// A report from a mail system.
     Bounce,
     /// It has been here before.
@@ -49,11 +49,11 @@ pub enum Kind {
 #[derive(Clone, Debug, Default)]
 pub struct Wanted {
     /// Of one of these kinds; any mail, where none is named.
-    pub kinds: Vec<Kind>,
+    pub kinds: Vec<WantedKind>,
     /// Delivered before this, in seconds since 1970.
     pub before: Option<i64>,
     /// Only what the user has seen.
-    pub seen: Option<Seen>,
+    pub seen: Option<OnlySeen>,
     /// Not more than is needed, so that what stays is not larger than this, in bytes.
     pub down_to: Option<u64>,
     /// What happens to the messages that the reports carry inside.
@@ -81,11 +81,11 @@ pub enum Inside {
 
 /// The user has seen it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Seen;
+pub struct OnlySeen;
 
 /// The messages that were chosen.
 #[derive(Debug)]
-pub struct Choice {
+pub struct ChosenMessages {
     /// Where they are.
     pub taken: Ranges,
     /// How many there are.
@@ -157,20 +157,20 @@ pub fn choose(
     wanted: &Wanted,
     deadline: &Deadline,
     mut step: impl FnMut(u64),
-) -> Result<Choice, Error> {
+) -> Result<ChosenMessages, Error> {
     let Unpacker {
         look, account, config, ..
     } = unpacker;
     let fail = |e: io::Error| Error::io("read", look.path(), &e);
-    let judged = wanted.kinds.contains(&Kind::Bounce) || wanted.kinds.contains(&Kind::Loop);
+    let judged = wanted.kinds.contains(&WantedKind::Bounce) || wanted.kinds.contains(&WantedKind::Loop);
     let head_bytes = if judged { HEAD_BYTES } else { HEADER_BYTES };
     let seen = look.seen();
     let mut mbox = MboxReader::new(&seen, head_bytes).map_err(fail)?;
     if look.bytes() > 0 && !mbox.is_mbox().map_err(fail)? {
         let cause = "it does not begin with a separator line, and is no mbox";
-        return Err(Error::new(Class::Mailbox, "read", look.path().display(), cause).needs_mending());
+        return Err(Error::new(Category::Mailbox, "read", look.path().display(), cause).needs_mending());
     }
-    let mut choice = Choice {
+    let mut choice = ChosenMessages {
         taken: Ranges::new(),
         messages: 0,
         stay: 0,
@@ -189,7 +189,7 @@ pub fn choose(
         config,
         hashes: Hashes::default(),
         taken_bytes: 0,
-        search: (wanted.inside != Inside::Ignored).then(|| Search::new(unpacker)),
+        search: (wanted.inside != Inside::Ignored).then(|| ReturnedSearch::new(unpacker)),
     };
     let mut at = 0;
     while let Some(stored) = mbox.next().map_err(fail)? {
@@ -246,14 +246,19 @@ struct Judge<'a> {
     config: &'a Config,
     hashes: Hashes,
     taken_bytes: u64,
-    search: Option<Search<'a>>,
+    search: Option<ReturnedSearch<'a>>,
 }
 
 impl Judge<'_> {
-    fn takes(&mut self, stored: &MboxMessage<'_>, message: &Message<'_>, choice: &mut Choice) -> io::Result<bool> {
+    fn takes(
+        &mut self,
+        stored: &MboxMessage<'_>,
+        message: &Message<'_>,
+        choice: &mut ChosenMessages,
+    ) -> io::Result<bool> {
         let wanted = self.wanted;
         // Asked of every message: the first of several stays, even if it is not meant otherwise.
-        let again = wanted.kinds.contains(&Kind::Duplicate) && self.is_again(self.hash(stored, message)?);
+        let again = wanted.kinds.contains(&WantedKind::Duplicate) && self.is_again(self.hash(stored, message)?);
         if let Some(down_to) = wanted.down_to
             && self.look.bytes().saturating_sub(self.taken_bytes) <= down_to
         {
@@ -273,7 +278,7 @@ impl Judge<'_> {
         }
         let envelope = caller::envelope(&Who::default(), &|_| None, message, self.config, self.account);
         Ok(match judge::judge(message, &envelope, self.config).verdict {
-            Verdict::Bounce(bounce) if wanted.kinds.contains(&Kind::Bounce) => {
+            Verdict::Bounce(bounce) if wanted.kinds.contains(&WantedKind::Bounce) => {
                 if stored.doubt.is_none() {
                     if let Some(search) = &mut self.search {
                         search.goes(stored)?;
@@ -284,7 +289,7 @@ impl Judge<'_> {
                 }
                 true
             }
-            Verdict::Loop(_) => again || wanted.kinds.contains(&Kind::Loop),
+            Verdict::Loop(_) => again || wanted.kinds.contains(&WantedKind::Loop),
             Verdict::Notice(_) => false,
             // Its mark alone makes no notice.
             Verdict::Bounce(_)

@@ -8,7 +8,7 @@ use nix::unistd::Uid;
 use crate::cli::Everywhere;
 use crate::config::Config;
 use crate::config::load;
-use crate::config::load::{Extent, Sources};
+use crate::config::load::{ConfigSources, KeySelection};
 use crate::deliver;
 use crate::error::Error;
 use crate::output::log;
@@ -44,8 +44,8 @@ impl SpoolRun {
         let deadline = deliver::begin()?;
         let runner = account::runner();
         let loaded = load::load(
-            Sources::chosen(everywhere.config.as_deref(), runner.home.as_deref(), runner.owners()),
-            Extent::Whole,
+            ConfigSources::chosen(everywhere.config.as_deref(), runner.home.as_deref(), runner.owners()),
+            KeySelection::Whole,
         )?;
         log::start(&loaded.config.log, everywhere.verbose);
         Ok(Self {

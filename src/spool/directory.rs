@@ -32,7 +32,7 @@ const SET_ASIDE: [&[u8]; 2] = [b".spoolguard-cut.bad", b".spoolguard-cut.kept"];
 
 /// One name of the directory.
 #[derive(Debug)]
-pub struct Entry {
+pub struct DirectoryEntry {
     /// Where it is.
     pub path: PathBuf,
     /// What the file system says of it, of a link and not of what it leads to.
@@ -41,7 +41,7 @@ pub struct Entry {
 
 /// What a name of the directory is.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Thing {
+pub enum EntryKind {
     /// A regular file with one name.
     Mailbox,
     /// The lock of a mailbox.
@@ -68,7 +68,7 @@ pub enum Thing {
 
 /// How a lock stands.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Standing {
+pub enum LockState {
     /// Somebody uses it.
     InUse,
     /// Its process is gone.
@@ -83,13 +83,13 @@ pub enum Standing {
 ///
 /// # Errors
 /// When the directory cannot be read.
-pub fn entries(dir: &Path) -> Result<Vec<Entry>, Error> {
+pub fn entries(dir: &Path) -> Result<Vec<DirectoryEntry>, Error> {
     let fail = |e: io::Error| Error::io("read spool directory", dir, &e);
     let mut found = Vec::new();
     for entry in dir.read_dir().map_err(fail)? {
         let path = entry.map_err(fail)?.path();
         match path.symlink_metadata() {
-            Ok(stat) => found.push(Entry { path, stat }),
+            Ok(stat) => found.push(DirectoryEntry { path, stat }),
             Err(e) if e.kind() == io::ErrorKind::NotFound => {}
             Err(e) => return Err(Error::io("examine", &path, &e)),
         }
@@ -98,49 +98,49 @@ pub fn entries(dir: &Path) -> Result<Vec<Entry>, Error> {
     Ok(found)
 }
 
-impl Entry {
+impl DirectoryEntry {
     /// What it is.
     #[must_use]
-    pub fn thing(&self) -> Thing {
+    pub fn thing(&self) -> EntryKind {
         let name = self.path.file_name().unwrap_or_default().as_encoded_bytes();
         let kind = self.stat.file_type();
         if kind.is_symlink() {
-            Thing::Link(std::fs::read_link(&self.path).unwrap_or_default())
+            EntryKind::Link(std::fs::read_link(&self.path).unwrap_or_default())
         } else if kind.is_dir() {
-            Thing::Directory
+            EntryKind::Directory
         } else if !kind.is_file() {
-            Thing::Special(special(kind))
+            EntryKind::Special(special(kind))
         } else if name.ends_with(b".lock") {
-            Thing::Lock
+            EntryKind::Lock
         } else if draft_pid(name).is_some() {
-            Thing::Draft
+            EntryKind::Draft
         } else if name.starts_with(b".") && name.ends_with(JOURNAL) {
-            Thing::Journal
+            EntryKind::Journal
         } else if name.starts_with(b".") && name.ends_with(UNFINISHED) {
-            Thing::Leftover
+            EntryKind::Leftover
         } else if name.starts_with(b".") && SET_ASIDE.iter().any(|part| memmem::find(name, part).is_some()) {
-            Thing::SetAside
+            EntryKind::SetAside
         } else if name.starts_with(b".") {
-            Thing::Hidden
+            EntryKind::Hidden
         } else if self.stat.nlink() > 1 {
-            Thing::ManyNames(self.stat.nlink())
+            EntryKind::ManyNames(self.stat.nlink())
         } else {
-            Thing::Mailbox
+            EntryKind::Mailbox
         }
     }
 
     /// How it stands as a lock, or as what a run of ours left.
     #[must_use]
-    pub fn standing(&self, now: SystemTime) -> Standing {
+    pub fn standing(&self, now: SystemTime) -> LockState {
         let age = self.age(now);
         match holder(&self.path) {
             Some(pid) if is_alive(pid) => match age {
-                age if age < STALE_AGE => Standing::InUse,
-                age => Standing::Long(pid, age),
+                age if age < STALE_AGE => LockState::InUse,
+                age => LockState::Long(pid, age),
             },
-            Some(pid) if age >= DEAD_AGE => Standing::Dead(pid),
-            None if age >= STALE_AGE => Standing::Old(age),
-            Some(_) | None => Standing::InUse,
+            Some(pid) if age >= DEAD_AGE => LockState::Dead(pid),
+            None if age >= STALE_AGE => LockState::Old(age),
+            Some(_) | None => LockState::InUse,
         }
     }
 
@@ -245,7 +245,7 @@ fn is_alive(pid: u32) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{Standing, Thing, entries};
+    use super::{EntryKind, LockState, entries};
     use std::os::unix::fs::symlink;
     use std::time::{Duration, SystemTime};
 
@@ -288,20 +288,20 @@ mod tests {
             })
             .collect();
         let want = [
-            (".a.spoolguard-cut", Thing::Journal),
-            (".a.spoolguard-cut.bad", Thing::SetAside),
-            (".a.spoolguard-cut.kept.3", Thing::SetAside),
-            (".a.spoolguard-cut.new", Thing::Leftover),
-            (".b.spoolguard-cut", Thing::Journal),
-            (".x", Thing::Hidden),
-            ("a", Thing::Mailbox),
-            ("a.lock", Thing::Lock),
-            (draft.as_str(), Thing::Draft),
-            ("d", Thing::Directory),
-            ("f", Thing::Special("a FIFO")),
-            ("link", Thing::Link("/etc/shadow".into())),
-            ("two", Thing::ManyNames(2)),
-            ("zwei", Thing::ManyNames(2)),
+            (".a.spoolguard-cut", EntryKind::Journal),
+            (".a.spoolguard-cut.bad", EntryKind::SetAside),
+            (".a.spoolguard-cut.kept.3", EntryKind::SetAside),
+            (".a.spoolguard-cut.new", EntryKind::Leftover),
+            (".b.spoolguard-cut", EntryKind::Journal),
+            (".x", EntryKind::Hidden),
+            ("a", EntryKind::Mailbox),
+            ("a.lock", EntryKind::Lock),
+            (draft.as_str(), EntryKind::Draft),
+            ("d", EntryKind::Directory),
+            ("f", EntryKind::Special("a FIFO")),
+            ("link", EntryKind::Link("/etc/shadow".into())),
+            ("two", EntryKind::ManyNames(2)),
+            ("zwei", EntryKind::ManyNames(2)),
         ];
         assert_eq!(told.len(), want.len());
         for ((name, thing), (want_name, want_thing)) in told.iter().zip(&want) {
@@ -317,18 +317,18 @@ mod tests {
         let long = Duration::from_secs(3600);
         let soon = Duration::from_secs(90);
         let cases = [
-            (format!("{own}\n"), soon, Standing::InUse),
-            (format!("{own}\n"), long, Standing::Long(own, long)),
-            ("4000000000\n".to_owned(), Duration::ZERO, Standing::InUse),
+            (format!("{own}\n"), soon, LockState::InUse),
+            (format!("{own}\n"), long, LockState::Long(own, long)),
+            ("4000000000\n".to_owned(), Duration::ZERO, LockState::InUse),
             (
                 "4000000000\nspoolguard host=x".to_owned(),
                 soon,
-                Standing::Dead(4_000_000_000),
+                LockState::Dead(4_000_000_000),
             ),
-            ("4000000000:elsewhere.test".to_owned(), soon, Standing::InUse),
-            ("0".to_owned(), soon, Standing::InUse),
-            ("0".to_owned(), long, Standing::Old(long)),
-            (String::new(), long, Standing::Old(long)),
+            ("4000000000:elsewhere.test".to_owned(), soon, LockState::InUse),
+            ("0".to_owned(), soon, LockState::InUse),
+            ("0".to_owned(), long, LockState::Old(long)),
+            (String::new(), long, LockState::Old(long)),
         ];
         for (text, age, want) in cases {
             assert!(std::fs::write(&path, &text).is_ok());

@@ -10,7 +10,7 @@ use time::OffsetDateTime;
 use crate::archive::retention;
 use crate::archive::retention::{Bounds, ClockDoubt, Decision, Surplus};
 use crate::config::Archive;
-use crate::error::{Class, Error};
+use crate::error::{Category, Error};
 
 /// What the configuration says about how much is kept.
 #[must_use]
@@ -25,7 +25,7 @@ pub fn bounds(archive: &Archive) -> Bounds {
 
 /// Whether anything is removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mode {
+pub enum ExpiryMode {
     /// It is.
     Remove,
     /// It is only said what would be.
@@ -43,7 +43,7 @@ pub fn tidy(
     user: &str,
     newest: &Path,
     now: OffsetDateTime,
-    mode: Mode,
+    mode: ExpiryMode,
     output: &mut impl Write,
 ) -> Result<(), Error> {
     let surplus = match retention::decide(dir, user, newest, bounds(archive), now)? {
@@ -55,18 +55,18 @@ pub fn tidy(
         let path = path.display().to_string();
         let (verb, path_text) = (
             match mode {
-                Mode::Remove => "removing",
-                Mode::Rehearse => "would remove",
+                ExpiryMode::Remove => "removing",
+                ExpiryMode::Rehearse => "would remove",
             },
             crate::escape::visible(&path),
         );
         let _ = writeln!(output, "{verb} {path_text} ({bytes} bytes): beyond {limit}");
-        if mode == Mode::Remove {
+        if mode == ExpiryMode::Remove {
             tracing::warn!(action = "remove-archive", user, archive = path, bytes, note = limit);
         }
     }
     let _ = output.flush();
-    if mode == Mode::Rehearse {
+    if mode == ExpiryMode::Rehearse {
         return Ok(());
     }
     let mut failed = None;
@@ -101,5 +101,5 @@ fn in_doubt(dir: &Path, doubt: &ClockDoubt) -> Error {
             "set the clock, or rename that archive",
         ),
     };
-    Error::new(Class::System, "remove archives from", dir.display(), cause).hint(hint)
+    Error::new(Category::System, "remove archives from", dir.display(), cause).hint(hint)
 }

@@ -12,14 +12,14 @@ use time::OffsetDateTime;
 
 use crate::archive::Member;
 use crate::archive::names;
-use crate::archive::publish::{Archive, ArchiveDir, estimate};
+use crate::archive::publish::{ArchiveDir, PublishedArchive, estimate};
 use crate::archive::retention;
 use crate::cli::spool::Packing;
 use crate::deliver::access;
 use crate::deliver::recovery_log::log_recovery;
-use crate::error::{Class, Error};
+use crate::error::{Category, Error};
 use crate::escape::visible;
-use crate::mailbox::expunge::execute::{Expunge, Plan, Prepared, Trust, expunge};
+use crate::mailbox::expunge::execute::{Expunge, ExpungePlan, Prepared, SnapshotTrust, expunge};
 use crate::mailbox::expunge::journal;
 use crate::mailbox::expunge::snapshot::Snapshot;
 use crate::mailbox::lock;
@@ -29,12 +29,12 @@ use crate::output::progress::Progress;
 use crate::output::sizes::size;
 use crate::output::{print_error, print_line};
 use crate::spool::choose;
-use crate::spool::choose::{Choice, Inside, Wanted};
+use crate::spool::choose::{ChosenMessages, Inside, Wanted};
 use crate::spool::context::SpoolRun;
 use crate::spool::merge;
-use crate::spool::merge::{Room, Sameness, Stop, Tally, Target};
+use crate::spool::merge::{MergeLimits, MergeTally, MergeTarget, Sameness, Stop};
 use crate::spool::returned::Unpacker;
-use crate::spool::select::Spool;
+use crate::spool::select::SelectedMailbox;
 use crate::spool::{archive_target, expire};
 use crate::sys::deadline::stop_if_asked;
 use crate::sys::{account, filesystem};
@@ -50,9 +50,9 @@ const TOLD_BYTES: u64 = 256 << 20;
 
 /// What is done with the messages of one mailbox.
 #[derive(Debug)]
-pub struct Take<'a> {
+pub struct MoveOut<'a> {
     care: &'a SpoolRun,
-    spool: &'a Spool,
+    spool: &'a SelectedMailbox,
     wanted: &'a Wanted,
     archive_dir: ArchiveDir,
     lock_at_most: Duration,
@@ -61,36 +61,36 @@ pub struct Take<'a> {
 
 /// What became of it.
 #[derive(Debug)]
-pub enum Taken {
+pub enum MoveOutcome {
     /// No message was chosen.
-    Nothing(Choice),
+    Nothing(ChosenMessages),
     /// These would be taken, and of what their reports carry so much put back.
-    Would(Choice, Tally),
+    Would(ChosenMessages, MergeTally),
     /// These were.
     Done {
         /// The messages.
-        choice: Choice,
+        choice: ChosenMessages,
         /// Where they are.
-        archive: Archive,
+        archive: PublishedArchive,
         /// The mailbox's length now, in bytes.
         stay_bytes: u64,
         /// For how long the mailbox was locked.
         held: Duration,
         /// What of the messages inside the reports was put back.
-        back: Tally,
+        back: MergeTally,
     },
 }
 
 /// Whether to do it or to print_line it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mode {
+pub enum MoveMode {
     /// Do it.
     Execute,
     /// Say what would be done.
     Rehearse,
 }
 
-impl<'a> Take<'a> {
+impl<'a> MoveOut<'a> {
     /// Of what `wanted` means in one mailbox, into an archive as flags and configuration print_line; `date` is when the run began.
     ///
     /// # Errors
@@ -98,7 +98,7 @@ impl<'a> Take<'a> {
     pub fn new(
         care: &'a SpoolRun,
         packing: &Packing,
-        spool: &'a Spool,
+        spool: &'a SelectedMailbox,
         wanted: &'a Wanted,
         date: OffsetDateTime,
     ) -> Result<Self, Error> {
@@ -116,7 +116,7 @@ impl<'a> Take<'a> {
     ///
     /// # Errors
     /// When it cannot be done; the mailbox holds everything that is not in an archive, whatever happened.
-    pub fn run(&self, mode: Mode) -> Result<Taken, Error> {
+    pub fn run(&self, mode: MoveMode) -> Result<MoveOutcome, Error> {
         for _ in 0..ROUNDS {
             match self.round(mode)? {
                 Some(taken) => return Ok(taken),
@@ -127,11 +127,13 @@ impl<'a> Take<'a> {
             }
         }
         let cause = "another program rewrites it again and again; nothing was taken out";
-        Err(Error::new(Class::Mailbox, "archive", self.spool.path.display(), cause)
-            .hint("try again when the user is away"))
+        Err(
+            Error::new(Category::Mailbox, "archive", self.spool.path.display(), cause)
+                .hint("try again when the user is away"),
+        )
     }
 
-    fn round(&self, mode: Mode) -> Result<Option<Taken>, Error> {
+    fn round(&self, mode: MoveMode) -> Result<Option<MoveOutcome>, Error> {
         let spool = self.spool;
         let locked = self.lock()?;
         let mut look = Snapshot::take(&locked, self.care.reading.get())?;
@@ -143,12 +145,12 @@ impl<'a> Take<'a> {
         })?;
         drop(progress);
         if choice.taken.is_empty() {
-            return Ok(Some(Taken::Nothing(choice)));
+            return Ok(Some(MoveOutcome::Nothing(choice)));
         }
-        if mode == Mode::Rehearse {
-            let back = self.put_back(&look, &choice, merge::Mode::Rehearse)?;
-            self.expire(&self.free_place()?, expire::Mode::Rehearse);
-            return Ok(back.map(|back| Taken::Would(choice, back)));
+        if mode == MoveMode::Rehearse {
+            let back = self.put_back(&look, &choice, merge::MergeMode::Rehearse)?;
+            self.expire(&self.free_place()?, expire::ExpiryMode::Rehearse);
+            return Ok(back.map(|back| MoveOutcome::Would(choice, back)));
         }
         look.remember(choice.starts.places())?;
         self.archive_dir
@@ -157,7 +159,7 @@ impl<'a> Take<'a> {
         let (archive, hash) = self.pack(&look, &choice)?;
         // Before the reports go, and synced: whatever comes between, each message is in a report or in the mailbox, and the next run sees
         // which.
-        let back = match self.put_back(&look, &choice, merge::Mode::Write) {
+        let back = match self.put_back(&look, &choice, merge::MergeMode::Write) {
             Ok(Some(back)) => back,
             Ok(None) => {
                 archive.withdraw();
@@ -168,7 +170,7 @@ impl<'a> Take<'a> {
                 return Err(e);
             }
         };
-        let plan = Plan {
+        let plan = ExpungePlan {
             taken: choice.taken.clone(),
             hash,
             imap_base: choice.imap_base.clone(),
@@ -178,8 +180,8 @@ impl<'a> Take<'a> {
         };
         match self.expunge(&mut look, &plan, &place) {
             Ok(Some(Expunge::Done(done))) => {
-                self.expire(&archive.path, expire::Mode::Remove);
-                Ok(Some(Taken::Done {
+                self.expire(&archive.path, expire::ExpiryMode::Remove);
+                Ok(Some(MoveOutcome::Done {
                     choice,
                     archive,
                     stay_bytes: done.bytes,
@@ -218,18 +220,23 @@ impl<'a> Take<'a> {
 
     /// Puts back what the reports carry, where that is asked for; none when the mailbox was rewritten meanwhile. All of it, or the reports
     /// have to stay.
-    fn put_back(&self, look: &Snapshot, choice: &Choice, mode: merge::Mode) -> Result<Option<Tally>, Error> {
+    fn put_back(
+        &self,
+        look: &Snapshot,
+        choice: &ChosenMessages,
+        mode: merge::MergeMode,
+    ) -> Result<Option<MergeTally>, Error> {
         if self.wanted.inside != Inside::PutBack || choice.originals.count() == 0 {
-            return Ok(Some(Tally::default()));
+            return Ok(Some(MergeTally::default()));
         }
         let (config, account) = (&self.care.config, &self.spool.account);
         let limit = config.limit_of(&account.name, || account.groups());
         let plan = self.lock_plan();
-        let target = Target {
+        let target = MergeTarget {
             path: &self.spool.path,
             plan: &plan,
             // What goes makes room.
-            room: Room {
+            room: MergeLimits {
                 bytes: limit.bytes.map(|bytes| bytes.saturating_add(choice.taken.bytes())),
                 messages: limit.messages.map(|messages| messages.saturating_add(choice.messages)),
                 min_free: config.mailbox.min_free.bound(),
@@ -244,7 +251,7 @@ impl<'a> Take<'a> {
             Err(Stop::Failed(e)) => return Err(e),
             Err(Stop::Archive(e)) => return Err(Error::io("read", &self.spool.path, &e)),
         };
-        if mode == merge::Mode::Write && tally.restored > 0 {
+        if mode == merge::MergeMode::Write && tally.restored > 0 {
             tracing::info!(
                 action = "rescue",
                 user = account.name,
@@ -259,7 +266,7 @@ impl<'a> Take<'a> {
                 tally.no_room
             );
             return Err(Error::new(
-                Class::MailboxFull,
+                Category::MailboxFull,
                 "put back all into",
                 self.spool.path.display(),
                 cause,
@@ -271,7 +278,7 @@ impl<'a> Take<'a> {
 
     /// Removes archives that are too many by now. What cannot be removed is said, and changes nothing. A directory that was named with `--to`
     /// is somebody else's to keep.
-    fn expire(&self, newest: &Path, mode: expire::Mode) {
+    fn expire(&self, newest: &Path, mode: expire::ExpiryMode) {
         let dir = &self.archive_dir.dir;
         if *dir != archive_target::place(self.care, self.spool) || !dir.is_dir() {
             return;
@@ -300,20 +307,20 @@ impl<'a> Take<'a> {
         Ok(mailbox)
     }
 
-    fn lock_plan(&self) -> lock::Plan {
+    fn lock_plan(&self) -> lock::LockPlan {
         let state_dir = self.care.state_dir(&self.spool.account);
         access::lock_plan(&self.care.config, self.spool.owner, Absent::Refuse, state_dir)
     }
 
-    fn journal_place(&self, locked: &OpenMailbox) -> Place {
+    fn journal_place(&self, locked: &OpenMailbox) -> JournalPlace {
         let path = locked.path();
         match self.care.state_dir(&self.spool.account) {
-            Some(dir) if !locked.has_dotlock() => Place::Private(journal::place_in(&dir, path)),
-            _ => Place::Beside(journal::place_beside(path)),
+            Some(dir) if !locked.has_dotlock() => JournalPlace::Private(journal::place_in(&dir, path)),
+            _ => JournalPlace::Beside(journal::place_beside(path)),
         }
     }
 
-    fn refuse_full(&self, look: &Snapshot, choice: &Choice) -> Result<(), Error> {
+    fn refuse_full(&self, look: &Snapshot, choice: &ChosenMessages) -> Result<(), Error> {
         let expected = estimate(look.file(), &choice.taken).map_err(|e| Error::io("read", look.path(), &e))?;
         self.archive_dir.refuse_full(expected)?;
         let moved = choice.taken.gaps(look.bytes()).bytes();
@@ -326,13 +333,15 @@ impl<'a> Take<'a> {
                 free >> 20,
                 min_free >> 20
             );
-            return Err(Error::new(Class::SystemFull, "archive", look.path().display(), cause)
-                .hint("--all-mail needs no such room"));
+            return Err(
+                Error::new(Category::SystemFull, "archive", look.path().display(), cause)
+                    .hint("--all-mail needs no such room"),
+            );
         }
         Ok(())
     }
 
-    fn pack(&self, look: &Snapshot, choice: &Choice) -> Result<(Archive, [u8; 32]), Error> {
+    fn pack(&self, look: &Snapshot, choice: &ChosenMessages) -> Result<(PublishedArchive, [u8; 32]), Error> {
         let user = &self.spool.account.name;
         let bytes = choice.taken.bytes();
         let member = self.member(look, bytes)?;
@@ -376,7 +385,7 @@ impl<'a> Take<'a> {
     }
 
     /// How it ended; none when deliveries leave no time to read the mailbox again.
-    fn expunge(&self, look: &mut Snapshot, plan: &Plan, place: &Place) -> Result<Option<Expunge>, Error> {
+    fn expunge(&self, look: &mut Snapshot, plan: &ExpungePlan, place: &JournalPlace) -> Result<Option<Expunge>, Error> {
         let user = &self.spool.account.name;
         let path = look.path().display().to_string();
         let deadline = &self.care.deadline;
@@ -385,8 +394,8 @@ impl<'a> Take<'a> {
             stop_if_asked(deadline, &path)
         };
         let place = match place {
-            Place::Beside(path) => path,
-            Place::Private(path) => {
+            JournalPlace::Beside(path) => path,
+            JournalPlace::Private(path) => {
                 journal::make_place(path)?;
                 path
             }
@@ -405,7 +414,7 @@ impl<'a> Take<'a> {
                 expected.as_secs() + 1,
                 self.lock_at_most.as_secs()
             );
-            return Err(Error::new(Class::Mailbox, "take mail out of", &path, cause).hint(
+            return Err(Error::new(Category::Mailbox, "take mail out of", &path, cause).hint(
                 "archive --all-mail moves nothing, and spool restore --since puts the younger mail back; or allow more at a quiet hour",
             ));
         }
@@ -417,7 +426,7 @@ impl<'a> Take<'a> {
                 expected.as_secs() + 1
             ));
         }
-        let mut trust = Trust::Once;
+        let mut trust = SnapshotTrust::Once;
         for _ in 0..=REREADS {
             look.let_go(&plan.taken);
             let mut locked = self.lock()?;
@@ -433,14 +442,14 @@ impl<'a> Take<'a> {
             if !prepared.reread(look, plan, |bytes| step(&mut progress, bytes))? {
                 return Ok(None);
             }
-            trust = Trust::Twice;
+            trust = SnapshotTrust::Twice;
         }
         Ok(None)
     }
 }
 
 /// Where the journal lies.
-enum Place {
+enum JournalPlace {
     Beside(PathBuf),
     /// In the user's state directory.
     Private(PathBuf),

@@ -14,11 +14,11 @@ use crate::classify::verdict::{Bounce, Verdict};
 use crate::cli::Who;
 use crate::config::Config;
 use crate::deliver::access;
-use crate::deliver::forward::rules::attribution::{Evidence, Token, attribute};
+use crate::deliver::forward::rules::attribution::{AttributionEvidence, Token, attribute};
 use crate::deliver::judge;
 use crate::deliver::rescue::unpack;
 use crate::deliver::{caller, headers};
-use crate::mailbox::content_hash::{ContentHash, Scope, of_stored};
+use crate::mailbox::content_hash::{ContentHash, HashScope, of_stored};
 use crate::mailbox::excerpt;
 use crate::mailbox::expunge::snapshot::Snapshot;
 use crate::mailbox::format;
@@ -28,11 +28,11 @@ use crate::mailbox::reader::{MboxMessage, MboxReader};
 use crate::message::Message;
 use crate::message::envelope::Envelope;
 use crate::report::returned_message;
-use crate::report::returned_message::{Extent, ReturnedMessage};
-use crate::spool::merge::{Merge, Seen, Stop, Tally, Target};
-use crate::spool::restore::catalog::Entry;
+use crate::report::returned_message::{Completeness, ReturnedMessage};
+use crate::spool::merge::{Merge, MergeTally, MergeTarget, ReadState, Stop};
+use crate::spool::restore::catalog::CatalogEntry;
 use crate::sys::account::Account;
-use crate::sys::message_buffer::{HEAD_BYTES, Intake};
+use crate::sys::message_buffer::{HEAD_BYTES, MessageBuffer};
 
 /// A report may carry a report, which carries a message; so deep it is looked for.
 const DEEPEST: usize = 8;
@@ -73,11 +73,11 @@ impl Originals {
     ///
     /// # Errors
     /// When something fails, or the mailbox was rewritten meanwhile. What was put back until then stays, and is found the next time.
-    pub fn put_back(&self, unpacker: &Unpacker<'_>, target: Target<'_>) -> Result<Tally, Stop> {
+    pub fn put_back(&self, unpacker: &Unpacker<'_>, target: MergeTarget<'_>) -> Result<MergeTally, Stop> {
         let mut merge = Merge::begin(target)?;
         for carrier in &self.carriers {
-            if let Found::Whole(letter) = unpacker.unpack(carrier.offset, carrier.bytes)? {
-                merge.offer(&Archived::alone(stored(&letter), &letter), Seen::No)?;
+            if let ReportContent::Whole(letter) = unpacker.unpack(carrier.offset, carrier.bytes)? {
+                merge.offer(&Archived::alone(stored(&letter), &letter), ReadState::No)?;
             }
         }
         merge.finish()
@@ -85,13 +85,13 @@ impl Originals {
 }
 
 /// Looks into each report that goes.
-pub struct Search<'a> {
+pub struct ReturnedSearch<'a> {
     unpacker: Unpacker<'a>,
     carried: HashSet<ContentHash>,
     originals: Originals,
 }
 
-impl<'a> Search<'a> {
+impl<'a> ReturnedSearch<'a> {
     /// Begins.
     #[must_use]
     pub fn new(unpacker: Unpacker<'a>) -> Self {
@@ -109,11 +109,11 @@ impl<'a> Search<'a> {
     pub fn goes(&mut self, report: &MboxMessage<'_>) -> io::Result<()> {
         let originals = &mut self.originals;
         match self.unpacker.unpack(report.offset, report.bytes)? {
-            Found::Nothing => {}
-            Found::HeaderOnly => originals.header_only += 1,
-            Found::Written => originals.written += 1,
-            Found::Whole(letter) => {
-                let hash = of_stored(&letter, &stored(&letter), Scope::Written)?;
+            ReportContent::Nothing => {}
+            ReportContent::HeaderOnly => originals.header_only += 1,
+            ReportContent::Written => originals.written += 1,
+            ReportContent::Whole(letter) => {
+                let hash = of_stored(&letter, &stored(&letter), HashScope::Written)?;
                 if !self.carried.insert(hash) {
                     originals.present += 1;
                     return Ok(());
@@ -153,7 +153,7 @@ impl<'a> Search<'a> {
         {
             step(&stored)?;
             if !going.contain(stored.offset) {
-                missing.remove(&of_stored(&seen, &stored, Scope::Written)?);
+                missing.remove(&of_stored(&seen, &stored, HashScope::Written)?);
             }
         }
         let mut stays = originals.carriers.iter().map(|carrier| missing.contains(&carrier.hash));
@@ -166,9 +166,9 @@ impl<'a> Search<'a> {
 }
 
 /// What a report carries.
-enum Found {
+enum ReportContent {
     /// A message, as it lies in a mailbox when it was put back.
-    Whole(Intake),
+    Whole(MessageBuffer),
     /// Its header.
     HeaderOnly,
     /// A message that the user wrote to others.
@@ -191,7 +191,7 @@ pub struct Unpacker<'a> {
 }
 
 impl Unpacker<'_> {
-    fn unpack(&self, offset: u64, bytes: u64) -> io::Result<Found> {
+    fn unpack(&self, offset: u64, bytes: u64) -> io::Result<ReportContent> {
         let config = self.config;
         let mut report = excerpt::take(self.look.file(), offset, bytes)?;
         let message = Message::new(report.head());
@@ -204,22 +204,22 @@ impl Unpacker<'_> {
             let message = Message::new(report.head());
             let judgement = judge::judge(&message, &envelope, config);
             let Verdict::Bounce(bounce) = &judgement.verdict else {
-                return Ok(Found::Nothing);
+                return Ok(ReportContent::Nothing);
             };
             // What went to the administrator is no mail of the user's.
             if !bounce.gives_up() || judgement.diverted_before.is_some() {
-                return Ok(Found::Nothing);
+                return Ok(ReportContent::Nothing);
             }
             let place = match ReturnedMessage::find(&message) {
                 ReturnedMessage::Whole(place) => place,
-                ReturnedMessage::HeaderOnly(_) => return Ok(Found::HeaderOnly),
-                ReturnedMessage::None => return Ok(Found::Nothing),
+                ReturnedMessage::HeaderOnly(_) => return Ok(ReportContent::HeaderOnly),
+                ReturnedMessage::None => return Ok(ReportContent::Nothing),
             };
             let start = report.head().len() - message.content().len();
             let taken = unpack::take_out(&report, start, &place, &envelope.own)?;
             let inner = Message::new(taken.intake.head());
             if returned_message::lacks_body(&inner) {
-                return Ok(Found::HeaderOnly);
+                return Ok(ReportContent::HeaderOnly);
             }
             let of_inner = Envelope {
                 sender: returned_message::sender(&inner, &envelope.own),
@@ -231,10 +231,10 @@ impl Unpacker<'_> {
                 continue;
             }
             if policy::choose(&judged, Job::Deliver, &config.guard) != Action::Append {
-                return Ok(Found::Nothing);
+                return Ok(ReportContent::Nothing);
             }
             if returned_message::is_sent_by_user(&inner, &envelope.own) {
-                return Ok(Found::Written);
+                return Ok(ReportContent::Written);
             }
             let field = field(bounce, taken.extent, &inner);
             let sender = access::separator_sender(&of_inner.sender, self.account);
@@ -246,30 +246,30 @@ impl Unpacker<'_> {
                 quoting: access::quoting(config),
                 submission: None,
             };
-            return Intake::collect(|to| format::write_letter(to, letter)).map(Found::Whole);
+            return MessageBuffer::collect(|to| format::write_letter(to, letter)).map(ReportContent::Whole);
         }
-        Ok(Found::Nothing)
+        Ok(ReportContent::Nothing)
     }
 }
 
 /// The field on top.
-fn field(report: &Bounce, extent: Extent, original: &Message<'_>) -> String {
+fn field(report: &Bounce, extent: Completeness, original: &Message<'_>) -> String {
     let failed: Vec<_> = report.recipients.iter().map(|one| one.address.clone()).collect();
-    let evidence = Evidence {
+    let evidence = AttributionEvidence {
         token: Token::Unused,
         sent_to: &failed,
         destinations: &[],
     };
     let blames = attribute(report, &evidence);
     let notes = match extent {
-        Extent::All => Vec::new(),
-        Extent::Cut => vec![headers::CUT.to_owned()],
+        Completeness::All => Vec::new(),
+        Completeness::Cut => vec![headers::CUT.to_owned()],
     };
     let host = report.reporting_host.as_deref();
     headers::rescued_field(blames.first(), host, &notes, original.line_end()) + &headers::separator_field(original)
 }
 
-fn stored(letter: &Intake) -> MboxMessage<'_> {
+fn stored(letter: &MessageBuffer) -> MboxMessage<'_> {
     MboxMessage {
         offset: 0,
         bytes: letter.bytes(),
@@ -278,8 +278,8 @@ fn stored(letter: &Intake) -> MboxMessage<'_> {
     }
 }
 
-fn described(letter: &Intake) -> io::Result<String> {
-    let entry = Entry {
+fn described(letter: &MessageBuffer) -> io::Result<String> {
+    let entry = CatalogEntry {
         archive: "",
         mailbox: "",
         offset: 0,

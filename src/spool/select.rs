@@ -11,14 +11,14 @@ use time::OffsetDateTime;
 use crate::cli::spool::What;
 use crate::config::Config;
 use crate::config::value::Size;
-use crate::error::{Class, Error};
+use crate::error::{Category, Error};
 use crate::mailbox::open::{Owner, not_a_mailbox};
 use crate::sys::account;
 use crate::sys::account::Account;
 
 /// One mailbox.
 #[derive(Clone, Debug)]
-pub struct Spool {
+pub struct SelectedMailbox {
     /// Whose mail it is.
     pub account: Account,
     /// Where it is.
@@ -34,13 +34,13 @@ pub struct Spool {
 }
 
 /// A mailbox, or why there is none where one was looked for.
-pub type Found = Result<Spool, Error>;
+pub type FoundMailbox = Result<SelectedMailbox, Error>;
 
 /// The mailboxes that were asked for, in the order asked for; those of a directory in the order of their names.
 ///
 /// # Errors
 /// When the spool directory cannot be read.
-pub fn find(what: &What, config: &Config) -> Result<Vec<Found>, Error> {
+pub fn find(what: &What, config: &Config) -> Result<Vec<FoundMailbox>, Error> {
     let mut found = if what.all {
         all(config)?
     } else {
@@ -57,7 +57,7 @@ pub fn find(what: &What, config: &Config) -> Result<Vec<Found>, Error> {
 ///
 /// # Errors
 /// When the directory cannot be read.
-pub fn all(config: &Config) -> Result<Vec<Found>, Error> {
+pub fn all(config: &Config) -> Result<Vec<FoundMailbox>, Error> {
     let dir = config.mailbox.location.dir.as_path();
     let fail = |e: io::Error| Error::io("read spool directory", dir, &e);
     let mut paths = Vec::new();
@@ -79,13 +79,13 @@ pub fn is_aside(name: &[u8]) -> bool {
 }
 
 /// A path is what has a slash in it; everything else is a user's name.
-fn one(named: &Path, user: Option<&str>, config: &Config) -> Found {
+fn one(named: &Path, user: Option<&str>, config: &Config) -> FoundMailbox {
     if named.as_os_str().as_encoded_bytes().contains(&b'/') {
         return at(named, user, config);
     }
     let Some(name) = named.to_str() else {
         return Err(Error::new(
-            Class::Configuration,
+            Category::Configuration,
             "find the mailbox of",
             named.display(),
             "this is no user name",
@@ -97,9 +97,9 @@ fn one(named: &Path, user: Option<&str>, config: &Config) -> Found {
     at(&Path::new(&config.mailbox.location.dir).join(name), user, config)
 }
 
-fn at(path: &Path, user: Option<&str>, config: &Config) -> Found {
+fn at(path: &Path, user: Option<&str>, config: &Config) -> FoundMailbox {
     let stat = path.symlink_metadata().map_err(|e| {
-        let error = Error::io("examine", path, &e).class(Class::Mailbox);
+        let error = Error::io("examine", path, &e).class(Category::Mailbox);
         if e.kind() == io::ErrorKind::NotFound {
             error.hint("there is no such mailbox")
         } else {
@@ -129,7 +129,7 @@ fn at(path: &Path, user: Option<&str>, config: &Config) -> Found {
         },
         (None, None) => account::owner(stat.uid())?,
     };
-    Ok(Spool {
+    Ok(SelectedMailbox {
         account,
         path: path.to_owned(),
         owner,
@@ -194,7 +194,7 @@ mod tests {
         assert!(symlink("/etc/shadow", root.path().join("link")).is_ok());
         let seen = |what: &What| -> Vec<String> {
             let found = find(what, &config).unwrap_or_else(|e| unreachable!("{e}"));
-            let word = |found: &super::Found| match found {
+            let word = |found: &super::FoundMailbox| match found {
                 Ok(spool) => format!("{}:{}", spool.account.name, spool.bytes),
                 Err(e) => e.to_string(),
             };

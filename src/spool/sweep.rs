@@ -2,15 +2,15 @@
 
 use time::OffsetDateTime;
 
-use crate::archive::publish::Archive;
+use crate::archive::publish::PublishedArchive;
 use crate::cli::spool::{Dirt, Packing, What};
 use crate::error::{Error, Status};
 use crate::escape::visible;
 use crate::output::print_line;
 use crate::spool::archive::{each, tell};
-use crate::spool::choose::{Choice, Inside, Kind, Wanted};
+use crate::spool::choose::{ChosenMessages, Inside, Wanted, WantedKind};
 use crate::spool::context::{Detail, SpoolRun};
-use crate::spool::move_out::{Mode, Take, Taken};
+use crate::spool::move_out::{MoveMode, MoveOut, MoveOutcome};
 use crate::spool::returned::Originals;
 use crate::spool::select;
 
@@ -31,39 +31,39 @@ pub fn run(care: &SpoolRun, what: &What, dirt: &Dirt, packing: &Packing) -> Resu
         inside: if dirt.rescue { Inside::PutBack } else { Inside::Counted },
     };
     let mode = if dirt.execute && !care.dry_run {
-        Mode::Execute
+        MoveMode::Execute
     } else {
-        Mode::Rehearse
+        MoveMode::Rehearse
     };
     let mut would = false;
     let status = each(care, what, |spool| {
-        let taken = Take::new(care, packing, spool, &wanted, date)?.run(mode)?;
+        let taken = MoveOut::new(care, packing, spool, &wanted, date)?.run(mode)?;
         tell(spool, &taken);
         match &taken {
-            Taken::Nothing(_) => {}
-            Taken::Would(choice, back) => {
+            MoveOutcome::Nothing(_) => {}
+            MoveOutcome::Would(choice, back) => {
                 would = true;
                 explain(choice);
                 let told = if dirt.rescue {
-                    Told::Would(back.restored)
+                    OriginalsFate::Would(back.restored)
                 } else {
-                    Told::Could
+                    OriginalsFate::Could
                 };
                 tell_of_originals(&choice.originals, told, care.detail);
             }
-            Taken::Done {
+            MoveOutcome::Done {
                 choice, back, archive, ..
             } => {
                 explain(choice);
                 let told = if dirt.rescue {
-                    Told::Did(back.restored)
+                    OriginalsFate::Did(back.restored)
                 } else {
-                    Told::LeftIn(archive)
+                    OriginalsFate::LeftIn(archive)
                 };
                 tell_of_originals(&choice.originals, told, care.detail);
             }
         }
-        Ok(matches!(taken, Taken::Nothing(_)))
+        Ok(matches!(taken, MoveOutcome::Nothing(_)))
     })?;
     if would && !care.dry_run {
         print_line("nothing was taken; --execute does it");
@@ -71,18 +71,22 @@ pub fn run(care: &SpoolRun, what: &What, dirt: &Dirt, packing: &Packing) -> Resu
     Ok(status)
 }
 
-fn kinds(dirt: &Dirt) -> Vec<Kind> {
+fn kinds(dirt: &Dirt) -> Vec<WantedKind> {
     let named = [
-        (dirt.bounces, Kind::Bounce),
-        (dirt.loops, Kind::Loop),
-        (dirt.duplicates, Kind::Duplicate),
+        (dirt.bounces, WantedKind::Bounce),
+        (dirt.loops, WantedKind::Loop),
+        (dirt.duplicates, WantedKind::Duplicate),
     ];
     let kinds: Vec<_> = named.iter().filter(|(is, _)| *is).map(|(_, kind)| *kind).collect();
-    if kinds.is_empty() { vec![Kind::Bounce] } else { kinds }
+    if kinds.is_empty() {
+        vec![WantedKind::Bounce]
+    } else {
+        kinds
+    }
 }
 
 /// Who sent it, and about whom it is: for an administrator to see whether this is what it should be.
-fn explain(choice: &Choice) {
+fn explain(choice: &ChosenMessages) {
     for (what, names) in [("from", &choice.senders), ("about", &choice.recipients)] {
         let mut names: Vec<_> = names.iter().collect();
         names.sort_by_key(|(name, count)| (std::cmp::Reverse(**count), *name));
@@ -99,7 +103,7 @@ fn explain(choice: &Choice) {
 }
 
 /// What happens to the messages inside the reports.
-enum Told<'a> {
+enum OriginalsFate<'a> {
     /// They could be put back.
     Could,
     /// So many would be.
@@ -107,28 +111,28 @@ enum Told<'a> {
     /// So many were.
     Did(u64),
     /// They stay inside the reports, in this archive.
-    LeftIn(&'a Archive),
+    LeftIn(&'a PublishedArchive),
 }
 
 /// What the reports carry inside: mail that never arrived, for somebody to miss.
-fn tell_of_originals(originals: &Originals, told: Told<'_>, detail: Detail) {
+fn tell_of_originals(originals: &Originals, told: OriginalsFate<'_>, detail: Detail) {
     let count = originals.count();
     if count > 0 {
         print_line(&match told {
-            Told::Could => format!(
+            OriginalsFate::Could => format!(
                 "    {count} messages that did not arrive are inside these reports and not in the mailbox; --rescue puts them back"
             ),
-            Told::Would(back) => {
+            OriginalsFate::Would(back) => {
                 format!("    would put back {back} messages that did not arrive, out of these reports")
             }
-            Told::Did(back) => format!(
+            OriginalsFate::Did(back) => format!(
                 "    put back {back} messages that did not arrive, out of these reports{}",
                 match count as u64 - back.min(count as u64) {
                     0 => String::new(),
                     came => format!("; {came} came in meanwhile"),
                 }
             ),
-            Told::LeftIn(archive) => format!(
+            OriginalsFate::LeftIn(archive) => format!(
                 "    {count} messages that did not arrive are inside these reports and not in the mailbox; to get them: spoolguard spool restore {}, then sweep again with --rescue",
                 visible(&archive.path.display().to_string())
             ),

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use nix::sys::memfd::{MFdFlags, memfd_create};
 
-use crate::error::{Class, Error};
+use crate::error::{Category, Error};
 use crate::sys::deadline;
 use crate::sys::deadline::{Deadline, Woken};
 use crate::sys::dirs::{make_private_dir, sync_parent};
@@ -26,7 +26,7 @@ const MEMORY_BYTES: u64 = 1 << 20;
 
 /// How a message leaves.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Way {
+pub enum Transport {
     /// The path of a program that understands `-oi -f SENDER -- ADDRESS...`.
     Sendmail(PathBuf),
     /// A maildir; each file is one message with its envelope on top.
@@ -51,7 +51,7 @@ pub struct Letter<'a, R> {
 /// What became of it.
 #[derive(Debug)]
 #[must_use]
-pub enum Answer {
+pub enum SubmitResult {
     /// The mail system has it for all recipients.
     Accepted,
     /// The mail system will never take it for these recipients. It has it for all others.
@@ -83,21 +83,21 @@ pub struct Answers {
 ///
 /// # Errors
 /// When the mail system says "later", cannot be started, hangs or dies. It may have taken some of it even so.
-pub fn submit<R: Read>(way: &Way, letter: Letter<'_, R>, deadline: &Deadline) -> Result<Answer, Error> {
+pub fn submit<R: Read>(way: &Transport, letter: Letter<'_, R>, deadline: &Deadline) -> Result<SubmitResult, Error> {
     let Answers { refused, later, .. } = submit_each(way, letter, deadline);
     match later {
         Some(e) => Err(e),
-        None if refused.is_empty() => Ok(Answer::Accepted),
-        None => Ok(Answer::Refused(refused)),
+        None if refused.is_empty() => Ok(SubmitResult::Accepted),
+        None => Ok(SubmitResult::Refused(refused)),
     }
 }
 
 /// Sends `letter` to all its recipients, and says for each what came of it.
-pub fn submit_each<R: Read>(way: &Way, letter: Letter<'_, R>, deadline: &Deadline) -> Answers {
+pub fn submit_each<R: Read>(way: &Transport, letter: Letter<'_, R>, deadline: &Deadline) -> Answers {
     let recipients = letter.recipients;
     let sent = match way {
-        Way::Sendmail(program) => sendmail(program, letter, deadline),
-        Way::Outbox(dir) => outbox(dir, letter).map(|()| taken_by(recipients)),
+        Transport::Sendmail(program) => sendmail(program, letter, deadline),
+        Transport::Outbox(dir) => outbox(dir, letter).map(|()| taken_by(recipients)),
     };
     sent.unwrap_or_else(|e| Answers {
         later: Some(e),
@@ -118,8 +118,8 @@ fn sendmail<R: Read>(program: &Path, mut letter: Letter<'_, R>, deadline: &Deadl
     let mut message = waiting_file(letter.content_bytes).map_err(store)?;
     message.write_all(letter.added).map_err(store)?;
     io::copy(&mut letter.content, &mut message).map_err(store)?;
-    let kind = Kind::of(program);
-    let mut run = Run {
+    let kind = SendmailKind::of(program);
+    let mut run = SendmailRun {
         program,
         returns: kind.returns(),
         sender: letter.sender,
@@ -143,7 +143,7 @@ fn sendmail<R: Read>(program: &Path, mut letter: Letter<'_, R>, deadline: &Deadl
 
 /// Whose program it is. All are called by the same name, and Debian's alternatives lead to the real one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum SendmailKind {
     /// Sendmail's own.
     Sendmail,
     /// Postfix's.
@@ -152,7 +152,7 @@ pub enum Kind {
     Other,
 }
 
-impl Kind {
+impl SendmailKind {
     /// Finds out whose it is, without starting it.
     #[must_use]
     pub fn of(program: &Path) -> Self {
@@ -192,7 +192,7 @@ enum Reply {
     Never(String),
 }
 
-struct Run<'a> {
+struct SendmailRun<'a> {
     program: &'a Path,
     returns: &'static [&'static str],
     sender: &'a str,
@@ -200,7 +200,7 @@ struct Run<'a> {
     deadline: &'a Deadline,
 }
 
-impl Run<'_> {
+impl SendmailRun<'_> {
     /// Runs sendmail for each of `recipients` alone.
     fn each(&mut self, recipients: &[String]) -> Answers {
         let mut answers = Answers::default();
@@ -220,7 +220,7 @@ impl Run<'_> {
 
     /// Runs sendmail for `recipients`.
     fn once(&mut self, recipients: &[String]) -> Result<Reply, Error> {
-        let fail = |e: io::Error| Error::io("run", self.program, &e).class(Class::Submission);
+        let fail = |e: io::Error| Error::io("run", self.program, &e).class(Category::Submission);
         self.message.rewind().map_err(fail)?;
         let (output, child_output) = io::pipe().map_err(fail)?;
         let sender = if self.sender.is_empty() { "<>" } else { self.sender };
@@ -254,7 +254,7 @@ impl Run<'_> {
 
     /// Waits for sendmail to end, and reads what it prints. A child that it leaves behind may hold the pipe open for ever.
     fn wait(&self, mut child: Child, mut output: io::PipeReader) -> Result<(ExitStatus, String), Error> {
-        let fail = |e: io::Error| Error::io("wait for", self.program, &e).class(Class::Submission);
+        let fail = |e: io::Error| Error::io("wait for", self.program, &e).class(Category::Submission);
         let mut said = Vec::new();
         let mut open = true;
         loop {
@@ -278,7 +278,7 @@ impl Run<'_> {
                 let _ = child.wait();
                 stopped?;
                 return Err(Error::new(
-                    Class::Submission,
+                    Category::Submission,
                     "submit the message to",
                     self.program.display(),
                     "it did not end in time and was killed",
@@ -311,7 +311,7 @@ impl Run<'_> {
             // OpenSMTPD's sendmail ends with EX_SOFTWARE for every answer of its server, and prints the answer.
             Some(70) if said.contains("command failed: 5") => Ok(Reply::Never(said)),
             _ => Err(Error::new(
-                Class::Submission,
+                Category::Submission,
                 "submit the message to",
                 self.program.display(),
                 format_args!("it ended with {said}"),

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use nix::unistd::{Gid, Uid};
 
-use crate::error::{Class, Error};
+use crate::error::{Category, Error};
 use crate::sys::passwd;
 
 /// Who mail is delivered for.
@@ -45,8 +45,10 @@ pub fn find(name: Option<&str>) -> Result<Account, Error> {
     };
     if is_root() && found.gid.is_none() {
         let cause = "nobody in the user database is called so";
-        return Err(Error::new(Class::Configuration, "deliver for user", found.name, cause)
-            .hint("root delivers for known users only; run it as the user who owns virtual mailboxes"));
+        return Err(
+            Error::new(Category::Configuration, "deliver for user", found.name, cause)
+                .hint("root delivers for known users only; run it as the user who owns virtual mailboxes"),
+        );
     }
     Ok(found)
 }
@@ -69,7 +71,7 @@ pub fn refuse_no_name(name: &str) -> Result<(), Error> {
         return Ok(());
     }
     let cause = "this is no user name";
-    Err(Error::new(Class::Configuration, "deliver for user", name, cause))
+    Err(Error::new(Category::Configuration, "deliver for user", name, cause))
 }
 
 /// Who runs this, for what delivers nothing: one of several names will do, and a name service that is away keeps nobody from looking.
@@ -111,7 +113,7 @@ fn own(variable: impl Fn(&str) -> Option<String>) -> Result<Account, Error> {
         (Some(one), Some(other)) => {
             let cause = format!("{} and {} share this uid", one.name, other.name);
             Err(
-                Error::new(Class::Configuration, "tell who is", format_args!("uid {uid}"), cause)
+                Error::new(Category::Configuration, "tell who is", format_args!("uid {uid}"), cause)
                     .hint("say --user NAME, or give each a uid"),
             )
         }
@@ -294,7 +296,7 @@ impl Account {
         self.gid.is_none() && self.name == self.uid.to_string()
     }
 
-    fn of(user: passwd::Entry) -> Self {
+    fn of(user: passwd::PasswdEntry) -> Self {
         Self {
             // An empty one, or any other that has no root, would be whatever directory the caller is in.
             home: home_of_caller(user.uid).or(Some(user.home).filter(|home| home.is_absolute())),
@@ -326,7 +328,7 @@ impl Account {
         }
         let Some(gid) = self.gid else {
             let cause = "nobody in the user database is called so";
-            return Err(Error::new(Class::Configuration, "become user", &self.name, cause));
+            return Err(Error::new(Category::Configuration, "become user", &self.name, cause));
         };
         let become_it = || -> io::Result<()> {
             let groups: Vec<_> = passwd::groups_of(&self.name, gid)?
@@ -367,14 +369,14 @@ pub fn own_hosts() -> &'static [String] {
 #[cfg(test)]
 mod tests {
     use super::Account;
-    use crate::sys::passwd::Entry;
+    use crate::sys::passwd::PasswdEntry;
     use std::path::{Path, PathBuf};
 
     #[test]
     fn a_home_is_never_the_directory_that_the_caller_is_in() {
         // Nobody's, so that the caller's own home does not count.
         let home = |home: &str| {
-            let user = Entry {
+            let user = PasswdEntry {
                 name: "a".to_owned(),
                 uid: 4_000_000_000,
                 gid: 4_000_000_000,

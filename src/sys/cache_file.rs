@@ -19,7 +19,7 @@ const TAIL_BYTES: usize = 64;
 
 /// What was remembered, and when.
 #[derive(Debug)]
-pub struct Memory {
+pub struct CachedContent {
     /// What it says.
     pub text: String,
     /// When it was written, or last found to hold still.
@@ -43,12 +43,12 @@ pub fn place(path: &Path, dir: &Path) -> PathBuf {
 
 /// Reads a memory of at most `most_bytes`.
 #[must_use]
-pub fn load(place: &Path, most_bytes: u64) -> Option<Memory> {
+pub fn load(place: &Path, most_bytes: u64) -> Option<CachedContent> {
     let file = open_kept(place).ok()??;
     let stat = file.metadata().ok().filter(|stat| stat.len() <= most_bytes)?;
     let mut text = String::new();
     file.take(most_bytes).read_to_string(&mut text).ok()?;
-    Some(Memory {
+    Some(CachedContent {
         text,
         noted: stat.modified().ok()?,
     })

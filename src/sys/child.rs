@@ -36,7 +36,7 @@ const PATH: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// What a program answered.
 #[derive(Debug)]
-pub struct Answer {
+pub struct ProgramOutput {
     /// How it ended.
     pub status: ExitStatus,
     /// What it printed.
@@ -62,7 +62,7 @@ pub fn output_of(
     variables: &[(&str, &OsStr)],
     streams: Streams,
     limit: Duration,
-) -> io::Result<Answer> {
+) -> io::Result<ProgramOutput> {
     output_of_command(Command::new(program), arguments, variables, streams, limit)
 }
 
@@ -76,7 +76,7 @@ pub fn output_of_command(
     variables: &[(&str, &OsStr)],
     streams: Streams,
     limit: Duration,
-) -> io::Result<Answer> {
+) -> io::Result<ProgramOutput> {
     let (output, child_output) = io::pipe()?;
     let child_error = match streams {
         Streams::Output => Stdio::null(),
@@ -103,7 +103,7 @@ pub fn output_of_command(
     if ended.is_err() {
         end_group(&mut child);
     }
-    Ok(Answer {
+    Ok(ProgramOutput {
         status: ended?,
         text: String::from_utf8_lossy(&answer).into_owned(),
     })

@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use nix::poll::{PollFd, PollFlags, poll};
 use nix::sys::signal::{SigSet, Signal};
 
-use crate::error::{Class, Error, Status};
+use crate::error::{Category, Error, Status};
 
 /// How long a run lasts. Mail systems kill a command that takes long, and some bounce its message: Postfix after 1000 s, maildrop
 /// after 300 s.
@@ -264,7 +264,7 @@ impl Deadline {
     /// When a signal came.
     pub fn check(&self, verb: &'static str, object: &str) -> Result<(), Error> {
         if is_stopped() {
-            return Err(Error::new(Class::System, verb, object, "told to stop by a signal"));
+            return Err(Error::new(Category::System, verb, object, "told to stop by a signal"));
         }
         Ok(())
     }

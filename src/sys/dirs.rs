@@ -13,7 +13,7 @@ use nix::libc;
 use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat, openat2};
 use rustix::io::Errno;
 
-use crate::error::{Class, Error};
+use crate::error::{Category, Error};
 
 /// The directory that holds `path`.
 #[must_use]
@@ -87,7 +87,7 @@ pub fn make_private_dir(dir: &Path) -> Result<(), Error> {
 /// When it is another one's, or others may write to it.
 pub fn refuse_shared(dir: &Path, owners: &[u32]) -> Result<(), Error> {
     let Ok(stat) = dir.metadata() else { return Ok(()) };
-    let refuse = |cause: &str| Error::new(Class::Configuration, "trust", dir.display(), cause).needs_mending();
+    let refuse = |cause: &str| Error::new(Category::Configuration, "trust", dir.display(), cause).needs_mending();
     if !stat.is_dir() {
         Ok(())
     } else if !owners.contains(&stat.uid()) {
@@ -171,8 +171,8 @@ mod tests {
         assert!(std::fs::create_dir_all(path("real/below")).is_ok());
         assert!(symlink(path("real"), path("link")).is_ok());
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        type Way<'a> = &'a dyn Fn(&Path) -> bool;
-        let ways: [(&str, Way<'_>); 2] = [
+        type PathCheck<'a> = &'a dyn Fn(&Path) -> bool;
+        let ways: [(&str, PathCheck<'_>); 2] = [
             ("openat2", &|dir| open_without_links(dir).is_ok()),
             ("a walk", &|dir| walk_without_links(dir, flags).is_ok()),
         ];

@@ -6,16 +6,16 @@ use std::panic::{self, AssertUnwindSafe};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::error::{Class, Error};
+use crate::error::{Category, Error};
 use crate::sys::deadline::Deadline;
-use crate::sys::state_file::{Held, Store};
+use crate::sys::state_file::{LockedStateFile, Store};
 
 /// What a file holds.
 ///
 /// # Errors
 /// When it cannot be understood.
 pub fn understand<S: DeserializeOwned>(store: &Store, content: &[u8]) -> Result<S, Error> {
-    serde_json::from_slice(content).map_err(|e| Error::new(Class::System, "understand", store.path().display(), e))
+    serde_json::from_slice(content).map_err(|e| Error::new(Category::System, "understand", store.path().display(), e))
 }
 
 /// Changes the state in `store`, and writes it down if that made a difference.
@@ -34,7 +34,7 @@ where
     // A mistake of ours here must cost no message: one that was sent already would come again.
     panic::catch_unwind(AssertUnwindSafe(|| change_held(store, user, deadline, change))).unwrap_or_else(|_| {
         let cause = "this program made a mistake";
-        Err(Error::new(Class::System, "use", store.path().display(), cause))
+        Err(Error::new(Category::System, "use", store.path().display(), cause))
     })
 }
 
@@ -52,7 +52,7 @@ where
     let mut after = before.clone();
     let result = change(&mut after);
     if after != before {
-        let fail = |e| Error::new(Class::System, "write", store.path().display(), e);
+        let fail = |e| Error::new(Category::System, "write", store.path().display(), e);
         let mut text = serde_json::to_vec_pretty(&after).map_err(fail)?;
         text.push(b'\n');
         held.replace(&text)?;
@@ -60,7 +60,11 @@ where
     Ok(result)
 }
 
-fn understood<S: Default + DeserializeOwned>(user: &str, store: &Store, held: &mut Held) -> Result<S, Error> {
+fn understood<S: Default + DeserializeOwned>(
+    user: &str,
+    store: &Store,
+    held: &mut LockedStateFile,
+) -> Result<S, Error> {
     match held.content().map(|content| understand(store, content)) {
         None => Ok(S::default()),
         Some(Ok(state)) => Ok(state),

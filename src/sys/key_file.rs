@@ -8,7 +8,7 @@ use std::path::Path;
 
 use nix::unistd::Uid;
 
-use crate::error::{Class, Error};
+use crate::error::{Category, Error};
 use crate::sys::dirs::{beside, make_private_dir, open_kept, parent, sync_parent};
 
 /// How long a secret is, in bytes.
@@ -24,7 +24,7 @@ pub fn read(path: &Path) -> Result<Option<[u8; BYTES]>, Error> {
         return Ok(None);
     };
     let stat = file.metadata().map_err(fail)?;
-    let refuse = |cause: &str| Err(Error::new(Class::System, "use", path.display(), cause));
+    let refuse = |cause: &str| Err(Error::new(Category::System, "use", path.display(), cause));
     if stat.uid() != Uid::effective().as_raw() {
         return refuse("it is no file of this user");
     }
@@ -55,7 +55,12 @@ pub fn read_or_make(path: &Path) -> Result<[u8; BYTES], Error> {
     make(path)?;
     match read(path)? {
         Some(secret) => Ok(secret),
-        None => Err(Error::new(Class::System, "read", path.display(), "somebody removed it")),
+        None => Err(Error::new(
+            Category::System,
+            "read",
+            path.display(),
+            "somebody removed it",
+        )),
     }
 }
 

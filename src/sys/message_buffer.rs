@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 
-use crate::error::{Class, Error};
+use crate::error::{Category, Error};
 use crate::sys::deadline::{Deadline, Woken};
 
 /// How much of a message is kept in memory, in bytes; all that is judged lies within. Mail is mostly smaller (a spill costs
@@ -25,7 +25,7 @@ const SPILL_DIRS: [&str; 2] = ["/var/tmp", "/tmp"];
 
 /// A whole message, as received.
 #[derive(Debug)]
-pub struct Intake {
+pub struct MessageBuffer {
     head: Vec<u8>,
     spill: Option<File>,
     bytes: u64,
@@ -33,12 +33,12 @@ pub struct Intake {
 
 /// The beginning of a message, while the rest is still to be read.
 #[derive(Debug)]
-pub struct Head {
+pub struct MessageStart {
     bytes: Vec<u8>,
     ended: bool,
 }
 
-impl Head {
+impl MessageStart {
     /// Reads the beginning of `input`.
     ///
     /// # Errors
@@ -46,7 +46,7 @@ impl Head {
     pub fn read(input: &impl AsFd, deadline: &Deadline) -> Result<Self, Error> {
         if is_closed(input) {
             return Err(Error::new(
-                Class::System,
+                Category::System,
                 "read",
                 "the message",
                 "standard input is closed",
@@ -71,13 +71,13 @@ impl Head {
     }
 }
 
-impl Intake {
+impl MessageBuffer {
     /// Reads all of `input`.
     ///
     /// # Errors
     /// When reading fails or stalls, when there is no room for a large message, or when the run is told to stop.
     pub fn read(input: &impl AsFd, deadline: &Deadline) -> Result<Self, Error> {
-        let Head { bytes: head, ended } = Head::read(input, deadline)?;
+        let MessageStart { bytes: head, ended } = MessageStart::read(input, deadline)?;
         let mut collector = Collector {
             intake: Self::from_bytes(head),
         };
@@ -141,8 +141,8 @@ impl Intake {
 
     /// Reads the message again, from byte `from` of it.
     #[must_use]
-    pub fn reader(&self, from: usize) -> Reader<'_> {
-        Reader {
+    pub fn reader(&self, from: usize) -> BufferReader<'_> {
+        BufferReader {
             head: self.head.get(from..).unwrap_or_default(),
             spill: self.spill.as_ref(),
             at: 0,
@@ -154,12 +154,12 @@ impl Intake {
 /// Puts the beginning of what is written to it into memory, and the rest into a file without a name.
 #[derive(Debug)]
 pub struct Collector {
-    intake: Intake,
+    intake: MessageBuffer,
 }
 
 impl Write for Collector {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let Intake {
+        let MessageBuffer {
             head,
             spill,
             bytes: total,
@@ -185,16 +185,16 @@ impl Write for Collector {
     }
 }
 
-/// Reads an `Intake` from a place in its head to its end.
+/// Reads a `MessageBuffer` from a place in its head to its end.
 #[derive(Clone, Debug)]
-pub struct Reader<'a> {
+pub struct BufferReader<'a> {
     head: &'a [u8],
     spill: Option<&'a File>,
     at: u64,
     spill_bytes: u64,
 }
 
-impl Read for Reader<'_> {
+impl Read for BufferReader<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if !self.head.is_empty() {
             return self.head.read(buffer);
@@ -223,7 +223,7 @@ pub fn is_closed(stream: &impl AsFd) -> bool {
     }
 }
 
-/// What is left of a message behind its `Head`. Reading it fails when it stalls, or when the run is told to stop.
+/// What is left of a message behind its `MessageStart`. Reading it fails when it stalls, or when the run is told to stop.
 #[derive(Debug)]
 pub struct Rest<'a, F> {
     /// Where the message comes from.
@@ -246,7 +246,7 @@ fn wait_for(input: &impl AsFd, deadline: &Deadline) -> Result<(), Error> {
         // Asked each time: an input that is always ready would never let us see that the time is over.
         deadline.check("read", NAME)?;
         if deadline.remaining().is_zero() {
-            return Err(Error::new(Class::System, "read", NAME, "it did not end in time"));
+            return Err(Error::new(Category::System, "read", NAME, "it did not end in time"));
         }
         if deadline.wait(Some(input.as_fd()), Duration::MAX) == Woken::Readable {
             return Ok(());

@@ -16,7 +16,7 @@ const GROUP: &str = "/etc/group";
 
 /// One user, as passwd(5) describes them.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Entry {
+pub struct PasswdEntry {
     /// The login name.
     pub name: String,
     /// The user's number.
@@ -31,7 +31,7 @@ pub struct Entry {
 ///
 /// # Errors
 /// When the files cannot be read, or a source of the name service could not be asked.
-pub fn by_name(name: &str) -> io::Result<Option<Entry>> {
+pub fn by_name(name: &str) -> io::Result<Option<PasswdEntry>> {
     if let Some(entry) = find(&read(PASSWD)?, |entry| entry.name == name) {
         return Ok(Some(entry));
     }
@@ -42,7 +42,7 @@ pub fn by_name(name: &str) -> io::Result<Option<Entry>> {
 ///
 /// # Errors
 /// As for `by_name`.
-pub fn by_uid(uid: u32) -> io::Result<Vec<Entry>> {
+pub fn by_uid(uid: u32) -> io::Result<Vec<PasswdEntry>> {
     let local = local_by_uid(uid)?;
     if !local.is_empty() {
         return Ok(local);
@@ -56,9 +56,9 @@ pub fn by_uid(uid: u32) -> io::Result<Vec<Entry>> {
 ///
 /// # Errors
 /// When the file cannot be read.
-pub fn local_by_uid(uid: u32) -> io::Result<Vec<Entry>> {
-    let mut found: Vec<Entry> = Vec::new();
-    for entry in read(PASSWD)?.lines().filter_map(Entry::read) {
+pub fn local_by_uid(uid: u32) -> io::Result<Vec<PasswdEntry>> {
+    let mut found: Vec<PasswdEntry> = Vec::new();
+    for entry in read(PASSWD)?.lines().filter_map(PasswdEntry::read) {
         if entry.uid == uid && found.iter().all(|other| other.name != entry.name) {
             found.push(entry);
         }
@@ -72,7 +72,7 @@ pub fn local_by_uid(uid: u32) -> io::Result<Vec<Entry>> {
 /// When the file cannot be read.
 pub fn shared_uids() -> io::Result<Vec<(u32, Vec<String>)>> {
     let mut names: BTreeMap<u32, Vec<String>> = BTreeMap::new();
-    for entry in read(PASSWD)?.lines().filter_map(Entry::read) {
+    for entry in read(PASSWD)?.lines().filter_map(PasswdEntry::read) {
         let of_uid = names.entry(entry.uid).or_default();
         if !of_uid.contains(&entry.name) {
             of_uid.push(entry.name);
@@ -81,12 +81,12 @@ pub fn shared_uids() -> io::Result<Vec<(u32, Vec<String>)>> {
     Ok(names.into_iter().filter(|(_, names)| names.len() > 1).collect())
 }
 
-fn find(text: &str, is_it: impl Fn(&Entry) -> bool) -> Option<Entry> {
-    text.lines().filter_map(Entry::read).find(|entry| is_it(entry))
+fn find(text: &str, is_it: impl Fn(&PasswdEntry) -> bool) -> Option<PasswdEntry> {
+    text.lines().filter_map(PasswdEntry::read).find(|entry| is_it(entry))
 }
 
 /// Asks the name service for what the file does not have.
-fn look_further(key: &str, is_it: impl Fn(&Entry) -> bool) -> io::Result<Option<Entry>> {
+fn look_further(key: &str, is_it: impl Fn(&PasswdEntry) -> bool) -> io::Result<Option<PasswdEntry>> {
     let sources = name_service::sources("passwd")?;
     if sources.iter().all(|source| source == "files") {
         return Ok(None);
@@ -166,7 +166,7 @@ fn ask_for_group(database: &str, key: &str) -> io::Result<Option<String>> {
     }
 }
 
-impl Entry {
+impl PasswdEntry {
     /// Reads a line `name:password:uid:gid:gecos:home:shell`; lines for other sources, `+...` and `-...`, are none (nsswitch.conf(5)).
     fn read(line: &str) -> Option<Self> {
         let mut fields = line.split(':');
@@ -216,11 +216,11 @@ fn has_only(database: &str, sources: &[&str]) -> io::Result<bool> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Entry, by_name, by_uid, group, group_name, groups_of};
+    use super::{PasswdEntry, by_name, by_uid, group, group_name, groups_of};
 
     #[test]
     fn a_line_is_a_user_or_none() {
-        let a = Entry::read("a:x:1000:100:A,,,:/home/a:/bin/sh");
+        let a = PasswdEntry::read("a:x:1000:100:A,,,:/home/a:/bin/sh");
         assert_eq!(
             a.map(|a| (a.name, a.uid, a.gid, a.home)),
             Some(("a".to_owned(), 1000, 100, "/home/a".into()))
@@ -234,7 +234,7 @@ mod tests {
             "a:x:one:1::/:",
             "a:x:1",
         ] {
-            assert_eq!(Entry::read(line), None, "{line}");
+            assert_eq!(PasswdEntry::read(line), None, "{line}");
         }
         assert_eq!(group("mail:x:8:a,b"), Some(("mail", 8, "a,b")));
         assert_eq!(group("mail:x:8:"), Some(("mail", 8, "")));

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use fs2::FileExt;
 use nix::fcntl::OFlag;
 
-use crate::error::{Class, Error};
+use crate::error::{Category, Error};
 use crate::sys::deadline::Deadline;
 use crate::sys::dirs::{beside, make_private_dir, open_kept, parent};
 use crate::sys::file_stamp::is_still;
@@ -36,7 +36,7 @@ pub struct Store {
 /// The file, while nobody else changes it.
 #[derive(Debug)]
 #[must_use]
-pub struct Held {
+pub struct LockedStateFile {
     path: PathBuf,
     content: Option<Vec<u8>>,
     // The lock ends with it. It hangs on a file of its own, because the store itself is another file after each change.
@@ -68,10 +68,10 @@ impl Store {
     ///
     /// # Errors
     /// When the directory or the lock cannot be made, or somebody else holds it for too long.
-    pub fn hold(&self, deadline: &Deadline) -> Result<Held, Error> {
+    pub fn hold(&self, deadline: &Deadline) -> Result<LockedStateFile, Error> {
         make_private_dir(parent(&self.path))?;
         let lock = self.lock(deadline)?;
-        let mut held = Held {
+        let mut held = LockedStateFile {
             path: self.path.clone(),
             content: None,
             _lock: lock,
@@ -109,7 +109,7 @@ impl Store {
             deadline.check("lock", &path.display().to_string())?;
             if Instant::now() >= until {
                 let cause = format!("another process holds it for longer than {} s", LOCK_TIME.as_secs());
-                return Err(Error::new(Class::System, "lock", path.display(), cause));
+                return Err(Error::new(Category::System, "lock", path.display(), cause));
             }
             if !locked {
                 deadline.sleep(PAUSE.mul_f64(0.5 + fastrand::f64()));
@@ -118,7 +118,7 @@ impl Store {
     }
 }
 
-impl Held {
+impl LockedStateFile {
     /// What the file holds; none where there is no file.
     #[must_use]
     pub fn content(&self) -> Option<&[u8]> {

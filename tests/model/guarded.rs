@@ -11,7 +11,7 @@ use spoolguard::classify::policy::Copies;
 use spoolguard::cli::Who;
 use spoolguard::config::Config;
 use spoolguard::deliver::Errand;
-use spoolguard::deliver::context::{Begun, Guard, Outcome, Started};
+use spoolguard::deliver::context::{Intents, Outcome, Run, Started};
 use spoolguard::deliver::divert::digest;
 use spoolguard::deliver::forward::destinations;
 use spoolguard::deliver::settle;
@@ -19,7 +19,7 @@ use spoolguard::error::Status;
 use spoolguard::message::address::{Address, OwnAddresses};
 use spoolguard::sys::account::Account;
 use spoolguard::sys::deadline::Deadline;
-use spoolguard::sys::message_buffer::Intake;
+use spoolguard::sys::message_buffer::MessageBuffer;
 
 use crate::mail::{date, without};
 use crate::plan::{Admin, GuardSender, Guarded, Plan, System};
@@ -38,7 +38,7 @@ pub enum Broken {
 
 /// A guard at its place.
 pub struct Post {
-    guard: Guard,
+    guard: Run,
     errand: Errand,
     home: PathBuf,
     address: String,
@@ -46,7 +46,7 @@ pub struct Post {
 }
 
 /// What a run left behind.
-pub struct Run {
+pub struct GuardedRun {
     pub end: End,
     pub sent: Vec<Sent>,
 }
@@ -113,7 +113,7 @@ impl Post {
         let uid = home.metadata().unwrap().uid();
         let to: Vec<String> = guarded.to.iter().map(|to| plan.address(*to)).collect();
         Self {
-            guard: Guard {
+            guard: Run {
                 config,
                 account: Account {
                     name: format!("p{n}"),
@@ -124,7 +124,7 @@ impl Post {
                 deadline: Deadline::begin().unwrap(),
                 mbox: None,
                 chosen: None,
-                begun: Begun::default(),
+                begun: Intents::default(),
                 state: OnceCell::new(),
                 place: None,
                 started: Started::ByMail,
@@ -137,7 +137,7 @@ impl Post {
     }
 
     /// One delivery, as the mail system of the host starts it.
-    pub fn run(&self, now: Moment<'_>, sender: &str, recipient: &str, message: Vec<u8>, broken: Broken) -> Run {
+    pub fn run(&self, now: Moment<'_>, sender: &str, recipient: &str, message: Vec<u8>, broken: Broken) -> GuardedRun {
         if matches!(broken, Broken::LoopMark | Broken::DivertMark | Broken::Memory) {
             let _ = fs::remove_dir_all(self.home.join("state"));
         }
@@ -166,7 +166,7 @@ impl Post {
             ..Who::default()
         };
         let variable = |name: &str| variables.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned());
-        let intake = Intake::from_bytes(message);
+        let intake = MessageBuffer::from_bytes(message);
         self.guard.deadline.begin_again();
         let case = self
             .guard
@@ -184,7 +184,7 @@ impl Post {
             },
         };
         let sent = self.take_outbox(broken);
-        Run { end, sent }
+        GuardedRun { end, sent }
     }
 
     /// What a timer does every hour: `spoolguard status --due`.

@@ -19,7 +19,7 @@ use crate::classify::patterns::{body, subject};
 use crate::classify::verdict::{Bounce, Facts, Marker};
 use crate::message::mime::{MimeParts, PartKind};
 use crate::message::text::{normalize, part_text, starts_with_ignoring_case};
-use crate::report::dsn::{Recipient, Report};
+use crate::report::dsn::{DeliveryReport, Recipient};
 use crate::report::prose::{complete, names_anybody};
 use crate::report::returned_header::{ReturnedHeader, nested_values, own_words};
 
@@ -99,7 +99,7 @@ pub fn weigh(evidence: &Evidence<'_, '_>, outline: &MimeParts<'_>, facts: &Facts
     let mut markers = score.markers;
     let mut origin = quoted.origin(facts.own);
     if let Some(marker) = our_loop {
-        origin = crate::report::returned_header::Origin::OurForward;
+        origin = crate::report::returned_header::MessageOrigin::OurForward;
         markers.push(marker);
     }
     let kind = report.kind().or(kind_of_words).or(kind_of_subject);
@@ -143,7 +143,7 @@ pub fn weigh(evidence: &Evidence<'_, '_>, outline: &MimeParts<'_>, facts: &Facts
 
 /// Tells whether somebody's filter asks for something before it lets a message through: nothing failed, whatever form it comes in (Boxbe
 /// writes a whole delivery report). One that quotes the reply of a server is a report, and what it asks for is the server's.
-fn is_challenge(report: &Report, own: &str) -> bool {
+fn is_challenge(report: &DeliveryReport, own: &str) -> bool {
     const WISHES: [&str; 12] = [
         "guest list",
         "waitlisted",

@@ -5,11 +5,11 @@ use crate::message::Message;
 use crate::message::address::Address;
 use crate::message::mime::{MimeParts, PartKind};
 use crate::message::text::starts_with_ignoring_case;
-use crate::report::dsn::{Recipient, Report, ReportKind, count_fields, kind_of};
+use crate::report::dsn::{DeliveryReport, Recipient, ReportKind, count_fields, kind_of};
 use crate::report::failure::FailureEvidence;
 use crate::report::prose::{self, find_failed, with_reason};
 use crate::report::returned_header::ReturnedHeader;
-use crate::report::stage::Stage;
+use crate::report::stage::SmtpStage;
 use crate::report::status_code::{FailureClass, find_status, from_reply_code};
 
 /// As much of the system's own words as is read.
@@ -42,11 +42,11 @@ pub fn unwrapped<'a>(evidence: &Evidence<'_, 'a>, outline: &MimeParts<'a>) -> Op
 
 /// The machine's part; where there is none, the same fields in plain text.
 #[must_use]
-pub fn read_report(outline: &MimeParts<'_>, text: &str) -> Report {
-    let mut report = Report::default();
+pub fn read_report(outline: &MimeParts<'_>, text: &str) -> DeliveryReport {
+    let mut report = DeliveryReport::default();
     let mut take = |outline: &MimeParts<'_>| {
         for part in outline.all(PartKind::DeliveryStatus) {
-            let next = Report::read(part.body());
+            let next = DeliveryReport::read(part.body());
             report.reporting_host = report.reporting_host.take().or(next.reporting_host);
             report.recipients.extend(next.recipients);
         }
@@ -61,7 +61,7 @@ pub fn read_report(outline: &MimeParts<'_>, text: &str) -> Report {
     }
     if report.recipients.is_empty() && count_fields(text) >= 2 {
         let lines: String = text.lines().flat_map(|line| [line.trim_start(), "\n"]).collect();
-        return Report::read(lines.as_bytes());
+        return DeliveryReport::read(lines.as_bytes());
     }
     report
 }
@@ -80,10 +80,10 @@ pub fn weigh_failures(recipients: &mut [Recipient], own: &str, senders: &[String
             is(&recipient.address) || recipient.original.as_deref().is_some_and(is)
         };
         let in_words = named.iter().find(is_same);
-        let is_alone = || is_only.then(|| Stage::find(&words)).flatten();
+        let is_alone = || is_only.then(|| SmtpStage::find(&words)).flatten();
         // Had the message been refused, or its sender, nobody at that host would have got it.
-        let is_one_of_many = || reached.contains(&domain_of(recipient)).then_some(Stage::Recipient);
-        let by_reply = recipient.diagnostic.as_deref().and_then(Stage::find);
+        let is_one_of_many = || reached.contains(&domain_of(recipient)).then_some(SmtpStage::Recipient);
+        let by_reply = recipient.diagnostic.as_deref().and_then(SmtpStage::find);
         recipient.stage = by_reply
             .or_else(|| in_words.and_then(|other| other.stage))
             .or_else(is_alone)
@@ -163,14 +163,14 @@ pub fn failed_recipients(
     evidence: &Evidence<'_, '_>,
     own: &str,
     quoted: &ReturnedHeader<'_>,
-    report: &Report,
+    report: &DeliveryReport,
 ) -> Vec<Recipient> {
     let words: String = own.chars().take(WORDS_BYTES).collect();
     let senders = parties(evidence);
     let mut recipients = find_failed(&words, &senders);
-    let report_in_prose = prose::Report {
+    let report_in_prose = prose::ProseReport {
         text: &words,
-        stage: Stage::find(&words),
+        stage: SmtpStage::find(&words),
         senders: &senders,
     };
     if let Some((field, _)) = evidence

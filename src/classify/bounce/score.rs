@@ -3,7 +3,7 @@
 
 use crate::classify::bounce::recipients::parties;
 use crate::classify::bounce::reply::{find_reply, names_alone};
-use crate::classify::evidence::{Answers, Evidence};
+use crate::classify::evidence::{AutoReplySigns, Evidence};
 use crate::classify::patterns::sender::SenderKind;
 use crate::classify::patterns::{body, subject};
 use crate::classify::verdict::Marker;
@@ -205,7 +205,7 @@ impl Score {
         &self,
         evidence: &Evidence<'_, '_>,
         built: Built,
-        words: &body::Found,
+        words: &body::BodyFindings,
         quoted: &ReturnedHeader<'_>,
     ) -> bool {
         if built == Built::Report {
@@ -268,7 +268,7 @@ impl Score {
     }
 
     /// A message that is quoted, and words that want something done.
-    pub fn score_quote(&mut self, quoted: &ReturnedHeader<'_>, words: &body::Found, built: Built) {
+    pub fn score_quote(&mut self, quoted: &ReturnedHeader<'_>, words: &body::BodyFindings, built: Built) {
         if !quoted.is_empty() {
             self.add(weight::QUOTED, None);
         }
@@ -278,7 +278,7 @@ impl Score {
     }
 
     /// The system's own words, and what they say about how it went.
-    pub fn score_words(&mut self, found: &body::Found, text: &str) -> Option<ReportKind> {
+    pub fn score_words(&mut self, found: &body::BodyFindings, text: &str) -> Option<ReportKind> {
         for (at, rule) in found.rules.iter().enumerate() {
             let weight = match at {
                 0 => weight::OPENING,
@@ -338,7 +338,7 @@ impl Score {
         {
             self.add(weight::PERSON, None);
         }
-        if evidence.answers == Answers::Yes {
+        if evidence.answers == AutoReplySigns::Yes {
             self.add(weight::AUTO_REPLY, None);
         }
         // MDaemon writes `> a@a.test` before each address that failed.

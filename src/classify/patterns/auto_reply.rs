@@ -2,7 +2,7 @@
 
 /// How much a subject says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Answer {
+pub enum SubjectHint {
     /// An autoresponder's subject.
     Surely,
     /// A subject that people write as well.
@@ -304,7 +304,7 @@ fn is_automatic_reply(start: &str) -> bool {
 
 /// Looks at `subject`, which is folded and holds no `Re:`. Exchange puts its words before the colon, in some tongues behind others.
 #[must_use]
-pub fn find(subject: &str) -> Option<(Answer, &'static str)> {
+pub fn find(subject: &str) -> Option<(SubjectHint, &'static str)> {
     let (start, has_colon) = match subject.split_once([':', '\u{ff1a}']) {
         Some((start, _)) => (start, true),
         None => (subject, false),
@@ -313,19 +313,19 @@ pub fn find(subject: &str) -> Option<(Answer, &'static str)> {
     let surely = SURELY
         .iter()
         .find(|(text, _)| subject.starts_with(text) || text.contains(' ') && before_colon.contains(text))
-        .map(|(_, why)| (Answer::Surely, *why));
+        .map(|(_, why)| (SubjectHint::Surely, *why));
     // Nothing but the words: people add when, or why.
     let bare = ["out of office", "out of the office"].contains(&subject.trim_end_matches(['.', '!', ' ']));
-    let surely = surely.or_else(|| bare.then_some((Answer::Surely, "many autoresponders")));
-    let surely =
-        surely.or_else(|| is_automatic_reply(start).then_some((Answer::Surely, "an automatic reply, in its language")));
+    let surely = surely.or_else(|| bare.then_some((SubjectHint::Surely, "many autoresponders")));
+    let surely = surely
+        .or_else(|| is_automatic_reply(start).then_some((SubjectHint::Surely, "an automatic reply, in its language")));
     let perhaps = || PERHAPS.iter().find(|(text, _)| subject.starts_with(text));
-    surely.or_else(|| perhaps().map(|(_, why)| (Answer::Perhaps, *why)))
+    surely.or_else(|| perhaps().map(|(_, why)| (SubjectHint::Perhaps, *why)))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{AUTOMATIC, AWAY, Answer, REPLY, find};
+    use super::{AUTOMATIC, AWAY, REPLY, SubjectHint, find};
 
     #[test]
     fn automatic_replies_are_known_in_their_languages() {
@@ -427,7 +427,7 @@ mod tests {
         ] {
             for subject in [format!("{start}: x"), start.to_owned(), format!("{start}\u{ff1a}x")] {
                 let found = find(&subject.to_lowercase()).map(|(answer, _)| answer);
-                assert_eq!(found, Some(Answer::Surely), "{subject}");
+                assert_eq!(found, Some(SubjectHint::Surely), "{subject}");
             }
         }
         for subject in [

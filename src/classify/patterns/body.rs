@@ -412,7 +412,7 @@ const START_BYTES: usize = 40;
 
 /// What the system's own words say.
 #[derive(Clone, Debug, Default)]
-pub struct Found {
+pub struct BodyFindings {
     /// A rule matched near the beginning: nobody wrote much above it.
     pub first: bool,
     /// A rule matched right at the beginning: nobody wrote anything above it.
@@ -431,14 +431,14 @@ static WISH_SEARCHERS: LazyLock<Vec<Finder<'static>>> = LazyLock::new(|| searche
 
 /// Looks through `text`, which is folded (lower case, single blanks) and holds no quoted message.
 #[must_use]
-pub fn find(text: &str) -> Found {
+pub fn find(text: &str) -> BodyFindings {
     let text = text.as_bytes();
     let rules: Vec<(usize, &'static Rule)> = RULES
         .iter()
         .zip(RULE_SEARCHERS.iter())
         .filter_map(|(rule, searcher)| searcher.find(text).map(|at| (at, rule)))
         .collect();
-    Found {
+    BodyFindings {
         starts: rules.iter().any(|(at, _)| *at < START_BYTES),
         first: rules.iter().any(|(at, _)| *at < FIRST_BYTES),
         wishes: WISH_SEARCHERS.iter().any(|searcher| searcher.find(text).is_some()),
@@ -450,7 +450,7 @@ pub fn find(text: &str) -> Found {
     }
 }
 
-impl Found {
+impl BodyFindings {
     /// Whether a rule matched that is for this system, whatever its version.
     #[must_use]
     pub fn are_of(&self, system: &str) -> bool {

@@ -215,7 +215,7 @@ const TROUBLE: &[&str] = &[
 
 /// What a subject says.
 #[derive(Clone, Copy, Debug)]
-pub struct Found {
+pub struct SubjectFindings {
     /// The rule that matched; none where only the general words did.
     pub rule: Option<&'static Rule>,
     /// The subject answers or passes on another message: `Re:`, `Fwd:`.
@@ -224,14 +224,14 @@ pub struct Found {
 
 /// Looks at `subject`, which is folded (lower case, single blanks).
 #[must_use]
-pub fn find(subject: &str) -> Option<Found> {
+pub fn find(subject: &str) -> Option<SubjectFindings> {
     let (bare, answered) = bare(subject);
     let rule = rule_of(bare);
     if rule.is_some() {
-        return Some(Found { rule, answered });
+        return Some(SubjectFindings { rule, answered });
     }
     let general = DELIVERY.iter().any(|word| bare.contains(word)) && TROUBLE.iter().any(|word| bare.contains(word));
-    general.then_some(Found { rule: None, answered })
+    general.then_some(SubjectFindings { rule: None, answered })
 }
 
 /// Tells whether a rule matches a subject that is no answer; the general words, which many subjects have, do not count.

@@ -12,15 +12,15 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use crate::archive;
-use crate::archive::read::Content;
+use crate::archive::read::ArchiveContent;
 use crate::classify::policy;
 use crate::classify::policy::Job;
 use crate::cli::{Everywhere, Who};
-use crate::command::inspect::show::Finding;
-use crate::command::sources::Sources;
+use crate::command::inspect::show::InspectedMessage;
+use crate::command::sources::SourceWalk;
 use crate::config::Config;
 use crate::config::load;
-use crate::config::load::{Extent, Sources as Files};
+use crate::config::load::{ConfigSources as Files, KeySelection};
 use crate::deliver::caller;
 use crate::deliver::caller::Variable;
 use crate::deliver::judge;
@@ -30,11 +30,11 @@ use crate::mailbox::limited_file::LimitedFile;
 use crate::mailbox::reader::{MboxMessage, MboxReader, ReadAt};
 use crate::message::Message;
 use crate::output;
-use crate::output::Form;
+use crate::output::OutputForm;
 use crate::sys::account;
 use crate::sys::account::Account;
 use crate::sys::deadline::ReadLimit;
-use crate::sys::message_buffer::{HEAD_BYTES, Intake};
+use crate::sys::message_buffer::{HEAD_BYTES, MessageBuffer};
 
 /// A compressed mailbox may be this large, in bytes: it is unpacked into a file in `/var/tmp`.
 const UNPACKED_BYTES: u64 = 4 << 30;
@@ -45,7 +45,7 @@ pub struct Question {
     /// What to read; `-` is standard input, and so is nothing.
     pub paths: Vec<PathBuf>,
     /// How to answer.
-    pub form: Form,
+    pub form: OutputForm,
     /// The verdicts of which every message must have one; none to explain instead.
     pub is: Vec<String>,
     /// Who the messages are for, and who sent them, where they do not say it themselves.
@@ -101,7 +101,7 @@ enum Shape {
 }
 
 #[derive(Clone, Copy, Debug, Default)]
-struct Tally {
+struct InspectTally {
     messages: u64,
     /// Messages that are none of what was asked for.
     others: u64,
@@ -114,7 +114,7 @@ struct Inspection<'q> {
     account: Account,
     output: BufWriter<io::StdoutLock<'static>>,
     progress: Progress,
-    tally: Tally,
+    tally: InspectTally,
 }
 
 impl<'q> Inspection<'q> {
@@ -126,11 +126,11 @@ impl<'q> Inspection<'q> {
         let sources = Files::chosen(everywhere.config.as_deref(), account.home.as_deref(), account.owners());
         Ok(Self {
             question,
-            config: load::load(sources, Extent::User(&account.name))?.config,
+            config: load::load(sources, KeySelection::User(&account.name))?.config,
             account,
             output: BufWriter::with_capacity(64 << 10, io::stdout().lock()),
             progress: Progress::begin(),
-            tally: Tally::default(),
+            tally: InspectTally::default(),
         })
     }
 
@@ -140,7 +140,7 @@ impl<'q> Inspection<'q> {
         if question.paths.is_empty() {
             return self.standard_input();
         }
-        for source in Sources::new(&question.paths) {
+        for source in SourceWalk::new(&question.paths) {
             match source {
                 Ok(path) if path == Path::new("-") => self.standard_input()?,
                 Ok(path) => self.path(&path)?,
@@ -161,7 +161,7 @@ impl<'q> Inspection<'q> {
         if io::stdin().is_terminal() {
             output::print_stderr("spoolguard: reading a message from the terminal; end it with Ctrl-D\n");
         }
-        let read = Intake::collect(|collector| io::copy(&mut io::stdin().lock(), collector).map(drop));
+        let read = MessageBuffer::collect(|collector| io::copy(&mut io::stdin().lock(), collector).map(drop));
         match read {
             Ok(intake) if archive::read::is_packed(intake.head()) => {
                 let e = io::Error::other("it is compressed; unpack it first");
@@ -186,7 +186,7 @@ impl<'q> Inspection<'q> {
                 }
                 Err(e) => self.unread(&name, &Error::io("read", path, &e)),
             },
-            Ok((mut file, _)) => match Intake::collect(|collector| io::copy(&mut file, collector).map(drop)) {
+            Ok((mut file, _)) => match MessageBuffer::collect(|collector| io::copy(&mut file, collector).map(drop)) {
                 Ok(intake) => self.file(&name, &intake, &nothing, Shape::MayBeMbox),
                 Err(e) => self.unread(&name, &Error::io("read", path, &e)),
             },
@@ -201,12 +201,12 @@ impl<'q> Inspection<'q> {
         let mut written = Ok(());
         let read = archive::read::unpack(file, |content, bytes| {
             let name = match content {
-                Content::Mailbox(member) | Content::Other(member) if !member.name.is_empty() => {
+                ArchiveContent::Mailbox(member) | ArchiveContent::Other(member) if !member.name.is_empty() => {
                     format!("{name}:{}", Path::new(&member.name).display())
                 }
-                Content::Mailbox(_) | Content::Other(_) | Content::Unknown => name.to_owned(),
+                ArchiveContent::Mailbox(_) | ArchiveContent::Other(_) | ArchiveContent::Unknown => name.to_owned(),
             };
-            let intake = Intake::collect(|collector| {
+            let intake = MessageBuffer::collect(|collector| {
                 let read = io::copy(&mut bytes.take(UNPACKED_BYTES), collector)?;
                 if read < UNPACKED_BYTES {
                     Ok(())
@@ -270,7 +270,7 @@ impl<'q> Inspection<'q> {
         }
         self.progress.count(self.tally.messages, stored.offset + stored.bytes);
         let separator_bytes = (head.len() - message.content().len()) as u64;
-        let finding = Finding {
+        let finding = InspectedMessage {
             source: name,
             offset: stored.offset,
             bytes: stored.bytes.saturating_sub(separator_bytes),
@@ -279,10 +279,10 @@ impl<'q> Inspection<'q> {
             doubt: stored.doubt,
         };
         match self.question.form {
-            Form::Json => finding.write_json(&mut self.output),
+            OutputForm::Json => finding.write_json(&mut self.output),
             // A condition is asked by programs that take output for trouble.
-            Form::Text if !is.is_empty() => Ok(()),
-            Form::Text => {
+            OutputForm::Text if !is.is_empty() => Ok(()),
+            OutputForm::Text => {
                 self.progress.clear();
                 finding.write_text(&mut self.output)
             }
@@ -292,8 +292,10 @@ impl<'q> Inspection<'q> {
     fn unread(&mut self, name: &str, error: &Error) -> io::Result<()> {
         self.tally.unread += 1;
         match self.question.form {
-            Form::Json => crate::command::inspect::show::write_json_error(&mut self.output, name, &error.to_string()),
-            Form::Text => {
+            OutputForm::Json => {
+                crate::command::inspect::show::write_json_error(&mut self.output, name, &error.to_string())
+            }
+            OutputForm::Text => {
                 self.output.flush()?;
                 complain(&visible(&error.to_string()));
                 Ok(())

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::classify::policy::Action;
 use crate::classify::verdict::{Judgement, Marker};
-use crate::classify::{Origin, Ownership, Recipient, ReportKind};
+use crate::classify::{MessageOrigin, Ownership, Recipient, ReportKind};
 use crate::deliver::headers;
 use crate::escape::visible;
 use crate::mailbox::reader::Doubt;
@@ -15,7 +15,7 @@ use crate::output::json::write_line;
 
 /// One message that was judged.
 #[derive(Clone, Copy, Debug)]
-pub struct Finding<'a> {
+pub struct InspectedMessage<'a> {
     /// The file it is in; `-` is standard input.
     pub source: &'a str,
     /// Where it begins there, in bytes.
@@ -32,7 +32,7 @@ pub struct Finding<'a> {
 
 /// The keys are a promise; the order is only pleasant.
 #[derive(Serialize)]
-struct Line<'a> {
+struct InspectLine<'a> {
     source: &'a str,
     offset: u64,
     verdict: &'a str,
@@ -40,7 +40,7 @@ struct Line<'a> {
     null_sender: bool,
     markers: &'a [Marker],
     recipients: &'a [Recipient],
-    origin: Origin,
+    origin: MessageOrigin,
     action: &'a str,
     size: u64,
     doubt: Option<DoubtLine<'a>>,
@@ -58,7 +58,7 @@ struct ErrorLine<'a> {
     error: &'a str,
 }
 
-impl Finding<'_> {
+impl InspectedMessage<'_> {
     /// Every marker: those of the verdict, and those of the facts beside it that are not among them.
     fn markers(&self) -> Vec<Marker> {
         let mut markers = self.judgement.verdict.markers().to_vec();
@@ -80,7 +80,7 @@ impl Finding<'_> {
     /// When writing fails.
     pub fn write_json(&self, output: &mut impl Write) -> io::Result<()> {
         let bounce = self.judgement.verdict.bounce();
-        let line = Line {
+        let line = InspectLine {
             source: self.source,
             offset: self.offset,
             verdict: self.judgement.verdict.name(),
@@ -88,7 +88,7 @@ impl Finding<'_> {
             null_sender: self.judgement.null_sender.is_some(),
             markers: &self.markers(),
             recipients: bounce.map(|bounce| bounce.recipients.as_slice()).unwrap_or_default(),
-            origin: bounce.map_or(Origin::Unknown, |bounce| bounce.origin),
+            origin: bounce.map_or(MessageOrigin::Unknown, |bounce| bounce.origin),
             action: self.action.name(),
             size: self.bytes,
             doubt: self.doubt.map(|doubt| DoubtLine {
@@ -132,10 +132,10 @@ impl Finding<'_> {
             writeln!(output, "    for {}: {}", visible(&recipient.address), facts.join(" "))?;
         }
         let original = match (bounce.origin, bounce.ownership) {
-            (Origin::OurForward, _) => "forwarded from here (our-forward)",
-            (Origin::User, Ownership::Shown) => "written by the user (user)",
-            (Origin::User, Ownership::NotShown) => "written in the user's name; nothing shows where (user)",
-            (Origin::Unknown, _) => "unknown",
+            (MessageOrigin::OurForward, _) => "forwarded from here (our-forward)",
+            (MessageOrigin::User, Ownership::Shown) => "written by the user (user)",
+            (MessageOrigin::User, Ownership::NotShown) => "written in the user's name; nothing shows where (user)",
+            (MessageOrigin::Unknown, _) => "unknown",
         };
         writeln!(output, "    original message: {original}")
     }

@@ -10,12 +10,12 @@ use crate::cli::Everywhere;
 use crate::command::status::Request;
 use crate::command::status::show;
 use crate::config::load;
-use crate::config::load::{Extent, Sources};
+use crate::config::load::{ConfigSources, KeySelection};
 use crate::config::{Config, USER_FILE};
 use crate::deliver::context::state_place;
-use crate::error::{Class, Error, Status};
+use crate::error::{Category, Error, Status};
 use crate::escape::visible;
-use crate::output::Form;
+use crate::output::OutputForm;
 use crate::sys::account;
 use crate::sys::account::Account;
 use crate::sys::child;
@@ -39,12 +39,12 @@ pub fn run(request: &Request, everywhere: &Everywhere) -> Status {
 fn all(request: &Request, everywhere: &Everywhere) -> Result<Status, Error> {
     if !account::is_root() {
         let cause = "only root may become each of them";
-        return Err(Error::new(Class::Configuration, "look at", "every user", cause)
+        return Err(Error::new(Category::Configuration, "look at", "every user", cause)
             .hint("run it as root, or leave --all away"));
     }
     // A user's own configuration is none of root's business: whatever it says, it is read by the run that has become the user.
-    let sources = Sources::chosen(everywhere.config.as_deref(), None, account::runner().owners());
-    let config = load::load(sources, Extent::Whole)?.config;
+    let sources = ConfigSources::chosen(everywhere.config.as_deref(), None, account::runner().owners());
+    let config = load::load(sources, KeySelection::Whole)?.config;
     let mut worst = Status::Done;
     let mut told = false;
     for name in names(&config) {
@@ -71,7 +71,7 @@ fn all(request: &Request, everywhere: &Everywhere) -> Result<Status, Error> {
             (Status::Done | Status::Wrong | Status::Usage | Status::Refused, _) => Status::Wrong,
         };
     }
-    if !told && *request == Request::Show(Form::Text) {
+    if !told && *request == Request::Show(OutputForm::Text) {
         let _ = writeln!(io::stdout(), "nobody's forward fails or is suspended, nothing is held");
     }
     Ok(worst)
@@ -117,9 +117,9 @@ fn one(name: &str, request: &Request, everywhere: &Everywhere) -> Result<(Status
     }
     command.args(["status", "--user", name]);
     match request {
-        Request::Show(Form::Json) => drop(command.arg("--json")),
+        Request::Show(OutputForm::Json) => drop(command.arg("--json")),
         Request::Due => drop(command.arg("--due")),
-        Request::Show(Form::Text) | Request::Resume(_) | Request::Suspend(_) | Request::SendKept(..) => {}
+        Request::Show(OutputForm::Text) | Request::Resume(_) | Request::Suspend(_) | Request::SendKept(..) => {}
     }
     let output = child::run(command, USER_TIME).map_err(fail)?;
     let has_told = !output.output.is_empty() && output.output != show::nothing(name).into_bytes();

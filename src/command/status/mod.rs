@@ -14,18 +14,18 @@ use crate::cli::{Everywhere, Who};
 use crate::command::status::send_kept::Consent;
 use crate::command::status::show::View;
 use crate::deliver;
-use crate::deliver::context::Guard;
+use crate::deliver::context::Run;
 use crate::deliver::divert::digest;
 use crate::deliver::forward::destinations;
-use crate::deliver::forward::destinations::{Told, moment};
+use crate::deliver::forward::destinations::{DueNotices, moment};
 use crate::deliver::forward::kept;
-use crate::deliver::forward::rules::{Destinations, Standing};
+use crate::deliver::forward::rules::{DestinationState, Destinations};
 use crate::deliver::{caller, headers};
-use crate::error::{Class, Error, Status};
+use crate::error::{Category, Error, Status};
 use crate::escape::visible;
 use crate::message::Message;
 use crate::message::address::{OwnAddresses, is_plain};
-use crate::output::Form;
+use crate::output::OutputForm;
 use crate::sys::deadline::Deadline;
 use crate::sys::json_state;
 
@@ -33,7 +33,7 @@ use crate::sys::json_state;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Request {
     /// Say how things are.
-    Show(Form),
+    Show(OutputForm),
     /// Forward to this address again.
     Resume(String),
     /// Keep what would be forwarded to this address.
@@ -61,7 +61,7 @@ pub fn run(request: &Request, user: Option<&str>, everywhere: &Everywhere) -> St
 }
 
 fn one(request: &Request, who: &Who, everywhere: &Everywhere, deadline: Deadline) -> Result<Status, Error> {
-    let guard = Guard::prepare(who, None, everywhere, deadline)?;
+    let guard = Run::prepare(who, None, everywhere, deadline)?;
     let now = OffsetDateTime::now_utc();
     if let Request::SendKept(address, consent, one) = request {
         return match one {
@@ -82,14 +82,14 @@ fn one(request: &Request, who: &Who, everywhere: &Everywhere, deadline: Deadline
 }
 
 /// Everything that time has made due. What fails keeps nothing else from being done.
-fn due(guard: &Guard, now: OffsetDateTime) -> Result<(), Error> {
+fn due(guard: &Run, now: OffsetDateTime) -> Result<(), Error> {
     let routes = destinations::due(guard, &own(guard), now);
     kept::tell_due(guard, now);
     let digest = digest::send_due(guard, now).map(drop);
     routes.and(digest)
 }
 
-fn rehearse(request: &Request, guard: &Guard, now: OffsetDateTime) -> Status {
+fn rehearse(request: &Request, guard: &Run, now: OffsetDateTime) -> Status {
     let would = match request {
         Request::Show(form) => return show(*form, guard, now),
         Request::Resume(address) => format!("would forward to {address} again"),
@@ -100,12 +100,12 @@ fn rehearse(request: &Request, guard: &Guard, now: OffsetDateTime) -> Status {
     say(&would)
 }
 
-fn show(form: Form, guard: &Guard, now: OffsetDateTime) -> Status {
+fn show(form: OutputForm, guard: &Run, now: OffsetDateTime) -> Status {
     let view = View::take(guard, now);
     let mut text = Vec::new();
     let shown = match form {
-        Form::Text => show::write_text(&view, &mut text),
-        Form::Json => show::write_json(&view, &mut text),
+        OutputForm::Text => show::write_text(&view, &mut text),
+        OutputForm::Json => show::write_json(&view, &mut text),
     };
     match shown.and_then(|()| io::stdout().write_all(&text)) {
         Ok(()) if view.is_well() => Status::Done,
@@ -115,7 +115,7 @@ fn show(form: Form, guard: &Guard, now: OffsetDateTime) -> Status {
     }
 }
 
-fn resume(address: &str, guard: &Guard, now: OffsetDateTime) -> Result<Status, Error> {
+fn resume(address: &str, guard: &Run, now: OffsetDateTime) -> Result<Status, Error> {
     let store = store(guard)?;
     let (at, settings) = (moment(now), &guard.config.destinations);
     let (before, kept, told) = json_state::change(
@@ -129,12 +129,12 @@ fn resume(address: &str, guard: &Guard, now: OffsetDateTime) -> Result<Status, E
                 .and_then(|route| route.suspended.as_ref())
                 .map_or(0, |s| s.kept);
             let before = routes.resume(address, at, settings);
-            (before, kept, Told(routes.take_due(at)))
+            (before, kept, DueNotices(routes.take_due(at)))
         },
     )?;
     destinations::tell(guard, &own(guard), now, told.0);
     match before {
-        Standing::Open => {
+        DestinationState::Open => {
             let _ = writeln!(
                 io::stderr(),
                 "spoolguard: cannot resume {}: it is not suspended",
@@ -142,7 +142,7 @@ fn resume(address: &str, guard: &Guard, now: OffsetDateTime) -> Result<Status, E
             );
             Ok(Status::Wrong)
         }
-        Standing::Suspended => {
+        DestinationState::Suspended => {
             let mailbox = guard.mailbox().display().to_string();
             let command = headers::send_kept_command(&guard.account.name, address);
             let kept = match kept {
@@ -155,7 +155,7 @@ fn resume(address: &str, guard: &Guard, now: OffsetDateTime) -> Result<Status, E
     }
 }
 
-fn suspend(address: &str, guard: &Guard, now: OffsetDateTime) -> Result<Status, Error> {
+fn suspend(address: &str, guard: &Run, now: OffsetDateTime) -> Result<Status, Error> {
     if !is_plain(address) {
         let _ = writeln!(
             io::stderr(),
@@ -173,7 +173,7 @@ fn suspend(address: &str, guard: &Guard, now: OffsetDateTime) -> Result<Status, 
         |routes: &mut Destinations| {
             routes.tick(at, settings);
             let before = routes.suspend(address, &own.loop_mark(), at, settings);
-            (before, Told(routes.take_due(at)))
+            (before, DueNotices(routes.take_due(at)))
         },
     )?;
     destinations::tell(guard, &own, now, told.0);
@@ -181,9 +181,9 @@ fn suspend(address: &str, guard: &Guard, now: OffsetDateTime) -> Result<Status, 
     match before {
         None => {
             let cause = "too many addresses are suspended already";
-            Err(Error::new(Class::System, "suspend", address, cause).hint("end some of them with --resume"))
+            Err(Error::new(Category::System, "suspend", address, cause).hint("end some of them with --resume"))
         }
-        Some(Standing::Open | Standing::Suspended) => Ok(say(&format!(
+        Some(DestinationState::Open | DestinationState::Suspended) => Ok(say(&format!(
             "what would be forwarded to {address} is kept in {mailbox}, until: spoolguard status --user {} --resume {}",
             headers::word(&guard.account.name),
             headers::word(address)
@@ -191,7 +191,7 @@ fn suspend(address: &str, guard: &Guard, now: OffsetDateTime) -> Result<Status, 
     }
 }
 
-fn store(guard: &Guard) -> Result<crate::sys::state_file::Store, Error> {
+fn store(guard: &Run) -> Result<crate::sys::state_file::Store, Error> {
     destinations::store(guard).ok_or_else(|| {
         if let Some(trouble) = guard.state_trouble() {
             return trouble;
@@ -201,12 +201,12 @@ fn store(guard: &Guard) -> Result<crate::sys::state_file::Store, Error> {
         } else {
             ("configuration says [destinations] suspend = false", "set it to true")
         };
-        Error::new(Class::Configuration, "change", "what is suspended", cause).hint(hint)
+        Error::new(Category::Configuration, "change", "what is suspended", cause).hint(hint)
     })
 }
 
 /// The user's own addresses, as far as they are known when no message came.
-fn own(guard: &Guard) -> OwnAddresses {
+fn own(guard: &Run) -> OwnAddresses {
     let nothing = |_: &str| None;
     caller::envelope(
         &Who::default(),

@@ -17,25 +17,25 @@ use time::OffsetDateTime;
 
 use crate::classify::policy::{Action, Copies};
 use crate::cli::{Everywhere, Who};
-use crate::deliver::context::{Case, Guard};
+use crate::deliver::context::{Delivery, Run};
 use crate::deliver::forward::history;
 use crate::deliver::forward::history::Sketches;
 use crate::deliver::forward::kept::{KeptFile, reason_text};
-use crate::deliver::forward::rules::kept::{Entry, Event, KeptList, Reason, State};
+use crate::deliver::forward::rules::kept::{KeptEvent, KeptList, KeptMessage, KeptReason, KeptState};
 use crate::deliver::{self, caller, forward, headers};
-use crate::error::{Class, Error, Status};
+use crate::error::{Category, Error, Status};
 use crate::escape::visible;
 use crate::mailbox::excerpt;
 use crate::mailbox::format::STATE_FIELDS;
 use crate::mailbox::limited_file::{LimitedFile, refuse_holes};
-use crate::mailbox::quoting::{self, Quoting};
+use crate::mailbox::quoting::{self, LineQuoting};
 use crate::mailbox::reader::MboxReader;
 use crate::message::Message;
 use crate::message::key::{MessageKey, of_id};
 use crate::moment::Moment;
 use crate::output::shell;
 use crate::sys::dirs::open_kept;
-use crate::sys::message_buffer::{HEAD_BYTES, Intake};
+use crate::sys::message_buffer::{HEAD_BYTES, MessageBuffer};
 use crate::sys::self_exec;
 
 /// So many messages of the plan are listed one by one.
@@ -52,17 +52,17 @@ pub enum Consent {
 
 /// Where a message that was kept lies now.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Place {
+pub struct CopyLocation {
     path: PathBuf,
     offset: u64,
     bytes: u64,
 }
 
 /// What the command would do.
-struct Plan {
+struct SendPlan {
     file: KeptFile,
     list: KeptList,
-    places: HashMap<String, Place>,
+    places: HashMap<String, CopyLocation>,
 }
 
 /// Sends on what was kept for `destination`.
@@ -70,13 +70,13 @@ struct Plan {
 /// # Errors
 /// When the list or the mailbox cannot be read, or a message cannot be sent now.
 pub fn run(
-    guard: &Guard,
+    guard: &Run,
     destination: &str,
     consent: Consent,
     everywhere: &Everywhere,
     now: OffsetDateTime,
 ) -> Result<Status, Error> {
-    let Some(plan) = Plan::make(guard, destination)? else {
+    let Some(plan) = SendPlan::make(guard, destination)? else {
         say(&format!("nothing was kept for {destination}"));
         return Ok(Status::Done);
     };
@@ -125,9 +125,9 @@ fn say(text: &str) {
     let _ = writeln!(io::stdout(), "{}", lines.join("\n"));
 }
 
-impl Plan {
+impl SendPlan {
     /// None where nothing waits.
-    fn make(guard: &Guard, destination: &str) -> Result<Option<Self>, Error> {
+    fn make(guard: &Run, destination: &str) -> Result<Option<Self>, Error> {
         let Some(file) = KeptFile::of(guard, destination) else {
             if let Some(trouble) = guard.state_trouble() {
                 return Err(trouble);
@@ -142,9 +142,9 @@ impl Plan {
         Ok(Some(Self { file, list, places }))
     }
 
-    fn text(&self, guard: &Guard) -> String {
+    fn text(&self, guard: &Run) -> String {
         let to = &self.list.destination;
-        let waiting: Vec<&Entry> = self.list.waiting().collect();
+        let waiting: Vec<&KeptMessage> = self.list.waiting().collect();
         let bytes: u64 = self.places.values().map(|place| place.bytes).sum();
         let mut text = format!(
             "{} kept for {to}, {} in all, in {}:\n",
@@ -160,8 +160,8 @@ impl Plan {
             let place = self.places.get(&entry.key);
             let said = match (place, entry.state) {
                 (None, _) => "no longer in the mailbox: it will be taken off the list".to_owned(),
-                (Some(place), State::Kept | State::Settled) => format!("{} bytes", place.bytes),
-                (Some(place), State::Sending) => {
+                (Some(place), KeptState::Kept | KeptState::Settled) => format!("{} bytes", place.bytes),
+                (Some(place), KeptState::Sending) => {
                     format!("{} bytes; a run that was killed may have sent it", place.bytes)
                 }
             };
@@ -174,14 +174,15 @@ impl Plan {
         text
     }
 
-    fn carry_out(&self, guard: &Guard, everywhere: &Everywhere, now: OffsetDateTime) -> Result<Status, Error> {
+    fn carry_out(&self, guard: &Run, everywhere: &Everywhere, now: OffsetDateTime) -> Result<Status, Error> {
         let at = now.unix_timestamp();
         let (mut sent, mut refused, mut gone) = (0_usize, 0_usize, 0_usize);
         for entry in self.list.waiting() {
             guard.deadline.begin_again();
             guard.deadline.check("send", &self.list.destination)?;
             let Some(place) = self.places.get(&entry.key) else {
-                self.file.add(guard, &self.list.own, at, &[Event::Gone(&entry.key)])?;
+                self.file
+                    .add(guard, &self.list.own, at, &[KeptEvent::Gone(&entry.key)])?;
                 gone += 1;
                 continue;
             };
@@ -208,10 +209,10 @@ impl Plan {
 
     fn send_in_a_run_of_its_own(
         &self,
-        guard: &Guard,
+        guard: &Run,
         everywhere: &Everywhere,
-        entry: &Entry,
-        place: &Place,
+        entry: &KeptMessage,
+        place: &CopyLocation,
     ) -> Result<Status, Error> {
         let mut command = self_exec::command();
         if let Some(path) = &everywhere.config {
@@ -254,12 +255,12 @@ fn messages(count: usize) -> String {
 }
 
 /// Who wrote the message at a place.
-fn author(place: &Place) -> Option<String> {
+fn author(place: &CopyLocation) -> Option<String> {
     let intake = take(place).ok()?;
     Message::new(intake.head()).first("From").map(|from| from.into_owned())
 }
 
-fn take(place: &Place) -> io::Result<Intake> {
+fn take(place: &CopyLocation) -> io::Result<MessageBuffer> {
     let file = open_kept(&place.path)?.ok_or(io::ErrorKind::NotFound)?;
     excerpt::take(&file, place.offset, place.bytes)
 }
@@ -268,7 +269,7 @@ fn take(place: &Place) -> io::Result<Intake> {
 ///
 /// # Errors
 /// When one of them cannot be read.
-pub fn find(guard: &Guard, list: &KeptList) -> Result<HashMap<String, Place>, Error> {
+pub fn find(guard: &Run, list: &KeptList) -> Result<HashMap<String, CopyLocation>, Error> {
     let mut places = HashMap::new();
     let overflow = guard.state_dir().map(|dir| dir.join("overflow"));
     for path in [Some(guard.mailbox()), overflow].into_iter().flatten() {
@@ -281,11 +282,11 @@ pub fn find(guard: &Guard, list: &KeptList) -> Result<HashMap<String, Place>, Er
 }
 
 fn find_in(
-    guard: &Guard,
+    guard: &Run,
     path: &Path,
     file: &File,
     list: &KeptList,
-    places: &mut HashMap<String, Place>,
+    places: &mut HashMap<String, CopyLocation>,
 ) -> io::Result<()> {
     refuse_holes(file)?;
     let limited = LimitedFile::new(file, guard.deadline.for_reading());
@@ -294,14 +295,14 @@ fn find_in(
         let (offset, bytes) = (stored.offset, stored.bytes);
         let id = Message::new(stored.head).first("Message-ID").and_then(|id| of_id(&id));
         // Most messages have other ids, and are not looked at any further.
-        let may_be = |entry: &&Entry| match &id {
+        let may_be = |entry: &&KeptMessage| match &id {
             Some(id) => entry.key.starts_with(id.as_str()) || !entry.key.starts_with("id:"),
             None => true,
         };
         if !list.waiting().any(|entry| may_be(&entry)) {
             continue;
         }
-        let place = Place {
+        let place = CopyLocation {
             path: path.to_owned(),
             offset,
             bytes,
@@ -314,7 +315,7 @@ fn find_in(
     Ok(())
 }
 
-fn key_at(place: &Place) -> io::Result<MessageKey> {
+fn key_at(place: &CopyLocation) -> io::Result<MessageKey> {
     let intake = take(place)?;
     let message = Message::new(intake.head());
     let above = intake.head().len() - message.content().len();
@@ -337,14 +338,14 @@ fn is(key: &MessageKey, bytes: u64, kept: &str) -> bool {
 ///
 /// # Errors
 /// When it cannot be sent now.
-pub fn run_one(guard: &Guard, destination: &str, one: &str, now: OffsetDateTime) -> Result<Status, Error> {
-    let unknown = || Error::new(Class::Configuration, "send", one, "it is on no list");
+pub fn run_one(guard: &Run, destination: &str, one: &str, now: OffsetDateTime) -> Result<Status, Error> {
+    let unknown = || Error::new(Category::Configuration, "send", one, "it is on no list");
     let file = KeptFile::of(guard, destination).ok_or_else(unknown)?;
     let mut words = one.splitn(4, ' ');
     let key = words.next().unwrap_or_default();
     let (offset, bytes) = (words.next(), words.next());
     let number = |word: Option<&str>| word.and_then(|word| word.parse().ok()).unwrap_or_default();
-    let hint = Place {
+    let hint = CopyLocation {
         path: PathBuf::from(words.next().unwrap_or_default()),
         offset: number(offset),
         bytes: number(bytes),
@@ -356,14 +357,19 @@ pub fn run_one(guard: &Guard, destination: &str, one: &str, now: OffsetDateTime)
         return Ok(Status::Done);
     };
     let Some(place) = still_at(guard, &list, entry, hint)? else {
-        file.add(guard, &list.own, now.unix_timestamp(), &[Event::Gone(key)])?;
+        file.add(guard, &list.own, now.unix_timestamp(), &[KeptEvent::Gone(key)])?;
         return Ok(Status::Done);
     };
     send(guard, &file, &list, entry, &place, now)
 }
 
 /// Where the message is: at the place where it was seen, else wherever it moved to.
-fn still_at(guard: &Guard, list: &KeptList, entry: &Entry, hint: Place) -> Result<Option<Place>, Error> {
+fn still_at(
+    guard: &Run,
+    list: &KeptList,
+    entry: &KeptMessage,
+    hint: CopyLocation,
+) -> Result<Option<CopyLocation>, Error> {
     let known = guard.mailbox() == hint.path || guard.state_dir().is_some_and(|dir| dir.join("overflow") == hint.path);
     if known && key_at(&hint).is_ok_and(|key| is(&key, hint.bytes, &entry.key)) {
         return Ok(Some(hint));
@@ -372,11 +378,11 @@ fn still_at(guard: &Guard, list: &KeptList, entry: &Entry, hint: Place) -> Resul
 }
 
 fn send(
-    guard: &Guard,
+    guard: &Run,
     file: &KeptFile,
     list: &KeptList,
-    entry: &Entry,
-    place: &Place,
+    entry: &KeptMessage,
+    place: &CopyLocation,
     now: OffsetDateTime,
 ) -> Result<Status, Error> {
     let fail = |e: io::Error| Error::io("read", &place.path, &e);
@@ -390,11 +396,12 @@ fn send(
     let start = stored.head().len() - whole.content().len();
     // As it was before it was kept.
     let dropped: Vec<&str> = headers::KEPT_FIELDS.iter().chain(&STATE_FIELDS).copied().collect();
-    let intake = Intake::collect(|to| quoting::copy(stored.reader(start), to, &dropped, Quoting::None).map(drop));
+    let intake =
+        MessageBuffer::collect(|to| quoting::copy(stored.reader(start), to, &dropped, LineQuoting::None).map(drop));
     let intake = intake.map_err(fail)?;
     let message = Message::new(intake.head());
     let judgement = deliver::judge::judge(&message, &envelope, &guard.config);
-    let case = Case {
+    let case = Delivery {
         intake: &intake,
         message,
         envelope,
@@ -406,17 +413,17 @@ fn send(
         name: OnceCell::new(),
     };
     let at = now.unix_timestamp();
-    file.add(guard, &list.own, at, &[Event::Sending(&entry.key)])?;
+    file.add(guard, &list.own, at, &[KeptEvent::Sending(&entry.key)])?;
     // The user has it: what comes back need not be put there again.
     history::note_kept(guard, &case);
     let sent = forward::send(guard, &case, &case.destinations, &Sketches::default())?;
     if let Some(refusal) = sent.refused.first() {
-        let event = Event::Kept(&entry.key, Reason::Refused, &refusal.said);
+        let event = KeptEvent::Kept(&entry.key, KeptReason::Refused, &refusal.said);
         file.add(guard, &list.own, at, &[event])?;
         let text = format!("spoolguard: cannot send to {}: {}", list.destination, refusal.said);
         let _ = writeln!(io::stderr(), "{}", visible(&text));
         return Ok(Status::Wrong);
     }
-    file.add(guard, &list.own, at, &[Event::Sent(&entry.key)])?;
+    file.add(guard, &list.own, at, &[KeptEvent::Sent(&entry.key)])?;
     Ok(Status::Done)
 }

@@ -9,16 +9,16 @@ use time::format_description::well_known::Rfc3339;
 
 use crate::command::status::send_kept::find;
 use crate::config::SuspensionSettings;
-use crate::deliver::context::Guard;
+use crate::deliver::context::Run;
 use crate::deliver::divert::held::FORWARDED_DIR;
-use crate::deliver::divert::rules::storm::Counts;
+use crate::deliver::divert::rules::storm::StormCounts;
 use crate::deliver::divert::throttle;
 use crate::deliver::forward::destinations;
 use crate::deliver::forward::destinations::moment;
 use crate::deliver::forward::kept;
 use crate::deliver::forward::notices;
-use crate::deliver::forward::rules::kept::{KeptList, Reason};
-use crate::deliver::forward::rules::{Destination, Destinations, Failure, Notice, Stage, Waits};
+use crate::deliver::forward::rules::kept::{KeptList, KeptReason};
+use crate::deliver::forward::rules::{Destination, Destinations, Failure, PendingNotice, ProbeStage, Waits};
 use crate::deliver::headers;
 use crate::deliver::overflow;
 use crate::deliver::overflow::Overflow;
@@ -40,9 +40,9 @@ pub struct View {
     /// Copies of null-sender mail that was sent on: how many, how many bytes, where.
     unreturnable: (u64, u64, PathBuf),
     /// What was diverted, where anything was.
-    diverted: Option<Counts>,
+    diverted: Option<StormCounts>,
     /// What was kept instead of being sent on, and can be sent on.
-    kept: Vec<Kept>,
+    kept: Vec<KeptForDestination>,
     /// What the mailbox has no room for, where there is any.
     overflow: Option<Overflow>,
     /// Journals of the mailbox that were set aside.
@@ -52,14 +52,14 @@ pub struct View {
 
 /// What was kept for one destination.
 #[derive(Debug)]
-struct Kept {
+struct KeptForDestination {
     list: KeptList,
     command: String,
 }
 
-impl Kept {
+impl KeptForDestination {
     /// Of each list what is still in the mailbox: what the user has removed is no longer kept.
-    fn take(guard: &Guard) -> (Vec<Self>, Option<String>) {
+    fn take(guard: &Run) -> (Vec<Self>, Option<String>) {
         let (mut found, mut wrong) = (Vec::new(), None);
         for list in kept::all(guard) {
             match list {
@@ -85,7 +85,7 @@ impl Kept {
 impl View {
     /// Looks, and changes nothing. What time has made due is shown as if it were done.
     #[must_use]
-    pub fn take(guard: &Guard, now: OffsetDateTime) -> Self {
+    pub fn take(guard: &Run, now: OffsetDateTime) -> Self {
         let settings = &guard.config.destinations;
         let (mut routes, wrong) = match destinations::store(guard).map(|store| destinations::read(&store)) {
             None => (Destinations::default(), None),
@@ -97,7 +97,7 @@ impl View {
             Ok(counts) => (counts, wrong),
             Err(e) => (None, wrong.or(Some(e.to_string()))),
         };
-        let (kept, unread) = Kept::take(guard);
+        let (kept, unread) = KeptForDestination::take(guard);
         let wrong = wrong.or(unread);
         let wrong = guard.state_trouble().map(|e| e.to_string()).or(wrong);
         let held = guard.state_dir().unwrap_or_default().join("held");
@@ -125,7 +125,7 @@ impl View {
     /// Tells whether all mail goes its way.
     #[must_use]
     pub fn is_well(&self) -> bool {
-        let is_late = |notice: &&Notice| notice.tries > 0;
+        let is_late = |notice: &&PendingNotice| notice.tries > 0;
         let owed = self.routes.routes.iter().flat_map(|route| route.owed.iter());
         self.wrong.is_none()
             && self.kept.is_empty()
@@ -280,8 +280,8 @@ fn write_route(view: &View, route: &Destination, output: &mut impl Write) -> io:
                     format!("the first message after {} is the next probe", headers::moment(*from))
                 }
                 Waits::ForNews(probe) => match probe.stage {
-                    Stage::Claimed => "a probe is on its way".to_owned(),
-                    Stage::Sent(until) => format!(
+                    ProbeStage::Claimed => "a probe is on its way".to_owned(),
+                    ProbeStage::Sent(until) => format!(
                         "a probe was sent on {}; open again on {} if nobody reports that it failed",
                         headers::moment(probe.at),
                         headers::moment(until)
@@ -376,7 +376,7 @@ fn write_lost(view: &View, output: &mut impl Write) -> io::Result<()> {
     }
 }
 
-fn write_kept(view: &View, kept: &Kept, output: &mut impl Write) -> io::Result<()> {
+fn write_kept(view: &View, kept: &KeptForDestination, output: &mut impl Write) -> io::Result<()> {
     let to = visible(&kept.list.destination);
     let since = kept.list.waiting().map(|entry| entry.at).min().unwrap_or_default();
     writeln!(
@@ -398,7 +398,7 @@ fn write_kept(view: &View, kept: &Kept, output: &mut impl Write) -> io::Result<(
     Ok(())
 }
 
-fn write_diverted(user: &str, counts: &Counts, output: &mut impl Write) -> io::Result<()> {
+fn write_diverted(user: &str, counts: &StormCounts, output: &mut impl Write) -> io::Result<()> {
     let totals = &counts.totals;
     let numbers = [
         (totals.sent, "sent to the administrator"),
@@ -436,7 +436,7 @@ fn messages(count: u64) -> String {
 #[derive(Serialize)]
 #[serde(tag = "kind", rename_all = "lowercase")]
 #[allow(clippy::large_enum_variant, reason = "made, written and dropped one at a time")]
-enum Line<'a> {
+enum StatusLine<'a> {
     Destination {
         user: &'a str,
         destination: &'a str,
@@ -455,7 +455,7 @@ enum Line<'a> {
         unclear: u64,
         late: u64,
         taken: u64,
-        last: Option<Last<'a>>,
+        last: Option<LastFailure<'a>>,
         notices_owed: usize,
     },
     Lost {
@@ -484,7 +484,7 @@ enum Line<'a> {
         held_bytes: u64,
         unreturnable: u64,
         unreturnable_bytes: u64,
-        diverted: Option<&'a Counts>,
+        diverted: Option<&'a StormCounts>,
         overflow: u64,
         overflow_bytes: u64,
         overflow_counted: u64,
@@ -495,16 +495,16 @@ enum Line<'a> {
 
 #[derive(Serialize)]
 struct KeptFor<'a> {
-    reason: Reason,
+    reason: KeptReason,
     messages: u64,
     said: &'a str,
 }
 
 #[derive(Serialize)]
-struct Last<'a> {
+struct LastFailure<'a> {
     at: String,
     class: crate::report::status_code::FailureClass,
-    source: crate::deliver::forward::rules::Source,
+    source: crate::deliver::forward::rules::FailureSource,
     status: Option<&'a str>,
     said: &'a str,
     host: Option<&'a str>,
@@ -518,8 +518,8 @@ fn stamp(moment: Moment) -> String {
         .unwrap_or_default()
 }
 
-fn last(failure: &Failure) -> Last<'_> {
-    Last {
+fn last(failure: &Failure) -> LastFailure<'_> {
+    LastFailure {
         at: stamp(failure.at),
         class: failure.class,
         source: failure.source,
@@ -542,12 +542,12 @@ pub fn write_json(view: &View, output: &mut impl Write) -> io::Result<()> {
             None | Some(Waits::ForHand) => (None, None, None),
             Some(Waits::ForProbe(from)) => (Some(stamp(*from)), None, None),
             Some(Waits::ForNews(probe)) => match probe.stage {
-                Stage::Claimed => (None, Some(stamp(probe.at)), None),
-                Stage::Sent(until) => (None, Some(stamp(probe.at)), Some(stamp(until))),
+                ProbeStage::Claimed => (None, Some(stamp(probe.at)), None),
+                ProbeStage::Sent(until) => (None, Some(stamp(probe.at)), Some(stamp(until))),
             },
         };
         let health = &route.health;
-        let line = Line::Destination {
+        let line = StatusLine::Destination {
             user,
             destination: &route.destination,
             state: state(route),
@@ -571,7 +571,7 @@ pub fn write_json(view: &View, output: &mut impl Write) -> io::Result<()> {
         write_line(output, &line)?;
     }
     for entry in &view.routes.lost {
-        let line = Line::Lost {
+        let line = StatusLine::Lost {
             user,
             at: stamp(entry.at),
             message_id: entry.lost.message_id.as_deref(),
@@ -588,7 +588,7 @@ pub fn write_json(view: &View, output: &mut impl Write) -> io::Result<()> {
                 .reasons()
                 .into_iter()
                 .map(|(reason, messages, said)| KeptFor { reason, messages, said });
-        let line = Line::Kept {
+        let line = StatusLine::Kept {
             user,
             destination: &kept.list.destination,
             messages: kept.list.waiting().count() as u64,
@@ -599,7 +599,7 @@ pub fn write_json(view: &View, output: &mut impl Write) -> io::Result<()> {
         };
         write_line(output, &line)?;
     }
-    let line = Line::Summary {
+    let line = StatusLine::Summary {
         user,
         suspended: view.suspended(),
         kept: view.kept.iter().map(|kept| kept.list.waiting().count() as u64).sum(),

@@ -12,9 +12,9 @@ use time::OffsetDateTime;
 
 use crate::classify::DIVERT_HEADER;
 use crate::classify::policy::Action;
-use crate::deliver::context::{Case, Guard, Outcome};
+use crate::deliver::context::{Delivery, Outcome, Run};
 use crate::deliver::divert::held;
-use crate::deliver::divert::rules::storm::{Digest, Storm};
+use crate::deliver::divert::rules::storm::{DigestContent, Storm};
 use crate::deliver::divert::throttle;
 use crate::deliver::{headers, notify, quota_notice};
 use crate::error::Error;
@@ -35,7 +35,7 @@ const ROOM_BYTES: u64 = 1 << 20;
 
 /// Sends the digest behind a message that was settled, if it is due. That message is safe, and nothing here changes that. What is
 /// plainly delivered does not even look.
-pub fn send_behind(guard: &Guard, case: &Case<'_>, result: &Result<Outcome, Error>) {
+pub fn send_behind(guard: &Run, case: &Delivery<'_>, result: &Result<Outcome, Error>) {
     let looks = match (result, case.action) {
         (Err(_), _) | (Ok(Outcome::Appended { .. }), Action::Append) => false,
         (Ok(_), Action::Append | Action::Keep(_) | Action::Forward(_) | Action::Divert(_)) => true,
@@ -47,7 +47,7 @@ pub fn send_behind(guard: &Guard, case: &Case<'_>, result: &Result<Outcome, Erro
 
 /// Whether a digest was sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Sent {
+pub enum DigestSent {
     /// The administrator has it.
     Yes,
     /// There is nothing to tell, or it is too early.
@@ -58,14 +58,14 @@ pub enum Sent {
 ///
 /// # Errors
 /// When the memory cannot be read or written, or the digest cannot be sent.
-pub fn send_due(guard: &Guard, now: OffsetDateTime) -> Result<Sent, Error> {
+pub fn send_due(guard: &Run, now: OffsetDateTime) -> Result<DigestSent, Error> {
     let seconds = now.unix_timestamp();
     // Looked at without the lock first: it is seldom due.
     if throttle::look(guard)?.is_none_or(|mut state| state.begin_digest(seconds).is_none()) {
-        return Ok(Sent::NotDue);
+        return Ok(DigestSent::NotDue);
     }
     let Some(digest) = throttle::change(guard, |state| state.begin_digest(seconds))?.flatten() else {
-        return Ok(Sent::NotDue);
+        return Ok(DigestSent::NotDue);
     };
     let admin = guard.config.admin.as_str();
     let message = message(guard, &digest, now);
@@ -85,10 +85,10 @@ pub fn send_due(guard: &Guard, now: OffsetDateTime) -> Result<Sent, Error> {
         dropped = digest.pushed_out
     );
     throttle::change(guard, |state| state.told(&digest))?;
-    Ok(Sent::Yes)
+    Ok(DigestSent::Yes)
 }
 
-fn message(guard: &Guard, digest: &Digest, now: OffsetDateTime) -> String {
+fn message(guard: &Run, digest: &DigestContent, now: OffsetDateTime) -> String {
     // It comes from a file that the user can change: it must not add header fields.
     let own = headers::word(if digest.address.is_empty() {
         &guard.account.name
@@ -106,7 +106,7 @@ fn message(guard: &Guard, digest: &Digest, now: OffsetDateTime) -> String {
 }
 
 /// Subject and text.
-fn text(guard: &Guard, own: &str, digest: &Digest) -> String {
+fn text(guard: &Run, own: &str, digest: &DigestContent) -> String {
     let tally = digest.tally();
     let mut text = format!(
         "Subject: {} diverted messages of {own} were held back\n\n\
@@ -188,7 +188,7 @@ fn told(storm: &Storm) -> String {
 }
 
 /// The beginning of one held message, indented: what it says is not ours.
-fn sample(guard: &Guard, storm: &Storm) -> Option<String> {
+fn sample(guard: &Run, storm: &Storm) -> Option<String> {
     let bytes = throttle::sample(guard, &storm.key, SAMPLE_BYTES)?;
     let text = String::from_utf8_lossy(&bytes);
     Some(

@@ -13,24 +13,24 @@ use crate::sys::account;
 
 use crate::classify::policy::Why;
 use crate::config::Over;
-use crate::deliver::context::{Case, Guard, Outcome};
-use crate::deliver::divert::rules::storm::{Reason, Step};
+use crate::deliver::context::{Delivery, Outcome, Run};
+use crate::deliver::divert::rules::storm::{HeldBackReason, Step};
 use crate::deliver::divert::throttle::Throttle;
 use crate::deliver::store::Room;
 use crate::deliver::{forward, headers, overflow, settle, store};
-use crate::error::{Class, Error};
+use crate::error::{Category, Error};
 use crate::submit;
-use crate::submit::Answer;
+use crate::submit::SubmitResult;
 
 /// Diverts the message to an address or into an mbox, as `admin` says; or puts it aside, where the administrator had enough.
 ///
 /// # Errors
 /// When it could not be diverted; the error says whether trying again can help.
-pub fn divert(guard: &Guard, case: &Case<'_>, why: Why) -> Result<Outcome, Error> {
+pub fn divert(guard: &Run, case: &Delivery<'_>, why: Why) -> Result<Outcome, Error> {
     let admin = guard.config.admin.as_str();
     if is_the_user(guard, &case.envelope.own, admin) {
         let cause = "the administrator is the user";
-        return Err(Error::new(Class::Configuration, "divert to", admin, cause).needs_mending());
+        return Err(Error::new(Category::Configuration, "divert to", admin, cause).needs_mending());
     }
     match Throttle::open(guard, case) {
         (throttle, Step::Send) => send(guard, case, why, &throttle),
@@ -39,7 +39,7 @@ pub fn divert(guard: &Guard, case: &Case<'_>, why: Why) -> Result<Outcome, Error
 }
 
 /// Sends it to the administrator. An mbox may turn out to be full only now.
-fn send(guard: &Guard, case: &Case<'_>, why: Why, throttle: &Throttle<'_>) -> Result<Outcome, Error> {
+fn send(guard: &Run, case: &Delivery<'_>, why: Why, throttle: &Throttle<'_>) -> Result<Outcome, Error> {
     let admin = guard.config.admin.as_str();
     let sent = if admin.starts_with('/') {
         to_path(guard, case, why, Path::new(admin))
@@ -67,7 +67,13 @@ fn send(guard: &Guard, case: &Case<'_>, why: Why, throttle: &Throttle<'_>) -> Re
 }
 
 /// Does without the administrator.
-fn put_aside(guard: &Guard, case: &Case<'_>, why: Why, throttle: &Throttle<'_>, step: Step) -> Result<Outcome, Error> {
+fn put_aside(
+    guard: &Run,
+    case: &Delivery<'_>,
+    why: Why,
+    throttle: &Throttle<'_>,
+    step: Step,
+) -> Result<Outcome, Error> {
     let reason = match step {
         Step::Send => return send(guard, case, why, throttle),
         Step::Keep(reason) => return keep(guard, case, why, reason),
@@ -78,7 +84,7 @@ fn put_aside(guard: &Guard, case: &Case<'_>, why: Why, throttle: &Throttle<'_>, 
             at: held.path().to_owned(),
             note: throttle::reason_text(reason),
         }),
-        Err(e) if reason == Reason::Full => {
+        Err(e) if reason == HeldBackReason::Full => {
             tracing::warn!(user = guard.account.name, note = %e, "kept, because it cannot be held");
             throttle.keep_after_all();
             keep(guard, case, why, reason)
@@ -93,7 +99,7 @@ fn put_aside(guard: &Guard, case: &Case<'_>, why: Why, throttle: &Throttle<'_>, 
 
 /// Keeps a message that may be the only copy, where nothing pushes it out: in the user's mailbox; where that is full and its mail
 /// would go to the administrator, in the overflow.
-fn keep(guard: &Guard, case: &Case<'_>, why: Why, reason: Reason) -> Result<Outcome, Error> {
+fn keep(guard: &Run, case: &Delivery<'_>, why: Why, reason: HeldBackReason) -> Result<Outcome, Error> {
     if why == Why::OverQuota {
         return overflow::put(guard, case, "");
     }
@@ -102,11 +108,11 @@ fn keep(guard: &Guard, case: &Case<'_>, why: Why, reason: Reason) -> Result<Outc
         over @ (Over::Defer | Over::Refuse | Over::Overflow | Over::Archive) => over,
     };
     let cause = throttle::reason_text(reason);
-    let error = Error::new(Class::System, "divert to", &guard.config.admin, cause);
+    let error = Error::new(Category::System, "divert to", &guard.config.admin, cause);
     settle::keep(guard, case, &error.to_string(), over)
 }
 
-fn fields(case: &Case<'_>, why: Why) -> String {
+fn fields(case: &Delivery<'_>, why: Why) -> String {
     let own = case.own_address();
     let recipient = case.envelope.recipient.as_deref().unwrap_or(&own);
     let host = account::host_name();
@@ -121,7 +127,7 @@ fn fields(case: &Case<'_>, why: Why) -> String {
 }
 
 /// Appends it to the administrator's mbox; none where that is full.
-fn to_path(guard: &Guard, case: &Case<'_>, why: Why, path: &Path) -> Result<Option<Outcome>, Error> {
+fn to_path(guard: &Run, case: &Delivery<'_>, why: Why, path: &Path) -> Result<Option<Outcome>, Error> {
     let limit_bytes = guard.config.digest.admin_limit.bound();
     Ok(
         match store::append_within(guard, case, path, &fields(case, why), limit_bytes)? {
@@ -136,10 +142,10 @@ fn to_path(guard: &Guard, case: &Case<'_>, why: Why, path: &Path) -> Result<Opti
 
 /// Sends it with the null sender, so that it can never bounce back. A mail system drops such a message when it cannot deliver
 /// it, and nobody is told: so a copy is held first.
-fn to_address(guard: &Guard, case: &Case<'_>, why: Why, admin: &str) -> Result<Outcome, Error> {
+fn to_address(guard: &Run, case: &Delivery<'_>, why: Why, admin: &str) -> Result<Outcome, Error> {
     let Some(dir) = guard.state_dir() else {
         let cause = "there is no state directory to hold a copy in";
-        return Err(Error::new(Class::System, "divert to", admin, cause).needs_mending());
+        return Err(Error::new(Category::System, "divert to", admin, cause).needs_mending());
     };
     let fields = fields(case, why);
     let sender = access::separator_sender(&case.envelope.sender, &guard.account);
@@ -154,11 +160,11 @@ fn to_address(guard: &Guard, case: &Case<'_>, why: Why, admin: &str) -> Result<O
     let recipients = [admin.to_owned()];
     let letter = forward::letter(case, "", &recipients, &fields);
     match submit::submit(&forward::way(guard), letter, &guard.deadline) {
-        Ok(Answer::Accepted) => Ok(Outcome::Diverted {
+        Ok(SubmitResult::Accepted) => Ok(Outcome::Diverted {
             to: admin.to_owned(),
             held: Some(held.path().to_owned()),
         }),
-        Ok(Answer::Refused(refusals)) => {
+        Ok(SubmitResult::Refused(refusals)) => {
             held.withdraw();
             let said = refusals
                 .into_iter()
@@ -166,7 +172,7 @@ fn to_address(guard: &Guard, case: &Case<'_>, why: Why, admin: &str) -> Result<O
                 .collect::<Vec<_>>()
                 .join("; ");
             Err(Error::new(
-                Class::Submission,
+                Category::Submission,
                 "divert to",
                 admin,
                 format_args!("refused with {said}"),

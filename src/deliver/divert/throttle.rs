@@ -8,13 +8,13 @@ use crate::deliver::access;
 use crate::deliver::divert::rules::storm::Limits;
 use std::path::PathBuf;
 
-use crate::deliver::context::{Case, Guard};
+use crate::deliver::context::{Delivery, Run};
 use crate::deliver::divert::held;
 use crate::deliver::divert::held::HeldCopy;
 use crate::deliver::divert::rules::similar::{Similarity, similarity};
-use crate::deliver::divert::rules::storm::{Counts, Reason, State, Step};
+use crate::deliver::divert::rules::storm::{HeldBackReason, Step, StormCounts, StormState};
 use crate::deliver::store;
-use crate::error::{Class, Error};
+use crate::error::{Category, Error};
 use crate::sys::json_state;
 use crate::sys::state_file::Store;
 
@@ -33,29 +33,29 @@ const MORE_DIR: &str = "more";
 /// One message before the memory.
 #[derive(Debug)]
 pub struct Throttle<'a> {
-    guard: &'a Guard,
+    guard: &'a Run,
     print: Similarity,
     now: i64,
-    memory: Memory,
+    memory: Remembered,
 }
 
 /// Whether what was decided is remembered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Memory {
+enum Remembered {
     Holds,
     Fails,
 }
 
 impl<'a> Throttle<'a> {
     /// Decides what shall become of a message that is to be diverted.
-    pub fn open(guard: &'a Guard, case: &Case<'_>) -> (Self, Step) {
+    pub fn open(guard: &'a Run, case: &Delivery<'_>) -> (Self, Step) {
         let header_bytes = case.message.content().len() - case.message.body().len();
         let body_bytes = case.content_bytes().saturating_sub(header_bytes as u64);
         let mut throttle = Self {
             guard,
             print: similarity(&case.judgement, &case.message, body_bytes),
             now: case.date.unix_timestamp(),
-            memory: Memory::Holds,
+            memory: Remembered::Holds,
         };
         let limits = Limits::from(&guard.config.digest);
         let address = case.own_address();
@@ -70,12 +70,12 @@ impl<'a> Throttle<'a> {
             Ok(Some(step)) => step,
             Ok(None) => {
                 tracing::debug!(user = guard.account.name, "no state directory: storms are not noticed");
-                throttle.memory = Memory::Fails;
+                throttle.memory = Remembered::Fails;
                 Step::Send
             }
             Err(e) => {
                 tracing::warn!(user = guard.account.name, note = %e, "storms are not noticed");
-                throttle.memory = Memory::Fails;
+                throttle.memory = Remembered::Fails;
                 Step::Send
             }
         };
@@ -97,7 +97,7 @@ impl<'a> Throttle<'a> {
     /// Decides what shall become of it when the administrator's mbox is full.
     pub fn admin_is_full(&self) -> Step {
         let step = self.note(|state| state.admin_is_full(&self.print, self.now));
-        step.unwrap_or(Step::Keep(Reason::Full))
+        step.unwrap_or(Step::Keep(HeldBackReason::Full))
     }
 
     /// Notes that it could not be held, and is sent instead.
@@ -114,14 +114,14 @@ impl<'a> Throttle<'a> {
     ///
     /// # Errors
     /// When it cannot be stored.
-    pub fn hold(&self, case: &Case<'_>, fields: &str, reason: Reason) -> Result<HeldCopy, Error> {
+    pub fn hold(&self, case: &Delivery<'_>, fields: &str, reason: HeldBackReason) -> Result<HeldCopy, Error> {
         let sort = match reason {
-            Reason::Equal(_) => EQUAL_DIR,
-            Reason::Budget(_) | Reason::Full => MORE_DIR,
+            HeldBackReason::Equal(_) => EQUAL_DIR,
+            HeldBackReason::Budget(_) | HeldBackReason::Full => MORE_DIR,
         };
         let Some(dir) = dir(self.guard) else {
             let cause = "there is no state directory";
-            return Err(Error::new(Class::System, "hold", "the message", cause).needs_mending());
+            return Err(Error::new(Category::System, "hold", "the message", cause).needs_mending());
         };
         let sender = access::separator_sender(&case.envelope.sender, &self.guard.account);
         let letter = store::letter(self.guard, case, &sender, fields);
@@ -139,10 +139,10 @@ impl<'a> Throttle<'a> {
     }
 
     /// Changes the memory, if it holds what was decided before. What cannot be noted makes a count wrong and nothing else.
-    fn note<R>(&self, note: impl FnOnce(&mut State) -> R) -> Option<R> {
+    fn note<R>(&self, note: impl FnOnce(&mut StormState) -> R) -> Option<R> {
         match self.memory {
-            Memory::Fails => None,
-            Memory::Holds => change(self.guard, note).unwrap_or_else(|e| {
+            Remembered::Fails => None,
+            Remembered::Holds => change(self.guard, note).unwrap_or_else(|e| {
                 tracing::warn!(user = self.guard.account.name, note = %e, "a count is wrong now");
                 None
             }),
@@ -161,7 +161,7 @@ pub enum OwnBounce {
 }
 
 /// Takes a place for a report about the user's own mail. Where nothing is remembered, each has one.
-pub fn admit_own_bounce(guard: &Guard, case: &Case<'_>) -> OwnBounce {
+pub fn admit_own_bounce(guard: &Run, case: &Delivery<'_>) -> OwnBounce {
     let (now, limits) = (case.date.unix_timestamp(), Limits::from(&guard.config.digest));
     match change(guard, |state| state.admit_own_bounce(now, limits)) {
         Ok(Some(false)) => OwnBounce::TooMany,
@@ -174,7 +174,7 @@ pub fn admit_own_bounce(guard: &Guard, case: &Case<'_>) -> OwnBounce {
 }
 
 /// Gives the place back: the report goes back to the MTA.
-pub fn take_back_own_bounce(guard: &Guard, case: &Case<'_>) {
+pub fn take_back_own_bounce(guard: &Run, case: &Delivery<'_>) {
     let now = case.date.unix_timestamp();
     if let Err(e) = change(guard, |state| state.take_back_own_bounce(now)) {
         tracing::warn!(user = guard.account.name, note = %e, "a count is wrong now");
@@ -183,23 +183,23 @@ pub fn take_back_own_bounce(guard: &Guard, case: &Case<'_>) {
 
 /// Says why the administrator does not get a message.
 #[must_use]
-pub fn reason_text(reason: Reason) -> String {
+pub fn reason_text(reason: HeldBackReason) -> String {
     match reason {
-        Reason::Equal(count) => format!("{count} equal messages were sent, this one is counted"),
-        Reason::Budget(budget) => format!("{budget} messages were sent within an hour"),
-        Reason::Full => "the administrator's mbox is full".to_owned(),
+        HeldBackReason::Equal(count) => format!("{count} equal messages were sent, this one is counted"),
+        HeldBackReason::Budget(budget) => format!("{budget} messages were sent within an hour"),
+        HeldBackReason::Full => "the administrator's mbox is full".to_owned(),
     }
 }
 
 /// Where counted messages are held; none where there is no state directory.
 #[must_use]
-pub fn dir(guard: &Guard) -> Option<PathBuf> {
+pub fn dir(guard: &Run) -> Option<PathBuf> {
     Some(guard.state_dir()?.join(STORM_DIR))
 }
 
 /// The beginning of the last message that was held with this key.
 #[must_use]
-pub fn sample(guard: &Guard, key: &str, bytes: u64) -> Option<Vec<u8>> {
+pub fn sample(guard: &Run, key: &str, bytes: u64) -> Option<Vec<u8>> {
     let dir = dir(guard)?;
     // The reports first: nobody has seen one of them.
     let mut dirs = [MORE_DIR, EQUAL_DIR].into_iter().map(|sort| dir.join(sort));
@@ -210,7 +210,7 @@ pub fn sample(guard: &Guard, key: &str, bytes: u64) -> Option<Vec<u8>> {
 ///
 /// # Errors
 /// When it cannot be read.
-pub fn counts(guard: &Guard, now: i64) -> Result<Option<Counts>, Error> {
+pub fn counts(guard: &Run, now: i64) -> Result<Option<StormCounts>, Error> {
     Ok(look(guard)?.map(|state| state.counts(now)))
 }
 
@@ -218,7 +218,7 @@ pub fn counts(guard: &Guard, now: i64) -> Result<Option<Counts>, Error> {
 ///
 /// # Errors
 /// When it cannot be read.
-pub fn look(guard: &Guard) -> Result<Option<State>, Error> {
+pub fn look(guard: &Run) -> Result<Option<StormState>, Error> {
     let Some(store) = store(guard) else { return Ok(None) };
     let content = store.read()?;
     Ok(content.and_then(|content| serde_json::from_slice(&content).ok()))
@@ -228,11 +228,11 @@ pub fn look(guard: &Guard) -> Result<Option<State>, Error> {
 ///
 /// # Errors
 /// When it cannot be locked, read or written; then nothing is changed.
-pub fn change<R>(guard: &Guard, change: impl FnOnce(&mut State) -> R) -> Result<Option<R>, Error> {
+pub fn change<R>(guard: &Run, change: impl FnOnce(&mut StormState) -> R) -> Result<Option<R>, Error> {
     let Some(store) = store(guard) else { return Ok(None) };
     json_state::change(&store, &guard.account.name, &guard.deadline, change).map(Some)
 }
 
-fn store(guard: &Guard) -> Option<Store> {
+fn store(guard: &Run) -> Option<Store> {
     Some(Store::new(&guard.state_dir()?, STATE_FILE))
 }

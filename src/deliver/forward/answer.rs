@@ -6,10 +6,10 @@
 //! such answers, also with the null sender, gets no further than that. What cannot go there is delivered locally.
 
 use crate::classify::verdict::Verdict;
-use crate::deliver::context::{Case, Guard};
+use crate::deliver::context::{Delivery, Run};
 use crate::deliver::forward::history::{self, Sketches};
 use crate::deliver::forward::history_file::History;
-use crate::deliver::forward::history_line::{Fate, Line, Subject};
+use crate::deliver::forward::history_line::{Fate, HistoryKey, HistoryLine};
 use crate::deliver::forward::{letter, loop_field, way};
 use crate::error::Error;
 use crate::message::address::{Address, is_plain};
@@ -36,7 +36,7 @@ pub enum Answered {
 /// Tells whether a message that came to a token is an answer. What comes with the null sender and has no mark of an answer was taken for
 /// a report before.
 #[must_use]
-pub fn is_answer(case: &Case<'_>) -> bool {
+pub fn is_answer(case: &Delivery<'_>) -> bool {
     match case.judgement.verdict {
         Verdict::Ordinary | Verdict::AutoReply(_) | Verdict::Receipt(_) => case.judgement.diverted_before.is_none(),
         Verdict::Loop(_) | Verdict::Bounce(_) | Verdict::Complaint(_) | Verdict::Notice(_) => false,
@@ -47,7 +47,7 @@ pub fn is_answer(case: &Case<'_>) -> bool {
 ///
 /// # Errors
 /// When the mail system cannot take it now.
-pub fn send(guard: &Guard, case: &Case<'_>, token: &VerpToken) -> Result<Answered, Error> {
+pub fn send(guard: &Run, case: &Delivery<'_>, token: &VerpToken) -> Result<Answered, Error> {
     let found = history::recall(guard).map(|history| find(case, token, &history));
     let writer = match found {
         None => {
@@ -74,10 +74,10 @@ pub fn send(guard: &Guard, case: &Case<'_>, token: &VerpToken) -> Result<Answere
 }
 
 /// Whom the answer goes to; else what becomes of it.
-fn find(case: &Case<'_>, token: &VerpToken, history: &History) -> Result<String, Answered> {
+fn find(case: &Delivery<'_>, token: &VerpToken, history: &History) -> Result<String, Answered> {
     let not_sent = |why: &str| Err(Answered::NotSent(format!("it answers what was sent on, and {why}")));
-    let lines = history.about(&Subject::Text(token.message()));
-    let lines = lines.iter().filter_map(|text| Line::read(text));
+    let lines = history.about(&HistoryKey::Text(token.message()));
+    let lines = lines.iter().filter_map(|text| HistoryLine::read(text));
     let mut sent = lines.filter(|line| line.fate == Fate::Sent && token.is_for(line.destination));
     let Some(line) = sent.next() else {
         return not_sent("nothing is remembered of that");
@@ -93,8 +93,8 @@ fn find(case: &Case<'_>, token: &VerpToken, history: &History) -> Result<String,
         return not_sent("comes from whoever wrote that");
     }
     let now = case.date.unix_timestamp();
-    let answers = history.about(&Subject::count(Fate::Answered, &writer));
-    let answers: Vec<_> = answers.iter().filter_map(|text| Line::read(text)).collect();
+    let answers = history.about(&HistoryKey::count(Fate::Answered, &writer));
+    let answers: Vec<_> = answers.iter().filter_map(|text| HistoryLine::read(text)).collect();
     if answers.iter().any(|line| case.name().is(line.name)) {
         return Err(Answered::Repeated(format!("{writer} had this same answer")));
     }

@@ -1,14 +1,14 @@
 //! Finds out which of the user's destinations a report is about: gathers what the message, the key and the memory of recent
 //! forwards know, and lets `rules/attribution.rs` judge. What cannot be read proves nothing, and stops no delivery.
 
-use crate::deliver::context::{Case, Guard};
-use crate::deliver::forward::rules::attribution::{Evidence, ForwardFailure, Token, attribute};
+use crate::deliver::context::{Delivery, Run};
+use crate::deliver::forward::rules::attribution::{AttributionEvidence, ForwardFailure, Token, attribute};
 use crate::deliver::forward::{history, verp};
 
 /// The destinations that this message reports about; none where it is no report, or proves nothing. `known` are those that the user's
 /// mail goes to, as far as the caller knows, beside the ones of this run.
 #[must_use]
-pub fn find(guard: &Guard, case: &Case<'_>, known: &[String]) -> Vec<ForwardFailure> {
+pub fn find(guard: &Run, case: &Delivery<'_>, known: &[String]) -> Vec<ForwardFailure> {
     let Some(bounce) = case.judgement.verdict.bounce() else {
         return Vec::new();
     };
@@ -37,7 +37,7 @@ pub fn find(guard: &Guard, case: &Case<'_>, known: &[String]) -> Vec<ForwardFail
         None if verp::are_required(guard, &case.envelope) => Token::Missing,
         None => Token::Unused,
     };
-    let evidence = Evidence {
+    let evidence = AttributionEvidence {
         token,
         sent_to: &sent_to,
         destinations: &destinations,

@@ -7,10 +7,10 @@
 
 use time::OffsetDateTime;
 
-use crate::deliver::context::{Case, Guard};
+use crate::deliver::context::{Delivery, Run};
 use crate::deliver::forward::rules::attribution::ForwardFailure;
 use crate::deliver::forward::rules::attribution::is_timely;
-use crate::deliver::forward::rules::{Destinations, Event, Notice, To};
+use crate::deliver::forward::rules::{DestinationEvent, Destinations, PendingNotice, To};
 use crate::deliver::forward::{attribution, notices};
 use crate::error::Error;
 use crate::message::address::OwnAddresses;
@@ -30,7 +30,7 @@ pub fn moment(date: OffsetDateTime) -> Moment {
 
 /// Where the memory is; none where it is switched off, or there is no place for it.
 #[must_use]
-pub fn store(guard: &Guard) -> Option<Store> {
+pub fn store(guard: &Run) -> Option<Store> {
     if !guard.config.destinations.suspend {
         return None;
     }
@@ -56,7 +56,7 @@ pub fn read(store: &Store) -> Result<Destinations, Error> {
 }
 
 /// Changes what is remembered. Trouble is logged, and otherwise nothing happened.
-pub fn try_change<R>(guard: &Guard, store: &Store, action: impl FnOnce(&mut Destinations) -> R) -> Option<R> {
+pub fn try_change<R>(guard: &Run, store: &Store, action: impl FnOnce(&mut Destinations) -> R) -> Option<R> {
     match json_state::change(store, &guard.account.name, &guard.deadline, action) {
         Ok(result) => Some(result),
         Err(e) => {
@@ -69,17 +69,17 @@ pub fn try_change<R>(guard: &Guard, store: &Store, action: impl FnOnce(&mut Dest
 /// Notices that this run has taken to write, once its message is safe.
 #[derive(Debug, Default)]
 #[must_use]
-pub struct Told(pub Vec<Notice>);
+pub struct DueNotices(pub Vec<PendingNotice>);
 
-impl Told {
+impl DueNotices {
     /// Writes them.
-    pub fn write(self, guard: &Guard, case: &Case<'_>) {
+    pub fn write(self, guard: &Run, case: &Delivery<'_>) {
         tell(guard, &case.envelope.own, case.date, self.0);
     }
 }
 
 /// Writes notices that were taken, and notes which of them are written.
-pub fn tell(guard: &Guard, own: &OwnAddresses, date: OffsetDateTime, notices: Vec<Notice>) {
+pub fn tell(guard: &Run, own: &OwnAddresses, date: OffsetDateTime, notices: Vec<PendingNotice>) {
     let (false, Some(store)) = (notices.is_empty(), store(guard)) else {
         return;
     };
@@ -118,10 +118,10 @@ pub fn tell(guard: &Guard, own: &OwnAddresses, date: OffsetDateTime, notices: Ve
     }
 }
 
-fn log(guard: &Guard, notice: &Notice) {
+fn log(guard: &Run, notice: &PendingNotice) {
     let action = match notice.event {
-        Event::Suspended | Event::SuspendedByHand => "suspend",
-        Event::Reopened | Event::ReopenedByHand => "resume",
+        DestinationEvent::Suspended | DestinationEvent::SuspendedByHand => "suspend",
+        DestinationEvent::Reopened | DestinationEvent::ReopenedByHand => "resume",
     };
     let said = notice.last.as_ref().map(|last| last.said.as_str());
     let (user, to, kept) = (&guard.account.name, &notice.destination, notice.kept);
@@ -132,7 +132,7 @@ fn log(guard: &Guard, notice: &Notice) {
 ///
 /// # Errors
 /// When what is remembered cannot be read or changed.
-pub fn due(guard: &Guard, own: &OwnAddresses, date: OffsetDateTime) -> Result<(), Error> {
+pub fn due(guard: &Run, own: &OwnAddresses, date: OffsetDateTime) -> Result<(), Error> {
     let Some(store) = store(guard) else {
         return Ok(());
     };
@@ -156,7 +156,7 @@ pub fn due(guard: &Guard, own: &OwnAddresses, date: OffsetDateTime) -> Result<()
 
 /// The destinations that a message reports about, among those of this run and those that are remembered; none where it is no report.
 #[must_use]
-pub fn blames(guard: &Guard, case: &Case<'_>) -> Vec<ForwardFailure> {
+pub fn blames(guard: &Run, case: &Delivery<'_>) -> Vec<ForwardFailure> {
     if case.judgement.verdict.bounce().is_none() {
         return Vec::new();
     }
@@ -166,9 +166,9 @@ pub fn blames(guard: &Guard, case: &Case<'_>) -> Vec<ForwardFailure> {
 }
 
 /// Learns from what a report says about forwards of ours.
-pub fn learn(guard: &Guard, case: &Case<'_>, blames: &[ForwardFailure]) -> Told {
+pub fn learn(guard: &Run, case: &Delivery<'_>, blames: &[ForwardFailure]) -> DueNotices {
     let Some(store) = store(guard).filter(|_| !blames.is_empty()) else {
-        return Told::default();
+        return DueNotices::default();
     };
     let (now, settings) = (moment(case.date), &guard.config.destinations);
     let dated = case.message.first("Date");
@@ -177,7 +177,7 @@ pub fn learn(guard: &Guard, case: &Case<'_>, blames: &[ForwardFailure]) -> Told 
         .filter(|blame| is_timely(blame.proof, dated.as_deref(), now))
         .collect();
     if timely.is_empty() {
-        return Told::default();
+        return DueNotices::default();
     }
     let (id, own) = (case.message.first("Message-ID"), case.own_address());
     let told = try_change(guard, &store, |routes| {
@@ -186,11 +186,11 @@ pub fn learn(guard: &Guard, case: &Case<'_>, blames: &[ForwardFailure]) -> Told 
         }
         routes.take_due(now)
     });
-    Told(told.unwrap_or_default())
+    DueNotices(told.unwrap_or_default())
 }
 
 /// Lists a message of which only the header came back, and of which there is no copy here.
-pub fn lose(guard: &Guard, case: &Case<'_>, lost: &LostMessage) {
+pub fn lose(guard: &Run, case: &Delivery<'_>, lost: &LostMessage) {
     if let Some(store) = store(guard) {
         let now = moment(case.date);
         let _ = try_change(guard, &store, |routes| routes.lose(lost, now));

@@ -3,16 +3,16 @@
 //! Without trouble this is one look for a file that does not exist. With trouble in that file itself, see `deliver/forward/destinations.rs`.
 
 use crate::config::SuspensionSettings;
-use crate::deliver::context::{Case, Guard, when_settled};
-use crate::deliver::forward::Sent;
+use crate::deliver::context::{Delivery, Run, when_settled};
+use crate::deliver::forward::SendOutcome;
 use crate::deliver::forward::destinations;
-use crate::deliver::forward::destinations::{Told, moment, store, try_change};
+use crate::deliver::forward::destinations::{DueNotices, moment, store, try_change};
 use crate::deliver::forward::held_back::HeldBack;
 use crate::deliver::forward::history;
 use crate::deliver::forward::history::Sketches;
 use crate::deliver::forward::loops;
 use crate::deliver::forward::loops::Parted;
-use crate::deliver::forward::rules::kept::Reason;
+use crate::deliver::forward::rules::kept::KeptReason;
 use crate::deliver::forward::rules::{Destinations, Failure, Fit, Pass};
 use crate::deliver::headers;
 use crate::message::envelope::Sender;
@@ -29,11 +29,11 @@ pub struct Gate {
     sketches: Sketches,
     is_remembered: bool,
     is_kept: bool,
-    sent: Option<Sent>,
+    sent: Option<SendOutcome>,
 }
 
 /// Asks to which of the destinations that are open the message may go. A probe is taken: nobody else gets it until `end`.
-pub fn gate(guard: &Guard, case: &Case<'_>, parted: Parted) -> Gate {
+pub fn gate(guard: &Run, case: &Delivery<'_>, parted: Parted) -> Gate {
     let open = |destination: &String| (destination.clone(), Pass::Open);
     let destinations = &parted.open;
     let mut gate = Gate {
@@ -80,14 +80,14 @@ pub fn gate(guard: &Guard, case: &Case<'_>, parted: Parted) -> Gate {
 
 /// A message may be a probe if a report about it would come home. With `sender = "keep"` none ever does, and all that is known of a
 /// destination is sendmail's answer, which each message gets.
-fn fit(case: &Case<'_>) -> Fit {
+fn fit(case: &Delivery<'_>) -> Fit {
     match case.envelope.sender {
         Sender::Null => Fit::ForNothing,
         Sender::Address(_) | Sender::Unknown => Fit::ForProbe,
     }
 }
 
-fn message_id(case: &Case<'_>) -> Option<String> {
+fn message_id(case: &Delivery<'_>) -> Option<String> {
     case.message.first("Message-ID").map(|id| id.into_owned())
 }
 
@@ -123,7 +123,7 @@ impl Gate {
             .filter(|(_, pass)| matches!(pass, Pass::Keep { .. }))
             .map(|(to, _)| KeptBack {
                 destination: to.clone(),
-                reason: Reason::Suspended,
+                reason: KeptReason::Suspended,
                 said: String::new(),
             });
         let refusals = self.sent.iter().flat_map(|sent| &sent.refused);
@@ -131,7 +131,7 @@ impl Gate {
             .filter(|refusal| self.passes.iter().any(|(to, _)| *to == refusal.recipient))
             .map(|refusal| KeptBack {
                 destination: refusal.recipient.clone(),
-                reason: Reason::Refused,
+                reason: KeptReason::Refused,
                 said: refusal.said.clone(),
             });
         suspended.chain(refused).collect()
@@ -192,28 +192,28 @@ impl Gate {
     }
 
     /// A copy lies where the user finds it, or does not any more.
-    pub fn keep(&mut self, is_kept: Kept) {
-        self.is_kept = is_kept == Kept::Yes;
+    pub fn keep(&mut self, is_kept: LocalCopy) {
+        self.is_kept = is_kept == LocalCopy::Yes;
     }
 
     /// The message was sent.
-    pub fn send(&mut self, sent: Sent) {
+    pub fn send(&mut self, sent: SendOutcome) {
         self.sent = Some(sent);
     }
 
     /// Remembers what became of the message, and writes the notices that follow from it.
-    pub fn end(self, guard: &Guard, case: &Case<'_>) {
+    pub fn end(self, guard: &Run, case: &Delivery<'_>) {
         when_settled(|| self.remember(guard, case).write(guard, case));
         when_settled(|| loops::end(guard, case, &self.back, &self.sketches, self.is_kept));
     }
 
-    fn remember(&self, guard: &Guard, case: &Case<'_>) -> Told {
+    fn remember(&self, guard: &Run, case: &Delivery<'_>) -> DueNotices {
         let has_refused = self.sent.as_ref().is_some_and(|sent| !sent.refused.is_empty());
         if !self.is_remembered && !has_refused {
-            return Told::default();
+            return DueNotices::default();
         }
         let Some(store) = store(guard) else {
-            return Told::default();
+            return DueNotices::default();
         };
         let (now, settings) = (moment(case.date), &guard.config.destinations);
         let told = try_change(guard, &store, |routes| {
@@ -222,7 +222,7 @@ impl Gate {
             }
             routes.take_due(now)
         });
-        Told(told.unwrap_or_default())
+        DueNotices(told.unwrap_or_default())
     }
 
     fn remember_one(
@@ -230,7 +230,7 @@ impl Gate {
         routes: &mut Destinations,
         to: &str,
         pass: Pass,
-        case: &Case<'_>,
+        case: &Delivery<'_>,
         settings: &SuspensionSettings,
     ) {
         let now = moment(case.date);
@@ -261,14 +261,14 @@ pub struct KeptBack {
     /// The address.
     pub destination: String,
     /// Why.
-    pub reason: Reason,
+    pub reason: KeptReason,
     /// What was said; may be empty.
     pub said: String,
 }
 
 /// Whether a copy lies in the mailbox, or what stands in for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kept {
+pub enum LocalCopy {
     /// It does.
     Yes,
     /// It does not.
@@ -284,7 +284,7 @@ fn is_about(refusal: &Refusal, destination: &str, pass: Pass) -> bool {
 
 /// Why the message would be kept if it came now; none where it would be sent. Changes nothing.
 #[must_use]
-pub fn why_kept(guard: &Guard, case: &Case<'_>) -> Option<String> {
+pub fn why_kept(guard: &Run, case: &Delivery<'_>) -> Option<String> {
     let parted = loops::part(
         guard,
         case,

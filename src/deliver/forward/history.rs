@@ -11,13 +11,13 @@ use std::time::Duration;
 
 use nix::fcntl::OFlag;
 
-use crate::deliver::context::{Case, Guard, Started};
+use crate::deliver::context::{Delivery, Run, Started};
 use crate::deliver::forward::history_file;
 use crate::deliver::forward::history_file::History;
-use crate::deliver::forward::history_line::{Fate, Line, NOTHING, Subject, tag};
+use crate::deliver::forward::history_line::{Fate, HistoryKey, HistoryLine, NOTHING, tag};
 use crate::deliver::forward::rules::attribution::same;
 use crate::deliver::forward::rules::sketch::Sketch;
-use crate::error::{Class, Error};
+use crate::error::{Category, Error};
 use crate::mailbox::lock::kernel;
 use crate::message::envelope::Sender;
 use crate::message::key::{MessageKey, of_id};
@@ -68,7 +68,7 @@ impl Repeats {
 /// The turn of one message: nobody else forwards the same one for this user meanwhile. It ends with the process, however that ends.
 #[derive(Debug)]
 #[must_use]
-pub struct Turn {
+pub struct MessageTurn {
     _lock: Option<std::fs::File>,
     /// Whether another run had it when this one asked.
     pub was: Asked,
@@ -88,9 +88,9 @@ pub enum Asked {
 /// # Errors
 /// When another run holds it for too long: then the message has to come again. Without a state directory, and where nothing can be
 /// locked, everybody has a turn.
-pub fn take_turn(guard: &Guard, case: &Case<'_>) -> Result<Turn, Error> {
+pub fn take_turn(guard: &Run, case: &Delivery<'_>) -> Result<MessageTurn, Error> {
     let Some(dir) = dir(guard) else {
-        return Ok(Turn {
+        return Ok(MessageTurn {
             _lock: None,
             was: Asked::Alone,
         });
@@ -108,20 +108,20 @@ pub fn take_turn(guard: &Guard, case: &Case<'_>) -> Result<Turn, Error> {
             .map_err(|e| Error::io("open", &path, &e))
     });
     // One byte of it for each message.
-    let place = Subject::text(&case.name().text).key() >> 2;
+    let place = HistoryKey::text(&case.name().text).key() >> 2;
     let until = guard.deadline.remaining().min(TURN_TIME);
     let begin = std::time::Instant::now();
     let mut locked = opened;
     let mut was = Asked::Alone;
     while let Ok(file) = locked {
         match kernel::lock_byte(&file, &path, place) {
-            Ok(true) => return Ok(Turn { _lock: Some(file), was }),
+            Ok(true) => return Ok(MessageTurn { _lock: Some(file), was }),
             Ok(false) => {
                 was = Asked::Meanwhile;
                 guard.deadline.check("lock", &path.display().to_string())?;
                 if begin.elapsed() >= until {
                     let cause = "another run forwards the same message, and does not end";
-                    return Err(Error::new(Class::System, "forward", "the message", cause));
+                    return Err(Error::new(Category::System, "forward", "the message", cause));
                 }
                 guard.deadline.sleep(PAUSE.mul_f64(0.5 + fastrand::f64()));
                 locked = Ok(file);
@@ -132,14 +132,14 @@ pub fn take_turn(guard: &Guard, case: &Case<'_>) -> Result<Turn, Error> {
     if let Err(e) = locked {
         tracing::debug!(user = guard.account.name, cause = %e, "the same message may be sent twice at once");
     }
-    Ok(Turn {
+    Ok(MessageTurn {
         _lock: None,
         was: Asked::Alone,
     })
 }
 
 /// Sorts `destinations` by whether they had this same message within the time that is configured.
-pub fn without_repeats(guard: &Guard, case: &Case<'_>, history: &History, destinations: &[String]) -> Repeats {
+pub fn without_repeats(guard: &Run, case: &Delivery<'_>, history: &History, destinations: &[String]) -> Repeats {
     let within = match guard.started {
         Started::ByMail => guard.config.forward.duplicate_window.duration().as_secs(),
         Started::ByHand => 0,
@@ -150,7 +150,7 @@ pub fn without_repeats(guard: &Guard, case: &Case<'_>, history: &History, destin
     } else {
         Vec::new()
     };
-    let lines: Vec<_> = texts.iter().filter_map(|text| Line::read(text)).collect();
+    let lines: Vec<_> = texts.iter().filter_map(|text| HistoryLine::read(text)).collect();
     let now = case.date.unix_timestamp();
     for destination in destinations {
         // By the distance: a clock that was set back makes no message new.
@@ -172,7 +172,7 @@ pub fn without_repeats(guard: &Guard, case: &Case<'_>, history: &History, destin
 }
 
 /// The envelope sender as a line has it.
-fn sender_of<'a>(case: &'a Case<'_>) -> &'a str {
+fn sender_of<'a>(case: &'a Delivery<'_>) -> &'a str {
     match &case.envelope.sender {
         Sender::Address(address) => address.as_str(),
         Sender::Null | Sender::Unknown => NOTHING,
@@ -191,31 +191,31 @@ impl Sketches {
 }
 
 /// Remembers what became of the message at these destinations.
-pub fn note_fates(guard: &Guard, case: &Case<'_>, fates: &[(Fate, String)], sketches: &Sketches) {
+pub fn note_fates(guard: &Run, case: &Delivery<'_>, fates: &[(Fate, String)], sketches: &Sketches) {
     let texts: Vec<String> = fates.iter().map(|(_, to)| sketches.text(to)).collect();
     let (at, name) = (case.date.unix_timestamp(), case.name().to_string());
     let sender = sender_of(case);
     let mut lines = Vec::new();
     for ((fate, destination), sketch) in fates.iter().zip(&texts) {
-        lines.push(Line::new(at, &name, *fate, destination).with(sender, sketch));
+        lines.push(HistoryLine::new(at, &name, *fate, destination).with(sender, sketch));
     }
     note(guard, &lines);
 }
 
 /// Remembers that a message which is sent on, wholly or in part, lies in the user's mailbox as well: when it comes back, it need not
 /// be put there again. Before it is sent: its report may be here before sendmail has ended.
-pub fn note_kept(guard: &Guard, case: &Case<'_>) {
+pub fn note_kept(guard: &Run, case: &Delivery<'_>) {
     note_one(guard, case, case.name(), Fate::Kept);
 }
 
 /// Remembers that the copy will be taken back. Before it is: a kill in between leaves a copy too many, and no message is thought to be
 /// where it is not.
-pub fn note_gone(guard: &Guard, case: &Case<'_>) {
+pub fn note_gone(guard: &Run, case: &Delivery<'_>) {
     note_one(guard, case, case.name(), Fate::Gone);
 }
 
 /// Remembers that a message which came back was put into the user's mailbox. `name` is its own, `case` the report's.
-pub fn note_rescued(guard: &Guard, case: &Case<'_>, name: &MessageKey) {
+pub fn note_rescued(guard: &Run, case: &Delivery<'_>, name: &MessageKey) {
     note_one(guard, case, name, Fate::Rescued);
 }
 
@@ -223,22 +223,22 @@ pub fn note_rescued(guard: &Guard, case: &Case<'_>, name: &MessageKey) {
 /// first time. What was sent to the same address once more after that (replayed, say, from a mailbox that was emptied then) is a
 /// matter of its own.
 #[must_use]
-pub fn has_it(guard: &Guard, name: &MessageKey) -> bool {
+pub fn has_it(guard: &Run, name: &MessageKey) -> bool {
     recall(guard).is_some_and(|history| has(&about(&history, name)))
 }
 
 /// The same for a message of which nothing but the Message-ID is known.
 #[must_use]
-pub fn has_id(guard: &Guard, message_id: &str) -> bool {
+pub fn has_id(guard: &Run, message_id: &str) -> bool {
     let known = of_id(message_id).zip(recall(guard));
-    known.is_some_and(|(id, history)| has(&history.about(&Subject::Id(id))))
+    known.is_some_and(|(id, history)| has(&history.about(&HistoryKey::Id(id))))
 }
 
 /// Goes through lines, the latest first.
 fn has(texts: &[String]) -> bool {
     let mut sent: Vec<&str> = Vec::new();
     let (mut has, mut copied_at) = (false, None);
-    for line in texts.iter().rev().filter_map(|text| Line::read(text)) {
+    for line in texts.iter().rev().filter_map(|text| HistoryLine::read(text)) {
         match line.fate {
             Fate::Kept => (has, copied_at) = (true, Some(line.at)),
             Fate::Rescued => has = true,
@@ -256,25 +256,25 @@ fn has(texts: &[String]) -> bool {
 
 /// Where the message with this Message-ID was sent to.
 #[must_use]
-pub fn sent_to(guard: &Guard, message_id: &str) -> Vec<String> {
+pub fn sent_to(guard: &Run, message_id: &str) -> Vec<String> {
     let Some((id, history)) = of_id(message_id).zip(recall(guard)) else {
         return Vec::new();
     };
-    destinations_of(&history.about(&Subject::Id(id)))
+    destinations_of(&history.about(&HistoryKey::Id(id)))
 }
 
 /// Where the message was sent to that a token names.
 #[must_use]
-pub fn sent_with(guard: &Guard, token: &VerpToken) -> Vec<String> {
+pub fn sent_with(guard: &Run, token: &VerpToken) -> Vec<String> {
     let Some(history) = recall(guard) else {
         return Vec::new();
     };
-    destinations_of(&history.about(&Subject::Text(token.message())))
+    destinations_of(&history.about(&HistoryKey::Text(token.message())))
 }
 
 fn destinations_of(texts: &[String]) -> Vec<String> {
     let mut found: Vec<String> = Vec::new();
-    let lines = texts.iter().filter_map(|text| Line::read(text));
+    let lines = texts.iter().filter_map(|text| HistoryLine::read(text));
     for line in lines.filter(|line| line.fate == Fate::Sent) {
         if !found.iter().any(|known| same(known, line.destination)) {
             found.push(line.destination.to_owned());
@@ -288,11 +288,14 @@ fn destinations_of(texts: &[String]) -> Vec<String> {
 pub fn about(history: &History, name: &MessageKey) -> Vec<String> {
     let subjects = match &name.id {
         // Noted without its Message-ID, it is the same: some mail systems add one on the way.
-        Some(_) => vec![Subject::Whole(name.to_string()), Subject::Whole(name.text.clone())],
-        None => vec![Subject::text(&name.text)],
+        Some(_) => vec![
+            HistoryKey::Whole(name.to_string()),
+            HistoryKey::Whole(name.text.clone()),
+        ],
+        None => vec![HistoryKey::text(&name.text)],
     };
     let mut texts: Vec<String> = subjects.iter().flat_map(|subject| history.about(subject)).collect();
-    texts.retain(|text| Line::read(text).is_some_and(|line| name.is(line.name)));
+    texts.retain(|text| HistoryLine::read(text).is_some_and(|line| name.is(line.name)));
     texts
 }
 
@@ -302,7 +305,7 @@ pub fn token_part(name: &MessageKey) -> &str {
     tag(&name.text)
 }
 
-fn dir(guard: &Guard) -> Option<PathBuf> {
+fn dir(guard: &Run) -> Option<PathBuf> {
     let dir = guard.state_dir();
     if dir.is_none() {
         tracing::debug!(
@@ -315,7 +318,7 @@ fn dir(guard: &Guard) -> Option<PathBuf> {
 
 /// Opens what is remembered; none where that cannot be done. Nothing can be noted as long as it is held.
 #[must_use]
-pub fn recall(guard: &Guard) -> Option<History> {
+pub fn recall(guard: &Run) -> Option<History> {
     match history_file::open(&dir(guard)?, &guard.deadline) {
         Ok(history) => Some(history),
         Err(e) => {
@@ -325,12 +328,12 @@ pub fn recall(guard: &Guard) -> Option<History> {
     }
 }
 
-fn note_one(guard: &Guard, case: &Case<'_>, name: &MessageKey, fate: Fate) {
+fn note_one(guard: &Run, case: &Delivery<'_>, name: &MessageKey, fate: Fate) {
     let name = name.to_string();
-    note(guard, &[Line::new(case.date.unix_timestamp(), &name, fate, "-")]);
+    note(guard, &[HistoryLine::new(case.date.unix_timestamp(), &name, fate, "-")]);
 }
 
-fn note(guard: &Guard, lines: &[Line<'_>]) {
+fn note(guard: &Run, lines: &[HistoryLine<'_>]) {
     let Some(dir) = dir(guard).filter(|_| !lines.is_empty()) else {
         return;
     };

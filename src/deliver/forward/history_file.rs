@@ -21,8 +21,8 @@ use nix::fcntl::OFlag;
 use nix::libc;
 
 use crate::deliver::forward::history_index::Index;
-use crate::deliver::forward::history_line::{LINE_BYTES, Line, Subject};
-use crate::error::{Class, Error};
+use crate::deliver::forward::history_line::{HistoryKey, HistoryLine, LINE_BYTES};
+use crate::error::{Category, Error};
 use crate::sys::deadline::Deadline;
 use crate::sys::dirs::{beside, make_private_dir, open_kept};
 use crate::sys::file_stamp::is_still;
@@ -48,11 +48,11 @@ const MOST_LINES: usize = 512;
 #[derive(Debug, Default)]
 pub struct History {
     /// The current file and the older one, as far as they exist.
-    files: Vec<Part>,
+    files: Vec<HistoryPart>,
 }
 
 #[derive(Debug)]
-struct Part {
+struct HistoryPart {
     /// Held with the lock.
     file: File,
     index: Index,
@@ -61,13 +61,13 @@ struct Part {
 impl History {
     /// Every line about `subject`, the latest first; of very many the latest alone. Whatever cannot be read is passed over.
     #[must_use]
-    pub fn about(&self, subject: &Subject) -> Vec<String> {
+    pub fn about(&self, subject: &HistoryKey) -> Vec<String> {
         let mut found = Vec::new();
         for part in &self.files {
             let mut at = part.index.find(subject.key());
             while let Some(offset) = at.filter(|_| found.len() < MOST_LINES) {
                 let Some(text) = line_at(&part.file, offset) else { break };
-                let Some(line) = Line::read(&text) else { break };
+                let Some(line) = HistoryLine::read(&text) else { break };
                 // Each stands before the one that names it: a damaged file has no circle.
                 at = line.before(subject).filter(|before| *before < offset);
                 if line.is_about(subject) {
@@ -100,7 +100,7 @@ impl History {
         }
         text.split(|b| *b == b'\n')
             .filter_map(|line| std::str::from_utf8(line).ok())
-            .filter(|line| Line::read(line).is_some())
+            .filter(|line| HistoryLine::read(line).is_some())
             .map(str::to_owned)
             .collect()
     }
@@ -124,7 +124,7 @@ pub fn open(dir: &Path, deadline: &Deadline) -> Result<History, Error> {
         if let Some(file) = open_kept(&path).map_err(fail)? {
             wait_for(&file, &path, deadline, FileExt2::try_lock_shared)?;
             let index = Index::open(&file, &index_path(&path));
-            history.files.push(Part { file, index });
+            history.files.push(HistoryPart { file, index });
         }
     }
     Ok(history)
@@ -134,7 +134,7 @@ pub fn open(dir: &Path, deadline: &Deadline) -> Result<History, Error> {
 ///
 /// # Errors
 /// When they cannot be written; then they are forgotten.
-pub fn remember(dir: &Path, lines: &[Line<'_>], deadline: &Deadline) -> Result<(), Error> {
+pub fn remember(dir: &Path, lines: &[HistoryLine<'_>], deadline: &Deadline) -> Result<(), Error> {
     let path = path(dir);
     make_private_dir(dir)?;
     let fail = |e: io::Error| Error::io("write", &path, &e);
@@ -247,7 +247,7 @@ fn wait_for(
                 deadline.check("lock", &path.display().to_string())?;
                 if Instant::now() >= until {
                     let cause = "another process holds it for too long";
-                    return Err(Error::new(Class::System, "lock", path.display(), cause));
+                    return Err(Error::new(Category::System, "lock", path.display(), cause));
                 }
                 deadline.sleep(PAUSE.mul_f64(0.5 + fastrand::f64()));
             }

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use nix::fcntl::OFlag;
 
-use crate::deliver::forward::history_line::Line;
+use crate::deliver::forward::history_line::HistoryLine;
 use crate::sys::dirs::beside;
 
 /// How a table begins: what it is, the number of the history's file, how much of that it covers, its places, and how many are taken.
@@ -34,7 +34,7 @@ const CHUNK_BYTES: usize = 64 << 10;
 /// The table of one file of the history.
 #[derive(Debug)]
 pub struct Index {
-    table: Option<Table>,
+    table: Option<IndexTable>,
     path: PathBuf,
     inode: u64,
     /// What the table does not hold, the earliest first.
@@ -42,7 +42,7 @@ pub struct Index {
 }
 
 #[derive(Debug)]
-struct Table {
+struct IndexTable {
     file: File,
     covered: u64,
     places: u64,
@@ -54,7 +54,7 @@ impl Index {
     #[must_use]
     pub fn open(history: &File, path: &Path) -> Self {
         let (inode, bytes) = history.metadata().map_or((0, 0), |stat| (stat.ino(), stat.len()));
-        let table = Table::open(path, inode).filter(|table| table.covered <= bytes);
+        let table = IndexTable::open(path, inode).filter(|table| table.covered <= bytes);
         let covered = table.as_ref().map_or(0, |table| table.covered);
         Self {
             table,
@@ -82,7 +82,7 @@ impl Index {
         // Made anew, it holds what is in no table yet: all of it.
         let table = match self.table.take() {
             Some(table) => Ok(table),
-            None => Table::create(&self.path, self.inode, FIRST_PLACES),
+            None => IndexTable::create(&self.path, self.inode, FIRST_PLACES),
         };
         let added = table.and_then(|mut table| {
             for (key, at) in &self.rest {
@@ -120,7 +120,7 @@ fn keys_behind(history: &File, covered: u64) -> Vec<(u64, u64)> {
         for line in piece.get(..end).unwrap_or_default().split(|b| *b == b'\n') {
             let subjects = std::str::from_utf8(line)
                 .ok()
-                .and_then(Line::read)
+                .and_then(HistoryLine::read)
                 .map(|line| line.subjects());
             found.extend(subjects.into_iter().flatten().map(|subject| (subject.key(), offset)));
             offset += line.len() as u64 + 1;
@@ -130,7 +130,7 @@ fn keys_behind(history: &File, covered: u64) -> Vec<(u64, u64)> {
     found
 }
 
-impl Table {
+impl IndexTable {
     fn open(path: &Path, inode: u64) -> Option<Self> {
         let file = OpenOptions::new()
             .read(true)

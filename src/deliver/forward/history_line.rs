@@ -70,7 +70,7 @@ impl Fate {
 
 /// What lines are looked for by.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Subject {
+pub enum HistoryKey {
     /// A Message-ID: the first half of a message's key.
     Id(String),
     /// A text: the beginning of the second half.
@@ -81,7 +81,7 @@ pub enum Subject {
     Count(Fate, String),
 }
 
-impl Subject {
+impl HistoryKey {
     /// The lines about a text, whatever its Message-ID.
     #[must_use]
     pub fn text(half: &str) -> Self {
@@ -116,7 +116,7 @@ pub fn tag(half: &str) -> &str {
 
 /// One line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Line<'a> {
+pub struct HistoryLine<'a> {
     /// When, in seconds since 1970.
     pub at: i64,
     /// The key of the message; one word.
@@ -133,7 +133,7 @@ pub struct Line<'a> {
     before: &'a str,
 }
 
-impl<'a> Line<'a> {
+impl<'a> HistoryLine<'a> {
     /// A line to be written.
     #[must_use]
     pub fn new(at: i64, name: &'a str, fate: Fate, destination: &'a str) -> Self {
@@ -197,12 +197,12 @@ impl<'a> Line<'a> {
 
     /// What it is found by.
     #[must_use]
-    pub fn subjects(&self) -> Vec<Subject> {
+    pub fn subjects(&self) -> Vec<HistoryKey> {
         let (id, text) = halves(self.name);
-        let mut subjects = vec![Subject::Whole(self.name.to_owned()), Subject::text(text)];
-        subjects.extend(id.map(|id| Subject::Id(id.to_owned())));
+        let mut subjects = vec![HistoryKey::Whole(self.name.to_owned()), HistoryKey::text(text)];
+        subjects.extend(id.map(|id| HistoryKey::Id(id.to_owned())));
         match self.fate {
-            Fate::Told | Fate::Answered => subjects.push(Subject::count(self.fate, self.destination)),
+            Fate::Told | Fate::Answered => subjects.push(HistoryKey::count(self.fate, self.destination)),
             Fate::Sent | Fate::Kept | Fate::Gone | Fate::Rescued | Fate::Own | Fate::Braked | Fate::Repeated => {}
         }
         subjects
@@ -210,13 +210,13 @@ impl<'a> Line<'a> {
 
     /// Tells whether it is about `subject`: the index knows no more than a hash.
     #[must_use]
-    pub fn is_about(&self, subject: &Subject) -> bool {
+    pub fn is_about(&self, subject: &HistoryKey) -> bool {
         self.subjects().contains(subject)
     }
 
     /// Where the line about `subject` before this one stands.
     #[must_use]
-    pub fn before(&self, subject: &Subject) -> Option<u64> {
+    pub fn before(&self, subject: &HistoryKey) -> Option<u64> {
         let place = self.subjects().iter().position(|own| own == subject)?;
         let word = self.before.split(',').nth(place + 1)?;
         u64::from_str_radix(word, 16).ok()

@@ -11,9 +11,9 @@ use std::path::{Path, PathBuf};
 use nix::fcntl::OFlag;
 use time::OffsetDateTime;
 
-use crate::deliver::context::{Case, Guard};
+use crate::deliver::context::{Delivery, Run};
 use crate::deliver::forward::destinations;
-use crate::deliver::forward::rules::kept::{Event, KeptList, Reason, first_line, line};
+use crate::deliver::forward::rules::kept::{KeptEvent, KeptList, KeptReason, first_line, line};
 use crate::deliver::{headers, notify, quota_notice};
 use crate::error::Error;
 use crate::mailbox::open::Owner;
@@ -21,7 +21,7 @@ use crate::message::address::Address;
 use crate::moment::Moment;
 use crate::output::wrap::wrap_body;
 use crate::sys::dirs::{make_private_dir, open_kept, sync_parent};
-use crate::sys::state_file::{Held, Store};
+use crate::sys::state_file::{LockedStateFile, Store};
 
 /// Where the lists are, in the state directory.
 const KEPT_DIR: &str = "kept";
@@ -43,7 +43,7 @@ pub struct KeptFile {
 impl KeptFile {
     /// The list for `destination`; none where there is no state directory.
     #[must_use]
-    pub fn of(guard: &Guard, destination: &str) -> Option<Self> {
+    pub fn of(guard: &Run, destination: &str) -> Option<Self> {
         Some(Self {
             dir: guard.state_dir()?.join(KEPT_DIR),
             name: file_name(destination),
@@ -67,7 +67,7 @@ impl KeptFile {
     ///
     /// # Errors
     /// When somebody else does for too long, or the lock cannot be made.
-    pub fn hold_for_sending(&self, guard: &Guard) -> Result<Held, Error> {
+    pub fn hold_for_sending(&self, guard: &Run) -> Result<LockedStateFile, Error> {
         let store = Store::new(&self.dir, &format!("{}.sending", self.name));
         loop {
             match store.hold(&guard.deadline) {
@@ -82,7 +82,7 @@ impl KeptFile {
     ///
     /// # Errors
     /// When it cannot be locked or written.
-    pub fn add(&self, guard: &Guard, own: &str, at: i64, events: &[Event<'_>]) -> Result<(), Error> {
+    pub fn add(&self, guard: &Run, own: &str, at: i64, events: &[KeptEvent<'_>]) -> Result<(), Error> {
         self.change(
             guard,
             |_| ((), events.iter().map(|event| line(at, event)).collect()),
@@ -94,13 +94,13 @@ impl KeptFile {
     ///
     /// # Errors
     /// When the list cannot be locked, read or written.
-    pub fn take_due(&self, guard: &Guard, now: i64) -> Result<Option<KeptList>, Error> {
+    pub fn take_due(&self, guard: &Run, now: i64) -> Result<Option<KeptList>, Error> {
         if !self.read()?.is_due(now) {
             return Ok(None);
         }
         // The line first: whoever is not told once is better off than whoever is told with each message.
         let take = |list: KeptList| match list.is_due(now) {
-            true => (Some(list), line(now, &Event::Told)),
+            true => (Some(list), line(now, &KeptEvent::Told)),
             false => (None, String::new()),
         };
         self.change(guard, take, "")
@@ -110,7 +110,7 @@ impl KeptFile {
     ///
     /// # Errors
     /// When it cannot be locked or read.
-    pub fn remove_if_settled(&self, guard: &Guard) -> Result<(), Error> {
+    pub fn remove_if_settled(&self, guard: &Run) -> Result<(), Error> {
         let _lock = self.lock(guard)?;
         if self.read()?.waiting().next().is_none() {
             let _ = std::fs::remove_file(self.path());
@@ -118,11 +118,11 @@ impl KeptFile {
         Ok(())
     }
 
-    fn lock(&self, guard: &Guard) -> Result<Held, Error> {
+    fn lock(&self, guard: &Run) -> Result<LockedStateFile, Error> {
         Store::new(&self.dir, &self.name).hold(&guard.deadline)
     }
 
-    fn change<R>(&self, guard: &Guard, change: impl FnOnce(KeptList) -> (R, String), own: &str) -> Result<R, Error> {
+    fn change<R>(&self, guard: &Run, change: impl FnOnce(KeptList) -> (R, String), own: &str) -> Result<R, Error> {
         make_private_dir(&self.dir)?;
         let _lock = self.lock(guard)?;
         let path = self.path();
@@ -200,7 +200,7 @@ fn file_name(destination: &str) -> String {
 }
 
 /// The lists of all destinations; what cannot be read is an error beside the others.
-pub fn all(guard: &Guard) -> Vec<Result<KeptList, Error>> {
+pub fn all(guard: &Run) -> Vec<Result<KeptList, Error>> {
     let Some(dir) = guard.state_dir() else {
         return Vec::new();
     };
@@ -214,19 +214,19 @@ pub fn all(guard: &Guard) -> Vec<Result<KeptList, Error>> {
 }
 
 /// Notes that a message was kept instead of being sent to `destination`, and tells the user if that is due. `key` is the message's own.
-pub fn note(guard: &Guard, case: &Case<'_>, destination: &str, key: &str, reason: Reason, said: &str) {
+pub fn note(guard: &Run, case: &Delivery<'_>, destination: &str, key: &str, reason: KeptReason, said: &str) {
     let Some(file) = KeptFile::of(guard, destination) else {
         return;
     };
     let (now, own) = (case.date.unix_timestamp(), case.own_address());
-    let mut events = vec![Event::Kept(key, reason, said)];
+    let mut events = vec![KeptEvent::Kept(key, reason, said)];
     // The notice about the suspension has told where mail is kept from now on.
     let is_first = || {
         file.read()
             .is_ok_and(|list| list.told_at.is_none() && list.entries.is_empty())
     };
-    if reason == Reason::Suspended && is_first() {
-        events.push(Event::Told);
+    if reason == KeptReason::Suspended && is_first() {
+        events.push(KeptEvent::Told);
     }
     if let Err(e) = file.add(guard, &own, now, &events) {
         tracing::warn!(user = guard.account.name, to = destination, note = %e, "nobody will be told that a message was kept");
@@ -236,7 +236,7 @@ pub fn note(guard: &Guard, case: &Case<'_>, destination: &str, key: &str, reason
 }
 
 /// Tells the user of all that is due, although no message came.
-pub fn tell_due(guard: &Guard, date: OffsetDateTime) {
+pub fn tell_due(guard: &Run, date: OffsetDateTime) {
     for list in all(guard).into_iter().flatten() {
         if let Some(file) = KeptFile::of(guard, &list.destination) {
             tell_if_due(guard, &file, date);
@@ -244,7 +244,7 @@ pub fn tell_due(guard: &Guard, date: OffsetDateTime) {
     }
 }
 
-fn tell_if_due(guard: &Guard, file: &KeptFile, date: OffsetDateTime) {
+fn tell_if_due(guard: &Run, file: &KeptFile, date: OffsetDateTime) {
     let list = match file.take_due(guard, date.unix_timestamp()) {
         Ok(Some(list)) => list,
         Ok(None) => return,
@@ -268,16 +268,16 @@ fn tell_if_due(guard: &Guard, file: &KeptFile, date: OffsetDateTime) {
 }
 
 /// Tells whether what is sent to the destination still arrives there, as far as is known.
-fn lives(guard: &Guard, list: &KeptList) -> bool {
+fn lives(guard: &Run, list: &KeptList) -> bool {
     let routes = destinations::store(guard).and_then(|store| destinations::read(&store).ok());
     let health = routes.unwrap_or_default();
     let destination = health.find(&list.destination);
     destination.is_none_or(|known| known.suspended.is_none() && known.health.hard == 0)
-        && list.waiting().all(|entry| entry.reason == Reason::Policy)
+        && list.waiting().all(|entry| entry.reason == KeptReason::Policy)
 }
 
 /// The whole notice.
-fn compose(guard: &Guard, list: &KeptList, date: OffsetDateTime) -> String {
+fn compose(guard: &Run, list: &KeptList, date: OffsetDateTime) -> String {
     let to = headers::word(&list.destination);
     let own = headers::word(&list.own);
     let count = list.waiting().count() as u64;
@@ -306,14 +306,14 @@ fn compose(guard: &Guard, list: &KeptList, date: OffsetDateTime) -> String {
 
 /// How many messages were kept for one reason: `3 because b@b.test refused them: "550 no"`.
 #[must_use]
-pub fn reason_text(to: &str, (reason, count, said): &(Reason, u64, &str)) -> String {
+pub fn reason_text(to: &str, (reason, count, said): &(KeptReason, u64, &str)) -> String {
     let why = match reason {
-        Reason::Suspended => format!("because {to} is suspended"),
-        Reason::Refused => "because the MTA of this host refused the address".to_owned(),
-        Reason::Returned => format!("came back from {to}"),
-        Reason::Policy => format!("refused at {to} for what the message is"),
+        KeptReason::Suspended => format!("because {to} is suspended"),
+        KeptReason::Refused => "because the MTA of this host refused the address".to_owned(),
+        KeptReason::Returned => format!("came back from {to}"),
+        KeptReason::Policy => format!("refused at {to} for what the message is"),
     };
-    if said.is_empty() || *reason == Reason::Suspended {
+    if said.is_empty() || *reason == KeptReason::Suspended {
         format!("{count} {why}")
     } else {
         format!("{count} {why}: {}", headers::quoted(said))

@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use crate::classify::DIVERT_HEADER;
-use crate::deliver::context::{Case, Guard};
+use crate::deliver::context::{Delivery, Run};
 use crate::deliver::forward::held_back::HeldBack;
 use crate::deliver::forward::rules::brake::Brake;
 use crate::deliver::{context, headers, notify, quota_notice};
@@ -17,7 +17,7 @@ use crate::sys::account;
 ///
 /// # Errors
 /// When one of them could not be written.
-pub fn write(guard: &Guard, case: &Case<'_>, destination: &str, back: HeldBack) -> Result<(), Error> {
+pub fn write(guard: &Run, case: &Delivery<'_>, destination: &str, back: HeldBack) -> Result<(), Error> {
     let own = headers::word(&case.own_address());
     let to = headers::word(destination);
     let mailbox = guard.mailbox().display().to_string();
@@ -88,7 +88,7 @@ fn happened(back: HeldBack) -> &'static str {
     }
 }
 
-fn compose(case: &Case<'_>, own: &str, to: &str, text: &str, kind: &str) -> String {
+fn compose(case: &Delivery<'_>, own: &str, to: &str, text: &str, kind: &str) -> String {
     let id = format!("{}.{}.{kind}", case.date.unix_timestamp_nanos(), std::process::id());
     quota_notice::message(own, to, case.date, &id, text)
 }

@@ -5,11 +5,11 @@
 //! administrator.
 //! Where nothing can be remembered, only what names the destination as its author is held back.
 
-use crate::deliver::context::{Case, Guard, Started};
+use crate::deliver::context::{Delivery, Run, Started};
 use crate::deliver::forward::held_back::HeldBack;
 use crate::deliver::forward::history::{self, Sketches};
 use crate::deliver::forward::history_file::History;
-use crate::deliver::forward::history_line::{Fate, Line, Subject};
+use crate::deliver::forward::history_line::{Fate, HistoryKey, HistoryLine};
 use crate::deliver::forward::loop_notice;
 use crate::deliver::forward::rules::attribution::same;
 use crate::deliver::forward::rules::brake::{FLOOD, HOUR, Past, Was, weigh};
@@ -38,7 +38,7 @@ pub struct Parted {
 }
 
 /// Parts `destinations` by whether the message may go there.
-pub fn part(guard: &Guard, case: &Case<'_>, history: &History, destinations: &[String]) -> Parted {
+pub fn part(guard: &Run, case: &Delivery<'_>, history: &History, destinations: &[String]) -> Parted {
     let mut parted = Parted::default();
     let arrival = Arrival::of(
         &case.message,
@@ -48,9 +48,9 @@ pub fn part(guard: &Guard, case: &Case<'_>, history: &History, destinations: &[S
     );
     let now = case.date.unix_timestamp();
     let recent = recent(history, now);
-    let lines: Vec<Line<'_>> = recent.iter().filter_map(|text| Line::read(text)).collect();
+    let lines: Vec<HistoryLine<'_>> = recent.iter().filter_map(|text| HistoryLine::read(text)).collect();
     let answered = answered(history, &arrival);
-    let answered: Vec<Line<'_>> = answered.iter().filter_map(|text| Line::read(text)).collect();
+    let answered: Vec<HistoryLine<'_>> = answered.iter().filter_map(|text| HistoryLine::read(text)).collect();
     for destination in destinations {
         let past = past(&lines, destination);
         let answered = past_sent(&answered, destination);
@@ -72,7 +72,7 @@ pub fn part(guard: &Guard, case: &Case<'_>, history: &History, destinations: &[S
 /// The last lines, as far as they are needed.
 fn recent(history: &History, now: i64) -> Vec<String> {
     let lines = history.recent(RECENT_BYTES);
-    let is_young = |text: &String| Line::read(text).is_some_and(|line| now.saturating_sub(line.at) < HOUR);
+    let is_young = |text: &String| HistoryLine::read(text).is_some_and(|line| now.saturating_sub(line.at) < HOUR);
     if lines.first().is_some_and(is_young) && lines.len() > 100 {
         history.recent(FLOOD_BYTES)
     } else {
@@ -82,12 +82,12 @@ fn recent(history: &History, now: i64) -> Vec<String> {
 
 /// The lines about messages that this one answers.
 fn answered(history: &History, arrival: &Arrival) -> Vec<String> {
-    let ids = arrival.references.iter().cloned().map(Subject::Id);
+    let ids = arrival.references.iter().cloned().map(HistoryKey::Id);
     ids.flat_map(|id| history.about(&id)).collect()
 }
 
-fn past(lines: &[Line<'_>], destination: &str) -> Vec<Past> {
-    let was = |line: &Line<'_>| match line.fate {
+fn past(lines: &[HistoryLine<'_>], destination: &str) -> Vec<Past> {
+    let was = |line: &HistoryLine<'_>| match line.fate {
         Fate::Sent => Some(Was::Sent),
         Fate::Own => Some(Was::Own),
         Fate::Braked => Some(Was::Braked),
@@ -104,14 +104,14 @@ fn past(lines: &[Line<'_>], destination: &str) -> Vec<Past> {
     .collect()
 }
 
-fn past_sent(lines: &[Line<'_>], destination: &str) -> Vec<Past> {
+fn past_sent(lines: &[HistoryLine<'_>], destination: &str) -> Vec<Past> {
     let mut past = past(lines, destination);
     past.retain(|past| past.was == Was::Sent);
     past
 }
 
 /// Remembers what was held back and lies where the user finds it, and tells of it.
-pub fn end(guard: &Guard, case: &Case<'_>, back: &[(String, HeldBack)], sketches: &Sketches, is_kept: bool) {
+pub fn end(guard: &Run, case: &Delivery<'_>, back: &[(String, HeldBack)], sketches: &Sketches, is_kept: bool) {
     if is_kept && !back.is_empty() {
         let fates: Vec<_> = back.iter().map(|(to, back)| (back.fate(), to.clone())).collect();
         history::note_fates(guard, case, &fates, sketches);
@@ -121,17 +121,18 @@ pub fn end(guard: &Guard, case: &Case<'_>, back: &[(String, HeldBack)], sketches
 
 /// Tells that mail is held back, if that was not told lately. A notice that cannot be written is written with
 /// the next message.
-fn tell(guard: &Guard, case: &Case<'_>, back: &[(String, HeldBack)]) {
+fn tell(guard: &Run, case: &Delivery<'_>, back: &[(String, HeldBack)]) {
     for (destination, back) in back {
         tell_of(guard, case, destination, *back);
     }
 }
 
-fn tell_of(guard: &Guard, case: &Case<'_>, destination: &str, back: HeldBack) {
+fn tell_of(guard: &Run, case: &Delivery<'_>, destination: &str, back: HeldBack) {
     let now = case.date.unix_timestamp();
     let is_told = history::recall(guard).is_some_and(|history| {
-        let lines = history.about(&Subject::count(Fate::Told, destination));
-        let within = |text: &String| Line::read(text).is_some_and(|line| now.abs_diff(line.at) < TOLD.unsigned_abs());
+        let lines = history.about(&HistoryKey::count(Fate::Told, destination));
+        let within =
+            |text: &String| HistoryLine::read(text).is_some_and(|line| now.abs_diff(line.at) < TOLD.unsigned_abs());
         lines.iter().any(within)
     });
     if is_told {

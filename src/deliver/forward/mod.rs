@@ -21,7 +21,7 @@ use std::path::PathBuf;
 
 use crate::classify::verdict::Verdict;
 use crate::config::ForwardSender;
-use crate::deliver::context::{Case, Guard};
+use crate::deliver::context::{Delivery, Run};
 use crate::deliver::forward::history::Sketches;
 use crate::deliver::forward::history_line::Fate;
 use crate::deliver::headers;
@@ -29,26 +29,26 @@ use crate::error::Error;
 use crate::message::address::is_plain;
 use crate::message::envelope::Sender;
 use crate::submit;
-use crate::submit::{Letter, Refusal, Way};
+use crate::submit::{Letter, Refusal, Transport};
 use crate::sys::message_buffer;
 
 /// How mail leaves this host.
 #[must_use]
-pub fn way(guard: &Guard) -> Way {
+pub fn way(guard: &Run) -> Transport {
     match guard.config.forward.transport.strip_prefix("outbox:") {
-        Some(dir) => Way::Outbox(PathBuf::from(dir)),
-        None => Way::Sendmail(PathBuf::from(&guard.config.forward.transport)),
+        Some(dir) => Transport::Outbox(PathBuf::from(dir)),
+        None => Transport::Sendmail(PathBuf::from(&guard.config.forward.transport)),
     }
 }
 
 /// The message in the form that is sent.
 #[must_use]
 pub fn letter<'a>(
-    case: &'a Case<'_>,
+    case: &'a Delivery<'_>,
     sender: &'a str,
     recipients: &'a [String],
     added: &'a str,
-) -> Letter<'a, message_buffer::Reader<'a>> {
+) -> Letter<'a, message_buffer::BufferReader<'a>> {
     Letter {
         sender,
         recipients,
@@ -61,7 +61,7 @@ pub fn letter<'a>(
 /// What became of a message at each of its destinations.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[must_use]
-pub struct Sent {
+pub struct SendOutcome {
     /// The mail system has it for these.
     pub taken: Vec<String>,
     /// The mail system will never take it for these.
@@ -72,7 +72,12 @@ pub struct Sent {
 ///
 /// # Errors
 /// When the mail system cannot take it now for some of them; those that it took it for are remembered, and left out the next time.
-pub fn send(guard: &Guard, case: &Case<'_>, destinations: &[String], sketches: &Sketches) -> Result<Sent, Error> {
+pub fn send(
+    guard: &Run,
+    case: &Delivery<'_>,
+    destinations: &[String],
+    sketches: &Sketches,
+) -> Result<SendOutcome, Error> {
     let field = loop_field(case);
     // OpenSMTPD sends as many copies as it is told addresses.
     let mut seen = HashSet::new();
@@ -82,7 +87,7 @@ pub fn send(guard: &Guard, case: &Case<'_>, destinations: &[String], sketches: &
         recipient,
         said: "this is no address".to_owned(),
     });
-    let mut sent = Sent {
+    let mut sent = SendOutcome {
         taken: Vec::new(),
         refused: no_address.collect(),
     };
@@ -105,19 +110,19 @@ pub fn send(guard: &Guard, case: &Case<'_>, destinations: &[String], sketches: &
 /// Tells whether a message is sent on with the null sender: one that came with it, and every bounce, whatever a gateway made of its
 /// sender. A report about it would be sent on, too, and so on.
 #[must_use]
-pub fn goes_with_null_sender(case: &Case<'_>) -> bool {
+pub fn goes_with_null_sender(case: &Delivery<'_>) -> bool {
     case.envelope.sender == Sender::Null || matches!(case.judgement.verdict, Verdict::Bounce(_))
 }
 
 /// Our mark, by which the message is known when it comes back.
 #[must_use]
-pub fn loop_field(case: &Case<'_>) -> String {
+pub fn loop_field(case: &Delivery<'_>) -> String {
     format!("X-Loop: {}{}", case.envelope.own.loop_mark(), case.message.line_end())
         + &headers::separator_field(&case.message)
 }
 
 /// Which envelope senders go with which destinations: one for all, or, with a token, one for each.
-fn submissions(guard: &Guard, case: &Case<'_>, destinations: Vec<String>) -> Vec<(String, Vec<String>)> {
+fn submissions(guard: &Run, case: &Delivery<'_>, destinations: Vec<String>) -> Vec<(String, Vec<String>)> {
     if destinations.is_empty() {
         return Vec::new();
     }

@@ -9,8 +9,8 @@ use time::OffsetDateTime;
 use crate::classify::DIVERT_HEADER;
 use crate::config::value::Age;
 use crate::deliver::context;
-use crate::deliver::context::Guard;
-use crate::deliver::forward::rules::{Event, Failure, Notice, Source, To};
+use crate::deliver::context::Run;
+use crate::deliver::forward::rules::{DestinationEvent, Failure, FailureSource, PendingNotice, To};
 use crate::deliver::{headers, notify, quota_notice};
 use crate::error::Error;
 use crate::mailbox::open::Owner;
@@ -20,7 +20,7 @@ use crate::sys::account;
 
 /// Whom a notice goes to, as logs name it.
 #[must_use]
-pub fn receiver(guard: &Guard, to: To) -> String {
+pub fn receiver(guard: &Run, to: To) -> String {
     match to {
         To::User => guard.mailbox().display().to_string(),
         To::Admin => guard.config.admin.clone(),
@@ -31,7 +31,7 @@ pub fn receiver(guard: &Guard, to: To) -> String {
 ///
 /// # Errors
 /// When it could not be written; then no part of it is there.
-pub fn write(guard: &Guard, own: &OwnAddresses, notice: &Notice, date: OffsetDateTime) -> Result<(), Error> {
+pub fn write(guard: &Run, own: &OwnAddresses, notice: &PendingNotice, date: OffsetDateTime) -> Result<(), Error> {
     let admin = guard.config.admin.as_str();
     let mut own = own.clone();
     Address::parse(&notice.own)
@@ -64,7 +64,7 @@ pub fn write(guard: &Guard, own: &OwnAddresses, notice: &Notice, date: OffsetDat
 }
 
 /// The whole message.
-fn compose(guard: &Guard, notice: &Notice, to: &str, added: &str, date: OffsetDateTime) -> String {
+fn compose(guard: &Run, notice: &PendingNotice, to: &str, added: &str, date: OffsetDateTime) -> String {
     let (subject, body) = match notice.to {
         To::User => to_user(guard, notice),
         To::Admin => to_admin(guard, notice),
@@ -81,14 +81,14 @@ fn compose(guard: &Guard, notice: &Notice, to: &str, added: &str, date: OffsetDa
 }
 
 /// Subject and paragraphs.
-fn to_user(guard: &Guard, notice: &Notice) -> (String, String) {
+fn to_user(guard: &Run, notice: &PendingNotice) -> (String, String) {
     let to = headers::word(&notice.destination);
     let own = headers::word(&notice.own);
     let mailbox = guard.mailbox().display().to_string();
     let since = headers::moment(notice.since);
     let resume = format!("    spoolguard status --resume {to}");
     match notice.event {
-        Event::Suspended => (
+        DestinationEvent::Suspended => (
             format!("Your mail is no longer forwarded to {to}"),
             format!(
                 "Mail for {own} is no longer forwarded to {to}, because that address does not take it. {}\n\
@@ -100,7 +100,7 @@ fn to_user(guard: &Guard, notice: &Notice) -> (String, String) {
                 probes(guard, notice),
             ),
         ),
-        Event::SuspendedByHand => (
+        DestinationEvent::SuspendedByHand => (
             format!("Your mail is no longer forwarded to {to}"),
             format!(
                 "Mail for {own} is no longer forwarded to {to}. It was not the guard that decided so: somebody who may do so has \
@@ -108,7 +108,7 @@ fn to_user(guard: &Guard, notice: &Notice) -> (String, String) {
                  New mail is kept in {mailbox} since {since}. No message is lost. It stays so until somebody ends it with\n\n{resume}\n",
             ),
         ),
-        Event::Reopened | Event::ReopenedByHand => (
+        DestinationEvent::Reopened | DestinationEvent::ReopenedByHand => (
             format!("Your mail is forwarded to {to} again"),
             format!(
                 "Mail for {own} is forwarded to {to} again. {}\n\n{}\n",
@@ -120,7 +120,7 @@ fn to_user(guard: &Guard, notice: &Notice) -> (String, String) {
 }
 
 /// The same for the administrator.
-fn to_admin(guard: &Guard, notice: &Notice) -> (String, String) {
+fn to_admin(guard: &Run, notice: &PendingNotice) -> (String, String) {
     let to = headers::word(&notice.destination);
     let own = headers::word(&notice.own);
     let user = headers::word(&guard.account.name);
@@ -128,7 +128,7 @@ fn to_admin(guard: &Guard, notice: &Notice) -> (String, String) {
     let mailbox = guard.mailbox().display().to_string();
     let since = headers::moment(notice.since);
     match notice.event {
-        Event::Suspended | Event::SuspendedByHand => (
+        DestinationEvent::Suspended | DestinationEvent::SuspendedByHand => (
             format!("Forward of {user} to {to} is suspended"),
             format!(
                 "On {host}, mail for {own} (user {user}) is no longer forwarded to {to}, because that address does not take it. {}\n\
@@ -141,7 +141,7 @@ fn to_admin(guard: &Guard, notice: &Notice) -> (String, String) {
                 probes(guard, notice),
             ),
         ),
-        Event::Reopened | Event::ReopenedByHand => (
+        DestinationEvent::Reopened | DestinationEvent::ReopenedByHand => (
             format!("Forward of {user} to {to} is open again"),
             format!(
                 "On {host}, mail for {own} (user {user}) is forwarded to {to} again. {}\n\n{}\n",
@@ -153,7 +153,7 @@ fn to_admin(guard: &Guard, notice: &Notice) -> (String, String) {
 }
 
 /// Since when it fails, and what was said last.
-fn failures(notice: &Notice) -> String {
+fn failures(notice: &PendingNotice) -> String {
     let since = match notice.failing_since {
         Some(since) => format!("It fails since {}.", headers::moment(since)),
         None => String::new(),
@@ -178,13 +178,13 @@ pub fn failure_text(failure: &Failure) -> String {
     };
     let by = match (&failure.host, failure.source) {
         (Some(host), _) => format!(" ({})", headers::word(host)),
-        (None, Source::Sendmail) => " (sendmail on this host)".to_owned(),
-        (None, Source::Report(_)) => String::new(),
+        (None, FailureSource::Sendmail) => " (sendmail on this host)".to_owned(),
+        (None, FailureSource::Report(_)) => String::new(),
     };
     format!("{}{by}", headers::quoted(words))
 }
 
-fn probes(guard: &Guard, notice: &Notice) -> String {
+fn probes(guard: &Run, notice: &PendingNotice) -> String {
     match notice.probe {
         Some(from) => format!(
             "Now and then one message is sent there all the same, as a probe, the first after {}; a copy of it is kept. When {} pass \
@@ -196,7 +196,7 @@ fn probes(guard: &Guard, notice: &Notice) -> String {
     }
 }
 
-fn trial(guard: &Guard, notice: &Notice) -> Age {
+fn trial(guard: &Run, notice: &PendingNotice) -> Age {
     let routes = &guard.config.destinations;
     if notice.last.as_ref().is_some_and(Failure::came_late) {
         routes.quiet_slow
@@ -205,20 +205,24 @@ fn trial(guard: &Guard, notice: &Notice) -> Age {
     }
 }
 
-fn reopened(guard: &Guard, notice: &Notice) -> String {
+fn reopened(guard: &Run, notice: &PendingNotice) -> String {
     match (notice.event, notice.probe) {
-        (Event::Reopened, Some(probe)) => format!(
+        (DestinationEvent::Reopened, Some(probe)) => format!(
             "A message was sent there on {}, and nobody reported within {} that it failed.",
             headers::moment(probe),
             trial(guard, notice),
         ),
-        (Event::Reopened | Event::ReopenedByHand | Event::Suspended | Event::SuspendedByHand, _) => {
-            "Somebody who may do so has ended the suspension by hand.".to_owned()
-        }
+        (
+            DestinationEvent::Reopened
+            | DestinationEvent::ReopenedByHand
+            | DestinationEvent::Suspended
+            | DestinationEvent::SuspendedByHand,
+            _,
+        ) => "Somebody who may do so has ended the suspension by hand.".to_owned(),
     }
 }
 
-fn kept_text(guard: &Guard, notice: &Notice, mailbox: &str) -> String {
+fn kept_text(guard: &Run, notice: &PendingNotice, mailbox: &str) -> String {
     let since = headers::moment(notice.since);
     let command = headers::send_kept_command(&guard.account.name, &notice.destination);
     match notice.kept {

@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::config::ForwardSender;
-use crate::deliver::context::{Case, Guard};
+use crate::deliver::context::{Delivery, Run};
 use crate::deliver::forward::history;
 use crate::message::Message;
 use crate::message::address::{Address, is_plain};
@@ -20,7 +20,7 @@ fn key_path(dir: &Path) -> PathBuf {
 
 /// Makes envelope senders for one message.
 pub struct Maker<'a> {
-    guard: &'a Guard,
+    guard: &'a Run,
     key: Key,
     own: Address,
     message: String,
@@ -30,7 +30,7 @@ pub struct Maker<'a> {
 impl<'a> Maker<'a> {
     /// Reads the key, or makes one. None where that cannot be done, or where there is no room for a token.
     #[must_use]
-    pub fn prepare(guard: &'a Guard, case: &Case<'_>) -> Option<Self> {
+    pub fn prepare(guard: &'a Run, case: &Delivery<'_>) -> Option<Self> {
         let own = case.envelope.own.primary()?;
         let Some(dir) = guard.state_dir() else {
             tracing::debug!(user = guard.account.name, "no state directory: no key for tokens");
@@ -83,12 +83,7 @@ impl<'a> Maker<'a> {
 /// no address to a program in `.forward`: there, and for whoever it went through, it stands in `To`, where every report has the
 /// envelope sender that it goes to. The key is read only where there is something that looks like a token.
 #[must_use]
-pub fn find(
-    guard: &Guard,
-    envelope: &Envelope,
-    message: &Message<'_>,
-    unix_seconds: i64,
-) -> Option<(VerpToken, String)> {
+pub fn find(guard: &Run, envelope: &Envelope, message: &Message<'_>, unix_seconds: i64) -> Option<(VerpToken, String)> {
     const FIELDS: [&str; 4] = ["Delivered-To", "X-Original-To", "Envelope-To", "To"];
     let named = message
         .fields()
@@ -114,7 +109,7 @@ pub fn find(
 /// Tells whether a report about a forward of ours has to bring a token: they are in use, and there is a key and room for one. Where
 /// none can be made, none can be asked for.
 #[must_use]
-pub fn are_required(guard: &Guard, envelope: &Envelope) -> bool {
+pub fn are_required(guard: &Run, envelope: &Envelope) -> bool {
     if guard.config.forward.sender != ForwardSender::Verp {
         return false;
     }
@@ -125,7 +120,7 @@ pub fn are_required(guard: &Guard, envelope: &Envelope) -> bool {
 }
 
 /// The key, if one was made.
-fn key(guard: &Guard) -> Option<Key> {
+fn key(guard: &Run) -> Option<Key> {
     match key_file::read(&key_path(&guard.state_dir()?)) {
         Ok(bytes) => bytes.map(Key::new),
         Err(e) => {

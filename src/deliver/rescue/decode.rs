@@ -22,7 +22,7 @@ pub enum Coding {
 /// How it came to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
-pub enum Ended {
+pub enum DecodeEnd {
     /// At the delimiter.
     AtDelimiter,
     /// With the report: where a delimiter should follow, something is cut off.
@@ -34,8 +34,13 @@ pub enum Ended {
 ///
 /// # Errors
 /// When reading or writing fails; then a part may have been written.
-pub fn extract<R: Read, W: Write>(mut from: R, until: Option<&[u8]>, coding: Coding, to: &mut W) -> io::Result<Ended> {
-    let mut unpacker = Unpacker::new(coding);
+pub fn extract<R: Read, W: Write>(
+    mut from: R,
+    until: Option<&[u8]>,
+    coding: Coding,
+    to: &mut W,
+) -> io::Result<DecodeEnd> {
+    let mut unpacker = TransferDecoder::new(coding);
     let mut carry = Vec::with_capacity(2 * STEP_BYTES);
     let mut out = Vec::with_capacity(2 * STEP_BYTES);
     // The line end before a delimiter belongs to the delimiter (RFC 2046 section 5.1.1).
@@ -63,7 +68,7 @@ pub fn extract<R: Read, W: Write>(mut from: R, until: Option<&[u8]>, coding: Cod
             if !in_line && until.is_some_and(|until| is_delimiter(line, until)) {
                 unpacker.finish(&mut out);
                 to.write_all(&out)?;
-                return Ok(Ended::AtDelimiter);
+                return Ok(DecodeEnd::AtDelimiter);
             }
             unpacker.take(held_back, &mut out);
             let end: &[u8] = if line.ends_with(b"\r\n") {
@@ -88,7 +93,7 @@ pub fn extract<R: Read, W: Write>(mut from: R, until: Option<&[u8]>, coding: Cod
             unpacker.take(held_back, &mut out);
             unpacker.finish(&mut out);
             to.write_all(&out)?;
-            return Ok(Ended::WithReport);
+            return Ok(DecodeEnd::WithReport);
         }
     }
 }
@@ -100,23 +105,23 @@ fn is_delimiter(line: &[u8], until: &[u8]) -> bool {
 }
 
 /// Takes bytes in pieces of any size, and gives what they stand for.
-enum Unpacker {
+enum TransferDecoder {
     Plain,
     Base64 {
         bits: u32,
         count: u32,
-        lines: Lines,
+        lines: LineEndWriter,
     },
     QuotedPrintable {
         /// An `=` and what came behind it.
         escape: Vec<u8>,
-        lines: Lines,
+        lines: LineEndWriter,
     },
 }
 
-impl Unpacker {
+impl TransferDecoder {
     fn new(coding: Coding) -> Self {
-        let lines = Lines { carriage_return: false };
+        let lines = LineEndWriter { carriage_return: false };
         match coding {
             Coding::Plain => Self::Plain,
             Coding::Base64 => Self::Base64 {
@@ -187,7 +192,7 @@ fn base64_value(byte: u8) -> Option<u32> {
     })
 }
 
-fn quoted_printable(byte: u8, escape: &mut Vec<u8>, lines: &mut Lines, out: &mut Vec<u8>) {
+fn quoted_printable(byte: u8, escape: &mut Vec<u8>, lines: &mut LineEndWriter, out: &mut Vec<u8>) {
     if escape.is_empty() {
         if byte == b'=' {
             escape.push(byte);
@@ -217,11 +222,11 @@ fn quoted_printable(byte: u8, escape: &mut Vec<u8>, lines: &mut Lines, out: &mut
 }
 
 /// Makes LF of CRLF: packed messages have the line ends of the network, and mailboxes those of this host.
-struct Lines {
+struct LineEndWriter {
     carriage_return: bool,
 }
 
-impl Lines {
+impl LineEndWriter {
     fn push(&mut self, byte: u8, out: &mut Vec<u8>) {
         if std::mem::take(&mut self.carriage_return) && byte != b'\n' {
             out.push(b'\r');
@@ -242,7 +247,7 @@ impl Lines {
 
 #[cfg(test)]
 mod tests {
-    use super::{Coding, Ended, STEP_BYTES, extract};
+    use super::{Coding, DecodeEnd, STEP_BYTES, extract};
     use std::io::Read;
 
     /// Hands out as many bytes at a time as is said.
@@ -256,7 +261,7 @@ mod tests {
     }
 
     #[track_caller]
-    fn check(input: &[u8], until: Option<&str>, coding: Coding, want: &[u8], ended: Ended) {
+    fn check(input: &[u8], until: Option<&str>, coding: Coding, want: &[u8], ended: DecodeEnd) {
         // A long line in small steps would only take long.
         let steps = [1, 3, 7, STEP_BYTES - 3, STEP_BYTES];
         for step in steps.into_iter().filter(|step| step * 100 > input.len()) {
@@ -273,8 +278,8 @@ mod tests {
 
     #[test]
     fn a_message_ends_at_its_delimiter() {
-        let (plain, at, with) = (Coding::Plain, Ended::AtDelimiter, Ended::WithReport);
-        let cases: [(&[u8], &[u8], Ended); 9] = [
+        let (plain, at, with) = (Coding::Plain, DecodeEnd::AtDelimiter, DecodeEnd::WithReport);
+        let cases: [(&[u8], &[u8], DecodeEnd); 9] = [
             (b"A: 1\n\nx\n\n--b--\nmore", b"A: 1\n\nx\n", at),
             (b"A: 1\n\nx\n--b", b"A: 1\n\nx", at),
             (b"A: 1\r\n\r\nx\r\n\r\n--b \r\nmore", b"A: 1\r\n\r\nx\r\n", at),
@@ -301,7 +306,7 @@ mod tests {
                 Some("--b"),
                 Coding::Plain,
                 body.as_bytes(),
-                Ended::AtDelimiter,
+                DecodeEnd::AtDelimiter,
             );
             let input = format!("{body}--b\nmore");
             check(
@@ -309,14 +314,14 @@ mod tests {
                 Some("--b"),
                 Coding::Plain,
                 input.as_bytes(),
-                Ended::WithReport,
+                DecodeEnd::WithReport,
             );
         }
     }
 
     #[test]
     fn what_is_packed_is_unpacked_as_far_as_it_can_be_read() {
-        let (base64, quoted, at) = (Coding::Base64, Coding::QuotedPrintable, Ended::AtDelimiter);
+        let (base64, quoted, at) = (Coding::Base64, Coding::QuotedPrintable, DecodeEnd::AtDelimiter);
         let cases: [(Coding, &[u8], &[u8]); 12] = [
             // "A: 1\r\n\r\nhi\r\n"
             (base64, b"QTogMQ0K\nDQpoaQ0K\n\n--b", b"A: 1\n\nhi\n"),
@@ -333,7 +338,11 @@ mod tests {
             (quoted, b"x\r\n\r\ny\r\n--b", b"x\n\ny"),
         ];
         for (coding, input, want) in cases {
-            let ended = if input.ends_with(b"--b") { at } else { Ended::WithReport };
+            let ended = if input.ends_with(b"--b") {
+                at
+            } else {
+                DecodeEnd::WithReport
+            };
             check(input, Some("--b"), coding, want, ended);
         }
     }

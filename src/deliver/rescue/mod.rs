@@ -13,26 +13,26 @@ pub mod unpack;
 use std::cell::OnceCell;
 use std::path::{Path, PathBuf};
 
-use crate::classify::Origin;
+use crate::classify::MessageOrigin;
 use crate::classify::policy;
 use crate::classify::policy::{Action, Job, Why};
 use crate::classify::verdict::Bounce;
 use crate::config::Over;
-use crate::deliver::context::{Case, Guard, Outcome};
+use crate::deliver::context::{Delivery, Outcome, Run};
 use crate::deliver::forward::history;
 use crate::deliver::forward::rules::attribution::ForwardFailure;
 use crate::deliver::headers;
 use crate::deliver::overflow;
-use crate::deliver::rescue::unpack::Taken;
+use crate::deliver::rescue::unpack::UnpackedMessage;
 use crate::deliver::store;
 use crate::deliver::store::Placement;
-use crate::error::{Error, Outlook};
+use crate::error::{Error, Retry};
 use crate::message::Message;
 use crate::message::envelope::Envelope;
 use crate::report::returned_message;
 use crate::report::returned_message::LostMessage;
-use crate::report::returned_message::{Extent, ReturnedMessage};
-use crate::sys::message_buffer::Intake;
+use crate::report::returned_message::{Completeness, ReturnedMessage};
+use crate::sys::message_buffer::MessageBuffer;
 use crate::sys::state_file::Store;
 
 /// What became of the message that a report carries.
@@ -53,7 +53,7 @@ pub enum Rescue {
 ///
 /// # Errors
 /// When the message is nowhere safe, and trying again can help; then the report has to come again.
-pub fn rescue(guard: &Guard, case: &Case<'_>, blames: &[ForwardFailure]) -> Result<Rescue, Error> {
+pub fn rescue(guard: &Run, case: &Delivery<'_>, blames: &[ForwardFailure]) -> Result<Rescue, Error> {
     let Some(report) = case.judgement.verdict.bounce() else {
         return Ok(Rescue::Nothing);
     };
@@ -78,8 +78,9 @@ pub fn rescue(guard: &Guard, case: &Case<'_>, blames: &[ForwardFailure]) -> Resu
         ReturnedMessage::HeaderOnly(header) => return Ok(lost(header)),
         ReturnedMessage::None => return Ok(Rescue::Nothing),
     };
-    let Taken { intake, extent } = unpack::take_out(case.intake, case.content_start(), &place, &case.envelope.own)
-        .map_err(|e| Error::io("take a message out of", Path::new("a report"), &e))?;
+    let UnpackedMessage { intake, extent } =
+        unpack::take_out(case.intake, case.content_start(), &place, &case.envelope.own)
+            .map_err(|e| Error::io("take a message out of", Path::new("a report"), &e))?;
     let original = case_of(guard, case, &intake);
     if returned_message::lacks_body(&original.message) {
         return Ok(lost(returned_message::lost(&original.message)));
@@ -99,7 +100,7 @@ pub fn rescue(guard: &Guard, case: &Case<'_>, blames: &[ForwardFailure]) -> Resu
         return Ok(Rescue::Had);
     }
     let mut notes = Vec::new();
-    if extent == Extent::Cut {
+    if extent == Completeness::Cut {
         notes.push(headers::CUT.to_owned());
     }
     let field = |notes: &[String]| {
@@ -119,7 +120,7 @@ pub fn rescue(guard: &Guard, case: &Case<'_>, blames: &[ForwardFailure]) -> Resu
             notes.push("mailbox=full".to_owned());
             overflow::put(guard, &original, &field(&notes))?
         }
-        Err(e) if e.outlook() == Outlook::NeedsMending => {
+        Err(e) if e.outlook() == Retry::NeedsMending => {
             notes.push(format!("mailbox={}", headers::quoted(&e.to_string())));
             tracing::warn!(user = guard.account.name, cause = %e, "a message that came back goes to the overflow mbox");
             overflow::put(guard, &original, &field(&notes))?
@@ -151,7 +152,7 @@ pub fn rescue(guard: &Guard, case: &Case<'_>, blames: &[ForwardFailure]) -> Resu
 
 /// Tells whether the report gives up a message that this guard sent on. Any proof will do here, also one that is too weak to blame a
 /// destination: who forges it puts into the user's mailbox what could have been sent there.
-fn is_about_a_failed_forward(guard: &Guard, case: &Case<'_>, report: &Bounce) -> bool {
+fn is_about_a_failed_forward(guard: &Run, case: &Delivery<'_>, report: &Bounce) -> bool {
     let is_known = || {
         let id = report.quoted_message_id.as_deref();
         id.is_some_and(|id| !history::sent_to(guard, id).is_empty())
@@ -159,11 +160,11 @@ fn is_about_a_failed_forward(guard: &Guard, case: &Case<'_>, report: &Bounce) ->
     report.gives_up()
         // What went to the administrator is no mail of the user's.
         && case.judgement.diverted_before.is_none()
-        && (report.origin == Origin::OurForward || case.token.is_some() || is_known())
+        && (report.origin == MessageOrigin::OurForward || case.token.is_some() || is_known())
 }
 
 /// The message as a case of its own: from its own sender, for the same user, come when the report came.
-fn case_of<'a>(guard: &Guard, report: &Case<'_>, intake: &'a Intake) -> Case<'a> {
+fn case_of<'a>(guard: &Run, report: &Delivery<'_>, intake: &'a MessageBuffer) -> Delivery<'a> {
     let message = Message::new(intake.head());
     let own = report.envelope.own.clone();
     let envelope = Envelope {
@@ -172,7 +173,7 @@ fn case_of<'a>(guard: &Guard, report: &Case<'_>, intake: &'a Intake) -> Case<'a>
         own,
     };
     let judgement = crate::deliver::judge::judge(&message, &envelope, &guard.config);
-    Case {
+    Delivery {
         intake,
         message,
         envelope,

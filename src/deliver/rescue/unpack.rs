@@ -4,35 +4,40 @@
 use std::io::{self, Write};
 
 use crate::deliver::rescue::decode;
-use crate::deliver::rescue::decode::Ended;
+use crate::deliver::rescue::decode::DecodeEnd;
 use crate::message::Message;
 use crate::message::address::OwnAddresses;
 use crate::report::returned_message;
-use crate::report::returned_message::{Coding, Extent, Place};
-use crate::sys::message_buffer::Intake;
+use crate::report::returned_message::{Completeness, ReturnedPlace, TransferEncoding};
+use crate::sys::message_buffer::MessageBuffer;
 
 /// A message that was taken out of a report.
 #[derive(Debug)]
-pub struct Taken {
+pub struct UnpackedMessage {
     /// The message.
-    pub intake: Intake,
+    pub intake: MessageBuffer,
     /// Whether that is all of it.
-    pub extent: Extent,
+    pub extent: Completeness,
 }
 
 /// Takes the message at `place` out of `report`, whose content begins at byte `start`, without the marks of the guard.
 ///
 /// # Errors
 /// When the report cannot be read, or there is no room for a large message.
-pub fn take_out(report: &Intake, start: usize, place: &Place, own: &OwnAddresses) -> io::Result<Taken> {
+pub fn take_out(
+    report: &MessageBuffer,
+    start: usize,
+    place: &ReturnedPlace,
+    own: &OwnAddresses,
+) -> io::Result<UnpackedMessage> {
     let coding = match place.coding {
-        Coding::Plain => decode::Coding::Plain,
-        Coding::Base64 => decode::Coding::Base64,
-        Coding::QuotedPrintable => decode::Coding::QuotedPrintable,
+        TransferEncoding::Plain => decode::Coding::Plain,
+        TransferEncoding::Base64 => decode::Coding::Base64,
+        TransferEncoding::QuotedPrintable => decode::Coding::QuotedPrintable,
     };
-    let mut ended = Ended::WithReport;
+    let mut ended = DecodeEnd::WithReport;
     let packed = report.reader(start + place.start);
-    let whole = Intake::collect(|to| {
+    let whole = MessageBuffer::collect(|to| {
         ended = decode::extract(packed, place.until.as_deref(), coding, to)?;
         Ok(())
     })?;
@@ -40,15 +45,17 @@ pub fn take_out(report: &Intake, start: usize, place: &Place, own: &OwnAddresses
     let header = message.header();
     let kept = returned_message::without_marks(header, own);
     let begin = whole.head().len() - message.content().len() + header.len();
-    let intake = Intake::collect(|to| {
+    let intake = MessageBuffer::collect(|to| {
         to.write_all(&kept)?;
         io::copy(&mut whole.reader(begin), to).map(drop)
     })?;
-    Ok(Taken {
+    Ok(UnpackedMessage {
         intake,
         extent: match (place.extent, ended, &place.until) {
-            (Extent::All, Ended::AtDelimiter, _) | (Extent::All, Ended::WithReport, None) => Extent::All,
-            (Extent::Cut, _, _) | (Extent::All, Ended::WithReport, Some(_)) => Extent::Cut,
+            (Completeness::All, DecodeEnd::AtDelimiter, _) | (Completeness::All, DecodeEnd::WithReport, None) => {
+                Completeness::All
+            }
+            (Completeness::Cut, _, _) | (Completeness::All, DecodeEnd::WithReport, Some(_)) => Completeness::Cut,
         },
     })
 }

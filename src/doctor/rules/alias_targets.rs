@@ -2,7 +2,7 @@
 
 /// One place that mail goes to.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Item {
+pub enum AliasTarget {
     /// An address, or a name of this host.
     Address(String),
     /// A name behind a backslash: the user's mailbox, whatever a `.forward` says.
@@ -31,28 +31,28 @@ pub enum Quoted {
 
 /// An item and the line that it begins on, counted from 1.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Placed {
+pub struct PlacedTarget {
     /// The line.
     pub line: usize,
     /// What stands there.
-    pub item: Item,
+    pub item: AliasTarget,
 }
 
 /// The items of a `.forward`: one or more a line, with commas between; `#` begins a comment.
 #[must_use]
-pub fn of_forward(text: &str) -> Vec<Placed> {
+pub fn of_forward(text: &str) -> Vec<PlacedTarget> {
     let lines = text
         .lines()
         .zip(1..)
         .filter(|(line, _)| !line.trim_start().starts_with('#'));
     lines
-        .flat_map(|(text, line)| of_line(text).into_iter().map(move |item| Placed { line, item }))
+        .flat_map(|(text, line)| of_line(text).into_iter().map(move |item| PlacedTarget { line, item }))
         .collect()
 }
 
 /// The items of one line.
 #[must_use]
-pub fn of_line(text: &str) -> Vec<Item> {
+pub fn of_line(text: &str) -> Vec<AliasTarget> {
     split(text).into_iter().filter_map(|part| item(part.trim())).collect()
 }
 
@@ -76,7 +76,7 @@ fn split(text: &str) -> Vec<&str> {
     parts
 }
 
-fn item(part: &str) -> Option<Item> {
+fn item(part: &str) -> Option<AliasTarget> {
     // Both `"|command"` and `|"command"` are written.
     let (bare, quoted) = match part.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
         Some(inner) => (inner.replace("\\\"", "\""), Quoted::Yes),
@@ -89,19 +89,19 @@ fn item(part: &str) -> Option<Item> {
     if let Some(command) = bare.strip_prefix('|') {
         let command = command.trim();
         let inner = command.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
-        return Some(Item::Command {
+        return Some(AliasTarget::Command {
             text: inner.unwrap_or(command).to_owned(),
             quoted: if inner.is_some() { Quoted::Yes } else { quoted },
         });
     }
     Some(if let Some(name) = bare.strip_prefix('\\') {
-        Item::Mailbox(name.to_owned())
+        AliasTarget::Mailbox(name.to_owned())
     } else if let Some(path) = bare.strip_prefix(":include:") {
-        Item::Include(path.trim().to_owned())
+        AliasTarget::Include(path.trim().to_owned())
     } else if bare.starts_with(['/', '~']) {
-        Item::File(bare.to_owned())
+        AliasTarget::File(bare.to_owned())
     } else {
-        Item::Address(bare.to_owned())
+        AliasTarget::Address(bare.to_owned())
     })
 }
 
@@ -172,7 +172,7 @@ impl Hook {
 
 #[cfg(test)]
 mod tests {
-    use super::{Item, Quoted, guard_of, of_forward};
+    use super::{AliasTarget, Quoted, guard_of, of_forward};
 
     #[test]
     fn a_line_is_split_at_commas_outside_quotes() {
@@ -181,7 +181,7 @@ mod tests {
             .into_iter()
             .map(|placed| (placed.line, placed.item))
             .collect();
-        let command = |text: &str, quoted| Item::Command {
+        let command = |text: &str, quoted| AliasTarget::Command {
             text: text.to_owned(),
             quoted,
         };
@@ -192,11 +192,11 @@ mod tests {
                     2,
                     command("/usr/bin/spoolguard forward b@b.test, c@c.test", Quoted::Yes)
                 ),
-                (2, Item::Mailbox("a".to_owned())),
-                (3, Item::Address("b@b.test".to_owned())),
-                (3, Item::File("/home/a/mbox".to_owned())),
+                (2, AliasTarget::Mailbox("a".to_owned())),
+                (3, AliasTarget::Address("b@b.test".to_owned())),
+                (3, AliasTarget::File("/home/a/mbox".to_owned())),
                 (4, command("cat x", Quoted::Yes)),
-                (5, Item::Include("/x".to_owned())),
+                (5, AliasTarget::Include("/x".to_owned())),
                 (6, command("cat y", Quoted::No)),
             ]
         );

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::doctor::rules::alias_targets::{Item, guard_of, of_line};
+use crate::doctor::rules::alias_targets::{AliasTarget, guard_of, of_line};
 use crate::message::address::Address;
 
 /// Aliases lead to aliases; more than this is a circle that nobody saw.
@@ -10,7 +10,7 @@ const DEEPEST: usize = 50;
 
 /// An aliases file.
 #[derive(Clone, Debug, Default)]
-pub struct Aliases(BTreeMap<String, Vec<Item>>);
+pub struct Aliases(BTreeMap<String, Vec<AliasTarget>>);
 
 impl Aliases {
     /// Reads one: `name: items`, and lines that begin with a blank go on with the one before.
@@ -52,7 +52,8 @@ impl Aliases {
     /// Aliases whose command is spoolguard.
     pub fn guarded(&self) -> impl Iterator<Item = &str> {
         self.0.iter().filter_map(|(name, items)| {
-            let runs_it = |item: &Item| matches!(item, Item::Command { text, .. } if guard_of(text).is_some());
+            let runs_it =
+                |item: &AliasTarget| matches!(item, AliasTarget::Command { text, .. } if guard_of(text).is_some());
             items.iter().any(runs_it).then_some(name.as_str())
         })
     }
@@ -128,11 +129,11 @@ impl Names<'_> {
         path.push(name.clone());
         for item in items {
             match item {
-                Item::Address(next) => self.follow(next, path, found),
-                Item::Mailbox(name) => found.push(End::User(name.clone())),
-                Item::Command { text, .. } => found.push(End::Command(text.clone())),
-                Item::File(path) => found.push(End::File(path.clone())),
-                Item::Include(path) => found.push(End::Unseen(path.clone())),
+                AliasTarget::Address(next) => self.follow(next, path, found),
+                AliasTarget::Mailbox(name) => found.push(End::User(name.clone())),
+                AliasTarget::Command { text, .. } => found.push(End::Command(text.clone())),
+                AliasTarget::File(path) => found.push(End::File(path.clone())),
+                AliasTarget::Include(path) => found.push(End::Unseen(path.clone())),
             }
         }
         path.pop();

@@ -1,14 +1,15 @@
 //! What a `.forward` does with mail, and whether that is safe.
 
 use crate::doctor::rules::alias_targets;
-use crate::doctor::rules::alias_targets::{Item, Placed, Quoted, guard_of};
+use crate::doctor::rules::alias_targets::{AliasTarget, PlacedTarget, Quoted, guard_of};
 use crate::doctor::rules::{Check, Finding};
 
 /// Judges the `.forward` at `path`.
 #[must_use]
 pub fn judge(path: &str, text: &str) -> Vec<Finding> {
     let placed = alias_targets::of_forward(text);
-    let is_guard = |placed: &&Placed| matches!(&placed.item, Item::Command { text, .. } if guard_of(text).is_some());
+    let is_guard =
+        |placed: &&PlacedTarget| matches!(&placed.item, AliasTarget::Command { text, .. } if guard_of(text).is_some());
     let guards = placed.iter().filter(is_guard).count();
     let mut findings: Vec<_> = placed.iter().filter_map(|placed| one(path, placed, guards)).collect();
     if guards > 0 && findings.is_empty() {
@@ -17,11 +18,11 @@ pub fn judge(path: &str, text: &str) -> Vec<Finding> {
     findings
 }
 
-fn one(path: &str, placed: &Placed, guards: usize) -> Option<Finding> {
+fn one(path: &str, placed: &PlacedTarget, guards: usize) -> Option<Finding> {
     let line = placed.line;
     let wrong = |what: String, remedy: &str| Some(Finding::wrong(Check::Forward, path, what, remedy));
     match &placed.item {
-        Item::Command { text, quoted } => {
+        AliasTarget::Command { text, quoted } => {
             let hook = guard_of(text)?;
             match (hook.job.as_str(), quoted) {
                 ("forward" | "deliver", Quoted::No) if text.contains([' ', '\t']) => wrong(
@@ -35,15 +36,15 @@ fn one(path: &str, placed: &Placed, guards: usize) -> Option<Finding> {
                 ),
             }
         }
-        Item::Mailbox(_) if guards > 0 => wrong(
+        AliasTarget::Mailbox(_) if guards > 0 => wrong(
             format!("line {line}: a copy goes to the mailbox beside spoolguard: Postfix adds another one at each try"),
             "take it away, and write --keep behind forward",
         ),
-        Item::Address(address) if guards > 0 => wrong(
+        AliasTarget::Address(address) if guards > 0 => wrong(
             format!("line {line}: mail also goes to {address} without spoolguard"),
             "take it away, and name the address behind spoolguard forward",
         ),
-        Item::Address(address) => Some(
+        AliasTarget::Address(address) => Some(
             Finding::note(
                 Check::Forward,
                 path,
@@ -51,12 +52,12 @@ fn one(path: &str, placed: &Placed, guards: usize) -> Option<Finding> {
             )
             .remedy(format!("write \"|/usr/bin/spoolguard forward {address}\"")),
         ),
-        Item::Include(file) => Some(Finding::note(
+        AliasTarget::Include(file) => Some(Finding::note(
             Check::Forward,
             path,
             format!("line {line}: it reads {file}, which was not looked at"),
         )),
-        Item::Mailbox(_) | Item::File(_) => None,
+        AliasTarget::Mailbox(_) | AliasTarget::File(_) => None,
     }
 }
 

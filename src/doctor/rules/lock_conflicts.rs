@@ -3,7 +3,7 @@
 //! Two programs that share no lock write into the same mailbox at once. Two that share two, wait for the second while they hold the
 //! first, and take them in opposite orders, stop each other until one of them gives up.
 
-use crate::doctor::rules::lock_conventions::{Habit, Lock};
+use crate::doctor::rules::lock_conventions::{Lock, LockConvention};
 use crate::doctor::rules::{Check, Finding};
 
 /// The longest that two may stop each other before it is worth a word, in seconds.
@@ -31,7 +31,7 @@ pub fn opensmtpd(configuration: &str) -> Option<Finding> {
 
 /// Judges what the others take beside what spoolguard takes in effect, which is less where users can make no dotlock.
 #[must_use]
-pub fn judge(ours: &[Lock], habits: &[Habit]) -> Vec<Finding> {
+pub fn judge(ours: &[Lock], habits: &[LockConvention]) -> Vec<Finding> {
     let mut findings: Vec<_> = habits.iter().map(|habit| shared(ours, habit)).collect();
     findings.extend(habits.iter().filter_map(|habit| clash(habit, habits)));
     findings
@@ -46,7 +46,7 @@ fn listed<T: ToString>(items: &[T], last: &str) -> String {
     }
 }
 
-fn shared(ours: &[Lock], habit: &Habit) -> Finding {
+fn shared(ours: &[Lock], habit: &LockConvention) -> Finding {
     let meets = |theirs: &[Lock]| theirs.iter().any(|lock| ours.contains(lock));
     let takes = listed(&habit.writing, ", then ");
     let reading = habit.reading.as_deref().unwrap_or(&habit.writing);
@@ -73,16 +73,16 @@ fn shared(ours: &[Lock], habit: &Habit) -> Finding {
 }
 
 /// Whom a program that takes a kernel lock first can stop, and be stopped by.
-fn clash(habit: &Habit, habits: &[Habit]) -> Option<Finding> {
-    let begins_with_dotlock = |habit: &Habit| habit.writing.first() == Some(&Lock::Dotlock);
+fn clash(habit: &LockConvention, habits: &[LockConvention]) -> Option<Finding> {
+    let begins_with_dotlock = |habit: &LockConvention| habit.writing.first() == Some(&Lock::Dotlock);
     let at_dotlock = habit.writing.iter().position(|lock| *lock == Lock::Dotlock)?;
     let before = habit.writing.get(..at_dotlock)?;
-    let others: Vec<&Habit> = habits
+    let others: Vec<&LockConvention> = habits
         .iter()
         .filter(|other| begins_with_dotlock(other) && other.writing.iter().any(|lock| before.contains(lock)))
         .collect();
     // The more impatient of two ends it.
-    let of_pair = |other: &Habit| match (habit.waits_seconds, other.waits_seconds) {
+    let of_pair = |other: &LockConvention| match (habit.waits_seconds, other.waits_seconds) {
         (Some(a), Some(b)) => Some(a.min(b)),
         (a, b) => a.or(b),
     };
@@ -112,7 +112,7 @@ fn clash(habit: &Habit, habits: &[Habit]) -> Option<Finding> {
 mod tests {
     use super::{judge, opensmtpd};
     use crate::doctor::rules::lock_conventions::samples::{MUTT, PROCMAIL, debians_dovecot};
-    use crate::doctor::rules::lock_conventions::{Habit, Lock, maildrop, mutt, postfix, procmail};
+    use crate::doctor::rules::lock_conventions::{Lock, LockConvention, maildrop, mutt, postfix, procmail};
     use crate::doctor::rules::settings::Settings;
     use crate::doctor::rules::{Check, Level};
 
@@ -131,7 +131,7 @@ mod tests {
 
     #[test]
     fn who_shares_no_lock_and_who_can_stop_whom_is_said() {
-        let all = |dovecot: &str| -> Vec<Habit> {
+        let all = |dovecot: &str| -> Vec<LockConvention> {
             let postfix = postfix(&Settings::parse("mailbox_delivery_lock = fcntl, dotlock\n"));
             [debians_dovecot(dovecot, ""), procmail(PROCMAIL), mutt(MUTT), postfix]
                 .into_iter()
@@ -140,7 +140,7 @@ mod tests {
                 .collect()
         };
         let both = [Lock::Dotlock, Lock::Fcntl];
-        let found = |ours: &[Lock], habits: &[Habit]| -> Vec<(Check, Level, String)> {
+        let found = |ours: &[Lock], habits: &[LockConvention]| -> Vec<(Check, Level, String)> {
             judge(ours, habits)
                 .into_iter()
                 .filter(|finding| finding.level != Level::Ok)
@@ -165,7 +165,7 @@ mod tests {
         // mutt gives up soon.
         let pair: Vec<_> = [procmail(PROCMAIL), mutt(MUTT)].into_iter().flatten().collect();
         assert_eq!(found(&both, &pair), []);
-        let dotlock_alone = Habit {
+        let dotlock_alone = LockConvention {
             program: "x",
             writing: vec![Lock::Dotlock],
             reading: None,
@@ -181,7 +181,7 @@ mod tests {
                 "x: it takes dotlock on a mailbox and spoolguard takes fcntl: both can write at once".to_owned()
             )]
         );
-        let reads_unlocked = Habit {
+        let reads_unlocked = LockConvention {
             reading: Some(vec![Lock::Flock]),
             ..dotlock_alone.clone()
         };

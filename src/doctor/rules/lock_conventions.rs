@@ -28,7 +28,7 @@ impl fmt::Display for Lock {
 
 /// How a program locks mailboxes.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Habit {
+pub struct LockConvention {
     /// The program.
     pub program: &'static str,
     /// What it takes before it writes, in this order.
@@ -78,25 +78,30 @@ fn dotlock_first(mut locks: Vec<Lock>) -> Vec<Lock> {
 
 /// Postfix's local(8), whose order is the same however `mailbox_delivery_lock` is written.
 #[must_use]
-pub fn postfix(settings: &Settings) -> Option<Habit> {
+pub fn postfix(settings: &Settings) -> Option<LockConvention> {
     let set_by = "postconf -e 'mailbox_delivery_lock = dotlock, fcntl' && postfix reload";
     of_postfix("Postfix", "mailbox_delivery_lock", set_by, settings)
 }
 
 /// Postfix's virtual(8), where it has mailboxes in the directory `dir` or below it.
 #[must_use]
-pub fn postfix_virtual(settings: &Settings, dir: &str) -> Option<Habit> {
+pub fn postfix_virtual(settings: &Settings, dir: &str) -> Option<LockConvention> {
     let base = settings.get("virtual_mailbox_base").filter(|base| !base.is_empty())?;
     let set_by = "postconf -e 'virtual_mailbox_lock = dotlock, fcntl' && postfix reload";
     let is_there = Path::new(dir).starts_with(base) || Path::new(base).starts_with(dir);
     is_there.then(|| of_postfix("Postfix's virtual(8)", "virtual_mailbox_lock", set_by, settings))?
 }
 
-fn of_postfix(program: &'static str, setting: &str, set_by: &'static str, settings: &Settings) -> Option<Habit> {
+fn of_postfix(
+    program: &'static str,
+    setting: &str,
+    set_by: &'static str,
+    settings: &Settings,
+) -> Option<LockConvention> {
     settings.get(setting)?;
     let tries = settings.number("deliver_lock_attempts").unwrap_or(20);
     let pause_seconds = settings.seconds("deliver_lock_delay").unwrap_or(1);
-    Some(Habit {
+    Some(LockConvention {
         program,
         writing: dotlock_first(locks(settings.words(setting))),
         reading: None,
@@ -108,7 +113,7 @@ fn of_postfix(program: &'static str, setting: &str, set_by: &'static str, settin
 
 /// Dovecot, which takes them as they are written; nothing where its mail is in no mbox.
 #[must_use]
-pub fn dovecot(settings: &Settings) -> Option<Habit> {
+pub fn dovecot(settings: &Settings) -> Option<LockConvention> {
     settings.get("mbox_write_locks")?;
     let place = settings.get("mail_location").unwrap_or_default();
     // 2.4 says it with a setting of its own.
@@ -117,7 +122,7 @@ pub fn dovecot(settings: &Settings) -> Option<Habit> {
     if driver.is_some_and(|driver| driver != "mbox") {
         return None;
     }
-    Some(Habit {
+    Some(LockConvention {
         program: "Dovecot",
         writing: locks(settings.words("mbox_write_locks")),
         reading: Some(locks(settings.words("mbox_read_locks"))),
@@ -129,9 +134,9 @@ pub fn dovecot(settings: &Settings) -> Option<Habit> {
 
 /// procmail, from what `procmail -v` says. It waits for the kernel's lock for ever.
 #[must_use]
-pub fn procmail(said: &str) -> Option<Habit> {
+pub fn procmail(said: &str) -> Option<LockConvention> {
     let line = said.lines().find_map(|line| line.strip_prefix("Locking strategies:"))?;
-    Some(Habit {
+    Some(LockConvention {
         program: "procmail",
         writing: dotlock_first(locks(line.split([',', ' ', '\t']))),
         reading: None,
@@ -143,7 +148,7 @@ pub fn procmail(said: &str) -> Option<Habit> {
 
 /// mutt and neomutt, from what `-v` says. They hold the kernel's lock while they try the dotlock, for five seconds.
 #[must_use]
-pub fn mutt(said: &str) -> Option<Habit> {
+pub fn mutt(said: &str) -> Option<LockConvention> {
     let has = |name: &str| {
         let mut words = said.split_ascii_whitespace();
         words.any(|word| {
@@ -153,7 +158,7 @@ pub fn mutt(said: &str) -> Option<Habit> {
     };
     let order = ["fcntl", "flock", "dotlock"];
     let writing = locks(order.into_iter().filter(|name| has(name)));
-    (!writing.is_empty()).then_some(Habit {
+    (!writing.is_empty()).then_some(LockConvention {
         program: "mutt",
         writing,
         reading: None,
@@ -165,8 +170,8 @@ pub fn mutt(said: &str) -> Option<Habit> {
 
 /// maildrop, which does not say; this is how Debian builds it.
 #[must_use]
-pub fn maildrop() -> Habit {
-    Habit {
+pub fn maildrop() -> LockConvention {
+    LockConvention {
         program: "maildrop",
         writing: vec![Lock::Dotlock, Lock::Fcntl],
         reading: None,
@@ -178,7 +183,7 @@ pub fn maildrop() -> Habit {
 
 /// Exim, from what `exim -bP transports` says of those that append to a mailbox.
 #[must_use]
-pub fn exim(transports: &[(String, Settings)]) -> Option<Habit> {
+pub fn exim(transports: &[(String, Settings)]) -> Option<LockConvention> {
     let (_, settings) = transports.iter().find(|(_, settings)| {
         let is = |name: &str| settings.get(name) == Some("yes");
         settings.get("driver") == Some("appendfile") && !is("maildir_format") && !is("mailstore_format")
@@ -198,7 +203,7 @@ pub fn exim(transports: &[(String, Settings)]) -> Option<Habit> {
     if has("use_flock_lock", false) {
         writing.push(Lock::Flock);
     }
-    Some(Habit {
+    Some(LockConvention {
         program: "Exim",
         writing,
         reading: None,
@@ -212,7 +217,7 @@ pub fn exim(transports: &[(String, Settings)]) -> Option<Habit> {
 pub(crate) mod samples {
     //! What programs print.
 
-    use super::{Habit, dovecot};
+    use super::{LockConvention, dovecot};
     use crate::doctor::rules::settings::Settings;
 
     pub(crate) const PROCMAIL: &str = "procmail v3.23pre 2001/09/13\n\nLocking strategies:\tdotlocking, fcntl()\nDefault rcfile:\t\t$HOME/.procmailrc\n";
@@ -222,7 +227,7 @@ pub(crate) mod samples {
         "NeoMutt 20220429\n+attach_headers_color +bkgdset +color +fcntl -flock -fmemopen\n";
     pub(crate) const EXIM: &str = "\naddress_pipe transport:\ndriver = pipe\n\nmail_spool transport:\ndriver = appendfile\nuse_fcntl_lock\nno_use_flock_lock\nuse_lockfile\n";
 
-    pub(crate) fn debians_dovecot(write: &str, more: &str) -> Option<Habit> {
+    pub(crate) fn debians_dovecot(write: &str, more: &str) -> Option<LockConvention> {
         let text = format!(
             "mbox_read_locks = fcntl\nmbox_write_locks = {write}\nmbox_lock_timeout = 5 mins\n\
              mail_location = mbox:~/mail:INBOX=/var/mail/%u\n{more}"

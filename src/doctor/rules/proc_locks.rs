@@ -15,7 +15,7 @@ pub struct FileId {
 
 /// A lock that somebody holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Held {
+pub struct HeldLock {
     /// How.
     pub lock: Lock,
     /// Whether others may read meanwhile.
@@ -37,11 +37,11 @@ pub enum Access {
 
 /// The locks that are held. Those that somebody only waits for, and leases, are left out.
 #[must_use]
-pub fn held(text: &str) -> Vec<Held> {
+pub fn held(text: &str) -> Vec<HeldLock> {
     text.lines().filter_map(line).collect()
 }
 
-fn line(text: &str) -> Option<Held> {
+fn line(text: &str) -> Option<HeldLock> {
     let text = text.strip_prefix("lock:").unwrap_or(text);
     let mut words = text.split_ascii_whitespace().skip(1);
     let lock = match words.next()? {
@@ -59,7 +59,7 @@ fn line(text: &str) -> Option<Held> {
     let device = |part: Option<&str>| u64::from_str_radix(part?, 16).ok();
     let (major, minor) = (device(file.next())?, device(file.next())?);
     let inode = file.next()?.parse().ok()?;
-    Some(Held {
+    Some(HeldLock {
         lock,
         access,
         pid,
@@ -69,7 +69,7 @@ fn line(text: &str) -> Option<Held> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Access, FileId, Held, held};
+    use super::{Access, FileId, HeldLock, held};
     use crate::doctor::rules::lock_conventions::Lock;
 
     #[test]
@@ -77,7 +77,7 @@ mod tests {
         let text = "1: POSIX  ADVISORY  WRITE 1234 08:02:12345 0 EOF\n1: -> POSIX  ADVISORY  WRITE 1235 08:02:12345 0 EOF\n\
                     2: FLOCK  ADVISORY  READ 7 00:1f:9 0 EOF\nlock:\t3: OFDLCK ADVISORY  WRITE -1 fd:00:77 10 EOF\n\
                     4: LEASE  ACTIVE    READ 5 08:02:1 0 EOF\n5: POSIX ADVISORY WRITE 3 <none>:0 0 EOF\nnonsense\n";
-        let one = |lock, access, pid, major, minor, inode| Held {
+        let one = |lock, access, pid, major, minor, inode| HeldLock {
             lock,
             access,
             pid,

@@ -8,7 +8,7 @@ use crate::doctor::rules::{Check, Finding};
 
 /// A statement of the file, and the line that it begins on, counted from 1.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Placed {
+struct PlacedStatement {
     line: usize,
     statement: Statement,
 }
@@ -26,11 +26,11 @@ enum Statement {
 struct Recipe {
     flags: String,
     conditions: Vec<String>,
-    action: Action,
+    action: RecipeAction,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Action {
+enum RecipeAction {
     /// `| command`.
     Pipe(String),
     /// `! address`.
@@ -47,14 +47,14 @@ enum Action {
 #[must_use]
 pub fn hooks(text: &str) -> Vec<(usize, Hook)> {
     let mut found = Vec::new();
-    for Placed { line, statement } in statements(text) {
+    for PlacedStatement { line, statement } in statements(text) {
         if let Statement::Recipe(recipe) = statement {
             let commands = recipe
                 .conditions
                 .iter()
                 .filter_map(|condition| condition.strip_prefix('?'));
             found.extend(commands.filter_map(guard_of).map(|hook| (line, hook)));
-            if let Action::Pipe(command) = &recipe.action {
+            if let RecipeAction::Pipe(command) = &recipe.action {
                 found.extend(guard_of(command).map(|hook| (line, hook)));
             }
         }
@@ -65,18 +65,18 @@ pub fn hooks(text: &str) -> Vec<(usize, Hook)> {
 /// Where it sends mail without spoolguard, with the lines.
 #[must_use]
 pub fn forwards(text: &str) -> Vec<(usize, String)> {
-    let sent = |placed: Placed| match placed.statement {
+    let sent = |placed: PlacedStatement| match placed.statement {
         Statement::Recipe(recipe) => Some((placed.line, plain_forward(&recipe.action)?)),
         Statement::Assignment(..) | Statement::End => None,
     };
     statements(text).into_iter().filter_map(sent).collect()
 }
 
-fn plain_forward(action: &Action) -> Option<String> {
+fn plain_forward(action: &RecipeAction) -> Option<String> {
     match action {
-        Action::Forward(to) => Some(to.clone()),
+        RecipeAction::Forward(to) => Some(to.clone()),
         // With -t it answers somebody, and sends nothing on.
-        Action::Pipe(command) if guard_of(command).is_none() => {
+        RecipeAction::Pipe(command) if guard_of(command).is_none() => {
             let words = command.split_ascii_whitespace();
             let mut words = words.map(|word| word.trim_matches(['(', ')', ';']));
             words.find(|word| word.ends_with("/sendmail") || *word == "sendmail" || *word == "$SENDMAIL")?;
@@ -84,7 +84,7 @@ fn plain_forward(action: &Action) -> Option<String> {
             let to = words.last().filter(|word| !word.starts_with('-'))?;
             (!words.contains(&"-t")).then(|| (*to).to_owned())
         }
-        Action::Pipe(_) | Action::Block | Action::Line(_) | Action::File => None,
+        RecipeAction::Pipe(_) | RecipeAction::Block | RecipeAction::Line(_) | RecipeAction::File => None,
     }
 }
 
@@ -94,7 +94,7 @@ pub fn judge(path: &str, text: &str) -> Vec<Finding> {
     let all = statements(text);
     let has_guard = !hooks(text).is_empty();
     let mut found = Vec::new();
-    for (at, Placed { line, statement }) in all.iter().enumerate() {
+    for (at, PlacedStatement { line, statement }) in all.iter().enumerate() {
         match statement {
             Statement::Recipe(recipe) => {
                 let behind = all.get(at + 1..).unwrap_or_default();
@@ -132,8 +132,8 @@ fn plain(path: &str, line: usize, to: &str, has_guard: bool) -> Finding {
     }
 }
 
-fn of_recipe(path: &str, line: usize, recipe: &Recipe, behind: &[Placed]) -> Vec<Finding> {
-    let Action::Pipe(command) = &recipe.action else {
+fn of_recipe(path: &str, line: usize, recipe: &Recipe, behind: &[PlacedStatement]) -> Vec<Finding> {
+    let RecipeAction::Pipe(command) = &recipe.action else {
         return Vec::new();
     };
     let Some(hook) = guard_of(command) else {
@@ -190,7 +190,7 @@ fn of_recipe(path: &str, line: usize, recipe: &Recipe, behind: &[Placed]) -> Vec
 }
 
 /// Whether what is left for another try gets to the mail system: `EXITCODE` and then `HOST`, before anything else takes the message.
-fn ending(path: &str, line: usize, recipe: &Recipe, behind: &[Placed]) -> Option<Finding> {
+fn ending(path: &str, line: usize, recipe: &Recipe, behind: &[PlacedStatement]) -> Option<Finding> {
     let mut exit_code = None;
     let mut stops = false;
     for placed in behind {
@@ -202,7 +202,7 @@ fn ending(path: &str, line: usize, recipe: &Recipe, behind: &[Placed]) -> Option
             }
             Statement::Assignment(..) => {}
             Statement::Recipe(Recipe {
-                action: Action::Line(_),
+                action: RecipeAction::Line(_),
                 ..
             }) => {}
             Statement::Recipe(_) | Statement::End => break,
@@ -239,11 +239,11 @@ fn ending(path: &str, line: usize, recipe: &Recipe, behind: &[Placed]) -> Option
 }
 
 /// The statements of the file. What cannot be understood is left out, as procmail does.
-fn statements(text: &str) -> Vec<Placed> {
+fn statements(text: &str) -> Vec<PlacedStatement> {
     let mut found = Vec::new();
     let mut lines = logical_lines(text).into_iter().peekable();
     while let Some((line, text)) = lines.next() {
-        let mut add = |statement| found.push(Placed { line, statement });
+        let mut add = |statement| found.push(PlacedStatement { line, statement });
         if let Some(head) = text.strip_prefix(':') {
             let mut conditions = Vec::new();
             while let Some((_, text)) = lines.next_if(|(_, text)| text.starts_with('*')) {
@@ -274,18 +274,18 @@ fn statements(text: &str) -> Vec<Placed> {
     found
 }
 
-fn action_of(text: &str) -> Action {
+fn action_of(text: &str) -> RecipeAction {
     if let Some(command) = text.strip_prefix('|') {
-        Action::Pipe(command.trim().to_owned())
+        RecipeAction::Pipe(command.trim().to_owned())
     } else if let Some(to) = text.strip_prefix('!') {
-        Action::Forward(to.trim().to_owned())
+        RecipeAction::Forward(to.trim().to_owned())
     } else if let Some(rest) = text.strip_prefix('{') {
         match rest.trim().strip_suffix('}') {
-            Some(inner) => Action::Line(inner.trim().to_owned()),
-            None => Action::Block,
+            Some(inner) => RecipeAction::Line(inner.trim().to_owned()),
+            None => RecipeAction::Block,
         }
     } else {
-        Action::File
+        RecipeAction::File
     }
 }
 

@@ -15,10 +15,10 @@ use nix::sys::time::{TimeSpec, TimeValLike};
 use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
 
-use crate::error::{Class, Error};
+use crate::error::{Category, Error};
 use crate::mailbox::OpenMailbox;
 use crate::mailbox::expunge::imap_state;
-use crate::mailbox::expunge::journal::{Draft, Head, Journal, Undo};
+use crate::mailbox::expunge::journal::{Journal, JournalDraft, RecordHeader, Undo};
 use crate::mailbox::expunge::snapshot::{Changes, Snapshot};
 use crate::mailbox::format::asctime;
 use crate::mailbox::lock::Locked;
@@ -34,7 +34,7 @@ const BEFORE_BYTES: u64 = 64 << 10;
 
 /// What goes, and what is known about the rest.
 #[derive(Clone, Debug)]
-pub struct Plan {
+pub struct ExpungePlan {
     /// What goes. Each part begins and ends where a message does.
     pub taken: Ranges,
     /// What that hashes to.
@@ -60,7 +60,7 @@ pub enum Unread {
 
 /// How sure the caller is that the mailbox still holds what it saw.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Trust {
+pub enum SnapshotTrust {
     /// It looked once.
     Once,
     /// It read everything again, just before. Then it is enough that nothing moved.
@@ -70,7 +70,7 @@ pub enum Trust {
 /// A cut of which everything is done that needs no lock.
 #[derive(Debug)]
 pub struct Prepared {
-    draft: Draft,
+    draft: JournalDraft,
     kept: Ranges,
     kept_hash: Hash,
 }
@@ -107,13 +107,13 @@ impl Prepared {
     /// When the journal cannot be written.
     pub fn new(
         look: &Snapshot,
-        plan: &Plan,
+        plan: &ExpungePlan,
         place: &Path,
         mut step: impl FnMut(u64) -> io::Result<()>,
     ) -> Result<Self, Error> {
         let fail = |e: io::Error| unwritten(look.path(), &e);
         let stat = look.file().metadata().map_err(fail)?;
-        let mut draft = Draft::begin(place, stat.uid(), stat.gid())?;
+        let mut draft = JournalDraft::begin(place, stat.uid(), stat.gid())?;
         let kept = plan.taken.gaps(look.bytes());
         let mut from = Hashing::new(kept.reader(look.file()));
         let mut buffer = vec![0; STEP_BYTES];
@@ -141,17 +141,22 @@ impl Prepared {
     ///
     /// # Errors
     /// When it cannot be read.
-    pub fn reread(&self, look: &Snapshot, plan: &Plan, step: impl FnMut(u64) -> io::Result<()>) -> Result<bool, Error> {
+    pub fn reread(
+        &self,
+        look: &Snapshot,
+        plan: &ExpungePlan,
+        step: impl FnMut(u64) -> io::Result<()>,
+    ) -> Result<bool, Error> {
         self.stands(look.file(), plan, step)
             .map_err(|e| Error::io("read", look.path(), &e))
     }
 
-    fn stands(&self, file: &File, plan: &Plan, mut step: impl FnMut(u64) -> io::Result<()>) -> io::Result<bool> {
+    fn stands(&self, file: &File, plan: &ExpungePlan, mut step: impl FnMut(u64) -> io::Result<()>) -> io::Result<bool> {
         Ok(plan.taken.hash(file, &mut step)? == plan.hash && self.kept.hash(file, &mut step)? == self.kept_hash)
     }
 }
 
-impl Plan {
+impl ExpungePlan {
     /// The field that the first message which stays has to get; none where the first message of the mailbox stays.
     fn carried(&self) -> Option<Vec<u8>> {
         let base = self.imap_base.as_ref().filter(|_| self.taken.start() == Some(0))?;
@@ -177,7 +182,7 @@ fn unwritten(mailbox: &Path, e: &io::Error) -> Error {
 }
 
 /// Writes a part; the first one gets the field.
-fn put(draft: &mut Draft, part: &[u8], carry: &mut Option<Vec<u8>>) -> io::Result<()> {
+fn put(draft: &mut JournalDraft, part: &[u8], carry: &mut Option<Vec<u8>>) -> io::Result<()> {
     match carry.take() {
         Some(field) => draft.write_all(&imap_state::insert(part, &field)),
         None => draft.write_all(part),
@@ -191,9 +196,9 @@ fn put(draft: &mut Draft, part: &[u8], carry: &mut Option<Vec<u8>>) -> io::Resul
 pub fn expunge(
     locked: &mut OpenMailbox,
     look: &Snapshot,
-    plan: &Plan,
+    plan: &ExpungePlan,
     prepared: Prepared,
-    trust: Trust,
+    trust: SnapshotTrust,
 ) -> Result<Expunge, Error> {
     let begun = Instant::now();
     let fail = |e: io::Error| Error::io("read", look.path(), &e);
@@ -208,8 +213,8 @@ pub fn expunge(
                 return Ok(Expunge::Changed);
             }
         }
-        (Changes::Written, Trust::Once) => return Ok(Expunge::InDoubt(Box::new(prepared))),
-        (Changes::Written, Trust::Twice) => {
+        (Changes::Written, SnapshotTrust::Once) => return Ok(Expunge::InDoubt(Box::new(prepared))),
+        (Changes::Written, SnapshotTrust::Twice) => {
             // What is moved is compared, whatever that takes: moving it takes longer.
             let hash = prepared.kept.hash(locked.file(), |_| {
                 locked.refresh();
@@ -244,7 +249,7 @@ pub fn expunge(
     }
     let arrived_bytes = arrived.bytes();
     let times = times_after(&stat, plan.unread, arrived_bytes);
-    let head = Head {
+    let head = RecordHeader {
         from,
         until: stat.len(),
         before: before(locked.file(), from, stat.len()).map_err(fail)?,
@@ -273,7 +278,7 @@ pub fn expunge(
 }
 
 /// What came behind what was looked at; none where that is not the beginning of a message, and so part of one that was looked at.
-fn arrived(file: &File, seen: u64, now: u64, plan: &Plan) -> io::Result<Option<Ranges>> {
+fn arrived(file: &File, seen: u64, now: u64, plan: &ExpungePlan) -> io::Result<Option<Ranges>> {
     let mut arrived = Ranges::new();
     if now == seen {
         return Ok(Some(arrived));
@@ -356,7 +361,7 @@ fn move_content(locked: &Locked, journal: &mut Journal, deadline: Option<&Deadli
 pub(super) fn unfinished(mailbox: &Path, journal: &Path, e: &io::Error) -> Error {
     let place = journal.display();
     Error::io("finish the cut of", mailbox, e)
-        .class(Class::Mailbox)
+        .class(Category::Mailbox)
         .hint(format!(
             "what is missing is in {place}; the next run of spoolguard on this mailbox goes on"
         ))

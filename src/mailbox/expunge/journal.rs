@@ -21,13 +21,13 @@ use nix::fcntl::OFlag;
 use nix::unistd::{Gid, Uid};
 use sha2::{Digest, Sha256};
 
-use crate::error::{Class, Error};
+use crate::error::{Category, Error};
 use crate::mailbox::expunge::journal_record::{
     FAILED_AT, HEAD_BYTES, Record, SYNCED_AT, Sync, TRUNCATED_AT, last_record, synced_note,
 };
-pub use crate::mailbox::expunge::journal_record::{Head, Undo};
+pub use crate::mailbox::expunge::journal_record::{RecordHeader, Undo};
 use crate::mailbox::expunge::journal_units::{Writer, read_content};
-use crate::mailbox::expunge::set_aside::{self, Reason};
+use crate::mailbox::expunge::set_aside::{self, SetAsideReason};
 use crate::mailbox::in_place::write_again;
 use crate::mailbox::ranges::{Hash, Ranges, STEP_BYTES};
 use crate::mailbox::reader::ReadAt;
@@ -55,7 +55,7 @@ pub fn place_in(state_dir: &Path, mailbox: &Path) -> PathBuf {
 
 /// A journal that is being written. Dropped, it is gone.
 #[derive(Debug)]
-pub struct Draft {
+pub struct JournalDraft {
     place: PathBuf,
     path: PathBuf,
     content: Writer<BufWriter<File>>,
@@ -63,7 +63,7 @@ pub struct Draft {
     committed: bool,
 }
 
-impl Draft {
+impl JournalDraft {
     /// Begins one for the mailbox of this owner and group. Nobody else can begin one meanwhile.
     ///
     /// # Errors
@@ -81,11 +81,11 @@ impl Draft {
         let stat = file.metadata().map_err(fail)?;
         if !is_trusted(&stat, uid) {
             let cause = format!("it belongs to uid {}, and is none of ours", stat.uid());
-            return Err(Error::new(Class::System, "use journal", path.display(), cause).hint("remove it"));
+            return Err(Error::new(Category::System, "use journal", path.display(), cause).hint("remove it"));
         }
         let taken = || {
             let cause = "another spoolguard archives, sweeps or restores this mailbox";
-            Err(Error::new(Class::Mailbox, "begin journal", path.display(), cause))
+            Err(Error::new(Category::Mailbox, "begin journal", path.display(), cause))
         };
         match file.try_lock_exclusive() {
             Ok(()) => {}
@@ -138,7 +138,7 @@ impl Draft {
     ///
     /// # Errors
     /// When it cannot be written; then there is none.
-    pub fn commit(mut self, head: Head) -> Result<Journal, Error> {
+    pub fn commit(mut self, head: RecordHeader) -> Result<Journal, Error> {
         let fail = |e: io::Error| Error::io("write journal", &self.path, &e);
         let content: Hash = self.sha.clone().finalize().into();
         self.content.finish().map_err(fail)?;
@@ -164,7 +164,7 @@ impl Draft {
     }
 }
 
-impl Write for Draft {
+impl Write for JournalDraft {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let written = self.content.write(bytes)?;
         self.sha.update(bytes.get(..written).unwrap_or_default());
@@ -176,7 +176,7 @@ impl Write for Draft {
     }
 }
 
-impl Drop for Draft {
+impl Drop for JournalDraft {
     fn drop(&mut self) {
         if !self.committed && is_still(self.file(), &self.path).unwrap_or(false) {
             let _ = std::fs::remove_file(&self.path);
@@ -238,7 +238,7 @@ impl DamagedJournal {
     /// # Errors
     /// When that cannot be done.
     pub fn set_aside(self) -> Result<PathBuf, Error> {
-        set_aside::put(&self.place, &self.file, Reason::Bad)
+        set_aside::put(&self.place, &self.file, SetAsideReason::Bad)
     }
 }
 
@@ -255,7 +255,7 @@ impl Pending {
         }
         let fail = |e: io::Error| {
             Error::io("read journal", place, &e)
-                .class(Class::Mailbox)
+                .class(Category::Mailbox)
                 .hint("a run of spoolguard spool was interrupted; any such run as root mends it")
         };
         let file = OpenOptions::new()
@@ -268,7 +268,7 @@ impl Pending {
             Ok(()) => {}
             Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
                 let cause = "another spoolguard changes the mailbox by it";
-                return Err(Error::new(Class::Mailbox, "use journal", place.display(), cause));
+                return Err(Error::new(Category::Mailbox, "use journal", place.display(), cause));
             }
             Err(e) => return Err(fail(e)),
         }
@@ -315,7 +315,7 @@ impl Journal {
 
     /// What it says.
     #[must_use]
-    pub fn head(&self) -> &Head {
+    pub fn head(&self) -> &RecordHeader {
         &self.record.head
     }
 
@@ -385,7 +385,7 @@ impl Journal {
     ///
     /// # Errors
     /// When it cannot be written; then the former record holds.
-    pub fn extend(&mut self, head: Head, more: impl Read) -> Result<(), Error> {
+    pub fn extend(&mut self, head: RecordHeader, more: impl Read) -> Result<(), Error> {
         let mut content = Ranges::new();
         content.push(0..self.record.bytes);
         self.hold(head, &content, more)
@@ -395,11 +395,11 @@ impl Journal {
     ///
     /// # Errors
     /// When it cannot be written; then the former record holds.
-    pub fn keep(&mut self, head: Head, parts: &Ranges) -> Result<(), Error> {
+    pub fn keep(&mut self, head: RecordHeader, parts: &Ranges) -> Result<(), Error> {
         self.hold(head, parts, io::empty())
     }
 
-    fn hold(&mut self, head: Head, parts: &Ranges, mut more: impl Read) -> Result<(), Error> {
+    fn hold(&mut self, head: RecordHeader, parts: &Ranges, mut more: impl Read) -> Result<(), Error> {
         let fail = |e: io::Error| Error::io("write journal", &self.place, &e);
         let start = self.record.end(self.at);
         self.file.set_len(start).map_err(fail)?;
@@ -451,7 +451,7 @@ impl Journal {
     /// When it has to be kept, and cannot be set aside.
     pub fn done(self) -> Result<Option<PathBuf>, Error> {
         match self.record.sync {
-            Sync::Failed => set_aside::put(&self.place, &self.file, Reason::SyncFailed).map(Some),
+            Sync::Failed => set_aside::put(&self.place, &self.file, SetAsideReason::SyncFailed).map(Some),
             Sync::Good => {
                 set_aside::remove(&self.place, &self.file);
                 Ok(None)

@@ -29,7 +29,7 @@ const MAGIC: &str = "spoolguard cut 2";
 
 /// What a record says.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Head {
+pub struct RecordHeader {
     /// Where the mailbox is cut off, in bytes.
     pub from: u64,
     /// How long the mailbox was before, in bytes.
@@ -57,7 +57,7 @@ pub enum Undo {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
     /// What it says.
-    pub head: Head,
+    pub head: RecordHeader,
     /// How long its content is, in bytes.
     pub bytes: u64,
     /// What that hashes to.
@@ -99,7 +99,7 @@ fn read_synced(field: &[u8]) -> Option<u64> {
 impl Record {
     /// A record of a mailbox that was not cut off yet.
     #[must_use]
-    pub fn new(head: Head, bytes: u64, content: Hash) -> Self {
+    pub fn new(head: RecordHeader, bytes: u64, content: Hash) -> Self {
         Self {
             head,
             bytes,
@@ -111,7 +111,7 @@ impl Record {
     }
 
     fn text(&self) -> String {
-        let Head {
+        let RecordHeader {
             from,
             until,
             before,
@@ -169,7 +169,7 @@ impl Record {
         };
         let number = |name| value(name)?.parse().ok();
         let record = Self {
-            head: Head {
+            head: RecordHeader {
                 from: number("from")?,
                 until: number("until")?,
                 before: unhex(value("before")?)?,

@@ -3,7 +3,7 @@
 
 use std::io;
 
-use crate::mailbox::content_hash::{ContentHash, Scope, of_stored};
+use crate::mailbox::content_hash::{ContentHash, HashScope, of_stored};
 use crate::mailbox::expunge::journal::Journal;
 use crate::mailbox::hash_set::Hashes;
 use crate::mailbox::limited_file::LimitedFile;
@@ -36,7 +36,7 @@ pub(super) fn lacking(locked: &Locked, journal: &Journal, at: u64) -> io::Result
 fn each<F: ReadAt>(locked: &Locked, mbox: &F, at: u64, mut step: impl FnMut(ContentHash, u64, u64)) -> io::Result<()> {
     let mut messages = MboxReader::resume(mbox, HEAD_BYTES, at)?;
     while let Some(stored) = messages.next()? {
-        let hash = of_stored(mbox, &stored, Scope::All)?;
+        let hash = of_stored(mbox, &stored, HashScope::All)?;
         step(hash, stored.offset, stored.offset + stored.bytes);
         locked.refresh();
     }

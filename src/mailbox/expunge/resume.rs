@@ -13,7 +13,7 @@ use crate::error::Error;
 use crate::mailbox::append;
 use crate::mailbox::expunge::execute::{Foreign, before, conclude, finish, sync_noted, unfinished};
 use crate::mailbox::expunge::journal;
-use crate::mailbox::expunge::journal::{DamagedJournal, Head, Journal, Pending, Undo};
+use crate::mailbox::expunge::journal::{DamagedJournal, Journal, Pending, RecordHeader, Undo};
 use crate::mailbox::expunge::lacking::lacking;
 use crate::mailbox::in_place::{InPlace, write_again};
 use crate::mailbox::lock::Locked;
@@ -95,7 +95,7 @@ fn go_on(locked: &mut Locked, mut journal: Journal, deadline: &Deadline) -> Resu
     let mut foreign = Ranges::new();
     foreign.push(foreign_from..length);
     let file = locked.file().try_clone().map_err(fail)?;
-    let now = Head {
+    let now = RecordHeader {
         until: length,
         before: before(&file, head.from, length).map_err(fail)?,
         undo: Undo::Impossible,
@@ -125,7 +125,7 @@ fn fill(locked: &Locked, journal: &Journal) -> io::Result<()> {
 
 /// Tells whether the cut was begun when the power went: ext4 and XFS zero the rest of the block behind the new end on the disk before the
 /// new length is there.
-fn is_zeroed(file: &File, head: &Head) -> io::Result<bool> {
+fn is_zeroed(file: &File, head: &RecordHeader) -> io::Result<bool> {
     let end = head.from.next_multiple_of(BLOCK_BYTES).min(head.until);
     let mut rest = vec![1; usize::try_from(end - head.from).unwrap_or_default()];
     file.read_exact_at(&mut rest, head.from)?;
@@ -172,7 +172,7 @@ fn put_behind(locked: &mut Locked, mut journal: Journal, deadline: &Deadline) ->
     }
     append::close(locked)?;
     let length = locked.length()?;
-    let now = Head {
+    let now = RecordHeader {
         from: length,
         until: length,
         before: before(locked.file(), length, length).map_err(fail)?,
@@ -241,10 +241,10 @@ fn foreign_start(file: &File, from: u64, apart: u64) -> io::Result<Option<u64>> 
 #[cfg(test)]
 mod tests {
     use crate::mailbox::expunge::execute::before;
-    use crate::mailbox::expunge::journal::{Draft, Head, Journal, Undo, place_beside};
+    use crate::mailbox::expunge::journal::{Journal, JournalDraft, RecordHeader, Undo, place_beside};
     use crate::mailbox::expunge::journal_units::UNIT_BYTES;
     use crate::mailbox::expunge::set_aside;
-    use crate::mailbox::lock::{Method, Plan};
+    use crate::mailbox::lock::{LockPlan, Method};
     use crate::mailbox::open::{Absent, Owner};
     use crate::mailbox::{OpenMailbox, open_locked};
     use crate::sys::deadline::Deadline;
@@ -262,7 +262,7 @@ mod tests {
     }
 
     fn locked(path: &Path) -> OpenMailbox {
-        let plan = Plan {
+        let plan = LockPlan {
             methods: vec![Method::Fcntl],
             timeout: Duration::from_secs(5),
             owner: Owner::Exactly(nix::unistd::getuid().as_raw()),
@@ -292,11 +292,11 @@ mod tests {
         let mail = [STAYS, GOES, moves].concat();
         assert!(std::fs::write(path, &mail).is_ok());
         let (uid, gid) = (nix::unistd::getuid().as_raw(), nix::unistd::getgid().as_raw());
-        let mut draft = Draft::begin(&place_beside(path), uid, gid).unwrap_or_else(|e| unreachable!("{e}"));
+        let mut draft = JournalDraft::begin(&place_beside(path), uid, gid).unwrap_or_else(|e| unreachable!("{e}"));
         assert!(draft.write_all(moves.as_bytes()).is_ok());
         let (from, until) = (STAYS.len() as u64, mail.len() as u64);
         let file = std::fs::File::open(path).unwrap_or_else(|e| unreachable!("{e}"));
-        let head = Head {
+        let head = RecordHeader {
             from,
             until,
             before: before(&file, from, until).unwrap_or_default(),
@@ -368,7 +368,7 @@ mod tests {
             assert!(std::fs::write(&path, &torn).is_ok());
             let file = std::fs::File::open(&path).unwrap_or_else(|e| unreachable!("{e}"));
             let until = torn.len() as u64;
-            let head = Head {
+            let head = RecordHeader {
                 until,
                 before: before(&file, STAYS.len() as u64, until).unwrap_or_default(),
                 undo: Undo::Impossible,

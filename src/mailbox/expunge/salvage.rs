@@ -13,7 +13,7 @@ use time::OffsetDateTime;
 
 use crate::error::Error;
 use crate::mailbox::append::{Piece, append_stored_to};
-use crate::mailbox::content_hash::{ContentHash, Scope, of_stored};
+use crate::mailbox::content_hash::{ContentHash, HashScope, of_stored};
 use crate::mailbox::expunge::journal::DamagedJournal;
 use crate::mailbox::expunge::journal_record::Record;
 use crate::mailbox::expunge::journal_units::{self, PAYLOAD_BYTES, UNIT_BYTES, read_content};
@@ -42,7 +42,7 @@ pub fn put_back(locked: &Locked, journal: &DamagedJournal, now: OffsetDateTime) 
         cut_part_off(locked, run).map_err(|e| Error::io("cut off", locked.path(), &e))?;
     }
     let mailbox = LimitedFile::new(locked.file(), ReadLimit::until_stopped());
-    each(&mailbox, Ends::Both, |hash, _, _| {
+    each(&mailbox, PieceEnds::Both, |hash, _, _| {
         *there.entry(hash).or_default() += 1;
         locked.refresh();
     })
@@ -77,8 +77,8 @@ pub fn put_back(locked: &Locked, journal: &DamagedJournal, now: OffsetDateTime) 
 }
 
 /// Cuts off what a killed run had appended of the content, down to the middle of a message: all of it is in the journal, and comes anew.
-fn cut_part_off(locked: &Locked, run: &Run<'_>) -> io::Result<()> {
-    if !matches!(run.ends, Ends::First | Ends::Both) {
+fn cut_part_off(locked: &Locked, run: &UnitRun<'_>) -> io::Result<()> {
+    if !matches!(run.ends, PieceEnds::First | PieceEnds::Both) {
         return Ok(());
     }
     let mailbox = LimitedFile::new(locked.file(), ReadLimit::until_stopped());
@@ -100,7 +100,7 @@ fn cut_part_off(locked: &Locked, run: &Run<'_>) -> io::Result<()> {
 
 /// Which ends of a piece of an mbox are those of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Ends {
+enum PieceEnds {
     Both,
     First,
     Last,
@@ -109,17 +109,17 @@ enum Ends {
 
 /// Units that follow each other without a gap.
 #[derive(Debug)]
-struct Run<'a> {
+struct UnitRun<'a> {
     file: &'a File,
     /// Which record it belongs to.
     record: u64,
     /// Where the first of its units begins in the file.
     start: u64,
     bytes: u64,
-    ends: Ends,
+    ends: PieceEnds,
 }
 
-impl ReadAt for Run<'_> {
+impl ReadAt for UnitRun<'_> {
     fn length(&self) -> io::Result<u64> {
         Ok(self.bytes)
     }
@@ -131,7 +131,7 @@ impl ReadAt for Run<'_> {
     }
 }
 
-impl Run<'_> {
+impl UnitRun<'_> {
     /// Tells whether it begins with all that the mailbox holds from `from` on.
     fn begins_with(&self, mailbox: &File, from: u64) -> io::Result<bool> {
         let end = mailbox.metadata()?.len();
@@ -165,8 +165,8 @@ impl Run<'_> {
 }
 
 /// The runs of whole units of a journal, in their order.
-fn runs(file: &File) -> io::Result<Vec<Run<'_>>> {
-    let mut runs: Vec<Run<'_>> = Vec::new();
+fn runs(file: &File) -> io::Result<Vec<UnitRun<'_>>> {
+    let mut runs: Vec<UnitRun<'_>> = Vec::new();
     let mut unit = vec![0; UNIT_BYTES];
     let mut record = 0;
     let mut place = 0;
@@ -184,19 +184,19 @@ fn runs(file: &File) -> io::Result<Vec<Run<'_>>> {
                 Some(_) | None => {
                     // The head of the record was not whole.
                     record += u64::from(at == 0 && runs.last().is_some_and(|run| run.record == record));
-                    runs.push(Run {
+                    runs.push(UnitRun {
                         file,
                         record,
                         start: place,
                         bytes: length as u64,
-                        ends: if at == 0 { Ends::First } else { Ends::None },
+                        ends: if at == 0 { PieceEnds::First } else { PieceEnds::None },
                     });
                 }
             }
             if let Some(run) = runs.last_mut().filter(|_| length < PAYLOAD_BYTES) {
                 run.ends = match run.ends {
-                    Ends::First | Ends::Both => Ends::Both,
-                    Ends::Last | Ends::None => Ends::Last,
+                    PieceEnds::First | PieceEnds::Both => PieceEnds::Both,
+                    PieceEnds::Last | PieceEnds::None => PieceEnds::Last,
                 };
             }
         }
@@ -204,29 +204,29 @@ fn runs(file: &File) -> io::Result<Vec<Run<'_>>> {
     }
 }
 
-impl Run<'_> {
+impl UnitRun<'_> {
     /// Tells whether the unit at `place` of the file, which holds the content from `at` on, is the next one.
     fn continues(&self, record: u64, place: u64, at: u64) -> bool {
         let units = self.bytes / PAYLOAD_BYTES as u64;
-        let is_open = matches!(self.ends, Ends::First | Ends::None);
+        let is_open = matches!(self.ends, PieceEnds::First | PieceEnds::None);
         is_open && self.record == record && self.start + units * UNIT_BYTES as u64 == place && at > 0
     }
 }
 
 /// Goes through the whole messages of a piece of an mbox: what each is, where it begins and where it ends.
-fn each<F: ReadAt>(mbox: &F, ends: Ends, mut step: impl FnMut(ContentHash, u64, u64)) -> io::Result<()> {
+fn each<F: ReadAt>(mbox: &F, ends: PieceEnds, mut step: impl FnMut(ContentHash, u64, u64)) -> io::Result<()> {
     let length = mbox.length()?;
     let mut messages = MboxReader::resume(mbox, HEAD_BYTES, 0)?;
     while let Some(stored) = messages.next()? {
         let (from, end) = (stored.offset, stored.offset + stored.bytes);
         let is_whole = match ends {
-            Ends::Both => true,
-            Ends::First => end < length,
-            Ends::Last => from > 0,
-            Ends::None => from > 0 && end < length,
+            PieceEnds::Both => true,
+            PieceEnds::First => end < length,
+            PieceEnds::Last => from > 0,
+            PieceEnds::None => from > 0 && end < length,
         };
         if is_whole {
-            step(of_stored(mbox, &stored, Scope::All)?, from, end);
+            step(of_stored(mbox, &stored, HashScope::All)?, from, end);
         }
     }
     Ok(())

@@ -9,21 +9,21 @@ use std::path::{Path, PathBuf};
 
 use nix::fcntl::OFlag;
 
-use crate::error::{Class, Error};
+use crate::error::{Category, Error};
 use crate::mailbox::expunge::journal::{place_beside, place_in};
 use crate::sys::dirs::{beside, open_kept, sync_parent};
 use crate::sys::filesystem::read_full;
 
 /// Why one is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reason {
+pub enum SetAsideReason {
     /// A part of it is not as it was written.
     Bad,
     /// A sync of the mailbox failed.
     SyncFailed,
 }
 
-impl Reason {
+impl SetAsideReason {
     const ALL: [Self; 2] = [Self::Bad, Self::SyncFailed];
 
     /// What the name ends in then.
@@ -54,7 +54,7 @@ const MOST: u32 = 100;
 ///
 /// # Errors
 /// When it can neither be renamed nor be written to.
-pub fn put(place: &Path, file: &File, reason: Reason) -> Result<PathBuf, Error> {
+pub fn put(place: &Path, file: &File, reason: SetAsideReason) -> Result<PathBuf, Error> {
     let fail = |e: io::Error| Error::io("set aside journal", place, &e);
     if let Ok(path) = rename(place, reason) {
         return Ok(path);
@@ -65,7 +65,7 @@ pub fn put(place: &Path, file: &File, reason: Reason) -> Result<PathBuf, Error> 
 }
 
 /// Gives it another, free name.
-fn rename(place: &Path, reason: Reason) -> io::Result<PathBuf> {
+fn rename(place: &Path, reason: SetAsideReason) -> io::Result<PathBuf> {
     for number in 0..MOST {
         let path = name(place, reason, number);
         if path.symlink_metadata().is_ok() {
@@ -78,7 +78,7 @@ fn rename(place: &Path, reason: Reason) -> io::Result<PathBuf> {
     Err(io::Error::other("too many are set aside already"))
 }
 
-fn name(place: &Path, reason: Reason, number: u32) -> PathBuf {
+fn name(place: &Path, reason: SetAsideReason, number: u32) -> PathBuf {
     match number {
         0 => beside(place, reason.suffix()),
         number => beside(place, &format!("{}.{number}", reason.suffix())),
@@ -109,7 +109,7 @@ fn label(file: &File) -> io::Result<[u8; LABEL_BYTES]> {
 /// When it cannot be read.
 pub fn is_labelled(file: &File) -> io::Result<bool> {
     let label = label(file)?;
-    Ok(label == *DONE || Reason::ALL.iter().any(|reason| label == *reason.label()))
+    Ok(label == *DONE || SetAsideReason::ALL.iter().any(|reason| label == *reason.label()))
 }
 
 /// Makes way for a new journal: one that is done may be renamed over, one that is kept gets another name.
@@ -122,12 +122,12 @@ pub fn make_way(place: &Path) -> Result<(), Error> {
         return Ok(());
     };
     let label = label(&file).map_err(fail)?;
-    match Reason::ALL.iter().find(|reason| label == *reason.label()) {
+    match SetAsideReason::ALL.iter().find(|reason| label == *reason.label()) {
         Some(reason) => rename(place, *reason).map(drop).map_err(fail),
         None if label == *DONE => Ok(()),
         None => {
             let cause = "another one is there";
-            Err(Error::new(Class::System, "write journal", place.display(), cause))
+            Err(Error::new(Category::System, "write journal", place.display(), cause))
         }
     }
 }
@@ -138,7 +138,7 @@ pub fn find(mailbox: &Path, state_dir: Option<&Path>) -> Vec<PathBuf> {
     let places = [Some(place_beside(mailbox)), state_dir.map(|dir| place_in(dir, mailbox))];
     let mut found = Vec::new();
     for place in places.into_iter().flatten() {
-        for reason in Reason::ALL {
+        for reason in SetAsideReason::ALL {
             let names = (0..MOST).map(|number| name(&place, reason, number));
             found.extend(names.take_while(|path| path.symlink_metadata().is_ok()));
         }
@@ -152,7 +152,7 @@ pub fn find(mailbox: &Path, state_dir: Option<&Path>) -> Vec<PathBuf> {
 /// Tells whether a file under a journal's own name is kept, by its label.
 #[must_use]
 pub fn is_kept(place: &Path) -> bool {
-    label_at(place).is_some_and(|label| Reason::ALL.iter().any(|reason| label == *reason.label()))
+    label_at(place).is_some_and(|label| SetAsideReason::ALL.iter().any(|reason| label == *reason.label()))
 }
 
 /// Tells whether a file under a journal's own name says that it is done.

@@ -15,7 +15,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use nix::fcntl::{OFlag, PosixFadviseAdvice, posix_fadvise};
 
-use crate::error::{Class, Error};
+use crate::error::{Category, Error};
 use crate::mailbox::OpenMailbox;
 use crate::mailbox::limited_file::{data_from, refuse_holes};
 use crate::mailbox::ranges::Ranges;
@@ -65,9 +65,9 @@ pub struct Snapshot {
 
 /// A mailbox as far as it was looked at.
 #[derive(Clone, Copy, Debug)]
-pub struct Seen<'a>(&'a Snapshot);
+pub struct SnapshotView<'a>(&'a Snapshot);
 
-impl ReadAt for Seen<'_> {
+impl ReadAt for SnapshotView<'_> {
     fn length(&self) -> io::Result<u64> {
         Ok(self.0.bytes)
     }
@@ -103,11 +103,11 @@ impl Snapshot {
     /// When it cannot be opened again or examined, or is mostly holes.
     pub fn take(locked: &OpenMailbox, limit: ReadLimit) -> Result<Self, Error> {
         let path = locked.path();
-        let file = open_quietly(path).map_err(|e| Error::io("open", path, &e).class(Class::Mailbox))?;
+        let file = open_quietly(path).map_err(|e| Error::io("open", path, &e).class(Category::Mailbox))?;
         if !is_still(locked.file(), path)? {
-            return Err(Error::new(Class::Mailbox, "read", path.display(), "it was replaced"));
+            return Err(Error::new(Category::Mailbox, "read", path.display(), "it was replaced"));
         }
-        let odd = |e: io::Error| Error::io("take messages out of", path, &e).class(Class::Mailbox);
+        let odd = |e: io::Error| Error::io("take messages out of", path, &e).class(Category::Mailbox);
         refuse_holes(&file).map_err(|e| odd(e).needs_mending())?;
         let stamp = identity(&file).map_err(|e| Error::io("examine", path, &e))?;
         Ok(Self {
@@ -129,8 +129,8 @@ impl Snapshot {
 
     /// The same, as far as it was looked at.
     #[must_use]
-    pub fn seen(&self) -> Seen<'_> {
-        Seen(self)
+    pub fn seen(&self) -> SnapshotView<'_> {
+        SnapshotView(self)
     }
 
     /// Where it is.

@@ -11,8 +11,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::error::{Class, Error};
-use crate::mailbox::lock::dotlock::{Dotlock, Others, Taken};
+use crate::error::{Category, Error};
+use crate::mailbox::lock::dotlock::{Dotlock, DotlockAttempt, Others};
 use crate::mailbox::lock::kernel::{lock_fcntl, lock_flock};
 use crate::mailbox::open::{Absent, Owner, check, not_a_mailbox, open_or};
 use crate::mailbox::setgid::SpoolDirAccess;
@@ -37,7 +37,7 @@ pub enum Method {
 
 /// How to lock, and for how long to try.
 #[derive(Clone, Debug)]
-pub struct Plan {
+pub struct LockPlan {
     /// The methods, at least one; whatever their order here, the dotlock comes first.
     pub methods: Vec<Method>,
     /// For how long to try.
@@ -115,7 +115,7 @@ impl Locked {
 /// # Errors
 /// When the path is no mailbox (a link, a device, somebody else's), when it cannot be opened or made, or when somebody else holds a
 /// lock for longer than the plan waits.
-pub(super) fn acquire(path: &Path, plan: &Plan, deadline: &Deadline) -> Result<Locked, Error> {
+pub(super) fn acquire(path: &Path, plan: &LockPlan, deadline: &Deadline) -> Result<Locked, Error> {
     if path.as_os_str().as_encoded_bytes().ends_with(b".lock") {
         // It would be removed as a stale dotlock, mail and all.
         return Err(not_a_mailbox(path, "its name is that of a dotlock"));
@@ -134,7 +134,7 @@ pub(super) fn acquire(path: &Path, plan: &Plan, deadline: &Deadline) -> Result<L
         if left.is_zero() {
             let waited = plan.timeout.as_secs_f32();
             return Err(Error::new(
-                Class::Mailbox,
+                Category::Mailbox,
                 "lock",
                 path.display(),
                 format_args!("{held} for longer than {waited} s"),
@@ -156,7 +156,7 @@ enum Attempt {
 }
 
 /// Takes every lock, or none of them.
-fn attempt(path: &Path, plan: &Plan) -> Result<Attempt, Error> {
+fn attempt(path: &Path, plan: &LockPlan) -> Result<Attempt, Error> {
     // The dotlock is taken before the file is opened: over NFS an older descriptor may not see the true end of the file.
     let others = if plan.methods.iter().any(|method| *method != Method::Dotlock) {
         Others::Planned
@@ -166,10 +166,10 @@ fn attempt(path: &Path, plan: &Plan) -> Result<Attempt, Error> {
     let place = plan.place.as_ref().filter(|place| place.is(path));
     let dotlock = if plan.methods.contains(&Method::Dotlock) {
         match Dotlock::take(path, plan.owner, others, place)? {
-            Taken::Ours(dotlock) => Some(dotlock),
-            Taken::NotPossible => None,
-            Taken::Removed => return Ok(Attempt::Changed),
-            Taken::Held(by) => return Ok(Attempt::Held(by)),
+            DotlockAttempt::Ours(dotlock) => Some(dotlock),
+            DotlockAttempt::NotPossible => None,
+            DotlockAttempt::Removed => return Ok(Attempt::Changed),
+            DotlockAttempt::Held(by) => return Ok(Attempt::Held(by)),
         }
     } else {
         None
@@ -199,7 +199,7 @@ fn attempt(path: &Path, plan: &Plan) -> Result<Attempt, Error> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Attempt, Method, Plan, attempt};
+    use super::{Attempt, LockPlan, Method, attempt};
     use crate::mailbox::open::{Absent, Owner};
     use std::time::Duration;
 
@@ -207,7 +207,7 @@ mod tests {
     fn one_attempt_takes_every_lock_and_dropping_it_leaves_none() {
         let dir = tempfile::tempdir().unwrap_or_else(|e| unreachable!("{e}"));
         let path = dir.path().join("a");
-        let plan = Plan {
+        let plan = LockPlan {
             methods: vec![Method::Dotlock, Method::Fcntl, Method::Flock],
             timeout: Duration::ZERO,
             owner: Owner::Exactly(nix::unistd::getuid().as_raw()),

@@ -11,8 +11,8 @@ use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 
-use crate::spool::rules::statistics::Survey;
-use crate::spool::rules::summary::Letter;
+use crate::spool::rules::statistics::MailboxStats;
+use crate::spool::rules::summary::MessageSummary;
 use crate::sys::cache_file;
 use crate::sys::cache_file::fingerprint;
 use crate::sys::file_stamp::FileStamp;
@@ -25,7 +25,7 @@ const NAMES: usize = 24;
 
 /// What was found.
 #[derive(Debug, Deserialize, Serialize)]
-pub struct Memory<'a> {
+pub struct RememberedScan<'a> {
     /// By which rules: of which version, with which configuration.
     rules: String,
     device: u64,
@@ -37,22 +37,22 @@ pub struct Memory<'a> {
     settled: u64,
     print: String,
     /// The numbers of all messages but the last.
-    survey: Survey,
-    last: Option<Letter<'a>>,
+    survey: MailboxStats,
+    last: Option<MessageSummary<'a>>,
     ids: Vec<u64>,
 }
 
 /// A look to be remembered.
 #[derive(Debug)]
-pub struct Look<'a> {
+pub struct ScanToRemember<'a> {
     /// The mailbox as it was when the look began.
     pub identity: FileStamp,
     /// Where its last message begins, in bytes.
     pub settled: u64,
     /// The numbers of all messages but the last.
-    pub survey: &'a Survey,
+    pub survey: &'a MailboxStats,
     /// The last message.
-    pub last: Option<&'a Letter<'a>>,
+    pub last: Option<&'a MessageSummary<'a>>,
     /// The Message-IDs that came last.
     pub ids: &'a [u64],
 }
@@ -61,9 +61,9 @@ pub struct Look<'a> {
 #[derive(Debug)]
 pub enum Holds {
     /// All of it: nothing has changed.
-    Whole(Survey, Option<Letter<'static>>, Vec<u64>),
+    Whole(MailboxStats, Option<MessageSummary<'static>>, Vec<u64>),
     /// Up to this byte, where a message begins.
-    UpTo(u64, Survey, Vec<u64>),
+    UpTo(u64, MailboxStats, Vec<u64>),
     /// Nothing.
     Nothing,
 }
@@ -72,7 +72,7 @@ pub enum Holds {
 #[derive(Debug)]
 pub struct Before {
     place: PathBuf,
-    memory: Memory<'static>,
+    memory: RememberedScan<'static>,
     /// When it was.
     pub noted: SystemTime,
 }
@@ -120,13 +120,13 @@ impl Before {
 }
 
 /// Remembers a look. What cannot be remembered is looked at again.
-pub fn remember(path: &Path, dir: &Path, file: &File, rules: &str, look: &Look<'_>) {
+pub fn remember(path: &Path, dir: &Path, file: &File, rules: &str, look: &ScanToRemember<'_>) {
     let Ok(print) = fingerprint(file, look.settled) else {
         return;
     };
     let mut survey = look.survey.clone();
     survey.trim(NAMES);
-    let memory = Memory {
+    let memory = RememberedScan {
         rules: rules.to_owned(),
         device: look.identity.device,
         inode: look.identity.inode,

@@ -12,11 +12,11 @@ use crate::spool::list::findings::{Findings, NAMES};
 use crate::spool::list::row::{Numbers, Row, Weight};
 use crate::spool::rules::diagnosis::day;
 use crate::spool::rules::statistics::{Count, by_bytes, by_messages};
-use crate::spool::rules::summary::Kind;
+use crate::spool::rules::summary::MailKind;
 
 /// One name of the spool directory. What is not known, or is no mailbox, has null.
 #[derive(Serialize)]
-struct Line<'a> {
+struct ListLine<'a> {
     path: Cow<'a, str>,
     user: Cow<'a, str>,
     uid: u32,
@@ -40,22 +40,22 @@ struct Line<'a> {
     lists: Option<u64>,
     ordinary: Option<u64>,
     duplicates: Option<u64>,
-    senders: Vec<Name<'a>>,
-    failed: Vec<Name<'a>>,
+    senders: Vec<NameColumn<'a>>,
+    failed: Vec<NameColumn<'a>>,
     cause: Option<String>,
     command: Option<&'a str>,
-    problems: Vec<Trouble<'a>>,
+    problems: Vec<ListTrouble<'a>>,
 }
 
 #[derive(Serialize)]
-struct Name<'a> {
+struct NameColumn<'a> {
     address: &'a str,
     messages: u64,
     bytes: u64,
 }
 
 #[derive(Serialize)]
-struct Trouble<'a> {
+struct ListTrouble<'a> {
     wrong: bool,
     what: &'a str,
     advice: Option<&'a str>,
@@ -72,11 +72,11 @@ pub fn write_json(findings: &Findings, output: &mut impl Write) -> io::Result<()
     Ok(())
 }
 
-fn line(row: &Row) -> Line<'_> {
+fn line(row: &Row) -> ListLine<'_> {
     let numbers = row.numbers.as_ref();
     let survey = numbers.map(|numbers| &numbers.survey);
     let of = |kind| survey.map(|survey| survey.of(kind).messages);
-    Line {
+    ListLine {
         path: row.path.to_string_lossy(),
         user: row.name().to_string_lossy(),
         uid: row.uid,
@@ -92,33 +92,33 @@ fn line(row: &Row) -> Line<'_> {
         since: numbers
             .and_then(|numbers| numbers.growth)
             .map(|(_, since)| instant(since)),
-        bounces: of(Kind::Bounce),
-        loops: of(Kind::Loop),
-        complaints: of(Kind::Complaint),
-        receipts: of(Kind::Receipt),
-        auto_replies: of(Kind::AutoReply),
-        notices: of(Kind::Notice),
-        cron: of(Kind::Cron),
-        lists: of(Kind::List),
-        ordinary: of(Kind::Ordinary),
+        bounces: of(MailKind::Bounce),
+        loops: of(MailKind::Loop),
+        complaints: of(MailKind::Complaint),
+        receipts: of(MailKind::Receipt),
+        auto_replies: of(MailKind::AutoReply),
+        notices: of(MailKind::Notice),
+        cron: of(MailKind::Cron),
+        lists: of(MailKind::List),
+        ordinary: of(MailKind::Ordinary),
         duplicates: survey.map(|survey| survey.duplicates.messages),
         senders: survey
             .into_iter()
             .flat_map(|survey| survey.senders.first(NAMES, by_bytes))
-            .map(Name::of)
+            .map(NameColumn::of)
             .collect(),
         failed: survey
-            .and_then(|survey| survey.labels.get(&Kind::Bounce))
+            .and_then(|survey| survey.labels.get(&MailKind::Bounce))
             .into_iter()
             .flat_map(|labels| labels.first(NAMES, by_messages))
-            .map(Name::of)
+            .map(NameColumn::of)
             .collect(),
         cause: numbers.map(|numbers| numbers.cause.to_string()),
         command: numbers.and_then(|numbers| numbers.command.as_deref()),
         problems: row
             .problems
             .iter()
-            .map(|problem| Trouble {
+            .map(|problem| ListTrouble {
                 wrong: problem.weight == Weight::Wrong,
                 what: &problem.what,
                 advice: problem.advice.as_deref(),
@@ -127,7 +127,7 @@ fn line(row: &Row) -> Line<'_> {
     }
 }
 
-impl<'a> Name<'a> {
+impl<'a> NameColumn<'a> {
     fn of((address, count): (&'a str, Count)) -> Self {
         Self {
             address,
@@ -189,16 +189,16 @@ const METRICS: [Metric; 8] = [
     ),
 ];
 
-const KINDS: [(Kind, &str); 9] = [
-    (Kind::Loop, "loop"),
-    (Kind::Bounce, "bounce"),
-    (Kind::Complaint, "complaint"),
-    (Kind::Receipt, "receipt"),
-    (Kind::AutoReply, "auto-reply"),
-    (Kind::Notice, "notice"),
-    (Kind::Cron, "cron"),
-    (Kind::List, "list"),
-    (Kind::Ordinary, "ordinary"),
+const KINDS: [(MailKind, &str); 9] = [
+    (MailKind::Loop, "loop"),
+    (MailKind::Bounce, "bounce"),
+    (MailKind::Complaint, "complaint"),
+    (MailKind::Receipt, "receipt"),
+    (MailKind::AutoReply, "auto-reply"),
+    (MailKind::Notice, "notice"),
+    (MailKind::Cron, "cron"),
+    (MailKind::List, "list"),
+    (MailKind::Ordinary, "ordinary"),
 ];
 
 /// Writes metrics for the textfile collector of Prometheus' node exporter.

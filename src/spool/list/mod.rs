@@ -20,18 +20,18 @@ use std::time::SystemTime;
 
 use crate::cli::spool::{Listing, SortKey};
 use crate::deliver::context::state_dir;
-use crate::error::{Class, Error, Status};
+use crate::error::{Category, Error, Status};
 use crate::output::print_error;
 use crate::spool::context::SpoolRun;
 use crate::spool::directory;
-use crate::spool::directory::Entry;
+use crate::spool::directory::DirectoryEntry;
 use crate::spool::list::findings::Findings;
 use crate::spool::list::findings::Total;
-use crate::spool::list::problems::Place;
+use crate::spool::list::problems::SpoolAccess;
 use crate::spool::list::row::{Row, Weight, bare};
-use crate::spool::list::scan::{Looker, Trust, seconds};
+use crate::spool::list::scan::{CacheTrust, Looker, seconds};
 use crate::spool::list::workers::Crew;
-use crate::spool::rules::summary::{Kind, hash};
+use crate::spool::rules::summary::{MailKind, hash};
 use crate::sys::account;
 use crate::sys::account::Directory;
 
@@ -52,7 +52,7 @@ pub fn run(list: &Listing, care: &SpoolRun) -> Result<Status, Error> {
             config: &care.config,
             memories: memories.as_deref(),
             rules: &rules,
-            trust: if list.fresh { Trust::No } else { Trust::Yes },
+            trust: if list.fresh { CacheTrust::No } else { CacheTrust::Yes },
         },
         people: Directory::read(),
         place: named.place,
@@ -92,8 +92,8 @@ pub fn run(list: &Listing, care: &SpoolRun) -> Result<Status, Error> {
 
 /// What is to be looked at.
 struct Named {
-    entries: Vec<Entry>,
-    place: Place,
+    entries: Vec<DirectoryEntry>,
+    place: SpoolAccess,
     /// What is wrong with the directory itself.
     directory: Option<Row>,
     /// Something that was named is not there.
@@ -106,7 +106,7 @@ fn named(list: &Listing, care: &SpoolRun) -> Result<Named, Error> {
     let stat = dir
         .metadata()
         .map_err(|e| Error::io("examine spool directory", dir, &e));
-    let place = |stat: &std::fs::Metadata| Place {
+    let place = |stat: &std::fs::Metadata| SpoolAccess {
         gid: stat.gid(),
         shared: stat.permissions().mode() & 0o020 != 0,
     };
@@ -125,7 +125,7 @@ fn named(list: &Listing, care: &SpoolRun) -> Result<Named, Error> {
     }
     let mut found = Named {
         entries: Vec::new(),
-        place: stat.map_or(Place { gid: 0, shared: false }, |stat| place(&stat)),
+        place: stat.map_or(SpoolAccess { gid: 0, shared: false }, |stat| place(&stat)),
         directory: None,
         absent: false,
     };
@@ -142,7 +142,7 @@ fn named(list: &Listing, care: &SpoolRun) -> Result<Named, Error> {
 }
 
 /// A path is what has a slash in it; everything else is a user's name.
-fn one(what: &Path, dir: &Path) -> Result<Entry, Error> {
+fn one(what: &Path, dir: &Path) -> Result<DirectoryEntry, Error> {
     let path = if what.as_os_str().as_encoded_bytes().contains(&b'/') {
         what.to_owned()
     } else {
@@ -150,14 +150,14 @@ fn one(what: &Path, dir: &Path) -> Result<Entry, Error> {
         dir.join(what)
     };
     let stat = path.symlink_metadata().map_err(|e| {
-        let error = Error::io("examine", &path, &e).class(Class::Mailbox);
+        let error = Error::io("examine", &path, &e).class(Category::Mailbox);
         if e.kind() == io::ErrorKind::NotFound {
             error.hint("there is no such mailbox")
         } else {
             error
         }
     })?;
-    Ok(Entry { path, stat })
+    Ok(DirectoryEntry { path, stat })
 }
 
 /// Where looks are remembered; nowhere in a dry run.
@@ -189,7 +189,11 @@ fn rules(care: &SpoolRun) -> String {
 /// Puts the rows in the order asked for; names decide where it does not.
 fn sort(rows: &mut [Row], key: SortKey) {
     let messages = |row: &Row| row.numbers.as_ref().map_or(0, |n| n.survey.all.messages);
-    let bounces = |row: &Row| row.numbers.as_ref().map_or(0, |n| n.survey.of(Kind::Bounce).messages);
+    let bounces = |row: &Row| {
+        row.numbers
+            .as_ref()
+            .map_or(0, |n| n.survey.of(MailKind::Bounce).messages)
+    };
     let growth = |row: &Row| {
         row.numbers
             .as_ref()

@@ -11,9 +11,9 @@ use crate::deliver::overflow;
 use crate::mailbox::expunge::set_aside as journal_kept;
 use crate::output::shell::quoted;
 use crate::output::sizes::{age_text, size};
-use crate::spool::directory::{Entry, Standing, Thing};
+use crate::spool::directory::{DirectoryEntry, EntryKind, LockState};
 use crate::spool::list::row::{Problem, Weight};
-use crate::spool::rules::statistics::Survey;
+use crate::spool::rules::statistics::MailboxStats;
 use crate::sys::account::{Account, Directory};
 
 /// What the mailbox had no room for. The directory of another user is not looked into: only the length of a file in it is asked for.
@@ -34,7 +34,7 @@ pub fn with_overflow(config: &Config, account: &Account, home: Option<&Path>) ->
 
 /// Who may do what in the spool directory.
 #[derive(Clone, Copy, Debug)]
-pub struct Place {
+pub struct SpoolAccess {
     /// Its group.
     pub gid: u32,
     /// Whether its group may make mailboxes in it.
@@ -52,33 +52,33 @@ pub fn with_directory(dir: &Path, mode: u32) -> Option<Problem> {
 
 /// What is wrong with what is no mailbox; nothing where it only is in use.
 #[must_use]
-pub fn with_stray(entry: &Entry, thing: &Thing, now: SystemTime) -> Option<Problem> {
+pub fn with_stray(entry: &DirectoryEntry, thing: &EntryKind, now: SystemTime) -> Option<Problem> {
     let path = quoted(&entry.path);
     let elsewhere = "no delivery uses it; move it elsewhere";
     let problem = match thing {
-        Thing::Mailbox => return None,
-        Thing::Lock | Thing::Draft => return with_lock(entry, thing, now),
-        Thing::SetAside => set_aside(&path),
-        Thing::Journal if journal_kept::is_kept(&entry.path) => set_aside(&path),
-        Thing::Journal | Thing::Leftover if !entry.is_left(now) => return None,
+        EntryKind::Mailbox => return None,
+        EntryKind::Lock | EntryKind::Draft => return with_lock(entry, thing, now),
+        EntryKind::SetAside => set_aside(&path),
+        EntryKind::Journal if journal_kept::is_kept(&entry.path) => set_aside(&path),
+        EntryKind::Journal | EntryKind::Leftover if !entry.is_left(now) => return None,
         // Whoever cannot remove one says so in it.
-        Thing::Journal if journal_kept::is_done(&entry.path) => return None,
-        Thing::Journal => Problem::wrong(
+        EntryKind::Journal if journal_kept::is_done(&entry.path) => return None,
+        EntryKind::Journal => Problem::wrong(
             "an archive, a sweep or a restore was interrupted, and this holds the mail that it was moving",
             "leave it: the next delivery to the mailbox, or the same command again, finishes it",
         ),
-        Thing::Leftover => Problem::wrong(
+        EntryKind::Leftover => Problem::wrong(
             "it was left by a command that did not end, and nothing depends on it",
             format!("rm {path}"),
         ),
-        Thing::Directory => Problem::wrong("it is a directory, and not an mbox", elsewhere),
-        Thing::Hidden => Problem::wrong("it is hidden, and no mailbox", elsewhere),
-        Thing::Special(kind) => Problem::wrong(format!("it is {kind}, and no mailbox"), format!("rm {path}")),
-        Thing::Link(to) => Problem::wrong(
+        EntryKind::Directory => Problem::wrong("it is a directory, and not an mbox", elsewhere),
+        EntryKind::Hidden => Problem::wrong("it is hidden, and no mailbox", elsewhere),
+        EntryKind::Special(kind) => Problem::wrong(format!("it is {kind}, and no mailbox"), format!("rm {path}")),
+        EntryKind::Link(to) => Problem::wrong(
             format!("it is a symbolic link to {}, and no delivery follows it", to.display()),
             format!("rm {path}"),
         ),
-        Thing::ManyNames(count) => Problem::wrong(
+        EntryKind::ManyNames(count) => Problem::wrong(
             format!("it has {count} names, and no delivery uses it"),
             format!(
                 "find the others (find / -xdev -inum {}), and remove all but one",
@@ -96,24 +96,24 @@ fn set_aside(path: &str) -> Problem {
     )
 }
 
-fn with_lock(entry: &Entry, thing: &Thing, now: SystemTime) -> Option<Problem> {
+fn with_lock(entry: &DirectoryEntry, thing: &EntryKind, now: SystemTime) -> Option<Problem> {
     let path = quoted(&entry.path);
-    let noun = if *thing == Thing::Lock {
+    let noun = if *thing == EntryKind::Lock {
         "a lock"
     } else {
         "a lock that was not finished"
     };
     let problem = match entry.standing(now) {
-        Standing::InUse => return None,
-        Standing::Dead(pid) => Problem::wrong(
+        LockState::InUse => return None,
+        LockState::Dead(pid) => Problem::wrong(
             format!("{noun}, left by process {pid}, which is gone"),
             format!("rm {path}"),
         ),
-        Standing::Long(pid, age) => Problem::wrong(
+        LockState::Long(pid, age) => Problem::wrong(
             format!("{noun}, held for {} by process {pid}", age_text(age)),
             format!("see what that does (ps -fp {pid}): mail waits for it"),
         ),
-        Standing::Old(age) => Problem::wrong(
+        LockState::Old(age) => Problem::wrong(
             format!("{noun}, {} old, and nobody says whose it is", age_text(age)),
             format!("if no mail program has the mailbox open: rm {path}"),
         ),
@@ -123,7 +123,12 @@ fn with_lock(entry: &Entry, thing: &Thing, now: SystemTime) -> Option<Problem> {
 
 /// What is wrong with the owner, the group and the mode of a mailbox; `user` is who has its name, if anybody has.
 #[must_use]
-pub fn with_rights(entry: &Entry, user: Option<(u32, u32)>, place: Place, people: &Directory) -> Vec<Problem> {
+pub fn with_rights(
+    entry: &DirectoryEntry,
+    user: Option<(u32, u32)>,
+    place: SpoolAccess,
+    people: &Directory,
+) -> Vec<Problem> {
     let mut found = Vec::new();
     let path = quoted(&entry.path);
     let (uid, gid, mode) = (
@@ -169,7 +174,7 @@ pub fn with_rights(entry: &Entry, user: Option<(u32, u32)>, place: Place, people
 
 /// Lines at which a message may begin, and does not surely: it is not counted, and nothing around it is taken.
 #[must_use]
-pub fn with_lines(survey: &Survey) -> Option<Problem> {
+pub fn with_lines(survey: &MailboxStats) -> Option<Problem> {
     let doubt = survey.doubt.as_ref()?;
     let (offset, line) = (doubt.offset, &doubt.line);
     let more = match survey.doubtful {
@@ -186,7 +191,7 @@ pub fn with_lines(survey: &Survey) -> Option<Problem> {
 
 /// Why a mailbox could not be read; that others' mailboxes cannot be read by a user is as it should be.
 #[must_use]
-pub fn with_reading(entry: &Entry, error: &io::Error, runner: u32) -> Problem {
+pub fn with_reading(entry: &DirectoryEntry, error: &io::Error, runner: u32) -> Problem {
     let text = crate::error::Error::io("read", &entry.path, error).to_string();
     let cause = text.rsplit_once(": ").map_or(text.as_str(), |(_, cause)| cause);
     let kind = error.kind();
@@ -205,7 +210,7 @@ pub fn with_reading(entry: &Entry, error: &io::Error, runner: u32) -> Problem {
 
 /// A file that is no mbox.
 #[must_use]
-pub fn not_an_mbox(entry: &Entry) -> Problem {
+pub fn not_an_mbox(entry: &DirectoryEntry) -> Problem {
     Problem::wrong(
         "it does not begin as an mbox does, with a From line",
         format!("look what it is (file {}), and move it elsewhere", quoted(&entry.path)),

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 use crate::config::Config;
 use crate::config::value::Limit;
-use crate::spool::rules::diagnosis::{Cause, Remedy};
-use crate::spool::rules::statistics::Survey;
+use crate::spool::rules::diagnosis::{Diagnosis, Remedy};
+use crate::spool::rules::statistics::MailboxStats;
 
 /// One name.
 #[derive(Debug)]
@@ -39,13 +39,13 @@ pub struct Numbers {
     /// How full it may be.
     pub limit: Limit,
     /// The counts.
-    pub survey: Survey,
+    pub survey: MailboxStats,
     /// How much of it was read for that, in bytes; the rest was known from the last look.
     pub read_bytes: u64,
     /// How much it grew since the last look, in bytes, and when that was, in seconds since 1970.
     pub growth: Option<(i64, i64)>,
     /// Why it grows.
-    pub cause: Cause,
+    pub cause: Diagnosis,
     /// The command that helps.
     pub command: Option<String>,
 }

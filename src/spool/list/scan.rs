@@ -12,11 +12,11 @@ use crate::deliver::judge;
 use crate::mailbox::limited_file::{LimitedFile, refuse_holes};
 use crate::mailbox::reader::MboxReader;
 use crate::message::Message;
-use crate::spool::directory::Entry;
+use crate::spool::directory::DirectoryEntry;
 use crate::spool::list::cache;
-use crate::spool::list::cache::{Before, Holds, Look};
-use crate::spool::rules::statistics::{Ids, Survey};
-use crate::spool::rules::summary::{DoubtfulLine, Letter};
+use crate::spool::list::cache::{Before, Holds, ScanToRemember};
+use crate::spool::rules::statistics::{Ids, MailboxStats};
+use crate::spool::rules::summary::{DoubtfulLine, MessageSummary};
 use crate::sys::account::Account;
 use crate::sys::deadline;
 use crate::sys::deadline::ReadLimit;
@@ -31,9 +31,9 @@ const MOST_TIME: Duration = Duration::from_secs(30 * 60);
 
 /// What a look found.
 #[derive(Debug)]
-pub struct Seen {
+pub struct ScannedMailbox {
     /// The numbers.
-    pub survey: Survey,
+    pub survey: MailboxStats,
     /// How much was read, in bytes.
     pub read_bytes: u64,
     /// How much it grew since the last look, in bytes, and when that was, in seconds since 1970.
@@ -46,7 +46,7 @@ pub struct Seen {
 
 /// Why there are no numbers.
 #[derive(Debug)]
-pub enum Unseen {
+pub enum ScanFailure {
     /// It cannot be opened or read.
     Failed(io::Error),
     /// It is no mbox.
@@ -55,7 +55,7 @@ pub enum Unseen {
     Stopped,
 }
 
-impl From<io::Error> for Unseen {
+impl From<io::Error> for ScanFailure {
     fn from(error: io::Error) -> Self {
         if deadline::is_stopped() {
             Self::Stopped
@@ -75,12 +75,12 @@ pub struct Looker<'a> {
     /// By which rules messages are judged.
     pub rules: &'a str,
     /// Whether what was remembered is believed.
-    pub trust: Trust,
+    pub trust: CacheTrust,
 }
 
 /// Whether what was remembered is believed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Trust {
+pub enum CacheTrust {
     /// As far as it still fits.
     Yes,
     /// Not at all; it only tells how much a mailbox grew.
@@ -92,7 +92,7 @@ impl Looker<'_> {
     ///
     /// # Errors
     /// When it cannot be opened or read, or is no mbox.
-    pub fn look(&self, entry: &Entry, account: &Account) -> Result<Seen, Unseen> {
+    pub fn look(&self, entry: &DirectoryEntry, account: &Account) -> Result<ScannedMailbox, ScanFailure> {
         let file = entry.open()?;
         let identity = FileStamp::of(&file.metadata()?);
         let before = self.memories.and_then(|dir| Before::find(&entry.path, dir));
@@ -101,14 +101,14 @@ impl Looker<'_> {
             (i64::try_from(grown).unwrap_or(i64::MAX), seconds(before.noted))
         });
         let holds = match before {
-            Some(before) if self.trust == Trust::Yes => before.holds(&file, &identity, self.rules),
+            Some(before) if self.trust == CacheTrust::Yes => before.holds(&file, &identity, self.rules),
             Some(_) | None => Holds::Nothing,
         };
         let (from, survey, known) = match holds {
             Holds::Whole(mut survey, last, known) => {
                 let mut ids = Ids::new(0, &known);
                 last.iter().for_each(|last| survey.add(last, &mut ids));
-                return Ok(Seen {
+                return Ok(ScannedMailbox {
                     survey,
                     read_bytes: 0,
                     growth,
@@ -117,7 +117,7 @@ impl Looker<'_> {
                 });
             }
             Holds::UpTo(at, survey, known) => (at, survey, known),
-            Holds::Nothing => (0, Survey::default(), Vec::new()),
+            Holds::Nothing => (0, MailboxStats::default(), Vec::new()),
         };
         let mut walk = Walk {
             looker: self,
@@ -126,7 +126,7 @@ impl Looker<'_> {
             survey,
         };
         let disturbed = walk.all(entry, &file, identity, from)?;
-        Ok(Seen {
+        Ok(ScannedMailbox {
             survey: walk.survey,
             read_bytes: identity.bytes - from,
             growth,
@@ -139,7 +139,7 @@ impl Looker<'_> {
 struct Walk<'l, 'a> {
     looker: &'l Looker<'a>,
     account: &'l Account,
-    survey: Survey,
+    survey: MailboxStats,
     ids: Ids,
 }
 
@@ -147,15 +147,15 @@ impl Walk<'_, '_> {
     /// Goes through all messages from byte `from` on; tells what disturbed it.
     fn all(
         &mut self,
-        entry: &Entry,
+        entry: &DirectoryEntry,
         file: &File,
         identity: FileStamp,
         from: u64,
-    ) -> Result<Option<&'static str>, Unseen> {
+    ) -> Result<Option<&'static str>, ScanFailure> {
         let limited = LimitedFile::new(file, ReadLimit::within(MOST_TIME));
         let mut mbox = MboxReader::resume(&limited, JUDGED_BYTES, from)?;
         if from == 0 && mbox.length() > 0 && !mbox.is_mbox()? {
-            return Err(Unseen::NotMbox);
+            return Err(ScanFailure::NotMbox);
         }
         let (config, account) = (self.looker.config, self.account);
         let mut envelope = None;
@@ -166,7 +166,7 @@ impl Walk<'_, '_> {
             caller::take_stored(&mut envelope, &message, config, account);
             let Some(envelope) = &envelope else { continue };
             let judgement = judge::judge(&message, envelope, config);
-            let mut letter = Letter::read(&message, &judgement, stored.bytes);
+            let mut letter = MessageSummary::read(&message, &judgement, stored.bytes);
             letter.doubt = stored.doubt.map(|doubt| DoubtfulLine {
                 offset: doubt.offset,
                 line: doubt.line.clone(),
@@ -182,7 +182,7 @@ impl Walk<'_, '_> {
         }
         let disturbed = disturbance(entry, file, identity, mbox.was_cut())?;
         if let (None, Some(dir)) = (disturbed, self.looker.memories) {
-            let look = Look {
+            let look = ScanToRemember {
                 identity,
                 settled,
                 survey: &self.survey,
@@ -199,7 +199,12 @@ impl Walk<'_, '_> {
 }
 
 /// What happened to the mailbox while it was read, if that makes the numbers wrong. That it grew does not.
-fn disturbance(entry: &Entry, file: &File, before: FileStamp, was_cut: bool) -> io::Result<Option<&'static str>> {
+fn disturbance(
+    entry: &DirectoryEntry,
+    file: &File,
+    before: FileStamp,
+    was_cut: bool,
+) -> io::Result<Option<&'static str>> {
     let now = FileStamp::of(&file.metadata()?);
     if was_cut || now.bytes < before.bytes {
         return Ok(Some("it was cut while it was read"));

@@ -7,9 +7,9 @@ use std::io::{self, IsTerminal, Write};
 use crate::escape::visible;
 use crate::spool::list::findings::{Findings, Total};
 use crate::spool::list::row::{Numbers, Row, Weight};
-use crate::spool::rules::diagnosis::{Reason, day};
+use crate::spool::rules::diagnosis::{GrowthReason, day};
 use crate::spool::rules::statistics::{Count, by_bytes};
-use crate::spool::rules::summary::Kind;
+use crate::spool::rules::summary::MailKind;
 
 /// How wide a bar is, in characters.
 const BAR: u64 = 10;
@@ -116,9 +116,9 @@ fn cells(row: &Row, numbers: &Numbers) -> [String; COLUMNS.len()] {
         quota(numbers),
         survey.all.messages.to_string(),
         (survey.all.messages - survey.seen.messages).to_string(),
-        share(survey.of(Kind::Bounce)),
-        share(survey.of(Kind::Loop)),
-        share(survey.of(Kind::List)),
+        share(survey.of(MailKind::Bounce)),
+        share(survey.of(MailKind::Loop)),
+        share(survey.of(MailKind::List)),
         match (survey.oldest, survey.newest) {
             (Some(oldest), Some(newest)) if day(oldest) != day(newest) => format!("{} to {}", day(oldest), day(newest)),
             (oldest, _) => oldest.map(day).unwrap_or_default(),
@@ -214,7 +214,7 @@ fn line(cells: &[String; COLUMNS.len()], widths: &[usize; COLUMNS.len()]) -> Str
 
 /// Why it grows, who fills it, and what helps.
 fn below(numbers: &Numbers, style: &Style, output: &mut impl Write) -> io::Result<()> {
-    let telling = !matches!(numbers.cause.reason, Reason::Nothing | Reason::Empty);
+    let telling = !matches!(numbers.cause.reason, GrowthReason::Nothing | GrowthReason::Empty);
     if telling || numbers.cause.unread {
         let text = style.coloured(&visible(&numbers.cause.to_string()), YELLOW);
         writeln!(output, "    {text}")?;

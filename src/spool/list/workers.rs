@@ -11,17 +11,17 @@ use std::time::{Duration, SystemTime};
 
 use crate::config::value::Limit;
 use crate::config::value::Size;
-use crate::error::{Class, Error};
+use crate::error::{Category, Error};
 use crate::output::sizes;
-use crate::spool::directory::{Entry, Thing};
+use crate::spool::directory::{DirectoryEntry, EntryKind};
 use crate::spool::list::findings::NAMES;
 use crate::spool::list::problems;
-use crate::spool::list::problems::Place;
+use crate::spool::list::problems::SpoolAccess;
 use crate::spool::list::row;
 use crate::spool::list::row::{Numbers, Problem, Row, bare};
-use crate::spool::list::scan::{Looker, Unseen, seconds};
+use crate::spool::list::scan::{Looker, ScanFailure, seconds};
 use crate::spool::rules::diagnosis;
-use crate::spool::rules::diagnosis::Room;
+use crate::spool::rules::diagnosis::QuotaPressure;
 use crate::sys::account;
 use crate::sys::account::{Account, Directory};
 use crate::sys::dirs::parent;
@@ -37,7 +37,7 @@ pub struct Crew<'a> {
     /// Who is known.
     pub people: Directory,
     /// Whose directory it is.
-    pub place: Place,
+    pub place: SpoolAccess,
     /// Who runs this.
     pub runner: u32,
     /// Now.
@@ -49,12 +49,12 @@ impl Crew<'_> {
     ///
     /// # Errors
     /// When the run is told to stop.
-    pub fn all(&self, entries: Vec<Entry>, over: Option<Size>) -> Result<(Vec<Row>, Vec<Row>), Error> {
+    pub fn all(&self, entries: Vec<DirectoryEntry>, over: Option<Size>) -> Result<(Vec<Row>, Vec<Row>), Error> {
         let mut others = Vec::new();
         let mut left = Vec::new();
         for entry in entries {
             let thing = entry.thing();
-            if thing == Thing::Mailbox {
+            if thing == EntryKind::Mailbox {
                 left.push(entry);
             } else {
                 others.extend(self.stray(&entry, &thing));
@@ -75,7 +75,7 @@ impl Crew<'_> {
         Ok((mailboxes, others))
     }
 
-    fn stray(&self, entry: &Entry, thing: &Thing) -> Option<Row> {
+    fn stray(&self, entry: &DirectoryEntry, thing: &EntryKind) -> Option<Row> {
         let problem = problems::with_stray(entry, thing, self.now)?;
         Some(Row {
             problems: vec![problem],
@@ -84,11 +84,11 @@ impl Crew<'_> {
     }
 
     /// Looks at the mailboxes with as many threads as there are processors.
-    fn looked_at(&self, entries: &[Entry]) -> Result<Vec<Row>, Error> {
+    fn looked_at(&self, entries: &[DirectoryEntry]) -> Result<Vec<Row>, Error> {
         let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
         let threads = processors.min(MOST_THREADS).min(entries.len());
         let next = AtomicUsize::new(0);
-        let worker = Worker {
+        let worker = ScanWorker {
             looker: self.looker,
             people: &self.people,
             place: self.place,
@@ -116,7 +116,7 @@ impl Crew<'_> {
 }
 
 /// Takes the rows as they come, and says on a terminal how far it is.
-fn collect(receive: &Receiver<Option<Row>>, entries: &[Entry]) -> Result<Vec<Row>, Error> {
+fn collect(receive: &Receiver<Option<Row>>, entries: &[DirectoryEntry]) -> Result<Vec<Row>, Error> {
     const EVERY: Duration = Duration::from_millis(500);
     let wanted = io::stderr().is_terminal();
     let all: u64 = entries.iter().map(|entry| entry.stat.len()).sum();
@@ -150,7 +150,7 @@ fn collect(receive: &Receiver<Option<Row>>, entries: &[Entry]) -> Result<Vec<Row
     let _ = io::stderr().write_all(clear.as_bytes());
     if told_to_stop {
         return Err(Error::new(
-            Class::System,
+            Category::System,
             "look at",
             "the mailboxes",
             "told to stop by a signal",
@@ -158,7 +158,7 @@ fn collect(receive: &Receiver<Option<Row>>, entries: &[Entry]) -> Result<Vec<Row
     }
     if rows.len() < entries.len() {
         return Err(Error::new(
-            Class::System,
+            Category::System,
             "look at",
             "the mailboxes",
             "a thread of this program ended early",
@@ -169,17 +169,17 @@ fn collect(receive: &Receiver<Option<Row>>, entries: &[Entry]) -> Result<Vec<Row
 
 /// What a thread needs to look at mailboxes.
 #[derive(Clone, Copy)]
-struct Worker<'a> {
+struct ScanWorker<'a> {
     looker: Looker<'a>,
     people: &'a Directory,
-    place: Place,
+    place: SpoolAccess,
     now: i64,
     runner: u32,
 }
 
-impl Worker<'_> {
+impl ScanWorker<'_> {
     /// Looks at one mailbox; nothing when the run was told to stop.
-    fn mailbox(&self, entry: &Entry) -> Option<Row> {
+    fn mailbox(&self, entry: &DirectoryEntry) -> Option<Row> {
         let mut row = bare(&entry.path, &entry.stat);
         let config = self.looker.config;
         let in_spool = parent(&entry.path) == config.mailbox.location.dir.as_path();
@@ -223,26 +223,26 @@ impl Worker<'_> {
                     survey: seen.survey,
                 });
             }
-            Err(Unseen::Stopped) => return None,
-            Err(Unseen::NotMbox) => row.problems = vec![problems::not_an_mbox(entry)],
-            Err(Unseen::Failed(e)) => row.problems.push(problems::with_reading(entry, &e, self.runner)),
+            Err(ScanFailure::Stopped) => return None,
+            Err(ScanFailure::NotMbox) => row.problems = vec![problems::not_an_mbox(entry)],
+            Err(ScanFailure::Failed(e)) => row.problems.push(problems::with_reading(entry, &e, self.runner)),
         }
         Some(row)
     }
 
-    fn room(&self, bytes: u64, limit: Limit) -> Room {
+    fn room(&self, bytes: u64, limit: Limit) -> QuotaPressure {
         let threshold = limit
             .bytes
             .map(|limit| self.looker.config.quota.warn.of(limit).unwrap_or(limit));
         match threshold {
-            Some(threshold) if bytes >= threshold => Room::Short,
-            Some(_) | None => Room::Enough,
+            Some(threshold) if bytes >= threshold => QuotaPressure::Short,
+            Some(_) | None => QuotaPressure::Enough,
         }
     }
 }
 
 /// Whose mail it is: in the spool directory that of the user it is named after.
-fn account_of(entry: &Entry, user: Option<(u32, u32)>, in_spool: bool) -> Account {
+fn account_of(entry: &DirectoryEntry, user: Option<(u32, u32)>, in_spool: bool) -> Account {
     let uid = entry.stat.uid();
     let named = || Account {
         name: entry

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt};
 
-use crate::mailbox::content_hash::{ContentHash, Scope, of_stored};
+use crate::mailbox::content_hash::{ContentHash, HashScope, of_stored};
 use crate::mailbox::hash_set::Hashes;
 use crate::mailbox::limited_file::{LimitedFile, refuse_holes};
 use crate::mailbox::ranges::Ranges;
@@ -38,7 +38,7 @@ pub struct Known<'a> {
     mail: Hashes,
     messages: u64,
     stamp: Option<Stamp>,
-    last: Option<Last>,
+    last: Option<MailboxTail>,
     end: Vec<u8>,
 }
 
@@ -52,7 +52,7 @@ struct Stamp {
 
 /// What lies at the mailbox's end. It may be the beginning of a message that a killed program did not write to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Last {
+pub struct MailboxTail {
     /// Where it begins, in bytes.
     pub offset: u64,
     /// Its length, in bytes.
@@ -106,8 +106,8 @@ impl<'a> Known<'a> {
     /// When it cannot be read.
     pub fn content_hash<F: ReadAt + ?Sized>(&self, file: &F, stored: &MboxMessage<'_>) -> io::Result<ContentHash> {
         let scope = match self.sameness {
-            Sameness::Each => Scope::All,
-            Sameness::Once(_) => Scope::Written,
+            Sameness::Each => HashScope::All,
+            Sameness::Once(_) => HashScope::Written,
         };
         of_stored(file, stored, scope)
     }
@@ -120,7 +120,7 @@ impl<'a> Known<'a> {
 
     /// What lies at its end.
     #[must_use]
-    pub fn last(&self) -> Option<Last> {
+    pub fn last(&self) -> Option<MailboxTail> {
         self.last
     }
 
@@ -171,7 +171,7 @@ impl<'a> Known<'a> {
                 self.mail.insert(hash.bytes());
             }
             self.messages += 1;
-            self.last = Some(Last {
+            self.last = Some(MailboxTail {
                 offset,
                 bytes: stamp.bytes.saturating_sub(offset),
                 hash: Some(hash),
@@ -236,14 +236,14 @@ impl<'a> Known<'a> {
                 self.mail.insert(hash.bytes());
             }
             self.messages += 1;
-            self.last = Some(Last {
+            self.last = Some(MailboxTail {
                 offset: stored.offset,
                 bytes: stored.bytes,
                 hash: Some(hash),
             });
         }
         if let Some(offset) = piece {
-            self.last = Some(Last {
+            self.last = Some(MailboxTail {
                 offset,
                 bytes: now.bytes - offset,
                 hash: None,
@@ -302,7 +302,7 @@ mod tests {
     use crate::mailbox::content_hash::ContentHash;
     use crate::mailbox::ranges::Ranges;
     use crate::mailbox::reader::MboxMessage;
-    use crate::sys::message_buffer::Intake;
+    use crate::sys::message_buffer::MessageBuffer;
     use std::fs::File;
     use std::io::Write;
 
@@ -311,7 +311,7 @@ mod tests {
     }
 
     fn content_hash(known: &Known<'_>, number: u32) -> ContentHash {
-        let letter = Intake::from_bytes(message(number).into_bytes());
+        let letter = MessageBuffer::from_bytes(message(number).into_bytes());
         let stored = MboxMessage {
             offset: 0,
             bytes: letter.bytes(),

@@ -18,11 +18,11 @@ use time::OffsetDateTime;
 
 use crate::archive::messages::Archived;
 use crate::deliver::recovery_log::log_recovery;
-use crate::error::{Class, Error};
+use crate::error::{Category, Error};
 use crate::mailbox::append;
 use crate::mailbox::append::Piece;
 use crate::mailbox::content_hash::ContentHash;
-use crate::mailbox::lock::Plan;
+use crate::mailbox::lock::LockPlan;
 use crate::mailbox::open::open_existing;
 use crate::mailbox::{OpenMailbox, open_locked};
 use crate::sys::deadline::{Deadline, is_stopped};
@@ -41,24 +41,24 @@ const SHORTEST_CATCH_UP: Duration = Duration::from_secs(1);
 
 /// Where messages are put.
 #[derive(Clone, Copy, Debug)]
-pub struct Target<'a> {
+pub struct MergeTarget<'a> {
     /// The mailbox.
     pub path: &'a Path,
     /// How it is locked, and whose it is.
-    pub plan: &'a Plan,
+    pub plan: &'a LockPlan,
     /// How much may be in it.
-    pub room: Room,
+    pub room: MergeLimits,
     /// Which messages are there already.
     pub sameness: Sameness<'a>,
     /// Whether to do it.
-    pub mode: Mode,
+    pub mode: MergeMode,
     /// How long to wait.
     pub deadline: &'a Deadline,
 }
 
 /// How much may be in a mailbox; none is any number.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Room {
+pub struct MergeLimits {
     /// In bytes.
     pub bytes: Option<u64>,
     /// In messages.
@@ -69,7 +69,7 @@ pub struct Room {
 
 /// Whether to do it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mode {
+pub enum MergeMode {
     /// Do it.
     Write,
     /// Only count what would be done.
@@ -78,7 +78,7 @@ pub enum Mode {
 
 /// Whether the user has read a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Seen {
+pub enum ReadState {
     /// A mail reader noted so.
     Yes,
     /// Nobody did.
@@ -87,7 +87,7 @@ pub enum Seen {
 
 /// What became of the messages.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Tally {
+pub struct MergeTally {
     /// Messages that were put back.
     pub restored: u64,
     /// Their length, in bytes.
@@ -125,25 +125,25 @@ impl From<Error> for Stop {
 #[derive(Default)]
 struct Batch {
     bytes: Vec<u8>,
-    items: Vec<Item>,
+    items: Vec<BatchItem>,
 }
 
 #[derive(Clone, Copy)]
-struct Item {
+struct BatchItem {
     hash: ContentHash,
-    seen: Seen,
+    seen: ReadState,
     start: usize,
     end: usize,
 }
 
 /// One run over an archive.
 pub struct Merge<'a> {
-    target: Target<'a>,
+    target: MergeTarget<'a>,
     known: Known<'a>,
     batch: Batch,
     /// What the mailbox would hold, when it is only rehearsed, in bytes.
     rehearsed_bytes: u64,
-    tally: Tally,
+    tally: MergeTally,
 }
 
 impl<'a> Merge<'a> {
@@ -151,13 +151,13 @@ impl<'a> Merge<'a> {
     ///
     /// # Errors
     /// When it cannot be read.
-    pub fn begin(target: Target<'a>) -> Result<Self, Stop> {
+    pub fn begin(target: MergeTarget<'a>) -> Result<Self, Stop> {
         let mut merge = Self {
             target,
             known: Known::new(target.sameness),
             batch: Batch::default(),
             rehearsed_bytes: 0,
-            tally: Tally::default(),
+            tally: MergeTally::default(),
         };
         merge.put_in_order()?;
         merge.look(None)?;
@@ -166,8 +166,8 @@ impl<'a> Merge<'a> {
 
     /// Puts in order what a killed run left, before any of it counts as there: until then the disk may not have it.
     fn put_in_order(&self) -> Result<(), Stop> {
-        let Target { path, plan, mode, .. } = self.target;
-        if mode == Mode::Write && open_existing(path, plan.owner)?.is_some() {
+        let MergeTarget { path, plan, mode, .. } = self.target;
+        if mode == MergeMode::Write && open_existing(path, plan.owner)?.is_some() {
             log_recovery(&open_locked(path, plan, self.target.deadline)?);
         }
         Ok(())
@@ -175,7 +175,7 @@ impl<'a> Merge<'a> {
 
     /// What was done so far.
     #[must_use]
-    pub fn tally(&self) -> Tally {
+    pub fn tally(&self) -> MergeTally {
         self.tally
     }
 
@@ -194,7 +194,7 @@ impl<'a> Merge<'a> {
     ///
     /// # Errors
     /// When something fails, or the mailbox was rewritten meanwhile.
-    pub fn offer(&mut self, archived: &Archived<'_>, seen: Seen) -> Result<(), Stop> {
+    pub fn offer(&mut self, archived: &Archived<'_>, seen: ReadState) -> Result<(), Stop> {
         self.target.deadline.check("restore into", &self.name())?;
         let hash = self.known.content_hash(archived.bytes(), &archived.stored)?;
         if self.known.find(hash) {
@@ -212,7 +212,7 @@ impl<'a> Merge<'a> {
         archived.copy_to(&mut self.batch.bytes)?;
         let lacks = missing_end(self.batch.bytes.get(start..).unwrap_or_default());
         self.batch.bytes.extend_from_slice(lacks);
-        self.batch.items.push(Item {
+        self.batch.items.push(BatchItem {
             hash,
             seen,
             start,
@@ -225,7 +225,7 @@ impl<'a> Merge<'a> {
     ///
     /// # Errors
     /// When something fails, or the mailbox was rewritten meanwhile.
-    pub fn finish(&mut self) -> Result<Tally, Stop> {
+    pub fn finish(&mut self) -> Result<MergeTally, Stop> {
         self.commit()?;
         Ok(self.tally)
     }
@@ -235,7 +235,7 @@ impl<'a> Merge<'a> {
     }
 
     fn unreadable(&self, e: &io::Error) -> Stop {
-        Stop::Failed(Error::io("read", self.target.path, e).class(Class::Mailbox))
+        Stop::Failed(Error::io("read", self.target.path, e).class(Category::Mailbox))
     }
 
     /// Reads the mailbox without a lock: however large it is, no delivery waits. What came since another look has to be read by `until`.
@@ -263,7 +263,7 @@ impl<'a> Merge<'a> {
     fn outgrown(&self) -> Stop {
         let waited = self.catching_up().as_secs();
         let cause = format!("mail comes in faster than it is read, for longer than {waited} s");
-        Error::new(Class::Mailbox, "restore into", self.name(), cause)
+        Error::new(Category::Mailbox, "restore into", self.name(), cause)
             .hint("run this again when less mail comes in: nothing comes twice")
             .into()
     }
@@ -293,11 +293,11 @@ impl<'a> Merge<'a> {
         let batch = std::mem::take(&mut self.batch);
         // Nobody waits for a whole run of ours, only for a batch.
         self.target.deadline.begin_again();
-        if self.target.mode == Mode::Rehearse {
+        if self.target.mode == MergeMode::Rehearse {
             return self.rehearse(&batch);
         }
         let mut locked = self.lock()?;
-        let of = |item: &Item| batch.bytes.get(item.start..item.end).unwrap_or_default();
+        let of = |item: &BatchItem| batch.bytes.get(item.start..item.end).unwrap_or_default();
         let cut = self.part_of(locked.file(), |bytes| {
             batch.items.iter().any(|item| begins_with(of(item), bytes))
         })?;
@@ -331,16 +331,16 @@ impl<'a> Merge<'a> {
     }
 
     /// Writes a message that is too large to wait in memory.
-    fn commit_large(&mut self, archived: &Archived<'_>, hash: ContentHash, seen: Seen) -> Result<(), Stop> {
+    fn commit_large(&mut self, archived: &Archived<'_>, hash: ContentHash, seen: ReadState) -> Result<(), Stop> {
         let bytes = archived.stored.bytes;
-        let item = Item {
+        let item = BatchItem {
             hash,
             seen,
             start: 0,
             end: usize::try_from(bytes).unwrap_or(usize::MAX),
         };
         self.target.deadline.begin_again();
-        if self.target.mode == Mode::Rehearse {
+        if self.target.mode == MergeMode::Rehearse {
             self.rehearse_one(hash, bytes);
             return Ok(());
         }
@@ -366,7 +366,7 @@ impl<'a> Merge<'a> {
         self.append(&mut locked, &[item], &[piece])
     }
 
-    fn append(&mut self, locked: &mut OpenMailbox, items: &[Item], pieces: &[Piece<'_>]) -> Result<(), Stop> {
+    fn append(&mut self, locked: &mut OpenMailbox, items: &[BatchItem], pieces: &[Piece<'_>]) -> Result<(), Stop> {
         let Some(last) = items.last() else { return Ok(()) };
         let bytes: u64 = items.iter().map(|item| (item.end - item.start) as u64).sum();
         if let Some(min_free_bytes) = self.target.room.min_free {
@@ -380,7 +380,7 @@ impl<'a> Merge<'a> {
         let offset = appended.after_bytes.saturating_sub((last.end - last.start) as u64);
         // Its note goes with it, which is a change too.
         drop(appended);
-        if !was_new && items.iter().all(|item| item.seen == Seen::Yes) {
+        if !was_new && items.iter().all(|item| item.seen == ReadState::Yes) {
             look_read(locked.file());
         }
         self.tally.restored += items.len() as u64;

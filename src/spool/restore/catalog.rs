@@ -17,7 +17,7 @@ const SUBJECT_CHARACTERS: usize = 48;
 
 /// One message of an archive.
 #[derive(Clone, Copy, Debug)]
-pub struct Entry<'a> {
+pub struct CatalogEntry<'a> {
     /// The archive.
     pub archive: &'a str,
     /// The mailbox in it.
@@ -32,7 +32,7 @@ pub struct Entry<'a> {
 
 /// The keys are a promise.
 #[derive(Serialize)]
-struct Line<'a> {
+struct CatalogLine<'a> {
     archive: &'a str,
     mailbox: &'a str,
     offset: u64,
@@ -44,7 +44,7 @@ struct Line<'a> {
     message_id: Option<&'a str>,
 }
 
-impl Entry<'_> {
+impl CatalogEntry<'_> {
     fn field(&self, name: &str) -> Option<String> {
         let field = self.message.fields().find(|field| field.is(name))?;
         Some(decoded_value(&field, None).into_owned())
@@ -73,7 +73,7 @@ impl Entry<'_> {
     pub fn write_json(&self, output: &mut impl Write) -> io::Result<()> {
         let [from, subject, message_id] = ["From", "Subject", "Message-ID"].map(|name| self.field(name));
         let (date, sender) = (self.date(), self.sender());
-        let line = Line {
+        let line = CatalogLine {
             archive: self.archive,
             mailbox: self.mailbox,
             offset: self.offset,
@@ -124,7 +124,7 @@ fn short(text: &str, most: usize) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Entry, short};
+    use super::{CatalogEntry, short};
     use crate::message::Message;
 
     #[test]
@@ -132,7 +132,7 @@ mod tests {
         let text = b"From s@s.test Mon Nov  2 10:00:00 2026\nFrom: \x1b[2J<s@s.test>\n\
             Subject: =?utf-8?q?a=0Ab=E2=80=AE?=\nMessage-ID: <1@s.test>\n\n";
         let message = Message::new(text);
-        let entry = Entry {
+        let entry = CatalogEntry {
             archive: "a.gz",
             mailbox: "a",
             offset: 0,

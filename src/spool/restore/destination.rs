@@ -11,14 +11,14 @@ use crate::archive::read::name_without_endings;
 use crate::archive::retention;
 use crate::cli::spool::Selection;
 use crate::config::Config;
-use crate::error::{Class, Error};
+use crate::error::{Category, Error};
 use crate::mailbox::open::Owner;
 use crate::sys::account;
 use crate::sys::account::Account;
 
 /// A mailbox that mail is put back into.
 #[derive(Clone, Debug)]
-pub struct Destination {
+pub struct RestoreTarget {
     /// Where it is.
     pub path: PathBuf,
     /// Whose mail it is, for the quota.
@@ -37,13 +37,13 @@ pub fn of_all(
     selection: &Selection,
     runner: &Account,
     config: &Config,
-) -> Result<Vec<Option<Destination>>, Error> {
+) -> Result<Vec<Option<RestoreTarget>>, Error> {
     if let Some(path) = &selection.mailbox {
         let account = match &selection.user {
             Some(user) => account::named(user)?,
             None => runner.clone(),
         };
-        let destination = Destination {
+        let destination = RestoreTarget {
             path: path.clone(),
             account,
             owner: Owner::Trusted(Uid::current().as_raw()),
@@ -61,7 +61,7 @@ pub fn of_all(
             let names: Vec<_> = mailboxes.iter().map(|member| member.name.to_string_lossy()).collect();
             let cause = format!("it holds the mailboxes {}, and none of {user}", names.join(", "));
             return Err(
-                Error::new(Class::Configuration, "restore from", archive.display(), cause)
+                Error::new(Category::Configuration, "restore from", archive.display(), cause)
                     .hint("say --mailbox to put all of them into one file"),
             );
         }
@@ -74,7 +74,7 @@ pub fn of_all(
             let user = name.to_str().unwrap_or_default();
             of_user(user, config).map(Some).map_err(|e| {
                 let cause = format!("nobody can tell whose mail it is ({e})");
-                Error::new(Class::Configuration, "restore from", archive.display(), cause)
+                Error::new(Category::Configuration, "restore from", archive.display(), cause)
                     .hint("say --user NAME, or --mailbox PATH")
             })
         })
@@ -94,12 +94,12 @@ pub fn user_name(archive: &Path, member: &Member) -> std::ffi::OsString {
     }
 }
 
-fn of_user(user: &str, config: &Config) -> Result<Destination, Error> {
+fn of_user(user: &str, config: &Config) -> Result<RestoreTarget, Error> {
     // Refuses names that lead out of the directory.
     let found = account::named(user)?;
     let path = config.mailbox.location.of(user);
     if let Some(account) = account::known(user)? {
-        return Ok(Destination {
+        return Ok(RestoreTarget {
             path,
             owner: Owner::Exactly(account.uid),
             account,
@@ -107,7 +107,7 @@ fn of_user(user: &str, config: &Config) -> Result<Destination, Error> {
     }
     // A name that the system does not know has a virtual mailbox, if it has one, and whoever has that file has all of them.
     match path.symlink_metadata() {
-        Ok(stat) => Ok(Destination {
+        Ok(stat) => Ok(RestoreTarget {
             path,
             owner: Owner::Exactly(stat.uid()),
             account: found,

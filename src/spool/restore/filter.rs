@@ -4,7 +4,7 @@
 use time::{Date, Month, Time};
 
 use crate::cli::spool::Selection;
-use crate::error::{Class, Error};
+use crate::error::{Category, Error};
 use crate::message::Message;
 use crate::message::text::decoded_value;
 
@@ -27,7 +27,7 @@ impl Pick {
             None => Ok(None),
             Some(text) => seconds(text).map(Some).ok_or_else(|| {
                 Error::new(
-                    Class::Configuration,
+                    Category::Configuration,
                     "understand",
                     flag,
                     format_args!("{text:?} is no date"),

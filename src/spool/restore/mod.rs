@@ -17,17 +17,17 @@ use nix::unistd::Uid;
 use crate::archive::messages::{Archived, Inventory, each_message, take_inventory};
 use crate::cli::spool::Selection;
 use crate::deliver::access;
-use crate::error::{Class, Error, Status};
+use crate::error::{Category, Error, Status};
 use crate::escape::visible;
-use crate::mailbox::lock::Plan;
+use crate::mailbox::lock::LockPlan;
 use crate::mailbox::open::{Absent, Owner, create_for, not_a_mailbox};
 use crate::message::Message;
 use crate::output::print_error;
 use crate::output::sizes::size;
 use crate::spool::context::SpoolRun;
-use crate::spool::merge::{Merge, Mode, Room, Sameness, Seen, Stop, Tally, Target};
-use crate::spool::restore::catalog::Entry;
-use crate::spool::restore::destination::{Destination, user_name};
+use crate::spool::merge::{Merge, MergeLimits, MergeMode, MergeTally, MergeTarget, ReadState, Sameness, Stop};
+use crate::spool::restore::catalog::CatalogEntry;
+use crate::spool::restore::destination::{RestoreTarget, user_name};
 use crate::spool::restore::filter::Pick;
 use crate::sys::dirs::{go_without_links, parent};
 
@@ -50,7 +50,7 @@ pub fn run(selection: &Selection, care: &SpoolRun) -> Status {
             return Status::Wrong;
         }
     };
-    let mut run = Run {
+    let mut run = RestoreRun {
         asked: selection,
         selection: pinned.as_ref().unwrap_or(selection),
         care,
@@ -62,14 +62,14 @@ pub fn run(selection: &Selection, care: &SpoolRun) -> Status {
     for archive in &run.selection.archives {
         match run.archive(archive) {
             Ok(()) => {}
-            Err(Ended::Listener) => return Status::Done,
-            Err(Ended::Failed(e)) => run.wrong(&e),
+            Err(Interruption::Listener) => return Status::Done,
+            Err(Interruption::Failed(e)) => run.wrong(&e),
         }
     }
     if run.met == 0 && !run.pick.is_everything() && run.status == Status::Done {
         let cause = "no message is what was asked for";
         run.wrong(&Error::new(
-            Class::Configuration,
+            Category::Configuration,
             "restore",
             "from these archives",
             cause,
@@ -98,7 +98,7 @@ fn pinned(selection: &Selection) -> Result<Option<Selection>, Error> {
     }))
 }
 
-struct Run<'a> {
+struct RestoreRun<'a> {
     /// As it was typed.
     asked: &'a Selection,
     selection: &'a Selection,
@@ -111,44 +111,44 @@ struct Run<'a> {
 }
 
 /// Why an archive is not gone through to its end.
-enum Ended {
+enum Interruption {
     Failed(Error),
     /// Whoever read our output has seen enough.
     Listener,
 }
 
-impl From<Error> for Ended {
+impl From<Error> for Interruption {
     fn from(error: Error) -> Self {
         Self::Failed(error)
     }
 }
 
 /// Where reading and writing meet.
-enum Listing {
+enum RestoreListing {
     Archive(io::Error),
     Output(io::Error),
 }
 
-impl From<io::Error> for Listing {
+impl From<io::Error> for RestoreListing {
     fn from(error: io::Error) -> Self {
         Self::Archive(error)
     }
 }
 
-impl Run<'_> {
+impl RestoreRun<'_> {
     fn wrong(&mut self, error: &Error) {
         self.status = Status::Wrong;
         let _ = self.output.flush();
         print_error(error);
     }
 
-    fn archive(&mut self, path: &Path) -> Result<(), Ended> {
+    fn archive(&mut self, path: &Path) -> Result<(), Interruption> {
         let file = open(path)?;
         let unreadable = |e: &io::Error| Error::io("read archive", path, e);
         let inventory = take_inventory(&file).map_err(|e| unreadable(&e))?;
         if inventory.mailboxes.is_empty() {
             let cause = "it holds no mailbox";
-            return Err(Error::new(Class::Configuration, "restore from", path.display(), cause).into());
+            return Err(Error::new(Category::Configuration, "restore from", path.display(), cause).into());
         }
         if self.selection.list {
             return self.list(path, &file, &inventory);
@@ -173,7 +173,7 @@ impl Run<'_> {
         Ok(())
     }
 
-    fn list(&mut self, path: &Path, file: &File, inventory: &Inventory) -> Result<(), Ended> {
+    fn list(&mut self, path: &Path, file: &File, inventory: &Inventory) -> Result<(), Interruption> {
         let archive = path.display().to_string();
         let names: Vec<String> = inventory
             .mailboxes
@@ -192,7 +192,7 @@ impl Run<'_> {
                     return Ok(());
                 }
                 met += 1;
-                let entry = Entry {
+                let entry = CatalogEntry {
                     archive: &archive,
                     mailbox: names.get(archived.mailbox).map_or("", String::as_str),
                     offset: archived.stored.offset,
@@ -204,15 +204,15 @@ impl Run<'_> {
                 } else {
                     entry.write_text(output)
                 };
-                written.map_err(Listing::Output)
+                written.map_err(RestoreListing::Output)
             },
         );
         self.met += met;
         match listed {
             Ok(()) => Ok(()),
-            Err(Listing::Archive(e)) => Err(Error::io("read archive", path, &e).into()),
-            Err(Listing::Output(e)) if e.kind() == io::ErrorKind::BrokenPipe => Err(Ended::Listener),
-            Err(Listing::Output(e)) => Err(Error::new(Class::System, "write", "the list", e).into()),
+            Err(RestoreListing::Archive(e)) => Err(Error::io("read archive", path, &e).into()),
+            Err(RestoreListing::Output(e)) if e.kind() == io::ErrorKind::BrokenPipe => Err(Interruption::Listener),
+            Err(RestoreListing::Output(e)) => Err(Error::new(Category::System, "write", "the list", e).into()),
         }
     }
 
@@ -222,15 +222,19 @@ impl Run<'_> {
         file: &File,
         inventory: &Inventory,
         number: usize,
-        destination: &Destination,
+        destination: &RestoreTarget,
     ) -> Result<(), Error> {
         let care = self.care;
-        let mode = if care.dry_run { Mode::Rehearse } else { Mode::Write };
-        if mode == Mode::Write {
+        let mode = if care.dry_run {
+            MergeMode::Rehearse
+        } else {
+            MergeMode::Write
+        };
+        if mode == MergeMode::Write {
             make_for_its_user(destination)?;
         }
         let plan = plan(care, destination);
-        let target = Target {
+        let target = MergeTarget {
             path: &destination.path,
             plan: &plan,
             room: self.room(destination),
@@ -238,12 +242,12 @@ impl Run<'_> {
             mode,
             deadline: &care.deadline,
         };
-        let mut before = Tally::default();
+        let mut before = MergeTally::default();
         for _ in 0..BEGINNINGS {
-            let mut counts = Counts::default();
+            let mut counts = RestoreCounts::default();
             let (tally, result) = put_back(target, file, inventory, number, &self.pick, &mut counts);
             // What was put back before it was begun again is there now.
-            let tally = Tally {
+            let tally = MergeTally {
                 restored: before.restored + tally.restored,
                 restored_bytes: before.restored_bytes + tally.restored_bytes,
                 present: tally.present.saturating_sub(before.restored),
@@ -264,24 +268,24 @@ impl Run<'_> {
         }
         let cause = "another program rewrites it again and again";
         Err(
-            Error::new(Class::Mailbox, "restore into", destination.path.display(), cause)
+            Error::new(Category::Mailbox, "restore into", destination.path.display(), cause)
                 .hint("close the mail reader that does so, and run this again: nothing comes twice"),
         )
     }
 
-    fn room(&self, destination: &Destination) -> Room {
+    fn room(&self, destination: &RestoreTarget) -> MergeLimits {
         let config = &self.care.config;
         let min_free = config.mailbox.min_free.bound();
         // A file somewhere else is nobody's spool.
         if self.selection.ignore_quota || self.selection.mailbox.is_some() {
-            return Room {
+            return MergeLimits {
                 min_free,
-                ..Room::default()
+                ..MergeLimits::default()
             };
         }
         let account = &destination.account;
         let limit = config.limit_of(&account.name, || account.groups());
-        Room {
+        MergeLimits {
             bytes: limit.bytes,
             messages: limit.messages,
             min_free,
@@ -289,8 +293,8 @@ impl Run<'_> {
     }
 
     /// Says what was done, to whoever looks on and in the log.
-    fn say(&mut self, archive: &Path, destination: &Destination, tally: Tally, aside: u64, mode: Mode) {
-        let Tally {
+    fn say(&mut self, archive: &Path, destination: &RestoreTarget, tally: MergeTally, aside: u64, mode: MergeMode) {
+        let MergeTally {
             restored,
             restored_bytes,
             present,
@@ -299,7 +303,7 @@ impl Run<'_> {
         let mailbox = self.asked.mailbox.as_deref().unwrap_or(&destination.path);
         let mailbox = mailbox.display().to_string();
         let source = archive.display().to_string();
-        if mode == Mode::Write {
+        if mode == MergeMode::Write {
             tracing::info!(
                 action = "restore",
                 user = destination.account.name,
@@ -312,7 +316,7 @@ impl Run<'_> {
                 note = "",
             );
         }
-        let done = if mode == Mode::Write {
+        let done = if mode == MergeMode::Write {
             "restored"
         } else {
             "would restore"
@@ -332,7 +336,7 @@ impl Run<'_> {
         let _ = writeln!(self.output, "{line}");
         if no_room > 0 {
             let cause = format!("the mailbox has no room for {}", counted(no_room));
-            let error = Error::new(Class::MailboxFull, "restore all into", &mailbox, cause);
+            let error = Error::new(Category::MailboxFull, "restore all into", &mailbox, cause);
             self.wrong(&error.hint("raise the quota, or say --ignore-quota"));
         }
     }
@@ -347,7 +351,7 @@ fn counted(messages: u64) -> String {
 
 /// What was found in an archive.
 #[derive(Clone, Copy, Debug, Default)]
-struct Counts {
+struct RestoreCounts {
     /// Messages that are what was asked for.
     met: u64,
     /// Messages that are nobody's mail.
@@ -356,16 +360,16 @@ struct Counts {
 
 /// Goes through the archive once.
 fn put_back(
-    target: Target<'_>,
+    target: MergeTarget<'_>,
     file: &File,
     inventory: &Inventory,
     number: usize,
     pick: &Pick,
-    counts: &mut Counts,
-) -> (Tally, Result<(), Stop>) {
+    counts: &mut RestoreCounts,
+) -> (MergeTally, Result<(), Stop>) {
     let mut merge = match Merge::begin(target) {
         Ok(merge) => merge,
-        Err(e) => return (Tally::default(), Err(e)),
+        Err(e) => return (MergeTally::default(), Err(e)),
     };
     let offered = each_message(
         file,
@@ -382,8 +386,8 @@ fn put_back(
             }
             counts.met += 1;
             let seen = match message.first("Status") {
-                Some(status) if status.contains('R') => Seen::Yes,
-                Some(_) | None => Seen::No,
+                Some(status) if status.contains('R') => ReadState::Yes,
+                Some(_) | None => ReadState::No,
             };
             merge.offer(archived, seen)
         },
@@ -413,11 +417,11 @@ fn open(path: &Path) -> Result<File, Error> {
         return Ok(file);
     }
     let cause = "it is no regular file";
-    Err(Error::new(Class::System, "read archive", path.display(), cause).needs_mending())
+    Err(Error::new(Category::System, "read archive", path.display(), cause).needs_mending())
 }
 
 /// A mailbox that was removed is made again as its user's, where root does this.
-fn make_for_its_user(destination: &Destination) -> Result<(), Error> {
+fn make_for_its_user(destination: &RestoreTarget) -> Result<(), Error> {
     let Owner::Exactly(uid) = destination.owner else {
         return Ok(());
     };
@@ -427,7 +431,7 @@ fn make_for_its_user(destination: &Destination) -> Result<(), Error> {
     Ok(())
 }
 
-fn plan(care: &SpoolRun, destination: &Destination) -> Plan {
+fn plan(care: &SpoolRun, destination: &RestoreTarget) -> LockPlan {
     let state_dir = care.state_dir(&destination.account);
     access::lock_plan(&care.config, destination.owner, Absent::Create, state_dir)
 }

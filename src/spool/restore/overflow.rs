@@ -12,13 +12,13 @@ use time::OffsetDateTime;
 use crate::archive::messages::Archived;
 use crate::cli::{Everywhere, Who};
 use crate::deliver;
-use crate::deliver::context::Guard;
+use crate::deliver::context::Run;
 use crate::deliver::overflow;
-use crate::error::{Class, Error, Status};
+use crate::error::{Category, Error, Status};
 use crate::escape::visible;
 use crate::mailbox::OpenMailbox;
 use crate::mailbox::count;
-use crate::mailbox::expunge::execute::{Expunge, Plan, Prepared, Trust, Unread, expunge};
+use crate::mailbox::expunge::execute::{Expunge, ExpungePlan, Prepared, SnapshotTrust, Unread, expunge};
 use crate::mailbox::expunge::journal;
 use crate::mailbox::expunge::snapshot::Snapshot;
 use crate::mailbox::open::{Absent, Owner, open_existing};
@@ -26,7 +26,7 @@ use crate::mailbox::ranges::Ranges;
 use crate::mailbox::reader::MboxReader;
 use crate::output::sizes::size;
 use crate::output::{print_error, print_line};
-use crate::spool::merge::{Merge, Mode, Room, Sameness, Seen, Stop, Target};
+use crate::spool::merge::{Merge, MergeLimits, MergeMode, MergeTarget, ReadState, Sameness, Stop};
 use crate::sys::message_buffer::HEAD_BYTES;
 
 /// How often it is begun again when a mail client rewrites the mailbox meanwhile.
@@ -39,7 +39,7 @@ pub fn run(user: Option<&str>, mailbox: Option<&Path>, everywhere: &Everywhere) 
         ..Who::default()
     };
     let guard = deliver::begin()
-        .and_then(|deadline| Guard::prepare_to_deliver(&who, mailbox.map(Path::to_owned), everywhere, deadline, None));
+        .and_then(|deadline| Run::prepare_to_deliver(&who, mailbox.map(Path::to_owned), everywhere, deadline, None));
     match guard.and_then(|guard| all(&guard, everywhere)) {
         Ok(status) => status,
         Err(e) => {
@@ -51,14 +51,14 @@ pub fn run(user: Option<&str>, mailbox: Option<&Path>, everywhere: &Everywhere) 
 
 /// The part of the overflow that fits.
 #[derive(Debug, Default)]
-struct Part {
+struct OverflowPart {
     ranges: Ranges,
     messages: u64,
     /// How many stay, for want of room.
     stay: u64,
 }
 
-fn all(guard: &Guard, everywhere: &Everywhere) -> Result<Status, Error> {
+fn all(guard: &Run, everywhere: &Everywhere) -> Result<Status, Error> {
     let user = visible(&guard.account.name);
     let owner = Owner::Trusted(guard.account.uid);
     let Some(path) = overflow::path(guard).filter(|path| path.symlink_metadata().is_ok()) else {
@@ -69,14 +69,14 @@ fn all(guard: &Guard, everywhere: &Everywhere) -> Result<Status, Error> {
     let mut locked = crate::mailbox::open_locked(&path, &plan, &guard.deadline)?;
     let look = Snapshot::take(&locked, guard.deadline.for_reading())?;
     if everywhere.dry_run {
-        let part = put_back(guard, &look, Mode::Rehearse)?;
+        let part = put_back(guard, &look, MergeMode::Rehearse)?;
         print_line(&format!(
             "{user}: would put back {} messages; {} stay",
             part.messages, part.stay
         ));
         return Ok(ended(&part));
     }
-    let part = put_back(guard, &look, Mode::Write)?;
+    let part = put_back(guard, &look, MergeMode::Write)?;
     take_out(guard, &mut locked, &look, &part)?;
     if part.stay == 0 {
         overflow::forget(guard);
@@ -101,20 +101,20 @@ fn all(guard: &Guard, everywhere: &Everywhere) -> Result<Status, Error> {
     Ok(ended(&part))
 }
 
-fn ended(part: &Part) -> Status {
+fn ended(part: &OverflowPart) -> Status {
     if part.stay == 0 { Status::Done } else { Status::Wrong }
 }
 
 /// Puts the first messages into the mailbox, up to one that does not fit, and syncs them. What a killed run has put there needs no room.
-fn put_back(guard: &Guard, look: &Snapshot, mode: Mode) -> Result<Part, Error> {
+fn put_back(guard: &Run, look: &Snapshot, mode: MergeMode) -> Result<OverflowPart, Error> {
     let path = guard.mailbox();
     let plan = access::plan(guard, Owner::Exactly(guard.account.uid));
-    let target = Target {
+    let target = MergeTarget {
         path: &path,
         plan: &plan,
-        room: Room {
+        room: MergeLimits {
             min_free: guard.config.mailbox.min_free.bound(),
-            ..Room::default()
+            ..MergeLimits::default()
         },
         sameness: Sameness::Each,
         mode,
@@ -129,15 +129,15 @@ fn put_back(guard: &Guard, look: &Snapshot, mode: Mode) -> Result<Part, Error> {
         }
     }
     let cause = "another program rewrites it again and again";
-    Err(Error::new(Class::Mailbox, "put back into", path.display(), cause))
+    Err(Error::new(Category::Mailbox, "put back into", path.display(), cause))
 }
 
-fn merge(guard: &Guard, target: Target<'_>, look: &Snapshot) -> Result<Part, Stop> {
+fn merge(guard: &Run, target: MergeTarget<'_>, look: &Snapshot) -> Result<OverflowPart, Stop> {
     let mut merge = Merge::begin(target)?;
     let limit = guard.limit();
     let (mut bytes, mut messages) = usage(guard, target.path)?;
     let seen = look.seen();
-    let mut part = Part::default();
+    let mut part = OverflowPart::default();
     let mut is_full = false;
     let mut mbox = MboxReader::new(&seen, HEAD_BYTES)?;
     while let Some(stored) = mbox.next()? {
@@ -158,7 +158,7 @@ fn merge(guard: &Guard, target: Target<'_>, look: &Snapshot) -> Result<Part, Sto
                 part.stay += 1;
                 continue;
             }
-            merge.offer(&archived, Seen::No)?;
+            merge.offer(&archived, ReadState::No)?;
         }
         part.ranges.push(range);
         part.messages += 1;
@@ -166,13 +166,13 @@ fn merge(guard: &Guard, target: Target<'_>, look: &Snapshot) -> Result<Part, Sto
     let tally = merge.finish()?;
     if tally.no_room > 0 {
         let cause = "the disk is full up to what min_free keeps free";
-        return Err(Error::new(Class::SystemFull, "put back into", target.path.display(), cause).into());
+        return Err(Error::new(Category::SystemFull, "put back into", target.path.display(), cause).into());
     }
     Ok(part)
 }
 
 /// How much is in the mailbox, in bytes, and how many messages, where that is limited.
-fn usage(guard: &Guard, mailbox: &Path) -> Result<(u64, u64), Error> {
+fn usage(guard: &Run, mailbox: &Path) -> Result<(u64, u64), Error> {
     let Some(file) = open_existing(mailbox, Owner::Exactly(guard.account.uid))? else {
         return Ok((0, 0));
     };
@@ -185,12 +185,12 @@ fn usage(guard: &Guard, mailbox: &Path) -> Result<(u64, u64), Error> {
 }
 
 /// Takes the part out of the overflow. What a killed run leaves here is finished when the overflow is opened next.
-fn take_out(guard: &Guard, locked: &mut OpenMailbox, look: &Snapshot, part: &Part) -> Result<(), Error> {
+fn take_out(guard: &Run, locked: &mut OpenMailbox, look: &Snapshot, part: &OverflowPart) -> Result<(), Error> {
     if part.ranges.is_empty() {
         return Ok(());
     }
     let fail = |e: io::Error| Error::io("read", look.path(), &e);
-    let plan = Plan {
+    let plan = ExpungePlan {
         taken: part.ranges.clone(),
         hash: part.ranges.hash(look.file(), |_| Ok(())).map_err(fail)?,
         imap_base: None,
@@ -200,13 +200,13 @@ fn take_out(guard: &Guard, locked: &mut OpenMailbox, look: &Snapshot, part: &Par
     };
     let place = journal::place_beside(look.path());
     let prepared = Prepared::new(look, &plan, &place, |_| Ok(()))?;
-    match expunge(locked, look, &plan, prepared, Trust::Twice)? {
+    match expunge(locked, look, &plan, prepared, SnapshotTrust::Twice)? {
         Expunge::Done(_) => Ok(()),
         Expunge::Unfinished(e) => Err(e),
         Expunge::Changed | Expunge::InDoubt(_) => {
             let cause = "somebody else wrote to it; what is in the mailbox is not put back again";
             Err(Error::new(
-                Class::Mailbox,
+                Category::Mailbox,
                 "take messages out of",
                 look.path().display(),
                 cause,

@@ -5,8 +5,8 @@
 
 use std::fmt;
 
-use crate::spool::rules::statistics::{Count, Survey, by_bytes, by_messages};
-use crate::spool::rules::summary::Kind;
+use crate::spool::rules::statistics::{Count, MailboxStats, by_bytes, by_messages};
+use crate::spool::rules::summary::MailKind;
 
 const DAY: i64 = 86400;
 
@@ -18,7 +18,7 @@ const LONG: i64 = 90;
 
 /// Why it grows, in words.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Reason {
+pub enum GrowthReason {
     /// It holds nothing.
     Empty,
     /// Mail comes back again and again.
@@ -52,7 +52,7 @@ pub enum Reason {
         count: Count,
     },
     /// Complaints, receipts or automatic answers.
-    Notices(Kind, Count),
+    Notices(MailKind, Count),
     /// One writer.
     Sender {
         /// Who.
@@ -89,9 +89,9 @@ pub enum Remedy {
 
 /// Why, and what helps.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Cause {
+pub struct Diagnosis {
     /// Why it grows.
-    pub reason: Reason,
+    pub reason: GrowthReason,
     /// What else is to be said: nobody reads it.
     pub unread: bool,
     /// What helps, if anything has to be done.
@@ -100,7 +100,7 @@ pub struct Cause {
 
 /// Whether a mailbox is near its limit, so that something has to go even where nothing stands out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Room {
+pub enum QuotaPressure {
     /// There is room, or no limit.
     Enough,
     /// It is nearly full, or over its limit.
@@ -109,7 +109,7 @@ pub enum Room {
 
 /// Finds the cause; `now` is in seconds since 1970.
 #[must_use]
-pub fn find(survey: &Survey, now: i64, room: Room) -> Cause {
+pub fn find(survey: &MailboxStats, now: i64, room: QuotaPressure) -> Diagnosis {
     let reason = reason(survey, now);
     let unread = survey.all.messages >= FEW && survey.seen.messages == 0 && age(survey.oldest, now) > LONG;
     let old = age(survey.oldest, now);
@@ -118,76 +118,76 @@ pub fn find(survey: &Survey, now: i64, room: Room) -> Cause {
         .find(|days| old > *days)
         .map(Remedy::ArchiveOlder);
     let remedy = match &reason {
-        Reason::Empty => None,
-        Reason::Loop { .. } => Some(Remedy::SweepLoops),
-        Reason::Reports { .. } => Some(Remedy::SweepBounces),
-        Reason::Duplicates(_) => Some(Remedy::SweepDuplicates),
-        Reason::ReadAndKept(_) => Some(Remedy::ArchiveSeen(LONG)),
-        Reason::Cron { .. }
-        | Reason::Lists { .. }
-        | Reason::Notices(..)
-        | Reason::Sender { .. }
-        | Reason::NeverRead
-        | Reason::NotReadSince(_) => archive,
-        Reason::Nothing if room == Room::Short => archive,
-        Reason::Nothing => None,
+        GrowthReason::Empty => None,
+        GrowthReason::Loop { .. } => Some(Remedy::SweepLoops),
+        GrowthReason::Reports { .. } => Some(Remedy::SweepBounces),
+        GrowthReason::Duplicates(_) => Some(Remedy::SweepDuplicates),
+        GrowthReason::ReadAndKept(_) => Some(Remedy::ArchiveSeen(LONG)),
+        GrowthReason::Cron { .. }
+        | GrowthReason::Lists { .. }
+        | GrowthReason::Notices(..)
+        | GrowthReason::Sender { .. }
+        | GrowthReason::NeverRead
+        | GrowthReason::NotReadSince(_) => archive,
+        GrowthReason::Nothing if room == QuotaPressure::Short => archive,
+        GrowthReason::Nothing => None,
     };
     let remedy = match (remedy, room) {
-        (None, Room::Short) if survey.all.messages > 0 => Some(Remedy::ArchiveAll),
+        (None, QuotaPressure::Short) if survey.all.messages > 0 => Some(Remedy::ArchiveAll),
         (remedy, _) => remedy,
     };
-    Cause {
-        unread: unread && reason != Reason::NeverRead,
+    Diagnosis {
+        unread: unread && reason != GrowthReason::NeverRead,
         reason,
         remedy,
     }
 }
 
-fn reason(survey: &Survey, now: i64) -> Reason {
+fn reason(survey: &MailboxStats, now: i64) -> GrowthReason {
     let all = survey.all;
     if all.messages == 0 {
-        return Reason::Empty;
+        return GrowthReason::Empty;
     }
     // By number or by length, whichever says more: a few large ones fill a mailbox as well.
     let part = |count: Count, of: u64| {
         count.messages > 0 && (count.messages * of >= all.messages || count.bytes.saturating_mul(of) >= all.bytes)
     };
     let name = |kind| survey.most(kind).map(|(name, count)| (name.to_owned(), count.messages));
-    let (loops, reports) = (survey.of(Kind::Loop), survey.of(Kind::Bounce));
+    let (loops, reports) = (survey.of(MailKind::Loop), survey.of(MailKind::Bounce));
     if part(loops, 3) && loops.messages >= reports.messages {
-        let through = name(Kind::Loop).map(|(host, _)| host);
-        return Reason::Loop { through, count: loops };
+        let through = name(MailKind::Loop).map(|(host, _)| host);
+        return GrowthReason::Loop { through, count: loops };
     }
     if part(reports, 3) {
-        let about = name(Kind::Bounce);
-        return Reason::Reports { about, count: reports };
+        let about = name(MailKind::Bounce);
+        return GrowthReason::Reports { about, count: reports };
     }
     if part(loops, 3) {
-        let through = name(Kind::Loop).map(|(host, _)| host);
-        return Reason::Loop { through, count: loops };
+        let through = name(MailKind::Loop).map(|(host, _)| host);
+        return GrowthReason::Loop { through, count: loops };
     }
     if all.messages < FEW {
-        return Reason::Nothing;
+        return GrowthReason::Nothing;
     }
     if part(survey.duplicates, 2) {
-        return Reason::Duplicates(survey.duplicates);
+        return GrowthReason::Duplicates(survey.duplicates);
     }
-    let cron = survey.of(Kind::Cron);
+    let cron = survey.of(MailKind::Cron);
     if part(cron, 2) {
-        let job = name(Kind::Cron).map(|(job, _)| job);
-        return Reason::Cron { job, count: cron };
+        let job = name(MailKind::Cron).map(|(job, _)| job);
+        return GrowthReason::Cron { job, count: cron };
     }
-    let lists = survey.of(Kind::List);
+    let lists = survey.of(MailKind::List);
     if part(lists, 2) {
-        let most = survey.most(Kind::List).filter(|(_, count)| part(*count, 2));
-        return Reason::Lists {
+        let most = survey.most(MailKind::List).filter(|(_, count)| part(*count, 2));
+        return GrowthReason::Lists {
             most: most.map(|(list, _)| list.to_owned()),
             count: most.map_or(lists, |(_, count)| count),
         };
     }
-    for kind in [Kind::Complaint, Kind::AutoReply, Kind::Receipt] {
+    for kind in [MailKind::Complaint, MailKind::AutoReply, MailKind::Receipt] {
         if part(survey.of(kind), 2) {
-            return Reason::Notices(kind, survey.of(kind));
+            return GrowthReason::Notices(kind, survey.of(kind));
         }
     }
     for by in [by_messages, by_bytes] {
@@ -195,21 +195,21 @@ fn reason(survey: &Survey, now: i64) -> Reason {
             && part(count, 2)
         {
             let address = address.to_owned();
-            return Reason::Sender { address, count };
+            return GrowthReason::Sender { address, count };
         }
     }
     reading(survey, now)
 }
 
 /// Whether its owner reads it.
-fn reading(survey: &Survey, now: i64) -> Reason {
+fn reading(survey: &MailboxStats, now: i64) -> GrowthReason {
     let old = age(survey.oldest, now) > LONG;
     match survey.newest_seen {
-        None if old => Reason::NeverRead,
+        None if old => GrowthReason::NeverRead,
         // Newer mail came, and nobody looked.
-        Some(seen) if age(Some(seen), now) > LONG && survey.newest > Some(seen) => Reason::NotReadSince(seen),
-        Some(_) if old && survey.seen.messages * 2 >= survey.all.messages => Reason::ReadAndKept(survey.seen),
-        _ => Reason::Nothing,
+        Some(seen) if age(Some(seen), now) > LONG && survey.newest > Some(seen) => GrowthReason::NotReadSince(seen),
+        Some(_) if old && survey.seen.messages * 2 >= survey.all.messages => GrowthReason::ReadAndKept(survey.seen),
+        _ => GrowthReason::Nothing,
     }
 }
 
@@ -225,7 +225,7 @@ pub fn day(seconds: i64) -> String {
     format!("{year:04}-{month:02}-{day:02}")
 }
 
-impl fmt::Display for Cause {
+impl fmt::Display for Diagnosis {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.reason)?;
         if self.unread {
@@ -235,7 +235,7 @@ impl fmt::Display for Cause {
     }
 }
 
-impl fmt::Display for Reason {
+impl fmt::Display for GrowthReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Empty => f.write_str("empty"),
@@ -262,12 +262,15 @@ impl fmt::Display for Reason {
             },
             Self::Notices(kind, count) => {
                 let what = match kind {
-                    Kind::Complaint => "complaints",
-                    Kind::Receipt => "read receipts",
-                    Kind::AutoReply => "automatic answers",
-                    Kind::Loop | Kind::Bounce | Kind::Notice | Kind::Cron | Kind::List | Kind::Ordinary => {
-                        "mail of machines"
-                    }
+                    MailKind::Complaint => "complaints",
+                    MailKind::Receipt => "read receipts",
+                    MailKind::AutoReply => "automatic answers",
+                    MailKind::Loop
+                    | MailKind::Bounce
+                    | MailKind::Notice
+                    | MailKind::Cron
+                    | MailKind::List
+                    | MailKind::Ordinary => "mail of machines",
                 };
                 write!(f, "{what} ({})", messages(*count))
             }
@@ -289,18 +292,18 @@ fn messages(count: Count) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Remedy, Room, find};
-    use crate::spool::rules::statistics::{Ids, Survey};
-    use crate::spool::rules::summary::{Kind, Letter, Reading};
+    use super::{QuotaPressure, Remedy, find};
+    use crate::spool::rules::statistics::{Ids, MailboxStats};
+    use crate::spool::rules::summary::{MailKind, MessageSummary, Reading};
     use std::borrow::Cow;
 
     const NOW: i64 = 1_793_613_600;
 
-    type Letters = Vec<Letter<'static>>;
+    type Letters = Vec<MessageSummary<'static>>;
 
     /// So many messages of a kind, about this, by this writer, so many days old.
-    fn letters(count: u64, kind: Kind, label: &'static str, days: i64) -> Letters {
-        let one = |n| Letter {
+    fn letters(count: u64, kind: MailKind, label: &'static str, days: i64) -> Letters {
+        let one = |n| MessageSummary {
             bytes: 1000,
             date: Some(NOW - days * 86400),
             kind,
@@ -317,8 +320,8 @@ mod tests {
         (0..count).map(one).collect()
     }
 
-    fn said(letters: &[Letters], room: Room) -> (String, Option<Remedy>) {
-        let mut survey = Survey::default();
+    fn said(letters: &[Letters], room: QuotaPressure) -> (String, Option<Remedy>) {
+        let mut survey = MailboxStats::default();
         let mut ids = Ids::new(0, &[]);
         letters.iter().flatten().for_each(|letter| survey.add(letter, &mut ids));
         let cause = find(&survey, NOW, room);
@@ -345,63 +348,63 @@ mod tests {
             letters.iter_mut().for_each(|letter| letter.bytes = 1_000_000);
             letters
         };
-        let plain = |count, days| letters(count, Kind::Ordinary, "", days);
+        let plain = |count, days| letters(count, MailKind::Ordinary, "", days);
         let cases: Vec<(Vec<Letters>, &str, Option<Remedy>)> = vec![
             (vec![], "empty", None),
             (vec![plain(5, 400)], "nothing in particular", None),
             (
-                vec![letters(40, Kind::Bounce, "b@b.test", 1), plain(60, 1)],
+                vec![letters(40, MailKind::Bounce, "b@b.test", 1), plain(60, 1)],
                 "reports about b@b.test (40 messages)",
                 Some(Remedy::SweepBounces),
             ),
             (
                 vec![
-                    letters(39, Kind::Bounce, "b@b.test", 1),
-                    letters(2, Kind::Bounce, "c@c.test", 1),
+                    letters(39, MailKind::Bounce, "b@b.test", 1),
+                    letters(2, MailKind::Bounce, "c@c.test", 1),
                 ],
                 "reports, 39 of 41 about b@b.test",
                 Some(Remedy::SweepBounces),
             ),
             (
-                vec![letters(1, Kind::Bounce, "", 1)],
+                vec![letters(1, MailKind::Bounce, "", 1)],
                 "reports from mail systems (1 message)",
                 Some(Remedy::SweepBounces),
             ),
             // A third by length is enough.
             (
-                vec![large(letters(1, Kind::Bounce, "b@b.test", 1)), plain(99, 1)],
+                vec![large(letters(1, MailKind::Bounce, "b@b.test", 1)), plain(99, 1)],
                 "reports about b@b.test (1 message)",
                 Some(Remedy::SweepBounces),
             ),
             (
                 vec![
-                    letters(50, Kind::Loop, "mx.b.test", 1),
-                    letters(50, Kind::Bounce, "b@b.test", 1),
+                    letters(50, MailKind::Loop, "mx.b.test", 1),
+                    letters(50, MailKind::Bounce, "b@b.test", 1),
                 ],
                 "a loop through mx.b.test (50 messages)",
                 Some(Remedy::SweepLoops),
             ),
             (
-                vec![letters(50, Kind::Cron, "root /bin/job", 40)],
+                vec![letters(50, MailKind::Cron, "root /bin/job", 40)],
                 "cron of root (50 messages), mostly /bin/job",
                 Some(Remedy::ArchiveOlder(30)),
             ),
             (
-                vec![letters(50, Kind::List, "l.lists.test", 400)],
+                vec![letters(50, MailKind::List, "l.lists.test", 400)],
                 "the list l.lists.test (50 messages); none was ever read",
                 Some(Remedy::ArchiveOlder(90)),
             ),
             (
                 vec![
-                    letters(30, Kind::List, "l.lists.test", 1),
-                    letters(30, Kind::List, "m.lists.test", 1),
+                    letters(30, MailKind::List, "l.lists.test", 1),
+                    letters(30, MailKind::List, "m.lists.test", 1),
                     plain(20, 1),
                 ],
                 "mailing lists (60 messages)",
                 None,
             ),
             (
-                vec![letters(50, Kind::AutoReply, "", 8)],
+                vec![letters(50, MailKind::AutoReply, "", 8)],
                 "automatic answers (50 messages)",
                 Some(Remedy::ArchiveOlder(7)),
             ),
@@ -433,7 +436,7 @@ mod tests {
             (vec![plain(20, 20)], "nothing in particular", None),
         ];
         for (letters, want, remedy) in cases {
-            assert_eq!(said(&letters, Room::Enough), (want.to_owned(), remedy));
+            assert_eq!(said(&letters, QuotaPressure::Enough), (want.to_owned(), remedy));
         }
     }
 
@@ -441,9 +444,9 @@ mod tests {
     fn a_full_mailbox_gets_a_remedy_even_where_nothing_stands_out() {
         let cases = [(20, Remedy::ArchiveOlder(7)), (1, Remedy::ArchiveAll)];
         for (days, remedy) in cases {
-            let letters = [letters(20, Kind::Ordinary, "", days)];
-            assert_eq!(said(&letters, Room::Short).1, Some(remedy), "{days} days");
+            let letters = [letters(20, MailKind::Ordinary, "", days)];
+            assert_eq!(said(&letters, QuotaPressure::Short).1, Some(remedy), "{days} days");
         }
-        assert_eq!(said(&[], Room::Short).1, None);
+        assert_eq!(said(&[], QuotaPressure::Short).1, None);
     }
 }

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use serde::{Deserialize, Serialize};
 
-use crate::spool::rules::summary::{DoubtfulLine, Kind, Letter, Reading};
+use crate::spool::rules::summary::{DoubtfulLine, MailKind, MessageSummary, Reading};
 
 /// How many messages, and how many bytes they take.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -139,11 +139,11 @@ impl Ids {
 
 /// The numbers of a mailbox.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Survey {
+pub struct MailboxStats {
     /// All messages.
     pub all: Count,
     /// Those of each kind.
-    pub kinds: BTreeMap<Kind, Count>,
+    pub kinds: BTreeMap<MailKind, Count>,
     /// Those that the user has seen.
     pub seen: Count,
     /// Those that the mailbox holds already, further up.
@@ -157,7 +157,7 @@ pub struct Survey {
     /// Who wrote them.
     pub senders: Tops,
     /// What they are about, by kind.
-    pub labels: BTreeMap<Kind, Tops>,
+    pub labels: BTreeMap<MailKind, Tops>,
     /// Those in which another message may begin.
     #[serde(default)]
     pub doubtful: u64,
@@ -166,9 +166,9 @@ pub struct Survey {
     pub doubt: Option<DoubtfulLine>,
 }
 
-impl Survey {
+impl MailboxStats {
     /// Counts one message.
-    pub fn add(&mut self, letter: &Letter<'_>, ids: &mut Ids) {
+    pub fn add(&mut self, letter: &MessageSummary<'_>, ids: &mut Ids) {
         let bytes = letter.bytes;
         self.all.add(bytes);
         self.kinds.entry(letter.kind).or_default().add(bytes);
@@ -197,13 +197,13 @@ impl Survey {
 
     /// How many of one kind there are.
     #[must_use]
-    pub fn of(&self, kind: Kind) -> Count {
+    pub fn of(&self, kind: MailKind) -> Count {
         self.kinds.get(&kind).copied().unwrap_or_default()
     }
 
     /// What most of one kind are about.
     #[must_use]
-    pub fn most(&self, kind: Kind) -> Option<(&str, Count)> {
+    pub fn most(&self, kind: MailKind) -> Option<(&str, Count)> {
         self.labels.get(&kind)?.first(1, by_messages).next()
     }
 
@@ -216,15 +216,15 @@ impl Survey {
 
 #[cfg(test)]
 mod tests {
-    use super::{Ids, Survey, Tops, by_bytes, by_messages};
-    use crate::spool::rules::summary::{Kind, Letter, Reading};
+    use super::{Ids, MailboxStats, Tops, by_bytes, by_messages};
+    use crate::spool::rules::summary::{MailKind, MessageSummary, Reading};
     use std::borrow::Cow;
 
-    fn letter(id: u64, reading: Reading) -> Letter<'static> {
-        Letter {
+    fn letter(id: u64, reading: Reading) -> MessageSummary<'static> {
+        MessageSummary {
             bytes: 100,
             date: Some(5),
-            kind: Kind::Ordinary,
+            kind: MailKind::Ordinary,
             reading,
             sender: Cow::Borrowed("s@s.test"),
             labels: Vec::new(),
@@ -235,7 +235,7 @@ mod tests {
 
     #[test]
     fn numbers_grow_message_by_message() {
-        let mut survey = Survey::default();
+        let mut survey = MailboxStats::default();
         let mut ids = Ids::new(0, &[]);
         for (id, reading) in [
             (1, Reading::Seen),

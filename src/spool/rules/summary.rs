@@ -11,7 +11,7 @@ use crate::message::{Field, Message};
 
 /// What sort of mail a message is, going by what bloats mailboxes: the verdict, and of ordinary mail whether a machine sent it to many.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub enum Kind {
+pub enum MailKind {
     /// It has been here before.
     Loop,
     /// A report from a mail system.
@@ -43,13 +43,13 @@ pub enum Reading {
 
 /// What is kept of one message.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Letter<'a> {
+pub struct MessageSummary<'a> {
     /// Its length, separator line included.
     pub bytes: u64,
     /// When it was delivered, as its separator line says, in seconds since 1970.
     pub date: Option<i64>,
     /// What it is.
-    pub kind: Kind,
+    pub kind: MailKind,
     /// Whether it was seen.
     pub reading: Reading,
     /// Who wrote it: an address in lower case.
@@ -80,7 +80,7 @@ const LABELS: usize = 8;
 
 /// The fields that are of interest here, found in one walk.
 #[derive(Default)]
-struct Found<'a> {
+struct SummaryFields<'a> {
     from: Option<Field<'a>>,
     subject: Option<Field<'a>>,
     message_id: Option<Field<'a>>,
@@ -90,7 +90,7 @@ struct Found<'a> {
     cron: bool,
 }
 
-impl<'a> Found<'a> {
+impl<'a> SummaryFields<'a> {
     fn take(&mut self, field: Field<'a>) {
         let slot = match field.name.len() {
             4 if field.is("From") => &mut self.from,
@@ -113,29 +113,29 @@ impl<'a> Found<'a> {
     }
 }
 
-impl<'a> Letter<'a> {
+impl<'a> MessageSummary<'a> {
     /// Keeps of a judged message what counts; `bytes` is its length, separator line included.
     #[must_use]
     pub fn read(message: &Message<'a>, judgement: &'a Judgement, bytes: u64) -> Self {
-        let mut found = Found::default();
+        let mut found = SummaryFields::default();
         message.fields().for_each(|field| found.take(field));
         let from = found.from.map(|field| decoded_value(&field, None));
         let job = job(&found, from.as_deref());
         let (kind, labels) = match &judgement.verdict {
-            Verdict::Loop(markers) => (Kind::Loop, way(markers, found.received).into_iter().collect()),
+            Verdict::Loop(markers) => (MailKind::Loop, way(markers, found.received).into_iter().collect()),
             Verdict::Bounce(bounce) => {
                 let addresses = bounce.recipients.iter().map(|recipient| &recipient.address);
                 let named = addresses.filter(|address| !address.is_empty()).take(LABELS);
-                (Kind::Bounce, named.map(|address| label(address)).collect())
+                (MailKind::Bounce, named.map(|address| label(address)).collect())
             }
-            Verdict::Complaint(_) => (Kind::Complaint, Vec::new()),
-            Verdict::Receipt(_) => (Kind::Receipt, Vec::new()),
-            Verdict::AutoReply(_) => (Kind::AutoReply, Vec::new()),
-            Verdict::Notice(_) => (Kind::Notice, Vec::new()),
+            Verdict::Complaint(_) => (MailKind::Complaint, Vec::new()),
+            Verdict::Receipt(_) => (MailKind::Receipt, Vec::new()),
+            Verdict::AutoReply(_) => (MailKind::AutoReply, Vec::new()),
+            Verdict::Notice(_) => (MailKind::Notice, Vec::new()),
             Verdict::Ordinary => match (job, found.list) {
-                (Some(job), _) => (Kind::Cron, vec![job]),
-                (None, Some(field)) => (Kind::List, vec![list(&field)]),
-                (None, None) => (Kind::Ordinary, Vec::new()),
+                (Some(job), _) => (MailKind::Cron, vec![job]),
+                (None, Some(field)) => (MailKind::List, vec![list(&field)]),
+                (None, None) => (MailKind::Ordinary, Vec::new()),
             },
         };
         let seen = found.status.is_some_and(|field| field.value.contains(&b'R'));
@@ -148,7 +148,7 @@ impl<'a> Letter<'a> {
             sender: sender(from.as_deref(), message.from_line()),
             labels,
             // Two notices are no duplicates, whatever they say.
-            id: if id.is_empty() || kind == Kind::Notice {
+            id: if id.is_empty() || kind == MailKind::Notice {
                 0
             } else {
                 hash(id)
@@ -159,8 +159,8 @@ impl<'a> Letter<'a> {
 
     /// The same, without what it was read from.
     #[must_use]
-    pub fn into_owned(self) -> Letter<'static> {
-        Letter {
+    pub fn into_owned(self) -> MessageSummary<'static> {
+        MessageSummary {
             sender: Cow::Owned(self.sender.into_owned()),
             labels: self
                 .labels
@@ -217,7 +217,7 @@ fn list<'a>(field: &Field<'_>) -> Cow<'a, str> {
 }
 
 /// The user and the command of a job: `Cron <root@host> /usr/local/bin/job` is how every cron begins its subject.
-fn job<'a>(found: &Found<'_>, from: Option<&str>) -> Option<Cow<'a, str>> {
+fn job<'a>(found: &SummaryFields<'_>, from: Option<&str>) -> Option<Cow<'a, str>> {
     let subject = found.subject.map(|field| field.text()).unwrap_or_default();
     let inside = subject.strip_prefix("Cron <").and_then(|rest| rest.split_once('>'));
     let daemon = from.is_some_and(|from| from.contains("Cron Daemon"));
@@ -247,14 +247,14 @@ pub fn hash(bytes: &[u8]) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{Kind, Letter, Reading};
+    use super::{MailKind, MessageSummary, Reading};
     use crate::classify::classify;
     use crate::classify::verdict::Facts;
     use crate::message::Message;
     use crate::message::address::{Address, OwnAddresses};
     use crate::message::envelope::Sender;
 
-    fn read(text: &str) -> Letter<'static> {
+    fn read(text: &str) -> MessageSummary<'static> {
         let mut own = OwnAddresses::new("+");
         own.add(Address::parse("a@a.test").unwrap_or_else(|| unreachable!()));
         let facts = Facts {
@@ -267,44 +267,49 @@ mod tests {
         let text = format!("From s@s.test Mon Nov  2 10:00:00 2026\n{text}");
         let message = Message::new(text.as_bytes());
         let judgement = classify(&message, &facts);
-        Letter::read(&message, &judgement, text.len() as u64).into_owned()
+        MessageSummary::read(&message, &judgement, text.len() as u64).into_owned()
     }
 
     #[test]
     fn each_message_is_told_by_what_bloats_mailboxes() {
         let cases = [
-            ("From: S <S@s.test>\nSubject: hi\n\nx\n", Kind::Ordinary, "s@s.test", ""),
+            (
+                "From: S <S@s.test>\nSubject: hi\n\nx\n",
+                MailKind::Ordinary,
+                "s@s.test",
+                "",
+            ),
             (
                 "From: root (Cron Daemon)\nSubject: Cron <root@h> /bin/job  -x\n\nx\n",
-                Kind::Cron,
+                MailKind::Cron,
                 "root",
                 "root /bin/job  -x",
             ),
             (
                 "From: \"Cron Daemon\" <bob@h.test>\nX-Cron-Env: <HOME=/>\nSubject: job\n\nx\n",
-                Kind::Cron,
+                MailKind::Cron,
                 "bob@h.test",
                 "bob",
             ),
             (
                 "From: s@s.test\nList-Id: The list <L.lists.test>\nSubject: hi\n\nx\n",
-                Kind::List,
+                MailKind::List,
                 "s@s.test",
                 "l.lists.test",
             ),
             (
                 "Received: from mx.b.test (x) by mx.a.test\nX-Loop: a@a.test\nFrom: s@s.test\n\nx\n",
-                Kind::Loop,
+                MailKind::Loop,
                 "s@s.test",
                 "mx.b.test",
             ),
             (
                 "From: MAILER-DAEMON@b.test\nSubject: failure notice\n\nHi. This is the qmail-send program at b.test.\n\n<C@c.test>:\nSorry, no mailbox here by that name. (#5.1.1)\n",
-                Kind::Bounce,
+                MailKind::Bounce,
                 "mailer-daemon@b.test",
                 "c@c.test",
             ),
-            ("Subject: nobody wrote this\n\nx\n", Kind::Ordinary, "s@s.test", ""),
+            ("Subject: nobody wrote this\n\nx\n", MailKind::Ordinary, "s@s.test", ""),
         ];
         for (text, kind, sender, label) in cases {
             let letter = read(text);

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use spoolguard::classify::verdict::Verdict;
 use spoolguard::report::failure::FailureEvidence;
-use spoolguard::report::stage::Stage;
+use spoolguard::report::stage::SmtpStage;
 
 use crate::forward::suspension;
 use crate::project::corpus::judge;
@@ -116,10 +116,10 @@ fn no_living_one_is_hard_where_the_stage_is_not_told() {
 #[test]
 fn the_table_in_the_documentation_is_what_the_code_does() {
     let stages = [
-        Some(Stage::Session),
-        Some(Stage::Sender),
-        Some(Stage::Recipient),
-        Some(Stage::Data),
+        Some(SmtpStage::Session),
+        Some(SmtpStage::Sender),
+        Some(SmtpStage::Recipient),
+        Some(SmtpStage::Data),
         None,
     ];
     let page = read("docs/suspension.md");

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use spoolguard::classify::patterns::{auto_reply, body, subject};
 use spoolguard::classify::verdict::{Bounce, Facts, Judgement, Verdict};
-use spoolguard::classify::{Origin, ReportKind, classify};
+use spoolguard::classify::{MessageOrigin, ReportKind, classify};
 use spoolguard::message::Message;
 use spoolguard::message::address::{Address, OwnAddresses};
 use spoolguard::message::envelope::Sender;
@@ -365,28 +365,28 @@ fn several_recipients_are_told_apart() {
 #[test]
 fn origin_and_message_id_come_from_what_is_quoted() {
     for (name, origin, id) in [
-        ("postfix-unknown-user", Origin::User, Some("<minutes.17@a.test>")),
+        ("postfix-unknown-user", MessageOrigin::User, Some("<minutes.17@a.test>")),
         (
             "postfix-our-forward-full",
-            Origin::OurForward,
+            MessageOrigin::OurForward,
             Some("<pictures.3@far.test>"),
         ),
         (
             "postfix-through-a-neighbours-forward",
-            Origin::OurForward,
+            MessageOrigin::OurForward,
             Some("<pictures.3@far.test>"),
         ),
         (
             "exim-two-recipients-over-quota",
-            Origin::OurForward,
+            MessageOrigin::OurForward,
             Some("<pictures.3@far.test>"),
         ),
         (
             "postfix-list-passed-it-on",
-            Origin::Unknown,
+            MessageOrigin::Unknown,
             Some("<tulips@lists.far.test>"),
         ),
-        ("kddi", Origin::Unknown, None),
+        ("kddi", MessageOrigin::Unknown, None),
     ] {
         let bounce = bounce(name);
         assert_eq!(bounce.origin, origin, "{name}");

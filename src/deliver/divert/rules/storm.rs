@@ -46,14 +46,14 @@ pub enum Step {
     /// The administrator gets it.
     Send,
     /// It is held in the state directory, and counted.
-    Hold(Reason),
+    Hold(HeldBackReason),
     /// It is kept where nothing pushes it out, and counted.
-    Keep(Reason),
+    Keep(HeldBackReason),
 }
 
 /// Why the administrator does not get a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reason {
+pub enum HeldBackReason {
     /// So many equal ones were sent.
     Equal(u32),
     /// So many messages were sent within an hour.
@@ -65,14 +65,14 @@ pub enum Reason {
 /// How many messages did not reach the administrator, by where they are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(default)]
-pub struct Tally {
+pub struct HeldBackTally {
     /// Held in the state directory.
     pub held: u64,
     /// Kept in the user's mailbox.
     pub kept: u64,
 }
 
-impl Tally {
+impl HeldBackTally {
     /// Both together.
     #[must_use]
     pub fn all(self) -> u64 {
@@ -105,7 +105,7 @@ pub struct Storm {
     /// How many the administrator has.
     pub sent: u32,
     /// What was not sent, and is not told yet.
-    pub untold: Tally,
+    pub untold: HeldBackTally,
 }
 
 /// Everything since the state began.
@@ -125,7 +125,7 @@ pub struct Totals {
 /// What is remembered of one user's diverted mail.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(default)]
-pub struct State {
+pub struct StormState {
     /// The user's address, for a digest that no message brings about.
     pub address: String,
     sent: Vec<i64>,
@@ -133,7 +133,7 @@ pub struct State {
     digest: i64,
     untold_since: Option<i64>,
     storms: Vec<Storm>,
-    forgotten: Tally,
+    forgotten: HeldBackTally,
     pushed_out: u64,
     admin_full_at: Option<i64>,
     totals: Totals,
@@ -141,7 +141,7 @@ pub struct State {
 
 /// What a digest tells.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Digest {
+pub struct DigestContent {
     /// The user's address.
     pub address: String,
     /// When the first message came that is told here.
@@ -151,22 +151,22 @@ pub struct Digest {
     /// The storms, the largest first.
     pub storms: Vec<Storm>,
     /// Messages of storms that were forgotten before they were told.
-    pub forgotten: Tally,
+    pub forgotten: HeldBackTally,
     /// How many held messages were removed to make room.
     pub pushed_out: u64,
 }
 
-impl Digest {
+impl DigestContent {
     /// How many messages it tells of.
     #[must_use]
-    pub fn tally(&self) -> Tally {
+    pub fn tally(&self) -> HeldBackTally {
         sum(self.forgotten, &self.storms)
     }
 }
 
 /// What `status` shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
-pub struct Counts {
+pub struct StormCounts {
     /// Sent to the administrator within the last hour.
     pub sent_last_hour: usize,
     /// Kinds of equal messages that are remembered.
@@ -180,7 +180,7 @@ pub struct Counts {
     pub totals: Totals,
 }
 
-impl State {
+impl StormState {
     /// Decides about one message, and counts it. `Send` reserves its place: it is given back with `take_back` when sending fails.
     pub fn judge(&mut self, print: &Similarity, now: i64, limits: Limits) -> Step {
         self.age(now);
@@ -192,12 +192,12 @@ impl State {
         if let Some(equal) = limits.equal
             && sent >= equal
         {
-            return self.put_aside(print, now, Reason::Equal(sent));
+            return self.put_aside(print, now, HeldBackReason::Equal(sent));
         }
         if let Some(budget) = limits.budget
             && self.sent.len() >= budget
         {
-            return self.put_aside(print, now, Reason::Budget(budget));
+            return self.put_aside(print, now, HeldBackReason::Budget(budget));
         }
         self.reserve(print, now);
         Step::Send
@@ -249,12 +249,12 @@ impl State {
     pub fn admin_is_full(&mut self, print: &Similarity, now: i64) -> Step {
         self.take_back(print, now);
         self.admin_full_at = Some(now);
-        self.put_aside(print, now, Reason::Full)
+        self.put_aside(print, now, HeldBackReason::Full)
     }
 
     /// Takes a count back: the message could not be held, and is sent.
     pub fn send_after_all(&mut self, print: &Similarity, now: i64) {
-        let one = Tally { held: 1, kept: 0 };
+        let one = HeldBackTally { held: 1, kept: 0 };
         self.totals.held = self.totals.held.saturating_sub(1);
         self.change(print, now, |storm| storm.untold.subtract(one));
         if self.untold().all() == 0 {
@@ -265,7 +265,7 @@ impl State {
 
     /// Takes a count back: the message could not be held, and is kept in the user's mailbox.
     pub fn keep_after_all(&mut self, print: &Similarity, now: i64) {
-        let (held, kept) = (Tally { held: 1, kept: 0 }, Tally { held: 0, kept: 1 });
+        let (held, kept) = (HeldBackTally { held: 1, kept: 0 }, HeldBackTally { held: 0, kept: 1 });
         self.totals.held = self.totals.held.saturating_sub(1);
         self.totals.kept = self.totals.kept.saturating_add(1);
         self.change(print, now, |storm| {
@@ -285,7 +285,7 @@ impl State {
 
     /// Begins a digest, if something is to be told and an hour has passed since that began and since the last digest. Whether it
     /// arrives or not, the next one begins an hour later at the earliest.
-    pub fn begin_digest(&mut self, now: i64) -> Option<Digest> {
+    pub fn begin_digest(&mut self, now: i64) -> Option<DigestContent> {
         self.age(now);
         let since = self.untold_since?;
         if now.saturating_sub(since.max(self.digest)) < HOUR {
@@ -294,7 +294,7 @@ impl State {
         self.digest = now;
         let mut storms: Vec<Storm> = self.storms.iter().filter(|s| s.untold.all() > 0).cloned().collect();
         storms.sort_by_key(|storm| std::cmp::Reverse(storm.untold.all()));
-        Some(Digest {
+        Some(DigestContent {
             address: self.address.clone(),
             since,
             until: now,
@@ -305,7 +305,7 @@ impl State {
     }
 
     /// Notes that a digest arrived. What came meanwhile stays to be told.
-    pub fn told(&mut self, digest: &Digest) {
+    pub fn told(&mut self, digest: &DigestContent) {
         let mut rest = digest.forgotten;
         for told in &digest.storms {
             match self.storms.iter_mut().find(|storm| storm.key == told.key) {
@@ -322,14 +322,14 @@ impl State {
 
     /// What is not told yet.
     #[must_use]
-    pub fn untold(&self) -> Tally {
+    pub fn untold(&self) -> HeldBackTally {
         sum(self.forgotten, &self.storms)
     }
 
     /// What `status` shows.
     #[must_use]
-    pub fn counts(&self, now: i64) -> Counts {
-        Counts {
+    pub fn counts(&self, now: i64) -> StormCounts {
+        StormCounts {
             sent_last_hour: self.sent.iter().filter(|then| is_within(**then, now, HOUR)).count(),
             storms: self.storms.len(),
             untold: self.untold().all(),
@@ -338,12 +338,12 @@ impl State {
         }
     }
 
-    fn put_aside(&mut self, print: &Similarity, now: i64, reason: Reason) -> Step {
+    fn put_aside(&mut self, print: &Similarity, now: i64, reason: HeldBackReason) -> Step {
         // A copy of what the administrator has, or a report. Anything else might be lost where something could push it out.
-        let is_copy = matches!(reason, Reason::Equal(_));
+        let is_copy = matches!(reason, HeldBackReason::Equal(_));
         let (one, step) = match print.expendable {
-            Expendable::No if !is_copy => (Tally { held: 0, kept: 1 }, Step::Keep(reason)),
-            Expendable::No | Expendable::Yes => (Tally { held: 1, kept: 0 }, Step::Hold(reason)),
+            Expendable::No if !is_copy => (HeldBackTally { held: 0, kept: 1 }, Step::Keep(reason)),
+            Expendable::No | Expendable::Yes => (HeldBackTally { held: 1, kept: 0 }, Step::Hold(reason)),
         };
         self.change(print, now, |storm| storm.untold.add(one));
         self.totals.held = self.totals.held.saturating_add(one.held);
@@ -414,7 +414,7 @@ fn is_within(then: i64, now: i64, seconds: i64) -> bool {
     now.saturating_sub(then) < seconds
 }
 
-fn sum(mut tally: Tally, storms: &[Storm]) -> Tally {
+fn sum(mut tally: HeldBackTally, storms: &[Storm]) -> HeldBackTally {
     for storm in storms {
         tally.add(storm.untold);
     }

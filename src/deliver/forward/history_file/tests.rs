@@ -1,5 +1,5 @@
 use super::{FILE_SECONDS, older, open, path, remember};
-use crate::deliver::forward::history_line::{Fate, Line, Subject};
+use crate::deliver::forward::history_line::{Fate, HistoryKey, HistoryLine};
 use crate::sys::deadline::Deadline;
 use std::io::Write;
 use std::os::unix::fs::symlink;
@@ -14,8 +14,8 @@ fn deadline() -> Deadline {
     Deadline::begin().unwrap_or_else(|e| unreachable!("{e}"))
 }
 
-fn line(at: i64, name: &str) -> Line<'_> {
-    Line::new(at, name, Fate::Sent, "b@b.test")
+fn line(at: i64, name: &str) -> HistoryLine<'_> {
+    HistoryLine::new(at, name, Fate::Sent, "b@b.test")
 }
 
 fn lines(dir: &Path) -> Vec<String> {
@@ -24,19 +24,19 @@ fn lines(dir: &Path) -> Vec<String> {
 }
 
 fn names(dir: &Path) -> Vec<String> {
-    let name = |text: &String| Line::read(text).map(|line| line.name.to_owned());
+    let name = |text: &String| HistoryLine::read(text).map(|line| line.name.to_owned());
     lines(dir).iter().filter_map(name).collect()
 }
 
 /// The times of all lines about a subject, the latest first.
-fn about(dir: &Path, subject: &Subject) -> Vec<i64> {
+fn about(dir: &Path, subject: &HistoryKey) -> Vec<i64> {
     let history = open(dir, &deadline()).unwrap_or_else(|e| unreachable!("{e}"));
-    let at = |text: &String| Line::read(text).map(|line| line.at);
+    let at = |text: &String| HistoryLine::read(text).map(|line| line.at);
     history.about(subject).iter().filter_map(at).collect()
 }
 
-fn whole(name: &str) -> Subject {
-    Subject::Whole(name.to_owned())
+fn whole(name: &str) -> HistoryKey {
+    HistoryKey::Whole(name.to_owned())
 }
 
 #[test]
@@ -44,23 +44,23 @@ fn what_is_written_is_found_again() {
     let dir = scratch();
     let dir = &dir.path().join("deep/state");
     assert_eq!(names(dir), [""; 0]);
-    let kept = Line::new(8, "id:1+text:aa", Fate::Kept, "-").with("s@s.test", "1.2.n.3.4.0005.0006.00000007");
-    let answered = Line::new(9, "id:2+text:bb", Fate::Answered, "S@s.test");
+    let kept = HistoryLine::new(8, "id:1+text:aa", Fate::Kept, "-").with("s@s.test", "1.2.n.3.4.0005.0006.00000007");
+    let answered = HistoryLine::new(9, "id:2+text:bb", Fate::Answered, "S@s.test");
     assert!(remember(dir, &[line(7, "id:1+text:aa"), line(7, "text:aa")], &deadline()).is_ok());
     assert!(remember(dir, &[kept, answered], &deadline()).is_ok());
     let texts = lines(dir);
     let read = texts
         .get(2)
-        .and_then(|text| Line::read(text))
+        .and_then(|text| HistoryLine::read(text))
         .unwrap_or_else(|| unreachable!("{texts:?}"));
     assert_eq!(
         (read.at, read.fate, read.sender, read.sketch),
         (8, Fate::Kept, kept.sender, kept.sketch)
     );
     assert_eq!(about(dir, &whole("id:1+text:aa")), [8, 7]);
-    assert_eq!(about(dir, &Subject::Id("id:1".to_owned())), [8, 7]);
-    assert_eq!(about(dir, &Subject::text("text:aa")), [8, 7, 7]);
-    assert_eq!(about(dir, &Subject::count(Fate::Answered, "s@S.test")), [9]);
+    assert_eq!(about(dir, &HistoryKey::Id("id:1".to_owned())), [8, 7]);
+    assert_eq!(about(dir, &HistoryKey::text("text:aa")), [8, 7, 7]);
+    assert_eq!(about(dir, &HistoryKey::count(Fate::Answered, "s@S.test")), [9]);
     assert_eq!(about(dir, &whole("b@b.test")), [0; 0]);
 }
 
@@ -86,7 +86,7 @@ fn a_torn_line_is_passed_over_and_takes_no_other_along() {
 #[test]
 fn nothing_in_an_address_opens_a_line() {
     let dir = scratch();
-    let forged = Line::new(7, "text:aa", Fate::Sent, "b@b.test sent\n7 other b@b.test");
+    let forged = HistoryLine::new(7, "text:aa", Fate::Sent, "b@b.test sent\n7 other b@b.test");
     assert!(remember(dir.path(), &[forged.with("s\n8 x y sent", "")], &deadline()).is_ok());
     assert_eq!(names(dir.path()), ["text:aa"]);
 }
@@ -176,7 +176,7 @@ fn one_message_id_for_all_costs_no_more_than_its_latest_lines() {
     for (at, name) in many.iter().enumerate() {
         assert!(remember(dir, &[line(at as i64, name)], &deadline()).is_ok());
     }
-    let found = about(dir, &Subject::Id("id:one".to_owned()));
+    let found = about(dir, &HistoryKey::Id("id:one".to_owned()));
     assert_eq!((found.len(), found.first()), (super::MOST_LINES, Some(&1999)));
     assert_eq!(about(dir, &whole("id:one+text:00000000")), [0]);
 }

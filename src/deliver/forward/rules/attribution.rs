@@ -3,7 +3,7 @@
 //! How much each proof is worth is said at `Proof`; what follows from it is the caller's.
 
 use crate::classify::verdict::{Bounce, Judgement, Marker, Verdict};
-use crate::classify::{Origin, Ownership};
+use crate::classify::{MessageOrigin, Ownership};
 use crate::message::address::Address;
 use crate::moment::{DAY, Moment};
 use crate::report::dsn::{Recipient, ReportKind, kind_of};
@@ -49,7 +49,7 @@ pub struct ForwardFailure {
 
 /// What is known beside the report.
 #[derive(Clone, Copy, Debug)]
-pub struct Evidence<'a> {
+pub struct AttributionEvidence<'a> {
     /// What the address says that the report came to.
     pub token: Token<'a>,
     /// Where the message went that it quotes, as the memory of recent forwards has it.
@@ -80,7 +80,7 @@ pub fn believe_token(judgement: &mut Judgement, address: &str) {
     judgement.verdict = Verdict::Bounce(Bounce {
         kind: None,
         recipients: Vec::new(),
-        origin: Origin::OurForward,
+        origin: MessageOrigin::OurForward,
         ownership: Ownership::NotShown,
         markers: vec![Marker::new("Recipient", address, WHY)],
         reporting_host: None,
@@ -96,7 +96,7 @@ pub fn believe_history(judgement: &mut Judgement, token: Option<&str>, sent_to: 
     let Verdict::Bounce(bounce) = &mut judgement.verdict else {
         return;
     };
-    if bounce.origin != Origin::User {
+    if bounce.origin != MessageOrigin::User {
         return;
     }
     let is_ours = || {
@@ -109,19 +109,19 @@ pub fn believe_history(judgement: &mut Judgement, token: Option<&str>, sent_to: 
         !had.is_empty() && (named.peek().is_none() || named.any(|one| had.iter().any(|to| is_about(one, to))))
     };
     if token.is_some() || is_ours() {
-        bounce.origin = Origin::OurForward;
+        bounce.origin = MessageOrigin::OurForward;
     }
 }
 
 /// Finds the destinations that a report is about.
 #[must_use]
-pub fn attribute(bounce: &Bounce, evidence: &Evidence<'_>) -> Vec<ForwardFailure> {
+pub fn attribute(bounce: &Bounce, evidence: &AttributionEvidence<'_>) -> Vec<ForwardFailure> {
     match evidence.token {
         Token::For(destination) => vec![blame(bounce, worst(bounce, destination), destination, Proof::Token)],
         Token::Missing => Vec::new(),
         Token::Unused => {
             let by_memory = named(bounce, evidence.sent_to, Proof::MessageId);
-            if !by_memory.is_empty() || bounce.origin != Origin::OurForward {
+            if !by_memory.is_empty() || bounce.origin != MessageOrigin::OurForward {
                 return by_memory;
             }
             named(bounce, evidence.destinations, Proof::LoopMark)
@@ -215,10 +215,10 @@ pub fn is_timely(proof: Proof, dated: Option<&str>, now: Moment) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{Evidence, Proof, Token, attribute, believe_history};
+    use super::{AttributionEvidence, Proof, Token, attribute, believe_history};
     use crate::classify::verdict::{Bounce, Judgement, Ownership, Verdict};
     use crate::report::dsn::{Recipient, ReportKind};
-    use crate::report::returned_header::Origin;
+    use crate::report::returned_header::MessageOrigin;
     use crate::report::status_code::FailureClass;
 
     fn recipient(address: &str, action: &str) -> Recipient {
@@ -231,7 +231,7 @@ mod tests {
         }
     }
 
-    fn bounce(origin: Origin, recipients: &[(&str, &str)]) -> Bounce {
+    fn bounce(origin: MessageOrigin, recipients: &[(&str, &str)]) -> Bounce {
         Bounce {
             kind: Some(ReportKind::Failure),
             recipients: recipients
@@ -251,7 +251,7 @@ mod tests {
     fn blamed(bounce: &Bounce, token: Token<'_>, sent_to: &[&str], destinations: &[&str]) -> Vec<(String, Proof)> {
         let owned = |list: &[&str]| list.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
         let (sent_to, destinations) = (owned(sent_to), owned(destinations));
-        let evidence = Evidence {
+        let evidence = AttributionEvidence {
             token,
             sent_to: &sent_to,
             destinations: &destinations,
@@ -265,7 +265,7 @@ mod tests {
 
     #[test]
     fn a_report_blames_whom_it_proves_something_about_and_nobody_else() {
-        let (ours, other) = (Origin::OurForward, Origin::Unknown);
+        let (ours, other) = (MessageOrigin::OurForward, MessageOrigin::Unknown);
         let b = &[("B@b.TEST", "failed")][..];
         let two = &[("b@b.test", "failed"), ("c@c.test", "delayed")][..];
         let beyond = &[("far@away.test", "failed")][..];
@@ -284,7 +284,7 @@ mod tests {
             ("no mark", bounce(other, b), Token::Unused, &[], &["b@b.test"], vec![]),
             (
                 "the user's own mail",
-                bounce(Origin::User, b),
+                bounce(MessageOrigin::User, b),
                 Token::Unused,
                 &[],
                 &["b@b.test"],
@@ -381,14 +381,14 @@ mod tests {
         let b = &[("b@b.test", "failed")][..];
         let x = &[("x@x.test", "failed")][..];
         for (recipients, token, had, want) in [
-            (b, None, &["b@b.test"][..], Origin::OurForward),
-            (&[][..], None, &["b@b.test"], Origin::OurForward),
-            (x, Some("b@b.test"), &[], Origin::OurForward),
-            (x, None, &["b@b.test"], Origin::User),
-            (b, None, &[], Origin::User),
+            (b, None, &["b@b.test"][..], MessageOrigin::OurForward),
+            (&[][..], None, &["b@b.test"], MessageOrigin::OurForward),
+            (x, Some("b@b.test"), &[], MessageOrigin::OurForward),
+            (x, None, &["b@b.test"], MessageOrigin::User),
+            (b, None, &[], MessageOrigin::User),
         ] {
             let mut judgement = Judgement {
-                verdict: Verdict::Bounce(bounce(Origin::User, recipients)),
+                verdict: Verdict::Bounce(bounce(MessageOrigin::User, recipients)),
                 null_sender: None,
                 diverted_before: None,
                 spam: None,
@@ -405,8 +405,11 @@ mod tests {
 
     #[test]
     fn what_the_report_says_about_the_destination_itself_goes_along() {
-        let mut report = bounce(Origin::OurForward, &[("x@x.test", "delivered"), ("b@b.test", "failed")]);
-        let evidence = Evidence {
+        let mut report = bounce(
+            MessageOrigin::OurForward,
+            &[("x@x.test", "delivered"), ("b@b.test", "failed")],
+        );
+        let evidence = AttributionEvidence {
             token: Token::For("b@b.test"),
             sent_to: &[],
             destinations: &[],

@@ -89,7 +89,7 @@ pub enum Was {
 /// What a message weighs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]
-pub struct Weighed {
+pub struct MessageWeight {
     /// What is to be remembered of it.
     pub sketch: Sketch,
     /// Why it goes no further; none where it may.
@@ -111,24 +111,24 @@ pub enum Brake {
 
 /// Who hands messages over, as far as a chain is concerned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Source {
+enum HandedOverBy {
     /// The destination's own domain.
     Near,
     /// One other host's domain.
     Host(u32),
 }
 
-fn source(sketch: &Sketch) -> Source {
+fn source(sketch: &Sketch) -> HandedOverBy {
     if sketch.is_near {
-        Source::Near
+        HandedOverBy::Near
     } else {
-        Source::Host(sketch.source)
+        HandedOverBy::Host(sketch.source)
     }
 }
 
 /// What is known of how messages of one source come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Habit {
+enum ArrivalPattern {
     /// They follow what is sent.
     Follows,
     /// Nobody else wrote.
@@ -139,7 +139,7 @@ enum Habit {
 
 /// Weighs a message that is to be sent to a destination; `past` is what came before for that destination, the oldest first, and
 /// `answered` are those that this message answers by Message-ID.
-pub fn weigh(arrival: &Arrival, is_near: bool, past: &[Past], answered: &[Past], now: i64) -> Weighed {
+pub fn weigh(arrival: &Arrival, is_near: bool, past: &[Past], answered: &[Past], now: i64) -> MessageWeight {
     let mut sketch = arrival.sketch.clone();
     sketch.is_near = is_near;
     let last = past.iter().rev().find(|p| p.was == Was::Sent);
@@ -153,14 +153,14 @@ pub fn weigh(arrival: &Arrival, is_near: bool, past: &[Past], answered: &[Past],
         past,
         now,
         words: arrival.words.iter().copied().collect(),
-        habits: [Habit::Free; TIERS.len()],
+        habits: [ArrivalPattern::Free; TIERS.len()],
     };
     case.habits = TIERS.map(|within| case.find_habit(within));
     let (base, step) = case.heaviest(answered);
     let weight = base + step;
     let brake = case.brake(weight, step);
     sketch.weight = weight;
-    Weighed { sketch, brake }
+    MessageWeight { sketch, brake }
 }
 
 struct Weighing<'a> {
@@ -170,7 +170,7 @@ struct Weighing<'a> {
     now: i64,
     words: BTreeSet<u16>,
     /// One for each of `TIERS`.
-    habits: [Habit; TIERS.len()],
+    habits: [ArrivalPattern; TIERS.len()],
 }
 
 impl Weighing<'_> {
@@ -220,11 +220,11 @@ impl Weighing<'_> {
         }
         let around = if is_list { None } else { self.words_around_subject(past) };
         let step = around.or_else(|| match self.habit(LATER) {
-            Habit::Free => None,
+            ArrivalPattern::Free => None,
             // Whoever answers, and whoever writes to a list, repeats what others wrote.
-            Habit::Follows if self.repeats_text(past) => Some(10),
-            Habit::Unknown if self.repeats_text(past) && !is_list && !answers => Some(10),
-            Habit::Follows | Habit::Unknown => self.repeats_subject(past),
+            ArrivalPattern::Follows if self.repeats_text(past) => Some(10),
+            ArrivalPattern::Unknown if self.repeats_text(past) && !is_list && !answers => Some(10),
+            ArrivalPattern::Follows | ArrivalPattern::Unknown => self.repeats_subject(past),
         });
         step.map(|step| (past.sketch.weight, step))
     }
@@ -284,42 +284,46 @@ impl Weighing<'_> {
         (step > 0).then_some((base, step))
     }
 
-    fn step(&self, own: Source, within: i64, is_talk: bool) -> u32 {
+    fn step(&self, own: HandedOverBy, within: i64, is_talk: bool) -> u32 {
         let habit = self.habit(within);
         if self.sketch.is_list {
-            let is_near = own == Source::Near && within == AT_ONCE && habit == Habit::Follows;
+            let is_near = own == HandedOverBy::Near && within == AT_ONCE && habit == ArrivalPattern::Follows;
             return if is_near { 3 } else { 0 };
         }
         let is_new = !self.past.iter().any(|p| p.sketch.from == self.sketch.from);
         match (habit, own, within) {
-            (Habit::Follows, Source::Near, AT_ONCE) => 10,
-            (Habit::Follows, Source::Near, SOON) if is_talk => 2,
-            (Habit::Follows, Source::Near, SOON) => 10,
-            (Habit::Follows, Source::Host(_), AT_ONCE) if is_new => 10,
-            (Habit::Follows, Source::Host(_), AT_ONCE) => 5,
-            (Habit::Follows, Source::Host(_), SOON) if is_talk => 1,
-            (Habit::Follows, Source::Host(_), SOON) => 4,
-            (Habit::Unknown, Source::Near, AT_ONCE | SOON) if is_talk => 1,
-            (Habit::Unknown, Source::Near, AT_ONCE | SOON) => 3,
-            (Habit::Follows | Habit::Unknown | Habit::Free, Source::Near | Source::Host(_), _) => 0,
+            (ArrivalPattern::Follows, HandedOverBy::Near, AT_ONCE) => 10,
+            (ArrivalPattern::Follows, HandedOverBy::Near, SOON) if is_talk => 2,
+            (ArrivalPattern::Follows, HandedOverBy::Near, SOON) => 10,
+            (ArrivalPattern::Follows, HandedOverBy::Host(_), AT_ONCE) if is_new => 10,
+            (ArrivalPattern::Follows, HandedOverBy::Host(_), AT_ONCE) => 5,
+            (ArrivalPattern::Follows, HandedOverBy::Host(_), SOON) if is_talk => 1,
+            (ArrivalPattern::Follows, HandedOverBy::Host(_), SOON) => 4,
+            (ArrivalPattern::Unknown, HandedOverBy::Near, AT_ONCE | SOON) if is_talk => 1,
+            (ArrivalPattern::Unknown, HandedOverBy::Near, AT_ONCE | SOON) => 3,
+            (
+                ArrivalPattern::Follows | ArrivalPattern::Unknown | ArrivalPattern::Free,
+                HandedOverBy::Near | HandedOverBy::Host(_),
+                _,
+            ) => 0,
         }
     }
 
-    fn habit(&self, within: i64) -> Habit {
+    fn habit(&self, within: i64) -> ArrivalPattern {
         let mut known = TIERS.iter().zip(self.habits);
         known
             .find(|(tier, _)| **tier == within)
-            .map_or(Habit::Free, |(_, habit)| habit)
+            .map_or(ArrivalPattern::Free, |(_, habit)| habit)
     }
 
     /// How messages of this source come.
-    fn find_habit(&self, within: i64) -> Habit {
+    fn find_habit(&self, within: i64) -> ArrivalPattern {
         let own = source(self.sketch);
         let is_own = |p: &&&Past| source(&p.sketch) == own && (self.sketch.is_list || !p.sketch.is_list);
         let age = |p: &Past| self.now.saturating_sub(p.at);
         let recent: Vec<&Past> = self.past.iter().filter(|p| age(p) <= LEARNED).collect();
         if !recent.iter().any(|p| p.was == Was::Sent && source(&p.sketch) != own) {
-            return Habit::Unknown;
+            return ArrivalPattern::Unknown;
         }
         let comes = recent.iter().filter(is_own).count() + 1;
         let unprompted = recent.iter().filter(is_own);
@@ -327,7 +331,7 @@ impl Weighing<'_> {
             .filter(|p| p.sketch.gap.is_none_or(|gap| i64::from(gap) > within))
             .count();
         if unprompted * 10 > comes || self.comes_anyway(&recent, own, within) {
-            return Habit::Free;
+            return ArrivalPattern::Free;
         }
         // One for one: a single message follows a hundred others as well. Some may still be on their way.
         let episode = if within > SOON { SIMILAR } else { EPISODE };
@@ -350,14 +354,14 @@ impl Weighing<'_> {
         let answers = sent.first().map_or(0, |first| behind(*first).count() + 1);
         let followed = sent.iter().filter(is_followed).count().min(answers);
         if !sent.is_empty() && followed + 3.min(sent.len() / 4) >= sent.len() {
-            Habit::Follows
+            ArrivalPattern::Follows
         } else {
-            Habit::Free
+            ArrivalPattern::Free
         }
     }
 
     /// So many of this source came before this episode that one follows soon whatever is sent.
-    fn comes_anyway(&self, recent: &[&Past], own: Source, within: i64) -> bool {
+    fn comes_anyway(&self, recent: &[&Past], own: HandedOverBy, within: i64) -> bool {
         let age = |p: &Past| self.now.saturating_sub(p.at);
         let before = |p: &&&Past| (EPISODE..SIMILAR).contains(&age(p));
         let span = recent.iter().filter(before).map(|p| age(p)).max().unwrap_or(0) - EPISODE;

@@ -5,7 +5,7 @@ use crate::config::SuspensionSettings;
 use crate::deliver::forward::rules::attribution::{ForwardFailure, same};
 use crate::deliver::forward::rules::health::{Failure, Health, Judged};
 use crate::deliver::forward::rules::kept_text::{TEXT_BYTES, cut};
-use crate::deliver::forward::rules::pending_notices::{Event, Notice, PendingNotices, To};
+use crate::deliver::forward::rules::pending_notices::{DestinationEvent, PendingNotice, PendingNotices, To};
 use crate::deliver::forward::rules::suspension::{Fit, Suspension, Tick, Turn, Waits};
 use crate::moment::Moment;
 use crate::report::dsn::ReportKind;
@@ -83,7 +83,7 @@ pub enum Pass {
 
 /// How a destination stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Standing {
+pub enum DestinationState {
     /// Mail is sent there.
     Open,
     /// None is.
@@ -134,7 +134,7 @@ impl Destinations {
             if let Some(suspension) = &mut route.suspended
                 && suspension.tick(now, settings) == Tick::IsOver
             {
-                route.reopen(Event::Reopened, now, settings, &mut number);
+                route.reopen(DestinationEvent::Reopened, now, settings, &mut number);
             }
         }
         self.next_number = number;
@@ -234,7 +234,7 @@ impl Destinations {
                 (None, Judged::TooMany) => {
                     let suspension = Suspension::by_guard(failure.at, route.next_interval, settings);
                     route.suspended = Some(suspension);
-                    route.tell(Event::Suspended, failure.at, &mut number);
+                    route.tell(DestinationEvent::Suspended, failure.at, &mut number);
                 }
             }
         }
@@ -248,18 +248,18 @@ impl Destinations {
         own: &str,
         now: Moment,
         settings: &SuspensionSettings,
-    ) -> Option<Standing> {
+    ) -> Option<DestinationState> {
         let mut number = self.next_number;
         let route = self.find_or_begin(destination, own)?;
         let before = match &mut route.suspended {
             Some(suspension) => {
                 suspension.waits = Waits::ForHand;
-                Standing::Suspended
+                DestinationState::Suspended
             }
             None => {
                 route.suspended = Some(Suspension::by_hand(now, settings));
-                route.tell(Event::SuspendedByHand, now, &mut number);
-                Standing::Open
+                route.tell(DestinationEvent::SuspendedByHand, now, &mut number);
+                DestinationState::Open
             }
         };
         self.next_number = number;
@@ -267,14 +267,14 @@ impl Destinations {
     }
 
     /// Ends the suspension of `destination`, and forgets what failed there. Says how it stood before.
-    pub fn resume(&mut self, destination: &str, now: Moment, settings: &SuspensionSettings) -> Standing {
+    pub fn resume(&mut self, destination: &str, now: Moment, settings: &SuspensionSettings) -> DestinationState {
         let mut number = self.next_number;
         let Some(route) = self.find_mut(destination).filter(|route| route.suspended.is_some()) else {
-            return Standing::Open;
+            return DestinationState::Open;
         };
-        route.reopen(Event::ReopenedByHand, now, settings, &mut number);
+        route.reopen(DestinationEvent::ReopenedByHand, now, settings, &mut number);
         self.next_number = number;
-        Standing::Suspended
+        DestinationState::Suspended
     }
 
     /// A message came back as nothing but its header.
@@ -298,7 +298,7 @@ impl Destinations {
     }
 
     /// Takes the notices that are due, for the caller to write them.
-    pub fn take_due(&mut self, now: Moment) -> Vec<Notice> {
+    pub fn take_due(&mut self, now: Moment) -> Vec<PendingNotice> {
         self.routes
             .iter_mut()
             .flat_map(|route| route.owed.take_due(now))
@@ -319,7 +319,7 @@ impl Destinations {
     }
 
     /// A notice could not be written. One that is given up is handed back.
-    pub fn not_written(&mut self, number: u64, now: Moment) -> Option<Notice> {
+    pub fn not_written(&mut self, number: u64, now: Moment) -> Option<PendingNotice> {
         self.routes.iter_mut().find_map(|route| route.owed.failed(number, now))
     }
 }
@@ -330,17 +330,17 @@ fn is(route: &Destination, destination: &str) -> bool {
 }
 
 impl Destination {
-    fn reopen(&mut self, event: Event, now: Moment, settings: &SuspensionSettings, number: &mut u64) {
+    fn reopen(&mut self, event: DestinationEvent, now: Moment, settings: &SuspensionSettings, number: &mut u64) {
         self.tell(event, now, number);
         let Some(suspension) = self.suspended.take() else {
             return;
         };
         match event {
-            Event::ReopenedByHand => {
+            DestinationEvent::ReopenedByHand => {
                 self.health = Health::default();
                 self.next_interval = 0;
             }
-            Event::Reopened | Event::Suspended | Event::SuspendedByHand => {
+            DestinationEvent::Reopened | DestinationEvent::Suspended | DestinationEvent::SuspendedByHand => {
                 self.health.parole(now, settings);
                 self.next_interval = suspension.interval.saturating_mul(2);
             }
@@ -348,7 +348,7 @@ impl Destination {
     }
 
     /// Notes that user and administrator have to be told. Of what somebody did by hand only the user is: whoever did it knows.
-    fn tell(&mut self, event: Event, now: Moment, number: &mut u64) {
+    fn tell(&mut self, event: DestinationEvent, now: Moment, number: &mut u64) {
         let Some(suspension) = &self.suspended else {
             return;
         };
@@ -357,7 +357,7 @@ impl Destination {
             if to == To::Admin && by_hand {
                 continue;
             }
-            let notice = Notice {
+            let notice = PendingNotice {
                 number: *number,
                 to,
                 event,

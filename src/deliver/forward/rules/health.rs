@@ -18,7 +18,7 @@ pub const RECENT: usize = MOST_BURST;
 /// Who says that it failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Source {
+pub enum FailureSource {
     /// Sendmail, when it was handed the message.
     Sendmail,
     /// A report that came later, believed for this reason.
@@ -33,7 +33,7 @@ pub struct Failure {
     /// What it means for the next message.
     pub class: FailureClass,
     /// Who says so.
-    pub source: Source,
+    pub source: FailureSource,
     /// Which message it was: its Message-ID, where that is known.
     pub id: Option<String>,
     /// The Message-ID of the report, which tells it from another one about a message that is not known.
@@ -56,7 +56,7 @@ impl Failure {
         Self {
             at,
             class: blame.class,
-            source: Source::Report(blame.proof),
+            source: FailureSource::Report(blame.proof),
             id: blame.message_id.as_deref().map(id),
             report_id: report_id.map(id),
             status: blame.status.as_deref().map(|text| cut(text, ID_BYTES_OF_STATUS)),
@@ -79,7 +79,7 @@ impl Failure {
         Self {
             at,
             class,
-            source: Source::Sendmail,
+            source: FailureSource::Sendmail,
             id: message_id.map(id),
             report_id: None,
             status,
@@ -130,14 +130,14 @@ struct Recent {
 /// Whose messages failed in a way that nobody can read. One sender's may all be refused for what they are.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
 #[serde(default)]
-struct Unread {
+struct UnreadableSenders {
     /// Who wrote the first of them.
     sender: Option<String>,
     /// Whether somebody else's failed as well.
     is_of_many: bool,
 }
 
-impl Unread {
+impl UnreadableSenders {
     fn add(&mut self, sender: Option<&String>) {
         match (&self.sender, sender) {
             (None, Some(sender)) => self.sender = Some(sender.clone()),
@@ -166,7 +166,7 @@ pub struct Health {
     /// Whether anything arrives in between.
     arrivals: Arrivals,
     /// Failures that nobody can read.
-    unread: Unread,
+    unread: UnreadableSenders,
     /// Since when it fails.
     pub failing_since: Option<Moment>,
     /// The last failure that counted.
@@ -244,7 +244,7 @@ impl Health {
             between = self.arrivals.fail(now);
         }
         if between == Between::Arrived {
-            self.unread = Unread::default();
+            self.unread = UnreadableSenders::default();
         }
         let worth = match (failure.class, failure.source) {
             (FailureClass::Message, _) => return Judged::Bearable,
@@ -255,17 +255,17 @@ impl Health {
                 }
                 1
             }
-            (FailureClass::Hard, Source::Sendmail | Source::Report(Proof::MessageId | Proof::Token)) => 2,
+            (FailureClass::Hard, FailureSource::Sendmail | FailureSource::Report(Proof::MessageId | Proof::Token)) => 2,
             (FailureClass::Soft, _) if between == Between::Arrived && !failure.came_late() => return Judged::Bearable,
-            (FailureClass::Soft, _) | (FailureClass::Hard, Source::Report(Proof::LoopMark)) => 1,
+            (FailureClass::Soft, _) | (FailureClass::Hard, FailureSource::Report(Proof::LoopMark)) => 1,
         };
         self.touched = Some(now);
         self.failing_since = self.failing_since.or(Some(now));
         self.last = Some(failure.clone());
         let counted_on = match (failure.source, failure.class) {
-            (Source::Sendmail, _) => &mut self.refused_on,
-            (Source::Report(_), FailureClass::Hard) => &mut self.hard_on,
-            (Source::Report(_), FailureClass::Soft | FailureClass::Message | FailureClass::Neither) => {
+            (FailureSource::Sendmail, _) => &mut self.refused_on,
+            (FailureSource::Report(_), FailureClass::Hard) => &mut self.hard_on,
+            (FailureSource::Report(_), FailureClass::Soft | FailureClass::Message | FailureClass::Neither) => {
                 &mut self.soft_on
             }
         };

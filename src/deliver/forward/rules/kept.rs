@@ -11,7 +11,7 @@ const SAID_CHARACTERS: usize = 300;
 /// Why a message was kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Reason {
+pub enum KeptReason {
     /// The destination is suspended.
     Suspended,
     /// The MTA of this host refused to send it there.
@@ -22,7 +22,7 @@ pub enum Reason {
     Policy,
 }
 
-impl Reason {
+impl KeptReason {
     const ALL: [Self; 4] = [Self::Suspended, Self::Refused, Self::Returned, Self::Policy];
 
     /// The word for it.
@@ -48,9 +48,9 @@ impl Reason {
 
 /// What a line says.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Event<'a> {
+pub enum KeptEvent<'a> {
     /// A message was kept: its key, why, and what was said.
-    Kept(&'a str, Reason, &'a str),
+    Kept(&'a str, KeptReason, &'a str),
     /// It is about to be sent on.
     Sending(&'a str),
     /// It was sent on.
@@ -63,7 +63,7 @@ pub enum Event<'a> {
 
 /// How far a message has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum State {
+pub enum KeptState {
     /// It waits.
     Kept,
     /// A run that was killed may have sent it.
@@ -74,17 +74,17 @@ pub enum State {
 
 /// One message that was kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Entry {
+pub struct KeptMessage {
     /// What it is known by.
     pub key: String,
     /// When it was kept, in seconds since 1970.
     pub at: i64,
     /// Why.
-    pub reason: Reason,
+    pub reason: KeptReason,
     /// What the other side said; may be empty.
     pub said: String,
     /// How far it has come.
-    pub state: State,
+    pub state: KeptState,
     /// Whether the user knows.
     pub told: bool,
 }
@@ -97,7 +97,7 @@ pub struct KeptList {
     /// The user's own address.
     pub own: String,
     /// The messages.
-    pub entries: Vec<Entry>,
+    pub entries: Vec<KeptMessage>,
     /// When the user was told last.
     pub told_at: Option<i64>,
 }
@@ -110,14 +110,14 @@ pub fn first_line(destination: &str, own: &str) -> String {
 
 /// The line about one event.
 #[must_use]
-pub fn line(at: i64, event: &Event<'_>) -> String {
+pub fn line(at: i64, event: &KeptEvent<'_>) -> String {
     let mut text = format!("{at} ");
     let _ = match event {
-        Event::Kept(key, reason, said) => write!(text, "kept {key} {} {}", reason.name(), one_line(said)),
-        Event::Sending(key) => write!(text, "sending {key}"),
-        Event::Sent(key) => write!(text, "sent {key}"),
-        Event::Gone(key) => write!(text, "gone {key}"),
-        Event::Told => write!(text, "told"),
+        KeptEvent::Kept(key, reason, said) => write!(text, "kept {key} {} {}", reason.name(), one_line(said)),
+        KeptEvent::Sending(key) => write!(text, "sending {key}"),
+        KeptEvent::Sent(key) => write!(text, "sent {key}"),
+        KeptEvent::Gone(key) => write!(text, "gone {key}"),
+        KeptEvent::Told => write!(text, "told"),
     };
     text.push('\n');
     text
@@ -152,11 +152,11 @@ impl KeptList {
             "kept" => {
                 let (key, rest) = rest.split_once(' ')?;
                 let (reason, said) = rest.split_once(' ').unwrap_or((rest, ""));
-                let reason = Reason::ALL.into_iter().find(|known| known.name() == reason)?;
+                let reason = KeptReason::ALL.into_iter().find(|known| known.name() == reason)?;
                 self.keep(key, at, reason, said);
             }
-            "sending" => self.change(rest, State::Sending),
-            "sent" | "gone" => self.change(rest, State::Settled),
+            "sending" => self.change(rest, KeptState::Sending),
+            "sent" | "gone" => self.change(rest, KeptState::Settled),
             "told" => {
                 self.told_at = Some(at);
                 self.entries.iter_mut().for_each(|entry| entry.told = true);
@@ -167,44 +167,44 @@ impl KeptList {
     }
 
     /// A message that is kept a second time is one: the MTA tried again, or it was sent and refused.
-    fn keep(&mut self, key: &str, at: i64, reason: Reason, said: &str) {
+    fn keep(&mut self, key: &str, at: i64, reason: KeptReason, said: &str) {
         if let Some(entry) = self.entries.iter_mut().find(|entry| entry.key == key) {
-            if entry.state != State::Settled {
-                (entry.reason, entry.said, entry.state) = (reason, said.to_owned(), State::Kept);
-            } else if matches!(reason, Reason::Returned | Reason::Policy) {
+            if entry.state != KeptState::Settled {
+                (entry.reason, entry.said, entry.state) = (reason, said.to_owned(), KeptState::Kept);
+            } else if matches!(reason, KeptReason::Returned | KeptReason::Policy) {
                 // It was sent on, and came back once more: nobody has to be told twice, and once more it waits.
-                (entry.reason, entry.said, entry.state) = (reason, said.to_owned(), State::Kept);
+                (entry.reason, entry.said, entry.state) = (reason, said.to_owned(), KeptState::Kept);
             }
             return;
         }
-        self.entries.push(Entry {
+        self.entries.push(KeptMessage {
             key: key.to_owned(),
             at,
             reason,
             said: said.to_owned(),
-            state: State::Kept,
+            state: KeptState::Kept,
             told: false,
         });
     }
 
-    fn change(&mut self, key: &str, state: State) {
+    fn change(&mut self, key: &str, state: KeptState) {
         if let Some(entry) = self.entries.iter_mut().find(|entry| entry.key == key)
-            && entry.state != State::Settled
+            && entry.state != KeptState::Settled
         {
             entry.state = state;
         }
     }
 
     /// Those that wait, the oldest first.
-    pub fn waiting(&self) -> impl Iterator<Item = &Entry> {
-        self.entries.iter().filter(|entry| entry.state != State::Settled)
+    pub fn waiting(&self) -> impl Iterator<Item = &KeptMessage> {
+        self.entries.iter().filter(|entry| entry.state != KeptState::Settled)
     }
 
     /// Tells whether the user has to be told now: something was kept of which the user does not know, and a day has passed since the last
     /// notice. A time from the future, from a clock that was wrong, holds nothing up.
     #[must_use]
     pub fn is_due(&self, now: i64) -> bool {
-        let is_news = |entry: &Entry| {
+        let is_news = |entry: &KeptMessage| {
             let patience = i64::try_from(entry.reason.patience()).unwrap_or(i64::MAX);
             !entry.told && (now.saturating_sub(entry.at) >= patience || entry.at > now)
         };
@@ -215,8 +215,8 @@ impl KeptList {
 
     /// How many wait for each reason, and what was said last.
     #[must_use]
-    pub fn reasons(&self) -> Vec<(Reason, u64, &str)> {
-        let mut found: Vec<(Reason, u64, &str)> = Vec::new();
+    pub fn reasons(&self) -> Vec<(KeptReason, u64, &str)> {
+        let mut found: Vec<(KeptReason, u64, &str)> = Vec::new();
         for entry in self.waiting() {
             match found.iter_mut().find(|(reason, ..)| *reason == entry.reason) {
                 Some((_, count, said)) => {
@@ -233,17 +233,17 @@ impl KeptList {
 
 #[cfg(test)]
 mod tests {
-    use super::{Event, KeptList, Reason, State, first_line, line};
+    use super::{KeptEvent, KeptList, KeptReason, KeptState, first_line, line};
 
     const DAY: i64 = 24 * 60 * 60;
 
-    fn list(events: &[(i64, Event<'_>)]) -> KeptList {
+    fn list(events: &[(i64, KeptEvent<'_>)]) -> KeptList {
         let lines: String = events.iter().map(|(at, event)| line(*at, event)).collect();
         KeptList::read((first_line("b@b.test", "a@a.test") + &lines).as_bytes())
     }
 
-    fn kept(key: &str) -> Event<'_> {
-        Event::Kept(key, Reason::Policy, "550 no\nsuch user")
+    fn kept(key: &str) -> KeptEvent<'_> {
+        KeptEvent::Kept(key, KeptReason::Policy, "550 no\nsuch user")
     }
 
     #[test]
@@ -253,38 +253,38 @@ mod tests {
             (2, kept("y")),
             (3, kept("x")),
             (4, kept("z")),
-            (5, Event::Sending("x")),
-            (6, Event::Sent("x")),
-            (7, Event::Sending("y")),
-            (8, Event::Gone("z")),
+            (5, KeptEvent::Sending("x")),
+            (6, KeptEvent::Sent("x")),
+            (7, KeptEvent::Sending("y")),
+            (8, KeptEvent::Gone("z")),
             // The MTA tries again what was sent meanwhile.
-            (9, Event::Kept("x", Reason::Suspended, "")),
+            (9, KeptEvent::Kept("x", KeptReason::Suspended, "")),
         ]);
         let waiting: Vec<_> = read.waiting().map(|e| (e.key.as_str(), e.state)).collect();
-        assert_eq!(waiting, [("y", State::Sending)]);
+        assert_eq!(waiting, [("y", KeptState::Sending)]);
         assert_eq!((read.destination.as_str(), read.own.as_str()), ("b@b.test", "a@a.test"));
-        assert_eq!(read.reasons(), [(Reason::Policy, 1, "550 no such user")]);
+        assert_eq!(read.reasons(), [(KeptReason::Policy, 1, "550 no such user")]);
         // What was sent and came back waits once more.
         let again = list(&[
             (1, kept("x")),
-            (2, Event::Sent("x")),
-            (3, Event::Kept("x", Reason::Returned, "")),
+            (2, KeptEvent::Sent("x")),
+            (3, KeptEvent::Kept("x", KeptReason::Returned, "")),
         ]);
         assert_eq!(again.waiting().count(), 1);
     }
 
     #[test]
     fn the_user_is_told_once_a_day_at_most_and_only_of_news() {
-        let told = [(10, kept("x")), (10, Event::Told)];
+        let told = [(10, kept("x")), (10, KeptEvent::Told)];
         assert!(list(&told[..1]).is_due(10));
         assert!(!list(&told).is_due(10 + 2 * DAY));
-        let news = [(10, kept("x")), (10, Event::Told), (11, kept("y"))];
+        let news = [(10, kept("x")), (10, KeptEvent::Told), (11, kept("y"))];
         assert!(!list(&news).is_due(9 + DAY));
         assert!(list(&news).is_due(10 + DAY));
         assert!(list(&news).is_due(0), "the clock was wrong");
-        let dead = [(10, Event::Kept("x", Reason::Returned, ""))];
+        let dead = [(10, KeptEvent::Kept("x", KeptReason::Returned, ""))];
         assert!(!list(&dead).is_due(10) && list(&dead).is_due(10 + 60 * 60));
-        let sent = [(10, kept("x")), (11, Event::Sent("x"))];
+        let sent = [(10, kept("x")), (11, KeptEvent::Sent("x"))];
         assert!(!list(&sent).is_due(12));
     }
 

@@ -22,10 +22,10 @@ pub mod pending_notices;
 pub mod sketch;
 pub mod suspension;
 
-pub use destinations::{Destination, Destinations, Pass, Standing};
-pub use health::{Failure, Health, Source};
-pub use pending_notices::{Event, Notice, To};
-pub use suspension::{Fit, Probe, Stage, Suspension, Waits};
+pub use destinations::{Destination, DestinationState, Destinations, Pass};
+pub use health::{Failure, FailureSource, Health};
+pub use pending_notices::{DestinationEvent, PendingNotice, To};
+pub use suspension::{Fit, Probe, ProbeStage, Suspension, Waits};
 
 #[cfg(test)]
 mod tests;

@@ -30,7 +30,7 @@ pub enum To {
 /// What happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Event {
+pub enum DestinationEvent {
     /// The guard suspended the destination.
     Suspended,
     /// Somebody did.
@@ -43,13 +43,13 @@ pub enum Event {
 
 /// What has to be told, as it was when it happened.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
-pub struct Notice {
+pub struct PendingNotice {
     /// Its number, which no other has.
     pub number: u64,
     /// Whom it is for.
     pub to: To,
     /// What happened,
-    pub event: Event,
+    pub event: DestinationEvent,
     /// and when.
     pub at: Moment,
     /// The address that was forwarded to.
@@ -75,17 +75,17 @@ pub struct Notice {
 /// The notices of one destination.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
 #[serde(transparent)]
-pub struct PendingNotices(Vec<Notice>);
+pub struct PendingNotices(Vec<PendingNotice>);
 
 impl PendingNotices {
     /// Adds one; where there are too many, the oldest goes, and is handed back.
-    pub fn add(&mut self, notice: Notice) -> Option<Notice> {
+    pub fn add(&mut self, notice: PendingNotice) -> Option<PendingNotice> {
         self.0.push(notice);
         (self.0.len() > MOST).then(|| self.0.remove(0))
     }
 
     /// Takes those that are due, for one run to write them.
-    pub fn take_due(&mut self, now: Moment) -> Vec<Notice> {
+    pub fn take_due(&mut self, now: Moment) -> Vec<PendingNotice> {
         let mut claimed = Vec::new();
         for notice in &mut self.0 {
             if notice.is_due(now) {
@@ -108,7 +108,7 @@ impl PendingNotices {
     }
 
     /// It could not be written: it is due again later. One that was tried for too long is given up, and handed back.
-    pub fn failed(&mut self, number: u64, now: Moment) -> Option<Notice> {
+    pub fn failed(&mut self, number: u64, now: Moment) -> Option<PendingNotice> {
         let at = self.0.iter().position(|notice| notice.number == number)?;
         let notice = self.0.get_mut(at)?;
         if now.since(notice.at) >= GIVEN_UP {
@@ -121,7 +121,7 @@ impl PendingNotices {
     }
 
     /// All of them.
-    pub fn iter(&self) -> impl Iterator<Item = &Notice> {
+    pub fn iter(&self) -> impl Iterator<Item = &PendingNotice> {
         self.0.iter()
     }
 
@@ -132,7 +132,7 @@ impl PendingNotices {
     }
 }
 
-impl Notice {
+impl PendingNotice {
     fn is_due(&self, now: Moment) -> bool {
         // No pause is longer than a day; a clock was wrong.
         now >= self.due || self.due > now.after(DAY)

@@ -51,13 +51,13 @@ pub struct Probe {
     /// Its Message-ID.
     pub id: Option<String>,
     /// How far it is.
-    pub stage: Stage,
+    pub stage: ProbeStage,
 }
 
 /// How far a probe is.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Stage {
+pub enum ProbeStage {
     /// Some run is about to send it.
     Claimed,
     /// The mail system has it. Silence until then means that it arrived.
@@ -130,12 +130,12 @@ impl Suspension {
                 Tick::GoesOn
             }
             Waits::ForNews(probe) => match &mut probe.stage {
-                Stage::Claimed if now.since(probe.at) >= CLAIM || probe.at > now.after(CLAIM) => {
+                ProbeStage::Claimed if now.since(probe.at) >= CLAIM || probe.at > now.after(CLAIM) => {
                     self.waits = Waits::ForProbe(now);
                     Tick::GoesOn
                 }
-                Stage::Claimed => Tick::GoesOn,
-                Stage::Sent(until) => {
+                ProbeStage::Claimed => Tick::GoesOn,
+                ProbeStage::Sent(until) => {
                     *until = (*until).min(now.after(LONGEST.max(settings.quiet_slow.as_seconds())));
                     if now >= *until { Tick::IsOver } else { Tick::GoesOn }
                 }
@@ -150,7 +150,7 @@ impl Suspension {
                 self.waits = Waits::ForNews(Probe {
                     at: now,
                     id: message_id.map(id),
-                    stage: Stage::Claimed,
+                    stage: ProbeStage::Claimed,
                 });
                 Turn::Probe
             }
@@ -166,14 +166,15 @@ impl Suspension {
             settings.quiet.as_seconds()
         };
         if let Waits::ForNews(probe) = &mut self.waits {
-            probe.stage = Stage::Sent(now.after(trial));
+            probe.stage = ProbeStage::Sent(now.after(trial));
         }
     }
 
     /// The probe did not leave: the next message may.
     pub fn probe_stayed(&mut self, now: Moment) {
         if let Waits::ForNews(Probe {
-            stage: Stage::Claimed, ..
+            stage: ProbeStage::Claimed,
+            ..
         }) = self.waits
         {
             self.waits = Waits::ForProbe(now);
@@ -202,7 +203,7 @@ impl Suspension {
         if self.is_about_probe(message_id)
             && let Waits::ForNews(Probe {
                 at,
-                stage: Stage::Sent(until),
+                stage: ProbeStage::Sent(until),
                 ..
             }) = &mut self.waits
         {

@@ -4,9 +4,11 @@ use proptest::prelude::*;
 use crate::config::SuspensionSettings;
 use crate::deliver::forward::rules::attribution::is_timely;
 use crate::deliver::forward::rules::attribution::{ForwardFailure, Proof};
-use crate::deliver::forward::rules::destinations::{Destinations, MOST_DESTINATIONS, MOST_LOST, Pass, Standing};
-use crate::deliver::forward::rules::health::{Failure, Source};
-use crate::deliver::forward::rules::pending_notices::{Event, To};
+use crate::deliver::forward::rules::destinations::{
+    DestinationState, Destinations, MOST_DESTINATIONS, MOST_LOST, Pass,
+};
+use crate::deliver::forward::rules::health::{Failure, FailureSource};
+use crate::deliver::forward::rules::pending_notices::{DestinationEvent, To};
 use crate::deliver::forward::rules::suspension::Fit;
 use crate::moment::{DAY, HOUR, Moment};
 use crate::report::dsn::ReportKind;
@@ -108,7 +110,7 @@ impl Run {
         self
     }
 
-    fn told(&mut self) -> Vec<(To, Event)> {
+    fn told(&mut self) -> Vec<(To, DestinationEvent)> {
         let told = self.routes.take_due(at(self.now));
         for notice in &told {
             self.routes.written(notice.number);
@@ -245,7 +247,7 @@ fn a_storm_counts_at_once_and_needs_different_messages() {
 fn both_are_told_once_when_it_begins_and_once_when_it_ends() {
     let mut run = Run::default().storm();
     let both = |event| vec![(To::User, event), (To::Admin, event)];
-    assert_eq!(run.told(), both(Event::Suspended));
+    assert_eq!(run.told(), both(DestinationEvent::Suspended));
     run = run.hard().later(HOUR).hard();
     assert_eq!(run.told(), []);
     run = run
@@ -254,7 +256,7 @@ fn both_are_told_once_when_it_begins_and_once_when_it_ends() {
         .open(true, "nothing was heard of the probe");
     assert_eq!(run.told(), [], "looking changes nothing");
     run.routes.tick(at(run.now), &settings());
-    assert_eq!(run.told(), both(Event::Reopened));
+    assert_eq!(run.told(), both(DestinationEvent::Reopened));
     assert_eq!(run.told(), []);
 }
 
@@ -359,24 +361,24 @@ fn what_a_hand_suspends_only_a_hand_opens() {
     let mut run = Run::default();
     assert_eq!(
         run.routes.suspend(B, "a@a.test", at(0), &settings()),
-        Some(Standing::Open)
+        Some(DestinationState::Open)
     );
-    assert_eq!(run.told(), [(To::User, Event::SuspendedByHand)]);
+    assert_eq!(run.told(), [(To::User, DestinationEvent::SuspendedByHand)]);
     run = run.storm().later(365 * DAY);
     assert!(matches!(run.pass("<1@s.test>"), Pass::Keep { .. }));
     run.routes.kept(B);
     assert_eq!(
         run.routes.resume("B@B.test", at(run.now), &settings()),
-        Standing::Suspended
+        DestinationState::Suspended
     );
-    assert_eq!(run.told(), [(To::User, Event::ReopenedByHand)]);
-    assert_eq!(run.routes.resume(B, at(run.now), &settings()), Standing::Open);
+    assert_eq!(run.told(), [(To::User, DestinationEvent::ReopenedByHand)]);
+    assert_eq!(run.routes.resume(B, at(run.now), &settings()), DestinationState::Open);
     // The guard's becomes a hand's.
     let mut run = Run::default().storm();
     let _ = run.told();
     assert_eq!(
         run.routes.suspend(B, "a@a.test", at(0), &settings()),
-        Some(Standing::Suspended)
+        Some(DestinationState::Suspended)
     );
     run = run.later(30 * DAY).open(false, "by hand");
     assert!(matches!(run.pass("<1@s.test>"), Pass::Keep { .. }));
@@ -605,6 +607,10 @@ fn refusals_are_sorted_by_what_sendmail_says() {
         ("status 65, mailbox full", FailureClass::Soft),
     ] {
         let failure = Failure::refused(said, None, at(0));
-        assert_eq!((failure.class, failure.source), (class, Source::Sendmail), "{said}");
+        assert_eq!(
+            (failure.class, failure.source),
+            (class, FailureSource::Sendmail),
+            "{said}"
+        );
     }
 }

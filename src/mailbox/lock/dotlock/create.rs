@@ -22,7 +22,7 @@ use crate::sys::file_stamp::is_still;
 const MODE: Mode = Mode::from_bits_truncate(0o644);
 
 /// A dotlock that has its content and its kernel lock, but not its name yet: nobody ever sees one without an owner.
-pub struct Draft {
+pub struct DotlockDraft {
     /// Open and locked.
     pub file: File,
     /// Its name until it gets the right one, where the file system knows no nameless files.
@@ -30,7 +30,7 @@ pub struct Draft {
     place: Option<Arc<SpoolDirAccess>>,
 }
 
-impl Draft {
+impl DotlockDraft {
     /// Makes one, without a name where that can be.
     ///
     /// # Errors
@@ -122,14 +122,14 @@ impl Drop for TemporaryName {
 
 #[cfg(test)]
 mod tests {
-    use super::Draft;
+    use super::DotlockDraft;
 
     #[test]
     fn a_link_whose_answer_got_lost_is_ours() {
         let dir = tempfile::tempdir().unwrap_or_else(|e| unreachable!("{e}"));
         let mailbox = dir.path().join("a");
         let path = dir.path().join("a.lock");
-        let draft = || Draft::named(&mailbox, None).and_then(|made| Draft::of(made, None));
+        let draft = || DotlockDraft::named(&mailbox, None).and_then(|made| DotlockDraft::of(made, None));
         let (first, second) = (draft(), draft());
         assert!(first.as_ref().is_ok_and(|first| first.publish(&path).is_ok()));
         // To ask again for what is done already is an error, and yet it is done.

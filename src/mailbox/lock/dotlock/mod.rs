@@ -13,13 +13,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use crate::error::{Class, Error};
+use crate::error::{Category, Error};
 use crate::mailbox::open::Owner;
 use crate::mailbox::setgid;
 use crate::mailbox::setgid::SpoolDirAccess;
 use crate::sys::dirs::beside;
 use crate::sys::file_stamp::is_still;
-use create::Draft;
+use create::DotlockDraft;
 use stale::{STALE_AGE, age, is_dead, judge};
 
 /// How old our own may grow before it is made young again.
@@ -49,7 +49,7 @@ pub enum Others {
 /// What became of the attempt to take one.
 #[derive(Debug)]
 #[must_use]
-pub enum Taken {
+pub enum DotlockAttempt {
     /// It is ours.
     Ours(Dotlock),
     /// This user can make none here, and there is none; other locks have to do.
@@ -70,19 +70,19 @@ impl Dotlock {
         owner: Owner,
         others: Others,
         place: Option<&Arc<SpoolDirAccess>>,
-    ) -> Result<Taken, Error> {
+    ) -> Result<DotlockAttempt, Error> {
         let path = beside(mailbox, ".lock");
-        let mut fresh = match Draft::make(mailbox, place) {
+        let mut fresh = match DotlockDraft::make(mailbox, place) {
             Ok(fresh) => fresh,
             Err(e) if cannot_be_made(&e) => {
                 // Somebody with more rights may have made one: procmail does, where the user cannot.
                 return match path.symlink_metadata() {
                     // What a dead spoolguard left, root's for example, is in nobody's way who has another lock.
                     Ok(stat) if age(&stat, None) < STALE_AGE && !is_dead(&path, &stat) => {
-                        Ok(Taken::Held(format!("{} exists", path.display())))
+                        Ok(DotlockAttempt::Held(format!("{} exists", path.display())))
                     }
-                    _ if others == Others::Planned => Ok(Taken::NotPossible),
-                    _ => Err(Error::io("make dotlock", &path, &e).class(Class::Mailbox)),
+                    _ if others == Others::Planned => Ok(DotlockAttempt::NotPossible),
+                    _ => Err(Error::io("make dotlock", &path, &e).class(Category::Mailbox)),
                 };
             }
             Err(e) => return Err(Error::io("make dotlock", &path, &e)),
@@ -90,14 +90,14 @@ impl Dotlock {
         let published = match fresh.publish(&path) {
             // Without /proc a nameless file never gets a name.
             Err(e) if e.kind() == io::ErrorKind::NotFound && fresh.name.is_none() => {
-                let named = Draft::named(mailbox, place).and_then(|made| Draft::of(made, place));
+                let named = DotlockDraft::named(mailbox, place).and_then(|made| DotlockDraft::of(made, place));
                 fresh = named.map_err(|e| Error::io("make dotlock", &path, &e))?;
                 fresh.publish(&path)
             }
             result => result,
         };
         match published {
-            Ok(()) => Ok(Taken::Ours(Self {
+            Ok(()) => Ok(DotlockAttempt::Ours(Self {
                 path,
                 file: fresh.file,
                 place: place.cloned(),
@@ -144,7 +144,7 @@ fn cannot_be_made(error: &io::Error) -> bool {
 #[cfg(test)]
 mod tests {
     use super::owner::Identity;
-    use super::{Dotlock, Others, Taken};
+    use super::{Dotlock, DotlockAttempt, Others};
     use crate::mailbox::open::Owner;
     use std::os::unix::fs::MetadataExt;
 
@@ -165,11 +165,11 @@ mod tests {
         let inode = || std::fs::metadata(&dotlock).map(|stat| stat.ino()).ok();
         let before = inode();
         let taken = take();
-        assert!(matches!(&taken, Ok(Taken::Ours(_))));
+        assert!(matches!(&taken, Ok(DotlockAttempt::Ours(_))));
         assert_eq!(inode(), before);
         let content = std::fs::read_to_string(&dotlock).unwrap_or_default();
         assert_eq!(content, Identity::own().to_string());
-        assert!(matches!(take(), Ok(Taken::Held(_))));
+        assert!(matches!(take(), Ok(DotlockAttempt::Held(_))));
         drop(taken);
         assert!(!dotlock.exists());
     }

@@ -12,9 +12,9 @@ use fs2::FileExt;
 use nix::fcntl::OFlag;
 use nix::unistd::Uid;
 
-use crate::error::{Class, Error};
+use crate::error::{Category, Error};
 use crate::mailbox::lock::dotlock::owner::{Identity, read_some};
-use crate::mailbox::lock::dotlock::{Dotlock, Others, Taken, cannot_be_made};
+use crate::mailbox::lock::dotlock::{Dotlock, DotlockAttempt, Others, cannot_be_made};
 use crate::mailbox::lock::kernel::lock_fcntl;
 use crate::mailbox::open::{Owner, open_or_create};
 use crate::mailbox::setgid;
@@ -47,11 +47,11 @@ pub fn judge(
     fresh: &File,
     others: Others,
     place: Option<&Arc<SpoolDirAccess>>,
-) -> Result<Taken, Error> {
+) -> Result<DotlockAttempt, Error> {
     let mut by = String::new();
     let stat = match path.symlink_metadata() {
         Ok(stat) => stat,
-        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Taken::Removed),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(DotlockAttempt::Removed),
         Err(e) => return Err(Error::io("examine dotlock", path, &e)),
     };
     let theirs = open_dotlock(path)
@@ -72,7 +72,7 @@ pub fn judge(
     {
         by = format!(", made by process {}", identity.pid);
     }
-    let held = || Taken::Held(format!("{} exists{by}", path.display()));
+    let held = || DotlockAttempt::Held(format!("{} exists{by}", path.display()));
     if age(&stat, Some(fresh)) < STALE_AGE {
         return Ok(held());
     }
@@ -141,9 +141,9 @@ fn take_over(
     judged: &std::fs::Metadata,
     others: Others,
     place: Option<&Arc<SpoolDirAccess>>,
-) -> Result<Taken, Error> {
+) -> Result<DotlockAttempt, Error> {
     if !is_still(&file, path)? {
-        return Ok(Taken::Removed);
+        return Ok(DotlockAttempt::Removed);
     }
     let own = Identity::own().to_string();
     // Written over rather than emptied first: one without an owner would have to grow old. This makes it young, too.
@@ -151,7 +151,7 @@ fn take_over(
         .write_all_at(own.as_bytes(), 0)
         .and_then(|()| file.set_len(own.len() as u64));
     match written {
-        Ok(()) => Ok(Taken::Ours(Dotlock {
+        Ok(()) => Ok(DotlockAttempt::Ours(Dotlock {
             path: path.to_owned(),
             file,
             place: place.cloned(),
@@ -167,22 +167,25 @@ fn remove(
     judged: &std::fs::Metadata,
     others: Others,
     place: Option<&Arc<SpoolDirAccess>>,
-) -> Result<Taken, Error> {
+) -> Result<DotlockAttempt, Error> {
     if !judged.is_file() || judged.len() > LARGEST_BYTES {
-        return Ok(Taken::Held(format!("{} is there, and is no dotlock", path.display())));
+        return Ok(DotlockAttempt::Held(format!(
+            "{} is there, and is no dotlock",
+            path.display()
+        )));
     }
     // With rights that the user has not, only what is the user's.
     let is_own = judged.uid() == Uid::effective().as_raw();
     let place = place.filter(|_| is_own).map(Arc::as_ref);
     match path.symlink_metadata() {
         Ok(now) if same_file(&now, judged) && now.mtime() == judged.mtime() => match setgid::remove(place, path) {
-            Ok(()) => Ok(Taken::Removed),
-            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(Taken::Removed),
+            Ok(()) => Ok(DotlockAttempt::Removed),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(DotlockAttempt::Removed),
             // In a sticky directory somebody else's cannot be removed; it has no owner, and the other locks hold.
-            Err(e) if cannot_be_made(&e) && others == Others::Planned => Ok(Taken::NotPossible),
-            Err(e) => Err(Error::io("remove stale dotlock", path, &e).class(Class::Mailbox)),
+            Err(e) if cannot_be_made(&e) && others == Others::Planned => Ok(DotlockAttempt::NotPossible),
+            Err(e) => Err(Error::io("remove stale dotlock", path, &e).class(Category::Mailbox)),
         },
-        _ => Ok(Taken::Removed),
+        _ => Ok(DotlockAttempt::Removed),
     }
 }
 

@@ -6,7 +6,9 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use crate::deliver::divert::rules::similar::{About, Expendable, Similarity};
-use crate::deliver::divert::rules::storm::{Counts, Digest, HOUR, Limits, MOST_STORMS, Reason, State, Step, Totals};
+use crate::deliver::divert::rules::storm::{
+    DigestContent, HOUR, HeldBackReason, Limits, MOST_STORMS, Step, StormCounts, StormState, Totals,
+};
 
 const DAY: i64 = 24 * HOUR;
 
@@ -29,15 +31,15 @@ const LIMITS: Limits = Limits {
 
 #[test]
 fn of_equal_reports_the_first_few_are_sent_and_the_rest_is_counted() {
-    let mut state = State::default();
+    let mut state = StormState::default();
     let steps: Vec<Step> = (0..200).map(|at| state.judge(&report(1), 1000 + at, LIMITS)).collect();
     assert_eq!(steps.iter().filter(|step| **step == Step::Send).count(), 3);
-    assert_eq!(steps.get(3), Some(&Step::Hold(Reason::Equal(3))));
+    assert_eq!(steps.get(3), Some(&Step::Hold(HeldBackReason::Equal(3))));
     assert_eq!(state.untold().held, 197);
     // A day without one, and its first is news again.
     assert_eq!(
         state.judge(&report(1), 1199 + DAY, LIMITS),
-        Step::Hold(Reason::Equal(3))
+        Step::Hold(HeldBackReason::Equal(3))
     );
     let digest = state.begin_digest(1200 + DAY);
     assert_eq!(digest.as_ref().map(|digest| digest.tally().held), Some(198));
@@ -47,13 +49,19 @@ fn of_equal_reports_the_first_few_are_sent_and_the_rest_is_counted() {
 
 #[test]
 fn beyond_the_budget_reports_are_held_and_mail_is_kept() {
-    let mut state = State::default();
+    let mut state = StormState::default();
     for number in 0..20 {
         assert_eq!(state.judge(&report(number), 5, LIMITS), Step::Send);
     }
-    assert_eq!(state.judge(&report(20), 5, LIMITS), Step::Hold(Reason::Budget(20)));
+    assert_eq!(
+        state.judge(&report(20), 5, LIMITS),
+        Step::Hold(HeldBackReason::Budget(20))
+    );
     let mail = print(21, Expendable::No);
-    assert_eq!(state.judge(&mail, 5 + HOUR - 1, LIMITS), Step::Keep(Reason::Budget(20)));
+    assert_eq!(
+        state.judge(&mail, 5 + HOUR - 1, LIMITS),
+        Step::Keep(HeldBackReason::Budget(20))
+    );
     assert_eq!(state.judge(&mail, 5 + HOUR, LIMITS), Step::Send);
     let none = Limits {
         equal: None,
@@ -70,16 +78,16 @@ fn mail_is_a_copy_only_when_the_first_arrived() {
         equal: Some(1),
         budget: Some(20),
     };
-    let mut state = State::default();
+    let mut state = StormState::default();
     let mail = print(1, Expendable::No);
     // A run that was killed neither says that it arrived nor gives its place back.
     assert_eq!(state.judge(&mail, 0, one), Step::Send);
     assert_eq!(state.judge(&mail, 1, one), Step::Send);
     state.arrived(&mail, 2);
-    assert_eq!(state.judge(&mail, 3, one), Step::Hold(Reason::Equal(1)));
+    assert_eq!(state.judge(&mail, 3, one), Step::Hold(HeldBackReason::Equal(1)));
     assert_eq!(
         state.admin_is_full(&print(2, Expendable::No), 3),
-        Step::Keep(Reason::Full)
+        Step::Keep(HeldBackReason::Full)
     );
     assert_eq!(state.counts(4).admin_full_at, Some(3));
 }
@@ -90,20 +98,20 @@ fn a_place_that_is_given_back_can_be_taken_again() {
         equal: Some(1),
         budget: Some(1),
     };
-    let mut state = State::default();
+    let mut state = StormState::default();
     for now in 0..10 {
         assert_eq!(state.judge(&report(1), now, one), Step::Send);
         state.take_back(&report(1), now);
     }
     assert_eq!(state.judge(&report(1), 10, one), Step::Send);
-    assert_eq!(state.judge(&report(1), 10, one), Step::Hold(Reason::Equal(1)));
-    assert_eq!(state.judge(&report(2), 10, one), Step::Hold(Reason::Budget(1)));
+    assert_eq!(state.judge(&report(1), 10, one), Step::Hold(HeldBackReason::Equal(1)));
+    assert_eq!(state.judge(&report(2), 10, one), Step::Hold(HeldBackReason::Budget(1)));
     assert_eq!(state.counts(10).totals.sent, 1);
 }
 
 #[test]
 fn a_digest_waits_for_its_hour_and_is_tried_once_in_it() {
-    let mut state = State::default();
+    let mut state = StormState::default();
     for _ in 0..5 {
         let _ = state.judge(&report(1), 0, LIMITS);
     }
@@ -125,13 +133,13 @@ fn a_digest_waits_for_its_hour_and_is_tried_once_in_it() {
 
 #[test]
 fn what_could_not_be_held_is_counted_where_it_is() {
-    let mut state = State::default();
+    let mut state = StormState::default();
     for _ in 0..5 {
         let _ = state.judge(&report(1), 0, LIMITS);
     }
     state.send_after_all(&report(1), 0);
     state.keep_after_all(&report(1), 0);
-    let want = Counts {
+    let want = StormCounts {
         sent_last_hour: 4,
         storms: 1,
         untold: 1,
@@ -148,12 +156,15 @@ fn what_could_not_be_held_is_counted_where_it_is() {
 
 #[test]
 fn a_clock_that_was_wrong_holds_nothing_up_for_longer_than_an_hour() {
-    let mut state = State::default();
+    let mut state = StormState::default();
     let future = 1000 * DAY;
     for number in 0..40 {
         let _ = state.judge(&report(number), future, LIMITS);
     }
-    assert_eq!(state.judge(&report(50), 0, LIMITS), Step::Hold(Reason::Budget(20)));
+    assert_eq!(
+        state.judge(&report(50), 0, LIMITS),
+        Step::Hold(HeldBackReason::Budget(20))
+    );
     assert_eq!(state.judge(&report(50), HOUR, LIMITS), Step::Send);
     assert!(state.begin_digest(HOUR).is_some());
 }
@@ -198,7 +209,7 @@ proptest! {
     ) {
         const SHELF: u64 = 7;
         let limits = Limits { equal: Some(equal), budget: Some(budget) };
-        let mut state = State::default();
+        let mut state = StormState::default();
         let mut now = 1_000_000;
         let (mut sent, mut digests): (Vec<i64>, Vec<i64>) = (Vec::new(), Vec::new());
         let (mut received, mut shelf, mut pushed_out, mut kept) = (0, 0, 0, 0);
@@ -226,7 +237,7 @@ proptest! {
                 Step::Hold(reason) => {
                     let has_some = arrived.get(&print.key).copied().unwrap_or_default() >= equal;
                     prop_assert!(event.expendable == Expendable::Yes || has_some, "the only copy may be pushed out");
-                    prop_assert!(!matches!(reason, Reason::Equal(_)) || has_some, "equal to nothing that was sent");
+                    prop_assert!(!matches!(reason, HeldBackReason::Equal(_)) || has_some, "equal to nothing that was sent");
                     shelf += 1;
                     if shelf > SHELF {
                         shelf -= 1;
@@ -239,7 +250,7 @@ proptest! {
             if let Some(digest) = state.begin_digest(now) {
                 prop_assert!(digests.last().is_none_or(|last| now - last >= HOUR), "two digests within an hour");
                 digests.push(now);
-                let Digest { pushed_out, .. } = digest;
+                let DigestContent { pushed_out, .. } = digest;
                 if matches!(event.digest, Fate::Arrives) {
                     told += digest.tally().all();
                     told_pushed_out += pushed_out;
