@@ -25,10 +25,10 @@ fn filter(who: &Who, everywhere: &Everywhere) -> Result<Status, Error> {
     let deadline = deliver::begin()?;
     let mut input = deliver::standard_input()?;
     let head = MessageStart::read(&input, &deadline)?;
-    let guard = Run::prepare(who, None, everywhere, deadline)?;
+    let run = Run::prepare(who, None, everywhere, deadline)?;
     let message = Message::new(head.bytes());
-    let envelope = caller::envelope(who, &caller::variable, &message, &guard.config, &guard.account);
-    let judgement = judge::judge(&message, &envelope, &guard.config);
+    let envelope = caller::envelope(who, &caller::variable, &message, &run.config, &run.account);
+    let judgement = judge::judge(&message, &envelope, &run.config);
     let (separator, content) = head.bytes().split_at(head.bytes().len() - message.content().len());
     let field = headers::verdict_field(&judgement) + message.line_end() + &headers::separator_field(&message);
     // Not `Stdout`, which takes a closed or read-only one for a success.
@@ -48,7 +48,7 @@ fn filter(who: &Who, everywhere: &Everywhere) -> Result<Status, Error> {
     }
     let rest = Rest {
         input: &mut input,
-        deadline: &guard.deadline,
+        deadline: &run.deadline,
     };
     let mut output = BufWriter::with_capacity(quoting::STEP_BYTES, output);
     let written = output

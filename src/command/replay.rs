@@ -47,7 +47,7 @@ fn failed(text: &str) -> Status {
 }
 
 struct Replay<'a> {
-    guard: Run,
+    run: Run,
     errand: &'a Errand,
     who: &'a Who,
     everywhere: &'a Everywhere,
@@ -56,11 +56,11 @@ struct Replay<'a> {
 
 impl<'a> Replay<'a> {
     fn prepare(errand: &'a Errand, who: &'a Who, everywhere: &'a Everywhere) -> Result<Self, Error> {
-        let mut guard = Run::prepare(who, errand.mailbox.clone(), everywhere, deliver::begin()?)?;
+        let mut run = Run::prepare(who, errand.mailbox.clone(), everywhere, deliver::begin()?)?;
         // Whoever replays mail wants it sent, also what went out a short while ago and came back.
-        guard.started = Started::ByHand;
+        run.started = Started::ByHand;
         Ok(Self {
-            guard,
+            run,
             errand,
             who,
             everywhere,
@@ -79,26 +79,26 @@ impl<'a> Replay<'a> {
             return Err(Error::new(Category::System, "read", path.display(), "this is no mbox"));
         }
         while let Some(stored) = mbox.next().map_err(fail)? {
-            self.guard.deadline.check("replay", &path.display().to_string())?;
+            self.run.deadline.check("replay", &path.display().to_string())?;
             let (offset, bytes) = (stored.offset, stored.bytes);
-            let intake = excerpt::take(&file, offset, bytes).map_err(fail)?;
+            let buffer = excerpt::take(&file, offset, bytes).map_err(fail)?;
             // Nothing of this run's environment is about a stored message.
-            let case = self.guard.decide(&intake, self.errand, self.who, &|_| None);
+            let delivery = self.run.decide(&buffer, self.errand, self.who, &|_| None);
             let word = if self.everywhere.dry_run {
                 let _ = write!(
                     io::stdout(),
                     "{}:{offset}: {}",
                     path.display(),
-                    dry_run::rehearsal(&self.guard, &case)
+                    dry_run::rehearsal(&self.run, &delivery)
                 );
-                case.action.name()
+                delivery.action.name()
             } else {
-                self.guard.deadline.begin_again();
-                let result = settle::carry_out(&self.guard, &case);
+                self.run.deadline.begin_again();
+                let result = settle::carry_out(&self.run, &delivery);
                 if let Err(e) = &result {
                     *status = failed(&format!("{}:{offset}: {e}", path.display()));
                 }
-                log_line::action(&case, &result)
+                log_line::action(&delivery, &result)
             };
             *self.counts.entry(word).or_default() += 1;
         }
@@ -111,10 +111,10 @@ impl<'a> Replay<'a> {
             (Ok(a), Ok(b)) => (a.dev(), a.ino()) == (b.dev(), b.ino()),
             _ => false,
         };
-        let overflow = self.guard.state_dir().map(|dir| dir.join("overflow"));
+        let overflow = self.run.state_dir().map(|dir| dir.join("overflow"));
         let targets = [
-            Some(self.guard.mailbox()),
-            Some(PathBuf::from(&self.guard.config.admin)),
+            Some(self.run.mailbox()),
+            Some(PathBuf::from(&self.run.config.admin)),
             overflow,
         ];
         if targets.iter().flatten().any(|target| is_it(target)) {

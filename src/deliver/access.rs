@@ -28,10 +28,10 @@ pub fn methods(config: &Config) -> Vec<Method> {
 
 /// How the mailbox at a path is locked when mail comes in.
 #[must_use]
-pub fn plan(guard: &Run, owner: Owner) -> LockPlan {
+pub fn plan(run: &Run, owner: Owner) -> LockPlan {
     LockPlan {
-        place: guard.place.clone(),
-        ..lock_plan(&guard.config, owner, Absent::Create, guard.state_dir())
+        place: run.place.clone(),
+        ..lock_plan(&run.config, owner, Absent::Create, run.state_dir())
     }
 }
 
@@ -61,20 +61,20 @@ pub fn quoting(config: &Config) -> quoting::LineQuoting {
 ///
 /// # Errors
 /// When the mailbox cannot be locked, or cannot be put in order.
-pub fn open_locked(guard: &Run, path: &Path, owner: Owner) -> Result<OpenMailbox, Error> {
-    refuse_number(guard, path)?;
-    let mailbox = mailbox::open_locked(path, &plan(guard, owner), &guard.deadline)?;
+pub fn open_locked(run: &Run, path: &Path, owner: Owner) -> Result<OpenMailbox, Error> {
+    refuse_number(run, path)?;
+    let mailbox = mailbox::open_locked(path, &plan(run, owner), &run.deadline)?;
     log_recovery(&mailbox);
     Ok(mailbox)
 }
 
 /// Makes no mailbox that is called after a number: whoever gets a name later does not look there. One that is there is used.
-pub fn refuse_number(guard: &Run, path: &Path) -> Result<(), Error> {
-    let is_named = guard.mbox.is_some() || !guard.account.is_nameless() || *path != guard.mailbox();
+pub fn refuse_number(run: &Run, path: &Path) -> Result<(), Error> {
+    let is_named = run.mbox.is_some() || !run.account.is_nameless() || *path != run.mailbox();
     if is_named || path.symlink_metadata().is_ok() {
         return Ok(());
     }
-    let cause = format!("nobody in the user database has uid {}", guard.account.uid);
+    let cause = format!("nobody in the user database has uid {}", run.account.uid);
     Err(
         Error::new(Category::Configuration, "create mailbox", path.display(), cause)
             .hint("say --user or --mailbox, or create it once as root; setgid makes none for a number"),
@@ -85,8 +85,8 @@ pub fn refuse_number(guard: &Run, path: &Path) -> Result<(), Error> {
 ///
 /// # Errors
 /// When there is less.
-pub fn refuse_full_disk(guard: &Run, locked: &OpenMailbox, incoming_bytes: u64) -> Result<(), Error> {
-    let Some(min_free_bytes) = guard.config.mailbox.min_free.bound() else {
+pub fn refuse_full_disk(run: &Run, locked: &OpenMailbox, incoming_bytes: u64) -> Result<(), Error> {
+    let Some(min_free_bytes) = run.config.mailbox.min_free.bound() else {
         return Ok(());
     };
     let free_bytes = filesystem::free_bytes(locked.path(), locked.file())?;

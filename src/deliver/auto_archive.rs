@@ -27,58 +27,59 @@ use crate::sys::{dirs, self_exec};
 const NOT_AGAIN: Duration = Duration::from_secs(5 * 60);
 
 /// Starts to archive if the mailbox is beyond its limit. The message is safe by now: what fails here is logged, and nothing more.
-pub fn begin(guard: &Run, case: &Delivery<'_>) {
-    if guard.config.quota.when_full != Over::Archive {
+pub fn begin(run: &Run, delivery: &Delivery<'_>) {
+    if run.config.quota.when_full != Over::Archive {
         return;
     }
-    let begun = down_to(guard).and_then(|bytes| match bytes {
-        Some(bytes) => archive(guard, case, bytes),
+    let begun = down_to(run).and_then(|bytes| match bytes {
+        Some(bytes) => archive(run, delivery, bytes),
         None => Ok(false),
     });
     match begun {
-        Ok(true) => tracing::info!(action = "archive-begin", user = guard.account.name, note = ""),
+        Ok(true) => tracing::info!(action = "archive-begin", user = run.account.name, note = ""),
         Ok(false) => {}
-        Err(e) => tracing::warn!(
-            action = "archive-begin",
-            user = guard.account.name,
-            note = e.to_string()
-        ),
+        Err(e) => tracing::warn!(action = "archive-begin", user = run.account.name, note = e.to_string()),
     }
 }
 
 /// To what length the mailbox has to shrink; none while it is within its limit.
-fn down_to(guard: &Run) -> Result<Option<u64>, Error> {
-    let limit = guard.limit();
-    let path = guard.mailbox();
-    let Some(file) = open_existing(&path, Owner::Exactly(guard.account.uid))? else {
+fn down_to(run: &Run) -> Result<Option<u64>, Error> {
+    let limit = run.limit();
+    let path = run.mailbox();
+    let Some(file) = open_existing(&path, Owner::Exactly(run.account.uid))? else {
         return Ok(None);
     };
     let messages = match limit.messages {
         None => 0,
-        Some(_) => count::count(&file, &path, guard.state_dir().as_deref(), &guard.deadline)?,
+        Some(_) => count::count(&file, &path, run.state_dir().as_deref(), &run.deadline)?,
     };
     let stat = file.metadata().map_err(|e| Error::io("examine", &path, &e))?;
     let usage = Usage {
         bytes: stat.len(),
         messages,
     };
-    let soft = |bound: u64| guard.config.quota.warn.of(bound).unwrap_or(bound);
+    let soft = |bound: u64| run.config.quota.warn.of(bound).unwrap_or(bound);
     Ok(quota::relief(usage, limit, soft))
 }
 
-fn archive(guard: &Run, case: &Delivery<'_>, down_to_bytes: u64) -> Result<bool, Error> {
+fn archive(run: &Run, delivery: &Delivery<'_>, down_to_bytes: u64) -> Result<bool, Error> {
     // With a slash in it, it is a path and no user's name.
-    let mailbox = std::path::absolute(guard.mailbox()).map_err(unstarted)?;
+    let mailbox = std::path::absolute(run.mailbox()).map_err(unstarted)?;
     let words: [OsString; 7] = [
         "spool".into(),
         "archive".into(),
         "--user".into(),
-        guard.account.name.clone().into(),
+        run.account.name.clone().into(),
         "--down-to".into(),
         format!("{down_to_bytes}B").into(),
         "--".into(),
     ];
-    in_background(guard, case, "archiving", &[&words as &[_], &[mailbox.into()]].concat())
+    in_background(
+        run,
+        delivery,
+        "archiving",
+        &[&words as &[_], &[mailbox.into()]].concat(),
+    )
 }
 
 /// Starts this program with these words, as whoever runs this, unless that was done a short while ago; `note` is the directory in which that
@@ -86,20 +87,20 @@ fn archive(guard: &Run, case: &Delivery<'_>, down_to_bytes: u64) -> Result<bool,
 ///
 /// # Errors
 /// When it cannot be started.
-pub fn in_background(guard: &Run, case: &Delivery<'_>, note: &str, words: &[OsString]) -> Result<bool, Error> {
-    if !is_due(guard, note, SystemTime::from(case.date)) {
+pub fn in_background(run: &Run, delivery: &Delivery<'_>, note: &str, words: &[OsString]) -> Result<bool, Error> {
+    if !is_due(run, note, SystemTime::from(delivery.date)) {
         return Ok(false);
     }
-    start(guard, words).map(|()| true)
+    start(run, words).map(|()| true)
 }
 
 /// Tells whether it is time to start, and notes that it was.
-fn is_due(guard: &Run, note: &str, now: SystemTime) -> bool {
-    let Some(state) = guard.state_dir() else {
+fn is_due(run: &Run, note: &str, now: SystemTime) -> bool {
+    let Some(state) = run.state_dir() else {
         return false;
     };
     let dir = state.join(note);
-    let note = dir.join(guard.account.name.replace('/', "_"));
+    let note = dir.join(run.account.name.replace('/', "_"));
     let then = note.symlink_metadata().and_then(|stat| stat.modified());
     // From the future: from a clock that was wrong.
     if then.is_ok_and(|then| now.duration_since(then).is_ok_and(|since| since < NOT_AGAIN)) {
@@ -115,9 +116,9 @@ fn is_due(guard: &Run, note: &str, now: SystemTime) -> bool {
     clippy::zombie_processes,
     reason = "this run ends long before, and whoever is then its parent waits for it"
 )]
-fn start(guard: &Run, words: &[OsString]) -> Result<(), Error> {
+fn start(run: &Run, words: &[OsString]) -> Result<(), Error> {
     let mut command = self_exec::command();
-    if let Some(path) = &guard.chosen {
+    if let Some(path) = &run.chosen {
         command
             .arg("--config")
             .arg(std::path::absolute(path).map_err(unstarted)?);

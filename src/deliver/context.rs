@@ -40,7 +40,7 @@ pub struct Run {
     /// The configuration file that the command line names.
     pub chosen: Option<PathBuf>,
     /// What was appended and is not finished.
-    pub begun: Intents,
+    pub intents: Intents,
     /// Where the state is, once somebody asked.
     pub state: OnceCell<Option<PathBuf>>,
     /// The place of the user's own mailbox, where this run has rights of its own there.
@@ -83,7 +83,7 @@ impl Intents {
 #[derive(Debug)]
 pub struct Delivery<'a> {
     /// The message, to be read again.
-    pub intake: &'a MessageBuffer,
+    pub buffer: &'a MessageBuffer,
     /// Its beginning.
     pub message: Message<'a>,
     /// Who sent it, and for whom it is.
@@ -222,13 +222,13 @@ impl Delivery<'_> {
     /// The message without the separator line that the caller put in front.
     #[must_use]
     pub fn content_start(&self) -> usize {
-        self.intake.head().len() - self.message.content().len()
+        self.buffer.head().len() - self.message.content().len()
     }
 
     /// Its length, in bytes.
     #[must_use]
     pub fn content_bytes(&self) -> u64 {
-        self.intake.bytes() - self.content_start() as u64
+        self.buffer.bytes() - self.content_start() as u64
     }
 
     /// The user's address, as it goes into `X-Loop`.
@@ -244,12 +244,12 @@ impl Delivery<'_> {
 
 /// Tells whether the administrator is the user, so that diverting would only bring the message back.
 #[must_use]
-pub fn is_the_user(guard: &Run, own: &OwnAddresses, admin: &str) -> bool {
+pub fn is_the_user(run: &Run, own: &OwnAddresses, admin: &str) -> bool {
     if admin.starts_with('/') {
-        return Path::new(admin) == guard.mailbox();
+        return Path::new(admin) == run.mailbox();
     }
     match Address::parse(admin) {
-        Some(address) if address.domain().is_none() => address.local() == guard.account.name,
+        Some(address) if address.domain().is_none() => address.local() == run.account.name,
         Some(address) => own.contains(&address),
         None => false,
     }

@@ -7,22 +7,22 @@ use crate::deliver::headers;
 
 /// What a dry run says about a message.
 #[must_use]
-pub fn rehearsal(guard: &Run, case: &Delivery<'_>) -> String {
-    let to = match case.action {
-        Action::Append | Action::Keep(_) => guard.mailbox().display().to_string(),
-        Action::Forward(_) => case.destinations.join(", "),
-        Action::Divert(_) => guard.config.admin.clone(),
+pub fn rehearsal(run: &Run, delivery: &Delivery<'_>) -> String {
+    let to = match delivery.action {
+        Action::Append | Action::Keep(_) => run.mailbox().display().to_string(),
+        Action::Forward(_) => delivery.destinations.join(", "),
+        Action::Divert(_) => run.config.admin.clone(),
     };
-    let verdict = headers::verdict(&case.judgement.verdict);
-    let marker =
-        headers::strongest(&case.judgement).map(|m| format!(", because of {}", headers::quoted(&headers::shown(m))));
-    let suspended = match case.action {
-        Action::Forward(_) => gate::why_kept(guard, case).map(|why| format!("; a copy would be kept: {why}")),
+    let verdict = headers::verdict(&delivery.judgement.verdict);
+    let marker = headers::strongest(&delivery.judgement)
+        .map(|m| format!(", because of {}", headers::quoted(&headers::shown(m))));
+    let suspended = match delivery.action {
+        Action::Forward(_) => gate::why_kept(run, delivery).map(|why| format!("; a copy would be kept: {why}")),
         Action::Append | Action::Keep(_) | Action::Divert(_) => None,
     };
     format!(
         "would {}: {to}; verdict {verdict}{}{}\n",
-        case.action.name(),
+        delivery.action.name(),
         marker.unwrap_or_default(),
         suspended.unwrap_or_default()
     )

@@ -9,9 +9,9 @@ use crate::message::envelope::Sender;
 
 /// The word for what became of a message.
 #[must_use]
-pub fn action(case: &Delivery<'_>, result: &Result<Outcome, Error>) -> &'static str {
+pub fn action(delivery: &Delivery<'_>, result: &Result<Outcome, Error>) -> &'static str {
     match result {
-        Ok(Outcome::Appended { .. }) if case.action == Action::Append => "append",
+        Ok(Outcome::Appended { .. }) if delivery.action == Action::Append => "append",
         Ok(Outcome::Appended { .. }) => "keep",
         Ok(Outcome::Forwarded { .. }) => "forward",
         Ok(Outcome::Diverted { .. }) => "divert",
@@ -23,8 +23,8 @@ pub fn action(case: &Delivery<'_>, result: &Result<Outcome, Error>) -> &'static 
 }
 
 /// Logs what became of a message.
-pub fn log(guard: &Run, case: &Delivery<'_>, result: &Result<Outcome, Error>) {
-    let judgement = &case.judgement;
+pub fn log(run: &Run, delivery: &Delivery<'_>, result: &Result<Outcome, Error>) {
+    let judgement = &delivery.judgement;
     let marker = headers::strongest(judgement).map(headers::shown);
     let origin = match &judgement.verdict {
         Verdict::Bounce(bounce) => Some(bounce.origin.name()),
@@ -35,7 +35,7 @@ pub fn log(guard: &Run, case: &Delivery<'_>, result: &Result<Outcome, Error>) {
         | Verdict::Notice(_)
         | Verdict::Ordinary => None,
     };
-    let id = case.message.first("Message-ID").map(|id| id.into_owned());
+    let id = delivery.message.first("Message-ID").map(|id| id.into_owned());
     let (mailbox, to, note, held) = match result {
         Ok(Outcome::Appended { mailbox, note }) => (Some(mailbox.display().to_string()), None, note.clone(), None),
         Ok(Outcome::Forwarded { to, note }) => (None, Some(to.join(",")), note.clone(), None),
@@ -44,7 +44,7 @@ pub fn log(guard: &Run, case: &Delivery<'_>, result: &Result<Outcome, Error>) {
         Ok(Outcome::Repeated { note }) => (None, None, Some(note.clone()), None),
         Err(e) => (None, None, Some(e.to_string()), None),
     };
-    let sender = match &case.envelope.sender {
+    let sender = match &delivery.envelope.sender {
         Sender::Null => "<>",
         Sender::Address(address) => address,
         Sender::Unknown => "unknown",
@@ -53,13 +53,13 @@ pub fn log(guard: &Run, case: &Delivery<'_>, result: &Result<Outcome, Error>) {
     macro_rules! line {
         ($level:ident) => {
             tracing::$level!(
-                action = action(case, result),
+                action = action(delivery, result),
                 verdict = judgement.verdict.name(),
                 origin,
                 marker,
-                user = guard.account.name,
+                user = run.account.name,
                 sender,
-                bytes = case.intake.bytes(),
+                bytes = delivery.buffer.bytes(),
                 mailbox,
                 to,
                 held,

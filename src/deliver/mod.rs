@@ -89,8 +89,8 @@ impl Errand {
 /// `spoolguard deliver` and `spoolguard forward`; `group` is what a setgid installation gives.
 pub fn run(errand: &Errand, who: &Who, everywhere: &Everywhere, group: Option<SetAside>) -> Status {
     // Dropped last, when all the rest is done and let go of.
-    let begun = Intents::default();
-    end(guard(errand, who, everywhere, group, &begun))
+    let intents = Intents::default();
+    end(guard(errand, who, everywhere, group, &intents))
 }
 
 /// The pipeline.
@@ -99,30 +99,30 @@ fn guard(
     who: &Who,
     everywhere: &Everywhere,
     group: Option<SetAside>,
-    begun: &Intents,
+    intents: &Intents,
 ) -> Result<Status, Error> {
     let deadline = begin_delivery()?;
     let input = standard_input()?;
     if !errand.destinations.is_empty() {
         refuse_device(&input)?;
     }
-    let intake = MessageBuffer::read(&input, &deadline)?;
-    let mut guard = Run::prepare_to_deliver(who, errand.mailbox.clone(), everywhere, deadline, group)?;
-    guard.begun = begun.clone();
-    let case = guard.decide(&intake, errand, who, &caller::variable);
+    let buffer = MessageBuffer::read(&input, &deadline)?;
+    let mut run = Run::prepare_to_deliver(who, errand.mailbox.clone(), everywhere, deadline, group)?;
+    run.intents = intents.clone();
+    let delivery = run.decide(&buffer, errand, who, &caller::variable);
     if everywhere.dry_run {
-        return rehearse(&guard, &case);
+        return rehearse(&run, &delivery);
     }
     // What became of it is logged there.
-    Ok(match settle::carry_out(&guard, &case) {
+    Ok(match settle::carry_out(&run, &delivery) {
         Ok(_) => Status::Done,
         Err(e) => say(&e),
     })
 }
 
 /// Says what would be done. Under a mail system the message has to stay with it: nobody else has it.
-fn rehearse(guard: &Run, case: &Delivery<'_>) -> Result<Status, Error> {
-    let _ = io::stdout().write_all(dry_run::rehearsal(guard, case).as_bytes());
+fn rehearse(run: &Run, delivery: &Delivery<'_>) -> Result<Status, Error> {
+    let _ = io::stdout().write_all(dry_run::rehearsal(run, delivery).as_bytes());
     if caller::is_mail_system(&caller::variable) {
         let cause = "this is a dry run, started by a mail system";
         return Err(Error::new(Category::Configuration, "deliver", "the message", cause).hint("take --dry-run away"));
@@ -205,7 +205,7 @@ impl Run {
             deadline,
             mbox,
             chosen: everywhere.config.clone(),
-            begun: Intents::default(),
+            intents: Intents::default(),
             state: OnceCell::new(),
             place,
             started: Started::ByMail,
@@ -216,12 +216,12 @@ impl Run {
     #[must_use]
     pub fn decide<'a>(
         &self,
-        intake: &'a MessageBuffer,
+        buffer: &'a MessageBuffer,
         errand: &Errand,
         who: &Who,
         variable: Variable<'_>,
     ) -> Delivery<'a> {
-        self.decide_at(OffsetDateTime::now_utc(), intake, errand, who, variable)
+        self.decide_at(OffsetDateTime::now_utc(), buffer, errand, who, variable)
     }
 
     /// The same for a message that came in at `date`; whatever depends on the time goes by that.
@@ -229,12 +229,12 @@ impl Run {
     pub fn decide_at<'a>(
         &self,
         date: OffsetDateTime,
-        intake: &'a MessageBuffer,
+        buffer: &'a MessageBuffer,
         errand: &Errand,
         who: &Who,
         variable: Variable<'_>,
     ) -> Delivery<'a> {
-        let message = Message::new(intake.head());
+        let message = Message::new(buffer.head());
         let envelope = caller::envelope(who, variable, &message, &self.config, &self.account);
         let errand = without_own(errand, &envelope, &self.account.name);
         let mut judgement = judge::judge(&message, &envelope, &self.config);
@@ -248,7 +248,7 @@ impl Run {
         attribution::believe_history(&mut judgement, destination, knows_forward);
         let action = policy::choose(&judgement, errand.job, &self.config.guard);
         Delivery {
-            intake,
+            buffer,
             message,
             envelope,
             judgement,

@@ -34,16 +34,16 @@ pub fn letter(text: &str, date: OffsetDateTime) -> MboxEntry<'_, &[u8]> {
 /// # Errors
 /// When the mbox is full, or cannot be locked or written.
 pub fn append(
-    guard: &Run,
+    run: &Run,
     path: &Path,
     owner: Owner,
     text: &str,
     date: OffsetDateTime,
     limit_bytes: Option<u64>,
 ) -> Result<(), Error> {
-    let mut locked = access::open_locked(guard, path, owner)?;
+    let mut locked = access::open_locked(run, path, owner)?;
     let bytes = text.len() as u64;
-    access::refuse_full_disk(guard, &locked, bytes)?;
+    access::refuse_full_disk(run, &locked, bytes)?;
     if let Some(limit_bytes) = limit_bytes
         && locked.length()?.saturating_add(bytes) > limit_bytes
     {
@@ -57,7 +57,7 @@ pub fn append(
 ///
 /// # Errors
 /// When the mail system does not take it.
-pub fn submit(guard: &Run, verb: &'static str, address: &str, text: &str) -> Result<(), Error> {
+pub fn submit(run: &Run, verb: &'static str, address: &str, text: &str) -> Result<(), Error> {
     let letter = submit::Letter {
         sender: "",
         recipients: &[address.to_owned()],
@@ -65,7 +65,7 @@ pub fn submit(guard: &Run, verb: &'static str, address: &str, text: &str) -> Res
         content: text.as_bytes(),
         content_bytes: text.len() as u64,
     };
-    match submit::submit(&forward::way(guard), letter, &guard.deadline)? {
+    match submit::submit(&forward::way(run), letter, &run.deadline)? {
         SubmitResult::Accepted => Ok(()),
         SubmitResult::Refused(refusals) => {
             let said: Vec<_> = refusals.into_iter().map(|refusal| refusal.said).collect();

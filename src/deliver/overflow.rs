@@ -59,8 +59,8 @@ pub struct Overflow {
 
 /// Where it is; none where there is no state directory.
 #[must_use]
-pub fn path(guard: &Run) -> Option<PathBuf> {
-    Some(guard.state_dir()?.join(NAME))
+pub fn path(run: &Run) -> Option<PathBuf> {
+    Some(run.state_dir()?.join(NAME))
 }
 
 /// How it stands in the state directory `dir` of the user with this number, who asks; none where it is empty or cannot be read.
@@ -93,16 +93,16 @@ pub fn bytes(dir: &Path) -> Option<u64> {
 }
 
 /// Notes that nothing lies there any more. Call it while it is locked.
-pub fn forget(guard: &Run) {
-    let Some(dir) = guard.state_dir() else { return };
-    let cleared = change(guard, &dir, |state| *state = OverflowState::default());
+pub fn forget(run: &Run) {
+    let Some(dir) = run.state_dir() else { return };
+    let cleared = change(run, &dir, |state| *state = OverflowState::default());
     if let Err(e) = cleared {
-        tracing::warn!(user = guard.account.name, note = %e, "the next overflow is not told of");
+        tracing::warn!(user = run.account.name, note = %e, "the next overflow is not told of");
     }
 }
 
-fn change<R>(guard: &Run, dir: &Path, change: impl FnOnce(&mut OverflowState) -> R) -> Result<R, Error> {
-    json_state::change(&memory(dir), &guard.account.name, &guard.deadline, change)
+fn change<R>(run: &Run, dir: &Path, change: impl FnOnce(&mut OverflowState) -> R) -> Result<R, Error> {
+    json_state::change(&memory(dir), &run.account.name, &run.deadline, change)
 }
 
 fn memory(dir: &Path) -> Store {
@@ -113,38 +113,36 @@ fn memory(dir: &Path) -> Store {
 ///
 /// # Errors
 /// When it is full, there is no place for it, or it cannot be locked or written.
-pub fn put(guard: &Run, case: &Delivery<'_>, added: &str) -> Result<Outcome, Error> {
-    let Some(dir) = guard.state_dir() else {
-        return Err(
-            store::full_error(guard, Category::MailboxFull).hint("there is no state directory for the overflow")
-        );
+pub fn put(run: &Run, delivery: &Delivery<'_>, added: &str) -> Result<Outcome, Error> {
+    let Some(dir) = run.state_dir() else {
+        return Err(store::full_error(run, Category::MailboxFull).hint("there is no state directory for the overflow"));
     };
     dirs::make_private_dir(&dir)?;
     let path = dir.join(NAME);
-    let sender = access::separator_sender(&case.envelope.sender, &guard.account);
-    let entry = || store::letter(guard, case, &sender, added);
+    let sender = access::separator_sender(&delivery.envelope.sender, &run.account);
+    let entry = || store::letter(run, delivery, &sender, added);
     let outcome = |note: String| Outcome::Appended {
         mailbox: path.clone(),
         note: Some(note),
     };
-    let appended = match store::open(guard, &path, Owner::Trusted(guard.account.uid), &entry())? {
+    let appended = match store::open(run, &path, Owner::Trusted(run.account.uid), &entry())? {
         Opened::There(appended) => appended,
         Opened::Ready(mut locked) => {
             let fail = |e: std::io::Error| Error::io("read", &path, &e);
             let incoming = || MessageBuffer::collect(|to| format::write_letter(to, entry()).map(drop));
-            let held = OverflowContent::find(guard, case, &locked, incoming).map_err(fail)?;
-            if held.has_equal && count_one(guard, &dir) {
+            let held = OverflowContent::find(run, delivery, &locked, incoming).map_err(fail)?;
+            if held.has_equal && count_one(run, &dir) {
                 return Ok(outcome(
                     "an equal message lies in the overflow, and this one is counted".to_owned(),
                 ));
             }
-            let incoming_bytes = case.content_bytes() + added.len() as u64 + format::frame_bytes(&sender);
-            held.refuse_full(guard, &locked, incoming_bytes)?;
-            access::refuse_full_disk(guard, &locked, incoming_bytes)?;
+            let incoming_bytes = delivery.content_bytes() + added.len() as u64 + format::frame_bytes(&sender);
+            held.refuse_full(run, &locked, incoming_bytes)?;
+            access::refuse_full_disk(run, &locked, incoming_bytes)?;
             append::append(&mut locked, entry())?
         }
     };
-    guard.begun.add(appended.into_note());
+    run.intents.add(appended.into_note());
     Ok(outcome(Why::OverQuota.to_string()))
 }
 
@@ -153,19 +151,19 @@ pub fn put(guard: &Run, case: &Delivery<'_>, added: &str) -> Result<Outcome, Err
 ///
 /// # Errors
 /// The same.
-pub fn put_and_tell(guard: &Run, case: &Delivery<'_>) -> Result<Outcome, Error> {
-    let outcome = put(guard, case, "")?;
-    if guard.config.quota.when_full == Over::Overflow
-        && let Some(dir) = guard.state_dir()
+pub fn put_and_tell(run: &Run, delivery: &Delivery<'_>) -> Result<Outcome, Error> {
+    let outcome = put(run, delivery, "")?;
+    if run.config.quota.when_full == Over::Overflow
+        && let Some(dir) = run.state_dir()
     {
-        when_settled(|| tell(guard, case, &dir));
+        when_settled(|| tell(run, delivery, &dir));
     }
     Ok(outcome)
 }
 
 /// Counts a message; false where that cannot be written down: then it is stored.
-fn count_one(guard: &Run, dir: &Path) -> bool {
-    change(guard, dir, |state| state.counted += 1).is_ok()
+fn count_one(run: &Run, dir: &Path) -> bool {
+    change(run, dir, |state| state.counted += 1).is_ok()
 }
 
 /// What lies there already.
@@ -177,14 +175,14 @@ struct OverflowContent {
 impl OverflowContent {
     /// Reads what lies there. Only what has the id of this message is compared with it.
     fn find(
-        guard: &Run,
-        case: &Delivery<'_>,
+        run: &Run,
+        delivery: &Delivery<'_>,
         locked: &OpenMailbox,
         incoming: impl FnOnce() -> std::io::Result<MessageBuffer>,
     ) -> std::io::Result<Self> {
         let id = |message: &Message<'_>| message.first("Message-ID").map(|id| id.trim().to_owned());
-        let own = id(&case.message);
-        let limited = LimitedFile::new(locked.file(), guard.deadline.for_reading());
+        let own = id(&delivery.message);
+        let limited = LimitedFile::new(locked.file(), run.deadline.for_reading());
         let mut mbox = MboxReader::new(&limited, HEAD_BYTES)?;
         let mut messages = 0;
         let mut alike = Vec::new();
@@ -207,8 +205,8 @@ impl OverflowContent {
         Ok(Self { messages, has_equal })
     }
 
-    fn refuse_full(&self, guard: &Run, locked: &OpenMailbox, incoming_bytes: u64) -> Result<(), Error> {
-        let quota = &guard.config.quota;
+    fn refuse_full(&self, run: &Run, locked: &OpenMailbox, incoming_bytes: u64) -> Result<(), Error> {
+        let quota = &run.config.quota;
         let too_large = |most: u64| locked.length().map(|bytes| bytes.saturating_add(incoming_bytes) > most);
         let is_full = quota.overflow_limit.bound().map_or(Ok(false), too_large)?
             || (quota.overflow_messages > 0 && self.messages >= quota.overflow_messages);
@@ -219,37 +217,37 @@ impl OverflowContent {
             "the overflow is full too ({}); make room, or raise overflow_limit or overflow_messages",
             locked.path().display()
         );
-        Err(store::full_error(guard, Category::MailboxFull).hint(hint))
+        Err(store::full_error(run, Category::MailboxFull).hint(hint))
     }
 }
 
 /// Tells user and administrator, once until it is empty again.
-fn tell(guard: &Run, case: &Delivery<'_>, dir: &Path) {
-    let was_told = change(guard, dir, |state| std::mem::replace(&mut state.told, true));
+fn tell(run: &Run, delivery: &Delivery<'_>, dir: &Path) {
+    let was_told = change(run, dir, |state| std::mem::replace(&mut state.told, true));
     if !matches!(was_told, Ok(false)) {
         return;
     }
-    let (own, admin) = (case.own_address(), guard.config.admin.as_str());
-    let id = |whom: &str| format!("{}.{}.{whom}", case.date.unix_timestamp_nanos(), std::process::id());
-    let text = text(guard, &dir.join(NAME));
-    let to_user = quota_notice::message(&own, &own, case.date, &id("user"), &text);
-    let owner = Owner::Exactly(guard.account.uid);
-    let user = notify::append(guard, &guard.mailbox(), owner, &to_user, case.date, None);
-    let to_admin = quota_notice::message(&own, admin, case.date, &id("admin"), &text);
+    let (own, admin) = (delivery.own_address(), run.config.admin.as_str());
+    let id = |whom: &str| format!("{}.{}.{whom}", delivery.date.unix_timestamp_nanos(), std::process::id());
+    let text = text(run, &dir.join(NAME));
+    let to_user = quota_notice::message(&own, &own, delivery.date, &id("user"), &text);
+    let owner = Owner::Exactly(run.account.uid);
+    let user = notify::append(run, &run.mailbox(), owner, &to_user, delivery.date, None);
+    let to_admin = quota_notice::message(&own, admin, delivery.date, &id("admin"), &text);
     let admin = if admin.starts_with('/') {
-        let limit = guard.config.digest.admin_limit.bound();
-        let owner = Owner::Trusted(guard.account.uid);
-        notify::append(guard, Path::new(admin), owner, &to_admin, case.date, limit)
+        let limit = run.config.digest.admin_limit.bound();
+        let owner = Owner::Trusted(run.account.uid);
+        notify::append(run, Path::new(admin), owner, &to_admin, delivery.date, limit)
     } else {
-        notify::submit(guard, "tell of the overflow", admin, &to_admin)
+        notify::submit(run, "tell of the overflow", admin, &to_admin)
     };
     for e in [user, admin].into_iter().filter_map(Result::err) {
-        tracing::warn!(user = guard.account.name, note = %e, "cannot tell of the overflow");
+        tracing::warn!(user = run.account.name, note = %e, "cannot tell of the overflow");
     }
 }
 
-fn text(guard: &Run, path: &Path) -> String {
-    let user = &guard.account.name;
+fn text(run: &Run, path: &Path) -> String {
+    let user = &run.account.name;
     format!(
         "Subject: The mailbox of {user} is full, and new mail is put aside\n\n\
          There is no room for new mail in the mailbox of {user}.\n\
@@ -265,26 +263,26 @@ fn text(guard: &Run, path: &Path) -> String {
 
 /// Begins to put back what lies there, in the background, where there is room for some of it. The message is safe by now: what fails here is
 /// logged, and nothing more.
-pub fn begin_return(guard: &Run, case: &Delivery<'_>) {
-    let has_mail = path(guard).is_some_and(|path| path.symlink_metadata().is_ok_and(|stat| stat.len() > 0));
-    let bytes = guard.mailbox().symlink_metadata().map_or(0, |stat| stat.len());
-    let has_room = guard.limit().bytes.is_none_or(|limit| bytes < limit);
+pub fn begin_return(run: &Run, delivery: &Delivery<'_>) {
+    let has_mail = path(run).is_some_and(|path| path.symlink_metadata().is_ok_and(|stat| stat.len() > 0));
+    let bytes = run.mailbox().symlink_metadata().map_or(0, |stat| stat.len());
+    let has_room = run.limit().bytes.is_none_or(|limit| bytes < limit);
     if !has_mail || !has_room {
         return;
     }
     let mut words: Vec<OsString> = vec!["spool".into(), "restore".into(), "--overflow".into()];
-    if !guard.account.is_nameless() {
-        words.extend(["--user".into(), guard.account.name.clone().into()]);
+    if !run.account.is_nameless() {
+        words.extend(["--user".into(), run.account.name.clone().into()]);
     }
-    if let Some(path) = guard.mbox.as_ref().and_then(|path| std::path::absolute(path).ok()) {
+    if let Some(path) = run.mbox.as_ref().and_then(|path| std::path::absolute(path).ok()) {
         words.extend(["--mailbox".into(), path.into()]);
     }
-    match auto_archive::in_background(guard, case, "returning", &words) {
-        Ok(true) => tracing::info!(action = "overflow-return-begin", user = guard.account.name, note = ""),
+    match auto_archive::in_background(run, delivery, "returning", &words) {
+        Ok(true) => tracing::info!(action = "overflow-return-begin", user = run.account.name, note = ""),
         Ok(false) => {}
         Err(e) => tracing::warn!(
             action = "overflow-return-begin",
-            user = guard.account.name,
+            user = run.account.name,
             note = e.to_string()
         ),
     }

@@ -20,16 +20,16 @@ const WARN_AGAIN: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Tells the user that the mailbox fills up, once a day while it lasts, and when it is over. A notice that cannot be written is
 /// left out: the message is safe, and that is what counts.
-pub fn warn_user(guard: &Run, case: &Delivery<'_>, locked: &mut OpenMailbox, limit: Limit) {
-    let (Some(bytes), Some(dir)) = (limit.bytes, guard.state_dir()) else {
+pub fn warn_user(run: &Run, delivery: &Delivery<'_>, locked: &mut OpenMailbox, limit: Limit) {
+    let (Some(bytes), Some(dir)) = (limit.bytes, run.state_dir()) else {
         return;
     };
-    let (Some(threshold), Ok(now)) = (guard.config.quota.warn.of(bytes), locked.length()) else {
+    let (Some(threshold), Ok(now)) = (run.config.quota.warn.of(bytes), locked.length()) else {
         return;
     };
-    let note = dir.join("quota-warned").join(guard.account.name.replace('/', "_"));
+    let note = dir.join("quota-warned").join(run.account.name.replace('/', "_"));
     let warned = note.symlink_metadata().ok().and_then(|stat| stat.modified().ok());
-    let recently = |then: SystemTime| match SystemTime::from(case.date).duration_since(then) {
+    let recently = |then: SystemTime| match SystemTime::from(delivery.date).duration_since(then) {
         Ok(since) => since < WARN_AGAIN,
         // From the future: from a clock that was wrong.
         Err(_) => false,
@@ -38,7 +38,7 @@ pub fn warn_user(guard: &Run, case: &Delivery<'_>, locked: &mut OpenMailbox, lim
         if warned.is_some_and(recently) {
             return;
         }
-        fills_up(now, bytes, guard.config.quota.when_full)
+        fills_up(now, bytes, run.config.quota.when_full)
     } else if warned.is_some() {
         has_room_again(now, bytes)
     } else {
@@ -53,12 +53,12 @@ pub fn warn_user(guard: &Run, case: &Delivery<'_>, locked: &mut OpenMailbox, lim
         std::fs::remove_file(&note).is_ok()
     };
     if noted {
-        let own = case.own_address();
-        let id = format!("{}.{}", case.date.unix_timestamp_nanos(), std::process::id());
-        let message = message(&own, &own, case.date, &id, &text);
-        if append::append(locked, notify::letter(&message, case.date)).is_ok()
+        let own = delivery.own_address();
+        let id = format!("{}.{}", delivery.date.unix_timestamp_nanos(), std::process::id());
+        let message = message(&own, &own, delivery.date, &id, &text);
+        if append::append(locked, notify::letter(&message, delivery.date)).is_ok()
             && limit.messages.is_some()
-            && let Ok(messages) = count::count(locked.file(), locked.path(), Some(&dir), &guard.deadline)
+            && let Ok(messages) = count::count(locked.file(), locked.path(), Some(&dir), &run.deadline)
         {
             count::remember(locked.file(), locked.path(), &dir, messages);
         }

@@ -31,39 +31,39 @@ use crate::report::status_code::FailureClass;
 ///
 /// # Errors
 /// When the message is nowhere safe, or is refused; then it has to stay where it came from.
-pub fn carry_out(guard: &Run, case: &Delivery<'_>) -> Result<Outcome, Error> {
+pub fn carry_out(run: &Run, delivery: &Delivery<'_>) -> Result<Outcome, Error> {
     // Of the message before, in a run of many.
-    guard.begun.finish();
-    let blames = destinations::blames(guard, case);
-    let told = destinations::learn(guard, case, &blames);
+    run.intents.finish();
+    let blames = destinations::blames(run, delivery);
+    let told = destinations::learn(run, delivery, &blames);
     let mut rescued = None;
-    let result = take_out(guard, case, &blames).and_then(|key| {
+    let result = take_out(run, delivery, &blames).and_then(|key| {
         rescued = key;
-        act(guard, case)
+        act(run, delivery)
     });
     if result.is_err() {
-        guard.begun.leave();
+        run.intents.leave();
     }
-    log_line::log(guard, case, &result);
-    when_settled(|| told.write(guard, case));
+    log_line::log(run, delivery, &result);
+    when_settled(|| told.write(run, delivery));
     if let Some(key) = rescued {
-        when_settled(|| note_returned(guard, case, &blames, &key));
+        when_settled(|| note_returned(run, delivery, &blames, &key));
     }
-    when_settled(|| digest::send_behind(guard, case, &result));
-    when_settled(|| auto_archive::begin(guard, case));
-    when_settled(|| overflow::begin_return(guard, case));
+    when_settled(|| digest::send_behind(run, delivery, &result));
+    when_settled(|| auto_archive::begin(run, delivery));
+    when_settled(|| overflow::begin_return(run, delivery));
     result
 }
 
 /// Takes out of a report what it says and what it carries, before it goes anywhere: it must not be done with before that is safe.
 ///
 /// Gives the key of a message that was put into the mailbox.
-fn take_out(guard: &Run, case: &Delivery<'_>, blames: &[ForwardFailure]) -> Result<Option<String>, Error> {
-    match rescue::rescue(guard, case, blames)? {
+fn take_out(run: &Run, delivery: &Delivery<'_>, blames: &[ForwardFailure]) -> Result<Option<String>, Error> {
+    match rescue::rescue(run, delivery, blames)? {
         Rescue::Lost(lost) => {
-            destinations::lose(guard, case, &lost);
+            destinations::lose(run, delivery, &lost);
             tracing::warn!(
-                user = guard.account.name,
+                user = run.account.name,
                 id = lost.message_id,
                 to = lost.destination,
                 "only the header of a message came back: the user does not see it"
@@ -76,8 +76,8 @@ fn take_out(guard: &Run, case: &Delivery<'_>, blames: &[ForwardFailure]) -> Resu
 }
 
 /// Notes that a message came back and lies in the mailbox, for the destination that it did not reach.
-fn note_returned(guard: &Run, case: &Delivery<'_>, blames: &[ForwardFailure], key: &str) {
-    let (destination, reason, said) = match (blames.first(), case.destinations.as_slice()) {
+fn note_returned(run: &Run, delivery: &Delivery<'_>, blames: &[ForwardFailure], key: &str) {
+    let (destination, reason, said) = match (blames.first(), delivery.destinations.as_slice()) {
         (Some(blame), _) => {
             let reason = match blame.class {
                 FailureClass::Message => KeptReason::Policy,
@@ -89,19 +89,19 @@ fn note_returned(guard: &Run, case: &Delivery<'_>, blames: &[ForwardFailure], ke
         // Nobody knows which one.
         (None, _) => return,
     };
-    kept::note(guard, case, destination, key, reason, said);
+    kept::note(run, delivery, destination, key, reason, said);
 }
 
 /// Notes for which destinations a message was kept instead of being sent.
-fn note_kept_back(guard: &Run, case: &Delivery<'_>, kept_back: &[KeptBack], outcome: &Outcome) {
+fn note_kept_back(run: &Run, delivery: &Delivery<'_>, kept_back: &[KeptBack], outcome: &Outcome) {
     match outcome {
         Outcome::Appended { .. } | Outcome::Forwarded { .. } => {
             for one in kept_back {
                 kept::note(
-                    guard,
-                    case,
+                    run,
+                    delivery,
                     &one.destination,
-                    &case.name().to_string(),
+                    &delivery.name().to_string(),
                     one.reason,
                     &one.said,
                 );
@@ -112,52 +112,52 @@ fn note_kept_back(guard: &Run, case: &Delivery<'_>, kept_back: &[KeptBack], outc
     }
 }
 
-fn act(guard: &Run, case: &Delivery<'_>) -> Result<Outcome, Error> {
-    if !policy::counts_as_own_bounce(&case.judgement, case.action) {
-        return perform(guard, case, case.action);
+fn act(run: &Run, delivery: &Delivery<'_>) -> Result<Outcome, Error> {
+    if !policy::counts_as_own_bounce(&delivery.judgement, delivery.action) {
+        return perform(run, delivery, delivery.action);
     }
-    match throttle::admit_own_bounce(guard, case) {
+    match throttle::admit_own_bounce(run, delivery) {
         OwnBounce::Fits => {
-            let result = perform(guard, case, case.action);
+            let result = perform(run, delivery, delivery.action);
             if result.is_err() {
-                throttle::take_back_own_bounce(guard, case);
+                throttle::take_back_own_bounce(run, delivery);
             }
             result
         }
         OwnBounce::TooMany => {
-            let action = policy::beyond_own_bounces(case.action, &guard.config.guard);
-            perform(guard, case, action)
+            let action = policy::beyond_own_bounces(delivery.action, &run.config.guard);
+            perform(run, delivery, action)
         }
     }
 }
 
-fn perform(guard: &Run, case: &Delivery<'_>, action: Action) -> Result<Outcome, Error> {
-    let over = guard.config.quota.when_full;
+fn perform(run: &Run, delivery: &Delivery<'_>, action: Action) -> Result<Outcome, Error> {
+    let over = run.config.quota.when_full;
     match action {
-        Action::Append => append(guard, case, "", over),
-        Action::Keep(why) => keep(guard, case, &why.to_string(), over),
-        Action::Forward(copies) => forward(guard, case, copies),
-        Action::Divert(why) => divert_or_keep(guard, case, why),
+        Action::Append => append(run, delivery, "", over),
+        Action::Keep(why) => keep(run, delivery, &why.to_string(), over),
+        Action::Forward(copies) => forward(run, delivery, copies),
+        Action::Divert(why) => divert_or_keep(run, delivery, why),
     }
 }
 
 /// Appends the message with `added` fields on top. When there is no room, `over` says what is done.
-fn append(guard: &Run, case: &Delivery<'_>, added: &str, over: Over) -> Result<Outcome, Error> {
-    let placement = store::place(guard, case, added, over)?;
-    finish(guard, case, placement)
+fn append(run: &Run, delivery: &Delivery<'_>, added: &str, over: Over) -> Result<Outcome, Error> {
+    let placement = store::place(run, delivery, added, over)?;
+    finish(run, delivery, placement)
 }
 
 /// A message that found room is done; for one that found none, `over` says what comes next.
-fn finish(guard: &Run, case: &Delivery<'_>, placement: Placement) -> Result<Outcome, Error> {
+fn finish(run: &Run, delivery: &Delivery<'_>, placement: Placement) -> Result<Outcome, Error> {
     match placement {
         Placement::Here(appended) => {
-            guard.begun.add(appended.into_note());
+            run.intents.add(appended.into_note());
             Ok(Outcome::Appended {
-                mailbox: guard.mailbox(),
+                mailbox: run.mailbox(),
                 note: None,
             })
         }
-        Placement::Full(over) => full(guard, case, over),
+        Placement::Full(over) => full(run, delivery, over),
     }
 }
 
@@ -165,14 +165,15 @@ fn finish(guard: &Run, case: &Delivery<'_>, placement: Placement) -> Result<Outc
 ///
 /// # Errors
 /// When it cannot be appended.
-pub fn keep(guard: &Run, case: &Delivery<'_>, why: &str, over: Over) -> Result<Outcome, Error> {
-    let outcome = append(guard, case, &kept_fields(case, why), over)?;
+pub fn keep(run: &Run, delivery: &Delivery<'_>, why: &str, over: Over) -> Result<Outcome, Error> {
+    let outcome = append(run, delivery, &kept_fields(delivery, why), over)?;
     Ok(with_note(outcome, why.to_owned()))
 }
 
 /// The fields on top of a message that was to go elsewhere.
-fn kept_fields(case: &Delivery<'_>, why: &str) -> String {
-    headers::kept_field(&case.judgement, why, case.message.line_end()) + &headers::separator_field(&case.message)
+fn kept_fields(delivery: &Delivery<'_>, why: &str) -> String {
+    headers::kept_field(&delivery.judgement, why, delivery.message.line_end())
+        + &headers::separator_field(&delivery.message)
 }
 
 /// Says why a message is in a mailbox, unless something else was said already.
@@ -191,15 +192,15 @@ fn with_note(outcome: Outcome, why: String) -> Outcome {
 }
 
 /// There is no room in the mailbox.
-fn full(guard: &Run, case: &Delivery<'_>, over: Over) -> Result<Outcome, Error> {
+fn full(run: &Run, delivery: &Delivery<'_>, over: Over) -> Result<Outcome, Error> {
     match over {
-        Over::Defer | Over::Archive => Err(store::full_error(guard, Category::MailboxFull)),
-        Over::Refuse => Err(store::full_error(guard, Category::Refused)),
-        Over::Overflow => overflow::put_and_tell(guard, case),
-        Over::Divert => match divert::divert(guard, case, Why::OverQuota) {
+        Over::Defer | Over::Archive => Err(store::full_error(run, Category::MailboxFull)),
+        Over::Refuse => Err(store::full_error(run, Category::Refused)),
+        Over::Overflow => overflow::put_and_tell(run, delivery),
+        Over::Divert => match divert::divert(run, delivery, Why::OverQuota) {
             // It came here because the mailbox has no room; there is nowhere left to go.
             Err(e) if e.outlook() == Retry::NeedsMending => {
-                Err(store::full_error(guard, Category::MailboxFull).hint(e.to_string()))
+                Err(store::full_error(run, Category::MailboxFull).hint(e.to_string()))
             }
             result => result,
         },
@@ -207,43 +208,43 @@ fn full(guard: &Run, case: &Delivery<'_>, over: Over) -> Result<Outcome, Error> 
 }
 
 /// Diverts the message; where that is impossible, it stays in the user's own mailbox.
-fn divert_or_keep(guard: &Run, case: &Delivery<'_>, why: Why) -> Result<Outcome, Error> {
-    match divert::divert(guard, case, why) {
+fn divert_or_keep(run: &Run, delivery: &Delivery<'_>, why: Why) -> Result<Outcome, Error> {
+    match divert::divert(run, delivery, why) {
         Err(e) if e.outlook() == Retry::NeedsMending => {
-            let over = match guard.config.quota.when_full {
+            let over = match run.config.quota.when_full {
                 // It could not be diverted a moment ago.
                 Over::Divert => Over::Defer,
                 over @ (Over::Defer | Over::Refuse | Over::Overflow | Over::Archive) => over,
             };
-            keep(guard, case, &e.to_string(), over)
+            keep(run, delivery, &e.to_string(), over)
         }
         result => result,
     }
 }
 
 /// Forwards the message where it may go, and remembers what became of it there.
-fn forward(guard: &Run, case: &Delivery<'_>, copies: Copies) -> Result<Outcome, Error> {
+fn forward(run: &Run, delivery: &Delivery<'_>, copies: Copies) -> Result<Outcome, Error> {
     // Held to the end: whoever brings the same message meanwhile waits, and then sees what became of it.
-    let turn = history::take_turn(guard, case)?;
-    if let Some(token) = case.token
-        && answer::is_answer(case)
+    let turn = history::take_turn(run, delivery)?;
+    if let Some(token) = delivery.token
+        && answer::is_answer(delivery)
     {
-        return answer(guard, case, &token);
+        return answer(run, delivery, &token);
     }
-    let known = history::recall(guard).unwrap_or_default();
-    let repeats = history::without_repeats(guard, case, &known, &case.destinations);
+    let known = history::recall(run).unwrap_or_default();
+    let repeats = history::without_repeats(run, delivery, &known, &delivery.destinations);
     if let Some(why) = repeats.why_nowhere() {
         drop(known);
-        return repeat(guard, case, copies, &repeats, why, turn.was);
+        return repeat(run, delivery, copies, &repeats, why, turn.was);
     }
-    let parted = loops::part(guard, case, &known, &repeats.fresh);
+    let parted = loops::part(run, delivery, &known, &repeats.fresh);
     drop(known);
-    let mut gate = gate::gate(guard, case, parted);
-    let result = forward_where_open(guard, case, copies, &mut gate);
+    let mut gate = gate::gate(run, delivery, parted);
+    let result = forward_where_open(run, delivery, copies, &mut gate);
     let kept_back = gate.kept_back();
-    gate.end(guard, case);
+    gate.end(run, delivery);
     if let Ok(outcome) = &result {
-        when_settled(|| note_kept_back(guard, case, &kept_back, outcome));
+        when_settled(|| note_kept_back(run, delivery, &kept_back, outcome));
     }
     result
 }
@@ -251,23 +252,23 @@ fn forward(guard: &Run, case: &Delivery<'_>, copies: Copies) -> Result<Outcome, 
 /// A message that every destination has already. One that came while the first was on its way is counted: nobody reads it in a mailbox
 /// that all is forwarded from. One that came later may have come back, and is kept once.
 fn repeat(
-    guard: &Run,
-    case: &Delivery<'_>,
+    run: &Run,
+    delivery: &Delivery<'_>,
     copies: Copies,
     repeats: &Repeats,
     why: String,
     asked: Asked,
 ) -> Result<Outcome, Error> {
     let outcome = match copies {
-        Copies::Keep if !history::has_it(guard, case.name()) => {
+        Copies::Keep if !history::has_it(run, delivery.name()) => {
             // The copy that is asked for, and no other bytes: a run that was killed may have put it there already, and what it left
             // is known again by them. Left to wait for room, it would go round once the memory of it fades.
-            with_note(append(guard, case, "", Over::Overflow)?, why)
+            with_note(append(run, delivery, "", Over::Overflow)?, why)
         }
         // It may have come back, and then nobody has it but here.
-        Copies::None if asked == Asked::Alone && !history::has_it(guard, case.name()) => {
-            let kept = keep(guard, case, &why, Over::Overflow)?;
-            history::note_kept(guard, case);
+        Copies::None if asked == Asked::Alone && !history::has_it(run, delivery.name()) => {
+            let kept = keep(run, delivery, &why, Over::Overflow)?;
+            history::note_kept(run, delivery);
             kept
         }
         Copies::Keep | Copies::None => Outcome::Repeated { note: why },
@@ -277,51 +278,51 @@ fn repeat(
         .iter()
         .map(|had| (Fate::Repeated, had.destination.clone()))
         .collect();
-    history::note_fates(guard, case, &fates, &Sketches::default());
+    history::note_fates(run, delivery, &fates, &Sketches::default());
     Ok(outcome)
 }
 
 /// Sends an answer on to whoever wrote the message that it answers; where that cannot be, it is delivered locally.
-fn answer(guard: &Run, case: &Delivery<'_>, token: &VerpToken) -> Result<Outcome, Error> {
-    match answer::send(guard, case, token)? {
+fn answer(run: &Run, delivery: &Delivery<'_>, token: &VerpToken) -> Result<Outcome, Error> {
+    match answer::send(run, delivery, token)? {
         Answered::Sent(writer) => Ok(Outcome::Forwarded {
             to: vec![writer],
             note: Some("it answers a message that was sent on".to_owned()),
         }),
         Answered::Repeated(note) => Ok(Outcome::Repeated { note }),
-        Answered::NotSent(why) => keep(guard, case, &why, Over::Overflow),
+        Answered::NotSent(why) => keep(run, delivery, &why, Over::Overflow),
     }
 }
 
 /// Forwards the message, after a copy was kept where that is asked for or some destination is suspended. When the mail system cannot
 /// take it now, no copy stays: the message will come again, and each time would leave another.
-fn forward_where_open(guard: &Run, case: &Delivery<'_>, copies: Copies, gate: &mut Gate) -> Result<Outcome, Error> {
+fn forward_where_open(run: &Run, delivery: &Delivery<'_>, copies: Copies, gate: &mut Gate) -> Result<Outcome, Error> {
     let over = match gate.ends_a_loop() {
         // Put off or refused, it would be reported to whoever answers, and that would be answered.
         true => Over::Overflow,
-        false => guard.config.quota.when_full,
+        false => run.config.quota.when_full,
     };
-    let held = hold_unreturnable(guard, case, copies, gate);
+    let held = hold_unreturnable(run, delivery, copies, gate);
     // Where no copy can be held, one in the mailbox does.
     let copies = match held {
         Unreturnable::NotHeld => Copies::Keep,
         Unreturnable::No | Unreturnable::Held(_) => copies,
     };
     let copy = match (copies, gate.why()) {
-        (Copies::Keep, _) => Some(store::place(guard, case, "", over)?),
+        (Copies::Keep, _) => Some(store::place(run, delivery, "", over)?),
         (Copies::None, None) => None,
-        (Copies::None, Some(why)) => match store::place(guard, case, &kept_fields(case, &why), over) {
+        (Copies::None, Some(why)) => match store::place(run, delivery, &kept_fields(delivery, &why), over) {
             Err(e) if e.outlook() == Retry::NeedsMending && gate.ends_a_loop() => {
-                tracing::warn!(user = guard.account.name, why, note = %e, "goes to the overflow mbox");
+                tracing::warn!(user = run.account.name, why, note = %e, "goes to the overflow mbox");
                 if gate.destinations().is_empty() {
-                    return overflow::put(guard, case, &kept_fields(case, &why));
+                    return overflow::put(run, delivery, &kept_fields(delivery, &why));
                 }
                 None
             }
             Err(e) if e.outlook() == Retry::NeedsMending => {
                 // No mailbox can be made for the user. Then it is better sent to a dead address, from where a report comes, than put
                 // off until the mail system gives up.
-                tracing::warn!(user = guard.account.name, why, note = %e, "forwarded all the same");
+                tracing::warn!(user = run.account.name, why, note = %e, "forwarded all the same");
                 gate.open();
                 None
             }
@@ -329,29 +330,29 @@ fn forward_where_open(guard: &Run, case: &Delivery<'_>, copies: Copies, gate: &m
         },
     };
     if let Some(Placement::Full(over @ (Over::Defer | Over::Refuse | Over::Archive))) = copy {
-        return full(guard, case, over);
+        return full(run, delivery, over);
     }
     let destinations = gate.destinations();
     if destinations.is_empty()
         && let Some(placement) = copy
     {
-        let outcome = finish(guard, case, placement)?;
+        let outcome = finish(run, delivery, placement)?;
         gate.keep(LocalCopy::Yes);
         return Ok(with_note(outcome, gate.why().unwrap_or_default()));
     }
     if let Some(Placement::Here(_)) = copy {
-        history::note_kept(guard, case);
+        history::note_kept(run, delivery);
     }
-    let sent = match forward::send(guard, case, &destinations, gate.sketches()) {
+    let sent = match forward::send(run, delivery, &destinations, gate.sketches()) {
         Ok(sent) => sent,
         Err(e) => {
             if let Unreturnable::Held(held) = held {
                 held.withdraw();
             }
             if let Some(Placement::Here(appended)) = copy {
-                history::note_gone(guard, case);
-                if let Err(left) = store::take_back(guard, appended) {
-                    tracing::warn!(user = guard.account.name, cause = %left, "a copy stays, and the message will come again");
+                history::note_gone(run, delivery);
+                if let Err(left) = store::take_back(run, appended) {
+                    tracing::warn!(user = run.account.name, cause = %left, "a copy stays, and the message will come again");
                 }
             }
             return Err(e);
@@ -361,7 +362,7 @@ fn forward_where_open(guard: &Run, case: &Delivery<'_>, copies: Copies, gate: &m
     gate.send(sent);
     // A copy that the mailbox has no room for is put elsewhere only now that the message is sent: it cannot be taken back from
     // there, and each further try would leave another.
-    let copied = copy.map(|placement| finish(guard, case, placement));
+    let copied = copy.map(|placement| finish(run, delivery, placement));
     gate.keep(if matches!(copied, Some(Ok(_))) {
         LocalCopy::Yes
     } else {
@@ -402,10 +403,10 @@ fn forward_where_open(guard: &Run, case: &Delivery<'_>, copies: Copies, gate: &m
             | Outcome::Repeated { .. }),
         )) => Ok(outcome),
         Some(Err(_)) | None => {
-            let kept = keep(guard, case, &why, over);
+            let kept = keep(run, delivery, &why, over);
             if matches!(kept, Ok(Outcome::Appended { .. })) {
                 // Some mail systems refuse it and mail a report as well.
-                history::note_kept(guard, case);
+                history::note_kept(run, delivery);
             }
             kept
         }
@@ -424,22 +425,22 @@ enum Unreturnable {
 }
 
 /// Holds a copy of a null-sender message that is about to be sent on.
-fn hold_unreturnable(guard: &Run, case: &Delivery<'_>, copies: Copies, gate: &Gate) -> Unreturnable {
-    if !forward::goes_with_null_sender(case)
+fn hold_unreturnable(run: &Run, delivery: &Delivery<'_>, copies: Copies, gate: &Gate) -> Unreturnable {
+    if !forward::goes_with_null_sender(delivery)
         || copies == Copies::Keep
         || gate.destinations().is_empty()
         || gate.why().is_some()
     {
         return Unreturnable::No;
     }
-    let Some(dir) = guard.state_dir() else {
+    let Some(dir) = run.state_dir() else {
         return Unreturnable::NotHeld;
     };
-    let letter = store::letter(guard, case, "", "");
+    let letter = store::letter(run, delivery, "", "");
     match held::hold(&dir.join(held::FORWARDED_DIR), "", letter) {
         Ok(held) => Unreturnable::Held(held),
         Err(e) => {
-            tracing::warn!(user = guard.account.name, note = %e, "a copy goes into the mailbox");
+            tracing::warn!(user = run.account.name, note = %e, "a copy goes into the mailbox");
             Unreturnable::NotHeld
         }
     }

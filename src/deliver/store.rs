@@ -33,30 +33,31 @@ use crate::sys::message_buffer;
 /// The message in the form that an mbox takes.
 #[must_use]
 pub fn letter<'a>(
-    guard: &Run,
-    case: &'a Delivery<'_>,
+    run: &Run,
+    delivery: &'a Delivery<'_>,
     sender: &'a str,
     added: &'a str,
 ) -> MboxEntry<'a, message_buffer::BufferReader<'a>> {
     MboxEntry {
         sender,
-        date: case.date,
+        date: delivery.date,
         added: added.as_bytes(),
-        content: case.intake.reader(case.content_start()),
-        quoting: quoting(&guard.config),
-        submission: submission_of(guard, case, added),
+        content: delivery.buffer.reader(delivery.content_start()),
+        quoting: quoting(&run.config),
+        submission: submission_of(run, delivery, added),
     }
 }
 
 /// Which submission the message is; none where it does not come from an MTA just now.
-fn submission_of(guard: &Run, case: &Delivery<'_>, added: &str) -> Option<SubmissionKey> {
-    let age = OffsetDateTime::now_utc() - case.date;
-    if case.action == Action::Keep(Why::CameBack) || age.abs() > JUST_NOW {
+fn submission_of(run: &Run, delivery: &Delivery<'_>, added: &str) -> Option<SubmissionKey> {
+    let age = OffsetDateTime::now_utc() - delivery.date;
+    if delivery.action == Action::Keep(Why::CameBack) || age.abs() > JUST_NOW {
         return None;
     }
-    let recipient = case.envelope.recipient.as_deref().unwrap_or_default();
-    let context = [recipient.as_bytes(), guard.account.name.as_bytes(), added.as_bytes()];
-    submission::identity(&case.message, own_hosts(), case.content_bytes(), &context).map(|identity| key_of(&identity))
+    let recipient = delivery.envelope.recipient.as_deref().unwrap_or_default();
+    let context = [recipient.as_bytes(), run.account.name.as_bytes(), added.as_bytes()];
+    submission::identity(&delivery.message, own_hosts(), delivery.content_bytes(), &context)
+        .map(|identity| key_of(&identity))
 }
 
 /// A message of another time is not one that an MTA brings.
@@ -76,38 +77,38 @@ pub enum Placement {
 ///
 /// # Errors
 /// When the mailbox cannot be locked or written.
-pub fn place(guard: &Run, case: &Delivery<'_>, added: &str, over: Over) -> Result<Placement, Error> {
-    let path = guard.mailbox();
-    let sender = separator_sender(&case.envelope.sender, &guard.account);
-    let letter = letter(guard, case, &sender, added);
-    let mut locked = match open(guard, &path, Owner::Exactly(guard.account.uid), &letter)? {
+pub fn place(run: &Run, delivery: &Delivery<'_>, added: &str, over: Over) -> Result<Placement, Error> {
+    let path = run.mailbox();
+    let sender = separator_sender(&delivery.envelope.sender, &run.account);
+    let letter = letter(run, delivery, &sender, added);
+    let mut locked = match open(run, &path, Owner::Exactly(run.account.uid), &letter)? {
         Opened::Ready(locked) => locked,
         Opened::There(appended) => return Ok(Placement::Here(appended)),
     };
-    let limit = guard.limit();
-    let usage = measure(guard, &locked, limit)?;
-    let incoming_bytes = case.content_bytes() + added.len() as u64 + format::frame_bytes(&sender);
+    let limit = run.limit();
+    let usage = measure(run, &locked, limit)?;
+    let incoming_bytes = delivery.content_bytes() + added.len() as u64 + format::frame_bytes(&sender);
     match admit(
         usage,
         incoming_bytes,
         limit,
         over,
-        &case.envelope.sender,
-        &case.judgement,
+        &delivery.envelope.sender,
+        &delivery.judgement,
     ) {
         Admission::Fits => {}
         Admission::Full(over) => return Ok(Placement::Full(over)),
     }
-    refuse_full_disk(guard, &locked, incoming_bytes)?;
+    refuse_full_disk(run, &locked, incoming_bytes)?;
     let appended = append::append(&mut locked, letter)?;
     // The message is safe. Nothing that comes behind may make the mail system try again.
     when_settled(|| {
         if limit.messages.is_some()
-            && let Some(dir) = guard.state_dir()
+            && let Some(dir) = run.state_dir()
         {
             count::remember(locked.file(), &path, &dir, usage.messages + 1);
         }
-        quota_notice::warn_user(guard, case, &mut locked, limit);
+        quota_notice::warn_user(run, delivery, &mut locked, limit);
     });
     // With the notice: a copy that is taken back takes along what was said about it.
     Ok(Placement::Here(appended.and_since(&locked)))
@@ -127,18 +128,13 @@ pub enum Opened {
 ///
 /// # Errors
 /// When the mailbox cannot be locked, or cannot be put in order.
-pub fn open<R: Read + Clone>(
-    guard: &Run,
-    path: &Path,
-    owner: Owner,
-    entry: &MboxEntry<'_, R>,
-) -> Result<Opened, Error> {
-    let mut mailbox = open_locked(guard, path, owner)?;
+pub fn open<R: Read + Clone>(run: &Run, path: &Path, owner: Owner, entry: &MboxEntry<'_, R>) -> Result<Opened, Error> {
+    let mut mailbox = open_locked(run, path, owner)?;
     match recover::find(&mut mailbox, entry)? {
         None => Ok(Opened::Ready(mailbox)),
         Some(appended) => {
             tracing::warn!(
-                user = guard.account.name,
+                user = run.account.name,
                 mailbox = path.display().to_string(),
                 "an earlier run brought this message, and was killed before it could say so"
             );
@@ -151,8 +147,8 @@ pub fn open<R: Read + Clone>(
 ///
 /// # Errors
 /// When the mailbox has changed since, or cannot be locked.
-pub fn take_back(guard: &Run, appended: Appended) -> Result<(), Error> {
-    match open_locked(guard, &guard.mailbox(), Owner::Exactly(guard.account.uid)) {
+pub fn take_back(run: &Run, appended: Appended) -> Result<(), Error> {
+    match open_locked(run, &run.mailbox(), Owner::Exactly(run.account.uid)) {
         Ok(mut locked) => append::take_back(&mut locked, appended),
         Err(e) => {
             appended.leave();
@@ -161,15 +157,10 @@ pub fn take_back(guard: &Run, appended: Appended) -> Result<(), Error> {
     }
 }
 
-fn measure(guard: &Run, locked: &OpenMailbox, limit: Limit) -> Result<Usage, Error> {
+fn measure(run: &Run, locked: &OpenMailbox, limit: Limit) -> Result<Usage, Error> {
     let messages = match limit.messages {
         None => 0,
-        Some(_) => count::count(
-            locked.file(),
-            locked.path(),
-            guard.state_dir().as_deref(),
-            &guard.deadline,
-        )?,
+        Some(_) => count::count(locked.file(), locked.path(), run.state_dir().as_deref(), &run.deadline)?,
     };
     Ok(Usage {
         bytes: locked.length()?,
@@ -179,15 +170,15 @@ fn measure(guard: &Run, locked: &OpenMailbox, limit: Limit) -> Result<Usage, Err
 
 /// Says that the mailbox is full.
 #[must_use]
-pub fn full_error(guard: &Run, class: Category) -> Error {
-    let limit = guard.limit();
+pub fn full_error(run: &Run, class: Category) -> Error {
+    let limit = run.limit();
     let bytes = limit.bytes.map(|bytes| Size::from_bytes(bytes).to_string());
     let messages = limit.messages.map(|count| format!("{count} messages"));
     let bounds: Vec<_> = bytes.into_iter().chain(messages).collect();
     Error::new(
         class,
         "append to",
-        guard.mailbox().display(),
+        run.mailbox().display(),
         format_args!("the mailbox is full, its limit is {}", bounds.join(" or ")),
     )
 }
@@ -196,8 +187,8 @@ pub fn full_error(guard: &Run, class: Category) -> Error {
 ///
 /// # Errors
 /// When it cannot be locked or written.
-pub fn append_elsewhere(guard: &Run, case: &Delivery<'_>, path: &Path, added: &str) -> Result<(), Error> {
-    append_within(guard, case, path, added, None).map(drop)
+pub fn append_elsewhere(run: &Run, delivery: &Delivery<'_>, path: &Path, added: &str) -> Result<(), Error> {
+    append_within(run, delivery, path, added, None).map(drop)
 }
 
 /// Whether there was room for a message.
@@ -215,27 +206,27 @@ pub enum Room {
 /// # Errors
 /// When it cannot be locked or written.
 pub fn append_within(
-    guard: &Run,
-    case: &Delivery<'_>,
+    run: &Run,
+    delivery: &Delivery<'_>,
     path: &Path,
     added: &str,
     limit_bytes: Option<u64>,
 ) -> Result<Room, Error> {
-    let sender = separator_sender(&case.envelope.sender, &guard.account);
-    let letter = letter(guard, case, &sender, added);
-    let appended = match open(guard, path, Owner::Trusted(guard.account.uid), &letter)? {
+    let sender = separator_sender(&delivery.envelope.sender, &run.account);
+    let letter = letter(run, delivery, &sender, added);
+    let appended = match open(run, path, Owner::Trusted(run.account.uid), &letter)? {
         Opened::There(appended) => appended,
         Opened::Ready(mut locked) => {
-            let incoming_bytes = case.content_bytes() + added.len() as u64 + format::frame_bytes(&sender);
+            let incoming_bytes = delivery.content_bytes() + added.len() as u64 + format::frame_bytes(&sender);
             if let Some(limit_bytes) = limit_bytes
                 && locked.length()?.saturating_add(incoming_bytes) > limit_bytes
             {
                 return Ok(Room::None);
             }
-            refuse_full_disk(guard, &locked, incoming_bytes)?;
+            refuse_full_disk(run, &locked, incoming_bytes)?;
             append::append(&mut locked, letter)?
         }
     };
-    guard.begun.add(appended.into_note());
+    run.intents.add(appended.into_note());
     Ok(Room::Taken)
 }

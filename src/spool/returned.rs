@@ -217,7 +217,7 @@ impl Unpacker<'_> {
             };
             let start = report.head().len() - message.content().len();
             let taken = unpack::take_out(&report, start, &place, &envelope.own)?;
-            let inner = Message::new(taken.intake.head());
+            let inner = Message::new(taken.buffer.head());
             if returned_message::lacks_body(&inner) {
                 return Ok(ReportContent::HeaderOnly);
             }
@@ -227,7 +227,7 @@ impl Unpacker<'_> {
             };
             let judged = judge::judge(&inner, &of_inner, config);
             if let Verdict::Bounce(_) = judged.verdict {
-                (report, envelope) = (taken.intake, of_inner);
+                (report, envelope) = (taken.buffer, of_inner);
                 continue;
             }
             if policy::choose(&judged, Job::Deliver, &config.guard) != Action::Append {
@@ -242,7 +242,7 @@ impl Unpacker<'_> {
                 sender: &sender,
                 date,
                 added: field.as_bytes(),
-                content: taken.intake.reader(taken.intake.head().len() - inner.content().len()),
+                content: taken.buffer.reader(taken.buffer.head().len() - inner.content().len()),
                 quoting: access::quoting(config),
                 submission: None,
             };

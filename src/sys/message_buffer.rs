@@ -79,7 +79,7 @@ impl MessageBuffer {
     pub fn read(input: &impl AsFd, deadline: &Deadline) -> Result<Self, Error> {
         let MessageStart { bytes: head, ended } = MessageStart::read(input, deadline)?;
         let mut collector = Collector {
-            intake: Self::from_bytes(head),
+            buffer: Self::from_bytes(head),
         };
         let mut more = Vec::with_capacity(if ended { 0 } else { STEP_BYTES });
         while !ended && step(input, deadline, &mut more)? > 0 {
@@ -88,7 +88,7 @@ impl MessageBuffer {
                 .map_err(|e| Error::io("store a large message in", Path::new("a temporary file"), &e))?;
             more.clear();
         }
-        Ok(collector.intake)
+        Ok(collector.buffer)
     }
 
     /// Takes what `write` writes.
@@ -97,10 +97,10 @@ impl MessageBuffer {
     /// When `write` fails, or when there is no room for a large message.
     pub fn collect(write: impl FnOnce(&mut Collector) -> io::Result<()>) -> io::Result<Self> {
         let mut collector = Collector {
-            intake: Self::from_bytes(Vec::new()),
+            buffer: Self::from_bytes(Vec::new()),
         };
         write(&mut collector)?;
-        Ok(collector.intake)
+        Ok(collector.buffer)
     }
 
     /// Takes a message that is in memory already.
@@ -154,7 +154,7 @@ impl MessageBuffer {
 /// Puts the beginning of what is written to it into memory, and the rest into a file without a name.
 #[derive(Debug)]
 pub struct Collector {
-    intake: MessageBuffer,
+    buffer: MessageBuffer,
 }
 
 impl Write for Collector {
@@ -163,7 +163,7 @@ impl Write for Collector {
             head,
             spill,
             bytes: total,
-        } = &mut self.intake;
+        } = &mut self.buffer;
         let room = HEAD_BYTES.saturating_sub(head.len());
         let written = if room > 0 {
             let part = bytes.get(..room).unwrap_or(bytes);

@@ -38,7 +38,7 @@ pub enum Broken {
 
 /// A guard at its place.
 pub struct Post {
-    guard: Run,
+    run: Run,
     errand: Errand,
     home: PathBuf,
     address: String,
@@ -113,7 +113,7 @@ impl Post {
         let uid = home.metadata().unwrap().uid();
         let to: Vec<String> = guarded.to.iter().map(|to| plan.address(*to)).collect();
         Self {
-            guard: Run {
+            run: Run {
                 config,
                 account: Account {
                     name: format!("p{n}"),
@@ -124,7 +124,7 @@ impl Post {
                 deadline: Deadline::begin().unwrap(),
                 mbox: None,
                 chosen: None,
-                begun: Intents::default(),
+                intents: Intents::default(),
                 state: OnceCell::new(),
                 place: None,
                 started: Started::ByMail,
@@ -166,12 +166,10 @@ impl Post {
             ..Who::default()
         };
         let variable = |name: &str| variables.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned());
-        let intake = MessageBuffer::from_bytes(message);
-        self.guard.deadline.begin_again();
-        let case = self
-            .guard
-            .decide_at(date(now.at), &intake, &self.errand, &who, &variable);
-        let end = match settle::carry_out(&self.guard, &case) {
+        let buffer = MessageBuffer::from_bytes(message);
+        self.run.deadline.begin_again();
+        let delivery = self.run.decide_at(date(now.at), &buffer, &self.errand, &who, &variable);
+        let end = match settle::carry_out(&self.run, &delivery) {
             Ok(Outcome::Appended { .. }) => End::Kept,
             Ok(Outcome::Forwarded { .. }) => End::Forwarded,
             Ok(Outcome::Diverted { .. }) => End::Diverted,
@@ -191,9 +189,9 @@ impl Post {
     pub fn due(&self, at: i64, broken: Broken) -> Vec<Sent> {
         let mut own = OwnAddresses::new("+");
         own.add(Address::parse(&self.address).unwrap());
-        self.guard.deadline.begin_again();
-        destinations::due(&self.guard, &own, date(at)).unwrap();
-        let _ = digest::send_due(&self.guard, date(at));
+        self.run.deadline.begin_again();
+        destinations::due(&self.run, &own, date(at)).unwrap();
+        let _ = digest::send_due(&self.run, date(at));
         self.take_outbox(broken)
     }
 

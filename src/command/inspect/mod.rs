@@ -163,11 +163,11 @@ impl<'q> Inspection<'q> {
         }
         let read = MessageBuffer::collect(|collector| io::copy(&mut io::stdin().lock(), collector).map(drop));
         match read {
-            Ok(intake) if archive::read::is_packed(intake.head()) => {
+            Ok(buffer) if archive::read::is_packed(buffer.head()) => {
                 let e = io::Error::other("it is compressed; unpack it first");
                 self.unread("-", &Error::io("read", Path::new("standard input"), &e))
             }
-            Ok(intake) => self.file("-", &intake, &caller::variable, shape),
+            Ok(buffer) => self.file("-", &buffer, &caller::variable, shape),
             Err(e) => self.unread("-", &Error::io("read", Path::new("standard input"), &e)),
         }
     }
@@ -187,7 +187,7 @@ impl<'q> Inspection<'q> {
                 Err(e) => self.unread(&name, &Error::io("read", path, &e)),
             },
             Ok((mut file, _)) => match MessageBuffer::collect(|collector| io::copy(&mut file, collector).map(drop)) {
-                Ok(intake) => self.file(&name, &intake, &nothing, Shape::MayBeMbox),
+                Ok(buffer) => self.file(&name, &buffer, &nothing, Shape::MayBeMbox),
                 Err(e) => self.unread(&name, &Error::io("read", path, &e)),
             },
             Err(e) => self.unread(&name, &Error::io("open", path, &e)),
@@ -206,7 +206,7 @@ impl<'q> Inspection<'q> {
                 }
                 ArchiveContent::Mailbox(_) | ArchiveContent::Other(_) | ArchiveContent::Unknown => name.to_owned(),
             };
-            let intake = MessageBuffer::collect(|collector| {
+            let buffer = MessageBuffer::collect(|collector| {
                 let read = io::copy(&mut bytes.take(UNPACKED_BYTES), collector)?;
                 if read < UNPACKED_BYTES {
                     Ok(())
@@ -215,7 +215,7 @@ impl<'q> Inspection<'q> {
                 }
             })?;
             if written.is_ok() {
-                written = self.file(&name, &intake, &nothing, Shape::MayBeMbox);
+                written = self.file(&name, &buffer, &nothing, Shape::MayBeMbox);
             }
             Ok::<(), io::Error>(())
         });

@@ -61,37 +61,37 @@ pub fn run(request: &Request, user: Option<&str>, everywhere: &Everywhere) -> St
 }
 
 fn one(request: &Request, who: &Who, everywhere: &Everywhere, deadline: Deadline) -> Result<Status, Error> {
-    let guard = Run::prepare(who, None, everywhere, deadline)?;
+    let run = Run::prepare(who, None, everywhere, deadline)?;
     let now = OffsetDateTime::now_utc();
     if let Request::SendKept(address, consent, one) = request {
         return match one {
-            Some(one) => send_kept::run_one(&guard, address, one, now),
-            None => send_kept::run(&guard, address, *consent, everywhere, now),
+            Some(one) => send_kept::run_one(&run, address, one, now),
+            None => send_kept::run(&run, address, *consent, everywhere, now),
         };
     }
     if everywhere.dry_run {
-        return Ok(rehearse(request, &guard, now));
+        return Ok(rehearse(request, &run, now));
     }
     match request {
-        Request::Show(form) => Ok(show(*form, &guard, now)),
-        Request::Resume(address) => resume(address, &guard, now),
-        Request::Suspend(address) => suspend(address, &guard, now),
+        Request::Show(form) => Ok(show(*form, &run, now)),
+        Request::Resume(address) => resume(address, &run, now),
+        Request::Suspend(address) => suspend(address, &run, now),
         Request::SendKept(..) => Ok(Status::Done),
-        Request::Due => due(&guard, now).map(|()| Status::Done),
+        Request::Due => due(&run, now).map(|()| Status::Done),
     }
 }
 
 /// Everything that time has made due. What fails keeps nothing else from being done.
-fn due(guard: &Run, now: OffsetDateTime) -> Result<(), Error> {
-    let routes = destinations::due(guard, &own(guard), now);
-    kept::tell_due(guard, now);
-    let digest = digest::send_due(guard, now).map(drop);
+fn due(run: &Run, now: OffsetDateTime) -> Result<(), Error> {
+    let routes = destinations::due(run, &own(run), now);
+    kept::tell_due(run, now);
+    let digest = digest::send_due(run, now).map(drop);
     routes.and(digest)
 }
 
-fn rehearse(request: &Request, guard: &Run, now: OffsetDateTime) -> Status {
+fn rehearse(request: &Request, run: &Run, now: OffsetDateTime) -> Status {
     let would = match request {
-        Request::Show(form) => return show(*form, guard, now),
+        Request::Show(form) => return show(*form, run, now),
         Request::Resume(address) => format!("would forward to {address} again"),
         Request::Suspend(address) => format!("would suspend {address}"),
         Request::SendKept(address, ..) => format!("would send on what was kept for {address}"),
@@ -100,8 +100,8 @@ fn rehearse(request: &Request, guard: &Run, now: OffsetDateTime) -> Status {
     say(&would)
 }
 
-fn show(form: OutputForm, guard: &Run, now: OffsetDateTime) -> Status {
-    let view = View::take(guard, now);
+fn show(form: OutputForm, run: &Run, now: OffsetDateTime) -> Status {
+    let view = View::take(run, now);
     let mut text = Vec::new();
     let shown = match form {
         OutputForm::Text => show::write_text(&view, &mut text),
@@ -115,14 +115,11 @@ fn show(form: OutputForm, guard: &Run, now: OffsetDateTime) -> Status {
     }
 }
 
-fn resume(address: &str, guard: &Run, now: OffsetDateTime) -> Result<Status, Error> {
-    let store = store(guard)?;
-    let (at, settings) = (moment(now), &guard.config.destinations);
-    let (before, kept, told) = json_state::change(
-        &store,
-        &guard.account.name,
-        &guard.deadline,
-        |routes: &mut Destinations| {
+fn resume(address: &str, run: &Run, now: OffsetDateTime) -> Result<Status, Error> {
+    let store = store(run)?;
+    let (at, settings) = (moment(now), &run.config.destinations);
+    let (before, kept, told) =
+        json_state::change(&store, &run.account.name, &run.deadline, |routes: &mut Destinations| {
             routes.tick(at, settings);
             let kept = routes
                 .find(address)
@@ -130,9 +127,8 @@ fn resume(address: &str, guard: &Run, now: OffsetDateTime) -> Result<Status, Err
                 .map_or(0, |s| s.kept);
             let before = routes.resume(address, at, settings);
             (before, kept, DueNotices(routes.take_due(at)))
-        },
-    )?;
-    destinations::tell(guard, &own(guard), now, told.0);
+        })?;
+    destinations::tell(run, &own(run), now, told.0);
     match before {
         DestinationState::Open => {
             let _ = writeln!(
@@ -143,8 +139,8 @@ fn resume(address: &str, guard: &Run, now: OffsetDateTime) -> Result<Status, Err
             Ok(Status::Wrong)
         }
         DestinationState::Suspended => {
-            let mailbox = guard.mailbox().display().to_string();
-            let command = headers::send_kept_command(&guard.account.name, address);
+            let mailbox = run.mailbox().display().to_string();
+            let command = headers::send_kept_command(&run.account.name, address);
             let kept = match kept {
                 0 => String::new(),
                 1 => format!("; 1 message was kept in {mailbox}; to send it on: {command}"),
@@ -155,7 +151,7 @@ fn resume(address: &str, guard: &Run, now: OffsetDateTime) -> Result<Status, Err
     }
 }
 
-fn suspend(address: &str, guard: &Run, now: OffsetDateTime) -> Result<Status, Error> {
+fn suspend(address: &str, run: &Run, now: OffsetDateTime) -> Result<Status, Error> {
     if !is_plain(address) {
         let _ = writeln!(
             io::stderr(),
@@ -164,20 +160,15 @@ fn suspend(address: &str, guard: &Run, now: OffsetDateTime) -> Result<Status, Er
         );
         return Ok(Status::Usage);
     }
-    let store = store(guard)?;
-    let (at, settings, own) = (moment(now), &guard.config.destinations, own(guard));
-    let (before, told) = json_state::change(
-        &store,
-        &guard.account.name,
-        &guard.deadline,
-        |routes: &mut Destinations| {
-            routes.tick(at, settings);
-            let before = routes.suspend(address, &own.loop_mark(), at, settings);
-            (before, DueNotices(routes.take_due(at)))
-        },
-    )?;
-    destinations::tell(guard, &own, now, told.0);
-    let mailbox = guard.mailbox().display().to_string();
+    let store = store(run)?;
+    let (at, settings, own) = (moment(now), &run.config.destinations, own(run));
+    let (before, told) = json_state::change(&store, &run.account.name, &run.deadline, |routes: &mut Destinations| {
+        routes.tick(at, settings);
+        let before = routes.suspend(address, &own.loop_mark(), at, settings);
+        (before, DueNotices(routes.take_due(at)))
+    })?;
+    destinations::tell(run, &own, now, told.0);
+    let mailbox = run.mailbox().display().to_string();
     match before {
         None => {
             let cause = "too many addresses are suspended already";
@@ -185,18 +176,18 @@ fn suspend(address: &str, guard: &Run, now: OffsetDateTime) -> Result<Status, Er
         }
         Some(DestinationState::Open | DestinationState::Suspended) => Ok(say(&format!(
             "what would be forwarded to {address} is kept in {mailbox}, until: spoolguard status --user {} --resume {}",
-            headers::word(&guard.account.name),
+            headers::word(&run.account.name),
             headers::word(address)
         ))),
     }
 }
 
-fn store(guard: &Run) -> Result<crate::sys::state_file::Store, Error> {
-    destinations::store(guard).ok_or_else(|| {
-        if let Some(trouble) = guard.state_trouble() {
+fn store(run: &Run) -> Result<crate::sys::state_file::Store, Error> {
+    destinations::store(run).ok_or_else(|| {
+        if let Some(trouble) = run.state_trouble() {
             return trouble;
         }
-        let (cause, hint) = if guard.config.destinations.suspend {
+        let (cause, hint) = if run.config.destinations.suspend {
             ("there is no state directory", "set state_dir")
         } else {
             ("configuration says [destinations] suspend = false", "set it to true")
@@ -206,16 +197,9 @@ fn store(guard: &Run) -> Result<crate::sys::state_file::Store, Error> {
 }
 
 /// The user's own addresses, as far as they are known when no message came.
-fn own(guard: &Run) -> OwnAddresses {
+fn own(run: &Run) -> OwnAddresses {
     let nothing = |_: &str| None;
-    caller::envelope(
-        &Who::default(),
-        &nothing,
-        &Message::new(b""),
-        &guard.config,
-        &guard.account,
-    )
-    .own
+    caller::envelope(&Who::default(), &nothing, &Message::new(b""), &run.config, &run.account).own
 }
 
 fn say(text: &str) -> Status {

@@ -70,13 +70,13 @@ struct SendPlan {
 /// # Errors
 /// When the list or the mailbox cannot be read, or a message cannot be sent now.
 pub fn run(
-    guard: &Run,
+    run: &Run,
     destination: &str,
     consent: Consent,
     everywhere: &Everywhere,
     now: OffsetDateTime,
 ) -> Result<Status, Error> {
-    let Some(plan) = SendPlan::make(guard, destination)? else {
+    let Some(plan) = SendPlan::make(run, destination)? else {
         say(&format!("nothing was kept for {destination}"));
         return Ok(Status::Done);
     };
@@ -85,7 +85,7 @@ pub fn run(
         .waiting()
         .filter(|entry| plan.places.contains_key(&entry.key))
         .count();
-    say(plan.text(guard).trim_end());
+    say(plan.text(run).trim_end());
     if everywhere.dry_run {
         say("nothing was sent: this is a dry run");
         return Ok(Status::Done);
@@ -108,7 +108,7 @@ pub fn run(
         say("nothing was sent; --yes takes them off the list");
         return Ok(Status::Wrong);
     }
-    plan.carry_out(guard, everywhere, now)
+    plan.carry_out(run, everywhere, now)
 }
 
 fn agrees(question: &str) -> bool {
@@ -127,9 +127,9 @@ fn say(text: &str) {
 
 impl SendPlan {
     /// None where nothing waits.
-    fn make(guard: &Run, destination: &str) -> Result<Option<Self>, Error> {
-        let Some(file) = KeptFile::of(guard, destination) else {
-            if let Some(trouble) = guard.state_trouble() {
+    fn make(run: &Run, destination: &str) -> Result<Option<Self>, Error> {
+        let Some(file) = KeptFile::of(run, destination) else {
+            if let Some(trouble) = run.state_trouble() {
                 return Err(trouble);
             }
             return Ok(None);
@@ -138,11 +138,11 @@ impl SendPlan {
         if list.waiting().next().is_none() {
             return Ok(None);
         }
-        let places = find(guard, &list)?;
+        let places = find(run, &list)?;
         Ok(Some(Self { file, list, places }))
     }
 
-    fn text(&self, guard: &Run) -> String {
+    fn text(&self, run: &Run) -> String {
         let to = &self.list.destination;
         let waiting: Vec<&KeptMessage> = self.list.waiting().collect();
         let bytes: u64 = self.places.values().map(|place| place.bytes).sum();
@@ -150,7 +150,7 @@ impl SendPlan {
             "{} kept for {to}, {} in all, in {}:\n",
             messages(waiting.len()),
             crate::output::sizes::size(bytes),
-            shell::quoted(&guard.mailbox())
+            shell::quoted(&run.mailbox())
         );
         for reason in self.list.reasons() {
             text.push_str(&format!("    {}\n", reason_text(to, &reason)));
@@ -174,19 +174,18 @@ impl SendPlan {
         text
     }
 
-    fn carry_out(&self, guard: &Run, everywhere: &Everywhere, now: OffsetDateTime) -> Result<Status, Error> {
+    fn carry_out(&self, run: &Run, everywhere: &Everywhere, now: OffsetDateTime) -> Result<Status, Error> {
         let at = now.unix_timestamp();
         let (mut sent, mut refused, mut gone) = (0_usize, 0_usize, 0_usize);
         for entry in self.list.waiting() {
-            guard.deadline.begin_again();
-            guard.deadline.check("send", &self.list.destination)?;
+            run.deadline.begin_again();
+            run.deadline.check("send", &self.list.destination)?;
             let Some(place) = self.places.get(&entry.key) else {
-                self.file
-                    .add(guard, &self.list.own, at, &[KeptEvent::Gone(&entry.key)])?;
+                self.file.add(run, &self.list.own, at, &[KeptEvent::Gone(&entry.key)])?;
                 gone += 1;
                 continue;
             };
-            match self.send_in_a_run_of_its_own(guard, everywhere, entry, place)? {
+            match self.send_in_a_run_of_its_own(run, everywhere, entry, place)? {
                 Status::Done => sent += 1,
                 Status::Wrong | Status::Usage | Status::Refused => refused += 1,
                 Status::TryAgain => {
@@ -195,7 +194,7 @@ impl SendPlan {
                 }
             }
         }
-        self.file.remove_if_settled(guard)?;
+        self.file.remove_if_settled(run)?;
         let mut parts = vec![format!("{} sent to {}", messages(sent), self.list.destination)];
         if gone > 0 {
             parts.push(format!("{gone} no longer in the mailbox"));
@@ -209,7 +208,7 @@ impl SendPlan {
 
     fn send_in_a_run_of_its_own(
         &self,
-        guard: &Run,
+        run: &Run,
         everywhere: &Everywhere,
         entry: &KeptMessage,
         place: &CopyLocation,
@@ -229,7 +228,7 @@ impl SendPlan {
             place.path.display()
         );
         command
-            .args(["status", "--user", &guard.account.name, "--yes", "--send-kept"])
+            .args(["status", "--user", &run.account.name, "--yes", "--send-kept"])
             .arg(&self.list.destination)
             .arg("--one")
             .arg(one)
@@ -256,8 +255,8 @@ fn messages(count: usize) -> String {
 
 /// Who wrote the message at a place.
 fn author(place: &CopyLocation) -> Option<String> {
-    let intake = take(place).ok()?;
-    Message::new(intake.head()).first("From").map(|from| from.into_owned())
+    let buffer = take(place).ok()?;
+    Message::new(buffer.head()).first("From").map(|from| from.into_owned())
 }
 
 fn take(place: &CopyLocation) -> io::Result<MessageBuffer> {
@@ -269,27 +268,27 @@ fn take(place: &CopyLocation) -> io::Result<MessageBuffer> {
 ///
 /// # Errors
 /// When one of them cannot be read.
-pub fn find(guard: &Run, list: &KeptList) -> Result<HashMap<String, CopyLocation>, Error> {
+pub fn find(run: &Run, list: &KeptList) -> Result<HashMap<String, CopyLocation>, Error> {
     let mut places = HashMap::new();
-    let overflow = guard.state_dir().map(|dir| dir.join("overflow"));
-    for path in [Some(guard.mailbox()), overflow].into_iter().flatten() {
+    let overflow = run.state_dir().map(|dir| dir.join("overflow"));
+    for path in [Some(run.mailbox()), overflow].into_iter().flatten() {
         let fail = |e: io::Error| Error::io("read", &path, &e);
         if let Some(file) = open_kept(&path).map_err(fail)? {
-            find_in(guard, &path, &file, list, &mut places).map_err(fail)?;
+            find_in(run, &path, &file, list, &mut places).map_err(fail)?;
         }
     }
     Ok(places)
 }
 
 fn find_in(
-    guard: &Run,
+    run: &Run,
     path: &Path,
     file: &File,
     list: &KeptList,
     places: &mut HashMap<String, CopyLocation>,
 ) -> io::Result<()> {
     refuse_holes(file)?;
-    let limited = LimitedFile::new(file, guard.deadline.for_reading());
+    let limited = LimitedFile::new(file, run.deadline.for_reading());
     let mut reader = MboxReader::new(&limited, HEAD_BYTES)?;
     while let Some(stored) = reader.next()? {
         let (offset, bytes) = (stored.offset, stored.bytes);
@@ -316,10 +315,10 @@ fn find_in(
 }
 
 fn key_at(place: &CopyLocation) -> io::Result<MessageKey> {
-    let intake = take(place)?;
-    let message = Message::new(intake.head());
-    let above = intake.head().len() - message.content().len();
-    Ok(MessageKey::of(&message, intake.bytes().saturating_sub(above as u64)))
+    let buffer = take(place)?;
+    let message = Message::new(buffer.head());
+    let above = buffer.head().len() - message.content().len();
+    Ok(MessageKey::of(&message, buffer.bytes().saturating_sub(above as u64)))
 }
 
 /// Tells whether the message of `key` in the mailbox is the one that was kept. Of a large one the length is part of the text, and the
@@ -338,9 +337,9 @@ fn is(key: &MessageKey, bytes: u64, kept: &str) -> bool {
 ///
 /// # Errors
 /// When it cannot be sent now.
-pub fn run_one(guard: &Run, destination: &str, one: &str, now: OffsetDateTime) -> Result<Status, Error> {
+pub fn run_one(run: &Run, destination: &str, one: &str, now: OffsetDateTime) -> Result<Status, Error> {
     let unknown = || Error::new(Category::Configuration, "send", one, "it is on no list");
-    let file = KeptFile::of(guard, destination).ok_or_else(unknown)?;
+    let file = KeptFile::of(run, destination).ok_or_else(unknown)?;
     let mut words = one.splitn(4, ' ');
     let key = words.next().unwrap_or_default();
     let (offset, bytes) = (words.next(), words.next());
@@ -350,35 +349,35 @@ pub fn run_one(guard: &Run, destination: &str, one: &str, now: OffsetDateTime) -
         offset: number(offset),
         bytes: number(bytes),
     };
-    let _lock = file.hold_for_sending(guard)?;
+    let _lock = file.hold_for_sending(run)?;
     let list = file.read()?;
     let Some(entry) = list.waiting().find(|entry| entry.key == key) else {
         // Another run has sent it.
         return Ok(Status::Done);
     };
-    let Some(place) = still_at(guard, &list, entry, hint)? else {
-        file.add(guard, &list.own, now.unix_timestamp(), &[KeptEvent::Gone(key)])?;
+    let Some(place) = still_at(run, &list, entry, hint)? else {
+        file.add(run, &list.own, now.unix_timestamp(), &[KeptEvent::Gone(key)])?;
         return Ok(Status::Done);
     };
-    send(guard, &file, &list, entry, &place, now)
+    send(run, &file, &list, entry, &place, now)
 }
 
 /// Where the message is: at the place where it was seen, else wherever it moved to.
 fn still_at(
-    guard: &Run,
+    run: &Run,
     list: &KeptList,
     entry: &KeptMessage,
     hint: CopyLocation,
 ) -> Result<Option<CopyLocation>, Error> {
-    let known = guard.mailbox() == hint.path || guard.state_dir().is_some_and(|dir| dir.join("overflow") == hint.path);
+    let known = run.mailbox() == hint.path || run.state_dir().is_some_and(|dir| dir.join("overflow") == hint.path);
     if known && key_at(&hint).is_ok_and(|key| is(&key, hint.bytes, &entry.key)) {
         return Ok(Some(hint));
     }
-    Ok(find(guard, list)?.remove(&entry.key))
+    Ok(find(run, list)?.remove(&entry.key))
 }
 
 fn send(
-    guard: &Run,
+    run: &Run,
     file: &KeptFile,
     list: &KeptList,
     entry: &KeptMessage,
@@ -392,17 +391,17 @@ fn send(
         ..Who::default()
     };
     let whole = Message::new(stored.head());
-    let envelope = caller::envelope(&who, &|_| None, &whole, &guard.config, &guard.account);
+    let envelope = caller::envelope(&who, &|_| None, &whole, &run.config, &run.account);
     let start = stored.head().len() - whole.content().len();
     // As it was before it was kept.
     let dropped: Vec<&str> = headers::KEPT_FIELDS.iter().chain(&STATE_FIELDS).copied().collect();
-    let intake =
+    let buffer =
         MessageBuffer::collect(|to| quoting::copy(stored.reader(start), to, &dropped, LineQuoting::None).map(drop));
-    let intake = intake.map_err(fail)?;
-    let message = Message::new(intake.head());
-    let judgement = deliver::judge::judge(&message, &envelope, &guard.config);
-    let case = Delivery {
-        intake: &intake,
+    let buffer = buffer.map_err(fail)?;
+    let message = Message::new(buffer.head());
+    let judgement = deliver::judge::judge(&message, &envelope, &run.config);
+    let delivery = Delivery {
+        buffer: &buffer,
         message,
         envelope,
         judgement,
@@ -413,17 +412,17 @@ fn send(
         name: OnceCell::new(),
     };
     let at = now.unix_timestamp();
-    file.add(guard, &list.own, at, &[KeptEvent::Sending(&entry.key)])?;
+    file.add(run, &list.own, at, &[KeptEvent::Sending(&entry.key)])?;
     // The user has it: what comes back need not be put there again.
-    history::note_kept(guard, &case);
-    let sent = forward::send(guard, &case, &case.destinations, &Sketches::default())?;
+    history::note_kept(run, &delivery);
+    let sent = forward::send(run, &delivery, &delivery.destinations, &Sketches::default())?;
     if let Some(refusal) = sent.refused.first() {
         let event = KeptEvent::Kept(&entry.key, KeptReason::Refused, &refusal.said);
-        file.add(guard, &list.own, at, &[event])?;
+        file.add(run, &list.own, at, &[event])?;
         let text = format!("spoolguard: cannot send to {}: {}", list.destination, refusal.said);
         let _ = writeln!(io::stderr(), "{}", visible(&text));
         return Ok(Status::Wrong);
     }
-    file.add(guard, &list.own, at, &[KeptEvent::Sent(&entry.key)])?;
+    file.add(run, &list.own, at, &[KeptEvent::Sent(&entry.key)])?;
     Ok(Status::Done)
 }

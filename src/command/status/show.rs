@@ -59,19 +59,19 @@ struct KeptForDestination {
 
 impl KeptForDestination {
     /// Of each list what is still in the mailbox: what the user has removed is no longer kept.
-    fn take(guard: &Run) -> (Vec<Self>, Option<String>) {
+    fn take(run: &Run) -> (Vec<Self>, Option<String>) {
         let (mut found, mut wrong) = (Vec::new(), None);
-        for list in kept::all(guard) {
+        for list in kept::all(run) {
             match list {
                 Ok(mut list) => {
                     if list.waiting().next().is_none() {
                         continue;
                     }
-                    match find(guard, &list) {
+                    match find(run, &list) {
                         Ok(places) => list.entries.retain(|entry| places.contains_key(&entry.key)),
                         Err(e) => wrong = Some(e.to_string()),
                     }
-                    let command = headers::send_kept_command(&guard.account.name, &list.destination);
+                    let command = headers::send_kept_command(&run.account.name, &list.destination);
                     found.push(Self { list, command });
                 }
                 Err(e) => wrong = Some(e.to_string()),
@@ -85,28 +85,28 @@ impl KeptForDestination {
 impl View {
     /// Looks, and changes nothing. What time has made due is shown as if it were done.
     #[must_use]
-    pub fn take(guard: &Run, now: OffsetDateTime) -> Self {
-        let settings = &guard.config.destinations;
-        let (mut routes, wrong) = match destinations::store(guard).map(|store| destinations::read(&store)) {
+    pub fn take(run: &Run, now: OffsetDateTime) -> Self {
+        let settings = &run.config.destinations;
+        let (mut routes, wrong) = match destinations::store(run).map(|store| destinations::read(&store)) {
             None => (Destinations::default(), None),
             Some(Ok(routes)) => (routes, None),
             Some(Err(e)) => (Destinations::default(), Some(e.to_string())),
         };
         routes.tick(moment(now), settings);
-        let (diverted, wrong) = match throttle::counts(guard, now.unix_timestamp()) {
+        let (diverted, wrong) = match throttle::counts(run, now.unix_timestamp()) {
             Ok(counts) => (counts, wrong),
             Err(e) => (None, wrong.or(Some(e.to_string()))),
         };
-        let (kept, unread) = KeptForDestination::take(guard);
+        let (kept, unread) = KeptForDestination::take(run);
         let wrong = wrong.or(unread);
-        let wrong = guard.state_trouble().map(|e| e.to_string()).or(wrong);
-        let held = guard.state_dir().unwrap_or_default().join("held");
+        let wrong = run.state_trouble().map(|e| e.to_string()).or(wrong);
+        let held = run.state_dir().unwrap_or_default().join("held");
         let (held_count, held_bytes) = count(&held);
-        let forwarded = guard.state_dir().unwrap_or_default().join(FORWARDED_DIR);
+        let forwarded = run.state_dir().unwrap_or_default().join(FORWARDED_DIR);
         let (forwarded_count, forwarded_bytes) = count(&forwarded);
         Self {
-            user: guard.account.name.clone(),
-            mailbox: guard.mailbox(),
+            user: run.account.name.clone(),
+            mailbox: run.mailbox(),
             now: moment(now),
             settings: settings.clone(),
             routes,
@@ -114,10 +114,8 @@ impl View {
             unreturnable: (forwarded_count, forwarded_bytes, forwarded),
             diverted,
             kept,
-            overflow: guard
-                .state_dir()
-                .and_then(|dir| overflow::look(&dir, guard.account.uid)),
-            journals: set_aside::find(&guard.mailbox(), guard.state_dir().as_deref()),
+            overflow: run.state_dir().and_then(|dir| overflow::look(&dir, run.account.uid)),
+            journals: set_aside::find(&run.mailbox(), run.state_dir().as_deref()),
             wrong,
         }
     }

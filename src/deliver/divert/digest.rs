@@ -35,13 +35,13 @@ const ROOM_BYTES: u64 = 1 << 20;
 
 /// Sends the digest behind a message that was settled, if it is due. That message is safe, and nothing here changes that. What is
 /// plainly delivered does not even look.
-pub fn send_behind(guard: &Run, case: &Delivery<'_>, result: &Result<Outcome, Error>) {
-    let looks = match (result, case.action) {
+pub fn send_behind(run: &Run, delivery: &Delivery<'_>, result: &Result<Outcome, Error>) {
+    let looks = match (result, delivery.action) {
         (Err(_), _) | (Ok(Outcome::Appended { .. }), Action::Append) => false,
         (Ok(_), Action::Append | Action::Keep(_) | Action::Forward(_) | Action::Divert(_)) => true,
     };
-    if looks && let Err(e) = send_due(guard, case.date) {
-        tracing::warn!(user = guard.account.name, note = %e, "the digest is tried again in an hour");
+    if looks && let Err(e) = send_due(run, delivery.date) {
+        tracing::warn!(user = run.account.name, note = %e, "the digest is tried again in an hour");
     }
 }
 
@@ -58,40 +58,40 @@ pub enum DigestSent {
 ///
 /// # Errors
 /// When the memory cannot be read or written, or the digest cannot be sent.
-pub fn send_due(guard: &Run, now: OffsetDateTime) -> Result<DigestSent, Error> {
+pub fn send_due(run: &Run, now: OffsetDateTime) -> Result<DigestSent, Error> {
     let seconds = now.unix_timestamp();
     // Looked at without the lock first: it is seldom due.
-    if throttle::look(guard)?.is_none_or(|mut state| state.begin_digest(seconds).is_none()) {
+    if throttle::look(run)?.is_none_or(|mut state| state.begin_digest(seconds).is_none()) {
         return Ok(DigestSent::NotDue);
     }
-    let Some(digest) = throttle::change(guard, |state| state.begin_digest(seconds))?.flatten() else {
+    let Some(digest) = throttle::change(run, |state| state.begin_digest(seconds))?.flatten() else {
         return Ok(DigestSent::NotDue);
     };
-    let admin = guard.config.admin.as_str();
-    let message = message(guard, &digest, now);
+    let admin = run.config.admin.as_str();
+    let message = message(run, &digest, now);
     if admin.starts_with('/') {
-        let limit = guard.config.digest.admin_limit.bound();
+        let limit = run.config.digest.admin_limit.bound();
         let limit_bytes = limit.map(|bytes| bytes.saturating_add(ROOM_BYTES));
-        let owner = Owner::Trusted(guard.account.uid);
-        notify::append(guard, Path::new(admin), owner, &message, now, limit_bytes)?;
+        let owner = Owner::Trusted(run.account.uid);
+        notify::append(run, Path::new(admin), owner, &message, now, limit_bytes)?;
     } else {
-        notify::submit(guard, "send the digest to", admin, &message)?;
+        notify::submit(run, "send the digest to", admin, &message)?;
     }
     tracing::info!(
         action = "digest",
-        user = guard.account.name,
+        user = run.account.name,
         to = admin,
         messages = digest.tally().all(),
         dropped = digest.pushed_out
     );
-    throttle::change(guard, |state| state.told(&digest))?;
+    throttle::change(run, |state| state.told(&digest))?;
     Ok(DigestSent::Yes)
 }
 
-fn message(guard: &Run, digest: &DigestContent, now: OffsetDateTime) -> String {
+fn message(run: &Run, digest: &DigestContent, now: OffsetDateTime) -> String {
     // It comes from a file that the user can change: it must not add header fields.
     let own = headers::word(if digest.address.is_empty() {
-        &guard.account.name
+        &run.account.name
     } else {
         &digest.address
     });
@@ -101,12 +101,12 @@ fn message(guard: &Run, digest: &DigestContent, now: OffsetDateTime) -> String {
         headers::word(&account::host_name())
     );
     let id = format!("{}.{}.digest", now.unix_timestamp_nanos(), std::process::id());
-    let text = text(guard, &own, digest);
-    quota_notice::message(&own, &guard.config.admin, now, &id, &(mark + &text))
+    let text = text(run, &own, digest);
+    quota_notice::message(&own, &run.config.admin, now, &id, &(mark + &text))
 }
 
 /// Subject and text.
-fn text(guard: &Run, own: &str, digest: &DigestContent) -> String {
+fn text(run: &Run, own: &str, digest: &DigestContent) -> String {
     let tally = digest.tally();
     let mut text = format!(
         "Subject: {} diverted messages of {own} were held back\n\n\
@@ -116,13 +116,13 @@ fn text(guard: &Run, own: &str, digest: &DigestContent) -> String {
         headers::moment(Moment::at(digest.since)),
         headers::moment(Moment::at(digest.until)),
         tally.all(),
-        if guard.config.admin.starts_with('/') {
+        if run.config.admin.starts_with('/') {
             ", or\nyour mbox is full"
         } else {
             ""
         }
     );
-    let dir = for_shell(&throttle::dir(guard).unwrap_or_default());
+    let dir = for_shell(&throttle::dir(run).unwrap_or_default());
     for storm in digest.storms.iter().take(LISTED) {
         let _ = writeln!(text, "{}", told(storm));
         if storm.untold.held > 0 {
@@ -162,7 +162,7 @@ fn text(guard: &Run, own: &str, digest: &DigestContent) -> String {
             headers::KEPT_HEADER
         );
     }
-    if let Some(sample) = digest.storms.iter().find_map(|storm| sample(guard, storm)) {
+    if let Some(sample) = digest.storms.iter().find_map(|storm| sample(run, storm)) {
         let _ = write!(text, "\nOne of them begins:\n\n{sample}");
     }
     text
@@ -188,8 +188,8 @@ fn told(storm: &Storm) -> String {
 }
 
 /// The beginning of one held message, indented: what it says is not ours.
-fn sample(guard: &Run, storm: &Storm) -> Option<String> {
-    let bytes = throttle::sample(guard, &storm.key, SAMPLE_BYTES)?;
+fn sample(run: &Run, storm: &Storm) -> Option<String> {
+    let bytes = throttle::sample(run, &storm.key, SAMPLE_BYTES)?;
     let text = String::from_utf8_lossy(&bytes);
     Some(
         text.lines()

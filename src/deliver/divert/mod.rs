@@ -26,25 +26,25 @@ use crate::submit::SubmitResult;
 ///
 /// # Errors
 /// When it could not be diverted; the error says whether trying again can help.
-pub fn divert(guard: &Run, case: &Delivery<'_>, why: Why) -> Result<Outcome, Error> {
-    let admin = guard.config.admin.as_str();
-    if is_the_user(guard, &case.envelope.own, admin) {
+pub fn divert(run: &Run, delivery: &Delivery<'_>, why: Why) -> Result<Outcome, Error> {
+    let admin = run.config.admin.as_str();
+    if is_the_user(run, &delivery.envelope.own, admin) {
         let cause = "the administrator is the user";
         return Err(Error::new(Category::Configuration, "divert to", admin, cause).needs_mending());
     }
-    match Throttle::open(guard, case) {
-        (throttle, Step::Send) => send(guard, case, why, &throttle),
-        (throttle, step @ (Step::Hold(_) | Step::Keep(_))) => put_aside(guard, case, why, &throttle, step),
+    match Throttle::open(run, delivery) {
+        (throttle, Step::Send) => send(run, delivery, why, &throttle),
+        (throttle, step @ (Step::Hold(_) | Step::Keep(_))) => put_aside(run, delivery, why, &throttle, step),
     }
 }
 
 /// Sends it to the administrator. An mbox may turn out to be full only now.
-fn send(guard: &Run, case: &Delivery<'_>, why: Why, throttle: &Throttle<'_>) -> Result<Outcome, Error> {
-    let admin = guard.config.admin.as_str();
+fn send(run: &Run, delivery: &Delivery<'_>, why: Why, throttle: &Throttle<'_>) -> Result<Outcome, Error> {
+    let admin = run.config.admin.as_str();
     let sent = if admin.starts_with('/') {
-        to_path(guard, case, why, Path::new(admin))
+        to_path(run, delivery, why, Path::new(admin))
     } else {
-        to_address(guard, case, why, admin).map(Some)
+        to_address(run, delivery, why, admin).map(Some)
     };
     match sent {
         Ok(Some(outcome)) => {
@@ -53,11 +53,11 @@ fn send(guard: &Run, case: &Delivery<'_>, why: Why, throttle: &Throttle<'_>) -> 
         }
         Ok(None) => {
             tracing::warn!(
-                user = guard.account.name,
+                user = run.account.name,
                 to = admin,
                 "the administrator's mbox is full: empty it, or raise storm.admin_limit"
             );
-            put_aside(guard, case, why, throttle, throttle.admin_is_full())
+            put_aside(run, delivery, why, throttle, throttle.admin_is_full())
         }
         Err(e) => {
             throttle.take_back();
@@ -68,69 +68,69 @@ fn send(guard: &Run, case: &Delivery<'_>, why: Why, throttle: &Throttle<'_>) -> 
 
 /// Does without the administrator.
 fn put_aside(
-    guard: &Run,
-    case: &Delivery<'_>,
+    run: &Run,
+    delivery: &Delivery<'_>,
     why: Why,
     throttle: &Throttle<'_>,
     step: Step,
 ) -> Result<Outcome, Error> {
     let reason = match step {
-        Step::Send => return send(guard, case, why, throttle),
-        Step::Keep(reason) => return keep(guard, case, why, reason),
+        Step::Send => return send(run, delivery, why, throttle),
+        Step::Keep(reason) => return keep(run, delivery, why, reason),
         Step::Hold(reason) => reason,
     };
-    match throttle.hold(case, &fields(case, why), reason) {
+    match throttle.hold(delivery, &fields(delivery, why), reason) {
         Ok(held) => Ok(Outcome::Held {
             at: held.path().to_owned(),
             note: throttle::reason_text(reason),
         }),
         Err(e) if reason == HeldBackReason::Full => {
-            tracing::warn!(user = guard.account.name, note = %e, "kept, because it cannot be held");
+            tracing::warn!(user = run.account.name, note = %e, "kept, because it cannot be held");
             throttle.keep_after_all();
-            keep(guard, case, why, reason)
+            keep(run, delivery, why, reason)
         }
         Err(e) => {
-            tracing::warn!(user = guard.account.name, note = %e, "sent all the same, because it cannot be held");
+            tracing::warn!(user = run.account.name, note = %e, "sent all the same, because it cannot be held");
             throttle.send_after_all();
-            send(guard, case, why, throttle)
+            send(run, delivery, why, throttle)
         }
     }
 }
 
 /// Keeps a message that may be the only copy, where nothing pushes it out: in the user's mailbox; where that is full and its mail
 /// would go to the administrator, in the overflow.
-fn keep(guard: &Run, case: &Delivery<'_>, why: Why, reason: HeldBackReason) -> Result<Outcome, Error> {
+fn keep(run: &Run, delivery: &Delivery<'_>, why: Why, reason: HeldBackReason) -> Result<Outcome, Error> {
     if why == Why::OverQuota {
-        return overflow::put(guard, case, "");
+        return overflow::put(run, delivery, "");
     }
-    let over = match guard.config.quota.when_full {
+    let over = match run.config.quota.when_full {
         Over::Divert => Over::Overflow,
         over @ (Over::Defer | Over::Refuse | Over::Overflow | Over::Archive) => over,
     };
     let cause = throttle::reason_text(reason);
-    let error = Error::new(Category::System, "divert to", &guard.config.admin, cause);
-    settle::keep(guard, case, &error.to_string(), over)
+    let error = Error::new(Category::System, "divert to", &run.config.admin, cause);
+    settle::keep(run, delivery, &error.to_string(), over)
 }
 
-fn fields(case: &Delivery<'_>, why: Why) -> String {
-    let own = case.own_address();
-    let recipient = case.envelope.recipient.as_deref().unwrap_or(&own);
+fn fields(delivery: &Delivery<'_>, why: Why) -> String {
+    let own = delivery.own_address();
+    let recipient = delivery.envelope.recipient.as_deref().unwrap_or(&own);
     let host = account::host_name();
     headers::divert_fields(
-        &case.judgement,
+        &delivery.judgement,
         &why.to_string(),
-        &case.envelope.own.loop_mark(),
+        &delivery.envelope.own.loop_mark(),
         recipient,
         &host,
-        case.message.line_end(),
-    ) + &headers::separator_field(&case.message)
+        delivery.message.line_end(),
+    ) + &headers::separator_field(&delivery.message)
 }
 
 /// Appends it to the administrator's mbox; none where that is full.
-fn to_path(guard: &Run, case: &Delivery<'_>, why: Why, path: &Path) -> Result<Option<Outcome>, Error> {
-    let limit_bytes = guard.config.digest.admin_limit.bound();
+fn to_path(run: &Run, delivery: &Delivery<'_>, why: Why, path: &Path) -> Result<Option<Outcome>, Error> {
+    let limit_bytes = run.config.digest.admin_limit.bound();
     Ok(
-        match store::append_within(guard, case, path, &fields(case, why), limit_bytes)? {
+        match store::append_within(run, delivery, path, &fields(delivery, why), limit_bytes)? {
             Room::Taken => Some(Outcome::Diverted {
                 to: path.display().to_string(),
                 held: None,
@@ -142,24 +142,24 @@ fn to_path(guard: &Run, case: &Delivery<'_>, why: Why, path: &Path) -> Result<Op
 
 /// Sends it with the null sender, so that it can never bounce back. A mail system drops such a message when it cannot deliver
 /// it, and nobody is told: so a copy is held first.
-fn to_address(guard: &Run, case: &Delivery<'_>, why: Why, admin: &str) -> Result<Outcome, Error> {
-    let Some(dir) = guard.state_dir() else {
+fn to_address(run: &Run, delivery: &Delivery<'_>, why: Why, admin: &str) -> Result<Outcome, Error> {
+    let Some(dir) = run.state_dir() else {
         let cause = "there is no state directory to hold a copy in";
         return Err(Error::new(Category::System, "divert to", admin, cause).needs_mending());
     };
-    let fields = fields(case, why);
-    let sender = access::separator_sender(&case.envelope.sender, &guard.account);
-    let held = held::hold(&dir.join("held"), "", store::letter(guard, case, &sender, &fields))?;
+    let fields = fields(delivery, why);
+    let sender = access::separator_sender(&delivery.envelope.sender, &run.account);
+    let held = held::hold(&dir.join("held"), "", store::letter(run, delivery, &sender, &fields))?;
     if held.pushed_out() > 0 {
         tracing::warn!(
-            user = guard.account.name,
+            user = run.account.name,
             dropped = held.pushed_out(),
             "older held copies were removed"
         );
     }
     let recipients = [admin.to_owned()];
-    let letter = forward::letter(case, "", &recipients, &fields);
-    match submit::submit(&forward::way(guard), letter, &guard.deadline) {
+    let letter = forward::letter(delivery, "", &recipients, &fields);
+    match submit::submit(&forward::way(run), letter, &run.deadline) {
         Ok(SubmitResult::Accepted) => Ok(Outcome::Diverted {
             to: admin.to_owned(),
             held: Some(held.path().to_owned()),

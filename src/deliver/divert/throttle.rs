@@ -33,7 +33,7 @@ const MORE_DIR: &str = "more";
 /// One message before the memory.
 #[derive(Debug)]
 pub struct Throttle<'a> {
-    guard: &'a Run,
+    run: &'a Run,
     print: Similarity,
     now: i64,
     memory: Remembered,
@@ -48,19 +48,19 @@ enum Remembered {
 
 impl<'a> Throttle<'a> {
     /// Decides what shall become of a message that is to be diverted.
-    pub fn open(guard: &'a Run, case: &Delivery<'_>) -> (Self, Step) {
-        let header_bytes = case.message.content().len() - case.message.body().len();
-        let body_bytes = case.content_bytes().saturating_sub(header_bytes as u64);
+    pub fn open(run: &'a Run, delivery: &Delivery<'_>) -> (Self, Step) {
+        let header_bytes = delivery.message.content().len() - delivery.message.body().len();
+        let body_bytes = delivery.content_bytes().saturating_sub(header_bytes as u64);
         let mut throttle = Self {
-            guard,
-            print: similarity(&case.judgement, &case.message, body_bytes),
-            now: case.date.unix_timestamp(),
+            run,
+            print: similarity(&delivery.judgement, &delivery.message, body_bytes),
+            now: delivery.date.unix_timestamp(),
             memory: Remembered::Holds,
         };
-        let limits = Limits::from(&guard.config.digest);
-        let address = case.own_address();
+        let limits = Limits::from(&run.config.digest);
+        let address = delivery.own_address();
         let (print, now) = (&throttle.print, throttle.now);
-        let decided = change(guard, |state| {
+        let decided = change(run, |state| {
             if !address.is_empty() {
                 state.address = address;
             }
@@ -69,12 +69,12 @@ impl<'a> Throttle<'a> {
         let step = match decided {
             Ok(Some(step)) => step,
             Ok(None) => {
-                tracing::debug!(user = guard.account.name, "no state directory: storms are not noticed");
+                tracing::debug!(user = run.account.name, "no state directory: storms are not noticed");
                 throttle.memory = Remembered::Fails;
                 Step::Send
             }
             Err(e) => {
-                tracing::warn!(user = guard.account.name, note = %e, "storms are not noticed");
+                tracing::warn!(user = run.account.name, note = %e, "storms are not noticed");
                 throttle.memory = Remembered::Fails;
                 Step::Send
             }
@@ -114,22 +114,22 @@ impl<'a> Throttle<'a> {
     ///
     /// # Errors
     /// When it cannot be stored.
-    pub fn hold(&self, case: &Delivery<'_>, fields: &str, reason: HeldBackReason) -> Result<HeldCopy, Error> {
+    pub fn hold(&self, delivery: &Delivery<'_>, fields: &str, reason: HeldBackReason) -> Result<HeldCopy, Error> {
         let sort = match reason {
             HeldBackReason::Equal(_) => EQUAL_DIR,
             HeldBackReason::Budget(_) | HeldBackReason::Full => MORE_DIR,
         };
-        let Some(dir) = dir(self.guard) else {
+        let Some(dir) = dir(self.run) else {
             let cause = "there is no state directory";
             return Err(Error::new(Category::System, "hold", "the message", cause).needs_mending());
         };
-        let sender = access::separator_sender(&case.envelope.sender, &self.guard.account);
-        let letter = store::letter(self.guard, case, &sender, fields);
+        let sender = access::separator_sender(&delivery.envelope.sender, &self.run.account);
+        let letter = store::letter(self.run, delivery, &sender, fields);
         let held = held::hold(&dir.join(sort), &self.print.key, letter)?;
         let pushed_out = held.pushed_out() as u64;
         if pushed_out > 0 {
             tracing::warn!(
-                user = self.guard.account.name,
+                user = self.run.account.name,
                 dropped = pushed_out,
                 "older held reports were removed"
             );
@@ -142,8 +142,8 @@ impl<'a> Throttle<'a> {
     fn note<R>(&self, note: impl FnOnce(&mut StormState) -> R) -> Option<R> {
         match self.memory {
             Remembered::Fails => None,
-            Remembered::Holds => change(self.guard, note).unwrap_or_else(|e| {
-                tracing::warn!(user = self.guard.account.name, note = %e, "a count is wrong now");
+            Remembered::Holds => change(self.run, note).unwrap_or_else(|e| {
+                tracing::warn!(user = self.run.account.name, note = %e, "a count is wrong now");
                 None
             }),
         }
@@ -161,23 +161,23 @@ pub enum OwnBounce {
 }
 
 /// Takes a place for a report about the user's own mail. Where nothing is remembered, each has one.
-pub fn admit_own_bounce(guard: &Run, case: &Delivery<'_>) -> OwnBounce {
-    let (now, limits) = (case.date.unix_timestamp(), Limits::from(&guard.config.digest));
-    match change(guard, |state| state.admit_own_bounce(now, limits)) {
+pub fn admit_own_bounce(run: &Run, delivery: &Delivery<'_>) -> OwnBounce {
+    let (now, limits) = (delivery.date.unix_timestamp(), Limits::from(&run.config.digest));
+    match change(run, |state| state.admit_own_bounce(now, limits)) {
         Ok(Some(false)) => OwnBounce::TooMany,
         Ok(Some(true) | None) => OwnBounce::Fits,
         Err(e) => {
-            tracing::warn!(user = guard.account.name, note = %e, "reports about own mail are not counted");
+            tracing::warn!(user = run.account.name, note = %e, "reports about own mail are not counted");
             OwnBounce::Fits
         }
     }
 }
 
 /// Gives the place back: the report goes back to the MTA.
-pub fn take_back_own_bounce(guard: &Run, case: &Delivery<'_>) {
-    let now = case.date.unix_timestamp();
-    if let Err(e) = change(guard, |state| state.take_back_own_bounce(now)) {
-        tracing::warn!(user = guard.account.name, note = %e, "a count is wrong now");
+pub fn take_back_own_bounce(run: &Run, delivery: &Delivery<'_>) {
+    let now = delivery.date.unix_timestamp();
+    if let Err(e) = change(run, |state| state.take_back_own_bounce(now)) {
+        tracing::warn!(user = run.account.name, note = %e, "a count is wrong now");
     }
 }
 
@@ -193,14 +193,14 @@ pub fn reason_text(reason: HeldBackReason) -> String {
 
 /// Where counted messages are held; none where there is no state directory.
 #[must_use]
-pub fn dir(guard: &Run) -> Option<PathBuf> {
-    Some(guard.state_dir()?.join(STORM_DIR))
+pub fn dir(run: &Run) -> Option<PathBuf> {
+    Some(run.state_dir()?.join(STORM_DIR))
 }
 
 /// The beginning of the last message that was held with this key.
 #[must_use]
-pub fn sample(guard: &Run, key: &str, bytes: u64) -> Option<Vec<u8>> {
-    let dir = dir(guard)?;
+pub fn sample(run: &Run, key: &str, bytes: u64) -> Option<Vec<u8>> {
+    let dir = dir(run)?;
     // The reports first: nobody has seen one of them.
     let mut dirs = [MORE_DIR, EQUAL_DIR].into_iter().map(|sort| dir.join(sort));
     dirs.find_map(|dir| held::sample(&dir, key, bytes))
@@ -210,16 +210,16 @@ pub fn sample(guard: &Run, key: &str, bytes: u64) -> Option<Vec<u8>> {
 ///
 /// # Errors
 /// When it cannot be read.
-pub fn counts(guard: &Run, now: i64) -> Result<Option<StormCounts>, Error> {
-    Ok(look(guard)?.map(|state| state.counts(now)))
+pub fn counts(run: &Run, now: i64) -> Result<Option<StormCounts>, Error> {
+    Ok(look(run)?.map(|state| state.counts(now)))
 }
 
 /// What is remembered now, unlocked; none where there is nothing, or nothing that can be understood.
 ///
 /// # Errors
 /// When it cannot be read.
-pub fn look(guard: &Run) -> Result<Option<StormState>, Error> {
-    let Some(store) = store(guard) else { return Ok(None) };
+pub fn look(run: &Run) -> Result<Option<StormState>, Error> {
+    let Some(store) = store(run) else { return Ok(None) };
     let content = store.read()?;
     Ok(content.and_then(|content| serde_json::from_slice(&content).ok()))
 }
@@ -228,11 +228,11 @@ pub fn look(guard: &Run) -> Result<Option<StormState>, Error> {
 ///
 /// # Errors
 /// When it cannot be locked, read or written; then nothing is changed.
-pub fn change<R>(guard: &Run, change: impl FnOnce(&mut StormState) -> R) -> Result<Option<R>, Error> {
-    let Some(store) = store(guard) else { return Ok(None) };
-    json_state::change(&store, &guard.account.name, &guard.deadline, change).map(Some)
+pub fn change<R>(run: &Run, change: impl FnOnce(&mut StormState) -> R) -> Result<Option<R>, Error> {
+    let Some(store) = store(run) else { return Ok(None) };
+    json_state::change(&store, &run.account.name, &run.deadline, change).map(Some)
 }
 
-fn store(guard: &Run) -> Option<Store> {
-    Some(Store::new(&guard.state_dir()?, STATE_FILE))
+fn store(run: &Run) -> Option<Store> {
+    Some(Store::new(&run.state_dir()?, STATE_FILE))
 }

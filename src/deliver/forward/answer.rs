@@ -36,9 +36,9 @@ pub enum Answered {
 /// Tells whether a message that came to a token is an answer. What comes with the null sender and has no mark of an answer was taken for
 /// a report before.
 #[must_use]
-pub fn is_answer(case: &Delivery<'_>) -> bool {
-    match case.judgement.verdict {
-        Verdict::Ordinary | Verdict::AutoReply(_) | Verdict::Receipt(_) => case.judgement.diverted_before.is_none(),
+pub fn is_answer(delivery: &Delivery<'_>) -> bool {
+    match delivery.judgement.verdict {
+        Verdict::Ordinary | Verdict::AutoReply(_) | Verdict::Receipt(_) => delivery.judgement.diverted_before.is_none(),
         Verdict::Loop(_) | Verdict::Bounce(_) | Verdict::Complaint(_) | Verdict::Notice(_) => false,
     }
 }
@@ -47,8 +47,8 @@ pub fn is_answer(case: &Delivery<'_>) -> bool {
 ///
 /// # Errors
 /// When the mail system cannot take it now.
-pub fn send(guard: &Run, case: &Delivery<'_>, token: &VerpToken) -> Result<Answered, Error> {
-    let found = history::recall(guard).map(|history| find(case, token, &history));
+pub fn send(run: &Run, delivery: &Delivery<'_>, token: &VerpToken) -> Result<Answered, Error> {
+    let found = history::recall(run).map(|history| find(delivery, token, &history));
     let writer = match found {
         None => {
             return Ok(Answered::NotSent(
@@ -59,10 +59,10 @@ pub fn send(guard: &Run, case: &Delivery<'_>, token: &VerpToken) -> Result<Answe
         Some(Ok(writer)) => writer,
     };
     let recipients = [writer];
-    let added = loop_field(case);
-    let answers = submit::submit_each(&way(guard), letter(case, "", &recipients, &added), &guard.deadline);
+    let added = loop_field(delivery);
+    let answers = submit::submit_each(&way(run), letter(delivery, "", &recipients, &added), &run.deadline);
     let fates: Vec<_> = answers.taken.iter().map(|to| (Fate::Answered, to.clone())).collect();
-    history::note_fates(guard, case, &fates, &Sketches::default());
+    history::note_fates(run, delivery, &fates, &Sketches::default());
     if let Some(e) = answers.later {
         return Err(e);
     }
@@ -74,7 +74,7 @@ pub fn send(guard: &Run, case: &Delivery<'_>, token: &VerpToken) -> Result<Answe
 }
 
 /// Whom the answer goes to; else what becomes of it.
-fn find(case: &Delivery<'_>, token: &VerpToken, history: &History) -> Result<String, Answered> {
+fn find(delivery: &Delivery<'_>, token: &VerpToken, history: &History) -> Result<String, Answered> {
     let not_sent = |why: &str| Err(Answered::NotSent(format!("it answers what was sent on, and {why}")));
     let lines = history.about(&HistoryKey::Text(token.message()));
     let lines = lines.iter().filter_map(|text| HistoryLine::read(text));
@@ -86,16 +86,16 @@ fn find(case: &Delivery<'_>, token: &VerpToken, history: &History) -> Result<Str
     let Some(address) = Address::parse(&writer).filter(|_| writer != "-" && is_plain(&writer)) else {
         return not_sent("that had no sender");
     };
-    if case.envelope.own.contains(&address) {
+    if delivery.envelope.own.contains(&address) {
         return not_sent("that was the user's own message");
     }
-    if matches!(&case.envelope.sender, Sender::Address(sender) if sender.eq_ignore_ascii_case(&writer)) {
+    if matches!(&delivery.envelope.sender, Sender::Address(sender) if sender.eq_ignore_ascii_case(&writer)) {
         return not_sent("comes from whoever wrote that");
     }
-    let now = case.date.unix_timestamp();
+    let now = delivery.date.unix_timestamp();
     let answers = history.about(&HistoryKey::count(Fate::Answered, &writer));
     let answers: Vec<_> = answers.iter().filter_map(|text| HistoryLine::read(text)).collect();
-    if answers.iter().any(|line| case.name().is(line.name)) {
+    if answers.iter().any(|line| delivery.name().is(line.name)) {
         return Err(Answered::Repeated(format!("{writer} had this same answer")));
     }
     for (most, within) in [AN_HOUR, A_DAY] {

@@ -8,33 +8,33 @@ use crate::deliver::forward::{history, verp};
 /// The destinations that this message reports about; none where it is no report, or proves nothing. `known` are those that the user's
 /// mail goes to, as far as the caller knows, beside the ones of this run.
 #[must_use]
-pub fn find(guard: &Run, case: &Delivery<'_>, known: &[String]) -> Vec<ForwardFailure> {
-    let Some(bounce) = case.judgement.verdict.bounce() else {
+pub fn find(run: &Run, delivery: &Delivery<'_>, known: &[String]) -> Vec<ForwardFailure> {
+    let Some(bounce) = delivery.judgement.verdict.bounce() else {
         return Vec::new();
     };
-    let mut destinations = case.destinations.clone();
+    let mut destinations = delivery.destinations.clone();
     destinations.extend(
         known
             .iter()
-            .filter(|address| !case.destinations.contains(address))
+            .filter(|address| !delivery.destinations.contains(address))
             .cloned(),
     );
     let sent_to = bounce
         .quoted_message_id
         .as_deref()
-        .map(|id| history::sent_to(guard, id))
+        .map(|id| history::sent_to(run, id))
         .unwrap_or_default();
     let named;
-    let token = match case.token {
+    let token = match delivery.token {
         Some(claim) => {
             // It holds no address, only what tells one from another: whoever it is for is among these.
             let mut candidates = destinations.clone();
-            candidates.extend(history::sent_with(guard, &claim));
+            candidates.extend(history::sent_with(run, &claim));
             candidates.extend(bounce.recipients.iter().map(|recipient| recipient.address.clone()));
             named = candidates.into_iter().find(|address| claim.is_for(address));
             named.as_deref().map_or(Token::Missing, Token::For)
         }
-        None if verp::are_required(guard, &case.envelope) => Token::Missing,
+        None if verp::are_required(run, &delivery.envelope) => Token::Missing,
         None => Token::Unused,
     };
     let evidence = AttributionEvidence {

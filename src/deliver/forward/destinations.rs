@@ -30,13 +30,13 @@ pub fn moment(date: OffsetDateTime) -> Moment {
 
 /// Where the memory is; none where it is switched off, or there is no place for it.
 #[must_use]
-pub fn store(guard: &Run) -> Option<Store> {
-    if !guard.config.destinations.suspend {
+pub fn store(run: &Run) -> Option<Store> {
+    if !run.config.destinations.suspend {
         return None;
     }
-    let Some(dir) = guard.state_dir() else {
+    let Some(dir) = run.state_dir() else {
         tracing::debug!(
-            user = guard.account.name,
+            user = run.account.name,
             note = "no state directory to remember destinations in"
         );
         return None;
@@ -56,11 +56,11 @@ pub fn read(store: &Store) -> Result<Destinations, Error> {
 }
 
 /// Changes what is remembered. Trouble is logged, and otherwise nothing happened.
-pub fn try_change<R>(guard: &Run, store: &Store, action: impl FnOnce(&mut Destinations) -> R) -> Option<R> {
-    match json_state::change(store, &guard.account.name, &guard.deadline, action) {
+pub fn try_change<R>(run: &Run, store: &Store, action: impl FnOnce(&mut Destinations) -> R) -> Option<R> {
+    match json_state::change(store, &run.account.name, &run.deadline, action) {
         Ok(result) => Some(result),
         Err(e) => {
-            tracing::warn!(user = guard.account.name, note = %e, "nothing is remembered of what became of this message");
+            tracing::warn!(user = run.account.name, note = %e, "nothing is remembered of what became of this message");
             None
         }
     }
@@ -73,32 +73,32 @@ pub struct DueNotices(pub Vec<PendingNotice>);
 
 impl DueNotices {
     /// Writes them.
-    pub fn write(self, guard: &Run, case: &Delivery<'_>) {
-        tell(guard, &case.envelope.own, case.date, self.0);
+    pub fn write(self, run: &Run, delivery: &Delivery<'_>) {
+        tell(run, &delivery.envelope.own, delivery.date, self.0);
     }
 }
 
 /// Writes notices that were taken, and notes which of them are written.
-pub fn tell(guard: &Run, own: &OwnAddresses, date: OffsetDateTime, notices: Vec<PendingNotice>) {
-    let (false, Some(store)) = (notices.is_empty(), store(guard)) else {
+pub fn tell(run: &Run, own: &OwnAddresses, date: OffsetDateTime, notices: Vec<PendingNotice>) {
+    let (false, Some(store)) = (notices.is_empty(), store(run)) else {
         return;
     };
     let mut written = Vec::new();
     let mut failed = Vec::new();
     for notice in &notices {
         if notice.tries == 0 && notice.to == To::User {
-            log(guard, notice);
+            log(run, notice);
         }
-        match notices::write(guard, own, notice, date) {
+        match notices::write(run, own, notice, date) {
             Ok(()) => written.push(notice.number),
             Err(e) => {
-                let to = notices::receiver(guard, notice.to);
-                tracing::warn!(user = guard.account.name, to, note = %e, "a notice is not written yet");
+                let to = notices::receiver(run, notice.to);
+                tracing::warn!(user = run.account.name, to, note = %e, "a notice is not written yet");
                 failed.push(notice.number);
             }
         }
     }
-    let given_up = try_change(guard, &store, |routes| {
+    let given_up = try_change(run, &store, |routes| {
         written.iter().for_each(|number| routes.written(*number));
         let now = moment(date);
         failed
@@ -107,10 +107,10 @@ pub fn tell(guard: &Run, own: &OwnAddresses, date: OffsetDateTime, notices: Vec<
             .collect::<Vec<_>>()
     });
     for notice in given_up.into_iter().flatten() {
-        let to = notices::receiver(guard, notice.to);
+        let to = notices::receiver(run, notice.to);
         let destination = notice.destination;
         tracing::error!(
-            user = guard.account.name,
+            user = run.account.name,
             to,
             destination,
             "a notice could not be written for two weeks, and is given up"
@@ -118,13 +118,13 @@ pub fn tell(guard: &Run, own: &OwnAddresses, date: OffsetDateTime, notices: Vec<
     }
 }
 
-fn log(guard: &Run, notice: &PendingNotice) {
+fn log(run: &Run, notice: &PendingNotice) {
     let action = match notice.event {
         DestinationEvent::Suspended | DestinationEvent::SuspendedByHand => "suspend",
         DestinationEvent::Reopened | DestinationEvent::ReopenedByHand => "resume",
     };
     let said = notice.last.as_ref().map(|last| last.said.as_str());
-    let (user, to, kept) = (&guard.account.name, &notice.destination, notice.kept);
+    let (user, to, kept) = (&run.account.name, &notice.destination, notice.kept);
     tracing::warn!(action, user, to, said, kept);
 }
 
@@ -132,46 +132,41 @@ fn log(guard: &Run, notice: &PendingNotice) {
 ///
 /// # Errors
 /// When what is remembered cannot be read or changed.
-pub fn due(guard: &Run, own: &OwnAddresses, date: OffsetDateTime) -> Result<(), Error> {
-    let Some(store) = store(guard) else {
+pub fn due(run: &Run, own: &OwnAddresses, date: OffsetDateTime) -> Result<(), Error> {
+    let Some(store) = store(run) else {
         return Ok(());
     };
     // Nearly nobody has anything, and what cannot be understood is set aside by that change.
     if matches!(read(&store), Ok(routes) if routes == Destinations::default()) {
         return Ok(());
     }
-    let (now, settings) = (moment(date), &guard.config.destinations);
-    let notices = json_state::change(
-        &store,
-        &guard.account.name,
-        &guard.deadline,
-        |routes: &mut Destinations| {
-            routes.tick(now, settings);
-            routes.take_due(now)
-        },
-    )?;
-    tell(guard, own, date, notices);
+    let (now, settings) = (moment(date), &run.config.destinations);
+    let notices = json_state::change(&store, &run.account.name, &run.deadline, |routes: &mut Destinations| {
+        routes.tick(now, settings);
+        routes.take_due(now)
+    })?;
+    tell(run, own, date, notices);
     Ok(())
 }
 
 /// The destinations that a message reports about, among those of this run and those that are remembered; none where it is no report.
 #[must_use]
-pub fn blames(guard: &Run, case: &Delivery<'_>) -> Vec<ForwardFailure> {
-    if case.judgement.verdict.bounce().is_none() {
+pub fn blames(run: &Run, delivery: &Delivery<'_>) -> Vec<ForwardFailure> {
+    if delivery.judgement.verdict.bounce().is_none() {
         return Vec::new();
     }
-    let routes = store(guard).and_then(|store| read(&store).ok()).unwrap_or_default();
+    let routes = store(run).and_then(|store| read(&store).ok()).unwrap_or_default();
     let known: Vec<_> = routes.routes.into_iter().map(|route| route.destination).collect();
-    attribution::find(guard, case, &known)
+    attribution::find(run, delivery, &known)
 }
 
 /// Learns from what a report says about forwards of ours.
-pub fn learn(guard: &Run, case: &Delivery<'_>, blames: &[ForwardFailure]) -> DueNotices {
-    let Some(store) = store(guard).filter(|_| !blames.is_empty()) else {
+pub fn learn(run: &Run, delivery: &Delivery<'_>, blames: &[ForwardFailure]) -> DueNotices {
+    let Some(store) = store(run).filter(|_| !blames.is_empty()) else {
         return DueNotices::default();
     };
-    let (now, settings) = (moment(case.date), &guard.config.destinations);
-    let dated = case.message.first("Date");
+    let (now, settings) = (moment(delivery.date), &run.config.destinations);
+    let dated = delivery.message.first("Date");
     let timely: Vec<_> = blames
         .iter()
         .filter(|blame| is_timely(blame.proof, dated.as_deref(), now))
@@ -179,8 +174,8 @@ pub fn learn(guard: &Run, case: &Delivery<'_>, blames: &[ForwardFailure]) -> Due
     if timely.is_empty() {
         return DueNotices::default();
     }
-    let (id, own) = (case.message.first("Message-ID"), case.own_address());
-    let told = try_change(guard, &store, |routes| {
+    let (id, own) = (delivery.message.first("Message-ID"), delivery.own_address());
+    let told = try_change(run, &store, |routes| {
         for blame in timely {
             routes.reported(blame, id.as_deref(), &own, now, settings);
         }
@@ -190,9 +185,9 @@ pub fn learn(guard: &Run, case: &Delivery<'_>, blames: &[ForwardFailure]) -> Due
 }
 
 /// Lists a message of which only the header came back, and of which there is no copy here.
-pub fn lose(guard: &Run, case: &Delivery<'_>, lost: &LostMessage) {
-    if let Some(store) = store(guard) {
-        let now = moment(case.date);
-        let _ = try_change(guard, &store, |routes| routes.lose(lost, now));
+pub fn lose(run: &Run, delivery: &Delivery<'_>, lost: &LostMessage) {
+    if let Some(store) = store(run) {
+        let now = moment(delivery.date);
+        let _ = try_change(run, &store, |routes| routes.lose(lost, now));
     }
 }

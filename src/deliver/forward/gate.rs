@@ -33,7 +33,7 @@ pub struct Gate {
 }
 
 /// Asks to which of the destinations that are open the message may go. A probe is taken: nobody else gets it until `end`.
-pub fn gate(guard: &Run, case: &Delivery<'_>, parted: Parted) -> Gate {
+pub fn gate(run: &Run, delivery: &Delivery<'_>, parted: Parted) -> Gate {
     let open = |destination: &String| (destination.clone(), Pass::Open);
     let destinations = &parted.open;
     let mut gate = Gate {
@@ -44,25 +44,25 @@ pub fn gate(guard: &Run, case: &Delivery<'_>, parted: Parted) -> Gate {
         is_kept: false,
         sent: None,
     };
-    let Some(store) = store(guard) else {
+    let Some(store) = store(run) else {
         return gate;
     };
     // One small read without a lock, and for nearly everybody there is nothing to read.
     let seen = match destinations::read(&store) {
         Ok(routes) => routes,
         Err(e) => {
-            tracing::warn!(user = guard.account.name, note = %e, "forwarded as if nothing were remembered");
+            tracing::warn!(user = run.account.name, note = %e, "forwarded as if nothing were remembered");
             // What is none of ours is set aside, so that this is said once.
-            let _ = try_change(guard, &store, |_| ());
+            let _ = try_change(run, &store, |_| ());
             return gate;
         }
     };
     if seen == Destinations::default() {
         return gate;
     }
-    let (now, settings, id) = (moment(case.date), &guard.config.destinations, message_id(case));
+    let (now, settings, id) = (moment(delivery.date), &run.config.destinations, message_id(delivery));
     let ask = |routes: &mut Destinations| -> Vec<(String, Pass)> {
-        let pass = |to: &String| (to.clone(), routes.pass(to, id.as_deref(), fit(case), now, settings));
+        let pass = |to: &String| (to.clone(), routes.pass(to, id.as_deref(), fit(delivery), now, settings));
         destinations.iter().map(pass).collect()
     };
     gate.is_remembered = seen.owes(now) || destinations.iter().any(|to| seen.find(to).is_some());
@@ -70,7 +70,7 @@ pub fn gate(guard: &Run, case: &Delivery<'_>, parted: Parted) -> Gate {
     gate.passes = ask(&mut changed);
     if changed != seen {
         // Again under the lock, so that only one run gets the probe.
-        gate.passes = match try_change(guard, &store, ask) {
+        gate.passes = match try_change(run, &store, ask) {
             Some(passes) => passes,
             None => gate.passes.into_iter().map(without_probe).collect(),
         };
@@ -80,15 +80,15 @@ pub fn gate(guard: &Run, case: &Delivery<'_>, parted: Parted) -> Gate {
 
 /// A message may be a probe if a report about it would come home. With `sender = "keep"` none ever does, and all that is known of a
 /// destination is sendmail's answer, which each message gets.
-fn fit(case: &Delivery<'_>) -> Fit {
-    match case.envelope.sender {
+fn fit(delivery: &Delivery<'_>) -> Fit {
+    match delivery.envelope.sender {
         Sender::Null => Fit::ForNothing,
         Sender::Address(_) | Sender::Unknown => Fit::ForProbe,
     }
 }
 
-fn message_id(case: &Delivery<'_>) -> Option<String> {
-    case.message.first("Message-ID").map(|id| id.into_owned())
+fn message_id(delivery: &Delivery<'_>) -> Option<String> {
+    delivery.message.first("Message-ID").map(|id| id.into_owned())
 }
 
 /// What could not be taken is not done.
@@ -202,23 +202,23 @@ impl Gate {
     }
 
     /// Remembers what became of the message, and writes the notices that follow from it.
-    pub fn end(self, guard: &Run, case: &Delivery<'_>) {
-        when_settled(|| self.remember(guard, case).write(guard, case));
-        when_settled(|| loops::end(guard, case, &self.back, &self.sketches, self.is_kept));
+    pub fn end(self, run: &Run, delivery: &Delivery<'_>) {
+        when_settled(|| self.remember(run, delivery).write(run, delivery));
+        when_settled(|| loops::end(run, delivery, &self.back, &self.sketches, self.is_kept));
     }
 
-    fn remember(&self, guard: &Run, case: &Delivery<'_>) -> DueNotices {
+    fn remember(&self, run: &Run, delivery: &Delivery<'_>) -> DueNotices {
         let has_refused = self.sent.as_ref().is_some_and(|sent| !sent.refused.is_empty());
         if !self.is_remembered && !has_refused {
             return DueNotices::default();
         }
-        let Some(store) = store(guard) else {
+        let Some(store) = store(run) else {
             return DueNotices::default();
         };
-        let (now, settings) = (moment(case.date), &guard.config.destinations);
-        let told = try_change(guard, &store, |routes| {
+        let (now, settings) = (moment(delivery.date), &run.config.destinations);
+        let told = try_change(run, &store, |routes| {
             for (to, pass) in &self.passes {
-                self.remember_one(routes, to, *pass, case, settings);
+                self.remember_one(routes, to, *pass, delivery, settings);
             }
             routes.take_due(now)
         });
@@ -230,10 +230,10 @@ impl Gate {
         routes: &mut Destinations,
         to: &str,
         pass: Pass,
-        case: &Delivery<'_>,
+        delivery: &Delivery<'_>,
         settings: &SuspensionSettings,
     ) {
-        let now = moment(case.date);
+        let now = moment(delivery.date);
         if matches!(pass, Pass::Keep { .. }) {
             if self.is_kept {
                 routes.kept(to);
@@ -244,9 +244,9 @@ impl Gate {
         let refused = refusals.find(|refusal| is_about(refusal, to, pass));
         let is_taken = self.sent.iter().flat_map(|sent| &sent.taken).any(|taken| taken == to);
         if let Some(refusal) = refused {
-            let id = message_id(case);
+            let id = message_id(delivery);
             let failure = Failure::refused(&refusal.said, id.as_deref(), now);
-            routes.refused(to, &case.own_address(), &failure, settings);
+            routes.refused(to, &delivery.own_address(), &failure, settings);
         } else if is_taken {
             routes.taken(to, pass, now, settings);
         } else if matches!(pass, Pass::Probe { .. }) {
@@ -284,18 +284,18 @@ fn is_about(refusal: &Refusal, destination: &str, pass: Pass) -> bool {
 
 /// Why the message would be kept if it came now; none where it would be sent. Changes nothing.
 #[must_use]
-pub fn why_kept(guard: &Run, case: &Delivery<'_>) -> Option<String> {
+pub fn why_kept(run: &Run, delivery: &Delivery<'_>) -> Option<String> {
     let parted = loops::part(
-        guard,
-        case,
-        &history::recall(guard).unwrap_or_default(),
-        &case.destinations,
+        run,
+        delivery,
+        &history::recall(run).unwrap_or_default(),
+        &delivery.destinations,
     );
-    let mut routes = store(guard)
+    let mut routes = store(run)
         .and_then(|store| destinations::read(&store).ok())
         .unwrap_or_default();
-    let (now, settings, id) = (moment(case.date), &guard.config.destinations, message_id(case));
-    let pass = |to: &String| (to.clone(), routes.pass(to, id.as_deref(), fit(case), now, settings));
+    let (now, settings, id) = (moment(delivery.date), &run.config.destinations, message_id(delivery));
+    let pass = |to: &String| (to.clone(), routes.pass(to, id.as_deref(), fit(delivery), now, settings));
     let gate = Gate {
         passes: parted.open.iter().map(pass).collect(),
         back: parted.back,

@@ -88,8 +88,8 @@ pub enum Asked {
 /// # Errors
 /// When another run holds it for too long: then the message has to come again. Without a state directory, and where nothing can be
 /// locked, everybody has a turn.
-pub fn take_turn(guard: &Run, case: &Delivery<'_>) -> Result<MessageTurn, Error> {
-    let Some(dir) = dir(guard) else {
+pub fn take_turn(run: &Run, delivery: &Delivery<'_>) -> Result<MessageTurn, Error> {
+    let Some(dir) = dir(run) else {
         return Ok(MessageTurn {
             _lock: None,
             was: Asked::Alone,
@@ -108,8 +108,8 @@ pub fn take_turn(guard: &Run, case: &Delivery<'_>) -> Result<MessageTurn, Error>
             .map_err(|e| Error::io("open", &path, &e))
     });
     // One byte of it for each message.
-    let place = HistoryKey::text(&case.name().text).key() >> 2;
-    let until = guard.deadline.remaining().min(TURN_TIME);
+    let place = HistoryKey::text(&delivery.name().text).key() >> 2;
+    let until = run.deadline.remaining().min(TURN_TIME);
     let begin = std::time::Instant::now();
     let mut locked = opened;
     let mut was = Asked::Alone;
@@ -118,19 +118,19 @@ pub fn take_turn(guard: &Run, case: &Delivery<'_>) -> Result<MessageTurn, Error>
             Ok(true) => return Ok(MessageTurn { _lock: Some(file), was }),
             Ok(false) => {
                 was = Asked::Meanwhile;
-                guard.deadline.check("lock", &path.display().to_string())?;
+                run.deadline.check("lock", &path.display().to_string())?;
                 if begin.elapsed() >= until {
                     let cause = "another run forwards the same message, and does not end";
                     return Err(Error::new(Category::System, "forward", "the message", cause));
                 }
-                guard.deadline.sleep(PAUSE.mul_f64(0.5 + fastrand::f64()));
+                run.deadline.sleep(PAUSE.mul_f64(0.5 + fastrand::f64()));
                 locked = Ok(file);
             }
             Err(e) => locked = Err(e),
         }
     }
     if let Err(e) = locked {
-        tracing::debug!(user = guard.account.name, cause = %e, "the same message may be sent twice at once");
+        tracing::debug!(user = run.account.name, cause = %e, "the same message may be sent twice at once");
     }
     Ok(MessageTurn {
         _lock: None,
@@ -139,19 +139,19 @@ pub fn take_turn(guard: &Run, case: &Delivery<'_>) -> Result<MessageTurn, Error>
 }
 
 /// Sorts `destinations` by whether they had this same message within the time that is configured.
-pub fn without_repeats(guard: &Run, case: &Delivery<'_>, history: &History, destinations: &[String]) -> Repeats {
-    let within = match guard.started {
-        Started::ByMail => guard.config.forward.duplicate_window.duration().as_secs(),
+pub fn without_repeats(run: &Run, delivery: &Delivery<'_>, history: &History, destinations: &[String]) -> Repeats {
+    let within = match run.started {
+        Started::ByMail => run.config.forward.duplicate_window.duration().as_secs(),
         Started::ByHand => 0,
     };
     let mut repeats = Repeats::default();
     let texts = if within > 0 {
-        about(history, case.name())
+        about(history, delivery.name())
     } else {
         Vec::new()
     };
     let lines: Vec<_> = texts.iter().filter_map(|text| HistoryLine::read(text)).collect();
-    let now = case.date.unix_timestamp();
+    let now = delivery.date.unix_timestamp();
     for destination in destinations {
         // By the distance: a clock that was set back makes no message new.
         let seconds = lines
@@ -172,8 +172,8 @@ pub fn without_repeats(guard: &Run, case: &Delivery<'_>, history: &History, dest
 }
 
 /// The envelope sender as a line has it.
-fn sender_of<'a>(case: &'a Delivery<'_>) -> &'a str {
-    match &case.envelope.sender {
+fn sender_of<'a>(delivery: &'a Delivery<'_>) -> &'a str {
+    match &delivery.envelope.sender {
         Sender::Address(address) => address.as_str(),
         Sender::Null | Sender::Unknown => NOTHING,
     }
@@ -191,46 +191,46 @@ impl Sketches {
 }
 
 /// Remembers what became of the message at these destinations.
-pub fn note_fates(guard: &Run, case: &Delivery<'_>, fates: &[(Fate, String)], sketches: &Sketches) {
+pub fn note_fates(run: &Run, delivery: &Delivery<'_>, fates: &[(Fate, String)], sketches: &Sketches) {
     let texts: Vec<String> = fates.iter().map(|(_, to)| sketches.text(to)).collect();
-    let (at, name) = (case.date.unix_timestamp(), case.name().to_string());
-    let sender = sender_of(case);
+    let (at, name) = (delivery.date.unix_timestamp(), delivery.name().to_string());
+    let sender = sender_of(delivery);
     let mut lines = Vec::new();
     for ((fate, destination), sketch) in fates.iter().zip(&texts) {
         lines.push(HistoryLine::new(at, &name, *fate, destination).with(sender, sketch));
     }
-    note(guard, &lines);
+    note(run, &lines);
 }
 
 /// Remembers that a message which is sent on, wholly or in part, lies in the user's mailbox as well: when it comes back, it need not
 /// be put there again. Before it is sent: its report may be here before sendmail has ended.
-pub fn note_kept(guard: &Run, case: &Delivery<'_>) {
-    note_one(guard, case, case.name(), Fate::Kept);
+pub fn note_kept(run: &Run, delivery: &Delivery<'_>) {
+    note_one(run, delivery, delivery.name(), Fate::Kept);
 }
 
 /// Remembers that the copy will be taken back. Before it is: a kill in between leaves a copy too many, and no message is thought to be
 /// where it is not.
-pub fn note_gone(guard: &Run, case: &Delivery<'_>) {
-    note_one(guard, case, case.name(), Fate::Gone);
+pub fn note_gone(run: &Run, delivery: &Delivery<'_>) {
+    note_one(run, delivery, delivery.name(), Fate::Gone);
 }
 
 /// Remembers that a message which came back was put into the user's mailbox. `name` is its own, `case` the report's.
-pub fn note_rescued(guard: &Run, case: &Delivery<'_>, name: &MessageKey) {
-    note_one(guard, case, name, Fate::Rescued);
+pub fn note_rescued(run: &Run, delivery: &Delivery<'_>, name: &MessageKey) {
+    note_one(run, delivery, name, Fate::Rescued);
 }
 
 /// Tells whether the user has the message of this name already: a copy was kept, or it was put into the mailbox when it came back the
 /// first time. What was sent to the same address once more after that (replayed, say, from a mailbox that was emptied then) is a
 /// matter of its own.
 #[must_use]
-pub fn has_it(guard: &Run, name: &MessageKey) -> bool {
-    recall(guard).is_some_and(|history| has(&about(&history, name)))
+pub fn has_it(run: &Run, name: &MessageKey) -> bool {
+    recall(run).is_some_and(|history| has(&about(&history, name)))
 }
 
 /// The same for a message of which nothing but the Message-ID is known.
 #[must_use]
-pub fn has_id(guard: &Run, message_id: &str) -> bool {
-    let known = of_id(message_id).zip(recall(guard));
+pub fn has_id(run: &Run, message_id: &str) -> bool {
+    let known = of_id(message_id).zip(recall(run));
     known.is_some_and(|(id, history)| has(&history.about(&HistoryKey::Id(id))))
 }
 
@@ -256,8 +256,8 @@ fn has(texts: &[String]) -> bool {
 
 /// Where the message with this Message-ID was sent to.
 #[must_use]
-pub fn sent_to(guard: &Run, message_id: &str) -> Vec<String> {
-    let Some((id, history)) = of_id(message_id).zip(recall(guard)) else {
+pub fn sent_to(run: &Run, message_id: &str) -> Vec<String> {
+    let Some((id, history)) = of_id(message_id).zip(recall(run)) else {
         return Vec::new();
     };
     destinations_of(&history.about(&HistoryKey::Id(id)))
@@ -265,8 +265,8 @@ pub fn sent_to(guard: &Run, message_id: &str) -> Vec<String> {
 
 /// Where the message was sent to that a token names.
 #[must_use]
-pub fn sent_with(guard: &Run, token: &VerpToken) -> Vec<String> {
-    let Some(history) = recall(guard) else {
+pub fn sent_with(run: &Run, token: &VerpToken) -> Vec<String> {
+    let Some(history) = recall(run) else {
         return Vec::new();
     };
     destinations_of(&history.about(&HistoryKey::Text(token.message())))
@@ -305,11 +305,11 @@ pub fn token_part(name: &MessageKey) -> &str {
     tag(&name.text)
 }
 
-fn dir(guard: &Run) -> Option<PathBuf> {
-    let dir = guard.state_dir();
+fn dir(run: &Run) -> Option<PathBuf> {
+    let dir = run.state_dir();
     if dir.is_none() {
         tracing::debug!(
-            user = guard.account.name,
+            user = run.account.name,
             "no state directory: what is sent on is not remembered"
         );
     }
@@ -318,27 +318,30 @@ fn dir(guard: &Run) -> Option<PathBuf> {
 
 /// Opens what is remembered; none where that cannot be done. Nothing can be noted as long as it is held.
 #[must_use]
-pub fn recall(guard: &Run) -> Option<History> {
-    match history_file::open(&dir(guard)?, &guard.deadline) {
+pub fn recall(run: &Run) -> Option<History> {
+    match history_file::open(&dir(run)?, &run.deadline) {
         Ok(history) => Some(history),
         Err(e) => {
-            tracing::warn!(user = guard.account.name, cause = %e, "what was sent on is not remembered");
+            tracing::warn!(user = run.account.name, cause = %e, "what was sent on is not remembered");
             None
         }
     }
 }
 
-fn note_one(guard: &Run, case: &Delivery<'_>, name: &MessageKey, fate: Fate) {
+fn note_one(run: &Run, delivery: &Delivery<'_>, name: &MessageKey, fate: Fate) {
     let name = name.to_string();
-    note(guard, &[HistoryLine::new(case.date.unix_timestamp(), &name, fate, "-")]);
+    note(
+        run,
+        &[HistoryLine::new(delivery.date.unix_timestamp(), &name, fate, "-")],
+    );
 }
 
-fn note(guard: &Run, lines: &[HistoryLine<'_>]) {
-    let Some(dir) = dir(guard).filter(|_| !lines.is_empty()) else {
+fn note(run: &Run, lines: &[HistoryLine<'_>]) {
+    let Some(dir) = dir(run).filter(|_| !lines.is_empty()) else {
         return;
     };
-    if let Err(e) = history_file::remember(&dir, lines, &guard.deadline) {
-        tracing::warn!(user = guard.account.name, cause = %e, "what was sent on is not remembered");
+    if let Err(e) = history_file::remember(&dir, lines, &run.deadline) {
+        tracing::warn!(user = run.account.name, cause = %e, "what was sent on is not remembered");
     }
 }
 

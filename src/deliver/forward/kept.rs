@@ -43,9 +43,9 @@ pub struct KeptFile {
 impl KeptFile {
     /// The list for `destination`; none where there is no state directory.
     #[must_use]
-    pub fn of(guard: &Run, destination: &str) -> Option<Self> {
+    pub fn of(run: &Run, destination: &str) -> Option<Self> {
         Some(Self {
-            dir: guard.state_dir()?.join(KEPT_DIR),
+            dir: run.state_dir()?.join(KEPT_DIR),
             name: file_name(destination),
             destination: destination.to_owned(),
         })
@@ -67,12 +67,11 @@ impl KeptFile {
     ///
     /// # Errors
     /// When somebody else does for too long, or the lock cannot be made.
-    pub fn hold_for_sending(&self, guard: &Run) -> Result<LockedStateFile, Error> {
+    pub fn hold_for_sending(&self, run: &Run) -> Result<LockedStateFile, Error> {
         let store = Store::new(&self.dir, &format!("{}.sending", self.name));
         loop {
-            match store.hold(&guard.deadline) {
-                Err(_) if guard.deadline.check("lock", &self.name).is_ok() && !guard.deadline.remaining().is_zero() => {
-                }
+            match store.hold(&run.deadline) {
+                Err(_) if run.deadline.check("lock", &self.name).is_ok() && !run.deadline.remaining().is_zero() => {}
                 held => return held,
             }
         }
@@ -82,19 +81,15 @@ impl KeptFile {
     ///
     /// # Errors
     /// When it cannot be locked or written.
-    pub fn add(&self, guard: &Run, own: &str, at: i64, events: &[KeptEvent<'_>]) -> Result<(), Error> {
-        self.change(
-            guard,
-            |_| ((), events.iter().map(|event| line(at, event)).collect()),
-            own,
-        )
+    pub fn add(&self, run: &Run, own: &str, at: i64, events: &[KeptEvent<'_>]) -> Result<(), Error> {
+        self.change(run, |_| ((), events.iter().map(|event| line(at, event)).collect()), own)
     }
 
     /// Takes the turn to tell the user: what is to be told, if a notice is due.
     ///
     /// # Errors
     /// When the list cannot be locked, read or written.
-    pub fn take_due(&self, guard: &Run, now: i64) -> Result<Option<KeptList>, Error> {
+    pub fn take_due(&self, run: &Run, now: i64) -> Result<Option<KeptList>, Error> {
         if !self.read()?.is_due(now) {
             return Ok(None);
         }
@@ -103,28 +98,28 @@ impl KeptFile {
             true => (Some(list), line(now, &KeptEvent::Told)),
             false => (None, String::new()),
         };
-        self.change(guard, take, "")
+        self.change(run, take, "")
     }
 
     /// Removes the list, if nothing on it waits.
     ///
     /// # Errors
     /// When it cannot be locked or read.
-    pub fn remove_if_settled(&self, guard: &Run) -> Result<(), Error> {
-        let _lock = self.lock(guard)?;
+    pub fn remove_if_settled(&self, run: &Run) -> Result<(), Error> {
+        let _lock = self.lock(run)?;
         if self.read()?.waiting().next().is_none() {
             let _ = std::fs::remove_file(self.path());
         }
         Ok(())
     }
 
-    fn lock(&self, guard: &Run) -> Result<LockedStateFile, Error> {
-        Store::new(&self.dir, &self.name).hold(&guard.deadline)
+    fn lock(&self, run: &Run) -> Result<LockedStateFile, Error> {
+        Store::new(&self.dir, &self.name).hold(&run.deadline)
     }
 
-    fn change<R>(&self, guard: &Run, change: impl FnOnce(KeptList) -> (R, String), own: &str) -> Result<R, Error> {
+    fn change<R>(&self, run: &Run, change: impl FnOnce(KeptList) -> (R, String), own: &str) -> Result<R, Error> {
         make_private_dir(&self.dir)?;
-        let _lock = self.lock(guard)?;
+        let _lock = self.lock(run)?;
         let path = self.path();
         let fail = |e: io::Error| Error::io("write", &path, &e);
         let (result, lines) = change(self.read()?);
@@ -200,8 +195,8 @@ fn file_name(destination: &str) -> String {
 }
 
 /// The lists of all destinations; what cannot be read is an error beside the others.
-pub fn all(guard: &Run) -> Vec<Result<KeptList, Error>> {
-    let Some(dir) = guard.state_dir() else {
+pub fn all(run: &Run) -> Vec<Result<KeptList, Error>> {
+    let Some(dir) = run.state_dir() else {
         return Vec::new();
     };
     let entries = std::fs::read_dir(dir.join(KEPT_DIR)).into_iter().flatten();
@@ -214,11 +209,11 @@ pub fn all(guard: &Run) -> Vec<Result<KeptList, Error>> {
 }
 
 /// Notes that a message was kept instead of being sent to `destination`, and tells the user if that is due. `key` is the message's own.
-pub fn note(guard: &Run, case: &Delivery<'_>, destination: &str, key: &str, reason: KeptReason, said: &str) {
-    let Some(file) = KeptFile::of(guard, destination) else {
+pub fn note(run: &Run, delivery: &Delivery<'_>, destination: &str, key: &str, reason: KeptReason, said: &str) {
+    let Some(file) = KeptFile::of(run, destination) else {
         return;
     };
-    let (now, own) = (case.date.unix_timestamp(), case.own_address());
+    let (now, own) = (delivery.date.unix_timestamp(), delivery.own_address());
     let mut events = vec![KeptEvent::Kept(key, reason, said)];
     // The notice about the suspension has told where mail is kept from now on.
     let is_first = || {
@@ -228,48 +223,48 @@ pub fn note(guard: &Run, case: &Delivery<'_>, destination: &str, key: &str, reas
     if reason == KeptReason::Suspended && is_first() {
         events.push(KeptEvent::Told);
     }
-    if let Err(e) = file.add(guard, &own, now, &events) {
-        tracing::warn!(user = guard.account.name, to = destination, note = %e, "nobody will be told that a message was kept");
+    if let Err(e) = file.add(run, &own, now, &events) {
+        tracing::warn!(user = run.account.name, to = destination, note = %e, "nobody will be told that a message was kept");
         return;
     }
-    tell_if_due(guard, &file, case.date);
+    tell_if_due(run, &file, delivery.date);
 }
 
 /// Tells the user of all that is due, although no message came.
-pub fn tell_due(guard: &Run, date: OffsetDateTime) {
-    for list in all(guard).into_iter().flatten() {
-        if let Some(file) = KeptFile::of(guard, &list.destination) {
-            tell_if_due(guard, &file, date);
+pub fn tell_due(run: &Run, date: OffsetDateTime) {
+    for list in all(run).into_iter().flatten() {
+        if let Some(file) = KeptFile::of(run, &list.destination) {
+            tell_if_due(run, &file, date);
         }
     }
 }
 
-fn tell_if_due(guard: &Run, file: &KeptFile, date: OffsetDateTime) {
-    let list = match file.take_due(guard, date.unix_timestamp()) {
+fn tell_if_due(run: &Run, file: &KeptFile, date: OffsetDateTime) {
+    let list = match file.take_due(run, date.unix_timestamp()) {
         Ok(Some(list)) => list,
         Ok(None) => return,
         Err(e) => {
-            tracing::warn!(user = guard.account.name, to = file.destination, note = %e, "a notice is not written");
+            tracing::warn!(user = run.account.name, to = file.destination, note = %e, "a notice is not written");
             return;
         }
     };
-    let text = compose(guard, &list, date);
-    let owner = Owner::Exactly(guard.account.uid);
-    if let Err(e) = notify::append(guard, &guard.mailbox(), owner, &text, date, None) {
-        tracing::warn!(user = guard.account.name, note = %e, "a notice is not written");
+    let text = compose(run, &list, date);
+    let owner = Owner::Exactly(run.account.uid);
+    if let Err(e) = notify::append(run, &run.mailbox(), owner, &text, date, None) {
+        tracing::warn!(user = run.account.name, note = %e, "a notice is not written");
     }
     // A user who reads at the destination does not look into this mailbox. One that refuses a message lives; one that is suspended does
     // not.
-    if lives(guard, &list)
-        && let Err(e) = notify::submit(guard, "send a notice to", &list.destination, &text)
+    if lives(run, &list)
+        && let Err(e) = notify::submit(run, "send a notice to", &list.destination, &text)
     {
-        tracing::info!(user = guard.account.name, note = %e, "the notice is in the mailbox alone");
+        tracing::info!(user = run.account.name, note = %e, "the notice is in the mailbox alone");
     }
 }
 
 /// Tells whether what is sent to the destination still arrives there, as far as is known.
-fn lives(guard: &Run, list: &KeptList) -> bool {
-    let routes = destinations::store(guard).and_then(|store| destinations::read(&store).ok());
+fn lives(run: &Run, list: &KeptList) -> bool {
+    let routes = destinations::store(run).and_then(|store| destinations::read(&store).ok());
     let health = routes.unwrap_or_default();
     let destination = health.find(&list.destination);
     destination.is_none_or(|known| known.suspended.is_none() && known.health.hard == 0)
@@ -277,7 +272,7 @@ fn lives(guard: &Run, list: &KeptList) -> bool {
 }
 
 /// The whole notice.
-fn compose(guard: &Run, list: &KeptList, date: OffsetDateTime) -> String {
+fn compose(run: &Run, list: &KeptList, date: OffsetDateTime) -> String {
     let to = headers::word(&list.destination);
     let own = headers::word(&list.own);
     let count = list.waiting().count() as u64;
@@ -296,8 +291,8 @@ fn compose(guard: &Run, list: &KeptList, date: OffsetDateTime) -> String {
          {lie} in {}. To send what is kept there on to {to}:\n\n    {}\n\n\
          This notice comes once a day at most, while there is news.\n",
         headers::moment(Moment::at(since)),
-        guard.mailbox().display(),
-        headers::send_kept_command(&guard.account.name, &list.destination),
+        run.mailbox().display(),
+        headers::send_kept_command(&run.account.name, &list.destination),
     );
     let text = format!("Subject: {messages} {were} not sent on to {to}\n\n{}", wrap_body(&body));
     let id = format!("{}.{}.kept", date.unix_timestamp_nanos(), std::process::id());

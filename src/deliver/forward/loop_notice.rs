@@ -17,10 +17,10 @@ use crate::sys::account;
 ///
 /// # Errors
 /// When one of them could not be written.
-pub fn write(guard: &Run, case: &Delivery<'_>, destination: &str, back: HeldBack) -> Result<(), Error> {
-    let own = headers::word(&case.own_address());
+pub fn write(run: &Run, delivery: &Delivery<'_>, destination: &str, back: HeldBack) -> Result<(), Error> {
+    let own = headers::word(&delivery.own_address());
     let to = headers::word(destination);
-    let mailbox = guard.mailbox().display().to_string();
+    let mailbox = run.mailbox().display().to_string();
     let what = happened(back);
     let subject = match back {
         HeldBack::CameFrom(_) => format!("Mail that came from {to} is not sent there"),
@@ -33,28 +33,28 @@ pub fn write(guard: &Run, case: &Delivery<'_>, destination: &str, back: HeldBack
          mail goes:\n\n    spoolguard status\n"
     );
     let text = compose(
-        case,
+        delivery,
         &own,
         &own,
         &format!("Subject: {subject}\n\n{}", wrap_body(&user)),
         "user",
     );
     notify::append(
-        guard,
-        &guard.mailbox(),
-        Owner::Exactly(guard.account.uid),
+        run,
+        &run.mailbox(),
+        Owner::Exactly(run.account.uid),
         &text,
-        case.date,
+        delivery.date,
         None,
     )?;
     if matches!(back, HeldBack::CameFrom(_)) {
         return Ok(());
     }
-    let admin = guard.config.admin.as_str();
-    if context::is_the_user(guard, &case.envelope.own, admin) {
+    let admin = run.config.admin.as_str();
+    if context::is_the_user(run, &delivery.envelope.own, admin) {
         return Ok(());
     }
-    let name = headers::word(&guard.account.name);
+    let name = headers::word(&run.account.name);
     let host = headers::word(&account::host_name());
     let body = format!(
         "On {host}, mail for {own} (user {name}) is forwarded to {to}. {what}\n\nSuch messages are delivered into {mailbox} instead, and \
@@ -65,12 +65,12 @@ pub fn write(guard: &Run, case: &Delivery<'_>, destination: &str, back: HeldBack
         "{DIVERT_HEADER}: notice; recipient={own}; host={host}\nSubject: Mail of {name} goes round with {to}\n\n{}",
         wrap_body(&body)
     );
-    let text = compose(case, &own, admin, &text, "admin");
+    let text = compose(delivery, &own, admin, &text, "admin");
     if admin.starts_with('/') {
-        let owner = Owner::Trusted(guard.account.uid);
-        notify::append(guard, Path::new(admin), owner, &text, case.date, None)
+        let owner = Owner::Trusted(run.account.uid);
+        notify::append(run, Path::new(admin), owner, &text, delivery.date, None)
     } else {
-        notify::submit(guard, "send a notice to", admin, &text)
+        notify::submit(run, "send a notice to", admin, &text)
     }
 }
 
@@ -88,7 +88,7 @@ fn happened(back: HeldBack) -> &'static str {
     }
 }
 
-fn compose(case: &Delivery<'_>, own: &str, to: &str, text: &str, kind: &str) -> String {
-    let id = format!("{}.{}.{kind}", case.date.unix_timestamp_nanos(), std::process::id());
-    quota_notice::message(own, to, case.date, &id, text)
+fn compose(delivery: &Delivery<'_>, own: &str, to: &str, text: &str, kind: &str) -> String {
+    let id = format!("{}.{}.{kind}", delivery.date.unix_timestamp_nanos(), std::process::id());
+    quota_notice::message(own, to, delivery.date, &id, text)
 }

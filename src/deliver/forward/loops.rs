@@ -38,15 +38,15 @@ pub struct Parted {
 }
 
 /// Parts `destinations` by whether the message may go there.
-pub fn part(guard: &Run, case: &Delivery<'_>, history: &History, destinations: &[String]) -> Parted {
+pub fn part(run: &Run, delivery: &Delivery<'_>, history: &History, destinations: &[String]) -> Parted {
     let mut parted = Parted::default();
     let arrival = Arrival::of(
-        &case.message,
-        &case.envelope.sender,
-        &case.envelope.own,
-        &case.judgement,
+        &delivery.message,
+        &delivery.envelope.sender,
+        &delivery.envelope.own,
+        &delivery.judgement,
     );
-    let now = case.date.unix_timestamp();
+    let now = delivery.date.unix_timestamp();
     let recent = recent(history, now);
     let lines: Vec<HistoryLine<'_>> = recent.iter().filter_map(|text| HistoryLine::read(text)).collect();
     let answered = answered(history, &arrival);
@@ -60,7 +60,7 @@ pub fn part(guard: &Run, case: &Delivery<'_>, history: &History, destinations: &
             None => weighed.brake.map(HeldBack::Brake),
         };
         // Whoever sends stored mail by hand wants it sent.
-        match back.filter(|_| guard.started == Started::ByMail) {
+        match back.filter(|_| run.started == Started::ByMail) {
             Some(back) => parted.back.push((destination.clone(), back)),
             None => parted.open.push(destination.clone()),
         }
@@ -111,25 +111,25 @@ fn past_sent(lines: &[HistoryLine<'_>], destination: &str) -> Vec<Past> {
 }
 
 /// Remembers what was held back and lies where the user finds it, and tells of it.
-pub fn end(guard: &Run, case: &Delivery<'_>, back: &[(String, HeldBack)], sketches: &Sketches, is_kept: bool) {
+pub fn end(run: &Run, delivery: &Delivery<'_>, back: &[(String, HeldBack)], sketches: &Sketches, is_kept: bool) {
     if is_kept && !back.is_empty() {
         let fates: Vec<_> = back.iter().map(|(to, back)| (back.fate(), to.clone())).collect();
-        history::note_fates(guard, case, &fates, sketches);
-        tell(guard, case, back);
+        history::note_fates(run, delivery, &fates, sketches);
+        tell(run, delivery, back);
     }
 }
 
 /// Tells that mail is held back, if that was not told lately. A notice that cannot be written is written with
 /// the next message.
-fn tell(guard: &Run, case: &Delivery<'_>, back: &[(String, HeldBack)]) {
+fn tell(run: &Run, delivery: &Delivery<'_>, back: &[(String, HeldBack)]) {
     for (destination, back) in back {
-        tell_of(guard, case, destination, *back);
+        tell_of(run, delivery, destination, *back);
     }
 }
 
-fn tell_of(guard: &Run, case: &Delivery<'_>, destination: &str, back: HeldBack) {
-    let now = case.date.unix_timestamp();
-    let is_told = history::recall(guard).is_some_and(|history| {
+fn tell_of(run: &Run, delivery: &Delivery<'_>, destination: &str, back: HeldBack) {
+    let now = delivery.date.unix_timestamp();
+    let is_told = history::recall(run).is_some_and(|history| {
         let lines = history.about(&HistoryKey::count(Fate::Told, destination));
         let within =
             |text: &String| HistoryLine::read(text).is_some_and(|line| now.abs_diff(line.at) < TOLD.unsigned_abs());
@@ -140,15 +140,15 @@ fn tell_of(guard: &Run, case: &Delivery<'_>, destination: &str, back: HeldBack) 
     }
     tracing::warn!(
         action = "held-back",
-        user = guard.account.name,
+        user = run.account.name,
         to = destination,
         note = back.why(destination)
     );
-    match loop_notice::write(guard, case, destination, back) {
+    match loop_notice::write(run, delivery, destination, back) {
         Ok(()) => {
             let told = [(Fate::Told, destination.to_owned())];
-            history::note_fates(guard, case, &told, &Sketches::default());
+            history::note_fates(run, delivery, &told, &Sketches::default());
         }
-        Err(e) => tracing::warn!(user = guard.account.name, note = %e, "a notice is not written yet"),
+        Err(e) => tracing::warn!(user = run.account.name, note = %e, "a notice is not written yet"),
     }
 }

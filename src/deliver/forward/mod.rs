@@ -34,17 +34,17 @@ use crate::sys::message_buffer;
 
 /// How mail leaves this host.
 #[must_use]
-pub fn way(guard: &Run) -> Transport {
-    match guard.config.forward.transport.strip_prefix("outbox:") {
+pub fn way(run: &Run) -> Transport {
+    match run.config.forward.transport.strip_prefix("outbox:") {
         Some(dir) => Transport::Outbox(PathBuf::from(dir)),
-        None => Transport::Sendmail(PathBuf::from(&guard.config.forward.transport)),
+        None => Transport::Sendmail(PathBuf::from(&run.config.forward.transport)),
     }
 }
 
 /// The message in the form that is sent.
 #[must_use]
 pub fn letter<'a>(
-    case: &'a Delivery<'_>,
+    delivery: &'a Delivery<'_>,
     sender: &'a str,
     recipients: &'a [String],
     added: &'a str,
@@ -53,8 +53,8 @@ pub fn letter<'a>(
         sender,
         recipients,
         added: added.as_bytes(),
-        content: case.intake.reader(case.content_start()),
-        content_bytes: case.content_bytes(),
+        content: delivery.buffer.reader(delivery.content_start()),
+        content_bytes: delivery.content_bytes(),
     }
 }
 
@@ -73,12 +73,12 @@ pub struct SendOutcome {
 /// # Errors
 /// When the mail system cannot take it now for some of them; those that it took it for are remembered, and left out the next time.
 pub fn send(
-    guard: &Run,
-    case: &Delivery<'_>,
+    run: &Run,
+    delivery: &Delivery<'_>,
     destinations: &[String],
     sketches: &Sketches,
 ) -> Result<SendOutcome, Error> {
-    let field = loop_field(case);
+    let field = loop_field(delivery);
     // OpenSMTPD sends as many copies as it is told addresses.
     let mut seen = HashSet::new();
     let distinct = destinations.iter().filter(|text| seen.insert(*text)).cloned();
@@ -92,15 +92,15 @@ pub fn send(
         refused: no_address.collect(),
     };
     let mut later = None;
-    for (sender, recipients) in submissions(guard, case, plain) {
-        let answers = submit::submit_each(&way(guard), letter(case, &sender, &recipients, &field), &guard.deadline);
+    for (sender, recipients) in submissions(run, delivery, plain) {
+        let answers = submit::submit_each(&way(run), letter(delivery, &sender, &recipients, &field), &run.deadline);
         sent.taken.extend(answers.taken);
         sent.refused.extend(answers.refused);
         // The others are tried all the same: they need not wait for this one.
         later = later.or(answers.later);
     }
     let fates: Vec<_> = sent.taken.iter().map(|to| (Fate::Sent, to.clone())).collect();
-    history::note_fates(guard, case, &fates, sketches);
+    history::note_fates(run, delivery, &fates, sketches);
     match later {
         Some(e) => Err(e),
         None => Ok(sent),
@@ -110,31 +110,34 @@ pub fn send(
 /// Tells whether a message is sent on with the null sender: one that came with it, and every bounce, whatever a gateway made of its
 /// sender. A report about it would be sent on, too, and so on.
 #[must_use]
-pub fn goes_with_null_sender(case: &Delivery<'_>) -> bool {
-    case.envelope.sender == Sender::Null || matches!(case.judgement.verdict, Verdict::Bounce(_))
+pub fn goes_with_null_sender(delivery: &Delivery<'_>) -> bool {
+    delivery.envelope.sender == Sender::Null || matches!(delivery.judgement.verdict, Verdict::Bounce(_))
 }
 
 /// Our mark, by which the message is known when it comes back.
 #[must_use]
-pub fn loop_field(case: &Delivery<'_>) -> String {
-    format!("X-Loop: {}{}", case.envelope.own.loop_mark(), case.message.line_end())
-        + &headers::separator_field(&case.message)
+pub fn loop_field(delivery: &Delivery<'_>) -> String {
+    format!(
+        "X-Loop: {}{}",
+        delivery.envelope.own.loop_mark(),
+        delivery.message.line_end()
+    ) + &headers::separator_field(&delivery.message)
 }
 
 /// Which envelope senders go with which destinations: one for all, or, with a token, one for each.
-fn submissions(guard: &Run, case: &Delivery<'_>, destinations: Vec<String>) -> Vec<(String, Vec<String>)> {
+fn submissions(run: &Run, delivery: &Delivery<'_>, destinations: Vec<String>) -> Vec<(String, Vec<String>)> {
     if destinations.is_empty() {
         return Vec::new();
     }
-    let own = case.own_address();
-    let plain = match (&case.envelope.sender, guard.config.forward.sender) {
-        _ if goes_with_null_sender(case) => String::new(),
+    let own = delivery.own_address();
+    let plain = match (&delivery.envelope.sender, run.config.forward.sender) {
+        _ if goes_with_null_sender(delivery) => String::new(),
         // A null sender stays null: nothing may ever come back for it (RFC 5228 section 4.2).
         (Sender::Null, _) => String::new(),
         // Exim and OpenSMTPD refuse a message for a malformed sender, and Postfix loses its report.
         (Sender::Address(address), ForwardSender::Original) if is_plain(address) => address.clone(),
         (Sender::Address(_) | Sender::Unknown, ForwardSender::Verp) => {
-            if let Some(maker) = verp::Maker::prepare(guard, case) {
+            if let Some(maker) = verp::Maker::prepare(run, delivery) {
                 let one = |destination: String| (maker.sender(&destination), vec![destination]);
                 return destinations.into_iter().map(one).collect();
             }

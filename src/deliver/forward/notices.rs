@@ -20,10 +20,10 @@ use crate::sys::account;
 
 /// Whom a notice goes to, as logs name it.
 #[must_use]
-pub fn receiver(guard: &Run, to: To) -> String {
+pub fn receiver(run: &Run, to: To) -> String {
     match to {
-        To::User => guard.mailbox().display().to_string(),
-        To::Admin => guard.config.admin.clone(),
+        To::User => run.mailbox().display().to_string(),
+        To::Admin => run.config.admin.clone(),
     }
 }
 
@@ -31,20 +31,20 @@ pub fn receiver(guard: &Run, to: To) -> String {
 ///
 /// # Errors
 /// When it could not be written; then no part of it is there.
-pub fn write(guard: &Run, own: &OwnAddresses, notice: &PendingNotice, date: OffsetDateTime) -> Result<(), Error> {
-    let admin = guard.config.admin.as_str();
+pub fn write(run: &Run, own: &OwnAddresses, notice: &PendingNotice, date: OffsetDateTime) -> Result<(), Error> {
+    let admin = run.config.admin.as_str();
     let mut own = own.clone();
     Address::parse(&notice.own)
         .into_iter()
         .for_each(|address| own.add(address));
     match notice.to {
         To::User => {
-            let text = compose(guard, notice, &notice.own, "", date);
-            let owner = Owner::Exactly(guard.account.uid);
-            notify::append(guard, &guard.mailbox(), owner, &text, date, None)
+            let text = compose(run, notice, &notice.own, "", date);
+            let owner = Owner::Exactly(run.account.uid);
+            notify::append(run, &run.mailbox(), owner, &text, date, None)
         }
         // The user has been told.
-        To::Admin if context::is_the_user(guard, &own, admin) => Ok(()),
+        To::Admin if context::is_the_user(run, &own, admin) => Ok(()),
         To::Admin => {
             let host = account::host_name();
             let mark = format!(
@@ -52,22 +52,22 @@ pub fn write(guard: &Run, own: &OwnAddresses, notice: &PendingNotice, date: Offs
                 headers::word(&notice.own),
                 headers::word(&host)
             );
-            let text = compose(guard, notice, admin, &mark, date);
+            let text = compose(run, notice, admin, &mark, date);
             if admin.starts_with('/') {
-                let owner = Owner::Trusted(guard.account.uid);
-                notify::append(guard, Path::new(admin), owner, &text, date, None)
+                let owner = Owner::Trusted(run.account.uid);
+                notify::append(run, Path::new(admin), owner, &text, date, None)
             } else {
-                notify::submit(guard, "send a notice to", admin, &text)
+                notify::submit(run, "send a notice to", admin, &text)
             }
         }
     }
 }
 
 /// The whole message.
-fn compose(guard: &Run, notice: &PendingNotice, to: &str, added: &str, date: OffsetDateTime) -> String {
+fn compose(run: &Run, notice: &PendingNotice, to: &str, added: &str, date: OffsetDateTime) -> String {
     let (subject, body) = match notice.to {
-        To::User => to_user(guard, notice),
-        To::Admin => to_admin(guard, notice),
+        To::User => to_user(run, notice),
+        To::Admin => to_admin(run, notice),
     };
     let id = format!(
         "{}.{}.{}",
@@ -81,10 +81,10 @@ fn compose(guard: &Run, notice: &PendingNotice, to: &str, added: &str, date: Off
 }
 
 /// Subject and paragraphs.
-fn to_user(guard: &Run, notice: &PendingNotice) -> (String, String) {
+fn to_user(run: &Run, notice: &PendingNotice) -> (String, String) {
     let to = headers::word(&notice.destination);
     let own = headers::word(&notice.own);
-    let mailbox = guard.mailbox().display().to_string();
+    let mailbox = run.mailbox().display().to_string();
     let since = headers::moment(notice.since);
     let resume = format!("    spoolguard status --resume {to}");
     match notice.event {
@@ -97,7 +97,7 @@ fn to_user(guard: &Run, notice: &PendingNotice) -> (String, String) {
                  If it will not work again, take it out of your .forward or procmailrc. What is known about your forwards:\n\n    \
                  spoolguard status\n",
                 failures(notice),
-                probes(guard, notice),
+                probes(run, notice),
             ),
         ),
         DestinationEvent::SuspendedByHand => (
@@ -112,20 +112,20 @@ fn to_user(guard: &Run, notice: &PendingNotice) -> (String, String) {
             format!("Your mail is forwarded to {to} again"),
             format!(
                 "Mail for {own} is forwarded to {to} again. {}\n\n{}\n",
-                reopened(guard, notice),
-                kept_text(guard, notice, &mailbox),
+                reopened(run, notice),
+                kept_text(run, notice, &mailbox),
             ),
         ),
     }
 }
 
 /// The same for the administrator.
-fn to_admin(guard: &Run, notice: &PendingNotice) -> (String, String) {
+fn to_admin(run: &Run, notice: &PendingNotice) -> (String, String) {
     let to = headers::word(&notice.destination);
     let own = headers::word(&notice.own);
-    let user = headers::word(&guard.account.name);
+    let user = headers::word(&run.account.name);
     let host = headers::word(&account::host_name());
-    let mailbox = guard.mailbox().display().to_string();
+    let mailbox = run.mailbox().display().to_string();
     let since = headers::moment(notice.since);
     match notice.event {
         DestinationEvent::Suspended | DestinationEvent::SuspendedByHand => (
@@ -138,15 +138,15 @@ fn to_admin(guard: &Run, notice: &PendingNotice) -> (String, String) {
                  To keep all mail until somebody ends it:\n\n    \
                  spoolguard status --user {user} --suspend {to}\n",
                 failures(notice),
-                probes(guard, notice),
+                probes(run, notice),
             ),
         ),
         DestinationEvent::Reopened | DestinationEvent::ReopenedByHand => (
             format!("Forward of {user} to {to} is open again"),
             format!(
                 "On {host}, mail for {own} (user {user}) is forwarded to {to} again. {}\n\n{}\n",
-                reopened(guard, notice),
-                kept_text(guard, notice, &mailbox),
+                reopened(run, notice),
+                kept_text(run, notice, &mailbox),
             ),
         ),
     }
@@ -184,20 +184,20 @@ pub fn failure_text(failure: &Failure) -> String {
     format!("{}{by}", headers::quoted(words))
 }
 
-fn probes(guard: &Run, notice: &PendingNotice) -> String {
+fn probes(run: &Run, notice: &PendingNotice) -> String {
     match notice.probe {
         Some(from) => format!(
             "Now and then one message is sent there all the same, as a probe, the first after {}; a copy of it is kept. When {} pass \
              without a report that it failed, mail is forwarded there again, and you are told.\n",
             headers::moment(from),
-            trial(guard, notice),
+            trial(run, notice),
         ),
         None => String::new(),
     }
 }
 
-fn trial(guard: &Run, notice: &PendingNotice) -> Age {
-    let routes = &guard.config.destinations;
+fn trial(run: &Run, notice: &PendingNotice) -> Age {
+    let routes = &run.config.destinations;
     if notice.last.as_ref().is_some_and(Failure::came_late) {
         routes.quiet_slow
     } else {
@@ -205,12 +205,12 @@ fn trial(guard: &Run, notice: &PendingNotice) -> Age {
     }
 }
 
-fn reopened(guard: &Run, notice: &PendingNotice) -> String {
+fn reopened(run: &Run, notice: &PendingNotice) -> String {
     match (notice.event, notice.probe) {
         (DestinationEvent::Reopened, Some(probe)) => format!(
             "A message was sent there on {}, and nobody reported within {} that it failed.",
             headers::moment(probe),
-            trial(guard, notice),
+            trial(run, notice),
         ),
         (
             DestinationEvent::Reopened
@@ -222,9 +222,9 @@ fn reopened(guard: &Run, notice: &PendingNotice) -> String {
     }
 }
 
-fn kept_text(guard: &Run, notice: &PendingNotice, mailbox: &str) -> String {
+fn kept_text(run: &Run, notice: &PendingNotice, mailbox: &str) -> String {
     let since = headers::moment(notice.since);
-    let command = headers::send_kept_command(&guard.account.name, &notice.destination);
+    let command = headers::send_kept_command(&run.account.name, &notice.destination);
     match notice.kept {
         0 => format!("No message came in while it was suspended, since {since}."),
         1 => format!(

@@ -20,7 +20,7 @@ fn key_path(dir: &Path) -> PathBuf {
 
 /// Makes envelope senders for one message.
 pub struct Maker<'a> {
-    guard: &'a Run,
+    run: &'a Run,
     key: Key,
     own: Address,
     message: String,
@@ -30,28 +30,28 @@ pub struct Maker<'a> {
 impl<'a> Maker<'a> {
     /// Reads the key, or makes one. None where that cannot be done, or where there is no room for a token.
     #[must_use]
-    pub fn prepare(guard: &'a Run, case: &Delivery<'_>) -> Option<Self> {
-        let own = case.envelope.own.primary()?;
-        let Some(dir) = guard.state_dir() else {
-            tracing::debug!(user = guard.account.name, "no state directory: no key for tokens");
+    pub fn prepare(run: &'a Run, delivery: &Delivery<'_>) -> Option<Self> {
+        let own = delivery.envelope.own.primary()?;
+        let Some(dir) = run.state_dir() else {
+            tracing::debug!(user = run.account.name, "no state directory: no key for tokens");
             return None;
         };
         let key = match key_file::read_or_make(&key_path(&dir)) {
             Ok(bytes) => Key::new(bytes),
             Err(e) => {
-                tracing::warn!(user = guard.account.name, cause = %e, "sent on without a token");
+                tracing::warn!(user = run.account.name, cause = %e, "sent on without a token");
                 return None;
             }
         };
         let maker = Self {
-            guard,
+            run,
             key,
             own,
-            message: history::token_part(case.name()).to_owned(),
-            unix_seconds: case.date.unix_timestamp(),
+            message: history::token_part(delivery.name()).to_owned(),
+            unix_seconds: delivery.date.unix_timestamp(),
         };
         if maker.token("b@b.test").is_none() {
-            tracing::debug!(user = guard.account.name, "the address has no room for a token");
+            tracing::debug!(user = run.account.name, "the address has no room for a token");
             return None;
         }
         Some(maker)
@@ -64,8 +64,8 @@ impl<'a> Maker<'a> {
     }
 
     fn token(&self, destination: &str) -> Option<String> {
-        let delimiter = &self.guard.config.recipient_delimiter;
-        let user = &self.guard.account.name;
+        let delimiter = &self.run.config.recipient_delimiter;
+        let user = &self.run.account.name;
         let sender = verp::sender(
             &self.key,
             user,
@@ -83,7 +83,7 @@ impl<'a> Maker<'a> {
 /// no address to a program in `.forward`: there, and for whoever it went through, it stands in `To`, where every report has the
 /// envelope sender that it goes to. The key is read only where there is something that looks like a token.
 #[must_use]
-pub fn find(guard: &Run, envelope: &Envelope, message: &Message<'_>, unix_seconds: i64) -> Option<(VerpToken, String)> {
+pub fn find(run: &Run, envelope: &Envelope, message: &Message<'_>, unix_seconds: i64) -> Option<(VerpToken, String)> {
     const FIELDS: [&str; 4] = ["Delivered-To", "X-Original-To", "Envelope-To", "To"];
     let named = message
         .fields()
@@ -99,8 +99,8 @@ pub fn find(guard: &Run, envelope: &Envelope, message: &Message<'_>, unix_second
     if candidates.is_empty() {
         return None;
     }
-    let key = key(guard)?;
-    let user = &guard.account.name;
+    let key = key(run)?;
+    let user = &run.account.name;
     candidates
         .into_iter()
         .find_map(|text| Some((verp::verify(&key, user, &text, unix_seconds)?, text)))
@@ -109,22 +109,22 @@ pub fn find(guard: &Run, envelope: &Envelope, message: &Message<'_>, unix_second
 /// Tells whether a report about a forward of ours has to bring a token: they are in use, and there is a key and room for one. Where
 /// none can be made, none can be asked for.
 #[must_use]
-pub fn are_required(guard: &Run, envelope: &Envelope) -> bool {
-    if guard.config.forward.sender != ForwardSender::Verp {
+pub fn are_required(run: &Run, envelope: &Envelope) -> bool {
+    if run.config.forward.sender != ForwardSender::Verp {
         return false;
     }
-    let delimiter = &guard.config.recipient_delimiter;
-    let user = &guard.account.name;
-    let made = envelope.own.primary().zip(key(guard));
+    let delimiter = &run.config.recipient_delimiter;
+    let user = &run.account.name;
+    let made = envelope.own.primary().zip(key(run));
     made.is_some_and(|(own, key)| verp::sender(&key, user, &own, delimiter, "b@b.test", "0", 0).is_some())
 }
 
 /// The key, if one was made.
-fn key(guard: &Run) -> Option<Key> {
-    match key_file::read(&key_path(&guard.state_dir()?)) {
+fn key(run: &Run) -> Option<Key> {
+    match key_file::read(&key_path(&run.state_dir()?)) {
         Ok(bytes) => bytes.map(Key::new),
         Err(e) => {
-            tracing::warn!(user = guard.account.name, cause = %e, "tokens cannot be examined");
+            tracing::warn!(user = run.account.name, cause = %e, "tokens cannot be examined");
             None
         }
     }

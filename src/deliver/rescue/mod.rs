@@ -53,50 +53,54 @@ pub enum Rescue {
 ///
 /// # Errors
 /// When the message is nowhere safe, and trying again can help; then the report has to come again.
-pub fn rescue(guard: &Run, case: &Delivery<'_>, blames: &[ForwardFailure]) -> Result<Rescue, Error> {
-    let Some(report) = case.judgement.verdict.bounce() else {
+pub fn rescue(run: &Run, delivery: &Delivery<'_>, blames: &[ForwardFailure]) -> Result<Rescue, Error> {
+    let Some(report) = delivery.judgement.verdict.bounce() else {
         return Ok(Rescue::Nothing);
     };
-    if !is_about_a_failed_forward(guard, case, report) {
+    if !is_about_a_failed_forward(run, delivery, report) {
         return Ok(Rescue::Nothing);
     }
-    let Some(dir) = guard.state_dir() else {
-        tracing::debug!(user = guard.account.name, "no state directory: nothing is rescued");
+    let Some(dir) = run.state_dir() else {
+        tracing::debug!(user = run.account.name, "no state directory: nothing is rescued");
         return Ok(Rescue::Nothing);
     };
     let destination = blames.first().map(|blame| blame.destination.clone());
     let lost = |lost: LostMessage| {
-        let has_it = lost.message_id.as_deref().is_some_and(|id| history::has_id(guard, id));
+        let has_it = lost.message_id.as_deref().is_some_and(|id| history::has_id(run, id));
         if has_it {
             Rescue::Had
         } else {
             Rescue::Lost(LostMessage { destination, ..lost })
         }
     };
-    let place = match ReturnedMessage::find(&case.message) {
+    let place = match ReturnedMessage::find(&delivery.message) {
         ReturnedMessage::Whole(place) => place,
         ReturnedMessage::HeaderOnly(header) => return Ok(lost(header)),
         ReturnedMessage::None => return Ok(Rescue::Nothing),
     };
-    let UnpackedMessage { intake, extent } =
-        unpack::take_out(case.intake, case.content_start(), &place, &case.envelope.own)
-            .map_err(|e| Error::io("take a message out of", Path::new("a report"), &e))?;
-    let original = case_of(guard, case, &intake);
+    let UnpackedMessage { buffer, extent } = unpack::take_out(
+        delivery.buffer,
+        delivery.content_start(),
+        &place,
+        &delivery.envelope.own,
+    )
+    .map_err(|e| Error::io("take a message out of", Path::new("a report"), &e))?;
+    let original = delivery_of(run, delivery, &buffer);
     if returned_message::lacks_body(&original.message) {
         return Ok(lost(returned_message::lost(&original.message)));
     }
     // What a guard diverts was no mail of the user's before either.
-    if policy::choose(&original.judgement, Job::Deliver, &guard.config.guard) != Action::Append {
+    if policy::choose(&original.judgement, Job::Deliver, &run.config.guard) != Action::Append {
         return Ok(Rescue::Nothing);
     }
     let name = original.name();
     // Two reports about one message may come at the same time. One after the other: the second sees what the first did.
-    let one_at_a_time = Store::new(&dir, "rescue").hold(&guard.deadline);
+    let one_at_a_time = Store::new(&dir, "rescue").hold(&run.deadline);
     if let Err(e) = &one_at_a_time {
         // Put off for that, the report would wait until the mail system drops it, and the message with it.
-        tracing::warn!(user = guard.account.name, note = %e, "two reports about one message may both leave it in the mailbox");
+        tracing::warn!(user = run.account.name, note = %e, "two reports about one message may both leave it in the mailbox");
     }
-    if history::has_it(guard, name) {
+    if history::has_it(run, name) {
         return Ok(Rescue::Had);
     }
     let mut notes = Vec::new();
@@ -108,41 +112,41 @@ pub fn rescue(guard: &Run, case: &Delivery<'_>, blames: &[ForwardFailure]) -> Re
         headers::rescued_field(blames.first(), host, notes, original.message.line_end())
             + &headers::separator_field(&original.message)
     };
-    let outcome = match store::place(guard, &original, &field(&notes), Over::Overflow) {
+    let outcome = match store::place(run, &original, &field(&notes), Over::Overflow) {
         Ok(Placement::Here(appended)) => {
-            guard.begun.add(appended.into_note());
+            run.intents.add(appended.into_note());
             Outcome::Appended {
-                mailbox: guard.mailbox(),
+                mailbox: run.mailbox(),
                 note: None,
             }
         }
         Ok(Placement::Full(_)) => {
             notes.push("mailbox=full".to_owned());
-            overflow::put(guard, &original, &field(&notes))?
+            overflow::put(run, &original, &field(&notes))?
         }
         Err(e) if e.outlook() == Retry::NeedsMending => {
             notes.push(format!("mailbox={}", headers::quoted(&e.to_string())));
-            tracing::warn!(user = guard.account.name, cause = %e, "a message that came back goes to the overflow mbox");
-            overflow::put(guard, &original, &field(&notes))?
+            tracing::warn!(user = run.account.name, cause = %e, "a message that came back goes to the overflow mbox");
+            overflow::put(run, &original, &field(&notes))?
         }
         Err(e) => return Err(e),
     };
     // Behind the mailbox: the other way round a kill in between might leave it nowhere. As it is, the note on the mailbox tells the
     // next try that it is there.
-    history::note_rescued(guard, case, name);
+    history::note_rescued(run, delivery, name);
     // What this run appends next is the report.
-    guard.begun.finish();
+    run.intents.finish();
     let mailbox = match outcome {
         Outcome::Appended { mailbox, .. } => mailbox,
         Outcome::Forwarded { .. } | Outcome::Diverted { .. } | Outcome::Held { .. } | Outcome::Repeated { .. } => {
-            guard.mailbox()
+            run.mailbox()
         }
     };
     let id = original.message.first("Message-ID").map(|id| id.into_owned());
     let shown = mailbox.display().to_string();
     tracing::info!(
         action = "rescue",
-        user = guard.account.name,
+        user = run.account.name,
         mailbox = shown,
         notes = notes.join("; "),
         id
@@ -152,29 +156,29 @@ pub fn rescue(guard: &Run, case: &Delivery<'_>, blames: &[ForwardFailure]) -> Re
 
 /// Tells whether the report gives up a message that this guard sent on. Any proof will do here, also one that is too weak to blame a
 /// destination: who forges it puts into the user's mailbox what could have been sent there.
-fn is_about_a_failed_forward(guard: &Run, case: &Delivery<'_>, report: &Bounce) -> bool {
+fn is_about_a_failed_forward(run: &Run, delivery: &Delivery<'_>, report: &Bounce) -> bool {
     let is_known = || {
         let id = report.quoted_message_id.as_deref();
-        id.is_some_and(|id| !history::sent_to(guard, id).is_empty())
+        id.is_some_and(|id| !history::sent_to(run, id).is_empty())
     };
     report.gives_up()
         // What went to the administrator is no mail of the user's.
-        && case.judgement.diverted_before.is_none()
-        && (report.origin == MessageOrigin::OurForward || case.token.is_some() || is_known())
+        && delivery.judgement.diverted_before.is_none()
+        && (report.origin == MessageOrigin::OurForward || delivery.token.is_some() || is_known())
 }
 
 /// The message as a case of its own: from its own sender, for the same user, come when the report came.
-fn case_of<'a>(guard: &Run, report: &Delivery<'_>, intake: &'a MessageBuffer) -> Delivery<'a> {
-    let message = Message::new(intake.head());
+fn delivery_of<'a>(run: &Run, report: &Delivery<'_>, buffer: &'a MessageBuffer) -> Delivery<'a> {
+    let message = Message::new(buffer.head());
     let own = report.envelope.own.clone();
     let envelope = Envelope {
         sender: returned_message::sender(&message, &own),
         recipient: report.envelope.recipient.clone(),
         own,
     };
-    let judgement = crate::deliver::judge::judge(&message, &envelope, &guard.config);
+    let judgement = crate::deliver::judge::judge(&message, &envelope, &run.config);
     Delivery {
-        intake,
+        buffer,
         message,
         envelope,
         judgement,

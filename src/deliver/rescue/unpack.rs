@@ -15,7 +15,7 @@ use crate::sys::message_buffer::MessageBuffer;
 #[derive(Debug)]
 pub struct UnpackedMessage {
     /// The message.
-    pub intake: MessageBuffer,
+    pub buffer: MessageBuffer,
     /// Whether that is all of it.
     pub extent: Completeness,
 }
@@ -45,12 +45,12 @@ pub fn take_out(
     let header = message.header();
     let kept = returned_message::without_marks(header, own);
     let begin = whole.head().len() - message.content().len() + header.len();
-    let intake = MessageBuffer::collect(|to| {
+    let buffer = MessageBuffer::collect(|to| {
         to.write_all(&kept)?;
         io::copy(&mut whole.reader(begin), to).map(drop)
     })?;
     Ok(UnpackedMessage {
-        intake,
+        buffer,
         extent: match (place.extent, ended, &place.until) {
             (Completeness::All, DecodeEnd::AtDelimiter, _) | (Completeness::All, DecodeEnd::WithReport, None) => {
                 Completeness::All

@@ -38,9 +38,9 @@ pub fn run(user: Option<&str>, mailbox: Option<&Path>, everywhere: &Everywhere) 
         user: user.map(str::to_owned),
         ..Who::default()
     };
-    let guard = deliver::begin()
+    let run = deliver::begin()
         .and_then(|deadline| Run::prepare_to_deliver(&who, mailbox.map(Path::to_owned), everywhere, deadline, None));
-    match guard.and_then(|guard| all(&guard, everywhere)) {
+    match run.and_then(|run| all(&run, everywhere)) {
         Ok(status) => status,
         Err(e) => {
             print_error(&e);
@@ -58,33 +58,33 @@ struct OverflowPart {
     stay: u64,
 }
 
-fn all(guard: &Run, everywhere: &Everywhere) -> Result<Status, Error> {
-    let user = visible(&guard.account.name);
-    let owner = Owner::Trusted(guard.account.uid);
-    let Some(path) = overflow::path(guard).filter(|path| path.symlink_metadata().is_ok()) else {
+fn all(run: &Run, everywhere: &Everywhere) -> Result<Status, Error> {
+    let user = visible(&run.account.name);
+    let owner = Owner::Trusted(run.account.uid);
+    let Some(path) = overflow::path(run).filter(|path| path.symlink_metadata().is_ok()) else {
         print_line(&format!("{user}: nothing lies in the overflow"));
         return Ok(Status::Done);
     };
-    let plan = access::lock_plan(&guard.config, owner, Absent::Refuse, guard.state_dir());
-    let mut locked = crate::mailbox::open_locked(&path, &plan, &guard.deadline)?;
-    let look = Snapshot::take(&locked, guard.deadline.for_reading())?;
+    let plan = access::lock_plan(&run.config, owner, Absent::Refuse, run.state_dir());
+    let mut locked = crate::mailbox::open_locked(&path, &plan, &run.deadline)?;
+    let look = Snapshot::take(&locked, run.deadline.for_reading())?;
     if everywhere.dry_run {
-        let part = put_back(guard, &look, MergeMode::Rehearse)?;
+        let part = put_back(run, &look, MergeMode::Rehearse)?;
         print_line(&format!(
             "{user}: would put back {} messages; {} stay",
             part.messages, part.stay
         ));
         return Ok(ended(&part));
     }
-    let part = put_back(guard, &look, MergeMode::Write)?;
-    take_out(guard, &mut locked, &look, &part)?;
+    let part = put_back(run, &look, MergeMode::Write)?;
+    take_out(run, &mut locked, &look, &part)?;
     if part.stay == 0 {
-        overflow::forget(guard);
+        overflow::forget(run);
     }
     tracing::info!(
         action = "overflow-return",
-        user = guard.account.name,
-        mailbox = guard.mailbox().display().to_string(),
+        user = run.account.name,
+        mailbox = run.mailbox().display().to_string(),
         messages = part.messages,
         bytes = part.ranges.bytes(),
         left = part.stay,
@@ -94,7 +94,7 @@ fn all(guard: &Run, everywhere: &Everywhere) -> Result<Status, Error> {
         "{user}: {} messages ({}) are in {} again; {} stay in {}",
         part.messages,
         size(part.ranges.bytes()),
-        visible(&guard.mailbox().display().to_string()),
+        visible(&run.mailbox().display().to_string()),
         part.stay,
         visible(&path.display().to_string())
     ));
@@ -106,22 +106,22 @@ fn ended(part: &OverflowPart) -> Status {
 }
 
 /// Puts the first messages into the mailbox, up to one that does not fit, and syncs them. What a killed run has put there needs no room.
-fn put_back(guard: &Run, look: &Snapshot, mode: MergeMode) -> Result<OverflowPart, Error> {
-    let path = guard.mailbox();
-    let plan = access::plan(guard, Owner::Exactly(guard.account.uid));
+fn put_back(run: &Run, look: &Snapshot, mode: MergeMode) -> Result<OverflowPart, Error> {
+    let path = run.mailbox();
+    let plan = access::plan(run, Owner::Exactly(run.account.uid));
     let target = MergeTarget {
         path: &path,
         plan: &plan,
         room: MergeLimits {
-            min_free: guard.config.mailbox.min_free.bound(),
+            min_free: run.config.mailbox.min_free.bound(),
             ..MergeLimits::default()
         },
         sameness: Sameness::Each,
         mode,
-        deadline: &guard.deadline,
+        deadline: &run.deadline,
     };
     for _ in 0..BEGINNINGS {
-        match merge(guard, target, look) {
+        match merge(run, target, look) {
             Ok(part) => return Ok(part),
             Err(Stop::Again) => {}
             Err(Stop::Failed(e)) => return Err(e),
@@ -132,10 +132,10 @@ fn put_back(guard: &Run, look: &Snapshot, mode: MergeMode) -> Result<OverflowPar
     Err(Error::new(Category::Mailbox, "put back into", path.display(), cause))
 }
 
-fn merge(guard: &Run, target: MergeTarget<'_>, look: &Snapshot) -> Result<OverflowPart, Stop> {
+fn merge(run: &Run, target: MergeTarget<'_>, look: &Snapshot) -> Result<OverflowPart, Stop> {
     let mut merge = Merge::begin(target)?;
-    let limit = guard.limit();
-    let (mut bytes, mut messages) = usage(guard, target.path)?;
+    let limit = run.limit();
+    let (mut bytes, mut messages) = usage(run, target.path)?;
     let seen = look.seen();
     let mut part = OverflowPart::default();
     let mut is_full = false;
@@ -172,20 +172,20 @@ fn merge(guard: &Run, target: MergeTarget<'_>, look: &Snapshot) -> Result<Overfl
 }
 
 /// How much is in the mailbox, in bytes, and how many messages, where that is limited.
-fn usage(guard: &Run, mailbox: &Path) -> Result<(u64, u64), Error> {
-    let Some(file) = open_existing(mailbox, Owner::Exactly(guard.account.uid))? else {
+fn usage(run: &Run, mailbox: &Path) -> Result<(u64, u64), Error> {
+    let Some(file) = open_existing(mailbox, Owner::Exactly(run.account.uid))? else {
         return Ok((0, 0));
     };
-    let messages = match guard.limit().messages {
+    let messages = match run.limit().messages {
         None => 0,
-        Some(_) => count::count(&file, mailbox, guard.state_dir().as_deref(), &guard.deadline)?,
+        Some(_) => count::count(&file, mailbox, run.state_dir().as_deref(), &run.deadline)?,
     };
     let stat = file.metadata().map_err(|e| Error::io("examine", mailbox, &e))?;
     Ok((stat.len(), messages))
 }
 
 /// Takes the part out of the overflow. What a killed run leaves here is finished when the overflow is opened next.
-fn take_out(guard: &Run, locked: &mut OpenMailbox, look: &Snapshot, part: &OverflowPart) -> Result<(), Error> {
+fn take_out(run: &Run, locked: &mut OpenMailbox, look: &Snapshot, part: &OverflowPart) -> Result<(), Error> {
     if part.ranges.is_empty() {
         return Ok(());
     }
@@ -195,7 +195,7 @@ fn take_out(guard: &Run, locked: &mut OpenMailbox, look: &Snapshot, part: &Overf
         hash: part.ranges.hash(look.file(), |_| Ok(())).map_err(fail)?,
         imap_base: None,
         unread: Unread::None,
-        archive: guard.mailbox().display().to_string(),
+        archive: run.mailbox().display().to_string(),
         date: OffsetDateTime::now_utc(),
     };
     let place = journal::place_beside(look.path());
