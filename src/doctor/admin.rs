@@ -25,7 +25,7 @@ pub fn examine(host: &HostFacts) -> Vec<Finding> {
     let is_postmaster = Address::parse(admin).is_some_and(|admin| admin.local().eq_ignore_ascii_case(POSTMASTER));
     if !is_postmaster && !host.alias_files.is_empty() && is_lost(&host.ends(POSTMASTER)) {
         let what = "nobody here is called so: reports and complaints of other hosts are bounced";
-        let finding = Finding::note(Check::Admin, POSTMASTER, what);
+        let finding = Finding::warning(Check::Admin, POSTMASTER, what);
         found.push(finding.remedy(new_alias(host, POSTMASTER)));
     }
     found.extend(host.alias_files.iter().filter_map(|path| stale(host, path)));
@@ -48,7 +48,7 @@ fn address(host: &HostFacts, admin: &str) -> Vec<Finding> {
     let subject = format!("admin {admin}");
     let ends = host.ends(admin);
     let lost = "what is diverted vanishes, since it has the null sender";
-    let wrong = |what: String, remedy: String| Finding::wrong(Check::Admin, &subject, what, remedy);
+    let wrong = |what: String, remedy: String| Finding::error(Check::Admin, &subject, what, remedy);
     if ends.is_empty() {
         let what = format!("its alias names nobody: {lost}");
         return vec![wrong(
@@ -64,7 +64,7 @@ fn address(host: &HostFacts, admin: &str) -> Vec<Finding> {
                 let what = format!("nobody here is called {name}");
                 found.push(match &host.unseen {
                     None => wrong(format!("{what}: {lost}"), new_alias(host, &name)),
-                    Some(why) => Finding::note(
+                    Some(why) => Finding::warning(
                         Check::Admin,
                         &subject,
                         format!("{what}, as far as can be seen ({why}): if so, {lost}"),
@@ -73,7 +73,7 @@ fn address(host: &HostFacts, admin: &str) -> Vec<Finding> {
             }
             End::Circle(name) => found.push(wrong(
                 format!("the alias {name} leads back to itself: {lost}"),
-                "mend the aliases, then: newaliases".to_owned(),
+                "fix the aliases, then: newaliases".to_owned(),
             )),
             End::File(path) if path == "/dev/null" => found.push(wrong(
                 "it is thrown away, into /dev/null: nobody learns what is diverted".to_owned(),
@@ -136,14 +136,14 @@ fn mbox(path: &Path) -> Finding {
             "there is no directory {}: what is diverted stays in users' mailboxes",
             dir.display()
         );
-        return Finding::wrong(Check::Admin, subject, what, format!("install -d {}", quoted(dir)));
+        return Finding::error(Check::Admin, subject, what, format!("install -d {}", quoted(dir)));
     }
     match open_existing(path, Owner::Trusted(nix::unistd::Uid::effective().as_raw())) {
-        Err(e) => Finding::wrong(
+        Err(e) => Finding::error(
             Check::Admin,
             subject,
             format!("{e}: what is diverted stays in users' mailboxes"),
-            "mend that, or name an address",
+            "fix that, or name an address",
         ),
         Ok(Some(_)) => Finding::ok(Check::Admin, subject, "it is an mbox that can be written to"),
         Ok(None) => Finding::ok(Check::Admin, subject, "it is not there yet, and will be made"),
@@ -171,5 +171,5 @@ fn stale(host: &HostFacts, path: &Path) -> Option<Finding> {
         Ok(_) => "it was changed after its table was made: Postfix does not see that yet",
         Err(_) => "there is no table of it: Postfix delivers nothing by it",
     };
-    Some(Finding::note(Check::Admin, path.display().to_string(), what).remedy("newaliases"))
+    Some(Finding::warning(Check::Admin, path.display().to_string(), what).remedy("newaliases"))
 }

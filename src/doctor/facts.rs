@@ -182,7 +182,7 @@ impl HostFacts {
                 Err(e) if e.kind() == io::ErrorKind::NotFound => {}
                 Err(e) => {
                     let error = crate::error::Error::io("read", path, &e);
-                    findings.push(Finding::note(Check::LeftOut, "aliases", error.to_string()));
+                    findings.push(Finding::warning(Check::LeftOut, "aliases", error.to_string()));
                     self.unseen = Some(format!("{} cannot be read", path.display()));
                 }
             }
@@ -232,18 +232,18 @@ fn configuration(chosen: Option<&Path>, findings: &mut Vec<Finding>) -> (Config,
                 .map(|layer| layer.path.display().to_string())
                 .collect();
             let (subject, text) = match files.as_slice() {
-                [] => ("configuration".to_owned(), "there is none: the defaults hold"),
+                [] => ("configuration".to_owned(), "no configuration file; using defaults"),
                 files => (files.join(", "), "it can be used"),
             };
             findings.push(Finding::ok(Check::Configuration, subject, text));
             (loaded.config, None)
         }
         Err(e) => {
-            findings.push(Finding::wrong(
+            findings.push(Finding::error(
                 Check::Configuration,
                 "configuration",
-                format!("{e}: all mail waits with the mail system"),
-                "mend it, then: spoolguard config check",
+                format!("{e}: all mail stays in the MTA's queue"),
+                "fix it, then: spoolguard config check",
             ));
             (Config::default(), Some(e.to_string()))
         }
@@ -272,7 +272,7 @@ impl Asker<'_> {
         let subject = program.display().to_string();
         if !child::is_trusted(&program) {
             let text = "it was not asked: others than root can change it, and this is root";
-            self.findings.push(Finding::note(Check::LeftOut, subject, text));
+            self.findings.push(Finding::warning(Check::LeftOut, subject, text));
             return None;
         }
         // The instance of Postfix that is meant, where there are several (postfix(1)).
@@ -293,7 +293,7 @@ impl Asker<'_> {
             }
             Err(e) => e.to_string(),
         };
-        self.findings.push(Finding::note(Check::LeftOut, subject, cause));
+        self.findings.push(Finding::warning(Check::LeftOut, subject, cause));
         None
     }
 }

@@ -14,7 +14,7 @@ use crate::sys::filesystem::FileSystem;
 pub fn examine(dir: &Path, spool: &Mailbox) -> Vec<Finding> {
     match filesystem::of(dir) {
         Ok(of) => judge(dir, spool, of),
-        Err(e) => vec![Finding::note(
+        Err(e) => vec![Finding::warning(
             Check::FileSystem,
             subject(dir),
             Error::io("examine", dir, &e).to_string(),
@@ -30,7 +30,7 @@ fn judge(dir: &Path, spool: &Mailbox, of: FileSystem) -> Vec<Finding> {
     let name = subject(dir);
     let mut found = Vec::new();
     if of.read_only {
-        found.push(Finding::wrong(
+        found.push(Finding::error(
             Check::FileSystem,
             &name,
             "nothing can be written to it: mail waits",
@@ -44,7 +44,7 @@ fn judge(dir: &Path, spool: &Mailbox, of: FileSystem) -> Vec<Finding> {
             Size::from_bytes(of.free_bytes >> 20 << 20),
             Size::from_bytes(min_free_bytes),
         );
-        found.push(Finding::wrong(
+        found.push(Finding::error(
             Check::FileSystem,
             &name,
             format!("{free} are free, and [mailbox] min_free is {least}: mail waits"),
@@ -52,7 +52,7 @@ fn judge(dir: &Path, spool: &Mailbox, of: FileSystem) -> Vec<Finding> {
         ));
     }
     if of.nfs && spool.locks.contains(&LockMethod::Flock) {
-        found.push(Finding::wrong(
+        found.push(Finding::error(
             Check::FileSystem,
             &name,
             "it is on NFS, where flock and fcntl locks stand in each other's way",
@@ -61,19 +61,19 @@ fn judge(dir: &Path, spool: &Mailbox, of: FileSystem) -> Vec<Finding> {
     }
     if of.nfs {
         let what = "it is on NFS: a lock holds only where all hosts lock in the same way and the server knows locks";
-        found.push(Finding::note(Check::FileSystem, &name, what));
+        found.push(Finding::warning(Check::FileSystem, &name, what));
     }
     match of.attributes {
         Some(true) => {}
         Some(false) => found.push(
-            Finding::note(
+            Finding::warning(
                 Check::FileSystem,
                 &name,
                 "it has no user attributes: a delivery that is killed may bring its message twice",
             )
             .remedy("mount it with user_xattr, or use NFS 4.2, ext4, xfs, btrfs, or Linux 6.6 for tmpfs"),
         ),
-        None => found.push(Finding::note(
+        None => found.push(Finding::warning(
             Check::FileSystem,
             &name,
             "whether it has user attributes cannot be told",
@@ -111,15 +111,15 @@ mod tests {
         for (of, spool, level, part) in [
             (good, &spool, Level::Ok, "it is here"),
             (good, &with_flock, Level::Ok, "it is here"),
-            (nfs, &spool, Level::Note, "it is on NFS: a lock holds only"),
-            (nfs, &with_flock, Level::Wrong, "it is on NFS, where flock and fcntl"),
+            (nfs, &spool, Level::Warning, "it is on NFS: a lock holds only"),
+            (nfs, &with_flock, Level::Error, "it is on NFS, where flock and fcntl"),
             (
                 FileSystem {
                     attributes: Some(false),
                     ..good
                 },
                 &spool,
-                Level::Note,
+                Level::Warning,
                 "it has no user attributes",
             ),
             (
@@ -128,7 +128,7 @@ mod tests {
                     ..good
                 },
                 &spool,
-                Level::Note,
+                Level::Warning,
                 "whether it has user attributes",
             ),
             (
@@ -137,7 +137,7 @@ mod tests {
                     ..good
                 },
                 &spool,
-                Level::Wrong,
+                Level::Error,
                 "nothing can be written",
             ),
             (
@@ -146,7 +146,7 @@ mod tests {
                     ..good
                 },
                 &spool,
-                Level::Wrong,
+                Level::Error,
                 "50M are free, and [mailbox] min_free is 100M",
             ),
         ] {

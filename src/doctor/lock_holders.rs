@@ -27,7 +27,7 @@ pub fn examine(host: &HostFacts) -> Vec<Finding> {
             let device = procfs::device_of_locks(host.config.mailbox.location.dir.as_path());
             found.extend(kernel(&entries, device, &held(&text)));
         }
-        Err(e) => found.push(Finding::note(
+        Err(e) => found.push(Finding::warning(
             Check::LeftOut,
             "kernel locks",
             crate::error::Error::io("read", Path::new("/proc/locks"), &e).to_string(),
@@ -53,7 +53,7 @@ fn dotlock(entry: &DirectoryEntry) -> Option<Finding> {
         None => "somebody who does not say who it is".to_owned(),
     };
     let text = format!("held for {} by {by}", age(entry.age(now)));
-    Some(Finding::note(Check::Holder, entry.path.display().to_string(), text))
+    Some(Finding::warning(Check::Holder, entry.path.display().to_string(), text))
 }
 
 fn kernel(entries: &[DirectoryEntry], device: Option<(u64, u64)>, locks: &[HeldLock]) -> Vec<Finding> {
@@ -110,7 +110,7 @@ fn told(lock: &HeldLock, entry: &DirectoryEntry, pid: Option<u32>) -> Finding {
         None => "a process that only root can see".to_owned(),
     };
     let text = format!("its {kind} lock is held by {by}");
-    Finding::note(Check::Holder, entry.path.display().to_string(), text)
+    Finding::warning(Check::Holder, entry.path.display().to_string(), text)
 }
 
 fn name_of(pid: u32) -> String {

@@ -27,7 +27,7 @@ pub fn examine(host: &HostFacts, config: &Config, account: &Account, procmailrc:
                 account.name,
                 path.display()
             );
-            Finding::wrong(Check::Mailbox, subject, what, remedy(&path))
+            Finding::error(Check::Mailbox, subject, what, remedy(&path))
         });
     }
     let maildir = home.join("Maildir");
@@ -37,14 +37,14 @@ pub fn examine(host: &HostFacts, config: &Config, account: &Account, procmailrc:
             maildir.display(),
             account.name
         );
-        Finding::note(Check::Mailbox, subject, what).remedy(remedy(&maildir))
+        Finding::warning(Check::Mailbox, subject, what).remedy(remedy(&maildir))
     })
 }
 
 fn remedy(path: &Path) -> String {
     let shown = path.display().to_string();
     if is_maildir(path) || shown.ends_with('/') {
-        return "let the user's mail program read this mailbox as well".to_owned();
+        return "let the user's mail client (MUA) read this mailbox as well".to_owned();
     }
     format!("[mailbox] location = \"mbox:{shown}\"")
 }

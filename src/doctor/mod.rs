@@ -1,5 +1,5 @@
 //! `spoolguard doctor`: is this host set up right? Asks the programs that are installed, looks at directories and files, and says what
-//! is wrong and what mends it. Changes nothing.
+//! is wrong and how to fix it. Changes nothing.
 //!
 //! Root examines the host, and every user whose mail is handled by a file of theirs in a run that becomes that user. Anybody else
 //! examines what an own run would meet, and says what was left out.
@@ -24,11 +24,13 @@ use crate::deliver;
 use crate::doctor::rules::{Check, Finding, Level};
 use crate::error::{Category, Error, Status};
 use crate::output::OutputForm;
+use crate::output::colours::Colours;
 use crate::output::print_error;
 use crate::sys::account;
 use crate::sys::account::Account;
 use crate::sys::deadline;
 use facts::{DoctorScope, HostFacts};
+use report::Shown;
 
 /// Runs the command: 0, 1 when something is wrong, 75 when it cannot be told.
 pub fn run(form: OutputForm, user: Option<&str>, everywhere: &Everywhere) -> Status {
@@ -62,7 +64,7 @@ fn one(name: &str, everywhere: &Everywhere) -> Result<Vec<Finding>, Error> {
     let host = HostFacts::look(DoctorScope::User, everywhere);
     let mut found = host.findings.clone();
     // The programs are the host's, and told with it.
-    found.retain(|finding| finding.check == Check::Configuration && finding.level == Level::Wrong);
+    found.retain(|finding| finding.check == Check::Configuration && finding.level == Level::Error);
     found.extend(user::examine(&host, &account));
     Ok(found)
 }
@@ -98,7 +100,7 @@ fn all(everywhere: &Everywhere) -> Result<Vec<Finding>, Error> {
         }
     } else {
         found.extend(user::examine(&host, &runner));
-        found.push(Finding::note(
+        found.push(Finding::warning(
             Check::LeftOut,
             "not looked at",
             "the files of other users, and which processes of theirs hold locks: root sees them",
@@ -123,9 +125,16 @@ fn write(findings: &[Finding], form: OutputForm, everywhere: &Everywhere) -> Res
     let mut text = Vec::new();
     let written = match form {
         OutputForm::Json => report::write_json(findings, &mut text),
-        OutputForm::Text => report::write_text(findings, everywhere.verbose > 0, &mut text),
+        OutputForm::Text => {
+            let shown = if everywhere.verbose > 0 {
+                Shown::Everything
+            } else {
+                Shown::Problems
+            };
+            report::write_text(findings, shown, Colours::of_output(), &mut text)
+        }
     };
-    let wrong = findings.iter().any(|finding| finding.level == Level::Wrong);
+    let wrong = findings.iter().any(|finding| finding.level == Level::Error);
     match written.and_then(|()| std::io::stdout().write_all(&text)) {
         // Whoever read our output has seen enough.
         Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => {

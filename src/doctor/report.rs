@@ -1,14 +1,15 @@
-//! The findings for people and for programs: what is wrong first, then what is worth a word; what is as it should be is counted.
+//! The findings for people and for programs: errors first, then warnings; what passed is counted.
 
-use crate::output::wrap::wrap_indented;
 use std::io::{self, IsTerminal, Write};
 
 use crate::doctor::rules::{Finding, Level};
 use crate::escape::visible;
+use crate::output::colours::{Colour, Colours};
 use crate::output::json::write_line;
+use crate::output::wrap::wrap_indented;
 
 /// Below the level's name.
-const INDENT: usize = 7;
+const INDENT: usize = 9;
 
 /// Lines do not get narrower than this, however narrow the terminal is.
 const NARROWEST: usize = 40;
@@ -21,28 +22,37 @@ pub fn write_json(findings: &[Finding], output: &mut impl Write) -> io::Result<(
     findings.iter().try_for_each(|finding| write_line(output, finding))
 }
 
-/// Writes what is wrong, then what is to be known, and with `all` what is good; in the end how many there are of each.
+/// What is written for people.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shown {
+    /// Errors and warnings.
+    Problems,
+    /// Checks that passed, too.
+    Everything,
+}
+
+/// Writes errors, then warnings, and what passed where it is asked for; in the end how many there are of each.
 ///
 /// # Errors
 /// When writing fails.
-pub fn write_text(findings: &[Finding], all: bool, output: &mut impl Write) -> io::Result<()> {
+pub fn write_text(findings: &[Finding], shown: Shown, colours: Colours, output: &mut impl Write) -> io::Result<()> {
     let width = width();
     let of = |level: Level| findings.iter().filter(move |finding| finding.level == level);
-    let levels: &[Level] = if all {
-        &[Level::Wrong, Level::Note, Level::Ok]
-    } else {
-        &[Level::Wrong, Level::Note]
+    let levels: &[Level] = match shown {
+        Shown::Everything => &[Level::Error, Level::Warning, Level::Ok],
+        Shown::Problems => &[Level::Error, Level::Warning],
     };
     let mut any = false;
     for finding in levels.iter().flat_map(|level| of(*level)) {
         any = true;
-        let name = match finding.level {
-            Level::Wrong => "wrong",
-            Level::Note => "note",
-            Level::Ok => "ok",
+        let colour = match finding.level {
+            Level::Error => Colour::Red,
+            Level::Warning => Colour::Yellow,
+            Level::Ok => Colour::Green,
         };
+        let word = colours.paint(&format!("{:<INDENT$}", finding.level.word()), colour);
         let text = visible(&format!("{}: {}", finding.subject, finding.finding));
-        writeln!(output, "{name:<INDENT$}{}", wrap_indented(&text, width, INDENT))?;
+        writeln!(output, "{word}{}", wrap_indented(&text, width, INDENT))?;
         if let Some(remedy) = &finding.remedy {
             let text = visible(remedy);
             writeln!(output, "{:INDENT$}-> {}", "", wrap_indented(&text, width, INDENT + 3))?;
@@ -51,26 +61,19 @@ pub fn write_text(findings: &[Finding], all: bool, output: &mut impl Write) -> i
     if any {
         writeln!(output)?;
     }
-    let (wrong, notes, good) = (of(Level::Wrong).count(), of(Level::Note).count(), of(Level::Ok).count());
-    writeln!(output, "{}", summary(wrong, notes, good, all))
+    let count = |level: Level| of(level).count();
+    let summary = summary(count(Level::Error), count(Level::Warning), count(Level::Ok));
+    let hint = match shown {
+        Shown::Problems if count(Level::Ok) > 0 => " (-v shows them)",
+        Shown::Problems | Shown::Everything => "",
+    };
+    writeln!(output, "{summary}{hint}")
 }
 
-fn summary(wrong: usize, notes: usize, good: usize, all: bool) -> String {
-    let wrong = match wrong {
-        0 => "nothing is wrong".to_owned(),
-        1 => "1 thing is wrong".to_owned(),
-        count => format!("{count} things are wrong"),
-    };
-    let notes = match notes {
-        0 => String::new(),
-        1 => ", 1 note".to_owned(),
-        count => format!(", {count} notes"),
-    };
-    let hint = if all { "" } else { " (-v shows them)" };
-    match good {
-        0 => format!("{wrong}{notes}"),
-        count => format!("{wrong}{notes}, {count} as it should be{hint}"),
-    }
+fn summary(errors: usize, warnings: usize, passed: usize) -> String {
+    let counted = |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
+    let (errors, warnings) = (counted(errors, "error"), counted(warnings, "warning"));
+    format!("{errors}, {warnings}, {} passed", counted(passed, "check"))
 }
 
 /// How wide the terminal is; without one, lines are not broken.
@@ -82,30 +85,36 @@ fn width() -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::{summary, write_text};
+    use super::{Shown, summary, write_text};
     use crate::doctor::rules::{Check, Finding};
+    use crate::output::colours::Colours;
     use crate::output::wrap::wrap_indented;
 
     #[test]
-    fn what_is_wrong_comes_first_and_what_is_good_is_counted() {
+    fn errors_come_first_and_what_passed_is_counted() {
         let findings = [
             Finding::ok(Check::Locks, "procmail", "it takes dotlock"),
-            Finding::note(Check::Rights, "/var/mail", "users\u{1b} cannot"),
-            Finding::wrong(Check::Submit, "sendmail", "there is none", "install one"),
+            Finding::warning(Check::Rights, "/var/mail", "users\u{1b} cannot"),
+            Finding::error(Check::Submit, "sendmail", "there is none", "install one"),
         ];
-        let text = |all| {
+        let text = |shown, colours| {
             let mut text = Vec::new();
-            assert!(write_text(&findings, all, &mut text).is_ok());
+            assert!(write_text(&findings, shown, colours, &mut text).is_ok());
             String::from_utf8_lossy(&text).into_owned()
         };
-        let shown = "wrong  sendmail: there is none\n       -> install one\nnote   /var/mail: users\\u{1b} cannot\n";
-        let sum = "1 thing is wrong, 1 note, 1 as it should be";
-        assert_eq!(text(false), format!("{shown}\n{sum} (-v shows them)\n"));
+        let problems =
+            "error    sendmail: there is none\n         -> install one\nwarning  /var/mail: users\\u{1b} cannot\n";
+        let sum = "1 error, 1 warning, 1 check passed";
         assert_eq!(
-            text(true),
-            format!("{shown}ok     procmail: it takes dotlock\n\n{sum}\n")
+            text(Shown::Problems, Colours::Off),
+            format!("{problems}\n{sum} (-v shows them)\n")
         );
-        assert_eq!(summary(0, 0, 2, true), "nothing is wrong, 2 as it should be");
+        assert_eq!(
+            text(Shown::Everything, Colours::Off),
+            format!("{problems}ok       procmail: it takes dotlock\n\n{sum}\n")
+        );
+        assert!(text(Shown::Problems, Colours::On).starts_with("\u{1b}[31merror    \u{1b}[0msendmail: "));
+        assert_eq!(summary(3, 0, 12), "3 errors, 0 warnings, 12 checks passed");
     }
 
     #[test]

@@ -29,7 +29,7 @@ pub fn examine(host: &HostFacts) -> Vec<Finding> {
     let stat = match dir.metadata() {
         Ok(stat) if stat.is_dir() => stat,
         Ok(_) => {
-            return vec![Finding::wrong(
+            return vec![Finding::error(
                 Check::Spool,
                 name,
                 "it is no directory",
@@ -37,7 +37,7 @@ pub fn examine(host: &HostFacts) -> Vec<Finding> {
             )];
         }
         Err(e) => {
-            return vec![Finding::wrong(
+            return vec![Finding::error(
                 Check::Spool,
                 name,
                 Error::io("examine", dir, &e).to_string(),
@@ -67,7 +67,7 @@ fn names(dir: &Path, place: SpoolAccess) -> Vec<Finding> {
         Ok(entries) => entries,
         Err(e) => {
             let (subject, text) = (dir.display().to_string(), e.to_string());
-            return vec![Finding::note(Check::LeftOut, subject, text)];
+            return vec![Finding::warning(Check::LeftOut, subject, text)];
         }
     };
     let people = Directory::read();
@@ -91,7 +91,7 @@ fn names(dir: &Path, place: SpoolAccess) -> Vec<Finding> {
     if found.len() > MOST_NAMES {
         let more = found.len() - MOST_NAMES;
         found.truncate(MOST_NAMES);
-        found.push(Finding::wrong(
+        found.push(Finding::error(
             Check::Spool,
             dir.display().to_string(),
             format!("{more} more such things are wrong in it"),
@@ -110,14 +110,14 @@ fn names(dir: &Path, place: SpoolAccess) -> Vec<Finding> {
 }
 
 fn of_problem(subject: &str, problem: Problem) -> Finding {
-    let finding = Finding::note(Check::Spool, subject, problem.what);
+    let finding = Finding::warning(Check::Spool, subject, problem.what);
     let finding = match (problem.weight, problem.advice) {
         (_, None) => finding,
         (_, Some(advice)) => finding.remedy(advice),
     };
     match problem.weight {
         Weight::Wrong => Finding {
-            level: Level::Wrong,
+            level: Level::Error,
             ..finding
         },
         Weight::Note | Weight::NotAllowed => finding,
@@ -135,7 +135,7 @@ fn rights(host: &HostFacts, dir: &Path, stat: &std::fs::Metadata) -> Option<Find
     let so = format!("its mode is {mode:o}, its group {group}");
     if mode & 0o001 == 0 {
         let what = format!("users cannot enter it: {so}");
-        return Some(Finding::wrong(
+        return Some(Finding::error(
             Check::Rights,
             name,
             what,
@@ -158,7 +158,7 @@ fn rights(host: &HostFacts, dir: &Path, stat: &std::fs::Metadata) -> Option<Find
         .all(|lock| *lock == config::LockMethod::Dotlock);
     if only_dotlock {
         let what = format!("users can make no dotlock in it, and [mailbox] locks names no other: mail waits ({so})");
-        return Some(Finding::wrong(
+        return Some(Finding::error(
             Check::Rights,
             name,
             what,
@@ -171,7 +171,7 @@ fn rights(host: &HostFacts, dir: &Path, stat: &std::fs::Metadata) -> Option<Find
     } else {
         what.replace("fcntl", "flock")
     };
-    Some(Finding::note(Check::Rights, &name, what).remedy(format!(
+    Some(Finding::warning(Check::Rights, &name, what).remedy(format!(
         "install spoolguard setgid {group}, or make each mailbox once, as root: install -m 660 -o USER -g {group} /dev/null {}/USER",
         quoted(dir)
     )))

@@ -25,7 +25,7 @@ pub fn examine(host: &HostFacts) -> Vec<Finding> {
         None => vec![program(Path::new(transport))],
     };
     if host.config.quota.when_full == Over::Refuse {
-        found.push(Finding::note(
+        found.push(Finding::warning(
             Check::Configuration,
             "[quota] over",
             "it is \"refuse\": mail for a full mailbox is bounced, on purpose",
@@ -38,21 +38,21 @@ pub fn examine(host: &HostFacts) -> Vec<Finding> {
 pub fn of_user(config: &Config, of_host: &Config) -> Option<Finding> {
     let transport = &config.forward.transport;
     match transport.strip_prefix("outbox:") {
-        Some(dir) => Some(outbox(Path::new(dir))).filter(|finding| finding.level == Level::Wrong),
+        Some(dir) => Some(outbox(Path::new(dir))).filter(|finding| finding.level == Level::Error),
         None => (*transport != of_host.forward.transport).then(|| program(Path::new(transport))),
     }
 }
 
 fn program(path: &Path) -> Finding {
     let name = path.display().to_string();
-    let remedy = "install a mail system, or set [forward] transport to the path of its sendmail";
+    let remedy = "install an MTA, or set [forward] transport to the path of its sendmail";
     if path.symlink_metadata().is_err() {
         let what = "it is not there: nothing can be forwarded or sent to the administrator";
-        return Finding::wrong(Check::Submit, name, what, remedy);
+        return Finding::error(Check::Submit, name, what, remedy);
     }
     if !child::is_program(path) {
         let what = "it cannot be started: nothing can be forwarded or sent to the administrator";
-        return Finding::wrong(Check::Submit, name, what, remedy);
+        return Finding::error(Check::Submit, name, what, remedy);
     }
     let whose = match SendmailKind::of(path) {
         SendmailKind::Postfix => "it is Postfix's".to_owned(),
@@ -68,12 +68,10 @@ fn program(path: &Path) -> Finding {
             name,
             format!("{whose}, and something listens at port {SMTP}"),
         ),
-        Some(false) => Finding::note(
+        Some(false) => Finding::warning(
             Check::Submit,
             name,
-            format!(
-                "{whose}, and nothing listens at port {SMTP}: if the mail system is not running, mail stays in its queue"
-            ),
+            format!("{whose}, and nothing listens at port {SMTP}: if the MTA is not running, mail stays in its queue"),
         )
         .remedy("see whether it runs: mailq"),
         None => Finding::ok(Check::Submit, name, whose),
@@ -94,14 +92,14 @@ fn outbox(dir: &Path) -> Finding {
     }
     if !made.is_dir() || access(made, needed).is_err() {
         let what = format!("{whose} cannot make files in {}", made.display());
-        return Finding::wrong(
+        return Finding::error(
             Check::Submit,
             name,
             what,
             format!("make it a directory that users may write to: {}", quoted(dir)),
         );
     }
-    Finding::note(
+    Finding::warning(
         Check::Submit,
         name,
         "what would be sent is kept there, and nobody sends it; every user's run has to be able to write there",

@@ -84,7 +84,7 @@ fn configuration(host: &HostFacts, account: &Account, found: &mut Vec<Finding>) 
     ) {
         Ok(loaded) => {
             if !loaded.ignored.is_empty() {
-                found.push(Finding::note(
+                found.push(Finding::warning(
                     Check::Configuration,
                     format!("configuration of {}", account.name),
                     format!(
@@ -98,11 +98,11 @@ fn configuration(host: &HostFacts, account: &Account, found: &mut Vec<Finding>) 
         // It is the administrator's file, and told with the host.
         Err(e) if host.unusable == Some(e.to_string()) => host.config.clone(),
         Err(e) => {
-            found.push(Finding::wrong(
+            found.push(Finding::error(
                 Check::Configuration,
                 format!("configuration of {}", account.name),
-                format!("{e}: this user's mail waits with the mail system"),
-                "mend it, then: spoolguard config check",
+                format!("{e}: this user's mail stays in the MTA's queue"),
+                "fix it, then: spoolguard config check",
             ));
             host.config.clone()
         }
@@ -165,7 +165,7 @@ fn read(path: &Path, found: &mut Vec<Finding>) -> Option<String> {
         Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => None,
         Err(e) => {
             let text = Error::io("read", path, &e).to_string();
-            found.push(Finding::note(Check::LeftOut, path.display().to_string(), text));
+            found.push(Finding::warning(Check::LeftOut, path.display().to_string(), text));
             None
         }
     }
@@ -178,9 +178,8 @@ fn shared_file(home: &Path, path: &Path, check: Check, config: &Config) -> Optio
     let name = path.display().to_string();
     let remedy = format!("chmod go-w {} {}", quoted(home), quoted(path));
     if mode & 0o002 != 0 {
-        let what =
-            "everybody may write to it or to its directory: mail systems ignore it, and nothing guards this mail";
-        return Some(Finding::wrong(check, name, what, remedy));
+        let what = "everybody may write to it or to its directory: MTAs ignore it, and nothing guards this mail";
+        return Some(Finding::error(check, name, what, remedy));
     }
     // Debian's procmail is content with that.
     if check != Check::Forward || mode & 0o020 == 0 {
@@ -192,15 +191,15 @@ fn shared_file(home: &Path, path: &Path, check: Check, config: &Config) -> Optio
         SendmailKind::Postfix => None,
         SendmailKind::Sendmail => {
             let what = format!("{who}: Sendmail ignores it, and nothing guards this mail");
-            Some(Finding::wrong(check, name, what, remedy))
+            Some(Finding::error(check, name, what, remedy))
         }
         SendmailKind::Other if child::is_program(Path::new(&config.forward.transport)) => {
             let what = format!("{who}: Exim leaves all mail in the queue, and OpenSMTPD refuses it");
-            Some(Finding::wrong(check, name, what, remedy))
+            Some(Finding::error(check, name, what, remedy))
         }
         SendmailKind::Other => {
-            let what = format!("{who}: many mail systems ignore it, or leave all mail in the queue");
-            Some(Finding::note(check, name, what).remedy(remedy))
+            let what = format!("{who}: many MTAs ignore it, or leave all mail in the queue");
+            Some(Finding::warning(check, name, what).remedy(remedy))
         }
     }
 }
@@ -220,7 +219,7 @@ fn missing_program(path: &Path, hook: &Hook) -> Option<Finding> {
     };
     (!is_there).then(|| {
         let what = format!("there is no program {}: mail is bounced or waits", hook.program);
-        Finding::wrong(
+        Finding::error(
             check,
             path.display().to_string(),
             what,
@@ -237,7 +236,7 @@ fn mailbox(config: &Config, account: &Account, handling: &Handling) -> Finding {
     let makes_files = access(dir, AccessFlags::W_OK | AccessFlags::X_OK).is_ok() || setgid::is_installed_for(dir);
     match open_existing(&path, Owner::Exactly(account.uid)) {
         Ok(Some(_)) if makes_files => Finding::ok(Check::Mailbox, subject, "this user can append to it and lock it"),
-        Ok(Some(_)) if config.mailbox.locks == [LockMethod::Dotlock] => Finding::wrong(
+        Ok(Some(_)) if config.mailbox.locks == [LockMethod::Dotlock] => Finding::error(
             Check::Mailbox,
             subject,
             "this user can make no dotlock for it, and [mailbox] locks names no other: mail waits",
@@ -253,20 +252,20 @@ fn mailbox(config: &Config, account: &Account, handling: &Handling) -> Finding {
         Ok(None) if handling.is_procmails() => {
             Finding::ok(Check::Mailbox, subject, "it is not there yet, and procmail makes it")
         }
-        Ok(None) => Finding::wrong(
+        Ok(None) => Finding::error(
             Check::Mailbox,
             subject,
-            "it is not there, and this user cannot make it: what has to be kept waits with the mail system",
+            "it is not there, and this user cannot make it: what has to be kept stays in the MTA's queue",
             format!(
                 "install -m 660 -o {} -g mail /dev/null {}",
                 quoted(Path::new(&account.name)),
                 quoted(&path)
             ),
         ),
-        Err(e) => Finding::wrong(
+        Err(e) => Finding::error(
             Check::Mailbox,
             subject,
-            format!("{e}: what has to be kept waits with the mail system"),
+            format!("{e}: what has to be kept stays in the MTA's queue"),
             "spoolguard spool list, as root, says what is wrong with it",
         ),
     }
@@ -285,13 +284,13 @@ fn overflowing(config: &Config, account: &Account) -> Option<Finding> {
         "make room, and: spoolguard spool restore --overflow --user {}",
         account.name
     );
-    Some(Finding::wrong(Check::Mailbox, account.name.clone(), finding, remedy))
+    Some(Finding::error(Check::Mailbox, account.name.clone(), finding, remedy))
 }
 
 /// Whether held copies, overflow and memories have a place that is the user's alone.
 fn state(config: &Config, account: &Account) -> Finding {
     let name = format!("state directory of {}", account.name);
-    let wrong = |what: String, remedy: String| Finding::wrong(Check::State, &name, what, remedy);
+    let wrong = |what: String, remedy: String| Finding::error(Check::State, &name, what, remedy);
     let Some(dir) = state_place(config, account) else {
         let what = "there is none, since this user has no home: nothing is held, and no dead address is known";
         return wrong(what.to_owned(), "state_dir = \"/var/lib/spoolguard/%u\"".to_owned());
@@ -349,7 +348,7 @@ fn admin(host: &HostFacts, config: &Config, account: &Account, handling: &Handli
             "it is {}, whose own mail is guarded: what is diverted stays with that user, and the next is kept there too",
             account.name
         );
-        let finding = Finding::note(Check::Admin, &subject, what);
+        let finding = Finding::warning(Check::Admin, &subject, what);
         found.push(finding.remedy("set admin to somebody whose mail is not forwarded"));
     }
     for to in &handling.destinations {
@@ -380,7 +379,7 @@ fn goes_on(subject: &str, from: &str, to: &str) -> Finding {
         });
     if in_forward || !procmailrc::hooks(&text(PROCMAILRC)).is_empty() {
         let what = format!("{from}, whose mail it is, forwards to {to}, who is guarded: what is diverted comes back");
-        return Finding::wrong(
+        return Finding::error(
             Check::Admin,
             subject,
             what,
@@ -388,7 +387,7 @@ fn goes_on(subject: &str, from: &str, to: &str) -> Finding {
         );
     }
     let what = format!("{from}, whose mail it is, forwards to {to}: if {to} is guarded, what is diverted comes back");
-    Finding::note(Check::Admin, subject, what)
+    Finding::warning(Check::Admin, subject, what)
 }
 
 fn admin_mbox(config: &Config, account: &Account, handling: &Handling) -> Option<Finding> {
@@ -396,7 +395,7 @@ fn admin_mbox(config: &Config, account: &Account, handling: &Handling) -> Option
     let subject = format!("admin {}", config.admin);
     if path == config.mailbox.location.of(&account.name) {
         let what = format!("it is the mailbox of {}, whose own reports go there, too", account.name);
-        return Some(Finding::note(Check::Admin, subject, what));
+        return Some(Finding::warning(Check::Admin, subject, what));
     }
     if handling.hooks.is_empty() {
         return None;
@@ -410,7 +409,7 @@ fn admin_mbox(config: &Config, account: &Account, handling: &Handling) -> Option
         Err(e) => e.to_string(),
     };
     let what = format!("{cause}: what is diverted from {} stays with that user", account.name);
-    Some(Finding::wrong(
+    Some(Finding::error(
         Check::Admin,
         subject,
         what,

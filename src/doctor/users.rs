@@ -72,13 +72,13 @@ pub fn user_database() -> Vec<Finding> {
         .into_iter()
         .map(|(uid, names)| {
             let finding = format!("{} share uid {uid}", names.join(", "));
-            Finding::note(Check::Users, PASSWD, finding).remedy(
+            Finding::warning(Check::Users, PASSWD, finding).remedy(
             "give each a uid, or say --user NAME wherever spoolguard is started: without a name mail for them waits",
         )
         });
     let sources = name_service::sources("passwd").unwrap_or_default();
     let away = name_service::away(&sources).map(|source| {
-        Finding::wrong(
+        Finding::error(
             Check::Users,
             "/etc/nsswitch.conf",
             format!("the source {source} of passwd cannot be asked: mail waits for users who are not in {PASSWD}"),
@@ -100,7 +100,7 @@ pub fn ask(name: &str, everywhere: &Everywhere) -> Vec<Finding> {
         .iter()
         .filter_map(|(name, value)| Some((*name, value.as_deref()?)))
         .collect();
-    let failed = |cause: String| vec![Finding::note(Check::LeftOut, format!("user {name}"), cause)];
+    let failed = |cause: String| vec![Finding::warning(Check::LeftOut, format!("user {name}"), cause)];
     match child::output_of_command(self_exec::command(), &arguments, &variables, Streams::Both, RUN_TIME) {
         Err(e) => failed(e.to_string()),
         Ok(answer) => match answer

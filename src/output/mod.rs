@@ -1,5 +1,6 @@
 //! What people and programs read: text, JSON lines, sizes, progress, log.
 
+pub mod colours;
 pub mod json;
 pub mod log;
 pub mod progress;

@@ -35,7 +35,7 @@ pub fn doctor_knows_the_locks_of_the_real_programs(scratch: &Scratch) {
         .output()
         .unwrap();
     let fcntl_first = order.stdout.starts_with(b"fcntl dotlock");
-    let told = "\"check\":\"lock-order\",\"level\":\"wrong\",\"subject\":\"Dovecot\"";
+    let told = "\"check\":\"lock-order\",\"level\":\"error\",\"subject\":\"Dovecot\"";
     assert_eq!(text.contains(told), fcntl_first, "{text}");
 }
 

@@ -20,7 +20,7 @@ pub fn judge(path: &str, text: &str) -> Vec<Finding> {
 
 fn one(path: &str, placed: &PlacedTarget, guards: usize) -> Option<Finding> {
     let line = placed.line;
-    let wrong = |what: String, remedy: &str| Some(Finding::wrong(Check::Forward, path, what, remedy));
+    let wrong = |what: String, remedy: &str| Some(Finding::error(Check::Forward, path, what, remedy));
     match &placed.item {
         AliasTarget::Command { text, quoted } => {
             let hook = guard_of(text)?;
@@ -37,7 +37,7 @@ fn one(path: &str, placed: &PlacedTarget, guards: usize) -> Option<Finding> {
             }
         }
         AliasTarget::Mailbox(_) if guards > 0 => wrong(
-            format!("line {line}: a copy goes to the mailbox beside spoolguard: Postfix adds another one at each try"),
+            format!("line {line}: Postfix also delivers a local copy beside spoolguard, and one more at each try"),
             "take it away, and write --keep behind forward",
         ),
         AliasTarget::Address(address) if guards > 0 => wrong(
@@ -45,14 +45,14 @@ fn one(path: &str, placed: &PlacedTarget, guards: usize) -> Option<Finding> {
             "take it away, and name the address behind spoolguard forward",
         ),
         AliasTarget::Address(address) => Some(
-            Finding::note(
+            Finding::warning(
                 Check::Forward,
                 path,
                 format!("line {line}: mail goes to {address} without spoolguard"),
             )
             .remedy(format!("write \"|/usr/bin/spoolguard forward {address}\"")),
         ),
-        AliasTarget::Include(file) => Some(Finding::note(
+        AliasTarget::Include(file) => Some(Finding::warning(
             Check::Forward,
             path,
             format!("line {line}: it reads {file}, which was not looked at"),
@@ -76,35 +76,35 @@ mod tests {
             (
                 format!("{guard}, \\a\n"),
                 vec![(
-                    Level::Wrong,
-                    "line 1: a copy goes to the mailbox beside spoolguard: Postfix adds another one at each try",
+                    Level::Error,
+                    "line 1: Postfix also delivers a local copy beside spoolguard, and one more at each try",
                 )],
             ),
             (
                 format!("{guard}\nc@c.test\n"),
-                vec![(Level::Wrong, "line 2: mail also goes to c@c.test without spoolguard")],
+                vec![(Level::Error, "line 2: mail also goes to c@c.test without spoolguard")],
             ),
             (
                 "c@c.test\n".to_owned(),
-                vec![(Level::Note, "line 1: mail goes to c@c.test without spoolguard")],
+                vec![(Level::Warning, "line 1: mail goes to c@c.test without spoolguard")],
             ),
             (
                 "|/usr/bin/spoolguard forward b@b.test\n".to_owned(),
                 vec![(
-                    Level::Wrong,
+                    Level::Error,
                     "line 1: a command with blanks has to stand between quotes",
                 )],
             ),
             (
                 "\n\"|/usr/bin/spoolguard filter\"\n".to_owned(),
                 vec![(
-                    Level::Wrong,
+                    Level::Error,
                     "line 2: spoolguard filter keeps no message, and mail is lost",
                 )],
             ),
             (
                 "\"|exec /usr/bin/spoolguard deliver || exit 75\"\n:include:/x\n".to_owned(),
-                vec![(Level::Note, "line 2: it reads /x, which was not looked at")],
+                vec![(Level::Warning, "line 2: it reads /x, which was not looked at")],
             ),
         ] {
             let found = judge("f", &text);

@@ -34,7 +34,7 @@ fn file_size(settings: &Settings, needs: Needs) -> Option<Finding> {
     let name = "Postfix's mailbox_size_limit";
     let bytes = settings.number("mailbox_size_limit")?;
     let remedy = set("mailbox_size_limit = 0");
-    let wrong = |what: String| Some(Finding::wrong(Check::Limits, name, what, &remedy));
+    let wrong = |what: String| Some(Finding::error(Check::Limits, name, what, &remedy));
     if bytes == 0 {
         return Some(Finding::ok(Check::Limits, name, "it is 0: no command is bounded"));
     }
@@ -68,7 +68,7 @@ fn message_size(settings: &Settings, needs: Needs) -> Option<Finding> {
         format!("of {bytes} bytes")
     };
     Some(
-        Finding::note(
+        Finding::warning(
             Check::Limits,
             "Postfix's message_size_limit",
             format!("messages {size} are taken, and no quota is above {limit}: a larger one never fits"),
@@ -88,7 +88,7 @@ fn time(settings: &Settings, needs: Needs) -> Option<Finding> {
             format!("it is {seconds} s; spoolguard gives up after {own} s"),
         )
     } else {
-        Finding::wrong(
+        Finding::error(
             Check::Limits,
             name,
             format!("it is {seconds} s, and then mail is bounced; spoolguard gives up by itself only after {own} s"),
@@ -105,13 +105,13 @@ fn commands(settings: &Settings) -> Vec<Finding> {
     let hook = guard_of(command);
     let transport = settings.get("mailbox_transport").unwrap_or_default();
     match &hook {
-        Some(hook) if !matches!(hook.job.as_str(), "deliver" | "forward") => found.push(Finding::wrong(
+        Some(hook) if !matches!(hook.job.as_str(), "deliver" | "forward") => found.push(Finding::error(
             Check::MailSystem,
             name,
             format!("spoolguard {} keeps no message, and mail is lost", hook.job),
             set("mailbox_command = /usr/bin/spoolguard deliver"),
         )),
-        Some(_) if !transport.is_empty() => found.push(Finding::wrong(
+        Some(_) if !transport.is_empty() => found.push(Finding::error(
             Check::MailSystem,
             name,
             format!("it runs spoolguard, but mailbox_transport = {transport} comes before it"),
@@ -135,15 +135,15 @@ fn commands(settings: &Settings) -> Vec<Finding> {
             new.push("forward");
             let remedy = set(&format!("allow_mail_to_commands = {}", new.join(", ")));
             // Where Postfix runs us itself, nobody needs that.
-            let finding = Finding::wrong(Check::MailSystem, name, what, remedy.as_str());
+            let finding = Finding::error(Check::MailSystem, name, what, remedy.as_str());
             found.push(match hook {
                 None => finding,
-                Some(_) => Finding::note(Check::MailSystem, name, what).remedy(remedy),
+                Some(_) => Finding::warning(Check::MailSystem, name, what).remedy(remedy),
             });
         }
     }
     if settings.get("forward_path") == Some("") {
-        found.push(Finding::note(
+        found.push(Finding::warning(
             Check::MailSystem,
             "Postfix's forward_path",
             "it is empty: no .forward is read",
@@ -158,14 +158,14 @@ pub fn alias_commands(settings: &Settings, alias: &str) -> Finding {
     let may = settings.words("allow_mail_to_commands").contains(&"alias");
     let subject = format!("alias {alias}");
     if settings.get("allow_mail_to_commands").is_none() || may {
-        return Finding::note(
+        return Finding::warning(
             Check::MailSystem,
             subject,
-            "it runs spoolguard as the mail system's own user, and not as the user whose mail it is",
+            "it runs spoolguard as the MTA's own user, and not as the user whose mail it is",
         )
         .remedy("put the command into that user's .forward, and take it out of the aliases");
     }
-    Finding::wrong(
+    Finding::error(
         Check::MailSystem,
         subject,
         "it runs spoolguard, but allow_mail_to_commands does not name alias: such mail is bounced",
@@ -179,7 +179,7 @@ pub fn delimiter(settings: &Settings, ours: &str) -> Option<Finding> {
     let theirs = settings.get("recipient_delimiter")?;
     let first = ours.chars().next()?;
     (!theirs.contains(first)).then(|| {
-        Finding::wrong(
+        Finding::error(
             Check::MailSystem,
             "Postfix's recipient_delimiter",
             format!("it is {theirs:?}, and [forward] sender = \"verp\" sets its token off with {first:?}: reports about forwards do not come home"),
@@ -206,7 +206,7 @@ fn exim_pipe(name: &str, settings: &Settings, needs: Needs) -> Vec<Finding> {
     let own = needs.run_seconds;
     let mut found = Vec::new();
     let mut wrong = |what: String, remedy: &str| {
-        found.push(Finding::wrong(
+        found.push(Finding::error(
             Check::Limits,
             &subject,
             what,
@@ -228,13 +228,13 @@ fn exim_pipe(name: &str, settings: &Settings, needs: Needs) -> Vec<Finding> {
     let defers = |status: &str| matches!(status.trim(), "75" | "*");
     if !statuses.split(':').any(defers) {
         wrong(
-            format!("temp_errors = {statuses} lacks 75: what spoolguard leaves for another try is bounced"),
+            format!("temp_errors = {statuses} lacks 75: what spoolguard defers is bounced"),
             "temp_errors = 73 : 75",
         );
     }
     if settings.get("freeze_signal") == Some("no") {
         found.push(
-            Finding::note(
+            Finding::warning(
                 Check::Limits,
                 &subject,
                 "without freeze_signal, mail is bounced when spoolguard is killed",
@@ -259,7 +259,7 @@ pub fn own_file_size(soft_bytes: Option<u64>, needs: Needs) -> Finding {
     match soft_bytes {
         None => Finding::ok(Check::Limits, name, "there is none here"),
         Some(bytes) if bytes <= needs.largest_bytes || needs.limit_bytes.is_none_or(|limit| limit > bytes) => {
-            Finding::wrong(
+            Finding::error(
                 Check::Limits,
                 name,
                 format!("no file may get larger than {bytes} bytes here: a mailbox beyond takes no mail"),
@@ -305,53 +305,57 @@ mod tests {
             (
                 "mailbox_size_limit = 51200000",
                 needs,
-                Some((Level::Wrong, "Postfix's mailbox_size_limit")),
+                Some((Level::Error, "Postfix's mailbox_size_limit")),
             ),
             (
                 "mailbox_size_limit = 104857599",
                 needs,
-                Some((Level::Wrong, "Postfix's mailbox_size_limit")),
+                Some((Level::Error, "Postfix's mailbox_size_limit")),
             ),
             ("mailbox_size_limit = 104857600", needs, None),
             (
                 "mailbox_size_limit = 104857600",
                 unbounded,
-                Some((Level::Wrong, "Postfix's mailbox_size_limit")),
+                Some((Level::Error, "Postfix's mailbox_size_limit")),
             ),
             (
                 "message_size_limit = 209715200",
                 needs,
-                Some((Level::Note, "Postfix's message_size_limit")),
+                Some((Level::Warning, "Postfix's message_size_limit")),
             ),
             ("message_size_limit = 209715200", unbounded, None),
             (
                 "command_time_limit = 240s",
                 needs,
-                Some((Level::Wrong, "Postfix's command_time_limit")),
+                Some((Level::Error, "Postfix's command_time_limit")),
             ),
             ("command_time_limit = 5m", needs, None),
             ("mailbox_command = /usr/bin/spoolguard deliver", needs, None),
             (
                 "mailbox_command = /usr/bin/spoolguard filter",
                 needs,
-                Some((Level::Wrong, "Postfix's mailbox_command")),
+                Some((Level::Error, "Postfix's mailbox_command")),
             ),
             (
                 "mailbox_command = /usr/bin/spoolguard deliver\nmailbox_transport = lmtp:x",
                 needs,
-                Some((Level::Wrong, "Postfix's mailbox_command")),
+                Some((Level::Error, "Postfix's mailbox_command")),
             ),
             (
                 "allow_mail_to_commands = alias",
                 needs,
-                Some((Level::Wrong, "Postfix's allow_mail_to_commands")),
+                Some((Level::Error, "Postfix's allow_mail_to_commands")),
             ),
             (
                 "allow_mail_to_commands = alias\nmailbox_command = /usr/bin/spoolguard deliver",
                 needs,
-                Some((Level::Note, "Postfix's allow_mail_to_commands")),
+                Some((Level::Warning, "Postfix's allow_mail_to_commands")),
             ),
-            ("forward_path =", needs, Some((Level::Note, "Postfix's forward_path"))),
+            (
+                "forward_path =",
+                needs,
+                Some((Level::Warning, "Postfix's forward_path")),
+            ),
         ] {
             let found = postfix(&Settings::parse(&format!("{good}{change}\n")), needs);
             assert_eq!(worst(&found).filter(|(level, _)| *level != Level::Ok), want, "{change}");
@@ -362,10 +366,10 @@ mod tests {
     fn aliases_and_tokens_need_their_settings() {
         let settings = |text: &str| Settings::parse(text);
         let alias = |text: &str| alias_commands(&settings(text), "a").level;
-        assert_eq!(alias("allow_mail_to_commands = forward"), Level::Wrong);
-        assert_eq!(alias("allow_mail_to_commands = alias, forward"), Level::Note);
+        assert_eq!(alias("allow_mail_to_commands = forward"), Level::Error);
+        assert_eq!(alias("allow_mail_to_commands = alias, forward"), Level::Warning);
         let token = |text: &str| delimiter(&settings(text), "+").map(|finding| finding.level);
-        assert_eq!(token("recipient_delimiter ="), Some(Level::Wrong));
+        assert_eq!(token("recipient_delimiter ="), Some(Level::Error));
         assert_eq!(token("recipient_delimiter = -+"), None);
         assert_eq!(token(""), None);
     }
@@ -375,10 +379,10 @@ mod tests {
         let text = "\naddress_pipe transport:\ndriver = pipe\ntimeout = 1h\ntemp_errors = 73:75\nfreeze_signal\n";
         for (from, to, want) in [
             ("", "", Level::Ok),
-            ("1h", "2m", Level::Wrong),
-            ("73:75", "73", Level::Wrong),
+            ("1h", "2m", Level::Error),
+            ("73:75", "73", Level::Error),
             ("73:75", "*", Level::Ok),
-            ("freeze_signal", "no_freeze_signal", Level::Note),
+            ("freeze_signal", "no_freeze_signal", Level::Warning),
         ] {
             let found = exim(&transports(&text.replacen(from, to, 1)), NEEDS);
             assert_eq!(worst(&found).map(|(level, _)| level), Some(want), "{from} {to}");
@@ -401,8 +405,8 @@ mod tests {
         };
         assert_eq!(of(None, None, 9), Level::Ok);
         assert_eq!(of(Some(10), Some(10), 9), Level::Ok);
-        assert_eq!(of(Some(10), Some(11), 9), Level::Wrong);
-        assert_eq!(of(Some(10), None, 9), Level::Wrong);
-        assert_eq!(of(Some(10), Some(10), 10), Level::Wrong);
+        assert_eq!(of(Some(10), Some(11), 9), Level::Error);
+        assert_eq!(of(Some(10), None, 9), Level::Error);
+        assert_eq!(of(Some(10), Some(10), 10), Level::Error);
     }
 }

@@ -20,7 +20,7 @@ pub fn opensmtpd(configuration: &str) -> Option<Finding> {
         words.next() == Some("action") && words.any(|word| word == "mbox")
     };
     configuration.lines().any(is_mbox).then(|| {
-        Finding::wrong(
+        Finding::error(
             Check::Locks,
             "OpenSMTPD",
             "its own delivery to an mbox takes no lock that anybody else sees",
@@ -55,7 +55,7 @@ fn shared(ours: &[Lock], habit: &LockConvention) -> Finding {
             "it takes {takes} on a mailbox and spoolguard takes {}: both can write at once",
             listed(ours, " and ")
         );
-        return Finding::wrong(Check::Locks, habit.program, what, habit.set_by);
+        return Finding::error(Check::Locks, habit.program, what, habit.set_by);
     }
     if !meets(reading) {
         let what = format!(
@@ -63,7 +63,7 @@ fn shared(ours: &[Lock], habit: &LockConvention) -> Finding {
             listed(reading, " and "),
             listed(ours, " and ")
         );
-        return Finding::wrong(Check::Locks, habit.program, what, habit.set_by);
+        return Finding::error(Check::Locks, habit.program, what, habit.set_by);
     }
     Finding::ok(
         Check::Locks,
@@ -93,13 +93,13 @@ fn clash(habit: &LockConvention, habits: &[LockConvention]) -> Option<Finding> {
         listed(&habit.writing, ", then "),
         listed(&names, " and ")
     );
-    let wrong = |text: String| Finding::wrong(Check::LockOrder, habit.program, text, habit.set_by);
+    let wrong = |text: String| Finding::error(Check::LockOrder, habit.program, text, habit.set_by);
     Some(if longest <= SHORT_SECONDS {
         let text = format!("{order}, but one gives up within {longest} s");
         Finding::ok(Check::LockOrder, habit.program, text)
     } else if longest < LONG_SECONDS {
         let text = format!("{order}: they can stop each other for {longest} s");
-        Finding::note(Check::LockOrder, habit.program, text).remedy(habit.set_by)
+        Finding::warning(Check::LockOrder, habit.program, text).remedy(habit.set_by)
     } else if longest == u64::MAX {
         wrong(format!("{order}: they can stop each other for good"))
     } else {
@@ -121,7 +121,7 @@ mod tests {
         let level = |text| opensmtpd(text).map(|finding| finding.level);
         assert_eq!(
             level("listen on lo\naction \"local\" mbox alias <aliases>\n"),
-            Some(Level::Wrong)
+            Some(Level::Error)
         );
         assert_eq!(
             level("# action \"local\" mbox\naction \"x\" maildir\naction \"m\" mda \"x\"\n"),
@@ -157,7 +157,7 @@ mod tests {
             found(&both, &all("fcntl dotlock")),
             [(
                 Check::LockOrder,
-                Level::Wrong,
+                Level::Error,
                 "Dovecot: it takes fcntl, then dotlock, and procmail, Postfix and maildrop the other way round: they can stop each other for 5 minutes".to_owned()
             )]
         );
@@ -177,7 +177,7 @@ mod tests {
             found(&[Lock::Fcntl], std::slice::from_ref(&dotlock_alone)),
             [(
                 Check::Locks,
-                Level::Wrong,
+                Level::Error,
                 "x: it takes dotlock on a mailbox and spoolguard takes fcntl: both can write at once".to_owned()
             )]
         );
@@ -189,7 +189,7 @@ mod tests {
             found(&both, &[reads_unlocked]),
             [(
                 Check::Locks,
-                Level::Wrong,
+                Level::Error,
                 "x: it takes flock to read a mailbox and spoolguard takes dotlock and fcntl: it can read half a message".to_owned()
             )]
         );
@@ -201,7 +201,7 @@ mod tests {
         let [(check, level, text)] = found(&both, &pair)
             .try_into()
             .unwrap_or_else(|found| unreachable!("{found:?}"));
-        assert_eq!((check, level), (Check::LockOrder, Level::Note));
+        assert_eq!((check, level), (Check::LockOrder, Level::Warning));
         assert!(text.ends_with("for 20 s"), "{text}");
     }
 }

@@ -58,11 +58,11 @@ pub enum Check {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Level {
-    /// Somebody has to mend it.
-    Wrong,
-    /// It is so, and somebody may want to know.
-    Note,
-    /// As it should be.
+    /// Mail is lost, bounced, delayed or goes round: somebody has to fix it.
+    Error,
+    /// Somebody should know.
+    Warning,
+    /// A check that passed.
     Ok,
 }
 
@@ -81,8 +81,20 @@ pub struct Finding {
     pub remedy: Option<String>,
 }
 
+impl Level {
+    /// Returns the word that people and programs read.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warning => "warning",
+            Self::Ok => "ok",
+        }
+    }
+}
+
 impl Finding {
-    /// Something that is as it should be.
+    /// A check that passed.
     #[must_use]
     pub fn ok(check: Check, subject: impl Into<String>, finding: impl Into<String>) -> Self {
         Self {
@@ -96,23 +108,23 @@ impl Finding {
 
     /// Something to know.
     #[must_use]
-    pub fn note(check: Check, subject: impl Into<String>, finding: impl Into<String>) -> Self {
+    pub fn warning(check: Check, subject: impl Into<String>, finding: impl Into<String>) -> Self {
         Self {
-            level: Level::Note,
+            level: Level::Warning,
             ..Self::ok(check, subject, finding)
         }
     }
 
-    /// Something to mend, and how.
+    /// Something to fix, and how.
     #[must_use]
-    pub fn wrong(
+    pub fn error(
         check: Check,
         subject: impl Into<String>,
         finding: impl Into<String>,
         remedy: impl Into<String>,
     ) -> Self {
         Self {
-            level: Level::Wrong,
+            level: Level::Error,
             remedy: Some(remedy.into()),
             ..Self::ok(check, subject, finding)
         }

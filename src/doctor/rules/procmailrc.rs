@@ -101,7 +101,7 @@ pub fn judge(path: &str, text: &str) -> Vec<Finding> {
                 found.extend(of_recipe(path, *line, recipe, behind));
                 found.extend(plain_forward(&recipe.action).map(|to| plain(path, *line, &to, has_guard)));
             }
-            Statement::Assignment(name, value) if name == "INCLUDERC" => found.push(Finding::note(
+            Statement::Assignment(name, value) if name == "INCLUDERC" => found.push(Finding::warning(
                 Check::Procmailrc,
                 path,
                 format!("line {line}: it reads {value}, which was not looked at"),
@@ -123,10 +123,10 @@ fn plain(path: &str, line: usize, to: &str, has_guard: bool) -> Finding {
     if has_guard {
         let what = format!("line {line}: mail also goes to {to} without spoolguard");
         let remedy = "put | /usr/bin/spoolguard forward in place of it, as contrib/procmailrc shows";
-        Finding::wrong(Check::Procmailrc, path, what, remedy)
+        Finding::error(Check::Procmailrc, path, what, remedy)
     } else {
         let what = format!("line {line}: mail goes to {to} without spoolguard, and its bounces can go round");
-        Finding::note(Check::Procmailrc, path, what).remedy(format!(
+        Finding::warning(Check::Procmailrc, path, what).remedy(format!(
             "put | /usr/bin/spoolguard forward {to} in place of it, as contrib/procmailrc shows"
         ))
     }
@@ -143,7 +143,7 @@ fn of_recipe(path: &str, line: usize, recipe: &Recipe, behind: &[PlacedStatement
     let waits = has('w') || has('W');
     let mut found = Vec::new();
     let mut wrong = |what: &str, remedy: &str| {
-        found.push(Finding::wrong(
+        found.push(Finding::error(
             Check::Procmailrc,
             path,
             format!("line {line}: {what}"),
@@ -210,7 +210,7 @@ fn ending(path: &str, line: usize, recipe: &Recipe, behind: &[PlacedStatement]) 
     }
     let lines = "put EXITCODE=75 and HOST=stop below it, as contrib/procmailrc shows";
     match (exit_code, stops) {
-        (Some(_), true) if !recipe.conditions.is_empty() => Some(Finding::wrong(
+        (Some(_), true) if !recipe.conditions.is_empty() => Some(Finding::error(
             Check::Procmailrc,
             path,
             format!(
@@ -219,7 +219,7 @@ fn ending(path: &str, line: usize, recipe: &Recipe, behind: &[PlacedStatement]) 
             "put the recipe without conditions, and the two lines, between { and } of one that has them",
         )),
         (Some("$?"), true) => Some(
-            Finding::note(
+            Finding::warning(
                 Check::Procmailrc,
                 path,
                 format!("line {line}: with EXITCODE=$? mail is bounced when spoolguard is missing or killed"),
@@ -228,10 +228,10 @@ fn ending(path: &str, line: usize, recipe: &Recipe, behind: &[PlacedStatement]) 
         ),
         (Some(_), true) => None,
         _ => Some(
-            Finding::note(
+            Finding::warning(
                 Check::Procmailrc,
                 path,
-                format!("line {line}: what spoolguard leaves for another try goes into the mailbox instead"),
+                format!("line {line}: what spoolguard defers goes into the mailbox instead"),
             )
             .remedy(lines),
         ),
@@ -369,59 +369,59 @@ mod tests {
         for (text, level, what) in [
             (
                 SAFE.replace(":0 w", ":0"),
-                Level::Wrong,
+                Level::Error,
                 "line 1: without w, procmail loses the message",
             ),
-            (SAFE.replace(":0 w", ":0 wh"), Level::Wrong, "line 1: with h or b alone"),
+            (SAFE.replace(":0 w", ":0 wh"), Level::Error, "line 1: with h or b alone"),
             (
                 SAFE.replace("EXITCODE=75\nHOST=stop\n", ""),
-                Level::Note,
-                "line 1: what spoolguard leaves for another try goes into the mailbox",
+                Level::Warning,
+                "line 1: what spoolguard defers goes into the mailbox",
             ),
             (
                 SAFE.replace("HOST=stop\n", ":0\nx\nHOST=stop\n"),
-                Level::Note,
-                "line 1: what spoolguard leaves for another try",
+                Level::Warning,
+                "line 1: what spoolguard defers",
             ),
-            (SAFE.replace("=75", "=$?"), Level::Note, "line 1: with EXITCODE=$?"),
+            (SAFE.replace("=75", "=$?"), Level::Warning, "line 1: with EXITCODE=$?"),
             (
                 SAFE.replace("| ", "* ^Subject: x\n| "),
-                Level::Wrong,
+                Level::Error,
                 "line 1: mail that the conditions do not mean",
             ),
             (
                 "# x\n:0 w\n| /usr/bin/spoolguard filter\n".to_owned(),
-                Level::Wrong,
+                Level::Error,
                 "line 2: without f, what spoolguard filter prints is lost",
             ),
             (
                 ":0 f\n| /usr/bin/spoolguard \\\nfilter\n".to_owned(),
-                Level::Wrong,
+                Level::Error,
                 "line 1: without w, a failure of the filter",
             ),
             (
                 ":0 w\n| /usr/bin/spoolguard inspect\n".to_owned(),
-                Level::Wrong,
+                Level::Error,
                 "line 1: spoolguard inspect keeps no message",
             ),
             (
                 format!(":0 c\n! c@c.test\n{SAFE}"),
-                Level::Wrong,
+                Level::Error,
                 "line 1: mail also goes to c@c.test without spoolguard",
             ),
             (
                 ":0\n! c@c.test\n".to_owned(),
-                Level::Note,
+                Level::Warning,
                 "line 1: mail goes to c@c.test without spoolguard",
             ),
             (
                 ":0\n| formail -A \"X-Loop: a\" | $SENDMAIL -oi c@c.test\n".to_owned(),
-                Level::Note,
+                Level::Warning,
                 "line 1: mail goes to c@c.test without spoolguard",
             ),
             (
                 "INCLUDERC=$HOME/more\n".to_owned(),
-                Level::Note,
+                Level::Warning,
                 "line 1: it reads $HOME/more, which was not looked at",
             ),
         ] {

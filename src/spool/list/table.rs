@@ -1,6 +1,7 @@
 //! What was found, for people: a table as wide as the terminal, below each mailbox why it grows and what helps, and at the end what is
 //! wrong. Whatever a message or a file name says is escaped.
 
+use crate::output::colours::{Colour, Colours};
 use crate::output::sizes::short_size;
 use std::io::{self, IsTerminal, Write};
 
@@ -46,7 +47,7 @@ const COLUMNS: [(&str, Side, u32); 10] = [
 
 /// What is written on a terminal and not elsewhere.
 struct Style {
-    colours: bool,
+    colours: Colours,
     width: usize,
 }
 
@@ -54,29 +55,13 @@ impl Style {
     fn of_output() -> Self {
         let output = io::stdout();
         let terminal = output.is_terminal();
-        let said = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
-        let dumb = said("TERM").is_none_or(|term| term == "dumb");
         let size = terminal_size::terminal_size_of(&output).filter(|_| terminal);
         Self {
-            colours: terminal && !dumb && said("NO_COLOR").is_none(),
+            colours: Colours::of_output(),
             width: size.map_or(usize::MAX, |(width, _)| usize::from(width.0)),
         }
     }
-
-    /// `text` in a colour (ECMA-48, select graphic rendition).
-    fn coloured(&self, text: &str, colour: u8) -> String {
-        if self.colours {
-            format!("\x1b[{colour}m{text}\x1b[0m")
-        } else {
-            text.to_owned()
-        }
-    }
 }
-
-const RED: u8 = 31;
-const GREEN: u8 = 32;
-const YELLOW: u8 = 33;
-const BOLD: u8 = 1;
 
 /// Writes the table.
 ///
@@ -92,7 +77,11 @@ pub fn write(findings: &Findings, output: &mut impl Write) -> io::Result<()> {
     let columns = fitting(&cells, style.width);
     if !cells.is_empty() {
         let titles = COLUMNS.map(|(title, _, _)| title.to_owned());
-        writeln!(output, "{}", style.coloured(&line(&titles, &columns), BOLD))?;
+        writeln!(
+            output,
+            "{}",
+            style.colours.paint(&line(&titles, &columns), Colour::Bold)
+        )?;
     }
     for (row, cells) in findings.mailboxes.iter().zip(&cells) {
         let Some(numbers) = &row.numbers else { continue };
@@ -162,12 +151,12 @@ fn with_bar(line: &str, numbers: &Numbers, style: &Style) -> String {
         return line.to_owned();
     };
     let colour = match share {
-        0..80 => GREEN,
-        80..100 => YELLOW,
-        _ => RED,
+        0..80 => Colour::Green,
+        80..100 => Colour::Yellow,
+        _ => Colour::Red,
     };
     let bar = format!("[{}]", bar(share));
-    line.replacen(&bar, &style.coloured(&bar, colour), 1)
+    line.replacen(&bar, &style.colours.paint(&bar, colour), 1)
 }
 
 /// How wide each column is; the less telling ones go where there is no room, and are nothing wide.
@@ -216,7 +205,9 @@ fn line(cells: &[String; COLUMNS.len()], widths: &[usize; COLUMNS.len()]) -> Str
 fn below(numbers: &Numbers, style: &Style, output: &mut impl Write) -> io::Result<()> {
     let telling = !matches!(numbers.cause.reason, GrowthReason::Nothing | GrowthReason::Empty);
     if telling || numbers.cause.unread {
-        let text = style.coloured(&visible(&numbers.cause.to_string()), YELLOW);
+        let text = style
+            .colours
+            .paint(&visible(&numbers.cause.to_string()), Colour::Yellow);
         writeln!(output, "    {text}")?;
     }
     if numbers.survey.all.messages >= FEW {
@@ -260,7 +251,7 @@ fn problems(findings: &Findings, style: &Style, output: &mut impl Write) -> io::
             let (path, what) = (visible(&row.path.to_string_lossy()), visible(&problem.what));
             match problem.weight {
                 Weight::NotAllowed => continue,
-                Weight::Wrong => write!(output, "{}: {path}: {what}", style.coloured("wrong", RED))?,
+                Weight::Wrong => write!(output, "{}: {path}: {what}", style.colours.paint("wrong", Colour::Red))?,
                 Weight::Note => write!(output, "note: {path}: {what}")?,
             }
             match &problem.advice {

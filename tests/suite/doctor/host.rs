@@ -88,7 +88,13 @@ fn findings(run: Run<'_>) -> Vec<Found> {
             }
         })
         .collect();
-    let wrong = found.iter().any(|found| found.level == "wrong");
+    assert!(
+        found
+            .iter()
+            .all(|found| ["error", "warning", "ok"].contains(&found.level.as_str())),
+        "{found:#?}"
+    );
+    let wrong = found.iter().any(|found| found.level == "error");
     ended
         .ends_with(i32::from(wrong))
         .check(ended.stderr.is_empty(), "it says something on standard error");
@@ -142,7 +148,7 @@ fn lock_orders_that_stop_each_other_are_told_until_they_are_mended() {
     let order = one(
         &found,
         "lock-order",
-        "wrong",
+        "error",
         "procmail the other way round: they can stop each other for 5 minutes",
     );
     assert_eq!(order.subject, "Dovecot");
@@ -175,7 +181,7 @@ fn a_program_that_shares_no_lock_is_told() {
     one(
         &host_findings(&scratch),
         "locks",
-        "wrong",
+        "error",
         "it takes flock on a mailbox and spoolguard takes dotlock and fcntl",
     );
     postfix(&scratch, "mailbox_delivery_lock = dotlock");
@@ -185,7 +191,7 @@ fn a_program_that_shares_no_lock_is_told() {
     one(
         &host_findings(&scratch),
         "locks",
-        "wrong",
+        "error",
         "it takes dotlock on a mailbox and spoolguard takes fcntl",
     );
 }
@@ -205,14 +211,14 @@ fn a_program_that_fails_or_talks_without_end_is_named_and_the_others_are_asked()
         one(
             &found,
             "left-out",
-            "note",
+            "warning",
             "exit status: 89 when it was asked: fatal: no settings"
         )
         .subject
         .ends_with("/doveconf")
     );
     assert!(
-        one(&found, "left-out", "note", "its answer has no end")
+        one(&found, "left-out", "warning", "its answer has no end")
             .subject
             .ends_with("/mutt")
     );
@@ -231,7 +237,7 @@ fn root_asks_no_program_that_others_can_change() {
     one(
         &host_findings(&scratch),
         "left-out",
-        "note",
+        "warning",
         "others than root can change it",
     );
     assert!(!trace.exists());
@@ -244,7 +250,7 @@ fn whoever_holds_a_lock_is_named() {
     assert_eq!(bad(&host_findings(&scratch), "holder"), []);
     fs::write(scratch.dotlock(), format!("{}\n", std::process::id())).unwrap();
     let found = host_findings(&scratch);
-    let holder = one(&found, "holder", "note", &own);
+    let holder = one(&found, "holder", "warning", &own);
     assert!(
         holder.finding.starts_with("held for ") && holder.subject.ends_with(".lock"),
         "{holder:?}"
@@ -261,7 +267,7 @@ fn whoever_holds_a_lock_is_named() {
     one(
         &host_findings(&scratch),
         "holder",
-        "note",
+        "warning",
         &format!("its flock lock is held by {own}"),
     );
     FileExt::unlock(&mailbox).unwrap();
@@ -270,7 +276,7 @@ fn whoever_holds_a_lock_is_named() {
     one(
         &host_findings(&scratch),
         "holder",
-        "note",
+        "warning",
         &format!("its fcntl lock is held by {own}"),
     );
 }
@@ -282,40 +288,40 @@ fn strays_in_the_spool_and_what_users_cannot_do_there_are_told() {
     assert_eq!(bad(&host_findings(&scratch), "rights"), []);
     symlink("/etc/passwd", scratch.path("spool/link")).unwrap();
     let found = host_findings(&scratch);
-    let stray = one(&found, "spool", "wrong", "it is a symbolic link to /etc/passwd");
+    let stray = one(&found, "spool", "error", "it is a symbolic link to /etc/passwd");
     assert!(stray.remedy.as_deref().unwrap().starts_with("rm "));
     for number in 0..11 {
         symlink("/etc/passwd", scratch.path("spool").join(format!("m{number}"))).unwrap();
     }
     let found = host_findings(&scratch);
     assert_eq!(bad(&found, "spool").len(), 11);
-    one(&found, "spool", "wrong", "2 more such things are wrong in it");
+    one(&found, "spool", "error", "2 more such things are wrong in it");
     fs::set_permissions(scratch.path("spool"), fs::Permissions::from_mode(0o777)).unwrap();
     one(
         &host_findings(&scratch),
         "spool",
-        "wrong",
+        "error",
         "everybody may remove and replace",
     );
     fs::set_permissions(scratch.path("spool"), fs::Permissions::from_mode(0o2775)).unwrap();
     one(
         &host_findings(&scratch),
         "rights",
-        "note",
+        "warning",
         "users' runs take the fcntl lock alone, and cannot make a first mailbox",
     );
     let only_dotlock = scratch.set("mailbox.locks", "[\"dotlock\"]");
     one(
         &host_findings(&only_dotlock),
         "rights",
-        "wrong",
+        "error",
         "users can make no dotlock in it",
     );
     let nowhere = host().set("mailbox.location", "\"mbox:/nonexistent/mail/%u\"");
     one(
         &host_findings(&nowhere),
         "spool",
-        "wrong",
+        "error",
         "cannot examine /nonexistent/mail: no such file",
     );
 }
@@ -332,24 +338,24 @@ fn a_sendmail_that_is_missing_is_told_and_one_that_is_there_is_not_started() {
     assert!(
         !found
             .iter()
-            .any(|found| found.check == "submit" && found.level == "wrong")
+            .any(|found| found.check == "submit" && found.level == "error")
     );
     assert!(scratch.calls().is_empty());
     fs::set_permissions(scratch.path("sendmail"), fs::Permissions::from_mode(0o644)).unwrap();
-    one(&host_findings(&scratch), "submit", "wrong", "it cannot be started");
+    one(&host_findings(&scratch), "submit", "error", "it cannot be started");
     fs::remove_file(scratch.path("sendmail")).unwrap();
-    one(&host_findings(&scratch), "submit", "wrong", "it is not there");
+    one(&host_findings(&scratch), "submit", "error", "it is not there");
     scratch.change(
         "forward.transport",
         &format!("\"outbox:{}/new/out\"", scratch.path("home").display()),
     );
-    one(&host_findings(&scratch), "submit", "note", "nobody sends it");
+    one(&host_findings(&scratch), "submit", "warning", "nobody sends it");
     assert!(!scratch.path("home/new").exists());
     scratch.change("forward.transport", "\"outbox:/proc/1/out\"");
     one(
         &host_findings(&scratch),
         "submit",
-        "wrong",
+        "error",
         "cannot make files in /proc/1",
     );
 }
@@ -360,19 +366,19 @@ fn an_administrator_whom_nothing_reaches_is_told() {
     for (aliases, level, part) in [
         ("postmaster: root\nroot: root\n", "ok", "it reaches root, a user here"),
         ("postmaster: ops@b.test\n", "ok", "ops@b.test, at another host"),
-        ("other: root\n", "wrong", "nobody here is called postmaster"),
+        ("other: root\n", "error", "nobody here is called postmaster"),
         (
             "postmaster: no-such-user-here\n",
-            "wrong",
+            "error",
             "nobody here is called no-such-user-here",
         ),
         (
             "postmaster: x\nx: postmaster\n",
-            "wrong",
+            "error",
             "the alias postmaster leads back to itself",
         ),
-        ("postmaster: /dev/null\n", "wrong", "it is thrown away"),
-        ("postmaster:\n", "wrong", "its alias names nobody"),
+        ("postmaster: /dev/null\n", "error", "it is thrown away"),
+        ("postmaster:\n", "error", "its alias names nobody"),
     ] {
         fs::write(scratch.path("aliases"), aliases).unwrap();
         postfix(&scratch, "");
@@ -384,7 +390,7 @@ fn an_administrator_whom_nothing_reaches_is_told() {
     one(
         &host_findings(&scratch),
         "admin",
-        "note",
+        "warning",
         "as far as can be seen (virtual_alias_maps names",
     );
     // Postfix reads the table, and not the text.
@@ -395,7 +401,7 @@ fn an_administrator_whom_nothing_reaches_is_told() {
     fs::write(scratch.path("main"), text.replace("texthash:", "hash:")).unwrap();
     let found = host_findings(&scratch);
     assert_eq!(
-        one(&found, "admin", "note", "it was changed after its table was made")
+        one(&found, "admin", "warning", "it was changed after its table was made")
             .remedy
             .as_deref(),
         Some("newaliases")
@@ -405,12 +411,12 @@ fn an_administrator_whom_nothing_reaches_is_told() {
     one(
         &host_findings(&scratch),
         "admin",
-        "wrong",
+        "error",
         "there is no directory /nonexistent",
     );
     symlink("/etc/passwd", scratch.path("home/admin")).unwrap();
     scratch.change("admin", &format!("{:?}", scratch.path("home/admin")));
-    one(&host_findings(&scratch), "admin", "wrong", "it is a symbolic link");
+    one(&host_findings(&scratch), "admin", "error", "it is a symbolic link");
 }
 
 #[test]
@@ -420,13 +426,13 @@ fn an_administrator_who_is_the_user_or_forwards_to_one_is_told() {
     postfix(&scratch, "");
     assert_eq!(bad(&own_findings(&scratch), "admin"), []);
     guarded_home(&scratch, ".forward", "\"|SPOOLGUARD forward b@b.test\"\n");
-    one(&own_findings(&scratch), "admin", "note", "whose own mail is guarded");
+    one(&own_findings(&scratch), "admin", "warning", "whose own mail is guarded");
     guarded_home(&scratch, ".forward", "daemon@a.test\n");
     if user_name() != "daemon" {
         one(
             &own_findings(&scratch),
             "admin",
-            "note",
+            "warning",
             "forwards to daemon: if daemon is guarded",
         );
     }
@@ -440,7 +446,7 @@ fn an_administrator_whose_mail_runs_as_nobody_is_told() {
     assert_eq!(bad(&host_findings(&scratch), "admin"), []);
     postfix(&scratch, "mailbox_command = /usr/bin/procmail\ndefault_privs = nobody");
     let found = host_findings(&scratch);
-    let wrong = one(&found, "admin", "wrong", "as nobody: it does not reach root");
+    let wrong = one(&found, "admin", "error", "as nobody: it does not reach root");
     assert!(wrong.remedy.as_deref().unwrap().contains("newaliases"));
     fs::write(scratch.path("aliases"), format!("postmaster: {}\n", "daemon")).unwrap();
     assert_eq!(bad(&host_findings(&scratch), "admin"), []);
@@ -457,18 +463,18 @@ fn kept_mail_in_a_mailbox_that_the_user_does_not_read_is_told() {
     postfix(&scratch, "");
     assert_eq!(bad(&own_findings(&scratch), "mailbox"), []);
     postfix(&scratch, "home_mailbox = Maildir/");
-    told(&scratch, "wrong", "Maildir/ (Postfix's home_mailbox)");
+    told(&scratch, "error", "Maildir/ (Postfix's home_mailbox)");
     // A command delivers it, wherever that is.
     postfix(&scratch, "home_mailbox = Maildir/\nmailbox_command = /usr/bin/procmail");
     assert_eq!(bad(&own_findings(&scratch), "mailbox"), []);
     postfix(&scratch, "");
     guarded_home(&scratch, ".procmailrc", "DEFAULT=$HOME/mbox\n");
-    told(&scratch, "wrong", "home/mbox (procmail's DEFAULT)");
+    told(&scratch, "error", "home/mbox (procmail's DEFAULT)");
     fs::remove_file(scratch.path("home/.procmailrc")).unwrap();
     for dir in ["new", "cur", "tmp"] {
         fs::create_dir_all(scratch.path("home/Maildir").join(dir)).unwrap();
     }
-    told(&scratch, "note", "Maildir is there too");
+    told(&scratch, "warning", "Maildir is there too");
     fs::remove_file(scratch.path("home/.forward")).unwrap();
     assert_eq!(bad(&own_findings(&scratch), "mailbox"), [], "nobody is guarded");
 }
@@ -489,28 +495,28 @@ fn postfixs_limits_are_held_against_mailboxes_and_quotas() {
     assert_eq!(level("mailbox_size_limit = 1048576"), none);
     assert_eq!(
         level("mailbox_size_limit = 1048575"),
-        ["wrong Postfix's mailbox_size_limit"]
+        ["error Postfix's mailbox_size_limit"]
     );
     postfix(&scratch, "mailbox_size_limit = 4000");
     one(
         &host_findings(&scratch),
         "limits",
-        "wrong",
+        "error",
         "a mailbox has 5000 already",
     );
     assert_eq!(
         level("command_time_limit = 200s"),
-        ["wrong Postfix's command_time_limit"]
+        ["error Postfix's command_time_limit"]
     );
     assert_eq!(
         level("message_size_limit = 2000000"),
-        ["note Postfix's message_size_limit"]
+        ["warning Postfix's message_size_limit"]
     );
     postfix(&scratch, "allow_mail_to_commands = alias");
     one(
         &host_findings(&scratch),
         "mail-system",
-        "wrong",
+        "error",
         "no command in a .forward is run",
     );
 }
@@ -520,7 +526,7 @@ fn a_file_size_limit_below_the_mailbox_is_told() {
     let scratch = host();
     assert_eq!(bad(&host_findings(&scratch), "limits"), []);
     let limited = doctor(&scratch, &["--json"]).shell("ulimit -f 8");
-    one(&findings(limited), "limits", "wrong", "no file may get larger than");
+    one(&findings(limited), "limits", "error", "no file may get larger than");
 }
 
 #[test]
@@ -530,18 +536,22 @@ fn a_forward_file_that_doubles_loses_or_goes_round_is_told() {
         ("\"|SPOOLGUARD forward b@b.test\"\n", "ok", "it runs spoolguard"),
         (
             "\"|SPOOLGUARD forward b@b.test\", \\a\n",
-            "wrong",
-            "line 1: a copy goes to the mailbox beside spoolguard",
+            "error",
+            "line 1: Postfix also delivers a local copy beside spoolguard",
         ),
         (
             "\"|SPOOLGUARD forward b@b.test\"\nc@c.test\n",
-            "wrong",
+            "error",
             "line 2: mail also goes to c@c.test without spoolguard",
         ),
-        ("c@c.test\n", "note", "line 1: mail goes to c@c.test without spoolguard"),
+        (
+            "c@c.test\n",
+            "warning",
+            "line 1: mail goes to c@c.test without spoolguard",
+        ),
         (
             "\"|/no/such/spoolguard forward b@b.test\"\n",
-            "wrong",
+            "error",
             "there is no program /no/such/spoolguard",
         ),
     ] {
@@ -551,7 +561,7 @@ fn a_forward_file_that_doubles_loses_or_goes_round_is_told() {
     }
     let path = guarded_home(&scratch, ".forward", "\"|SPOOLGUARD forward b@b.test\"\n");
     fs::set_permissions(&path, fs::Permissions::from_mode(0o660)).unwrap();
-    one(&own_findings(&scratch), "forward", "wrong", "its group may write to it");
+    one(&own_findings(&scratch), "forward", "error", "its group may write to it");
     // Postfix is content with that. Its sendmail is known by its neighbour.
     fs::create_dir(scratch.path("sbin")).unwrap();
     fs::copy(scratch.path("sendmail"), scratch.path("sbin/sendmail")).unwrap();
@@ -559,9 +569,14 @@ fn a_forward_file_that_doubles_loses_or_goes_round_is_told() {
     scratch.change("forward.transport", &format!("{:?}", scratch.path("sbin/sendmail")));
     assert_eq!(bad(&own_findings(&scratch), "forward"), []);
     scratch.change("forward.transport", "\"outbox:/nonexistent\"");
-    one(&own_findings(&scratch), "forward", "note", "its group may write to it");
+    one(
+        &own_findings(&scratch),
+        "forward",
+        "warning",
+        "its group may write to it",
+    );
     fs::set_permissions(&path, fs::Permissions::from_mode(0o666)).unwrap();
-    one(&own_findings(&scratch), "forward", "wrong", "everybody may write to it");
+    one(&own_findings(&scratch), "forward", "error", "everybody may write to it");
 }
 
 #[test]
@@ -576,21 +591,21 @@ fn a_procmailrc_that_loses_mail_is_told() {
     one(
         &own_findings(&scratch),
         "procmailrc",
-        "wrong",
+        "error",
         "line 1: without w, procmail loses the message",
     );
     guarded_home(&scratch, ".procmailrc", &safe.replace("HOST=stop", ""));
     one(
         &own_findings(&scratch),
         "procmailrc",
-        "note",
+        "warning",
         "goes into the mailbox instead",
     );
     guarded_home(&scratch, ".procmailrc", &format!(":0 c\n! c@c.test\n{safe}"));
     one(
         &own_findings(&scratch),
         "procmailrc",
-        "wrong",
+        "error",
         "mail also goes to c@c.test without spoolguard",
     );
 }
@@ -617,9 +632,9 @@ fn a_guarded_user_without_a_mailbox_or_a_state_directory_is_told() {
     let found = run();
     one(&found, "mailbox", "ok", "this user can append to it, without a dotlock");
     one(&found, "state", "ok", "is this user's alone");
-    one(&found, "left-out", "note", "the files of other users");
+    one(&found, "left-out", "warning", "the files of other users");
     fs::set_permissions(scratch.path("state"), fs::Permissions::from_mode(0o777)).unwrap();
-    one(&run(), "state", "wrong", "others may write to");
+    one(&run(), "state", "error", "others may write to");
     fs::set_permissions(scratch.path("spool"), fs::Permissions::from_mode(0o755)).unwrap();
     fs::remove_file(scratch.path("spool").join(&name)).unwrap();
     fs::set_permissions(scratch.path("spool"), fs::Permissions::from_mode(0o555)).unwrap();
@@ -627,7 +642,7 @@ fn a_guarded_user_without_a_mailbox_or_a_state_directory_is_told() {
     let mailbox = one(
         &found,
         "mailbox",
-        "wrong",
+        "error",
         "it is not there, and this user cannot make it",
     );
     assert!(mailbox.remedy.as_deref().unwrap().starts_with("install -m 660 -o "));
@@ -650,8 +665,8 @@ fn root_examines_the_users_whose_files_handle_mail() {
     let doubled = one(
         &found,
         "forward",
-        "wrong",
-        "line 1: a copy goes to the mailbox beside spoolguard",
+        "error",
+        "line 1: Postfix also delivers a local copy beside spoolguard",
     );
     assert_eq!(doubled.subject, path.display().to_string());
     assert!(!found.iter().any(|found| found.check == "left-out"), "{found:#?}");
@@ -673,19 +688,19 @@ fn a_user_does_not_examine_another() {
 fn a_configuration_that_cannot_be_used_is_told_and_the_rest_is_examined() {
     let scratch = host().set("no_such_key", "1");
     let found = host_findings(&scratch);
-    one(&found, "configuration", "wrong", "no_such_key");
+    one(&found, "configuration", "error", "no_such_key");
     assert!(found.iter().any(|found| found.check == "submit"));
     let refusing = host().set("quota.when_full", "\"refuse\"");
     one(
         &host_findings(&refusing),
         "configuration",
-        "note",
+        "warning",
         "mail for a full mailbox is bounced, on purpose",
     );
 }
 
 #[test]
-fn people_get_what_is_wrong_first_and_a_count_of_what_is_good() {
+fn people_get_errors_first_and_a_count_of_what_passed() {
     let scratch = host();
     symlink("/etc/passwd", scratch.path("spool/link")).unwrap();
     let ended = doctor(&scratch, &[]).go();
@@ -693,13 +708,16 @@ fn people_get_what_is_wrong_first_and_a_count_of_what_is_good() {
     ended
         .ends_with(1)
         .check(ended.stderr.is_empty(), "it says something on standard error");
-    let first = format!("wrong  {}: it is a symbolic link", scratch.path("spool/link").display());
+    let first = format!(
+        "error    {}: it is a symbolic link",
+        scratch.path("spool/link").display()
+    );
     assert!(text.starts_with(&first), "{text}");
     assert!(!text.contains("\nok "), "{text}");
     let last = text.lines().last().unwrap();
-    assert!(last.contains(" as it should be (-v shows them)"), "{text}");
+    assert!(last.ends_with(" checks passed (-v shows them)"), "{text}");
     let all = doctor(&scratch, &["-v"]).go();
-    assert!(String::from_utf8_lossy(&all.stdout).contains("\nok     "));
+    assert!(String::from_utf8_lossy(&all.stdout).contains("\nok       "));
 }
 
 #[test]

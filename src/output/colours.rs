@@ -1,0 +1,48 @@
+//! Colours on a terminal, and nothing where the output goes elsewhere, where `NO_COLOR` is set, or where the terminal has none.
+
+use std::io::{self, IsTerminal};
+
+/// A way to write (ECMA-48, select graphic rendition).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Colour {
+    /// Thick letters.
+    Bold = 1,
+    /// For errors.
+    Red = 31,
+    /// For what is good.
+    Green = 32,
+    /// For warnings.
+    Yellow = 33,
+}
+
+/// Whether colours are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Colours {
+    /// They are.
+    On,
+    /// They are not.
+    Off,
+}
+
+impl Colours {
+    /// What standard output can show.
+    #[must_use]
+    pub fn of_output() -> Self {
+        let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+        let dumb = set("TERM").is_none_or(|term| term == "dumb");
+        if io::stdout().is_terminal() && !dumb && set("NO_COLOR").is_none() {
+            Self::On
+        } else {
+            Self::Off
+        }
+    }
+
+    /// Returns `text` in a colour.
+    #[must_use]
+    pub fn paint(self, text: &str, colour: Colour) -> String {
+        match self {
+            Self::On => format!("\x1b[{}m{text}\x1b[0m", colour as u8),
+            Self::Off => text.to_owned(),
+        }
+    }
+}
