@@ -8,7 +8,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use crate::cli::{AppendTarget, Cli, Command, Everywhere};
-use crate::config::location::mailbox_path;
+use crate::config::location::MailStore;
 
 /// What was typed, if it is `deliver` or `forward` in a plain form; none leaves it to clap.
 #[must_use]
@@ -34,7 +34,13 @@ pub fn read(arguments: &[OsString]) -> Option<Cli> {
             (Some(_), "-d" | "--user") => set(&mut target.who.user, value()?)?,
             (Some(_), "-a" | "--recipient") => set(&mut target.who.recipient, value()?)?,
             (Some(_), "-f" | "--sender") => set(&mut target.who.sender, value()?)?,
-            (Some(_), "-m" | "--mailbox") => set_path(&mut target.mailbox, mailbox_path(value()?).ok()?.to_str()?)?,
+            (Some(_), "-m" | "--mailbox") => {
+                target
+                    .mailbox
+                    .replace(MailStore::parse(value()?).ok()?)
+                    .is_none()
+                    .then_some(())?;
+            }
             (Some("forward"), "--keep") if attached.is_none() && !keep => keep = true,
             (Some("forward"), _) if !word.is_empty() && !word.starts_with('-') => addresses.push(word.to_owned()),
             _ => return None,

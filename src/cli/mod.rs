@@ -6,7 +6,7 @@ pub mod spool;
 
 use std::path::PathBuf;
 
-use crate::config::location::mailbox_path;
+use crate::config::location::MailStore;
 use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand, ValueHint};
 
 /// A delivery guard: judges one message, then appends, forwards or diverts it, so that no forward can loop.
@@ -238,8 +238,8 @@ pub struct AppendTarget {
     #[command(flatten)]
     pub who: Who,
     /// The mailbox, the path of an mbox [default: [mailbox] location]
-    #[arg(short = 'm', long, value_name = "LOCATION", value_parser = mailbox_path, help_heading = "Envelope")]
-    pub mailbox: Option<PathBuf>,
+    #[arg(short = 'm', long, value_name = "LOCATION", value_parser = MailStore::parse, value_hint = ValueHint::AnyPath, help_heading = "Envelope")]
+    pub mailbox: Option<MailStore>,
 }
 
 /// What to do with the configuration.

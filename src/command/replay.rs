@@ -113,7 +113,7 @@ impl<'a> Replay<'a> {
         };
         let overflow = self.run.state_dir().map(|dir| dir.join("overflow"));
         let targets = [
-            Some(self.run.mailbox()),
+            self.run.store.path().map(Path::to_owned),
             Some(PathBuf::from(&self.run.config.admin)),
             overflow,
         ];

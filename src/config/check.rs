@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::config::MOST_PER_HOUR;
 use crate::config::value::Age;
-use crate::config::{Config, ForwardSender};
+use crate::config::{Config, ForwardSender, Location};
 
 /// The longest time that locks may be waited for: mail systems stop waiting for us some time after.
 const LONGEST_LOCK_TIMEOUT: Age = Age::seconds(200);
@@ -35,6 +35,11 @@ impl Config {
             "expected an absolute path, or one that begins with ~/",
         );
         unless(absolute(&self.archive.dir), "archive.dir", "expected an absolute path");
+        unless(
+            matches!(self.mailbox.location, Location::Mbox { .. }),
+            "mailbox.location",
+            "maildir: and lmtp: are not supported yet",
+        );
         unless(
             !self.mailbox.locks.is_empty(),
             "mailbox.locks",
@@ -101,6 +106,8 @@ mod tests {
             ("state_dir = \"here\"", "state_dir"),
             ("users_may_set = [\"guard.bouce\"]", "users_may_set"),
             ("[mailbox]\nlocks = []", "mailbox.locks"),
+            ("[mailbox]\nlocation = \"lmtp:a.test:24\"", "mailbox.location"),
+            ("[mailbox]\nlocation = \"maildir:~/Maildir\"", "mailbox.location"),
             ("[digest]\nper_hour = 1001", "digest.per_hour"),
             ("[mailbox]\nlock_timeout = \"1h\"", "mailbox.lock_timeout"),
             ("[destinations]\nthreshold = 0", "destinations.threshold"),

@@ -138,7 +138,7 @@ pub fn system_spool_dir() -> Option<PathBuf> {
     // The limits of single users do not matter here; nobody is called by no name.
     let sources = ConfigSources::chosen(None, None, [0; 2]);
     let loaded = load(sources, KeySelection::User("")).ok()?;
-    Some(loaded.config.mailbox.location.dir)
+    Some(loaded.config.mailbox.location.spool_dir().to_owned())
 }
 
 impl Loaded {

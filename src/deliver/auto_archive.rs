@@ -16,10 +16,7 @@ use std::time::{Duration, SystemTime};
 use crate::config::Over;
 use crate::deliver::context::{Delivery, Run};
 use crate::error::Error;
-use crate::mailbox::count;
-use crate::mailbox::open::{Owner, open_existing};
 use crate::quota;
-use crate::quota::Usage;
 use crate::sys::deadline;
 use crate::sys::{dirs, self_exec};
 
@@ -28,11 +25,12 @@ const NOT_AGAIN: Duration = Duration::from_secs(5 * 60);
 
 /// Starts to archive if the mailbox is beyond its limit. The message is safe by now: what fails here is logged, and nothing more.
 pub fn begin(run: &Run, delivery: &Delivery<'_>) {
+    let Some(mbox) = run.store.mbox() else { return };
     if run.config.quota.when_full != Over::Archive {
         return;
     }
     let begun = down_to(run).and_then(|bytes| match bytes {
-        Some(bytes) => archive(run, delivery, bytes),
+        Some(bytes) => archive(run, delivery, mbox, bytes),
         None => Ok(false),
     });
     match begun {
@@ -44,27 +42,15 @@ pub fn begin(run: &Run, delivery: &Delivery<'_>) {
 
 /// To what length the mailbox has to shrink; none while it is within its limit.
 fn down_to(run: &Run) -> Result<Option<u64>, Error> {
-    let limit = run.limit();
-    let path = run.mailbox();
-    let Some(file) = open_existing(&path, Owner::Exactly(run.account.uid))? else {
-        return Ok(None);
-    };
-    let messages = match limit.messages {
-        None => 0,
-        Some(_) => count::count(&file, &path, run.state_dir().as_deref(), &run.deadline)?,
-    };
-    let stat = file.metadata().map_err(|e| Error::io("examine", &path, &e))?;
-    let usage = Usage {
-        bytes: stat.len(),
-        messages,
-    };
+    let limit = run.store.limit(run);
+    let usage = run.store.usage(run, limit)?;
     let soft = |bound: u64| run.config.quota.warn.of(bound).unwrap_or(bound);
     Ok(quota::relief(usage, limit, soft))
 }
 
-fn archive(run: &Run, delivery: &Delivery<'_>, down_to_bytes: u64) -> Result<bool, Error> {
+fn archive(run: &Run, delivery: &Delivery<'_>, mbox: &Path, down_to_bytes: u64) -> Result<bool, Error> {
     // With a slash in it, it is a path and no user's name.
-    let mailbox = std::path::absolute(run.mailbox()).map_err(unstarted)?;
+    let mailbox = std::path::absolute(mbox).map_err(unstarted)?;
     let words: [OsString; 7] = [
         "spool".into(),
         "archive".into(),

@@ -13,8 +13,9 @@ use time::OffsetDateTime;
 use crate::classify::policy::Action;
 use crate::classify::verdict::Judgement;
 use crate::config::Config;
+use crate::config::location::MailStore;
 use crate::config::value::Limit;
-use crate::error::Error;
+use crate::error::{Category, Error};
 use crate::mailbox::intent::AppendIntent;
 use crate::mailbox::setgid::SpoolDirAccess;
 use crate::message::Message;
@@ -35,8 +36,10 @@ pub struct Run {
     pub account: Account,
     /// How long this run may wait.
     pub deadline: Deadline,
-    /// The mailbox, if it is not the user's own in the spool directory.
-    pub mbox: Option<PathBuf>,
+    /// Where the user's mail is put.
+    pub store: MailStore,
+    /// Whether the command line names it.
+    pub named: Named,
     /// The configuration file that the command line names.
     pub chosen: Option<PathBuf>,
     /// What was appended and is not finished.
@@ -47,6 +50,15 @@ pub struct Run {
     pub place: Option<Arc<SpoolDirAccess>>,
     /// Who wants mail to be sent.
     pub started: Started,
+}
+
+/// Who says where the user's mail is put.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Named {
+    /// The configuration.
+    ByConfiguration,
+    /// The command line.
+    ByHand,
 }
 
 /// Who wants mail to be sent.
@@ -108,8 +120,8 @@ pub struct Delivery<'a> {
 pub enum Outcome {
     /// It lies in a mailbox.
     Appended {
-        /// Where.
-        mailbox: PathBuf,
+        /// Which one, as people read it.
+        mailbox: String,
         /// Why there, if that was not the plan.
         note: Option<String>,
     },
@@ -148,15 +160,6 @@ pub fn when_settled(step: impl FnOnce()) {
 }
 
 impl Run {
-    /// Where the user's mailbox is.
-    #[must_use]
-    pub fn mailbox(&self) -> PathBuf {
-        match &self.mbox {
-            Some(path) => path.clone(),
-            None => self.config.mailbox.location.of(&self.account.name),
-        }
-    }
-
     /// Where this user's held copies, overflow and memories are; none where there is neither a home nor a configured place, or where
     /// others may write to it. Whether they may is looked at once.
     #[must_use]
@@ -176,6 +179,15 @@ impl Run {
     pub fn limit(&self) -> Limit {
         self.config.limit_of(&self.account.name, || self.account.groups())
     }
+}
+
+/// Where a user's mail is put.
+///
+/// # Errors
+/// When the location needs something that the user has not got.
+pub fn store_of(config: &Config, account: &Account) -> Result<MailStore, Error> {
+    let store = config.mailbox.location.of(&account.name, account.home.as_deref());
+    store.map_err(|cause| Error::new(Category::Configuration, "find the mailbox of", &account.name, cause))
 }
 
 /// Where a user's state is; none where there is neither a home nor a configured place, or where others may write to it: then the log
@@ -246,7 +258,7 @@ impl Delivery<'_> {
 #[must_use]
 pub fn is_the_user(run: &Run, own: &OwnAddresses, admin: &str) -> bool {
     if admin.starts_with('/') {
-        return Path::new(admin) == run.mailbox();
+        return run.store.path() == Some(Path::new(admin));
     }
     match Address::parse(admin) {
         Some(address) if address.domain().is_none() => address.local() == run.account.name,

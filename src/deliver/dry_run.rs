@@ -9,7 +9,7 @@ use crate::deliver::headers;
 #[must_use]
 pub fn rehearsal(run: &Run, delivery: &Delivery<'_>) -> String {
     let to = match delivery.action {
-        Action::Append | Action::Keep(_) => run.mailbox().display().to_string(),
+        Action::Append | Action::Keep(_) => run.store.to_string(),
         Action::Forward(_) => delivery.destinations.join(", "),
         Action::Divert(_) => run.config.admin.clone(),
     };

@@ -37,7 +37,7 @@ pub fn log(run: &Run, delivery: &Delivery<'_>, result: &Result<Outcome, Error>) 
     };
     let id = delivery.message.first("Message-ID").map(|id| id.into_owned());
     let (mailbox, to, note, held) = match result {
-        Ok(Outcome::Appended { mailbox, note }) => (Some(mailbox.display().to_string()), None, note.clone(), None),
+        Ok(Outcome::Appended { mailbox, note }) => (Some(mailbox.clone()), None, note.clone(), None),
         Ok(Outcome::Forwarded { to, note }) => (None, Some(to.join(",")), note.clone(), None),
         Ok(Outcome::Diverted { to, held }) => (None, Some(to.clone()), None, held.clone()),
         Ok(Outcome::Held { at, note }) => (None, None, Some(note.clone()), Some(at.clone())),

@@ -24,7 +24,6 @@ use std::cell::OnceCell;
 use std::io::{self, IsTerminal, Write};
 use std::os::fd::AsFd;
 use std::os::unix::fs::FileTypeExt;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use time::OffsetDateTime;
@@ -35,8 +34,9 @@ use crate::cli::{Everywhere, Who};
 use crate::config::Log;
 use crate::config::load;
 use crate::config::load::{ConfigSources, KeySelection};
+use crate::config::location::MailStore;
 use crate::deliver::caller::Variable;
-use crate::deliver::context::{Delivery, Intents, Run, Started};
+use crate::deliver::context::{Delivery, Intents, Named, Run, Started};
 use crate::deliver::forward::history;
 use crate::deliver::forward::rules::attribution;
 use crate::deliver::forward::verp;
@@ -59,8 +59,8 @@ pub struct Errand {
     pub job: Job,
     /// Where to forward to.
     pub destinations: Vec<String>,
-    /// Where to append, if not to the user's own mailbox in the spool directory.
-    pub mailbox: Option<PathBuf>,
+    /// Where to append, if not to the user's own mailbox.
+    pub mailbox: Option<MailStore>,
 }
 
 impl Errand {
@@ -80,8 +80,8 @@ impl Errand {
 
     /// The same, to another mailbox.
     #[must_use]
-    pub fn into_mailbox(mut self, mbox: Option<PathBuf>) -> Self {
-        self.mailbox = mbox;
+    pub fn into_mailbox(mut self, mailbox: Option<MailStore>) -> Self {
+        self.mailbox = mailbox;
         self
     }
 }
@@ -156,11 +156,11 @@ impl Run {
     /// When any of it fails.
     pub fn prepare(
         who: &Who,
-        mbox: Option<PathBuf>,
+        mailbox: Option<MailStore>,
         everywhere: &Everywhere,
         deadline: Deadline,
     ) -> Result<Self, Error> {
-        Self::prepare_as(who, mbox, everywhere, deadline, |account| {
+        Self::prepare_as(who, mailbox, everywhere, deadline, |account| {
             account.become_user(None).map(|()| None)
         })
     }
@@ -171,17 +171,19 @@ impl Run {
     /// When any of it fails.
     pub fn prepare_to_deliver(
         who: &Who,
-        mbox: Option<PathBuf>,
+        mailbox: Option<MailStore>,
         everywhere: &Everywhere,
         deadline: Deadline,
         group: Option<SetAside>,
     ) -> Result<Self, Error> {
-        Self::prepare_as(who, mbox, everywhere, deadline, |account| become_user(account, group))
+        Self::prepare_as(who, mailbox, everywhere, deadline, |account| {
+            become_user(account, group)
+        })
     }
 
     fn prepare_as(
         who: &Who,
-        mbox: Option<PathBuf>,
+        mailbox: Option<MailStore>,
         everywhere: &Everywhere,
         deadline: Deadline,
         become_user: impl FnOnce(&Account) -> Result<Option<SpoolDirAccess>, Error>,
@@ -199,11 +201,20 @@ impl Run {
                 "keys that are not left to users are without effect"
             );
         }
+        let named = match mailbox {
+            Some(_) => Named::ByHand,
+            None => Named::ByConfiguration,
+        };
+        let store = match mailbox {
+            Some(store) => store,
+            None => context::store_of(&loaded.config, &account)?,
+        };
         Ok(Self {
             config: loaded.config,
             account,
             deadline,
-            mbox,
+            store,
+            named,
             chosen: everywhere.config.clone(),
             intents: Intents::default(),
             state: OnceCell::new(),

@@ -13,8 +13,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::classify::policy::Why;
 use crate::config::Over;
-use crate::deliver::context::{Delivery, Outcome, Run, when_settled};
-use crate::deliver::store::Opened;
+use crate::config::value::Limit;
+use crate::deliver::context::{Delivery, Named, Outcome, Run, when_settled};
+use crate::deliver::store::mbox;
+use crate::deliver::store::mbox::Opened;
 use crate::deliver::{auto_archive, notify, quota_notice, store};
 use crate::error::{Category, Error};
 use crate::mailbox::OpenMailbox;
@@ -120,12 +122,12 @@ pub fn put(run: &Run, delivery: &Delivery<'_>, added: &str) -> Result<Outcome, E
     dirs::make_private_dir(&dir)?;
     let path = dir.join(NAME);
     let sender = access::separator_sender(&delivery.envelope.sender, &run.account);
-    let entry = || store::letter(run, delivery, &sender, added);
+    let entry = || mbox::letter(run, delivery, &sender, added);
     let outcome = |note: String| Outcome::Appended {
-        mailbox: path.clone(),
+        mailbox: path.display().to_string(),
         note: Some(note),
     };
-    let appended = match store::open(run, &path, Owner::Trusted(run.account.uid), &entry())? {
+    let appended = match mbox::open(run, &path, Owner::Trusted(run.account.uid), &entry())? {
         Opened::There(appended) => appended,
         Opened::Ready(mut locked) => {
             let fail = |e: std::io::Error| Error::io("read", &path, &e);
@@ -231,8 +233,7 @@ fn tell(run: &Run, delivery: &Delivery<'_>, dir: &Path) {
     let id = |whom: &str| format!("{}.{}.{whom}", delivery.date.unix_timestamp_nanos(), std::process::id());
     let text = text(run, &dir.join(NAME));
     let to_user = quota_notice::message(&own, &own, delivery.date, &id("user"), &text);
-    let owner = Owner::Exactly(run.account.uid);
-    let user = notify::append(run, &run.mailbox(), owner, &to_user, delivery.date, None);
+    let user = store::place_notice(run, &to_user, delivery.date);
     let to_admin = quota_notice::message(&own, admin, delivery.date, &id("admin"), &text);
     let admin = if admin.starts_with('/') {
         let limit = run.config.digest.admin_limit.bound();
@@ -265,8 +266,13 @@ fn text(run: &Run, path: &Path) -> String {
 /// logged, and nothing more.
 pub fn begin_return(run: &Run, delivery: &Delivery<'_>) {
     let has_mail = path(run).is_some_and(|path| path.symlink_metadata().is_ok_and(|stat| stat.len() > 0));
-    let bytes = run.mailbox().symlink_metadata().map_or(0, |stat| stat.len());
-    let has_room = run.limit().bytes.is_none_or(|limit| bytes < limit);
+    // Counting messages takes its time; the command that is started does that.
+    let limit = Limit {
+        messages: None,
+        ..run.store.limit(run)
+    };
+    let has_room = |limit_bytes: u64| run.store.usage(run, limit).is_ok_and(|usage| usage.bytes < limit_bytes);
+    let has_room = limit.bytes.is_none_or(has_room);
     if !has_mail || !has_room {
         return;
     }
@@ -274,7 +280,9 @@ pub fn begin_return(run: &Run, delivery: &Delivery<'_>) {
     if !run.account.is_nameless() {
         words.extend(["--user".into(), run.account.name.clone().into()]);
     }
-    if let Some(path) = run.mbox.as_ref().and_then(|path| std::path::absolute(path).ok()) {
+    if run.named == Named::ByHand
+        && let Some(path) = run.store.mbox().and_then(|path| std::path::absolute(path).ok())
+    {
         words.extend(["--mailbox".into(), path.into()]);
     }
     match auto_archive::in_background(run, delivery, "returning", &words) {

@@ -10,23 +10,18 @@ use crate::classify::NOTICE_HEADER;
 use crate::config::Over;
 use crate::config::value::Limit;
 use crate::deliver::context::{Delivery, Run};
-use crate::deliver::{headers, notify};
-use crate::mailbox::OpenMailbox;
-use crate::mailbox::{append, count};
+use crate::deliver::headers;
 use crate::sys::dirs;
 
 /// How long the user is not warned again.
 const WARN_AGAIN: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Tells the user that the mailbox fills up, once a day while it lasts, and when it is over. A notice that cannot be written is
-/// left out: the message is safe, and that is what counts.
-pub fn warn_user(run: &Run, delivery: &Delivery<'_>, locked: &mut OpenMailbox, limit: Limit) {
-    let (Some(bytes), Some(dir)) = (limit.bytes, run.state_dir()) else {
-        return;
-    };
-    let (Some(threshold), Ok(now)) = (run.config.quota.warn.of(bytes), locked.length()) else {
-        return;
-    };
+/// What the user is told about a mailbox that holds `now_bytes`: that it fills up, once a day while it lasts, and when it is over. Whoever
+/// gets a text has to put it there: it is noted that the user was told.
+#[must_use]
+pub fn due(run: &Run, delivery: &Delivery<'_>, limit: Limit, now_bytes: u64) -> Option<String> {
+    let (bytes, dir) = (limit.bytes?, run.state_dir()?);
+    let threshold = run.config.quota.warn.of(bytes)?;
     let note = dir.join("quota-warned").join(run.account.name.replace('/', "_"));
     let warned = note.symlink_metadata().ok().and_then(|stat| stat.modified().ok());
     let recently = |then: SystemTime| match SystemTime::from(delivery.date).duration_since(then) {
@@ -34,35 +29,24 @@ pub fn warn_user(run: &Run, delivery: &Delivery<'_>, locked: &mut OpenMailbox, l
         // From the future: from a clock that was wrong.
         Err(_) => false,
     };
-    let text = if now >= threshold {
-        if warned.is_some_and(recently) {
-            return;
-        }
-        fills_up(now, bytes, run.config.quota.when_full)
-    } else if warned.is_some() {
-        has_room_again(now, bytes)
-    } else {
-        return;
+    let is_full = now_bytes >= threshold;
+    let text = match warned {
+        Some(then) if is_full && recently(then) => return None,
+        _ if is_full => fills_up(now_bytes, bytes, run.config.quota.when_full),
+        Some(_) => has_room_again(now_bytes, bytes),
+        None => return None,
     };
     // The note first: a user who is not warned once is better off than one who is warned with each message.
-    let noted = if now >= threshold {
+    let noted = if is_full {
         // Made anew: what stands there may be a link to something else.
         let _ = std::fs::remove_file(&note);
         dirs::make_private_dir(&dir.join("quota-warned")).is_ok() && File::create_new(&note).is_ok()
     } else {
         std::fs::remove_file(&note).is_ok()
     };
-    if noted {
-        let own = delivery.own_address();
-        let id = format!("{}.{}", delivery.date.unix_timestamp_nanos(), std::process::id());
-        let message = message(&own, &own, delivery.date, &id, &text);
-        if append::append(locked, notify::letter(&message, delivery.date)).is_ok()
-            && limit.messages.is_some()
-            && let Ok(messages) = count::count(locked.file(), locked.path(), Some(&dir), &run.deadline)
-        {
-            count::remember(locked.file(), locked.path(), &dir, messages);
-        }
-    }
+    let own = delivery.own_address();
+    let id = format!("{}.{}", delivery.date.unix_timestamp_nanos(), std::process::id());
+    noted.then(|| message(&own, &own, delivery.date, &id, &text))
 }
 
 /// Subject and text for a mailbox beyond its soft limit.

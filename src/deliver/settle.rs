@@ -21,7 +21,9 @@ use crate::deliver::forward::{destinations, history};
 use crate::deliver::rescue;
 use crate::deliver::rescue::Rescue;
 use crate::deliver::store;
-use crate::deliver::store::Placement;
+use crate::deliver::store::Receipt;
+use crate::deliver::store::entry::Put;
+use crate::deliver::store::mbox;
 use crate::deliver::{auto_archive, divert, forward, headers, log_line, overflow};
 use crate::error::{Category, Error, Retry};
 use crate::message::verp::VerpToken;
@@ -69,7 +71,7 @@ fn take_out(run: &Run, delivery: &Delivery<'_>, blames: &[ForwardFailure]) -> Re
                 "only the header of a message came back: the user does not see it"
             );
         }
-        Rescue::Done(_, key) => return Ok(Some(key)),
+        Rescue::Done(key) => return Ok(Some(key)),
         Rescue::Had | Rescue::Nothing => {}
     }
     Ok(None)
@@ -143,21 +145,21 @@ fn perform(run: &Run, delivery: &Delivery<'_>, action: Action) -> Result<Outcome
 
 /// Appends the message with `added` fields on top. When there is no room, `over` says what is done.
 fn append(run: &Run, delivery: &Delivery<'_>, added: &str, over: Over) -> Result<Outcome, Error> {
-    let placement = store::place(run, delivery, added, over)?;
-    finish(run, delivery, placement)
+    let put = store::place(run, delivery, added, over)?;
+    finish(run, delivery, put)
 }
 
 /// A message that found room is done; for one that found none, `over` says what comes next.
-fn finish(run: &Run, delivery: &Delivery<'_>, placement: Placement) -> Result<Outcome, Error> {
-    match placement {
-        Placement::Here(appended) => {
-            run.intents.add(appended.into_note());
+fn finish(run: &Run, delivery: &Delivery<'_>, put: Put<Receipt>) -> Result<Outcome, Error> {
+    match put {
+        Put::Done(receipt) => {
+            receipt.keep(run);
             Ok(Outcome::Appended {
-                mailbox: run.mailbox(),
+                mailbox: run.store.to_string(),
                 note: None,
             })
         }
-        Placement::Full(over) => full(run, delivery, over),
+        Put::Full(over) => full(run, delivery, over),
     }
 }
 
@@ -294,8 +296,29 @@ fn answer(run: &Run, delivery: &Delivery<'_>, token: &VerpToken) -> Result<Outco
     }
 }
 
-/// Forwards the message, after a copy was kept where that is asked for or some destination is suspended. When the mail system cannot
-/// take it now, no copy stays: the message will come again, and each time would leave another.
+/// What comes first where a message is sent and a copy of it is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Order {
+    /// The copy. When the MTA cannot take the message now, the copy is taken back: the message will come again, and each time would
+    /// leave another.
+    CopyFirst,
+    /// The message goes out first, since the copy could not be taken back. When the copy cannot be put there now, the message comes
+    /// again; the history knows then that it was sent.
+    SendFirst,
+}
+
+impl Order {
+    /// The one place that decides. Where nothing is sent, the copy is all there is, and nothing has to be taken back.
+    fn of(run: &Run, gate: &Gate) -> Self {
+        if run.store.traits().can_take_back || gate.destinations().is_empty() {
+            Self::CopyFirst
+        } else {
+            Self::SendFirst
+        }
+    }
+}
+
+/// Forwards the message, and keeps a copy where that is asked for or some destination is suspended.
 fn forward_where_open(run: &Run, delivery: &Delivery<'_>, copies: Copies, gate: &mut Gate) -> Result<Outcome, Error> {
     let over = match gate.ends_a_loop() {
         // Put off or refused, it would be reported to whoever answers, and that would be answered.
@@ -308,9 +331,11 @@ fn forward_where_open(run: &Run, delivery: &Delivery<'_>, copies: Copies, gate: 
         Unreturnable::NotHeld => Copies::Keep,
         Unreturnable::No | Unreturnable::Held(_) => copies,
     };
+    let order = Order::of(run, gate);
     let copy = match (copies, gate.why()) {
-        (Copies::Keep, _) => Some(store::place(run, delivery, "", over)?),
         (Copies::None, None) => None,
+        _ if order == Order::SendFirst => None,
+        (Copies::Keep, _) => Some(store::place(run, delivery, "", over)?),
         (Copies::None, Some(why)) => match store::place(run, delivery, &kept_fields(delivery, &why), over) {
             Err(e) if e.outlook() == Retry::NeedsMending && gate.ends_a_loop() => {
                 tracing::warn!(user = run.account.name, why, note = %e, "goes to the overflow mbox");
@@ -326,21 +351,21 @@ fn forward_where_open(run: &Run, delivery: &Delivery<'_>, copies: Copies, gate: 
                 gate.open();
                 None
             }
-            placement => Some(placement?),
+            put => Some(put?),
         },
     };
-    if let Some(Placement::Full(over @ (Over::Defer | Over::Refuse | Over::Archive))) = copy {
+    if let Some(Put::Full(over @ (Over::Defer | Over::Refuse | Over::Archive))) = copy {
         return full(run, delivery, over);
     }
     let destinations = gate.destinations();
     if destinations.is_empty()
-        && let Some(placement) = copy
+        && let Some(put) = copy
     {
-        let outcome = finish(run, delivery, placement)?;
+        let outcome = finish(run, delivery, put)?;
         gate.keep(LocalCopy::Yes);
         return Ok(with_note(outcome, gate.why().unwrap_or_default()));
     }
-    if let Some(Placement::Here(_)) = copy {
+    if let Some(Put::Done(_)) = copy {
         history::note_kept(run, delivery);
     }
     let sent = match forward::send(run, delivery, &destinations, gate.sketches()) {
@@ -349,9 +374,9 @@ fn forward_where_open(run: &Run, delivery: &Delivery<'_>, copies: Copies, gate: 
             if let Unreturnable::Held(held) = held {
                 held.withdraw();
             }
-            if let Some(Placement::Here(appended)) = copy {
+            if let Some(Put::Done(receipt)) = copy {
                 history::note_gone(run, delivery);
-                if let Err(left) = store::take_back(run, appended) {
+                if let Err(left) = run.store.take_back(run, receipt) {
                     tracing::warn!(user = run.account.name, cause = %left, "a copy stays, and the message will come again");
                 }
             }
@@ -362,16 +387,19 @@ fn forward_where_open(run: &Run, delivery: &Delivery<'_>, copies: Copies, gate: 
     gate.send(sent);
     // A copy that the mailbox has no room for is put elsewhere only now that the message is sent: it cannot be taken back from
     // there, and each further try would leave another.
-    let copied = copy.map(|placement| finish(run, delivery, placement));
+    let copied = match order {
+        Order::CopyFirst => copy.map(|put| finish(run, delivery, put)),
+        Order::SendFirst => copy_behind(run, delivery, copies, gate),
+    };
     gate.keep(if matches!(copied, Some(Ok(_))) {
         LocalCopy::Yes
     } else {
         LocalCopy::No
     });
-    if gate.holds_back()
+    if (gate.holds_back() || order == Order::SendFirst)
         && let Some(Err(e)) = copied
     {
-        // For a destination that got nothing this copy is all there is.
+        // For a destination that got nothing this copy is all there is. One that was only not put there now is put there with the next try.
         return Err(e);
     }
     if refusals.is_empty() {
@@ -413,6 +441,21 @@ fn forward_where_open(run: &Run, delivery: &Delivery<'_>, copies: Copies, gate: 
     }
 }
 
+/// Keeps the copy of a message that was sent. Put off for want of room, the message would go round once the memory of it fades: so the
+/// copy goes to the overflow then.
+fn copy_behind(run: &Run, delivery: &Delivery<'_>, copies: Copies, gate: &Gate) -> Option<Result<Outcome, Error>> {
+    let added = match (copies, gate.why()) {
+        (Copies::Keep, _) => String::new(),
+        (Copies::None, Some(why)) => kept_fields(delivery, &why),
+        (Copies::None, None) => return None,
+    };
+    let copied = append(run, delivery, &added, Over::Overflow);
+    if copied.is_ok() {
+        history::note_kept(run, delivery);
+    }
+    Some(copied)
+}
+
 /// Whether a failure of this forward could ever be reported.
 #[derive(Debug)]
 enum Unreturnable {
@@ -436,7 +479,7 @@ fn hold_unreturnable(run: &Run, delivery: &Delivery<'_>, copies: Copies, gate: &
     let Some(dir) = run.state_dir() else {
         return Unreturnable::NotHeld;
     };
-    let letter = store::letter(run, delivery, "", "");
+    let letter = mbox::letter(run, delivery, "", "");
     match held::hold(&dir.join(held::FORWARDED_DIR), "", letter) {
         Ok(held) => Unreturnable::Held(held),
         Err(e) => {
@@ -449,7 +492,7 @@ fn hold_unreturnable(run: &Run, delivery: &Delivery<'_>, copies: Copies, gate: &
 /// Says where the copy of a forwarded message is.
 fn copy_text(copy: &Result<Outcome, Error>) -> String {
     match copy {
-        Ok(Outcome::Appended { mailbox, .. }) => format!("kept a copy in {}", mailbox.display()),
+        Ok(Outcome::Appended { mailbox, .. }) => format!("kept a copy in {mailbox}"),
         Ok(Outcome::Diverted { to, .. }) => format!("sent a copy to {to}"),
         Ok(Outcome::Held { at, .. }) => format!("held a copy in {}", at.display()),
         Ok(Outcome::Forwarded { .. } | Outcome::Repeated { .. }) => String::new(),

@@ -18,13 +18,13 @@ use crate::sys::procfs;
 
 /// Looks at all locks in the spool directory; stale ones are told with what lies there.
 pub fn examine(host: &HostFacts) -> Vec<Finding> {
-    let Ok(entries) = directory::entries(host.config.mailbox.location.dir.as_path()) else {
+    let Ok(entries) = directory::entries(host.config.mailbox.location.spool_dir()) else {
         return Vec::new();
     };
     let mut found: Vec<_> = entries.iter().filter_map(dotlock).collect();
     match procfs::locks() {
         Ok(text) => {
-            let device = procfs::device_of_locks(host.config.mailbox.location.dir.as_path());
+            let device = procfs::device_of_locks(host.config.mailbox.location.spool_dir());
             found.extend(kernel(&entries, device, &held(&text)));
         }
         Err(e) => found.push(Finding::warning(
@@ -36,7 +36,7 @@ pub fn examine(host: &HostFacts) -> Vec<Finding> {
     if found.is_empty() {
         found.push(Finding::ok(
             Check::Holder,
-            host.config.mailbox.location.dir.display().to_string(),
+            host.config.mailbox.location.spool_dir().display().to_string(),
             "nobody holds a lock on a mailbox now",
         ));
     }

@@ -11,10 +11,11 @@ use crate::sys::account::Account;
 /// Says where else this user's mail is; `procmailrc` is the user's own.
 #[must_use]
 pub fn examine(host: &HostFacts, config: &Config, account: &Account, procmailrc: Option<&str>) -> Option<Finding> {
-    let kept_in = config.mailbox.location.of(&account.name);
     let home = account.home.as_deref()?;
+    let store = config.mailbox.location.of(&account.name, Some(home)).ok()?;
+    let kept_in = store.path()?.to_owned();
     let is_elsewhere = |path: &PathBuf| !is_same(path, &kept_in);
-    let subject = kept_in.display().to_string();
+    let subject = store.to_string();
     let told = [
         (of_procmail(procmailrc, home, account), "procmail's DEFAULT"),
         (of_postfix(host, home), "Postfix's home_mailbox"),

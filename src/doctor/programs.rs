@@ -56,7 +56,7 @@ fn locks(host: &HostFacts) -> Vec<Finding> {
     let habits: Vec<LockConvention> = [
         host.postfix.as_ref().and_then(lock_conventions::postfix),
         host.postfix.as_ref().and_then(|postfix| {
-            lock_conventions::postfix_virtual(postfix, &host.config.mailbox.location.dir.to_string_lossy())
+            lock_conventions::postfix_virtual(postfix, &host.config.mailbox.location.spool_dir().to_string_lossy())
         }),
         host.exim.as_deref().and_then(lock_conventions::exim),
         host.dovecot.as_ref().and_then(lock_conventions::dovecot),
@@ -87,7 +87,7 @@ fn in_effect(host: &HostFacts) -> Vec<Lock> {
         config::LockMethod::Flock => Lock::Flock,
     });
     let configured: Vec<Lock> = configured.collect();
-    let dir = host.config.mailbox.location.dir.as_path();
+    let dir = host.config.mailbox.location.spool_dir();
     let everybody_writes = dir.metadata().is_ok_and(|stat| stat.permissions().mode() & 0o002 != 0);
     let others: Vec<_> = configured
         .iter()
@@ -115,7 +115,7 @@ fn needs(host: &HostFacts) -> Needs {
             ceiling.limit(general).bytes
         })
         .fold(general, |a, b| a.zip(b).map(|(a, b)| a.max(b)));
-    let entries = directory::entries(host.config.mailbox.location.dir.as_path()).unwrap_or_default();
+    let entries = directory::entries(host.config.mailbox.location.spool_dir()).unwrap_or_default();
     let mailboxes = entries
         .iter()
         .filter(|entry| entry.thing() == directory::EntryKind::Mailbox);

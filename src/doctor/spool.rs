@@ -24,7 +24,7 @@ const MOST_NAMES: usize = 10;
 
 /// Examines it.
 pub fn examine(host: &HostFacts) -> Vec<Finding> {
-    let dir = host.config.mailbox.location.dir.as_path();
+    let dir = host.config.mailbox.location.spool_dir();
     let name = dir.display().to_string();
     let stat = match dir.metadata() {
         Ok(stat) if stat.is_dir() => stat,

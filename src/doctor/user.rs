@@ -230,11 +230,20 @@ fn missing_program(path: &Path, hook: &Hook) -> Option<Finding> {
 
 /// Whether this user's run can append, or make the mailbox.
 fn mailbox(config: &Config, account: &Account, handling: &Handling) -> Finding {
-    let path = config.mailbox.location.of(&account.name);
-    let subject = path.display().to_string();
-    let dir = parent(&path);
+    let store = match config.mailbox.location.of(&account.name, account.home.as_deref()) {
+        Ok(store) => store,
+        Err(cause) => {
+            let subject = format!("[mailbox] location of {}", account.name);
+            return Finding::error(Check::Mailbox, subject, cause, "name another location");
+        }
+    };
+    let subject = store.to_string();
+    let Some(path) = store.mbox() else {
+        return Finding::warning(Check::Mailbox, subject, "it is no mbox, and is not looked at");
+    };
+    let dir = parent(path);
     let makes_files = access(dir, AccessFlags::W_OK | AccessFlags::X_OK).is_ok() || setgid::is_installed_for(dir);
-    match open_existing(&path, Owner::Exactly(account.uid)) {
+    match open_existing(path, Owner::Exactly(account.uid)) {
         Ok(Some(_)) if makes_files => Finding::ok(Check::Mailbox, subject, "this user can append to it and lock it"),
         Ok(Some(_)) if config.mailbox.locks == [LockMethod::Dotlock] => Finding::error(
             Check::Mailbox,
@@ -259,7 +268,7 @@ fn mailbox(config: &Config, account: &Account, handling: &Handling) -> Finding {
             format!(
                 "install -m 660 -o {} -g mail /dev/null {}",
                 quoted(Path::new(&account.name)),
-                quoted(&path)
+                quoted(path)
             ),
         ),
         Err(e) => Finding::error(
@@ -393,7 +402,8 @@ fn goes_on(subject: &str, from: &str, to: &str) -> Finding {
 fn admin_mbox(config: &Config, account: &Account, handling: &Handling) -> Option<Finding> {
     let path = Path::new(&config.admin);
     let subject = format!("admin {}", config.admin);
-    if path == config.mailbox.location.of(&account.name) {
+    let store = config.mailbox.location.of(&account.name, account.home.as_deref());
+    if store.is_ok_and(|store| store.path() == Some(path)) {
         let what = format!("it is the mailbox of {}, whose own reports go there, too", account.name);
         return Some(Finding::warning(Check::Admin, subject, what));
     }

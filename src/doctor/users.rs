@@ -33,7 +33,7 @@ pub fn names(host: &HostFacts) -> BTreeSet<String> {
         .lines()
         .filter_map(|line| Some(line.split_once(':')?.0.to_owned()))
         .collect();
-    let spool = std::fs::read_dir(&host.config.mailbox.location.dir)
+    let spool = std::fs::read_dir(host.config.mailbox.location.spool_dir())
         .into_iter()
         .flatten();
     // Those of a directory service have a mailbox; not every file is named after a user, and no thousands are asked for.

@@ -58,7 +58,7 @@ pub fn find(what: &What, config: &Config) -> Result<Vec<FoundMailbox>, Error> {
 /// # Errors
 /// When the directory cannot be read.
 pub fn all(config: &Config) -> Result<Vec<FoundMailbox>, Error> {
-    let dir = config.mailbox.location.dir.as_path();
+    let dir = config.mailbox.location.spool_dir();
     let fail = |e: io::Error| Error::io("read spool directory", dir, &e);
     let mut paths = Vec::new();
     for entry in dir.read_dir().map_err(fail)? {
@@ -94,7 +94,7 @@ fn one(named: &Path, user: Option<&str>, config: &Config) -> FoundMailbox {
     };
     // Refuses names that lead out of the directory.
     account::refuse_no_name(name)?;
-    at(&Path::new(&config.mailbox.location.dir).join(name), user, config)
+    at(&config.mailbox.location.spool_dir().join(name), user, config)
 }
 
 fn at(path: &Path, user: Option<&str>, config: &Config) -> FoundMailbox {
@@ -108,7 +108,7 @@ fn at(path: &Path, user: Option<&str>, config: &Config) -> FoundMailbox {
     })?;
     refuse_odd(path, &stat)?;
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let in_spool = path.parent() == Some(config.mailbox.location.dir.as_path());
+    let in_spool = path.parent() == Some(config.mailbox.location.spool_dir());
     let named = if in_spool { account::known(&name)? } else { None };
     // Where the name is a user's, so has the file to be. Where it is not, mailboxes are virtual, and one user has them all.
     let owner = Owner::Exactly(named.as_ref().map_or(stat.uid(), |account| account.uid));
@@ -167,13 +167,13 @@ pub fn cutoff(date: OffsetDateTime, age: Age) -> i64 {
 mod tests {
     use super::{all, find};
     use crate::cli::spool::What;
-    use crate::config::Config;
+    use crate::config::{Config, Location};
     use std::os::unix::fs::symlink;
     use std::path::{Path, PathBuf};
 
     fn configured(dir: &Path) -> Config {
         let mut config = Config::default();
-        config.mailbox.location.dir = dir.to_owned();
+        config.mailbox.location = Location::Mbox { dir: dir.to_owned() };
         config
     }
 

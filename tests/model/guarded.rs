@@ -11,7 +11,7 @@ use spoolguard::classify::policy::Copies;
 use spoolguard::cli::Who;
 use spoolguard::config::Config;
 use spoolguard::deliver::Errand;
-use spoolguard::deliver::context::{Intents, Outcome, Run, Started};
+use spoolguard::deliver::context::{self, Intents, Named, Outcome, Run, Started};
 use spoolguard::deliver::divert::digest;
 use spoolguard::deliver::forward::destinations;
 use spoolguard::deliver::settle;
@@ -112,17 +112,20 @@ impl Post {
         assert!(config.check().is_empty());
         let uid = home.metadata().unwrap().uid();
         let to: Vec<String> = guarded.to.iter().map(|to| plan.address(*to)).collect();
+        let account = Account {
+            name: format!("p{n}"),
+            uid,
+            gid: None,
+            home: Some(home.clone()),
+        };
+        let store = context::store_of(&config, &account).unwrap();
         Self {
             run: Run {
                 config,
-                account: Account {
-                    name: format!("p{n}"),
-                    uid,
-                    gid: None,
-                    home: Some(home.clone()),
-                },
+                account,
                 deadline: Deadline::begin().unwrap(),
-                mbox: None,
+                store,
+                named: Named::ByConfiguration,
                 chosen: None,
                 intents: Intents::default(),
                 state: OnceCell::new(),

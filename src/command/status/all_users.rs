@@ -80,7 +80,9 @@ fn all(request: &Request, everywhere: &Everywhere) -> Result<Status, Error> {
 /// Whoever has a mailbox or a line in the user database of this host. Those of a directory service have a mailbox.
 fn names(config: &Config) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
-    let spool = std::fs::read_dir(&config.mailbox.location.dir).into_iter().flatten();
+    let spool = std::fs::read_dir(config.mailbox.location.spool_dir())
+        .into_iter()
+        .flatten();
     names.extend(spool.filter_map(|entry| entry.ok()?.file_name().into_string().ok()));
     let known = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
     names.extend(

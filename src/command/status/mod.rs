@@ -139,7 +139,7 @@ fn resume(address: &str, run: &Run, now: OffsetDateTime) -> Result<Status, Error
             Ok(Status::Wrong)
         }
         DestinationState::Suspended => {
-            let mailbox = run.mailbox().display().to_string();
+            let mailbox = run.store.to_string();
             let command = headers::send_kept_command(&run.account.name, address);
             let kept = match kept {
                 0 => String::new(),
@@ -168,7 +168,7 @@ fn suspend(address: &str, run: &Run, now: OffsetDateTime) -> Result<Status, Erro
         (before, DueNotices(routes.take_due(at)))
     })?;
     destinations::tell(run, &own, now, told.0);
-    let mailbox = run.mailbox().display().to_string();
+    let mailbox = run.store.to_string();
     match before {
         None => {
             let cause = "too many addresses are suspended already";

@@ -150,7 +150,7 @@ impl SendPlan {
             "{} kept for {to}, {} in all, in {}:\n",
             messages(waiting.len()),
             crate::output::sizes::size(bytes),
-            shell::quoted(&run.mailbox())
+            shell::quoted(Path::new(&run.store.to_string()))
         );
         for reason in self.list.reasons() {
             text.push_str(&format!("    {}\n", reason_text(to, &reason)));
@@ -271,7 +271,7 @@ fn take(place: &CopyLocation) -> io::Result<MessageBuffer> {
 pub fn find(run: &Run, list: &KeptList) -> Result<HashMap<String, CopyLocation>, Error> {
     let mut places = HashMap::new();
     let overflow = run.state_dir().map(|dir| dir.join("overflow"));
-    for path in [Some(run.mailbox()), overflow].into_iter().flatten() {
+    for path in [run.store.mbox().map(Path::to_owned), overflow].into_iter().flatten() {
         let fail = |e: io::Error| Error::io("read", &path, &e);
         if let Some(file) = open_kept(&path).map_err(fail)? {
             find_in(run, &path, &file, list, &mut places).map_err(fail)?;
@@ -369,7 +369,8 @@ fn still_at(
     entry: &KeptMessage,
     hint: CopyLocation,
 ) -> Result<Option<CopyLocation>, Error> {
-    let known = run.mailbox() == hint.path || run.state_dir().is_some_and(|dir| dir.join("overflow") == hint.path);
+    let known =
+        run.store.path() == Some(&hint.path) || run.state_dir().is_some_and(|dir| dir.join("overflow") == hint.path);
     if known && key_at(&hint).is_ok_and(|key| is(&key, hint.bytes, &entry.key)) {
         return Ok(Some(hint));
     }

@@ -31,7 +31,7 @@ use crate::output::json::write_line;
 #[derive(Debug)]
 pub struct View {
     user: String,
-    mailbox: PathBuf,
+    mailbox: String,
     now: Moment,
     settings: SuspensionSettings,
     routes: Destinations,
@@ -82,6 +82,13 @@ impl KeptForDestination {
     }
 }
 
+/// Journals of the mailbox that were set aside; only an mbox has some.
+fn journals(run: &Run) -> Vec<PathBuf> {
+    let mbox = run.store.mbox();
+    mbox.map(|path| set_aside::find(path, run.state_dir().as_deref()))
+        .unwrap_or_default()
+}
+
 impl View {
     /// Looks, and changes nothing. What time has made due is shown as if it were done.
     #[must_use]
@@ -106,7 +113,7 @@ impl View {
         let (forwarded_count, forwarded_bytes) = count(&forwarded);
         Self {
             user: run.account.name.clone(),
-            mailbox: run.mailbox(),
+            mailbox: run.store.to_string(),
             now: moment(now),
             settings: settings.clone(),
             routes,
@@ -115,7 +122,7 @@ impl View {
             diverted,
             kept,
             overflow: run.state_dir().and_then(|dir| overflow::look(&dir, run.account.uid)),
-            journals: set_aside::find(&run.mailbox(), run.state_dir().as_deref()),
+            journals: journals(run),
             wrong,
         }
     }
@@ -261,7 +268,7 @@ fn write_route(view: &View, route: &Destination, output: &mut impl Write) -> io:
     let user = visible(&view.user);
     let to = visible(&route.destination);
     let health = &route.health;
-    let mailbox = visible(&view.mailbox.display().to_string());
+    let mailbox = visible(&view.mailbox);
     match &route.suspended {
         None => writeln!(output, "{user}: {to}: open")?,
         Some(suspension) => {
@@ -382,7 +389,7 @@ fn write_kept(view: &View, kept: &KeptForDestination, output: &mut impl Write) -
         "{}: {to}: {} kept in {} instead of being sent on, the first on {}; to send what is kept on: {}",
         visible(&view.user),
         messages(kept.list.waiting().count() as u64),
-        visible(&view.mailbox.display().to_string()),
+        visible(&view.mailbox),
         headers::moment(Moment::at(since)),
         visible(&kept.command)
     )?;
@@ -591,7 +598,7 @@ pub fn write_json(view: &View, output: &mut impl Write) -> io::Result<()> {
             destination: &kept.list.destination,
             messages: kept.list.waiting().count() as u64,
             since: stamp(Moment::at(since)),
-            mailbox: view.mailbox.display().to_string(),
+            mailbox: view.mailbox.clone(),
             reasons: reasons.collect(),
             command: &kept.command,
         };

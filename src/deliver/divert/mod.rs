@@ -16,8 +16,9 @@ use crate::config::Over;
 use crate::deliver::context::{Delivery, Outcome, Run};
 use crate::deliver::divert::rules::storm::{HeldBackReason, Step};
 use crate::deliver::divert::throttle::Throttle;
-use crate::deliver::store::Room;
-use crate::deliver::{forward, headers, overflow, settle, store};
+use crate::deliver::store::mbox;
+use crate::deliver::store::mbox::Room;
+use crate::deliver::{forward, headers, overflow, settle};
 use crate::error::{Category, Error};
 use crate::submit;
 use crate::submit::SubmitResult;
@@ -130,7 +131,7 @@ fn fields(delivery: &Delivery<'_>, why: Why) -> String {
 fn to_path(run: &Run, delivery: &Delivery<'_>, why: Why, path: &Path) -> Result<Option<Outcome>, Error> {
     let limit_bytes = run.config.digest.admin_limit.bound();
     Ok(
-        match store::append_within(run, delivery, path, &fields(delivery, why), limit_bytes)? {
+        match mbox::append_within(run, delivery, path, &fields(delivery, why), limit_bytes)? {
             Room::Taken => Some(Outcome::Diverted {
                 to: path.display().to_string(),
                 held: None,
@@ -149,7 +150,7 @@ fn to_address(run: &Run, delivery: &Delivery<'_>, why: Why, admin: &str) -> Resu
     };
     let fields = fields(delivery, why);
     let sender = access::separator_sender(&delivery.envelope.sender, &run.account);
-    let held = held::hold(&dir.join("held"), "", store::letter(run, delivery, &sender, &fields))?;
+    let held = held::hold(&dir.join("held"), "", mbox::letter(run, delivery, &sender, &fields))?;
     if held.pushed_out() > 0 {
         tracing::warn!(
             user = run.account.name,

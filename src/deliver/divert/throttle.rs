@@ -13,7 +13,7 @@ use crate::deliver::divert::held;
 use crate::deliver::divert::held::HeldCopy;
 use crate::deliver::divert::rules::similar::{Similarity, similarity};
 use crate::deliver::divert::rules::storm::{HeldBackReason, Step, StormCounts, StormState};
-use crate::deliver::store;
+use crate::deliver::store::mbox;
 use crate::error::{Category, Error};
 use crate::sys::json_state;
 use crate::sys::state_file::Store;
@@ -124,7 +124,7 @@ impl<'a> Throttle<'a> {
             return Err(Error::new(Category::System, "hold", "the message", cause).needs_mending());
         };
         let sender = access::separator_sender(&delivery.envelope.sender, &self.run.account);
-        let letter = store::letter(self.run, delivery, &sender, fields);
+        let letter = mbox::letter(self.run, delivery, &sender, fields);
         let held = held::hold(&dir.join(sort), &self.print.key, letter)?;
         let pushed_out = held.pushed_out() as u64;
         if pushed_out > 0 {

@@ -14,9 +14,8 @@ use time::OffsetDateTime;
 use crate::deliver::context::{Delivery, Run};
 use crate::deliver::forward::destinations;
 use crate::deliver::forward::rules::kept::{KeptEvent, KeptList, KeptReason, first_line, line};
-use crate::deliver::{headers, notify, quota_notice};
+use crate::deliver::{headers, notify, quota_notice, store};
 use crate::error::Error;
-use crate::mailbox::open::Owner;
 use crate::message::address::Address;
 use crate::moment::Moment;
 use crate::output::wrap::wrap_body;
@@ -249,8 +248,7 @@ fn tell_if_due(run: &Run, file: &KeptFile, date: OffsetDateTime) {
         }
     };
     let text = compose(run, &list, date);
-    let owner = Owner::Exactly(run.account.uid);
-    if let Err(e) = notify::append(run, &run.mailbox(), owner, &text, date, None) {
+    if let Err(e) = store::place_notice(run, &text, date) {
         tracing::warn!(user = run.account.name, note = %e, "a notice is not written");
     }
     // A user who reads at the destination does not look into this mailbox. One that refuses a message lives; one that is suspended does
@@ -291,7 +289,7 @@ fn compose(run: &Run, list: &KeptList, date: OffsetDateTime) -> String {
          {lie} in {}. To send what is kept there on to {to}:\n\n    {}\n\n\
          This notice comes once a day at most, while there is news.\n",
         headers::moment(Moment::at(since)),
-        run.mailbox().display(),
+        run.store,
         headers::send_kept_command(&run.account.name, &list.destination),
     );
     let text = format!("Subject: {messages} {were} not sent on to {to}\n\n{}", wrap_body(&body));

@@ -7,7 +7,7 @@ use crate::classify::DIVERT_HEADER;
 use crate::deliver::context::{Delivery, Run};
 use crate::deliver::forward::held_back::HeldBack;
 use crate::deliver::forward::rules::brake::Brake;
-use crate::deliver::{context, headers, notify, quota_notice};
+use crate::deliver::{context, headers, notify, quota_notice, store};
 use crate::error::Error;
 use crate::mailbox::open::Owner;
 use crate::output::wrap::wrap_body;
@@ -20,7 +20,7 @@ use crate::sys::account;
 pub fn write(run: &Run, delivery: &Delivery<'_>, destination: &str, back: HeldBack) -> Result<(), Error> {
     let own = headers::word(&delivery.own_address());
     let to = headers::word(destination);
-    let mailbox = run.mailbox().display().to_string();
+    let mailbox = run.store.to_string();
     let what = happened(back);
     let subject = match back {
         HeldBack::CameFrom(_) => format!("Mail that came from {to} is not sent there"),
@@ -39,14 +39,7 @@ pub fn write(run: &Run, delivery: &Delivery<'_>, destination: &str, back: HeldBa
         &format!("Subject: {subject}\n\n{}", wrap_body(&user)),
         "user",
     );
-    notify::append(
-        run,
-        &run.mailbox(),
-        Owner::Exactly(run.account.uid),
-        &text,
-        delivery.date,
-        None,
-    )?;
+    store::place_notice(run, &text, delivery.date)?;
     if matches!(back, HeldBack::CameFrom(_)) {
         return Ok(());
     }

@@ -11,7 +11,7 @@ use crate::config::value::Age;
 use crate::deliver::context;
 use crate::deliver::context::Run;
 use crate::deliver::forward::rules::{DestinationEvent, Failure, FailureSource, PendingNotice, To};
-use crate::deliver::{headers, notify, quota_notice};
+use crate::deliver::{headers, notify, quota_notice, store};
 use crate::error::Error;
 use crate::mailbox::open::Owner;
 use crate::message::address::{Address, OwnAddresses};
@@ -22,7 +22,7 @@ use crate::sys::account;
 #[must_use]
 pub fn receiver(run: &Run, to: To) -> String {
     match to {
-        To::User => run.mailbox().display().to_string(),
+        To::User => run.store.to_string(),
         To::Admin => run.config.admin.clone(),
     }
 }
@@ -40,8 +40,7 @@ pub fn write(run: &Run, own: &OwnAddresses, notice: &PendingNotice, date: Offset
     match notice.to {
         To::User => {
             let text = compose(run, notice, &notice.own, "", date);
-            let owner = Owner::Exactly(run.account.uid);
-            notify::append(run, &run.mailbox(), owner, &text, date, None)
+            store::place_notice(run, &text, date)
         }
         // The user has been told.
         To::Admin if context::is_the_user(run, &own, admin) => Ok(()),
@@ -84,7 +83,7 @@ fn compose(run: &Run, notice: &PendingNotice, to: &str, added: &str, date: Offse
 fn to_user(run: &Run, notice: &PendingNotice) -> (String, String) {
     let to = headers::word(&notice.destination);
     let own = headers::word(&notice.own);
-    let mailbox = run.mailbox().display().to_string();
+    let mailbox = run.store.to_string();
     let since = headers::moment(notice.since);
     let resume = format!("    spoolguard status --resume {to}");
     match notice.event {
@@ -125,7 +124,7 @@ fn to_admin(run: &Run, notice: &PendingNotice) -> (String, String) {
     let own = headers::word(&notice.own);
     let user = headers::word(&run.account.name);
     let host = headers::word(&account::host_name());
-    let mailbox = run.mailbox().display().to_string();
+    let mailbox = run.store.to_string();
     let since = headers::moment(notice.since);
     match notice.event {
         DestinationEvent::Suspended | DestinationEvent::SuspendedByHand => (

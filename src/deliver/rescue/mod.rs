@@ -11,7 +11,7 @@ pub mod decode;
 pub mod unpack;
 
 use std::cell::OnceCell;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::classify::MessageOrigin;
 use crate::classify::policy;
@@ -25,7 +25,7 @@ use crate::deliver::headers;
 use crate::deliver::overflow;
 use crate::deliver::rescue::unpack::UnpackedMessage;
 use crate::deliver::store;
-use crate::deliver::store::Placement;
+use crate::deliver::store::entry::Put;
 use crate::error::{Error, Retry};
 use crate::message::Message;
 use crate::message::envelope::Envelope;
@@ -39,8 +39,8 @@ use crate::sys::state_file::Store;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]
 pub enum Rescue {
-    /// It lies there now; with what it is known by.
-    Done(PathBuf, String),
+    /// It lies in the mailbox now, and is known by this.
+    Done(String),
     /// The user had it already.
     Had,
     /// Only its header came back, and there is no copy: the user does not see it.
@@ -113,14 +113,14 @@ pub fn rescue(run: &Run, delivery: &Delivery<'_>, blames: &[ForwardFailure]) -> 
             + &headers::separator_field(&original.message)
     };
     let outcome = match store::place(run, &original, &field(&notes), Over::Overflow) {
-        Ok(Placement::Here(appended)) => {
-            run.intents.add(appended.into_note());
+        Ok(Put::Done(receipt)) => {
+            receipt.keep(run);
             Outcome::Appended {
-                mailbox: run.mailbox(),
+                mailbox: run.store.to_string(),
                 note: None,
             }
         }
-        Ok(Placement::Full(_)) => {
+        Ok(Put::Full(_)) => {
             notes.push("mailbox=full".to_owned());
             overflow::put(run, &original, &field(&notes))?
         }
@@ -139,19 +139,18 @@ pub fn rescue(run: &Run, delivery: &Delivery<'_>, blames: &[ForwardFailure]) -> 
     let mailbox = match outcome {
         Outcome::Appended { mailbox, .. } => mailbox,
         Outcome::Forwarded { .. } | Outcome::Diverted { .. } | Outcome::Held { .. } | Outcome::Repeated { .. } => {
-            run.mailbox()
+            run.store.to_string()
         }
     };
     let id = original.message.first("Message-ID").map(|id| id.into_owned());
-    let shown = mailbox.display().to_string();
     tracing::info!(
         action = "rescue",
         user = run.account.name,
-        mailbox = shown,
+        mailbox,
         notes = notes.join("; "),
         id
     );
-    Ok(Rescue::Done(mailbox, name.to_string()))
+    Ok(Rescue::Done(name.to_string()))
 }
 
 /// Tells whether the report gives up a message that this guard sent on. Any proof will do here, also one that is too weak to blame a

@@ -102,7 +102,7 @@ struct Named {
 
 /// Everything in the spool directory, or the mailboxes that were named.
 fn named(list: &Listing, care: &SpoolRun) -> Result<Named, Error> {
-    let dir = care.config.mailbox.location.dir.as_path();
+    let dir = care.config.mailbox.location.spool_dir();
     let stat = dir
         .metadata()
         .map_err(|e| Error::io("examine spool directory", dir, &e));

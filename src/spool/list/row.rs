@@ -125,7 +125,7 @@ impl Numbers {
 pub fn what(path: &Path, config: &Config) -> String {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-' | '@' | '+');
-    if path.parent() == Some(config.mailbox.location.dir.as_path())
+    if path.parent() == Some(config.mailbox.location.spool_dir())
         && name.chars().all(plain)
         && !name.starts_with(['-', '.'])
     {

@@ -182,7 +182,7 @@ impl ScanWorker<'_> {
     fn mailbox(&self, entry: &DirectoryEntry) -> Option<Row> {
         let mut row = bare(&entry.path, &entry.stat);
         let config = self.looker.config;
-        let in_spool = parent(&entry.path) == config.mailbox.location.dir.as_path();
+        let in_spool = parent(&entry.path) == config.mailbox.location.spool_dir();
         // Asked once: where nobody has the name, the answer may come from far away.
         let user = entry
             .path

@@ -11,6 +11,7 @@ use crate::archive::read::name_without_endings;
 use crate::archive::retention;
 use crate::cli::spool::Selection;
 use crate::config::Config;
+use crate::config::location::MailStore;
 use crate::error::{Category, Error};
 use crate::mailbox::open::Owner;
 use crate::sys::account;
@@ -97,7 +98,14 @@ pub fn user_name(archive: &Path, member: &Member) -> std::ffi::OsString {
 fn of_user(user: &str, config: &Config) -> Result<RestoreTarget, Error> {
     // Refuses names that lead out of the directory.
     let found = account::named(user)?;
-    let path = config.mailbox.location.of(user);
+    let store = config.mailbox.location.of(user, found.home.as_deref());
+    let Ok(MailStore::Mbox(path)) = store else {
+        let cause = "[mailbox] location names no mbox";
+        return Err(
+            Error::new(Category::Configuration, "restore the mailbox of", user, cause)
+                .hint("say --mailbox to put the mail into an mbox"),
+        );
+    };
     if let Some(account) = account::known(user)? {
         return Ok(RestoreTarget {
             path,

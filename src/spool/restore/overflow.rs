@@ -11,17 +11,17 @@ use time::OffsetDateTime;
 
 use crate::archive::messages::Archived;
 use crate::cli::{Everywhere, Who};
+use crate::config::location::MailStore;
 use crate::deliver;
 use crate::deliver::context::Run;
 use crate::deliver::overflow;
 use crate::error::{Category, Error, Status};
 use crate::escape::visible;
 use crate::mailbox::OpenMailbox;
-use crate::mailbox::count;
 use crate::mailbox::expunge::execute::{Expunge, ExpungePlan, Prepared, SnapshotTrust, Unread, expunge};
 use crate::mailbox::expunge::journal;
 use crate::mailbox::expunge::snapshot::Snapshot;
-use crate::mailbox::open::{Absent, Owner, open_existing};
+use crate::mailbox::open::{Absent, Owner};
 use crate::mailbox::ranges::Ranges;
 use crate::mailbox::reader::MboxReader;
 use crate::output::sizes::size;
@@ -38,8 +38,15 @@ pub fn run(user: Option<&str>, mailbox: Option<&Path>, everywhere: &Everywhere) 
         user: user.map(str::to_owned),
         ..Who::default()
     };
-    let run = deliver::begin()
-        .and_then(|deadline| Run::prepare_to_deliver(&who, mailbox.map(Path::to_owned), everywhere, deadline, None));
+    let run = deliver::begin().and_then(|deadline| {
+        Run::prepare_to_deliver(
+            &who,
+            mailbox.map(|path| MailStore::Mbox(path.to_owned())),
+            everywhere,
+            deadline,
+            None,
+        )
+    });
     match run.and_then(|run| all(&run, everywhere)) {
         Ok(status) => status,
         Err(e) => {
@@ -84,7 +91,7 @@ fn all(run: &Run, everywhere: &Everywhere) -> Result<Status, Error> {
     tracing::info!(
         action = "overflow-return",
         user = run.account.name,
-        mailbox = run.mailbox().display().to_string(),
+        mailbox = run.store.to_string(),
         messages = part.messages,
         bytes = part.ranges.bytes(),
         left = part.stay,
@@ -94,7 +101,7 @@ fn all(run: &Run, everywhere: &Everywhere) -> Result<Status, Error> {
         "{user}: {} messages ({}) are in {} again; {} stay in {}",
         part.messages,
         size(part.ranges.bytes()),
-        visible(&run.mailbox().display().to_string()),
+        visible(&run.store.to_string()),
         part.stay,
         visible(&path.display().to_string())
     ));
@@ -107,10 +114,18 @@ fn ended(part: &OverflowPart) -> Status {
 
 /// Puts the first messages into the mailbox, up to one that does not fit, and syncs them. What a killed run has put there needs no room.
 fn put_back(run: &Run, look: &Snapshot, mode: MergeMode) -> Result<OverflowPart, Error> {
-    let path = run.mailbox();
+    let Some(path) = run.store.mbox() else {
+        let cause = "this kind of mailbox is not supported yet";
+        return Err(Error::new(
+            Category::Configuration,
+            "put back into",
+            run.store.to_string(),
+            cause,
+        ));
+    };
     let plan = access::plan(run, Owner::Exactly(run.account.uid));
     let target = MergeTarget {
-        path: &path,
+        path,
         plan: &plan,
         room: MergeLimits {
             min_free: run.config.mailbox.min_free.bound(),
@@ -134,8 +149,9 @@ fn put_back(run: &Run, look: &Snapshot, mode: MergeMode) -> Result<OverflowPart,
 
 fn merge(run: &Run, target: MergeTarget<'_>, look: &Snapshot) -> Result<OverflowPart, Stop> {
     let mut merge = Merge::begin(target)?;
-    let limit = run.limit();
-    let (mut bytes, mut messages) = usage(run, target.path)?;
+    let limit = run.store.limit(run);
+    let usage = run.store.usage(run, limit)?;
+    let (mut bytes, mut messages) = (usage.bytes, usage.messages);
     let seen = look.seen();
     let mut part = OverflowPart::default();
     let mut is_full = false;
@@ -171,19 +187,6 @@ fn merge(run: &Run, target: MergeTarget<'_>, look: &Snapshot) -> Result<Overflow
     Ok(part)
 }
 
-/// How much is in the mailbox, in bytes, and how many messages, where that is limited.
-fn usage(run: &Run, mailbox: &Path) -> Result<(u64, u64), Error> {
-    let Some(file) = open_existing(mailbox, Owner::Exactly(run.account.uid))? else {
-        return Ok((0, 0));
-    };
-    let messages = match run.limit().messages {
-        None => 0,
-        Some(_) => count::count(&file, mailbox, run.state_dir().as_deref(), &run.deadline)?,
-    };
-    let stat = file.metadata().map_err(|e| Error::io("examine", mailbox, &e))?;
-    Ok((stat.len(), messages))
-}
-
 /// Takes the part out of the overflow. What a killed run leaves here is finished when the overflow is opened next.
 fn take_out(run: &Run, locked: &mut OpenMailbox, look: &Snapshot, part: &OverflowPart) -> Result<(), Error> {
     if part.ranges.is_empty() {
@@ -195,7 +198,7 @@ fn take_out(run: &Run, locked: &mut OpenMailbox, look: &Snapshot, part: &Overflo
         hash: part.ranges.hash(look.file(), |_| Ok(())).map_err(fail)?,
         imap_base: None,
         unread: Unread::None,
-        archive: run.mailbox().display().to_string(),
+        archive: run.store.to_string(),
         date: OffsetDateTime::now_utc(),
     };
     let place = journal::place_beside(look.path());

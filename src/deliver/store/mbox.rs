@@ -1,117 +1,88 @@
-//! Puts a message into the user's mailbox, within quota. What the quota says is asked under the lock: before it, it is a guess.
+//! Puts messages into mboxes: the user's own, within quota, and others that the configuration or the state directory names. What the quota
+//! says is asked under the lock: before it, it is a guess.
 
-use std::io::Read;
+use std::io::{self, Read};
 use std::path::Path;
 
-use time::OffsetDateTime;
-
-use crate::classify::policy::{Action, Why};
-use crate::classify::submission;
-use crate::config::Over;
 use crate::config::value::Limit;
-use crate::config::value::Size;
-use crate::deliver::access::open_locked;
-use crate::deliver::access::quoting;
-use crate::deliver::access::refuse_full_disk;
-use crate::deliver::access::separator_sender;
+use crate::deliver::access::{open_locked, quoting, refuse_full_disk, separator_sender};
 use crate::deliver::context::{Delivery, Run, when_settled};
-use crate::deliver::quota_notice;
-use crate::error::{Category, Error};
+use crate::deliver::notify;
+use crate::deliver::store::entry::{Entry, Put, Terms, submission_of};
+use crate::error::Error;
 use crate::mailbox::OpenMailbox;
 use crate::mailbox::append;
 use crate::mailbox::append::Appended;
 use crate::mailbox::count;
 use crate::mailbox::format;
 use crate::mailbox::format::MboxEntry;
-use crate::mailbox::open::Owner;
+use crate::mailbox::open::{Owner, open_existing};
 use crate::mailbox::recover;
-use crate::mailbox::submissions::{SubmissionKey, key_of};
-use crate::quota::{Admission, Usage, admit};
-use crate::sys::account::own_hosts;
+use crate::quota::{Admission, Usage};
 use crate::sys::message_buffer;
 
-/// The message in the form that an mbox takes.
-#[must_use]
-pub fn letter<'a>(
-    run: &Run,
-    delivery: &'a Delivery<'_>,
-    sender: &'a str,
-    added: &'a str,
-) -> MboxEntry<'a, message_buffer::BufferReader<'a>> {
-    MboxEntry {
-        sender,
-        date: delivery.date,
-        added: added.as_bytes(),
-        content: delivery.buffer.reader(delivery.content_start()),
-        quoting: quoting(&run.config),
-        submission: submission_of(run, delivery, added),
-    }
-}
-
-/// Which submission the message is; none where it does not come from an MTA just now.
-fn submission_of(run: &Run, delivery: &Delivery<'_>, added: &str) -> Option<SubmissionKey> {
-    let age = OffsetDateTime::now_utc() - delivery.date;
-    if delivery.action == Action::Keep(Why::CameBack) || age.abs() > JUST_NOW {
-        return None;
-    }
-    let recipient = delivery.envelope.recipient.as_deref().unwrap_or_default();
-    let context = [recipient.as_bytes(), run.account.name.as_bytes(), added.as_bytes()];
-    submission::identity(&delivery.message, own_hosts(), delivery.content_bytes(), &context)
-        .map(|identity| key_of(&identity))
-}
-
-/// A message of another time is not one that an MTA brings.
-const JUST_NOW: time::Duration = time::Duration::hours(1);
-
-/// What became of the attempt to append.
-#[derive(Debug)]
-#[must_use]
-pub enum Placement {
-    /// It lies in the mailbox.
-    Here(Appended),
-    /// There is no room, and this is to be done.
-    Full(Over),
-}
-
-/// Appends the message with `added` fields on top, if there is room; if not, `over` says what is to be done.
+/// Puts `entry` into the user's mbox at `path`.
 ///
 /// # Errors
-/// When the mailbox cannot be locked or written.
-pub fn place(run: &Run, delivery: &Delivery<'_>, added: &str, over: Over) -> Result<Placement, Error> {
-    let path = run.mailbox();
-    let sender = separator_sender(&delivery.envelope.sender, &run.account);
-    let letter = letter(run, delivery, &sender, added);
-    let mut locked = match open(run, &path, Owner::Exactly(run.account.uid), &letter)? {
-        Opened::Ready(locked) => locked,
-        Opened::There(appended) => return Ok(Placement::Here(appended)),
+/// When the mailbox cannot be locked or written; then it is as it was.
+pub fn put<R: Read + Clone>(
+    run: &Run,
+    path: &Path,
+    entry: Entry<'_, R>,
+    terms: Option<Terms<'_>>,
+) -> Result<Put<Appended>, Error> {
+    let sender = separator_sender(entry.sender, &run.account);
+    let incoming_bytes = entry.content_bytes + entry.added.len() as u64 + format::frame_bytes(&sender);
+    let date = entry.date;
+    let letter = MboxEntry {
+        sender: &sender,
+        date,
+        added: entry.added.as_bytes(),
+        content: entry.content,
+        quoting: quoting(&run.config),
+        submission: entry.submission,
     };
-    let limit = run.limit();
-    let usage = measure(run, &locked, limit)?;
-    let incoming_bytes = delivery.content_bytes() + added.len() as u64 + format::frame_bytes(&sender);
-    match admit(
-        usage,
-        incoming_bytes,
-        limit,
-        over,
-        &delivery.envelope.sender,
-        &delivery.judgement,
-    ) {
+    let mut locked = match open(run, path, Owner::Exactly(run.account.uid), &letter)? {
+        Opened::Ready(locked) => locked,
+        Opened::There(appended) => return Ok(Put::Done(appended)),
+    };
+    let Some(terms) = terms else {
+        refuse_full_disk(run, &locked, incoming_bytes)?;
+        return append::append(&mut locked, letter).map(Put::Done);
+    };
+    let usage = measure(run, &locked, terms.limit)?;
+    match (terms.fits)(usage, incoming_bytes) {
         Admission::Fits => {}
-        Admission::Full(over) => return Ok(Placement::Full(over)),
+        Admission::Full(over) => return Ok(Put::Full(over)),
     }
     refuse_full_disk(run, &locked, incoming_bytes)?;
     let appended = append::append(&mut locked, letter)?;
     // The message is safe. Nothing that comes behind may make the mail system try again.
     when_settled(|| {
-        if limit.messages.is_some()
+        if terms.limit.messages.is_some()
             && let Some(dir) = run.state_dir()
         {
-            count::remember(locked.file(), &path, &dir, usage.messages + 1);
+            count::remember(locked.file(), path, &dir, usage.messages + 1);
         }
-        quota_notice::warn_user(run, delivery, &mut locked, limit);
+        if let Ok(bytes) = locked.length()
+            && let Some(text) = (terms.notice)(bytes)
+        {
+            append_notice(run, &mut locked, &text, date, terms.limit);
+        }
     });
     // With the notice: a copy that is taken back takes along what was said about it.
-    Ok(Placement::Here(appended.and_since(&locked)))
+    Ok(Put::Done(appended.and_since(&locked)))
+}
+
+/// Appends a notice about the mailbox itself. One that cannot be written is left out: the message is safe, and that is what counts.
+fn append_notice(run: &Run, locked: &mut OpenMailbox, text: &str, date: time::OffsetDateTime, limit: Limit) {
+    if append::append(locked, notify::letter(text, date)).is_ok()
+        && limit.messages.is_some()
+        && let Some(dir) = run.state_dir()
+        && let Ok(messages) = count::count(locked.file(), locked.path(), Some(&dir), &run.deadline)
+    {
+        count::remember(locked.file(), locked.path(), &dir, messages);
+    }
 }
 
 /// A mailbox that is about to be appended to.
@@ -147,8 +118,8 @@ pub fn open<R: Read + Clone>(run: &Run, path: &Path, owner: Owner, entry: &MboxE
 ///
 /// # Errors
 /// When the mailbox has changed since, or cannot be locked.
-pub fn take_back(run: &Run, appended: Appended) -> Result<(), Error> {
-    match open_locked(run, &run.mailbox(), Owner::Exactly(run.account.uid)) {
+pub fn take_back(run: &Run, path: &Path, appended: Appended) -> Result<(), Error> {
+    match open_locked(run, path, Owner::Exactly(run.account.uid)) {
         Ok(mut locked) => append::take_back(&mut locked, appended),
         Err(e) => {
             appended.leave();
@@ -168,19 +139,41 @@ fn measure(run: &Run, locked: &OpenMailbox, limit: Limit) -> Result<Usage, Error
     })
 }
 
-/// Says that the mailbox is full.
+/// How full the user's mbox at `path` is, without a lock; nothing where there is none.
+///
+/// # Errors
+/// When it cannot be opened or read.
+pub fn usage(run: &Run, path: &Path, limit: Limit) -> Result<Usage, Error> {
+    let Some(file) = open_existing(path, Owner::Exactly(run.account.uid))? else {
+        return Ok(Usage::default());
+    };
+    let messages = match limit.messages {
+        None => 0,
+        Some(_) => count::count(&file, path, run.state_dir().as_deref(), &run.deadline)?,
+    };
+    let stat = file.metadata().map_err(|e: io::Error| Error::io("examine", path, &e))?;
+    Ok(Usage {
+        bytes: stat.len(),
+        messages,
+    })
+}
+
+/// The message in the form that an mbox takes.
 #[must_use]
-pub fn full_error(run: &Run, class: Category) -> Error {
-    let limit = run.limit();
-    let bytes = limit.bytes.map(|bytes| Size::from_bytes(bytes).to_string());
-    let messages = limit.messages.map(|count| format!("{count} messages"));
-    let bounds: Vec<_> = bytes.into_iter().chain(messages).collect();
-    Error::new(
-        class,
-        "append to",
-        run.mailbox().display(),
-        format_args!("the mailbox is full, its limit is {}", bounds.join(" or ")),
-    )
+pub fn letter<'a>(
+    run: &Run,
+    delivery: &'a Delivery<'_>,
+    sender: &'a str,
+    added: &'a str,
+) -> MboxEntry<'a, message_buffer::BufferReader<'a>> {
+    MboxEntry {
+        sender,
+        date: delivery.date,
+        added: added.as_bytes(),
+        content: delivery.buffer.reader(delivery.content_start()),
+        quoting: quoting(&run.config),
+        submission: submission_of(run, delivery, added),
+    }
 }
 
 /// Appends the message with `added` fields on top to an mbox that is not the user's mailbox.

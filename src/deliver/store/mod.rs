@@ -1,0 +1,174 @@
+//! Where a user's mail is put. The rest of a delivery knows no kind of mailbox: it asks a `MailStore` to put a message there, and holds a
+//! `Receipt` for it. A kind that is added gets a file here, a variant of both, and its traits.
+//!
+//! A message that is put is safe when `put` returns, or it is not there. A receipt is kept until nothing can send the message back any
+//! more; then the next try does not bring it a second time, where the store can know that.
+
+pub mod entry;
+pub mod mbox;
+
+use std::io::Read;
+
+use time::OffsetDateTime;
+
+use crate::config::Over;
+use crate::config::location::MailStore;
+use crate::config::value::{Limit, Size};
+use crate::deliver::context::{Delivery, Run};
+use crate::deliver::quota_notice;
+use crate::deliver::store::entry::{Entry, Put, Terms};
+use crate::error::{Category, Error};
+use crate::mailbox::append::Appended;
+use crate::message::envelope::Sender;
+use crate::quota::{Usage, admit};
+
+/// Proof that a message lies in a mailbox. Dropped, the message stays, and its next try is not known.
+#[derive(Debug)]
+#[must_use]
+pub enum Receipt {
+    /// In an mbox.
+    Mbox(Appended),
+}
+
+/// What a kind of mailbox can do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Traits {
+    /// A message can be taken back. Where it cannot, a message is sent before a copy of it is put there.
+    pub can_take_back: bool,
+    /// A message that a killed run brought is not put there again.
+    pub knows_repeats: bool,
+    /// It says how full it is.
+    pub has_usage: bool,
+}
+
+impl MailStore {
+    /// What this kind of mailbox can do.
+    #[must_use]
+    pub fn traits(&self) -> Traits {
+        match self {
+            Self::Mbox(_) | Self::Maildir(_) => Traits {
+                can_take_back: true,
+                knows_repeats: true,
+                has_usage: true,
+            },
+            Self::Lmtp(_) => Traits {
+                can_take_back: false,
+                knows_repeats: false,
+                has_usage: false,
+            },
+        }
+    }
+
+    /// Puts the entry there, synced, if it fits. A repeated try of a killed run finds what is there.
+    ///
+    /// # Errors
+    /// When it cannot be done now; then no part of it is there.
+    pub fn put<R: Read + Clone>(
+        &self,
+        run: &Run,
+        entry: Entry<'_, R>,
+        terms: Option<Terms<'_>>,
+    ) -> Result<Put<Receipt>, Error> {
+        match self {
+            Self::Mbox(path) => mbox::put(run, path, entry, terms).map(|put| put.map(Receipt::Mbox)),
+            Self::Maildir(_) | Self::Lmtp(_) => Err(self.unsupported("append to")),
+        }
+    }
+
+    /// Takes a message back, when it goes back to the MTA and will come again. One that stays is known then, where that can be.
+    ///
+    /// # Errors
+    /// When it stays.
+    pub fn take_back(&self, run: &Run, receipt: Receipt) -> Result<(), Error> {
+        match (self, receipt) {
+            (Self::Mbox(path), Receipt::Mbox(appended)) => mbox::take_back(run, path, appended),
+            (Self::Maildir(_) | Self::Lmtp(_), Receipt::Mbox(_)) => Err(self.unsupported("take a copy back from")),
+        }
+    }
+
+    /// How full it is, looked at without a lock; messages are counted where `limit` limits them.
+    ///
+    /// # Errors
+    /// When it cannot be read, or says nothing (`Traits::has_usage`).
+    pub fn usage(&self, run: &Run, limit: Limit) -> Result<Usage, Error> {
+        match self {
+            Self::Mbox(path) => mbox::usage(run, path, limit),
+            Self::Maildir(_) | Self::Lmtp(_) => Err(self.unsupported("measure")),
+        }
+    }
+
+    /// How full it may be.
+    #[must_use]
+    pub fn limit(&self, run: &Run) -> Limit {
+        run.limit()
+    }
+
+    fn unsupported(&self, verb: &'static str) -> Error {
+        Error::new(
+            Category::Configuration,
+            verb,
+            self.to_string(),
+            "this kind of mailbox is not supported yet",
+        )
+    }
+}
+
+impl Receipt {
+    /// The message stays. What is noted of it goes last of all, when nothing can send the message back any more.
+    pub fn keep(self, run: &Run) {
+        match self {
+            Self::Mbox(appended) => run.intents.add(appended.into_note()),
+        }
+    }
+}
+
+/// Puts the message with `added` fields on top into the user's mailbox, if there is room; if not, `over` says what is to be done.
+///
+/// # Errors
+/// When it cannot be put there now.
+pub fn place(run: &Run, delivery: &Delivery<'_>, added: &str, over: Over) -> Result<Put<Receipt>, Error> {
+    let store = &run.store;
+    let limit = store.limit(run);
+    let terms = Terms {
+        limit,
+        fits: &|usage, incoming_bytes| {
+            let sender = &delivery.envelope.sender;
+            admit(usage, incoming_bytes, limit, over, sender, &delivery.judgement)
+        },
+        notice: &|bytes| quota_notice::due(run, delivery, limit, bytes),
+    };
+    store.put(run, Entry::of(run, delivery, added), Some(terms))
+}
+
+/// Puts a message that spoolguard wrote itself into the user's mailbox, whether it is full or not.
+///
+/// # Errors
+/// When it cannot be put there now.
+pub fn place_notice(run: &Run, text: &str, date: OffsetDateTime) -> Result<(), Error> {
+    let entry = Entry {
+        sender: &Sender::Null,
+        recipient: None,
+        date,
+        added: "",
+        content: text.as_bytes(),
+        content_bytes: text.len() as u64,
+        submission: None,
+    };
+    // Nobody brings it again.
+    run.store.put(run, entry, None).map(drop)
+}
+
+/// Says that the mailbox is full.
+#[must_use]
+pub fn full_error(run: &Run, class: Category) -> Error {
+    let limit = run.store.limit(run);
+    let bytes = limit.bytes.map(|bytes| Size::from_bytes(bytes).to_string());
+    let messages = limit.messages.map(|count| format!("{count} messages"));
+    let bounds: Vec<_> = bytes.into_iter().chain(messages).collect();
+    Error::new(
+        class,
+        "append to",
+        run.store.to_string(),
+        format_args!("the mailbox is full, its limit is {}", bounds.join(" or ")),
+    )
+}
