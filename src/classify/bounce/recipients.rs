@@ -1,13 +1,15 @@
 //! What a bounce tells, once it is one: its recipients, from the machine's part or from wherever else they are named.
 
+use std::cell::LazyCell;
+
 use crate::classify::evidence::Evidence;
 use crate::message::Message;
 use crate::message::address::Address;
 use crate::message::mime::{MimeParts, PartKind};
 use crate::message::text::starts_with_ignoring_case;
 use crate::report::dsn::{DeliveryReport, Recipient, ReportKind, count_fields, kind_of};
-use crate::report::failure::FailureEvidence;
-use crate::report::prose::{self, find_failed, with_reason};
+use crate::report::failure::{FailureEvidence, class_of};
+use crate::report::prose::{NamedFailure, find_failed, find_named, weigh};
 use crate::report::returned_header::ReturnedHeader;
 use crate::report::stage::SmtpStage;
 use crate::report::status_code::{FailureClass, find_status, from_reply_code};
@@ -71,21 +73,22 @@ pub fn read_report(outline: &MimeParts<'_>, text: &str) -> DeliveryReport {
 /// `Diagnostic-Code`, and `b@b.test: 550 Invalid recipient` above it.
 pub fn weigh_failures(recipients: &mut [Recipient], own: &str, senders: &[String]) {
     let words: String = own.chars().take(WORDS_BYTES).collect();
-    let named = find_failed(&words, senders);
+    // Most reports say all of it in the machine's part.
+    let named = LazyCell::new(|| find_named(&words, senders));
     let reached: Vec<Option<String>> = recipients.iter().filter(|r| is_reached(r)).map(domain_of).collect();
     let is_only = recipients.len() == 1;
     for recipient in recipients.iter_mut().filter(|recipient| has_failed(recipient)) {
-        let is_same = |other: &&Recipient| {
+        let is_same = |other: &&NamedFailure| {
             let is = |address: &str| other.address.eq_ignore_ascii_case(address);
             is(&recipient.address) || recipient.original.as_deref().is_some_and(is)
         };
-        let in_words = named.iter().find(is_same);
+        let in_words = || named.iter().find(is_same);
         let is_alone = || is_only.then(|| SmtpStage::find(&words)).flatten();
         // Had the message been refused, or its sender, nobody at that host would have got it.
         let is_one_of_many = || reached.contains(&domain_of(recipient)).then_some(SmtpStage::Recipient);
         let by_reply = recipient.diagnostic.as_deref().and_then(SmtpStage::find);
         recipient.stage = by_reply
-            .or_else(|| in_words.and_then(|other| other.stage))
+            .or_else(|| in_words().and_then(|other| other.stage))
             .or_else(is_alone)
             .or_else(is_one_of_many);
         let weigh = |reply: &str| {
@@ -99,25 +102,35 @@ pub fn weigh_failures(recipients: &mut [Recipient], own: &str, senders: &[String
             evidence.class()
         };
         let class = weigh(recipient.diagnostic.as_deref().unwrap_or_default());
-        let reason = in_words.and_then(|other| other.diagnostic.as_deref());
-        recipient.class = match (class, reason) {
+        let far_status = recipient.diagnostic.as_deref().and_then(far_status);
+        let is_told = class != FailureClass::Neither && far_status.is_some();
+        let reason = if is_told {
+            None
+        } else {
+            in_words().map(NamedFailure::reason)
+        };
+        recipient.class = match (class, reason.as_deref()) {
             (FailureClass::Neither, Some(reason)) => weigh(from_reply_code(reason).unwrap_or(reason)),
             (class, _) => class,
         };
-        if recipient.diagnostic.is_none() {
-            recipient.diagnostic = reason.map(str::to_owned);
-        }
         // What the far side said is more than what a gateway made of it.
-        let by_far_side = [recipient.diagnostic.as_deref(), reason]
-            .into_iter()
-            .flatten()
-            .filter_map(from_reply_code)
-            .filter_map(find_status)
-            .find(|status| !status.ends_with(".0.0"));
+        let by_far_side = far_status
+            .or_else(|| reason.as_deref().and_then(self::far_status))
+            .map(str::to_owned);
+        if recipient.diagnostic.is_none() {
+            recipient.diagnostic = reason.filter(|reason| !reason.is_empty());
+        }
         if let Some(status) = by_far_side {
-            recipient.status = Some(status.to_owned());
+            recipient.status = Some(status);
         }
     }
+}
+
+/// The far side's own enhanced status, in its reply. One that says nothing is passed over.
+fn far_status(reply: &str) -> Option<&str> {
+    from_reply_code(reply)
+        .and_then(find_status)
+        .filter(|status| !status.ends_with(".0.0"))
 }
 
 fn is_reached(recipient: &Recipient) -> bool {
@@ -168,10 +181,17 @@ pub fn failed_recipients(
     let words: String = own.chars().take(WORDS_BYTES).collect();
     let senders = parties(evidence);
     let mut recipients = find_failed(&words, &senders);
-    let report_in_prose = prose::ProseReport {
-        text: &words,
-        stage: SmtpStage::find(&words),
-        senders: &senders,
+    let weigh_all_words = |address| {
+        let (paragraph, stage) = (String::new(), SmtpStage::find(&words));
+        weigh(
+            NamedFailure {
+                address,
+                paragraph,
+                stage,
+            },
+            &words,
+            &senders,
+        )
     };
     if let Some((field, _)) = evidence
         .head
@@ -184,22 +204,25 @@ pub fn failed_recipients(
             .map(|address| {
                 let address = address.to_string();
                 let known = recipients.iter().find(|r| r.address.eq_ignore_ascii_case(&address));
-                known
-                    .cloned()
-                    .unwrap_or_else(|| with_reason(address, "", &report_in_prose))
+                known.cloned().unwrap_or_else(|| weigh_all_words(address))
             })
             .collect();
     }
     if recipients.is_empty()
         && let Some(to) = quoted.message().first("To").and_then(|value| Address::parse(&value))
     {
-        recipients.push(with_reason(to.to_string(), "", &report_in_prose));
+        recipients.push(weigh_all_words(to.to_string()));
     }
     // A report that names no recipient may still have their fate (Netscape).
     if let (Some(fate), [only]) = (report.recipients.first(), recipients.as_mut_slice()) {
         only.action = fate.action.clone();
         only.status = fate.status.clone().or(only.status.take());
-        only.class = fate.class;
+        only.class = match fate.class {
+            FailureClass::Neither if has_failed(fate) => {
+                class_of(fate.status.as_deref(), fate.diagnostic.as_deref().unwrap_or_default())
+            }
+            class => class,
+        };
     }
     recipients
 }
