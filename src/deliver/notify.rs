@@ -14,7 +14,7 @@ use crate::mailbox::format::MboxEntry;
 use crate::mailbox::open::Owner;
 use crate::mailbox::quoting;
 use crate::submit;
-use crate::submit::SubmitResult;
+use crate::submit::letter::SubmitResult;
 
 /// The message in the form that an mbox takes.
 #[must_use]
@@ -58,7 +58,7 @@ pub fn append(
 /// # Errors
 /// When the mail system does not take it.
 pub fn submit(run: &Run, verb: &'static str, address: &str, text: &str) -> Result<(), Error> {
-    let letter = submit::Letter {
+    let letter = submit::letter::Letter {
         sender: "",
         recipients: &[address.to_owned()],
         added: b"",

@@ -9,7 +9,7 @@ use crate::config::Over;
 use crate::doctor::facts::HostFacts;
 use crate::doctor::rules::{Check, Finding, Level};
 use crate::output::shell::quoted;
-use crate::submit::SendmailKind;
+use crate::submit::program::SendmailKind;
 use crate::sys::account;
 use crate::sys::child;
 use crate::sys::procfs;

@@ -22,7 +22,7 @@ use crate::error::Error;
 use crate::mailbox::open::{Owner, open_existing};
 use crate::mailbox::setgid;
 use crate::output::shell::quoted;
-use crate::submit::SendmailKind;
+use crate::submit::program::SendmailKind;
 use crate::sys::account;
 use crate::sys::account::Account;
 use crate::sys::child;

@@ -21,7 +21,7 @@ use crate::deliver::store::mbox::Room;
 use crate::deliver::{forward, headers, overflow, settle};
 use crate::error::{Category, Error};
 use crate::submit;
-use crate::submit::SubmitResult;
+use crate::submit::letter::SubmitResult;
 
 /// Diverts the message to an address or into an mbox, as `admin` says; or puts it aside, where the administrator had enough.
 ///

@@ -17,7 +17,7 @@ use crate::deliver::forward::rules::{Destinations, Failure, Fit, Pass};
 use crate::deliver::headers;
 use crate::message::envelope::Sender;
 use crate::moment::Moment;
-use crate::submit::Refusal;
+use crate::submit::letter::Refusal;
 
 /// What the memory says about the destinations of one message, and what became of it there.
 #[derive(Debug)]

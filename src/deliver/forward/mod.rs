@@ -29,7 +29,8 @@ use crate::error::Error;
 use crate::message::address::is_plain;
 use crate::message::envelope::Sender;
 use crate::submit;
-use crate::submit::{Letter, Refusal, Transport};
+use crate::submit::Transport;
+use crate::submit::letter::{Letter, Refusal};
 use crate::sys::message_buffer;
 
 /// How mail leaves this host.

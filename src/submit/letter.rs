@@ -1,0 +1,59 @@
+//! A message with its envelope, and what became of it at each recipient.
+
+use crate::error::Error;
+
+/// One message with its envelope.
+#[derive(Debug)]
+pub struct Letter<'a, R> {
+    /// The envelope sender; empty is the null sender.
+    pub sender: &'a str,
+    /// Whom it is for, at least one.
+    pub recipients: &'a [String],
+    /// Our own header fields, complete lines.
+    pub added: &'a [u8],
+    /// The message, without a separator line.
+    pub content: R,
+    /// Its length, in bytes.
+    pub content_bytes: u64,
+}
+
+/// What became of it.
+#[derive(Debug)]
+#[must_use]
+pub enum SubmitResult {
+    /// The mail system has it for all recipients.
+    Accepted,
+    /// The mail system will never take it for these recipients. It has it for all others.
+    Refused(Vec<Refusal>),
+}
+
+/// A recipient that the mail system does not take, and what it said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// The address.
+    pub recipient: String,
+    /// The exit status, and what was printed.
+    pub said: String,
+}
+
+/// What became of a letter at each of its recipients.
+#[derive(Debug, Default)]
+#[must_use]
+pub struct Answers {
+    /// The mail system has it for these.
+    pub taken: Vec<String>,
+    /// It will never take it for these.
+    pub refused: Vec<Refusal>,
+    /// It did not take it for the others, and may do so later.
+    pub later: Option<Error>,
+}
+
+impl Answers {
+    /// The mail system has it for all of `recipients`.
+    pub fn taken_by(recipients: &[String]) -> Self {
+        Self {
+            taken: recipients.to_vec(),
+            ..Self::default()
+        }
+    }
+}

@@ -1,0 +1,213 @@
+//! Runs sendmail: gives it the message as a file, waits for its end within the deadline, and sorts its exit status.
+
+use std::fs::File;
+use std::io::{self, Read, Seek, Write};
+use std::os::fd::AsFd;
+use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus};
+use std::time::Duration;
+
+use nix::sys::memfd::{MFdFlags, memfd_create};
+
+use crate::error::{Category, Error};
+use crate::submit::letter::{Answers, Letter, Refusal};
+use crate::submit::program::SendmailKind;
+use crate::sys::deadline;
+use crate::sys::deadline::{Deadline, Woken};
+
+/// How much of what sendmail prints is kept, in bytes; the rest is read and thrown away.
+const SAID_BYTES: usize = 500;
+
+/// Up to this length the message waits in memory for sendmail to read it, in bytes.
+const MEMORY_BYTES: u64 = 1 << 20;
+
+/// Sends `letter` to all its recipients through `program`.
+///
+/// # Errors
+/// When sendmail says "later", cannot be started, hangs or dies before anything is known of any recipient.
+pub fn submit<R: Read>(program: &Path, mut letter: Letter<'_, R>, deadline: &Deadline) -> Result<Answers, Error> {
+    let store = |e: io::Error| Error::io("store the message for", program, &e);
+    // A file, not a pipe: a sendmail that does not read, or stops reading, cannot hold us.
+    let mut message = waiting_file(letter.content_bytes).map_err(store)?;
+    message.write_all(letter.added).map_err(store)?;
+    io::copy(&mut letter.content, &mut message).map_err(store)?;
+    let kind = SendmailKind::of(program);
+    let mut run = SendmailRun {
+        program,
+        returns: kind.returns(),
+        sender: letter.sender,
+        message,
+        deadline,
+    };
+    let refused = |recipient: String, said| Answers {
+        refused: vec![Refusal { recipient, said }],
+        ..Answers::default()
+    };
+    match run.once(letter.recipients)? {
+        Reply::Taken => Ok(Answers::taken_by(letter.recipients)),
+        Reply::Never(said) => match letter.recipients {
+            [only] => Ok(refused(only.clone(), said)),
+            several if kind.has_sent_the_rest(&said) => Ok(refused(several.join(" or "), said)),
+            // One bad address may have spoilt it for all: each is tried alone, so that none is forgotten.
+            several => Ok(run.each(several)),
+        },
+    }
+}
+
+enum Reply {
+    Taken,
+    Never(String),
+}
+
+struct SendmailRun<'a> {
+    program: &'a Path,
+    returns: &'static [&'static str],
+    sender: &'a str,
+    message: File,
+    deadline: &'a Deadline,
+}
+
+impl SendmailRun<'_> {
+    /// Runs sendmail for each of `recipients` alone.
+    fn each(&mut self, recipients: &[String]) -> Answers {
+        let mut answers = Answers::default();
+        for recipient in recipients {
+            match self.once(std::slice::from_ref(recipient)) {
+                Ok(Reply::Taken) => answers.taken.push(recipient.clone()),
+                Ok(Reply::Never(said)) => answers.refused.push(Refusal {
+                    recipient: recipient.clone(),
+                    said,
+                }),
+                // The others are tried all the same; this one is tried again when the message comes again.
+                Err(e) => answers.later = Some(e),
+            }
+        }
+        answers
+    }
+
+    /// Runs sendmail for `recipients`.
+    fn once(&mut self, recipients: &[String]) -> Result<Reply, Error> {
+        let fail = |e: io::Error| Error::io("run", self.program, &e).class(Category::Submission);
+        self.message.rewind().map_err(fail)?;
+        let (output, child_output) = io::pipe().map_err(fail)?;
+        let sender = if self.sender.is_empty() { "<>" } else { self.sender };
+        let mut command = Command::new(self.program);
+        command
+            // `-oi`: a line with a single dot does not end the message. `--`: an address is never an option.
+            .args(["-oi", "-f", sender])
+            .args(self.returns)
+            .arg("--")
+            .args(recipients)
+            .env_clear()
+            .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
+            .env("LANG", "C")
+            // The caller's instance of Postfix, where there are several (postfix(1)).
+            .envs(std::env::var_os("MAIL_CONFIG").map(|dir| ("MAIL_CONFIG", dir)))
+            .current_dir("/")
+            .stdin(self.message.try_clone().map_err(fail)?)
+            .stdout(child_output.try_clone().map_err(fail)?)
+            .stderr(child_output);
+        let child = deadline::start(&mut command).map_err(fail)?;
+        // The command holds copies of our ends of the pipe.
+        drop(command);
+        let (status, said) = self.wait(child, output)?;
+        // EX_USAGE: of an old version, perhaps, that does not know all flags. The message matters more than what reports bring back.
+        if status.code() == Some(64) && !self.returns.is_empty() {
+            self.returns = &[];
+            return self.once(recipients);
+        }
+        self.sort(status, &said)
+    }
+
+    /// Waits for sendmail to end, and reads what it prints. A child that it leaves behind may hold the pipe open for ever.
+    fn wait(&self, mut child: Child, mut output: io::PipeReader) -> Result<(ExitStatus, String), Error> {
+        let fail = |e: io::Error| Error::io("wait for", self.program, &e).class(Category::Submission);
+        let mut said = Vec::new();
+        let mut open = true;
+        loop {
+            if let Some(status) = child.try_wait().map_err(fail)? {
+                // What is in the pipe already is all that matters, and of that only what is kept: a child that sendmail left
+                // behind may print without end.
+                while open
+                    && said.len() < SAID_BYTES
+                    && self.deadline.wait(Some(output.as_fd()), Duration::ZERO) == Woken::Readable
+                {
+                    open = drain(&mut output, &mut said);
+                }
+                return Ok((status, String::from_utf8_lossy(&said).trim().to_owned()));
+            }
+            let stopped = self
+                .deadline
+                .check("submit the message to", &self.program.display().to_string());
+            let late = self.deadline.remaining().is_zero();
+            if late || stopped.is_err() {
+                let _ = child.kill();
+                let _ = child.wait();
+                stopped?;
+                return Err(Error::new(
+                    Category::Submission,
+                    "submit the message to",
+                    self.program.display(),
+                    "it did not end in time and was killed",
+                ));
+            }
+            let file = open.then(|| output.as_fd());
+            if self.deadline.wait(file, Duration::from_secs(1)) == Woken::Readable {
+                open = drain(&mut output, &mut said);
+            }
+        }
+    }
+
+    /// Sorts an exit status (sysexits.h). "Never" is believed only where it is about the message or its addresses; a mail
+    /// system that is broken will be mended.
+    fn sort(&self, status: ExitStatus, said: &str) -> Result<Reply, Error> {
+        let ended = match (status.code(), status.signal()) {
+            (Some(0), _) => return Ok(Reply::Taken),
+            (Some(code), _) => format!("status {code}"),
+            (None, signal) => format!("signal {}", signal.unwrap_or(0)),
+        };
+        let said = if said.is_empty() {
+            ended
+        } else {
+            format!("{ended}, {said}")
+        };
+        match status.code() {
+            // Exim says 1 and 2 for an address it cannot read; EX_USAGE, EX_DATAERR, EX_NOINPUT, EX_NOUSER, EX_NOHOST,
+            // EX_UNAVAILABLE, EX_PROTOCOL, EX_NOPERM.
+            Some(1 | 2 | 64 | 65 | 66 | 67 | 68 | 69 | 76 | 77) => Ok(Reply::Never(said)),
+            // OpenSMTPD's sendmail ends with EX_SOFTWARE for every answer of its server, and prints the answer.
+            Some(70) if said.contains("command failed: 5") => Ok(Reply::Never(said)),
+            _ => Err(Error::new(
+                Category::Submission,
+                "submit the message to",
+                self.program.display(),
+                format_args!("it ended with {said}"),
+            )),
+        }
+    }
+}
+
+/// Reads once, keeps the beginning; false at the end.
+fn drain(output: &mut io::PipeReader, said: &mut Vec<u8>) -> bool {
+    let mut buffer = [0; 4096];
+    match output.read(&mut buffer) {
+        Ok(0) => false,
+        Ok(read) => {
+            let room = SAID_BYTES.saturating_sub(said.len()).min(read);
+            said.extend_from_slice(buffer.get(..room).unwrap_or_default());
+            true
+        }
+        Err(e) => e.kind() == io::ErrorKind::Interrupted,
+    }
+}
+
+/// A file without a name, in memory for a small message.
+fn waiting_file(bytes: u64) -> io::Result<File> {
+    if bytes <= MEMORY_BYTES
+        && let Ok(memory) = memfd_create("message", MFdFlags::MFD_CLOEXEC)
+    {
+        return Ok(memory.into());
+    }
+    tempfile::tempfile_in("/var/tmp").or_else(|_| tempfile::tempfile_in("/tmp"))
+}
