@@ -50,12 +50,6 @@ impl Config {
             "mailbox.lock_timeout",
             &format!("expected at most {LONGEST_LOCK_TIMEOUT}: an MTA stops waiting for a delivery"),
         );
-        let transport = &self.forward.transport;
-        unless(
-            absolute(transport.strip_prefix("outbox:").unwrap_or(transport)),
-            "forward.transport",
-            "expected the absolute path of sendmail, or outbox: and the absolute path of a maildir",
-        );
         unless(
             self.forward.sender != ForwardSender::Verp || !self.recipient_delimiter.is_empty(),
             "forward.sender",
@@ -116,8 +110,6 @@ mod tests {
             ("[destinations]\nprobe = \"2d\"", "destinations.probe"),
             ("[destinations]\nquiet = \"0s\"", "destinations.quiet"),
             ("[destinations]\nforget_after = \"400d\"", "destinations.forget_after"),
-            ("[forward]\ntransport = \"sendmail\"", "forward.transport"),
-            ("[forward]\ntransport = \"outbox:here\"", "forward.transport"),
         ] {
             let config: Config = toml::from_str(text).unwrap_or_else(|e| unreachable!("{e}"));
             let keys: Vec<_> = config.check().into_iter().map(|(key, _)| key).collect();

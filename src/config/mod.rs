@@ -11,6 +11,7 @@ pub mod load;
 mod located;
 pub mod location;
 pub mod mistakes;
+pub mod transport;
 mod trust;
 pub mod value;
 
@@ -21,6 +22,7 @@ use serde::{Deserialize, Serialize};
 use crate::config::value::Limit;
 pub use destinations::SuspensionSettings;
 pub use location::Location;
+pub use transport::Transport;
 use value::{Age, Ceiling, Share, Size};
 
 /// Where the administrator's configuration is.
@@ -152,7 +154,7 @@ pub struct Quota {
 #[serde(default, deny_unknown_fields)]
 pub struct Forward {
     /// The path of sendmail, or `outbox:` and the path of a maildir.
-    pub transport: String,
+    pub transport: Transport,
     /// The envelope sender of what is forwarded.
     pub sender: ForwardSender,
     /// How long the same message does not go to the same address again.
@@ -326,7 +328,7 @@ impl Default for Quota {
 impl Default for Forward {
     fn default() -> Self {
         Self {
-            transport: "/usr/sbin/sendmail".to_owned(),
+            transport: Transport::default(),
             sender: ForwardSender::User,
             duplicate_window: Age::seconds(12 * 60 * 60),
         }

@@ -7,7 +7,6 @@ use time::OffsetDateTime;
 
 use crate::deliver::access;
 use crate::deliver::context::Run;
-use crate::deliver::forward;
 use crate::error::{Category, Error};
 use crate::mailbox::append;
 use crate::mailbox::format::MboxEntry;
@@ -65,10 +64,10 @@ pub fn submit(run: &Run, verb: &'static str, address: &str, text: &str) -> Resul
         content: text.as_bytes(),
         content_bytes: text.len() as u64,
     };
-    match submit::submit(&forward::way(run), letter, &run.deadline)? {
+    match submit::submit(&run.config.forward.transport, letter, &run.deadline)? {
         SubmitResult::Accepted => Ok(()),
         SubmitResult::Refused(refusals) => {
-            let said: Vec<_> = refusals.into_iter().map(|refusal| refusal.said).collect();
+            let said: Vec<_> = refusals.into_iter().map(|refusal| refusal.reply.to_string()).collect();
             let cause = format!("refused with {}", said.join("; "));
             Err(Error::new(Category::Submission, verb, address, cause))
         }

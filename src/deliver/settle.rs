@@ -415,7 +415,7 @@ fn forward_where_open(run: &Run, delivery: &Delivery<'_>, copies: Copies, gate: 
     }
     let refused: Vec<_> = refusals
         .iter()
-        .map(|r| format!("{} refused with {}", r.recipient, r.said))
+        .map(|r| format!("{} refused with {}", r.recipient, r.reply))
         .collect();
     let why = format!("cannot forward: {}", refused.join("; "));
     match copied {

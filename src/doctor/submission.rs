@@ -5,7 +5,7 @@ use std::path::Path;
 use nix::unistd::{AccessFlags, access};
 
 use crate::config::Config;
-use crate::config::Over;
+use crate::config::{Over, Transport};
 use crate::doctor::facts::HostFacts;
 use crate::doctor::rules::{Check, Finding, Level};
 use crate::output::shell::quoted;
@@ -19,10 +19,9 @@ const SMTP: u16 = 25;
 
 /// Examines it, and says what configuration does on purpose that somebody may not expect.
 pub fn examine(host: &HostFacts) -> Vec<Finding> {
-    let transport = &host.config.forward.transport;
-    let mut found = match transport.strip_prefix("outbox:") {
-        Some(dir) => vec![outbox(Path::new(dir))],
-        None => vec![program(Path::new(transport))],
+    let mut found = match &host.config.forward.transport {
+        Transport::Outbox(dir) => vec![outbox(dir)],
+        Transport::Sendmail(path) => vec![program(path)],
     };
     if host.config.quota.when_full == Over::Refuse {
         found.push(Finding::warning(
@@ -37,9 +36,9 @@ pub fn examine(host: &HostFacts) -> Vec<Finding> {
 /// What a user's run meets beyond that: an own program, or an outbox that this user has to write to.
 pub fn of_user(config: &Config, of_host: &Config) -> Option<Finding> {
     let transport = &config.forward.transport;
-    match transport.strip_prefix("outbox:") {
-        Some(dir) => Some(outbox(Path::new(dir))).filter(|finding| finding.level == Level::Error),
-        None => (*transport != of_host.forward.transport).then(|| program(Path::new(transport))),
+    match transport {
+        Transport::Outbox(dir) => Some(outbox(dir)).filter(|finding| finding.level == Level::Error),
+        Transport::Sendmail(path) => (*transport != of_host.forward.transport).then(|| program(path)),
     }
 }
 

@@ -186,14 +186,15 @@ fn shared_file(home: &Path, path: &Path, check: Check, config: &Config) -> Optio
         return None;
     }
     let who = "its group may write to it or to its directory";
-    match SendmailKind::of(Path::new(&config.forward.transport)) {
+    let sendmail = config.forward.transport.sendmail();
+    match sendmail.map_or(SendmailKind::Other, SendmailKind::of) {
         // So is Postfix.
         SendmailKind::Postfix => None,
         SendmailKind::Sendmail => {
             let what = format!("{who}: Sendmail ignores it, and nothing guards this mail");
             Some(Finding::error(check, name, what, remedy))
         }
-        SendmailKind::Other if child::is_program(Path::new(&config.forward.transport)) => {
+        SendmailKind::Other if sendmail.is_some_and(child::is_program) => {
             let what = format!("{who}: Exim leaves all mail in the queue, and OpenSMTPD refuses it");
             Some(Finding::error(check, name, what, remedy))
         }

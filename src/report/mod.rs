@@ -5,6 +5,7 @@ pub mod failure;
 pub mod prose;
 pub mod returned_header;
 pub mod returned_message;
+pub mod sendmail_reply;
 pub mod stage;
 pub mod status_code;
 pub mod topics;

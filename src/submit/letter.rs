@@ -1,6 +1,7 @@
 //! A message with its envelope, and what became of it at each recipient.
 
 use crate::error::Error;
+use crate::report::sendmail_reply::SendmailReply;
 
 /// One message with its envelope.
 #[derive(Debug)]
@@ -32,8 +33,8 @@ pub enum SubmitResult {
 pub struct Refusal {
     /// The address.
     pub recipient: String,
-    /// The exit status, and what was printed.
-    pub said: String,
+    /// What sendmail answered.
+    pub reply: SendmailReply,
 }
 
 /// What became of a letter at each of its recipients.

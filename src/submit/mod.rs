@@ -9,27 +9,22 @@ pub mod program;
 pub mod sendmail;
 
 use std::io::Read;
-use std::path::PathBuf;
 
+use crate::config::Transport;
 use crate::error::Error;
 use crate::submit::letter::{Answers, Letter, SubmitResult};
 use crate::sys::deadline::Deadline;
-
-/// How a message leaves.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Transport {
-    /// The path of a program that understands `-oi -f SENDER -- ADDRESS...`.
-    Sendmail(PathBuf),
-    /// A maildir; each file is one message with its envelope on top.
-    Outbox(PathBuf),
-}
 
 /// Sends `letter` to all its recipients.
 ///
 /// # Errors
 /// When the mail system says "later", cannot be started, hangs or dies. It may have taken some of it even so.
-pub fn submit<R: Read>(way: &Transport, letter: Letter<'_, R>, deadline: &Deadline) -> Result<SubmitResult, Error> {
-    let Answers { refused, later, .. } = submit_each(way, letter, deadline);
+pub fn submit<R: Read>(
+    transport: &Transport,
+    letter: Letter<'_, R>,
+    deadline: &Deadline,
+) -> Result<SubmitResult, Error> {
+    let Answers { refused, later, .. } = submit_each(transport, letter, deadline);
     match later {
         Some(e) => Err(e),
         None if refused.is_empty() => Ok(SubmitResult::Accepted),
@@ -38,9 +33,9 @@ pub fn submit<R: Read>(way: &Transport, letter: Letter<'_, R>, deadline: &Deadli
 }
 
 /// Sends `letter` to all its recipients, and says for each what came of it.
-pub fn submit_each<R: Read>(way: &Transport, letter: Letter<'_, R>, deadline: &Deadline) -> Answers {
+pub fn submit_each<R: Read>(transport: &Transport, letter: Letter<'_, R>, deadline: &Deadline) -> Answers {
     let recipients = letter.recipients;
-    let sent = match way {
+    let sent = match transport {
         Transport::Sendmail(program) => sendmail::submit(program, letter, deadline),
         Transport::Outbox(dir) => outbox::keep(dir, letter).map(|()| Answers::taken_by(recipients)),
     };

@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use crate::report::sendmail_reply::Ending;
+
 /// Whose program it is. All are called by the same name, and Debian's alternatives lead to the real one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SendmailKind {
@@ -33,6 +35,7 @@ impl SendmailKind {
 
     /// The flags that ask for reports with the whole message (RFC 3461 section 4.3). Exim runs its queue for `-R`, OpenSMTPD's
     /// server refuses the message for it (503, measured with 6.8), and others do not know it.
+    #[must_use]
     pub fn returns(self) -> &'static [&'static str] {
         match self {
             Self::Sendmail | Self::Postfix => &["-R", "full"],
@@ -42,8 +45,8 @@ impl SendmailKind {
 
     /// Sendmail itself sends to the good addresses and says with its status that there was a bad one; it does not say which. Exim
     /// and OpenSMTPD then have sent nothing.
-    pub fn has_sent_the_rest(self, said: &str) -> bool {
-        let statuses = ["status 64", "status 65", "status 67", "status 68"];
-        self == Self::Sendmail && statuses.iter().any(|status| said.starts_with(status))
+    #[must_use]
+    pub fn has_sent_the_rest(self, ending: Ending) -> bool {
+        self == Self::Sendmail && matches!(ending, Ending::Status(64 | 65 | 67 | 68))
     }
 }

@@ -11,6 +11,7 @@ use std::time::Duration;
 use nix::sys::memfd::{MFdFlags, memfd_create};
 
 use crate::error::{Category, Error};
+use crate::report::sendmail_reply::{Ending, Meaning, SendmailReply};
 use crate::submit::letter::{Answers, Letter, Refusal};
 use crate::submit::program::SendmailKind;
 use crate::sys::deadline;
@@ -40,24 +41,21 @@ pub fn submit<R: Read>(program: &Path, mut letter: Letter<'_, R>, deadline: &Dea
         message,
         deadline,
     };
-    let refused = |recipient: String, said| Answers {
-        refused: vec![Refusal { recipient, said }],
+    let refused = |recipient: String, reply| Answers {
+        refused: vec![Refusal { recipient, reply }],
         ..Answers::default()
     };
-    match run.once(letter.recipients)? {
-        Reply::Taken => Ok(Answers::taken_by(letter.recipients)),
-        Reply::Never(said) => match letter.recipients {
-            [only] => Ok(refused(only.clone(), said)),
-            several if kind.has_sent_the_rest(&said) => Ok(refused(several.join(" or "), said)),
-            // One bad address may have spoilt it for all: each is tried alone, so that none is forgotten.
-            several => Ok(run.each(several)),
-        },
+    let reply = run.once(letter.recipients)?;
+    match (reply.meaning(), letter.recipients) {
+        (Meaning::Taken, recipients) => Ok(Answers::taken_by(recipients)),
+        (Meaning::Later, _) => Err(run.later(&reply)),
+        (Meaning::Refused, [only]) => Ok(refused(only.clone(), reply)),
+        (Meaning::Refused, several) if kind.has_sent_the_rest(reply.ending()) => {
+            Ok(refused(several.join(" or "), reply))
+        }
+        // One bad address may have spoilt it for all: each is tried alone, so that none is forgotten.
+        (Meaning::Refused, several) => Ok(run.each(several)),
     }
-}
-
-enum Reply {
-    Taken,
-    Never(String),
 }
 
 struct SendmailRun<'a> {
@@ -73,21 +71,37 @@ impl SendmailRun<'_> {
     fn each(&mut self, recipients: &[String]) -> Answers {
         let mut answers = Answers::default();
         for recipient in recipients {
-            match self.once(std::slice::from_ref(recipient)) {
-                Ok(Reply::Taken) => answers.taken.push(recipient.clone()),
-                Ok(Reply::Never(said)) => answers.refused.push(Refusal {
+            let reply = self.once(std::slice::from_ref(recipient));
+            match reply.map(|reply| (reply.meaning(), reply)) {
+                Ok((Meaning::Taken, _)) => answers.taken.push(recipient.clone()),
+                Ok((Meaning::Refused, reply)) => answers.refused.push(Refusal {
                     recipient: recipient.clone(),
-                    said,
+                    reply,
                 }),
                 // The others are tried all the same; this one is tried again when the message comes again.
+                Ok((Meaning::Later, reply)) => answers.later = Some(self.later(&reply)),
                 Err(e) => answers.later = Some(e),
             }
         }
         answers
     }
 
+    /// The mail system may take it later.
+    fn later(&self, reply: &SendmailReply) -> Error {
+        self.fail(format_args!("it ended with {reply}"))
+    }
+
+    fn fail(&self, cause: impl std::fmt::Display) -> Error {
+        Error::new(
+            Category::Submission,
+            "submit the message to",
+            self.program.display(),
+            cause,
+        )
+    }
+
     /// Runs sendmail for `recipients`.
-    fn once(&mut self, recipients: &[String]) -> Result<Reply, Error> {
+    fn once(&mut self, recipients: &[String]) -> Result<SendmailReply, Error> {
         let fail = |e: io::Error| Error::io("run", self.program, &e).class(Category::Submission);
         self.message.rewind().map_err(fail)?;
         let (output, child_output) = io::pipe().map_err(fail)?;
@@ -111,13 +125,17 @@ impl SendmailRun<'_> {
         let child = deadline::start(&mut command).map_err(fail)?;
         // The command holds copies of our ends of the pipe.
         drop(command);
-        let (status, said) = self.wait(child, output)?;
+        let (status, printed) = self.wait(child, output)?;
         // EX_USAGE: of an old version, perhaps, that does not know all flags. The message matters more than what reports bring back.
         if status.code() == Some(64) && !self.returns.is_empty() {
             self.returns = &[];
             return self.once(recipients);
         }
-        self.sort(status, &said)
+        let ending = match (status.code(), status.signal()) {
+            (Some(code), _) => Ending::Status(code),
+            (None, signal) => Ending::Signal(signal.unwrap_or(0)),
+        };
+        Ok(SendmailReply::read(ending, &printed))
     }
 
     /// Waits for sendmail to end, and reads what it prints. A child that it leaves behind may hold the pipe open for ever.
@@ -135,7 +153,7 @@ impl SendmailRun<'_> {
                 {
                     open = drain(&mut output, &mut said);
                 }
-                return Ok((status, String::from_utf8_lossy(&said).trim().to_owned()));
+                return Ok((status, String::from_utf8_lossy(&said).into_owned()));
             }
             let stopped = self
                 .deadline
@@ -145,45 +163,12 @@ impl SendmailRun<'_> {
                 let _ = child.kill();
                 let _ = child.wait();
                 stopped?;
-                return Err(Error::new(
-                    Category::Submission,
-                    "submit the message to",
-                    self.program.display(),
-                    "it did not end in time and was killed",
-                ));
+                return Err(self.fail("it did not end in time and was killed"));
             }
             let file = open.then(|| output.as_fd());
             if self.deadline.wait(file, Duration::from_secs(1)) == Woken::Readable {
                 open = drain(&mut output, &mut said);
             }
-        }
-    }
-
-    /// Sorts an exit status (sysexits.h). "Never" is believed only where it is about the message or its addresses; a mail
-    /// system that is broken will be mended.
-    fn sort(&self, status: ExitStatus, said: &str) -> Result<Reply, Error> {
-        let ended = match (status.code(), status.signal()) {
-            (Some(0), _) => return Ok(Reply::Taken),
-            (Some(code), _) => format!("status {code}"),
-            (None, signal) => format!("signal {}", signal.unwrap_or(0)),
-        };
-        let said = if said.is_empty() {
-            ended
-        } else {
-            format!("{ended}, {said}")
-        };
-        match status.code() {
-            // Exim says 1 and 2 for an address it cannot read; EX_USAGE, EX_DATAERR, EX_NOINPUT, EX_NOUSER, EX_NOHOST,
-            // EX_UNAVAILABLE, EX_PROTOCOL, EX_NOPERM.
-            Some(1 | 2 | 64 | 65 | 66 | 67 | 68 | 69 | 76 | 77) => Ok(Reply::Never(said)),
-            // OpenSMTPD's sendmail ends with EX_SOFTWARE for every answer of its server, and prints the answer.
-            Some(70) if said.contains("command failed: 5") => Ok(Reply::Never(said)),
-            _ => Err(Error::new(
-                Category::Submission,
-                "submit the message to",
-                self.program.display(),
-                format_args!("it ended with {said}"),
-            )),
         }
     }
 }

@@ -418,9 +418,9 @@ fn send(
     history::note_kept(run, &delivery);
     let sent = forward::send(run, &delivery, &delivery.destinations, &Sketches::default())?;
     if let Some(refusal) = sent.refused.first() {
-        let event = KeptEvent::Kept(&entry.key, KeptReason::Refused, &refusal.said);
+        let event = KeptEvent::Kept(&entry.key, KeptReason::Refused, &refusal.reply.to_string());
         file.add(run, &list.own, at, &[event])?;
-        let text = format!("spoolguard: cannot send to {}: {}", list.destination, refusal.said);
+        let text = format!("spoolguard: cannot send to {}: {}", list.destination, refusal.reply);
         let _ = writeln!(io::stderr(), "{}", visible(&text));
         return Ok(Status::Wrong);
     }

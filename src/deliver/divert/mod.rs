@@ -160,7 +160,7 @@ fn to_address(run: &Run, delivery: &Delivery<'_>, why: Why, admin: &str) -> Resu
     }
     let recipients = [admin.to_owned()];
     let letter = forward::letter(delivery, "", &recipients, &fields);
-    match submit::submit(&forward::way(run), letter, &run.deadline) {
+    match submit::submit(&run.config.forward.transport, letter, &run.deadline) {
         Ok(SubmitResult::Accepted) => Ok(Outcome::Diverted {
             to: admin.to_owned(),
             held: Some(held.path().to_owned()),
@@ -169,7 +169,7 @@ fn to_address(run: &Run, delivery: &Delivery<'_>, why: Why, admin: &str) -> Resu
             held.withdraw();
             let said = refusals
                 .into_iter()
-                .map(|refusal| refusal.said)
+                .map(|refusal| refusal.reply.to_string())
                 .collect::<Vec<_>>()
                 .join("; ");
             Err(Error::new(

@@ -10,7 +10,7 @@ use crate::deliver::context::{Delivery, Run};
 use crate::deliver::forward::history::{self, Sketches};
 use crate::deliver::forward::history_file::History;
 use crate::deliver::forward::history_line::{Fate, HistoryKey, HistoryLine};
-use crate::deliver::forward::{letter, loop_field, way};
+use crate::deliver::forward::{letter, loop_field};
 use crate::error::Error;
 use crate::message::address::{Address, is_plain};
 use crate::message::envelope::Sender;
@@ -60,7 +60,11 @@ pub fn send(run: &Run, delivery: &Delivery<'_>, token: &VerpToken) -> Result<Ans
     };
     let recipients = [writer];
     let added = loop_field(delivery);
-    let answers = submit::submit_each(&way(run), letter(delivery, "", &recipients, &added), &run.deadline);
+    let answers = submit::submit_each(
+        &run.config.forward.transport,
+        letter(delivery, "", &recipients, &added),
+        &run.deadline,
+    );
     let fates: Vec<_> = answers.taken.iter().map(|to| (Fate::Answered, to.clone())).collect();
     history::note_fates(run, delivery, &fates, &Sketches::default());
     if let Some(e) = answers.later {
@@ -68,7 +72,7 @@ pub fn send(run: &Run, delivery: &Delivery<'_>, token: &VerpToken) -> Result<Ans
     }
     let [writer] = recipients;
     Ok(match answers.refused.first() {
-        Some(refusal) => Answered::NotSent(format!("cannot send the answer to {writer}: {}", refusal.said)),
+        Some(refusal) => Answered::NotSent(format!("cannot send the answer to {writer}: {}", refusal.reply)),
         None => Answered::Sent(writer),
     })
 }

@@ -132,7 +132,7 @@ impl Gate {
             .map(|refusal| KeptBack {
                 destination: refusal.recipient.clone(),
                 reason: KeptReason::Refused,
-                said: refusal.said.clone(),
+                said: refusal.reply.to_string(),
             });
         suspended.chain(refused).collect()
     }
@@ -245,7 +245,7 @@ impl Gate {
         let is_taken = self.sent.iter().flat_map(|sent| &sent.taken).any(|taken| taken == to);
         if let Some(refusal) = refused {
             let id = message_id(delivery);
-            let failure = Failure::refused(&refusal.said, id.as_deref(), now);
+            let failure = Failure::refused(&refusal.reply, id.as_deref(), now);
             routes.refused(to, &delivery.own_address(), &failure, settings);
         } else if is_taken {
             routes.taken(to, pass, now, settings);

@@ -17,7 +17,6 @@ pub mod rules;
 pub mod verp;
 
 use std::collections::HashSet;
-use std::path::PathBuf;
 
 use crate::classify::verdict::Verdict;
 use crate::config::ForwardSender;
@@ -28,19 +27,10 @@ use crate::deliver::headers;
 use crate::error::Error;
 use crate::message::address::is_plain;
 use crate::message::envelope::Sender;
+use crate::report::sendmail_reply::SendmailReply;
 use crate::submit;
-use crate::submit::Transport;
 use crate::submit::letter::{Letter, Refusal};
 use crate::sys::message_buffer;
-
-/// How mail leaves this host.
-#[must_use]
-pub fn way(run: &Run) -> Transport {
-    match run.config.forward.transport.strip_prefix("outbox:") {
-        Some(dir) => Transport::Outbox(PathBuf::from(dir)),
-        None => Transport::Sendmail(PathBuf::from(&run.config.forward.transport)),
-    }
-}
 
 /// The message in the form that is sent.
 #[must_use]
@@ -86,7 +76,7 @@ pub fn send(
     let (plain, odd): (Vec<String>, Vec<String>) = distinct.partition(|text| is_plain(text));
     let no_address = odd.into_iter().map(|recipient| Refusal {
         recipient,
-        said: "this is no address".to_owned(),
+        reply: SendmailReply::no_address(),
     });
     let mut sent = SendOutcome {
         taken: Vec::new(),
@@ -94,7 +84,11 @@ pub fn send(
     };
     let mut later = None;
     for (sender, recipients) in submissions(run, delivery, plain) {
-        let answers = submit::submit_each(&way(run), letter(delivery, &sender, &recipients, &field), &run.deadline);
+        let answers = submit::submit_each(
+            &run.config.forward.transport,
+            letter(delivery, &sender, &recipients, &field),
+            &run.deadline,
+        );
         sent.taken.extend(answers.taken);
         sent.refused.extend(answers.refused);
         // The others are tried all the same: they need not wait for this one.

@@ -10,7 +10,8 @@ use crate::deliver::forward::rules::attribution::{ForwardFailure, Proof};
 use crate::deliver::forward::rules::kept_text::{TEXT_BYTES, cut, id};
 use crate::moment::{HOUR, Moment};
 use crate::report::failure::class_of;
-use crate::report::status_code::{FailureClass, find_status};
+use crate::report::sendmail_reply::SendmailReply;
+use crate::report::status_code::FailureClass;
 
 /// How many recent hard failures are remembered; more than any `storm` asks for.
 pub const RECENT: usize = MOST_BURST;
@@ -68,10 +69,10 @@ impl Failure {
 
     /// As sendmail says it: with its exit status, and some words.
     #[must_use]
-    pub fn refused(said: &str, message_id: Option<&str>, at: Moment) -> Self {
-        let status = find_status(said).map(|text| cut(text, ID_BYTES_OF_STATUS));
-        let class = match class_of(status.as_deref(), said) {
-            FailureClass::Neither if is_about_the_address(said) => FailureClass::Hard,
+    pub fn refused(reply: &SendmailReply, message_id: Option<&str>, at: Moment) -> Self {
+        let status = reply.status().map(|text| cut(text, ID_BYTES_OF_STATUS));
+        let class = match class_of(status.as_deref(), reply.text()) {
+            FailureClass::Neither if reply.is_about_the_address() => FailureClass::Hard,
             // It will never take the message, and does not say why.
             FailureClass::Neither => FailureClass::Soft,
             class @ (FailureClass::Hard | FailureClass::Soft | FailureClass::Message) => class,
@@ -83,7 +84,7 @@ impl Failure {
             id: message_id.map(id),
             report_id: None,
             status,
-            said: cut(said, TEXT_BYTES),
+            said: cut(&reply.to_string(), TEXT_BYTES),
             host: None,
             sender: None,
         }
@@ -111,13 +112,6 @@ fn is_old(then: Option<Moment>, now: Moment, settings: &SuspensionSettings) -> b
     then.is_none_or(|then| {
         now.since(then) >= settings.forget_after.as_seconds() || then.since(now) > settings.forget_after.as_seconds()
     })
-}
-
-/// `EX_NOUSER` and `EX_NOHOST` (sysexits.h), and our own words for what is no address.
-fn is_about_the_address(said: &str) -> bool {
-    ["status 67", "status 68", "this is no address"]
-        .iter()
-        .any(|words| said.starts_with(words))
 }
 
 /// A hard failure of the last hour.

@@ -13,6 +13,7 @@ use crate::deliver::forward::rules::suspension::Fit;
 use crate::moment::{DAY, HOUR, Moment};
 use crate::report::dsn::ReportKind;
 use crate::report::returned_message::LostMessage;
+use crate::report::sendmail_reply::{Ending, SendmailReply};
 use crate::report::status_code::FailureClass;
 
 const B: &str = "b@b.test";
@@ -78,10 +79,11 @@ impl Run {
         self.hard().hard().hard()
     }
 
-    fn refused(mut self, said: &str) -> Self {
+    fn refused(mut self, status: i32, printed: &str) -> Self {
         self.count += 1;
         let id = format!("<{}@s.test>", self.count);
-        let failure = Failure::refused(said, Some(&id), at(self.now));
+        let reply = SendmailReply::read(Ending::Status(status), printed);
+        let failure = Failure::refused(&reply, Some(&id), at(self.now));
         self.routes.refused(B, "a@a.test", &failure, &settings());
         self
     }
@@ -233,13 +235,11 @@ fn a_storm_counts_at_once_and_needs_different_messages() {
     let run = (0..3).fold(Run::default(), |run, _| run.reported(&unknown));
     let _ = run.open(false, "three reports that do not say about what");
     let run = Run::default()
-        .refused("status 67")
-        .refused("status 67")
+        .refused(67, "")
+        .refused(67, "")
         .open(true, "refused twice");
-    let _ = run.refused("status 67").open(false, "refused three times");
-    let run = (0..20).fold(Run::default(), |run, _| {
-        run.refused("status 69, message size exceeds limit")
-    });
+    let _ = run.refused(67, "").open(false, "refused three times");
+    let run = (0..20).fold(Run::default(), |run, _| run.refused(69, "message size exceeds limit"));
     let _ = run.open(true, "refused for its size");
 }
 
@@ -535,9 +535,10 @@ proptest! {
                     routes.reported(&about, None, "a@a.test", now, &settings);
                 }
                 6 => {
-                    let said = ["status 67", "status 69", "status 69, quota", "status 65, spam"];
-                    let said = said.get(usize::from(detail % 4)).copied().unwrap_or_default();
-                    routes.refused(&to, "a@a.test", &Failure::refused(said, Some(&id), now), &settings);
+                    let said = [(67, ""), (69, ""), (69, "quota"), (65, "spam")];
+                    let (status, printed) = said.get(usize::from(detail % 4)).copied().unwrap_or_default();
+                    let reply = SendmailReply::read(Ending::Status(status), printed);
+                    routes.refused(&to, "a@a.test", &Failure::refused(&reply, Some(&id), now), &settings);
                 }
                 7..=9 => {
                     let fit = if detail == 0 { Fit::ForNothing } else { Fit::ForProbe };
@@ -597,20 +598,21 @@ proptest! {
 
 #[test]
 fn refusals_are_sorted_by_what_sendmail_says() {
-    for (said, class) in [
-        ("status 67", FailureClass::Hard),
-        ("status 68", FailureClass::Hard),
-        ("this is no address", FailureClass::Hard),
-        ("status 69", FailureClass::Soft),
-        ("status 70, 550 5.1.1 no such user", FailureClass::Hard),
-        ("status 69, 552 5.3.4 message too big", FailureClass::Message),
-        ("status 65, mailbox full", FailureClass::Soft),
+    let ended = |status, printed| SendmailReply::read(Ending::Status(status), printed);
+    for (reply, class) in [
+        (ended(67, ""), FailureClass::Hard),
+        (ended(68, ""), FailureClass::Hard),
+        (SendmailReply::no_address(), FailureClass::Hard),
+        (ended(69, ""), FailureClass::Soft),
+        (ended(70, "550 5.1.1 no such user"), FailureClass::Hard),
+        (ended(69, "552 5.3.4 message too big"), FailureClass::Message),
+        (ended(65, "mailbox full"), FailureClass::Soft),
     ] {
-        let failure = Failure::refused(said, None, at(0));
+        let failure = Failure::refused(&reply, None, at(0));
         assert_eq!(
             (failure.class, failure.source),
             (class, FailureSource::Sendmail),
-            "{said}"
+            "{reply}"
         );
     }
 }

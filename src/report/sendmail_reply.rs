@@ -1,0 +1,117 @@
+//! What a sendmail answered: how it ended, what it printed, and the reply of a mail system in that.
+
+use std::fmt;
+
+use crate::report::status_code::{find_reply_code, find_status};
+
+/// How a program ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// With this exit status.
+    Status(i32),
+    /// By this signal.
+    Signal(i32),
+    /// It was not started: its answer is known.
+    NotStarted,
+}
+
+/// What an answer means for the message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Meaning {
+    /// The mail system has it.
+    Taken,
+    /// The mail system will never take it.
+    Refused,
+    /// It may take it later.
+    Later,
+}
+
+/// The answer of a sendmail, or ours in its place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SendmailReply {
+    ending: Ending,
+    text: String,
+    status: Option<String>,
+    code: Option<u16>,
+}
+
+impl SendmailReply {
+    /// Reads an answer: `printed` is the beginning of both streams.
+    #[must_use]
+    pub fn read(ending: Ending, printed: &str) -> Self {
+        let text = printed.trim().to_owned();
+        Self {
+            ending,
+            status: find_status(&text).map(str::to_owned),
+            code: find_reply_code(&text),
+            text,
+        }
+    }
+
+    /// Answers for an address that every sendmail makes something else of.
+    #[must_use]
+    pub fn no_address() -> Self {
+        Self::read(Ending::NotStarted, "this is no address")
+    }
+
+    /// How it ended.
+    #[must_use]
+    pub fn ending(&self) -> Ending {
+        self.ending
+    }
+
+    /// What was printed, without white space around.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The enhanced status in what was printed (RFC 3463).
+    #[must_use]
+    pub fn status(&self) -> Option<&str> {
+        self.status.as_deref()
+    }
+
+    /// The SMTP reply code in what was printed (RFC 5321 section 4.2).
+    #[must_use]
+    pub fn code(&self) -> Option<u16> {
+        self.code
+    }
+
+    /// What it means (sysexits.h). "Never" is believed only where it is about the message or its addresses; a mail system that is
+    /// broken will be mended.
+    pub fn meaning(&self) -> Meaning {
+        match self.ending {
+            Ending::Status(0) => Meaning::Taken,
+            // Exim says 1 and 2 for an address it cannot read; EX_USAGE, EX_DATAERR, EX_NOINPUT, EX_NOUSER, EX_NOHOST,
+            // EX_UNAVAILABLE, EX_PROTOCOL, EX_NOPERM.
+            Ending::Status(1 | 2 | 64 | 65 | 66 | 67 | 68 | 69 | 76 | 77) | Ending::NotStarted => Meaning::Refused,
+            // OpenSMTPD's sendmail ends with EX_SOFTWARE for every answer of its server, and prints the answer.
+            Ending::Status(70) if self.text.contains("command failed: 5") => Meaning::Refused,
+            Ending::Status(_) | Ending::Signal(_) => Meaning::Later,
+        }
+    }
+
+    /// Tells whether the exit status says that the address is wrong: EX_NOUSER, EX_NOHOST, or ours.
+    #[must_use]
+    pub fn is_about_the_address(&self) -> bool {
+        match self.ending {
+            Ending::Status(status) => matches!(status, 67 | 68),
+            Ending::Signal(_) => false,
+            Ending::NotStarted => true,
+        }
+    }
+}
+
+impl fmt::Display for SendmailReply {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let separator = if self.text.is_empty() { "" } else { ", " };
+        match self.ending {
+            Ending::Status(status) => write!(f, "status {status}{separator}")?,
+            Ending::Signal(signal) => write!(f, "signal {signal}{separator}")?,
+            Ending::NotStarted => {}
+        }
+        f.write_str(&self.text)
+    }
+}
