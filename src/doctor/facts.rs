@@ -13,8 +13,8 @@ use crate::cli::Everywhere;
 use crate::config::Config;
 use crate::config::load;
 use crate::config::load::{ConfigSources, KeySelection};
-use crate::doctor::rules::aliases::{Aliases, Names};
-use crate::doctor::rules::settings::{Settings, transports};
+use crate::doctor::rules::aliases::{Aliases, End, Names};
+use crate::doctor::rules::settings::{Settings, blocks};
 use crate::doctor::rules::{Check, Finding};
 use crate::sys::account;
 use crate::sys::child;
@@ -39,7 +39,7 @@ const ALIASES_FILE: &str = "/etc/aliases";
 const TEXT_TABLES: [&str; 7] = ["hash", "texthash", "btree", "cdb", "dbm", "lmdb", "sdbm"];
 
 /// What Postfix is asked for.
-const POSTFIX_SETTINGS: [&str; 21] = [
+const POSTFIX_SETTINGS: [&str; 22] = [
     "alias_maps",
     "allow_mail_to_commands",
     "command_time_limit",
@@ -60,6 +60,7 @@ const POSTFIX_SETTINGS: [&str; 21] = [
     "recipient_delimiter",
     "virtual_alias_maps",
     "virtual_mailbox_base",
+    "virtual_mailbox_domains",
     "virtual_mailbox_lock",
 ];
 
@@ -94,6 +95,8 @@ pub struct HostFacts {
     pub dovecot: Option<Settings>,
     /// Exim's transports, where it is installed.
     pub exim: Option<Vec<(String, Settings)>>,
+    /// Exim's routers.
+    pub exim_routers: Vec<(String, Settings)>,
     /// What procmail says of itself.
     pub procmail: Option<String>,
     /// What mutt says of itself.
@@ -131,6 +134,7 @@ impl HostFacts {
         let postfix = asker.ask(&["postconf"], &[&["-x"], &POSTFIX_SETTINGS[..]].concat());
         let dovecot = asker.ask_for_host(&["doveconf"], &DOVECOT_SETTINGS);
         let exim = asker.ask_for_host(&["exim4", "exim"], &["-bP", "transports"]);
+        let exim_routers = asker.ask_for_host(&["exim4", "exim"], &["-bP", "routers"]);
         let procmail = asker.ask_for_host(&["procmail"], &["-v"]);
         let mutt = asker.ask_for_host(&["mutt", "neomutt"], &["-v"]);
         let maildrop = child::find("maildrop", &asker.dirs);
@@ -141,7 +145,8 @@ impl HostFacts {
             chosen,
             postfix: postfix.as_deref().map(Settings::parse),
             dovecot: dovecot.as_deref().map(Settings::parse),
-            exim: exim.as_deref().map(transports),
+            exim: exim.as_deref().map(|said| blocks(said, " transport:")),
+            exim_routers: exim_routers.map(|said| blocks(&said, " router:")).unwrap_or_default(),
             procmail,
             mutt,
             maildrop,
@@ -191,7 +196,7 @@ impl HostFacts {
 
     /// Where mail for an address ends.
     #[must_use]
-    pub fn ends(&self, address: &str) -> Vec<crate::doctor::rules::aliases::End> {
+    pub fn ends(&self, address: &str) -> Vec<End> {
         let names = Names {
             aliases: &self.aliases,
             is_user: &|name| matches!(account::known(name), Ok(Some(_))),
@@ -199,6 +204,20 @@ impl HostFacts {
             delimiter: &self.config.recipient_delimiter,
         };
         names.ends(&self.qualified(address))
+    }
+
+    /// Whether all mail for an address stays on this host.
+    #[must_use]
+    pub fn is_here(&self, address: &str) -> bool {
+        let is_virtual = |domain: &str| {
+            let postfix = self.postfix.iter();
+            let names = postfix.flat_map(|postfix| postfix.words("virtual_mailbox_domains"));
+            names.into_iter().any(|name| name.eq_ignore_ascii_case(domain))
+        };
+        self.ends(address).iter().all(|end| match end {
+            End::Elsewhere(address) => address.rsplit_once('@').is_some_and(|(_, domain)| is_virtual(domain)),
+            End::User(_) | End::Command(_) | End::File(_) | End::Nobody(_) | End::Circle(_) | End::Unseen(_) => true,
+        })
     }
 
     /// Postfix gives a bare name its own domain, which on a host without mailboxes is another's.

@@ -14,6 +14,7 @@ use crate::doctor::rules::limits::Needs;
 use crate::doctor::rules::lock_conflicts;
 use crate::doctor::rules::lock_conventions;
 use crate::doctor::rules::lock_conventions::{Lock, LockConvention};
+use crate::doctor::rules::mta_commands;
 use crate::doctor::rules::procmailrc;
 use crate::doctor::rules::{Check, Finding};
 use crate::spool::directory;
@@ -34,20 +35,23 @@ pub fn examine(host: &HostFacts) -> Vec<Finding> {
         if host.config.forward.sender == ForwardSender::Verp {
             found.extend(limits::delimiter(postfix, &host.config.recipient_delimiter));
         }
-        found.extend(
-            host.aliases
-                .guarded()
-                .map(|alias| limits::alias_commands(postfix, alias)),
-        );
+        found.extend(mta_commands::postfix(postfix));
+        let commands = host.aliases.guarded();
+        found.extend(commands.flat_map(|(alias, hook)| mta_commands::alias_command(postfix, alias, &hook)));
     }
     found.extend(host.exim.iter().flat_map(|transports| limits::exim(transports, needs)));
+    found.extend(
+        host.exim
+            .iter()
+            .flat_map(|transports| mta_commands::exim(&host.exim_routers, transports)),
+    );
     let limit = getrlimit(Resource::RLIMIT_FSIZE).ok();
     let soft = limit.map(|(soft, _)| soft).filter(|soft| *soft != RLIM_INFINITY);
     found.push(limits::own_file_size(soft, needs));
     if host.procmail.is_some()
         && let Ok(text) = read_text(Path::new(PROCMAILRC))
     {
-        found.extend(procmailrc::judge(PROCMAILRC, &text));
+        found.extend(procmailrc::judge(PROCMAILRC, &text, &|to| host.is_here(to)));
     }
     found
 }

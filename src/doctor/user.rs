@@ -13,10 +13,11 @@ use crate::config::{Config, LockMethod};
 use crate::deliver::context::state_place;
 use crate::deliver::overflow;
 use crate::doctor::facts::{HostFacts, read_text};
-use crate::doctor::rules::alias_targets;
-use crate::doctor::rules::alias_targets::{AliasTarget, Hook, guard_of};
+use crate::doctor::rules::alias_targets::AliasTarget;
 use crate::doctor::rules::aliases::End;
-use crate::doctor::rules::{Check, Finding, dot_forward, procmailrc};
+use crate::doctor::rules::dot_forward::Site;
+use crate::doctor::rules::guard_line::{Hook, guard_of};
+use crate::doctor::rules::{Check, Finding, dot_forward, mta_commands, procmailrc};
 use crate::doctor::{mail_location, submission};
 use crate::error::Error;
 use crate::mailbox::open::{Owner, open_existing};
@@ -51,7 +52,7 @@ struct Handling {
 pub fn examine(host: &HostFacts, account: &Account) -> Vec<Finding> {
     let mut found = Vec::new();
     let config = configuration(host, account, &mut found);
-    let handling = files(account, &config, &mut found);
+    let handling = files(host, account, &config, &mut found);
     found.extend(
         handling
             .hooks
@@ -110,7 +111,7 @@ fn configuration(host: &HostFacts, account: &Account, found: &mut Vec<Finding>) 
 }
 
 /// Reads the files, judges them, and finds out what they do.
-fn files(account: &Account, config: &Config, found: &mut Vec<Finding>) -> Handling {
+fn files(host: &HostFacts, account: &Account, config: &Config, found: &mut Vec<Finding>) -> Handling {
     let mut handling = Handling::default();
     let Some(home) = &account.home else {
         return handling;
@@ -118,20 +119,25 @@ fn files(account: &Account, config: &Config, found: &mut Vec<Finding>) -> Handli
     let path = home.join(FORWARD);
     if let Some(text) = read(&path, found) {
         let name = path.display().to_string();
-        found.extend(dot_forward::judge(&name, &text));
+        let site = Site {
+            is_here: &|address| host.is_here(address),
+            reads_filters: reads_filters(config),
+        };
+        found.extend(dot_forward::judge(&name, &text, &site));
         found.extend(shared_file(home, &path, Check::Forward, config));
-        for placed in alias_targets::of_forward(&text) {
+        for placed in dot_forward::targets(&text) {
             match placed.item {
                 AliasTarget::Address(address) => handling.destinations.push(address),
                 AliasTarget::Command { text, .. } => handling.add(&path, guard_of(&text)),
-                AliasTarget::Mailbox(_) | AliasTarget::File(_) | AliasTarget::Include(_) => {}
+                AliasTarget::Include(file) => found.extend(included(host, Path::new(&file), &site, &mut handling)),
+                AliasTarget::Mailbox(_) | AliasTarget::File(_) => {}
             }
         }
     }
     let path = home.join(PROCMAILRC);
     if let Some(text) = read(&path, found) {
         let name = path.display().to_string();
-        found.extend(procmailrc::judge(&name, &text));
+        found.extend(procmailrc::judge(&name, &text, &|to| host.is_here(to)));
         found.extend(shared_file(home, &path, Check::Procmailrc, config));
         handling
             .destinations
@@ -144,6 +150,47 @@ fn files(account: &Account, config: &Config, found: &mut Vec<Finding>) -> Handli
     handling
 }
 
+/// Exim alone reads filters; none where it is not known whose program sends mail.
+fn reads_filters(config: &Config) -> Option<bool> {
+    match SendmailKind::of(Path::new(&config.forward.transport)) {
+        SendmailKind::Postfix | SendmailKind::Sendmail => Some(false),
+        SendmailKind::Other => None,
+    }
+}
+
+/// What stands in a file that a `.forward` includes.
+fn included(host: &HostFacts, file: &Path, site: &Site<'_>, handling: &mut Handling) -> Vec<Finding> {
+    let name = file.display().to_string();
+    let text = match read_text(file) {
+        Ok(text) => text,
+        Err(e) => {
+            let text = Error::io("read", file, &e).to_string();
+            return vec![Finding::error(
+                Check::Forward,
+                &name,
+                format!("{text}: a .forward includes it"),
+                "make the file, or take the line away",
+            )];
+        }
+    };
+    let mut found = dot_forward::judge(&name, &text, site);
+    for placed in dot_forward::targets(&text) {
+        match placed.item {
+            AliasTarget::Address(address) => handling.destinations.push(address),
+            AliasTarget::Command { text, .. } => {
+                handling.add(file, guard_of(&text));
+                found.extend(
+                    host.postfix
+                        .as_ref()
+                        .and_then(|postfix| mta_commands::included(postfix, &name)),
+                );
+            }
+            AliasTarget::Include(_) | AliasTarget::Mailbox(_) | AliasTarget::File(_) => {}
+        }
+    }
+    found
+}
+
 impl Handling {
     /// Whether spoolguard is run by procmail and by nobody else.
     fn is_procmails(&self) -> bool {
@@ -152,8 +199,7 @@ impl Handling {
 
     fn add(&mut self, path: &Path, hook: Option<Hook>) {
         if let Some(hook) = hook {
-            self.destinations
-                .extend(hook.destinations().into_iter().map(str::to_owned));
+            self.destinations.extend(hook.destinations().iter().cloned());
             self.hooks.push((path.to_owned(), hook));
         }
     }
@@ -381,12 +427,8 @@ fn goes_on(subject: &str, from: &str, to: &str) -> Finding {
             .and_then(|home| read_text(&home.join(file)).ok())
             .unwrap_or_default()
     };
-    let in_forward = alias_targets::of_forward(&text(FORWARD))
-        .into_iter()
-        .any(|placed| match placed.item {
-            AliasTarget::Command { text, .. } => guard_of(&text).is_some(),
-            AliasTarget::Address(_) | AliasTarget::Mailbox(_) | AliasTarget::File(_) | AliasTarget::Include(_) => false,
-        });
+    let forward = dot_forward::targets(&text(FORWARD));
+    let in_forward = forward.iter().any(|placed| dot_forward::hook_of(placed).is_some());
     if in_forward || !procmailrc::hooks(&text(PROCMAILRC)).is_empty() {
         let what = format!("{from}, whose mail it is, forwards to {to}, who is guarded: what is diverted comes back");
         return Finding::error(

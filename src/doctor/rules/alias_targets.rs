@@ -105,74 +105,9 @@ fn item(part: &str) -> Option<AliasTarget> {
     })
 }
 
-/// The subcommand of spoolguard that a command runs, and the program's path as it is written; none where it runs no spoolguard.
-#[must_use]
-pub fn guard_of(command: &str) -> Option<Hook> {
-    let mut words = command
-        .split([' ', '\t'])
-        .map(|word| word.trim_matches(['"', '\'', ';', '(', ')']))
-        .filter(|word| !word.is_empty())
-        .skip_while(|word| !(*word == "spoolguard" || word.ends_with("/spoolguard")));
-    let program = words.next()?.to_owned();
-    let mut rest: Vec<String> = Vec::new();
-    for word in words {
-        if matches!(word, "||" | "&&" | "|" | "exit") || word.starts_with('#') {
-            break;
-        }
-        rest.push(word.to_owned());
-    }
-    let mut at = 0;
-    while let Some(word) = rest.get(at) {
-        match word.as_str() {
-            "--config" => at += 2,
-            word if word.starts_with('-') => at += 1,
-            _ => break,
-        }
-    }
-    let job = rest.get(at).cloned().unwrap_or_default();
-    Some(Hook {
-        program,
-        job,
-        words: rest.into_iter().skip(at + 1).collect(),
-    })
-}
-
-/// A run of spoolguard that some file asks for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Hook {
-    /// The program, as it is written.
-    pub program: String,
-    /// The subcommand.
-    pub job: String,
-    /// What stands behind it.
-    pub words: Vec<String>,
-}
-
-impl Hook {
-    /// Where it forwards to.
-    #[must_use]
-    pub fn destinations(&self) -> Vec<&str> {
-        if self.job != "forward" {
-            return Vec::new();
-        }
-        let mut found = Vec::new();
-        let mut words = self.words.iter().map(String::as_str);
-        while let Some(word) = words.next() {
-            match word {
-                "-d" | "-a" | "-f" | "-m" | "--user" | "--recipient" | "--sender" | "--mailbox" | "--config" => {
-                    let _ = words.next();
-                }
-                word if word.starts_with('-') => {}
-                word => found.push(word),
-            }
-        }
-        found
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{AliasTarget, Quoted, guard_of, of_forward};
+    use super::{AliasTarget, Quoted, of_forward};
 
     #[test]
     fn a_line_is_split_at_commas_outside_quotes() {
@@ -200,27 +135,5 @@ mod tests {
                 (6, command("cat y", Quoted::No)),
             ]
         );
-    }
-
-    #[test]
-    fn a_command_runs_spoolguard_or_does_not() {
-        for (text, want) in [
-            (
-                "/usr/bin/spoolguard forward b@b.test --keep",
-                Some(("forward", vec!["b@b.test"])),
-            ),
-            (
-                "exec /opt/spoolguard --config /x -v forward -f s@s.test b c || exit 75",
-                Some(("forward", vec!["b", "c"])),
-            ),
-            ("spoolguard deliver", Some(("deliver", vec![]))),
-            ("/usr/bin/spoolguard", Some(("", vec![]))),
-            ("/usr/bin/vacation a", None),
-            ("/usr/bin/myspoolguard forward b", None),
-        ] {
-            let hook = guard_of(text);
-            let found = hook.as_ref().map(|hook| (hook.job.as_str(), hook.destinations()));
-            assert_eq!(found, want, "{text}");
-        }
     }
 }

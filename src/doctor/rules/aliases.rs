@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::doctor::rules::alias_targets::{AliasTarget, guard_of, of_line};
+use crate::doctor::rules::alias_targets::{AliasTarget, of_line};
+use crate::doctor::rules::guard_line::{Hook, guard_of};
 use crate::message::address::Address;
 
 /// Aliases lead to aliases; more than this is a circle that nobody saw.
@@ -49,13 +50,22 @@ impl Aliases {
         self.0.contains_key(&name.to_ascii_lowercase())
     }
 
-    /// Aliases whose command is spoolguard.
-    pub fn guarded(&self) -> impl Iterator<Item = &str> {
-        self.0.iter().filter_map(|(name, items)| {
-            let runs_it =
-                |item: &AliasTarget| matches!(item, AliasTarget::Command { text, .. } if guard_of(text).is_some());
-            items.iter().any(runs_it).then_some(name.as_str())
+    /// Aliases whose command is spoolguard, with what it does.
+    pub fn guarded(&self) -> impl Iterator<Item = (&str, Hook)> {
+        self.0.iter().flat_map(|(name, items)| {
+            let hook = |item: &AliasTarget| match item {
+                AliasTarget::Command { text, .. } => guard_of(text),
+                AliasTarget::Address(_) | AliasTarget::Mailbox(_) | AliasTarget::File(_) | AliasTarget::Include(_) => {
+                    None
+                }
+            };
+            items.iter().filter_map(hook).map(move |hook| (name.as_str(), hook))
         })
+    }
+
+    /// All names, with what stands behind each.
+    pub fn entries(&self) -> impl Iterator<Item = (&str, &[AliasTarget])> {
+        self.0.iter().map(|(name, items)| (name.as_str(), items.as_slice()))
     }
 }
 

@@ -1,69 +1,169 @@
 //! What a `.forward` does with mail, and whether that is safe.
 
 use crate::doctor::rules::alias_targets;
-use crate::doctor::rules::alias_targets::{AliasTarget, PlacedTarget, Quoted, guard_of};
+use crate::doctor::rules::alias_targets::{AliasTarget, PlacedTarget, Quoted};
+use crate::doctor::rules::filter_file;
+use crate::doctor::rules::filter_file::Language;
+use crate::doctor::rules::guard_line::{Hook, Job, guard_of};
 use crate::doctor::rules::{Check, Finding};
 
-/// Judges the `.forward` at `path`.
+/// What the judgement needs to know of the host.
+pub struct Site<'a> {
+    /// Whether all mail for an address stays on this host.
+    pub is_here: &'a dyn Fn(&str) -> bool,
+    /// Whether the MTA reads filters; none where that is not known.
+    pub reads_filters: Option<bool>,
+}
+
+/// Where a `.forward` sends mail, whatever language it is written in.
 #[must_use]
-pub fn judge(path: &str, text: &str) -> Vec<Finding> {
-    let placed = alias_targets::of_forward(text);
-    let is_guard =
-        |placed: &&PlacedTarget| matches!(&placed.item, AliasTarget::Command { text, .. } if guard_of(text).is_some());
-    let guards = placed.iter().filter(is_guard).count();
-    let mut findings: Vec<_> = placed.iter().filter_map(|placed| one(path, placed, guards)).collect();
-    if guards > 0 && findings.is_empty() {
+pub fn targets(text: &str) -> Vec<PlacedTarget> {
+    match Language::of(text) {
+        Language::Addresses => alias_targets::of_forward(text),
+        Language::Exim => filter_file::of_exim(text),
+        Language::Sieve => filter_file::of_sieve(text),
+    }
+}
+
+/// Judges the `.forward` at `path`, or a file that one includes.
+#[must_use]
+pub fn judge(path: &str, text: &str, site: &Site<'_>) -> Vec<Finding> {
+    let placed = targets(text);
+    let is_guard = |placed: &&PlacedTarget| hook_of(placed).is_some();
+    let around = Around {
+        guards: placed.iter().filter(is_guard).count(),
+        copies: placed
+            .iter()
+            .filter(|placed| matches!(placed.item, AliasTarget::Mailbox(_) | AliasTarget::File(_)))
+            .count(),
+        language: Language::of(text),
+    };
+    let mut findings: Vec<_> = language(path, around.language, site).into_iter().collect();
+    for placed in &placed {
+        findings.extend(one(path, placed, around, site));
+    }
+    if around.guards > 0 && findings.is_empty() {
         findings.push(Finding::ok(Check::Forward, path, "it runs spoolguard"));
     }
     findings
 }
 
-fn one(path: &str, placed: &PlacedTarget, guards: usize) -> Option<Finding> {
-    let line = placed.line;
-    let wrong = |what: String, remedy: &str| Some(Finding::error(Check::Forward, path, what, remedy));
+/// The run of spoolguard that stands there.
+#[must_use]
+pub fn hook_of(placed: &PlacedTarget) -> Option<Hook> {
     match &placed.item {
-        AliasTarget::Command { text, quoted } => {
-            let hook = guard_of(text)?;
-            match (hook.job.as_str(), quoted) {
-                ("forward" | "deliver", Quoted::No) if text.contains([' ', '\t']) => wrong(
-                    format!("line {line}: a command with blanks has to stand between quotes"),
-                    &format!("write \"|{text}\", with the quotes"),
-                ),
-                ("forward" | "deliver", _) => None,
-                (job, _) => wrong(
-                    format!("line {line}: spoolguard {job} keeps no message, and mail is lost"),
-                    "write \"|/usr/bin/spoolguard forward ADDRESS\"",
-                ),
-            }
-        }
-        AliasTarget::Mailbox(_) if guards > 0 => wrong(
-            format!("line {line}: Postfix also delivers a local copy beside spoolguard, and one more at each try"),
-            "take it away, and write --keep behind forward",
-        ),
-        AliasTarget::Address(address) if guards > 0 => wrong(
-            format!("line {line}: mail also goes to {address} without spoolguard"),
-            "take it away, and name the address behind spoolguard forward",
-        ),
-        AliasTarget::Address(address) => Some(
-            Finding::warning(
-                Check::Forward,
-                path,
-                format!("line {line}: mail goes to {address} without spoolguard"),
-            )
-            .remedy(format!("write \"|/usr/bin/spoolguard forward {address}\"")),
-        ),
-        AliasTarget::Include(file) => Some(Finding::warning(
+        AliasTarget::Command { text, .. } => guard_of(text),
+        AliasTarget::Address(_) | AliasTarget::Mailbox(_) | AliasTarget::File(_) | AliasTarget::Include(_) => None,
+    }
+}
+
+/// What else stands in the file.
+#[derive(Clone, Copy)]
+struct Around {
+    guards: usize,
+    copies: usize,
+    language: Language,
+}
+
+/// An MTA that knows no filters takes its words for addresses.
+fn language(path: &str, language: Language, site: &Site<'_>) -> Option<Finding> {
+    let name = match language {
+        Language::Addresses => return None,
+        Language::Exim => "an Exim filter",
+        Language::Sieve => "a Sieve script",
+    };
+    (site.reads_filters == Some(false)).then(|| {
+        let what = format!("it is {name}, which this MTA does not know: it takes the words for addresses");
+        Finding::error(
             Check::Forward,
             path,
-            format!("line {line}: it reads {file}, which was not looked at"),
-        )),
-        AliasTarget::Mailbox(_) | AliasTarget::File(_) => None,
+            what,
+            "write addresses and commands, see aliases(5)",
+        )
+    })
+}
+
+fn one(path: &str, placed: &PlacedTarget, around: Around, site: &Site<'_>) -> Vec<Finding> {
+    let line = placed.line;
+    let error = |what: String, remedy: String| {
+        vec![Finding::error(
+            Check::Forward,
+            path,
+            format!("line {line}: {what}"),
+            remedy,
+        )]
+    };
+    match &placed.item {
+        AliasTarget::Command { text, quoted } => {
+            let Some(hook) = guard_of(text) else {
+                return Vec::new();
+            };
+            let mut found: Vec<_> = hook
+                .problems
+                .iter()
+                .flat_map(|problem| error(problem.what.clone(), problem.remedy.clone()))
+                .collect();
+            found.extend(match (hook.job, quoted) {
+                (Job::Forward(_) | Job::Deliver, Quoted::No) if text.contains([' ', '\t']) => error(
+                    "a command with blanks has to stand between quotes".to_owned(),
+                    format!("write \"|{text}\", with the quotes"),
+                ),
+                (Job::Forward(_) | Job::Deliver | Job::Nothing, _) => Vec::new(),
+                (Job::Filter, _) => keeps_nothing("filter", &error),
+                (Job::Other(name), _) => keeps_nothing(&name, &error),
+            });
+            found
+        }
+        AliasTarget::Mailbox(_) if around.guards > 0 => error(
+            "Postfix also delivers a local copy beside spoolguard, and one more at each try".to_owned(),
+            "take it away, and write --keep behind forward".to_owned(),
+        ),
+        AliasTarget::Address(address) => unguarded(address, around, site, &error),
+        // What it includes is judged as a file of its own.
+        AliasTarget::Mailbox(_) | AliasTarget::File(_) | AliasTarget::Include(_) => Vec::new(),
     }
+}
+
+fn keeps_nothing(name: &str, error: &dyn Fn(String, String) -> Vec<Finding>) -> Vec<Finding> {
+    error(
+        format!("spoolguard {name} keeps no message, and mail is lost"),
+        "write \"|/usr/bin/spoolguard forward ADDRESS\"".to_owned(),
+    )
+}
+
+/// A plain forward: mail that leaves the host without anything that ends a loop, or learns that the address is dead.
+fn unguarded(
+    address: &str,
+    around: Around,
+    site: &Site<'_>,
+    error: &dyn Fn(String, String) -> Vec<Finding>,
+) -> Vec<Finding> {
+    if (site.is_here)(address) {
+        return Vec::new();
+    }
+    if around.guards > 0 {
+        return error(
+            format!("mail also goes to {address} without spoolguard"),
+            "take it away, and name the address behind spoolguard forward".to_owned(),
+        );
+    }
+    let keep = if around.copies > 0 { " --keep" } else { "" };
+    let command = format!("/usr/bin/spoolguard forward {address}{keep}");
+    error(
+        format!("mail goes to {address} without spoolguard: nothing ends a loop, or notices that the address is dead"),
+        match around.language {
+            Language::Addresses => format!("write \"|{command}\""),
+            Language::Exim => format!("write pipe \"{command}\" in place of deliver"),
+            Language::Sieve => format!(
+                "Exim's Sieve cannot run it: make the file an Exim filter with pipe \"{command}\", or write \"|{command}\""
+            ),
+        },
+    )
 }
 
 #[cfg(test)]
 mod tests {
-    use super::judge;
+    use super::{Site, judge};
     use crate::doctor::rules::Level;
 
     #[test]
@@ -72,6 +172,13 @@ mod tests {
         for (text, want) in [
             (guard.to_owned(), vec![(Level::Ok, "it runs spoolguard")]),
             (String::new(), vec![]),
+            ("bob\n".to_owned(), vec![]),
+            (
+                "# Exim filter\nif first_delivery then\n  pipe \"/usr/bin/spoolguard forward b@b.test\"\nendif\n"
+                    .to_owned(),
+                vec![(Level::Ok, "it runs spoolguard")],
+            ),
+            ("# Exim filter\nsave mail/x\n".to_owned(), vec![]),
             ("/home/a/mbox\n\\a\n\"|vacation a\"\n".to_owned(), vec![]),
             (
                 format!("{guard}, \\a\n"),
@@ -86,7 +193,10 @@ mod tests {
             ),
             (
                 "c@c.test\n".to_owned(),
-                vec![(Level::Warning, "line 1: mail goes to c@c.test without spoolguard")],
+                vec![(
+                    Level::Error,
+                    "line 1: mail goes to c@c.test without spoolguard: nothing ends a loop, or notices that the address is dead",
+                )],
             ),
             (
                 "|/usr/bin/spoolguard forward b@b.test\n".to_owned(),
@@ -104,15 +214,48 @@ mod tests {
             ),
             (
                 "\"|exec /usr/bin/spoolguard deliver || exit 75\"\n:include:/x\n".to_owned(),
-                vec![(Level::Warning, "line 2: it reads /x, which was not looked at")],
+                vec![(Level::Ok, "it runs spoolguard")],
             ),
         ] {
-            let found = judge("f", &text);
+            let site = Site {
+                is_here: &|address| !address.contains('@'),
+                reads_filters: None,
+            };
+            let found = judge("f", &text, &site);
             let found: Vec<_> = found
                 .iter()
                 .map(|found| (found.level, found.finding.as_str()))
                 .collect();
             assert_eq!(found, want, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_remedy_fits_the_language_of_the_file() {
+        for (text, want) in [
+            ("b@b.test\n", "write \"|/usr/bin/spoolguard forward b@b.test\""),
+            (
+                "\\a\nb@b.test\n",
+                "write \"|/usr/bin/spoolguard forward b@b.test --keep\"",
+            ),
+            (
+                "# Exim filter\ndeliver b@b.test\n",
+                "write pipe \"/usr/bin/spoolguard forward b@b.test\" in place of deliver",
+            ),
+            ("# Sieve filter\nredirect \"b@b.test\";\n", "Exim's Sieve cannot run it"),
+        ] {
+            let site = |reads_filters| Site {
+                is_here: &|_| false,
+                reads_filters,
+            };
+            let found = judge("f", text, &site(Some(true)));
+            let remedies: Vec<_> = found.iter().filter_map(|found| found.remedy.as_deref()).collect();
+            assert!(
+                remedies.len() == 1 && remedies.iter().all(|remedy| remedy.starts_with(want)),
+                "{text}: {found:?}"
+            );
+            let told = judge("f", text, &site(Some(false))).len();
+            assert_eq!(told, if text.starts_with('#') { 2 } else { 1 }, "{text}");
         }
     }
 }

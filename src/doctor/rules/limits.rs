@@ -1,6 +1,6 @@
 //! What bounds a delivery from outside: how large a file may get, how long a command may take, and whether it is run at all.
 
-use crate::doctor::rules::alias_targets::guard_of;
+use crate::doctor::rules::guard_line::guard_of;
 use crate::doctor::rules::settings::Settings;
 use crate::doctor::rules::{Check, Finding};
 
@@ -22,11 +22,12 @@ pub fn postfix(settings: &Settings, needs: Needs) -> Vec<Finding> {
     found.extend(file_size(settings, needs));
     found.extend(message_size(settings, needs));
     found.extend(time(settings, needs));
-    found.extend(commands(settings));
     found
 }
 
-fn set(what: &str) -> String {
+/// The command that changes a setting.
+#[must_use]
+pub fn set(what: &str) -> String {
     format!("postconf -e '{what}' && postfix reload")
 }
 
@@ -95,82 +96,6 @@ fn time(settings: &Settings, needs: Needs) -> Option<Finding> {
             set("command_time_limit = 1000s"),
         )
     })
-}
-
-/// Whether and how Postfix runs spoolguard.
-fn commands(settings: &Settings) -> Vec<Finding> {
-    let mut found = Vec::new();
-    let name = "Postfix's mailbox_command";
-    let command = settings.get("mailbox_command").unwrap_or_default();
-    let hook = guard_of(command);
-    let transport = settings.get("mailbox_transport").unwrap_or_default();
-    match &hook {
-        Some(hook) if !matches!(hook.job.as_str(), "deliver" | "forward") => found.push(Finding::error(
-            Check::MailSystem,
-            name,
-            format!("spoolguard {} keeps no message, and mail is lost", hook.job),
-            set("mailbox_command = /usr/bin/spoolguard deliver"),
-        )),
-        Some(_) if !transport.is_empty() => found.push(Finding::error(
-            Check::MailSystem,
-            name,
-            format!("it runs spoolguard, but mailbox_transport = {transport} comes before it"),
-            set("mailbox_transport ="),
-        )),
-        Some(hook) => found.push(Finding::ok(
-            Check::MailSystem,
-            name,
-            format!("it runs spoolguard {}", hook.job),
-        )),
-        None => {}
-    }
-    let name = "Postfix's allow_mail_to_commands";
-    if settings.get("allow_mail_to_commands").is_some() {
-        let allowed = settings.words("allow_mail_to_commands");
-        if allowed.contains(&"forward") {
-            found.push(Finding::ok(Check::MailSystem, name, "commands in a .forward are run"));
-        } else {
-            let what = "no command in a .forward is run, and such mail is bounced";
-            let mut new = allowed;
-            new.push("forward");
-            let remedy = set(&format!("allow_mail_to_commands = {}", new.join(", ")));
-            // Where Postfix runs us itself, nobody needs that.
-            let finding = Finding::error(Check::MailSystem, name, what, remedy.as_str());
-            found.push(match hook {
-                None => finding,
-                Some(_) => Finding::warning(Check::MailSystem, name, what).remedy(remedy),
-            });
-        }
-    }
-    if settings.get("forward_path") == Some("") {
-        found.push(Finding::warning(
-            Check::MailSystem,
-            "Postfix's forward_path",
-            "it is empty: no .forward is read",
-        ));
-    }
-    found
-}
-
-/// Whether aliases may run commands, where one of them runs spoolguard.
-#[must_use]
-pub fn alias_commands(settings: &Settings, alias: &str) -> Finding {
-    let may = settings.words("allow_mail_to_commands").contains(&"alias");
-    let subject = format!("alias {alias}");
-    if settings.get("allow_mail_to_commands").is_none() || may {
-        return Finding::warning(
-            Check::MailSystem,
-            subject,
-            "it runs spoolguard as the MTA's own user, and not as the user whose mail it is",
-        )
-        .remedy("put the command into that user's .forward, and take it out of the aliases");
-    }
-    Finding::error(
-        Check::MailSystem,
-        subject,
-        "it runs spoolguard, but allow_mail_to_commands does not name alias: such mail is bounced",
-        set("allow_mail_to_commands = alias, forward"),
-    )
 }
 
 /// Whether reports come home that are sent to an address with a token.
@@ -276,8 +201,8 @@ pub fn own_file_size(soft_bytes: Option<u64>, needs: Needs) -> Finding {
 
 #[cfg(test)]
 mod tests {
-    use super::{Needs, alias_commands, delimiter, exim, own_file_size, postfix};
-    use crate::doctor::rules::settings::{Settings, transports};
+    use super::{Needs, delimiter, exim, own_file_size, postfix};
+    use crate::doctor::rules::settings::{Settings, blocks};
     use crate::doctor::rules::{Finding, Level};
 
     const NEEDS: Needs = Needs {
@@ -293,8 +218,7 @@ mod tests {
 
     #[test]
     fn postfixs_settings_lose_or_bounce_nothing() {
-        let good = "mailbox_size_limit = 0\nmessage_size_limit = 10240000\ncommand_time_limit = 1000s\n\
-                    mailbox_command =\nallow_mail_to_commands = alias, forward\nforward_path = $home/.forward\n";
+        let good = "mailbox_size_limit = 0\nmessage_size_limit = 10240000\ncommand_time_limit = 1000s\n";
         let needs = NEEDS;
         let unbounded = Needs {
             limit_bytes: None,
@@ -330,32 +254,6 @@ mod tests {
                 Some((Level::Error, "Postfix's command_time_limit")),
             ),
             ("command_time_limit = 5m", needs, None),
-            ("mailbox_command = /usr/bin/spoolguard deliver", needs, None),
-            (
-                "mailbox_command = /usr/bin/spoolguard filter",
-                needs,
-                Some((Level::Error, "Postfix's mailbox_command")),
-            ),
-            (
-                "mailbox_command = /usr/bin/spoolguard deliver\nmailbox_transport = lmtp:x",
-                needs,
-                Some((Level::Error, "Postfix's mailbox_command")),
-            ),
-            (
-                "allow_mail_to_commands = alias",
-                needs,
-                Some((Level::Error, "Postfix's allow_mail_to_commands")),
-            ),
-            (
-                "allow_mail_to_commands = alias\nmailbox_command = /usr/bin/spoolguard deliver",
-                needs,
-                Some((Level::Warning, "Postfix's allow_mail_to_commands")),
-            ),
-            (
-                "forward_path =",
-                needs,
-                Some((Level::Warning, "Postfix's forward_path")),
-            ),
         ] {
             let found = postfix(&Settings::parse(&format!("{good}{change}\n")), needs);
             assert_eq!(worst(&found).filter(|(level, _)| *level != Level::Ok), want, "{change}");
@@ -363,11 +261,8 @@ mod tests {
     }
 
     #[test]
-    fn aliases_and_tokens_need_their_settings() {
+    fn tokens_need_their_setting() {
         let settings = |text: &str| Settings::parse(text);
-        let alias = |text: &str| alias_commands(&settings(text), "a").level;
-        assert_eq!(alias("allow_mail_to_commands = forward"), Level::Error);
-        assert_eq!(alias("allow_mail_to_commands = alias, forward"), Level::Warning);
         let token = |text: &str| delimiter(&settings(text), "+").map(|finding| finding.level);
         assert_eq!(token("recipient_delimiter ="), Some(Level::Error));
         assert_eq!(token("recipient_delimiter = -+"), None);
@@ -384,11 +279,14 @@ mod tests {
             ("73:75", "*", Level::Ok),
             ("freeze_signal", "no_freeze_signal", Level::Warning),
         ] {
-            let found = exim(&transports(&text.replacen(from, to, 1)), NEEDS);
+            let found = exim(&blocks(&text.replacen(from, to, 1), " transport:"), NEEDS);
             assert_eq!(worst(&found).map(|(level, _)| level), Some(want), "{from} {to}");
         }
         assert_eq!(
-            exim(&transports("\nother transport:\ndriver = pipe\ntimeout = 1s\n"), NEEDS),
+            exim(
+                &blocks("\nother transport:\ndriver = pipe\ntimeout = 1s\n", " transport:"),
+                NEEDS
+            ),
             []
         );
     }

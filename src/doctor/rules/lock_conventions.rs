@@ -240,13 +240,13 @@ pub(crate) mod samples {
 mod tests {
     use super::samples::{EXIM, MUTT, NEOMUTT, PROCMAIL, debians_dovecot};
     use super::{Lock, exim, mutt, postfix, postfix_virtual, procmail};
-    use crate::doctor::rules::settings::{Settings, transports};
+    use crate::doctor::rules::settings::{Settings, blocks};
 
     #[test]
     fn each_program_says_in_its_own_way_what_it_takes() {
         use Lock::{Dotlock, Fcntl, Flock};
         let postfix = postfix(&Settings::parse("mailbox_delivery_lock = fcntl, dotlock\n"));
-        let exim = |text: &str| exim(&transports(text)).map(|habit| habit.writing);
+        let exim = |text: &str| exim(&blocks(text, " transport:")).map(|habit| habit.writing);
         for (habit, want) in [
             (postfix, Some(vec![Dotlock, Fcntl])),
             (super::postfix(&Settings::default()), None),

@@ -5,9 +5,12 @@
 pub mod alias_targets;
 pub mod aliases;
 pub mod dot_forward;
+pub mod filter_file;
+pub mod guard_line;
 pub mod limits;
 pub mod lock_conflicts;
 pub mod lock_conventions;
+pub mod mta_commands;
 pub mod proc_locks;
 pub mod procmailrc;
 pub mod settings;

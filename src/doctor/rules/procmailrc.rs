@@ -3,8 +3,11 @@
 //! procmail forgets a message whose command failed, unless a recipe has `w`; and then it puts the message into the mailbox, unless two
 //! lines behind it leave it with the mail system.
 
-use crate::doctor::rules::alias_targets::{Hook, guard_of};
+use crate::doctor::rules::guard_line::{Hook, Job, guard_of};
 use crate::doctor::rules::{Check, Finding};
+
+/// An example that every package has.
+const EXAMPLE: &str = "/usr/share/doc/spoolguard/examples/procmailrc";
 
 /// A statement of the file, and the line that it begins on, counted from 1.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -88,9 +91,9 @@ fn plain_forward(action: &RecipeAction) -> Option<String> {
     }
 }
 
-/// Judges the procmailrc at `path`.
+/// Judges the procmailrc at `path`; `is_here` tells whether all mail for an address stays on this host.
 #[must_use]
-pub fn judge(path: &str, text: &str) -> Vec<Finding> {
+pub fn judge(path: &str, text: &str, is_here: &dyn Fn(&str) -> bool) -> Vec<Finding> {
     let all = statements(text);
     let has_guard = !hooks(text).is_empty();
     let mut found = Vec::new();
@@ -99,7 +102,11 @@ pub fn judge(path: &str, text: &str) -> Vec<Finding> {
             Statement::Recipe(recipe) => {
                 let behind = all.get(at + 1..).unwrap_or_default();
                 found.extend(of_recipe(path, *line, recipe, behind));
-                found.extend(plain_forward(&recipe.action).map(|to| plain(path, *line, &to, has_guard)));
+                found.extend(
+                    plain_forward(&recipe.action)
+                        .filter(|to| !is_here(to))
+                        .map(|to| plain(path, *line, &to, has_guard)),
+                );
             }
             Statement::Assignment(name, value) if name == "INCLUDERC" => found.push(Finding::warning(
                 Check::Procmailrc,
@@ -122,13 +129,13 @@ pub fn judge(path: &str, text: &str) -> Vec<Finding> {
 fn plain(path: &str, line: usize, to: &str, has_guard: bool) -> Finding {
     if has_guard {
         let what = format!("line {line}: mail also goes to {to} without spoolguard");
-        let remedy = "put | /usr/bin/spoolguard forward in place of it, as contrib/procmailrc shows";
+        let remedy = format!("put | /usr/bin/spoolguard forward in place of it, as {EXAMPLE} shows");
         Finding::error(Check::Procmailrc, path, what, remedy)
     } else {
-        let what = format!("line {line}: mail goes to {to} without spoolguard, and its bounces can go round");
-        Finding::warning(Check::Procmailrc, path, what).remedy(format!(
-            "put | /usr/bin/spoolguard forward {to} in place of it, as contrib/procmailrc shows"
-        ))
+        let what =
+            format!("line {line}: mail goes to {to} without spoolguard: its bounces go round, and nothing ends that");
+        let remedy = format!("put | /usr/bin/spoolguard forward {to} in place of it, as {EXAMPLE} shows");
+        Finding::error(Check::Procmailrc, path, what, remedy)
     }
 }
 
@@ -150,8 +157,11 @@ fn of_recipe(path: &str, line: usize, recipe: &Recipe, behind: &[PlacedStatement
             remedy,
         ));
     };
-    match hook.job.as_str() {
-        "forward" | "deliver" => {
+    for problem in &hook.problems {
+        wrong(&problem.what, &problem.remedy);
+    }
+    match &hook.job {
+        Job::Forward(_) | Job::Deliver => {
             if !waits {
                 wrong(
                     "without w, procmail loses the message when spoolguard fails",
@@ -168,7 +178,7 @@ fn of_recipe(path: &str, line: usize, recipe: &Recipe, behind: &[PlacedStatement
                 found.extend(ending(path, line, recipe, behind));
             }
         }
-        "filter" => {
+        Job::Filter => {
             if !has('f') {
                 wrong(
                     "without f, what spoolguard filter prints is lost",
@@ -181,8 +191,9 @@ fn of_recipe(path: &str, line: usize, recipe: &Recipe, behind: &[PlacedStatement
                 );
             }
         }
-        job => wrong(
-            &format!("spoolguard {job} keeps no message, and mail is lost"),
+        Job::Nothing => {}
+        Job::Other(name) => wrong(
+            &format!("spoolguard {name} keeps no message, and mail is lost"),
             "use it as a condition (* ? command), or use spoolguard forward",
         ),
     }
@@ -208,7 +219,7 @@ fn ending(path: &str, line: usize, recipe: &Recipe, behind: &[PlacedStatement]) 
             Statement::Recipe(_) | Statement::End => break,
         }
     }
-    let lines = "put EXITCODE=75 and HOST=stop below it, as contrib/procmailrc shows";
+    let lines = format!("put EXITCODE=75 and HOST=stop below it, as {EXAMPLE} shows");
     match (exit_code, stops) {
         (Some(_), true) if !recipe.conditions.is_empty() => Some(Finding::error(
             Check::Procmailrc,
@@ -331,7 +342,7 @@ mod tests {
     const SAFE: &str = ":0 w\n| /usr/bin/spoolguard forward b@b.test\nEXITCODE=75\nHOST=stop\n";
 
     fn found(text: &str) -> Vec<(Level, String)> {
-        let found = judge("f", text).into_iter();
+        let found = judge("f", text, &|to| !to.contains('@')).into_iter();
         found.map(|finding| (finding.level, finding.finding)).collect()
     }
 
@@ -411,13 +422,23 @@ mod tests {
             ),
             (
                 ":0\n! c@c.test\n".to_owned(),
-                Level::Warning,
+                Level::Error,
                 "line 1: mail goes to c@c.test without spoolguard",
             ),
             (
                 ":0\n| formail -A \"X-Loop: a\" | $SENDMAIL -oi c@c.test\n".to_owned(),
-                Level::Warning,
+                Level::Error,
                 "line 1: mail goes to c@c.test without spoolguard",
+            ),
+            (
+                SAFE.replace("b@b.test", "b@b.test, c@c.test"),
+                Level::Error,
+                "line 1: \"b@b.test,\": not a valid address",
+            ),
+            (
+                SAFE.replace("forward", "foward"),
+                Level::Error,
+                "line 1: mail stays in the MTA's queue (deferred): unrecognized subcommand 'foward'",
             ),
             (
                 "INCLUDERC=$HOME/more\n".to_owned(),
@@ -438,6 +459,7 @@ mod tests {
         for text in [
             "",
             ":0:\n* ^Subject: x\nmail/x\n",
+            ":0\n! bob\n",
             ":0 c\n| (formail -r; cat answer) | /usr/sbin/sendmail -oi -t\n",
             ":0 c\n| (formail -r | $SENDMAIL -t -f a@a.test)\n",
             "MAILDIR=$HOME\n:0\n| /usr/bin/vacation a\n",

@@ -81,12 +81,12 @@ pub fn seconds(text: &str) -> Option<u64> {
     Some(total)
 }
 
-/// The transports that `exim -bP transports` prints: a line with the name and a colon, and the settings below.
+/// The blocks that `exim -bP transports` or `routers` prints: a line with the name and `end`, and the settings below.
 #[must_use]
-pub fn transports(said: &str) -> Vec<(String, Settings)> {
+pub fn blocks(said: &str, end: &str) -> Vec<(String, Settings)> {
     let mut found: Vec<(String, String)> = Vec::new();
     for line in said.lines() {
-        if let Some(name) = line.trim_end().strip_suffix(" transport:") {
+        if let Some(name) = line.trim_end().strip_suffix(end) {
             found.push((name.trim().to_owned(), String::new()));
         } else if let Some((_, text)) = found.last_mut() {
             text.push_str(line);

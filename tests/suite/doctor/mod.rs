@@ -1,3 +1,5 @@
 //! Checking a host.
 
-pub mod host;
+mod host;
+mod lines;
+mod scene;

@@ -1,0 +1,367 @@
+//! A command line that runs spoolguard, as it stands in a `.forward`, a procmailrc, the aliases or an MTA's configuration: what it does, and
+//! what is wrong with it. It is read by the program's own parser, so that nothing is called right here that a delivery refuses.
+//!
+//! What a shell would put in place of a variable is not known, and taken for something that is good.
+
+use clap::Parser;
+
+use crate::cli::{Cli, Command, mistake};
+use crate::message::address::is_plain;
+
+/// Commands that people type: a mistake in one of them ends with 64, and MTAs bounce on that.
+const TYPED: [&str; 6] = ["inspect", "replay", "spool", "status", "doctor", "config"];
+
+/// What runs the program that is named behind it.
+const STARTERS: [&str; 8] = ["exec", "env", "nice", "ionice", "command", "time", "!", "setsid"];
+
+/// A run of spoolguard that some file asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hook {
+    /// The program, as it is written.
+    pub program: String,
+    /// What it would do.
+    pub job: Job,
+    /// What is wrong with the line.
+    pub problems: Vec<Problem>,
+}
+
+/// What a run does with a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Job {
+    /// `deliver`.
+    Deliver,
+    /// `forward`, to these addresses.
+    Forward(Vec<String>),
+    /// `filter`: prints it.
+    Filter,
+    /// Another command, which keeps no message.
+    Other(String),
+    /// None: the line cannot be understood.
+    Nothing,
+}
+
+/// Something that is wrong, and how to fix it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// What is so.
+    pub what: String,
+    /// What to do.
+    pub remedy: String,
+}
+
+impl Hook {
+    /// Where it forwards to.
+    #[must_use]
+    pub fn destinations(&self) -> &[String] {
+        match &self.job {
+            Job::Forward(addresses) => addresses,
+            Job::Deliver | Job::Filter | Job::Other(_) | Job::Nothing => &[],
+        }
+    }
+}
+
+/// Reads a command; none where it runs no spoolguard.
+#[must_use]
+pub fn guard_of(command: &str) -> Option<Hook> {
+    let tokens = tokens(command);
+    let at = (0..tokens.len()).find(|at| is_program(&tokens, *at))?;
+    let Some(Token::Word(program)) = tokens.get(at) else {
+        return None;
+    };
+    let (words, problems) = arguments(tokens.get(at + 1..).unwrap_or_default());
+    Some(understand(program.clone(), &words, problems))
+}
+
+/// Reads the arguments of a program that an MTA starts without a shell.
+#[must_use]
+pub fn of_words(words: &[&str]) -> Option<Hook> {
+    let (program, arguments) = words.split_first()?;
+    let is_guard = *program == "spoolguard" || program.ends_with("/spoolguard");
+    let arguments: Vec<String> = arguments.iter().map(|word| (*word).to_owned()).collect();
+    is_guard.then(|| understand((*program).to_owned(), &arguments, Vec::new()))
+}
+
+fn understand(program: String, words: &[String], mut problems: Vec<Problem>) -> Hook {
+    let line = std::iter::once("spoolguard").chain(words.iter().map(String::as_str));
+    let job = match Cli::try_parse_from(line) {
+        Ok(cli) => {
+            problems.extend(of_flags(&cli));
+            job_of(cli.command, words, &mut problems)
+        }
+        // What a shell takes for files explains it better.
+        Err(_) if !problems.is_empty() => Job::Nothing,
+        Err(e) => {
+            let cause = mistake::in_one_line(&e, words.len() + 1);
+            let is_typed = words.iter().find(|word| !word.starts_with('-'));
+            let fate = if is_typed.is_some_and(|word| TYPED.contains(&word.as_str())) {
+                "mail is bounced"
+            } else {
+                "mail stays in the MTA's queue (deferred)"
+            };
+            problems.push(Problem {
+                what: format!("{fate}: {cause}"),
+                remedy: "write spoolguard forward ADDRESS, or spoolguard deliver".to_owned(),
+            });
+            Job::Nothing
+        }
+    };
+    Hook { program, job, problems }
+}
+
+fn job_of(command: Command, words: &[String], problems: &mut Vec<Problem>) -> Job {
+    if let Command::Forward { addresses, .. } = command {
+        problems.extend(of_addresses(&addresses));
+        return Job::Forward(addresses);
+    }
+    if let Command::Deliver { .. } = command {
+        return Job::Deliver;
+    }
+    if let Command::Filter { .. } = command {
+        return Job::Filter;
+    }
+    // The command is the first word that is neither a flag nor a value of one.
+    let mut rest = words.iter().skip_while(|word| word.starts_with('-'));
+    let first = match words.first().map(String::as_str) {
+        Some("--config") => words.iter().skip(2).find(|word| !word.starts_with('-')),
+        _ => rest.next(),
+    };
+    Job::Other(first.cloned().unwrap_or_default())
+}
+
+fn of_flags(cli: &Cli) -> Vec<Problem> {
+    let mut found = Vec::new();
+    if let Some(path) = cli.everywhere.config.as_deref().filter(|path| !path.is_absolute()) {
+        found.push(Problem {
+            what: format!(
+                "--config {} begins in whatever directory the MTA works in: there, mail stays in the queue",
+                path.display()
+            ),
+            remedy: "name the file with all its directories: --config /etc/...".to_owned(),
+        });
+    }
+    if cli.everywhere.dry_run {
+        found.push(Problem {
+            what: "with --dry-run nothing is done, and mail stays in the MTA's queue".to_owned(),
+            remedy: "take --dry-run away".to_owned(),
+        });
+    }
+    found
+}
+
+fn of_addresses(addresses: &[String]) -> Option<Problem> {
+    let odd: Vec<&String> = addresses.iter().filter(|address| !is_plain(address)).collect();
+    let first = odd.first()?;
+    let bare: Vec<String> = addresses
+        .iter()
+        .flat_map(|address| address.split([',', ';', '<', '>']))
+        .map(|part| part.trim().trim_matches('"').to_owned())
+        .filter(|part| is_plain(part))
+        .collect();
+    let bare = if bare.is_empty() {
+        "bob@example.net".to_owned()
+    } else {
+        bare.join(" ")
+    };
+    Some(Problem {
+        what: format!("\"{first}\": not a valid address: what is for it is delivered locally, not forwarded"),
+        remedy: format!("write bare addresses with blanks between them: spoolguard forward {bare}"),
+    })
+}
+
+/// A piece of a shell's command line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Token {
+    Word(String),
+    /// `<` or `>`, with the digits before and what belongs to it.
+    Redirection(char),
+    /// `;`, `|`, `&`, brackets: another command begins.
+    Operator,
+}
+
+fn is_program(tokens: &[Token], at: usize) -> bool {
+    let Some(Token::Word(word)) = tokens.get(at) else {
+        return false;
+    };
+    if word.ends_with("/spoolguard") {
+        return true;
+    }
+    // A bare name may be an argument of something else: `logger -t spoolguard`.
+    let before = at.checked_sub(1).and_then(|before| tokens.get(before));
+    let begins = match before {
+        None | Some(Token::Operator) => true,
+        Some(Token::Word(before)) => STARTERS.contains(&before.as_str()) || before.contains('='),
+        Some(Token::Redirection(_)) => false,
+    };
+    word == "spoolguard" && begins
+}
+
+/// The words up to the next command, without what a shell does with files.
+fn arguments(tokens: &[Token]) -> (Vec<String>, Vec<Problem>) {
+    let mut words = Vec::new();
+    let mut problems = Vec::new();
+    let mut rest = tokens.iter().take_while(|token| **token != Token::Operator).peekable();
+    while let Some(token) = rest.next() {
+        match token {
+            Token::Word(word) => words.push(word.clone()),
+            Token::Operator => {}
+            Token::Redirection(sign) => {
+                let file = rest.next_if(|next| matches!(next, Token::Word(_)));
+                if let (Some(Token::Word(file)), '<') = (file, sign) {
+                    problems.push(Problem {
+                        what: format!("a shell reads {file} in place of the message, and mail is bounced"),
+                        remedy: "write the address without < and >".to_owned(),
+                    });
+                }
+            }
+        }
+    }
+    (words, problems)
+}
+
+/// Splits a command as sh(1) does, as far as MTAs and users need it.
+fn tokens(text: &str) -> Vec<Token> {
+    let mut found = Vec::new();
+    let mut word: Option<String> = None;
+    let mut letters = text.chars().peekable();
+    while let Some(c) = letters.next() {
+        match c {
+            '\'' => word
+                .get_or_insert_default()
+                .extend(letters.by_ref().take_while(|c| *c != '\'')),
+            '"' => {
+                let word = word.get_or_insert_default();
+                while let Some(c) = letters.next().filter(|c| *c != '"') {
+                    word.push(if c == '\\' { letters.next().unwrap_or(c) } else { c });
+                }
+            }
+            '\\' => word.get_or_insert_default().extend(letters.next()),
+            '#' if word.is_none() => break,
+            // A descriptor's number belongs to the sign behind it.
+            '<' | '>' => {
+                found.extend(
+                    word.take()
+                        .filter(|word| !word.bytes().all(|b| b.is_ascii_digit()))
+                        .map(Token::Word),
+                );
+                while letters.next_if(|c| "<>&".contains(*c)).is_some() {}
+                found.push(Token::Redirection(c));
+            }
+            ';' | '|' | '&' | '(' | ')' | '\n' => {
+                found.extend(word.take().map(Token::Word));
+                found.push(Token::Operator);
+            }
+            c if c.is_whitespace() => found.extend(word.take().map(Token::Word)),
+            c => word.get_or_insert_default().push(c),
+        }
+    }
+    found.extend(word.map(Token::Word));
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Job, guard_of, of_words};
+
+    fn forward(addresses: &[&str]) -> Job {
+        Job::Forward(addresses.iter().map(|address| (*address).to_owned()).collect())
+    }
+
+    #[test]
+    fn a_command_runs_spoolguard_or_does_not() {
+        for (text, want) in [
+            (
+                "/usr/bin/spoolguard forward b@b.test --keep",
+                Some(forward(&["b@b.test"])),
+            ),
+            (
+                "exec /opt/spoolguard --config /x -v forward -f s@s.test b c || exit 75",
+                Some(forward(&["b", "c"])),
+            ),
+            (
+                "IFS=' '&&exec spoolguard forward 'b@b.test' #u",
+                Some(forward(&["b@b.test"])),
+            ),
+            ("spoolguard deliver >/dev/null 2>&1", Some(Job::Deliver)),
+            ("(spoolguard deliver; exit 75)", Some(Job::Deliver)),
+            (
+                "/usr/bin/spoolguard --config /x inspect",
+                Some(Job::Other("inspect".to_owned())),
+            ),
+            ("spoolguard filter", Some(Job::Filter)),
+            ("/usr/bin/vacation a", None),
+            ("/usr/bin/myspoolguard forward b", None),
+            ("/usr/bin/logger -t spoolguard", None),
+        ] {
+            let hook = guard_of(text);
+            assert_eq!(hook.as_ref().map(|hook| hook.job.clone()), want, "{text}");
+            let problems = hook.map(|hook| hook.problems).unwrap_or_default();
+            assert!(problems.is_empty(), "{text}: {problems:?}");
+        }
+    }
+
+    #[test]
+    fn a_line_that_a_delivery_refuses_is_refused_here() {
+        for (text, part) in [
+            ("spoolguard", "no command is given"),
+            (
+                "spoolguard forward --kepp b@b.test",
+                "deferred): unexpected argument '--kepp'",
+            ),
+            ("spoolguard forward", "were not provided: <ADDRESS>..."),
+            (
+                "spoolguard forward b@b.test, c@c.test",
+                "\"b@b.test,\": not a valid address",
+            ),
+            ("spoolguard forward '<b@b.test>'", "\"<b@b.test>\": not a valid address"),
+            (
+                "spoolguard forward <b@b.test>",
+                "a shell reads b@b.test in place of the message",
+            ),
+            ("spoolguard forward b@b.test < /dev/null", "a shell reads /dev/null"),
+            (
+                "spoolguard --config x.toml forward b@b.test",
+                "--config x.toml begins in whatever",
+            ),
+            ("spoolguard forward b@b.test -n", "with --dry-run nothing is done"),
+            ("spoolguard foward b@b.test", "a similar subcommand exists: 'forward'"),
+            ("spoolguard sweep", "did you mean \"spoolguard spool sweep\"?"),
+            (
+                "spoolguard inspect --foo",
+                "mail is bounced: unexpected argument '--foo'",
+            ),
+            (
+                "spoolguard deliver b@b.test",
+                "deferred): unexpected argument 'b@b.test'",
+            ),
+        ] {
+            let problems = guard_of(text).map(|hook| hook.problems).unwrap_or_default();
+            assert!(
+                problems.len() == 1 && problems.iter().all(|problem| problem.what.contains(part)),
+                "{text}: {problems:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_remedy_names_the_addresses_that_were_meant() {
+        for (text, want) in [
+            ("spoolguard forward b@b.test, c@c.test", "forward b@b.test c@c.test"),
+            ("spoolguard forward b@b.test,c@c.test", "forward b@b.test c@c.test"),
+            ("spoolguard forward '<b@b.test>'", "forward b@b.test"),
+            ("spoolguard forward ','", "forward bob@example.net"),
+        ] {
+            let problems = guard_of(text).map(|hook| hook.problems).unwrap_or_default();
+            assert!(
+                problems.iter().any(|problem| problem.remedy.ends_with(want)),
+                "{text}: {problems:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn words_that_no_shell_reads_are_taken_as_they_are() {
+        let hook = of_words(&["/usr/bin/spoolguard", "forward", "<b@b.test>"]);
+        assert!(hook.is_some_and(|hook| hook.problems.iter().any(|problem| problem.what.contains("not a valid"))));
+        assert_eq!(of_words(&["/usr/bin/maildrop", "spoolguard"]), None);
+    }
+}

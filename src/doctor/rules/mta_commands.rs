@@ -1,0 +1,362 @@
+//! Whether and how an MTA runs the commands that users and administrators write: Postfix's settings, Exim's routers and transports.
+
+use crate::doctor::rules::guard_line::{Hook, Job, guard_of};
+use crate::doctor::rules::limits::set;
+use crate::doctor::rules::settings::Settings;
+use crate::doctor::rules::{Check, Finding};
+
+/// Judges Postfix's settings.
+#[must_use]
+pub fn postfix(settings: &Settings) -> Vec<Finding> {
+    let command = settings.get("mailbox_command").unwrap_or_default();
+    let hook = guard_of(command);
+    let mut found = match &hook {
+        Some(hook) => mailbox_command(hook, settings),
+        None => plain_command(command).into_iter().collect(),
+    };
+    found.extend(allowed_commands(settings, hook.is_some()));
+    if settings.get("forward_path") == Some("") {
+        found.push(Finding::warning(
+            Check::MailSystem,
+            "Postfix's forward_path",
+            "it is empty: no .forward is read",
+        ));
+    }
+    found
+}
+
+const MAILBOX_COMMAND: &str = "Postfix's mailbox_command";
+
+fn mailbox_command(hook: &Hook, settings: &Settings) -> Vec<Finding> {
+    let error = |what: String, remedy: String| Finding::error(Check::MailSystem, MAILBOX_COMMAND, what, remedy);
+    let deliver = set("mailbox_command = /usr/bin/spoolguard deliver");
+    let mut found: Vec<_> = hook
+        .problems
+        .iter()
+        .map(|problem| error(problem.what.clone(), problem.remedy.clone()))
+        .collect();
+    let job = match &hook.job {
+        Job::Nothing => return found,
+        Job::Filter | Job::Other(_) => {
+            let name = if let Job::Other(name) = &hook.job {
+                name
+            } else {
+                "filter"
+            };
+            found.push(error(
+                format!("spoolguard {name} keeps no message, and mail is lost"),
+                deliver,
+            ));
+            return found;
+        }
+        // With a name in it, each user has another one.
+        Job::Forward(to) if !to.iter().any(|to| to.contains('$')) => {
+            found.push(error(
+                format!(
+                    "it forwards the mail of every user of this host to {}",
+                    to.join(" and ")
+                ),
+                format!("put the forward into one user's .forward, and: {deliver}"),
+            ));
+            return found;
+        }
+        Job::Forward(_) => "forward",
+        Job::Deliver => "deliver",
+    };
+    let transport = settings.get("mailbox_transport").unwrap_or_default();
+    if !transport.is_empty() {
+        found.push(error(
+            format!("it runs spoolguard, but mailbox_transport = {transport} comes before it"),
+            set("mailbox_transport ="),
+        ));
+    }
+    if found.is_empty() {
+        found.push(Finding::ok(
+            Check::MailSystem,
+            MAILBOX_COMMAND,
+            format!("it runs spoolguard {job}"),
+        ));
+    }
+    found
+}
+
+/// One that hands everybody's mail to sendmail.
+fn plain_command(command: &str) -> Option<Finding> {
+    let mut words = command.split_ascii_whitespace();
+    words.find(|word| word.ends_with("/sendmail"))?;
+    let to = words.next_back().filter(|word| !word.starts_with('-'))?;
+    let what = if to.contains('$') {
+        format!("it forwards every user's mail to {to} without spoolguard")
+    } else {
+        format!("it forwards the mail of every user of this host to {to}, without spoolguard")
+    };
+    let remedy = set("mailbox_command = /usr/bin/spoolguard deliver");
+    Some(Finding::error(Check::MailSystem, MAILBOX_COMMAND, what, remedy))
+}
+
+fn allowed_commands(settings: &Settings, runs_guard: bool) -> Option<Finding> {
+    let name = "Postfix's allow_mail_to_commands";
+    settings.get("allow_mail_to_commands")?;
+    let allowed = settings.words("allow_mail_to_commands");
+    if allowed.contains(&"forward") {
+        return Some(Finding::ok(Check::MailSystem, name, "commands in a .forward are run"));
+    }
+    let what = "no command in a .forward is run, and such mail is bounced";
+    let mut new = allowed;
+    new.push("forward");
+    let remedy = set(&format!("allow_mail_to_commands = {}", new.join(", ")));
+    // Where Postfix runs us itself, nobody needs that.
+    Some(if runs_guard {
+        Finding::warning(Check::MailSystem, name, what).remedy(remedy)
+    } else {
+        Finding::error(Check::MailSystem, name, what, remedy)
+    })
+}
+
+/// Whether Postfix runs a command that stands in a file which is included by an alias or a `.forward` (local(8)).
+#[must_use]
+pub fn included(settings: &Settings, file: &str) -> Option<Finding> {
+    settings.get("allow_mail_to_commands")?;
+    let mut allowed = settings.words("allow_mail_to_commands");
+    if allowed.contains(&"include") {
+        return None;
+    }
+    allowed.push("include");
+    let remedy = set(&format!("allow_mail_to_commands = {}", allowed.join(", ")));
+    let what = "Postfix runs no command in an included file, and such mail is bounced";
+    Some(Finding::error(
+        Check::MailSystem,
+        file,
+        what,
+        format!("put the command into the .forward itself, or: {remedy}"),
+    ))
+}
+
+/// Whether aliases may run commands, where one of them runs spoolguard.
+#[must_use]
+pub fn alias_command(settings: &Settings, alias: &str, hook: &Hook) -> Vec<Finding> {
+    let subject = format!("alias {alias}");
+    let mut found: Vec<_> = hook
+        .problems
+        .iter()
+        .map(|problem| {
+            Finding::error(
+                Check::MailSystem,
+                &subject,
+                problem.what.clone(),
+                problem.remedy.clone(),
+            )
+        })
+        .collect();
+    let may = settings.words("allow_mail_to_commands").contains(&"alias");
+    found.push(if settings.get("allow_mail_to_commands").is_none() || may {
+        Finding::warning(
+            Check::MailSystem,
+            subject,
+            "it runs spoolguard as the MTA's own user, and not as the user whose mail it is",
+        )
+        .remedy("put the command into that user's .forward, and take it out of the aliases")
+    } else {
+        Finding::error(
+            Check::MailSystem,
+            subject,
+            "it runs spoolguard, but allow_mail_to_commands does not name alias: such mail is bounced",
+            set("allow_mail_to_commands = alias, forward"),
+        )
+    });
+    found
+}
+
+/// Whether Exim runs a command that stands in a `.forward` (spec.txt of Exim, "The redirect router", "The pipe transport").
+#[must_use]
+pub fn exim(routers: &[(String, Settings)], transports: &[(String, Settings)]) -> Vec<Finding> {
+    let of_user = routers.iter().filter(|(_, router)| {
+        router.get("driver") == Some("redirect") && router.get("file").is_some_and(|file| file.contains(".forward"))
+    });
+    let mut found: Vec<_> = of_user.filter_map(|(name, router)| exim_router(name, router)).collect();
+    let pipe = transports.iter().find(|(name, _)| name == "address_pipe");
+    found.extend(pipe.into_iter().flat_map(|(_, settings)| exim_pipe(settings)));
+    found
+}
+
+fn exim_router(name: &str, router: &Settings) -> Option<Finding> {
+    let subject = format!("Exim's router {name}");
+    let on = |option: &str| router.get(option) == Some("yes");
+    if on("forbid_pipe") {
+        return Some(Finding::error(
+            Check::MailSystem,
+            subject,
+            "forbid_pipe: a command in a .forward is not run, and its mail is not delivered",
+            format!("in {name}: take forbid_pipe away"),
+        ));
+    }
+    let pipe = router.get("pipe_transport").unwrap_or_default();
+    pipe.is_empty().then(|| {
+        Finding::error(
+            Check::MailSystem,
+            subject,
+            "it has no pipe_transport: a command in a .forward is not run, and its mail is not delivered",
+            format!("in {name}: pipe_transport = address_pipe"),
+        )
+    })
+}
+
+fn exim_pipe(settings: &Settings) -> Vec<Finding> {
+    let subject = "Exim's transport address_pipe";
+    let on = |option: &str| settings.get(option) == Some("yes");
+    let mut found = Vec::new();
+    let mut error = |what: String, remedy: &str| {
+        found.push(Finding::error(
+            Check::MailSystem,
+            subject,
+            what,
+            format!("in address_pipe: {remedy}"),
+        ));
+    };
+    let allowed = settings.get("allow_commands").unwrap_or_default();
+    let names_it = allowed
+        .split(':')
+        .any(|command| command.trim().ends_with("/spoolguard"));
+    let remedy = "allow_commands = /usr/bin/spoolguard";
+    if on("restrict_to_path") && !names_it {
+        error(
+            "restrict_to_path: a command that is named with its directory is not run, and its mail is bounced"
+                .to_owned(),
+            remedy,
+        );
+    } else if !allowed.is_empty() && !names_it {
+        error(
+            format!("allow_commands = {allowed}: no other command is run, and its mail is bounced"),
+            remedy,
+        );
+    }
+    if on("ignore_status") {
+        error(
+            "ignore_status: what spoolguard defers counts as delivered, and is lost".to_owned(),
+            "take ignore_status away",
+        );
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{alias_command, exim, included, postfix};
+    use crate::doctor::rules::guard_line::guard_of;
+    use crate::doctor::rules::settings::{Settings, blocks};
+    use crate::doctor::rules::{Finding, Level};
+
+    fn worst(findings: &[Finding]) -> Option<(Level, &str)> {
+        let worst = findings.iter().min_by_key(|finding| finding.level)?;
+        Some((worst.level, worst.finding.as_str()))
+    }
+
+    #[test]
+    fn postfix_runs_what_keeps_mail_and_means_one_user() {
+        let good = "mailbox_command =\nallow_mail_to_commands = alias, forward\nforward_path = $home/.forward\n";
+        for (change, want) in [
+            ("", None),
+            ("mailbox_command = /usr/bin/spoolguard deliver", None),
+            ("mailbox_command = /usr/bin/spoolguard forward $USER@b.test", None),
+            (
+                "mailbox_command = /usr/bin/spoolguard filter",
+                Some((Level::Error, "spoolguard filter keeps no message")),
+            ),
+            (
+                "mailbox_command = /usr/bin/spoolguard forward b@b.test",
+                Some((
+                    Level::Error,
+                    "it forwards the mail of every user of this host to b@b.test",
+                )),
+            ),
+            (
+                "mailbox_command = /usr/sbin/sendmail -oi b@b.test",
+                Some((
+                    Level::Error,
+                    "it forwards the mail of every user of this host to b@b.test, without",
+                )),
+            ),
+            ("mailbox_command = /usr/bin/procmail -a \"$EXTENSION\"", None),
+            (
+                "mailbox_command = /usr/bin/spoolguard delivre",
+                Some((Level::Error, "mail stays in the MTA's queue (deferred): unrecognized")),
+            ),
+            (
+                "mailbox_command = /usr/bin/spoolguard deliver\nmailbox_transport = lmtp:x",
+                Some((Level::Error, "it runs spoolguard, but mailbox_transport = lmtp:x")),
+            ),
+            (
+                "allow_mail_to_commands = alias",
+                Some((Level::Error, "no command in a .forward is run")),
+            ),
+            (
+                "allow_mail_to_commands = alias\nmailbox_command = /usr/bin/spoolguard deliver",
+                Some((Level::Warning, "no command in a .forward is run")),
+            ),
+            (
+                "forward_path =",
+                Some((Level::Warning, "it is empty: no .forward is read")),
+            ),
+        ] {
+            let found = postfix(&Settings::parse(&format!("{good}{change}\n")));
+            let found = worst(&found).filter(|(level, _)| *level != Level::Ok);
+            let holds = match (found, want) {
+                (Some((level, text)), Some((wanted, part))) => level == wanted && text.starts_with(part),
+                (found, want) => found.is_none() && want.is_none(),
+            };
+            assert!(holds, "{change}: {found:?}");
+        }
+    }
+
+    #[test]
+    fn aliases_and_included_files_need_their_setting() {
+        let settings = Settings::parse;
+        let hook = guard_of("/usr/bin/spoolguard forward b@b.test");
+        let alias = |text: &str| {
+            let found = hook.as_ref().map(|hook| alias_command(&settings(text), "a", hook));
+            worst(&found.unwrap_or_default()).map(|(level, _)| level)
+        };
+        assert_eq!(alias("allow_mail_to_commands = forward"), Some(Level::Error));
+        assert_eq!(alias("allow_mail_to_commands = alias, forward"), Some(Level::Warning));
+        assert!(included(&settings("allow_mail_to_commands = alias, forward"), "f").is_some());
+        assert!(included(&settings("allow_mail_to_commands = alias, forward, include"), "f").is_none());
+        assert!(included(&settings(""), "f").is_none());
+    }
+
+    #[test]
+    fn exim_runs_the_command_and_heeds_its_status() {
+        let router = "\nuserforward router:\ncheck_local_user\ndriver = redirect\nfile = $home/.forward\n\
+                      pipe_transport = address_pipe\n";
+        let pipe =
+            "\naddress_pipe transport:\ndriver = pipe\nallow_commands = \nno_restrict_to_path\nno_ignore_status\n";
+        for (router_has, pipe_has, want) in [
+            ("", "", None),
+            ("forbid_pipe\n", "", Some("forbid_pipe: a command")),
+            ("pipe_transport =\n", "", Some("it has no pipe_transport")),
+            ("", "restrict_to_path\n", Some("restrict_to_path: a command")),
+            (
+                "",
+                "restrict_to_path\nallow_commands = /bin/x:/usr/bin/spoolguard\n",
+                None,
+            ),
+            (
+                "",
+                "allow_commands = /bin/x\n",
+                Some("allow_commands = /bin/x: no other"),
+            ),
+            ("", "ignore_status\n", Some("ignore_status: what spoolguard defers")),
+        ] {
+            let found = exim(
+                &blocks(&format!("{router}{router_has}"), " router:"),
+                &blocks(&format!("{pipe}{pipe_has}"), " transport:"),
+            );
+            let texts: Vec<_> = found.iter().map(|finding| finding.finding.as_str()).collect();
+            let holds = match (texts.as_slice(), want) {
+                ([], None) => true,
+                ([only], Some(want)) => only.starts_with(want),
+                _ => false,
+            };
+            assert!(holds, "{router_has} {pipe_has}: {texts:?}");
+        }
+    }
+}
