@@ -2,7 +2,7 @@
 //! that stands below another one is named with both words.
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{Command, CommandFactory};
+use clap::{Command, CommandFactory, Parser};
 
 use crate::cli::Cli;
 
@@ -51,6 +51,15 @@ pub fn in_one_line(error: &clap::Error, words: usize) -> String {
         Some(tip) => format!("{cause}; {tip}"),
         None => format!("{cause}; see spoolguard --help"),
     }
+}
+
+/// Reads what stands behind the program's name in some file.
+///
+/// # Errors
+/// When no run understands it: the cause in one line.
+pub fn read(words: &[String]) -> Result<Cli, String> {
+    let line = std::iter::once("spoolguard").chain(words.iter().map(String::as_str));
+    Cli::try_parse_from(line).map_err(|e| in_one_line(&e, words.len() + 1))
 }
 
 /// Returns the command below another one that is called like the unknown word, such as `spool sweep`.

@@ -152,7 +152,12 @@ fn files(host: &HostFacts, account: &Account, config: &Config, found: &mut Vec<F
 
 /// Exim alone reads filters; none where it is not known whose program sends mail.
 fn reads_filters(config: &Config) -> Option<bool> {
-    match SendmailKind::of(Path::new(&config.forward.transport)) {
+    match config
+        .forward
+        .transport
+        .sendmail()
+        .map_or(SendmailKind::Other, SendmailKind::of)
+    {
         SendmailKind::Postfix | SendmailKind::Sendmail => Some(false),
         SendmailKind::Other => None,
     }

@@ -3,8 +3,6 @@
 //!
 //! What a shell would put in place of a variable is not known, and taken for something that is good.
 
-use clap::Parser;
-
 use crate::cli::{Cli, Command, mistake};
 use crate::message::address::is_plain;
 
@@ -82,16 +80,14 @@ pub fn of_words(words: &[&str]) -> Option<Hook> {
 }
 
 fn understand(program: String, words: &[String], mut problems: Vec<Problem>) -> Hook {
-    let line = std::iter::once("spoolguard").chain(words.iter().map(String::as_str));
-    let job = match Cli::try_parse_from(line) {
+    let job = match mistake::read(words) {
         Ok(cli) => {
             problems.extend(of_flags(&cli));
             job_of(cli.command, words, &mut problems)
         }
         // What a shell takes for files explains it better.
         Err(_) if !problems.is_empty() => Job::Nothing,
-        Err(e) => {
-            let cause = mistake::in_one_line(&e, words.len() + 1);
+        Err(cause) => {
             let is_typed = words.iter().find(|word| !word.starts_with('-'));
             let fate = if is_typed.is_some_and(|word| TYPED.contains(&word.as_str())) {
                 "mail is bounced"
