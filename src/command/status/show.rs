@@ -82,6 +82,13 @@ impl KeptForDestination {
     }
 }
 
+impl KeptForDestination {
+    /// Tells whether some of it is kept for a reason that the user can end.
+    fn can_end(&self) -> bool {
+        self.list.waiting().any(|entry| entry.reason.can_end())
+    }
+}
+
 /// Journals of the mailbox that were set aside; only an mbox has some.
 fn journals(run: &Run) -> Vec<PathBuf> {
     let mbox = run.store.mbox();
@@ -133,7 +140,7 @@ impl View {
         let is_late = |notice: &&PendingNotice| notice.tries > 0;
         let owed = self.routes.routes.iter().flat_map(|route| route.owed.iter());
         self.wrong.is_none()
-            && self.kept.is_empty()
+            && !self.kept.iter().any(KeptForDestination::can_end)
             && self.overflow.is_none()
             && self.journals.is_empty()
             && self.suspended() == 0

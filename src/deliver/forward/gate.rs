@@ -134,7 +134,12 @@ impl Gate {
                 reason: KeptReason::Refused,
                 said: refusal.reply.to_string(),
             });
-        suspended.chain(refused).collect()
+        let back = self.back.iter().map(|(to, back)| KeptBack {
+            destination: to.clone(),
+            reason: back.reason(),
+            said: String::new(),
+        });
+        suspended.chain(refused).chain(back).collect()
     }
 
     /// Tells whether some destination gets nothing because mail would go round with it.

@@ -3,6 +3,7 @@
 use crate::deliver::forward::history_line::Fate;
 use crate::deliver::forward::rules::brake::{Brake, FLOOD};
 use crate::deliver::forward::rules::came_from::CameFrom;
+use crate::deliver::forward::rules::kept::KeptReason;
 
 /// Why a message is not sent to a destination.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,6 +21,15 @@ impl HeldBack {
         match self {
             Self::CameFrom(_) => Fate::Own,
             Self::Brake(_) => Fate::Braked,
+        }
+    }
+
+    /// As what it stands on the list of kept messages.
+    #[must_use]
+    pub fn reason(self) -> KeptReason {
+        match self {
+            Self::CameFrom(_) => KeptReason::Own,
+            Self::Brake(_) => KeptReason::Loop,
         }
     }
 

@@ -305,6 +305,8 @@ pub fn reason_text(to: &str, (reason, count, said): &(KeptReason, u64, &str)) ->
         KeptReason::Refused => "because the MTA of this host refused the address".to_owned(),
         KeptReason::Returned => format!("came back from {to}"),
         KeptReason::Policy => format!("refused at {to} for what the message is"),
+        KeptReason::Own => format!("because it came from {to}"),
+        KeptReason::Loop => format!("because mail goes round with {to}"),
     };
     if said.is_empty() || *reason == KeptReason::Suspended {
         format!("{count} {why}")

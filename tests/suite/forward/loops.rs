@@ -27,17 +27,73 @@ fn mail(from: &str, host: &str, number: usize, text: &str) -> String {
 fn what_came_from_the_destination_is_kept_and_the_user_is_told_once() {
     let scratch = scratch();
     comes(&scratch, "ann@s.test", &mail("ann@s.test", "mail.s.test", 1, "first"));
-    comes(&scratch, "desk@desk.test", &mail("noreply@x.test", "x.test", 2, "second"));
-    comes(&scratch, "x@x.test", &mail("Desk <Desk@desk.test>", "x.test", 3, "third"));
+    comes(
+        &scratch,
+        "desk@desk.test",
+        &mail("noreply@x.test", "x.test", 2, "second"),
+    );
+    comes(
+        &scratch,
+        "x@x.test",
+        &mail("Desk <Desk@desk.test>", "x.test", 3, "third"),
+    );
     let answer = mail("noreply@desk.test", "x.test", 4, "fourth");
-    comes(&scratch, "x@x.test", &answer.replacen("Subject", "In-Reply-To: <1@mail.s.test>\nSubject", 1));
+    comes(
+        &scratch,
+        "x@x.test",
+        &answer.replacen("Subject", "In-Reply-To: <1@mail.s.test>\nSubject", 1),
+    );
     assert_eq!(scratch.calls().len(), 1);
     let mail = scratch.mail();
     let kept = messages(&mail);
     assert_eq!(kept.len(), 4, "{}", shown(&mail));
-    assert_eq!(kept.iter().filter(|text| contains(text, b"X-Spoolguard-Kept: ")).count(), 3);
-    assert_eq!(kept.iter().filter(|text| contains(text, b"is not sent there\n")).count(), 1);
+    assert_eq!(
+        kept.iter()
+            .filter(|text| contains(text, b"X-Spoolguard-Kept: "))
+            .count(),
+        3
+    );
+    assert_eq!(
+        kept.iter()
+            .filter(|text| contains(text, b"is not sent there\n"))
+            .count(),
+        1
+    );
     assert!(scratch.diverted().is_empty());
+    // The list of what is kept has them, with the command; their owner need not end anything.
+    let status = scratch.run(&["status"]).go();
+    let text = String::from_utf8_lossy(&status.stdout).into_owned();
+    let tells = text.contains("desk@desk.test: 3 messages kept in")
+        && text.contains("3 because it came from desk@desk.test")
+        && text.contains("--send-kept desk@desk.test");
+    status.ends_with(0).check(tells, "status lists what was kept");
+}
+
+#[test]
+fn what_the_brake_kept_is_sent_on_when_its_owner_says_so() {
+    let scratch = scratch();
+    comes(&scratch, "ann@s.test", &mail("ann@s.test", "mail.s.test", 1, "printer"));
+    for number in 2..9 {
+        let from = format!("x{number}@other{number}.test");
+        comes(
+            &scratch,
+            &from,
+            &mail(&from, "mx.desk.test", number, &format!("w{number}")),
+        );
+    }
+    let sent = scratch.calls().len();
+    let status = scratch.run(&["status"]).go();
+    let text = String::from_utf8_lossy(&status.stdout).into_owned();
+    let told = format!("{} because mail goes round with desk@desk.test", 8 - sent);
+    status
+        .ends_with(1)
+        .check(text.contains(&told), "status lists what the brake kept");
+    scratch
+        .run(&["status", "--send-kept", "desk@desk.test", "--yes"])
+        .go()
+        .ends_with(0);
+    assert_eq!(scratch.calls().len(), 8, "each once");
+    scratch.run(&["status"]).go().ends_with(0);
 }
 
 #[test]
@@ -48,17 +104,37 @@ fn a_desk_without_any_mark_is_ended_and_both_are_told_once() {
         let mut number = 1;
         while scratch.calls().len() == number && number < 20 {
             number += 1;
-            let from = format!("x{number}@{domain}{}.test", if domain == "desk" { String::new() } else { number.to_string() });
-            comes(&scratch, &from, &mail(&from, "mx.desk.test", number, &format!("w{number}")));
+            let from = format!(
+                "x{number}@{domain}{}.test",
+                if domain == "desk" {
+                    String::new()
+                } else {
+                    number.to_string()
+                }
+            );
+            comes(
+                &scratch,
+                &from,
+                &mail(&from, "mx.desk.test", number, &format!("w{number}")),
+            );
         }
         assert_eq!(number, 5, "three go on");
         // A message of somebody else does, and what it leads to does not.
-        comes(&scratch, "bob@t.test", &mail("bob@t.test", "mail.t.test", 100, "another"));
+        comes(
+            &scratch,
+            "bob@t.test",
+            &mail("bob@t.test", "mail.t.test", 100, "another"),
+        );
         comes(&scratch, "y@y.test", &mail("y@y.test", "mx.desk.test", 101, "answer"));
         assert_eq!(scratch.calls().len(), 5);
         let mail = scratch.mail();
         let told = |text: &&[u8]| contains(text, b"Subject: Mail goes round with desk@desk.test");
-        assert_eq!(messages(&mail).iter().filter(|text| told(text)).count(), 1, "{}", shown(&mail));
+        assert_eq!(
+            messages(&mail).iter().filter(|text| told(text)).count(),
+            1,
+            "{}",
+            shown(&mail)
+        );
         assert_eq!(messages(&mail).len(), 3, "two answers and the notice");
         let admin = scratch.diverted();
         assert_eq!(messages(&admin).len(), 1, "{}", shown(&admin));
@@ -72,15 +148,22 @@ fn other_destinations_get_what_one_of_them_wrote() {
     let run = scratch.run(&["forward", "-a", "a@a.test", "-f", "b@b.test", "b@b.test", "c@c.test"]);
     run.input(b"From: b@b.test\nSubject: x\n\nx\n").go().ends_with(0);
     let calls = scratch.calls();
-    assert_eq!(calls.last().and_then(|call| call.last()).map(String::as_str), Some("c@c.test"));
+    assert_eq!(
+        calls.last().and_then(|call| call.last()).map(String::as_str),
+        Some("c@c.test")
+    );
     assert!(calls.iter().flatten().all(|word| word != "b@b.test"));
     assert!(contains(&scratch.mail(), b"it came from b@b.test"));
 }
 
 #[test]
 fn a_full_mailbox_puts_off_nothing_that_came_from_the_destination() {
-    let scratch = scratch().set("quota.limit", "\"1\"");
-    comes(&scratch, "desk@desk.test", &mail("desk@desk.test", "desk.test", 1, "answer"));
+    let scratch = scratch().set("quota.limit", "\"1B\"");
+    comes(
+        &scratch,
+        "desk@desk.test",
+        &mail("desk@desk.test", "desk.test", 1, "answer"),
+    );
     assert!(scratch.calls().is_empty());
     assert!(contains(&fs::read(scratch.path("state/overflow")).unwrap(), b"answer"));
 }

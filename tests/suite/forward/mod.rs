@@ -2,6 +2,7 @@
 
 pub mod failure_class;
 pub mod kept;
+pub mod loops;
 pub mod repeats;
 pub mod rescue;
 pub mod send_on;

@@ -156,3 +156,42 @@ fn no_loader_works_at_each_start() {
     let is_static = elf::is_static(Path::new(env!("CARGO_BIN_EXE_spoolguard")));
     assert_eq!(is_static, can_be_static);
 }
+
+#[test]
+fn every_file_is_a_module_of_its_folder() {
+    fn walk(dir: &Path, missing: &mut Vec<PathBuf>) {
+        for entry in fs::read_dir(dir).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                walk(&path, missing);
+                continue;
+            }
+            let name = path.file_stem().unwrap().to_string_lossy().into_owned();
+            if path.extension().is_none_or(|extension| extension != "rs")
+                || ["mod", "main", "lib"].contains(&name.as_str())
+            {
+                continue;
+            }
+            let parents = ["mod.rs", "main.rs", "lib.rs"].map(|file| dir.join(file));
+            let parents = parents.into_iter().chain([dir.with_extension("rs")]);
+            let is_named = parents
+                .filter_map(|parent| fs::read_to_string(parent).ok())
+                .any(|text| text.contains(&format!("mod {name};")));
+            if !is_named {
+                missing.push(path);
+            }
+        }
+    }
+    let mut missing = Vec::new();
+    for dir in [
+        "src",
+        "tests/suite",
+        "tests/model",
+        "tests/mta",
+        "tests/storage",
+        "tests/peers",
+    ] {
+        walk(&root().join(dir), &mut missing);
+    }
+    assert!(missing.is_empty(), "no compiler reads {missing:?}");
+}

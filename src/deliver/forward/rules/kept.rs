@@ -20,10 +20,21 @@ pub enum KeptReason {
     Returned,
     /// The same, refused for what it is: a policy, a filter, its sender. The destination lives.
     Policy,
+    /// It came from there, and whoever reads there knows it.
+    Own,
+    /// Mail goes round with the destination.
+    Loop,
 }
 
 impl KeptReason {
-    const ALL: [Self; 4] = [Self::Suspended, Self::Refused, Self::Returned, Self::Policy];
+    const ALL: [Self; 6] = [
+        Self::Suspended,
+        Self::Refused,
+        Self::Returned,
+        Self::Policy,
+        Self::Own,
+        Self::Loop,
+    ];
 
     /// The word for it.
     #[must_use]
@@ -33,16 +44,25 @@ impl KeptReason {
             Self::Refused => "refused",
             Self::Returned => "returned",
             Self::Policy => "policy",
+            Self::Own => "own",
+            Self::Loop => "loop",
         }
     }
 
     /// How long the user need not hear of it, in seconds: a destination that fails is suspended meanwhile, and that is told. A policy
-    /// suspends nothing.
+    /// suspends nothing. Of a loop a notice of its own tells at once.
     fn patience(self) -> u64 {
         match self {
             Self::Policy => 0,
             Self::Suspended | Self::Refused | Self::Returned => HOUR,
+            Self::Own | Self::Loop => DAY,
         }
+    }
+
+    /// Tells whether the user can end it, and so send the message on.
+    #[must_use]
+    pub fn can_end(self) -> bool {
+        self != Self::Own
     }
 }
 
