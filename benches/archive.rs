@@ -135,7 +135,7 @@ impl Bench {
             ("tar.gz", "--down-to"),
         ] {
             let half = format!("{}B", bytes / 2);
-            let mut words = vec!["spool", "archive", user, way];
+            let mut words = vec!["spool", "archive", "--yes", user, way];
             if way == "--down-to" {
                 words.push(&half);
             }
@@ -237,9 +237,9 @@ impl Bench {
         let user = &self.user;
         row(
             "`spool sweep --bounces`, only said",
-            &run(&mut self.spoolguard("tar.gz", &["spool", "sweep", user, "--bounces"])),
+            &run(&mut self.spoolguard("tar.gz", &["spool", "sweep", user, "--bounces", "--dry-run"])),
         );
-        let took = run(&mut self.spoolguard("tar.gz", &["spool", "sweep", user, "--bounces", "--execute"]));
+        let took = run(&mut self.spoolguard("tar.gz", &["spool", "sweep", user, "--bounces", "--yes"]));
         row("`spool sweep --bounces --execute`", &took);
         let archive = fs::read_dir(self.path("archives"))
             .unwrap()
@@ -250,11 +250,11 @@ impl Bench {
         let archive = archive.to_str().unwrap();
         row(
             "`spool restore` of what was swept",
-            &run(&mut self.spoolguard("tar.gz", &["spool", "restore", archive])),
+            &run(&mut self.spoolguard("tar.gz", &["spool", "restore", "--yes", archive])),
         );
         row(
             "`spool restore`, all of it there",
-            &run(&mut self.spoolguard("tar.gz", &["spool", "restore", archive])),
+            &run(&mut self.spoolguard("tar.gz", &["spool", "restore", "--yes", archive])),
         );
         println!("\n{}", took.said.lines().next().unwrap_or_default());
     }

@@ -103,6 +103,9 @@ _spoolguard() {
             spoolguard__subcmd__help__subcmd__spool,archive)
                 cmd="spoolguard__subcmd__help__subcmd__spool__subcmd__archive"
                 ;;
+            spoolguard__subcmd__help__subcmd__spool,archives)
+                cmd="spoolguard__subcmd__help__subcmd__spool__subcmd__archives"
+                ;;
             spoolguard__subcmd__help__subcmd__spool,list)
                 cmd="spoolguard__subcmd__help__subcmd__spool__subcmd__list"
                 ;;
@@ -114,6 +117,9 @@ _spoolguard() {
                 ;;
             spoolguard__subcmd__spool,archive)
                 cmd="spoolguard__subcmd__spool__subcmd__archive"
+                ;;
+            spoolguard__subcmd__spool,archives)
+                cmd="spoolguard__subcmd__spool__subcmd__archives"
                 ;;
             spoolguard__subcmd__spool,help)
                 cmd="spoolguard__subcmd__spool__subcmd__help"
@@ -129,6 +135,9 @@ _spoolguard() {
                 ;;
             spoolguard__subcmd__spool__subcmd__help,archive)
                 cmd="spoolguard__subcmd__spool__subcmd__help__subcmd__archive"
+                ;;
+            spoolguard__subcmd__spool__subcmd__help,archives)
+                cmd="spoolguard__subcmd__spool__subcmd__help__subcmd__archives"
                 ;;
             spoolguard__subcmd__spool__subcmd__help,help)
                 cmd="spoolguard__subcmd__spool__subcmd__help__subcmd__help"
@@ -599,7 +608,7 @@ _spoolguard() {
             return 0
             ;;
         spoolguard__subcmd__help__subcmd__spool)
-            opts="list archive sweep restore"
+            opts="list archive sweep archives restore"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -613,6 +622,20 @@ _spoolguard() {
             return 0
             ;;
         spoolguard__subcmd__help__subcmd__spool__subcmd__archive)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        spoolguard__subcmd__help__subcmd__spool__subcmd__archives)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -783,7 +806,7 @@ _spoolguard() {
             return 0
             ;;
         spoolguard__subcmd__spool)
-            opts="-n -v -h --config --dry-run --verbose --help list archive sweep restore help"
+            opts="-n -v -h --config --dry-run --verbose --help list archive sweep archives restore help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -801,7 +824,7 @@ _spoolguard() {
             return 0
             ;;
         spoolguard__subcmd__spool__subcmd__archive)
-            opts="-d -n -v -h --all --larger-than --user --all-mail --older-than --bounces --seen --down-to --to --lock-at-most --config --dry-run --verbose --help"
+            opts="-d -y -n -v -h --all --larger-than --user --all-mail --older-than --bounces --seen --down-to --to --lock-at-most --yes --json --config --dry-run --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -849,8 +872,26 @@ _spoolguard() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        spoolguard__subcmd__spool__subcmd__archives)
+            opts="-n -v -h --json --config --dry-run --verbose --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         spoolguard__subcmd__spool__subcmd__help)
-            opts="list archive sweep restore help"
+            opts="list archive sweep archives restore help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -864,6 +905,20 @@ _spoolguard() {
             return 0
             ;;
         spoolguard__subcmd__spool__subcmd__help__subcmd__archive)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        spoolguard__subcmd__spool__subcmd__help__subcmd__archives)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -964,7 +1019,7 @@ _spoolguard() {
             return 0
             ;;
         spoolguard__subcmd__spool__subcmd__restore)
-            opts="-d -m -n -v -h --overflow --list --json --since --until --from --message-id --user --mailbox --ignore-quota --config --dry-run --verbose --help"
+            opts="-y -d -m -n -v -h --overflow --list --yes --json --since --until --from --message-id --user --mailbox --ignore-quota --config --dry-run --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1014,7 +1069,7 @@ _spoolguard() {
             return 0
             ;;
         spoolguard__subcmd__spool__subcmd__sweep)
-            opts="-d -n -v -h --all --larger-than --user --bounces --loops --duplicates --older-than --rescue --execute --to --lock-at-most --config --dry-run --verbose --help"
+            opts="-d -y -n -v -h --all --larger-than --user --bounces --loops --duplicates --older-than --rescue --to --lock-at-most --yes --json --config --dry-run --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -101,15 +101,16 @@ complete -c spoolguard -n "__fish_spoolguard_using_subcommand status" -l all -d 
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand status" -s n -l dry-run -d 'Say what would be done, and do nothing; under a mail system the message stays with it (status 75)'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand status" -s v -l verbose -d 'Log to standard error where there is no syslog; twice for more'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand status" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and not __fish_seen_subcommand_from list archive sweep restore help" -l config -d 'Read this configuration file, and no other' -r -F
-complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and not __fish_seen_subcommand_from list archive sweep restore help" -s n -l dry-run -d 'Say what would be done, and do nothing; under a mail system the message stays with it (status 75)'
-complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and not __fish_seen_subcommand_from list archive sweep restore help" -s v -l verbose -d 'Log to standard error where there is no syslog; twice for more'
-complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and not __fish_seen_subcommand_from list archive sweep restore help" -s h -l help -d 'Print help'
-complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and not __fish_seen_subcommand_from list archive sweep restore help" -f -a "list" -d 'Show how large each mailbox is, what it holds, why it grows, and which command helps'
-complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and not __fish_seen_subcommand_from list archive sweep restore help" -f -a "archive" -d 'Pack mail into an archive, read it back, and only then take it out of the mailbox'
-complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and not __fish_seen_subcommand_from list archive sweep restore help" -f -a "sweep" -d 'Take bounces, loops and duplicates out of a mailbox into an archive; leave the rest as it is, in order'
-complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and not __fish_seen_subcommand_from list archive sweep restore help" -f -a "restore" -d 'Put archived mail back into a mailbox, nothing twice'
-complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and not __fish_seen_subcommand_from list archive sweep restore help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and not __fish_seen_subcommand_from list archive sweep archives restore help" -l config -d 'Read this configuration file, and no other' -r -F
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and not __fish_seen_subcommand_from list archive sweep archives restore help" -s n -l dry-run -d 'Say what would be done, and do nothing; under a mail system the message stays with it (status 75)'
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and not __fish_seen_subcommand_from list archive sweep archives restore help" -s v -l verbose -d 'Log to standard error where there is no syslog; twice for more'
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and not __fish_seen_subcommand_from list archive sweep archives restore help" -s h -l help -d 'Print help'
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and not __fish_seen_subcommand_from list archive sweep archives restore help" -f -a "list" -d 'Show how large each mailbox is, what it holds, why it grows, and which command helps'
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and not __fish_seen_subcommand_from list archive sweep archives restore help" -f -a "archive" -d 'Pack mail into an archive, read it back, and only then take it out of the mailbox'
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and not __fish_seen_subcommand_from list archive sweep archives restore help" -f -a "sweep" -d 'Take bounces, loops and duplicates out of a mailbox into an archive; leave the rest as it is, in order'
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and not __fish_seen_subcommand_from list archive sweep archives restore help" -f -a "archives" -d 'List the archives, the newest of each user first'
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and not __fish_seen_subcommand_from list archive sweep archives restore help" -f -a "restore" -d 'Put archived mail back into a mailbox, nothing twice'
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and not __fish_seen_subcommand_from list archive sweep archives restore help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from list" -l larger-than -d 'Only mailboxes that are larger than this' -r
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from list" -l sort -d 'In which order' -r -f -a "size\t'The largest first'
 messages\t'The one with the most messages first'
@@ -136,6 +137,8 @@ complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from archive" -l all-mail -d 'Everything'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from archive" -l bounces -d 'Reports from mail systems'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from archive" -l seen -d 'What the user has seen'
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from archive" -s y -l yes -d 'Do it without asking'
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from archive" -l json -d 'Print one JSON object a line'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from archive" -s n -l dry-run -d 'Say what would be done, and do nothing; under a mail system the message stays with it (status 75)'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from archive" -s v -l verbose -d 'Log to standard error where there is no syslog; twice for more'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from archive" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -150,10 +153,16 @@ complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from sweep" -l loops -d 'What has been here before'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from sweep" -l duplicates -d 'What the mailbox holds already, further up'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from sweep" -l rescue -d 'Put the messages that these reports carry inside into the mailbox first, each once'
-complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from sweep" -l execute -d 'Do it'
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from sweep" -s y -l yes -d 'Do it without asking'
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from sweep" -l json -d 'Print one JSON object a line'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from sweep" -s n -l dry-run -d 'Say what would be done, and do nothing; under a mail system the message stays with it (status 75)'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from sweep" -s v -l verbose -d 'Log to standard error where there is no syslog; twice for more'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from sweep" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from archives" -l config -d 'Read this configuration file, and no other' -r -F
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from archives" -l json -d 'Print one JSON object a line'
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from archives" -s n -l dry-run -d 'Say what would be done, and do nothing; under a mail system the message stays with it (status 75)'
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from archives" -s v -l verbose -d 'Log to standard error where there is no syslog; twice for more'
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from archives" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from restore" -l since -d 'Only what was delivered on this day or later' -r
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from restore" -l until -d 'Only what was delivered before this day' -r
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from restore" -l from -d 'Only what this address or name sent' -r
@@ -162,7 +171,8 @@ complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from restore" -s m -l mailbox -d 'The mailbox, the path of an mbox [default: [mailbox] location]' -r -F
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from restore" -l config -d 'Read this configuration file, and no other' -r -F
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from restore" -l overflow -d 'What lies in the user\'s overflow, oldest first, as far as it fits'
-complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from restore" -l list -d 'Say what is in them, and put nothing back'
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from restore" -l list -d 'List what is in them, and put nothing back'
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from restore" -s y -l yes -d 'Do it without asking'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from restore" -l json -d 'Print one JSON object a line'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from restore" -l ignore-quota -d 'Put back even what makes the mailbox larger than it may grow'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from restore" -s n -l dry-run -d 'Say what would be done, and do nothing; under a mail system the message stays with it (status 75)'
@@ -171,6 +181,7 @@ complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from help" -f -a "list" -d 'Show how large each mailbox is, what it holds, why it grows, and which command helps'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from help" -f -a "archive" -d 'Pack mail into an archive, read it back, and only then take it out of the mailbox'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from help" -f -a "sweep" -d 'Take bounces, loops and duplicates out of a mailbox into an archive; leave the rest as it is, in order'
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from help" -f -a "archives" -d 'List the archives, the newest of each user first'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from help" -f -a "restore" -d 'Put archived mail back into a mailbox, nothing twice'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand doctor" -s d -l user -d 'Look only at how this user\'s mail is handled' -r
@@ -211,6 +222,7 @@ complete -c spoolguard -n "__fish_spoolguard_using_subcommand help; and not __fi
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand help; and __fish_seen_subcommand_from spool" -f -a "list" -d 'Show how large each mailbox is, what it holds, why it grows, and which command helps'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand help; and __fish_seen_subcommand_from spool" -f -a "archive" -d 'Pack mail into an archive, read it back, and only then take it out of the mailbox'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand help; and __fish_seen_subcommand_from spool" -f -a "sweep" -d 'Take bounces, loops and duplicates out of a mailbox into an archive; leave the rest as it is, in order'
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand help; and __fish_seen_subcommand_from spool" -f -a "archives" -d 'List the archives, the newest of each user first'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand help; and __fish_seen_subcommand_from spool" -f -a "restore" -d 'Put archived mail back into a mailbox, nothing twice'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand help; and __fish_seen_subcommand_from config" -f -a "check" -d 'Check whether it can be used; show every mistake with its line'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand help; and __fish_seen_subcommand_from config" -f -a "show" -d 'Show every key with its value and the file that sets it'

@@ -22,10 +22,10 @@ pub enum SpoolCommand {
     /// Pack mail into an archive, read it back, and only then take it out of the mailbox
     ///
     /// Which mail has to be given: --all-mail, or one or more of --older-than, --bounces, --seen and --down-to, which narrow each other.
-    /// Mail that comes meanwhile stays. Mailbox, owner, group and mode stay as they are. Exits with 1 when a mailbox could not be done,
-    /// after doing the others.
+    /// Shows what it would take, and asks on a terminal; --yes takes it. Mail that comes meanwhile remains. Mailbox, owner, group and
+    /// mode stay as they are. Exits with 1 when a mailbox could not be done, after doing the others, or when nothing was done.
     #[command(
-        after_help = "Examples:\n    spoolguard spool archive alice --older-than 90d --seen --dry-run\n    spoolguard spool archive alice --all-mail\n    spoolguard spool archive --all --larger-than 500M --down-to 400M"
+        after_help = "Examples:\n    spoolguard spool archive alice --older-than 90d --seen --dry-run\n    spoolguard spool archive alice --all-mail\n    spoolguard spool archive --all --larger-than 500M --down-to 400M --yes"
     )]
     Archive {
         /// Which mailboxes.
@@ -37,13 +37,16 @@ pub enum SpoolCommand {
         /// Where to.
         #[command(flatten)]
         packing: Packing,
+        /// Whether it is done, and what is printed.
+        #[command(flatten)]
+        changing: Changing,
     },
     /// Take bounces, loops and duplicates out of a mailbox into an archive; leave the rest as it is, in order
     ///
-    /// Shows what it would take; --execute takes it. Without --loops and --duplicates these are bounces. It also counts the messages
-    /// that never arrived and that the bounces carry inside; --rescue puts them into the mailbox. -v names them.
+    /// Shows what it would take, and asks on a terminal; --yes takes it. Without --loops and --duplicates these are bounces. It also
+    /// counts the messages that never arrived and that the bounces carry inside; --rescue puts them into the mailbox. -v names them.
     #[command(
-        after_help = "Examples:\n    spoolguard spool sweep alice --bounces\n    spoolguard spool sweep alice --rescue --execute"
+        after_help = "Examples:\n    spoolguard spool sweep alice --bounces\n    spoolguard spool sweep alice --rescue --yes"
     )]
     Sweep {
         /// Which mailboxes.
@@ -55,12 +58,28 @@ pub enum SpoolCommand {
         /// Where to.
         #[command(flatten)]
         packing: Packing,
+        /// Whether it is done, and what is printed.
+        #[command(flatten)]
+        changing: Changing,
+    },
+    /// List the archives, the newest of each user first
+    ///
+    /// Root sees those of everybody, a user the own ones.
+    #[command(after_help = "Examples:\n    spoolguard spool archives\n    spoolguard spool archives alice")]
+    Archives {
+        /// Whose archives [default: everybody's]
+        #[arg(value_name = "USER", value_hint = ValueHint::Username)]
+        user: Option<String>,
+        /// Print one JSON object a line
+        #[arg(long, help_heading = "Output")]
+        json: bool,
     },
     /// Put archived mail back into a mailbox, nothing twice
     ///
-    /// Reads archives of spoolguard, of `tar czf`, and plain or compressed mailboxes.
+    /// Shows what it would put back, and asks on a terminal; --yes does it. Reads archives of spoolguard, of `tar czf`, and plain or
+    /// compressed mailboxes.
     #[command(
-        after_help = "Examples:\n    spoolguard spool restore --list /var/backups/mail/alice-20261102T031500Z.tar.gz\n    spoolguard spool restore alice-20261102T031500Z.tar.gz --since 2026-10-01"
+        after_help = "Examples:\n    spoolguard spool restore alice --list\n    spoolguard spool restore alice --since 2026-10-01\n    spoolguard spool restore alice-20261102T031500Z.tar.gz --yes"
     )]
     Restore {
         /// Which mail, and where to.
@@ -126,9 +145,25 @@ pub struct Dirt {
     /// Put the messages that these reports carry inside into the mailbox first, each once
     #[arg(long)]
     pub rescue: bool,
-    /// Do it
-    #[arg(long)]
-    pub execute: bool,
+}
+
+/// Whether a command that changes something may do so.
+#[derive(Args, Clone, Copy, Debug, Default)]
+pub struct Agreement {
+    /// Do it without asking
+    #[arg(short, long)]
+    pub yes: bool,
+}
+
+/// What every command that changes mailboxes has.
+#[derive(Args, Clone, Copy, Debug, Default)]
+pub struct Changing {
+    /// Whether it is done.
+    #[command(flatten)]
+    pub agreement: Agreement,
+    /// Print one JSON object a line
+    #[arg(long, help_heading = "Output")]
+    pub json: bool,
 }
 
 /// Where an archive goes, and in which form.
@@ -188,18 +223,18 @@ pub enum SortKey {
 /// Which archived mail is put back, and where to.
 #[derive(Args, Clone, Debug)]
 pub struct Selection {
-    /// The archives
-    #[arg(required_unless_present = "overflow", value_name = "ARCHIVE")]
+    /// The archives: paths, names in the directory of archives, or a user, whose newest archive it is
+    #[arg(required_unless_present = "overflow", value_name = "ARCHIVE|USER")]
     pub archives: Vec<PathBuf>,
     /// What lies in the user's overflow, oldest first, as far as it fits
-    #[arg(long, conflicts_with_all = ["archives", "list", "json", "since", "until", "from", "message_id", "ignore_quota"])]
+    #[arg(long, conflicts_with_all = ["archives", "list", "since", "until", "from", "message_id", "ignore_quota"])]
     pub overflow: bool,
-    /// Say what is in them, and put nothing back
+    /// List what is in them, and put nothing back
     #[arg(long)]
     pub list: bool,
-    /// Print one JSON object a line
-    #[arg(long, help_heading = "Output")]
-    pub json: bool,
+    /// Whether it is done, and what is printed.
+    #[command(flatten)]
+    pub changing: Changing,
     /// Only what was delivered on this day or later
     #[arg(long, value_name = "DATE", help_heading = "Selection")]
     pub since: Option<String>,

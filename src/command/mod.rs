@@ -8,10 +8,10 @@ pub mod sources;
 pub mod status;
 
 use crate::classify::policy::Copies;
+use crate::cli::spool::Agreement;
 use crate::cli::{AppendTarget, Cli, Command};
 use crate::command::inspect::Question;
 use crate::command::status::Request;
-use crate::command::status::send_kept::Consent;
 use crate::deliver;
 use crate::deliver::Errand;
 use crate::doctor;
@@ -19,6 +19,7 @@ use crate::error::Status;
 use crate::mailbox::setgid::SetAside;
 use crate::output::OutputForm;
 use crate::spool;
+use crate::spool::consent::Consent;
 
 /// Runs one command. `group` is what a setgid installation gives.
 pub fn run(cli: &Cli, group: Option<SetAside>) -> Status {
@@ -72,7 +73,7 @@ pub fn run(cli: &Cli, group: Option<SetAside>) -> Status {
             user,
         } => {
             let form = if *json { OutputForm::Json } else { OutputForm::Text };
-            let consent = if *yes { Consent::Given } else { Consent::Ask };
+            let consent = Consent::of(&Agreement { yes: *yes }, everywhere);
             let request = match (resume, suspend, send_kept, due) {
                 (Some(address), _, _, _) => Request::Resume(address.clone()),
                 (None, Some(address), _, _) => Request::Suspend(address.clone()),

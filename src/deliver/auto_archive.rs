@@ -51,9 +51,10 @@ fn down_to(run: &Run) -> Result<Option<u64>, Error> {
 fn archive(run: &Run, delivery: &Delivery<'_>, mbox: &Path, down_to_bytes: u64) -> Result<bool, Error> {
     // With a slash in it, it is a path and no user's name.
     let mailbox = std::path::absolute(mbox).map_err(unstarted)?;
-    let words: [OsString; 7] = [
+    let words: [OsString; 8] = [
         "spool".into(),
         "archive".into(),
+        "--yes".into(),
         "--user".into(),
         run.account.name.clone().into(),
         "--down-to".into(),

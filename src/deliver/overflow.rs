@@ -276,7 +276,7 @@ pub fn begin_return(run: &Run, delivery: &Delivery<'_>) {
     if !has_mail || !has_room {
         return;
     }
-    let mut words: Vec<OsString> = vec!["spool".into(), "restore".into(), "--overflow".into()];
+    let mut words: Vec<OsString> = vec!["spool".into(), "restore".into(), "--overflow".into(), "--yes".into()];
     if !run.account.is_nameless() {
         words.extend(["--user".into(), run.account.name.clone().into()]);
     }

@@ -31,7 +31,7 @@ pub fn size(bytes: u64) -> String {
             return format!("{}.{} {unit}", tenths / 10, tenths % 10);
         }
     }
-    format!("{bytes} bytes")
+    counted(bytes, "byte", "bytes")
 }
 
 /// A length of time as people say it.
@@ -39,8 +39,26 @@ pub fn size(bytes: u64) -> String {
 pub fn age_text(age: Duration) -> String {
     let seconds = age.as_secs();
     match seconds {
-        0..7200 => format!("{} minutes", seconds / 60),
-        7200..172_800 => format!("{} hours", seconds / 3600),
-        _ => format!("{} days", seconds / 86400),
+        0..7200 => counted(seconds / 60, "minute", "minutes"),
+        7200..172_800 => counted(seconds / 3600, "hour", "hours"),
+        _ => counted(seconds / 86400, "day", "days"),
     }
+}
+
+/// A number and what is counted: `1 mailbox`, `2 mailboxes`.
+#[must_use]
+pub fn counted(count: u64, one: &str, several: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { several })
+}
+
+/// `1 message`, `2 messages`.
+#[must_use]
+pub fn messages(count: u64) -> String {
+    counted(count, "message", "messages")
+}
+
+/// What is left: `1 message remains`, `0 bytes remain`.
+#[must_use]
+pub fn remain(what: &str, count: u64) -> String {
+    format!("{what} {}", if count == 1 { "remains" } else { "remain" })
 }

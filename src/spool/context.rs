@@ -6,12 +6,14 @@ use std::path::PathBuf;
 use nix::unistd::Uid;
 
 use crate::cli::Everywhere;
+use crate::cli::spool::Agreement;
 use crate::config::Config;
 use crate::config::load;
 use crate::config::load::{ConfigSources, KeySelection};
 use crate::deliver;
 use crate::error::Error;
 use crate::output::log;
+use crate::spool::consent::Consent;
 use crate::sys::account;
 use crate::sys::account::Account;
 use crate::sys::deadline::Deadline;
@@ -29,8 +31,8 @@ pub struct SpoolRun {
     pub deadline: Deadline,
     /// For how long the mailbox that is cared for now may be read.
     pub reading: Cell<ReadLimit>,
-    /// Say what would be done, and do nothing.
-    pub dry_run: bool,
+    /// What was typed for every command.
+    everywhere: Everywhere,
     /// How much is said.
     pub detail: Detail,
 }
@@ -53,13 +55,25 @@ impl SpoolRun {
             runner,
             deadline,
             reading: Cell::new(ReadLimit::until_stopped()),
-            dry_run: everywhere.dry_run,
+            everywhere: everywhere.clone(),
             detail: if everywhere.verbose > 0 {
                 Detail::Much
             } else {
                 Detail::Little
             },
         })
+    }
+
+    /// Tells whether nothing may be written.
+    #[must_use]
+    pub fn is_dry_run(&self) -> bool {
+        self.everywhere.dry_run
+    }
+
+    /// Whether the command may do what it plans.
+    #[must_use]
+    pub fn consent(&self, agreement: &Agreement) -> Consent {
+        Consent::of(agreement, &self.everywhere)
     }
 
     /// Where a user keeps what cannot lie beside the mailbox, for a run of that user. Root can write beside it, and does not look into

@@ -2,7 +2,6 @@
 //! What goes is named before it goes, in the log and to whoever looks on. An archive that cannot be removed is named too, and so is a
 //! clock that cannot be believed; neither takes anything away from what the run did.
 
-use std::io::Write;
 use std::path::Path;
 
 use time::OffsetDateTime;
@@ -11,6 +10,8 @@ use crate::archive::retention;
 use crate::archive::retention::{Bounds, ClockDoubt, Decision, Surplus};
 use crate::config::Archive;
 use crate::error::{Category, Error};
+use crate::spool::report::Report;
+use crate::spool::taken::MoveMode;
 
 /// What the configuration says about how much is kept.
 #[must_use]
@@ -23,16 +24,7 @@ pub fn bounds(archive: &Archive) -> Bounds {
     }
 }
 
-/// Whether anything is removed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ExpiryMode {
-    /// It is.
-    Remove,
-    /// It is only said what would be.
-    Rehearse,
-}
-
-/// Removes the archives of `user` in `dir` that are too many at `now`, when this run began; first it says which, to `output` and in the log.
+/// Removes the archives of `user` in `dir` that are too many at `now`, when this run began; first it says which, in `report` and in the log.
 /// `newest`, which this run makes, stays. Nothing is removed where the clock cannot be believed.
 ///
 /// # Errors
@@ -43,8 +35,8 @@ pub fn tidy(
     user: &str,
     newest: &Path,
     now: OffsetDateTime,
-    mode: ExpiryMode,
-    output: &mut impl Write,
+    mode: MoveMode,
+    report: &Report,
 ) -> Result<(), Error> {
     let surplus = match retention::decide(dir, user, newest, bounds(archive), now)? {
         Decision::Remove(surplus) => surplus,
@@ -53,20 +45,12 @@ pub fn tidy(
     for Surplus { path, bytes, why } in &surplus {
         let limit = limit(archive, why);
         let path = path.display().to_string();
-        let (verb, path_text) = (
-            match mode {
-                ExpiryMode::Remove => "removing",
-                ExpiryMode::Rehearse => "would remove",
-            },
-            crate::escape::visible(&path),
-        );
-        let _ = writeln!(output, "{verb} {path_text} ({bytes} bytes): beyond {limit}");
-        if mode == ExpiryMode::Remove {
+        report.removed_archive(&path, *bytes, &limit, mode);
+        if mode == MoveMode::Execute {
             tracing::warn!(action = "remove-archive", user, archive = path, bytes, note = limit);
         }
     }
-    let _ = output.flush();
-    if mode == ExpiryMode::Rehearse {
+    if mode == MoveMode::Rehearse {
         return Ok(());
     }
     let mut failed = None;

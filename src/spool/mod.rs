@@ -1,25 +1,30 @@
-//! `spoolguard spool`: care for mailboxes that have grown. What its commands share: the configuration, who runs them, how they print_line
+//! `spoolguard spool`: care for mailboxes that have grown. What its commands share: the configuration, who runs them, how they tell
 //! what went wrong and how they end.
 
 pub mod archive;
 pub mod archive_target;
+pub mod archives;
+pub mod batch;
 pub mod choose;
+pub mod consent;
 pub mod context;
 pub mod directory;
 pub mod expire;
 pub mod list;
 pub mod merge;
 pub mod move_out;
+pub mod report;
 pub mod restore;
 pub mod returned;
 pub mod rules;
 pub mod select;
 pub mod sweep;
+pub mod taken;
 
 use crate::cli::Everywhere;
 use crate::cli::spool::SpoolCommand;
 use crate::error::{Error, Status};
-use crate::output::print_error;
+use crate::output::{OutputForm, print_error};
 use crate::spool::context::SpoolRun;
 
 /// Runs one of the commands: 0, 1 when something is wrong or could not be done, 75 when the run as a whole could not.
@@ -28,7 +33,7 @@ pub fn run(command: &SpoolCommand, everywhere: &Everywhere) -> Status {
     if let SpoolCommand::Restore { restore } = command
         && restore.overflow
     {
-        return restore::overflow::run(restore.user.as_deref(), restore.mailbox.as_deref(), everywhere);
+        return restore::overflow::run(restore, everywhere);
     }
     let care = match SpoolRun::prepare(everywhere) {
         Ok(care) => care,
@@ -49,8 +54,22 @@ pub fn run(command: &SpoolCommand, everywhere: &Everywhere) -> Status {
 fn run_with(command: &SpoolCommand, care: &SpoolRun) -> Result<Status, Error> {
     match command {
         SpoolCommand::List { list } => list::run(list, care),
-        SpoolCommand::Archive { what, mail, packing } => archive::run(care, what, mail, packing),
-        SpoolCommand::Sweep { what, dirt, packing } => sweep::run(care, what, dirt, packing),
+        SpoolCommand::Archive {
+            what,
+            mail,
+            packing,
+            changing,
+        } => archive::run(care, what, mail, packing, changing),
+        SpoolCommand::Sweep {
+            what,
+            dirt,
+            packing,
+            changing,
+        } => sweep::run(care, what, dirt, packing, changing),
+        SpoolCommand::Archives { user, json } => {
+            let form = if *json { OutputForm::Json } else { OutputForm::Text };
+            archives::run(care, user.as_deref(), form)
+        }
         SpoolCommand::Restore { restore } => Ok(restore::run(restore, care)),
     }
 }

@@ -18,23 +18,23 @@ use crate::cli::spool::Packing;
 use crate::deliver::access;
 use crate::deliver::recovery_log::log_recovery;
 use crate::error::{Category, Error};
-use crate::escape::visible;
 use crate::mailbox::expunge::execute::{Expunge, ExpungePlan, Prepared, SnapshotTrust, expunge};
 use crate::mailbox::expunge::journal;
 use crate::mailbox::expunge::snapshot::Snapshot;
-use crate::mailbox::lock;
+use crate::mailbox::lock::LockPlan;
 use crate::mailbox::open::Absent;
 use crate::mailbox::{OpenMailbox, open_locked};
+use crate::output::print_error;
 use crate::output::progress::Progress;
 use crate::output::sizes::size;
-use crate::output::{print_error, print_line};
 use crate::spool::choose;
 use crate::spool::choose::{ChosenMessages, Inside, Wanted};
 use crate::spool::context::SpoolRun;
-use crate::spool::merge;
-use crate::spool::merge::{MergeLimits, MergeTally, MergeTarget, Sameness, Stop};
+use crate::spool::merge::{MergeLimits, MergeMode, MergeTally, MergeTarget, Sameness, Stop};
+use crate::spool::report::Report;
 use crate::spool::returned::Unpacker;
 use crate::spool::select::SelectedMailbox;
+use crate::spool::taken::{MoveMode, MoveOutcome};
 use crate::spool::{archive_target, expire};
 use crate::sys::deadline::stop_if_asked;
 use crate::sys::{account, filesystem};
@@ -59,39 +59,8 @@ pub struct MoveOut<'a> {
     date: OffsetDateTime,
 }
 
-/// What became of it.
-#[derive(Debug)]
-pub enum MoveOutcome {
-    /// No message was chosen.
-    Nothing(ChosenMessages),
-    /// These would be taken, and of what their reports carry so much put back.
-    Would(ChosenMessages, MergeTally),
-    /// These were.
-    Done {
-        /// The messages.
-        choice: ChosenMessages,
-        /// Where they are.
-        archive: PublishedArchive,
-        /// The mailbox's length now, in bytes.
-        stay_bytes: u64,
-        /// For how long the mailbox was locked.
-        held: Duration,
-        /// What of the messages inside the reports was put back.
-        back: MergeTally,
-    },
-}
-
-/// Whether to do it or to print_line it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum MoveMode {
-    /// Do it.
-    Execute,
-    /// Say what would be done.
-    Rehearse,
-}
-
 impl<'a> MoveOut<'a> {
-    /// Of what `wanted` means in one mailbox, into an archive as flags and configuration print_line; `date` is when the run began.
+    /// Of what `wanted` means in one mailbox, into an archive as flags and configuration say; `date` is when the run began.
     ///
     /// # Errors
     /// When the owner that is configured is nobody's name.
@@ -116,9 +85,9 @@ impl<'a> MoveOut<'a> {
     ///
     /// # Errors
     /// When it cannot be done; the mailbox holds everything that is not in an archive, whatever happened.
-    pub fn run(&self, mode: MoveMode) -> Result<MoveOutcome, Error> {
+    pub fn run(&self, mode: MoveMode, report: &Report) -> Result<MoveOutcome, Error> {
         for _ in 0..ROUNDS {
-            match self.round(mode)? {
+            match self.round(mode, report)? {
                 Some(taken) => return Ok(taken),
                 None => tracing::info!(
                     user = self.spool.account.name,
@@ -133,7 +102,7 @@ impl<'a> MoveOut<'a> {
         )
     }
 
-    fn round(&self, mode: MoveMode) -> Result<Option<MoveOutcome>, Error> {
+    fn round(&self, mode: MoveMode, report: &Report) -> Result<Option<MoveOutcome>, Error> {
         let spool = self.spool;
         let locked = self.lock()?;
         let mut look = Snapshot::take(&locked, self.care.reading.get())?;
@@ -148,8 +117,8 @@ impl<'a> MoveOut<'a> {
             return Ok(Some(MoveOutcome::Nothing(choice)));
         }
         if mode == MoveMode::Rehearse {
-            let back = self.put_back(&look, &choice, merge::MergeMode::Rehearse)?;
-            self.expire(&self.free_place()?, expire::ExpiryMode::Rehearse);
+            let back = self.put_back(&look, &choice, MergeMode::Rehearse)?;
+            self.expire(&self.free_place()?, MoveMode::Rehearse, report);
             return Ok(back.map(|back| MoveOutcome::Would(choice, back)));
         }
         look.remember(choice.starts.places())?;
@@ -159,7 +128,7 @@ impl<'a> MoveOut<'a> {
         let (archive, hash) = self.pack(&look, &choice)?;
         // Before the reports go, and synced: whatever comes between, each message is in a report or in the mailbox, and the next run sees
         // which.
-        let back = match self.put_back(&look, &choice, merge::MergeMode::Write) {
+        let back = match self.put_back(&look, &choice, MergeMode::Write) {
             Ok(Some(back)) => back,
             Ok(None) => {
                 archive.withdraw();
@@ -178,9 +147,9 @@ impl<'a> MoveOut<'a> {
             archive: archive.path.display().to_string(),
             date: self.date,
         };
-        match self.expunge(&mut look, &plan, &place) {
+        match self.expunge(&mut look, &plan, &place, report) {
             Ok(Some(Expunge::Done(done))) => {
-                self.expire(&archive.path, expire::ExpiryMode::Remove);
+                self.expire(&archive.path, MoveMode::Execute, report);
                 Ok(Some(MoveOutcome::Done {
                     choice,
                     archive,
@@ -191,11 +160,7 @@ impl<'a> MoveOut<'a> {
             }
             Ok(Some(Expunge::Unfinished(e))) => {
                 let path = archive.path.display().to_string();
-                print_line(&format!(
-                    "{}: the messages that go are in {}",
-                    visible(&spool.account.name),
-                    visible(&path)
-                ));
+                report.note(&format!("{}: the messages that go are in {path}", spool.account.name));
                 Err(e)
             }
             Ok(Some(Expunge::Changed | Expunge::InDoubt(_)) | None) => {
@@ -220,12 +185,7 @@ impl<'a> MoveOut<'a> {
 
     /// Puts back what the reports carry, where that is asked for; none when the mailbox was rewritten meanwhile. All of it, or the reports
     /// have to stay.
-    fn put_back(
-        &self,
-        look: &Snapshot,
-        choice: &ChosenMessages,
-        mode: merge::MergeMode,
-    ) -> Result<Option<MergeTally>, Error> {
+    fn put_back(&self, look: &Snapshot, choice: &ChosenMessages, mode: MergeMode) -> Result<Option<MergeTally>, Error> {
         if self.wanted.inside != Inside::PutBack || choice.originals.count() == 0 {
             return Ok(Some(MergeTally::default()));
         }
@@ -251,7 +211,7 @@ impl<'a> MoveOut<'a> {
             Err(Stop::Failed(e)) => return Err(e),
             Err(Stop::Archive(e)) => return Err(Error::io("read", &self.spool.path, &e)),
         };
-        if mode == merge::MergeMode::Write && tally.restored > 0 {
+        if mode == MergeMode::Write && tally.restored > 0 {
             tracing::info!(
                 action = "rescue",
                 user = account.name,
@@ -278,14 +238,14 @@ impl<'a> MoveOut<'a> {
 
     /// Removes archives that are too many by now. What cannot be removed is said, and changes nothing. A directory that was named with `--to`
     /// is somebody else's to keep.
-    fn expire(&self, newest: &Path, mode: expire::ExpiryMode) {
+    fn expire(&self, newest: &Path, mode: MoveMode, report: &Report) {
         let dir = &self.archive_dir.dir;
         if *dir != archive_target::place(self.care, self.spool) || !dir.is_dir() {
             return;
         }
         let user = names::safe(&self.spool.account.name);
         let configured = &self.care.config.archive;
-        if let Err(e) = expire::tidy(configured, dir, &user, newest, self.date, mode, &mut io::stdout()) {
+        if let Err(e) = expire::tidy(configured, dir, &user, newest, self.date, mode, report) {
             tracing::warn!(action = "remove-archive", user, note = e.to_string());
             print_error(&e);
         }
@@ -307,7 +267,7 @@ impl<'a> MoveOut<'a> {
         Ok(mailbox)
     }
 
-    fn lock_plan(&self) -> lock::LockPlan {
+    fn lock_plan(&self) -> LockPlan {
         let state_dir = self.care.state_dir(&self.spool.account);
         access::lock_plan(&self.care.config, self.spool.owner, Absent::Refuse, state_dir)
     }
@@ -385,7 +345,13 @@ impl<'a> MoveOut<'a> {
     }
 
     /// How it ended; none when deliveries leave no time to read the mailbox again.
-    fn expunge(&self, look: &mut Snapshot, plan: &ExpungePlan, place: &JournalPlace) -> Result<Option<Expunge>, Error> {
+    fn expunge(
+        &self,
+        look: &mut Snapshot,
+        plan: &ExpungePlan,
+        place: &JournalPlace,
+        report: &Report,
+    ) -> Result<Option<Expunge>, Error> {
         let user = &self.spool.account.name;
         let path = look.path().display().to_string();
         let deadline = &self.care.deadline;
@@ -409,7 +375,7 @@ impl<'a> MoveOut<'a> {
         let expected = begun.elapsed();
         if moved > 0 && expected > self.lock_at_most {
             let cause = format!(
-                "{} stay behind what goes, and would be moved under the lock for about {} s, and --lock-at-most is {} s; nothing was taken out",
+                "{} behind what goes would be moved under the lock for about {} s, and --lock-at-most is {} s; nothing was taken out",
                 size(moved),
                 expected.as_secs() + 1,
                 self.lock_at_most.as_secs()
@@ -419,9 +385,8 @@ impl<'a> MoveOut<'a> {
             ));
         }
         if moved >= TOLD_BYTES {
-            print_line(&format!(
-                "{}: {} stay behind what goes and are moved under the lock; deliveries wait for about {} s",
-                visible(user),
+            report.note(&format!(
+                "{user}: {} behind what goes are moved under the lock; deliveries wait for about {} s",
                 size(moved),
                 expected.as_secs() + 1
             ));

@@ -81,7 +81,9 @@ pub fn care_loses_and_doubles_nothing_while_three_programs_deliver(scratch: &Scr
     );
     // All archives put back: what was sent, nothing else, each once.
     for archive in archives(scratch) {
-        let output = care(scratch, &["restore", archive.to_str().unwrap()]).output().unwrap();
+        let output = care(scratch, &["restore", "--yes", archive.to_str().unwrap()])
+            .output()
+            .unwrap();
         assert!(output.status.success(), "{output:?}");
     }
     let found = find(scratch);
@@ -199,10 +201,10 @@ fn archive_and_sweep(scratch: &Scratch, left: &AtomicUsize) -> Rounds {
     let mut rounds = Rounds::default();
     let to = directory(scratch).display().to_string();
     let ways: [&[&str]; 4] = [
-        &["archive", USER, "--all-mail", "--to", &to],
-        &["sweep", USER, "--bounces", "--execute", "--to", &to],
-        &["archive", USER, "--down-to", "20000B", "--to", &to],
-        &["sweep", USER, "--duplicates", "--bounces", "--execute", "--to", &to],
+        &["archive", "--yes", USER, "--all-mail", "--to", &to],
+        &["sweep", USER, "--bounces", "--yes", "--to", &to],
+        &["archive", "--yes", USER, "--down-to", "20000B", "--to", &to],
+        &["sweep", USER, "--duplicates", "--bounces", "--yes", "--to", &to],
     ];
     let mut number = 0;
     while left.load(Ordering::Relaxed) > 0 {
@@ -218,7 +220,7 @@ fn archive_and_sweep(scratch: &Scratch, left: &AtomicUsize) -> Rounds {
         // Where it is rewritten again and again, it gives up and says so.
         let gave_up = String::from_utf8_lossy(&output.stderr).contains("again and again");
         assert!(output.status.success() || gave_up, "{words:?}: {output:?}");
-        if text.contains(" are in ") {
+        if text.contains(" taken into ") {
             *(if words[0] == "archive" {
                 &mut rounds.archived
             } else {
@@ -239,7 +241,7 @@ fn restore(scratch: &Scratch, left: &AtomicUsize) -> Rounds {
             thread::sleep(Duration::from_millis(5));
             continue;
         };
-        let mut command = care(scratch, &["restore", archive.to_str().unwrap()]);
+        let mut command = care(scratch, &["restore", "--yes", archive.to_str().unwrap()]);
         if rounds.restored % 2 == 0 {
             let mut child = command
                 .stdout(std::process::Stdio::null())

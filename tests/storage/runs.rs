@@ -127,7 +127,7 @@ impl Ready {
             .map(|number| (Mail::new(&format!("archived-{number}"), 2000), recent()))
             .collect();
         world.write_mailbox(&archived);
-        let ended = tracer::run(&world.command(&["spool", "archive", USER, "--all-mail"]), b"");
+        let ended = tracer::run(&world.command(&["spool", "archive", "--yes", USER, "--all-mail"]), b"");
         assert!(ended.is_acknowledged(), "{}", ended.story());
         let archive = only_archive(&world.path("archives"));
         // Not where archives are looked for: that it lies there is no reason for a message to be missing.
@@ -178,17 +178,17 @@ impl Ready {
 
 /// Takes old mail out of the mailbox.
 pub fn archive_command(world: &World) -> Command {
-    world.command(&["spool", "archive", USER, "--older-than", "365d"])
+    world.command(&["spool", "archive", "--yes", USER, "--older-than", "365d"])
 }
 
 /// Takes bounces out of the mailbox.
 pub fn sweep_command(world: &World) -> Command {
-    world.command(&["spool", "sweep", USER, "--bounces", "--execute"])
+    world.command(&["spool", "sweep", USER, "--bounces", "--yes"])
 }
 
 /// Puts an archive's messages back.
 pub fn restore_command(world: &World, archive: &Path) -> Command {
-    world.command(&["spool", "restore", "-d", USER, archive.to_str().unwrap()])
+    world.command(&["spool", "restore", "--yes", "-d", USER, archive.to_str().unwrap()])
 }
 
 /// A mailbox with what stays and what goes.

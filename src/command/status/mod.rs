@@ -11,7 +11,6 @@ use std::io::{self, Write};
 use time::OffsetDateTime;
 
 use crate::cli::{Everywhere, Who};
-use crate::command::status::send_kept::Consent;
 use crate::command::status::show::View;
 use crate::deliver;
 use crate::deliver::context::Run;
@@ -26,6 +25,7 @@ use crate::escape::visible;
 use crate::message::Message;
 use crate::message::address::{OwnAddresses, is_plain};
 use crate::output::OutputForm;
+use crate::spool::consent::Consent;
 use crate::sys::deadline::Deadline;
 use crate::sys::json_state;
 

@@ -8,7 +8,7 @@
 use std::cell::OnceCell;
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -33,22 +33,15 @@ use crate::mailbox::reader::MboxReader;
 use crate::message::Message;
 use crate::message::key::{MessageKey, of_id};
 use crate::moment::Moment;
-use crate::output::shell;
+use crate::output::sizes::{messages, size};
+use crate::output::{OutputForm, shell};
+use crate::spool::consent::{Consent, Decision};
 use crate::sys::dirs::open_kept;
 use crate::sys::message_buffer::{HEAD_BYTES, MessageBuffer};
 use crate::sys::self_exec;
 
 /// So many messages of the plan are listed one by one.
 const LISTED: usize = 20;
-
-/// Whether somebody has to be asked before anything is sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Consent {
-    /// It was given on the command line.
-    Given,
-    /// Whoever sits at the terminal is asked.
-    Ask,
-}
 
 /// Where a message that was kept lies now.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -86,37 +79,21 @@ pub fn run(
         .filter(|entry| plan.places.contains_key(&entry.key))
         .count();
     say(plan.text(run).trim_end());
-    if everywhere.dry_run {
-        say("nothing was sent: this is a dry run");
-        return Ok(Status::Done);
-    }
-    if found > 0 {
-        let question = format!("Send {found} to {destination}? [y/N] ");
-        match consent {
-            Consent::Given => {}
-            Consent::Ask if !(io::stdin().is_terminal() && io::stdout().is_terminal()) => {
-                say("nothing was sent; --yes does it");
-                return Ok(Status::Wrong);
-            }
-            Consent::Ask if agrees(&question) => {}
-            Consent::Ask => {
-                say("nothing was sent");
-                return Ok(Status::Wrong);
-            }
+    let (question, undone) = if found > 0 {
+        let to = &plan.list.destination;
+        (format!("Send {} to {to}?", messages(found as u64)), "nothing was sent")
+    } else {
+        let question = "Take them off the list?".to_owned();
+        (question, "nothing was sent or taken off the list")
+    };
+    match consent.decide(&question, undone, OutputForm::Text) {
+        Decision::Proceed => {}
+        Decision::Leave { status, last_line } => {
+            say(&last_line);
+            return Ok(status);
         }
-    } else if consent == Consent::Ask && !io::stdin().is_terminal() {
-        say("nothing was sent; --yes takes them off the list");
-        return Ok(Status::Wrong);
     }
     plan.carry_out(run, everywhere, now)
-}
-
-fn agrees(question: &str) -> bool {
-    let _ = write!(io::stdout(), "{}", visible(question));
-    let _ = io::stdout().flush();
-    let mut answer = String::new();
-    let _ = io::stdin().read_line(&mut answer);
-    matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes")
 }
 
 /// What is done is done, whether somebody reads it or not.
@@ -148,8 +125,8 @@ impl SendPlan {
         let bytes: u64 = self.places.values().map(|place| place.bytes).sum();
         let mut text = format!(
             "{} kept for {to}, {} in all, in {}:\n",
-            messages(waiting.len()),
-            crate::output::sizes::size(bytes),
+            messages(waiting.len() as u64),
+            size(bytes),
             shell::quoted(Path::new(&run.store.to_string()))
         );
         for reason in self.list.reasons() {
@@ -160,9 +137,9 @@ impl SendPlan {
             let place = self.places.get(&entry.key);
             let said = match (place, entry.state) {
                 (None, _) => "no longer in the mailbox: it will be taken off the list".to_owned(),
-                (Some(place), KeptState::Kept | KeptState::Settled) => format!("{} bytes", place.bytes),
+                (Some(place), KeptState::Kept | KeptState::Settled) => size(place.bytes),
                 (Some(place), KeptState::Sending) => {
-                    format!("{} bytes; a run that was killed may have sent it", place.bytes)
+                    format!("{}; a run that was killed may have sent it", size(place.bytes))
                 }
             };
             let from = place.and_then(author).unwrap_or_default();
@@ -176,7 +153,7 @@ impl SendPlan {
 
     fn carry_out(&self, run: &Run, everywhere: &Everywhere, now: OffsetDateTime) -> Result<Status, Error> {
         let at = now.unix_timestamp();
-        let (mut sent, mut refused, mut gone) = (0_usize, 0_usize, 0_usize);
+        let (mut sent, mut refused, mut gone) = (0_u64, 0_u64, 0_u64);
         for entry in self.list.waiting() {
             run.deadline.begin_again();
             run.deadline.check("send", &self.list.destination)?;
@@ -189,7 +166,7 @@ impl SendPlan {
                 Status::Done => sent += 1,
                 Status::Wrong | Status::Usage | Status::Refused => refused += 1,
                 Status::TryAgain => {
-                    say(&format!("{} sent; the others stay on the list", messages(sent)));
+                    say(&format!("{} sent; the others remain on the list", messages(sent)));
                     return Ok(Status::TryAgain);
                 }
             }
@@ -243,13 +220,6 @@ impl SendPlan {
             Some(1) => Status::Wrong,
             _ => Status::TryAgain,
         })
-    }
-}
-
-fn messages(count: usize) -> String {
-    match count {
-        1 => "1 message".to_owned(),
-        count => format!("{count} messages"),
     }
 }
 

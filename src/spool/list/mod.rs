@@ -162,7 +162,7 @@ fn one(what: &Path, dir: &Path) -> Result<DirectoryEntry, Error> {
 
 /// Where looks are remembered; nowhere in a dry run.
 fn memories(care: &SpoolRun) -> Option<PathBuf> {
-    if care.dry_run {
+    if care.is_dry_run() {
         return None;
     }
     let dir = if care.config.state_dir.is_empty() && care.runner.uid == 0 {

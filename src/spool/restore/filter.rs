@@ -137,7 +137,7 @@ mod tests {
             overflow: false,
             archives: vec![PathBuf::from("a")],
             list: false,
-            json: false,
+            changing: crate::cli::spool::Changing::default(),
             since: None,
             until: None,
             from: None,

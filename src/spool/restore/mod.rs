@@ -8,11 +8,13 @@ pub mod overflow;
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, Write};
+use std::ops::ControlFlow;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use nix::fcntl::OFlag;
 use nix::unistd::Uid;
+use serde::Serialize;
 
 use crate::archive::messages::{Archived, Inventory, each_message, take_inventory};
 use crate::cli::spool::Selection;
@@ -22,13 +24,17 @@ use crate::escape::visible;
 use crate::mailbox::lock::LockPlan;
 use crate::mailbox::open::{Absent, Owner, create_for, not_a_mailbox};
 use crate::message::Message;
-use crate::output::print_error;
-use crate::output::sizes::size;
+use crate::output::json::write_line;
+use crate::output::sizes::{messages, size};
+use crate::output::{OutputForm, print_error};
+use crate::spool::archives;
+use crate::spool::consent::{Consent, Decision};
 use crate::spool::context::SpoolRun;
 use crate::spool::merge::{Merge, MergeLimits, MergeMode, MergeTally, MergeTarget, ReadState, Sameness, Stop};
 use crate::spool::restore::catalog::CatalogEntry;
 use crate::spool::restore::destination::{RestoreTarget, user_name};
 use crate::spool::restore::filter::Pick;
+use crate::sys::account;
 use crate::sys::dirs::{go_without_links, parent};
 
 /// How often it is begun again when a mail reader rewrites the mailbox meanwhile.
@@ -43,7 +49,12 @@ pub fn run(selection: &Selection, care: &SpoolRun) -> Status {
             return Status::Usage;
         }
     };
-    let pinned = match pinned(selection) {
+    let (archives, unresolved) = archives::resolve_all(care, &selection.archives);
+    let resolved = Selection {
+        archives,
+        ..selection.clone()
+    };
+    let pinned = match pinned(&resolved) {
         Ok(pinned) => pinned,
         Err(e) => {
             print_error(&e);
@@ -52,29 +63,21 @@ pub fn run(selection: &Selection, care: &SpoolRun) -> Status {
     };
     let mut run = RestoreRun {
         asked: selection,
-        selection: pinned.as_ref().unwrap_or(selection),
+        selection: pinned.as_ref().unwrap_or(&resolved),
+        unresolved,
         care,
         pick,
         output: BufWriter::new(io::stdout().lock()),
-        met: 0,
+        form: if selection.changing.json {
+            OutputForm::Json
+        } else {
+            OutputForm::Text
+        },
+        mode: MergeMode::Rehearse,
+        sum: RestoreSum::default(),
         status: Status::Done,
     };
-    for archive in &run.selection.archives {
-        match run.archive(archive) {
-            Ok(()) => {}
-            Err(Interruption::Listener) => return Status::Done,
-            Err(Interruption::Failed(e)) => run.wrong(&e),
-        }
-    }
-    if run.met == 0 && !run.pick.is_everything() && run.status == Status::Done {
-        let cause = "no message is what was asked for";
-        run.wrong(&Error::new(
-            Category::Configuration,
-            "restore",
-            "from these archives",
-            cause,
-        ));
-    }
+    run.all();
     let _ = run.output.flush();
     run.status
 }
@@ -102,12 +105,54 @@ struct RestoreRun<'a> {
     /// As it was typed.
     asked: &'a Selection,
     selection: &'a Selection,
+    /// Words that name no archive.
+    unresolved: Vec<Error>,
     care: &'a SpoolRun,
     pick: Pick,
     output: BufWriter<io::StdoutLock<'static>>,
-    /// How many messages are what was asked for.
-    met: u64,
+    form: OutputForm,
+    mode: MergeMode,
+    sum: RestoreSum,
     status: Status,
+}
+
+/// What became of all archives, or would.
+#[derive(Clone, Copy, Debug, Default)]
+struct RestoreSum {
+    /// Messages that are what was asked for.
+    met: u64,
+    restored: u64,
+    restored_bytes: u64,
+    present: u64,
+    no_room: u64,
+}
+
+/// What is printed for programs. The keys are a promise.
+#[derive(Serialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+enum RestoreLine<'a> {
+    Mailbox {
+        user: &'a str,
+        mailbox: &'a str,
+        archive: &'a str,
+        done: bool,
+        restored: u64,
+        bytes: u64,
+        present: u64,
+        no_room: u64,
+        left_out: u64,
+    },
+    Error {
+        error: String,
+    },
+    Summary {
+        done: bool,
+        restored: u64,
+        bytes: u64,
+        present: u64,
+        no_room: u64,
+        note: Option<&'a str>,
+    },
 }
 
 /// Why an archive is not gone through to its end.
@@ -140,6 +185,85 @@ impl RestoreRun<'_> {
         self.status = Status::Wrong;
         let _ = self.output.flush();
         print_error(error);
+        if self.form == OutputForm::Json && !self.selection.list {
+            let error = error.to_string();
+            let _ = write_line(&mut self.output, &RestoreLine::Error { error });
+        }
+    }
+
+    /// The list; or the plan, the question and the work.
+    fn all(&mut self) {
+        let consent = self.care.consent(&self.selection.changing.agreement);
+        if !self.selection.list && consent == Consent::Given {
+            self.mode = MergeMode::Write;
+        }
+        if self.each().is_break() || self.selection.list {
+            return;
+        }
+        let mut note = None;
+        if self.mode == MergeMode::Rehearse && self.sum.restored > 0 {
+            let _ = self.output.flush();
+            let question = format!("Put {} back?", messages(self.sum.restored));
+            match consent.decide(&question, "nothing was put back", self.form) {
+                Decision::Proceed => {
+                    self.mode = MergeMode::Write;
+                    self.sum = RestoreSum::default();
+                    self.status = Status::Done;
+                    if self.each().is_break() {
+                        return;
+                    }
+                }
+                Decision::Leave { status, last_line } => {
+                    if self.status == Status::Done {
+                        self.status = status;
+                    }
+                    note = Some(last_line);
+                }
+            }
+        }
+        self.end(note.as_deref());
+    }
+
+    fn end(&mut self, note: Option<&str>) {
+        let _ = match (self.form, note) {
+            (OutputForm::Text, None) => Ok(()),
+            (OutputForm::Text, Some(note)) => writeln!(self.output, "{note}"),
+            (OutputForm::Json, note) => write_line(
+                &mut self.output,
+                &RestoreLine::Summary {
+                    done: self.mode == MergeMode::Write,
+                    restored: self.sum.restored,
+                    bytes: self.sum.restored_bytes,
+                    present: self.sum.present,
+                    no_room: self.sum.no_room,
+                    note,
+                },
+            ),
+        };
+    }
+
+    /// One archive after another. Breaks when nobody reads any more.
+    fn each(&mut self) -> ControlFlow<()> {
+        let unresolved = std::mem::take(&mut self.unresolved);
+        unresolved.iter().for_each(|e| self.wrong(e));
+        self.unresolved = unresolved;
+        for archive in &self.selection.archives {
+            match self.archive(archive) {
+                Ok(()) => {}
+                Err(Interruption::Listener) => return ControlFlow::Break(()),
+                Err(Interruption::Failed(e)) => self.wrong(&e),
+            }
+        }
+        if self.sum.met == 0 && !self.pick.is_everything() && self.status == Status::Done {
+            let cause = "no message is what was asked for";
+            self.wrong(&Error::new(
+                Category::Configuration,
+                "restore",
+                "from these archives",
+                cause,
+            ));
+        }
+        ControlFlow::Continue(())
     }
 
     fn archive(&mut self, path: &Path) -> Result<(), Interruption> {
@@ -180,7 +304,7 @@ impl RestoreRun<'_> {
             .iter()
             .map(|member| user_name(path, member).to_string_lossy().into_owned())
             .collect();
-        let (pick, output, json) = (&self.pick, &mut self.output, self.selection.json);
+        let (pick, output, json) = (&self.pick, &mut self.output, self.selection.changing.json);
         let mut met = 0_u64;
         let listed = each_message(
             file,
@@ -207,7 +331,7 @@ impl RestoreRun<'_> {
                 written.map_err(RestoreListing::Output)
             },
         );
-        self.met += met;
+        self.sum.met += met;
         match listed {
             Ok(()) => Ok(()),
             Err(RestoreListing::Archive(e)) => Err(Error::io("read archive", path, &e).into()),
@@ -224,12 +348,7 @@ impl RestoreRun<'_> {
         number: usize,
         destination: &RestoreTarget,
     ) -> Result<(), Error> {
-        let care = self.care;
-        let mode = if care.dry_run {
-            MergeMode::Rehearse
-        } else {
-            MergeMode::Write
-        };
+        let (care, mode) = (self.care, self.mode);
         if mode == MergeMode::Write {
             make_for_its_user(destination)?;
         }
@@ -262,8 +381,8 @@ impl RestoreRun<'_> {
                 Err(Stop::Archive(e)) => Some(Error::io("read archive", archive, &e)),
                 Ok(()) => None,
             };
-            self.met += counts.met;
-            self.say(archive, destination, tally, counts.aside, mode);
+            self.sum.met += counts.met;
+            self.tell(archive, destination, tally, counts.aside);
             return failed.map_or(Ok(()), Err);
         }
         let cause = "another program rewrites it again and again";
@@ -292,21 +411,26 @@ impl RestoreRun<'_> {
         }
     }
 
-    /// Says what was done, to whoever looks on and in the log.
-    fn say(&mut self, archive: &Path, destination: &RestoreTarget, tally: MergeTally, aside: u64, mode: MergeMode) {
+    /// Tells what was done, to whoever looks on and in the log.
+    fn tell(&mut self, archive: &Path, destination: &RestoreTarget, tally: MergeTally, aside: u64) {
         let MergeTally {
             restored,
             restored_bytes,
             present,
             no_room,
         } = tally;
+        let user = &destination.account.name;
         let mailbox = self.asked.mailbox.as_deref().unwrap_or(&destination.path);
         let mailbox = mailbox.display().to_string();
         let source = archive.display().to_string();
-        if mode == MergeMode::Write {
+        self.sum.restored += restored;
+        self.sum.restored_bytes += restored_bytes;
+        self.sum.present += present;
+        self.sum.no_room += no_room;
+        if self.mode == MergeMode::Write {
             tracing::info!(
                 action = "restore",
-                user = destination.account.name,
+                user,
                 archive = source,
                 mailbox,
                 restored,
@@ -316,36 +440,57 @@ impl RestoreRun<'_> {
                 note = "",
             );
         }
-        let done = if mode == MergeMode::Write {
-            "restored"
-        } else {
-            "would restore"
+        let _ = match self.form {
+            OutputForm::Text => writeln!(self.output, "{}", self.text(&mailbox, &source, tally, aside)),
+            OutputForm::Json => write_line(
+                &mut self.output,
+                &RestoreLine::Mailbox {
+                    user,
+                    mailbox: &mailbox,
+                    archive: &source,
+                    done: self.mode == MergeMode::Write,
+                    restored,
+                    bytes: restored_bytes,
+                    present,
+                    no_room,
+                    left_out: aside,
+                },
+            ),
+        };
+        if no_room > 0 {
+            let cause = format!("the mailbox has no room for {}", messages(no_room));
+            let error = Error::new(Category::MailboxFull, "restore all into", &mailbox, cause);
+            self.wrong(&error.hint(room_hint()));
+        }
+    }
+
+    fn text(&self, mailbox: &str, source: &str, tally: MergeTally, aside: u64) -> String {
+        let done = match self.mode {
+            MergeMode::Write => "restored",
+            MergeMode::Rehearse => "would restore",
         };
         let mut line = format!(
             "{}: {done} {} ({}) from {}",
-            visible(&mailbox),
-            counted(restored),
-            size(restored_bytes),
-            visible(&source)
+            visible(mailbox),
+            messages(tally.restored),
+            size(tally.restored_bytes),
+            visible(source)
         );
-        for (count, what) in [(present, "already there"), (aside, "left out: no mail of anybody's")] {
+        for (count, what) in [(tally.present, "already there"), (aside, "left out: nobody's mail")] {
             if count > 0 {
                 line.push_str(&format!(", {count} {what}"));
             }
         }
-        let _ = writeln!(self.output, "{line}");
-        if no_room > 0 {
-            let cause = format!("the mailbox has no room for {}", counted(no_room));
-            let error = Error::new(Category::MailboxFull, "restore all into", &mailbox, cause);
-            self.wrong(&error.hint("raise the quota, or say --ignore-quota"));
-        }
+        line
     }
 }
 
-fn counted(messages: u64) -> String {
-    match messages {
-        1 => "1 message".to_owned(),
-        count => format!("{count} messages"),
+/// What helps against a full mailbox: whoever runs this may do it.
+fn room_hint() -> &'static str {
+    if account::is_root() {
+        "raise the quota, or use --ignore-quota"
+    } else {
+        "delete or archive other mail first, or ask the administrator for a larger quota"
     }
 }
 

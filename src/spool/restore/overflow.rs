@@ -5,11 +5,12 @@
 
 use crate::deliver::access;
 use std::io;
-use std::path::Path;
 
+use serde::Serialize;
 use time::OffsetDateTime;
 
 use crate::archive::messages::Archived;
+use crate::cli::spool::Selection;
 use crate::cli::{Everywhere, Who};
 use crate::config::location::MailStore;
 use crate::deliver;
@@ -24,8 +25,10 @@ use crate::mailbox::expunge::snapshot::Snapshot;
 use crate::mailbox::open::{Absent, Owner};
 use crate::mailbox::ranges::Ranges;
 use crate::mailbox::reader::MboxReader;
-use crate::output::sizes::size;
-use crate::output::{print_error, print_line};
+use crate::output::json::write_line;
+use crate::output::sizes::{messages, remain, size};
+use crate::output::{OutputForm, print_error, print_line};
+use crate::spool::consent::{Consent, Decision};
 use crate::spool::merge::{Merge, MergeLimits, MergeMode, MergeTarget, ReadState, Sameness, Stop};
 use crate::sys::message_buffer::HEAD_BYTES;
 
@@ -33,21 +36,20 @@ use crate::sys::message_buffer::HEAD_BYTES;
 const BEGINNINGS: u32 = 5;
 
 /// Runs the command: 0 when nothing is left in the overflow, 1 when something is.
-pub fn run(user: Option<&str>, mailbox: Option<&Path>, everywhere: &Everywhere) -> Status {
+pub fn run(selection: &Selection, everywhere: &Everywhere) -> Status {
     let who = Who {
-        user: user.map(str::to_owned),
+        user: selection.user.clone(),
         ..Who::default()
     };
-    let run = deliver::begin().and_then(|deadline| {
-        Run::prepare_to_deliver(
-            &who,
-            mailbox.map(|path| MailStore::Mbox(path.to_owned())),
-            everywhere,
-            deadline,
-            None,
-        )
-    });
-    match run.and_then(|run| all(&run, everywhere)) {
+    let store = selection.mailbox.clone().map(MailStore::Mbox);
+    let consent = Consent::of(&selection.changing.agreement, everywhere);
+    let form = if selection.changing.json {
+        OutputForm::Json
+    } else {
+        OutputForm::Text
+    };
+    let run = deliver::begin().and_then(|deadline| Run::prepare_to_deliver(&who, store, everywhere, deadline, None));
+    match run.and_then(|run| all(&run, consent, form)) {
         Ok(status) => status,
         Err(e) => {
             print_error(&e);
@@ -65,24 +67,99 @@ struct OverflowPart {
     stay: u64,
 }
 
-fn all(run: &Run, everywhere: &Everywhere) -> Result<Status, Error> {
-    let user = visible(&run.account.name);
+/// What is printed for programs. The keys are a promise.
+#[derive(Serialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+enum OverflowLine<'a> {
+    Overflow {
+        user: &'a str,
+        mailbox: String,
+        done: bool,
+        restored: u64,
+        bytes: u64,
+        remaining: u64,
+        note: Option<&'a str>,
+    },
+}
+
+/// Whether it is done by now.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Done {
+    Planned,
+    Done,
+}
+
+fn tell(run: &Run, form: OutputForm, part: &OverflowPart, done: Done, note: Option<&str>) {
+    let mailbox = run.store.to_string();
+    let (count, bytes) = (part.messages, part.ranges.bytes());
+    match form {
+        OutputForm::Json => {
+            let line = OverflowLine::Overflow {
+                user: &run.account.name,
+                mailbox,
+                done: done == Done::Done,
+                restored: count,
+                bytes,
+                remaining: part.stay,
+                note,
+            };
+            let _ = write_line(&mut io::stdout(), &line);
+        }
+        OutputForm::Text => {
+            let verb = match done {
+                Done::Planned => "would put",
+                Done::Done => "put",
+            };
+            print_line(&visible(&format!(
+                "{}: {verb} {} ({}) back into {mailbox}; {} in the overflow",
+                run.account.name,
+                messages(count),
+                size(bytes),
+                remain(&messages(part.stay), part.stay)
+            )));
+            if let Some(note) = note {
+                print_line(note);
+            }
+        }
+    }
+}
+
+fn all(run: &Run, consent: Consent, form: OutputForm) -> Result<Status, Error> {
     let owner = Owner::Trusted(run.account.uid);
     let Some(path) = overflow::path(run).filter(|path| path.symlink_metadata().is_ok()) else {
-        print_line(&format!("{user}: nothing lies in the overflow"));
+        let note = Some("nothing lies in the overflow");
+        tell(run, form, &OverflowPart::default(), Done::Planned, note);
         return Ok(Status::Done);
     };
     let plan = access::lock_plan(&run.config, owner, Absent::Refuse, run.state_dir());
+    if consent != Consent::Given {
+        // Nobody is made to wait for an answer: the overflow is locked for the plan, and again for the work.
+        let locked = crate::mailbox::open_locked(&path, &plan, &run.deadline)?;
+        let look = Snapshot::take(&locked, run.deadline.for_reading())?;
+        drop(locked);
+        let part = put_back(run, &look, MergeMode::Rehearse)?;
+        let question = format!("Put {} back?", messages(part.messages));
+        if part.messages == 0 {
+            tell(run, form, &part, Done::Planned, None);
+            return Ok(ended(&part));
+        }
+        if form == OutputForm::Text {
+            tell(run, form, &part, Done::Planned, None);
+        }
+        match consent.decide(&question, "nothing was put back", form) {
+            Decision::Proceed => {}
+            Decision::Leave { status, last_line } => {
+                match form {
+                    OutputForm::Text => print_line(&last_line),
+                    OutputForm::Json => tell(run, form, &part, Done::Planned, Some(&last_line)),
+                }
+                return Ok(if status == Status::Done { ended(&part) } else { status });
+            }
+        }
+        run.deadline.begin_again();
+    }
     let mut locked = crate::mailbox::open_locked(&path, &plan, &run.deadline)?;
     let look = Snapshot::take(&locked, run.deadline.for_reading())?;
-    if everywhere.dry_run {
-        let part = put_back(run, &look, MergeMode::Rehearse)?;
-        print_line(&format!(
-            "{user}: would put back {} messages; {} stay",
-            part.messages, part.stay
-        ));
-        return Ok(ended(&part));
-    }
     let part = put_back(run, &look, MergeMode::Write)?;
     take_out(run, &mut locked, &look, &part)?;
     if part.stay == 0 {
@@ -97,14 +174,7 @@ fn all(run: &Run, everywhere: &Everywhere) -> Result<Status, Error> {
         left = part.stay,
         note = ""
     );
-    print_line(&format!(
-        "{user}: {} messages ({}) are in {} again; {} stay in {}",
-        part.messages,
-        size(part.ranges.bytes()),
-        visible(&run.store.to_string()),
-        part.stay,
-        visible(&path.display().to_string())
-    ));
+    tell(run, form, &part, Done::Done, None);
     Ok(ended(&part))
 }
 

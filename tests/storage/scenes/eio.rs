@@ -102,7 +102,7 @@ fn follow(world: &mut World, ready: &Ready, then: Then, is_done: &mut bool, stor
         }
         Then::Restore => {
             let others = world.path("others").display().to_string();
-            let ended = tracer::run(&world.command(&["spool", "restore", "-d", USER, &others]), b"");
+            let ended = tracer::run(&world.command(&["spool", "restore", "--yes", "-d", USER, &others]), b"");
             if ended.is_acknowledged() {
                 world.expect("others", Place::Mailbox);
             }

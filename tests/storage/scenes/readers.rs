@@ -88,7 +88,7 @@ fn prepare(world: &mut World) -> std::path::PathBuf {
         .map(|number| (Mail::new(&format!("restored-{number}"), 900), recent()))
         .collect();
     world.write_mailbox(&restored);
-    let ended = tracer::run(&world.command(&["spool", "archive", USER, "--all-mail"]), b"");
+    let ended = tracer::run(&world.command(&["spool", "archive", "--yes", USER, "--all-mail"]), b"");
     assert!(ended.is_acknowledged(), "{}", ended.story());
     let archive = world.path("restored.tar.gz");
     fs::rename(only_archive(&world.path("archives")), &archive).unwrap();
@@ -158,7 +158,7 @@ fn keep_house(world: &World, archive: &std::path::Path, is_over: &AtomicBool, se
                 findings,
             )),
             1 => {
-                let command = world.command(&["spool", "archive", USER, "--down-to", "20K"]);
+                let command = world.command(&["spool", "archive", "--yes", USER, "--down-to", "20K"]);
                 drop(by_chance(&command, b"", 2, &mut chance, findings));
             }
             2 => drop(by_chance(

@@ -385,7 +385,7 @@ fn a_file_that_others_could_write_is_refused_by_every_command() {
         &["status"],
         &["status", "--due"],
         &["spool", "list"],
-        &["spool", "archive", "root", "--all-mail"],
+        &["spool", "archive", "--yes", "root", "--all-mail"],
         &["config", "check"],
         &["config", "show"],
     ] {

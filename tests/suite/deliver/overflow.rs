@@ -45,7 +45,7 @@ fn numbers(mbox: &[u8]) -> Vec<usize> {
 }
 
 fn restore(scratch: &Scratch) -> Ended<'_> {
-    scratch.run(&["spool", "restore", "--overflow"]).go()
+    scratch.run(&["spool", "restore", "--yes", "--overflow"]).go()
 }
 
 #[test]
@@ -116,7 +116,9 @@ fn what_fits_comes_back_in_order_and_the_rest_stays() {
         scratch.deliver(&letter(number)).go().succeeds();
     }
     fs::write(scratch.mailbox(), FULL).unwrap();
-    let ended = scratch.run(&["spool", "restore", "--overflow", "--dry-run"]).go();
+    let ended = scratch
+        .run(&["spool", "restore", "--yes", "--overflow", "--dry-run"])
+        .go();
     ended.ends_with(1);
     same(&scratch.mail(), FULL);
     restore(&scratch).ends_with(1);
@@ -190,7 +192,7 @@ fn killed_anywhere_nothing_is_lost_and_nothing_comes_twice() {
                 "exec strace -f -o /dev/null -e trace={call} -e inject={call}:signal=KILL:when={number} \"$@\""
             );
             let ended = scratch
-                .run(&["spool", "restore", "--overflow"])
+                .run(&["spool", "restore", "--yes", "--overflow"])
                 .shell_line(&line)
                 .variable("PATH", "/usr/bin:/bin")
                 .go();

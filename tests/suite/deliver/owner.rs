@@ -230,15 +230,7 @@ fn our_own_notice_is_neither_a_loop_nor_a_bounce_nor_swept() {
     let twice = [before.clone(), before.clone()].concat();
     fs::write(&mailbox, &twice).unwrap();
     scratch
-        .run(&[
-            "spool",
-            "sweep",
-            "--bounces",
-            "--loops",
-            "--duplicates",
-            "--execute",
-            path,
-        ])
+        .run(&["spool", "sweep", "--bounces", "--loops", "--duplicates", "--yes", path])
         .go();
     assert!(scratch.mail() == twice, "{}", shown(&scratch.mail()));
 }

@@ -55,7 +55,7 @@ fn bash_completes_commands_flags_and_values() {
         return skip("needs bash");
     }
     assert_eq!(offered(&["sp"]), ["spool"]);
-    assert_eq!(offered(&["spool", "ar"]), ["archive"]);
+    assert_eq!(offered(&["spool", "ar"]), ["archive", "archives"]);
     assert_eq!(offered(&["forward", "b@b.test", "--ke"]), ["--keep"]);
     assert_eq!(offered(&["inspect", "--is", "b"]), ["bounce"]);
     assert!(offered(&["status", "--user", "roo"]).contains(&"root".to_owned()));

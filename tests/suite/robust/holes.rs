@@ -55,8 +55,17 @@ fn what_would_copy_holes_refuses_them() {
     File::options().write(true).open(&old).unwrap().set_len(LONG).unwrap();
     let old = old.display().to_string();
     for arguments in [
-        &["spool", "archive", "--all-mail", &user, "--to", &archives] as &[&str],
-        &["spool", "archive", "--older-than", "1d", &user, "--to", &archives],
+        &["spool", "archive", "--yes", "--all-mail", &user, "--to", &archives] as &[&str],
+        &[
+            "spool",
+            "archive",
+            "--yes",
+            "--older-than",
+            "1d",
+            &user,
+            "--to",
+            &archives,
+        ],
         &["spool", "sweep", &user, "--to", &archives],
         &["replay", &old],
     ] {

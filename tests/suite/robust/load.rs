@@ -167,8 +167,8 @@ fn sixty_four_processes_while_the_mailbox_is_archived_and_swept() {
         let care = scope.spawn(|| {
             while !over.load(Ordering::Relaxed) {
                 // Ends with 1 where it gave up, since the mailbox changed all the time.
-                let archive = scratch.run(&["spool", "archive", &user, "--all-mail"]).go();
-                let sweep = scratch.run(&["spool", "sweep", &user, "--bounces", "--execute"]).go();
+                let archive = scratch.run(&["spool", "archive", "--yes", &user, "--all-mail"]).go();
+                let sweep = scratch.run(&["spool", "sweep", &user, "--bounces", "--yes"]).go();
                 archives += usize::from(archive.code == Some(0));
                 sweeps += usize::from(sweep.code == Some(0));
             }

@@ -315,14 +315,14 @@ fn what_is_sent_or_held_is_on_the_disk_before_it_ends() {
 fn an_expunge_is_on_the_disk_step_by_step() {
     let user = user_name();
     let scratch = with_mailbox(&[NEW, OLD, NEW]);
-    let run = scratch.run(&["spool", "archive", &user, "--older-than", "365d"]);
+    let run = scratch.run(&["spool", "archive", "--yes", &user, "--older-than", "365d"]);
     check("archive from the middle", &scratch, run);
     assert_eq!(scratch.mail(), [NEW, NEW].concat());
     let scratch = with_mailbox(&[OLD, OLD]);
     check(
         "archive all",
         &scratch,
-        scratch.run(&["spool", "archive", &user, "--all-mail"]),
+        scratch.run(&["spool", "archive", "--yes", &user, "--all-mail"]),
     );
     assert!(scratch.mail().is_empty());
 }
@@ -330,7 +330,7 @@ fn an_expunge_is_on_the_disk_step_by_step() {
 #[test]
 fn a_sweep_is_on_the_disk_step_by_step() {
     let scratch = with_mailbox(&[NEW, OLD, NEW]);
-    let run = scratch.run(&["spool", "sweep", &user_name(), "--duplicates", "--execute"]);
+    let run = scratch.run(&["spool", "sweep", &user_name(), "--duplicates", "--yes"]);
     check("sweep", &scratch, run);
     assert_eq!(scratch.mail(), [NEW, OLD].concat());
 }
@@ -356,7 +356,7 @@ fn an_expunge_that_was_killed_is_finished_step_by_step() {
             "-o",
             "/dev/null",
         ];
-        let archive = scratch.run(&["spool", "archive", &user_name(), "--older-than", "365d"]);
+        let archive = scratch.run(&["spool", "archive", "--yes", &user_name(), "--older-than", "365d"]);
         let ended = archive.wrapped(&words).go();
         ended.check(ended.code.is_none(), &format!("it was not killed at {call}"));
         check(&format!("killed at {call}"), &scratch, scratch.deliver(ORDINARY));
@@ -374,7 +374,14 @@ fn what_is_restored_is_on_the_disk_before_it_ends() {
     let scratch = with_mailbox(&[NEW]);
     let archive = scratch.path("old");
     fs::write(&archive, OLD).unwrap();
-    let run = scratch.run(&["spool", "restore", "-d", &user_name(), archive.to_str().unwrap()]);
+    let run = scratch.run(&[
+        "spool",
+        "restore",
+        "--yes",
+        "-d",
+        &user_name(),
+        archive.to_str().unwrap(),
+    ]);
     check("restore", &scratch, run);
     assert_eq!(scratch.mail(), [NEW, OLD].concat());
 }

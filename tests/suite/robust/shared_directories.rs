@@ -97,7 +97,7 @@ fn no_archive_is_put_where_others_may_write() {
     let before = scratch.mail();
     shared(&archives, |why| {
         let ended = scratch
-            .run(&["spool", "archive", &user_name(), "--all-mail", "--to"])
+            .run(&["spool", "archive", "--yes", &user_name(), "--all-mail", "--to"])
             .with(&[archives.to_str().unwrap()])
             .go();
         ended.ends_with(1).mentions(why).mentions("--to");
@@ -106,7 +106,7 @@ fn no_archive_is_put_where_others_may_write() {
         if !is_root() {
             // Where it is only configured, a user has one of their own.
             scratch
-                .run(&["spool", "archive", &user_name(), "--all-mail"])
+                .run(&["spool", "archive", "--yes", &user_name(), "--all-mail"])
                 .go()
                 .ends_with(0);
             assert!(scratch.files("archives").is_empty() && scratch.files("state/archive").len() == 1);

@@ -85,7 +85,9 @@ fn all_mail_goes_into_an_archive_and_the_mailbox_stays_the_same_file() {
     fs::write(scratch.mailbox(), &mail).unwrap();
     fs::set_permissions(scratch.mailbox(), fs::Permissions::from_mode(0o640)).unwrap();
     let before = fs::metadata(scratch.mailbox()).unwrap();
-    let ended = scratch.run(&["spool", "archive", &user_name(), "--all-mail"]).go();
+    let ended = scratch
+        .run(&["spool", "archive", "--yes", &user_name(), "--all-mail"])
+        .go();
     ended.ends_with(0);
     let after = fs::metadata(scratch.mailbox()).unwrap();
     assert_eq!(
@@ -98,7 +100,7 @@ fn all_mail_goes_into_an_archive_and_the_mailbox_stays_the_same_file() {
     assert_eq!(leftovers(&scratch), Vec::<String>::new());
     // Once more is harmless.
     scratch
-        .run(&["spool", "archive", &user_name(), "--all-mail"])
+        .run(&["spool", "archive", "--yes", &user_name(), "--all-mail"])
         .go()
         .ends_with(0);
     assert_eq!(archives(&scratch).len(), 1);
@@ -129,7 +131,7 @@ fn attributes_and_access_lists_stay() {
     assert!(contains(&before, b"user.kept") && contains(&before, b"posix_acl_access"));
     for flags in [&["--older-than", "1d"][..], &["--all-mail"]] {
         scratch
-            .run(&["spool", "archive", &user_name()])
+            .run(&["spool", "archive", "--yes", &user_name()])
             .with(flags)
             .go()
             .ends_with(0);
@@ -179,19 +181,20 @@ fn what_is_chosen_goes_and_the_rest_stays_byte_for_byte_in_order() {
             let scratch = scratch().set("archive.format", &format!("{format:?}"));
             fs::write(scratch.mailbox(), &mail).unwrap();
             let rehearsed = scratch
-                .run(&["spool", "archive", &user_name(), "--dry-run"])
+                .run(&["spool", "archive", "--yes", &user_name(), "--dry-run"])
                 .with(flags)
                 .go();
             rehearsed.ends_with(0);
             let said = String::from_utf8_lossy(&rehearsed.stdout).into_owned();
+            let noun = if goes.len() == 1 { "message" } else { "messages" };
             assert!(
-                said.contains(&format!("would take {} messages", goes.len())),
+                said.contains(&format!("would take {} {noun} (", goes.len())),
                 "{flags:?}: {said}"
             );
             same(&scratch.mail(), mail.as_bytes());
             assert!(archives(&scratch).is_empty());
             scratch
-                .run(&["spool", "archive", &user_name()])
+                .run(&["spool", "archive", "--yes", &user_name()])
                 .with(flags)
                 .go()
                 .ends_with(0);
@@ -227,7 +230,7 @@ fn mail_that_comes_meanwhile_stays() {
         });
         while !deliveries.is_finished() {
             let ended = scratch
-                .run(&["spool", "archive", &user_name()])
+                .run(&["spool", "archive", "--yes", &user_name()])
                 .with(flags[rounds % 3])
                 .go();
             ended.ends_with(0);
@@ -277,13 +280,13 @@ fn the_new_mail_mark_is_kept_only_while_something_unread_stays() {
             .set_modified(at(modified));
         file.set_times(set).unwrap();
         scratch
-            .run(&["spool", "archive", &user_name(), "--older-than", "1d"])
+            .run(&["spool", "archive", "--yes", &user_name(), "--older-than", "1d"])
             .go()
             .ends_with(0);
         let (accessed, modified) = times(&scratch);
         assert_eq!(modified > accessed, is_new, "{stays:?}");
         scratch
-            .run(&["spool", "archive", &user_name(), "--all-mail"])
+            .run(&["spool", "archive", "--yes", &user_name(), "--all-mail"])
             .go()
             .ends_with(0);
         let (accessed, modified) = times(&scratch);
@@ -299,7 +302,7 @@ fn what_imap_servers_keep_in_the_first_message_is_carried_over() {
     let scratch = scratch();
     fs::write(scratch.mailbox(), first.clone() + &second).unwrap();
     scratch
-        .run(&["spool", "archive", &user_name(), "--older-than", "1d"])
+        .run(&["spool", "archive", "--yes", &user_name(), "--older-than", "1d"])
         .go()
         .ends_with(0);
     let (line, rest) = second.split_once('\n').unwrap();
@@ -308,7 +311,7 @@ fn what_imap_servers_keep_in_the_first_message_is_carried_over() {
     same(&archived(&scratch), first.as_bytes());
     // Where nothing stays, a message of the server's own holds it; that one stays from then on.
     scratch
-        .run(&["spool", "archive", &user_name(), "--all-mail"])
+        .run(&["spool", "archive", "--yes", &user_name(), "--all-mail"])
         .go()
         .ends_with(0);
     let internal = scratch.mail();
@@ -317,7 +320,7 @@ fn what_imap_servers_keep_in_the_first_message_is_carried_over() {
     assert!(text.contains("\nX-IMAP: 1793620860 0000000012 $Label1\n"), "{text}");
     scratch.next_delivery_works();
     scratch
-        .run(&["spool", "archive", &user_name(), "--all-mail"])
+        .run(&["spool", "archive", "--yes", &user_name(), "--all-mail"])
         .go()
         .ends_with(0);
     same(&scratch.mail(), &internal);
@@ -345,12 +348,12 @@ fn what_is_no_mailbox_is_named_and_left_alone() {
         ("../secret", "this is no user name"),
     ] {
         if name != "../secret" {
-            let ended = scratch.run(&["spool", "archive", name, "--all-mail"]).go();
+            let ended = scratch.run(&["spool", "archive", "--yes", name, "--all-mail"]).go();
             ended.ends_with(1).mentions("cannot ").mentions(cause);
         }
     }
     // One that fails does not stop the others.
-    let ended = scratch.run(&["spool", "archive", "--all", "--all-mail"]).go();
+    let ended = scratch.run(&["spool", "archive", "--yes", "--all", "--all-mail"]).go();
     ended.ends_with(1);
     assert_eq!(fs::read(spool.join("good")).unwrap(), b"");
     assert_eq!(archives(&scratch).len(), 1);
@@ -367,14 +370,14 @@ fn a_last_message_that_was_cut_short_goes_or_stays_as_it_is() {
     let scratch = scratch();
     fs::write(scratch.mailbox(), whole.clone() + torn).unwrap();
     scratch
-        .run(&["spool", "archive", &user_name(), "--down-to", "60B"])
+        .run(&["spool", "archive", "--yes", &user_name(), "--down-to", "60B"])
         .go()
         .ends_with(0);
     same(&scratch.mail(), torn.as_bytes());
     scratch.next_delivery_works();
     let with_torn = scratch.mail();
     scratch
-        .run(&["spool", "archive", &user_name(), "--older-than", "1d"])
+        .run(&["spool", "archive", "--yes", &user_name(), "--older-than", "1d"])
         .go()
         .ends_with(0);
     assert!(scratch.mail().starts_with(b"From s@s.test "));
@@ -387,7 +390,9 @@ fn a_mailbox_that_somebody_holds_is_left_alone() {
     let mail = stored(1, OLD, "");
     fs::write(scratch.mailbox(), &mail).unwrap();
     fs::write(scratch.dotlock(), "1").unwrap();
-    let ended = scratch.run(&["spool", "archive", &user_name(), "--all-mail"]).go();
+    let ended = scratch
+        .run(&["spool", "archive", "--yes", &user_name(), "--all-mail"])
+        .go();
     ended.ends_with(1).mentions("for longer than 1 s");
     same(&scratch.mail(), mail.as_bytes());
     assert!(archives(&scratch).is_empty());
@@ -403,12 +408,14 @@ fn an_archive_directory_that_cannot_be_used_changes_nothing() {
     fs::write(scratch.path("archives"), "a file").unwrap();
     let mail = stored(1, OLD, "");
     fs::write(scratch.mailbox(), &mail).unwrap();
-    let ended = scratch.run(&["spool", "archive", &user_name(), "--all-mail"]).go();
+    let ended = scratch
+        .run(&["spool", "archive", "--yes", &user_name(), "--all-mail"])
+        .go();
     ended.ends_with(1).mentions("--to");
     same(&scratch.mail(), mail.as_bytes());
     let other = scratch.path("other").display().to_string();
     scratch
-        .run(&["spool", "archive", &user_name(), "--all-mail", "--to", &other])
+        .run(&["spool", "archive", "--yes", &user_name(), "--all-mail", "--to", &other])
         .go()
         .ends_with(0);
     assert!(scratch.mail().is_empty());
@@ -425,7 +432,7 @@ fn a_file_size_limit_in_the_middle_changes_nothing() {
     // In units of 512 bytes: in the archive, in the journal, in what is appended. The mailbox has some 90.
     for blocks in [0, 1, 4, 20, 40] {
         let ended = scratch
-            .run(&["spool", "archive", &user_name(), "--older-than", "1000d"])
+            .run(&["spool", "archive", "--yes", &user_name(), "--older-than", "1000d"])
             .shell(&format!("ulimit -f {blocks}"))
             .go();
         ended.ends_with(1);
@@ -461,7 +468,7 @@ fn roots_journal_is_finished_by_the_users_delivery() {
     let log = scratch.path("trace");
     // Killed when the mailbox was cut off, and nothing appended yet.
     let ended = scratch
-        .run(&["spool", "archive", &name, "--older-than", "1d"])
+        .run(&["spool", "archive", "--yes", &name, "--older-than", "1d"])
         .shell_line(&format!(
             "exec strace -f -o '{}' -e trace=pwrite64 -e inject=pwrite64:signal=KILL:when=2 \"$@\"",
             log.display()
@@ -490,7 +497,7 @@ fn roots_journal_is_finished_by_the_users_delivery() {
         b"spoolguard done!"
     );
     scratch
-        .run(&["spool", "archive", &name, "--all-mail"])
+        .run(&["spool", "archive", "--yes", &name, "--all-mail"])
         .go()
         .ends_with(0);
     assert_eq!(fs::read(&mailbox).unwrap(), b"");
@@ -515,7 +522,7 @@ fn a_user_who_can_make_no_file_in_the_spool_keeps_the_journal_at_home() {
         std::os::unix::fs::chown(path, Some(uid), Some(uid)).unwrap();
     }
     let (name, to) = (uid.to_string(), archives.display().to_string());
-    let arguments = ["spool", "archive", &name, "--older-than", "3650d", "--to", &to];
+    let arguments = ["spool", "archive", "--yes", &name, "--older-than", "3650d", "--to", &to];
     let killed = scratch
         .run(&arguments)
         .uid(uid)
@@ -536,7 +543,7 @@ fn a_user_who_can_make_no_file_in_the_spool_keeps_the_journal_at_home() {
     );
     assert!(scratch.files("state/cut").is_empty());
     scratch
-        .run(&["spool", "archive", &name, "--all-mail", "--to", &to])
+        .run(&["spool", "archive", "--yes", &name, "--all-mail", "--to", &to])
         .uid(uid)
         .go()
         .ends_with(0);
@@ -601,7 +608,7 @@ fn killed_everywhere(step: usize, flags: &[&str]) {
         .collect();
     let mail = parts.concat();
     let name = user_name();
-    let arguments: Vec<&str> = ["spool", "archive", &name]
+    let arguments: Vec<&str> = ["spool", "archive", "--yes", &name]
         .into_iter()
         .chain(flags.iter().copied())
         .collect();
@@ -696,7 +703,7 @@ fn mail_that_keeps_coming_to_a_large_mailbox_stays() {
     let scratch = scratch();
     let mail = large_mailbox(&scratch);
     let name = user_name();
-    let mut run = scratch.run(&["spool", "archive", &name, "--all-mail"]).start();
+    let mut run = scratch.run(&["spool", "archive", "--yes", &name, "--all-mail"]).start();
     let mut sent = 0;
     while !run.is_over() {
         scratch.deliver(ORDINARY).go().succeeds();
@@ -717,7 +724,7 @@ fn a_mailbox_that_a_reader_rewrites_meanwhile_is_archived_as_it_is_then() {
     // In the header of the second message.
     let at = mail.windows(11).position(|part| part == b"Subject: 1\n").unwrap();
     let name = user_name();
-    let mut run = scratch.run(&["spool", "archive", &name, "--all-mail"]).start();
+    let mut run = scratch.run(&["spool", "archive", "--yes", &name, "--all-mail"]).start();
     // Something of it is written, so the beginning was read.
     let begun = || {
         archives(&scratch)
@@ -742,14 +749,14 @@ fn two_at_once_do_not_meet() {
     fs::write(scratch.mailbox(), &mail).unwrap();
     let name = user_name();
     let runs: Vec<_> = (0..4)
-        .map(|_| scratch.run(&["spool", "archive", &name, "--all-mail"]).start())
+        .map(|_| scratch.run(&["spool", "archive", "--yes", &name, "--all-mail"]).start())
         .collect();
     for run in runs {
         let ended = run.end();
         ended.check(matches!(ended.code, Some(0 | 1)), "the status");
     }
     scratch
-        .run(&["spool", "archive", &name, "--all-mail"])
+        .run(&["spool", "archive", "--yes", &name, "--all-mail"])
         .go()
         .ends_with(0);
     assert!(scratch.mail().is_empty());
@@ -764,7 +771,9 @@ fn a_signal_before_the_cut_changes_nothing() {
     let scratch = scratch();
     let mail: String = (0..200_000).map(|n| stored(n, OLD, "")).collect();
     fs::write(scratch.mailbox(), &mail).unwrap();
-    let mut run = scratch.run(&["spool", "archive", &user_name(), "--all-mail"]).start();
+    let mut run = scratch
+        .run(&["spool", "archive", "--yes", &user_name(), "--all-mail"])
+        .start();
     until("packing has begun", || !archives(&scratch).is_empty() || run.is_over());
     run.signal(nix::sys::signal::Signal::SIGTERM);
     let ended = run.end();
@@ -779,8 +788,8 @@ fn a_cut_that_would_hold_the_lock_for_longer_than_allowed_is_not_begun() {
     let mail = stored(1, OLD, "") + &stored(2, &now(), "");
     fs::write(scratch.mailbox(), &mail).unwrap();
     for (word, flags) in [
-        ("archive", &["--older-than", "1d"][..]),
-        ("sweep", &["--duplicates", "--execute"]),
+        ("archive", &["--older-than", "1d", "--yes"][..]),
+        ("sweep", &["--duplicates", "--yes"]),
     ] {
         let mail = if word == "sweep" {
             mail.clone() + &stored(1, OLD, "") + &stored(3, OLD, "")
@@ -801,7 +810,15 @@ fn a_cut_that_would_hold_the_lock_for_longer_than_allowed_is_not_begun() {
         assert_eq!(leftovers(&scratch), Vec::<String>::new());
     }
     scratch
-        .run(&["spool", "archive", &user_name(), "--lock-at-most", "0s", "--all-mail"])
+        .run(&[
+            "spool",
+            "archive",
+            "--yes",
+            &user_name(),
+            "--lock-at-most",
+            "0s",
+            "--all-mail",
+        ])
         .go()
         .ends_with(0);
     assert!(scratch.mail().is_empty());

@@ -162,14 +162,14 @@ fn a_full_archive_directory_changes_nothing() {
         for (words, mail, stays, says) in [
             // Seen beforehand.
             (
-                &["archive", "USER", "--older-than", "1000d"][..],
+                &["archive", "--yes", "USER", "--older-than", "1000d"][..],
                 &all,
                 young.as_slice(),
                 "MiB are free, and min_free asks for 0 MiB; nothing was taken out of the mailbox; make room, or name a directory elsewhere with --to",
             ),
             // In the middle.
             (
-                &["archive", "USER", "--all-mail"],
+                &["archive", "--yes", "USER", "--all-mail"],
                 &underrated,
                 b"",
                 "no space left on device; nothing was taken out of the mailbox; make room, or name a directory elsewhere with --to",
@@ -199,9 +199,14 @@ fn a_spool_that_is_full_to_the_last_byte_can_be_emptied_and_nothing_else_is_done
     let (all, young) = mail(2 << 20);
     for prepare in [SPOOL_TMPFS, SPOOL_EXT4] {
         for (words, stays, says, code) in [
-            (&["archive", "USER", "--all-mail"][..], &b""[..], "messages (", "0"),
             (
-                &["archive", "USER", "--older-than", "1000d"],
+                &["archive", "--yes", "USER", "--all-mail"][..],
+                &b""[..],
+                "messages (",
+                "0",
+            ),
+            (
+                &["archive", "--yes", "USER", "--older-than", "1000d"],
                 young.as_slice(),
                 "MiB are free, and min_free asks for 0 MiB; --all-mail needs no such room",
                 "1",
@@ -249,7 +254,7 @@ fn a_quota_of_the_file_system_changes_nothing() {
         let full = Full {
             prepare: &prepare(on, kibibytes),
             relief: &format!("setquota -u 65534 0 0 0 0 \"$root/{on}\""),
-            words: &["archive", "--older-than", "1000d"],
+            words: &["archive", "--yes", "--older-than", "1000d"],
             mail: &all,
             stays: &young,
             says,
@@ -282,7 +287,11 @@ fn room_that_is_gone_when_what_stays_comes_back_is_waited_for() {
         fs::write(scratch.mailbox(), &mail).unwrap();
         let (name, mailbox) = (user_name(), scratch.mailbox());
         let mut words = vec!["spool", word, &name, flags];
-        words.push(if word == "archive" { "1000d" } else { "--execute" });
+        words.extend(if word == "archive" {
+            &["1000d", "--yes"][..]
+        } else {
+            &["--yes"]
+        });
         let inject = format!(
             "-o /dev/null -P '{}' -e trace=write -e inject=write:error=ENOSPC:when=1+",
             mailbox.display()
@@ -330,7 +339,7 @@ fn no_room_for_the_journal_changes_nothing_whoever_says_so() {
             let scratch = scratch();
             fs::write(scratch.mailbox(), &all).unwrap();
             let name = user_name();
-            let arguments = ["spool", "archive", &name, "--older-than", "1000d"];
+            let arguments = ["spool", "archive", "--yes", &name, "--older-than", "1000d"];
             let journal = scratch.path("spool").join(format!(".{name}.spoolguard-cut.new"));
             let line = format!(
                 "exec strace -f -o /dev/null -P '{}' -e trace=write -e inject=write:error={error}:when={when} \"$@\"",

@@ -52,13 +52,14 @@ fn everything(scratch: &Scratch, messages: u64) {
     let (flat, each) = (32, 32 + messages * 80 / (1 << 20));
     run(scratch, &["spool", "list", &mailbox], flat);
     run(scratch, &["inspect", &mailbox], flat);
-    run(scratch, &["spool", "sweep", &name], flat);
-    run(scratch, &["spool", "sweep", &name, "--duplicates"], each);
+    run(scratch, &["spool", "sweep", &name, "--dry-run"], flat);
+    run(scratch, &["spool", "sweep", &name, "--duplicates", "--dry-run"], each);
     run(
         scratch,
         &[
             "spool",
             "archive",
+            "--yes",
             &name,
             "--older-than",
             "1000d",
@@ -68,10 +69,10 @@ fn everything(scratch: &Scratch, messages: u64) {
         each,
     );
     let archive = scratch.files("archives")[0].display().to_string();
-    run(scratch, &["spool", "restore", "--list", &archive], flat);
-    run(scratch, &["spool", "restore", &archive], each);
+    run(scratch, &["spool", "restore", "--yes", "--list", &archive], flat);
+    run(scratch, &["spool", "restore", "--yes", &archive], each);
     assert_eq!(fs::metadata(scratch.mailbox()).unwrap().len(), bytes);
-    run(scratch, &["spool", "archive", &name, "--all-mail"], flat);
+    run(scratch, &["spool", "archive", "--yes", &name, "--all-mail"], flat);
     assert!(scratch.mail().is_empty());
 }
 

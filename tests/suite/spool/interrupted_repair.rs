@@ -28,7 +28,7 @@ enum Mender {
 fn mender<'a>(scratch: &'a Scratch, mender: Mender, name: &str) -> Run<'a> {
     match mender {
         Mender::Delivery => scratch.deliver(ORDINARY),
-        Mender::Archive => scratch.run(&["spool", "archive", name, "--older-than", "1000d"]),
+        Mender::Archive => scratch.run(&["spool", "archive", "--yes", name, "--older-than", "1000d"]),
     }
 }
 
@@ -69,7 +69,7 @@ fn killed_twice(first: usize, second: usize) {
     }
     let parts = parts();
     let name = user_name();
-    let arguments = ["spool", "archive", &name, "--older-than", "1000d"];
+    let arguments = ["spool", "archive", "--yes", &name, "--older-than", "1000d"];
     let all = calls(&parts.concat(), &arguments);
     // From the moment when the journal gets its name.
     let commit = all.iter().rposition(|(call, _)| call == "rename").unwrap();

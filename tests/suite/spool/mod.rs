@@ -1,6 +1,7 @@
 //! Mailbox maintenance: list, archive, sweep, restore.
 
 pub mod archive;
+mod consent;
 pub mod disk_full;
 pub mod huge_mailboxes;
 pub mod interrupted_repair;

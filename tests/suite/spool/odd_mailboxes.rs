@@ -17,9 +17,9 @@ use crate::support::{Scratch, contains, messages, user_name};
 const COMMANDS: [&[&str]; 5] = [
     &["spool", "list"],
     &["inspect"],
-    &["spool", "archive", "--all-mail"],
-    &["spool", "sweep", "--duplicates", "--execute"],
-    &["spool", "sweep", "--rescue", "--execute"],
+    &["spool", "archive", "--yes", "--all-mail"],
+    &["spool", "sweep", "--duplicates", "--yes"],
+    &["spool", "sweep", "--rescue", "--yes"],
 ];
 
 #[test]
@@ -54,7 +54,7 @@ fn links_and_what_is_no_file_are_named_and_left_alone_by_each_command() {
     fs::write(&archive, stored(5, OLD, "")).unwrap();
     for name in ["shadow", "link", "two", "fifo"] {
         let ended = scratch
-            .run(&["spool", "restore", archive.to_str().unwrap(), "--mailbox"])
+            .run(&["spool", "restore", "--yes", archive.to_str().unwrap(), "--mailbox"])
             .with(&[spool.join(name).to_str().unwrap()])
             .go();
         ended.ends_with(1).mentions("cannot use as a mailbox");
@@ -92,7 +92,7 @@ fn names_that_are_trouble_elsewhere_are_none_here() {
             ended.check(archives.len() == 1, &format!("{archives:?}"));
             // What went comes back, into the mailbox of that name.
             let back = scratch
-                .run(&["spool", "restore", archives[0].to_str().unwrap()])
+                .run(&["spool", "restore", "--yes", archives[0].to_str().unwrap()])
                 .with(&["--mailbox", path.to_str().unwrap()])
                 .go();
             back.ends_with(0);
@@ -100,7 +100,7 @@ fn names_that_are_trouble_elsewhere_are_none_here() {
             let want = if command.contains(&"sweep") { 2 } else { 3 };
             assert_eq!(messages(&fs::read(&path).unwrap()).len(), want, "{name:?} {command:?}");
             let listed = scratch
-                .run(&["spool", "restore", "--list", archives[0].to_str().unwrap()])
+                .run(&["spool", "restore", "--yes", "--list", archives[0].to_str().unwrap()])
                 .go();
             listed
                 .ends_with(0)
@@ -182,7 +182,9 @@ fn a_mailbox_that_grows_faster_than_it_is_read_holds_no_command() {
     let over = AtomicBool::new(false);
     let ended = std::thread::scope(|scope| {
         scope.spawn(|| grow(&scratch, &over));
-        let ended = scratch.run(&["spool", "restore", archive.to_str().unwrap()]).go();
+        let ended = scratch
+            .run(&["spool", "restore", "--yes", archive.to_str().unwrap()])
+            .go();
         over.store(true, Ordering::Relaxed);
         ended
     });
@@ -217,7 +219,9 @@ fn a_mailbox_that_grows_without_end_is_given_up_and_left_alone() {
                     std::thread::sleep(Duration::from_millis(5));
                 }
             });
-            let ended = scratch.run(&["spool", "restore", archive.to_str().unwrap()]).go();
+            let ended = scratch
+                .run(&["spool", "restore", "--yes", archive.to_str().unwrap()])
+                .go();
             over.store(true, Ordering::Relaxed);
             ended
         });

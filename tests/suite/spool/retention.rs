@@ -39,7 +39,7 @@ fn nothing_is_removed_unless_somebody_said_so() {
     for name in &old {
         fs::write(scratch.path("archives").join(name), [0; 100]).unwrap();
     }
-    let archive = || scratch.run(&["spool", "archive", "--all-mail", &user]).go();
+    let archive = || scratch.run(&["spool", "archive", "--yes", "--all-mail", &user]).go();
     for more in 1..=2 {
         fs::write(scratch.mailbox(), ONE).unwrap();
         archive().ends_with(0);
@@ -60,7 +60,7 @@ fn a_run_that_sees_the_clock_jump_removes_nothing() {
         }
         let run = |count: usize| {
             fs::write(scratch.mailbox(), ONE).unwrap();
-            let ended = scratch.run(&["spool", "archive", "--all-mail", &user]).go();
+            let ended = scratch.run(&["spool", "archive", "--yes", "--all-mail", &user]).go();
             ended.ends_with(0);
             ended.check(
                 scratch.files("archives").len() == count,
@@ -82,7 +82,7 @@ fn an_archive_from_the_future_keeps_all_others() {
     for name in ["20200101T000000Z", "20990101T000000Z"] {
         fs::write(scratch.path("archives").join(format!("{user}-{name}.gz")), b"x").unwrap();
     }
-    let ended = scratch.run(&["spool", "archive", "--all-mail", &user]).go();
+    let ended = scratch.run(&["spool", "archive", "--yes", "--all-mail", &user]).go();
     ended.ends_with(0);
     ended.mentions("the clock may be behind");
     assert_eq!(scratch.files("archives").len(), 3);
@@ -95,7 +95,7 @@ fn what_goes_is_said_before_it_goes() {
     yesterday(&scratch);
     let old = format!("{user}-20200101T000000Z.gz");
     fs::write(scratch.path("archives").join(&old), b"x").unwrap();
-    let arguments = ["spool", "archive", "--all-mail", &user];
+    let arguments = ["spool", "archive", "--yes", "--all-mail", &user];
     let ended = scratch.run(&arguments).with(&["--dry-run"]).go();
     ended.ends_with(0);
     let said = |ended: &Ended<'_>, words: &str| {
@@ -146,7 +146,7 @@ fn the_oldest_archives_of_this_user_go_and_nothing_else() {
             scratch.path("archives").join(format!("{user}-19990101T000000Z.gz")),
         )
         .unwrap();
-        let ended = scratch.run(&["spool", "archive", "--all-mail", &user]).go();
+        let ended = scratch.run(&["spool", "archive", "--yes", "--all-mail", &user]).go();
         ended.ends_with(0);
         let files = scratch.files("archives");
         for name in &others {
@@ -172,7 +172,7 @@ fn young_archives_stay_however_many_they_are() {
     for count in 1..=3 {
         fs::write(scratch.mailbox(), ONE).unwrap();
         scratch
-            .run(&["spool", "archive", "--all-mail", &user])
+            .run(&["spool", "archive", "--yes", "--all-mail", &user])
             .go()
             .ends_with(0);
         assert_eq!(scratch.files("archives").len(), count);
@@ -189,7 +189,7 @@ fn the_one_just_made_stays_however_little_may_be_kept() {
     for _ in 0..3 {
         fs::write(scratch.mailbox(), ONE).unwrap();
         scratch
-            .run(&["spool", "archive", "--all-mail", &user])
+            .run(&["spool", "archive", "--yes", "--all-mail", &user])
             .go()
             .ends_with(0);
         let files = scratch.files("archives");
@@ -197,7 +197,7 @@ fn the_one_just_made_stays_however_little_may_be_kept() {
         let back = scratch.path("back");
         let (archive, mbox) = (files[0].to_str().unwrap(), back.to_str().unwrap());
         scratch
-            .run(&["spool", "restore", archive, "--mailbox", mbox])
+            .run(&["spool", "restore", "--yes", archive, "--mailbox", mbox])
             .go()
             .ends_with(0);
         assert_eq!(fs::read(&back).unwrap(), ONE);
@@ -211,7 +211,15 @@ fn a_directory_that_is_named_by_hand_is_not_tidied() {
     let to = scratch.path("elsewhere");
     fs::create_dir(&to).unwrap();
     fs::write(to.join(format!("{user}-20200101T000000Z.gz")), b"x").unwrap();
-    let arguments = ["spool", "archive", "--all-mail", &user, "--to", to.to_str().unwrap()];
+    let arguments = [
+        "spool",
+        "archive",
+        "--yes",
+        "--all-mail",
+        &user,
+        "--to",
+        to.to_str().unwrap(),
+    ];
     scratch.run(&arguments).go().ends_with(0);
     assert_eq!(scratch.files("elsewhere").len(), 2);
     assert!(scratch.files("archives").is_empty());

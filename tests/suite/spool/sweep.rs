@@ -49,28 +49,29 @@ fn a_sweep_says_what_it_would_take_and_takes_it_when_it_is_told_to() {
     for (flags, goes) in cases {
         let scratch = guarded();
         let parts = mailbox(&scratch);
-        for more in [&[][..], &["--execute", "--dry-run"]] {
+        for more in [&[][..], &["--yes", "--dry-run"]] {
             let ended = scratch
                 .run(&["spool", "sweep", &user_name()])
                 .with(flags)
                 .with(more)
                 .go();
-            ended.ends_with(0);
+            ended.ends_with(i32::from(more.is_empty()));
             let said = String::from_utf8_lossy(&ended.stdout).into_owned();
+            let noun = if goes.len() == 1 { "message" } else { "messages" };
             assert!(
-                said.contains(&format!("would take {} messages", goes.len())),
+                said.contains(&format!("would take {} {noun}", goes.len())),
                 "{flags:?}: {said}"
             );
             if goes.contains(&1) {
                 assert!(said.contains("about b@b.test (2), c@c.test (1)"), "{said}");
                 assert!(said.contains("from MAILER-DAEMON (3)"), "{said}");
             }
-            assert_eq!(said.contains("--execute does it"), more.is_empty(), "{said}");
+            assert_eq!(said.contains("--yes does it"), more.is_empty(), "{said}");
             same(&scratch.mail(), parts.concat().as_bytes());
             assert!(scratch.files("archives").is_empty());
         }
         scratch
-            .run(&["spool", "sweep", &user_name(), "--execute"])
+            .run(&["spool", "sweep", &user_name(), "--yes"])
             .with(flags)
             .go()
             .ends_with(0);
@@ -79,10 +80,7 @@ fn a_sweep_says_what_it_would_take_and_takes_it_when_it_is_told_to() {
         same(&scratch.mail(), of(&stays).as_bytes());
         same(&archived(&scratch), of(&went).as_bytes());
         // Nothing is left to take.
-        let again = scratch
-            .run(&["spool", "sweep", &user_name(), "--execute"])
-            .with(flags)
-            .go();
+        let again = scratch.run(&["spool", "sweep", &user_name(), "--yes"]).with(flags).go();
         again.ends_with(0);
         assert!(String::from_utf8_lossy(&again.stdout).contains("nothing to take"));
         assert_eq!(scratch.files("archives").len(), 1);
@@ -99,7 +97,7 @@ fn a_sweep_by_age_leaves_what_is_younger() {
             "spool",
             "sweep",
             &user_name(),
-            "--execute",
+            "--yes",
             "--duplicates",
             "--older-than",
             "3650d",
@@ -139,7 +137,7 @@ fn no_letter_goes_with_a_report_whatever_separates_them() {
         ];
         fs::write(scratch.mailbox(), parts.concat()).unwrap();
         let ended = scratch
-            .run(&["spool", "sweep", &user_name(), "--bounces", "--execute"])
+            .run(&["spool", "sweep", &user_name(), "--bounces", "--yes"])
             .go();
         ended.ends_with(0);
         let stays = [&*parts[0], &*parts[2], &*parts[3], &*parts[4]].concat();
@@ -163,12 +161,12 @@ fn a_report_in_which_a_letter_may_begin_stays_and_is_named() {
         let at = (parts[0].len() + parts[1].len() - line.len()).to_string();
         let shown = line.lines().next().unwrap();
         let mut run = vec!["spool", "sweep", &name, "--bounces"];
-        for execute in [&[][..], &["--execute"]] {
+        for execute in [&[][..], &["--yes"]] {
             run.extend(execute);
             let ended = scratch.run(&run).go();
-            ended.ends_with(0);
+            ended.ends_with(i32::from(execute.is_empty()));
             let said = String::from_utf8_lossy(&ended.stdout).into_owned();
-            let message = format!("the message at byte {} stays", parts[0].len());
+            let message = format!("the message at byte {} remains", parts[0].len());
             assert!(
                 said.contains(&message) && said.contains(&at) && said.contains(shown),
                 "{said}"
@@ -191,7 +189,7 @@ fn a_report_in_which_a_letter_may_begin_stays_and_is_named() {
         );
         // All mail is all mail, wherever a message begins.
         let all = scratch
-            .run(&["spool", "archive", &name, "--all-mail", "--dry-run"])
+            .run(&["spool", "archive", "--yes", &name, "--all-mail", "--dry-run"])
             .go();
         all.ends_with(0);
         assert!(String::from_utf8_lossy(&all.stdout).contains("would take 2 messages"));

@@ -491,6 +491,32 @@ impl<'a> Run<'a> {
         }
     }
 
+    /// Runs it on a terminal, where somebody types `answer` once `question` is there; returns the status and everything that the
+    /// terminal shows.
+    #[track_caller]
+    pub fn on_a_terminal(self, question: &str, answer: &str) -> (Option<i32>, String) {
+        let pty = nix::pty::openpty(None, None).unwrap();
+        let terminal = || Stdio::from(pty.slave.try_clone().unwrap());
+        let mut child = {
+            let mut command = self.command();
+            command.stdin(terminal()).stdout(terminal()).stderr(terminal());
+            command.spawn().unwrap()
+        };
+        drop(pty.slave);
+        let mut master = File::from(pty.master);
+        let (mut shown, mut part, mut is_answered) = (Vec::new(), [0; 4096], false);
+        // An error says that nobody has it open any more.
+        while let Ok(count @ 1..) = master.read(&mut part) {
+            shown.extend_from_slice(&part[..count]);
+            if !is_answered && contains(&shown, question.as_bytes()) {
+                master.write_all(answer.as_bytes()).unwrap();
+                is_answered = true;
+            }
+        }
+        let status = child.wait().unwrap();
+        (status.code(), String::from_utf8_lossy(&shown).into_owned())
+    }
+
     /// Runs it to its end.
     #[track_caller]
     pub fn go(self) -> Ended<'a> {

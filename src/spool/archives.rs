@@ -1,0 +1,188 @@
+//! The archives that there are: `spoolguard spool archives` lists them, and a restore finds them by a user's name. Looks at names alone;
+//! what was not named by `archive/retention.rs` is no archive here.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use nix::unistd::Uid;
+use serde::Serialize;
+
+use crate::archive::retention::{ArchiveLabel, read_name};
+use crate::archive::{names, retention};
+use crate::deliver::context;
+use crate::error::{Category, Error, Status};
+use crate::escape::visible;
+use crate::output::json::write_line;
+use crate::output::sizes::short_size;
+use crate::output::{OutputForm, print_line, shell};
+use crate::spool::context::SpoolRun;
+use crate::sys::account;
+
+/// One archive.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct ListedArchive {
+    label: ArchiveLabel,
+    path: PathBuf,
+    bytes: u64,
+}
+
+/// The keys are a promise.
+#[derive(Serialize)]
+struct ArchiveLine<'a> {
+    user: &'a str,
+    made: String,
+    size: u64,
+    path: String,
+}
+
+/// Runs the command: 0, or 1 when there is no archive.
+///
+/// # Errors
+/// When a directory of archives cannot be read.
+pub fn run(care: &SpoolRun, user: Option<&str>, form: OutputForm) -> Result<Status, Error> {
+    let found = find(care, user)?;
+    match form {
+        OutputForm::Json => {
+            for archive in &found {
+                let line = ArchiveLine {
+                    user: &archive.label.user,
+                    made: made(archive, 'T', "Z"),
+                    size: archive.bytes,
+                    path: archive.path.display().to_string(),
+                };
+                let _ = write_line(&mut io::stdout(), &line);
+            }
+        }
+        OutputForm::Text => text(care, user, &found),
+    }
+    Ok(if found.is_empty() { Status::Wrong } else { Status::Done })
+}
+
+fn text(care: &SpoolRun, user: Option<&str>, found: &[ListedArchive]) {
+    if found.is_empty() {
+        let whose = user.map_or_else(String::new, |user| format!(" of {}", visible(user)));
+        let dirs: Vec<_> = dirs(care).iter().map(|dir| shell::quoted(dir)).collect();
+        print_line(&format!("no archives{whose} in {}", dirs.join(" or ")));
+        return;
+    }
+    let width = found.iter().map(|archive| archive.label.user.len()).max().unwrap_or(0);
+    for archive in found {
+        print_line(&format!(
+            "{:width$}  {}  {:>6}  {}",
+            archive.label.user,
+            made(archive, ' ', " UTC"),
+            short_size(archive.bytes),
+            shell::quoted(&archive.path)
+        ));
+    }
+}
+
+/// When it was made, in UTC.
+fn made(archive: &ListedArchive, between: char, zone: &str) -> String {
+    match time::OffsetDateTime::from_unix_timestamp(archive.label.made) {
+        Ok(at) => format!(
+            "{:04}-{:02}-{:02}{between}{:02}:{:02}:{:02}{zone}",
+            at.year(),
+            u8::from(at.month()),
+            at.day(),
+            at.hour(),
+            at.minute(),
+            at.second()
+        ),
+        Err(_) => format!("@{}", archive.label.made),
+    }
+}
+
+/// Where whoever runs this may find archives: the configured directory, and the own one of a user.
+fn dirs(care: &SpoolRun) -> Vec<PathBuf> {
+    let mut dirs = vec![PathBuf::from(&care.config.archive.dir)];
+    if !Uid::effective().is_root() {
+        dirs.extend(context::state_dir(&care.config, &care.runner).map(|dir| dir.join("archive")));
+    }
+    dirs
+}
+
+/// The archives of a user, or of everybody: by user, the newest first. A user without a say in it hears of the own ones alone.
+fn find(care: &SpoolRun, user: Option<&str>) -> Result<Vec<ListedArchive>, Error> {
+    let own = (!Uid::effective().is_root()).then(|| care.runner.name.clone());
+    let user = user.map(str::to_owned).or(own).map(|user| names::safe(&user));
+    let mut found = Vec::new();
+    for dir in dirs(care) {
+        let entries = match dir.read_dir() {
+            Ok(entries) => entries,
+            Err(e) if e.kind() == io::ErrorKind::NotFound => continue,
+            // What others keep in it is none of this user's business.
+            Err(e) if e.kind() == io::ErrorKind::PermissionDenied && !Uid::effective().is_root() => continue,
+            Err(e) => return Err(Error::io("read archive directory", &dir, &e)),
+        };
+        for entry in entries {
+            let entry = entry.map_err(|e| Error::io("read archive directory", &dir, &e))?;
+            let Some(label) = read_name(&entry.file_name()) else {
+                continue;
+            };
+            let stat = entry.metadata().ok().filter(std::fs::Metadata::is_file);
+            let Some(stat) = stat.filter(|_| user.as_ref().is_none_or(|user| *user == label.user)) else {
+                continue;
+            };
+            found.push(ListedArchive {
+                label,
+                path: entry.path(),
+                bytes: stat.len(),
+            });
+        }
+    }
+    found.sort_by(|a, b| {
+        let key = |found: &ListedArchive| (found.label.made, found.label.nth);
+        a.label.user.cmp(&b.label.user).then_with(|| key(b).cmp(&key(a)))
+    });
+    Ok(found)
+}
+
+/// What words name: archives, and an error for each word that names none.
+#[must_use]
+pub fn resolve_all(care: &SpoolRun, words: &[PathBuf]) -> (Vec<PathBuf>, Vec<Error>) {
+    let (mut paths, mut errors) = (Vec::new(), Vec::new());
+    for word in words {
+        match resolve(care, word) {
+            Ok(path) => paths.push(path),
+            Err(e) => errors.push(e),
+        }
+    }
+    (paths, errors)
+}
+
+/// The archive that a word names: a path, which has a slash in it; the newest one of a user; the name of an archive, here or in the
+/// directory of archives; any other file here. A user comes before a file: in `/var/mail` there is a mailbox of that name.
+///
+/// # Errors
+/// When it names none.
+fn resolve(care: &SpoolRun, word: &Path) -> Result<PathBuf, Error> {
+    let is_path = word.as_os_str().as_encoded_bytes().contains(&b'/');
+    let is_here = word.symlink_metadata().is_ok();
+    let name = match word.to_str() {
+        Some(name) if !is_path => name,
+        Some(_) | None => return Ok(word.to_owned()),
+    };
+    if retention::read_name(word.as_os_str()).is_some() && !is_here {
+        let known = dirs(care).into_iter().map(|dir| dir.join(word));
+        let there = known.into_iter().find(|path| path.symlink_metadata().is_ok());
+        return Ok(there.unwrap_or_else(|| word.to_owned()));
+    }
+    if !account::is_user_name(name) {
+        return Ok(word.to_owned());
+    }
+    let newest = find(care, Some(name))?.into_iter().next().map(|archive| archive.path);
+    newest.or_else(|| is_here.then(|| word.to_owned())).ok_or_else(|| {
+        let dirs: Vec<_> = dirs(care).iter().map(|dir| dir.display().to_string()).collect();
+        let cause = format!(
+            "there is no such file, and no archive of such a user in {}",
+            dirs.join(" or ")
+        );
+        let hint = if Uid::effective().is_root() {
+            "what a user's own run archived may lie in the user's state directory, below archive; name its path"
+        } else {
+            "spoolguard spool archives lists yours"
+        };
+        Error::new(Category::Configuration, "restore", name, cause).hint(hint)
+    })
+}

@@ -1,0 +1,126 @@
+//! What `archive` and `sweep` have in common: one mailbox after another, the plan of all of them first, a question, the work, the sum. A
+//! mailbox that cannot be done does not stop the others.
+
+use std::time::Duration;
+
+use time::OffsetDateTime;
+
+use crate::cli::spool::{Packing, What};
+use crate::error::{Error, Status};
+use crate::output::OutputForm;
+use crate::output::sizes::{counted, messages};
+use crate::spool::choose::Wanted;
+use crate::spool::consent::{Consent, Decision};
+use crate::spool::context::SpoolRun;
+use crate::spool::move_out::MoveOut;
+use crate::spool::report::{BatchSum, Report};
+use crate::spool::select;
+use crate::spool::select::{FoundMailbox, SelectedMailbox};
+use crate::spool::taken::{MoveMode, MoveOutcome};
+use crate::sys::deadline::ReadLimit;
+
+/// For how long one of all mailboxes is read. Its user decides how large it is, and the others wait; by itself it has all the time it takes.
+const MAILBOX_TIME: Duration = Duration::from_secs(60 * 60);
+
+/// What is taken out of which mailboxes.
+#[derive(Clone, Copy, Debug)]
+pub struct Batch<'a> {
+    /// What holds for the run.
+    pub care: &'a SpoolRun,
+    /// Which mailboxes.
+    pub what: &'a What,
+    /// Where to.
+    pub packing: &'a Packing,
+    /// Which mail.
+    pub wanted: &'a Wanted,
+    /// Whether somebody has to be asked.
+    pub consent: Consent,
+    /// What is printed.
+    pub form: OutputForm,
+}
+
+/// A mailbox of the plan.
+struct Planned {
+    spool: SelectedMailbox,
+    messages: u64,
+}
+
+impl Batch<'_> {
+    /// Does it, `date` being when the run began: 0, or 1 when a mailbox could not be done or nothing was done for want of a yes.
+    ///
+    /// # Errors
+    /// When the mailboxes cannot be found at all, or somebody asked the run to stop.
+    pub fn run(&self, date: OffsetDateTime) -> Result<Status, Error> {
+        let report = Report::new(self.form, self.care.detail, self.wanted.inside);
+        let mut sum = BatchSum::default();
+        let mut plan = Vec::new();
+        let first = match self.consent {
+            Consent::Given => MoveMode::Execute,
+            Consent::Ask | Consent::DryRun => MoveMode::Rehearse,
+        };
+        for found in select::find(self.what, &self.care.config)? {
+            if let Some(planned) = self.one(found, first, date, &report, &mut sum)? {
+                plan.push(planned);
+            }
+        }
+        let mut ended = Status::Done;
+        if !plan.is_empty() {
+            let all = plan.iter().map(|planned| planned.messages).sum();
+            let from = counted(plan.len() as u64, "mailbox", "mailboxes");
+            let question = format!("Take {} out of {from}?", messages(all));
+            match self.consent.decide(&question, "nothing was taken out", self.form) {
+                Decision::Proceed => {
+                    sum.plan_is_carried_out();
+                    for Planned { spool, .. } in plan {
+                        self.one(Ok(spool), MoveMode::Execute, date, &report, &mut sum)?;
+                    }
+                }
+                Decision::Leave { status, last_line } => {
+                    sum.undone = Some(last_line);
+                    ended = status;
+                }
+            }
+        }
+        report.sum(&sum);
+        Ok(if sum.failed > 0 { Status::Wrong } else { ended })
+    }
+
+    /// One mailbox, and one line about it. Returns what would be taken.
+    fn one(
+        &self,
+        found: FoundMailbox,
+        mode: MoveMode,
+        date: OffsetDateTime,
+        report: &Report,
+        sum: &mut BatchSum,
+    ) -> Result<Option<Planned>, Error> {
+        let care = self.care;
+        care.deadline.check("go on", "with the other mailboxes")?;
+        if self.what.all {
+            care.reading.set(ReadLimit::within(MAILBOX_TIME));
+        }
+        let taken = found.and_then(|spool| {
+            let taken = MoveOut::new(care, self.packing, &spool, self.wanted, date)?.run(mode, report)?;
+            Ok((spool, taken))
+        });
+        match taken {
+            Ok((spool, taken)) => {
+                report.mailbox(&spool, &taken);
+                sum.add(&taken);
+                Ok(match taken {
+                    MoveOutcome::Would(choice, _) => Some(Planned {
+                        spool,
+                        messages: choice.messages,
+                    }),
+                    MoveOutcome::Nothing(_) | MoveOutcome::Done { .. } => None,
+                })
+            }
+            Err(e) => {
+                sum.failed += 1;
+                tracing::error!(note = e.to_string());
+                report.error(&e);
+                Ok(None)
+            }
+        }
+    }
+}

@@ -1,0 +1,38 @@
+//! What becomes of the messages that a command takes out of one mailbox: data alone.
+
+use std::time::Duration;
+
+use crate::archive::publish::PublishedArchive;
+use crate::spool::choose::ChosenMessages;
+use crate::spool::merge::MergeTally;
+
+/// What became of it.
+#[derive(Debug)]
+pub enum MoveOutcome {
+    /// No message was chosen.
+    Nothing(ChosenMessages),
+    /// These would be taken, and of what their reports carry so much put back.
+    Would(ChosenMessages, MergeTally),
+    /// These were.
+    Done {
+        /// The messages.
+        choice: ChosenMessages,
+        /// Where they are.
+        archive: PublishedArchive,
+        /// The mailbox's length now, in bytes.
+        stay_bytes: u64,
+        /// For how long the mailbox was locked.
+        held: Duration,
+        /// What of the messages inside the reports was put back.
+        back: MergeTally,
+    },
+}
+
+/// Whether to do it, or to find out what would be done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MoveMode {
+    /// Do it.
+    Execute,
+    /// Find out what would be done.
+    Rehearse,
+}
