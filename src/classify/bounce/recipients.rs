@@ -217,11 +217,10 @@ pub fn failed_recipients(
     if let (Some(fate), [only]) = (report.recipients.first(), recipients.as_mut_slice()) {
         only.action = fate.action.clone();
         only.status = fate.status.clone().or(only.status.take());
-        only.class = match fate.class {
-            FailureClass::Neither if has_failed(fate) => {
-                class_of(fate.status.as_deref(), fate.diagnostic.as_deref().unwrap_or_default())
-            }
-            class => class,
+        only.class = if fate.class == FailureClass::Neither && has_failed(fate) {
+            class_of(fate.status.as_deref(), fate.diagnostic.as_deref().unwrap_or_default())
+        } else {
+            fate.class
         };
     }
     recipients
