@@ -92,7 +92,7 @@ fn is_administrators(arguments: &[OsString]) -> bool {
             "--config" => drop(words.next()),
             "-v" | "-vv" | "--verbose" | "--dry-run" => {}
             _ if word.starts_with("--config=") => {}
-            "inspect" | "replay" | "spool" | "status" | "doctor" | "config" | "help" => return true,
+            "inspect" | "policy" | "replay" | "spool" | "status" | "doctor" | "config" | "help" => return true,
             // Behind an unknown flag, the next word may be its value: a user can be called "status".
             _ => return false,
         }

@@ -37,6 +37,9 @@ _spoolguard() {
             spoolguard,inspect)
                 cmd="spoolguard__subcmd__inspect"
                 ;;
+            spoolguard,policy)
+                cmd="spoolguard__subcmd__policy"
+                ;;
             spoolguard,replay)
                 cmd="spoolguard__subcmd__replay"
                 ;;
@@ -84,6 +87,9 @@ _spoolguard() {
                 ;;
             spoolguard__subcmd__help,inspect)
                 cmd="spoolguard__subcmd__help__subcmd__inspect"
+                ;;
+            spoolguard__subcmd__help,policy)
+                cmd="spoolguard__subcmd__help__subcmd__policy"
                 ;;
             spoolguard__subcmd__help,replay)
                 cmd="spoolguard__subcmd__help__subcmd__replay"
@@ -158,7 +164,7 @@ _spoolguard() {
 
     case "${cmd}" in
         spoolguard)
-            opts="-n -v -h -V --config --dry-run --verbose --help --version deliver forward filter inspect replay status spool doctor config help"
+            opts="-n -v -h -V --config --dry-run --verbose --help --version deliver forward filter policy inspect replay status spool doctor config help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -454,7 +460,7 @@ _spoolguard() {
             return 0
             ;;
         spoolguard__subcmd__help)
-            opts="deliver forward filter inspect replay status spool doctor config help"
+            opts="deliver forward filter policy inspect replay status spool doctor config help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -580,6 +586,20 @@ _spoolguard() {
             return 0
             ;;
         spoolguard__subcmd__help__subcmd__inspect)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        spoolguard__subcmd__help__subcmd__policy)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -737,6 +757,28 @@ _spoolguard() {
                     return 0
                     ;;
                 -f)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        spoolguard__subcmd__policy)
+            opts="-n -v -h --size --opensmtpd --json --config --dry-run --verbose --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --size)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -10,12 +10,12 @@ use std::path::PathBuf;
 use crate::cli::{AppendTarget, Cli, Command, Everywhere};
 use crate::config::location::MailStore;
 
-/// What was typed, if it is `deliver` or `forward` in a plain form; none leaves it to clap.
+/// What was typed, if it is `deliver`, `forward` or `policy` in a plain form; none leaves it to clap.
 #[must_use]
 pub fn read(arguments: &[OsString]) -> Option<Cli> {
     let mut words = arguments.iter().skip(1).map(|word| word.to_str());
     let (mut everywhere, mut target) = (Everywhere::default(), AppendTarget::default());
-    let (mut command, mut keep, mut addresses) = (None, false, Vec::new());
+    let (mut command, mut keep, mut opensmtpd, mut addresses) = (None, false, false, Vec::new());
     while let Some(word) = words.next() {
         let word = word?;
         let (flag, attached) = match word.split_once('=') {
@@ -30,7 +30,10 @@ pub fn read(arguments: &[OsString]) -> Option<Cli> {
         match (command, flag) {
             (_, "--config") => set_path(&mut everywhere.config, value()?)?,
             (_, "-n" | "--dry-run") if attached.is_none() && !everywhere.dry_run => everywhere.dry_run = true,
-            (None, "deliver" | "forward") => command = Some(word),
+            (None, "deliver" | "forward" | "policy") => command = Some(word),
+            (Some("policy"), "--opensmtpd") if attached.is_none() && !opensmtpd => opensmtpd = true,
+            (Some("policy"), _) if !word.is_empty() && !word.starts_with('-') => addresses.push(word.to_owned()),
+            (Some("policy"), _) => return None,
             (Some(_), "-d" | "--user") => set(&mut target.who.user, value()?)?,
             (Some(_), "-a" | "--recipient") => set(&mut target.who.recipient, value()?)?,
             (Some(_), "-f" | "--sender") => set(&mut target.who.sender, value()?)?,
@@ -48,6 +51,13 @@ pub fn read(arguments: &[OsString]) -> Option<Cli> {
     }
     let command = match command? {
         "deliver" => Command::Deliver { target },
+        "policy" if addresses.len() > usize::from(!opensmtpd) => return None,
+        "policy" => Command::Policy {
+            address: addresses.pop(),
+            size: None,
+            opensmtpd,
+            json: false,
+        },
         _ if addresses.is_empty() => return None,
         _ => Command::Forward {
             addresses,
@@ -84,6 +94,10 @@ mod tests {
         "deliver",
         "forward",
         "filter",
+        "policy",
+        "--opensmtpd",
+        "--opensmtpd=1",
+        "--size",
         "status",
         "help",
         "--help",
@@ -151,6 +165,9 @@ mod tests {
             &["deliver", "-d", "a", "-a", "a@a.test", "-f", ""],
             &["deliver", "--user=a", "--recipient=a@a.test", "--sender=<>"],
             &["--config", "/etc/x.toml", "deliver", "-m", "/var/mail/x"],
+            &["policy"],
+            &["policy", "--opensmtpd"],
+            &["--config", "/etc/x.toml", "policy", "a@a.test"],
             &["forward", "b@b.test"],
             &["forward", "b@b.test", "c@c.test", "--keep"],
             &["forward", "--keep", "b@b.test", "-f", "s@s.test", "--dry-run"],
@@ -167,7 +184,7 @@ mod tests {
 
         #[test]
         fn whatever_it_reads_clap_reads_in_the_same_way(
-            first in select(&["deliver", "forward", "--dry-run", "--config"][..]),
+            first in select(&["deliver", "forward", "policy", "--dry-run", "--config"][..]),
             rest in collection::vec(select(WORDS), 0..7),
         ) {
             let line = line(&[&[first][..], &rest].concat());

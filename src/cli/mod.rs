@@ -103,6 +103,30 @@ pub enum Command {
         #[command(flatten)]
         who: Who,
     },
+    /// Answer whether mailboxes have room, while the client that sends is still there
+    ///
+    /// Without an address it answers an MTA on standard input and output: Postfix (check_policy_service), Exim (readsocket), OpenSMTPD. The
+    /// answer is DUNNO, or the reply of [policy] full.
+    ///
+    /// With an address it says what would be answered, and why: exits with 0 when nothing is known against a message, 1 when the mailbox is
+    /// full.
+    #[command(
+        after_help = "Examples:\n    spoolguard policy alice@example.org --size 2000000\n    In master.cf of Postfix:\n        policy unix - n n - 0 spawn user=nobody argv=/usr/bin/spoolguard policy\n    In smtpd.conf of OpenSMTPD:\n        filter \"quota\" proc-exec \"/usr/bin/spoolguard policy --opensmtpd\""
+    )]
+    Policy {
+        /// Ask about this address; without it, answer an MTA
+        #[arg(value_name = "ADDRESS", value_hint = ValueHint::EmailAddress, conflicts_with = "opensmtpd")]
+        address: Option<String>,
+        /// How large the message is, in bytes; -1 is unknown
+        #[arg(long, value_name = "N", requires = "address", allow_negative_numbers = true)]
+        size: Option<i64>,
+        /// Speak the filter protocol of OpenSMTPD
+        #[arg(long)]
+        opensmtpd: bool,
+        /// Print one JSON object a line
+        #[arg(long, requires = "address", help_heading = "Output")]
+        json: bool,
+    },
     /// Show what each message is, by which markers, and what would be done with it
     ///
     /// Reads messages, mboxes, maildirs and directories; changes nothing. Exits with 1 when something cannot be read.

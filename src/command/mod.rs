@@ -3,6 +3,7 @@
 pub mod config;
 pub mod filter;
 pub mod inspect;
+pub mod policy;
 pub mod replay;
 pub mod sources;
 pub mod status;
@@ -11,6 +12,7 @@ use crate::classify::policy::Copies;
 use crate::cli::spool::Agreement;
 use crate::cli::{AppendTarget, Cli, Command};
 use crate::command::inspect::Question;
+use crate::command::policy::PolicyRequest;
 use crate::command::status::Request;
 use crate::deliver;
 use crate::deliver::Errand;
@@ -41,6 +43,21 @@ pub fn run(cli: &Cli, group: Option<SetAside>) -> Status {
             who,
         ),
         Command::Filter { who } => filter::run(who, everywhere),
+        Command::Policy {
+            address,
+            size,
+            opensmtpd,
+            json,
+        } => {
+            let form = if *json { OutputForm::Json } else { OutputForm::Text };
+            let size_bytes = size.map_or(0, |size| u64::try_from(size).unwrap_or(0));
+            let talk = match address {
+                Some(address) => PolicyRequest::About(address.clone(), size_bytes, form),
+                None if *opensmtpd => PolicyRequest::OpenSmtpd,
+                None => PolicyRequest::Postfix,
+            };
+            policy::run(&talk, everywhere)
+        }
         Command::Inspect { paths, json, is, who } => {
             let question = Question {
                 paths: paths.clone(),

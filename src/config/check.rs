@@ -51,6 +51,11 @@ impl Config {
             &format!("expected at most {LONGEST_LOCK_TIMEOUT}: an MTA stops waiting for a delivery"),
         );
         unless(
+            is_refusal(&self.policy.full),
+            "policy.full",
+            "expected a reply such as \"552 5.2.2 mailbox is full\": ASCII, at most 200 characters, neither 421 nor 521",
+        );
+        unless(
             self.forward.sender != ForwardSender::Verp || !self.recipient_delimiter.is_empty(),
             "forward.sender",
             "expected \"self\" or \"original\", since recipient_delimiter names no character to set the token off",
@@ -77,6 +82,30 @@ impl Config {
         wrong.extend(self.destinations.check());
         wrong
     }
+}
+
+/// Tells whether an MTA can give this reply to a client: a code that refuses, an enhanced status code of the same class (RFC 3463), a text.
+/// On 421 and 521 MTAs end the session.
+fn is_refusal(reply: &str) -> bool {
+    let mut words = reply.splitn(3, ' ');
+    let (Some(code), Some(enhanced), Some(text)) = (words.next(), words.next(), words.next()) else {
+        return false;
+    };
+    let is_number =
+        |part: &str, most: usize| (1..=most).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_digit());
+    let mut parts = enhanced.split('.');
+    let class = parts.next().unwrap_or_default();
+    let rest: Vec<&str> = parts.collect();
+    reply.len() <= 200
+        && reply.bytes().all(|b| matches!(b, b' '..=b'~'))
+        && !text.trim().is_empty()
+        && code.len() == 3
+        && is_number(code, 3)
+        && matches!(class, "4" | "5")
+        && code.starts_with(class)
+        && !matches!(code, "421" | "521")
+        && rest.len() == 2
+        && rest.iter().all(|part| is_number(part, 3))
 }
 
 /// Tells whether there is a key, or a table of keys, of this name.
@@ -110,6 +139,14 @@ mod tests {
             ("[destinations]\nprobe = \"2d\"", "destinations.probe"),
             ("[destinations]\nquiet = \"0s\"", "destinations.quiet"),
             ("[destinations]\nforget_after = \"400d\"", "destinations.forget_after"),
+            ("[policy]\nfull = \"\"", "policy.full"),
+            ("[policy]\nfull = \"250 2.1.5 ok\"", "policy.full"),
+            ("[policy]\nfull = \"552 4.2.2 full\"", "policy.full"),
+            ("[policy]\nfull = \"552 full\"", "policy.full"),
+            ("[policy]\nfull = \"552 5.2.2 \"", "policy.full"),
+            ("[policy]\nfull = \"552 5.2.2 voll f\u{fc}r heute\"", "policy.full"),
+            ("[policy]\nfull = \"552 5.2.2 full\\naction=OK\"", "policy.full"),
+            ("[policy]\nfull = \"421 4.2.2 full\"", "policy.full"),
         ] {
             let config: Config = toml::from_str(text).unwrap_or_else(|e| unreachable!("{e}"));
             let keys: Vec<_> = config.check().into_iter().map(|(key, _)| key).collect();

@@ -51,6 +51,8 @@ pub struct Config {
     pub mailbox: Mailbox,
     /// How full mailboxes may be.
     pub quota: Quota,
+    /// What is answered at RCPT time for a full mailbox.
+    pub policy: Policy,
     /// How mail is sent on.
     pub forward: Forward,
     /// When an address that mail is sent on to counts as dead.
@@ -147,6 +149,18 @@ pub struct Quota {
     pub users: BTreeMap<String, Ceiling>,
     /// Limits of the members of groups; the most generous wins.
     pub groups: BTreeMap<String, Ceiling>,
+}
+
+/// The `[policy]` table.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Policy {
+    /// The SMTP reply for a recipient whose mailbox is full (RFC 5321 section 4.2), with an enhanced status code (RFC 3463).
+    pub full: String,
+    /// How far beyond the limit of a mailbox recipients are still accepted.
+    pub grace: Size,
+    /// The domains whose recipients are users of this host; empty is any domain.
+    pub domains: Vec<String>,
 }
 
 /// The `[forward]` table.
@@ -272,6 +286,7 @@ impl Default for Config {
             guard: Guard::default(),
             mailbox: Mailbox::default(),
             quota: Quota::default(),
+            policy: Policy::default(),
             forward: Forward::default(),
             destinations: SuspensionSettings::default(),
             digest: Digest::default(),
@@ -321,6 +336,16 @@ impl Default for Quota {
             overflow_messages: 1000,
             users: BTreeMap::new(),
             groups: BTreeMap::new(),
+        }
+    }
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            full: "552 5.2.2 mailbox is full".to_owned(),
+            grace: Size::NONE,
+            domains: Vec::new(),
         }
     }
 }

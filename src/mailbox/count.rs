@@ -72,6 +72,17 @@ pub fn remember(file: &File, path: &Path, state_dir: &Path, messages: u64) {
     let _ = RememberedCount::of(file, messages).and_then(|memory| memory.save(&place(path, state_dir)));
 }
 
+/// The number that was noted for the mailbox as it is now; none where it has changed since, or nothing can be read. Opens no mailbox: for
+/// those who may only look.
+#[must_use]
+pub fn noted(path: &Path, state_dir: &Path) -> Option<u64> {
+    let stat = path.symlink_metadata().ok()?;
+    let memory = RememberedCount::load(&place(path, state_dir))?;
+    let is_same = (memory.device, memory.inode, memory.bytes) == (stat.dev(), stat.ino(), stat.len())
+        && memory.modified == modified_nanoseconds(&stat);
+    is_same.then_some(memory.messages)
+}
+
 fn place(path: &Path, state_dir: &Path) -> PathBuf {
     cache_file::place(path, &state_dir.join("tally"))
 }

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use crate::host::{Host, Peer, files_below};
 use crate::lab::{MailSystem, must};
+use crate::rcpt::Asks;
 
 /// Exim 4.
 pub struct Exim;
@@ -22,6 +23,26 @@ fn pipe(command: &str) -> String {
 
 "
     )
+}
+
+/// What may be sent here, before it is asked whether there is room.
+const RCPT: &str = "\
+acl_check_rcpt:
+  deny  domains = ! +local_domains
+        hosts   = ! +relay_from_hosts
+  require verify = recipient
+";
+
+/// The question, as `contrib/exim/policy` has it.
+fn asking(asks: Asks) -> String {
+    let text = include_str!("../../contrib/exim/policy");
+    let lines: Vec<&str> = text.lines().collect();
+    let mut parts = lines
+        .split(|line| line.starts_with('#') || line.is_empty())
+        .filter(|part| !part.is_empty());
+    let (socket, run) = (parts.next().unwrap(), parts.next().unwrap());
+    let asked = if asks == Asks::Run { run } else { socket };
+    format!("{}\n\n  accept\n", asked.join("\n"))
 }
 
 impl MailSystem for Exim {
@@ -96,6 +117,12 @@ CFILEMODE='644'
         }
         host.write("etc/exim4/conf.d/router/050_lab", &routers);
         host.write("etc/exim4/conf.d/transport/05_lab", &transports);
+        if let Some(asks) = host.asks {
+            host.write(
+                "etc/exim4/conf.d/acl/30_exim4-config_check_rcpt",
+                &format!("{}\n\n{}", RCPT, asking(asks)),
+            );
+        }
         must(&mut host.command(&["update-exim4.conf"]));
     }
 

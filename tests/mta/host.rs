@@ -10,6 +10,8 @@ use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
+use crate::rcpt::Asks;
+
 /// The spool's group in Debian.
 const MAIL_GID: u32 = 8;
 
@@ -36,6 +38,8 @@ pub struct Host {
     pub procmail: BTreeSet<String>,
     /// The delivery command of everyone else.
     pub mailbox_command: Option<String>,
+    /// How the mail system asks at RCPT whether there is room; it does not where nothing is set.
+    pub asks: Option<Asks>,
 }
 
 impl Host {
@@ -48,6 +52,7 @@ impl Host {
             commands: BTreeMap::new(),
             procmail: BTreeSet::new(),
             mailbox_command: None,
+            asks: None,
         };
         let name = format!("{}\n", host.peer.name);
         host.write("etc/hostname", &name);

@@ -23,6 +23,7 @@ mod lab;
 mod opensmtpd;
 mod package;
 mod postfix;
+mod rcpt;
 mod sendmail;
 mod stage;
 mod stories;

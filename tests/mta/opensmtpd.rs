@@ -8,6 +8,9 @@ use crate::lab::{MailSystem, must};
 /// OpenSMTPD 6.8.
 pub struct OpenSmtpd;
 
+/// What is asked at RCPT, as `contrib/opensmtpd` has it.
+const FILTER: &str = "filter \"quota\" proc-exec \"/usr/bin/spoolguard policy --opensmtpd\"\n";
+
 impl OpenSmtpd {
     /// Lists the envelopes in the queue, one a line, with their state.
     fn envelopes(host: &Host) -> Vec<String> {
@@ -27,9 +30,13 @@ impl MailSystem for OpenSmtpd {
 
     fn configure(&self, host: &Host, peers: &[Peer]) {
         let Peer { name, address } = &host.peer;
+        let (filter, by) = match host.asks {
+            None => ("", ""),
+            Some(_) => (FILTER, "filter \"quota\""),
+        };
         let mut text = format!(
-            "table aliases file:/etc/aliases
-listen on {address} hostname {name}
+            "{filter}table aliases file:/etc/aliases
+listen on {address} hostname {name} {by}
 "
         );
         let procmail = host.procmail.iter().map(|user| (user, "/usr/bin/procmail"));

@@ -34,6 +34,18 @@ anvil     unix  - - n -     1   anvil
 scache    unix  - - n -     1   scache
 ";
 
+/// The service that is asked at RCPT, as `contrib/postfix` has it.
+const POLICY: &str = "policy unix - n n - 0 spawn user=nobody argv=/usr/bin/spoolguard policy\n";
+
+/// The same in main.cf; the service ends soon when nobody asks, so that a scene comes to rest.
+const RESTRICTIONS: &str = "\
+smtpd_recipient_restrictions = reject_unauth_destination,
+    check_policy_service { unix:private/policy, timeout=10s, default_action=DUNNO }
+policy_time_limit = 3600s
+smtpd_policy_service_max_idle = 1s
+smtpd_policy_service_retry_delay = 1s
+";
+
 /// How Debian lets Postfix call procmail.
 const PROCMAIL: &str = "procmail -a \"$EXTENSION\"";
 
@@ -53,6 +65,10 @@ impl MailSystem for Postfix {
             .map(|(user, command)| format!("{user} {command}\n"))
             .collect();
         host.write("etc/postfix/commands", &commands);
+        let restrictions = match host.asks {
+            None => "",
+            Some(_) => RESTRICTIONS,
+        };
         host.write(
             "etc/postfix/main.cf",
             &format!(
@@ -73,10 +89,14 @@ alias_database =
 biff = no
 mailbox_command = {everyone}
 mailbox_command_maps = texthash:/etc/postfix/commands
-"
+{restrictions}"
             ),
         );
-        host.write("etc/postfix/master.cf", SERVICES);
+        let spawn = match host.asks {
+            None => "",
+            Some(_) => POLICY,
+        };
+        host.write("etc/postfix/master.cf", &format!("{SERVICES}{spawn}"));
     }
 
     fn start(&self, host: &Host) {
@@ -107,6 +127,7 @@ mailbox_command_maps = texthash:/etc/postfix/commands
             "showq",
             "anvil",
             "scache",
+            "spawn",
         ]
     }
 

@@ -7,6 +7,7 @@ use std::fs;
 use std::time::Duration;
 
 use crate::package;
+use crate::rcpt;
 use crate::stage::{Hook, Stage};
 
 /// One story.
@@ -232,6 +233,22 @@ pub const STORIES: &[Story] = &[
         delivers: true,
         only: &[],
         play: first_mailbox,
+    },
+    Story {
+        name: "rcpt-full",
+        title: "a full mailbox is refused at RCPT, and nobody gets a bounce",
+        hooks: &[DotForward],
+        delivers: true,
+        only: &["postfix", "exim", "opensmtpd"],
+        play: rcpt::play,
+    },
+    Story {
+        name: "rcpt-full-run",
+        title: "the same, with a program for each recipient",
+        hooks: &[DotForward],
+        delivers: true,
+        only: &["exim"],
+        play: rcpt::play_run,
     },
     Story {
         name: package::NAME,

@@ -1,4 +1,4 @@
-//! Delivering one message, and the commands that look at one: deliver, filter, inspect, status.
+//! Delivering one message, and the commands that look at one: deliver, filter, inspect, policy, status.
 
 pub mod auto_archive;
 pub mod config;
@@ -8,5 +8,6 @@ pub mod inspect;
 pub mod into_mailbox;
 pub mod overflow;
 pub mod owner;
+pub mod policy;
 pub mod quota;
 pub mod status;

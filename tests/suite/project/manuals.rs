@@ -37,7 +37,7 @@ fn every_command_and_flag_is_in_the_manual() {
     let manual = manual("spoolguard.1");
     let mut commands = listed(&[]);
     let known = [
-        "deliver", "forward", "filter", "inspect", "replay", "status", "spool", "doctor", "config",
+        "deliver", "forward", "filter", "policy", "inspect", "replay", "status", "spool", "doctor", "config",
     ];
     assert_eq!(commands, known, "a command that this test does not know");
     commands.extend(listed(&["spool"]).iter().map(|command| format!("spool {command}")));
@@ -50,7 +50,7 @@ fn every_command_and_flag_is_in_the_manual() {
             .split_ascii_whitespace()
             .filter(|word| word.starts_with("--") && word.len() > 2);
         let mut count = 0;
-        for flag in flags.map(|flag| flag.trim_end_matches([',', '.', ')', ';', ':'])) {
+        for flag in flags.map(|flag| flag.trim_end_matches([',', '.', ')', ';', ':', '"'])) {
             count += 1;
             assert!(manual.contains(flag), "{flag} of {command}");
         }

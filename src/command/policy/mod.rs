@@ -1,0 +1,171 @@
+//! `spoolguard policy`: at RCPT time, does the mailbox have room? A full mailbox is then refused while the client is there, and nobody has to
+//! send a bounce to a forged sender.
+//!
+//! `rules/` knows the protocols, `room` the answer, `settings` the files, `turns` the time; `serve` joins them over standard input and output.
+//! There is no daemon: the MTA starts one small process for each conversation. Whatever fails, the answer is that nothing is known, and a
+//! delivery looks again.
+
+pub mod room;
+pub mod rules;
+pub mod serve;
+pub mod settings;
+pub mod turns;
+
+use std::fs::File;
+use std::io;
+use std::os::fd::AsFd;
+use std::sync::Arc;
+
+use nix::sys::signal::{SigSet, Signal, kill};
+use nix::unistd::Pid;
+
+use crate::cli::Everywhere;
+use crate::command::policy::room::{RoomAnswer, RoomReason};
+use crate::command::policy::rules::RoomQuestion;
+use crate::command::policy::serve::{OpenSmtpdSession, PolicyPipe, PostfixSession};
+use crate::command::policy::settings::PolicySettingsReader;
+use crate::command::policy::turns::{PolicySession, answer_all};
+use crate::config::{Log, LogTo};
+use crate::error::{Category, Error, Status};
+use crate::message::envelope::Sender;
+use crate::output::{self, OutputForm, json, log};
+use crate::sys::deadline;
+use crate::sys::file_stamp::same_file;
+
+/// What was typed.
+#[derive(Clone, Debug)]
+pub enum PolicyRequest {
+    /// Questions of Postfix, or of whoever speaks its protocol, on standard input.
+    Postfix,
+    /// A filter of OpenSMTPD.
+    OpenSmtpd,
+    /// One question, about this address and a message of so many bytes.
+    About(String, u64, OutputForm),
+}
+
+/// Runs the command: 0, and 1 when one question was asked and the mailbox is full.
+pub fn run(talk: &PolicyRequest, everywhere: &Everywhere) -> Status {
+    let settings = Arc::new(PolicySettingsReader::new(everywhere.config.clone()));
+    match talk {
+        PolicyRequest::About(address, size_bytes, form) => {
+            let question = RoomQuestion {
+                recipient: address.clone(),
+                sender: Sender::Unknown,
+                size_bytes: *size_bytes,
+            };
+            about(&question, &settings, *form)
+        }
+        PolicyRequest::Postfix => converse(&settings, everywhere, PostfixSession::new, OnSignal::End),
+        // The MTA ends with its filter.
+        PolicyRequest::OpenSmtpd => converse(&settings, everywhere, OpenSmtpdSession::new, OnSignal::GoOn),
+    }
+}
+
+/// Answers one question for people and shells.
+fn about(question: &RoomQuestion, settings: &PolicySettingsReader, form: OutputForm) -> Status {
+    let answer = match settings.current() {
+        Ok(Some(settings)) => room::answer(question, &settings),
+        Ok(None) => RoomAnswer::Room(RoomReason::NoConfiguration),
+        Err(e) => {
+            output::print_error(&e);
+            RoomAnswer::Room(RoomReason::NoConfiguration)
+        }
+    };
+    let (reply, reason, status) = match &answer {
+        RoomAnswer::Room(reason) => ("DUNNO", reason.to_string(), Status::Done),
+        RoomAnswer::Full(full) => (full.reply.as_str(), full.to_string(), Status::Wrong),
+    };
+    match form {
+        OutputForm::Text => output::print_line(&format!(
+            "{reply}\n{}: {reason}",
+            crate::escape::visible(&question.recipient)
+        )),
+        OutputForm::Json => {
+            let line = serde_json::json!({ "address": question.recipient, "answer": reply, "reason": reason });
+            let _ = json::write_line(&mut io::stdout(), &line);
+        }
+    }
+    status
+}
+
+/// What SIGTERM and the like do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum OnSignal {
+    /// End the conversation after the answer.
+    End,
+    /// Nothing.
+    GoOn,
+}
+
+/// Holds a conversation to its end.
+fn converse<S: PolicySession>(
+    settings: &Arc<PolicySettingsReader>,
+    everywhere: &Everywhere,
+    session: impl FnOnce(PolicyPipe) -> S,
+    on_signal: OnSignal,
+) -> Status {
+    let pipe = match (own_copy(&io::stdin()), own_copy(&io::stdout())) {
+        (Ok(input), Ok(output)) => PolicyPipe::new(input, output),
+        (Err(e), _) | (_, Err(e)) => {
+            output::print_error(&Error::new(Category::System, "use", "standard input and output", e));
+            return Status::TryAgain;
+        }
+    };
+    start_log(settings, everywhere.verbose);
+    // In every thread that starts from here on.
+    let signals: SigSet = [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP].into_iter().collect();
+    let _ = signals.thread_block();
+    let looking = Arc::clone(settings);
+    let look = move |question: &RoomQuestion| {
+        let answer = match looking.current() {
+            Ok(Some(settings)) => room::answer(question, &settings),
+            Ok(None) => RoomAnswer::Room(RoomReason::NoConfiguration),
+            Err(e) => {
+                tracing::error!(note = e.to_string(), "refuses nobody");
+                RoomAnswer::Room(RoomReason::NoConfiguration)
+            }
+        };
+        // Starting a child, such as getent(1), lets them in again, and one that came then was noted only.
+        let _ = signals.thread_block();
+        if deadline::is_stopped() {
+            let _ = kill(Pid::this(), Signal::SIGTERM);
+        }
+        answer
+    };
+    answer_all(session(pipe), look, |over| {
+        if on_signal == OnSignal::End {
+            let wait = move || {
+                let _ = signals.wait();
+                let _ = over.send(());
+            };
+            let _ = std::thread::Builder::new().spawn(wait);
+        }
+    });
+    Status::Done
+}
+
+fn own_copy(stream: &impl AsFd) -> io::Result<File> {
+    stream.as_fd().try_clone_to_owned().map(File::from)
+}
+
+/// Logs as configured, but never into the conversation: spawn(8) and inetd connect standard error to the client as well.
+fn start_log(settings: &PolicySettingsReader, verbose: u8) {
+    let loaded = settings.current();
+    let configured = match &loaded {
+        Ok(Some(settings)) => settings.config.log.clone(),
+        Ok(None) | Err(_) => Log::default(),
+    };
+    let is_same = match (own_copy(&io::stderr()), own_copy(&io::stdout())) {
+        (Ok(a), Ok(b)) => matches!((a.metadata(), b.metadata()), (Ok(a), Ok(b)) if same_file(&a, &b)),
+        _ => false,
+    };
+    if is_same && matches!(configured.to, LogTo::Stderr | LogTo::Auto) {
+        let to = LogTo::Syslog;
+        log::start(&Log { to, ..configured }, 0);
+    } else {
+        log::start(&configured, verbose);
+    }
+    if let Err(e) = loaded {
+        tracing::error!(note = e.to_string(), "refuses nobody");
+    }
+}

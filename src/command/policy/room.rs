@@ -1,0 +1,272 @@
+//! Is there room for a message to this recipient? The answer is "full" only where the message would go into that very mailbox and find no
+//! room there; whatever cannot be told is "room", since a delivery looks again.
+
+use std::cell::RefCell;
+use std::fmt;
+use std::io;
+use std::path::Path;
+
+use crate::classify::verdict::{Judgement, Verdict};
+use crate::command::policy::rules::RoomQuestion;
+use crate::command::policy::settings::PolicySettings;
+use crate::config::location::MailStore;
+use crate::config::value::Limit;
+use crate::config::{Config, Over};
+use crate::deliver::context::state_place;
+use crate::doctor::rules::aliases::{End, Names};
+use crate::mailbox::count;
+use crate::message::address::Address;
+use crate::message::envelope::Sender;
+use crate::quota::{Admission, Usage, admit};
+use crate::sys::account;
+use crate::sys::account::Account;
+
+/// Files in a home that may send a user's mail elsewhere before a mailbox sees it: Postfix, Exim, sendmail and OpenSMTPD read the first,
+/// procmail and maildrop the others.
+const REDIRECTIONS: [&str; 3] = [".forward", ".procmailrc", ".mailfilter"];
+
+/// Whether a message finds room, and why that is so.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RoomAnswer {
+    /// Nothing is known against it.
+    Room(RoomReason),
+    /// The mailbox is full.
+    Full(FullMailbox),
+}
+
+/// Why nothing is known against a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RoomReason {
+    /// The configuration cannot be used.
+    NoConfiguration,
+    /// Within 100 ms nothing could be told.
+    TooLate,
+    /// A report or another message that nobody could return.
+    NullSender,
+    /// The address cannot be read.
+    NoAddress,
+    /// Its domain is none of `[policy] domains`.
+    OtherDomain,
+    /// `when_full` finds a place for each message.
+    AlwaysRoom(Over),
+    /// The address leads to no single user of this host.
+    NoSingleUser,
+    /// Nothing limits the mailbox of this user.
+    NoLimit(String),
+    /// A file in the home of this user may send the mail elsewhere.
+    Redirected(String, String),
+    /// The home of this user cannot be looked into.
+    HomeUnseen(String),
+    /// The mailbox of this user cannot be measured.
+    MailboxUnseen(String),
+    /// There is room for this user.
+    Fits(String, Usage, Limit),
+}
+
+/// A mailbox that has no room.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FullMailbox {
+    /// Whose.
+    pub user: String,
+    /// How full it is.
+    pub usage: Usage,
+    /// How full it may be, `grace` included.
+    pub limit: Limit,
+    /// The SMTP reply that says so.
+    pub reply: String,
+}
+
+/// Answers a question.
+#[must_use]
+pub fn answer(question: &RoomQuestion, settings: &PolicySettings) -> RoomAnswer {
+    match full_mailbox(question, settings) {
+        Ok(full) => RoomAnswer::Full(full),
+        Err(reason) => RoomAnswer::Room(reason),
+    }
+}
+
+/// The mailbox that has no room for the message; an error says why nothing is known against it.
+fn full_mailbox(question: &RoomQuestion, settings: &PolicySettings) -> Result<FullMailbox, RoomReason> {
+    let config = &settings.config;
+    if question.sender == Sender::Null {
+        return Err(RoomReason::NullSender);
+    }
+    match config.quota.when_full {
+        Over::Defer | Over::Refuse => {}
+        over @ (Over::Divert | Over::Overflow | Over::Archive) => return Err(RoomReason::AlwaysRoom(over)),
+    }
+    let address = Address::parse(&question.recipient).ok_or(RoomReason::NoAddress)?;
+    if !is_own_domain(&address, config) {
+        return Err(RoomReason::OtherDomain);
+    }
+    let account = single_user(&address, settings)?;
+    let limit = limit_of(&account, config)?;
+    refuse_redirected(&account, &address, config)?;
+    let usage = usage(&account, limit, config)?;
+    let full = FullMailbox {
+        user: account.name.clone(),
+        usage,
+        limit,
+        reply: config.policy.full.clone(),
+    };
+    let ordinary = Judgement {
+        verdict: Verdict::Ordinary,
+        null_sender: None,
+        diverted_before: None,
+        spam: None,
+    };
+    let incoming_bytes = question.size_bytes.max(1);
+    match admit(usage, incoming_bytes, limit, Over::Refuse, &question.sender, &ordinary) {
+        Admission::Full(_) => Ok(full),
+        Admission::Fits => Err(RoomReason::Fits(full.user, usage, limit)),
+    }
+}
+
+/// Whether the users of this host are meant at all. Nobody but the MTA knows its domains; where none are configured, each counts.
+fn is_own_domain(address: &Address, config: &Config) -> bool {
+    let domains = &config.policy.domains;
+    match address.domain() {
+        Some(domain) if !domains.is_empty() => domains.iter().any(|own| own.eq_ignore_ascii_case(domain)),
+        Some(_) | None => true,
+    }
+}
+
+/// The user whose mailbox the address leads to, through aliases, where that is one and nothing else gets the message.
+fn single_user(address: &Address, settings: &PolicySettings) -> Result<Account, RoomReason> {
+    let config = &settings.config;
+    let found: RefCell<Option<Account>> = RefCell::default();
+    let names = Names {
+        aliases: &settings.aliases,
+        is_user: &|name| match account::known(name) {
+            Ok(Some(account)) => found.replace(Some(account)).is_none_or(|_| true),
+            // Whoever cannot be asked for is nobody here.
+            Ok(None) | Err(_) => false,
+        },
+        is_own_domain: &|domain| {
+            let own = config.policy.domains.iter().map(String::as_str);
+            let hosts = [account::mail_name(), account::host_name(), "localhost".to_owned()];
+            own.chain(hosts.iter().map(String::as_str))
+                .any(|own| own.eq_ignore_ascii_case(domain))
+        },
+        delimiter: &config.recipient_delimiter,
+    };
+    // The domain was judged before; in the aliases a foreign one leads away.
+    let local = Address::from_parts(address.local(), "").ok_or(RoomReason::NoAddress)?;
+    let ends = names.ends(&local.to_string());
+    match (ends.as_slice(), found.take()) {
+        ([End::User(name)], Some(account)) if account.name == *name => Ok(account),
+        // An alias may name a mailbox without asking whether somebody is called so.
+        ([End::User(name)], _) => account::known(name).ok().flatten().ok_or(RoomReason::NoSingleUser),
+        _ => Err(RoomReason::NoSingleUser),
+    }
+}
+
+fn limit_of(account: &Account, config: &Config) -> Result<Limit, RoomReason> {
+    let grace = config.policy.grace.bytes();
+    let limit = config.limit_of(&account.name, || account.groups());
+    let limit = Limit {
+        bytes: limit.bytes.map(|bytes| bytes.saturating_add(grace)),
+        ..limit
+    };
+    match limit.bytes.is_none() && limit.messages.is_none() {
+        true => Err(RoomReason::NoLimit(account.name.clone())),
+        false => Ok(limit),
+    }
+}
+
+/// Refuses to judge a mailbox past which a file in the user's home may send the message. `forward` takes messages on with a full mailbox.
+fn refuse_redirected(account: &Account, address: &Address, config: &Config) -> Result<(), RoomReason> {
+    let Some(home) = &account.home else { return Ok(()) };
+    let extension = address.local().get(address.base(&config.recipient_delimiter).len()..);
+    let with_extension = extension
+        .filter(|text| !text.is_empty())
+        .map(|text| format!(".forward{text}"));
+    let names = REDIRECTIONS.iter().map(|name| (*name).to_owned()).chain(with_extension);
+    for name in names {
+        if name.contains(['/', '\0']) {
+            return Err(RoomReason::Redirected(account.name.clone(), name));
+        }
+        match home.join(&name).symlink_metadata() {
+            Ok(_) => return Err(RoomReason::Redirected(account.name.clone(), name)),
+            Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {}
+            Err(_) => return Err(RoomReason::HomeUnseen(account.name.clone())),
+        }
+    }
+    Ok(())
+}
+
+/// How full the mailbox is. Messages count where a delivery has noted their number since the mailbox last changed, and that note can be
+/// read; otherwise only bytes do.
+fn usage(account: &Account, limit: Limit, config: &Config) -> Result<Usage, RoomReason> {
+    let unseen = || RoomReason::MailboxUnseen(account.name.clone());
+    let store = config.mailbox.location.of(&account.name, account.home.as_deref());
+    let path = match store.map_err(|_| unseen())? {
+        MailStore::Mbox(path) => path,
+        // A Maildir is counted file by file, and a server keeps its own quota: a delivery looks.
+        MailStore::Maildir(_) | MailStore::Lmtp(_) => return Err(unseen()),
+    };
+    let bytes = match path.symlink_metadata() {
+        Ok(stat) if stat.is_file() => stat.len(),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => 0,
+        Ok(_) | Err(_) => return Err(unseen()),
+    };
+    let noted = |path: &Path| count::noted(path, &state_place(config, account)?);
+    let messages = limit.messages.and_then(|_| noted(&path)).unwrap_or(0);
+    Ok(Usage { bytes, messages })
+}
+
+impl fmt::Display for RoomReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoConfiguration => f.write_str("the configuration cannot be used"),
+            Self::TooLate => f.write_str("nothing could be told in time"),
+            Self::NullSender => f.write_str("the null sender is never refused"),
+            Self::NoAddress => f.write_str("not a valid address"),
+            Self::OtherDomain => f.write_str("the domain is not in [policy] domains"),
+            Self::AlwaysRoom(over) => {
+                let name = match over {
+                    Over::Divert => "divert",
+                    Over::Overflow => "overflow",
+                    Over::Archive => "archive",
+                    Over::Defer => "defer",
+                    Over::Refuse => "refuse",
+                };
+                write!(f, "when_full = \"{name}\" finds a place for each message")
+            }
+            Self::NoSingleUser => f.write_str("the address leads to no single user of this host"),
+            Self::NoLimit(user) => write!(f, "user {user} has no limit"),
+            Self::Redirected(user, file) => write!(f, "user {user} has a {file}, which may send the message elsewhere"),
+            Self::HomeUnseen(user) => write!(f, "the home of user {user} cannot be searched for a .forward"),
+            Self::MailboxUnseen(user) => write!(f, "the mailbox of user {user} cannot be measured"),
+            Self::Fits(user, usage, limit) => write!(f, "user {user} has room: {}", FillLevel(*usage, *limit)),
+        }
+    }
+}
+
+impl fmt::Display for FullMailbox {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "user {} is over quota: {}",
+            self.user,
+            FillLevel(self.usage, self.limit)
+        )
+    }
+}
+
+/// How full a mailbox is, beside its limits.
+struct FillLevel(Usage, Limit);
+
+impl fmt::Display for FillLevel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(usage, limit) = self;
+        match limit.bytes {
+            Some(bytes) => write!(f, "{} of {bytes} bytes", usage.bytes)?,
+            None => write!(f, "{} bytes", usage.bytes)?,
+        }
+        match limit.messages {
+            Some(messages) => write!(f, ", {} of {messages} messages", usage.messages),
+            None => Ok(()),
+        }
+    }
+}
