@@ -39,23 +39,23 @@ fn run() -> Status {
     let arguments: Vec<OsString> = std::env::args_os().collect();
     if !is_administrators(&arguments) {
         // Before anything else: mail systems bounce on death by a signal.
-        let _ = deadline::hold();
+        let _ = deadline::hold_signals();
     }
     let group = match setgid::set_aside() {
         Ok(group) => group,
-        Err(e) => return deliver::end(Err(e)),
+        Err(e) => return deliver::end_run(Err(e)),
     };
-    let is_typed = std::io::stdin().is_terminal() && !caller::is_mail_system(&caller::variable);
-    match fast_path::read(&arguments).map_or_else(|| Cli::try_parse_from(&arguments), Ok) {
+    let is_typed = std::io::stdin().is_terminal() && !caller::is_mail_system(&caller::read_variable);
+    match fast_path::parse_delivery(&arguments).map_or_else(|| Cli::try_parse_from(&arguments), Ok) {
         Ok(mut cli) => {
             cli.make_config_absolute();
             command::run(&cli, group)
         }
         Err(_) if is_typed && arguments.len() < 2 => {
-            let _ = writeln!(std::io::stdout(), "{}", cli::help().trim_end());
+            let _ = writeln!(std::io::stdout(), "{}", cli::help_text().trim_end());
             Status::Usage
         }
-        Err(e) if is_help(e.kind()) && !caller::is_mail_system(&caller::variable) => {
+        Err(e) if is_help(e.kind()) && !caller::is_mail_system(&caller::read_variable) => {
             let _ = writeln!(std::io::stdout(), "{}", e.render().to_string().trim_end());
             Status::Done
         }
@@ -69,7 +69,7 @@ fn run() -> Status {
         }
         Err(e) => {
             let cause = mistake::in_one_line(&e, arguments.len());
-            deliver::end(Err(Error::new(
+            deliver::end_run(Err(Error::new(
                 Category::Configuration,
                 "understand",
                 "the command line",

@@ -66,7 +66,7 @@ pub fn admit(
 /// To what length a mailbox that is beyond a limit has to shrink, so that it is within its soft limits again; none while it is within its
 /// limits. `soft` gives the soft limit to a hard one. Messages are taken to be of the same length, for want of anything better.
 #[must_use]
-pub fn relief(usage: Usage, limit: Limit, soft: impl Fn(u64) -> u64) -> Option<u64> {
+pub fn needed_relief(usage: Usage, limit: Limit, soft: impl Fn(u64) -> u64) -> Option<u64> {
     let by_bytes = limit.bytes.filter(|bytes| usage.bytes > *bytes).map(&soft);
     let by_messages = limit
         .messages

@@ -6,7 +6,7 @@ const MOST_BYTES: usize = 180;
 
 /// The name, fit for a file's.
 #[must_use]
-pub fn safe(user: &str) -> String {
+pub fn safe_name(user: &str) -> String {
     let mut name = String::new();
     for (at, byte) in user.bytes().enumerate() {
         let plain = byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'+' | b'@' | b'_' | b'=');
@@ -22,7 +22,7 @@ pub fn safe(user: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::safe;
+    use super::safe_name;
 
     #[test]
     fn names_lead_nowhere() {
@@ -33,8 +33,8 @@ mod tests {
             ("../x\n", "_2e._2fx_0a"),
             ("é", "_c3_a9"),
         ] {
-            assert_eq!(safe(user), want);
+            assert_eq!(safe_name(user), want);
         }
-        assert_eq!(safe(&"x".repeat(300)).len(), 180);
+        assert_eq!(safe_name(&"x".repeat(300)).len(), 180);
     }
 }

@@ -265,7 +265,7 @@ impl PublishedArchive {
 ///
 /// # Errors
 /// When they cannot be read.
-pub fn estimate(file: &File, parts: &Ranges) -> io::Result<u64> {
+pub fn estimate_bytes(file: &File, parts: &Ranges) -> io::Result<u64> {
     let bytes = parts.bytes();
     let (Some(start), Some(end)) = (parts.start(), parts.end()) else {
         return Ok(0);

@@ -18,7 +18,7 @@ const MOST_IN_A_SECOND: u32 = 1000;
 
 /// What an archive is called: `USER-20261102T100000Z.tar.gz`, in UTC; the second one of a second has `-2` before its ending.
 #[must_use]
-pub fn name(user: &str, date: OffsetDateTime, nth: u32, format: Format) -> String {
+pub fn archive_name(user: &str, date: OffsetDateTime, nth: u32, format: Format) -> String {
     let (year, month, day) = (date.year(), u8::from(date.month()), date.day());
     let (hour, minute, second) = (date.hour(), date.minute(), date.second());
     let nth = if nth > 1 { format!("-{nth}") } else { String::new() };
@@ -32,7 +32,7 @@ pub fn name(user: &str, date: OffsetDateTime, nth: u32, format: Format) -> Strin
 /// When so many archives were made in this second that something is wrong.
 pub fn free_path(dir: &Path, user: &str, date: OffsetDateTime, format: Format) -> io::Result<PathBuf> {
     (1..=MOST_IN_A_SECOND)
-        .map(|nth| dir.join(name(user, date, nth, format)))
+        .map(|nth| dir.join(archive_name(user, date, nth, format)))
         .find(|path| path.symlink_metadata().is_err())
         .ok_or_else(|| io::Error::other("too many archives of one second lie there"))
 }
@@ -57,7 +57,7 @@ pub fn read_name(file_name: &OsStr) -> Option<ArchiveLabel> {
         let stem = text.strip_suffix(format.suffix())?;
         let (user, date, nth) = parts(stem)?;
         // Whatever reads as the same but is written differently is not ours.
-        (name(user, date, nth, format) == text).then(|| ArchiveLabel {
+        (archive_name(user, date, nth, format) == text).then(|| ArchiveLabel {
             user: user.to_owned(),
             made: date.unix_timestamp(),
             nth,
@@ -171,7 +171,13 @@ const JUMP_TIMES: i64 = 4;
 ///
 /// # Errors
 /// When the directory cannot be read.
-pub fn decide(dir: &Path, user: &str, newest: &Path, bounds: Bounds, now: OffsetDateTime) -> Result<Decision, Error> {
+pub fn decide_retention(
+    dir: &Path,
+    user: &str,
+    newest: &Path,
+    bounds: Bounds,
+    now: OffsetDateTime,
+) -> Result<Decision, Error> {
     let fail = |e: io::Error| Error::io("read archive directory", dir, &e);
     let (mut own, mut all) = (Vec::new(), Vec::new());
     if !bounds.are_set() {
@@ -280,7 +286,10 @@ fn surplus(mut archives: Vec<KeptArchive>, newest: &Path, bounds: Bounds, now: i
 
 #[cfg(test)]
 mod tests {
-    use super::{ArchiveLabel, Bounds, ClockDoubt, Decision, KeptArchive, decide, doubt, name, read_name, surplus};
+    use super::{
+        ArchiveLabel, Bounds, ClockDoubt, Decision, KeptArchive, archive_name, decide_retention, doubt, read_name,
+        surplus,
+    };
     use crate::archive::Format;
     use std::ffi::OsStr;
     use std::os::unix::fs::symlink;
@@ -297,7 +306,7 @@ mod tests {
         for user in ["a", "a-b", "a-20261102T100000Z", "-", "grüße", "a.b@c.test"] {
             for nth in [1, 2, 17] {
                 for format in [Format::TarGz, Format::Gz, Format::Zst] {
-                    let name = name(user, date(1_793_613_600), nth, format);
+                    let name = archive_name(user, date(1_793_613_600), nth, format);
                     let label = ArchiveLabel {
                         user: user.to_owned(),
                         made: 1_793_613_600,
@@ -307,7 +316,7 @@ mod tests {
                 }
             }
         }
-        assert_eq!(name("a", date(0), 1, Format::Gz), "a-19700101T000000Z.gz");
+        assert_eq!(archive_name("a", date(0), 1, Format::Gz), "a-19700101T000000Z.gz");
         for other in [
             "a",
             "a.tar.gz",
@@ -446,7 +455,7 @@ mod tests {
         };
         let newest = path("a-20210101T000000Z.zst");
         let now = date(1_609_459_200 + 3600);
-        let decision = decide(dir.path(), "a", &newest, bounds, now).unwrap_or_else(|e| unreachable!("{e}"));
+        let decision = decide_retention(dir.path(), "a", &newest, bounds, now).unwrap_or_else(|e| unreachable!("{e}"));
         let Decision::Remove(gone) = decision else {
             unreachable!("{decision:?}")
         };

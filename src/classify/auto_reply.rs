@@ -2,8 +2,8 @@
 //! by its subject.
 
 use crate::classify::header_scan::HeaderScan;
-use crate::classify::patterns::auto_reply::{SubjectHint, find, says_away};
-use crate::classify::patterns::subject::bare;
+use crate::classify::patterns::auto_reply::{SubjectHint, find_auto_reply_subject, says_away};
+use crate::classify::patterns::subject::strip_prefixes;
 use crate::classify::verdict::Marker;
 use crate::message::text::starts_with_ignoring_case;
 
@@ -33,14 +33,14 @@ pub fn find_reply(head: &HeaderScan<'_>, subject: &str, null_sender: Option<&Mar
             markers.push(Marker::of(field, "sent by an autoresponder"));
         }
     }
-    let (bare, answered) = bare(subject);
+    let (bare, answered) = strip_prefixes(subject);
     // Some put their words into a tag before the subject that they answer: `[Automatic reply] The minutes`.
     let tag = subject.strip_prefix('[').and_then(|tail| tail.split_once(']'));
     let tag = tag
-        .and_then(|(tag, _)| find(tag))
+        .and_then(|(tag, _)| find_auto_reply_subject(tag))
         .filter(|(answer, _)| *answer == SubjectHint::Surely);
     if !answered
-        && let Some((answer, _)) = tag.or_else(|| find(bare))
+        && let Some((answer, _)) = tag.or_else(|| find_auto_reply_subject(bare))
         && let Some(field) = &head.subject
     {
         let second = second_sign(head, null_sender);
@@ -57,7 +57,7 @@ pub fn find_reply(head: &HeaderScan<'_>, subject: &str, null_sender: Option<&Mar
 /// notify have one of the second.
 #[must_use]
 pub fn find_signs(head: &HeaderScan<'_>, subject: &str, null_sender: Option<&Marker>) -> Option<[Marker; 2]> {
-    let (subject, answered) = bare(subject);
+    let (subject, answered) = strip_prefixes(subject);
     if answered || head.list.is_some() {
         return None;
     }

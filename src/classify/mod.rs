@@ -16,12 +16,12 @@ pub mod submission;
 pub mod verdict;
 
 use crate::classify::auto_reply::{find_reply, find_signs};
-use crate::classify::bounce::{is_suspect, weigh};
+use crate::classify::bounce::{is_suspect, score_bounce};
 use crate::classify::evidence::{AutoReplySigns, Evidence, Weighed};
 use crate::classify::header_scan::HeaderScan;
 use crate::classify::loops::{find_loop, is_inside, is_trace};
 use crate::classify::ownership::ownership;
-use crate::classify::patterns::sender::{SenderKind, judge};
+use crate::classify::patterns::sender::{SenderKind, classify_sender};
 use crate::classify::receipt::{Disposition, find_complaint, find_disposition};
 use crate::classify::ses::SesNotice;
 use crate::classify::verdict::Bounce;
@@ -31,7 +31,7 @@ use crate::classify::verdict::Marker;
 use crate::classify::verdict::Verdict;
 use crate::message::envelope::Sender;
 use crate::message::mime::MimeParts;
-use crate::message::text::{decoded_value, normalize, parameter, part_text, starts_with_ignoring_case};
+use crate::message::text::{decoded_value, find_parameter, normalize, part_text, starts_with_ignoring_case};
 use crate::message::{Field, Message};
 use crate::report::returned_header::{ReturnedHeader, nested_values};
 
@@ -107,7 +107,7 @@ fn judge_message(
         return Verdict::Loop(loops);
     }
     let content_type = head.content_type.map(|field| field.text()).unwrap_or_default();
-    let charset = parameter(&content_type, "charset");
+    let charset = find_parameter(&content_type, "charset");
     let subject = head
         .subject
         .map(|field| normalize(&decoded_value(&field, charset.as_deref())))
@@ -155,7 +155,7 @@ fn judge_message(
             None => {}
         }
         if suspect {
-            match weigh(&evidence, &outline, facts) {
+            match score_bounce(&evidence, &outline, facts) {
                 Weighed::Report(bounce) => return Verdict::Bounce(bounce),
                 Weighed::QuotesOurLoop(marker) => return Verdict::Loop(vec![marker]),
                 Weighed::Nothing => {}
@@ -177,20 +177,21 @@ fn judge_message(
 fn ses_notice(message: &Message<'_>, from: Option<&str>) -> Option<SesNotice> {
     // Nothing else in mail begins so, and in base64 that is `e`.
     let begins = message.body().trim_ascii_start().first().copied();
-    let is_machines =
-        || from.is_some_and(|from| judge(Some(from)) >= SenderKind::Machine || from.contains("amazonaws.com"));
+    let is_machines = || {
+        from.is_some_and(|from| classify_sender(Some(from)) >= SenderKind::Machine || from.contains("amazonaws.com"))
+    };
     match begins {
-        Some(b'{' | b'e') if is_machines() => ses::read(&part_text(message)),
+        Some(b'{' | b'e') if is_machines() => ses::read_notice(&part_text(message)),
         Some(_) | None => None,
     }
 }
 
 /// Who wrote it, going by `From`; where a daemon names itself in `Sender` alone, that daemon (MDaemon).
 fn sender_kind_of(head: &HeaderScan<'_>, from: Option<&str>) -> SenderKind {
-    let sender = head.sender.map(|field| judge(Some(&field.text())));
+    let sender = head.sender.map(|field| classify_sender(Some(&field.text())));
     match sender {
         Some(SenderKind::Daemon) => SenderKind::Daemon,
-        _ => judge(from),
+        _ => classify_sender(from),
     }
 }
 

@@ -86,7 +86,7 @@ impl fmt::Display for Why {
 }
 
 /// Chooses the action for a judged message.
-pub fn choose(judgement: &Judgement, job: Job, guard: &Guard) -> Action {
+pub fn choose_action(judgement: &Judgement, job: Job, guard: &Guard) -> Action {
     let pass = match job {
         Job::Deliver => Action::Append,
         Job::Forward(copies) => Action::Forward(copies),
@@ -153,13 +153,13 @@ fn pass_unless_spam(judgement: &Judgement, pass: Action, guard: &Guard) -> Actio
 
 #[cfg(test)]
 mod tests {
-    use super::{Action, Copies, Job, Why, choose};
+    use super::{Action, Copies, Job, Why, choose_action};
     use crate::classify::verdict::{Judgement, Marker, Verdict};
     use crate::config::Guard;
     use crate::config::value::Limit;
     use crate::config::{Choice, Over};
     use crate::message::envelope::Sender;
-    use crate::quota::{Admission, Usage, admit, relief};
+    use crate::quota::{Admission, Usage, admit, needed_relief};
 
     fn marker() -> Marker {
         Marker {
@@ -211,14 +211,14 @@ mod tests {
             (marked, forward, Action::Keep(Why::DivertedBefore)),
         ];
         for (judgement, job, want) in cases {
-            assert_eq!(choose(&judgement, job, &Guard::default()), want, "{judgement:?}");
+            assert_eq!(choose_action(&judgement, job, &Guard::default()), want, "{judgement:?}");
         }
         let keep = Guard {
             r#loop: Choice::Keep,
             ..Guard::default()
         };
         assert_eq!(
-            choose(&judged(Verdict::Loop(vec![marker()])), forward, &keep),
+            choose_action(&judged(Verdict::Loop(vec![marker()])), forward, &keep),
             Action::Keep(Why::Verdict)
         );
     }
@@ -272,7 +272,7 @@ mod tests {
         ] {
             let usage = Usage { bytes, messages };
             assert_eq!(
-                relief(usage, limit, |bound| bound * 8 / 10),
+                needed_relief(usage, limit, |bound| bound * 8 / 10),
                 want,
                 "{usage:?} {limit:?}"
             );

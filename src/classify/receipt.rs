@@ -2,7 +2,7 @@
 //! dressed as receipts.
 
 use crate::classify::header_scan::HeaderScan;
-use crate::classify::patterns::sender::{SenderKind, judge};
+use crate::classify::patterns::sender::{SenderKind, classify_sender};
 use crate::classify::verdict::Marker;
 use crate::message::Message;
 use crate::message::address::Address;
@@ -141,7 +141,7 @@ impl ReceiptParts {
         };
         let by_daemon = || {
             let from = head.from.map(|field| decoded_value(&field, None).into_owned());
-            judge(from.as_deref()) >= SenderKind::Postmaster
+            classify_sender(from.as_deref()) >= SenderKind::Postmaster
         };
         match kind.split('/').next().unwrap_or_default().trim() {
             "deleted" => mode.contains("automatic-action") && (refused() || by_daemon()),

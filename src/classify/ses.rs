@@ -22,7 +22,7 @@ pub enum SesNotice {
 
 /// Reads the text of a message, which is such JSON from its beginning on (Amazon SES developer guide, "notification contents").
 #[must_use]
-pub fn read(text: &str) -> Option<SesNotice> {
+pub fn read_notice(text: &str) -> Option<SesNotice> {
     if !text.trim_start().starts_with('{') {
         return None;
     }
@@ -100,7 +100,7 @@ fn value<'t>(text: &'t str, key: &str) -> Option<&'t str> {
 
 #[cfg(test)]
 mod tests {
-    use super::{SesNotice, read};
+    use super::{SesNotice, read_notice};
 
     const PLAIN: &str = r#"{"notificationType":"Bounce","bounce":{"bounceType":"Permanent","reportingMTA":"dns; mx.test","bouncedRecipients":[{"emailAddress":"x@c.test","action":"failed","status":"5.1.1","diagnosticCode":"smtp; 550 5.1.1 <x@c.test> unknown"},{"emailAddress":"y@c.test"}]},"mail":{"commonHeaders":{"messageId":"<1@a.test>"}}}"#;
 
@@ -112,7 +112,7 @@ mod tests {
             PLAIN.replace('"', "\\\"")
         );
         for text in [PLAIN, &spaced, &packed, &PLAIN.replace("notificationType", "eventType")] {
-            let Some(SesNotice::Bounce(bounce)) = read(text) else {
+            let Some(SesNotice::Bounce(bounce)) = read_notice(text) else {
                 unreachable!("{text}");
             };
             let found: Vec<_> = bounce
@@ -124,7 +124,10 @@ mod tests {
             assert_eq!(bounce.reporting_host.as_deref(), Some("mx.test"));
             assert_eq!(bounce.quoted_message_id.as_deref(), Some("<1@a.test>"));
             let complaint = text.replace("Bounce", "Complaint").replace("bounce", "complaint");
-            assert!(matches!(read(&complaint), Some(SesNotice::Complaint(_))), "{complaint}");
+            assert!(
+                matches!(read_notice(&complaint), Some(SesNotice::Complaint(_))),
+                "{complaint}"
+            );
         }
         for text in [
             "",
@@ -132,7 +135,7 @@ mod tests {
             "{\"notificationType\":\"Bounce\"}",
             "{\"notificationType\":\"Delivery\",\"bouncedRecipients\":[]}",
         ] {
-            assert!(read(text).is_none(), "{text}");
+            assert!(read_notice(text).is_none(), "{text}");
         }
     }
 }

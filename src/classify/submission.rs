@@ -18,7 +18,7 @@ const STATE_FIELDS: [&str; 6] = [
 
 /// What the submission of a message is known by, `context` with it: for whom it is, what is added to it. None where it cannot be told.
 #[must_use]
-pub fn identity(message: &Message<'_>, hosts: &[String], bytes: u64, context: &[&[u8]]) -> Option<Vec<u8>> {
+pub fn identify_submission(message: &Message<'_>, hosts: &[String], bytes: u64, context: &[&[u8]]) -> Option<Vec<u8>> {
     let received = message.fields().find(|field| field.is("Received"))?;
     let hop = Hop::read(received.value)?;
     let is_own = hosts.iter().any(|host| is_same_host(hop.by, host.as_bytes()));
@@ -53,13 +53,13 @@ fn is_same_host(a: &[u8], b: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::identity;
+    use super::identify_submission;
     use crate::message::Message;
 
     #[test]
     fn two_submissions_of_one_text_differ_and_two_tries_of_one_do_not() {
         let hosts = ["mx.a.test".to_owned()];
-        let key_for = |text: &str, to: &[u8]| identity(&Message::new(text.as_bytes()), &hosts, 100, &[to]);
+        let key_for = |text: &str, to: &[u8]| identify_submission(&Message::new(text.as_bytes()), &hosts, 100, &[to]);
         let of =
             |received: &str, above: &str| key_for(&format!("{above}Received: {received}\nSubject: x\n\nb\n"), b"a");
         let postfix =

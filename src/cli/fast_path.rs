@@ -12,7 +12,7 @@ use crate::config::location::MailStore;
 
 /// What was typed, if it is `deliver`, `forward` or `policy` in a plain form; none leaves it to clap.
 #[must_use]
-pub fn read(arguments: &[OsString]) -> Option<Cli> {
+pub fn parse_delivery(arguments: &[OsString]) -> Option<Cli> {
     let mut words = arguments.iter().skip(1).map(|word| word.to_str());
     let (mut everywhere, mut target) = (Everywhere::default(), AppendTarget::default());
     let (mut command, mut keep, mut opensmtpd, mut addresses) = (None, false, false, Vec::new());
@@ -86,7 +86,7 @@ mod tests {
     use proptest::sample::select;
     use proptest::{collection, prop_assert_eq};
 
-    use super::read;
+    use super::parse_delivery;
     use crate::cli::Cli;
 
     /// Words that mail systems, users and mistakes put on a command line.
@@ -173,7 +173,7 @@ mod tests {
             &["forward", "--keep", "b@b.test", "-f", "s@s.test", "--dry-run"],
         ] {
             let line = line(words);
-            let quick = read(&line).map(|cli| format!("{cli:?}"));
+            let quick = parse_delivery(&line).map(|cli| format!("{cli:?}"));
             assert!(quick.is_some(), "{words:?}");
             assert_eq!(quick, with_clap(&line), "{words:?}");
         }
@@ -188,7 +188,7 @@ mod tests {
             rest in collection::vec(select(WORDS), 0..7),
         ) {
             let line = line(&[&[first][..], &rest].concat());
-            if let Some(cli) = read(&line) {
+            if let Some(cli) = parse_delivery(&line) {
                 prop_assert_eq!(Some(format!("{cli:?}")), with_clap(&line), "{:?}", line);
             }
         }

@@ -33,7 +33,7 @@ pub struct Cli {
 
 /// Returns the help of the whole program.
 #[must_use]
-pub fn help() -> String {
+pub fn help_text() -> String {
     Cli::command().render_help().to_string()
 }
 

@@ -19,10 +19,10 @@ enum Keys {
 /// Runs the command; 1 when the configuration cannot be used.
 pub fn run(command: &ConfigCommand, everywhere: &Everywhere) -> Status {
     let (ConfigCommand::Check { path } | ConfigCommand::Show { path, .. }) = command;
-    let runner = account::runner();
+    let runner = account::find_runner();
     let only = path.as_deref().or(everywhere.config.as_deref());
     let sources = ConfigSources::chosen(only, runner.home.as_deref(), runner.owners());
-    let (text, status) = match (command, load::load(sources, KeySelection::Whole)) {
+    let (text, status) = match (command, load::load_config(sources, KeySelection::Whole)) {
         (_, Err(e)) => {
             let _ = io::stderr().write_all(refused(sources, &e).as_bytes());
             return Status::Wrong;
@@ -39,7 +39,7 @@ pub fn run(command: &ConfigCommand, everywhere: &Everywhere) -> Status {
 
 /// Every mistake of the file with its line, or why it was refused as a whole.
 fn refused(sources: ConfigSources<'_>, error: &Error) -> String {
-    let Ok(Some((path, text, mistakes))) = load::mistakes(sources) else {
+    let Ok(Some((path, text, mistakes))) = load::read_mistakes(sources) else {
         return format!("spoolguard: {error}\n");
     };
     let count = match mistakes.len() {

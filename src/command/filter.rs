@@ -18,17 +18,17 @@ use crate::sys::message_buffer::{MessageStart, Rest, is_closed};
 
 /// Runs the filter. A failure is 75: procmail and maildrop then go on with the message as it was.
 pub fn run(who: &Who, everywhere: &Everywhere) -> Status {
-    deliver::end(filter(who, everywhere))
+    deliver::end_run(filter(who, everywhere))
 }
 
 fn filter(who: &Who, everywhere: &Everywhere) -> Result<Status, Error> {
-    let deadline = deliver::begin()?;
+    let deadline = deliver::begin_run()?;
     let mut input = deliver::standard_input()?;
     let head = MessageStart::read(&input, &deadline)?;
     let run = Run::prepare(who, None, everywhere, deadline)?;
     let message = Message::new(head.bytes());
-    let envelope = caller::envelope(who, &caller::variable, &message, &run.config, &run.account);
-    let judgement = judge::judge(&message, &envelope, &run.config);
+    let envelope = caller::read_envelope(who, &caller::read_variable, &message, &run.config, &run.account);
+    let judgement = judge::judge_message(&message, &envelope, &run.config);
     let (separator, content) = head.bytes().split_at(head.bytes().len() - message.content().len());
     let field = headers::verdict_field(&judgement) + message.line_end() + &headers::separator_field(&message);
     // Not `Stdout`, which takes a closed or read-only one for a success.
@@ -55,7 +55,7 @@ fn filter(who: &Who, everywhere: &Everywhere) -> Result<Status, Error> {
         .write_all(separator)
         .and_then(|()| output.write_all(field.as_bytes()))
         .and_then(|()| {
-            quoting::copy(
+            quoting::copy_quoted(
                 content.chain(rest),
                 &mut output,
                 &[headers::VERDICT_HEADER],

@@ -56,7 +56,7 @@ struct Replay<'a> {
 
 impl<'a> Replay<'a> {
     fn prepare(errand: &'a Errand, who: &'a Who, everywhere: &'a Everywhere) -> Result<Self, Error> {
-        let mut run = Run::prepare(who, errand.mailbox.clone(), everywhere, deliver::begin()?)?;
+        let mut run = Run::prepare(who, errand.mailbox.clone(), everywhere, deliver::begin_run()?)?;
         // Whoever replays mail wants it sent, also what went out a short while ago and came back.
         run.started = Started::ByHand;
         Ok(Self {
@@ -81,7 +81,7 @@ impl<'a> Replay<'a> {
         while let Some(stored) = mbox.next().map_err(fail)? {
             self.run.deadline.check("replay", &path.display().to_string())?;
             let (offset, bytes) = (stored.offset, stored.bytes);
-            let buffer = excerpt::take(&file, offset, bytes).map_err(fail)?;
+            let buffer = excerpt::read_excerpt(&file, offset, bytes).map_err(fail)?;
             // Nothing of this run's environment is about a stored message.
             let delivery = self.run.decide(&buffer, self.errand, self.who, &|_| None);
             let word = if self.everywhere.dry_run {
@@ -89,7 +89,7 @@ impl<'a> Replay<'a> {
                     io::stdout(),
                     "{}:{offset}: {}",
                     path.display(),
-                    dry_run::rehearsal(&self.run, &delivery)
+                    dry_run::describe_run(&self.run, &delivery)
                 );
                 delivery.action.name()
             } else {
@@ -98,7 +98,7 @@ impl<'a> Replay<'a> {
                 if let Err(e) = &result {
                     *status = failed(&format!("{}:{offset}: {e}", path.display()));
                 }
-                log_line::action(&delivery, &result)
+                log_line::action_word(&delivery, &result)
             };
             *self.counts.entry(word).or_default() += 1;
         }

@@ -102,7 +102,7 @@ impl<'a> ConfigSources<'a> {
 ///
 /// # Errors
 /// When a file cannot be read, others may write to it, it is not TOML, or it says something that is not allowed.
-pub fn load(sources: ConfigSources<'_>, extent: KeySelection<'_>) -> Result<Loaded, Error> {
+pub fn load_config(sources: ConfigSources<'_>, extent: KeySelection<'_>) -> Result<Loaded, Error> {
     let mut loaded = Loaded {
         config: Config::default(),
         layers: Vec::new(),
@@ -122,10 +122,10 @@ pub fn load(sources: ConfigSources<'_>, extent: KeySelection<'_>) -> Result<Load
 ///
 /// # Errors
 /// When a file cannot be read, or others may write to it.
-pub fn mistakes(sources: ConfigSources<'_>) -> Result<Option<(PathBuf, String, Vec<Mistake>)>, Error> {
+pub fn read_mistakes(sources: ConfigSources<'_>) -> Result<Option<(PathBuf, String, Vec<Mistake>)>, Error> {
     let texts = sources.texts()?.into_iter();
     let mut judged = texts.map(|(path, text)| {
-        let found = mistakes::find(&text);
+        let found = mistakes::find_mistakes(&text);
         (path, text, found)
     });
     Ok(judged.find(|(_, _, found)| !found.is_empty()))
@@ -137,7 +137,7 @@ pub fn mistakes(sources: ConfigSources<'_>) -> Result<Option<(PathBuf, String, V
 pub fn system_spool_dir() -> Option<PathBuf> {
     // The limits of single users do not matter here; nobody is called by no name.
     let sources = ConfigSources::chosen(None, None, [0; 2]);
-    let loaded = load(sources, KeySelection::User("")).ok()?;
+    let loaded = load_config(sources, KeySelection::User("")).ok()?;
     Some(loaded.config.mailbox.location.spool_dir().to_owned())
 }
 
@@ -265,7 +265,7 @@ fn read(path: &Path, file: io::Result<File>, owners: &[u32]) -> Result<String, E
 fn parse(path: &Path, text: &str) -> Result<Config, Error> {
     let config: Config = match toml::from_str(text) {
         Ok(config) => config,
-        Err(e) => return Err(refused(path, text, &mistakes::find(text), e.message())),
+        Err(e) => return Err(refused(path, text, &mistakes::find_mistakes(text), e.message())),
     };
     check(path, text, &config)?;
     Ok(config)
@@ -280,7 +280,7 @@ fn check(path: &Path, text: &str, config: &Config) -> Result<(), Error> {
 
 fn table(path: &Path, text: &str) -> Result<Table, Error> {
     text.parse()
-        .map_err(|e: toml::de::Error| refused(path, text, &mistakes::find(text), e.message()))
+        .map_err(|e: toml::de::Error| refused(path, text, &mistakes::find_mistakes(text), e.message()))
 }
 
 /// Names the first mistake, and says how many more there are; `otherwise` is what the parser said.

@@ -23,7 +23,7 @@ pub struct Mistake {
 
 /// Returns the mistakes of a text, in the order of the text.
 #[must_use]
-pub fn find(text: &str) -> Vec<Mistake> {
+pub fn find_mistakes(text: &str) -> Vec<Mistake> {
     let (mut document, errors) = DeTable::parse_recoverable(text);
     let mut found: Vec<Mistake> = errors.iter().map(|error| Mistake::of_syntax(text, error)).collect();
     let is_toml = found.is_empty();
@@ -235,7 +235,7 @@ fn span_of(table: &DeTable<'_>, key: &str) -> Option<Range<usize>> {
 
 #[cfg(test)]
 mod tests {
-    use super::{distance, find};
+    use super::{distance, find_mistakes};
 
     #[test]
     fn words_are_as_far_apart_as_the_letters_that_differ() {
@@ -253,7 +253,10 @@ mod tests {
     fn every_mistake_is_found_in_the_order_of_the_text() {
         let text = "colour = 1\nadmin = \"\"\n[guard]\nbounce = \"drop\"\nmax_hop = 3\n[quota]\nlimit = 500\nwarn = true\n\
                     users = 3\n[quota.groups]\nstaff = { limit = \"x\", size = 1 }\n[mailbox]\nlocks = [\"lockf\"]\n";
-        let found: Vec<_> = find(text).iter().map(|mistake| mistake.sentence(text)).collect();
+        let found: Vec<_> = find_mistakes(text)
+            .iter()
+            .map(|mistake| mistake.sentence(text))
+            .collect();
         let starts = [
             "line 1: colour: unknown key; expected admin, addresses",
             "line 2: admin: expected an address",

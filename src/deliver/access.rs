@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 
 /// Which locks are taken.
 #[must_use]
-pub fn methods(config: &Config) -> Vec<Method> {
+pub fn lock_methods(config: &Config) -> Vec<Method> {
     let method = |lock: &config::LockMethod| match lock {
         config::LockMethod::Dotlock => Method::Dotlock,
         config::LockMethod::Fcntl => Method::Fcntl,
@@ -28,7 +28,7 @@ pub fn methods(config: &Config) -> Vec<Method> {
 
 /// How the mailbox at a path is locked when mail comes in.
 #[must_use]
-pub fn plan(run: &Run, owner: Owner) -> LockPlan {
+pub fn delivery_lock_plan(run: &Run, owner: Owner) -> LockPlan {
     LockPlan {
         place: run.place.clone(),
         ..lock_plan(&run.config, owner, Absent::Create, run.state_dir())
@@ -39,7 +39,7 @@ pub fn plan(run: &Run, owner: Owner) -> LockPlan {
 #[must_use]
 pub fn lock_plan(config: &Config, owner: Owner, absent: Absent, state_dir: Option<PathBuf>) -> LockPlan {
     LockPlan {
-        methods: methods(config),
+        methods: lock_methods(config),
         timeout: config.mailbox.lock_timeout.duration(),
         owner,
         absent,
@@ -50,7 +50,7 @@ pub fn lock_plan(config: &Config, owner: Owner, absent: Absent, state_dir: Optio
 
 /// How a mailbox quotes.
 #[must_use]
-pub fn quoting(config: &Config) -> quoting::LineQuoting {
+pub fn line_quoting(config: &Config) -> quoting::LineQuoting {
     match config.mailbox.quoting {
         config::Quoting::Mboxrd => quoting::LineQuoting::Mboxrd,
         config::Quoting::Mboxo => quoting::LineQuoting::Mboxo,
@@ -63,7 +63,7 @@ pub fn quoting(config: &Config) -> quoting::LineQuoting {
 /// When the mailbox cannot be locked, or cannot be put in order.
 pub fn open_locked(run: &Run, path: &Path, owner: Owner) -> Result<OpenMailbox, Error> {
     refuse_number(run, path)?;
-    let mailbox = mailbox::open_locked(path, &plan(run, owner), &run.deadline)?;
+    let mailbox = mailbox::open_locked(path, &delivery_lock_plan(run, owner), &run.deadline)?;
     log_recovery(&mailbox);
     Ok(mailbox)
 }

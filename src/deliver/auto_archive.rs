@@ -24,7 +24,7 @@ use crate::sys::{dirs, self_exec};
 const NOT_AGAIN: Duration = Duration::from_secs(5 * 60);
 
 /// Starts to archive if the mailbox is beyond its limit. The message is safe by now: what fails here is logged, and nothing more.
-pub fn begin(run: &Run, delivery: &Delivery<'_>) {
+pub fn start_archiving(run: &Run, delivery: &Delivery<'_>) {
     let Some(mbox) = run.store.mbox() else { return };
     if run.config.quota.when_full != Over::Archive {
         return;
@@ -45,7 +45,7 @@ fn down_to(run: &Run) -> Result<Option<u64>, Error> {
     let limit = run.store.limit(run);
     let usage = run.store.usage(run, limit)?;
     let soft = |bound: u64| run.config.quota.warn.of(bound).unwrap_or(bound);
-    Ok(quota::relief(usage, limit, soft))
+    Ok(quota::needed_relief(usage, limit, soft))
 }
 
 fn archive(run: &Run, delivery: &Delivery<'_>, mbox: &Path, down_to_bytes: u64) -> Result<bool, Error> {
@@ -104,7 +104,7 @@ fn is_due(run: &Run, note: &str, now: SystemTime) -> bool {
     reason = "this run ends long before, and whoever is then its parent waits for it"
 )]
 fn start(run: &Run, words: &[OsString]) -> Result<(), Error> {
-    let mut command = self_exec::command();
+    let mut command = self_exec::start_self();
     if let Some(path) = &run.chosen {
         command
             .arg("--config")
@@ -122,9 +122,9 @@ fn start(run: &Run, words: &[OsString]) -> Result<(), Error> {
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null());
-    deadline::start(&mut command).map(drop).map_err(unstarted)
+    deadline::start_child(&mut command).map(drop).map_err(unstarted)
 }
 
 fn unstarted(e: std::io::Error) -> Error {
-    Error::io("start", &self_exec::path(), &e)
+    Error::io("start", &self_exec::own_path(), &e)
 }

@@ -16,7 +16,7 @@ pub type Variable<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 /// The environment of this process. Bytes that are not UTF-8 are replaced.
 #[must_use]
-pub fn variable(name: &str) -> Option<String> {
+pub fn read_variable(name: &str) -> Option<String> {
     std::env::var_os(name).map(|value| value.to_string_lossy().into_owned())
 }
 
@@ -32,7 +32,7 @@ pub fn is_mail_system(variable: Variable<'_>) -> bool {
 
 /// Builds the envelope.
 #[must_use]
-pub fn envelope(
+pub fn read_envelope(
     who: &Who,
     variable: Variable<'_>,
     message: &Message<'_>,
@@ -73,7 +73,7 @@ pub fn envelope(
 
 /// Tells whether a bare name is a user of this host.
 fn is_user(name: &str, account: &Account) -> bool {
-    name == account.name || account::known(name).is_ok_and(|user| user.is_some())
+    name == account.name || account::find_known(name).is_ok_and(|user| user.is_some())
 }
 
 /// Sees to it that an envelope is that of a stored message. Nothing but the message is asked; own addresses are looked up only where
@@ -84,7 +84,7 @@ pub fn take_stored(kept: &mut Option<Envelope>, message: &Message<'_>, config: &
         Some(envelope) if envelope.recipient == delivered_to(message) => {
             envelope.sender = sender(&who, &nothing, message);
         }
-        _ => *kept = Some(self::envelope(&who, &nothing, message, config, account)),
+        _ => *kept = Some(self::read_envelope(&who, &nothing, message, config, account)),
     }
 }
 
@@ -153,7 +153,7 @@ fn delivered_to(message: &Message<'_>) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{envelope, is_mail_system};
+    use super::{is_mail_system, read_envelope};
     use crate::cli::Who;
     use crate::config::Config;
     use crate::message::Message;
@@ -171,7 +171,7 @@ mod tests {
 
     fn seen(variables: &[(&str, &str)], message: &[u8], who: &Who) -> (Sender, Option<String>, Vec<String>) {
         let variable = |name: &str| variables.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned());
-        let found = envelope(who, &variable, &Message::new(message), &Config::default(), &account());
+        let found = read_envelope(who, &variable, &Message::new(message), &Config::default(), &account());
         let own = found.own.iter().map(ToString::to_string).collect();
         (found.sender, found.recipient, own)
     }

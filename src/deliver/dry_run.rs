@@ -7,15 +7,15 @@ use crate::deliver::headers;
 
 /// What a dry run says about a message.
 #[must_use]
-pub fn rehearsal(run: &Run, delivery: &Delivery<'_>) -> String {
+pub fn describe_run(run: &Run, delivery: &Delivery<'_>) -> String {
     let to = match delivery.action {
         Action::Append | Action::Keep(_) => run.store.to_string(),
         Action::Forward(_) => delivery.destinations.join(", "),
         Action::Divert(_) => run.config.admin.clone(),
     };
-    let verdict = headers::verdict(&delivery.judgement.verdict);
-    let marker = headers::strongest(&delivery.judgement)
-        .map(|m| format!(", because of {}", headers::quoted(&headers::shown(m))));
+    let verdict = headers::verdict_text(&delivery.judgement.verdict);
+    let marker = headers::strongest_marker(&delivery.judgement)
+        .map(|m| format!(", because of {}", headers::quote_text(&headers::marker_text(m))));
     let suspended = match delivery.action {
         Action::Forward(_) => gate::why_kept(run, delivery).map(|why| format!("; a copy would be kept: {why}")),
         Action::Append | Action::Keep(_) | Action::Divert(_) => None,

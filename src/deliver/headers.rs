@@ -33,7 +33,7 @@ const QUOTED_CHARACTERS: usize = 160;
 
 /// `text` between quotes, on one line, of bounded length.
 #[must_use]
-pub fn quoted(text: &str) -> String {
+pub fn quote_text(text: &str) -> String {
     let short: String = text.chars().take(QUOTED_CHARACTERS).collect();
     let dots = if short.len() < text.len() { "..." } else { "" };
     let safe: String = visible(&short)
@@ -47,7 +47,7 @@ pub fn quoted(text: &str) -> String {
 
 /// `text` on one line, of bounded length, without anything that would need quotes.
 #[must_use]
-pub fn word(text: &str) -> String {
+pub fn escape_word(text: &str) -> String {
     text.chars()
         .filter(|c| c.is_ascii_graphic() && !matches!(c, '"' | ';'))
         .take(QUOTED_CHARACTERS)
@@ -59,14 +59,14 @@ pub fn word(text: &str) -> String {
 pub fn send_kept_command(user: &str, destination: &str) -> String {
     format!(
         "spoolguard status --user {} --send-kept {}",
-        word(user),
-        word(destination)
+        escape_word(user),
+        escape_word(destination)
     )
 }
 
 /// A time as people read it: `2026-11-25 03:14 UTC`.
 #[must_use]
-pub fn moment(moment: Moment) -> String {
+pub fn moment_text(moment: Moment) -> String {
     match OffsetDateTime::from_unix_timestamp(moment.seconds()) {
         Ok(date) => format!(
             "{:04}-{:02}-{:02} {:02}:{:02} UTC",
@@ -82,13 +82,13 @@ pub fn moment(moment: Moment) -> String {
 
 /// A marker as logs and headers show it: `Return-Path: <>`.
 #[must_use]
-pub fn shown(marker: &Marker) -> String {
+pub fn marker_text(marker: &Marker) -> String {
     format!("{}: {}", marker.header, marker.value)
 }
 
 /// The marker that weighs most: the verdict's first, else the null sender.
 #[must_use]
-pub fn strongest(judgement: &Judgement) -> Option<&Marker> {
+pub fn strongest_marker(judgement: &Judgement) -> Option<&Marker> {
     let diverted = judgement.diverted_before.as_ref();
     diverted
         .or_else(|| judgement.verdict.markers().first())
@@ -97,7 +97,7 @@ pub fn strongest(judgement: &Judgement) -> Option<&Marker> {
 
 /// The verdict with its kind: `bounce (failure)`.
 #[must_use]
-pub fn verdict(verdict: &Verdict) -> String {
+pub fn verdict_text(verdict: &Verdict) -> String {
     let kind = match verdict {
         Verdict::Bounce(bounce) => bounce.kind.map(|kind| kind.name()),
         Verdict::Loop(_)
@@ -116,10 +116,10 @@ pub fn verdict(verdict: &Verdict) -> String {
 /// The field that `filter` adds, without its line end.
 #[must_use]
 pub fn verdict_field(judgement: &Judgement) -> String {
-    let marker = strongest(judgement)
-        .map(|m| format!("; marker={}", quoted(&shown(m))))
+    let marker = strongest_marker(judgement)
+        .map(|m| format!("; marker={}", quote_text(&marker_text(m))))
         .unwrap_or_default();
-    format!("{VERDICT_HEADER}: {}{marker}", verdict(&judgement.verdict))
+    format!("{VERDICT_HEADER}: {}{marker}", verdict_text(&judgement.verdict))
 }
 
 /// The fields on top of a diverted copy, ended by `line_end` each: our loop mark, and why and for whom it was.
@@ -136,8 +136,8 @@ pub fn divert_fields(
         "X-Loop: {}{line_end}{DIVERT_HEADER}: {}; recipient={}; host={}{line_end}",
         own,
         reason(judgement, why),
-        word(recipient),
-        word(host),
+        escape_word(recipient),
+        escape_word(host),
     )
 }
 
@@ -153,21 +153,30 @@ pub fn kept_field(judgement: &Judgement, why: &str, line_end: &str) -> String {
 pub fn rescued_field(blame: Option<&ForwardFailure>, host: Option<&str>, notes: &[String], line_end: &str) -> String {
     let mut parts = vec!["why=came-back".to_owned()];
     if let Some(blame) = blame {
-        parts.push(format!("destination={}", word(&blame.destination)));
-        parts.extend(blame.status.as_deref().map(|status| format!("status={}", word(status))));
-        parts.extend((!blame.said.is_empty()).then(|| format!("said={}", quoted(&blame.said))));
+        parts.push(format!("destination={}", escape_word(&blame.destination)));
+        parts.extend(
+            blame
+                .status
+                .as_deref()
+                .map(|status| format!("status={}", escape_word(status))),
+        );
+        parts.extend((!blame.said.is_empty()).then(|| format!("said={}", quote_text(&blame.said))));
     }
     let host = blame.and_then(|blame| blame.host.as_deref()).or(host);
-    parts.extend(host.map(|host| format!("host={}", word(host))));
+    parts.extend(host.map(|host| format!("host={}", escape_word(host))));
     parts.extend_from_slice(notes);
     format!("{RESCUED_HEADER}: {}{line_end}", parts.join("; "))
 }
 
 /// `verdict=loop; why=verdict; marker="X-Loop: a@a.test"`
 fn reason(judgement: &Judgement, why: &str) -> String {
-    let why = if why.contains(' ') { quoted(why) } else { word(why) };
-    let marker = strongest(judgement)
-        .map(|m| format!("; marker={}", quoted(&shown(m))))
+    let why = if why.contains(' ') {
+        quote_text(why)
+    } else {
+        escape_word(why)
+    };
+    let marker = strongest_marker(judgement)
+        .map(|m| format!("; marker={}", quote_text(&marker_text(m))))
         .unwrap_or_default();
     format!("verdict={}; why={why}{marker}", judgement.verdict.name())
 }
@@ -187,13 +196,13 @@ pub fn separator_field(message: &Message<'_>) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{divert_fields, quoted, verdict_field};
+    use super::{divert_fields, quote_text, verdict_field};
     use crate::classify::verdict::{Judgement, Marker, Verdict};
 
     #[test]
     fn what_a_message_says_cannot_leave_its_quotes() {
-        assert_eq!(quoted("a\"b\r\nX-Loop: c"), "\"a'b\\r\\nX-Loop: c\"");
-        assert_eq!(quoted(&"x".repeat(1000)).len(), 165);
+        assert_eq!(quote_text("a\"b\r\nX-Loop: c"), "\"a'b\\r\\nX-Loop: c\"");
+        assert_eq!(quote_text(&"x".repeat(1000)).len(), 165);
     }
 
     #[test]

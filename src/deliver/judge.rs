@@ -8,7 +8,7 @@ use crate::message::envelope::Envelope;
 use crate::sys::account;
 
 /// Judges a message.
-pub fn judge(message: &Message<'_>, envelope: &Envelope, config: &Config) -> Judgement {
+pub fn judge_message(message: &Message<'_>, envelope: &Envelope, config: &Config) -> Judgement {
     let facts = Facts {
         sender: &envelope.sender,
         own: &envelope.own,

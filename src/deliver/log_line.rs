@@ -9,7 +9,7 @@ use crate::message::envelope::Sender;
 
 /// The word for what became of a message.
 #[must_use]
-pub fn action(delivery: &Delivery<'_>, result: &Result<Outcome, Error>) -> &'static str {
+pub fn action_word(delivery: &Delivery<'_>, result: &Result<Outcome, Error>) -> &'static str {
     match result {
         Ok(Outcome::Appended { .. }) if delivery.action == Action::Append => "append",
         Ok(Outcome::Appended { .. }) => "keep",
@@ -23,9 +23,9 @@ pub fn action(delivery: &Delivery<'_>, result: &Result<Outcome, Error>) -> &'sta
 }
 
 /// Logs what became of a message.
-pub fn log(run: &Run, delivery: &Delivery<'_>, result: &Result<Outcome, Error>) {
+pub fn log_outcome(run: &Run, delivery: &Delivery<'_>, result: &Result<Outcome, Error>) {
     let judgement = &delivery.judgement;
-    let marker = headers::strongest(judgement).map(headers::shown);
+    let marker = headers::strongest_marker(judgement).map(headers::marker_text);
     let origin = match &judgement.verdict {
         Verdict::Bounce(bounce) => Some(bounce.origin.name()),
         Verdict::Loop(_)
@@ -53,7 +53,7 @@ pub fn log(run: &Run, delivery: &Delivery<'_>, result: &Result<Outcome, Error>) 
     macro_rules! line {
         ($level:ident) => {
             tracing::$level!(
-                action = action(delivery, result),
+                action = action_word(delivery, result),
                 verdict = judgement.verdict.name(),
                 origin,
                 marker,

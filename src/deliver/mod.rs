@@ -90,7 +90,7 @@ impl Errand {
 pub fn run(errand: &Errand, who: &Who, everywhere: &Everywhere, group: Option<SetAside>) -> Status {
     // Dropped last, when all the rest is done and let go of.
     let intents = Intents::default();
-    end(guard(errand, who, everywhere, group, &intents))
+    end_run(guard(errand, who, everywhere, group, &intents))
 }
 
 /// The pipeline.
@@ -109,7 +109,7 @@ fn guard(
     let buffer = MessageBuffer::read(&input, &deadline)?;
     let mut run = Run::prepare_to_deliver(who, errand.mailbox.clone(), everywhere, deadline, group)?;
     run.intents = intents.clone();
-    let delivery = run.decide(&buffer, errand, who, &caller::variable);
+    let delivery = run.decide(&buffer, errand, who, &caller::read_variable);
     if everywhere.dry_run {
         return rehearse(&run, &delivery);
     }
@@ -122,8 +122,8 @@ fn guard(
 
 /// Says what would be done. Under a mail system the message has to stay with it: nobody else has it.
 fn rehearse(run: &Run, delivery: &Delivery<'_>) -> Result<Status, Error> {
-    let _ = io::stdout().write_all(dry_run::rehearsal(run, delivery).as_bytes());
-    if caller::is_mail_system(&caller::variable) {
+    let _ = io::stdout().write_all(dry_run::describe_run(run, delivery).as_bytes());
+    if caller::is_mail_system(&caller::read_variable) {
         let cause = "this is a dry run, started by a mail system";
         return Err(Error::new(Category::Configuration, "deliver", "the message", cause).hint("take --dry-run away"));
     }
@@ -135,7 +135,7 @@ fn rehearse(run: &Run, delivery: &Delivery<'_>) -> Result<Status, Error> {
 ///
 /// # Errors
 /// When signals cannot be watched.
-pub fn begin() -> Result<Deadline, Error> {
+pub fn begin_run() -> Result<Deadline, Error> {
     begin_with(Deadline::begin)
 }
 
@@ -188,11 +188,11 @@ impl Run {
         deadline: Deadline,
         become_user: impl FnOnce(&Account) -> Result<Option<SpoolDirAccess>, Error>,
     ) -> Result<Self, Error> {
-        let account = account::find(who.user.as_deref())?;
+        let account = account::find_account(who.user.as_deref())?;
         let place = become_user(&account)?.map(Arc::new);
         let sources = ConfigSources::chosen(everywhere.config.as_deref(), account.home.as_deref(), account.owners());
-        let loaded = load::load(sources, KeySelection::User(&account.name))?;
-        log::start(&loaded.config.log, everywhere.verbose);
+        let loaded = load::load_config(sources, KeySelection::User(&account.name))?;
+        log::start_logging(&loaded.config.log, everywhere.verbose);
         if !loaded.ignored.is_empty() {
             let keys = loaded.ignored.join(", ");
             tracing::warn!(
@@ -246,10 +246,10 @@ impl Run {
         variable: Variable<'_>,
     ) -> Delivery<'a> {
         let message = Message::new(buffer.head());
-        let envelope = caller::envelope(who, variable, &message, &self.config, &self.account);
+        let envelope = caller::read_envelope(who, variable, &message, &self.config, &self.account);
         let errand = without_own(errand, &envelope, &self.account.name);
-        let mut judgement = judge::judge(&message, &envelope, &self.config);
-        let found = verp::find(self, &envelope, &message, date.unix_timestamp());
+        let mut judgement = judge::judge_message(&message, &envelope, &self.config);
+        let found = verp::find_token(self, &envelope, &message, date.unix_timestamp());
         let token = found.map(|(claim, address)| {
             attribution::believe_token(&mut judgement, &address);
             claim
@@ -257,7 +257,7 @@ impl Run {
         let knows_forward = |id: &str| history::sent_to(self, id);
         let destination = token.as_ref().map(|_| "");
         attribution::believe_history(&mut judgement, destination, knows_forward);
-        let action = policy::choose(&judgement, errand.job, &self.config.guard);
+        let action = policy::choose_action(&judgement, errand.job, &self.config.guard);
         Delivery {
             buffer,
             message,
@@ -331,9 +331,9 @@ pub fn standard_input() -> Result<std::fs::File, Error> {
 }
 
 /// Ends a delivering run that failed before there was a case: mail systems do not always log what is printed.
-pub fn end(result: Result<Status, Error>) -> Status {
+pub fn end_run(result: Result<Status, Error>) -> Status {
     result.unwrap_or_else(|e| {
-        log::start(&Log::default(), 0);
+        log::start_logging(&Log::default(), 0);
         tracing::error!(action = "defer", note = e.to_string());
         say(&e)
     })

@@ -17,7 +17,7 @@ use crate::submit::letter::SubmitResult;
 
 /// The message in the form that an mbox takes.
 #[must_use]
-pub fn letter(text: &str, date: OffsetDateTime) -> MboxEntry<'_, &[u8]> {
+pub fn own_entry(text: &str, date: OffsetDateTime) -> MboxEntry<'_, &[u8]> {
     MboxEntry {
         sender: "",
         date,
@@ -32,7 +32,7 @@ pub fn letter(text: &str, date: OffsetDateTime) -> MboxEntry<'_, &[u8]> {
 ///
 /// # Errors
 /// When the mbox is full, or cannot be locked or written.
-pub fn append(
+pub fn append_notice(
     run: &Run,
     path: &Path,
     owner: Owner,
@@ -49,14 +49,14 @@ pub fn append(
         let cause = "it is full, and more than full with digests";
         return Err(Error::new(Category::MailboxFull, "append to", path.display(), cause).hint("read and empty it"));
     }
-    append::append(&mut locked, letter(text, date)).map(drop)
+    append::append(&mut locked, own_entry(text, date)).map(drop)
 }
 
 /// Sends it to `address`; `verb` is what is said when that fails.
 ///
 /// # Errors
 /// When the mail system does not take it.
-pub fn submit(run: &Run, verb: &'static str, address: &str, text: &str) -> Result<(), Error> {
+pub fn submit_notice(run: &Run, verb: &'static str, address: &str, text: &str) -> Result<(), Error> {
     let letter = submit::letter::Letter {
         sender: "",
         recipients: &[address.to_owned()],

@@ -61,13 +61,13 @@ pub struct Overflow {
 
 /// Where it is; none where there is no state directory.
 #[must_use]
-pub fn path(run: &Run) -> Option<PathBuf> {
+pub fn overflow_path(run: &Run) -> Option<PathBuf> {
     Some(run.state_dir()?.join(NAME))
 }
 
 /// How it stands in the state directory `dir` of the user with this number, who asks; none where it is empty or cannot be read.
 #[must_use]
-pub fn look(dir: &Path, uid: u32) -> Option<Overflow> {
+pub fn inspect_overflow(dir: &Path, uid: u32) -> Option<Overflow> {
     let path = dir.join(NAME);
     let file = open_existing(&path, Owner::Trusted(uid)).ok()??;
     let limited = LimitedFile::new(&file, ReadLimit::until_stopped());
@@ -89,13 +89,13 @@ pub fn look(dir: &Path, uid: u32) -> Option<Overflow> {
 
 /// How many bytes lie in the overflow of the state directory `dir`. Nothing is opened, and no link followed: for whoever is not its user.
 #[must_use]
-pub fn bytes(dir: &Path) -> Option<u64> {
+pub fn overflow_bytes(dir: &Path) -> Option<u64> {
     let stat = dir.join(NAME).symlink_metadata().ok()?;
     Some(stat.len()).filter(|bytes| stat.is_file() && *bytes > 0)
 }
 
 /// Notes that nothing lies there any more. Call it while it is locked.
-pub fn forget(run: &Run) {
+pub fn forget_overflow(run: &Run) {
     let Some(dir) = run.state_dir() else { return };
     let cleared = change(run, &dir, |state| *state = OverflowState::default());
     if let Err(e) = cleared {
@@ -115,19 +115,19 @@ fn memory(dir: &Path) -> Store {
 ///
 /// # Errors
 /// When it is full, there is no place for it, or it cannot be locked or written.
-pub fn put(run: &Run, delivery: &Delivery<'_>, added: &str) -> Result<Outcome, Error> {
+pub fn put_in_overflow(run: &Run, delivery: &Delivery<'_>, added: &str) -> Result<Outcome, Error> {
     let Some(dir) = run.state_dir() else {
         return Err(store::full_error(run, Category::MailboxFull).hint("there is no state directory for the overflow"));
     };
     dirs::make_private_dir(&dir)?;
     let path = dir.join(NAME);
     let sender = access::separator_sender(&delivery.envelope.sender, &run.account);
-    let entry = || mbox::letter(run, delivery, &sender, added);
+    let entry = || mbox::mailbox_entry(run, delivery, &sender, added);
     let outcome = |note: String| Outcome::Appended {
         mailbox: path.display().to_string(),
         note: Some(note),
     };
-    let appended = match mbox::open(run, &path, Owner::Trusted(run.account.uid), &entry())? {
+    let appended = match mbox::open_mbox(run, &path, Owner::Trusted(run.account.uid), &entry())? {
         Opened::There(appended) => appended,
         Opened::Ready(mut locked) => {
             let fail = |e: std::io::Error| Error::io("read", &path, &e);
@@ -154,7 +154,7 @@ pub fn put(run: &Run, delivery: &Delivery<'_>, added: &str) -> Result<Outcome, E
 /// # Errors
 /// The same.
 pub fn put_and_tell(run: &Run, delivery: &Delivery<'_>) -> Result<Outcome, Error> {
-    let outcome = put(run, delivery, "")?;
+    let outcome = put_in_overflow(run, delivery, "")?;
     if run.config.quota.when_full == Over::Overflow
         && let Some(dir) = run.state_dir()
     {
@@ -232,15 +232,15 @@ fn tell(run: &Run, delivery: &Delivery<'_>, dir: &Path) {
     let (own, admin) = (delivery.own_address(), run.config.admin.as_str());
     let id = |whom: &str| format!("{}.{}.{whom}", delivery.date.unix_timestamp_nanos(), std::process::id());
     let text = text(run, &dir.join(NAME));
-    let to_user = quota_notice::message(&own, &own, delivery.date, &id("user"), &text);
+    let to_user = quota_notice::write_message(&own, &own, delivery.date, &id("user"), &text);
     let user = store::place_notice(run, &to_user, delivery.date);
-    let to_admin = quota_notice::message(&own, admin, delivery.date, &id("admin"), &text);
+    let to_admin = quota_notice::write_message(&own, admin, delivery.date, &id("admin"), &text);
     let admin = if admin.starts_with('/') {
         let limit = run.config.digest.admin_limit.bound();
         let owner = Owner::Trusted(run.account.uid);
-        notify::append(run, Path::new(admin), owner, &to_admin, delivery.date, limit)
+        notify::append_notice(run, Path::new(admin), owner, &to_admin, delivery.date, limit)
     } else {
-        notify::submit(run, "tell of the overflow", admin, &to_admin)
+        notify::submit_notice(run, "tell of the overflow", admin, &to_admin)
     };
     for e in [user, admin].into_iter().filter_map(Result::err) {
         tracing::warn!(user = run.account.name, note = %e, "cannot tell of the overflow");
@@ -265,7 +265,7 @@ fn text(run: &Run, path: &Path) -> String {
 /// Begins to put back what lies there, in the background, where there is room for some of it. The message is safe by now: what fails here is
 /// logged, and nothing more.
 pub fn begin_return(run: &Run, delivery: &Delivery<'_>) {
-    let has_mail = path(run).is_some_and(|path| path.symlink_metadata().is_ok_and(|stat| stat.len() > 0));
+    let has_mail = overflow_path(run).is_some_and(|path| path.symlink_metadata().is_ok_and(|stat| stat.len() > 0));
     // Counting messages takes its time; the command that is started does that.
     let limit = Limit {
         messages: None,

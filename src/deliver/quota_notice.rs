@@ -46,7 +46,7 @@ pub fn due(run: &Run, delivery: &Delivery<'_>, limit: Limit, now_bytes: u64) -> 
     };
     let own = delivery.own_address();
     let id = format!("{}.{}", delivery.date.unix_timestamp_nanos(), std::process::id());
-    noted.then(|| message(&own, &own, delivery.date, &id, &text))
+    noted.then(|| write_message(&own, &own, delivery.date, &id, &text))
 }
 
 /// Subject and text for a mailbox beyond its soft limit.
@@ -81,13 +81,13 @@ fn has_room_again(now_bytes: u64, limit_bytes: u64) -> String {
 /// A whole message of ours from `text`: a subject, more header fields before it where there are any, and the body. `id` is the
 /// beginning of its Message-ID.
 #[must_use]
-pub fn message(own: &str, to: &str, date: OffsetDateTime, id: &str, text: &str) -> String {
+pub fn write_message(own: &str, to: &str, date: OffsetDateTime, id: &str, text: &str) -> String {
     let written = date.format(&Rfc2822).unwrap_or_default();
     let domain = own.rsplit_once('@').map_or("localhost", |(_, domain)| domain);
     let to = match to.contains('@') {
         true => format!("<{to}>"),
         // A path, or a name of this host.
-        false => headers::word(to),
+        false => headers::escape_word(to),
     };
     format!(
         "From: Mail delivery guard <MAILER-DAEMON@{domain}>\nTo: {to}\nDate: {written}\nMessage-ID: <{id}.spoolguard@{domain}>\n\

@@ -36,8 +36,8 @@ use crate::report::status_code::FailureClass;
 pub fn carry_out(run: &Run, delivery: &Delivery<'_>) -> Result<Outcome, Error> {
     // Of the message before, in a run of many.
     run.intents.finish();
-    let blames = destinations::blames(run, delivery);
-    let told = destinations::learn(run, delivery, &blames);
+    let blames = destinations::find_failures(run, delivery);
+    let told = destinations::note_failures(run, delivery, &blames);
     let mut rescued = None;
     let result = take_out(run, delivery, &blames).and_then(|key| {
         rescued = key;
@@ -46,13 +46,13 @@ pub fn carry_out(run: &Run, delivery: &Delivery<'_>) -> Result<Outcome, Error> {
     if result.is_err() {
         run.intents.leave();
     }
-    log_line::log(run, delivery, &result);
+    log_line::log_outcome(run, delivery, &result);
     when_settled(|| told.write(run, delivery));
     if let Some(key) = rescued {
         when_settled(|| note_returned(run, delivery, &blames, &key));
     }
     when_settled(|| digest::send_behind(run, delivery, &result));
-    when_settled(|| auto_archive::begin(run, delivery));
+    when_settled(|| auto_archive::start_archiving(run, delivery));
     when_settled(|| overflow::begin_return(run, delivery));
     result
 }
@@ -61,9 +61,9 @@ pub fn carry_out(run: &Run, delivery: &Delivery<'_>) -> Result<Outcome, Error> {
 ///
 /// Gives the key of a message that was put into the mailbox.
 fn take_out(run: &Run, delivery: &Delivery<'_>, blames: &[ForwardFailure]) -> Result<Option<String>, Error> {
-    match rescue::rescue(run, delivery, blames)? {
+    match rescue::rescue_message(run, delivery, blames)? {
         Rescue::Lost(lost) => {
-            destinations::lose(run, delivery, &lost);
+            destinations::note_lost(run, delivery, &lost);
             tracing::warn!(
                 user = run.account.name,
                 id = lost.message_id,
@@ -91,7 +91,7 @@ fn note_returned(run: &Run, delivery: &Delivery<'_>, blames: &[ForwardFailure], 
         // Nobody knows which one.
         (None, _) => return,
     };
-    kept::note(run, delivery, destination, key, reason, said);
+    kept::note_kept(run, delivery, destination, key, reason, said);
 }
 
 /// Notes for which destinations a message was kept instead of being sent.
@@ -99,7 +99,7 @@ fn note_kept_back(run: &Run, delivery: &Delivery<'_>, kept_back: &[KeptBack], ou
     match outcome {
         Outcome::Appended { .. } | Outcome::Forwarded { .. } => {
             for one in kept_back {
-                kept::note(
+                kept::note_kept(
                     run,
                     delivery,
                     &one.destination,
@@ -137,7 +137,7 @@ fn perform(run: &Run, delivery: &Delivery<'_>, action: Action) -> Result<Outcome
     let over = run.config.quota.when_full;
     match action {
         Action::Append => append(run, delivery, "", over),
-        Action::Keep(why) => keep(run, delivery, &why.to_string(), over),
+        Action::Keep(why) => keep_message(run, delivery, &why.to_string(), over),
         Action::Forward(copies) => forward(run, delivery, copies),
         Action::Divert(why) => divert_or_keep(run, delivery, why),
     }
@@ -145,7 +145,7 @@ fn perform(run: &Run, delivery: &Delivery<'_>, action: Action) -> Result<Outcome
 
 /// Appends the message with `added` fields on top. When there is no room, `over` says what is done.
 fn append(run: &Run, delivery: &Delivery<'_>, added: &str, over: Over) -> Result<Outcome, Error> {
-    let put = store::place(run, delivery, added, over)?;
+    let put = store::place_message(run, delivery, added, over)?;
     finish(run, delivery, put)
 }
 
@@ -167,7 +167,7 @@ fn finish(run: &Run, delivery: &Delivery<'_>, put: Put<Receipt>) -> Result<Outco
 ///
 /// # Errors
 /// When it cannot be appended.
-pub fn keep(run: &Run, delivery: &Delivery<'_>, why: &str, over: Over) -> Result<Outcome, Error> {
+pub fn keep_message(run: &Run, delivery: &Delivery<'_>, why: &str, over: Over) -> Result<Outcome, Error> {
     let outcome = append(run, delivery, &kept_fields(delivery, why), over)?;
     Ok(with_note(outcome, why.to_owned()))
 }
@@ -199,7 +199,7 @@ fn full(run: &Run, delivery: &Delivery<'_>, over: Over) -> Result<Outcome, Error
         Over::Defer | Over::Archive => Err(store::full_error(run, Category::MailboxFull)),
         Over::Refuse => Err(store::full_error(run, Category::Refused)),
         Over::Overflow => overflow::put_and_tell(run, delivery),
-        Over::Divert => match divert::divert(run, delivery, Why::OverQuota) {
+        Over::Divert => match divert::divert_message(run, delivery, Why::OverQuota) {
             // It came here because the mailbox has no room; there is nowhere left to go.
             Err(e) if e.outlook() == Retry::NeedsMending => {
                 Err(store::full_error(run, Category::MailboxFull).hint(e.to_string()))
@@ -211,14 +211,14 @@ fn full(run: &Run, delivery: &Delivery<'_>, over: Over) -> Result<Outcome, Error
 
 /// Diverts the message; where that is impossible, it stays in the user's own mailbox.
 fn divert_or_keep(run: &Run, delivery: &Delivery<'_>, why: Why) -> Result<Outcome, Error> {
-    match divert::divert(run, delivery, why) {
+    match divert::divert_message(run, delivery, why) {
         Err(e) if e.outlook() == Retry::NeedsMending => {
             let over = match run.config.quota.when_full {
                 // It could not be diverted a moment ago.
                 Over::Divert => Over::Defer,
                 over @ (Over::Defer | Over::Refuse | Over::Overflow | Over::Archive) => over,
             };
-            keep(run, delivery, &e.to_string(), over)
+            keep_message(run, delivery, &e.to_string(), over)
         }
         result => result,
     }
@@ -233,15 +233,15 @@ fn forward(run: &Run, delivery: &Delivery<'_>, copies: Copies) -> Result<Outcome
     {
         return answer(run, delivery, &token);
     }
-    let known = history::recall(run).unwrap_or_default();
+    let known = history::read_history(run).unwrap_or_default();
     let repeats = history::without_repeats(run, delivery, &known, &delivery.destinations);
     if let Some(why) = repeats.why_nowhere() {
         drop(known);
         return repeat(run, delivery, copies, &repeats, why, turn.was);
     }
-    let parted = loops::part(run, delivery, &known, &repeats.fresh);
+    let parted = loops::part_destinations(run, delivery, &known, &repeats.fresh);
     drop(known);
-    let mut gate = gate::gate(run, delivery, parted);
+    let mut gate = gate::open_gate(run, delivery, parted);
     let result = forward_where_open(run, delivery, copies, &mut gate);
     let kept_back = gate.kept_back();
     gate.end(run, delivery);
@@ -269,7 +269,7 @@ fn repeat(
         }
         // It may have come back, and then nobody has it but here.
         Copies::None if asked == Asked::Alone && !history::has_it(run, delivery.name()) => {
-            let kept = keep(run, delivery, &why, Over::Overflow)?;
+            let kept = keep_message(run, delivery, &why, Over::Overflow)?;
             history::note_kept(run, delivery);
             kept
         }
@@ -286,13 +286,13 @@ fn repeat(
 
 /// Sends an answer on to whoever wrote the message that it answers; where that cannot be, it is delivered locally.
 fn answer(run: &Run, delivery: &Delivery<'_>, token: &VerpToken) -> Result<Outcome, Error> {
-    match answer::send(run, delivery, token)? {
+    match answer::send_answer(run, delivery, token)? {
         Answered::Sent(writer) => Ok(Outcome::Forwarded {
             to: vec![writer],
             note: Some("it answers a message that was sent on".to_owned()),
         }),
         Answered::Repeated(note) => Ok(Outcome::Repeated { note }),
-        Answered::NotSent(why) => keep(run, delivery, &why, Over::Overflow),
+        Answered::NotSent(why) => keep_message(run, delivery, &why, Over::Overflow),
     }
 }
 
@@ -335,12 +335,12 @@ fn forward_where_open(run: &Run, delivery: &Delivery<'_>, copies: Copies, gate: 
     let copy = match (copies, gate.why()) {
         (Copies::None, None) => None,
         _ if order == Order::SendFirst => None,
-        (Copies::Keep, _) => Some(store::place(run, delivery, "", over)?),
-        (Copies::None, Some(why)) => match store::place(run, delivery, &kept_fields(delivery, &why), over) {
+        (Copies::Keep, _) => Some(store::place_message(run, delivery, "", over)?),
+        (Copies::None, Some(why)) => match store::place_message(run, delivery, &kept_fields(delivery, &why), over) {
             Err(e) if e.outlook() == Retry::NeedsMending && gate.ends_a_loop() => {
                 tracing::warn!(user = run.account.name, why, note = %e, "goes to the overflow mbox");
                 if gate.destinations().is_empty() {
-                    return overflow::put(run, delivery, &kept_fields(delivery, &why));
+                    return overflow::put_in_overflow(run, delivery, &kept_fields(delivery, &why));
                 }
                 None
             }
@@ -368,7 +368,7 @@ fn forward_where_open(run: &Run, delivery: &Delivery<'_>, copies: Copies, gate: 
     if let Some(Put::Done(_)) = copy {
         history::note_kept(run, delivery);
     }
-    let sent = match forward::send(run, delivery, &destinations, gate.sketches()) {
+    let sent = match forward::send_on(run, delivery, &destinations, gate.sketches()) {
         Ok(sent) => sent,
         Err(e) => {
             if let Unreturnable::Held(held) = held {
@@ -431,7 +431,7 @@ fn forward_where_open(run: &Run, delivery: &Delivery<'_>, copies: Copies, gate: 
             | Outcome::Repeated { .. }),
         )) => Ok(outcome),
         Some(Err(_)) | None => {
-            let kept = keep(run, delivery, &why, over);
+            let kept = keep_message(run, delivery, &why, over);
             if matches!(kept, Ok(Outcome::Appended { .. })) {
                 // Some mail systems refuse it and mail a report as well.
                 history::note_kept(run, delivery);
@@ -479,8 +479,8 @@ fn hold_unreturnable(run: &Run, delivery: &Delivery<'_>, copies: Copies, gate: &
     let Some(dir) = run.state_dir() else {
         return Unreturnable::NotHeld;
     };
-    let letter = mbox::letter(run, delivery, "", "");
-    match held::hold(&dir.join(held::FORWARDED_DIR), "", letter) {
+    let letter = mbox::mailbox_entry(run, delivery, "", "");
+    match held::hold_copy(&dir.join(held::FORWARDED_DIR), "", letter) {
         Ok(held) => Unreturnable::Held(held),
         Err(e) => {
             tracing::warn!(user = run.account.name, note = %e, "a copy goes into the mailbox");

@@ -8,8 +8,8 @@ use crate::doctor::rules::aliases::End;
 use crate::doctor::rules::{Check, Finding};
 use crate::mailbox::open::{Owner, open_existing};
 use crate::message::address::Address;
-use crate::output::shell::quoted;
-use crate::sys::dirs::{beside, parent};
+use crate::output::shell::quote_path;
+use crate::sys::dirs::{parent, with_suffix};
 
 /// What every mail system has to know (RFC 5321 section 4.5.1).
 const POSTMASTER: &str = "postmaster";
@@ -41,7 +41,7 @@ fn new_alias(host: &HostFacts, name: &str) -> String {
         .alias_files
         .first()
         .map_or(Path::new("/etc/aliases"), PathBuf::as_path);
-    format!("echo '{name}: root' >> {} && newaliases", quoted(file))
+    format!("echo '{name}: root' >> {} && newaliases", quote_path(file))
 }
 
 fn address(host: &HostFacts, admin: &str) -> Vec<Finding> {
@@ -123,7 +123,7 @@ fn runs_as_another(host: &HostFacts, name: &str) -> Option<(String, String)> {
         format!(
             "it is root, whose mail Postfix hands to mailbox_command ({command}) as {privs}: it does not reach root"
         ),
-        format!("echo 'root: SOMEBODY' >> {} && newaliases", quoted(file)),
+        format!("echo 'root: SOMEBODY' >> {} && newaliases", quote_path(file)),
     ))
 }
 
@@ -136,7 +136,7 @@ fn mbox(path: &Path) -> Finding {
             "there is no directory {}: what is diverted stays in users' mailboxes",
             dir.display()
         );
-        return Finding::error(Check::Admin, subject, what, format!("install -d {}", quoted(dir)));
+        return Finding::error(Check::Admin, subject, what, format!("install -d {}", quote_path(dir)));
     }
     match open_existing(path, Owner::Trusted(nix::unistd::Uid::effective().as_raw())) {
         Err(e) => Finding::error(
@@ -165,7 +165,7 @@ fn stale(host: &HostFacts, path: &Path) -> Option<Finding> {
         _ => return None,
     };
     let written = path.metadata().ok()?.modified().ok()?;
-    let table = beside(path, suffix).metadata().and_then(|stat| stat.modified());
+    let table = with_suffix(path, suffix).metadata().and_then(|stat| stat.modified());
     let what = match table {
         Ok(made) if made >= written => return None,
         Ok(_) => "it was changed after its table was made: Postfix does not see that yet",

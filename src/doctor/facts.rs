@@ -137,8 +137,9 @@ impl HostFacts {
         let exim_routers = asker.ask_for_host(&["exim4", "exim"], &["-bP", "routers"]);
         let procmail = asker.ask_for_host(&["procmail"], &["-v"]);
         let mutt = asker.ask_for_host(&["mutt", "neomutt"], &["-v"]);
-        let maildrop = child::find("maildrop", &asker.dirs);
-        let has_smtpd = child::find("smtpd", &asker.dirs).is_some() && child::find("smtpctl", &asker.dirs).is_some();
+        let maildrop = child::find_program("maildrop", &asker.dirs);
+        let has_smtpd = child::find_program("smtpd", &asker.dirs).is_some()
+            && child::find_program("smtpctl", &asker.dirs).is_some();
         let mut host = Self {
             config,
             unusable,
@@ -199,7 +200,7 @@ impl HostFacts {
     pub fn ends(&self, address: &str) -> Vec<End> {
         let names = Names {
             aliases: &self.aliases,
-            is_user: &|name| matches!(account::known(name), Ok(Some(_))),
+            is_user: &|name| matches!(account::find_known(name), Ok(Some(_))),
             is_own_domain: &|domain| self.is_own(domain),
             delimiter: &self.config.recipient_delimiter,
         };
@@ -240,8 +241,8 @@ impl HostFacts {
 
 /// The administrator's configuration; of a user's own file the run that becomes the user speaks.
 fn configuration(chosen: Option<&Path>, findings: &mut Vec<Finding>) -> (Config, Option<String>) {
-    match load::load(
-        ConfigSources::chosen(chosen, None, account::runner().owners()),
+    match load::load_config(
+        ConfigSources::chosen(chosen, None, account::find_runner().owners()),
         KeySelection::Whole,
     ) {
         Ok(loaded) => {
@@ -287,7 +288,7 @@ impl Asker<'_> {
 
     /// Asks the first of `names` that is installed.
     fn ask(&mut self, names: &[&str], arguments: &[&str]) -> Option<String> {
-        let program = names.iter().find_map(|name| child::find(name, &self.dirs))?;
+        let program = names.iter().find_map(|name| child::find_program(name, &self.dirs))?;
         let subject = program.display().to_string();
         if !child::is_trusted(&program) {
             let text = "it was not asked: others than root can change it, and this is root";

@@ -6,13 +6,13 @@ use crate::config::value::Size;
 use crate::config::{LockMethod, Mailbox};
 use crate::doctor::rules::{Check, Finding};
 use crate::error::Error;
-use crate::output::shell::quoted;
+use crate::output::shell::quote_path;
 use crate::sys::filesystem;
 use crate::sys::filesystem::FileSystem;
 
 /// Examines the file system of the spool directory.
 pub fn examine(dir: &Path, spool: &Mailbox) -> Vec<Finding> {
-    match filesystem::of(dir) {
+    match filesystem::find_file_system(dir) {
         Ok(of) => judge(dir, spool, of),
         Err(e) => vec![Finding::warning(
             Check::FileSystem,
@@ -34,7 +34,7 @@ fn judge(dir: &Path, spool: &Mailbox, of: FileSystem) -> Vec<Finding> {
             Check::FileSystem,
             &name,
             "nothing can be written to it: mail waits",
-            format!("see why (dmesg), then: mount -o remount,rw {}", quoted(dir)),
+            format!("see why (dmesg), then: mount -o remount,rw {}", quote_path(dir)),
         ));
     }
     if let Some(min_free_bytes) = spool.min_free.bound()

@@ -18,11 +18,11 @@ use crate::sys::procfs;
 
 /// Looks at all locks in the spool directory; stale ones are told with what lies there.
 pub fn examine(host: &HostFacts) -> Vec<Finding> {
-    let Ok(entries) = directory::entries(host.config.mailbox.location.spool_dir()) else {
+    let Ok(entries) = directory::read_entries(host.config.mailbox.location.spool_dir()) else {
         return Vec::new();
     };
     let mut found: Vec<_> = entries.iter().filter_map(dotlock).collect();
-    match procfs::locks() {
+    match procfs::read_locks() {
         Ok(text) => {
             let device = procfs::device_of_locks(host.config.mailbox.location.spool_dir());
             found.extend(kernel(&entries, device, &held(&text)));
@@ -68,7 +68,7 @@ fn kernel(entries: &[DirectoryEntry], device: Option<(u64, u64)>, locks: &[HeldL
         .collect();
     // A lock may belong to an open file, and outlive the process that took it. Reading about every open file of the host takes age_text,
     // and is seldom needed.
-    let alive = |lock: &HeldLock| lock.pid.filter(|pid| procfs::find(*pid).is_some());
+    let alive = |lock: &HeldLock| lock.pid.filter(|pid| procfs::find_process(*pid).is_some());
     let owners = if on_mailboxes.iter().any(|(lock, _)| alive(lock).is_none()) {
         procfs::locks_of_open_files()
     } else {
@@ -114,12 +114,12 @@ fn told(lock: &HeldLock, entry: &DirectoryEntry, pid: Option<u32>) -> Finding {
 }
 
 fn name_of(pid: u32) -> String {
-    procfs::find(pid).map_or(String::new(), |process| format!(" ({})", process.name))
+    procfs::find_process(pid).map_or(String::new(), |process| format!(" ({})", process.name))
 }
 
 /// The kernel does not say since when a lock is held: not for longer than its process has been there.
 fn running(pid: u32) -> String {
-    let age_of = procfs::find(pid).and_then(|process| process.age);
+    let age_of = procfs::find_process(pid).and_then(|process| process.age);
     age_of.map_or(String::new(), |time| format!(", which was started {} ago", age(time)))
 }
 

@@ -45,7 +45,7 @@ pub fn run(form: OutputForm, user: Option<&str>, everywhere: &Everywhere) -> Sta
 
 fn examine(user: Option<&str>, everywhere: &Everywhere) -> Result<Vec<Finding>, Error> {
     // What it says of the time that is left is for deliveries; signals are watched from here on.
-    let _patience = deliver::begin()?;
+    let _patience = deliver::begin_run()?;
     match user {
         Some(name) => one(name, everywhere),
         None => all(everywhere),
@@ -54,7 +54,7 @@ fn examine(user: Option<&str>, everywhere: &Everywhere) -> Result<Vec<Finding>, 
 
 /// How the mail of one user is handled.
 fn one(name: &str, everywhere: &Everywhere) -> Result<Vec<Finding>, Error> {
-    let account = account::named(name)?;
+    let account = account::find_named(name)?;
     if account.gid.is_none() {
         let cause = "nobody is called so";
         return Err(Error::new(Category::Configuration, "examine user", name, cause));
@@ -70,7 +70,7 @@ fn one(name: &str, everywhere: &Everywhere) -> Result<Vec<Finding>, Error> {
 }
 
 fn refuse_others(account: &Account) -> Result<(), Error> {
-    if account::is_root() || account::runner().uid == account.uid {
+    if account::is_root() || account::find_runner().uid == account.uid {
         return Ok(());
     }
     let cause = "only root may become another user";
@@ -78,7 +78,7 @@ fn refuse_others(account: &Account) -> Result<(), Error> {
 }
 
 fn all(everywhere: &Everywhere) -> Result<Vec<Finding>, Error> {
-    let runner = account::runner();
+    let runner = account::find_runner();
     let host = HostFacts::look(DoctorScope::Host, everywhere);
     let mut found = host.findings.clone();
     found.extend(programs::examine(&host));
@@ -89,9 +89,9 @@ fn all(everywhere: &Everywhere) -> Result<Vec<Finding>, Error> {
     found.extend(admin::examine(&host));
     stop()?;
     if account::is_root() {
-        for name in users::names(&host) {
+        for name in users::mentioned_names(&host) {
             stop()?;
-            for finding in users::ask(&name, everywhere) {
+            for finding in users::check_name_service(&name, everywhere) {
                 // What is wrong with the host, each of them finds.
                 if !found.contains(&finding) {
                     found.push(finding);

@@ -31,15 +31,19 @@ pub fn examine(host: &HostFacts) -> Vec<Finding> {
     let mut found = locks(host);
     let needs = needs(host);
     if let Some(postfix) = &host.postfix {
-        found.extend(limits::postfix(postfix, needs));
+        found.extend(limits::check_postfix(postfix, needs));
         if host.config.forward.sender == ForwardSender::Verp {
-            found.extend(limits::delimiter(postfix, &host.config.recipient_delimiter));
+            found.extend(limits::check_delimiter(postfix, &host.config.recipient_delimiter));
         }
         found.extend(mta_commands::postfix(postfix));
         let commands = host.aliases.guarded();
         found.extend(commands.flat_map(|(alias, hook)| mta_commands::alias_command(postfix, alias, &hook)));
     }
-    found.extend(host.exim.iter().flat_map(|transports| limits::exim(transports, needs)));
+    found.extend(
+        host.exim
+            .iter()
+            .flat_map(|transports| limits::check_exim(transports, needs)),
+    );
     found.extend(
         host.exim
             .iter()
@@ -51,31 +55,31 @@ pub fn examine(host: &HostFacts) -> Vec<Finding> {
     if host.procmail.is_some()
         && let Ok(text) = read_text(Path::new(PROCMAILRC))
     {
-        found.extend(procmailrc::judge(PROCMAILRC, &text, &|to| host.is_here(to)));
+        found.extend(procmailrc::judge_recipes(PROCMAILRC, &text, &|to| host.is_here(to)));
     }
     found
 }
 
 fn locks(host: &HostFacts) -> Vec<Finding> {
     let habits: Vec<LockConvention> = [
-        host.postfix.as_ref().and_then(lock_conventions::postfix),
+        host.postfix.as_ref().and_then(lock_conventions::postfix_convention),
         host.postfix.as_ref().and_then(|postfix| {
             lock_conventions::postfix_virtual(postfix, &host.config.mailbox.location.spool_dir().to_string_lossy())
         }),
-        host.exim.as_deref().and_then(lock_conventions::exim),
-        host.dovecot.as_ref().and_then(lock_conventions::dovecot),
-        host.procmail.as_deref().and_then(lock_conventions::procmail),
-        host.maildrop.as_ref().map(|_| lock_conventions::maildrop()),
-        host.mutt.as_deref().and_then(lock_conventions::mutt),
+        host.exim.as_deref().and_then(lock_conventions::exim_convention),
+        host.dovecot.as_ref().and_then(lock_conventions::dovecot_convention),
+        host.procmail.as_deref().and_then(lock_conventions::procmail_convention),
+        host.maildrop.as_ref().map(|_| lock_conventions::maildrop_convention()),
+        host.mutt.as_deref().and_then(lock_conventions::mutt_convention),
     ]
     .into_iter()
     .flatten()
     .collect();
-    let mut found = lock_conflicts::judge(&in_effect(host), &habits);
+    let mut found = lock_conflicts::judge_conventions(&in_effect(host), &habits);
     if host.has_smtpd
         && let Ok(text) = read_text(Path::new(SMTPD_CONFIGURATION))
     {
-        found.extend(lock_conflicts::opensmtpd(&text));
+        found.extend(lock_conflicts::check_opensmtpd(&text));
     }
     if host.dovecot.is_some() && !habits.iter().any(|habit| habit.program == "Dovecot") {
         found.push(Finding::ok(Check::Locks, "Dovecot", "its mail is in no mbox"));
@@ -119,7 +123,7 @@ fn needs(host: &HostFacts) -> Needs {
             ceiling.limit(general).bytes
         })
         .fold(general, |a, b| a.zip(b).map(|(a, b)| a.max(b)));
-    let entries = directory::entries(host.config.mailbox.location.spool_dir()).unwrap_or_default();
+    let entries = directory::read_entries(host.config.mailbox.location.spool_dir()).unwrap_or_default();
     let mailboxes = entries
         .iter()
         .filter(|entry| entry.thing() == directory::EntryKind::Mailbox);

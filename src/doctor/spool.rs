@@ -10,7 +10,7 @@ use crate::doctor::filesystem;
 use crate::doctor::rules::{Check, Finding, Level};
 use crate::error::Error;
 use crate::mailbox::setgid;
-use crate::output::shell::quoted;
+use crate::output::shell::quote_path;
 use crate::spool::directory;
 use crate::spool::directory::EntryKind;
 use crate::spool::list::problems;
@@ -43,7 +43,7 @@ pub fn examine(host: &HostFacts) -> Vec<Finding> {
                 Error::io("examine", dir, &e).to_string(),
                 format!(
                     "install -d -m 2775 -o root -g mail {}, or set [mailbox] dir",
-                    quoted(dir)
+                    quote_path(dir)
                 ),
             )];
         }
@@ -63,7 +63,7 @@ pub fn examine(host: &HostFacts) -> Vec<Finding> {
 
 /// What is wrong with each name in it.
 fn names(dir: &Path, place: SpoolAccess) -> Vec<Finding> {
-    let entries = match directory::entries(dir) {
+    let entries = match directory::read_entries(dir) {
         Ok(entries) => entries,
         Err(e) => {
             let (subject, text) = (dir.display().to_string(), e.to_string());
@@ -139,7 +139,7 @@ fn rights(host: &HostFacts, dir: &Path, stat: &std::fs::Metadata) -> Option<Find
             Check::Rights,
             name,
             what,
-            format!("chmod o+x {}", quoted(dir)),
+            format!("chmod o+x {}", quote_path(dir)),
         ));
     }
     if mode & 0o002 != 0 {
@@ -173,6 +173,6 @@ fn rights(host: &HostFacts, dir: &Path, stat: &std::fs::Metadata) -> Option<Find
     };
     Some(Finding::warning(Check::Rights, &name, what).remedy(format!(
         "install spoolguard setgid {group}, or make each mailbox once, as root: install -m 660 -o USER -g {group} /dev/null {}/USER",
-        quoted(dir)
+        quote_path(dir)
     )))
 }

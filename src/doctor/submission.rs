@@ -8,7 +8,7 @@ use crate::config::Config;
 use crate::config::{Over, Transport};
 use crate::doctor::facts::HostFacts;
 use crate::doctor::rules::{Check, Finding, Level};
-use crate::output::shell::quoted;
+use crate::output::shell::quote_path;
 use crate::submit::program::SendmailKind;
 use crate::sys::account;
 use crate::sys::child;
@@ -80,7 +80,7 @@ fn program(path: &Path) -> Finding {
 /// Users' runs make it, and write to it.
 fn outbox(dir: &Path) -> Finding {
     let name = format!("outbox:{}", dir.display());
-    let whose = account::runner().name;
+    let whose = account::find_runner().name;
     let needed = AccessFlags::W_OK | AccessFlags::X_OK;
     let mut made = dir;
     while made.symlink_metadata().is_err() {
@@ -95,7 +95,7 @@ fn outbox(dir: &Path) -> Finding {
             Check::Submit,
             name,
             what,
-            format!("make it a directory that users may write to: {}", quoted(dir)),
+            format!("make it a directory that users may write to: {}", quote_path(dir)),
         );
     }
     Finding::warning(

@@ -22,7 +22,7 @@ use crate::doctor::{mail_location, submission};
 use crate::error::Error;
 use crate::mailbox::open::{Owner, open_existing};
 use crate::mailbox::setgid;
-use crate::output::shell::quoted;
+use crate::output::shell::quote_path;
 use crate::submit::program::SendmailKind;
 use crate::sys::account;
 use crate::sys::account::Account;
@@ -79,7 +79,7 @@ pub fn examine(host: &HostFacts, account: &Account) -> Vec<Finding> {
 /// What holds for this user, where it can be used; what is wrong with the administrator's file is told with the host.
 fn configuration(host: &HostFacts, account: &Account, found: &mut Vec<Finding>) -> Config {
     let home = account.home.as_deref();
-    match load::load(
+    match load::load_config(
         ConfigSources::chosen(host.chosen.as_deref(), home, account.owners()),
         KeySelection::Whole,
     ) {
@@ -123,7 +123,7 @@ fn files(host: &HostFacts, account: &Account, config: &Config, found: &mut Vec<F
             is_here: &|address| host.is_here(address),
             reads_filters: reads_filters(config),
         };
-        found.extend(dot_forward::judge(&name, &text, &site));
+        found.extend(dot_forward::judge_forward_file(&name, &text, &site));
         found.extend(shared_file(home, &path, Check::Forward, config));
         for placed in dot_forward::targets(&text) {
             match placed.item {
@@ -137,12 +137,12 @@ fn files(host: &HostFacts, account: &Account, config: &Config, found: &mut Vec<F
     let path = home.join(PROCMAILRC);
     if let Some(text) = read(&path, found) {
         let name = path.display().to_string();
-        found.extend(procmailrc::judge(&name, &text, &|to| host.is_here(to)));
+        found.extend(procmailrc::judge_recipes(&name, &text, &|to| host.is_here(to)));
         found.extend(shared_file(home, &path, Check::Procmailrc, config));
         handling
             .destinations
-            .extend(procmailrc::forwards(&text).into_iter().map(|(_, to)| to));
-        for (_, hook) in procmailrc::hooks(&text) {
+            .extend(procmailrc::find_forwards(&text).into_iter().map(|(_, to)| to));
+        for (_, hook) in procmailrc::find_hooks(&text) {
             handling.add(&path, Some(hook));
         }
         handling.procmailrc = Some(text);
@@ -178,7 +178,7 @@ fn included(host: &HostFacts, file: &Path, site: &Site<'_>, handling: &mut Handl
             )];
         }
     };
-    let mut found = dot_forward::judge(&name, &text, site);
+    let mut found = dot_forward::judge_forward_file(&name, &text, site);
     for placed in dot_forward::targets(&text) {
         match placed.item {
             AliasTarget::Address(address) => handling.destinations.push(address),
@@ -227,7 +227,7 @@ fn shared_file(home: &Path, path: &Path, check: Check, config: &Config) -> Optio
     let mode = |path: &Path| path.metadata().map_or(0, |stat| stat.permissions().mode());
     let mode = mode(path) | mode(home);
     let name = path.display().to_string();
-    let remedy = format!("chmod go-w {} {}", quoted(home), quoted(path));
+    let remedy = format!("chmod go-w {} {}", quote_path(home), quote_path(path));
     if mode & 0o002 != 0 {
         let what = "everybody may write to it or to its directory: MTAs ignore it, and nothing guards this mail";
         return Some(Finding::error(check, name, what, remedy));
@@ -275,7 +275,7 @@ fn missing_program(path: &Path, hook: &Hook) -> Option<Finding> {
             check,
             path.display().to_string(),
             what,
-            format!("install it there, or name {}", self_exec::path().display()),
+            format!("install it there, or name {}", self_exec::own_path().display()),
         )
     })
 }
@@ -319,8 +319,8 @@ fn mailbox(config: &Config, account: &Account, handling: &Handling) -> Finding {
             "it is not there, and this user cannot make it: what has to be kept stays in the MTA's queue",
             format!(
                 "install -m 660 -o {} -g mail /dev/null {}",
-                quoted(Path::new(&account.name)),
-                quoted(path)
+                quote_path(Path::new(&account.name)),
+                quote_path(path)
             ),
         ),
         Err(e) => Finding::error(
@@ -334,7 +334,7 @@ fn mailbox(config: &Config, account: &Account, handling: &Handling) -> Finding {
 
 /// Whether the mailbox had no room for mail that still waits to come into it.
 fn overflowing(config: &Config, account: &Account) -> Option<Finding> {
-    let overflow = overflow::look(&state_place(config, account)?, account.uid)?;
+    let overflow = overflow::inspect_overflow(&state_place(config, account)?, account.uid)?;
     let finding = format!(
         "the mailbox had no room for {} messages, {} bytes: they lie in the overflow, {}",
         overflow.messages,
@@ -360,15 +360,15 @@ fn state(config: &Config, account: &Account) -> Finding {
     match dir.metadata() {
         Ok(stat) if !stat.is_dir() => wrong(
             format!("{shown} is no directory"),
-            format!("mv {0} {0}.old", quoted(&dir)),
+            format!("mv {0} {0}.old", quote_path(&dir)),
         ),
         Ok(stat) if stat.uid() != account.uid => wrong(
             format!("{shown} belongs to uid {}", stat.uid()),
-            format!("chown -R {} {}", quoted(Path::new(&account.name)), quoted(&dir)),
+            format!("chown -R {} {}", quote_path(Path::new(&account.name)), quote_path(&dir)),
         ),
         Ok(stat) if stat.permissions().mode() & 0o022 != 0 => wrong(
             format!("others may write to {shown}"),
-            format!("chmod go-w {}", quoted(&dir)),
+            format!("chmod go-w {}", quote_path(&dir)),
         ),
         Ok(_) => Finding::ok(Check::State, name, format!("{shown} is this user's alone")),
         Err(e) if e.kind() == io::ErrorKind::NotFound => {
@@ -381,8 +381,8 @@ fn state(config: &Config, account: &Account) -> Finding {
                 format!("{shown} cannot be made: nothing is held, and no dead address is known"),
                 format!(
                     "install -d -m 700 -o {} {}",
-                    quoted(Path::new(&account.name)),
-                    quoted(&dir)
+                    quote_path(Path::new(&account.name)),
+                    quote_path(&dir)
                 ),
             )
         }
@@ -426,7 +426,7 @@ fn admin(host: &HostFacts, config: &Config, account: &Account, handling: &Handli
 
 /// The administrator forwards to another user here, who may be one that is guarded.
 fn goes_on(subject: &str, from: &str, to: &str) -> Finding {
-    let home = account::known(to).ok().flatten().and_then(|account| account.home);
+    let home = account::find_known(to).ok().flatten().and_then(|account| account.home);
     let text = |file| {
         home.as_deref()
             .and_then(|home| read_text(&home.join(file)).ok())
@@ -434,7 +434,7 @@ fn goes_on(subject: &str, from: &str, to: &str) -> Finding {
     };
     let forward = dot_forward::targets(&text(FORWARD));
     let in_forward = forward.iter().any(|placed| dot_forward::hook_of(placed).is_some());
-    if in_forward || !procmailrc::hooks(&text(PROCMAILRC)).is_empty() {
+    if in_forward || !procmailrc::find_hooks(&text(PROCMAILRC)).is_empty() {
         let what = format!("{from}, whose mail it is, forwards to {to}, who is guarded: what is diverted comes back");
         return Finding::error(
             Check::Admin,

@@ -27,7 +27,7 @@ const PASSWD: &str = "/etc/passwd";
 const RUN_TIME: Duration = Duration::from_secs(90);
 
 /// The users to examine. Nothing is opened to find out.
-pub fn names(host: &HostFacts) -> BTreeSet<String> {
+pub fn mentioned_names(host: &HostFacts) -> BTreeSet<String> {
     let known = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
     let mut names: BTreeSet<String> = known
         .lines()
@@ -54,7 +54,7 @@ pub fn names(host: &HostFacts) -> BTreeSet<String> {
 }
 
 fn has_files(host: &HostFacts, name: &str) -> bool {
-    let Ok(account) = account::named(name) else {
+    let Ok(account) = account::find_named(name) else {
         return false;
     };
     let is_there = |path: &Path| path.symlink_metadata().is_ok();
@@ -77,7 +77,7 @@ pub fn user_database() -> Vec<Finding> {
         )
         });
     let sources = name_service::sources("passwd").unwrap_or_default();
-    let away = name_service::away(&sources).map(|source| {
+    let away = name_service::remote_sources(&sources).map(|source| {
         Finding::error(
             Check::Users,
             "/etc/nsswitch.conf",
@@ -89,7 +89,7 @@ pub fn user_database() -> Vec<Finding> {
 }
 
 /// Examines one user in a run of its own.
-pub fn ask(name: &str, everywhere: &Everywhere) -> Vec<Finding> {
+pub fn check_name_service(name: &str, everywhere: &Everywhere) -> Vec<Finding> {
     let mut arguments = vec!["doctor", "--json", "--user", name];
     let config = everywhere.config.as_deref().map(Path::to_string_lossy);
     if let Some(path) = &config {
@@ -101,7 +101,7 @@ pub fn ask(name: &str, everywhere: &Everywhere) -> Vec<Finding> {
         .filter_map(|(name, value)| Some((*name, value.as_deref()?)))
         .collect();
     let failed = |cause: String| vec![Finding::warning(Check::LeftOut, format!("user {name}"), cause)];
-    match child::output_of_command(self_exec::command(), &arguments, &variables, Streams::Both, RUN_TIME) {
+    match child::output_of_command(self_exec::start_self(), &arguments, &variables, Streams::Both, RUN_TIME) {
         Err(e) => failed(e.to_string()),
         Ok(answer) => match answer
             .text

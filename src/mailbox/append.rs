@@ -345,7 +345,7 @@ fn cut_off(locked: &mut OpenMailbox, appended: &Appended) -> Result<(), Error> {
 ///
 /// # Errors
 /// When it cannot be read or written.
-pub(super) fn close(locked: &mut Locked) -> Result<(), Error> {
+pub(super) fn end_last_message(locked: &mut Locked) -> Result<(), Error> {
     let length = locked.length()?;
     let mut file = locked.file();
     missing_end(file, length)

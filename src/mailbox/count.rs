@@ -14,7 +14,7 @@ use crate::error::Error;
 use crate::mailbox::limited_file::LimitedFile;
 use crate::mailbox::reader::{MboxReader, ReadAt};
 use crate::sys::cache_file;
-use crate::sys::cache_file::tail;
+use crate::sys::cache_file::fingerprint_tail;
 use crate::sys::deadline;
 use crate::sys::deadline::Deadline;
 use crate::sys::file_stamp::modified_nanoseconds;
@@ -37,7 +37,7 @@ struct RememberedCount {
 ///
 /// # Errors
 /// When the mailbox cannot be read, or not in time. A memory that cannot be read or written is none.
-pub fn count(file: &File, path: &Path, state_dir: Option<&Path>, deadline: &Deadline) -> Result<u64, Error> {
+pub fn count_messages(file: &File, path: &Path, state_dir: Option<&Path>, deadline: &Deadline) -> Result<u64, Error> {
     let fail = |e: io::Error| Error::io("count the messages of", path, &e);
     let stat = file.metadata().map_err(fail)?;
     let remembered = state_dir
@@ -68,7 +68,7 @@ pub fn count(file: &File, path: &Path, state_dir: Option<&Path>, deadline: &Dead
 }
 
 /// Remembers that the mailbox holds `messages` now.
-pub fn remember(file: &File, path: &Path, state_dir: &Path, messages: u64) {
+pub fn remember_count(file: &File, path: &Path, state_dir: &Path, messages: u64) {
     let _ = RememberedCount::of(file, messages).and_then(|memory| memory.save(&place(path, state_dir)));
 }
 
@@ -84,7 +84,7 @@ pub fn noted(path: &Path, state_dir: &Path) -> Option<u64> {
 }
 
 fn place(path: &Path, state_dir: &Path) -> PathBuf {
-    cache_file::place(path, &state_dir.join("tally"))
+    cache_file::cache_path(path, &state_dir.join("tally"))
 }
 
 impl RememberedCount {
@@ -101,7 +101,7 @@ impl RememberedCount {
             bytes,
             modified: modified_nanoseconds(&stat),
             messages,
-            tail: tail(file, bytes)?,
+            tail: fingerprint_tail(file, bytes)?,
         })
     }
 
@@ -110,11 +110,11 @@ impl RememberedCount {
         self.device == stat.dev()
             && self.inode == stat.ino()
             && self.bytes <= stat.len()
-            && tail(file, self.bytes).is_ok_and(|tail| tail == self.tail)
+            && fingerprint_tail(file, self.bytes).is_ok_and(|tail| tail == self.tail)
     }
 
     fn load(place: &Path) -> Option<Self> {
-        let text = cache_file::load(place, 4096)?.text;
+        let text = cache_file::load_cached(place, 4096)?.text;
         let mut words = text.split_ascii_whitespace();
         if words.next() != Some(RULE) {
             return None;
@@ -139,7 +139,7 @@ impl RememberedCount {
             tail,
         } = self;
         let text = format!("{RULE} {device} {inode} {bytes} {modified} {messages} {tail}\n");
-        cache_file::save(place, &text)
+        cache_file::save_cached(place, &text)
     }
 }
 
@@ -167,7 +167,7 @@ fn messages<F: ReadAt>(file: &F, from: u64) -> io::Result<Counted> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Counted, count, messages, remember};
+    use super::{Counted, count_messages, messages, remember_count};
     use crate::mailbox::reader::ReadAt;
     use crate::sys::deadline::Deadline;
     use std::cell::Cell;
@@ -251,11 +251,11 @@ mod tests {
             .open(&path)
             .unwrap_or_else(|e| unreachable!("{e}"));
         let deadline = Deadline::begin().unwrap_or_else(|e| unreachable!("{e}"));
-        let counted = |file: &std::fs::File| count(file, &path, Some(dir.path()), &deadline).ok();
+        let counted = |file: &std::fs::File| count_messages(file, &path, Some(dir.path()), &deadline).ok();
         file.write_all(one).unwrap_or_else(|e| unreachable!("{e}"));
         assert_eq!(counted(&file), Some(1));
         // A wrong number shows that the memory was used.
-        remember(&file, &path, dir.path(), 7);
+        remember_count(&file, &path, dir.path(), 7);
         assert_eq!(counted(&file), Some(7));
         file.write_all(one).unwrap_or_else(|e| unreachable!("{e}"));
         assert_eq!(counted(&file), Some(8));

@@ -14,10 +14,10 @@ use crate::sys::message_buffer::MessageBuffer;
 ///
 /// # Errors
 /// When it cannot be read, or there is no room for a large one.
-pub fn take(file: &File, offset: u64, bytes: u64) -> io::Result<MessageBuffer> {
+pub fn read_excerpt(file: &File, offset: u64, bytes: u64) -> io::Result<MessageBuffer> {
     let mut end = [0; 2];
     let ended = bytes >= 2 && file.read_exact_at(&mut end, offset + bytes - 2).is_ok() && end == *b"\n\n";
     let mut part = Ranges::new();
     part.push(offset..offset + bytes - u64::from(ended));
-    MessageBuffer::collect(|to| quoting::copy(part.reader(file), to, &[], LineQuoting::Undo).map(drop))
+    MessageBuffer::collect(|to| quoting::copy_quoted(part.reader(file), to, &[], LineQuoting::Undo).map(drop))
 }

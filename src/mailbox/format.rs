@@ -65,7 +65,7 @@ fn write_through<R: Read, W: Write>(to: &mut W, letter: MboxEntry<'_, R>) -> io:
 /// When reading or writing fails; then a part may have been written.
 pub(crate) fn write_rest<R: Read, W: Write>(to: &mut W, letter: MboxEntry<'_, R>) -> io::Result<()> {
     to.write_all(letter.added)?;
-    let last = quoting::copy(letter.content, to, &STATE_FIELDS, letter.quoting)?;
+    let last = quoting::copy_quoted(letter.content, to, &STATE_FIELDS, letter.quoting)?;
     let end: &[u8] = if last.is_none_or(|last| last == b'\n') {
         b"\n"
     } else {

@@ -109,7 +109,13 @@ impl AppendIntent {
         date: OffsetDateTime,
     ) -> Option<Self> {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
-        let value = value(host(), source, extent, date.unix_timestamp(), AppendProgress::Unknown);
+        let value = write_value(
+            host_hash(),
+            source,
+            extent,
+            date.unix_timestamp(),
+            AppendProgress::Unknown,
+        );
         // One of that name is of a run that was killed and had our number: where each delivery has process numbers of its own, of the last.
         let name = (0..=MOST_NOTES).find_map(|_| {
             let number = NUMBER.fetch_add(1, Ordering::Relaxed);
@@ -131,7 +137,13 @@ impl AppendIntent {
     /// Notes that another append begins, and that the one before is whole.
     pub fn go_on(&self, file: &File, source: MessageSource, extent: AppendExtent, date: OffsetDateTime) {
         // Should that fail, the old note says nothing that is wrong.
-        let value = value(host(), source, extent, date.unix_timestamp(), AppendProgress::Unknown);
+        let value = write_value(
+            host_hash(),
+            source,
+            extent,
+            date.unix_timestamp(),
+            AppendProgress::Unknown,
+        );
         let _ = fsetxattr(file, &self.name, value.as_bytes(), XattrFlags::empty());
     }
 
@@ -141,7 +153,7 @@ impl AppendIntent {
     }
 }
 
-pub(super) fn value(
+pub(super) fn write_value(
     host: u32,
     source: MessageSource,
     extent: AppendExtent,
@@ -290,7 +302,7 @@ impl LeftIntent {
             return;
         }
         self.progress = progress;
-        let value = value(self.host, self.source, self.extent, self.seconds, progress);
+        let value = write_value(self.host, self.source, self.extent, self.seconds, progress);
         // A run that goes on may have removed it just now: then it is not made again, and stops nothing.
         let _ = fsetxattr(file, &self.name, value.as_bytes(), XattrFlags::REPLACE);
     }
@@ -375,16 +387,16 @@ impl LeftIntent {
         if now.unix_timestamp().saturating_sub(self.seconds) > RUN_SECONDS {
             return false;
         }
-        if self.host == host() && u32::try_from(self.pid) == Ok(std::process::id()) {
+        if self.host == host_hash() && u32::try_from(self.pid) == Ok(std::process::id()) {
             return self.is_own();
         }
         // Of another host's processes nothing is known but that they end.
-        self.host != host() || kill(Pid::from_raw(self.pid), None) != Err(Errno::ESRCH)
+        self.host != host_hash() || kill(Pid::from_raw(self.pid), None) != Err(Errno::ESRCH)
     }
 }
 
 /// A short name for this host.
-pub(crate) fn host() -> u32 {
+pub(crate) fn host_hash() -> u32 {
     checksum(host_name().as_bytes())
 }
 

@@ -61,7 +61,7 @@ pub fn open_or_create(path: &Path, owner: Owner, place: Option<&SpoolDirAccess>)
 pub fn open_or(path: &Path, owner: Owner, absent: Absent, place: Option<&SpoolDirAccess>) -> Result<File, Error> {
     match open(path) {
         Ok(file) => {
-            check(&file, path, owner)?;
+            check_file(&file, path, owner)?;
             Ok(file)
         }
         Err(e) if e.kind() == io::ErrorKind::NotFound && absent == Absent::Create => create(path, owner, place),
@@ -147,7 +147,7 @@ fn rename_to_free(from: &Path, to: &Path) -> io::Result<()> {
 /// Makes an empty mailbox: 0660 where the directory belongs to a group that writes to it, 0600 elsewhere.
 fn create(path: &Path, owner: Owner, place: Option<&SpoolDirAccess>) -> Result<File, Error> {
     let dir = parent(path);
-    let made = setgid::make(
+    let made = setgid::create_file(
         place,
         path,
         OFlag::O_RDWR | OFlag::O_APPEND,
@@ -158,7 +158,7 @@ fn create(path: &Path, owner: Owner, place: Option<&SpoolDirAccess>) -> Result<F
         // Somebody was faster; or a link stood there, and the next look will say so.
         Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
             let file = open(path).map_err(|e| Error::io("open", path, &e).class(Category::Mailbox))?;
-            check(&file, path, owner)?;
+            check_file(&file, path, owner)?;
             return Ok(file);
         }
         Err(e) if e.kind() == io::ErrorKind::PermissionDenied => {
@@ -191,7 +191,7 @@ fn create(path: &Path, owner: Owner, place: Option<&SpoolDirAccess>) -> Result<F
 ///
 /// # Errors
 /// When it is none, or cannot be examined.
-pub fn check(file: &File, path: &Path, owner: Owner) -> Result<(), Error> {
+pub fn check_file(file: &File, path: &Path, owner: Owner) -> Result<(), Error> {
     let stat = file.metadata().map_err(|e| Error::io("examine", path, &e))?;
     if !stat.is_file() {
         return Err(not_a_mailbox(path, "it is no regular file"));

@@ -29,7 +29,7 @@ pub enum LineQuoting {
 ///
 /// # Errors
 /// When reading or writing fails; then a part may have been written.
-pub fn copy<R: Read, W: Write>(
+pub fn copy_quoted<R: Read, W: Write>(
     mut from: R,
     to: &mut W,
     dropped: &[&str],

@@ -10,7 +10,7 @@ use std::io;
 use memchr::memmem;
 
 use crate::message::from_line::{
-    ABOVE_BYTES, Candidate, LINE_BYTES, LOOK_BYTES, LineKind, Series, begins_anywhere, begins_mbox, judge,
+    ABOVE_BYTES, Candidate, LINE_BYTES, LOOK_BYTES, LineKind, Series, begins_anywhere, begins_mbox, classify_line,
     without_preamble,
 };
 use crate::message::line::{line_length, without_line_end};
@@ -312,7 +312,7 @@ impl<'f, F: ReadAt> MboxReader<'f, F> {
         let bytes = bytes.get(..read).unwrap_or_default();
         let above_bytes = usize::try_from(at - from).unwrap_or(usize::MAX);
         Ok(match bytes.split_at_checked(above_bytes) {
-            Some((above, bytes)) => judge(&Candidate {
+            Some((above, bytes)) => classify_line(&Candidate {
                 above,
                 bytes,
                 series: self.series,
@@ -473,7 +473,7 @@ impl SeparatorSearch<'_> {
                 bytes: rest,
                 series: self.series,
             };
-            match judge(&candidate) {
+            match classify_line(&candidate) {
                 LineKind::Separator => return (Next::At(at), doubt),
                 LineKind::Doubtful => doubt = doubt.or_else(|| Some((at, shown(rest)))),
                 LineKind::Text => {}

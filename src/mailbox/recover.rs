@@ -110,7 +110,7 @@ impl Recovery<'_> {
             AppendProgress::Unknown | AppendProgress::Whole => Depth::Content,
             AppendProgress::Durable => Depth::Separator,
         };
-        let tail = torn::examine(self.file, &extent, length, depth)?;
+        let tail = torn::examine_tail(self.file, &extent, length, depth)?;
         if intent.is_alive(self.now) {
             // It has let go of the lock, and does itself what is to be done. Taken out by a mail program, its message leaves its place to
             // what stands behind it, which may begin with the same line.
@@ -185,7 +185,10 @@ impl Recovery<'_> {
 ///
 /// # Errors
 /// When the mailbox cannot be read, written or synced.
-pub fn find<R: Read + Clone>(mailbox: &mut OpenMailbox, entry: &MboxEntry<'_, R>) -> Result<Option<Appended>, Error> {
+pub fn find_earlier<R: Read + Clone>(
+    mailbox: &mut OpenMailbox,
+    entry: &MboxEntry<'_, R>,
+) -> Result<Option<Appended>, Error> {
     let path = mailbox.path().to_owned();
     let fail = |e: io::Error| Error::io("look for an earlier try in", &path, &e);
     let mut same: Option<LeftMessage> = None;
@@ -304,7 +307,7 @@ mod tests {
     use rustix::fs::{XattrFlags, llistxattr, lsetxattr};
     use time::OffsetDateTime;
 
-    use super::find;
+    use super::find_earlier;
     use crate::mailbox::append::{Appended, append};
     use crate::mailbox::format::{MboxEntry, write_letter};
     use crate::mailbox::intent::{AppendExtent, AppendProgress, Measure, MessageSource};
@@ -353,7 +356,7 @@ mod tests {
     /// Opens the mailbox. How much was cut off, and where an earlier run left `entry`.
     fn found(path: &Path, entry: &MboxEntry<'_, &[u8]>) -> (u64, Option<Appended>) {
         let mut mailbox = locked(path, entry.date);
-        let appended = find(&mut mailbox, entry).unwrap_or_else(|e| unreachable!("{e}"));
+        let appended = find_earlier(&mut mailbox, entry).unwrap_or_else(|e| unreachable!("{e}"));
         (mailbox.recovered().cut_bytes, appended)
     }
 
@@ -374,7 +377,7 @@ mod tests {
     }
 
     fn note_of(path: &Path, pid: u32, host: u32, extent: AppendExtent) -> bool {
-        let text = crate::mailbox::intent::value(host, MessageSource::Mail, extent, 0, AppendProgress::Unknown);
+        let text = crate::mailbox::intent::write_value(host, MessageSource::Mail, extent, 0, AppendProgress::Unknown);
         lsetxattr(
             path,
             format!("user.spoolguard.{pid}.0"),
@@ -402,7 +405,7 @@ mod tests {
         let header = whole.get(..whole.len() - 37).unwrap_or_default();
         let line = whole.get(..7).unwrap_or_default();
         let same = || letter("s@s.test", CONTENT, 3);
-        let own = crate::mailbox::intent::host();
+        let own = crate::mailbox::intent::host_hash();
         struct Case<'a> {
             name: &'static str,
             tail: Vec<u8>,
@@ -574,7 +577,7 @@ mod tests {
 
     #[test]
     fn what_moves_into_the_place_of_a_whole_message_is_no_part_of_it() {
-        let own = crate::mailbox::intent::host();
+        let own = crate::mailbox::intent::host_hash();
         let whole = written(letter("s@s.test", CONTENT, 0));
         // From the same sender in the same second: the line is the same.
         let behind = written(letter("s@s.test", b"A: 4\n\nnew\n", 0));
@@ -627,7 +630,7 @@ mod tests {
                 assert!(measure.write_all(&whole).is_ok());
                 let extent = measure.extent(OLD.len() as u64, b"");
                 assert!(std::fs::write(&path, [&tail(hole.clone()), behind].concat()).is_ok());
-                if !note_of(&path, DEAD, crate::mailbox::intent::host(), extent) {
+                if !note_of(&path, DEAD, crate::mailbox::intent::host_hash(), extent) {
                     return;
                 }
                 let next = if again { long } else { CONTENT };
@@ -661,12 +664,13 @@ mod tests {
         let path = dir.path().join("a");
         assert!(std::fs::write(&path, [OLD, &written(letter("s@s.test", CONTENT, 0))].concat()).is_ok());
         let mut mailbox = locked(&path, OffsetDateTime::now_utc());
-        let (number, own) = (std::process::id(), crate::mailbox::intent::host());
+        let (number, own) = (std::process::id(), crate::mailbox::intent::host_hash());
         // Which number the next append takes is not known here: other tests append, too.
         for next in 0..20 {
             let name = format!("user.spoolguard.{number}.{next}");
             let extent = Measure::default().extent(1, b"\n");
-            let text = crate::mailbox::intent::value(own, MessageSource::Mail, extent, 0, AppendProgress::Unknown);
+            let text =
+                crate::mailbox::intent::write_value(own, MessageSource::Mail, extent, 0, AppendProgress::Unknown);
             if lsetxattr(&path, name, text.as_bytes(), XattrFlags::empty()).is_err() {
                 return;
             }

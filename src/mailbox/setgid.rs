@@ -208,7 +208,7 @@ impl SpoolDir {
 #[must_use]
 pub fn is_installed_for(dir: &Path) -> bool {
     let dir = SpoolDir::open(dir);
-    dir.zip(self_exec::stat().ok())
+    dir.zip(self_exec::stat_self().ok())
         .is_some_and(|(dir, program)| program.mode() & 0o2010 == 0o2010 && program.gid() == dir.group.as_raw())
 }
 
@@ -228,7 +228,7 @@ impl SpoolDirAccess {
     }
 
     /// The name in the directory, if it is the mailbox, its dotlock, or a dotlock that has another name yet.
-    fn name<'a>(&self, path: &'a Path) -> Option<&'a OsStr> {
+    fn link_file<'a>(&self, path: &'a Path) -> Option<&'a OsStr> {
         let name = path.file_name()?;
         let behind = name.as_bytes().strip_prefix(self.mailbox.file_name()?.as_bytes())?;
         let is_own = behind.is_empty() || behind == b".lock" || behind.starts_with(b".lock.");
@@ -252,7 +252,7 @@ impl SpoolDirAccess {
 ///
 /// # Errors
 /// When it cannot be made.
-pub fn make(place: Option<&SpoolDirAccess>, path: &Path, flags: OFlag, mode: Mode) -> io::Result<File> {
+pub fn create_file(place: Option<&SpoolDirAccess>, path: &Path, flags: OFlag, mode: Mode) -> io::Result<File> {
     let flags = flags | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
     Ok(File::from(match in_place(place, path) {
         Some((place, name)) => place.call(|dir| openat(dir, name, flags, mode))?,
@@ -295,7 +295,7 @@ pub fn name(place: Option<&SpoolDirAccess>, file: &File, named: Option<&Path>, p
 ///
 /// # Errors
 /// When it cannot be removed.
-pub fn remove(place: Option<&SpoolDirAccess>, path: &Path) -> io::Result<()> {
+pub fn remove_file(place: Option<&SpoolDirAccess>, path: &Path) -> io::Result<()> {
     match in_place(place, path) {
         Some((place, name)) => place.call(|dir| unlinkat(dir, name, UnlinkatFlags::NoRemoveDir)),
         None => std::fs::remove_file(path),
@@ -304,5 +304,5 @@ pub fn remove(place: Option<&SpoolDirAccess>, path: &Path) -> io::Result<()> {
 
 fn in_place<'a, 'b>(place: Option<&'a SpoolDirAccess>, path: &'b Path) -> Option<(&'a SpoolDirAccess, &'b OsStr)> {
     let place = place?;
-    Some((place, place.name(path)?))
+    Some((place, place.link_file(path)?))
 }

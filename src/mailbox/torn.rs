@@ -60,7 +60,7 @@ pub enum Depth {
 ///
 /// # Errors
 /// When it cannot be read.
-pub fn examine(file: &File, extent: &AppendExtent, length: u64, depth: Depth) -> io::Result<Tail> {
+pub fn examine_tail(file: &File, extent: &AppendExtent, length: u64, depth: Depth) -> io::Result<Tail> {
     if length <= extent.before_bytes {
         return Ok(Tail::Foreign);
     }

@@ -90,7 +90,7 @@ pub struct Candidate<'a> {
 }
 
 /// Judges a line that may separate messages.
-pub fn judge(candidate: &Candidate<'_>) -> LineKind {
+pub fn classify_line(candidate: &Candidate<'_>) -> LineKind {
     let bytes = candidate.bytes.get(..LOOK_BYTES).unwrap_or(candidate.bytes);
     let line = first_line(bytes);
     let Some(form) = FromLineForm::of(line) else {
@@ -140,7 +140,7 @@ pub fn begins_mbox(bytes: &[u8]) -> bool {
         bytes,
         series: Series::of(bytes),
     };
-    judge(&start) == LineKind::Separator
+    classify_line(&start) == LineKind::Separator
 }
 
 /// Tells whether a message may begin at `at`, where one was torn: in the middle of a line an exact line does, at its start any line that
@@ -157,7 +157,7 @@ pub fn begins_anywhere(bytes: &[u8], at: usize) -> bool {
         bytes: rest,
         series: Series::Mail,
     };
-    judge(&start) != LineKind::Text
+    classify_line(&start) != LineKind::Text
 }
 
 /// What is left behind a byte order mark and empty lines: editors write the one, broken copies have the others.
@@ -444,7 +444,7 @@ fn words(line: &[u8]) -> impl Iterator<Item = &[u8]> {
 /// When the message was delivered, in seconds since 1970: the line's day and time of day, taken as UTC, since most programs write the
 /// local time and not which that is. A line without a time of day means the end of that day, so that nothing seems older than it is.
 #[must_use]
-pub fn date(line: &[u8]) -> Option<i64> {
+pub fn parse_date(line: &[u8]) -> Option<i64> {
     let words: Vec<&[u8]> = words(line.strip_prefix(b"From ")?).collect();
     // The sender may be called May; without one the date begins at once.
     read_date(words.get(1..)?).or_else(|| read_date(&words))
@@ -577,7 +577,7 @@ fn days(year: i64, month: i64, day: i64) -> i64 {
 
 /// Year, month and day of a time in seconds since 1970; the other way round.
 #[must_use]
-pub fn civil(seconds: i64) -> (i64, i64, i64) {
+pub fn civil_date(seconds: i64) -> (i64, i64, i64) {
     let day = seconds.div_euclid(86400) + 719_468;
     let era = day.div_euclid(146_097);
     let of_era = day.rem_euclid(146_097);
@@ -598,7 +598,10 @@ fn is_time(word: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{Candidate, LineKind, Series, begins_mbox, civil, date, days, field_date, judge, leading_length};
+    use super::{
+        Candidate, LineKind, Series, begins_mbox, civil_date, classify_line, days, field_date, leading_length,
+        parse_date,
+    };
 
     const HEADER: &str = "From: Ann <ann@s.test>\nTo: a@a.test\nDate: x\n\nbody\n";
     const FIELDS: &str = "From: Ann <ann@s.test>\nTo: a@a.test\n\nbody\n";
@@ -608,7 +611,7 @@ mod tests {
 
     fn kind(above: &str, line: &str, follows: &str) -> LineKind {
         let bytes = format!("{line}\n{follows}");
-        judge(&Candidate {
+        classify_line(&Candidate {
             above: above.as_bytes(),
             bytes: bytes.as_bytes(),
             series: Series::Mail,
@@ -747,7 +750,7 @@ mod tests {
             bytes: bytes.as_bytes(),
             series,
         };
-        assert_eq!(judge(&candidate), LineKind::Separator);
+        assert_eq!(classify_line(&candidate), LineKind::Separator);
     }
 
     #[test]
@@ -788,10 +791,10 @@ mod tests {
     #[test]
     fn days_are_counted_there_and_back() {
         for day in -800_000..800_000 {
-            let (year, month, of_month) = civil(day * 86400 + 7);
+            let (year, month, of_month) = civil_date(day * 86400 + 7);
             assert_eq!(days(year, month, of_month), day);
         }
-        assert_eq!(civil(951_782_400), (2000, 2, 29));
+        assert_eq!(civil_date(951_782_400), (2000, 2, 29));
     }
 
     #[test]
@@ -830,7 +833,7 @@ mod tests {
             ("From s@s.test", None),
             ("From ", None),
         ] {
-            assert_eq!(date(line.as_bytes()), want, "{line:?}");
+            assert_eq!(parse_date(line.as_bytes()), want, "{line:?}");
         }
         let field = b"Mon, 2 Nov 2026 10:00:00 +0000 (UTC)";
         assert_eq!(field_date(field), Some(1_793_613_600));

@@ -43,7 +43,7 @@ impl MessageKey {
     /// tells: some mail systems add one on the way, and others take it away. The text holds `Date`, so two alarms are two messages.
     #[must_use]
     pub fn is(&self, written: &str) -> bool {
-        let (id, text) = halves(written);
+        let (id, text) = split_halves(written);
         let same_id = match (&self.id, id) {
             (Some(one), Some(other)) => one == other,
             (None, _) | (_, None) => true,
@@ -63,7 +63,7 @@ impl std::fmt::Display for MessageKey {
 
 /// The two halves of a written key: what was made of the Message-ID, where there was one, and what was made of the text.
 #[must_use]
-pub fn halves(written: &str) -> (Option<&str>, &str) {
+pub fn split_halves(written: &str) -> (Option<&str>, &str) {
     match written.split_once(BETWEEN) {
         Some((id, text)) => (Some(id), text),
         None => (None, written),

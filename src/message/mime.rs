@@ -4,7 +4,7 @@
 use memchr::memmem;
 
 use crate::message::Message;
-use crate::message::text::{parameter, starts_with_ignoring_case};
+use crate::message::text::{find_parameter, starts_with_ignoring_case};
 
 /// As much of a body as is taken apart.
 const BODY_BYTES: usize = 256 * 1024;
@@ -94,13 +94,13 @@ impl<'a> MimeParts<'a> {
         }
         if starts_with_ignoring_case(&value, "multipart/") && depth < MAX_DEPTH {
             // A filter that packs a report into a part writes `multipart/mixed` and leaves the rest as it was (InterScan).
-            let kind = parameter(&value, "report-type");
+            let kind = find_parameter(&value, "report-type");
             if self.report_type.is_none() && (kind.is_some() || starts_with_ignoring_case(&value, "multipart/report")) {
                 self.report_type = Some(kind.unwrap_or_default().to_ascii_lowercase());
             }
             let body = part.body();
             let body = body.get(..BODY_BYTES).unwrap_or(body);
-            let named = parameter(&value, "boundary").filter(|name| !name.is_empty());
+            let named = find_parameter(&value, "boundary").filter(|name| !name.is_empty());
             let named = named.unwrap_or_default();
             // A boundary that was broken over two lines has a blank where they met.
             let joined: String = named.split_whitespace().collect();

@@ -158,7 +158,7 @@ impl<'a> Message<'a> {
     pub fn delivered(&self) -> Option<i64> {
         let written = || self.fields().find(|field| field.is("Date"));
         self.from_line
-            .and_then(from_line::date)
+            .and_then(from_line::parse_date)
             .or_else(|| from_line::field_date(written()?.value))
     }
 

@@ -63,7 +63,7 @@ pub fn part_text(part: &Message<'_>) -> String {
     let body = body.get(..TEXT_BYTES).unwrap_or(body);
     let kind = part.first("Content-Type").unwrap_or_default();
     let encoding = part.first("Content-Transfer-Encoding").unwrap_or_default();
-    let charset = parameter(&kind, "charset");
+    let charset = find_parameter(&kind, "charset");
     let text = in_charset(&decode_transfer_encoding(body, &encoding), charset.as_deref());
     // Some systems send HTML and call it plain text, or the other way round.
     if starts_with_ignoring_case(&kind, "text/html") || starts_with_ignoring_case(text.trim_start(), "<html") {
@@ -126,7 +126,7 @@ fn in_charset(bytes: &[u8], charset: Option<&str>) -> String {
 
 /// The parameter `name` of a MIME field such as `Content-Type`, without quotes (RFC 2045 section 5.1).
 #[must_use]
-pub fn parameter(value: &str, name: &str) -> Option<String> {
+pub fn find_parameter(value: &str, name: &str) -> Option<String> {
     let mut rest = value;
     while let Some(at) = find_ignoring_case(rest, name) {
         let before = rest.get(..at)?;
@@ -222,7 +222,7 @@ fn without_tags(html: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{decoded_value, normalize, parameter, part_text};
+    use super::{decoded_value, find_parameter, normalize, part_text};
     use crate::message::Message;
 
     #[test]
@@ -241,7 +241,7 @@ mod tests {
             ("multipart/report", None),
         ];
         for (value, want) in cases {
-            assert_eq!(parameter(value, "report-type").as_deref(), want, "{value}");
+            assert_eq!(find_parameter(value, "report-type").as_deref(), want, "{value}");
         }
     }
 

@@ -85,7 +85,7 @@ impl VerpToken {
 /// hexadecimal digits. None where the address would be too
 /// long, or where there is no character that sets off an extension.
 #[must_use]
-pub fn sender(
+pub fn verp_sender(
     key: &Key,
     user: &str,
     own: &Address,
@@ -114,7 +114,7 @@ pub fn is_there(text: &str) -> bool {
 
 /// Reads the token in the address `text`. None where there is none, or where it is forged, damaged, too old, or from the future.
 #[must_use]
-pub fn verify(key: &Key, user: &str, text: &str, unix_seconds: i64) -> Option<VerpToken> {
+pub fn verify_token(key: &Key, user: &str, text: &str, unix_seconds: i64) -> Option<VerpToken> {
     let token = find(text)?;
     let (claim, seal) = token.split_at_checked(DAY + TAG + MESSAGE)?;
     // Compared in constant time: nobody learns from our answer how much of a guess was right.
@@ -199,7 +199,7 @@ fn decode(text: &str) -> Option<[u8; TOKEN]> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Key, is_there, sender, verify};
+    use super::{Key, is_there, verify_token, verp_sender};
     use crate::message::address::Address;
 
     const NOW: i64 = 1_764_000_000;
@@ -214,7 +214,7 @@ mod tests {
     }
 
     fn made() -> String {
-        sender(&key(), "a", &own("a+lists@a.test"), "+-", "b@b.test", "0a1b2c3d", NOW).unwrap_or_default()
+        verp_sender(&key(), "a", &own("a+lists@a.test"), "+-", "b@b.test", "0a1b2c3d", NOW).unwrap_or_default()
     }
 
     #[test]
@@ -232,7 +232,7 @@ mod tests {
             address.replace('+', "-"),
         ];
         for text in same_for {
-            let claim = verify(&key(), "a", &text, NOW);
+            let claim = verify_token(&key(), "a", &text, NOW);
             assert!(
                 claim.is_some_and(|c| c.is_for("b@b.test") && c.is_for("B@B.Test")),
                 "{text}"
@@ -249,7 +249,7 @@ mod tests {
             (40_000, false),
         ] {
             assert_eq!(
-                verify(&key(), "a", &address, NOW + after * DAY).is_some(),
+                verify_token(&key(), "a", &address, NOW + after * DAY).is_some(),
                 want,
                 "{after} days later"
             );
@@ -259,8 +259,11 @@ mod tests {
     #[test]
     fn nothing_else_is_a_token() {
         let address = made();
-        assert!(verify(&Key::new([8; 32]), "a", &address, NOW).is_none(), "another key");
-        assert!(verify(&key(), "other", &address, NOW).is_none(), "another user");
+        assert!(
+            verify_token(&Key::new([8; 32]), "a", &address, NOW).is_none(),
+            "another key"
+        );
+        assert!(verify_token(&key(), "other", &address, NOW).is_none(), "another user");
         // Each letter counts.
         let (start, end) = ("a+fwd=".len(), address.len() - "@a.test".len());
         for at in start..end {
@@ -268,7 +271,7 @@ mod tests {
                 let mut forged = address.clone();
                 forged.replace_range(at..=at, letter);
                 assert!(
-                    forged == address || verify(&key(), "a", &forged, NOW).is_none(),
+                    forged == address || verify_token(&key(), "a", &forged, NOW).is_none(),
                     "{forged}"
                 );
             }
@@ -285,16 +288,16 @@ mod tests {
             &address.replace("+fwd", "fwd"),
             &address.replace("fwd=", "fwd"),
         ] {
-            assert!(verify(&key(), "a", text, NOW).is_none(), "{text}");
+            assert!(verify_token(&key(), "a", text, NOW).is_none(), "{text}");
         }
     }
 
     #[test]
     fn where_there_is_no_room_there_is_no_token() {
         let name = "a".repeat(30);
-        assert!(sender(&key(), "a", &own(&format!("{name}@a.test")), "+", "b@b.test", "0", NOW).is_some());
-        assert!(sender(&key(), "a", &own(&format!("{name}a@a.test")), "+", "b@b.test", "0", NOW).is_none());
-        assert!(sender(&key(), "a", &own("a@a.test"), "", "b@b.test", "0", NOW).is_none());
-        assert!(sender(&key(), "a", &own("a"), "+", "b@b.test", "0", NOW).is_none());
+        assert!(verp_sender(&key(), "a", &own(&format!("{name}@a.test")), "+", "b@b.test", "0", NOW).is_some());
+        assert!(verp_sender(&key(), "a", &own(&format!("{name}a@a.test")), "+", "b@b.test", "0", NOW).is_none());
+        assert!(verp_sender(&key(), "a", &own("a@a.test"), "", "b@b.test", "0", NOW).is_none());
+        assert!(verp_sender(&key(), "a", &own("a"), "+", "b@b.test", "0", NOW).is_none());
     }
 }

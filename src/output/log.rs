@@ -18,7 +18,7 @@ const VALUE_CHARACTERS: usize = 300;
 const LOG_MAIL: u8 = 2 << 3;
 
 /// Starts logging for the rest of the process. The first call counts.
-pub fn start(log: &Log, verbose: u8) {
+pub fn start_logging(log: &Log, verbose: u8) {
     let level = match (verbose, log.level) {
         (2.., _) | (_, LogLevel::Debug) => Level::DEBUG,
         (_, LogLevel::Info) => Level::INFO,

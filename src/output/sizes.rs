@@ -24,7 +24,7 @@ pub fn short_size(bytes: u64) -> String {
 
 /// A number of bytes for people.
 #[must_use]
-pub fn size(bytes: u64) -> String {
+pub fn size_text(bytes: u64) -> String {
     for (shift, unit) in [(40, "TiB"), (30, "GiB"), (20, "MiB"), (10, "KiB")] {
         if bytes >> shift > 0 {
             let tenths = (u128::from(bytes) * 10) >> shift;

@@ -221,7 +221,7 @@ fn up_to_empty_line(text: &str) -> &str {
 
 /// Fills in what the kind of the whole report says about each recipient. Where that says nothing, `own` words of waiting make it late, and
 /// else it failed: that is what reports are for.
-pub fn complete(recipients: &mut [Recipient], kind: Option<ReportKind>, own: &str) {
+pub fn complete_recipients(recipients: &mut [Recipient], kind: Option<ReportKind>, own: &str) {
     if recipients.iter().all(|recipient| recipient.action.is_some()) {
         return;
     }

@@ -89,14 +89,14 @@ impl ReturnedMessage {
         if quoted.is_empty() {
             Self::None
         } else {
-            Self::HeaderOnly(lost(&quoted.message()))
+            Self::HeaderOnly(read_lost_message(&quoted.message()))
         }
     }
 }
 
 /// What there is to say about a message of which only the header came back.
 #[must_use]
-pub fn lost(header: &Message<'_>) -> LostMessage {
+pub fn read_lost_message(header: &Message<'_>) -> LostMessage {
     let value = |name| header.first(name).map(|value| value.trim().chars().take(200).collect());
     LostMessage {
         message_id: value("Message-ID"),
@@ -166,7 +166,7 @@ pub fn without_marks(header: &[u8], own: &OwnAddresses) -> Vec<u8> {
 /// Who sent the message that came back, for its separator line: the sender that the first mail system of ours wrote down, else who
 /// says so in the header. Ours is the one that it was sent on with.
 #[must_use]
-pub fn sender(message: &Message<'_>, own: &OwnAddresses) -> Sender {
+pub fn read_sender(message: &Message<'_>, own: &OwnAddresses) -> Sender {
     let is_own = |text: &str| Address::parse(text).is_some_and(|address| own.contains(&address));
     if let Some(path) = message.values("Return-Path").find(|value| !is_own(value)) {
         return Sender::read(&path);
@@ -290,7 +290,9 @@ pub struct LostMessage {
 
 #[cfg(test)]
 mod tests {
-    use super::{Completeness, ReturnedMessage, TransferEncoding, is_sent_by_user, lacks_body, sender, without_marks};
+    use super::{
+        Completeness, ReturnedMessage, TransferEncoding, is_sent_by_user, lacks_body, read_sender, without_marks,
+    };
     use crate::message::Message;
     use crate::message::address::{Address, OwnAddresses};
     use crate::message::envelope::Sender;
@@ -444,7 +446,7 @@ mod tests {
             ("Return-Path: <>\nFrom: s@s.test\n", Sender::Null),
             ("Subject: x\n", Sender::Unknown),
         ] {
-            assert_eq!(sender(&Message::new(header.as_bytes()), &own()), want, "{header}");
+            assert_eq!(read_sender(&Message::new(header.as_bytes()), &own()), want, "{header}");
         }
     }
 

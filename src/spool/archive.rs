@@ -23,7 +23,7 @@ pub fn run(care: &SpoolRun, what: &What, mail: &Mail, packing: &Packing, changin
         } else {
             Vec::new()
         },
-        before: mail.older_than.map(|age| select::cutoff(date, age)),
+        before: mail.older_than.map(|age| select::cutoff_seconds(date, age)),
         seen: mail.seen.then_some(OnlySeen),
         down_to: mail.down_to.map(Size::bytes),
         inside: Inside::Ignored,

@@ -19,10 +19,10 @@ use crate::sys::{account, dirs};
 ///
 /// # Errors
 /// When the owner that is configured is nobody's name.
-pub fn of(care: &SpoolRun, packing: &Packing, spool: &SelectedMailbox) -> Result<ArchiveDir, Error> {
+pub fn archive_dir(care: &SpoolRun, packing: &Packing, spool: &SelectedMailbox) -> Result<ArchiveDir, Error> {
     let configured = &care.config.archive;
     Ok(ArchiveDir {
-        dir: packing.to.clone().unwrap_or_else(|| place(care, spool)),
+        dir: packing.to.clone().unwrap_or_else(|| archive_dir_path(care, spool)),
         format: match configured.format {
             config::ArchiveFormat::TarGz => Format::TarGz,
             config::ArchiveFormat::Gz => Format::Gz,
@@ -36,7 +36,7 @@ pub fn of(care: &SpoolRun, packing: &Packing, spool: &SelectedMailbox) -> Result
 /// Where archives go unless `--to` says so. A user who may not write to that directory, or may write there with others, has one of their
 /// own.
 #[must_use]
-pub fn place(care: &SpoolRun, spool: &SelectedMailbox) -> PathBuf {
+pub fn archive_dir_path(care: &SpoolRun, spool: &SelectedMailbox) -> PathBuf {
     let configured = PathBuf::from(&care.config.archive.dir);
     let allowed = AccessFlags::W_OK | AccessFlags::X_OK;
     let own = Uid::effective();
@@ -57,7 +57,7 @@ fn owner(configured: &str, spool: &SelectedMailbox) -> Result<Option<(u32, u32)>
     let user = match configured {
         "" => return Ok(None),
         "%u" => return Ok(Some((spool.uid, spool.gid))),
-        user => account::known(user)?,
+        user => account::find_known(user)?,
     };
     match user.and_then(|user| Some((user.uid, user.gid?))) {
         Some(owner) => Ok(Some(owner)),

@@ -61,7 +61,7 @@ pub fn run(care: &SpoolRun, user: Option<&str>, form: OutputForm) -> Result<Stat
 fn text(care: &SpoolRun, user: Option<&str>, found: &[ListedArchive]) {
     if found.is_empty() {
         let whose = user.map_or_else(String::new, |user| format!(" of {}", visible(user)));
-        let dirs: Vec<_> = dirs(care).iter().map(|dir| shell::quoted(dir)).collect();
+        let dirs: Vec<_> = dirs(care).iter().map(|dir| shell::quote_path(dir)).collect();
         print_line(&format!("no archives{whose} in {}", dirs.join(" or ")));
         return;
     }
@@ -72,7 +72,7 @@ fn text(care: &SpoolRun, user: Option<&str>, found: &[ListedArchive]) {
             archive.label.user,
             made(archive, ' ', " UTC"),
             short_size(archive.bytes),
-            shell::quoted(&archive.path)
+            shell::quote_path(&archive.path)
         ));
     }
 }
@@ -105,7 +105,7 @@ fn dirs(care: &SpoolRun) -> Vec<PathBuf> {
 /// The archives of a user, or of everybody: by user, the newest first. A user without a say in it hears of the own ones alone.
 fn find(care: &SpoolRun, user: Option<&str>) -> Result<Vec<ListedArchive>, Error> {
     let own = (!Uid::effective().is_root()).then(|| care.runner.name.clone());
-    let user = user.map(str::to_owned).or(own).map(|user| names::safe(&user));
+    let user = user.map(str::to_owned).or(own).map(|user| names::safe_name(&user));
     let mut found = Vec::new();
     for dir in dirs(care) {
         let entries = match dir.read_dir() {

@@ -58,7 +58,7 @@ impl Batch<'_> {
             Consent::Given => MoveMode::Execute,
             Consent::Ask | Consent::DryRun => MoveMode::Rehearse,
         };
-        for found in select::find(self.what, &self.care.config)? {
+        for found in select::find_mailboxes(self.what, &self.care.config)? {
             if let Some(planned) = self.one(found, first, date, &report, &mut sum)? {
                 plan.push(planned);
             }

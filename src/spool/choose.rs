@@ -152,7 +152,7 @@ impl Starts {
 ///
 /// # Errors
 /// When it is no mbox, cannot be read, or somebody asked the run to stop.
-pub fn choose(
+pub fn choose_messages(
     unpacker: Unpacker<'_>,
     wanted: &Wanted,
     deadline: &Deadline,
@@ -201,7 +201,7 @@ pub fn choose(
         let message = Message::new(stored.head);
         choice.starts.push(stored.offset);
         if stored.offset == 0 {
-            choice.imap_base = imap_state::base(stored.head);
+            choice.imap_base = imap_state::read_imap_base(stored.head);
         }
         let internal = stored.offset == 0 && imap_state::is_internal(stored.head);
         let mut takes = !internal && judge.takes(&stored, &message, &mut choice).map_err(fail)?;
@@ -276,8 +276,8 @@ impl Judge<'_> {
         if wanted.kinds.is_empty() || (again && !is_notice) {
             return Ok(true);
         }
-        let envelope = caller::envelope(&Who::default(), &|_| None, message, self.config, self.account);
-        Ok(match judge::judge(message, &envelope, self.config).verdict {
+        let envelope = caller::read_envelope(&Who::default(), &|_| None, message, self.config, self.account);
+        Ok(match judge::judge_message(message, &envelope, self.config).verdict {
             Verdict::Bounce(bounce) if wanted.kinds.contains(&WantedKind::Bounce) => {
                 if stored.doubt.is_none() {
                     if let Some(search) = &mut self.search {

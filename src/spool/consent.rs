@@ -97,7 +97,7 @@ fn agrees(question: &str, form: OutputForm) -> bool {
 /// Waits until there is an answer; a signal ends that.
 fn is_answered() -> bool {
     // Else ^C would be held back, and nobody would notice it.
-    if deadline::listen().is_err() {
+    if deadline::listen_for_signals().is_err() {
         return false;
     }
     let stdin = io::stdin();

@@ -43,13 +43,13 @@ impl SpoolRun {
     /// # Errors
     /// When it cannot be used, or signals cannot be watched.
     pub fn prepare(everywhere: &Everywhere) -> Result<Self, Error> {
-        let deadline = deliver::begin()?;
-        let runner = account::runner();
-        let loaded = load::load(
+        let deadline = deliver::begin_run()?;
+        let runner = account::find_runner();
+        let loaded = load::load_config(
             ConfigSources::chosen(everywhere.config.as_deref(), runner.home.as_deref(), runner.owners()),
             KeySelection::Whole,
         )?;
-        log::start(&loaded.config.log, everywhere.verbose);
+        log::start_logging(&loaded.config.log, everywhere.verbose);
         Ok(Self {
             config: loaded.config,
             runner,

@@ -83,7 +83,7 @@ pub enum LockState {
 ///
 /// # Errors
 /// When the directory cannot be read.
-pub fn entries(dir: &Path) -> Result<Vec<DirectoryEntry>, Error> {
+pub fn read_entries(dir: &Path) -> Result<Vec<DirectoryEntry>, Error> {
     let fail = |e: io::Error| Error::io("read spool directory", dir, &e);
     let mut found = Vec::new();
     for entry in dir.read_dir().map_err(fail)? {
@@ -245,7 +245,7 @@ fn is_alive(pid: u32) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{EntryKind, LockState, entries};
+    use super::{EntryKind, LockState, read_entries};
     use std::os::unix::fs::symlink;
     use std::time::{Duration, SystemTime};
 
@@ -272,7 +272,7 @@ mod tests {
         assert!(symlink("/etc/shadow", at("link")).is_ok());
         assert!(std::fs::create_dir(at("d")).is_ok());
         assert!(nix::unistd::mkfifo(&at("f"), nix::sys::stat::Mode::S_IRUSR).is_ok());
-        let found = entries(dir.path()).unwrap_or_else(|e| unreachable!("{e}"));
+        let found = read_entries(dir.path()).unwrap_or_else(|e| unreachable!("{e}"));
         let told: Vec<_> = found
             .iter()
             .map(|entry| {
@@ -332,7 +332,7 @@ mod tests {
         ];
         for (text, age, want) in cases {
             assert!(std::fs::write(&path, &text).is_ok());
-            let found = entries(dir.path()).unwrap_or_else(|e| unreachable!("{e}"));
+            let found = read_entries(dir.path()).unwrap_or_else(|e| unreachable!("{e}"));
             let standing = found.first().map(|entry| {
                 let made = entry.stat.modified().unwrap_or_else(|_| SystemTime::now());
                 entry.standing(made + age)

@@ -15,7 +15,7 @@ use crate::spool::taken::MoveMode;
 
 /// What the configuration says about how much is kept.
 #[must_use]
-pub fn bounds(archive: &Archive) -> Bounds {
+pub fn expiry_bounds(archive: &Archive) -> Bounds {
     Bounds {
         keep: usize::try_from(archive.keep).ok().filter(|keep| *keep > 0),
         min_age: archive.min_age.bound(),
@@ -29,7 +29,7 @@ pub fn bounds(archive: &Archive) -> Bounds {
 ///
 /// # Errors
 /// When the directory cannot be read, the clock is in doubt, or the first archive that could not be removed.
-pub fn tidy(
+pub fn remove_expired(
     archive: &Archive,
     dir: &Path,
     user: &str,
@@ -38,7 +38,7 @@ pub fn tidy(
     mode: MoveMode,
     report: &Report,
 ) -> Result<(), Error> {
-    let surplus = match retention::decide(dir, user, newest, bounds(archive), now)? {
+    let surplus = match retention::decide_retention(dir, user, newest, expiry_bounds(archive), now)? {
         Decision::Remove(surplus) => surplus,
         Decision::Doubt(doubt) => return Err(in_doubt(dir, &doubt)),
     };

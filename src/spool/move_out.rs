@@ -12,7 +12,7 @@ use time::OffsetDateTime;
 
 use crate::archive::Member;
 use crate::archive::names;
-use crate::archive::publish::{ArchiveDir, PublishedArchive, estimate};
+use crate::archive::publish::{ArchiveDir, PublishedArchive, estimate_bytes};
 use crate::archive::retention;
 use crate::cli::spool::Packing;
 use crate::deliver::access;
@@ -26,7 +26,7 @@ use crate::mailbox::open::Absent;
 use crate::mailbox::{OpenMailbox, open_locked};
 use crate::output::print_error;
 use crate::output::progress::Progress;
-use crate::output::sizes::size;
+use crate::output::sizes::size_text;
 use crate::spool::choose;
 use crate::spool::choose::{ChosenMessages, Inside, Wanted};
 use crate::spool::context::SpoolRun;
@@ -75,7 +75,7 @@ impl<'a> MoveOut<'a> {
             care,
             spool,
             wanted,
-            archive_dir: archive_target::of(care, packing, spool)?,
+            archive_dir: archive_target::archive_dir(care, packing, spool)?,
             lock_at_most: packing.lock_at_most.duration(),
             date,
         })
@@ -109,7 +109,7 @@ impl<'a> MoveOut<'a> {
         let place = self.journal_place(&locked);
         drop(locked);
         let mut progress = Progress::begin(&format!("{}: reading", spool.account.name), look.bytes());
-        let choice = choose::choose(self.unpacker(&look), self.wanted, &self.care.deadline, |bytes| {
+        let choice = choose::choose_messages(self.unpacker(&look), self.wanted, &self.care.deadline, |bytes| {
             progress.step(bytes);
         })?;
         drop(progress);
@@ -123,7 +123,7 @@ impl<'a> MoveOut<'a> {
         }
         look.remember(choice.starts.places())?;
         self.archive_dir
-            .open(&format!("{}-", names::safe(&spool.account.name)))?;
+            .open(&format!("{}-", names::safe_name(&spool.account.name)))?;
         self.refuse_full(&look, &choice)?;
         let (archive, hash) = self.pack(&look, &choice)?;
         // Before the reports go, and synced: whatever comes between, each message is in a report or in the mailbox, and the next run sees
@@ -240,12 +240,12 @@ impl<'a> MoveOut<'a> {
     /// is somebody else's to keep.
     fn expire(&self, newest: &Path, mode: MoveMode, report: &Report) {
         let dir = &self.archive_dir.dir;
-        if *dir != archive_target::place(self.care, self.spool) || !dir.is_dir() {
+        if *dir != archive_target::archive_dir_path(self.care, self.spool) || !dir.is_dir() {
             return;
         }
-        let user = names::safe(&self.spool.account.name);
+        let user = names::safe_name(&self.spool.account.name);
         let configured = &self.care.config.archive;
-        if let Err(e) = expire::tidy(configured, dir, &user, newest, self.date, mode, report) {
+        if let Err(e) = expire::remove_expired(configured, dir, &user, newest, self.date, mode, report) {
             tracing::warn!(action = "remove-archive", user, note = e.to_string());
             print_error(&e);
         }
@@ -254,7 +254,7 @@ impl<'a> MoveOut<'a> {
     /// Where the archive goes.
     fn free_place(&self) -> Result<PathBuf, Error> {
         let dir = &self.archive_dir.dir;
-        let user = names::safe(&self.spool.account.name);
+        let user = names::safe_name(&self.spool.account.name);
         retention::free_path(dir, &user, self.date, self.archive_dir.format)
             .map_err(|e| Error::io("name an archive in", dir, &e))
     }
@@ -281,7 +281,7 @@ impl<'a> MoveOut<'a> {
     }
 
     fn refuse_full(&self, look: &Snapshot, choice: &ChosenMessages) -> Result<(), Error> {
-        let expected = estimate(look.file(), &choice.taken).map_err(|e| Error::io("read", look.path(), &e))?;
+        let expected = estimate_bytes(look.file(), &choice.taken).map_err(|e| Error::io("read", look.path(), &e))?;
         self.archive_dir.refuse_full(expected)?;
         let moved = choice.taken.gaps(look.bytes()).bytes();
         let min_free = self.care.config.mailbox.min_free.bound().unwrap_or_default();
@@ -337,7 +337,7 @@ impl<'a> MoveOut<'a> {
             bytes,
             uid: stat.uid(),
             gid: stat.gid(),
-            user: account::owner(stat.uid())?.name,
+            user: account::find_owner(stat.uid())?.name,
             group: account::group_name(stat.gid()),
             mode: stat.mode() & 0o7777,
             modified: u64::try_from(stat.mtime()).unwrap_or_default(),
@@ -376,7 +376,7 @@ impl<'a> MoveOut<'a> {
         if moved > 0 && expected > self.lock_at_most {
             let cause = format!(
                 "{} behind what goes would be moved under the lock for about {} s, and --lock-at-most is {} s; nothing was taken out",
-                size(moved),
+                size_text(moved),
                 expected.as_secs() + 1,
                 self.lock_at_most.as_secs()
             );
@@ -387,7 +387,7 @@ impl<'a> MoveOut<'a> {
         if moved >= TOLD_BYTES {
             report.note(&format!(
                 "{user}: {} behind what goes are moved under the lock; deliveries wait for about {} s",
-                size(moved),
+                size_text(moved),
                 expected.as_secs() + 1
             ));
         }

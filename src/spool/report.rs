@@ -10,7 +10,7 @@ use crate::archive::publish::PublishedArchive;
 use crate::error::Error;
 use crate::escape::visible;
 use crate::output::json::write_line;
-use crate::output::sizes::{counted, messages, remain, size};
+use crate::output::sizes::{counted, messages, remain, size_text};
 use crate::output::{OutputForm, print_error, print_line, print_stderr};
 use crate::spool::choose::{ChosenMessages, Doubtful, Inside};
 use crate::spool::context::Detail;
@@ -151,7 +151,7 @@ impl Report {
                 print_line(&format!(
                     "{verb} {} ({}): beyond {limit}",
                     visible(archive),
-                    size(bytes)
+                    size_text(bytes)
                 ));
             }
             OutputForm::Json => write(&ReportLine::RemovedArchive {
@@ -205,15 +205,15 @@ impl Report {
             MoveOutcome::Nothing(choice) => print_line(&format!(
                 "{user}: nothing to take; {}, {}",
                 messages(choice.stay),
-                size(spool.bytes)
+                size_text(spool.bytes)
             )),
             MoveOutcome::Would(choice, back) => {
                 print_line(&format!(
                     "{user}: would take {} ({}); {} ({})",
                     messages(choice.messages),
-                    size(choice.taken.bytes()),
+                    size_text(choice.taken.bytes()),
                     remain(&messages(choice.stay), choice.stay),
-                    size(spool.bytes.saturating_sub(choice.taken.bytes())),
+                    size_text(spool.bytes.saturating_sub(choice.taken.bytes())),
                 ));
                 let told = match self.inside {
                     Inside::PutBack => OriginalsFate::Would(back.restored),
@@ -231,10 +231,10 @@ impl Report {
                 print_line(&format!(
                     "{user}: {} ({}) taken into {} ({}); {}; the mailbox was locked for {} ms",
                     messages(choice.messages),
-                    size(choice.taken.bytes()),
+                    size_text(choice.taken.bytes()),
                     visible(&archive.path.display().to_string()),
-                    size(archive.bytes),
-                    remain(&size(*stay_bytes), *stay_bytes),
+                    size_text(archive.bytes),
+                    remain(&size_text(*stay_bytes), *stay_bytes),
                     held.as_millis()
                 ));
                 let told = match self.inside {

@@ -14,7 +14,7 @@ use crate::classify::verdict::{Bounce, Verdict};
 use crate::cli::Who;
 use crate::config::Config;
 use crate::deliver::access;
-use crate::deliver::forward::rules::attribution::{AttributionEvidence, Token, attribute};
+use crate::deliver::forward::rules::attribution::{AttributionEvidence, Token, attribute_bounce};
 use crate::deliver::judge;
 use crate::deliver::rescue::unpack;
 use crate::deliver::{caller, headers};
@@ -193,16 +193,16 @@ pub struct Unpacker<'a> {
 impl Unpacker<'_> {
     fn unpack(&self, offset: u64, bytes: u64) -> io::Result<ReportContent> {
         let config = self.config;
-        let mut report = excerpt::take(self.look.file(), offset, bytes)?;
+        let mut report = excerpt::read_excerpt(self.look.file(), offset, bytes)?;
         let message = Message::new(report.head());
         let date = message
             .delivered()
             .and_then(|seconds| OffsetDateTime::from_unix_timestamp(seconds).ok())
             .unwrap_or(self.date);
-        let mut envelope = caller::envelope(&Who::default(), &|_| None, &message, config, self.account);
+        let mut envelope = caller::read_envelope(&Who::default(), &|_| None, &message, config, self.account);
         for _ in 0..DEEPEST {
             let message = Message::new(report.head());
-            let judgement = judge::judge(&message, &envelope, config);
+            let judgement = judge::judge_message(&message, &envelope, config);
             let Verdict::Bounce(bounce) = &judgement.verdict else {
                 return Ok(ReportContent::Nothing);
             };
@@ -222,15 +222,15 @@ impl Unpacker<'_> {
                 return Ok(ReportContent::HeaderOnly);
             }
             let of_inner = Envelope {
-                sender: returned_message::sender(&inner, &envelope.own),
+                sender: returned_message::read_sender(&inner, &envelope.own),
                 ..envelope.clone()
             };
-            let judged = judge::judge(&inner, &of_inner, config);
+            let judged = judge::judge_message(&inner, &of_inner, config);
             if let Verdict::Bounce(_) = judged.verdict {
                 (report, envelope) = (taken.buffer, of_inner);
                 continue;
             }
-            if policy::choose(&judged, Job::Deliver, &config.guard) != Action::Append {
+            if policy::choose_action(&judged, Job::Deliver, &config.guard) != Action::Append {
                 return Ok(ReportContent::Nothing);
             }
             if returned_message::is_sent_by_user(&inner, &envelope.own) {
@@ -243,7 +243,7 @@ impl Unpacker<'_> {
                 date,
                 added: field.as_bytes(),
                 content: taken.buffer.reader(taken.buffer.head().len() - inner.content().len()),
-                quoting: access::quoting(config),
+                quoting: access::line_quoting(config),
                 submission: None,
             };
             return MessageBuffer::collect(|to| format::write_letter(to, letter)).map(ReportContent::Whole);
@@ -260,7 +260,7 @@ fn field(report: &Bounce, extent: Completeness, original: &Message<'_>) -> Strin
         sent_to: &failed,
         destinations: &[],
     };
-    let blames = attribute(report, &evidence);
+    let blames = attribute_bounce(report, &evidence);
     let notes = match extent {
         Completeness::All => Vec::new(),
         Completeness::Cut => vec![headers::CUT.to_owned()],

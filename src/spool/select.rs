@@ -40,9 +40,9 @@ pub type FoundMailbox = Result<SelectedMailbox, Error>;
 ///
 /// # Errors
 /// When the spool directory cannot be read.
-pub fn find(what: &What, config: &Config) -> Result<Vec<FoundMailbox>, Error> {
+pub fn find_mailboxes(what: &What, config: &Config) -> Result<Vec<FoundMailbox>, Error> {
     let mut found = if what.all {
-        all(config)?
+        all_mailboxes(config)?
     } else {
         let one = |named: &PathBuf| one(named, what.user.as_deref(), config);
         what.what.iter().map(one).collect()
@@ -57,7 +57,7 @@ pub fn find(what: &What, config: &Config) -> Result<Vec<FoundMailbox>, Error> {
 ///
 /// # Errors
 /// When the directory cannot be read.
-pub fn all(config: &Config) -> Result<Vec<FoundMailbox>, Error> {
+pub fn all_mailboxes(config: &Config) -> Result<Vec<FoundMailbox>, Error> {
     let dir = config.mailbox.location.spool_dir();
     let fail = |e: io::Error| Error::io("read spool directory", dir, &e);
     let mut paths = Vec::new();
@@ -109,7 +109,7 @@ fn at(path: &Path, user: Option<&str>, config: &Config) -> FoundMailbox {
     refuse_odd(path, &stat)?;
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let in_spool = path.parent() == Some(config.mailbox.location.spool_dir());
-    let named = if in_spool { account::known(&name)? } else { None };
+    let named = if in_spool { account::find_known(&name)? } else { None };
     // Where the name is a user's, so has the file to be. Where it is not, mailboxes are virtual, and one user has them all.
     let owner = Owner::Exactly(named.as_ref().map_or(stat.uid(), |account| account.uid));
     if let Owner::Exactly(uid) = owner
@@ -119,7 +119,7 @@ fn at(path: &Path, user: Option<&str>, config: &Config) -> FoundMailbox {
         return Err(not_a_mailbox(path, &cause).hint("give it to the user with chown"));
     }
     let account = match (user, named) {
-        (Some(user), _) => account::named(user)?,
+        (Some(user), _) => account::find_named(user)?,
         (None, Some(named)) => named,
         (None, None) if in_spool => Account {
             name: name.into_owned(),
@@ -127,7 +127,7 @@ fn at(path: &Path, user: Option<&str>, config: &Config) -> FoundMailbox {
             gid: None,
             home: None,
         },
-        (None, None) => account::owner(stat.uid())?,
+        (None, None) => account::find_owner(stat.uid())?,
     };
     Ok(SelectedMailbox {
         account,
@@ -158,14 +158,14 @@ fn refuse_odd(path: &Path, stat: &Metadata) -> Result<(), Error> {
 
 /// So long before `date`, in seconds since 1970.
 #[must_use]
-pub fn cutoff(date: OffsetDateTime, age: Age) -> i64 {
+pub fn cutoff_seconds(date: OffsetDateTime, age: Age) -> i64 {
     let seconds = i64::try_from(age.duration().as_secs()).unwrap_or(i64::MAX);
     date.unix_timestamp().saturating_sub(seconds)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{all, find};
+    use super::{all_mailboxes, find_mailboxes};
     use crate::cli::spool::What;
     use crate::config::{Config, Location};
     use std::os::unix::fs::symlink;
@@ -193,7 +193,7 @@ mod tests {
         assert!(std::fs::create_dir(root.path().join("dir")).is_ok());
         assert!(symlink("/etc/shadow", root.path().join("link")).is_ok());
         let seen = |what: &What| -> Vec<String> {
-            let found = find(what, &config).unwrap_or_else(|e| unreachable!("{e}"));
+            let found = find_mailboxes(what, &config).unwrap_or_else(|e| unreachable!("{e}"));
             let word = |found: &super::FoundMailbox| match found {
                 Ok(spool) => format!("{}:{}", spool.account.name, spool.bytes),
                 Err(e) => e.to_string(),
@@ -242,6 +242,6 @@ mod tests {
 
     #[test]
     fn a_directory_that_is_not_there_is_an_error() {
-        assert!(all(&configured(Path::new("/no/such"))).is_err());
+        assert!(all_mailboxes(&configured(Path::new("/no/such"))).is_err());
     }
 }

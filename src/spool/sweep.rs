@@ -18,7 +18,7 @@ pub fn run(care: &SpoolRun, what: &What, dirt: &Dirt, packing: &Packing, changin
     let date = OffsetDateTime::now_utc();
     let wanted = Wanted {
         kinds: kinds(dirt),
-        before: dirt.older_than.map(|age| select::cutoff(date, age)),
+        before: dirt.older_than.map(|age| select::cutoff_seconds(date, age)),
         seen: None,
         down_to: None,
         inside: if dirt.rescue { Inside::PutBack } else { Inside::Counted },

@@ -37,7 +37,7 @@ pub fn submit_each<R: Read>(transport: &Transport, letter: Letter<'_, R>, deadli
     let recipients = letter.recipients;
     let sent = match transport {
         Transport::Sendmail(program) => sendmail::submit(program, letter, deadline),
-        Transport::Outbox(dir) => outbox::keep(dir, letter).map(|()| Answers::taken_by(recipients)),
+        Transport::Outbox(dir) => outbox::keep_letter(dir, letter).map(|()| Answers::taken_by(recipients)),
     };
     sent.unwrap_or_else(|e| Answers {
         later: Some(e),

@@ -11,7 +11,7 @@ use crate::sys::dirs::{make_private_dir, sync_parent};
 ///
 /// # Errors
 /// When the directories cannot be made, or the file cannot be written or synced.
-pub fn keep<R: Read>(dir: &Path, mut letter: Letter<'_, R>) -> Result<(), Error> {
+pub fn keep_letter<R: Read>(dir: &Path, mut letter: Letter<'_, R>) -> Result<(), Error> {
     let fail = |e: io::Error| Error::io("write to the outbox", dir, &e);
     for part in ["tmp", "new", "cur"] {
         make_private_dir(&dir.join(part))?;

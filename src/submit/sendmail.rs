@@ -122,7 +122,7 @@ impl SendmailRun<'_> {
             .stdin(self.message.try_clone().map_err(fail)?)
             .stdout(child_output.try_clone().map_err(fail)?)
             .stderr(child_output);
-        let child = deadline::start(&mut command).map_err(fail)?;
+        let child = deadline::start_child(&mut command).map_err(fail)?;
         // The command holds copies of our ends of the pipe.
         drop(command);
         let (status, printed) = self.wait(child, output)?;

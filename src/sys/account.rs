@@ -38,9 +38,9 @@ const NAME_VARIABLES: [&str; 2] = ["LOGNAME", "USER"];
 /// # Errors
 /// When the user database cannot be asked, the name could leave the spool directory, root is to deliver for a name that nobody has, or
 /// several names share the number and nothing tells which one is meant.
-pub fn find(name: Option<&str>) -> Result<Account, Error> {
+pub fn find_account(name: Option<&str>) -> Result<Account, Error> {
     let found = match name {
-        Some(name) => named(name)?,
+        Some(name) => find_named(name)?,
         None => own(|variable| std::env::var(variable).ok())?,
     };
     if is_root() && found.gid.is_none() {
@@ -57,9 +57,9 @@ pub fn find(name: Option<&str>) -> Result<Account, Error> {
 ///
 /// # Errors
 /// When the user database cannot be asked, or the name could leave the spool directory.
-pub fn named(name: &str) -> Result<Account, Error> {
+pub fn find_named(name: &str) -> Result<Account, Error> {
     refuse_no_name(name)?;
-    Ok(known(name)?.unwrap_or_else(|| Account::nameless(name.to_owned(), Uid::current().as_raw())))
+    Ok(find_known(name)?.unwrap_or_else(|| Account::nameless(name.to_owned(), Uid::current().as_raw())))
 }
 
 /// Refuses what could leave the spool directory.
@@ -76,7 +76,7 @@ pub fn refuse_no_name(name: &str) -> Result<(), Error> {
 
 /// Who runs this, for what delivers nothing: one of several names will do, and a name service that is away keeps nobody from looking.
 #[must_use]
-pub fn runner() -> Account {
+pub fn find_runner() -> Account {
     let variable = |name: &str| std::env::var(name).ok();
     let uid = Uid::current().as_raw();
     let first = || Some(Account::of(passwd::by_uid(uid).ok()?.into_iter().next()?));
@@ -139,7 +139,7 @@ pub fn is_own_local_name(name: &str) -> bool {
 ///
 /// # Errors
 /// When the user database cannot be asked.
-pub fn known(name: &str) -> Result<Option<Account>, Error> {
+pub fn find_known(name: &str) -> Result<Option<Account>, Error> {
     Ok(passwd::by_name(name).map_err(unanswered)?.map(Account::of))
 }
 
@@ -147,7 +147,7 @@ pub fn known(name: &str) -> Result<Option<Account>, Error> {
 ///
 /// # Errors
 /// When the user database cannot be asked.
-pub fn owner(uid: u32) -> Result<Account, Error> {
+pub fn find_owner(uid: u32) -> Result<Account, Error> {
     let user = passwd::by_uid(uid).map_err(unanswered)?.into_iter().next();
     Ok(user.map_or_else(
         || Account {
@@ -232,7 +232,7 @@ impl Directory {
         if self.misses.load(Ordering::Relaxed) >= Self::MISSES {
             return None;
         }
-        let found = known(name)
+        let found = find_known(name)
             .ok()
             .flatten()
             .and_then(|account| Some((account.uid, account.gid?)));
@@ -248,7 +248,7 @@ impl Directory {
         if self.uids.contains(&uid) {
             return true;
         }
-        let ask = || owner(uid).map_or(true, |account| account.gid.is_some());
+        let ask = || find_owner(uid).map_or(true, |account| account.gid.is_some());
         match self.asked.lock() {
             Ok(mut asked) => *asked.entry(uid).or_insert_with(ask),
             Err(_) => ask(),

@@ -28,7 +28,7 @@ pub struct CachedContent {
 
 /// Where something about the file at `path` is remembered: one file for each, named after its path.
 #[must_use]
-pub fn place(path: &Path, dir: &Path) -> PathBuf {
+pub fn cache_path(path: &Path, dir: &Path) -> PathBuf {
     let mut name = String::new();
     for byte in path.as_os_str().as_bytes() {
         match byte {
@@ -43,7 +43,7 @@ pub fn place(path: &Path, dir: &Path) -> PathBuf {
 
 /// Reads a memory of at most `most_bytes`.
 #[must_use]
-pub fn load(place: &Path, most_bytes: u64) -> Option<CachedContent> {
+pub fn load_cached(place: &Path, most_bytes: u64) -> Option<CachedContent> {
     let file = open_kept(place).ok()??;
     let stat = file.metadata().ok().filter(|stat| stat.len() <= most_bytes)?;
     let mut text = String::new();
@@ -58,7 +58,7 @@ pub fn load(place: &Path, most_bytes: u64) -> Option<CachedContent> {
 ///
 /// # Errors
 /// When it cannot be written. Nobody has to be told.
-pub fn save(place: &Path, text: &str) -> io::Result<()> {
+pub fn save_cached(place: &Path, text: &str) -> io::Result<()> {
     let dir = place.parent().ok_or(io::ErrorKind::InvalidInput)?;
     make_private_dir(dir).map_err(|e| io::Error::other(e.to_string()))?;
     let mut file = tempfile::NamedTempFile::new_in(dir)?;
@@ -68,7 +68,7 @@ pub fn save(place: &Path, text: &str) -> io::Result<()> {
 }
 
 /// Notes that a memory was found to hold still.
-pub fn confirm(place: &Path) {
+pub fn confirm_cached(place: &Path) {
     let opened = OpenOptions::new()
         .write(true)
         .custom_flags((OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK).bits())
@@ -80,7 +80,7 @@ pub fn confirm(place: &Path) {
 ///
 /// # Errors
 /// When they cannot be read.
-pub fn tail(file: &File, end: u64) -> io::Result<String> {
+pub fn fingerprint_tail(file: &File, end: u64) -> io::Result<String> {
     let length = TAIL_BYTES.min(usize::try_from(end).unwrap_or(TAIL_BYTES));
     let mut bytes = vec![0; length];
     file.read_exact_at(&mut bytes, end - length as u64)?;
@@ -110,21 +110,21 @@ pub fn fingerprint(file: &File, end: u64) -> io::Result<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{load, place, save};
+    use super::{cache_path, load_cached, save_cached};
     use std::os::unix::fs::symlink;
     use std::path::Path;
 
     #[test]
     fn a_memory_comes_back_and_what_is_none_of_ours_does_not() {
         let dir = tempfile::tempdir().unwrap_or_else(|e| unreachable!("{e}"));
-        let at = place(Path::new("/var/mail/a\n/../b"), &dir.path().join("deep"));
-        assert!(load(&at, 100).is_none());
-        assert!(save(&at, "seen").is_ok());
-        assert_eq!(load(&at, 100).map(|memory| memory.text).as_deref(), Some("seen"));
-        assert!(load(&at, 3).is_none());
+        let at = cache_path(Path::new("/var/mail/a\n/../b"), &dir.path().join("deep"));
+        assert!(load_cached(&at, 100).is_none());
+        assert!(save_cached(&at, "seen").is_ok());
+        assert_eq!(load_cached(&at, 100).map(|memory| memory.text).as_deref(), Some("seen"));
+        assert!(load_cached(&at, 3).is_none());
         assert_eq!(at.parent(), Some(dir.path().join("deep").as_path()));
         let link = dir.path().join("link");
         assert!(symlink(&at, &link).is_ok());
-        assert!(load(&link, 100).is_none());
+        assert!(load_cached(&link, 100).is_none());
     }
 }

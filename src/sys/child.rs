@@ -94,7 +94,7 @@ pub fn output_of_command(
         .stdin(Stdio::null())
         .stdout(child_output)
         .stderr(child_error);
-    let mut child = deadline::start(&mut command)?;
+    let mut child = deadline::start_child(&mut command)?;
     // The command holds copies of our ends of the pipe.
     drop(command);
     let until = Instant::now() + limit;
@@ -135,7 +135,7 @@ pub fn run(mut command: Command, limit: Duration) -> io::Result<Printed> {
         .stdin(Stdio::null())
         .stdout(child_output)
         .stderr(child_error);
-    let mut child = deadline::start(&mut command)?;
+    let mut child = deadline::start_child(&mut command)?;
     drop(command);
     let until = Instant::now() + limit;
     let mut printed = [(output, Vec::new()), (error, Vec::new())];
@@ -265,7 +265,7 @@ pub fn search_path(path: Option<&OsStr>) -> Vec<PathBuf> {
 
 /// The first program of this name.
 #[must_use]
-pub fn find(name: &str, dirs: &[PathBuf]) -> Option<PathBuf> {
+pub fn find_program(name: &str, dirs: &[PathBuf]) -> Option<PathBuf> {
     dirs.iter().map(|dir| dir.join(name)).find(|path| is_program(path))
 }
 
@@ -286,7 +286,7 @@ pub fn is_trusted(path: &Path) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{Streams, find, output_of, run, search_path};
+    use super::{Streams, find_program, output_of, run, search_path};
     use std::ffi::OsStr;
     use std::io;
     use std::process::Command;
@@ -355,9 +355,13 @@ mod tests {
         let path = format!("here::{}", dir.path().display());
         let dirs = search_path(Some(OsStr::new(&path)));
         assert_eq!(dirs.first().map(|first| first.as_path()), Some(dir.path()));
-        assert!(find("sh", &dirs).is_some());
+        assert!(find_program("sh", &dirs).is_some());
         assert!(std::fs::write(dir.path().join("sh"), "").is_ok());
-        assert_ne!(find("sh", &dirs), Some(dir.path().join("sh")), "it cannot be started");
-        assert_eq!(find("no such program", &dirs), None);
+        assert_ne!(
+            find_program("sh", &dirs),
+            Some(dir.path().join("sh")),
+            "it cannot be started"
+        );
+        assert_eq!(find_program("no such program", &dirs), None);
     }
 }

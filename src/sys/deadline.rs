@@ -66,7 +66,7 @@ static STOPPED: LazyLock<Arc<AtomicBool>> = LazyLock::new(Arc::default);
 ///
 /// # Errors
 /// When the system refuses.
-pub fn hold() -> io::Result<()> {
+pub fn hold_signals() -> io::Result<()> {
     static HELD: AtomicBool = AtomicBool::new(false);
     if HELD.swap(true, Ordering::Relaxed) {
         return Ok(());
@@ -93,9 +93,9 @@ pub fn hold() -> io::Result<()> {
 ///
 /// # Errors
 /// When the system refuses.
-pub fn listen() -> io::Result<()> {
+pub fn listen_for_signals() -> io::Result<()> {
     static LISTENING: AtomicBool = AtomicBool::new(false);
-    hold()?;
+    hold_signals()?;
     if LISTENING.swap(true, Ordering::Relaxed) {
         return Ok(());
     }
@@ -121,8 +121,8 @@ pub fn listen() -> io::Result<()> {
 ///
 /// # Errors
 /// When it cannot be started.
-pub fn start(command: &mut Command) -> io::Result<Child> {
-    listen()?;
+pub fn start_child(command: &mut Command) -> io::Result<Child> {
+    listen_for_signals()?;
     command.spawn()
 }
 
@@ -189,7 +189,7 @@ impl ReadLimit {
     pub fn check(&self) -> io::Result<()> {
         let now = Instant::now();
         if now.saturating_duration_since(self.begun) > HELD_BACK {
-            listen()?;
+            listen_for_signals()?;
         }
         if is_stopped() {
             return Err(io::Error::other("told to stop by a signal"));
@@ -219,7 +219,7 @@ impl Deadline {
     /// # Errors
     /// When the system refuses.
     pub fn begin() -> io::Result<Self> {
-        listen()?;
+        listen_for_signals()?;
         Ok(Self::starting_now())
     }
 
@@ -228,7 +228,7 @@ impl Deadline {
     /// # Errors
     /// When the system refuses.
     pub fn begin_delivery() -> io::Result<Self> {
-        hold()?;
+        hold_signals()?;
         Ok(Self::starting_now())
     }
 
@@ -285,7 +285,7 @@ impl Deadline {
             return Woken::Readable;
         }
         // Where that fails they stay blocked: then it waits to the end, and is not stopped.
-        let _ = listen();
+        let _ = listen_for_signals();
         let end = Instant::now() + time.min(self.remaining());
         loop {
             let left = end.saturating_duration_since(Instant::now());

@@ -26,7 +26,7 @@ pub fn parent(path: &Path) -> &Path {
 
 /// The path with `suffix` behind its name.
 #[must_use]
-pub fn beside(path: &Path, suffix: &str) -> PathBuf {
+pub fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     PathBuf::from(name)

@@ -31,7 +31,7 @@ pub struct FileSystem {
 ///
 /// # Errors
 /// When it cannot be asked.
-pub fn of(path: &Path) -> io::Result<FileSystem> {
+pub fn find_file_system(path: &Path) -> io::Result<FileSystem> {
     let room = statvfs(path)?;
     Ok(FileSystem {
         nfs: is_nfs(&statfs(path)?),
@@ -94,15 +94,15 @@ pub fn read_full(file: &File, buffer: &mut [u8], at: u64) -> io::Result<usize> {
 
 #[cfg(test)]
 mod tests {
-    use super::of;
+    use super::find_file_system;
     use std::path::Path;
 
     #[test]
     fn a_file_system_is_asked_and_not_changed() {
         let dir = tempfile::tempdir().unwrap_or_else(|e| unreachable!("{e}"));
-        assert!(of(dir.path()).is_ok_and(|found| !found.read_only && found.free_bytes > 0));
+        assert!(find_file_system(dir.path()).is_ok_and(|found| !found.read_only && found.free_bytes > 0));
         // proc(5) has no such attributes.
-        assert!(of(Path::new("/proc/self/stat")).is_ok_and(|found| found.attributes == Some(false)));
-        assert!(of(&dir.path().join("none")).is_err());
+        assert!(find_file_system(Path::new("/proc/self/stat")).is_ok_and(|found| found.attributes == Some(false)));
+        assert!(find_file_system(&dir.path().join("none")).is_err());
     }
 }

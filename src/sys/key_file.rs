@@ -9,7 +9,7 @@ use std::path::Path;
 use nix::unistd::Uid;
 
 use crate::error::{Category, Error};
-use crate::sys::dirs::{beside, make_private_dir, open_kept, parent, sync_parent};
+use crate::sys::dirs::{make_private_dir, open_kept, parent, sync_parent, with_suffix};
 
 /// How long a secret is, in bytes.
 pub const BYTES: usize = 32;
@@ -18,7 +18,7 @@ pub const BYTES: usize = 32;
 ///
 /// # Errors
 /// When it cannot be read, is damaged, or others could read it.
-pub fn read(path: &Path) -> Result<Option<[u8; BYTES]>, Error> {
+pub fn read_key(path: &Path) -> Result<Option<[u8; BYTES]>, Error> {
     let fail = |e: io::Error| Error::io("read", path, &e);
     let Some(file) = open_kept(path).map_err(fail)? else {
         return Ok(None);
@@ -44,16 +44,16 @@ pub fn read(path: &Path) -> Result<Option<[u8; BYTES]>, Error> {
 /// # Errors
 /// When it can be neither read nor made.
 pub fn read_or_make(path: &Path) -> Result<[u8; BYTES], Error> {
-    match read(path) {
+    match read_key(path) {
         Ok(Some(secret)) => return Ok(secret),
         Ok(None) => {}
         Err(e) => {
-            let aside = std::fs::rename(path, beside(path, ".bad"));
+            let aside = std::fs::rename(path, with_suffix(path, ".bad"));
             aside.map_err(|_| e)?;
         }
     }
     make(path)?;
-    match read(path)? {
+    match read_key(path)? {
         Some(secret) => Ok(secret),
         None => Err(Error::new(
             Category::System,
@@ -102,7 +102,7 @@ fn decode(text: &[u8]) -> Option<[u8; BYTES]> {
 
 #[cfg(test)]
 mod tests {
-    use super::{read, read_or_make};
+    use super::{read_key, read_or_make};
     use std::collections::HashSet;
     use std::os::unix::fs::PermissionsExt;
     use std::path::Path;
@@ -129,7 +129,7 @@ mod tests {
     fn one_that_is_worth_nothing_is_made_anew() {
         let dir = tempfile::tempdir().unwrap_or_else(|e| unreachable!("{e}"));
         let path = dir.path().join("key");
-        assert!(matches!(read(&path), Ok(None)));
+        assert!(matches!(read_key(&path), Ok(None)));
         let first = read_or_make(&path).ok();
         assert!(first.is_some_and(|first| first != [0; 32]));
         assert_eq!(read_or_make(&path).ok(), first);
@@ -143,7 +143,7 @@ mod tests {
         for damage in damages {
             let before = read_or_make(&path).ok();
             damage();
-            assert!(read(&path).is_err());
+            assert!(read_key(&path).is_err());
             let after = read_or_make(&path).ok();
             assert!(after.is_some() && after != before);
             assert_eq!(mode(&path), 0o600);

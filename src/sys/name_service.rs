@@ -81,7 +81,7 @@ fn sources_of(switch: &str, database: &str) -> Vec<String> {
 ///
 /// # Errors
 /// When getent fails, or does not answer in time.
-pub fn ask(database: &str, key: &str) -> io::Result<Option<String>> {
+pub fn ask_name_service(database: &str, key: &str) -> io::Result<Option<String>> {
     if key.starts_with('-') {
         // It would be an option.
         return Ok(None);
@@ -109,7 +109,7 @@ pub fn ask(database: &str, key: &str) -> io::Result<Option<String>> {
 /// # Errors
 /// When one of them could not be asked: then nobody can tell whether there is such an entry.
 pub fn ask_all(sources: &[String], database: &str, key: &str) -> io::Result<Option<String>> {
-    match ask(database, key) {
+    match ask_name_service(database, key) {
         Ok(None) => {}
         // Of local sources, only what systemd makes up as it goes is then missing.
         Err(e)
@@ -122,7 +122,7 @@ pub fn ask_all(sources: &[String], database: &str, key: &str) -> io::Result<Opti
         }
         answer => return answer,
     }
-    match away(sources).next() {
+    match remote_sources(sources).next() {
         None => Ok(None),
         Some(source) => Err(io::Error::other(format!(
             "the source {source} of {SWITCH} cannot be asked"
@@ -131,7 +131,7 @@ pub fn ask_all(sources: &[String], database: &str, key: &str) -> io::Result<Opti
 }
 
 /// Those of the sources that cannot be asked now.
-pub fn away(sources: &[String]) -> impl Iterator<Item = &str> {
+pub fn remote_sources(sources: &[String]) -> impl Iterator<Item = &str> {
     let sources = sources.iter().map(String::as_str);
     sources.filter(|source| !LOCAL.contains(source) && !can_be_asked(source))
 }
@@ -169,7 +169,7 @@ fn is_architecture(name: &OsStr) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{ask, ask_all, can_be_asked, sources_of};
+    use super::{ask_all, ask_name_service, can_be_asked, sources_of};
 
     #[test]
     fn the_sources_are_read_without_what_they_do_on_failure() {
@@ -182,7 +182,7 @@ mod tests {
     #[test]
     fn nobody_is_made_up_and_absence_needs_every_source() {
         const NOBODY: &str = "no such user, surely";
-        assert!(ask("passwd", NOBODY).is_ok_and(|answer| answer.is_none()));
+        assert!(ask_name_service("passwd", NOBODY).is_ok_and(|answer| answer.is_none()));
         let asked = |sources: &[&str]| {
             let sources: Vec<String> = sources.iter().map(|source| (*source).to_owned()).collect();
             ask_all(&sources, "passwd", NOBODY)

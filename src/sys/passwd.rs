@@ -160,7 +160,7 @@ pub fn is_group(name: &str) -> io::Result<bool> {
 
 /// A host without getent(1) has the groups of its files.
 fn ask_for_group(database: &str, key: &str) -> io::Result<Option<String>> {
-    match name_service::ask(database, key) {
+    match name_service::ask_name_service(database, key) {
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
         answer => answer,
     }

@@ -19,7 +19,7 @@ pub struct Process {
 
 /// The process with this number; none where there is none, or where it may not be seen.
 #[must_use]
-pub fn find(pid: u32) -> Option<Process> {
+pub fn find_process(pid: u32) -> Option<Process> {
     let name = fs::read_to_string(format!("/proc/{pid}/comm")).ok()?;
     Some(Process {
         name: name.trim_end().to_owned(),
@@ -51,7 +51,7 @@ pub fn start_ticks(process: &str) -> Option<String> {
 ///
 /// # Errors
 /// When there is none.
-pub fn locks() -> io::Result<String> {
+pub fn read_locks() -> io::Result<String> {
     fs::read_to_string("/proc/locks")
 }
 
@@ -114,14 +114,14 @@ pub fn listens_at(port: u16) -> Option<bool> {
 
 #[cfg(test)]
 mod tests {
-    use super::{device_of_locks, find, listens_at, locks_of_open_files, start_ticks};
+    use super::{device_of_locks, find_process, listens_at, locks_of_open_files, start_ticks};
     use std::net::TcpListener;
 
     #[test]
     fn this_process_is_found_with_its_locks() {
         let own = std::process::id();
-        assert!(find(own).is_some_and(|process| !process.name.is_empty() && process.age.is_some()));
-        assert_eq!(find(4_000_000_000), None);
+        assert!(find_process(own).is_some_and(|process| !process.name.is_empty() && process.age.is_some()));
+        assert_eq!(find_process(4_000_000_000), None);
         assert_eq!(start_ticks("self"), start_ticks(&own.to_string()));
         let file = tempfile::tempfile().unwrap_or_else(|e| unreachable!("{e}"));
         assert!(fs2::FileExt::try_lock_exclusive(&file).is_ok());

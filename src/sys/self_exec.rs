@@ -17,7 +17,7 @@ const GONE: &[u8] = b" (deleted)";
 
 /// Where it was started from. After an upgrade that is another file.
 #[must_use]
-pub fn path() -> PathBuf {
+pub fn own_path() -> PathBuf {
     std::env::current_exe().map_or_else(|_| "/usr/bin/spoolguard".into(), |path| still(&path))
 }
 
@@ -25,14 +25,14 @@ pub fn path() -> PathBuf {
 ///
 /// # Errors
 /// When the kernel does not say.
-pub fn stat() -> std::io::Result<Metadata> {
+pub fn stat_self() -> std::io::Result<Metadata> {
     Path::new(RUNNING).metadata()
 }
 
 /// A command that runs it once more.
 #[must_use]
-pub fn command() -> Command {
-    once_more(&path(), Path::new(RUNNING))
+pub fn start_self() -> Command {
+    once_more(&own_path(), Path::new(RUNNING))
 }
 
 fn still(path: &Path) -> PathBuf {

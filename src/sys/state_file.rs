@@ -15,7 +15,7 @@ use nix::fcntl::OFlag;
 
 use crate::error::{Category, Error};
 use crate::sys::deadline::Deadline;
-use crate::sys::dirs::{beside, make_private_dir, open_kept, parent};
+use crate::sys::dirs::{make_private_dir, open_kept, parent, with_suffix};
 use crate::sys::file_stamp::is_still;
 
 /// A file that is larger was not written by us, in bytes.
@@ -84,7 +84,7 @@ impl Store {
     }
 
     fn lock(&self, deadline: &Deadline) -> Result<File, Error> {
-        let path = beside(&self.path, ".lock");
+        let path = with_suffix(&self.path, ".lock");
         let fail = |e: io::Error| Error::io("lock", &path, &e);
         let until = Instant::now() + LOCK_TIME.min(deadline.remaining());
         loop {
@@ -132,7 +132,7 @@ impl LockedStateFile {
     pub fn replace(&mut self, content: &[u8]) -> Result<(), Error> {
         let fail = |e: io::Error| Error::io("write", &self.path, &e);
         // One name for all tries, so that what killed runs leave behind does not pile up. Only the holder of the lock writes to it.
-        let draft = beside(&self.path, ".new");
+        let draft = with_suffix(&self.path, ".new");
         let _ = std::fs::remove_file(&draft);
         let mut file = OpenOptions::new()
             .write(true)
@@ -158,7 +158,7 @@ impl LockedStateFile {
     /// # Errors
     /// When it cannot be renamed.
     pub fn set_aside(&mut self, cause: &str) -> Result<(), Error> {
-        let aside = beside(&self.path, ".bad");
+        let aside = with_suffix(&self.path, ".bad");
         match std::fs::rename(&self.path, &aside) {
             Err(e) if e.kind() != io::ErrorKind::NotFound => {
                 return Err(Error::io("set aside", &self.path, &e).hint(format!("it {cause}")));

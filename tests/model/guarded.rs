@@ -193,7 +193,7 @@ impl Post {
         let mut own = OwnAddresses::new("+");
         own.add(Address::parse(&self.address).unwrap());
         self.run.deadline.begin_again();
-        destinations::due(&self.run, &own, date(at)).unwrap();
+        destinations::write_due(&self.run, &own, date(at)).unwrap();
         let _ = digest::send_due(&self.run, date(at));
         self.take_outbox(broken)
     }

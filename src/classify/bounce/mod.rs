@@ -7,7 +7,7 @@ mod reply;
 pub mod score;
 
 use crate::classify::bounce::recipients::{
-    failed_recipients, parties, read_report, senders, unwrapped, weigh_failures,
+    collect_parties, collect_senders, failed_recipients, read_report, unwrap_report, weigh_failures,
 };
 use crate::classify::bounce::reply::find_reply;
 use crate::classify::bounce::score::{Built, Score};
@@ -20,7 +20,7 @@ use crate::classify::verdict::{Bounce, Facts, Marker};
 use crate::message::mime::{MimeParts, PartKind};
 use crate::message::text::{normalize, part_text, starts_with_ignoring_case};
 use crate::report::dsn::{DeliveryReport, Recipient};
-use crate::report::prose::{complete, names_anybody};
+use crate::report::prose::{complete_recipients, names_anybody};
 use crate::report::returned_header::{ReturnedHeader, nested_values, own_words};
 
 /// As much of the system's own words as rules look at.
@@ -56,7 +56,7 @@ fn has_status_part(body: &[u8]) -> bool {
 
 /// Weighs everything.
 #[must_use]
-pub fn weigh(evidence: &Evidence<'_, '_>, outline: &MimeParts<'_>, facts: &Facts<'_>) -> Weighed {
+pub fn score_bounce(evidence: &Evidence<'_, '_>, outline: &MimeParts<'_>, facts: &Facts<'_>) -> Weighed {
     // The pseudo message that mail programs keep in a mailbox for themselves (c-client, Dovecot): MAILER-DAEMON wrote it.
     if evidence.subject.starts_with("don't delete this message") {
         return Weighed::Nothing;
@@ -66,13 +66,13 @@ pub fn weigh(evidence: &Evidence<'_, '_>, outline: &MimeParts<'_>, facts: &Facts
     let kind_of_subject = score.score_subject(evidence);
     let built = score.score_structure(evidence, outline);
 
-    let unwrapped = unwrapped(evidence, outline);
+    let unwrapped = unwrap_report(evidence, outline);
     let outline = unwrapped.as_ref().unwrap_or(outline);
     let text = system_text(outline);
     let own = own_words(&text);
     let report = read_report(outline, &text);
     let quoted = ReturnedHeader::find(outline, &text);
-    let words = body::find(&opening_of(own));
+    let words = body::find_phrases(&opening_of(own));
     let kind_of_words = score.score_words(&words, &text);
     score.score_quote(&quoted, &words, built);
     score.score_people(evidence, own, built);
@@ -105,7 +105,7 @@ pub fn weigh(evidence: &Evidence<'_, '_>, outline: &MimeParts<'_>, facts: &Facts
     let kind = report.kind().or(kind_of_words).or(kind_of_subject);
     let mut recipients = if report.recipients.iter().any(|r| !r.address.is_empty()) {
         let mut recipients = report.recipients;
-        weigh_failures(&mut recipients, own, &senders(evidence, &quoted));
+        weigh_failures(&mut recipients, own, &collect_senders(evidence, &quoted));
         recipients
     } else {
         failed_recipients(evidence, own, &quoted, &report)
@@ -114,7 +114,7 @@ pub fn weigh(evidence: &Evidence<'_, '_>, outline: &MimeParts<'_>, facts: &Facts
     let names_mail = !quoted.is_empty()
         || outline.first(PartKind::Message).is_some()
         || recipients.iter().any(|recipient| !recipient.address.is_empty())
-        || evidence.sender_kind == SenderKind::Postmaster && names_anybody(own, &parties(evidence));
+        || evidence.sender_kind == SenderKind::Postmaster && names_anybody(own, &collect_parties(evidence));
     // Exchange names people, as its own address book does.
     let says_so_itself = built == Built::Report
         || evidence.sender_kind == SenderKind::Daemon
@@ -123,7 +123,7 @@ pub fn weigh(evidence: &Evidence<'_, '_>, outline: &MimeParts<'_>, facts: &Facts
     if !names_mail && !says_so_itself {
         return Weighed::Nothing;
     }
-    complete(&mut recipients, kind, own);
+    complete_recipients(&mut recipients, kind, own);
     let message_id = quoted
         .message()
         .first("Message-ID")

@@ -20,7 +20,7 @@ const WORDS_BYTES: usize = 8 * 1024;
 /// The parts of the report inside, where a filter or a list has wrapped it whole into a message of its own: SpamAssassin with `report_safe`, a
 /// digest. Its words are about spam, or none, and name nobody who failed.
 #[must_use]
-pub fn unwrapped<'a>(evidence: &Evidence<'_, 'a>, outline: &MimeParts<'a>) -> Option<MimeParts<'a>> {
+pub fn unwrap_report<'a>(evidence: &Evidence<'_, 'a>, outline: &MimeParts<'a>) -> Option<MimeParts<'a>> {
     let has = |name: &'static str| evidence.message.first(name).is_some();
     let is_wrapped = has("X-Spam-Flag") || has("X-Spam-Status") || evidence.head.list.is_some() || {
         let kind = evidence.message.first("Content-Type").unwrap_or_default();
@@ -148,7 +148,7 @@ fn domain_of(recipient: &Recipient) -> Option<String> {
 
 /// Whom the report is from and whom it is for: neither can have failed.
 #[must_use]
-pub fn parties(evidence: &Evidence<'_, '_>) -> Vec<String> {
+pub fn collect_parties(evidence: &Evidence<'_, '_>) -> Vec<String> {
     let of = |value: Option<&str>| value.and_then(Address::parse).map(|address| address.to_string());
     let to = evidence.head.to.map(|field| field.text().into_owned());
     [of(evidence.from), of(to.as_deref())].into_iter().flatten().collect()
@@ -157,7 +157,7 @@ pub fn parties(evidence: &Evidence<'_, '_>) -> Vec<String> {
 /// Who sent the message that failed: whom the report is for, and whom the returned header names. A reply that names one of them and not the
 /// recipient refuses the sender.
 #[must_use]
-pub fn senders(evidence: &Evidence<'_, '_>, returned: &ReturnedHeader<'_>) -> Vec<String> {
+pub fn collect_senders(evidence: &Evidence<'_, '_>, returned: &ReturnedHeader<'_>) -> Vec<String> {
     let header = returned.message();
     let of = |name: &'static str| {
         header
@@ -165,7 +165,7 @@ pub fn senders(evidence: &Evidence<'_, '_>, returned: &ReturnedHeader<'_>) -> Ve
             .and_then(|value| Address::parse(&value))
             .map(|a| a.to_string())
     };
-    let mut found = parties(evidence);
+    let mut found = collect_parties(evidence);
     found.extend(["Return-Path", "From", "Sender"].into_iter().filter_map(of));
     found
 }
@@ -179,7 +179,7 @@ pub fn failed_recipients(
     report: &DeliveryReport,
 ) -> Vec<Recipient> {
     let words: String = own.chars().take(WORDS_BYTES).collect();
-    let senders = parties(evidence);
+    let senders = collect_parties(evidence);
     let mut recipients = find_failed(&words, &senders);
     let weigh_all_words = |address| {
         let (paragraph, stage) = (String::new(), SmtpStage::find(&words));

@@ -1,7 +1,7 @@
 //! The scale on which the evidence for a report is weighed, and what each piece weighs. No single weak piece is enough, and what
 //! people and lists add to a message weighs against it.
 
-use crate::classify::bounce::recipients::parties;
+use crate::classify::bounce::recipients::collect_parties;
 use crate::classify::bounce::reply::{find_reply, names_alone};
 use crate::classify::evidence::{AutoReplySigns, Evidence};
 use crate::classify::patterns::sender::SenderKind;
@@ -130,7 +130,7 @@ impl Score {
 
     /// The subject, and what it says about how it went.
     pub fn score_subject(&mut self, evidence: &Evidence<'_, '_>) -> Option<ReportKind> {
-        let found = subject::find(evidence.subject)?;
+        let found = subject::find_subject_phrase(evidence.subject)?;
         let field = evidence.head.subject?;
         if found.answered {
             if evidence.sender_kind != SenderKind::Daemon {
@@ -250,7 +250,7 @@ impl Score {
         if evidence.sender_kind < SenderKind::Postmaster {
             return;
         }
-        let parties = parties(evidence);
+        let parties = collect_parties(evidence);
         let (value, why) = if find_reply(own, &parties).is_some() {
             let why = "quotes what a mail system answered about an address";
             ("a reply, an address", why)

@@ -304,7 +304,7 @@ fn is_automatic_reply(start: &str) -> bool {
 
 /// Looks at `subject`, which is folded and holds no `Re:`. Exchange puts its words before the colon, in some tongues behind others.
 #[must_use]
-pub fn find(subject: &str) -> Option<(SubjectHint, &'static str)> {
+pub fn find_auto_reply_subject(subject: &str) -> Option<(SubjectHint, &'static str)> {
     let (start, has_colon) = match subject.split_once([':', '\u{ff1a}']) {
         Some((start, _)) => (start, true),
         None => (subject, false),
@@ -325,7 +325,7 @@ pub fn find(subject: &str) -> Option<(SubjectHint, &'static str)> {
 
 #[cfg(test)]
 mod tests {
-    use super::{AUTOMATIC, AWAY, REPLY, SubjectHint, find};
+    use super::{AUTOMATIC, AWAY, REPLY, SubjectHint, find_auto_reply_subject};
 
     #[test]
     fn automatic_replies_are_known_in_their_languages() {
@@ -426,7 +426,7 @@ mod tests {
             "Your automatic reply",
         ] {
             for subject in [format!("{start}: x"), start.to_owned(), format!("{start}\u{ff1a}x")] {
-                let found = find(&subject.to_lowercase()).map(|(answer, _)| answer);
+                let found = find_auto_reply_subject(&subject.to_lowercase()).map(|(answer, _)| answer);
                 assert_eq!(found, Some(SubjectHint::Surely), "{subject}");
             }
         }
@@ -436,7 +436,7 @@ mod tests {
             "automatic updates: what to do",
             "the minutes: automatic reply",
         ] {
-            assert_eq!(find(subject), None, "{subject}");
+            assert_eq!(find_auto_reply_subject(subject), None, "{subject}");
         }
     }
 

@@ -431,7 +431,7 @@ static WISH_SEARCHERS: LazyLock<Vec<Finder<'static>>> = LazyLock::new(|| searche
 
 /// Looks through `text`, which is folded (lower case, single blanks) and holds no quoted message.
 #[must_use]
-pub fn find(text: &str) -> BodyFindings {
+pub fn find_phrases(text: &str) -> BodyFindings {
     let text = text.as_bytes();
     let rules: Vec<(usize, &'static Rule)> = RULES
         .iter()
@@ -466,7 +466,7 @@ impl BodyFindings {
 
 #[cfg(test)]
 mod tests {
-    use super::{RULES, find};
+    use super::{RULES, find_phrases};
     use crate::message::text::normalize;
 
     #[test]
@@ -474,7 +474,7 @@ mod tests {
         for rule in RULES {
             assert_eq!(rule.text, normalize(rule.text), "{}", rule.text);
         }
-        assert!(find("hi. this is the qmail-send program at mx.a.test.").is_strong());
-        assert_eq!(find("550 user unknown").words, 2);
+        assert!(find_phrases("hi. this is the qmail-send program at mx.a.test.").is_strong());
+        assert_eq!(find_phrases("550 user unknown").words, 2);
     }
 }

@@ -142,7 +142,7 @@ static POSTMASTER_SEARCHERS: LazyLock<Vec<Finder<'static>>> =
 
 /// Judges a `From` value that is decoded; none is a message without `From`.
 #[must_use]
-pub fn judge(from: Option<&str>) -> SenderKind {
+pub fn classify_sender(from: Option<&str>) -> SenderKind {
     let Some(from) = from else {
         return SenderKind::Postmaster;
     };
@@ -189,7 +189,7 @@ fn is_no_user(from: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{DAEMON_NAMES, DAEMON_STEMS, POSTMASTER_NAMES, POSTMASTER_STEMS, SenderKind, judge};
+    use super::{DAEMON_NAMES, DAEMON_STEMS, POSTMASTER_NAMES, POSTMASTER_STEMS, SenderKind, classify_sender};
 
     #[test]
     fn every_name_has_a_stem() {
@@ -228,7 +228,7 @@ mod tests {
             (Some("Ann <ann@a.test>"), SenderKind::Anyone),
         ];
         for (from, want) in cases {
-            assert_eq!(judge(from), want, "{from:?}");
+            assert_eq!(classify_sender(from), want, "{from:?}");
         }
     }
 }

@@ -224,8 +224,8 @@ pub struct SubjectFindings {
 
 /// Looks at `subject`, which is folded (lower case, single blanks).
 #[must_use]
-pub fn find(subject: &str) -> Option<SubjectFindings> {
-    let (bare, answered) = bare(subject);
+pub fn find_subject_phrase(subject: &str) -> Option<SubjectFindings> {
+    let (bare, answered) = strip_prefixes(subject);
     let rule = rule_of(bare);
     if rule.is_some() {
         return Some(SubjectFindings { rule, answered });
@@ -237,7 +237,7 @@ pub fn find(subject: &str) -> Option<SubjectFindings> {
 /// Tells whether a rule matches a subject that is no answer; the general words, which many subjects have, do not count.
 #[must_use]
 pub fn is_rule(subject: &str) -> bool {
-    let (bare, answered) = bare(subject);
+    let (bare, answered) = strip_prefixes(subject);
     !answered && rule_of(bare).is_some()
 }
 
@@ -249,7 +249,7 @@ fn rule_of(bare: &str) -> Option<&'static Rule> {
 
 /// Takes away `[list]`, `***SPAM***`, `Re:` and `Fwd:` at the start, and tells whether it was an answer or passed on.
 #[must_use]
-pub fn bare(subject: &str) -> (&str, bool) {
+pub fn strip_prefixes(subject: &str) -> (&str, bool) {
     const ANSWERS: [&str; 14] = [
         "re:", "fwd:", "fw:", "aw:", "wg:", "sv:", "vs:", "antw:", "tr:", "rv:", "enc:", "res:", "rif:", "re[2]:",
     ];
@@ -277,7 +277,7 @@ pub fn bare(subject: &str) -> (&str, bool) {
 
 #[cfg(test)]
 mod tests {
-    use super::{RULES, find};
+    use super::{RULES, find_subject_phrase};
 
     #[test]
     fn a_subject_is_known_behind_tags_and_seen_to_be_answered() {
@@ -297,7 +297,7 @@ mod tests {
         ];
         for (subject, want) in cases {
             assert_eq!(
-                find(subject).map(|found| (found.rule.is_some(), found.answered)),
+                find_subject_phrase(subject).map(|found| (found.rule.is_some(), found.answered)),
                 want,
                 "{subject}"
             );

@@ -120,13 +120,13 @@ struct Inspection<'q> {
 impl<'q> Inspection<'q> {
     fn prepare(question: &'q Question, everywhere: &Everywhere) -> Result<Self, Error> {
         let account = match &question.who.user {
-            Some(name) => account::named(name)?,
-            None => account::runner(),
+            Some(name) => account::find_named(name)?,
+            None => account::find_runner(),
         };
         let sources = Files::chosen(everywhere.config.as_deref(), account.home.as_deref(), account.owners());
         Ok(Self {
             question,
-            config: load::load(sources, KeySelection::User(&account.name))?.config,
+            config: load::load_config(sources, KeySelection::User(&account.name))?.config,
             account,
             output: BufWriter::with_capacity(64 << 10, io::stdout().lock()),
             progress: Progress::begin(),
@@ -167,7 +167,7 @@ impl<'q> Inspection<'q> {
                 let e = io::Error::other("it is compressed; unpack it first");
                 self.unread("-", &Error::io("read", Path::new("standard input"), &e))
             }
-            Ok(buffer) => self.file("-", &buffer, &caller::variable, shape),
+            Ok(buffer) => self.file("-", &buffer, &caller::read_variable, shape),
             Err(e) => self.unread("-", &Error::io("read", Path::new("standard input"), &e)),
         }
     }
@@ -260,9 +260,9 @@ impl<'q> Inspection<'q> {
         let head = stored.head;
         // A file that an editor saved may begin with a byte order mark, which would hide the first field.
         let message = Message::new(head).below_preamble();
-        let envelope = caller::envelope(&self.question.who, variable, &message, &self.config, &self.account);
-        let judgement = judge::judge(&message, &envelope, &self.config);
-        let action = policy::choose(&judgement, Job::Deliver, &self.config.guard);
+        let envelope = caller::read_envelope(&self.question.who, variable, &message, &self.config, &self.account);
+        let judgement = judge::judge_message(&message, &envelope, &self.config);
+        let action = policy::choose_action(&judgement, Job::Deliver, &self.config.guard);
         self.tally.messages += 1;
         let is = &self.question.is;
         if !is.is_empty() && !is.iter().any(|word| word == judgement.verdict.name()) {

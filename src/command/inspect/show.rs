@@ -104,7 +104,7 @@ impl InspectedMessage<'_> {
     /// # Errors
     /// When writing fails.
     pub fn write_text(&self, output: &mut impl Write) -> io::Result<()> {
-        let verdict = headers::verdict(&self.judgement.verdict);
+        let verdict = headers::verdict_text(&self.judgement.verdict);
         let source = visible(self.source);
         let (offset, bytes, action) = (self.offset, self.bytes, self.action.name());
         writeln!(output, "{source}:{offset}: {verdict}, {bytes} bytes: {action}")?;

@@ -43,12 +43,12 @@ fn all(request: &Request, everywhere: &Everywhere) -> Result<Status, Error> {
             .hint("run it as root, or leave --all away"));
     }
     // A user's own configuration is none of root's business: whatever it says, it is read by the run that has become the user.
-    let sources = ConfigSources::chosen(everywhere.config.as_deref(), None, account::runner().owners());
-    let config = load::load(sources, KeySelection::Whole)?.config;
+    let sources = ConfigSources::chosen(everywhere.config.as_deref(), None, account::find_runner().owners());
+    let config = load::load_config(sources, KeySelection::Whole)?.config;
     let mut worst = Status::Done;
     let mut told = false;
     for name in names(&config) {
-        let account = match account::named(&name) {
+        let account = match account::find_named(&name) {
             Ok(account) if account.gid.is_some() => account,
             // Not every file in the spool is named after a user.
             Ok(_) | Err(_) => continue,
@@ -107,7 +107,7 @@ fn has_state(config: &Config, account: &Account, everywhere: &Everywhere) -> boo
 /// A run for one user: how it ended, and whether there was anything to tell.
 fn one(name: &str, request: &Request, everywhere: &Everywhere) -> Result<(Status, bool), Error> {
     let fail = |e: io::Error| Error::io("look at", Path::new(name), &e);
-    let mut command = self_exec::command();
+    let mut command = self_exec::start_self();
     if let Some(path) = &everywhere.config {
         command.arg("--config").arg(path);
     }
@@ -124,7 +124,7 @@ fn one(name: &str, request: &Request, everywhere: &Everywhere) -> Result<(Status
         Request::Show(OutputForm::Text) | Request::Resume(_) | Request::Suspend(_) | Request::SendKept(..) => {}
     }
     let output = child::run(command, USER_TIME).map_err(fail)?;
-    let has_told = !output.output.is_empty() && output.output != show::nothing(name).into_bytes();
+    let has_told = !output.output.is_empty() && output.output != show::nothing_text(name).into_bytes();
     if has_told {
         io::stdout().write_all(&output.output).map_err(fail)?;
     }

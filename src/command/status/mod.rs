@@ -16,7 +16,7 @@ use crate::deliver;
 use crate::deliver::context::Run;
 use crate::deliver::divert::digest;
 use crate::deliver::forward::destinations;
-use crate::deliver::forward::destinations::{DueNotices, moment};
+use crate::deliver::forward::destinations::{DueNotices, to_moment};
 use crate::deliver::forward::kept;
 use crate::deliver::forward::rules::{DestinationState, Destinations};
 use crate::deliver::{caller, headers};
@@ -50,7 +50,7 @@ pub fn run(request: &Request, user: Option<&str>, everywhere: &Everywhere) -> St
         user: user.map(str::to_owned),
         ..Who::default()
     };
-    let result = deliver::begin().and_then(|deadline| one(request, &who, everywhere, deadline));
+    let result = deliver::begin_run().and_then(|deadline| one(request, &who, everywhere, deadline));
     match result {
         Ok(status) => status,
         Err(e) => {
@@ -83,7 +83,7 @@ fn one(request: &Request, who: &Who, everywhere: &Everywhere, deadline: Deadline
 
 /// Everything that time has made due. What fails keeps nothing else from being done.
 fn due(run: &Run, now: OffsetDateTime) -> Result<(), Error> {
-    let routes = destinations::due(run, &own(run), now);
+    let routes = destinations::write_due(run, &own(run), now);
     kept::tell_due(run, now);
     let digest = digest::send_due(run, now).map(drop);
     routes.and(digest)
@@ -117,7 +117,7 @@ fn show(form: OutputForm, run: &Run, now: OffsetDateTime) -> Status {
 
 fn resume(address: &str, run: &Run, now: OffsetDateTime) -> Result<Status, Error> {
     let store = store(run)?;
-    let (at, settings) = (moment(now), &run.config.destinations);
+    let (at, settings) = (to_moment(now), &run.config.destinations);
     let (before, kept, told) =
         json_state::change(&store, &run.account.name, &run.deadline, |routes: &mut Destinations| {
             routes.tick(at, settings);
@@ -128,7 +128,7 @@ fn resume(address: &str, run: &Run, now: OffsetDateTime) -> Result<Status, Error
             let before = routes.resume(address, at, settings);
             (before, kept, DueNotices(routes.take_due(at)))
         })?;
-    destinations::tell(run, &own(run), now, told.0);
+    destinations::write_notices(run, &own(run), now, told.0);
     match before {
         DestinationState::Open => {
             let _ = writeln!(
@@ -161,13 +161,13 @@ fn suspend(address: &str, run: &Run, now: OffsetDateTime) -> Result<Status, Erro
         return Ok(Status::Usage);
     }
     let store = store(run)?;
-    let (at, settings, own) = (moment(now), &run.config.destinations, own(run));
+    let (at, settings, own) = (to_moment(now), &run.config.destinations, own(run));
     let (before, told) = json_state::change(&store, &run.account.name, &run.deadline, |routes: &mut Destinations| {
         routes.tick(at, settings);
         let before = routes.suspend(address, &own.loop_mark(), at, settings);
         (before, DueNotices(routes.take_due(at)))
     })?;
-    destinations::tell(run, &own, now, told.0);
+    destinations::write_notices(run, &own, now, told.0);
     let mailbox = run.store.to_string();
     match before {
         None => {
@@ -176,8 +176,8 @@ fn suspend(address: &str, run: &Run, now: OffsetDateTime) -> Result<Status, Erro
         }
         Some(DestinationState::Open | DestinationState::Suspended) => Ok(say(&format!(
             "what would be forwarded to {address} is kept in {mailbox}, until: spoolguard status --user {} --resume {}",
-            headers::word(&run.account.name),
-            headers::word(address)
+            headers::escape_word(&run.account.name),
+            headers::escape_word(address)
         ))),
     }
 }
@@ -199,7 +199,7 @@ fn store(run: &Run) -> Result<crate::sys::state_file::Store, Error> {
 /// The user's own addresses, as far as they are known when no message came.
 fn own(run: &Run) -> OwnAddresses {
     let nothing = |_: &str| None;
-    caller::envelope(&Who::default(), &nothing, &Message::new(b""), &run.config, &run.account).own
+    caller::read_envelope(&Who::default(), &nothing, &Message::new(b""), &run.config, &run.account).own
 }
 
 fn say(text: &str) -> Status {

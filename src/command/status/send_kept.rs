@@ -33,7 +33,7 @@ use crate::mailbox::reader::MboxReader;
 use crate::message::Message;
 use crate::message::key::{MessageKey, of_id};
 use crate::moment::Moment;
-use crate::output::sizes::{messages, size};
+use crate::output::sizes::{messages, size_text};
 use crate::output::{OutputForm, shell};
 use crate::spool::consent::{Consent, Decision};
 use crate::sys::dirs::open_kept;
@@ -115,7 +115,7 @@ impl SendPlan {
         if list.waiting().next().is_none() {
             return Ok(None);
         }
-        let places = find(run, &list)?;
+        let places = find_copies(run, &list)?;
         Ok(Some(Self { file, list, places }))
     }
 
@@ -126,20 +126,20 @@ impl SendPlan {
         let mut text = format!(
             "{} kept for {to}, {} in all, in {}:\n",
             messages(waiting.len() as u64),
-            size(bytes),
-            shell::quoted(Path::new(&run.store.to_string()))
+            size_text(bytes),
+            shell::quote_path(Path::new(&run.store.to_string()))
         );
         for reason in self.list.reasons() {
             text.push_str(&format!("    {}\n", reason_text(to, &reason)));
         }
         for entry in waiting.iter().take(LISTED) {
-            let when = headers::moment(Moment::at(entry.at));
+            let when = headers::moment_text(Moment::at(entry.at));
             let place = self.places.get(&entry.key);
             let said = match (place, entry.state) {
                 (None, _) => "no longer in the mailbox: it will be taken off the list".to_owned(),
-                (Some(place), KeptState::Kept | KeptState::Settled) => size(place.bytes),
+                (Some(place), KeptState::Kept | KeptState::Settled) => size_text(place.bytes),
                 (Some(place), KeptState::Sending) => {
-                    format!("{}; a run that was killed may have sent it", size(place.bytes))
+                    format!("{}; a run that was killed may have sent it", size_text(place.bytes))
                 }
             };
             let from = place.and_then(author).unwrap_or_default();
@@ -190,7 +190,7 @@ impl SendPlan {
         entry: &KeptMessage,
         place: &CopyLocation,
     ) -> Result<Status, Error> {
-        let mut command = self_exec::command();
+        let mut command = self_exec::start_self();
         if let Some(path) = &everywhere.config {
             command.arg("--config").arg(path);
         }
@@ -231,14 +231,14 @@ fn author(place: &CopyLocation) -> Option<String> {
 
 fn take(place: &CopyLocation) -> io::Result<MessageBuffer> {
     let file = open_kept(&place.path)?.ok_or(io::ErrorKind::NotFound)?;
-    excerpt::take(&file, place.offset, place.bytes)
+    excerpt::read_excerpt(&file, place.offset, place.bytes)
 }
 
 /// Finds the messages that wait on `list` in the mailbox, and in what took its overflow.
 ///
 /// # Errors
 /// When one of them cannot be read.
-pub fn find(run: &Run, list: &KeptList) -> Result<HashMap<String, CopyLocation>, Error> {
+pub fn find_copies(run: &Run, list: &KeptList) -> Result<HashMap<String, CopyLocation>, Error> {
     let mut places = HashMap::new();
     let overflow = run.state_dir().map(|dir| dir.join("overflow"));
     for path in [run.store.mbox().map(Path::to_owned), overflow].into_iter().flatten() {
@@ -344,7 +344,7 @@ fn still_at(
     if known && key_at(&hint).is_ok_and(|key| is(&key, hint.bytes, &entry.key)) {
         return Ok(Some(hint));
     }
-    Ok(find(run, list)?.remove(&entry.key))
+    Ok(find_copies(run, list)?.remove(&entry.key))
 }
 
 fn send(
@@ -362,15 +362,16 @@ fn send(
         ..Who::default()
     };
     let whole = Message::new(stored.head());
-    let envelope = caller::envelope(&who, &|_| None, &whole, &run.config, &run.account);
+    let envelope = caller::read_envelope(&who, &|_| None, &whole, &run.config, &run.account);
     let start = stored.head().len() - whole.content().len();
     // As it was before it was kept.
     let dropped: Vec<&str> = headers::KEPT_FIELDS.iter().chain(&STATE_FIELDS).copied().collect();
-    let buffer =
-        MessageBuffer::collect(|to| quoting::copy(stored.reader(start), to, &dropped, LineQuoting::None).map(drop));
+    let buffer = MessageBuffer::collect(|to| {
+        quoting::copy_quoted(stored.reader(start), to, &dropped, LineQuoting::None).map(drop)
+    });
     let buffer = buffer.map_err(fail)?;
     let message = Message::new(buffer.head());
-    let judgement = deliver::judge::judge(&message, &envelope, &run.config);
+    let judgement = deliver::judge::judge_message(&message, &envelope, &run.config);
     let delivery = Delivery {
         buffer: &buffer,
         message,
@@ -386,7 +387,7 @@ fn send(
     file.add(run, &list.own, at, &[KeptEvent::Sending(&entry.key)])?;
     // The user has it: what comes back need not be put there again.
     history::note_kept(run, &delivery);
-    let sent = forward::send(run, &delivery, &delivery.destinations, &Sketches::default())?;
+    let sent = forward::send_on(run, &delivery, &delivery.destinations, &Sketches::default())?;
     if let Some(refusal) = sent.refused.first() {
         let event = KeptEvent::Kept(&entry.key, KeptReason::Refused, &refusal.reply.to_string());
         file.add(run, &list.own, at, &[event])?;

@@ -7,14 +7,14 @@ use serde::Serialize;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use crate::command::status::send_kept::find;
+use crate::command::status::send_kept::find_copies;
 use crate::config::SuspensionSettings;
 use crate::deliver::context::Run;
 use crate::deliver::divert::held::FORWARDED_DIR;
 use crate::deliver::divert::rules::storm::StormCounts;
 use crate::deliver::divert::throttle;
 use crate::deliver::forward::destinations;
-use crate::deliver::forward::destinations::moment;
+use crate::deliver::forward::destinations::to_moment;
 use crate::deliver::forward::kept;
 use crate::deliver::forward::notices;
 use crate::deliver::forward::rules::kept::{KeptList, KeptReason};
@@ -61,13 +61,13 @@ impl KeptForDestination {
     /// Of each list what is still in the mailbox: what the user has removed is no longer kept.
     fn take(run: &Run) -> (Vec<Self>, Option<String>) {
         let (mut found, mut wrong) = (Vec::new(), None);
-        for list in kept::all(run) {
+        for list in kept::read_kept_lists(run) {
             match list {
                 Ok(mut list) => {
                     if list.waiting().next().is_none() {
                         continue;
                     }
-                    match find(run, &list) {
+                    match find_copies(run, &list) {
                         Ok(places) => list.entries.retain(|entry| places.contains_key(&entry.key)),
                         Err(e) => wrong = Some(e.to_string()),
                     }
@@ -92,7 +92,7 @@ impl KeptForDestination {
 /// Journals of the mailbox that were set aside; only an mbox has some.
 fn journals(run: &Run) -> Vec<PathBuf> {
     let mbox = run.store.mbox();
-    mbox.map(|path| set_aside::find(path, run.state_dir().as_deref()))
+    mbox.map(|path| set_aside::find_journals(path, run.state_dir().as_deref()))
         .unwrap_or_default()
 }
 
@@ -101,13 +101,13 @@ impl View {
     #[must_use]
     pub fn take(run: &Run, now: OffsetDateTime) -> Self {
         let settings = &run.config.destinations;
-        let (mut routes, wrong) = match destinations::store(run).map(|store| destinations::read(&store)) {
+        let (mut routes, wrong) = match destinations::store(run).map(|store| destinations::read_destinations(&store)) {
             None => (Destinations::default(), None),
             Some(Ok(routes)) => (routes, None),
             Some(Err(e)) => (Destinations::default(), Some(e.to_string())),
         };
-        routes.tick(moment(now), settings);
-        let (diverted, wrong) = match throttle::counts(run, now.unix_timestamp()) {
+        routes.tick(to_moment(now), settings);
+        let (diverted, wrong) = match throttle::read_counts(run, now.unix_timestamp()) {
             Ok(counts) => (counts, wrong),
             Err(e) => (None, wrong.or(Some(e.to_string()))),
         };
@@ -121,14 +121,16 @@ impl View {
         Self {
             user: run.account.name.clone(),
             mailbox: run.store.to_string(),
-            now: moment(now),
+            now: to_moment(now),
             settings: settings.clone(),
             routes,
             held: (held_count, held_bytes, held),
             unreturnable: (forwarded_count, forwarded_bytes, forwarded),
             diverted,
             kept,
-            overflow: run.state_dir().and_then(|dir| overflow::look(&dir, run.account.uid)),
+            overflow: run
+                .state_dir()
+                .and_then(|dir| overflow::inspect_overflow(&dir, run.account.uid)),
             journals: journals(run),
             wrong,
         }
@@ -179,7 +181,7 @@ fn state(route: &Destination) -> &'static str {
 
 /// The line for a user of whom there is nothing to tell.
 #[must_use]
-pub fn nothing(user: &str) -> String {
+pub fn nothing_text(user: &str) -> String {
     format!("{}: no forward fails or is suspended, nothing is held\n", visible(user))
 }
 
@@ -227,7 +229,7 @@ pub fn write_text(view: &View, output: &mut impl Write) -> io::Result<()> {
         && view.journals.is_empty()
         && view.diverted.is_none();
     if is_nothing && view.wrong.is_none() {
-        return output.write_all(nothing(&view.user).as_bytes());
+        return output.write_all(nothing_text(&view.user).as_bytes());
     }
     for journal in &view.journals {
         writeln!(
@@ -282,21 +284,24 @@ fn write_route(view: &View, route: &Destination, output: &mut impl Write) -> io:
             writeln!(
                 output,
                 "{user}: {to}: suspended since {}, {} kept in {mailbox}",
-                headers::moment(suspension.since),
+                headers::moment_text(suspension.since),
                 messages(suspension.kept)
             )?;
             let next = match &suspension.waits {
                 Waits::ForHand => "by hand, until somebody ends it".to_owned(),
                 Waits::ForProbe(from) if *from <= view.now => "the next message is the probe".to_owned(),
                 Waits::ForProbe(from) => {
-                    format!("the first message after {} is the next probe", headers::moment(*from))
+                    format!(
+                        "the first message after {} is the next probe",
+                        headers::moment_text(*from)
+                    )
                 }
                 Waits::ForNews(probe) => match probe.stage {
                     ProbeStage::Claimed => "a probe is on its way".to_owned(),
                     ProbeStage::Sent(until) => format!(
                         "a probe was sent on {}; open again on {} if nobody reports that it failed",
-                        headers::moment(probe.at),
-                        headers::moment(until)
+                        headers::moment_text(probe.at),
+                        headers::moment_text(until)
                     ),
                 },
             };
@@ -329,7 +334,7 @@ fn write_route(view: &View, route: &Destination, output: &mut impl Write) -> io:
         writeln!(
             output,
             "    last failure {}: {}",
-            headers::moment(last.at),
+            headers::moment_text(last.at),
             notices::failure_text(last)
         )?;
     }
@@ -346,11 +351,14 @@ fn write_route(view: &View, route: &Destination, output: &mut impl Write) -> io:
         writeln!(
             output,
             "    a notice to {whom} of {} is {tries}",
-            headers::moment(notice.at)
+            headers::moment_text(notice.at)
         )?;
     }
     if route.suspended.is_some() {
-        let (user, to) = (headers::word(&view.user), headers::word(&route.destination));
+        let (user, to) = (
+            headers::escape_word(&view.user),
+            headers::escape_word(&route.destination),
+        );
         writeln!(
             output,
             "    to forward there again: spoolguard status --user {user} --resume {to}"
@@ -375,7 +383,7 @@ fn write_lost(view: &View, output: &mut impl Write) -> io::Result<()> {
         writeln!(
             output,
             "    {}: {} from {}, of {}, to {}",
-            headers::moment(entry.at),
+            headers::moment_text(entry.at),
             word(&entry.lost.message_id),
             word(&entry.lost.from),
             word(&entry.lost.date),
@@ -397,7 +405,7 @@ fn write_kept(view: &View, kept: &KeptForDestination, output: &mut impl Write) -
         visible(&view.user),
         messages(kept.list.waiting().count() as u64),
         visible(&view.mailbox),
-        headers::moment(Moment::at(since)),
+        headers::moment_text(Moment::at(since)),
         visible(&kept.command)
     )?;
     for reason in kept.list.reasons() {
@@ -431,7 +439,7 @@ fn write_diverted(user: &str, counts: &StormCounts, output: &mut impl Write) -> 
         Some(at) => writeln!(
             output,
             "{user}: the administrator's mbox had no room on {}",
-            headers::moment(Moment::at(at))
+            headers::moment_text(Moment::at(at))
         ),
         None => Ok(()),
     }

@@ -61,10 +61,10 @@ pub enum DigestSent {
 pub fn send_due(run: &Run, now: OffsetDateTime) -> Result<DigestSent, Error> {
     let seconds = now.unix_timestamp();
     // Looked at without the lock first: it is seldom due.
-    if throttle::look(run)?.is_none_or(|mut state| state.begin_digest(seconds).is_none()) {
+    if throttle::read_state(run)?.is_none_or(|mut state| state.begin_digest(seconds).is_none()) {
         return Ok(DigestSent::NotDue);
     }
-    let Some(digest) = throttle::change(run, |state| state.begin_digest(seconds))?.flatten() else {
+    let Some(digest) = throttle::change_state(run, |state| state.begin_digest(seconds))?.flatten() else {
         return Ok(DigestSent::NotDue);
     };
     let admin = run.config.admin.as_str();
@@ -73,9 +73,9 @@ pub fn send_due(run: &Run, now: OffsetDateTime) -> Result<DigestSent, Error> {
         let limit = run.config.digest.admin_limit.bound();
         let limit_bytes = limit.map(|bytes| bytes.saturating_add(ROOM_BYTES));
         let owner = Owner::Trusted(run.account.uid);
-        notify::append(run, Path::new(admin), owner, &message, now, limit_bytes)?;
+        notify::append_notice(run, Path::new(admin), owner, &message, now, limit_bytes)?;
     } else {
-        notify::submit(run, "send the digest to", admin, &message)?;
+        notify::submit_notice(run, "send the digest to", admin, &message)?;
     }
     tracing::info!(
         action = "digest",
@@ -84,13 +84,13 @@ pub fn send_due(run: &Run, now: OffsetDateTime) -> Result<DigestSent, Error> {
         messages = digest.tally().all(),
         dropped = digest.pushed_out
     );
-    throttle::change(run, |state| state.told(&digest))?;
+    throttle::change_state(run, |state| state.told(&digest))?;
     Ok(DigestSent::Yes)
 }
 
 fn message(run: &Run, digest: &DigestContent, now: OffsetDateTime) -> String {
     // It comes from a file that the user can change: it must not add header fields.
-    let own = headers::word(if digest.address.is_empty() {
+    let own = headers::escape_word(if digest.address.is_empty() {
         &run.account.name
     } else {
         &digest.address
@@ -98,11 +98,11 @@ fn message(run: &Run, digest: &DigestContent, now: OffsetDateTime) -> String {
     let mark = format!(
         "{DIVERT_HEADER}: why=digest; recipient={}; host={}\n",
         own,
-        headers::word(&account::host_name())
+        headers::escape_word(&account::host_name())
     );
     let id = format!("{}.{}.digest", now.unix_timestamp_nanos(), std::process::id());
     let text = text(run, &own, digest);
-    quota_notice::message(&own, &run.config.admin, now, &id, &(mark + &text))
+    quota_notice::write_message(&own, &run.config.admin, now, &id, &(mark + &text))
 }
 
 /// Subject and text.
@@ -113,8 +113,8 @@ fn text(run: &Run, own: &str, digest: &DigestContent) -> String {
          Between {} and {} {} messages for\n{own} were to be diverted to you and were not: you have equal ones, or you had as\n\
          many about this user within an hour as the configuration allows{}.\n\n",
         tally.all(),
-        headers::moment(Moment::at(digest.since)),
-        headers::moment(Moment::at(digest.until)),
+        headers::moment_text(Moment::at(digest.since)),
+        headers::moment_text(Moment::at(digest.until)),
         tally.all(),
         if run.config.admin.starts_with('/') {
             ", or\nyour mbox is full"
@@ -122,7 +122,7 @@ fn text(run: &Run, own: &str, digest: &DigestContent) -> String {
             ""
         }
     );
-    let dir = for_shell(&throttle::dir(run).unwrap_or_default());
+    let dir = for_shell(&throttle::storm_dir(run).unwrap_or_default());
     for storm in digest.storms.iter().take(LISTED) {
         let _ = writeln!(text, "{}", told(storm));
         if storm.untold.held > 0 {
@@ -181,15 +181,15 @@ fn told(storm: &Storm) -> String {
         safe(&about.what),
         safe(&about.from),
         safe(&about.of),
-        headers::moment(Moment::at(storm.first)),
-        headers::moment(Moment::at(storm.last)),
+        headers::moment_text(Moment::at(storm.first)),
+        headers::moment_text(Moment::at(storm.last)),
         storm.sent
     )
 }
 
 /// The beginning of one held message, indented: what it says is not ours.
 fn sample(run: &Run, storm: &Storm) -> Option<String> {
-    let bytes = throttle::sample(run, &storm.key, SAMPLE_BYTES)?;
+    let bytes = throttle::stored_sample(run, &storm.key, SAMPLE_BYTES)?;
     let text = String::from_utf8_lossy(&bytes);
     Some(
         text.lines()
@@ -201,7 +201,7 @@ fn sample(run: &Run, storm: &Storm) -> Option<String> {
 
 /// What a message says, as one bounded piece of ASCII.
 fn safe(text: &str) -> String {
-    headers::quoted(text).trim_matches('"').to_owned()
+    headers::quote_text(text).trim_matches('"').to_owned()
 }
 
 /// A path as a shell takes it for one word.

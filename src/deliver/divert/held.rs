@@ -54,7 +54,7 @@ impl HeldCopy {
 ///
 /// # Errors
 /// When it cannot be stored; then no part of it stays.
-pub fn hold<R: Read>(dir: &Path, tag: &str, letter: MboxEntry<'_, R>) -> Result<HeldCopy, Error> {
+pub fn hold_copy<R: Read>(dir: &Path, tag: &str, letter: MboxEntry<'_, R>) -> Result<HeldCopy, Error> {
     let fail = |e: &io::Error| Error::io("hold a copy in", dir, e);
     make_private_dir(dir)?;
     // Names sort by age.
@@ -89,7 +89,7 @@ fn compress<R: Read>(file: &mut File, letter: MboxEntry<'_, R>) -> io::Result<()
 
 /// The beginning of the last message in `dir` that was held with `tag`: at most `bytes`, less where it is damaged, none where it is gone.
 #[must_use]
-pub fn sample(dir: &Path, tag: &str, bytes: u64) -> Option<Vec<u8>> {
+pub fn read_sample(dir: &Path, tag: &str, bytes: u64) -> Option<Vec<u8>> {
     let entries = std::fs::read_dir(dir).ok()?;
     let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
     let last = names

@@ -27,7 +27,7 @@ use crate::submit::letter::SubmitResult;
 ///
 /// # Errors
 /// When it could not be diverted; the error says whether trying again can help.
-pub fn divert(run: &Run, delivery: &Delivery<'_>, why: Why) -> Result<Outcome, Error> {
+pub fn divert_message(run: &Run, delivery: &Delivery<'_>, why: Why) -> Result<Outcome, Error> {
     let admin = run.config.admin.as_str();
     if is_the_user(run, &delivery.envelope.own, admin) {
         let cause = "the administrator is the user";
@@ -102,7 +102,7 @@ fn put_aside(
 /// would go to the administrator, in the overflow.
 fn keep(run: &Run, delivery: &Delivery<'_>, why: Why, reason: HeldBackReason) -> Result<Outcome, Error> {
     if why == Why::OverQuota {
-        return overflow::put(run, delivery, "");
+        return overflow::put_in_overflow(run, delivery, "");
     }
     let over = match run.config.quota.when_full {
         Over::Divert => Over::Overflow,
@@ -110,7 +110,7 @@ fn keep(run: &Run, delivery: &Delivery<'_>, why: Why, reason: HeldBackReason) ->
     };
     let cause = throttle::reason_text(reason);
     let error = Error::new(Category::System, "divert to", &run.config.admin, cause);
-    settle::keep(run, delivery, &error.to_string(), over)
+    settle::keep_message(run, delivery, &error.to_string(), over)
 }
 
 fn fields(delivery: &Delivery<'_>, why: Why) -> String {
@@ -150,7 +150,11 @@ fn to_address(run: &Run, delivery: &Delivery<'_>, why: Why, admin: &str) -> Resu
     };
     let fields = fields(delivery, why);
     let sender = access::separator_sender(&delivery.envelope.sender, &run.account);
-    let held = held::hold(&dir.join("held"), "", mbox::letter(run, delivery, &sender, &fields))?;
+    let held = held::hold_copy(
+        &dir.join("held"),
+        "",
+        mbox::mailbox_entry(run, delivery, &sender, &fields),
+    )?;
     if held.pushed_out() > 0 {
         tracing::warn!(
             user = run.account.name,
@@ -159,7 +163,7 @@ fn to_address(run: &Run, delivery: &Delivery<'_>, why: Why, admin: &str) -> Resu
         );
     }
     let recipients = [admin.to_owned()];
-    let letter = forward::letter(delivery, "", &recipients, &fields);
+    let letter = forward::outgoing_letter(delivery, "", &recipients, &fields);
     match submit::submit(&run.config.forward.transport, letter, &run.deadline) {
         Ok(SubmitResult::Accepted) => Ok(Outcome::Diverted {
             to: admin.to_owned(),

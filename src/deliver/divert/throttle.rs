@@ -60,7 +60,7 @@ impl<'a> Throttle<'a> {
         let limits = Limits::from(&run.config.digest);
         let address = delivery.own_address();
         let (print, now) = (&throttle.print, throttle.now);
-        let decided = change(run, |state| {
+        let decided = change_state(run, |state| {
             if !address.is_empty() {
                 state.address = address;
             }
@@ -119,13 +119,13 @@ impl<'a> Throttle<'a> {
             HeldBackReason::Equal(_) => EQUAL_DIR,
             HeldBackReason::Budget(_) | HeldBackReason::Full => MORE_DIR,
         };
-        let Some(dir) = dir(self.run) else {
+        let Some(dir) = storm_dir(self.run) else {
             let cause = "there is no state directory";
             return Err(Error::new(Category::System, "hold", "the message", cause).needs_mending());
         };
         let sender = access::separator_sender(&delivery.envelope.sender, &self.run.account);
-        let letter = mbox::letter(self.run, delivery, &sender, fields);
-        let held = held::hold(&dir.join(sort), &self.print.key, letter)?;
+        let letter = mbox::mailbox_entry(self.run, delivery, &sender, fields);
+        let held = held::hold_copy(&dir.join(sort), &self.print.key, letter)?;
         let pushed_out = held.pushed_out() as u64;
         if pushed_out > 0 {
             tracing::warn!(
@@ -142,7 +142,7 @@ impl<'a> Throttle<'a> {
     fn note<R>(&self, note: impl FnOnce(&mut StormState) -> R) -> Option<R> {
         match self.memory {
             Remembered::Fails => None,
-            Remembered::Holds => change(self.run, note).unwrap_or_else(|e| {
+            Remembered::Holds => change_state(self.run, note).unwrap_or_else(|e| {
                 tracing::warn!(user = self.run.account.name, note = %e, "a count is wrong now");
                 None
             }),
@@ -163,7 +163,7 @@ pub enum OwnBounce {
 /// Takes a place for a report about the user's own mail. Where nothing is remembered, each has one.
 pub fn admit_own_bounce(run: &Run, delivery: &Delivery<'_>) -> OwnBounce {
     let (now, limits) = (delivery.date.unix_timestamp(), Limits::from(&run.config.digest));
-    match change(run, |state| state.admit_own_bounce(now, limits)) {
+    match change_state(run, |state| state.admit_own_bounce(now, limits)) {
         Ok(Some(false)) => OwnBounce::TooMany,
         Ok(Some(true) | None) => OwnBounce::Fits,
         Err(e) => {
@@ -176,7 +176,7 @@ pub fn admit_own_bounce(run: &Run, delivery: &Delivery<'_>) -> OwnBounce {
 /// Gives the place back: the report goes back to the MTA.
 pub fn take_back_own_bounce(run: &Run, delivery: &Delivery<'_>) {
     let now = delivery.date.unix_timestamp();
-    if let Err(e) = change(run, |state| state.take_back_own_bounce(now)) {
+    if let Err(e) = change_state(run, |state| state.take_back_own_bounce(now)) {
         tracing::warn!(user = run.account.name, note = %e, "a count is wrong now");
     }
 }
@@ -193,32 +193,32 @@ pub fn reason_text(reason: HeldBackReason) -> String {
 
 /// Where counted messages are held; none where there is no state directory.
 #[must_use]
-pub fn dir(run: &Run) -> Option<PathBuf> {
+pub fn storm_dir(run: &Run) -> Option<PathBuf> {
     Some(run.state_dir()?.join(STORM_DIR))
 }
 
 /// The beginning of the last message that was held with this key.
 #[must_use]
-pub fn sample(run: &Run, key: &str, bytes: u64) -> Option<Vec<u8>> {
-    let dir = dir(run)?;
+pub fn stored_sample(run: &Run, key: &str, bytes: u64) -> Option<Vec<u8>> {
+    let dir = storm_dir(run)?;
     // The reports first: nobody has seen one of them.
     let mut dirs = [MORE_DIR, EQUAL_DIR].into_iter().map(|sort| dir.join(sort));
-    dirs.find_map(|dir| held::sample(&dir, key, bytes))
+    dirs.find_map(|dir| held::read_sample(&dir, key, bytes))
 }
 
 /// What is remembered, as `status` shows it; none where nothing was ever diverted.
 ///
 /// # Errors
 /// When it cannot be read.
-pub fn counts(run: &Run, now: i64) -> Result<Option<StormCounts>, Error> {
-    Ok(look(run)?.map(|state| state.counts(now)))
+pub fn read_counts(run: &Run, now: i64) -> Result<Option<StormCounts>, Error> {
+    Ok(read_state(run)?.map(|state| state.counts(now)))
 }
 
 /// What is remembered now, unlocked; none where there is nothing, or nothing that can be understood.
 ///
 /// # Errors
 /// When it cannot be read.
-pub fn look(run: &Run) -> Result<Option<StormState>, Error> {
+pub fn read_state(run: &Run) -> Result<Option<StormState>, Error> {
     let Some(store) = store(run) else { return Ok(None) };
     let content = store.read()?;
     Ok(content.and_then(|content| serde_json::from_slice(&content).ok()))
@@ -228,7 +228,7 @@ pub fn look(run: &Run) -> Result<Option<StormState>, Error> {
 ///
 /// # Errors
 /// When it cannot be locked, read or written; then nothing is changed.
-pub fn change<R>(run: &Run, change: impl FnOnce(&mut StormState) -> R) -> Result<Option<R>, Error> {
+pub fn change_state<R>(run: &Run, change: impl FnOnce(&mut StormState) -> R) -> Result<Option<R>, Error> {
     let Some(store) = store(run) else { return Ok(None) };
     json_state::change(&store, &run.account.name, &run.deadline, change).map(Some)
 }

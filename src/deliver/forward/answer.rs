@@ -10,7 +10,7 @@ use crate::deliver::context::{Delivery, Run};
 use crate::deliver::forward::history::{self, Sketches};
 use crate::deliver::forward::history_file::History;
 use crate::deliver::forward::history_line::{Fate, HistoryKey, HistoryLine};
-use crate::deliver::forward::{letter, loop_field};
+use crate::deliver::forward::{loop_field, outgoing_letter};
 use crate::error::Error;
 use crate::message::address::{Address, is_plain};
 use crate::message::envelope::Sender;
@@ -47,8 +47,8 @@ pub fn is_answer(delivery: &Delivery<'_>) -> bool {
 ///
 /// # Errors
 /// When the mail system cannot take it now.
-pub fn send(run: &Run, delivery: &Delivery<'_>, token: &VerpToken) -> Result<Answered, Error> {
-    let found = history::recall(run).map(|history| find(delivery, token, &history));
+pub fn send_answer(run: &Run, delivery: &Delivery<'_>, token: &VerpToken) -> Result<Answered, Error> {
+    let found = history::read_history(run).map(|history| find(delivery, token, &history));
     let writer = match found {
         None => {
             return Ok(Answered::NotSent(
@@ -62,7 +62,7 @@ pub fn send(run: &Run, delivery: &Delivery<'_>, token: &VerpToken) -> Result<Ans
     let added = loop_field(delivery);
     let answers = submit::submit_each(
         &run.config.forward.transport,
-        letter(delivery, "", &recipients, &added),
+        outgoing_letter(delivery, "", &recipients, &added),
         &run.deadline,
     );
     let fates: Vec<_> = answers.taken.iter().map(|to| (Fate::Answered, to.clone())).collect();

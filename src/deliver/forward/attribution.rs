@@ -2,13 +2,13 @@
 //! forwards know, and lets `rules/attribution.rs` judge. What cannot be read proves nothing, and stops no delivery.
 
 use crate::deliver::context::{Delivery, Run};
-use crate::deliver::forward::rules::attribution::{AttributionEvidence, ForwardFailure, Token, attribute};
+use crate::deliver::forward::rules::attribution::{AttributionEvidence, ForwardFailure, Token, attribute_bounce};
 use crate::deliver::forward::{history, verp};
 
 /// The destinations that this message reports about; none where it is no report, or proves nothing. `known` are those that the user's
 /// mail goes to, as far as the caller knows, beside the ones of this run.
 #[must_use]
-pub fn find(run: &Run, delivery: &Delivery<'_>, known: &[String]) -> Vec<ForwardFailure> {
+pub fn find_forward_failures(run: &Run, delivery: &Delivery<'_>, known: &[String]) -> Vec<ForwardFailure> {
     let Some(bounce) = delivery.judgement.verdict.bounce() else {
         return Vec::new();
     };
@@ -42,5 +42,5 @@ pub fn find(run: &Run, delivery: &Delivery<'_>, known: &[String]) -> Vec<Forward
         sent_to: &sent_to,
         destinations: &destinations,
     };
-    attribute(bounce, &evidence)
+    attribute_bounce(bounce, &evidence)
 }

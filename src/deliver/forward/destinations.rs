@@ -24,7 +24,7 @@ const FILE: &str = "routes.json";
 
 /// The time of `date`, as decisions count it.
 #[must_use]
-pub fn moment(date: OffsetDateTime) -> Moment {
+pub fn to_moment(date: OffsetDateTime) -> Moment {
     Moment::at(date.unix_timestamp())
 }
 
@@ -48,7 +48,7 @@ pub fn store(run: &Run) -> Option<Store> {
 ///
 /// # Errors
 /// When it cannot be read or understood.
-pub fn read(store: &Store) -> Result<Destinations, Error> {
+pub fn read_destinations(store: &Store) -> Result<Destinations, Error> {
     match store.read()? {
         None => Ok(Destinations::default()),
         Some(bytes) => json_state::understand(store, &bytes),
@@ -74,12 +74,12 @@ pub struct DueNotices(pub Vec<PendingNotice>);
 impl DueNotices {
     /// Writes them.
     pub fn write(self, run: &Run, delivery: &Delivery<'_>) {
-        tell(run, &delivery.envelope.own, delivery.date, self.0);
+        write_notices(run, &delivery.envelope.own, delivery.date, self.0);
     }
 }
 
 /// Writes notices that were taken, and notes which of them are written.
-pub fn tell(run: &Run, own: &OwnAddresses, date: OffsetDateTime, notices: Vec<PendingNotice>) {
+pub fn write_notices(run: &Run, own: &OwnAddresses, date: OffsetDateTime, notices: Vec<PendingNotice>) {
     let (false, Some(store)) = (notices.is_empty(), store(run)) else {
         return;
     };
@@ -89,10 +89,10 @@ pub fn tell(run: &Run, own: &OwnAddresses, date: OffsetDateTime, notices: Vec<Pe
         if notice.tries == 0 && notice.to == To::User {
             log(run, notice);
         }
-        match notices::write(run, own, notice, date) {
+        match notices::write_notice(run, own, notice, date) {
             Ok(()) => written.push(notice.number),
             Err(e) => {
-                let to = notices::receiver(run, notice.to);
+                let to = notices::notice_receiver(run, notice.to);
                 tracing::warn!(user = run.account.name, to, note = %e, "a notice is not written yet");
                 failed.push(notice.number);
             }
@@ -100,14 +100,14 @@ pub fn tell(run: &Run, own: &OwnAddresses, date: OffsetDateTime, notices: Vec<Pe
     }
     let given_up = try_change(run, &store, |routes| {
         written.iter().for_each(|number| routes.written(*number));
-        let now = moment(date);
+        let now = to_moment(date);
         failed
             .iter()
             .filter_map(|number| routes.not_written(*number, now))
             .collect::<Vec<_>>()
     });
     for notice in given_up.into_iter().flatten() {
-        let to = notices::receiver(run, notice.to);
+        let to = notices::notice_receiver(run, notice.to);
         let destination = notice.destination;
         tracing::error!(
             user = run.account.name,
@@ -132,40 +132,42 @@ fn log(run: &Run, notice: &PendingNotice) {
 ///
 /// # Errors
 /// When what is remembered cannot be read or changed.
-pub fn due(run: &Run, own: &OwnAddresses, date: OffsetDateTime) -> Result<(), Error> {
+pub fn write_due(run: &Run, own: &OwnAddresses, date: OffsetDateTime) -> Result<(), Error> {
     let Some(store) = store(run) else {
         return Ok(());
     };
     // Nearly nobody has anything, and what cannot be understood is set aside by that change.
-    if matches!(read(&store), Ok(routes) if routes == Destinations::default()) {
+    if matches!(read_destinations(&store), Ok(routes) if routes == Destinations::default()) {
         return Ok(());
     }
-    let (now, settings) = (moment(date), &run.config.destinations);
+    let (now, settings) = (to_moment(date), &run.config.destinations);
     let notices = json_state::change(&store, &run.account.name, &run.deadline, |routes: &mut Destinations| {
         routes.tick(now, settings);
         routes.take_due(now)
     })?;
-    tell(run, own, date, notices);
+    write_notices(run, own, date, notices);
     Ok(())
 }
 
 /// The destinations that a message reports about, among those of this run and those that are remembered; none where it is no report.
 #[must_use]
-pub fn blames(run: &Run, delivery: &Delivery<'_>) -> Vec<ForwardFailure> {
+pub fn find_failures(run: &Run, delivery: &Delivery<'_>) -> Vec<ForwardFailure> {
     if delivery.judgement.verdict.bounce().is_none() {
         return Vec::new();
     }
-    let routes = store(run).and_then(|store| read(&store).ok()).unwrap_or_default();
+    let routes = store(run)
+        .and_then(|store| read_destinations(&store).ok())
+        .unwrap_or_default();
     let known: Vec<_> = routes.routes.into_iter().map(|route| route.destination).collect();
-    attribution::find(run, delivery, &known)
+    attribution::find_forward_failures(run, delivery, &known)
 }
 
 /// Learns from what a report says about forwards of ours.
-pub fn learn(run: &Run, delivery: &Delivery<'_>, blames: &[ForwardFailure]) -> DueNotices {
+pub fn note_failures(run: &Run, delivery: &Delivery<'_>, blames: &[ForwardFailure]) -> DueNotices {
     let Some(store) = store(run).filter(|_| !blames.is_empty()) else {
         return DueNotices::default();
     };
-    let (now, settings) = (moment(delivery.date), &run.config.destinations);
+    let (now, settings) = (to_moment(delivery.date), &run.config.destinations);
     let dated = delivery.message.first("Date");
     let timely: Vec<_> = blames
         .iter()
@@ -185,9 +187,9 @@ pub fn learn(run: &Run, delivery: &Delivery<'_>, blames: &[ForwardFailure]) -> D
 }
 
 /// Lists a message of which only the header came back, and of which there is no copy here.
-pub fn lose(run: &Run, delivery: &Delivery<'_>, lost: &LostMessage) {
+pub fn note_lost(run: &Run, delivery: &Delivery<'_>, lost: &LostMessage) {
     if let Some(store) = store(run) {
-        let now = moment(delivery.date);
+        let now = to_moment(delivery.date);
         let _ = try_change(run, &store, |routes| routes.lose(lost, now));
     }
 }

@@ -6,7 +6,7 @@ use crate::config::SuspensionSettings;
 use crate::deliver::context::{Delivery, Run, when_settled};
 use crate::deliver::forward::SendOutcome;
 use crate::deliver::forward::destinations;
-use crate::deliver::forward::destinations::{DueNotices, moment, store, try_change};
+use crate::deliver::forward::destinations::{DueNotices, store, to_moment, try_change};
 use crate::deliver::forward::held_back::HeldBack;
 use crate::deliver::forward::history;
 use crate::deliver::forward::history::Sketches;
@@ -33,7 +33,7 @@ pub struct Gate {
 }
 
 /// Asks to which of the destinations that are open the message may go. A probe is taken: nobody else gets it until `end`.
-pub fn gate(run: &Run, delivery: &Delivery<'_>, parted: Parted) -> Gate {
+pub fn open_gate(run: &Run, delivery: &Delivery<'_>, parted: Parted) -> Gate {
     let open = |destination: &String| (destination.clone(), Pass::Open);
     let destinations = &parted.open;
     let mut gate = Gate {
@@ -48,7 +48,7 @@ pub fn gate(run: &Run, delivery: &Delivery<'_>, parted: Parted) -> Gate {
         return gate;
     };
     // One small read without a lock, and for nearly everybody there is nothing to read.
-    let seen = match destinations::read(&store) {
+    let seen = match destinations::read_destinations(&store) {
         Ok(routes) => routes,
         Err(e) => {
             tracing::warn!(user = run.account.name, note = %e, "forwarded as if nothing were remembered");
@@ -60,7 +60,7 @@ pub fn gate(run: &Run, delivery: &Delivery<'_>, parted: Parted) -> Gate {
     if seen == Destinations::default() {
         return gate;
     }
-    let (now, settings, id) = (moment(delivery.date), &run.config.destinations, message_id(delivery));
+    let (now, settings, id) = (to_moment(delivery.date), &run.config.destinations, message_id(delivery));
     let ask = |routes: &mut Destinations| -> Vec<(String, Pass)> {
         let pass = |to: &String| (to.clone(), routes.pass(to, id.as_deref(), fit(delivery), now, settings));
         destinations.iter().map(pass).collect()
@@ -168,7 +168,7 @@ impl Gate {
         let of = |wanted: fn(&Pass) -> Option<Moment>| {
             let mut found = self.passes.iter().filter_map(|(to, pass)| Some((to, wanted(pass)?)));
             let (to, since) = found.next()?;
-            let since = headers::moment(since);
+            let since = headers::moment_text(since);
             Some(match found.count() {
                 0 => format!("{to} is suspended since {since}"),
                 more => format!("{to} and {more} more are suspended since {since}"),
@@ -209,7 +209,7 @@ impl Gate {
     /// Remembers what became of the message, and writes the notices that follow from it.
     pub fn end(self, run: &Run, delivery: &Delivery<'_>) {
         when_settled(|| self.remember(run, delivery).write(run, delivery));
-        when_settled(|| loops::end(run, delivery, &self.back, &self.sketches, self.is_kept));
+        when_settled(|| loops::end_loops(run, delivery, &self.back, &self.sketches, self.is_kept));
     }
 
     fn remember(&self, run: &Run, delivery: &Delivery<'_>) -> DueNotices {
@@ -220,7 +220,7 @@ impl Gate {
         let Some(store) = store(run) else {
             return DueNotices::default();
         };
-        let (now, settings) = (moment(delivery.date), &run.config.destinations);
+        let (now, settings) = (to_moment(delivery.date), &run.config.destinations);
         let told = try_change(run, &store, |routes| {
             for (to, pass) in &self.passes {
                 self.remember_one(routes, to, *pass, delivery, settings);
@@ -238,7 +238,7 @@ impl Gate {
         delivery: &Delivery<'_>,
         settings: &SuspensionSettings,
     ) {
-        let now = moment(delivery.date);
+        let now = to_moment(delivery.date);
         if matches!(pass, Pass::Keep { .. }) {
             if self.is_kept {
                 routes.kept(to);
@@ -290,16 +290,16 @@ fn is_about(refusal: &Refusal, destination: &str, pass: Pass) -> bool {
 /// Why the message would be kept if it came now; none where it would be sent. Changes nothing.
 #[must_use]
 pub fn why_kept(run: &Run, delivery: &Delivery<'_>) -> Option<String> {
-    let parted = loops::part(
+    let parted = loops::part_destinations(
         run,
         delivery,
-        &history::recall(run).unwrap_or_default(),
+        &history::read_history(run).unwrap_or_default(),
         &delivery.destinations,
     );
     let mut routes = store(run)
-        .and_then(|store| destinations::read(&store).ok())
+        .and_then(|store| destinations::read_destinations(&store).ok())
         .unwrap_or_default();
-    let (now, settings, id) = (moment(delivery.date), &run.config.destinations, message_id(delivery));
+    let (now, settings, id) = (to_moment(delivery.date), &run.config.destinations, message_id(delivery));
     let pass = |to: &String| (to.clone(), routes.pass(to, id.as_deref(), fit(delivery), now, settings));
     let gate = Gate {
         passes: parted.open.iter().map(pass).collect(),

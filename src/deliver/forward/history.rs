@@ -14,8 +14,8 @@ use nix::fcntl::OFlag;
 use crate::deliver::context::{Delivery, Run, Started};
 use crate::deliver::forward::history_file;
 use crate::deliver::forward::history_file::History;
-use crate::deliver::forward::history_line::{Fate, HistoryKey, HistoryLine, NOTHING, tag};
-use crate::deliver::forward::rules::attribution::same;
+use crate::deliver::forward::history_line::{Fate, HistoryKey, HistoryLine, NOTHING, half_tag};
+use crate::deliver::forward::rules::attribution::is_same_address;
 use crate::deliver::forward::rules::sketch::Sketch;
 use crate::error::{Category, Error};
 use crate::mailbox::lock::kernel;
@@ -146,7 +146,7 @@ pub fn without_repeats(run: &Run, delivery: &Delivery<'_>, history: &History, de
     };
     let mut repeats = Repeats::default();
     let texts = if within > 0 {
-        about(history, delivery.name())
+        lines_about(history, delivery.name())
     } else {
         Vec::new()
     };
@@ -156,7 +156,7 @@ pub fn without_repeats(run: &Run, delivery: &Delivery<'_>, history: &History, de
         // By the distance: a clock that was set back makes no message new.
         let seconds = lines
             .iter()
-            .filter(|line| line.fate == Fate::Sent && same(line.destination, destination))
+            .filter(|line| line.fate == Fate::Sent && is_same_address(line.destination, destination))
             .map(|line| now.abs_diff(line.at))
             .min()
             .filter(|seconds| *seconds < within);
@@ -224,13 +224,13 @@ pub fn note_rescued(run: &Run, delivery: &Delivery<'_>, name: &MessageKey) {
 /// matter of its own.
 #[must_use]
 pub fn has_it(run: &Run, name: &MessageKey) -> bool {
-    recall(run).is_some_and(|history| has(&about(&history, name)))
+    read_history(run).is_some_and(|history| has(&lines_about(&history, name)))
 }
 
 /// The same for a message of which nothing but the Message-ID is known.
 #[must_use]
 pub fn has_id(run: &Run, message_id: &str) -> bool {
-    let known = of_id(message_id).zip(recall(run));
+    let known = of_id(message_id).zip(read_history(run));
     known.is_some_and(|(id, history)| has(&history.about(&HistoryKey::Id(id))))
 }
 
@@ -257,7 +257,7 @@ fn has(texts: &[String]) -> bool {
 /// Where the message with this Message-ID was sent to.
 #[must_use]
 pub fn sent_to(run: &Run, message_id: &str) -> Vec<String> {
-    let Some((id, history)) = of_id(message_id).zip(recall(run)) else {
+    let Some((id, history)) = of_id(message_id).zip(read_history(run)) else {
         return Vec::new();
     };
     destinations_of(&history.about(&HistoryKey::Id(id)))
@@ -266,7 +266,7 @@ pub fn sent_to(run: &Run, message_id: &str) -> Vec<String> {
 /// Where the message was sent to that a token names.
 #[must_use]
 pub fn sent_with(run: &Run, token: &VerpToken) -> Vec<String> {
-    let Some(history) = recall(run) else {
+    let Some(history) = read_history(run) else {
         return Vec::new();
     };
     destinations_of(&history.about(&HistoryKey::Text(token.message())))
@@ -276,7 +276,7 @@ fn destinations_of(texts: &[String]) -> Vec<String> {
     let mut found: Vec<String> = Vec::new();
     let lines = texts.iter().filter_map(|text| HistoryLine::read(text));
     for line in lines.filter(|line| line.fate == Fate::Sent) {
-        if !found.iter().any(|known| same(known, line.destination)) {
+        if !found.iter().any(|known| is_same_address(known, line.destination)) {
             found.push(line.destination.to_owned());
         }
     }
@@ -285,7 +285,7 @@ fn destinations_of(texts: &[String]) -> Vec<String> {
 
 /// Every line about this message, the latest first.
 #[must_use]
-pub fn about(history: &History, name: &MessageKey) -> Vec<String> {
+pub fn lines_about(history: &History, name: &MessageKey) -> Vec<String> {
     let subjects = match &name.id {
         // Noted without its Message-ID, it is the same: some mail systems add one on the way.
         Some(_) => vec![
@@ -302,7 +302,7 @@ pub fn about(history: &History, name: &MessageKey) -> Vec<String> {
 /// The part of a message's key that stands in a token.
 #[must_use]
 pub fn token_part(name: &MessageKey) -> &str {
-    tag(&name.text)
+    half_tag(&name.text)
 }
 
 fn dir(run: &Run) -> Option<PathBuf> {
@@ -318,8 +318,8 @@ fn dir(run: &Run) -> Option<PathBuf> {
 
 /// Opens what is remembered; none where that cannot be done. Nothing can be noted as long as it is held.
 #[must_use]
-pub fn recall(run: &Run) -> Option<History> {
-    match history_file::open(&dir(run)?, &run.deadline) {
+pub fn read_history(run: &Run) -> Option<History> {
+    match history_file::open_history(&dir(run)?, &run.deadline) {
         Ok(history) => Some(history),
         Err(e) => {
             tracing::warn!(user = run.account.name, cause = %e, "what was sent on is not remembered");
@@ -340,7 +340,7 @@ fn note(run: &Run, lines: &[HistoryLine<'_>]) {
     let Some(dir) = dir(run).filter(|_| !lines.is_empty()) else {
         return;
     };
-    if let Err(e) = history_file::remember(&dir, lines, &run.deadline) {
+    if let Err(e) = history_file::append_lines(&dir, lines, &run.deadline) {
         tracing::warn!(user = run.account.name, cause = %e, "what was sent on is not remembered");
     }
 }

@@ -24,7 +24,7 @@ use crate::deliver::forward::history_index::Index;
 use crate::deliver::forward::history_line::{HistoryKey, HistoryLine, LINE_BYTES};
 use crate::error::{Category, Error};
 use crate::sys::deadline::Deadline;
-use crate::sys::dirs::{beside, make_private_dir, open_kept};
+use crate::sys::dirs::{make_private_dir, open_kept, with_suffix};
 use crate::sys::file_stamp::is_still;
 
 /// The file begins anew after this time, in seconds. Two of them are longer than any mail system tries before it reports a failure
@@ -116,7 +116,7 @@ pub fn path(dir: &Path) -> PathBuf {
 ///
 /// # Errors
 /// When a file cannot be read, or is none of ours, or somebody else holds it for too long.
-pub fn open(dir: &Path, deadline: &Deadline) -> Result<History, Error> {
+pub fn open_history(dir: &Path, deadline: &Deadline) -> Result<History, Error> {
     let path = path(dir);
     let mut history = History::default();
     for path in [path.clone(), older(&path)] {
@@ -134,7 +134,7 @@ pub fn open(dir: &Path, deadline: &Deadline) -> Result<History, Error> {
 ///
 /// # Errors
 /// When they cannot be written; then they are forgotten.
-pub fn remember(dir: &Path, lines: &[HistoryLine<'_>], deadline: &Deadline) -> Result<(), Error> {
+pub fn append_lines(dir: &Path, lines: &[HistoryLine<'_>], deadline: &Deadline) -> Result<(), Error> {
     let path = path(dir);
     make_private_dir(dir)?;
     let fail = |e: io::Error| Error::io("write", &path, &e);
@@ -175,11 +175,11 @@ pub fn remember(dir: &Path, lines: &[HistoryLine<'_>], deadline: &Deadline) -> R
 }
 
 fn older(path: &Path) -> PathBuf {
-    beside(path, ".old")
+    with_suffix(path, ".old")
 }
 
 fn index_path(path: &Path) -> PathBuf {
-    beside(path, ".index")
+    with_suffix(path, ".index")
 }
 
 /// The line that begins at `offset`.
@@ -222,7 +222,7 @@ fn lock(path: &Path, deadline: &Deadline) -> Result<File, Error> {
             }
             // A link, a directory: it is put where an administrator can look at it.
             Ok(_) | Err(_) => {
-                std::fs::rename(path, beside(path, ".bad")).map_err(fail)?;
+                std::fs::rename(path, with_suffix(path, ".bad")).map_err(fail)?;
                 continue;
             }
         };

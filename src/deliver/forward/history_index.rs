@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use nix::fcntl::OFlag;
 
 use crate::deliver::forward::history_line::HistoryLine;
-use crate::sys::dirs::beside;
+use crate::sys::dirs::with_suffix;
 
 /// How a table begins: what it is, the number of the history's file, how much of that it covers, its places, and how many are taken.
 const MAGIC: &[u8; 8] = b"sgindex1";
@@ -160,7 +160,7 @@ impl IndexTable {
 
     /// A table of so many places in the place of another.
     fn create(path: &Path, inode: u64, places: u64) -> io::Result<Self> {
-        let draft = beside(path, ".new");
+        let draft = with_suffix(path, ".new");
         let _ = std::fs::remove_file(&draft);
         let file = OpenOptions::new()
             .read(true)

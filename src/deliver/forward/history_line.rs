@@ -1,7 +1,7 @@
 //! One line of the history: what became of one message at one destination, and where the lines before it stand that are about the
 //! same. What a message or an address says opens no line and ends none.
 
-use crate::message::key::{halves, short_hash};
+use crate::message::key::{short_hash, split_halves};
 
 /// A line is never longer than this, in bytes.
 pub const LINE_BYTES: usize = 2048;
@@ -85,7 +85,7 @@ impl HistoryKey {
     /// The lines about a text, whatever its Message-ID.
     #[must_use]
     pub fn text(half: &str) -> Self {
-        Self::Text(tag(half).to_owned())
+        Self::Text(half_tag(half).to_owned())
     }
 
     /// The lines of `fate` about `destination`.
@@ -109,7 +109,7 @@ impl HistoryKey {
 
 /// The part of a text's half of a key that stands in a token: eight digits.
 #[must_use]
-pub fn tag(half: &str) -> &str {
+pub fn half_tag(half: &str) -> &str {
     let digits = half.strip_prefix("text:").unwrap_or(half);
     digits.get(..TAG_DIGITS).unwrap_or(digits)
 }
@@ -198,7 +198,7 @@ impl<'a> HistoryLine<'a> {
     /// What it is found by.
     #[must_use]
     pub fn subjects(&self) -> Vec<HistoryKey> {
-        let (id, text) = halves(self.name);
+        let (id, text) = split_halves(self.name);
         let mut subjects = vec![HistoryKey::Whole(self.name.to_owned()), HistoryKey::text(text)];
         subjects.extend(id.map(|id| HistoryKey::Id(id.to_owned())));
         match self.fate {

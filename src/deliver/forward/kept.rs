@@ -13,7 +13,7 @@ use time::OffsetDateTime;
 
 use crate::deliver::context::{Delivery, Run};
 use crate::deliver::forward::destinations;
-use crate::deliver::forward::rules::kept::{KeptEvent, KeptList, KeptReason, first_line, line};
+use crate::deliver::forward::rules::kept::{KeptEvent, KeptList, KeptReason, first_line, write_line};
 use crate::deliver::{headers, notify, quota_notice, store};
 use crate::error::Error;
 use crate::message::address::Address;
@@ -81,7 +81,11 @@ impl KeptFile {
     /// # Errors
     /// When it cannot be locked or written.
     pub fn add(&self, run: &Run, own: &str, at: i64, events: &[KeptEvent<'_>]) -> Result<(), Error> {
-        self.change(run, |_| ((), events.iter().map(|event| line(at, event)).collect()), own)
+        self.change(
+            run,
+            |_| ((), events.iter().map(|event| write_line(at, event)).collect()),
+            own,
+        )
     }
 
     /// Takes the turn to tell the user: what is to be told, if a notice is due.
@@ -94,7 +98,7 @@ impl KeptFile {
         }
         // The line first: whoever is not told once is better off than whoever is told with each message.
         let take = |list: KeptList| match list.is_due(now) {
-            true => (Some(list), line(now, &KeptEvent::Told)),
+            true => (Some(list), write_line(now, &KeptEvent::Told)),
             false => (None, String::new()),
         };
         self.change(run, take, "")
@@ -194,7 +198,7 @@ fn file_name(destination: &str) -> String {
 }
 
 /// The lists of all destinations; what cannot be read is an error beside the others.
-pub fn all(run: &Run) -> Vec<Result<KeptList, Error>> {
+pub fn read_kept_lists(run: &Run) -> Vec<Result<KeptList, Error>> {
     let Some(dir) = run.state_dir() else {
         return Vec::new();
     };
@@ -208,7 +212,7 @@ pub fn all(run: &Run) -> Vec<Result<KeptList, Error>> {
 }
 
 /// Notes that a message was kept instead of being sent to `destination`, and tells the user if that is due. `key` is the message's own.
-pub fn note(run: &Run, delivery: &Delivery<'_>, destination: &str, key: &str, reason: KeptReason, said: &str) {
+pub fn note_kept(run: &Run, delivery: &Delivery<'_>, destination: &str, key: &str, reason: KeptReason, said: &str) {
     let Some(file) = KeptFile::of(run, destination) else {
         return;
     };
@@ -231,7 +235,7 @@ pub fn note(run: &Run, delivery: &Delivery<'_>, destination: &str, key: &str, re
 
 /// Tells the user of all that is due, although no message came.
 pub fn tell_due(run: &Run, date: OffsetDateTime) {
-    for list in all(run).into_iter().flatten() {
+    for list in read_kept_lists(run).into_iter().flatten() {
         if let Some(file) = KeptFile::of(run, &list.destination) {
             tell_if_due(run, &file, date);
         }
@@ -254,7 +258,7 @@ fn tell_if_due(run: &Run, file: &KeptFile, date: OffsetDateTime) {
     // A user who reads at the destination does not look into this mailbox. One that refuses a message lives; one that is suspended does
     // not.
     if lives(run, &list)
-        && let Err(e) = notify::submit(run, "send a notice to", &list.destination, &text)
+        && let Err(e) = notify::submit_notice(run, "send a notice to", &list.destination, &text)
     {
         tracing::info!(user = run.account.name, note = %e, "the notice is in the mailbox alone");
     }
@@ -262,7 +266,7 @@ fn tell_if_due(run: &Run, file: &KeptFile, date: OffsetDateTime) {
 
 /// Tells whether what is sent to the destination still arrives there, as far as is known.
 fn lives(run: &Run, list: &KeptList) -> bool {
-    let routes = destinations::store(run).and_then(|store| destinations::read(&store).ok());
+    let routes = destinations::store(run).and_then(|store| destinations::read_destinations(&store).ok());
     let health = routes.unwrap_or_default();
     let destination = health.find(&list.destination);
     destination.is_none_or(|known| known.suspended.is_none() && known.health.hard == 0)
@@ -271,8 +275,8 @@ fn lives(run: &Run, list: &KeptList) -> bool {
 
 /// The whole notice.
 fn compose(run: &Run, list: &KeptList, date: OffsetDateTime) -> String {
-    let to = headers::word(&list.destination);
-    let own = headers::word(&list.own);
+    let to = headers::escape_word(&list.destination);
+    let own = headers::escape_word(&list.own);
     let count = list.waiting().count() as u64;
     let since = list.waiting().map(|entry| entry.at).min().unwrap_or_default();
     let (messages, were, lie) = match count {
@@ -288,13 +292,13 @@ fn compose(run: &Run, list: &KeptList, date: OffsetDateTime) -> String {
         "{messages} for {own} {were} kept instead of being sent on to {to}, the first on {}:\n\n{reasons}\n\
          {lie} in {}. To send what is kept there on to {to}:\n\n    {}\n\n\
          This notice comes once a day at most, while there is news.\n",
-        headers::moment(Moment::at(since)),
+        headers::moment_text(Moment::at(since)),
         run.store,
         headers::send_kept_command(&run.account.name, &list.destination),
     );
     let text = format!("Subject: {messages} {were} not sent on to {to}\n\n{}", wrap_body(&body));
     let id = format!("{}.{}.kept", date.unix_timestamp_nanos(), std::process::id());
-    quota_notice::message(&own, &own, date, &id, &text)
+    quota_notice::write_message(&own, &own, date, &id, &text)
 }
 
 /// How many messages were kept for one reason: `3 because b@b.test refused them: "550 no"`.
@@ -311,7 +315,7 @@ pub fn reason_text(to: &str, (reason, count, said): &(KeptReason, u64, &str)) ->
     if said.is_empty() || *reason == KeptReason::Suspended {
         format!("{count} {why}")
     } else {
-        format!("{count} {why}: {}", headers::quoted(said))
+        format!("{count} {why}: {}", headers::quote_text(said))
     }
 }
 

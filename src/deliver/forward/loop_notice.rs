@@ -17,9 +17,9 @@ use crate::sys::account;
 ///
 /// # Errors
 /// When one of them could not be written.
-pub fn write(run: &Run, delivery: &Delivery<'_>, destination: &str, back: HeldBack) -> Result<(), Error> {
-    let own = headers::word(&delivery.own_address());
-    let to = headers::word(destination);
+pub fn write_loop_notice(run: &Run, delivery: &Delivery<'_>, destination: &str, back: HeldBack) -> Result<(), Error> {
+    let own = headers::escape_word(&delivery.own_address());
+    let to = headers::escape_word(destination);
     let mailbox = run.store.to_string();
     let what = happened(back);
     let subject = match back {
@@ -47,8 +47,8 @@ pub fn write(run: &Run, delivery: &Delivery<'_>, destination: &str, back: HeldBa
     if context::is_the_user(run, &delivery.envelope.own, admin) {
         return Ok(());
     }
-    let name = headers::word(&run.account.name);
-    let host = headers::word(&account::host_name());
+    let name = headers::escape_word(&run.account.name);
+    let host = headers::escape_word(&account::host_name());
     let body = format!(
         "On {host}, mail for {own} (user {name}) is forwarded to {to}. {what}\n\nSuch messages are delivered into {mailbox} instead, and \
          the user is told so. All other mail is forwarded as before. No message is lost.\n\nTo see the user's forwards:\n\n    \
@@ -61,9 +61,9 @@ pub fn write(run: &Run, delivery: &Delivery<'_>, destination: &str, back: HeldBa
     let text = compose(delivery, &own, admin, &text, "admin");
     if admin.starts_with('/') {
         let owner = Owner::Trusted(run.account.uid);
-        notify::append(run, Path::new(admin), owner, &text, delivery.date, None)
+        notify::append_notice(run, Path::new(admin), owner, &text, delivery.date, None)
     } else {
-        notify::submit(run, "send a notice to", admin, &text)
+        notify::submit_notice(run, "send a notice to", admin, &text)
     }
 }
 
@@ -83,5 +83,5 @@ fn happened(back: HeldBack) -> &'static str {
 
 fn compose(delivery: &Delivery<'_>, own: &str, to: &str, text: &str, kind: &str) -> String {
     let id = format!("{}.{}.{kind}", delivery.date.unix_timestamp_nanos(), std::process::id());
-    quota_notice::message(own, to, delivery.date, &id, text)
+    quota_notice::write_message(own, to, delivery.date, &id, text)
 }

@@ -11,8 +11,8 @@ use crate::deliver::forward::history::{self, Sketches};
 use crate::deliver::forward::history_file::History;
 use crate::deliver::forward::history_line::{Fate, HistoryKey, HistoryLine};
 use crate::deliver::forward::loop_notice;
-use crate::deliver::forward::rules::attribution::same;
-use crate::deliver::forward::rules::brake::{FLOOD, HOUR, Past, Was, weigh};
+use crate::deliver::forward::rules::attribution::is_same_address;
+use crate::deliver::forward::rules::brake::{FLOOD, HOUR, Past, Was, weigh_arrival};
 use crate::deliver::forward::rules::came_from::came_from;
 use crate::deliver::forward::rules::sketch::{Arrival, Sketch};
 
@@ -38,7 +38,7 @@ pub struct Parted {
 }
 
 /// Parts `destinations` by whether the message may go there.
-pub fn part(run: &Run, delivery: &Delivery<'_>, history: &History, destinations: &[String]) -> Parted {
+pub fn part_destinations(run: &Run, delivery: &Delivery<'_>, history: &History, destinations: &[String]) -> Parted {
     let mut parted = Parted::default();
     let arrival = Arrival::of(
         &delivery.message,
@@ -54,7 +54,7 @@ pub fn part(run: &Run, delivery: &Delivery<'_>, history: &History, destinations:
     for destination in destinations {
         let past = past(&lines, destination);
         let answered = past_sent(&answered, destination);
-        let weighed = weigh(&arrival, arrival.is_near(destination), &past, &answered, now);
+        let weighed = weigh_arrival(&arrival, arrival.is_near(destination), &past, &answered, now);
         let back = match came_from(&arrival, destination, &answered) {
             Some(sign) => Some(HeldBack::CameFrom(sign)),
             None => weighed.brake.map(HeldBack::Brake),
@@ -93,7 +93,9 @@ fn past(lines: &[HistoryLine<'_>], destination: &str) -> Vec<Past> {
         Fate::Braked => Some(Was::Braked),
         Fate::Kept | Fate::Gone | Fate::Rescued | Fate::Told | Fate::Answered | Fate::Repeated => None,
     };
-    let own = lines.iter().filter(|line| same(line.destination, destination));
+    let own = lines
+        .iter()
+        .filter(|line| is_same_address(line.destination, destination));
     own.filter_map(|line| {
         Some(Past {
             at: line.at,
@@ -111,7 +113,7 @@ fn past_sent(lines: &[HistoryLine<'_>], destination: &str) -> Vec<Past> {
 }
 
 /// Remembers what was held back and lies where the user finds it, and tells of it.
-pub fn end(run: &Run, delivery: &Delivery<'_>, back: &[(String, HeldBack)], sketches: &Sketches, is_kept: bool) {
+pub fn end_loops(run: &Run, delivery: &Delivery<'_>, back: &[(String, HeldBack)], sketches: &Sketches, is_kept: bool) {
     if is_kept && !back.is_empty() {
         let fates: Vec<_> = back.iter().map(|(to, back)| (back.fate(), to.clone())).collect();
         history::note_fates(run, delivery, &fates, sketches);
@@ -129,7 +131,7 @@ fn tell(run: &Run, delivery: &Delivery<'_>, back: &[(String, HeldBack)]) {
 
 fn tell_of(run: &Run, delivery: &Delivery<'_>, destination: &str, back: HeldBack) {
     let now = delivery.date.unix_timestamp();
-    let is_told = history::recall(run).is_some_and(|history| {
+    let is_told = history::read_history(run).is_some_and(|history| {
         let lines = history.about(&HistoryKey::count(Fate::Told, destination));
         let within =
             |text: &String| HistoryLine::read(text).is_some_and(|line| now.abs_diff(line.at) < TOLD.unsigned_abs());
@@ -144,7 +146,7 @@ fn tell_of(run: &Run, delivery: &Delivery<'_>, destination: &str, back: HeldBack
         to = destination,
         note = back.why(destination)
     );
-    match loop_notice::write(run, delivery, destination, back) {
+    match loop_notice::write_loop_notice(run, delivery, destination, back) {
         Ok(()) => {
             let told = [(Fate::Told, destination.to_owned())];
             history::note_fates(run, delivery, &told, &Sketches::default());

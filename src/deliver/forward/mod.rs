@@ -34,7 +34,7 @@ use crate::sys::message_buffer;
 
 /// The message in the form that is sent.
 #[must_use]
-pub fn letter<'a>(
+pub fn outgoing_letter<'a>(
     delivery: &'a Delivery<'_>,
     sender: &'a str,
     recipients: &'a [String],
@@ -63,7 +63,7 @@ pub struct SendOutcome {
 ///
 /// # Errors
 /// When the mail system cannot take it now for some of them; those that it took it for are remembered, and left out the next time.
-pub fn send(
+pub fn send_on(
     run: &Run,
     delivery: &Delivery<'_>,
     destinations: &[String],
@@ -86,7 +86,7 @@ pub fn send(
     for (sender, recipients) in submissions(run, delivery, plain) {
         let answers = submit::submit_each(
             &run.config.forward.transport,
-            letter(delivery, &sender, &recipients, &field),
+            outgoing_letter(delivery, &sender, &recipients, &field),
             &run.deadline,
         );
         sent.taken.extend(answers.taken);

@@ -20,7 +20,7 @@ use crate::sys::account;
 
 /// Whom a notice goes to, as logs name it.
 #[must_use]
-pub fn receiver(run: &Run, to: To) -> String {
+pub fn notice_receiver(run: &Run, to: To) -> String {
     match to {
         To::User => run.store.to_string(),
         To::Admin => run.config.admin.clone(),
@@ -31,7 +31,7 @@ pub fn receiver(run: &Run, to: To) -> String {
 ///
 /// # Errors
 /// When it could not be written; then no part of it is there.
-pub fn write(run: &Run, own: &OwnAddresses, notice: &PendingNotice, date: OffsetDateTime) -> Result<(), Error> {
+pub fn write_notice(run: &Run, own: &OwnAddresses, notice: &PendingNotice, date: OffsetDateTime) -> Result<(), Error> {
     let admin = run.config.admin.as_str();
     let mut own = own.clone();
     Address::parse(&notice.own)
@@ -48,15 +48,15 @@ pub fn write(run: &Run, own: &OwnAddresses, notice: &PendingNotice, date: Offset
             let host = account::host_name();
             let mark = format!(
                 "{DIVERT_HEADER}: notice; recipient={}; host={}\n",
-                headers::word(&notice.own),
-                headers::word(&host)
+                headers::escape_word(&notice.own),
+                headers::escape_word(&host)
             );
             let text = compose(run, notice, admin, &mark, date);
             if admin.starts_with('/') {
                 let owner = Owner::Trusted(run.account.uid);
-                notify::append(run, Path::new(admin), owner, &text, date, None)
+                notify::append_notice(run, Path::new(admin), owner, &text, date, None)
             } else {
-                notify::submit(run, "send a notice to", admin, &text)
+                notify::submit_notice(run, "send a notice to", admin, &text)
             }
         }
     }
@@ -76,15 +76,15 @@ fn compose(run: &Run, notice: &PendingNotice, to: &str, added: &str, date: Offse
     );
     let text = format!("{added}Subject: {subject}\n\n{}", wrap_body(&body));
     // It was read from a file that the user may write to.
-    quota_notice::message(&headers::word(&notice.own), to, date, &id, &text)
+    quota_notice::write_message(&headers::escape_word(&notice.own), to, date, &id, &text)
 }
 
 /// Subject and paragraphs.
 fn to_user(run: &Run, notice: &PendingNotice) -> (String, String) {
-    let to = headers::word(&notice.destination);
-    let own = headers::word(&notice.own);
+    let to = headers::escape_word(&notice.destination);
+    let own = headers::escape_word(&notice.own);
     let mailbox = run.store.to_string();
-    let since = headers::moment(notice.since);
+    let since = headers::moment_text(notice.since);
     let resume = format!("    spoolguard status --resume {to}");
     match notice.event {
         DestinationEvent::Suspended => (
@@ -120,12 +120,12 @@ fn to_user(run: &Run, notice: &PendingNotice) -> (String, String) {
 
 /// The same for the administrator.
 fn to_admin(run: &Run, notice: &PendingNotice) -> (String, String) {
-    let to = headers::word(&notice.destination);
-    let own = headers::word(&notice.own);
-    let user = headers::word(&run.account.name);
-    let host = headers::word(&account::host_name());
+    let to = headers::escape_word(&notice.destination);
+    let own = headers::escape_word(&notice.own);
+    let user = headers::escape_word(&run.account.name);
+    let host = headers::escape_word(&account::host_name());
     let mailbox = run.store.to_string();
-    let since = headers::moment(notice.since);
+    let since = headers::moment_text(notice.since);
     match notice.event {
         DestinationEvent::Suspended | DestinationEvent::SuspendedByHand => (
             format!("Forward of {user} to {to} is suspended"),
@@ -154,13 +154,13 @@ fn to_admin(run: &Run, notice: &PendingNotice) -> (String, String) {
 /// Since when it fails, and what was said last.
 fn failures(notice: &PendingNotice) -> String {
     let since = match notice.failing_since {
-        Some(since) => format!("It fails since {}.", headers::moment(since)),
+        Some(since) => format!("It fails since {}.", headers::moment_text(since)),
         None => String::new(),
     };
     match &notice.last {
         Some(last) => format!(
             "{since} The last failure, of {}, said:\n\n    {}\n",
-            headers::moment(last.at),
+            headers::moment_text(last.at),
             failure_text(last)
         ),
         None => format!("{since}\n"),
@@ -176,11 +176,11 @@ pub fn failure_text(failure: &Failure) -> String {
         (said, _) => said,
     };
     let by = match (&failure.host, failure.source) {
-        (Some(host), _) => format!(" ({})", headers::word(host)),
+        (Some(host), _) => format!(" ({})", headers::escape_word(host)),
         (None, FailureSource::Sendmail) => " (sendmail on this host)".to_owned(),
         (None, FailureSource::Report(_)) => String::new(),
     };
-    format!("{}{by}", headers::quoted(words))
+    format!("{}{by}", headers::quote_text(words))
 }
 
 fn probes(run: &Run, notice: &PendingNotice) -> String {
@@ -188,7 +188,7 @@ fn probes(run: &Run, notice: &PendingNotice) -> String {
         Some(from) => format!(
             "Now and then one message is sent there all the same, as a probe, the first after {}; a copy of it is kept. When {} pass \
              without a report that it failed, mail is forwarded there again, and you are told.\n",
-            headers::moment(from),
+            headers::moment_text(from),
             trial(run, notice),
         ),
         None => String::new(),
@@ -208,7 +208,7 @@ fn reopened(run: &Run, notice: &PendingNotice) -> String {
     match (notice.event, notice.probe) {
         (DestinationEvent::Reopened, Some(probe)) => format!(
             "A message was sent there on {}, and nobody reported within {} that it failed.",
-            headers::moment(probe),
+            headers::moment_text(probe),
             trial(run, notice),
         ),
         (
@@ -222,7 +222,7 @@ fn reopened(run: &Run, notice: &PendingNotice) -> String {
 }
 
 fn kept_text(run: &Run, notice: &PendingNotice, mailbox: &str) -> String {
-    let since = headers::moment(notice.since);
+    let since = headers::moment_text(notice.since);
     let command = headers::send_kept_command(&run.account.name, &notice.destination);
     match notice.kept {
         0 => format!("No message came in while it was suspended, since {since}."),

@@ -66,7 +66,7 @@ impl<'a> Maker<'a> {
     fn token(&self, destination: &str) -> Option<String> {
         let delimiter = &self.run.config.recipient_delimiter;
         let user = &self.run.account.name;
-        let sender = verp::sender(
+        let sender = verp::verp_sender(
             &self.key,
             user,
             &self.own,
@@ -83,7 +83,12 @@ impl<'a> Maker<'a> {
 /// no address to a program in `.forward`: there, and for whoever it went through, it stands in `To`, where every report has the
 /// envelope sender that it goes to. The key is read only where there is something that looks like a token.
 #[must_use]
-pub fn find(run: &Run, envelope: &Envelope, message: &Message<'_>, unix_seconds: i64) -> Option<(VerpToken, String)> {
+pub fn find_token(
+    run: &Run,
+    envelope: &Envelope,
+    message: &Message<'_>,
+    unix_seconds: i64,
+) -> Option<(VerpToken, String)> {
     const FIELDS: [&str; 4] = ["Delivered-To", "X-Original-To", "Envelope-To", "To"];
     let named = message
         .fields()
@@ -103,7 +108,7 @@ pub fn find(run: &Run, envelope: &Envelope, message: &Message<'_>, unix_seconds:
     let user = &run.account.name;
     candidates
         .into_iter()
-        .find_map(|text| Some((verp::verify(&key, user, &text, unix_seconds)?, text)))
+        .find_map(|text| Some((verp::verify_token(&key, user, &text, unix_seconds)?, text)))
 }
 
 /// Tells whether a report about a forward of ours has to bring a token: they are in use, and there is a key and room for one. Where
@@ -116,12 +121,12 @@ pub fn are_required(run: &Run, envelope: &Envelope) -> bool {
     let delimiter = &run.config.recipient_delimiter;
     let user = &run.account.name;
     let made = envelope.own.primary().zip(key(run));
-    made.is_some_and(|(own, key)| verp::sender(&key, user, &own, delimiter, "b@b.test", "0", 0).is_some())
+    made.is_some_and(|(own, key)| verp::verp_sender(&key, user, &own, delimiter, "b@b.test", "0", 0).is_some())
 }
 
 /// The key, if one was made.
 fn key(run: &Run) -> Option<Key> {
-    match key_file::read(&key_path(&run.state_dir()?)) {
+    match key_file::read_key(&key_path(&run.state_dir()?)) {
         Ok(bytes) => bytes.map(Key::new),
         Err(e) => {
             tracing::warn!(user = run.account.name, cause = %e, "tokens cannot be examined");

@@ -34,7 +34,7 @@ pub enum DecodeEnd {
 ///
 /// # Errors
 /// When reading or writing fails; then a part may have been written.
-pub fn extract<R: Read, W: Write>(
+pub fn extract_message<R: Read, W: Write>(
     mut from: R,
     until: Option<&[u8]>,
     coding: Coding,
@@ -247,7 +247,7 @@ impl LineEndWriter {
 
 #[cfg(test)]
 mod tests {
-    use super::{Coding, DecodeEnd, STEP_BYTES, extract};
+    use super::{Coding, DecodeEnd, STEP_BYTES, extract_message};
     use std::io::Read;
 
     /// Hands out as many bytes at a time as is said.
@@ -266,7 +266,7 @@ mod tests {
         let steps = [1, 3, 7, STEP_BYTES - 3, STEP_BYTES];
         for step in steps.into_iter().filter(|step| step * 100 > input.len()) {
             let mut out = Vec::new();
-            let end = extract(Slow(input, step), until.map(str::as_bytes), coding, &mut out);
+            let end = extract_message(Slow(input, step), until.map(str::as_bytes), coding, &mut out);
             assert_eq!(
                 (String::from_utf8_lossy(&out), end.ok()),
                 (String::from_utf8_lossy(want), Some(ended)),

@@ -53,7 +53,7 @@ pub enum Rescue {
 ///
 /// # Errors
 /// When the message is nowhere safe, and trying again can help; then the report has to come again.
-pub fn rescue(run: &Run, delivery: &Delivery<'_>, blames: &[ForwardFailure]) -> Result<Rescue, Error> {
+pub fn rescue_message(run: &Run, delivery: &Delivery<'_>, blames: &[ForwardFailure]) -> Result<Rescue, Error> {
     let Some(report) = delivery.judgement.verdict.bounce() else {
         return Ok(Rescue::Nothing);
     };
@@ -87,10 +87,10 @@ pub fn rescue(run: &Run, delivery: &Delivery<'_>, blames: &[ForwardFailure]) -> 
     .map_err(|e| Error::io("take a message out of", Path::new("a report"), &e))?;
     let original = delivery_of(run, delivery, &buffer);
     if returned_message::lacks_body(&original.message) {
-        return Ok(lost(returned_message::lost(&original.message)));
+        return Ok(lost(returned_message::read_lost_message(&original.message)));
     }
     // What a guard diverts was no mail of the user's before either.
-    if policy::choose(&original.judgement, Job::Deliver, &run.config.guard) != Action::Append {
+    if policy::choose_action(&original.judgement, Job::Deliver, &run.config.guard) != Action::Append {
         return Ok(Rescue::Nothing);
     }
     let name = original.name();
@@ -112,7 +112,7 @@ pub fn rescue(run: &Run, delivery: &Delivery<'_>, blames: &[ForwardFailure]) -> 
         headers::rescued_field(blames.first(), host, notes, original.message.line_end())
             + &headers::separator_field(&original.message)
     };
-    let outcome = match store::place(run, &original, &field(&notes), Over::Overflow) {
+    let outcome = match store::place_message(run, &original, &field(&notes), Over::Overflow) {
         Ok(Put::Done(receipt)) => {
             receipt.keep(run);
             Outcome::Appended {
@@ -122,12 +122,12 @@ pub fn rescue(run: &Run, delivery: &Delivery<'_>, blames: &[ForwardFailure]) -> 
         }
         Ok(Put::Full(_)) => {
             notes.push("mailbox=full".to_owned());
-            overflow::put(run, &original, &field(&notes))?
+            overflow::put_in_overflow(run, &original, &field(&notes))?
         }
         Err(e) if e.outlook() == Retry::NeedsMending => {
-            notes.push(format!("mailbox={}", headers::quoted(&e.to_string())));
+            notes.push(format!("mailbox={}", headers::quote_text(&e.to_string())));
             tracing::warn!(user = run.account.name, cause = %e, "a message that came back goes to the overflow mbox");
-            overflow::put(run, &original, &field(&notes))?
+            overflow::put_in_overflow(run, &original, &field(&notes))?
         }
         Err(e) => return Err(e),
     };
@@ -171,11 +171,11 @@ fn delivery_of<'a>(run: &Run, report: &Delivery<'_>, buffer: &'a MessageBuffer) 
     let message = Message::new(buffer.head());
     let own = report.envelope.own.clone();
     let envelope = Envelope {
-        sender: returned_message::sender(&message, &own),
+        sender: returned_message::read_sender(&message, &own),
         recipient: report.envelope.recipient.clone(),
         own,
     };
-    let judgement = crate::deliver::judge::judge(&message, &envelope, &run.config);
+    let judgement = crate::deliver::judge::judge_message(&message, &envelope, &run.config);
     Delivery {
         buffer,
         message,

@@ -38,7 +38,7 @@ pub fn take_out(
     let mut ended = DecodeEnd::WithReport;
     let packed = report.reader(start + place.start);
     let whole = MessageBuffer::collect(|to| {
-        ended = decode::extract(packed, place.until.as_deref(), coding, to)?;
+        ended = decode::extract_message(packed, place.until.as_deref(), coding, to)?;
         Ok(())
     })?;
     let message = Message::new(whole.head());

@@ -90,7 +90,7 @@ pub fn submission_of(run: &Run, delivery: &Delivery<'_>, added: &str) -> Option<
     }
     let recipient = delivery.envelope.recipient.as_deref().unwrap_or_default();
     let context = [recipient.as_bytes(), run.account.name.as_bytes(), added.as_bytes()];
-    submission::identity(&delivery.message, own_hosts(), delivery.content_bytes(), &context)
+    submission::identify_submission(&delivery.message, own_hosts(), delivery.content_bytes(), &context)
         .map(|identity| key_of(&identity))
 }
 

@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use std::path::Path;
 
 use crate::config::value::Limit;
-use crate::deliver::access::{open_locked, quoting, refuse_full_disk, separator_sender};
+use crate::deliver::access::{line_quoting, open_locked, refuse_full_disk, separator_sender};
 use crate::deliver::context::{Delivery, Run, when_settled};
 use crate::deliver::notify;
 use crate::deliver::store::entry::{Entry, Put, Terms, submission_of};
@@ -25,7 +25,7 @@ use crate::sys::message_buffer;
 ///
 /// # Errors
 /// When the mailbox cannot be locked or written; then it is as it was.
-pub fn put<R: Read + Clone>(
+pub fn put_entry<R: Read + Clone>(
     run: &Run,
     path: &Path,
     entry: Entry<'_, R>,
@@ -39,10 +39,10 @@ pub fn put<R: Read + Clone>(
         date,
         added: entry.added.as_bytes(),
         content: entry.content,
-        quoting: quoting(&run.config),
+        quoting: line_quoting(&run.config),
         submission: entry.submission,
     };
-    let mut locked = match open(run, path, Owner::Exactly(run.account.uid), &letter)? {
+    let mut locked = match open_mbox(run, path, Owner::Exactly(run.account.uid), &letter)? {
         Opened::Ready(locked) => locked,
         Opened::There(appended) => return Ok(Put::Done(appended)),
     };
@@ -62,7 +62,7 @@ pub fn put<R: Read + Clone>(
         if terms.limit.messages.is_some()
             && let Some(dir) = run.state_dir()
         {
-            count::remember(locked.file(), path, &dir, usage.messages + 1);
+            count::remember_count(locked.file(), path, &dir, usage.messages + 1);
         }
         if let Ok(bytes) = locked.length()
             && let Some(text) = (terms.notice)(bytes)
@@ -76,12 +76,12 @@ pub fn put<R: Read + Clone>(
 
 /// Appends a notice about the mailbox itself. One that cannot be written is left out: the message is safe, and that is what counts.
 fn append_notice(run: &Run, locked: &mut OpenMailbox, text: &str, date: time::OffsetDateTime, limit: Limit) {
-    if append::append(locked, notify::letter(text, date)).is_ok()
+    if append::append(locked, notify::own_entry(text, date)).is_ok()
         && limit.messages.is_some()
         && let Some(dir) = run.state_dir()
-        && let Ok(messages) = count::count(locked.file(), locked.path(), Some(&dir), &run.deadline)
+        && let Ok(messages) = count::count_messages(locked.file(), locked.path(), Some(&dir), &run.deadline)
     {
-        count::remember(locked.file(), locked.path(), &dir, messages);
+        count::remember_count(locked.file(), locked.path(), &dir, messages);
     }
 }
 
@@ -99,9 +99,14 @@ pub enum Opened {
 ///
 /// # Errors
 /// When the mailbox cannot be locked, or cannot be put in order.
-pub fn open<R: Read + Clone>(run: &Run, path: &Path, owner: Owner, entry: &MboxEntry<'_, R>) -> Result<Opened, Error> {
+pub fn open_mbox<R: Read + Clone>(
+    run: &Run,
+    path: &Path,
+    owner: Owner,
+    entry: &MboxEntry<'_, R>,
+) -> Result<Opened, Error> {
     let mut mailbox = open_locked(run, path, owner)?;
-    match recover::find(&mut mailbox, entry)? {
+    match recover::find_earlier(&mut mailbox, entry)? {
         None => Ok(Opened::Ready(mailbox)),
         Some(appended) => {
             tracing::warn!(
@@ -131,7 +136,7 @@ pub fn take_back(run: &Run, path: &Path, appended: Appended) -> Result<(), Error
 fn measure(run: &Run, locked: &OpenMailbox, limit: Limit) -> Result<Usage, Error> {
     let messages = match limit.messages {
         None => 0,
-        Some(_) => count::count(locked.file(), locked.path(), run.state_dir().as_deref(), &run.deadline)?,
+        Some(_) => count::count_messages(locked.file(), locked.path(), run.state_dir().as_deref(), &run.deadline)?,
     };
     Ok(Usage {
         bytes: locked.length()?,
@@ -143,13 +148,13 @@ fn measure(run: &Run, locked: &OpenMailbox, limit: Limit) -> Result<Usage, Error
 ///
 /// # Errors
 /// When it cannot be opened or read.
-pub fn usage(run: &Run, path: &Path, limit: Limit) -> Result<Usage, Error> {
+pub fn measure_usage(run: &Run, path: &Path, limit: Limit) -> Result<Usage, Error> {
     let Some(file) = open_existing(path, Owner::Exactly(run.account.uid))? else {
         return Ok(Usage::default());
     };
     let messages = match limit.messages {
         None => 0,
-        Some(_) => count::count(&file, path, run.state_dir().as_deref(), &run.deadline)?,
+        Some(_) => count::count_messages(&file, path, run.state_dir().as_deref(), &run.deadline)?,
     };
     let stat = file.metadata().map_err(|e: io::Error| Error::io("examine", path, &e))?;
     Ok(Usage {
@@ -160,7 +165,7 @@ pub fn usage(run: &Run, path: &Path, limit: Limit) -> Result<Usage, Error> {
 
 /// The message in the form that an mbox takes.
 #[must_use]
-pub fn letter<'a>(
+pub fn mailbox_entry<'a>(
     run: &Run,
     delivery: &'a Delivery<'_>,
     sender: &'a str,
@@ -171,7 +176,7 @@ pub fn letter<'a>(
         date: delivery.date,
         added: added.as_bytes(),
         content: delivery.buffer.reader(delivery.content_start()),
-        quoting: quoting(&run.config),
+        quoting: line_quoting(&run.config),
         submission: submission_of(run, delivery, added),
     }
 }
@@ -206,8 +211,8 @@ pub fn append_within(
     limit_bytes: Option<u64>,
 ) -> Result<Room, Error> {
     let sender = separator_sender(&delivery.envelope.sender, &run.account);
-    let letter = letter(run, delivery, &sender, added);
-    let appended = match open(run, path, Owner::Trusted(run.account.uid), &letter)? {
+    let letter = mailbox_entry(run, delivery, &sender, added);
+    let appended = match open_mbox(run, path, Owner::Trusted(run.account.uid), &letter)? {
         Opened::There(appended) => appended,
         Opened::Ready(mut locked) => {
             let incoming_bytes = delivery.content_bytes() + added.len() as u64 + format::frame_bytes(&sender);

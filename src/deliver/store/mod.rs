@@ -70,7 +70,7 @@ impl MailStore {
         terms: Option<Terms<'_>>,
     ) -> Result<Put<Receipt>, Error> {
         match self {
-            Self::Mbox(path) => mbox::put(run, path, entry, terms).map(|put| put.map(Receipt::Mbox)),
+            Self::Mbox(path) => mbox::put_entry(run, path, entry, terms).map(|put| put.map(Receipt::Mbox)),
             Self::Maildir(_) | Self::Lmtp(_) => Err(self.unsupported("append to")),
         }
     }
@@ -92,7 +92,7 @@ impl MailStore {
     /// When it cannot be read, or says nothing (`Traits::has_usage`).
     pub fn usage(&self, run: &Run, limit: Limit) -> Result<Usage, Error> {
         match self {
-            Self::Mbox(path) => mbox::usage(run, path, limit),
+            Self::Mbox(path) => mbox::measure_usage(run, path, limit),
             Self::Maildir(_) | Self::Lmtp(_) => Err(self.unsupported("measure")),
         }
     }
@@ -126,7 +126,7 @@ impl Receipt {
 ///
 /// # Errors
 /// When it cannot be put there now.
-pub fn place(run: &Run, delivery: &Delivery<'_>, added: &str, over: Over) -> Result<Put<Receipt>, Error> {
+pub fn place_message(run: &Run, delivery: &Delivery<'_>, added: &str, over: Over) -> Result<Put<Receipt>, Error> {
     let store = &run.store;
     let limit = store.limit(run);
     let terms = Terms {

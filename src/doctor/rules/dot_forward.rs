@@ -27,7 +27,7 @@ pub fn targets(text: &str) -> Vec<PlacedTarget> {
 
 /// Judges the `.forward` at `path`, or a file that one includes.
 #[must_use]
-pub fn judge(path: &str, text: &str, site: &Site<'_>) -> Vec<Finding> {
+pub fn judge_forward_file(path: &str, text: &str, site: &Site<'_>) -> Vec<Finding> {
     let placed = targets(text);
     let is_guard = |placed: &&PlacedTarget| hook_of(placed).is_some();
     let around = Around {
@@ -163,7 +163,7 @@ fn unguarded(
 
 #[cfg(test)]
 mod tests {
-    use super::{Site, judge};
+    use super::{Site, judge_forward_file};
     use crate::doctor::rules::Level;
 
     #[test]
@@ -221,7 +221,7 @@ mod tests {
                 is_here: &|address| !address.contains('@'),
                 reads_filters: None,
             };
-            let found = judge("f", &text, &site);
+            let found = judge_forward_file("f", &text, &site);
             let found: Vec<_> = found
                 .iter()
                 .map(|found| (found.level, found.finding.as_str()))
@@ -248,13 +248,13 @@ mod tests {
                 is_here: &|_| false,
                 reads_filters,
             };
-            let found = judge("f", text, &site(Some(true)));
+            let found = judge_forward_file("f", text, &site(Some(true)));
             let remedies: Vec<_> = found.iter().filter_map(|found| found.remedy.as_deref()).collect();
             assert!(
                 remedies.len() == 1 && remedies.iter().all(|remedy| remedy.starts_with(want)),
                 "{text}: {found:?}"
             );
-            let told = judge("f", text, &site(Some(false))).len();
+            let told = judge_forward_file("f", text, &site(Some(false))).len();
             assert_eq!(told, if text.starts_with('#') { 2 } else { 1 }, "{text}");
         }
     }

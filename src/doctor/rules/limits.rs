@@ -17,7 +17,7 @@ pub struct Needs {
 
 /// Judges Postfix's settings.
 #[must_use]
-pub fn postfix(settings: &Settings, needs: Needs) -> Vec<Finding> {
+pub fn check_postfix(settings: &Settings, needs: Needs) -> Vec<Finding> {
     let mut found = Vec::new();
     found.extend(file_size(settings, needs));
     found.extend(message_size(settings, needs));
@@ -80,7 +80,7 @@ fn message_size(settings: &Settings, needs: Needs) -> Option<Finding> {
 
 fn time(settings: &Settings, needs: Needs) -> Option<Finding> {
     let name = "Postfix's command_time_limit";
-    let seconds = settings.seconds("command_time_limit")?;
+    let seconds = settings.parse_seconds("command_time_limit")?;
     let own = needs.run_seconds;
     Some(if seconds > own {
         Finding::ok(
@@ -100,7 +100,7 @@ fn time(settings: &Settings, needs: Needs) -> Option<Finding> {
 
 /// Whether reports come home that are sent to an address with a token.
 #[must_use]
-pub fn delimiter(settings: &Settings, ours: &str) -> Option<Finding> {
+pub fn check_delimiter(settings: &Settings, ours: &str) -> Option<Finding> {
     let theirs = settings.get("recipient_delimiter")?;
     let first = ours.chars().next()?;
     (!theirs.contains(first)).then(|| {
@@ -115,7 +115,7 @@ pub fn delimiter(settings: &Settings, ours: &str) -> Option<Finding> {
 
 /// Judges Exim's pipe transports.
 #[must_use]
-pub fn exim(transports: &[(String, Settings)], needs: Needs) -> Vec<Finding> {
+pub fn check_exim(transports: &[(String, Settings)], needs: Needs) -> Vec<Finding> {
     let pipes = transports.iter().filter(|(name, settings)| {
         // Of the others it is not known whether they ever run spoolguard.
         let command = settings.get("command").unwrap_or_default();
@@ -139,7 +139,7 @@ fn exim_pipe(name: &str, settings: &Settings, needs: Needs) -> Vec<Finding> {
         ));
     };
     if let Some(seconds) = settings
-        .seconds("timeout")
+        .parse_seconds("timeout")
         .filter(|seconds| (1..=own).contains(seconds))
     {
         wrong(
@@ -201,7 +201,7 @@ pub fn own_file_size(soft_bytes: Option<u64>, needs: Needs) -> Finding {
 
 #[cfg(test)]
 mod tests {
-    use super::{Needs, delimiter, exim, own_file_size, postfix};
+    use super::{Needs, check_delimiter, check_exim, check_postfix, own_file_size};
     use crate::doctor::rules::settings::{Settings, blocks};
     use crate::doctor::rules::{Finding, Level};
 
@@ -255,7 +255,7 @@ mod tests {
             ),
             ("command_time_limit = 5m", needs, None),
         ] {
-            let found = postfix(&Settings::parse(&format!("{good}{change}\n")), needs);
+            let found = check_postfix(&Settings::parse(&format!("{good}{change}\n")), needs);
             assert_eq!(worst(&found).filter(|(level, _)| *level != Level::Ok), want, "{change}");
         }
     }
@@ -263,7 +263,7 @@ mod tests {
     #[test]
     fn tokens_need_their_setting() {
         let settings = |text: &str| Settings::parse(text);
-        let token = |text: &str| delimiter(&settings(text), "+").map(|finding| finding.level);
+        let token = |text: &str| check_delimiter(&settings(text), "+").map(|finding| finding.level);
         assert_eq!(token("recipient_delimiter ="), Some(Level::Error));
         assert_eq!(token("recipient_delimiter = -+"), None);
         assert_eq!(token(""), None);
@@ -279,11 +279,11 @@ mod tests {
             ("73:75", "*", Level::Ok),
             ("freeze_signal", "no_freeze_signal", Level::Warning),
         ] {
-            let found = exim(&blocks(&text.replacen(from, to, 1), " transport:"), NEEDS);
+            let found = check_exim(&blocks(&text.replacen(from, to, 1), " transport:"), NEEDS);
             assert_eq!(worst(&found).map(|(level, _)| level), Some(want), "{from} {to}");
         }
         assert_eq!(
-            exim(
+            check_exim(
                 &blocks("\nother transport:\ndriver = pipe\ntimeout = 1s\n", " transport:"),
                 NEEDS
             ),

@@ -14,7 +14,7 @@ const LONG_SECONDS: u64 = 60;
 
 /// Judges OpenSMTPD's configuration: on Linux its delivery to an mbox takes no lock that anybody else sees (smtpd.conf(5)).
 #[must_use]
-pub fn opensmtpd(configuration: &str) -> Option<Finding> {
+pub fn check_opensmtpd(configuration: &str) -> Option<Finding> {
     let is_mbox = |line: &str| {
         let mut words = line.split('#').next().unwrap_or_default().split_ascii_whitespace();
         words.next() == Some("action") && words.any(|word| word == "mbox")
@@ -31,7 +31,7 @@ pub fn opensmtpd(configuration: &str) -> Option<Finding> {
 
 /// Judges what the others take beside what spoolguard takes in effect, which is less where users can make no dotlock.
 #[must_use]
-pub fn judge(ours: &[Lock], habits: &[LockConvention]) -> Vec<Finding> {
+pub fn judge_conventions(ours: &[Lock], habits: &[LockConvention]) -> Vec<Finding> {
     let mut findings: Vec<_> = habits.iter().map(|habit| shared(ours, habit)).collect();
     findings.extend(habits.iter().filter_map(|habit| clash(habit, habits)));
     findings
@@ -110,15 +110,17 @@ fn clash(habit: &LockConvention, habits: &[LockConvention]) -> Option<Finding> {
 
 #[cfg(test)]
 mod tests {
-    use super::{judge, opensmtpd};
+    use super::{check_opensmtpd, judge_conventions};
     use crate::doctor::rules::lock_conventions::samples::{MUTT, PROCMAIL, debians_dovecot};
-    use crate::doctor::rules::lock_conventions::{Lock, LockConvention, maildrop, mutt, postfix, procmail};
+    use crate::doctor::rules::lock_conventions::{
+        Lock, LockConvention, maildrop_convention, mutt_convention, postfix_convention, procmail_convention,
+    };
     use crate::doctor::rules::settings::Settings;
     use crate::doctor::rules::{Check, Level};
 
     #[test]
     fn a_mail_system_without_locks_is_told_where_it_writes_to_mboxes() {
-        let level = |text| opensmtpd(text).map(|finding| finding.level);
+        let level = |text| check_opensmtpd(text).map(|finding| finding.level);
         assert_eq!(
             level("listen on lo\naction \"local\" mbox alias <aliases>\n"),
             Some(Level::Error)
@@ -132,16 +134,21 @@ mod tests {
     #[test]
     fn who_shares_no_lock_and_who_can_stop_whom_is_said() {
         let all = |dovecot: &str| -> Vec<LockConvention> {
-            let postfix = postfix(&Settings::parse("mailbox_delivery_lock = fcntl, dotlock\n"));
-            [debians_dovecot(dovecot, ""), procmail(PROCMAIL), mutt(MUTT), postfix]
-                .into_iter()
-                .flatten()
-                .chain([maildrop()])
-                .collect()
+            let postfix = postfix_convention(&Settings::parse("mailbox_delivery_lock = fcntl, dotlock\n"));
+            [
+                debians_dovecot(dovecot, ""),
+                procmail_convention(PROCMAIL),
+                mutt_convention(MUTT),
+                postfix,
+            ]
+            .into_iter()
+            .flatten()
+            .chain([maildrop_convention()])
+            .collect()
         };
         let both = [Lock::Dotlock, Lock::Fcntl];
         let found = |ours: &[Lock], habits: &[LockConvention]| -> Vec<(Check, Level, String)> {
-            judge(ours, habits)
+            judge_conventions(ours, habits)
                 .into_iter()
                 .filter(|finding| finding.level != Level::Ok)
                 .map(|finding| {
@@ -163,7 +170,10 @@ mod tests {
         );
         assert_eq!(found(&both, &all("dotlock fcntl")), []);
         // mutt gives up soon.
-        let pair: Vec<_> = [procmail(PROCMAIL), mutt(MUTT)].into_iter().flatten().collect();
+        let pair: Vec<_> = [procmail_convention(PROCMAIL), mutt_convention(MUTT)]
+            .into_iter()
+            .flatten()
+            .collect();
         assert_eq!(found(&both, &pair), []);
         let dotlock_alone = LockConvention {
             program: "x",

@@ -78,7 +78,7 @@ fn dotlock_first(mut locks: Vec<Lock>) -> Vec<Lock> {
 
 /// Postfix's local(8), whose order is the same however `mailbox_delivery_lock` is written.
 #[must_use]
-pub fn postfix(settings: &Settings) -> Option<LockConvention> {
+pub fn postfix_convention(settings: &Settings) -> Option<LockConvention> {
     let set_by = "postconf -e 'mailbox_delivery_lock = dotlock, fcntl' && postfix reload";
     of_postfix("Postfix", "mailbox_delivery_lock", set_by, settings)
 }
@@ -100,7 +100,7 @@ fn of_postfix(
 ) -> Option<LockConvention> {
     settings.get(setting)?;
     let tries = settings.number("deliver_lock_attempts").unwrap_or(20);
-    let pause_seconds = settings.seconds("deliver_lock_delay").unwrap_or(1);
+    let pause_seconds = settings.parse_seconds("deliver_lock_delay").unwrap_or(1);
     Some(LockConvention {
         program,
         writing: dotlock_first(locks(settings.words(setting))),
@@ -113,7 +113,7 @@ fn of_postfix(
 
 /// Dovecot, which takes them as they are written; nothing where its mail is in no mbox.
 #[must_use]
-pub fn dovecot(settings: &Settings) -> Option<LockConvention> {
+pub fn dovecot_convention(settings: &Settings) -> Option<LockConvention> {
     settings.get("mbox_write_locks")?;
     let place = settings.get("mail_location").unwrap_or_default();
     // 2.4 says it with a setting of its own.
@@ -126,7 +126,7 @@ pub fn dovecot(settings: &Settings) -> Option<LockConvention> {
         program: "Dovecot",
         writing: locks(settings.words("mbox_write_locks")),
         reading: Some(locks(settings.words("mbox_read_locks"))),
-        waits_seconds: Some(settings.seconds("mbox_lock_timeout").unwrap_or(300)),
+        waits_seconds: Some(settings.parse_seconds("mbox_lock_timeout").unwrap_or(300)),
         set_by: "say mbox_write_locks = dotlock fcntl in Dovecot's configuration, then: doveadm reload",
         known_from: "",
     })
@@ -134,7 +134,7 @@ pub fn dovecot(settings: &Settings) -> Option<LockConvention> {
 
 /// procmail, from what `procmail -v` says. It waits for the kernel's lock for ever.
 #[must_use]
-pub fn procmail(said: &str) -> Option<LockConvention> {
+pub fn procmail_convention(said: &str) -> Option<LockConvention> {
     let line = said.lines().find_map(|line| line.strip_prefix("Locking strategies:"))?;
     Some(LockConvention {
         program: "procmail",
@@ -148,7 +148,7 @@ pub fn procmail(said: &str) -> Option<LockConvention> {
 
 /// mutt and neomutt, from what `-v` says. They hold the kernel's lock while they try the dotlock, for five seconds.
 #[must_use]
-pub fn mutt(said: &str) -> Option<LockConvention> {
+pub fn mutt_convention(said: &str) -> Option<LockConvention> {
     let has = |name: &str| {
         let mut words = said.split_ascii_whitespace();
         words.any(|word| {
@@ -170,7 +170,7 @@ pub fn mutt(said: &str) -> Option<LockConvention> {
 
 /// maildrop, which does not say; this is how Debian builds it.
 #[must_use]
-pub fn maildrop() -> LockConvention {
+pub fn maildrop_convention() -> LockConvention {
     LockConvention {
         program: "maildrop",
         writing: vec![Lock::Dotlock, Lock::Fcntl],
@@ -183,7 +183,7 @@ pub fn maildrop() -> LockConvention {
 
 /// Exim, from what `exim -bP transports` says of those that append to a mailbox.
 #[must_use]
-pub fn exim(transports: &[(String, Settings)]) -> Option<LockConvention> {
+pub fn exim_convention(transports: &[(String, Settings)]) -> Option<LockConvention> {
     let (_, settings) = transports.iter().find(|(_, settings)| {
         let is = |name: &str| settings.get(name) == Some("yes");
         settings.get("driver") == Some("appendfile") && !is("maildir_format") && !is("mailstore_format")
@@ -217,7 +217,7 @@ pub fn exim(transports: &[(String, Settings)]) -> Option<LockConvention> {
 pub(crate) mod samples {
     //! What programs print.
 
-    use super::{LockConvention, dovecot};
+    use super::{LockConvention, dovecot_convention};
     use crate::doctor::rules::settings::Settings;
 
     pub(crate) const PROCMAIL: &str = "procmail v3.23pre 2001/09/13\n\nLocking strategies:\tdotlocking, fcntl()\nDefault rcfile:\t\t$HOME/.procmailrc\n";
@@ -232,33 +232,33 @@ pub(crate) mod samples {
             "mbox_read_locks = fcntl\nmbox_write_locks = {write}\nmbox_lock_timeout = 5 mins\n\
              mail_location = mbox:~/mail:INBOX=/var/mail/%u\n{more}"
         );
-        dovecot(&Settings::parse(&text))
+        dovecot_convention(&Settings::parse(&text))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::samples::{EXIM, MUTT, NEOMUTT, PROCMAIL, debians_dovecot};
-    use super::{Lock, exim, mutt, postfix, postfix_virtual, procmail};
+    use super::{Lock, exim_convention, mutt_convention, postfix_convention, postfix_virtual, procmail_convention};
     use crate::doctor::rules::settings::{Settings, blocks};
 
     #[test]
     fn each_program_says_in_its_own_way_what_it_takes() {
         use Lock::{Dotlock, Fcntl, Flock};
-        let postfix = postfix(&Settings::parse("mailbox_delivery_lock = fcntl, dotlock\n"));
-        let exim = |text: &str| exim(&blocks(text, " transport:")).map(|habit| habit.writing);
+        let postfix = postfix_convention(&Settings::parse("mailbox_delivery_lock = fcntl, dotlock\n"));
+        let exim = |text: &str| exim_convention(&blocks(text, " transport:")).map(|habit| habit.writing);
         for (habit, want) in [
             (postfix, Some(vec![Dotlock, Fcntl])),
-            (super::postfix(&Settings::default()), None),
-            (procmail(PROCMAIL), Some(vec![Dotlock, Fcntl])),
+            (super::postfix_convention(&Settings::default()), None),
+            (procmail_convention(PROCMAIL), Some(vec![Dotlock, Fcntl])),
             (
-                procmail("Locking strategies:\tdotlocking, fcntl(), lockf(), flock()\n"),
+                procmail_convention("Locking strategies:\tdotlocking, fcntl(), lockf(), flock()\n"),
                 Some(vec![Dotlock, Flock, Fcntl]),
             ),
-            (procmail("something else"), None),
-            (mutt(MUTT), Some(vec![Fcntl, Dotlock])),
-            (mutt(NEOMUTT), Some(vec![Fcntl])),
-            (mutt(""), None),
+            (procmail_convention("something else"), None),
+            (mutt_convention(MUTT), Some(vec![Fcntl, Dotlock])),
+            (mutt_convention(NEOMUTT), Some(vec![Fcntl])),
+            (mutt_convention(""), None),
             (debians_dovecot("fcntl dotlock", ""), Some(vec![Fcntl, Dotlock])),
             (debians_dovecot("dotlock_try lockf", ""), Some(vec![Dotlock, Fcntl])),
             (debians_dovecot("fcntl", "mail_location = maildir:~/Maildir\n"), None),

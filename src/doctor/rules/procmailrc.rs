@@ -48,7 +48,7 @@ enum RecipeAction {
 
 /// The runs of spoolguard in it, with their lines.
 #[must_use]
-pub fn hooks(text: &str) -> Vec<(usize, Hook)> {
+pub fn find_hooks(text: &str) -> Vec<(usize, Hook)> {
     let mut found = Vec::new();
     for PlacedStatement { line, statement } in statements(text) {
         if let Statement::Recipe(recipe) = statement {
@@ -67,7 +67,7 @@ pub fn hooks(text: &str) -> Vec<(usize, Hook)> {
 
 /// Where it sends mail without spoolguard, with the lines.
 #[must_use]
-pub fn forwards(text: &str) -> Vec<(usize, String)> {
+pub fn find_forwards(text: &str) -> Vec<(usize, String)> {
     let sent = |placed: PlacedStatement| match placed.statement {
         Statement::Recipe(recipe) => Some((placed.line, plain_forward(&recipe.action)?)),
         Statement::Assignment(..) | Statement::End => None,
@@ -93,9 +93,9 @@ fn plain_forward(action: &RecipeAction) -> Option<String> {
 
 /// Judges the procmailrc at `path`; `is_here` tells whether all mail for an address stays on this host.
 #[must_use]
-pub fn judge(path: &str, text: &str, is_here: &dyn Fn(&str) -> bool) -> Vec<Finding> {
+pub fn judge_recipes(path: &str, text: &str, is_here: &dyn Fn(&str) -> bool) -> Vec<Finding> {
     let all = statements(text);
-    let has_guard = !hooks(text).is_empty();
+    let has_guard = !find_hooks(text).is_empty();
     let mut found = Vec::new();
     for (at, PlacedStatement { line, statement }) in all.iter().enumerate() {
         match statement {
@@ -336,13 +336,13 @@ pub fn default_mailbox(text: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{default_mailbox, forwards, hooks, judge};
+    use super::{default_mailbox, find_forwards, find_hooks, judge_recipes};
     use crate::doctor::rules::Level;
 
     const SAFE: &str = ":0 w\n| /usr/bin/spoolguard forward b@b.test\nEXITCODE=75\nHOST=stop\n";
 
     fn found(text: &str) -> Vec<(Level, String)> {
-        let found = judge("f", text, &|to| !to.contains('@')).into_iter();
+        let found = judge_recipes("f", text, &|to| !to.contains('@')).into_iter();
         found.map(|finding| (finding.level, finding.finding)).collect()
     }
 
@@ -358,8 +358,8 @@ mod tests {
                 "{text}: {found:?}"
             );
         }
-        assert_eq!(hooks(contrib).len(), 3);
-        assert_eq!(forwards(contrib), []);
+        assert_eq!(find_hooks(contrib).len(), 3);
+        assert_eq!(find_forwards(contrib), []);
     }
 
     #[test]

@@ -48,7 +48,7 @@ impl Settings {
 
     /// A length of time, in seconds: `1000s`, `5 mins`, `1h`; a number alone counts seconds.
     #[must_use]
-    pub fn seconds(&self, name: &str) -> Option<u64> {
+    pub fn parse_seconds(&self, name: &str) -> Option<u64> {
         seconds(self.get(name)?)
     }
 }
@@ -112,7 +112,7 @@ mod tests {
         assert_eq!(settings.words("mailbox_delivery_lock"), ["fcntl", "dotlock"]);
         assert_eq!(settings.number("mailbox_size_limit"), Some(0));
         assert_eq!(settings.get("mailbox_command"), Some(""));
-        assert_eq!(settings.seconds("mbox_lock_timeout"), Some(300));
+        assert_eq!(settings.parse_seconds("mbox_lock_timeout"), Some(300));
         assert_eq!(settings.get("freeze_signal"), Some("no"));
         assert_eq!(settings.get("use_lockfile"), Some("yes"));
         assert_eq!(settings.get("local_delivery transport:"), None);

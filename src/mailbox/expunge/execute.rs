@@ -160,7 +160,7 @@ impl ExpungePlan {
     /// The field that the first message which stays has to get; none where the first message of the mailbox stays.
     fn carried(&self) -> Option<Vec<u8>> {
         let base = self.imap_base.as_ref().filter(|_| self.taken.start() == Some(0))?;
-        Some(imap_state::field(base))
+        Some(imap_state::write_base_field(base))
     }
 
     /// Tells whether what goes and stays, as far as it is looked at, can be read in no time.
@@ -184,7 +184,7 @@ fn unwritten(mailbox: &Path, e: &io::Error) -> Error {
 /// Writes a part; the first one gets the field.
 fn put(draft: &mut JournalDraft, part: &[u8], carry: &mut Option<Vec<u8>>) -> io::Result<()> {
     match carry.take() {
-        Some(field) => draft.write_all(&imap_state::insert(part, &field)),
+        Some(field) => draft.write_all(&imap_state::insert_field(part, &field)),
         None => draft.write_all(part),
     }
 }
@@ -244,7 +244,7 @@ pub fn expunge(
     }
     if let (Some(_), Some(base)) = (carry, &plan.imap_base) {
         // Nothing stays that could carry it.
-        let internal = imap_state::internal(base, &asctime(plan.date));
+        let internal = imap_state::write_internal_message(base, &asctime(plan.date));
         draft.write_all(&internal).map_err(unwritten)?;
     }
     let arrived_bytes = arrived.bytes();
@@ -252,14 +252,14 @@ pub fn expunge(
     let head = RecordHeader {
         from,
         until: stat.len(),
-        before: before(locked.file(), from, stat.len()).map_err(fail)?,
+        before: hash_before(locked.file(), from, stat.len()).map_err(fail)?,
         undo: Undo::Possible,
         times,
         archive: plan.archive.clone(),
     };
     let is_all = draft.bytes() == 0;
     let finished = match draft.commit(head) {
-        Ok(journal) => finish(locked.locked_mut(), journal, None),
+        Ok(journal) => finish_expunge(locked.locked_mut(), journal, None),
         // Nothing has to be moved, and cutting off is one step: on a full disk it makes room.
         Err(_) if is_all => cut_off(locked.file(), from)
             .map(|()| set_times(locked.file(), times))
@@ -314,7 +314,7 @@ fn set_times(file: &File, (accessed, modified): (i128, i128)) {
 }
 
 /// What stands in the mailbox between two places, in short.
-pub(super) fn before(file: &File, from: u64, until: u64) -> io::Result<Hash> {
+pub(super) fn hash_before(file: &File, from: u64, until: u64) -> io::Result<Hash> {
     let mut sha = Sha256::new();
     let mut buffer = vec![0; BEFORE_BYTES as usize];
     for (start, end) in [
@@ -337,14 +337,18 @@ fn cut_off(file: &File, from: u64) -> io::Result<()> {
 /// Cuts the mailbox off behind as much of the journal's content as is synced, and appends the rest. The mailbox's length afterwards.
 ///
 /// A sync that fails is noted in the journal, which is kept for good then: the kernel may hold pages for clean that the disk never saw.
-pub(super) fn finish(locked: &mut Locked, mut journal: Journal, deadline: Option<&Deadline>) -> Result<u64, Error> {
+pub(super) fn finish_expunge(
+    locked: &mut Locked,
+    mut journal: Journal,
+    deadline: Option<&Deadline>,
+) -> Result<u64, Error> {
     let path = locked.path().to_owned();
     let place = journal.place().to_owned();
     let done = move_content(locked, &mut journal, deadline);
     if let Err(e) = done {
-        return Err(unfinished(&path, &place, &e));
+        return Err(unfinished_error(&path, &place, &e));
     }
-    conclude(locked, journal, Foreign::None)
+    conclude_expunge(locked, journal, Foreign::None)
 }
 
 fn move_content(locked: &Locked, journal: &mut Journal, deadline: Option<&Deadline>) -> io::Result<()> {
@@ -358,7 +362,7 @@ fn move_content(locked: &Locked, journal: &mut Journal, deadline: Option<&Deadli
 }
 
 /// It was begun, and what is missing is in the journal.
-pub(super) fn unfinished(mailbox: &Path, journal: &Path, e: &io::Error) -> Error {
+pub(super) fn unfinished_error(mailbox: &Path, journal: &Path, e: &io::Error) -> Error {
     let place = journal.display();
     Error::io("finish the cut of", mailbox, e)
         .class(Category::Mailbox)
@@ -402,7 +406,7 @@ pub(super) enum Foreign {
 }
 
 /// Sets the times, and removes the journal, of which everything is synced. The mailbox's length.
-pub(super) fn conclude(locked: &mut Locked, journal: Journal, foreign: Foreign) -> Result<u64, Error> {
+pub(super) fn conclude_expunge(locked: &mut Locked, journal: Journal, foreign: Foreign) -> Result<u64, Error> {
     let times = journal.head().times;
     if foreign == Foreign::None && times.1 > 0 {
         set_times(locked.file(), times);

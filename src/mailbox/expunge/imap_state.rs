@@ -26,19 +26,19 @@ pub fn is_internal(message: &[u8]) -> bool {
 
 /// What `X-IMAPbase` of a message says.
 #[must_use]
-pub fn base(message: &[u8]) -> Option<Vec<u8>> {
+pub fn read_imap_base(message: &[u8]) -> Option<Vec<u8>> {
     fields(message).find_map(|line| value(line, "X-IMAPbase").map(<[u8]>::to_vec))
 }
 
 /// The field for a message that does not have it.
 #[must_use]
-pub fn field(base: &[u8]) -> Vec<u8> {
+pub fn write_base_field(base: &[u8]) -> Vec<u8> {
     [b"X-IMAPbase: ", base, b"\n"].concat()
 }
 
 /// Puts `field` behind the separator line that `beginning` starts with; before everything else where there is none.
 #[must_use]
-pub fn insert(beginning: &[u8], field: &[u8]) -> Vec<u8> {
+pub fn insert_field(beginning: &[u8], field: &[u8]) -> Vec<u8> {
     let line = beginning.iter().position(|b| *b == b'\n').map_or(0, |at| at + 1);
     let (line, rest) = beginning.split_at_checked(line).unwrap_or((b"", beginning));
     [line, field, rest].concat()
@@ -47,7 +47,7 @@ pub fn insert(beginning: &[u8], field: &[u8]) -> Vec<u8> {
 /// A message of the server's own, as c-client and Dovecot know it, for a mailbox in which nothing else stays. `date` is that of the
 /// separator line.
 #[must_use]
-pub fn internal(base: &[u8], asctime: &str) -> Vec<u8> {
+pub fn write_internal_message(base: &[u8], asctime: &str) -> Vec<u8> {
     let mut message = Vec::new();
     let _ = write!(
         message,
@@ -69,7 +69,7 @@ pub fn internal(base: &[u8], asctime: &str) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
-    use super::{base, field, insert, internal, is_internal};
+    use super::{insert_field, is_internal, read_imap_base, write_base_field, write_internal_message};
 
     #[test]
     fn what_the_server_keeps_is_found_in_headers_alone() {
@@ -85,16 +85,19 @@ mod tests {
             (b"From a\nX-IMAPbases: 12 7\nX-IMAPother: 1\n\n", None, false),
             (b"", None, false),
         ] {
-            assert_eq!(base(message).as_deref(), says);
+            assert_eq!(read_imap_base(message).as_deref(), says);
             assert_eq!(is_internal(message), own);
         }
-        assert!(is_internal(&internal(b"12 7", "Thu Jan  1 00:00:00 1970")));
+        assert!(is_internal(&write_internal_message(
+            b"12 7",
+            "Thu Jan  1 00:00:00 1970"
+        )));
     }
 
     #[test]
     fn it_is_put_behind_the_separator_line() {
-        let carried = insert(b"From b x\nB: 1\n\n", &field(b"12 7"));
+        let carried = insert_field(b"From b x\nB: 1\n\n", &write_base_field(b"12 7"));
         assert_eq!(carried, b"From b x\nX-IMAPbase: 12 7\nB: 1\n\n");
-        assert_eq!(base(&carried).as_deref(), Some(&b"12 7"[..]));
+        assert_eq!(read_imap_base(&carried).as_deref(), Some(&b"12 7"[..]));
     }
 }

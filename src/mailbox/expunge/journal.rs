@@ -31,7 +31,7 @@ use crate::mailbox::expunge::set_aside::{self, SetAsideReason};
 use crate::mailbox::in_place::write_again;
 use crate::mailbox::ranges::{Hash, Ranges, STEP_BYTES};
 use crate::mailbox::reader::ReadAt;
-use crate::sys::dirs::{beside, make_private_dir, parent, sync_parent};
+use crate::sys::dirs::{make_private_dir, parent, sync_parent, with_suffix};
 use crate::sys::file_stamp::is_still;
 
 /// Where the journal of a mailbox lies beside it.
@@ -69,7 +69,7 @@ impl JournalDraft {
     /// # Errors
     /// When it cannot be made, or somebody else is at it.
     pub fn begin(place: &Path, uid: u32, gid: u32) -> Result<Self, Error> {
-        let path = beside(place, ".new");
+        let path = with_suffix(place, ".new");
         let fail = |e: io::Error| Error::io("make journal", &path, &e);
         let mut options = OpenOptions::new();
         options.read(true).write(true).mode(0o600);
@@ -238,7 +238,7 @@ impl DamagedJournal {
     /// # Errors
     /// When that cannot be done.
     pub fn set_aside(self) -> Result<PathBuf, Error> {
-        set_aside::put(&self.place, &self.file, SetAsideReason::Bad)
+        set_aside::put_aside(&self.place, &self.file, SetAsideReason::Bad)
     }
 }
 
@@ -451,9 +451,9 @@ impl Journal {
     /// When it has to be kept, and cannot be set aside.
     pub fn done(self) -> Result<Option<PathBuf>, Error> {
         match self.record.sync {
-            Sync::Failed => set_aside::put(&self.place, &self.file, SetAsideReason::SyncFailed).map(Some),
+            Sync::Failed => set_aside::put_aside(&self.place, &self.file, SetAsideReason::SyncFailed).map(Some),
             Sync::Good => {
-                set_aside::remove(&self.place, &self.file);
+                set_aside::remove_journal(&self.place, &self.file);
                 Ok(None)
             }
         }

@@ -249,7 +249,7 @@ fn is_whole(file: &File, at: u64, record: &Record) -> io::Result<bool> {
     let mut content_at = 0;
     while place < record.end(at) {
         read_full(file, &mut unit, place)?;
-        let Some((belongs_at, length)) = journal_units::read(&unit) else {
+        let Some((belongs_at, length)) = journal_units::read_unit(&unit) else {
             return Ok(false);
         };
         if belongs_at != content_at {
@@ -257,7 +257,7 @@ fn is_whole(file: &File, at: u64, record: &Record) -> io::Result<bool> {
         }
         content_at += length as u64;
         place += UNIT_BYTES as u64;
-        sha.update(journal_units::payload(&unit, length));
+        sha.update(journal_units::unit_payload(&unit, length));
     }
     let hash: Hash = sha.finalize().into();
     Ok(content_at == record.bytes && hash == record.content)

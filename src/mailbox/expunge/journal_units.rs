@@ -40,7 +40,7 @@ fn unit(at: u64, payload: &[u8]) -> Vec<u8> {
 
 /// Where the content of a unit belongs, and how long it is; none where the unit is damaged, or is none.
 #[must_use]
-pub fn read(unit: &[u8]) -> Option<(u64, usize)> {
+pub fn read_unit(unit: &[u8]) -> Option<(u64, usize)> {
     let (sum, checked) = unit.strip_prefix(MAGIC)?.split_first_chunk()?;
     let (length, rest) = checked.split_first_chunk()?;
     let (at, rest) = rest.split_first_chunk()?;
@@ -53,7 +53,7 @@ pub fn read(unit: &[u8]) -> Option<(u64, usize)> {
 
 /// The content of a unit, which is so long.
 #[must_use]
-pub fn payload(unit: &[u8], length: usize) -> &[u8] {
+pub fn unit_payload(unit: &[u8], length: usize) -> &[u8] {
     unit.get(HEADER_BYTES..HEADER_BYTES + length).unwrap_or_default()
 }
 
@@ -150,7 +150,7 @@ pub fn read_content(file: &File, start: u64, buffer: &mut [u8], at: u64) -> io::
 
 #[cfg(test)]
 mod tests {
-    use super::{PAYLOAD_BYTES, UNIT_BYTES, Writer, read, read_content, stored_bytes, unit};
+    use super::{PAYLOAD_BYTES, UNIT_BYTES, Writer, read_content, read_unit, stored_bytes, unit};
     use std::io::Write;
 
     #[test]
@@ -187,16 +187,16 @@ mod tests {
     #[test]
     fn a_unit_with_one_flipped_bit_is_none() {
         let whole = unit(8, b"some content");
-        assert_eq!(read(&whole), Some((8, 12)));
+        assert_eq!(read_unit(&whole), Some((8, 12)));
         for at in 0..UNIT_BYTES {
             for bit in 0..8 {
                 let mut damaged = whole.clone();
                 if let Some(byte) = damaged.get_mut(at) {
                     *byte ^= 1 << bit;
                 }
-                assert_eq!(read(&damaged), None, "byte {at}");
+                assert_eq!(read_unit(&damaged), None, "byte {at}");
             }
-            assert_eq!(read(whole.get(..at).unwrap_or_default()), None);
+            assert_eq!(read_unit(whole.get(..at).unwrap_or_default()), None);
         }
     }
 }

@@ -17,7 +17,7 @@ use crate::sys::message_buffer::HEAD_BYTES;
 ///
 /// # Errors
 /// When either cannot be read.
-pub(super) fn lacking(locked: &Locked, journal: &Journal, at: u64) -> io::Result<Ranges> {
+pub(super) fn find_lacking(locked: &Locked, journal: &Journal, at: u64) -> io::Result<Ranges> {
     let mut there = Hashes::default();
     let file = LimitedFile::new(locked.file(), ReadLimit::until_stopped());
     each(locked, &file, at, |hash, _, _| {

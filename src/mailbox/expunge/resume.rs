@@ -11,10 +11,12 @@ use std::path::Path;
 
 use crate::error::Error;
 use crate::mailbox::append;
-use crate::mailbox::expunge::execute::{Foreign, before, conclude, finish, sync_noted, unfinished};
+use crate::mailbox::expunge::execute::{
+    Foreign, conclude_expunge, finish_expunge, hash_before, sync_noted, unfinished_error,
+};
 use crate::mailbox::expunge::journal;
 use crate::mailbox::expunge::journal::{DamagedJournal, Journal, Pending, RecordHeader, Undo};
-use crate::mailbox::expunge::lacking::lacking;
+use crate::mailbox::expunge::lacking::find_lacking;
 use crate::mailbox::in_place::{InPlace, write_again};
 use crate::mailbox::lock::Locked;
 use crate::mailbox::ranges::{Ranges, STEP_BYTES};
@@ -57,11 +59,11 @@ pub(in crate::mailbox) fn resume(
 fn go_on(locked: &mut Locked, mut journal: Journal, deadline: &Deadline) -> Result<(), Error> {
     let path = locked.path().to_owned();
     let place = journal.place().to_owned();
-    let fail = |e: io::Error| unfinished(&path, &place, &e);
+    let fail = |e: io::Error| unfinished_error(&path, &place, &e);
     let length = locked.length()?;
     let head = journal.head().clone();
     let is_as_long = !journal.is_truncated() && length >= head.until;
-    let untouched = is_as_long && before(locked.file(), head.from, head.until).map_err(fail)? == head.before;
+    let untouched = is_as_long && hash_before(locked.file(), head.from, head.until).map_err(fail)? == head.before;
     if untouched && head.undo == Undo::Possible {
         let kept = journal.done()?;
         locked.note_set_aside(kept);
@@ -77,7 +79,7 @@ fn go_on(locked: &mut Locked, mut journal: Journal, deadline: &Deadline) -> Resu
     };
     if length <= foreign_from {
         // Nobody wrote behind it: what is not known to be synced is cut off and appended anew.
-        return finish(locked, journal, Some(deadline)).map(drop);
+        return finish_expunge(locked, journal, Some(deadline)).map(drop);
     }
     if appended == journal.bytes() {
         // Nothing is missing. What others appended behind it stays where it is.
@@ -85,9 +87,9 @@ fn go_on(locked: &mut Locked, mut journal: Journal, deadline: &Deadline) -> Resu
             .and_then(|()| write_again(locked.file(), head.from, length, || locked.refresh()))
             .and_then(|()| sync_noted(locked, &mut journal))
             .map_err(fail)?;
-        return conclude(locked, journal, Foreign::Behind).map(drop);
+        return conclude_expunge(locked, journal, Foreign::Behind).map(drop);
     }
-    if lacking(locked, &journal, foreign_from).map_err(fail)?.bytes() < journal.bytes() {
+    if find_lacking(locked, &journal, foreign_from).map_err(fail)?.bytes() < journal.bytes() {
         // Ours are among it: the mailbox was rewritten, and its place is by chance one where a message begins.
         return put_behind(locked, journal, deadline);
     }
@@ -97,13 +99,13 @@ fn go_on(locked: &mut Locked, mut journal: Journal, deadline: &Deadline) -> Resu
     let file = locked.file().try_clone().map_err(fail)?;
     let now = RecordHeader {
         until: length,
-        before: before(&file, head.from, length).map_err(fail)?,
+        before: hash_before(&file, head.from, length).map_err(fail)?,
         undo: Undo::Impossible,
         times: (0, 0),
         ..head
     };
     journal.extend(now, foreign.reader(&file))?;
-    finish(locked, journal, Some(deadline)).map(drop)
+    finish_expunge(locked, journal, Some(deadline)).map(drop)
 }
 
 /// Writes the journal's content over what stands of it in the mailbox, holes and all.
@@ -161,28 +163,28 @@ fn put_behind(locked: &mut Locked, mut journal: Journal, deadline: &Deadline) ->
     let path = locked.path().to_owned();
     let place = journal.place().to_owned();
     let fail = |e: io::Error| Error::io("read", &path, &e);
-    let lacking = lacking(locked, &journal, 0).map_err(fail)?;
+    let lacking = find_lacking(locked, &journal, 0).map_err(fail)?;
     // What is there is not known to be synced, wherever it lies now.
     let length = locked.length()?;
     write_again(locked.file(), 0, length, || locked.refresh())
         .and_then(|()| sync_noted(locked, &mut journal))
-        .map_err(|e| unfinished(&path, &place, &e))?;
+        .map_err(|e| unfinished_error(&path, &place, &e))?;
     if lacking.is_empty() {
-        return conclude(locked, journal, Foreign::Behind).map(drop);
+        return conclude_expunge(locked, journal, Foreign::Behind).map(drop);
     }
-    append::close(locked)?;
+    append::end_last_message(locked)?;
     let length = locked.length()?;
     let now = RecordHeader {
         from: length,
         until: length,
-        before: before(locked.file(), length, length).map_err(fail)?,
+        before: hash_before(locked.file(), length, length).map_err(fail)?,
         undo: Undo::Impossible,
         times: (0, 0),
         ..journal.head().clone()
     };
     // With its new place written down first: killed again, the next run goes on from there.
     journal.keep(now, &lacking)?;
-    finish(locked, journal, Some(deadline)).map(drop)
+    finish_expunge(locked, journal, Some(deadline)).map(drop)
 }
 
 /// How much of the journal's content stands in the mailbox from `from` on. A zero counts as what was written there: after a power loss
@@ -240,7 +242,7 @@ fn foreign_start(file: &File, from: u64, apart: u64) -> io::Result<Option<u64>> 
 
 #[cfg(test)]
 mod tests {
-    use crate::mailbox::expunge::execute::before;
+    use crate::mailbox::expunge::execute::hash_before;
     use crate::mailbox::expunge::journal::{Journal, JournalDraft, RecordHeader, Undo, place_beside};
     use crate::mailbox::expunge::journal_units::UNIT_BYTES;
     use crate::mailbox::expunge::set_aside;
@@ -299,7 +301,7 @@ mod tests {
         let head = RecordHeader {
             from,
             until,
-            before: before(&file, from, until).unwrap_or_default(),
+            before: hash_before(&file, from, until).unwrap_or_default(),
             undo: Undo::Possible,
             times: (0, 0),
             archive: "/an/archive".to_owned(),
@@ -370,7 +372,7 @@ mod tests {
             let until = torn.len() as u64;
             let head = RecordHeader {
                 until,
-                before: before(&file, STAYS.len() as u64, until).unwrap_or_default(),
+                before: hash_before(&file, STAYS.len() as u64, until).unwrap_or_default(),
                 undo: Undo::Impossible,
                 ..journal.head().clone()
             };
@@ -475,7 +477,7 @@ mod tests {
                 .iter()
                 .all(|bad| std::fs::read(bad).unwrap_or_default() == bytes)
         );
-        assert_eq!(set_aside::find(path, None), mailbox.set_aside());
+        assert_eq!(set_aside::find_journals(path, None), mailbox.set_aside());
         assert!(!place_beside(path).exists());
         for bad in mailbox.set_aside() {
             assert!(std::fs::remove_file(bad).is_ok());
@@ -584,7 +586,7 @@ mod tests {
         let mailbox = locked(&path);
         assert_eq!(text(&path), [STAYS, MOVES].concat());
         assert!(!place_beside(&path).exists());
-        assert_eq!(mailbox.set_aside(), set_aside::find(&path, None));
+        assert_eq!(mailbox.set_aside(), set_aside::find_journals(&path, None));
         assert_eq!(mailbox.set_aside().len(), 1);
     }
 

@@ -178,7 +178,7 @@ fn runs(file: &File) -> io::Result<Vec<UnitRun<'_>>> {
         let whole = unit.get(..read).unwrap_or_default();
         if Record::read(whole).is_some() {
             record += 1;
-        } else if let Some((at, length)) = journal_units::read(whole) {
+        } else if let Some((at, length)) = journal_units::read_unit(whole) {
             match runs.last_mut() {
                 Some(run) if run.continues(record, place, at) => run.bytes += length as u64,
                 Some(_) | None => {

@@ -11,7 +11,7 @@ use nix::fcntl::OFlag;
 
 use crate::error::{Category, Error};
 use crate::mailbox::expunge::journal::{place_beside, place_in};
-use crate::sys::dirs::{beside, open_kept, sync_parent};
+use crate::sys::dirs::{open_kept, sync_parent, with_suffix};
 use crate::sys::filesystem::read_full;
 
 /// Why one is kept.
@@ -54,7 +54,7 @@ const MOST: u32 = 100;
 ///
 /// # Errors
 /// When it can neither be renamed nor be written to.
-pub fn put(place: &Path, file: &File, reason: SetAsideReason) -> Result<PathBuf, Error> {
+pub fn put_aside(place: &Path, file: &File, reason: SetAsideReason) -> Result<PathBuf, Error> {
     let fail = |e: io::Error| Error::io("set aside journal", place, &e);
     if let Ok(path) = rename(place, reason) {
         return Ok(path);
@@ -80,13 +80,13 @@ fn rename(place: &Path, reason: SetAsideReason) -> io::Result<PathBuf> {
 
 fn name(place: &Path, reason: SetAsideReason, number: u32) -> PathBuf {
     match number {
-        0 => beside(place, reason.suffix()),
-        number => beside(place, &format!("{}.{number}", reason.suffix())),
+        0 => with_suffix(place, reason.suffix()),
+        number => with_suffix(place, &format!("{}.{number}", reason.suffix())),
     }
 }
 
 /// Removes a journal of which everything is done, or says so in it.
-pub fn remove(place: &Path, file: &File) {
+pub fn remove_journal(place: &Path, file: &File) {
     if std::fs::remove_file(place).is_err() {
         let _ = file
             .write_all_at(DONE, 0)
@@ -134,7 +134,7 @@ pub fn make_way(place: &Path) -> Result<(), Error> {
 
 /// The journals of a mailbox that were set aside.
 #[must_use]
-pub fn find(mailbox: &Path, state_dir: Option<&Path>) -> Vec<PathBuf> {
+pub fn find_journals(mailbox: &Path, state_dir: Option<&Path>) -> Vec<PathBuf> {
     let places = [Some(place_beside(mailbox)), state_dir.map(|dir| place_in(dir, mailbox))];
     let mut found = Vec::new();
     for place in places.into_iter().flatten() {

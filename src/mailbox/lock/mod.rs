@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use crate::error::{Category, Error};
 use crate::mailbox::lock::dotlock::{Dotlock, DotlockAttempt, Others};
 use crate::mailbox::lock::kernel::{lock_fcntl, lock_flock};
-use crate::mailbox::open::{Absent, Owner, check, not_a_mailbox, open_or};
+use crate::mailbox::open::{Absent, Owner, check_file, not_a_mailbox, open_or};
 use crate::mailbox::setgid::SpoolDirAccess;
 use crate::sys::deadline::Deadline;
 use crate::sys::file_stamp::is_still;
@@ -185,7 +185,7 @@ fn attempt(path: &Path, plan: &LockPlan) -> Result<Attempt, Error> {
     }
     // Between open and lock the mailbox may have been replaced; then the path names another file now.
     if is_still(&file, path)? {
-        check(&file, path, plan.owner)?;
+        check_file(&file, path, plan.owner)?;
         Ok(Attempt::Locked(Locked {
             path: path.to_owned(),
             file,

@@ -81,8 +81,8 @@ impl Before {
     /// Finds the last look at the mailbox of this path, if it was remembered.
     #[must_use]
     pub fn find(path: &Path, dir: &Path) -> Option<Self> {
-        let place = cache_file::place(path, dir);
-        let found = cache_file::load(&place, LARGEST_BYTES)?;
+        let place = cache_file::cache_path(path, dir);
+        let found = cache_file::load_cached(&place, LARGEST_BYTES)?;
         Some(Self {
             memory: serde_json::from_str(&found.text).ok()?,
             noted: found.noted,
@@ -108,7 +108,7 @@ impl Before {
             && memory.modified == now.modified.to_string()
             && memory.changed == now.changed.to_string();
         if untouched {
-            cache_file::confirm(&self.place);
+            cache_file::confirm_cached(&self.place);
             return Holds::Whole(memory.survey, memory.last, memory.ids);
         }
         let grown = memory.settled <= memory.bytes && memory.bytes < now.bytes;
@@ -120,7 +120,7 @@ impl Before {
 }
 
 /// Remembers a look. What cannot be remembered is looked at again.
-pub fn remember(path: &Path, dir: &Path, file: &File, rules: &str, look: &ScanToRemember<'_>) {
+pub fn remember_scan(path: &Path, dir: &Path, file: &File, rules: &str, look: &ScanToRemember<'_>) {
     let Ok(print) = fingerprint(file, look.settled) else {
         return;
     };
@@ -140,6 +140,6 @@ pub fn remember(path: &Path, dir: &Path, file: &File, rules: &str, look: &ScanTo
         ids: look.ids.to_vec(),
     };
     if let Ok(text) = serde_json::to_string(&memory) {
-        let _ = cache_file::save(&cache_file::place(path, dir), &text);
+        let _ = cache_file::save_cached(&cache_file::cache_path(path, dir), &text);
     }
 }

@@ -10,7 +10,7 @@ use crate::escape::is_harmful;
 use crate::output::json::write_line;
 use crate::spool::list::findings::{Findings, NAMES};
 use crate::spool::list::row::{Numbers, Row, Weight};
-use crate::spool::rules::diagnosis::day;
+use crate::spool::rules::diagnosis::day_text;
 use crate::spool::rules::statistics::{Count, by_bytes, by_messages};
 use crate::spool::rules::summary::MailKind;
 
@@ -142,7 +142,7 @@ fn instant(seconds: i64) -> String {
     let of_day = seconds.rem_euclid(86400);
     format!(
         "{}T{:02}:{:02}:{:02}Z",
-        day(seconds),
+        day_text(seconds),
         of_day / 3600,
         of_day / 60 % 60,
         of_day % 60

@@ -28,10 +28,10 @@ use crate::spool::directory::DirectoryEntry;
 use crate::spool::list::findings::Findings;
 use crate::spool::list::findings::Total;
 use crate::spool::list::problems::SpoolAccess;
-use crate::spool::list::row::{Row, Weight, bare};
-use crate::spool::list::scan::{CacheTrust, Looker, seconds};
+use crate::spool::list::row::{Row, Weight, row_without_numbers};
+use crate::spool::list::scan::{CacheTrust, Looker, unix_seconds};
 use crate::spool::list::workers::Crew;
-use crate::spool::rules::summary::{MailKind, hash};
+use crate::spool::rules::summary::{MailKind, hash_bytes};
 use crate::sys::account;
 use crate::sys::account::Directory;
 
@@ -72,7 +72,7 @@ pub fn run(list: &Listing, care: &SpoolRun) -> Result<Status, Error> {
         mailboxes,
         others,
         total,
-        now: seconds(crew.now),
+        now: unix_seconds(crew.now),
     };
     let mut output = io::BufWriter::new(io::stdout().lock());
     let written = if list.json {
@@ -114,11 +114,11 @@ fn named(list: &Listing, care: &SpoolRun) -> Result<Named, Error> {
         let stat = stat?;
         let problem = problems::with_directory(dir, stat.permissions().mode());
         return Ok(Named {
-            entries: directory::entries(dir)?,
+            entries: directory::read_entries(dir)?,
             place: place(&stat),
             directory: problem.map(|problem| Row {
                 problems: vec![problem],
-                ..bare(dir, &stat)
+                ..row_without_numbers(dir, &stat)
             }),
             absent: false,
         });
@@ -183,7 +183,7 @@ fn rules(care: &SpoolRun) -> String {
         config.guard.max_hops,
         account::mail_name()
     );
-    format!("{} {:016x}", env!("CARGO_PKG_VERSION"), hash(text.as_bytes()))
+    format!("{} {:016x}", env!("CARGO_PKG_VERSION"), hash_bytes(text.as_bytes()))
 }
 
 /// Puts the rows in the order asked for; names decide where it does not.

@@ -9,8 +9,8 @@ use crate::config::Config;
 use crate::deliver::context::state_place;
 use crate::deliver::overflow;
 use crate::mailbox::expunge::set_aside as journal_kept;
-use crate::output::shell::quoted;
-use crate::output::sizes::{age_text, size};
+use crate::output::shell::quote_path;
+use crate::output::sizes::{age_text, size_text};
 use crate::spool::directory::{DirectoryEntry, EntryKind, LockState};
 use crate::spool::list::row::{Problem, Weight};
 use crate::spool::rules::statistics::MailboxStats;
@@ -22,9 +22,9 @@ pub fn with_overflow(config: &Config, account: &Account, home: Option<&Path>) ->
         home: home.map(Path::to_owned).or_else(|| account.home.clone()),
         ..account.clone()
     };
-    let bytes = overflow::bytes(&state_place(config, &account)?)?;
+    let bytes = overflow::overflow_bytes(&state_place(config, &account)?)?;
     Some(Problem::wrong(
-        format!("it had no room for {}: they lie in the overflow", size(bytes)),
+        format!("it had no room for {}: they lie in the overflow", size_text(bytes)),
         format!(
             "make room, and: spoolguard spool restore --overflow --user {}",
             account.name
@@ -46,14 +46,14 @@ pub struct SpoolAccess {
 pub fn with_directory(dir: &Path, mode: u32) -> Option<Problem> {
     (mode & 0o002 != 0 && mode & 0o1000 == 0).then(|| {
         let what = "everybody may remove and replace the mailboxes in it";
-        Problem::wrong(what, format!("chmod o-w {}", quoted(dir)))
+        Problem::wrong(what, format!("chmod o-w {}", quote_path(dir)))
     })
 }
 
 /// What is wrong with what is no mailbox; nothing where it only is in use.
 #[must_use]
 pub fn with_stray(entry: &DirectoryEntry, thing: &EntryKind, now: SystemTime) -> Option<Problem> {
-    let path = quoted(&entry.path);
+    let path = quote_path(&entry.path);
     let elsewhere = "no delivery uses it; move it elsewhere";
     let problem = match thing {
         EntryKind::Mailbox => return None,
@@ -97,7 +97,7 @@ fn set_aside(path: &str) -> Problem {
 }
 
 fn with_lock(entry: &DirectoryEntry, thing: &EntryKind, now: SystemTime) -> Option<Problem> {
-    let path = quoted(&entry.path);
+    let path = quote_path(&entry.path);
     let noun = if *thing == EntryKind::Lock {
         "a lock"
     } else {
@@ -130,7 +130,7 @@ pub fn with_rights(
     people: &Directory,
 ) -> Vec<Problem> {
     let mut found = Vec::new();
-    let path = quoted(&entry.path);
+    let path = quote_path(&entry.path);
     let (uid, gid, mode) = (
         entry.stat.uid(),
         entry.stat.gid(),
@@ -140,7 +140,7 @@ pub fn with_rights(
     match user {
         Some((own, _)) if own != uid => found.push(Problem::wrong(
             format!("it belongs to uid {uid}, not to {name}, and no delivery uses it"),
-            format!("chown {} {path}", quoted(Path::new(name))),
+            format!("chown {} {path}", quote_path(Path::new(name))),
         )),
         // Where names are no users', mailboxes are virtual, and somebody has them all.
         None if !people.has(uid) => found.push(Problem::wrong(
@@ -213,6 +213,9 @@ pub fn with_reading(entry: &DirectoryEntry, error: &io::Error, runner: u32) -> P
 pub fn not_an_mbox(entry: &DirectoryEntry) -> Problem {
     Problem::wrong(
         "it does not begin as an mbox does, with a From line",
-        format!("look what it is (file {}), and move it elsewhere", quoted(&entry.path)),
+        format!(
+            "look what it is (file {}), and move it elsewhere",
+            quote_path(&entry.path)
+        ),
     )
 }

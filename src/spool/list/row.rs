@@ -1,6 +1,6 @@
 //! What is said of one name of the spool directory: the numbers of a mailbox, and what is wrong with it.
 
-use crate::output::shell::quoted;
+use crate::output::shell::quote_path;
 use std::ffi::OsStr;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -52,7 +52,7 @@ pub struct Numbers {
 
 /// A name of which nothing is known yet but what the file system says.
 #[must_use]
-pub fn bare(path: &Path, stat: &std::fs::Metadata) -> Row {
+pub fn row_without_numbers(path: &Path, stat: &std::fs::Metadata) -> Row {
     Row {
         path: path.to_owned(),
         uid: stat.uid(),
@@ -122,7 +122,7 @@ impl Numbers {
 
 /// What a shell and every command here take for the mailbox at `path`: the user's name where it is one, else the path.
 #[must_use]
-pub fn what(path: &Path, config: &Config) -> String {
+pub fn mailbox_arguments(path: &Path, config: &Config) -> String {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-' | '@' | '+');
     if path.parent() == Some(config.mailbox.location.spool_dir())
@@ -131,12 +131,12 @@ pub fn what(path: &Path, config: &Config) -> String {
     {
         return name.into_owned();
     }
-    quoted(path)
+    quote_path(path)
 }
 
 /// The command that a remedy is.
 #[must_use]
-pub fn command(remedy: Remedy, what: &str) -> String {
+pub fn remedy_command(remedy: Remedy, what: &str) -> String {
     match remedy {
         Remedy::SweepBounces => format!("spoolguard spool sweep {what} --bounces"),
         Remedy::SweepLoops => format!("spoolguard spool sweep {what} --loops"),
@@ -149,9 +149,9 @@ pub fn command(remedy: Remedy, what: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::what;
+    use super::mailbox_arguments;
     use crate::config::Config;
-    use crate::output::shell::quoted;
+    use crate::output::shell::quote_path;
     use std::ffi::OsStr;
     use std::os::unix::ffi::OsStrExt;
     use std::path::Path;
@@ -168,8 +168,8 @@ mod tests {
             ("/home/a/mbox", "/home/a/mbox"),
             ("/var/mail/$(rm)", "'/var/mail/$(rm)'"),
         ] {
-            assert_eq!(what(Path::new(path), &config), want);
+            assert_eq!(mailbox_arguments(Path::new(path), &config), want);
         }
-        assert_eq!(quoted(Path::new(OsStr::from_bytes(b"/x/\xff"))), "$'/x/\\377'");
+        assert_eq!(quote_path(Path::new(OsStr::from_bytes(b"/x/\xff"))), "$'/x/\\377'");
     }
 }

@@ -98,7 +98,7 @@ impl Looker<'_> {
         let before = self.memories.and_then(|dir| Before::find(&entry.path, dir));
         let growth = before.as_ref().map(|before| {
             let grown = i128::from(identity.bytes) - i128::from(before.bytes());
-            (i64::try_from(grown).unwrap_or(i64::MAX), seconds(before.noted))
+            (i64::try_from(grown).unwrap_or(i64::MAX), unix_seconds(before.noted))
         });
         let holds = match before {
             Some(before) if self.trust == CacheTrust::Yes => before.holds(&file, &identity, self.rules),
@@ -165,7 +165,7 @@ impl Walk<'_, '_> {
             let message = Message::new(stored.head);
             caller::take_stored(&mut envelope, &message, config, account);
             let Some(envelope) = &envelope else { continue };
-            let judgement = judge::judge(&message, envelope, config);
+            let judgement = judge::judge_message(&message, envelope, config);
             let mut letter = MessageSummary::read(&message, &judgement, stored.bytes);
             letter.doubt = stored.doubt.map(|doubt| DoubtfulLine {
                 offset: doubt.offset,
@@ -189,7 +189,7 @@ impl Walk<'_, '_> {
                 last: last.as_ref(),
                 ids: self.ids.last(),
             };
-            cache::remember(&entry.path, dir, file, self.looker.rules, &look);
+            cache::remember_scan(&entry.path, dir, file, self.looker.rules, &look);
         }
         if let Some(last) = &last {
             self.survey.add(last, &mut self.ids);
@@ -226,7 +226,7 @@ fn stat_device_inode(stat: &std::fs::Metadata) -> (u64, u64) {
 
 /// Seconds since 1970.
 #[must_use]
-pub fn seconds(time: std::time::SystemTime) -> i64 {
+pub fn unix_seconds(time: std::time::SystemTime) -> i64 {
     time.duration_since(std::time::UNIX_EPOCH)
         .map_or(0, |since| i64::try_from(since.as_secs()).unwrap_or(i64::MAX))
 }

@@ -8,7 +8,7 @@ use std::io::{self, IsTerminal, Write};
 use crate::escape::visible;
 use crate::spool::list::findings::{Findings, Total};
 use crate::spool::list::row::{Numbers, Row, Weight};
-use crate::spool::rules::diagnosis::{GrowthReason, day};
+use crate::spool::rules::diagnosis::{GrowthReason, day_text};
 use crate::spool::rules::statistics::{Count, by_bytes};
 use crate::spool::rules::summary::MailKind;
 
@@ -109,8 +109,10 @@ fn cells(row: &Row, numbers: &Numbers) -> [String; COLUMNS.len()] {
         share(survey.of(MailKind::Loop)),
         share(survey.of(MailKind::List)),
         match (survey.oldest, survey.newest) {
-            (Some(oldest), Some(newest)) if day(oldest) != day(newest) => format!("{} to {}", day(oldest), day(newest)),
-            (oldest, _) => oldest.map(day).unwrap_or_default(),
+            (Some(oldest), Some(newest)) if day_text(oldest) != day_text(newest) => {
+                format!("{} to {}", day_text(oldest), day_text(newest))
+            }
+            (oldest, _) => oldest.map(day_text).unwrap_or_default(),
         },
         match numbers.growth {
             Some((grown, _)) if grown < 0 => format!("-{}", short_size(grown.unsigned_abs())),

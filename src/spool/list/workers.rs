@@ -18,8 +18,8 @@ use crate::spool::list::findings::NAMES;
 use crate::spool::list::problems;
 use crate::spool::list::problems::SpoolAccess;
 use crate::spool::list::row;
-use crate::spool::list::row::{Numbers, Problem, Row, bare};
-use crate::spool::list::scan::{Looker, ScanFailure, seconds};
+use crate::spool::list::row::{Numbers, Problem, Row, row_without_numbers};
+use crate::spool::list::scan::{Looker, ScanFailure, unix_seconds};
 use crate::spool::rules::diagnosis;
 use crate::spool::rules::diagnosis::QuotaPressure;
 use crate::sys::account;
@@ -79,7 +79,7 @@ impl Crew<'_> {
         let problem = problems::with_stray(entry, thing, self.now)?;
         Some(Row {
             problems: vec![problem],
-            ..bare(&entry.path, &entry.stat)
+            ..row_without_numbers(&entry.path, &entry.stat)
         })
     }
 
@@ -92,7 +92,7 @@ impl Crew<'_> {
             looker: self.looker,
             people: &self.people,
             place: self.place,
-            now: seconds(self.now),
+            now: unix_seconds(self.now),
             runner: self.runner,
         };
         let (send, receive) = mpsc::channel();
@@ -180,7 +180,7 @@ struct ScanWorker<'a> {
 impl ScanWorker<'_> {
     /// Looks at one mailbox; nothing when the run was told to stop.
     fn mailbox(&self, entry: &DirectoryEntry) -> Option<Row> {
-        let mut row = bare(&entry.path, &entry.stat);
+        let mut row = row_without_numbers(&entry.path, &entry.stat);
         let config = self.looker.config;
         let in_spool = parent(&entry.path) == config.mailbox.location.spool_dir();
         // Asked once: where nobody has the name, the answer may come from far away.
@@ -195,7 +195,9 @@ impl ScanWorker<'_> {
         }
         let account = account_of(entry, user, in_spool);
         if in_spool {
-            let own_home = (account.uid == self.runner).then(|| account::runner().home).flatten();
+            let own_home = (account.uid == self.runner)
+                .then(|| account::find_runner().home)
+                .flatten();
             let home = own_home.as_deref().or_else(|| self.people.home(&account.name));
             row.problems.extend(problems::with_overflow(config, &account, home));
         }
@@ -212,13 +214,13 @@ impl ScanWorker<'_> {
                         .map(|what| Problem::wrong(what, "truncate(1) it to the end of the last message")),
                 );
                 row.problems.extend(problems::with_lines(&seen.survey));
-                let cause = diagnosis::find(&seen.survey, self.now, self.room(row.bytes, limit));
-                let what = row::what(&entry.path, config);
+                let cause = diagnosis::diagnose(&seen.survey, self.now, self.room(row.bytes, limit));
+                let what = row::mailbox_arguments(&entry.path, config);
                 row.numbers = Some(Numbers {
                     limit,
                     growth: seen.growth,
                     read_bytes: seen.read_bytes,
-                    command: cause.remedy.map(|remedy| row::command(remedy, &what)),
+                    command: cause.remedy.map(|remedy| row::remedy_command(remedy, &what)),
                     cause,
                     survey: seen.survey,
                 });
@@ -258,6 +260,6 @@ fn account_of(entry: &DirectoryEntry, user: Option<(u32, u32)>, in_spool: bool) 
     if in_spool {
         named()
     } else {
-        account::owner(uid).unwrap_or_else(|_| named())
+        account::find_owner(uid).unwrap_or_else(|_| named())
     }
 }

@@ -9,7 +9,7 @@ use crate::message::Message;
 use crate::message::from_line;
 use crate::message::text::decoded_value;
 use crate::output::json::write_line;
-use crate::output::sizes::size;
+use crate::output::sizes::size_text;
 
 /// How much of a writer's name, and of a subject, is shown to people, in characters.
 const WRITER_CHARACTERS: usize = 32;
@@ -53,7 +53,7 @@ impl CatalogEntry<'_> {
     /// The day and time of the separator line, as RFC 3339 writes it, without the zone that nobody knows.
     fn date(&self) -> Option<String> {
         let seconds = self.message.delivered()?;
-        let (year, month, day) = from_line::civil(seconds);
+        let (year, month, day) = from_line::civil_date(seconds);
         let of_day = seconds.rem_euclid(86400);
         let (hour, minute, second) = (of_day / 3600, of_day / 60 % 60, of_day % 60);
         Some(format!(
@@ -104,7 +104,7 @@ impl CatalogEntry<'_> {
         writeln!(
             output,
             "{date:19}  {:>10}  {from:WRITER_CHARACTERS$}  {subject:SUBJECT_CHARACTERS$}  {id}",
-            size(self.bytes)
+            size_text(self.bytes)
         )
     }
 }

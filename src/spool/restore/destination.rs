@@ -41,7 +41,7 @@ pub fn of_all(
 ) -> Result<Vec<Option<RestoreTarget>>, Error> {
     if let Some(path) = &selection.mailbox {
         let account = match &selection.user {
-            Some(user) => account::named(user)?,
+            Some(user) => account::find_named(user)?,
             None => runner.clone(),
         };
         let destination = RestoreTarget {
@@ -97,7 +97,7 @@ pub fn user_name(archive: &Path, member: &Member) -> std::ffi::OsString {
 
 fn of_user(user: &str, config: &Config) -> Result<RestoreTarget, Error> {
     // Refuses names that lead out of the directory.
-    let found = account::named(user)?;
+    let found = account::find_named(user)?;
     let store = config.mailbox.location.of(user, found.home.as_deref());
     let Ok(MailStore::Mbox(path)) = store else {
         let cause = "[mailbox] location names no mbox";
@@ -106,7 +106,7 @@ fn of_user(user: &str, config: &Config) -> Result<RestoreTarget, Error> {
                 .hint("say --mailbox to put the mail into an mbox"),
         );
     };
-    if let Some(account) = account::known(user)? {
+    if let Some(account) = account::find_known(user)? {
         return Ok(RestoreTarget {
             path,
             owner: Owner::Exactly(account.uid),

@@ -25,7 +25,7 @@ use crate::mailbox::lock::LockPlan;
 use crate::mailbox::open::{Absent, Owner, create_for, not_a_mailbox};
 use crate::message::Message;
 use crate::output::json::write_line;
-use crate::output::sizes::{messages, size};
+use crate::output::sizes::{messages, size_text};
 use crate::output::{OutputForm, print_error};
 use crate::spool::archives;
 use crate::spool::consent::{Consent, Decision};
@@ -473,7 +473,7 @@ impl RestoreRun<'_> {
             "{}: {done} {} ({}) from {}",
             visible(mailbox),
             messages(tally.restored),
-            size(tally.restored_bytes),
+            size_text(tally.restored_bytes),
             visible(source)
         );
         for (count, what) in [(tally.present, "already there"), (aside, "left out: nobody's mail")] {

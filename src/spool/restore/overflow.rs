@@ -26,7 +26,7 @@ use crate::mailbox::open::{Absent, Owner};
 use crate::mailbox::ranges::Ranges;
 use crate::mailbox::reader::MboxReader;
 use crate::output::json::write_line;
-use crate::output::sizes::{messages, remain, size};
+use crate::output::sizes::{messages, remain, size_text};
 use crate::output::{OutputForm, print_error, print_line};
 use crate::spool::consent::{Consent, Decision};
 use crate::spool::merge::{Merge, MergeLimits, MergeMode, MergeTarget, ReadState, Sameness, Stop};
@@ -48,7 +48,8 @@ pub fn run(selection: &Selection, everywhere: &Everywhere) -> Status {
     } else {
         OutputForm::Text
     };
-    let run = deliver::begin().and_then(|deadline| Run::prepare_to_deliver(&who, store, everywhere, deadline, None));
+    let run =
+        deliver::begin_run().and_then(|deadline| Run::prepare_to_deliver(&who, store, everywhere, deadline, None));
     match run.and_then(|run| all(&run, consent, form)) {
         Ok(status) => status,
         Err(e) => {
@@ -114,7 +115,7 @@ fn tell(run: &Run, form: OutputForm, part: &OverflowPart, done: Done, note: Opti
                 "{}: {verb} {} ({}) back into {mailbox}; {} in the overflow",
                 run.account.name,
                 messages(count),
-                size(bytes),
+                size_text(bytes),
                 remain(&messages(part.stay), part.stay)
             )));
             if let Some(note) = note {
@@ -126,7 +127,7 @@ fn tell(run: &Run, form: OutputForm, part: &OverflowPart, done: Done, note: Opti
 
 fn all(run: &Run, consent: Consent, form: OutputForm) -> Result<Status, Error> {
     let owner = Owner::Trusted(run.account.uid);
-    let Some(path) = overflow::path(run).filter(|path| path.symlink_metadata().is_ok()) else {
+    let Some(path) = overflow::overflow_path(run).filter(|path| path.symlink_metadata().is_ok()) else {
         let note = Some("nothing lies in the overflow");
         tell(run, form, &OverflowPart::default(), Done::Planned, note);
         return Ok(Status::Done);
@@ -163,7 +164,7 @@ fn all(run: &Run, consent: Consent, form: OutputForm) -> Result<Status, Error> {
     let part = put_back(run, &look, MergeMode::Write)?;
     take_out(run, &mut locked, &look, &part)?;
     if part.stay == 0 {
-        overflow::forget(run);
+        overflow::forget_overflow(run);
     }
     tracing::info!(
         action = "overflow-return",
@@ -193,7 +194,7 @@ fn put_back(run: &Run, look: &Snapshot, mode: MergeMode) -> Result<OverflowPart,
             cause,
         ));
     };
-    let plan = access::plan(run, Owner::Exactly(run.account.uid));
+    let plan = access::delivery_lock_plan(run, Owner::Exactly(run.account.uid));
     let target = MergeTarget {
         path,
         plan: &plan,

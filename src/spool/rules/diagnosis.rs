@@ -109,7 +109,7 @@ pub enum QuotaPressure {
 
 /// Finds the cause; `now` is in seconds since 1970.
 #[must_use]
-pub fn find(survey: &MailboxStats, now: i64, room: QuotaPressure) -> Diagnosis {
+pub fn diagnose(survey: &MailboxStats, now: i64, room: QuotaPressure) -> Diagnosis {
     let reason = reason(survey, now);
     let unread = survey.all.messages >= FEW && survey.seen.messages == 0 && age(survey.oldest, now) > LONG;
     let old = age(survey.oldest, now);
@@ -220,8 +220,8 @@ fn age(date: Option<i64>, now: i64) -> i64 {
 
 /// Seconds since 1970 as a day: `2014-03-01`.
 #[must_use]
-pub fn day(seconds: i64) -> String {
-    let (year, month, day) = crate::message::from_line::civil(seconds);
+pub fn day_text(seconds: i64) -> String {
+    let (year, month, day) = crate::message::from_line::civil_date(seconds);
     format!("{year:04}-{month:02}-{day:02}")
 }
 
@@ -276,7 +276,7 @@ impl fmt::Display for GrowthReason {
             }
             Self::Sender { address, count } => write!(f, "mail from {address} ({})", messages(*count)),
             Self::NeverRead => f.write_str("hoards: nobody ever read it"),
-            Self::NotReadSince(date) => write!(f, "hoards: nobody reads it, nothing since {} was", day(*date)),
+            Self::NotReadSince(date) => write!(f, "hoards: nobody reads it, nothing since {} was", day_text(*date)),
             Self::ReadAndKept(count) => write!(f, "hoards: what was read is kept ({})", messages(*count)),
             Self::Nothing => f.write_str("nothing in particular"),
         }
@@ -292,7 +292,7 @@ fn messages(count: Count) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{QuotaPressure, Remedy, find};
+    use super::{QuotaPressure, Remedy, diagnose};
     use crate::spool::rules::statistics::{Ids, MailboxStats};
     use crate::spool::rules::summary::{MailKind, MessageSummary, Reading};
     use std::borrow::Cow;
@@ -324,7 +324,7 @@ mod tests {
         let mut survey = MailboxStats::default();
         let mut ids = Ids::new(0, &[]);
         letters.iter().flatten().for_each(|letter| survey.add(letter, &mut ids));
-        let cause = find(&survey, NOW, room);
+        let cause = diagnose(&survey, NOW, room);
         (cause.to_string(), cause.remedy)
     }
 

@@ -151,7 +151,7 @@ impl<'a> MessageSummary<'a> {
             id: if id.is_empty() || kind == MailKind::Notice {
                 0
             } else {
-                hash(id)
+                hash_bytes(id)
             },
             doubt: None,
         }
@@ -240,7 +240,7 @@ fn label(text: &str) -> Cow<'static, str> {
 
 /// FNV-1a: stays the same from one version to the next, and is no defence against anybody.
 #[must_use]
-pub fn hash(bytes: &[u8]) -> u64 {
+pub fn hash_bytes(bytes: &[u8]) -> u64 {
     let step = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, step)
 }

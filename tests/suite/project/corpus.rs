@@ -11,7 +11,7 @@ use spoolguard::classify::{MessageOrigin, ReportKind, classify};
 use spoolguard::message::Message;
 use spoolguard::message::address::{Address, OwnAddresses};
 use spoolguard::message::envelope::Sender;
-use spoolguard::message::text::{decoded_value, normalize, parameter};
+use spoolguard::message::text::{decoded_value, find_parameter, normalize};
 
 const VERDICTS: [&str; 7] = [
     "bounce",
@@ -121,7 +121,7 @@ fn each_rule_is_needed_by_a_message() {
     let mut openings = BTreeSet::new();
     for (_, bytes) in messages("bounce") {
         let message = Message::new(&bytes);
-        if let Some(rule) = subject::find(&subject_of(&message)).and_then(|found| found.rule) {
+        if let Some(rule) = subject::find_subject_phrase(&subject_of(&message)).and_then(|found| found.rule) {
             subjects.insert(rule.text);
         }
         for marker in judge(&bytes).verdict.markers() {
@@ -166,7 +166,7 @@ fn each_rule_is_needed_by_a_message() {
 fn subject_of(message: &Message<'_>) -> String {
     let charset = message
         .first("Content-Type")
-        .and_then(|value| parameter(&value, "charset"));
+        .and_then(|value| find_parameter(&value, "charset"));
     let field = message.fields().find(|field| field.is("Subject"));
     field
         .map(|field| normalize(&decoded_value(&field, charset.as_deref())))

@@ -1,4 +1,4 @@
-use super::{FILE_SECONDS, older, open, path, remember};
+use super::{FILE_SECONDS, append_lines, older, open_history, path};
 use crate::deliver::forward::history_line::{Fate, HistoryKey, HistoryLine};
 use crate::sys::deadline::Deadline;
 use std::io::Write;
@@ -19,7 +19,7 @@ fn line(at: i64, name: &str) -> HistoryLine<'_> {
 }
 
 fn lines(dir: &Path) -> Vec<String> {
-    let history = open(dir, &deadline()).unwrap_or_else(|e| unreachable!("{e}"));
+    let history = open_history(dir, &deadline()).unwrap_or_else(|e| unreachable!("{e}"));
     history.recent(1 << 20)
 }
 
@@ -30,7 +30,7 @@ fn names(dir: &Path) -> Vec<String> {
 
 /// The times of all lines about a subject, the latest first.
 fn about(dir: &Path, subject: &HistoryKey) -> Vec<i64> {
-    let history = open(dir, &deadline()).unwrap_or_else(|e| unreachable!("{e}"));
+    let history = open_history(dir, &deadline()).unwrap_or_else(|e| unreachable!("{e}"));
     let at = |text: &String| HistoryLine::read(text).map(|line| line.at);
     history.about(subject).iter().filter_map(at).collect()
 }
@@ -46,8 +46,8 @@ fn what_is_written_is_found_again() {
     assert_eq!(names(dir), [""; 0]);
     let kept = HistoryLine::new(8, "id:1+text:aa", Fate::Kept, "-").with("s@s.test", "1.2.n.3.4.0005.0006.00000007");
     let answered = HistoryLine::new(9, "id:2+text:bb", Fate::Answered, "S@s.test");
-    assert!(remember(dir, &[line(7, "id:1+text:aa"), line(7, "text:aa")], &deadline()).is_ok());
-    assert!(remember(dir, &[kept, answered], &deadline()).is_ok());
+    assert!(append_lines(dir, &[line(7, "id:1+text:aa"), line(7, "text:aa")], &deadline()).is_ok());
+    assert!(append_lines(dir, &[kept, answered], &deadline()).is_ok());
     let texts = lines(dir);
     let read = texts
         .get(2)
@@ -72,7 +72,7 @@ fn a_torn_line_is_passed_over_and_takes_no_other_along() {
         let dir = dir.path();
         let torn = whole_line.get(..cut).unwrap_or_default();
         assert!(std::fs::write(path(dir), format!("{whole_line}{torn}")).is_ok());
-        assert!(remember(dir, &[line(1_764_000_001, "text:bb")], &deadline()).is_ok());
+        assert!(append_lines(dir, &[line(1_764_000_001, "text:bb")], &deadline()).is_ok());
         let both = if cut + 1 == whole_line.len() { 2 } else { 1 };
         assert_eq!(
             names(dir),
@@ -87,7 +87,7 @@ fn a_torn_line_is_passed_over_and_takes_no_other_along() {
 fn nothing_in_an_address_opens_a_line() {
     let dir = scratch();
     let forged = HistoryLine::new(7, "text:aa", Fate::Sent, "b@b.test sent\n7 other b@b.test");
-    assert!(remember(dir.path(), &[forged.with("s\n8 x y sent", "")], &deadline()).is_ok());
+    assert!(append_lines(dir.path(), &[forged.with("s\n8 x y sent", "")], &deadline()).is_ok());
     assert_eq!(names(dir.path()), ["text:aa"]);
 }
 
@@ -100,7 +100,7 @@ fn many_at_once_lose_no_line_while_the_index_grows() {
             scope.spawn(move || {
                 for count in 0..300 {
                     let name = format!("id:{writer}-{count}+text:{writer:04}{count:04}");
-                    assert!(remember(dir, &[line(7, &name)], &deadline()).is_ok());
+                    assert!(append_lines(dir, &[line(7, &name)], &deadline()).is_ok());
                 }
             });
         }
@@ -134,10 +134,10 @@ fn an_index_that_is_lost_or_damaged_is_made_anew() {
     for (name, break_it) in breaks {
         let dir = scratch();
         let dir = dir.path();
-        assert!(remember(dir, &[line(7, "text:aa"), line(8, "text:bb")], &deadline()).is_ok());
+        assert!(append_lines(dir, &[line(7, "text:aa"), line(8, "text:bb")], &deadline()).is_ok());
         break_it(&dir.join("sent.index"));
         assert_eq!(about(dir, &whole("text:aa")), [7], "{name}");
-        assert!(remember(dir, &[line(9, "text:aa")], &deadline()).is_ok(), "{name}");
+        assert!(append_lines(dir, &[line(9, "text:aa")], &deadline()).is_ok(), "{name}");
         assert_eq!(about(dir, &whole("text:aa")), [9, 7], "{name}");
         assert_eq!(about(dir, &whole("text:bb")), [8], "{name}");
     }
@@ -151,17 +151,17 @@ fn it_forgets_by_time_and_by_nothing_else() {
     let many: Vec<String> = (0..6000).map(|n| format!("id:{n}+text:{n:08}")).collect();
     for names in many.chunks(50) {
         let first: Vec<_> = names.iter().map(|name| line(0, name)).collect();
-        assert!(remember(dir, &first, &deadline()).is_ok());
+        assert!(append_lines(dir, &first, &deadline()).is_ok());
     }
-    assert!(remember(dir, &[line(FILE_SECONDS, "text:b")], &deadline()).is_ok());
+    assert!(append_lines(dir, &[line(FILE_SECONDS, "text:b")], &deadline()).is_ok());
     assert_eq!(about(dir, &whole("id:0+text:00000000")), [0]);
-    assert!(remember(dir, &[line(FILE_SECONDS + 1, "text:c")], &deadline()).is_ok());
+    assert!(append_lines(dir, &[line(FILE_SECONDS + 1, "text:c")], &deadline()).is_ok());
     assert_eq!(
         about(dir, &whole("id:0+text:00000000")),
         [0],
         "the older file is read, too"
     );
-    assert!(remember(dir, &[line(2 * FILE_SECONDS + 2, "text:d")], &deadline()).is_ok());
+    assert!(append_lines(dir, &[line(2 * FILE_SECONDS + 2, "text:d")], &deadline()).is_ok());
     assert_eq!(names(dir), ["text:c", "text:d"]);
     assert_eq!(about(dir, &whole("text:b")), [0; 0]);
     assert_eq!(about(dir, &whole("text:c")), [FILE_SECONDS + 1]);
@@ -174,7 +174,7 @@ fn one_message_id_for_all_costs_no_more_than_its_latest_lines() {
     let dir = dir.path();
     let many: Vec<String> = (0..2000).map(|n| format!("id:one+text:{n:08}")).collect();
     for (at, name) in many.iter().enumerate() {
-        assert!(remember(dir, &[line(at as i64, name)], &deadline()).is_ok());
+        assert!(append_lines(dir, &[line(at as i64, name)], &deadline()).is_ok());
     }
     let found = about(dir, &HistoryKey::Id("id:one".to_owned()));
     assert_eq!((found.len(), found.first()), (super::MOST_LINES, Some(&1999)));
@@ -188,14 +188,14 @@ fn what_is_none_of_ours_is_set_aside() {
     let secret = dir.join("secret");
     assert!(std::fs::write(&secret, "x\n").is_ok());
     assert!(symlink(&secret, path(dir)).is_ok());
-    assert!(open(dir, &deadline()).is_err());
-    assert!(remember(dir, &[line(7, "text:aa")], &deadline()).is_ok());
+    assert!(open_history(dir, &deadline()).is_err());
+    assert!(append_lines(dir, &[line(7, "text:aa")], &deadline()).is_ok());
     assert_eq!(names(dir), ["text:aa"]);
     assert_eq!(std::fs::read(&secret).ok().as_deref(), Some(&b"x\n"[..]));
     // Bytes that are no lines.
     let grown = std::fs::OpenOptions::new().append(true).open(path(dir));
     assert!(grown.is_ok_and(|mut file| file.write_all(&vec![0xff; 600 << 10]).is_ok()));
-    assert!(remember(dir, &[line(8, "text:bb")], &deadline()).is_ok());
+    assert!(append_lines(dir, &[line(8, "text:bb")], &deadline()).is_ok());
     assert_eq!(about(dir, &whole("text:bb")), [8]);
     assert_eq!(about(dir, &whole("text:aa")), [7]);
 }
@@ -213,16 +213,16 @@ fn measure_a_delivery_beside_few_and_many_lines() {
             let names: Vec<String> = (n..n + 100).map(name).collect();
             let of = |name| line(7, name).with("someone@somewhere.test", &sketch);
             let lines: Vec<_> = names.iter().map(|name| of(name)).collect();
-            assert!(remember(dir, &lines, &deadline()).is_ok());
+            assert!(append_lines(dir, &lines, &deadline()).is_ok());
         }
         let mut times = Vec::new();
         for n in count..count + 1000 {
             let (begin, name) = (Instant::now(), name(n));
-            let history = open(dir, &deadline()).unwrap_or_else(|e| unreachable!("{e}"));
+            let history = open_history(dir, &deadline()).unwrap_or_else(|e| unreachable!("{e}"));
             assert!(history.about(&whole(&name)).is_empty());
             assert!(!history.recent(96 << 10).is_empty());
             drop(history);
-            assert!(remember(dir, &[line(8, &name)], &deadline()).is_ok());
+            assert!(append_lines(dir, &[line(8, &name)], &deadline()).is_ok());
             times.push(begin.elapsed());
         }
         times.sort();

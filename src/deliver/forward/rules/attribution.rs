@@ -115,7 +115,7 @@ pub fn believe_history(judgement: &mut Judgement, token: Option<&str>, sent_to: 
 
 /// Finds the destinations that a report is about.
 #[must_use]
-pub fn attribute(bounce: &Bounce, evidence: &AttributionEvidence<'_>) -> Vec<ForwardFailure> {
+pub fn attribute_bounce(bounce: &Bounce, evidence: &AttributionEvidence<'_>) -> Vec<ForwardFailure> {
     match evidence.token {
         Token::For(destination) => vec![blame(bounce, worst(bounce, destination), destination, Proof::Token)],
         Token::Missing => Vec::new(),
@@ -139,7 +139,9 @@ fn named(bounce: &Bounce, candidates: &[String], proof: Proof) -> Vec<ForwardFai
             .iter()
             .find(|recipient| is_about(recipient, destination));
         if let Some(recipient) = about
-            && !found.iter().any(|blame| same(&blame.destination, destination))
+            && !found
+                .iter()
+                .any(|blame| is_same_address(&blame.destination, destination))
         {
             found.push(blame(bounce, Some(recipient), destination, proof));
         }
@@ -181,16 +183,16 @@ fn blame(bounce: &Bounce, about: Option<&Recipient>, destination: &str, proof: P
 }
 
 fn is_about(recipient: &Recipient, destination: &str) -> bool {
-    same(&recipient.address, destination)
+    is_same_address(&recipient.address, destination)
         || recipient
             .original
             .as_deref()
-            .is_some_and(|original| same(original, destination))
+            .is_some_and(|original| is_same_address(original, destination))
 }
 
 /// Tells whether both texts are one address; local parts are compared without case, as mail systems do.
 #[must_use]
-pub fn same(one: &str, other: &str) -> bool {
+pub fn is_same_address(one: &str, other: &str) -> bool {
     match (Address::parse(one), Address::parse(other)) {
         (Some(one), Some(other)) => one.same_mailbox(&other, ""),
         _ => false,
@@ -215,7 +217,7 @@ pub fn is_timely(proof: Proof, dated: Option<&str>, now: Moment) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{AttributionEvidence, Proof, Token, attribute, believe_history};
+    use super::{AttributionEvidence, Proof, Token, attribute_bounce, believe_history};
     use crate::classify::verdict::{Bounce, Judgement, Ownership, Verdict};
     use crate::report::dsn::{Recipient, ReportKind};
     use crate::report::returned_header::MessageOrigin;
@@ -256,7 +258,7 @@ mod tests {
             sent_to: &sent_to,
             destinations: &destinations,
         };
-        let found = attribute(bounce, &evidence);
+        let found = attribute_bounce(bounce, &evidence);
         found
             .into_iter()
             .map(|blame| (blame.destination, blame.proof))
@@ -414,14 +416,14 @@ mod tests {
             sent_to: &[],
             destinations: &[],
         };
-        let found = attribute(&report, &evidence);
+        let found = attribute_bounce(&report, &evidence);
         let blame = found.first().unwrap_or_else(|| unreachable!("nobody is blamed"));
         assert_eq!((blame.kind, blame.class), (ReportKind::Failure, FailureClass::Hard));
         assert_eq!(blame.host.as_deref(), Some("mx.b.test"));
         // A shape that nothing can be read from is still a report.
         report.recipients.clear();
         report.kind = None;
-        let found = attribute(&report, &evidence);
+        let found = attribute_bounce(&report, &evidence);
         assert_eq!(found.first().map(|blame| blame.kind), Some(ReportKind::Failure));
     }
 }

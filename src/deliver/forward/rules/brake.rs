@@ -139,7 +139,7 @@ enum ArrivalPattern {
 
 /// Weighs a message that is to be sent to a destination; `past` is what came before for that destination, the oldest first, and
 /// `answered` are those that this message answers by Message-ID.
-pub fn weigh(arrival: &Arrival, is_near: bool, past: &[Past], answered: &[Past], now: i64) -> MessageWeight {
+pub fn weigh_arrival(arrival: &Arrival, is_near: bool, past: &[Past], answered: &[Past], now: i64) -> MessageWeight {
     let mut sketch = arrival.sketch.clone();
     sketch.is_near = is_near;
     let last = past.iter().rev().find(|p| p.was == Was::Sent);

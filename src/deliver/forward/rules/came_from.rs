@@ -2,7 +2,7 @@
 //! wrote it, and so on. One that comes from there is never sent there; it is delivered locally instead.
 
 use crate::deliver::forward::rules::brake::Past;
-use crate::deliver::forward::rules::sketch::{Arrival, registered, whole};
+use crate::deliver::forward::rules::sketch::{Arrival, registered_domain, whole_address};
 use crate::message::address::Address;
 
 /// What shows that a message comes from its destination.
@@ -21,12 +21,16 @@ pub enum CameFrom {
 #[must_use]
 pub fn came_from(arrival: &Arrival, destination: &str, answered: &[Past]) -> Option<CameFrom> {
     let destination = Address::parse(destination)?;
-    let is_destination = |author: &Address| whole(&without_tag(author)) == whole(&destination);
+    let is_destination = |author: &Address| whole_address(&without_tag(author)) == whole_address(&destination);
     if arrival.authors.iter().any(is_destination) {
         return Some(CameFrom::Author);
     }
-    let domain = registered(destination.domain()?);
-    let is_there = |author: &Address| author.domain().is_some_and(|author| registered(author) == domain);
+    let domain = registered_domain(destination.domain()?);
+    let is_there = |author: &Address| {
+        author
+            .domain()
+            .is_some_and(|author| registered_domain(author) == domain)
+    };
     let takes_part = |past: &Past| arrival.from.as_ref().is_some_and(|from| past.sketch.names(from));
     let answers = !arrival.sketch.is_list && answered.iter().any(|past| !takes_part(past));
     (answers && arrival.authors.iter().any(is_there)).then_some(CameFrom::Answer)

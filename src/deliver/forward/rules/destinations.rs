@@ -2,9 +2,9 @@
 //! works is forgotten, and of what does not work only so much is kept.
 
 use crate::config::SuspensionSettings;
-use crate::deliver::forward::rules::attribution::{ForwardFailure, same};
+use crate::deliver::forward::rules::attribution::{ForwardFailure, is_same_address};
 use crate::deliver::forward::rules::health::{Failure, Health, Judged};
-use crate::deliver::forward::rules::kept_text::{TEXT_BYTES, cut};
+use crate::deliver::forward::rules::kept_text::{TEXT_BYTES, cut_text};
 use crate::deliver::forward::rules::pending_notices::{DestinationEvent, PendingNotice, PendingNotices, To};
 use crate::deliver::forward::rules::suspension::{Fit, Suspension, Tick, Turn, Waits};
 use crate::moment::Moment;
@@ -122,7 +122,7 @@ impl Destinations {
         };
         let route = self.routes.get_mut(at)?;
         if !own.is_empty() {
-            route.own = cut(own, ADDRESS_BYTES);
+            route.own = cut_text(own, ADDRESS_BYTES);
         }
         Some(route)
     }
@@ -279,7 +279,7 @@ impl Destinations {
 
     /// A message came back as nothing but its header.
     pub fn lose(&mut self, lost: &LostMessage, now: Moment) {
-        let short = |text: &Option<String>| text.as_deref().map(|text| cut(text, TEXT_BYTES));
+        let short = |text: &Option<String>| text.as_deref().map(|text| cut_text(text, TEXT_BYTES));
         let lost = LostMessage {
             message_id: short(&lost.message_id),
             from: short(&lost.from),
@@ -326,7 +326,7 @@ impl Destinations {
 
 fn is(route: &Destination, destination: &str) -> bool {
     // What is no address is compared as it stands: sendmail refused it, and will again.
-    route.destination == destination || same(&route.destination, destination)
+    route.destination == destination || is_same_address(&route.destination, destination)
 }
 
 impl Destination {

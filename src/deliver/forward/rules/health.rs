@@ -7,7 +7,7 @@ use crate::config::SuspensionSettings;
 use crate::config::destinations::MOST_BURST;
 use crate::deliver::forward::rules::arrivals::{Arrivals, Between};
 use crate::deliver::forward::rules::attribution::{ForwardFailure, Proof};
-use crate::deliver::forward::rules::kept_text::{TEXT_BYTES, cut, id};
+use crate::deliver::forward::rules::kept_text::{TEXT_BYTES, cut_text, escape_id};
 use crate::moment::{HOUR, Moment};
 use crate::report::failure::class_of;
 use crate::report::sendmail_reply::SendmailReply;
@@ -58,19 +58,19 @@ impl Failure {
             at,
             class: blame.class,
             source: FailureSource::Report(blame.proof),
-            id: blame.message_id.as_deref().map(id),
-            report_id: report_id.map(id),
-            status: blame.status.as_deref().map(|text| cut(text, ID_BYTES_OF_STATUS)),
-            said: cut(&blame.said, TEXT_BYTES),
-            host: blame.host.as_deref().map(|text| cut(text, TEXT_BYTES)),
-            sender: blame.sender.as_deref().map(|text| cut(text, TEXT_BYTES)),
+            id: blame.message_id.as_deref().map(escape_id),
+            report_id: report_id.map(escape_id),
+            status: blame.status.as_deref().map(|text| cut_text(text, ID_BYTES_OF_STATUS)),
+            said: cut_text(&blame.said, TEXT_BYTES),
+            host: blame.host.as_deref().map(|text| cut_text(text, TEXT_BYTES)),
+            sender: blame.sender.as_deref().map(|text| cut_text(text, TEXT_BYTES)),
         }
     }
 
     /// As sendmail says it: with its exit status, and some words.
     #[must_use]
     pub fn refused(reply: &SendmailReply, message_id: Option<&str>, at: Moment) -> Self {
-        let status = reply.status().map(|text| cut(text, ID_BYTES_OF_STATUS));
+        let status = reply.status().map(|text| cut_text(text, ID_BYTES_OF_STATUS));
         let class = match class_of(status.as_deref(), reply.text()) {
             FailureClass::Neither if reply.is_about_the_address() => FailureClass::Hard,
             // It will never take the message, and does not say why.
@@ -81,10 +81,10 @@ impl Failure {
             at,
             class,
             source: FailureSource::Sendmail,
-            id: message_id.map(id),
+            id: message_id.map(escape_id),
             report_id: None,
             status,
-            said: cut(&reply.to_string(), TEXT_BYTES),
+            said: cut_text(&reply.to_string(), TEXT_BYTES),
             host: None,
             sender: None,
         }

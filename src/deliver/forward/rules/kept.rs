@@ -130,7 +130,7 @@ pub fn first_line(destination: &str, own: &str) -> String {
 
 /// The line about one event.
 #[must_use]
-pub fn line(at: i64, event: &KeptEvent<'_>) -> String {
+pub fn write_line(at: i64, event: &KeptEvent<'_>) -> String {
     let mut text = format!("{at} ");
     let _ = match event {
         KeptEvent::Kept(key, reason, said) => write!(text, "kept {key} {} {}", reason.name(), one_line(said)),
@@ -253,12 +253,12 @@ impl KeptList {
 
 #[cfg(test)]
 mod tests {
-    use super::{KeptEvent, KeptList, KeptReason, KeptState, first_line, line};
+    use super::{KeptEvent, KeptList, KeptReason, KeptState, first_line, write_line};
 
     const DAY: i64 = 24 * 60 * 60;
 
     fn list(events: &[(i64, KeptEvent<'_>)]) -> KeptList {
-        let lines: String = events.iter().map(|(at, event)| line(*at, event)).collect();
+        let lines: String = events.iter().map(|(at, event)| write_line(*at, event)).collect();
         KeptList::read((first_line("b@b.test", "a@a.test") + &lines).as_bytes())
     }
 

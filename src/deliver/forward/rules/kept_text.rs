@@ -7,7 +7,7 @@ pub const TEXT_BYTES: usize = 300;
 pub const ID_BYTES: usize = 120;
 
 /// The beginning of `text`, at most `bytes` long.
-pub fn cut(text: &str, bytes: usize) -> String {
+pub fn cut_text(text: &str, bytes: usize) -> String {
     let mut end = text.len().min(bytes);
     while !text.is_char_boundary(end) {
         end -= 1;
@@ -16,6 +16,6 @@ pub fn cut(text: &str, bytes: usize) -> String {
 }
 
 /// A Message-ID as it is kept and compared.
-pub fn id(text: &str) -> String {
-    cut(text.trim(), ID_BYTES)
+pub fn escape_id(text: &str) -> String {
+    cut_text(text.trim(), ID_BYTES)
 }

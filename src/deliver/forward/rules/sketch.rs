@@ -145,7 +145,10 @@ impl Arrival {
     #[must_use]
     pub fn of(message: &Message<'_>, sender: &Sender, own: &OwnAddresses, judgement: &Judgement) -> Self {
         let mut arrival = Self {
-            own: own.iter().filter_map(|own| own.domain().map(registered)).collect(),
+            own: own
+                .iter()
+                .filter_map(|own| own.domain().map(registered_domain))
+                .collect(),
             ..Self::default()
         };
         if let Sender::Address(address) = sender {
@@ -158,14 +161,14 @@ impl Arrival {
                 arrival.sketch.hops += 1;
                 arrival.take_hop(&field.text());
             } else if field.is("From") || field.is("Reply-To") {
-                let found = addresses(&field.text());
+                let found = find_addresses(&field.text());
                 people.extend(found.iter().map(person));
                 if field.is("From") && arrival.from.is_none() {
                     arrival.from = found.first().cloned();
                 }
                 arrival.authors.extend(found);
             } else if field.is("To") || field.is("Cc") {
-                people.extend(addresses(&field.text()).iter().map(person));
+                people.extend(find_addresses(&field.text()).iter().map(person));
             } else if field.is("Subject") && subject.is_empty() {
                 subject = normalize(&decoded_value(&field, None));
             } else if field.is("In-Reply-To") || field.is("References") {
@@ -179,7 +182,7 @@ impl Arrival {
         arrival.references.drain(..surplus);
         arrival.words = subject_words(&subject).collect();
         arrival.pieces = pieces(message);
-        arrival.sketch.from = arrival.from.as_ref().map_or(0, |from| hash(&whole(from)));
+        arrival.sketch.from = arrival.from.as_ref().map_or(0, |from| hash_text(&whole_address(from)));
         arrival.sketch.is_auto_reply = matches!(judgement.verdict, Verdict::AutoReply(_));
         arrival.sketch.subject = subject_words(&subject).take(SUBJECT_WORDS).collect();
         arrival.sketch.people = people.into_iter().take(PEOPLE).collect();
@@ -192,10 +195,10 @@ impl Arrival {
     /// message comes through: then, whether no host of another was on its way.
     #[must_use]
     pub fn is_near(&self, destination: &str) -> bool {
-        let domain = Address::parse(destination).and_then(|address| address.domain().map(registered));
+        let domain = Address::parse(destination).and_then(|address| address.domain().map(registered_domain));
         let by_name = |domain: &String| {
             let mut authors = self.authors.iter().filter_map(Address::domain);
-            authors.any(|author| registered(author) == *domain)
+            authors.any(|author| registered_domain(author) == *domain)
         };
         match domain {
             Some(domain) if !self.own.contains(&domain) => by_name(&domain) || self.hosts.contains(&domain),
@@ -210,7 +213,7 @@ impl Arrival {
         if self.sketch.source == 0
             && let Some(host) = from.iter().rev().find(|host| outside(host))
         {
-            self.sketch.source = hash(host).max(1);
+            self.sketch.source = hash_text(host).max(1);
         }
         self.hosts.extend(from);
         self.hosts.extend(by);
@@ -246,13 +249,13 @@ fn hop(value: &str) -> (Vec<String>, Option<String>) {
 fn host(word: &str) -> Option<String> {
     let name = word.trim_matches(|c: char| !c.is_alphanumeric()).to_ascii_lowercase();
     let is_name = name.contains('.') && name.contains(|c: char| c.is_alphabetic());
-    (is_name && !name.starts_with("localhost")).then(|| registered(&name))
+    (is_name && !name.starts_with("localhost")).then(|| registered_domain(&name))
 }
 
 /// The part of a domain name that somebody registered, as well as that can be told without a list: the last two labels, or three where
 /// the last two are short (`example.co.uk`).
 #[must_use]
-pub fn registered(domain: &str) -> String {
+pub fn registered_domain(domain: &str) -> String {
     let domain = domain.trim_end_matches('.').to_ascii_lowercase();
     let labels: Vec<&str> = domain.rsplit('.').collect();
     let count = match labels.as_slice() {
@@ -281,7 +284,7 @@ fn is_list_field(field: &crate::message::Field<'_>) -> bool {
 
 /// The addresses of a field that holds several (RFC 5322 section 3.4).
 #[must_use]
-pub fn addresses(text: &str) -> Vec<Address> {
+pub fn find_addresses(text: &str) -> Vec<Address> {
     let (mut found, mut start) = (Vec::new(), 0);
     let (mut quoted, mut depth) = (false, 0_usize);
     for (at, c) in text.char_indices() {
@@ -316,7 +319,7 @@ fn subject_words(subject: &str) -> impl Iterator<Item = u16> {
     let words = rest.split(|c: char| !c.is_alphanumeric());
     words
         .filter(|word| word.chars().count() > 1 && word.contains(|c: char| !c.is_numeric()))
-        .map(|word| low(hash(word)))
+        .map(|word| low(hash_text(word)))
 }
 
 /// Every piece of the message's text; of a short text, all of it is one.
@@ -331,20 +334,23 @@ fn pieces(message: &Message<'_>) -> BTreeSet<u32> {
         .collect();
     match words.len() {
         0 => BTreeSet::new(),
-        1..PIECE_WORDS => BTreeSet::from([hash(&words.join(" "))]),
-        _ => words.windows(PIECE_WORDS).map(|words| hash(&words.join(" "))).collect(),
+        1..PIECE_WORDS => BTreeSet::from([hash_text(&words.join(" "))]),
+        _ => words
+            .windows(PIECE_WORDS)
+            .map(|words| hash_text(&words.join(" ")))
+            .collect(),
     }
 }
 
 /// An address without its extension: answers of one desk have one each.
 #[must_use]
-pub fn whole(address: &Address) -> String {
+pub fn whole_address(address: &Address) -> String {
     let domain = address.domain().unwrap_or_default();
     format!("{}@{domain}", address.base("+").to_lowercase())
 }
 
 fn person(address: &Address) -> u16 {
-    low(hash(&whole(address)))
+    low(hash_text(&whole_address(address)))
 }
 
 fn low(hash: u32) -> u16 {
@@ -353,7 +359,7 @@ fn low(hash: u32) -> u16 {
 
 /// FNV-1a: the same number in every version of this program, since it is written down.
 #[must_use]
-pub fn hash(text: &str) -> u32 {
+pub fn hash_text(text: &str) -> u32 {
     text.bytes().fold(0x811c_9dc5, |hash: u32, byte| {
         (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
     })

@@ -3,7 +3,7 @@
 
 use crate::config::SuspensionSettings;
 use crate::deliver::forward::rules::health::Failure;
-use crate::deliver::forward::rules::kept_text::id;
+use crate::deliver::forward::rules::kept_text::escape_id;
 use crate::moment::{DAY, Moment};
 use crate::report::status_code::FailureClass;
 
@@ -149,7 +149,7 @@ impl Suspension {
             (Waits::ForProbe(from), Fit::ForProbe) if now >= *from => {
                 self.waits = Waits::ForNews(Probe {
                     at: now,
-                    id: message_id.map(id),
+                    id: message_id.map(escape_id),
                     stage: ProbeStage::Claimed,
                 });
                 Turn::Probe
@@ -214,7 +214,7 @@ impl Suspension {
     fn is_about_probe(&self, message_id: Option<&str>) -> bool {
         match &self.waits {
             Waits::ForNews(probe) => match (&probe.id, message_id) {
-                (Some(probe), Some(reported)) => *probe == id(reported),
+                (Some(probe), Some(reported)) => *probe == escape_id(reported),
                 _ => true,
             },
             Waits::ForHand | Waits::ForProbe(_) => false,

@@ -15,7 +15,7 @@ use nix::sys::stat::Mode;
 use crate::mailbox::lock::dotlock::owner::Identity;
 use crate::mailbox::setgid;
 use crate::mailbox::setgid::SpoolDirAccess;
-use crate::sys::dirs::beside;
+use crate::sys::dirs::with_suffix;
 use crate::sys::file_stamp::is_still;
 
 /// Everybody may read who has it.
@@ -81,8 +81,8 @@ impl DotlockDraft {
             std::process::id(),
             fastrand::u32(..)
         );
-        let path = beside(mailbox, &unique);
-        let file = setgid::make(place.map(Arc::as_ref), &path, OFlag::O_RDWR, MODE)?;
+        let path = with_suffix(mailbox, &unique);
+        let file = setgid::create_file(place.map(Arc::as_ref), &path, OFlag::O_RDWR, MODE)?;
         let place = place.cloned();
         Ok((file, Some(TemporaryName { path, place })))
     }
@@ -116,7 +116,7 @@ pub struct TemporaryName {
 
 impl Drop for TemporaryName {
     fn drop(&mut self) {
-        let _ = setgid::remove(self.place.as_deref(), &self.path);
+        let _ = setgid::remove_file(self.place.as_deref(), &self.path);
     }
 }
 

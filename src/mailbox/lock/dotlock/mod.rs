@@ -17,10 +17,10 @@ use crate::error::{Category, Error};
 use crate::mailbox::open::Owner;
 use crate::mailbox::setgid;
 use crate::mailbox::setgid::SpoolDirAccess;
-use crate::sys::dirs::beside;
+use crate::sys::dirs::with_suffix;
 use crate::sys::file_stamp::is_still;
 use create::DotlockDraft;
-use stale::{STALE_AGE, age, is_dead, judge};
+use stale::{STALE_AGE, dotlock_age, is_dead, judge_dotlock};
 
 /// How old our own may grow before it is made young again.
 const REFRESH_AGE: Duration = Duration::from_secs(20);
@@ -71,14 +71,14 @@ impl Dotlock {
         others: Others,
         place: Option<&Arc<SpoolDirAccess>>,
     ) -> Result<DotlockAttempt, Error> {
-        let path = beside(mailbox, ".lock");
+        let path = with_suffix(mailbox, ".lock");
         let mut fresh = match DotlockDraft::make(mailbox, place) {
             Ok(fresh) => fresh,
             Err(e) if cannot_be_made(&e) => {
                 // Somebody with more rights may have made one: procmail does, where the user cannot.
                 return match path.symlink_metadata() {
                     // What a dead spoolguard left, root's for example, is in nobody's way who has another lock.
-                    Ok(stat) if age(&stat, None) < STALE_AGE && !is_dead(&path, &stat) => {
+                    Ok(stat) if dotlock_age(&stat, None) < STALE_AGE && !is_dead(&path, &stat) => {
                         Ok(DotlockAttempt::Held(format!("{} exists", path.display())))
                     }
                     _ if others == Others::Planned => Ok(DotlockAttempt::NotPossible),
@@ -103,7 +103,7 @@ impl Dotlock {
                 place: place.cloned(),
             })),
             Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
-                judge(&path, mailbox, owner, &fresh.file, others, place)
+                judge_dotlock(&path, mailbox, owner, &fresh.file, others, place)
             }
             Err(e) => Err(Error::io("make dotlock", &path, &e)),
         }
@@ -127,7 +127,7 @@ impl Drop for Dotlock {
         for _ in 0..TRIES {
             match is_still(&self.file, &self.path) {
                 Ok(false) => return,
-                Ok(true) if setgid::remove(self.place.as_deref(), &self.path).is_ok() => return,
+                Ok(true) if setgid::remove_file(self.place.as_deref(), &self.path).is_ok() => return,
                 Ok(true) | Err(_) => {}
             }
         }

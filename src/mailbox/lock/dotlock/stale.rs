@@ -40,7 +40,7 @@ const WRONG_CLOCK: i64 = 24 * 60 * 60;
 ///
 /// # Errors
 /// When it cannot be examined, or what is stale cannot be removed.
-pub fn judge(
+pub fn judge_dotlock(
     path: &Path,
     mailbox: &Path,
     owner: Owner,
@@ -73,7 +73,7 @@ pub fn judge(
         by = format!(", made by process {}", identity.pid);
     }
     let held = || DotlockAttempt::Held(format!("{} exists{by}", path.display()));
-    if age(&stat, Some(fresh)) < STALE_AGE {
+    if dotlock_age(&stat, Some(fresh)) < STALE_AGE {
         return Ok(held());
     }
     // Too old, and nobody can be asked. Whoever removes one holds the mailbox's fcntl lock meanwhile: then of two that come to
@@ -178,7 +178,7 @@ fn remove(
     let is_own = judged.uid() == Uid::effective().as_raw();
     let place = place.filter(|_| is_own).map(Arc::as_ref);
     match path.symlink_metadata() {
-        Ok(now) if same_file(&now, judged) && now.mtime() == judged.mtime() => match setgid::remove(place, path) {
+        Ok(now) if same_file(&now, judged) && now.mtime() == judged.mtime() => match setgid::remove_file(place, path) {
             Ok(()) => Ok(DotlockAttempt::Removed),
             Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(DotlockAttempt::Removed),
             // In a sticky directory somebody else's cannot be removed; it has no owner, and the other locks hold.
@@ -191,7 +191,7 @@ fn remove(
 
 /// How long ago a file was changed, by the file server's clock where a file just made there tells it.
 #[must_use]
-pub fn age(stat: &std::fs::Metadata, fresh: Option<&File>) -> Duration {
+pub fn dotlock_age(stat: &std::fs::Metadata, fresh: Option<&File>) -> Duration {
     let now = match fresh.and_then(|file| file.metadata().ok()) {
         Some(fresh) => fresh.mtime(),
         None => std::time::SystemTime::now()

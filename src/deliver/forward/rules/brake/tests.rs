@@ -1,6 +1,6 @@
 //! Responders of many kinds at every speed, and people of every kind: the first end, the second pass. Time is simulated.
 
-use super::{Brake, Past, Was, weigh};
+use super::{Brake, Past, Was, weigh_arrival};
 use crate::classify::classify;
 use crate::classify::verdict::Facts;
 use crate::deliver::forward::rules::sketch::Arrival;
@@ -41,7 +41,7 @@ impl Traffic {
             .past
             .get(self.past.len().saturating_sub(RECENT)..)
             .unwrap_or_default();
-        let weighed = weigh(&arrival, arrival.is_near(TO), recent, &[], at);
+        let weighed = weigh_arrival(&arrival, arrival.is_near(TO), recent, &[], at);
         let was = match weighed.brake {
             None => Was::Sent,
             Some(_) => Was::Braked,
@@ -344,7 +344,7 @@ fn what_a_brake_says_names_its_reason() {
             relays: &[],
         };
         let arrival = Arrival::of(&message, &sender, &own, &classify(&message, &facts));
-        reasons.push(weigh(&arrival, arrival.is_near(TO), &traffic.past, &[], at).brake);
+        reasons.push(weigh_arrival(&arrival, arrival.is_near(TO), &traffic.past, &[], at).brake);
         let _ = traffic.comes(at, &text);
     }
     assert_eq!(
