@@ -53,14 +53,26 @@ fn program(path: &Path) -> Finding {
         let what = "it cannot be started: nothing can be forwarded or sent to the administrator";
         return Finding::error(Check::Submit, name, what, remedy);
     }
-    let whose = match SendmailKind::of(path) {
+    let kind = SendmailKind::of(path);
+    let whose = match kind {
         SendmailKind::Postfix => "it is Postfix's".to_owned(),
         SendmailKind::Sendmail => "it is Sendmail's".to_owned(),
-        SendmailKind::Other => {
+        SendmailKind::Exim
+        | SendmailKind::OpenSmtpd
+        | SendmailKind::Msmtp
+        | SendmailKind::Ssmtp
+        | SendmailKind::Esmtp
+        | SendmailKind::Nullmailer
+        | SendmailKind::Dma
+        | SendmailKind::Other => {
             let real = path.canonicalize().unwrap_or_else(|_| path.to_owned());
             format!("it is {}", real.display())
         }
     };
+    if let Some(lacks) = kind.lacks() {
+        return Finding::warning(Check::Submit, name, format!("{whose}: {lacks}"))
+            .remedy("install an MTA with a queue that takes any sender, such as Postfix or Exim");
+    }
     match procfs::listens_at(SMTP) {
         Some(true) => Finding::ok(
             Check::Submit,

@@ -158,8 +158,14 @@ fn reads_filters(config: &Config) -> Option<bool> {
         .sendmail()
         .map_or(SendmailKind::Other, SendmailKind::of)
     {
-        SendmailKind::Postfix | SendmailKind::Sendmail => Some(false),
-        SendmailKind::Other => None,
+        SendmailKind::Exim => Some(true),
+        SendmailKind::Postfix | SendmailKind::Sendmail | SendmailKind::OpenSmtpd => Some(false),
+        SendmailKind::Msmtp
+        | SendmailKind::Ssmtp
+        | SendmailKind::Esmtp
+        | SendmailKind::Nullmailer
+        | SendmailKind::Dma
+        | SendmailKind::Other => None,
     }
 }
 
@@ -245,11 +251,20 @@ fn shared_file(home: &Path, path: &Path, check: Check, config: &Config) -> Optio
             let what = format!("{who}: Sendmail ignores it, and nothing guards this mail");
             Some(Finding::error(check, name, what, remedy))
         }
-        SendmailKind::Other if sendmail.is_some_and(child::is_program) => {
+        SendmailKind::Exim | SendmailKind::OpenSmtpd | SendmailKind::Other
+            if sendmail.is_some_and(child::is_program) =>
+        {
             let what = format!("{who}: Exim leaves all mail in the queue, and OpenSMTPD refuses it");
             Some(Finding::error(check, name, what, remedy))
         }
-        SendmailKind::Other => {
+        SendmailKind::Exim
+        | SendmailKind::OpenSmtpd
+        | SendmailKind::Msmtp
+        | SendmailKind::Ssmtp
+        | SendmailKind::Esmtp
+        | SendmailKind::Nullmailer
+        | SendmailKind::Dma
+        | SendmailKind::Other => {
             let what = format!("{who}: many MTAs ignore it, or leave all mail in the queue");
             Some(Finding::warning(check, name, what).remedy(remedy))
         }

@@ -15,18 +15,6 @@ pub enum Ending {
     NotStarted,
 }
 
-/// What an answer means for the message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[must_use]
-pub enum Meaning {
-    /// The mail system has it.
-    Taken,
-    /// The mail system will never take it.
-    Refused,
-    /// It may take it later.
-    Later,
-}
-
 /// The answer of a sendmail, or ours in its place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SendmailReply {
@@ -77,20 +65,6 @@ impl SendmailReply {
     #[must_use]
     pub fn code(&self) -> Option<u16> {
         self.code
-    }
-
-    /// What it means (sysexits.h). "Never" is believed only where it is about the message or its addresses; a mail system that is
-    /// broken will be mended.
-    pub fn meaning(&self) -> Meaning {
-        match self.ending {
-            Ending::Status(0) => Meaning::Taken,
-            // Exim says 1 and 2 for an address it cannot read; EX_USAGE, EX_DATAERR, EX_NOINPUT, EX_NOUSER, EX_NOHOST,
-            // EX_UNAVAILABLE, EX_PROTOCOL, EX_NOPERM.
-            Ending::Status(1 | 2 | 64 | 65 | 66 | 67 | 68 | 69 | 76 | 77) | Ending::NotStarted => Meaning::Refused,
-            // OpenSMTPD's sendmail ends with EX_SOFTWARE for every answer of its server, and prints the answer.
-            Ending::Status(70) if self.text.contains("command failed: 5") => Meaning::Refused,
-            Ending::Status(_) | Ending::Signal(_) => Meaning::Later,
-        }
     }
 
     /// Tells whether the exit status says that the address is wrong: EX_NOUSER, EX_NOHOST, or ours.

@@ -3,6 +3,7 @@
 //! An answer is yes, no, or later. What sendmail says with its exit status is sorted here, once. A failure that is reported later
 //! shall bring back the whole message: that is asked for where it is sure that sendmail understands it.
 
+pub mod evidence;
 pub mod letter;
 pub mod outbox;
 pub mod program;

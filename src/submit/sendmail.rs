@@ -11,7 +11,8 @@ use std::time::Duration;
 use nix::sys::memfd::{MFdFlags, memfd_create};
 
 use crate::error::{Category, Error};
-use crate::report::sendmail_reply::{Ending, Meaning, SendmailReply};
+use crate::report::sendmail_reply::{Ending, SendmailReply};
+use crate::submit::evidence::Meaning;
 use crate::submit::letter::{Answers, Letter, Refusal};
 use crate::submit::program::SendmailKind;
 use crate::sys::deadline;
@@ -36,7 +37,8 @@ pub fn submit<R: Read>(program: &Path, mut letter: Letter<'_, R>, deadline: &Dea
     let kind = SendmailKind::of(program);
     let mut run = SendmailRun {
         program,
-        returns: kind.returns(),
+        kind,
+        flags: kind.flags(),
         sender: letter.sender,
         message,
         deadline,
@@ -45,8 +47,11 @@ pub fn submit<R: Read>(program: &Path, mut letter: Letter<'_, R>, deadline: &Dea
         refused: vec![Refusal { recipient, reply }],
         ..Answers::default()
     };
+    if kind.takes_one_address() && letter.recipients.len() > 1 {
+        return Ok(run.each(letter.recipients));
+    }
     let reply = run.once(letter.recipients)?;
-    match (reply.meaning(), letter.recipients) {
+    match (Meaning::of(&reply, kind), letter.recipients) {
         (Meaning::Taken, recipients) => Ok(Answers::taken_by(recipients)),
         (Meaning::Later, _) => Err(run.later(&reply)),
         (Meaning::Refused, [only]) => Ok(refused(only.clone(), reply)),
@@ -60,7 +65,8 @@ pub fn submit<R: Read>(program: &Path, mut letter: Letter<'_, R>, deadline: &Dea
 
 struct SendmailRun<'a> {
     program: &'a Path,
-    returns: &'static [&'static str],
+    kind: SendmailKind,
+    flags: &'static [&'static str],
     sender: &'a str,
     message: File,
     deadline: &'a Deadline,
@@ -72,7 +78,7 @@ impl SendmailRun<'_> {
         let mut answers = Answers::default();
         for recipient in recipients {
             let reply = self.once(std::slice::from_ref(recipient));
-            match reply.map(|reply| (reply.meaning(), reply)) {
+            match reply.map(|reply| (Meaning::of(&reply, self.kind), reply)) {
                 Ok((Meaning::Taken, _)) => answers.taken.push(recipient.clone()),
                 Ok((Meaning::Refused, reply)) => answers.refused.push(Refusal {
                     recipient: recipient.clone(),
@@ -105,12 +111,16 @@ impl SendmailRun<'_> {
         let fail = |e: io::Error| Error::io("run", self.program, &e).class(Category::Submission);
         self.message.rewind().map_err(fail)?;
         let (output, child_output) = io::pipe().map_err(fail)?;
-        let sender = if self.sender.is_empty() { "<>" } else { self.sender };
+        let sender = if self.sender.is_empty() {
+            self.kind.null_sender()
+        } else {
+            self.sender
+        };
         let mut command = Command::new(self.program);
         command
             // `-oi`: a line with a single dot does not end the message. `--`: an address is never an option.
             .args(["-oi", "-f", sender])
-            .args(self.returns)
+            .args(self.flags)
             .arg("--")
             .args(recipients)
             .env_clear()
@@ -127,8 +137,8 @@ impl SendmailRun<'_> {
         drop(command);
         let (status, printed) = self.wait(child, output)?;
         // EX_USAGE: of an old version, perhaps, that does not know all flags. The message matters more than what reports bring back.
-        if status.code() == Some(64) && !self.returns.is_empty() {
-            self.returns = &[];
+        if status.code() == Some(64) && !self.flags.is_empty() {
+            self.flags = &[];
             return self.once(recipients);
         }
         let ending = match (status.code(), status.signal()) {

@@ -214,7 +214,7 @@ fn closed_output_changes_nothing() {
 #[test]
 fn closed_output_reaches_sendmail_as_open() {
     let mut scratch = Scratch::new();
-    scratch.sendmail("echo out; echo err >&2; exit 67");
+    scratch.sendmail("echo out; echo 550 err >&2; exit 67");
     scratch
         .forward(ORDINARY, &["b@b.test"])
         .shell("exec 1>&- 2>&-")
@@ -273,7 +273,7 @@ fn signals_that_the_caller_blocks_change_nothing() {
         return crate::support::skip("needs an env(1) that can block signals");
     }
     let mut scratch = Scratch::new();
-    scratch.sendmail("/bin/grep SigBlk /proc/self/status; exit 67");
+    scratch.sendmail("echo 550 no; /bin/grep SigBlk /proc/self/status; exit 67");
     scratch.deliver(ORDINARY).shell_line(blocking).go().succeeds();
     scratch
         .forward(ORDINARY, &["b@b.test"])

@@ -433,7 +433,7 @@ fn when_sendmail_is_down_nothing_is_held_and_the_message_waits() {
 #[test]
 fn when_sendmail_refuses_the_administrator_the_user_keeps_it() {
     let mut scratch = Scratch::new().set("admin", "\"admin@a.test\"");
-    scratch.sendmail("echo 'no such administrator'; exit 65");
+    scratch.sendmail("echo '550 no such administrator'; exit 65");
     scratch.deliver(b"X-Loop: a@a.test\n\nx\n").go().succeeds();
     let mail = scratch.mail();
     let got = only(&mail);

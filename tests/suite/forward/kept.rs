@@ -207,7 +207,7 @@ fn what_a_destination_refuses_by_policy_is_told_once_a_day() {
 #[test]
 fn what_sendmail_refuses_waits_until_it_takes_it() {
     let mut scratch = Scratch::new();
-    scratch.sendmail("echo no such user; exit 67");
+    scratch.sendmail("echo 550 no such user; exit 67");
     forward(&scratch, 1);
     scratch.run(&["status"]).go().ends_with(1);
     scratch

@@ -116,7 +116,7 @@ fn another_try_of_the_mail_system_sends_nothing_twice() {
     let mut scratch = Scratch::new();
     // As long as b waits, one run for all fails; then each is tried alone.
     scratch.sendmail(
-        "case \"$*\" in *' -- b@b.test c@c.test'*) exit 67;; *'-- c@c.test') [ -e \"$(dirname $0)/c-works\" ] || exit 75;; esac; exit 0",
+        "case \"$*\" in *' -- b@b.test c@c.test'*) echo 550 no; exit 67;; *'-- c@c.test') [ -e \"$(dirname $0)/c-works\" ] || exit 75;; esac; exit 0",
     );
     fn forward(scratch: &Scratch) -> Ended<'_> {
         scratch.forward(ORDINARY, &["b@b.test", "c@c.test"]).go()
@@ -135,7 +135,7 @@ fn another_try_of_the_mail_system_sends_nothing_twice() {
 
 #[test]
 fn what_was_not_taken_is_not_remembered() {
-    for (then, tries) in [("exit 75", 2), ("exit 67", 2)] {
+    for (then, tries) in [("exit 75", 2), ("echo 550 no; exit 67", 2)] {
         let mut scratch = Scratch::new();
         scratch.sendmail(then);
         for _ in 0..2 {

@@ -37,11 +37,14 @@ pub fn report(number: usize, action: &str, status: &str) -> Vec<u8> {
     .into_bytes()
 }
 
-/// A scratch whose sendmail does as the file `answer` says: its exit status.
+/// A scratch whose sendmail does as the file `answer` says: its exit status, with a reply where that is 67.
 pub fn scratch() -> Scratch {
     let mut scratch = Scratch::new();
     let answer = scratch.path("answer");
-    scratch.sendmail(&format!("exit \"$(cat '{}')\"", answer.display()));
+    scratch.sendmail(&format!(
+        "answer=$(cat '{}'); [ $answer != 67 ] || echo '550 no such user'; exit $answer",
+        answer.display()
+    ));
     answers(&scratch, 0);
     scratch
 }
@@ -149,7 +152,7 @@ fn a_destination_that_is_refused_three_times_is_suspended_and_both_are_told_once
         "X-Loop: a@a.test\n",
         "To: <a@a.test>\n",
         "Subject: Your mail is no longer forwarded to b@b.test\n",
-        "\"status 67\" (sendmail on this host)",
+        "\"status 67, 550 no such user\" (sendmail on this host)",
         "    spoolguard status --resume b@b.test\n",
         &mailbox,
     ] {

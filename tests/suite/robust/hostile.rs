@@ -178,7 +178,7 @@ fn what_sendmail_says_opens_no_line_anywhere() {
     let mut scratch = Scratch::new();
     scratch.sendmail("printf '5.1.1 no\\r\\n4.4.4 X-Injected: 1\\033[2J\\n'; exit 75");
     scratch.forward(ORDINARY, &["b@b.test"]).go().defers();
-    scratch.sendmail("printf 'no\\nX-Injected: 1\\n\\nbody\\033[2J\\n'; exit 67");
+    scratch.sendmail("printf '550 no\\nX-Injected: 1\\n\\nbody\\033[2J\\n'; exit 67");
     scratch.forward(ORDINARY, &["b@b.test"]).go().succeeds();
     let mail = scratch.mail();
     assert_eq!(messages(&mail).len(), 1);

@@ -23,7 +23,7 @@ fn a_copy_that_was_kept_nowhere_is_none() {
             &format!("{:?}", scratch.path("file").display().to_string()),
         );
         scratch.change("admin", "\"nobody@a.test\"");
-        scratch.sendmail("exit 67");
+        scratch.sendmail("echo 550 no; exit 67");
         scratch.forward(ORDINARY, &["--keep", "b@b.test"]).go().defers();
     }
 }
