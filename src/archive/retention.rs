@@ -132,7 +132,7 @@ impl Surplus {
 /// What is to be done about the archives of a user.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]
-pub enum Decision {
+pub enum RetentionPlan {
     /// These are beyond the bounds, the oldest first.
     Remove(Vec<Surplus>),
     /// Some are, and nobody knows whether the clock can be believed.
@@ -177,11 +177,11 @@ pub fn decide_retention(
     newest: &Path,
     bounds: Bounds,
     now: OffsetDateTime,
-) -> Result<Decision, Error> {
+) -> Result<RetentionPlan, Error> {
     let fail = |e: io::Error| Error::io("read archive directory", dir, &e);
     let (mut own, mut all) = (Vec::new(), Vec::new());
     if !bounds.are_set() {
-        return Ok(Decision::Remove(own));
+        return Ok(RetentionPlan::Remove(own));
     }
     let mut archives = Vec::new();
     for entry in dir.read_dir().map_err(fail)? {
@@ -204,8 +204,8 @@ pub fn decide_retention(
     }
     own.extend(surplus(archives, newest, bounds, now.unix_timestamp()));
     Ok(match doubt(all, newest, now.unix_timestamp()) {
-        Some(doubt) if !own.is_empty() => Decision::Doubt(doubt),
-        Some(_) | None => Decision::Remove(own),
+        Some(doubt) if !own.is_empty() => RetentionPlan::Doubt(doubt),
+        Some(_) | None => RetentionPlan::Remove(own),
     })
 }
 
@@ -287,7 +287,7 @@ fn surplus(mut archives: Vec<KeptArchive>, newest: &Path, bounds: Bounds, now: i
 #[cfg(test)]
 mod tests {
     use super::{
-        ArchiveLabel, Bounds, ClockDoubt, Decision, KeptArchive, archive_name, decide_retention, doubt, read_name,
+        ArchiveLabel, Bounds, ClockDoubt, KeptArchive, RetentionPlan, archive_name, decide_retention, doubt, read_name,
         surplus,
     };
     use crate::archive::Format;
@@ -456,7 +456,7 @@ mod tests {
         let newest = path("a-20210101T000000Z.zst");
         let now = date(1_609_459_200 + 3600);
         let decision = decide_retention(dir.path(), "a", &newest, bounds, now).unwrap_or_else(|e| unreachable!("{e}"));
-        let Decision::Remove(gone) = decision else {
+        let RetentionPlan::Remove(gone) = decision else {
             unreachable!("{decision:?}")
         };
         assert!(gone.iter().all(|gone| gone.path.exists() && gone.remove().is_ok()));

@@ -39,7 +39,7 @@ pub struct Run {
     /// Where the user's mail is put.
     pub store: MailStore,
     /// Whether the command line names it.
-    pub named: Named,
+    pub named: MailboxNamed,
     /// The configuration file that the command line names.
     pub chosen: Option<PathBuf>,
     /// What was appended and is not finished.
@@ -54,7 +54,7 @@ pub struct Run {
 
 /// Who says where the user's mail is put.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Named {
+pub enum MailboxNamed {
     /// The configuration.
     ByConfiguration,
     /// The command line.

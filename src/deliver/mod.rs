@@ -36,7 +36,7 @@ use crate::config::load;
 use crate::config::load::{ConfigSources, KeySelection};
 use crate::config::location::MailStore;
 use crate::deliver::caller::Variable;
-use crate::deliver::context::{Delivery, Intents, Named, Run, Started};
+use crate::deliver::context::{Delivery, Intents, MailboxNamed, Run, Started};
 use crate::deliver::forward::history;
 use crate::deliver::forward::rules::attribution;
 use crate::deliver::forward::verp;
@@ -202,8 +202,8 @@ impl Run {
             );
         }
         let named = match mailbox {
-            Some(_) => Named::ByHand,
-            None => Named::ByConfiguration,
+            Some(_) => MailboxNamed::ByHand,
+            None => MailboxNamed::ByConfiguration,
         };
         let store = match mailbox {
             Some(store) => store,

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::classify::policy::Why;
 use crate::config::Over;
 use crate::config::value::Limit;
-use crate::deliver::context::{Delivery, Named, Outcome, Run, when_settled};
+use crate::deliver::context::{Delivery, MailboxNamed, Outcome, Run, when_settled};
 use crate::deliver::store::mbox;
 use crate::deliver::store::mbox::Opened;
 use crate::deliver::{auto_archive, notify, quota_notice, store};
@@ -280,7 +280,7 @@ pub fn begin_return(run: &Run, delivery: &Delivery<'_>) {
     if !run.account.is_nameless() {
         words.extend(["--user".into(), run.account.name.clone().into()]);
     }
-    if run.named == Named::ByHand
+    if run.named == MailboxNamed::ByHand
         && let Some(path) = run.store.mbox().and_then(|path| std::path::absolute(path).ok())
     {
         words.extend(["--mailbox".into(), path.into()]);

@@ -15,7 +15,7 @@ use crate::spool::directory;
 use crate::spool::directory::EntryKind;
 use crate::spool::list::problems;
 use crate::spool::list::problems::SpoolAccess;
-use crate::spool::list::row::{Problem, Weight};
+use crate::spool::list::row::{RowProblem, Weight};
 use crate::sys::account;
 use crate::sys::account::Directory;
 
@@ -109,7 +109,7 @@ fn names(dir: &Path, place: SpoolAccess) -> Vec<Finding> {
     found
 }
 
-fn of_problem(subject: &str, problem: Problem) -> Finding {
+fn of_problem(subject: &str, problem: RowProblem) -> Finding {
     let finding = Finding::warning(Check::Spool, subject, problem.what);
     let finding = match (problem.weight, problem.advice) {
         (_, None) => finding,

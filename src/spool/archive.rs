@@ -6,7 +6,7 @@ use crate::cli::spool::{Changing, Mail, Packing, What};
 use crate::config::value::Size;
 use crate::error::{Error, Status};
 use crate::output::OutputForm;
-use crate::spool::batch::Batch;
+use crate::spool::batch::MailboxBatch;
 use crate::spool::choose::{Inside, OnlySeen, Wanted, WantedKind};
 use crate::spool::context::SpoolRun;
 use crate::spool::select;
@@ -28,7 +28,7 @@ pub fn run(care: &SpoolRun, what: &What, mail: &Mail, packing: &Packing, changin
         down_to: mail.down_to.map(Size::bytes),
         inside: Inside::Ignored,
     };
-    Batch {
+    MailboxBatch {
         care,
         what,
         packing,

@@ -10,10 +10,10 @@ use crate::error::{Error, Status};
 use crate::output::OutputForm;
 use crate::output::sizes::{counted, messages};
 use crate::spool::choose::Wanted;
-use crate::spool::consent::{Consent, Decision};
+use crate::spool::consent::{Consent, ConsentAnswer};
 use crate::spool::context::SpoolRun;
 use crate::spool::move_out::MoveOut;
-use crate::spool::report::{BatchSum, Report};
+use crate::spool::report::{BatchReport, BatchSum};
 use crate::spool::select;
 use crate::spool::select::{FoundMailbox, SelectedMailbox};
 use crate::spool::taken::{MoveMode, MoveOutcome};
@@ -24,7 +24,7 @@ const MAILBOX_TIME: Duration = Duration::from_secs(60 * 60);
 
 /// What is taken out of which mailboxes.
 #[derive(Clone, Copy, Debug)]
-pub struct Batch<'a> {
+pub struct MailboxBatch<'a> {
     /// What holds for the run.
     pub care: &'a SpoolRun,
     /// Which mailboxes.
@@ -45,13 +45,13 @@ struct Planned {
     messages: u64,
 }
 
-impl Batch<'_> {
+impl MailboxBatch<'_> {
     /// Does it, `date` being when the run began: 0, or 1 when a mailbox could not be done or nothing was done for want of a yes.
     ///
     /// # Errors
     /// When the mailboxes cannot be found at all, or somebody asked the run to stop.
     pub fn run(&self, date: OffsetDateTime) -> Result<Status, Error> {
-        let report = Report::new(self.form, self.care.detail, self.wanted.inside);
+        let report = BatchReport::new(self.form, self.care.detail, self.wanted.inside);
         let mut sum = BatchSum::default();
         let mut plan = Vec::new();
         let first = match self.consent {
@@ -69,13 +69,13 @@ impl Batch<'_> {
             let from = counted(plan.len() as u64, "mailbox", "mailboxes");
             let question = format!("Take {} out of {from}?", messages(all));
             match self.consent.decide(&question, "nothing was taken out", self.form) {
-                Decision::Proceed => {
+                ConsentAnswer::Proceed => {
                     sum.plan_is_carried_out();
                     for Planned { spool, .. } in plan {
                         self.one(Ok(spool), MoveMode::Execute, date, &report, &mut sum)?;
                     }
                 }
-                Decision::Leave { status, last_line } => {
+                ConsentAnswer::Leave { status, last_line } => {
                     sum.undone = Some(last_line);
                     ended = status;
                 }
@@ -91,7 +91,7 @@ impl Batch<'_> {
         found: FoundMailbox,
         mode: MoveMode,
         date: OffsetDateTime,
-        report: &Report,
+        report: &BatchReport,
         sum: &mut BatchSum,
     ) -> Result<Option<Planned>, Error> {
         let care = self.care;

@@ -31,7 +31,7 @@ pub enum Consent {
 /// What is done with the plan.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]
-pub enum Decision {
+pub enum ConsentAnswer {
     /// It is carried out.
     Proceed,
     /// It is not; the last line of the command says so.
@@ -57,13 +57,13 @@ impl Consent {
     }
 
     /// Decides about a plan that has been shown. `undone` says what was not done, such as `nothing was sent`.
-    pub fn decide(self, question: &str, undone: &str, form: OutputForm) -> Decision {
-        let leave = |status, last_line| Decision::Leave { status, last_line };
+    pub fn decide(self, question: &str, undone: &str, form: OutputForm) -> ConsentAnswer {
+        let leave = |status, last_line| ConsentAnswer::Leave { status, last_line };
         match self {
-            Self::Given => Decision::Proceed,
+            Self::Given => ConsentAnswer::Proceed,
             Self::DryRun => leave(Status::Done, format!("{undone}: this is a dry run")),
             Self::Ask if !is_attended(form) => leave(Status::Wrong, format!("{undone}; --yes does it")),
-            Self::Ask if agrees(question, form) => Decision::Proceed,
+            Self::Ask if agrees(question, form) => ConsentAnswer::Proceed,
             Self::Ask => leave(Status::Wrong, undone.to_owned()),
         }
     }

@@ -7,10 +7,10 @@ use std::path::Path;
 use time::OffsetDateTime;
 
 use crate::archive::retention;
-use crate::archive::retention::{Bounds, ClockDoubt, Decision, Surplus};
+use crate::archive::retention::{Bounds, ClockDoubt, RetentionPlan, Surplus};
 use crate::config::Archive;
 use crate::error::{Category, Error};
-use crate::spool::report::Report;
+use crate::spool::report::BatchReport;
 use crate::spool::taken::MoveMode;
 
 /// What the configuration says about how much is kept.
@@ -36,11 +36,11 @@ pub fn remove_expired(
     newest: &Path,
     now: OffsetDateTime,
     mode: MoveMode,
-    report: &Report,
+    report: &BatchReport,
 ) -> Result<(), Error> {
     let surplus = match retention::decide_retention(dir, user, newest, expiry_bounds(archive), now)? {
-        Decision::Remove(surplus) => surplus,
-        Decision::Doubt(doubt) => return Err(in_doubt(dir, &doubt)),
+        RetentionPlan::Remove(surplus) => surplus,
+        RetentionPlan::Doubt(doubt) => return Err(in_doubt(dir, &doubt)),
     };
     for Surplus { path, bytes, why } in &surplus {
         let limit = limit(archive, why);

@@ -31,7 +31,7 @@ use crate::spool::choose;
 use crate::spool::choose::{ChosenMessages, Inside, Wanted};
 use crate::spool::context::SpoolRun;
 use crate::spool::merge::{MergeLimits, MergeMode, MergeTally, MergeTarget, Sameness, Stop};
-use crate::spool::report::Report;
+use crate::spool::report::BatchReport;
 use crate::spool::returned::Unpacker;
 use crate::spool::select::SelectedMailbox;
 use crate::spool::taken::{MoveMode, MoveOutcome};
@@ -85,7 +85,7 @@ impl<'a> MoveOut<'a> {
     ///
     /// # Errors
     /// When it cannot be done; the mailbox holds everything that is not in an archive, whatever happened.
-    pub fn run(&self, mode: MoveMode, report: &Report) -> Result<MoveOutcome, Error> {
+    pub fn run(&self, mode: MoveMode, report: &BatchReport) -> Result<MoveOutcome, Error> {
         for _ in 0..ROUNDS {
             match self.round(mode, report)? {
                 Some(taken) => return Ok(taken),
@@ -102,7 +102,7 @@ impl<'a> MoveOut<'a> {
         )
     }
 
-    fn round(&self, mode: MoveMode, report: &Report) -> Result<Option<MoveOutcome>, Error> {
+    fn round(&self, mode: MoveMode, report: &BatchReport) -> Result<Option<MoveOutcome>, Error> {
         let spool = self.spool;
         let locked = self.lock()?;
         let mut look = Snapshot::take(&locked, self.care.reading.get())?;
@@ -238,7 +238,7 @@ impl<'a> MoveOut<'a> {
 
     /// Removes archives that are too many by now. What cannot be removed is said, and changes nothing. A directory that was named with `--to`
     /// is somebody else's to keep.
-    fn expire(&self, newest: &Path, mode: MoveMode, report: &Report) {
+    fn expire(&self, newest: &Path, mode: MoveMode, report: &BatchReport) {
         let dir = &self.archive_dir.dir;
         if *dir != archive_target::archive_dir_path(self.care, self.spool) || !dir.is_dir() {
             return;
@@ -350,7 +350,7 @@ impl<'a> MoveOut<'a> {
         look: &mut Snapshot,
         plan: &ExpungePlan,
         place: &JournalPlace,
-        report: &Report,
+        report: &BatchReport,
     ) -> Result<Option<Expunge>, Error> {
         let user = &self.spool.account.name;
         let path = look.path().display().to_string();

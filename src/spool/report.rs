@@ -24,7 +24,7 @@ const NAMED: usize = 5;
 
 /// How it is told.
 #[derive(Clone, Copy, Debug)]
-pub struct Report {
+pub struct BatchReport {
     form: OutputForm,
     detail: Detail,
     inside: Inside,
@@ -79,7 +79,7 @@ enum ReportLine<'a> {
         present: u64,
         headers_only: u64,
         own_messages: u64,
-        doubtful: Vec<DoubtLine>,
+        doubtful: Vec<ReportedDoubt>,
     },
     RemovedArchive {
         archive: &'a str,
@@ -107,7 +107,7 @@ struct NamedCount<'a> {
 }
 
 #[derive(Serialize)]
-struct DoubtLine {
+struct ReportedDoubt {
     offset: u64,
     other_offset: u64,
     line: String,
@@ -117,7 +117,7 @@ fn write(line: &ReportLine<'_>) {
     let _ = write_line(&mut io::stdout(), line);
 }
 
-impl Report {
+impl BatchReport {
     /// In this form; `inside` is what happens to the messages inside bounces.
     #[must_use]
     pub fn new(form: OutputForm, detail: Detail, inside: Inside) -> Self {
@@ -334,7 +334,7 @@ fn line<'a>(spool: &'a SelectedMailbox, taken: &'a MoveOutcome) -> ReportLine<'a
         present: choice.originals.present,
         headers_only: choice.originals.header_only,
         own_messages: choice.originals.written,
-        doubtful: choice.doubtful.iter().map(DoubtLine::of).collect(),
+        doubtful: choice.doubtful.iter().map(ReportedDoubt::of).collect(),
     }
 }
 
@@ -344,7 +344,7 @@ impl<'a> NamedCount<'a> {
     }
 }
 
-impl DoubtLine {
+impl ReportedDoubt {
     fn of(doubtful: &Doubtful) -> Self {
         Self {
             offset: doubtful.offset,

@@ -5,7 +5,7 @@ use time::OffsetDateTime;
 use crate::cli::spool::{Changing, Dirt, Packing, What};
 use crate::error::{Error, Status};
 use crate::output::OutputForm;
-use crate::spool::batch::Batch;
+use crate::spool::batch::MailboxBatch;
 use crate::spool::choose::{Inside, Wanted, WantedKind};
 use crate::spool::context::SpoolRun;
 use crate::spool::select;
@@ -23,7 +23,7 @@ pub fn run(care: &SpoolRun, what: &What, dirt: &Dirt, packing: &Packing, changin
         down_to: None,
         inside: if dirt.rescue { Inside::PutBack } else { Inside::Counted },
     };
-    Batch {
+    MailboxBatch {
         care,
         what,
         packing,

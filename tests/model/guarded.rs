@@ -11,7 +11,7 @@ use spoolguard::classify::policy::Copies;
 use spoolguard::cli::Who;
 use spoolguard::config::Config;
 use spoolguard::deliver::Errand;
-use spoolguard::deliver::context::{self, Intents, Named, Outcome, Run, Started};
+use spoolguard::deliver::context::{self, Intents, MailboxNamed, Outcome, Run, Started};
 use spoolguard::deliver::divert::digest;
 use spoolguard::deliver::forward::destinations;
 use spoolguard::deliver::settle;
@@ -125,7 +125,7 @@ impl Post {
                 account,
                 deadline: Deadline::begin().unwrap(),
                 store,
-                named: Named::ByConfiguration,
+                named: MailboxNamed::ByConfiguration,
                 chosen: None,
                 intents: Intents::default(),
                 state: OnceCell::new(),

@@ -161,9 +161,9 @@ fn start_log(settings: &PolicySettingsReader, verbose: u8) {
     };
     if is_same && matches!(configured.to, LogTo::Stderr | LogTo::Auto) {
         let to = LogTo::Syslog;
-        log::start(&Log { to, ..configured }, 0);
+        log::start_logging(&Log { to, ..configured }, 0);
     } else {
-        log::start(&configured, verbose);
+        log::start_logging(&configured, verbose);
     }
     if let Err(e) = loaded {
         tracing::error!(note = e.to_string(), "refuses nobody");

@@ -137,7 +137,7 @@ fn single_user(address: &Address, settings: &PolicySettings) -> Result<Account, 
     let found: RefCell<Option<Account>> = RefCell::default();
     let names = Names {
         aliases: &settings.aliases,
-        is_user: &|name| match account::known(name) {
+        is_user: &|name| match account::find_known(name) {
             Ok(Some(account)) => found.replace(Some(account)).is_none_or(|_| true),
             // Whoever cannot be asked for is nobody here.
             Ok(None) | Err(_) => false,
@@ -156,7 +156,7 @@ fn single_user(address: &Address, settings: &PolicySettings) -> Result<Account, 
     match (ends.as_slice(), found.take()) {
         ([End::User(name)], Some(account)) if account.name == *name => Ok(account),
         // An alias may name a mailbox without asking whether somebody is called so.
-        ([End::User(name)], _) => account::known(name).ok().flatten().ok_or(RoomReason::NoSingleUser),
+        ([End::User(name)], _) => account::find_known(name).ok().flatten().ok_or(RoomReason::NoSingleUser),
         _ => Err(RoomReason::NoSingleUser),
     }
 }

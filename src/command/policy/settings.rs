@@ -31,13 +31,13 @@ pub struct PolicySettings {
 #[derive(Debug)]
 pub struct PolicySettingsReader {
     chosen: Option<PathBuf>,
-    config: Mutex<Option<FileContent<Option<Arc<Config>>>>>,
-    aliases: Mutex<Option<FileContent<Arc<Aliases>>>>,
+    config: Mutex<Option<SettingsFile<Option<Arc<Config>>>>>,
+    aliases: Mutex<Option<SettingsFile<Arc<Aliases>>>>,
 }
 
 /// What was read of a file, and which state of the file that was.
 #[derive(Debug)]
-struct FileContent<T> {
+struct SettingsFile<T> {
     stamp: Option<FileStamp>,
     at: Instant,
     value: T,
@@ -69,7 +69,7 @@ impl PolicySettingsReader {
     fn config(&self) -> Result<Option<Arc<Config>>, Error> {
         let stamp = stamp(self.chosen.as_deref().unwrap_or(Path::new(SYSTEM_FILE)));
         let mut kept = self.config.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_current = |read: &FileContent<Option<Arc<Config>>>| {
+        let is_current = |read: &SettingsFile<Option<Arc<Config>>>| {
             read.stamp == stamp && (read.value.is_some() || read.at.elapsed() < TRY_AGAIN)
         };
         if let Some(read) = kept.as_ref().filter(|read| is_current(read)) {
@@ -77,7 +77,7 @@ impl PolicySettingsReader {
         }
         let loaded = self.load();
         let value = loaded.as_ref().ok().map(|config| Arc::new(config.clone()));
-        *kept = Some(FileContent {
+        *kept = Some(SettingsFile {
             stamp,
             at: Instant::now(),
             value: value.clone(),
@@ -87,9 +87,9 @@ impl PolicySettingsReader {
 
     /// The limits of all users; what single users set in files of their own is no matter of limits.
     fn load(&self) -> Result<Config, Error> {
-        let owners = account::runner().owners();
+        let owners = account::find_runner().owners();
         let sources = ConfigSources::chosen(self.chosen.as_deref(), None, owners);
-        Ok(load::load(sources, KeySelection::Whole)?.config)
+        Ok(load::load_config(sources, KeySelection::Whole)?.config)
     }
 
     fn aliases(&self) -> Arc<Aliases> {
@@ -104,7 +104,7 @@ impl PolicySettingsReader {
             false => Vec::new(),
         };
         let aliases = Arc::new(Aliases::parse(&String::from_utf8_lossy(&text)));
-        *kept = Some(FileContent {
+        *kept = Some(SettingsFile {
             stamp,
             at: Instant::now(),
             value: Arc::clone(&aliases),

@@ -35,7 +35,7 @@ use crate::message::key::{MessageKey, of_id};
 use crate::moment::Moment;
 use crate::output::sizes::{messages, size_text};
 use crate::output::{OutputForm, shell};
-use crate::spool::consent::{Consent, Decision};
+use crate::spool::consent::{Consent, ConsentAnswer};
 use crate::sys::dirs::open_kept;
 use crate::sys::message_buffer::{HEAD_BYTES, MessageBuffer};
 use crate::sys::self_exec;
@@ -87,8 +87,8 @@ pub fn run(
         (question, "nothing was sent or taken off the list")
     };
     match consent.decide(&question, undone, OutputForm::Text) {
-        Decision::Proceed => {}
-        Decision::Leave { status, last_line } => {
+        ConsentAnswer::Proceed => {}
+        ConsentAnswer::Leave { status, last_line } => {
             say(&last_line);
             return Ok(status);
         }

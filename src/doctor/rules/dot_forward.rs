@@ -4,7 +4,7 @@ use crate::doctor::rules::alias_targets;
 use crate::doctor::rules::alias_targets::{AliasTarget, PlacedTarget, Quoted};
 use crate::doctor::rules::filter_file;
 use crate::doctor::rules::filter_file::Language;
-use crate::doctor::rules::guard_line::{Hook, Job, guard_of};
+use crate::doctor::rules::guard_line::{GuardJob, Hook, guard_of};
 use crate::doctor::rules::{Check, Finding};
 
 /// What the judgement needs to know of the host.
@@ -104,13 +104,13 @@ fn one(path: &str, placed: &PlacedTarget, around: Around, site: &Site<'_>) -> Ve
                 .flat_map(|problem| error(problem.what.clone(), problem.remedy.clone()))
                 .collect();
             found.extend(match (hook.job, quoted) {
-                (Job::Forward(_) | Job::Deliver, Quoted::No) if text.contains([' ', '\t']) => error(
+                (GuardJob::Forward(_) | GuardJob::Deliver, Quoted::No) if text.contains([' ', '\t']) => error(
                     "a command with blanks has to stand between quotes".to_owned(),
                     format!("write \"|{text}\", with the quotes"),
                 ),
-                (Job::Forward(_) | Job::Deliver | Job::Nothing, _) => Vec::new(),
-                (Job::Filter, _) => keeps_nothing("filter", &error),
-                (Job::Other(name), _) => keeps_nothing(&name, &error),
+                (GuardJob::Forward(_) | GuardJob::Deliver | GuardJob::Nothing, _) => Vec::new(),
+                (GuardJob::Filter, _) => keeps_nothing("filter", &error),
+                (GuardJob::Other(name), _) => keeps_nothing(&name, &error),
             });
             found
         }

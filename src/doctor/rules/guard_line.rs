@@ -18,14 +18,14 @@ pub struct Hook {
     /// The program, as it is written.
     pub program: String,
     /// What it would do.
-    pub job: Job,
+    pub job: GuardJob,
     /// What is wrong with the line.
-    pub problems: Vec<Problem>,
+    pub problems: Vec<GuardLineProblem>,
 }
 
 /// What a run does with a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Job {
+pub enum GuardJob {
     /// `deliver`.
     Deliver,
     /// `forward`, to these addresses.
@@ -40,7 +40,7 @@ pub enum Job {
 
 /// Something that is wrong, and how to fix it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Problem {
+pub struct GuardLineProblem {
     /// What is so.
     pub what: String,
     /// What to do.
@@ -52,8 +52,8 @@ impl Hook {
     #[must_use]
     pub fn destinations(&self) -> &[String] {
         match &self.job {
-            Job::Forward(addresses) => addresses,
-            Job::Deliver | Job::Filter | Job::Other(_) | Job::Nothing => &[],
+            GuardJob::Forward(addresses) => addresses,
+            GuardJob::Deliver | GuardJob::Filter | GuardJob::Other(_) | GuardJob::Nothing => &[],
         }
     }
 }
@@ -63,7 +63,7 @@ impl Hook {
 pub fn guard_of(command: &str) -> Option<Hook> {
     let tokens = tokens(command);
     let at = (0..tokens.len()).find(|at| is_program(&tokens, *at))?;
-    let Some(Token::Word(program)) = tokens.get(at) else {
+    let Some(LineToken::Word(program)) = tokens.get(at) else {
         return None;
     };
     let (words, problems) = arguments(tokens.get(at + 1..).unwrap_or_default());
@@ -79,14 +79,14 @@ pub fn of_words(words: &[&str]) -> Option<Hook> {
     is_guard.then(|| understand((*program).to_owned(), &arguments, Vec::new()))
 }
 
-fn understand(program: String, words: &[String], mut problems: Vec<Problem>) -> Hook {
+fn understand(program: String, words: &[String], mut problems: Vec<GuardLineProblem>) -> Hook {
     let job = match mistake::read(words) {
         Ok(cli) => {
             problems.extend(of_flags(&cli));
             job_of(cli.command, words, &mut problems)
         }
         // What a shell takes for files explains it better.
-        Err(_) if !problems.is_empty() => Job::Nothing,
+        Err(_) if !problems.is_empty() => GuardJob::Nothing,
         Err(cause) => {
             let is_typed = words.iter().find(|word| !word.starts_with('-'));
             let fate = if is_typed.is_some_and(|word| TYPED.contains(&word.as_str())) {
@@ -94,26 +94,26 @@ fn understand(program: String, words: &[String], mut problems: Vec<Problem>) -> 
             } else {
                 "mail stays in the MTA's queue (deferred)"
             };
-            problems.push(Problem {
+            problems.push(GuardLineProblem {
                 what: format!("{fate}: {cause}"),
                 remedy: "write spoolguard forward ADDRESS, or spoolguard deliver".to_owned(),
             });
-            Job::Nothing
+            GuardJob::Nothing
         }
     };
     Hook { program, job, problems }
 }
 
-fn job_of(command: Command, words: &[String], problems: &mut Vec<Problem>) -> Job {
+fn job_of(command: Command, words: &[String], problems: &mut Vec<GuardLineProblem>) -> GuardJob {
     if let Command::Forward { addresses, .. } = command {
         problems.extend(of_addresses(&addresses));
-        return Job::Forward(addresses);
+        return GuardJob::Forward(addresses);
     }
     if let Command::Deliver { .. } = command {
-        return Job::Deliver;
+        return GuardJob::Deliver;
     }
     if let Command::Filter { .. } = command {
-        return Job::Filter;
+        return GuardJob::Filter;
     }
     // The command is the first word that is neither a flag nor a value of one.
     let mut rest = words.iter().skip_while(|word| word.starts_with('-'));
@@ -121,13 +121,13 @@ fn job_of(command: Command, words: &[String], problems: &mut Vec<Problem>) -> Jo
         Some("--config") => words.iter().skip(2).find(|word| !word.starts_with('-')),
         _ => rest.next(),
     };
-    Job::Other(first.cloned().unwrap_or_default())
+    GuardJob::Other(first.cloned().unwrap_or_default())
 }
 
-fn of_flags(cli: &Cli) -> Vec<Problem> {
+fn of_flags(cli: &Cli) -> Vec<GuardLineProblem> {
     let mut found = Vec::new();
     if let Some(path) = cli.everywhere.config.as_deref().filter(|path| !path.is_absolute()) {
-        found.push(Problem {
+        found.push(GuardLineProblem {
             what: format!(
                 "--config {} begins in whatever directory the MTA works in: there, mail stays in the queue",
                 path.display()
@@ -136,7 +136,7 @@ fn of_flags(cli: &Cli) -> Vec<Problem> {
         });
     }
     if cli.everywhere.dry_run {
-        found.push(Problem {
+        found.push(GuardLineProblem {
             what: "with --dry-run nothing is done, and mail stays in the MTA's queue".to_owned(),
             remedy: "take --dry-run away".to_owned(),
         });
@@ -144,7 +144,7 @@ fn of_flags(cli: &Cli) -> Vec<Problem> {
     found
 }
 
-fn of_addresses(addresses: &[String]) -> Option<Problem> {
+fn of_addresses(addresses: &[String]) -> Option<GuardLineProblem> {
     let odd: Vec<&String> = addresses.iter().filter(|address| !is_plain(address)).collect();
     let first = odd.first()?;
     let bare: Vec<String> = addresses
@@ -158,7 +158,7 @@ fn of_addresses(addresses: &[String]) -> Option<Problem> {
     } else {
         bare.join(" ")
     };
-    Some(Problem {
+    Some(GuardLineProblem {
         what: format!("\"{first}\": not a valid address: what is for it is delivered locally, not forwarded"),
         remedy: format!("write bare addresses with blanks between them: spoolguard forward {bare}"),
     })
@@ -166,7 +166,7 @@ fn of_addresses(addresses: &[String]) -> Option<Problem> {
 
 /// A piece of a shell's command line.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Token {
+enum LineToken {
     Word(String),
     /// `<` or `>`, with the digits before and what belongs to it.
     Redirection(char),
@@ -174,8 +174,8 @@ enum Token {
     Operator,
 }
 
-fn is_program(tokens: &[Token], at: usize) -> bool {
-    let Some(Token::Word(word)) = tokens.get(at) else {
+fn is_program(tokens: &[LineToken], at: usize) -> bool {
+    let Some(LineToken::Word(word)) = tokens.get(at) else {
         return false;
     };
     if word.ends_with("/spoolguard") {
@@ -184,26 +184,29 @@ fn is_program(tokens: &[Token], at: usize) -> bool {
     // A bare name may be an argument of something else: `logger -t spoolguard`.
     let before = at.checked_sub(1).and_then(|before| tokens.get(before));
     let begins = match before {
-        None | Some(Token::Operator) => true,
-        Some(Token::Word(before)) => STARTERS.contains(&before.as_str()) || before.contains('='),
-        Some(Token::Redirection(_)) => false,
+        None | Some(LineToken::Operator) => true,
+        Some(LineToken::Word(before)) => STARTERS.contains(&before.as_str()) || before.contains('='),
+        Some(LineToken::Redirection(_)) => false,
     };
     word == "spoolguard" && begins
 }
 
 /// The words up to the next command, without what a shell does with files.
-fn arguments(tokens: &[Token]) -> (Vec<String>, Vec<Problem>) {
+fn arguments(tokens: &[LineToken]) -> (Vec<String>, Vec<GuardLineProblem>) {
     let mut words = Vec::new();
     let mut problems = Vec::new();
-    let mut rest = tokens.iter().take_while(|token| **token != Token::Operator).peekable();
+    let mut rest = tokens
+        .iter()
+        .take_while(|token| **token != LineToken::Operator)
+        .peekable();
     while let Some(token) = rest.next() {
         match token {
-            Token::Word(word) => words.push(word.clone()),
-            Token::Operator => {}
-            Token::Redirection(sign) => {
-                let file = rest.next_if(|next| matches!(next, Token::Word(_)));
-                if let (Some(Token::Word(file)), '<') = (file, sign) {
-                    problems.push(Problem {
+            LineToken::Word(word) => words.push(word.clone()),
+            LineToken::Operator => {}
+            LineToken::Redirection(sign) => {
+                let file = rest.next_if(|next| matches!(next, LineToken::Word(_)));
+                if let (Some(LineToken::Word(file)), '<') = (file, sign) {
+                    problems.push(GuardLineProblem {
                         what: format!("a shell reads {file} in place of the message, and mail is bounced"),
                         remedy: "write the address without < and >".to_owned(),
                     });
@@ -215,7 +218,7 @@ fn arguments(tokens: &[Token]) -> (Vec<String>, Vec<Problem>) {
 }
 
 /// Splits a command as sh(1) does, as far as MTAs and users need it.
-fn tokens(text: &str) -> Vec<Token> {
+fn tokens(text: &str) -> Vec<LineToken> {
     let mut found = Vec::new();
     let mut word: Option<String> = None;
     let mut letters = text.chars().peekable();
@@ -237,29 +240,29 @@ fn tokens(text: &str) -> Vec<Token> {
                 found.extend(
                     word.take()
                         .filter(|word| !word.bytes().all(|b| b.is_ascii_digit()))
-                        .map(Token::Word),
+                        .map(LineToken::Word),
                 );
                 while letters.next_if(|c| "<>&".contains(*c)).is_some() {}
-                found.push(Token::Redirection(c));
+                found.push(LineToken::Redirection(c));
             }
             ';' | '|' | '&' | '(' | ')' | '\n' => {
-                found.extend(word.take().map(Token::Word));
-                found.push(Token::Operator);
+                found.extend(word.take().map(LineToken::Word));
+                found.push(LineToken::Operator);
             }
-            c if c.is_whitespace() => found.extend(word.take().map(Token::Word)),
+            c if c.is_whitespace() => found.extend(word.take().map(LineToken::Word)),
             c => word.get_or_insert_default().push(c),
         }
     }
-    found.extend(word.map(Token::Word));
+    found.extend(word.map(LineToken::Word));
     found
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Job, guard_of, of_words};
+    use super::{GuardJob, guard_of, of_words};
 
-    fn forward(addresses: &[&str]) -> Job {
-        Job::Forward(addresses.iter().map(|address| (*address).to_owned()).collect())
+    fn forward(addresses: &[&str]) -> GuardJob {
+        GuardJob::Forward(addresses.iter().map(|address| (*address).to_owned()).collect())
     }
 
     #[test]
@@ -277,13 +280,13 @@ mod tests {
                 "IFS=' '&&exec spoolguard forward 'b@b.test' #u",
                 Some(forward(&["b@b.test"])),
             ),
-            ("spoolguard deliver >/dev/null 2>&1", Some(Job::Deliver)),
-            ("(spoolguard deliver; exit 75)", Some(Job::Deliver)),
+            ("spoolguard deliver >/dev/null 2>&1", Some(GuardJob::Deliver)),
+            ("(spoolguard deliver; exit 75)", Some(GuardJob::Deliver)),
             (
                 "/usr/bin/spoolguard --config /x inspect",
-                Some(Job::Other("inspect".to_owned())),
+                Some(GuardJob::Other("inspect".to_owned())),
             ),
-            ("spoolguard filter", Some(Job::Filter)),
+            ("spoolguard filter", Some(GuardJob::Filter)),
             ("/usr/bin/vacation a", None),
             ("/usr/bin/myspoolguard forward b", None),
             ("/usr/bin/logger -t spoolguard", None),

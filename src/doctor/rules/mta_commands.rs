@@ -1,6 +1,6 @@
 //! Whether and how an MTA runs the commands that users and administrators write: Postfix's settings, Exim's routers and transports.
 
-use crate::doctor::rules::guard_line::{Hook, Job, guard_of};
+use crate::doctor::rules::guard_line::{GuardJob, Hook, guard_of};
 use crate::doctor::rules::limits::set;
 use crate::doctor::rules::settings::Settings;
 use crate::doctor::rules::{Check, Finding};
@@ -36,9 +36,9 @@ fn mailbox_command(hook: &Hook, settings: &Settings) -> Vec<Finding> {
         .map(|problem| error(problem.what.clone(), problem.remedy.clone()))
         .collect();
     let job = match &hook.job {
-        Job::Nothing => return found,
-        Job::Filter | Job::Other(_) => {
-            let name = if let Job::Other(name) = &hook.job {
+        GuardJob::Nothing => return found,
+        GuardJob::Filter | GuardJob::Other(_) => {
+            let name = if let GuardJob::Other(name) = &hook.job {
                 name
             } else {
                 "filter"
@@ -50,7 +50,7 @@ fn mailbox_command(hook: &Hook, settings: &Settings) -> Vec<Finding> {
             return found;
         }
         // With a name in it, each user has another one.
-        Job::Forward(to) if !to.iter().any(|to| to.contains('$')) => {
+        GuardJob::Forward(to) if !to.iter().any(|to| to.contains('$')) => {
             found.push(error(
                 format!(
                     "it forwards the mail of every user of this host to {}",
@@ -60,8 +60,8 @@ fn mailbox_command(hook: &Hook, settings: &Settings) -> Vec<Finding> {
             ));
             return found;
         }
-        Job::Forward(_) => "forward",
-        Job::Deliver => "deliver",
+        GuardJob::Forward(_) => "forward",
+        GuardJob::Deliver => "deliver",
     };
     let transport = settings.get("mailbox_transport").unwrap_or_default();
     if !transport.is_empty() {

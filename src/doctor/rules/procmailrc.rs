@@ -3,7 +3,7 @@
 //! procmail forgets a message whose command failed, unless a recipe has `w`; and then it puts the message into the mailbox, unless two
 //! lines behind it leave it with the mail system.
 
-use crate::doctor::rules::guard_line::{Hook, Job, guard_of};
+use crate::doctor::rules::guard_line::{GuardJob, Hook, guard_of};
 use crate::doctor::rules::{Check, Finding};
 
 /// An example that every package has.
@@ -161,7 +161,7 @@ fn of_recipe(path: &str, line: usize, recipe: &Recipe, behind: &[PlacedStatement
         wrong(&problem.what, &problem.remedy);
     }
     match &hook.job {
-        Job::Forward(_) | Job::Deliver => {
+        GuardJob::Forward(_) | GuardJob::Deliver => {
             if !waits {
                 wrong(
                     "without w, procmail loses the message when spoolguard fails",
@@ -178,7 +178,7 @@ fn of_recipe(path: &str, line: usize, recipe: &Recipe, behind: &[PlacedStatement
                 found.extend(ending(path, line, recipe, behind));
             }
         }
-        Job::Filter => {
+        GuardJob::Filter => {
             if !has('f') {
                 wrong(
                     "without f, what spoolguard filter prints is lost",
@@ -191,8 +191,8 @@ fn of_recipe(path: &str, line: usize, recipe: &Recipe, behind: &[PlacedStatement
                 );
             }
         }
-        Job::Nothing => {}
-        Job::Other(name) => wrong(
+        GuardJob::Nothing => {}
+        GuardJob::Other(name) => wrong(
             &format!("spoolguard {name} keeps no message, and mail is lost"),
             "use it as a condition (* ? command), or use spoolguard forward",
         ),

@@ -80,7 +80,7 @@ pub struct Prepared {
 #[must_use]
 pub enum Expunge {
     /// It is done.
-    Done(Done),
+    Done(Expunged),
     /// Something was written to the mailbox, and it is too large to be read under the lock: read it again (`reread`), and come back.
     InDoubt(Box<Prepared>),
     /// The mailbox holds something else than what was looked at. Nothing happened.
@@ -91,7 +91,7 @@ pub enum Expunge {
 
 /// What was done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Done {
+pub struct Expunged {
     /// The mailbox's length now, in bytes.
     pub bytes: u64,
     /// What came meanwhile, in bytes.
@@ -268,7 +268,7 @@ pub fn expunge(
         Err(e) => return Err(e),
     };
     Ok(match finished {
-        Ok(bytes) => Expunge::Done(Done {
+        Ok(bytes) => Expunge::Done(Expunged {
             bytes,
             arrived_bytes,
             held: begun.elapsed(),

@@ -91,7 +91,7 @@ pub fn run(list: &Listing, care: &SpoolRun) -> Result<Status, Error> {
 }
 
 /// What is to be looked at.
-struct Named {
+struct NamedMailbox {
     entries: Vec<DirectoryEntry>,
     place: SpoolAccess,
     /// What is wrong with the directory itself.
@@ -101,7 +101,7 @@ struct Named {
 }
 
 /// Everything in the spool directory, or the mailboxes that were named.
-fn named(list: &Listing, care: &SpoolRun) -> Result<Named, Error> {
+fn named(list: &Listing, care: &SpoolRun) -> Result<NamedMailbox, Error> {
     let dir = care.config.mailbox.location.spool_dir();
     let stat = dir
         .metadata()
@@ -113,7 +113,7 @@ fn named(list: &Listing, care: &SpoolRun) -> Result<Named, Error> {
     if list.what.is_empty() {
         let stat = stat?;
         let problem = problems::with_directory(dir, stat.permissions().mode());
-        return Ok(Named {
+        return Ok(NamedMailbox {
             entries: directory::read_entries(dir)?,
             place: place(&stat),
             directory: problem.map(|problem| Row {
@@ -123,7 +123,7 @@ fn named(list: &Listing, care: &SpoolRun) -> Result<Named, Error> {
             absent: false,
         });
     }
-    let mut found = Named {
+    let mut found = NamedMailbox {
         entries: Vec::new(),
         place: stat.map_or(SpoolAccess { gid: 0, shared: false }, |stat| place(&stat)),
         directory: None,

@@ -12,18 +12,18 @@ use crate::mailbox::expunge::set_aside as journal_kept;
 use crate::output::shell::quote_path;
 use crate::output::sizes::{age_text, size_text};
 use crate::spool::directory::{DirectoryEntry, EntryKind, LockState};
-use crate::spool::list::row::{Problem, Weight};
+use crate::spool::list::row::{RowProblem, Weight};
 use crate::spool::rules::statistics::MailboxStats;
 use crate::sys::account::{Account, Directory};
 
 /// What the mailbox had no room for. The directory of another user is not looked into: only the length of a file in it is asked for.
-pub fn with_overflow(config: &Config, account: &Account, home: Option<&Path>) -> Option<Problem> {
+pub fn with_overflow(config: &Config, account: &Account, home: Option<&Path>) -> Option<RowProblem> {
     let account = Account {
         home: home.map(Path::to_owned).or_else(|| account.home.clone()),
         ..account.clone()
     };
     let bytes = overflow::overflow_bytes(&state_place(config, &account)?)?;
-    Some(Problem::wrong(
+    Some(RowProblem::wrong(
         format!("it had no room for {}: they lie in the overflow", size_text(bytes)),
         format!(
             "make room, and: spoolguard spool restore --overflow --user {}",
@@ -43,16 +43,16 @@ pub struct SpoolAccess {
 
 /// What is wrong with the directory itself.
 #[must_use]
-pub fn with_directory(dir: &Path, mode: u32) -> Option<Problem> {
+pub fn with_directory(dir: &Path, mode: u32) -> Option<RowProblem> {
     (mode & 0o002 != 0 && mode & 0o1000 == 0).then(|| {
         let what = "everybody may remove and replace the mailboxes in it";
-        Problem::wrong(what, format!("chmod o-w {}", quote_path(dir)))
+        RowProblem::wrong(what, format!("chmod o-w {}", quote_path(dir)))
     })
 }
 
 /// What is wrong with what is no mailbox; nothing where it only is in use.
 #[must_use]
-pub fn with_stray(entry: &DirectoryEntry, thing: &EntryKind, now: SystemTime) -> Option<Problem> {
+pub fn with_stray(entry: &DirectoryEntry, thing: &EntryKind, now: SystemTime) -> Option<RowProblem> {
     let path = quote_path(&entry.path);
     let elsewhere = "no delivery uses it; move it elsewhere";
     let problem = match thing {
@@ -63,22 +63,22 @@ pub fn with_stray(entry: &DirectoryEntry, thing: &EntryKind, now: SystemTime) ->
         EntryKind::Journal | EntryKind::Leftover if !entry.is_left(now) => return None,
         // Whoever cannot remove one says so in it.
         EntryKind::Journal if journal_kept::is_done(&entry.path) => return None,
-        EntryKind::Journal => Problem::wrong(
+        EntryKind::Journal => RowProblem::wrong(
             "an archive, a sweep or a restore was interrupted, and this holds the mail that it was moving",
             "leave it: the next delivery to the mailbox, or the same command again, finishes it",
         ),
-        EntryKind::Leftover => Problem::wrong(
+        EntryKind::Leftover => RowProblem::wrong(
             "it was left by a command that did not end, and nothing depends on it",
             format!("rm {path}"),
         ),
-        EntryKind::Directory => Problem::wrong("it is a directory, and not an mbox", elsewhere),
-        EntryKind::Hidden => Problem::wrong("it is hidden, and no mailbox", elsewhere),
-        EntryKind::Special(kind) => Problem::wrong(format!("it is {kind}, and no mailbox"), format!("rm {path}")),
-        EntryKind::Link(to) => Problem::wrong(
+        EntryKind::Directory => RowProblem::wrong("it is a directory, and not an mbox", elsewhere),
+        EntryKind::Hidden => RowProblem::wrong("it is hidden, and no mailbox", elsewhere),
+        EntryKind::Special(kind) => RowProblem::wrong(format!("it is {kind}, and no mailbox"), format!("rm {path}")),
+        EntryKind::Link(to) => RowProblem::wrong(
             format!("it is a symbolic link to {}, and no delivery follows it", to.display()),
             format!("rm {path}"),
         ),
-        EntryKind::ManyNames(count) => Problem::wrong(
+        EntryKind::ManyNames(count) => RowProblem::wrong(
             format!("it has {count} names, and no delivery uses it"),
             format!(
                 "find the others (find / -xdev -inum {}), and remove all but one",
@@ -89,14 +89,14 @@ pub fn with_stray(entry: &DirectoryEntry, thing: &EntryKind, now: SystemTime) ->
     Some(problem)
 }
 
-fn set_aside(path: &str) -> Problem {
-    Problem::wrong(
+fn set_aside(path: &str) -> RowProblem {
+    RowProblem::wrong(
         "the journal of an archive, a sweep or a restore, set aside since it was damaged or the disk failed",
         format!("check the disk, and look whether the mailbox has all the mail in it (strings {path}); then rm {path}"),
     )
 }
 
-fn with_lock(entry: &DirectoryEntry, thing: &EntryKind, now: SystemTime) -> Option<Problem> {
+fn with_lock(entry: &DirectoryEntry, thing: &EntryKind, now: SystemTime) -> Option<RowProblem> {
     let path = quote_path(&entry.path);
     let noun = if *thing == EntryKind::Lock {
         "a lock"
@@ -105,15 +105,15 @@ fn with_lock(entry: &DirectoryEntry, thing: &EntryKind, now: SystemTime) -> Opti
     };
     let problem = match entry.standing(now) {
         LockState::InUse => return None,
-        LockState::Dead(pid) => Problem::wrong(
+        LockState::Dead(pid) => RowProblem::wrong(
             format!("{noun}, left by process {pid}, which is gone"),
             format!("rm {path}"),
         ),
-        LockState::Long(pid, age) => Problem::wrong(
+        LockState::Long(pid, age) => RowProblem::wrong(
             format!("{noun}, held for {} by process {pid}", age_text(age)),
             format!("see what that does (ps -fp {pid}): mail waits for it"),
         ),
-        LockState::Old(age) => Problem::wrong(
+        LockState::Old(age) => RowProblem::wrong(
             format!("{noun}, {} old, and nobody says whose it is", age_text(age)),
             format!("if no mail program has the mailbox open: rm {path}"),
         ),
@@ -128,7 +128,7 @@ pub fn with_rights(
     user: Option<(u32, u32)>,
     place: SpoolAccess,
     people: &Directory,
-) -> Vec<Problem> {
+) -> Vec<RowProblem> {
     let mut found = Vec::new();
     let path = quote_path(&entry.path);
     let (uid, gid, mode) = (
@@ -138,19 +138,19 @@ pub fn with_rights(
     );
     let name = entry.path.file_name().unwrap_or_default().to_str().unwrap_or_default();
     match user {
-        Some((own, _)) if own != uid => found.push(Problem::wrong(
+        Some((own, _)) if own != uid => found.push(RowProblem::wrong(
             format!("it belongs to uid {uid}, not to {name}, and no delivery uses it"),
             format!("chown {} {path}", quote_path(Path::new(name))),
         )),
         // Where names are no users', mailboxes are virtual, and somebody has them all.
-        None if !people.has(uid) => found.push(Problem::wrong(
+        None if !people.has(uid) => found.push(RowProblem::wrong(
             format!("it belongs to uid {uid}, and nobody has that number any more"),
             format!("archive it (spoolguard spool archive {path} --all-mail), then rm {path}"),
         )),
         Some(_) | None => {}
     }
     let usual = if place.shared && gid == place.gid { "660" } else { "600" };
-    let mend = |what: &str| Problem::wrong(what, format!("chmod {usual} {path}"));
+    let mend = |what: &str| RowProblem::wrong(what, format!("chmod {usual} {path}"));
     if mode & 0o600 != 0o600 {
         found.push(mend(&format!(
             "its mode is {mode:03o}: its owner may not read and write it"
@@ -164,7 +164,7 @@ pub fn with_rights(
     }
     let own_group = user.is_some_and(|(_, own)| own == gid);
     if mode & 0o060 != 0 && gid != place.gid && !own_group {
-        found.push(Problem::wrong(
+        found.push(RowProblem::wrong(
             format!("its mode is {mode:03o}: the group {gid} may use it, which is not that of the spool directory"),
             format!("chgrp {} {path}", place.gid),
         ));
@@ -174,16 +174,16 @@ pub fn with_rights(
 
 /// Lines at which a message may begin, and does not surely: it is not counted, and nothing around it is taken.
 #[must_use]
-pub fn with_lines(survey: &MailboxStats) -> Option<Problem> {
+pub fn with_lines(survey: &MailboxStats) -> Option<RowProblem> {
     let doubt = survey.doubt.as_ref()?;
     let (offset, line) = (doubt.offset, &doubt.line);
     let more = match survey.doubtful {
         0 | 1 => String::new(),
         many => format!(", and {} more messages have such a line", many - 1),
     };
-    Some(Problem {
+    Some(RowProblem {
         advice: Some("no archive and no sweep takes what is around it".to_owned()),
-        ..Problem::note(format!(
+        ..RowProblem::note(format!(
             "another message may begin at byte {offset}, in the line \"{line}\"{more}"
         ))
     })
@@ -191,7 +191,7 @@ pub fn with_lines(survey: &MailboxStats) -> Option<Problem> {
 
 /// Why a mailbox could not be read; that others' mailboxes cannot be read by a user is as it should be.
 #[must_use]
-pub fn with_reading(entry: &DirectoryEntry, error: &io::Error, runner: u32) -> Problem {
+pub fn with_reading(entry: &DirectoryEntry, error: &io::Error, runner: u32) -> RowProblem {
     let text = crate::error::Error::io("read", &entry.path, error).to_string();
     let cause = text.rsplit_once(": ").map_or(text.as_str(), |(_, cause)| cause);
     let kind = error.kind();
@@ -201,7 +201,7 @@ pub fn with_reading(entry: &DirectoryEntry, error: &io::Error, runner: u32) -> P
     } else {
         Weight::Wrong
     };
-    Problem {
+    RowProblem {
         weight,
         what: format!("cannot read it: {cause}"),
         advice: None,
@@ -210,8 +210,8 @@ pub fn with_reading(entry: &DirectoryEntry, error: &io::Error, runner: u32) -> P
 
 /// A file that is no mbox.
 #[must_use]
-pub fn not_an_mbox(entry: &DirectoryEntry) -> Problem {
-    Problem::wrong(
+pub fn not_an_mbox(entry: &DirectoryEntry) -> RowProblem {
+    RowProblem::wrong(
         "it does not begin as an mbox does, with a From line",
         format!(
             "look what it is (file {}), and move it elsewhere",

@@ -22,7 +22,7 @@ pub struct Row {
     /// What it holds, where that could be seen.
     pub numbers: Option<Numbers>,
     /// What is wrong with it, and what else is to be known.
-    pub problems: Vec<Problem>,
+    pub problems: Vec<RowProblem>,
 }
 
 impl Row {
@@ -75,7 +75,7 @@ pub enum Weight {
 
 /// Something to be said of a name.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Problem {
+pub struct RowProblem {
     /// How much it matters.
     pub weight: Weight,
     /// What it is: "it is a symbolic link to /etc/shadow".
@@ -84,7 +84,7 @@ pub struct Problem {
     pub advice: Option<String>,
 }
 
-impl Problem {
+impl RowProblem {
     /// Something that somebody has to mend, and how.
     #[must_use]
     pub fn wrong(what: impl Into<String>, advice: impl Into<String>) -> Self {

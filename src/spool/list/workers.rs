@@ -18,7 +18,7 @@ use crate::spool::list::findings::NAMES;
 use crate::spool::list::problems;
 use crate::spool::list::problems::SpoolAccess;
 use crate::spool::list::row;
-use crate::spool::list::row::{Numbers, Problem, Row, row_without_numbers};
+use crate::spool::list::row::{Numbers, Row, RowProblem, row_without_numbers};
 use crate::spool::list::scan::{Looker, ScanFailure, unix_seconds};
 use crate::spool::rules::diagnosis;
 use crate::spool::rules::diagnosis::QuotaPressure;
@@ -207,11 +207,13 @@ impl ScanWorker<'_> {
                 seen.survey.trim(NAMES);
                 let limit = config.limit_of(&account.name, || account.groups());
                 row.bytes = seen.survey.all.bytes;
-                row.problems
-                    .extend(seen.disturbed.map(|what| Problem::note(format!("{what}; look again"))));
+                row.problems.extend(
+                    seen.disturbed
+                        .map(|what| RowProblem::note(format!("{what}; look again"))),
+                );
                 row.problems.extend(
                     seen.holes
-                        .map(|what| Problem::wrong(what, "truncate(1) it to the end of the last message")),
+                        .map(|what| RowProblem::wrong(what, "truncate(1) it to the end of the last message")),
                 );
                 row.problems.extend(problems::with_lines(&seen.survey));
                 let cause = diagnosis::diagnose(&seen.survey, self.now, self.room(row.bytes, limit));

@@ -123,7 +123,7 @@ impl From<Error> for Stop {
 
 /// Messages that wait to be written together.
 #[derive(Default)]
-struct Batch {
+struct MessageBatch {
     bytes: Vec<u8>,
     items: Vec<BatchItem>,
 }
@@ -140,7 +140,7 @@ struct BatchItem {
 pub struct Merge<'a> {
     target: MergeTarget<'a>,
     known: Known<'a>,
-    batch: Batch,
+    batch: MessageBatch,
     /// What the mailbox would hold, when it is only rehearsed, in bytes.
     rehearsed_bytes: u64,
     tally: MergeTally,
@@ -155,7 +155,7 @@ impl<'a> Merge<'a> {
         let mut merge = Self {
             target,
             known: Known::new(target.sameness),
-            batch: Batch::default(),
+            batch: MessageBatch::default(),
             rehearsed_bytes: 0,
             tally: MergeTally::default(),
         };
@@ -392,7 +392,7 @@ impl<'a> Merge<'a> {
     }
 
     /// Counts a batch as if it were written.
-    fn rehearse(&mut self, batch: &Batch) -> Result<(), Stop> {
+    fn rehearse(&mut self, batch: &MessageBatch) -> Result<(), Stop> {
         self.look(Some(Instant::now() + self.catching_up()))?;
         for item in &batch.items {
             self.rehearse_one(item.hash, (item.end - item.start) as u64);

@@ -28,7 +28,7 @@ use crate::output::json::write_line;
 use crate::output::sizes::{messages, size_text};
 use crate::output::{OutputForm, print_error};
 use crate::spool::archives;
-use crate::spool::consent::{Consent, Decision};
+use crate::spool::consent::{Consent, ConsentAnswer};
 use crate::spool::context::SpoolRun;
 use crate::spool::merge::{Merge, MergeLimits, MergeMode, MergeTally, MergeTarget, ReadState, Sameness, Stop};
 use crate::spool::restore::catalog::CatalogEntry;
@@ -205,7 +205,7 @@ impl RestoreRun<'_> {
             let _ = self.output.flush();
             let question = format!("Put {} back?", messages(self.sum.restored));
             match consent.decide(&question, "nothing was put back", self.form) {
-                Decision::Proceed => {
+                ConsentAnswer::Proceed => {
                     self.mode = MergeMode::Write;
                     self.sum = RestoreSum::default();
                     self.status = Status::Done;
@@ -213,7 +213,7 @@ impl RestoreRun<'_> {
                         return;
                     }
                 }
-                Decision::Leave { status, last_line } => {
+                ConsentAnswer::Leave { status, last_line } => {
                     if self.status == Status::Done {
                         self.status = status;
                     }

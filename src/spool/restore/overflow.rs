@@ -28,7 +28,7 @@ use crate::mailbox::reader::MboxReader;
 use crate::output::json::write_line;
 use crate::output::sizes::{messages, remain, size_text};
 use crate::output::{OutputForm, print_error, print_line};
-use crate::spool::consent::{Consent, Decision};
+use crate::spool::consent::{Consent, ConsentAnswer};
 use crate::spool::merge::{Merge, MergeLimits, MergeMode, MergeTarget, ReadState, Sameness, Stop};
 use crate::sys::message_buffer::HEAD_BYTES;
 
@@ -85,12 +85,12 @@ enum OverflowLine<'a> {
 
 /// Whether it is done by now.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Done {
+enum OverflowMoved {
     Planned,
     Done,
 }
 
-fn tell(run: &Run, form: OutputForm, part: &OverflowPart, done: Done, note: Option<&str>) {
+fn tell(run: &Run, form: OutputForm, part: &OverflowPart, done: OverflowMoved, note: Option<&str>) {
     let mailbox = run.store.to_string();
     let (count, bytes) = (part.messages, part.ranges.bytes());
     match form {
@@ -98,7 +98,7 @@ fn tell(run: &Run, form: OutputForm, part: &OverflowPart, done: Done, note: Opti
             let line = OverflowLine::Overflow {
                 user: &run.account.name,
                 mailbox,
-                done: done == Done::Done,
+                done: done == OverflowMoved::Done,
                 restored: count,
                 bytes,
                 remaining: part.stay,
@@ -108,8 +108,8 @@ fn tell(run: &Run, form: OutputForm, part: &OverflowPart, done: Done, note: Opti
         }
         OutputForm::Text => {
             let verb = match done {
-                Done::Planned => "would put",
-                Done::Done => "put",
+                OverflowMoved::Planned => "would put",
+                OverflowMoved::Done => "put",
             };
             print_line(&visible(&format!(
                 "{}: {verb} {} ({}) back into {mailbox}; {} in the overflow",
@@ -129,7 +129,7 @@ fn all(run: &Run, consent: Consent, form: OutputForm) -> Result<Status, Error> {
     let owner = Owner::Trusted(run.account.uid);
     let Some(path) = overflow::overflow_path(run).filter(|path| path.symlink_metadata().is_ok()) else {
         let note = Some("nothing lies in the overflow");
-        tell(run, form, &OverflowPart::default(), Done::Planned, note);
+        tell(run, form, &OverflowPart::default(), OverflowMoved::Planned, note);
         return Ok(Status::Done);
     };
     let plan = access::lock_plan(&run.config, owner, Absent::Refuse, run.state_dir());
@@ -141,18 +141,18 @@ fn all(run: &Run, consent: Consent, form: OutputForm) -> Result<Status, Error> {
         let part = put_back(run, &look, MergeMode::Rehearse)?;
         let question = format!("Put {} back?", messages(part.messages));
         if part.messages == 0 {
-            tell(run, form, &part, Done::Planned, None);
+            tell(run, form, &part, OverflowMoved::Planned, None);
             return Ok(ended(&part));
         }
         if form == OutputForm::Text {
-            tell(run, form, &part, Done::Planned, None);
+            tell(run, form, &part, OverflowMoved::Planned, None);
         }
         match consent.decide(&question, "nothing was put back", form) {
-            Decision::Proceed => {}
-            Decision::Leave { status, last_line } => {
+            ConsentAnswer::Proceed => {}
+            ConsentAnswer::Leave { status, last_line } => {
                 match form {
                     OutputForm::Text => print_line(&last_line),
-                    OutputForm::Json => tell(run, form, &part, Done::Planned, Some(&last_line)),
+                    OutputForm::Json => tell(run, form, &part, OverflowMoved::Planned, Some(&last_line)),
                 }
                 return Ok(if status == Status::Done { ended(&part) } else { status });
             }
@@ -175,7 +175,7 @@ fn all(run: &Run, consent: Consent, form: OutputForm) -> Result<Status, Error> {
         left = part.stay,
         note = ""
     );
-    tell(run, form, &part, Done::Done, None);
+    tell(run, form, &part, OverflowMoved::Done, None);
     Ok(ended(&part))
 }
 
