@@ -2,12 +2,14 @@
 //! Bytes are not UTF-8 until proved, nothing is changed in place, and every walk is linear.
 
 pub mod address;
+pub mod base32;
 pub mod envelope;
 pub mod from_line;
 pub mod idn;
 pub mod key;
 pub mod line;
 pub mod mime;
+pub mod srs;
 pub mod text;
 pub mod verp;
 

@@ -6,6 +6,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
 
 use crate::message::address::Address;
+use crate::message::base32;
 
 /// How long the key is, in bytes: as long as the hash it is used with (RFC 2104 section 3).
 pub const KEY_BYTES: usize = 32;
@@ -28,9 +29,6 @@ const TAG: usize = 4;
 const MESSAGE: usize = 4;
 const SEAL: usize = 8;
 const TOKEN: usize = DAY + TAG + MESSAGE + SEAL;
-
-/// The letters of base32 (RFC 4648 section 6), small: some hosts write local parts in capitals or in small letters.
-const LETTERS: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
 
 /// The key that seals tokens.
 #[derive(Clone)]
@@ -166,18 +164,13 @@ fn encode(bytes: &[u8]) -> String {
         count += 8;
         while count >= 5 {
             count -= 5;
-            push(&mut out, bits >> count);
+            out.extend(base32::digit(bits >> count));
         }
     }
     if count > 0 {
-        push(&mut out, bits << (5 - count));
+        out.extend(base32::digit(bits << (5 - count)));
     }
     out
-}
-
-fn push(out: &mut String, bits: u32) {
-    let letter = usize::try_from(bits & 31).ok().and_then(|at| LETTERS.get(at));
-    out.extend(letter.map(|letter| char::from(*letter)));
 }
 
 /// Only the one way to write these bytes is read: a token has no second spelling.
@@ -186,8 +179,7 @@ fn decode(text: &str) -> Option<[u8; TOKEN]> {
     let mut places = out.iter_mut();
     let (mut bits, mut count) = (0_u32, 0);
     for letter in text.bytes() {
-        let value = LETTERS.iter().position(|known| *known == letter)?;
-        bits = (bits << 5 | u32::try_from(value).ok()?) & 0xffff;
+        bits = (bits << 5 | base32::value(letter)?) & 0xffff;
         count += 5;
         if count >= 8 {
             count -= 8;

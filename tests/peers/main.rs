@@ -29,6 +29,7 @@ mod namespace;
 mod programs;
 mod readers;
 mod scratch;
+mod srs;
 
 use std::process::ExitCode;
 
@@ -164,6 +165,12 @@ const TESTS: &[Test] = &[
         Pace::Quick,
         &["dovecot-lda", "sieve", "inspect"],
         hooks::sieve_files_by_the_condition,
+    ),
+    (
+        "srs_addresses_are_those_of_postsrsd",
+        Pace::Quick,
+        &["postsrsd"],
+        srs::srs_addresses_are_those_of_postsrsd,
     ),
 ];
 
