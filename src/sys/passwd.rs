@@ -5,14 +5,24 @@
 //! users wait no longer than a bound.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, Read};
-use std::path::PathBuf;
+use std::ops::ControlFlow;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use memchr::memmem::Finder;
+use memchr::{memchr, memrchr};
 
 use crate::sys::name_service;
 
 const PASSWD: &str = "/etc/passwd";
 const GROUP: &str = "/etc/group";
+
+/// How much of a file is in memory at a time: some hosts list a hundred thousand users.
+const BLOCK_BYTES: usize = 64 << 10;
 
 /// One user, as passwd(5) describes them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,10 +42,11 @@ pub struct PasswdEntry {
 /// # Errors
 /// When the files cannot be read, or a source of the name service could not be asked.
 pub fn by_name(name: &str) -> io::Result<Option<PasswdEntry>> {
-    if let Some(entry) = find(&read(PASSWD)?, |entry| entry.name == name) {
-        return Ok(Some(entry));
+    let is_it = |entry: &PasswdEntry| entry.name == name;
+    match first(Path::new(PASSWD), name, |line| PasswdEntry::read(line).filter(is_it))? {
+        Some(entry) => Ok(Some(entry)),
+        None => look_further(name, is_it),
     }
-    look_further(name, |entry| entry.name == name)
 }
 
 /// The users with the number `uid`: those of `/etc/passwd`, in its order, else the one that the name service has.
@@ -58,11 +69,15 @@ pub fn by_uid(uid: u32) -> io::Result<Vec<PasswdEntry>> {
 /// When the file cannot be read.
 pub fn local_by_uid(uid: u32) -> io::Result<Vec<PasswdEntry>> {
     let mut found: Vec<PasswdEntry> = Vec::new();
-    for entry in read(PASSWD)?.lines().filter_map(PasswdEntry::read) {
-        if entry.uid == uid && found.iter().all(|other| other.name != entry.name) {
+    each_line(Path::new(PASSWD), &uid.to_string(), |line| {
+        if let Some(entry) = PasswdEntry::read(line)
+            && entry.uid == uid
+            && found.iter().all(|other| other.name != entry.name)
+        {
             found.push(entry);
         }
-    }
+        ControlFlow::Continue(())
+    })?;
     Ok(found)
 }
 
@@ -72,17 +87,29 @@ pub fn local_by_uid(uid: u32) -> io::Result<Vec<PasswdEntry>> {
 /// When the file cannot be read.
 pub fn shared_uids() -> io::Result<Vec<(u32, Vec<String>)>> {
     let mut names: BTreeMap<u32, Vec<String>> = BTreeMap::new();
-    for entry in read(PASSWD)?.lines().filter_map(PasswdEntry::read) {
-        let of_uid = names.entry(entry.uid).or_default();
-        if !of_uid.contains(&entry.name) {
-            of_uid.push(entry.name);
+    each_line(Path::new(PASSWD), "", |line| {
+        if let Some(entry) = PasswdEntry::read(line) {
+            let of_uid = names.entry(entry.uid).or_default();
+            if !of_uid.contains(&entry.name) {
+                of_uid.push(entry.name);
+            }
         }
-    }
+        ControlFlow::Continue(())
+    })?;
     Ok(names.into_iter().filter(|(_, names)| names.len() > 1).collect())
 }
 
-fn find(text: &str, is_it: impl Fn(&PasswdEntry) -> bool) -> Option<PasswdEntry> {
-    text.lines().filter_map(PasswdEntry::read).find(|entry| is_it(entry))
+/// What `read` makes of the first line with `word` in it of which it makes anything.
+fn first<T>(path: &Path, word: &str, mut read: impl FnMut(&[u8]) -> Option<T>) -> io::Result<Option<T>> {
+    let mut found = None;
+    each_line(path, word, |line| {
+        found = read(line);
+        match found {
+            Some(_) => ControlFlow::Break(()),
+            None => ControlFlow::Continue(()),
+        }
+    })?;
+    Ok(found)
 }
 
 /// Asks the name service for what the file does not have.
@@ -92,7 +119,9 @@ fn look_further(key: &str, is_it: impl Fn(&PasswdEntry) -> bool) -> io::Result<O
         return Ok(None);
     }
     // A number may be somebody's name, and a name a number: the answer is looked at, too.
-    Ok(name_service::ask_all(&sources, "passwd", key)?.and_then(|text| find(&text, &is_it)))
+    let text = name_service::ask_all(&sources, "passwd", key)?.unwrap_or_default();
+    let mut entries = text.lines().filter_map(|line| PasswdEntry::read(line.as_bytes()));
+    Ok(entries.find(is_it))
 }
 
 /// The numbers of the groups that `user` is in, the primary one first.
@@ -106,11 +135,14 @@ pub fn groups_of(user: &str, primary: u32) -> io::Result<Vec<u32>> {
             groups.push(gid);
         }
     };
-    for (_, gid, members) in read(GROUP)?.lines().filter_map(group) {
-        if members.split(',').any(|member| member.trim() == user) {
-            add(gid);
+    each_line(Path::new(GROUP), user, |line| {
+        if let Some(group) = GroupEntry::read(line)
+            && group.has_member(user)
+        {
+            add(group.gid);
         }
-    }
+        ControlFlow::Continue(())
+    })?;
     // What systemd makes up as it goes has no members among the users of the files.
     if !has_only("group", &["files", "systemd"])? {
         let answer = ask_for_group("initgroups", user)?.unwrap_or_default();
@@ -128,19 +160,18 @@ pub fn groups_of(user: &str, primary: u32) -> io::Result<Vec<u32>> {
 /// # Errors
 /// As for `by_name`.
 pub fn group_name(gid: u32) -> io::Result<Option<String>> {
-    let find = |text: &str| {
-        text.lines()
-            .filter_map(group)
-            .find(|(_, number, _)| *number == gid)
-            .map(|(name, _, _)| name.to_owned())
+    let name_of = |line: &[u8]| {
+        let group = GroupEntry::read(line).filter(|group| group.gid == gid)?;
+        Some(String::from_utf8_lossy(group.name).into_owned())
     };
-    if let Some(name) = find(&read(GROUP)?) {
+    if let Some(name) = first(Path::new(GROUP), &gid.to_string(), name_of)? {
         return Ok(Some(name));
     }
     if has_only("group", &["files"])? {
         return Ok(None);
     }
-    Ok(ask_for_group("group", &gid.to_string())?.and_then(|text| find(&text)))
+    let text = ask_for_group("group", &gid.to_string())?.unwrap_or_default();
+    Ok(text.lines().find_map(|line| name_of(line.as_bytes())))
 }
 
 /// Tells whether a group is called so.
@@ -148,14 +179,19 @@ pub fn group_name(gid: u32) -> io::Result<Option<String>> {
 /// # Errors
 /// As for `by_name`.
 pub fn is_group(name: &str) -> io::Result<bool> {
-    let has = |text: &str| text.lines().filter_map(group).any(|(other, ..)| other == name);
-    if has(&read(GROUP)?) {
+    let is_it = |line: &[u8]| {
+        GroupEntry::read(line)
+            .filter(|group| group.name == name.as_bytes())
+            .map(drop)
+    };
+    if first(Path::new(GROUP), name, is_it)?.is_some() {
         return Ok(true);
     }
     if has_only("group", &["files"])? {
         return Ok(false);
     }
-    Ok(ask_for_group("group", name)?.is_some_and(|text| has(&text)))
+    let text = ask_for_group("group", name)?.unwrap_or_default();
+    Ok(text.lines().any(|line| is_it(line.as_bytes()).is_some()))
 }
 
 /// A host without getent(1) has the groups of its files.
@@ -168,43 +204,105 @@ fn ask_for_group(database: &str, key: &str) -> io::Result<Option<String>> {
 
 impl PasswdEntry {
     /// Reads a line `name:password:uid:gid:gecos:home:shell`; lines for other sources, `+...` and `-...`, are none (nsswitch.conf(5)).
-    fn read(line: &str) -> Option<Self> {
-        let mut fields = line.split(':');
+    /// A comment in Latin-1 hides nobody.
+    fn read(line: &[u8]) -> Option<Self> {
+        let mut fields = line.split(|byte| *byte == b':');
         let name = fields
             .next()
-            .filter(|name| !name.is_empty() && !name.starts_with(['+', '-', '#']))?;
-        let (uid, gid) = (fields.nth(1)?.parse().ok()?, fields.next()?.parse().ok()?);
+            .filter(|name| !matches!(name.first(), None | Some(b'+' | b'-' | b'#')))?;
+        let (uid, gid) = (number(fields.nth(1)?)?, number(fields.next()?)?);
         let home = fields.nth(1)?;
         Some(Self {
-            name: name.to_owned(),
+            name: String::from_utf8_lossy(name).into_owned(),
             uid,
             gid,
-            home: PathBuf::from(home),
+            home: PathBuf::from(OsStr::from_bytes(home)),
         })
     }
 }
 
-/// Reads a line `name:password:gid:members`.
-fn group(line: &str) -> Option<(&str, u32, &str)> {
-    let mut fields = line.split(':');
-    let name = fields.next().filter(|name| !name.starts_with(['+', '-', '#']))?;
-    let gid = fields.nth(1)?.parse().ok()?;
-    Some((name, gid, fields.next().unwrap_or_default()))
+/// One group, as group(5) describes them.
+struct GroupEntry<'a> {
+    name: &'a [u8],
+    gid: u32,
+    members: &'a [u8],
 }
 
-/// A file that is not there says nothing.
-fn read(path: &str) -> io::Result<String> {
-    let mut bytes = Vec::with_capacity(4096);
-    match File::open(path).and_then(|mut file| file.read_to_end(&mut bytes)) {
-        Ok(_) => {}
-        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(String::new()),
-        Err(e) => return Err(e),
+impl<'a> GroupEntry<'a> {
+    /// Reads a line `name:password:gid:members`.
+    fn read(line: &'a [u8]) -> Option<Self> {
+        let mut fields = line.split(|byte| *byte == b':');
+        let name = fields
+            .next()
+            .filter(|name| !matches!(name.first(), Some(b'+' | b'-' | b'#')))?;
+        Some(Self {
+            name,
+            gid: number(fields.nth(1)?)?,
+            members: fields.next().unwrap_or_default(),
+        })
     }
-    // A comment field in Latin-1 must not hide anybody.
-    Ok(match String::from_utf8(bytes) {
-        Ok(text) => text,
-        Err(e) => String::from_utf8_lossy(e.as_bytes()).into_owned(),
-    })
+
+    fn has_member(&self, user: &str) -> bool {
+        let mut members = self.members.split(|byte| *byte == b',');
+        members.any(|member| member.trim_ascii() == user.as_bytes())
+    }
+}
+
+fn number(field: &[u8]) -> Option<u32> {
+    u32::from_str(std::str::from_utf8(field).ok()?).ok()
+}
+
+/// Shows each line of a file that has `word` in it, in order, until told to stop. A file that is not there has none.
+///
+/// # Errors
+/// When it cannot be read.
+fn each_line(path: &Path, word: &str, mut show: impl FnMut(&[u8]) -> ControlFlow<()>) -> io::Result<()> {
+    let mut file = match File::open(path) {
+        Ok(file) => file,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(e) => return Err(e),
+    };
+    let finder = Finder::new(word);
+    let mut block = vec![0; BLOCK_BYTES];
+    let mut kept = 0;
+    loop {
+        let read = match file.read(block.get_mut(kept..).unwrap_or_default()) {
+            Ok(read) => read,
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
+            Err(e) => return Err(e),
+        };
+        let filled = kept + read;
+        let text = block.get(..filled).unwrap_or_default();
+        // The last line may lack its end.
+        let whole = if read == 0 {
+            filled
+        } else {
+            memrchr(b'\n', text).map_or(0, |at| at + 1)
+        };
+        if show_lines(text.get(..whole).unwrap_or_default(), &finder, &mut show).is_break() || read == 0 {
+            return Ok(());
+        }
+        block.copy_within(whole..filled, 0);
+        kept = filled - whole;
+        if kept == block.len() {
+            // A line of this length, or longer.
+            block.resize(2 * kept, 0);
+        }
+    }
+}
+
+/// Shows each line of `text` in which something is found. One search goes over all of it, rather than one over each line.
+fn show_lines(text: &[u8], finder: &Finder<'_>, show: &mut impl FnMut(&[u8]) -> ControlFlow<()>) -> ControlFlow<()> {
+    let mut rest = text;
+    while let Some(at) = finder.find(rest).filter(|_| !rest.is_empty()) {
+        let (before, behind) = rest.split_at_checked(at).unwrap_or((rest, b""));
+        let start = memrchr(b'\n', before).map_or(0, |at| at + 1);
+        let end = memchr(b'\n', behind).map_or(rest.len(), |length| at + length);
+        let line = rest.get(start..end).unwrap_or_default();
+        show(line.strip_suffix(b"\r").unwrap_or(line))?;
+        rest = rest.get(end + 1..).unwrap_or_default();
+    }
+    ControlFlow::Continue(())
 }
 
 /// Tells whether `database` comes from these sources alone.
@@ -216,11 +314,12 @@ fn has_only(database: &str, sources: &[&str]) -> io::Result<bool> {
 
 #[cfg(test)]
 mod tests {
-    use super::{PasswdEntry, by_name, by_uid, group, group_name, groups_of};
+    use super::{BLOCK_BYTES, GroupEntry, PasswdEntry, by_name, by_uid, each_line, group_name, groups_of};
+    use std::ops::ControlFlow;
 
     #[test]
     fn a_line_is_a_user_or_none() {
-        let a = PasswdEntry::read("a:x:1000:100:A,,,:/home/a:/bin/sh");
+        let a = PasswdEntry::read(b"a:x:1000:100:A,,,:/home/a:/bin/sh");
         assert_eq!(
             a.map(|a| (a.name, a.uid, a.gid, a.home)),
             Some(("a".to_owned(), 1000, 100, "/home/a".into()))
@@ -234,11 +333,72 @@ mod tests {
             "a:x:one:1::/:",
             "a:x:1",
         ] {
-            assert_eq!(PasswdEntry::read(line), None, "{line}");
+            assert_eq!(PasswdEntry::read(line.as_bytes()), None, "{line}");
         }
-        assert_eq!(group("mail:x:8:a,b"), Some(("mail", 8, "a,b")));
-        assert_eq!(group("mail:x:8:"), Some(("mail", 8, "")));
-        assert_eq!(group("+:::"), None);
+        let latin = PasswdEntry::read(b"a:x:1:2:J\xfcrgen:/home/a:/bin/sh\r").map(|a| (a.name, a.home));
+        assert_eq!(latin, Some(("a".to_owned(), "/home/a".into())));
+        let mail =
+            GroupEntry::read(b"mail:x:8:a, b").map(|mail| (mail.gid, mail.has_member("b"), mail.has_member("c")));
+        assert_eq!(mail, Some((8, true, false)));
+        assert!(GroupEntry::read(b"mail:x:8").is_some_and(|mail| mail.name == b"mail" && !mail.has_member("a")));
+        assert!(GroupEntry::read(b"+:::").is_none());
+    }
+
+    /// What is shown of a file with this text.
+    fn shown(text: &str, word: &str) -> Vec<String> {
+        let dir = tempfile::tempdir().unwrap_or_else(|e| unreachable!("{e}"));
+        let path = dir.path().join("passwd");
+        assert!(std::fs::write(&path, text).is_ok());
+        let mut lines = Vec::new();
+        let read = each_line(&path, word, |line| {
+            lines.push(String::from_utf8_lossy(line).into_owned());
+            ControlFlow::Continue(())
+        });
+        assert!(read.is_ok());
+        lines
+    }
+
+    #[test]
+    fn a_line_is_shown_once_wherever_a_block_ends() {
+        let long = "y".repeat(2 * BLOCK_BYTES);
+        for filler in [
+            0,
+            1,
+            BLOCK_BYTES - 20,
+            BLOCK_BYTES - 3,
+            BLOCK_BYTES - 2,
+            BLOCK_BYTES - 1,
+            BLOCK_BYTES,
+            5 * BLOCK_BYTES,
+        ] {
+            let fill = format!("{}\n", "z".repeat(filler));
+            let text = format!("u1:{fill}u1 u1\n{fill}u2\nu1{long}\r\n\nend u1");
+            let lines = shown(&text, "u1");
+            let first = format!("u1:{}", "z".repeat(filler));
+            assert_eq!(
+                lines,
+                [first.as_str(), "u1 u1", &format!("u1{long}"), "end u1"],
+                "{filler}"
+            );
+            assert_eq!(shown(&text, ""), text.lines().collect::<Vec<_>>(), "{filler}");
+        }
+        assert_eq!(shown("", "a"), [""; 0]);
+        assert_eq!(shown("a", "a"), ["a"]);
+    }
+
+    #[test]
+    fn a_look_stops_at_what_it_wanted() {
+        let dir = tempfile::tempdir().unwrap_or_else(|e| unreachable!("{e}"));
+        let path = dir.path().join("passwd");
+        assert!(std::fs::write(&path, "a1\na2\n").is_ok());
+        let mut lines = 0;
+        let read = each_line(&path, "a", |_| {
+            lines += 1;
+            ControlFlow::Break(())
+        });
+        assert!(read.is_ok() && lines == 1);
+        assert!(each_line(&path.join("none"), "a", |_| ControlFlow::Break(())).is_err());
+        assert!(each_line(&dir.path().join("none"), "a", |_| ControlFlow::Break(())).is_ok());
     }
 
     #[test]
