@@ -5,7 +5,6 @@ use std::io::Read;
 use std::path::Path;
 
 use crate::sys::account::host_name;
-use crate::sys::procfs;
 
 /// Who made a dotlock: the process id on the first line, as every program writes it, and what makes it unique on the second.
 pub struct Identity {
@@ -69,13 +68,7 @@ impl Identity {
 impl std::fmt::Display for Identity {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         writeln!(f, "{}", self.pid)?;
-        writeln!(
-            f,
-            "spoolguard host={} boot={} start={}",
-            Self::host(),
-            self.boot,
-            procfs::start_ticks("self").unwrap_or_else(|| "0".to_owned())
-        )
+        writeln!(f, "spoolguard host={} boot={}", Self::host(), self.boot)
     }
 }
 
