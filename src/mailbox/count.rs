@@ -51,7 +51,13 @@ pub fn count_messages(file: &File, path: &Path, state_dir: Option<&Path>, deadli
             let (from, before) = memory.map_or((0, 0), |memory| (memory.bytes, memory.messages));
             let limited = LimitedFile::new(file, deadline.for_reading());
             match messages(&limited, from).map_err(fail)? {
-                Counted::All(count) => Ok(before + count),
+                Counted::All(count) => {
+                    // Whoever finds no room does not append, and each next try would count the same anew.
+                    if let Some(dir) = state_dir {
+                        remember_count(file, path, dir, before + count);
+                    }
+                    Ok(before + count)
+                }
                 Counted::Until(bytes, count) => {
                     let memory = RememberedCount::until(file, bytes, before + count).map_err(fail)?;
                     let saved = state_dir.is_some_and(|dir| memory.save(&place(path, dir)).is_ok());
@@ -167,7 +173,7 @@ fn messages<F: ReadAt>(file: &F, from: u64) -> io::Result<Counted> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Counted, count_messages, messages, remember_count};
+    use super::{Counted, RememberedCount, count_messages, messages, place, remember_count};
     use crate::mailbox::reader::ReadAt;
     use crate::sys::deadline::Deadline;
     use std::cell::Cell;
@@ -253,13 +259,17 @@ mod tests {
         let deadline = Deadline::begin().unwrap_or_else(|e| unreachable!("{e}"));
         let counted = |file: &std::fs::File| count_messages(file, &path, Some(dir.path()), &deadline).ok();
         file.write_all(one).unwrap_or_else(|e| unreachable!("{e}"));
+        let remembered = || RememberedCount::load(&place(&path, dir.path())).map(|memory| memory.messages);
+        assert_eq!(remembered(), None);
         assert_eq!(counted(&file), Some(1));
+        // Also where nothing is appended then: each next try would count it anew.
+        assert_eq!(remembered(), Some(1));
         // A wrong number shows that the memory was used.
         remember_count(&file, &path, dir.path(), 7);
         assert_eq!(counted(&file), Some(7));
         file.write_all(one).unwrap_or_else(|e| unreachable!("{e}"));
         assert_eq!(counted(&file), Some(8));
-        file.seek(SeekFrom::Start(5))
+        file.seek(SeekFrom::End(-5))
             .and_then(|_| file.write_all(b"x"))
             .unwrap_or_else(|e| unreachable!("{e}"));
         assert_eq!(counted(&file), Some(2));
