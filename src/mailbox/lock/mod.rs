@@ -1,10 +1,12 @@
 //! Opens a mailbox and locks it, all locks or none. On failure nothing is left behind, and the error says who is in the way.
 //!
 //! Programs that share a mailbox take these locks in different orders, so waiting for one while holding another can deadlock.
-//! Nothing here blocks: when a lock is taken, everything is released, and after a random time it starts over.
+//! Nothing here blocks: when a lock is taken, everything is released, and after a random time it starts over. Runs of ours stand in a
+//! queue, and one of them at a time does that.
 
 pub mod dotlock;
 pub mod kernel;
+pub mod queue;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -14,6 +16,7 @@ use std::time::{Duration, Instant};
 use crate::error::{Category, Error};
 use crate::mailbox::lock::dotlock::{Dotlock, DotlockAttempt, Others};
 use crate::mailbox::lock::kernel::{lock_fcntl, lock_flock};
+use crate::mailbox::lock::queue::Queue;
 use crate::mailbox::open::{Absent, Owner, check_file, not_a_mailbox, open_or};
 use crate::mailbox::setgid::SpoolDirAccess;
 use crate::sys::deadline::Deadline;
@@ -62,6 +65,8 @@ pub struct Locked {
     set_aside: Vec<PathBuf>,
     // Dropped last, after `file` and the kernel locks that hang on it.
     dotlock: Option<Dotlock>,
+    /// And then the next of our runs has its turn.
+    _queue: Option<Queue>,
 }
 
 impl Locked {
@@ -122,9 +127,16 @@ pub(super) fn acquire(path: &Path, plan: &LockPlan, deadline: &Deadline) -> Resu
     }
     let until = Instant::now() + plan.timeout.min(deadline.remaining());
     let mut pause = FIRST_PAUSE;
+    let mut queue = Queue::join(path, plan.state_dir.as_deref());
+    queue.wait(deadline, until.saturating_duration_since(Instant::now()));
     loop {
         let held = match attempt(path, plan)? {
-            Attempt::Locked(locked) => return Ok(locked),
+            Attempt::Locked(locked) => {
+                return Ok(Locked {
+                    _queue: Some(queue),
+                    ..locked
+                });
+            }
             Attempt::Changed if Instant::now() < until => continue,
             Attempt::Changed => "it is replaced again and again".to_owned(),
             Attempt::Held(by) => by,
@@ -139,6 +151,10 @@ pub(super) fn acquire(path: &Path, plan: &LockPlan, deadline: &Deadline) -> Resu
                 path.display(),
                 format_args!("{held} for longer than {waited} s"),
             ));
+        }
+        queue.make();
+        if queue.wait(deadline, left) {
+            continue;
         }
         // By chance, so that two that met do not meet again (Debian policy 11.6).
         let part = 0.5 + fastrand::f64() / 2.0;
@@ -191,6 +207,7 @@ fn attempt(path: &Path, plan: &LockPlan) -> Result<Attempt, Error> {
             file,
             set_aside: Vec::new(),
             dotlock,
+            _queue: None,
         }))
     } else {
         Ok(Attempt::Changed)
