@@ -163,6 +163,53 @@ fn only_the_configured_locks_count() {
     scratch.deliver(ORDINARY).go().succeeds();
 }
 
+/// The files by which runs of ours stand in line.
+fn queues(scratch: &Scratch) -> Vec<std::path::PathBuf> {
+    let dir = fs::read_dir(scratch.path("state/queue")).into_iter().flatten();
+    dir.map(|entry| entry.unwrap().path()).collect()
+}
+
+#[test]
+fn a_queue_is_there_only_where_somebody_waited() {
+    let scratch = Scratch::new();
+    scratch.deliver(ORDINARY).go().succeeds();
+    assert_eq!(queues(&scratch), [""; 0].map(std::path::PathBuf::from));
+    let held = hold_fcntl(&scratch.mailbox());
+    let run = scratch.deliver(ORDINARY).start();
+    until("it stands in line", || queues(&scratch).len() == 1);
+    drop(held);
+    run.end().succeeds();
+    assert_eq!(messages(&scratch.mail()).len(), 2);
+}
+
+#[test]
+fn who_has_its_turn_and_does_not_go_on_holds_up_nobody() {
+    let scratch = Scratch::new();
+    let held = hold_fcntl(&scratch.mailbox());
+    let first = scratch.deliver(ORDINARY).start();
+    until("it stands in line", || queues(&scratch).len() == 1);
+    let queue = queues(&scratch).remove(0);
+    let has_turn = || {
+        let file = File::options().write(true).open(&queue).unwrap();
+        FileExt::try_lock_exclusive(&file).is_err()
+    };
+    until("it has its turn", has_turn);
+    first.signal(Signal::SIGSTOP);
+    let stat_file = format!("/proc/{}/stat", first.pid());
+    until("it is stopped", || {
+        fs::read_to_string(&stat_file).unwrap().contains(") T ")
+    });
+    // Where it was caught with the dotlock in its hand, that is in the way, and not its turn.
+    let _ = fs::remove_file(scratch.dotlock());
+    drop(held);
+    for _ in 0..2 {
+        scratch.deliver(ORDINARY).go().succeeds();
+    }
+    first.signal(Signal::SIGCONT);
+    first.end().succeeds();
+    assert_eq!(messages(&scratch.mail()).len(), 3);
+}
+
 /// Starts a delivery that is stopped in the middle of its append, with all locks held.
 fn stopped_in_the_append(scratch: &Scratch) -> Running<'_> {
     let message = large(12 << 20);
