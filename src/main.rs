@@ -18,6 +18,9 @@ use spoolguard::output;
 use spoolguard::sys::deadline;
 use spoolguard::{command, deliver};
 
+#[global_allocator]
+static HEAP: spoolguard_heap::Heap = spoolguard_heap::Heap::new();
+
 fn main() -> ExitCode {
     // A panic unwinds, so that locks are released; its own words may be of any number of lines.
     panic::set_hook(Box::new(|_| {}));
