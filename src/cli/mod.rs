@@ -133,7 +133,7 @@ pub enum Command {
     ///
     /// With --is it is a condition and prints nothing: 0 when every message is one of these, else 1.
     #[command(
-        after_help = "Examples:\n    spoolguard inspect /var/mail/alice\n    spoolguard inspect < message\n    In procmailrc:\n        :0\n        * ? /usr/bin/spoolguard inspect --is bounce,loop\n        bounces/"
+        after_help = "Examples:\n    spoolguard inspect /var/mail/alice\n    spoolguard inspect --summary /var/mail/alice\n    spoolguard inspect < message\n    In procmailrc:\n        :0\n        * ? /usr/bin/spoolguard inspect --is bounce,loop\n        bounces/"
     )]
     Inspect {
         /// What to read; - is standard input [default: standard input]
@@ -142,6 +142,9 @@ pub enum Command {
         /// Print one JSON object a line
         #[arg(long, help_heading = "Output")]
         json: bool,
+        /// Print only counts: what the messages are, and what would be done
+        #[arg(long, conflicts_with = "is", help_heading = "Output")]
+        summary: bool,
         /// Ask whether every message is one of these
         #[arg(long, value_name = "VERDICT", value_delimiter = ',', help_heading = "Selection",
               value_parser = ["loop", "bounce", "complaint", "receipt", "auto-reply", "notice", "ordinary"])]

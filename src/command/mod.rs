@@ -11,7 +11,7 @@ pub mod status;
 use crate::classify::policy::Copies;
 use crate::cli::spool::Agreement;
 use crate::cli::{AppendTarget, Cli, Command};
-use crate::command::inspect::Question;
+use crate::command::inspect::{Extent, Question};
 use crate::command::policy::PolicyRequest;
 use crate::command::status::Request;
 use crate::deliver;
@@ -58,10 +58,17 @@ pub fn run(cli: &Cli, group: Option<SetAside>) -> Status {
             };
             policy::run(&talk, everywhere)
         }
-        Command::Inspect { paths, json, is, who } => {
+        Command::Inspect {
+            paths,
+            json,
+            summary,
+            is,
+            who,
+        } => {
             let question = Question {
                 paths: paths.clone(),
                 form: if *json { OutputForm::Json } else { OutputForm::Text },
+                extent: if *summary { Extent::Summary } else { Extent::Messages },
                 is: is.clone(),
                 who: who.clone(),
             };

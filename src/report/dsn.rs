@@ -232,7 +232,8 @@ fn typed_value(text: &str) -> String {
         Some((kind, value)) if kind.trim().bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') => value,
         _ => text,
     };
-    value.trim().to_owned()
+    // Unfolded (RFC 5322 section 2.2.3), a folded value still has the blanks of each line's beginning.
+    value.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 fn address_of(text: &str) -> Option<String> {

@@ -96,11 +96,12 @@ pub fn score_bounce(evidence: &Evidence<'_, '_>, outline: &MimeParts<'_>, facts:
         };
     }
 
-    let mut markers = score.markers;
+    let mut markers = score.into_markers();
     let mut origin = quoted.origin(facts.own);
     if let Some(marker) = our_loop {
         origin = crate::report::returned_header::MessageOrigin::OurForward;
-        markers.push(marker);
+        // Our own mark, quoted: nothing weighs more.
+        markers.insert(0, marker);
     }
     let kind = report.kind().or(kind_of_words).or(kind_of_subject);
     let mut recipients = if report.recipients.iter().any(|r| !r.address.is_empty()) {

@@ -80,14 +80,20 @@ pub struct Score {
     hinted: bool,
     /// It quotes what a mail system answered about an address.
     replied: bool,
-    /// What it was, as far as it can be shown.
-    pub markers: Vec<Marker>,
+    /// What it was, as far as it can be shown, and what each weighs.
+    markers: Vec<(i32, Marker)>,
 }
 
 impl Score {
     fn add(&mut self, weight: i32, marker: Option<Marker>) {
         self.sum += weight;
-        self.markers.extend(marker);
+        self.markers.extend(marker.map(|marker| (weight, marker)));
+    }
+
+    /// What it was, the weightiest first.
+    pub fn into_markers(mut self) -> Vec<Marker> {
+        self.markers.sort_by_key(|(weight, _)| std::cmp::Reverse(*weight));
+        self.markers.into_iter().map(|(_, marker)| marker).collect()
     }
 
     /// The writer and the envelope.

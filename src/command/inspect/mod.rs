@@ -4,6 +4,7 @@
 //! read is named in its place, and the others follow all the same.
 
 pub mod show;
+pub mod summary;
 
 use std::fs::File;
 use std::io::{self, BufWriter, IsTerminal, Read, Write};
@@ -17,6 +18,7 @@ use crate::classify::policy;
 use crate::classify::policy::Job;
 use crate::cli::{Everywhere, Who};
 use crate::command::inspect::show::InspectedMessage;
+use crate::command::inspect::summary::Summary;
 use crate::command::sources::SourceWalk;
 use crate::config::Config;
 use crate::config::load;
@@ -31,6 +33,7 @@ use crate::mailbox::reader::{MboxMessage, MboxReader, ReadAt};
 use crate::message::Message;
 use crate::output;
 use crate::output::OutputForm;
+use crate::spool::restore::catalog::CatalogEntry;
 use crate::sys::account;
 use crate::sys::account::Account;
 use crate::sys::deadline::ReadLimit;
@@ -46,10 +49,21 @@ pub struct Question {
     pub paths: Vec<PathBuf>,
     /// How to answer.
     pub form: OutputForm,
+    /// How much is shown.
+    pub extent: Extent,
     /// The verdicts of which every message must have one; none to explain instead.
     pub is: Vec<String>,
     /// Who the messages are for, and who sent them, where they do not say it themselves.
     pub who: Who,
+}
+
+/// How much an inspection shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extent {
+    /// Each message, and counts for people where there are several.
+    Messages,
+    /// The counts alone.
+    Summary,
 }
 
 /// Runs the command: 0, or 1 when something could not be read, or when some message is none of what was asked for.
@@ -61,7 +75,8 @@ pub fn run(question: &Question, everywhere: &Everywhere) -> Status {
             return Status::TryAgain;
         }
     };
-    match inspection.all().and_then(|()| inspection.output.flush()) {
+    let written = inspection.all().and_then(|()| inspection.sum_up());
+    match written.and_then(|()| inspection.output.flush()) {
         Ok(()) => {}
         // Whoever read our output has seen enough.
         Err(e) if e.kind() == io::ErrorKind::BrokenPipe => return Status::Done,
@@ -115,6 +130,7 @@ struct Inspection<'q> {
     output: BufWriter<io::StdoutLock<'static>>,
     progress: Progress,
     tally: InspectTally,
+    summary: Summary,
 }
 
 impl<'q> Inspection<'q> {
@@ -131,7 +147,23 @@ impl<'q> Inspection<'q> {
             output: BufWriter::with_capacity(64 << 10, io::stdout().lock()),
             progress: Progress::begin(),
             tally: InspectTally::default(),
+            summary: Summary::default(),
         })
+    }
+
+    /// The counts: where they were asked for, and below several messages.
+    fn sum_up(&mut self) -> io::Result<()> {
+        let (question, tally) = (self.question, self.tally);
+        let is_wanted = match (question.extent, question.form) {
+            (Extent::Summary, _) => true,
+            (Extent::Messages, OutputForm::Json) => false,
+            (Extent::Messages, OutputForm::Text) => question.is.is_empty() && tally.messages > 1,
+        };
+        if !is_wanted {
+            return Ok(());
+        }
+        self.progress.clear();
+        self.summary.write(question.form, tally.unread, &mut self.output)
     }
 
     /// Goes through everything. The error is one of writing the answer.
@@ -268,15 +300,27 @@ impl<'q> Inspection<'q> {
         if !is.is_empty() && !is.iter().any(|word| word == judgement.verdict.name()) {
             self.tally.others += 1;
         }
-        self.progress.count(self.tally.messages, stored.offset + stored.bytes);
         let separator_bytes = (head.len() - message.content().len()) as u64;
+        let bytes = stored.bytes.saturating_sub(separator_bytes);
+        self.summary.add(&judgement.verdict, action, bytes);
+        self.progress.count(self.tally.messages, stored.offset + stored.bytes);
+        if self.question.extent == Extent::Summary {
+            return Ok(());
+        }
         let finding = InspectedMessage {
             source: name,
             offset: stored.offset,
-            bytes: stored.bytes.saturating_sub(separator_bytes),
+            bytes,
             judgement: &judgement,
             action,
             doubt: stored.doubt,
+            entry: CatalogEntry {
+                archive: "",
+                mailbox: name,
+                offset: stored.offset,
+                bytes,
+                message: &message,
+            },
         };
         match self.question.form {
             OutputForm::Json => finding.write_json(&mut self.output),

@@ -12,6 +12,8 @@ use crate::deliver::headers;
 use crate::escape::visible;
 use crate::mailbox::reader::Doubt;
 use crate::output::json::write_line;
+use crate::output::sizes::size;
+use crate::spool::restore::catalog::CatalogEntry;
 
 /// One message that was judged.
 #[derive(Clone, Copy, Debug)]
@@ -28,6 +30,8 @@ pub struct InspectedMessage<'a> {
     pub action: Action,
     /// The first line in it at which another message may begin.
     pub doubt: Option<&'a Doubt>,
+    /// Date, sender and subject.
+    pub entry: CatalogEntry<'a>,
 }
 
 /// The keys are a promise; the order is only pleasant.
@@ -43,6 +47,10 @@ struct InspectLine<'a> {
     origin: MessageOrigin,
     action: &'a str,
     size: u64,
+    date: Option<String>,
+    from: Option<String>,
+    subject: Option<String>,
+    message_id: Option<String>,
     doubt: Option<DoubtLine<'a>>,
 }
 
@@ -91,6 +99,10 @@ impl InspectedMessage<'_> {
             origin: bounce.map_or(MessageOrigin::Unknown, |bounce| bounce.origin),
             action: self.action.name(),
             size: self.bytes,
+            date: self.entry.date(),
+            from: self.entry.field("From"),
+            subject: self.entry.field("Subject"),
+            message_id: self.entry.field("Message-ID"),
             doubt: self.doubt.map(|doubt| DoubtLine {
                 offset: doubt.offset,
                 line: &doubt.line,
@@ -106,8 +118,10 @@ impl InspectedMessage<'_> {
     pub fn write_text(&self, output: &mut impl Write) -> io::Result<()> {
         let verdict = headers::verdict_text(&self.judgement.verdict);
         let source = visible(self.source);
-        let (offset, bytes, action) = (self.offset, self.bytes, self.action.name());
-        writeln!(output, "{source}:{offset}: {verdict}, {bytes} bytes: {action}")?;
+        let (offset, bytes, action) = (self.offset, size(self.bytes), self.action.name());
+        writeln!(output, "{source}:{offset}: {verdict}, {bytes}: {action}")?;
+        let [date, from, subject] = self.entry.headline();
+        writeln!(output, "{}", format!("    {date}  {from}  {subject}").trim_end())?;
         for marker in self.markers() {
             let (header, value) = (visible(&marker.header), visible(&marker.value));
             writeln!(output, "    {header}: {value} -- {}", marker.why)?;

@@ -45,13 +45,16 @@ struct CatalogLine<'a> {
 }
 
 impl CatalogEntry<'_> {
-    fn field(&self, name: &str) -> Option<String> {
+    /// The text of a field, decoded.
+    #[must_use]
+    pub fn field(&self, name: &str) -> Option<String> {
         let field = self.message.fields().find(|field| field.is(name))?;
         Some(decoded_value(&field, None).into_owned())
     }
 
-    /// The day and time of the separator line, as RFC 3339 writes it, without the zone that nobody knows.
-    fn date(&self) -> Option<String> {
+    /// The day and time of the separator line, else of the `Date` field, as RFC 3339 writes it, without the zone that nobody knows.
+    #[must_use]
+    pub fn date(&self) -> Option<String> {
         let seconds = self.message.delivered()?;
         let (year, month, day) = from_line::civil_date(seconds);
         let of_day = seconds.rem_euclid(86400);
@@ -61,7 +64,9 @@ impl CatalogEntry<'_> {
         ))
     }
 
-    fn sender(&self) -> Option<String> {
+    /// The sender, as the separator line has it.
+    #[must_use]
+    pub fn sender(&self) -> Option<String> {
         let line = String::from_utf8_lossy(self.message.from_line()?).into_owned();
         line.split(' ').nth(1).map(str::to_owned)
     }
@@ -87,19 +92,27 @@ impl CatalogEntry<'_> {
         write_line(output, &line)
     }
 
+    /// Date, sender and subject for people, harmless and short.
+    #[must_use]
+    pub fn headline(&self) -> [String; 3] {
+        let date = self
+            .date()
+            .map_or_else(|| "?".to_owned(), |date| date.replace('T', " "));
+        let from = self.field("From").or_else(|| self.sender()).unwrap_or_default();
+        let subject = self.field("Subject").unwrap_or_default();
+        [
+            date,
+            short(&from, WRITER_CHARACTERS),
+            short(&subject, SUBJECT_CHARACTERS),
+        ]
+    }
+
     /// Writes a line for people.
     ///
     /// # Errors
     /// When writing fails.
     pub fn write_text(&self, output: &mut impl Write) -> io::Result<()> {
-        let date = self
-            .date()
-            .map_or_else(|| "?".to_owned(), |date| date.replace('T', " "));
-        let from = self.field("From").or_else(|| self.sender()).unwrap_or_default();
-        let (from, subject) = (
-            short(&from, WRITER_CHARACTERS),
-            short(&self.field("Subject").unwrap_or_default(), SUBJECT_CHARACTERS),
-        );
+        let [date, from, subject] = self.headline();
         let id = visible(&self.field("Message-ID").unwrap_or_default());
         writeln!(
             output,

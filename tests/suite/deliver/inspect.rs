@@ -44,6 +44,10 @@ fn each_message_of_an_mbox_is_one_json_object_with_the_promised_keys() {
         "origin",
         "action",
         "size",
+        "date",
+        "from",
+        "subject",
+        "message_id",
         "doubt",
     ];
     for object in &found {
@@ -64,6 +68,65 @@ fn each_message_of_an_mbox_is_one_json_object_with_the_promised_keys() {
     assert!(marker["header"].is_string() && marker["value"].is_string() && marker["why"].is_string());
     let offset = usize::try_from(found[1]["offset"].as_u64().unwrap()).unwrap();
     assert!(fs::read(&path).unwrap()[offset..].starts_with(SEPARATOR.as_bytes()));
+}
+
+#[test]
+fn the_strongest_marker_comes_first() {
+    let report = "Return-Path: <>\nFrom: MAILER-DAEMON@b.test\nTo: a@a.test\nSubject: Undelivered Mail Returned to Sender\n\
+        Content-Type: multipart/report; report-type=delivery-status; boundary=x\n\n--x\n\nno\n--x\n\
+        Content-Type: message/delivery-status\n\nReporting-MTA: dns; b.test\n\nFinal-Recipient: rfc822; c@c.test\n\
+        Action: failed\nStatus: 5.1.1\nDiagnostic-Code: smtp; 550 no\n   such\n\tuser\n\n--x--\n";
+    let scratch = Scratch::new();
+    let ended = scratch.run(&["inspect", "--json"]).input(report.as_bytes()).go();
+    let found = objects(&ended.stdout);
+    assert_eq!(found[0]["markers"][0]["header"], "Content-Type", "{found:?}");
+    assert!(
+        found[0]["markers"][0]["value"]
+            .as_str()
+            .unwrap()
+            .starts_with("multipart/report"),
+        "{found:?}"
+    );
+    // A folded value is unfolded.
+    assert_eq!(found[0]["recipients"][0]["diagnostic"], "550 no such user");
+}
+
+#[test]
+fn date_sender_subject_and_counts_are_shown() {
+    let scratch = Scratch::new();
+    let path = scratch.path("box");
+    fs::write(&path, mbox(&[&ordinary(), BOUNCE, BOUNCE])).unwrap();
+    let path = path.to_str().unwrap();
+    let text = |arguments: &[&str]| {
+        let ended = scratch.run(&["inspect", path]).with(arguments).go();
+        ended.ends_with(0);
+        String::from_utf8(ended.stdout.clone()).unwrap()
+    };
+    let said = text(&[]);
+    assert!(
+        said.contains("    2026-11-02 10:00:00  Sam <s@s.test>") && said.contains("  hello\n"),
+        "{said}"
+    );
+    assert!(
+        said.contains("MAILER-DAEMON@b.test") && said.contains("failure notice"),
+        "{said}"
+    );
+    let counts = text(&["--summary"]);
+    assert!(said.ends_with(&counts), "{said}{counts}");
+    let lines: Vec<_> = counts.lines().collect();
+    assert!(lines[0].starts_with("3 messages, "), "{counts}");
+    assert!(
+        lines[1].trim_start().starts_with("bounce (failure)  divert"),
+        "{counts}"
+    );
+    assert!(lines[2].trim_start().starts_with("ordinary "), "{counts}");
+    let json = scratch.run(&["inspect", "--summary", "--json", path]).go();
+    let found = objects(&json.stdout);
+    assert_eq!((found.len(), &found[0]["kind"]), (1, &"summary".into()));
+    assert_eq!(found[0]["groups"][0]["messages"], 2);
+    // One message has no counts.
+    let one = scratch.run(&["inspect"]).input(BOUNCE.as_bytes()).go();
+    assert!(!String::from_utf8_lossy(&one.stdout).contains("1 message,"));
 }
 
 #[test]

@@ -1,0 +1,113 @@
+//! The counts of an inspection: what the messages are, and what would be done with them.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+
+use serde::Serialize;
+
+use crate::classify::policy::Action;
+use crate::classify::verdict::Verdict;
+use crate::deliver::headers;
+use crate::output::OutputForm;
+use crate::output::json::write_line;
+use crate::output::sizes::{counted, messages, size};
+
+/// So many messages, and their length together.
+#[derive(Clone, Copy, Debug, Default)]
+struct Group {
+    messages: u64,
+    bytes: u64,
+}
+
+/// All messages, by what they are and what would be done.
+#[derive(Debug, Default)]
+pub struct Summary {
+    groups: BTreeMap<(String, &'static str), Group>,
+    all: Group,
+}
+
+/// The keys are a promise.
+#[derive(Serialize)]
+struct SummaryLine<'a> {
+    kind: &'static str,
+    messages: u64,
+    bytes: u64,
+    unread: u64,
+    groups: Vec<GroupLine<'a>>,
+}
+
+#[derive(Serialize)]
+struct GroupLine<'a> {
+    verdict: &'a str,
+    action: &'a str,
+    messages: u64,
+    bytes: u64,
+}
+
+impl Summary {
+    /// Counts a message of so many bytes.
+    pub fn add(&mut self, verdict: &Verdict, action: Action, bytes: u64) {
+        let group = self
+            .groups
+            .entry((headers::verdict(verdict), action.name()))
+            .or_default();
+        for group in [group, &mut self.all] {
+            group.messages += 1;
+            group.bytes += bytes;
+        }
+    }
+
+    /// The largest groups first.
+    fn sorted(&self) -> Vec<(&str, &str, Group)> {
+        let named = self.groups.iter();
+        let mut groups: Vec<_> = named
+            .map(|((verdict, action), group)| (verdict.as_str(), *action, *group))
+            .collect();
+        groups.sort_by_key(|(.., group)| std::cmp::Reverse(group.messages));
+        groups
+    }
+
+    /// Writes the counts; `unread` is how many inputs could not be read.
+    ///
+    /// # Errors
+    /// When writing fails.
+    pub fn write(&self, form: OutputForm, unread: u64, output: &mut impl Write) -> io::Result<()> {
+        let groups = self.sorted();
+        if form == OutputForm::Json {
+            let groups = groups.into_iter().map(|(verdict, action, group)| GroupLine {
+                verdict,
+                action,
+                messages: group.messages,
+                bytes: group.bytes,
+            });
+            let line = SummaryLine {
+                kind: "summary",
+                messages: self.all.messages,
+                bytes: self.all.bytes,
+                unread,
+                groups: groups.collect(),
+            };
+            return write_line(output, &line);
+        }
+        let mut text = format!("{}, {}", messages(self.all.messages), size(self.all.bytes));
+        if unread > 0 {
+            text.push_str(&format!(
+                "; {}",
+                counted(unread, "input could not be read", "inputs could not be read")
+            ));
+        }
+        writeln!(output, "{text}")?;
+        let wide = |cells: &mut dyn Iterator<Item = usize>| cells.max().unwrap_or(0);
+        let verdicts = wide(&mut groups.iter().map(|(verdict, ..)| verdict.len()));
+        let actions = wide(&mut groups.iter().map(|(_, action, _)| action.len()));
+        for (verdict, action, group) in &groups {
+            writeln!(
+                output,
+                "    {verdict:verdicts$}  {action:actions$}  {:>8}  {:>10}",
+                group.messages,
+                size(group.bytes)
+            )?;
+        }
+        Ok(())
+    }
+}
