@@ -726,7 +726,7 @@ _spoolguard() {
             return 0
             ;;
         spoolguard__subcmd__inspect)
-            opts="-d -a -f -n -v -h --json --is --user --recipient --sender --config --dry-run --verbose --help"
+            opts="-d -a -f -n -v -h --json --summary --is --user --recipient --sender --config --dry-run --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

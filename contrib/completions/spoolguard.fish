@@ -83,6 +83,7 @@ complete -c spoolguard -n "__fish_spoolguard_using_subcommand inspect" -s a -l r
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand inspect" -s f -l sender -d 'The envelope sender; \'\' or \'<>\' is the null sender [default: SENDER, Return-Path, or the From_ line]' -r -f
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand inspect" -l config -d 'Read this configuration file, and no other' -r -F
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand inspect" -l json -d 'Print one JSON object a line'
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand inspect" -l summary -d 'Print only counts: what the messages are, and what would be done'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand inspect" -s n -l dry-run -d 'Say what would be done, and do nothing; under a mail system the message stays with it (status 75)'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand inspect" -s v -l verbose -d 'Log to standard error where there is no syslog; twice for more'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand inspect" -s h -l help -d 'Print help (see more with \'--help\')'

@@ -127,8 +127,17 @@ pub fn is_smtp_hop(value: &[u8], hosts: &[String]) -> bool {
 /// Tells whether a `Received` value has the id of a queue (RFC 5321 section 4.4).
 #[must_use]
 pub fn has_queue_id(value: &[u8]) -> bool {
+    queue_id(value).is_some()
+}
+
+/// The id of the queue that a `Received` value names (RFC 5321 section 4.4).
+#[must_use]
+pub fn queue_id(value: &[u8]) -> Option<String> {
     let mut words = outside_comments(value).skip_while(|word| !word.eq_ignore_ascii_case(b"id"));
-    words.next().is_some() && words.next().is_some_and(|id| id != b";")
+    words.next()?;
+    let word = String::from_utf8_lossy(words.next()?).into_owned();
+    let id = word.trim_end_matches(';');
+    (!id.is_empty()).then(|| id.to_owned())
 }
 
 /// What stands behind `with` (RFC 5321 section 4.4), up to `id`, `for` or the date; empty where nothing does.

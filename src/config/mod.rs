@@ -245,6 +245,18 @@ pub struct Log {
     pub to: LogTo,
     /// How much is logged.
     pub level: LogLevel,
+    /// What a line looks like.
+    pub format: LogFormat,
+}
+
+/// What a line of the log looks like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// `key=value`.
+    Text,
+    /// One JSON object.
+    Json,
 }
 
 /// Where the log goes.
@@ -389,6 +401,7 @@ impl Default for Log {
         Self {
             to: LogTo::Auto,
             level: LogLevel::Info,
+            format: LogFormat::Text,
         }
     }
 }

@@ -1,7 +1,8 @@
 //! What is said about each message: one line in the log, one line for a dry run. Never its body or its subject.
 
+use crate::classify::loops::queue_id;
 use crate::classify::policy::Action;
-use crate::classify::verdict::Verdict;
+use crate::classify::verdict::Bounce;
 use crate::deliver::context::{Delivery, Outcome, Run};
 use crate::deliver::headers;
 use crate::error::{Error, Status};
@@ -22,19 +23,34 @@ pub fn action_word(delivery: &Delivery<'_>, result: &Result<Outcome, Error>) -> 
     }
 }
 
+/// So many failed addresses are logged: the others are in the report.
+const FAILED: usize = 5;
+
+/// Which addresses a bounce names, and their status codes (RFC 3463), in the same order.
+fn failed(bounce: Option<&Bounce>) -> (Option<String>, Option<String>) {
+    let recipients = bounce.map(|bounce| bounce.recipients.as_slice()).unwrap_or_default();
+    let named: Vec<_> = recipients
+        .iter()
+        .filter(|one| !one.address.is_empty())
+        .take(FAILED)
+        .collect();
+    let joined = |texts: Vec<&str>| (!texts.is_empty()).then(|| texts.join(","));
+    let addresses = named.iter().map(|one| one.address.as_str()).collect();
+    let has_status = named.iter().any(|one| one.status.is_some());
+    let codes = named.iter().map(|one| one.status.as_deref().unwrap_or("?")).collect();
+    (joined(addresses), joined(codes).filter(|_| has_status))
+}
+
 /// Logs what became of a message.
 pub fn log_outcome(run: &Run, delivery: &Delivery<'_>, result: &Result<Outcome, Error>) {
     let judgement = &delivery.judgement;
     let marker = headers::strongest_marker(judgement).map(headers::marker_text);
-    let origin = match &judgement.verdict {
-        Verdict::Bounce(bounce) => Some(bounce.origin.name()),
-        Verdict::Loop(_)
-        | Verdict::Complaint(_)
-        | Verdict::Receipt(_)
-        | Verdict::AutoReply(_)
-        | Verdict::Notice(_)
-        | Verdict::Ordinary => None,
-    };
+    let bounce = judgement.verdict.bounce();
+    let origin = bounce.map(|bounce| bounce.origin.name());
+    let original_id = bounce.and_then(|bounce| bounce.quoted_message_id.as_deref());
+    let (failed, status) = failed(bounce);
+    let received = delivery.message.fields().find(|field| field.is("Received"));
+    let queue = received.and_then(|field| queue_id(field.value));
     let id = delivery.message.first("Message-ID").map(|id| id.into_owned());
     let (mailbox, to, note, held) = match result {
         Ok(Outcome::Appended { mailbox, note }) => (Some(mailbox.clone()), None, note.clone(), None),
@@ -64,7 +80,11 @@ pub fn log_outcome(run: &Run, delivery: &Delivery<'_>, result: &Result<Outcome, 
                 to,
                 held,
                 note,
-                id
+                id,
+                queue,
+                failed,
+                status,
+                original_id
             )
         };
     }

@@ -4,13 +4,15 @@
 use std::fmt::{self, Write as _};
 use std::os::unix::net::UnixDatagram;
 
+use serde_json::{Map, Value};
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Level, Metadata, Subscriber};
 
-use crate::config::{Log, LogLevel, LogTo};
+use crate::config::{Log, LogFormat, LogLevel, LogTo};
 use crate::escape::visible;
 use crate::output;
+use crate::output::json::write_line;
 
 /// How much of one value is logged, in characters.
 const VALUE_CHARACTERS: usize = 300;
@@ -38,7 +40,11 @@ pub fn start_logging(log: &Log, verbose: u8) {
         LogTo::Stderr => LogTarget::Stderr,
         LogTo::None => LogTarget::Nowhere,
     };
-    let _ = tracing::subscriber::set_global_default(EventLines { level, target });
+    let _ = tracing::subscriber::set_global_default(EventLines {
+        level,
+        target,
+        format: log.format,
+    });
 }
 
 enum LogTarget {
@@ -70,6 +76,7 @@ fn datagram(level: Level, line: &str) -> String {
 struct EventLines {
     level: Level,
     target: LogTarget,
+    format: LogFormat,
 }
 
 impl Subscriber for EventLines {
@@ -86,16 +93,29 @@ impl Subscriber for EventLines {
     fn record_follows_from(&self, _: &Id, _: &Id) {}
 
     fn event(&self, event: &Event<'_>) {
-        let mut line = LogLine(String::new());
-        event.record(&mut line);
-        match &self.target {
-            LogTarget::Syslog(socket) => {
-                let _ = socket.send(datagram(*event.metadata().level(), &line.0).as_bytes());
+        let level = *event.metadata().level();
+        let line = match self.format {
+            LogFormat::Text => {
+                let mut line = LogLine(String::new());
+                event.record(&mut line);
+                line.0
             }
-            LogTarget::Stderr => {
-                output::print_stderr(&format!("spoolguard: {}\n", line.0));
+            LogFormat::Json => {
+                let mut object = LogObject(Map::new());
+                object
+                    .0
+                    .insert("level".to_owned(), level.as_str().to_ascii_lowercase().into());
+                event.record(&mut object);
+                object.line()
             }
-            LogTarget::Nowhere => {}
+        };
+        match (&self.target, self.format) {
+            (LogTarget::Syslog(socket), _) => {
+                let _ = socket.send(datagram(level, &line).as_bytes());
+            }
+            (LogTarget::Stderr, LogFormat::Text) => output::print_stderr(&format!("spoolguard: {line}\n")),
+            (LogTarget::Stderr, LogFormat::Json) => output::print_stderr(&format!("{line}\n")),
+            (LogTarget::Nowhere, _) => {}
         }
     }
 
@@ -131,6 +151,40 @@ impl Visit for LogLine {
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         self.add(field, &format!("{value:?}"));
+    }
+}
+
+/// Collects the same as one JSON object: numbers stay numbers.
+struct LogObject(Map<String, Value>);
+
+impl LogObject {
+    fn add(&mut self, field: &Field, value: impl Into<Value>) {
+        self.0.insert(field.name().to_owned(), value.into());
+    }
+
+    fn line(&self) -> String {
+        let mut line = Vec::new();
+        // Into memory: nothing fails.
+        let _ = write_line(&mut line, &self.0);
+        String::from_utf8_lossy(&line).trim_end().to_owned()
+    }
+}
+
+impl Visit for LogObject {
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.add(field, value.chars().take(VALUE_CHARACTERS).collect::<String>());
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        self.add(field, value);
+    }
+
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        self.add(field, value);
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        self.record_str(field, &format!("{value:?}"));
     }
 }
 

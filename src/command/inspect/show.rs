@@ -12,7 +12,7 @@ use crate::deliver::headers;
 use crate::escape::visible;
 use crate::mailbox::reader::Doubt;
 use crate::output::json::write_line;
-use crate::output::sizes::size;
+use crate::output::sizes::size_text;
 use crate::spool::restore::catalog::CatalogEntry;
 
 /// One message that was judged.
@@ -118,7 +118,7 @@ impl InspectedMessage<'_> {
     pub fn write_text(&self, output: &mut impl Write) -> io::Result<()> {
         let verdict = headers::verdict_text(&self.judgement.verdict);
         let source = visible(self.source);
-        let (offset, bytes, action) = (self.offset, size(self.bytes), self.action.name());
+        let (offset, bytes, action) = (self.offset, size_text(self.bytes), self.action.name());
         writeln!(output, "{source}:{offset}: {verdict}, {bytes}: {action}")?;
         let [date, from, subject] = self.entry.headline();
         writeln!(output, "{}", format!("    {date}  {from}  {subject}").trim_end())?;

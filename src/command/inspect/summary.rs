@@ -10,7 +10,7 @@ use crate::classify::verdict::Verdict;
 use crate::deliver::headers;
 use crate::output::OutputForm;
 use crate::output::json::write_line;
-use crate::output::sizes::{counted, messages, size};
+use crate::output::sizes::{counted, messages, size_text};
 
 /// So many messages, and their length together.
 #[derive(Clone, Copy, Debug, Default)]
@@ -49,7 +49,7 @@ impl Summary {
     pub fn add(&mut self, verdict: &Verdict, action: Action, bytes: u64) {
         let group = self
             .groups
-            .entry((headers::verdict(verdict), action.name()))
+            .entry((headers::verdict_text(verdict), action.name()))
             .or_default();
         for group in [group, &mut self.all] {
             group.messages += 1;
@@ -89,7 +89,7 @@ impl Summary {
             };
             return write_line(output, &line);
         }
-        let mut text = format!("{}, {}", messages(self.all.messages), size(self.all.bytes));
+        let mut text = format!("{}, {}", messages(self.all.messages), size_text(self.all.bytes));
         if unread > 0 {
             text.push_str(&format!(
                 "; {}",
@@ -105,7 +105,7 @@ impl Summary {
                 output,
                 "    {verdict:verdicts$}  {action:actions$}  {:>8}  {:>10}",
                 group.messages,
-                size(group.bytes)
+                size_text(group.bytes)
             )?;
         }
         Ok(())

@@ -396,5 +396,12 @@ fn send(
         return Ok(Status::Wrong);
     }
     file.add(run, &list.own, at, &[KeptEvent::Sent(&entry.key)])?;
+    tracing::info!(
+        action = "send-kept",
+        user = run.account.name,
+        to = list.destination,
+        mailbox = place.path.display().to_string(),
+        id = delivery.message.first("Message-ID").map(|id| id.into_owned())
+    );
     Ok(Status::Done)
 }

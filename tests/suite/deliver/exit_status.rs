@@ -6,6 +6,51 @@ use std::os::unix::fs::PermissionsExt;
 
 use crate::support::{ORDINARY, Scratch, is_root, only, same, shown, skip};
 
+/// A bounce about `b@b.test`, as Postfix of this host hands it over.
+const POSTFIX_BOUNCE: &str = "Return-Path: <>\nReceived: by mx.a.test (Postfix)\n\tid 4XyZ12abcd; Mon, 2 Nov 2026 10:00:00 +0000 (UTC)\n\
+    From: MAILER-DAEMON@mx.a.test (Mail Delivery System)\nSubject: Undelivered Mail Returned to Sender\nTo: a@a.test\n\
+    Message-ID: <report@mx.a.test>\nContent-Type: multipart/report; report-type=delivery-status; boundary=x\n\n--x\n\nno\n--x\n\
+    Content-Type: message/delivery-status\n\nReporting-MTA: dns; mx.a.test\n\nFinal-Recipient: rfc822; b@b.test\n\
+    Action: failed\nStatus: 5.1.1\nDiagnostic-Code: smtp; 550 no such user\n\n--x\nContent-Type: message/rfc822\n\n\
+    From: s@s.test\nMessage-ID: <lunch@s.test>\nSubject: lunch\n\nHi.\n--x--\n";
+
+#[test]
+fn a_log_line_has_status_failed_address_original_id_and_queue_id() {
+    let scratch = Scratch::new().set("log.to", "\"stderr\"");
+    let text = scratch.deliver(POSTFIX_BOUNCE.as_bytes()).go();
+    for part in [
+        "id=<report@mx.a.test>",
+        "queue=4XyZ12abcd",
+        "failed=b@b.test",
+        "status=5.1.1",
+        "original_id=<lunch@s.test>",
+        "marker=\"Content-Type: multipart/report",
+    ] {
+        text.mentions(part);
+    }
+    let scratch = scratch.set("log.format", "\"json\"");
+    let ended = scratch.deliver(POSTFIX_BOUNCE.as_bytes()).go();
+    let lines: Vec<serde_json::Value> = ended
+        .stderr
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}")))
+        .collect();
+    let line = lines.iter().find(|line| line["verdict"] == "bounce").unwrap();
+    assert_eq!(line["level"], "info");
+    assert_eq!(
+        (&line["failed"], &line["status"]),
+        (&"b@b.test".into(), &"5.1.1".into())
+    );
+    assert_eq!(
+        (&line["queue"], &line["original_id"]),
+        (&"4XyZ12abcd".into(), &"<lunch@s.test>".into())
+    );
+    assert!(line["bytes"].is_u64(), "{line}");
+    // What a bounce has not is not there.
+    let ordinary = scratch.deliver(ORDINARY).go();
+    assert!(!ordinary.stderr.contains("failed"), "{}", ordinary.story());
+}
+
 #[test]
 fn what_cannot_be_understood_waits() {
     let scratch = Scratch::new();

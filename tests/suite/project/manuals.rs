@@ -77,7 +77,7 @@ fn every_key_is_in_the_manual_with_its_default() {
 }
 
 /// All sources of a folder, as one text.
-fn sources(dir: &Path) -> String {
+pub fn sources(dir: &Path) -> String {
     let entries = std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
     entries
         .map(|path| match path.is_dir() {
@@ -85,36 +85,4 @@ fn sources(dir: &Path) -> String {
             false => std::fs::read_to_string(&path).unwrap(),
         })
         .collect()
-}
-
-#[test]
-fn every_action_in_the_log_is_in_the_manual_and_the_book() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let code = sources(&root.join("src"));
-    let mut actions: Vec<&str> = code
-        .split("action = \"")
-        .skip(1)
-        .filter_map(|rest| rest.split('"').next())
-        .collect();
-    // What became of a message has its words in one function.
-    let of_messages = std::fs::read_to_string(root.join("src/deliver/log_line.rs")).unwrap();
-    let begin = of_messages.find("pub fn action").unwrap();
-    let end = begin + of_messages[begin..].find("\n}\n").unwrap();
-    actions.extend(
-        of_messages[begin..end]
-            .split("=> \"")
-            .skip(1)
-            .filter_map(|rest| rest.split('"').next()),
-    );
-    assert!(actions.len() > 12, "{actions:?}");
-    let page = manual("spoolguard-log.7");
-    let book = std::fs::read_to_string(root.join("docs/src/logging.md")).unwrap();
-    for action in actions {
-        let line = |line: &str| line.starts_with(".B") && line.split([' ', '"', ',']).any(|word| word == action);
-        assert!(page.lines().any(line), "{action} is not in spoolguard-log(7)");
-        assert!(
-            book.contains(&format!("`{action}`")),
-            "{action} is not in docs/src/logging.md"
-        );
-    }
 }

@@ -7,6 +7,7 @@ pub mod dependencies;
 pub mod documents;
 pub mod elf;
 pub mod graph;
+pub mod log_page;
 pub mod manuals;
 pub mod package;
 pub mod properties;
