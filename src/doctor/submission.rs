@@ -69,6 +69,17 @@ fn program(path: &Path) -> Finding {
             format!("it is {}", real.display())
         }
     };
+    if kind.needs_set_id() && procfs::has_no_new_privileges() == Some(true) {
+        let what = format!(
+            "{whose}, and this process runs with NoNewPrivileges: sendmail cannot write to its queue, and mail waits"
+        );
+        return Finding::error(
+            Check::Submit,
+            name,
+            what,
+            "take NoNewPrivileges= out of the unit that starts it",
+        );
+    }
     if let Some(lacks) = kind.lacks() {
         return Finding::warning(Check::Submit, name, format!("{whose}: {lacks}"))
             .remedy("install an MTA with a queue that takes any sender, such as Postfix or Exim");

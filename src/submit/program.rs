@@ -89,6 +89,15 @@ impl SendmailKind {
         self == Self::Esmtp
     }
 
+    /// Tells whether it writes to its queue as another user or group, by a set-id bit.
+    #[must_use]
+    pub fn needs_set_id(self) -> bool {
+        match self {
+            Self::Sendmail | Self::Postfix | Self::Exim | Self::OpenSmtpd | Self::Nullmailer | Self::Dma => true,
+            Self::Msmtp | Self::Ssmtp | Self::Esmtp | Self::Other => false,
+        }
+    }
+
     /// What it cannot do, as far as that matters here.
     #[must_use]
     pub fn lacks(self) -> Option<&'static str> {

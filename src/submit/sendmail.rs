@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{self, Read, Seek, Write};
 use std::os::fd::AsFd;
-use std::os::unix::process::ExitStatusExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus};
 use std::time::Duration;
@@ -15,8 +15,10 @@ use crate::report::sendmail_reply::{Ending, SendmailReply};
 use crate::submit::evidence::Meaning;
 use crate::submit::letter::{Answers, Letter, Refusal};
 use crate::submit::program::SendmailKind;
+use crate::sys::child;
 use crate::sys::deadline;
 use crate::sys::deadline::{Deadline, Woken};
+use crate::sys::procfs;
 
 /// How much of what sendmail prints is kept, in bytes; the rest is read and thrown away.
 const SAID_BYTES: usize = 500;
@@ -129,6 +131,8 @@ impl SendmailRun<'_> {
             // The caller's instance of Postfix, where there are several (postfix(1)).
             .envs(std::env::var_os("MAIL_CONFIG").map(|dir| ("MAIL_CONFIG", dir)))
             .current_dir("/")
+            // Whatever it starts can be ended with it: Postfix's postdrop outlives its sendmail.
+            .process_group(0)
             .stdin(self.message.try_clone().map_err(fail)?)
             .stdout(child_output.try_clone().map_err(fail)?)
             .stderr(child_output);
@@ -151,35 +155,65 @@ impl SendmailRun<'_> {
     /// Waits for sendmail to end, and reads what it prints. A child that it leaves behind may hold the pipe open for ever.
     fn wait(&self, mut child: Child, mut output: io::PipeReader) -> Result<(ExitStatus, String), Error> {
         let fail = |e: io::Error| Error::io("wait for", self.program, &e).class(Category::Submission);
+        let end = child::end_of(&child);
         let mut said = Vec::new();
         let mut open = true;
         loop {
             if let Some(status) = child.try_wait().map_err(fail)? {
                 // What is in the pipe already is all that matters, and of that only what is kept: a child that sendmail left
                 // behind may print without end.
-                while open
-                    && said.len() < SAID_BYTES
-                    && self.deadline.wait(Some(output.as_fd()), Duration::ZERO) == Woken::Readable
-                {
+                while open && said.len() < SAID_BYTES && self.is_readable(&output) {
                     open = drain(&mut output, &mut said);
                 }
                 return Ok((status, String::from_utf8_lossy(&said).into_owned()));
             }
-            let stopped = self
-                .deadline
-                .check("submit the message to", &self.program.display().to_string());
-            let late = self.deadline.remaining().is_zero();
-            if late || stopped.is_err() {
-                let _ = child.kill();
-                let _ = child.wait();
-                stopped?;
-                return Err(self.fail("it did not end in time and was killed"));
+            if let Err(e) = self.may_go_on(&said) {
+                child::end_group(&mut child);
+                return Err(e);
             }
-            let file = open.then(|| output.as_fd());
-            if self.deadline.wait(file, Duration::from_secs(1)) == Woken::Readable {
+            let files = [open.then(|| output.as_fd()), end.as_ref().map(AsFd::as_fd)];
+            let files: Vec<_> = files.into_iter().flatten().collect();
+            let _ = self.deadline.wait(&files, Duration::from_secs(1));
+            if open && self.is_readable(&output) {
                 open = drain(&mut output, &mut said);
             }
         }
+    }
+
+    fn is_readable(&self, output: &io::PipeReader) -> bool {
+        self.deadline.wait(&[output.as_fd()], Duration::ZERO) == Woken::Readable
+    }
+
+    /// Fails when waiting for sendmail has no sense any more.
+    fn may_go_on(&self, said: &[u8]) -> Result<(), Error> {
+        self.deadline
+            .check("submit the message to", &self.program.display().to_string())?;
+        let said = String::from_utf8_lossy(said);
+        let said = said.trim();
+        // Postfix's postdrop tries for ever where the queue cannot be written: without its setgid, or on a file system mounted read-only.
+        if self.kind == SendmailKind::Postfix
+            && said.contains("mail_queue_enter: create file")
+            && ["Permission denied", "Read-only file system"]
+                .iter()
+                .any(|cause| said.contains(cause))
+        {
+            let error = self.fail(format_args!("it cannot write to its queue: {said}"));
+            return Err(match procfs::has_no_new_privileges() {
+                Some(true) => {
+                    error.hint("this process runs with NoNewPrivileges, which keeps sendmail from becoming setgid")
+                }
+                Some(false) | None => error,
+            });
+        }
+        if self.deadline.remaining().is_zero() {
+            let printed = if said.is_empty() {
+                String::new()
+            } else {
+                format!("; it printed {said}")
+            };
+            return Err(self.fail(format_args!("it did not end in time and was killed{printed}")));
+        }
+        Ok(())
     }
 }
 

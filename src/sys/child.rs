@@ -4,7 +4,7 @@
 use std::ffi::OsStr;
 use std::fs::Metadata;
 use std::io::{self, Read};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -197,8 +197,17 @@ fn is_suspended(child: &Child) -> bool {
     matches!(waitid(Id::Pid(Pid::from_raw(pid)), flags), Ok(WaitStatus::Stopped(..)))
 }
 
+/// Opens a file that can be read when the child has ended, however early (pidfd_open(2)); none where the kernel has no such thing.
+#[must_use]
+pub fn end_of(child: &Child) -> Option<OwnedFd> {
+    let pid = i32::try_from(child.id())
+        .ok()
+        .and_then(rustix::process::Pid::from_raw)?;
+    rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()).ok()
+}
+
 /// Kills it with all that it started. One that cannot even be killed now, in a call to a file system that hangs, is left behind.
-fn end_group(child: &mut Child) {
+pub fn end_group(child: &mut Child) {
     const KILL_TIME: Duration = Duration::from_secs(2);
     if let Ok(group) = i32::try_from(child.id()) {
         let _ = killpg(Pid::from_raw(group), Signal::SIGKILL);

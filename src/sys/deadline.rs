@@ -271,17 +271,17 @@ impl Deadline {
 
     /// Sleeps for `time`, or until a signal comes.
     pub fn sleep(&self, time: Duration) {
-        let _ = self.wait(None, time);
+        let _ = self.wait(&[], time);
     }
 
-    /// Waits until `file` can be read, `time` is over, or a signal came; never beyond the run's own time.
-    pub fn wait(&self, file: Option<BorrowedFd<'_>>, time: Duration) -> Woken {
+    /// Waits until one of `files` can be read, `time` is over, or a signal came; never beyond the run's own time.
+    pub fn wait(&self, files: &[BorrowedFd<'_>], time: Duration) -> Woken {
         let is_ready = |milliseconds: u16| {
-            let mut file = file.map(|file| PollFd::new(file, PollFlags::POLLIN));
-            let ready = poll(file.as_mut_slice(), milliseconds);
-            (ready.is_err(), file.and_then(|file| file.any()).unwrap_or(false))
+            let mut wanted: Vec<_> = files.iter().map(|file| PollFd::new(*file, PollFlags::POLLIN)).collect();
+            let ready = poll(&mut wanted, milliseconds);
+            (ready.is_err(), wanted.iter().any(|file| file.any().unwrap_or(false)))
         };
-        if file.is_some() && matches!(is_ready(0), (_, true)) {
+        if !files.is_empty() && matches!(is_ready(0), (_, true)) {
             return Woken::Readable;
         }
         // Where that fails they stay blocked: then it waits to the end, and is not stopped.

@@ -248,7 +248,7 @@ fn wait_for(input: &impl AsFd, deadline: &Deadline) -> Result<(), Error> {
         if deadline.remaining().is_zero() {
             return Err(Error::new(Category::System, "read", NAME, "it did not end in time"));
         }
-        if deadline.wait(Some(input.as_fd()), Duration::MAX) == Woken::Readable {
+        if deadline.wait(&[input.as_fd()], Duration::MAX) == Woken::Readable {
             return Ok(());
         }
     }

@@ -112,6 +112,14 @@ pub fn listens_at(port: u16) -> Option<bool> {
     Some(tables.iter().flatten().any(|text| text.lines().any(listens)))
 }
 
+/// Tells whether programs that this process starts get no other user or group by their set-id bits (prctl(2), PR_SET_NO_NEW_PRIVS).
+#[must_use]
+pub fn has_no_new_privileges() -> Option<bool> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let value = status.lines().find_map(|line| line.strip_prefix("NoNewPrivs:"))?;
+    Some(value.trim() == "1")
+}
+
 #[cfg(test)]
 mod tests {
     use super::{device_of_locks, find_process, listens_at, locks_of_open_files, start_ticks};

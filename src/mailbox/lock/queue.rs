@@ -68,7 +68,7 @@ impl Queue {
         let Place::Waiting(_, turn) = &self.place else {
             return false;
         };
-        if deadline.wait(Some(turn.as_fd()), time.min(PATIENCE)) == Woken::Readable
+        if deadline.wait(&[turn.as_fd()], time.min(PATIENCE)) == Woken::Readable
             && let Place::Waiting(file, _) = std::mem::replace(&mut self.place, Place::Outside)
         {
             self.place = Place::First { _turn: file };

@@ -323,6 +323,42 @@ fn a_hanging_sendmail_goes_when_the_run_is_told_to_stop() {
 }
 
 #[test]
+fn what_a_hanging_sendmail_started_ends_with_it() {
+    let mut scratch = Scratch::new();
+    let (pid, words) = (scratch.path("pid"), "echo these are my words");
+    let then = format!(
+        "{words}; sleep 300 & echo $! >'{0}.new'; mv '{0}.new' '{0}'; wait",
+        pid.display()
+    );
+    scratch.sendmail(&then);
+    let run = scratch.forward(ORDINARY, &["b@b.test"]).start();
+    until("sendmail runs", || pid.exists());
+    run.signal(Signal::SIGTERM);
+    run.end().defers().mentions("signal");
+    let left = fs::read_to_string(&pid).unwrap().trim().to_owned();
+    let is_gone = || {
+        let stat = fs::read_to_string(format!("/proc/{left}/stat")).unwrap_or_default();
+        stat.rsplit(')')
+            .next()
+            .is_none_or(|rest| rest.is_empty() || rest.trim_start().starts_with('Z'))
+    };
+    until("what sendmail started is gone", is_gone);
+}
+
+#[test]
+fn a_postdrop_that_can_write_nowhere_is_not_waited_for() {
+    for cause in ["Permission denied", "Read-only file system"] {
+        let mut scratch = Scratch::new();
+        let words = format!("postdrop: warning: mail_queue_enter: create file maildrop/492222.66: {cause}");
+        let postfix = scratch.script("sendmail.postfix", &format!("echo '{words}' >&2; sleep 300"));
+        scratch.change("forward.transport", &format!("{:?}", postfix.display().to_string()));
+        let begun = Instant::now();
+        scratch.forward(ORDINARY, &["b@b.test"]).go().defers().mentions(&words);
+        assert!(begun.elapsed() < LIMIT, "{cause}");
+    }
+}
+
+#[test]
 fn a_sendmail_that_prints_megabytes_or_reads_nothing_holds_nobody() {
     let mut scratch = Scratch::new();
     let noisy = scratch.script("noisy", "head -c 4000000 /dev/zero; exit 75");
