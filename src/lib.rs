@@ -11,6 +11,7 @@ pub mod doctor;
 pub mod error;
 pub mod escape;
 pub mod mailbox;
+pub mod maildir;
 pub mod message;
 pub mod moment;
 pub mod output;

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::config::MOST_PER_HOUR;
 use crate::config::value::Age;
-use crate::config::{Config, ForwardSender, Location};
+use crate::config::{Config, ForwardSender, Location, Over};
 
 /// The longest time that locks may be waited for: mail systems stop waiting for us some time after.
 const LONGEST_LOCK_TIMEOUT: Age = Age::seconds(200);
@@ -36,9 +36,14 @@ impl Config {
         );
         unless(absolute(&self.archive.dir), "archive.dir", "expected an absolute path");
         unless(
-            matches!(self.mailbox.location, Location::Mbox { .. }),
+            !matches!(self.mailbox.location, Location::Lmtp(_)),
             "mailbox.location",
-            "maildir: and lmtp: are not supported yet",
+            "lmtp: is not supported yet",
+        );
+        unless(
+            matches!(self.mailbox.location, Location::Mbox { .. }) || self.quota.when_full != Over::Archive,
+            "quota.when_full",
+            "expected another value: only an mbox can be archived when it is full",
         );
         unless(
             !self.mailbox.locks.is_empty(),
@@ -130,7 +135,10 @@ mod tests {
             ("users_may_set = [\"guard.bouce\"]", "users_may_set"),
             ("[mailbox]\nlocks = []", "mailbox.locks"),
             ("[mailbox]\nlocation = \"lmtp:a.test:24\"", "mailbox.location"),
-            ("[mailbox]\nlocation = \"maildir:~/Maildir\"", "mailbox.location"),
+            (
+                "[mailbox]\nlocation = \"maildir:~/Maildir\"\n[quota]\nwhen_full = \"archive\"",
+                "quota.when_full",
+            ),
             ("[digest]\nper_hour = 1001", "digest.per_hour"),
             ("[mailbox]\nlock_timeout = \"1h\"", "mailbox.lock_timeout"),
             ("[destinations]\nthreshold = 0", "destinations.threshold"),

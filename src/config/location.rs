@@ -233,15 +233,19 @@ impl MailStore {
     /// # Errors
     /// When the text is empty, or of a kind that is not known or not supported yet.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let expected = || "expected the path of an mbox, or mbox: and a path".to_owned();
-        if ["maildir:", "lmtp:"].iter().any(|kind| text.starts_with(kind)) {
-            return Err(expected());
+        let expected = "expected the path of an mbox, the path of a Maildir with a slash at its end, or mbox: or maildir: and a path";
+        if text.starts_with("lmtp:") {
+            return Err(expected.to_owned());
         }
-        let path = text.strip_prefix("mbox:").unwrap_or(text);
-        if path.is_empty() || path.ends_with('/') {
-            return Err(expected());
+        let maildir = text.strip_prefix("maildir:");
+        let path = maildir.or_else(|| text.strip_prefix("mbox:")).unwrap_or(text);
+        let without_slash = path.trim_end_matches('/');
+        match (maildir, without_slash) {
+            (_, "") => Err(expected.to_owned()),
+            (None, _) if without_slash == path => Ok(Self::Mbox(PathBuf::from(path))),
+            (None, _) if text.starts_with("mbox:") => Err(expected.to_owned()),
+            (_, path) => Ok(Self::Maildir(PathBuf::from(path))),
         }
-        Ok(Self::Mbox(PathBuf::from(path)))
     }
 }
 

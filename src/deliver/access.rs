@@ -13,6 +13,7 @@ use crate::mailbox::{self, OpenMailbox};
 use crate::message::envelope::Sender;
 use crate::sys::account::Account;
 use crate::sys::filesystem;
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
 /// Which locks are taken.
@@ -86,12 +87,20 @@ pub fn refuse_number(run: &Run, path: &Path) -> Result<(), Error> {
 /// # Errors
 /// When there is less.
 pub fn refuse_full_disk(run: &Run, locked: &OpenMailbox, incoming_bytes: u64) -> Result<(), Error> {
+    refuse_full_disk_at(run, locked.path(), locked.file(), incoming_bytes)
+}
+
+/// The same for the file system of an open file or directory.
+///
+/// # Errors
+/// When there is less.
+pub fn refuse_full_disk_at(run: &Run, path: &Path, file: impl AsFd, incoming_bytes: u64) -> Result<(), Error> {
     let Some(min_free_bytes) = run.config.mailbox.min_free.bound() else {
         return Ok(());
     };
-    let free_bytes = filesystem::free_bytes(locked.path(), locked.file())?;
+    let free_bytes = filesystem::free_bytes(path, file)?;
     if free_bytes < incoming_bytes.saturating_add(min_free_bytes) {
-        return Err(append::too_little_space(locked.path(), free_bytes, min_free_bytes));
+        return Err(append::too_little_space(path, free_bytes, min_free_bytes));
     }
     Ok(())
 }

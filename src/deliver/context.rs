@@ -18,6 +18,7 @@ use crate::config::value::Limit;
 use crate::error::{Category, Error};
 use crate::mailbox::intent::AppendIntent;
 use crate::mailbox::setgid::SpoolDirAccess;
+use crate::maildir::intent::DeliveryIntent;
 use crate::message::Message;
 use crate::message::envelope::Envelope;
 use crate::message::key::MessageKey;
@@ -72,12 +73,42 @@ pub enum Started {
 
 /// The notes on what was appended, until the run is over. They go last of all: a kill before that makes the mail system try again.
 #[derive(Clone, Debug, Default)]
-pub struct Intents(Rc<RefCell<Vec<AppendIntent>>>);
+pub struct Intents(Rc<RefCell<Vec<Intent>>>);
+
+/// A note on what was put into a mailbox.
+#[derive(Debug)]
+pub enum Intent {
+    /// In an mbox.
+    Mbox(AppendIntent),
+    /// In a Maildir.
+    Maildir(DeliveryIntent),
+}
+
+impl From<AppendIntent> for Intent {
+    fn from(intent: AppendIntent) -> Self {
+        Self::Mbox(intent)
+    }
+}
+
+impl From<DeliveryIntent> for Intent {
+    fn from(intent: DeliveryIntent) -> Self {
+        Self::Maildir(intent)
+    }
+}
+
+impl Intent {
+    fn leave(self) {
+        match self {
+            Self::Mbox(intent) => intent.leave(),
+            Self::Maildir(intent) => intent.leave(),
+        }
+    }
+}
 
 impl Intents {
     /// Keeps a note.
-    pub fn add(&self, note: Option<AppendIntent>) {
-        self.0.borrow_mut().extend(note);
+    pub fn add(&self, note: Option<impl Into<Intent>>) {
+        self.0.borrow_mut().extend(note.map(Into::into));
     }
 
     /// The message is safe, and will not come again: the notes go.
@@ -87,7 +118,7 @@ impl Intents {
 
     /// The message goes back to the mail system, and what was appended stays: the notes do, too.
     pub fn leave(&self) {
-        self.0.borrow_mut().drain(..).for_each(AppendIntent::leave);
+        self.0.borrow_mut().drain(..).for_each(Intent::leave);
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io;
+use std::os::fd::AsFd;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
@@ -51,7 +52,7 @@ pub fn is_on_nfs(file: &File) -> bool {
 ///
 /// # Errors
 /// When the file system cannot be asked.
-pub fn free_bytes(path: &Path, file: &File) -> Result<u64, Error> {
+pub fn free_bytes(path: &Path, file: impl AsFd) -> Result<u64, Error> {
     let room = fstatvfs(file).map_err(|e| Error::io("ask for free space at", path, &e.into()))?;
     Ok(left_in(&room))
 }

@@ -24,6 +24,8 @@ pub struct Entry<'a, R: Read + Clone> {
     pub recipient: Option<&'a str>,
     /// When it came.
     pub date: OffsetDateTime,
+    /// A field that names the sender, for a mailbox that has no other place for it; empty where the message has one, or nobody knows.
+    pub return_path: String,
     /// Our own header fields, complete lines.
     pub added: &'a str,
     /// The message, without a separator line.
@@ -42,6 +44,7 @@ impl<'a> Entry<'a, message_buffer::BufferReader<'a>> {
             sender: &delivery.envelope.sender,
             recipient: delivery.envelope.recipient.as_deref(),
             date: delivery.date,
+            return_path: return_path(delivery),
             added,
             content: delivery.buffer.reader(delivery.content_start()),
             content_bytes: delivery.content_bytes(),
@@ -79,6 +82,19 @@ impl<R> Put<R> {
             Self::Full(over) => Put::Full(over),
         }
     }
+}
+
+/// The field that an MTA sets at the end (RFC 5321 section 4.4), where none has.
+fn return_path(delivery: &Delivery<'_>) -> String {
+    let sender = match &delivery.envelope.sender {
+        Sender::Null => "",
+        Sender::Address(address) if !address.contains(char::is_control) => address,
+        Sender::Address(_) | Sender::Unknown => return String::new(),
+    };
+    if delivery.message.first("Return-Path").is_some() {
+        return String::new();
+    }
+    format!("Return-Path: <{sender}>{}", delivery.message.line_end())
 }
 
 /// Which submission the message is; none where it does not come from an MTA just now.

@@ -5,6 +5,7 @@
 //! more; then the next try does not bring it a second time, where the store can know that.
 
 pub mod entry;
+pub mod maildir;
 pub mod mbox;
 
 use std::io::Read;
@@ -17,6 +18,7 @@ use crate::config::value::{Limit, Size};
 use crate::deliver::context::{Delivery, Run};
 use crate::deliver::quota_notice;
 use crate::deliver::store::entry::{Entry, Put, Terms};
+use crate::deliver::store::maildir::InMaildir;
 use crate::error::{Category, Error};
 use crate::mailbox::append::Appended;
 use crate::message::envelope::Sender;
@@ -28,6 +30,8 @@ use crate::quota::{Usage, admit};
 pub enum Receipt {
     /// In an mbox.
     Mbox(Appended),
+    /// In a Maildir.
+    Maildir(InMaildir),
 }
 
 /// What a kind of mailbox can do.
@@ -71,7 +75,8 @@ impl MailStore {
     ) -> Result<Put<Receipt>, Error> {
         match self {
             Self::Mbox(path) => mbox::put_entry(run, path, entry, terms).map(|put| put.map(Receipt::Mbox)),
-            Self::Maildir(_) | Self::Lmtp(_) => Err(self.unsupported("append to")),
+            Self::Maildir(path) => maildir::put_entry(run, path, entry, terms).map(|put| put.map(Receipt::Maildir)),
+            Self::Lmtp(_) => Err(self.unsupported("append to")),
         }
     }
 
@@ -82,7 +87,12 @@ impl MailStore {
     pub fn take_back(&self, run: &Run, receipt: Receipt) -> Result<(), Error> {
         match (self, receipt) {
             (Self::Mbox(path), Receipt::Mbox(appended)) => mbox::take_back(run, path, appended),
-            (Self::Maildir(_) | Self::Lmtp(_), Receipt::Mbox(_)) => Err(self.unsupported("take a copy back from")),
+            (Self::Maildir(path), Receipt::Maildir(delivered)) => maildir::take_back(run, path, delivered),
+            (Self::Mbox(_) | Self::Maildir(_) | Self::Lmtp(_), receipt) => {
+                // It is of another mailbox, which nothing in a run names.
+                receipt.keep(run);
+                Err(self.unsupported("take a copy back from"))
+            }
         }
     }
 
@@ -93,14 +103,18 @@ impl MailStore {
     pub fn usage(&self, run: &Run, limit: Limit) -> Result<Usage, Error> {
         match self {
             Self::Mbox(path) => mbox::measure_usage(run, path, limit),
-            Self::Maildir(_) | Self::Lmtp(_) => Err(self.unsupported("measure")),
+            Self::Maildir(path) => maildir::measure_usage(run, path),
+            Self::Lmtp(_) => Err(self.unsupported("measure")),
         }
     }
 
     /// How full it may be.
     #[must_use]
     pub fn limit(&self, run: &Run) -> Limit {
-        run.limit()
+        match self {
+            Self::Maildir(path) => maildir::find_limit(run, path),
+            Self::Mbox(_) | Self::Lmtp(_) => run.limit(),
+        }
     }
 
     fn unsupported(&self, verb: &'static str) -> Error {
@@ -118,6 +132,7 @@ impl Receipt {
     pub fn keep(self, run: &Run) {
         match self {
             Self::Mbox(appended) => run.intents.add(appended.into_note()),
+            Self::Maildir(delivered) => delivered.keep(run),
         }
     }
 }
@@ -149,6 +164,7 @@ pub fn place_notice(run: &Run, text: &str, date: OffsetDateTime) -> Result<(), E
         sender: &Sender::Null,
         recipient: None,
         date,
+        return_path: "Return-Path: <>\n".to_owned(),
         added: "",
         content: text.as_bytes(),
         content_bytes: text.len() as u64,

@@ -218,7 +218,9 @@ fn matrix(name: &str, extent: Extent) {
 
 /// Tells whether a call comes after the removal of the last note.
 fn is_over(calls: &[Call], call: &Call) -> bool {
-    let last = calls.iter().rposition(|call| call.name == "lremovexattr");
+    let removes_note =
+        |call: &Call| call.name == "lremovexattr" || call.name == "unlink" && call.line.contains("/maildir-intents/");
+    let last = calls.iter().rposition(removes_note);
     let this = calls.iter().position(|other| other == call);
     last.is_some_and(|last| this.is_some_and(|this| this > last))
 }
@@ -339,6 +341,9 @@ matrices! {
     deliver_large, 17;
     deliver_spilled, 23;
     deliver_counted, 23;
+    deliver_maildir, 5;
+    deliver_maildir_spilled, 23;
+    deliver_new_maildir, 7;
     divert_to_path, 17;
     divert_to_address, 23;
     forward_to_outbox, 23;

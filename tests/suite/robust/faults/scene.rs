@@ -1,6 +1,7 @@
 //! The runs into which faults are put, and what must be true after each of them.
 
 use std::fs;
+use std::path::Path;
 
 use crate::support::{Ended, Run, Scratch, contains, is_root, large, messages, shown};
 
@@ -30,6 +31,9 @@ pub struct Scene {
 }
 
 const OLD: &[u8] = b"From old@s.test Mon Nov  2 10:00:00 2026\nSubject: old\n\nold\n\n";
+/// How the old message is called in a Maildir, and the Maildir itself.
+const OLD_NAME: &str = "1.M1P1.other:2,S";
+const MAILDIR: &str = "home/Maildir";
 const MARK: &[u8] = b"the one message of this test";
 const NOBODY: u32 = 65534;
 
@@ -76,6 +80,27 @@ impl Scene {
             scene("deliver_large", Goal::Mailbox, &big, with_old_mail, &["deliver"]),
             scene("deliver_spilled", Goal::Mailbox, &spilled, with_old_mail, &["deliver"]),
             scene("deliver_counted", Goal::Mailbox, &ordinary, with_quota, &["deliver"]),
+            scene(
+                "deliver_maildir",
+                Goal::Mailbox,
+                &ordinary,
+                with_counted_maildir,
+                &["deliver"],
+            ),
+            scene(
+                "deliver_maildir_spilled",
+                Goal::Mailbox,
+                &spilled,
+                with_old_maildir,
+                &["deliver"],
+            ),
+            scene(
+                "deliver_new_maildir",
+                Goal::Mailbox,
+                &ordinary,
+                with_maildir,
+                &["deliver"],
+            ),
             scene("divert_to_path", Goal::Admin, &looped, with_old_admin, &["deliver"]),
             scene(
                 "divert_to_address",
@@ -151,8 +176,12 @@ impl Scene {
 
     /// Counts the message wherever it may be, and checks that there is nothing else but what was there and what came in between.
     pub fn find(&self, scratch: &Scratch, ended: &Ended<'_>) -> Found {
+        let maildir = scratch.path(MAILDIR);
         Found {
-            mailbox: self.in_mbox(&scratch.mail(), "mailbox", ended),
+            mailbox: match self.name.contains("maildir") {
+                true => self.in_maildir(&maildir, ended),
+                false => self.in_mbox(&scratch.mail(), "mailbox", ended),
+            },
             admin: self.in_mbox(&scratch.diverted(), "admin", ended),
             sent: scratch.sent().iter().filter(|m| contains(m, MARK)).count()
                 + contains_times(&fs::read(scratch.path("all")).unwrap_or_default(), MARK),
@@ -186,6 +215,38 @@ impl Scene {
         count
     }
 
+    /// Counts the message in a Maildir, and checks that every name says how long its file is.
+    fn in_maildir(&self, maildir: &Path, ended: &Ended<'_>) -> usize {
+        let (mut count, mut old) = (0, 0);
+        for part in ["new", "cur"] {
+            for entry in fs::read_dir(maildir.join(part)).into_iter().flatten() {
+                let path = entry.unwrap().path();
+                let (name, text) = (path.display().to_string(), fs::read(&path).unwrap());
+                let crlf = text.len() + contains_times(&text, b"\n") - contains_times(&text, b"\r\n");
+                ended.check(
+                    name.ends_with(&format!(",S={},W={crlf}", text.len())) || name.ends_with(OLD_NAME),
+                    &format!("{name} is not what it says"),
+                );
+                if contains(&text, MARK) {
+                    ended.check(text.ends_with(&self.message), &format!("not whole: {}", shown(&text)));
+                    count += 1;
+                } else if text == OLD {
+                    old += 1;
+                } else {
+                    ended.check(
+                        text.ends_with(b"\nSubject: other\n\nother\n") || contains(&text, b"\nSubject: Your mailbox "),
+                        &format!("in the Maildir lies {}", shown(&text)),
+                    );
+                }
+            }
+        }
+        ended.check(
+            self.name == "deliver_new_maildir" || old == 1,
+            "the Maildir lost what it held",
+        );
+        count
+    }
+
     fn began_empty(&self, name: &str) -> bool {
         name == "admin" && self.goal != Goal::Admin
             || self.name == "deliver_new_mailbox"
@@ -199,6 +260,29 @@ fn contains_times(bytes: &[u8], part: &[u8]) -> usize {
 
 fn with_old_mail(scratch: &mut Scratch) {
     fs::write(scratch.mailbox(), OLD).unwrap();
+}
+
+fn with_maildir(scratch: &mut Scratch) {
+    let location = format!("\"maildir:{}\"", scratch.path(MAILDIR).display());
+    scratch.change("mailbox.location", &location);
+}
+
+fn with_old_maildir(scratch: &mut Scratch) {
+    with_maildir(scratch);
+    for part in ["tmp", "new", "cur"] {
+        fs::create_dir_all(scratch.path(MAILDIR).join(part)).unwrap();
+    }
+    fs::write(scratch.path(MAILDIR).join("cur").join(OLD_NAME), OLD).unwrap();
+    let size_file = format!("100000000S\n{} 1\n", OLD.len());
+    fs::write(scratch.path(MAILDIR).join("maildirsize"), size_file).unwrap();
+}
+
+/// With a limit of its own, and a notice about it.
+fn with_counted_maildir(scratch: &mut Scratch) {
+    with_old_maildir(scratch);
+    let size_file = format!("20000S\n{} 1\n", OLD.len());
+    fs::write(scratch.path(MAILDIR).join("maildirsize"), size_file).unwrap();
+    scratch.change("quota.warn", "\"1%\"");
 }
 
 fn with_old_admin(scratch: &mut Scratch) {

@@ -1,0 +1,231 @@
+//! Puts messages into the user's Maildir, within quota. Nobody locks a Maildir: what the quota says holds up to what others deliver at the
+//! same time. A limit of ours wins; without one that of `maildirsize` holds.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use time::OffsetDateTime;
+
+use crate::config::value::Limit;
+use crate::deliver::access::refuse_full_disk_at;
+use crate::deliver::context::{Run, when_settled};
+use crate::deliver::store::entry::{Entry, Put, Terms};
+use crate::error::Error;
+use crate::maildir::deliver::{self, Delivered};
+use crate::maildir::directory::Maildir;
+use crate::maildir::draft::MaildirDraft;
+use crate::maildir::intent::IntentDir;
+use crate::maildir::size_file::{self, SizeFile};
+use crate::maildir::usage::MaildirUsage;
+use crate::quota::{Admission, Usage};
+use crate::sys::dirs;
+
+/// A full Maildir is counted anew when nobody has delivered into it for so long (Maildir++).
+const COUNT_FULL_AFTER: Duration = Duration::from_secs(15 * 60);
+
+/// A limit of ours is not held against what the user's own file says for longer than that.
+const COUNT_AGAIN_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Every so many deliveries look for notes that nobody will ask for.
+const CLEAN_INTENTS_EVERY: u32 = 64;
+
+/// A message in a Maildir, and the notice about it, if there is one.
+#[derive(Debug)]
+#[must_use]
+pub struct InMaildir {
+    delivered: Vec<Delivered>,
+}
+
+impl InMaildir {
+    /// The message stays. What is noted of it goes last of all.
+    pub fn keep(self, run: &Run) {
+        for delivered in self.delivered {
+            run.intents.add(delivered.into_intent());
+        }
+    }
+}
+
+/// Puts `entry` into the Maildir at `path`.
+///
+/// # Errors
+/// When it cannot be written; then nothing of it is in `new/`.
+pub fn put_entry<R: Read + Clone>(
+    run: &Run,
+    path: &Path,
+    entry: Entry<'_, R>,
+    terms: Option<Terms<'_>>,
+) -> Result<Put<InMaildir>, Error> {
+    let now = OffsetDateTime::now_utc();
+    let maildir = Maildir::open_or_make(path, run.account.uid)?;
+    let head = [entry.return_path.as_str(), entry.added].concat().into_bytes();
+    let draft = MaildirDraft::of(head, entry.content).map_err(|e| Error::io("read the message for", path, &e))?;
+    let intents = run
+        .state_dir()
+        .map(|dir| IntentDir::new(&dir, path, now.unix_timestamp()));
+    if let Some(intents) = &intents
+        && let Some(delivered) = deliver::find(&maildir, &draft, intents, now)?
+    {
+        tracing::warn!(
+            user = run.account.name,
+            mailbox = run.store.to_string(),
+            "an earlier run brought this message, and was killed before it could say so"
+        );
+        let delivered = vec![delivered];
+        return Ok(Put::Done(InMaildir { delivered }));
+    }
+    if let Some(terms) = terms
+        && let Admission::Full(over) = admit(run, &maildir, terms, draft.bytes)?
+    {
+        return Ok(Put::Full(over));
+    }
+    refuse_full_disk_at(run, path, maildir.tmp_dir(), draft.bytes)?;
+    let mut delivered = vec![deliver::deliver(&maildir, &draft, intents.as_ref(), now)?];
+    // The message is safe. Nothing that comes behind may make the MTA try again.
+    when_settled(|| {
+        delivered.extend(terms.and_then(|terms| put_notice(run, &maildir, terms, now)));
+        deliver::clean(&maildir, now);
+        if let Some(intents) = intents
+            && fastrand::u32(..CLEAN_INTENTS_EVERY) == 0
+        {
+            intents.clean();
+        }
+    });
+    Ok(Put::Done(InMaildir { delivered }))
+}
+
+/// Puts a notice about the mailbox itself there, if one is due. One that cannot be written is left out.
+fn put_notice(run: &Run, maildir: &Maildir, terms: Terms<'_>, now: OffsetDateTime) -> Option<Delivered> {
+    terms.limit.bytes?;
+    let usage = Measured::of(run, maildir).ok()?.usage;
+    let text = (terms.notice)(usage.bytes)?;
+    let draft = MaildirDraft::of(text.into_bytes(), b"".as_slice()).ok()?;
+    deliver::deliver(maildir, &draft, None, now).ok()
+}
+
+/// Takes a message back, when it goes back to the MTA and will come again. One that stays is known then.
+///
+/// # Errors
+/// When a reader has moved it away, or it cannot be removed.
+pub fn take_back(run: &Run, path: &Path, receipt: InMaildir) -> Result<(), Error> {
+    let maildir = match Maildir::open_or_make(path, run.account.uid) {
+        Ok(maildir) => maildir,
+        Err(e) => {
+            receipt.delivered.into_iter().for_each(Delivered::leave);
+            return Err(e);
+        }
+    };
+    let taken = receipt
+        .delivered
+        .into_iter()
+        .map(|delivered| deliver::take_back(&maildir, delivered));
+    // All are tried.
+    taken.collect::<Vec<_>>().into_iter().collect()
+}
+
+/// How full the Maildir at `path` is; nothing where there is none.
+///
+/// # Errors
+/// When it cannot be opened or read.
+pub fn measure_usage(run: &Run, path: &Path) -> Result<Usage, Error> {
+    match Maildir::open(path, run.account.uid)? {
+        Some(maildir) => Measured::of(run, &maildir).map(|measured| measured.usage),
+        None => Ok(Usage::default()),
+    }
+}
+
+/// How full the Maildir at `path` may be: as the configuration says, else as its `maildirsize` says.
+#[must_use]
+pub fn find_limit(run: &Run, path: &Path) -> Limit {
+    let own = run.limit();
+    if own.bytes.is_some() || own.messages.is_some() {
+        return own;
+    }
+    let theirs = size_file::limit_at(path);
+    Limit {
+        bytes: theirs.bytes,
+        messages: theirs.messages,
+    }
+}
+
+fn admit(run: &Run, maildir: &Maildir, terms: Terms<'_>, incoming_bytes: u64) -> Result<Admission, Error> {
+    if terms.limit.bytes.is_none() && terms.limit.messages.is_none() {
+        return Ok(Admission::Fits);
+    }
+    let measured = Measured::of(run, maildir)?;
+    let admission = (terms.fits)(measured.usage, incoming_bytes);
+    match (admission, measured.believed) {
+        // Mail that was removed without a line is still counted there.
+        (Admission::Full(_), Some(file)) if is_older(file.modified, COUNT_FULL_AFTER) => {
+            let usage = count(run, maildir, Some(&file))?;
+            Ok((terms.fits)(usage, incoming_bytes))
+        }
+        (admission, _) => Ok(admission),
+    }
+}
+
+/// How full a Maildir is, and the file that says so, where it was not counted.
+struct Measured {
+    usage: Usage,
+    believed: Option<SizeFile>,
+}
+
+impl Measured {
+    fn of(run: &Run, maildir: &Maildir) -> Result<Self, Error> {
+        let file = size_file::read(maildir).map_err(|e| Error::io("read maildirsize in", maildir.path(), &e))?;
+        if let Some(found) = file.as_ref().and_then(SizeFile::usage)
+            && !is_count_due(run)
+        {
+            return Ok(Self {
+                usage: usage_of(found),
+                believed: file,
+            });
+        }
+        Ok(Self {
+            usage: count(run, maildir, file.as_ref())?,
+            believed: None,
+        })
+    }
+}
+
+/// Counts by names, and writes `maildirsize` anew where there is one.
+fn count(run: &Run, maildir: &Maildir, file: Option<&SizeFile>) -> Result<Usage, Error> {
+    let counted = MaildirUsage::count(maildir).map_err(|e| Error::io("count", maildir.path(), &e))?;
+    if let Some(file) = file
+        && size_file::write(maildir, file, counted).is_ok()
+        && let Some(note) = count_note(run)
+    {
+        // Made anew: what stands there may be a link to something else.
+        let _ = std::fs::remove_file(&note);
+        let _ = dirs::make_private_dir(dirs::parent(&note)).is_ok() && File::create_new(&note).is_ok();
+    }
+    Ok(usage_of(counted))
+}
+
+/// Tells whether a limit of ours has to be held against a count of our own.
+fn is_count_due(run: &Run) -> bool {
+    let own = run.limit();
+    if own.bytes.is_none() && own.messages.is_none() {
+        return false;
+    }
+    let counted = count_note(run).and_then(|note| note.symlink_metadata().ok()?.modified().ok());
+    counted.is_none_or(|counted| is_older(counted, COUNT_AGAIN_AFTER))
+}
+
+fn count_note(run: &Run) -> Option<std::path::PathBuf> {
+    let name = run.account.name.replace('/', "_");
+    Some(run.state_dir()?.join("maildir-counted").join(name))
+}
+
+/// One from the future is of a clock that was wrong.
+fn is_older(then: SystemTime, age: Duration) -> bool {
+    then.elapsed().map_or(true, |since| since > age)
+}
+
+fn usage_of(found: MaildirUsage) -> Usage {
+    Usage {
+        bytes: found.bytes,
+        messages: found.messages,
+    }
+}

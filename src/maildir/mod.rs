@@ -1,0 +1,17 @@
+//! A Maildir on disk: deliver, take back, count.
+//!
+//! A message is written to `tmp/`, synced, given its name in `new/` without replacing anything, and `new/` is synced; then it is safe, and it
+//! is nowhere else. There is no lock. What fails before leaves nothing in `new/`. The name holds the message's size on disk and with CRLF
+//! (`S=`, `W=`), which Dovecot believes, and a fingerprint of its content.
+//!
+//! `directory` opens the directories without following links below them, `draft` knows size and fingerprint, `name` what a name says,
+//! `deliver` writes. `intent` lets the next try know what a killed run left. `usage` counts by names, `size_file` keeps the Maildir++ file
+//! `maildirsize` where there is one. UID lists of IMAP servers are left alone: they number what they find.
+
+pub mod deliver;
+pub mod directory;
+pub mod draft;
+pub mod intent;
+pub mod name;
+pub mod size_file;
+pub mod usage;

@@ -1,0 +1,223 @@
+//! `maildirsize`, the Maildir++ file that says how full a Maildir is: a line with the limit, then lines of bytes and messages that are added
+//! up. Whoever delivers adds a line; whoever finds the sums wrong counts by names and writes the file anew. It is the user's: what it says
+//! is believed for the user's own limit, and for ours only between counts.
+
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::time::SystemTime;
+
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, openat, renameat, statat, unlinkat};
+use rustix::io::Errno;
+
+use crate::maildir::directory::Maildir;
+use crate::maildir::usage::MaildirUsage;
+
+const NAME: &str = "maildirsize";
+
+/// A longer one is written anew, in bytes.
+const MOST_BYTES: u64 = 5120;
+
+/// How full a Maildir may be.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SizeLimit {
+    /// In bytes; none where nothing limits them.
+    pub bytes: Option<u64>,
+    /// In messages.
+    pub messages: Option<u64>,
+}
+
+impl SizeLimit {
+    /// Reads `10000000S,1000C`, of which either part may lack. Zero limits nothing.
+    #[must_use]
+    pub fn parse(line: &str) -> Self {
+        let mut limit = Self::default();
+        for part in line.trim().split(',') {
+            let number = |digits: &str| digits.parse().ok().filter(|number: &u64| *number > 0);
+            if let Some(digits) = part.strip_suffix('S') {
+                limit.bytes = number(digits);
+            } else if let Some(digits) = part.strip_suffix('C') {
+                limit.messages = number(digits);
+            }
+        }
+        limit
+    }
+}
+
+/// What the file says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SizeFile {
+    /// The limit in it.
+    pub limit: SizeLimit,
+    /// When it was written to.
+    pub modified: SystemTime,
+    sums: Option<(i64, i64)>,
+    limit_line: String,
+    stamp: (u64, u64, u64),
+}
+
+impl SizeFile {
+    /// What lies in the Maildir; none where the sums cannot be believed, and it has to be counted.
+    #[must_use]
+    pub fn usage(&self) -> Option<MaildirUsage> {
+        let (bytes, messages) = self.sums?;
+        Some(MaildirUsage {
+            bytes: u64::try_from(bytes).ok()?,
+            messages: u64::try_from(messages).ok()?,
+        })
+    }
+
+    fn parse(text: &str, stamp: (u64, u64, u64), modified: SystemTime) -> Self {
+        let mut lines = text.lines();
+        let limit_line = lines.next().unwrap_or_default().trim().to_owned();
+        let mut sums = (stamp.2 <= MOST_BYTES).then_some((0_i64, 0_i64));
+        for line in lines {
+            let mut words = line.split_whitespace();
+            let (bytes, messages, more) = (words.next(), words.next(), words.next());
+            let number = |word: Option<&str>| word.and_then(|word| word.parse::<i64>().ok());
+            sums = match (sums, number(bytes), number(messages), more) {
+                (Some((b, m)), Some(bytes), Some(messages), None) => b.checked_add(bytes).zip(m.checked_add(messages)),
+                _ => None,
+            };
+        }
+        Self {
+            limit: SizeLimit::parse(&limit_line),
+            modified,
+            sums,
+            limit_line,
+            stamp,
+        }
+    }
+}
+
+/// Reads the file; none where there is none, or something else stands in its place.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn read(maildir: &Maildir) -> io::Result<Option<SizeFile>> {
+    match open(maildir.root(), Path::new(NAME), OFlags::RDONLY)? {
+        Some(file) => read_from(file).map(Some),
+        None => Ok(None),
+    }
+}
+
+/// The limit in the file of the Maildir at `path`; none where it cannot be read.
+#[must_use]
+pub fn limit_at(path: &Path) -> SizeLimit {
+    let file = open(CWD, &path.join(NAME), OFlags::RDONLY).ok().flatten();
+    let read = file.and_then(|file| read_from(file).ok());
+    read.map(|file| file.limit).unwrap_or_default()
+}
+
+fn read_from(file: File) -> io::Result<SizeFile> {
+    let stat = file.metadata()?;
+    let mut text = Vec::new();
+    file.take(MOST_BYTES).read_to_end(&mut text)?;
+    let stamp = (stat.dev(), stat.ino(), stat.len());
+    Ok(SizeFile::parse(
+        &String::from_utf8_lossy(&text),
+        stamp,
+        stat.modified()?,
+    ))
+}
+
+fn open(dir: impl std::os::fd::AsFd, name: &Path, how: OFlags) -> io::Result<Option<File>> {
+    let flags = how | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let file = match openat(dir, name, flags, Mode::empty()) {
+        Ok(file) => File::from(file),
+        Err(Errno::NOENT | Errno::LOOP | Errno::NXIO | Errno::ISDIR | Errno::NOTDIR) => return Ok(None),
+        Err(e) => return Err(e.into()),
+    };
+    let stat = file.metadata()?;
+    // A second name could lead to any file of the user's.
+    Ok((stat.is_file() && stat.nlink() == 1).then_some(file))
+}
+
+/// Adds a line, where there is the file: so many bytes and messages more, or fewer.
+///
+/// # Errors
+/// When it cannot be written; then the next count finds it out.
+pub fn add(maildir: &Maildir, bytes: i64, messages: i64) -> io::Result<()> {
+    match open(maildir.root(), Path::new(NAME), OFlags::WRONLY | OFlags::APPEND)? {
+        // One write: others add lines, too.
+        Some(mut file) => file.write_all(format!("{bytes} {messages}\n").as_bytes()),
+        None => Ok(()),
+    }
+}
+
+/// Writes the file anew after a count, with the limit that stood in it. Where it changed since it was read, it stays as it is.
+///
+/// # Errors
+/// When it cannot be written; then the old one is still there.
+pub fn write(maildir: &Maildir, seen: &SizeFile, counted: MaildirUsage) -> io::Result<()> {
+    let draft = format!("maildirsize.P{}.{}", std::process::id(), fastrand::u32(..));
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let file = openat(maildir.tmp_dir(), &draft, flags, Mode::RUSR | Mode::WUSR)?;
+    let text = format!("{}\n{} {}\n", seen.limit_line, counted.bytes, counted.messages);
+    let is_as_seen = || {
+        let stat = statat(maildir.root(), NAME, AtFlags::SYMLINK_NOFOLLOW)?;
+        let bytes = u64::try_from(stat.st_size).unwrap_or_default();
+        Ok::<bool, Errno>((stat.st_dev, stat.st_ino, bytes) == seen.stamp)
+    };
+    let written = File::from(file)
+        .write_all(text.as_bytes())
+        .and_then(|()| is_as_seen().map_err(io::Error::from))
+        .and_then(|is_as_seen| match is_as_seen {
+            true => renameat(maildir.tmp_dir(), &draft, maildir.root(), NAME).map_err(io::Error::from),
+            false => unlinkat(maildir.tmp_dir(), &draft, AtFlags::empty()).map_err(io::Error::from),
+        });
+    if written.is_err() {
+        let _ = unlinkat(maildir.tmp_dir(), &draft, AtFlags::empty());
+    }
+    written
+}
+
+/// Counts by names and writes the file anew, where there is one.
+///
+/// # Errors
+/// When the Maildir cannot be read.
+pub fn count_again(maildir: &Maildir) -> io::Result<()> {
+    let Some(seen) = read(maildir)? else { return Ok(()) };
+    let counted = MaildirUsage::count(maildir)?;
+    // One that cannot be written is wrong until the next count.
+    let _ = write(maildir, &seen, counted);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{SizeFile, SizeLimit};
+    use crate::maildir::usage::MaildirUsage;
+    use std::time::SystemTime;
+
+    #[test]
+    fn every_programs_size_file_is_read() {
+        let limit = |bytes, messages| SizeLimit { bytes, messages };
+        let usage = |bytes, messages| Some(MaildirUsage { bytes, messages });
+        for (text, limits, found) in [
+            (
+                "1048576S\n0 0\n522 1\n5137 1\n",
+                limit(Some(1_048_576), None),
+                usage(5659, 2),
+            ),
+            (
+                "10000S,5C\n        7111            1\n",
+                limit(Some(10_000), Some(5)),
+                usage(7111, 1),
+            ),
+            ("5C\n10 1\n-10 -1\n", limit(None, Some(5)), usage(0, 0)),
+            ("0S\n", limit(None, None), usage(0, 0)),
+            ("10S\n-1 0\n", limit(Some(10), None), None),
+            ("10S\n1 1\n7", limit(Some(10), None), None),
+            ("10S\n1 1 1\n", limit(Some(10), None), None),
+            ("10S\n9223372036854775807 1\n1 1\n", limit(Some(10), None), None),
+            ("", limit(None, None), usage(0, 0)),
+        ] {
+            let file = SizeFile::parse(text, (1, 2, text.len() as u64), SystemTime::UNIX_EPOCH);
+            assert_eq!((file.limit, file.usage()), (limits, found), "{text:?}");
+        }
+        let long = SizeFile::parse("10S\n1 1\n", (1, 2, 5121), SystemTime::UNIX_EPOCH);
+        assert_eq!(long.usage(), None);
+    }
+}

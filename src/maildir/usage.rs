@@ -1,0 +1,74 @@
+//! How much lies in a Maildir, by the names of its messages. What a name does not say, its file is asked for; no message is read.
+
+use std::ffi::CStr;
+use std::io;
+use std::os::fd::OwnedFd;
+
+use rustix::fs::{AtFlags, Mode, OFlags, openat, statat};
+use rustix::io::Errno;
+
+use crate::maildir::directory::{Maildir, Walk, each_folder, each_name};
+use crate::maildir::name;
+
+/// How much lies in a Maildir.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MaildirUsage {
+    /// In bytes on disk.
+    pub bytes: u64,
+    /// In messages.
+    pub messages: u64,
+}
+
+impl MaildirUsage {
+    /// Counts what lies in the Maildir and in its folders, but not in `.Trash` (Maildir++).
+    ///
+    /// # Errors
+    /// When a directory cannot be read.
+    pub fn count(maildir: &Maildir) -> io::Result<Self> {
+        let mut usage = Self::default();
+        usage.add(maildir.new_dir())?;
+        usage.add(maildir.cur_dir())?;
+        each_folder(maildir.root(), |folder| {
+            if folder == c".Trash" {
+                return Ok(());
+            }
+            let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            let folder = openat(maildir.root(), folder, flags, Mode::empty())?;
+            for part in ["new", "cur"] {
+                match openat(&folder, part, flags, Mode::empty()) {
+                    Ok(part) => usage.add(&part)?,
+                    Err(Errno::NOENT) => {}
+                    Err(e) => return Err(e.into()),
+                }
+            }
+            Ok(())
+        })?;
+        Ok(usage)
+    }
+
+    fn add(&mut self, dir: &OwnedFd) -> io::Result<()> {
+        each_name(dir, |name| {
+            if let Some(bytes) = size_of(dir, name)? {
+                self.bytes = self.bytes.saturating_add(bytes);
+                self.messages += 1;
+            }
+            Ok(Walk::On)
+        })
+    }
+}
+
+/// The size of a message, by its name, else by its file; none where it is gone.
+///
+/// # Errors
+/// When the file cannot be examined.
+pub fn size_of(dir: &OwnedFd, name: &CStr) -> io::Result<Option<u64>> {
+    if let Some(bytes) = name::size(name.to_bytes()) {
+        return Ok(Some(bytes));
+    }
+    match statat(dir, name, AtFlags::SYMLINK_NOFOLLOW) {
+        Ok(stat) => Ok(Some(u64::try_from(stat.st_size).unwrap_or_default())),
+        // Given other flags meanwhile, or removed.
+        Err(Errno::NOENT) => Ok(None),
+        Err(e) => Err(e.into()),
+    }
+}

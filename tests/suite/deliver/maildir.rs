@@ -1,0 +1,411 @@
+//! Delivering into a Maildir: where a message lies, what its name says, what counts, and what is refused.
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use crate::support::{ORDINARY, Scratch, contains, is_root, large, same, shown, skip};
+
+const MAILDIR: &str = "home/Maildir";
+const RETURN_PATH: &[u8] = b"Return-Path: <s@s.test>\n";
+
+/// A scratch whose mail goes into a Maildir that is not there yet.
+fn scratch() -> Scratch {
+    let scratch = Scratch::new();
+    let location = format!("\"maildir:{}\"", scratch.path(MAILDIR).display());
+    scratch.set("mailbox.location", &location)
+}
+
+fn with_parts(scratch: Scratch) -> Scratch {
+    for part in ["tmp", "new", "cur"] {
+        fs::create_dir_all(scratch.path(MAILDIR).join(part)).unwrap();
+    }
+    scratch
+}
+
+/// The files in `new/` and `cur/`.
+fn mail(scratch: &Scratch) -> Vec<PathBuf> {
+    let mut files = scratch.files(&format!("{MAILDIR}/new"));
+    files.extend(scratch.files(&format!("{MAILDIR}/cur")));
+    files
+}
+
+#[track_caller]
+fn only(scratch: &Scratch) -> PathBuf {
+    let files = mail(scratch);
+    assert_eq!(files.len(), 1, "{files:?}");
+    files[0].clone()
+}
+
+fn size_file(scratch: &Scratch) -> PathBuf {
+    scratch.path(MAILDIR).join("maildirsize")
+}
+
+/// The sums of `maildirsize`.
+fn sums(scratch: &Scratch) -> (i64, i64) {
+    let text = fs::read_to_string(size_file(scratch)).unwrap();
+    let mut sums = (0, 0);
+    for line in text.lines().skip(1) {
+        let numbers: Vec<i64> = line.split_whitespace().map(|word| word.parse().unwrap()).collect();
+        sums = (sums.0 + numbers[0], sums.1 + numbers[1]);
+    }
+    sums
+}
+
+fn set_age(path: &Path, age: Duration) {
+    let then = SystemTime::now() - age;
+    let times = fs::FileTimes::new().set_modified(then).set_accessed(then);
+    fs::File::options()
+        .write(true)
+        .open(path)
+        .unwrap()
+        .set_times(times)
+        .unwrap();
+}
+
+/// Checks that each name says how long its file is, with LF and with CRLF.
+#[track_caller]
+fn names_are_true(scratch: &Scratch) {
+    for path in mail(scratch) {
+        let text = fs::read(&path).unwrap();
+        let ends = memchr::memchr_iter(b'\n', &text).count() - memchr::memmem::find_iter(&text, b"\r\n").count();
+        let want = format!(",S={},W={}", text.len(), text.len() + ends);
+        assert!(path.display().to_string().contains(&want), "{} {want}", path.display());
+    }
+}
+
+#[test]
+fn a_message_lies_in_new_as_it_came_and_its_name_is_true() {
+    for message in [
+        ORDINARY,
+        b"",
+        b"Subject: x\r\n\r\nbody\r\nmixed\nends",
+        b"From s@s.test Mon Nov  2 10:00:00 2026\nA: 1\nStatus: RO\n\nFrom here\n>From there\n.\n",
+        &large(300_000),
+        &large(1_300_000),
+    ] {
+        let scratch = scratch();
+        scratch.deliver(message).go().succeeds();
+        let text = fs::read(only(&scratch)).unwrap();
+        let without_line = message
+            .strip_prefix(b"From s@s.test Mon Nov  2 10:00:00 2026\n")
+            .unwrap_or(message);
+        assert!(text.starts_with(b"Return-Path: <s@s.test>"), "{}", shown(&text));
+        assert!(text.ends_with(without_line), "{}", shown(&text));
+        names_are_true(&scratch);
+        assert!(scratch.files(&format!("{MAILDIR}/tmp")).is_empty());
+    }
+}
+
+#[test]
+fn what_is_made_is_for_the_owner_alone() {
+    let scratch = scratch();
+    scratch.deliver(ORDINARY).go().succeeds();
+    let mode = |path: &Path| path.metadata().unwrap().mode() & 0o7777;
+    for part in ["", "tmp", "new", "cur"] {
+        assert_eq!(mode(&scratch.path(MAILDIR).join(part)), 0o700, "{part}");
+    }
+    assert_eq!(mode(&only(&scratch)), 0o600);
+    assert!(!size_file(&scratch).exists());
+}
+
+#[test]
+fn a_sender_that_is_named_already_is_not_named_again() {
+    let scratch = scratch();
+    let message = [RETURN_PATH, ORDINARY].concat();
+    scratch.deliver(&message).go().succeeds();
+    same(&fs::read(only(&scratch)).unwrap(), &message);
+}
+
+#[test]
+fn a_mailbox_with_a_slash_at_its_end_is_a_maildir() {
+    for kind in ["", "maildir:"] {
+        let scratch = Scratch::new();
+        let flag = format!("{kind}{}/", scratch.path(MAILDIR).display());
+        scratch.deliver(ORDINARY).with(&["--mailbox", &flag]).go().succeeds();
+        assert!(contains(&fs::read(only(&scratch)).unwrap(), ORDINARY));
+        assert!(scratch.mail().is_empty());
+    }
+}
+
+#[test]
+fn a_maildir_that_lacks_a_part_defers_and_stays_so() {
+    for there in [&["cur"][..], &["new"], &["new", "cur"], &["tmp", "cur"]] {
+        let scratch = scratch();
+        for part in there {
+            fs::create_dir_all(scratch.path(MAILDIR).join(part)).unwrap();
+        }
+        scratch.deliver(ORDINARY).go().defers().mentions("it lacks");
+        assert_eq!(scratch.files(MAILDIR).len(), there.len());
+    }
+    let scratch = with_parts(scratch());
+    fs::remove_dir(scratch.path(MAILDIR).join("cur")).unwrap();
+    fs::write(scratch.path(MAILDIR).join("new/1.M1P1.h"), ORDINARY).unwrap();
+    scratch.deliver(ORDINARY).go().defers().mentions("it lacks cur");
+}
+
+#[test]
+fn what_a_killed_run_began_to_make_is_made_whole() {
+    for there in [&[][..], &["tmp"], &["tmp", "new"]] {
+        let scratch = scratch();
+        fs::create_dir(scratch.path(MAILDIR)).unwrap();
+        for part in there {
+            fs::create_dir(scratch.path(MAILDIR).join(part)).unwrap();
+        }
+        scratch.deliver(ORDINARY).go().succeeds();
+        only(&scratch);
+    }
+}
+
+#[test]
+fn no_link_is_followed() {
+    let scratch = scratch();
+    fs::create_dir(scratch.path("elsewhere")).unwrap();
+    symlink(scratch.path("elsewhere"), scratch.path(MAILDIR)).unwrap();
+    scratch
+        .deliver(ORDINARY)
+        .go()
+        .defers()
+        .mentions("it is a symbolic link");
+    for part in ["tmp", "new", "cur"] {
+        let scratch = with_parts(self::scratch());
+        let other = scratch.path("elsewhere");
+        fs::create_dir(&other).unwrap();
+        let part = scratch.path(MAILDIR).join(part);
+        fs::remove_dir(&part).unwrap();
+        symlink(&other, &part).unwrap();
+        scratch
+            .deliver(ORDINARY)
+            .go()
+            .defers()
+            .mentions("it is a symbolic link");
+        assert!(scratch.files("elsewhere").is_empty());
+    }
+    let scratch = with_parts(self::scratch());
+    fs::write(scratch.path("precious"), "1000000S\n").unwrap();
+    symlink(scratch.path("precious"), size_file(&scratch)).unwrap();
+    scratch.deliver(ORDINARY).go().succeeds();
+    assert_eq!(fs::read_to_string(scratch.path("precious")).unwrap(), "1000000S\n");
+}
+
+#[test]
+fn another_users_maildir_is_refused() {
+    if !is_root() {
+        return skip("needs root, to give a directory away");
+    }
+    for part in ["", "tmp", "new", "cur"] {
+        let scratch = with_parts(scratch());
+        std::os::unix::fs::chown(scratch.path(MAILDIR).join(part), Some(65534), None).unwrap();
+        scratch
+            .deliver(ORDINARY)
+            .go()
+            .defers()
+            .mentions("it belongs to uid 65534");
+        assert!(mail(&scratch).is_empty());
+    }
+}
+
+#[test]
+fn two_equal_messages_both_arrive() {
+    let scratch = scratch();
+    scratch.deliver(ORDINARY).go().succeeds();
+    scratch.deliver(ORDINARY).go().succeeds();
+    assert_eq!(mail(&scratch).len(), 2);
+}
+
+#[test]
+fn a_message_that_a_killed_run_left_comes_once() {
+    // Where a reader has it by now, and where nobody has looked.
+    for moved in [false, true] {
+        let scratch = with_parts(scratch());
+        fs::write(size_file(&scratch), "0S\n").unwrap();
+        scratch.deliver(ORDINARY).go().succeeds();
+        let path = only(&scratch);
+        let name = path.file_name().unwrap().to_str().unwrap();
+        // A note of a process that is no more.
+        let unique = name.split_once(',').unwrap().0;
+        let (begin, rest) = unique.split_once('P').unwrap();
+        let dead = format!("{begin}P999999999Q{}", rest.split_once('Q').unwrap().1);
+        let name = name.replace(unique, &dead);
+        let place = match moved {
+            true => scratch.path(MAILDIR).join(format!("cur/{name}:2,RS")),
+            false => scratch.path(MAILDIR).join(format!("new/{name}")),
+        };
+        fs::rename(&path, &place).unwrap();
+        let fingerprint = dead.split_once('F').unwrap().1.split_once('.').unwrap().0.to_owned();
+        let mut crc = flate2::Crc::new();
+        crc.update(scratch.path(MAILDIR).as_os_str().as_encoded_bytes());
+        let note = scratch.path(&format!("state/maildir-intents/{fingerprint}.{:08x}.0", crc.sum()));
+        symlink(&dead, &note).unwrap();
+        // Nobody knows whether the killed run counted it.
+        fs::write(size_file(&scratch), "0S\n").unwrap();
+        scratch.deliver(ORDINARY).go().succeeds();
+        assert_eq!(only(&scratch), place);
+        assert!(!note.is_symlink());
+        names_are_true(&scratch);
+        assert_eq!(sums(&scratch).1, 1);
+        // The note is used up: one that is sent on purpose comes.
+        scratch.deliver(ORDINARY).go().succeeds();
+        assert_eq!(mail(&scratch).len(), 2);
+    }
+}
+
+#[test]
+fn what_lies_in_tmp_for_long_is_removed() {
+    let scratch = with_parts(scratch());
+    let (old, young) = (
+        scratch.path(MAILDIR).join("tmp/old"),
+        scratch.path(MAILDIR).join("tmp/young"),
+    );
+    fs::write(&old, "x").unwrap();
+    fs::write(&young, "x").unwrap();
+    set_age(&old, Duration::from_secs(37 * 60 * 60));
+    set_age(&young, Duration::from_secs(35 * 60 * 60));
+    scratch.deliver(ORDINARY).go().succeeds();
+    assert!(!old.exists() && young.exists());
+}
+
+#[test]
+fn sixteen_at_once_all_arrive_and_are_counted() {
+    let scratch = with_parts(scratch());
+    fs::write(size_file(&scratch), "100000000S\n").unwrap();
+    let running: Vec<_> = (0..16)
+        .map(|number| {
+            scratch
+                .deliver(format!("Subject: {}\n\nx\n", number / 2).as_bytes())
+                .start()
+        })
+        .collect();
+    for run in running {
+        run.end().succeeds();
+    }
+    let bytes: u64 = mail(&scratch).iter().map(|path| path.metadata().unwrap().len()).sum();
+    assert_eq!(
+        (mail(&scratch).len(), sums(&scratch)),
+        (16, (i64::try_from(bytes).unwrap(), 16))
+    );
+    names_are_true(&scratch);
+}
+
+#[test]
+fn the_limit_of_maildirsize_holds_where_there_is_no_other() {
+    let scratch = with_parts(scratch());
+    fs::write(size_file(&scratch), "1000S\n950 1\n").unwrap();
+    scratch.deliver(ORDINARY).go().defers().mentions("the mailbox is full");
+    fs::write(size_file(&scratch), "100000S,2C\n950 2\n").unwrap();
+    scratch.deliver(ORDINARY).go().defers().mentions("2 messages");
+    assert!(mail(&scratch).is_empty());
+    let scratch = scratch.set("quota.limit", "\"1M\"");
+    scratch.deliver(ORDINARY).go().succeeds();
+}
+
+#[test]
+fn a_limit_of_ours_is_held_against_what_lies_there() {
+    let scratch = with_parts(scratch()).set("quota.limit", "\"1K\"");
+    let old = scratch.path(MAILDIR).join("cur/1.M1P1.h:2,S");
+    fs::write(&old, vec![b'x'; 1000]).unwrap();
+    // The user's own file says that nothing lies there.
+    fs::write(size_file(&scratch), "100000S\n0 0\n").unwrap();
+    scratch.deliver(ORDINARY).go().defers().mentions("the mailbox is full");
+    assert_eq!(sums(&scratch), (1000, 1));
+    // A name is believed, as Dovecot does.
+    fs::rename(&old, scratch.path(MAILDIR).join("cur/1.M1P1.h,S=10:2,S")).unwrap();
+    fs::remove_file(size_file(&scratch)).unwrap();
+    scratch.deliver(ORDINARY).go().succeeds();
+    let scratch = scratch.set("quota.limit", "\"none\"").set("quota.messages", "2");
+    scratch.deliver(ORDINARY).go().defers().mentions("2 messages");
+}
+
+#[test]
+fn folders_count_and_the_trash_does_not() {
+    let scratch = with_parts(scratch()).set("quota.messages", "2");
+    for folder in [".Sent", ".Trash", ".no-folder"] {
+        let dir = scratch.path(MAILDIR).join(folder);
+        fs::create_dir_all(dir.join("cur")).unwrap();
+        fs::write(dir.join("cur/1.M1P1.h:2,S"), "x").unwrap();
+        if folder != ".no-folder" {
+            fs::write(dir.join("maildirfolder"), "").unwrap();
+        }
+    }
+    scratch.deliver(ORDINARY).go().succeeds();
+    scratch.deliver(ORDINARY).go().defers().mentions("2 messages");
+}
+
+#[test]
+fn a_full_maildirsize_is_believed_for_a_quarter_of_an_hour() {
+    let scratch = with_parts(scratch());
+    fs::write(size_file(&scratch), "1000S\n990 9\n").unwrap();
+    scratch.deliver(ORDINARY).go().defers();
+    set_age(&size_file(&scratch), Duration::from_secs(20 * 60));
+    scratch.deliver(ORDINARY).go().succeeds();
+    let bytes = only(&scratch).metadata().unwrap().len();
+    assert_eq!(sums(&scratch), (i64::try_from(bytes).unwrap(), 1));
+}
+
+#[test]
+fn a_maildirsize_that_cannot_be_believed_is_written_anew() {
+    let long = format!("100000S,50C\n{}", "1 0\n".repeat(1300));
+    for text in [long.as_str(), "100000S,50C\n-5 0\n", "100000S,50C\nnonsense\n"] {
+        let scratch = with_parts(scratch());
+        fs::write(size_file(&scratch), text).unwrap();
+        scratch.deliver(ORDINARY).go().succeeds();
+        let bytes = only(&scratch).metadata().unwrap().len();
+        assert_eq!(sums(&scratch), (i64::try_from(bytes).unwrap(), 1), "{text:.20}");
+        let written = fs::read_to_string(size_file(&scratch)).unwrap();
+        assert!(written.starts_with("100000S,50C\n") && written.len() < 100, "{written}");
+    }
+}
+
+#[test]
+fn a_copy_goes_back_when_the_message_cannot_be_sent() {
+    let mut scratch = with_parts(scratch());
+    fs::write(size_file(&scratch), "100000S\n0 0\n").unwrap();
+    scratch.sendmail("exit 75");
+    scratch.forward(ORDINARY, &["b@b.test"]).with(&["--keep"]).go().defers();
+    assert!(mail(&scratch).is_empty());
+    assert_eq!(sums(&scratch), (0, 0));
+    assert!(scratch.files("state/maildir-intents").is_empty());
+    scratch.sendmail("exit 0");
+    scratch
+        .forward(ORDINARY, &["b@b.test"])
+        .with(&["--keep"])
+        .go()
+        .succeeds();
+    only(&scratch);
+    assert_eq!(sums(&scratch).1, 1);
+}
+
+#[test]
+fn a_user_is_warned_once_that_a_maildir_fills_up() {
+    let scratch = with_parts(scratch())
+        .set("quota.limit", "\"10K\"")
+        .set("quota.warn", "\"1%\"");
+    scratch.deliver(ORDINARY).go().succeeds();
+    scratch.deliver(ORDINARY).go().succeeds();
+    let warned = |path: &&PathBuf| contains(&fs::read(path).unwrap(), b"\nSubject: Your mailbox is ");
+    assert_eq!(mail(&scratch).iter().filter(warned).count(), 1);
+    assert_eq!(mail(&scratch).len(), 3);
+    names_are_true(&scratch);
+}
+
+#[test]
+fn a_disk_that_may_not_fill_up_defers() {
+    let scratch = with_parts(scratch()).set("mailbox.min_free", "\"1000000G\"");
+    scratch.deliver(ORDINARY).go().defers().mentions("min_free");
+    assert!(mail(&scratch).is_empty() && scratch.files(&format!("{MAILDIR}/tmp")).is_empty());
+}
+
+#[test]
+fn a_directory_that_cannot_be_written_to_defers() {
+    if is_root() {
+        return skip("root may write anywhere");
+    }
+    let scratch = with_parts(scratch());
+    let new = scratch.path(MAILDIR).join("new");
+    fs::set_permissions(&new, fs::Permissions::from_mode(0o500)).unwrap();
+    scratch.deliver(ORDINARY).go().defers();
+    fs::set_permissions(&new, fs::Permissions::from_mode(0o700)).unwrap();
+    assert!(mail(&scratch).is_empty() && scratch.files(&format!("{MAILDIR}/tmp")).is_empty());
+    scratch.deliver(ORDINARY).go().succeeds();
+}
