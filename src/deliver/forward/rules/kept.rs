@@ -221,16 +221,16 @@ impl KeptList {
     }
 
     /// Tells whether the user has to be told now: something was kept of which the user does not know, and a day has passed since the last
-    /// notice. A time from the future, from a clock that was wrong, holds nothing up.
+    /// notice. A time from the future, from a clock that was wrong, holds nothing up; runs at the same time need not agree to the second.
     #[must_use]
     pub fn is_due(&self, now: i64) -> bool {
-        let is_news = |entry: &KeptMessage| {
-            let patience = i64::try_from(entry.reason.patience()).unwrap_or(i64::MAX);
-            !entry.told && (now.saturating_sub(entry.at) >= patience || entry.at > now)
+        let hour = i64::try_from(HOUR).unwrap_or(i64::MAX);
+        let has_passed = |at: i64, seconds: u64| {
+            let seconds = i64::try_from(seconds).unwrap_or(i64::MAX);
+            now.saturating_sub(at) >= seconds || at.saturating_sub(now) > hour
         };
-        let has_news = self.waiting().any(is_news);
-        let day = i64::try_from(DAY).unwrap_or(i64::MAX);
-        has_news && self.told_at.is_none_or(|at| now.saturating_sub(at) >= day || at > now)
+        let is_news = |entry: &KeptMessage| !entry.told && has_passed(entry.at, entry.reason.patience());
+        self.waiting().any(is_news) && self.told_at.is_none_or(|at| has_passed(at, DAY))
     }
 
     /// How many wait for each reason, and what was said last.
@@ -301,7 +301,10 @@ mod tests {
         let news = [(10, kept("x")), (10, KeptEvent::Told), (11, kept("y"))];
         assert!(!list(&news).is_due(9 + DAY));
         assert!(list(&news).is_due(10 + DAY));
-        assert!(list(&news).is_due(0), "the clock was wrong");
+        assert!(!list(&news).is_due(9), "another run's clock");
+        assert!(list(&news).is_due(9 - 2 * 60 * 60), "the clock was wrong");
+        let refused = [(11, KeptEvent::Kept("x", KeptReason::Refused, ""))];
+        assert!(!list(&refused).is_due(10), "another run has seen the next second");
         let dead = [(10, KeptEvent::Kept("x", KeptReason::Returned, ""))];
         assert!(!list(&dead).is_due(10) && list(&dead).is_due(10 + 60 * 60));
         let sent = [(10, kept("x")), (11, KeptEvent::Sent("x"))];
