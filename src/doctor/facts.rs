@@ -14,6 +14,9 @@ use crate::config::Config;
 use crate::config::load;
 use crate::config::load::{ConfigSources, KeySelection};
 use crate::doctor::rules::aliases::{Aliases, End, Names};
+use crate::doctor::rules::master_cf;
+use crate::doctor::rules::master_cf::PostfixService;
+use crate::doctor::rules::rcpt_check::RESTRICTIONS;
 use crate::doctor::rules::settings::{Settings, blocks};
 use crate::doctor::rules::{Check, Finding};
 use crate::sys::account;
@@ -26,6 +29,18 @@ const ASK_TIME: Duration = Duration::from_secs(10);
 /// Says where mail programs are looked for, in place of `PATH` and the directories of the system.
 pub const SEARCH_VARIABLE: &str = "SPOOLGUARD_PATH";
 
+/// Says where `/etc` and `/proc` of the host are, for one that is mounted elsewhere.
+pub const ROOT_VARIABLE: &str = "SPOOLGUARD_ROOT";
+
+/// A file of the host that is examined.
+#[must_use]
+pub fn host_path(path: &str) -> PathBuf {
+    match std::env::var_os(ROOT_VARIABLE) {
+        Some(root) => Path::new(&root).join(path.trim_start_matches('/')),
+        None => PathBuf::from(path),
+    }
+}
+
 /// A file that somebody writes by hand is not larger, in bytes.
 const TEXT_BYTES: u64 = 1 << 20;
 
@@ -36,12 +51,13 @@ const SAID: usize = 120;
 const ALIASES_FILE: &str = "/etc/aliases";
 
 /// The kinds of tables that are made from a text file of the same name.
-const TEXT_TABLES: [&str; 7] = ["hash", "texthash", "btree", "cdb", "dbm", "lmdb", "sdbm"];
+pub const TEXT_TABLES: [&str; 7] = ["hash", "texthash", "btree", "cdb", "dbm", "lmdb", "sdbm"];
 
 /// What Postfix is asked for.
-const POSTFIX_SETTINGS: [&str; 22] = [
+const POSTFIX_SETTINGS: [&str; 23] = [
     "alias_maps",
     "allow_mail_to_commands",
+    "authorized_submit_users",
     "command_time_limit",
     "default_privs",
     "deliver_lock_attempts",
@@ -97,6 +113,8 @@ pub struct HostFacts {
     pub exim: Option<Vec<(String, Settings)>>,
     /// Exim's routers.
     pub exim_routers: Vec<(String, Settings)>,
+    /// Postfix's services that run spoolguard.
+    pub services: Vec<PostfixService>,
     /// What procmail says of itself.
     pub procmail: Option<String>,
     /// What mutt says of itself.
@@ -111,6 +129,8 @@ pub struct HostFacts {
     pub alias_files: Vec<PathBuf>,
     /// Why there may be more names than can be seen.
     pub unseen: Option<String>,
+    /// Where programs are looked for.
+    pub dirs: Vec<PathBuf>,
     /// What came out while all this was found out.
     pub findings: Vec<Finding>,
 }
@@ -131,7 +151,22 @@ impl HostFacts {
             dirs,
             findings: &mut findings,
         };
-        let postfix = asker.ask(&["postconf"], &[&["-x"], &POSTFIX_SETTINGS[..]].concat());
+        let postfix = asker.ask(
+            &["postconf"],
+            &[&["-x"], &POSTFIX_SETTINGS[..], &RESTRICTIONS[..]].concat(),
+        );
+        let master = asker.ask_for_host(&["postconf"], &["-M"]);
+        let services = master.as_deref().map(master_cf::services).unwrap_or_default();
+        let limits = services
+            .iter()
+            .map(|service| format!("{}_destination_recipient_limit", service.name));
+        let limits: Vec<String> = limits.collect();
+        let limits = if limits.is_empty() {
+            None
+        } else {
+            let names = limits.iter().map(String::as_str);
+            asker.ask(&["postconf"], &std::iter::once("-x").chain(names).collect::<Vec<_>>())
+        };
         let dovecot = asker.ask_for_host(&["doveconf"], &DOVECOT_SETTINGS);
         let exim = asker.ask_for_host(&["exim4", "exim"], &["-bP", "transports"]);
         let exim_routers = asker.ask_for_host(&["exim4", "exim"], &["-bP", "routers"]);
@@ -144,7 +179,8 @@ impl HostFacts {
             config,
             unusable,
             chosen,
-            postfix: postfix.as_deref().map(Settings::parse),
+            postfix: postfix.map(|said| Settings::parse(&format!("{said}\n{}", limits.unwrap_or_default()))),
+            services,
             dovecot: dovecot.as_deref().map(Settings::parse),
             exim: exim.as_deref().map(|said| blocks(said, " transport:")),
             exim_routers: exim_routers.map(|said| blocks(&said, " router:")).unwrap_or_default(),
@@ -155,11 +191,30 @@ impl HostFacts {
             aliases: Aliases::default(),
             alias_files: Vec::new(),
             unseen: None,
+            dirs: asker.dirs,
             findings: Vec::new(),
         };
         host.read_aliases(&mut findings);
         host.findings = findings;
         host
+    }
+
+    /// Asks the first of `names` that is installed.
+    pub fn ask(&self, findings: &mut Vec<Finding>, names: &[&str], arguments: &[&str]) -> Option<String> {
+        let dirs = self.dirs.clone();
+        let scope = DoctorScope::Host;
+        Asker { scope, dirs, findings }.ask(names, arguments)
+    }
+
+    /// What a program prints that is expected to fail, with an empty input; none where it is not installed, or others can change it.
+    #[must_use]
+    pub fn ask_anyway(&self, name: &str) -> Option<(PathBuf, String)> {
+        let program = child::find_program(name, &self.dirs).filter(|program| child::is_trusted(program))?;
+        let text = match child::output_of(&program, &[], &[], Streams::Both, ASK_TIME) {
+            Ok(answer) => answer.text,
+            Err(e) => e.to_string(),
+        };
+        Some((program, text))
     }
 
     /// The aliases that the mail system uses, as far as they are text.

@@ -5,18 +5,27 @@
 //! examines what an own run would meet, and says what was left out.
 
 mod admin;
+mod alias_forwards;
 mod facts;
 mod filesystem;
 mod lock_holders;
+mod log;
 mod mail_location;
+mod postfix_access;
 mod programs;
+mod queue;
+mod quota;
 mod report;
 pub mod rules;
+mod running_mta;
+mod sendmail_host;
 mod spool;
+mod state_directory;
 mod submission;
 mod user;
 mod users;
 
+use std::collections::BTreeSet;
 use std::io::Write;
 
 use crate::cli::Everywhere;
@@ -87,9 +96,22 @@ fn all(everywhere: &Everywhere) -> Result<Vec<Finding>, Error> {
     found.extend(users::user_database());
     found.extend(submission::examine(&host));
     found.extend(admin::examine(&host));
+    found.extend(alias_forwards::examine(&host));
+    found.extend(sendmail_host::examine(&host));
+    found.extend(postfix_access::of_host(&host));
+    found.extend(log::examine(&host.config));
+    found.extend(quota::examine(&host));
+    stop()?;
+    found.extend(queue::examine(&host));
+    let names = if account::is_root() {
+        users::mentioned_names(&host)
+    } else {
+        BTreeSet::from([runner.name.clone()])
+    };
+    found.extend(running_mta::examine(&host, &users::homes(&names)));
     stop()?;
     if account::is_root() {
-        for name in users::mentioned_names(&host) {
+        for name in names {
             stop()?;
             for finding in users::check_name_service(&name, everywhere) {
                 // What is wrong with the host, each of them finds.

@@ -36,6 +36,12 @@ pub fn examine(host: &HostFacts) -> Vec<Finding> {
             found.extend(limits::check_delimiter(postfix, &host.config.recipient_delimiter));
         }
         found.extend(mta_commands::postfix(postfix));
+        let state_dir = host.config.state_dir.as_str();
+        found.extend(
+            host.services
+                .iter()
+                .flat_map(|service| service.judge(postfix, state_dir)),
+        );
         let commands = host.aliases.guarded();
         found.extend(commands.flat_map(|(alias, hook)| mta_commands::alias_command(postfix, alias, &hook)));
     }
@@ -56,6 +62,7 @@ pub fn examine(host: &HostFacts) -> Vec<Finding> {
         && let Ok(text) = read_text(Path::new(PROCMAILRC))
     {
         found.extend(procmailrc::judge_recipes(PROCMAILRC, &text, &|to| host.is_here(to)));
+        found.extend(procmailrc::forwards_everybody(PROCMAILRC, &text));
     }
     found
 }
@@ -110,7 +117,7 @@ fn in_effect(host: &HostFacts) -> Vec<Lock> {
 }
 
 /// What deliveries need.
-fn needs(host: &HostFacts) -> Needs {
+pub fn needs(host: &HostFacts) -> Needs {
     let quota = &host.config.quota;
     let general = host.config.limit_of("", Vec::new).bytes;
     let named = quota.users.values().chain(quota.groups.values());

@@ -2,7 +2,7 @@
 //! whether the administrator is somebody else.
 
 use std::io;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use nix::unistd::{AccessFlags, access};
@@ -18,7 +18,7 @@ use crate::doctor::rules::aliases::End;
 use crate::doctor::rules::dot_forward::Site;
 use crate::doctor::rules::guard_line::{Hook, guard_of};
 use crate::doctor::rules::{Check, Finding, dot_forward, mta_commands, procmailrc};
-use crate::doctor::{mail_location, submission};
+use crate::doctor::{mail_location, postfix_access, sendmail_host, state_directory, submission};
 use crate::error::Error;
 use crate::mailbox::open::{Owner, open_existing};
 use crate::mailbox::setgid;
@@ -59,6 +59,9 @@ pub fn examine(host: &HostFacts, account: &Account) -> Vec<Finding> {
             .iter()
             .filter_map(|(path, hook)| missing_program(path, hook)),
     );
+    if handling.hooks.iter().any(|(path, _)| !path.ends_with(PROCMAILRC)) {
+        found.extend(sendmail_host::shell(host, account));
+    }
     let of_postfix = host.postfix.as_ref().and_then(|postfix| postfix.get("mailbox_command"));
     if !handling.hooks.is_empty() || of_postfix.is_some_and(|command| guard_of(command).is_some()) {
         found.push(mailbox(&config, account, &handling));
@@ -68,8 +71,9 @@ pub fn examine(host: &HostFacts, account: &Account) -> Vec<Finding> {
             account,
             handling.procmailrc.as_deref(),
         ));
-        found.push(state(&config, account));
+        found.extend(state_directory::examine(&config, account));
         found.extend(submission::of_user(&config, &host.config));
+        found.extend(postfix_access::of_user(host, account));
     }
     found.extend(overflowing(&config, account));
     found.extend(admin(host, &config, account, &handling));
@@ -137,6 +141,7 @@ fn files(host: &HostFacts, account: &Account, config: &Config, found: &mut Vec<F
     let path = home.join(PROCMAILRC);
     if let Some(text) = read(&path, found) {
         let name = path.display().to_string();
+        found.extend(sendmail_host::procmail_shell(account, &path, &text));
         found.extend(procmailrc::judge_recipes(&name, &text, &|to| host.is_here(to)));
         found.extend(shared_file(home, &path, Check::Procmailrc, config));
         handling
@@ -361,51 +366,6 @@ fn overflowing(config: &Config, account: &Account) -> Option<Finding> {
         account.name
     );
     Some(Finding::error(Check::Mailbox, account.name.clone(), finding, remedy))
-}
-
-/// Whether held copies, overflow and memories have a place that is the user's alone.
-fn state(config: &Config, account: &Account) -> Finding {
-    let name = format!("state directory of {}", account.name);
-    let wrong = |what: String, remedy: String| Finding::error(Check::State, &name, what, remedy);
-    let Some(dir) = state_place(config, account) else {
-        let what = "there is none, since this user has no home: nothing is held, and no dead address is known";
-        return wrong(what.to_owned(), "state_dir = \"/var/lib/spoolguard/%u\"".to_owned());
-    };
-    let shown = dir.display();
-    match dir.metadata() {
-        Ok(stat) if !stat.is_dir() => wrong(
-            format!("{shown} is no directory"),
-            format!("mv {0} {0}.old", quote_path(&dir)),
-        ),
-        Ok(stat) if stat.uid() != account.uid => wrong(
-            format!("{shown} belongs to uid {}", stat.uid()),
-            format!("chown -R {} {}", quote_path(Path::new(&account.name)), quote_path(&dir)),
-        ),
-        Ok(stat) if stat.permissions().mode() & 0o022 != 0 => wrong(
-            format!("others may write to {shown}"),
-            format!("chmod go-w {}", quote_path(&dir)),
-        ),
-        Ok(_) => Finding::ok(Check::State, name, format!("{shown} is this user's alone")),
-        Err(e) if e.kind() == io::ErrorKind::NotFound => {
-            let above = dir.ancestors().skip(1).find(|above| above.symlink_metadata().is_ok());
-            let can = above.is_some_and(|above| access(above, AccessFlags::W_OK | AccessFlags::X_OK).is_ok());
-            if can {
-                return Finding::ok(Check::State, name, format!("{shown} is not there yet, and can be made"));
-            }
-            wrong(
-                format!("{shown} cannot be made: nothing is held, and no dead address is known"),
-                format!(
-                    "install -d -m 700 -o {} {}",
-                    quote_path(Path::new(&account.name)),
-                    quote_path(&dir)
-                ),
-            )
-        }
-        Err(e) => wrong(
-            Error::io("examine", &dir, &e).to_string(),
-            "let this user enter the directories above it".to_owned(),
-        ),
-    }
 }
 
 /// Whether what is diverted about this user reaches somebody else, and stays there.

@@ -3,13 +3,13 @@
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::cli::Everywhere;
 use crate::config::USER_FILE;
 use crate::deliver::context::state_place;
-use crate::doctor::facts::{HostFacts, SEARCH_VARIABLE};
+use crate::doctor::facts::{HostFacts, ROOT_VARIABLE, SEARCH_VARIABLE};
 use crate::doctor::rules::aliases::End;
 use crate::doctor::rules::{Check, Finding};
 use crate::doctor::user::{FORWARD, PROCMAILRC};
@@ -51,6 +51,12 @@ pub fn mentioned_names(host: &HostFacts) -> BTreeSet<String> {
         End::Elsewhere(_) | End::Command(_) | End::File(_) | End::Nobody(_) | End::Circle(_) | End::Unseen(_) => None,
     }));
     names
+}
+
+/// The homes of these users.
+pub fn homes(names: &BTreeSet<String>) -> Vec<PathBuf> {
+    let of = |name: &String| account::find_known(name).ok().flatten()?.home;
+    names.iter().filter_map(of).collect()
 }
 
 fn has_files(host: &HostFacts, name: &str) -> bool {
@@ -95,7 +101,8 @@ pub fn check_name_service(name: &str, everywhere: &Everywhere) -> Vec<Finding> {
     if let Some(path) = &config {
         arguments.extend(["--config", path]);
     }
-    let values = [SEARCH_VARIABLE, "MAIL_CONFIG", "PATH", "HOME"].map(|name| (name, std::env::var_os(name)));
+    let values =
+        [SEARCH_VARIABLE, ROOT_VARIABLE, "MAIL_CONFIG", "PATH", "HOME"].map(|name| (name, std::env::var_os(name)));
     let variables: Vec<(&str, &OsStr)> = values
         .iter()
         .filter_map(|(name, value)| Some((*name, value.as_deref()?)))

@@ -181,22 +181,25 @@ fn exim_pipe(name: &str, settings: &Settings, needs: Needs) -> Vec<Finding> {
 #[must_use]
 pub fn own_file_size(soft_bytes: Option<u64>, needs: Needs) -> Finding {
     let name = "the file size limit";
+    let remedy = "ulimit -f unlimited, and look into /etc/security/limits.conf";
     match soft_bytes {
         None => Finding::ok(Check::Limits, name, "there is none here"),
-        Some(bytes) if bytes <= needs.largest_bytes || needs.limit_bytes.is_none_or(|limit| limit > bytes) => {
-            Finding::error(
-                Check::Limits,
-                name,
-                format!("no file may get larger than {bytes} bytes here: a mailbox beyond takes no mail"),
-                "ulimit -f unlimited, and look into /etc/security/limits.conf",
-            )
-        }
-        Some(bytes) => Finding::ok(
-            Check::Limits,
-            name,
-            format!("it is {bytes} bytes, and no quota is larger"),
-        ),
+        Some(bytes) => file_size_limit(name, bytes, needs, remedy),
     }
+}
+
+/// Judges how large a file may get that some process writes.
+#[must_use]
+pub fn file_size_limit(name: &str, bytes: u64, needs: Needs, remedy: &str) -> Finding {
+    if bytes <= needs.largest_bytes || needs.limit_bytes.is_none_or(|limit| limit > bytes) {
+        let what = format!("no file may get larger than {bytes} bytes here: a mailbox beyond takes no mail");
+        return Finding::error(Check::Limits, name, what, remedy);
+    }
+    Finding::ok(
+        Check::Limits,
+        name,
+        format!("it is {bytes} bytes, and no quota is larger"),
+    )
 }
 
 #[cfg(test)]

@@ -6,13 +6,18 @@ pub mod alias_targets;
 pub mod aliases;
 pub mod dot_forward;
 pub mod filter_file;
+pub mod growth;
 pub mod guard_line;
 pub mod limits;
 pub mod lock_conflicts;
 pub mod lock_conventions;
+pub mod master_cf;
 pub mod mta_commands;
 pub mod proc_locks;
 pub mod procmailrc;
+pub mod queue;
+pub mod rcpt_check;
+pub mod running_mta;
 pub mod settings;
 
 use serde::{Deserialize, Serialize};
@@ -53,6 +58,16 @@ pub enum Check {
     State,
     /// What the user database says of names and numbers.
     Users,
+    /// What waits in the MTA's queue.
+    Queue,
+    /// What an MTA that is running may do, and sees.
+    RunningMta,
+    /// Aliases and virtual maps that forward.
+    Aliases,
+    /// How full mailboxes are, and what happens then.
+    Quota,
+    /// Where the log goes.
+    Log,
     /// What was not looked at.
     LeftOut,
 }

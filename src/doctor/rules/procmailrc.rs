@@ -65,6 +65,23 @@ pub fn find_hooks(text: &str) -> Vec<(usize, Hook)> {
     found
 }
 
+/// Whether the procmailrc of all users sends everybody's mail to the same address. A file that asks who the user is means some of them.
+#[must_use]
+pub fn forwards_everybody(path: &str, text: &str) -> Option<Finding> {
+    let mut to: Vec<String> = find_forwards(text).into_iter().map(|(_, to)| to).collect();
+    to.extend(
+        find_hooks(text)
+            .into_iter()
+            .flat_map(|(_, hook)| hook.destinations().to_vec()),
+    );
+    to.retain(|to| !to.contains('$'));
+    let asks = ["LOGNAME", "USER", "HOME ??"].iter().any(|name| text.contains(name));
+    let first = to.first().filter(|_| !asks)?;
+    let what = format!("it forwards the mail of every user of this host to {first}");
+    let remedy = "put the forward into the .procmailrc of the user whose mail it is";
+    Some(Finding::error(Check::Procmailrc, path, what, remedy))
+}
+
 /// Where it sends mail without spoolguard, with the lines.
 #[must_use]
 pub fn find_forwards(text: &str) -> Vec<(usize, String)> {
@@ -336,7 +353,7 @@ pub fn default_mailbox(text: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{default_mailbox, find_forwards, find_hooks, judge_recipes};
+    use super::{default_mailbox, find_forwards, find_hooks, forwards_everybody, judge_recipes};
     use crate::doctor::rules::Level;
 
     const SAFE: &str = ":0 w\n| /usr/bin/spoolguard forward b@b.test\nEXITCODE=75\nHOST=stop\n";
@@ -360,6 +377,16 @@ mod tests {
         }
         assert_eq!(find_hooks(contrib).len(), 3);
         assert_eq!(find_forwards(contrib), []);
+    }
+
+    #[test]
+    fn a_forward_of_everybody_is_told() {
+        let told = |text: &str| forwards_everybody("f", text).map(|finding| finding.level);
+        assert_eq!(told(SAFE), Some(Level::Error));
+        assert_eq!(told(":0 c\n! b@b.test\n"), Some(Level::Error));
+        assert_eq!(told(&format!(":0\n* LOGNAME ?? ^^alice^^\n{{\n{SAFE}}}\n")), None);
+        assert_eq!(told(&SAFE.replace("b@b.test", "$EXTENSION@b.test")), None);
+        assert_eq!(told("DEFAULT=$HOME/Maildir/\n"), None);
     }
 
     #[test]

@@ -3,3 +3,4 @@
 mod host;
 mod lines;
 mod scene;
+mod surroundings;

@@ -1,0 +1,105 @@
+//! How full mailboxes are, whether one is growing because mail goes round, and whether the MTA asks before it takes mail for a full one.
+
+use std::time::{Duration, SystemTime};
+
+use crate::config::Config;
+use crate::doctor::facts::HostFacts;
+use crate::doctor::rules::growth::burst;
+use crate::doctor::rules::{Check, Finding, rcpt_check};
+use crate::output::sizes::size_text;
+use crate::spool::directory;
+use crate::spool::directory::{DirectoryEntry, EntryKind};
+use crate::sys::account;
+use crate::sys::filesystem::read_full;
+
+/// How much of a mailbox's end is looked at, in bytes.
+const TAIL_BYTES: u64 = 512 << 10;
+
+/// What was written longer ago grows no more.
+const RECENT: Duration = Duration::from_secs(600);
+
+/// How many full mailboxes are told.
+const MOST_NAMES: usize = 10;
+
+/// Examines all mailboxes of the spool directory, as far as they can be seen.
+pub fn examine(host: &HostFacts) -> Vec<Finding> {
+    let entries = directory::read_entries(host.config.mailbox.location.spool_dir()).unwrap_or_default();
+    let mailboxes = || entries.iter().filter(|entry| entry.thing() == EntryKind::Mailbox);
+    let mut found: Vec<_> = mailboxes().filter_map(|entry| fullness(&host.config, entry)).collect();
+    found.sort_by_key(|finding| finding.level);
+    if found.len() > MOST_NAMES {
+        let what = format!("{} more mailboxes are nearly full", found.len() - MOST_NAMES);
+        found.truncate(MOST_NAMES);
+        found.push(
+            Finding::warning(Check::Quota, "mailboxes", what).remedy("spoolguard spool list, which names them all"),
+        );
+    }
+    found.extend(mailboxes().filter_map(growing));
+    found.extend(rcpt_check::judge(&host.config, host.postfix.as_ref(), &host.services));
+    if found.is_empty() {
+        found.push(Finding::ok(
+            Check::Quota,
+            "mailboxes",
+            "none is nearly full, and none grows by the second",
+        ));
+    }
+    found
+}
+
+/// A mailbox that has reached the share of its limit from which its user is warned.
+fn fullness(config: &Config, entry: &DirectoryEntry) -> Option<Finding> {
+    let name = entry.path.file_name()?.to_str()?;
+    let groups = || {
+        account::find_known(name)
+            .ok()
+            .flatten()
+            .map(|account| account.groups())
+            .unwrap_or_default()
+    };
+    let limit_bytes = config.limit_of(name, groups).bytes?;
+    let bytes = entry.stat.len();
+    let percent = u128::from(bytes) * 100 / u128::from(limit_bytes.max(1));
+    let subject = entry.path.display().to_string();
+    let remedy = format!("spoolguard spool list {name}, which says what fills it and what helps");
+    if bytes >= limit_bytes {
+        let what = format!("it is full: {} of {}", size_text(bytes), size_text(limit_bytes));
+        return Some(Finding::error(Check::Quota, subject, what, remedy));
+    }
+    let nearly = config.quota.warn.of(limit_bytes).unwrap_or(limit_bytes / 100 * 95);
+    (bytes >= nearly).then(|| {
+        let what = format!(
+            "it is {percent}% full: {} of {}",
+            size_text(bytes),
+            size_text(limit_bytes)
+        );
+        Finding::warning(Check::Quota, subject, what).remedy(remedy)
+    })
+}
+
+/// A mailbox into which the same sender writes by the second.
+fn growing(entry: &DirectoryEntry) -> Option<Finding> {
+    let modified = entry.stat.modified().ok()?;
+    if SystemTime::now().duration_since(modified).is_ok_and(|age| age > RECENT) {
+        return None;
+    }
+    let found = burst(&tail(entry)?)?;
+    let name = entry.path.file_name()?.display().to_string();
+    Some(Finding::error(
+        Check::Quota,
+        entry.path.display().to_string(),
+        format!(
+            "it is growing: the last {} messages came within {} s, most of them from {}: mail goes round",
+            found.messages, found.seconds, found.sender
+        ),
+        format!("put spoolguard in place of the forward of {name}; what fills it says: spoolguard spool list {name}"),
+    ))
+}
+
+fn tail(entry: &DirectoryEntry) -> Option<Vec<u8>> {
+    let length = entry.stat.len();
+    let mut bytes = vec![0; usize::try_from(length.min(TAIL_BYTES)).ok()?];
+    let file = entry.open().ok()?;
+    let read = read_full(&file, &mut bytes, length.saturating_sub(TAIL_BYTES)).ok()?;
+    bytes.truncate(read);
+    Some(bytes)
+}

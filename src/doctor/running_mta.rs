@@ -1,0 +1,54 @@
+//! The MTAs that are running here, as the kernel shows them. Without `/proc` nothing is told.
+
+use std::fs;
+use std::path::PathBuf;
+
+use crate::doctor::facts::{HostFacts, host_path};
+use crate::doctor::programs::needs;
+use crate::doctor::rules::Finding;
+use crate::doctor::rules::running_mta::{Mta, RunningMta, depth, judge};
+
+/// Examines them; `homes` are those of users whose files handle mail.
+pub fn examine(host: &HostFacts, homes: &[PathBuf]) -> Vec<Finding> {
+    let own = fs::read_to_string(host_path("/proc/self/mountinfo")).unwrap_or_default();
+    let mut paths = vec![host.config.mailbox.location.spool_dir().to_owned()];
+    paths.extend(homes.iter().cloned());
+    let processes = running();
+    processes
+        .iter()
+        .flat_map(|process| judge(process, &own, &paths, needs(host)))
+        .collect()
+}
+
+/// One process of each MTA, the first, among those that are not in a container of their own.
+fn running() -> Vec<RunningMta> {
+    let proc = host_path("/proc");
+    let own_depth = fs::read_to_string(proc.join("self/status")).map_or(1, |status| depth(&status));
+    let numbers = fs::read_dir(&proc).into_iter().flatten().flatten();
+    let mut pids: Vec<u32> = numbers
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+        .collect();
+    pids.sort_unstable();
+    let mut found: Vec<RunningMta> = Vec::new();
+    for pid in pids {
+        let dir = proc.join(pid.to_string());
+        let command = fs::read(dir.join("cmdline")).unwrap_or_default();
+        let Some(mta) = Mta::of_command(&command) else {
+            continue;
+        };
+        let text = |name: &str| fs::read_to_string(dir.join(name)).ok();
+        let Some(status) = text("status").filter(|status| depth(status) == own_depth) else {
+            continue;
+        };
+        if found.iter().all(|other| other.mta != mta) {
+            found.push(RunningMta {
+                mta,
+                pid,
+                status,
+                limits: text("limits"),
+                mountinfo: text("mountinfo"),
+            });
+        }
+    }
+    found
+}

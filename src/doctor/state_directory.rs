@@ -1,0 +1,95 @@
+//! Whether held copies, overflow and memories have a place that is the user's alone.
+
+use std::io;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::Path;
+
+use nix::unistd::{AccessFlags, access};
+
+use crate::config::Config;
+use crate::deliver::context::state_place;
+use crate::doctor::rules::{Check, Finding};
+use crate::error::Error;
+use crate::output::shell::quote_path;
+use crate::sys::account::Account;
+use crate::sys::filesystem;
+
+/// Examines it, as that user.
+pub fn examine(config: &Config, account: &Account) -> Vec<Finding> {
+    let name = format!("state directory of {}", account.name);
+    let dir = state_place(config, account);
+    let mut found = vec![of_place(&name, dir.as_deref(), account)];
+    let existing = dir.iter().flat_map(|dir| dir.ancestors()).find(|dir| dir.is_dir());
+    if let Some(existing) = existing
+        && filesystem::find_file_system(existing).is_ok_and(|of| of.nfs)
+    {
+        found.push(on_nfs(&name, existing));
+    }
+    found
+}
+
+/// Several hosts may share it, and each believes the others' locks only where the server keeps them.
+fn on_nfs(name: &str, dir: &Path) -> Finding {
+    let what = format!(
+        "{} is on NFS: several hosts share what is remembered only where the server keeps locks, and mail waits while it is away",
+        dir.display()
+    );
+    Finding::warning(Check::State, name, what).remedy("state_dir = \"/var/lib/spoolguard/%u\", on a local disk")
+}
+
+fn of_place(name: &str, dir: Option<&Path>, account: &Account) -> Finding {
+    let wrong = |what: String, remedy: String| Finding::error(Check::State, name, what, remedy);
+    let Some(dir) = dir else {
+        let what = "there is none, since this user has no home: nothing is held, and no dead address is known";
+        return wrong(what.to_owned(), "state_dir = \"/var/lib/spoolguard/%u\"".to_owned());
+    };
+    let shown = dir.display();
+    match dir.metadata() {
+        Ok(stat) if !stat.is_dir() => wrong(
+            format!("{shown} is no directory"),
+            format!("mv {0} {0}.old", quote_path(dir)),
+        ),
+        Ok(stat) if stat.uid() != account.uid => wrong(
+            format!("{shown} belongs to uid {}", stat.uid()),
+            format!("chown -R {} {}", quote_path(Path::new(&account.name)), quote_path(dir)),
+        ),
+        Ok(stat) if stat.permissions().mode() & 0o022 != 0 => wrong(
+            format!("others may write to {shown}"),
+            format!("chmod go-w {}", quote_path(dir)),
+        ),
+        Ok(_) => Finding::ok(Check::State, name, format!("{shown} is this user's alone")),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => {
+            let above = dir.ancestors().skip(1).find(|above| above.symlink_metadata().is_ok());
+            let can = above.is_some_and(|above| access(above, AccessFlags::W_OK | AccessFlags::X_OK).is_ok());
+            if can {
+                return Finding::ok(Check::State, name, format!("{shown} is not there yet, and can be made"));
+            }
+            wrong(
+                format!("{shown} cannot be made: nothing is held, and no dead address is known"),
+                format!(
+                    "install -d -m 700 -o {} {}",
+                    quote_path(Path::new(&account.name)),
+                    quote_path(dir)
+                ),
+            )
+        }
+        Err(e) => wrong(
+            Error::io("examine", dir, &e).to_string(),
+            "let this user enter the directories above it".to_owned(),
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::on_nfs;
+    use crate::doctor::rules::Level;
+    use std::path::Path;
+
+    #[test]
+    fn a_state_directory_on_nfs_is_a_warning_with_a_remedy() {
+        let finding = on_nfs("state directory of a", Path::new("/home/a"));
+        assert_eq!(finding.level, Level::Warning);
+        assert!(finding.finding.starts_with("/home/a is on NFS") && finding.remedy.is_some());
+    }
+}
