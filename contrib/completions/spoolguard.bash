@@ -43,6 +43,9 @@ _spoolguard() {
             spoolguard,replay)
                 cmd="spoolguard__subcmd__replay"
                 ;;
+            spoolguard,return)
+                cmd="spoolguard__subcmd__return"
+                ;;
             spoolguard,spool)
                 cmd="spoolguard__subcmd__spool"
                 ;;
@@ -93,6 +96,9 @@ _spoolguard() {
                 ;;
             spoolguard__subcmd__help,replay)
                 cmd="spoolguard__subcmd__help__subcmd__replay"
+                ;;
+            spoolguard__subcmd__help,return)
+                cmd="spoolguard__subcmd__help__subcmd__return"
                 ;;
             spoolguard__subcmd__help,spool)
                 cmd="spoolguard__subcmd__help__subcmd__spool"
@@ -164,7 +170,7 @@ _spoolguard() {
 
     case "${cmd}" in
         spoolguard)
-            opts="-n -v -h -V --config --dry-run --verbose --help --version deliver forward filter policy inspect replay status spool doctor config help"
+            opts="-n -v -h -V --config --dry-run --verbose --help --version deliver forward filter return policy inspect replay status spool doctor config help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -460,7 +466,7 @@ _spoolguard() {
             return 0
             ;;
         spoolguard__subcmd__help)
-            opts="deliver forward filter policy inspect replay status spool doctor config help"
+            opts="deliver forward filter return policy inspect replay status spool doctor config help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -614,6 +620,20 @@ _spoolguard() {
             return 0
             ;;
         spoolguard__subcmd__help__subcmd__replay)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        spoolguard__subcmd__help__subcmd__return)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -833,6 +853,48 @@ _spoolguard() {
                     return 0
                     ;;
                 -m)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        spoolguard__subcmd__return)
+            opts="-d -a -f -n -v -h --user --recipient --sender --config --dry-run --verbose --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --user)
+                    COMPREPLY=($(compgen -u -- "${cur}"))
+                    return 0
+                    ;;
+                -d)
+                    COMPREPLY=($(compgen -u -- "${cur}"))
+                    return 0
+                    ;;
+                --recipient)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -a)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --sender)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -f)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -69,6 +69,8 @@ pub enum Why {
     TooManyOwnBounces,
     /// It was sent on, and came back in a report.
     CameBack,
+    /// It came to an SRS address, and may not go on from there.
+    NotReturned,
 }
 
 impl fmt::Display for Why {
@@ -81,6 +83,7 @@ impl fmt::Display for Why {
             Self::OverQuota => "over-quota",
             Self::TooManyOwnBounces => "too-many-own-bounces",
             Self::CameBack => "came-back",
+            Self::NotReturned => "not-returned",
         })
     }
 }

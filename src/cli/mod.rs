@@ -103,6 +103,18 @@ pub enum Command {
         #[command(flatten)]
         who: Who,
     },
+    /// Return a bounce that came to an SRS address to whoever wrote the message
+    ///
+    /// For the aliases srs0 and srs1, where sender = "srs". A copy goes to the user who forwarded, whose guard learns from it. What is no
+    /// bounce and no automatic answer, or came to an address that does not hold, goes to the administrator.
+    #[command(
+        after_help = "Examples:\n    In /etc/aliases:\n        srs0: \"|/usr/bin/spoolguard return\"\n        srs1: \"|/usr/bin/spoolguard return\"\n    To try it:\n        spoolguard return -a ADDRESS -f '<>' --dry-run < message"
+    )]
+    Return {
+        /// Who it is for.
+        #[command(flatten)]
+        who: Who,
+    },
     /// Answer whether mailboxes have room, while the client that sends is still there
     ///
     /// Without an address it answers an MTA on standard input and output: Postfix (check_policy_service), Exim (readsocket), OpenSMTPD. The

@@ -5,6 +5,7 @@ pub mod filter;
 pub mod inspect;
 pub mod policy;
 pub mod replay;
+pub mod return_report;
 pub mod sources;
 pub mod status;
 
@@ -27,13 +28,22 @@ use crate::spool::consent::Consent;
 pub fn run(cli: &Cli, group: Option<SetAside>) -> Status {
     let everywhere = &cli.everywhere;
     // All others give it up for good before they begin.
-    let group = group.filter(|_| matches!(cli.command, Command::Deliver { .. } | Command::Forward { .. }));
-    let deliver = |errand: &Errand, who| deliver::run(errand, who, everywhere, group);
+    let group = group.filter(|_| {
+        matches!(
+            cli.command,
+            Command::Deliver { .. } | Command::Forward { .. } | Command::Return { .. }
+        )
+    });
+    let deliver = |errand: &Errand, who, group| deliver::run(errand, who, everywhere, group);
     let copies = |keep| if keep { Copies::Keep } else { Copies::None };
     match &cli.command {
         Command::Deliver {
             target: AppendTarget { who, mailbox },
-        } => deliver(&Errand::new(&[], Copies::None).into_mailbox(mailbox.clone()), who),
+        } => deliver(
+            &Errand::new(&[], Copies::None).into_mailbox(mailbox.clone()),
+            who,
+            group,
+        ),
         Command::Forward {
             addresses,
             keep,
@@ -41,7 +51,9 @@ pub fn run(cli: &Cli, group: Option<SetAside>) -> Status {
         } => deliver(
             &Errand::new(addresses, copies(*keep)).into_mailbox(mailbox.clone()),
             who,
+            group,
         ),
+        Command::Return { who } => return_report::run(who, everywhere, group),
         Command::Filter { who } => filter::run(who, everywhere),
         Command::Policy {
             address,

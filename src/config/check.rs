@@ -13,6 +13,10 @@ const LONGEST_LOCK_TIMEOUT: Age = Age::seconds(200);
 /// What was sent on is remembered for six days at least, unless it was a great deal.
 const LONGEST_AGAIN_AFTER: Age = Age::seconds(6 * 24 * 60 * 60);
 
+/// For how long rewritten senders may hold.
+const SHORTEST_VALID: Age = Age::seconds(24 * 60 * 60);
+const LONGEST_VALID: Age = Age::seconds(1000 * 24 * 60 * 60);
+
 impl Config {
     /// Looks for what the types cannot say. Returns each key that is wrong, with what was expected.
     #[must_use]
@@ -64,6 +68,25 @@ impl Config {
             self.forward.sender != ForwardSender::Verp || !self.recipient_delimiter.is_empty(),
             "forward.sender",
             "expected \"self\" or \"original\", since recipient_delimiter names no character to set the token off",
+        );
+        let srs = &self.srs;
+        unless(
+            srs.domain
+                .split('.')
+                .all(|label| label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')),
+            "srs.domain",
+            "expected a domain",
+        );
+        unless(absolute(&srs.secrets), "srs.secrets", "expected an absolute path");
+        unless(
+            matches!(srs.separator.as_str(), "+" | "=" | "-"),
+            "srs.separator",
+            "expected \"+\", \"=\" or \"-\"",
+        );
+        unless(
+            (SHORTEST_VALID..=LONGEST_VALID).contains(&srs.valid),
+            "srs.valid",
+            "expected from 1d to 1000d: days are counted modulo 1024",
         );
         unless(
             self.forward.duplicate_window <= LONGEST_AGAIN_AFTER,
@@ -147,6 +170,11 @@ mod tests {
             ("[destinations]\nprobe = \"2d\"", "destinations.probe"),
             ("[destinations]\nquiet = \"0s\"", "destinations.quiet"),
             ("[destinations]\nforget_after = \"400d\"", "destinations.forget_after"),
+            ("[srs]\ndomain = \"a b\"", "srs.domain"),
+            ("[srs]\nsecrets = \"secret\"", "srs.secrets"),
+            ("[srs]\nseparator = \"_\"", "srs.separator"),
+            ("[srs]\nvalid = \"1h\"", "srs.valid"),
+            ("[srs]\nvalid = \"none\"", "srs.valid"),
             ("[policy]\nfull = \"\"", "policy.full"),
             ("[policy]\nfull = \"250 2.1.5 ok\"", "policy.full"),
             ("[policy]\nfull = \"552 4.2.2 full\"", "policy.full"),

@@ -141,6 +141,14 @@ pub fn system_spool_dir() -> Option<PathBuf> {
     Some(loaded.config.mailbox.location.spool_dir().to_owned())
 }
 
+/// The file of SRS secrets as the administrator's file says, whatever the command line's says; none where that file cannot be used.
+#[must_use]
+pub fn system_srs_secrets() -> Option<PathBuf> {
+    let sources = ConfigSources::chosen(None, None, [0; 2]);
+    let loaded = load_config(sources, KeySelection::User("")).ok()?;
+    Some(PathBuf::from(loaded.config.srs.secrets))
+}
+
 impl Loaded {
     fn of_one(path: &Path, text: &str, extent: KeySelection<'_>) -> Result<Self, Error> {
         let excerpt = match extent {

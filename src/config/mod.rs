@@ -55,6 +55,8 @@ pub struct Config {
     pub policy: Policy,
     /// How mail is sent on.
     pub forward: Forward,
+    /// How senders are rewritten.
+    pub srs: Srs,
     /// When an address that mail is sent on to counts as dead.
     pub destinations: SuspensionSettings,
     /// How much reaches the administrator before a digest takes its place.
@@ -186,6 +188,22 @@ pub enum ForwardSender {
     Original,
     /// The user, with a token that names the destination and that nobody else can make (variable envelope return path).
     Verp,
+    /// The sender that the message came with, rewritten into this host's domain (sender rewriting scheme).
+    Srs,
+}
+
+/// The `[srs]` table.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Srs {
+    /// The domain of rewritten senders; empty is the domain of the user's address.
+    pub domain: String,
+    /// The file of secrets, one a line: the first seals, each of them verifies.
+    pub secrets: String,
+    /// What stands behind the tag: `+`, `=` or `-`.
+    pub separator: String,
+    /// For how long a rewritten sender holds.
+    pub valid: Age,
 }
 
 /// The largest `per_hour`: so many times of sending are remembered.
@@ -300,6 +318,7 @@ impl Default for Config {
             quota: Quota::default(),
             policy: Policy::default(),
             forward: Forward::default(),
+            srs: Srs::default(),
             destinations: SuspensionSettings::default(),
             digest: Digest::default(),
             archive: Archive::default(),
@@ -368,6 +387,17 @@ impl Default for Forward {
             transport: Transport::default(),
             sender: ForwardSender::User,
             duplicate_window: Age::seconds(12 * 60 * 60),
+        }
+    }
+}
+
+impl Default for Srs {
+    fn default() -> Self {
+        Self {
+            domain: String::new(),
+            secrets: "/etc/spoolguard.secret".to_owned(),
+            separator: "+".to_owned(),
+            valid: Age::seconds(21 * 24 * 60 * 60),
         }
     }
 }

@@ -1,5 +1,5 @@
-//! The group that writes to the spool directory, for the two things that a user cannot do there: make and remove the dotlock of the
-//! own mailbox, and make that mailbox. It comes from a setgid installation, or from root before it becomes the user; it waits in the
+//! The group that writes to the spool directory, for what a user cannot do: make and remove the dotlock of the own mailbox there,
+//! make that mailbox, and read the SRS secrets that the administrator's configuration names. It comes from a setgid installation, or from root before it becomes the user; it waits in the
 //! saved group id, is taken for single calls, each of which is first tried without it, and is given back when they end. Where
 //! anything is not as it should be, there is no group, and the run goes on as one without that installation.
 //!
@@ -233,6 +233,17 @@ impl SpoolDirAccess {
         let behind = name.as_bytes().strip_prefix(self.mailbox.file_name()?.as_bytes())?;
         let is_own = behind.is_empty() || behind == b".lock" || behind.starts_with(b".lock.");
         (is_own && parent(path) == parent(&self.mailbox)).then_some(name)
+    }
+
+    /// Opens a file to read it with the group. Which one, no caller may say: only one that the administrator's configuration names, and
+    /// what stands in it must not get out.
+    ///
+    /// # Errors
+    /// When the group may not read it either.
+    pub fn open_for_reading(&self, path: &Path) -> io::Result<File> {
+        let _taken = GroupInUse::take(&self.group)?;
+        let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
+        Ok(File::from(openat(AT_FDCWD, path, flags, Mode::empty())?))
     }
 
     /// Makes a call in the directory as the user, and only if that is not allowed with the group.

@@ -38,6 +38,8 @@ pub struct Host {
     pub procmail: BTreeSet<String>,
     /// The delivery command of everyone else.
     pub mailbox_command: Option<String>,
+    /// Aliases that are commands; with them, `+` sets off extensions. For Postfix.
+    pub aliases: BTreeMap<String, String>,
     /// How the mail system asks at RCPT whether there is room; it does not where nothing is set.
     pub asks: Option<Asks>,
 }
@@ -52,6 +54,7 @@ impl Host {
             commands: BTreeMap::new(),
             procmail: BTreeSet::new(),
             mailbox_command: None,
+            aliases: BTreeMap::new(),
             asks: None,
         };
         let name = format!("{}\n", host.peer.name);

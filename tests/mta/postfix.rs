@@ -65,6 +65,12 @@ impl MailSystem for Postfix {
             .map(|(user, command)| format!("{user} {command}\n"))
             .collect();
         host.write("etc/postfix/commands", &commands);
+        let aliases = host.aliases.iter();
+        let aliases: String = aliases
+            .map(|(name, command)| format!("{name} \"|{command}\"\n"))
+            .collect();
+        host.write("etc/postfix/aliases", &aliases);
+        let delimiter = if host.aliases.is_empty() { "" } else { "+" };
         let restrictions = match host.asks {
             None => "",
             Some(_) => RESTRICTIONS,
@@ -84,8 +90,9 @@ smtp_bind_address = {address}
 smtp_dns_support_level = disabled
 smtp_host_lookup = native
 smtp_tls_security_level = none
-alias_maps =
+alias_maps = texthash:/etc/postfix/aliases
 alias_database =
+recipient_delimiter = {delimiter}
 biff = no
 mailbox_command = {everyone}
 mailbox_command_maps = texthash:/etc/postfix/commands

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::package;
 use crate::rcpt;
-use crate::stage::{Hook, Stage};
+use crate::stage::{GUARD, Hook, Stage};
 
 /// One story.
 pub struct Story {
@@ -235,6 +235,38 @@ pub const STORIES: &[Story] = &[
         play: first_mailbox,
     },
     Story {
+        name: "S1-srs",
+        title: "S1 with SRS: the sender has the report, once",
+        hooks: GUARDED,
+        delivers: false,
+        only: POSTFIX,
+        play: sender_has_the_report,
+    },
+    Story {
+        name: "senders-self",
+        title: "200 letters to b, who is dead, with sender = self",
+        hooks: &[DotForward],
+        delivers: false,
+        only: POSTFIX,
+        play: |stage| dies_with_sender(stage, "self"),
+    },
+    Story {
+        name: "senders-verp",
+        title: "the same with sender = verp",
+        hooks: &[DotForward],
+        delivers: false,
+        only: POSTFIX,
+        play: |stage| dies_with_sender(stage, "verp"),
+    },
+    Story {
+        name: "senders-srs",
+        title: "the same with sender = srs",
+        hooks: &[DotForward],
+        delivers: false,
+        only: POSTFIX,
+        play: |stage| dies_with_sender(stage, "srs"),
+    },
+    Story {
         name: "rcpt-full",
         title: "a full mailbox is refused at RCPT, and nobody gets a bounce",
         hooks: &[DotForward],
@@ -302,6 +334,60 @@ fn b_is_refused(stage: &mut Stage) {
     stage.start();
     stage.letter();
     one_report_and_the_letter(stage);
+}
+
+/// a forwards to b, who is dead, with extensions and the aliases for SRS.
+fn forward_with_sender(stage: &mut Stage, sender: &str) {
+    a_and_s(stage);
+    stage.host("b.test", &[]);
+    stage.forward("a.test", "a", "b@b.test");
+    let host = stage.lab.at_mut("a.test");
+    let text = format!("admin = \"admin@a.test\"\n[forward]\nsender = \"{sender}\"\n");
+    host.write("etc/spoolguard.toml", &text);
+    host.write("etc/spoolguard.secret", "testsecret\n");
+    for alias in ["srs0", "srs1"] {
+        host.aliases.insert(alias.to_owned(), format!("{GUARD} return"));
+    }
+    stage.start();
+}
+
+fn sender_has_the_report(stage: &mut Stage) {
+    forward_with_sender(stage, "srs");
+    stage.letter();
+    // The user's guard has a copy of it, and with that the letter.
+    stage.expect_rest(1);
+    stage.expect_mail("s@s.test", 1);
+    stage.expect_mail("a@a.test", 1);
+    let told = stage.mail("s.test", "s");
+    stage.check(told.contains("b@b.test"), "the report names the destination");
+    let status = stage.lab.at("a.test").run_as("a", &[GUARD, "status"], b"");
+    let status = String::from_utf8_lossy(&status.stdout).into_owned();
+    stage.check(status.contains("b@b.test"), &format!("the failure is known: {status}"));
+}
+
+fn dies_with_sender(stage: &mut Stage, sender: &str) {
+    forward_with_sender(stage, sender);
+    for _ in 0..20 {
+        for _ in 0..10 {
+            stage.send("s.test", "s@s.test", "a@a.test");
+        }
+        stage.settle_many(2000, Duration::from_secs(60));
+    }
+    let (told, kept) = (stage.mailbox("s.test", "s"), stage.mailbox("a.test", "a"));
+    let (refused, reports) = (stage.lab.log().matches("NOQUEUE: reject").count(), stage.reports());
+    stage.count(format!(
+        "sender = {sender}, 200 letters: {refused} refused at b, {told} reports to the sender, {reports} to the administrator, a has {kept}"
+    ));
+    let most = if sender == "srs" { 60 } else { 0 };
+    stage.check(
+        told <= most,
+        &format!("b is suspended soon: the sender has {told} reports"),
+    );
+    stage.check(kept >= 200, &format!("every letter is in the mailbox: {kept}"));
+    let measured = stage.measure();
+    stage.check(measured.ended, "it ends by itself");
+    stage.check_equal("messages in the queues", measured.queue, 0);
+    stage.check_equal("messages lost", measured.lost.len(), 0);
 }
 
 fn b_is_unknown_here(stage: &mut Stage) {

@@ -14,6 +14,7 @@ pub mod loop_notice;
 pub mod loops;
 pub mod notices;
 pub mod rules;
+pub mod srs;
 pub mod verp;
 
 use std::collections::HashSet;
@@ -131,6 +132,7 @@ fn submissions(run: &Run, delivery: &Delivery<'_>, destinations: Vec<String>) ->
         (Sender::Null, _) => String::new(),
         // Exim and OpenSMTPD refuse a message for a malformed sender, and Postfix loses its report.
         (Sender::Address(address), ForwardSender::Original) if is_plain(address) => address.clone(),
+        (Sender::Address(address), ForwardSender::Srs) => srs::rewrite_sender(run, delivery, address).unwrap_or(own),
         (Sender::Address(_) | Sender::Unknown, ForwardSender::Verp) => {
             if let Some(maker) = verp::Maker::prepare(run, delivery) {
                 let one = |destination: String| (maker.sender(&destination), vec![destination]);
@@ -138,6 +140,7 @@ fn submissions(run: &Run, delivery: &Delivery<'_>, destinations: Vec<String>) ->
             }
             own
         }
+        (Sender::Unknown, ForwardSender::Srs) => own,
         (Sender::Address(_) | Sender::Unknown, ForwardSender::User | ForwardSender::Original) => own,
     };
     vec![(plain, destinations)]

@@ -75,6 +75,17 @@ min_age = "7d"
 max_age = "365d"
 max_total = "5G"
 
+[policy]
+full = "452 4.2.2 mailbox is full"
+grace = "1M"
+domains = ["a.test"]
+
+[srs]
+domain = "a.test"
+secrets = "/etc/postsrsd.secret"
+separator = "="
+valid = "30d"
+
 [log]
 to = "auto"
 level = "info"
@@ -189,8 +200,8 @@ fn a_mistake_is_named_with_file_line_key_and_what_is_allowed() {
         ),
         (&own_limit, &["line 2", &own_key, "1G"]),
         (
-            "[forward]\nsender = \"srs\"\n",
-            &["line 2", "forward.sender", "srs", "self", "original"],
+            "[forward]\nsender = \"both\"\n",
+            &["line 2", "forward.sender", "both", "self", "srs"],
         ),
         (
             "[forward]\ntransport = \"sendmail\"\n",

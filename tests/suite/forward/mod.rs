@@ -6,5 +6,6 @@ pub mod loops;
 pub mod repeats;
 pub mod rescue;
 pub mod send_on;
+pub mod srs;
 pub mod suspension;
 pub mod verp;
