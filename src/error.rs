@@ -202,7 +202,8 @@ impl fmt::Display for Error {
 impl std::error::Error for Error {}
 
 /// The words of an operating system error, without Rust's "(os error 2)".
-fn plain(error: &io::Error) -> String {
+#[must_use]
+pub fn plain(error: &io::Error) -> String {
     let text = error.to_string();
     let text = text.split(" (os error").next().unwrap_or(&text);
     let mut letters = text.chars();

@@ -10,6 +10,7 @@ pub mod deliver;
 pub mod doctor;
 pub mod error;
 pub mod escape;
+pub mod lmtp;
 pub mod mailbox;
 pub mod maildir;
 pub mod message;

@@ -1,0 +1,269 @@
+//! A connection to an LMTP server, by a socket of this host or by TCP. No call blocks: each wait has an end, and notices when the run is told to
+//! stop. A name is looked up by getent(1), which reaches what a static program does not.
+
+use std::collections::VecDeque;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use nix::poll::{PollFd, PollFlags, poll};
+use rustix::io::Errno;
+use rustix::net::{
+    AddressFamily, SendFlags, SocketAddrUnix, SocketFlags, SocketType, connect, send, socket_with, sockopt,
+};
+
+use crate::config::location::Endpoint;
+use crate::error::plain;
+use crate::lmtp::reply::{Reply, ReplyParser};
+use crate::sys::deadline;
+use crate::sys::deadline::Deadline;
+use crate::sys::name_service;
+
+/// How long a single wait in the kernel lasts at most: a signal that comes just before it does not interrupt it.
+const SLICE: Duration = Duration::from_millis(500);
+
+/// How long the answer to the dot is waited for when the run is told to stop: only the answer says whether the message is there.
+const TIME_WHEN_STOPPED: Duration = Duration::from_secs(5);
+
+/// How long one address of a host may take to answer, where there are more.
+const TIME_TO_CONNECT: Duration = Duration::from_secs(10);
+
+/// How many addresses of a host are tried.
+const MOST_ADDRESSES: usize = 8;
+
+/// A server that listens with a full queue is asked again after this (connect(2), EAGAIN).
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// Whether a wait ends when the run is told to stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Patience {
+    /// It does.
+    UntilStopped,
+    /// It goes on for a short time.
+    BeyondStop,
+}
+
+/// A connection.
+#[derive(Debug)]
+pub struct Connection {
+    socket: OwnedFd,
+    until: Instant,
+    end_of_run: Instant,
+    patience: Patience,
+    unread: VecDeque<u8>,
+}
+
+impl Connection {
+    /// Connects to the server. Until `until` it has to ask for the message.
+    ///
+    /// # Errors
+    /// What keeps it from being reached, as a cause.
+    pub fn open(server: &Endpoint, deadline: &Deadline, until: Instant) -> Result<Self, String> {
+        let begin = || -> io::Result<Self> {
+            deadline::listen_for_signals()?;
+            let end_of_run = Instant::now() + deadline.remaining();
+            match server {
+                Endpoint::Unix(path) => Self::open_local(path, until.min(end_of_run), end_of_run),
+                Endpoint::Tcp(host, port) => Self::open_remote(host, *port, until.min(end_of_run), end_of_run),
+            }
+        };
+        begin().map_err(|e| plain(&e))
+    }
+
+    fn open_local(path: &Path, until: Instant, end_of_run: Instant) -> io::Result<Self> {
+        let address = SocketAddrUnix::new(path)?;
+        loop {
+            let mut new = Self::new(AddressFamily::UNIX, until, end_of_run)?;
+            match connect(&new.socket, &address) {
+                Ok(()) => return Ok(new),
+                Err(Errno::INPROGRESS) => {
+                    new.finish_connecting()?;
+                    return Ok(new);
+                }
+                // Its queue is full, and nothing says when that is over.
+                Err(Errno::AGAIN | Errno::INTR) if Instant::now() < until && !deadline::is_stopped() => {
+                    std::thread::sleep(PAUSE);
+                }
+                Err(e) => return Err(e.into()),
+            }
+        }
+    }
+
+    fn open_remote(host: &str, port: u16, until: Instant, end_of_run: Instant) -> io::Result<Self> {
+        let mut failed = io::Error::other(format!("{host} has no address"));
+        let addresses = addresses_of(host)?;
+        let is_one = addresses.len() == 1;
+        for address in addresses {
+            let until_connected = if is_one {
+                until
+            } else {
+                until.min(Instant::now() + TIME_TO_CONNECT)
+            };
+            let family = match address {
+                IpAddr::V4(_) => AddressFamily::INET,
+                IpAddr::V6(_) => AddressFamily::INET6,
+            };
+            let mut new = Self::new(family, until_connected, end_of_run)?;
+            let connected = match connect(&new.socket, &SocketAddr::new(address, port)) {
+                Ok(()) => Ok(()),
+                Err(Errno::INPROGRESS) => new.finish_connecting(),
+                Err(e) => Err(e.into()),
+            };
+            match connected {
+                Ok(()) => {
+                    // A command is small, and its answer is waited for.
+                    let _ = sockopt::set_tcp_nodelay(&new.socket, true);
+                    new.until = until;
+                    return Ok(new);
+                }
+                Err(e) => failed = e,
+            }
+        }
+        Err(failed)
+    }
+
+    fn new(family: AddressFamily, until: Instant, end_of_run: Instant) -> io::Result<Self> {
+        let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+        Ok(Self {
+            socket: socket_with(family, SocketType::STREAM, flags, None)?,
+            until,
+            end_of_run,
+            patience: Patience::UntilStopped,
+            unread: VecDeque::new(),
+        })
+    }
+
+    fn finish_connecting(&mut self) -> io::Result<()> {
+        self.wait(PollFlags::POLLOUT)?;
+        Ok(sockopt::socket_error(&self.socket)??)
+    }
+
+    /// The server has asked for the message: from here on it has as long as the run.
+    pub fn extend(&mut self) {
+        self.until = self.end_of_run;
+    }
+
+    /// What comes next says whether the message is there: a run that is told to stop waits for it a little longer.
+    pub fn outlast_stop(&mut self) {
+        self.patience = Patience::BeyondStop;
+    }
+
+    /// Waits until the socket is ready.
+    fn wait(&mut self, flags: PollFlags) -> io::Result<()> {
+        loop {
+            let now = Instant::now();
+            if deadline::is_stopped() {
+                match self.patience {
+                    Patience::UntilStopped => return Err(io::Error::other("told to stop by a signal")),
+                    Patience::BeyondStop => self.until = self.until.min(now + TIME_WHEN_STOPPED),
+                }
+            }
+            let left = self.until.saturating_duration_since(now);
+            if left.is_zero() {
+                return Err(io::Error::new(
+                    io::ErrorKind::TimedOut,
+                    "the server does not answer in time",
+                ));
+            }
+            let milliseconds = left.min(SLICE).as_micros().div_ceil(1000);
+            let mut wanted = [PollFd::new(self.socket.as_fd(), flags)];
+            match poll(&mut wanted, u16::try_from(milliseconds).unwrap_or(u16::MAX)) {
+                Ok(0) | Err(nix::Error::EINTR) => {}
+                Ok(_) => return Ok(()),
+                Err(e) => return Err(e.into()),
+            }
+        }
+    }
+
+    /// Sends all of it.
+    ///
+    /// # Errors
+    /// When the server is gone, or does not read.
+    pub fn send(&mut self, mut bytes: &[u8]) -> io::Result<()> {
+        while !bytes.is_empty() {
+            // Without a signal where the server is gone (send(2)).
+            match send(&self.socket, bytes, SendFlags::NOSIGNAL) {
+                Ok(sent) => bytes = bytes.get(sent..).unwrap_or_default(),
+                Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) => self.wait(PollFlags::POLLOUT)?,
+                Err(e) => return Err(e.into()),
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads the next answer.
+    ///
+    /// # Errors
+    /// When the server is gone, says nothing in time, or says what is no answer.
+    pub fn receive(&mut self) -> io::Result<Reply> {
+        let mut parser = ReplyParser::default();
+        loop {
+            while let Some(byte) = self.unread.pop_front() {
+                if let Some(reply) = parser.take(byte).map_err(io::Error::other)? {
+                    return Ok(reply);
+                }
+            }
+            if self.fill()? == Filled::Nothing {
+                self.wait(PollFlags::POLLIN)?;
+            }
+        }
+    }
+
+    /// Tells whether the server has said something that nobody asked for, or has closed.
+    ///
+    /// # Errors
+    /// When it has closed without a word.
+    pub fn has_unread(&mut self) -> io::Result<bool> {
+        Ok(!self.unread.is_empty() || self.fill()? == Filled::Some)
+    }
+
+    fn fill(&mut self) -> io::Result<Filled> {
+        let mut buffer = [0; 4096];
+        loop {
+            match rustix::io::read(&self.socket, &mut buffer) {
+                Ok(0) => {
+                    let cause = "the server has closed the connection";
+                    return Err(io::Error::new(io::ErrorKind::UnexpectedEof, cause));
+                }
+                Ok(read) => {
+                    self.unread.extend(buffer.get(..read).unwrap_or_default());
+                    return Ok(Filled::Some);
+                }
+                Err(Errno::AGAIN) => return Ok(Filled::Nothing),
+                Err(Errno::INTR) => {}
+                Err(e) => return Err(e.into()),
+            }
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Filled {
+    Some,
+    Nothing,
+}
+
+/// The addresses of a host, as the name service has them, each once.
+///
+/// # Errors
+/// When the name service cannot be asked.
+pub fn addresses_of(host: &str) -> io::Result<Vec<IpAddr>> {
+    if let Ok(address) = host.parse() {
+        return Ok(vec![address]);
+    }
+    let answer = name_service::ask_name_service("ahosts", host)?.unwrap_or_default();
+    let mut addresses = Vec::new();
+    let words = answer.lines().filter_map(|line| line.split_ascii_whitespace().next());
+    for address in words.filter_map(|word| word.parse().ok()) {
+        if !addresses.contains(&address) && addresses.len() < MOST_ADDRESSES {
+            addresses.push(address);
+        }
+    }
+    match addresses.is_empty() {
+        true => Err(io::Error::other(format!("no address is known of {host}"))),
+        false => Ok(addresses),
+    }
+}

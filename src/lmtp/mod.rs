@@ -1,0 +1,161 @@
+//! Hands one message for one recipient to an LMTP server (RFC 2033): the mailboxes of Dovecot and Cyrus. What the server answers is sorted here,
+//! once: it has the message, there is no room, or later. A 5xx of the server is "later" too: it is our configuration that named the user.
+//!
+//! Servers are tried in turn, as long as none can have the message. From the dot on, which ends the message, a server may have it: then no
+//! other is tried, and where its answer does not come, nobody knows. Whoever calls can write that down before the dot goes out.
+
+mod connection;
+mod reply;
+mod session;
+mod wire;
+
+use std::io::Read;
+use std::time::{Duration, Instant};
+
+use crate::config::location::Endpoint;
+use crate::error::{Category, Error};
+use crate::lmtp::connection::Connection;
+pub use crate::lmtp::reply::Lacking;
+pub use crate::lmtp::session::{Answer, Greeting, Parcel};
+use crate::lmtp::session::{Session, Stop};
+use crate::sys::deadline::Deadline;
+
+/// Why the message was not handed over.
+#[derive(Debug)]
+pub struct Failure {
+    /// What is said about it.
+    pub error: Error,
+    /// Whether it may be there even so.
+    pub trace: Trace,
+}
+
+/// What a failed try may have left behind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trace {
+    /// Nothing: the message is not there.
+    None,
+    /// Nobody knows: the answer to the dot did not come.
+    Unknown,
+}
+
+/// Tells whether an address can stand in a command: nothing in it ends the path or the line.
+#[must_use]
+pub fn is_path(address: &str) -> bool {
+    const MOST_BYTES: usize = 900;
+    let mut is_quoted = false;
+    let is_harmless = |c: char| {
+        is_quoted ^= c == '"';
+        !c.is_control() && !matches!(c, '<' | '>') && (is_quoted || !c.is_whitespace())
+    };
+    address.len() <= MOST_BYTES && address.chars().all(is_harmless) && !is_quoted
+}
+
+/// Hands the message to the first of the servers that can take it. Each has `patience` to ask for the message, and a list of them shares what is
+/// left of the run; the answer to the dot may take the rest of it. `before_end` is called at most once, when everything but the dot is sent.
+///
+/// # Errors
+/// When no server takes the message now.
+pub fn deliver<R: Read + Clone>(
+    servers: &[Endpoint],
+    parcel: &Parcel<'_, R>,
+    deadline: &Deadline,
+    patience: Duration,
+    before_end: &mut dyn FnMut(),
+) -> Result<Answer, Failure> {
+    let mut tried: Vec<String> = Vec::new();
+    for (server, left) in servers.iter().zip((1..=servers.len()).rev()) {
+        if let Err(error) = deadline.check("deliver to", &server.to_string()) {
+            let trace = Trace::None;
+            return Err(Failure { error, trace });
+        }
+        let share = deadline.remaining() / u32::try_from(left).unwrap_or(1);
+        let until = Instant::now() + share.min(patience);
+        let connected = Connection::open(server, deadline, until).map_err(Stop::Here);
+        match connected.and_then(|connection| Session::new(connection).deliver(parcel, before_end)) {
+            Ok(answer) => return Ok(answer),
+            Err(Stop::Here(cause)) => tried.push(format!("{server}: {cause}")),
+            Err(stop) => return Err(failure(server, stop, &tried)),
+        }
+    }
+    let (object, cause) = match (servers, tried.as_slice()) {
+        ([server], [only]) => {
+            let name = server.to_string();
+            let cause = only
+                .strip_prefix(&name)
+                .unwrap_or(only)
+                .trim_start_matches(": ")
+                .to_owned();
+            (name, cause)
+        }
+        (_, several) => ("any of the LMTP servers".to_owned(), several.join("; ")),
+    };
+    Err(Failure {
+        error: Error::new(Category::Mailbox, "deliver to", object, cause),
+        trace: Trace::None,
+    })
+}
+
+/// What a server left us with behind which no other one is tried.
+fn failure(server: &Endpoint, stop: Stop, tried: &[String]) -> Failure {
+    let new = |cause: String| Error::new(Category::Mailbox, "deliver to", server, cause);
+    let mut hints = Vec::new();
+    let (error, trace) = match stop {
+        Stop::Here(cause) | Stop::Later(cause) => (new(cause), Trace::None),
+        Stop::Never(cause) => (new(cause).needs_mending(), Trace::None),
+        Stop::Unread(cause) => (Error::new(Category::System, "read", "the message", cause), Trace::None),
+        Stop::Lost(cause) => {
+            hints.push("the server may have it, and then have it twice when it comes again".to_owned());
+            (new(cause), Trace::Unknown)
+        }
+    };
+    if !tried.is_empty() {
+        hints.push(format!("tried before: {}", tried.join("; ")));
+    }
+    let error = if hints.is_empty() {
+        error
+    } else {
+        error.hint(hints.join("; "))
+    };
+    Failure { error, trace }
+}
+
+/// Asks the server for its greeting and its extensions, within `time`.
+///
+/// # Errors
+/// What keeps it from answering, as a cause.
+pub fn greet(server: &Endpoint, deadline: &Deadline, time: Duration) -> Result<Greeting, String> {
+    let connection = Connection::open(server, deadline, Instant::now() + time)?;
+    Session::new(connection).greet()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_path;
+
+    #[test]
+    fn an_address_never_ends_the_command_that_it_stands_in() {
+        for good in [
+            "",
+            "a@a.test",
+            "a",
+            "\"s t\"@s.test",
+            "gr\u{fc}n@a.test",
+            "a+x=y@a.test",
+        ] {
+            assert!(is_path(good), "{good:?}");
+        }
+        for bad in [
+            "a>",
+            "<a",
+            "a\r\nDATA",
+            "a\0",
+            "a b@a.test",
+            "\"a",
+            "a\u{7f}",
+            "a\u{85}b",
+        ] {
+            assert!(!is_path(bad), "{bad:?}");
+        }
+        assert!(!is_path(&"a".repeat(1000)));
+    }
+}

@@ -1,0 +1,221 @@
+//! The answers of a server (RFC 5321 section 4.2): read byte by byte, however they come; several lines are one answer. What is kept of one is
+//! bounded, and one without an end is an error.
+
+/// As much of an answer as is read, in bytes: with all its extensions a server says no more than this.
+const MOST_BYTES: usize = 32 << 10;
+
+/// As much of one line as is kept, in bytes (RFC 5321 section 4.5.3.1.5: 512).
+const LINE_BYTES: usize = 1000;
+
+/// As much as is said of an answer, in characters.
+const SAID_CHARS: usize = 300;
+
+/// What there is no room in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lacking {
+    /// The mailbox.
+    Mailbox,
+    /// Something else, by the enhanced status: the server's disk (4.3.1), what it takes at once (4.5.3).
+    Server,
+}
+
+/// One answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reply {
+    code: u16,
+    lines: Vec<String>,
+}
+
+/// What an answer means, to whatever it was given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Meaning {
+    /// 2xx.
+    Done,
+    /// 3xx: the message is asked for.
+    GoOn,
+    /// There is no room.
+    Full(Lacking),
+    /// 4xx.
+    Later,
+    /// 5xx.
+    Never,
+}
+
+impl Reply {
+    /// What it means. Only the first digit counts: Cyrus says 430, which no RFC has.
+    pub fn meaning(&self) -> Meaning {
+        let subjects: Vec<&str> = self.lines.iter().filter_map(|line| enhanced(line)).collect();
+        let is_about_mailbox = subjects.contains(&"2.2");
+        match (self.code, self.code / 100) {
+            (_, 2) => Meaning::Done,
+            (_, 3) => Meaning::GoOn,
+            _ if is_about_mailbox => Meaning::Full(Lacking::Mailbox),
+            (552 | 452, _) if subjects.is_empty() => Meaning::Full(Lacking::Mailbox),
+            (552 | 452, _) => Meaning::Full(Lacking::Server),
+            (_, 4) => Meaning::Later,
+            _ => Meaning::Never,
+        }
+    }
+
+    /// Tells whether the server ends the session with it (RFC 5321 section 3.8).
+    #[must_use]
+    pub fn closes(&self) -> bool {
+        self.code == 421
+    }
+
+    /// What it said, in one line.
+    #[must_use]
+    pub fn said(&self) -> String {
+        let text = format!("{} {}", self.code, self.lines.join(" / "));
+        text.trim_end().chars().take(SAID_CHARS).collect()
+    }
+
+    /// The text of each line.
+    #[must_use]
+    pub fn lines(&self) -> &[String] {
+        &self.lines
+    }
+}
+
+/// Subject and detail of the enhanced status that a line begins with (RFC 3463): `2.2` of `5.2.2`.
+fn enhanced(line: &str) -> Option<&str> {
+    let status = line.split_ascii_whitespace().next()?;
+    let (class, rest) = status.split_once('.')?;
+    let (subject, detail) = rest.split_once('.')?;
+    let is_number = |text: &str| (1..=3).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit());
+    (matches!(class, "2" | "4" | "5") && is_number(subject) && is_number(detail)).then_some(rest)
+}
+
+/// Takes an answer together.
+#[derive(Debug, Default)]
+pub struct ReplyParser {
+    line: Vec<u8>,
+    lines: Vec<String>,
+    bytes: usize,
+}
+
+impl ReplyParser {
+    /// Takes the next byte; gives the answer with the last.
+    ///
+    /// # Errors
+    /// When this is no answer, or has no end.
+    pub fn take(&mut self, byte: u8) -> Result<Option<Reply>, String> {
+        self.bytes += 1;
+        if self.bytes > MOST_BYTES {
+            return Err("the server's answer has no end".to_owned());
+        }
+        if byte != b'\n' {
+            // The rest of a long line is read, and not kept.
+            if self.line.len() < LINE_BYTES {
+                self.line.push(byte);
+            }
+            return Ok(None);
+        }
+        let line = std::mem::take(&mut self.line);
+        let text = String::from_utf8_lossy(line.strip_suffix(b"\r").unwrap_or(&line)).into_owned();
+        let odd = || {
+            let shown: String = text.chars().take(SAID_CHARS).collect();
+            format!("this is no answer of an LMTP server: \"{shown}\"")
+        };
+        let (digits, rest) = text.split_at_checked(3).ok_or_else(odd)?;
+        let is_code = digits.bytes().all(|b| b.is_ascii_digit()) && digits.starts_with(['2', '3', '4', '5']);
+        let code: u16 = digits.parse().ok().filter(|_| is_code).ok_or_else(odd)?;
+        let (is_last, text_of_line) = match rest.split_at_checked(1) {
+            None => (true, ""),
+            Some((" ", text)) => (true, text),
+            Some(("-", text)) => (false, text),
+            Some(_) => return Err(odd()),
+        };
+        self.lines.push(text_of_line.to_owned());
+        Ok(is_last.then(|| Reply {
+            code,
+            lines: std::mem::take(&mut self.lines),
+        }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Lacking, MOST_BYTES, Meaning, Reply, ReplyParser};
+
+    fn read(text: &str) -> Result<Option<Reply>, String> {
+        let mut parser = ReplyParser::default();
+        let (last, before) = text.as_bytes().split_last().ok_or("empty")?;
+        for byte in before {
+            if let Some(early) = parser.take(*byte)? {
+                return Err(format!("too early: {early:?}"));
+            }
+        }
+        parser.take(*last)
+    }
+
+    #[test]
+    fn an_answer_means_what_its_first_digit_and_its_status_say() {
+        let (mailbox, server) = (Meaning::Full(Lacking::Mailbox), Meaning::Full(Lacking::Server));
+        for (text, meaning) in [
+            ("250 2.0.0 <a@a.test> UNf7 Saved\r\n", Meaning::Done),
+            ("250\r\n", Meaning::Done),
+            ("250 \n", Meaning::Done),
+            ("354 OK\r\n", Meaning::GoOn),
+            (
+                "552 5.2.2 <full@a.test> Quota exceeded (mailbox for user is full)\r\n",
+                mailbox,
+            ),
+            ("452 4.2.2 Over quota\r\n", mailbox),
+            ("552 too much\r\n", mailbox),
+            ("452 later\r\n", mailbox),
+            ("554 5.2.2 full\r\n", mailbox),
+            ("450 4.2.2 full\r\n", mailbox),
+            ("452 4.3.1 Insufficient system storage\r\n", server),
+            ("452 4.5.3 Too many recipients\r\n", server),
+            ("430 Authentication required\r\n", Meaning::Later),
+            ("451 4.2.0 Internal error\r\n", Meaning::Later),
+            (
+                "550-Mailbox unknown.\r\n550-Or not.\r\n550 5.1.1 User unknown\r\n",
+                Meaning::Never,
+            ),
+            ("550-5.2.2 full\r\n550 5.7.0 so\r\n", mailbox),
+            ("555 5.5.4 Unsupported parameters\r\n", Meaning::Never),
+            ("599 x\r\n", Meaning::Never),
+        ] {
+            let reply = read(text);
+            let found = reply.as_ref().ok().and_then(|reply| Some(reply.as_ref()?.meaning()));
+            assert_eq!(found, Some(meaning), "{text:?}: {reply:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_answer_is_told_and_bounded() {
+        for text in [
+            "",
+            "\r\n",
+            "25\r\n",
+            "hello\r\n",
+            "150 no\r\n",
+            "2500 x\r\n",
+            "250_x\r\n",
+            "\u{e9}50 x\r\n",
+            "650 x\r\n",
+        ] {
+            assert!(read(&format!("{text}\n")).is_err(), "{text:?}");
+        }
+        let mut parser = ReplyParser::default();
+        let endless = (0..=MOST_BYTES).find_map(|_| parser.take(b'2').err());
+        assert!(endless.is_some());
+        let mut parser = ReplyParser::default();
+        let lines = b"250-x\r\n".iter().cycle().take(2 * MOST_BYTES);
+        assert!(lines.copied().any(|byte| parser.take(byte).is_err()));
+        let long = format!("550 {}\r\n", "x".repeat(5000));
+        let said = read(&long).ok().flatten().map(|reply| reply.said().len());
+        assert_eq!(said, Some(300));
+    }
+
+    #[test]
+    fn several_lines_are_one_answer() {
+        let reply = read("250-a.test\r\n250-8BITMIME\r\n250 SIZE 100\r\n").ok().flatten();
+        let reply = reply.unwrap_or_else(|| unreachable!("no answer"));
+        assert_eq!(reply.lines(), ["a.test", "8BITMIME", "SIZE 100"]);
+        assert_eq!(reply.said(), "250 a.test / 8BITMIME / SIZE 100");
+    }
+}

@@ -1,0 +1,309 @@
+//! The conversation with one server: greeting, LHLO, MAIL, RCPT, DATA, the message, the dot, one answer. Each command waits for its answer, and the
+//! message for its 354: sent ahead, its lines would be read as commands where the recipient is refused.
+//!
+//! An answer counts for the command that was sent before it. A server that says more than it was asked for is not trusted with a message: its
+//! next word could be an old one.
+
+use std::io::{self, Read};
+
+use crate::error::plain;
+use crate::lmtp::connection::Connection;
+use crate::lmtp::reply::{Lacking, Meaning, Reply};
+use crate::lmtp::wire::{END, WireEncoder};
+use crate::sys::account;
+
+/// How much of the message is read at once, in bytes.
+const PIECE_BYTES: usize = 64 << 10;
+
+/// One message for one recipient. Its content can be read as often as it is cloned.
+#[derive(Clone, Debug)]
+pub struct Parcel<'a, R: Read + Clone> {
+    /// The envelope sender; empty is the null sender.
+    pub sender: &'a str,
+    /// Whom it is for.
+    pub recipient: &'a str,
+    /// Our own header fields, complete lines.
+    pub added: &'a [u8],
+    /// The message, without a separator line.
+    pub content: R,
+    /// The length of the content, in bytes.
+    pub content_bytes: u64,
+}
+
+/// What the server answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Answer {
+    /// It has the message.
+    Taken,
+    /// There is no room for it: 552, 452, or an enhanced status x.2.2 (RFC 3463).
+    Full {
+        /// What is full.
+        what: Lacking,
+        /// What the server said.
+        said: String,
+    },
+}
+
+/// What a server says of itself, for whoever looks whether it can be used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Greeting {
+    /// The first line.
+    pub said: String,
+    /// The extensions that it names, as it writes them.
+    pub extensions: Vec<String>,
+}
+
+/// How a conversation ended without an answer to the message; why, as a cause.
+#[derive(Debug)]
+pub enum Stop {
+    /// This server cannot take it now, and another may: the message is not there.
+    Here(String),
+    /// It is not there, and no other server gets it in this run.
+    Later(String),
+    /// The server refuses it for good: somebody has to mend that.
+    Never(String),
+    /// The answer to the dot did not come: nobody knows whether it is there.
+    Lost(String),
+    /// The message itself cannot be read.
+    Unread(String),
+}
+
+impl Stop {
+    /// Why.
+    #[must_use]
+    pub fn cause(self) -> String {
+        match self {
+            Self::Here(cause) | Self::Later(cause) | Self::Never(cause) | Self::Lost(cause) | Self::Unread(cause) => {
+                cause
+            }
+        }
+    }
+}
+
+/// A conversation.
+#[derive(Debug)]
+pub struct Session {
+    connection: Connection,
+}
+
+impl Session {
+    /// Begins with the server's greeting.
+    #[must_use]
+    pub fn new(connection: Connection) -> Self {
+        Self { connection }
+    }
+
+    /// Reads the greeting and asks for the extensions.
+    ///
+    /// # Errors
+    /// What keeps the server from answering, as a cause.
+    pub fn greet(mut self) -> Result<Greeting, String> {
+        let (said, extensions) = self.open().map_err(Stop::cause)?;
+        self.quit();
+        Ok(Greeting { said, extensions })
+    }
+
+    /// Hands the message over.
+    ///
+    /// # Errors
+    /// When the server does not take it.
+    pub fn deliver<R: Read + Clone>(
+        mut self,
+        parcel: &Parcel<'_, R>,
+        before_end: &mut dyn FnMut(),
+    ) -> Result<Answer, Stop> {
+        let answer = self.hand_over(parcel, before_end)?;
+        self.quit();
+        Ok(answer)
+    }
+
+    fn open(&mut self) -> Result<(String, Vec<String>), Stop> {
+        let greeting = self.connection.receive().map_err(|e| Stop::Here(plain(&e)))?;
+        if greeting.meaning() != Meaning::Done {
+            return Err(Stop::Here(format!("it greets with {}", greeting.said())));
+        }
+        let named = self.ask(&format!("LHLO {}", host_name()))?;
+        if named.meaning() != Meaning::Done {
+            return Err(Stop::Here(refusal(&named, "LHLO")));
+        }
+        let extensions = named.lines().iter().skip(1).cloned().collect();
+        Ok((greeting.said(), extensions))
+    }
+
+    fn hand_over<R: Read + Clone>(
+        &mut self,
+        parcel: &Parcel<'_, R>,
+        before_end: &mut dyn FnMut(),
+    ) -> Result<Answer, Stop> {
+        let (_, extensions) = self.open()?;
+        let mail = format!("MAIL FROM:<{}>{}", parcel.sender, parameters(parcel, &extensions));
+        for command in [&mail, &format!("RCPT TO:<{}>", parcel.recipient)] {
+            let reply = self.ask(command)?;
+            match reply.meaning() {
+                Meaning::Done => {}
+                Meaning::GoOn => return Err(Stop::Here(refusal(&reply, command))),
+                other @ (Meaning::Full(_) | Meaning::Later | Meaning::Never) => return refused(&reply, other, command),
+            }
+        }
+        let reply = self.ask("DATA")?;
+        match reply.meaning() {
+            Meaning::GoOn => {}
+            // Without 354 it has not begun to take the message.
+            Meaning::Done => return Err(Stop::Here(refusal(&reply, "DATA"))),
+            other @ (Meaning::Full(_) | Meaning::Later | Meaning::Never) => return refused(&reply, other, "DATA"),
+        }
+        self.connection.extend();
+        if let Some(early) = self.send_message(parcel)? {
+            return self.stopped_early(&early);
+        }
+        before_end();
+        self.end_message()
+    }
+
+    /// Sends a command and reads its answer.
+    fn ask(&mut self, command: &str) -> Result<Reply, Stop> {
+        let word = first_word(command);
+        let mut exchange = || -> io::Result<Reply> {
+            if self.connection.has_unread()? {
+                let unasked = self.connection.receive()?;
+                if unasked.closes() {
+                    return Ok(unasked);
+                }
+                let cause = format!("the server says what it was not asked: {}", unasked.said());
+                return Err(io::Error::other(cause));
+            }
+            self.connection.send(format!("{command}\r\n").as_bytes())?;
+            self.connection.receive()
+        };
+        match exchange() {
+            Ok(reply) if reply.closes() => Err(Stop::Here(refusal(&reply, word))),
+            Ok(reply) => Ok(reply),
+            Err(e) => Err(Stop::Here(format!("{} ({word})", plain(&e)))),
+        }
+    }
+
+    /// Sends the message up to its dot. Gives what the server said meanwhile: it has stopped reading then.
+    fn send_message<R: Read + Clone>(&mut self, parcel: &Parcel<'_, R>) -> Result<Option<Reply>, Stop> {
+        let mut content = parcel.added.chain(parcel.content.clone());
+        let (mut encoder, mut wire) = (WireEncoder::new(), Vec::with_capacity(2 * PIECE_BYTES));
+        let mut piece = vec![0; PIECE_BYTES];
+        loop {
+            let read = match content.read(&mut piece) {
+                Ok(read) => read,
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
+                // The message, not the server: no other one is tried, and without its dot this one drops what it has.
+                Err(e) => return Err(Stop::Unread(plain(&e))),
+            };
+            match piece.get(..read) {
+                Some([]) | None => encoder.finish(&mut wire),
+                Some(part) => encoder.encode(part, &mut wire),
+            }
+            let sent = self.connection.send(&wire);
+            wire.clear();
+            let stop = |e: io::Error| Stop::Here(format!("{} (message)", plain(&e)));
+            match (sent, self.connection.has_unread()) {
+                // What it says is worth more than that it is gone.
+                (_, Ok(true)) => return self.connection.receive().map(Some).map_err(stop),
+                (Err(e), _) | (_, Err(e)) => return Err(stop(e)),
+                (Ok(()), Ok(false)) if read == 0 => return Ok(None),
+                (Ok(()), Ok(false)) => {}
+            }
+        }
+    }
+
+    /// What an answer means that came before the dot: never that the message is there.
+    fn stopped_early(&mut self, reply: &Reply) -> Result<Answer, Stop> {
+        match reply.meaning() {
+            Meaning::Done | Meaning::GoOn => Err(Stop::Here(format!(
+                "the server answered before the end of the message: {}",
+                reply.said()
+            ))),
+            other @ (Meaning::Full(_) | Meaning::Later | Meaning::Never) => refused(reply, other, "message"),
+        }
+    }
+
+    /// Sends the dot and reads the answer to it, the first for the only recipient. What comes behind is none of ours.
+    fn end_message(&mut self) -> Result<Answer, Stop> {
+        self.connection.outlast_stop();
+        let lost = |e: io::Error| Stop::Lost(format!("{} (end of message)", plain(&e)));
+        let sent = self.connection.send(END);
+        // A server that closes behind its answer may be gone before the dot is out of our hands.
+        let reply = match (self.connection.receive(), sent) {
+            (Ok(reply), _) => reply,
+            (Err(_), Err(e)) | (Err(e), Ok(())) => return Err(lost(e)),
+        };
+        match reply.meaning() {
+            Meaning::Done => Ok(Answer::Taken),
+            Meaning::GoOn => Err(lost(io::Error::other(format!("the server answered {}", reply.said())))),
+            other @ (Meaning::Full(_) | Meaning::Later | Meaning::Never) => {
+                refused(&reply, other, "message").map_err(|stop| match stop {
+                    // It has had the message once.
+                    Stop::Here(cause) => Stop::Later(cause),
+                    stop @ (Stop::Later(_) | Stop::Never(_) | Stop::Lost(_) | Stop::Unread(_)) => stop,
+                })
+            }
+        }
+    }
+
+    /// Takes leave. Its answer changes nothing.
+    fn quit(&mut self) {
+        let _ = self.connection.send(b"QUIT\r\n");
+    }
+}
+
+/// What a refusal means. Of several servers another may do better with what may pass.
+fn refused(reply: &Reply, meaning: Meaning, command: &str) -> Result<Answer, Stop> {
+    let cause = refusal(reply, command);
+    match meaning {
+        Meaning::Full(what) => Ok(Answer::Full {
+            what,
+            said: reply.said(),
+        }),
+        Meaning::Never => Err(Stop::Never(cause)),
+        Meaning::Done | Meaning::GoOn | Meaning::Later => Err(Stop::Here(cause)),
+    }
+}
+
+fn refusal(reply: &Reply, command: &str) -> String {
+    format!("the server answered {} ({})", reply.said(), first_word(command))
+}
+
+fn first_word(command: &str) -> &str {
+    command.split(' ').next().unwrap_or(command)
+}
+
+/// The parameters of MAIL that the server has named: of others it may refuse the whole transaction (555 5.5.4, Dovecot).
+fn parameters<R: Read + Clone>(parcel: &Parcel<'_, R>, extensions: &[String]) -> String {
+    let names = |name: &str| {
+        let words = extensions
+            .iter()
+            .filter_map(|line| line.split_ascii_whitespace().next());
+        words.into_iter().any(|word| word.eq_ignore_ascii_case(name))
+    };
+    let mut text = String::new();
+    if names("SIZE") {
+        // As far as it is known before each line is looked at (RFC 1870 section 6.1).
+        text.push_str(&format!(" SIZE={}", parcel.content_bytes + parcel.added.len() as u64));
+    }
+    if names("8BITMIME") {
+        text.push_str(" BODY=8BITMIME");
+    }
+    if names("SMTPUTF8") && !(parcel.sender.is_ascii() && parcel.recipient.is_ascii()) {
+        text.push_str(" SMTPUTF8");
+    }
+    text
+}
+
+/// Our name for LHLO: a server refuses what is no domain.
+fn host_name() -> String {
+    let name = account::host_name();
+    let is_domain = |name: &str| {
+        name.bytes()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-'))
+    };
+    match name.as_str() {
+        name if !name.is_empty() && is_domain(name) => name.to_owned(),
+        _ => "localhost".to_owned(),
+    }
+}
