@@ -47,20 +47,26 @@ pub fn admit(
     if !too_big && !too_many {
         return Admission::Fits;
     }
+    Admission::Full(when_full(over, sender, judgement))
+}
+
+/// What is to be done with a message for which there is no room, where the configuration says `over`.
+#[must_use]
+pub fn when_full(over: Over, sender: &Sender, judgement: &Judgement) -> Over {
     let comes_round = match judgement.verdict {
         Verdict::Loop(_) | Verdict::Bounce(_) | Verdict::Notice(_) => true,
         Verdict::Complaint(_) | Verdict::Receipt(_) | Verdict::AutoReply(_) | Verdict::Ordinary => {
             judgement.diverted_before.is_some()
         }
     };
-    Admission::Full(match over {
+    match over {
         Over::Defer | Over::Refuse | Over::Archive if comes_round => Over::Overflow,
         Over::Divert if judgement.diverted_before.is_some() => Over::Overflow,
         // Nobody would learn that it was refused: mail systems drop what they cannot return.
         Over::Refuse if *sender == Sender::Null => Over::Defer,
         Over::Archive => Over::Defer,
         Over::Defer | Over::Refuse | Over::Divert | Over::Overflow => over,
-    })
+    }
 }
 
 /// To what length a mailbox that is beyond a limit has to shrink, so that it is within its soft limits again; none while it is within its

@@ -40,11 +40,6 @@ impl Config {
         );
         unless(absolute(&self.archive.dir), "archive.dir", "expected an absolute path");
         unless(
-            !matches!(self.mailbox.location, Location::Lmtp(_)),
-            "mailbox.location",
-            "lmtp: is not supported yet",
-        );
-        unless(
             matches!(self.mailbox.location, Location::Mbox { .. }) || self.quota.when_full != Over::Archive,
             "quota.when_full",
             "expected another value: only an mbox can be archived when it is full",
@@ -108,7 +103,25 @@ impl Config {
             );
         }
         wrong.extend(self.destinations.check());
+        wrong.extend(self.check_quota());
         wrong
+    }
+
+    /// Behind LMTP the server has the quota: nothing there is ours to measure.
+    fn check_quota(&self) -> Vec<(&'static str, String)> {
+        if !matches!(self.mailbox.location, Location::Lmtp(_)) {
+            return Vec::new();
+        }
+        let quota = &self.quota;
+        let keys = [
+            (quota.limit.bound().is_some(), "quota.limit"),
+            (quota.messages > 0, "quota.messages"),
+            (!quota.users.is_empty(), "quota.users"),
+            (!quota.groups.is_empty(), "quota.groups"),
+        ];
+        let limits = keys.into_iter().filter(|(is_set, _)| *is_set);
+        let cause = "with mailbox.location = \"lmtp:...\" the LMTP server has the quota; set the limit there";
+        limits.map(|(_, key)| (key, cause.to_owned())).collect()
     }
 }
 
@@ -157,9 +170,20 @@ mod tests {
             ("state_dir = \"here\"", "state_dir"),
             ("users_may_set = [\"guard.bouce\"]", "users_may_set"),
             ("[mailbox]\nlocks = []", "mailbox.locks"),
-            ("[mailbox]\nlocation = \"lmtp:a.test:24\"", "mailbox.location"),
             (
                 "[mailbox]\nlocation = \"maildir:~/Maildir\"\n[quota]\nwhen_full = \"archive\"",
+                "quota.when_full",
+            ),
+            (
+                "[mailbox]\nlocation = \"lmtp:a.test:24\"\n[quota]\nlimit = \"1G\"",
+                "quota.limit",
+            ),
+            (
+                "[mailbox]\nlocation = \"lmtp:/l\"\n[quota.users]\na = \"1G\"",
+                "quota.users",
+            ),
+            (
+                "[mailbox]\nlocation = \"lmtp:/l\"\n[quota]\nwhen_full = \"archive\"",
                 "quota.when_full",
             ),
             ("[digest]\nper_hour = 1001", "digest.per_hour"),

@@ -188,7 +188,8 @@ impl fmt::Display for Endpoint {
     }
 }
 
-fn write_all(endpoints: &[Endpoint], f: &mut fmt::Formatter<'_>) -> fmt::Result {
+/// Writes servers as a list of them is written.
+pub fn write_all(endpoints: &[Endpoint], f: &mut fmt::Formatter<'_>) -> fmt::Result {
     for (number, endpoint) in endpoints.iter().enumerate() {
         if number > 0 {
             f.write_str(", ")?;
@@ -233,9 +234,12 @@ impl MailStore {
     /// # Errors
     /// When the text is empty, or of a kind that is not known or not supported yet.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let expected = "expected the path of an mbox, the path of a Maildir with a slash at its end, or mbox: or maildir: and a path";
+        let expected = "expected the path of an mbox, the path of a Maildir with a slash at its end, mbox: or maildir: and a path, or lmtp: and a \
+                        socket or host:port";
         if text.starts_with("lmtp:") {
-            return Err(expected.to_owned());
+            return endpoint(text)
+                .map(|server| Self::Lmtp(vec![server]))
+                .map_err(|()| expected.to_owned());
         }
         let maildir = text.strip_prefix("maildir:");
         let path = maildir.or_else(|| text.strip_prefix("mbox:")).unwrap_or(text);

@@ -15,6 +15,7 @@ use crate::classify::verdict::Judgement;
 use crate::config::Config;
 use crate::config::location::MailStore;
 use crate::config::value::Limit;
+use crate::deliver::store::handover_note::HandoverNote;
 use crate::error::{Category, Error};
 use crate::mailbox::intent::AppendIntent;
 use crate::mailbox::setgid::SpoolDirAccess;
@@ -82,6 +83,8 @@ pub enum Intent {
     Mbox(AppendIntent),
     /// In a Maildir.
     Maildir(DeliveryIntent),
+    /// Behind an LMTP server.
+    Lmtp(HandoverNote),
 }
 
 impl From<AppendIntent> for Intent {
@@ -96,11 +99,18 @@ impl From<DeliveryIntent> for Intent {
     }
 }
 
+impl From<HandoverNote> for Intent {
+    fn from(note: HandoverNote) -> Self {
+        Self::Lmtp(note)
+    }
+}
+
 impl Intent {
     fn leave(self) {
         match self {
             Self::Mbox(intent) => intent.leave(),
             Self::Maildir(intent) => intent.leave(),
+            Self::Lmtp(note) => note.leave(),
         }
     }
 }

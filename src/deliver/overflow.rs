@@ -233,7 +233,7 @@ fn tell(run: &Run, delivery: &Delivery<'_>, dir: &Path) {
     let id = |whom: &str| format!("{}.{}.{whom}", delivery.date.unix_timestamp_nanos(), std::process::id());
     let text = text(run, &dir.join(NAME));
     let to_user = quota_notice::write_message(&own, &own, delivery.date, &id("user"), &text);
-    let user = store::place_notice(run, &to_user, delivery.date);
+    let user = store::place_notice(run, &own, &to_user, delivery.date);
     let to_admin = quota_notice::write_message(&own, admin, delivery.date, &id("admin"), &text);
     let admin = if admin.starts_with('/') {
         let limit = run.config.digest.admin_limit.bound();

@@ -265,7 +265,9 @@ fn repeat(
         Copies::Keep if !history::has_it(run, delivery.name()) => {
             // The copy that is asked for, and no other bytes: a run that was killed may have put it there already, and what it left
             // is known again by them. Left to wait for room, it would go round once the memory of it fades.
-            with_note(append(run, delivery, "", Over::Overflow)?, why)
+            let outcome = with_note(append(run, delivery, "", Over::Overflow)?, why);
+            history::note_kept(run, delivery);
+            outcome
         }
         // It may have come back, and then nobody has it but here.
         Copies::None if asked == Asked::Alone && !history::has_it(run, delivery.name()) => {

@@ -15,6 +15,7 @@ mod deliver;
 mod divert;
 mod doctor;
 mod forward;
+mod lmtp;
 mod project;
 mod robust;
 mod spool;

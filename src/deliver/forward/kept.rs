@@ -252,7 +252,7 @@ fn tell_if_due(run: &Run, file: &KeptFile, date: OffsetDateTime) {
         }
     };
     let text = compose(run, &list, date);
-    if let Err(e) = store::place_notice(run, &text, date) {
+    if let Err(e) = store::place_notice(run, &list.own, &text, date) {
         tracing::warn!(user = run.account.name, note = %e, "a notice is not written");
     }
     // A user who reads at the destination does not look into this mailbox. One that refuses a message lives; one that is suspended does

@@ -39,7 +39,7 @@ pub fn write_loop_notice(run: &Run, delivery: &Delivery<'_>, destination: &str, 
         &format!("Subject: {subject}\n\n{}", wrap_body(&user)),
         "user",
     );
-    store::place_notice(run, &text, delivery.date)?;
+    store::place_notice(run, &own, &text, delivery.date)?;
     if matches!(back, HeldBack::CameFrom(_)) {
         return Ok(());
     }

@@ -40,7 +40,7 @@ pub fn write_notice(run: &Run, own: &OwnAddresses, notice: &PendingNotice, date:
     match notice.to {
         To::User => {
             let text = compose(run, notice, &notice.own, "", date);
-            store::place_notice(run, &text, date)
+            store::place_notice(run, &notice.own, &text, date)
         }
         // The user has been told.
         To::Admin if context::is_the_user(run, &own, admin) => Ok(()),

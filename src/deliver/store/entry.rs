@@ -60,6 +60,8 @@ pub struct Terms<'a> {
     pub limit: Limit,
     /// Whether so many bytes more fit. Asked while nobody else writes, where the store can see to that.
     pub fits: &'a dyn Fn(Usage, u64) -> Admission,
+    /// What is to be done where the store itself says that there is no room.
+    pub when_full: Over,
     /// A notice about a mailbox that holds so many bytes now. It is put there, too, and taken back with the message.
     pub notice: &'a dyn Fn(u64) -> Option<String>,
 }

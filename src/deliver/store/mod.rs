@@ -5,6 +5,8 @@
 //! more; then the next try does not bring it a second time, where the store can know that.
 
 pub mod entry;
+pub mod handover_note;
+pub mod lmtp;
 pub mod maildir;
 pub mod mbox;
 
@@ -18,11 +20,12 @@ use crate::config::value::{Limit, Size};
 use crate::deliver::context::{Delivery, Run};
 use crate::deliver::quota_notice;
 use crate::deliver::store::entry::{Entry, Put, Terms};
+use crate::deliver::store::handover_note::HandoverNote;
 use crate::deliver::store::maildir::InMaildir;
 use crate::error::{Category, Error};
 use crate::mailbox::append::Appended;
 use crate::message::envelope::Sender;
-use crate::quota::{Usage, admit};
+use crate::quota::{Usage, admit, when_full};
 
 /// Proof that a message lies in a mailbox. Dropped, the message stays, and its next try is not known.
 #[derive(Debug)]
@@ -32,6 +35,8 @@ pub enum Receipt {
     Mbox(Appended),
     /// In a Maildir.
     Maildir(InMaildir),
+    /// Behind an LMTP server; what is noted of it, where that could be.
+    Lmtp(Option<HandoverNote>),
 }
 
 /// What a kind of mailbox can do.
@@ -76,7 +81,7 @@ impl MailStore {
         match self {
             Self::Mbox(path) => mbox::put_entry(run, path, entry, terms).map(|put| put.map(Receipt::Mbox)),
             Self::Maildir(path) => maildir::put_entry(run, path, entry, terms).map(|put| put.map(Receipt::Maildir)),
-            Self::Lmtp(_) => Err(self.unsupported("append to")),
+            Self::Lmtp(servers) => lmtp::put_entry(run, servers, &entry, terms).map(|put| put.map(Receipt::Lmtp)),
         }
     }
 
@@ -88,10 +93,13 @@ impl MailStore {
         match (self, receipt) {
             (Self::Mbox(path), Receipt::Mbox(appended)) => mbox::take_back(run, path, appended),
             (Self::Maildir(path), Receipt::Maildir(delivered)) => maildir::take_back(run, path, delivered),
+            (Self::Lmtp(_), Receipt::Lmtp(note)) => {
+                note.into_iter().for_each(HandoverNote::leave);
+                Err(self.cannot("take a copy back from", "LMTP has no command for that"))
+            }
             (Self::Mbox(_) | Self::Maildir(_) | Self::Lmtp(_), receipt) => {
-                // It is of another mailbox, which nothing in a run names.
                 receipt.keep(run);
-                Err(self.unsupported("take a copy back from"))
+                Err(self.cannot("take a copy back from", "the copy is in another mailbox"))
             }
         }
     }
@@ -104,7 +112,7 @@ impl MailStore {
         match self {
             Self::Mbox(path) => mbox::measure_usage(run, path, limit),
             Self::Maildir(path) => maildir::measure_usage(run, path),
-            Self::Lmtp(_) => Err(self.unsupported("measure")),
+            Self::Lmtp(_) => Err(self.cannot("measure", "LMTP does not say how full a mailbox is")),
         }
     }
 
@@ -112,18 +120,15 @@ impl MailStore {
     #[must_use]
     pub fn limit(&self, run: &Run) -> Limit {
         match self {
+            Self::Mbox(_) => run.limit(),
             Self::Maildir(path) => maildir::find_limit(run, path),
-            Self::Mbox(_) | Self::Lmtp(_) => run.limit(),
+            // The server limits it.
+            Self::Lmtp(_) => Limit::default(),
         }
     }
 
-    fn unsupported(&self, verb: &'static str) -> Error {
-        Error::new(
-            Category::Configuration,
-            verb,
-            self.to_string(),
-            "this kind of mailbox is not supported yet",
-        )
+    fn cannot(&self, verb: &'static str, cause: &str) -> Error {
+        Error::new(Category::Mailbox, verb, self.to_string(), cause)
     }
 }
 
@@ -133,6 +138,7 @@ impl Receipt {
         match self {
             Self::Mbox(appended) => run.intents.add(appended.into_note()),
             Self::Maildir(delivered) => delivered.keep(run),
+            Self::Lmtp(note) => run.intents.add(note),
         }
     }
 }
@@ -150,19 +156,20 @@ pub fn place_message(run: &Run, delivery: &Delivery<'_>, added: &str, over: Over
             let sender = &delivery.envelope.sender;
             admit(usage, incoming_bytes, limit, over, sender, &delivery.judgement)
         },
+        when_full: when_full(over, &delivery.envelope.sender, &delivery.judgement),
         notice: &|bytes| quota_notice::due(run, delivery, limit, bytes),
     };
     store.put(run, Entry::of(run, delivery, added), Some(terms))
 }
 
-/// Puts a message that spoolguard wrote itself into the user's mailbox, whether it is full or not.
+/// Puts a message that spoolguard wrote itself to `own` into the user's mailbox, whether it is full or not.
 ///
 /// # Errors
 /// When it cannot be put there now.
-pub fn place_notice(run: &Run, text: &str, date: OffsetDateTime) -> Result<(), Error> {
+pub fn place_notice(run: &Run, own: &str, text: &str, date: OffsetDateTime) -> Result<(), Error> {
     let entry = Entry {
         sender: &Sender::Null,
-        recipient: None,
+        recipient: Some(own).filter(|own| !own.is_empty()),
         date,
         return_path: "Return-Path: <>\n".to_owned(),
         added: "",
@@ -170,8 +177,11 @@ pub fn place_notice(run: &Run, text: &str, date: OffsetDateTime) -> Result<(), E
         content_bytes: text.len() as u64,
         submission: None,
     };
-    // Nobody brings it again.
-    run.store.put(run, entry, None).map(drop)
+    match run.store.put(run, entry, None)? {
+        // Nobody brings it again.
+        Put::Done(_) => Ok(()),
+        Put::Full(_) => Err(full_error(run, Category::MailboxFull)),
+    }
 }
 
 /// Says that the mailbox is full.
@@ -181,10 +191,9 @@ pub fn full_error(run: &Run, class: Category) -> Error {
     let bytes = limit.bytes.map(|bytes| Size::from_bytes(bytes).to_string());
     let messages = limit.messages.map(|count| format!("{count} messages"));
     let bounds: Vec<_> = bytes.into_iter().chain(messages).collect();
-    Error::new(
-        class,
-        "append to",
-        run.store.to_string(),
-        format_args!("the mailbox is full, its limit is {}", bounds.join(" or ")),
-    )
+    let cause = match bounds.as_slice() {
+        [] => "the mailbox is full, as its server says".to_owned(),
+        bounds => format!("the mailbox is full, its limit is {}", bounds.join(" or ")),
+    };
+    Error::new(class, "append to", run.store.to_string(), cause)
 }

@@ -3,6 +3,8 @@
 //!
 //! Nothing here sleeps in the hope that something has happened: it waits for a condition, with a limit.
 
+pub mod lmtp;
+
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};

@@ -1,0 +1,205 @@
+//! Puts messages into mailboxes behind an LMTP server. The server decides whether there is room; nothing can be taken back or measured.
+//!
+//! The server names mailboxes by address. A recipient that is the user's own is named as it came, extension and all; for any other (an alias, a
+//! list) the user is named: the address of an alias may be another mailbox there, where its owner would not look.
+
+use std::io::{self, Read};
+
+use sha2::{Digest, Sha256};
+
+use crate::config::Over;
+use crate::config::location::{Endpoint, write_all};
+use crate::deliver::context::Run;
+use crate::deliver::store::entry::{Entry, Put, Terms};
+use crate::deliver::store::handover_note::{HandoverNote, LeftNote, NoteKey};
+use crate::error::{Category, Error};
+use crate::lmtp;
+use crate::lmtp::{Answer, Lacking, Parcel, Trace};
+use crate::message::address::Address;
+use crate::message::envelope::Sender;
+
+/// As much of a message as it is known again by, in bytes, beside its length: all of it, for nearly all mail. The MTA's own line on top
+/// differs for any two messages.
+const KNOWN_BY_BYTES: u64 = 1 << 20;
+
+/// Hands `entry` to the first of the servers that takes it; gives what is noted of it.
+///
+/// # Errors
+/// When no server takes it now. It may be there even so, where the answer did not come; the error says so.
+pub fn put_entry<R: Read + Clone>(
+    run: &Run,
+    servers: &[Endpoint],
+    entry: &Entry<'_, R>,
+    terms: Option<Terms<'_>>,
+) -> Result<Put<Option<HandoverNote>>, Error> {
+    let recipient = recipient(run, entry.recipient)?;
+    let sender = sender(entry.sender, &recipient);
+    let notes = run.state_dir().map(|dir| dir.join("lmtp"));
+    let key = key(run, entry, &sender).map_err(|e| Error::io("read", "the message".as_ref(), &e))?;
+    match notes.as_deref().and_then(|dir| HandoverNote::find(dir, &key)) {
+        Some(LeftNote::Taken(note)) => {
+            tracing::warn!(
+                user = run.account.name,
+                mailbox = names(servers),
+                "an earlier run brought this message, and was killed before it could say so"
+            );
+            return Ok(Put::Done(Some(note)));
+        }
+        Some(LeftNote::Unanswered(note)) => {
+            tracing::warn!(
+                user = run.account.name,
+                mailbox = names(servers),
+                "an earlier run handed this message over and had no answer: it may be there twice"
+            );
+            drop(note);
+        }
+        None => {}
+    }
+    let parcel = Parcel {
+        sender: &sender,
+        recipient: &recipient,
+        added: entry.added.as_bytes(),
+        content: entry.content.clone(),
+        content_bytes: entry.content_bytes,
+    };
+    let mut note = None;
+    let mut begin_note = || match notes.as_deref().map(|dir| HandoverNote::begin(dir, &key)) {
+        Some(Ok(begun)) => note = Some(begun),
+        Some(Err(e)) => {
+            tracing::debug!(user = run.account.name, cause = %e, "a message may come twice if this run is killed")
+        }
+        None => {}
+    };
+    let patience = run.config.mailbox.lock_timeout.duration();
+    let answer = lmtp::deliver(servers, &parcel, &run.deadline, patience, &mut begin_note);
+    match answer {
+        Ok(Answer::Taken) => {
+            note.iter_mut().for_each(HandoverNote::set_taken);
+            Ok(Put::Done(note))
+        }
+        // Dropped, the note goes: the message is not there.
+        Ok(Answer::Full { what, said }) => {
+            tracing::info!(
+                user = run.account.name,
+                mailbox = names(servers),
+                said,
+                "the server has no room"
+            );
+            Ok(Put::Full(
+                match (terms.map_or(Over::Defer, |terms| terms.when_full), what) {
+                    // A disk of the server that is full for everybody is mended without the sender.
+                    (Over::Refuse, Lacking::Server) => Over::Defer,
+                    (over, Lacking::Mailbox | Lacking::Server) => over,
+                },
+            ))
+        }
+        Err(failure) => {
+            if failure.trace == Trace::Unknown {
+                note.into_iter().for_each(HandoverNote::leave);
+            }
+            Err(failure.error)
+        }
+    }
+}
+
+fn names(servers: &[Endpoint]) -> String {
+    struct All<'a>(&'a [Endpoint]);
+    impl std::fmt::Display for All<'_> {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            write_all(self.0, f)
+        }
+    }
+    All(servers).to_string()
+}
+
+/// The address that the server is told: the one that the message came to, where its mailbox is the user's; else the user's name.
+fn recipient(run: &Run, came_to: Option<&str>) -> Result<String, Error> {
+    let user = run.account.name.as_str();
+    let recipient = came_to
+        .filter(|address| is_users(address, user, &run.config.recipient_delimiter))
+        .unwrap_or(user);
+    if recipient.is_empty() || !lmtp::is_path(recipient) {
+        let cause = "this can be no recipient in LMTP";
+        return Err(Error::new(Category::Configuration, "deliver to", recipient, cause).needs_mending());
+    }
+    Ok(recipient.to_owned())
+}
+
+fn is_users(address: &str, user: &str, delimiter: &str) -> bool {
+    let Some(address) = Address::parse(address) else {
+        return false;
+    };
+    match Address::parse(user) {
+        Some(user) if user.domain().is_some() => address.same_mailbox(&user, delimiter),
+        _ => {
+            let is_user = |name: &str| name.eq_ignore_ascii_case(user);
+            is_user(address.local()) || is_user(address.base(delimiter))
+        }
+    }
+}
+
+/// The sender that the server is told. Where nobody said one it is the user. What can stand in no command is the null sender: the message
+/// would wait for ever.
+fn sender(sender: &Sender, recipient: &str) -> String {
+    match sender {
+        Sender::Null => String::new(),
+        Sender::Unknown => recipient.to_owned(),
+        Sender::Address(address) if lmtp::is_path(address) => address.clone(),
+        Sender::Address(address) => {
+            tracing::warn!(
+                sender = address,
+                "this can be no sender in LMTP: the message goes with the null sender"
+            );
+            String::new()
+        }
+    }
+}
+
+/// Names the message among those of this user. Our own fields are no part of it: they may say other things with the next try.
+fn key<R: Read + Clone>(run: &Run, entry: &Entry<'_, R>, sender: &str) -> io::Result<NoteKey> {
+    let mut digest = Sha256::new();
+    for part in [run.account.name.as_str(), entry.recipient.unwrap_or_default(), sender] {
+        digest.update((part.len() as u64).to_le_bytes());
+        digest.update(part);
+    }
+    digest.update(entry.content_bytes.to_le_bytes());
+    let mut content = entry.content.clone().take(KNOWN_BY_BYTES);
+    let mut piece = vec![0; 16 << 10];
+    loop {
+        match content.read(&mut piece) {
+            Ok(0) => return Ok(NoteKey::of(&digest.finalize())),
+            Ok(read) => digest.update(piece.get(..read).unwrap_or_default()),
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(e),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_users;
+
+    #[test]
+    fn the_server_is_told_the_address_only_where_it_is_the_users() {
+        for (address, user) in [
+            ("a@a.test", "a"),
+            ("A@a.test", "a"),
+            ("a+x@a.test", "a"),
+            ("a+x@a.test", "a+x"),
+            ("a@a.test", "a@a.test"),
+            ("a+x@A.TEST", "a@a.test"),
+        ] {
+            assert!(is_users(address, user, "+"), "{address} {user}");
+        }
+        for (address, user) in [
+            ("list@a.test", "a"),
+            ("ab@a.test", "a"),
+            ("a@b.test", "a@a.test"),
+            ("b@a.test", "a@a.test"),
+            ("a+x@a.test", "b"),
+            ("", "a"),
+        ] {
+            assert!(!is_users(address, user, "+"), "{address} {user}");
+        }
+    }
+}
