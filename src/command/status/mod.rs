@@ -24,8 +24,9 @@ use crate::error::{Category, Error, Status};
 use crate::escape::visible;
 use crate::message::Message;
 use crate::message::address::{OwnAddresses, is_plain};
-use crate::output::OutputForm;
+use crate::output::{OutputForm, print_error};
 use crate::spool::consent::Consent;
+use crate::sys::account;
 use crate::sys::deadline::Deadline;
 use crate::sys::json_state;
 
@@ -61,7 +62,19 @@ pub fn run(request: &Request, user: Option<&str>, everywhere: &Everywhere) -> St
 }
 
 fn one(request: &Request, who: &Who, everywhere: &Everywhere, deadline: Deadline) -> Result<Status, Error> {
+    // Root delivers to no virtual mailbox, and so has nothing to show of one.
+    if let Some(name) = who.user.as_deref()
+        && account::is_root()
+        && account::find_known(name)?.is_none()
+    {
+        return Ok(refuse_unknown(name));
+    }
     let run = Run::prepare(who, None, everywhere, deadline)?;
+    if let Some(name) = who.user.as_deref()
+        && is_unknown(name, &run)?
+    {
+        return Ok(refuse_unknown(name));
+    }
     let now = OffsetDateTime::now_utc();
     if let Request::SendKept(address, consent, one) = request {
         return match one {
@@ -79,6 +92,20 @@ fn one(request: &Request, who: &Who, everywhere: &Everywhere, deadline: Deadline
         Request::SendKept(..) => Ok(Status::Done),
         Request::Due => due(&run, now).map(|()| Status::Done),
     }
+}
+
+fn refuse_unknown(name: &str) -> Status {
+    let cause = "there is no such user";
+    print_error(&Error::new(Category::Configuration, "look at", name, cause));
+    Status::Wrong
+}
+
+/// Tells whether nobody is called so: a name that the system does not know may be that of a virtual mailbox.
+fn is_unknown(name: &str, run: &Run) -> Result<bool, Error> {
+    if account::find_known(name)?.is_some() || run.state_dir().is_some_and(|dir| dir.exists()) {
+        return Ok(false);
+    }
+    Ok(run.store.mbox().is_none_or(|path| path.symlink_metadata().is_err()))
 }
 
 /// Everything that time has made due. What fails keeps nothing else from being done.

@@ -18,6 +18,7 @@ use crate::deliver::forward::destinations::to_moment;
 use crate::deliver::forward::kept;
 use crate::deliver::forward::notices;
 use crate::deliver::forward::rules::kept::{KeptList, KeptReason};
+use crate::deliver::forward::rules::suspension_reason::SuspensionReason;
 use crate::deliver::forward::rules::{Destination, Destinations, Failure, PendingNotice, ProbeStage, Waits};
 use crate::deliver::headers;
 use crate::deliver::overflow;
@@ -288,7 +289,7 @@ fn write_route(view: &View, route: &Destination, output: &mut impl Write) -> io:
                 messages(suspension.kept)
             )?;
             let next = match &suspension.waits {
-                Waits::ForHand => "by hand, until somebody ends it".to_owned(),
+                Waits::ForHand => "suspended manually".to_owned(),
                 Waits::ForProbe(from) if *from <= view.now => "the next message is the probe".to_owned(),
                 Waits::ForProbe(from) => {
                     format!(
@@ -305,6 +306,19 @@ fn write_route(view: &View, route: &Destination, output: &mut impl Write) -> io:
                     ),
                 },
             };
+            match suspension.reason {
+                Some(SuspensionReason::Burst) => writeln!(
+                    output,
+                    "    suspended by a burst: {} or more messages failed within an hour",
+                    view.settings.burst
+                )?,
+                Some(SuspensionReason::Points) => writeln!(
+                    output,
+                    "    suspended by points: its failures reached {} points",
+                    view.settings.threshold
+                )?,
+                None => {}
+            }
             writeln!(output, "    {next}")?;
         }
     }
@@ -318,9 +332,9 @@ fn write_route(view: &View, route: &Destination, output: &mut impl Write) -> io:
         (health.hard, "failed because of the address"),
         (health.soft, "because of its state"),
         (health.message, "because of the message"),
-        (health.unclear, "for no reason that could be told"),
+        (health.unclear, "cause unknown"),
         (health.late, "reports of delay"),
-        (health.taken, "taken by sendmail since"),
+        (health.taken, "accepted by sendmail since the last failure"),
     ];
     let counts: Vec<_> = counts
         .iter()
@@ -462,6 +476,7 @@ enum StatusLine<'a> {
         destination: &'a str,
         state: &'a str,
         since: Option<String>,
+        reason: Option<&'a str>,
         kept: u64,
         next_probe: Option<String>,
         probe_sent: Option<String>,
@@ -572,6 +587,9 @@ pub fn write_json(view: &View, output: &mut impl Write) -> io::Result<()> {
             destination: &route.destination,
             state: state(route),
             since: suspension.map(|suspension| stamp(suspension.since)),
+            reason: suspension
+                .and_then(|suspension| suspension.reason)
+                .map(SuspensionReason::name),
             kept: suspension.map_or(0, |suspension| suspension.kept),
             next_probe,
             probe_sent,

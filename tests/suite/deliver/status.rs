@@ -43,8 +43,9 @@ fn a_suspension_is_shown_with_its_reason_and_the_command_that_ends_it() {
         &format!("{user}: b@b.test: suspended since 2"),
         &format!(", 2 messages kept in {mailbox}\n"),
         " is the next probe\n",
+        "    suspended by a burst: 3 or more messages failed within an hour\n",
         "    3 failed because of the address\n",
-        "\"status 67\" (sendmail on this host)\n",
+        "\"status 67, 550 no such user\" (sendmail on this host)\n",
         &format!("    to forward there again: spoolguard status --user {user} --resume b@b.test\n"),
     ] {
         ended.check(text.contains(part), &format!("{part:?} is missing"));
@@ -145,11 +146,7 @@ fn a_forward_is_suspended_by_hand_until_a_hand_ends_it() {
     assert_eq!(counts(&scratch), (0, 3, 0), "it is so already");
     let ended = scratch.run(&["status"]).go();
     ended.ends_with(1);
-    assert!(
-        says(&ended).contains("    by hand, until somebody ends it\n"),
-        "{}",
-        says(&ended)
-    );
+    assert!(says(&ended).contains("    suspended manually\n"), "{}", says(&ended));
     scratch.run(&["status", "--resume", "b@b.test"]).go().ends_with(0);
     forward(&scratch, 3..=3);
     assert_eq!(counts(&scratch), (1, 4, 0));
@@ -319,4 +316,26 @@ fn a_storm_that_is_over_is_told_by_what_is_due() {
     assert_eq!(counts(&scratch), (0, 0, 4), "and the digest");
     scratch.run(&["status", "--due"]).go().succeeds();
     assert_eq!(counts(&scratch), (0, 0, 4));
+}
+
+#[test]
+fn a_user_whom_nobody_knows_is_an_error() {
+    let scratch = Scratch::new().set("state_dir", "\"/nonexistent/%u\"");
+    for more in [&[][..], &["--json"], &["--resume", "b@b.test"]] {
+        scratch
+            .run(&["status", "--user", "nobody-is-called-so"])
+            .with(more)
+            .go()
+            .ends_with(1)
+            .mentions("cannot look at nobody-is-called-so: there is no such user");
+    }
+    if crate::support::is_root() {
+        return;
+    }
+    // A virtual mailbox has a file.
+    std::fs::write(scratch.mailbox().with_file_name("nobody-is-called-so"), "").unwrap();
+    scratch
+        .run(&["status", "--user", "nobody-is-called-so"])
+        .go()
+        .ends_with(0);
 }

@@ -231,8 +231,8 @@ impl Destinations {
             match (&mut route.suspended, judged) {
                 (Some(suspension), _) => suspension.fail(failure, settings),
                 (None, Judged::Bearable) => {}
-                (None, Judged::TooMany) => {
-                    let suspension = Suspension::by_guard(failure.at, route.next_interval, settings);
+                (None, Judged::TooMany(reason)) => {
+                    let suspension = Suspension::by_guard(failure.at, route.next_interval, reason, settings);
                     route.suspended = Some(suspension);
                     route.tell(DestinationEvent::Suspended, failure.at, &mut number);
                 }

@@ -8,6 +8,7 @@ use crate::config::destinations::MOST_BURST;
 use crate::deliver::forward::rules::arrivals::{Arrivals, Between};
 use crate::deliver::forward::rules::attribution::{ForwardFailure, Proof};
 use crate::deliver::forward::rules::kept_text::{TEXT_BYTES, cut_text, escape_id};
+use crate::deliver::forward::rules::suspension_reason::SuspensionReason;
 use crate::moment::{HOUR, Moment};
 use crate::report::failure::class_of;
 use crate::report::sendmail_reply::SendmailReply;
@@ -185,8 +186,8 @@ pub struct Health {
 pub enum Judged {
     /// There were not.
     Bearable,
-    /// There were.
-    TooMany,
+    /// There were, for this reason.
+    TooMany(SuspensionReason),
 }
 
 impl Health {
@@ -274,8 +275,10 @@ impl Health {
         // Points never grow beyond what they are compared with, so that each reason to wait ends in finite time.
         self.half_points = self.half_points.min(enough);
         let is_storm = u32::try_from(self.recent.len()).unwrap_or(u32::MAX) >= settings.burst.max(1);
-        if self.half_points >= enough || is_storm {
-            Judged::TooMany
+        if is_storm {
+            Judged::TooMany(SuspensionReason::Burst)
+        } else if self.half_points >= enough {
+            Judged::TooMany(SuspensionReason::Points)
         } else {
             Judged::Bearable
         }

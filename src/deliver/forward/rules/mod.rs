@@ -21,6 +21,7 @@ pub mod kept_text;
 pub mod pending_notices;
 pub mod sketch;
 pub mod suspension;
+pub mod suspension_reason;
 
 pub use destinations::{Destination, DestinationState, Destinations, Pass};
 pub use health::{Failure, FailureSource, Health};

@@ -4,6 +4,7 @@
 use crate::config::SuspensionSettings;
 use crate::deliver::forward::rules::health::Failure;
 use crate::deliver::forward::rules::kept_text::escape_id;
+use crate::deliver::forward::rules::suspension_reason::SuspensionReason;
 use crate::moment::{DAY, Moment};
 use crate::report::status_code::FailureClass;
 
@@ -29,6 +30,9 @@ pub struct Suspension {
     pub interval: u64,
     /// What it waits for.
     pub waits: Waits,
+    /// Why the guard began it; none where a hand did.
+    #[serde(default)]
+    pub reason: Option<SuspensionReason>,
 }
 
 /// What a suspended destination waits for.
@@ -96,7 +100,7 @@ pub enum Tick {
 impl Suspension {
     /// Begins one that tries again after `interval` seconds.
     #[must_use]
-    pub fn by_guard(now: Moment, interval: u64, settings: &SuspensionSettings) -> Self {
+    pub fn by_guard(now: Moment, interval: u64, reason: SuspensionReason, settings: &SuspensionSettings) -> Self {
         let interval = interval.clamp(
             settings.probe.as_seconds(),
             settings.probe_max.as_seconds().max(settings.probe.as_seconds()),
@@ -106,6 +110,7 @@ impl Suspension {
             kept: 0,
             interval,
             waits: Waits::ForProbe(now.after(interval)),
+            reason: Some(reason),
         }
     }
 
@@ -117,6 +122,7 @@ impl Suspension {
             kept: 0,
             interval: settings.probe.as_seconds(),
             waits: Waits::ForHand,
+            reason: None,
         }
     }
 
