@@ -52,6 +52,9 @@ _spoolguard() {
             spoolguard,status)
                 cmd="spoolguard__subcmd__status"
                 ;;
+            spoolguard,trace)
+                cmd="spoolguard__subcmd__trace"
+                ;;
             spoolguard__subcmd__config,check)
                 cmd="spoolguard__subcmd__config__subcmd__check"
                 ;;
@@ -105,6 +108,9 @@ _spoolguard() {
                 ;;
             spoolguard__subcmd__help,status)
                 cmd="spoolguard__subcmd__help__subcmd__status"
+                ;;
+            spoolguard__subcmd__help,trace)
+                cmd="spoolguard__subcmd__help__subcmd__trace"
                 ;;
             spoolguard__subcmd__help__subcmd__config,check)
                 cmd="spoolguard__subcmd__help__subcmd__config__subcmd__check"
@@ -170,7 +176,7 @@ _spoolguard() {
 
     case "${cmd}" in
         spoolguard)
-            opts="-n -v -h -V --config --dry-run --verbose --help --version deliver forward filter return policy inspect replay status spool doctor config help"
+            opts="-n -v -h -V --config --dry-run --verbose --help --version deliver forward filter return policy inspect replay status trace spool doctor config help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -466,7 +472,7 @@ _spoolguard() {
             return 0
             ;;
         spoolguard__subcmd__help)
-            opts="deliver forward filter return policy inspect replay status spool doctor config help"
+            opts="deliver forward filter return policy inspect replay status trace spool doctor config help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -732,6 +738,20 @@ _spoolguard() {
             return 0
             ;;
         spoolguard__subcmd__help__subcmd__status)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        spoolguard__subcmd__help__subcmd__trace)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -1238,6 +1258,47 @@ _spoolguard() {
                     ;;
                 --one)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --user)
+                    COMPREPLY=($(compgen -u -- "${cur}"))
+                    return 0
+                    ;;
+                -d)
+                    COMPREPLY=($(compgen -u -- "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        spoolguard__subcmd__trace)
+            opts="-d -n -v -h --log --json --user --config --dry-run --verbose --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --log)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
                     return 0
                     ;;
                 --user)

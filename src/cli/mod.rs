@@ -222,6 +222,26 @@ pub enum Command {
         #[arg(short = 'd', long, value_name = "NAME", value_hint = ValueHint::Username)]
         user: Option<String>,
     },
+    /// Show what became of a message, or of the mail of an address, from the log and from what is remembered
+    ///
+    /// Reads the journal, else the mail log. A bounce belongs to the message that it is about. Exits with 1 when nothing is known.
+    #[command(
+        after_help = "Examples:\n    spoolguard trace '<lunch@example.com>'\n    spoolguard trace bob@example.net --log /var/log/mail.log"
+    )]
+    Trace {
+        /// A Message-ID, or an address that mail came from, went to or failed at
+        #[arg(value_name = "MESSAGE-ID|ADDRESS")]
+        what: String,
+        /// Read this log file; may be repeated, the oldest first [default: the journal, else /var/log/mail.log]
+        #[arg(long, value_name = "PATH", value_hint = ValueHint::FilePath)]
+        log: Vec<PathBuf>,
+        /// Print one JSON object a line
+        #[arg(long, help_heading = "Output")]
+        json: bool,
+        /// The user whose memory is looked into [default: who runs this]
+        #[arg(short = 'd', long, value_name = "NAME", value_hint = ValueHint::Username)]
+        user: Option<String>,
+    },
     /// Maintain mailboxes that have grown: list, archive, sweep, restore
     #[command(
         after_help = "Examples:\n    spoolguard spool list\n    spoolguard spool archive alice --older-than 90d --dry-run\n    spoolguard spool sweep alice --bounces\n    spoolguard spool restore --list /var/backups/mail/alice-20261102T031500Z.tar.gz"

@@ -8,6 +8,7 @@ pub mod replay;
 pub mod return_report;
 pub mod sources;
 pub mod status;
+pub mod trace;
 
 use crate::classify::policy::Copies;
 use crate::cli::spool::Agreement;
@@ -122,6 +123,15 @@ pub fn run(cli: &Cli, group: Option<SetAside>) -> Status {
             } else {
                 status::run(&request, user.as_deref(), everywhere)
             }
+        }
+        Command::Trace { what, log, json, user } => {
+            let question = trace::TraceQuestion {
+                what: what.clone(),
+                logs: log.clone(),
+                form: if *json { OutputForm::Json } else { OutputForm::Text },
+                user: user.clone(),
+            };
+            trace::run(&question, everywhere)
         }
         Command::Spool { command } => spool::run(command, everywhere),
         Command::Doctor { json, user } => {

@@ -12,3 +12,4 @@ pub mod owner;
 pub mod policy;
 pub mod quota;
 pub mod status;
+pub mod trace;

@@ -37,7 +37,8 @@ fn every_command_and_flag_is_in_the_manual() {
     let manual = manual("spoolguard.1");
     let mut commands = listed(&[]);
     let known = [
-        "deliver", "forward", "filter", "return", "policy", "inspect", "replay", "status", "spool", "doctor", "config",
+        "deliver", "forward", "filter", "return", "policy", "inspect", "replay", "status", "trace", "spool", "doctor",
+        "config",
     ];
     assert_eq!(commands, known, "a command that this test does not know");
     commands.extend(listed(&["spool"]).iter().map(|command| format!("spool {command}")));

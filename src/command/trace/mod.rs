@@ -1,0 +1,261 @@
+//! `spoolguard trace`: what became of a message, or of the mail of an address, from the lines of our log and from what is remembered. A bounce
+//! belongs to the message that it is about, and what was recovered from it, too. Changes nothing.
+
+pub mod line;
+
+use std::collections::BTreeSet;
+use std::io::{self, BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+use time::OffsetDateTime;
+
+use crate::cli::{Everywhere, Who};
+use crate::command::trace::line::{TracedLine, bare_id};
+use crate::deliver;
+use crate::deliver::context::Run;
+use crate::deliver::forward::destinations;
+use crate::deliver::headers;
+use crate::error::{Category, Error, Status};
+use crate::escape::visible;
+use crate::output::json::write_line;
+use crate::output::{OutputForm, print_error};
+use crate::sys::child;
+
+/// Where mail logs are, where the journal has nothing: the older one first.
+const MAIL_LOGS: [&str; 3] = ["/var/log/mail.log.1", "/var/log/mail.log", "/var/log/maillog"];
+
+/// For how long the journal is asked.
+const JOURNAL_TIME: Duration = Duration::from_secs(60);
+
+/// What is asked.
+#[derive(Clone, Debug)]
+pub struct TraceQuestion {
+    /// A Message-ID, or an address.
+    pub what: String,
+    /// The files to read; none is the journal, else the mail log.
+    pub logs: Vec<PathBuf>,
+    /// How to answer.
+    pub form: OutputForm,
+    /// Whose memory is looked into.
+    pub user: Option<String>,
+}
+
+/// The keys are a promise; those of a line are those of the log.
+#[derive(Serialize)]
+#[serde(tag = "kind", rename_all = "lowercase")]
+enum TraceLine<'a> {
+    Log {
+        time: &'a str,
+        #[serde(flatten)]
+        fields: &'a Map<String, Value>,
+    },
+    State {
+        user: &'a str,
+        destination: &'a str,
+        text: &'a str,
+    },
+}
+
+/// Runs the command: 0, or 1 when nothing is known, 75 when no log can be read.
+pub fn run(question: &TraceQuestion, everywhere: &Everywhere) -> Status {
+    match answer(question, everywhere) {
+        Ok(status) => status,
+        Err(e) => {
+            print_error(&e);
+            Status::TryAgain
+        }
+    }
+}
+
+fn answer(question: &TraceQuestion, everywhere: &Everywhere) -> Result<Status, Error> {
+    let who = Who {
+        user: question.user.clone(),
+        ..Who::default()
+    };
+    let deadline = deliver::begin_run()?;
+    let run = Run::prepare(&who, None, everywhere, deadline)?;
+    let lines = related(&read_logs(question)?, &question.what);
+    let known = remembered(&run, &question.what);
+    let mut text = Vec::new();
+    for line in &lines {
+        let written = match question.form {
+            OutputForm::Json => write_line(
+                &mut text,
+                &TraceLine::Log {
+                    time: &line.time,
+                    fields: &line.fields,
+                },
+            ),
+            OutputForm::Text => writeln!(text, "{}", visible(&told(line))),
+        };
+        written.map_err(|e| Error::new(Category::System, "write", "the answer", e))?;
+    }
+    for (destination, known) in &known {
+        let written = match question.form {
+            OutputForm::Json => write_line(
+                &mut text,
+                &TraceLine::State {
+                    user: &run.account.name,
+                    destination,
+                    text: known,
+                },
+            ),
+            OutputForm::Text => writeln!(text, "{}: {}", visible(&run.account.name), visible(known)),
+        };
+        written.map_err(|e| Error::new(Category::System, "write", "the answer", e))?;
+    }
+    let is_unknown = lines.is_empty() && known.is_empty();
+    if is_unknown && question.form == OutputForm::Text {
+        let _ = writeln!(text, "nothing is known of {}", visible(&question.what));
+    }
+    match io::stdout().write_all(&text) {
+        Err(e) if e.kind() != io::ErrorKind::BrokenPipe => Err(Error::new(Category::System, "write", "the answer", e)),
+        Ok(()) | Err(_) if is_unknown => Ok(Status::Wrong),
+        Ok(()) | Err(_) => Ok(Status::Done),
+    }
+}
+
+/// The lines of our log, oldest first.
+fn read_logs(question: &TraceQuestion) -> Result<Vec<TracedLine>, Error> {
+    if !question.logs.is_empty() {
+        let mut lines = Vec::new();
+        for path in &question.logs {
+            lines.extend(read_log(path).map_err(|e| Error::io("read", path, &e))?);
+        }
+        return Ok(lines);
+    }
+    let mut command = Command::new("journalctl");
+    command.args(["-t", "spoolguard", "-o", "short-iso", "--no-pager", "-q"]);
+    let lines: Vec<_> = match child::run(command, JOURNAL_TIME) {
+        Ok(printed) => String::from_utf8_lossy(&printed.output)
+            .lines()
+            .filter_map(TracedLine::read)
+            .collect(),
+        // A host without systemd.
+        Err(_) => Vec::new(),
+    };
+    if !lines.is_empty() {
+        return Ok(lines);
+    }
+    let (mut lines, mut failed, mut has_read) = (Vec::new(), None, false);
+    for path in MAIL_LOGS.map(Path::new) {
+        match read_log(path) {
+            Ok(read) => {
+                has_read = true;
+                lines.extend(read);
+            }
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+            Err(e) => failed = Some(Error::io("read", path, &e)),
+        }
+    }
+    match failed {
+        Some(e) if !has_read => Err(e.hint("run it as root, or name a log that you may read with --log")),
+        Some(_) | None => Ok(lines),
+    }
+}
+
+fn read_log(path: &Path) -> io::Result<Vec<TracedLine>> {
+    let mut file = BufReader::new(std::fs::File::open(path)?);
+    let (mut lines, mut line) = (Vec::new(), Vec::new());
+    while file.read_until(b'\n', &mut line)? > 0 {
+        // Most lines are of others.
+        if may_be_ours(&line) {
+            lines.extend(TracedLine::read(String::from_utf8_lossy(&line).trim_end()));
+        }
+        line.clear();
+    }
+    Ok(lines)
+}
+
+fn may_be_ours(line: &[u8]) -> bool {
+    line.starts_with(b"{") || line.windows(10).any(|part| part == b"spoolguard")
+}
+
+/// The lines about the message or the address, and about what reports on it.
+fn related(lines: &[TracedLine], what: &str) -> Vec<TracedLine> {
+    let mut ids = BTreeSet::from([bare_id(what).to_owned()]);
+    let is_of = |line: &TracedLine, ids: &BTreeSet<String>| {
+        ids.iter().any(|id| line.has_id(&["id", "original_id"], id)) || line.has_address(what)
+    };
+    // A bounce is a message too: what became of it belongs here.
+    for line in lines {
+        if line.has_id(&["original_id"], what) {
+            ids.insert(bare_id(line.text("id")).to_owned());
+        }
+    }
+    ids.remove("");
+    lines.iter().filter(|line| is_of(line, &ids)).cloned().collect()
+}
+
+/// One line for people: when, whose, what, and the keys that say more.
+fn told(line: &TracedLine) -> String {
+    let mut text = format!("{}  {}: {}", line.time, line.text("user"), line.text("action"))
+        .trim_start()
+        .to_owned();
+    for key in [
+        "verdict",
+        "origin",
+        "sender",
+        "to",
+        "mailbox",
+        "held",
+        "failed",
+        "status",
+        "said",
+        "note",
+        "notes",
+        "id",
+        "original_id",
+        "queue",
+    ] {
+        let value = line.text(key);
+        if !value.is_empty() {
+            text.push_str(&format!("  {key}={value}"));
+        }
+    }
+    text
+}
+
+/// What is remembered: a destination of this address or about this message, and a message that came back as a header.
+fn remembered(run: &Run, what: &str) -> Vec<(String, String)> {
+    let Some(Ok(mut known)) = destinations::store(run).map(|store| destinations::read_destinations(&store)) else {
+        return Vec::new();
+    };
+    known.tick(
+        destinations::to_moment(OffsetDateTime::now_utc()),
+        &run.config.destinations,
+    );
+    let is_it = |id: &Option<String>| id.as_deref().is_some_and(|id| bare_id(id) == bare_id(what));
+    let mut found = Vec::new();
+    for route in &known.routes {
+        let last = route.health.last.as_ref();
+        if route.destination.eq_ignore_ascii_case(what) || last.is_some_and(|last| is_it(&last.id)) {
+            let state = match &route.suspended {
+                Some(suspension) => format!("suspended since {}", headers::moment_text(suspension.since)),
+                None => "open".to_owned(),
+            };
+            let last = last.map_or_else(String::new, |last| {
+                format!("; last failure {}: {}", headers::moment_text(last.at), last.said)
+            });
+            found.push((
+                route.destination.clone(),
+                format!("{} is {state}{last}", route.destination),
+            ));
+        }
+    }
+    for entry in &known.lost {
+        let to = entry.lost.destination.clone().unwrap_or_default();
+        if is_it(&entry.lost.message_id) || to.eq_ignore_ascii_case(what) {
+            let at = headers::moment_text(entry.at);
+            found.push((
+                to,
+                format!("came back on {at} as nothing but a header: its text is lost"),
+            ));
+        }
+    }
+    found
+}
