@@ -19,6 +19,7 @@ pub mod recovery_log;
 pub mod rescue;
 pub mod settle;
 pub mod store;
+pub mod watchdog;
 
 use std::cell::OnceCell;
 use std::io::{self, IsTerminal, Write};
@@ -141,7 +142,9 @@ pub fn begin_run() -> Result<Deadline, Error> {
 
 /// The same for a single delivery, which waits for nothing if it need not.
 fn begin_delivery() -> Result<Deadline, Error> {
-    begin_with(Deadline::begin_delivery)
+    let deadline = begin_with(Deadline::begin_delivery)?;
+    watchdog::watch();
+    Ok(deadline)
 }
 
 fn begin_with(deadline: fn() -> io::Result<Deadline>) -> Result<Deadline, Error> {

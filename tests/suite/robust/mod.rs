@@ -16,3 +16,4 @@ pub mod setgid;
 pub mod shared_directories;
 pub mod slow;
 pub mod users;
+pub mod watchdog;
