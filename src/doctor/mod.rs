@@ -20,6 +20,7 @@ pub mod rules;
 mod running_mta;
 mod sendmail_host;
 mod spool;
+mod srs;
 mod state_directory;
 mod submission;
 mod user;
@@ -95,6 +96,7 @@ fn all(everywhere: &Everywhere) -> Result<Vec<Finding>, Error> {
     found.extend(lock_holders::examine(&host));
     found.extend(users::user_database());
     found.extend(submission::examine(&host));
+    found.extend(srs::examine(&host));
     found.extend(admin::examine(&host));
     found.extend(alias_forwards::examine(&host));
     found.extend(sendmail_host::examine(&host));

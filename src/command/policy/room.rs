@@ -15,6 +15,9 @@ use crate::config::{Config, Over};
 use crate::deliver::context::state_place;
 use crate::doctor::rules::aliases::{End, Names};
 use crate::mailbox::count;
+use crate::maildir::directory::Maildir;
+use crate::maildir::size_file;
+use crate::maildir::usage::MaildirUsage;
 use crate::message::address::Address;
 use crate::message::envelope::Sender;
 use crate::quota::{Admission, Usage, admit};
@@ -102,7 +105,8 @@ fn full_mailbox(question: &RoomQuestion, settings: &PolicySettings) -> Result<Fu
     let account = single_user(&address, settings)?;
     let limit = limit_of(&account, config)?;
     refuse_redirected(&account, &address, config)?;
-    let usage = usage(&account, limit, config)?;
+    let incoming_bytes = question.size_bytes.max(1);
+    let usage = usage(&account, limit, config, incoming_bytes)?;
     let full = FullMailbox {
         user: account.name.clone(),
         usage,
@@ -115,7 +119,6 @@ fn full_mailbox(question: &RoomQuestion, settings: &PolicySettings) -> Result<Fu
         diverted_before: None,
         spam: None,
     };
-    let incoming_bytes = question.size_bytes.max(1);
     match admit(usage, incoming_bytes, limit, Over::Refuse, &question.sender, &ordinary) {
         Admission::Full(_) => Ok(full),
         Admission::Fits => Err(RoomReason::Fits(full.user, usage, limit)),
@@ -197,13 +200,14 @@ fn refuse_redirected(account: &Account, address: &Address, config: &Config) -> R
 
 /// How full the mailbox is. Messages count where a delivery has noted their number since the mailbox last changed, and that note can be
 /// read; otherwise only bytes do.
-fn usage(account: &Account, limit: Limit, config: &Config) -> Result<Usage, RoomReason> {
+fn usage(account: &Account, limit: Limit, config: &Config, incoming_bytes: u64) -> Result<Usage, RoomReason> {
     let unseen = || RoomReason::MailboxUnseen(account.name.clone());
     let store = config.mailbox.location.of(&account.name, account.home.as_deref());
     let path = match store.map_err(|_| unseen())? {
         MailStore::Mbox(path) => path,
-        // A Maildir is counted file by file, and a server keeps its own quota: a delivery looks.
-        MailStore::Maildir(_) | MailStore::Lmtp(_) => return Err(unseen()),
+        MailStore::Maildir(path) => return maildir_usage(&path, account, limit, incoming_bytes).ok_or_else(unseen),
+        // A server keeps a quota of its own: a delivery asks it.
+        MailStore::Lmtp(_) => return Err(unseen()),
     };
     let bytes = match path.symlink_metadata() {
         Ok(stat) if stat.is_file() => stat.len(),
@@ -213,6 +217,24 @@ fn usage(account: &Account, limit: Limit, config: &Config) -> Result<Usage, Room
     let noted = |path: &Path| count::noted(path, &state_place(config, account)?);
     let messages = limit.messages.and_then(|_| noted(&path)).unwrap_or(0);
     Ok(Usage { bytes, messages })
+}
+
+/// How full a Maildir is: as its `maildirsize` says, where that leaves room; otherwise by the names of its messages, since mail that was
+/// removed without a line is still counted in the file. None where it cannot be told.
+fn maildir_usage(path: &Path, account: &Account, limit: Limit, incoming_bytes: u64) -> Option<Usage> {
+    let Some(maildir) = Maildir::open(path, account.uid).ok()? else {
+        return Some(Usage::default());
+    };
+    let file = size_file::read(&maildir).ok().flatten();
+    let believed = file.and_then(|file| file.usage()).filter(|usage| {
+        let within = |used: u64, most: Option<u64>| most.is_none_or(|most| used <= most);
+        within(usage.bytes.saturating_add(incoming_bytes), limit.bytes) && within(usage.messages + 1, limit.messages)
+    });
+    let usage = believed.map_or_else(|| MaildirUsage::count(&maildir).ok(), Some)?;
+    Some(Usage {
+        bytes: usage.bytes,
+        messages: usage.messages,
+    })
 }
 
 impl fmt::Display for RoomReason {

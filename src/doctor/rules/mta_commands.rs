@@ -149,7 +149,12 @@ pub fn alias_command(settings: &Settings, alias: &str, hook: &Hook) -> Vec<Findi
         })
         .collect();
     let may = settings.words("allow_mail_to_commands").contains(&"alias");
-    found.push(if settings.get("allow_mail_to_commands").is_none() || may {
+    let is_allowed = settings.get("allow_mail_to_commands").is_none() || may;
+    // It is meant for an alias, and has nothing of a user's.
+    if is_allowed && hook.job == GuardJob::Other("return".to_owned()) {
+        return found;
+    }
+    found.push(if is_allowed {
         Finding::warning(
             Check::MailSystem,
             subject,

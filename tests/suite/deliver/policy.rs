@@ -408,3 +408,24 @@ fn one_question_from_the_command_line_says_why() {
     let ended = scratch.run(&["policy", &to_me]).go();
     ended.ends_with(0).mentions("quota.limit");
 }
+
+#[test]
+fn a_full_maildir_is_refused_by_what_lies_in_it() {
+    if has_alias() {
+        return;
+    }
+    let scratch = Scratch::new()
+        .set("quota.limit", "\"4K\"")
+        .set("mailbox.location", "\"maildir:~/Maildir\"");
+    let question = at_rcpt(&me(""));
+    assert_eq!(answers(&scratch, question.as_bytes()), DUNNO);
+    scratch.deliver(ORDINARY).go().succeeds();
+    assert_eq!(answers(&scratch, question.as_bytes()), DUNNO);
+    let maildir = scratch.path("home/Maildir");
+    fs::write(maildir.join("cur/1.x.y,S=5000:2,S"), "x").unwrap();
+    fs::write(maildir.join("maildirsize"), "4096S\n5000 1\n").unwrap();
+    assert_eq!(answers(&scratch, question.as_bytes()), FULL);
+    // And here it says more than there is.
+    fs::remove_file(maildir.join("cur/1.x.y,S=5000:2,S")).unwrap();
+    assert_eq!(answers(&scratch, question.as_bytes()), DUNNO);
+}

@@ -643,3 +643,36 @@ fn a_mistake_in_the_command_line_is_one_of_usage() {
     let scratch = host();
     doctor(&scratch, &["--nonsense"]).go().ends_with(64);
 }
+
+#[test]
+fn what_srs_lacks_is_told_and_what_it_has_is_ok() {
+    let mut scratch = host().set("forward.sender", "\"srs\"");
+    let secrets = scratch.path("secrets");
+    scratch.change("srs.secrets", &format!("{:?}", secrets.display().to_string()));
+    postfix(&scratch, "recipient_delimiter = -");
+    let found = host_findings(&scratch);
+    one(&found, "configuration", "error", "reports to SRS addresses wait");
+    one(&found, "mail-system", "error", "SRS addresses are set off with \"+\"");
+    for alias in ["srs0", "srs1"] {
+        let told = |found: &&crate::doctor::scene::Found| found.subject == format!("the alias {alias}");
+        assert_eq!(found.iter().filter(told).count(), 1, "{alias}: {found:?}");
+    }
+    fs::write(&secrets, "testsecret\n").unwrap();
+    fs::set_permissions(&secrets, fs::Permissions::from_mode(0o644)).unwrap();
+    fs::write(
+        scratch.path("aliases"),
+        "postmaster: root\nsrs0: \"|/usr/bin/spoolguard return\"\nsrs1: \"|/usr/bin/spoolguard return\"\n",
+    )
+    .unwrap();
+    postfix(&scratch, "recipient_delimiter = +");
+    let found = host_findings(&scratch);
+    one(&found, "configuration", "warning", "every user can read it");
+    assert!(!found.iter().any(|found| found.subject.contains("srs")), "{found:?}");
+    fs::set_permissions(&secrets, fs::Permissions::from_mode(0o640)).unwrap();
+    one(
+        &host_findings(&scratch),
+        "configuration",
+        "ok",
+        "the SRS secrets can be used",
+    );
+}

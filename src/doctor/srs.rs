@@ -1,0 +1,86 @@
+//! What `sender = "srs"` needs: secrets that can be read and nobody else changes, and an alias that takes the reports to rewritten senders.
+
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use crate::config::ForwardSender;
+use crate::doctor::facts::HostFacts;
+use crate::doctor::rules::guard_line::GuardJob;
+use crate::doctor::rules::{Check, Finding};
+use crate::output::shell::quote_path;
+
+/// The aliases that reports come to.
+const ALIASES: [&str; 2] = ["srs0", "srs1"];
+
+/// Examines it; nothing where no sender is rewritten.
+pub fn examine(host: &HostFacts) -> Vec<Finding> {
+    if host.config.forward.sender != ForwardSender::Srs {
+        return Vec::new();
+    }
+    let mut found = vec![secrets(Path::new(&host.config.srs.secrets))];
+    let separator = host.config.srs.separator.as_str();
+    let delimiter = host
+        .postfix
+        .as_ref()
+        .and_then(|postfix| postfix.get("recipient_delimiter"));
+    if let Some(delimiter) = delimiter.filter(|delimiter| !delimiter.contains(separator)) {
+        found.push(Finding::error(
+            Check::MailSystem,
+            "Postfix's recipient_delimiter",
+            format!(
+                "it is {delimiter:?}, and SRS addresses are set off with {separator:?}: reports to them are refused"
+            ),
+            format!("postconf recipient_delimiter={separator} && postfix reload"),
+        ));
+    }
+    // Aliases that cannot be seen may be there.
+    if host.unseen.is_none() {
+        found.extend(
+            ALIASES
+                .into_iter()
+                .filter(|alias| !returns(host, alias))
+                .map(missing_alias),
+        );
+    }
+    found
+}
+
+fn returns(host: &HostFacts, alias: &str) -> bool {
+    let mut guarded = host.aliases.guarded();
+    guarded.any(|(name, hook)| name == alias && hook.job == GuardJob::Other("return".to_owned()))
+}
+
+fn missing_alias(alias: &str) -> Finding {
+    Finding::error(
+        Check::MailSystem,
+        format!("the alias {alias}"),
+        "it does not run spoolguard return: reports to rewritten senders go nowhere",
+        format!("echo '{alias}: \"|/usr/bin/spoolguard return\"' >> /etc/aliases && newaliases"),
+    )
+}
+
+fn secrets(path: &Path) -> Finding {
+    let name = path.display().to_string();
+    let quoted = quote_path(path);
+    let stat = match path.metadata() {
+        Ok(stat) => stat,
+        Err(e) => {
+            let what = format!(
+                "it cannot be examined ({e}): the user is the sender of forwards, and reports to SRS addresses wait"
+            );
+            let make = format!(
+                "head -c 18 /dev/urandom | base64 > {quoted} && chown root:mail {quoted} && chmod 640 {quoted}"
+            );
+            return Finding::error(Check::Configuration, name, what, make);
+        }
+    };
+    if !stat.is_file() || stat.mode() & 0o022 != 0 {
+        let what = "it is no file that only its owner may write to, and is not used";
+        return Finding::error(Check::Configuration, name, what, format!("chmod go-w {quoted}"));
+    }
+    if stat.mode() & 0o004 != 0 {
+        let what = "every user can read it, and make addresses that are taken for ours";
+        return Finding::warning(Check::Configuration, name, what).remedy(format!("chmod o-r {quoted}"));
+    }
+    Finding::ok(Check::Configuration, name, "the SRS secrets can be used")
+}
