@@ -58,7 +58,9 @@ fn alias(host: &HostFacts, name: &str, items: &[AliasTarget]) -> Option<Finding>
 fn forward(host: &HostFacts, subject: &str, to: &[String]) -> Option<Finding> {
     let away: Vec<_> = to
         .iter()
-        .filter(|address| !host.is_here(address))
+        .filter(|address| {
+            !host.is_here(address) && host.ends(address).iter().any(|end| matches!(end, End::Elsewhere(_)))
+        })
         .map(String::as_str)
         .collect();
     (!away.is_empty()).then(|| {

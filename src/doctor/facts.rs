@@ -262,7 +262,7 @@ impl HostFacts {
         names.ends(&self.qualified(address))
     }
 
-    /// Whether all mail for an address stays on this host.
+    /// Whether all mail for an address ends on this host.
     #[must_use]
     pub fn is_here(&self, address: &str) -> bool {
         let is_virtual = |domain: &str| {
@@ -272,7 +272,9 @@ impl HostFacts {
         };
         self.ends(address).iter().all(|end| match end {
             End::Elsewhere(address) => address.rsplit_once('@').is_some_and(|(_, domain)| is_virtual(domain)),
-            End::User(_) | End::Command(_) | End::File(_) | End::Nobody(_) | End::Circle(_) | End::Unseen(_) => true,
+            // A forward to nobody is bounced, and the bounce is forwarded, too. There may be more names than are seen.
+            End::Nobody(_) | End::Circle(_) => self.unseen.is_some(),
+            End::User(_) | End::Command(_) | End::File(_) | End::Unseen(_) => true,
         })
     }
 

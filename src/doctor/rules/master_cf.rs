@@ -114,7 +114,8 @@ impl PostfixService {
             )),
         }
         found.extend(self.envelope(&subject, settings));
-        if self.names(&["-d", "--user"]) && !state_dir.contains("%u") {
+        // Another configuration has another directory.
+        if self.names(&["-d", "--user"]) && !self.names(&["--config"]) && !state_dir.contains("%u") {
             let what = format!("all its users share one state directory, that of {}", self.user);
             found.push(
                 Finding::warning(Check::MailSystem, &subject, what).remedy(

@@ -91,6 +91,14 @@ fn a_forward_without_the_guard_is_an_error_and_one_within_the_host_is_not() {
     );
     guarded_home(&scratch, ".procmailrc", ":0 c\n! root\n");
     assert_eq!(bad(&own_findings(&scratch), "procmailrc"), []);
+    // Nobody is called so: the bounce comes home, and is sent there, too.
+    guarded_home(&scratch, ".procmailrc", ":0 c\n! no-such-user-here\n");
+    one(
+        &own_findings(&scratch),
+        "procmailrc",
+        "error",
+        "line 1: mail goes to no-such-user-here without spoolguard",
+    );
 }
 
 #[test]
