@@ -9,14 +9,14 @@ use std::num::NonZero;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 
-use flate2::{Compression, GzBuilder};
+use libdeflater::{CompressionLvl, Compressor, crc32};
 
 /// What is compressed by itself, in bytes. Larger blocks come out less than a thousandth smaller.
 const BLOCK_BYTES: usize = 1 << 20;
 
-/// With zlib-rs half as many processor cycles as gzip(1) takes for its own level 6, and the output is no larger. Its lower levels save
-/// little time, and its lowest leaves attachments as they are.
-const LEVEL: u32 = 6;
+/// libdeflate's, which looks at a block as a whole: mail comes out smaller than with level 6 of gzip(1), in a third of its time. Level 6
+/// takes a tenth longer and saves nothing on attachments.
+const LEVEL: i32 = 5;
 
 /// More processors only wait for the disk.
 const MOST_WORKERS: usize = 8;
@@ -154,15 +154,35 @@ fn gone() -> io::Error {
     io::Error::other("a thread that compresses ended early")
 }
 
+/// One gzip member (RFC 1952 section 2.3).
 fn compress(job: &BlockJob) -> io::Result<Vec<u8>> {
-    let mut builder = GzBuilder::new();
-    if let Some(label) = &job.label {
+    let mut member = header(job.label.as_ref());
+    let mut deflate = Compressor::new(CompressionLvl::new(LEVEL).unwrap_or_default());
+    let start = member.len();
+    member.resize(start + deflate.deflate_compress_bound(job.content.len()), 0);
+    let packed = deflate
+        .deflate_compress(&job.content, member.get_mut(start..).unwrap_or_default())
+        .map_err(io::Error::other)?;
+    member.truncate(start + packed);
+    member.extend_from_slice(&crc32(&job.content).to_le_bytes());
+    // Modulo 2^32, as the RFC says; a block is smaller.
+    let bytes = u32::try_from(job.content.len()).map_err(io::Error::other)?;
+    member.extend_from_slice(&bytes.to_le_bytes());
+    Ok(member)
+}
+
+/// Magic, deflate, flags, time, no extra flags, any system; and the name.
+fn header(label: Option<&Label>) -> Vec<u8> {
+    const NAME: u8 = 8;
+    const UNKNOWN_SYSTEM: u8 = 255;
+    let (flags, modified) = label.map_or((0, 0), |label| (NAME, label.modified));
+    let mut header = vec![0x1f, 0x8b, 8, flags];
+    header.extend_from_slice(&modified.to_le_bytes());
+    header.extend_from_slice(&[0, UNKNOWN_SYSTEM]);
+    if let Some(label) = label {
         // The field ends at its first NUL byte (RFC 1952 section 2.3.1).
-        let name: Vec<u8> = label.name.iter().copied().filter(|b| *b != 0).collect();
-        builder = builder.filename(name).mtime(label.modified);
+        header.extend(label.name.iter().copied().filter(|byte| *byte != 0));
+        header.push(0);
     }
-    let room = Vec::with_capacity(job.content.len() / 2);
-    let mut gz = builder.write(room, Compression::new(LEVEL));
-    gz.write_all(&job.content)?;
-    gz.finish()
+    header
 }
