@@ -257,8 +257,10 @@ fn read_if_there(path: &Path, owners: &[u32]) -> Result<Option<String>, Error> {
 fn read(path: &Path, file: io::Result<File>, owners: &[u32]) -> Result<String, Error> {
     let cannot_read = |e| Error::io("read configuration", path, &e).class(Category::Configuration);
     let file = file.map_err(cannot_read)?;
-    trust::refuse_others_file(path, &file.metadata().map_err(cannot_read)?, owners)?;
-    let mut text = String::new();
+    let stat = file.metadata().map_err(cannot_read)?;
+    trust::refuse_others_file(path, &stat, owners)?;
+    // Read in one piece, and its end in another: with no room to spare it would come in pieces of 32 bytes.
+    let mut text = String::with_capacity(usize::try_from(stat.len().min(LARGEST_BYTES)).unwrap_or(0) + 64);
     let bytes = file
         .take(LARGEST_BYTES)
         .read_to_string(&mut text)
