@@ -5,6 +5,9 @@
 //! `-C target-feature=+crt-static` would do the same, but can be had for all crates only, macros included, which it does not suit. So the
 //! linker finds scripts that name the archives first, where it looks for `libc.so` and its like. Where there are no archives, or
 //! `SPOOLGUARD_LINK=dynamic` is set, everything is left to rustc.
+//!
+//! With and without, the functions of a delivery are put beside each other: a program of 7 MB of which 334 of 4,448 functions run is read
+//! from the disk, and mapped, by pages. `contrib/link/trace` makes the list. A linker that knows no such lists is not told of it.
 
 use std::env;
 use std::fs;
@@ -27,6 +30,9 @@ const WEAK: [&str; 4] = [
     "statx",
 ];
 
+/// Which functions a delivery calls, as a linker script.
+const ORDER: &str = "contrib/link/order.ld";
+
 /// Flags by which someone has decided how to link.
 const DECISIONS: [&str; 5] = [
     "crt-static",
@@ -39,9 +45,17 @@ const DECISIONS: [&str; 5] = [
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-env-changed=SPOOLGUARD_LINK");
+    println!("cargo::rerun-if-changed={ORDER}");
     let is = |name: &str, value: &str| env::var(name).is_ok_and(|found| found == value);
     let is_native = env::var("HOST").ok() == env::var("TARGET").ok();
     let flags = env::var("CARGO_ENCODED_RUSTFLAGS").unwrap_or_default();
+    // GNU ld and LLVM's lld; gold and mold are chosen with `-fuse-ld`, or with a linker of one's own.
+    if is("CARGO_CFG_TARGET_OS", "linux") && !["fuse-ld", "linker"].iter().any(|word| flags.contains(word)) {
+        let order = env::current_dir().map(|dir| dir.join(ORDER)).unwrap_or_default();
+        if order.is_file() {
+            println!("cargo::rustc-link-arg-bins=-Wl,-T,{}", order.display());
+        }
+    }
     if is("SPOOLGUARD_LINK", "dynamic")
         || !is("CARGO_CFG_TARGET_OS", "linux")
         || !is("CARGO_CFG_TARGET_ENV", "gnu")

@@ -158,6 +158,17 @@ fn no_loader_works_at_each_start() {
 }
 
 #[test]
+fn what_a_delivery_calls_lies_together() {
+    let is_decided = option_env!("RUSTFLAGS").is_some();
+    if is_decided || !cfg!(all(target_os = "linux", target_pointer_width = "64")) {
+        return;
+    }
+    // Of another profile than the one that was traced, other functions are inlined; of another compiler, some are called otherwise.
+    let bytes = elf::section_bytes(Path::new(env!("CARGO_BIN_EXE_spoolguard")), ".text.delivery");
+    assert!(bytes.is_some_and(|bytes| bytes > 10_000), "{bytes:?}");
+}
+
+#[test]
 fn every_file_is_a_module_of_its_folder() {
     fn walk(dir: &Path, missing: &mut Vec<PathBuf>) {
         for entry in fs::read_dir(dir).unwrap() {
