@@ -185,14 +185,16 @@ fn mounts(
 ) -> Vec<Finding> {
     let (mut found, mut told) = (Vec::new(), BTreeSet::new());
     for path in paths {
-        let (Some(their), Some(our)) = (mount_of(theirs, path), mount_of(ours, path)) else {
+        let (Some(their), our) = (mount_of(theirs, path), mount_of(ours, path)) else {
             continue;
         };
+        // In a root that is no mount of its own, none covers what lies in it.
+        let is_another = our.as_ref().map_or(!ours.is_empty(), |our| our.what != their.what);
         let at_home = ["/home", "/root", "/run/user"]
             .iter()
             .any(|home| path.starts_with(home));
         let (place, shown) = (their.point.display(), path.display());
-        let finding = if their.what != our.what && their.point.components().count() > 1 {
+        let finding = if is_another && their.point.components().count() > 1 {
             let what = format!(
                 "it sees something else at {place}: what {shown} holds is not there for it (ProtectHome, TemporaryFileSystem)"
             );
@@ -202,7 +204,7 @@ fn mounts(
                 format!("BindPaths={shown}")
             };
             Finding::error(Check::RunningMta, subject, what, override_of(&setting))
-        } else if their.is_read_only && !our.is_read_only {
+        } else if their.is_read_only && our.is_some_and(|our| !our.is_read_only) {
             let what = format!(
                 "{place} is mounted read-only for it, and nothing can be written to {shown} (ProtectSystem, ProtectHome)"
             );
@@ -304,6 +306,23 @@ mod tests {
                 "{part}: {found:?}"
             );
         }
+    }
+
+    #[test]
+    fn in_a_root_that_is_no_mount_a_hidden_home_is_told() {
+        let mut process = running();
+        process.mountinfo = Some("30 29 0:40 / /home rw - tmpfs tmpfs rw\n".to_owned());
+        let paths = ["/var/mail", "/home/a"].map(PathBuf::from);
+        let found = judge(&process, "31 29 0:5 / /proc rw - proc proc rw\n", &paths, NEEDS);
+        assert!(
+            found.len() == 1
+                && found
+                    .iter()
+                    .all(|found| found.finding.contains("something else at /home")),
+            "{found:?}"
+        );
+        let unknown = judge(&process, "", &paths, NEEDS);
+        assert!(unknown.iter().all(|found| found.level == Level::Ok), "{unknown:?}");
     }
 
     #[test]
