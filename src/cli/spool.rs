@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{ArgGroup, Args, Subcommand, ValueEnum, ValueHint};
 
-use crate::config::location::mbox_path;
+use crate::config::location::MailStore;
 use crate::config::value::{Age, Size, with_unit};
 
 /// Care for mailboxes that have grown.
@@ -251,8 +251,8 @@ pub struct Selection {
     #[arg(short = 'd', long, value_name = "NAME", value_hint = ValueHint::Username)]
     pub user: Option<String>,
     /// The mailbox, the path of an mbox [default: [mailbox] location]
-    #[arg(short = 'm', long, value_name = "LOCATION", value_parser = mbox_path)]
-    pub mailbox: Option<PathBuf>,
+    #[arg(short = 'm', long, value_name = "LOCATION", value_parser = MailStore::parse, value_hint = ValueHint::AnyPath)]
+    pub mailbox: Option<MailStore>,
     /// Put back even what makes the mailbox larger than it may grow
     #[arg(long)]
     pub ignore_quota: bool,

@@ -293,19 +293,6 @@ impl Serialize for Location {
     }
 }
 
-/// Reads what `--mailbox` names where it has to be an mbox.
-///
-/// # Errors
-/// When the text is empty or names another kind of mailbox.
-pub fn mbox_path(text: &str) -> Result<PathBuf, String> {
-    match MailStore::parse(text)? {
-        MailStore::Mbox(path) => Ok(path),
-        MailStore::Maildir(_) | MailStore::Lmtp(_) => {
-            Err("expected the path of an mbox, or mbox: and a path".to_owned())
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::path::{Path, PathBuf};

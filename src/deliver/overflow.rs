@@ -281,9 +281,13 @@ pub fn begin_return(run: &Run, delivery: &Delivery<'_>) {
         words.extend(["--user".into(), run.account.name.clone().into()]);
     }
     if run.named == MailboxNamed::ByHand
-        && let Some(path) = run.store.mbox().and_then(|path| std::path::absolute(path).ok())
+        && let Some(path) = run.store.path().and_then(|path| std::path::absolute(path).ok())
     {
-        words.extend(["--mailbox".into(), path.into()]);
+        let mut word = path.into_os_string();
+        if run.store.mbox().is_none() {
+            word.push("/");
+        }
+        words.extend(["--mailbox".into(), word]);
     }
     match auto_archive::in_background(run, delivery, "returning", &words) {
         Ok(true) => tracing::info!(action = "overflow-return-begin", user = run.account.name, note = ""),

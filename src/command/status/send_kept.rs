@@ -8,7 +8,7 @@
 use std::cell::OnceCell;
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -17,6 +17,7 @@ use time::OffsetDateTime;
 
 use crate::classify::policy::{Action, Copies};
 use crate::cli::{Everywhere, Who};
+use crate::config::location::MailStore;
 use crate::deliver::context::{Delivery, Run};
 use crate::deliver::forward::history;
 use crate::deliver::forward::history::Sketches;
@@ -30,6 +31,8 @@ use crate::mailbox::format::STATE_FIELDS;
 use crate::mailbox::limited_file::{LimitedFile, refuse_holes};
 use crate::mailbox::quoting::{self, LineQuoting};
 use crate::mailbox::reader::MboxReader;
+use crate::maildir::directory::Maildir;
+use crate::maildir::read::list_messages;
 use crate::message::Message;
 use crate::message::key::{MessageKey, of_id};
 use crate::moment::Moment;
@@ -47,8 +50,18 @@ const LISTED: usize = 20;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CopyLocation {
     path: PathBuf,
+    form: CopyForm,
     offset: u64,
     bytes: u64,
+}
+
+/// How a message lies in its file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum CopyForm {
+    /// One of an mbox, quoted.
+    InMbox,
+    /// A file of a Maildir.
+    Alone,
 }
 
 /// What the command would do.
@@ -231,7 +244,14 @@ fn author(place: &CopyLocation) -> Option<String> {
 
 fn take(place: &CopyLocation) -> io::Result<MessageBuffer> {
     let file = open_kept(&place.path)?.ok_or(io::ErrorKind::NotFound)?;
-    excerpt::read_excerpt(&file, place.offset, place.bytes)
+    match place.form {
+        CopyForm::InMbox => excerpt::read_excerpt(&file, place.offset, place.bytes),
+        CopyForm::Alone => read_alone(file),
+    }
+}
+
+fn read_alone(mut file: File) -> io::Result<MessageBuffer> {
+    MessageBuffer::collect(|to| io::copy(&mut file, to).map(drop))
 }
 
 /// Finds the messages that wait on `list` in the mailbox, and in what took its overflow.
@@ -247,7 +267,72 @@ pub fn find_copies(run: &Run, list: &KeptList) -> Result<HashMap<String, CopyLoc
             find_in(run, &path, &file, list, &mut places).map_err(fail)?;
         }
     }
+    match &run.store {
+        MailStore::Mbox(_) => {}
+        MailStore::Maildir(path) => {
+            if let Some(maildir) = Maildir::open(path, run.account.uid)? {
+                find_in_maildir(run, &maildir, list, &mut places).map_err(|e| Error::io("read", path, &e))?;
+            }
+        }
+        MailStore::Lmtp(_) => {
+            let cause = "mail that is delivered by LMTP cannot be read again";
+            return Err(Error::new(
+                Category::Configuration,
+                "look into",
+                run.store.to_string(),
+                cause,
+            ));
+        }
+    }
     Ok(places)
+}
+
+fn find_in_maildir(
+    run: &Run,
+    maildir: &Maildir,
+    list: &KeptList,
+    places: &mut HashMap<String, CopyLocation>,
+) -> io::Result<()> {
+    let limit = run.deadline.for_reading();
+    for message in list_messages(maildir)? {
+        limit.check()?;
+        let Some(file) = message.open(maildir)? else { continue };
+        let bytes = file.metadata()?.len();
+        let mut head = Vec::new();
+        (&file).take(HEAD_BYTES as u64).read_to_end(&mut head)?;
+        let id = Message::new(&head).first("Message-ID").and_then(|id| of_id(&id));
+        if !list.waiting().any(|entry| may_be(id.as_deref(), entry)) {
+            continue;
+        }
+        let place = CopyLocation {
+            path: message.path(maildir),
+            form: CopyForm::Alone,
+            offset: 0,
+            bytes,
+        };
+        // A reader that sets flags meanwhile gives it another name.
+        let Ok(key) = key_at(&place) else { continue };
+        note_place(list, id.as_deref(), &key, place, places);
+    }
+    Ok(())
+}
+
+/// Tells whether a message of this id may be the one that was kept. Most have other ids, and are not looked at any further.
+fn may_be(id: Option<&str>, entry: &KeptMessage) -> bool {
+    id.is_none_or(|id| entry.key.starts_with(id) || !entry.key.starts_with("id:"))
+}
+
+fn note_place(
+    list: &KeptList,
+    id: Option<&str>,
+    key: &MessageKey,
+    place: CopyLocation,
+    places: &mut HashMap<String, CopyLocation>,
+) {
+    let mut waiting = list.waiting().filter(|entry| may_be(id, entry));
+    if let Some(entry) = waiting.find(|entry| is(key, place.bytes, &entry.key)) {
+        places.entry(entry.key.clone()).or_insert(place);
+    }
 }
 
 fn find_in(
@@ -263,23 +348,17 @@ fn find_in(
     while let Some(stored) = reader.next()? {
         let (offset, bytes) = (stored.offset, stored.bytes);
         let id = Message::new(stored.head).first("Message-ID").and_then(|id| of_id(&id));
-        // Most messages have other ids, and are not looked at any further.
-        let may_be = |entry: &&KeptMessage| match &id {
-            Some(id) => entry.key.starts_with(id.as_str()) || !entry.key.starts_with("id:"),
-            None => true,
-        };
-        if !list.waiting().any(|entry| may_be(&entry)) {
+        if !list.waiting().any(|entry| may_be(id.as_deref(), entry)) {
             continue;
         }
         let place = CopyLocation {
             path: path.to_owned(),
+            form: CopyForm::InMbox,
             offset,
             bytes,
         };
         let key = key_at(&place)?;
-        if let Some(entry) = list.waiting().filter(may_be).find(|entry| is(&key, bytes, &entry.key)) {
-            places.entry(entry.key.clone()).or_insert(place);
-        }
+        note_place(list, id.as_deref(), &key, place, places);
     }
     Ok(())
 }
@@ -314,8 +393,11 @@ pub fn run_one(run: &Run, destination: &str, one: &str, now: OffsetDateTime) -> 
     let key = words.next().unwrap_or_default();
     let (offset, bytes) = (words.next(), words.next());
     let number = |word: Option<&str>| word.and_then(|word| word.parse().ok()).unwrap_or_default();
+    let path = PathBuf::from(words.next().unwrap_or_default());
+    let is_alone = matches!(run.store, MailStore::Maildir(_)) && is_in_store(run, &path);
     let hint = CopyLocation {
-        path: PathBuf::from(words.next().unwrap_or_default()),
+        path,
+        form: if is_alone { CopyForm::Alone } else { CopyForm::InMbox },
         offset: number(offset),
         bytes: number(bytes),
     };
@@ -339,12 +421,20 @@ fn still_at(
     entry: &KeptMessage,
     hint: CopyLocation,
 ) -> Result<Option<CopyLocation>, Error> {
-    let known =
-        run.store.path() == Some(&hint.path) || run.state_dir().is_some_and(|dir| dir.join("overflow") == hint.path);
+    let known = is_in_store(run, &hint.path) || run.state_dir().is_some_and(|dir| dir.join("overflow") == hint.path);
     if known && key_at(&hint).is_ok_and(|key| is(&key, hint.bytes, &entry.key)) {
         return Ok(Some(hint));
     }
     Ok(find_copies(run, list)?.remove(&entry.key))
+}
+
+/// Tells whether a path is the user's mbox, or a message of the user's Maildir.
+fn is_in_store(run: &Run, path: &Path) -> bool {
+    match &run.store {
+        MailStore::Mbox(mbox) => mbox == path,
+        MailStore::Maildir(maildir) => path.parent().and_then(Path::parent) == Some(maildir),
+        MailStore::Lmtp(_) => false,
+    }
 }
 
 fn send(

@@ -10,6 +10,7 @@ use crate::config::Over;
 use crate::config::value::Limit;
 use crate::deliver::context::{Delivery, Run};
 use crate::mailbox::submissions::{SubmissionKey, key_of};
+use crate::message::Message;
 use crate::message::envelope::Sender;
 use crate::quota::{Admission, Usage};
 use crate::sys::account::own_hosts;
@@ -44,7 +45,7 @@ impl<'a> Entry<'a, message_buffer::BufferReader<'a>> {
             sender: &delivery.envelope.sender,
             recipient: delivery.envelope.recipient.as_deref(),
             date: delivery.date,
-            return_path: return_path(delivery),
+            return_path: return_path(&delivery.envelope.sender, &delivery.message),
             added,
             content: delivery.buffer.reader(delivery.content_start()),
             content_bytes: delivery.content_bytes(),
@@ -87,16 +88,17 @@ impl<R> Put<R> {
 }
 
 /// The field that an MTA sets at the end (RFC 5321 section 4.4), where none has.
-fn return_path(delivery: &Delivery<'_>) -> String {
-    let sender = match &delivery.envelope.sender {
+#[must_use]
+pub fn return_path(sender: &Sender, message: &Message<'_>) -> String {
+    let sender = match sender {
         Sender::Null => "",
         Sender::Address(address) if !address.contains(char::is_control) => address,
         Sender::Address(_) | Sender::Unknown => return String::new(),
     };
-    if delivery.message.first("Return-Path").is_some() {
+    if message.first("Return-Path").is_some() {
         return String::new();
     }
-    format!("Return-Path: <{sender}>{}", delivery.message.line_end())
+    format!("Return-Path: <{sender}>{}", message.line_end())
 }
 
 /// Which submission the message is; none where it does not come from an MTA just now.

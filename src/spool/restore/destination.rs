@@ -39,13 +39,20 @@ pub fn of_all(
     runner: &Account,
     config: &Config,
 ) -> Result<Vec<Option<RestoreTarget>>, Error> {
-    if let Some(path) = &selection.mailbox {
+    if let Some(store) = &selection.mailbox {
+        let Some(path) = store.mbox() else {
+            let cause = "archives are restored into an mbox";
+            return Err(
+                Error::new(Category::Configuration, "restore into", store.to_string(), cause)
+                    .hint("name an mbox, and let a mail program move the mail"),
+            );
+        };
         let account = match &selection.user {
             Some(user) => account::find_named(user)?,
             None => runner.clone(),
         };
         let destination = RestoreTarget {
-            path: path.clone(),
+            path: path.to_owned(),
             account,
             owner: Owner::Trusted(Uid::current().as_raw()),
         };

@@ -18,6 +18,7 @@ use serde::Serialize;
 
 use crate::archive::messages::{Archived, Inventory, each_message, take_inventory};
 use crate::cli::spool::Selection;
+use crate::config::location::MailStore;
 use crate::deliver::access;
 use crate::error::{Category, Error, Status};
 use crate::escape::visible;
@@ -85,7 +86,12 @@ pub fn run(selection: &Selection, care: &SpoolRun) -> Status {
 /// The same, with the mailbox named by its place in its directory, where this is root: somebody else may own a part of the path, and put
 /// a link there at any time.
 fn pinned(selection: &Selection) -> Result<Option<Selection>, Error> {
-    let Some(mailbox) = selection.mailbox.as_deref().filter(|_| Uid::effective().is_root()) else {
+    let Some(mailbox) = selection
+        .mailbox
+        .as_ref()
+        .and_then(MailStore::mbox)
+        .filter(|_| Uid::effective().is_root())
+    else {
         return Ok(None);
     };
     let Some(name) = mailbox.file_name() else {
@@ -96,7 +102,7 @@ fn pinned(selection: &Selection) -> Result<Option<Selection>, Error> {
     go_without_links(parent(mailbox))?;
     Ok(Some(Selection {
         archives,
-        mailbox: Some(Path::new(".").join(name)),
+        mailbox: Some(MailStore::Mbox(Path::new(".").join(name))),
         ..selection.clone()
     }))
 }
@@ -420,7 +426,12 @@ impl RestoreRun<'_> {
             no_room,
         } = tally;
         let user = &destination.account.name;
-        let mailbox = self.asked.mailbox.as_deref().unwrap_or(&destination.path);
+        let mailbox = self
+            .asked
+            .mailbox
+            .as_ref()
+            .and_then(MailStore::path)
+            .unwrap_or(&destination.path);
         let mailbox = mailbox.display().to_string();
         let source = archive.display().to_string();
         self.sum.restored += restored;

@@ -12,19 +12,22 @@ use time::OffsetDateTime;
 use crate::archive::messages::Archived;
 use crate::cli::spool::Selection;
 use crate::cli::{Everywhere, Who};
-use crate::config::location::MailStore;
 use crate::deliver;
 use crate::deliver::context::Run;
 use crate::deliver::overflow;
+use crate::deliver::store::entry::{Entry, Put, return_path};
 use crate::error::{Category, Error, Status};
 use crate::escape::visible;
 use crate::mailbox::OpenMailbox;
+use crate::mailbox::excerpt;
 use crate::mailbox::expunge::execute::{Expunge, ExpungePlan, Prepared, SnapshotTrust, Unread, expunge};
 use crate::mailbox::expunge::journal;
 use crate::mailbox::expunge::snapshot::Snapshot;
 use crate::mailbox::open::{Absent, Owner};
 use crate::mailbox::ranges::Ranges;
 use crate::mailbox::reader::MboxReader;
+use crate::message::Message;
+use crate::message::envelope::Sender;
 use crate::output::json::write_line;
 use crate::output::sizes::{messages, remain, size_text};
 use crate::output::{OutputForm, print_error, print_line};
@@ -41,7 +44,7 @@ pub fn run(selection: &Selection, everywhere: &Everywhere) -> Status {
         user: selection.user.clone(),
         ..Who::default()
     };
-    let store = selection.mailbox.clone().map(MailStore::Mbox);
+    let store = selection.mailbox.clone();
     let consent = Consent::of(&selection.changing.agreement, everywhere);
     let form = if selection.changing.json {
         OutputForm::Json
@@ -186,13 +189,7 @@ fn ended(part: &OverflowPart) -> Status {
 /// Puts the first messages into the mailbox, up to one that does not fit, and syncs them. What a killed run has put there needs no room.
 fn put_back(run: &Run, look: &Snapshot, mode: MergeMode) -> Result<OverflowPart, Error> {
     let Some(path) = run.store.mbox() else {
-        let cause = "this kind of mailbox is not supported yet";
-        return Err(Error::new(
-            Category::Configuration,
-            "put back into",
-            run.store.to_string(),
-            cause,
-        ));
+        return put_back_one_by_one(run, look, mode);
     };
     let plan = access::delivery_lock_plan(run, Owner::Exactly(run.account.uid));
     let target = MergeTarget {
@@ -256,6 +253,67 @@ fn merge(run: &Run, target: MergeTarget<'_>, look: &Snapshot) -> Result<Overflow
         return Err(Error::new(Category::SystemFull, "put back into", target.path.display(), cause).into());
     }
     Ok(part)
+}
+
+/// The same for a mailbox that is no mbox. The notes on what is put there go when the run is over: a killed run's next one finds by them what
+/// it has put there.
+fn put_back_one_by_one(run: &Run, look: &Snapshot, mode: MergeMode) -> Result<OverflowPart, Error> {
+    let limit = run.store.limit(run);
+    let usage = run.store.usage(run, limit)?;
+    let (mut bytes, mut messages) = (usage.bytes, usage.messages);
+    let mut part = OverflowPart::default();
+    let mut is_full = false;
+    let fail = |e: io::Error| Error::io("read", look.path(), &e);
+    let seen = look.seen();
+    let mut mbox = MboxReader::new(&seen, HEAD_BYTES).map_err(fail)?;
+    while let Some(stored) = mbox.next().map_err(fail)? {
+        let range = stored.offset..stored.offset + stored.bytes;
+        if limit.bytes.is_some_and(|most| stored.bytes > most) {
+            part.stay += 1;
+            continue;
+        }
+        bytes += stored.bytes;
+        messages += 1;
+        is_full |= limit.bytes.is_some_and(|most| bytes > most) || limit.messages.is_some_and(|most| messages > most);
+        if is_full {
+            part.stay += 1;
+            continue;
+        }
+        if mode == MergeMode::Write {
+            put_one(run, look, &range)?;
+        }
+        part.ranges.push(range);
+        part.messages += 1;
+    }
+    Ok(part)
+}
+
+fn put_one(run: &Run, look: &Snapshot, range: &std::ops::Range<u64>) -> Result<(), Error> {
+    let fail = |e: io::Error| Error::io("read", look.path(), &e);
+    let buffer = excerpt::read_excerpt(look.file(), range.start, range.end - range.start).map_err(fail)?;
+    let message = Message::new(buffer.head());
+    let line = message.from_line().unwrap_or_default();
+    let word = line.split(|b| *b == b' ').nth(1).unwrap_or_default();
+    let sender = match word {
+        b"" | b"MAILER-DAEMON" => Sender::Null,
+        word => Sender::Address(String::from_utf8_lossy(word).into_owned()),
+    };
+    let start = buffer.head().len() - message.content().len();
+    let entry = Entry {
+        return_path: return_path(&sender, &message),
+        sender: &sender,
+        recipient: None,
+        date: OffsetDateTime::now_utc(),
+        added: "",
+        content: buffer.reader(start),
+        content_bytes: buffer.bytes() - start as u64,
+        submission: None,
+    };
+    match run.store.put(run, entry, None)? {
+        Put::Done(receipt) => receipt.keep(run),
+        Put::Full(_) => {}
+    }
+    Ok(())
 }
 
 /// Takes the part out of the overflow. What a killed run leaves here is finished when the overflow is opened next.

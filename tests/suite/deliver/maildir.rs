@@ -409,3 +409,53 @@ fn a_directory_that_cannot_be_written_to_defers() {
     assert!(mail(&scratch).is_empty() && scratch.files(&format!("{MAILDIR}/tmp")).is_empty());
     scratch.deliver(ORDINARY).go().succeeds();
 }
+
+#[test]
+fn what_a_full_maildir_had_no_room_for_comes_back() {
+    let scratch = with_parts(scratch())
+        .set("quota.limit", "\"1K\"")
+        .set("quota.when_full", "\"overflow\"");
+    let old = scratch.path(MAILDIR).join("cur/1.M1P1.h:2,S");
+    fs::write(&old, vec![b'x'; 1000]).unwrap();
+    let message = b"From: s@s.test\nSubject: late\nMessage-ID: <late@s.test>\n\nFrom here\n>From there\n";
+    scratch.deliver(message).go().succeeds();
+    assert!(contains(
+        &fs::read(scratch.path("state/overflow")).unwrap(),
+        b"Subject: late"
+    ));
+    fs::remove_file(&old).unwrap();
+    let back = scratch.run(&["spool", "restore", "--overflow", "--yes"]).go();
+    back.ends_with(0);
+    let is_late = |path: &&PathBuf| contains(&fs::read(path).unwrap(), b"\nSubject: late\n");
+    let late: Vec<_> = mail(&scratch).into_iter().filter(|path| is_late(&path)).collect();
+    assert_eq!(late.len(), 1);
+    same(&fs::read(&late[0]).unwrap(), &[RETURN_PATH, message].concat());
+    names_are_true(&scratch);
+    assert!(fs::read(scratch.path("state/overflow")).unwrap().is_empty());
+    assert!(scratch.files("state/maildir-intents").is_empty());
+}
+
+#[test]
+fn what_was_kept_in_a_maildir_is_sent_on() {
+    let mut scratch = with_parts(scratch());
+    scratch.sendmail("echo '<b@b.test>... 550 5.7.1 no' >&2; exit 69");
+    scratch.change("destinations.suspend", "true");
+    let user = scratch.run(&["status", "--suspend", "b@b.test"]);
+    user.go().ends_with(0);
+    scratch.forward(ORDINARY, &["b@b.test"]).go().succeeds();
+    let kept = mail(&scratch)
+        .iter()
+        .filter(|path| contains(&fs::read(path).unwrap(), b"<1@s.test>"))
+        .count();
+    assert_eq!(kept, 1);
+    // A reader has seen it.
+    for path in scratch.files(&format!("{MAILDIR}/new")) {
+        let name = path.file_name().unwrap().to_str().unwrap();
+        fs::rename(&path, scratch.path(MAILDIR).join(format!("cur/{name}:2,S"))).unwrap();
+    }
+    scratch.sendmail("exit 0");
+    scratch.run(&["status", "--resume", "b@b.test"]).go().ends_with(0);
+    let sent = scratch.run(&["status", "--yes", "--send-kept", "b@b.test"]).go();
+    sent.ends_with(0);
+    sent.check(contains(&sent.stdout, b"1 message sent to b@b.test"), "it was not sent");
+}

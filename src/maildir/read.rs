@@ -1,0 +1,102 @@
+//! Reads a Maildir: its messages, in the order in which they came. No link is followed; what is removed meanwhile is left out.
+
+use std::cmp::Ordering;
+use std::ffi::{CString, OsStr};
+use std::fs::File;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+
+use rustix::fs::{Mode, OFlags, openat};
+use rustix::io::Errno;
+
+use crate::maildir::directory::{Maildir, Walk, each_name};
+
+/// A message that was seen in a Maildir.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SeenMessage {
+    part: SeenIn,
+    name: CString,
+}
+
+/// Where a message was seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum SeenIn {
+    New,
+    Cur,
+}
+
+/// The messages of a Maildir, without those of its folders, the oldest first.
+///
+/// # Errors
+/// When a directory cannot be read.
+pub fn list_messages(maildir: &Maildir) -> io::Result<Vec<SeenMessage>> {
+    let mut messages = Vec::new();
+    for (part, dir) in [(SeenIn::New, maildir.new_dir()), (SeenIn::Cur, maildir.cur_dir())] {
+        each_name(dir, |name| {
+            messages.push(SeenMessage {
+                part,
+                name: name.to_owned(),
+            });
+            Ok(Walk::On)
+        })?;
+    }
+    messages.sort_by(|a, b| by_age(a.name.to_bytes(), b.name.to_bytes()));
+    Ok(messages)
+}
+
+/// Names begin with the second of delivery, of any number of digits.
+fn by_age(a: &[u8], b: &[u8]) -> Ordering {
+    let seconds = |name: &[u8]| {
+        let digits: Vec<u8> = name.iter().copied().take_while(u8::is_ascii_digit).collect();
+        std::str::from_utf8(&digits)
+            .ok()
+            .and_then(|digits| digits.parse::<u64>().ok())
+    };
+    seconds(a).cmp(&seconds(b)).then_with(|| a.cmp(b))
+}
+
+impl SeenMessage {
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self, maildir: &Maildir) -> PathBuf {
+        let part = match self.part {
+            SeenIn::New => "new",
+            SeenIn::Cur => "cur",
+        };
+        maildir.path().join(part).join(OsStr::from_bytes(self.name.to_bytes()))
+    }
+
+    /// Opens it for reading; none where it is gone, or is no regular file.
+    ///
+    /// # Errors
+    /// When it cannot be opened.
+    pub fn open(&self, maildir: &Maildir) -> io::Result<Option<File>> {
+        let dir = match self.part {
+            SeenIn::New => maildir.new_dir(),
+            SeenIn::Cur => maildir.cur_dir(),
+        };
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        match openat(dir, &self.name, flags, Mode::empty()) {
+            Ok(file) => {
+                let file = File::from(file);
+                let is_file = file.metadata()?.is_file();
+                Ok(is_file.then_some(file))
+            }
+            Err(Errno::NOENT | Errno::LOOP | Errno::NXIO) => Ok(None),
+            Err(e) => Err(e.into()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::by_age;
+
+    #[test]
+    fn names_are_ordered_by_their_seconds() {
+        let mut names = ["10.b", "9.a", "x", "10.a", "1795661026.M5P5.h:2,S"];
+        names.sort_by(|a, b| by_age(a.as_bytes(), b.as_bytes()));
+        assert_eq!(names, ["x", "9.a", "10.a", "10.b", "1795661026.M5P5.h:2,S"]);
+    }
+}
