@@ -45,7 +45,7 @@ complete -c spoolguard -n "__fish_spoolguard_needs_command" -f -a "help" -d 'Pri
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand deliver" -s d -l user -d 'The user whose mailbox it is [default: who runs this]' -r -f -a "(__fish_complete_users)"
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand deliver" -s a -l recipient -d 'The address it was sent to [default: RECIPIENT, LOCAL@DOMAIN, Delivered-To, or user@host]' -r -f
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand deliver" -s f -l sender -d 'The envelope sender; \'\' or \'<>\' is the null sender [default: SENDER, Return-Path, or the From_ line]' -r -f
-complete -c spoolguard -n "__fish_spoolguard_using_subcommand deliver" -s m -l mailbox -d 'The mailbox, the path of an mbox [default: [mailbox] location]' -r -F
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand deliver" -s m -l mailbox -d 'The mailbox: the path of an mbox, or of a Maildir with a slash at its end [default: [mailbox] location]' -r -F
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand deliver" -l config -d 'Read this configuration file, and no other' -r -F
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand deliver" -s n -l dry-run -d 'Say what would be done, and do nothing; under a mail system the message stays with it (status 75)'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand deliver" -s v -l verbose -d 'Log to standard error where there is no syslog; twice for more'
@@ -53,7 +53,7 @@ complete -c spoolguard -n "__fish_spoolguard_using_subcommand deliver" -s h -l h
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand forward" -s d -l user -d 'The user whose mailbox it is [default: who runs this]' -r -f -a "(__fish_complete_users)"
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand forward" -s a -l recipient -d 'The address it was sent to [default: RECIPIENT, LOCAL@DOMAIN, Delivered-To, or user@host]' -r -f
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand forward" -s f -l sender -d 'The envelope sender; \'\' or \'<>\' is the null sender [default: SENDER, Return-Path, or the From_ line]' -r -f
-complete -c spoolguard -n "__fish_spoolguard_using_subcommand forward" -s m -l mailbox -d 'The mailbox, the path of an mbox [default: [mailbox] location]' -r -F
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand forward" -s m -l mailbox -d 'The mailbox: the path of an mbox, or of a Maildir with a slash at its end [default: [mailbox] location]' -r -F
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand forward" -l config -d 'Read this configuration file, and no other' -r -F
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand forward" -l keep -d 'Deliver a copy into the mailbox, too'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand forward" -s n -l dry-run -d 'Say what would be done, and do nothing; under a mail system the message stays with it (status 75)'
@@ -100,7 +100,7 @@ complete -c spoolguard -n "__fish_spoolguard_using_subcommand replay" -l forward
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand replay" -s d -l user -d 'The user whose mailbox it is [default: who runs this]' -r -f -a "(__fish_complete_users)"
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand replay" -s a -l recipient -d 'The address it was sent to [default: RECIPIENT, LOCAL@DOMAIN, Delivered-To, or user@host]' -r -f
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand replay" -s f -l sender -d 'The envelope sender; \'\' or \'<>\' is the null sender [default: SENDER, Return-Path, or the From_ line]' -r -f
-complete -c spoolguard -n "__fish_spoolguard_using_subcommand replay" -s m -l mailbox -d 'The mailbox, the path of an mbox [default: [mailbox] location]' -r -F
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand replay" -s m -l mailbox -d 'The mailbox: the path of an mbox, or of a Maildir with a slash at its end [default: [mailbox] location]' -r -F
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand replay" -l config -d 'Read this configuration file, and no other' -r -F
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand replay" -l keep -d 'Append a copy of what is forwarded'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand replay" -s n -l dry-run -d 'Say what would be done, and do nothing; under a mail system the message stays with it (status 75)'
@@ -193,7 +193,7 @@ complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from restore" -l from -d 'Only what this address or name sent' -r
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from restore" -l message-id -d 'Only the message with this Message-ID; may be repeated' -r
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from restore" -s d -l user -d 'Whose mailbox it goes to [default: what the archive\'s name says]' -r -f -a "(__fish_complete_users)"
-complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from restore" -s m -l mailbox -d 'The mailbox, the path of an mbox [default: [mailbox] location]' -r -F
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from restore" -s m -l mailbox -d 'The mailbox, the path of an mbox; of the overflow also a Maildir, with a slash at its end [default: [mailbox] location]' -r -F
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from restore" -l config -d 'Read this configuration file, and no other' -r -F
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from restore" -l overflow -d 'What lies in the user\'s overflow, oldest first, as far as it fits'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from restore" -l list -d 'List what is in them, and put nothing back'

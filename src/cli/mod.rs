@@ -296,7 +296,7 @@ pub struct AppendTarget {
     /// Who it is for.
     #[command(flatten)]
     pub who: Who,
-    /// The mailbox, the path of an mbox [default: [mailbox] location]
+    /// The mailbox: the path of an mbox, or of a Maildir with a slash at its end [default: [mailbox] location]
     #[arg(short = 'm', long, value_name = "LOCATION", value_parser = MailStore::parse, value_hint = ValueHint::AnyPath, help_heading = "Envelope")]
     pub mailbox: Option<MailStore>,
 }

@@ -250,7 +250,7 @@ pub struct Selection {
     /// Whose mailbox it goes to [default: what the archive's name says]
     #[arg(short = 'd', long, value_name = "NAME", value_hint = ValueHint::Username)]
     pub user: Option<String>,
-    /// The mailbox, the path of an mbox [default: [mailbox] location]
+    /// The mailbox, the path of an mbox; of the overflow also a Maildir, with a slash at its end [default: [mailbox] location]
     #[arg(short = 'm', long, value_name = "LOCATION", value_parser = MailStore::parse, value_hint = ValueHint::AnyPath)]
     pub mailbox: Option<MailStore>,
     /// Put back even what makes the mailbox larger than it may grow

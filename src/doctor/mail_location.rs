@@ -45,7 +45,7 @@ pub fn examine(host: &HostFacts, config: &Config, account: &Account, procmailrc:
 fn remedy(path: &Path) -> String {
     let shown = path.display().to_string();
     if is_maildir(path) || shown.ends_with('/') {
-        return "let the user's mail client (MUA) read this mailbox as well".to_owned();
+        return format!("[mailbox] location = \"maildir:{}\"", shown.trim_end_matches('/'));
     }
     format!("[mailbox] location = \"mbox:{shown}\"")
 }

@@ -9,6 +9,7 @@ use nix::unistd::{AccessFlags, access};
 
 use crate::config::load;
 use crate::config::load::{ConfigSources, KeySelection};
+use crate::config::location::MailStore;
 use crate::config::{Config, LockMethod};
 use crate::deliver::context::state_place;
 use crate::deliver::overflow;
@@ -22,6 +23,7 @@ use crate::doctor::{mail_location, postfix_access, sendmail_host, state_director
 use crate::error::Error;
 use crate::mailbox::open::{Owner, open_existing};
 use crate::mailbox::setgid;
+use crate::maildir::directory::Maildir;
 use crate::output::shell::quote_path;
 use crate::submit::program::SendmailKind;
 use crate::sys::account;
@@ -300,6 +302,24 @@ fn missing_program(path: &Path, hook: &Hook) -> Option<Finding> {
     })
 }
 
+/// Whether this user's run can deliver into the Maildir.
+fn maildir(path: &Path, account: &Account, subject: String) -> Finding {
+    match Maildir::open(path, account.uid) {
+        Ok(Some(_)) => Finding::ok(Check::Mailbox, subject, "it is a Maildir of this user"),
+        Ok(None) => Finding::ok(
+            Check::Mailbox,
+            subject,
+            "it is not there yet, and the first message makes it",
+        ),
+        Err(e) => Finding::error(
+            Check::Mailbox,
+            subject,
+            e.to_string(),
+            "name another location, or mend this one",
+        ),
+    }
+}
+
 /// Whether this user's run can append, or make the mailbox.
 fn mailbox(config: &Config, account: &Account, handling: &Handling) -> Finding {
     let store = match config.mailbox.location.of(&account.name, account.home.as_deref()) {
@@ -310,8 +330,10 @@ fn mailbox(config: &Config, account: &Account, handling: &Handling) -> Finding {
         }
     };
     let subject = store.to_string();
-    let Some(path) = store.mbox() else {
-        return Finding::warning(Check::Mailbox, subject, "it is no mbox, and is not looked at");
+    let path = match &store {
+        MailStore::Mbox(path) => path.as_path(),
+        MailStore::Maildir(path) => return maildir(path, account, subject),
+        MailStore::Lmtp(_) => return Finding::warning(Check::Mailbox, subject, "it is no mbox, and is not looked at"),
     };
     let dir = parent(path);
     let makes_files = access(dir, AccessFlags::W_OK | AccessFlags::X_OK).is_ok() || setgid::is_installed_for(dir);

@@ -1,9 +1,10 @@
 //! Opens a Maildir, or makes one. Refuses links, another user's directory, and a Maildir of which a part is missing: what looks so may be a
 //! file system that is not mounted. Below the directory no link is followed.
 
-use std::ffi::CStr;
+use std::ffi::{CStr, OsStr};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, Stat, fstat, fsync, mkdirat, openat, statat};
@@ -151,6 +152,31 @@ pub fn each_folder(root: &OwnedFd, mut step: impl FnMut(&CStr) -> io::Result<()>
         }
     }
     Ok(())
+}
+
+/// Tells whether a directory is a Maildir, or one lies in it, so many levels below at most. Links are not followed.
+#[must_use]
+pub fn holds_maildir(path: &Path, levels: u32) -> bool {
+    let is_dir = |path: &Path| path.symlink_metadata().is_ok_and(|stat| stat.is_dir());
+    if PARTS.iter().all(|part| is_dir(&path.join(part))) {
+        return true;
+    }
+    let Some(levels) = levels.checked_sub(1) else {
+        return false;
+    };
+    // Looking must not change when it was read (open(2): for the owner and root alone).
+    let Ok(dir) = openat(CWD, path, DIRECTORY | OFlags::NOATIME, Mode::empty()) else {
+        return false;
+    };
+    let mut holds = false;
+    let _ = Dir::new(dir).map(|entries| {
+        for entry in entries.flatten() {
+            let name = entry.file_name().to_bytes();
+            let below = path.join(OsStr::from_bytes(name));
+            holds |= !name.starts_with(b".") && is_dir(&below) && holds_maildir(&below, levels);
+        }
+    });
+    holds
 }
 
 /// Whether to go on.

@@ -9,12 +9,16 @@ use crate::config::Config;
 use crate::deliver::context::state_place;
 use crate::deliver::overflow;
 use crate::mailbox::expunge::set_aside as journal_kept;
+use crate::maildir::directory::holds_maildir;
 use crate::output::shell::quote_path;
 use crate::output::sizes::{age_text, size_text};
 use crate::spool::directory::{DirectoryEntry, EntryKind, LockState};
 use crate::spool::list::row::{RowProblem, Weight};
 use crate::spool::rules::statistics::MailboxStats;
 use crate::sys::account::{Account, Directory};
+
+/// Where Maildirs of virtual users lie below the spool directory: `vhosts/DOMAIN/USER/Maildir`.
+const MAILDIRS_BELOW: u32 = 3;
 
 /// What the mailbox had no room for. The directory of another user is not looked into: only the length of a file in it is asked for.
 pub fn with_overflow(config: &Config, account: &Account, home: Option<&Path>) -> Option<RowProblem> {
@@ -71,6 +75,7 @@ pub fn with_stray(entry: &DirectoryEntry, thing: &EntryKind, now: SystemTime) ->
             "it was left by a command that did not end, and nothing depends on it",
             format!("rm {path}"),
         ),
+        EntryKind::Directory if holds_maildir(&entry.path, MAILDIRS_BELOW) => return None,
         EntryKind::Directory => RowProblem::wrong("it is a directory, and not an mbox", elsewhere),
         EntryKind::Hidden => RowProblem::wrong("it is hidden, and no mailbox", elsewhere),
         EntryKind::Special(kind) => RowProblem::wrong(format!("it is {kind}, and no mailbox"), format!("rm {path}")),

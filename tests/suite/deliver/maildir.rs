@@ -459,3 +459,18 @@ fn what_was_kept_in_a_maildir_is_sent_on() {
     sent.ends_with(0);
     sent.check(contains(&sent.stdout, b"1 message sent to b@b.test"), "it was not sent");
 }
+
+#[test]
+fn a_maildir_in_the_spool_directory_is_not_called_wrong() {
+    let scratch = scratch();
+    for dir in ["spool/alice", "spool/vhosts/a.test/bob/Maildir"] {
+        for part in ["tmp", "new", "cur"] {
+            fs::create_dir_all(scratch.path(dir).join(part)).unwrap();
+        }
+    }
+    let location = format!("\"mbox:{}/%u\"", scratch.path("spool").display());
+    let scratch = scratch.set("mailbox.location", &location);
+    let listed = scratch.run(&["spool", "list"]).go();
+    let text = [&listed.stdout[..], listed.stderr.as_bytes()].concat();
+    listed.check(!contains(&text, b"is a directory"), "a Maildir is called wrong");
+}
