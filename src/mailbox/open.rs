@@ -166,7 +166,7 @@ fn create(path: &Path, owner: Owner, place: Option<&SpoolDirAccess>) -> Result<F
             return Err(Error::io("create mailbox", path, &e)
                 .class(Category::Mailbox)
                 .hint(format!(
-                    "create it once as root (install -m 660 -o {user} -g mail /dev/null {}), or install spoolguard setgid mail (spoolguard(1), SETGID)",
+                    "create it once as root (install -m 660 -o {user} -g mail /dev/null {}), or install spoolguard setgid mail (spoolguard-deliver(1), SETGID)",
                     path.display()
                 )));
         }
