@@ -12,6 +12,7 @@
 //! | word | what |
 //! |---|---|
 //! | `small`, `1m`, `25m`, `200m` | a message of 4 KiB, 1 MiB ... into a mailbox with mail in it |
+//! | `disk` | 4 KiB, and the program's file is read back from the disk each time, as after a start of the machine; libraries are not |
 //! | `empty` | 4 KiB into an empty mailbox |
 //! | `full` | 4 KiB into a mailbox of 2 GiB (`--mailbox`); needs twice that in DIR, with `--full` four times |
 //! | `writers` | 1, 4 and 16 writers with 50 messages each on one mailbox |
@@ -70,8 +71,9 @@ use programs::{Kind, Program, spoolguard_configuration};
 use rounds::{Columns, Contender, Rounds, compare};
 use stage::{Seat, Stage};
 
-const SECTIONS: [&str; 11] = [
+const SECTIONS: [&str; 12] = [
     "small",
+    "disk",
     "empty",
     "1m",
     "25m",
@@ -209,6 +211,8 @@ struct Bench {
 enum Before {
     /// What the deliveries before have left.
     Kept,
+    /// The same, and of the program nothing is in memory.
+    ProgramOnDisk,
     Nothing,
     /// One message, which the program knows.
     One,
@@ -219,6 +223,10 @@ impl Bench {
         let runs = self.options.runs;
         match section {
             "small" => self.sizes("4 KiB", 4 << 10, Before::Kept, 3, runs, Columns::All),
+            "disk" => {
+                let what = "4 KiB, by a program that is read from the disk";
+                self.sizes(what, 4 << 10, Before::ProgramOnDisk, 3, runs, Columns::Times);
+            }
             "empty" => {
                 self.sizes(
                     "4 KiB into an empty mailbox",
@@ -531,6 +539,7 @@ fn begin(program: &Program, seat: &Seat, mail: &Mail) -> (String, bool) {
 fn prepare(program: &Program, seat: &Seat, before: Before, small: &Mail) {
     match before {
         Before::Kept => {}
+        Before::ProgramOnDisk => program.forget_pages(),
         Before::Nothing => {
             program.forget(seat);
             seat.fill(b"");

@@ -1,10 +1,12 @@
 //! The programs that are compared: where each is found, how it is set up for a user's mailbox, and how it is started.
 
 use std::ffi::OsString;
-use std::fs;
+use std::fs::{self, File};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+
+use nix::fcntl::{PosixFadviseAdvice, posix_fadvise};
 
 use crate::stage::{Seat, Stage};
 
@@ -185,6 +187,14 @@ impl Program {
                 seat.write("dovecot.conf", &dovecot_configuration(seat));
             }
         }
+    }
+
+    /// Takes the program's file out of memory.
+    pub fn forget_pages(&self) {
+        let file = File::open(&self.path).unwrap();
+        // What was copied a moment ago is not on the disk yet, and stays.
+        file.sync_all().unwrap();
+        posix_fadvise(&file, 0, 0, PosixFadviseAdvice::POSIX_FADV_DONTNEED).unwrap();
     }
 
     /// Makes it forget what it knew about the mailbox.
