@@ -43,7 +43,9 @@ pub struct PasswdEntry {
 /// When the files cannot be read, or a source of the name service could not be asked.
 pub fn by_name(name: &str) -> io::Result<Option<PasswdEntry>> {
     let is_it = |entry: &PasswdEntry| entry.name == name;
-    match first(Path::new(PASSWD), name, |line| PasswdEntry::read(line).filter(is_it))? {
+    match first(Path::new(PASSWD), &format!("{name}:"), |line| {
+        PasswdEntry::read(line).filter(is_it)
+    })? {
         Some(entry) => Ok(Some(entry)),
         None => look_further(name, is_it),
     }
@@ -69,7 +71,8 @@ pub fn by_uid(uid: u32) -> io::Result<Vec<PasswdEntry>> {
 /// When the file cannot be read.
 pub fn local_by_uid(uid: u32) -> io::Result<Vec<PasswdEntry>> {
     let mut found: Vec<PasswdEntry> = Vec::new();
-    each_line(Path::new(PASSWD), &uid.to_string(), |line| {
+    // With what ends the field: alone, a short number is in every line.
+    each_line(Path::new(PASSWD), &format!("{uid}:"), |line| {
         if let Some(entry) = PasswdEntry::read(line)
             && entry.uid == uid
             && found.iter().all(|other| other.name != entry.name)
