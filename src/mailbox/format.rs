@@ -9,6 +9,7 @@ use crate::mailbox::intent::{AppendExtent, Measure};
 use crate::mailbox::quoting;
 use crate::mailbox::quoting::{LineQuoting, STEP_BYTES};
 use crate::mailbox::submissions::SubmissionKey;
+use crate::sys::local_time;
 
 /// Up to this length a message is put into mbox form once, in memory, in bytes. Beyond it memory would grow with the message.
 const DRAFT_BYTES: usize = 64 << 10;
@@ -55,7 +56,7 @@ pub fn write_letter<R: Read, W: Write>(to: &mut W, letter: MboxEntry<'_, R>) -> 
 
 /// The same without a buffer.
 fn write_through<R: Read, W: Write>(to: &mut W, letter: MboxEntry<'_, R>) -> io::Result<()> {
-    writeln!(to, "{}{}", separator_start(letter.sender), asctime(letter.date))?;
+    writeln!(to, "{}{}", separator_start(letter.sender), ctime(letter.date))?;
     write_rest(to, letter)
 }
 
@@ -101,9 +102,15 @@ fn separator_sender(sender: &str) -> String {
 /// What asctime(3) takes.
 const ASCTIME_BYTES: u64 = 24;
 
-/// The 24 characters of asctime(3), in UTC as RFC 4155 asks.
+/// The 24 characters of ctime(3): the local time, as every other program on the host writes and reads them. RFC 4155 asks for UTC; nobody
+/// does that, and IMAP servers would show a time of arrival that is hours off.
 #[must_use]
-pub fn asctime(date: OffsetDateTime) -> String {
+pub fn ctime(date: OffsetDateTime) -> String {
+    asctime(local_time::to_local(date))
+}
+
+/// The 24 characters of asctime(3).
+fn asctime(date: OffsetDateTime) -> String {
     let (weekday, month) = (date.weekday().to_string(), date.month().to_string());
     format!(
         "{weekday:.3} {month:.3} {:2} {:02}:{:02}:{:02} {:04}",

@@ -15,6 +15,7 @@ use crate::error::{Category, Error};
 use crate::mailbox::open::{Owner, not_a_mailbox};
 use crate::sys::account;
 use crate::sys::account::Account;
+use crate::sys::local_time;
 
 /// One mailbox.
 #[derive(Clone, Debug)]
@@ -156,11 +157,11 @@ fn refuse_odd(path: &Path, stat: &Metadata) -> Result<(), Error> {
     Err(not_a_mailbox(path, cause))
 }
 
-/// So long before `date`, in seconds since 1970.
+/// So long before `date`, in seconds since 1970 on the clock of this host: From_ lines are in local time.
 #[must_use]
 pub fn cutoff_seconds(date: OffsetDateTime, age: Age) -> i64 {
     let seconds = i64::try_from(age.duration().as_secs()).unwrap_or(i64::MAX);
-    date.unix_timestamp().saturating_sub(seconds)
+    local_time::clock_seconds(date.unix_timestamp().saturating_sub(seconds))
 }
 
 #[cfg(test)]

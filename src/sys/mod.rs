@@ -9,6 +9,7 @@ pub mod file_stamp;
 pub mod filesystem;
 pub mod json_state;
 pub mod key_file;
+pub mod local_time;
 pub mod message_buffer;
 pub mod name_service;
 pub mod passwd;

@@ -20,7 +20,7 @@ use crate::mailbox::OpenMailbox;
 use crate::mailbox::expunge::imap_state;
 use crate::mailbox::expunge::journal::{Journal, JournalDraft, RecordHeader, Undo};
 use crate::mailbox::expunge::snapshot::{Changes, Snapshot};
-use crate::mailbox::format::asctime;
+use crate::mailbox::format::ctime;
 use crate::mailbox::lock::Locked;
 use crate::mailbox::ranges::{Hash, Hashing, Ranges, STEP_BYTES};
 use crate::sys::deadline::Deadline;
@@ -244,7 +244,7 @@ pub fn expunge(
     }
     if let (Some(_), Some(base)) = (carry, &plan.imap_base) {
         // Nothing stays that could carry it.
-        let internal = imap_state::write_internal_message(base, &asctime(plan.date));
+        let internal = imap_state::write_internal_message(base, &ctime(plan.date));
         draft.write_all(&internal).map_err(unwritten)?;
     }
     let arrived_bytes = arrived.bytes();

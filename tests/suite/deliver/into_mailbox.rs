@@ -403,3 +403,27 @@ fn the_null_sender_is_written_as_mailer_daemon() {
     assert!(mail.starts_with(b"From MAILER-DAEMON "), "{}", shown(&mail));
     same(content(messages(&mail)[0]), ORDINARY);
 }
+
+#[test]
+fn the_separator_line_has_the_local_time() {
+    let scratch = Scratch::new();
+    for (zone, hours) in [("JST-9", 9), ("EST5", -5), ("UTC0", 0)] {
+        let before = time::OffsetDateTime::now_utc();
+        scratch
+            .run(&["deliver"])
+            .variable("TZ", zone)
+            .input(ORDINARY)
+            .go()
+            .ends_with(0);
+        let mail = scratch.mail();
+        let last = messages(&mail).pop().unwrap().to_vec();
+        let line = String::from_utf8_lossy(&last).lines().next().unwrap().to_owned();
+        // The run may have seen the next second.
+        let is_then = |seconds: i64| {
+            let local = before + time::Duration::hours(hours) + time::Duration::seconds(seconds);
+            let clock = format!("{:02}:{:02}:{:02}", local.hour(), local.minute(), local.second());
+            line.contains(&clock) && line.contains(&format!(" {:2} ", local.day()))
+        };
+        assert!((0..60).any(is_then), "{zone}: {line}");
+    }
+}
