@@ -10,7 +10,6 @@ use std::fs::File;
 use std::io::{self, BufWriter, IsTerminal, Read, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
 
 use crate::archive;
 use crate::archive::read::ArchiveContent;
@@ -33,6 +32,7 @@ use crate::mailbox::reader::{MboxMessage, MboxReader, ReadAt};
 use crate::message::Message;
 use crate::output;
 use crate::output::OutputForm;
+use crate::output::progress::Progress;
 use crate::spool::restore::catalog::CatalogEntry;
 use crate::sys::account;
 use crate::sys::account::Account;
@@ -85,7 +85,6 @@ pub fn run(question: &Question, everywhere: &Everywhere) -> Status {
             return Status::TryAgain;
         }
     }
-    inspection.progress.clear();
     let tally = inspection.tally;
     match (question.is.is_empty(), tally.unread) {
         (true, 0) => Status::Done,
@@ -128,7 +127,7 @@ struct Inspection<'q> {
     config: Config,
     account: Account,
     output: BufWriter<io::StdoutLock<'static>>,
-    progress: Progress,
+    progress: Option<Progress>,
     tally: InspectTally,
     summary: Summary,
 }
@@ -145,7 +144,7 @@ impl<'q> Inspection<'q> {
             config: load::load_config(sources, KeySelection::User(&account.name))?.config,
             account,
             output: BufWriter::with_capacity(64 << 10, io::stdout().lock()),
-            progress: Progress::begin(),
+            progress: None,
             tally: InspectTally::default(),
             summary: Summary::default(),
         })
@@ -162,7 +161,7 @@ impl<'q> Inspection<'q> {
         if !is_wanted {
             return Ok(());
         }
-        self.progress.clear();
+        self.progress = None;
         self.summary.write(question.form, tally.unread, &mut self.output)
     }
 
@@ -279,13 +278,18 @@ impl<'q> Inspection<'q> {
                 Err(e) => self.unread(name, &fail(e)),
             };
         }
+        // A bar on a terminal, while the answer goes elsewhere.
+        let is_watched = io::stderr().is_terminal() && !io::stdout().is_terminal();
+        self.progress = is_watched.then(|| Progress::begin(name, mbox.length()));
         loop {
             match mbox.next() {
                 Ok(Some(stored)) => self.message(name, &stored, variable)?,
-                Ok(None) => return Ok(()),
+                Ok(None) => break,
                 Err(e) => return self.unread(name, &fail(e)),
             }
         }
+        self.progress = None;
+        Ok(())
     }
 
     fn message(&mut self, name: &str, stored: &MboxMessage<'_>, variable: Variable<'_>) -> io::Result<()> {
@@ -300,10 +304,12 @@ impl<'q> Inspection<'q> {
         if !is.is_empty() && !is.iter().any(|word| word == judgement.verdict.name()) {
             self.tally.others += 1;
         }
+        if let Some(progress) = &mut self.progress {
+            progress.step(stored.bytes);
+        }
         let separator_bytes = (head.len() - message.content().len()) as u64;
         let bytes = stored.bytes.saturating_sub(separator_bytes);
         self.summary.add(&judgement.verdict, action, bytes);
-        self.progress.count(self.tally.messages, stored.offset + stored.bytes);
         if self.question.extent == Extent::Summary {
             return Ok(());
         }
@@ -326,15 +332,13 @@ impl<'q> Inspection<'q> {
             OutputForm::Json => finding.write_json(&mut self.output),
             // A condition is asked by programs that take output for trouble.
             OutputForm::Text if !is.is_empty() => Ok(()),
-            OutputForm::Text => {
-                self.progress.clear();
-                finding.write_text(&mut self.output)
-            }
+            OutputForm::Text => finding.write_text(&mut self.output),
         }
     }
 
     fn unread(&mut self, name: &str, error: &Error) -> io::Result<()> {
         self.tally.unread += 1;
+        self.progress = None;
         match self.question.form {
             OutputForm::Json => {
                 crate::command::inspect::show::write_json_error(&mut self.output, name, &error.to_string())
@@ -344,44 +348,6 @@ impl<'q> Inspection<'q> {
                 complain(&visible(&error.to_string()));
                 Ok(())
             }
-        }
-    }
-}
-
-/// One line on a terminal that says how far it has come, while that takes long and the answer goes elsewhere.
-struct Progress {
-    begun: Instant,
-    said: Option<Instant>,
-    wanted: bool,
-}
-
-impl Progress {
-    const AFTER: Duration = Duration::from_secs(1);
-    const EVERY: Duration = Duration::from_millis(200);
-
-    fn begin() -> Self {
-        Self {
-            begun: Instant::now(),
-            said: None,
-            wanted: io::stderr().is_terminal() && !io::stdout().is_terminal(),
-        }
-    }
-
-    fn count(&mut self, messages: u64, position: u64) {
-        // The clock is not asked for every message.
-        if !self.wanted || !messages.is_multiple_of(64) || self.begun.elapsed() < Self::AFTER {
-            return;
-        }
-        if self.said.is_none_or(|said| said.elapsed() >= Self::EVERY) {
-            self.said = Some(Instant::now());
-            let line = format!("\r\x1b[K{messages} messages, at {} MiB", position >> 20);
-            let _ = io::stderr().write_all(line.as_bytes());
-        }
-    }
-
-    fn clear(&mut self) {
-        if self.said.take().is_some() {
-            let _ = io::stderr().write_all(b"\r\x1b[K");
         }
     }
 }
