@@ -4,6 +4,7 @@
 use crate::classify::policy::{self, Action, Copies, Why};
 use crate::config::Over;
 use crate::deliver::context::{Delivery, Outcome, Run, when_settled};
+use crate::deliver::divert::NotDiverted;
 use crate::deliver::divert::digest;
 use crate::deliver::divert::held::{self, HeldCopy};
 use crate::deliver::divert::throttle::{self, OwnBounce};
@@ -200,19 +201,34 @@ fn full(run: &Run, delivery: &Delivery<'_>, over: Over) -> Result<Outcome, Error
         Over::Refuse => Err(store::full_error(run, Category::Refused)),
         Over::Overflow => overflow::put_and_tell(run, delivery),
         Over::Divert => match divert::divert_message(run, delivery, Why::OverQuota) {
+            Ok(outcome) => Ok(outcome),
             // It came here because the mailbox has no room; there is nowhere left to go.
-            Err(e) if e.outlook() == Retry::NeedsMending => {
-                Err(store::full_error(run, Category::MailboxFull).hint(e.to_string()))
-            }
-            result => result,
+            Err(NotDiverted::NeedsFix(e)) => Err(store::full_error(run, Category::MailboxFull).hint(e.to_string())),
+            Err(NotDiverted::Keep { cause, over }) => keep_message(run, delivery, &cause, over),
+            Err(NotDiverted::Later(e)) => Err(e),
         },
+    }
+}
+
+/// Diverts the message; where the administrator has had enough, it stays in the user's own mailbox.
+///
+/// # Errors
+/// When it can be neither diverted nor kept; the error says whether trying again can help.
+pub fn divert_or_fail(run: &Run, delivery: &Delivery<'_>, why: Why) -> Result<Outcome, Error> {
+    match divert::divert_message(run, delivery, why) {
+        Ok(outcome) => Ok(outcome),
+        Err(NotDiverted::Keep { cause, over }) => keep_message(run, delivery, &cause, over),
+        Err(NotDiverted::NeedsFix(e) | NotDiverted::Later(e)) => Err(e),
     }
 }
 
 /// Diverts the message; where that is impossible, it stays in the user's own mailbox.
 fn divert_or_keep(run: &Run, delivery: &Delivery<'_>, why: Why) -> Result<Outcome, Error> {
     match divert::divert_message(run, delivery, why) {
-        Err(e) if e.outlook() == Retry::NeedsMending => {
+        Ok(outcome) => Ok(outcome),
+        Err(NotDiverted::Keep { cause, over }) => keep_message(run, delivery, &cause, over),
+        Err(NotDiverted::Later(e)) => Err(e),
+        Err(NotDiverted::NeedsFix(e)) => {
             let over = match run.config.quota.when_full {
                 // It could not be diverted a moment ago.
                 Over::Divert => Over::Defer,
@@ -220,7 +236,6 @@ fn divert_or_keep(run: &Run, delivery: &Delivery<'_>, why: Why) -> Result<Outcom
             };
             keep_message(run, delivery, &e.to_string(), over)
         }
-        result => result,
     }
 }
 

@@ -14,7 +14,7 @@ use rustix::io::Errno;
 use time::OffsetDateTime;
 
 use crate::error::Error;
-use crate::maildir::directory::{Maildir, Walk, each_name};
+use crate::maildir::directory::{Maildir, MaildirWalk, each_name};
 use crate::maildir::draft::MaildirDraft;
 use crate::maildir::intent::{DeliveryIntent, IntentDir};
 use crate::maildir::name::{UniqueName, escape_host, without_flags};
@@ -157,10 +157,10 @@ fn seen_as(maildir: &Maildir, name: &str) -> io::Result<Option<std::ffi::CString
     let mut found = None;
     each_name(maildir.cur_dir(), |entry: &CStr| {
         if without_flags(entry.to_bytes()) != name.as_bytes() {
-            return Ok(Walk::On);
+            return Ok(MaildirWalk::On);
         }
         found = Some(entry.to_owned());
-        Ok(Walk::End)
+        Ok(MaildirWalk::End)
     })?;
     Ok(found)
 }
@@ -201,7 +201,7 @@ pub fn clean(maildir: &Maildir, now: OffsetDateTime) {
                 let _ = unlinkat(maildir.tmp_dir(), name, AtFlags::empty());
             }
         }
-        Ok(Walk::On)
+        Ok(MaildirWalk::On)
     });
 }
 

@@ -43,9 +43,9 @@ impl Maildir {
         match open_root(path, uid)? {
             None => Ok(None),
             Some(root) => match parts(path, &root)? {
-                Parts::All => Self::of(path, root, uid).map(Some),
-                Parts::None => Ok(None),
-                Parts::Begun => Err(lacks(path, &root)),
+                NameParts::All => Self::of(path, root, uid).map(Some),
+                NameParts::None => Ok(None),
+                NameParts::Begun => Err(lacks(path, &root)),
             },
         }
     }
@@ -64,8 +64,8 @@ impl Maildir {
             }
         };
         match parts(path, &root)? {
-            Parts::All => {}
-            Parts::None | Parts::Begun => make_parts(path, &root)?,
+            NameParts::All => {}
+            NameParts::None | NameParts::Begun => make_parts(path, &root)?,
         }
         Self::of(path, root, uid)
     }
@@ -121,15 +121,15 @@ impl Maildir {
 ///
 /// # Errors
 /// When the directory cannot be read, or `step` fails.
-pub fn each_name(dir: impl AsFd, mut step: impl FnMut(&CStr) -> io::Result<Walk>) -> io::Result<()> {
+pub fn each_name(dir: impl AsFd, mut step: impl FnMut(&CStr) -> io::Result<MaildirWalk>) -> io::Result<()> {
     for entry in Dir::read_from(dir)? {
         let entry = entry?;
         if entry.file_name().to_bytes().starts_with(b".") {
             continue;
         }
         match step(entry.file_name())? {
-            Walk::On => {}
-            Walk::End => break,
+            MaildirWalk::On => {}
+            MaildirWalk::End => break,
         }
     }
     Ok(())
@@ -181,7 +181,7 @@ pub fn holds_maildir(path: &Path, levels: u32) -> bool {
 
 /// Whether to go on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Walk {
+pub enum MaildirWalk {
     /// More names are wanted.
     On,
     /// This was the last.
@@ -200,24 +200,24 @@ fn open_root(path: &Path, uid: u32) -> Result<Option<OwnedFd>, Error> {
 }
 
 /// How much of a Maildir is there.
-enum Parts {
+enum NameParts {
     All,
     None,
     /// What a run leaves that was killed while it made them: those that are made first, and nothing in them.
     Begun,
 }
 
-fn parts(path: &Path, root: &OwnedFd) -> Result<Parts, Error> {
+fn parts(path: &Path, root: &OwnedFd) -> Result<NameParts, Error> {
     let is_there = |name: &&str| !is_missing(root, name);
     let there: Vec<&str> = PARTS.iter().copied().filter(is_there).collect();
     if there.len() == PARTS.len() {
-        return Ok(Parts::All);
+        return Ok(NameParts::All);
     }
     if there.is_empty() {
-        return Ok(Parts::None);
+        return Ok(NameParts::None);
     }
     let is_begun = PARTS.starts_with(&there) && there.iter().all(|name| is_empty(root, name));
-    is_begun.then_some(Parts::Begun).ok_or_else(|| lacks(path, root))
+    is_begun.then_some(NameParts::Begun).ok_or_else(|| lacks(path, root))
 }
 
 fn is_missing(root: &OwnedFd, name: &str) -> bool {
@@ -239,7 +239,7 @@ fn is_empty(root: &OwnedFd, name: &str) -> bool {
     let mut is_empty = true;
     let read = each_name(&dir, |_| {
         is_empty = false;
-        Ok(Walk::End)
+        Ok(MaildirWalk::End)
     });
     read.is_ok() && is_empty
 }

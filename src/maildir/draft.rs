@@ -26,7 +26,7 @@ impl<R: Read + Clone> MaildirDraft<R> {
     /// # Errors
     /// When it cannot be read.
     pub fn of(head: Vec<u8>, content: R) -> io::Result<Self> {
-        let mut measure = Measure::default();
+        let mut measure = DraftMeasure::default();
         measure.add(&head);
         copy(content.clone(), |bytes| {
             measure.add(bytes);
@@ -62,14 +62,14 @@ impl<R: Read + Clone> MaildirDraft<R> {
 }
 
 #[derive(Default)]
-struct Measure {
+struct DraftMeasure {
     bytes: u64,
     bare_line_ends: u64,
     last: u8,
     hash: Sha256,
 }
 
-impl Measure {
+impl DraftMeasure {
     fn add(&mut self, bytes: &[u8]) {
         for at in memchr::memchr_iter(b'\n', bytes) {
             let before = at

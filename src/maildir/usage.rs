@@ -7,7 +7,7 @@ use std::os::fd::OwnedFd;
 use rustix::fs::{AtFlags, Mode, OFlags, openat, statat};
 use rustix::io::Errno;
 
-use crate::maildir::directory::{Maildir, Walk, each_folder, each_name};
+use crate::maildir::directory::{Maildir, MaildirWalk, each_folder, each_name};
 use crate::maildir::name;
 
 /// How much lies in a Maildir.
@@ -52,7 +52,7 @@ impl MaildirUsage {
                 self.bytes = self.bytes.saturating_add(bytes);
                 self.messages += 1;
             }
-            Ok(Walk::On)
+            Ok(MaildirWalk::On)
         })
     }
 }

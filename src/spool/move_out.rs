@@ -19,8 +19,8 @@ use crate::deliver::access;
 use crate::deliver::recovery_log::log_recovery;
 use crate::error::{Category, Error};
 use crate::mailbox::expunge::execute::{Expunge, ExpungePlan, Prepared, SnapshotTrust, expunge};
-use crate::mailbox::expunge::journal;
 use crate::mailbox::expunge::snapshot::Snapshot;
+use crate::mailbox::expunge::{journal, place};
 use crate::mailbox::lock::LockPlan;
 use crate::mailbox::open::Absent;
 use crate::mailbox::{OpenMailbox, open_locked};
@@ -275,8 +275,8 @@ impl<'a> MoveOut<'a> {
     fn journal_place(&self, locked: &OpenMailbox) -> JournalPlace {
         let path = locked.path();
         match self.care.state_dir(&self.spool.account) {
-            Some(dir) if !locked.has_dotlock() => JournalPlace::Private(journal::place_in(&dir, path)),
-            _ => JournalPlace::Beside(journal::place_beside(path)),
+            Some(dir) if !locked.has_dotlock() => JournalPlace::Private(place::place_in(&dir, path)),
+            _ => JournalPlace::Beside(place::place_beside(path)),
         }
     }
 

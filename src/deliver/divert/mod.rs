@@ -18,20 +18,46 @@ use crate::deliver::divert::rules::storm::{HeldBackReason, Step};
 use crate::deliver::divert::throttle::Throttle;
 use crate::deliver::store::mbox;
 use crate::deliver::store::mbox::Room;
-use crate::deliver::{forward, headers, overflow, settle};
-use crate::error::{Category, Error};
+use crate::deliver::{forward, headers, overflow};
+use crate::error::{Category, Error, Retry};
 use crate::submit;
 use crate::submit::letter::SubmitResult;
+
+/// Why a message is not with the administrator.
+#[derive(Debug)]
+pub enum NotDiverted {
+    /// The administrator has had enough: it belongs into the user's mailbox, and where that is full, `over` says what becomes of it.
+    Keep {
+        /// Why, in words.
+        cause: String,
+        /// What is done where the mailbox has no room.
+        over: Over,
+    },
+    /// It is never taken until somebody mends something.
+    NeedsFix(Error),
+    /// It may be taken at the next try.
+    Later(Error),
+}
+
+impl From<Error> for NotDiverted {
+    fn from(error: Error) -> Self {
+        match error.outlook() {
+            Retry::NeedsMending => Self::NeedsFix(error),
+            Retry::MayPass => Self::Later(error),
+        }
+    }
+}
 
 /// Diverts the message to an address or into an mbox, as `admin` says; or puts it aside, where the administrator had enough.
 ///
 /// # Errors
-/// When it could not be diverted; the error says whether trying again can help.
-pub fn divert_message(run: &Run, delivery: &Delivery<'_>, why: Why) -> Result<Outcome, Error> {
+/// When it could not be diverted, or shall not be.
+pub fn divert_message(run: &Run, delivery: &Delivery<'_>, why: Why) -> Result<Outcome, NotDiverted> {
     let admin = run.config.admin.as_str();
     if is_the_user(run, &delivery.envelope.own, admin) {
         let cause = "the administrator is the user";
-        return Err(Error::new(Category::Configuration, "divert to", admin, cause).needs_mending());
+        let error = Error::new(Category::Configuration, "divert to", admin, cause);
+        return Err(NotDiverted::NeedsFix(error.needs_mending()));
     }
     match Throttle::open(run, delivery) {
         (throttle, Step::Send) => send(run, delivery, why, &throttle),
@@ -40,7 +66,7 @@ pub fn divert_message(run: &Run, delivery: &Delivery<'_>, why: Why) -> Result<Ou
 }
 
 /// Sends it to the administrator. An mbox may turn out to be full only now.
-fn send(run: &Run, delivery: &Delivery<'_>, why: Why, throttle: &Throttle<'_>) -> Result<Outcome, Error> {
+fn send(run: &Run, delivery: &Delivery<'_>, why: Why, throttle: &Throttle<'_>) -> Result<Outcome, NotDiverted> {
     let admin = run.config.admin.as_str();
     let sent = if admin.starts_with('/') {
         to_path(run, delivery, why, Path::new(admin))
@@ -62,7 +88,7 @@ fn send(run: &Run, delivery: &Delivery<'_>, why: Why, throttle: &Throttle<'_>) -
         }
         Err(e) => {
             throttle.take_back();
-            Err(e)
+            Err(e.into())
         }
     }
 }
@@ -74,7 +100,7 @@ fn put_aside(
     why: Why,
     throttle: &Throttle<'_>,
     step: Step,
-) -> Result<Outcome, Error> {
+) -> Result<Outcome, NotDiverted> {
     let reason = match step {
         Step::Send => return send(run, delivery, why, throttle),
         Step::Keep(reason) => return keep(run, delivery, why, reason),
@@ -100,9 +126,9 @@ fn put_aside(
 
 /// Keeps a message that may be the only copy, where nothing pushes it out: in the user's mailbox; where that is full and its mail
 /// would go to the administrator, in the overflow.
-fn keep(run: &Run, delivery: &Delivery<'_>, why: Why, reason: HeldBackReason) -> Result<Outcome, Error> {
+fn keep(run: &Run, delivery: &Delivery<'_>, why: Why, reason: HeldBackReason) -> Result<Outcome, NotDiverted> {
     if why == Why::OverQuota {
-        return overflow::put_in_overflow(run, delivery, "");
+        return Ok(overflow::put_in_overflow(run, delivery, "")?);
     }
     let over = match run.config.quota.when_full {
         Over::Divert => Over::Overflow,
@@ -110,7 +136,10 @@ fn keep(run: &Run, delivery: &Delivery<'_>, why: Why, reason: HeldBackReason) ->
     };
     let cause = throttle::reason_text(reason);
     let error = Error::new(Category::System, "divert to", &run.config.admin, cause);
-    settle::keep_message(run, delivery, &error.to_string(), over)
+    Err(NotDiverted::Keep {
+        cause: error.to_string(),
+        over,
+    })
 }
 
 fn fields(delivery: &Delivery<'_>, why: Why) -> String {

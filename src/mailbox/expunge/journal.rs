@@ -9,10 +9,8 @@
 //! What stands under the final name was whole once, so it is never removed unread. A damaged one is set aside (`salvage.rs`), and so is
 //! one whose mailbox had a sync that failed, once all of it was written again (`set_aside.rs`).
 
-use std::fmt::Write as _;
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, Read, Write};
-use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
@@ -33,25 +31,6 @@ use crate::mailbox::ranges::{Hash, Ranges, STEP_BYTES};
 use crate::mailbox::reader::ReadAt;
 use crate::sys::dirs::{make_private_dir, parent, sync_parent, with_suffix};
 use crate::sys::file_stamp::is_still;
-
-/// Where the journal of a mailbox lies beside it.
-#[must_use]
-pub fn place_beside(mailbox: &Path) -> PathBuf {
-    let mut name = std::ffi::OsString::from(".");
-    name.push(mailbox.file_name().unwrap_or_default());
-    name.push(".spoolguard-cut");
-    parent(mailbox).join(name)
-}
-
-/// Where it lies in a user's state directory.
-#[must_use]
-pub fn place_in(state_dir: &Path, mailbox: &Path) -> PathBuf {
-    let mut hash = String::new();
-    for byte in Sha256::digest(mailbox.as_os_str().as_bytes()).iter().take(16) {
-        let _ = write!(hash, "{byte:02x}");
-    }
-    state_dir.join("cut").join(hash)
-}
 
 /// A journal that is being written. Dropped, it is gone.
 #[derive(Debug)]

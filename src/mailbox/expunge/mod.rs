@@ -21,6 +21,7 @@ pub mod journal;
 pub mod journal_record;
 pub mod journal_units;
 mod lacking;
+pub mod place;
 pub mod resume;
 pub mod salvage;
 pub mod set_aside;

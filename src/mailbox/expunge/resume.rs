@@ -14,9 +14,9 @@ use crate::mailbox::append;
 use crate::mailbox::expunge::execute::{
     Foreign, conclude_expunge, finish_expunge, hash_before, sync_noted, unfinished_error,
 };
-use crate::mailbox::expunge::journal;
 use crate::mailbox::expunge::journal::{DamagedJournal, Journal, Pending, RecordHeader, Undo};
 use crate::mailbox::expunge::lacking::find_lacking;
+use crate::mailbox::expunge::place;
 use crate::mailbox::in_place::{InPlace, write_again};
 use crate::mailbox::lock::Locked;
 use crate::mailbox::ranges::{Ranges, STEP_BYTES};
@@ -39,9 +39,9 @@ pub(in crate::mailbox) fn resume(
     let path = locked.path().to_owned();
     let private = state_dir
         .filter(|_| !locked.has_dotlock())
-        .map(|dir| journal::place_in(dir, &path));
+        .map(|dir| place::place_in(dir, &path));
     let mut damaged = Vec::new();
-    for place in [Some(journal::place_beside(&path)), private].into_iter().flatten() {
+    for place in [Some(place::place_beside(&path)), private].into_iter().flatten() {
         if place.symlink_metadata().is_err() {
             continue;
         }
@@ -243,8 +243,9 @@ fn foreign_start(file: &File, from: u64, apart: u64) -> io::Result<Option<u64>> 
 #[cfg(test)]
 mod tests {
     use crate::mailbox::expunge::execute::hash_before;
-    use crate::mailbox::expunge::journal::{Journal, JournalDraft, RecordHeader, Undo, place_beside};
+    use crate::mailbox::expunge::journal::{Journal, JournalDraft, RecordHeader, Undo};
     use crate::mailbox::expunge::journal_units::UNIT_BYTES;
+    use crate::mailbox::expunge::place::place_beside;
     use crate::mailbox::expunge::set_aside;
     use crate::mailbox::lock::{LockPlan, Method};
     use crate::mailbox::open::{Absent, Owner};

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use nix::fcntl::OFlag;
 
 use crate::error::{Category, Error};
-use crate::mailbox::expunge::journal::{place_beside, place_in};
+use crate::mailbox::expunge::place::{place_beside, place_in};
 use crate::sys::dirs::{open_kept, sync_parent, with_suffix};
 use crate::sys::filesystem::read_full;
 

@@ -21,7 +21,7 @@ use crate::escape::visible;
 use crate::mailbox::OpenMailbox;
 use crate::mailbox::excerpt;
 use crate::mailbox::expunge::execute::{Expunge, ExpungePlan, Prepared, SnapshotTrust, Unread, expunge};
-use crate::mailbox::expunge::journal;
+use crate::mailbox::expunge::place;
 use crate::mailbox::expunge::snapshot::Snapshot;
 use crate::mailbox::open::{Absent, Owner};
 use crate::mailbox::ranges::Ranges;
@@ -330,7 +330,7 @@ fn take_out(run: &Run, locked: &mut OpenMailbox, look: &Snapshot, part: &Overflo
         archive: run.store.to_string(),
         date: OffsetDateTime::now_utc(),
     };
-    let place = journal::place_beside(look.path());
+    let place = place::place_beside(look.path());
     let prepared = Prepared::new(look, &plan, &place, |_| Ok(()))?;
     match expunge(locked, look, &plan, prepared, SnapshotTrust::Twice)? {
         Expunge::Done(_) => Ok(()),

@@ -13,8 +13,8 @@ use nix::fcntl::OFlag;
 use nix::unistd::Uid;
 
 use crate::error::{Category, Error};
+use crate::mailbox::lock::dotlock::held::{Dotlock, DotlockAttempt, Others, cannot_be_made};
 use crate::mailbox::lock::dotlock::owner::{Identity, read_some};
-use crate::mailbox::lock::dotlock::{Dotlock, DotlockAttempt, Others, cannot_be_made};
 use crate::mailbox::lock::kernel::lock_fcntl;
 use crate::mailbox::open::{Owner, open_or_create};
 use crate::mailbox::setgid;
