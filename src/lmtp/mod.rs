@@ -17,12 +17,12 @@ use crate::error::{Category, Error};
 use crate::lmtp::connection::Connection;
 pub use crate::lmtp::reply::Lacking;
 pub use crate::lmtp::session::{Answer, Greeting, Parcel};
-use crate::lmtp::session::{Session, Stop};
+use crate::lmtp::session::{Session, SessionStop};
 use crate::sys::deadline::Deadline;
 
 /// Why the message was not handed over.
 #[derive(Debug)]
-pub struct Failure {
+pub struct LmtpFailure {
     /// What is said about it.
     pub error: Error,
     /// Whether it may be there even so.
@@ -61,19 +61,19 @@ pub fn deliver<R: Read + Clone>(
     deadline: &Deadline,
     patience: Duration,
     before_end: &mut dyn FnMut(),
-) -> Result<Answer, Failure> {
+) -> Result<Answer, LmtpFailure> {
     let mut tried: Vec<String> = Vec::new();
     for (server, left) in servers.iter().zip((1..=servers.len()).rev()) {
         if let Err(error) = deadline.check("deliver to", &server.to_string()) {
             let trace = Trace::None;
-            return Err(Failure { error, trace });
+            return Err(LmtpFailure { error, trace });
         }
         let share = deadline.remaining() / u32::try_from(left).unwrap_or(1);
         let until = Instant::now() + share.min(patience);
-        let connected = Connection::open(server, deadline, until).map_err(Stop::Here);
+        let connected = Connection::open(server, deadline, until).map_err(SessionStop::Here);
         match connected.and_then(|connection| Session::new(connection).deliver(parcel, before_end)) {
             Ok(answer) => return Ok(answer),
-            Err(Stop::Here(cause)) => tried.push(format!("{server}: {cause}")),
+            Err(SessionStop::Here(cause)) => tried.push(format!("{server}: {cause}")),
             Err(stop) => return Err(failure(server, stop, &tried)),
         }
     }
@@ -89,21 +89,21 @@ pub fn deliver<R: Read + Clone>(
         }
         (_, several) => ("any of the LMTP servers".to_owned(), several.join("; ")),
     };
-    Err(Failure {
+    Err(LmtpFailure {
         error: Error::new(Category::Mailbox, "deliver to", object, cause),
         trace: Trace::None,
     })
 }
 
 /// What a server left us with behind which no other one is tried.
-fn failure(server: &Endpoint, stop: Stop, tried: &[String]) -> Failure {
+fn failure(server: &Endpoint, stop: SessionStop, tried: &[String]) -> LmtpFailure {
     let new = |cause: String| Error::new(Category::Mailbox, "deliver to", server, cause);
     let mut hints = Vec::new();
     let (error, trace) = match stop {
-        Stop::Here(cause) | Stop::Later(cause) => (new(cause), Trace::None),
-        Stop::Never(cause) => (new(cause).needs_mending(), Trace::None),
-        Stop::Unread(cause) => (Error::new(Category::System, "read", "the message", cause), Trace::None),
-        Stop::Lost(cause) => {
+        SessionStop::Here(cause) | SessionStop::Later(cause) => (new(cause), Trace::None),
+        SessionStop::Never(cause) => (new(cause).needs_mending(), Trace::None),
+        SessionStop::Unread(cause) => (Error::new(Category::System, "read", "the message", cause), Trace::None),
+        SessionStop::Lost(cause) => {
             hints.push("the server may have it, and then have it twice when it comes again".to_owned());
             (new(cause), Trace::Unknown)
         }
@@ -116,7 +116,7 @@ fn failure(server: &Endpoint, stop: Stop, tried: &[String]) -> Failure {
     } else {
         error.hint(hints.join("; "))
     };
-    Failure { error, trace }
+    LmtpFailure { error, trace }
 }
 
 /// Asks the server for its greeting and its extensions, within `time`.

@@ -29,7 +29,7 @@ pub struct Reply {
 /// What an answer means, to whatever it was given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
-pub enum Meaning {
+pub enum ReplyMeaning {
     /// 2xx.
     Done,
     /// 3xx: the message is asked for.
@@ -44,17 +44,17 @@ pub enum Meaning {
 
 impl Reply {
     /// What it means. Only the first digit counts: Cyrus says 430, which no RFC has.
-    pub fn meaning(&self) -> Meaning {
+    pub fn meaning(&self) -> ReplyMeaning {
         let subjects: Vec<&str> = self.lines.iter().filter_map(|line| enhanced(line)).collect();
         let is_about_mailbox = subjects.contains(&"2.2");
         match (self.code, self.code / 100) {
-            (_, 2) => Meaning::Done,
-            (_, 3) => Meaning::GoOn,
-            _ if is_about_mailbox => Meaning::Full(Lacking::Mailbox),
-            (552 | 452, _) if subjects.is_empty() => Meaning::Full(Lacking::Mailbox),
-            (552 | 452, _) => Meaning::Full(Lacking::Server),
-            (_, 4) => Meaning::Later,
-            _ => Meaning::Never,
+            (_, 2) => ReplyMeaning::Done,
+            (_, 3) => ReplyMeaning::GoOn,
+            _ if is_about_mailbox => ReplyMeaning::Full(Lacking::Mailbox),
+            (552 | 452, _) if subjects.is_empty() => ReplyMeaning::Full(Lacking::Mailbox),
+            (552 | 452, _) => ReplyMeaning::Full(Lacking::Server),
+            (_, 4) => ReplyMeaning::Later,
+            _ => ReplyMeaning::Never,
         }
     }
 
@@ -137,7 +137,7 @@ impl ReplyParser {
 
 #[cfg(test)]
 mod tests {
-    use super::{Lacking, MOST_BYTES, Meaning, Reply, ReplyParser};
+    use super::{Lacking, MOST_BYTES, Reply, ReplyMeaning, ReplyParser};
 
     fn read(text: &str) -> Result<Option<Reply>, String> {
         let mut parser = ReplyParser::default();
@@ -152,12 +152,15 @@ mod tests {
 
     #[test]
     fn an_answer_means_what_its_first_digit_and_its_status_say() {
-        let (mailbox, server) = (Meaning::Full(Lacking::Mailbox), Meaning::Full(Lacking::Server));
+        let (mailbox, server) = (
+            ReplyMeaning::Full(Lacking::Mailbox),
+            ReplyMeaning::Full(Lacking::Server),
+        );
         for (text, meaning) in [
-            ("250 2.0.0 <a@a.test> UNf7 Saved\r\n", Meaning::Done),
-            ("250\r\n", Meaning::Done),
-            ("250 \n", Meaning::Done),
-            ("354 OK\r\n", Meaning::GoOn),
+            ("250 2.0.0 <a@a.test> UNf7 Saved\r\n", ReplyMeaning::Done),
+            ("250\r\n", ReplyMeaning::Done),
+            ("250 \n", ReplyMeaning::Done),
+            ("354 OK\r\n", ReplyMeaning::GoOn),
             (
                 "552 5.2.2 <full@a.test> Quota exceeded (mailbox for user is full)\r\n",
                 mailbox,
@@ -169,15 +172,15 @@ mod tests {
             ("450 4.2.2 full\r\n", mailbox),
             ("452 4.3.1 Insufficient system storage\r\n", server),
             ("452 4.5.3 Too many recipients\r\n", server),
-            ("430 Authentication required\r\n", Meaning::Later),
-            ("451 4.2.0 Internal error\r\n", Meaning::Later),
+            ("430 Authentication required\r\n", ReplyMeaning::Later),
+            ("451 4.2.0 Internal error\r\n", ReplyMeaning::Later),
             (
                 "550-Mailbox unknown.\r\n550-Or not.\r\n550 5.1.1 User unknown\r\n",
-                Meaning::Never,
+                ReplyMeaning::Never,
             ),
             ("550-5.2.2 full\r\n550 5.7.0 so\r\n", mailbox),
-            ("555 5.5.4 Unsupported parameters\r\n", Meaning::Never),
-            ("599 x\r\n", Meaning::Never),
+            ("555 5.5.4 Unsupported parameters\r\n", ReplyMeaning::Never),
+            ("599 x\r\n", ReplyMeaning::Never),
         ] {
             let reply = read(text);
             let found = reply.as_ref().ok().and_then(|reply| Some(reply.as_ref()?.meaning()));

@@ -8,7 +8,7 @@ use std::io::{self, Read};
 
 use crate::error::plain;
 use crate::lmtp::connection::Connection;
-use crate::lmtp::reply::{Lacking, Meaning, Reply};
+use crate::lmtp::reply::{Lacking, Reply, ReplyMeaning};
 use crate::lmtp::wire::{END, WireEncoder};
 use crate::sys::account;
 
@@ -56,7 +56,7 @@ pub struct Greeting {
 
 /// How a conversation ended without an answer to the message; why, as a cause.
 #[derive(Debug)]
-pub enum Stop {
+pub enum SessionStop {
     /// This server cannot take it now, and another may: the message is not there.
     Here(String),
     /// It is not there, and no other server gets it in this run.
@@ -69,7 +69,7 @@ pub enum Stop {
     Unread(String),
 }
 
-impl Stop {
+impl SessionStop {
     /// Why.
     #[must_use]
     pub fn cause(self) -> String {
@@ -99,7 +99,7 @@ impl Session {
     /// # Errors
     /// What keeps the server from answering, as a cause.
     pub fn greet(mut self) -> Result<Greeting, String> {
-        let (said, extensions) = self.open().map_err(Stop::cause)?;
+        let (said, extensions) = self.open().map_err(SessionStop::cause)?;
         self.quit();
         Ok(Greeting { said, extensions })
     }
@@ -112,20 +112,20 @@ impl Session {
         mut self,
         parcel: &Parcel<'_, R>,
         before_end: &mut dyn FnMut(),
-    ) -> Result<Answer, Stop> {
+    ) -> Result<Answer, SessionStop> {
         let answer = self.hand_over(parcel, before_end)?;
         self.quit();
         Ok(answer)
     }
 
-    fn open(&mut self) -> Result<(String, Vec<String>), Stop> {
-        let greeting = self.connection.receive().map_err(|e| Stop::Here(plain(&e)))?;
-        if greeting.meaning() != Meaning::Done {
-            return Err(Stop::Here(format!("it greets with {}", greeting.said())));
+    fn open(&mut self) -> Result<(String, Vec<String>), SessionStop> {
+        let greeting = self.connection.receive().map_err(|e| SessionStop::Here(plain(&e)))?;
+        if greeting.meaning() != ReplyMeaning::Done {
+            return Err(SessionStop::Here(format!("it greets with {}", greeting.said())));
         }
         let named = self.ask(&format!("LHLO {}", host_name()))?;
-        if named.meaning() != Meaning::Done {
-            return Err(Stop::Here(refusal(&named, "LHLO")));
+        if named.meaning() != ReplyMeaning::Done {
+            return Err(SessionStop::Here(refusal(&named, "LHLO")));
         }
         let extensions = named.lines().iter().skip(1).cloned().collect();
         Ok((greeting.said(), extensions))
@@ -135,23 +135,27 @@ impl Session {
         &mut self,
         parcel: &Parcel<'_, R>,
         before_end: &mut dyn FnMut(),
-    ) -> Result<Answer, Stop> {
+    ) -> Result<Answer, SessionStop> {
         let (_, extensions) = self.open()?;
         let mail = format!("MAIL FROM:<{}>{}", parcel.sender, parameters(parcel, &extensions));
         for command in [&mail, &format!("RCPT TO:<{}>", parcel.recipient)] {
             let reply = self.ask(command)?;
             match reply.meaning() {
-                Meaning::Done => {}
-                Meaning::GoOn => return Err(Stop::Here(refusal(&reply, command))),
-                other @ (Meaning::Full(_) | Meaning::Later | Meaning::Never) => return refused(&reply, other, command),
+                ReplyMeaning::Done => {}
+                ReplyMeaning::GoOn => return Err(SessionStop::Here(refusal(&reply, command))),
+                other @ (ReplyMeaning::Full(_) | ReplyMeaning::Later | ReplyMeaning::Never) => {
+                    return refused(&reply, other, command);
+                }
             }
         }
         let reply = self.ask("DATA")?;
         match reply.meaning() {
-            Meaning::GoOn => {}
+            ReplyMeaning::GoOn => {}
             // Without 354 it has not begun to take the message.
-            Meaning::Done => return Err(Stop::Here(refusal(&reply, "DATA"))),
-            other @ (Meaning::Full(_) | Meaning::Later | Meaning::Never) => return refused(&reply, other, "DATA"),
+            ReplyMeaning::Done => return Err(SessionStop::Here(refusal(&reply, "DATA"))),
+            other @ (ReplyMeaning::Full(_) | ReplyMeaning::Later | ReplyMeaning::Never) => {
+                return refused(&reply, other, "DATA");
+            }
         }
         self.connection.extend();
         if let Some(early) = self.send_message(parcel)? {
@@ -162,7 +166,7 @@ impl Session {
     }
 
     /// Sends a command and reads its answer.
-    fn ask(&mut self, command: &str) -> Result<Reply, Stop> {
+    fn ask(&mut self, command: &str) -> Result<Reply, SessionStop> {
         let word = first_word(command);
         let mut exchange = || -> io::Result<Reply> {
             if self.connection.has_unread()? {
@@ -177,14 +181,14 @@ impl Session {
             self.connection.receive()
         };
         match exchange() {
-            Ok(reply) if reply.closes() => Err(Stop::Here(refusal(&reply, word))),
+            Ok(reply) if reply.closes() => Err(SessionStop::Here(refusal(&reply, word))),
             Ok(reply) => Ok(reply),
-            Err(e) => Err(Stop::Here(format!("{} ({word})", plain(&e)))),
+            Err(e) => Err(SessionStop::Here(format!("{} ({word})", plain(&e)))),
         }
     }
 
     /// Sends the message up to its dot. Gives what the server said meanwhile: it has stopped reading then.
-    fn send_message<R: Read + Clone>(&mut self, parcel: &Parcel<'_, R>) -> Result<Option<Reply>, Stop> {
+    fn send_message<R: Read + Clone>(&mut self, parcel: &Parcel<'_, R>) -> Result<Option<Reply>, SessionStop> {
         let mut content = parcel.added.chain(parcel.content.clone());
         let (mut encoder, mut wire) = (WireEncoder::new(), Vec::with_capacity(2 * PIECE_BYTES));
         let mut piece = vec![0; PIECE_BYTES];
@@ -193,7 +197,7 @@ impl Session {
                 Ok(read) => read,
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
                 // The message, not the server: no other one is tried, and without its dot this one drops what it has.
-                Err(e) => return Err(Stop::Unread(plain(&e))),
+                Err(e) => return Err(SessionStop::Unread(plain(&e))),
             };
             match piece.get(..read) {
                 Some([]) | None => encoder.finish(&mut wire),
@@ -201,7 +205,7 @@ impl Session {
             }
             let sent = self.connection.send(&wire);
             wire.clear();
-            let stop = |e: io::Error| Stop::Here(format!("{} (message)", plain(&e)));
+            let stop = |e: io::Error| SessionStop::Here(format!("{} (message)", plain(&e)));
             match (sent, self.connection.has_unread()) {
                 // What it says is worth more than that it is gone.
                 (_, Ok(true)) => return self.connection.receive().map(Some).map_err(stop),
@@ -213,20 +217,22 @@ impl Session {
     }
 
     /// What an answer means that came before the dot: never that the message is there.
-    fn stopped_early(&mut self, reply: &Reply) -> Result<Answer, Stop> {
+    fn stopped_early(&mut self, reply: &Reply) -> Result<Answer, SessionStop> {
         match reply.meaning() {
-            Meaning::Done | Meaning::GoOn => Err(Stop::Here(format!(
+            ReplyMeaning::Done | ReplyMeaning::GoOn => Err(SessionStop::Here(format!(
                 "the server answered before the end of the message: {}",
                 reply.said()
             ))),
-            other @ (Meaning::Full(_) | Meaning::Later | Meaning::Never) => refused(reply, other, "message"),
+            other @ (ReplyMeaning::Full(_) | ReplyMeaning::Later | ReplyMeaning::Never) => {
+                refused(reply, other, "message")
+            }
         }
     }
 
     /// Sends the dot and reads the answer to it, the first for the only recipient. What comes behind is none of ours.
-    fn end_message(&mut self) -> Result<Answer, Stop> {
+    fn end_message(&mut self) -> Result<Answer, SessionStop> {
         self.connection.outlast_stop();
-        let lost = |e: io::Error| Stop::Lost(format!("{} (end of message)", plain(&e)));
+        let lost = |e: io::Error| SessionStop::Lost(format!("{} (end of message)", plain(&e)));
         let sent = self.connection.send(END);
         // A server that closes behind its answer may be gone before the dot is out of our hands.
         let reply = match (self.connection.receive(), sent) {
@@ -234,13 +240,16 @@ impl Session {
             (Err(_), Err(e)) | (Err(e), Ok(())) => return Err(lost(e)),
         };
         match reply.meaning() {
-            Meaning::Done => Ok(Answer::Taken),
-            Meaning::GoOn => Err(lost(io::Error::other(format!("the server answered {}", reply.said())))),
-            other @ (Meaning::Full(_) | Meaning::Later | Meaning::Never) => {
+            ReplyMeaning::Done => Ok(Answer::Taken),
+            ReplyMeaning::GoOn => Err(lost(io::Error::other(format!("the server answered {}", reply.said())))),
+            other @ (ReplyMeaning::Full(_) | ReplyMeaning::Later | ReplyMeaning::Never) => {
                 refused(&reply, other, "message").map_err(|stop| match stop {
                     // It has had the message once.
-                    Stop::Here(cause) => Stop::Later(cause),
-                    stop @ (Stop::Later(_) | Stop::Never(_) | Stop::Lost(_) | Stop::Unread(_)) => stop,
+                    SessionStop::Here(cause) => SessionStop::Later(cause),
+                    stop @ (SessionStop::Later(_)
+                    | SessionStop::Never(_)
+                    | SessionStop::Lost(_)
+                    | SessionStop::Unread(_)) => stop,
                 })
             }
         }
@@ -253,15 +262,15 @@ impl Session {
 }
 
 /// What a refusal means. Of several servers another may do better with what may pass.
-fn refused(reply: &Reply, meaning: Meaning, command: &str) -> Result<Answer, Stop> {
+fn refused(reply: &Reply, meaning: ReplyMeaning, command: &str) -> Result<Answer, SessionStop> {
     let cause = refusal(reply, command);
     match meaning {
-        Meaning::Full(what) => Ok(Answer::Full {
+        ReplyMeaning::Full(what) => Ok(Answer::Full {
             what,
             said: reply.said(),
         }),
-        Meaning::Never => Err(Stop::Never(cause)),
-        Meaning::Done | Meaning::GoOn | Meaning::Later => Err(Stop::Here(cause)),
+        ReplyMeaning::Never => Err(SessionStop::Never(cause)),
+        ReplyMeaning::Done | ReplyMeaning::GoOn | ReplyMeaning::Later => Err(SessionStop::Here(cause)),
     }
 }
 

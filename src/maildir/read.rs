@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use rustix::fs::{Mode, OFlags, openat};
 use rustix::io::Errno;
 
-use crate::maildir::directory::{Maildir, Walk, each_name};
+use crate::maildir::directory::{Maildir, MaildirWalk, each_name};
 
 /// A message that was seen in a Maildir.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,7 +38,7 @@ pub fn list_messages(maildir: &Maildir) -> io::Result<Vec<SeenMessage>> {
                 part,
                 name: name.to_owned(),
             });
-            Ok(Walk::On)
+            Ok(MaildirWalk::On)
         })?;
     }
     messages.sort_by(|a, b| by_age(a.name.to_bytes(), b.name.to_bytes()));

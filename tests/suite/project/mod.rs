@@ -11,3 +11,4 @@ pub mod log_page;
 pub mod manuals;
 pub mod package;
 pub mod properties;
+pub mod sizes;

@@ -1,0 +1,192 @@
+//! Names and sizes: a type's name is defined once, files and functions are short, names of tests can be read at once. What is longer is
+//! listed here by name; the lists may only shrink.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Files of more than 400 lines, tests left out.
+const LONG_FILES: &[&str] = &[
+    "src/classify/bounce/score.rs",
+    "src/classify/patterns/body.rs",
+    "src/command/status/send_kept.rs",
+    "src/command/status/show.rs",
+    "src/config/mod.rs",
+    "src/deliver/divert/rules/storm.rs",
+    "src/deliver/settle.rs",
+    "src/doctor/user.rs",
+    "src/mailbox/expunge/execute.rs",
+    "src/mailbox/expunge/journal.rs",
+    "src/mailbox/intent.rs",
+    "src/mailbox/reader.rs",
+    "src/message/from_line.rs",
+    "src/spool/merge/mod.rs",
+    "src/spool/move_out.rs",
+    "src/spool/report.rs",
+    "src/spool/restore/mod.rs",
+];
+
+/// Functions of more than 60 lines.
+const LONG_FUNCTIONS: &[&str] = &[
+    "src/archive/publish.rs: write",
+    "src/classify/bounce/mod.rs: score_bounce",
+    "src/classify/header_scan.rs: take_mark",
+    "src/classify/loops.rs: find_loop",
+    "src/classify/mod.rs: judge_message",
+    "src/command/mod.rs: run",
+    "src/command/status/show.rs: write_json",
+    "src/command/status/show.rs: write_route",
+    "src/command/status/show.rs: write_text",
+    "src/config/check.rs: check",
+    "src/deliver/divert/digest.rs: text",
+    "src/deliver/forward/rules/health.rs: fail",
+    "src/deliver/rescue/decode.rs: extract_message",
+    "src/deliver/rescue/mod.rs: rescue_message",
+    "src/deliver/settle.rs: forward_where_open",
+    "src/deliver/store/lmtp.rs: put_entry",
+    "src/mailbox/expunge/execute.rs: expunge",
+    "src/report/dsn.rs: take",
+    "src/spool/choose.rs: choose_messages",
+    "src/spool/list/export.rs: write_prometheus",
+    "src/spool/move_out.rs: expunge",
+    "src/spool/move_out.rs: round",
+];
+
+/// So many tests have names of more than 60 characters.
+const LONG_TEST_NAMES: usize = 123;
+
+/// The files below `dir`, from the root of the project.
+fn files_below(dir: &str) -> Vec<(String, String)> {
+    fn walk(dir: &Path, found: &mut Vec<PathBuf>) {
+        for entry in fs::read_dir(dir).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                walk(&path, found);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                found.push(path);
+            }
+        }
+    }
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut found = Vec::new();
+    walk(&root.join(dir), &mut found);
+    let named = |path: PathBuf| {
+        let name = path.strip_prefix(root).unwrap().display().to_string();
+        (name, fs::read_to_string(&path).unwrap())
+    };
+    found.into_iter().map(named).collect()
+}
+
+/// The files of `src/`, each with its lines that are not tests.
+fn sources() -> Vec<(String, Vec<String>)> {
+    let files = files_below("src")
+        .into_iter()
+        .filter(|(name, _)| !name.ends_with("tests.rs"));
+    let sources: Vec<(String, Vec<String>)> = files
+        .map(|(name, text)| {
+            let code = text.split("#[cfg(test)]\nmod tests").next().unwrap();
+            (name, code.lines().map(str::to_owned).collect())
+        })
+        .collect();
+    assert!(sources.len() > 100, "where are the sources?");
+    sources
+}
+
+/// What a line declares, if it declares one of `kinds`: its indentation and the name.
+fn declared<'a>(line: &'a str, kinds: &[&str]) -> Option<(usize, &'a str)> {
+    let trimmed = line.trim_start();
+    let indentation = line.len() - trimmed.len();
+    let visible = trimmed.strip_prefix("pub").map_or(trimmed, |rest| {
+        let scope = rest.strip_prefix('(').and_then(|rest| rest.split_once(')'));
+        scope.map_or(rest, |(_, rest)| rest).trim_start()
+    });
+    let bare = visible
+        .strip_prefix("const fn ")
+        .map_or(visible, |_| &visible["const ".len()..]);
+    let rest = kinds
+        .iter()
+        .find_map(|kind| bare.strip_prefix(kind)?.strip_prefix(' '))?;
+    let end = rest
+        .find(|c: char| !c.is_alphanumeric() && c != '_')
+        .unwrap_or(rest.len());
+    Some((indentation, &rest[..end]))
+}
+
+/// Checks that what is too long is what is listed.
+fn assert_listed(found: &BTreeSet<String>, listed: &[&str], what: &str) {
+    let listed: BTreeSet<String> = listed.iter().map(|name| (*name).to_owned()).collect();
+    let new: Vec<_> = found.difference(&listed).collect();
+    assert!(new.is_empty(), "{what}: {new:?}");
+    let gone: Vec<_> = listed.difference(found).collect();
+    assert!(gone.is_empty(), "short enough by now, take them off the list: {gone:?}");
+}
+
+#[test]
+fn the_name_of_a_type_is_defined_once() {
+    let mut homes: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for (file, lines) in sources() {
+        for line in &lines {
+            // `type Error = ...` in an implementation is somebody else's name.
+            let of_an_item = declared(line, &["struct", "enum", "trait", "union"])
+                .or_else(|| declared(line, &["type"]).filter(|(indentation, _)| *indentation == 0));
+            if let Some((_, name)) = of_an_item {
+                homes.entry(name.to_owned()).or_default().push(file.clone());
+            }
+        }
+    }
+    assert!(homes.len() > 300, "where are the types?");
+    let twice: Vec<_> = homes.iter().filter(|(_, files)| files.len() > 1).collect();
+    assert!(twice.is_empty(), "{twice:?}");
+}
+
+#[test]
+fn a_file_has_at_most_400_lines_without_tests() {
+    let long = sources().into_iter().filter(|(_, lines)| lines.len() > 400);
+    assert_listed(
+        &long.map(|(file, _)| file).collect(),
+        LONG_FILES,
+        "look for the second reason",
+    );
+}
+
+#[test]
+fn a_function_has_at_most_60_lines() {
+    let mut long = BTreeSet::new();
+    for (file, lines) in sources() {
+        for (at, line) in lines.iter().enumerate() {
+            let Some((indentation, name)) = declared(line, &["fn"]) else {
+                continue;
+            };
+            // As rustfmt writes it, the brace that ends a function is below its first letter.
+            let end = format!("{}}}", " ".repeat(indentation));
+            let body = lines[at..].iter().position(|line| *line == end);
+            if !line.ends_with(';') && body.is_some_and(|length| length + 1 > 60) {
+                long.insert(format!("{file}: {name}"));
+            }
+        }
+    }
+    assert_listed(&long, LONG_FUNCTIONS, "name the steps");
+}
+
+#[test]
+fn the_name_of_a_test_has_at_most_60_characters() {
+    let mut long = Vec::new();
+    for (file, text) in files_below("src").into_iter().chain(files_below("tests")) {
+        for test in text.split("#[test]\n").skip(1) {
+            let name = test
+                .lines()
+                .find_map(|line| declared(line, &["fn"]))
+                .map(|(_, name)| name);
+            long.extend(
+                name.filter(|name| name.len() > 60)
+                    .map(|name| format!("{file}: {name}")),
+            );
+        }
+    }
+    let count = long.len();
+    assert!(
+        count <= LONG_TEST_NAMES,
+        "{count}, of at most {LONG_TEST_NAMES}: {}",
+        long.join("\n")
+    );
+}
