@@ -8,6 +8,7 @@ mod admin;
 mod alias_forwards;
 mod facts;
 mod filesystem;
+mod lmtp;
 mod lock_holders;
 mod log;
 mod mail_location;

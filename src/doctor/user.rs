@@ -14,6 +14,7 @@ use crate::config::{Config, LockMethod};
 use crate::deliver::context::state_place;
 use crate::deliver::overflow;
 use crate::doctor::facts::{HostFacts, read_text};
+use crate::doctor::lmtp;
 use crate::doctor::rules::alias_targets::AliasTarget;
 use crate::doctor::rules::aliases::End;
 use crate::doctor::rules::dot_forward::Site;
@@ -333,7 +334,7 @@ fn mailbox(config: &Config, account: &Account, handling: &Handling) -> Finding {
     let path = match &store {
         MailStore::Mbox(path) => path.as_path(),
         MailStore::Maildir(path) => return maildir(path, account, subject),
-        MailStore::Lmtp(_) => return Finding::warning(Check::Mailbox, subject, "it is no mbox, and is not looked at"),
+        MailStore::Lmtp(servers) => return lmtp::examine(subject, servers),
     };
     let dir = parent(path);
     let makes_files = access(dir, AccessFlags::W_OK | AccessFlags::X_OK).is_ok() || setgid::is_installed_for(dir);

@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 use crate::config::location::Endpoint;
 use crate::error::{Category, Error};
 use crate::lmtp::connection::Connection;
+pub use crate::lmtp::connection::addresses_of;
 pub use crate::lmtp::reply::Lacking;
 pub use crate::lmtp::session::{Answer, Greeting, Parcel};
 use crate::lmtp::session::{Session, SessionStop};

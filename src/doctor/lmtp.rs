@@ -1,0 +1,110 @@
+//! Whether the LMTP servers of `[mailbox] location` can be reached, and whether mail goes to them through nets that others may read. Nothing is
+//! delivered; what a server does with a full mailbox is not tried.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use crate::config::location::Endpoint;
+use crate::doctor::rules::{Check, Finding};
+use crate::lmtp;
+use crate::lmtp::Greeting;
+use crate::sys::deadline::Deadline;
+
+/// How long a server may take to answer.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Looks at the servers, called `subject`.
+#[must_use]
+pub fn examine(subject: String, servers: &[Endpoint]) -> Finding {
+    if let Some(address) = servers.iter().find_map(public_address) {
+        let what = format!(
+            "{address} is neither of this host nor of a private net, and LMTP is not encrypted: others can read the mail"
+        );
+        return Finding::error(
+            Check::Mailbox,
+            subject,
+            what,
+            "use a socket, a private net, or a tunnel (stunnel, WireGuard) whose end is on this host",
+        );
+    }
+    let greetings: Vec<_> = servers.iter().map(|server| (server, greet(server))).collect();
+    let away: Vec<String> = greetings
+        .iter()
+        .filter_map(|(server, greeting)| Some(format!("{server}: {}", greeting.as_ref().err()?)))
+        .collect();
+    let reached = greetings.iter().find_map(|(_, greeting)| greeting.as_ref().ok());
+    match (reached, away.as_slice()) {
+        (None, _) => Finding::error(
+            Check::Mailbox,
+            subject,
+            format!(
+                "no server answers, and mail stays in the MTA's queue: {}",
+                away.join("; ")
+            ),
+            "start it, or let deliveries use its socket",
+        ),
+        (Some(_), [_, ..]) => {
+            let what = format!("a server does not answer, and the others are used: {}", away.join("; "));
+            Finding::warning(Check::Mailbox, subject, what)
+        }
+        (Some(greeting), []) => {
+            let extensions = greeting.extensions.join(", ");
+            Finding::ok(
+                Check::Mailbox,
+                subject,
+                format!("the LMTP server answers, and has {extensions}"),
+            )
+        }
+    }
+}
+
+fn greet(server: &Endpoint) -> Result<Greeting, String> {
+    let deadline = Deadline::begin().map_err(|e| e.to_string())?;
+    lmtp::greet(server, &deadline, PATIENCE)
+}
+
+/// The first address of the server that others may listen to.
+fn public_address(server: &Endpoint) -> Option<IpAddr> {
+    match server {
+        Endpoint::Unix(_) => None,
+        Endpoint::Tcp(host, _) => {
+            let addresses = lmtp::addresses_of(host).unwrap_or_default();
+            addresses.into_iter().find(|address| !is_private(*address))
+        }
+    }
+}
+
+fn is_private(address: IpAddr) -> bool {
+    match address.to_canonical() {
+        // 100.64.0.0/10 is shared by the customers of a provider (RFC 6598): not private.
+        IpAddr::V4(address) => address.is_loopback() || address.is_private() || address.is_link_local(),
+        IpAddr::V6(address) => address.is_loopback() || address.is_unique_local() || address.is_unicast_link_local(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_private;
+
+    #[test]
+    fn only_loopback_and_private_nets_are_private() {
+        for (address, want) in [
+            ("127.0.0.1", true),
+            ("10.1.2.3", true),
+            ("192.168.1.1", true),
+            ("172.31.0.1", true),
+            ("::1", true),
+            ("fd00::1", true),
+            ("fe80::1", true),
+            ("::ffff:10.0.0.1", true),
+            ("172.32.0.1", false),
+            ("100.64.0.1", false),
+            ("192.0.2.1", false),
+            ("2001:db8::1", false),
+            ("::ffff:192.0.2.1", false),
+        ] {
+            let parsed = address.parse().unwrap_or_else(|e| unreachable!("{address}: {e}"));
+            assert_eq!(is_private(parsed), want, "{address}");
+        }
+    }
+}
