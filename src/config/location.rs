@@ -75,6 +75,19 @@ impl Location {
 
 /// Puts in what stands in the template for the user's name and home directory.
 fn expand(template: &str, user: &str, home: Option<&Path>) -> Result<PathBuf, String> {
+    let path = fill_in(template, user).map_err(|cause| format!("in maildir:{template} {cause}"))?;
+    match (path.strip_prefix("~/"), home) {
+        (None, _) => Ok(PathBuf::from(path)),
+        (Some(below), Some(home)) => Ok(home.join(below)),
+        (Some(_), None) => Err(format!("maildir:{template} needs a home directory, and there is none")),
+    }
+}
+
+/// Puts in what stands in the template for the user: `%u` is the name, `%n` its part before the `@`, `%d` the part behind it, `%%` a `%`.
+///
+/// # Errors
+/// When something would lead elsewhere, or the user has not got it.
+pub fn fill_in(template: &str, user: &str) -> Result<String, String> {
     let (local, domain) = user.rsplit_once('@').unwrap_or((user, ""));
     let mut path = String::new();
     let mut rest = template;
@@ -87,20 +100,14 @@ fn expand(template: &str, user: &str, home: Option<&Path>) -> Result<PathBuf, St
             _ => "%",
         };
         if value.is_empty() || value == "." || value == ".." || value.contains(['/', '\0']) {
-            return Err(format!(
-                "%{sign} in maildir:{template} stands for \"{value}\" here, which names no directory"
-            ));
+            return Err(format!("%{sign} stands for \"{value}\" here, which names no directory"));
         }
         path.push_str(before);
         path.push_str(value);
         rest = behind;
     }
     path.push_str(rest);
-    match (path.strip_prefix("~/"), home) {
-        (None, _) => Ok(PathBuf::from(path)),
-        (Some(below), Some(home)) => Ok(home.join(below)),
-        (Some(_), None) => Err(format!("maildir:{template} needs a home directory, and there is none")),
-    }
+    Ok(path)
 }
 
 impl Default for Location {

@@ -61,6 +61,11 @@ pub fn read_envelope(
     if who.recipient.is_none() {
         delivered_to(message).iter().for_each(|text| add(text));
     }
+    if account.is_virtual() {
+        Address::parse(&account.name)
+            .into_iter()
+            .for_each(|address| own.add(address));
+    }
     if own.primary().is_none() {
         own.add_bare(&account.name, &account::mail_name());
     }

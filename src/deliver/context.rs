@@ -13,6 +13,7 @@ use time::OffsetDateTime;
 use crate::classify::policy::Action;
 use crate::classify::verdict::Judgement;
 use crate::config::Config;
+use crate::config::location;
 use crate::config::location::MailStore;
 use crate::config::value::Limit;
 use crate::deliver::store::handover_note::HandoverNote;
@@ -249,10 +250,18 @@ fn trusted_state_dir(config: &Config, account: &Account) -> Result<Option<PathBu
     Ok(dir)
 }
 
+/// Where the state of a virtual user is, unless the configuration says so: all of them belong to one account.
+const VIRTUAL_STATE_DIR: &str = "/var/lib/spoolguard/%d/%n";
+
 /// Where a user's state would be, whoever may write there.
 #[must_use]
 pub fn state_place(config: &Config, account: &Account) -> Option<PathBuf> {
-    let configured = config.state_dir.replace("%u", &account.name);
+    let configured = match (config.state_dir.as_str(), account.is_virtual()) {
+        ("", true) => VIRTUAL_STATE_DIR,
+        (configured, _) => configured,
+    };
+    // A name that would lead elsewhere has no state.
+    let configured = location::fill_in(configured, &account.name).ok()?;
     match (configured.as_str(), &account.home) {
         ("", None) => None,
         ("", Some(home)) => Some(home.join(".local/state/spoolguard")),

@@ -276,8 +276,10 @@ fn home_of_caller(uid: u32) -> Option<PathBuf> {
 impl Account {
     /// Somebody whom the user database does not have.
     fn nameless(name: String, uid: u32) -> Self {
+        // One of many who share an account: its home is nobody's own.
+        let is_virtual = name.contains('@');
         Self {
-            home: home_of_caller(uid),
+            home: if is_virtual { None } else { home_of_caller(uid) },
             name,
             uid,
             gid: None,
@@ -288,6 +290,12 @@ impl Account {
     #[must_use]
     pub fn owners(&self) -> [u32; 2] {
         [self.uid, Uid::effective().as_raw()]
+    }
+
+    /// Tells whether this is a virtual user, whose name is an address and who has no account of the system.
+    #[must_use]
+    pub fn is_virtual(&self) -> bool {
+        self.gid.is_none() && self.name.contains('@')
     }
 
     /// Tells whether all that is known of whoever this is, is a number.
