@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::classify::policy::Why;
 use crate::config::Over;
+use crate::config::location::MailStore;
 use crate::config::value::Limit;
 use crate::deliver::context::{Delivery, MailboxNamed, Outcome, Run, when_settled};
 use crate::deliver::store::mbox;
@@ -273,7 +274,9 @@ pub fn begin_return(run: &Run, delivery: &Delivery<'_>) {
     };
     let has_room = |limit_bytes: u64| run.store.usage(run, limit).is_ok_and(|usage| usage.bytes < limit_bytes);
     let has_room = limit.bytes.is_none_or(has_room);
-    if !has_mail || !has_room {
+    // A server that the command line named is not the one that the configuration names.
+    let is_elsewhere = run.named == MailboxNamed::ByHand && matches!(run.store, MailStore::Lmtp(_));
+    if !has_mail || !has_room || is_elsewhere {
         return;
     }
     let mut words: Vec<OsString> = vec!["spool".into(), "restore".into(), "--overflow".into(), "--yes".into()];

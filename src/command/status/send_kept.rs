@@ -82,6 +82,11 @@ pub fn run(
     everywhere: &Everywhere,
     now: OffsetDateTime,
 ) -> Result<Status, Error> {
+    if matches!(run.store, MailStore::Lmtp(_)) {
+        let cause = format!("what was kept lies behind {}, where it cannot be read", run.store);
+        let error = Error::new(Category::Configuration, "send what was kept for", destination, cause);
+        return Err(error.hint("a mail client can send it on"));
+    }
     let Some(plan) = SendPlan::make(run, destination)? else {
         say(&format!("nothing was kept for {destination}"));
         return Ok(Status::Done);

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use nix::fcntl::OFlag;
 use time::OffsetDateTime;
 
+use crate::config::location::MailStore;
 use crate::deliver::context::{Delivery, Run};
 use crate::deliver::forward::destinations;
 use crate::deliver::forward::rules::kept::{KeptEvent, KeptList, KeptReason, first_line, write_line};
@@ -288,13 +289,20 @@ fn compose(run: &Run, list: &KeptList, date: OffsetDateTime) -> String {
         .iter()
         .map(|one| format!("    {}\n", reason_text(&to, one)))
         .collect();
+    let how = match run.store {
+        // It cannot be read back from there.
+        MailStore::Lmtp(_) => format!("A mail client can send what is kept there on to {to}."),
+        MailStore::Mbox(_) | MailStore::Maildir(_) => {
+            let command = headers::send_kept_command(&run.account.name, &list.destination);
+            format!("To send what is kept there on to {to}:\n\n    {command}")
+        }
+    };
     let body = format!(
         "{messages} for {own} {were} kept instead of being sent on to {to}, the first on {}:\n\n{reasons}\n\
-         {lie} in {}. To send what is kept there on to {to}:\n\n    {}\n\n\
+         {lie} in {}. {how}\n\n\
          This notice comes once a day at most, while there is news.\n",
         headers::moment_text(Moment::at(since)),
         run.store,
-        headers::send_kept_command(&run.account.name, &list.destination),
     );
     let text = format!("Subject: {messages} {were} not sent on to {to}\n\n{}", wrap_body(&body));
     let id = format!("{}.{}.kept", date.unix_timestamp_nanos(), std::process::id());

@@ -12,14 +12,18 @@ use time::OffsetDateTime;
 use crate::archive::messages::Archived;
 use crate::cli::spool::Selection;
 use crate::cli::{Everywhere, Who};
+use crate::config::location::MailStore;
 use crate::deliver;
+use crate::deliver::caller;
 use crate::deliver::context::Run;
 use crate::deliver::overflow;
+use crate::deliver::store::Receipt;
 use crate::deliver::store::entry::{Entry, Put, return_path};
 use crate::error::{Category, Error, Status};
 use crate::escape::visible;
 use crate::mailbox::OpenMailbox;
 use crate::mailbox::excerpt;
+use crate::mailbox::excerpt::read_excerpt;
 use crate::mailbox::expunge::execute::{Expunge, ExpungePlan, Prepared, SnapshotTrust, Unread, expunge};
 use crate::mailbox::expunge::place;
 use crate::mailbox::expunge::snapshot::Snapshot;
@@ -27,13 +31,13 @@ use crate::mailbox::open::{Absent, Owner};
 use crate::mailbox::ranges::Ranges;
 use crate::mailbox::reader::MboxReader;
 use crate::message::Message;
-use crate::message::envelope::Sender;
+use crate::message::envelope::{Envelope, Sender};
 use crate::output::json::write_line;
 use crate::output::sizes::{messages, remain, size_text};
 use crate::output::{OutputForm, print_error, print_line};
 use crate::spool::consent::{Consent, ConsentAnswer};
 use crate::spool::merge::{Merge, MergeLimits, MergeMode, MergeTarget, ReadState, Sameness, Stop};
-use crate::sys::message_buffer::HEAD_BYTES;
+use crate::sys::message_buffer::{HEAD_BYTES, MessageBuffer};
 
 /// How often it is begun again when a mail client rewrites the mailbox meanwhile.
 const BEGINNINGS: u32 = 5;
@@ -165,7 +169,8 @@ fn all(run: &Run, consent: Consent, form: OutputForm) -> Result<Status, Error> {
     let mut locked = crate::mailbox::open_locked(&path, &plan, &run.deadline)?;
     let look = Snapshot::take(&locked, run.deadline.for_reading())?;
     let part = put_back(run, &look, MergeMode::Write)?;
-    take_out(run, &mut locked, &look, &part)?;
+    // What the mailbox has and the overflow keeps must be known to the next run.
+    take_out(run, &mut locked, &look, &part).inspect_err(|_| run.intents.leave())?;
     if part.stay == 0 {
         overflow::forget_overflow(run);
     }
@@ -188,6 +193,9 @@ fn ended(part: &OverflowPart) -> Status {
 
 /// Puts the first messages into the mailbox, up to one that does not fit, and syncs them. What a killed run has put there needs no room.
 fn put_back(run: &Run, look: &Snapshot, mode: MergeMode) -> Result<OverflowPart, Error> {
+    if matches!(run.store, MailStore::Lmtp(_)) {
+        return hand_back(run, look, mode);
+    }
     let Some(path) = run.store.mbox() else {
         return put_back_one_by_one(run, look, mode);
     };
@@ -213,6 +221,56 @@ fn put_back(run: &Run, look: &Snapshot, mode: MergeMode) -> Result<OverflowPart,
     }
     let cause = "another program rewrites it again and again";
     Err(Error::new(Category::Mailbox, "put back into", path.display(), cause))
+}
+
+/// Hands the first messages to the LMTP server, up to one that it has no room for. A rehearsal counts them all: only the server knows.
+fn hand_back(run: &Run, look: &Snapshot, mode: MergeMode) -> Result<OverflowPart, Error> {
+    let fail = |e: io::Error| Error::io("read", look.path(), &e);
+    let (mut part, mut is_full, mut envelope) = (OverflowPart::default(), false, None);
+    let seen = look.seen();
+    let mut mbox = MboxReader::new(&seen, HEAD_BYTES).map_err(fail)?;
+    while let Some(stored) = mbox.next().map_err(fail)? {
+        let range = stored.offset..stored.offset + stored.bytes;
+        if !is_full && mode == MergeMode::Write {
+            run.deadline.begin_again();
+            let buffer = read_excerpt(look.file(), stored.offset, stored.bytes).map_err(fail)?;
+            match hand_one(run, &buffer, &mut envelope) {
+                Ok(Put::Done(receipt)) => receipt.keep(run),
+                Ok(Put::Full(_)) => is_full = true,
+                // What the server has must leave the overflow all the same.
+                Err(e) if part.messages > 0 => {
+                    tracing::warn!(user = run.account.name, note = %e, "the others stay in the overflow");
+                    is_full = true;
+                }
+                Err(e) => return Err(e),
+            }
+        }
+        if is_full {
+            part.stay += 1;
+        } else {
+            part.ranges.push(range);
+            part.messages += 1;
+        }
+    }
+    Ok(part)
+}
+
+fn hand_one(run: &Run, buffer: &MessageBuffer, envelope: &mut Option<Envelope>) -> Result<Put<Receipt>, Error> {
+    let message = Message::new(buffer.head());
+    caller::take_stored(envelope, &message, &run.config, &run.account);
+    let start = buffer.head().len() - message.content().len();
+    let unknown = Sender::Unknown;
+    let entry = Entry {
+        sender: envelope.as_ref().map_or(&unknown, |envelope| &envelope.sender),
+        recipient: envelope.as_ref().and_then(|envelope| envelope.recipient.as_deref()),
+        date: OffsetDateTime::now_utc(),
+        return_path: String::new(),
+        added: "",
+        content: buffer.reader(start),
+        content_bytes: buffer.bytes() - start as u64,
+        submission: None,
+    };
+    run.store.put(run, entry, None)
 }
 
 fn merge(run: &Run, target: MergeTarget<'_>, look: &Snapshot) -> Result<OverflowPart, Stop> {

@@ -56,3 +56,96 @@ fn what_is_refused_is_kept_behind_the_server() {
     assert!(contains(&server.stored()[0], b"Hello."));
     assert!(contains(&server.stored()[0], b"X-Spoolguard-Kept"));
 }
+
+#[test]
+fn the_overflow_returns_behind_the_server_as_far_as_there_is_room() {
+    let full = || Plan::at("end", say("552 5.2.2 full"));
+    let (mut scratch, server) = behind(vec![full(), full(), Plan::good(), full(), Plan::good()]);
+    scratch.change("quota.when_full", "\"overflow\"");
+    // It is put back by hand here.
+    let deliver = |text: &str| {
+        let message = format!("Subject: {text}\n\n.{text}\nFrom here\n");
+        super::deliver(&scratch, message.as_bytes()).go().succeeds();
+    };
+    std::fs::create_dir_all(scratch.path("state/returning")).unwrap();
+    std::fs::write(scratch.path("state/returning").join(crate::support::user_name()), "").unwrap();
+    deliver("one");
+    // The notice about it finds no room either.
+    let restore = || scratch.run(&["spool", "restore", "--overflow", "--yes"]).go();
+    restore().ends_with(0);
+    assert_eq!(server.stored().len(), 1);
+    assert!(contains(&server.stored()[0], b"\r\n.one\r\nFrom here\r\n"));
+    assert!(
+        std::fs::read(scratch.path("state/overflow"))
+            .unwrap_or_default()
+            .is_empty()
+    );
+}
+
+#[test]
+fn what_cannot_be_read_back_is_not_taken_for_gone() {
+    let (mut scratch, server) = behind(vec![Plan::good()]);
+    scratch.sendmail("echo 550 no such user; exit 67");
+    forward(&scratch, &[]).go().succeeds();
+    let sending = ["status", "--send-kept", "b@b.test", "--yes"];
+    for _ in 0..2 {
+        let ended = scratch.run(&sending).go();
+        ended.ends_with(75).mentions("cannot be read");
+    }
+    assert!(!server.stored().is_empty());
+}
+
+#[test]
+fn a_virtual_user_needs_no_account_and_has_a_state_of_its_own() {
+    let (scratch, server) = behind(vec![Plan::good()]);
+    let state = format!("\"{}/%d/%n\"", scratch.path("state").display());
+    let mut scratch = scratch.set("state_dir", &state);
+    scratch.sendmail("exit 0");
+    let uid = 64_999;
+    if crate::support::is_root() {
+        std::os::unix::fs::chown(scratch.path("state"), Some(uid), Some(uid)).unwrap();
+        std::os::unix::fs::chown(scratch.path("home"), Some(uid), Some(uid)).unwrap();
+        std::fs::set_permissions(
+            scratch.path("lmtp"),
+            std::os::unix::fs::PermissionsExt::from_mode(0o666),
+        )
+        .unwrap();
+        for name in ["calls", "message"] {
+            std::fs::write(scratch.path(name), "").unwrap();
+            std::os::unix::fs::chown(scratch.path(name), Some(uid), Some(uid)).unwrap();
+        }
+    }
+    let as_vmail = |arguments: &[&str]| {
+        let run = scratch.run(arguments).input(ORDINARY);
+        if crate::support::is_root() { run.uid(uid) } else { run }
+    };
+    as_vmail(&["deliver", "-d", "ann@x.test", "-a", "ann+y@x.test", "-f", "s@s.test"])
+        .go()
+        .succeeds();
+    assert!(server.commands().contains(&"RCPT TO:<ann+y@x.test>".to_owned()));
+    as_vmail(&["deliver", "-d", "ann@x.test", "-a", "list@x.test", "-f", "s@s.test"])
+        .go()
+        .succeeds();
+    assert!(server.commands().contains(&"RCPT TO:<ann@x.test>".to_owned()));
+    as_vmail(&[
+        "forward",
+        "b@b.test",
+        "-d",
+        "ann@x.test",
+        "-a",
+        "ann@x.test",
+        "-f",
+        "s@s.test",
+    ])
+    .go()
+    .succeeds();
+    assert!(
+        scratch.path("state/x.test/ann/sent").exists(),
+        "{:?}",
+        scratch.files("state")
+    );
+    for name in ["ann@..", "../ann@x.test", "ann@x/y"] {
+        as_vmail(&["forward", "b@b.test", "-d", name, "-a", "ann@x.test"]).go();
+    }
+    assert_eq!(scratch.files("state").len(), 1);
+}
