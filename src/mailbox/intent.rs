@@ -226,7 +226,7 @@ pub fn left_by_others(file: &File, now: OffsetDateTime) -> Vec<LeftIntent> {
             continue;
         };
         match LeftIntent::parse(name.as_str(), buffer.get(..length).unwrap_or_default()) {
-            Some(left) if !left.is_alive(now) => dead.push(left),
+            Some(left) if left.is_left(file, now) => dead.push(left),
             Some(left) if left.progress == AppendProgress::Unknown => living.push(left),
             Some(_) => {}
             None => remove(file, &name),
@@ -381,9 +381,15 @@ impl LeftIntent {
         own_names().contains(&self.name)
     }
 
-    /// Tells whether the run that wrote it may go on: it has let go of the lock, and waits for sendmail.
+    /// Tells whether a killed run left it. A run that ends in order removes its note first: so the note is looked for once more when its
+    /// run is gone, or a message of the same bytes that comes meanwhile would be taken for another try.
     #[must_use]
-    pub fn is_alive(&self, now: OffsetDateTime) -> bool {
+    pub fn is_left(&self, file: &File, now: OffsetDateTime) -> bool {
+        !self.is_alive(now) && fgetxattr(file, self.name.as_str(), &mut [0; VALUE_BYTES]).is_ok()
+    }
+
+    /// Tells whether the run that wrote it may go on: it has let go of the lock, and waits for sendmail.
+    fn is_alive(&self, now: OffsetDateTime) -> bool {
         if now.unix_timestamp().saturating_sub(self.seconds) > RUN_SECONDS {
             return false;
         }

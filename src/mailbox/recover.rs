@@ -111,7 +111,7 @@ impl Recovery<'_> {
             AppendProgress::Durable => Depth::Separator,
         };
         let tail = torn::examine_tail(self.file, &extent, length, depth)?;
-        if intent.is_alive(self.now) {
+        if !intent.is_left(self.file, self.now) {
             // It has let go of the lock, and does itself what is to be done. Taken out by a mail program, its message leaves its place to
             // what stands behind it, which may begin with the same line.
             // This run's own is left as it is: a copy is taken back only where nothing changed since, and a note changes the file's stamp.

@@ -99,6 +99,8 @@ impl IntentDir {
             let name = target.to_str().and_then(UniqueName::parse);
             match name {
                 Some(name) if self.is_alive(&name, host, &path) => {}
+                // A run that ended in order meanwhile has removed its note first.
+                Some(_) if path.symlink_metadata().is_err() => {}
                 Some(name) if self.now_seconds.saturating_sub(name.seconds) <= KEPT_SECONDS => {
                     own().push(path.clone());
                     left.push((name, DeliveryIntent { path, left: true }));

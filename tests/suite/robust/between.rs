@@ -7,7 +7,9 @@ use std::path::Path;
 
 use crate::robust::faults::strace::{self, Stopped};
 use crate::robust::lock::hold_fcntl;
-use crate::support::{ORDINARY, Scratch, Watch, contains, is_root, large, only, same, skip, until, user_name};
+use crate::support::{
+    ORDINARY, Scratch, Watch, contains, is_root, large, messages, only, same, skip, until, user_name,
+};
 
 /// A delivery that has opened and examined the mailbox, and has just locked it; `None` where nothing can be traced.
 fn locked(scratch: &Scratch) -> Option<Stopped<'_>> {
@@ -45,6 +47,25 @@ fn a_mailbox_replaced_before_the_lock_is_opened_anew() {
     run.end().succeeds();
     same(&fs::read(&old).unwrap(), OLD);
     same(only(&scratch.mail()), ORDINARY);
+}
+
+#[test]
+fn equal_messages_of_two_living_runs_are_both_there() {
+    let Some(strace) = strace::program() else {
+        return skip("needs strace(1), and leave to use it");
+    };
+    let scratch = Scratch::new();
+    let stop_at = |record: &str, call: &str, injection: &str| {
+        let (trace, inject) = (format!("trace={call}"), format!("inject={call}:{injection}"));
+        let options = ["-e", trace.as_str(), "-e", inject.as_str()];
+        strace::stop(scratch.deliver(ORDINARY), &strace, &scratch.path(record), &options)
+    };
+    // The first has let go of the lock, and its note is still there. The second has read that, and the first ends before it is asked for.
+    let first = stop_at("first", "lremovexattr", "error=EINTR:signal=STOP:when=1");
+    let second = stop_at("second", "fgetxattr", "signal=STOP:when=1");
+    first.end().succeeds();
+    second.end().succeeds();
+    assert_eq!(messages(&scratch.mail()).len(), 2);
 }
 
 #[test]
