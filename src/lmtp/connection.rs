@@ -145,6 +145,11 @@ impl Connection {
         self.until = self.end_of_run;
     }
 
+    /// From here on only what has come already is read.
+    pub fn stop_waiting(&mut self) {
+        self.until = Instant::now();
+    }
+
     /// What comes next says whether the message is there: a run that is told to stop waits for it a little longer.
     pub fn outlast_stop(&mut self) {
         self.patience = Patience::BeyondStop;

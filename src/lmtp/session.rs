@@ -234,7 +234,10 @@ impl Session {
         self.connection.outlast_stop();
         let lost = |e: io::Error| SessionStop::Lost(format!("{} (end of message)", plain(&e)));
         let sent = self.connection.send(END);
-        // A server that closes behind its answer may be gone before the dot is out of our hands.
+        // A server that closes behind its answer may be gone before the dot is out of our hands: what it said is there, or does not come.
+        if sent.is_err() {
+            self.connection.stop_waiting();
+        }
         let reply = match (self.connection.receive(), sent) {
             (Ok(reply), _) => reply,
             (Err(_), Err(e)) | (Err(e), Ok(())) => return Err(lost(e)),

@@ -14,7 +14,6 @@ use crate::cli::spool::Selection;
 use crate::cli::{Everywhere, Who};
 use crate::config::location::MailStore;
 use crate::deliver;
-use crate::deliver::caller;
 use crate::deliver::context::Run;
 use crate::deliver::overflow;
 use crate::deliver::store::Receipt;
@@ -23,7 +22,6 @@ use crate::error::{Category, Error, Status};
 use crate::escape::visible;
 use crate::mailbox::OpenMailbox;
 use crate::mailbox::excerpt;
-use crate::mailbox::excerpt::read_excerpt;
 use crate::mailbox::expunge::execute::{Expunge, ExpungePlan, Prepared, SnapshotTrust, Unread, expunge};
 use crate::mailbox::expunge::place;
 use crate::mailbox::expunge::snapshot::Snapshot;
@@ -31,13 +29,13 @@ use crate::mailbox::open::{Absent, Owner};
 use crate::mailbox::ranges::Ranges;
 use crate::mailbox::reader::MboxReader;
 use crate::message::Message;
-use crate::message::envelope::{Envelope, Sender};
+use crate::message::envelope::Sender;
 use crate::output::json::write_line;
 use crate::output::sizes::{messages, remain, size_text};
 use crate::output::{OutputForm, print_error, print_line};
 use crate::spool::consent::{Consent, ConsentAnswer};
 use crate::spool::merge::{Merge, MergeLimits, MergeMode, MergeTarget, ReadState, Sameness, Stop};
-use crate::sys::message_buffer::{HEAD_BYTES, MessageBuffer};
+use crate::sys::message_buffer::HEAD_BYTES;
 
 /// How often it is begun again when a mail client rewrites the mailbox meanwhile.
 const BEGINNINGS: u32 = 5;
@@ -226,15 +224,14 @@ fn put_back(run: &Run, look: &Snapshot, mode: MergeMode) -> Result<OverflowPart,
 /// Hands the first messages to the LMTP server, up to one that it has no room for. A rehearsal counts them all: only the server knows.
 fn hand_back(run: &Run, look: &Snapshot, mode: MergeMode) -> Result<OverflowPart, Error> {
     let fail = |e: io::Error| Error::io("read", look.path(), &e);
-    let (mut part, mut is_full, mut envelope) = (OverflowPart::default(), false, None);
+    let (mut part, mut is_full) = (OverflowPart::default(), false);
     let seen = look.seen();
     let mut mbox = MboxReader::new(&seen, HEAD_BYTES).map_err(fail)?;
     while let Some(stored) = mbox.next().map_err(fail)? {
         let range = stored.offset..stored.offset + stored.bytes;
         if !is_full && mode == MergeMode::Write {
             run.deadline.begin_again();
-            let buffer = read_excerpt(look.file(), stored.offset, stored.bytes).map_err(fail)?;
-            match hand_one(run, &buffer, &mut envelope) {
+            match put_one(run, look, &range) {
                 Ok(Put::Done(receipt)) => receipt.keep(run),
                 Ok(Put::Full(_)) => is_full = true,
                 // What the server has must leave the overflow all the same.
@@ -253,24 +250,6 @@ fn hand_back(run: &Run, look: &Snapshot, mode: MergeMode) -> Result<OverflowPart
         }
     }
     Ok(part)
-}
-
-fn hand_one(run: &Run, buffer: &MessageBuffer, envelope: &mut Option<Envelope>) -> Result<Put<Receipt>, Error> {
-    let message = Message::new(buffer.head());
-    caller::take_stored(envelope, &message, &run.config, &run.account);
-    let start = buffer.head().len() - message.content().len();
-    let unknown = Sender::Unknown;
-    let entry = Entry {
-        sender: envelope.as_ref().map_or(&unknown, |envelope| &envelope.sender),
-        recipient: envelope.as_ref().and_then(|envelope| envelope.recipient.as_deref()),
-        date: OffsetDateTime::now_utc(),
-        return_path: String::new(),
-        added: "",
-        content: buffer.reader(start),
-        content_bytes: buffer.bytes() - start as u64,
-        submission: None,
-    };
-    run.store.put(run, entry, None)
 }
 
 fn merge(run: &Run, target: MergeTarget<'_>, look: &Snapshot) -> Result<OverflowPart, Stop> {
@@ -338,7 +317,10 @@ fn put_back_one_by_one(run: &Run, look: &Snapshot, mode: MergeMode) -> Result<Ov
             continue;
         }
         if mode == MergeMode::Write {
-            put_one(run, look, &range)?;
+            match put_one(run, look, &range)? {
+                Put::Done(receipt) => receipt.keep(run),
+                Put::Full(_) => {}
+            }
         }
         part.ranges.push(range);
         part.messages += 1;
@@ -346,7 +328,7 @@ fn put_back_one_by_one(run: &Run, look: &Snapshot, mode: MergeMode) -> Result<Ov
     Ok(part)
 }
 
-fn put_one(run: &Run, look: &Snapshot, range: &std::ops::Range<u64>) -> Result<(), Error> {
+fn put_one(run: &Run, look: &Snapshot, range: &std::ops::Range<u64>) -> Result<Put<Receipt>, Error> {
     let fail = |e: io::Error| Error::io("read", look.path(), &e);
     let buffer = excerpt::read_excerpt(look.file(), range.start, range.end - range.start).map_err(fail)?;
     let message = Message::new(buffer.head());
@@ -367,11 +349,7 @@ fn put_one(run: &Run, look: &Snapshot, range: &std::ops::Range<u64>) -> Result<(
         content_bytes: buffer.bytes() - start as u64,
         submission: None,
     };
-    match run.store.put(run, entry, None)? {
-        Put::Done(receipt) => receipt.keep(run),
-        Put::Full(_) => {}
-    }
-    Ok(())
+    run.store.put(run, entry, None)
 }
 
 /// Takes the part out of the overflow. What a killed run leaves here is finished when the overflow is opened next.

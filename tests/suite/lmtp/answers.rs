@@ -166,7 +166,7 @@ fn long_lines_and_many_are_read_and_bounded() {
 }
 
 #[test]
-fn a_server_that_is_gone_at_any_point_leaves_the_message_with_the_mta() {
+fn a_server_gone_at_any_point_leaves_the_message_queued() {
     for stage in STAGES {
         for acts in [vec![Act::Close], vec![Act::Say("25".to_owned()), Act::Close]] {
             let (scratch, server) = behind(vec![Plan::at(stage, acts), Plan::good()]);

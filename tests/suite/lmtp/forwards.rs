@@ -58,7 +58,7 @@ fn what_is_refused_is_kept_behind_the_server() {
 }
 
 #[test]
-fn the_overflow_returns_behind_the_server_as_far_as_there_is_room() {
+fn the_overflow_returns_behind_the_server() {
     let full = || Plan::at("end", say("552 5.2.2 full"));
     let (mut scratch, server) = behind(vec![full(), full(), Plan::good(), full(), Plan::good()]);
     scratch.change("quota.when_full", "\"overflow\"");
