@@ -1,12 +1,13 @@
-//! The submissions that lie in a mailbox, or lay there: the last ones, in an extended attribute of it. An MTA that dies behind our answer,
+//! The submissions that lie in a mailbox, or lay there: the last ones, in an extended attribute of the mbox, or of the directory of a
+//! Maildir (`maildir/submissions.rs`). An MTA that dies behind our answer,
 //! and a run that is killed behind the removal of its note, bring a message again that is there, or that its reader has deleted since.
 //!
 //! One is noted only behind the sync of its message, under the lock, and forgotten before the message is taken back. So it never stands
 //! for mail that is not safe. After a power loss the last ones may be missing; then the note of the append comes back as well
 //! (`mailbox/intent.rs`). Where the file system knows no attributes, or a reader makes a new file, the message comes twice.
 
-use std::fs::File;
 use std::io;
+use std::os::fd::AsFd;
 
 use rustix::fs::{XattrFlags, fgetxattr, fsetxattr};
 use rustix::io::Errno;
@@ -38,12 +39,12 @@ const KEPT_SECONDS: u32 = 5 * 24 * 60 * 60;
 
 /// What an open mailbox remembers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Submissions(Vec<(SubmissionKey, u32)>);
+pub(crate) struct Submissions(Vec<(SubmissionKey, u32)>);
 
 impl Submissions {
     /// Reads them; nothing where there are none.
     #[must_use]
-    pub fn read(file: &File) -> Self {
+    pub fn read(file: impl AsFd) -> Self {
         let mut buffer = [0; (MOST + 1) * ENTRY_BYTES];
         let length = fgetxattr(file, NAME, &mut buffer).unwrap_or(0);
         let entries = buffer.get(..length).unwrap_or_default().chunks_exact(ENTRY_BYTES);
@@ -63,7 +64,7 @@ impl Submissions {
     }
 
     /// Notes one, and drops the oldest. Nothing depends on it: where that fails, the message may come twice.
-    pub fn add(&mut self, file: &File, key: SubmissionKey, now_seconds: i64) {
+    pub fn add(&mut self, file: impl AsFd, key: SubmissionKey, now_seconds: i64) {
         self.0.retain(|(found, _)| *found != key);
         let too_many = (self.0.len() + 1).saturating_sub(MOST);
         self.0.drain(..too_many);
@@ -75,7 +76,7 @@ impl Submissions {
     ///
     /// # Errors
     /// When it cannot be forgotten: then its message must stay.
-    pub fn forget(&mut self, file: &File, key: SubmissionKey) -> io::Result<()> {
+    pub fn forget(&mut self, file: impl AsFd, key: SubmissionKey) -> io::Result<()> {
         let before = self.0.len();
         self.0.retain(|(found, _)| *found != key);
         if self.0.len() == before {
@@ -84,7 +85,7 @@ impl Submissions {
         Ok(self.write(file)?)
     }
 
-    fn write(&self, file: &File) -> Result<(), Errno> {
+    fn write(&self, file: impl AsFd) -> Result<(), Errno> {
         let mut value = Vec::with_capacity(MOST * ENTRY_BYTES);
         for (key, seconds) in &self.0 {
             value.extend_from_slice(key);

@@ -5,8 +5,8 @@
 //! (`S=`, `W=`), which Dovecot believes, and a fingerprint of its content.
 //!
 //! `directory` opens the directories without following links below them, `draft` knows size and fingerprint, `name` what a name says,
-//! `deliver` writes. `intent` lets the next try know what a killed run left. `read` lists and opens messages, `usage` counts by names, `size_file` keeps the Maildir++ file
-//! `maildirsize` where there is one. UID lists of IMAP servers are left alone: they number what they find.
+//! `deliver` writes. `intent` lets the next try know what a killed run left, `submissions` what an MTA brings again behind our answer. `read`
+//! lists and opens messages, `usage` counts by names, `size_file` keeps the Maildir++ file `maildirsize` where there is one. UID lists of IMAP servers are left alone: they number what they find.
 
 pub mod deliver;
 pub mod directory;
@@ -15,4 +15,5 @@ pub mod intent;
 pub mod name;
 pub mod read;
 pub mod size_file;
+pub mod submissions;
 pub mod usage;

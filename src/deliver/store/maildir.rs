@@ -13,11 +13,13 @@ use crate::deliver::access::refuse_full_disk_at;
 use crate::deliver::context::{Run, when_settled};
 use crate::deliver::store::entry::{Entry, Put, Terms};
 use crate::error::Error;
+use crate::mailbox::submissions::SubmissionKey;
 use crate::maildir::deliver::{self, Delivered};
 use crate::maildir::directory::Maildir;
 use crate::maildir::draft::MaildirDraft;
 use crate::maildir::intent::IntentDir;
 use crate::maildir::size_file::{self, SizeFile};
+use crate::maildir::submissions;
 use crate::maildir::usage::MaildirUsage;
 use crate::quota::{Admission, Usage};
 use crate::sys::dirs;
@@ -31,14 +33,29 @@ const COUNT_AGAIN_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
 /// Every so many deliveries look for notes that nobody will ask for.
 const CLEAN_INTENTS_EVERY: u32 = 64;
 
-/// A message in a Maildir, and the notice about it, if there is one.
+/// A message in a Maildir, and the notice about it, if there is one. Nothing where it was delivered before.
 #[derive(Debug)]
 #[must_use]
 pub struct InMaildir {
     delivered: Vec<Delivered>,
+    /// The submission that was noted with it.
+    submission: Option<SubmissionKey>,
 }
 
 impl InMaildir {
+    /// It is safe, so its submission may be noted.
+    fn noted(
+        maildir: &Maildir,
+        delivered: Vec<Delivered>,
+        submission: Option<SubmissionKey>,
+        now: OffsetDateTime,
+    ) -> Self {
+        if let Some(key) = submission {
+            submissions::note(maildir, key, now.unix_timestamp());
+        }
+        Self { delivered, submission }
+    }
+
     /// The message stays. What is noted of it goes last of all.
     pub fn keep(self, run: &Run) {
         for delivered in self.delivered {
@@ -73,7 +90,21 @@ pub fn put_entry<R: Read + Clone>(
             "an earlier run brought this message, and was killed before it could say so"
         );
         let delivered = vec![delivered];
-        return Ok(Put::Done(InMaildir { delivered }));
+        return Ok(Put::Done(InMaildir::noted(&maildir, delivered, entry.submission, now)));
+    }
+    if entry
+        .submission
+        .is_some_and(|key| submissions::knows(&maildir, key, now.unix_timestamp()))
+    {
+        tracing::warn!(
+            user = run.account.name,
+            mailbox = run.store.to_string(),
+            "this message was delivered before, and its MTA brings it again"
+        );
+        return Ok(Put::Done(InMaildir {
+            delivered: Vec::new(),
+            submission: None,
+        }));
     }
     if let Some(terms) = terms
         && let Admission::Full(over) = admit(run, &maildir, terms, draft.bytes)?
@@ -92,7 +123,7 @@ pub fn put_entry<R: Read + Clone>(
             intents.clean();
         }
     });
-    Ok(Put::Done(InMaildir { delivered }))
+    Ok(Put::Done(InMaildir::noted(&maildir, delivered, entry.submission, now)))
 }
 
 /// Puts a notice about the mailbox itself there, if one is due. One that cannot be written is left out.
@@ -109,7 +140,14 @@ fn put_notice(run: &Run, maildir: &Maildir, terms: Terms<'_>, now: OffsetDateTim
 /// # Errors
 /// When a reader has moved it away, or it cannot be removed.
 pub fn take_back(run: &Run, path: &Path, receipt: InMaildir) -> Result<(), Error> {
-    let maildir = match Maildir::open_or_make(path, run.account.uid) {
+    let opened = Maildir::open_or_make(path, run.account.uid).and_then(|maildir| {
+        if let Some(key) = receipt.submission {
+            // First, or a kill in between would leave a note on mail that is nowhere.
+            submissions::forget(&maildir, key).map_err(|e| Error::io("take a copy back from", path, &e))?;
+        }
+        Ok(maildir)
+    });
+    let maildir = match opened {
         Ok(maildir) => maildir,
         Err(e) => {
             receipt.delivered.into_iter().for_each(Delivered::leave);

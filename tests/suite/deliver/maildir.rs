@@ -5,7 +5,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use crate::support::{ORDINARY, Scratch, contains, is_root, large, same, shown, skip};
+use crate::support::{ORDINARY, Scratch, contains, has_attributes, is_root, large, same, shown, skip};
 
 const MAILDIR: &str = "home/Maildir";
 const RETURN_PATH: &[u8] = b"Return-Path: <s@s.test>\n";
@@ -249,6 +249,55 @@ fn a_message_that_a_killed_run_left_comes_once() {
         scratch.deliver(ORDINARY).go().succeeds();
         assert_eq!(mail(&scratch).len(), 2);
     }
+}
+
+/// A message that this host's own MTA has queued under this id.
+fn queued(id: &str) -> Vec<u8> {
+    let host = nix::unistd::gethostname().unwrap();
+    let received = format!(
+        "Received: from mail.s.test (mail.s.test [192.0.2.1])\n\tby {} (Postfix) with ESMTPS id {id}\n\tfor <a@a.test>; Mon, 2 Nov 2026 10:00:00 +0000\n",
+        host.display()
+    );
+    [received.as_bytes(), ORDINARY].concat()
+}
+
+#[test]
+fn what_an_mta_brings_again_comes_once() {
+    let scratch = with_parts(scratch());
+    if !has_attributes(&scratch.path(MAILDIR)) {
+        return skip("no extended attributes here");
+    }
+    scratch.deliver(&queued("4W1")).go().succeeds();
+    scratch.deliver(&queued("4W1")).go().succeeds();
+    // Its reader has seen it, and does not want to see it again.
+    fs::remove_file(only(&scratch)).unwrap();
+    scratch.deliver(&queued("4W1")).go().succeeds();
+    assert!(mail(&scratch).is_empty());
+    // Another submission.
+    scratch.deliver(&queued("4W2")).go().succeeds();
+    only(&scratch);
+}
+
+#[test]
+fn what_was_taken_back_is_not_taken_for_delivered() {
+    let mut scratch = with_parts(scratch());
+    scratch.sendmail("exit 75");
+    let message = queued("4W1");
+    let keep = ["--keep"];
+    scratch.forward(&message, &["b@b.test"]).with(&keep).go().defers();
+    assert!(mail(&scratch).is_empty());
+    scratch.sendmail("exit 0");
+    scratch.forward(&message, &["b@b.test"]).with(&keep).go().succeeds();
+    only(&scratch);
+}
+
+#[test]
+fn whoever_holds_a_lock_of_a_maildir_stops_no_mail() {
+    let scratch = with_parts(scratch());
+    let root = fs::File::open(scratch.path(MAILDIR)).unwrap();
+    root.lock().unwrap();
+    scratch.deliver(&queued("4W1")).go().succeeds();
+    only(&scratch);
 }
 
 #[test]

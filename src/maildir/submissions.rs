@@ -1,0 +1,66 @@
+//! The submissions that lie in a Maildir, or lay there: the last ones, in an extended attribute of its directory, as an mbox has them
+//! (`mailbox/submissions.rs`). One is noted behind the sync of its message, and forgotten before the message is taken back.
+//!
+//! Many runs deliver at once. So the list is changed under a lock of the directory, held for that moment alone. Whoever holds it longer is
+//! not waited for: a message that is not noted may come twice, and one that cannot be forgotten stays.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::time::Duration;
+
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
+
+use crate::mailbox::submissions::{SubmissionKey, Submissions};
+use crate::maildir::directory::Maildir;
+
+/// How often the lock is asked for.
+const TRIES: u32 = 50;
+
+/// How long is waited between two times.
+const PAUSE: Duration = Duration::from_millis(2);
+
+/// Tells whether a submission was delivered lately.
+#[must_use]
+pub fn knows(maildir: &Maildir, key: SubmissionKey, now_seconds: i64) -> bool {
+    // The list is replaced in one step: what is read is whole.
+    Submissions::read(maildir.root()).has(key, now_seconds)
+}
+
+/// Notes one that is delivered and synced. Where that cannot be done, the message may come twice.
+pub fn note(maildir: &Maildir, key: SubmissionKey, now_seconds: i64) {
+    if let Ok(_locked) = DirectoryLock::new(maildir.root()) {
+        Submissions::read(maildir.root()).add(maildir.root(), key, now_seconds);
+    }
+}
+
+/// Forgets one whose message is about to be taken back.
+///
+/// # Errors
+/// When it cannot be forgotten: then its message must stay.
+pub fn forget(maildir: &Maildir, key: SubmissionKey) -> io::Result<()> {
+    let _locked = DirectoryLock::new(maildir.root())?;
+    Submissions::read(maildir.root()).forget(maildir.root(), key)
+}
+
+/// A directory that nobody else changes the list of.
+struct DirectoryLock<'a>(&'a OwnedFd);
+
+impl<'a> DirectoryLock<'a> {
+    fn new(root: &'a OwnedFd) -> io::Result<Self> {
+        for _ in 0..TRIES {
+            match flock(root, FlockOperation::NonBlockingLockExclusive) {
+                Ok(()) => return Ok(Self(root)),
+                Err(Errno::WOULDBLOCK) => std::thread::sleep(PAUSE),
+                Err(e) => return Err(e.into()),
+            }
+        }
+        Err(Errno::WOULDBLOCK.into())
+    }
+}
+
+impl Drop for DirectoryLock<'_> {
+    fn drop(&mut self) {
+        let _ = flock(self.0, FlockOperation::Unlock);
+    }
+}
