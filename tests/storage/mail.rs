@@ -147,11 +147,15 @@ pub fn in_archives(dir: &Path) -> Found {
     found
 }
 
-/// What a maildir's `new` holds.
+/// What a Maildir holds.
 pub fn in_maildir(dir: &Path) -> Found {
     let mut found = Found::default();
-    for path in files(&dir.join("new")) {
-        found.add(&fs::read(path).unwrap());
+    for path in files(&dir.join("new")).into_iter().chain(files(&dir.join("cur"))) {
+        let bytes = fs::read(&path).unwrap();
+        if bytes.is_empty() {
+            found.torn.push(format!("nothing in {}", path.display()));
+        }
+        found.add(&bytes);
     }
     found
 }

@@ -21,10 +21,18 @@ pub enum Place {
     MailboxAndSent,
 }
 
+/// In which form a mailbox holds its messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    Mbox,
+    Maildir,
+}
+
 /// The program, what it is called with, and where its mail is.
 pub struct World {
     pub stage: Stage,
     program: PathBuf,
+    format: Format,
     expected: BTreeMap<String, Place>,
     /// How often each message was sent, of those that were sent more than once.
     times: BTreeMap<String, usize>,
@@ -35,11 +43,17 @@ pub struct World {
 pub const USER: &str = "root";
 
 impl World {
-    /// An empty one on a new file system.
+    /// An empty one on a new file system, for an mbox.
     pub fn new(kind: Kind) -> Self {
+        Self::with(Format::Mbox, kind)
+    }
+
+    /// The same, for a mailbox of this form.
+    pub fn with(format: Format, kind: Kind) -> Self {
         let program = std::env::var_os("SPOOLGUARD_STORAGE_PROGRAM");
         let world = Self {
             stage: Stage::new(kind),
+            format,
             program: program.map_or_else(|| PathBuf::from(env!("CARGO_BIN_EXE_spoolguard")), PathBuf::from),
             expected: BTreeMap::new(),
             times: BTreeMap::new(),
@@ -59,7 +73,10 @@ impl World {
              forward.transport = {:?}\narchive.dir = {:?}\nlog.to = \"none\"\n",
             path("admin"),
             path("state"),
-            format!("mbox:{}/%u", path("spool")),
+            match self.format {
+                Format::Mbox => format!("mbox:{}/%u", path("spool")),
+                Format::Maildir => format!("maildir:{}/%u", path("spool")),
+            },
             format!("outbox:{}", path("outbox")),
             path("archives"),
         );
@@ -79,12 +96,20 @@ impl World {
         self.path("spool").join(USER)
     }
 
+    /// What a delivery syncs last.
+    pub fn synced_last(&self) -> PathBuf {
+        match self.format {
+            Format::Mbox => self.mailbox(),
+            Format::Maildir => self.mailbox().join("new"),
+        }
+    }
+
     /// The journal of an expunge that is under way.
     pub fn journal(&self) -> PathBuf {
         self.path("spool").join(format!(".{USER}.spoolguard-cut"))
     }
 
-    /// What the mailbox holds; nothing where there is none.
+    /// What the mbox holds; nothing where there is none.
     pub fn mail(&self) -> Vec<u8> {
         fs::read(self.mailbox()).unwrap_or_default()
     }
@@ -161,7 +186,10 @@ impl World {
     /// Looks whether everything that was acknowledged is there, whole, and nothing twice.
     pub fn check(&self, findings: &mut Findings, story: &str) {
         findings.tell(story);
-        let mailbox = mail::in_mbox(&self.mail());
+        let mailbox = match self.format {
+            Format::Mbox => mail::in_mbox(&self.mail()),
+            Format::Maildir => mail::in_maildir(&self.mailbox()),
+        };
         let archives = mail::in_archives(&self.path("archives"));
         let sent = mail::in_maildir(&self.path("outbox"));
         let is_there = |id: &str, place| match place {

@@ -9,7 +9,7 @@ use crate::runs::{Kind, Ready, archive_command, old, recent};
 use crate::stage;
 use crate::sums::{Findings, Wrong};
 use crate::tracer::{self, Ended, Moment, Next};
-use crate::world::{Place, USER, World};
+use crate::world::{Format, Place, USER, World};
 
 /// How many syncs of one kind of run fail, where not all do.
 const MOST: usize = 7;
@@ -46,21 +46,34 @@ fn each_sync_fails(kind: Kind, on: stage::Kind, findings: &mut Findings) {
     let mut world = World::new(on);
     let ready = Ready::prepare(kind, &mut world);
     prepare_followers(kind, &mut world);
+    fail_each(&mut world, &ready, &Then::ALL, findings);
+}
+
+/// Nothing but the mail system touches a Maildir in between.
+fn each_sync_fails_in_maildir(kind: Kind, on: stage::Kind, findings: &mut Findings) {
+    let mut world = World::with(Format::Maildir, on);
+    let ready = Ready::prepare(kind, &mut world);
+    fail_each(&mut world, &ready, &[Then::Retry], findings);
+}
+
+fn fail_each(world: &mut World, ready: &Ready, thens: &[Then], findings: &mut Findings) {
     let base = world.stage.sync();
     let expected = world.expectations();
-    let (ended, syncs) = run_with_failure(&world, &ready, None);
+    let (ended, syncs) = run_with_failure(world, ready, None);
     assert!(ended.is_acknowledged() && syncs > 0, "{syncs} syncs: {}", ended.story());
-    let mut points: Vec<_> = (0..syncs).flat_map(|sync| Then::ALL.map(|then| (sync, then))).collect();
+    let mut points: Vec<_> = (0..syncs)
+        .flat_map(|sync| thens.iter().map(move |then| (sync, *then)))
+        .collect();
     if !findings.is_full {
         // Each sync once, and a retry as often as both others.
         points = (0..syncs)
-            .map(|sync| (sync, Then::ALL[findings.chance.usize(..4) % 3]))
+            .map(|sync| (sync, thens[findings.chance.usize(..4) % thens.len()]))
             .collect();
     }
     for (sync, then) in findings.sample(points, MOST) {
         world.expect_again(&expected);
         world.stage.start_from(&base);
-        let (ended, _) = run_with_failure(&world, &ready, Some(sync));
+        let (ended, _) = run_with_failure(world, ready, Some(sync));
         findings.eio_point();
         let failed = world.stage.disk.take_failed();
         let mut story = format!(
@@ -72,11 +85,11 @@ fn each_sync_fails(kind: Kind, on: stage::Kind, findings: &mut Findings) {
             findings.add(Wrong::Other, "it ended in another way", &story);
         }
         let mut is_done = ended.is_acknowledged();
-        follow(&mut world, &ready, then, &mut is_done, &mut story);
+        follow(world, ready, then, &mut is_done, &mut story);
         if is_done {
-            ready.note_acknowledged(&mut world);
+            ready.note_acknowledged(world);
         }
-        finish(&mut world, &ready, is_done, &mut story, findings);
+        finish(world, ready, is_done, &mut story, findings);
     }
 }
 
@@ -139,6 +152,12 @@ fn finish(world: &mut World, ready: &Ready, is_done: bool, story: &mut String, f
 pub fn eio_in_deliver(on: stage::Kind, findings: &mut Findings) {
     each_sync_fails(Kind::Deliver, on, findings);
     each_sync_fails(Kind::DeliverFirst, on, findings);
+}
+
+pub fn eio_in_delivery_to_a_maildir(on: stage::Kind, findings: &mut Findings) {
+    for kind in [Kind::Deliver, Kind::DeliverFirst] {
+        each_sync_fails_in_maildir(kind, on, findings);
+    }
 }
 
 pub fn eio_in_forward_keep(on: stage::Kind, findings: &mut Findings) {

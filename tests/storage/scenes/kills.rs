@@ -9,7 +9,7 @@ use crate::mail::Mail;
 use crate::stage;
 use crate::sums::{Findings, Wrong};
 use crate::tracer::{self, Ended, Moment, Next};
-use crate::world::{Place, World};
+use crate::world::{Format, Place, World};
 
 /// How many of a run's calls are tried, where not all are.
 const MOST: usize = 16;
@@ -85,8 +85,7 @@ impl Way {
 }
 
 /// Killed before each of the calls from the last sync of the mailbox on, each time with another message.
-pub fn a_run_killed_at_its_end_brings_nothing_twice(on: stage::Kind, findings: &mut Findings) {
-    let mut world = World::new(on);
+fn killed_at_its_end(mut world: World, findings: &mut Findings) {
     let mut number = 0;
     for way in [Way::Deliver, Way::Keep] {
         let (first, all) = last_calls(&mut world, way, number);
@@ -132,7 +131,7 @@ fn again(world: &mut World, way: Way, mail: &Mail, findings: &mut Findings, stor
 
 /// The number of the call behind the mailbox's last sync, and how many calls there are.
 fn last_calls(world: &mut World, way: Way, number: usize) -> (usize, usize) {
-    let mailbox = world.mailbox();
+    let mailbox = world.synced_last();
     let (mut first, mut all) = (0, 0);
     let mail = queued(Mta::Postfix, 900_000 + number, &format!("probe-{way:?}"));
     let ended = tracer::trace(&way.command(world), &mail.bytes, |moment, call| {
@@ -150,8 +149,7 @@ fn last_calls(world: &mut World, way: Way, number: usize) -> (usize, usize) {
 }
 
 /// It ends with 0, and the mail system dies before it has noted that.
-pub fn a_message_that_was_acknowledged_and_comes_again_is_there_once(on: stage::Kind, findings: &mut Findings) {
-    let mut world = World::new(on);
+fn acknowledged_and_comes_again(mut world: World, findings: &mut Findings) {
     let mut number = 0;
     for way in [Way::Deliver, Way::Keep] {
         for mta in Mta::ALL {
@@ -181,8 +179,7 @@ enum Gap {
 }
 
 /// The power goes behind our 0: the mail system's note of it is lost, too, and it brings the message again.
-pub fn a_message_that_comes_again_behind_a_power_loss_is_there_once(on: stage::Kind, findings: &mut Findings) {
-    let mut world = World::new(on);
+fn comes_again_behind_a_power_loss(mut world: World, findings: &mut Findings) {
     for number in 0..4 {
         let (way, mta) = ([Way::Deliver, Way::Keep][number % 2], Mta::ALL[number % 3]);
         let mail = queued(mta, number, &format!("again-{number}"));
@@ -203,8 +200,7 @@ pub fn a_message_that_comes_again_behind_a_power_loss_is_there_once(on: stage::K
 }
 
 /// Another queue id: another submission. No queue id: nobody can tell, and better twice than never.
-pub fn a_message_that_was_sent_twice_on_purpose_comes_twice(on: stage::Kind, findings: &mut Findings) {
-    let mut world = World::new(on);
+fn sent_twice_on_purpose(mut world: World, findings: &mut Findings) {
     for (number, mta) in Mta::ALL.into_iter().enumerate() {
         let id = format!("purpose-{number}");
         let mut story = format!("{mta:?}, two queue ids");
@@ -226,4 +222,42 @@ pub fn a_message_that_was_sent_twice_on_purpose_comes_twice(on: stage::Kind, fin
     again(&mut world, Way::Deliver, &plain, findings, &mut story);
     world.expect_times("plain", 2);
     world.check(findings, &story);
+}
+
+pub fn a_run_killed_at_its_end_brings_nothing_twice(on: stage::Kind, findings: &mut Findings) {
+    killed_at_its_end(World::new(on), findings);
+}
+
+pub fn in_a_maildir_a_run_killed_at_its_end_brings_nothing_twice(on: stage::Kind, findings: &mut Findings) {
+    killed_at_its_end(World::with(Format::Maildir, on), findings);
+}
+
+pub fn a_message_that_was_acknowledged_and_comes_again_is_there_once(on: stage::Kind, findings: &mut Findings) {
+    acknowledged_and_comes_again(World::new(on), findings);
+}
+
+pub fn in_a_maildir_a_message_that_was_acknowledged_and_comes_again_is_there_once(
+    on: stage::Kind,
+    findings: &mut Findings,
+) {
+    acknowledged_and_comes_again(World::with(Format::Maildir, on), findings);
+}
+
+pub fn a_message_that_comes_again_behind_a_power_loss_is_there_once(on: stage::Kind, findings: &mut Findings) {
+    comes_again_behind_a_power_loss(World::new(on), findings);
+}
+
+pub fn in_a_maildir_a_message_that_comes_again_behind_a_power_loss_is_there_once(
+    on: stage::Kind,
+    findings: &mut Findings,
+) {
+    comes_again_behind_a_power_loss(World::with(Format::Maildir, on), findings);
+}
+
+pub fn a_message_that_was_sent_twice_on_purpose_comes_twice(on: stage::Kind, findings: &mut Findings) {
+    sent_twice_on_purpose(World::new(on), findings);
+}
+
+pub fn in_a_maildir_a_message_that_was_sent_twice_on_purpose_comes_twice(on: stage::Kind, findings: &mut Findings) {
+    sent_twice_on_purpose(World::with(Format::Maildir, on), findings);
 }

@@ -4,7 +4,7 @@ use crate::image::{Crash, crashes};
 use crate::runs::{Kind, Ready};
 use crate::stage;
 use crate::sums::{Findings, Wrong};
-use crate::world::World;
+use crate::world::{Format, World};
 
 /// How many crash images of one kind of run are tried, where not all are.
 const MOST: usize = 14;
@@ -13,7 +13,10 @@ const MOST: usize = 14;
 const CHECK_EACH: usize = 5;
 
 fn replay(kind: Kind, on: stage::Kind, findings: &mut Findings) {
-    let mut world = World::new(on);
+    replay_in(World::new(on), kind, findings);
+}
+
+fn replay_in(mut world: World, kind: Kind, findings: &mut Findings) {
     let ready = Ready::prepare(kind, &mut world);
     world.stage.sync();
     let base = world.stage.disk.begin_log();
@@ -73,6 +76,12 @@ fn after(world: &mut World, ready: &Ready, crash: &Crash, number: usize, finding
 pub fn power_loss_in_deliver(on: stage::Kind, findings: &mut Findings) {
     replay(Kind::Deliver, on, findings);
     replay(Kind::DeliverFirst, on, findings);
+}
+
+pub fn power_loss_in_delivery_to_a_maildir(on: stage::Kind, findings: &mut Findings) {
+    for kind in [Kind::Deliver, Kind::DeliverFirst, Kind::Keep] {
+        replay_in(World::with(Format::Maildir, on), kind, findings);
+    }
 }
 
 pub fn power_loss_in_forward_keep(on: stage::Kind, findings: &mut Findings) {
