@@ -1238,7 +1238,7 @@ _spoolguard() {
             return 0
             ;;
         spoolguard__subcmd__status)
-            opts="-y -d -n -v -h --json --resume --suspend --send-kept --yes --one --due --all --user --config --dry-run --verbose --help"
+            opts="-y -d -n -v -h --json --prometheus --resume --suspend --send-kept --yes --one --due --all --user --config --dry-run --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -113,6 +113,7 @@ complete -c spoolguard -n "__fish_spoolguard_using_subcommand status" -l one -d 
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand status" -s d -l user -d 'The user whose forwards they are [default: who runs this]' -r -f -a "(__fish_complete_users)"
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand status" -l config -d 'Read this configuration file, and no other' -r -F
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand status" -l json -d 'Print one JSON object a line'
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand status" -l prometheus -d 'Print metrics for Prometheus\' textfile collector'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand status" -s y -l yes -d 'With --send-kept: do not ask'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand status" -l due -d 'Do what time has made due, although no mail came: end suspensions, write notices, send digests'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand status" -l all -d 'For every user who has a state directory; for root'

@@ -197,6 +197,9 @@ pub enum Command {
         /// Print one JSON object a line
         #[arg(long, help_heading = "Output")]
         json: bool,
+        /// Print metrics for Prometheus' textfile collector
+        #[arg(long, conflicts_with_all = ["json", "resume", "suspend", "send_kept", "due"], help_heading = "Output")]
+        prometheus: bool,
         /// Forward to this address again, whoever suspended it
         #[arg(long, value_name = "ADDRESS", value_hint = ValueHint::EmailAddress, conflicts_with_all = ["suspend", "due"])]
         resume: Option<String>,

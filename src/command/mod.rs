@@ -100,6 +100,7 @@ pub fn run(cli: &Cli, group: Option<SetAside>) -> Status {
         ),
         Command::Status {
             json,
+            prometheus,
             resume,
             suspend,
             send_kept,
@@ -116,6 +117,7 @@ pub fn run(cli: &Cli, group: Option<SetAside>) -> Status {
                 (None, Some(address), _, _) => Request::Suspend(address.clone()),
                 (None, None, Some(address), _) => Request::SendKept(address.clone(), consent, one.clone()),
                 (None, None, None, true) => Request::Due,
+                (None, None, None, false) if *prometheus => Request::Metrics,
                 (None, None, None, false) => Request::Show(form),
             };
             if *all {

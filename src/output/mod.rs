@@ -4,6 +4,7 @@ pub mod colours;
 pub mod json;
 pub mod log;
 pub mod progress;
+pub mod prometheus;
 pub mod shell;
 pub mod sizes;
 pub mod wrap;

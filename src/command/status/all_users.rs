@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use crate::cli::Everywhere;
 use crate::command::status::Request;
+use crate::command::status::metrics::Merged;
 use crate::command::status::show;
 use crate::config::load;
 use crate::config::load::{ConfigSources, KeySelection};
@@ -47,6 +48,7 @@ fn all(request: &Request, everywhere: &Everywhere) -> Result<Status, Error> {
     let config = load::load_config(sources, KeySelection::Whole)?.config;
     let mut worst = Status::Done;
     let mut told = false;
+    let mut metrics = Merged::default();
     for name in names(&config) {
         let account = match account::find_named(&name) {
             Ok(account) if account.gid.is_some() => account,
@@ -56,7 +58,7 @@ fn all(request: &Request, everywhere: &Everywhere) -> Result<Status, Error> {
         if !has_state(&config, &account, everywhere) {
             continue;
         }
-        let (status, has_told) = match one(&name, request, everywhere) {
+        let (status, has_told) = match one(&name, request, everywhere, &mut metrics) {
             Ok(ended) => ended,
             Err(e) if deadline::is_stopped() => return Err(e),
             Err(e) => {
@@ -70,6 +72,10 @@ fn all(request: &Request, everywhere: &Everywhere) -> Result<Status, Error> {
             (Status::Done, Status::Done) => Status::Done,
             (Status::Done | Status::Wrong | Status::Usage | Status::Refused, _) => Status::Wrong,
         };
+    }
+    if *request == Request::Metrics {
+        let fail = |e: io::Error| Error::io("write", Path::new("standard output"), &e);
+        metrics.write(&mut io::stdout()).map_err(fail)?;
     }
     if !told && *request == Request::Show(OutputForm::Text) {
         let _ = writeln!(io::stdout(), "nobody's forward fails or is suspended, nothing is held");
@@ -105,7 +111,7 @@ fn has_state(config: &Config, account: &Account, everywhere: &Everywhere) -> boo
 }
 
 /// A run for one user: how it ended, and whether there was anything to tell.
-fn one(name: &str, request: &Request, everywhere: &Everywhere) -> Result<(Status, bool), Error> {
+fn one(name: &str, request: &Request, everywhere: &Everywhere, metrics: &mut Merged) -> Result<(Status, bool), Error> {
     let fail = |e: io::Error| Error::io("look at", Path::new(name), &e);
     let mut command = self_exec::start_self();
     if let Some(path) = &everywhere.config {
@@ -120,12 +126,15 @@ fn one(name: &str, request: &Request, everywhere: &Everywhere) -> Result<(Status
     command.args(["status", "--user", name]);
     match request {
         Request::Show(OutputForm::Json) => drop(command.arg("--json")),
+        Request::Metrics => drop(command.arg("--prometheus")),
         Request::Due => drop(command.arg("--due")),
         Request::Show(OutputForm::Text) | Request::Resume(_) | Request::Suspend(_) | Request::SendKept(..) => {}
     }
     let output = child::run(command, USER_TIME).map_err(fail)?;
     let has_told = !output.output.is_empty() && output.output != show::nothing_text(name).into_bytes();
-    if has_told {
+    if *request == Request::Metrics {
+        metrics.take(&String::from_utf8_lossy(&output.output));
+    } else if has_told {
         io::stdout().write_all(&output.output).map_err(fail)?;
     }
     for line in String::from_utf8_lossy(&output.error).lines() {

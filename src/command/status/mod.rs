@@ -3,6 +3,7 @@
 //! Showing changes nothing, and is 1 when some forward is suspended or something is wrong. The others are 0 when they did it.
 
 pub mod all_users;
+pub mod metrics;
 pub mod send_kept;
 pub mod show;
 
@@ -35,6 +36,8 @@ use crate::sys::json_state;
 pub enum Request {
     /// Say how things are.
     Show(OutputForm),
+    /// Say it in Prometheus' text format.
+    Metrics,
     /// Forward to this address again.
     Resume(String),
     /// Keep what would be forwarded to this address.
@@ -86,7 +89,8 @@ fn one(request: &Request, who: &Who, everywhere: &Everywhere, deadline: Deadline
         return Ok(rehearse(request, &run, now));
     }
     match request {
-        Request::Show(form) => Ok(show(*form, &run, now)),
+        Request::Show(form) => Ok(show(Some(*form), &run, now)),
+        Request::Metrics => Ok(show(None, &run, now)),
         Request::Resume(address) => resume(address, &run, now),
         Request::Suspend(address) => suspend(address, &run, now),
         Request::SendKept(..) => Ok(Status::Done),
@@ -118,7 +122,8 @@ fn due(run: &Run, now: OffsetDateTime) -> Result<(), Error> {
 
 fn rehearse(request: &Request, run: &Run, now: OffsetDateTime) -> Status {
     let would = match request {
-        Request::Show(form) => return show(*form, run, now),
+        Request::Show(form) => return show(Some(*form), run, now),
+        Request::Metrics => return show(None, run, now),
         Request::Resume(address) => format!("would forward to {address} again"),
         Request::Suspend(address) => format!("would suspend {address}"),
         Request::SendKept(address, ..) => format!("would send on what was kept for {address}"),
@@ -127,12 +132,14 @@ fn rehearse(request: &Request, run: &Run, now: OffsetDateTime) -> Status {
     say(&would)
 }
 
-fn show(form: OutputForm, run: &Run, now: OffsetDateTime) -> Status {
+/// Shows it in this form, else as metrics.
+fn show(form: Option<OutputForm>, run: &Run, now: OffsetDateTime) -> Status {
     let view = View::take(run, now);
     let mut text = Vec::new();
     let shown = match form {
-        OutputForm::Text => show::write_text(&view, &mut text),
-        OutputForm::Json => show::write_json(&view, &mut text),
+        Some(OutputForm::Text) => show::write_text(&view, &mut text),
+        Some(OutputForm::Json) => show::write_json(&view, &mut text),
+        None => metrics::write(&view, &mut text),
     };
     match shown.and_then(|()| io::stdout().write_all(&text)) {
         Ok(()) if view.is_well() => Status::Done,

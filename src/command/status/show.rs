@@ -9,6 +9,7 @@ use time::format_description::well_known::Rfc3339;
 
 use crate::command::status::send_kept::find_copies;
 use crate::config::SuspensionSettings;
+use crate::config::value::Limit;
 use crate::deliver::context::Run;
 use crate::deliver::divert::held::FORWARDED_DIR;
 use crate::deliver::divert::rules::storm::StormCounts;
@@ -27,17 +28,19 @@ use crate::escape::visible;
 use crate::mailbox::expunge::set_aside;
 use crate::moment::Moment;
 use crate::output::json::write_line;
+use crate::quota::Usage;
 
 /// What is to be shown.
 #[derive(Debug)]
 pub struct View {
-    user: String,
+    /// Whose forwards they are.
+    pub user: String,
     mailbox: String,
     now: Moment,
     settings: SuspensionSettings,
     routes: Destinations,
     /// Copies of what was sent to the administrator: how many, how many bytes, where.
-    held: (u64, u64, PathBuf),
+    pub held: (u64, u64, PathBuf),
     /// Copies of null-sender mail that was sent on: how many, how many bytes, where.
     unreturnable: (u64, u64, PathBuf),
     /// What was diverted, where anything was.
@@ -45,10 +48,15 @@ pub struct View {
     /// What was kept instead of being sent on, and can be sent on.
     kept: Vec<KeptForDestination>,
     /// What the mailbox has no room for, where there is any.
-    overflow: Option<Overflow>,
+    pub overflow: Option<Overflow>,
+    /// How full the mailbox is, where it can be told.
+    pub usage: Option<Usage>,
+    /// How full it may be.
+    pub limit: Limit,
     /// Journals of the mailbox that were set aside.
     journals: Vec<PathBuf>,
-    wrong: Option<String>,
+    /// What cannot be read, and why.
+    pub wrong: Option<String>,
 }
 
 /// What was kept for one destination.
@@ -119,8 +127,11 @@ impl View {
         let (held_count, held_bytes) = count(&held);
         let forwarded = run.state_dir().unwrap_or_default().join(FORWARDED_DIR);
         let (forwarded_count, forwarded_bytes) = count(&forwarded);
+        let limit = run.store.limit(run);
         Self {
             user: run.account.name.clone(),
+            usage: run.store.usage(run, Limit::default()).ok(),
+            limit,
             mailbox: run.store.to_string(),
             now: to_moment(now),
             settings: settings.clone(),
@@ -150,9 +161,41 @@ impl View {
             && owed.filter(is_late).count() == 0
     }
 
-    fn suspended(&self) -> usize {
+    /// How many destinations are suspended.
+    #[must_use]
+    pub fn suspended(&self) -> usize {
         let routes = self.routes.routes.iter();
         routes.filter(|route| route.suspended.is_some()).count()
+    }
+
+    /// Since when each suspended destination is, in seconds since 1970.
+    #[must_use]
+    pub fn suspended_since(&self) -> Vec<(Option<&str>, i64)> {
+        let routes = self.routes.routes.iter();
+        routes
+            .filter_map(|route| Some((Some(&*route.destination), route.suspended.as_ref()?.since.seconds())))
+            .collect()
+    }
+
+    /// When each probe was sent of which nothing is known yet.
+    #[must_use]
+    pub fn last_probes(&self) -> Vec<(Option<&str>, i64)> {
+        let routes = self.routes.routes.iter();
+        routes
+            .filter_map(|route| match &route.suspended.as_ref()?.waits {
+                Waits::ForNews(probe) => Some((Some(&*route.destination), probe.at.seconds())),
+                Waits::ForHand | Waits::ForProbe(_) => None,
+            })
+            .collect()
+    }
+
+    /// How many messages were kept for each destination, and can be sent on.
+    #[must_use]
+    pub fn kept_messages(&self) -> Vec<(Option<&str>, i64)> {
+        let count = |list: &KeptList| i64::try_from(list.waiting().count()).unwrap_or(i64::MAX);
+        let kept = self.kept.iter();
+        kept.map(|kept| (Some(&*kept.list.destination), count(&kept.list)))
+            .collect()
     }
 
     fn points(&self, route: &Destination) -> String {
@@ -189,7 +232,7 @@ pub fn nothing_text(user: &str) -> String {
 fn write_overflow(user: &str, overflow: &Overflow, output: &mut impl Write) -> io::Result<()> {
     let Overflow {
         path,
-        messages,
+        messages: count,
         bytes,
         counted,
     } = overflow;
@@ -199,8 +242,9 @@ fn write_overflow(user: &str, overflow: &Overflow, output: &mut impl Write) -> i
     };
     writeln!(
         output,
-        "{user}: the mailbox had no room for {messages} messages ({} KiB){more}: {}; to put back what fits: spoolguard spool restore \
+        "{user}: the mailbox had no room for {} ({} KiB){more}: {}; to put back what fits: spoolguard spool restore \
          --overflow --user {user}",
+        messages(*count),
         bytes.div_ceil(1024),
         visible(&path.display().to_string())
     )

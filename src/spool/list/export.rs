@@ -1,13 +1,12 @@
 //! What was found, for programs: one JSON object a line, or metrics in Prometheus' text format. Keys, metrics and labels are a promise.
 
 use std::borrow::Cow;
-use std::ffi::OsStr;
 use std::io::{self, Write};
 
 use serde::Serialize;
 
-use crate::escape::is_harmful;
 use crate::output::json::write_line;
+use crate::output::prometheus::{label, write_head as head};
 use crate::spool::list::findings::{Findings, NAMES};
 use crate::spool::list::row::{Numbers, Row, Weight};
 use crate::spool::rules::diagnosis::day_text;
@@ -273,66 +272,10 @@ pub fn write_prometheus(findings: &Findings, output: &mut impl Write) -> io::Res
     Ok(())
 }
 
-fn head(output: &mut impl Write, name: &str, help: &str) -> io::Result<()> {
-    writeln!(
-        output,
-        "# HELP spoolguard_{name} {help}\n# TYPE spoolguard_{name} gauge"
-    )
-}
-
 fn labels(row: &Row) -> String {
     format!(
         "user=\"{}\",path=\"{}\"",
         label(row.name()),
         label(row.path.as_os_str())
     )
-}
-
-/// A label's value. It has to be UTF-8, with backslash, quote and line end escaped (Prometheus, text-based format). A byte that is not, and
-/// what would steer the terminal of whoever looks at the file or at the label, is shown as `\xff`; and so is a backslash before an `x`, for
-/// no two names may have the same labels: the collector would drop every metric of the file.
-fn label(name: &OsStr) -> String {
-    let shown = |byte: u8| format!("\\\\x{byte:02x}");
-    let mut value = String::new();
-    for part in name.as_encoded_bytes().utf8_chunks() {
-        let mut characters = part.valid().chars().peekable();
-        while let Some(c) = characters.next() {
-            match c {
-                '\n' => value.push_str("\\n"),
-                '"' => value.push_str("\\\""),
-                '\\' if characters.peek() == Some(&'x') => value.push_str(&shown(b'\\')),
-                '\\' => value.push_str("\\\\"),
-                c if is_harmful(c) => value.extend(c.encode_utf8(&mut [0; 4]).bytes().map(shown)),
-                c => value.push(c),
-            }
-        }
-        value.extend(part.invalid().iter().copied().map(shown));
-    }
-    value
-}
-
-#[cfg(test)]
-mod tests {
-    use super::label;
-    use std::ffi::OsStr;
-    use std::os::unix::ffi::OsStrExt;
-
-    #[test]
-    fn a_label_is_text_that_steers_nothing_and_no_two_names_have_the_same() {
-        let cases: [(&[u8], &str); 10] = [
-            (b"a", "a"),
-            ("Gr\u{fc}\u{df}e".as_bytes(), "Gr\u{fc}\u{df}e"),
-            (b"a\\b\"c\nd", r#"a\\b\"c\nd"#),
-            (b"a\rb\x1b[2J\x7f", r"a\\x0db\\x1b[2J\\x7f"),
-            ("a\u{9b}\u{202e}".as_bytes(), r"a\\xc2\\x9b\\xe2\\x80\\xae"),
-            (b"\xffa\xc3", r"\\xffa\\xc3"),
-            (br"\xffa\xc3", r"\\x5cxffa\\x5cxc3"),
-            (b"\\\xff", r"\\\\xff"),
-            (br"\\xff", r"\\\\x5cxff"),
-            ("\u{fffd}".as_bytes(), "\u{fffd}"),
-        ];
-        for (name, want) in cases {
-            assert_eq!(label(OsStr::from_bytes(name)), want);
-        }
-    }
 }

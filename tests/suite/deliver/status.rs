@@ -247,6 +247,41 @@ fn what_was_lost_from_view_and_what_is_held_is_listed() {
 }
 
 #[test]
+fn metrics_of_a_user_are_gauges_with_escaped_labels() {
+    let scratch = suspended().set("quota.limit", "\"1M\"");
+    let mut all = state(&scratch);
+    all["routes"][0]["destination"] = "b\"\\\n@b.test".into();
+    fs::write(scratch.path("state/routes.json"), all.to_string()).unwrap();
+    fs::create_dir_all(scratch.path("state/held")).unwrap();
+    fs::write(scratch.path("state/held/1.gz"), [0; 1500]).unwrap();
+    let ended = scratch.run(&["status", "--prometheus"]).go();
+    ended.ends_with(1);
+    let said = says(&ended);
+    let user = user_name();
+    let mailbox = fs::metadata(scratch.mailbox()).map_or(0, |stat| stat.len());
+    for line in [
+        format!(
+            "# TYPE spoolguard_suspended_destinations gauge\nspoolguard_suspended_destinations{{user=\"{user}\"}} 1\n"
+        ),
+        format!("spoolguard_suspended_timestamp_seconds{{user=\"{user}\",destination=\"b\\\"\\\\\\n@b.test\"}} "),
+        format!("spoolguard_held_messages{{user=\"{user}\"}} 1\n"),
+        format!("spoolguard_held_bytes{{user=\"{user}\"}} 1500\n"),
+        format!("spoolguard_user_quota_bytes{{user=\"{user}\"}} 1048576\n"),
+        format!("spoolguard_user_mailbox_bytes{{user=\"{user}\"}} {mailbox}\n"),
+        format!("spoolguard_status_errors{{user=\"{user}\"}} 0\n"),
+    ] {
+        assert!(said.contains(&line), "{line} is missing in\n{said}");
+    }
+    fs::write(scratch.path("state/routes.json"), "{").unwrap();
+    let said = says(&scratch.run(&["status", "--prometheus"]).go());
+    assert!(
+        said.contains(&format!("spoolguard_status_errors{{user=\"{user}\"}} 1\n")),
+        "{said}"
+    );
+    scratch.run(&["status", "--prometheus", "--json"]).go().ends_with(64);
+}
+
+#[test]
 fn root_sees_everybody_without_being_them() {
     let Ok(Some(nobody)) = User::from_name("nobody") else {
         skip("there is no user called nobody");
@@ -288,6 +323,18 @@ fn root_sees_everybody_without_being_them() {
     }
     let ended = scratch.run(&["status", "--all", "--json"]).go();
     assert_eq!(objects(&ended)[0]["state"], "suspended-by-hand");
+    let other = scratch.path("state-root");
+    fs::create_dir_all(&other).unwrap();
+    let ended = scratch.run(&["status", "--all", "--prometheus"]).go();
+    ended.ends_with(1);
+    let said = says(&ended);
+    let both =
+        "spoolguard_suspended_destinations{user=\"nobody\"} 1\nspoolguard_suspended_destinations{user=\"root\"} 0\n";
+    assert!(
+        said.contains(&format!("# TYPE spoolguard_suspended_destinations gauge\n{both}")),
+        "{said}"
+    );
+    assert_eq!(said.matches("# TYPE spoolguard_held_messages ").count(), 1, "{said}");
     answers(&scratch, 0);
     assert!(!contains(&scratch.mail(), b"forwarded") && messages(&scratch.mail()).is_empty());
 }
