@@ -37,6 +37,12 @@ impl Hashes {
         found.map(|entry| *entry |= GONE).is_some()
     }
 
+    /// The first 8 bytes of each that is there.
+    pub fn beginnings(&self) -> impl Iterator<Item = [u8; 8]> {
+        let there = self.entries.iter().filter(|entry| **entry & GONE == 0);
+        there.map(|entry| u64::try_from(*entry >> 64).unwrap_or_default().to_be_bytes())
+    }
+
     /// The last of its equals in a piece: when that one is gone, the piece is in order still.
     fn find(&self, hash: [u8; 16]) -> Option<usize> {
         let wanted = entry(hash);

@@ -3,8 +3,6 @@
 use std::collections::BTreeMap;
 use std::io;
 
-use sha2::{Digest, Sha256};
-
 use crate::classify::NOTICE_HEADER;
 use crate::classify::verdict::Verdict;
 use crate::cli::Who;
@@ -15,10 +13,10 @@ use crate::error::{Category, Error};
 use crate::mailbox::expunge::execute::Unread;
 use crate::mailbox::expunge::imap_state;
 use crate::mailbox::expunge::snapshot::Snapshot;
-use crate::mailbox::hash_set::Hashes;
-use crate::mailbox::ranges::{Ranges, STEP_BYTES};
+use crate::mailbox::ranges::Ranges;
 use crate::mailbox::reader::{Doubt, MboxMessage, MboxReader};
 use crate::message::Message;
+use crate::spool::again::{SeenMessages, hash_content};
 use crate::spool::returned::{Originals, ReturnedSearch, Unpacker};
 use crate::sys::account::Account;
 use crate::sys::deadline::Deadline;
@@ -187,7 +185,7 @@ pub fn choose_messages(
         wanted,
         account,
         config,
-        hashes: Hashes::default(),
+        before: SeenMessages::default(),
         taken_bytes: 0,
         search: (wanted.inside != Inside::Ignored).then(|| ReturnedSearch::new(unpacker)),
     };
@@ -244,7 +242,7 @@ struct Judge<'a> {
     wanted: &'a Wanted,
     account: &'a Account,
     config: &'a Config,
-    hashes: Hashes,
+    before: SeenMessages,
     taken_bytes: u64,
     search: Option<ReturnedSearch<'a>>,
 }
@@ -258,7 +256,8 @@ impl Judge<'_> {
     ) -> io::Result<bool> {
         let wanted = self.wanted;
         // Asked of every message: the first of several stays, even if it is not meant otherwise.
-        let again = wanted.kinds.contains(&WantedKind::Duplicate) && self.is_again(self.hash(stored, message)?);
+        let again = wanted.kinds.contains(&WantedKind::Duplicate)
+            && self.before.is_again(hash_content(&self.look.seen(), stored, message)?);
         if let Some(down_to) = wanted.down_to
             && self.look.bytes().saturating_sub(self.taken_bytes) <= down_to
         {
@@ -298,58 +297,6 @@ impl Judge<'_> {
             | Verdict::AutoReply(_)
             | Verdict::Ordinary => again,
         })
-    }
-
-    /// Tells whether such a message came before.
-    fn is_again(&mut self, hash: [u8; 16]) -> bool {
-        let again = self.hashes.contain(hash);
-        if !again {
-            self.hashes.insert(hash);
-        }
-        again
-    }
-
-    /// What one message has in common with another copy of it: who wrote what to whom when. Not how it came, nor what a reader noted.
-    fn hash(&self, stored: &MboxMessage<'_>, message: &Message<'_>) -> io::Result<[u8; 16]> {
-        let mut sha = Sha256::new();
-        for name in ["Message-ID", "Date", "From", "To", "Subject"] {
-            sha.update(message.first(name).unwrap_or_default().as_bytes());
-            sha.update(b"\n");
-        }
-        let mut body = Ranges::new();
-        let header = stored.head.len() - message.body().len();
-        body.push(stored.offset + header as u64..stored.offset + stored.bytes);
-        let mut reader = body.reader(self.look.file());
-        let mut buffer = vec![
-            0;
-            STEP_BYTES
-                .min(usize::try_from(stored.bytes).unwrap_or(STEP_BYTES))
-                .max(1)
-        ];
-        // The empty line at its end belongs to the mailbox.
-        let mut ends = 0;
-        loop {
-            let read = io::Read::read(&mut reader, &mut buffer)?;
-            if read == 0 {
-                break;
-            }
-            let part = buffer.get(..read).unwrap_or_default();
-            let text = part.len() - part.iter().rev().take_while(|b| matches!(b, b'\r' | b'\n')).count();
-            if text > 0 {
-                sha.update(vec![b'\n'; ends]);
-                sha.update(part.get(..text).unwrap_or_default());
-                ends = 0;
-            }
-            ends += part
-                .get(text..)
-                .unwrap_or_default()
-                .iter()
-                .filter(|b| **b == b'\n')
-                .count();
-        }
-        let mut short = [0; 16];
-        short.iter_mut().zip(sha.finalize()).for_each(|(to, from)| *to = from);
-        Ok(short)
     }
 }
 

@@ -1,6 +1,7 @@
 //! `spoolguard spool`: care for mailboxes that have grown. What its commands share: the configuration, who runs them, how they tell
 //! what went wrong and how they end.
 
+pub mod again;
 pub mod archive;
 pub mod archive_target;
 pub mod archives;

@@ -11,14 +11,15 @@ use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 
+use crate::spool::again::SeenMessages;
 use crate::spool::rules::statistics::MailboxStats;
 use crate::spool::rules::summary::MessageSummary;
 use crate::sys::cache_file;
 use crate::sys::cache_file::fingerprint;
 use crate::sys::file_stamp::FileStamp;
 
-/// A memory that is larger is none of ours: names are short, and few are kept.
-const LARGEST_BYTES: u64 = 256 << 10;
+/// A memory that is larger is not believed: most of it are hashes, 16 bytes for each message.
+const LARGEST_BYTES: u64 = 64 << 20;
 
 /// How many names of each sort are kept.
 const NAMES: usize = 24;
@@ -39,7 +40,8 @@ pub struct RememberedScan<'a> {
     /// The numbers of all messages but the last.
     survey: MailboxStats,
     last: Option<MessageSummary<'a>>,
-    ids: Vec<u64>,
+    /// What its messages hash to, all but the last: of each 16 hexadecimal digits.
+    contents: String,
 }
 
 /// A look to be remembered.
@@ -53,17 +55,17 @@ pub struct ScanToRemember<'a> {
     pub survey: &'a MailboxStats,
     /// The last message.
     pub last: Option<&'a MessageSummary<'a>>,
-    /// The Message-IDs that came last.
-    pub ids: &'a [u64],
+    /// All messages but the last.
+    pub contents: &'a SeenMessages,
 }
 
 /// How much of a memory still holds.
 #[derive(Debug)]
 pub enum Holds {
     /// All of it: nothing has changed.
-    Whole(MailboxStats, Option<MessageSummary<'static>>, Vec<u64>),
-    /// Up to this byte, where a message begins.
-    UpTo(u64, MailboxStats, Vec<u64>),
+    Whole(MailboxStats, Option<MessageSummary<'static>>),
+    /// Up to this byte, where a message begins; and what stands before it.
+    UpTo(u64, MailboxStats, SeenMessages),
     /// Nothing.
     Nothing,
 }
@@ -109,11 +111,11 @@ impl Before {
             && memory.changed == now.changed.to_string();
         if untouched {
             cache_file::confirm_cached(&self.place);
-            return Holds::Whole(memory.survey, memory.last, memory.ids);
+            return Holds::Whole(memory.survey, memory.last);
         }
         let grown = memory.settled <= memory.bytes && memory.bytes < now.bytes;
         if grown && fingerprint(file, memory.settled).is_ok_and(|print| print == memory.print) {
-            return Holds::UpTo(memory.settled, memory.survey, memory.ids);
+            return Holds::UpTo(memory.settled, memory.survey, SeenMessages::of_digits(&memory.contents));
         }
         Holds::Nothing
     }
@@ -137,7 +139,7 @@ pub fn remember_scan(path: &Path, dir: &Path, file: &File, rules: &str, look: &S
         print,
         survey,
         last: look.last.cloned(),
-        ids: look.ids.to_vec(),
+        contents: look.contents.to_digits(),
     };
     if let Ok(text) = serde_json::to_string(&memory) {
         let _ = cache_file::save_cached(&cache_file::cache_path(path, dir), &text);

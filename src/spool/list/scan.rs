@@ -12,11 +12,12 @@ use crate::deliver::judge;
 use crate::mailbox::limited_file::{LimitedFile, refuse_holes};
 use crate::mailbox::reader::MboxReader;
 use crate::message::Message;
+use crate::spool::again::{SeenMessages, hash_content, shorten};
 use crate::spool::directory::DirectoryEntry;
 use crate::spool::list::cache;
 use crate::spool::list::cache::{Before, Holds, ScanToRemember};
-use crate::spool::rules::statistics::{Ids, MailboxStats};
-use crate::spool::rules::summary::{DoubtfulLine, MessageSummary};
+use crate::spool::rules::statistics::MailboxStats;
+use crate::spool::rules::summary::{DoubtfulLine, MessageSummary, Repeats};
 use crate::sys::account::Account;
 use crate::sys::deadline;
 use crate::sys::deadline::ReadLimit;
@@ -105,9 +106,8 @@ impl Looker<'_> {
             Some(_) | None => Holds::Nothing,
         };
         let (from, survey, known) = match holds {
-            Holds::Whole(mut survey, last, known) => {
-                let mut ids = Ids::new(0, &known);
-                last.iter().for_each(|last| survey.add(last, &mut ids));
+            Holds::Whole(mut survey, last) => {
+                last.iter().for_each(|last| survey.add(last));
                 return Ok(ScannedMailbox {
                     survey,
                     read_bytes: 0,
@@ -117,12 +117,12 @@ impl Looker<'_> {
                 });
             }
             Holds::UpTo(at, survey, known) => (at, survey, known),
-            Holds::Nothing => (0, MailboxStats::default(), Vec::new()),
+            Holds::Nothing => (0, MailboxStats::default(), SeenMessages::default()),
         };
         let mut walk = Walk {
             looker: self,
             account,
-            ids: Ids::new(identity.bytes - from, &known),
+            seen: known,
             survey,
         };
         let disturbed = walk.all(entry, &file, identity, from)?;
@@ -140,7 +140,7 @@ struct Walk<'l, 'a> {
     looker: &'l Looker<'a>,
     account: &'l Account,
     survey: MailboxStats,
-    ids: Ids,
+    seen: SeenMessages,
 }
 
 impl Walk<'_, '_> {
@@ -157,6 +157,8 @@ impl Walk<'_, '_> {
         if from == 0 && mbox.length() > 0 && !mbox.is_mbox()? {
             return Err(ScanFailure::NotMbox);
         }
+        // From such a file nothing is taken, and its holes are not read.
+        let is_mail = refuse_holes(file).is_ok();
         let (config, account) = (self.looker.config, self.account);
         let mut envelope = None;
         let mut last = None;
@@ -171,13 +173,24 @@ impl Walk<'_, '_> {
                 offset: doubt.offset,
                 line: doubt.line.clone(),
             });
+            let hash = if is_mail {
+                Some(shorten(hash_content(&limited, &stored, &message)?))
+            } else {
+                None
+            };
+            if hash.is_some_and(|hash| self.seen.has(hash)) {
+                letter.repeats = Repeats::Earlier;
+            }
             // The last one is kept apart: a delivery may be writing it, and then it is judged again at the next look.
             if stored.offset + stored.bytes >= identity.bytes {
                 settled = stored.offset;
                 last = Some(letter.into_owned());
                 break;
             }
-            self.survey.add(&letter, &mut self.ids);
+            self.survey.add(&letter);
+            if let Some(hash) = hash {
+                let _ = self.seen.is_again(hash);
+            }
             settled = stored.offset + stored.bytes;
         }
         let disturbed = disturbance(entry, file, identity, mbox.was_cut())?;
@@ -187,12 +200,12 @@ impl Walk<'_, '_> {
                 settled,
                 survey: &self.survey,
                 last: last.as_ref(),
-                ids: self.ids.last(),
+                contents: &self.seen,
             };
             cache::remember_scan(&entry.path, dir, file, self.looker.rules, &look);
         }
         if let Some(last) = &last {
-            self.survey.add(last, &mut self.ids);
+            self.survey.add(last);
         }
         Ok(disturbed)
     }

@@ -293,8 +293,8 @@ fn messages(count: Count) -> String {
 #[cfg(test)]
 mod tests {
     use super::{QuotaPressure, Remedy, diagnose};
-    use crate::spool::rules::statistics::{Ids, MailboxStats};
-    use crate::spool::rules::summary::{MailKind, MessageSummary, Reading};
+    use crate::spool::rules::statistics::MailboxStats;
+    use crate::spool::rules::summary::{MailKind, MessageSummary, Reading, Repeats};
     use std::borrow::Cow;
 
     const NOW: i64 = 1_793_613_600;
@@ -314,7 +314,7 @@ mod tests {
             } else {
                 vec![Cow::Borrowed(label)]
             },
-            id: 0,
+            repeats: Repeats::No,
             doubt: None,
         };
         (0..count).map(one).collect()
@@ -322,8 +322,7 @@ mod tests {
 
     fn said(letters: &[Letters], room: QuotaPressure) -> (String, Option<Remedy>) {
         let mut survey = MailboxStats::default();
-        let mut ids = Ids::new(0, &[]);
-        letters.iter().flatten().for_each(|letter| survey.add(letter, &mut ids));
+        letters.iter().flatten().for_each(|letter| survey.add(letter));
         let cause = diagnose(&survey, NOW, room);
         (cause.to_string(), cause.remedy)
     }
@@ -341,7 +340,10 @@ mod tests {
             letters
         };
         let same = |mut letters: Letters| {
-            letters.iter_mut().for_each(|letter| letter.id = 77);
+            letters
+                .iter_mut()
+                .skip(1)
+                .for_each(|letter| letter.repeats = Repeats::Earlier);
             letters
         };
         let large = |mut letters: Letters| {

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use serde::{Deserialize, Serialize};
 
-use crate::spool::rules::summary::{DoubtfulLine, MailKind, MessageSummary, Reading};
+use crate::spool::rules::summary::{DoubtfulLine, MailKind, MessageSummary, Reading, Repeats};
 
 /// How many messages, and how many bytes they take.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -82,61 +82,6 @@ pub fn by_bytes(count: &Count) -> u64 {
     count.bytes
 }
 
-/// Message-IDs that were seen, in a table of fixed size: a new one takes the place of an old one.
-#[derive(Clone, Debug)]
-pub struct Ids {
-    slots: Vec<u64>,
-    last: Vec<u64>,
-    next: usize,
-}
-
-impl Ids {
-    /// At most so many are remembered: 8 MiB.
-    const MOST: u64 = 1 << 20;
-
-    /// So many of the last are kept for another run.
-    const LAST: usize = 64;
-
-    /// Room for the messages of a mailbox of so many bytes, beside some that were seen before.
-    #[must_use]
-    pub fn new(bytes: u64, before: &[u64]) -> Self {
-        let slots = (bytes / 1024).clamp(64, Self::MOST).next_power_of_two();
-        let mut ids = Self {
-            slots: vec![0; usize::try_from(slots).unwrap_or(64)],
-            last: Vec::new(),
-            next: 0,
-        };
-        for id in before {
-            let _ = ids.repeated(*id);
-        }
-        ids
-    }
-
-    /// Tells whether it was seen before, and remembers it.
-    fn repeated(&mut self, id: u64) -> bool {
-        let mask = self.slots.len() as u64 - 1;
-        let place = usize::try_from(id & mask).unwrap_or(0);
-        let Some(slot) = self.slots.get_mut(place).filter(|_| id != 0) else {
-            return false;
-        };
-        if std::mem::replace(slot, id) == id {
-            return true;
-        }
-        match self.last.get_mut(self.next) {
-            Some(old) => *old = id,
-            None => self.last.push(id),
-        }
-        self.next = (self.next + 1) % Self::LAST;
-        false
-    }
-
-    /// The last that were seen.
-    #[must_use]
-    pub fn last(&self) -> &[u64] {
-        &self.last
-    }
-}
-
 /// The numbers of a mailbox.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MailboxStats {
@@ -168,7 +113,7 @@ pub struct MailboxStats {
 
 impl MailboxStats {
     /// Counts one message.
-    pub fn add(&mut self, letter: &MessageSummary<'_>, ids: &mut Ids) {
+    pub fn add(&mut self, letter: &MessageSummary<'_>) {
         let bytes = letter.bytes;
         self.all.add(bytes);
         self.kinds.entry(letter.kind).or_default().add(bytes);
@@ -177,7 +122,8 @@ impl MailboxStats {
             let labels = self.labels.entry(letter.kind).or_default();
             letter.labels.iter().for_each(|label| labels.add(label, bytes));
         }
-        if ids.repeated(letter.id) {
+        // Two notices are no duplicates, whatever they say; and what may be two messages is left where it is.
+        if letter.repeats == Repeats::Earlier && letter.kind != MailKind::Notice && letter.doubt.is_none() {
             self.duplicates.add(bytes);
         }
         if letter.reading == Reading::Seen {
@@ -216,11 +162,11 @@ impl MailboxStats {
 
 #[cfg(test)]
 mod tests {
-    use super::{Ids, MailboxStats, Tops, by_bytes, by_messages};
-    use crate::spool::rules::summary::{MailKind, MessageSummary, Reading};
+    use super::{MailboxStats, Tops, by_bytes, by_messages};
+    use crate::spool::rules::summary::{DoubtfulLine, MailKind, MessageSummary, Reading, Repeats};
     use std::borrow::Cow;
 
-    fn letter(id: u64, reading: Reading) -> MessageSummary<'static> {
+    fn letter(repeats: Repeats, reading: Reading) -> MessageSummary<'static> {
         MessageSummary {
             bytes: 100,
             date: Some(5),
@@ -228,7 +174,7 @@ mod tests {
             reading,
             sender: Cow::Borrowed("s@s.test"),
             labels: Vec::new(),
-            id,
+            repeats,
             doubt: None,
         }
     }
@@ -236,26 +182,28 @@ mod tests {
     #[test]
     fn numbers_grow_message_by_message() {
         let mut survey = MailboxStats::default();
-        let mut ids = Ids::new(0, &[]);
-        for (id, reading) in [
-            (1, Reading::Seen),
-            (2, Reading::Unseen),
-            (1, Reading::Unseen),
-            // Without Message-IDs nothing is known to be the same.
-            (0, Reading::Unseen),
-            (0, Reading::Unseen),
+        for (repeats, reading) in [
+            (Repeats::No, Reading::Seen),
+            (Repeats::No, Reading::Unseen),
+            (Repeats::Earlier, Reading::Unseen),
         ] {
-            survey.add(&letter(id, reading), &mut ids);
+            survey.add(&letter(repeats, reading));
         }
         assert_eq!(
             (survey.all.messages, survey.seen.messages, survey.duplicates.messages),
-            (5, 1, 1)
+            (3, 1, 1)
         );
         assert_eq!(survey.oldest, survey.newest_seen);
-        // In another run the last ones are still known.
-        let mut ids = Ids::new(0, ids.last());
-        survey.add(&letter(2, Reading::Unseen), &mut ids);
-        assert_eq!(survey.duplicates.messages, 2);
+        // Neither is taken by a sweep.
+        let mut notice = letter(Repeats::Earlier, Reading::Unseen);
+        notice.kind = MailKind::Notice;
+        let mut doubtful = letter(Repeats::Earlier, Reading::Unseen);
+        doubtful.doubt = Some(DoubtfulLine {
+            offset: 1,
+            line: String::new(),
+        });
+        [notice, doubtful].iter().for_each(|letter| survey.add(letter));
+        assert_eq!(survey.duplicates.messages, 1);
     }
 
     #[test]

@@ -41,6 +41,15 @@ pub enum Reading {
     Unseen,
 }
 
+/// Whether a mailbox holds a message already, further up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Repeats {
+    /// It is the first.
+    No,
+    /// It holds it.
+    Earlier,
+}
+
 /// What is kept of one message.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MessageSummary<'a> {
@@ -56,8 +65,8 @@ pub struct MessageSummary<'a> {
     pub sender: Cow<'a, str>,
     /// What it is about: failed recipients of a report, the host that a loop leads through, the list, the job.
     pub labels: Vec<Cow<'a, str>>,
-    /// A hash of its Message-ID; 0 where it has none.
-    pub id: u64,
+    /// Whether such a message stands further up.
+    pub repeats: Repeats,
     /// The first line in it at which another message may begin.
     #[serde(default)]
     pub doubt: Option<DoubtfulLine>,
@@ -83,7 +92,6 @@ const LABELS: usize = 8;
 struct SummaryFields<'a> {
     from: Option<Field<'a>>,
     subject: Option<Field<'a>>,
-    message_id: Option<Field<'a>>,
     status: Option<Field<'a>>,
     received: Option<Field<'a>>,
     list: Option<Field<'a>>,
@@ -99,7 +107,6 @@ impl<'a> SummaryFields<'a> {
             7 if field.is("List-Id") => &mut self.list,
             8 if field.is("Received") => &mut self.received,
             9 if field.is("List-Post") => &mut self.list,
-            10 if field.is("Message-ID") => &mut self.message_id,
             10 if field.is("X-Cron-Env") => {
                 self.cron = true;
                 return;
@@ -139,7 +146,6 @@ impl<'a> MessageSummary<'a> {
             },
         };
         let seen = found.status.is_some_and(|field| field.value.contains(&b'R'));
-        let id = found.message_id.map_or(&b""[..], |field| field.value.trim_ascii());
         Self {
             bytes,
             date: message.delivered(),
@@ -147,12 +153,7 @@ impl<'a> MessageSummary<'a> {
             reading: if seen { Reading::Seen } else { Reading::Unseen },
             sender: sender(from.as_deref(), message.from_line()),
             labels,
-            // Two notices are no duplicates, whatever they say.
-            id: if id.is_empty() || kind == MailKind::Notice {
-                0
-            } else {
-                hash_bytes(id)
-            },
+            repeats: Repeats::No,
             doubt: None,
         }
     }
@@ -171,7 +172,7 @@ impl<'a> MessageSummary<'a> {
             date: self.date,
             kind: self.kind,
             reading: self.reading,
-            id: self.id,
+            repeats: self.repeats,
             doubt: self.doubt,
         }
     }

@@ -105,7 +105,7 @@ fn each_mailbox_is_one_json_object_with_the_promised_keys() {
     let scratch = Scratch::new().set("quota.limit", "\"10K\"").set("quota.messages", "4");
     let user = user_name();
     let seen = "From: Sam <S@s.test>\nMessage-ID: <1@s.test>\nStatus: RO\n\nHello.\n";
-    let again = "From: Sam <s@s.test>\nMessage-ID: <1@s.test>\n\nHello.\n";
+    let again = "From: Sam <S@s.test>\nMessage-ID: <1@s.test>\n\nHello.\n";
     let text = mbox(&[seen, again]) + &mbox(&[BOUNCE]).replace("Nov  2", "Nov  3");
     let path = put(&scratch, &user, &text);
     let found = only(&scratch, &[]);
@@ -128,6 +128,48 @@ fn each_mailbox_is_one_json_object_with_the_promised_keys() {
         28,
         "a key that nobody promised: {found}"
     );
+}
+
+#[test]
+fn duplicates_are_what_a_sweep_would_take() {
+    let scratch = Scratch::new();
+    let user = user_name();
+    let letter = |id: &str, text: &str| format!("From: s@s.test\n{id}Subject: x\n\n{text}\n");
+    let (same, long) = (letter("Message-ID: <1@s.test>\n", "Hello."), "long\n".repeat(20_000));
+    let parts = [
+        same.clone(),
+        // Another text under the same Message-ID.
+        letter("Message-ID: <1@s.test>\n", "Goodbye."),
+        // None has a Message-ID.
+        letter("", "Good morning."),
+        letter("", "Good morning."),
+        // They differ behind what is judged.
+        letter("", &format!("{long}one")),
+        letter("", &format!("{long}two")),
+        letter("", &format!("{long}two")),
+        // Two messages, or one.
+        letter("", "Good morning.\n\nFrom s@s.test 2026-11-02\nSubject: x\n\nhello"),
+        letter("", "Good morning.\n\nFrom s@s.test 2026-11-02\nSubject: x\n\nhello"),
+    ];
+    let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
+    let path = put(&scratch, &user, mbox(&parts));
+    let agree = |want: u64| {
+        let found = only(&scratch, &[]);
+        let sweep = scratch
+            .run(&["spool", "sweep", &user, "--duplicates", "--dry-run", "--json"])
+            .go();
+        let planned = objects(&sweep.stdout)[0]["messages"].as_u64().unwrap();
+        assert_eq!(
+            (found["duplicates"].as_u64(), planned),
+            (Some(want), want),
+            "{}",
+            sweep.story()
+        );
+    };
+    agree(2);
+    // What came since the last look is compared with all that was there.
+    append(&path, &mbox(&[same.as_str(); 3]));
+    agree(5);
 }
 
 #[test]
