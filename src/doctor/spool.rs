@@ -171,8 +171,13 @@ fn rights(host: &HostFacts, dir: &Path, stat: &std::fs::Metadata) -> Option<Find
     } else {
         what.replace("fcntl", "flock")
     };
+    // It refuses to run setgid to root's group, and such a group lets nobody in who may not write to the directory.
+    let setgid = match stat.gid() == 0 || mode & 0o020 == 0 {
+        true => String::new(),
+        false => format!("install spoolguard setgid {group}, or "),
+    };
     Some(Finding::warning(Check::Rights, &name, what).remedy(format!(
-        "install spoolguard setgid {group}, or make each mailbox once, as root: install -m 660 -o USER -g {group} /dev/null {}/USER",
+        "{setgid}make each mailbox once, as root: install -m 660 -o USER -g {group} /dev/null {}/USER",
         quote_path(dir)
     )))
 }
