@@ -63,6 +63,7 @@ fn judge(dir: &Path, spool: &Mailbox, of: FileSystem) -> Vec<Finding> {
         let what = "it is on NFS: a lock holds only where all hosts lock in the same way and the server knows locks";
         found.push(Finding::warning(Check::FileSystem, &name, what));
     }
+    found.extend(judge_links(&name, of.links));
     match of.attributes {
         Some(true) => {}
         Some(false) => found.push(
@@ -86,6 +87,19 @@ fn judge(dir: &Path, spool: &Mailbox, of: FileSystem) -> Vec<Finding> {
     found
 }
 
+/// Deliveries do without hard links, at a price.
+fn judge_links(name: &str, links: Option<bool>) -> Option<Finding> {
+    let has = match links {
+        Some(true) => return None,
+        Some(false) => "has",
+        None => "may have",
+    };
+    let what = format!(
+        "it {has} no hard links: a run that is killed while it makes the dotlock without them leaves one that holds mail up for ten minutes"
+    );
+    Some(Finding::warning(Check::FileSystem, name, what))
+}
+
 #[cfg(test)]
 mod tests {
     use super::judge;
@@ -98,6 +112,7 @@ mod tests {
     fn what_does_not_hold_on_a_file_system_is_told() {
         let good = FileSystem {
             nfs: false,
+            links: Some(true),
             attributes: Some(true),
             read_only: false,
             free_bytes: 1 << 30,
@@ -113,6 +128,21 @@ mod tests {
             (good, &with_flock, Level::Ok, "it is here"),
             (nfs, &spool, Level::Warning, "it is on NFS: a lock holds only"),
             (nfs, &with_flock, Level::Error, "it is on NFS, where flock and fcntl"),
+            (
+                FileSystem {
+                    links: Some(false),
+                    ..good
+                },
+                &spool,
+                Level::Warning,
+                "it has no hard links",
+            ),
+            (
+                FileSystem { links: None, ..good },
+                &spool,
+                Level::Warning,
+                "it may have no hard links",
+            ),
             (
                 FileSystem {
                     attributes: Some(false),

@@ -9,7 +9,9 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags, fstat, fsync, linkat, openat, renameat_with, statat, unlinkat};
+use rustix::fs::{
+    AtFlags, Mode, OFlags, RenameFlags, fstat, fsync, linkat, openat, renameat, renameat_with, statat, unlinkat,
+};
 use rustix::io::Errno;
 use time::OffsetDateTime;
 
@@ -20,6 +22,7 @@ use crate::maildir::intent::{DeliveryIntent, IntentDir};
 use crate::maildir::name::{UniqueName, escape_host, without_flags};
 use crate::maildir::size_file;
 use crate::sys::account::host_name;
+use crate::sys::filesystem::has_no_links;
 
 /// What lies in `tmp/` for so long is no longer written to (maildir(5)), in seconds.
 const STALE_SECONDS: i64 = 36 * 60 * 60;
@@ -256,7 +259,16 @@ impl<'a> TmpFile<'a> {
         let (tmp, new, own) = (self.maildir.tmp_dir(), self.maildir.new_dir(), self.name.to_string());
         let placed = match renameat_with(tmp, &own, new, name, RenameFlags::NOREPLACE) {
             // Not on every file system.
-            Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => linkat(tmp, &own, new, name, AtFlags::empty()),
+            Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => match linkat(tmp, &own, new, name, AtFlags::empty())
+            {
+                // Neither there. The name is this message's alone, so rename(2) replaces nothing that anybody else made.
+                Err(e) if has_no_links(&e.into()) => match statat(new, name, AtFlags::SYMLINK_NOFOLLOW) {
+                    Ok(_) => Err(Errno::EXIST),
+                    Err(Errno::NOENT) => renameat(tmp, &own, new, name),
+                    Err(e) => Err(e),
+                },
+                linked => linked,
+            },
             placed => placed,
         };
         match placed {

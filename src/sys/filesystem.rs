@@ -22,6 +22,8 @@ pub struct FileSystem {
     pub nfs: bool,
     /// Whether files can have attributes of the user's (xattr(7)), where that can be told.
     pub attributes: Option<bool>,
+    /// Whether a file can have a second name (link(2)), where that can be told.
+    pub links: Option<bool>,
     /// Whether nothing can be written.
     pub read_only: bool,
     /// What this user may still write, in bytes.
@@ -34,8 +36,10 @@ pub struct FileSystem {
 /// When it cannot be asked.
 pub fn find_file_system(path: &Path) -> io::Result<FileSystem> {
     let room = statvfs(path)?;
+    let kind = statfs(path)?;
     Ok(FileSystem {
-        nfs: is_nfs(&statfs(path)?),
+        nfs: is_nfs(&kind),
+        links: links(&kind),
         attributes: attributes(path),
         read_only: room.flags().contains(FsFlags::ST_RDONLY),
         free_bytes: left_in(&room),
@@ -59,6 +63,23 @@ pub fn free_bytes(path: &Path, file: impl AsFd) -> Result<u64, Error> {
 
 fn is_nfs(stat: &StatFs) -> bool {
     stat.f_type == NFS_SUPER_MAGIC
+}
+
+/// FAT and exFAT have none. What is behind FUSE and SMB decides there, and says so only when it is tried.
+fn links(stat: &StatFs) -> Option<bool> {
+    // The numbers are in statfs(2), and for exFAT and SMB in linux/magic.h. They have 32 bits; the type is signed on some machines.
+    match stat.f_type.cast_unsigned() & 0xffff_ffff {
+        0x4d44 | 0x2011_bab0 => Some(false),
+        0x6573_5546 | 0x517b | 0xff53_4d42 | 0xfe53_4d42 => None,
+        _ => Some(true),
+    }
+}
+
+/// Tells whether link(2) failed because the file system has no links: FAT and exFAT say EPERM, SMB EOPNOTSUPP, FUSE any of them.
+#[must_use]
+pub fn has_no_links(error: &io::Error) -> bool {
+    let known = [Errno::PERM, Errno::OPNOTSUPP, Errno::NOSYS, Errno::MLINK];
+    Errno::from_io_error(error).is_some_and(|error| known.contains(&error))
 }
 
 fn left_in(room: &Statvfs) -> u64 {

@@ -97,6 +97,46 @@ fn a_link_that_is_not_there_is_no_lock_whatever_the_answer_was() {
 }
 
 #[test]
+fn without_hard_links_the_dotlock_is_made_under_its_name() {
+    let mut scratch = Scratch::new().set("mailbox.lock_timeout", "\"1s\"");
+    let Some(nameless) = no_nameless_files(&scratch) else {
+        return;
+    };
+    for error in ["EPERM", "EOPNOTSUPP", "ENOSYS", "EMLINK"] {
+        let no_links = format!("inject=linkat:error={error}");
+        for injections in [vec![nameless.as_str(), no_links.as_str()], vec![no_links.as_str()]] {
+            let Some((ended, record)) = spoiled(&scratch, &injections) else {
+                return;
+            };
+            ended.ends_with(0);
+            same(only(&scratch.mail()), ORDINARY);
+            assert_eq!(scratch.files("spool"), [scratch.mailbox()]);
+            if injections.len() == 2 {
+                at(&record, &["openat(", ".lock\"", "O_CREAT|O_EXCL|O_NOFOLLOW"]);
+            }
+            fs::remove_file(scratch.mailbox()).unwrap();
+            // Somebody else's is respected.
+            fs::write(scratch.dotlock(), "1\n").unwrap();
+            let Some((ended, _)) = spoiled(&scratch, &injections) else {
+                return;
+            };
+            ended.defers().mentions(".lock exists");
+            assert_eq!(fs::read_to_string(scratch.dotlock()).unwrap(), "1\n");
+            fs::remove_file(scratch.dotlock()).unwrap();
+        }
+    }
+    let maildir = scratch.path("Maildir");
+    let location = format!("\"maildir:{}\"", maildir.display());
+    scratch.change("mailbox.location", &location);
+    let rename = "inject=renameat2:error=EINVAL";
+    let Some((ended, _)) = spoiled(&scratch, &[rename, "inject=linkat:error=EPERM"]) else {
+        return;
+    };
+    ended.ends_with(0);
+    assert_eq!(scratch.files("Maildir/new").len(), 1);
+}
+
+#[test]
 fn a_handle_that_went_stale_is_tried_again_later() {
     let scratch = Scratch::new();
     let Some((ended, record)) = spoiled(&scratch, &["trace=openat,fcntl,write,fdatasync,flock"]) else {

@@ -1,5 +1,6 @@
 //! A dotlock in the making: written and locked before it has its name, so that nobody ever sees one without an owner, and named by link(2),
-//! of which the answer may get lost. Fails where the user can make no file beside the mailbox; what then is left to the caller.
+//! of which the answer may get lost. Where the file system has no links, it is made under its name at once. Fails where the user can make no
+//! file beside the mailbox; what then is left to the caller.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -85,6 +86,18 @@ impl DotlockDraft {
         let file = setgid::create_file(place.map(Arc::as_ref), &path, OFlag::O_RDWR, MODE)?;
         let place = place.cloned();
         Ok((file, Some(TemporaryName { path, place })))
+    }
+
+    /// Makes one under its name at once (open(2), `O_EXCL`). Until it is locked, others take it for another program's; a run that is killed
+    /// before leaves one whose owner is unknown.
+    ///
+    /// # Errors
+    /// `AlreadyExists` when somebody has that name.
+    pub fn exclusive(path: &Path, place: Option<&Arc<SpoolDirAccess>>) -> io::Result<Self> {
+        let file = setgid::create_file(place.map(Arc::as_ref), path, OFlag::O_RDWR, MODE)?;
+        Self::of((file, None), place).inspect_err(|_| {
+            let _ = setgid::remove_file(place.map(Arc::as_ref), path);
+        })
     }
 
     /// Gives it its name, unless somebody has that name already: link(2) does both at once, on NFS too.

@@ -16,6 +16,7 @@ use crate::error::{Category, Error};
 use crate::mailbox::open::Owner;
 use crate::mailbox::setgid::SpoolDirAccess;
 use crate::sys::dirs::with_suffix;
+use crate::sys::filesystem::has_no_links;
 use create::DotlockDraft;
 use held::cannot_be_made;
 pub use held::{Dotlock, DotlockAttempt, Others};
@@ -48,16 +49,7 @@ impl Dotlock {
             }
             Err(e) => return Err(Error::io("make dotlock", &path, &e)),
         };
-        let published = match fresh.publish(&path) {
-            // Without /proc a nameless file never gets a name.
-            Err(e) if e.kind() == io::ErrorKind::NotFound && fresh.name.is_none() => {
-                let named = DotlockDraft::named(mailbox, place).and_then(|made| DotlockDraft::of(made, place));
-                fresh = named.map_err(|e| Error::io("make dotlock", &path, &e))?;
-                fresh.publish(&path)
-            }
-            result => result,
-        };
-        match published {
+        match publish(&mut fresh, mailbox, &path, place) {
             Ok(()) => Ok(DotlockAttempt::Ours(Self {
                 path,
                 file: fresh.file,
@@ -68,6 +60,27 @@ impl Dotlock {
             }
             Err(e) => Err(Error::io("make dotlock", &path, &e)),
         }
+    }
+}
+
+/// Gives a draft its name, in one of the ways that file systems know.
+fn publish(
+    fresh: &mut DotlockDraft,
+    mailbox: &Path,
+    path: &Path,
+    place: Option<&Arc<SpoolDirAccess>>,
+) -> io::Result<()> {
+    match fresh.publish(path) {
+        // Without /proc a nameless file never gets a name.
+        Err(e) if e.kind() == io::ErrorKind::NotFound && fresh.name.is_none() => {
+            *fresh = DotlockDraft::named(mailbox, place).and_then(|made| DotlockDraft::of(made, place))?;
+            publish(fresh, mailbox, path, place)
+        }
+        Err(e) if has_no_links(&e) => {
+            *fresh = DotlockDraft::exclusive(path, place)?;
+            Ok(())
+        }
+        result => result,
     }
 }
 
