@@ -2,12 +2,10 @@
 //! where it is much: memory does not grow with the longest message.
 
 use std::cell::RefCell;
-use std::fs::File;
 use std::io::{self, Read};
-use std::os::unix::fs::FileExt;
 
 use crate::mailbox::reader::ReadAt;
-use crate::sys::message_buffer::spill_file;
+use crate::sys::spill_file::SpillFile;
 
 /// How much is kept in memory, in bytes.
 const MEMORY_BYTES: usize = 8 << 20;
@@ -27,7 +25,7 @@ struct Kept<R> {
     spill_at: u64,
     /// ... up to where `memory` begins.
     memory_at: u64,
-    spill: Option<File>,
+    spill: Option<SpillFile>,
     memory: Vec<u8>,
 }
 
@@ -92,10 +90,10 @@ impl<R: Read> Kept<R> {
     fn pull(&mut self) -> io::Result<bool> {
         if self.memory.len() >= MEMORY_BYTES {
             if self.spill.is_none() {
-                self.spill = Some(spill_file().map_err(|e| io::Error::other(e.to_string()))?);
+                self.spill = Some(SpillFile::create()?);
                 self.spill_at = self.memory_at;
             }
-            if let Some(file) = &self.spill {
+            if let Some(file) = &mut self.spill {
                 file.write_all_at(&self.memory, self.memory_at - self.spill_at)?;
             }
             self.memory_at += self.memory.len() as u64;

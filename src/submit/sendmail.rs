@@ -19,6 +19,7 @@ use crate::sys::child;
 use crate::sys::deadline;
 use crate::sys::deadline::{Deadline, Woken};
 use crate::sys::procfs;
+use crate::sys::spill_file::SpillFile;
 
 /// How much of what sendmail prints is kept, in bytes; the rest is read and thrown away.
 const SAID_BYTES: usize = 500;
@@ -42,7 +43,7 @@ pub fn submit<R: Read>(program: &Path, mut letter: Letter<'_, R>, deadline: &Dea
         kind,
         flags: kind.flags(),
         sender: letter.sender,
-        message,
+        message: message.into_file(),
         deadline,
     };
     let refused = |recipient: String, reply| Answers {
@@ -232,11 +233,11 @@ fn drain(output: &mut io::PipeReader, said: &mut Vec<u8>) -> bool {
 }
 
 /// A file without a name, in memory for a small message.
-fn waiting_file(bytes: u64) -> io::Result<File> {
+fn waiting_file(bytes: u64) -> io::Result<SpillFile> {
     if bytes <= MEMORY_BYTES
         && let Ok(memory) = memfd_create("message", MFdFlags::MFD_CLOEXEC)
     {
-        return Ok(memory.into());
+        return Ok(SpillFile::begin_in(memory.into()));
     }
-    tempfile::tempfile_in("/var/tmp").or_else(|_| tempfile::tempfile_in("/tmp"))
+    SpillFile::create()
 }

@@ -1,10 +1,9 @@
 //! Reads a message from standard input: its beginning stays in memory, the rest of a large one goes into a file without a
 //! name, so that memory does not grow with the message. A message that cannot be read to its end is an error.
 
-use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
-use std::os::unix::fs::{FileExt, MetadataExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::Duration;
 
@@ -12,6 +11,7 @@ use nix::fcntl::{FcntlArg, OFlag, fcntl};
 
 use crate::error::{Category, Error};
 use crate::sys::deadline::{Deadline, Woken};
+use crate::sys::spill_file::SpillFile;
 
 /// How much of a message is kept in memory, in bytes; all that is judged lies within. Mail is mostly smaller (a spill costs
 /// two more copies), and the whole program stays under 6 MiB.
@@ -20,14 +20,11 @@ pub const HEAD_BYTES: usize = 1 << 20;
 /// One read from the pipe, which holds 64 KiB by default (pipe(7)).
 const STEP_BYTES: usize = 64 << 10;
 
-/// Where a large message waits: on a disk rather than in `/tmp`, which may be memory.
-const SPILL_DIRS: [&str; 2] = ["/var/tmp", "/tmp"];
-
 /// A whole message, as received.
 #[derive(Debug)]
 pub struct MessageBuffer {
     head: Vec<u8>,
-    spill: Option<File>,
+    spill: Option<SpillFile>,
     bytes: u64,
 }
 
@@ -172,7 +169,7 @@ impl Write for Collector {
         } else {
             let file = match spill {
                 Some(file) => file,
-                None => spill.insert(spill_file().map_err(|e| io::Error::other(e.to_string()))?),
+                None => spill.insert(SpillFile::create()?),
             };
             file.write(bytes)?
         };
@@ -189,7 +186,7 @@ impl Write for Collector {
 #[derive(Clone, Debug)]
 pub struct BufferReader<'a> {
     head: &'a [u8],
-    spill: Option<&'a File>,
+    spill: Option<&'a SpillFile>,
     at: u64,
     spill_bytes: u64,
 }
@@ -264,25 +261,4 @@ fn step(input: &impl AsFd, deadline: &Deadline, to: &mut Vec<u8>) -> Result<usiz
             Err(e) => return Err(Error::io("read", Path::new(NAME), &e.into())),
         }
     }
-}
-
-/// A file without a name: it is gone with this process, however that ends.
-/// Makes a file without a name, for what is too large for memory.
-///
-/// # Errors
-/// When no directory takes one.
-pub fn spill_file() -> Result<File, Error> {
-    let mut last = None;
-    for dir in SPILL_DIRS {
-        match tempfile::tempfile_in(dir) {
-            Ok(file) => return Ok(file),
-            Err(e) => last = Some((dir, e)),
-        }
-    }
-    let (dir, source) = last.unwrap_or(("/var/tmp", io::ErrorKind::NotFound.into()));
-    Err(Error::io(
-        "make a temporary file for a large message in",
-        Path::new(dir),
-        &source,
-    ))
 }

@@ -15,4 +15,5 @@ pub mod name_service;
 pub mod passwd;
 pub mod procfs;
 pub mod self_exec;
+pub mod spill_file;
 pub mod state_file;

@@ -1,9 +1,11 @@
 //! Sizes and memory: neither grows with the message, and a large one is as whole as a small one.
 
+use std::fs;
 use std::process::Stdio;
 use std::time::Instant;
 
-use crate::support::{LIMIT, Scratch, below, large, only, same, unquoted};
+use crate::robust::faults::strace;
+use crate::support::{LIMIT, Scratch, below, content, large, only, same, skip, unquoted};
 
 /// More than this the program never holds, not even built without optimisation.
 const MOST_BYTES: u64 = 16 << 20;
@@ -19,7 +21,7 @@ fn forty_megabytes_are_delivered_in_bounded_memory() {
     let peak = ended.peak_bytes;
     ended.check(peak > 0 && peak <= MOST_BYTES, &format!("it took {} MiB", peak >> 20));
     let mail = scratch.mail();
-    let got = unquoted(crate::support::content(&mail));
+    let got = unquoted(content(&mail));
     same(&got, &message);
 }
 
@@ -48,6 +50,40 @@ fn forty_megabytes_are_filtered_in_bounded_memory() {
         &format!("it took {} MiB", ended.peak_bytes >> 20),
     );
     same(below(&ended.stdout, 1), &message);
+}
+
+#[test]
+fn a_full_directory_for_large_messages_is_left_for_the_next() {
+    let scratch = Scratch::new();
+    let message = large(3 << 20);
+    let Some(strace) = strace::program() else {
+        return skip("needs strace(1) and the right to trace");
+    };
+    // The first piece behind what memory holds, and one when much was written.
+    for error in ["ENOSPC", "EDQUOT", "EROFS", "EACCES"] {
+        for number in [1, 20] {
+            let injection = format!("inject=pwrite64:error={error}:when={number}");
+            let words = [strace.to_str().unwrap(), "-qq", "-o", "/dev/null", "-e", &injection];
+            let run = scratch.deliver(&message).variable("TMPDIR", scratch.path("spool"));
+            run.wrapped(&words).go().ends_with(0);
+            same(&unquoted(content(&scratch.mail())), &message);
+            fs::remove_file(scratch.mailbox()).unwrap();
+        }
+    }
+    // Nowhere is any room.
+    let words = [
+        strace.to_str().unwrap(),
+        "-qq",
+        "-o",
+        "/dev/null",
+        "-e",
+        "inject=pwrite64:error=ENOSPC",
+    ];
+    let ended = scratch.deliver(&message).wrapped(&words).go();
+    ended
+        .defers()
+        .mentions("/var/tmp: No space left on device")
+        .mentions("/tmp: No space left");
 }
 
 #[test]
