@@ -1,5 +1,6 @@
 //! `spoolguard replay`: runs every message of stored mailboxes through the guard, as if they came in now. A message that cannot be
-//! delivered is named, and the others are tried all the same. The mailboxes that are read stay as they are.
+//! delivered is named, and the others are tried all the same. What IMAP servers keep in a mailbox for themselves is no mail. The mailboxes
+//! that are read stay as they are.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -17,7 +18,12 @@ use crate::error::{Category, Error, Status};
 use crate::mailbox::excerpt;
 use crate::mailbox::limited_file::{LimitedFile, refuse_holes};
 use crate::mailbox::reader::MboxReader;
+use crate::message::Message;
+use crate::spool::restore::is_internal;
 use crate::sys::deadline::ReadLimit;
+
+/// As much of a message as is looked at to see whether it is one, in bytes: what IMAP servers write for themselves has a short header.
+const HEADER_BYTES: usize = 4096;
 
 /// Runs the command: 0 when every message was delivered, 75 when some was not.
 pub fn run(mboxes: &[PathBuf], errand: &Errand, who: &Who, everywhere: &Everywhere) -> Status {
@@ -74,13 +80,17 @@ impl<'a> Replay<'a> {
         self.refuse_itself(path, &file)?;
         refuse_holes(&file).map_err(fail)?;
         let limited = LimitedFile::new(&file, ReadLimit::until_stopped());
-        let mut mbox = MboxReader::new(&limited, 0).map_err(fail)?;
+        let mut mbox = MboxReader::new(&limited, HEADER_BYTES).map_err(fail)?;
         if !mbox.is_mbox().map_err(fail)? {
             return Err(Error::new(Category::System, "read", path.display(), "this is no mbox"));
         }
         while let Some(stored) = mbox.next().map_err(fail)? {
             self.run.deadline.check("replay", &path.display().to_string())?;
             let (offset, bytes) = (stored.offset, stored.bytes);
+            if is_internal(&Message::new(stored.head)) {
+                *self.counts.entry("no mail (FOLDER INTERNAL DATA)").or_default() += 1;
+                continue;
+            }
             let buffer = excerpt::read_excerpt(&file, offset, bytes).map_err(fail)?;
             // Nothing of this run's environment is about a stored message.
             let delivery = self.run.decide(&buffer, self.errand, self.who, &|_| None);

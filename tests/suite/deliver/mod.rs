@@ -11,5 +11,6 @@ pub mod overflow;
 pub mod owner;
 pub mod policy;
 pub mod quota;
+pub mod replay;
 pub mod status;
 pub mod trace;
