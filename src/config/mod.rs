@@ -10,6 +10,7 @@ pub mod excerpt;
 pub mod load;
 mod located;
 pub mod location;
+mod log_to;
 pub mod mistakes;
 pub mod transport;
 mod trust;
@@ -19,6 +20,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+pub use crate::config::log_to::LogTo;
 use crate::config::value::Limit;
 pub use destinations::SuspensionSettings;
 pub use location::Location;
@@ -275,20 +277,6 @@ pub enum LogFormat {
     Text,
     /// One JSON object.
     Json,
-}
-
-/// Where the log goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum LogTo {
-    /// To syslog where it is there; to standard error with `-v`.
-    Auto,
-    /// To syslog alone.
-    Syslog,
-    /// To standard error alone.
-    Stderr,
-    /// Nowhere.
-    None,
 }
 
 /// How much is logged.

@@ -2,7 +2,7 @@
 //! of it.
 
 use crate::message::address::{Address, OwnAddresses};
-use std::cell::{OnceCell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::panic::{self, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -17,7 +17,7 @@ use crate::config::location;
 use crate::config::location::MailStore;
 use crate::config::value::Limit;
 use crate::deliver::store::handover_note::HandoverNote;
-use crate::error::{Category, Error};
+use crate::error::{Category, Error, Retry};
 use crate::mailbox::intent::AppendIntent;
 use crate::mailbox::setgid::SpoolDirAccess;
 use crate::maildir::intent::DeliveryIntent;
@@ -49,10 +49,22 @@ pub struct Run {
     pub intents: Intents,
     /// Where the state is, once somebody asked.
     pub state: OnceCell<Option<PathBuf>>,
+    /// Whether the log says already that nothing can be remembered.
+    pub state_failure: Cell<StateFailure>,
     /// The place of the user's own mailbox, where this run has rights of its own there.
     pub place: Option<Arc<SpoolDirAccess>>,
     /// Who wants mail to be sent.
     pub started: Started,
+}
+
+/// Whether the log says that the state directory cannot be used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum StateFailure {
+    /// Nothing failed yet.
+    #[default]
+    Unknown,
+    /// It does.
+    Logged,
 }
 
 /// Who says where the user's mail is put.
@@ -208,6 +220,24 @@ impl Run {
     pub fn state_dir(&self) -> Option<PathBuf> {
         let state = || state_dir(&self.config, &self.account);
         self.state.get_or_init(state).clone()
+    }
+
+    /// Logs that `error` keeps this run from its state, and what comes of that. Where a home cannot be written, each step fails for the same
+    /// reason: only the first is a warning.
+    pub fn log_state_failure(&self, error: &Error, consequence: &'static str) {
+        let user = &self.account.name;
+        match (error.outlook(), self.state_failure.get()) {
+            (Retry::NeedsMending, StateFailure::Logged) => {
+                tracing::debug!(user, cause = %error, "{consequence}");
+            }
+            (Retry::NeedsMending, StateFailure::Unknown) => {
+                self.state_failure.set(StateFailure::Logged);
+                let what =
+                    "the state directory cannot be used: nothing is remembered of sent mail, storms and suspensions";
+                tracing::warn!(user, cause = %error, "{what}");
+            }
+            (Retry::MayPass, _) => tracing::warn!(user, cause = %error, "{consequence}"),
+        }
     }
 
     /// Why there is no state directory, where that is because others may write to it.

@@ -21,7 +21,7 @@ pub mod settle;
 pub mod store;
 pub mod watchdog;
 
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell};
 use std::io::{self, IsTerminal, Write};
 use std::os::fd::AsFd;
 use std::os::unix::fs::FileTypeExt;
@@ -195,7 +195,7 @@ impl Run {
         let place = become_user(&account)?.map(Arc::new);
         let sources = ConfigSources::chosen(everywhere.config.as_deref(), account.home.as_deref(), account.owners());
         let loaded = load::load_config(sources, KeySelection::User(&account.name))?;
-        log::start_logging(&loaded.config.log, everywhere.verbose);
+        log::start_logging(&loaded.config.log, &account.name, everywhere.verbose);
         if !loaded.ignored.is_empty() {
             let keys = loaded.ignored.join(", ");
             tracing::warn!(
@@ -221,6 +221,7 @@ impl Run {
             chosen: everywhere.config.clone(),
             intents: Intents::default(),
             state: OnceCell::new(),
+            state_failure: Cell::default(),
             place,
             started: Started::ByMail,
         })
@@ -336,7 +337,7 @@ pub fn standard_input() -> Result<std::fs::File, Error> {
 /// Ends a delivering run that failed before there was a case: mail systems do not always log what is printed.
 pub fn end_run(result: Result<Status, Error>) -> Status {
     result.unwrap_or_else(|e| {
-        log::start_logging(&Log::default(), 0);
+        log::start_logging(&Log::default(), "", 0);
         tracing::error!(action = "defer", note = e.to_string());
         say(&e)
     })

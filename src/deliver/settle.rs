@@ -500,7 +500,7 @@ fn hold_unreturnable(run: &Run, delivery: &Delivery<'_>, copies: Copies, gate: &
     match held::hold_copy(&dir.join(held::FORWARDED_DIR), "", letter) {
         Ok(held) => Unreturnable::Held(held),
         Err(e) => {
-            tracing::warn!(user = run.account.name, note = %e, "a copy goes into the mailbox");
+            run.log_state_failure(&e, "a copy goes into the mailbox");
             Unreturnable::NotHeld
         }
     }

@@ -1,28 +1,33 @@
 //! Whether anybody keeps what deliveries log: without that, nothing says afterwards what was diverted, and why.
 
-use std::os::unix::fs::FileTypeExt;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::Path;
 
 use crate::config::{Config, LogTo};
 use crate::doctor::facts::host_path;
 use crate::doctor::rules::{Check, Finding};
+use crate::sys::child;
+use crate::sys::dirs::parent;
 
 /// Where syslog listens.
 const SYSLOG: &str = "/dev/log";
 
 /// Examines it.
-pub fn examine(config: &Config) -> Option<Finding> {
-    judge(config, &host_path(SYSLOG))
+pub fn examine(config: &Config, user: &str) -> Option<Finding> {
+    judge(config, user, &host_path(SYSLOG))
 }
 
-fn judge(config: &Config, syslog: &Path) -> Option<Finding> {
+fn judge(config: &Config, user: &str, syslog: &Path) -> Option<Finding> {
     let subject = "[log] to";
     if matches!(config.log.to, LogTo::Stderr) {
         let what = "it is \"stderr\", and MTAs throw away what a delivery prints: nothing says what was diverted";
         return Some(Finding::warning(Check::Log, subject, what).remedy("to = \"auto\", with a syslog daemon"));
     }
-    if !matches!(config.log.to, LogTo::Auto | LogTo::Syslog) {
-        return None;
+    match &config.log.to {
+        LogTo::File(file) => return Some(judge_file(subject, &file.of(user))),
+        LogTo::Postlog => return Some(judge_postlog(subject)),
+        LogTo::None => return None,
+        LogTo::Auto | LogTo::Syslog | LogTo::Stderr => {}
     }
     let listens = syslog.metadata().is_ok_and(|stat| stat.file_type().is_socket());
     if listens {
@@ -34,8 +39,47 @@ fn judge(config: &Config, syslog: &Path) -> Option<Finding> {
     );
     Some(
         Finding::warning(Check::Log, subject, what)
-            .remedy("start a syslog daemon; a container needs its own, or a mount of the host's /dev/log"),
+            .remedy("start a syslog daemon; in a container: [log] to = \"/var/log/spoolguard/%u.log\", \"postlog\" with Postfix, or a mount of the host's /dev/log"),
     )
+}
+
+/// Whether deliveries can append to the file: those of its owner alone may, who is the first that it was made for.
+fn judge_file(subject: &str, path: &Path) -> Finding {
+    let shown = path.display();
+    let dir = parent(path);
+    match path.symlink_metadata().or_else(|_| dir.metadata()) {
+        Ok(stat) if stat.is_symlink() => {
+            let what = format!("{shown} is a symbolic link, which is not followed: nothing is logged");
+            Finding::warning(Check::Log, subject, what).remedy("name the file itself")
+        }
+        Ok(stat) if stat.is_file() => {
+            let what = format!("{shown} takes it, for deliveries of uid {}", stat.uid());
+            Finding::ok(Check::Log, subject, what)
+        }
+        Ok(stat) if stat.is_dir() && path.symlink_metadata().is_err() => {
+            Finding::ok(Check::Log, subject, format!("{shown} is made by the first line"))
+        }
+        Ok(stat) if stat.file_type().is_fifo() => {
+            Finding::ok(Check::Log, subject, format!("{shown} takes it while somebody reads it"))
+        }
+        Ok(_) | Err(_) => {
+            let what =
+                format!("{shown} is no file that can be written: nothing says what was diverted or suspended, and why");
+            let remedy = format!("make {}, where each user can write", dir.display());
+            Finding::warning(Check::Log, subject, what).remedy(remedy)
+        }
+    }
+}
+
+fn judge_postlog(subject: &str) -> Finding {
+    match child::find_program("postlog", &child::search_path(None)) {
+        Some(program) => Finding::ok(Check::Log, subject, format!("{} takes it", program.display())),
+        None => {
+            let what = "postlog(1) is missing: nothing says what was diverted or suspended, and why";
+            Finding::warning(Check::Log, subject, what)
+                .remedy("install Postfix, or to = \"auto\", with a syslog daemon")
+        }
+    }
 }
 
 #[cfg(test)]
@@ -53,11 +97,14 @@ mod tests {
         let mut config = Config::default();
         let mut level = |to| {
             config.log.to = to;
-            judge(&config, &path).map(|finding| finding.level)
+            judge(&config, "alice", &path).map(|finding| finding.level)
         };
         assert_eq!(level(LogTo::Auto), Some(Level::Warning));
         assert_eq!(level(LogTo::Stderr), Some(Level::Warning));
         assert_eq!(level(LogTo::None), None);
+        let file = |name: &str| LogTo::try_from(dir.path().join(name).display().to_string());
+        assert_eq!(file("%u.log").ok().and_then(&mut level), Some(Level::Ok));
+        assert_eq!(file("missing/%u.log").ok().and_then(&mut level), Some(Level::Warning));
         let _socket = UnixDatagram::bind(&path);
         assert_eq!(level(LogTo::Auto), Some(Level::Ok));
     }

@@ -102,7 +102,7 @@ fn all(everywhere: &Everywhere) -> Result<Vec<Finding>, Error> {
     found.extend(alias_forwards::examine(&host));
     found.extend(sendmail_host::examine(&host));
     found.extend(postfix_access::of_host(&host));
-    found.extend(log::examine(&host.config));
+    found.extend(log::examine(&host.config, &runner.name));
     found.extend(quota::examine(&host));
     stop()?;
     found.extend(queue::examine(&host));

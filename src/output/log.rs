@@ -1,10 +1,20 @@
-//! Where the log goes: one line for each message, `key=value`, to syslog or standard error. Logging that fails is ignored, and
-//! never waits: neither a full syslog nor a reader of standard error who does not read may hold mail.
+//! Where the log goes: one line for each message, `key=value`, to syslog, standard error, a file or postlog(1). Logging that fails is
+//! ignored, and nobody is waited for who does not read: neither a full syslog nor a program that hangs may hold mail.
 
 use std::fmt::{self, Write as _};
+use std::fs::{File, OpenOptions};
+use std::io::Write as _;
+use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::os::unix::net::UnixDatagram;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use nix::fcntl::OFlag;
 
 use serde_json::{Map, Value};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Level, Metadata, Subscriber};
@@ -13,14 +23,20 @@ use crate::config::{Log, LogFormat, LogLevel, LogTo};
 use crate::escape::visible;
 use crate::output;
 use crate::output::json::write_line;
+use crate::sys::account::host_name;
+use crate::sys::child;
+use crate::sys::child::Streams;
 
 /// How much of one value is logged, in characters.
 const VALUE_CHARACTERS: usize = 300;
 /// The mail system's facility, syslog(3).
 const LOG_MAIL: u8 = 2 << 3;
 
-/// Starts logging for the rest of the process. The first call counts.
-pub fn start_logging(log: &Log, verbose: u8) {
+/// How long postlog(1) may take for a line.
+const POSTLOG_TIME: Duration = Duration::from_secs(2);
+
+/// Starts logging for the rest of the process, which runs for `user`. The first call counts.
+pub fn start_logging(log: &Log, user: &str, verbose: u8) {
     let level = match (verbose, log.level) {
         (2.., _) | (_, LogLevel::Debug) => Level::DEBUG,
         (_, LogLevel::Info) => Level::INFO,
@@ -34,10 +50,12 @@ pub fn start_logging(log: &Log, verbose: u8) {
             LogTarget::Nowhere
         }
     };
-    let target = match log.to {
+    let target = match &log.to {
         LogTo::Auto => connect().unwrap_or_else(stderr),
         LogTo::Syslog => connect().unwrap_or(LogTarget::Nowhere),
         LogTo::Stderr => LogTarget::Stderr,
+        LogTo::Postlog => find_postlog().unwrap_or_else(stderr),
+        LogTo::File(file) => open_file(&file.of(user)).unwrap_or_else(stderr),
         LogTo::None => LogTarget::Nowhere,
     };
     let _ = tracing::subscriber::set_global_default(EventLines {
@@ -50,7 +68,60 @@ pub fn start_logging(log: &Log, verbose: u8) {
 enum LogTarget {
     Syslog(UnixDatagram),
     Stderr,
+    File(File),
+    Postlog(Postlog),
     Nowhere,
+}
+
+/// Postfix's program for log lines, and whether it failed already: one that hangs is waited for once.
+struct Postlog {
+    program: PathBuf,
+    failed: AtomicBool,
+}
+
+impl Postlog {
+    fn write(&self, level: Level, line: &str) {
+        if self.failed.load(Ordering::Relaxed) {
+            return;
+        }
+        let priority = match level {
+            Level::ERROR => "error",
+            Level::WARN => "warn",
+            Level::INFO | Level::DEBUG | Level::TRACE => "info",
+        };
+        let arguments = ["-i", "-t", "spoolguard", "-p", priority, "--", line];
+        let answer = child::output_of(&self.program, &arguments, &[], Streams::Output, POSTLOG_TIME);
+        if !answer.is_ok_and(|answer| answer.status.success()) {
+            self.failed.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
+fn find_postlog() -> Option<LogTarget> {
+    let program = child::find_program("postlog", &child::search_path(None))?;
+    Some(LogTarget::Postlog(Postlog {
+        program,
+        failed: AtomicBool::new(false),
+    }))
+}
+
+/// Opens the file that lines are appended to, and makes it for its user alone. A FIFO that nobody reads, or that is full, takes nothing.
+fn open_file(path: &Path) -> Option<LogTarget> {
+    let file = OpenOptions::new()
+        .append(true)
+        .create(true)
+        .mode(0o600)
+        .custom_flags((OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_NOCTTY).bits())
+        .open(path)
+        .ok()?;
+    let kind = file.metadata().ok()?.file_type();
+    (kind.is_file() || kind.is_fifo()).then_some(LogTarget::File(file))
+}
+
+/// A line as syslog daemons write it to a file; `spoolguard trace` and people read both in the same way.
+fn file_line(line: &str) -> String {
+    let now = OffsetDateTime::now_utc().format(&Rfc3339).unwrap_or_default();
+    format!("{now} {} spoolguard[{}]: {line}\n", host_name(), std::process::id())
 }
 
 fn connect() -> Option<LogTarget> {
@@ -115,6 +186,11 @@ impl Subscriber for EventLines {
             }
             (LogTarget::Stderr, LogFormat::Text) => output::print_stderr(&format!("spoolguard: {line}\n")),
             (LogTarget::Stderr, LogFormat::Json) => output::print_stderr(&format!("{line}\n")),
+            // One write: lines of several runs do not mix (O_APPEND).
+            (LogTarget::File(file), _) => {
+                let _ = (&*file).write(file_line(&line).as_bytes());
+            }
+            (LogTarget::Postlog(postlog), _) => postlog.write(level, &line),
             (LogTarget::Nowhere, _) => {}
         }
     }
@@ -191,6 +267,37 @@ impl Visit for LogObject {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_postlog_that_fails_or_hangs_is_started_once() {
+        let dir = tempfile::tempdir().unwrap_or_else(|e| unreachable!("{e}"));
+        let program = dir.path().join("postlog");
+        // Written by another process, so that none of ours has it open for writing when it is started.
+        let make = |text: &str| {
+            let line = "printf '#!/bin/sh\n%s\n' \"$1\" > \"$0\"; chmod +x \"$0\"";
+            let mut shell = std::process::Command::new("sh");
+            shell.arg("-c").arg(line).arg(&program).arg(text);
+            assert!(shell.status().is_ok_and(|status| status.success()));
+        };
+        let lines = dir.path().join("lines");
+        let note = format!("echo \"$*\" >> {}", lines.display());
+        for (end, count) in [("exit 0", 2), ("exit 1", 1), ("exec sleep 300", 1)] {
+            let _ = std::fs::remove_file(&lines);
+            make(&format!("{note}; {end}"));
+            let postlog = Postlog {
+                program: program.clone(),
+                failed: AtomicBool::new(false),
+            };
+            postlog.write(Level::WARN, "-x action=append");
+            postlog.write(Level::WARN, "-x action=append");
+            let told = std::fs::read_to_string(&lines).unwrap_or_default();
+            assert_eq!(
+                told,
+                "-i -t spoolguard -p warn -- -x action=append\n".repeat(count),
+                "{end}"
+            );
+        }
+    }
 
     #[test]
     fn syslog_is_told_facility_severity_program_and_process() {

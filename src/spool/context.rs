@@ -49,7 +49,7 @@ impl SpoolRun {
             ConfigSources::chosen(everywhere.config.as_deref(), runner.home.as_deref(), runner.owners()),
             KeySelection::Whole,
         )?;
-        log::start_logging(&loaded.config.log, everywhere.verbose);
+        log::start_logging(&loaded.config.log, &runner.name, everywhere.verbose);
         Ok(Self {
             config: loaded.config,
             runner,

@@ -129,6 +129,7 @@ impl Post {
                 chosen: None,
                 intents: Intents::default(),
                 state: OnceCell::new(),
+                state_failure: std::cell::Cell::default(),
                 place: None,
                 started: Started::ByMail,
             },

@@ -29,6 +29,7 @@ use crate::config::{Log, LogTo};
 use crate::error::{Category, Error, Status};
 use crate::message::envelope::Sender;
 use crate::output::{self, OutputForm, json, log};
+use crate::sys::account;
 use crate::sys::deadline;
 use crate::sys::file_stamp::same_file;
 
@@ -155,15 +156,16 @@ fn start_log(settings: &PolicySettingsReader, verbose: u8) {
         Ok(Some(settings)) => settings.config.log.clone(),
         Ok(None) | Err(_) => Log::default(),
     };
+    let user = account::find_runner().name;
     let is_same = match (own_copy(&io::stderr()), own_copy(&io::stdout())) {
         (Ok(a), Ok(b)) => matches!((a.metadata(), b.metadata()), (Ok(a), Ok(b)) if same_file(&a, &b)),
         _ => false,
     };
     if is_same && matches!(configured.to, LogTo::Stderr | LogTo::Auto) {
         let to = LogTo::Syslog;
-        log::start_logging(&Log { to, ..configured }, 0);
+        log::start_logging(&Log { to, ..configured }, &user, 0);
     } else {
-        log::start_logging(&configured, verbose);
+        log::start_logging(&configured, &user, verbose);
     }
     if let Err(e) = loaded {
         tracing::error!(note = e.to_string(), "refuses nobody");

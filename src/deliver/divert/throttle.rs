@@ -74,7 +74,7 @@ impl<'a> Throttle<'a> {
                 Step::Send
             }
             Err(e) => {
-                tracing::warn!(user = run.account.name, note = %e, "storms are not noticed");
+                run.log_state_failure(&e, "storms are not noticed");
                 throttle.memory = Remembered::Fails;
                 Step::Send
             }
@@ -143,7 +143,7 @@ impl<'a> Throttle<'a> {
         match self.memory {
             Remembered::Fails => None,
             Remembered::Holds => change_state(self.run, note).unwrap_or_else(|e| {
-                tracing::warn!(user = self.run.account.name, note = %e, "a count is wrong now");
+                self.run.log_state_failure(&e, "a count is wrong now");
                 None
             }),
         }
@@ -167,7 +167,7 @@ pub fn admit_own_bounce(run: &Run, delivery: &Delivery<'_>) -> OwnBounce {
         Ok(Some(false)) => OwnBounce::TooMany,
         Ok(Some(true) | None) => OwnBounce::Fits,
         Err(e) => {
-            tracing::warn!(user = run.account.name, note = %e, "reports about own mail are not counted");
+            run.log_state_failure(&e, "reports about own mail are not counted");
             OwnBounce::Fits
         }
     }
@@ -177,7 +177,7 @@ pub fn admit_own_bounce(run: &Run, delivery: &Delivery<'_>) -> OwnBounce {
 pub fn take_back_own_bounce(run: &Run, delivery: &Delivery<'_>) {
     let now = delivery.date.unix_timestamp();
     if let Err(e) = change_state(run, |state| state.take_back_own_bounce(now)) {
-        tracing::warn!(user = run.account.name, note = %e, "a count is wrong now");
+        run.log_state_failure(&e, "a count is wrong now");
     }
 }
 

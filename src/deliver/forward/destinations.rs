@@ -60,7 +60,7 @@ pub fn try_change<R>(run: &Run, store: &Store, action: impl FnOnce(&mut Destinat
     match json_state::change(store, &run.account.name, &run.deadline, action) {
         Ok(result) => Some(result),
         Err(e) => {
-            tracing::warn!(user = run.account.name, note = %e, "nothing is remembered of what became of this message");
+            run.log_state_failure(&e, "nothing is remembered of what became of this message");
             None
         }
     }

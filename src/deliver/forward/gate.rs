@@ -51,7 +51,7 @@ pub fn open_gate(run: &Run, delivery: &Delivery<'_>, parted: Parted) -> Gate {
     let seen = match destinations::read_destinations(&store) {
         Ok(routes) => routes,
         Err(e) => {
-            tracing::warn!(user = run.account.name, note = %e, "forwarded as if nothing were remembered");
+            run.log_state_failure(&e, "forwarded as if nothing were remembered");
             // What is none of ours is set aside, so that this is said once.
             let _ = try_change(run, &store, |_| ());
             return gate;

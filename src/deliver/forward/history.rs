@@ -322,7 +322,7 @@ pub fn read_history(run: &Run) -> Option<History> {
     match history_file::open_history(&dir(run)?, &run.deadline) {
         Ok(history) => Some(history),
         Err(e) => {
-            tracing::warn!(user = run.account.name, cause = %e, "what was sent on is not remembered");
+            run.log_state_failure(&e, "what was sent on is not remembered");
             None
         }
     }
@@ -341,7 +341,7 @@ fn note(run: &Run, lines: &[HistoryLine<'_>]) {
         return;
     };
     if let Err(e) = history_file::append_lines(&dir, lines, &run.deadline) {
-        tracing::warn!(user = run.account.name, cause = %e, "what was sent on is not remembered");
+        run.log_state_failure(&e, "what was sent on is not remembered");
     }
 }
 

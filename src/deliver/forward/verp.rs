@@ -39,7 +39,7 @@ impl<'a> Maker<'a> {
         let key = match key_file::read_or_make(&key_path(&dir)) {
             Ok(bytes) => Key::new(bytes),
             Err(e) => {
-                tracing::warn!(user = run.account.name, cause = %e, "sent on without a token");
+                run.log_state_failure(&e, "sent on without a token");
                 return None;
             }
         };
@@ -129,7 +129,7 @@ fn key(run: &Run) -> Option<Key> {
     match key_file::read_key(&key_path(&run.state_dir()?)) {
         Ok(bytes) => bytes.map(Key::new),
         Err(e) => {
-            tracing::warn!(user = run.account.name, cause = %e, "tokens cannot be examined");
+            run.log_state_failure(&e, "tokens cannot be examined");
             None
         }
     }

@@ -98,7 +98,7 @@ pub fn rescue_message(run: &Run, delivery: &Delivery<'_>, blames: &[ForwardFailu
     let one_at_a_time = Store::new(&dir, "rescue").hold(&run.deadline);
     if let Err(e) = &one_at_a_time {
         // Put off for that, the report would wait until the mail system drops it, and the message with it.
-        tracing::warn!(user = run.account.name, note = %e, "two reports about one message may both leave it in the mailbox");
+        run.log_state_failure(e, "two reports about one message may both leave it in the mailbox");
     }
     if history::has_it(run, name) {
         return Ok(Rescue::Had);

@@ -89,6 +89,7 @@ valid = "30d"
 [log]
 to = "auto"
 level = "info"
+format = "text"
 "#;
 
 /// The configuration of the whole host would be mixed in.

@@ -6,6 +6,7 @@ pub mod exit_status;
 pub mod filter;
 pub mod inspect;
 pub mod into_mailbox;
+pub mod log;
 pub mod maildir;
 pub mod overflow;
 pub mod owner;
