@@ -165,17 +165,17 @@ pub enum Command {
         #[command(flatten)]
         who: Who,
     },
-    /// Run every message of a stored mbox through the guard
+    /// Run every message of a stored mailbox through the guard
     ///
-    /// Each is judged, then appended or forwarded as if it came in now. The mbox itself stays as it is. Exits with 75 when some
+    /// Each is judged, then appended or forwarded as if it came in now. The mailbox itself stays as it is. Exits with 75 when some
     /// message could not be delivered, after trying the others.
     #[command(
         after_help = "Examples:\n    spoolguard replay old.mbox --user alice\n    spoolguard replay old.mbox --user alice --forward bob@example.net"
     )]
     Replay {
-        /// The mailboxes, of mboxo, mboxrd or mboxcl2 form
-        #[arg(required = true, value_name = "MBOX")]
-        mboxes: Vec<PathBuf>,
+        /// The mailboxes: Maildirs, or of mboxo, mboxrd or mboxcl2 form
+        #[arg(required = true, value_name = "MAILBOX")]
+        mailboxes: Vec<PathBuf>,
         /// Forward to this address instead of appending; may be repeated
         #[arg(long, value_name = "ADDRESS", value_hint = ValueHint::EmailAddress)]
         forward: Vec<String>,

@@ -88,12 +88,12 @@ pub fn run(cli: &Cli, group: Option<SetAside>) -> Status {
             inspect::run(&question, everywhere)
         }
         Command::Replay {
-            mboxes,
+            mailboxes,
             forward,
             keep,
             target: AppendTarget { who, mailbox },
         } => replay::run(
-            mboxes,
+            mailboxes,
             &Errand::new(forward, copies(*keep)).into_mailbox(mailbox.clone()),
             who,
             everywhere,

@@ -4,10 +4,11 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use crate::archive;
 use crate::cli::{Everywhere, Who};
 use crate::deliver;
 use crate::deliver::Errand;
@@ -18,22 +19,28 @@ use crate::error::{Category, Error, Status};
 use crate::mailbox::excerpt;
 use crate::mailbox::limited_file::{LimitedFile, refuse_holes};
 use crate::mailbox::reader::MboxReader;
+use crate::maildir::directory::Maildir;
+use crate::maildir::read::list_messages;
 use crate::message::Message;
 use crate::spool::restore::is_internal;
 use crate::sys::deadline::ReadLimit;
+use crate::sys::message_buffer::MessageBuffer;
+
+/// A compressed message may be this large, in bytes.
+const UNPACKED_BYTES: u64 = 1 << 30;
 
 /// As much of a message as is looked at to see whether it is one, in bytes: what IMAP servers write for themselves has a short header.
 const HEADER_BYTES: usize = 4096;
 
 /// Runs the command: 0 when every message was delivered, 75 when some was not.
-pub fn run(mboxes: &[PathBuf], errand: &Errand, who: &Who, everywhere: &Everywhere) -> Status {
+pub fn run(mailboxes: &[PathBuf], errand: &Errand, who: &Who, everywhere: &Everywhere) -> Status {
     let mut run = match Replay::prepare(errand, who, everywhere) {
         Ok(run) => run,
         Err(e) => return failed(&e.to_string()),
     };
     let mut status = Status::Done;
-    for path in mboxes {
-        if let Err(e) = run.mbox(path, &mut status) {
+    for path in mailboxes {
+        if let Err(e) = run.mailbox(path, &mut status) {
             status = failed(&e.to_string());
         }
     }
@@ -74,12 +81,45 @@ impl<'a> Replay<'a> {
         })
     }
 
-    fn mbox(&mut self, path: &Path, status: &mut Status) -> Result<(), Error> {
+    fn mailbox(&mut self, path: &Path, status: &mut Status) -> Result<(), Error> {
         let fail = |e: io::Error| Error::io("read", path, &e);
         let file = File::open(path).map_err(fail)?;
         self.refuse_itself(path, &file)?;
-        refuse_holes(&file).map_err(fail)?;
-        let limited = LimitedFile::new(&file, ReadLimit::until_stopped());
+        let stat = file.metadata().map_err(fail)?;
+        if stat.is_dir() {
+            self.maildir(path, stat.uid(), status)
+        } else {
+            self.mbox(path, &file, status)
+        }
+    }
+
+    /// The messages of a Maildir, the oldest first; not those of its folders. What cannot be read is named like what cannot be delivered.
+    fn maildir(&mut self, path: &Path, owner: u32, status: &mut Status) -> Result<(), Error> {
+        let Some(maildir) = Maildir::open(path, owner)? else {
+            let cause = "this is no Maildir";
+            return Err(Error::new(Category::System, "read", path.display(), cause));
+        };
+        for message in list_messages(&maildir).map_err(|e| Error::io("read", path, &e))? {
+            let place = message.path(&maildir);
+            self.run.deadline.check("replay", &place.display().to_string())?;
+            let read = message
+                .open(&maildir)
+                .and_then(|file| file.map(|file| read_message(&file)).transpose());
+            match read {
+                Ok(Some(buffer)) if is_internal(&Message::new(buffer.head())) => self.leave_out(),
+                Ok(Some(buffer)) => self.message(&place.display().to_string(), &buffer, status),
+                // Its reader has moved it away, or removed it.
+                Ok(None) => *status = failed(&format!("{}: it is gone, or no file", place.display())),
+                Err(e) => *status = failed(&Error::io("read", &place, &e).to_string()),
+            }
+        }
+        Ok(())
+    }
+
+    fn mbox(&mut self, path: &Path, file: &File, status: &mut Status) -> Result<(), Error> {
+        let fail = |e: io::Error| Error::io("read", path, &e);
+        refuse_holes(file).map_err(fail)?;
+        let limited = LimitedFile::new(file, ReadLimit::until_stopped());
         let mut mbox = MboxReader::new(&limited, HEADER_BYTES).map_err(fail)?;
         if !mbox.is_mbox().map_err(fail)? {
             return Err(Error::new(Category::System, "read", path.display(), "this is no mbox"));
@@ -88,31 +128,37 @@ impl<'a> Replay<'a> {
             self.run.deadline.check("replay", &path.display().to_string())?;
             let (offset, bytes) = (stored.offset, stored.bytes);
             if is_internal(&Message::new(stored.head)) {
-                *self.counts.entry("no mail (FOLDER INTERNAL DATA)").or_default() += 1;
+                self.leave_out();
                 continue;
             }
-            let buffer = excerpt::read_excerpt(&file, offset, bytes).map_err(fail)?;
-            // Nothing of this run's environment is about a stored message.
-            let delivery = self.run.decide(&buffer, self.errand, self.who, &|_| None);
-            let word = if self.everywhere.dry_run {
-                let _ = write!(
-                    io::stdout(),
-                    "{}:{offset}: {}",
-                    path.display(),
-                    dry_run::describe_run(&self.run, &delivery)
-                );
-                delivery.action.name()
-            } else {
-                self.run.deadline.begin_again();
-                let result = settle::carry_out(&self.run, &delivery);
-                if let Err(e) = &result {
-                    *status = failed(&format!("{}:{offset}: {e}", path.display()));
-                }
-                log_line::action_word(&delivery, &result)
-            };
-            *self.counts.entry(word).or_default() += 1;
+            let buffer = excerpt::read_excerpt(file, offset, bytes).map_err(fail)?;
+            self.message(&format!("{}:{offset}", path.display()), &buffer, status);
         }
         Ok(())
+    }
+
+    /// What an IMAP server keeps for itself.
+    fn leave_out(&mut self) {
+        *self.counts.entry("no mail (FOLDER INTERNAL DATA)").or_default() += 1;
+    }
+
+    /// One message, which was found at `place`.
+    fn message(&mut self, place: &str, buffer: &MessageBuffer, status: &mut Status) {
+        // Nothing of this run's environment is about a stored message.
+        let delivery = self.run.decide(buffer, self.errand, self.who, &|_| None);
+        let word = if self.everywhere.dry_run {
+            let described = dry_run::describe_run(&self.run, &delivery);
+            let _ = write!(io::stdout(), "{place}: {described}");
+            delivery.action.name()
+        } else {
+            self.run.deadline.begin_again();
+            let result = settle::carry_out(&self.run, &delivery);
+            if let Err(e) = &result {
+                *status = failed(&format!("{place}: {e}"));
+            }
+            log_line::action_word(&delivery, &result)
+        };
+        *self.counts.entry(word).or_default() += 1;
     }
 
     /// A mailbox that is read while it is appended to never ends.
@@ -132,5 +178,26 @@ impl<'a> Replay<'a> {
             return Err(Error::new(Category::Configuration, "replay", path.display(), cause).hint("move it away first"));
         }
         Ok(())
+    }
+}
+
+/// Reads a message that is a file of its own, compressed perhaps, as Dovecot does it.
+fn read_message(file: &File) -> io::Result<MessageBuffer> {
+    let mut content = file;
+    let stored = MessageBuffer::collect(|collector| io::copy(&mut content, collector).map(drop))?;
+    if !archive::read::is_packed(stored.head()) {
+        return Ok(stored);
+    }
+    let mut unpacked = Vec::new();
+    archive::read::unpack(file, |_, bytes| {
+        let buffer =
+            MessageBuffer::collect(|collector| io::copy(&mut bytes.take(UNPACKED_BYTES), collector).map(drop))?;
+        unpacked.push(buffer);
+        Ok::<(), io::Error>(())
+    })?;
+    match (unpacked.pop(), unpacked.is_empty()) {
+        (Some(message), true) if message.bytes() < UNPACKED_BYTES => Ok(message),
+        (Some(_), true) => Err(io::Error::other("it is too large to be unpacked here")),
+        (Some(_) | None, _) => Err(io::Error::other("what is packed here is not one message")),
     }
 }

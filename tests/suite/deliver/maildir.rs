@@ -301,6 +301,50 @@ fn whoever_holds_a_lock_of_a_maildir_stops_no_mail() {
 }
 
 #[test]
+fn a_maildir_is_replayed_the_oldest_first() {
+    let scratch = Scratch::new();
+    let stored = scratch.path("old");
+    for part in ["tmp", "new", "cur"] {
+        fs::create_dir_all(stored.join(part)).unwrap();
+    }
+    let letter = |subject: &str| format!("Subject: {subject}\n\nx\n").into_bytes();
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    std::io::Write::write_all(&mut packed, &letter("second")).unwrap();
+    fs::write(stored.join("cur/1795661027.M1P1.h,S=20:2,S"), packed.finish().unwrap()).unwrap();
+    fs::write(stored.join("new/1795661028.M1P1.h"), letter("third")).unwrap();
+    fs::write(stored.join("cur/999999999.M1P1.h:2,RS"), letter("first")).unwrap();
+    fs::write(stored.join("tmp/1795661029.M1P1.h"), letter("half")).unwrap();
+    let internal = b"From: Mail System Internal Data <MAILER-DAEMON@a.test>\nSubject: DON'T DELETE THIS MESSAGE -- FOLDER INTERNAL DATA\nX-IMAP: 1 2\n\nx\n";
+    fs::write(stored.join("cur/1.M1P1.h:2,S"), internal).unwrap();
+    scratch.run(&["replay", stored.to_str().unwrap()]).go().ends_with(0);
+    let mail = String::from_utf8(scratch.mail()).unwrap();
+    let subjects: Vec<_> = mail.lines().filter(|line| line.starts_with("Subject")).collect();
+    assert_eq!(subjects, ["Subject: first", "Subject: second", "Subject: third"]);
+    assert_eq!(scratch.files("old/cur").len(), 3);
+}
+
+#[test]
+fn what_cannot_be_replayed_is_named_and_the_rest_comes() {
+    let scratch = with_parts(scratch());
+    // Into itself, it would double all.
+    let own = scratch.path(MAILDIR);
+    scratch.run(&["replay", own.to_str().unwrap()]).go().ends_with(75);
+    // No Maildir.
+    scratch
+        .run(&["replay", scratch.path("home").to_str().unwrap()])
+        .go()
+        .ends_with(75);
+    let stored = scratch.path("old");
+    for part in ["tmp", "new", "cur"] {
+        fs::create_dir_all(stored.join(part)).unwrap();
+    }
+    fs::write(stored.join("cur/1.a.h:2,S"), b"\x1f\x8bdamaged").unwrap();
+    fs::write(stored.join("new/2.b.h"), ORDINARY).unwrap();
+    scratch.run(&["replay", stored.to_str().unwrap()]).go().ends_with(75);
+    only(&scratch);
+}
+
+#[test]
 fn what_lies_in_tmp_for_long_is_removed() {
     let scratch = with_parts(scratch());
     let (old, young) = (
