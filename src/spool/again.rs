@@ -12,7 +12,7 @@ use crate::mailbox::reader::{MboxMessage, ReadAt};
 use crate::message::Message;
 
 /// What one message has in common with another copy of it.
-pub type ContentHash = [u8; 16];
+pub type ShortHash = [u8; 16];
 
 /// The messages that came before.
 #[derive(Debug, Default)]
@@ -48,12 +48,12 @@ impl SeenMessages {
 
     /// Tells whether such a message came before.
     #[must_use]
-    pub fn has(&self, hash: ContentHash) -> bool {
+    pub fn has(&self, hash: ShortHash) -> bool {
         self.hashes.contain(hash)
     }
 
     /// Tells whether such a message came before, and remembers this one.
-    pub fn is_again(&mut self, hash: ContentHash) -> bool {
+    pub fn is_again(&mut self, hash: ShortHash) -> bool {
         let again = self.has(hash);
         if !again {
             self.hashes.insert(hash);
@@ -64,12 +64,12 @@ impl SeenMessages {
 
 /// The first 8 bytes alone: what is only counted need not stand against malice, and half of it is remembered.
 #[must_use]
-pub fn shorten(hash: ContentHash) -> ContentHash {
+pub fn shorten(hash: ShortHash) -> ShortHash {
     let (number, _) = hash.split_first_chunk::<8>().unwrap_or((&[0; 8], b""));
     widen(u64::from_be_bytes(*number))
 }
 
-fn widen(number: u64) -> ContentHash {
+fn widen(number: u64) -> ShortHash {
     (u128::from(number) << 64).to_be_bytes()
 }
 
@@ -77,7 +77,7 @@ fn widen(number: u64) -> ContentHash {
 ///
 /// # Errors
 /// When the message cannot be read.
-pub fn hash_content(file: &impl ReadAt, stored: &MboxMessage<'_>, message: &Message<'_>) -> io::Result<ContentHash> {
+pub fn hash_content(file: &impl ReadAt, stored: &MboxMessage<'_>, message: &Message<'_>) -> io::Result<ShortHash> {
     let mut text = TextHash::default();
     for name in ["Message-ID", "Date", "From", "To", "Subject"] {
         text.sha.update(message.first(name).unwrap_or_default().as_bytes());
@@ -122,7 +122,7 @@ impl TextHash {
         self.ends += ends.iter().filter(|b| **b == b'\n').count();
     }
 
-    fn finish(self) -> ContentHash {
+    fn finish(self) -> ShortHash {
         let mut short = [0; 16];
         short
             .iter_mut()

@@ -10,14 +10,14 @@ use crate::config::Config;
 use crate::deliver::caller;
 use crate::deliver::judge;
 use crate::mailbox::limited_file::{LimitedFile, refuse_holes};
-use crate::mailbox::reader::MboxReader;
+use crate::mailbox::reader::{Doubt, MboxReader};
 use crate::message::Message;
 use crate::spool::again::{SeenMessages, hash_content, shorten};
 use crate::spool::directory::DirectoryEntry;
 use crate::spool::list::cache;
 use crate::spool::list::cache::{Before, Holds, ScanToRemember};
 use crate::spool::rules::statistics::MailboxStats;
-use crate::spool::rules::summary::{DoubtfulLine, MessageSummary, Repeats};
+use crate::spool::rules::summary::{DoubtfulLine, MessageSummary, Repetition};
 use crate::sys::account::Account;
 use crate::sys::deadline;
 use crate::sys::deadline::ReadLimit;
@@ -169,17 +169,13 @@ impl Walk<'_, '_> {
             let Some(envelope) = &envelope else { continue };
             let judgement = judge::judge_message(&message, envelope, config);
             let mut letter = MessageSummary::read(&message, &judgement, stored.bytes);
-            letter.doubt = stored.doubt.map(|doubt| DoubtfulLine {
-                offset: doubt.offset,
-                line: doubt.line.clone(),
-            });
-            let hash = if is_mail {
-                Some(shorten(hash_content(&limited, &stored, &message)?))
-            } else {
-                None
+            letter.doubt = stored.doubt.map(doubtful_line);
+            let hash = match is_mail {
+                true => Some(shorten(hash_content(&limited, &stored, &message)?)),
+                false => None,
             };
             if hash.is_some_and(|hash| self.seen.has(hash)) {
-                letter.repeats = Repeats::Earlier;
+                letter.repeats = Repetition::Earlier;
             }
             // The last one is kept apart: a delivery may be writing it, and then it is judged again at the next look.
             if stored.offset + stored.bytes >= identity.bytes {
@@ -208,6 +204,13 @@ impl Walk<'_, '_> {
             self.survey.add(last);
         }
         Ok(disturbed)
+    }
+}
+
+fn doubtful_line(doubt: &Doubt) -> DoubtfulLine {
+    DoubtfulLine {
+        offset: doubt.offset,
+        line: doubt.line.clone(),
     }
 }
 

@@ -294,7 +294,7 @@ fn messages(count: Count) -> String {
 mod tests {
     use super::{QuotaPressure, Remedy, diagnose};
     use crate::spool::rules::statistics::MailboxStats;
-    use crate::spool::rules::summary::{MailKind, MessageSummary, Reading, Repeats};
+    use crate::spool::rules::summary::{MailKind, MessageSummary, Reading, Repetition};
     use std::borrow::Cow;
 
     const NOW: i64 = 1_793_613_600;
@@ -314,7 +314,7 @@ mod tests {
             } else {
                 vec![Cow::Borrowed(label)]
             },
-            repeats: Repeats::No,
+            repeats: Repetition::No,
             doubt: None,
         };
         (0..count).map(one).collect()
@@ -343,7 +343,7 @@ mod tests {
             letters
                 .iter_mut()
                 .skip(1)
-                .for_each(|letter| letter.repeats = Repeats::Earlier);
+                .for_each(|letter| letter.repeats = Repetition::Earlier);
             letters
         };
         let large = |mut letters: Letters| {

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use serde::{Deserialize, Serialize};
 
-use crate::spool::rules::summary::{DoubtfulLine, MailKind, MessageSummary, Reading, Repeats};
+use crate::spool::rules::summary::{DoubtfulLine, MailKind, MessageSummary, Reading, Repetition};
 
 /// How many messages, and how many bytes they take.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -123,7 +123,7 @@ impl MailboxStats {
             letter.labels.iter().for_each(|label| labels.add(label, bytes));
         }
         // Two notices are no duplicates, whatever they say; and what may be two messages is left where it is.
-        if letter.repeats == Repeats::Earlier && letter.kind != MailKind::Notice && letter.doubt.is_none() {
+        if letter.repeats == Repetition::Earlier && letter.kind != MailKind::Notice && letter.doubt.is_none() {
             self.duplicates.add(bytes);
         }
         if letter.reading == Reading::Seen {
@@ -163,10 +163,10 @@ impl MailboxStats {
 #[cfg(test)]
 mod tests {
     use super::{MailboxStats, Tops, by_bytes, by_messages};
-    use crate::spool::rules::summary::{DoubtfulLine, MailKind, MessageSummary, Reading, Repeats};
+    use crate::spool::rules::summary::{DoubtfulLine, MailKind, MessageSummary, Reading, Repetition};
     use std::borrow::Cow;
 
-    fn letter(repeats: Repeats, reading: Reading) -> MessageSummary<'static> {
+    fn letter(repeats: Repetition, reading: Reading) -> MessageSummary<'static> {
         MessageSummary {
             bytes: 100,
             date: Some(5),
@@ -183,9 +183,9 @@ mod tests {
     fn numbers_grow_message_by_message() {
         let mut survey = MailboxStats::default();
         for (repeats, reading) in [
-            (Repeats::No, Reading::Seen),
-            (Repeats::No, Reading::Unseen),
-            (Repeats::Earlier, Reading::Unseen),
+            (Repetition::No, Reading::Seen),
+            (Repetition::No, Reading::Unseen),
+            (Repetition::Earlier, Reading::Unseen),
         ] {
             survey.add(&letter(repeats, reading));
         }
@@ -195,9 +195,9 @@ mod tests {
         );
         assert_eq!(survey.oldest, survey.newest_seen);
         // Neither is taken by a sweep.
-        let mut notice = letter(Repeats::Earlier, Reading::Unseen);
+        let mut notice = letter(Repetition::Earlier, Reading::Unseen);
         notice.kind = MailKind::Notice;
-        let mut doubtful = letter(Repeats::Earlier, Reading::Unseen);
+        let mut doubtful = letter(Repetition::Earlier, Reading::Unseen);
         doubtful.doubt = Some(DoubtfulLine {
             offset: 1,
             line: String::new(),

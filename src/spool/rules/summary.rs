@@ -43,7 +43,7 @@ pub enum Reading {
 
 /// Whether a mailbox holds a message already, further up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Repeats {
+pub enum Repetition {
     /// It is the first.
     No,
     /// It holds it.
@@ -66,7 +66,7 @@ pub struct MessageSummary<'a> {
     /// What it is about: failed recipients of a report, the host that a loop leads through, the list, the job.
     pub labels: Vec<Cow<'a, str>>,
     /// Whether such a message stands further up.
-    pub repeats: Repeats,
+    pub repeats: Repetition,
     /// The first line in it at which another message may begin.
     #[serde(default)]
     pub doubt: Option<DoubtfulLine>,
@@ -153,7 +153,7 @@ impl<'a> MessageSummary<'a> {
             reading: if seen { Reading::Seen } else { Reading::Unseen },
             sender: sender(from.as_deref(), message.from_line()),
             labels,
-            repeats: Repeats::No,
+            repeats: Repetition::No,
             doubt: None,
         }
     }
