@@ -49,7 +49,8 @@ fn run() -> Status {
         Err(e) => return deliver::end_run(Err(e)),
     };
     let is_typed = std::io::stdin().is_terminal() && !caller::is_mail_system(&caller::read_variable);
-    match fast_path::parse_delivery(&arguments).map_or_else(|| Cli::try_parse_from(&arguments), Ok) {
+    let quick = fast_path::parse_sendmail(&arguments).or_else(|| fast_path::parse_delivery(&arguments));
+    match quick.map_or_else(|| Cli::try_parse_from(&arguments), Ok) {
         Ok(mut cli) => {
             cli.make_config_absolute();
             command::run(&cli, group)

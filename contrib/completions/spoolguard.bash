@@ -46,6 +46,9 @@ _spoolguard() {
             spoolguard,return)
                 cmd="spoolguard__subcmd__return"
                 ;;
+            spoolguard,sendmail)
+                cmd="spoolguard__subcmd__sendmail"
+                ;;
             spoolguard,spool)
                 cmd="spoolguard__subcmd__spool"
                 ;;
@@ -102,6 +105,9 @@ _spoolguard() {
                 ;;
             spoolguard__subcmd__help,return)
                 cmd="spoolguard__subcmd__help__subcmd__return"
+                ;;
+            spoolguard__subcmd__help,sendmail)
+                cmd="spoolguard__subcmd__help__subcmd__sendmail"
                 ;;
             spoolguard__subcmd__help,spool)
                 cmd="spoolguard__subcmd__help__subcmd__spool"
@@ -176,7 +182,7 @@ _spoolguard() {
 
     case "${cmd}" in
         spoolguard)
-            opts="-n -v -h -V --config --dry-run --verbose --help --version deliver forward filter return policy inspect replay status trace spool doctor config help"
+            opts="-n -v -h -V --config --dry-run --verbose --help --version deliver forward filter return sendmail policy inspect replay status trace spool doctor config help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -472,7 +478,7 @@ _spoolguard() {
             return 0
             ;;
         spoolguard__subcmd__help)
-            opts="deliver forward filter return policy inspect replay status trace spool doctor config help"
+            opts="deliver forward filter return sendmail policy inspect replay status trace spool doctor config help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -640,6 +646,20 @@ _spoolguard() {
             return 0
             ;;
         spoolguard__subcmd__help__subcmd__return)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        spoolguard__subcmd__help__subcmd__sendmail)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -918,6 +938,24 @@ _spoolguard() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        spoolguard__subcmd__sendmail)
+            opts="-n -v -h --config --dry-run --verbose --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
                 --config)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0

@@ -5,7 +5,7 @@
 //! write it, clap reads all of it. A test holds both against each other.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::cli::{AppendTarget, Cli, Command, Everywhere};
 use crate::config::location::MailStore;
@@ -68,6 +68,38 @@ pub fn parse_delivery(arguments: &[OsString]) -> Option<Cli> {
     Some(Cli { everywhere, command })
 }
 
+/// What was typed, if it is `sendmail`: what stands behind that word is the other program's, `-n` and `-v` too. Alone, `--help` is ours.
+#[must_use]
+pub fn parse_sendmail(arguments: &[OsString]) -> Option<Cli> {
+    const NAME: &str = "spoolguard-sendmail";
+    let (program, mut rest) = arguments.split_first()?;
+    let mut everywhere = Everywhere::default();
+    let mut is_behind = Path::new(program).file_name().is_some_and(|name| name == NAME);
+    while !is_behind {
+        let (word, behind) = rest.split_first()?;
+        rest = behind;
+        match word.to_str()? {
+            "sendmail" => is_behind = true,
+            "--config" => {
+                let (path, behind) = rest.split_first()?;
+                rest = behind;
+                set_path(&mut everywhere.config, path.to_str()?)?;
+            }
+            "-n" | "--dry-run" => everywhere.dry_run = true,
+            "-v" | "--verbose" => everywhere.verbose = everywhere.verbose.saturating_add(1),
+            word => set_path(&mut everywhere.config, word.strip_prefix("--config=")?)?,
+        }
+    }
+    if matches!(rest, [only] if only == "--help") {
+        return None;
+    }
+    let arguments = rest.to_vec();
+    Some(Cli {
+        everywhere,
+        command: Command::Sendmail { arguments },
+    })
+}
+
 /// Twice the same flag is a mistake that clap explains.
 fn set(place: &mut Option<String>, value: &str) -> Option<()> {
     place.replace(value.to_owned()).is_none().then_some(())
@@ -86,8 +118,8 @@ mod tests {
     use proptest::sample::select;
     use proptest::{collection, prop_assert_eq};
 
-    use super::parse_delivery;
-    use crate::cli::Cli;
+    use super::{parse_delivery, parse_sendmail};
+    use crate::cli::{Cli, Command};
 
     /// Words that mail systems, users and mistakes put on a command line.
     const WORDS: &[&str] = &[
@@ -177,6 +209,42 @@ mod tests {
             assert!(quick.is_some(), "{words:?}");
             assert_eq!(quick, with_clap(&line), "{words:?}");
         }
+    }
+
+    #[test]
+    fn what_stands_behind_sendmail_is_the_other_programs() {
+        let read = |line: &[&str]| {
+            let line: Vec<OsString> = line.iter().map(OsString::from).collect();
+            let cli = parse_sendmail(&line)?;
+            let config = cli.everywhere.config.map(|path| path.display().to_string());
+            let Command::Sendmail { arguments } = cli.command else {
+                return None;
+            };
+            let arguments: Vec<String> = arguments
+                .iter()
+                .map(|word| word.to_string_lossy().into_owned())
+                .collect();
+            Some((config, cli.everywhere.dry_run, arguments.join(" ")))
+        };
+        let seen =
+            |config: Option<&str>, dry_run, rest: &str| Some((config.map(str::to_owned), dry_run, rest.to_owned()));
+        assert_eq!(read(&["spoolguard", "sendmail"]), seen(None, false, ""));
+        assert_eq!(
+            read(&["spoolguard", "--config", "/c", "-n", "sendmail", "-n", "--config", "x"]),
+            seen(Some("/c"), true, "-n --config x")
+        );
+        assert_eq!(
+            read(&["spoolguard", "--config=/c", "sendmail", "-t"]),
+            seen(Some("/c"), false, "-t")
+        );
+        assert_eq!(
+            read(&["/usr/lib/spoolguard-sendmail", "-n", "sendmail"]),
+            seen(None, false, "-n sendmail")
+        );
+        assert_eq!(read(&["spoolguard", "sendmail", "--help"]), None);
+        assert_eq!(read(&["spoolguard", "deliver", "sendmail"]), None);
+        assert_eq!(read(&["spoolguard", "-x", "sendmail"]), None);
+        assert_eq!(read(&["spoolguard"]), None);
     }
 
     proptest! {

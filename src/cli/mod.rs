@@ -4,6 +4,7 @@ pub mod fast_path;
 pub mod mistake;
 pub mod spool;
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use crate::config::location::MailStore;
@@ -114,6 +115,16 @@ pub enum Command {
         /// Who it is for.
         #[command(flatten)]
         who: Who,
+    },
+    /// Stand in for sendmail: a Sieve redirect becomes a guarded forward, everything else goes to the real one
+    ///
+    /// For Dovecot's sendmail_path. What is no redirect of the user who runs this is handed to the program of [forward] transport, with the
+    /// same arguments and the same input; its output and exit status are that program's. Also what the name spoolguard-sendmail does.
+    #[command(after_help = "Examples:\n    In dovecot.conf:\n        sendmail_path = /usr/bin/spoolguard sendmail")]
+    Sendmail {
+        /// What sendmail is to be called with
+        #[arg(value_name = "ARGUMENT", trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
     },
     /// Answer whether mailboxes have room, while the client that sends is still there
     ///

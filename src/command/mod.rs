@@ -6,6 +6,7 @@ pub mod inspect;
 pub mod policy;
 pub mod replay;
 pub mod return_report;
+pub mod sendmail;
 pub mod sources;
 pub mod status;
 pub mod trace;
@@ -32,7 +33,7 @@ pub fn run(cli: &Cli, group: Option<SetAside>) -> Status {
     let group = group.filter(|_| {
         matches!(
             cli.command,
-            Command::Deliver { .. } | Command::Forward { .. } | Command::Return { .. }
+            Command::Deliver { .. } | Command::Forward { .. } | Command::Return { .. } | Command::Sendmail { .. }
         )
     });
     let deliver = |errand: &Errand, who, group| deliver::run(errand, who, everywhere, group);
@@ -55,6 +56,7 @@ pub fn run(cli: &Cli, group: Option<SetAside>) -> Status {
             group,
         ),
         Command::Return { who } => return_report::run(who, everywhere, group),
+        Command::Sendmail { arguments } => sendmail::run(arguments, everywhere, group),
         Command::Filter { who } => filter::run(who, everywhere),
         Command::Policy {
             address,

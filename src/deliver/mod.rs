@@ -110,15 +110,20 @@ fn guard(
     let buffer = MessageBuffer::read(&input, &deadline)?;
     let mut run = Run::prepare_to_deliver(who, errand.mailbox.clone(), everywhere, deadline, group)?;
     run.intents = intents.clone();
-    let delivery = run.decide(&buffer, errand, who, &caller::read_variable);
     if everywhere.dry_run {
+        let delivery = run.decide(&buffer, errand, who, &caller::read_variable);
         return rehearse(&run, &delivery);
     }
-    // What became of it is logged there.
-    Ok(match settle::carry_out(&run, &delivery) {
+    Ok(settle_message(&run, &buffer, errand, who))
+}
+
+/// Judges a message that was read, and does what it gets. What became of it is logged there.
+pub fn settle_message(run: &Run, buffer: &MessageBuffer, errand: &Errand, who: &Who) -> Status {
+    let delivery = run.decide(buffer, errand, who, &caller::read_variable);
+    match settle::carry_out(run, &delivery) {
         Ok(_) => Status::Done,
         Err(e) => say(&e),
-    })
+    }
 }
 
 /// Says what would be done. Under a mail system the message has to stay with it: nobody else has it.
@@ -141,7 +146,10 @@ pub fn begin_run() -> Result<Deadline, Error> {
 }
 
 /// The same for a single delivery, which waits for nothing if it need not.
-fn begin_delivery() -> Result<Deadline, Error> {
+///
+/// # Errors
+/// The same.
+pub fn begin_delivery() -> Result<Deadline, Error> {
     let deadline = begin_with(Deadline::begin_delivery)?;
     watchdog::watch();
     Ok(deadline)

@@ -24,6 +24,9 @@ use crate::sys::spill_file::SpillFile;
 /// How much of what sendmail prints is kept, in bytes; the rest is read and thrown away.
 const SAID_BYTES: usize = 500;
 
+/// What tells `spoolguard sendmail` that a program which we started leads back to it.
+pub const STARTED_BY_US: &str = "SPOOLGUARD_SENDMAIL";
+
 /// Up to this length the message waits in memory for sendmail to read it, in bytes.
 const MEMORY_BYTES: u64 = 1 << 20;
 
@@ -129,6 +132,7 @@ impl SendmailRun<'_> {
             .env_clear()
             .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
             .env("LANG", "C")
+            .env(STARTED_BY_US, "1")
             // The caller's instance of Postfix, where there are several (postfix(1)).
             .envs(std::env::var_os("MAIL_CONFIG").map(|dir| ("MAIL_CONFIG", dir)))
             .current_dir("/")
@@ -232,8 +236,11 @@ fn drain(output: &mut io::PipeReader, said: &mut Vec<u8>) -> bool {
     }
 }
 
-/// A file without a name, in memory for a small message.
-fn waiting_file(bytes: u64) -> io::Result<SpillFile> {
+/// Makes a file without a name, in memory for a small message.
+///
+/// # Errors
+/// When there is no room for it.
+pub fn waiting_file(bytes: u64) -> io::Result<SpillFile> {
     if bytes <= MEMORY_BYTES
         && let Ok(memory) = memfd_create("message", MFdFlags::MFD_CLOEXEC)
     {

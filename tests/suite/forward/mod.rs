@@ -6,6 +6,7 @@ pub mod loops;
 pub mod repeats;
 pub mod rescue;
 pub mod send_on;
+pub mod sieve;
 pub mod srs;
 pub mod suspension;
 pub mod verp;
