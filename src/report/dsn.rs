@@ -273,7 +273,7 @@ mod tests {
                 (first.action.as_deref(), first.status.as_deref()),
                 (Some("failed"), Some("5.1.1"))
             );
-            assert_eq!(first.diagnostic.as_deref(), Some("550 5.1.1  unknown"));
+            assert_eq!(first.diagnostic.as_deref(), Some("550 5.1.1 unknown"));
             assert_eq!(first.remote_host.as_deref(), Some("mx.b.test"));
             assert_eq!(
                 (second.address.as_str(), second.class),
