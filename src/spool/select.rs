@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use time::OffsetDateTime;
 
 use crate::cli::spool::What;
-use crate::config::Config;
 use crate::config::value::Size;
+use crate::config::{Config, Location};
 use crate::error::{Category, Error};
 use crate::mailbox::open::{Owner, not_a_mailbox};
 use crate::sys::account;
@@ -54,11 +54,27 @@ pub fn find_mailboxes(what: &What, config: &Config) -> Result<Vec<FoundMailbox>,
     Ok(found)
 }
 
+/// Refuses to look for users' mailboxes where their mail is put into no mbox: those of `/var/mail` would be somebody else's, or old.
+///
+/// # Errors
+/// When `[mailbox] location` is a Maildir or an LMTP server.
+pub fn refuse_other_stores(config: &Config) -> Result<(), Error> {
+    match &config.mailbox.location {
+        Location::Mbox { .. } => Ok(()),
+        location @ (Location::Maildir(_) | Location::Lmtp(_)) => {
+            let cause = "mail is put there, and only mboxes can be listed, archived or swept";
+            let error = Error::new(Category::Configuration, "look for mailboxes in", location, cause);
+            Err(error.hint("name an mbox by its path, with a slash in it"))
+        }
+    }
+}
+
 /// Every mailbox of the spool directory. Locks, hidden files and directories are none, and no failures either.
 ///
 /// # Errors
 /// When the directory cannot be read.
 pub fn all_mailboxes(config: &Config) -> Result<Vec<FoundMailbox>, Error> {
+    refuse_other_stores(config)?;
     let dir = config.mailbox.location.spool_dir();
     let fail = |e: io::Error| Error::io("read spool directory", dir, &e);
     let mut paths = Vec::new();
@@ -93,6 +109,7 @@ fn one(named: &Path, user: Option<&str>, config: &Config) -> FoundMailbox {
         )
         .hint("name a path, with a slash in it"));
     };
+    refuse_other_stores(config)?;
     // Refuses names that lead out of the directory.
     account::refuse_no_name(name)?;
     at(&config.mailbox.location.spool_dir().join(name), user, config)

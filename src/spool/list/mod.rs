@@ -32,6 +32,7 @@ use crate::spool::list::row::{Row, Weight, row_without_numbers};
 use crate::spool::list::scan::{CacheTrust, Looker, unix_seconds};
 use crate::spool::list::workers::Crew;
 use crate::spool::rules::summary::{MailKind, hash_bytes};
+use crate::spool::select;
 use crate::sys::account;
 use crate::sys::account::Directory;
 
@@ -102,6 +103,10 @@ struct NamedMailbox {
 
 /// Everything in the spool directory, or the mailboxes that were named.
 fn named(list: &Listing, care: &SpoolRun) -> Result<NamedMailbox, Error> {
+    let is_path = |what: &PathBuf| what.as_os_str().as_encoded_bytes().contains(&b'/');
+    if list.what.is_empty() || !list.what.iter().all(is_path) {
+        select::refuse_other_stores(&care.config)?;
+    }
     let dir = care.config.mailbox.location.spool_dir();
     let stat = dir
         .metadata()
