@@ -400,7 +400,7 @@ fn write_route(view: &View, route: &Destination, output: &mut impl Write) -> io:
         let tries = if notice.tries == 0 {
             "not written yet"
         } else {
-            "could not be written yet"
+            "still to be written: the last try failed"
         };
         let whom = match notice.to {
             crate::deliver::forward::rules::To::User => "the user",
