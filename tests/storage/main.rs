@@ -90,7 +90,13 @@ fn kinds(name: &str) -> &'static [Kind] {
 }
 
 /// Scenes that fail, and are known to. Where all points are tried, one that no longer does has to be taken off this list.
-const KNOWN_TO_FAIL: &[&str] = &["eio_in_forward_keep"];
+const KNOWN_TO_FAIL: &[&str] = &[
+    "eio_in_forward_keep",
+    // Btrfs brings to the disk what is synced and nothing beside it: the note in the state directory, and the attribute of the Maildir, are
+    // lost with the power, and what the MTA brings again is there twice. A sync of each would mend it, at its price.
+    "btrfs::power_loss_in_delivery_to_a_maildir",
+    "btrfs::in_a_maildir_a_message_that_comes_again_behind_a_power_loss_is_there_once",
+];
 
 /// How many scenes are left; behind the last one the sums are printed.
 static LEFT: AtomicUsize = AtomicUsize::new(0);
