@@ -6,13 +6,13 @@ use std::path::PathBuf;
 use nix::unistd::Uid;
 
 use crate::cli::Everywhere;
-use crate::cli::spool::Agreement;
+use crate::cli::spool::{Agreement, Changing};
 use crate::config::Config;
 use crate::config::load;
 use crate::config::load::{ConfigSources, KeySelection};
 use crate::deliver;
 use crate::error::Error;
-use crate::output::log;
+use crate::output::{OutputForm, log};
 use crate::spool::consent::Consent;
 use crate::sys::account;
 use crate::sys::account::Account;
@@ -74,6 +74,16 @@ impl SpoolRun {
     #[must_use]
     pub fn consent(&self, agreement: &Agreement) -> Consent {
         Consent::of(agreement, &self.everywhere)
+    }
+
+    /// In which form a command that changes mailboxes reports.
+    #[must_use]
+    pub fn form(changing: &Changing) -> OutputForm {
+        if changing.json {
+            OutputForm::Json
+        } else {
+            OutputForm::Text
+        }
     }
 
     /// Where a user keeps what cannot lie beside the mailbox, for a run of that user. Root can write beside it, and does not look into

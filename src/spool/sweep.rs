@@ -4,7 +4,6 @@ use time::OffsetDateTime;
 
 use crate::cli::spool::{Changing, Dirt, Packing, What};
 use crate::error::{Error, Status};
-use crate::output::OutputForm;
 use crate::spool::batch::MailboxBatch;
 use crate::spool::choose::{Inside, Wanted, WantedKind};
 use crate::spool::context::SpoolRun;
@@ -29,11 +28,7 @@ pub fn run(care: &SpoolRun, what: &What, dirt: &Dirt, packing: &Packing, changin
         packing,
         wanted: &wanted,
         consent: care.consent(&changing.agreement),
-        form: if changing.json {
-            OutputForm::Json
-        } else {
-            OutputForm::Text
-        },
+        form: SpoolRun::form(changing),
     }
     .run(date)
 }

@@ -69,11 +69,7 @@ pub fn run(selection: &Selection, care: &SpoolRun) -> Status {
         care,
         pick,
         output: BufWriter::new(io::stdout().lock()),
-        form: if selection.changing.json {
-            OutputForm::Json
-        } else {
-            OutputForm::Text
-        },
+        form: SpoolRun::form(&selection.changing),
         mode: MergeMode::Rehearse,
         sum: RestoreSum::default(),
         status: Status::Done,

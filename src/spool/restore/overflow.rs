@@ -34,6 +34,7 @@ use crate::output::json::write_line;
 use crate::output::sizes::{messages, remain, size_text};
 use crate::output::{OutputForm, print_error, print_line};
 use crate::spool::consent::{Consent, ConsentAnswer};
+use crate::spool::context::SpoolRun;
 use crate::spool::merge::{Merge, MergeLimits, MergeMode, MergeTarget, ReadState, Sameness, Stop};
 use crate::sys::message_buffer::HEAD_BYTES;
 
@@ -48,11 +49,7 @@ pub fn run(selection: &Selection, everywhere: &Everywhere) -> Status {
     };
     let store = selection.mailbox.clone();
     let consent = Consent::of(&selection.changing.agreement, everywhere);
-    let form = if selection.changing.json {
-        OutputForm::Json
-    } else {
-        OutputForm::Text
-    };
+    let form = SpoolRun::form(&selection.changing);
     let run =
         deliver::begin_run().and_then(|deadline| Run::prepare_to_deliver(&who, store, everywhere, deadline, None));
     match run.and_then(|run| all(&run, consent, form)) {

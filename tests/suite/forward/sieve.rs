@@ -30,19 +30,11 @@ fn scratch(then: &str) -> Scratch {
     scratch
 }
 
-/// The envelope sender and the recipients of the last submission.
-fn last_call(scratch: &Scratch) -> (String, Vec<String>) {
-    let call = scratch.calls().pop().unwrap();
-    let sender = call[call.iter().position(|word| word == "-f").unwrap() + 1].clone();
-    let to = call.into_iter().skip_while(|word| word != "--").skip(1).collect();
-    (sender, to)
-}
-
 #[test]
 fn a_redirect_leaves_as_a_guarded_forward() {
     let scratch = scratch("exit 0");
     redirect(&scratch, "s@s.test", ORDINARY).go().succeeds();
-    assert_eq!(last_call(&scratch), (user(), vec!["b@b.test".to_owned()]));
+    assert_eq!(scratch.last_call(), (user(), vec!["b@b.test".to_owned()]));
     let sent = scratch.submitted();
     let mark = format!("X-Loop: {}\n", user());
     assert!(
@@ -59,7 +51,7 @@ fn a_redirect_leaves_as_a_guarded_forward() {
 fn the_null_sender_of_a_redirect_stays_null() {
     let scratch = scratch("exit 0");
     redirect(&scratch, "<>", ORDINARY).go().succeeds();
-    assert_eq!(last_call(&scratch).0, "<>");
+    assert_eq!(scratch.last_call().0, "<>");
 }
 
 #[test]

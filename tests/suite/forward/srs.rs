@@ -52,14 +52,6 @@ fn report(to: &str) -> Vec<u8> {
     .into_bytes()
 }
 
-/// The recipients of the last submission, and its sender.
-fn last_call(scratch: &Scratch) -> (String, Vec<String>) {
-    let call = scratch.calls().pop().unwrap();
-    let sender = call[call.iter().position(|word| word == "-f").unwrap() + 1].clone();
-    let to = call.into_iter().skip_while(|word| word != "--").skip(1).collect();
-    (sender, to)
-}
-
 #[test]
 fn a_report_goes_back_to_the_sender_and_a_copy_to_the_user() {
     let scratch = scratch();
@@ -75,7 +67,7 @@ fn a_report_goes_back_to_the_sender_and_a_copy_to_the_user() {
         .variable("RECIPIENT", &address);
     run.input(&report).go().ends_with(0);
     assert_eq!(
-        last_call(&scratch),
+        scratch.last_call(),
         ("<>".to_owned(), vec!["s@s.test".to_owned(), user()])
     );
     let sent = scratch.submitted();
@@ -113,11 +105,11 @@ fn an_address_is_found_where_the_mta_does_not_say_it() {
         .input(message.as_bytes())
         .go()
         .ends_with(0);
-    assert_eq!(last_call(&scratch).1, ["s@s.test".to_owned(), user()]);
+    assert_eq!(scratch.last_call().1, ["s@s.test".to_owned(), user()]);
     // Whatever was done to its case on the way.
     let run = scratch.run(&["return", "-f", "<>", "-a", &address.to_lowercase()]);
     run.input(ORDINARY).go().ends_with(0);
-    assert_eq!(last_call(&scratch).1, ["s@s.test"]);
+    assert_eq!(scratch.last_call().1, ["s@s.test"]);
 }
 
 #[test]
@@ -135,7 +127,7 @@ fn an_automatic_answer_goes_back_and_mail_of_people_does_not() {
     };
     let answer = b"From: b@b.test\nSubject: away\nAuto-Submitted: auto-replied\n\nAway.\n";
     assert_eq!(send("b@b.test", &address, answer), (1, 0));
-    assert_eq!(last_call(&scratch), ("<>".to_owned(), vec!["s@s.test".to_owned()]));
+    assert_eq!(scratch.last_call(), ("<>".to_owned(), vec!["s@s.test".to_owned()]));
     // An open relay would send all of these on.
     assert_eq!(send("x@x.test", &address, ORDINARY), (0, 1));
     let forged = address.replace("=s.test=s@", "=v.test=victim@");
@@ -162,7 +154,7 @@ fn a_copy_goes_to_no_user_but_one_of_this_host() {
             .input(forged.as_bytes())
             .go()
             .ends_with(0);
-        assert_eq!(last_call(&scratch).1, ["s@s.test"], "{stranger}");
+        assert_eq!(scratch.last_call().1, ["s@s.test"], "{stranger}");
     }
 }
 
@@ -173,7 +165,7 @@ fn without_room_or_secrets_the_user_is_the_sender_and_reports_wait() {
     let user = user();
     let run = scratch.run(&["forward", "-a", &user, "-f", &long, "b@b.test"]);
     run.input(ORDINARY).go().ends_with(0).mentions("64 bytes");
-    assert_eq!(last_call(&scratch).0, user);
+    assert_eq!(scratch.last_call().0, user);
     assert_eq!(
         sender_of_a_forward(without_history(&scratch), "other@a.test"),
         "other@a.test"

@@ -248,6 +248,14 @@ impl Scratch {
         calls
     }
 
+    /// The envelope sender and the recipients of the last submission.
+    pub fn last_call(&self) -> (String, Vec<String>) {
+        let call = self.calls().pop().unwrap();
+        let sender = call[call.iter().position(|word| word == "-f").unwrap() + 1].clone();
+        let to = call.into_iter().skip_while(|word| word != "--").skip(1).collect();
+        (sender, to)
+    }
+
     /// The message that sendmail got last.
     pub fn submitted(&self) -> Vec<u8> {
         fs::read(self.path("message")).unwrap_or_default()
