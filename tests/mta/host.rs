@@ -87,6 +87,29 @@ impl Host {
         self.root.join("var/mail").join(user)
     }
 
+    /// The users' names.
+    pub fn users(&self) -> impl Iterator<Item = &str> {
+        self.users.keys().map(String::as_str)
+    }
+
+    /// A user's messages that are files: in a Maildir, and where Cyrus keeps them.
+    pub fn message_files(&self, user: &str) -> Vec<PathBuf> {
+        let maildir = self.root.join("home").join(user).join("Maildir");
+        let mut found = files_below(&maildir.join("new"));
+        found.extend(files_below(&maildir.join("cur")));
+        let first = user.get(..1).unwrap_or_default();
+        for inbox in [format!("user/{user}"), format!("{first}/user/{user}")] {
+            let files = files_below(&self.root.join("var/spool/cyrus/mail").join(inbox));
+            // "1.", "2.", beside indexes.
+            found.extend(files.into_iter().filter(|path| {
+                let name = path.file_name().unwrap_or_default().to_string_lossy();
+                let number = name.strip_suffix('.');
+                number.is_some_and(|number| number.bytes().all(|b| b.is_ascii_digit()))
+            }));
+        }
+        found
+    }
+
     /// Makes an empty mailbox with the owner and mode that Debian gives it.
     pub fn mailbox(&self, user: &str) {
         self.fill_mailbox(user, "");

@@ -53,6 +53,10 @@ pub trait MailSystem: Sync {
     fn has_user_commands(&self) -> bool {
         true
     }
+    /// Says whether it has a part in the stories that name no mail system.
+    fn tells_every_story(&self) -> bool {
+        true
+    }
 }
 
 /// One log of all hosts, in the order of arrival.

@@ -20,6 +20,7 @@
 mod exim;
 mod host;
 mod lab;
+mod lmtp;
 mod opensmtpd;
 mod package;
 mod postfix;
@@ -51,7 +52,13 @@ static SYSTEMS: &[&dyn MailSystem] = &[
     &exim::Exim,
     &opensmtpd::OpenSmtpd,
     &sendmail::Sendmail,
+    &lmtp::DOVECOT,
+    &lmtp::CYRUS,
 ];
+
+fn stories() -> impl Iterator<Item = &'static Story> {
+    STORIES.iter().chain(lmtp::STORIES)
+}
 
 /// The words that make this program play one scene instead of testing.
 const SCENE: &str = "--play-scene";
@@ -76,8 +83,9 @@ fn main() -> ExitCode {
     }));
     let mut trials = Vec::new();
     for system in SYSTEMS {
-        for story in STORIES {
-            if !story.only.is_empty() && !story.only.contains(&system.name()) {
+        for story in stories() {
+            let is_for_all = story.only.is_empty() && system.tells_every_story();
+            if !is_for_all && !story.only.contains(&system.name()) {
                 continue;
             }
             if stories::BY_NAME.contains(&story.name) && arguments.filter.is_none() {
@@ -103,7 +111,7 @@ fn hook_name(system: &str, hook: Hook) -> &'static str {
         (Hook::Plain, _) => "plain",
         (Hook::Recipe, _) => "procmailrc",
         (Hook::DotForward, _) => ".forward",
-        (Hook::Command, "postfix") => "mailbox_command",
+        (Hook::Command, "postfix" | "dovecot" | "cyrus") => "mailbox_command",
         (Hook::Command, "exim") => "pipe transport",
         (Hook::Command, "opensmtpd") => "mda",
         (Hook::Command, _) => "local mailer",
@@ -159,7 +167,7 @@ fn trial(system: &'static dyn MailSystem, story: &'static Story, hook: Hook, boa
 
 fn show(rows: &mut [Row]) {
     rows.sort_by_key(|row| {
-        let story = STORIES.iter().position(|story| story.name == row.story);
+        let story = stories().position(|story| story.name == row.story);
         let system = SYSTEMS.iter().position(|system| system.name() == row.system);
         (story, system, row.hook as u8)
     });
@@ -255,7 +263,7 @@ fn stand_by(system: &str, story: &str, hook: Hook) -> Result<Played, String> {
 fn play(scene: &str, hook: &str) -> ExitCode {
     let (system, story) = scene.split_once('/').unwrap();
     let system = *SYSTEMS.iter().find(|s| s.name() == system).unwrap();
-    let story = STORIES.iter().find(|s| s.name == story).unwrap();
+    let story = stories().find(|s| s.name == story).unwrap();
     let hook = *[Hook::Plain, Hook::Recipe, Hook::DotForward, Hook::Command]
         .iter()
         .find(|h| format!("{h:?}") == hook)

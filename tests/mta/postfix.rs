@@ -135,6 +135,15 @@ mailbox_command_maps = texthash:/etc/postfix/commands
             "anvil",
             "scache",
             "spawn",
+            // Servers of mailboxes beside it.
+            "dovecot",
+            "log",
+            "config",
+            "stats",
+            "auth",
+            "lmtp",
+            "cyrmaster",
+            "lmtpd",
         ]
     }
 

@@ -78,6 +78,7 @@ pub struct Stage {
     measured: Option<Measured>,
     counted: Vec<String>,
     admin: (String, PathBuf),
+    mailbox_table: String,
 }
 
 impl Stage {
@@ -95,6 +96,7 @@ impl Stage {
             measured: None,
             counted: Vec::new(),
             admin: ("a.test".to_owned(), PathBuf::from("var/mail/admin")),
+            mailbox_table: String::new(),
         }
     }
 
@@ -108,8 +110,19 @@ impl Stage {
         let program = self.program.clone();
         let host = self.lab.host(name, users);
         host.install(&program, GUARD.trim_start_matches('/'));
-        host.write("etc/spoolguard.toml", "admin = \"admin@a.test\"\n");
-        host
+        self.configure(name, "admin = \"admin@a.test\"\n");
+        self.host_mut(name)
+    }
+
+    /// Lets the guard put users' mail elsewhere than into mboxes, on the hosts that are added from now on.
+    pub fn put_mail_into(&mut self, location: &str) {
+        self.mailbox_table = format!("[mailbox]\nlocation = \"{location}\"\n");
+    }
+
+    /// Configures the guard of a host.
+    pub fn configure(&mut self, host: &str, text: &str) {
+        let text = format!("{text}{}", self.mailbox_table);
+        self.host_mut(host).write("etc/spoolguard.toml", &text);
     }
 
     /// Lets reports be counted in this file of this host instead of in the administrator's mailbox.
@@ -196,7 +209,14 @@ impl Stage {
 
     /// What a user's mailbox holds.
     pub fn mail(&self, host: &str, user: &str) -> String {
-        String::from_utf8_lossy(&read_text(&self.lab.at(host).mailbox_path(user))).into_owned()
+        let host = self.lab.at(host);
+        let mut text = read_text(&host.mailbox_path(user));
+        for message in host.message_files(user) {
+            text.push(b'\n');
+            text.extend(read_text(&message));
+        }
+        // As Cyrus has it.
+        String::from_utf8_lossy(&text).replace("\r\n", "\n")
     }
 
     /// Tries a host's queue again and waits for rest.
@@ -226,7 +246,8 @@ impl Stage {
 
     /// How many messages a user has.
     pub fn mailbox(&self, host: &str, user: &str) -> usize {
-        count_messages(&self.lab.at(host).mailbox_path(user))
+        let host = self.lab.at(host);
+        count_messages(&host.mailbox_path(user)) + host.message_files(user).len()
     }
 
     /// How many reports the administrator has.
@@ -269,6 +290,12 @@ impl Stage {
                     told.extend(read_text(&path));
                 }
                 kept.extend(read_text(&path));
+            }
+            for user in host.users() {
+                let messages = host.message_files(user).len();
+                if messages > 0 {
+                    measured.mailboxes.push((format!("{user}@{name}"), messages));
+                }
             }
             for place in ["home", "root", "var/spool", "var/reports", "var/lib/spoolguard"] {
                 for path in files_below(&host.root.join(place)) {

@@ -296,7 +296,7 @@ pub const STORIES: &[Story] = &[
 pub const BY_NAME: &[&str] = &["S10-hooks"];
 
 /// The sender and a, with the administrator at a's host.
-fn a_and_s(stage: &mut Stage) {
+pub fn a_and_s(stage: &mut Stage) {
     stage.host("a.test", &["a", "admin"]);
     stage.host("s.test", &["s"]);
 }
@@ -327,7 +327,7 @@ fn one_report_and_the_letter(stage: &mut Stage) {
     stage.expect_mail("s@s.test", 0);
 }
 
-fn b_is_refused(stage: &mut Stage) {
+pub fn b_is_refused(stage: &mut Stage) {
     a_and_s(stage);
     stage.host("b.test", &[]);
     stage.forward("a.test", "a", "b@b.test");
@@ -477,7 +477,7 @@ fn ends_and_loses_nothing(stage: &mut Stage, circle: &[(&str, &str)]) {
     stage.check_equal("the letter is kept or reported", (reports + kept).min(1), 1);
 }
 
-fn each_other(stage: &mut Stage) {
+pub fn each_other(stage: &mut Stage) {
     a_and_s(stage);
     stage.host("b.test", &["b"]);
     stage.forward("a.test", "a", "b@b.test");
@@ -731,7 +731,7 @@ fn readable(stage: &Stage) -> (usize, Vec<usize>) {
     )
 }
 
-fn dies_and_comes_back(stage: &mut Stage) {
+pub fn dies_and_comes_back(stage: &mut Stage) {
     a_and_s(stage);
     stage.host("b.test", &[]);
     stage.forward("a.test", "a", "b@b.test");
@@ -739,7 +739,7 @@ fn dies_and_comes_back(stage: &mut Stage) {
     let trial = if stage.system() == "opensmtpd" { 15 } else { 4 };
     let soon =
         format!("admin = \"admin@a.test\"\n[destinations]\nprobe = \"4s\"\nprobe_max = \"4s\"\nquiet = \"{trial}s\"\n");
-    stage.lab.at("a.test").write("etc/spoolguard.toml", &soon);
+    stage.configure("a.test", &soon);
     stage.start();
     if stage.is_plain() {
         drown(stage);
@@ -812,7 +812,7 @@ fn told_once(stage: &mut Stage, user: &str, admin: &str) {
 }
 
 /// What is queued stays there, and nobody has it yet.
-fn expect_queued(stage: &mut Stage) {
+pub fn expect_queued(stage: &mut Stage) {
     stage.check_equal("messages in the queue", stage.lab.queued(), 1);
     stage.expect_mail("s@s.test", 0);
 }
