@@ -19,6 +19,7 @@
 use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{self, Write};
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -34,7 +35,7 @@ use time::OffsetDateTime;
 use crate::sys::account::host_name;
 
 /// What the names of all notes begin with; behind it stand the process and a number.
-const PREFIX: &str = "user.spoolguard.";
+pub(crate) const PREFIX: &str = "user.spoolguard.";
 
 /// As long as mail systems try again (Postfix and Exim give up after 4 or 5 days), in seconds.
 const KEPT_SECONDS: i64 = 5 * 24 * 60 * 60;
@@ -219,7 +220,7 @@ fn own_names() -> MutexGuard<'static, Vec<String>> {
 #[must_use]
 pub fn left_by_others(file: &File, now: OffsetDateTime) -> Vec<LeftIntent> {
     let (mut living, mut dead) = (Vec::new(), Vec::new());
-    for name in names(file) {
+    for name in note_names(file) {
         let mut buffer = [0; VALUE_BYTES];
         // What cannot be read now may be read by the next.
         let Ok(length) = fgetxattr(file, &name, &mut buffer) else {
@@ -242,13 +243,13 @@ fn remove(file: &File, name: &str) {
     let _ = fremovexattr(file, name);
 }
 
-/// The names of all notes; nothing where there are none, as nearly always.
-fn names(file: &File) -> Vec<String> {
+/// The names of all notes on a mailbox or directory; nothing where there are none, as nearly always.
+pub(crate) fn note_names(file: impl AsFd) -> Vec<String> {
     let mut buffer = vec![0; NAMES_BYTES];
-    let mut listed = flistxattr(file, buffer.as_mut_slice());
+    let mut listed = flistxattr(&file, buffer.as_mut_slice());
     if listed == Err(rustix::io::Errno::RANGE) {
         buffer.resize(MOST_NAMES_BYTES, 0);
-        listed = flistxattr(file, buffer.as_mut_slice());
+        listed = flistxattr(&file, buffer.as_mut_slice());
     }
     let names = buffer.get(..listed.unwrap_or(0)).unwrap_or_default();
     names

@@ -1,5 +1,5 @@
-//! The submissions that lie in a mailbox, or lay there: the last ones, in an extended attribute of the mbox, or of the directory of a
-//! Maildir (`maildir/submissions.rs`). An MTA that dies behind our answer,
+//! The submissions that lie in a mailbox, or lay there: the last ones, in an extended attribute of the mbox, or of a Maildir's `new/`
+//! (`maildir/submissions.rs`). An MTA that dies behind our answer,
 //! and a run that is killed behind the removal of its note, bring a message again that is there, or that its reader has deleted since.
 //!
 //! One is noted only behind the sync of its message, under the lock, and forgotten before the message is taken back. So it never stands

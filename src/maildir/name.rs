@@ -29,6 +29,10 @@ impl UniqueName {
         let (microseconds, rest) = middle.strip_prefix('M')?.split_once('P')?;
         let (pid, rest) = rest.split_once('Q')?;
         let (number, fingerprint) = rest.split_once('F')?;
+        if host.contains('/') {
+            // No name of ours leads out of its directory.
+            return None;
+        }
         Some(Self {
             seconds: seconds.parse().ok()?,
             microseconds: microseconds.parse().ok()?,
@@ -114,7 +118,13 @@ mod tests {
         assert_eq!(name.to_string(), text);
         assert_eq!(name.with_sizes(5, 6), format!("{text},S=5,W=6"));
         assert_eq!(UniqueName::parse(text), Some(name));
-        for other in ["", "1.M2P3.host", "1795661026.M598047P54.mx.a.test", "1.M1P1Q1Fx.h"] {
+        for other in [
+            "",
+            "1.M2P3.host",
+            "1795661026.M598047P54.mx.a.test",
+            "1.M1P1Q1Fx.h",
+            "1.M1P1Q1F1./../h",
+        ] {
             assert_eq!(UniqueName::parse(other), None, "{other}");
         }
     }

@@ -1,5 +1,6 @@
-//! The submissions that lie in a Maildir, or lay there: the last ones, in an extended attribute of its directory, as an mbox has them
-//! (`mailbox/submissions.rs`). One is noted behind the sync of its message, and forgotten before the message is taken back.
+//! The submissions that lie in a Maildir, or lay there: the last ones, in an extended attribute of `new/`, as an mbox has them
+//! (`mailbox/submissions.rs`). One is noted behind the sync of its message, and forgotten before the message is taken back. The intents stand
+//! beside them (`maildir/intent.rs`): whichever sync of `new/` was the last before a power loss, it brought one of both to the disk.
 //!
 //! Many runs deliver at once. So the list is changed under a lock of the directory, held for that moment alone. Whoever holds it longer is
 //! not waited for: a message that is not noted may come twice, and one that cannot be forgotten stays.
@@ -24,13 +25,13 @@ const PAUSE: Duration = Duration::from_millis(2);
 #[must_use]
 pub fn knows(maildir: &Maildir, key: SubmissionKey, now_seconds: i64) -> bool {
     // The list is replaced in one step: what is read is whole.
-    Submissions::read(maildir.root()).has(key, now_seconds)
+    Submissions::read(maildir.new_dir()).has(key, now_seconds)
 }
 
 /// Notes one that is delivered and synced. Where that cannot be done, the message may come twice.
 pub fn note(maildir: &Maildir, key: SubmissionKey, now_seconds: i64) {
-    if let Ok(_locked) = DirectoryLock::new(maildir.root()) {
-        Submissions::read(maildir.root()).add(maildir.root(), key, now_seconds);
+    if let Ok(_locked) = DirectoryLock::new(maildir.new_dir()) {
+        Submissions::read(maildir.new_dir()).add(maildir.new_dir(), key, now_seconds);
     }
 }
 
@@ -39,18 +40,18 @@ pub fn note(maildir: &Maildir, key: SubmissionKey, now_seconds: i64) {
 /// # Errors
 /// When it cannot be forgotten: then its message must stay.
 pub fn forget(maildir: &Maildir, key: SubmissionKey) -> io::Result<()> {
-    let _locked = DirectoryLock::new(maildir.root())?;
-    Submissions::read(maildir.root()).forget(maildir.root(), key)
+    let _locked = DirectoryLock::new(maildir.new_dir())?;
+    Submissions::read(maildir.new_dir()).forget(maildir.new_dir(), key)
 }
 
 /// A directory that nobody else changes the list of.
 struct DirectoryLock<'a>(&'a OwnedFd);
 
 impl<'a> DirectoryLock<'a> {
-    fn new(root: &'a OwnedFd) -> io::Result<Self> {
+    fn new(dir: &'a OwnedFd) -> io::Result<Self> {
         for _ in 0..TRIES {
-            match flock(root, FlockOperation::NonBlockingLockExclusive) {
-                Ok(()) => return Ok(Self(root)),
+            match flock(dir, FlockOperation::NonBlockingLockExclusive) {
+                Ok(()) => return Ok(Self(dir)),
                 Err(Errno::WOULDBLOCK) => std::thread::sleep(PAUSE),
                 Err(e) => return Err(e.into()),
             }

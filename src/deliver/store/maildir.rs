@@ -78,12 +78,8 @@ pub fn put_entry<R: Read + Clone>(
     let maildir = Maildir::open_or_make(path, run.account.uid)?;
     let head = [entry.return_path.as_str(), entry.added].concat().into_bytes();
     let draft = MaildirDraft::of(head, entry.content).map_err(|e| Error::io("read the message for", path, &e))?;
-    let intents = run
-        .state_dir()
-        .map(|dir| IntentDir::new(&dir, path, now.unix_timestamp()));
-    if let Some(intents) = &intents
-        && let Some(delivered) = deliver::find(&maildir, &draft, intents, now)?
-    {
+    let intents = IntentDir::new(run.state_dir().as_deref(), path, now.unix_timestamp());
+    if let Some(delivered) = deliver::find(&maildir, &draft, &intents, now)? {
         tracing::warn!(
             user = run.account.name,
             mailbox = run.store.to_string(),
@@ -112,15 +108,13 @@ pub fn put_entry<R: Read + Clone>(
         return Ok(Put::Full(over));
     }
     refuse_full_disk_at(run, path, maildir.tmp_dir(), draft.bytes)?;
-    let mut delivered = vec![deliver::deliver(&maildir, &draft, intents.as_ref(), now)?];
+    let mut delivered = vec![deliver::deliver(&maildir, &draft, Some(&intents), now)?];
     // The message is safe. Nothing that comes behind may make the MTA try again.
     when_settled(|| {
         delivered.extend(terms.and_then(|terms| put_notice(run, &maildir, terms, now)));
         deliver::clean(&maildir, now);
-        if let Some(intents) = intents
-            && fastrand::u32(..CLEAN_INTENTS_EVERY) == 0
-        {
-            intents.clean();
+        if fastrand::u32(..CLEAN_INTENTS_EVERY) == 0 {
+            intents.clean(maildir.new_dir());
         }
     });
     Ok(Put::Done(InMaildir::noted(&maildir, delivered, entry.submission, now)))

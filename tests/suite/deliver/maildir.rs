@@ -214,13 +214,62 @@ fn two_equal_messages_both_arrive() {
     assert_eq!(mail(&scratch).len(), 2);
 }
 
+/// Where a note on a message stands that a killed run left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Note {
+    Attribute,
+    Link,
+}
+
+impl Note {
+    /// Leaves one that leads to the message of this name.
+    fn leave(self, scratch: &Scratch, name: &str) {
+        let fingerprint = name.split_once('F').unwrap().1.split_once('.').unwrap().0;
+        match self {
+            Self::Attribute => {
+                let note = format!("user.spoolguard.{fingerprint}.3");
+                let new = scratch.path(MAILDIR).join("new");
+                rustix::fs::setxattr(new, note, name.as_bytes(), rustix::fs::XattrFlags::CREATE).unwrap();
+            }
+            Self::Link => {
+                let mut crc = flate2::Crc::new();
+                crc.update(scratch.path(MAILDIR).as_os_str().as_encoded_bytes());
+                let dir = scratch.path("state/maildir-intents");
+                fs::create_dir_all(&dir).unwrap();
+                symlink(name, dir.join(format!("{fingerprint}.{:08x}.0", crc.sum()))).unwrap();
+            }
+        }
+    }
+}
+
+/// The notes on messages that are not done with.
+fn notes(scratch: &Scratch) -> Vec<String> {
+    let mut names = vec![0; 64 << 10];
+    let length = rustix::fs::listxattr(scratch.path(MAILDIR).join("new"), names.as_mut_slice()).unwrap_or(0);
+    let names = names[..length].split(|byte| *byte == 0);
+    let notes = names.map(|name| String::from_utf8_lossy(name).into_owned());
+    let mut notes: Vec<_> = notes.filter(|name| name.starts_with("user.spoolguard.")).collect();
+    let links = scratch.files("state/maildir-intents").into_iter();
+    notes.extend(links.map(|path| path.display().to_string()));
+    notes
+}
+
 #[test]
 fn a_message_that_a_killed_run_left_comes_once() {
     // Where a reader has it by now, and where nobody has looked.
-    for moved in [false, true] {
+    for (moved, note) in [
+        (false, Note::Link),
+        (true, Note::Link),
+        (false, Note::Attribute),
+        (true, Note::Attribute),
+    ] {
         let scratch = with_parts(scratch());
+        if note == Note::Attribute && !has_attributes(&scratch.path(MAILDIR)) {
+            return skip("no extended attributes here");
+        }
         fs::write(size_file(&scratch), "0S\n").unwrap();
         scratch.deliver(ORDINARY).go().succeeds();
+        assert!(notes(&scratch).is_empty());
         let path = only(&scratch);
         let name = path.file_name().unwrap().to_str().unwrap();
         // A note of a process that is no more.
@@ -233,22 +282,45 @@ fn a_message_that_a_killed_run_left_comes_once() {
             false => scratch.path(MAILDIR).join(format!("new/{name}")),
         };
         fs::rename(&path, &place).unwrap();
-        let fingerprint = dead.split_once('F').unwrap().1.split_once('.').unwrap().0.to_owned();
-        let mut crc = flate2::Crc::new();
-        crc.update(scratch.path(MAILDIR).as_os_str().as_encoded_bytes());
-        let note = scratch.path(&format!("state/maildir-intents/{fingerprint}.{:08x}.0", crc.sum()));
-        symlink(&dead, &note).unwrap();
+        note.leave(&scratch, &dead);
         // Nobody knows whether the killed run counted it.
         fs::write(size_file(&scratch), "0S\n").unwrap();
         scratch.deliver(ORDINARY).go().succeeds();
         assert_eq!(only(&scratch), place);
-        assert!(!note.is_symlink());
+        assert!(notes(&scratch).is_empty());
         names_are_true(&scratch);
         assert_eq!(sums(&scratch).1, 1);
         // The note is used up: one that is sent on purpose comes.
         scratch.deliver(ORDINARY).go().succeeds();
         assert_eq!(mail(&scratch).len(), 2);
     }
+}
+
+#[test]
+fn a_note_of_a_maildir_without_room_for_it_is_a_link() {
+    let scratch = with_parts(scratch());
+    let new = scratch.path(MAILDIR).join("new");
+    if !has_attributes(&scratch.path(MAILDIR)) {
+        return skip("no extended attributes here");
+    }
+    // As much as the file system takes: the last ones are small.
+    for bytes in [3000, 500, 100, 20, 1] {
+        for number in 0..200 {
+            let name = format!("user.full.{bytes}.{number}");
+            let value = vec![b'x'; bytes];
+            if rustix::fs::setxattr(&new, name, &value, rustix::fs::XattrFlags::CREATE).is_err() {
+                break;
+            }
+        }
+    }
+    if rustix::fs::setxattr(&new, "user.note", &[b'x'; 60], rustix::fs::XattrFlags::CREATE).is_ok() {
+        return skip("as many attributes as one likes");
+    }
+    // The links' directory is made where there is none.
+    scratch.deliver(ORDINARY).go().succeeds();
+    assert!(scratch.path("state/maildir-intents").is_dir());
+    assert!(notes(&scratch).is_empty());
+    only(&scratch);
 }
 
 /// A message that this host's own MTA has queued under this id.
@@ -294,8 +366,8 @@ fn what_was_taken_back_is_not_taken_for_delivered() {
 #[test]
 fn whoever_holds_a_lock_of_a_maildir_stops_no_mail() {
     let scratch = with_parts(scratch());
-    let root = fs::File::open(scratch.path(MAILDIR)).unwrap();
-    root.lock().unwrap();
+    let new = fs::File::open(scratch.path(MAILDIR).join("new")).unwrap();
+    new.lock().unwrap();
     scratch.deliver(&queued("4W1")).go().succeeds();
     only(&scratch);
 }
@@ -458,7 +530,7 @@ fn a_copy_goes_back_when_the_message_cannot_be_sent() {
     scratch.forward(ORDINARY, &["b@b.test"]).with(&["--keep"]).go().defers();
     assert!(mail(&scratch).is_empty());
     assert_eq!(sums(&scratch), (0, 0));
-    assert!(scratch.files("state/maildir-intents").is_empty());
+    assert!(notes(&scratch).is_empty());
     scratch.sendmail("exit 0");
     scratch
         .forward(ORDINARY, &["b@b.test"])
@@ -525,7 +597,7 @@ fn what_a_full_maildir_had_no_room_for_comes_back() {
     same(&fs::read(&late[0]).unwrap(), &[RETURN_PATH, message].concat());
     names_are_true(&scratch);
     assert!(fs::read(scratch.path("state/overflow")).unwrap().is_empty());
-    assert!(scratch.files("state/maildir-intents").is_empty());
+    assert!(notes(&scratch).is_empty());
 }
 
 #[test]

@@ -218,8 +218,7 @@ fn matrix(name: &str, extent: Extent) {
 
 /// Tells whether a call comes after the removal of the last note.
 fn is_over(calls: &[Call], call: &Call) -> bool {
-    let removes_note =
-        |call: &Call| call.name == "lremovexattr" || call.name == "unlink" && call.line.contains("/maildir-intents/");
+    let removes_note = |call: &Call| call.name == "lremovexattr";
     let last = calls.iter().rposition(removes_note);
     let this = calls.iter().position(|other| other == call);
     last.is_some_and(|last| this.is_some_and(|this| this > last))
