@@ -290,7 +290,11 @@ fn repeat(
             history::note_kept(run, delivery);
             kept
         }
-        Copies::Keep | Copies::None => Outcome::Repeated { note: why },
+        Copies::Keep => {
+            store::settle_left(run, delivery, "");
+            Outcome::Repeated { note: why }
+        }
+        Copies::None => Outcome::Repeated { note: why },
     };
     let fates: Vec<_> = repeats
         .had

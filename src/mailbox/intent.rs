@@ -10,7 +10,11 @@
 //! - It is whole: nobody knows whether the disk has it. A sync that failed marks the pages clean, and the next sync of them succeeds
 //!   without a write (fsync(2), ERRORS). So the bytes are written again and synced. The note stays, and says so from then on.
 //!   When the same bytes come again, they are there already, and the note goes: each note stops one message, and only one that stands
-//!   in the mailbox byte for byte. Two equal messages that are sent on purpose both arrive, because a run that ends well leaves no note.
+//!   in the mailbox byte for byte.
+//! - Something else stands there: mail before it was taken out, or it was never written. The note stays. When the same bytes come again, the
+//!   message is looked for by its content (`mailbox/moved.rs`), and the note goes.
+//!
+//! Two equal messages that are sent on purpose both arrive, because a run that ends well leaves no note.
 //!
 //! An attribute rather than a file: it needs no directory that the user may write to, goes where the mailbox goes, is shared by all
 //! who may write to it, and reaches the disk with the mailbox's own sync, since it is a part of the same inode. Where the file
@@ -87,6 +91,8 @@ pub enum AppendProgress {
     Whole,
     /// The same, and a run that came later wrote all of it again, and saw the sync succeed.
     Durable,
+    /// Something else stands in its place: it was never written, or it stands elsewhere since mail before it was taken out.
+    Moved,
 }
 
 /// A note on a mailbox. Dropping it removes it: whatever ends the run in an orderly way has dealt with the message. A panic is no
@@ -177,6 +183,7 @@ pub(super) fn write_value(
         AppendProgress::Unknown => {}
         AppendProgress::Whole => text.push_str(" w"),
         AppendProgress::Durable => text.push_str(" d"),
+        AppendProgress::Moved => text.push_str(" v"),
     }
     let check = check(&text);
     let _ = write!(text, " {check:04x}");
@@ -319,6 +326,17 @@ impl LeftIntent {
         remove(file, &self.name);
     }
 
+    /// Takes it over as it is: it says nothing of where its message stands.
+    #[must_use]
+    pub fn take_over(self, path: &Path) -> AppendIntent {
+        own_names().push(self.name.clone());
+        AppendIntent {
+            path: path.to_owned(),
+            name: self.name,
+            left: false,
+        }
+    }
+
     /// Takes it over. Ours comes first: a kill in between must not leave the message without one.
     #[must_use]
     pub fn adopt(self, file: &File, path: &Path, date: OffsetDateTime) -> AppendIntent {
@@ -327,11 +345,7 @@ impl LeftIntent {
                 self.remove(file);
                 note
             }
-            None => AppendIntent {
-                path: path.to_owned(),
-                name: self.name,
-                left: false,
-            },
+            None => self.take_over(path),
         }
     }
 
@@ -358,6 +372,7 @@ impl LeftIntent {
             match (word, word.strip_prefix('m')) {
                 ("w", _) => progress = AppendProgress::Whole,
                 ("d", _) => progress = AppendProgress::Durable,
+                ("v", _) => progress = AppendProgress::Moved,
                 (_, Some(from)) => {
                     let unsynced_from_bytes = u64::from_str_radix(from, 16).ok()?.min(before_bytes);
                     source = MessageSource::Mbox { unsynced_from_bytes };

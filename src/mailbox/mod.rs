@@ -20,6 +20,7 @@ mod in_place;
 pub mod intent;
 pub mod limited_file;
 pub mod lock;
+mod moved;
 pub mod open;
 pub mod quoting;
 pub mod ranges;

@@ -17,6 +17,7 @@ use crate::mailbox::format::{EntryDraft, MboxEntry, separator_start, write_lette
 use crate::mailbox::in_place::{InPlace, write_again};
 use crate::mailbox::intent::{AppendExtent, AppendProgress, LeftIntent, MOST_NOTES, MessageSource, left_by_others};
 use crate::mailbox::lock::Locked;
+use crate::mailbox::moved;
 use crate::mailbox::quoting;
 use crate::mailbox::torn::{self, Compare, Depth, Separator, Tail};
 
@@ -34,6 +35,8 @@ enum Wholeness {
     Whole(Separator),
     /// It has holes.
     Holed,
+    /// Something else stands in its place; it may stand elsewhere.
+    Moved,
 }
 
 /// What was put in order.
@@ -79,8 +82,10 @@ pub(super) fn recover(locked: &Locked, now: OffsetDateTime) -> Result<(Recovered
         intent.remove(locked.file());
     }
     for left in &mut kept {
-        if let Wholeness::Whole(_) = left.found {
-            left.intent.advance(locked.file(), AppendProgress::Durable);
+        match left.found {
+            Wholeness::Whole(_) => left.intent.advance(locked.file(), AppendProgress::Durable),
+            Wholeness::Moved => left.intent.advance(locked.file(), AppendProgress::Moved),
+            Wholeness::Holed => {}
         }
     }
     let too_many = kept.len().saturating_sub(MOST_NOTES);
@@ -109,6 +114,10 @@ impl Recovery<'_> {
         let depth = match intent.progress() {
             AppendProgress::Unknown | AppendProgress::Whole => Depth::Content,
             AppendProgress::Durable => Depth::Separator,
+            AppendProgress::Moved => {
+                self.keep_moved(intent);
+                return Ok(());
+            }
         };
         let tail = torn::examine_tail(self.file, &extent, length, depth)?;
         if !intent.is_left(self.file, self.now) {
@@ -149,9 +158,22 @@ impl Recovery<'_> {
                 intent,
                 found: Wholeness::Holed,
             }),
-            Tail::Torn | Tail::Whole(_) | Tail::Holed | Tail::Foreign => self.settled.push(intent),
+            Tail::Foreign => self.keep_moved(intent),
+            Tail::Torn | Tail::Whole(_) | Tail::Holed => self.settled.push(intent),
         }
         Ok(())
+    }
+
+    /// Keeps the note of a message that stands elsewhere, or nowhere, for when the same comes again.
+    fn keep_moved(&mut self, intent: LeftIntent) {
+        if intent.source() == MessageSource::Mail && !intent.is_old(self.now) {
+            self.kept.push(LeftMessage {
+                intent,
+                found: Wholeness::Moved,
+            });
+        } else {
+            self.settled.push(intent);
+        }
     }
 
     /// Ends a message that has holes with an empty line, as it ended before, so that what others wrote behind it is a message of its own.
@@ -192,17 +214,25 @@ pub fn find_earlier<R: Read + Clone>(
     let path = mailbox.path().to_owned();
     let fail = |e: io::Error| Error::io("look for an earlier try in", &path, &e);
     let mut same: Option<LeftMessage> = None;
-    let mut others = Vec::new();
+    let (mut moved, mut others) = (Vec::new(), Vec::new());
     for left in mailbox.take_left_messages() {
         let place = |left: &LeftMessage| (left.intent.extent().before_bytes, left.intent.extent().after_bytes);
         match &same {
             // A try that was killed when it had found its message left a second note on it.
             Some(found) if place(found) == place(&left) => left.intent.remove(mailbox.file()),
-            None if left.is(mailbox.file(), entry).map_err(fail)? => same = Some(left),
+            None if left.is(mailbox.file(), entry).map_err(fail)? => match left.found {
+                Wholeness::Moved => moved.push(left.intent),
+                Wholeness::Whole(_) | Wholeness::Holed => same = Some(left),
+            },
             Some(_) | None => others.push(left),
         }
     }
     mailbox.give_left_messages(others);
+    if same.is_none()
+        && let Some(appended) = find_moved(mailbox, entry, moved).map_err(fail)?
+    {
+        return Ok(Some(appended.noted(mailbox, entry.submission, entry.date)));
+    }
     match same {
         Some(left) => {
             let appended = left.rewrite(mailbox, entry).map_err(fail)?;
@@ -217,6 +247,37 @@ pub fn find_earlier<R: Read + Clone>(
     }
 }
 
+/// Finds `entry` where it stands now, by notes that say that it stood elsewhere, and makes it last. These notes have done then what they
+/// were for.
+fn find_moved<R: Read + Clone>(
+    mailbox: &OpenMailbox,
+    entry: &MboxEntry<'_, R>,
+    notes: Vec<LeftIntent>,
+) -> io::Result<Option<Appended>> {
+    let file = mailbox.file();
+    let mut found = None;
+    for note in notes {
+        if found.is_some() {
+            note.remove(file);
+            continue;
+        }
+        let Some(place) = moved::find(file, entry, note.extent().separator, || mailbox.refresh())? else {
+            note.remove(file);
+            continue;
+        };
+        // Nobody knows whether whoever moved it has synced it.
+        write_again(file, place.start, place.end, || mailbox.refresh())?;
+        file.sync_data()?;
+        let extent = AppendExtent {
+            before_bytes: place.start,
+            after_bytes: place.end,
+            ..note.extent()
+        };
+        found = Some(Appended::found(mailbox, extent, note.take_over(mailbox.path())));
+    }
+    Ok(found)
+}
+
 impl LeftMessage {
     /// Compares all but the date of delivery.
     fn is<R: Read + Clone>(&self, file: &File, entry: &MboxEntry<'_, R>) -> io::Result<bool> {
@@ -224,7 +285,9 @@ impl LeftMessage {
         let separator = match &self.found {
             Wholeness::Whole(separator) => separator,
             // What the holes have swallowed, the note's checksum knows.
-            Wholeness::Holed => return Ok(self.whole(entry)?.is_some_and(|(_, whole)| whole == extent)),
+            Wholeness::Holed | Wholeness::Moved => {
+                return Ok(self.whole(entry)?.is_some_and(|(_, whole)| whole == extent));
+            }
         };
         if !separator.line.starts_with(separator_start(entry.sender).as_bytes()) {
             return Ok(false);
@@ -282,6 +345,7 @@ impl LeftMessage {
                 drop(pieces);
                 to.finish()
             }
+            Wholeness::Moved => Err(io::Error::other("another message stands there")),
             Wholeness::Holed => {
                 let Some((entry, whole)) = self.whole(entry)? else {
                     return Err(io::Error::other("this is another message"));

@@ -102,6 +102,21 @@ pub fn put_entry<R: Read + Clone>(
     }
 }
 
+/// Takes over the note of a killed run on `entry`, which is done with: it goes with this run.
+///
+/// # Errors
+/// When the message cannot be read, or has no recipient in LMTP.
+pub fn settle_left<R: Read + Clone>(run: &Run, entry: &Entry<'_, R>) -> Result<(), Error> {
+    let sender = sender(entry.sender, &recipient(run, entry.recipient)?);
+    let key = key(run, entry, &sender).map_err(|e| Error::io("read", "the message".as_ref(), &e))?;
+    let dir = run.state_dir().map(|dir| dir.join("lmtp"));
+    match dir.and_then(|dir| HandoverNote::find(&dir, &key)) {
+        Some(LeftNote::Taken(note) | LeftNote::Unanswered(note)) => run.intents.add(Some(note)),
+        None => {}
+    }
+    Ok(())
+}
+
 fn names(servers: &[Endpoint]) -> String {
     struct All<'a>(&'a [Endpoint]);
     impl std::fmt::Display for All<'_> {

@@ -120,6 +120,24 @@ pub fn put_entry<R: Read + Clone>(
     Ok(Put::Done(InMaildir::noted(&maildir, delivered, entry.submission, now)))
 }
 
+/// Takes over the note of a killed run on `entry`, which is done with: it goes with this run.
+///
+/// # Errors
+/// When the Maildir cannot be opened or read.
+pub fn settle_left<R: Read + Clone>(run: &Run, path: &Path, entry: Entry<'_, R>) -> Result<(), Error> {
+    let now = OffsetDateTime::now_utc();
+    let Some(maildir) = Maildir::open(path, run.account.uid)? else {
+        return Ok(());
+    };
+    let head = [entry.return_path.as_str(), entry.added].concat().into_bytes();
+    let draft = MaildirDraft::of(head, entry.content).map_err(|e| Error::io("read the message for", path, &e))?;
+    let intents = IntentDir::new(run.state_dir().as_deref(), path, now.unix_timestamp());
+    if let Some(delivered) = deliver::find(&maildir, &draft, &intents, now)? {
+        run.intents.add(delivered.into_intent());
+    }
+    Ok(())
+}
+
 /// Puts a notice about the mailbox itself there, if one is due. One that cannot be written is left out.
 fn put_notice(run: &Run, maildir: &Maildir, terms: Terms<'_>, now: OffsetDateTime) -> Option<Delivered> {
     terms.limit.bytes?;

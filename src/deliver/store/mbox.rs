@@ -34,14 +34,7 @@ pub fn put_entry<R: Read + Clone>(
     let sender = separator_sender(entry.sender, &run.account);
     let incoming_bytes = entry.content_bytes + entry.added.len() as u64 + format::frame_bytes(&sender);
     let date = entry.date;
-    let letter = MboxEntry {
-        sender: &sender,
-        date,
-        added: entry.added.as_bytes(),
-        content: entry.content,
-        quoting: line_quoting(&run.config),
-        submission: entry.submission,
-    };
+    let letter = own_entry(run, &sender, entry);
     let mut locked = match open_mbox(run, path, Owner::Exactly(run.account.uid), &letter)? {
         Opened::Ready(locked) => locked,
         Opened::There(appended) => return Ok(Put::Done(appended)),
@@ -72,6 +65,31 @@ pub fn put_entry<R: Read + Clone>(
     });
     // With the notice: a copy that is taken back takes along what was said about it.
     Ok(Put::Done(appended.and_since(&locked)))
+}
+
+fn own_entry<'a, R: Read + Clone>(run: &Run, sender: &'a str, entry: Entry<'a, R>) -> MboxEntry<'a, R> {
+    MboxEntry {
+        sender,
+        date: entry.date,
+        added: entry.added.as_bytes(),
+        content: entry.content,
+        quoting: line_quoting(&run.config),
+        submission: entry.submission,
+    }
+}
+
+/// Takes over the note of a killed run on `entry`, which is done with: it goes with this run.
+///
+/// # Errors
+/// When the mailbox cannot be locked, or cannot be put in order.
+pub fn settle_left<R: Read + Clone>(run: &Run, path: &Path, entry: Entry<'_, R>) -> Result<(), Error> {
+    let sender = separator_sender(entry.sender, &run.account);
+    let letter = own_entry(run, &sender, entry);
+    match open_mbox(run, path, Owner::Exactly(run.account.uid), &letter)? {
+        Opened::There(appended) => run.intents.add(appended.into_note()),
+        Opened::Ready(_) => {}
+    }
+    Ok(())
 }
 
 /// Appends a notice about the mailbox itself. One that cannot be written is left out: the message is safe, and that is what counts.

@@ -85,6 +85,18 @@ impl MailStore {
         }
     }
 
+    /// Takes over the note of a killed run on a message that is there, and is not put there again: it goes with this run.
+    ///
+    /// # Errors
+    /// When the mailbox cannot be looked at now: then the note stays.
+    pub fn settle_left<R: Read + Clone>(&self, run: &Run, entry: Entry<'_, R>) -> Result<(), Error> {
+        match self {
+            Self::Mbox(path) => mbox::settle_left(run, path, entry),
+            Self::Maildir(path) => maildir::settle_left(run, path, entry),
+            Self::Lmtp(_) => lmtp::settle_left(run, &entry),
+        }
+    }
+
     /// Takes a message back, when it goes back to the MTA and will come again. One that stays is known then, where that can be.
     ///
     /// # Errors
@@ -160,6 +172,13 @@ pub fn place_message(run: &Run, delivery: &Delivery<'_>, added: &str, over: Over
         notice: &|bytes| quota_notice::due(run, delivery, limit, bytes),
     };
     store.put(run, Entry::of(run, delivery, added), Some(terms))
+}
+
+/// Takes over the note that a killed run left on the message in the user's mailbox, so that it does not stop one that is sent on purpose.
+pub fn settle_left(run: &Run, delivery: &Delivery<'_>, added: &str) {
+    if let Err(e) = run.store.settle_left(run, Entry::of(run, delivery, added)) {
+        tracing::debug!(user = run.account.name, cause = %e, "a note of a killed run stays");
+    }
 }
 
 /// Puts a message that spoolguard wrote itself to `own` into the user's mailbox, whether it is full or not.

@@ -9,6 +9,7 @@ pub mod load;
 pub mod lock;
 pub mod lost_once;
 pub mod memory;
+pub mod moved;
 pub mod neighbours;
 pub mod nfs;
 pub mod order;

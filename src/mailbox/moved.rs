@@ -1,0 +1,77 @@
+//! Finds a message that does not stand where it was appended: an expunge, ours or a mail program's, took mail out before it, and a reader may
+//! have noted its state in it. Its separator line, with sender and second, and its content tell it (`mailbox/content_hash.rs`). Only reads.
+//!
+//! A mailbox is looked through for a message that a killed run may have left, and that its MTA brings again: seldom. One that cannot be looked
+//! through in time counts as one in which it is not: then it is there twice, which is better than not at all.
+
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::ops::Range;
+use std::time::Duration;
+
+use memchr::memchr;
+
+use crate::mailbox::content_hash::{ContentHash, ContentReader, HashScope, of_stored};
+use crate::mailbox::format::{MboxEntry, write_letter};
+use crate::mailbox::intent::checksum;
+use crate::mailbox::limited_file::LimitedFile;
+use crate::mailbox::reader::{MboxMessage, MboxReader};
+use crate::sys::deadline::ReadLimit;
+use crate::sys::message_buffer::HEAD_BYTES;
+
+/// How long is looked at most. Others wait for the lock meanwhile.
+const TIME: Duration = Duration::from_secs(20);
+
+/// Finds `entry`, whose separator line has this checksum. `step` is called with each message that is passed.
+///
+/// # Errors
+/// When the mailbox or the entry cannot be read.
+pub(super) fn find<R: Read + Clone>(
+    mailbox: &File,
+    entry: &MboxEntry<'_, R>,
+    separator: u32,
+    step: impl Fn(),
+) -> io::Result<Option<Range<u64>>> {
+    let wanted = hash(entry)?;
+    let limit = ReadLimit::within(TIME);
+    let file = LimitedFile::new(mailbox, limit);
+    let is_it = |stored: &MboxMessage<'_>| -> io::Result<bool> {
+        let end = memchr(b'\n', stored.head).map_or(stored.head.len(), |at| at + 1);
+        let line = stored.head.get(..end).unwrap_or_default();
+        Ok(checksum(line) == separator && of_stored(&file, stored, HashScope::All)? == wanted)
+    };
+    let search = || -> io::Result<Option<Range<u64>>> {
+        let mut messages = MboxReader::resume(&file, HEAD_BYTES, 0)?;
+        while let Some(stored) = messages.next()? {
+            if is_it(&stored)? {
+                return Ok(Some(stored.offset..stored.offset + stored.bytes));
+            }
+            step();
+        }
+        Ok(None)
+    };
+    match search() {
+        Err(e) if e.kind() == io::ErrorKind::TimedOut => Ok(None),
+        found => found,
+    }
+}
+
+fn hash<R: Read + Clone>(entry: &MboxEntry<'_, R>) -> io::Result<ContentHash> {
+    let mut hashed = Hashed(ContentReader::new(HashScope::All));
+    write_letter(&mut hashed, entry.clone())?;
+    Ok(hashed.0.finish())
+}
+
+/// Hashes what is written to it.
+struct Hashed(ContentReader);
+
+impl Write for Hashed {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.read(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
