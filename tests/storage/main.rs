@@ -89,15 +89,6 @@ fn kinds(name: &str) -> &'static [Kind] {
     }
 }
 
-/// Scenes that fail, and are known to. Where all points are tried, one that no longer does has to be taken off this list.
-const KNOWN_TO_FAIL: &[&str] = &[
-    "eio_in_forward_keep",
-    // Btrfs brings to the disk what is synced and nothing beside it: the note in the state directory, and the attribute of the Maildir, are
-    // lost with the power, and what the MTA brings again is there twice. A sync of each would mend it, at its price.
-    "btrfs::power_loss_in_delivery_to_a_maildir",
-    "btrfs::in_a_maildir_a_message_that_comes_again_behind_a_power_loss_is_there_once",
-];
-
 /// How many scenes are left; behind the last one the sums are printed.
 static LEFT: AtomicUsize = AtomicUsize::new(0);
 
@@ -117,13 +108,10 @@ fn main() -> ExitCode {
             names.push(full_name.clone());
             let missing = missing.clone().or_else(|| missing_program(&kind.programs()));
             let own_seed = seed.wrapping_add(names.len() as u64);
-            // Of a thousand runs that are killed, one is killed so late that its message is there twice, as long as a note goes with its run.
-            let is_by_chance = name.starts_with("mutt") && !KNOWN_TO_FAIL.is_empty();
-            let known = is_by_chance || KNOWN_TO_FAIL.contains(name) || KNOWN_TO_FAIL.contains(&full_name.as_str());
             let play = move || {
                 let ended = match missing {
                     Some(missing) => Ok(Completion::ignored_with(format!("needs {missing}"))),
-                    None => play(*scene, kind, Findings::new(own_seed, is_full), known),
+                    None => play(*scene, kind, Findings::new(own_seed, is_full)),
                 };
                 if LEFT.fetch_sub(1, Ordering::AcqRel) == 1 {
                     println!("\nseed {seed}; {}", sums::show());
@@ -153,8 +141,7 @@ fn chosen(arguments: &Arguments, names: &[String]) -> usize {
     chosen.count()
 }
 
-fn play(scene: Scene, kind: Kind, mut findings: Findings, known: bool) -> Result<Completion, Failed> {
-    let is_full = findings.is_full;
+fn play(scene: Scene, kind: Kind, mut findings: Findings) -> Result<Completion, Failed> {
     let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| scene(kind, &mut findings)));
     let verdict = match caught {
         Ok(()) => findings.verdict(),
@@ -164,12 +151,7 @@ fn play(scene: Scene, kind: Kind, mut findings: Findings, known: bool) -> Result
             Err(text.unwrap_or_default())
         }
     };
-    match (verdict, known) {
-        (Ok(()), true) if is_full => Err("it does not fail any more: take it off the list".into()),
-        (Ok(()), _) => Ok(Completion::Completed),
-        (Err(_), true) => Ok(Completion::ignored_with("known to fail")),
-        (Err(what), false) => Err(what.into()),
-    }
+    verdict.map_or_else(|what| Err(what.into()), |()| Ok(Completion::Completed))
 }
 
 /// What the scenes need and is not here; `None` when everything is.
