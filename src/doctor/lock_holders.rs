@@ -1,44 +1,63 @@
-//! Who holds a lock on a mailbox now, and since when.
+//! Who holds a lock on a mailbox now: dotlocks as they lie there, the kernel's locks as lslocks(8) lists them.
 
-use std::collections::HashMap;
+use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use nix::sys::stat::{major, minor};
+use serde::Deserialize;
 
 use crate::doctor::facts::HostFacts;
-use crate::doctor::rules::lock_conventions::Lock;
-use crate::doctor::rules::proc_locks::{Access, FileId, HeldLock, held};
 use crate::doctor::rules::{Check, Finding};
 use crate::output::sizes::age_text;
 use crate::spool::directory;
 use crate::spool::directory::{DirectoryEntry, EntryKind, LockState};
-use crate::sys::procfs;
+use crate::sys::child;
+use crate::sys::child::Streams;
+
+/// For how long lslocks(8) may take.
+const ASK_TIME: Duration = Duration::from_secs(10);
+
+/// What lslocks(8) is asked for.
+const ARGUMENTS: [&str; 4] = ["--json", "--notruncate", "--output", "COMMAND,PID,TYPE,MODE,INODE,PATH"];
+
+/// What lslocks(8) prints.
+#[derive(Deserialize)]
+struct LockList {
+    locks: Vec<HeldLock>,
+}
+
+/// A lock that somebody holds, or waits for: then there is an asterisk behind its mode.
+#[derive(Deserialize)]
+struct HeldLock {
+    command: Option<String>,
+    /// -1 for a lock that belongs to an open file; newer versions find the process.
+    pid: i64,
+    #[serde(rename = "type")]
+    kind: String,
+    mode: String,
+    inode: u64,
+    /// The mount point and `...` where the process may not be seen.
+    path: Option<String>,
+}
 
 /// Looks at all locks in the spool directory; stale ones are told with what lies there.
 pub fn examine(host: &HostFacts) -> Vec<Finding> {
-    let Ok(entries) = directory::read_entries(host.config.mailbox.location.spool_dir()) else {
+    let dir = host.config.mailbox.location.spool_dir();
+    let Ok(entries) = directory::read_entries(dir) else {
         return Vec::new();
     };
     let mut found: Vec<_> = entries.iter().filter_map(dotlock).collect();
-    match procfs::read_locks() {
-        Ok(text) => {
-            let device = procfs::device_of_locks(host.config.mailbox.location.spool_dir());
-            found.extend(kernel(&entries, device, &held(&text)));
+    match list_locks() {
+        Ok(locks) => found.extend(locks.iter().filter_map(|lock| kernel_lock(lock, &entries))),
+        Err(e) => {
+            let what = format!("lslocks(8) does not tell who holds them: {e}");
+            found.push(Finding::warning(Check::LeftOut, "kernel locks", what));
         }
-        Err(e) => found.push(Finding::warning(
-            Check::LeftOut,
-            "kernel locks",
-            crate::error::Error::io("read", Path::new("/proc/locks"), &e).to_string(),
-        )),
     }
     if found.is_empty() {
-        found.push(Finding::ok(
-            Check::Holder,
-            host.config.mailbox.location.spool_dir().display().to_string(),
-            "nobody holds a lock on a mailbox now",
-        ));
+        let what = "nobody holds a lock on a mailbox now";
+        found.push(Finding::ok(Check::Holder, dir.display().to_string(), what));
     }
     found
 }
@@ -52,80 +71,58 @@ fn dotlock(entry: &DirectoryEntry) -> Option<Finding> {
         Some(pid) => format!("process {pid}{}", name_of(pid)),
         None => "somebody who does not say who it is".to_owned(),
     };
-    let text = format!("held for {} by {by}", age(entry.age(now)));
-    Some(Finding::warning(Check::Holder, entry.path.display().to_string(), text))
-}
-
-fn kernel(entries: &[DirectoryEntry], device: Option<(u64, u64)>, locks: &[HeldLock]) -> Vec<Finding> {
-    let mailboxes: HashMap<FileId, &DirectoryEntry> = entries
-        .iter()
-        .filter(|entry| entry.thing() == EntryKind::Mailbox)
-        .map(|entry| (id(entry, device), entry))
-        .collect();
-    let on_mailboxes: Vec<_> = locks
-        .iter()
-        .filter_map(|lock| Some((lock, *mailboxes.get(&lock.file)?)))
-        .collect();
-    // A lock may belong to an open file, and outlive the process that took it. Reading about every open file of the host takes age_text,
-    // and is seldom needed.
-    let alive = |lock: &HeldLock| lock.pid.filter(|pid| procfs::find_process(*pid).is_some());
-    let owners = if on_mailboxes.iter().any(|(lock, _)| alive(lock).is_none()) {
-        procfs::locks_of_open_files()
-    } else {
-        Vec::new()
+    let held_for = match entry.age(now) {
+        age if age.as_secs() < 120 => format!("{} s", age.as_secs()),
+        age => age_text(age),
     };
-    let has_it = |lock: &HeldLock, text: &str| {
-        let same = |other: &HeldLock| (other.file, other.lock, other.access) == (lock.file, lock.lock, lock.access);
-        held(text).iter().any(same)
-    };
-    let owner = |lock: &HeldLock| {
-        let found = owners.iter().find(|(_, text)| has_it(lock, text));
-        alive(lock).or_else(|| found.map(|(pid, _)| *pid))
-    };
-    on_mailboxes
-        .into_iter()
-        .map(|(lock, entry)| told(lock, entry, owner(lock)))
-        .collect()
-}
-
-fn id(entry: &DirectoryEntry, device: Option<(u64, u64)>) -> FileId {
-    let of_file = entry.stat.dev();
-    let (major, minor) = device.unwrap_or_else(|| (major(of_file), minor(of_file)));
-    FileId {
-        major,
-        minor,
-        inode: entry.stat.ino(),
-    }
-}
-
-fn told(lock: &HeldLock, entry: &DirectoryEntry, pid: Option<u32>) -> Finding {
-    let kind = match (lock.lock, lock.access) {
-        (Lock::Flock, Access::Write) => "flock",
-        (Lock::Flock, Access::Read) => "shared flock",
-        (Lock::Fcntl | Lock::Dotlock, Access::Write) => "fcntl",
-        (Lock::Fcntl | Lock::Dotlock, Access::Read) => "shared fcntl",
-    };
-    let by = match pid {
-        Some(pid) => format!("process {pid}{}{}", name_of(pid), running(pid)),
-        None => "a process that only root can see".to_owned(),
-    };
-    let text = format!("its {kind} lock is held by {by}");
-    Finding::warning(Check::Holder, entry.path.display().to_string(), text)
+    let what = format!("held for {held_for} by {by}");
+    Some(Finding::warning(Check::Holder, entry.path.display().to_string(), what))
 }
 
 fn name_of(pid: u32) -> String {
-    procfs::find_process(pid).map_or(String::new(), |process| format!(" ({})", process.name))
+    let name = std::fs::read_to_string(format!("/proc/{pid}/comm"));
+    name.map_or_else(|_| String::new(), |name| format!(" ({})", name.trim_end()))
 }
 
-/// The kernel does not say since when a lock is held: not for longer than its process has been there.
-fn running(pid: u32) -> String {
-    let age_of = procfs::find_process(pid).and_then(|process| process.age);
-    age_of.map_or(String::new(), |time| format!(", which was started {} ago", age(time)))
-}
-
-fn age(time: Duration) -> String {
-    match time.as_secs() {
-        seconds @ 0..120 => format!("{seconds} s"),
-        _ => age_text(time),
+fn list_locks() -> io::Result<Vec<HeldLock>> {
+    let answer = child::output_of("lslocks", &ARGUMENTS, &[], Streams::Output, ASK_TIME)?;
+    // Without any lock it prints nothing.
+    if answer.text.trim().is_empty() && answer.status.success() {
+        return Ok(Vec::new());
     }
+    let list: LockList = serde_json::from_str(&answer.text)?;
+    Ok(list.locks)
+}
+
+/// A lock that is held on one of the mailboxes.
+fn kernel_lock(lock: &HeldLock, entries: &[DirectoryEntry]) -> Option<Finding> {
+    let is_on = |entry: &&DirectoryEntry| {
+        entry.thing() == EntryKind::Mailbox
+            && entry.stat.ino() == lock.inode
+            && names(lock.path.as_deref(), &entry.path)
+    };
+    let entry = entries.iter().find(is_on)?;
+    let kind = match (lock.kind.as_str(), lock.mode.as_str()) {
+        ("FLOCK", "WRITE") => "flock",
+        ("FLOCK", "READ") => "shared flock",
+        ("POSIX" | "OFDLCK", "WRITE") => "fcntl",
+        ("POSIX" | "OFDLCK", "READ") => "shared fcntl",
+        _ => return None,
+    };
+    let by = match (&lock.command, lock.pid) {
+        (Some(command), 1..) => format!("process {} ({command})", lock.pid),
+        (None, 1..) => format!("process {}", lock.pid),
+        _ => "a process that lslocks(8) cannot tell".to_owned(),
+    };
+    let what = format!("its {kind} lock is held by {by}");
+    Some(Finding::warning(Check::Holder, entry.path.display().to_string(), what))
+}
+
+/// Whether a path of the list may mean the file at `path`, whose inode it is.
+fn names(listed: Option<&str>, path: &Path) -> bool {
+    let real = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    listed.is_none_or(|listed| match listed.strip_suffix("...") {
+        Some(mount_point) => real.starts_with(mount_point),
+        None => real == Path::new(listed),
+    })
 }

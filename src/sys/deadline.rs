@@ -171,17 +171,6 @@ impl ReadLimit {
         }
     }
 
-    /// The same, and no longer than this one or `time`, whichever ends first.
-    #[must_use]
-    pub fn and_within(self, time: Duration) -> Self {
-        let other = Self::within(time);
-        let until = match (self.until, other.until) {
-            (Some(one), Some(other)) => Some(one.min(other)),
-            (one, other) => one.or(other),
-        };
-        Self { until, ..self }
-    }
-
     /// Asked before each read.
     ///
     /// # Errors

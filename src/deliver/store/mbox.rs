@@ -199,14 +199,6 @@ pub fn mailbox_entry<'a>(
     }
 }
 
-/// Appends the message with `added` fields on top to an mbox that is not the user's mailbox.
-///
-/// # Errors
-/// When it cannot be locked or written.
-pub fn append_elsewhere(run: &Run, delivery: &Delivery<'_>, path: &Path, added: &str) -> Result<(), Error> {
-    append_within(run, delivery, path, added, None).map(drop)
-}
-
 /// Whether there was room for a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
@@ -217,7 +209,7 @@ pub enum Room {
     None,
 }
 
-/// The same, if the mbox stays within `limit_bytes`.
+/// Appends the message with `added` fields on top to an mbox that is not the user's mailbox, if it stays within `limit_bytes`.
 ///
 /// # Errors
 /// When it cannot be locked or written.

@@ -44,12 +44,6 @@ impl Aliases {
         }
     }
 
-    /// Tells whether there is such an alias.
-    #[must_use]
-    pub fn has(&self, name: &str) -> bool {
-        self.0.contains_key(&name.to_ascii_lowercase())
-    }
-
     /// Aliases whose command is spoolguard, with what it does.
     pub fn guarded(&self) -> impl Iterator<Item = (&str, Hook)> {
         self.0.iter().flat_map(|(name, items)| {

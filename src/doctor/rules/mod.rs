@@ -13,7 +13,6 @@ pub mod lock_conflicts;
 pub mod lock_conventions;
 pub mod master_cf;
 pub mod mta_commands;
-pub mod proc_locks;
 pub mod procmailrc;
 pub mod queue;
 pub mod rcpt_check;
