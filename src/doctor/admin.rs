@@ -25,8 +25,8 @@ pub fn examine(host: &HostFacts) -> Vec<Finding> {
     let is_postmaster = Address::parse(admin).is_some_and(|admin| admin.local().eq_ignore_ascii_case(POSTMASTER));
     if !is_postmaster && !host.alias_files.is_empty() && is_lost(&host.ends(POSTMASTER)) {
         let what = "nobody here is called so: reports and complaints of other hosts are bounced";
-        let finding = Finding::warning(Check::Admin, POSTMASTER, what);
-        found.push(finding.remedy(new_alias(host, POSTMASTER)));
+        let finding = Check::Admin.about(POSTMASTER).warning(what);
+        found.push(finding.remedy(new_alias(host, "postmaster: root")));
     }
     found.extend(host.alias_files.iter().filter_map(|path| stale(host, path)));
     found
@@ -36,25 +36,20 @@ fn is_lost(ends: &[End]) -> bool {
     !ends.is_empty() && ends.iter().all(|end| matches!(end, End::Nobody(_)))
 }
 
-fn new_alias(host: &HostFacts, name: &str) -> String {
-    let file = host
-        .alias_files
-        .first()
-        .map_or(Path::new("/etc/aliases"), PathBuf::as_path);
-    format!("echo '{name}: root' >> {} && newaliases", quote_path(file))
+/// The command that makes an alias.
+fn new_alias(host: &HostFacts, alias: &str) -> String {
+    let file = host.alias_files.first();
+    let file = file.map_or(Path::new("/etc/aliases"), PathBuf::as_path);
+    format!("echo '{alias}' >> {} && newaliases", quote_path(file))
 }
 
 fn address(host: &HostFacts, admin: &str) -> Vec<Finding> {
-    let subject = format!("admin {admin}");
+    let topic = Check::Admin.about(format!("admin {admin}"));
     let ends = host.ends(admin);
     let lost = "what is diverted vanishes, since it has the null sender";
-    let wrong = |what: String, remedy: String| Finding::error(Check::Admin, &subject, what, remedy);
+    let name_somebody = "give it somebody in the aliases, then: newaliases";
     if ends.is_empty() {
-        let what = format!("its alias names nobody: {lost}");
-        return vec![wrong(
-            what,
-            "give it somebody in the aliases, then: newaliases".to_owned(),
-        )];
+        return vec![topic.error(format!("its alias names nobody: {lost}"), name_somebody)];
     }
     let mut found = Vec::new();
     let mut good = Vec::new();
@@ -63,26 +58,22 @@ fn address(host: &HostFacts, admin: &str) -> Vec<Finding> {
             End::Nobody(name) => {
                 let what = format!("nobody here is called {name}");
                 found.push(match &host.unseen {
-                    None => wrong(format!("{what}: {lost}"), new_alias(host, &name)),
-                    Some(why) => Finding::warning(
-                        Check::Admin,
-                        &subject,
-                        format!("{what}, as far as can be seen ({why}): if so, {lost}"),
-                    ),
+                    None => topic.error(format!("{what}: {lost}"), new_alias(host, &format!("{name}: root"))),
+                    Some(why) => topic.warning(format!("{what}, as far as can be seen ({why}): if so, {lost}")),
                 });
             }
-            End::Circle(name) => found.push(wrong(
-                format!("the alias {name} leads back to itself: {lost}"),
-                "fix the aliases, then: newaliases".to_owned(),
-            )),
-            End::File(path) if path == "/dev/null" => found.push(wrong(
-                "it is thrown away, into /dev/null: nobody learns what is diverted".to_owned(),
-                "give it somebody in the aliases, then: newaliases".to_owned(),
-            )),
+            End::Circle(name) => {
+                let what = format!("the alias {name} leads back to itself: {lost}");
+                found.push(topic.error(what, "fix the aliases, then: newaliases"));
+            }
+            End::File(path) if path == "/dev/null" => {
+                let what = "it is thrown away, into /dev/null: nobody learns what is diverted";
+                found.push(topic.error(what, name_somebody));
+            }
             End::File(path) => good.push(format!("the file {path}")),
             End::Command(_) => good.push("a command".to_owned()),
             End::User(name) => match runs_as_another(host, &name) {
-                Some((what, remedy)) => found.push(wrong(what, remedy)),
+                Some((what, remedy)) => found.push(topic.error(what, remedy)),
                 None => good.push(format!("{name}, a user here")),
             },
             End::Elsewhere(address) => good.push(format!("{address}, at another host, which was not asked")),
@@ -90,11 +81,7 @@ fn address(host: &HostFacts, admin: &str) -> Vec<Finding> {
         }
     }
     if found.is_empty() {
-        found.push(Finding::ok(
-            Check::Admin,
-            subject,
-            format!("it reaches {}", good.join(" and ")),
-        ));
+        found.push(topic.ok(format!("it reaches {}", good.join(" and "))));
     }
     found
 }
@@ -103,50 +90,32 @@ fn address(host: &HostFacts, admin: &str) -> Vec<Finding> {
 /// root lands in the mailbox of that user.
 fn runs_as_another(host: &HostFacts, name: &str) -> Option<(String, String)> {
     let postfix = host.postfix.as_ref()?;
-    let command = postfix
-        .get("mailbox_command")
-        .map(str::trim)
-        .filter(|command| !command.is_empty())?;
-    if name != "root" {
-        return None;
-    }
-    let privs = postfix
-        .get("default_privs")
-        .map(str::trim)
-        .filter(|privs| !privs.is_empty());
-    let privs = privs.unwrap_or("nobody");
-    let file = host
-        .alias_files
-        .first()
-        .map_or(Path::new("/etc/aliases"), PathBuf::as_path);
-    Some((
-        format!(
-            "it is root, whose mail Postfix hands to mailbox_command ({command}) as {privs}: it does not reach root"
-        ),
-        format!("echo 'root: SOMEBODY' >> {} && newaliases", quote_path(file)),
-    ))
+    let command = postfix.given("mailbox_command").filter(|_| name == "root")?;
+    let privs = postfix.given("default_privs").unwrap_or("nobody");
+    let what = format!(
+        "it is root, whose mail Postfix hands to mailbox_command ({command}) as {privs}: it does not reach root"
+    );
+    Some((what, new_alias(host, "root: SOMEBODY")))
 }
 
 /// Every user's run appends to it, as that user; what each may is examined with the user.
 fn mbox(path: &Path) -> Finding {
-    let subject = format!("admin {}", path.display());
+    let topic = Check::Admin.about(format!("admin {}", path.display()));
     let dir = parent(path);
     if !dir.is_dir() {
         let what = format!(
             "there is no directory {}: what is diverted stays in users' mailboxes",
             dir.display()
         );
-        return Finding::error(Check::Admin, subject, what, format!("install -d {}", quote_path(dir)));
+        return topic.error(what, format!("install -d {}", quote_path(dir)));
     }
     match open_existing(path, Owner::Trusted(nix::unistd::Uid::effective().as_raw())) {
-        Err(e) => Finding::error(
-            Check::Admin,
-            subject,
+        Err(e) => topic.error(
             format!("{e}: what is diverted stays in users' mailboxes"),
             "fix that, or name an address",
         ),
-        Ok(Some(_)) => Finding::ok(Check::Admin, subject, "it is an mbox that can be written to"),
-        Ok(None) => Finding::ok(Check::Admin, subject, "it is not there yet, and will be made"),
+        Ok(Some(_)) => topic.ok("it is an mbox that can be written to"),
+        Ok(None) => topic.ok("it is not there yet, and will be made"),
     }
 }
 
@@ -171,5 +140,5 @@ fn stale(host: &HostFacts, path: &Path) -> Option<Finding> {
         Ok(_) => "it was changed after its table was made: Postfix does not see that yet",
         Err(_) => "there is no table of it: Postfix delivers nothing by it",
     };
-    Some(Finding::warning(Check::Admin, path.display().to_string(), what).remedy("newaliases"))
+    Some(Check::Admin.about(path.display()).warning(what).remedy("newaliases"))
 }

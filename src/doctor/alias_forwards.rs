@@ -4,8 +4,8 @@
 use std::path::{Path, PathBuf};
 
 use crate::doctor::facts::{HostFacts, TEXT_TABLES, read_text};
-use crate::doctor::rules::alias_targets::AliasTarget;
-use crate::doctor::rules::aliases::{Aliases, End};
+use crate::doctor::rules::alias_targets::{AliasTarget, of_forward};
+use crate::doctor::rules::aliases::End;
 use crate::doctor::rules::{Check, Finding, mta_commands};
 
 /// How many are named.
@@ -33,7 +33,7 @@ pub fn examine(host: &HostFacts) -> Vec<Finding> {
     if found.len() > MOST_NAMES {
         let what = format!("{} more forward without spoolguard", found.len() - MOST_NAMES);
         found.truncate(MOST_NAMES);
-        found.push(Finding::warning(Check::Aliases, "aliases", what).remedy(HOW));
+        found.push(Check::Aliases.about("aliases").warning(what).remedy(HOW));
     }
     found.extend(
         host.aliases
@@ -68,7 +68,7 @@ fn forward(host: &HostFacts, subject: &str, to: &[String]) -> Option<Finding> {
             "it forwards to {} without spoolguard: nobody notices when that address is dead",
             away.join(" and ")
         );
-        Finding::warning(Check::Aliases, subject, what).remedy(HOW)
+        Check::Aliases.about(subject).warning(what).remedy(HOW)
     })
 }
 
@@ -80,10 +80,8 @@ fn included(host: &HostFacts, name: &str, items: &[AliasTarget]) -> Vec<Finding>
     });
     let has_command = |file: &&String| {
         read_text(Path::new(file)).is_ok_and(|text| {
-            let aliases = Aliases::parse(&format!("x: {}", text.lines().collect::<Vec<_>>().join(", ")));
-            aliases
-                .entries()
-                .any(|(_, items)| items.iter().any(|item| matches!(item, AliasTarget::Command { .. })))
+            let targets = of_forward(&text);
+            targets.iter().any(|placed| placed.item.command().is_some())
         })
     };
     files

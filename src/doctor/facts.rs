@@ -243,7 +243,7 @@ impl HostFacts {
                 Err(e) if e.kind() == io::ErrorKind::NotFound => {}
                 Err(e) => {
                     let error = crate::error::Error::io("read", path, &e);
-                    findings.push(Finding::warning(Check::LeftOut, "aliases", error.to_string()));
+                    findings.push(Check::LeftOut.about("aliases").warning(error.to_string()));
                     self.unseen = Some(format!("{} cannot be read", path.display()));
                 }
             }
@@ -312,13 +312,11 @@ fn configuration(chosen: Option<&Path>, findings: &mut Vec<Finding>) -> (Config,
                 [] => ("configuration".to_owned(), "no configuration file; using defaults"),
                 files => (files.join(", "), "it can be used"),
             };
-            findings.push(Finding::ok(Check::Configuration, subject, text));
+            findings.push(Check::Configuration.about(subject).ok(text));
             (loaded.config, None)
         }
         Err(e) => {
-            findings.push(Finding::error(
-                Check::Configuration,
-                "configuration",
+            findings.push(Check::Configuration.about("configuration").error(
                 format!("{e}: all mail stays in the MTA's queue"),
                 "fix it, then: spoolguard config check",
             ));
@@ -346,10 +344,10 @@ impl Asker<'_> {
     /// Asks the first of `names` that is installed.
     fn ask(&mut self, names: &[&str], arguments: &[&str]) -> Option<String> {
         let program = names.iter().find_map(|name| child::find_program(name, &self.dirs))?;
-        let subject = program.display().to_string();
+        let topic = Check::LeftOut.about(program.display());
         if !child::is_trusted(&program) {
             let text = "it was not asked: others than root can change it, and this is root";
-            self.findings.push(Finding::warning(Check::LeftOut, subject, text));
+            self.findings.push(topic.warning(text));
             return None;
         }
         // The instance of Postfix that is meant, where there are several (postfix(1)).
@@ -370,7 +368,7 @@ impl Asker<'_> {
             }
             Err(e) => e.to_string(),
         };
-        self.findings.push(Finding::warning(Check::LeftOut, subject, cause));
+        self.findings.push(topic.warning(cause));
         None
     }
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::config::value::Size;
 use crate::config::{LockMethod, Mailbox};
-use crate::doctor::rules::{Check, Finding};
+use crate::doctor::rules::{Check, CheckSubject, Finding};
 use crate::error::Error;
 use crate::output::shell::quote_path;
 use crate::sys::filesystem;
@@ -14,25 +14,19 @@ use crate::sys::filesystem::FileSystem;
 pub fn examine(dir: &Path, spool: &Mailbox) -> Vec<Finding> {
     match filesystem::find_file_system(dir) {
         Ok(of) => judge(dir, spool, of),
-        Err(e) => vec![Finding::warning(
-            Check::FileSystem,
-            subject(dir),
-            Error::io("examine", dir, &e).to_string(),
-        )],
+        Err(e) => vec![topic(dir).warning(Error::io("examine", dir, &e).to_string())],
     }
 }
 
-fn subject(dir: &Path) -> String {
-    format!("file system of {}", dir.display())
+fn topic(dir: &Path) -> CheckSubject {
+    Check::FileSystem.about(format!("file system of {}", dir.display()))
 }
 
 fn judge(dir: &Path, spool: &Mailbox, of: FileSystem) -> Vec<Finding> {
-    let name = subject(dir);
+    let topic = topic(dir);
     let mut found = Vec::new();
     if of.read_only {
-        found.push(Finding::error(
-            Check::FileSystem,
-            &name,
+        found.push(topic.error(
             "nothing can be written to it: mail waits",
             format!("see why (dmesg), then: mount -o remount,rw {}", quote_path(dir)),
         ));
@@ -44,51 +38,40 @@ fn judge(dir: &Path, spool: &Mailbox, of: FileSystem) -> Vec<Finding> {
             Size::from_bytes(of.free_bytes >> 20 << 20),
             Size::from_bytes(min_free_bytes),
         );
-        found.push(Finding::error(
-            Check::FileSystem,
-            &name,
+        found.push(topic.error(
             format!("{free} are free, and [mailbox] min_free is {least}: mail waits"),
             "spoolguard spool list, which says what helps",
         ));
     }
     if of.nfs && spool.locks.contains(&LockMethod::Flock) {
-        found.push(Finding::error(
-            Check::FileSystem,
-            &name,
+        found.push(topic.error(
             "it is on NFS, where flock and fcntl locks stand in each other's way",
             "take \"flock\" out of [mailbox] locks",
         ));
     }
     if of.nfs {
         let what = "it is on NFS: a lock holds only where all hosts lock in the same way and the server knows locks";
-        found.push(Finding::warning(Check::FileSystem, &name, what));
+        found.push(topic.warning(what));
     }
-    found.extend(judge_links(&name, of.links));
+    found.extend(judge_links(&topic, of.links));
     match of.attributes {
         Some(true) => {}
         Some(false) => found.push(
-            Finding::warning(
-                Check::FileSystem,
-                &name,
-                "it has no user attributes: a delivery that is killed may bring its message twice",
-            )
-            .remedy("mount it with user_xattr, or use NFS 4.2, ext4, xfs, btrfs, or Linux 6.6 for tmpfs"),
+            topic
+                .warning("it has no user attributes: a delivery that is killed may bring its message twice")
+                .remedy("mount it with user_xattr, or use NFS 4.2, ext4, xfs, btrfs, or Linux 6.6 for tmpfs"),
         ),
-        None => found.push(Finding::warning(
-            Check::FileSystem,
-            &name,
-            "whether it has user attributes cannot be told",
-        )),
+        None => found.push(topic.warning("whether it has user attributes cannot be told")),
     }
     if found.is_empty() {
         let what = "it is here, has user attributes, and room";
-        found.push(Finding::ok(Check::FileSystem, name, what));
+        found.push(topic.ok(what));
     }
     found
 }
 
 /// Deliveries do without hard links, at a price.
-fn judge_links(name: &str, links: Option<bool>) -> Option<Finding> {
+fn judge_links(topic: &CheckSubject, links: Option<bool>) -> Option<Finding> {
     let has = match links {
         Some(true) => return None,
         Some(false) => "has",
@@ -97,7 +80,7 @@ fn judge_links(name: &str, links: Option<bool>) -> Option<Finding> {
     let what = format!(
         "it {has} no hard links: a run that is killed while it makes the dotlock without them leaves one that holds mail up for ten minutes"
     );
-    Some(Finding::warning(Check::FileSystem, name, what))
+    Some(topic.warning(what))
 }
 
 #[cfg(test)]

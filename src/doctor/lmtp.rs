@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::config::location::Endpoint;
-use crate::doctor::rules::{Check, Finding};
+use crate::doctor::rules::{CheckSubject, Finding};
 use crate::lmtp;
 use crate::lmtp::Greeting;
 use crate::sys::deadline::Deadline;
@@ -15,14 +15,12 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Looks at the servers, called `subject`.
 #[must_use]
-pub fn examine(subject: String, servers: &[Endpoint]) -> Finding {
+pub fn examine(topic: &CheckSubject, servers: &[Endpoint]) -> Finding {
     if let Some(address) = servers.iter().find_map(public_address) {
         let what = format!(
             "{address} is neither of this host nor of a private net, and LMTP is not encrypted: others can read the mail"
         );
-        return Finding::error(
-            Check::Mailbox,
-            subject,
+        return topic.error(
             what,
             "use a socket, a private net, or a tunnel (stunnel, WireGuard) whose end is on this host",
         );
@@ -34,9 +32,7 @@ pub fn examine(subject: String, servers: &[Endpoint]) -> Finding {
         .collect();
     let reached = greetings.iter().find_map(|(_, greeting)| greeting.as_ref().ok());
     match (reached, away.as_slice()) {
-        (None, _) => Finding::error(
-            Check::Mailbox,
-            subject,
+        (None, _) => topic.error(
             format!(
                 "no server answers, and mail stays in the MTA's queue: {}",
                 away.join("; ")
@@ -45,15 +41,11 @@ pub fn examine(subject: String, servers: &[Endpoint]) -> Finding {
         ),
         (Some(_), [_, ..]) => {
             let what = format!("a server does not answer, and the others are used: {}", away.join("; "));
-            Finding::warning(Check::Mailbox, subject, what)
+            topic.warning(what)
         }
         (Some(greeting), []) => {
             let extensions = greeting.extensions.join(", ");
-            Finding::ok(
-                Check::Mailbox,
-                subject,
-                format!("the LMTP server answers, and has {extensions}"),
-            )
+            topic.ok(format!("the LMTP server answers, and has {extensions}"))
         }
     }
 }

@@ -52,12 +52,12 @@ pub fn examine(host: &HostFacts) -> Vec<Finding> {
         Ok(locks) => found.extend(locks.iter().filter_map(|lock| kernel_lock(lock, &entries))),
         Err(e) => {
             let what = format!("lslocks(8) does not tell who holds them: {e}");
-            found.push(Finding::warning(Check::LeftOut, "kernel locks", what));
+            found.push(Check::LeftOut.about("kernel locks").warning(what));
         }
     }
     if found.is_empty() {
         let what = "nobody holds a lock on a mailbox now";
-        found.push(Finding::ok(Check::Holder, dir.display().to_string(), what));
+        found.push(Check::Holder.about(dir.display()).ok(what));
     }
     found
 }
@@ -76,7 +76,7 @@ fn dotlock(entry: &DirectoryEntry) -> Option<Finding> {
         age => age_text(age),
     };
     let what = format!("held for {held_for} by {by}");
-    Some(Finding::warning(Check::Holder, entry.path.display().to_string(), what))
+    Some(Check::Holder.about(entry.path.display()).warning(what))
 }
 
 fn name_of(pid: u32) -> String {
@@ -115,7 +115,7 @@ fn kernel_lock(lock: &HeldLock, entries: &[DirectoryEntry]) -> Option<Finding> {
         _ => "a process that lslocks(8) cannot tell".to_owned(),
     };
     let what = format!("its {kind} lock is held by {by}");
-    Some(Finding::warning(Check::Holder, entry.path.display().to_string(), what))
+    Some(Check::Holder.about(entry.path.display()).warning(what))
 }
 
 /// Whether a path of the list may mean the file at `path`, whose inode it is.

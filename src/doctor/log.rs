@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::config::{Config, LogTo};
 use crate::doctor::facts::host_path;
-use crate::doctor::rules::{Check, Finding};
+use crate::doctor::rules::{Check, CheckSubject, Finding};
 use crate::sys::child;
 use crate::sys::dirs::parent;
 
@@ -18,65 +18,64 @@ pub fn examine(config: &Config, user: &str) -> Option<Finding> {
 }
 
 fn judge(config: &Config, user: &str, syslog: &Path) -> Option<Finding> {
-    let subject = "[log] to";
+    let topic = Check::Log.about("[log] to");
     if matches!(config.log.to, LogTo::Stderr) {
         let what = "it is \"stderr\", and MTAs throw away what a delivery prints: nothing says what was diverted";
-        return Some(Finding::warning(Check::Log, subject, what).remedy("to = \"auto\", with a syslog daemon"));
+        return Some(topic.warning(what).remedy("to = \"auto\", with a syslog daemon"));
     }
     match &config.log.to {
-        LogTo::File(file) => return Some(judge_file(subject, &file.of(user))),
-        LogTo::Postlog => return Some(judge_postlog(subject)),
+        LogTo::File(file) => return Some(judge_file(&topic, &file.of(user))),
+        LogTo::Postlog => return Some(judge_postlog(&topic)),
         LogTo::None => return None,
         LogTo::Auto | LogTo::Syslog | LogTo::Stderr => {}
     }
     let listens = syslog.metadata().is_ok_and(|stat| stat.file_type().is_socket());
     if listens {
-        return Some(Finding::ok(Check::Log, subject, "syslog takes it"));
+        return Some(topic.ok("syslog takes it"));
     }
     let what = format!(
         "nobody listens at {}: nothing says what was diverted or suspended, and why",
         syslog.display()
     );
     Some(
-        Finding::warning(Check::Log, subject, what)
+        topic.warning(what)
             .remedy("start a syslog daemon; in a container: [log] to = \"/var/log/spoolguard/%u.log\", \"postlog\" with Postfix, or a mount of the host's /dev/log"),
     )
 }
 
 /// Whether deliveries can append to the file: those of its owner alone may, who is the first that it was made for.
-fn judge_file(subject: &str, path: &Path) -> Finding {
+fn judge_file(topic: &CheckSubject, path: &Path) -> Finding {
     let shown = path.display();
     let dir = parent(path);
     match path.symlink_metadata().or_else(|_| dir.metadata()) {
         Ok(stat) if stat.is_symlink() => {
             let what = format!("{shown} is a symbolic link, which is not followed: nothing is logged");
-            Finding::warning(Check::Log, subject, what).remedy("name the file itself")
+            topic.warning(what).remedy("name the file itself")
         }
         Ok(stat) if stat.is_file() => {
             let what = format!("{shown} takes it, for deliveries of uid {}", stat.uid());
-            Finding::ok(Check::Log, subject, what)
+            topic.ok(what)
         }
         Ok(stat) if stat.is_dir() && path.symlink_metadata().is_err() => {
-            Finding::ok(Check::Log, subject, format!("{shown} is made by the first line"))
+            topic.ok(format!("{shown} is made by the first line"))
         }
-        Ok(stat) if stat.file_type().is_fifo() => {
-            Finding::ok(Check::Log, subject, format!("{shown} takes it while somebody reads it"))
-        }
+        Ok(stat) if stat.file_type().is_fifo() => topic.ok(format!("{shown} takes it while somebody reads it")),
         Ok(_) | Err(_) => {
             let what =
                 format!("{shown} is no file that can be written: nothing says what was diverted or suspended, and why");
             let remedy = format!("make {}, where each user can write", dir.display());
-            Finding::warning(Check::Log, subject, what).remedy(remedy)
+            topic.warning(what).remedy(remedy)
         }
     }
 }
 
-fn judge_postlog(subject: &str) -> Finding {
+fn judge_postlog(topic: &CheckSubject) -> Finding {
     match child::find_program("postlog", &child::search_path(None)) {
-        Some(program) => Finding::ok(Check::Log, subject, format!("{} takes it", program.display())),
+        Some(program) => topic.ok(format!("{} takes it", program.display())),
         None => {
             let what = "postlog(1) is missing: nothing says what was diverted or suspended, and why";
-            Finding::warning(Check::Log, subject, what)
+            topic
+                .warning(what)
                 .remedy("install Postfix, or to = \"auto\", with a syslog daemon")
         }
     }

@@ -15,7 +15,7 @@ pub fn examine(host: &HostFacts, config: &Config, account: &Account, procmailrc:
     let store = config.mailbox.location.of(&account.name, Some(home)).ok()?;
     let kept_in = store.path()?.to_owned();
     let is_elsewhere = |path: &PathBuf| !is_same(path, &kept_in);
-    let subject = store.to_string();
+    let topic = Check::Mailbox.about(&store);
     let told = [
         (of_procmail(procmailrc, home, account), "procmail's DEFAULT"),
         (of_postfix(host, home), "Postfix's home_mailbox"),
@@ -28,7 +28,7 @@ pub fn examine(host: &HostFacts, config: &Config, account: &Account, procmailrc:
                 account.name,
                 path.display()
             );
-            Finding::error(Check::Mailbox, subject, what, remedy(&path))
+            topic.error(what, remedy(&path))
         });
     }
     let maildir = home.join("Maildir");
@@ -38,7 +38,7 @@ pub fn examine(host: &HostFacts, config: &Config, account: &Account, procmailrc:
             maildir.display(),
             account.name
         );
-        Finding::warning(Check::Mailbox, subject, what).remedy(remedy(&maildir))
+        topic.warning(what).remedy(remedy(&maildir))
     })
 }
 
@@ -74,14 +74,11 @@ fn of_procmail(text: Option<&str>, home: &Path, account: &Account) -> Option<Pat
 /// Postfix delivers below the home directory, unless a command or a transport does it (local(8)).
 fn of_postfix(host: &HostFacts, home: &Path) -> Option<PathBuf> {
     let postfix = host.postfix.as_ref()?;
-    let is_set = |name: &str| postfix.get(name).is_some_and(|value| !value.trim().is_empty());
-    if is_set("mailbox_command") || is_set("mailbox_transport") {
+    let is_given = |name: &&str| postfix.given(name).is_some();
+    if ["mailbox_command", "mailbox_transport"].iter().any(is_given) {
         return None;
     }
-    let value = postfix
-        .get("home_mailbox")
-        .map(str::trim)
-        .filter(|value| !value.is_empty())?;
+    let value = postfix.given("home_mailbox")?;
     Some(home.join(value))
 }
 

@@ -125,11 +125,11 @@ fn all(everywhere: &Everywhere) -> Result<Vec<Finding>, Error> {
         }
     } else {
         found.extend(user::examine(&host, &runner));
-        found.push(Finding::warning(
-            Check::LeftOut,
-            "not looked at",
-            "the files of other users, and which processes of theirs hold locks: root sees them",
-        ));
+        found.push(
+            Check::LeftOut
+                .about("not looked at")
+                .warning("the files of other users, and which processes of theirs hold locks: root sees them"),
+        );
     }
     Ok(found)
 }

@@ -30,12 +30,7 @@ fn readable(path: &Path) -> Option<Finding> {
     let what = "users cannot read it: sendmail, which a user's delivery starts, fails, and nothing is forwarded";
     let mode = if closed.is_dir() { "o+x" } else { "o+r" };
     let remedy = format!("chmod {mode} {}", quote_path(closed));
-    Some(Finding::error(
-        Check::Submit,
-        closed.display().to_string(),
-        what,
-        remedy,
-    ))
+    Some(Check::Submit.about(closed.display()).error(what, remedy))
 }
 
 fn sends_through_postfix(host: &HostFacts) -> bool {
@@ -60,9 +55,7 @@ pub fn of_user(host: &HostFacts, account: &Account) -> Vec<Finding> {
     };
     refused(&printed)
         .map(|line| {
-            Finding::error(
-                Check::Submit,
-                format!("submission by {}", account.name),
+            Check::Submit.about(format!("submission by {}", account.name)).error(
                 format!("{} refuses it: {line}: nothing is forwarded", program.display()),
                 "postfix check, and: postfix set-permissions",
             )
@@ -89,11 +82,9 @@ fn refused(printed: &str) -> Option<String> {
 
 /// Judges `authorized_submit_users` (postconf(5)): names, `!name`, `static:`, and tables, which are not looked at.
 fn authorized(settings: &Settings, name: &str) -> Option<Finding> {
-    settings
-        .get("authorized_submit_users")
-        .filter(|list| !list.trim().is_empty())?;
+    settings.given("authorized_submit_users")?;
     let words = settings.words("authorized_submit_users");
-    let subject = "Postfix's authorized_submit_users";
+    let topic = Check::Submit.about("Postfix's authorized_submit_users");
     let remedy = set("authorized_submit_users = static:anyone");
     for word in &words {
         if *word == "static:anyone" || *word == "static:all" || *word == name {
@@ -101,15 +92,15 @@ fn authorized(settings: &Settings, name: &str) -> Option<Finding> {
         }
         if word.strip_prefix('!') == Some(name) {
             let what = format!("it excludes {name}: nothing of this user is forwarded");
-            return Some(Finding::error(Check::Submit, subject, what, remedy));
+            return Some(topic.error(what, remedy));
         }
         if word.contains([':', '/']) {
             let what = format!("it names {word}, which was not looked at: whether {name} may submit mail is not known");
-            return Some(Finding::warning(Check::Submit, subject, what));
+            return Some(topic.warning(what));
         }
     }
     let what = format!("it does not name {name}: nothing of this user is forwarded");
-    Some(Finding::error(Check::Submit, subject, what, remedy))
+    Some(topic.error(what, remedy))
 }
 
 #[cfg(test)]

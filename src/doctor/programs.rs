@@ -89,7 +89,7 @@ fn locks(host: &HostFacts) -> Vec<Finding> {
         found.extend(lock_conflicts::check_opensmtpd(&text));
     }
     if host.dovecot.is_some() && !habits.iter().any(|habit| habit.program == "Dovecot") {
-        found.push(Finding::ok(Check::Locks, "Dovecot", "its mail is in no mbox"));
+        found.push(Check::Locks.about("Dovecot").ok("its mail is in no mbox"));
     }
     found
 }

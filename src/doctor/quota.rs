@@ -23,6 +23,7 @@ const MOST_NAMES: usize = 10;
 
 /// Examines all mailboxes of the spool directory, as far as they can be seen.
 pub fn examine(host: &HostFacts) -> Vec<Finding> {
+    let topic = Check::Quota.about("mailboxes");
     let entries = directory::read_entries(host.config.mailbox.location.spool_dir()).unwrap_or_default();
     let mailboxes = || entries.iter().filter(|entry| entry.thing() == EntryKind::Mailbox);
     let mut found: Vec<_> = mailboxes().filter_map(|entry| fullness(&host.config, entry)).collect();
@@ -31,17 +32,15 @@ pub fn examine(host: &HostFacts) -> Vec<Finding> {
         let what = format!("{} more mailboxes are nearly full", found.len() - MOST_NAMES);
         found.truncate(MOST_NAMES);
         found.push(
-            Finding::warning(Check::Quota, "mailboxes", what).remedy("spoolguard spool list, which names them all"),
+            topic
+                .warning(what)
+                .remedy("spoolguard spool list, which names them all"),
         );
     }
     found.extend(mailboxes().filter_map(growing));
     found.extend(rcpt_check::judge(&host.config, host.postfix.as_ref(), &host.services));
     if found.is_empty() {
-        found.push(Finding::ok(
-            Check::Quota,
-            "mailboxes",
-            "none is nearly full, and none grows by the second",
-        ));
+        found.push(topic.ok("none is nearly full, and none grows by the second"));
     }
     found
 }
@@ -59,20 +58,17 @@ fn fullness(config: &Config, entry: &DirectoryEntry) -> Option<Finding> {
     let limit_bytes = config.limit_of(name, groups).bytes?;
     let bytes = entry.stat.len();
     let percent = u128::from(bytes) * 100 / u128::from(limit_bytes.max(1));
-    let subject = entry.path.display().to_string();
+    let topic = Check::Quota.about(entry.path.display());
     let remedy = format!("spoolguard spool list {name}, which says what fills it and what helps");
     if bytes >= limit_bytes {
         let what = format!("it is full: {} of {}", size_text(bytes), size_text(limit_bytes));
-        return Some(Finding::error(Check::Quota, subject, what, remedy));
+        return Some(topic.error(what, remedy));
     }
     let nearly = config.quota.warn.of(limit_bytes).unwrap_or(limit_bytes / 100 * 95);
     (bytes >= nearly).then(|| {
-        let what = format!(
-            "it is {percent}% full: {} of {}",
-            size_text(bytes),
-            size_text(limit_bytes)
-        );
-        Finding::warning(Check::Quota, subject, what).remedy(remedy)
+        let (used, limit) = (size_text(bytes), size_text(limit_bytes));
+        let what = format!("it is {percent}% full: {used} of {limit}");
+        topic.warning(what).remedy(remedy)
     })
 }
 
@@ -84,9 +80,7 @@ fn growing(entry: &DirectoryEntry) -> Option<Finding> {
     }
     let found = burst(&tail(entry)?)?;
     let name = entry.path.file_name()?.display().to_string();
-    Some(Finding::error(
-        Check::Quota,
-        entry.path.display().to_string(),
+    Some(Check::Quota.about(entry.path.display()).error(
         format!(
             "it is growing: the last {} messages came within {} s, most of them from {}: mail goes round",
             found.messages, found.seconds, found.sender

@@ -86,16 +86,16 @@ fn width() -> usize {
 #[cfg(test)]
 mod tests {
     use super::{Shown, summary, write_text};
-    use crate::doctor::rules::{Check, Finding};
+    use crate::doctor::rules::Check;
     use crate::output::colours::Colours;
     use crate::output::wrap::wrap_indented;
 
     #[test]
     fn errors_come_first_and_what_passed_is_counted() {
         let findings = [
-            Finding::ok(Check::Locks, "procmail", "it takes dotlock"),
-            Finding::warning(Check::Rights, "/var/mail", "users\u{1b} cannot"),
-            Finding::error(Check::Submit, "sendmail", "there is none", "install one"),
+            Check::Locks.about("procmail").ok("it takes dotlock"),
+            Check::Rights.about("/var/mail").warning("users\u{1b} cannot"),
+            Check::Submit.about("sendmail").error("there is none", "install one"),
         ];
         let text = |shown, colours| {
             let mut text = Vec::new();

@@ -40,10 +40,10 @@ pub fn examine(host: &HostFacts) -> Option<Finding> {
         return None;
     }
     let dirs = SMRSH_DIRS.map(host_path);
-    let subject = "Sendmail's smrsh";
+    let topic = Check::MailSystem.about("Sendmail's smrsh");
     if let Some(dir) = dirs.iter().find(|dir| child::is_program(&dir.join("spoolguard"))) {
         let what = format!("it runs {}", dir.join("spoolguard").display());
-        return Some(Finding::ok(Check::MailSystem, subject, what));
+        return Some(topic.ok(what));
     }
     let dir = dirs.iter().find(|dir| dir.is_dir()).or(dirs.first())?;
     let what = format!(
@@ -51,7 +51,7 @@ pub fn examine(host: &HostFacts) -> Option<Finding> {
         dir.display()
     );
     let remedy = format!("ln -s {} {}/spoolguard", self_exec::own_path().display(), dir.display());
-    Some(Finding::error(Check::MailSystem, subject, what, remedy))
+    Some(topic.error(what, remedy))
 }
 
 /// Whether the program mailer is smrsh: `Mprog, P=/usr/lib/sm.bin/smrsh, ...`.
@@ -80,7 +80,7 @@ pub fn shell(host: &HostFacts, account: &Account) -> Option<Finding> {
         account.name
     );
     let remedy = format!("chsh -s /bin/sh {0}, or put {ANY_SHELL} into /etc/shells", account.name);
-    Some(Finding::error(Check::Forward, account.name.clone(), what, remedy))
+    Some(Check::Forward.about(account.name.clone()).error(what, remedy))
 }
 
 /// The shell of a user who stands in the file.
@@ -108,7 +108,10 @@ pub fn procmail_shell(account: &Account, rc: &Path, text: &str) -> Option<Findin
             "the shell of {} is {shell}: procmail starts no line that needs a shell",
             account.name
         );
-        Finding::warning(Check::Procmailrc, rc.display().to_string(), what).remedy("write SHELL=/bin/sh at its top")
+        Check::Procmailrc
+            .about(rc.display())
+            .warning(what)
+            .remedy("write SHELL=/bin/sh at its top")
     })
 }
 

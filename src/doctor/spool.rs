@@ -7,7 +7,7 @@ use std::time::SystemTime;
 use crate::config;
 use crate::doctor::facts::HostFacts;
 use crate::doctor::filesystem;
-use crate::doctor::rules::{Check, Finding, Level};
+use crate::doctor::rules::{Check, CheckSubject, Finding, Level};
 use crate::error::Error;
 use crate::mailbox::setgid;
 use crate::output::shell::quote_path;
@@ -25,21 +25,14 @@ const MOST_NAMES: usize = 10;
 /// Examines it.
 pub fn examine(host: &HostFacts) -> Vec<Finding> {
     let dir = host.config.mailbox.location.spool_dir();
-    let name = dir.display().to_string();
+    let topic = Check::Spool.about(dir.display());
     let stat = match dir.metadata() {
         Ok(stat) if stat.is_dir() => stat,
         Ok(_) => {
-            return vec![Finding::error(
-                Check::Spool,
-                name,
-                "it is no directory",
-                "set [mailbox] dir",
-            )];
+            return vec![topic.error("it is no directory", "set [mailbox] dir")];
         }
         Err(e) => {
-            return vec![Finding::error(
-                Check::Spool,
-                name,
+            return vec![topic.error(
                 Error::io("examine", dir, &e).to_string(),
                 format!(
                     "install -d -m 2775 -o root -g mail {}, or set [mailbox] dir",
@@ -54,7 +47,7 @@ pub fn examine(host: &HostFacts) -> Vec<Finding> {
     };
     let mut found = Vec::new();
     let problem = problems::with_directory(dir, stat.permissions().mode());
-    found.extend(problem.map(|problem| of_problem(&name, problem)));
+    found.extend(problem.map(|problem| of_problem(&topic, problem)));
     found.extend(names(dir, place));
     found.extend(rights(host, dir, &stat));
     found.extend(filesystem::examine(dir, &host.config.mailbox));
@@ -66,8 +59,7 @@ fn names(dir: &Path, place: SpoolAccess) -> Vec<Finding> {
     let entries = match directory::read_entries(dir) {
         Ok(entries) => entries,
         Err(e) => {
-            let (subject, text) = (dir.display().to_string(), e.to_string());
-            return vec![Finding::warning(Check::LeftOut, subject, text)];
+            return vec![Check::LeftOut.about(dir.display()).warning(e.to_string())];
         }
     };
     let people = Directory::read();
@@ -75,25 +67,23 @@ fn names(dir: &Path, place: SpoolAccess) -> Vec<Finding> {
     let mut found = Vec::new();
     let mut mailboxes = 0;
     for entry in &entries {
-        let subject = entry.path.display().to_string();
+        let topic = Check::Spool.about(entry.path.display());
         let thing = entry.thing();
         if thing == EntryKind::Mailbox {
             mailboxes += 1;
             let name = entry.path.file_name().and_then(|name| name.to_str());
             let user = name.and_then(|name| people.find(name));
             let problems = problems::with_rights(entry, user, place, &people);
-            found.extend(problems.into_iter().map(|problem| of_problem(&subject, problem)));
+            found.extend(problems.into_iter().map(|problem| of_problem(&topic, problem)));
         } else {
             let problem = problems::with_stray(entry, &thing, now);
-            found.extend(problem.map(|problem| of_problem(&subject, problem)));
+            found.extend(problem.map(|problem| of_problem(&topic, problem)));
         }
     }
     if found.len() > MOST_NAMES {
         let more = found.len() - MOST_NAMES;
         found.truncate(MOST_NAMES);
-        found.push(Finding::error(
-            Check::Spool,
-            dir.display().to_string(),
+        found.push(Check::Spool.about(dir.display()).error(
             format!("{more} more such things are wrong in it"),
             "spoolguard spool list, which names them all",
         ));
@@ -104,13 +94,13 @@ fn names(dir: &Path, place: SpoolAccess) -> Vec<Finding> {
             1 => "1 mailbox, with the right owner and mode, and nothing else".to_owned(),
             count => format!("{count} mailboxes, with the right owners and modes, and nothing else"),
         };
-        found.push(Finding::ok(Check::Spool, dir.display().to_string(), text));
+        found.push(Check::Spool.about(dir.display()).ok(text));
     }
     found
 }
 
-fn of_problem(subject: &str, problem: RowProblem) -> Finding {
-    let finding = Finding::warning(Check::Spool, subject, problem.what);
+fn of_problem(topic: &CheckSubject, problem: RowProblem) -> Finding {
+    let finding = topic.warning(problem.what);
     let finding = match (problem.weight, problem.advice) {
         (_, None) => finding,
         (_, Some(advice)) => finding.remedy(advice),
@@ -131,24 +121,19 @@ fn rights(host: &HostFacts, dir: &Path, stat: &std::fs::Metadata) -> Option<Find
         name if name.is_empty() => stat.gid().to_string(),
         name => name,
     };
-    let name = dir.display().to_string();
+    let topic = Check::Rights.about(dir.display());
     let so = format!("its mode is {mode:o}, its group {group}");
     if mode & 0o001 == 0 {
         let what = format!("users cannot enter it: {so}");
-        return Some(Finding::error(
-            Check::Rights,
-            name,
-            what,
-            format!("chmod o+x {}", quote_path(dir)),
-        ));
+        return Some(topic.error(what, format!("chmod o+x {}", quote_path(dir))));
     }
     if mode & 0o002 != 0 {
         let what = format!("users can make mailboxes and dotlocks in it: {so}");
-        return Some(Finding::ok(Check::Rights, name, what));
+        return Some(topic.ok(what));
     }
     if setgid::is_installed_for(dir) {
         let what = format!("spoolguard is setgid to its group, and makes mailboxes and dotlocks in it: {so}");
-        return Some(Finding::ok(Check::Rights, name, what));
+        return Some(topic.ok(what));
     }
     let only_dotlock = host
         .config
@@ -158,12 +143,7 @@ fn rights(host: &HostFacts, dir: &Path, stat: &std::fs::Metadata) -> Option<Find
         .all(|lock| *lock == config::LockMethod::Dotlock);
     if only_dotlock {
         let what = format!("users can make no dotlock in it, and [mailbox] locks names no other: mail waits ({so})");
-        return Some(Finding::error(
-            Check::Rights,
-            name,
-            what,
-            "locks = [\"dotlock\", \"fcntl\"]",
-        ));
+        return Some(topic.error(what, "locks = [\"dotlock\", \"fcntl\"]"));
     }
     let what = format!("users' runs take the fcntl lock alone, and cannot make a first mailbox: {so}");
     let what = if host.config.mailbox.locks.contains(&config::LockMethod::Fcntl) {
@@ -176,7 +156,7 @@ fn rights(host: &HostFacts, dir: &Path, stat: &std::fs::Metadata) -> Option<Find
         true => String::new(),
         false => format!("install spoolguard setgid {group}, or "),
     };
-    Some(Finding::warning(Check::Rights, &name, what).remedy(format!(
+    Some(topic.warning(what).remedy(format!(
         "{setgid}make each mailbox once, as root: install -m 660 -o USER -g {group} /dev/null {}/USER",
         quote_path(dir)
     )))

@@ -24,23 +24,20 @@ pub fn examine(host: &HostFacts) -> Vec<Finding> {
         .as_ref()
         .and_then(|postfix| postfix.get("recipient_delimiter"));
     if let Some(delimiter) = delimiter.filter(|delimiter| !delimiter.contains(separator)) {
-        found.push(Finding::error(
-            Check::MailSystem,
-            "Postfix's recipient_delimiter",
-            format!(
-                "it is {delimiter:?}, and SRS addresses are set off with {separator:?}: reports to them are refused"
-            ),
-            format!("postconf recipient_delimiter={separator} && postfix reload"),
-        ));
+        let what = format!(
+            "it is {delimiter:?}, and SRS addresses are set off with {separator:?}: reports to them are refused"
+        );
+        let remedy = format!("postconf recipient_delimiter={separator} && postfix reload");
+        found.push(
+            Check::MailSystem
+                .about("Postfix's recipient_delimiter")
+                .error(what, remedy),
+        );
     }
     // Aliases that cannot be seen may be there.
     if host.unseen.is_none() {
-        found.extend(
-            ALIASES
-                .into_iter()
-                .filter(|alias| !returns(host, alias))
-                .map(missing_alias),
-        );
+        let missing = ALIASES.into_iter().filter(|alias| !returns(host, alias));
+        found.extend(missing.map(missing_alias));
     }
     found
 }
@@ -51,16 +48,14 @@ fn returns(host: &HostFacts, alias: &str) -> bool {
 }
 
 fn missing_alias(alias: &str) -> Finding {
-    Finding::error(
-        Check::MailSystem,
-        format!("the alias {alias}"),
+    Check::MailSystem.about(format!("the alias {alias}")).error(
         "it does not run spoolguard return: reports to rewritten senders go nowhere",
         format!("echo '{alias}: \"|/usr/bin/spoolguard return\"' >> /etc/aliases && newaliases"),
     )
 }
 
 fn secrets(path: &Path) -> Finding {
-    let name = path.display().to_string();
+    let topic = Check::Configuration.about(path.display());
     let quoted = quote_path(path);
     let stat = match path.metadata() {
         Ok(stat) => stat,
@@ -71,16 +66,16 @@ fn secrets(path: &Path) -> Finding {
             let make = format!(
                 "head -c 18 /dev/urandom | base64 > {quoted} && chown root:mail {quoted} && chmod 640 {quoted}"
             );
-            return Finding::error(Check::Configuration, name, what, make);
+            return topic.error(what, make);
         }
     };
     if !stat.is_file() || stat.mode() & 0o022 != 0 {
         let what = "it is no file that only its owner may write to, and is not used";
-        return Finding::error(Check::Configuration, name, what, format!("chmod go-w {quoted}"));
+        return topic.error(what, format!("chmod go-w {quoted}"));
     }
     if stat.mode() & 0o004 != 0 {
         let what = "every user can read it, and make addresses that are taken for ours";
-        return Finding::warning(Check::Configuration, name, what).remedy(format!("chmod o-r {quoted}"));
+        return topic.warning(what).remedy(format!("chmod o-r {quoted}"));
     }
-    Finding::ok(Check::Configuration, name, "the SRS secrets can be used")
+    topic.ok("the SRS secrets can be used")
 }

@@ -4,41 +4,42 @@ use std::io;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
-use nix::unistd::{AccessFlags, access};
-
 use crate::config::Config;
 use crate::deliver::context::state_place;
-use crate::doctor::rules::{Check, Finding};
+use crate::doctor::rules::{Check, CheckSubject, Finding};
 use crate::error::Error;
 use crate::output::shell::quote_path;
 use crate::sys::account::Account;
+use crate::sys::dirs::can_make_files;
 use crate::sys::filesystem;
 
 /// Examines it, as that user.
 pub fn examine(config: &Config, account: &Account) -> Vec<Finding> {
-    let name = format!("state directory of {}", account.name);
+    let topic = Check::State.about(format!("state directory of {}", account.name));
     let dir = state_place(config, account);
-    let mut found = vec![of_place(&name, dir.as_deref(), account)];
+    let mut found = vec![of_place(&topic, dir.as_deref(), account)];
     let existing = dir.iter().flat_map(|dir| dir.ancestors()).find(|dir| dir.is_dir());
     if let Some(existing) = existing
         && filesystem::find_file_system(existing).is_ok_and(|of| of.nfs)
     {
-        found.push(on_nfs(&name, existing));
+        found.push(on_nfs(&topic, existing));
     }
     found
 }
 
 /// Several hosts may share it, and each believes the others' locks only where the server keeps them.
-fn on_nfs(name: &str, dir: &Path) -> Finding {
+fn on_nfs(topic: &CheckSubject, dir: &Path) -> Finding {
     let what = format!(
         "{} is on NFS: several hosts share what is remembered only where the server keeps locks, and mail waits while it is away",
         dir.display()
     );
-    Finding::warning(Check::State, name, what).remedy("state_dir = \"/var/lib/spoolguard/%u\", on a local disk")
+    topic
+        .warning(what)
+        .remedy("state_dir = \"/var/lib/spoolguard/%u\", on a local disk")
 }
 
-fn of_place(name: &str, dir: Option<&Path>, account: &Account) -> Finding {
-    let wrong = |what: String, remedy: String| Finding::error(Check::State, name, what, remedy);
+fn of_place(topic: &CheckSubject, dir: Option<&Path>, account: &Account) -> Finding {
+    let wrong = |what: String, remedy: String| topic.error(what, remedy);
     let Some(dir) = dir else {
         let what = "there is none, since this user has no home: nothing is held, and no dead address is known";
         return wrong(what.to_owned(), "state_dir = \"/var/lib/spoolguard/%u\"".to_owned());
@@ -57,12 +58,12 @@ fn of_place(name: &str, dir: Option<&Path>, account: &Account) -> Finding {
             format!("others may write to {shown}"),
             format!("chmod go-w {}", quote_path(dir)),
         ),
-        Ok(_) => Finding::ok(Check::State, name, format!("{shown} is this user's alone")),
+        Ok(_) => topic.ok(format!("{shown} is this user's alone")),
         Err(e) if e.kind() == io::ErrorKind::NotFound => {
             let above = dir.ancestors().skip(1).find(|above| above.symlink_metadata().is_ok());
-            let can = above.is_some_and(|above| access(above, AccessFlags::W_OK | AccessFlags::X_OK).is_ok());
+            let can = above.is_some_and(can_make_files);
             if can {
-                return Finding::ok(Check::State, name, format!("{shown} is not there yet, and can be made"));
+                return topic.ok(format!("{shown} is not there yet, and can be made"));
             }
             wrong(
                 format!("{shown} cannot be made: nothing is held, and no dead address is known"),
@@ -83,12 +84,12 @@ fn of_place(name: &str, dir: Option<&Path>, account: &Account) -> Finding {
 #[cfg(test)]
 mod tests {
     use super::on_nfs;
-    use crate::doctor::rules::Level;
+    use crate::doctor::rules::{Check, Level};
     use std::path::Path;
 
     #[test]
     fn a_state_directory_on_nfs_is_a_warning_with_a_remedy() {
-        let finding = on_nfs("state directory of a", Path::new("/home/a"));
+        let finding = on_nfs(&Check::State.about("state directory of a"), Path::new("/home/a"));
         assert_eq!(finding.level, Level::Warning);
         assert!(finding.finding.starts_with("/home/a is on NFS") && finding.remedy.is_some());
     }

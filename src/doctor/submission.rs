@@ -2,8 +2,6 @@
 
 use std::path::Path;
 
-use nix::unistd::{AccessFlags, access};
-
 use crate::config::Config;
 use crate::config::{Over, Transport};
 use crate::doctor::facts::HostFacts;
@@ -12,6 +10,7 @@ use crate::output::shell::quote_path;
 use crate::submit::program::SendmailKind;
 use crate::sys::account;
 use crate::sys::child;
+use crate::sys::dirs::can_make_files;
 use crate::sys::procfs;
 
 /// The port of mail (RFC 5321 section 4.5.4.2).
@@ -24,11 +23,11 @@ pub fn examine(host: &HostFacts) -> Vec<Finding> {
         Transport::Sendmail(path) => vec![program(path)],
     };
     if host.config.quota.when_full == Over::Refuse {
-        found.push(Finding::warning(
-            Check::Configuration,
-            "[quota] over",
-            "it is \"refuse\": mail for a full mailbox is bounced, on purpose",
-        ));
+        found.push(
+            Check::Configuration
+                .about("[quota] over")
+                .warning("it is \"refuse\": mail for a full mailbox is bounced, on purpose"),
+        );
     }
     found
 }
@@ -43,15 +42,15 @@ pub fn of_user(config: &Config, of_host: &Config) -> Option<Finding> {
 }
 
 fn program(path: &Path) -> Finding {
-    let name = path.display().to_string();
+    let topic = Check::Submit.about(path.display());
     let remedy = "install an MTA, or set [forward] transport to the path of its sendmail";
     if path.symlink_metadata().is_err() {
         let what = "it is not there: nothing can be forwarded or sent to the administrator";
-        return Finding::error(Check::Submit, name, what, remedy);
+        return topic.error(what, remedy);
     }
     if !child::is_program(path) {
         let what = "it cannot be started: nothing can be forwarded or sent to the administrator";
-        return Finding::error(Check::Submit, name, what, remedy);
+        return topic.error(what, remedy);
     }
     let kind = SendmailKind::of(path);
     let whose = match kind {
@@ -73,38 +72,28 @@ fn program(path: &Path) -> Finding {
         let what = format!(
             "{whose}, and this process runs with NoNewPrivileges: sendmail cannot write to its queue, and mail waits"
         );
-        return Finding::error(
-            Check::Submit,
-            name,
-            what,
-            "take NoNewPrivileges= out of the unit that starts it",
-        );
+        return topic.error(what, "take NoNewPrivileges= out of the unit that starts it");
     }
     if let Some(lacks) = kind.lacks() {
-        return Finding::warning(Check::Submit, name, format!("{whose}: {lacks}"))
+        return topic
+            .warning(format!("{whose}: {lacks}"))
             .remedy("install an MTA with a queue that takes any sender, such as Postfix or Exim");
     }
     match procfs::listens_at(SMTP) {
-        Some(true) => Finding::ok(
-            Check::Submit,
-            name,
-            format!("{whose}, and something listens at port {SMTP}"),
-        ),
-        Some(false) => Finding::warning(
-            Check::Submit,
-            name,
-            format!("{whose}, and nothing listens at port {SMTP}: if the MTA is not running, mail stays in its queue"),
-        )
-        .remedy("see whether it runs: mailq"),
-        None => Finding::ok(Check::Submit, name, whose),
+        Some(true) => topic.ok(format!("{whose}, and something listens at port {SMTP}")),
+        Some(false) => topic
+            .warning(format!(
+                "{whose}, and nothing listens at port {SMTP}: if the MTA is not running, mail stays in its queue"
+            ))
+            .remedy("see whether it runs: mailq"),
+        None => topic.ok(whose),
     }
 }
 
 /// Users' runs make it, and write to it.
 fn outbox(dir: &Path) -> Finding {
-    let name = format!("outbox:{}", dir.display());
+    let topic = Check::Submit.about(format!("outbox:{}", dir.display()));
     let whose = account::find_runner().name;
-    let needed = AccessFlags::W_OK | AccessFlags::X_OK;
     let mut made = dir;
     while made.symlink_metadata().is_err() {
         match made.parent() {
@@ -112,18 +101,12 @@ fn outbox(dir: &Path) -> Finding {
             None => break,
         }
     }
-    if !made.is_dir() || access(made, needed).is_err() {
+    if !made.is_dir() || !can_make_files(made) {
         let what = format!("{whose} cannot make files in {}", made.display());
-        return Finding::error(
-            Check::Submit,
-            name,
-            what,
-            format!("make it a directory that users may write to: {}", quote_path(dir)),
-        );
+        let remedy = format!("make it a directory that users may write to: {}", quote_path(dir));
+        return topic.error(what, remedy);
     }
-    Finding::warning(
-        Check::Submit,
-        name,
+    topic.warning(
         "what would be sent is kept there, and nobody sends it; every user's run has to be able to write there",
     )
 }

@@ -5,8 +5,6 @@ use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use nix::unistd::{AccessFlags, access};
-
 use crate::config::load;
 use crate::config::load::{ConfigSources, KeySelection};
 use crate::config::location::MailStore;
@@ -19,7 +17,7 @@ use crate::doctor::rules::alias_targets::AliasTarget;
 use crate::doctor::rules::aliases::End;
 use crate::doctor::rules::dot_forward::Site;
 use crate::doctor::rules::guard_line::{Hook, guard_of};
-use crate::doctor::rules::{Check, Finding, dot_forward, mta_commands, procmailrc};
+use crate::doctor::rules::{Check, CheckSubject, Finding, dot_forward, mta_commands, procmailrc};
 use crate::doctor::{mail_location, postfix_access, sendmail_host, state_directory, submission};
 use crate::error::Error;
 use crate::mailbox::open::{Owner, open_existing};
@@ -30,7 +28,7 @@ use crate::submit::program::SendmailKind;
 use crate::sys::account;
 use crate::sys::account::Account;
 use crate::sys::child;
-use crate::sys::dirs::parent;
+use crate::sys::dirs::{can_make_files, parent};
 use crate::sys::self_exec;
 
 /// The files that handle a user's mail, below the home directory.
@@ -92,26 +90,28 @@ fn configuration(host: &HostFacts, account: &Account, found: &mut Vec<Finding>) 
     ) {
         Ok(loaded) => {
             if !loaded.ignored.is_empty() {
-                found.push(Finding::warning(
-                    Check::Configuration,
-                    format!("configuration of {}", account.name),
-                    format!(
-                        "users_may_set does not name {}: without effect",
-                        loaded.ignored.join(", ")
-                    ),
-                ));
+                found.push(
+                    Check::Configuration
+                        .about(format!("configuration of {}", account.name))
+                        .warning(format!(
+                            "users_may_set does not name {}: without effect",
+                            loaded.ignored.join(", ")
+                        )),
+                );
             }
             loaded.config
         }
         // It is the administrator's file, and told with the host.
         Err(e) if host.unusable == Some(e.to_string()) => host.config.clone(),
         Err(e) => {
-            found.push(Finding::error(
-                Check::Configuration,
-                format!("configuration of {}", account.name),
-                format!("{e}: this user's mail stays in the MTA's queue"),
-                "fix it, then: spoolguard config check",
-            ));
+            found.push(
+                Check::Configuration
+                    .about(format!("configuration of {}", account.name))
+                    .error(
+                        format!("{e}: this user's mail stays in the MTA's queue"),
+                        "fix it, then: spoolguard config check",
+                    ),
+            );
             host.config.clone()
         }
     }
@@ -184,9 +184,7 @@ fn included(host: &HostFacts, file: &Path, site: &Site<'_>, handling: &mut Handl
         Ok(text) => text,
         Err(e) => {
             let text = Error::io("read", file, &e).to_string();
-            return vec![Finding::error(
-                Check::Forward,
-                &name,
+            return vec![Check::Forward.about(&name).error(
                 format!("{text}: a .forward includes it"),
                 "make the file, or take the line away",
             )];
@@ -230,7 +228,7 @@ fn read(path: &Path, found: &mut Vec<Finding>) -> Option<String> {
         Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => None,
         Err(e) => {
             let text = Error::io("read", path, &e).to_string();
-            found.push(Finding::warning(Check::LeftOut, path.display().to_string(), text));
+            found.push(Check::LeftOut.about(path.display()).warning(text));
             None
         }
     }
@@ -244,7 +242,7 @@ fn shared_file(home: &Path, path: &Path, check: Check, config: &Config) -> Optio
     let remedy = format!("chmod go-w {} {}", quote_path(home), quote_path(path));
     if mode & 0o002 != 0 {
         let what = "everybody may write to it or to its directory: MTAs ignore it, and nothing guards this mail";
-        return Some(Finding::error(check, name, what, remedy));
+        return Some(check.about(name).error(what, remedy));
     }
     // Debian's procmail is content with that.
     if check != Check::Forward || mode & 0o020 == 0 {
@@ -257,13 +255,13 @@ fn shared_file(home: &Path, path: &Path, check: Check, config: &Config) -> Optio
         SendmailKind::Postfix => None,
         SendmailKind::Sendmail => {
             let what = format!("{who}: Sendmail ignores it, and nothing guards this mail");
-            Some(Finding::error(check, name, what, remedy))
+            Some(check.about(name).error(what, remedy))
         }
         SendmailKind::Exim | SendmailKind::OpenSmtpd | SendmailKind::Other
             if sendmail.is_some_and(child::is_program) =>
         {
             let what = format!("{who}: Exim leaves all mail in the queue, and OpenSMTPD refuses it");
-            Some(Finding::error(check, name, what, remedy))
+            Some(check.about(name).error(what, remedy))
         }
         SendmailKind::Exim
         | SendmailKind::OpenSmtpd
@@ -274,7 +272,7 @@ fn shared_file(home: &Path, path: &Path, check: Check, config: &Config) -> Optio
         | SendmailKind::Dma
         | SendmailKind::Other => {
             let what = format!("{who}: many MTAs ignore it, or leave all mail in the queue");
-            Some(Finding::warning(check, name, what).remedy(remedy))
+            Some(check.about(name).warning(what).remedy(remedy))
         }
     }
 }
@@ -294,9 +292,7 @@ fn missing_program(path: &Path, hook: &Hook) -> Option<Finding> {
     };
     (!is_there).then(|| {
         let what = format!("there is no program {}: mail is bounced or waits", hook.program);
-        Finding::error(
-            check,
-            path.display().to_string(),
+        check.about(path.display()).error(
             what,
             format!("install it there, or name {}", self_exec::own_path().display()),
         )
@@ -304,20 +300,11 @@ fn missing_program(path: &Path, hook: &Hook) -> Option<Finding> {
 }
 
 /// Whether this user's run can deliver into the Maildir.
-fn maildir(path: &Path, account: &Account, subject: String) -> Finding {
+fn maildir(path: &Path, account: &Account, topic: &CheckSubject) -> Finding {
     match Maildir::open(path, account.uid) {
-        Ok(Some(_)) => Finding::ok(Check::Mailbox, subject, "it is a Maildir of this user"),
-        Ok(None) => Finding::ok(
-            Check::Mailbox,
-            subject,
-            "it is not there yet, and the first message makes it",
-        ),
-        Err(e) => Finding::error(
-            Check::Mailbox,
-            subject,
-            e.to_string(),
-            "name another location, or mend this one",
-        ),
+        Ok(Some(_)) => topic.ok("it is a Maildir of this user"),
+        Ok(None) => topic.ok("it is not there yet, and the first message makes it"),
+        Err(e) => topic.error(e.to_string(), "name another location, or mend this one"),
     }
 }
 
@@ -327,38 +314,28 @@ fn mailbox(config: &Config, account: &Account, handling: &Handling) -> Finding {
         Ok(store) => store,
         Err(cause) => {
             let subject = format!("[mailbox] location of {}", account.name);
-            return Finding::error(Check::Mailbox, subject, cause, "name another location");
+            return Check::Mailbox.about(subject).error(cause, "name another location");
         }
     };
-    let subject = store.to_string();
+    let topic = Check::Mailbox.about(&store);
     let path = match &store {
         MailStore::Mbox(path) => path.as_path(),
-        MailStore::Maildir(path) => return maildir(path, account, subject),
-        MailStore::Lmtp(servers) => return lmtp::examine(subject, servers),
+        MailStore::Maildir(path) => return maildir(path, account, &topic),
+        MailStore::Lmtp(servers) => return lmtp::examine(&topic, servers),
     };
     let dir = parent(path);
-    let makes_files = access(dir, AccessFlags::W_OK | AccessFlags::X_OK).is_ok() || setgid::is_installed_for(dir);
+    let makes_files = can_make_files(dir) || setgid::is_installed_for(dir);
     match open_existing(path, Owner::Exactly(account.uid)) {
-        Ok(Some(_)) if makes_files => Finding::ok(Check::Mailbox, subject, "this user can append to it and lock it"),
-        Ok(Some(_)) if config.mailbox.locks == [LockMethod::Dotlock] => Finding::error(
-            Check::Mailbox,
-            subject,
+        Ok(Some(_)) if makes_files => topic.ok("this user can append to it and lock it"),
+        Ok(Some(_)) if config.mailbox.locks == [LockMethod::Dotlock] => topic.error(
             "this user can make no dotlock for it, and [mailbox] locks names no other: mail waits",
             "locks = [\"dotlock\", \"fcntl\"]",
         ),
-        Ok(Some(_)) => Finding::ok(Check::Mailbox, subject, "this user can append to it, without a dotlock"),
-        Ok(None) if makes_files => Finding::ok(
-            Check::Mailbox,
-            subject,
-            "it is not there yet, and this user can make it",
-        ),
+        Ok(Some(_)) => topic.ok("this user can append to it, without a dotlock"),
+        Ok(None) if makes_files => topic.ok("it is not there yet, and this user can make it"),
         // Debian's is setuid, and makes it before it reads the file.
-        Ok(None) if handling.is_procmails() => {
-            Finding::ok(Check::Mailbox, subject, "it is not there yet, and procmail makes it")
-        }
-        Ok(None) => Finding::error(
-            Check::Mailbox,
-            subject,
+        Ok(None) if handling.is_procmails() => topic.ok("it is not there yet, and procmail makes it"),
+        Ok(None) => topic.error(
             "it is not there, and this user cannot make it: what has to be kept stays in the MTA's queue",
             format!(
                 "install -m 660 -o {} -g mail /dev/null {}",
@@ -366,9 +343,7 @@ fn mailbox(config: &Config, account: &Account, handling: &Handling) -> Finding {
                 quote_path(path)
             ),
         ),
-        Err(e) => Finding::error(
-            Check::Mailbox,
-            subject,
+        Err(e) => topic.error(
             format!("{e}: what has to be kept stays in the MTA's queue"),
             "spoolguard spool list, as root, says what is wrong with it",
         ),
@@ -388,7 +363,7 @@ fn overflowing(config: &Config, account: &Account) -> Option<Finding> {
         "make room, and: spoolguard spool restore --overflow --user {}",
         account.name
     );
-    Some(Finding::error(Check::Mailbox, account.name.clone(), finding, remedy))
+    Some(Check::Mailbox.about(account.name.clone()).error(finding, remedy))
 }
 
 /// Whether what is diverted about this user reaches somebody else, and stays there.
@@ -400,14 +375,14 @@ fn admin(host: &HostFacts, config: &Config, account: &Account, handling: &Handli
     if !is_admin {
         return Vec::new();
     }
-    let subject = format!("admin {}", config.admin);
+    let topic = Check::Admin.about(format!("admin {}", config.admin));
     let mut found = Vec::new();
     if !handling.hooks.is_empty() {
         let what = format!(
             "it is {}, whose own mail is guarded: what is diverted stays with that user, and the next is kept there too",
             account.name
         );
-        let finding = Finding::warning(Check::Admin, &subject, what);
+        let finding = topic.warning(what);
         found.push(finding.remedy("set admin to somebody whose mail is not forwarded"));
     }
     for to in &handling.destinations {
@@ -415,7 +390,7 @@ fn admin(host: &HostFacts, config: &Config, account: &Account, handling: &Handli
             if let End::User(name) = end
                 && name != account.name
             {
-                found.push(goes_on(&subject, &account.name, &name));
+                found.push(goes_on(&topic, &account.name, &name));
             }
         }
     }
@@ -423,7 +398,7 @@ fn admin(host: &HostFacts, config: &Config, account: &Account, handling: &Handli
 }
 
 /// The administrator forwards to another user here, who may be one that is guarded.
-fn goes_on(subject: &str, from: &str, to: &str) -> Finding {
+fn goes_on(topic: &CheckSubject, from: &str, to: &str) -> Finding {
     let home = account::find_known(to).ok().flatten().and_then(|account| account.home);
     let text = |file| {
         home.as_deref()
@@ -431,33 +406,28 @@ fn goes_on(subject: &str, from: &str, to: &str) -> Finding {
             .unwrap_or_default()
     };
     let forward = dot_forward::targets(&text(FORWARD));
-    let in_forward = forward.iter().any(|placed| dot_forward::hook_of(placed).is_some());
+    let in_forward = forward.iter().any(|placed| placed.item.hook().is_some());
     if in_forward || !procmailrc::find_hooks(&text(PROCMAILRC)).is_empty() {
         let what = format!("{from}, whose mail it is, forwards to {to}, who is guarded: what is diverted comes back");
-        return Finding::error(
-            Check::Admin,
-            subject,
-            what,
-            "set admin to somebody whose mail is not forwarded",
-        );
+        return topic.error(what, "set admin to somebody whose mail is not forwarded");
     }
     let what = format!("{from}, whose mail it is, forwards to {to}: if {to} is guarded, what is diverted comes back");
-    Finding::warning(Check::Admin, subject, what)
+    topic.warning(what)
 }
 
 fn admin_mbox(config: &Config, account: &Account, handling: &Handling) -> Option<Finding> {
     let path = Path::new(&config.admin);
-    let subject = format!("admin {}", config.admin);
+    let topic = Check::Admin.about(format!("admin {}", config.admin));
     let store = config.mailbox.location.of(&account.name, account.home.as_deref());
     if store.is_ok_and(|store| store.path() == Some(path)) {
         let what = format!("it is the mailbox of {}, whose own reports go there, too", account.name);
-        return Some(Finding::warning(Check::Admin, subject, what));
+        return Some(topic.warning(what));
     }
     if handling.hooks.is_empty() {
         return None;
     }
     let dir = parent(path);
-    let makes_files = access(dir, AccessFlags::W_OK | AccessFlags::X_OK).is_ok();
+    let makes_files = can_make_files(dir);
     let cause = match open_existing(path, Owner::Trusted(account.uid)) {
         Ok(Some(_)) => return None,
         Ok(None) if makes_files => return None,
@@ -465,10 +435,5 @@ fn admin_mbox(config: &Config, account: &Account, handling: &Handling) -> Option
         Err(e) => e.to_string(),
     };
     let what = format!("{cause}: what is diverted from {} stays with that user", account.name);
-    Some(Finding::error(
-        Check::Admin,
-        subject,
-        what,
-        "name an address, or let users write to that mbox",
-    ))
+    Some(topic.error(what, "name an address, or let users write to that mbox"))
 }

@@ -78,15 +78,13 @@ pub fn user_database() -> Vec<Finding> {
         .into_iter()
         .map(|(uid, names)| {
             let finding = format!("{} share uid {uid}", names.join(", "));
-            Finding::warning(Check::Users, PASSWD, finding).remedy(
+            Check::Users.about(PASSWD).warning(finding).remedy(
             "give each a uid, or say --user NAME wherever spoolguard is started: without a name mail for them waits",
         )
         });
     let sources = name_service::sources("passwd").unwrap_or_default();
     let away = name_service::remote_sources(&sources).map(|source| {
-        Finding::error(
-            Check::Users,
-            "/etc/nsswitch.conf",
+        Check::Users.about("/etc/nsswitch.conf").error(
             format!("the source {source} of passwd cannot be asked: mail waits for users who are not in {PASSWD}"),
             format!("start what answers for {source}, or take it out of the line passwd"),
         )
@@ -107,7 +105,7 @@ pub fn check_name_service(name: &str, everywhere: &Everywhere) -> Vec<Finding> {
         .iter()
         .filter_map(|(name, value)| Some((*name, value.as_deref()?)))
         .collect();
-    let failed = |cause: String| vec![Finding::warning(Check::LeftOut, format!("user {name}"), cause)];
+    let failed = |cause: String| vec![Check::LeftOut.about(format!("user {name}")).warning(cause)];
     match child::output_of_command(self_exec::start_self(), &arguments, &variables, Streams::Both, RUN_TIME) {
         Err(e) => failed(e.to_string()),
         Ok(answer) => match answer

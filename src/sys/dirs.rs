@@ -10,6 +10,7 @@ use std::path::{Component, Path, PathBuf};
 
 use nix::fcntl::OFlag;
 use nix::libc;
+use nix::unistd::{AccessFlags, access};
 use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat, openat2};
 use rustix::io::Errno;
 
@@ -30,6 +31,12 @@ pub fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     PathBuf::from(name)
+}
+
+/// Tells whether this process can make files in a directory.
+#[must_use]
+pub fn can_make_files(dir: &Path) -> bool {
+    access(dir, AccessFlags::W_OK | AccessFlags::X_OK).is_ok()
 }
 
 /// Makes a file's name last: a created file is not safe until its directory is (fsync(2)).

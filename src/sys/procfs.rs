@@ -5,7 +5,7 @@ use std::fs;
 /// Tells whether some process listens at this TCP port, whichever address; none where that cannot be told.
 #[must_use]
 pub fn listens_at(port: u16) -> Option<bool> {
-    let tables = ["/proc/net/tcp", "/proc/net/tcp6"].map(|path| fs::read_to_string(path));
+    let tables = ["/proc/net/tcp", "/proc/net/tcp6"].map(fs::read_to_string);
     if tables.iter().all(Result::is_err) {
         return None;
     }

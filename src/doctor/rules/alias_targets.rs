@@ -1,5 +1,7 @@
 //! What stands in a `.forward` or behind a name in an aliases file: addresses, commands, files (aliases(5)).
 
+use crate::doctor::rules::guard_line::{Hook, guard_of};
+
 /// One place that mail goes to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AliasTarget {
@@ -18,6 +20,23 @@ pub enum AliasTarget {
     File(String),
     /// A file with more of them.
     Include(String),
+}
+
+impl AliasTarget {
+    /// The command that gets the message.
+    #[must_use]
+    pub fn command(&self) -> Option<&str> {
+        match self {
+            Self::Command { text, .. } => Some(text),
+            Self::Address(_) | Self::Mailbox(_) | Self::File(_) | Self::Include(_) => None,
+        }
+    }
+
+    /// The run of spoolguard that stands there.
+    #[must_use]
+    pub fn hook(&self) -> Option<Hook> {
+        self.command().and_then(guard_of)
+    }
 }
 
 /// Whether something stands between quotes.

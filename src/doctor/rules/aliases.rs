@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::doctor::rules::alias_targets::{AliasTarget, of_line};
-use crate::doctor::rules::guard_line::{Hook, guard_of};
+use crate::doctor::rules::guard_line::Hook;
 use crate::message::address::Address;
 
 /// Aliases lead to aliases; more than this is a circle that nobody saw.
@@ -47,13 +47,8 @@ impl Aliases {
     /// Aliases whose command is spoolguard, with what it does.
     pub fn guarded(&self) -> impl Iterator<Item = (&str, Hook)> {
         self.0.iter().flat_map(|(name, items)| {
-            let hook = |item: &AliasTarget| match item {
-                AliasTarget::Command { text, .. } => guard_of(text),
-                AliasTarget::Address(_) | AliasTarget::Mailbox(_) | AliasTarget::File(_) | AliasTarget::Include(_) => {
-                    None
-                }
-            };
-            items.iter().filter_map(hook).map(move |hook| (name.as_str(), hook))
+            let hooks = items.iter().filter_map(AliasTarget::hook);
+            hooks.map(move |hook| (name.as_str(), hook))
         })
     }
 

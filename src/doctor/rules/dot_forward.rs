@@ -4,8 +4,8 @@ use crate::doctor::rules::alias_targets;
 use crate::doctor::rules::alias_targets::{AliasTarget, PlacedTarget, Quoted};
 use crate::doctor::rules::filter_file;
 use crate::doctor::rules::filter_file::Language;
-use crate::doctor::rules::guard_line::{GuardJob, Hook, guard_of};
-use crate::doctor::rules::{Check, Finding};
+use crate::doctor::rules::guard_line::{GuardJob, guard_of};
+use crate::doctor::rules::{Check, CheckSubject, Finding};
 
 /// What the judgement needs to know of the host.
 pub struct Site<'a> {
@@ -28,8 +28,9 @@ pub fn targets(text: &str) -> Vec<PlacedTarget> {
 /// Judges the `.forward` at `path`, or a file that one includes.
 #[must_use]
 pub fn judge_forward_file(path: &str, text: &str, site: &Site<'_>) -> Vec<Finding> {
+    let topic = Check::Forward.about(path);
     let placed = targets(text);
-    let is_guard = |placed: &&PlacedTarget| hook_of(placed).is_some();
+    let is_guard = |placed: &&PlacedTarget| placed.item.hook().is_some();
     let around = Around {
         guards: placed.iter().filter(is_guard).count(),
         copies: placed
@@ -38,23 +39,14 @@ pub fn judge_forward_file(path: &str, text: &str, site: &Site<'_>) -> Vec<Findin
             .count(),
         language: Language::of(text),
     };
-    let mut findings: Vec<_> = language(path, around.language, site).into_iter().collect();
+    let mut findings: Vec<_> = language(&topic, around.language, site).into_iter().collect();
     for placed in &placed {
-        findings.extend(one(path, placed, around, site));
+        findings.extend(one(&topic.at_line(placed.line), placed, around, site));
     }
     if around.guards > 0 && findings.is_empty() {
-        findings.push(Finding::ok(Check::Forward, path, "it runs spoolguard"));
+        findings.push(topic.ok("it runs spoolguard"));
     }
     findings
-}
-
-/// The run of spoolguard that stands there.
-#[must_use]
-pub fn hook_of(placed: &PlacedTarget) -> Option<Hook> {
-    match &placed.item {
-        AliasTarget::Command { text, .. } => guard_of(text),
-        AliasTarget::Address(_) | AliasTarget::Mailbox(_) | AliasTarget::File(_) | AliasTarget::Include(_) => None,
-    }
 }
 
 /// What else stands in the file.
@@ -66,7 +58,7 @@ struct Around {
 }
 
 /// An MTA that knows no filters takes its words for addresses.
-fn language(path: &str, language: Language, site: &Site<'_>) -> Option<Finding> {
+fn language(topic: &CheckSubject, language: Language, site: &Site<'_>) -> Option<Finding> {
     let name = match language {
         Language::Addresses => return None,
         Language::Exim => "an Exim filter",
@@ -74,91 +66,61 @@ fn language(path: &str, language: Language, site: &Site<'_>) -> Option<Finding> 
     };
     (site.reads_filters == Some(false)).then(|| {
         let what = format!("it is {name}, which this MTA does not know: it takes the words for addresses");
-        Finding::error(
-            Check::Forward,
-            path,
-            what,
-            "write addresses and commands, see aliases(5)",
-        )
+        topic.error(what, "write addresses and commands, see aliases(5)")
     })
 }
 
-fn one(path: &str, placed: &PlacedTarget, around: Around, site: &Site<'_>) -> Vec<Finding> {
-    let line = placed.line;
-    let error = |what: String, remedy: String| {
-        vec![Finding::error(
-            Check::Forward,
-            path,
-            format!("line {line}: {what}"),
-            remedy,
-        )]
-    };
+fn one(here: &CheckSubject, placed: &PlacedTarget, around: Around, site: &Site<'_>) -> Vec<Finding> {
     match &placed.item {
         AliasTarget::Command { text, quoted } => {
             let Some(hook) = guard_of(text) else {
                 return Vec::new();
             };
-            let mut found: Vec<_> = hook
-                .problems
-                .iter()
-                .flat_map(|problem| error(problem.what.clone(), problem.remedy.clone()))
-                .collect();
-            found.extend(match (hook.job, quoted) {
-                (GuardJob::Forward(_) | GuardJob::Deliver, Quoted::No) if text.contains([' ', '\t']) => error(
-                    "a command with blanks has to stand between quotes".to_owned(),
-                    format!("write \"|{text}\", with the quotes"),
-                ),
-                (GuardJob::Forward(_) | GuardJob::Deliver | GuardJob::Nothing, _) => Vec::new(),
-                (GuardJob::Filter, _) => keeps_nothing("filter", &error),
-                (GuardJob::Other(name), _) => keeps_nothing(&name, &error),
-            });
+            let mut found: Vec<_> = hook.findings(here).collect();
+            match (&hook.job, quoted) {
+                (GuardJob::Forward(_) | GuardJob::Deliver, Quoted::No) if text.contains([' ', '\t']) => {
+                    let remedy = format!("write \"|{text}\", with the quotes");
+                    found.push(here.error("a command with blanks has to stand between quotes", remedy));
+                }
+                (GuardJob::Forward(_) | GuardJob::Deliver | GuardJob::Nothing, _) => {}
+                (GuardJob::Filter | GuardJob::Other(_), _) => {
+                    let remedy = "write \"|/usr/bin/spoolguard forward ADDRESS\"";
+                    found.push(here.error(hook.job.keeps_nothing(), remedy));
+                }
+            }
             found
         }
-        AliasTarget::Mailbox(_) if around.guards > 0 => error(
-            "Postfix also delivers a local copy beside spoolguard, and one more at each try".to_owned(),
-            "take it away, and write --keep behind forward".to_owned(),
-        ),
-        AliasTarget::Address(address) => unguarded(address, around, site, &error),
+        AliasTarget::Mailbox(_) if around.guards > 0 => vec![here.error(
+            "Postfix also delivers a local copy beside spoolguard, and one more at each try",
+            "take it away, and write --keep behind forward",
+        )],
+        AliasTarget::Address(address) => unguarded(here, address, around, site).into_iter().collect(),
         // What it includes is judged as a file of its own.
         AliasTarget::Mailbox(_) | AliasTarget::File(_) | AliasTarget::Include(_) => Vec::new(),
     }
 }
 
-fn keeps_nothing(name: &str, error: &dyn Fn(String, String) -> Vec<Finding>) -> Vec<Finding> {
-    error(
-        format!("spoolguard {name} keeps no message, and mail is lost"),
-        "write \"|/usr/bin/spoolguard forward ADDRESS\"".to_owned(),
-    )
-}
-
 /// A plain forward: mail that leaves the host without anything that ends a loop, or learns that the address is dead.
-fn unguarded(
-    address: &str,
-    around: Around,
-    site: &Site<'_>,
-    error: &dyn Fn(String, String) -> Vec<Finding>,
-) -> Vec<Finding> {
+fn unguarded(here: &CheckSubject, address: &str, around: Around, site: &Site<'_>) -> Option<Finding> {
     if (site.is_here)(address) {
-        return Vec::new();
+        return None;
     }
     if around.guards > 0 {
-        return error(
-            format!("mail also goes to {address} without spoolguard"),
-            "take it away, and name the address behind spoolguard forward".to_owned(),
-        );
+        let remedy = "take it away, and name the address behind spoolguard forward";
+        return Some(here.error(format!("mail also goes to {address} without spoolguard"), remedy));
     }
     let keep = if around.copies > 0 { " --keep" } else { "" };
     let command = format!("/usr/bin/spoolguard forward {address}{keep}");
-    error(
-        format!("mail goes to {address} without spoolguard: nothing ends a loop, or notices that the address is dead"),
-        match around.language {
-            Language::Addresses => format!("write \"|{command}\""),
-            Language::Exim => format!("write pipe \"{command}\" in place of deliver"),
-            Language::Sieve => format!(
-                "Exim's Sieve cannot run it: make the file an Exim filter with pipe \"{command}\", or write \"|{command}\""
-            ),
-        },
-    )
+    let what =
+        format!("mail goes to {address} without spoolguard: nothing ends a loop, or notices that the address is dead");
+    let remedy = match around.language {
+        Language::Addresses => format!("write \"|{command}\""),
+        Language::Exim => format!("write pipe \"{command}\" in place of deliver"),
+        Language::Sieve => format!(
+            "Exim's Sieve cannot run it: make the file an Exim filter with pipe \"{command}\", or write \"|{command}\""
+        ),
+    };
+    Some(here.error(what, remedy))
 }
 
 #[cfg(test)]

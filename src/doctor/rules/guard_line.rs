@@ -4,6 +4,7 @@
 //! What a shell would put in place of a variable is not known, and taken for something that is good.
 
 use crate::cli::{Cli, Command, mistake};
+use crate::doctor::rules::{CheckSubject, Finding};
 use crate::message::address::is_plain;
 
 /// Commands that people type: a mistake in one of them ends with 64, and MTAs bounce on that.
@@ -47,7 +48,25 @@ pub struct GuardLineProblem {
     pub remedy: String,
 }
 
+impl GuardJob {
+    /// What becomes of mail that is given to a command which keeps none.
+    #[must_use]
+    pub fn keeps_nothing(&self) -> String {
+        let name = match self {
+            Self::Other(name) => name,
+            Self::Filter | Self::Deliver | Self::Forward(_) | Self::Nothing => "filter",
+        };
+        format!("spoolguard {name} keeps no message, and mail is lost")
+    }
+}
+
 impl Hook {
+    /// What is wrong with the line, as findings about `topic`.
+    pub fn findings(&self, topic: &CheckSubject) -> impl Iterator<Item = Finding> {
+        let problems = self.problems.iter();
+        problems.map(|problem| topic.error(&problem.what, &problem.remedy))
+    }
+
     /// Where it forwards to.
     #[must_use]
     pub fn destinations(&self) -> &[String] {

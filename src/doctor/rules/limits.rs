@@ -32,12 +32,12 @@ pub fn set(what: &str) -> String {
 }
 
 fn file_size(settings: &Settings, needs: Needs) -> Option<Finding> {
-    let name = "Postfix's mailbox_size_limit";
+    let topic = Check::Limits.about("Postfix's mailbox_size_limit");
     let bytes = settings.number("mailbox_size_limit")?;
     let remedy = set("mailbox_size_limit = 0");
-    let wrong = |what: String| Some(Finding::error(Check::Limits, name, what, &remedy));
+    let wrong = |what: String| Some(topic.error(what, &remedy));
     if bytes == 0 {
-        return Some(Finding::ok(Check::Limits, name, "it is 0: no command is bounded"));
+        return Some(topic.ok("it is 0: no command is bounded"));
     }
     if needs.largest_bytes >= bytes {
         return wrong(format!(
@@ -46,11 +46,7 @@ fn file_size(settings: &Settings, needs: Needs) -> Option<Finding> {
         ));
     }
     match needs.limit_bytes {
-        Some(limit) if limit <= bytes => Some(Finding::ok(
-            Check::Limits,
-            name,
-            format!("it is {bytes} bytes, and no quota is larger"),
-        )),
+        Some(limit) if limit <= bytes => Some(topic.ok(format!("it is {bytes} bytes, and no quota is larger"))),
         Some(limit) => wrong(format!(
             "it is {bytes} bytes and a quota is {limit}: a mailbox between takes no mail, which is bounced in the end"
         )),
@@ -63,39 +59,29 @@ fn file_size(settings: &Settings, needs: Needs) -> Option<Finding> {
 fn message_size(settings: &Settings, needs: Needs) -> Option<Finding> {
     let bytes = settings.number("message_size_limit")?;
     let limit = needs.limit_bytes.filter(|limit| bytes == 0 || *limit < bytes)?;
-    let size = if bytes == 0 {
-        "of any size".to_owned()
-    } else {
-        format!("of {bytes} bytes")
+    let size = match bytes {
+        0 => "of any size".to_owned(),
+        bytes => format!("of {bytes} bytes"),
     };
+    let what = format!("messages {size} are taken, and no quota is above {limit}: a larger one never fits");
+    let remedy = set(&format!("message_size_limit = {limit}"));
     Some(
-        Finding::warning(
-            Check::Limits,
-            "Postfix's message_size_limit",
-            format!("messages {size} are taken, and no quota is above {limit}: a larger one never fits"),
-        )
-        .remedy(set(&format!("message_size_limit = {limit}"))),
+        Check::Limits
+            .about("Postfix's message_size_limit")
+            .warning(what)
+            .remedy(remedy),
     )
 }
 
 fn time(settings: &Settings, needs: Needs) -> Option<Finding> {
-    let name = "Postfix's command_time_limit";
+    let topic = Check::Limits.about("Postfix's command_time_limit");
     let seconds = settings.parse_seconds("command_time_limit")?;
     let own = needs.run_seconds;
-    Some(if seconds > own {
-        Finding::ok(
-            Check::Limits,
-            name,
-            format!("it is {seconds} s; spoolguard gives up after {own} s"),
-        )
-    } else {
-        Finding::error(
-            Check::Limits,
-            name,
-            format!("it is {seconds} s, and then mail is bounced; spoolguard gives up by itself only after {own} s"),
-            set("command_time_limit = 1000s"),
-        )
-    })
+    if seconds > own {
+        return Some(topic.ok(format!("it is {seconds} s; spoolguard gives up after {own} s")));
+    }
+    let what = format!("it is {seconds} s, and then mail is bounced; spoolguard gives up by itself only after {own} s");
+    Some(topic.error(what, set("command_time_limit = 1000s")))
 }
 
 /// Whether reports come home that are sent to an address with a token.
@@ -103,14 +89,11 @@ fn time(settings: &Settings, needs: Needs) -> Option<Finding> {
 pub fn check_delimiter(settings: &Settings, ours: &str) -> Option<Finding> {
     let theirs = settings.get("recipient_delimiter")?;
     let first = ours.chars().next()?;
-    (!theirs.contains(first)).then(|| {
-        Finding::error(
-            Check::MailSystem,
-            "Postfix's recipient_delimiter",
-            format!("it is {theirs:?}, and [forward] sender = \"verp\" sets its token off with {first:?}: reports about forwards do not come home"),
-            set(&format!("recipient_delimiter = {ours}")),
-        )
-    })
+    let what = format!(
+        "it is {theirs:?}, and [forward] sender = \"verp\" sets its token off with {first:?}: reports about forwards do not come home"
+    );
+    let topic = Check::MailSystem.about("Postfix's recipient_delimiter");
+    (!theirs.contains(first)).then(|| topic.error(what, set(&format!("recipient_delimiter = {ours}"))))
 }
 
 /// Judges Exim's pipe transports.
@@ -127,52 +110,29 @@ pub fn check_exim(transports: &[(String, Settings)], needs: Needs) -> Vec<Findin
 }
 
 fn exim_pipe(name: &str, settings: &Settings, needs: Needs) -> Vec<Finding> {
-    let subject = format!("Exim's transport {name}");
+    let topic = Check::Limits.about(format!("Exim's transport {name}"));
     let own = needs.run_seconds;
     let mut found = Vec::new();
-    let mut wrong = |what: String, remedy: &str| {
-        found.push(Finding::error(
-            Check::Limits,
-            &subject,
-            what,
-            format!("in {name}: {remedy}"),
-        ));
-    };
-    if let Some(seconds) = settings
-        .parse_seconds("timeout")
-        .filter(|seconds| (1..=own).contains(seconds))
+    let mut wrong = |what: String, remedy: &str| found.push(topic.error(what, format!("in {name}: {remedy}")));
+    if let Some(seconds) = settings.parse_seconds("timeout")
+        && (1..=own).contains(&seconds)
     {
-        wrong(
-            format!(
-                "its timeout is {seconds} s, and then mail is bounced; spoolguard gives up by itself only after {own} s"
-            ),
-            "timeout = 1h",
+        let what = format!(
+            "its timeout is {seconds} s, and then mail is bounced; spoolguard gives up by itself only after {own} s"
         );
+        wrong(what, "timeout = 1h");
     }
     let statuses = settings.get("temp_errors").unwrap_or("73 : 75");
-    let defers = |status: &str| matches!(status.trim(), "75" | "*");
-    if !statuses.split(':').any(defers) {
-        wrong(
-            format!("temp_errors = {statuses} lacks 75: what spoolguard defers is bounced"),
-            "temp_errors = 73 : 75",
-        );
+    if !statuses.split(':').any(|status| matches!(status.trim(), "75" | "*")) {
+        let what = format!("temp_errors = {statuses} lacks 75: what spoolguard defers is bounced");
+        wrong(what, "temp_errors = 73 : 75");
     }
     if settings.get("freeze_signal") == Some("no") {
-        found.push(
-            Finding::warning(
-                Check::Limits,
-                &subject,
-                "without freeze_signal, mail is bounced when spoolguard is killed",
-            )
-            .remedy(format!("in {name}: freeze_signal")),
-        );
+        let what = "without freeze_signal, mail is bounced when spoolguard is killed";
+        found.push(topic.warning(what).remedy(format!("in {name}: freeze_signal")));
     }
     if found.is_empty() {
-        found.push(Finding::ok(
-            Check::Limits,
-            subject,
-            "it waits long enough, and 75 defers",
-        ));
+        found.push(topic.ok("it waits long enough, and 75 defers"));
     }
     found
 }
@@ -183,7 +143,7 @@ pub fn own_file_size(soft_bytes: Option<u64>, needs: Needs) -> Finding {
     let name = "the file size limit";
     let remedy = "ulimit -f unlimited, and look into /etc/security/limits.conf";
     match soft_bytes {
-        None => Finding::ok(Check::Limits, name, "there is none here"),
+        None => Check::Limits.about(name).ok("there is none here"),
         Some(bytes) => file_size_limit(name, bytes, needs, remedy),
     }
 }
@@ -191,15 +151,12 @@ pub fn own_file_size(soft_bytes: Option<u64>, needs: Needs) -> Finding {
 /// Judges how large a file may get that some process writes.
 #[must_use]
 pub fn file_size_limit(name: &str, bytes: u64, needs: Needs, remedy: &str) -> Finding {
+    let topic = Check::Limits.about(name);
     if bytes <= needs.largest_bytes || needs.limit_bytes.is_none_or(|limit| limit > bytes) {
         let what = format!("no file may get larger than {bytes} bytes here: a mailbox beyond takes no mail");
-        return Finding::error(Check::Limits, name, what, remedy);
+        return topic.error(what, remedy);
     }
-    Finding::ok(
-        Check::Limits,
-        name,
-        format!("it is {bytes} bytes, and no quota is larger"),
-    )
+    topic.ok(format!("it is {bytes} bytes, and no quota is larger"))
 }
 
 #[cfg(test)]

@@ -20,12 +20,9 @@ pub fn check_opensmtpd(configuration: &str) -> Option<Finding> {
         words.next() == Some("action") && words.any(|word| word == "mbox")
     };
     configuration.lines().any(is_mbox).then(|| {
-        Finding::error(
-            Check::Locks,
-            "OpenSMTPD",
-            "its own delivery to an mbox takes no lock that anybody else sees",
-            "in /etc/smtpd.conf, put mda \"/usr/bin/spoolguard deliver\" in place of mbox, then: systemctl restart opensmtpd",
-        )
+        let what = "its own delivery to an mbox takes no lock that anybody else sees";
+        let remedy = "in /etc/smtpd.conf, put mda \"/usr/bin/spoolguard deliver\" in place of mbox, then: systemctl restart opensmtpd";
+        Check::Locks.about("OpenSMTPD").error(what, remedy)
     })
 }
 
@@ -47,6 +44,7 @@ fn listed<T: ToString>(items: &[T], last: &str) -> String {
 }
 
 fn shared(ours: &[Lock], habit: &LockConvention) -> Finding {
+    let topic = Check::Locks.about(habit.program);
     let meets = |theirs: &[Lock]| theirs.iter().any(|lock| ours.contains(lock));
     let takes = listed(&habit.writing, ", then ");
     let reading = habit.reading.as_deref().unwrap_or(&habit.writing);
@@ -55,7 +53,7 @@ fn shared(ours: &[Lock], habit: &LockConvention) -> Finding {
             "it takes {takes} on a mailbox and spoolguard takes {}: both can write at once",
             listed(ours, " and ")
         );
-        return Finding::error(Check::Locks, habit.program, what, habit.set_by);
+        return topic.error(what, habit.set_by);
     }
     if !meets(reading) {
         let what = format!(
@@ -63,13 +61,9 @@ fn shared(ours: &[Lock], habit: &LockConvention) -> Finding {
             listed(reading, " and "),
             listed(ours, " and ")
         );
-        return Finding::error(Check::Locks, habit.program, what, habit.set_by);
+        return topic.error(what, habit.set_by);
     }
-    Finding::ok(
-        Check::Locks,
-        habit.program,
-        format!("it takes {takes}{}", habit.known_from),
-    )
+    topic.ok(format!("it takes {takes}{}", habit.known_from))
 }
 
 /// Whom a program that takes a kernel lock first can stop, and be stopped by.
@@ -93,13 +87,14 @@ fn clash(habit: &LockConvention, habits: &[LockConvention]) -> Option<Finding> {
         listed(&habit.writing, ", then "),
         listed(&names, " and ")
     );
-    let wrong = |text: String| Finding::error(Check::LockOrder, habit.program, text, habit.set_by);
+    let topic = Check::LockOrder.about(habit.program);
+    let wrong = |text: String| topic.error(text, habit.set_by);
     Some(if longest <= SHORT_SECONDS {
         let text = format!("{order}, but one gives up within {longest} s");
-        Finding::ok(Check::LockOrder, habit.program, text)
+        topic.ok(text)
     } else if longest < LONG_SECONDS {
         let text = format!("{order}: they can stop each other for {longest} s");
-        Finding::warning(Check::LockOrder, habit.program, text).remedy(habit.set_by)
+        topic.warning(text).remedy(habit.set_by)
     } else if longest == u64::MAX {
         wrong(format!("{order}: they can stop each other for good"))
     } else {

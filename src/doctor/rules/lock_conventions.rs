@@ -86,7 +86,7 @@ pub fn postfix_convention(settings: &Settings) -> Option<LockConvention> {
 /// Postfix's virtual(8), where it has mailboxes in the directory `dir` or below it.
 #[must_use]
 pub fn postfix_virtual(settings: &Settings, dir: &str) -> Option<LockConvention> {
-    let base = settings.get("virtual_mailbox_base").filter(|base| !base.is_empty())?;
+    let base = settings.given("virtual_mailbox_base")?;
     let set_by = "postconf -e 'virtual_mailbox_lock = dotlock, fcntl' && postfix reload";
     let is_there = Path::new(dir).starts_with(base) || Path::new(base).starts_with(dir);
     is_there.then(|| of_postfix("Postfix's virtual(8)", "virtual_mailbox_lock", set_by, settings))?
@@ -117,7 +117,7 @@ pub fn dovecot_convention(settings: &Settings) -> Option<LockConvention> {
     settings.get("mbox_write_locks")?;
     let place = settings.get("mail_location").unwrap_or_default();
     // 2.4 says it with a setting of its own.
-    let driver = settings.get("mail_driver").filter(|driver| !driver.is_empty());
+    let driver = settings.given("mail_driver");
     let driver = driver.or_else(|| place.split_once(':').map(|(driver, _)| driver));
     if driver.is_some_and(|driver| driver != "mbox") {
         return None;

@@ -3,7 +3,7 @@
 use crate::doctor::rules::guard_line::{GuardJob, Hook, of_words};
 use crate::doctor::rules::limits::set;
 use crate::doctor::rules::settings::Settings;
-use crate::doctor::rules::{Check, Finding};
+use crate::doctor::rules::{Check, CheckSubject, Finding};
 
 /// A service that runs spoolguard.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,61 +83,50 @@ impl PostfixService {
     /// Judges one; `state_dir` is the configured one.
     #[must_use]
     pub fn judge(&self, settings: &Settings, state_dir: &str) -> Vec<Finding> {
-        let subject = format!("master.cf, service {}", self.name);
-        let error = |what: &str, remedy: &str| Finding::error(Check::MailSystem, &subject, what, remedy);
-        let problems = self.hook.problems.iter();
-        let mut found: Vec<_> = problems.map(|problem| error(&problem.what, &problem.remedy)).collect();
+        let topic = Check::MailSystem.about(format!("master.cf, service {}", self.name));
+        let mut found: Vec<_> = self.hook.findings(&topic).collect();
         if self.daemon != "pipe" || self.hook.job == GuardJob::Nothing {
             return found;
         }
         match &self.hook.job {
-            GuardJob::Deliver if !self.names(&["-d", "--user"]) => found.push(error(
-                &format!("the mail of all its recipients goes into the mailbox of {}", self.user),
-                "write deliver --user ${user} --recipient ${recipient} --sender ${sender}",
-            )),
+            GuardJob::Deliver if !self.names(&["-d", "--user"]) => {
+                let what = format!("the mail of all its recipients goes into the mailbox of {}", self.user);
+                let remedy = "write deliver --user ${user} --recipient ${recipient} --sender ${sender}";
+                found.push(topic.error(what, remedy));
+            }
             GuardJob::Deliver | GuardJob::Forward(_)
                 if !self.names(&["-a", "--recipient"]) && !self.flags.contains('D') =>
             {
-                found.push(
-                    Finding::warning(
-                        Check::MailSystem,
-                        &subject,
-                        "it does not learn the recipient, by which a loop is known",
-                    )
-                    .remedy("write --recipient ${recipient} behind the command"),
-                );
+                let what = "it does not learn the recipient, by which a loop is known";
+                let remedy = "write --recipient ${recipient} behind the command";
+                found.push(topic.warning(what).remedy(remedy));
             }
             GuardJob::Deliver | GuardJob::Forward(_) => {}
-            GuardJob::Filter | GuardJob::Other(_) | GuardJob::Nothing => found.push(error(
-                "its command keeps no message, and mail is lost",
-                "write spoolguard deliver or forward",
-            )),
+            GuardJob::Filter | GuardJob::Other(_) | GuardJob::Nothing => {
+                let what = "its command keeps no message, and mail is lost";
+                found.push(topic.error(what, "write spoolguard deliver or forward"));
+            }
         }
-        found.extend(self.envelope(&subject, settings));
+        found.extend(self.envelope(&topic, settings));
         // Another configuration has another directory.
         if self.names(&["-d", "--user"]) && !self.names(&["--config"]) && !state_dir.contains("%u") {
             let what = format!("all its users share one state directory, that of {}", self.user);
-            found.push(
-                Finding::warning(Check::MailSystem, &subject, what).remedy(
-                    "in /etc/spoolguard.toml: state_dir = \"/var/lib/spoolguard/%u\", a directory of that user",
-                ),
-            );
+            let remedy = "in /etc/spoolguard.toml: state_dir = \"/var/lib/spoolguard/%u\", a directory of that user";
+            found.push(topic.warning(what).remedy(remedy));
         }
         if found.is_empty() {
-            found.push(Finding::ok(Check::MailSystem, subject, "it runs spoolguard"));
+            found.push(topic.ok("it runs spoolguard"));
         }
         found
     }
 
     /// Whether sender and recipients come through as they are.
-    fn envelope(&self, subject: &str, settings: &Settings) -> Vec<Finding> {
+    fn envelope(&self, topic: &CheckSubject, settings: &Settings) -> Vec<Finding> {
         let mut found = Vec::new();
         if !self.names(&["-f", "--sender"]) && !self.flags.contains(['F', 'R']) {
             let what = "it does not learn the envelope sender, by which a bounce is known";
-            found.push(
-                Finding::warning(Check::MailSystem, subject, what)
-                    .remedy("write --sender ${sender} behind the command, or flags=R"),
-            );
+            let remedy = "write --sender ${sender} behind the command, or flags=R";
+            found.push(topic.warning(what).remedy(remedy));
         }
         let limit = format!("{}_destination_recipient_limit", self.name);
         let expands = self.words.iter().any(|word| {
@@ -147,12 +136,7 @@ impl PostfixService {
         });
         if expands && settings.number(&limit) != Some(1) {
             let what = "Postfix hands it several recipients at once, and the second becomes an argument of its own";
-            found.push(Finding::error(
-                Check::MailSystem,
-                subject,
-                what,
-                set(&format!("{limit} = 1")),
-            ));
+            found.push(topic.error(what, set(&format!("{limit} = 1"))));
         }
         found
     }

@@ -19,6 +19,8 @@ pub mod rcpt_check;
 pub mod running_mta;
 pub mod settings;
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 /// What was looked at.
@@ -110,43 +112,71 @@ impl Level {
     }
 }
 
-impl Finding {
-    /// A check that passed.
+impl Check {
+    /// Names what findings of this check are about: a program, a file, a user.
     #[must_use]
-    pub fn ok(check: Check, subject: impl Into<String>, finding: impl Into<String>) -> Self {
+    pub fn about(self, subject: impl fmt::Display) -> CheckSubject {
+        CheckSubject {
+            check: self,
+            subject: subject.to_string(),
+            line: None,
+        }
+    }
+}
+
+/// What is looked at, and by which check: makes the findings about it.
+#[derive(Clone, Debug)]
+pub struct CheckSubject {
+    check: Check,
+    subject: String,
+    line: Option<usize>,
+}
+
+impl CheckSubject {
+    /// Narrows it to a line, counted from 1.
+    #[must_use]
+    pub fn at_line(&self, line: usize) -> Self {
         Self {
-            check,
+            line: Some(line),
+            ..self.clone()
+        }
+    }
+
+    /// Makes the finding of a check that passed.
+    #[must_use]
+    pub fn ok(&self, finding: impl Into<String>) -> Finding {
+        Finding {
+            check: self.check,
             level: Level::Ok,
-            subject: subject.into(),
-            finding: finding.into(),
+            subject: self.subject.clone(),
+            finding: match self.line {
+                Some(line) => format!("line {line}: {}", finding.into()),
+                None => finding.into(),
+            },
             remedy: None,
         }
     }
 
-    /// Something to know.
+    /// Makes a finding that somebody should know.
     #[must_use]
-    pub fn warning(check: Check, subject: impl Into<String>, finding: impl Into<String>) -> Self {
-        Self {
+    pub fn warning(&self, finding: impl Into<String>) -> Finding {
+        Finding {
             level: Level::Warning,
-            ..Self::ok(check, subject, finding)
+            ..self.ok(finding)
         }
     }
 
-    /// Something to fix, and how.
+    /// Makes a finding that somebody has to fix, and says how.
     #[must_use]
-    pub fn error(
-        check: Check,
-        subject: impl Into<String>,
-        finding: impl Into<String>,
-        remedy: impl Into<String>,
-    ) -> Self {
-        Self {
+    pub fn error(&self, finding: impl Into<String>, remedy: impl Into<String>) -> Finding {
+        Finding {
             level: Level::Error,
-            remedy: Some(remedy.into()),
-            ..Self::ok(check, subject, finding)
+            ..self.ok(finding).remedy(remedy)
         }
     }
+}
 
+impl Finding {
     /// The same, with something that can be done.
     #[must_use]
     pub fn remedy(mut self, remedy: impl Into<String>) -> Self {

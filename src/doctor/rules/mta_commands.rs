@@ -16,11 +16,11 @@ pub fn postfix(settings: &Settings) -> Vec<Finding> {
     };
     found.extend(allowed_commands(settings, hook.is_some()));
     if settings.get("forward_path") == Some("") {
-        found.push(Finding::warning(
-            Check::MailSystem,
-            "Postfix's forward_path",
-            "it is empty: no .forward is read",
-        ));
+        found.push(
+            Check::MailSystem
+                .about("Postfix's forward_path")
+                .warning("it is empty: no .forward is read"),
+        );
     }
     found
 }
@@ -28,54 +28,32 @@ pub fn postfix(settings: &Settings) -> Vec<Finding> {
 const MAILBOX_COMMAND: &str = "Postfix's mailbox_command";
 
 fn mailbox_command(hook: &Hook, settings: &Settings) -> Vec<Finding> {
-    let error = |what: String, remedy: String| Finding::error(Check::MailSystem, MAILBOX_COMMAND, what, remedy);
+    let topic = Check::MailSystem.about(MAILBOX_COMMAND);
     let deliver = set("mailbox_command = /usr/bin/spoolguard deliver");
-    let mut found: Vec<_> = hook
-        .problems
-        .iter()
-        .map(|problem| error(problem.what.clone(), problem.remedy.clone()))
-        .collect();
+    let mut found: Vec<_> = hook.findings(&topic).collect();
     let job = match &hook.job {
         GuardJob::Nothing => return found,
         GuardJob::Filter | GuardJob::Other(_) => {
-            let name = if let GuardJob::Other(name) = &hook.job {
-                name
-            } else {
-                "filter"
-            };
-            found.push(error(
-                format!("spoolguard {name} keeps no message, and mail is lost"),
-                deliver,
-            ));
+            found.push(topic.error(hook.job.keeps_nothing(), deliver));
             return found;
         }
         // With a name in it, each user has another one.
         GuardJob::Forward(to) if !to.iter().any(|to| to.contains('$')) => {
-            found.push(error(
-                format!(
-                    "it forwards the mail of every user of this host to {}",
-                    to.join(" and ")
-                ),
-                format!("put the forward into one user's .forward, and: {deliver}"),
-            ));
+            let to = to.join(" and ");
+            let what = format!("it forwards the mail of every user of this host to {to}");
+            let remedy = format!("put the forward into one user's .forward, and: {deliver}");
+            found.push(topic.error(what, remedy));
             return found;
         }
         GuardJob::Forward(_) => "forward",
         GuardJob::Deliver => "deliver",
     };
-    let transport = settings.get("mailbox_transport").unwrap_or_default();
-    if !transport.is_empty() {
-        found.push(error(
-            format!("it runs spoolguard, but mailbox_transport = {transport} comes before it"),
-            set("mailbox_transport ="),
-        ));
+    if let Some(transport) = settings.given("mailbox_transport") {
+        let what = format!("it runs spoolguard, but mailbox_transport = {transport} comes before it");
+        found.push(topic.error(what, set("mailbox_transport =")));
     }
     if found.is_empty() {
-        found.push(Finding::ok(
-            Check::MailSystem,
-            MAILBOX_COMMAND,
-            format!("it runs spoolguard {job}"),
-        ));
+        found.push(topic.ok(format!("it runs spoolguard {job}")));
     }
     found
 }
@@ -91,84 +69,55 @@ fn plain_command(command: &str) -> Option<Finding> {
         format!("it forwards the mail of every user of this host to {to}, without spoolguard")
     };
     let remedy = set("mailbox_command = /usr/bin/spoolguard deliver");
-    Some(Finding::error(Check::MailSystem, MAILBOX_COMMAND, what, remedy))
+    Some(Check::MailSystem.about(MAILBOX_COMMAND).error(what, remedy))
+}
+
+/// What has to be set so that Postfix runs commands that stand in a place of this name (local(8)); nothing where it does so.
+fn must_allow(settings: &Settings, place: &str) -> Option<String> {
+    settings.get("allow_mail_to_commands")?;
+    let mut allowed = settings.words("allow_mail_to_commands");
+    if allowed.contains(&place) {
+        return None;
+    }
+    allowed.push(place);
+    Some(set(&format!("allow_mail_to_commands = {}", allowed.join(", "))))
 }
 
 fn allowed_commands(settings: &Settings, runs_guard: bool) -> Option<Finding> {
-    let name = "Postfix's allow_mail_to_commands";
+    let topic = Check::MailSystem.about("Postfix's allow_mail_to_commands");
     settings.get("allow_mail_to_commands")?;
-    let allowed = settings.words("allow_mail_to_commands");
-    if allowed.contains(&"forward") {
-        return Some(Finding::ok(Check::MailSystem, name, "commands in a .forward are run"));
-    }
     let what = "no command in a .forward is run, and such mail is bounced";
-    let mut new = allowed;
-    new.push("forward");
-    let remedy = set(&format!("allow_mail_to_commands = {}", new.join(", ")));
-    // Where Postfix runs us itself, nobody needs that.
-    Some(if runs_guard {
-        Finding::warning(Check::MailSystem, name, what).remedy(remedy)
-    } else {
-        Finding::error(Check::MailSystem, name, what, remedy)
+    Some(match must_allow(settings, "forward") {
+        None => topic.ok("commands in a .forward are run"),
+        // Where Postfix runs us itself, nobody needs that.
+        Some(remedy) if runs_guard => topic.warning(what).remedy(remedy),
+        Some(remedy) => topic.error(what, remedy),
     })
 }
 
 /// Whether Postfix runs a command that stands in a file which is included by an alias or a `.forward` (local(8)).
 #[must_use]
 pub fn included(settings: &Settings, file: &str) -> Option<Finding> {
-    settings.get("allow_mail_to_commands")?;
-    let mut allowed = settings.words("allow_mail_to_commands");
-    if allowed.contains(&"include") {
-        return None;
-    }
-    allowed.push("include");
-    let remedy = set(&format!("allow_mail_to_commands = {}", allowed.join(", ")));
+    let remedy = must_allow(settings, "include")?;
     let what = "Postfix runs no command in an included file, and such mail is bounced";
-    Some(Finding::error(
-        Check::MailSystem,
-        file,
-        what,
-        format!("put the command into the .forward itself, or: {remedy}"),
-    ))
+    let remedy = format!("put the command into the .forward itself, or: {remedy}");
+    Some(Check::MailSystem.about(file).error(what, remedy))
 }
 
 /// Whether aliases may run commands, where one of them runs spoolguard.
 #[must_use]
 pub fn alias_command(settings: &Settings, alias: &str, hook: &Hook) -> Vec<Finding> {
-    let subject = format!("alias {alias}");
-    let mut found: Vec<_> = hook
-        .problems
-        .iter()
-        .map(|problem| {
-            Finding::error(
-                Check::MailSystem,
-                &subject,
-                problem.what.clone(),
-                problem.remedy.clone(),
-            )
-        })
-        .collect();
-    let may = settings.words("allow_mail_to_commands").contains(&"alias");
-    let is_allowed = settings.get("allow_mail_to_commands").is_none() || may;
-    // It is meant for an alias, and has nothing of a user's.
-    if is_allowed && hook.job == GuardJob::Other("return".to_owned()) {
-        return found;
+    let topic = Check::MailSystem.about(format!("alias {alias}"));
+    let mut found: Vec<_> = hook.findings(&topic).collect();
+    if must_allow(settings, "alias").is_some() {
+        let what = "it runs spoolguard, but allow_mail_to_commands does not name alias: such mail is bounced";
+        found.push(topic.error(what, set("allow_mail_to_commands = alias, forward")));
+    } else if hook.job != GuardJob::Other("return".to_owned()) {
+        // That one is meant for an alias, and has nothing of a user's.
+        let what = "it runs spoolguard as the MTA's own user, and not as the user whose mail it is";
+        let remedy = "put the command into that user's .forward, and take it out of the aliases";
+        found.push(topic.warning(what).remedy(remedy));
     }
-    found.push(if is_allowed {
-        Finding::warning(
-            Check::MailSystem,
-            subject,
-            "it runs spoolguard as the MTA's own user, and not as the user whose mail it is",
-        )
-        .remedy("put the command into that user's .forward, and take it out of the aliases")
-    } else {
-        Finding::error(
-            Check::MailSystem,
-            subject,
-            "it runs spoolguard, but allow_mail_to_commands does not name alias: such mail is bounced",
-            set("allow_mail_to_commands = alias, forward"),
-        )
-    });
     found
 }
 
@@ -185,61 +134,37 @@ pub fn exim(routers: &[(String, Settings)], transports: &[(String, Settings)]) -
 }
 
 fn exim_router(name: &str, router: &Settings) -> Option<Finding> {
-    let subject = format!("Exim's router {name}");
-    let on = |option: &str| router.get(option) == Some("yes");
-    if on("forbid_pipe") {
-        return Some(Finding::error(
-            Check::MailSystem,
-            subject,
-            "forbid_pipe: a command in a .forward is not run, and its mail is not delivered",
-            format!("in {name}: take forbid_pipe away"),
-        ));
-    }
-    let pipe = router.get("pipe_transport").unwrap_or_default();
-    pipe.is_empty().then(|| {
-        Finding::error(
-            Check::MailSystem,
-            subject,
-            "it has no pipe_transport: a command in a .forward is not run, and its mail is not delivered",
-            format!("in {name}: pipe_transport = address_pipe"),
-        )
-    })
+    let topic = Check::MailSystem.about(format!("Exim's router {name}"));
+    let (fault, remedy) = if router.get("forbid_pipe") == Some("yes") {
+        ("forbid_pipe", "take forbid_pipe away")
+    } else if router.given("pipe_transport").is_none() {
+        ("it has no pipe_transport", "pipe_transport = address_pipe")
+    } else {
+        return None;
+    };
+    let what = format!("{fault}: a command in a .forward is not run, and its mail is not delivered");
+    Some(topic.error(what, format!("in {name}: {remedy}")))
 }
 
 fn exim_pipe(settings: &Settings) -> Vec<Finding> {
-    let subject = "Exim's transport address_pipe";
+    let topic = Check::MailSystem.about("Exim's transport address_pipe");
     let on = |option: &str| settings.get(option) == Some("yes");
     let mut found = Vec::new();
-    let mut error = |what: String, remedy: &str| {
-        found.push(Finding::error(
-            Check::MailSystem,
-            subject,
-            what,
-            format!("in address_pipe: {remedy}"),
-        ));
-    };
+    let mut error = |what: &str, remedy: &str| found.push(topic.error(what, format!("in address_pipe: {remedy}")));
     let allowed = settings.get("allow_commands").unwrap_or_default();
-    let names_it = allowed
-        .split(':')
-        .any(|command| command.trim().ends_with("/spoolguard"));
+    let mut commands = allowed.split(':');
+    let names_it = commands.any(|command| command.trim().ends_with("/spoolguard"));
     let remedy = "allow_commands = /usr/bin/spoolguard";
     if on("restrict_to_path") && !names_it {
-        error(
-            "restrict_to_path: a command that is named with its directory is not run, and its mail is bounced"
-                .to_owned(),
-            remedy,
-        );
+        let what = "restrict_to_path: a command that is named with its directory is not run, and its mail is bounced";
+        error(what, remedy);
     } else if !allowed.is_empty() && !names_it {
-        error(
-            format!("allow_commands = {allowed}: no other command is run, and its mail is bounced"),
-            remedy,
-        );
+        let what = format!("allow_commands = {allowed}: no other command is run, and its mail is bounced");
+        error(&what, remedy);
     }
     if on("ignore_status") {
-        error(
-            "ignore_status: what spoolguard defers counts as delivered, and is lost".to_owned(),
-            "take ignore_status away",
-        );
+        let what = "ignore_status: what spoolguard defers counts as delivered, and is lost";
+        error(what, "take ignore_status away");
     }
     found
 }

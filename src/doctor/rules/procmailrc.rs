@@ -4,7 +4,7 @@
 //! lines behind it leave it with the mail system.
 
 use crate::doctor::rules::guard_line::{GuardJob, Hook, guard_of};
-use crate::doctor::rules::{Check, Finding};
+use crate::doctor::rules::{Check, CheckSubject, Finding};
 
 /// An example that every package has.
 const EXAMPLE: &str = "/usr/share/doc/spoolguard/examples/procmailrc";
@@ -79,7 +79,7 @@ pub fn forwards_everybody(path: &str, text: &str) -> Option<Finding> {
     let first = to.first().filter(|_| !asks)?;
     let what = format!("it forwards the mail of every user of this host to {first}");
     let remedy = "put the forward into the .procmailrc of the user whose mail it is";
-    Some(Finding::error(Check::Procmailrc, path, what, remedy))
+    Some(Check::Procmailrc.about(path).error(what, remedy))
 }
 
 /// Where it sends mail without spoolguard, with the lines.
@@ -111,52 +111,43 @@ fn plain_forward(action: &RecipeAction) -> Option<String> {
 /// Judges the procmailrc at `path`; `is_here` tells whether all mail for an address stays on this host.
 #[must_use]
 pub fn judge_recipes(path: &str, text: &str, is_here: &dyn Fn(&str) -> bool) -> Vec<Finding> {
+    let topic = Check::Procmailrc.about(path);
     let all = statements(text);
     let has_guard = !find_hooks(text).is_empty();
     let mut found = Vec::new();
     for (at, PlacedStatement { line, statement }) in all.iter().enumerate() {
+        let here = topic.at_line(*line);
         match statement {
             Statement::Recipe(recipe) => {
                 let behind = all.get(at + 1..).unwrap_or_default();
-                found.extend(of_recipe(path, *line, recipe, behind));
-                found.extend(
-                    plain_forward(&recipe.action)
-                        .filter(|to| !is_here(to))
-                        .map(|to| plain(path, *line, &to, has_guard)),
-                );
+                found.extend(of_recipe(&here, recipe, behind));
+                let unguarded = plain_forward(&recipe.action).filter(|to| !is_here(to));
+                found.extend(unguarded.map(|to| plain(&here, &to, has_guard)));
             }
-            Statement::Assignment(name, value) if name == "INCLUDERC" => found.push(Finding::warning(
-                Check::Procmailrc,
-                path,
-                format!("line {line}: it reads {value}, which was not looked at"),
-            )),
+            Statement::Assignment(name, value) if name == "INCLUDERC" => {
+                found.push(here.warning(format!("it reads {value}, which was not looked at")));
+            }
             Statement::Assignment(..) | Statement::End => {}
         }
     }
     if has_guard && found.is_empty() {
-        found.push(Finding::ok(
-            Check::Procmailrc,
-            path,
-            "it runs spoolguard, and loses nothing when that fails",
-        ));
+        found.push(topic.ok("it runs spoolguard, and loses nothing when that fails"));
     }
     found
 }
 
-fn plain(path: &str, line: usize, to: &str, has_guard: bool) -> Finding {
+fn plain(here: &CheckSubject, to: &str, has_guard: bool) -> Finding {
     if has_guard {
-        let what = format!("line {line}: mail also goes to {to} without spoolguard");
         let remedy = format!("put | /usr/bin/spoolguard forward in place of it, as {EXAMPLE} shows");
-        Finding::error(Check::Procmailrc, path, what, remedy)
+        here.error(format!("mail also goes to {to} without spoolguard"), remedy)
     } else {
-        let what =
-            format!("line {line}: mail goes to {to} without spoolguard: its bounces go round, and nothing ends that");
+        let what = format!("mail goes to {to} without spoolguard: its bounces go round, and nothing ends that");
         let remedy = format!("put | /usr/bin/spoolguard forward {to} in place of it, as {EXAMPLE} shows");
-        Finding::error(Check::Procmailrc, path, what, remedy)
+        here.error(what, remedy)
     }
 }
 
-fn of_recipe(path: &str, line: usize, recipe: &Recipe, behind: &[PlacedStatement]) -> Vec<Finding> {
+fn of_recipe(here: &CheckSubject, recipe: &Recipe, behind: &[PlacedStatement]) -> Vec<Finding> {
     let RecipeAction::Pipe(command) = &recipe.action else {
         return Vec::new();
     };
@@ -165,60 +156,37 @@ fn of_recipe(path: &str, line: usize, recipe: &Recipe, behind: &[PlacedStatement
     };
     let has = |flag: char| recipe.flags.contains(flag);
     let waits = has('w') || has('W');
-    let mut found = Vec::new();
-    let mut wrong = |what: &str, remedy: &str| {
-        found.push(Finding::error(
-            Check::Procmailrc,
-            path,
-            format!("line {line}: {what}"),
-            remedy,
-        ));
-    };
-    for problem in &hook.problems {
-        wrong(&problem.what, &problem.remedy);
-    }
+    let (keeping, filtering) = ("begin the recipe with :0 w", "begin the recipe with :0 fw");
+    let mut found: Vec<_> = hook.findings(here).collect();
     match &hook.job {
         GuardJob::Forward(_) | GuardJob::Deliver => {
             if !waits {
-                wrong(
-                    "without w, procmail loses the message when spoolguard fails",
-                    "begin the recipe with :0 w",
-                );
+                found.push(here.error("without w, procmail loses the message when spoolguard fails", keeping));
             }
             if has('h') != has('b') {
-                wrong(
-                    "with h or b alone, spoolguard gets half of the message",
-                    "begin the recipe with :0 w",
-                );
+                found.push(here.error("with h or b alone, spoolguard gets half of the message", keeping));
             }
             if !has('c') {
-                found.extend(ending(path, line, recipe, behind));
+                found.extend(ending(here, recipe, behind));
             }
         }
-        GuardJob::Filter => {
-            if !has('f') {
-                wrong(
-                    "without f, what spoolguard filter prints is lost",
-                    "begin the recipe with :0 fw",
-                );
-            } else if !waits {
-                wrong(
-                    "without w, a failure of the filter is not seen",
-                    "begin the recipe with :0 fw",
-                );
-            }
+        GuardJob::Filter if !has('f') => {
+            found.push(here.error("without f, what spoolguard filter prints is lost", filtering));
         }
-        GuardJob::Nothing => {}
-        GuardJob::Other(name) => wrong(
-            &format!("spoolguard {name} keeps no message, and mail is lost"),
-            "use it as a condition (* ? command), or use spoolguard forward",
-        ),
+        GuardJob::Filter if !waits => {
+            found.push(here.error("without w, a failure of the filter is not seen", filtering));
+        }
+        GuardJob::Filter | GuardJob::Nothing => {}
+        GuardJob::Other(_) => {
+            let remedy = "use it as a condition (* ? command), or use spoolguard forward";
+            found.push(here.error(hook.job.keeps_nothing(), remedy));
+        }
     }
     found
 }
 
 /// Whether what is left for another try gets to the mail system: `EXITCODE` and then `HOST`, before anything else takes the message.
-fn ending(path: &str, line: usize, recipe: &Recipe, behind: &[PlacedStatement]) -> Option<Finding> {
+fn ending(here: &CheckSubject, recipe: &Recipe, behind: &[PlacedStatement]) -> Option<Finding> {
     let mut exit_code = None;
     let mut stops = false;
     for placed in behind {
@@ -236,33 +204,22 @@ fn ending(path: &str, line: usize, recipe: &Recipe, behind: &[PlacedStatement]) 
             Statement::Recipe(_) | Statement::End => break,
         }
     }
-    let lines = format!("put EXITCODE=75 and HOST=stop below it, as {EXAMPLE} shows");
     match (exit_code, stops) {
-        (Some(_), true) if !recipe.conditions.is_empty() => Some(Finding::error(
-            Check::Procmailrc,
-            path,
-            format!(
-                "line {line}: mail that the conditions do not mean also gets to EXITCODE below, and is never delivered"
-            ),
-            "put the recipe without conditions, and the two lines, between { and } of one that has them",
-        )),
-        (Some("$?"), true) => Some(
-            Finding::warning(
-                Check::Procmailrc,
-                path,
-                format!("line {line}: with EXITCODE=$? mail is bounced when spoolguard is missing or killed"),
-            )
-            .remedy("EXITCODE=75"),
-        ),
+        (Some(_), true) if !recipe.conditions.is_empty() => {
+            let what = "mail that the conditions do not mean also gets to EXITCODE below, and is never delivered";
+            let remedy = "put the recipe without conditions, and the two lines, between { and } of one that has them";
+            Some(here.error(what, remedy))
+        }
+        (Some("$?"), true) => {
+            let what = "with EXITCODE=$? mail is bounced when spoolguard is missing or killed";
+            Some(here.warning(what).remedy("EXITCODE=75"))
+        }
         (Some(_), true) => None,
-        _ => Some(
-            Finding::warning(
-                Check::Procmailrc,
-                path,
-                format!("line {line}: what spoolguard defers goes into the mailbox instead"),
-            )
-            .remedy(lines),
-        ),
+        _ => {
+            let remedy = format!("put EXITCODE=75 and HOST=stop below it, as {EXAMPLE} shows");
+            let what = "what spoolguard defers goes into the mailbox instead";
+            Some(here.warning(what).remedy(remedy))
+        }
     }
 }
 

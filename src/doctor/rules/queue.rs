@@ -121,7 +121,7 @@ pub fn judge(subject: &str, messages: &[QueuedMessage], again: &str) -> Vec<Find
         .collect();
     if more > 0 {
         let what = format!("mail is deferred by spoolguard for {more} more reasons");
-        found.push(Finding::error(Check::Queue, subject, what, "see the MTA's queue"));
+        found.push(Check::Queue.about(subject).error(what, "see the MTA's queue"));
     }
     let bounces = messages.iter().filter(|message| message.is_bounce).count();
     if bounces >= MANY_BOUNCES {
@@ -129,14 +129,15 @@ pub fn judge(subject: &str, messages: &[QueuedMessage], again: &str) -> Vec<Find
             "{bounces} of {} messages are bounces: mail goes round, or was forged",
             messages.len()
         );
-        found.push(Finding::warning(Check::Queue, subject, what).remedy("see whom they are for: mailq"));
+        found.push(
+            Check::Queue
+                .about(subject)
+                .warning(what)
+                .remedy("see whom they are for: mailq"),
+        );
     }
     if found.is_empty() {
-        found.push(Finding::ok(
-            Check::Queue,
-            subject,
-            "no mail waits because of spoolguard",
-        ));
+        found.push(Check::Queue.about(subject).ok("no mail waits because of spoolguard"));
     }
     found
 }
@@ -154,9 +155,7 @@ fn deferred(subject: &str, reason: &str, messages: &[&QueuedMessage], again: &st
         .filter(|id| !id.is_empty())
         .collect();
     let first = ids.first().map_or(String::new(), |id| format!(" ({id})"));
-    Finding::error(
-        Check::Queue,
-        subject,
+    Check::Queue.about(subject).error(
         format!("{count} deferred by spoolguard{since}{first}: {reason}"),
         format!("fix that, then: {again}"),
     )

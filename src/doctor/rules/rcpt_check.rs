@@ -38,13 +38,9 @@ pub fn judge(config: &Config, postfix: Option<&Settings>, services: &[PostfixSer
         let words = RESTRICTIONS.iter().flat_map(|name| settings.words(name));
         words.into_iter().any(|word| word == "check_policy_service")
     };
-    let subject = "[quota] when_full";
+    let topic = Check::Quota.about("[quota] when_full");
     if postfix.is_some_and(asks) && services.iter().any(PostfixService::is_policy) {
-        return Some(Finding::ok(
-            Check::Quota,
-            subject,
-            "Postfix asks spoolguard policy at RCPT time",
-        ));
+        return Some(topic.ok("Postfix asks spoolguard policy at RCPT time"));
     }
     let remedy = if postfix.is_some() {
         "let Postfix ask spoolguard policy (/usr/share/doc/spoolguard/docs/src/quota.md), or: when_full = \"overflow\""
@@ -53,7 +49,7 @@ pub fn judge(config: &Config, postfix: Option<&Settings>, services: &[PostfixSer
     };
     Some(Finding {
         level,
-        ..Finding::error(Check::Quota, subject, what, remedy)
+        ..topic.error(what, remedy)
     })
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use crate::doctor::rules::limits::{Needs, file_size_limit};
-use crate::doctor::rules::{Check, Finding, Level};
+use crate::doctor::rules::{Check, CheckSubject, Finding, Level};
 
 /// Whose process it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -92,41 +92,30 @@ pub fn depth(status: &str) -> usize {
 #[must_use]
 pub fn judge(process: &RunningMta, own_mountinfo: &str, paths: &[PathBuf], needs: Needs) -> Vec<Finding> {
     let subject = format!("{}, process {}", process.mta.name(), process.pid);
+    let topic = Check::RunningMta.about(&subject);
     let unit = process.mta.unit();
     let override_of =
         |what: &str| format!("systemctl edit {unit}, write {what} below [Service], then: systemctl restart {unit}");
     let mut found = Vec::new();
     if field(&process.status, "NoNewPrivs") == Some("1") {
-        found.push(Finding::error(
-            Check::RunningMta,
-            &subject,
-            "it runs with NoNewPrivileges: its sendmail cannot submit as a user, and what would be forwarded stays in the queue",
-            override_of("NoNewPrivileges=no"),
-        ));
+        let what = "it runs with NoNewPrivileges: its sendmail cannot submit as a user, and what would be forwarded stays in the queue";
+        found.push(topic.error(what, override_of("NoNewPrivileges=no")));
     }
     // Exim's daemon gives root away, and its program is setuid.
     let uid = field(&process.status, "Uid").and_then(|ids| ids.split_ascii_whitespace().nth(1));
     if process.mta != Mta::Exim && uid.is_some_and(|uid| uid != "0") {
-        found.push(Finding::error(
-            Check::RunningMta,
-            &subject,
-            "it does not run as root: it cannot become the users whose mail it delivers",
-            "start it as root",
-        ));
+        let what = "it does not run as root: it cannot become the users whose mail it delivers";
+        found.push(topic.error(what, "start it as root"));
     }
     if let Some(soft) = process.limits.as_deref().and_then(file_size) {
         let limit = file_size_limit(&subject, soft, needs, &override_of("LimitFSIZE=infinity"));
         found.extend(Some(limit).filter(|finding| finding.level != Level::Ok));
     }
     if let Some(theirs) = &process.mountinfo {
-        found.extend(mounts(&subject, theirs, own_mountinfo, paths, &override_of));
+        found.extend(mounts(&topic, theirs, own_mountinfo, paths, &override_of));
     }
     if found.is_empty() {
-        found.push(Finding::ok(
-            Check::RunningMta,
-            subject,
-            "it has the rights and directories that deliveries need",
-        ));
+        found.push(topic.ok("it has the rights and directories that deliveries need"));
     }
     found
 }
@@ -177,7 +166,7 @@ fn mount_of(mountinfo: &str, path: &Path) -> Option<Mount> {
 }
 
 fn mounts(
-    subject: &str,
+    topic: &CheckSubject,
     theirs: &str,
     ours: &str,
     paths: &[PathBuf],
@@ -190,36 +179,29 @@ fn mounts(
         };
         // In a root that is no mount of its own, none covers what lies in it.
         let is_another = our.as_ref().map_or(!ours.is_empty(), |our| our.what != their.what);
-        let at_home = ["/home", "/root", "/run/user"]
-            .iter()
-            .any(|home| path.starts_with(home));
         let (place, shown) = (their.point.display(), path.display());
-        let finding = if is_another && their.point.components().count() > 1 {
+        let (what, setting) = if is_another && their.point.components().count() > 1 {
             let what = format!(
                 "it sees something else at {place}: what {shown} holds is not there for it (ProtectHome, TemporaryFileSystem)"
             );
-            let setting = if at_home {
-                "ProtectHome=no".to_owned()
-            } else {
-                format!("BindPaths={shown}")
-            };
-            Finding::error(Check::RunningMta, subject, what, override_of(&setting))
+            (what, "BindPaths")
         } else if their.is_read_only && our.is_some_and(|our| !our.is_read_only) {
             let what = format!(
                 "{place} is mounted read-only for it, and nothing can be written to {shown} (ProtectSystem, ProtectHome)"
             );
-            let setting = if at_home {
-                "ProtectHome=no".to_owned()
-            } else {
-                format!("ReadWritePaths={shown}")
-            };
-            Finding::error(Check::RunningMta, subject, what, override_of(&setting))
+            (what, "ReadWritePaths")
         } else {
             continue;
         };
+        let mut homes = ["/home", "/root", "/run/user"].iter();
+        let remedy = if homes.any(|home| path.starts_with(home)) {
+            override_of("ProtectHome=no")
+        } else {
+            override_of(&format!("{setting}={shown}"))
+        };
         // One mount hides many homes.
-        if told.insert(their.point.clone()) {
-            found.push(finding);
+        if told.insert(their.point) {
+            found.push(topic.error(what, remedy));
         }
     }
     found

@@ -30,6 +30,12 @@ impl Settings {
         self.0.get(name).map(String::as_str)
     }
 
+    /// The value of a setting that is not empty.
+    #[must_use]
+    pub fn given(&self, name: &str) -> Option<&str> {
+        self.get(name).map(str::trim).filter(|value| !value.is_empty())
+    }
+
     /// The words of a setting, without commas and blanks; none where it was not named.
     #[must_use]
     pub fn words(&self, name: &str) -> Vec<&str> {
