@@ -48,14 +48,14 @@ fn run() -> Status {
         Ok(group) => group,
         Err(e) => return deliver::end_run(Err(e)),
     };
-    let is_typed = std::io::stdin().is_terminal() && !caller::is_mail_system(&caller::read_variable);
+    let is_typed = || std::io::stdin().is_terminal() && !caller::is_mail_system(&caller::read_variable);
     let quick = fast_path::parse_sendmail(&arguments).or_else(|| fast_path::parse_delivery(&arguments));
     match quick.map_or_else(|| Cli::try_parse_from(&arguments), Ok) {
         Ok(mut cli) => {
             cli.make_config_absolute();
             command::run(&cli, group)
         }
-        Err(_) if is_typed && arguments.len() < 2 => {
+        Err(_) if arguments.len() < 2 && is_typed() => {
             let _ = writeln!(std::io::stdout(), "{}", cli::help_text().trim_end());
             Status::Usage
         }
@@ -63,11 +63,11 @@ fn run() -> Status {
             let _ = writeln!(std::io::stdout(), "{}", e.render().to_string().trim_end());
             Status::Done
         }
-        Err(e) if is_administrators(&arguments) || (is_typed && e.kind() == ErrorKind::InvalidSubcommand) => {
+        Err(e) if is_administrators(&arguments) || (e.kind() == ErrorKind::InvalidSubcommand && is_typed()) => {
             output::print_stderr(&mistake::for_people(&e));
             Status::Usage
         }
-        Err(e) if is_typed => {
+        Err(e) if is_typed() => {
             output::print_stderr(&mistake::for_people(&e));
             Status::TryAgain
         }

@@ -150,9 +150,7 @@ pub fn begin_run() -> Result<Deadline, Error> {
 /// # Errors
 /// The same.
 pub fn begin_delivery() -> Result<Deadline, Error> {
-    let deadline = begin_with(Deadline::begin_delivery)?;
-    watchdog::watch();
-    Ok(deadline)
+    begin_with(Deadline::begin_delivery)
 }
 
 fn begin_with(deadline: fn() -> io::Result<Deadline>) -> Result<Deadline, Error> {
@@ -201,6 +199,7 @@ impl Run {
     ) -> Result<Self, Error> {
         let account = account::find_account(who.user.as_deref())?;
         let place = become_user(&account)?.map(Arc::new);
+        watchdog::watch(&deadline);
         let sources = ConfigSources::chosen(everywhere.config.as_deref(), account.home.as_deref(), account.owners());
         let loaded = load::load_config(sources, KeySelection::User(&account.name))?;
         log::start_logging(&loaded.config.log, &account.name, everywhere.verbose);

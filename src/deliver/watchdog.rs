@@ -4,34 +4,41 @@
 //! The end comes from a thread of its own, at any point of the run: what is left is what a killed run leaves, and the next one mends it. A
 //! call that the kernel lets nobody leave, as of a disk that stalls, holds the process even so. Without a thread nothing watches.
 
-use std::thread;
-use std::time::Duration;
+use spoolguard_watch::end_process_after;
 
-use nix::sys::signal::SigSet;
+use crate::error::Status;
+use crate::sys::deadline::{Deadline, Kind, TOTAL};
 
-use crate::error::{Category, Error, Status};
-use crate::output;
-use crate::sys::deadline::TOTAL;
+/// A run that only waits has ended by then, in seconds.
+const AFTER_THE_DEADLINE: u32 = 8;
 
-/// A run that only waits has ended by then.
-const AFTER_THE_DEADLINE: Duration = Duration::from_secs(8);
+/// Made beforehand: nothing can be asked for when it is printed.
+const LINE: &str = "4.3.0 spoolguard: cannot go on with this run: a file system does not answer\n";
 
-/// It sleeps, prints a line and ends the process.
-const STACK_BYTES: usize = 64 << 10;
-
-/// Starts the watch.
-pub fn watch() {
-    let _ = thread::Builder::new().stack_size(STACK_BYTES).spawn(|| {
-        // Signals are for the thread that looks whether there were any.
-        let _ = SigSet::all().thread_block();
-        thread::sleep(TOTAL + AFTER_THE_DEADLINE);
-        end();
-    });
+/// Starts the watch over a delivery. The thread stays the user that the process is now.
+pub fn watch(deadline: &Deadline) {
+    match deadline.kind() {
+        Kind::Delivery => end_process_after(TOTAL_SECONDS + AFTER_THE_DEADLINE, LINE, Status::TryAgain.code()),
+        Kind::Command => {}
+    }
 }
 
-#[allow(clippy::exit, reason = "main cannot return while it hangs in a call")]
-fn end() {
-    let cause = "a file system does not answer";
-    output::print_stderr(&Error::new(Category::System, "go on", "with this run", cause).line());
-    std::process::exit(i32::from(Status::TryAgain.code()));
+#[allow(clippy::cast_possible_truncation, reason = "some minutes")]
+const TOTAL_SECONDS: u32 = TOTAL.as_secs() as u32;
+
+#[cfg(test)]
+mod tests {
+    use super::LINE;
+    use crate::error::{Category, Error};
+
+    #[test]
+    fn the_line_is_that_of_an_error_of_the_system() {
+        let error = Error::new(
+            Category::System,
+            "go on",
+            "with this run",
+            "a file system does not answer",
+        );
+        assert_eq!(error.line(), LINE);
+    }
 }

@@ -90,7 +90,7 @@ fn list_locks() -> io::Result<Vec<HeldLock>> {
     if answer.text.trim().is_empty() && answer.status.success() {
         return Ok(Vec::new());
     }
-    let list: LockList = serde_json::from_str(&answer.text)?;
+    let list: LockList = serde_json::from_str(&answer.text).map_err(io::Error::other)?;
     Ok(list.locks)
 }
 

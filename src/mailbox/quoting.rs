@@ -8,7 +8,7 @@ use memchr::{memchr, memmem, memrchr};
 /// How much is read and written in one step, and the longest line that is looked at as a whole, in bytes.
 pub const STEP_BYTES: usize = 64 << 10;
 
-/// The first step, in bytes; each is twice the one before. A small message touches no more memory than it needs.
+/// The memory that the first step has, in bytes. It is doubled while a message fills it, so that a small one touches no more than it needs.
 const FIRST_STEP_BYTES: usize = 8 << 10;
 
 /// How a line that looks like a separator is told from one.
@@ -43,19 +43,20 @@ pub fn copy_quoted<R: Read, W: Write>(
         in_line: false,
         last: None,
     };
-    let mut buffer = Vec::new();
-    let (mut filled, mut step_bytes) = (0, FIRST_STEP_BYTES);
+    let mut buffer = vec![0; FIRST_STEP_BYTES];
+    let mut filled = 0;
+    let mut is_too_small = false;
     loop {
-        // Memory that was cleared once serves for all steps.
-        if buffer.len() < filled + step_bytes {
-            buffer.resize(filled + step_bytes, 0);
+        if is_too_small && buffer.len() < 2 * STEP_BYTES {
+            buffer.resize(2 * buffer.len(), 0);
         }
-        let read = match from.read(buffer.get_mut(filled..filled + step_bytes).unwrap_or_default()) {
+        let end = buffer.len().min(filled + STEP_BYTES);
+        let read = match from.read(buffer.get_mut(filled..end).unwrap_or_default()) {
             Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
             result => result?,
         };
         filled += read;
-        step_bytes = (2 * step_bytes).min(STEP_BYTES);
+        is_too_small = filled == end;
         // Whole lines, unless it is the end or one line is longer than a step.
         let bytes = buffer.get(..filled).unwrap_or_default();
         let ready = match memrchr(b'\n', bytes) {

@@ -12,7 +12,7 @@ use std::io::{self, Write};
 /// # Errors
 /// When writing fails.
 pub fn write_line(output: &mut impl Write, line: &impl Serialize) -> io::Result<()> {
-    let text = serde_json::to_string(line)?;
+    let text = serde_json::to_string(line).map_err(io::Error::other)?;
     if visible(&text) == text {
         output.write_all(text.as_bytes())?;
     } else {

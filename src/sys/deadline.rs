@@ -139,6 +139,16 @@ pub fn is_stopped() -> bool {
 #[derive(Debug)]
 pub struct Deadline {
     until: Cell<Instant>,
+    kind: Kind,
+}
+
+/// Who waits for a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A mail system, for one message.
+    Delivery,
+    /// A person or a timer, who may wait longer.
+    Command,
 }
 
 /// How long something may be read, and by whom that is ended. A copy has the same end.
@@ -209,7 +219,7 @@ impl Deadline {
     /// When the system refuses.
     pub fn begin() -> io::Result<Self> {
         listen_for_signals()?;
-        Ok(Self::starting_now())
+        Ok(Self::starting_now(Kind::Command))
     }
 
     /// Starts the clock for a single delivery: the signals are held until it has to wait.
@@ -218,13 +228,20 @@ impl Deadline {
     /// When the system refuses.
     pub fn begin_delivery() -> io::Result<Self> {
         hold_signals()?;
-        Ok(Self::starting_now())
+        Ok(Self::starting_now(Kind::Delivery))
     }
 
-    fn starting_now() -> Self {
+    fn starting_now(kind: Kind) -> Self {
         Self {
             until: Cell::new(Instant::now() + TOTAL),
+            kind,
         }
+    }
+
+    /// Who waits for the run.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        self.kind
     }
 
     /// Starts the clock anew, for the next message of a run that no mail system waits for.

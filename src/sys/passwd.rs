@@ -24,6 +24,9 @@ const GROUP: &str = "/etc/group";
 /// How much of a file is in memory at a time: some hosts list a hundred thousand users.
 const BLOCK_BYTES: usize = 64 << 10;
 
+/// How much is read at first, in bytes: most hosts list forty users.
+const FIRST_BLOCK_BYTES: usize = 4 << 10;
+
 /// One user, as passwd(5) describes them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PasswdEntry {
@@ -266,7 +269,7 @@ fn each_line(path: &Path, word: &str, mut show: impl FnMut(&[u8]) -> ControlFlow
         Err(e) => return Err(e),
     };
     let finder = Finder::new(word);
-    let mut block = vec![0; BLOCK_BYTES];
+    let mut block = vec![0; FIRST_BLOCK_BYTES];
     let mut kept = 0;
     loop {
         let read = match file.read(block.get_mut(kept..).unwrap_or_default()) {
@@ -287,9 +290,9 @@ fn each_line(path: &Path, word: &str, mut show: impl FnMut(&[u8]) -> ControlFlow
         }
         block.copy_within(whole..filled, 0);
         kept = filled - whole;
-        if kept == block.len() {
-            // A line of this length, or longer.
-            block.resize(2 * kept, 0);
+        // The file is longer than this, or one line is.
+        if filled == block.len() && (filled < BLOCK_BYTES || kept == filled) {
+            block.resize(2 * filled, 0);
         }
     }
 }

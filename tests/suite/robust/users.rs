@@ -58,6 +58,26 @@ fn root_sends_nothing_for_nobody() {
     }
 }
 
+/// The watch over a run is a thread of its own: one that stayed root would share its memory with what a user's message is read by.
+#[test]
+fn no_thread_of_a_delivery_stays_root() {
+    let Some(host) = Host::new() else { return };
+    let mark = host.scratch.path("threads");
+    fs::write(&mark, "").unwrap();
+    fs::set_permissions(&mark, fs::Permissions::from_mode(0o666)).unwrap();
+    let note = format!(
+        "grep -h ^Uid: /proc/$PPID/task/*/status >'{}'; cat >/dev/null",
+        mark.display()
+    );
+    let script = host.scratch.script("mailer", &note);
+    let config = format!("[forward]\ntransport = {script:?}\n[mailbox]\nmin_free = \"0\"\n");
+    fs::write(host.scratch.path("etc/spoolguard.toml"), config).unwrap();
+    host.by_root(&["forward", "b@b.test", "-d", "sga"]).go().succeeds();
+    let noted = fs::read_to_string(&mark).unwrap();
+    let own = format!("Uid:\t{USER}\t{USER}\t{USER}\t{USER}");
+    assert_eq!(noted.lines().collect::<Vec<_>>(), [own.as_str(); 2]);
+}
+
 #[test]
 fn nothing_is_put_under_a_number() {
     for switch in ["passwd: files\n", AWAY] {
