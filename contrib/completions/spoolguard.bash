@@ -428,12 +428,16 @@ _spoolguard() {
             return 0
             ;;
         spoolguard__subcmd__forward)
-            opts="-d -a -f -m -n -v -h --keep --user --recipient --sender --mailbox --config --dry-run --verbose --help"
+            opts="-d -a -f -m -n -v -h --keep --as --user --recipient --sender --mailbox --config --dry-run --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --as)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --user)
                     COMPREPLY=($(compgen -u -- "${cur}"))
                     return 0
@@ -1276,7 +1280,7 @@ _spoolguard() {
             return 0
             ;;
         spoolguard__subcmd__status)
-            opts="-y -d -n -v -h --json --prometheus --resume --suspend --send-kept --yes --one --due --all --user --config --dry-run --verbose --help"
+            opts="-y -d -n -v -h --json --prometheus --resume --suspend --send-kept --yes --one --due --all --as --user --config --dry-run --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1295,6 +1299,10 @@ _spoolguard() {
                     return 0
                     ;;
                 --one)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --as)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -51,6 +51,7 @@ complete -c spoolguard -n "__fish_spoolguard_using_subcommand deliver" -l config
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand deliver" -s n -l dry-run -d 'Say what would be done, and do nothing; under a mail system the message stays with it (status 75)'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand deliver" -s v -l verbose -d 'Log to standard error where there is no syslog; twice for more'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand deliver" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand forward" -l as -d 'The alias that it is for: its mailbox and its state are in [aliases] dir' -r
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand forward" -s d -l user -d 'The user whose mailbox it is [default: who runs this]' -r -f -a "(__fish_complete_users)"
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand forward" -s a -l recipient -d 'The address it was sent to [default: RECIPIENT, LOCAL@DOMAIN, Delivered-To, or user@host]' -r -f
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand forward" -s f -l sender -d 'The envelope sender; \'\' or \'<>\' is the null sender [default: SENDER, Return-Path, or the From_ line]' -r -f
@@ -115,13 +116,14 @@ complete -c spoolguard -n "__fish_spoolguard_using_subcommand status" -l resume 
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand status" -l suspend -d 'Keep what would be forwarded to this address in the mailbox, until --resume' -r -f
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand status" -l send-kept -d 'Send on what was kept for this address instead of being sent there, each message once, oldest first' -r -f
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand status" -l one -d 'One message of those: for the runs that --send-kept starts' -r
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand status" -l as -d 'The alias whose forwards they are, as in forward --as' -r
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand status" -s d -l user -d 'The user whose forwards they are [default: who runs this]' -r -f -a "(__fish_complete_users)"
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand status" -l config -d 'Read this configuration file, and no other' -r -F
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand status" -l json -d 'Print one JSON object a line'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand status" -l prometheus -d 'Print metrics for Prometheus\' textfile collector'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand status" -s y -l yes -d 'With --send-kept: do not ask'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand status" -l due -d 'Do what time has made due, although no mail came: end suspensions, write notices, send digests'
-complete -c spoolguard -n "__fish_spoolguard_using_subcommand status" -l all -d 'For every user who has a state directory; for root'
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand status" -l all -d 'For every user and alias with a state directory; for root'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand status" -s n -l dry-run -d 'Say what would be done, and do nothing; under a mail system the message stays with it (status 75)'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand status" -s v -l verbose -d 'Log to standard error where there is no syslog; twice for more'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand status" -s h -l help -d 'Print help (see more with \'--help\')'

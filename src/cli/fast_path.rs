@@ -16,6 +16,7 @@ pub fn parse_delivery(arguments: &[OsString]) -> Option<Cli> {
     let mut words = arguments.iter().skip(1).map(|word| word.to_str());
     let (mut everywhere, mut target) = (Everywhere::default(), AppendTarget::default());
     let (mut command, mut keep, mut opensmtpd, mut addresses) = (None, false, false, Vec::new());
+    let mut alias = None;
     while let Some(word) = words.next() {
         let word = word?;
         let (flag, attached) = match word.split_once('=') {
@@ -34,7 +35,7 @@ pub fn parse_delivery(arguments: &[OsString]) -> Option<Cli> {
             (Some("policy"), "--opensmtpd") if attached.is_none() && !opensmtpd => opensmtpd = true,
             (Some("policy"), _) if !word.is_empty() && !word.starts_with('-') => addresses.push(word.to_owned()),
             (Some("policy"), _) => return None,
-            (Some(_), "-d" | "--user") => set(&mut target.who.user, value()?)?,
+            (Some(_), "-d" | "--user") if alias.is_none() => set(&mut target.who.user, value()?)?,
             (Some(_), "-a" | "--recipient") => set(&mut target.who.recipient, value()?)?,
             (Some(_), "-f" | "--sender") => set(&mut target.who.sender, value()?)?,
             (Some(_), "-m" | "--mailbox") => {
@@ -44,6 +45,7 @@ pub fn parse_delivery(arguments: &[OsString]) -> Option<Cli> {
                     .is_none()
                     .then_some(())?;
             }
+            (Some("forward"), "--as") if target.who.user.is_none() => set(&mut alias, value()?)?,
             (Some("forward"), "--keep") if attached.is_none() && !keep => keep = true,
             (Some("forward"), _) if !word.is_empty() && !word.starts_with('-') => addresses.push(word.to_owned()),
             _ => return None,
@@ -62,6 +64,7 @@ pub fn parse_delivery(arguments: &[OsString]) -> Option<Cli> {
         _ => Command::Forward {
             addresses,
             keep,
+            alias,
             target,
         },
     };
@@ -129,6 +132,8 @@ mod tests {
         "policy",
         "--opensmtpd",
         "--opensmtpd=1",
+        "--as",
+        "--as=sales",
         "--size",
         "status",
         "help",
@@ -203,6 +208,8 @@ mod tests {
             &["forward", "b@b.test"],
             &["forward", "b@b.test", "c@c.test", "--keep"],
             &["forward", "--keep", "b@b.test", "-f", "s@s.test", "--dry-run"],
+            &["forward", "--as", "sales", "b@b.test"],
+            &["forward", "--as=sales@a.test", "b@b.test", "-a", "sales@a.test"],
         ] {
             let line = line(words);
             let quick = parse_delivery(&line).map(|cli| format!("{cli:?}"));

@@ -82,7 +82,7 @@ pub enum Command {
     ///
     /// Bounces and loops go to the administrator instead.
     #[command(
-        after_help = "Examples:\n    In .forward, with the quotes:\n        \"|/usr/bin/spoolguard forward bob@example.net\"\n    In procmailrc, in this form only:\n        :0 w\n        | /usr/bin/spoolguard forward bob@example.net\n        EXITCODE=75\n        HOST=stop\n    To try it:\n        spoolguard forward bob@example.net --dry-run < message"
+        after_help = "Examples:\n    In .forward, with the quotes:\n        \"|/usr/bin/spoolguard forward bob@example.net\"\n    In procmailrc, in this form only:\n        :0 w\n        | /usr/bin/spoolguard forward bob@example.net\n        EXITCODE=75\n        HOST=stop\n    In /etc/aliases:\n        sales: \"|/usr/bin/spoolguard forward --as sales bob@example.net\"\n    To try it:\n        spoolguard forward bob@example.net --dry-run < message"
     )]
     Forward {
         /// The addresses to forward to
@@ -91,6 +91,14 @@ pub enum Command {
         /// Deliver a copy into the mailbox, too
         #[arg(long)]
         keep: bool,
+        /// The alias that it is for: its mailbox and its state are in [aliases] dir
+        #[arg(
+            long = "as",
+            value_name = "ALIAS",
+            conflicts_with = "user",
+            help_heading = "Envelope"
+        )]
+        alias: Option<String>,
         /// Who it is for, and where it goes.
         #[command(flatten)]
         target: AppendTarget,
@@ -229,9 +237,12 @@ pub enum Command {
         /// Do what time has made due, although no mail came: end suspensions, write notices, send digests
         #[arg(long)]
         due: bool,
-        /// For every user who has a state directory; for root
-        #[arg(long, conflicts_with_all = ["user", "resume", "suspend", "send_kept"])]
+        /// For every user and alias with a state directory; for root
+        #[arg(long, conflicts_with_all = ["user", "alias", "resume", "suspend", "send_kept"])]
         all: bool,
+        /// The alias whose forwards they are, as in forward --as
+        #[arg(long = "as", value_name = "ALIAS", conflicts_with = "user")]
+        alias: Option<String>,
         /// The user whose forwards they are [default: who runs this]
         #[arg(short = 'd', long, value_name = "NAME", value_hint = ValueHint::Username)]
         user: Option<String>,
@@ -302,6 +313,9 @@ pub struct Who {
     /// The envelope sender; '' or '<>' is the null sender [default: SENDER, Return-Path, or the From_ line]
     #[arg(short = 'f', long, value_name = "ADDR", value_hint = ValueHint::EmailAddress, allow_hyphen_values = true, help_heading = "Envelope")]
     pub sender: Option<String>,
+    /// The alias in whose name it is forwarded, where it is no user's: a flag of some commands alone.
+    #[arg(skip)]
+    pub alias: Option<String>,
 }
 
 /// Where a message is appended.

@@ -7,7 +7,7 @@ use crate::config::load;
 use crate::config::load::{ConfigSources, KeySelection, Loaded};
 use crate::error::{Error, Status};
 use crate::escape::visible;
-use crate::sys::account;
+use crate::sys::{account, user_directory};
 
 /// Which keys are shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,7 +88,7 @@ fn checked(loaded: &Loaded) -> (String, Status) {
 /// nothing is said.
 fn nobodys_limits(loaded: &Loaded) -> Vec<String> {
     let quota = &loaded.config.quota;
-    let accounts = account::Directory::read();
+    let accounts = user_directory::Directory::read();
     let users = quota.users.keys().filter(|name| accounts.find(name).is_none());
     let users = users.map(|name| format!("quota.users.{name}: no such user"));
     let groups = quota

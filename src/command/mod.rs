@@ -13,7 +13,7 @@ pub mod trace;
 
 use crate::classify::policy::Copies;
 use crate::cli::spool::Agreement;
-use crate::cli::{AppendTarget, Cli, Command};
+use crate::cli::{AppendTarget, Cli, Command, Who};
 use crate::command::inspect::{Extent, Question};
 use crate::command::policy::PolicyRequest;
 use crate::command::status::Request;
@@ -49,10 +49,14 @@ pub fn run(cli: &Cli, group: Option<SetAside>) -> Status {
         Command::Forward {
             addresses,
             keep,
+            alias,
             target: AppendTarget { who, mailbox },
         } => deliver(
             &Errand::new(addresses, copies(*keep)).into_mailbox(mailbox.clone()),
-            who,
+            &Who {
+                alias: alias.clone(),
+                ..who.clone()
+            },
             group,
         ),
         Command::Return { who } => return_report::run(who, everywhere, group),
@@ -110,6 +114,7 @@ pub fn run(cli: &Cli, group: Option<SetAside>) -> Status {
             one,
             due,
             all,
+            alias,
             user,
         } => {
             let form = if *json { OutputForm::Json } else { OutputForm::Text };
@@ -125,7 +130,12 @@ pub fn run(cli: &Cli, group: Option<SetAside>) -> Status {
             if *all {
                 status::all_users::run(&request, everywhere)
             } else {
-                status::run(&request, user.as_deref(), everywhere)
+                let who = Who {
+                    user: user.clone(),
+                    alias: alias.clone(),
+                    ..Who::default()
+                };
+                status::run(&request, &who, everywhere)
             }
         }
         Command::Trace { what, log, json, user } => {

@@ -117,6 +117,7 @@ impl RedirectCall {
             user: Some(user),
             recipient: Some(from.to_string()),
             sender: Some(self.sender.clone()),
+            alias: None,
         }
     }
 }

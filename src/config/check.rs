@@ -28,11 +28,16 @@ impl Config {
                 wrong.push((key, cause.to_owned()));
             }
         };
+        let is_admin =
+            |admin: &str| !(admin.is_empty() || admin.contains(char::is_whitespace) || admin.starts_with('-'));
+        let admin = "expected an address, or the absolute path of an mbox";
+        unless(is_admin(&self.admin), "admin", admin);
         unless(
-            !(self.admin.is_empty() || self.admin.contains(char::is_whitespace) || self.admin.starts_with('-')),
-            "admin",
-            "expected an address, or the absolute path of an mbox",
+            self.aliases.admins.values().all(|admin| is_admin(admin)),
+            "aliases.admins",
+            admin,
         );
+        unless(absolute(&self.aliases.dir), "aliases.dir", "expected an absolute path");
         unless(
             self.state_dir.is_empty() || absolute(&self.state_dir) || self.state_dir.starts_with("~/"),
             "state_dir",
@@ -167,6 +172,8 @@ mod tests {
         for (text, key) in [
             ("admin = \"\"", "admin"),
             ("admin = \"a b\"", "admin"),
+            ("[aliases]\ndir = \"here\"", "aliases.dir"),
+            ("[aliases.admins]\nsales = \"\"", "aliases.admins"),
             ("state_dir = \"here\"", "state_dir"),
             ("users_may_set = [\"guard.bouce\"]", "users_may_set"),
             ("[mailbox]\nlocks = []", "mailbox.locks"),

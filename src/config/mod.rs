@@ -59,6 +59,8 @@ pub struct Config {
     pub forward: Forward,
     /// How senders are rewritten.
     pub srs: Srs,
+    /// Where the guard of aliases keeps what it keeps.
+    pub aliases: AliasTable,
     /// When an address that mail is sent on to counts as dead.
     pub destinations: SuspensionSettings,
     /// How much reaches the administrator before a digest takes its place.
@@ -208,6 +210,16 @@ pub struct Srs {
     pub valid: Age,
 }
 
+/// The `[aliases]` table, for `forward --as`.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AliasTable {
+    /// Where each alias has a directory of its own, with its mailbox and its state.
+    pub dir: String,
+    /// Who gets what is diverted from an alias, and is told what is kept for it; `admin`, unless it is named here.
+    pub admins: BTreeMap<String, String>,
+}
+
 /// The largest `per_hour`: so many times of sending are remembered.
 pub const MOST_PER_HOUR: usize = 1000;
 
@@ -307,6 +319,7 @@ impl Default for Config {
             policy: Policy::default(),
             forward: Forward::default(),
             srs: Srs::default(),
+            aliases: AliasTable::default(),
             destinations: SuspensionSettings::default(),
             digest: Digest::default(),
             archive: Archive::default(),
@@ -390,6 +403,15 @@ impl Default for Srs {
     }
 }
 
+impl Default for AliasTable {
+    fn default() -> Self {
+        Self {
+            dir: "/var/lib/spoolguard/aliases".to_owned(),
+            admins: BTreeMap::new(),
+        }
+    }
+}
+
 impl Default for Digest {
     fn default() -> Self {
         Self {
@@ -425,6 +447,18 @@ impl Default for Log {
 }
 
 impl Config {
+    /// What holds for the alias `name`: everything that it leaves lies in its own directory, and whoever looks after it is its
+    /// administrator. Its mailbox has no limit, since nobody empties it as a user would.
+    #[must_use]
+    pub fn for_alias(mut self, name: &str, state_dir: &str) -> Self {
+        if let Some(admin) = self.aliases.admins.get(name) {
+            self.admin = admin.clone();
+        }
+        self.state_dir = state_dir.to_owned();
+        self.quota = Quota::default();
+        self
+    }
+
     /// The limit of one user. `groups` is asked only when some group has a limit.
     #[must_use]
     pub fn limit_of(&self, user: &str, groups: impl FnOnce() -> Vec<String>) -> Limit {

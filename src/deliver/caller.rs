@@ -55,6 +55,17 @@ pub fn read_envelope(
             qualified.into_iter().for_each(|address| own.add(address));
         }
     };
+    if account.is_alias() {
+        let domain = recipient.as_deref().and_then(Address::parse);
+        let domain = domain.as_ref().and_then(|address| address.domain());
+        // Every alias of a chain has the same recipient; each is known by its own name.
+        let named = match (account.name.contains('@'), domain) {
+            (true, _) => account.name.clone(),
+            (false, Some(domain)) => format!("{}@{domain}", account.name),
+            (false, None) => format!("{}@{}", account.name, *mail_name),
+        };
+        add(&named);
+    }
     recipient.iter().for_each(|text| add(text));
     config.addresses.iter().for_each(|text| add(text));
     // Who names the recipient knows better than a header that may have come from anywhere.
@@ -163,7 +174,7 @@ mod tests {
     use crate::config::Config;
     use crate::message::Message;
     use crate::message::envelope::Sender;
-    use crate::sys::account::Account;
+    use crate::sys::account::{Account, AccountKind};
 
     fn account() -> Account {
         Account {
@@ -171,6 +182,7 @@ mod tests {
             uid: 1,
             gid: None,
             home: None,
+            kind: AccountKind::User,
         }
     }
 
@@ -245,6 +257,25 @@ mod tests {
         let (sender, recipient, own) = seen(&postfix, b"", &flags);
         assert_eq!((sender, recipient.as_deref()), (Sender::Null, Some("c@c.test")));
         assert_eq!(own, ["c@c.test"]);
+    }
+
+    #[test]
+    fn an_alias_goes_by_its_own_name_first() {
+        let seen = |name: &str, recipient: &str| {
+            let alias = Account {
+                name: name.to_owned(),
+                kind: AccountKind::Alias,
+                ..account()
+            };
+            let variable = |name: &str| (name == "RECIPIENT").then(|| recipient.to_owned());
+            let (who, config) = (Who::default(), Config::default());
+            let found = read_envelope(&who, &variable, &Message::new(b"\n"), &config, &alias);
+            found.own.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(seen("dave", "dave@a.test"), "dave@a.test");
+        assert_eq!(seen("dave", "team@a.test"), "dave@a.test team@a.test");
+        assert_eq!(seen("dave@v.test", "dave@a.test"), "dave@v.test dave@a.test");
+        assert!(seen("dave", "").starts_with("dave@"));
     }
 
     #[test]

@@ -25,7 +25,8 @@ use crate::message::Message;
 use crate::message::envelope::Envelope;
 use crate::message::key::MessageKey;
 use crate::message::verp::VerpToken;
-use crate::sys::account::Account;
+use crate::sys::account::{Account, AccountKind};
+use crate::sys::alias_account;
 use crate::sys::deadline::Deadline;
 use crate::sys::dirs;
 use crate::sys::message_buffer::MessageBuffer;
@@ -258,6 +259,9 @@ impl Run {
 /// # Errors
 /// When the location needs something that the user has not got.
 pub fn store_of(config: &Config, account: &Account) -> Result<MailStore, Error> {
+    if let (AccountKind::Alias, Some(home)) = (account.kind, &account.home) {
+        return Ok(MailStore::Mbox(home.join(alias_account::MAILBOX)));
+    }
     let store = config.mailbox.location.of(&account.name, account.home.as_deref());
     store.map_err(|cause| Error::new(Category::Configuration, "find the mailbox of", &account.name, cause))
 }

@@ -9,6 +9,7 @@ use crate::deliver::forward::rules::attribution::ForwardFailure;
 use crate::escape::visible;
 use crate::message::Message;
 use crate::moment::Moment;
+use crate::sys::account::{Account, AccountKind};
 
 /// The header in which `filter` writes the verdict.
 pub const VERDICT_HEADER: &str = "X-Spoolguard-Verdict";
@@ -54,14 +55,25 @@ pub fn escape_word(text: &str) -> String {
         .collect()
 }
 
+/// The command that shows what is known of this user's or alias's forwards.
+#[must_use]
+pub fn status_command(account: &Account) -> String {
+    format!("spoolguard status {} {}", account.flag(), escape_word(&account.name))
+}
+
+/// The same as its owner types it: users need not say who they are.
+#[must_use]
+pub fn own_status_command(account: &Account) -> String {
+    match account.kind {
+        AccountKind::User => "spoolguard status".to_owned(),
+        AccountKind::Alias => status_command(account),
+    }
+}
+
 /// The command that sends on what was kept of this user's mail for `destination`.
 #[must_use]
-pub fn send_kept_command(user: &str, destination: &str) -> String {
-    format!(
-        "spoolguard status --user {} --send-kept {}",
-        escape_word(user),
-        escape_word(destination)
-    )
+pub fn send_kept_command(account: &Account, destination: &str) -> String {
+    format!("{} --send-kept {}", status_command(account), escape_word(destination))
 }
 
 /// A time as people read it: `2026-11-25 03:14 UTC`.

@@ -25,6 +25,7 @@ use std::cell::{Cell, OnceCell};
 use std::io::{self, IsTerminal, Write};
 use std::os::fd::AsFd;
 use std::os::unix::fs::FileTypeExt;
+use std::path::Path;
 use std::sync::Arc;
 
 use time::OffsetDateTime;
@@ -50,6 +51,7 @@ use crate::output;
 use crate::output::log;
 use crate::sys::account;
 use crate::sys::account::Account;
+use crate::sys::alias_account;
 use crate::sys::deadline::Deadline;
 use crate::sys::message_buffer::MessageBuffer;
 
@@ -169,9 +171,14 @@ impl Run {
         everywhere: &Everywhere,
         deadline: Deadline,
     ) -> Result<Self, Error> {
-        Self::prepare_as(who, mailbox, everywhere, deadline, |account| {
-            account.become_user(None).map(|()| None)
-        })
+        Self::prepare_as(
+            who,
+            mailbox,
+            everywhere,
+            deadline,
+            alias_account::find_alias,
+            |account| account.become_user(None).map(|()| None),
+        )
     }
 
     /// The same, and finds the place of the own mailbox, where this run may do there what a user may not.
@@ -185,9 +192,14 @@ impl Run {
         deadline: Deadline,
         group: Option<SetAside>,
     ) -> Result<Self, Error> {
-        Self::prepare_as(who, mailbox, everywhere, deadline, |account| {
-            become_user(account, group)
-        })
+        Self::prepare_as(
+            who,
+            mailbox,
+            everywhere,
+            deadline,
+            alias_account::make_alias,
+            |account| become_user(account, group),
+        )
     }
 
     fn prepare_as(
@@ -195,13 +207,30 @@ impl Run {
         mailbox: Option<MailStore>,
         everywhere: &Everywhere,
         deadline: Deadline,
+        alias_of: impl FnOnce(&str, &Path) -> Result<Account, Error>,
         become_user: impl FnOnce(&Account) -> Result<Option<SpoolDirAccess>, Error>,
     ) -> Result<Self, Error> {
-        let account = account::find_account(who.user.as_deref())?;
-        let place = become_user(&account)?.map(Arc::new);
-        watchdog::watch(&deadline);
-        let sources = ConfigSources::chosen(everywhere.config.as_deref(), account.home.as_deref(), account.owners());
-        let loaded = load::load_config(sources, KeySelection::User(&account.name))?;
+        let only = everywhere.config.as_deref();
+        let (account, place, loaded) = match &who.alias {
+            None => {
+                let account = account::find_account(who.user.as_deref())?;
+                let place = become_user(&account)?;
+                watchdog::watch(&deadline);
+                let sources = ConfigSources::chosen(only, account.home.as_deref(), account.owners());
+                let loaded = load::load_config(sources, KeySelection::User(&account.name))?;
+                (account, place, loaded)
+            }
+            // The administrator's configuration says where its directory is, and that says whose it is.
+            Some(name) => {
+                let sources = ConfigSources::chosen(only, None, account::find_runner().owners());
+                let mut loaded = load::load_config(sources, KeySelection::User(name))?;
+                let account = alias_of(name, Path::new(&loaded.config.aliases.dir))?;
+                account.become_user(None)?;
+                watchdog::watch(&deadline);
+                loaded.config = loaded.config.for_alias(name, alias_account::STATE_DIR);
+                (account, None, loaded)
+            }
+        };
         log::start_logging(&loaded.config.log, &account.name, everywhere.verbose);
         if !loaded.ignored.is_empty() {
             let keys = loaded.ignored.join(", ");
@@ -229,7 +258,7 @@ impl Run {
             intents: Intents::default(),
             state: OnceCell::new(),
             state_failure: Cell::default(),
-            place,
+            place: place.map(Arc::new),
             started: Started::ByMail,
         })
     }

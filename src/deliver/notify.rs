@@ -52,6 +52,26 @@ pub fn append_notice(
     append::append(&mut locked, own_entry(text, date)).map(drop)
 }
 
+/// Gives it to the administrator: an mbox, which digests may let grow to `limit_bytes`, or an address.
+///
+/// # Errors
+/// When it could not be put there.
+pub fn notify_admin(
+    run: &Run,
+    verb: &'static str,
+    text: &str,
+    date: OffsetDateTime,
+    limit_bytes: Option<u64>,
+) -> Result<(), Error> {
+    let admin = run.config.admin.as_str();
+    if admin.starts_with('/') {
+        let owner = Owner::Trusted(run.account.uid);
+        append_notice(run, Path::new(admin), owner, text, date, limit_bytes)
+    } else {
+        submit_notice(run, verb, admin, text)
+    }
+}
+
 /// Sends it to `address`; `verb` is what is said when that fails.
 ///
 /// # Errors

@@ -236,13 +236,8 @@ fn tell(run: &Run, delivery: &Delivery<'_>, dir: &Path) {
     let to_user = quota_notice::write_message(&own, &own, delivery.date, &id("user"), &text);
     let user = store::place_notice(run, &own, &to_user, delivery.date);
     let to_admin = quota_notice::write_message(&own, admin, delivery.date, &id("admin"), &text);
-    let admin = if admin.starts_with('/') {
-        let limit = run.config.digest.admin_limit.bound();
-        let owner = Owner::Trusted(run.account.uid);
-        notify::append_notice(run, Path::new(admin), owner, &to_admin, delivery.date, limit)
-    } else {
-        notify::submit_notice(run, "tell of the overflow", admin, &to_admin)
-    };
+    let limit = run.config.digest.admin_limit.bound();
+    let admin = notify::notify_admin(run, "tell of the overflow", &to_admin, delivery.date, limit);
     for e in [user, admin].into_iter().filter_map(Result::err) {
         tracing::warn!(user = run.account.name, note = %e, "cannot tell of the overflow");
     }

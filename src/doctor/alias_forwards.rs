@@ -12,7 +12,7 @@ use crate::doctor::rules::{Check, Finding, mta_commands};
 const MOST_NAMES: usize = 10;
 
 /// What says how.
-const HOW: &str = "give it a user of its own whose .forward runs spoolguard, or a pipe transport: /usr/share/doc/spoolguard/docs/src/aliases.md";
+const HOW: &str = "let it run spoolguard forward --as ITS-NAME ADDRESS: /usr/share/doc/spoolguard/docs/src/aliases.md";
 
 /// Examines them.
 pub fn examine(host: &HostFacts) -> Vec<Finding> {

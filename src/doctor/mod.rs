@@ -6,6 +6,7 @@
 
 mod admin;
 mod alias_forwards;
+mod alias_places;
 mod facts;
 mod filesystem;
 mod lmtp;
@@ -100,6 +101,7 @@ fn all(everywhere: &Everywhere) -> Result<Vec<Finding>, Error> {
     found.extend(srs::examine(&host));
     found.extend(admin::examine(&host));
     found.extend(alias_forwards::examine(&host));
+    found.extend(alias_places::examine(&host));
     found.extend(sendmail_host::examine(&host));
     found.extend(postfix_access::of_host(&host));
     found.extend(log::examine(&host.config, &runner.name));

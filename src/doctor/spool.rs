@@ -17,7 +17,7 @@ use crate::spool::list::problems;
 use crate::spool::list::problems::SpoolAccess;
 use crate::spool::list::row::{RowProblem, Weight};
 use crate::sys::account;
-use crate::sys::account::Directory;
+use crate::sys::user_directory::Directory;
 
 /// How many things are told of what lies in it: somebody mends the first, and looks again.
 const MOST_NAMES: usize = 10;

@@ -14,12 +14,12 @@ use crate::doctor::rules::aliases::End;
 use crate::doctor::rules::{Check, Finding};
 use crate::doctor::user::{FORWARD, PROCMAILRC};
 use crate::sys::account;
-use crate::sys::account::Directory;
 use crate::sys::child;
 use crate::sys::child::Streams;
 use crate::sys::name_service;
 use crate::sys::passwd;
 use crate::sys::self_exec;
+use crate::sys::user_directory::Directory;
 
 const PASSWD: &str = "/etc/passwd";
 

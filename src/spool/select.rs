@@ -14,7 +14,7 @@ use crate::config::{Config, Location};
 use crate::error::{Category, Error};
 use crate::mailbox::open::{Owner, not_a_mailbox};
 use crate::sys::account;
-use crate::sys::account::Account;
+use crate::sys::account::{Account, AccountKind};
 use crate::sys::local_time;
 
 /// One mailbox.
@@ -144,6 +144,7 @@ fn at(path: &Path, user: Option<&str>, config: &Config) -> FoundMailbox {
             uid: stat.uid(),
             gid: None,
             home: None,
+            kind: AccountKind::User,
         },
         (None, None) => account::find_owner(stat.uid())?,
     };

@@ -1,13 +1,10 @@
 //! The Unix account that mail is delivered for: name, numbers, home. What the caller's environment says about them is
 //! believed only where it cannot do harm.
 
-use std::collections::{HashMap, HashSet};
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use nix::unistd::{Gid, Uid};
 
@@ -25,6 +22,18 @@ pub struct Account {
     pub gid: Option<u32>,
     /// Where the user's configuration and state are.
     pub home: Option<PathBuf>,
+    /// Who or what it is.
+    pub kind: AccountKind,
+}
+
+/// Whose mail it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum AccountKind {
+    /// A user of this host, or a virtual one.
+    #[default]
+    User,
+    /// An alias, which nobody reads (`sys::alias_account`).
+    Alias,
 }
 
 /// Variables in which mail systems and shells say whose run this is, the surest first.
@@ -155,6 +164,7 @@ pub fn find_owner(uid: u32) -> Result<Account, Error> {
             uid,
             gid: None,
             home: None,
+            kind: AccountKind::User,
         },
         Account::of,
     ))
@@ -172,88 +182,6 @@ pub fn group_name(gid: u32) -> String {
 /// When the group database cannot be asked.
 pub fn is_group(name: &str) -> Result<bool, Error> {
     passwd::is_group(name).map_err(unanswered)
-}
-
-/// The accounts of a host, for a run that asks for thousands of them: the files are read once, and the name service, which may be far
-/// away, is not asked again and again.
-#[derive(Debug, Default)]
-pub struct Directory {
-    by_name: HashMap<String, (u32, u32)>,
-    homes: HashMap<String, PathBuf>,
-    uids: HashSet<u32>,
-    /// How many names nobody had.
-    misses: AtomicUsize,
-    /// What was asked about numbers.
-    asked: Mutex<HashMap<u32, bool>>,
-}
-
-impl Directory {
-    /// So many names that are nobody's, and the mailboxes are virtual: no other name is asked for.
-    const MISSES: usize = 64;
-
-    /// Reads the file; what it does not have is asked of the user database.
-    #[must_use]
-    pub fn read() -> Self {
-        let text = std::fs::read("/etc/passwd").unwrap_or_default();
-        let mut found = Self::default();
-        for line in String::from_utf8_lossy(&text).lines() {
-            let mut fields = line.split(':');
-            let (name, _, uid, gid) = (fields.next(), fields.next(), fields.next(), fields.next());
-            if let (Some(name), Some(uid), Some(gid)) = (
-                name,
-                uid.and_then(|uid| uid.parse().ok()),
-                gid.and_then(|gid| gid.parse().ok()),
-            ) {
-                found.by_name.entry(name.to_owned()).or_insert((uid, gid));
-                found.uids.insert(uid);
-                if let Some(home) = fields.nth(1).filter(|home| home.starts_with('/')) {
-                    found
-                        .homes
-                        .entry(name.to_owned())
-                        .or_insert_with(|| PathBuf::from(home));
-                }
-            }
-        }
-        found
-    }
-
-    /// The home of a user of the file.
-    #[must_use]
-    pub fn home(&self, name: &str) -> Option<&Path> {
-        self.homes.get(name).map(PathBuf::as_path)
-    }
-
-    /// User and group of a name; none where nobody is called so, as far as can be told.
-    #[must_use]
-    pub fn find(&self, name: &str) -> Option<(u32, u32)> {
-        if let Some(found) = self.by_name.get(name) {
-            return Some(*found);
-        }
-        if self.misses.load(Ordering::Relaxed) >= Self::MISSES {
-            return None;
-        }
-        let found = find_known(name)
-            .ok()
-            .flatten()
-            .and_then(|account| Some((account.uid, account.gid?)));
-        if found.is_none() {
-            self.misses.fetch_add(1, Ordering::Relaxed);
-        }
-        found
-    }
-
-    /// Tells whether anybody has this number; also where that cannot be told, since much is done to what is nobody's.
-    #[must_use]
-    pub fn has(&self, uid: u32) -> bool {
-        if self.uids.contains(&uid) {
-            return true;
-        }
-        let ask = || find_owner(uid).map_or(true, |account| account.gid.is_some());
-        match self.asked.lock() {
-            Ok(mut asked) => *asked.entry(uid).or_insert_with(ask),
-            Err(_) => ask(),
-        }
-    }
 }
 
 fn unanswered(e: io::Error) -> Error {
@@ -283,6 +211,22 @@ impl Account {
             name,
             uid,
             gid: None,
+            kind: AccountKind::User,
+        }
+    }
+
+    /// Tells whether this is an alias, whose mailbox nobody reads.
+    #[must_use]
+    pub fn is_alias(&self) -> bool {
+        self.kind == AccountKind::Alias
+    }
+
+    /// The flag of commands that names it.
+    #[must_use]
+    pub fn flag(&self) -> &'static str {
+        match self.kind {
+            AccountKind::User => "--user",
+            AccountKind::Alias => "--as",
         }
     }
 
@@ -311,6 +255,7 @@ impl Account {
             name: user.name,
             uid: user.uid,
             gid: Some(user.gid),
+            kind: AccountKind::User,
         }
     }
 
@@ -339,10 +284,12 @@ impl Account {
             return Err(Error::new(Category::Configuration, "become user", &self.name, cause));
         };
         let become_it = || -> io::Result<()> {
-            let groups: Vec<_> = passwd::groups_of(&self.name, gid)?
-                .into_iter()
-                .map(Gid::from_raw)
-                .collect();
+            let of_name = match self.kind {
+                AccountKind::User => passwd::groups_of(&self.name, gid)?,
+                // A user of the same name is somebody else.
+                AccountKind::Alias => vec![gid],
+            };
+            let groups: Vec<_> = of_name.into_iter().map(Gid::from_raw).collect();
             let (uid, gid) = (Uid::from_raw(self.uid), Gid::from_raw(gid));
             nix::unistd::setgroups(&groups)?;
             nix::unistd::setresgid(gid, gid, saved.unwrap_or(gid))?;

@@ -1,6 +1,7 @@
 //! The system without mail: users, time, signals, children, small files.
 
 pub mod account;
+pub mod alias_account;
 pub mod cache_file;
 pub mod child;
 pub mod deadline;
@@ -17,3 +18,4 @@ pub mod procfs;
 pub mod self_exec;
 pub mod spill_file;
 pub mod state_file;
+pub mod user_directory;

@@ -17,7 +17,7 @@ use spoolguard::deliver::forward::destinations;
 use spoolguard::deliver::settle;
 use spoolguard::error::Status;
 use spoolguard::message::address::{Address, OwnAddresses};
-use spoolguard::sys::account::Account;
+use spoolguard::sys::account::{Account, AccountKind};
 use spoolguard::sys::deadline::Deadline;
 use spoolguard::sys::message_buffer::MessageBuffer;
 
@@ -117,6 +117,7 @@ impl Post {
             uid,
             gid: None,
             home: Some(home.clone()),
+            kind: AccountKind::User,
         };
         let store = context::store_of(&config, &account).unwrap();
         Self {

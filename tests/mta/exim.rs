@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use crate::host::{Host, Peer, files_below};
 use crate::lab::{MailSystem, must};
 use crate::rcpt::Asks;
+use crate::stage::GUARD;
 
 /// Exim 4.
 pub struct Exim;
@@ -43,6 +44,21 @@ fn asking(asks: Asks) -> String {
     let (socket, run) = (parts.next().unwrap(), parts.next().unwrap());
     let asked = if asks == Asks::Run { run } else { socket };
     format!("{}\n\n  accept\n", asked.join("\n"))
+}
+
+/// The router and the transport of guarded aliases, as `contrib/exim/aliases` has them.
+fn aliases() -> (&'static str, &'static str) {
+    parts(include_str!("../../contrib/exim/aliases"))
+}
+
+/// Those of SRS addresses, as `contrib/exim/srs` has them.
+fn srs() -> (&'static str, &'static str) {
+    parts(include_str!("../../contrib/exim/srs"))
+}
+
+fn parts(text: &'static str) -> (&'static str, &'static str) {
+    let (_, behind) = text.split_once("# --- router\n").unwrap();
+    behind.split_once("# --- transport\n").unwrap()
 }
 
 impl MailSystem for Exim {
@@ -115,6 +131,30 @@ CFILEMODE='644'
             );
             let _ = write!(transports, "lab_{user}:\n{}", pipe(command));
         }
+        if !host.guarded_map.is_empty() {
+            let (router, transport) = aliases();
+            let lines = host.guarded_map.iter();
+            let lines: String = lines.map(|(name, to)| format!("{name}: {to}\n")).collect();
+            host.write("etc/exim4/guarded-aliases", &lines);
+            routers.push_str(router);
+            transports.push_str(transport);
+        }
+        if !host.aliases.is_empty() {
+            let (router, transport) = srs();
+            routers.push_str(router);
+            transports.push_str(transport);
+        }
+        if !host.guarded.is_empty() {
+            host.write(
+                "etc/exim4/conf.d/main/000_localmacros",
+                "SYSTEM_ALIASES_PIPE_TRANSPORT = address_pipe\nSYSTEM_ALIASES_USER = spoolguard\n",
+            );
+        }
+        let guarded = host.guarded.iter();
+        let guarded: String = guarded
+            .map(|(name, to)| format!("{name}: |{GUARD} forward --as {name} {to}\n"))
+            .collect();
+        host.write("etc/aliases", &guarded);
         host.write("etc/exim4/conf.d/router/050_lab", &routers);
         host.write("etc/exim4/conf.d/transport/05_lab", &transports);
         if let Some(asks) = host.asks {

@@ -38,8 +38,12 @@ pub struct Host {
     pub procmail: BTreeSet<String>,
     /// The delivery command of everyone else.
     pub mailbox_command: Option<String>,
-    /// Aliases that are commands; with them, `+` sets off extensions. For Postfix.
+    /// Aliases that are commands; with them, `+` sets off extensions.
     pub aliases: BTreeMap<String, String>,
+    /// Aliases that are forwarded in their own name, by the user `spoolguard`: to which address.
+    pub guarded: BTreeMap<String, String>,
+    /// The same by a table and a transport: addresses for Postfix, local parts for Exim.
+    pub guarded_map: BTreeMap<String, String>,
     /// How the mail system asks at RCPT whether there is room; it does not where nothing is set.
     pub asks: Option<Asks>,
 }
@@ -55,6 +59,8 @@ impl Host {
             procmail: BTreeSet::new(),
             mailbox_command: None,
             aliases: BTreeMap::new(),
+            guarded: BTreeMap::new(),
+            guarded_map: BTreeMap::new(),
             asks: None,
         };
         let name = format!("{}\n", host.peer.name);
@@ -153,6 +159,21 @@ impl Host {
         let number = self.users.get(user).copied();
         assert!(number.is_some(), "no user {user}");
         chown(self.root.join(&path), number, number).unwrap();
+    }
+
+    /// Gives a file of the system to a user.
+    pub fn give(&self, path: &str, user: &str) {
+        let number = self.users.get(user).copied();
+        assert!(number.is_some(), "no user {user}");
+        chown(self.root.join(path), number, number).unwrap();
+    }
+
+    /// The aliases file with all commands, in the form of this mail system.
+    pub fn alias_lines(&self) -> String {
+        let commands = self.aliases.iter();
+        commands
+            .map(|(name, command)| format!("{name}: \"|{command}\"\n"))
+            .collect()
     }
 
     /// Puts a program into the host.

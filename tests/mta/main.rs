@@ -17,6 +17,7 @@
     reason = "a lab that cannot be put up is a failed test, and a test program prints"
 )]
 
+mod alias;
 mod exim;
 mod host;
 mod lab;

@@ -49,6 +49,19 @@ listen on {address} hostname {name} {by}
                 "match from any for rcpt-to \"{user}@{name}\" action \"mda_{user}\""
             );
         }
+        for (name, to) in &host.guarded {
+            let lines = include_str!("../../contrib/opensmtpd/aliases");
+            let lines = lines.replace("sales@example.org", &format!("{name}@{}", host.peer.name));
+            let lines = lines.replace("bob@example.net", to).replace("sales", name);
+            for line in lines.lines() {
+                let part = if line.starts_with("match") {
+                    &mut matches
+                } else {
+                    &mut text
+                };
+                let _ = writeln!(part, "{line}");
+            }
+        }
         let local = match &host.mailbox_command {
             Some(command) => format!("mda \"{command}\""),
             None => "mbox".to_owned(),
@@ -69,7 +82,7 @@ listen on {address} hostname {name} {by}
             );
         }
         host.write("etc/smtpd.conf", &format!("{text}{matches}"));
-        host.write("etc/aliases", "");
+        host.write("etc/aliases", &host.alias_lines());
     }
 
     fn start(&self, host: &Host) {

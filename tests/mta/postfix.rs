@@ -5,6 +5,7 @@ use std::path::Path;
 
 use crate::host::{Host, Peer};
 use crate::lab::{MailSystem, must};
+use crate::stage::GUARD;
 
 /// Postfix 3.7.
 pub struct Postfix;
@@ -70,6 +71,19 @@ impl MailSystem for Postfix {
             .map(|(name, command)| format!("{name} \"|{command}\"\n"))
             .collect();
         host.write("etc/postfix/aliases", &aliases);
+        let guarded = host.guarded.iter();
+        let guarded: String = guarded
+            .map(|(name, to)| format!("{name} \"|{GUARD} forward --as {name} {to}\"\n"))
+            .collect();
+        host.write("etc/postfix/guarded-aliases", &guarded);
+        let (mut owned, mut service, mut transport) = ("", String::new(), String::new());
+        if !host.guarded.is_empty() {
+            host.give("etc/postfix/guarded-aliases", "spoolguard");
+            owned = ", texthash:/etc/postfix/guarded-aliases";
+        }
+        if !host.guarded_map.is_empty() {
+            (service, transport) = alias_transport(host);
+        }
         let delimiter = if host.aliases.is_empty() { "" } else { "+" };
         let restrictions = match host.asks {
             None => "",
@@ -90,8 +104,8 @@ smtp_bind_address = {address}
 smtp_dns_support_level = disabled
 smtp_host_lookup = native
 smtp_tls_security_level = none
-alias_maps = texthash:/etc/postfix/aliases
-alias_database =
+alias_maps = texthash:/etc/postfix/aliases{owned}
+{transport}alias_database =
 recipient_delimiter = {delimiter}
 biff = no
 mailbox_command = {everyone}
@@ -103,7 +117,7 @@ mailbox_command_maps = texthash:/etc/postfix/commands
             None => "",
             Some(_) => POLICY,
         };
-        host.write("etc/postfix/master.cf", &format!("{SERVICES}{spawn}"));
+        host.write("etc/postfix/master.cf", &format!("{SERVICES}{spawn}{service}"));
     }
 
     fn start(&self, host: &Host) {
@@ -144,6 +158,7 @@ mailbox_command_maps = texthash:/etc/postfix/commands
             "lmtp",
             "cyrmaster",
             "lmtpd",
+            "pipe",
         ]
     }
 
@@ -167,6 +182,33 @@ mailbox_command_maps = texthash:/etc/postfix/commands
     fn loops(&self, _story: &str) -> bool {
         true
     }
+}
+
+/// The service and the settings by which addresses of a virtual domain are forwarded, from `contrib/postfix`.
+fn alias_transport(host: &Host) -> (String, String) {
+    let mut wanted = include_str!("../../contrib/postfix/aliases")
+        .lines()
+        .filter(|line| !line.starts_with('#'));
+    let mut lines = |first: &str, count: usize| {
+        let found: Vec<&str> = wanted
+            .by_ref()
+            .skip_while(|line| !line.starts_with(first))
+            .take(count)
+            .collect();
+        format!("{}\n", found.join("\n"))
+    };
+    let service = lines("guard unix", 2);
+    let settings = lines("guard_destination", 3).replace("hash:", "texthash:");
+    let table = host.guarded_map.iter();
+    let table: String = table.map(|(address, to)| format!("{address} guard:{to}\n")).collect();
+    host.write("etc/postfix/guarded", &table);
+    let domains: Vec<&str> = host
+        .guarded_map
+        .keys()
+        .filter_map(|address| address.rsplit('@').next())
+        .collect();
+    let settings = format!("{settings}virtual_mailbox_domains = {}\n", domains.join(" "));
+    (service, settings)
 }
 
 /// Counts the queue files of one queue, which may be hashed.

@@ -34,7 +34,18 @@ define(`LOCAL_MAILER_FLAGS', `SPn9')dnl
         host.write("etc/mail/mailertable", &routes);
         host.write("etc/mail/local-host-names", &format!("localhost\n{name}\n"));
         host.write("etc/mail/service.switch", "hosts files\naliases files\n");
-        host.write("etc/aliases", "postmaster: root\n");
+        let guarded = host.guarded.iter();
+        let guarded: String = guarded
+            .map(|(name, to)| {
+                let line = include_str!("../../contrib/sendmail/aliases").lines();
+                let line = line.filter(|line| line.starts_with("sales:")).collect::<String>();
+                format!("{}\n", line.replace("bob@example.net", to).replace("sales", name))
+            })
+            .collect();
+        host.write(
+            "etc/aliases",
+            &format!("postmaster: root\n{}{guarded}", host.alias_lines()),
+        );
         host.write(
             "etc/mail/sendmail.mc",
             &format!(

@@ -6,6 +6,7 @@
 use std::fs;
 use std::time::Duration;
 
+use crate::alias;
 use crate::package;
 use crate::rcpt;
 use crate::stage::{GUARD, Hook, Stage};
@@ -239,7 +240,7 @@ pub const STORIES: &[Story] = &[
         title: "S1 with SRS: the sender has the report, once",
         hooks: GUARDED,
         delivers: false,
-        only: POSTFIX,
+        only: &[],
         play: sender_has_the_report,
     },
     Story {
@@ -265,6 +266,14 @@ pub const STORIES: &[Story] = &[
         delivers: false,
         only: POSTFIX,
         play: |stage| dies_with_sender(stage, "srs"),
+    },
+    Story {
+        name: "alias",
+        title: "guarded aliases to b, who is dead, and then comes back",
+        hooks: &[DotForward],
+        delivers: false,
+        only: &[],
+        play: alias::play,
     },
     Story {
         name: "rcpt-full",

@@ -1,4 +1,4 @@
-//! `spoolguard status --all`: the same for every user who has a state directory, in a run of its own each, which becomes that user first:
+//! `spoolguard status --all`: the same for every user and alias with a state directory, in a run of its own each, which becomes that user first:
 //! nothing of theirs is read or written as root. One who fails is named, and the others follow all the same.
 
 use std::collections::BTreeSet;
@@ -19,6 +19,7 @@ use crate::escape::visible;
 use crate::output::OutputForm;
 use crate::sys::account;
 use crate::sys::account::Account;
+use crate::sys::alias_account;
 use crate::sys::child;
 use crate::sys::deadline;
 use crate::sys::self_exec;
@@ -49,16 +50,13 @@ fn all(request: &Request, everywhere: &Everywhere) -> Result<Status, Error> {
     let mut worst = Status::Done;
     let mut told = false;
     let mut metrics = Merged::default();
-    for name in names(&config) {
-        let account = match account::find_named(&name) {
-            Ok(account) if account.gid.is_some() => account,
-            // Not every file in the spool is named after a user.
-            Ok(_) | Err(_) => continue,
-        };
-        if !has_state(&config, &account, everywhere) {
-            continue;
-        }
-        let (status, has_told) = match one(&name, request, everywhere, &mut metrics) {
+    let users = names(&config).into_iter().filter_map(|name| {
+        let account = account::find_named(&name).ok()?;
+        // Not every file in the spool is named after a user.
+        (account.gid.is_some() && has_state(&config, &account, everywhere)).then_some(account)
+    });
+    for account in users.chain(aliases(&config)) {
+        let (status, has_told) = match one(&account, request, everywhere, &mut metrics) {
             Ok(ended) => ended,
             Err(e) if deadline::is_stopped() => return Err(e),
             Err(e) => {
@@ -99,6 +97,23 @@ fn names(config: &Config) -> BTreeSet<String> {
     names
 }
 
+/// The aliases that have a directory. Each is looked into by a run that becomes its owner.
+fn aliases(config: &Config) -> Vec<Account> {
+    let dir = Path::new(&config.aliases.dir);
+    let entries = std::fs::read_dir(dir).into_iter().flatten();
+    let names: BTreeSet<String> = entries
+        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+        .collect();
+    let known = names.iter().map(|name| alias_account::find_alias(name, dir));
+    known
+        .filter_map(|found| {
+            found
+                .inspect_err(|e| drop(writeln!(io::stderr(), "spoolguard: {e}")))
+                .ok()
+        })
+        .collect()
+}
+
 /// Tells whether there may be anything to tell: a state directory, or a configuration that says that it is elsewhere.
 fn has_state(config: &Config, account: &Account, everywhere: &Everywhere) -> bool {
     let own_file = match everywhere.config {
@@ -110,8 +125,14 @@ fn has_state(config: &Config, account: &Account, everywhere: &Everywhere) -> boo
     state_place(config, account).is_some_and(|dir| is_there(&dir)) || own_file.is_some_and(|file| is_there(&file))
 }
 
-/// A run for one user: how it ended, and whether there was anything to tell.
-fn one(name: &str, request: &Request, everywhere: &Everywhere, metrics: &mut Merged) -> Result<(Status, bool), Error> {
+/// A run for one user or alias: how it ended, and whether there was anything to tell.
+fn one(
+    account: &Account,
+    request: &Request,
+    everywhere: &Everywhere,
+    metrics: &mut Merged,
+) -> Result<(Status, bool), Error> {
+    let name = account.name.as_str();
     let fail = |e: io::Error| Error::io("look at", Path::new(name), &e);
     let mut command = self_exec::start_self();
     if let Some(path) = &everywhere.config {
@@ -123,7 +144,7 @@ fn one(name: &str, request: &Request, everywhere: &Everywhere, metrics: &mut Mer
     for _ in 0..everywhere.verbose {
         command.arg("-v");
     }
-    command.args(["status", "--user", name]);
+    command.args(["status", account.flag(), name]);
     match request {
         Request::Show(OutputForm::Json) => drop(command.arg("--json")),
         Request::Metrics => drop(command.arg("--prometheus")),

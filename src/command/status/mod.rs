@@ -48,13 +48,9 @@ pub enum Request {
     Due,
 }
 
-/// Runs the command for one user.
-pub fn run(request: &Request, user: Option<&str>, everywhere: &Everywhere) -> Status {
-    let who = Who {
-        user: user.map(str::to_owned),
-        ..Who::default()
-    };
-    let result = deliver::begin_run().and_then(|deadline| one(request, &who, everywhere, deadline));
+/// Runs the command for one user or alias.
+pub fn run(request: &Request, who: &Who, everywhere: &Everywhere) -> Status {
+    let result = deliver::begin_run().and_then(|deadline| one(request, who, everywhere, deadline));
     match result {
         Ok(status) => status,
         Err(e) => {
@@ -174,7 +170,7 @@ fn resume(address: &str, run: &Run, now: OffsetDateTime) -> Result<Status, Error
         }
         DestinationState::Suspended => {
             let mailbox = run.store.to_string();
-            let command = headers::send_kept_command(&run.account.name, address);
+            let command = headers::send_kept_command(&run.account, address);
             let kept = match kept {
                 0 => String::new(),
                 1 => format!("; 1 message was kept in {mailbox}; to send it on: {command}"),
@@ -209,8 +205,8 @@ fn suspend(address: &str, run: &Run, now: OffsetDateTime) -> Result<Status, Erro
             Err(Error::new(Category::System, "suspend", address, cause).hint("end some of them with --resume"))
         }
         Some(DestinationState::Open | DestinationState::Suspended) => Ok(say(&format!(
-            "what would be forwarded to {address} is kept in {mailbox}, until: spoolguard status --user {} --resume {}",
-            headers::escape_word(&run.account.name),
+            "what would be forwarded to {address} is kept in {mailbox}, until: {} --resume {}",
+            headers::status_command(&run.account),
             headers::escape_word(address)
         ))),
     }

@@ -223,7 +223,7 @@ impl SendPlan {
             place.path.display()
         );
         command
-            .args(["status", "--user", &run.account.name, "--yes", "--send-kept"])
+            .args(["status", run.account.flag(), &run.account.name, "--yes", "--send-kept"])
             .arg(&self.list.destination)
             .arg("--one")
             .arg(one)

@@ -35,6 +35,7 @@ use crate::quota::Usage;
 pub struct View {
     /// Whose forwards they are.
     pub user: String,
+    command: String,
     mailbox: String,
     now: Moment,
     settings: SuspensionSettings,
@@ -80,7 +81,7 @@ impl KeptForDestination {
                         Ok(places) => list.entries.retain(|entry| places.contains_key(&entry.key)),
                         Err(e) => wrong = Some(e.to_string()),
                     }
-                    let command = headers::send_kept_command(&run.account.name, &list.destination);
+                    let command = headers::send_kept_command(&run.account, &list.destination);
                     found.push(Self { list, command });
                 }
                 Err(e) => wrong = Some(e.to_string()),
@@ -130,6 +131,7 @@ impl View {
         let limit = run.store.limit(run);
         Self {
             user: run.account.name.clone(),
+            command: headers::status_command(&run.account),
             usage: run.store.usage(run, Limit::default()).ok(),
             limit,
             mailbox: run.store.to_string(),
@@ -413,14 +415,8 @@ fn write_route(view: &View, route: &Destination, output: &mut impl Write) -> io:
         )?;
     }
     if route.suspended.is_some() {
-        let (user, to) = (
-            headers::escape_word(&view.user),
-            headers::escape_word(&route.destination),
-        );
-        writeln!(
-            output,
-            "    to forward there again: spoolguard status --user {user} --resume {to}"
-        )?;
+        let to = headers::escape_word(&route.destination);
+        writeln!(output, "    to forward there again: {} --resume {to}", view.command)?;
     }
     Ok(())
 }

@@ -293,7 +293,7 @@ fn compose(run: &Run, list: &KeptList, date: OffsetDateTime) -> String {
         // It cannot be read back from there.
         MailStore::Lmtp(_) => format!("A mail client can send what is kept there on to {to}."),
         MailStore::Mbox(_) | MailStore::Maildir(_) => {
-            let command = headers::send_kept_command(&run.account.name, &list.destination);
+            let command = headers::send_kept_command(&run.account, &list.destination);
             format!("To send what is kept there on to {to}:\n\n    {command}")
         }
     };

@@ -1,15 +1,12 @@
 //! The notices that mail is held back because it came from its destination, or goes round with it: one to the user, into the mailbox,
 //! and, where the brake holds, one to the administrator. Nothing answers them, and the administrator's carries our divert mark.
 
-use std::path::Path;
-
 use crate::classify::DIVERT_HEADER;
 use crate::deliver::context::{Delivery, Run};
 use crate::deliver::forward::held_back::HeldBack;
 use crate::deliver::forward::rules::brake::Brake;
 use crate::deliver::{context, headers, notify, quota_notice, store};
 use crate::error::Error;
-use crate::mailbox::open::Owner;
 use crate::output::wrap::wrap_body;
 use crate::sys::account;
 
@@ -30,7 +27,8 @@ pub fn write_loop_notice(run: &Run, delivery: &Delivery<'_>, destination: &str, 
         "Mail for {own} is forwarded to {to}. {what}\n\nSuch messages are delivered into {mailbox} instead, and are not sent to {to}. \
          All other mail is forwarded as before. No message is lost.\n\n\
          If an autoresponder, a ticket system or a forward at {to} answers your mail: let it not answer {own}. To see where your \
-         mail goes:\n\n    spoolguard status\n"
+         mail goes:\n\n    {}\n",
+        headers::own_status_command(&run.account)
     );
     let text = compose(
         delivery,
@@ -44,7 +42,8 @@ pub fn write_loop_notice(run: &Run, delivery: &Delivery<'_>, destination: &str, 
         return Ok(());
     }
     let admin = run.config.admin.as_str();
-    if context::is_the_user(run, &delivery.envelope.own, admin) {
+    // Of an alias there is nobody else to tell.
+    if context::is_the_user(run, &delivery.envelope.own, admin) || run.account.is_alias() {
         return Ok(());
     }
     let name = headers::escape_word(&run.account.name);
@@ -52,19 +51,15 @@ pub fn write_loop_notice(run: &Run, delivery: &Delivery<'_>, destination: &str, 
     let body = format!(
         "On {host}, mail for {own} (user {name}) is forwarded to {to}. {what}\n\nSuch messages are delivered into {mailbox} instead, and \
          the user is told so. All other mail is forwarded as before. No message is lost.\n\nTo see the user's forwards:\n\n    \
-         spoolguard status --user {name}\n"
+         {}\n",
+        headers::status_command(&run.account)
     );
     let text = format!(
         "{DIVERT_HEADER}: notice; recipient={own}; host={host}\nSubject: Mail of {name} goes round with {to}\n\n{}",
         wrap_body(&body)
     );
     let text = compose(delivery, &own, admin, &text, "admin");
-    if admin.starts_with('/') {
-        let owner = Owner::Trusted(run.account.uid);
-        notify::append_notice(run, Path::new(admin), owner, &text, delivery.date, None)
-    } else {
-        notify::submit_notice(run, "send a notice to", admin, &text)
-    }
+    notify::notify_admin(run, "send a notice to", &text, delivery.date, None)
 }
 
 fn happened(back: HeldBack) -> &'static str {

@@ -2,8 +2,6 @@
 //! administrator. Nothing answers them (RFC 3834 section 5), and the administrator's carries our divert mark: whoever sends it back to
 //! the user sends it into the user's mailbox, and no further.
 
-use std::path::Path;
-
 use time::OffsetDateTime;
 
 use crate::classify::DIVERT_HEADER;
@@ -13,17 +11,16 @@ use crate::deliver::context::Run;
 use crate::deliver::forward::rules::{DestinationEvent, Failure, FailureSource, PendingNotice, To};
 use crate::deliver::{headers, notify, quota_notice, store};
 use crate::error::Error;
-use crate::mailbox::open::Owner;
 use crate::message::address::{Address, OwnAddresses};
 use crate::output::wrap::wrap_body;
-use crate::sys::account;
+use crate::sys::account::{self, AccountKind};
 
 /// Whom a notice goes to, as logs name it.
 #[must_use]
 pub fn notice_receiver(run: &Run, to: To) -> String {
     match to {
-        To::User => run.store.to_string(),
-        To::Admin => run.config.admin.clone(),
+        To::User if !run.account.is_alias() => run.store.to_string(),
+        To::User | To::Admin => run.config.admin.clone(),
     }
 }
 
@@ -38,28 +35,33 @@ pub fn write_notice(run: &Run, own: &OwnAddresses, notice: &PendingNotice, date:
         .into_iter()
         .for_each(|address| own.add(address));
     match notice.to {
+        // The user has been told.
+        To::Admin if context::is_the_user(run, &own, admin) => Ok(()),
+        // Nobody reads the mailbox of an alias: the notice that a user would get goes to the administrator, and no other.
+        To::Admin if run.account.is_alias() => Ok(()),
+        To::User if run.account.is_alias() && !context::is_the_user(run, &own, admin) => tell_admin(run, notice, date),
         To::User => {
             let text = compose(run, notice, &notice.own, "", date);
             store::place_notice(run, &notice.own, &text, date)
         }
-        // The user has been told.
-        To::Admin if context::is_the_user(run, &own, admin) => Ok(()),
-        To::Admin => {
-            let host = account::host_name();
-            let mark = format!(
-                "{DIVERT_HEADER}: notice; recipient={}; host={}\n",
-                headers::escape_word(&notice.own),
-                headers::escape_word(&host)
-            );
-            let text = compose(run, notice, admin, &mark, date);
-            if admin.starts_with('/') {
-                let owner = Owner::Trusted(run.account.uid);
-                notify::append_notice(run, Path::new(admin), owner, &text, date, None)
-            } else {
-                notify::submit_notice(run, "send a notice to", admin, &text)
-            }
-        }
+        To::Admin => tell_admin(run, notice, date),
     }
+}
+
+fn tell_admin(run: &Run, notice: &PendingNotice, date: OffsetDateTime) -> Result<(), Error> {
+    let admin = run.config.admin.as_str();
+    let host = account::host_name();
+    let mark = format!(
+        "{DIVERT_HEADER}: notice; recipient={}; host={}\n",
+        headers::escape_word(&notice.own),
+        headers::escape_word(&host)
+    );
+    let for_admin = PendingNotice {
+        to: To::Admin,
+        ..notice.clone()
+    };
+    let text = compose(run, &for_admin, admin, &mark, date);
+    notify::notify_admin(run, "send a notice to", &text, date, None)
 }
 
 /// The whole message.
@@ -85,7 +87,8 @@ fn to_user(run: &Run, notice: &PendingNotice) -> (String, String) {
     let own = headers::escape_word(&notice.own);
     let mailbox = run.store.to_string();
     let since = headers::moment_text(notice.since);
-    let resume = format!("    spoolguard status --resume {to}");
+    let status = headers::own_status_command(&run.account);
+    let resume = format!("    {status} --resume {to}");
     match notice.event {
         DestinationEvent::Suspended => (
             format!("Your mail is no longer forwarded to {to}"),
@@ -94,7 +97,7 @@ fn to_user(run: &Run, notice: &PendingNotice) -> (String, String) {
                  New mail is kept in {mailbox} since {since}. No message is lost.\n\n{}\n\
                  You need not do anything. If you know that the address works, forward to it again with\n\n{resume}\n\n\
                  If it will not work again, take it out of your .forward or procmailrc. What is known about your forwards:\n\n    \
-                 spoolguard status\n",
+                 {status}\n",
                 failures(notice),
                 probes(run, notice),
             ),
@@ -126,16 +129,29 @@ fn to_admin(run: &Run, notice: &PendingNotice) -> (String, String) {
     let host = headers::escape_word(&account::host_name());
     let mailbox = run.store.to_string();
     let since = headers::moment_text(notice.since);
+    let status = headers::status_command(&run.account);
+    let (whose, told) = match run.account.kind {
+        AccountKind::User => (format!("user {user}"), ", and the user is told so"),
+        AccountKind::Alias => (format!("alias {user}"), ""),
+    };
     match notice.event {
-        DestinationEvent::Suspended | DestinationEvent::SuspendedByHand => (
+        DestinationEvent::SuspendedByHand => (
             format!("Forward of {user} to {to} is suspended"),
             format!(
-                "On {host}, mail for {own} (user {user}) is no longer forwarded to {to}, because that address does not take it. {}\n\
-                 New mail is kept in {mailbox} since {since}, and the user is told so. No message is lost.\n\n{}\n\
+                "On {host}, mail for {own} ({whose}) is no longer forwarded to {to}: somebody who may do so has suspended it by hand.\n\
+                 New mail is kept in {mailbox} since {since}. No message is lost. It stays so until somebody ends it with\n\n    \
+                 {status} --resume {to}\n"
+            ),
+        ),
+        DestinationEvent::Suspended => (
+            format!("Forward of {user} to {to} is suspended"),
+            format!(
+                "On {host}, mail for {own} ({whose}) is no longer forwarded to {to}, because that address does not take it. {}\n\
+                 New mail is kept in {mailbox} since {since}{told}. No message is lost.\n\n{}\n\
                  You need not do anything. To forward to it again at once:\n\n    \
-                 spoolguard status --user {user} --resume {to}\n\n\
+                 {status} --resume {to}\n\n\
                  To keep all mail until somebody ends it:\n\n    \
-                 spoolguard status --user {user} --suspend {to}\n",
+                 {status} --suspend {to}\n",
                 failures(notice),
                 probes(run, notice),
             ),
@@ -143,7 +159,7 @@ fn to_admin(run: &Run, notice: &PendingNotice) -> (String, String) {
         DestinationEvent::Reopened | DestinationEvent::ReopenedByHand => (
             format!("Forward of {user} to {to} is open again"),
             format!(
-                "On {host}, mail for {own} (user {user}) is forwarded to {to} again. {}\n\n{}\n",
+                "On {host}, mail for {own} ({whose}) is forwarded to {to} again. {}\n\n{}\n",
                 reopened(run, notice),
                 kept_text(run, notice, &mailbox),
             ),
@@ -223,7 +239,7 @@ fn reopened(run: &Run, notice: &PendingNotice) -> String {
 
 fn kept_text(run: &Run, notice: &PendingNotice, mailbox: &str) -> String {
     let since = headers::moment_text(notice.since);
-    let command = headers::send_kept_command(&run.account.name, &notice.destination);
+    let command = headers::send_kept_command(&run.account, &notice.destination);
     match notice.kept {
         0 => format!("No message came in while it was suspended, since {since}."),
         1 => format!(

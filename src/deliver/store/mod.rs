@@ -17,13 +17,15 @@ use time::OffsetDateTime;
 use crate::config::Over;
 use crate::config::location::MailStore;
 use crate::config::value::{Limit, Size};
-use crate::deliver::context::{Delivery, Run};
+use crate::deliver::context::{self, Delivery, Run};
+use crate::deliver::notify;
 use crate::deliver::quota_notice;
 use crate::deliver::store::entry::{Entry, Put, Terms};
 use crate::deliver::store::handover_note::HandoverNote;
 use crate::deliver::store::maildir::InMaildir;
 use crate::error::{Category, Error};
 use crate::mailbox::append::Appended;
+use crate::message::address::{Address, OwnAddresses};
 use crate::message::envelope::Sender;
 use crate::quota::{Usage, admit, when_full};
 
@@ -181,11 +183,19 @@ pub fn settle_left(run: &Run, delivery: &Delivery<'_>, added: &str) {
     }
 }
 
-/// Puts a message that spoolguard wrote itself to `own` into the user's mailbox, whether it is full or not.
+/// Puts a message that spoolguard wrote itself to `own` into the user's mailbox, whether it is full or not. Nobody reads that of an alias:
+/// its administrator gets it.
 ///
 /// # Errors
 /// When it cannot be put there now.
 pub fn place_notice(run: &Run, own: &str, text: &str, date: OffsetDateTime) -> Result<(), Error> {
+    let mut addresses = OwnAddresses::new(&run.config.recipient_delimiter);
+    Address::parse(own)
+        .into_iter()
+        .for_each(|address| addresses.add(address));
+    if run.account.is_alias() && !context::is_the_user(run, &addresses, &run.config.admin) {
+        return notify::notify_admin(run, "send a notice to", text, date, None);
+    }
     let entry = Entry {
         sender: &Sender::Null,
         recipient: Some(own).filter(|own| !own.is_empty()),

@@ -20,6 +20,8 @@ pub struct Hook {
     pub program: String,
     /// What it would do.
     pub job: GuardJob,
+    /// In the name of which alias.
+    pub alias: Option<String>,
     /// What is wrong with the line.
     pub problems: Vec<GuardLineProblem>,
 }
@@ -99,9 +101,13 @@ pub fn of_words(words: &[&str]) -> Option<Hook> {
 }
 
 fn understand(program: String, words: &[String], mut problems: Vec<GuardLineProblem>) -> Hook {
+    let mut alias = None;
     let job = match mistake::read(words) {
         Ok(cli) => {
             problems.extend(of_flags(&cli));
+            if let Command::Forward { alias: Some(name), .. } = &cli.command {
+                alias = Some(name.clone());
+            }
             job_of(cli.command, words, &mut problems)
         }
         // What a shell takes for files explains it better.
@@ -120,7 +126,12 @@ fn understand(program: String, words: &[String], mut problems: Vec<GuardLineProb
             GuardJob::Nothing
         }
     };
-    Hook { program, job, problems }
+    Hook {
+        program,
+        job,
+        alias,
+        problems,
+    }
 }
 
 fn job_of(command: Command, words: &[String], problems: &mut Vec<GuardLineProblem>) -> GuardJob {

@@ -112,10 +112,15 @@ pub fn alias_command(settings: &Settings, alias: &str, hook: &Hook) -> Vec<Findi
     if must_allow(settings, "alias").is_some() {
         let what = "it runs spoolguard, but allow_mail_to_commands does not name alias: such mail is bounced";
         found.push(topic.error(what, set("allow_mail_to_commands = alias, forward")));
-    } else if hook.job != GuardJob::Other("return".to_owned()) {
-        // That one is meant for an alias, and has nothing of a user's.
+    } else if hook.job != GuardJob::Other("return".to_owned()) && hook.alias.is_none() {
+        // Those are meant for aliases, and have nothing of a user's.
         let what = "it runs spoolguard as the MTA's own user, and not as the user whose mail it is";
-        let remedy = "put the command into that user's .forward, and take it out of the aliases";
+        let remedy = match &hook.job {
+            GuardJob::Forward(to) => format!("write: spoolguard forward --as {alias} {}", to.join(" ")),
+            GuardJob::Deliver | GuardJob::Filter | GuardJob::Other(_) | GuardJob::Nothing => {
+                "put the command into that user's .forward, and take it out of the aliases".to_owned()
+            }
+        };
         found.push(topic.warning(what).remedy(remedy));
     }
     found
@@ -241,13 +246,20 @@ mod tests {
     #[test]
     fn aliases_and_included_files_need_their_setting() {
         let settings = Settings::parse;
-        let hook = guard_of("/usr/bin/spoolguard forward b@b.test");
-        let alias = |text: &str| {
+        let alias = |text: &str, command: &str| {
+            let hook = guard_of(command);
             let found = hook.as_ref().map(|hook| alias_command(&settings(text), "a", hook));
             worst(&found.unwrap_or_default()).map(|(level, _)| level)
         };
-        assert_eq!(alias("allow_mail_to_commands = forward"), Some(Level::Error));
-        assert_eq!(alias("allow_mail_to_commands = alias, forward"), Some(Level::Warning));
+        let (bare, named) = ("spoolguard forward b@b.test", "spoolguard forward --as a b@b.test");
+        let (closed, open) = (
+            "allow_mail_to_commands = forward",
+            "allow_mail_to_commands = alias, forward",
+        );
+        assert_eq!(alias(closed, bare), Some(Level::Error));
+        assert_eq!(alias(open, bare), Some(Level::Warning));
+        assert_eq!(alias(closed, named), Some(Level::Error));
+        assert_eq!(alias(open, named), None);
         assert!(included(&settings("allow_mail_to_commands = alias, forward"), "f").is_some());
         assert!(included(&settings("allow_mail_to_commands = alias, forward, include"), "f").is_none());
         assert!(included(&settings(""), "f").is_none());

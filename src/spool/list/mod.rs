@@ -34,7 +34,7 @@ use crate::spool::list::workers::Crew;
 use crate::spool::rules::summary::{MailKind, hash_bytes};
 use crate::spool::select;
 use crate::sys::account;
-use crate::sys::account::Directory;
+use crate::sys::user_directory::Directory;
 
 /// Where root's looks are remembered when no state directory is configured.
 const CACHE_DIR: &str = "/var/cache/spoolguard";

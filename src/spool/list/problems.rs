@@ -15,7 +15,8 @@ use crate::output::sizes::{age_text, size_text};
 use crate::spool::directory::{DirectoryEntry, EntryKind, LockState};
 use crate::spool::list::row::{RowProblem, Weight};
 use crate::spool::rules::statistics::MailboxStats;
-use crate::sys::account::{Account, Directory};
+use crate::sys::account::Account;
+use crate::sys::user_directory::Directory;
 
 /// Where Maildirs of virtual users lie below the spool directory: `vhosts/DOMAIN/USER/Maildir`.
 const MAILDIRS_BELOW: u32 = 3;

@@ -23,8 +23,9 @@ use crate::spool::list::scan::{Looker, ScanFailure, unix_seconds};
 use crate::spool::rules::diagnosis;
 use crate::spool::rules::diagnosis::QuotaPressure;
 use crate::sys::account;
-use crate::sys::account::{Account, Directory};
+use crate::sys::account::{Account, AccountKind};
 use crate::sys::dirs::parent;
+use crate::sys::user_directory::Directory;
 
 /// More readers than this only get in each other's way at the disk.
 const MOST_THREADS: usize = 8;
@@ -258,6 +259,7 @@ fn account_of(entry: &DirectoryEntry, user: Option<(u32, u32)>, in_spool: bool) 
         uid,
         gid: user.map(|(_, gid)| gid),
         home: None,
+        kind: AccountKind::User,
     };
     if in_spool {
         named()

@@ -278,6 +278,52 @@ fn aliases_and_virtual_maps_that_forward_are_named() {
 }
 
 #[test]
+fn a_guarded_alias_needs_a_place_of_its_runners() {
+    let mut scratch = host();
+    let place = scratch.path("place");
+    scratch.change("aliases.dir", &format!("{:?}", place.display().to_string()));
+    let line = "postmaster: root\nsales: \"|/usr/bin/spoolguard forward --as sales b@b.test\"\n";
+    fs::write(scratch.path("aliases"), line).unwrap();
+    postfix(&scratch, "");
+    let found = host_findings(&scratch);
+    let missing = one(
+        &found,
+        "aliases",
+        "error",
+        "it is missing: mail for guarded aliases stays",
+    );
+    assert!(missing.remedy.as_deref().unwrap().starts_with("install -d -m 700 -o "));
+    fs::create_dir_all(place.join("sales")).unwrap();
+    if !is_root() {
+        one(
+            &host_findings(&scratch),
+            "aliases",
+            "ok",
+            "it has a place for what is kept",
+        );
+        return;
+    }
+    one(&host_findings(&scratch), "aliases", "error", "it belongs to root");
+    std::os::unix::fs::chown(place.join("sales"), Some(61_234), Some(61_234)).unwrap();
+    one(
+        &host_findings(&scratch),
+        "aliases",
+        "ok",
+        "it has a place for what is kept",
+    );
+    fs::remove_dir(place.join("sales")).unwrap();
+    one(
+        &host_findings(&scratch),
+        "aliases",
+        "error",
+        "it belongs to root, and the directories",
+    );
+    std::os::unix::fs::chown(&place, Some(61_234), Some(61_234)).unwrap();
+    one(&host_findings(&scratch), "aliases", "ok", "can be made in it");
+    assert_eq!(bad(&host_findings(&scratch), "mail-system"), []);
+}
+
+#[test]
 fn a_configuration_of_postfix_that_users_cannot_read_is_an_error() {
     let scratch = host();
     fixture(&scratch, "etc/postfix/main.cf", "");

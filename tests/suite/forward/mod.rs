@@ -1,5 +1,6 @@
 //! Sending on: history, suspension, VERP, and what a bounce brings back.
 
+pub mod alias;
 pub mod failure_class;
 pub mod kept;
 pub mod loops;

@@ -1,0 +1,74 @@
+//! Whether the aliases that spoolguard forwards in their own name have a place for what is kept, and whoever runs them may use it.
+
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use crate::doctor::facts::HostFacts;
+use crate::doctor::rules::{Check, Finding};
+use crate::output::shell::quote_path;
+use crate::sys::{account, alias_account};
+
+/// Examines it; nothing where there is no such alias.
+pub fn examine(host: &HostFacts) -> Vec<Finding> {
+    let of_aliases = host
+        .aliases
+        .guarded()
+        .filter_map(|(_, hook)| Some((hook.alias?, runner_of_aliases(host))));
+    let of_services = host
+        .services
+        .iter()
+        .filter_map(|service| Some((service.hook.alias.clone()?, service.user.clone())));
+    let mut found = Vec::new();
+    for (name, runner) in of_aliases.chain(of_services) {
+        let finding = of_alias(Path::new(&host.config.aliases.dir), &name, &runner);
+        if !found.contains(&finding) {
+            found.push(finding);
+        }
+    }
+    found
+}
+
+/// Whom the MTA runs the commands of aliases as: of Postfix the owner of the file, where that is not root (local(8)).
+fn runner_of_aliases(host: &HostFacts) -> String {
+    let owners = host.alias_files.iter().filter_map(|path| path.metadata().ok());
+    let owner = owners.map(|stat| stat.uid()).find(|uid| *uid != 0);
+    match (&host.postfix, owner.map(account::find_owner)) {
+        (Some(_), Some(Ok(owner))) => owner.name,
+        (Some(postfix), _) => postfix.get("default_privs").unwrap_or("nobody").to_owned(),
+        (None, _) => "USER".to_owned(),
+    }
+}
+
+fn of_alias(dir: &Path, name: &str, runner: &str) -> Finding {
+    let quoted = quote_path(dir);
+    let topic = Check::Aliases.about(dir.display());
+    let remedy = format!("install -d -m 700 -o {runner} {quoted} (whom the MTA runs the alias as)");
+    let Ok(stat) = dir.metadata() else {
+        let what = "it is missing: mail for guarded aliases stays in the MTA's queue";
+        return topic.error(what, remedy);
+    };
+    // What the MTA fills in is not known.
+    if !name.contains('$') && dir.join(name).symlink_metadata().is_ok() {
+        return of_directory(dir, name, runner);
+    }
+    if stat.uid() == 0 && runner != "root" {
+        let what = "it belongs to root, and the directories of aliases cannot be made in it";
+        return topic.error(what, remedy);
+    }
+    topic.ok("the directories of guarded aliases can be made in it")
+}
+
+fn of_directory(dir: &Path, name: &str, runner: &str) -> Finding {
+    let subject = format!("alias {name}");
+    let topic = Check::Aliases.about(&subject);
+    match alias_account::find_alias(name, dir) {
+        Ok(_) => topic.ok("it has a place for what is kept"),
+        Err(_) if !account::is_root() => Check::LeftOut
+            .about(subject)
+            .warning("its directory can be examined by root and its owner alone"),
+        Err(e) => topic.error(
+            format!("{e}: its mail stays in the MTA's queue"),
+            format!("chown -R {runner} {0} && chmod go-w {0}", quote_path(&dir.join(name))),
+        ),
+    }
+}
