@@ -298,11 +298,10 @@ impl Score {
             .min(weight::WORDS_AT_MOST / weight::WORD);
         self.core |= found.is_strong();
         if words > 0 {
-            let why = "words of trouble with delivery";
-            self.add(
-                words * weight::WORD,
-                Some(Marker::new("Body", &format!("{} of them", found.words), why)),
-            );
+            let noun = if found.words == 1 { "word" } else { "words" };
+            let what = format!("{} {noun} of trouble", found.words);
+            let why = "mail systems use them when delivery fails";
+            self.add(words * weight::WORD, Some(Marker::new("Body", &what, why)));
         }
         if count_fields(text) >= 2 {
             self.core = true;

@@ -2,7 +2,7 @@
 //! wrong. Whatever a message or a file name says is escaped.
 
 use crate::output::colours::{Colour, Colours};
-use crate::output::sizes::short_size;
+use crate::output::sizes::{counted, messages, short_size, size_text};
 use std::io::{self, IsTerminal, Write};
 
 use crate::escape::visible;
@@ -228,13 +228,12 @@ fn below(numbers: &Numbers, style: &Style, output: &mut impl Write) -> io::Resul
 }
 
 fn total(total: Total, shown: usize) -> String {
-    let noun = if total.mailboxes == 1 { "mailbox" } else { "mailboxes" };
     let mut text = format!(
-        "{} {noun}, {}, {} messages; {} of it read, the rest known from the last look",
-        total.mailboxes,
-        short_size(total.bytes),
-        total.messages,
-        short_size(total.read_bytes)
+        "{}, {}, {}; {} of it read, the rest known from the last look",
+        counted(total.mailboxes as u64, "mailbox", "mailboxes"),
+        size_text(total.bytes),
+        messages(total.messages),
+        size_text(total.read_bytes)
     );
     if total.read_bytes == total.bytes {
         text.truncate(text.find(';').unwrap_or(text.len()));

@@ -277,7 +277,7 @@ fn a_second_look_reads_only_what_grew() {
     let first = only(&scratch, &[]);
     assert_eq!((&first["messages"], &first["growth"]), (&100.into(), &Value::Null));
     let said = text(&list(&scratch, &[]).go().stdout);
-    assert!(said.contains("; 0 of it read, the rest known"), "{said}");
+    assert!(said.contains("; 0 bytes of it read, the rest known"), "{said}");
     let more = mbox(&[BOUNCE, "List-Id: <l.lists.test>\nFrom: l@lists.test\nStatus: RO\n\nx\n"]);
     append(&path, &more);
     let second = only(&scratch, &[]);
@@ -296,18 +296,9 @@ fn a_second_look_reads_only_what_grew() {
     assert_eq!(numbers(second), numbers(only(&scratch, &["--fresh"])));
     append(&path, &more);
     let said = text(&list(&scratch, &[]).go().stdout);
-    let read = said
-        .split(" of it read")
-        .next()
-        .unwrap()
-        .rsplit(' ')
-        .next()
-        .unwrap()
-        .to_owned();
     let bytes = more.len() + mbox(&["List-Id: <l.lists.test>\nFrom: l@lists.test\nStatus: RO\n\nx\n"]).len();
-    assert_eq!(
-        read,
-        bytes.to_string(),
+    assert!(
+        said.contains(&format!("; {bytes} bytes of it read")),
         "more than the last message and what came since:\n{said}"
     );
 }
