@@ -3,7 +3,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use spoolguard::report::prose::find_failed;
-use spoolguard::message::{Fields, Message};
+use spoolguard::message::{Message, fields_in};
 use spoolguard::message::mime::MimeParts;
 use spoolguard::report::returned_header::{ReturnedHeader, nested_values, own_words};
 use spoolguard::report::dsn::Report;
@@ -23,7 +23,7 @@ fuzz_target!(|bytes: &[u8]| {
     let _ = ReturnedHeader::find(&outline, &text).message().fields().count();
     let _ = class_of(find_status(&text), &normalize(&text));
     let _ = nested_values(bytes, "x-loop").count();
-    for field in Fields::over(bytes) {
+    for field in fields_in(bytes) {
         let _ = decoded_value(&field, Some("koi8-r"));
     }
 });

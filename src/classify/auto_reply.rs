@@ -38,9 +38,9 @@ pub fn find_reply(head: &HeaderScan<'_>, subject: &str, null_sender: Option<&Mar
     let tag = subject.strip_prefix('[').and_then(|tail| tail.split_once(']'));
     let tag = tag
         .and_then(|(tag, _)| find_auto_reply_subject(tag))
-        .filter(|(answer, _)| *answer == SubjectHint::Surely);
+        .filter(|answer| *answer == SubjectHint::Surely);
     if !answered
-        && let Some((answer, _)) = tag.or_else(|| find_auto_reply_subject(bare))
+        && let Some(answer) = tag.or_else(|| find_auto_reply_subject(bare))
         && let Some(field) = &head.subject
     {
         let second = second_sign(head, null_sender);
@@ -67,12 +67,7 @@ pub fn find_signs(head: &HeaderScan<'_>, subject: &str, null_sender: Option<&Mar
     if is_calendar {
         return None;
     }
-    let automatic = || {
-        head.auto_submitted
-            .filter(|field| !starts_with_ignoring_case(field.text().trim_start(), "no"))
-            .map(|field| Marker::of(&field, "sent without a person (RFC 3834)"))
-    };
-    let machine = null_sender.cloned().or_else(automatic)?;
+    let machine = null_sender.cloned().or_else(|| automatic(head))?;
     if says_away(subject)
         && let Some(field) = &head.subject
     {
@@ -85,12 +80,15 @@ pub fn find_signs(head: &HeaderScan<'_>, subject: &str, null_sender: Option<&Mar
     (null_sender.is_some() || head.reply_hint.is_some()).then_some([answers, machine])
 }
 
+/// The field that says that no person sent it.
+fn automatic(head: &HeaderScan<'_>) -> Option<Marker> {
+    let field = head.auto_submitted?;
+    let by_person = starts_with_ignoring_case(field.text().trim_start(), "no");
+    (!by_person).then(|| Marker::of(&field, "sent without a person (RFC 3834)"))
+}
+
 /// What, beside a subject that people write too, says that a machine answered.
 fn second_sign(head: &HeaderScan<'_>, null_sender: Option<&Marker>) -> Option<Marker> {
-    let automatic = head
-        .auto_submitted
-        .filter(|field| !starts_with_ignoring_case(field.text().trim_start(), "no"))
-        .map(|field| Marker::of(&field, "sent without a person (RFC 3834)"));
     let precedence = head
         .precedence
         .filter(|field| {
@@ -110,7 +108,7 @@ fn second_sign(head: &HeaderScan<'_>, null_sender: Option<&Marker>) -> Option<Ma
         .map(|field| Marker::of(&field, "Exchange puts this on its automatic answers, among others"));
     null_sender
         .cloned()
-        .or(automatic)
+        .or_else(|| automatic(head))
         .or(precedence)
         .or(exchange)
         .or(answers)

@@ -20,17 +20,8 @@ pub struct Evidence<'m, 'a> {
     pub subject: &'m str,
     /// The null envelope sender.
     pub null_sender: Option<&'m Marker>,
-    /// It has marks of an automatic answer.
-    pub answers: AutoReplySigns,
-}
-
-/// Whether a message has marks of an automatic answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AutoReplySigns {
-    /// It has, beyond what Postfix puts on its reports too.
-    Yes,
-    /// It has not.
-    No,
+    /// It has marks of an automatic answer, beyond what Postfix puts on its reports too.
+    pub is_answer: bool,
 }
 
 /// What came of the weighing.

@@ -26,69 +26,60 @@ pub fn is_trace(field: &Field<'_>) -> bool {
 #[must_use]
 pub fn find_loop(fields: &[Field<'_>], own: &OwnAddresses, hosts: &[String], max_hops: usize) -> Vec<Marker> {
     let mut markers = Vec::new();
-    // Each with the number of SMTP hops above it.
-    let mut delivered: Vec<(Address, usize)> = Vec::new();
-    let mut hops: Vec<Hop<'_>> = Vec::new();
-    let mut count = 0_usize;
-    // Counted only where an own address asks for it: most mail has none, or one at its top.
-    let (mut smtp_hops, mut counted) = (0_usize, 0_usize);
-    for (at, field) in fields.iter().enumerate() {
-        if field.is("Received") {
-            count += 1;
-            if hops.len() < COMPARED_HOPS {
-                hops.extend(Hop::read(field.value));
-            }
-        } else if field.is("X-Loop") {
-            // Only the user's own address counts: lists put theirs into `X-Loop` too.
-            let value = field.text();
-            if markers.is_empty() && own.is_loop_mark(&value) {
-                markers.push(Marker::new(
-                    "X-Loop",
-                    &value,
-                    "our own X-Loop: this message was forwarded by us before",
-                ));
-            }
-        } else if field.is("Delivered-To") {
-            let value = field.text();
-            let Some(address) = Address::parse(&value).filter(|address| own.contains(address)) else {
-                continue;
-            };
-            // `a+lists@` delivered on to `a@`, or one own address to another, is no loop: the same address is, where the message
-            // came from another host in between. getmail and fetchmail deliver once more what was delivered, and a host that
-            // hands on by LMTP does so to itself.
-            let between = fields.get(counted..at).unwrap_or_default().iter();
-            smtp_hops += between
-                .filter(|field| field.is("Received") && is_smtp_hop(field.value, hosts))
-                .count();
-            counted = at;
-            let again = delivered
-                .iter()
-                .any(|(before, hops)| *hops < smtp_hops && before.same_mailbox(&address, ""));
-            if again {
-                const WHY: &str = "our own address twice: this message was delivered to us before";
-                if !markers.iter().any(|marker: &Marker| marker.why == WHY) {
-                    markers.push(Marker::new("Delivered-To", &value, WHY));
-                }
-            } else if delivered.len() < COMPARED_HOPS {
-                delivered.push((address, smtp_hops));
-            }
-        }
+    // Only the user's own address counts: lists put theirs into `X-Loop` too.
+    let mut marks = fields.iter().filter(|field| field.is("X-Loop")).map(Field::text);
+    if let Some(value) = marks.find(|value| own.is_loop_mark(value)) {
+        let why = "our own X-Loop: this message was forwarded by us before";
+        markers.push(Marker::new("X-Loop", &value, why));
     }
+    if let Some(value) = delivered_again(fields, own, hosts) {
+        let why = "our own address twice: this message was delivered to us before";
+        markers.push(Marker::new("Delivered-To", &value, why));
+    }
+    let received = || fields.iter().filter(|field| field.is("Received"));
+    let hops: Vec<_> = received()
+        .filter_map(|field| Hop::read(field.value))
+        .take(COMPARED_HOPS)
+        .collect();
     if let Some(hop) = repeated(&hops) {
-        markers.push(Marker::new(
-            "Received",
-            &hop.text(),
-            "one hop again and again: this message goes round",
-        ));
+        let why = "one hop again and again: this message goes round";
+        markers.push(Marker::new("Received", &hop.text(), why));
     }
+    let count = received().count();
     if count > max_hops {
-        markers.push(Marker::new(
-            "Received",
-            &format!("{count} hops"),
-            "more hops than max_hops allows",
-        ));
+        let why = "more hops than max_hops allows";
+        markers.push(Marker::new("Received", &format!("{count} hops"), why));
     }
     markers
+}
+
+/// The own address that stands twice in `Delivered-To`. `a+lists@` delivered on to `a@`, or one own address to another, is no loop: the
+/// same address is, where the message came from another host in between. getmail and fetchmail deliver once more what was delivered, and a
+/// host that hands on by LMTP does so to itself.
+fn delivered_again(fields: &[Field<'_>], own: &OwnAddresses, hosts: &[String]) -> Option<String> {
+    // Each with the number of SMTP hops above it.
+    let mut delivered: Vec<(Address, usize)> = Vec::new();
+    // Counted only where an own address asks for it: most mail has none, or one at its top.
+    let (mut smtp_hops, mut counted) = (0_usize, 0_usize);
+    for (at, field) in fields.iter().enumerate().filter(|(_, field)| field.is("Delivered-To")) {
+        let value = field.text();
+        let Some(address) = Address::parse(&value).filter(|address| own.contains(address)) else {
+            continue;
+        };
+        let between = fields.get(counted..at).unwrap_or_default().iter();
+        smtp_hops += between
+            .filter(|field| field.is("Received") && is_smtp_hop(field.value, hosts))
+            .count();
+        counted = at;
+        let is_again = |(before, hops): &(Address, usize)| *hops < smtp_hops && before.same_mailbox(&address, "");
+        if delivered.iter().any(is_again) {
+            return Some(value.into_owned());
+        }
+        if delivered.len() < COMPARED_HOPS {
+            delivered.push((address, smtp_hops));
+        }
+    }
+    None
 }
 
 /// Tells whether a `Received` value is about a hop inside this host: a local submission, a filter, a delivery to itself. What a host

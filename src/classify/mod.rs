@@ -16,19 +16,14 @@ pub mod submission;
 pub mod verdict;
 
 use crate::classify::auto_reply::{find_reply, find_signs};
-use crate::classify::bounce::{is_suspect, score_bounce};
-use crate::classify::evidence::{AutoReplySigns, Evidence, Weighed};
+use crate::classify::bounce::{about, is_suspect, score_bounce};
+use crate::classify::evidence::{Evidence, Weighed};
 use crate::classify::header_scan::HeaderScan;
 use crate::classify::loops::{find_loop, is_inside, is_trace};
-use crate::classify::ownership::ownership;
 use crate::classify::patterns::sender::{SenderKind, classify_sender};
 use crate::classify::receipt::{Disposition, find_complaint, find_disposition};
 use crate::classify::ses::SesNotice;
-use crate::classify::verdict::Bounce;
-use crate::classify::verdict::Facts;
-use crate::classify::verdict::Judgement;
-use crate::classify::verdict::Marker;
-use crate::classify::verdict::Verdict;
+use crate::classify::verdict::{Bounce, Facts, Judgement, Marker, Verdict};
 use crate::message::envelope::Sender;
 use crate::message::mime::MimeParts;
 use crate::message::text::{decoded_value, find_parameter, normalize, part_text, starts_with_ignoring_case};
@@ -57,21 +52,15 @@ pub fn classify(message: &Message<'_>, facts: &Facts<'_>) -> Judgement {
             trace.push(*field);
         }
     }));
-    let spam = head.spam.map(|field| Marker::of(&field, "marked by a spam filter"));
-    if let Some(notice) = find_notice(&trace, &head, facts) {
-        return Judgement {
-            verdict: Verdict::Notice(vec![notice]),
-            null_sender,
-            diverted_before: find_diverted(message, &head),
-            spam,
-        };
-    }
-    let verdict = judge_message(message, &trace, &head, facts, null_sender.as_ref());
+    let verdict = match find_notice(&trace, &head, facts) {
+        Some(notice) => Verdict::Notice(vec![notice]),
+        None => judge_message(message, &trace, &head, facts, null_sender.as_ref()),
+    };
     Judgement {
         verdict,
-        null_sender,
         diverted_before: find_diverted(message, &head),
-        spam,
+        spam: head.spam.map(|field| Marker::of(&field, "marked by a spam filter")),
+        null_sender,
     }
 }
 
@@ -115,11 +104,13 @@ fn judge_message(
     let from = head.from.map(|field| decoded_value(&field, charset.as_deref()));
     let from = from.as_deref();
 
+    if let Some(notice) = ses_notice(message, from) {
+        return match notice {
+            SesNotice::Bounce(bounce) => Verdict::Bounce(bounce),
+            SesNotice::Complaint(marker) => Verdict::Complaint(vec![marker]),
+        };
+    }
     let replies = find_reply(head, &subject, null_sender);
-    // Postfix writes `Auto-Submitted: auto-replied` on its reports: that alone does not make it an answer.
-    let answers = replies
-        .iter()
-        .any(|marker| !marker.header.eq_ignore_ascii_case("Auto-Submitted"));
     let evidence = Evidence {
         message,
         head,
@@ -127,40 +118,13 @@ fn judge_message(
         sender_kind: sender_kind_of(head, from),
         subject: &subject,
         null_sender,
-        answers: if answers {
-            AutoReplySigns::Yes
-        } else {
-            AutoReplySigns::No
-        },
+        // Postfix writes `Auto-Submitted: auto-replied` on its reports: that alone does not make it an answer.
+        is_answer: replies
+            .iter()
+            .any(|marker| !marker.header.eq_ignore_ascii_case("Auto-Submitted")),
     };
-    if let Some(notice) = ses_notice(message, from) {
-        return match notice {
-            SesNotice::Bounce(bounce) => Verdict::Bounce(bounce),
-            SesNotice::Complaint(marker) => Verdict::Complaint(vec![marker]),
-        };
-    }
-    let suspect = is_suspect(&evidence);
-    let multipart = starts_with_ignoring_case(content_type.trim_start(), "multipart/");
-    let receipt_subject = suspect || subject.contains(':') || subject.contains("receipt");
-    if suspect || multipart || receipt_subject || head.complaint_mark.is_some() {
-        let outline = MimeParts::of(message);
-        if let Some(marker) = find_complaint(head, &outline, &subject) {
-            return Verdict::Complaint(vec![marker]);
-        }
-        match find_disposition(head, &outline, &subject) {
-            Some(Disposition::Receipt(marker)) => return Verdict::Receipt(vec![marker]),
-            Some(Disposition::Rejection(marker, recipients)) => {
-                return Verdict::Bounce(rejection(marker, recipients, &outline, facts));
-            }
-            None => {}
-        }
-        if suspect {
-            match score_bounce(&evidence, &outline, facts) {
-                Weighed::Report(bounce) => return Verdict::Bounce(bounce),
-                Weighed::QuotesOurLoop(marker) => return Verdict::Loop(vec![marker]),
-                Weighed::Nothing => {}
-            }
-        }
+    if let Some(verdict) = judge_report(&evidence, &content_type, facts) {
+        return verdict;
     }
     if !replies.is_empty() {
         return Verdict::AutoReply(replies);
@@ -170,6 +134,33 @@ fn judge_message(
     match find_signs(head, &subject, null_sender).filter(|_| by_others) {
         Some(signs) => Verdict::AutoReply(signs.into()),
         None => Verdict::Ordinary,
+    }
+}
+
+/// The questions that need the parts of the message: complaint, receipt, bounce. Most messages have nothing that makes them worth asking.
+fn judge_report(evidence: &Evidence<'_, '_>, content_type: &str, facts: &Facts<'_>) -> Option<Verdict> {
+    let (head, subject) = (evidence.head, evidence.subject);
+    let is_suspect = is_suspect(evidence);
+    let is_multipart = starts_with_ignoring_case(content_type.trim_start(), "multipart/");
+    let may_be_receipt = subject.contains(':') || subject.contains("receipt");
+    if !(is_suspect || is_multipart || may_be_receipt || head.complaint_mark.is_some()) {
+        return None;
+    }
+    let outline = MimeParts::of(evidence.message);
+    if let Some(marker) = find_complaint(head, &outline, subject) {
+        return Some(Verdict::Complaint(vec![marker]));
+    }
+    match find_disposition(head, &outline, subject) {
+        Some(Disposition::Receipt(marker)) => return Some(Verdict::Receipt(vec![marker])),
+        Some(Disposition::Rejection(marker, recipients)) => {
+            return Some(Verdict::Bounce(rejection(marker, recipients, &outline, facts)));
+        }
+        None => {}
+    }
+    match is_suspect.then(|| score_bounce(evidence, &outline, facts))? {
+        Weighed::Report(bounce) => Some(Verdict::Bounce(bounce)),
+        Weighed::QuotesOurLoop(marker) => Some(Verdict::Loop(vec![marker])),
+        Weighed::Nothing => None,
     }
 }
 
@@ -198,16 +189,11 @@ fn sender_kind_of(head: &HeaderScan<'_>, from: Option<&str>) -> SenderKind {
 /// A bounce that calls itself a disposition notification.
 fn rejection(marker: Marker, recipients: Vec<Recipient>, outline: &MimeParts<'_>, facts: &Facts<'_>) -> Bounce {
     let quoted = ReturnedHeader::find(outline, "");
-    let message_id = quoted.message().first("Message-ID").map(|id| id.trim().to_owned());
     Bounce {
         kind: Some(ReportKind::Failure),
         recipients,
-        origin: quoted.origin(facts.own),
-        ownership: ownership(&quoted.message(), facts),
         markers: vec![marker],
-        reporting_host: None,
-        quoted_message_id: message_id,
-        quoted_sender: quoted.sender(),
+        ..about(&quoted, facts)
     }
 }
 
@@ -230,10 +216,10 @@ fn null_sender_marker(message: &Message<'_>) -> Marker {
 /// last, and one mark that is missed is a loop. One that is found by mistake only keeps a message in the user's mailbox.
 fn find_diverted(message: &Message<'_>, head: &HeaderScan<'_>) -> Option<Marker> {
     const NAME: &str = "x-spoolguard-divert";
+    const WHY: &str = "quotes a message that a guard diverted";
     if let Some(field) = &head.diverted {
         return Some(Marker::new(DIVERT_HEADER, &field.text(), "diverted by a guard before"));
     }
-    const WHY: &str = "quotes a message that a guard diverted";
     if let Some(value) = nested_values(message.body(), NAME).next() {
         return Some(Marker::new(DIVERT_HEADER, &value, WHY));
     }

@@ -4,11 +4,11 @@
 use crate::classify::header_scan::HeaderScan;
 use crate::classify::patterns::sender::{SenderKind, classify_sender};
 use crate::classify::verdict::Marker;
-use crate::message::Message;
 use crate::message::address::Address;
 use crate::message::mime::{MimeParts, PartKind};
 use crate::message::text::{decoded_value, normalize, part_text};
-use crate::report::dsn::{Recipient, fields_of};
+use crate::message::{Message, fields_in};
+use crate::report::dsn::Recipient;
 use crate::report::failure::class_of;
 use crate::report::status_code::find_status;
 
@@ -102,7 +102,7 @@ struct ReceiptParts {
 impl ReceiptParts {
     fn read(part: Option<&Message<'_>>) -> Self {
         let mut notice = Self::default();
-        for field in part.into_iter().flat_map(fields_of) {
+        for field in part.into_iter().flat_map(|part| fields_in(part.body())) {
             if field.is("Disposition") {
                 notice.disposition = field.text().into_owned();
             } else if field.is("Final-Recipient") || field.is("Original-Recipient") && notice.recipient.is_empty() {
@@ -117,19 +117,10 @@ impl ReceiptParts {
     /// `automatic-action/...; deleted` with words of refusal is Sieve's reject (RFC 5429 section 2.2.1, Dovecot, Cyrus);
     /// `manual-action/...; deleted` is somebody who did not read it, and `displayed` somebody who did.
     fn is_rejection(&self, head: &HeaderScan<'_>, subject: &str, text: &str) -> bool {
+        #[rustfmt::skip]
         const REFUSALS: [&str; 12] = [
-            "reject",
-            "refus",
-            "not delivered",
-            "not be delivered",
-            "undeliver",
-            "quota",
-            "mailbox full",
-            "mailbox is full",
-            "abgelehnt",
-            "rechaz",
-            "rejet",
-            "rifiut",
+            "reject", "refus", "not delivered", "not be delivered", "undeliver", "quota", "mailbox full",
+            "mailbox is full", "abgelehnt", "rechaz", "rejet", "rifiut",
         ];
         let lower = self.disposition.to_ascii_lowercase();
         let (mode, kind) = lower.split_once(';').unwrap_or(("", &lower));
@@ -153,44 +144,17 @@ impl ReceiptParts {
 
 /// Receipts from before RFC 2298, and Exchange's: a subject that says so and a short text that says so too.
 fn find_old_receipt(head: &HeaderScan<'_>, outline: &MimeParts<'_>, subject: &str) -> Option<Marker> {
+    #[rustfmt::skip]
     const SUBJECTS: [&str; 21] = [
-        "read:",
-        "not read:",
-        "return receipt",
-        "read receipt",
-        "receipt:",
-        "gelesen:",
-        "ungelesen:",
-        "lesebestätigung",
-        "lu :",
-        "lu:",
-        "lu\u{a0}:",
-        "leído:",
-        "letto:",
-        "gelezen:",
-        "lida:",
-        "läst:",
-        "læst:",
-        "lest:",
-        "luettu:",
-        "przeczytano:",
-        "прочтено:",
+        "read:", "not read:", "return receipt", "read receipt", "receipt:", "gelesen:", "ungelesen:",
+        "lesebestätigung", "lu :", "lu:", "lu\u{a0}:", "leído:", "letto:", "gelezen:", "lida:", "läst:",
+        "læst:", "lest:", "luettu:", "przeczytano:", "прочтено:",
     ];
+    #[rustfmt::skip]
     const WORDS: [&str; 14] = [
-        "was read on",
-        "was read at",
-        "has been read",
-        "was displayed",
-        "was deleted without being read",
-        "read your message",
-        "wurde gelesen",
-        "wurde am",
-        "a été lu",
-        "se leyó",
-        "è stato letto",
-        "foi lida",
-        "gelezen op",
-        "return receipt for",
+        "was read on", "was read at", "has been read", "was displayed", "was deleted without being read",
+        "read your message", "wurde gelesen", "wurde am", "a été lu", "se leyó", "è stato letto", "foi lida",
+        "gelezen op", "return receipt for",
     ];
     let field = head.subject?;
     if !SUBJECTS.iter().any(|start| subject.starts_with(start)) {

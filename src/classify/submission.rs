@@ -7,13 +7,9 @@ use crate::classify::loops::{Hop, has_queue_id};
 use crate::message::Message;
 
 /// Fields that a mailbox gives to a message.
+#[rustfmt::skip]
 const STATE_FIELDS: [&str; 6] = [
-    "Status",
-    "X-Status",
-    "X-UID",
-    "X-Keywords",
-    "X-Mozilla-Status",
-    "X-Mozilla-Keys",
+    "Status", "X-Status", "X-UID", "X-Keywords", "X-Mozilla-Status", "X-Mozilla-Keys",
 ];
 
 /// What the submission of a message is known by, `context` with it: for whom it is, what is added to it. None where it cannot be told.

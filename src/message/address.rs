@@ -4,6 +4,9 @@ use std::collections::HashSet;
 
 use crate::message::idn;
 
+/// The longest local part (RFC 5321 section 4.5.3.1.1), in bytes.
+pub const LOCAL_BYTES: usize = 64;
+
 /// An address as the envelope knows it: `local@domain`, or a bare local part (RFC 5321 section 4.1.2).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Address {

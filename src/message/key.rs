@@ -4,6 +4,7 @@
 //!
 //! A key is no secret and no seal: whoever sends the very same text again is taken for the same message, and nothing else.
 
+use data_encoding::HEXLOWER;
 use sha2::{Digest, Sha256};
 
 use crate::message::Message;
@@ -120,13 +121,8 @@ fn by_content(message: &Message<'_>, content_bytes: u64) -> String {
 }
 
 fn written(kind: &str, hash: Sha256) -> String {
-    let mut name = kind.to_owned();
-    for byte in hash.finalize().iter().take(NAME_BYTES) {
-        for digit in [byte >> 4, byte & 15] {
-            name.push(char::from_digit(u32::from(digit), 16).unwrap_or('0'));
-        }
-    }
-    name
+    let digest = hash.finalize();
+    kind.to_owned() + &HEXLOWER.encode(digest.get(..NAME_BYTES).unwrap_or_default())
 }
 
 #[cfg(test)]

@@ -8,11 +8,39 @@ pub fn line_length(bytes: &[u8]) -> usize {
     memchr(b'\n', bytes).map_or(bytes.len(), |at| at + 1)
 }
 
+/// What follows the first line.
+#[must_use]
+pub fn behind_line(bytes: &[u8]) -> &[u8] {
+    bytes.get(line_length(bytes)..).unwrap_or_default()
+}
+
 /// A line without `\n` or `\r\n`.
 #[must_use]
 pub fn without_line_end(line: &[u8]) -> &[u8] {
     let line = line.strip_suffix(b"\n").unwrap_or(line);
     line.strip_suffix(b"\r").unwrap_or(line)
+}
+
+/// What is left behind empty lines.
+#[must_use]
+pub fn skip_empty_lines(mut bytes: &[u8]) -> &[u8] {
+    while let Some(rest) = bytes.strip_prefix(b"\n").or_else(|| bytes.strip_prefix(b"\r\n")) {
+        bytes = rest;
+    }
+    bytes
+}
+
+/// Lines with their line ends, each with the folded ones below it (RFC 5322 section 2.2.3).
+pub fn folded_lines(mut bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
+    std::iter::from_fn(move || {
+        let mut end = line_length(bytes);
+        while matches!(bytes.get(end), Some(b' ' | b'\t')) {
+            end += line_length(bytes.get(end..)?);
+        }
+        let (line, rest) = bytes.split_at(end);
+        bytes = rest;
+        (!line.is_empty()).then_some(line)
+    })
 }
 
 /// Tells whether `name` may name a header field: printable, no blank, no colon (RFC 5322 section 2.2).

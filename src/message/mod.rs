@@ -2,7 +2,7 @@
 //! Bytes are not UTF-8 until proved, nothing is changed in place, and every walk is linear.
 
 pub mod address;
-pub mod base32;
+pub mod date;
 pub mod envelope;
 pub mod from_line;
 pub mod idn;
@@ -18,7 +18,7 @@ use std::borrow::Cow;
 use memchr::memchr;
 
 use crate::message::from_line::{leading_length, without_preamble};
-use crate::message::line::{field_name, line_length, without_line_end};
+use crate::message::line::{field_name, folded_lines, line_length, without_line_end};
 
 pub use crate::message::line::is_field_name;
 
@@ -32,6 +32,17 @@ pub struct Field<'a> {
 }
 
 impl<'a> Field<'a> {
+    /// Reads a line and those that are folded below it; none where they are no field.
+    #[must_use]
+    pub fn read(line: &'a [u8]) -> Option<Self> {
+        let (name, value) = line.split_at(memchr(b':', line)?);
+        let name = name.trim_ascii_end();
+        is_field_name(name).then_some(Self {
+            name,
+            value: without_line_end(value.get(1..)?),
+        })
+    }
+
     /// Tells whether this is the field `name`, in any case.
     #[must_use]
     pub fn is(&self, name: &str) -> bool {
@@ -132,8 +143,8 @@ impl<'a> Message<'a> {
     }
 
     /// All header fields, in order.
-    pub fn fields(&self) -> Fields<'a> {
-        Fields { rest: self.header }
+    pub fn fields(&self) -> impl Iterator<Item = Field<'a>> + use<'a> {
+        fields_in(self.header)
     }
 
     /// The values of every field called `name`, in order.
@@ -160,8 +171,8 @@ impl<'a> Message<'a> {
     pub fn delivered(&self) -> Option<i64> {
         let written = || self.fields().find(|field| field.is("Date"));
         self.from_line
-            .and_then(from_line::parse_date)
-            .or_else(|| from_line::field_date(written()?.value))
+            .and_then(date::parse_date)
+            .or_else(|| date::field_date(written()?.value))
     }
 
     /// The line end that the header uses, so that an added field uses it too.
@@ -174,43 +185,9 @@ impl<'a> Message<'a> {
     }
 }
 
-/// Walks over header fields. Lines that are no field and continue none are passed over.
-#[derive(Clone, Debug)]
-pub struct Fields<'a> {
-    rest: &'a [u8],
-}
-
-impl<'a> Fields<'a> {
-    /// Walks over whatever lines `bytes` holds, header or not.
-    #[must_use]
-    pub fn over(bytes: &'a [u8]) -> Self {
-        Self { rest: bytes }
-    }
-}
-
-impl<'a> Iterator for Fields<'a> {
-    type Item = Field<'a>;
-
-    fn next(&mut self) -> Option<Field<'a>> {
-        while !self.rest.is_empty() {
-            let mut end = line_length(self.rest);
-            while matches!(self.rest.get(end), Some(b' ' | b'\t')) {
-                end += line_length(self.rest.get(end..)?);
-            }
-            let (field, rest) = self.rest.split_at(end);
-            self.rest = rest;
-            if let Some(colon) = memchr(b':', field)
-                && let (Some(name), Some(value)) = (field.get(..colon), field.get(colon + 1..))
-                && is_field_name(name.trim_ascii_end())
-            {
-                return Some(Field {
-                    name: name.trim_ascii_end(),
-                    value: without_line_end(value),
-                });
-            }
-        }
-        None
-    }
+/// The header fields in `bytes`. Lines that are no field and continue none are passed over.
+pub fn fields_in(bytes: &[u8]) -> impl Iterator<Item = Field<'_>> {
+    folded_lines(bytes).filter_map(Field::read)
 }
 
 /// How long the header is: up to the first empty line, or the first line that belongs to no field.

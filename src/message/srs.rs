@@ -6,26 +6,20 @@
 //!
 //! `TT` is the day, and `HHHH` the seal: without a secret nobody can make such an address, and it does not hold for long.
 
+use data_encoding::{BASE32_NOPAD, BASE32_NOPAD_NOCASE, BASE64};
 use hmac::{Hmac, KeyInit, Mac};
 use sha1::Sha1;
 
-use crate::message::address::is_plain;
-use crate::message::base32;
+use crate::message::address::{LOCAL_BYTES, is_plain};
 
-/// How many characters of the seal are kept.
-const SEAL: usize = 4;
+/// How many bytes of the seal are kept: four characters.
+const SEAL: usize = 3;
 
 /// Days are counted modulo this.
 const DAYS: i64 = 1 << 10;
 
 /// What may stand behind the tag.
 pub const SEPARATORS: [char; 3] = ['=', '+', '-'];
-
-/// The longest local part (RFC 5321 section 4.5.3.1.1), in bytes.
-const LOCAL_BYTES: usize = 64;
-
-/// Digits of base64 (RFC 4648 section 4).
-const BASE64: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
 /// How addresses are rewritten.
 #[derive(Clone)]
@@ -184,26 +178,14 @@ impl SrsRewriter {
             mac.update(part.to_ascii_lowercase().as_bytes());
         }
         let bits = mac.finalize().into_bytes();
-        let head = bits
-            .iter()
-            .take(3)
-            .fold(0_u32, |bits, byte| bits << 8 | u32::from(*byte));
-        let digits = [18, 12, 6, 0].map(|shift| usize::try_from(head >> shift & 63).ok());
-        let digits = digits.into_iter().flatten().filter_map(|place| BASE64.get(place));
-        digits.take(SEAL).map(|digit| char::from(*digit)).collect()
+        BASE64.encode(bits.get(..SEAL).unwrap_or_default())
     }
 
     /// A day ahead is another 1024 days ago.
     fn is_valid(&self, digits: &str, unix_seconds: i64) -> bool {
-        let mut made = 0;
-        for digit in digits.bytes() {
-            match base32::value(digit.to_ascii_lowercase()) {
-                Some(value) => made = (made << 5 | i64::from(value)) % (DAYS * DAYS),
-                None => return false,
-            }
-        }
+        let Some(made) = read_day(digits) else { return false };
         let age = (unix_seconds.div_euclid(86_400) - made).rem_euclid(DAYS);
-        digits.len() == 2 && age <= self.valid_days
+        age <= self.valid_days
     }
 }
 
@@ -228,14 +210,19 @@ fn parts_of_srs1(rest: &str) -> Option<(&str, &str, &str)> {
     (!seal.is_empty() && !host.is_empty() && rest.starts_with(SEPARATORS)).then_some((seal, host, rest))
 }
 
+/// Ten bits are two digits of base32, and sixteen have those two at their beginning.
 fn day_digits(unix_seconds: i64) -> String {
-    let day = u32::try_from(unix_seconds.div_euclid(86_400).rem_euclid(DAYS)).unwrap_or(0);
-    let digits = [day >> 5, day].map(base32::digit);
+    let day = u16::try_from(unix_seconds.div_euclid(86_400).rem_euclid(DAYS)).unwrap_or(0);
+    let mut digits = BASE32_NOPAD.encode(&(day << 6).to_be_bytes());
+    digits.truncate(2);
     digits
-        .into_iter()
-        .flatten()
-        .map(|digit| digit.to_ascii_uppercase())
-        .collect()
+}
+
+/// The day that two digits, in any case, stand for.
+fn read_day(digits: &str) -> Option<i64> {
+    let whole = BASE32_NOPAD_NOCASE.decode(format!("{digits}AA").as_bytes());
+    let bits = u16::from_be_bytes(whole.ok()?.try_into().ok()?);
+    Some(i64::from(bits >> 6))
 }
 
 #[cfg(test)]

@@ -2,20 +2,17 @@
 //! report comes back to that address whatever its shape and language, and so does whatever answers the message; only who saw the
 //! envelope can write there. What is forged, damaged or too old is no token.
 
+use data_encoding::{BASE32_NOPAD, BASE32_NOPAD_NOCASE, HEXLOWER};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
 
-use crate::message::address::Address;
-use crate::message::base32;
+use crate::message::address::{Address, LOCAL_BYTES};
 
 /// How long the key is, in bytes: as long as the hash it is used with (RFC 2104 section 3).
 pub const KEY_BYTES: usize = 32;
 
 /// What stands before a token.
 const LABEL: &str = "fwd=";
-
-/// The longest local part (RFC 5321 section 4.5.3.1.1), in bytes.
-const LOCAL_BYTES: usize = 64;
 
 /// For how many days a token holds. Mail systems try for five days; what is set up otherwise may try for some weeks.
 const VALID_DAYS: u16 = 28;
@@ -75,13 +72,12 @@ impl VerpToken {
     /// The part of the message's key that it holds: eight hexadecimal digits.
     #[must_use]
     pub fn message(&self) -> String {
-        self.message.iter().map(|byte| format!("{byte:02x}")).collect()
+        HEXLOWER.encode(&self.message)
     }
 }
 
 /// The envelope sender of a message that `own` forwards to `destination` at `unix_seconds`; `message` is a part of the message's key, in
-/// hexadecimal digits. None where the address would be too
-/// long, or where there is no character that sets off an extension.
+/// hexadecimal digits. None where the address would be too long, or where there is no character that sets off an extension.
 #[must_use]
 pub fn verp_sender(
     key: &Key,
@@ -100,7 +96,10 @@ pub fn verp_sender(
     token.extend_from_slice(&u32::from_str_radix(message, 16).unwrap_or(0).to_be_bytes());
     let seal = key.seal(user, &token)?.finalize().into_bytes();
     token.extend(seal.iter().take(SEAL));
-    let local = format!("{local}{separator}{LABEL}{}", encode(&token));
+    let local = format!(
+        "{local}{separator}{LABEL}{}",
+        BASE32_NOPAD.encode(&token).to_ascii_lowercase()
+    );
     (local.len() <= LOCAL_BYTES).then(|| format!("{local}@{domain}"))
 }
 
@@ -138,7 +137,9 @@ fn find(text: &str) -> Option<[u8; TOKEN]> {
     if before.is_alphanumeric() {
         return None;
     }
-    decode(local.get(at + LABEL.len()..)?)
+    // Only the one way to write these bytes is read: a token has no second spelling.
+    let token = BASE32_NOPAD_NOCASE.decode(local.get(at + LABEL.len()..)?.as_bytes());
+    token.ok()?.try_into().ok()
 }
 
 fn day(unix_seconds: i64) -> u16 {
@@ -154,39 +155,6 @@ fn tag(destination: &str) -> [u8; TAG] {
         *to = *from;
     }
     tag
-}
-
-fn encode(bytes: &[u8]) -> String {
-    let mut out = String::new();
-    let (mut bits, mut count) = (0_u32, 0);
-    for byte in bytes {
-        bits = bits << 8 | u32::from(*byte);
-        count += 8;
-        while count >= 5 {
-            count -= 5;
-            out.extend(base32::digit(bits >> count));
-        }
-    }
-    if count > 0 {
-        out.extend(base32::digit(bits << (5 - count)));
-    }
-    out
-}
-
-/// Only the one way to write these bytes is read: a token has no second spelling.
-fn decode(text: &str) -> Option<[u8; TOKEN]> {
-    let mut out = [0; TOKEN];
-    let mut places = out.iter_mut();
-    let (mut bits, mut count) = (0_u32, 0);
-    for letter in text.bytes() {
-        bits = (bits << 5 | base32::value(letter)?) & 0xffff;
-        count += 5;
-        if count >= 8 {
-            count -= 8;
-            *places.next()? = u8::try_from(bits >> count & 0xff).ok()?;
-        }
-    }
-    (places.next().is_none() && encode(&out) == text).then_some(out)
 }
 
 #[cfg(test)]

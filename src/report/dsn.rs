@@ -3,7 +3,7 @@
 
 use crate::message::address::Address;
 use crate::message::text::starts_with_ignoring_case;
-use crate::message::{Fields, Message};
+use crate::message::{Field, fields_in};
 use crate::report::stage::SmtpStage;
 use crate::report::status_code::{FailureClass, find_status};
 
@@ -94,53 +94,34 @@ impl DeliveryReport {
 
     fn take(&mut self, group: &[u8]) {
         let mut recipient = Recipient::default();
-        let mut named = false;
         // Some name the recipient below what happened to it (Sun Messaging Server): only what follows both is another one's.
-        let mut told = false;
-        for field in Fields::over(group) {
+        let (mut named, mut told) = (false, false);
+        for field in fields_in(group) {
             if self.recipients.len() >= MAX_RECIPIENTS {
                 return;
             }
-            let name = field.name;
-            let value = || typed_value(&field.text());
+            let value = typed_value(&field.text());
+            let is_final = field.is("Final-Recipient");
             // A damaged report may lack the empty line between two recipients.
-            let starts = field.is("Final-Recipient") || field.is("Original-Recipient");
-            if starts && (field.is("Final-Recipient") && named || told) {
+            if is_final && named || told && (is_final || field.is("Original-Recipient")) {
                 self.recipients.push(std::mem::take(&mut recipient));
                 (named, told) = (false, false);
             }
             if field.is("Reporting-MTA") {
-                self.reporting_host = self.reporting_host.take().or(Some(value()));
-            } else if field.is("Final-Recipient") {
-                if let Some(address) = address_of(&value()) {
-                    if named_differently(&recipient.address, &address) {
-                        recipient.original = Some(std::mem::take(&mut recipient.address));
-                    }
-                    recipient.address = address;
-                    named = true;
-                }
-            } else if field.is("Original-Recipient") {
-                match address_of(&value()) {
-                    Some(address) if recipient.address.is_empty() => recipient.address = address,
-                    Some(address) if named_differently(&recipient.address, &address) => {
-                        recipient.original = Some(address)
-                    }
-                    _ => {}
-                }
-            } else if field.is("Action") {
-                let action: String = value().chars().take_while(char::is_ascii_alphabetic).collect();
-                recipient.action = Some(usual_action(&action.to_ascii_lowercase())).filter(|a| !a.is_empty());
+                self.reporting_host.get_or_insert(value);
+                continue;
+            }
+            named |= is_final && address_of(&value).is_some();
+            recipient.take(&field, value);
+            if field.is("Action") {
                 told = recipient.action.is_some() && !recipient.address.is_empty();
-            } else if field.is("Status") {
-                recipient.status = find_status(&value()).map(str::to_owned);
-            } else if field.is("Diagnostic-Code") {
-                recipient.diagnostic = Some(value()).filter(|v| !v.is_empty());
-            } else if field.is("Remote-MTA") {
-                recipient.remote_host = Some(value()).filter(|v| !v.is_empty());
-            } else if name.eq_ignore_ascii_case(b"X-Actual-Recipient") && recipient.address.is_empty() {
-                recipient.address = address_of(&value()).unwrap_or_default();
             }
         }
+        self.finish_group(recipient);
+    }
+
+    /// Adds the recipient that a group ends with, or what it says of the one before.
+    fn finish_group(&mut self, mut recipient: Recipient) {
         if recipient.status.is_none() {
             recipient.status = recipient.diagnostic.as_deref().and_then(find_status).map(str::to_owned);
         }
@@ -155,6 +136,37 @@ impl DeliveryReport {
             } else if self.recipients.is_empty() {
                 self.recipients.push(recipient);
             }
+        }
+    }
+}
+
+impl Recipient {
+    /// Takes what a field of its group says; `value` is without its type.
+    fn take(&mut self, field: &Field<'_>, value: String) {
+        if field.is("Final-Recipient") {
+            if let Some(address) = address_of(&value) {
+                if named_differently(&self.address, &address) {
+                    self.original = Some(std::mem::take(&mut self.address));
+                }
+                self.address = address;
+            }
+        } else if field.is("Original-Recipient") {
+            match address_of(&value) {
+                Some(address) if self.address.is_empty() => self.address = address,
+                Some(address) if named_differently(&self.address, &address) => self.original = Some(address),
+                _ => {}
+            }
+        } else if field.is("Action") {
+            let action: String = value.chars().take_while(char::is_ascii_alphabetic).collect();
+            self.action = Some(usual_action(&action.to_ascii_lowercase())).filter(|action| !action.is_empty());
+        } else if field.is("Status") {
+            self.status = find_status(&value).map(str::to_owned);
+        } else if field.is("Diagnostic-Code") {
+            self.diagnostic = Some(value).filter(|value| !value.is_empty());
+        } else if field.is("Remote-MTA") {
+            self.remote_host = Some(value).filter(|value| !value.is_empty());
+        } else if field.is("X-Actual-Recipient") && self.address.is_empty() {
+            self.address = address_of(&value).unwrap_or_default();
         }
     }
 }
@@ -190,14 +202,10 @@ pub fn kind_of(recipient: &Recipient) -> Option<ReportKind> {
 /// How many different fields of a delivery report stand at the start of lines in `text`: two or more make a copy of one.
 #[must_use]
 pub fn count_fields(text: &str) -> usize {
+    #[rustfmt::skip]
     const NAMES: [&str; 7] = [
-        "Reporting-MTA:",
-        "Final-Recipient:",
-        "Original-Recipient:",
-        "Action:",
-        "Diagnostic-Code:",
-        "Remote-MTA:",
-        "Arrival-Date:",
+        "Reporting-MTA:", "Final-Recipient:", "Original-Recipient:", "Action:", "Diagnostic-Code:",
+        "Remote-MTA:", "Arrival-Date:",
     ];
     let mut seen = [false; NAMES.len()];
     for line in text.lines() {
@@ -242,12 +250,6 @@ fn address_of(text: &str) -> Option<String> {
 
 fn named_differently(one: &str, other: &str) -> bool {
     !one.is_empty() && !one.eq_ignore_ascii_case(other)
-}
-
-/// The fields of a part that has no header of its own worth reading, such as a disposition notification.
-#[must_use]
-pub fn fields_of<'a>(part: &Message<'a>) -> Fields<'a> {
-    Fields::over(part.body())
 }
 
 #[cfg(test)]

@@ -21,36 +21,12 @@ const REASON_LINES: usize = 8;
 const PARAGRAPH_LINES: usize = 20;
 
 /// Words in a line that make the address in it the one that failed.
+#[rustfmt::skip]
 const LABELS: &[&str] = &[
-    "rcpt to",
-    "undeliverable to",
-    "delivered to",
-    "deliver to",
-    "unknown user",
-    "user unknown",
-    "addressed to",
-    "recipient",
-    "failed",
-    "mailbox",
-    "not found",
-    "no such",
-    "does not exist",
-    "unknown",
-    "rejected",
-    "quota",
-    "user(s)",
-    "address:",
-    "to:",
-    "could not",
-    "error-for",
-    "unable",
-    "userid",
-    "generated from",
-    "your message to",
-    "dda:smtp=",
-    "nachricht an",
-    "收件人",
-    "收信人",
+    "rcpt to", "undeliverable to", "delivered to", "deliver to", "unknown user", "user unknown", "addressed to",
+    "recipient", "failed", "mailbox", "not found", "no such", "does not exist", "unknown", "rejected", "quota",
+    "user(s)", "address:", "to:", "could not", "error-for", "unable", "userid", "generated from",
+    "your message to", "dda:smtp=", "nachricht an", "收件人", "收信人",
 ];
 
 /// What Exchange 5.5 and 2003 write below the message's own `To`, which need not be the address that failed.
@@ -240,15 +216,10 @@ pub fn complete_recipients(recipients: &mut [Recipient], kind: Option<ReportKind
 
 /// Tells whether a report says that it is none of a failure yet.
 fn waits(own: &str) -> bool {
+    #[rustfmt::skip]
     const WORDS: [&str; 8] = [
-        "is delayed",
-        "been delayed",
-        "temporary failure report",
-        "not yet been delivered",
-        "not been delivered yet",
-        "will be retried",
-        "kept in the queue",
-        "need to re-send",
+        "is delayed", "been delayed", "temporary failure report", "not yet been delivered",
+        "not been delivered yet", "will be retried", "kept in the queue", "need to re-send",
     ];
     let own = own.to_ascii_lowercase();
     WORDS.iter().any(|words| own.contains(words))

@@ -6,6 +6,7 @@ use std::sync::LazyLock;
 use memchr::memmem::Finder;
 
 use crate::message::address::{Address, OwnAddresses};
+use crate::message::line::skip_empty_lines;
 use crate::message::mime::{MimeParts, PartKind};
 use crate::message::text::decode_transfer_encoding;
 use crate::message::{Message, is_field_name};
@@ -15,16 +16,9 @@ const QUOTED_BYTES: usize = 64 * 1024;
 
 /// Fields that every message has; two of them in one block of lines are a header, if one is of the first seven: Exchange
 /// tells `To`, `Subject` and `Sent` in its own words.
+#[rustfmt::skip]
 const USUAL: [&str; 10] = [
-    "Received",
-    "Return-Path",
-    "From",
-    "Date",
-    "Message-ID",
-    "MIME-Version",
-    "X-Loop",
-    "To",
-    "Subject",
+    "Received", "Return-Path", "From", "Date", "Message-ID", "MIME-Version", "X-Loop", "To", "Subject",
     "Delivered-To",
 ];
 
@@ -67,7 +61,7 @@ impl<'a> ReturnedHeader<'a> {
             let encoding = part.first("Content-Transfer-Encoding").unwrap_or_default();
             let body = part.body().get(..QUOTED_BYTES).unwrap_or(part.body());
             let bytes = match decode_transfer_encoding(body, &encoding) {
-                Cow::Borrowed(bytes) => Cow::Borrowed(skip_blank_lines(bytes)),
+                Cow::Borrowed(bytes) => Cow::Borrowed(skip_empty_lines(bytes)),
                 Cow::Owned(bytes) => Cow::Owned(bytes),
             };
             if Message::new(&bytes).fields().next().is_some() {
@@ -220,13 +214,6 @@ fn unindented(text: &str) -> Vec<u8> {
         out.extend_from_slice(line.strip_prefix(indent.as_str()).unwrap_or(line).as_bytes());
     }
     out
-}
-
-fn skip_blank_lines(mut bytes: &[u8]) -> &[u8] {
-    while let Some(rest) = bytes.strip_prefix(b"\n").or_else(|| bytes.strip_prefix(b"\r\n")) {
-        bytes = rest;
-    }
-    bytes
 }
 
 /// Lines behind which mail systems put the message, in lower case.

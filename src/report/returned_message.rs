@@ -2,11 +2,12 @@
 
 use std::borrow::Cow;
 
-use crate::message::Message;
 use crate::message::address::{Address, OwnAddresses};
 use crate::message::envelope::Sender;
+use crate::message::line::{behind_line, folded_lines, skip_empty_lines};
 use crate::message::mime::{MimePart, MimeParts, PartKind};
 use crate::message::text::{find_ignoring_case, starts_with_ignoring_case};
+use crate::message::{Field, Message};
 use crate::report::returned_header::ReturnedHeader;
 
 /// As much of a report's text as is searched for a ruler.
@@ -68,10 +69,8 @@ impl ReturnedMessage {
         };
         // OpenSMTPD puts the whole message under the name of a header.
         let has_body = |part: &&MimePart<'_>| {
-            !Message::new(part.part.body().trim_ascii_start())
-                .body()
-                .trim_ascii()
-                .is_empty()
+            let message = Message::new(part.part.body().trim_ascii_start());
+            !message.body().trim_ascii().is_empty()
         };
         let is_message =
             |part: &&MimePart<'_>| part.kind == PartKind::Message || (part.kind == PartKind::Header && has_body(part));
@@ -143,24 +142,13 @@ pub fn is_sent_by_user(message: &Message<'_>, own: &OwnAddresses) -> bool {
 /// one day without being taken for a loop. Marks of others stay.
 #[must_use]
 pub fn without_marks(header: &[u8], own: &OwnAddresses) -> Vec<u8> {
-    let mut out = Vec::with_capacity(header.len());
-    let mut rest = header;
-    while !rest.is_empty() {
-        let line_end = |from: &[u8]| memchr::memchr(b'\n', from).map_or(from.len(), |at| at + 1);
-        let mut end = line_end(rest);
-        while matches!(rest.get(end), Some(b' ' | b'\t')) {
-            end += line_end(rest.get(end..).unwrap_or_default());
-        }
-        let (field, more) = rest.split_at(end);
-        let is_mark = Message::new(field).fields().next().is_some_and(|field| {
+    let is_mark = |line: &[u8]| {
+        Field::read(line).is_some_and(|field| {
             field.is("X-Spoolguard-Seam") || (field.is("X-Loop") && own.is_loop_mark(&field.text()))
-        });
-        if !is_mark {
-            out.extend_from_slice(field);
-        }
-        rest = more;
-    }
-    out
+        })
+    };
+    let kept: Vec<&[u8]> = folded_lines(header).filter(|line| !is_mark(line)).collect();
+    kept.concat()
 }
 
 /// Who sent the message that came back, for its separator line: the sender that the first mail system of ours wrote down, else who
@@ -183,9 +171,7 @@ fn attached_at(report: &Message<'_>, part: &MimePart<'_>, extent: Completeness) 
     let coding = coding_of(&value("Content-Transfer-Encoding"));
     let mut body = part.part.body();
     if coding == TransferEncoding::Plain {
-        while let Some(rest) = body.strip_prefix(b"\n").or_else(|| body.strip_prefix(b"\r\n")) {
-            body = rest;
-        }
+        body = skip_empty_lines(body);
         Message::new(body).fields().next()?;
     }
     let is_piece = starts_with_ignoring_case(value("Content-Type").trim_start(), "message/partial");
@@ -254,11 +240,6 @@ fn below_ruler(report: &Message<'_>, text: &MimePart<'_>) -> Option<ReturnedPlac
         coding: TransferEncoding::Plain,
         extent,
     })
-}
-
-fn behind_line(bytes: &[u8]) -> &[u8] {
-    let end = memchr::memchr(b'\n', bytes).map_or(bytes.len(), |at| at + 1);
-    bytes.get(end..).unwrap_or_default()
 }
 
 /// Tells whether the report says in words that it does not bring all: Exim does where its `bounce_return_size_limit` is less.

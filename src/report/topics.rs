@@ -45,31 +45,13 @@ pub enum Topic {
 }
 
 /// Phrases that hold a word of a topic and are about none.
+#[rustfmt::skip]
 pub const NEUTRAL: &[&str] = &[
-    " return to sender ",
-    " returned to sender ",
-    " to the sender ",
-    " contact the sender ",
-    " sent helo ",
-    " sent ehlo ",
-    " detail unknown ",
-    " unknown error ",
-    " unknown reason ",
-    " unknown problem ",
-    " unknown cause ",
-    " unknown command ",
-    " unknown failure ",
-    " unknown mailer ",
-    " unknown mail transport ",
-    " unknown option ",
-    " unknown parameter ",
-    " unknown status ",
-    " name not allowed ",
-    " non usage ",
-    " storage error ",
-    " full name ",
-    " full details ",
-    " full text ",
+    " return to sender ", " returned to sender ", " to the sender ", " contact the sender ", " sent helo ",
+    " sent ehlo ", " detail unknown ", " unknown error ", " unknown reason ", " unknown problem ",
+    " unknown cause ", " unknown command ", " unknown failure ", " unknown mailer ", " unknown mail transport ",
+    " unknown option ", " unknown parameter ", " unknown status ", " name not allowed ", " non usage ",
+    " storage error ", " full name ", " full details ", " full text ",
 ];
 
 /// Each topic with its words. `Blocked` and part of `Refused` are told by two words that stand together.
@@ -369,26 +351,9 @@ pub const PERSON: &[&str] = &[
 ];
 
 /// Names of blocklists, as they stand in a URL.
+#[rustfmt::skip]
 pub const BLOCKLISTS: &[&str] = &[
-    "openspf",
-    "dmarc",
-    "spamhaus",
-    "spamcop",
-    "barracudacentral",
-    "sorbs",
-    "abuseat",
-    "dnsbl",
-    "rbl.",
-    "/rbl",
-    "bl?ip",
-    "blocklist",
-    "blacklist",
-    "senderscore",
-    "uceprotect",
-    "invaluement",
-    "senderbase",
-    "talosintelligence",
-    "/delist",
-    "psbl",
-    "mailspike",
+    "openspf", "dmarc", "spamhaus", "spamcop", "barracudacentral", "sorbs", "abuseat", "dnsbl", "rbl.", "/rbl",
+    "bl?ip", "blocklist", "blacklist", "senderscore", "uceprotect", "invaluement", "senderbase",
+    "talosintelligence", "/delist", "psbl", "mailspike",
 ];

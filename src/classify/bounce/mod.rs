@@ -11,8 +11,7 @@ use crate::classify::bounce::recipients::{
 };
 use crate::classify::bounce::reply::find_reply;
 use crate::classify::bounce::score::{Built, Score};
-use crate::classify::evidence::Evidence;
-use crate::classify::evidence::Weighed;
+use crate::classify::evidence::{Evidence, Weighed};
 use crate::classify::ownership::ownership;
 use crate::classify::patterns::sender::SenderKind;
 use crate::classify::patterns::{body, subject};
@@ -21,7 +20,7 @@ use crate::message::mime::{MimeParts, PartKind};
 use crate::message::text::{normalize, part_text, starts_with_ignoring_case};
 use crate::report::dsn::{DeliveryReport, Recipient};
 use crate::report::prose::{complete_recipients, names_anybody};
-use crate::report::returned_header::{ReturnedHeader, nested_values, own_words};
+use crate::report::returned_header::{MessageOrigin, ReturnedHeader, nested_values, own_words};
 
 /// As much of the system's own words as rules look at.
 const OPENING_BYTES: usize = 8 * 1024;
@@ -78,15 +77,7 @@ pub fn score_bounce(evidence: &Evidence<'_, '_>, outline: &MimeParts<'_>, facts:
     score.score_people(evidence, own, built);
     score.score_reply(evidence, own, &quoted);
 
-    let our_loop = nested_values(evidence.message.body(), "x-loop")
-        .find(|value| facts.own.is_loop_mark(value))
-        .map(|value| {
-            Marker::new(
-                "X-Loop",
-                &value,
-                "quotes our own X-Loop: the report is about our forward",
-            )
-        });
+    let our_loop = find_our_loop(evidence, facts);
     if is_challenge(&report, own) || !score.is_enough(evidence, built, &words, &quoted) {
         let null = evidence.null_sender.is_some() || evidence.head.null_path.is_some();
         let automatic = null || evidence.sender_kind > SenderKind::Machine || evidence.head.auto_submitted.is_some();
@@ -95,69 +86,88 @@ pub fn score_bounce(evidence: &Evidence<'_, '_>, outline: &MimeParts<'_>, facts:
             _ => Weighed::Nothing,
         };
     }
-
-    let mut markers = score.into_markers();
-    let mut origin = quoted.origin(facts.own);
-    if let Some(marker) = our_loop {
-        origin = crate::report::returned_header::MessageOrigin::OurForward;
-        // Our own mark, quoted: nothing weighs more.
-        markers.insert(0, marker);
-    }
     let kind = report.kind().or(kind_of_words).or(kind_of_subject);
-    let mut recipients = if report.recipients.iter().any(|r| !r.address.is_empty()) {
-        let mut recipients = report.recipients;
-        weigh_failures(&mut recipients, own, &collect_senders(evidence, &quoted));
-        recipients
-    } else {
-        failed_recipients(evidence, own, &quoted, &report)
-    };
-    // Parcels, payments and short messages fail in the same words. What says so of mail names an address or gives the message back.
-    let names_mail = !quoted.is_empty()
-        || outline.first(PartKind::Message).is_some()
-        || recipients.iter().any(|recipient| !recipient.address.is_empty())
-        || evidence.sender_kind == SenderKind::Postmaster && names_anybody(own, &collect_parties(evidence));
+    let reporting_host = report.reporting_host.clone();
+    let mut recipients = collect_recipients(evidence, own, &quoted, report);
     // Exchange names people, as its own address book does.
     let says_so_itself = built == Built::Report
         || evidence.sender_kind == SenderKind::Daemon
         || evidence.head.report_hint.is_some()
         || words.are_of("Exchange");
-    if !names_mail && !says_so_itself {
+    let gives_back = !quoted.is_empty() || outline.first(PartKind::Message).is_some();
+    if !says_so_itself && !gives_back && !names_recipient(evidence, own, &recipients) {
         return Weighed::Nothing;
     }
     complete_recipients(&mut recipients, kind, own);
-    let message_id = quoted
-        .message()
-        .first("Message-ID")
-        .map(|id| id.trim().to_owned())
-        .filter(|id| !id.is_empty());
-    Weighed::Report(Bounce {
+    let mut bounce = Bounce {
         kind,
         recipients,
-        origin,
-        ownership: ownership(&quoted.message(), facts),
-        markers,
-        reporting_host: report.reporting_host,
-        quoted_message_id: message_id,
-        quoted_sender: quoted.sender(),
-    })
+        reporting_host,
+        markers: score.into_markers(),
+        ..about(&quoted, facts)
+    };
+    // Our own mark, quoted: nothing weighs more.
+    if let Some(marker) = our_loop {
+        bounce.origin = MessageOrigin::OurForward;
+        bounce.markers.insert(0, marker);
+    }
+    Weighed::Report(bounce)
+}
+
+/// A report about the message whose header it returns; what it says of that is left to the caller.
+#[must_use]
+pub fn about(returned: &ReturnedHeader<'_>, facts: &Facts<'_>) -> Bounce {
+    let message = returned.message();
+    let message_id = message.first("Message-ID").map(|id| id.trim().to_owned());
+    Bounce {
+        kind: None,
+        recipients: Vec::new(),
+        origin: returned.origin(facts.own),
+        ownership: ownership(&message, facts),
+        markers: Vec::new(),
+        reporting_host: None,
+        quoted_message_id: message_id.filter(|id| !id.is_empty()),
+        quoted_sender: returned.sender(),
+    }
+}
+
+/// Our own `X-Loop` anywhere in the body.
+fn find_our_loop(evidence: &Evidence<'_, '_>, facts: &Facts<'_>) -> Option<Marker> {
+    let mut marks = nested_values(evidence.message.body(), "x-loop");
+    let value = marks.find(|value| facts.own.is_loop_mark(value))?;
+    let why = "quotes our own X-Loop: the report is about our forward";
+    Some(Marker::new("X-Loop", &value, why))
+}
+
+/// Whom the report names, in the machine's part or else in words.
+fn collect_recipients(
+    evidence: &Evidence<'_, '_>,
+    own: &str,
+    returned: &ReturnedHeader<'_>,
+    mut report: DeliveryReport,
+) -> Vec<Recipient> {
+    if report.recipients.iter().all(|recipient| recipient.address.is_empty()) {
+        return failed_recipients(evidence, own, returned, &report);
+    }
+    weigh_failures(&mut report.recipients, own, &collect_senders(evidence, returned));
+    report.recipients
+}
+
+/// Tells whether a report names an address. Parcels, payments and short messages fail in the same words; what says so of mail names an
+/// address or gives the message back.
+fn names_recipient(evidence: &Evidence<'_, '_>, own: &str, recipients: &[Recipient]) -> bool {
+    recipients.iter().any(|recipient| !recipient.address.is_empty())
+        || evidence.sender_kind == SenderKind::Postmaster && names_anybody(own, &collect_parties(evidence))
 }
 
 /// Tells whether somebody's filter asks for something before it lets a message through: nothing failed, whatever form it comes in (Boxbe
 /// writes a whole delivery report). One that quotes the reply of a server is a report, and what it asks for is the server's.
 fn is_challenge(report: &DeliveryReport, own: &str) -> bool {
+    #[rustfmt::skip]
     const WISHES: [&str; 12] = [
-        "guest list",
-        "waitlisted",
-        "allowed list",
-        "approved senders",
-        "approved sender list",
-        "to ensure delivery of your",
-        "not a robot",
-        "you are human",
-        "you are a real person",
-        "verify that you sent",
-        "confirm that you sent",
-        "have your message delivered",
+        "guest list", "waitlisted", "allowed list", "approved senders", "approved sender list",
+        "to ensure delivery of your", "not a robot", "you are human", "you are a real person",
+        "verify that you sent", "confirm that you sent", "have your message delivered",
     ];
     let refused = |recipient: &Recipient| {
         recipient

@@ -3,7 +3,7 @@
 
 use crate::classify::bounce::recipients::collect_parties;
 use crate::classify::bounce::reply::{find_reply, names_alone};
-use crate::classify::evidence::{AutoReplySigns, Evidence};
+use crate::classify::evidence::Evidence;
 use crate::classify::patterns::sender::SenderKind;
 use crate::classify::patterns::{body, subject};
 use crate::classify::verdict::Marker;
@@ -343,7 +343,7 @@ impl Score {
         {
             self.add(weight::PERSON, None);
         }
-        if evidence.answers == AutoReplySigns::Yes {
+        if evidence.is_answer {
             self.add(weight::AUTO_REPLY, None);
         }
         // MDaemon writes `> a@a.test` before each address that failed.
@@ -389,23 +389,10 @@ fn kind_in_subject(subject: &str) -> Option<ReportKind> {
 }
 
 fn is_a_persons_program(mailer: &str) -> bool {
+    #[rustfmt::skip]
     const PROGRAMS: [&str; 16] = [
-        "thunderbird",
-        "mozilla",
-        "mutt",
-        "pine",
-        "apple mail",
-        "outlook",
-        "eudora",
-        "evolution",
-        "kmail",
-        "gnus",
-        "sylpheed",
-        "claws",
-        "roundcube",
-        "squirrelmail",
-        "ximian",
-        "pegasus",
+        "thunderbird", "mozilla", "mutt", "pine", "apple mail", "outlook", "eudora", "evolution", "kmail",
+        "gnus", "sylpheed", "claws", "roundcube", "squirrelmail", "ximian", "pegasus",
     ];
     let lower = mailer.to_ascii_lowercase();
     PROGRAMS.iter().any(|program| lower.contains(program))

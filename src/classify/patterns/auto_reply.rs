@@ -9,61 +9,26 @@ pub enum SubjectHint {
     Perhaps,
 }
 
-/// Starts of subjects that only autoresponders write, with the program or the language.
-pub const SURELY: &[(&str, &str)] = &[
-    ("auto:", "Sieve vacation (RFC 5230 section 4.3)"),
-    ("auto reply", "many autoresponders"),
-    ("auto-reply", "many autoresponders"),
-    ("autoreply", "many autoresponders; RT"),
-    ("auto response", "many autoresponders"),
-    ("auto-response", "many autoresponders"),
-    ("autoresponse", "many autoresponders"),
-    ("autoresponder", "hosting panels"),
-    ("auto-respond", "many autoresponders"),
-    ("yahoo! auto response", "Yahoo"),
-    ("out of office autoreply", "Exchange 5.5 to 2007"),
-    ("out of office:", "Exchange, Zimbra"),
-    ("out of the office:", "Notes"),
-    ("out of office reply", "Zimbra, GroupWise"),
-    ("out of office response", "many autoresponders"),
-    ("out of office message", "many autoresponders"),
-    ("vacation reply", "many autoresponders"),
-    ("vacation response", "many autoresponders"),
-    ("vacation message", "many autoresponders"),
-    ("away from my mail", "vacation(1)"),
-    ("abwesenheitsnotiz", "Exchange, German"),
-    ("abwesenheitsnachricht", "German"),
-    ("afwezigheidsbericht", "Exchange, Dutch"),
-    ("autosvar", "Exchange, Swedish"),
-    ("absence du bureau", "Exchange, French"),
-    ("message d'absence", "French"),
-    ("fuera de la oficina:", "Exchange, Spanish"),
-    ("fuori sede:", "Exchange, Italian"),
-    ("ráspuns automat", "Exchange, Romanian"),
-    ("автоответ", "Russian"),
-    ("不在通知", "Japanese"),
+/// Starts of subjects that only autoresponders write.
+#[rustfmt::skip]
+pub const SURELY: &[&str] = &[
+    "auto:", // Sieve vacation (RFC 5230 section 4.3)
+    "auto reply", "auto-reply", "autoreply", "auto response", "auto-response", "autoresponse", "auto-respond", "autoresponder",
+    "yahoo! auto response", "away from my mail", // Yahoo, vacation(1)
+    "out of office autoreply", // Exchange 5.5 to 2007
+    "out of office:", "out of the office:", "out of office reply", // Exchange, Zimbra, Notes, GroupWise
+    "out of office response", "out of office message", "vacation reply", "vacation response", "vacation message",
+    // Exchange in German, Dutch, Swedish, French, Spanish, Italian, Romanian; Russian, Japanese
+    "abwesenheitsnotiz", "abwesenheitsnachricht", "afwezigheidsbericht", "autosvar", "absence du bureau", "message d'absence",
+    "fuera de la oficina:", "fuori sede:", "ráspuns automat", "автоответ", "不在通知",
 ];
 
-/// Starts of subjects that need a second sign.
-pub const PERHAPS: &[(&str, &str)] = &[
-    ("out of office", "people, and autoresponders"),
-    ("out of the office", "people, and autoresponders"),
-    ("ooo", "people, and autoresponders"),
-    ("on vacation", "people, and autoresponders"),
-    ("vacation", "people, and autoresponders"),
-    ("on leave", "people, and autoresponders"),
-    ("away", "people, and autoresponders"),
-    ("i am away", "people, and autoresponders"),
-    ("abwesend", "people, and autoresponders, German"),
-    ("abwesenheit", "people, and autoresponders, German"),
-    ("urlaub", "people, and autoresponders, German"),
-    ("afwezig", "people, and autoresponders, Dutch"),
-    ("absence", "people, and autoresponders, French"),
-    ("absent", "people, and autoresponders, French"),
-    ("frånvaro", "people, and autoresponders, Swedish"),
-    ("thank you for", "ticket systems"),
-    ("we have received your", "ticket systems"),
-    ("your message has been received", "ticket systems"),
+/// Starts of subjects that need a second sign: people write them, too, or ticket systems that answer once.
+#[rustfmt::skip]
+pub const PERHAPS: &[&str] = &[
+    "out of office", "out of the office", "ooo", "on vacation", "vacation", "on leave", "away", "i am away",
+    "abwesend", "abwesenheit", "urlaub", "afwezig", "absence", "absent", "frånvaro",
+    "thank you for", "we have received your", "your message has been received",
 ];
 
 /// What "automatic" begins with, or has in it, in the languages of mail programs.
@@ -198,70 +163,18 @@ const REPLY: &[&str] = &[
 ];
 
 /// What says that somebody is away, anywhere in a subject. People write it as well.
+#[rustfmt::skip]
 const AWAY: &[&str] = &[
-    "out of office",
-    "out of the office",
-    "out-of-office",
-    "away from the office",
-    "not in the office",
-    "nicht im büro",
-    "nicht im haus",
-    "abwesenheit",
-    "hors du bureau",
-    "absent du bureau",
-    "absence du bureau",
-    "fuera de la oficina",
-    "fuera de oficina",
-    "fora do escritório",
-    "fora de l'oficina",
-    "fuori sede",
-    "fuori ufficio",
-    "niet op kantoor",
-    "afwezigheid",
-    "på kontoret",
-    "frånvaro",
-    "poissaolo",
-    "poza biurem",
-    "nieobecność",
-    "mimo kancel",
-    "nepřítomnost",
-    "neprítomnosť",
-    "házon kívül",
-    "távollét",
-    "afara biroului",
-    "afară din birou",
-    "вне офиса",
-    "нет на месте",
-    "нет в офисе",
-    "поза офісом",
-    "извън офиса",
-    "ван канцеларије",
-    "εκτός γραφείου",
-    "ofis dışında",
-    "izvan ureda",
-    "van kancelarije",
-    "odsoten",
-    "odsotnost",
-    "kontorist väljas",
-    "ārpus biroja",
-    "prombūtn",
-    "ne biure",
-    "מחוץ למשרד",
-    "לא במשרד",
-    "خارج المكتب",
-    "خارج از دفتر",
-    "不在办公室",
-    "不在辦公室",
-    "外出",
-    "休假",
-    "不在",
-    "부재",
-    "ngoài văn phòng",
-    "vắng mặt",
-    "di luar kantor",
-    "di luar pejabat",
-    "ไม่อยู่ที่สำนักงาน",
-    "ไม่อยู่",
+    "out of office", "out of the office", "out-of-office", "away from the office", "not in the office",
+    "nicht im büro", "nicht im haus", "abwesenheit", "hors du bureau", "absent du bureau", "absence du bureau",
+    "fuera de la oficina", "fuera de oficina", "fora do escritório", "fora de l'oficina", "fuori sede",
+    "fuori ufficio", "niet op kantoor", "afwezigheid", "på kontoret", "frånvaro", "poissaolo", "poza biurem",
+    "nieobecność", "mimo kancel", "nepřítomnost", "neprítomnosť", "házon kívül", "távollét", "afara biroului",
+    "afară din birou", "вне офиса", "нет на месте", "нет в офисе", "поза офісом", "извън офиса",
+    "ван канцеларије", "εκτός γραφείου", "ofis dışında", "izvan ureda", "van kancelarije", "odsoten",
+    "odsotnost", "kontorist väljas", "ārpus biroja", "prombūtn", "ne biure", "מחוץ למשרד", "לא במשרד",
+    "خارج المكتب", "خارج از دفتر", "不在办公室", "不在辦公室", "外出", "休假", "不在", "부재",
+    "ngoài văn phòng", "vắng mặt", "di luar kantor", "di luar pejabat", "ไม่อยู่ที่สำนักงาน", "ไม่อยู่",
     "कार्यालय से बाहर",
 ];
 
@@ -304,23 +217,18 @@ fn is_automatic_reply(start: &str) -> bool {
 
 /// Looks at `subject`, which is folded and holds no `Re:`. Exchange puts its words before the colon, in some tongues behind others.
 #[must_use]
-pub fn find_auto_reply_subject(subject: &str) -> Option<(SubjectHint, &'static str)> {
-    let (start, has_colon) = match subject.split_once([':', '\u{ff1a}']) {
-        Some((start, _)) => (start, true),
-        None => (subject, false),
+pub fn find_auto_reply_subject(subject: &str) -> Option<SubjectHint> {
+    let before_colon = subject.split_once([':', '\u{ff1a}']).map(|(start, _)| start);
+    let is_start = |text: &&str| {
+        subject.starts_with(text) || text.contains(' ') && before_colon.is_some_and(|start| start.contains(text))
     };
-    let before_colon = if has_colon { start } else { "" };
-    let surely = SURELY
-        .iter()
-        .find(|(text, _)| subject.starts_with(text) || text.contains(' ') && before_colon.contains(text))
-        .map(|(_, why)| (SubjectHint::Surely, *why));
     // Nothing but the words: people add when, or why.
-    let bare = ["out of office", "out of the office"].contains(&subject.trim_end_matches(['.', '!', ' ']));
-    let surely = surely.or_else(|| bare.then_some((SubjectHint::Surely, "many autoresponders")));
-    let surely = surely
-        .or_else(|| is_automatic_reply(start).then_some((SubjectHint::Surely, "an automatic reply, in its language")));
-    let perhaps = || PERHAPS.iter().find(|(text, _)| subject.starts_with(text));
-    surely.or_else(|| perhaps().map(|(_, why)| (SubjectHint::Perhaps, *why)))
+    let is_bare = ["out of office", "out of the office"].contains(&subject.trim_end_matches(['.', '!', ' ']));
+    if SURELY.iter().any(is_start) || is_bare || is_automatic_reply(before_colon.unwrap_or(subject)) {
+        return Some(SubjectHint::Surely);
+    }
+    let is_soft = PERHAPS.iter().any(|text| subject.starts_with(text));
+    is_soft.then_some(SubjectHint::Perhaps)
 }
 
 #[cfg(test)]
@@ -426,7 +334,7 @@ mod tests {
             "Your automatic reply",
         ] {
             for subject in [format!("{start}: x"), start.to_owned(), format!("{start}\u{ff1a}x")] {
-                let found = find_auto_reply_subject(&subject.to_lowercase()).map(|(answer, _)| answer);
+                let found = find_auto_reply_subject(&subject.to_lowercase());
                 assert_eq!(found, Some(SubjectHint::Surely), "{subject}");
             }
         }

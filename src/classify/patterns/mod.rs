@@ -1,6 +1,17 @@
 //! What mail systems write when they report: readable tables, one row a shape, each with the system that it is for and where
 //! that is to be seen. To add one, add a row and a message in `tests/corpus/bounce` that has it.
 
+/// A table of rules, one a line: what the words say about the message (`report` is nothing), the words, and who writes them.
+macro_rules! rules {
+    (@failed) => { Some(ReportKind::Failure) };
+    (@late) => { Some(ReportKind::Delay) };
+    (@reached) => { Some(ReportKind::Success) };
+    (@report) => { None };
+    ($($kind:ident $text:literal => $system:literal,)*) => {
+        &[$(Rule { text: $text, kind: rules!(@$kind), system: $system }),*]
+    };
+}
+
 pub mod auto_reply;
 pub mod body;
 pub mod sender;
@@ -19,42 +30,6 @@ pub struct Rule {
     pub kind: Option<ReportKind>,
     /// The system that writes them, and where that is documented or to be seen.
     pub system: &'static str,
-}
-
-/// A rule for a failure.
-const fn failed(text: &'static str, system: &'static str) -> Rule {
-    Rule {
-        text,
-        kind: Some(ReportKind::Failure),
-        system,
-    }
-}
-
-/// A rule for a delay.
-const fn late(text: &'static str, system: &'static str) -> Rule {
-    Rule {
-        text,
-        kind: Some(ReportKind::Delay),
-        system,
-    }
-}
-
-/// A rule for a success.
-const fn reached(text: &'static str, system: &'static str) -> Rule {
-    Rule {
-        text,
-        kind: Some(ReportKind::Success),
-        system,
-    }
-}
-
-/// A rule that does not say how it went.
-const fn report(text: &'static str, system: &'static str) -> Rule {
-    Rule {
-        text,
-        kind: None,
-        system,
-    }
 }
 
 /// A table made ready for searching; building a searcher takes as long as using it.

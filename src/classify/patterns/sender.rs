@@ -21,15 +21,10 @@ pub enum SenderKind {
 }
 
 /// Local parts of daemons, letters and digits alone: sendmail, qmail, Postfix, Exim and nearly everyone; some spell it their own way.
+#[rustfmt::skip]
 const DAEMONS: &[&str] = &[
-    "mailerdaemon",
-    "mailerdeamon",
-    "maildaemon",
-    "maildeliverysystem",
-    "maildeliverysubsystem",
-    "maildeliveryservice",
-    "maildelivery",
-    "mdaemon",
+    "mailerdaemon", "mailerdeamon", "maildaemon", "maildeliverysystem", "maildeliverysubsystem",
+    "maildeliveryservice", "maildelivery", "mdaemon",
 ];
 
 /// Names beside the address, by which a daemon is known whatever its address.
@@ -54,23 +49,10 @@ const DAEMON_NAMES: &[&str] = &[
     "mail delivery notification",
 ];
 
+#[rustfmt::skip]
 const POSTMASTERS: &[&str] = &[
-    "postmaster",
-    "postoffice",
-    "mmdf",
-    "gwia",
-    "mta",
-    "smtp",
-    "smtp32",
-    "nobody",
-    "sysadmin",
-    "mailadministrator",
-    "mailadmin",
-    "mailmaster",
-    "emaildaemon",
-    "bounce",
-    "bounces",
-    "mailbounce",
+    "postmaster", "postoffice", "mmdf", "gwia", "mta", "smtp", "smtp32", "nobody", "sysadmin",
+    "mailadministrator", "mailadmin", "mailmaster", "emaildaemon", "bounce", "bounces", "mailbounce",
     "symantecantivirusforsmtpgateways",
 ];
 
@@ -96,44 +78,20 @@ const POSTMASTER_NAMES: &[&str] = &[
     "systeembeheerder",
 ];
 
+#[rustfmt::skip]
 const MACHINES: &[&str] = &[
-    "admin",
-    "administrator",
-    "daemon",
-    "donotreply",
-    "do-not-reply",
-    "errors",
-    "exchange",
-    "mail",
-    "mailer",
-    "no-reply",
-    "no_reply",
-    "noreply",
-    "notification",
-    "notifications",
-    "notify",
-    "returns",
-    "server",
-    "system",
-    "undelivered",
-    "delivery",
-    "deliver",
+    "admin", "administrator", "daemon", "donotreply", "do-not-reply", "errors", "exchange", "mail", "mailer",
+    "no-reply", "no_reply", "noreply", "notification", "notifications", "notify", "returns", "server", "system",
+    "undelivered", "delivery", "deliver",
 ];
 
 /// Each name has one of these in it, and few people's names do: most messages are done with them.
 const DAEMON_STEMS: &[&str] = &["mail", "message d", "content-f", "interscan"];
 
 /// The same for `POSTMASTER_NAMES`.
+#[rustfmt::skip]
 const POSTMASTER_STEMS: &[&str] = &[
-    "mail",
-    "master",
-    "system",
-    "systeem",
-    "admini",
-    "ammini",
-    "microsoft",
-    "messaging",
-    "админис",
+    "mail", "master", "system", "systeem", "admini", "ammini", "microsoft", "messaging", "админис",
 ];
 
 static DAEMON_SEARCHERS: LazyLock<Vec<Finder<'static>>> = LazyLock::new(|| searchers(DAEMON_NAMES.iter().copied()));

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::message::from_line::parse_date;
+use crate::message::date::parse_date;
 
 /// How many messages at the end are looked at.
 const LAST: usize = 20;

@@ -3,10 +3,11 @@
 use std::io::{self, Write};
 
 use serde::Serialize;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 use crate::escape::visible;
 use crate::message::Message;
-use crate::message::from_line;
 use crate::message::text::decoded_value;
 use crate::output::json::write_line;
 use crate::output::sizes::size_text;
@@ -55,13 +56,8 @@ impl CatalogEntry<'_> {
     /// The day and time of the separator line, else of the `Date` field, as RFC 3339 writes it, without the zone that nobody knows.
     #[must_use]
     pub fn date(&self) -> Option<String> {
-        let seconds = self.message.delivered()?;
-        let (year, month, day) = from_line::civil_date(seconds);
-        let of_day = seconds.rem_euclid(86400);
-        let (hour, minute, second) = (of_day / 3600, of_day / 60 % 60, of_day % 60);
-        Some(format!(
-            "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}"
-        ))
+        let moment = OffsetDateTime::from_unix_timestamp(self.message.delivered()?).ok()?;
+        Some(moment.format(&Rfc3339).ok()?.trim_end_matches('Z').to_owned())
     }
 
     /// The sender, as the separator line has it.

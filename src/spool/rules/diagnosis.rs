@@ -5,6 +5,8 @@
 
 use std::fmt;
 
+use time::OffsetDateTime;
+
 use crate::spool::rules::statistics::{Count, MailboxStats, by_bytes, by_messages};
 use crate::spool::rules::summary::MailKind;
 
@@ -221,8 +223,7 @@ fn age(date: Option<i64>, now: i64) -> i64 {
 /// Seconds since 1970 as a day: `2014-03-01`.
 #[must_use]
 pub fn day_text(seconds: i64) -> String {
-    let (year, month, day) = crate::message::from_line::civil_date(seconds);
-    format!("{year:04}-{month:02}-{day:02}")
+    OffsetDateTime::from_unix_timestamp(seconds).map_or_else(|_| String::new(), |moment| moment.date().to_string())
 }
 
 impl fmt::Display for Diagnosis {

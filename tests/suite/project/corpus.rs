@@ -136,7 +136,7 @@ fn each_rule_is_needed_by_a_message() {
     let mut replies = BTreeSet::new();
     for (_, bytes) in messages("auto-reply") {
         let subject = subject_of(&Message::new(&bytes));
-        for (text, _) in auto_reply::SURELY.iter().chain(auto_reply::PERHAPS) {
+        for text in auto_reply::SURELY.iter().chain(auto_reply::PERHAPS) {
             if subject.contains(text) {
                 replies.insert(*text);
             }
@@ -156,7 +156,7 @@ fn each_rule_is_needed_by_a_message() {
             auto_reply::SURELY
                 .iter()
                 .chain(auto_reply::PERHAPS)
-                .map(|(text, _)| *text)
+                .copied()
                 .filter(|text| !replies.contains(text)),
         )
         .collect();
