@@ -3,9 +3,8 @@
 
 use std::path::Path;
 
-use crate::config::MOST_PER_HOUR;
 use crate::config::value::Age;
-use crate::config::{Config, ForwardSender, Location, Over};
+use crate::config::{Config, ForwardSender, Location, MOST_PER_HOUR, Over};
 
 /// The longest time that locks may be waited for: mail systems stop waiting for us some time after.
 const LONGEST_LOCK_TIMEOUT: Age = Age::seconds(200);
@@ -17,99 +16,121 @@ const LONGEST_AGAIN_AFTER: Age = Age::seconds(6 * 24 * 60 * 60);
 const SHORTEST_VALID: Age = Age::seconds(24 * 60 * 60);
 const LONGEST_VALID: Age = Age::seconds(1000 * 24 * 60 * 60);
 
+/// What is expected of whoever is the administrator.
+const EXPECTED_ADMIN: &str = "expected an address, or the absolute path of an mbox";
+
 impl Config {
     /// Looks for what the types cannot say. Returns each key that is wrong, with what was expected.
     #[must_use]
     pub fn check(&self) -> Vec<(&'static str, String)> {
-        let absolute = |path: &str| Path::new(path).is_absolute();
-        let mut wrong: Vec<(&'static str, String)> = Vec::new();
-        let mut unless = |is_right: bool, key, cause: &str| {
-            if !is_right {
-                wrong.push((key, cause.to_owned()));
-            }
-        };
-        let is_admin =
-            |admin: &str| !(admin.is_empty() || admin.contains(char::is_whitespace) || admin.starts_with('-'));
-        let admin = "expected an address, or the absolute path of an mbox";
-        unless(is_admin(&self.admin), "admin", admin);
-        unless(
-            self.aliases.admins.values().all(|admin| is_admin(admin)),
-            "aliases.admins",
-            admin,
-        );
-        unless(absolute(&self.aliases.dir), "aliases.dir", "expected an absolute path");
-        unless(
-            self.state_dir.is_empty() || absolute(&self.state_dir) || self.state_dir.starts_with("~/"),
-            "state_dir",
-            "expected an absolute path, or one that begins with ~/",
-        );
-        unless(absolute(&self.archive.dir), "archive.dir", "expected an absolute path");
-        unless(
-            matches!(self.mailbox.location, Location::Mbox { .. }) || self.quota.when_full != Over::Archive,
-            "quota.when_full",
-            "expected another value: only an mbox can be archived when it is full",
-        );
-        unless(
-            !self.mailbox.locks.is_empty(),
-            "mailbox.locks",
-            "expected at least one of dotlock, fcntl, flock",
-        );
-        unless(
-            self.mailbox.lock_timeout <= LONGEST_LOCK_TIMEOUT,
-            "mailbox.lock_timeout",
-            &format!("expected at most {LONGEST_LOCK_TIMEOUT}: an MTA stops waiting for a delivery"),
-        );
-        unless(
-            is_refusal(&self.policy.full),
-            "policy.full",
-            "expected a reply such as \"552 5.2.2 mailbox is full\": ASCII, at most 200 characters, neither 421 nor 521",
-        );
-        unless(
-            self.forward.sender != ForwardSender::Verp || !self.recipient_delimiter.is_empty(),
-            "forward.sender",
-            "expected \"self\" or \"original\", since recipient_delimiter names no character to set the token off",
-        );
-        let srs = &self.srs;
-        unless(
-            srs.domain
-                .split('.')
-                .all(|label| label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')),
-            "srs.domain",
-            "expected a domain",
-        );
-        unless(absolute(&srs.secrets), "srs.secrets", "expected an absolute path");
-        unless(
-            matches!(srs.separator.as_str(), "+" | "=" | "-"),
-            "srs.separator",
-            "expected \"+\", \"=\" or \"-\"",
-        );
-        unless(
-            (SHORTEST_VALID..=LONGEST_VALID).contains(&srs.valid),
-            "srs.valid",
-            "expected from 1d to 1000d: days are counted modulo 1024",
-        );
-        unless(
-            self.forward.duplicate_window <= LONGEST_AGAIN_AFTER,
-            "forward.duplicate_window",
-            &format!("expected at most {LONGEST_AGAIN_AFTER}: what was sent is not remembered for longer"),
-        );
-        unless(
-            self.digest.per_hour <= MOST_PER_HOUR,
-            "digest.per_hour",
-            &format!("expected at most {MOST_PER_HOUR}, or 0 for any number"),
-        );
+        let rows = self.delivery_rows().into_iter().chain(self.forward_rows());
+        let mut wrong: Vec<_> = rows
+            .filter(|(is_right, _, _)| !is_right)
+            .map(|(_, key, cause)| (key, cause))
+            .collect();
         // The default is known to be right; asking costs more than all the rest.
         let default = Self::default().users_may_set;
-        for name in self.users_may_set.iter().filter(|name| !default.contains(name)) {
-            unless(
-                is_known(name),
-                "users_may_set",
-                &format!("\"{name}\" is neither a key nor a table of keys"),
-            );
+        let named = self.users_may_set.iter().filter(|name| !default.contains(name));
+        for name in named.filter(|name| !is_known(name)) {
+            let cause = format!("\"{name}\" is neither a key nor a table of keys");
+            wrong.push(("users_may_set", cause));
         }
         wrong.extend(self.destinations.check());
         wrong.extend(self.check_quota());
         wrong
+    }
+
+    /// What has to hold for what stays on this host: whether it does, the key, and what was expected.
+    fn delivery_rows(&self) -> [(bool, &'static str, String); 9] {
+        let mailbox = &self.mailbox;
+        [
+            (is_admin(&self.admin), "admin", EXPECTED_ADMIN.to_owned()),
+            (
+                self.aliases.admins.values().all(|admin| is_admin(admin)),
+                "aliases.admins",
+                EXPECTED_ADMIN.to_owned(),
+            ),
+            (
+                is_absolute(&self.aliases.dir),
+                "aliases.dir",
+                "expected an absolute path".to_owned(),
+            ),
+            (
+                self.state_dir.is_empty() || is_absolute(&self.state_dir) || self.state_dir.starts_with("~/"),
+                "state_dir",
+                "expected an absolute path, or one that begins with ~/".to_owned(),
+            ),
+            (
+                is_absolute(&self.archive.dir),
+                "archive.dir",
+                "expected an absolute path".to_owned(),
+            ),
+            (
+                matches!(mailbox.location, Location::Mbox { .. }) || self.quota.when_full != Over::Archive,
+                "quota.when_full",
+                "expected another value: only an mbox can be archived when it is full".to_owned(),
+            ),
+            (
+                !mailbox.locks.is_empty(),
+                "mailbox.locks",
+                "expected at least one of dotlock, fcntl, flock".to_owned(),
+            ),
+            (
+                mailbox.lock_timeout <= LONGEST_LOCK_TIMEOUT,
+                "mailbox.lock_timeout",
+                format!("expected at most {LONGEST_LOCK_TIMEOUT}: an MTA stops waiting for a delivery"),
+            ),
+            (
+                is_refusal(&self.policy.full),
+                "policy.full",
+                "expected a reply such as \"552 5.2.2 mailbox is full\": ASCII, at most 200 characters, neither 421 nor 521"
+                    .to_owned(),
+            ),
+        ]
+    }
+
+    /// The same for what is sent on.
+    fn forward_rows(&self) -> [(bool, &'static str, String); 7] {
+        let (forward, srs) = (&self.forward, &self.srs);
+        let is_domain_byte = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.');
+        [
+            (
+                forward.sender != ForwardSender::Verp || !self.recipient_delimiter.is_empty(),
+                "forward.sender",
+                "expected \"self\" or \"original\", since recipient_delimiter names no character to set the token off"
+                    .to_owned(),
+            ),
+            (
+                srs.domain.bytes().all(is_domain_byte),
+                "srs.domain",
+                "expected a domain".to_owned(),
+            ),
+            (
+                is_absolute(&srs.secrets),
+                "srs.secrets",
+                "expected an absolute path".to_owned(),
+            ),
+            (
+                matches!(srs.separator.as_str(), "+" | "=" | "-"),
+                "srs.separator",
+                "expected \"+\", \"=\" or \"-\"".to_owned(),
+            ),
+            (
+                (SHORTEST_VALID..=LONGEST_VALID).contains(&srs.valid),
+                "srs.valid",
+                "expected from 1d to 1000d: days are counted modulo 1024".to_owned(),
+            ),
+            (
+                forward.duplicate_window <= LONGEST_AGAIN_AFTER,
+                "forward.duplicate_window",
+                format!("expected at most {LONGEST_AGAIN_AFTER}: what was sent is not remembered for longer"),
+            ),
+            (
+                self.digest.per_hour <= MOST_PER_HOUR,
+                "digest.per_hour",
+                format!("expected at most {MOST_PER_HOUR}, or 0 for any number"),
+            ),
+        ]
     }
 
     /// Behind LMTP the server has the quota: nothing there is ours to measure.
@@ -128,6 +149,14 @@ impl Config {
         let cause = "with mailbox.location = \"lmtp:...\" the LMTP server has the quota; set the limit there";
         limits.map(|(_, key)| (key, cause.to_owned())).collect()
     }
+}
+
+fn is_admin(text: &str) -> bool {
+    !(text.is_empty() || text.contains(char::is_whitespace) || text.starts_with('-'))
+}
+
+fn is_absolute(path: &str) -> bool {
+    Path::new(path).is_absolute()
 }
 
 /// Tells whether an MTA can give this reply to a client: a code that refuses, an enhanced status code of the same class (RFC 3463), a text.

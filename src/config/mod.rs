@@ -7,11 +7,13 @@
 mod check;
 pub mod destinations;
 pub mod excerpt;
+mod guard;
 pub mod load;
 mod located;
 pub mod location;
 mod log_to;
 pub mod mistakes;
+mod quota;
 pub mod transport;
 mod trust;
 pub mod value;
@@ -21,11 +23,12 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 pub use crate::config::log_to::LogTo;
-use crate::config::value::Limit;
 pub use destinations::SuspensionSettings;
+pub use guard::{Choice, Guard};
 pub use location::Location;
+pub use quota::{Over, Quota};
 pub use transport::Transport;
-use value::{Age, Ceiling, Share, Size};
+use value::{Age, Size};
 
 /// Where the administrator's configuration is.
 pub const SYSTEM_FILE: &str = "/etc/spoolguard.toml";
@@ -71,32 +74,6 @@ pub struct Config {
     pub log: Log,
 }
 
-/// The `[guard]` table.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Guard {
-    /// For messages that have been here before.
-    pub r#loop: Choice,
-    /// For reports from mail systems about forwarded mail, or about nobody knows what.
-    pub bounce: Choice,
-    /// For reports about mail that the user wrote.
-    pub own_bounce: Choice,
-    /// For ordinary mail with a null sender.
-    pub null_sender: Choice,
-    /// For feedback reports.
-    pub complaint: Choice,
-    /// For read receipts.
-    pub receipt: Choice,
-    /// For vacation messages and the like.
-    pub auto_reply: Choice,
-    /// For what rspamd or SpamAssassin marked as spam.
-    pub spam: Choice,
-    /// Hosts and domains through which the user's own mail leaves, beside this host and the user's domains.
-    pub relays: Vec<String>,
-    /// How many `Received` fields a message may have.
-    pub max_hops: usize,
-}
-
 /// The `[mailbox]` table.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
@@ -133,28 +110,6 @@ pub enum Quoting {
     Mboxrd,
     /// `>` before `From ` alone.
     Mboxo,
-}
-
-/// The `[quota]` table.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Quota {
-    /// How large a mailbox may grow.
-    pub limit: Size,
-    /// How many messages it may hold; 0 is any number.
-    pub messages: u64,
-    /// From which share of the limit on the user is warned.
-    pub warn: Share,
-    /// What happens to a message for which there is no room.
-    pub when_full: Over,
-    /// How large the overflow may grow.
-    pub overflow_limit: Size,
-    /// How many messages it may hold; 0 is any number.
-    pub overflow_messages: u64,
-    /// Limits of single users; these win.
-    pub users: BTreeMap<String, Ceiling>,
-    /// Limits of the members of groups; the most generous wins.
-    pub groups: BTreeMap<String, Ceiling>,
 }
 
 /// The `[policy]` table.
@@ -258,15 +213,27 @@ pub struct Archive {
 /// How archives are packed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub enum ArchiveFormat {
-    /// A compressed tar archive.
+    /// A compressed tar archive with one member, the mailbox: `tar xzf` gives it back with owner, mode and time.
     #[serde(rename = "tar.gz")]
     TarGz,
-    /// A compressed mbox.
+    /// The mailbox compressed with gzip: `zcat` prints it.
     #[serde(rename = "gz")]
     Gz,
-    /// The same with Zstandard.
+    /// The mailbox compressed with Zstandard: `zstdcat` prints it.
     #[serde(rename = "zst")]
     Zst,
+}
+
+impl ArchiveFormat {
+    /// What the names of such archives end in.
+    #[must_use]
+    pub fn suffix(self) -> &'static str {
+        match self {
+            Self::TarGz => ".tar.gz",
+            Self::Gz => ".gz",
+            Self::Zst => ".zst",
+        }
+    }
 }
 
 /// The `[log]` table.
@@ -328,23 +295,6 @@ impl Default for Config {
     }
 }
 
-impl Default for Guard {
-    fn default() -> Self {
-        Self {
-            r#loop: Choice::Divert,
-            bounce: Choice::Divert,
-            own_bounce: Choice::Pass,
-            null_sender: Choice::Pass,
-            complaint: Choice::Pass,
-            receipt: Choice::Pass,
-            auto_reply: Choice::Pass,
-            spam: Choice::Pass,
-            relays: Vec::new(),
-            max_hops: 50,
-        }
-    }
-}
-
 impl Default for Mailbox {
     fn default() -> Self {
         Self {
@@ -353,21 +303,6 @@ impl Default for Mailbox {
             lock_timeout: Age::seconds(60),
             quoting: Quoting::Mboxrd,
             min_free: Size::mebibytes(100),
-        }
-    }
-}
-
-impl Default for Quota {
-    fn default() -> Self {
-        Self {
-            limit: Size::NONE,
-            messages: 0,
-            warn: Share::percent(80),
-            when_full: Over::Defer,
-            overflow_limit: Size::from_bytes(100 << 20),
-            overflow_messages: 1000,
-            users: BTreeMap::new(),
-            groups: BTreeMap::new(),
         }
     }
 }
@@ -458,68 +393,10 @@ impl Config {
         self.quota = Quota::default();
         self
     }
-
-    /// The limit of one user. `groups` is asked only when some group has a limit.
-    #[must_use]
-    pub fn limit_of(&self, user: &str, groups: impl FnOnce() -> Vec<String>) -> Limit {
-        let general = Limit {
-            bytes: self.quota.limit.bound(),
-            messages: (self.quota.messages > 0).then_some(self.quota.messages),
-        };
-        if let Some(own) = self.quota.users.get(user) {
-            return own.limit(general);
-        }
-        if self.quota.groups.is_empty() {
-            return general;
-        }
-        let of_groups = groups()
-            .into_iter()
-            .filter_map(|group| Some(self.quota.groups.get(&group)?.limit(general)));
-        of_groups.reduce(most_generous).unwrap_or(general)
-    }
 }
-
-/// For each bound the wider one; none is widest.
-fn most_generous(a: Limit, b: Limit) -> Limit {
-    let wider = |a: Option<u64>, b: Option<u64>| a.zip(b).map(|(a, b)| a.max(b));
-    Limit {
-        bytes: wider(a.bytes, b.bytes),
-        messages: wider(a.messages, b.messages),
-    }
-}
-
-/// What an administrator wants done with one kind of message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Choice {
-    /// To the administrator.
-    Divert,
-    /// Into the user's own mailbox, never further.
-    Keep,
-    /// As if the guard were not there.
-    Pass,
-}
-
-/// What happens to a message for which there is no room.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Over {
-    /// It stays with the mail system, which tries again.
-    Defer,
-    /// It goes back to its sender.
-    Refuse,
-    /// It goes to the administrator.
-    Divert,
-    /// It goes into another mbox, in the state directory.
-    Overflow,
-    /// It comes in, up to twice the limit, and the first part of the mailbox is archived.
-    Archive,
-}
-
 #[cfg(test)]
 mod tests {
     use super::Config;
-    use crate::config::value::Limit;
 
     #[test]
     fn the_example_configuration_has_every_key_with_its_default() {
@@ -528,36 +405,5 @@ mod tests {
         let keys = toml::Value::try_from(Config::default()).unwrap_or_else(|e| unreachable!("{e}"));
         let read: toml::Value = toml::from_str(text).unwrap_or_else(|e| unreachable!("{e}"));
         assert_eq!(read, keys, "a key is missing from the example");
-    }
-
-    #[test]
-    fn a_users_own_limit_beats_the_groups_and_theirs_the_general_one() {
-        let config: Config = toml::from_str(
-            r#"
-            [quota]
-            limit = "10M"
-            messages = 5
-            [quota.users]
-            alice = "1G"
-            bob = { messages = 7 }
-            root = "none"
-            [quota.groups]
-            staff = "20M"
-            students = "5M"
-            "#,
-        )
-        .unwrap_or_else(|e| unreachable!("{e}"));
-        let groups = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
-        for (user, member_of, bytes, messages) in [
-            ("alice", vec!["staff"], Some(1 << 30), Some(5)),
-            ("bob", vec![], Some(10 << 20), Some(7)),
-            ("root", vec![], None, Some(5)),
-            ("carol", vec!["students", "staff"], Some(20 << 20), Some(5)),
-            ("carol", vec!["students"], Some(5 << 20), Some(5)),
-            ("carol", vec!["other"], Some(10 << 20), Some(5)),
-        ] {
-            let limit = config.limit_of(user, || groups(&member_of));
-            assert_eq!(limit, Limit { bytes, messages }, "{user} in {member_of:?}");
-        }
     }
 }

@@ -4,7 +4,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use serde::de::{self, MapAccess, Visitor};
+use serde::de::{self, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// A size in bytes: `50M`, `1G`, `800B`; `none` or 0 where it bounds nothing. A number alone is no size: whoever writes 500 means 500M.
@@ -194,27 +194,8 @@ impl fmt::Display for Share {
     }
 }
 
-/// The limits of one user or group: a size, or a table of `limit` and `messages`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Ceiling {
-    limit: Option<Size>,
-    messages: Option<u64>,
-}
-
-impl Ceiling {
-    /// These limits, and the general ones for what is not said.
-    #[must_use]
-    pub fn limit(self, general: Limit) -> Limit {
-        Limit {
-            bytes: self.limit.map_or(general.bytes, Size::bound),
-            messages: self
-                .messages
-                .map_or(general.messages, |count| (count > 0).then_some(count)),
-        }
-    }
-}
-
-const SIZE: &str = "a size such as \"50M\" or \"1G\", or \"none\"";
+/// What is expected of a size.
+pub(super) const SIZE: &str = "a size such as \"50M\" or \"1G\", or \"none\"";
 const AGE: &str = "a length of time such as \"60s\", \"5m\" or \"90d\", or \"none\"";
 const SHARE: &str = "a share such as \"80%\", or \"none\"";
 
@@ -280,64 +261,6 @@ macro_rules! written_as_text {
 }
 
 written_as_text!(Size => SIZE, Age => AGE, Share => SHARE);
-
-impl<'de> Deserialize<'de> for Ceiling {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        struct Either;
-
-        impl<'de> Visitor<'de> for Either {
-            type Value = Ceiling;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write!(f, "{SIZE}, or a table of limit and messages")
-            }
-
-            fn visit_str<E: de::Error>(self, text: &str) -> Result<Ceiling, E> {
-                let size = Parsed::<Size>(SIZE, std::marker::PhantomData).visit_str(text)?;
-                Ok(Ceiling {
-                    limit: Some(size),
-                    messages: None,
-                })
-            }
-
-            fn visit_i64<E: de::Error>(self, number: i64) -> Result<Ceiling, E> {
-                let size = Parsed::<Size>(SIZE, std::marker::PhantomData).visit_i64(number)?;
-                Ok(Ceiling {
-                    limit: Some(size),
-                    messages: None,
-                })
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Ceiling, A::Error> {
-                let table = CeilingTable::deserialize(de::value::MapAccessDeserializer::new(map))?;
-                Ok(Ceiling {
-                    limit: table.limit,
-                    messages: table.messages,
-                })
-            }
-        }
-
-        from.deserialize_any(Either)
-    }
-}
-
-impl Serialize for Ceiling {
-    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        match (self.limit, self.messages) {
-            (Some(limit), None) => limit.serialize(to),
-            (limit, messages) => CeilingTable { limit, messages }.serialize(to),
-        }
-    }
-}
-
-#[derive(Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
-struct CeilingTable {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    limit: Option<Size>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    messages: Option<u64>,
-}
 
 /// How full a mailbox may be; `None` is without bound.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -250,7 +250,7 @@ impl Run {
     /// How full the user's mailbox may be.
     #[must_use]
     pub fn limit(&self) -> Limit {
-        self.config.limit_of(&self.account.name, || self.account.groups())
+        self.config.quota.limit_of(&self.account.name, || self.account.groups())
     }
 }
 

@@ -119,7 +119,7 @@ fn in_effect(host: &HostFacts) -> Vec<Lock> {
 /// What deliveries need.
 pub fn needs(host: &HostFacts) -> Needs {
     let quota = &host.config.quota;
-    let general = host.config.limit_of("", Vec::new).bytes;
+    let general = host.config.quota.limit_of("", Vec::new).bytes;
     let named = quota.users.values().chain(quota.groups.values());
     let limit_bytes = named
         .map(|ceiling| {

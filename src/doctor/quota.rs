@@ -55,7 +55,7 @@ fn fullness(config: &Config, entry: &DirectoryEntry) -> Option<Finding> {
             .map(|account| account.groups())
             .unwrap_or_default()
     };
-    let limit_bytes = config.limit_of(name, groups).bytes?;
+    let limit_bytes = config.quota.limit_of(name, groups).bytes?;
     let bytes = entry.stat.len();
     let percent = u128::from(bytes) * 100 / u128::from(limit_bytes.max(1));
     let topic = Check::Quota.about(entry.path.display());

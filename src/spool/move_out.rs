@@ -190,7 +190,7 @@ impl<'a> MoveOut<'a> {
             return Ok(Some(MergeTally::default()));
         }
         let (config, account) = (&self.care.config, &self.spool.account);
-        let limit = config.limit_of(&account.name, || account.groups());
+        let limit = config.quota.limit_of(&account.name, || account.groups());
         let plan = self.lock_plan();
         let target = MergeTarget {
             path: &self.spool.path,

@@ -166,7 +166,7 @@ fn single_user(address: &Address, settings: &PolicySettings) -> Result<Account, 
 
 fn limit_of(account: &Account, config: &Config) -> Result<Limit, RoomReason> {
     let grace = config.policy.grace.bytes();
-    let limit = config.limit_of(&account.name, || account.groups());
+    let limit = config.quota.limit_of(&account.name, || account.groups());
     let limit = Limit {
         bytes: limit.bytes.map(|bytes| bytes.saturating_add(grace)),
         ..limit

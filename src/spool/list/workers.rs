@@ -206,7 +206,7 @@ impl ScanWorker<'_> {
             Ok(mut seen) => {
                 // There may be thousands of rows, and nobody looks at more of each.
                 seen.survey.trim(NAMES);
-                let limit = config.limit_of(&account.name, || account.groups());
+                let limit = config.quota.limit_of(&account.name, || account.groups());
                 row.bytes = seen.survey.all.bytes;
                 row.problems.extend(
                     seen.disturbed

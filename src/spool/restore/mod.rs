@@ -405,7 +405,7 @@ impl RestoreRun<'_> {
             };
         }
         let account = &destination.account;
-        let limit = config.limit_of(&account.name, || account.groups());
+        let limit = config.quota.limit_of(&account.name, || account.groups());
         MergeLimits {
             bytes: limit.bytes,
             messages: limit.messages,
