@@ -13,29 +13,6 @@ pub mod write;
 
 use std::ffi::OsString;
 
-/// How an archive is packed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Format {
-    /// A compressed tar archive with one member, the mailbox: `tar xzf` gives it back with owner, mode and time.
-    TarGz,
-    /// The mailbox compressed with gzip: `zcat` prints it.
-    Gz,
-    /// The mailbox compressed with zstd: `zstdcat` prints it.
-    Zst,
-}
-
-impl Format {
-    /// What the names of such archives end in.
-    #[must_use]
-    pub fn suffix(self) -> &'static str {
-        match self {
-            Self::TarGz => ".tar.gz",
-            Self::Gz => ".gz",
-            Self::Zst => ".zst",
-        }
-    }
-}
-
 /// A mailbox in an archive: its name, and what is known about the file it was.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Member {

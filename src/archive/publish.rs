@@ -12,9 +12,10 @@ use fs2::FileExt;
 use nix::fcntl::{OFlag, PosixFadviseAdvice, posix_fadvise};
 use nix::unistd::{Gid, Uid};
 
-use crate::archive::read::{ArchiveContent, unpack};
+use crate::archive::Member;
+use crate::archive::read::unpack;
 use crate::archive::write::pack;
-use crate::archive::{Format, Member};
+use crate::config::ArchiveFormat;
 use crate::error::{Category, Error};
 use crate::mailbox::ranges::{Hash, Hashing, Ranges, STEP_BYTES};
 use crate::sys::dirs::{make_private_dir, parent, refuse_shared, sync_parent};
@@ -39,7 +40,7 @@ pub struct ArchiveDir {
     /// Where it is.
     pub dir: PathBuf,
     /// How archives are packed.
-    pub format: Format,
+    pub format: ArchiveFormat,
     /// Whose they are, owner and group; of whoever runs this, if none.
     pub owner: Option<(u32, u32)>,
     /// What has to stay free on the file system, in bytes.
@@ -64,6 +65,29 @@ struct PartFile {
     // Its lock tells other runs that somebody writes to it.
     file: File,
     named: bool,
+}
+
+impl PartFile {
+    /// Makes it, locked, for its owner alone.
+    fn create(path: &Path, owner: Option<(u32, u32)>) -> io::Result<Self> {
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .custom_flags(OFlag::O_NOFOLLOW.bits())
+            .open(path)?;
+        let part = Self {
+            path: path.to_owned(),
+            file,
+            named: false,
+        };
+        part.file.try_lock_exclusive()?;
+        if let Some((uid, gid)) = owner {
+            nix::unistd::fchown(&part.file, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)))?;
+        }
+        Ok(part)
+    }
 }
 
 impl Drop for PartFile {
@@ -143,7 +167,7 @@ impl ArchiveDir {
         place: &Path,
         member: &Member,
         from: impl Read,
-        mut step: impl FnMut(u64) -> io::Result<()>,
+        step: impl FnMut(u64) -> io::Result<()>,
     ) -> Result<VerifiedArchive, Error> {
         let mut name = OsString::from(".");
         name.push(place.file_name().unwrap_or_default());
@@ -154,24 +178,7 @@ impl ArchiveDir {
             let error = Error::io("write archive", &path, &e);
             if full { error.hint(MAKE_ROOM) } else { error }
         };
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .custom_flags(OFlag::O_NOFOLLOW.bits())
-            .open(&path)
-            .map_err(fail)?;
-        let part = PartFile {
-            path: path.clone(),
-            file,
-            named: false,
-        };
-        part.file.try_lock_exclusive().map_err(fail)?;
-        if let Some((uid, gid)) = self.owner {
-            nix::unistd::fchown(&part.file, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)))
-                .map_err(|e| fail(e.into()))?;
-        }
+        let part = PartFile::create(&path, self.owner).map_err(fail)?;
         let mut from = Hashing::new(Watched {
             inner: from,
             file: &part.file,
@@ -182,31 +189,11 @@ impl ArchiveDir {
         drop(pack(to, self.format, member, &mut from).map_err(fail)?);
         let (hash, bytes) = from.finish();
         part.file.sync_all().map_err(fail)?;
-        // What is read back comes from the disk then, and not from memory.
-        let _ = posix_fadvise(&part.file, 0, 0, PosixFadviseAdvice::POSIX_FADV_DONTNEED);
-        let mut back = None;
-        unpack(&part.file, |content, reader| match (content, &back) {
-            // Mail that was rewritten while it was packed need not begin as mail does; whether it was is asked later.
-            (ArchiveContent::Mailbox(_) | ArchiveContent::Other(_) | ArchiveContent::Unknown, None) => {
-                let mut hashing = Hashing::new(reader);
-                let mut buffer = vec![0; STEP_BYTES];
-                loop {
-                    match hashing.read(&mut buffer)? {
-                        0 => break,
-                        read => step(read as u64)?,
-                    }
-                }
-                back = Some(hashing.finish());
-                Ok(())
-            }
-            _ => Err(io::Error::other("it holds more than one file")),
-        })
-        .map_err(|e| Error::io("read back archive", &path, &e))?;
+        let back = read_back(&part.file, step).map_err(|e| Error::io("read back archive", &path, &e))?;
         if back != Some((hash, bytes)) || bytes != member.bytes {
             let cause = "it holds something else than was written to it";
-            return Err(
-                Error::new(Category::System, "trust archive", path.display(), cause).hint("look after disk and memory")
-            );
+            let error = Error::new(Category::System, "trust archive", path.display(), cause);
+            return Err(error.hint("look after disk and memory"));
         }
         let bytes = part.file.metadata().map_err(fail)?.size();
         Ok(VerifiedArchive {
@@ -216,6 +203,29 @@ impl ArchiveDir {
             bytes,
         })
     }
+}
+
+/// Reads the one file of an archive: its hash and its length. It comes from the disk, and not from memory.
+fn read_back(archive: &File, mut step: impl FnMut(u64) -> io::Result<()>) -> io::Result<Option<(Hash, u64)>> {
+    let _ = posix_fadvise(archive, 0, 0, PosixFadviseAdvice::POSIX_FADV_DONTNEED);
+    let mut back = None;
+    // Mail that was rewritten while it was packed need not begin as mail does; whether it was is asked later.
+    unpack(archive, |_, reader| {
+        if back.is_some() {
+            return Err(io::Error::other("it holds more than one file"));
+        }
+        let mut hashing = Hashing::new(reader);
+        let mut buffer = vec![0; STEP_BYTES];
+        loop {
+            match hashing.read(&mut buffer)? {
+                0 => break,
+                read => step(read as u64)?,
+            }
+        }
+        back = Some(hashing.finish());
+        Ok(())
+    })?;
+    Ok(back)
 }
 
 impl VerifiedArchive {

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use time::OffsetDateTime;
 
-use crate::archive::Format;
+use crate::config::ArchiveFormat;
 use crate::error::Error;
 use crate::sys::dirs::sync_parent;
 
@@ -18,7 +18,7 @@ const MOST_IN_A_SECOND: u32 = 1000;
 
 /// What an archive is called: `USER-20261102T100000Z.tar.gz`, in UTC; the second one of a second has `-2` before its ending.
 #[must_use]
-pub fn archive_name(user: &str, date: OffsetDateTime, nth: u32, format: Format) -> String {
+pub fn archive_name(user: &str, date: OffsetDateTime, nth: u32, format: ArchiveFormat) -> String {
     let (year, month, day) = (date.year(), u8::from(date.month()), date.day());
     let (hour, minute, second) = (date.hour(), date.minute(), date.second());
     let nth = if nth > 1 { format!("-{nth}") } else { String::new() };
@@ -30,7 +30,7 @@ pub fn archive_name(user: &str, date: OffsetDateTime, nth: u32, format: Format) 
 ///
 /// # Errors
 /// When so many archives were made in this second that something is wrong.
-pub fn free_path(dir: &Path, user: &str, date: OffsetDateTime, format: Format) -> io::Result<PathBuf> {
+pub fn free_path(dir: &Path, user: &str, date: OffsetDateTime, format: ArchiveFormat) -> io::Result<PathBuf> {
     (1..=MOST_IN_A_SECOND)
         .map(|nth| dir.join(archive_name(user, date, nth, format)))
         .find(|path| path.symlink_metadata().is_err())
@@ -52,7 +52,7 @@ pub struct ArchiveLabel {
 #[must_use]
 pub fn read_name(file_name: &OsStr) -> Option<ArchiveLabel> {
     let text = file_name.to_str()?;
-    let formats = [Format::TarGz, Format::Gz, Format::Zst];
+    let formats = [ArchiveFormat::TarGz, ArchiveFormat::Gz, ArchiveFormat::Zst];
     formats.into_iter().find_map(|format| {
         let stem = text.strip_suffix(format.suffix())?;
         let (user, date, nth) = parts(stem)?;
@@ -290,7 +290,7 @@ mod tests {
         ArchiveLabel, Bounds, ClockDoubt, KeptArchive, RetentionPlan, archive_name, decide_retention, doubt, read_name,
         surplus,
     };
-    use crate::archive::Format;
+    use crate::config::ArchiveFormat;
     use std::ffi::OsStr;
     use std::os::unix::fs::symlink;
     use std::path::{Path, PathBuf};
@@ -305,7 +305,7 @@ mod tests {
     fn a_name_that_was_made_is_read_and_no_other() {
         for user in ["a", "a-b", "a-20261102T100000Z", "-", "grüße", "a.b@c.test"] {
             for nth in [1, 2, 17] {
-                for format in [Format::TarGz, Format::Gz, Format::Zst] {
+                for format in [ArchiveFormat::TarGz, ArchiveFormat::Gz, ArchiveFormat::Zst] {
                     let name = archive_name(user, date(1_793_613_600), nth, format);
                     let label = ArchiveLabel {
                         user: user.to_owned(),
@@ -316,7 +316,10 @@ mod tests {
                 }
             }
         }
-        assert_eq!(archive_name("a", date(0), 1, Format::Gz), "a-19700101T000000Z.gz");
+        assert_eq!(
+            archive_name("a", date(0), 1, ArchiveFormat::Gz),
+            "a-19700101T000000Z.gz"
+        );
         for other in [
             "a",
             "a.tar.gz",

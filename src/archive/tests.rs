@@ -7,11 +7,12 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use tar::{Builder, EntryType, Header};
 
+use crate::archive::Member;
 use crate::archive::read::{ArchiveContent, name_without_endings, unpack};
 use crate::archive::write::pack;
-use crate::archive::{Format, Member};
+use crate::config::ArchiveFormat;
 
-const FORMATS: [Format; 3] = [Format::TarGz, Format::Gz, Format::Zst];
+const FORMATS: [ArchiveFormat; 3] = [ArchiveFormat::TarGz, ArchiveFormat::Gz, ArchiveFormat::Zst];
 
 fn ok<T, E: std::fmt::Display>(result: Result<T, E>) -> T {
     result.unwrap_or_else(|e| unreachable!("{e}"))
@@ -66,7 +67,7 @@ fn contents(archive: &[u8]) -> Result<Vec<(bool, Member, Vec<u8>)>, io::Error> {
     Ok(found)
 }
 
-fn packed(format: Format, member: &Member, text: &[u8]) -> Vec<u8> {
+fn packed(format: ArchiveFormat, member: &Member, text: &[u8]) -> Vec<u8> {
     ok(pack(Vec::new(), format, member, text))
 }
 
@@ -83,9 +84,9 @@ fn what_is_packed_comes_back_byte_for_byte() {
                 for (is_mailbox, back, content) in found {
                     assert!(is_mailbox && content == text, "{format:?} {bytes}");
                     match format {
-                        Format::TarGz => assert_eq!(back, member),
-                        Format::Gz => assert_eq!(back.name, name),
-                        Format::Zst => assert!(back.name.is_empty()),
+                        ArchiveFormat::TarGz => assert_eq!(back, member),
+                        ArchiveFormat::Gz => assert_eq!(back.name, name),
+                        ArchiveFormat::Zst => assert!(back.name.is_empty()),
                     }
                 }
             }
@@ -180,7 +181,7 @@ fn archives_of_other_tools_are_read() {
     }
     // By itself, and as gzip members one after another.
     assert_eq!(ok(contents(&text)).len(), 1);
-    let half = packed(Format::Gz, &member("a", text.len()), &text);
+    let half = packed(ArchiveFormat::Gz, &member("a", text.len()), &text);
     let both = [&half[..], &half].concat();
     assert_eq!(
         ok(contents(&both)).first().map(|(_, _, content)| content.len()),

@@ -4,9 +4,10 @@ use std::ffi::OsStr;
 use std::io::{self, Read, Write};
 use std::os::unix::ffi::OsStrExt;
 
+use crate::archive::Member;
 use crate::archive::parallel_gzip::{Blocks, Label};
 use crate::archive::tar;
-use crate::archive::{Format, Member};
+use crate::config::ArchiveFormat;
 
 /// Where speed stops to cost size: faster than most disks read, and smaller than gzip's best.
 const ZSTD_LEVEL: i32 = 3;
@@ -18,16 +19,16 @@ const STEP_BYTES: usize = 256 << 10;
 ///
 /// # Errors
 /// When reading, compressing or writing fails, and when `from` ends before `member.bytes`. What was written then is no archive.
-pub fn pack<W: Write, R: Read>(to: W, format: Format, member: &Member, from: R) -> io::Result<W> {
+pub fn pack<W: Write, R: Read>(to: W, format: ArchiveFormat, member: &Member, from: R) -> io::Result<W> {
     match format {
-        Format::TarGz => {
+        ArchiveFormat::TarGz => {
             let mut gz = Blocks::new(to, None, member.bytes);
             gz.write_all(&tar::header(member)?)?;
             copy(from, &mut gz, member.bytes)?;
             gz.write_all(&tar::trailer(member.bytes))?;
             gz.finish()
         }
-        Format::Gz => {
+        ArchiveFormat::Gz => {
             let label = Label {
                 name: AsRef::<OsStr>::as_ref(&member.name).as_bytes().to_vec(),
                 modified: u32::try_from(member.modified).unwrap_or_default(),
@@ -36,7 +37,7 @@ pub fn pack<W: Write, R: Read>(to: W, format: Format, member: &Member, from: R) 
             copy(from, &mut gz, member.bytes)?;
             gz.finish()
         }
-        Format::Zst => {
+        ArchiveFormat::Zst => {
             let mut zst = zstd::Encoder::new(to, ZSTD_LEVEL)?;
             // Without it a flipped bit would come back as mail.
             zst.include_checksum(true)?;

@@ -27,25 +27,9 @@ pub fn wrap_indented(text: &str, width: usize, indent: usize) -> String {
 /// Breaks lines at blanks; one that is set in stays as it is.
 pub fn wrap_body(text: &str) -> String {
     const WIDTH: usize = 74;
-    let mut out = String::new();
-    for line in text.lines() {
-        if line.starts_with("    ") {
-            out.push_str(line);
-        } else {
-            let mut column = 0;
-            for word in line.split_ascii_whitespace() {
-                if column > 0 && column + 1 + word.len() > WIDTH {
-                    out.push('\n');
-                    column = 0;
-                } else if column > 0 {
-                    out.push(' ');
-                    column += 1;
-                }
-                out.push_str(word);
-                column += word.len();
-            }
-        }
-        out.push('\n');
-    }
-    out
+    let lines = text.lines().map(|line| match line.starts_with("    ") {
+        true => line.to_owned() + "\n",
+        false => wrap_indented(line, WIDTH, 0) + "\n",
+    });
+    lines.collect()
 }

@@ -5,10 +5,8 @@ use std::path::PathBuf;
 
 use nix::unistd::{AccessFlags, Uid, access};
 
-use crate::archive::Format;
 use crate::archive::publish::ArchiveDir;
 use crate::cli::spool::Packing;
-use crate::config;
 use crate::deliver::context;
 use crate::error::{Category, Error};
 use crate::spool::context::SpoolRun;
@@ -23,11 +21,7 @@ pub fn archive_dir(care: &SpoolRun, packing: &Packing, spool: &SelectedMailbox) 
     let configured = &care.config.archive;
     Ok(ArchiveDir {
         dir: packing.to.clone().unwrap_or_else(|| archive_dir_path(care, spool)),
-        format: match configured.format {
-            config::ArchiveFormat::TarGz => Format::TarGz,
-            config::ArchiveFormat::Gz => Format::Gz,
-            config::ArchiveFormat::Zst => Format::Zst,
-        },
+        format: configured.format,
         owner: owner(&configured.owner, spool)?,
         min_free_bytes: care.config.mailbox.min_free.bound(),
     })
