@@ -14,6 +14,7 @@ use crate::sys::account;
 use crate::classify::policy::Why;
 use crate::config::Over;
 use crate::deliver::context::{Delivery, Outcome, Run};
+use crate::deliver::divert::held::HeldCopy;
 use crate::deliver::divert::rules::storm::{HeldBackReason, Step};
 use crate::deliver::divert::throttle::Throttle;
 use crate::deliver::store::mbox;
@@ -173,17 +174,55 @@ fn to_path(run: &Run, delivery: &Delivery<'_>, why: Why, path: &Path) -> Result<
 /// Sends it with the null sender, so that it can never bounce back. A mail system drops such a message when it cannot deliver
 /// it, and nobody is told: so a copy is held first.
 fn to_address(run: &Run, delivery: &Delivery<'_>, why: Why, admin: &str) -> Result<Outcome, Error> {
+    let fields = fields(delivery, why);
+    let held = match (hold_copy(run, delivery, &fields, admin), why) {
+        (Ok(held), _) => Some(held),
+        // Such a run has no user: it belongs to an account without a home and a mailbox (aliases(5)), so that nothing could be held ever.
+        (Err(e), Why::NotReturned) => {
+            tracing::warn!(to = admin, note = %e, "sent without a held copy");
+            None
+        }
+        (
+            Err(e),
+            Why::Verdict
+            | Why::NullSender
+            | Why::Spam
+            | Why::DivertedBefore
+            | Why::OverQuota
+            | Why::TooManyOwnBounces
+            | Why::CameBack,
+        ) => return Err(e),
+    };
+    let recipients = [admin.to_owned()];
+    let letter = forward::outgoing_letter(delivery, "", &recipients, &fields);
+    let answer = submit::submit(&run.config.forward.transport, letter, &run.deadline);
+    if let Ok(SubmitResult::Accepted) = answer {
+        return Ok(Outcome::Diverted {
+            to: admin.to_owned(),
+            held: held.map(|held| held.path().to_owned()),
+        });
+    }
+    if let Some(held) = held {
+        held.withdraw();
+    }
+    let refusals = match answer? {
+        SubmitResult::Accepted => Vec::new(),
+        SubmitResult::Refused(refusals) => refusals,
+    };
+    let said: Vec<_> = refusals.into_iter().map(|refusal| refusal.reply.to_string()).collect();
+    let cause = format!("refused with {}", said.join("; "));
+    Err(Error::new(Category::Submission, "divert to", admin, cause).needs_mending())
+}
+
+/// Holds a copy of what is about to be sent to `admin`.
+fn hold_copy(run: &Run, delivery: &Delivery<'_>, fields: &str, admin: &str) -> Result<HeldCopy, Error> {
     let Some(dir) = run.state_dir() else {
         let cause = "there is no state directory to hold a copy in";
         return Err(Error::new(Category::System, "divert to", admin, cause).needs_mending());
     };
-    let fields = fields(delivery, why);
     let sender = access::separator_sender(&delivery.envelope.sender, &run.account);
-    let held = held::hold_copy(
-        &dir.join("held"),
-        "",
-        mbox::mailbox_entry(run, delivery, &sender, &fields),
-    )?;
+    let letter = mbox::mailbox_entry(run, delivery, &sender, fields);
+    let held = held::hold_copy(&dir.join("held"), "", letter)?;
     if held.pushed_out() > 0 {
         tracing::warn!(
             user = run.account.name,
@@ -191,31 +230,5 @@ fn to_address(run: &Run, delivery: &Delivery<'_>, why: Why, admin: &str) -> Resu
             "older held copies were removed"
         );
     }
-    let recipients = [admin.to_owned()];
-    let letter = forward::outgoing_letter(delivery, "", &recipients, &fields);
-    match submit::submit(&run.config.forward.transport, letter, &run.deadline) {
-        Ok(SubmitResult::Accepted) => Ok(Outcome::Diverted {
-            to: admin.to_owned(),
-            held: Some(held.path().to_owned()),
-        }),
-        Ok(SubmitResult::Refused(refusals)) => {
-            held.withdraw();
-            let said = refusals
-                .into_iter()
-                .map(|refusal| refusal.reply.to_string())
-                .collect::<Vec<_>>()
-                .join("; ");
-            Err(Error::new(
-                Category::Submission,
-                "divert to",
-                admin,
-                format_args!("refused with {said}"),
-            )
-            .needs_mending())
-        }
-        Err(e) => {
-            held.withdraw();
-            Err(e)
-        }
-    }
+    Ok(held)
 }

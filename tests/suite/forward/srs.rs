@@ -215,3 +215,17 @@ fn a_return_can_be_rehearsed_and_a_mail_system_keeps_the_report() {
         .ends_with(75);
     assert_eq!(scratch.calls().len(), calls);
 }
+
+#[test]
+fn what_is_not_returned_is_diverted_where_nothing_can_be_held() {
+    // As MTAs run an alias: an account without a home. It waited in the queue until the MTA gave it up.
+    let mut scratch = scratch();
+    let address = sender_of_a_forward(&scratch, "s@s.test");
+    fs::write(scratch.path("file"), "").unwrap();
+    let inside = scratch.path("file/state").display().to_string();
+    scratch.change("state_dir", &format!("{inside:?}"));
+    scratch.change("admin", "\"admin@a.test\"");
+    let run = scratch.run(&["return", "-f", "x@b.test", "-a", &address]);
+    run.input(ORDINARY).go().ends_with(0).mentions("without a held copy");
+    assert_eq!(scratch.last_call(), ("<>".to_owned(), vec!["admin@a.test".to_owned()]));
+}
