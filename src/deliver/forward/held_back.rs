@@ -45,6 +45,11 @@ impl HeldBack {
                 format!("what is sent to {destination} is answered, and the answers come here to be sent there again")
             }
             Self::Brake(Brake::AutoReplies) => format!("too many automatic answers within an hour for {destination}"),
+            Self::Brake(Brake::Pace) => {
+                format!(
+                    "one writer's mail for {destination} comes at the pace of a machine that waits for the last to be sent"
+                )
+            }
             Self::Brake(Brake::Flood) => format!("more than {FLOOD} messages within an hour for {destination}"),
         }
     }

@@ -72,6 +72,9 @@ fn happened(back: HeldBack) -> &'static str {
              would lead to the next, without end."
         }
         HeldBack::Brake(Brake::AutoReplies) => "Too many automatic answers came for it within an hour.",
+        HeldBack::Brake(Brake::Pace) => {
+            "One writer's mail comes at the pace of a machine that waits for what is sent there, message after message."
+        }
         HeldBack::Brake(Brake::Flood) => "Far too many messages of unknown senders came for it within an hour.",
     }
 }

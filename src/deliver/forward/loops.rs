@@ -12,8 +12,9 @@ use crate::deliver::forward::history_file::History;
 use crate::deliver::forward::history_line::{Fate, HistoryKey, HistoryLine};
 use crate::deliver::forward::loop_notice;
 use crate::deliver::forward::rules::attribution::is_same_address;
-use crate::deliver::forward::rules::brake::{FLOOD, HOUR, Past, Was, weigh_arrival};
+use crate::deliver::forward::rules::brake::{FLOOD, HOUR, weigh_arrival};
 use crate::deliver::forward::rules::came_from::came_from;
+use crate::deliver::forward::rules::past::{Past, Was};
 use crate::deliver::forward::rules::sketch::{Arrival, Sketch};
 
 /// As much of the history's end is read for each message, in bytes: some hundred messages.

@@ -31,6 +31,8 @@
 
 use std::collections::BTreeSet;
 
+use crate::deliver::forward::rules::pace;
+use crate::deliver::forward::rules::past::{Past, Was};
 use crate::deliver::forward::rules::sketch::{Arrival, SUBJECT_WORDS, Sketch};
 
 /// A chain that weighs more goes no further: the fourth of strong steps.
@@ -64,28 +66,6 @@ pub const FLOOD: usize = 1000;
 /// What both are counted by, in seconds.
 pub const HOUR: i64 = 3600;
 
-/// A message before, to the same destination.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Past {
-    /// When it came, in seconds since 1970.
-    pub at: i64,
-    /// What became of it.
-    pub was: Was,
-    /// What it looked like.
-    pub sketch: Sketch,
-}
-
-/// What became of a message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Was {
-    /// It was sent to the destination.
-    Sent,
-    /// It came from there, and was kept.
-    Own,
-    /// The brake kept it.
-    Braked,
-}
-
 /// What a message weighs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]
@@ -105,6 +85,8 @@ pub enum Brake {
     Again,
     /// Too many automatic answers within an hour.
     AutoReplies,
+    /// Too many messages of one writer came at the pace of a machine that waits for the last one to go on.
+    Pace,
     /// Too many messages of unknown writers within an hour.
     Flood,
 }
@@ -185,9 +167,11 @@ impl Weighing<'_> {
                     .map(|p| (p.sketch.weight, 10)),
             );
         }
-        if !self.is_known() {
+        all.extend(self.by_answer());
+        if self.is_known() {
+            all.extend(self.sent_within(SOON).filter_map(|p| self.by_growth(p)));
+        } else {
             all.extend(self.sent_within(SIMILAR).filter_map(|p| self.by_content(p)));
-            all.extend(self.by_answer());
             all.extend([AT_ONCE, SOON].into_iter().filter_map(|within| self.by_time(within)));
         }
         all.into_iter()
@@ -227,6 +211,18 @@ impl Weighing<'_> {
             ArrivalPattern::Follows | ArrivalPattern::Unknown => self.repeats_subject(past),
         });
         step.map(|step| (past.sketch.weight, step))
+    }
+
+    /// Its subject holds the whole of that one's and more, as it grows from turn to turn. People's subjects stay, and those of machines
+    /// that only notify.
+    fn by_growth(&self, past: &Past) -> Option<(u32, u32)> {
+        let words = past.sketch.subject.len();
+        // Of a long subject it is not remembered how long it is: there only what grew before goes on growing.
+        let is_known = words < SUBJECT_WORDS || past.sketch.weight >= 20;
+        let is_longer = is_known && self.arrival.words.len() > words;
+        let is_whole = self.shared_subject(past) == past.sketch.subject.iter().collect::<BTreeSet<_>>().len();
+        let grows = is_longer && is_whole && words > 1 && !self.sketch.answers && !self.sketch.is_list;
+        grows.then_some((past.sketch.weight, 10))
     }
 
     fn repeats_text(&self, past: &Past) -> bool {
@@ -286,20 +282,26 @@ impl Weighing<'_> {
 
     fn step(&self, own: HandedOverBy, within: i64, is_talk: bool) -> u32 {
         let habit = self.habit(within);
-        if self.sketch.is_list {
-            let is_near = own == HandedOverBy::Near && within == AT_ONCE && habit == ArrivalPattern::Follows;
-            return if is_near { 3 } else { 0 };
+        if self.sketch.is_list && (own != HandedOverBy::Near || within > AT_ONCE || self.is_known_list()) {
+            return 0;
         }
         let is_new = !self.past.iter().any(|p| p.sketch.from == self.sketch.from);
+        // Somebody who wrote by another way before: a machine behind that address writes now.
+        let has_moved = self.past.iter().any(|p| {
+            p.sketch.from == self.sketch.from && source(&p.sketch) != own && !p.sketch.is_list && self.sketch.from != 0
+        });
+        // Where nobody else wrote, and there neither but for what began it.
+        let is_first = is_new && self.unprompted(own, SOON) <= 1;
         match (habit, own, within) {
             (ArrivalPattern::Follows, HandedOverBy::Near, AT_ONCE) => 10,
             (ArrivalPattern::Follows, HandedOverBy::Near, SOON) if is_talk => 2,
             (ArrivalPattern::Follows, HandedOverBy::Near, SOON) => 10,
-            (ArrivalPattern::Follows, HandedOverBy::Host(_), AT_ONCE) if is_new => 10,
+            (ArrivalPattern::Follows, HandedOverBy::Host(_), AT_ONCE) if is_new || has_moved => 10,
             (ArrivalPattern::Follows, HandedOverBy::Host(_), AT_ONCE) => 5,
             (ArrivalPattern::Follows, HandedOverBy::Host(_), SOON) if is_talk => 1,
             (ArrivalPattern::Follows, HandedOverBy::Host(_), SOON) => 4,
             (ArrivalPattern::Unknown, HandedOverBy::Near, AT_ONCE | SOON) if is_talk => 1,
+            (ArrivalPattern::Unknown, HandedOverBy::Near, AT_ONCE) if is_first => 8,
             (ArrivalPattern::Unknown, HandedOverBy::Near, AT_ONCE | SOON) => 3,
             (
                 ArrivalPattern::Follows | ArrivalPattern::Unknown | ArrivalPattern::Free,
@@ -307,6 +309,27 @@ impl Weighing<'_> {
                 _,
             ) => 0,
         }
+    }
+
+    /// A list wrote by this way before without any forward.
+    fn is_known_list(&self) -> bool {
+        let own = source(self.sketch);
+        let lists = self
+            .past
+            .iter()
+            .filter(|p| p.sketch.is_list && source(&p.sketch) == own);
+        lists
+            .filter(|p| p.sketch.gap.is_none_or(|gap| i64::from(gap) > SOON))
+            .count()
+            > 0
+    }
+
+    /// How many came from there by themselves within a day.
+    fn unprompted(&self, own: HandedOverBy, within: i64) -> usize {
+        let is_recent = |p: &&Past| self.now.saturating_sub(p.at) <= LEARNED && source(&p.sketch) == own;
+        let own = self.past.iter().filter(is_recent);
+        own.filter(|p| p.sketch.gap.is_none_or(|gap| i64::from(gap) > within))
+            .count()
     }
 
     fn habit(&self, within: i64) -> ArrivalPattern {
@@ -373,6 +396,17 @@ impl Weighing<'_> {
         within <= SOON && count > 2 && expected > span.max(EPISODE)
     }
 
+    /// What the same writer sent by the same way within a day.
+    fn of_writer(&self) -> Vec<&Past> {
+        let is_same = |p: &&Past| {
+            p.sketch.from == self.sketch.from
+                && p.sketch.from != 0
+                && p.sketch.source == self.sketch.source
+                && self.now.saturating_sub(p.at) <= LEARNED
+        };
+        self.past.iter().filter(is_same).collect()
+    }
+
     fn brake(&self, weight: u32, step: u32) -> Option<Brake> {
         let own = source(self.sketch);
         let within = |p: &&Past, seconds: i64| self.now.saturating_sub(p.at) < seconds;
@@ -385,6 +419,8 @@ impl Weighing<'_> {
             Some(Brake::Again)
         } else if self.sketch.is_auto_reply && hour.clone().filter(|p| p.sketch.is_auto_reply).count() >= AUTO_REPLIES {
             Some(Brake::AutoReplies)
+        } else if !self.sketch.is_list && pace::is_machine(&self.of_writer(), self.now) {
+            Some(Brake::Pace)
         } else if !self.sketch.is_list && !self.is_known() && hour.count() >= FLOOD {
             Some(Brake::Flood)
         } else {

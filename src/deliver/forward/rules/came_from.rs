@@ -1,7 +1,7 @@
 //! Does a message come from the destination that it is to be sent to? Sent there it would be answered again, by whoever or whatever
 //! wrote it, and so on. One that comes from there is never sent there; it is delivered locally instead.
 
-use crate::deliver::forward::rules::brake::Past;
+use crate::deliver::forward::rules::past::Past;
 use crate::deliver::forward::rules::sketch::{Arrival, registered_domain, whole_address};
 use crate::message::address::Address;
 
@@ -53,7 +53,7 @@ fn without_tag(address: &Address) -> Address {
 mod tests {
     use super::{CameFrom, came_from};
     use crate::classify::verdict::{Judgement, Verdict};
-    use crate::deliver::forward::rules::brake::{Past, Was};
+    use crate::deliver::forward::rules::past::{Past, Was};
     use crate::deliver::forward::rules::sketch::Arrival;
     use crate::message::Message;
     use crate::message::address::OwnAddresses;

@@ -18,6 +18,8 @@ pub mod destinations;
 pub mod health;
 pub mod kept;
 pub mod kept_text;
+pub mod pace;
+pub mod past;
 pub mod pending_notices;
 pub mod sketch;
 pub mod suspension;

@@ -1,8 +1,9 @@
 //! Responders of many kinds at every speed, and people of every kind: the first end, the second pass. Time is simulated.
 
-use super::{Brake, Past, Was, weigh_arrival};
+use super::{Brake, weigh_arrival};
 use crate::classify::classify;
 use crate::classify::verdict::Facts;
+use crate::deliver::forward::rules::past::{Past, Was};
 use crate::deliver::forward::rules::sketch::Arrival;
 use crate::message::Message;
 use crate::message::address::{Address, OwnAddresses};
@@ -184,7 +185,10 @@ fn whatever_answers_is_ended_whatever_it_says() {
         }
     }
     let list = |n: usize, _: &str| mail(&format!("x{n}@desk.test"), "desk.test", n, "List-Id: <x>\n");
-    assert!(turns(1, list) <= 10, "{}", turns(1, list));
+    for round_trip in [0, 1, 15] {
+        let went = turns(round_trip, list);
+        assert!(went <= 3, "says that it is a list, {round_trip} s: {went}");
+    }
     // Limits that the head of this file names: number alone ends it.
     let unlike = |n: usize, _: &str| mail(&format!("x@d{n}.test"), &format!("h{n}.test"), n, "");
     assert_eq!(turns(1, unlike), 40);
@@ -200,6 +204,90 @@ fn a_loop_nobody_can_tell_from_mail_is_ended_by_number() {
         )
     });
     assert_eq!(went.count(), super::FLOOD);
+}
+
+/// How many messages of a machine are sent on, where it wrote the first one itself and is known.
+fn turns_of_known(round_trip: i64, turn: impl Fn(usize, &str) -> String) -> usize {
+    let mut traffic = Traffic::default();
+    let mut last = turn(1, "Subject: printer broken\n\nIt does not print.\n");
+    assert!(traffic.comes(1_000_000, &last));
+    (0..100)
+        .find(|number| {
+            last = turn(number + 2, &last);
+            !traffic.comes(1_000_000 + (*number as i64 + 1) * round_trip, &last)
+        })
+        .unwrap_or(100)
+}
+
+#[test]
+fn whoever_wrote_first_and_then_answers_by_machine_is_ended() {
+    let grows: Turn = |n, before| {
+        let text = mail("d@d.test", "mail.d.test", n, "");
+        with_subject(&text, &format!("Ticket received: {}", subject(before)))
+    };
+    let marked: Turn = |n, _| mail("d@d.test", "mail.d.test", n, "Auto-Submitted: auto-replied\n");
+    for (name, turn) in [("its subject grows", grows), ("it says so", marked)] {
+        for round_trip in [0, 1, 15, 60] {
+            let went = turns_of_known(round_trip, turn);
+            assert!(went <= 3, "{name}, {round_trip} s: {went}");
+        }
+    }
+    let unlike: Turn = |n, _| mail("d@d.test", "mail.d.test", n, "");
+    let same: Turn =
+        |_, _| "Received: from d.test by mx.a.test\nFrom: d@d.test\nSubject: thanks\n\nWe have it.\n".to_owned();
+    for (name, turn) in [("nothing is alike", unlike), ("all is the same", same)] {
+        for (round_trip, most) in [(0, 30), (1, 10), (5, 10), (15, 10)] {
+            let went = turns_of_known(round_trip, turn);
+            assert!(went <= most, "{name}, {round_trip} s: {went}");
+        }
+    }
+}
+
+#[test]
+fn a_machine_that_writes_for_somebody_else_is_ended() {
+    let answers: Turn = |n, _| mail("ann@s.test", "mail.d.test", n, "");
+    for round_trip in [0, 1, 15] {
+        let went = turns(round_trip, answers);
+        assert!(went <= 3, "{round_trip} s: {went}");
+    }
+}
+
+#[test]
+fn where_nobody_else_wrote_a_machine_at_the_destination_is_ended() {
+    let mut traffic = Traffic::default();
+    assert!(traffic.comes(0, &mail("bob@desk.test", "mail.desk.test", 1, "")));
+    let went = (2..50).take_while(|n| traffic.comes(*n as i64, &mail(&format!("x{n}@desk.test"), "desk.test", *n, "")));
+    assert!(went.count() <= 3);
+}
+
+#[test]
+fn a_burst_of_one_writer_goes_on_but_for_a_few() {
+    // The commits of a push, and the alarms of a night, of a writer who is known.
+    for (count, pause, kept) in [(25, 0, 0), (200, 0, 2), (200, 2, 5)] {
+        let mut traffic = Traffic::default();
+        assert!(traffic.comes(0, &mail("git@m.test", "git.m.test", 1000, "")));
+        assert!(traffic.comes(20_000, &mail("ann@s.test", "mail.s.test", 1001, "")));
+        for n in 0..count {
+            let _ = traffic.comes(20_100 + n as i64 * pause, &mail("git@m.test", "git.m.test", n, ""));
+        }
+        assert!(traffic.braked <= kept, "{count} every {pause} s: {}", traffic.braked);
+    }
+    // A new list at the destination's domain, with mail that waited; and colleagues there who all write at once.
+    let mut traffic = Traffic::default();
+    for n in 0..4 {
+        assert!(traffic.comes(n * 5000, &mail("ann@s.test", "mail.s.test", n as usize, "")));
+        let text = mail(
+            &format!("u{n}@desk.test"),
+            "lists.desk.test",
+            50 + n as usize,
+            "List-Id: <x>\n",
+        );
+        assert!(traffic.comes(n * 5000 + 1000, &text));
+    }
+    for n in 0..20 {
+        let text = mail(&format!("v{n}@desk.test"), "lists.desk.test", 100 + n, "List-Id: <x>\n");
+        assert!(traffic.comes(20_000 + n as i64, &text), "{n}");
+    }
 }
 
 #[test]
