@@ -201,6 +201,11 @@ pub enum Outcome {
         /// Why it was not sent.
         note: String,
     },
+    /// It was a test of ours, or a report about one.
+    Test {
+        /// What came of it.
+        note: String,
+    },
     /// Every destination had this same message: it was counted.
     Repeated {
         /// Which had it, and when.

@@ -18,6 +18,7 @@ pub fn action_word(delivery: &Delivery<'_>, result: &Result<Outcome, Error>) -> 
         Ok(Outcome::Diverted { .. }) => "divert",
         Ok(Outcome::Held { .. }) => "hold",
         Ok(Outcome::Repeated { .. }) => "repeat",
+        Ok(Outcome::Test { .. }) => "test",
         Err(e) if e.status() == Status::Refused => "refuse",
         Err(_) => "defer",
     }
@@ -57,7 +58,7 @@ pub fn log_outcome(run: &Run, delivery: &Delivery<'_>, result: &Result<Outcome, 
         Ok(Outcome::Forwarded { to, note }) => (None, Some(to.join(",")), note.clone(), None),
         Ok(Outcome::Diverted { to, held }) => (None, Some(to.clone()), None, held.clone()),
         Ok(Outcome::Held { at, note }) => (None, None, Some(note.clone()), Some(at.clone())),
-        Ok(Outcome::Repeated { note }) => (None, None, Some(note.clone()), None),
+        Ok(Outcome::Repeated { note } | Outcome::Test { note }) => (None, None, Some(note.clone()), None),
         Err(e) => (None, None, Some(e.to_string()), None),
     };
     let sender = match &delivery.envelope.sender {

@@ -18,6 +18,7 @@ use crate::deliver::forward::kept;
 use crate::deliver::forward::loops;
 use crate::deliver::forward::rules::attribution::ForwardFailure;
 use crate::deliver::forward::rules::kept::KeptReason;
+use crate::deliver::forward::token_test;
 use crate::deliver::forward::{destinations, history};
 use crate::deliver::rescue;
 use crate::deliver::rescue::Rescue;
@@ -37,6 +38,12 @@ use crate::report::status_code::FailureClass;
 pub fn carry_out(run: &Run, delivery: &Delivery<'_>) -> Result<Outcome, Error> {
     // Of the message before, in a run of many.
     run.intents.finish();
+    if let Some(outcome) = token_test::take_test(run, delivery) {
+        let result = Ok(outcome);
+        log_line::log_outcome(run, delivery, &result);
+        return result;
+    }
+    token_test::note_use(run, delivery);
     let blames = destinations::find_failures(run, delivery);
     let told = destinations::note_failures(run, delivery, &blames);
     let mut rescued = None;
@@ -111,7 +118,7 @@ fn note_kept_back(run: &Run, delivery: &Delivery<'_>, kept_back: &[KeptBack], ou
             }
         }
         // The administrator has it.
-        Outcome::Diverted { .. } | Outcome::Held { .. } | Outcome::Repeated { .. } => {}
+        Outcome::Diverted { .. } | Outcome::Held { .. } | Outcome::Repeated { .. } | Outcome::Test { .. } => {}
     }
 }
 
@@ -190,7 +197,8 @@ fn with_note(outcome: Outcome, why: String) -> Outcome {
         | Outcome::Forwarded { .. }
         | Outcome::Diverted { .. }
         | Outcome::Held { .. }
-        | Outcome::Repeated { .. }) => outcome,
+        | Outcome::Repeated { .. }
+        | Outcome::Test { .. }) => outcome,
     }
 }
 
@@ -261,6 +269,7 @@ fn forward(run: &Run, delivery: &Delivery<'_>, copies: Copies) -> Result<Outcome
     let kept_back = gate.kept_back();
     gate.end(run, delivery);
     if let Ok(outcome) = &result {
+        when_settled(|| token_test::send_due_test(run, delivery));
         when_settled(|| note_kept_back(run, delivery, &kept_back, outcome));
     }
     result
@@ -449,7 +458,8 @@ fn forward_where_open(run: &Run, delivery: &Delivery<'_>, copies: Copies, gate: 
             outcome @ (Outcome::Forwarded { .. }
             | Outcome::Diverted { .. }
             | Outcome::Held { .. }
-            | Outcome::Repeated { .. }),
+            | Outcome::Repeated { .. }
+            | Outcome::Test { .. }),
         )) => Ok(outcome),
         Some(Err(_)) | None => {
             let kept = keep_message(run, delivery, &why, over);
@@ -516,7 +526,7 @@ fn copy_text(copy: &Result<Outcome, Error>) -> String {
         Ok(Outcome::Appended { mailbox, .. }) => format!("kept a copy in {mailbox}"),
         Ok(Outcome::Diverted { to, .. }) => format!("sent a copy to {to}"),
         Ok(Outcome::Held { at, .. }) => format!("held a copy in {}", at.display()),
-        Ok(Outcome::Forwarded { .. } | Outcome::Repeated { .. }) => String::new(),
+        Ok(Outcome::Forwarded { .. } | Outcome::Repeated { .. } | Outcome::Test { .. }) => String::new(),
         // The message is on its way; sending it again would be no better.
         Err(e) => format!("kept no copy: {e}"),
     }

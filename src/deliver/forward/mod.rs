@@ -15,6 +15,7 @@ pub mod loops;
 pub mod notices;
 pub mod rules;
 pub mod srs;
+pub mod token_test;
 pub mod verp;
 
 use std::collections::HashSet;
@@ -134,7 +135,10 @@ fn submissions(run: &Run, delivery: &Delivery<'_>, destinations: Vec<String>) ->
         (Sender::Address(address), ForwardSender::Original) if is_plain(address) => address.clone(),
         (Sender::Address(address), ForwardSender::Srs) => srs::rewrite_sender(run, delivery, address).unwrap_or(own),
         (Sender::Address(_) | Sender::Unknown, ForwardSender::Verp) => {
-            if let Some(maker) = verp::Maker::prepare(run, delivery) {
+            // Until a test came home, a report to such an address may go nowhere.
+            if token_test::read_tests(run).of(&own).is_home()
+                && let Some(maker) = verp::Maker::prepare(run, delivery)
+            {
                 let one = |destination: String| (maker.sender(&destination), vec![destination]);
                 return destinations.into_iter().map(one).collect();
             }

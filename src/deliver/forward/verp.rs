@@ -111,6 +111,15 @@ pub fn find_token(
         .find_map(|text| Some((verp::verify_token(&key, user, &text, unix_seconds)?, text)))
 }
 
+/// The token in an address, if it is one of ours and holds.
+#[must_use]
+pub fn read_token(run: &Run, address: &str, unix_seconds: i64) -> Option<VerpToken> {
+    if !verp::is_there(address) {
+        return None;
+    }
+    verp::verify_token(&key(run)?, &run.account.name, address, unix_seconds)
+}
+
 /// Tells whether a report about a forward of ours has to bring a token: they are in use, and there is a key and room for one. Where
 /// none can be made, none can be asked for.
 #[must_use]

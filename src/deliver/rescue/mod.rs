@@ -138,9 +138,11 @@ pub fn rescue_message(run: &Run, delivery: &Delivery<'_>, blames: &[ForwardFailu
     run.intents.finish();
     let mailbox = match outcome {
         Outcome::Appended { mailbox, .. } => mailbox,
-        Outcome::Forwarded { .. } | Outcome::Diverted { .. } | Outcome::Held { .. } | Outcome::Repeated { .. } => {
-            run.store.to_string()
-        }
+        Outcome::Forwarded { .. }
+        | Outcome::Diverted { .. }
+        | Outcome::Held { .. }
+        | Outcome::Repeated { .. }
+        | Outcome::Test { .. } => run.store.to_string(),
     };
     let id = original.message.first("Message-ID").map(|id| id.into_owned());
     tracing::info!(

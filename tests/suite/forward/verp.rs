@@ -5,12 +5,50 @@ use std::os::unix::fs::PermissionsExt;
 
 use crate::support::{Ended, ORDINARY, Scratch, contains, messages, shown, user_name};
 
-fn scratch() -> Scratch {
+/// Where no test message came home yet.
+fn untested() -> Scratch {
     let mut scratch = Scratch::new()
         .set("forward.sender", "\"verp\"")
         .set("log.to", "\"stderr\"");
     scratch.sendmail("exit 0");
     scratch
+}
+
+/// Where one did.
+fn scratch() -> Scratch {
+    let scratch = untested();
+    let (address, test) = send_test(&scratch);
+    comes_home(&scratch, &address, &test);
+    // What they left behind, but for what is remembered of tokens.
+    for path in [scratch.path("calls"), scratch.path("message")]
+        .into_iter()
+        .chain(scratch.files("state"))
+    {
+        if !path.to_string_lossy().contains("/state/token") {
+            fs::remove_file(path).unwrap();
+        }
+    }
+    scratch
+}
+
+/// The first forward, and the test message that goes out with it: its address, and its text.
+fn send_test(scratch: &Scratch) -> (String, Vec<u8>) {
+    let first = b"From: f@f.test\nMessage-ID: <first@f.test>\nSubject: first\n\nThe first.\n";
+    scratch.forward(first, &["b@b.test"]).go().ends_with(0);
+    let sent = senders(scratch);
+    let (sender, address) = sent.last().cloned().unwrap();
+    assert_eq!(sender, "a@a.test");
+    assert!(
+        address.starts_with("a+fwd=") && address.ends_with("@a.test"),
+        "{sent:?}"
+    );
+    (address, scratch.submitted())
+}
+
+/// The MTA delivers the test message.
+fn comes_home(scratch: &Scratch, address: &str, test: &[u8]) {
+    let run = scratch.run(&["-v", "forward", "-a", address, "-f", "a@a.test", "b@b.test"]);
+    run.input(test).go().ends_with(0).mentions("action=test");
 }
 
 /// The envelope senders of what was sent, with their recipients.
@@ -68,7 +106,7 @@ fn each_destination_has_a_submission_and_a_sender_of_its_own() {
 
 #[test]
 fn a_null_sender_stays_null_and_needs_no_key() {
-    let scratch = scratch().set("guard.null_sender", "\"pass\"");
+    let scratch = untested().set("guard.null_sender", "\"pass\"");
     let run = scratch.run(&["forward", "-a", "a@a.test", "-f", "<>", "b@b.test"]);
     run.input(ORDINARY).go().ends_with(0);
     assert_eq!(senders(&scratch), [("<>".to_owned(), "b@b.test".to_owned())]);
@@ -265,4 +303,83 @@ fn an_answer_goes_to_nobody_where_the_token_is_forged_or_unknown() {
         .ends_with(0)
         .mentions("action=forward");
     assert_eq!(senders(&scratch).pop().map(|(_, to)| to).as_deref(), Some("b@b.test"));
+}
+
+#[test]
+fn until_a_test_came_home_the_sender_is_the_user_and_the_log_says_so() {
+    let scratch = untested();
+    let (address, test) = send_test(&scratch);
+    assert_eq!(senders(&scratch)[0], ("a@a.test".to_owned(), "b@b.test".to_owned()));
+    // Another forward on the same day sends no second test.
+    scratch.forward(ORDINARY, &["b@b.test"]).go().ends_with(0);
+    assert_eq!(senders(&scratch).len(), 3);
+    assert_eq!(senders(&scratch)[2].0, "a@a.test");
+    comes_home(&scratch, &address, &test);
+    assert_eq!(senders(&scratch).len(), 3, "it goes nowhere");
+    assert!(!scratch.mailbox().exists() && !scratch.path("admin").exists());
+    let other = b"From: s@s.test\nMessage-ID: <2@s.test>\nSubject: other\n\nOther.\n";
+    scratch.forward(other, &["b@b.test"]).go().ends_with(0);
+    assert!(senders(&scratch)[3].0.starts_with("a+fwd="), "{:?}", senders(&scratch));
+    let scratch = untested();
+    scratch
+        .forward(ORDINARY, &["b@b.test"])
+        .with(&["-v"])
+        .go()
+        .mentions("until it comes home, the sender is the user");
+}
+
+#[test]
+fn where_the_mta_does_not_deliver_tokens_the_sender_stays_the_user() {
+    // It takes the test, and reports that nobody is called so.
+    let scratch = untested();
+    let (address, test) = send_test(&scratch);
+    let report = format!(
+        "From: MAILER-DAEMON@a.test\nTo: a@a.test\nSubject: Undelivered Mail Returned to Sender\nMIME-Version: 1.0\n\
+         Content-Type: multipart/report; report-type=delivery-status; boundary=\"x\"\n\n--x\n\nunknown user\n\n\
+         --x\nContent-Type: message/delivery-status\n\nReporting-MTA: dns; a.test\n\nFinal-Recipient: rfc822; {address}\n\
+         Action: failed\nStatus: 5.1.1\nDiagnostic-Code: x-unix; user unknown\n\n--x\nContent-Type: message/rfc822\n\n{}\n--x--\n",
+        String::from_utf8_lossy(&test)
+    );
+    comes(&scratch, "a@a.test", &report)
+        .ends_with(0)
+        .mentions("action=test")
+        .mentions("does not come home");
+    assert!(
+        !scratch.mailbox().exists() && !scratch.path("admin").exists(),
+        "nobody has to read that"
+    );
+    scratch.forward(ORDINARY, &["b@b.test"]).go().ends_with(0);
+    assert_eq!(
+        senders(&scratch).pop(),
+        Some(("a@a.test".to_owned(), "b@b.test".to_owned()))
+    );
+    // It refuses the test at once.
+    let mut scratch = untested();
+    scratch.sendmail("case $* in *fwd=*) echo '550 5.1.1 user unknown' >&2; exit 67;; esac; exit 0");
+    let ended = scratch.forward(ORDINARY, &["b@b.test"]).go();
+    ended.ends_with(0).mentions("does not come home");
+    assert_eq!(senders(&scratch)[0], ("a@a.test".to_owned(), "b@b.test".to_owned()));
+}
+
+#[test]
+fn where_the_mta_sends_as_it_likes_reports_count_without_a_token() {
+    // Exim ignores -f of users whom it does not trust: reports come to the plain address.
+    let scratch = scratch();
+    address_of_a_forward(&scratch);
+    let report = "From: MAILER-DAEMON@b.test\nSubject: Undelivered Mail Returned to Sender\nMIME-Version: 1.0\n\
+        Content-Type: multipart/report; report-type=delivery-status; boundary=\"x\"\n\n--x\n\nunknown user\n\n\
+        --x\nContent-Type: message/delivery-status\n\nReporting-MTA: dns; b.test\n\nFinal-Recipient: rfc822; b@b.test\n\
+        Action: failed\nStatus: 5.1.1\nDiagnostic-Code: smtp; 550 5.1.1 user unknown\n\n--x\nContent-Type: message/rfc822\n\n\
+        X-Loop: a@a.test\n";
+    let report = format!("{report}{}\n--x--\n", String::from_utf8_lossy(ORDINARY));
+    comes(&scratch, "a@a.test", &report).ends_with(0);
+    let counted = |scratch: &Scratch| fs::read_to_string(scratch.path("state/routes.json")).unwrap_or_default();
+    assert!(counted(&scratch).contains("b@b.test"), "{}", counted(&scratch));
+    // Once one came with a token, others prove nothing.
+    let scratch = self::scratch();
+    let address = address_of_a_forward(&scratch);
+    comes(&scratch, &address, STRANGE).ends_with(0);
+    fs::remove_file(scratch.path("state/routes.json")).unwrap();
+    comes(&scratch, "a@a.test", &report).ends_with(0);
+    assert_eq!(counted(&scratch), "");
 }

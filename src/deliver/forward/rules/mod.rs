@@ -24,6 +24,7 @@ pub mod pending_notices;
 pub mod sketch;
 pub mod suspension;
 pub mod suspension_reason;
+pub mod token_test;
 
 pub use destinations::{Destination, DestinationState, Destinations, Pass};
 pub use health::{Failure, FailureSource, Health};
