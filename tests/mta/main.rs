@@ -18,6 +18,7 @@
 )]
 
 mod alias;
+mod desk;
 mod exim;
 mod host;
 mod lab;

@@ -7,6 +7,7 @@ use std::fs;
 use std::time::Duration;
 
 use crate::alias;
+use crate::desk;
 use crate::package;
 use crate::rcpt;
 use crate::stage::{GUARD, Hook, Stage};
@@ -274,6 +275,54 @@ pub const STORIES: &[Story] = &[
         delivers: false,
         only: &[],
         play: alias::play,
+    },
+    Story {
+        name: "desk-self",
+        title: "desks of each kind answer, with sender = self",
+        hooks: &[DotForward],
+        delivers: false,
+        only: &[],
+        play: |stage| desk::each_kind(stage, "self"),
+    },
+    Story {
+        name: "desk-original",
+        title: "desks of each kind answer, with sender = original",
+        hooks: &[DotForward],
+        delivers: false,
+        only: &[],
+        play: |stage| desk::each_kind(stage, "original"),
+    },
+    Story {
+        name: "desk-verp",
+        title: "desks of each kind answer, with sender = verp",
+        hooks: &[DotForward],
+        delivers: false,
+        only: &[],
+        play: |stage| desk::each_kind(stage, "verp"),
+    },
+    Story {
+        name: "desk-srs",
+        title: "desks of each kind answer, with sender = srs",
+        hooks: &[DotForward],
+        delivers: false,
+        only: POSTFIX,
+        play: |stage| desk::each_kind(stage, "srs"),
+    },
+    Story {
+        name: "desk-facing",
+        title: "two desks answer each other through two guards",
+        hooks: &[DotForward],
+        delivers: false,
+        only: &[],
+        play: desk::facing,
+    },
+    Story {
+        name: "desk-facing-one",
+        title: "the same, and one of them has a guard",
+        hooks: &[DotForward],
+        delivers: false,
+        only: &[],
+        play: desk::facing_one_guard,
     },
     Story {
         name: "rcpt-full",
