@@ -25,6 +25,7 @@ mod spool;
 mod srs;
 mod state_directory;
 mod submission;
+mod tokens;
 mod user;
 mod users;
 

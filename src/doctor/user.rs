@@ -18,7 +18,7 @@ use crate::doctor::rules::aliases::End;
 use crate::doctor::rules::dot_forward::Site;
 use crate::doctor::rules::guard_line::{Hook, guard_of};
 use crate::doctor::rules::{Check, CheckSubject, Finding, dot_forward, mta_commands, procmailrc};
-use crate::doctor::{mail_location, postfix_access, sendmail_host, state_directory, submission};
+use crate::doctor::{mail_location, postfix_access, sendmail_host, state_directory, submission, tokens};
 use crate::error::Error;
 use crate::mailbox::open::{Owner, open_existing};
 use crate::mailbox::setgid;
@@ -75,6 +75,7 @@ pub fn examine(host: &HostFacts, account: &Account) -> Vec<Finding> {
         found.extend(state_directory::examine(&config, account));
         found.extend(submission::of_user(&config, &host.config));
         found.extend(postfix_access::of_user(host, account));
+        found.extend(tokens::of_user(host, &config, account));
     }
     found.extend(overflowing(&config, account));
     found.extend(admin(host, &config, account, &handling));

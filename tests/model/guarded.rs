@@ -179,7 +179,7 @@ impl Post {
             Ok(Outcome::Forwarded { .. }) => End::Forwarded,
             Ok(Outcome::Diverted { .. }) => End::Diverted,
             Ok(Outcome::Held { .. }) => End::Held,
-            Ok(Outcome::Repeated { .. }) => End::Repeated,
+            Ok(Outcome::Repeated { .. } | Outcome::Test { .. }) => End::Repeated,
             Err(e) => match e.status() {
                 Status::Refused => End::Refused(e.to_string()),
                 Status::TryAgain => End::Later(e.to_string()),

@@ -3,16 +3,18 @@
 //!
 //! The test goes out with the user's plain address as sender: a failure of it comes to where all mail of the user comes.
 
+use std::path::Path;
+
 use crate::classify::NOTICE_HEADER;
 use crate::classify::verdict::Verdict;
 use crate::config::ForwardSender;
 use crate::deliver::context::{Delivery, Outcome, Run};
-use crate::deliver::forward::destinations::to_moment;
 use crate::deliver::forward::rules::token_test::TokenTests;
 use crate::deliver::forward::verp::{self, Maker};
 use crate::deliver::quota_notice;
 use crate::message::envelope::Sender;
 use crate::message::verp::VerpToken;
+use crate::moment::Moment;
 use crate::report::dsn::{Recipient, ReportKind, kind_of};
 use crate::submit;
 use crate::submit::letter::Letter;
@@ -20,7 +22,7 @@ use crate::sys::json_state;
 use crate::sys::state_file::Store;
 
 /// The name of the file.
-pub const FILE: &str = "tokens.json";
+const FILE: &str = "tokens.json";
 
 /// What stands for the destination in the token of a test.
 const TEST: &str = "test";
@@ -39,6 +41,15 @@ pub fn read_tests(run: &Run) -> TokenTests {
             TokenTests::default()
         }
     }
+}
+
+/// What is known in this state directory; nothing where it cannot be read.
+#[must_use]
+pub fn tests_in(dir: &Path) -> TokenTests {
+    let store = Store::new(dir, FILE);
+    let read = store.read().ok().flatten();
+    read.and_then(|bytes| json_state::understand(&store, &bytes).ok())
+        .unwrap_or_default()
 }
 
 fn store(run: &Run) -> Option<Store> {
@@ -60,7 +71,7 @@ pub fn send_due_test(run: &Run, delivery: &Delivery<'_>) {
     if run.config.forward.sender != ForwardSender::Verp || delivery.envelope.sender == Sender::Null {
         return;
     }
-    let (own, now) = (delivery.own_address(), to_moment(delivery.date));
+    let (own, now) = (delivery.own_address(), Moment::at(delivery.date.unix_timestamp()));
     if !read_tests(run).is_due(&own, now) {
         return;
     }
@@ -113,7 +124,7 @@ fn write_test(delivery: &Delivery<'_>, own: &str, address: &str) -> String {
 /// Takes a test, or a report about one, and remembers what it says; none where the message is something else.
 #[must_use]
 pub fn take_test(run: &Run, delivery: &Delivery<'_>) -> Option<Outcome> {
-    let (own, now) = (delivery.own_address(), to_moment(delivery.date));
+    let (own, now) = (delivery.own_address(), Moment::at(delivery.date.unix_timestamp()));
     let has_come = delivery.token.as_ref().is_some_and(is_test);
     match &delivery.judgement.verdict {
         Verdict::Bounce(bounce) if !has_come => {
@@ -146,7 +157,7 @@ pub fn take_test(run: &Run, delivery: &Delivery<'_>) -> Option<Outcome> {
 
 /// Remembers that something came to an address with a token that a forward of ours had.
 pub fn note_use(run: &Run, delivery: &Delivery<'_>) {
-    let now = to_moment(delivery.date);
+    let now = Moment::at(delivery.date.unix_timestamp());
     if delivery.token.as_ref().is_some_and(|token| !is_test(token)) {
         let mut tests = read_tests(run);
         let before = tests.clone();
@@ -162,7 +173,7 @@ fn is_test(token: &VerpToken) -> bool {
 }
 
 fn note_failure(run: &Run, delivery: &Delivery<'_>, own: &str, note: &str) {
-    try_change(run, |tests| tests.fail(own, to_moment(delivery.date)));
+    try_change(run, |tests| tests.fail(own, Moment::at(delivery.date.unix_timestamp())));
     tracing::warn!(
         user = run.account.name,
         note,

@@ -107,6 +107,64 @@ esac",
 }
 
 #[test]
+fn whether_tokens_come_home_is_asked_without_sending() {
+    let scratch = host().set("forward.sender", "\"verp\"");
+    guarded_home(&scratch, ".forward", "\"|SPOOLGUARD forward b@b.test\"\n");
+    let exim = |routing: &str, trusts: &str| {
+        let text = format!(
+            "case \"$1 $2\" in\n'-bt '*+fwd=*@*) {routing};;\n'-bP untrusted_set_sender') printf '{trusts}';;\nesac"
+        );
+        program(&scratch, "exim4", &text);
+    };
+    let found = |level: &str, part: &str| {
+        one(&own_findings(&scratch), "mail-system", level, part);
+    };
+    // Debian's: it takes any sender, and delivers no extension.
+    let debian = "untrusted_set_sender = *\\ntrusted_users = uucp\\ntrusted_groups = \\n";
+    exim(
+        "echo a+fwd=test@a.test is undeliverable: Unrouteable address; exit 2",
+        debian,
+    );
+    found(
+        "warning",
+        "the MTA does not deliver such addresses: a+fwd=test@a.test is undeliverable: Unrouteable address",
+    );
+    exim("echo routed", debian);
+    found(
+        "ok",
+        "the first forward sends one, and until then the sender is the user",
+    );
+    // Its own default: no user is believed.
+    if !is_root() {
+        exim(
+            "echo routed",
+            "untrusted_set_sender = \\ntrusted_users = \\ntrusted_groups = \\n",
+        );
+        found("warning", "Exim ignores the sender");
+    }
+    // One was sent, and is on its way, or was reported; then one came home.
+    let name = format!("{}@{}", user_name(), mail_name());
+    let state = |test: &str| {
+        let path = scratch.path("state/tokens.json");
+        fs::write(&path, format!("{{\"addresses\": {{\"{name}\": {test}}}}}")).unwrap();
+    };
+    state("{\"tests\": 1, \"sent_at\": 1000}");
+    found(
+        "warning",
+        "the test message of 1970-01-01 00:16 UTC did not come home yet",
+    );
+    state("{\"tests\": 1, \"sent_at\": 1000, \"failed_at\": 2000}");
+    found("warning", "a test message could not be delivered on 1970-01-01");
+    state("{\"sent_at\": 1000, \"home_at\": 2000}");
+    found("ok", "came home on 1970-01-01");
+}
+
+/// The domain of the user's address, as the program finds it.
+fn mail_name() -> String {
+    spoolguard::sys::account::mail_name()
+}
+
+#[test]
 fn what_a_running_mta_may_not_do_is_an_error() {
     let scratch = host();
     let spool = scratch.path("spool").canonicalize().unwrap();

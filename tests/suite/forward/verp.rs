@@ -306,7 +306,7 @@ fn an_answer_goes_to_nobody_where_the_token_is_forged_or_unknown() {
 }
 
 #[test]
-fn until_a_test_came_home_the_sender_is_the_user_and_the_log_says_so() {
+fn until_a_test_comes_home_the_sender_is_the_user() {
     let scratch = untested();
     let (address, test) = send_test(&scratch);
     assert_eq!(senders(&scratch)[0], ("a@a.test".to_owned(), "b@b.test".to_owned()));
@@ -329,7 +329,7 @@ fn until_a_test_came_home_the_sender_is_the_user_and_the_log_says_so() {
 }
 
 #[test]
-fn where_the_mta_does_not_deliver_tokens_the_sender_stays_the_user() {
+fn where_no_token_is_delivered_the_sender_stays_the_user() {
     // It takes the test, and reports that nobody is called so.
     let scratch = untested();
     let (address, test) = send_test(&scratch);
@@ -362,7 +362,7 @@ fn where_the_mta_does_not_deliver_tokens_the_sender_stays_the_user() {
 }
 
 #[test]
-fn where_the_mta_sends_as_it_likes_reports_count_without_a_token() {
+fn where_senders_are_ignored_reports_count_without_a_token() {
     // Exim ignores -f of users whom it does not trust: reports come to the plain address.
     let scratch = scratch();
     address_of_a_forward(&scratch);

@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_never_sent_never_comes_home_and_addresses_are_bounded() {
+    fn what_was_never_sent_never_comes_home() {
         let mut tests = TokenTests::default();
         tests.come_home("a@a.test", Moment::at(1));
         assert_eq!(tests, TokenTests::default());

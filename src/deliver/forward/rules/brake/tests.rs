@@ -253,7 +253,7 @@ fn a_machine_that_writes_for_somebody_else_is_ended() {
 }
 
 #[test]
-fn where_nobody_else_wrote_a_machine_at_the_destination_is_ended() {
+fn where_nobody_else_wrote_a_machine_there_is_ended() {
     let mut traffic = Traffic::default();
     assert!(traffic.comes(0, &mail("bob@desk.test", "mail.desk.test", 1, "")));
     let went = (2..50).take_while(|n| traffic.comes(*n as i64, &mail(&format!("x{n}@desk.test"), "desk.test", *n, "")));
