@@ -1,6 +1,7 @@
 //! Exim as Debian ships it, with a route to the other hosts, since there is no DNS.
 
 use std::fmt::Write as _;
+use std::fs;
 
 use crate::host::{Host, Peer, files_below};
 use crate::lab::{MailSystem, must};
@@ -61,6 +62,17 @@ fn parts(text: &'static str) -> (&'static str, &'static str) {
     behind.split_once("# --- transport\n").unwrap()
 }
 
+/// Leaves Debian's settings out: Exim's own take no sender of a user. Extensions are delivered, so that a token could come home.
+fn distrust_users(host: &Host) {
+    host.write("etc/exim4/conf.d/main/001_lab", "MAIN_FORCE_SENDER = yes\n");
+    for router in ["600_exim4-config_userforward", "900_exim4-config_local_user"] {
+        let path = format!("etc/exim4/conf.d/router/{router}");
+        let text = fs::read_to_string(host.root.join(&path)).unwrap();
+        let suffix = "  check_local_user\n  local_part_suffix = +*\n  local_part_suffix_optional\n";
+        host.write(&path, &text.replacen("  check_local_user\n", suffix, 1));
+    }
+}
+
 impl MailSystem for Exim {
     fn name(&self) -> &'static str {
         "exim"
@@ -86,6 +98,9 @@ CFILEMODE='644'
             "etc/exim4/conf.d/main/000_lab",
             "log_file_path = syslog\nsyslog_timestamp = no\nsyslog_duplication = no\ntls_advertise_hosts =\nsmtp_accept_max = 1000\n",
         );
+        if host.distrusts_users {
+            distrust_users(host);
+        }
         let route: Vec<String> = peers
             .iter()
             .map(|peer| format!("{} {}", peer.name, peer.address))

@@ -44,6 +44,8 @@ pub struct Host {
     pub guarded: BTreeMap<String, String>,
     /// The same by a table and a transport: addresses for Postfix, local parts for Exim.
     pub guarded_map: BTreeMap<String, String>,
+    /// Believes no user's sender, and delivers extensions. For Exim: Debian sets both the other way round.
+    pub distrusts_users: bool,
     /// How the mail system asks at RCPT whether there is room; it does not where nothing is set.
     pub asks: Option<Asks>,
 }
@@ -61,6 +63,7 @@ impl Host {
             aliases: BTreeMap::new(),
             guarded: BTreeMap::new(),
             guarded_map: BTreeMap::new(),
+            distrusts_users: false,
             asks: None,
         };
         let name = format!("{}\n", host.peer.name);

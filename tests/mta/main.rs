@@ -24,6 +24,7 @@ mod host;
 mod lab;
 mod lmtp;
 mod opensmtpd;
+mod owners;
 mod package;
 mod postfix;
 mod rcpt;
@@ -31,6 +32,7 @@ mod sendmail;
 mod stage;
 mod stories;
 mod table;
+mod tokens;
 
 use std::env;
 use std::fs;

@@ -173,19 +173,21 @@ impl Stage {
     /// Sends one message with a serial number in its header and in its text, and
     /// returns the number.
     pub fn send(&mut self, host: &str, from: &str, to: &str) -> String {
+        let user = from.split('@').next().unwrap_or_default();
+        self.send_from(host, user, from, to)
+    }
+
+    /// The same of this user, with another envelope sender; empty is the null sender.
+    pub fn send_from(&mut self, host: &str, user: &str, sender: &str, to: &str) -> String {
         let serial = format!("serial-{:02}", self.serials.len() + 1);
-        let domain = from.rsplit('@').next().unwrap_or_default();
         let message = format!(
-            "From: {from}\nTo: {to}\nSubject: a letter\nMessage-ID: <{serial}@{domain}>\n\n\
+            "From: {user}@{host}\nTo: {to}\nSubject: a letter\nMessage-ID: <{serial}@{host}>\n\n\
              The words of {serial}, which must not be lost.\n"
         );
-        let user = from.split('@').next().unwrap_or_default();
-        let output = self.lab.at(host).run_as(
-            user,
-            &["/usr/sbin/sendmail", "-oi", "-f", from, "--", to],
-            message.as_bytes(),
-        );
-        self.check(output.status.success(), &format!("{from} can send: {output:?}"));
+        let sender = if sender.is_empty() { "<>" } else { sender };
+        let words = ["/usr/sbin/sendmail", "-oi", "-f", sender, "--", to];
+        let output = self.lab.at(host).run_as(user, &words, message.as_bytes());
+        self.check(output.status.success(), &format!("{user} can send: {output:?}"));
         self.serials.push(serial.clone());
         serial
     }

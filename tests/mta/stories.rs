@@ -8,9 +8,11 @@ use std::time::Duration;
 
 use crate::alias;
 use crate::desk;
+use crate::owners;
 use crate::package;
 use crate::rcpt;
 use crate::stage::{GUARD, Hook, Stage};
+use crate::tokens;
 
 /// One story.
 pub struct Story {
@@ -323,6 +325,30 @@ pub const STORIES: &[Story] = &[
         delivers: false,
         only: &[],
         play: desk::facing_one_guard,
+    },
+    Story {
+        name: "owners",
+        title: "own bounces, the null sender, kept and sent on",
+        hooks: &[DotForward],
+        delivers: false,
+        only: &[],
+        play: owners::play,
+    },
+    Story {
+        name: "verp-home",
+        title: "senders with a token, once a test came home",
+        hooks: &[DotForward],
+        delivers: false,
+        only: &[],
+        play: tokens::play,
+    },
+    Story {
+        name: "verp-ignored",
+        title: "the same, and no user's sender is believed",
+        hooks: &[DotForward],
+        delivers: false,
+        only: &["exim"],
+        play: tokens::play_ignored,
     },
     Story {
         name: "rcpt-full",
