@@ -109,11 +109,11 @@ fn sender_program(host: &HostFacts, config: &Config) -> (SendmailKind, Option<Pa
     };
     let mut names = ["exim4", "exim"].iter();
     let exim = names.find_map(|name| child::find_program(name, &host.dirs));
-    match SendmailKind::of(sendmail) {
-        kind @ (SendmailKind::Exim | SendmailKind::Other) if exim.is_some() || kind == SendmailKind::Exim => {
-            (SendmailKind::Exim, exim)
-        }
-        kind => (kind, Some(sendmail.to_owned())),
+    let kind = SendmailKind::of(sendmail);
+    if kind == SendmailKind::Exim || (kind == SendmailKind::Other && exim.is_some()) {
+        (SendmailKind::Exim, exim)
+    } else {
+        (kind, Some(sendmail.to_owned()))
     }
 }
 

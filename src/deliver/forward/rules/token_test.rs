@@ -48,7 +48,7 @@ impl TokenTest {
     fn is_due(&self, now: Moment) -> bool {
         let wait = DAY << self.tests.saturating_sub(1).min(DOUBLED);
         let waits = |at: Option<Moment>, seconds: u64| at.is_some_and(|at| now.since(at) < seconds);
-        !waits(self.sent_at, wait) && !(self.is_home() && waits(self.home_at, OLD))
+        !(waits(self.sent_at, wait) || (self.is_home() && waits(self.home_at, OLD)))
     }
 }
 
