@@ -1155,7 +1155,7 @@ _spoolguard() {
             return 0
             ;;
         spoolguard__subcmd__spool__subcmd__list)
-            opts="-n -v -h --larger-than --sort --top --fresh --json --prometheus --config --dry-run --verbose --help"
+            opts="-n -v -h --larger-than --sort --top --fresh --contents --json --prometheus --config --dry-run --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -154,6 +154,7 @@ name\t'By name'"
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from list" -l top -d 'Only so many' -r
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from list" -l config -d 'Read this configuration file, and no other' -r -F
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from list" -l fresh -d 'Read everything again, whatever the last look found'
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from list" -l contents -d 'Read the messages of Maildirs, too: what they are, and why they grow'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from list" -l json -d 'Print one JSON object a line'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from list" -l prometheus -d 'Print metrics for Prometheus\' textfile collector'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from list" -s n -l dry-run -d 'Say what would be done, and do nothing; under a mail system the message stays with it (status 75)'
@@ -166,7 +167,7 @@ complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from archive" -l to -d 'The directory of the archive [default: dir of [archive] in the configuration]' -r -f -a "(__fish_complete_directories)"
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from archive" -l lock-at-most -d 'Take nothing out when what stays behind it would be moved under the lock for longer than this' -r
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from archive" -l config -d 'Read this configuration file, and no other' -r -F
-complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from archive" -l all -d 'Every mailbox of the spool directory'
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from archive" -l all -d 'Every mailbox of the spool directory, or every user\'s Maildir'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from archive" -l all-mail -d 'Everything'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from archive" -l bounces -d 'Reports from mail systems'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from archive" -l seen -d 'What the user has seen'
@@ -181,7 +182,7 @@ complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from sweep" -l to -d 'The directory of the archive [default: dir of [archive] in the configuration]' -r -f -a "(__fish_complete_directories)"
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from sweep" -l lock-at-most -d 'Take nothing out when what stays behind it would be moved under the lock for longer than this' -r
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from sweep" -l config -d 'Read this configuration file, and no other' -r -F
-complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from sweep" -l all -d 'Every mailbox of the spool directory'
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from sweep" -l all -d 'Every mailbox of the spool directory, or every user\'s Maildir'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from sweep" -l bounces -d 'Reports from mail systems'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from sweep" -l loops -d 'What has been here before'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from sweep" -l duplicates -d 'What the mailbox holds already, further up'
@@ -201,7 +202,7 @@ complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from restore" -l from -d 'Only what this address or name sent' -r
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from restore" -l message-id -d 'Only the message with this Message-ID; may be repeated' -r
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from restore" -s d -l user -d 'Whose mailbox it goes to [default: what the archive\'s name says]' -r -f -a "(__fish_complete_users)"
-complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from restore" -s m -l mailbox -d 'The mailbox, the path of an mbox; of the overflow also a Maildir, with a slash at its end [default: [mailbox] location]' -r -F
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from restore" -s m -l mailbox -d 'The mailbox, the path of an mbox, or of a Maildir with a slash at its end [default: [mailbox] location]' -r -F
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from restore" -l config -d 'Read this configuration file, and no other' -r -F
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from restore" -l overflow -d 'What lies in the user\'s overflow, oldest first, as far as it fits'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from restore" -l list -d 'List what is in them, and put nothing back'

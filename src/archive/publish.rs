@@ -5,7 +5,7 @@
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{FileExt as _, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use fs2::FileExt;
@@ -18,6 +18,7 @@ use crate::archive::write::pack;
 use crate::config::ArchiveFormat;
 use crate::error::{Category, Error};
 use crate::mailbox::ranges::{Hash, Hashing, Ranges, STEP_BYTES};
+use crate::mailbox::reader::ReadAt;
 use crate::sys::dirs::{make_private_dir, parent, refuse_shared, sync_parent};
 use crate::sys::filesystem;
 
@@ -229,6 +230,12 @@ fn read_back(archive: &File, mut step: impl FnMut(u64) -> io::Result<()>) -> io:
 }
 
 impl VerifiedArchive {
+    /// Where it will be.
+    #[must_use]
+    pub fn place(&self) -> &Path {
+        &self.place
+    }
+
     /// Gives it its name, and makes that last. An archive that has that name already is left alone.
     ///
     /// # Errors
@@ -238,7 +245,8 @@ impl VerifiedArchive {
         let fail = |e: io::Error| Error::io("name archive", place, &e);
         // Unlike rename(2), link(2) never replaces.
         match std::fs::hard_link(&self.part.path, place) {
-            Ok(()) => std::fs::remove_file(&self.part.path).map_err(fail)?,
+            // It has its name. One that stays beside it is removed by the next run.
+            Ok(()) => drop(std::fs::remove_file(&self.part.path)),
             Err(e) if e.kind() == io::ErrorKind::AlreadyExists || place.symlink_metadata().is_ok() => {
                 return Err(fail(e));
             }
@@ -246,7 +254,11 @@ impl VerifiedArchive {
             Err(_) => std::fs::rename(&self.part.path, place).map_err(fail)?,
         }
         self.part.named = true;
-        sync_parent(place).map_err(|e| Error::io("sync", parent(place), &e))?;
+        if let Err(e) = sync_parent(place) {
+            // Nobody knows whether the name lasts, and the mail stays where it is.
+            let _ = std::fs::remove_file(place);
+            return Err(Error::io("sync", parent(place), &e));
+        }
         Ok(PublishedArchive {
             path: self.place,
             bytes: self.bytes,
@@ -275,7 +287,7 @@ impl PublishedArchive {
 ///
 /// # Errors
 /// When they cannot be read.
-pub fn estimate_bytes(file: &File, parts: &Ranges) -> io::Result<u64> {
+pub fn estimate_bytes<F: ReadAt + ?Sized>(file: &F, parts: &Ranges) -> io::Result<u64> {
     let bytes = parts.bytes();
     let (Some(start), Some(end)) = (parts.start(), parts.end()) else {
         return Ok(0);
@@ -284,7 +296,7 @@ pub fn estimate_bytes(file: &File, parts: &Ranges) -> io::Result<u64> {
     let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     let mut taken = 0;
     for number in 0..SAMPLES {
-        let read = file.read_at(&mut sample, start + (end - start) / SAMPLES * number)?;
+        let read = file.read_from(&mut sample, start + (end - start) / SAMPLES * number)?;
         packed.write_all(sample.get(..read).unwrap_or_default())?;
         taken += read as u64;
     }

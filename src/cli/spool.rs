@@ -95,7 +95,7 @@ pub struct What {
     /// A user's name, or the path of a mailbox; may be repeated
     #[arg(value_name = "WHAT")]
     pub what: Vec<PathBuf>,
-    /// Every mailbox of the spool directory
+    /// Every mailbox of the spool directory, or every user's Maildir
     #[arg(long, conflicts_with = "what", help_heading = "Selection")]
     pub all: bool,
     /// Only mailboxes that are larger than this
@@ -180,7 +180,7 @@ pub struct Packing {
 /// What a list shows.
 #[derive(Args, Clone, Debug)]
 pub struct Listing {
-    /// A user's name, or the path of a mailbox [default: every mailbox of the spool directory]
+    /// A user's name, or the path of a mailbox [default: every mailbox of the spool directory, or every user's Maildir]
     #[arg(value_name = "WHAT")]
     pub what: Vec<PathBuf>,
     /// Only mailboxes that are larger than this
@@ -195,6 +195,9 @@ pub struct Listing {
     /// Read everything again, whatever the last look found
     #[arg(long, help_heading = "Output")]
     pub fresh: bool,
+    /// Read the messages of Maildirs, too: what they are, and why they grow
+    #[arg(long, help_heading = "Output")]
+    pub contents: bool,
     /// Print one JSON object a line
     #[arg(long, conflicts_with = "prometheus", help_heading = "Output")]
     pub json: bool,
@@ -250,7 +253,7 @@ pub struct Selection {
     /// Whose mailbox it goes to [default: what the archive's name says]
     #[arg(short = 'd', long, value_name = "NAME", value_hint = ValueHint::Username)]
     pub user: Option<String>,
-    /// The mailbox, the path of an mbox; of the overflow also a Maildir, with a slash at its end [default: [mailbox] location]
+    /// The mailbox, the path of an mbox, or of a Maildir with a slash at its end [default: [mailbox] location]
     #[arg(short = 'm', long, value_name = "LOCATION", value_parser = MailStore::parse, value_hint = ValueHint::AnyPath)]
     pub mailbox: Option<MailStore>,
     /// Put back even what makes the mailbox larger than it may grow

@@ -218,6 +218,16 @@ impl fmt::Display for MailStore {
 }
 
 impl MailStore {
+    /// The same kind of mailbox at another place.
+    #[must_use]
+    pub fn at(&self, path: PathBuf) -> Self {
+        match self {
+            Self::Mbox(_) => Self::Mbox(path),
+            Self::Maildir(_) => Self::Maildir(path),
+            Self::Lmtp(servers) => Self::Lmtp(servers.clone()),
+        }
+    }
+
     /// Where it is on this host.
     #[must_use]
     pub fn path(&self) -> Option<&Path> {

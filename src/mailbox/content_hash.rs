@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 use crate::mailbox::reader::{MboxMessage, ReadAt};
 
 /// Fields that mail readers and mailboxes write, and no writer of mail.
-const STATE_FIELDS: [&[u8]; 12] = [
+const STATE_FIELDS: [&[u8]; 13] = [
     b"Content-Length",
     b"Lines",
     b"Status",
@@ -18,6 +18,7 @@ const STATE_FIELDS: [&[u8]; 12] = [
     b"X-IMAP",
     b"X-IMAPbase",
     b"X-Keywords",
+    b"X-Maildir-Flags",
     b"X-Mozilla-Status",
     b"X-Mozilla-Status2",
     b"X-Mozilla-Keys",

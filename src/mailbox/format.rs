@@ -15,7 +15,7 @@ use crate::sys::local_time;
 const DRAFT_BYTES: usize = 64 << 10;
 
 /// Fields that say in which state a message lies in *another* mailbox. Readers believe them, so they never come in by mail.
-pub const STATE_FIELDS: [&str; 8] = [
+pub const STATE_FIELDS: [&str; 9] = [
     "Content-Length",
     "Status",
     "X-Status",
@@ -24,6 +24,7 @@ pub const STATE_FIELDS: [&str; 8] = [
     "X-IMAP",
     "X-IMAPbase",
     "X-Keywords",
+    "X-Maildir-Flags",
 ];
 
 /// What is appended.

@@ -1,11 +1,11 @@
 //! Parts of a file: which bytes, and reading them one behind the other. Fails when the file became shorter meanwhile.
 
-use std::fs::File;
 use std::io::{self, Read};
 use std::ops::Range;
-use std::os::unix::fs::FileExt;
 
 use sha2::{Digest, Sha256};
+
+use crate::mailbox::reader::ReadAt;
 
 /// How much is read in one step, in bytes.
 pub const STEP_BYTES: usize = 256 << 10;
@@ -84,7 +84,7 @@ impl Ranges {
 
     /// Reads them.
     #[must_use]
-    pub fn reader<'a>(&'a self, file: &'a File) -> Parts<'a> {
+    pub fn reader<'a, F: ReadAt + ?Sized>(&'a self, file: &'a F) -> Parts<'a, F> {
         Parts {
             file,
             parts: &self.parts,
@@ -96,7 +96,7 @@ impl Ranges {
     ///
     /// # Errors
     /// When they cannot be read.
-    pub fn hash(&self, file: &File, mut step: impl FnMut(u64) -> io::Result<()>) -> io::Result<Hash> {
+    pub fn hash<F: ReadAt + ?Sized>(&self, file: &F, mut step: impl FnMut(u64) -> io::Result<()>) -> io::Result<Hash> {
         let mut hashing = Hashing::new(self.reader(file));
         let mut buffer = vec![0; STEP_BYTES];
         loop {
@@ -110,14 +110,14 @@ impl Ranges {
 
 /// The parts of a file, read one behind the other.
 #[derive(Debug)]
-pub struct Parts<'a> {
-    file: &'a File,
+pub struct Parts<'a, F: ?Sized> {
+    file: &'a F,
     parts: &'a [Range<u64>],
     /// How much of the first was read.
     at: u64,
 }
 
-impl Read for Parts<'_> {
+impl<F: ReadAt + ?Sized> Read for Parts<'_, F> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let Some((part, more)) = self.parts.split_first() else {
             return Ok(0);
@@ -126,7 +126,7 @@ impl Read for Parts<'_> {
         let wanted = usize::try_from(left).unwrap_or(usize::MAX).min(buffer.len());
         let read = self
             .file
-            .read_at(buffer.get_mut(..wanted).unwrap_or_default(), part.start + self.at)?;
+            .read_from(buffer.get_mut(..wanted).unwrap_or_default(), part.start + self.at)?;
         if read == 0 && wanted > 0 {
             return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "it became shorter"));
         }

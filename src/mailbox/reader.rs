@@ -5,7 +5,9 @@
 //! counts only where it leads to a separator or to the end. A message that holds a line which may be a separator all the same says so:
 //! whoever takes messages out of a mailbox leaves that one where it is.
 
+use std::fs::File;
 use std::io;
+use std::os::unix::fs::FileExt;
 
 use memchr::memmem;
 
@@ -48,6 +50,30 @@ pub trait ReadAt {
     /// When that cannot be asked.
     fn data_from(&self, at: u64) -> io::Result<u64> {
         Ok(at)
+    }
+}
+
+impl<T: ReadAt + ?Sized> ReadAt for &T {
+    fn length(&self) -> io::Result<u64> {
+        (**self).length()
+    }
+
+    fn read_from(&self, buffer: &mut [u8], at: u64) -> io::Result<usize> {
+        (**self).read_from(buffer, at)
+    }
+
+    fn data_from(&self, at: u64) -> io::Result<u64> {
+        (**self).data_from(at)
+    }
+}
+
+impl ReadAt for File {
+    fn length(&self) -> io::Result<u64> {
+        Ok(self.metadata()?.len())
+    }
+
+    fn read_from(&self, buffer: &mut [u8], at: u64) -> io::Result<usize> {
+        self.read_at(buffer, at)
     }
 }
 

@@ -3,11 +3,12 @@
 //! it the whole message. The line in `maildirsize` comes after that, and a lost one is found out by the next count.
 
 use std::ffi::CStr;
-use std::fs::File;
+use std::fs::{File, FileTimes};
 use std::io::{self, Read};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::SystemTime;
 
 use rustix::fs::{
     AtFlags, Mode, OFlags, RenameFlags, fstat, fsync, linkat, openat, renameat, renameat_with, statat, unlinkat,
@@ -73,7 +74,7 @@ pub fn deliver<R: Read + Clone>(
     let intent = intents.and_then(|intents| intents.begin(&tmp.name));
     let path = maildir.path().join("new").join(&name);
     let fail = |e: Errno| Error::io("deliver", &path, &e.into());
-    tmp.place(&name).map_err(fail)?;
+    tmp.place(maildir.new_dir(), &name).map_err(fail)?;
     if let Err(e) = fsync(maildir.new_dir()) {
         return match unlinkat(maildir.new_dir(), &name, AtFlags::empty()) {
             Ok(()) => Err(fail(e)),
@@ -93,6 +94,40 @@ pub fn deliver<R: Read + Clone>(
         bytes: draft.bytes,
         intent,
     })
+}
+
+/// Puts a message back into `cur/` with these flags, as delivered at `date`. `sync_restored` makes it last, one call for many.
+///
+/// # Errors
+/// When any step fails; then nothing of it is in `cur/`.
+pub fn put_back<R: Read + Clone>(
+    maildir: &Maildir,
+    draft: &MaildirDraft<R>,
+    flags: &str,
+    date: OffsetDateTime,
+) -> Result<(), Error> {
+    let tmp = TmpFile::write(maildir, draft, date)?;
+    let name = format!("{}:2,{flags}", tmp.name.with_sizes(draft.bytes, draft.crlf_bytes));
+    let path = maildir.path().join("cur").join(&name);
+    let fail = |e: io::Error| Error::io("put back", &path, &e);
+    // What IMAP servers show as the time of arrival.
+    let arrived = FileTimes::new().set_modified(SystemTime::from(date));
+    let file = File::from(tmp.file.try_clone().map_err(fail)?);
+    file.set_times(arrived).map_err(fail)?;
+    tmp.place(maildir.cur_dir(), &name).map_err(|e| fail(e.into()))?;
+    let counted = size_file::add(maildir, signed(draft.bytes), 1);
+    // One that is lost is found out by the next count.
+    let _ = counted.or_else(|_| size_file::count_again(maildir));
+    Ok(())
+}
+
+/// Makes what was put back last.
+///
+/// # Errors
+/// When it cannot be synced.
+pub fn sync_restored(maildir: &Maildir) -> Result<(), Error> {
+    let fail = |e: Errno| Error::io("sync", &maildir.path().join("cur"), &e.into());
+    fsync(maildir.cur_dir()).map_err(fail)
 }
 
 /// Looks whether a killed run has delivered this message; if so, makes sure that it lasts.
@@ -243,7 +278,14 @@ impl<'a> TmpFile<'a> {
             };
             let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
             match openat(maildir.tmp_dir(), name.to_string(), flags, Mode::RUSR | Mode::WUSR) {
-                Ok(file) => return Ok(Self { maildir, name, file }),
+                Ok(file) => {
+                    let made = Self { maildir, name, file };
+                    let path = || maildir.path().join("tmp").join(made.name.to_string());
+                    maildir
+                        .give_to_user(&made.file)
+                        .map_err(|e| Error::io("give to its user", &path(), &e))?;
+                    return Ok(made);
+                }
                 // Of a run that was killed, and had our number and this very time; or a trap.
                 Err(Errno::EXIST) if name.number < 100 => {}
                 Err(e) => {
@@ -254,9 +296,9 @@ impl<'a> TmpFile<'a> {
         }
     }
 
-    /// Gives the message its name in `new/`. Nothing is ever replaced.
-    fn place(&self, name: &str) -> Result<(), Errno> {
-        let (tmp, new, own) = (self.maildir.tmp_dir(), self.maildir.new_dir(), self.name.to_string());
+    /// Gives the message its name in `new/` or `cur/`. Nothing is ever replaced.
+    fn place(&self, new: &OwnedFd, name: &str) -> Result<(), Errno> {
+        let (tmp, own) = (self.maildir.tmp_dir(), self.name.to_string());
         let placed = match renameat_with(tmp, &own, new, name, RenameFlags::NOREPLACE) {
             // Not on every file system.
             Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => match linkat(tmp, &own, new, name, AtFlags::empty())
@@ -273,13 +315,13 @@ impl<'a> TmpFile<'a> {
         };
         match placed {
             // A file server may have done it, and its answer was lost.
-            Err(e) if !self.is_at(name) => Err(e),
+            Err(e) if !self.is_at(new, name) => Err(e),
             Ok(()) | Err(_) => Ok(()),
         }
     }
 
-    fn is_at(&self, name: &str) -> bool {
-        let there = statat(self.maildir.new_dir(), name, AtFlags::SYMLINK_NOFOLLOW);
+    fn is_at(&self, new: &OwnedFd, name: &str) -> bool {
+        let there = statat(new, name, AtFlags::SYMLINK_NOFOLLOW);
         match (there, fstat(&self.file)) {
             (Ok(there), Ok(own)) => (there.st_dev, there.st_ino) == (own.st_dev, own.st_ino),
             _ => false,

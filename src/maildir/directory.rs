@@ -7,6 +7,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+use nix::unistd::Uid;
 use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, Stat, fstat, fsync, mkdirat, openat, statat};
 use rustix::io::Errno;
 
@@ -32,6 +33,7 @@ pub struct Maildir {
     tmp: OwnedFd,
     new: OwnedFd,
     cur: OwnedFd,
+    owner: (u32, u32),
 }
 
 impl Maildir {
@@ -77,13 +79,27 @@ impl Maildir {
             refuse_foreign(&path, &part, uid)?;
             Ok(part)
         };
+        let stat = fstat(&root).map_err(|e| Error::io("examine", path, &e.into()))?;
         Ok(Self {
+            owner: (stat.st_uid, stat.st_gid),
             tmp: part("tmp")?,
             new: part("new")?,
             cur: part("cur")?,
             path: path.to_owned(),
             root,
         })
+    }
+
+    /// A file that is made in it is its owner's, whoever makes it.
+    ///
+    /// # Errors
+    /// When it cannot be given away.
+    pub fn give_to_user(&self, file: impl AsFd) -> io::Result<()> {
+        let (uid, gid) = self.owner;
+        if Uid::effective().as_raw() == uid {
+            return Ok(());
+        }
+        std::os::unix::fs::fchown(file, Some(uid), Some(gid))
     }
 
     /// Where it is.

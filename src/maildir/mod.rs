@@ -6,14 +6,18 @@
 //!
 //! `directory` opens the directories without following links below them, `draft` knows size and fingerprint, `name` what a name says,
 //! `deliver` writes. `intent` lets the next try know what a killed run left, `submissions` what an MTA brings again behind our answer. `read`
-//! lists and opens messages, `usage` counts by names, `size_file` keeps the Maildir++ file `maildirsize` where there is one. UID lists of IMAP servers are left alone: they number what they find.
+//! lists and opens messages, `view` shows all of them as one mbox, `flags` says in an mbox what names say here, `departure` takes out what is in
+//! an archive. `usage` counts by names, `size_file` keeps the Maildir++ file `maildirsize` where there is one. UID lists of IMAP servers are left alone: they number what they find.
 
 pub mod deliver;
+pub mod departure;
 pub mod directory;
 pub mod draft;
+pub mod flags;
 pub mod intent;
 pub mod name;
 pub mod read;
 pub mod size_file;
 pub mod submissions;
 pub mod usage;
+pub mod view;

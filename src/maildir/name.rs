@@ -92,6 +92,13 @@ pub fn flags(name: &[u8]) -> &[u8] {
     at.and_then(|at| name.get(at + 3..)).unwrap_or_default()
 }
 
+/// When the message was delivered, in seconds since 1970: every program's names begin with that.
+#[must_use]
+pub fn delivered_seconds(name: &[u8]) -> Option<i64> {
+    let digits = name.split(|b| !b.is_ascii_digit()).next()?;
+    std::str::from_utf8(digits).ok()?.parse().ok()
+}
+
 /// The size on disk that a name says, in bytes; none where it says nothing.
 #[must_use]
 pub fn size(name: &[u8]) -> Option<u64> {
@@ -102,7 +109,7 @@ pub fn size(name: &[u8]) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use super::{UniqueName, escape_host, flags, size, without_flags};
+    use super::{UniqueName, delivered_seconds, escape_host, flags, size, without_flags};
 
     #[test]
     fn a_name_is_read_as_it_is_written() {
@@ -143,6 +150,18 @@ mod tests {
             assert_eq!(size(name.as_bytes()), bytes, "{name}");
             assert_eq!(flags(name.as_bytes()), set.as_bytes(), "{name}");
             assert_eq!(without_flags(name.as_bytes()), stays.as_bytes(), "{name}");
+        }
+    }
+
+    #[test]
+    fn the_second_of_delivery_stands_first() {
+        for (name, seconds) in [
+            ("1795661026.M5P5.h", Some(1_795_661_026)),
+            ("9:2,S", Some(9)),
+            ("x.1", None),
+            ("", None),
+        ] {
+            assert_eq!(delivered_seconds(name.as_bytes()), seconds, "{name}");
         }
     }
 

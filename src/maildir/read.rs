@@ -11,6 +11,7 @@ use rustix::fs::{Mode, OFlags, openat};
 use rustix::io::Errno;
 
 use crate::maildir::directory::{Maildir, MaildirWalk, each_name};
+use crate::maildir::name::delivered_seconds;
 
 /// A message that was seen in a Maildir.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,16 +48,33 @@ pub fn list_messages(maildir: &Maildir) -> io::Result<Vec<SeenMessage>> {
 
 /// Names begin with the second of delivery, of any number of digits.
 fn by_age(a: &[u8], b: &[u8]) -> Ordering {
-    let seconds = |name: &[u8]| {
-        let digits: Vec<u8> = name.iter().copied().take_while(u8::is_ascii_digit).collect();
-        std::str::from_utf8(&digits)
-            .ok()
-            .and_then(|digits| digits.parse::<u64>().ok())
-    };
-    seconds(a).cmp(&seconds(b)).then_with(|| a.cmp(b))
+    delivered_seconds(a).cmp(&delivered_seconds(b)).then_with(|| a.cmp(b))
 }
 
 impl SeenMessage {
+    /// Its name, flags and all.
+    #[must_use]
+    pub fn name(&self) -> &[u8] {
+        self.name.to_bytes()
+    }
+
+    /// Tells whether no reader has looked at it.
+    #[must_use]
+    pub fn is_in_new(&self) -> bool {
+        self.part == SeenIn::New
+    }
+
+    /// One of this path.
+    #[cfg(test)]
+    #[must_use]
+    pub fn named(path: &str) -> Self {
+        let (part, name) = path.split_once('/').unwrap_or(("new", path));
+        Self {
+            part: if part == "cur" { SeenIn::Cur } else { SeenIn::New },
+            name: CString::new(name).unwrap_or_default(),
+        }
+    }
+
     /// Where it is.
     #[must_use]
     pub fn path(&self, maildir: &Maildir) -> PathBuf {

@@ -26,35 +26,45 @@ impl MaildirUsage {
     /// When a directory cannot be read.
     pub fn count(maildir: &Maildir) -> io::Result<Self> {
         let mut usage = Self::default();
-        usage.add(maildir.new_dir())?;
-        usage.add(maildir.cur_dir())?;
-        each_folder(maildir.root(), |folder| {
-            if folder == c".Trash" {
-                return Ok(());
-            }
-            let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-            let folder = openat(maildir.root(), folder, flags, Mode::empty())?;
-            for part in ["new", "cur"] {
-                match openat(&folder, part, flags, Mode::empty()) {
-                    Ok(part) => usage.add(&part)?,
-                    Err(Errno::NOENT) => {}
-                    Err(e) => return Err(e.into()),
-                }
-            }
-            Ok(())
+        each_message(maildir, |_, bytes| {
+            usage.bytes = usage.bytes.saturating_add(bytes);
+            usage.messages += 1;
         })?;
         Ok(usage)
     }
+}
 
-    fn add(&mut self, dir: &OwnedFd) -> io::Result<()> {
+/// Calls `step` with the name and the size in bytes of each message that counts: those of the Maildir and of its folders, but not of `.Trash`
+/// (Maildir++).
+///
+/// # Errors
+/// When a directory cannot be read.
+pub fn each_message(maildir: &Maildir, mut step: impl FnMut(&[u8], u64)) -> io::Result<()> {
+    let mut each_in = |dir: &OwnedFd| {
         each_name(dir, |name| {
             if let Some(bytes) = size_of(dir, name)? {
-                self.bytes = self.bytes.saturating_add(bytes);
-                self.messages += 1;
+                step(name.to_bytes(), bytes);
             }
             Ok(MaildirWalk::On)
         })
-    }
+    };
+    each_in(maildir.new_dir())?;
+    each_in(maildir.cur_dir())?;
+    each_folder(maildir.root(), |folder| {
+        if folder == c".Trash" {
+            return Ok(());
+        }
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let folder = openat(maildir.root(), folder, flags, Mode::empty())?;
+        for part in ["new", "cur"] {
+            match openat(&folder, part, flags, Mode::empty()) {
+                Ok(part) => each_in(&part)?,
+                Err(Errno::NOENT) => {}
+                Err(e) => return Err(e.into()),
+            }
+        }
+        Ok(())
+    })
 }
 
 /// The size of a message, by its name, else by its file; none where it is gone.

@@ -13,9 +13,11 @@ use crate::spool::choose::Wanted;
 use crate::spool::consent::{Consent, ConsentAnswer};
 use crate::spool::context::SpoolRun;
 use crate::spool::move_out::MoveOut;
+use crate::spool::move_out_maildir;
+use crate::spool::packing::PackingJob;
 use crate::spool::report::{BatchReport, BatchSum};
 use crate::spool::select;
-use crate::spool::select::{FoundMailbox, SelectedMailbox};
+use crate::spool::select::{FoundMailbox, MailboxForm, SelectedMailbox};
 use crate::spool::taken::{MoveMode, MoveOutcome};
 use crate::sys::deadline::ReadLimit;
 
@@ -100,7 +102,14 @@ impl MailboxBatch<'_> {
             care.reading.set(ReadLimit::within(MAILBOX_TIME));
         }
         let taken = found.and_then(|spool| {
-            let taken = MoveOut::new(care, self.packing, &spool, self.wanted, date)?.run(mode, report)?;
+            let job = PackingJob::new(care, self.packing, &spool, self.wanted, date)?;
+            let taken = match spool.form {
+                MailboxForm::Mbox => {
+                    let lock_at_most = self.packing.lock_at_most.duration();
+                    MoveOut { job, lock_at_most }.run(mode, report)?
+                }
+                MailboxForm::Maildir => move_out_maildir::take_out(&job, mode, report)?,
+            };
             Ok((spool, taken))
         });
         match taken {

@@ -12,9 +12,8 @@ use crate::deliver::judge;
 use crate::error::{Category, Error};
 use crate::mailbox::expunge::execute::Unread;
 use crate::mailbox::expunge::imap_state;
-use crate::mailbox::expunge::snapshot::Snapshot;
 use crate::mailbox::ranges::Ranges;
-use crate::mailbox::reader::{Doubt, MboxMessage, MboxReader};
+use crate::mailbox::reader::{Doubt, MboxMessage, MboxReader, ReadAt};
 use crate::message::Message;
 use crate::spool::again::{SeenMessages, hash_content};
 use crate::spool::returned::{Originals, ReturnedSearch, Unpacker};
@@ -157,16 +156,19 @@ pub fn choose_messages(
     mut step: impl FnMut(u64),
 ) -> Result<ChosenMessages, Error> {
     let Unpacker {
-        look, account, config, ..
+        mail,
+        path,
+        account,
+        config,
+        ..
     } = unpacker;
-    let fail = |e: io::Error| Error::io("read", look.path(), &e);
+    let fail = |e: io::Error| Error::io("read", path, &e);
     let judged = wanted.kinds.contains(&WantedKind::Bounce) || wanted.kinds.contains(&WantedKind::Loop);
     let head_bytes = if judged { HEAD_BYTES } else { HEADER_BYTES };
-    let seen = look.seen();
-    let mut mbox = MboxReader::new(&seen, head_bytes).map_err(fail)?;
-    if look.bytes() > 0 && !mbox.is_mbox().map_err(fail)? {
+    let mut mbox = MboxReader::new(&mail, head_bytes).map_err(fail)?;
+    if mbox.length() > 0 && !mbox.is_mbox().map_err(fail)? {
         let cause = "it does not begin with a separator line, and is no mbox";
-        return Err(Error::new(Category::Mailbox, "read", look.path().display(), cause).needs_mending());
+        return Err(Error::new(Category::Mailbox, "read", path.display(), cause).needs_mending());
     }
     let mut choice = ChosenMessages {
         taken: Ranges::new(),
@@ -181,7 +183,8 @@ pub fn choose_messages(
         recipients: BTreeMap::new(),
     };
     let mut judge = Judge {
-        look,
+        mail,
+        bytes: mbox.length(),
         wanted,
         account,
         config,
@@ -192,7 +195,7 @@ pub fn choose_messages(
     let mut at = 0;
     while let Some(stored) = mbox.next().map_err(fail)? {
         if stored.offset > at + (16 << 20) || at == 0 {
-            deadline.check("read", &look.path().display().to_string())?;
+            deadline.check("read", &path.display().to_string())?;
             step(stored.offset - at);
             at = stored.offset;
         }
@@ -228,7 +231,7 @@ pub fn choose_messages(
         let found = search.finish(&choice.taken, |stored| {
             if stored.offset > at + (16 << 20) {
                 at = stored.offset;
-                stop_if_asked(deadline, &look.path().display().to_string())?;
+                stop_if_asked(deadline, &path.display().to_string())?;
             }
             Ok(())
         });
@@ -238,7 +241,8 @@ pub fn choose_messages(
 }
 
 struct Judge<'a> {
-    look: &'a Snapshot,
+    mail: &'a dyn ReadAt,
+    bytes: u64,
     wanted: &'a Wanted,
     account: &'a Account,
     config: &'a Config,
@@ -257,9 +261,9 @@ impl Judge<'_> {
         let wanted = self.wanted;
         // Asked of every message: the first of several stays, even if it is not meant otherwise.
         let again = wanted.kinds.contains(&WantedKind::Duplicate)
-            && self.before.is_again(hash_content(&self.look.seen(), stored, message)?);
+            && self.before.is_again(hash_content(&self.mail, stored, message)?);
         if let Some(down_to) = wanted.down_to
-            && self.look.bytes().saturating_sub(self.taken_bytes) <= down_to
+            && self.bytes.saturating_sub(self.taken_bytes) <= down_to
         {
             return Ok(false);
         }

@@ -4,17 +4,10 @@
 //! The mailbox is locked for the look and for the cut, not for what lies between. Where it is another one by then, everything begins
 //! anew, a few times; in the end nothing was cut, and the archive is taken away again.
 
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use time::OffsetDateTime;
-
-use crate::archive::Member;
-use crate::archive::names;
-use crate::archive::publish::{ArchiveDir, PublishedArchive, estimate_bytes};
-use crate::archive::retention;
-use crate::cli::spool::Packing;
+use crate::archive::publish::PublishedArchive;
 use crate::deliver::access;
 use crate::deliver::recovery_log::log_recovery;
 use crate::error::{Category, Error};
@@ -24,20 +17,15 @@ use crate::mailbox::expunge::{journal, place};
 use crate::mailbox::lock::LockPlan;
 use crate::mailbox::open::Absent;
 use crate::mailbox::{OpenMailbox, open_locked};
-use crate::output::print_error;
 use crate::output::progress::Progress;
 use crate::output::sizes::size_text;
-use crate::spool::choose;
-use crate::spool::choose::{ChosenMessages, Inside, Wanted};
-use crate::spool::context::SpoolRun;
-use crate::spool::merge::{MergeLimits, MergeMode, MergeTally, MergeTarget, Sameness, Stop};
+use crate::spool::choose::{ChosenMessages, Inside};
+use crate::spool::merge::{Merge, MergeMode, MergeTally, MergeTarget, Sameness, Stop};
+use crate::spool::packing::PackingJob;
 use crate::spool::report::BatchReport;
-use crate::spool::returned::Unpacker;
-use crate::spool::select::SelectedMailbox;
 use crate::spool::taken::{MoveMode, MoveOutcome};
-use crate::spool::{archive_target, expire};
 use crate::sys::deadline::stop_if_asked;
-use crate::sys::{account, filesystem};
+use crate::sys::filesystem;
 
 /// How often everything begins anew when a reader rewrites the mailbox meanwhile.
 const ROUNDS: u32 = 3;
@@ -51,36 +39,13 @@ const TOLD_BYTES: u64 = 256 << 20;
 /// What is done with the messages of one mailbox.
 #[derive(Debug)]
 pub struct MoveOut<'a> {
-    care: &'a SpoolRun,
-    spool: &'a SelectedMailbox,
-    wanted: &'a Wanted,
-    archive_dir: ArchiveDir,
-    lock_at_most: Duration,
-    date: OffsetDateTime,
+    /// Which messages, and the archive.
+    pub job: PackingJob<'a>,
+    /// What stays is not moved under the lock for longer than this.
+    pub lock_at_most: Duration,
 }
 
-impl<'a> MoveOut<'a> {
-    /// Of what `wanted` means in one mailbox, into an archive as flags and configuration say; `date` is when the run began.
-    ///
-    /// # Errors
-    /// When the owner that is configured is nobody's name.
-    pub fn new(
-        care: &'a SpoolRun,
-        packing: &Packing,
-        spool: &'a SelectedMailbox,
-        wanted: &'a Wanted,
-        date: OffsetDateTime,
-    ) -> Result<Self, Error> {
-        Ok(Self {
-            care,
-            spool,
-            wanted,
-            archive_dir: archive_target::archive_dir(care, packing, spool)?,
-            lock_at_most: packing.lock_at_most.duration(),
-            date,
-        })
-    }
-
+impl MoveOut<'_> {
     /// Does it.
     ///
     /// # Errors
@@ -90,40 +55,35 @@ impl<'a> MoveOut<'a> {
             match self.round(mode, report)? {
                 Some(taken) => return Ok(taken),
                 None => tracing::info!(
-                    user = self.spool.account.name,
+                    user = self.job.spool.account.name,
                     "the mailbox was rewritten meanwhile; once more"
                 ),
             }
         }
         let cause = "another program rewrites it again and again; nothing was taken out";
         Err(
-            Error::new(Category::Mailbox, "archive", self.spool.path.display(), cause)
+            Error::new(Category::Mailbox, "archive", self.job.spool.path.display(), cause)
                 .hint("try again when the user is away"),
         )
     }
 
     fn round(&self, mode: MoveMode, report: &BatchReport) -> Result<Option<MoveOutcome>, Error> {
-        let spool = self.spool;
+        let spool = self.job.spool;
         let locked = self.lock()?;
-        let mut look = Snapshot::take(&locked, self.care.reading.get())?;
+        let mut look = Snapshot::take(&locked, self.job.care.reading.get())?;
         let place = self.journal_place(&locked);
         drop(locked);
-        let mut progress = Progress::begin(&format!("{}: reading", spool.account.name), look.bytes());
-        let choice = choose::choose_messages(self.unpacker(&look), self.wanted, &self.care.deadline, |bytes| {
-            progress.step(bytes);
-        })?;
-        drop(progress);
+        let choice = self.job.choose(&look.seen())?;
         if choice.taken.is_empty() {
             return Ok(Some(MoveOutcome::Nothing(choice)));
         }
         if mode == MoveMode::Rehearse {
             let back = self.put_back(&look, &choice, MergeMode::Rehearse)?;
-            self.expire(&self.free_place()?, MoveMode::Rehearse, report);
+            self.job.expire(&self.job.free_place()?, MoveMode::Rehearse, report);
             return Ok(back.map(|back| MoveOutcome::Would(choice, back)));
         }
         look.remember(choice.starts.places())?;
-        self.archive_dir
-            .open(&format!("{}-", names::safe_name(&spool.account.name)))?;
+        self.job.open_archive_dir(look.file(), &choice)?;
         self.refuse_full(&look, &choice)?;
         let (archive, hash) = self.pack(&look, &choice)?;
         // Before the reports go, and synced: whatever comes between, each message is in a report or in the mailbox, and the next run sees
@@ -145,16 +105,16 @@ impl<'a> MoveOut<'a> {
             imap_base: choice.imap_base.clone(),
             unread: choice.unread,
             archive: archive.path.display().to_string(),
-            date: self.date,
+            date: self.job.date,
         };
         match self.expunge(&mut look, &plan, &place, report) {
             Ok(Some(Expunge::Done(done))) => {
-                self.expire(&archive.path, MoveMode::Execute, report);
+                self.job.expire(&archive.path, MoveMode::Execute, report);
                 Ok(Some(MoveOutcome::Done {
                     choice,
                     archive,
                     stay_bytes: done.bytes,
-                    held: done.held,
+                    held: Some(done.held),
                     back,
                 }))
             }
@@ -174,117 +134,56 @@ impl<'a> MoveOut<'a> {
         }
     }
 
-    fn unpacker<'l>(&'l self, look: &'l Snapshot) -> Unpacker<'l> {
-        Unpacker {
-            look,
-            account: &self.spool.account,
-            config: &self.care.config,
-            date: self.date,
-        }
-    }
-
     /// Puts back what the reports carry, where that is asked for; none when the mailbox was rewritten meanwhile. All of it, or the reports
     /// have to stay.
     fn put_back(&self, look: &Snapshot, choice: &ChosenMessages, mode: MergeMode) -> Result<Option<MergeTally>, Error> {
-        if self.wanted.inside != Inside::PutBack || choice.originals.count() == 0 {
+        if self.job.wanted.inside != Inside::PutBack || choice.originals.count() == 0 {
             return Ok(Some(MergeTally::default()));
         }
-        let (config, account) = (&self.care.config, &self.spool.account);
-        let limit = config.quota.limit_of(&account.name, || account.groups());
         let plan = self.lock_plan();
         let target = MergeTarget {
-            path: &self.spool.path,
+            path: &self.job.spool.path,
             plan: &plan,
-            // What goes makes room.
-            room: MergeLimits {
-                bytes: limit.bytes.map(|bytes| bytes.saturating_add(choice.taken.bytes())),
-                messages: limit.messages.map(|messages| messages.saturating_add(choice.messages)),
-                min_free: config.mailbox.min_free.bound(),
-            },
+            room: self.job.room(choice),
             sameness: Sameness::Once(&choice.taken),
             mode,
-            deadline: &self.care.deadline,
+            deadline: &self.job.care.deadline,
         };
-        let tally = match choice.originals.put_back(&self.unpacker(look), target) {
-            Ok(tally) => tally,
-            Err(Stop::Again) => return Ok(None),
-            Err(Stop::Failed(e)) => return Err(e),
-            Err(Stop::Archive(e)) => return Err(Error::io("read", &self.spool.path, &e)),
-        };
-        if mode == MergeMode::Write && tally.restored > 0 {
-            tracing::info!(
-                action = "rescue",
-                user = account.name,
-                mailbox = self.spool.path.display().to_string(),
-                messages = tally.restored,
-                bytes = tally.restored_bytes
-            );
+        let seen = look.seen();
+        let put =
+            Merge::begin(target).and_then(|mut merge| choice.originals.put_back(&self.job.unpacker(&seen), &mut merge));
+        match put {
+            Ok(tally) => self.job.tell_put_back(tally, mode).map(Some),
+            Err(Stop::Again) => Ok(None),
+            Err(Stop::Failed(e)) => Err(e),
+            Err(Stop::Archive(e)) => Err(Error::io("read", &self.job.spool.path, &e)),
         }
-        if tally.no_room > 0 {
-            let cause = format!(
-                "the mailbox has no room for {} of the messages inside the reports, and no report was taken out",
-                tally.no_room
-            );
-            return Err(Error::new(
-                Category::MailboxFull,
-                "put back all into",
-                self.spool.path.display(),
-                cause,
-            )
-            .hint("raise the quota; or sweep without --rescue, and they stay inside the reports in the archive"));
-        }
-        Ok(Some(tally))
-    }
-
-    /// Removes archives that are too many by now. What cannot be removed is said, and changes nothing. A directory that was named with `--to`
-    /// is somebody else's to keep.
-    fn expire(&self, newest: &Path, mode: MoveMode, report: &BatchReport) {
-        let dir = &self.archive_dir.dir;
-        if *dir != archive_target::archive_dir_path(self.care, self.spool) || !dir.is_dir() {
-            return;
-        }
-        let user = names::safe_name(&self.spool.account.name);
-        let configured = &self.care.config.archive;
-        if let Err(e) = expire::remove_expired(configured, dir, &user, newest, self.date, mode, report) {
-            tracing::warn!(action = "remove-archive", user, note = e.to_string());
-            print_error(&e);
-        }
-    }
-
-    /// Where the archive goes.
-    fn free_place(&self) -> Result<PathBuf, Error> {
-        let dir = &self.archive_dir.dir;
-        let user = names::safe_name(&self.spool.account.name);
-        retention::free_path(dir, &user, self.date, self.archive_dir.format)
-            .map_err(|e| Error::io("name an archive in", dir, &e))
     }
 
     fn lock(&self) -> Result<OpenMailbox, Error> {
-        let deadline = &self.care.deadline;
+        let deadline = &self.job.care.deadline;
         deadline.begin_again();
-        let mailbox = open_locked(&self.spool.path, &self.lock_plan(), deadline)?;
+        let mailbox = open_locked(&self.job.spool.path, &self.lock_plan(), deadline)?;
         log_recovery(&mailbox);
         Ok(mailbox)
     }
 
     fn lock_plan(&self) -> LockPlan {
-        let state_dir = self.care.state_dir(&self.spool.account);
-        access::lock_plan(&self.care.config, self.spool.owner, Absent::Refuse, state_dir)
+        let state_dir = self.job.care.state_dir(&self.job.spool.account);
+        access::lock_plan(&self.job.care.config, self.job.spool.owner, Absent::Refuse, state_dir)
     }
 
     fn journal_place(&self, locked: &OpenMailbox) -> JournalPlace {
         let path = locked.path();
-        match self.care.state_dir(&self.spool.account) {
+        match self.job.care.state_dir(&self.job.spool.account) {
             Some(dir) if !locked.has_dotlock() => JournalPlace::Private(place::place_in(&dir, path)),
             _ => JournalPlace::Beside(place::place_beside(path)),
         }
     }
 
     fn refuse_full(&self, look: &Snapshot, choice: &ChosenMessages) -> Result<(), Error> {
-        let expected = estimate_bytes(look.file(), &choice.taken).map_err(|e| Error::io("read", look.path(), &e))?;
-        self.archive_dir.refuse_full(expected)?;
         let moved = choice.taken.gaps(look.bytes()).bytes();
-        let min_free = self.care.config.mailbox.min_free.bound().unwrap_or_default();
+        let min_free = self.job.care.config.mailbox.min_free.bound().unwrap_or_default();
         let free = filesystem::free_bytes(look.path(), look.file())?;
         if free < moved.saturating_add(min_free) {
             let cause = format!(
@@ -302,46 +201,11 @@ impl<'a> MoveOut<'a> {
     }
 
     fn pack(&self, look: &Snapshot, choice: &ChosenMessages) -> Result<(PublishedArchive, [u8; 32]), Error> {
-        let user = &self.spool.account.name;
-        let bytes = choice.taken.bytes();
-        let member = self.member(look, bytes)?;
-        let reading = self.care.reading.get();
-        let mut packing = Progress::begin(&format!("{user}: packing"), bytes);
-        let from = Stepping {
-            inner: choice.taken.reader(look.file()),
-            step: |bytes| {
-                packing.step(bytes);
-                reading.check()
-            },
-        };
-        let mut checking = None;
-        let place = self.free_place()?;
-        let checked = self.archive_dir.write(&place, &member, from, |read| {
-            checking
-                .get_or_insert_with(|| Progress::begin(&format!("{user}: reading back"), bytes))
-                .step(read);
-            reading.check()
-        })?;
-        let hash = checked.hash;
-        Ok((checked.publish()?, hash))
-    }
-
-    fn member(&self, look: &Snapshot, bytes: u64) -> Result<Member, Error> {
-        use std::os::unix::fs::MetadataExt;
-        let stat = look
-            .file()
-            .metadata()
-            .map_err(|e| Error::io("examine", look.path(), &e))?;
-        Ok(Member {
-            name: look.path().file_name().unwrap_or_default().to_owned(),
-            bytes,
-            uid: stat.uid(),
-            gid: stat.gid(),
-            user: account::find_owner(stat.uid())?.name,
-            group: account::group_name(stat.gid()),
-            mode: stat.mode() & 0o7777,
-            modified: u64::try_from(stat.mtime()).unwrap_or_default(),
-        })
+        let described = look.file().metadata();
+        let described = described.map_err(|e| Error::io("examine", look.path(), &e))?;
+        let packed = self.job.pack(look.file(), &described, choice)?;
+        let hash = packed.hash;
+        Ok((packed.publish()?, hash))
     }
 
     /// How it ended; none when deliveries leave no time to read the mailbox again.
@@ -352,9 +216,9 @@ impl<'a> MoveOut<'a> {
         place: &JournalPlace,
         report: &BatchReport,
     ) -> Result<Option<Expunge>, Error> {
-        let user = &self.spool.account.name;
+        let user = &self.job.spool.account.name;
         let path = look.path().display().to_string();
-        let deadline = &self.care.deadline;
+        let deadline = &self.job.care.deadline;
         let step = |progress: &mut Progress, bytes: u64| {
             progress.step(bytes);
             stop_if_asked(deadline, &path)
@@ -418,18 +282,4 @@ enum JournalPlace {
     Beside(PathBuf),
     /// In the user's state directory.
     Private(PathBuf),
-}
-
-/// Tells a step what was read.
-struct Stepping<R, F> {
-    inner: R,
-    step: F,
-}
-
-impl<R: io::Read, F: FnMut(u64) -> io::Result<()>> io::Read for Stepping<R, F> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = self.inner.read(buffer)?;
-        (self.step)(read as u64)?;
-        Ok(read)
-    }
 }

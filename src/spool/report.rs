@@ -229,13 +229,16 @@ impl BatchReport {
                 back,
             } => {
                 print_line(&format!(
-                    "{user}: {} ({}) taken into {} ({}); {}; the mailbox was locked for {} ms",
+                    "{user}: {} ({}) taken into {} ({}); {}{}",
                     messages(choice.messages),
                     size_text(choice.taken.bytes()),
                     visible(&archive.path.display().to_string()),
                     size_text(archive.bytes),
                     remain(&size_text(*stay_bytes), *stay_bytes),
-                    held.as_millis()
+                    held.map_or_else(String::new, |held| format!(
+                        "; the mailbox was locked for {} ms",
+                        held.as_millis()
+                    ))
                 ));
                 let told = match self.inside {
                     Inside::PutBack => OriginalsFate::Did(back.restored),
@@ -306,7 +309,7 @@ fn line<'a>(spool: &'a SelectedMailbox, taken: &'a MoveOutcome) -> ReportLine<'a
             held,
             back,
             ..
-        } => (choice, *back, Some(archive), Some(held)),
+        } => (choice, *back, Some(archive), *held),
     };
     let remaining_bytes = match taken {
         MoveOutcome::Nothing(_) => spool.bytes,

@@ -4,6 +4,7 @@
 
 use std::collections::HashSet;
 use std::io;
+use std::path::Path;
 
 use time::OffsetDateTime;
 
@@ -20,16 +21,15 @@ use crate::deliver::rescue::unpack;
 use crate::deliver::{caller, headers};
 use crate::mailbox::content_hash::{ContentHash, HashScope, of_stored};
 use crate::mailbox::excerpt;
-use crate::mailbox::expunge::snapshot::Snapshot;
 use crate::mailbox::format;
 use crate::mailbox::format::MboxEntry;
 use crate::mailbox::ranges::Ranges;
-use crate::mailbox::reader::{MboxMessage, MboxReader};
+use crate::mailbox::reader::{MboxMessage, MboxReader, ReadAt};
 use crate::message::Message;
 use crate::message::envelope::Envelope;
 use crate::report::returned_message;
 use crate::report::returned_message::{Completeness, ReturnedMessage};
-use crate::spool::merge::{Merge, MergeTally, MergeTarget, ReadState, Stop};
+use crate::spool::merge::{MergeInto, MergeTally, ReadState, Stop};
 use crate::spool::restore::catalog::CatalogEntry;
 use crate::sys::account::Account;
 use crate::sys::message_buffer::{HEAD_BYTES, MessageBuffer};
@@ -73,8 +73,7 @@ impl Originals {
     ///
     /// # Errors
     /// When something fails, or the mailbox was rewritten meanwhile. What was put back until then stays, and is found the next time.
-    pub fn put_back(&self, unpacker: &Unpacker<'_>, target: MergeTarget<'_>) -> Result<MergeTally, Stop> {
-        let mut merge = Merge::begin(target)?;
+    pub fn put_back(&self, unpacker: &Unpacker<'_>, merge: &mut dyn MergeInto) -> Result<MergeTally, Stop> {
         for carrier in &self.carriers {
             if let ReportContent::Whole(letter) = unpacker.unpack(carrier.offset, carrier.bytes)? {
                 merge.offer(&Archived::alone(stored(&letter), &letter), ReadState::No)?;
@@ -146,14 +145,14 @@ impl<'a> ReturnedSearch<'a> {
             carried: mut missing,
             mut originals,
         } = self;
-        let seen = unpacker.look.seen();
-        let mut mbox = MboxReader::new(&seen, HEAD_BYTES)?;
+        let mail = unpacker.mail;
+        let mut mbox = MboxReader::new(&mail, HEAD_BYTES)?;
         while !missing.is_empty()
             && let Some(stored) = mbox.next()?
         {
             step(&stored)?;
             if !going.contain(stored.offset) {
-                missing.remove(&of_stored(&seen, &stored, HashScope::Written)?);
+                missing.remove(&of_stored(mail, &stored, HashScope::Written)?);
             }
         }
         let mut stays = originals.carriers.iter().map(|carrier| missing.contains(&carrier.hash));
@@ -178,10 +177,12 @@ enum ReportContent {
 }
 
 /// Takes messages out of the reports of one mailbox.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Unpacker<'a> {
-    /// The mailbox.
-    pub look: &'a Snapshot,
+    /// The mailbox as far as it was looked at, an mbox or the mbox that it would make.
+    pub mail: &'a dyn ReadAt,
+    /// Where it is.
+    pub path: &'a Path,
     /// Whose it is.
     pub account: &'a Account,
     /// What is configured.
@@ -193,7 +194,7 @@ pub struct Unpacker<'a> {
 impl Unpacker<'_> {
     fn unpack(&self, offset: u64, bytes: u64) -> io::Result<ReportContent> {
         let config = self.config;
-        let mut report = excerpt::read_excerpt(self.look.file(), offset, bytes)?;
+        let mut report = excerpt::read_excerpt(self.mail, offset, bytes)?;
         let message = Message::new(report.head());
         let date = message
             .delivered()

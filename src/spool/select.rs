@@ -2,6 +2,7 @@
 //! follows no link, and opens nothing. What cannot be cared for is handed out as an error in its place.
 
 use crate::config::value::Age;
+use std::ffi::OsString;
 use std::fs::Metadata;
 use std::io;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
@@ -13,9 +14,22 @@ use crate::config::value::Size;
 use crate::config::{Config, Location};
 use crate::error::{Category, Error};
 use crate::mailbox::open::{Owner, not_a_mailbox};
+use crate::maildir::directory::{Maildir, holds_maildir};
+use crate::maildir::usage::MaildirUsage;
+use crate::spool::maildirs;
 use crate::sys::account;
 use crate::sys::account::{Account, AccountKind};
 use crate::sys::local_time;
+use crate::sys::user_directory::Directory;
+
+/// How a mailbox lies on the disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MailboxForm {
+    /// One file.
+    Mbox,
+    /// A file for each message.
+    Maildir,
+}
 
 /// One mailbox.
 #[derive(Clone, Debug)]
@@ -24,6 +38,8 @@ pub struct SelectedMailbox {
     pub account: Account,
     /// Where it is.
     pub path: PathBuf,
+    /// What lies there.
+    pub form: MailboxForm,
     /// Whose file it has to be when it is opened.
     pub owner: Owner,
     /// The owner it was found with.
@@ -32,6 +48,17 @@ pub struct SelectedMailbox {
     pub gid: u32,
     /// The length it was found with, in bytes.
     pub bytes: u64,
+}
+
+impl SelectedMailbox {
+    /// What it is called in an archive, by which `restore` finds its user.
+    #[must_use]
+    pub fn member_name(&self) -> OsString {
+        match self.form {
+            MailboxForm::Mbox => self.path.file_name().unwrap_or_default().to_owned(),
+            MailboxForm::Maildir => self.account.name.replace('/', "_").into(),
+        }
+    }
 }
 
 /// A mailbox, or why there is none where one was looked for.
@@ -54,27 +81,34 @@ pub fn find_mailboxes(what: &What, config: &Config) -> Result<Vec<FoundMailbox>,
     Ok(found)
 }
 
-/// Refuses to look for users' mailboxes where their mail is put into no mbox: those of `/var/mail` would be somebody else's, or old.
+/// Refuses to look for users' mailboxes where their mail is put behind a server: those of `/var/mail` would be somebody else's, or old.
 ///
 /// # Errors
-/// When `[mailbox] location` is a Maildir or an LMTP server.
-pub fn refuse_other_stores(config: &Config) -> Result<(), Error> {
+/// When `[mailbox] location` is an LMTP server.
+pub fn refuse_servers(config: &Config) -> Result<(), Error> {
     match &config.mailbox.location {
-        Location::Mbox { .. } => Ok(()),
-        location @ (Location::Maildir(_) | Location::Lmtp(_)) => {
-            let cause = "mail is put there, and only mboxes can be listed, archived or swept";
+        Location::Mbox { .. } | Location::Maildir(_) => Ok(()),
+        location @ Location::Lmtp(_) => {
+            let cause = "mail is put there, and only what lies on this host can be listed, archived or swept";
             let error = Error::new(Category::Configuration, "look for mailboxes in", location, cause);
-            Err(error.hint("name an mbox by its path, with a slash in it"))
+            Err(error.hint("name a mailbox by its path, with a slash in it"))
         }
     }
 }
 
-/// Every mailbox of the spool directory. Locks, hidden files and directories are none, and no failures either.
+/// Every mailbox of the spool directory, or every user's Maildir. Locks, hidden files and directories are none, and no failures either.
 ///
 /// # Errors
 /// When the directory cannot be read.
 pub fn all_mailboxes(config: &Config) -> Result<Vec<FoundMailbox>, Error> {
-    refuse_other_stores(config)?;
+    refuse_servers(config)?;
+    if let Location::Maildir(_) = config.mailbox.location {
+        let found = maildirs::find_maildirs(&config.mailbox.location, &Directory::read())?;
+        return Ok(found
+            .iter()
+            .map(|found| at_maildir(&found.path, Some(&found.user)))
+            .collect());
+    }
     let dir = config.mailbox.location.spool_dir();
     let fail = |e: io::Error| Error::io("read spool directory", dir, &e);
     let mut paths = Vec::new();
@@ -109,9 +143,14 @@ fn one(named: &Path, user: Option<&str>, config: &Config) -> FoundMailbox {
         )
         .hint("name a path, with a slash in it"));
     };
-    refuse_other_stores(config)?;
+    refuse_servers(config)?;
     // Refuses names that lead out of the directory.
     account::refuse_no_name(name)?;
+    if let Location::Maildir(_) = config.mailbox.location {
+        let home = account::find_named(name)?.home;
+        let path = maildirs::of_user(&config.mailbox.location, name, home.as_deref())?;
+        return at_maildir(&path, user.or(Some(name)));
+    }
     at(&config.mailbox.location.spool_dir().join(name), user, config)
 }
 
@@ -124,6 +163,9 @@ fn at(path: &Path, user: Option<&str>, config: &Config) -> FoundMailbox {
             error
         }
     })?;
+    if stat.is_dir() && holds_maildir(path, 0) {
+        return at_maildir(path, user);
+    }
     refuse_odd(path, &stat)?;
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let in_spool = path.parent() == Some(config.mailbox.location.spool_dir());
@@ -151,10 +193,53 @@ fn at(path: &Path, user: Option<&str>, config: &Config) -> FoundMailbox {
     Ok(SelectedMailbox {
         account,
         path: path.to_owned(),
+        form: MailboxForm::Mbox,
         owner,
         uid: stat.uid(),
         gid: stat.gid(),
         bytes: stat.len(),
+    })
+}
+
+/// A Maildir, of `user` or of whoever owns it. Where the name is a user's, so has the directory to be.
+fn at_maildir(path: &Path, user: Option<&str>) -> FoundMailbox {
+    let examine = |e: io::Error| {
+        let error = Error::io("examine", path, &e).class(Category::Mailbox);
+        if e.kind() == io::ErrorKind::NotFound {
+            error.hint("there is no such mailbox")
+        } else {
+            error
+        }
+    };
+    let stat = path.symlink_metadata().map_err(examine)?;
+    let uid = stat.uid();
+    let account = match user.map(account::find_known) {
+        Some(known) => match known? {
+            Some(account) if account.uid != uid => {
+                let cause = format!("it belongs to uid {uid}, not to {}", account.name);
+                return Err(not_a_mailbox(path, &cause).hint("give it to the user with chown"));
+            }
+            Some(account) => account,
+            None => Account {
+                name: user.unwrap_or_default().to_owned(),
+                uid,
+                gid: None,
+                home: None,
+                kind: AccountKind::User,
+            },
+        },
+        None => account::find_owner(uid)?,
+    };
+    let gone = || not_a_mailbox(path, "it is no Maildir");
+    let maildir = Maildir::open(path, uid)?.ok_or_else(gone)?;
+    Ok(SelectedMailbox {
+        account,
+        path: path.to_owned(),
+        form: MailboxForm::Maildir,
+        owner: Owner::Exactly(uid),
+        uid,
+        gid: stat.gid(),
+        bytes: MaildirUsage::count(&maildir).map_err(examine)?.bytes,
     })
 }
 
@@ -164,7 +249,7 @@ fn refuse_odd(path: &Path, stat: &Metadata) -> Result<(), Error> {
     let cause = if kind.is_symlink() {
         "it is a symbolic link"
     } else if kind.is_dir() {
-        "it is a directory, and not an mbox"
+        "it is a directory, and no Maildir"
     } else if kind.is_fifo() || !kind.is_file() {
         "it is no regular file"
     } else if stat.nlink() > 1 {

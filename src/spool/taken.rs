@@ -21,8 +21,8 @@ pub enum MoveOutcome {
         archive: PublishedArchive,
         /// The mailbox's length now, in bytes.
         stay_bytes: u64,
-        /// For how long the mailbox was locked.
-        held: Duration,
+        /// For how long the mailbox was locked, where nobody could deliver meanwhile.
+        held: Option<Duration>,
         /// What of the messages inside the reports was put back.
         back: MergeTally,
     },

@@ -31,6 +31,14 @@ pub fn clock_seconds(seconds: i64) -> i64 {
     seconds.saturating_add(i64::from(offset_seconds(seconds)))
 }
 
+/// The point in time, in seconds since 1970, at which the clock of this host showed what `clock_seconds` gives. Of the two that an hour in
+/// autumn has, one of them.
+#[must_use]
+pub fn from_clock(shown: i64) -> i64 {
+    let guess = shown.saturating_sub(i64::from(offset_seconds(shown)));
+    shown.saturating_sub(i64::from(offset_seconds(guess)))
+}
+
 fn offset_seconds(at: i64) -> i32 {
     static ZONE: OnceLock<Option<TimeZone>> = OnceLock::new();
     let zone = ZONE.get_or_init(|| read_zone(std::env::var("TZ").ok().as_deref()));

@@ -51,6 +51,11 @@ impl Directory {
         found
     }
 
+    /// The users of the file that have a home, in no order.
+    pub fn homes(&self) -> impl Iterator<Item = (&str, &Path)> {
+        self.homes.iter().map(|(name, home)| (name.as_str(), home.as_path()))
+    }
+
     /// The home of a user of the file.
     #[must_use]
     pub fn home(&self, name: &str) -> Option<&Path> {

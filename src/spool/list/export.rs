@@ -74,7 +74,8 @@ pub fn write_json(findings: &Findings, output: &mut impl Write) -> io::Result<()
 fn line(row: &Row) -> ListLine<'_> {
     let numbers = row.numbers.as_ref();
     let survey = numbers.map(|numbers| &numbers.survey);
-    let of = |kind| survey.map(|survey| survey.of(kind).messages);
+    let judged = survey.filter(|survey| survey.is_judged());
+    let of = |kind| judged.map(|survey| survey.of(kind).messages);
     ListLine {
         path: row.path.to_string_lossy(),
         user: row.name().to_string_lossy(),
@@ -100,7 +101,7 @@ fn line(row: &Row) -> ListLine<'_> {
         cron: of(MailKind::Cron),
         lists: of(MailKind::List),
         ordinary: of(MailKind::Ordinary),
-        duplicates: survey.map(|survey| survey.duplicates.messages),
+        duplicates: judged.map(|survey| survey.duplicates.messages),
         senders: survey
             .into_iter()
             .flat_map(|survey| survey.senders.first(NAMES, by_bytes))
@@ -174,7 +175,10 @@ const METRICS: [Metric; 8] = [
     (
         "mailbox_duplicate_messages",
         "Messages that the mailbox holds already, further up.",
-        |_, numbers| Some(numbers.survey.duplicates.messages),
+        |_, numbers| {
+            let survey = Some(&numbers.survey).filter(|survey| survey.is_judged());
+            survey.map(|survey| survey.duplicates.messages)
+        },
     ),
     (
         "mailbox_oldest_message_timestamp_seconds",
@@ -222,7 +226,7 @@ pub fn write_prometheus(findings: &Findings, output: &mut impl Write) -> io::Res
         "mailbox_kind_messages",
         "Messages in the mailbox, by what they are.",
     )?;
-    for (row, numbers) in rows() {
+    for (row, numbers) in rows().filter(|(_, numbers)| numbers.survey.is_judged()) {
         for (kind, word) in KINDS {
             let count = numbers.survey.of(kind).messages;
             writeln!(

@@ -6,6 +6,7 @@
 mod cache;
 mod export;
 pub mod findings;
+mod maildir;
 pub mod problems;
 pub mod row;
 mod scan;
@@ -19,8 +20,10 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use crate::cli::spool::{Listing, SortKey};
+use crate::config::Location;
 use crate::deliver::context::state_dir;
 use crate::error::{Category, Error, Status};
+use crate::maildir::directory::holds_maildir;
 use crate::output::print_error;
 use crate::spool::context::SpoolRun;
 use crate::spool::directory;
@@ -29,8 +32,10 @@ use crate::spool::list::findings::Findings;
 use crate::spool::list::findings::Total;
 use crate::spool::list::problems::SpoolAccess;
 use crate::spool::list::row::{Row, Weight, row_without_numbers};
-use crate::spool::list::scan::{CacheTrust, Looker, unix_seconds};
+use crate::spool::list::scan::{CacheTrust, Contents, Looker, unix_seconds};
 use crate::spool::list::workers::Crew;
+use crate::spool::maildirs;
+use crate::spool::maildirs::UserMaildir;
 use crate::spool::rules::summary::{MailKind, hash_bytes};
 use crate::spool::select;
 use crate::sys::account;
@@ -54,12 +59,17 @@ pub fn run(list: &Listing, care: &SpoolRun) -> Result<Status, Error> {
             memories: memories.as_deref(),
             rules: &rules,
             trust: if list.fresh { CacheTrust::No } else { CacheTrust::Yes },
+            contents: if list.contents {
+                Contents::Judged
+            } else {
+                Contents::Unread
+            },
         },
         people: Directory::read(),
         place: named.place,
         now: SystemTime::now(),
     };
-    let (mut mailboxes, mut others) = crew.all(named.entries, list.larger_than)?;
+    let (mut mailboxes, mut others) = crew.all(named.entries, &named.maildirs, list.larger_than)?;
     others.extend(named.directory);
     let total = Total::of(&mailboxes);
     let is_wrong = |row: &Row| row.problems.iter().any(|problem| problem.weight == Weight::Wrong);
@@ -94,6 +104,7 @@ pub fn run(list: &Listing, care: &SpoolRun) -> Result<Status, Error> {
 /// What is to be looked at.
 struct NamedMailbox {
     entries: Vec<DirectoryEntry>,
+    maildirs: Vec<UserMaildir>,
     place: SpoolAccess,
     /// What is wrong with the directory itself.
     directory: Option<Row>,
@@ -105,9 +116,19 @@ struct NamedMailbox {
 fn named(list: &Listing, care: &SpoolRun) -> Result<NamedMailbox, Error> {
     let is_path = |what: &PathBuf| what.as_os_str().as_encoded_bytes().contains(&b'/');
     if list.what.is_empty() || !list.what.iter().all(is_path) {
-        select::refuse_other_stores(&care.config)?;
+        select::refuse_servers(&care.config)?;
     }
-    let dir = care.config.mailbox.location.spool_dir();
+    let location = &care.config.mailbox.location;
+    let dir = location.spool_dir();
+    if let (Location::Maildir(_), []) = (location, list.what.as_slice()) {
+        return Ok(NamedMailbox {
+            entries: Vec::new(),
+            maildirs: maildirs::find_maildirs(location, &Directory::read())?,
+            place: SpoolAccess { gid: 0, shared: false },
+            directory: None,
+            absent: false,
+        });
+    }
     let stat = dir
         .metadata()
         .map_err(|e| Error::io("examine spool directory", dir, &e));
@@ -120,6 +141,7 @@ fn named(list: &Listing, care: &SpoolRun) -> Result<NamedMailbox, Error> {
         let problem = problems::with_directory(dir, stat.permissions().mode());
         return Ok(NamedMailbox {
             entries: directory::read_entries(dir)?,
+            maildirs: Vec::new(),
             place: place(&stat),
             directory: problem.map(|problem| Row {
                 problems: vec![problem],
@@ -130,13 +152,15 @@ fn named(list: &Listing, care: &SpoolRun) -> Result<NamedMailbox, Error> {
     }
     let mut found = NamedMailbox {
         entries: Vec::new(),
+        maildirs: Vec::new(),
         place: stat.map_or(SpoolAccess { gid: 0, shared: false }, |stat| place(&stat)),
         directory: None,
         absent: false,
     };
     for what in &list.what {
-        match one(what, dir) {
-            Ok(entry) => found.entries.push(entry),
+        match one(what, location) {
+            Ok(ListedMailbox::Mbox(entry)) => found.entries.push(entry),
+            Ok(ListedMailbox::Maildir(maildir)) => found.maildirs.push(maildir),
             Err(e) => {
                 found.absent = true;
                 print_error(&e);
@@ -146,13 +170,26 @@ fn named(list: &Listing, care: &SpoolRun) -> Result<NamedMailbox, Error> {
     Ok(found)
 }
 
+/// What was named.
+enum ListedMailbox {
+    Mbox(DirectoryEntry),
+    Maildir(UserMaildir),
+}
+
 /// A path is what has a slash in it; everything else is a user's name.
-fn one(what: &Path, dir: &Path) -> Result<DirectoryEntry, Error> {
-    let path = if what.as_os_str().as_encoded_bytes().contains(&b'/') {
-        what.to_owned()
-    } else {
-        account::refuse_no_name(&what.to_string_lossy())?;
-        dir.join(what)
+fn one(what: &Path, location: &Location) -> Result<ListedMailbox, Error> {
+    let is_path = what.as_os_str().as_encoded_bytes().contains(&b'/');
+    let name = what.to_string_lossy();
+    let path = match location {
+        _ if is_path => what.to_owned(),
+        Location::Maildir(_) => {
+            let home = account::find_named(&name)?.home;
+            maildirs::of_user(location, &name, home.as_deref())?
+        }
+        Location::Mbox { .. } | Location::Lmtp(_) => {
+            account::refuse_no_name(&name)?;
+            location.spool_dir().join(what)
+        }
     };
     let stat = path.symlink_metadata().map_err(|e| {
         let error = Error::io("examine", &path, &e).class(Category::Mailbox);
@@ -162,7 +199,18 @@ fn one(what: &Path, dir: &Path) -> Result<DirectoryEntry, Error> {
             error
         }
     })?;
-    Ok(DirectoryEntry { path, stat })
+    if stat.is_dir() && holds_maildir(&path, 0) {
+        let user = match is_path {
+            true => account::find_owner(stat.uid())?.name,
+            false => name.into_owned(),
+        };
+        return Ok(ListedMailbox::Maildir(UserMaildir {
+            path,
+            user,
+            is_configured: !is_path,
+        }));
+    }
+    Ok(ListedMailbox::Mbox(DirectoryEntry { path, stat }))
 }
 
 /// Where looks are remembered; nowhere in a dry run.

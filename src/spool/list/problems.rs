@@ -9,7 +9,8 @@ use crate::config::Config;
 use crate::deliver::context::state_place;
 use crate::deliver::overflow;
 use crate::mailbox::expunge::set_aside as journal_kept;
-use crate::maildir::directory::holds_maildir;
+use crate::maildir::departure;
+use crate::maildir::directory::{Maildir, holds_maildir};
 use crate::output::shell::quote_path;
 use crate::output::sizes::{age_text, size_text};
 use crate::spool::directory::{DirectoryEntry, EntryKind, LockState};
@@ -197,12 +198,12 @@ pub fn with_lines(survey: &MailboxStats) -> Option<RowProblem> {
 
 /// Why a mailbox could not be read; that others' mailboxes cannot be read by a user is as it should be.
 #[must_use]
-pub fn with_reading(entry: &DirectoryEntry, error: &io::Error, runner: u32) -> RowProblem {
-    let text = crate::error::Error::io("read", &entry.path, error).to_string();
+pub fn with_reading(path: &Path, uid: u32, error: &io::Error, runner: u32) -> RowProblem {
+    let text = crate::error::Error::io("read", path, error).to_string();
     let cause = text.rsplit_once(": ").map_or(text.as_str(), |(_, cause)| cause);
     let kind = error.kind();
     let barred = matches!(kind, io::ErrorKind::PermissionDenied | io::ErrorKind::Other);
-    let weight = if barred && runner != 0 && runner != entry.stat.uid() {
+    let weight = if barred && runner != 0 && runner != uid {
         Weight::NotAllowed
     } else {
         Weight::Wrong
@@ -212,6 +213,17 @@ pub fn with_reading(entry: &DirectoryEntry, error: &io::Error, runner: u32) -> R
         what: format!("cannot read it: {cause}"),
         advice: None,
     }
+}
+
+/// What a killed run left: messages that are in an archive and in the Maildir.
+#[must_use]
+pub fn with_departure(maildir: &Maildir) -> Option<RowProblem> {
+    departure::is_left(maildir).then(|| {
+        RowProblem::wrong(
+            "a run was killed while it took mail out: some of it may be in the archive and here",
+            "the next archive, sweep or restore of this mailbox finishes that",
+        )
+    })
 }
 
 /// A file that is no mbox.

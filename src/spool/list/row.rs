@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use crate::config::Config;
 use crate::config::value::Limit;
+use crate::spool::maildirs::UserMaildir;
 use crate::spool::rules::diagnosis::{Diagnosis, Remedy};
 use crate::spool::rules::statistics::MailboxStats;
 
@@ -15,6 +16,8 @@ use crate::spool::rules::statistics::MailboxStats;
 pub struct Row {
     /// Where it is.
     pub path: PathBuf,
+    /// Whose it is, where the name of the file does not say that.
+    pub user: Option<String>,
     /// Who owns it.
     pub uid: u32,
     /// How long it is, in bytes.
@@ -26,9 +29,12 @@ pub struct Row {
 }
 
 impl Row {
-    /// The name of the file.
+    /// The user, as far as known; else the name of the file.
     #[must_use]
     pub fn name(&self) -> &OsStr {
+        if let Some(user) = &self.user {
+            return OsStr::new(user);
+        }
         self.path.file_name().unwrap_or_default()
     }
 }
@@ -55,6 +61,7 @@ pub struct Numbers {
 pub fn row_without_numbers(path: &Path, stat: &std::fs::Metadata) -> Row {
     Row {
         path: path.to_owned(),
+        user: None,
         uid: stat.uid(),
         bytes: stat.len(),
         numbers: None,
@@ -132,6 +139,16 @@ pub fn mailbox_arguments(path: &Path, config: &Config) -> String {
         return name.into_owned();
     }
     quote_path(path)
+}
+
+/// The same for a Maildir: the user's name where mail of that user is put there, else the path.
+#[must_use]
+pub fn maildir_arguments(found: &UserMaildir) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-' | '@' | '+');
+    if found.user.chars().all(plain) && !found.user.starts_with(['-', '.']) && found.is_configured {
+        return found.user.clone();
+    }
+    quote_path(&found.path.join(""))
 }
 
 /// The command that a remedy is.

@@ -10,9 +10,10 @@ use crate::config::Config;
 use crate::deliver::caller;
 use crate::deliver::judge;
 use crate::mailbox::limited_file::{LimitedFile, refuse_holes};
-use crate::mailbox::reader::{Doubt, MboxReader};
+use crate::mailbox::reader::{Doubt, MboxMessage, MboxReader, ReadAt};
 use crate::message::Message;
-use crate::spool::again::{SeenMessages, hash_content, shorten};
+use crate::message::envelope::Envelope;
+use crate::spool::again::{SeenMessages, ShortHash, hash_content, shorten};
 use crate::spool::directory::DirectoryEntry;
 use crate::spool::list::cache;
 use crate::spool::list::cache::{Before, Holds, ScanToRemember};
@@ -25,10 +26,10 @@ use crate::sys::file_stamp::FileStamp;
 
 /// As much of each message as is judged. Rules look at no more of a text than this, and so does the search for a status part; what lies
 /// further on changes the verdict only where a report quotes our own mark that deep.
-const JUDGED_BYTES: usize = 64 << 10;
+pub const JUDGED_BYTES: usize = 64 << 10;
 
 /// For how long one mailbox is looked at. Whoever has so much mail is named, and the others follow.
-const MOST_TIME: Duration = Duration::from_secs(30 * 60);
+pub const MOST_TIME: Duration = Duration::from_secs(30 * 60);
 
 /// What a look found.
 #[derive(Debug)]
@@ -77,6 +78,17 @@ pub struct Looker<'a> {
     pub rules: &'a str,
     /// Whether what was remembered is believed.
     pub trust: CacheTrust,
+    /// Whether messages of Maildirs are read.
+    pub contents: Contents,
+}
+
+/// Whether the messages of Maildirs are read: their names say how many there are, and not what.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Contents {
+    /// Names are enough.
+    Unread,
+    /// What they are is wanted.
+    Judged,
 }
 
 /// Whether what was remembered is believed.
@@ -121,9 +133,8 @@ impl Looker<'_> {
         };
         let mut walk = Walk {
             looker: self,
-            account,
-            seen: known,
             survey,
+            summarizer: Summarizer::new(self.config, account, known),
         };
         let disturbed = walk.all(entry, &file, identity, from)?;
         Ok(ScannedMailbox {
@@ -136,11 +147,75 @@ impl Looker<'_> {
     }
 }
 
+/// Finds what one message after another of a mailbox is.
+pub struct Summarizer<'a> {
+    config: &'a Config,
+    account: &'a Account,
+    envelope: Option<Envelope>,
+    seen: SeenMessages,
+}
+
+/// Whether a message is compared with those before.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum RepeatSearch {
+    /// It is.
+    Looked,
+    /// It is not read for that.
+    Ignored,
+}
+
+impl<'a> Summarizer<'a> {
+    /// Begins behind the messages that were `seen`.
+    #[must_use]
+    pub fn new(config: &'a Config, account: &'a Account, seen: SeenMessages) -> Self {
+        Self {
+            config,
+            account,
+            envelope: None,
+            seen,
+        }
+    }
+
+    /// What the message is, and what it hashes to; nothing where nobody can tell whose mail it is.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn summarize(
+        &mut self,
+        mail: &impl ReadAt,
+        stored: &MboxMessage<'_>,
+        copies: RepeatSearch,
+    ) -> io::Result<Option<(MessageSummary<'static>, Option<ShortHash>)>> {
+        let message = Message::new(stored.head);
+        caller::take_stored(&mut self.envelope, &message, self.config, self.account);
+        let Some(envelope) = &self.envelope else {
+            return Ok(None);
+        };
+        let judgement = judge::judge_message(&message, envelope, self.config);
+        let mut letter = MessageSummary::read(&message, &judgement, stored.bytes);
+        letter.doubt = stored.doubt.map(doubtful_line);
+        let hash = match copies {
+            RepeatSearch::Looked => Some(shorten(hash_content(mail, stored, &message)?)),
+            RepeatSearch::Ignored => None,
+        };
+        if hash.is_some_and(|hash| self.seen.has(hash)) {
+            letter.repeats = Repetition::Earlier;
+        }
+        Ok(Some((letter.into_owned(), hash)))
+    }
+
+    /// The message is one of those before from now on.
+    pub fn remember(&mut self, hash: Option<ShortHash>) {
+        if let Some(hash) = hash {
+            let _ = self.seen.is_again(hash);
+        }
+    }
+}
+
 struct Walk<'l, 'a> {
     looker: &'l Looker<'a>,
-    account: &'l Account,
     survey: MailboxStats,
-    seen: SeenMessages,
+    summarizer: Summarizer<'l>,
 }
 
 impl Walk<'_, '_> {
@@ -158,35 +233,24 @@ impl Walk<'_, '_> {
             return Err(ScanFailure::NotMbox);
         }
         // From such a file nothing is taken, and its holes are not read.
-        let is_mail = refuse_holes(file).is_ok();
-        let (config, account) = (self.looker.config, self.account);
-        let mut envelope = None;
+        let copies = match refuse_holes(file) {
+            Ok(()) => RepeatSearch::Looked,
+            Err(_) => RepeatSearch::Ignored,
+        };
         let mut last = None;
         let mut settled = from;
         while let Some(stored) = mbox.next()? {
-            let message = Message::new(stored.head);
-            caller::take_stored(&mut envelope, &message, config, account);
-            let Some(envelope) = &envelope else { continue };
-            let judgement = judge::judge_message(&message, envelope, config);
-            let mut letter = MessageSummary::read(&message, &judgement, stored.bytes);
-            letter.doubt = stored.doubt.map(doubtful_line);
-            let hash = match is_mail {
-                true => Some(shorten(hash_content(&limited, &stored, &message)?)),
-                false => None,
+            let Some((letter, hash)) = self.summarizer.summarize(&limited, &stored, copies)? else {
+                continue;
             };
-            if hash.is_some_and(|hash| self.seen.has(hash)) {
-                letter.repeats = Repetition::Earlier;
-            }
             // The last one is kept apart: a delivery may be writing it, and then it is judged again at the next look.
             if stored.offset + stored.bytes >= identity.bytes {
                 settled = stored.offset;
-                last = Some(letter.into_owned());
+                last = Some(letter);
                 break;
             }
             self.survey.add(&letter);
-            if let Some(hash) = hash {
-                let _ = self.seen.is_again(hash);
-            }
+            self.summarizer.remember(hash);
             settled = stored.offset + stored.bytes;
         }
         let disturbed = disturbance(entry, file, identity, mbox.was_cut())?;
@@ -196,7 +260,7 @@ impl Walk<'_, '_> {
                 settled,
                 survey: &self.survey,
                 last: last.as_ref(),
-                contents: &self.seen,
+                contents: &self.summarizer.seen,
             };
             cache::remember_scan(&entry.path, dir, file, self.looker.rules, &look);
         }

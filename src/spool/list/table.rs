@@ -97,6 +97,7 @@ fn cells(row: &Row, numbers: &Numbers) -> [String; COLUMNS.len()] {
     let survey = &numbers.survey;
     let share = |count: Count| match survey.all.messages {
         0 => String::new(),
+        _ if !survey.is_judged() => String::new(),
         all => format!("{}%", count.messages * 100 / all),
     };
     [
@@ -212,7 +213,7 @@ fn below(numbers: &Numbers, style: &Style, output: &mut impl Write) -> io::Resul
             .paint(&visible(&numbers.cause.to_string()), Colour::Yellow);
         writeln!(output, "    {text}")?;
     }
-    if numbers.survey.all.messages >= FEW {
+    if numbers.survey.all.messages >= FEW && numbers.survey.is_judged() {
         let senders: Vec<_> = numbers
             .survey
             .senders

@@ -5,6 +5,7 @@ use std::cmp::Reverse;
 use std::io::{self, IsTerminal, Write};
 use std::num::NonZero;
 use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::{Duration, SystemTime};
@@ -12,14 +13,17 @@ use std::time::{Duration, SystemTime};
 use crate::config::value::Limit;
 use crate::config::value::Size;
 use crate::error::{Category, Error};
+use crate::maildir::directory::Maildir;
 use crate::output::sizes;
 use crate::spool::directory::{DirectoryEntry, EntryKind};
 use crate::spool::list::findings::NAMES;
+use crate::spool::list::maildir;
 use crate::spool::list::problems;
 use crate::spool::list::problems::SpoolAccess;
 use crate::spool::list::row;
 use crate::spool::list::row::{Numbers, Row, RowProblem, row_without_numbers};
 use crate::spool::list::scan::{Looker, ScanFailure, unix_seconds};
+use crate::spool::maildirs::UserMaildir;
 use crate::spool::rules::diagnosis;
 use crate::spool::rules::diagnosis::QuotaPressure;
 use crate::sys::account;
@@ -50,7 +54,12 @@ impl Crew<'_> {
     ///
     /// # Errors
     /// When the run is told to stop.
-    pub fn all(&self, entries: Vec<DirectoryEntry>, over: Option<Size>) -> Result<(Vec<Row>, Vec<Row>), Error> {
+    pub fn all(
+        &self,
+        entries: Vec<DirectoryEntry>,
+        maildirs: &[UserMaildir],
+        over: Option<Size>,
+    ) -> Result<(Vec<Row>, Vec<Row>), Error> {
         let mut others = Vec::new();
         let mut left = Vec::new();
         for entry in entries {
@@ -66,7 +75,14 @@ impl Crew<'_> {
         }
         left.sort_by_key(|entry| Reverse(entry.stat.len()));
         let mut mailboxes = Vec::new();
-        for row in self.looked_at(&left)? {
+        let mut rows = self.looked_at(&left)?;
+        let worker = self.worker();
+        for found in maildirs {
+            rows.push(worker.maildir(found).ok_or_else(told_to_stop)?);
+        }
+        let bound = over.and_then(Size::bound).unwrap_or_default();
+        rows.retain(|row| row.user.is_none() || row.bytes >= bound || row.numbers.is_none());
+        for row in rows {
             if row.numbers.is_some() {
                 mailboxes.push(row);
             } else {
@@ -84,18 +100,22 @@ impl Crew<'_> {
         })
     }
 
-    /// Looks at the mailboxes with as many threads as there are processors.
-    fn looked_at(&self, entries: &[DirectoryEntry]) -> Result<Vec<Row>, Error> {
-        let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
-        let threads = processors.min(MOST_THREADS).min(entries.len());
-        let next = AtomicUsize::new(0);
-        let worker = ScanWorker {
+    fn worker(&self) -> ScanWorker<'_> {
+        ScanWorker {
             looker: self.looker,
             people: &self.people,
             place: self.place,
             now: unix_seconds(self.now),
             runner: self.runner,
-        };
+        }
+    }
+
+    /// Looks at the mailboxes with as many threads as there are processors.
+    fn looked_at(&self, entries: &[DirectoryEntry]) -> Result<Vec<Row>, Error> {
+        let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
+        let threads = processors.min(MOST_THREADS).min(entries.len());
+        let next = AtomicUsize::new(0);
+        let worker = self.worker();
         let (send, receive) = mpsc::channel();
         std::thread::scope(|scope| {
             for _ in 0..threads {
@@ -125,7 +145,7 @@ fn collect(receive: &Receiver<Option<Row>>, entries: &[DirectoryEntry]) -> Resul
     let mut said = std::time::Instant::now();
     let mut bytes = 0;
     let mut clear = "";
-    let told_to_stop = loop {
+    let is_told_to_stop = loop {
         match receive.recv_timeout(EVERY) {
             Ok(Some(row)) => {
                 bytes += row.bytes;
@@ -149,13 +169,8 @@ fn collect(receive: &Receiver<Option<Row>>, entries: &[DirectoryEntry]) -> Resul
         }
     };
     let _ = io::stderr().write_all(clear.as_bytes());
-    if told_to_stop {
-        return Err(Error::new(
-            Category::System,
-            "look at",
-            "the mailboxes",
-            "told to stop by a signal",
-        ));
+    if is_told_to_stop {
+        return Err(told_to_stop());
     }
     if rows.len() < entries.len() {
         return Err(Error::new(
@@ -166,6 +181,10 @@ fn collect(receive: &Receiver<Option<Row>>, entries: &[DirectoryEntry]) -> Resul
         ));
     }
     Ok(rows)
+}
+
+fn told_to_stop() -> Error {
+    Error::new(Category::System, "look at", "the mailboxes", "told to stop by a signal")
 }
 
 /// What a thread needs to look at mailboxes.
@@ -230,7 +249,69 @@ impl ScanWorker<'_> {
             }
             Err(ScanFailure::Stopped) => return None,
             Err(ScanFailure::NotMbox) => row.problems = vec![problems::not_an_mbox(entry)],
-            Err(ScanFailure::Failed(e)) => row.problems.push(problems::with_reading(entry, &e, self.runner)),
+            Err(ScanFailure::Failed(e)) => {
+                row.problems
+                    .push(problems::with_reading(&entry.path, entry.stat.uid(), &e, self.runner))
+            }
+        }
+        Some(row)
+    }
+
+    /// Looks at one Maildir; nothing when the run was told to stop.
+    fn maildir(&self, found: &UserMaildir) -> Option<Row> {
+        let stat = found.path.symlink_metadata().ok();
+        let uid = stat.as_ref().map(MetadataExt::uid).unwrap_or_default();
+        let mut row = Row {
+            path: found.path.clone(),
+            user: Some(found.user.clone()),
+            uid,
+            bytes: 0,
+            numbers: None,
+            problems: Vec::new(),
+        };
+        let config = self.looker.config;
+        let account = Account {
+            name: found.user.clone(),
+            uid,
+            gid: self.people.find(&found.user).map(|(_, gid)| gid),
+            home: self.people.home(&found.user).map(Path::to_owned),
+            kind: AccountKind::User,
+        };
+        row.problems
+            .extend(problems::with_overflow(config, &account, account.home.as_deref()));
+        let opened = Maildir::open(&found.path, uid);
+        let looked = match opened {
+            Ok(Some(maildir)) => {
+                row.problems.extend(problems::with_departure(&maildir));
+                maildir::look(&self.looker, &maildir, &account)
+            }
+            Ok(None) => Err(ScanFailure::Failed(io::ErrorKind::NotFound.into())),
+            Err(e) => {
+                row.problems.push(RowProblem::wrong(e.to_string(), "look what it is"));
+                return Some(row);
+            }
+        };
+        match looked {
+            Ok(mut survey) => {
+                survey.trim(NAMES);
+                let limit = maildir::limit(config.quota.limit_of(&account.name, || account.groups()), found);
+                row.bytes = survey.all.bytes;
+                let cause = diagnosis::diagnose(&survey, self.now, self.room(row.bytes, limit));
+                let what = row::maildir_arguments(found);
+                row.numbers = Some(Numbers {
+                    limit,
+                    growth: None,
+                    read_bytes: row.bytes,
+                    command: cause.remedy.map(|remedy| row::remedy_command(remedy, &what)),
+                    cause,
+                    survey,
+                });
+            }
+            Err(ScanFailure::Stopped) => return None,
+            Err(ScanFailure::NotMbox) => {}
+            Err(ScanFailure::Failed(e)) => row
+                .problems
+                .push(problems::with_reading(&found.path, uid, &e, self.runner)),
         }
         Some(row)
     }

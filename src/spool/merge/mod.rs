@@ -6,6 +6,7 @@
 //! cut off by the next run that locks the mailbox (`mailbox/intent.rs`), or, where the file system knows no attributes, when that message
 //! is put back as a whole.
 
+pub mod into_maildir;
 mod known;
 
 use std::fs::{File, FileTimes};
@@ -98,6 +99,24 @@ pub struct MergeTally {
     pub no_room: u64,
 }
 
+/// A mailbox that messages are put back into.
+pub trait MergeInto {
+    /// Puts a message back, unless it is there already or there is no room.
+    ///
+    /// # Errors
+    /// When something fails, or the mailbox was rewritten meanwhile.
+    fn offer(&mut self, archived: &Archived<'_>, seen: ReadState) -> Result<(), Stop>;
+
+    /// Writes what still waits. Says what was done.
+    ///
+    /// # Errors
+    /// When something fails, or the mailbox was rewritten meanwhile.
+    fn finish(&mut self) -> Result<MergeTally, Stop>;
+
+    /// What was done so far.
+    fn tally(&self) -> MergeTally;
+}
+
 /// Why it does not go on.
 #[derive(Debug)]
 pub enum Stop {
@@ -173,12 +192,6 @@ impl<'a> Merge<'a> {
         Ok(())
     }
 
-    /// What was done so far.
-    #[must_use]
-    pub fn tally(&self) -> MergeTally {
-        self.tally
-    }
-
     /// Tells whether such a message is there, and counts it as found: of as many as are offered, each once.
     ///
     /// # Errors
@@ -188,46 +201,6 @@ impl<'a> Merge<'a> {
         let found = self.known.find(hash);
         self.tally.present += u64::from(found);
         Ok(found)
-    }
-
-    /// Puts a message back, unless it is there already or there is no room.
-    ///
-    /// # Errors
-    /// When something fails, or the mailbox was rewritten meanwhile.
-    pub fn offer(&mut self, archived: &Archived<'_>, seen: ReadState) -> Result<(), Stop> {
-        self.target.deadline.check("restore into", &self.name())?;
-        let hash = self.known.content_hash(archived.bytes(), &archived.stored)?;
-        if self.known.find(hash) {
-            self.tally.present += 1;
-            return Ok(());
-        }
-        let large = usize::try_from(archived.stored.bytes).unwrap_or(usize::MAX) > BATCH_BYTES;
-        if large || self.batch.bytes.len() >= BATCH_BYTES {
-            self.commit()?;
-        }
-        if large {
-            return self.commit_large(archived, hash, seen);
-        }
-        let start = self.batch.bytes.len();
-        archived.copy_to(&mut self.batch.bytes)?;
-        let lacks = missing_end(self.batch.bytes.get(start..).unwrap_or_default());
-        self.batch.bytes.extend_from_slice(lacks);
-        self.batch.items.push(BatchItem {
-            hash,
-            seen,
-            start,
-            end: self.batch.bytes.len(),
-        });
-        Ok(())
-    }
-
-    /// Writes what still waits. Says what was done.
-    ///
-    /// # Errors
-    /// When something fails, or the mailbox was rewritten meanwhile.
-    pub fn finish(&mut self) -> Result<MergeTally, Stop> {
-        self.commit()?;
-        Ok(self.tally)
     }
 
     fn name(&self) -> String {
@@ -439,6 +412,44 @@ impl<'a> Merge<'a> {
             self.known.cut_off_last(locked.file()).map_err(fail)?;
         }
         Ok(())
+    }
+}
+
+impl MergeInto for Merge<'_> {
+    fn offer(&mut self, archived: &Archived<'_>, seen: ReadState) -> Result<(), Stop> {
+        self.target.deadline.check("restore into", &self.name())?;
+        let hash = self.known.content_hash(archived.bytes(), &archived.stored)?;
+        if self.known.find(hash) {
+            self.tally.present += 1;
+            return Ok(());
+        }
+        let large = usize::try_from(archived.stored.bytes).unwrap_or(usize::MAX) > BATCH_BYTES;
+        if large || self.batch.bytes.len() >= BATCH_BYTES {
+            self.commit()?;
+        }
+        if large {
+            return self.commit_large(archived, hash, seen);
+        }
+        let start = self.batch.bytes.len();
+        archived.copy_to(&mut self.batch.bytes)?;
+        let lacks = missing_end(self.batch.bytes.get(start..).unwrap_or_default());
+        self.batch.bytes.extend_from_slice(lacks);
+        self.batch.items.push(BatchItem {
+            hash,
+            seen,
+            start,
+            end: self.batch.bytes.len(),
+        });
+        Ok(())
+    }
+
+    fn finish(&mut self) -> Result<MergeTally, Stop> {
+        self.commit()?;
+        Ok(self.tally)
+    }
+
+    fn tally(&self) -> MergeTally {
+        self.tally
     }
 }
 

@@ -2,7 +2,7 @@
 //! chooses among the mailboxes of the spool directory, and can name no other place.
 
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use nix::unistd::Uid;
 
@@ -20,8 +20,8 @@ use crate::sys::account::Account;
 /// A mailbox that mail is put back into.
 #[derive(Clone, Debug)]
 pub struct RestoreTarget {
-    /// Where it is.
-    pub path: PathBuf,
+    /// Where it is: an mbox or a Maildir.
+    pub store: MailStore,
     /// Whose mail it is, for the quota.
     pub account: Account,
     /// Whose file it has to be.
@@ -40,19 +40,13 @@ pub fn of_all(
     config: &Config,
 ) -> Result<Vec<Option<RestoreTarget>>, Error> {
     if let Some(store) = &selection.mailbox {
-        let Some(path) = store.mbox() else {
-            let cause = "archives are restored into an mbox";
-            return Err(
-                Error::new(Category::Configuration, "restore into", store.to_string(), cause)
-                    .hint("name an mbox, and let a mail program move the mail"),
-            );
-        };
+        refuse_server(store)?;
         let account = match &selection.user {
             Some(user) => account::find_named(user)?,
             None => runner.clone(),
         };
         let destination = RestoreTarget {
-            path: path.to_owned(),
+            store: store.clone(),
             account,
             owner: Owner::Trusted(Uid::current().as_raw()),
         };
@@ -102,20 +96,24 @@ pub fn user_name(archive: &Path, member: &Member) -> std::ffi::OsString {
     }
 }
 
+/// What is behind a server cannot be compared with an archive.
+fn refuse_server(store: &MailStore) -> Result<&Path, Error> {
+    store.path().ok_or_else(|| {
+        let cause = "nobody can tell what is there already";
+        Error::new(Category::Configuration, "restore into", store.to_string(), cause)
+            .hint("say --mailbox to put the mail into an mbox or a Maildir, and let a mail client move it")
+    })
+}
+
 fn of_user(user: &str, config: &Config) -> Result<RestoreTarget, Error> {
     // Refuses names that lead out of the directory.
     let found = account::find_named(user)?;
-    let store = config.mailbox.location.of(user, found.home.as_deref());
-    let Ok(MailStore::Mbox(path)) = store else {
-        let cause = "[mailbox] location names no mbox";
-        return Err(
-            Error::new(Category::Configuration, "restore the mailbox of", user, cause)
-                .hint("say --mailbox to put the mail into an mbox"),
-        );
-    };
+    let fail = |cause: String| Error::new(Category::Configuration, "restore the mailbox of", user, cause);
+    let store = config.mailbox.location.of(user, found.home.as_deref()).map_err(fail)?;
+    let path = refuse_server(&store)?.to_owned();
     if let Some(account) = account::find_known(user)? {
         return Ok(RestoreTarget {
-            path,
+            store,
             owner: Owner::Exactly(account.uid),
             account,
         });
@@ -123,7 +121,7 @@ fn of_user(user: &str, config: &Config) -> Result<RestoreTarget, Error> {
     // A name that the system does not know has a virtual mailbox, if it has one, and whoever has that file has all of them.
     match path.symlink_metadata() {
         Ok(stat) => Ok(RestoreTarget {
-            path,
+            store,
             owner: Owner::Exactly(stat.uid()),
             account: found,
         }),

@@ -9,7 +9,7 @@ pub mod overflow;
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, Write};
 use std::ops::ControlFlow;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use nix::fcntl::OFlag;
@@ -24,6 +24,9 @@ use crate::error::{Category, Error, Status};
 use crate::escape::visible;
 use crate::mailbox::lock::LockPlan;
 use crate::mailbox::open::{Absent, Owner, create_for, not_a_mailbox};
+use crate::maildir::departure::MaintenanceLock;
+use crate::maildir::directory::Maildir;
+use crate::maildir::view::MaildirView;
 use crate::message::Message;
 use crate::output::json::write_line;
 use crate::output::sizes::{messages, size_text};
@@ -31,7 +34,10 @@ use crate::output::{OutputForm, print_error};
 use crate::spool::archives;
 use crate::spool::consent::{Consent, ConsentAnswer};
 use crate::spool::context::SpoolRun;
-use crate::spool::merge::{Merge, MergeLimits, MergeMode, MergeTally, MergeTarget, ReadState, Sameness, Stop};
+use crate::spool::merge::into_maildir::MaildirMerge;
+use crate::spool::merge::{
+    Merge, MergeInto, MergeLimits, MergeMode, MergeTally, MergeTarget, ReadState, Sameness, Stop,
+};
 use crate::spool::restore::catalog::CatalogEntry;
 use crate::spool::restore::destination::{RestoreTarget, user_name};
 use crate::spool::restore::filter::Pick;
@@ -82,12 +88,8 @@ pub fn run(selection: &Selection, care: &SpoolRun) -> Status {
 /// The same, with the mailbox named by its place in its directory, where this is root: somebody else may own a part of the path, and put
 /// a link there at any time.
 fn pinned(selection: &Selection) -> Result<Option<Selection>, Error> {
-    let Some(mailbox) = selection
-        .mailbox
-        .as_ref()
-        .and_then(MailStore::mbox)
-        .filter(|_| Uid::effective().is_root())
-    else {
+    let store = selection.mailbox.as_ref().filter(|_| Uid::effective().is_root());
+    let Some((store, mailbox)) = store.and_then(|store| Some((store, store.path()?))) else {
         return Ok(None);
     };
     let Some(name) = mailbox.file_name() else {
@@ -98,7 +100,7 @@ fn pinned(selection: &Selection) -> Result<Option<Selection>, Error> {
     go_without_links(parent(mailbox))?;
     Ok(Some(Selection {
         archives,
-        mailbox: Some(MailStore::Mbox(Path::new(".").join(name))),
+        mailbox: Some(store.at(Path::new(".").join(name))),
         ..selection.clone()
     }))
 }
@@ -350,23 +352,16 @@ impl RestoreRun<'_> {
         number: usize,
         destination: &RestoreTarget,
     ) -> Result<(), Error> {
-        let (care, mode) = (self.care, self.mode);
-        if mode == MergeMode::Write {
-            make_for_its_user(destination)?;
-        }
-        let plan = plan(care, destination);
-        let target = MergeTarget {
-            path: &destination.path,
-            plan: &plan,
-            room: self.room(destination),
-            sameness: Sameness::Each,
-            mode,
-            deadline: &care.deadline,
-        };
         let mut before = MergeTally::default();
         for _ in 0..BEGINNINGS {
             let mut counts = RestoreCounts::default();
-            let (tally, result) = put_back(target, file, inventory, number, &self.pick, &mut counts);
+            let mut offer =
+                |merge: &mut dyn MergeInto| offer_all(merge, file, inventory, number, &self.pick, &mut counts);
+            let (tally, result) = match &destination.store {
+                MailStore::Maildir(path) => self.merge_maildir(path, destination, &mut offer),
+                MailStore::Mbox(path) => self.merge_mbox(path, destination, &mut offer),
+                MailStore::Lmtp(_) => return Ok(()),
+            };
             // What was put back before it was begun again is there now.
             let tally = MergeTally {
                 restored: before.restored + tally.restored,
@@ -389,9 +384,70 @@ impl RestoreRun<'_> {
         }
         let cause = "another program rewrites it again and again";
         Err(
-            Error::new(Category::Mailbox, "restore into", destination.path.display(), cause)
+            Error::new(Category::Mailbox, "restore into", destination.store.to_string(), cause)
                 .hint("close the mail reader that does so, and run this again: nothing comes twice"),
         )
+    }
+
+    fn merge_mbox(&self, path: &Path, destination: &RestoreTarget, offer: Offer<'_>) -> (MergeTally, Result<(), Stop>) {
+        if self.mode == MergeMode::Write
+            && let Err(e) = make_for_its_user(path, destination)
+        {
+            return (MergeTally::default(), Err(e.into()));
+        }
+        let plan = plan(self.care, destination);
+        let target = MergeTarget {
+            path,
+            plan: &plan,
+            room: self.room(destination),
+            sameness: Sameness::Each,
+            mode: self.mode,
+            deadline: &self.care.deadline,
+        };
+        match Merge::begin(target) {
+            Ok(mut merge) => (offer)(&mut merge),
+            Err(e) => (MergeTally::default(), Err(e)),
+        }
+    }
+
+    fn merge_maildir(
+        &self,
+        path: &Path,
+        destination: &RestoreTarget,
+        offer: Offer<'_>,
+    ) -> (MergeTally, Result<(), Stop>) {
+        let uid = match destination.owner {
+            Owner::Exactly(uid) => uid,
+            // One that was named by its path is whosever it is.
+            Owner::Trusted(own) => path.symlink_metadata().map_or(own, |stat| stat.uid()),
+        };
+        let is_absent = path.symlink_metadata().is_err();
+        if self.mode == MergeMode::Rehearse && is_absent {
+            // Nothing is made, and all of it would be new.
+            return self.merge_mbox(path, destination, offer);
+        }
+        let begun = open_maildir(path, uid).and_then(|maildir| {
+            let lock = match self.mode {
+                MergeMode::Write => Some(MaintenanceLock::take(&maildir)?),
+                MergeMode::Rehearse => None,
+            };
+            Ok((maildir, lock))
+        });
+        let (maildir, _lock) = match begun {
+            Ok(begun) => begun,
+            Err(e) => return (MergeTally::default(), Err(e.into())),
+        };
+        let read = |e: io::Error| Stop::Failed(Error::io("read", path, &e).class(Category::Mailbox));
+        let view = match MaildirView::take(&maildir, self.care.reading.get()) {
+            Ok(view) => view,
+            Err(e) => return (MergeTally::default(), Err(read(e))),
+        };
+        let (room, deadline) = (self.room(destination), &self.care.deadline);
+        match MaildirMerge::begin(&maildir, &view, room, Sameness::Each, self.mode, deadline) {
+            Ok(mut merge) => (offer)(&mut merge),
+            Err(_) if view.is_changed() => (MergeTally::default(), Err(Stop::Again)),
+            Err(e) => (MergeTally::default(), Err(e)),
+        }
     }
 
     fn room(&self, destination: &RestoreTarget) -> MergeLimits {
@@ -422,13 +478,7 @@ impl RestoreRun<'_> {
             no_room,
         } = tally;
         let user = &destination.account.name;
-        let mailbox = self
-            .asked
-            .mailbox
-            .as_ref()
-            .and_then(MailStore::path)
-            .unwrap_or(&destination.path);
-        let mailbox = mailbox.display().to_string();
+        let mailbox = self.asked.mailbox.as_ref().unwrap_or(&destination.store).to_string();
         let source = archive.display().to_string();
         self.sum.restored += restored;
         self.sum.restored_bytes += restored_bytes;
@@ -510,19 +560,18 @@ struct RestoreCounts {
     aside: u64,
 }
 
+/// Offers messages to a mailbox.
+type Offer<'a> = &'a mut dyn FnMut(&mut dyn MergeInto) -> (MergeTally, Result<(), Stop>);
+
 /// Goes through the archive once.
-fn put_back(
-    target: MergeTarget<'_>,
+fn offer_all(
+    merge: &mut dyn MergeInto,
     file: &File,
     inventory: &Inventory,
     number: usize,
     pick: &Pick,
     counts: &mut RestoreCounts,
 ) -> (MergeTally, Result<(), Stop>) {
-    let mut merge = match Merge::begin(target) {
-        Ok(merge) => merge,
-        Err(e) => return (MergeTally::default(), Err(e)),
-    };
     let offered = each_message(
         file,
         inventory,
@@ -573,13 +622,25 @@ fn open(path: &Path) -> Result<File, Error> {
     Err(Error::new(Category::System, "read archive", path.display(), cause).needs_mending())
 }
 
+/// A Maildir that is not there is made where it is the runner's own: what root made would be root's.
+fn open_maildir(path: &Path, uid: u32) -> Result<Maildir, Error> {
+    if Uid::effective().as_raw() == uid {
+        return Maildir::open_or_make(path, uid);
+    }
+    let gone = || {
+        Error::new(Category::Mailbox, "restore into", path.display(), "there is no Maildir")
+            .hint("make it once as its user, with maildirmake, or by a delivery")
+    };
+    Maildir::open(path, uid)?.ok_or_else(gone)
+}
+
 /// A mailbox that was removed is made again as its user's, where root does this.
-fn make_for_its_user(destination: &RestoreTarget) -> Result<(), Error> {
+fn make_for_its_user(path: &Path, destination: &RestoreTarget) -> Result<(), Error> {
     let Owner::Exactly(uid) = destination.owner else {
         return Ok(());
     };
-    if Uid::effective().is_root() && uid != 0 && destination.path.symlink_metadata().is_err() {
-        create_for(&destination.path, uid, destination.account.gid)?;
+    if Uid::effective().is_root() && uid != 0 && path.symlink_metadata().is_err() {
+        create_for(path, uid, destination.account.gid)?;
     }
     Ok(())
 }

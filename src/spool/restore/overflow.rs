@@ -35,7 +35,7 @@ use crate::output::sizes::{messages, remain, size_text};
 use crate::output::{OutputForm, print_error, print_line};
 use crate::spool::consent::{Consent, ConsentAnswer};
 use crate::spool::context::SpoolRun;
-use crate::spool::merge::{Merge, MergeLimits, MergeMode, MergeTarget, ReadState, Sameness, Stop};
+use crate::spool::merge::{Merge, MergeInto, MergeLimits, MergeMode, MergeTarget, ReadState, Sameness, Stop};
 use crate::sys::message_buffer::HEAD_BYTES;
 
 /// How often it is begun again when a mail client rewrites the mailbox meanwhile.

@@ -141,6 +141,26 @@ impl MailboxStats {
         };
     }
 
+    /// Counts one message of which nothing is known but what its name says.
+    pub fn add_named(&mut self, bytes: u64, is_seen: bool, date: Option<i64>) {
+        self.all.add(bytes);
+        if is_seen {
+            self.seen.add(bytes);
+            self.newest_seen = self.newest_seen.max(date);
+        }
+        self.newest = self.newest.max(date);
+        self.oldest = match (self.oldest, date) {
+            (Some(oldest), Some(date)) => Some(oldest.min(date)),
+            (oldest, date) => oldest.or(date),
+        };
+    }
+
+    /// Tells whether anybody looked what the messages are.
+    #[must_use]
+    pub fn is_judged(&self) -> bool {
+        self.all.messages == 0 || !self.kinds.is_empty()
+    }
+
     /// How many of one kind there are.
     #[must_use]
     pub fn of(&self, kind: MailKind) -> Count {

@@ -17,7 +17,6 @@ const LONG_FILES: &[&str] = &[
     "src/mailbox/intent.rs",
     "src/mailbox/reader.rs",
     "src/spool/merge/mod.rs",
-    "src/spool/move_out.rs",
     "src/spool/report.rs",
     "src/spool/restore/mod.rs",
 ];

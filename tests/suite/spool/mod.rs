@@ -6,6 +6,7 @@ pub mod disk_full;
 pub mod huge_mailboxes;
 pub mod interrupted_repair;
 pub mod list;
+mod maildir;
 pub mod odd_mailboxes;
 pub mod restore;
 pub mod retention;

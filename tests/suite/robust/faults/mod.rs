@@ -75,7 +75,7 @@ const SOON: Duration = LIMIT;
 
 /// How much of the matrix is run.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Extent {
+pub enum Extent {
     /// Kills at each `step`th call, and one error at each `step`th.
     Part {
         step: usize,
@@ -96,7 +96,7 @@ fn first_own(calls: &[Call]) -> usize {
     begin.expect("no call of the program itself in the record")
 }
 
-fn faults(calls: &[Call], extent: Extent) -> Vec<(Call, Fault)> {
+pub fn faults(calls: &[Call], extent: Extent) -> Vec<(Call, Fault)> {
     let begin = first_own(calls);
     let mut faults = Vec::new();
     for (number, call) in calls.iter().enumerate() {

@@ -1,0 +1,277 @@
+//! Takes messages that are in an archive out of a Maildir. What goes is noted first, with the archive's name; then the archive gets that name;
+//! then the messages are removed, and the note. So a run that is killed leaves one of two things: a note on an archive that is not there, and
+//! all messages are; or a note on one that is, and whoever looks after this Maildir next removes the others. No message is lost, and none is
+//! in both places for longer than that.
+//!
+//! A message that somebody moved into a folder meanwhile stays there. UID lists of IMAP servers are left alone. Nobody who delivers is held up.
+
+use std::collections::HashSet;
+use std::ffi::{CString, OsStr};
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{
+    AtFlags, FlockOperation, Mode, OFlags, RenameFlags, flock, fsync, openat, renameat_with, statat, unlinkat,
+};
+use rustix::io::Errno;
+
+use crate::error::{Category, Error};
+use crate::maildir::directory::{Maildir, MaildirWalk, each_name};
+use crate::maildir::name::without_flags;
+use crate::maildir::size_file;
+use crate::maildir::usage::size_of;
+use crate::sys::dirs::sync_parent;
+
+/// The note, in the Maildir itself: IMAP servers pass over files there.
+const NOTE: &str = "spoolguard-leaving";
+
+/// The longest note that is read, in bytes: some million names.
+const MOST_BYTES: u64 = 256 << 20;
+
+/// How often it is looked for messages that are not where they were a moment ago.
+const MOST_LOOKS: u32 = 10;
+
+/// Nobody else takes mail out of the Maildir, or puts it back, while this lives. Deliveries and mail clients go on.
+#[derive(Debug)]
+pub struct MaintenanceLock {
+    _dir: Option<OwnedFd>,
+}
+
+impl MaintenanceLock {
+    /// Locks the Maildir, without waiting, and finishes what a killed run left.
+    ///
+    /// # Errors
+    /// When another run is at it, or what was left cannot be finished.
+    pub fn take(maildir: &Maildir) -> Result<Self, Error> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let fail = |e: Errno| Error::io("lock", maildir.path(), &e.into()).class(Category::Mailbox);
+        let dir = openat(maildir.root(), ".", flags, Mode::empty()).map_err(fail)?;
+        let lock = match flock(&dir, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => Self { _dir: Some(dir) },
+            Err(Errno::WOULDBLOCK) => {
+                let cause = "another run archives, sweeps or restores it just now";
+                return Err(Error::new(Category::Mailbox, "lock", maildir.path().display(), cause)
+                    .hint("try again when that has ended"));
+            }
+            // A file server may know no such locks.
+            Err(Errno::BADF | Errno::NOLCK | Errno::OPNOTSUPP | Errno::INVAL | Errno::NOSYS) => Self { _dir: None },
+            Err(e) => return Err(fail(e)),
+        };
+        finish_left(maildir)?;
+        Ok(lock)
+    }
+}
+
+/// Messages that are about to go, and are noted. Dropped, the note goes and they stay.
+#[derive(Debug)]
+#[must_use]
+pub struct Departure<'a> {
+    maildir: &'a Maildir,
+    names: HashSet<Vec<u8>>,
+    is_noted: bool,
+}
+
+impl<'a> Departure<'a> {
+    /// Notes that these messages go, named without flags, as soon as there is an archive of this name.
+    ///
+    /// # Errors
+    /// When that cannot be written; then there is no note.
+    pub fn note<'n>(
+        maildir: &'a Maildir,
+        _lock: &MaintenanceLock,
+        names: impl Iterator<Item = &'n [u8]>,
+        archive: &Path,
+    ) -> Result<Self, Error> {
+        let path = maildir.path().join(NOTE);
+        let fail = |e: io::Error| Error::io("write", &path, &e);
+        let archive = std::path::absolute(archive).map_err(fail)?;
+        let names: HashSet<Vec<u8>> = names.map(<[u8]>::to_vec).collect();
+        let mut text = archive.as_os_str().as_bytes().to_vec();
+        text.push(0);
+        for name in &names {
+            text.extend_from_slice(name);
+            text.push(0);
+        }
+        // Says that all of it is there.
+        text.push(b'\n');
+        let draft = format!("spoolguard-leaving.P{}.{}", std::process::id(), fastrand::u32(..));
+        let write = || {
+            let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            let file = openat(maildir.tmp_dir(), &draft, flags, Mode::RUSR | Mode::WUSR)?;
+            maildir.give_to_user(&file)?;
+            let mut file = File::from(file);
+            file.write_all(&text)?;
+            file.sync_all()?;
+            rename_new(maildir.tmp_dir(), &draft, maildir.root(), NOTE)?;
+            Ok(fsync(maildir.root())?)
+        };
+        let departure = Self {
+            maildir,
+            names,
+            is_noted: true,
+        };
+        if let Err(e) = write() {
+            let _ = unlinkat(maildir.tmp_dir(), &draft, AtFlags::empty());
+            return Err(fail(e));
+        }
+        Ok(departure)
+    }
+
+    /// The archive is there: the messages go. Returns how many were removed.
+    ///
+    /// # Errors
+    /// When one cannot be removed; then the note stays, and the next run goes on.
+    pub fn carry_out(mut self) -> Result<u64, Error> {
+        self.is_noted = false;
+        let removed = remove(self.maildir, &self.names)?;
+        let bytes = i64::try_from(removed.bytes).unwrap_or(i64::MAX);
+        let messages = i64::try_from(removed.messages).unwrap_or(i64::MAX);
+        let counted = size_file::add(self.maildir, -bytes, -messages).or_else(|_| size_file::count_again(self.maildir));
+        // Where that failed, the note lets the next run count.
+        if counted.is_ok() {
+            remove_note(self.maildir)?;
+        }
+        Ok(removed.messages)
+    }
+}
+
+impl Drop for Departure<'_> {
+    fn drop(&mut self) {
+        if self.is_noted {
+            let _ = remove_note(self.maildir);
+        }
+    }
+}
+
+/// Tells whether a run is at it, or was killed, while it took mail out.
+#[must_use]
+pub fn is_left(maildir: &Maildir) -> bool {
+    statat(maildir.root(), NOTE, AtFlags::SYMLINK_NOFOLLOW).is_ok()
+}
+
+/// Finishes what a killed run left: the messages go when their archive is there.
+fn finish_left(maildir: &Maildir) -> Result<(), Error> {
+    let path = maildir.path().join(NOTE);
+    let Some((archive, names)) = read_note(maildir).map_err(|e| Error::io("read", &path, &e))? else {
+        return Ok(());
+    };
+    match archive.symlink_metadata() {
+        Ok(stat) if stat.is_file() => {
+            // That run was killed perhaps before it had made the name last.
+            sync_parent(&archive).map_err(|e| Error::io("sync the directory of", &archive, &e))?;
+            let removed = remove(maildir, &names)?;
+            // Nobody knows which of them were counted.
+            let _ = size_file::count_again(maildir);
+            tracing::warn!(
+                mailbox = maildir.path().display().to_string(),
+                archive = archive.display().to_string(),
+                messages = removed.messages,
+                "an earlier run archived these messages, and was killed before it could take them out"
+            );
+        }
+        Ok(_) => {}
+        Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+        Err(e) => {
+            return Err(Error::io("finish an earlier run, and find", &archive, &e)
+                .hint("run the command again as whoever began it; the mail is all there"));
+        }
+    }
+    remove_note(maildir)
+}
+
+type Noted = (PathBuf, HashSet<Vec<u8>>);
+
+/// What a note says: the archive, and the messages. One that is damaged says nothing: then they stay.
+fn read_note(maildir: &Maildir) -> io::Result<Option<Noted>> {
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let file = match openat(maildir.root(), NOTE, flags, Mode::empty()) {
+        Ok(file) => File::from(file),
+        Err(Errno::NOENT) => return Ok(None),
+        Err(e) => return Err(e.into()),
+    };
+    let mut text = Vec::new();
+    file.take(MOST_BYTES).read_to_end(&mut text)?;
+    let nothing = (PathBuf::new(), HashSet::new());
+    let Some(text) = text.strip_suffix(b"\0\n") else {
+        return Ok(Some(nothing));
+    };
+    let mut parts = text.split(|b| *b == 0);
+    let archive = PathBuf::from(OsStr::from_bytes(parts.next().unwrap_or_default()));
+    Ok(Some((archive, parts.map(<[u8]>::to_vec).collect())))
+}
+
+fn remove_note(maildir: &Maildir) -> Result<(), Error> {
+    let fail = |e: Errno| Error::io("remove", &maildir.path().join(NOTE), &e.into());
+    match unlinkat(maildir.root(), NOTE, AtFlags::empty()) {
+        Ok(()) | Err(Errno::NOENT) => fsync(maildir.root()).map_err(fail),
+        Err(e) => Err(fail(e)),
+    }
+}
+
+#[derive(Default)]
+struct RemovedMail {
+    bytes: u64,
+    messages: u64,
+}
+
+/// Removes the messages, whatever flags they have by now, and syncs that.
+fn remove(maildir: &Maildir, names: &HashSet<Vec<u8>>) -> Result<RemovedMail, Error> {
+    let mut removed = RemovedMail::default();
+    // One that gets other flags between the look and the removal is found by the next look.
+    for _ in 0..MOST_LOOKS {
+        if remove_once(maildir, names, &mut removed)? == 0 {
+            return Ok(removed);
+        }
+    }
+    let cause = "a mail client gives its messages other flags again and again";
+    Err(Error::new(
+        Category::Mailbox,
+        "take messages out of",
+        maildir.path().display(),
+        cause,
+    )
+    .hint("run this again: the messages are in the archive, and go then"))
+}
+
+/// Looks once; returns how many messages were not where they had been seen.
+fn remove_once(maildir: &Maildir, names: &HashSet<Vec<u8>>, removed: &mut RemovedMail) -> Result<u64, Error> {
+    let mut missed = 0;
+    // A reader moves messages from `new/` to `cur/`, and never back.
+    for (part, dir) in [("new", maildir.new_dir()), ("cur", maildir.cur_dir())] {
+        let path = maildir.path().join(part);
+        let fail = |e: io::Error| Error::io("take messages out of", &path, &e).class(Category::Mailbox);
+        let mut found: Vec<CString> = Vec::new();
+        each_name(dir, |name| {
+            if names.contains(without_flags(name.to_bytes())) {
+                found.push(name.to_owned());
+            }
+            Ok(MaildirWalk::On)
+        })
+        .map_err(fail)?;
+        for name in found {
+            let bytes = size_of(dir, &name).map_err(fail)?;
+            match unlinkat(dir, &name, AtFlags::empty()) {
+                Ok(()) => {
+                    removed.bytes += bytes.unwrap_or_default();
+                    removed.messages += 1;
+                }
+                Err(Errno::NOENT) => missed += 1,
+                Err(e) => return Err(fail(e.into())),
+            }
+        }
+        fsync(dir).map_err(|e| fail(e.into()))?;
+    }
+    Ok(missed)
+}
+
+/// Gives a file a name that is free.
+fn rename_new(from_dir: impl AsFd, from: &str, to_dir: impl AsFd, to: &str) -> Result<(), Errno> {
+    match renameat_with(&from_dir, from, &to_dir, to, RenameFlags::NOREPLACE) {
+        // Not on every file system; the lock keeps others away.
+        Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => rustix::fs::renameat(&from_dir, from, &to_dir, to),
+        renamed => renamed,
+    }
+}

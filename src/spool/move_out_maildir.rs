@@ -1,0 +1,121 @@
+//! Takes chosen messages out of one Maildir, into an archive: look, choose, pack, read back, note, name the archive, remove. Until the archive
+//! has its name every message stays where its owner sees it. A message that is removed meanwhile means: once more, a few times.
+
+use crate::error::{Category, Error};
+use crate::mailbox::reader::ReadAt;
+use crate::maildir::departure::{Departure, MaintenanceLock};
+use crate::maildir::directory::Maildir;
+use crate::maildir::view::MaildirView;
+use crate::spool::choose::{ChosenMessages, Inside};
+use crate::spool::merge::into_maildir::MaildirMerge;
+use crate::spool::merge::{MergeMode, MergeTally, Sameness, Stop};
+use crate::spool::packing::PackingJob;
+use crate::spool::report::BatchReport;
+use crate::spool::taken::{MoveMode, MoveOutcome};
+
+/// How often everything begins anew when a mail client removes messages meanwhile.
+const ROUNDS: u32 = 3;
+
+/// Does what the job says.
+///
+/// # Errors
+/// When it cannot be done; the Maildir holds everything that is not in an archive, whatever happened.
+pub fn take_out(job: &PackingJob<'_>, mode: MoveMode, report: &BatchReport) -> Result<MoveOutcome, Error> {
+    let path = &job.spool.path;
+    let gone = || {
+        Error::new(
+            Category::Mailbox,
+            "open",
+            path.display(),
+            "there is no Maildir any more",
+        )
+    };
+    let maildir = Maildir::open(path, job.spool.uid)?.ok_or_else(gone)?;
+    let lock = match mode {
+        MoveMode::Execute => Some(MaintenanceLock::take(&maildir)?),
+        MoveMode::Rehearse => None,
+    };
+    for _ in 0..ROUNDS {
+        let look = MaildirView::take(&maildir, job.care.reading.get());
+        let view = look.map_err(|e| Error::io("read", path, &e).class(Category::Mailbox))?;
+        match round(job, &maildir, lock.as_ref(), &view, report) {
+            // What was chosen is not there any more.
+            Err(_) if view.is_changed() => {}
+            ended => return ended,
+        }
+    }
+    let cause = "a mail client removes messages again and again; nothing was taken out";
+    Err(Error::new(Category::Mailbox, "archive", path.display(), cause).hint("try again when the user is away"))
+}
+
+/// Without a lock it only finds out what would be done.
+fn round(
+    job: &PackingJob<'_>,
+    maildir: &Maildir,
+    lock: Option<&MaintenanceLock>,
+    view: &MaildirView<'_>,
+    report: &BatchReport,
+) -> Result<MoveOutcome, Error> {
+    let path = &job.spool.path;
+    let fail = |e: std::io::Error| Error::io("read", path, &e);
+    let choice = job.choose(view)?;
+    if choice.taken.is_empty() {
+        return Ok(MoveOutcome::Nothing(choice));
+    }
+    let Some(lock) = lock else {
+        let back = put_back(job, maildir, view, &choice, MergeMode::Rehearse)?;
+        job.expire(&job.free_place()?, MoveMode::Rehearse, report);
+        return Ok(MoveOutcome::Would(choice, back));
+    };
+    job.open_archive_dir(view, &choice)?;
+    let described = path.metadata().map_err(|e| Error::io("examine", path, &e))?;
+    let packed = job.pack(view, &described, &choice)?;
+    // Before the reports go, and synced: whatever comes between, each message is in a report or in the mailbox.
+    let back = put_back(job, maildir, view, &choice, MergeMode::Write)?;
+    let departure = Departure::note(maildir, lock, view.names_in(&choice.taken), packed.place())?;
+    // Fails without the archive: then the note goes, too.
+    let archive = packed.publish()?;
+    if let Err(e) = departure.carry_out() {
+        let user = &job.spool.account.name;
+        report.note(&format!(
+            "{user}: the messages that go are in {}",
+            archive.path.display()
+        ));
+        return Err(e);
+    }
+    job.expire(&archive.path, MoveMode::Execute, report);
+    Ok(MoveOutcome::Done {
+        stay_bytes: view.length().map_err(fail)?.saturating_sub(choice.taken.bytes()),
+        choice,
+        archive,
+        held: None,
+        back,
+    })
+}
+
+/// Puts back what the reports carry, where that is asked for.
+fn put_back(
+    job: &PackingJob<'_>,
+    maildir: &Maildir,
+    view: &MaildirView<'_>,
+    choice: &ChosenMessages,
+    mode: MergeMode,
+) -> Result<MergeTally, Error> {
+    if job.wanted.inside != Inside::PutBack || choice.originals.count() == 0 {
+        return Ok(MergeTally::default());
+    }
+    let (room, deadline) = (job.room(choice), &job.care.deadline);
+    let put = MaildirMerge::begin(maildir, view, room, Sameness::Once(&choice.taken), mode, deadline)
+        .and_then(|mut merge| choice.originals.put_back(&job.unpacker(view), &mut merge));
+    match put {
+        Ok(tally) => job.tell_put_back(tally, mode),
+        Err(Stop::Failed(e)) => Err(e),
+        Err(Stop::Archive(e)) => Err(Error::io("read", &job.spool.path, &e)),
+        Err(Stop::Again) => Err(Error::new(
+            Category::Mailbox,
+            "put back into",
+            job.spool.path.display(),
+            "it was changed meanwhile",
+        )),
+    }
+}

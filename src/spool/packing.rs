@@ -1,0 +1,228 @@
+//! What taking mail out of a mailbox has in common for every kind of mailbox: which messages are meant, the archive of them, read back, and
+//! the archives that are too many then. Taking the messages out is left to `spool/move_out.rs` and `spool/move_out_maildir.rs`.
+
+use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use time::OffsetDateTime;
+
+use crate::archive::Member;
+use crate::archive::names;
+use crate::archive::publish::{ArchiveDir, VerifiedArchive, estimate_bytes};
+use crate::archive::retention;
+use crate::cli::spool::Packing;
+use crate::error::{Category, Error};
+use crate::mailbox::reader::ReadAt;
+use crate::output::print_error;
+use crate::output::progress::Progress;
+use crate::spool::choose;
+use crate::spool::choose::{ChosenMessages, Wanted};
+use crate::spool::context::SpoolRun;
+use crate::spool::merge::{MergeLimits, MergeMode, MergeTally};
+use crate::spool::report::BatchReport;
+use crate::spool::returned::Unpacker;
+use crate::spool::select::SelectedMailbox;
+use crate::spool::taken::MoveMode;
+use crate::spool::{archive_target, expire};
+use crate::sys::account;
+
+/// Mail of one mailbox, on its way into an archive.
+#[derive(Debug)]
+pub struct PackingJob<'a> {
+    /// What holds for the run.
+    pub care: &'a SpoolRun,
+    /// The mailbox.
+    pub spool: &'a SelectedMailbox,
+    /// Which mail.
+    pub wanted: &'a Wanted,
+    /// Where to.
+    pub archive_dir: ArchiveDir,
+    /// When the run began.
+    pub date: OffsetDateTime,
+}
+
+impl<'a> PackingJob<'a> {
+    /// Of what `wanted` means in one mailbox, into an archive as flags and configuration say; `date` is when the run began.
+    ///
+    /// # Errors
+    /// When the owner that is configured is nobody's name.
+    pub fn new(
+        care: &'a SpoolRun,
+        packing: &Packing,
+        spool: &'a SelectedMailbox,
+        wanted: &'a Wanted,
+        date: OffsetDateTime,
+    ) -> Result<Self, Error> {
+        Ok(Self {
+            care,
+            spool,
+            wanted,
+            archive_dir: archive_target::archive_dir(care, packing, spool)?,
+            date,
+        })
+    }
+
+    /// Finds what is meant in the mailbox, of which `mail` was seen.
+    ///
+    /// # Errors
+    /// When it cannot be read, or somebody asked the run to stop.
+    pub fn choose(&self, mail: &dyn ReadAt) -> Result<ChosenMessages, Error> {
+        let bytes = mail.length().map_err(|e| Error::io("read", &self.spool.path, &e))?;
+        let mut progress = Progress::begin(&format!("{}: reading", self.spool.account.name), bytes);
+        choose::choose_messages(self.unpacker(mail), self.wanted, &self.care.deadline, |bytes| {
+            progress.step(bytes);
+        })
+    }
+
+    /// Takes messages out of the reports in it.
+    #[must_use]
+    pub fn unpacker<'l>(&'l self, mail: &'l dyn ReadAt) -> Unpacker<'l> {
+        Unpacker {
+            mail,
+            path: &self.spool.path,
+            account: &self.spool.account,
+            config: &self.care.config,
+            date: self.date,
+        }
+    }
+
+    /// How much may be put back before `choice` goes, which makes room.
+    #[must_use]
+    pub fn room(&self, choice: &ChosenMessages) -> MergeLimits {
+        let (config, account) = (&self.care.config, &self.spool.account);
+        let limit = config.quota.limit_of(&account.name, || account.groups());
+        MergeLimits {
+            bytes: limit.bytes.map(|bytes| bytes.saturating_add(choice.taken.bytes())),
+            messages: limit.messages.map(|messages| messages.saturating_add(choice.messages)),
+            min_free: config.mailbox.min_free.bound(),
+        }
+    }
+
+    /// Tells what was put back. All of it, or the reports have to stay.
+    ///
+    /// # Errors
+    /// When there was no room for all of it.
+    pub fn tell_put_back(&self, tally: MergeTally, mode: MergeMode) -> Result<MergeTally, Error> {
+        if mode == MergeMode::Write && tally.restored > 0 {
+            tracing::info!(
+                action = "rescue",
+                user = self.spool.account.name,
+                mailbox = self.spool.path.display().to_string(),
+                messages = tally.restored,
+                bytes = tally.restored_bytes
+            );
+        }
+        if tally.no_room > 0 {
+            let cause = format!(
+                "the mailbox has no room for {} of the messages inside the reports, and no report was taken out",
+                tally.no_room
+            );
+            return Err(Error::new(
+                Category::MailboxFull,
+                "put back all into",
+                self.spool.path.display(),
+                cause,
+            )
+            .hint("raise the quota; or sweep without --rescue, and they stay inside the reports in the archive"));
+        }
+        Ok(tally)
+    }
+
+    /// Makes the directory of archives, and refuses where there is no room for this one.
+    ///
+    /// # Errors
+    /// When it cannot be made, or has no room.
+    pub fn open_archive_dir(&self, mail: &dyn ReadAt, choice: &ChosenMessages) -> Result<(), Error> {
+        self.archive_dir
+            .open(&format!("{}-", names::safe_name(&self.spool.account.name)))?;
+        let expected = estimate_bytes(mail, &choice.taken).map_err(|e| Error::io("read", &self.spool.path, &e))?;
+        self.archive_dir.refuse_full(expected)
+    }
+
+    /// Packs what was chosen, and reads it back. `described` is the mailbox on the disk.
+    ///
+    /// # Errors
+    /// When it cannot be read, or the archive not be written.
+    pub fn pack(
+        &self,
+        mail: &dyn ReadAt,
+        described: &std::fs::Metadata,
+        choice: &ChosenMessages,
+    ) -> Result<VerifiedArchive, Error> {
+        let user = &self.spool.account.name;
+        let bytes = choice.taken.bytes();
+        let member = self.member(described, bytes)?;
+        let reading = self.care.reading.get();
+        let mut packing = Progress::begin(&format!("{user}: packing"), bytes);
+        let from = Stepping {
+            inner: choice.taken.reader(mail),
+            step: |bytes| {
+                packing.step(bytes);
+                reading.check()
+            },
+        };
+        let mut checking = None;
+        let place = self.free_place()?;
+        self.archive_dir.write(&place, &member, from, |read| {
+            checking
+                .get_or_insert_with(|| Progress::begin(&format!("{user}: reading back"), bytes))
+                .step(read);
+            reading.check()
+        })
+    }
+
+    fn member(&self, stat: &std::fs::Metadata, bytes: u64) -> Result<Member, Error> {
+        Ok(Member {
+            name: self.spool.member_name(),
+            bytes,
+            uid: stat.uid(),
+            gid: stat.gid(),
+            user: account::find_owner(stat.uid())?.name,
+            group: account::group_name(stat.gid()),
+            // What is packed is a file, whatever it was.
+            mode: stat.mode() & if stat.is_dir() { 0o600 } else { 0o7777 },
+            modified: u64::try_from(stat.mtime()).unwrap_or_default(),
+        })
+    }
+
+    /// Where the archive goes.
+    ///
+    /// # Errors
+    /// When the directory cannot be read.
+    pub fn free_place(&self) -> Result<PathBuf, Error> {
+        let dir = &self.archive_dir.dir;
+        let user = names::safe_name(&self.spool.account.name);
+        retention::free_path(dir, &user, self.date, self.archive_dir.format)
+            .map_err(|e| Error::io("name an archive in", dir, &e))
+    }
+
+    /// Removes archives that are too many by now. What cannot be removed is said, and changes nothing. A directory that was named with `--to`
+    /// is somebody else's to keep.
+    pub fn expire(&self, newest: &Path, mode: MoveMode, report: &BatchReport) {
+        let dir = &self.archive_dir.dir;
+        if *dir != archive_target::archive_dir_path(self.care, self.spool) || !dir.is_dir() {
+            return;
+        }
+        let user = names::safe_name(&self.spool.account.name);
+        let configured = &self.care.config.archive;
+        if let Err(e) = expire::remove_expired(configured, dir, &user, newest, self.date, mode, report) {
+            tracing::warn!(action = "remove-archive", user, note = e.to_string());
+            print_error(&e);
+        }
+    }
+}
+
+/// Tells a step what was read.
+struct Stepping<R, F> {
+    inner: R,
+    step: F,
+}
+
+impl<R: Read, F: FnMut(u64) -> io::Result<()>> Read for Stepping<R, F> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.inner.read(buffer)?;
+        (self.step)(read as u64)?;
+        Ok(read)
+    }
+}

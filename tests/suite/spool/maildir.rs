@@ -1,0 +1,631 @@
+//! Mailbox maintenance in Maildirs: what goes is in an archive, what stays is not touched, what comes back has its flags and dates; whatever
+//! comes between, every message is in one of the two places, and after the next run in no more than one.
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant, SystemTime};
+
+use crate::forward::rescue::{ORIGINAL, report_with};
+use crate::robust::faults::strace::{self, Fault};
+use crate::robust::faults::{Extent, faults};
+use crate::spool::archive::{archived, archived_whole, scratch as spool_scratch, stored, unpacked};
+use crate::support::{Scratch, contains, is_root, messages, same, shown, skip, user_name};
+
+/// 2015, and not long ago.
+const OLD: u64 = 1_420_070_400;
+const YOUNG: u64 = 1_793_613_600;
+
+fn scratch() -> Scratch {
+    let scratch = spool_scratch();
+    let location = format!("\"maildir:{}/%u\"", scratch.path("mail").display());
+    let scratch = scratch.set("mailbox.location", &location);
+    for part in ["tmp", "new", "cur"] {
+        fs::create_dir_all(maildir(&scratch).join(part)).unwrap();
+    }
+    scratch
+}
+
+fn maildir(scratch: &Scratch) -> PathBuf {
+    scratch.path("mail").join(user_name())
+}
+
+/// The text of a message, with everything in it that an mbox would have to quote.
+fn letter(number: u32) -> String {
+    format!(
+        "Return-Path: <s{number}@s.test>\nFrom: s{number}@s.test\nMessage-ID: <{number}@s.test>\nSubject: {number}\n\n\
+         body {number}\nFrom here on\n>From there\n\nend\n"
+    )
+}
+
+/// Lays a message down as an IMAP server has it.
+fn lay(scratch: &Scratch, place: &str, text: &str, seconds: u64) {
+    let sizes = format!("S={},W={}", text.len(), text.len() + text.matches('\n').count());
+    let path = maildir(scratch).join(place.replace("SIZES", &sizes));
+    fs::write(&path, text).unwrap();
+    let file = fs::File::options().write(true).open(&path).unwrap();
+    file.set_modified(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds))
+        .unwrap();
+}
+
+/// Old ones with any flags, and young ones.
+fn fill(scratch: &Scratch) {
+    for (number, place, seconds) in [
+        (1, "cur/1.M1P1.h,SIZES:2,S", OLD),
+        (2, "cur/2.M1P1.h,SIZES:2,FRSab", OLD + 1),
+        (3, "new/3.M1P1.h,SIZES", OLD + 2),
+        (4, "cur/4.M1P1.h,SIZES:2,", YOUNG),
+        (5, "cur/5.M1P1.h:2,DT", OLD + 3),
+        (6, "new/6.M1P1.h,SIZES", YOUNG + 1),
+    ] {
+        lay(scratch, place, &letter(number), seconds);
+    }
+    let all: usize = (1..=6).map(|number| letter(number).len()).sum();
+    fs::write(maildir(scratch).join("maildirsize"), format!("1000000S\n{all} 6\n")).unwrap();
+    fs::write(maildir(scratch).join("dovecot-uidlist"), "3 V1 N7 Gx\n1 :1.M1P1.h\n").unwrap();
+}
+
+/// Every message: where, its name, its text, when it came.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord, Clone)]
+struct Lying {
+    text: String,
+    flags: String,
+    seconds: i64,
+    name: String,
+}
+
+fn lying(scratch: &Scratch) -> Vec<Lying> {
+    let mut found = Vec::new();
+    for part in ["new", "cur"] {
+        for path in files(&maildir(scratch).join(part)) {
+            let name = path.file_name().unwrap().to_string_lossy().into_owned();
+            found.push(Lying {
+                text: fs::read_to_string(&path).unwrap(),
+                flags: match name.split_once(":2,") {
+                    Some((_, flags)) => flags.to_owned(),
+                    None => part.to_owned(),
+                },
+                seconds: fs::metadata(&path).unwrap().mtime(),
+                name,
+            });
+        }
+    }
+    found.sort();
+    found
+}
+
+fn files(dir: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(dir).into_iter().flatten().flatten();
+    entries.map(|entry| entry.path()).collect()
+}
+
+fn numbers(lying: &[Lying]) -> Vec<u32> {
+    let number = |lying: &Lying| {
+        let line = lying.text.lines().find_map(|line| line.strip_prefix("Subject: "));
+        line.unwrap().parse().unwrap()
+    };
+    lying.iter().map(number).collect()
+}
+
+/// The sums of `maildirsize`.
+fn sums(scratch: &Scratch) -> (i64, i64) {
+    let text = fs::read_to_string(maildir(scratch).join("maildirsize")).unwrap();
+    let number = |word: Option<&str>| word.unwrap().parse::<i64>().unwrap();
+    text.lines().skip(1).fold((0, 0), |(bytes, messages), line| {
+        let mut words = line.split_whitespace();
+        (bytes + number(words.next()), messages + number(words.next()))
+    })
+}
+
+#[track_caller]
+fn sums_are_true(scratch: &Scratch) {
+    let lying = lying(scratch);
+    let bytes: usize = lying.iter().map(|lying| lying.text.len()).sum();
+    let found = sums(scratch);
+    assert_eq!(
+        found,
+        (i64::try_from(bytes).unwrap(), i64::try_from(lying.len()).unwrap())
+    );
+}
+
+fn archive_old(scratch: &Scratch) -> crate::support::Run<'_> {
+    scratch.run(&["spool", "archive", "--yes", &user_name(), "--older-than", "1000d"])
+}
+
+fn only_archive(scratch: &Scratch) -> PathBuf {
+    let [archive] = scratch.files("archives").try_into().unwrap();
+    archive
+}
+
+#[test]
+fn what_goes_from_a_maildir_comes_back_with_flags_and_dates() {
+    let scratch = scratch();
+    fill(&scratch);
+    let before = lying(&scratch);
+    let list = |scratch: &Scratch| fs::read_to_string(maildir(scratch).join("dovecot-uidlist")).unwrap();
+    let uids = list(&scratch);
+    let ended = archive_old(&scratch).go();
+    ended.ends_with(0);
+    let stays: Vec<_> = before
+        .iter()
+        .filter(|lying| lying.seconds >= YOUNG as i64)
+        .cloned()
+        .collect();
+    assert_eq!(lying(&scratch), stays, "what stays is not touched");
+    sums_are_true(&scratch);
+    let archive = only_archive(&scratch);
+    let mbox = unpacked(&archive);
+    assert_eq!(messages(&mbox).len(), 4, "{}", shown(&mbox));
+    assert!(contains(&mbox, b"\n>From here on\n>>From there\n"), "{}", shown(&mbox));
+    assert!(contains(&mbox, b"Status: RO\nX-Status: AF\n") || contains(&mbox, b"Status: RO\nX-Status: FA\n"));
+    let name = archive.file_name().unwrap().to_str().unwrap().to_owned();
+    for round in 0..2 {
+        let ended = scratch.run(&["spool", "restore", "--yes", &name]).go();
+        ended.ends_with(0);
+        let now = lying(&scratch);
+        let but_names = |all: &[Lying]| -> Vec<(String, String, i64)> {
+            let one = |one: &Lying| (one.text.clone(), one.flags.replace("new", ""), one.seconds);
+            all.iter().map(one).collect()
+        };
+        // What nobody had seen comes back without a flag.
+        assert_eq!(but_names(&now), but_names(&before), "round {round}\n{}", ended.story());
+        sums_are_true(&scratch);
+    }
+    let restored = lying(&scratch)
+        .into_iter()
+        .find(|lying| lying.text == letter(2))
+        .unwrap();
+    assert!(restored.name.ends_with(":2,FRSab"), "{}", restored.name);
+    assert!(
+        restored.name.contains(&format!(",S={},", restored.text.len())),
+        "{}",
+        restored.name
+    );
+    assert_eq!(list(&scratch), uids);
+    assert_eq!(files(&maildir(&scratch).join("tmp")), Vec::<PathBuf>::new());
+}
+
+#[test]
+fn a_plan_for_a_maildir_changes_nothing() {
+    let scratch = scratch();
+    fill(&scratch);
+    let before = (lying(&scratch), fs::metadata(maildir(&scratch)).unwrap().ctime_nsec());
+    let ended = scratch
+        .run(&["spool", "archive", "-n", &user_name(), "--older-than", "1000d"])
+        .go();
+    ended.ends_with(0).check(
+        String::from_utf8_lossy(&ended.stdout).contains("would take 4 messages"),
+        "it says what it would do",
+    );
+    assert_eq!(
+        (lying(&scratch), fs::metadata(maildir(&scratch)).unwrap().ctime_nsec()),
+        before
+    );
+    assert_eq!(scratch.files("archives"), Vec::<PathBuf>::new());
+    // Nor does one for a Maildir that is not there.
+    archive_old(&scratch).go().ends_with(0);
+    let archive = only_archive(&scratch).display().to_string();
+    let elsewhere = format!("{}/", scratch.path("elsewhere").display());
+    let ended = scratch
+        .run(&["spool", "restore", "-n", "-m", &elsewhere, &archive])
+        .go();
+    ended.ends_with(0).check(
+        String::from_utf8_lossy(&ended.stdout).contains("would restore 4 messages"),
+        "it counts them all",
+    );
+    assert!(!scratch.path("elsewhere").exists());
+}
+
+#[test]
+fn an_mbox_archive_goes_into_a_maildir_and_back() {
+    let mut scratch = scratch();
+    let date = |second: u32| format!("Thu Jan  1 00:00:{second:02} 2015");
+    let mbox = stored(1, &date(1), "Status: RO\nX-Status: AF\n")
+        + &stored(2, &date(2), "Status: O\n")
+        + &stored(3, &date(3), "").replace("body 3", ">From me\nbody 3")
+        + &stored(4, &date(4), "Status: RO\nX-Status: DT\n");
+    let in_mbox = format!("\"mbox:{}/%u\"", scratch.path("spool").display());
+    let in_maildir = format!("\"maildir:{}/%u\"", scratch.path("mail").display());
+    scratch.change("mailbox.location", &in_mbox);
+    fs::write(scratch.mailbox(), &mbox).unwrap();
+    archive_old(&scratch).go().ends_with(0);
+    let archive = only_archive(&scratch);
+    same(&unpacked(&archive), mbox.as_bytes());
+    scratch.change("mailbox.location", &in_maildir);
+    let name = archive.file_name().unwrap().to_str().unwrap().to_owned();
+    scratch.run(&["spool", "restore", "--yes", &name]).go().ends_with(0);
+    let found = lying(&scratch);
+    assert_eq!(numbers(&found), [1, 2, 3, 4]);
+    let flags: Vec<&str> = found.iter().map(|lying| lying.flags.as_str()).collect();
+    assert_eq!(flags, ["FRS", "", "", "DST"]);
+    assert!(found[2].text.contains("\nFrom me\n"), "{}", found[2].text);
+    assert!(found.iter().all(|lying| !lying.text.contains("Status")), "{found:?}");
+    fs::remove_file(&archive).unwrap();
+    archive_old(&scratch).go().ends_with(0);
+    assert_eq!(lying(&scratch), []);
+    // What an mbox has no word for was not there; unread mail that was looked at is old.
+    let back = String::from_utf8(unpacked(&only_archive(&scratch))).unwrap();
+    let want = mbox
+        .replace("X-Status: AF", "X-Status: FA")
+        .replace("X-Status: DT", "X-Status: TD");
+    let third = stored(3, &date(3), "").replace("body 3", ">From me\nbody 3");
+    let old_third = stored(3, &date(3), "Status: O\n").replace("body 3", ">From me\nbody 3");
+    let back = back.replace(&fields_first(&old_third), &third);
+    let want: String = messages(want.as_bytes())
+        .iter()
+        .map(|one| fields_first(std::str::from_utf8(one).unwrap()))
+        .collect();
+    same(fields_first_of(&back).as_bytes(), want.as_bytes());
+}
+
+/// The same message with its state on top, as a Maildir's messages are packed.
+fn fields_first(message: &str) -> String {
+    let (line, rest) = message.split_once('\n').unwrap();
+    let is_state = |line: &&str| line.starts_with("Status:") || line.starts_with("X-Status:");
+    let state: Vec<&str> = rest
+        .lines()
+        .take_while(|line| !line.is_empty())
+        .filter(is_state)
+        .collect();
+    let mut others = rest.to_owned();
+    for field in &state {
+        others = others.replacen(&format!("{field}\n"), "", 1);
+    }
+    let state: String = state.iter().map(|field| format!("{field}\n")).collect();
+    format!("{line}\n{state}{others}")
+}
+
+fn fields_first_of(mbox: &str) -> String {
+    let all = messages(mbox.as_bytes());
+    all.iter()
+        .map(|one| fields_first(std::str::from_utf8(one).unwrap()))
+        .collect()
+}
+
+#[test]
+fn a_sweep_takes_bounces_out_of_a_maildir_and_rescues() {
+    let scratch = scratch().set("addresses", "[\"a@a.test\"]");
+    fill(&scratch);
+    let report = report_with(&format!("Content-Type: message/rfc822\n\n{ORIGINAL}"));
+    lay(
+        &scratch,
+        "new/7.M1P1.h,SIZES",
+        &format!("Return-Path: <>\n{report}"),
+        YOUNG,
+    );
+    lay(
+        &scratch,
+        "cur/8.M1P1.h,SIZES:2,S",
+        &format!("Return-Path: <>\n{report}"),
+        YOUNG,
+    );
+    let before = lying(&scratch);
+    let name = user_name();
+    let ended = scratch.run(&["spool", "sweep", "--yes", &name, "--rescue"]).go();
+    ended.ends_with(0);
+    let now = lying(&scratch);
+    assert_eq!(
+        now.len(),
+        before.len() - 1,
+        "two reports went, and what both carry came once\n{}",
+        ended.story()
+    );
+    let rescued: Vec<_> = now
+        .iter()
+        .filter(|lying| lying.text.contains("X-Spoolguard-Rescued: "))
+        .collect();
+    assert_eq!(rescued.len(), 1, "{now:?}");
+    assert_eq!(messages(&archived(&scratch)).len(), 2);
+    assert!(
+        before
+            .iter()
+            .filter(|lying| !lying.text.contains("Return-Path: <>"))
+            .all(|lying| now.contains(lying))
+    );
+}
+
+#[test]
+fn a_message_that_gets_a_flag_meanwhile_goes_all_the_same() {
+    let Some(strace) = strace::program() else {
+        return skip("needs strace(1), and leave to use it");
+    };
+    let scratch = scratch();
+    fill(&scratch);
+    // The archive has its name; nothing is removed yet.
+    let options = ["-e", "trace=link,linkat", "-e", "inject=link,linkat:signal=STOP:when=1"];
+    let run = strace::stop(archive_old(&scratch), &strace, &scratch.path("record"), &options);
+    let from = maildir(&scratch);
+    let seen = files(&from.join("new"))
+        .into_iter()
+        .find(|path| path.to_string_lossy().contains("/3.M1"))
+        .unwrap();
+    let name = seen.file_name().unwrap().to_str().unwrap();
+    fs::rename(&seen, from.join("cur").join(format!("{name}:2,S"))).unwrap();
+    run.end().ends_with(0);
+    assert_eq!(numbers(&lying(&scratch)), [4, 6]);
+}
+
+#[test]
+fn two_runs_do_not_care_for_a_maildir_at_once() {
+    let Some(strace) = strace::program() else {
+        return skip("needs strace(1), and leave to use it");
+    };
+    let scratch = scratch();
+    fill(&scratch);
+    let options = ["-e", "trace=link,linkat", "-e", "inject=link,linkat:signal=STOP:when=1"];
+    let run = strace::stop(archive_old(&scratch), &strace, &scratch.path("record"), &options);
+    archive_old(&scratch).go().ends_with(1).mentions("another run");
+    run.end().ends_with(0);
+    assert_eq!(numbers(&lying(&scratch)), [4, 6]);
+    assert_eq!(messages(&archived(&scratch)).len(), 4);
+}
+
+#[test]
+fn root_cares_for_a_users_maildir_and_leaves_it_the_users() {
+    if !is_root() {
+        return skip("needs root");
+    }
+    const NOBODY: u32 = 65534;
+    let scratch = scratch();
+    fill(&scratch);
+    let own = |path: &Path| std::os::unix::fs::chown(path, Some(NOBODY), Some(NOBODY)).unwrap();
+    let root = maildir(&scratch);
+    own(&root);
+    for part in ["tmp", "new", "cur"] {
+        own(&root.join(part));
+        files(&root.join(part)).iter().for_each(|path| own(path));
+    }
+    let path = format!("{}/", root.display());
+    let before = numbers(&lying(&scratch));
+    let archive = ["spool", "archive", "--yes", &path, "--older-than", "1000d"];
+    scratch.run(&archive).go().ends_with(0);
+    assert_eq!(numbers(&lying(&scratch)), [4, 6]);
+    let packed = only_archive(&scratch).display().to_string();
+    scratch
+        .run(&["spool", "restore", "--yes", &packed, "-m", &path])
+        .go()
+        .ends_with(0);
+    assert_eq!(numbers(&lying(&scratch)), before);
+    for file in files(&root.join("cur")) {
+        let stat = fs::metadata(&file).unwrap();
+        assert_eq!(
+            (stat.uid(), stat.permissions().mode() & 0o077),
+            (
+                NOBODY,
+                if stat.mtime() < YOUNG as i64 {
+                    0
+                } else {
+                    stat.mode() & 0o077
+                }
+            ),
+            "{file:?}"
+        );
+    }
+}
+
+fn listed(scratch: &Scratch, flags: &[&str], status: i32) -> String {
+    let ended = scratch.run(&["spool", "list"]).with(flags).go();
+    ended.ends_with(status);
+    String::from_utf8(ended.stdout.clone()).unwrap()
+}
+
+#[test]
+fn a_maildir_is_listed_by_names_and_on_request_by_contents() {
+    let scratch = scratch().set("addresses", "[\"a@a.test\"]");
+    fill(&scratch);
+    let report = report_with("Content-Type: text/plain\n\nnothing\n");
+    lay(
+        &scratch,
+        "new/7.M1P1.h,SIZES",
+        &format!("Return-Path: <>\n{report}"),
+        YOUNG,
+    );
+    // A folder counts, and what was thrown away does not.
+    for folder in [".Sent", ".Trash"] {
+        fs::create_dir_all(maildir(&scratch).join(folder).join("cur")).unwrap();
+        fs::write(maildir(&scratch).join(folder).join("maildirfolder"), "").unwrap();
+        fs::write(maildir(&scratch).join(folder).join("cur/8.M1P1.h,S=1000:2,S"), "x").unwrap();
+    }
+    let bytes: u64 = files(&maildir(&scratch).join("cur"))
+        .iter()
+        .chain(&files(&maildir(&scratch).join("new")))
+        .map(|path| fs::metadata(path).unwrap().len())
+        .sum();
+    let name = user_name();
+    for what in [vec![], vec![name.as_str()]] {
+        let line = listed(&scratch, &[&["--json"][..], &what].concat(), 0);
+        for part in [
+            format!("\"user\":\"{name}\""),
+            format!("\"size\":{}", bytes + 1000),
+            "\"messages\":8,\"unread\":5".to_owned(),
+            "\"quota\":1000000".to_owned(),
+            "\"oldest\":\"1970-01-01T00:00:01Z\"".to_owned(),
+            "\"bounces\":null".to_owned(),
+        ] {
+            assert!(line.contains(&part), "{part}\n{line}");
+        }
+    }
+    let line = listed(&scratch, &["--json", "--contents"], 0);
+    assert!(
+        line.contains("\"bounces\":1") && line.contains("\"messages\":8"),
+        "{line}"
+    );
+    let text = listed(&scratch, &[], 0);
+    assert!(text.contains(&name) && !text.contains("12%"), "{text}");
+    assert!(listed(&scratch, &["--contents"], 0).contains("12%"));
+    assert!(!listed(&scratch, &["--prometheus"], 0).contains("kind=\"bounce\""));
+}
+
+#[test]
+fn all_maildirs_of_the_location_are_cared_for() {
+    let scratch = scratch();
+    let location = format!("\"maildir:{}/%d/%n\"", scratch.path("vhosts").display());
+    let scratch = scratch.set("mailbox.location", &location);
+    for user in ["a.test/a", "a.test/b", "b.test/a"] {
+        for part in ["tmp", "new", "cur"] {
+            fs::create_dir_all(scratch.path("vhosts").join(user).join(part)).unwrap();
+        }
+        fs::write(scratch.path("vhosts").join(user).join("cur/1.M1P1.h:2,S"), letter(1)).unwrap();
+    }
+    let text = listed(&scratch, &["--json"], 0);
+    for user in ["a@a.test", "b@a.test", "a@b.test"] {
+        assert!(text.contains(&format!("\"user\":\"{user}\"")), "{text}");
+    }
+    scratch
+        .run(&["spool", "archive", "--yes", "--all", "--all-mail"])
+        .go()
+        .ends_with(0);
+    let archives: Vec<String> = scratch
+        .files("archives")
+        .iter()
+        .map(|path| path.file_name().unwrap().to_string_lossy().into_owned())
+        .collect();
+    assert_eq!(archives.len(), 3, "{archives:?}");
+    // An archive finds its user again.
+    let of_b = archives.iter().find(|name| name.starts_with("b@a.test-")).unwrap();
+    scratch.run(&["spool", "restore", "--yes", of_b]).go().ends_with(0);
+    assert_eq!(files(&scratch.path("vhosts/a.test/b/cur")).len(), 1);
+    assert_eq!(files(&scratch.path("vhosts/a.test/a/cur")).len(), 0);
+}
+
+#[test]
+fn a_list_says_that_a_run_was_killed_in_a_maildir() {
+    let Some(strace) = strace::program() else {
+        return skip("needs strace(1), and leave to use it");
+    };
+    let scratch = scratch();
+    fill(&scratch);
+    let record = scratch.path("state/record");
+    let calls = strace::record(archive_old(&staged(Care::Archive)), &strace, &record);
+    let removal = calls
+        .iter()
+        .find(|call| call.name == "unlinkat" && call.line.contains("1.M1P1.h"));
+    let ended = strace::spoil(archive_old(&scratch), &strace, removal.unwrap(), &Fault::Kill);
+    assert_eq!(ended.code, None);
+    assert!(listed(&scratch, &[], 1).contains("a run was killed while it took mail out"));
+    archive_old(&scratch).go().ends_with(0);
+    assert!(!listed(&scratch, &[], 0).contains("killed"));
+    assert_eq!(places(&scratch), [(0, 1), (0, 1), (0, 1), (1, 0), (0, 1), (1, 0)]);
+}
+
+/// What a run does to the Maildir that `fill` has made.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Care {
+    Archive,
+    Restore,
+}
+
+/// As before the run of that kind; a restore begins with an archive and without those messages.
+fn staged(care: Care) -> Scratch {
+    let scratch = scratch();
+    fill(&scratch);
+    if care == Care::Restore {
+        archive_old(&scratch).go().ends_with(0);
+    }
+    scratch
+}
+
+fn run(scratch: &Scratch, care: Care) -> crate::support::Run<'_> {
+    match care {
+        Care::Archive => archive_old(scratch),
+        Care::Restore => {
+            let archive = only_archive(scratch).display().to_string();
+            scratch.run(&["spool", "restore", "--yes", &archive])
+        }
+    }
+}
+
+/// How often each of the six messages is in the Maildir, and how often in archives.
+fn places(scratch: &Scratch) -> Vec<(usize, usize)> {
+    let (lying, archived) = (lying(scratch), archived_whole(scratch));
+    let of = |number: u32| {
+        let here = lying.iter().filter(|lying| lying.text == letter(number)).count();
+        let mark = format!("Message-ID: <{number}@s.test>");
+        (here, memchr::memmem::find_iter(&archived, mark.as_bytes()).count())
+    };
+    assert!(
+        lying
+            .iter()
+            .all(|lying| (1..=6).any(|number| lying.text == letter(number)))
+    );
+    (1..=6).map(of).collect()
+}
+
+fn matrix(care: Care, extent: Extent) {
+    let Some(strace) = strace::program() else {
+        return skip("needs strace(1), and leave to use it");
+    };
+    let want: Vec<(usize, usize)> = (1..=6)
+        .map(|number| match (care, [4, 6].contains(&number)) {
+            (_, true) => (1, 0),
+            (Care::Archive, false) => (0, 1),
+            (Care::Restore, false) => (1, 1),
+        })
+        .collect();
+    let stage = staged(care);
+    let calls = strace::record(run(&stage, care), &strace, &stage.path("state/record"));
+    assert_eq!(places(&stage), want);
+    let begun = Instant::now();
+    let faults = faults(&calls, extent);
+    let mut failures = Vec::new();
+    for (call, fault) in &faults {
+        let scratch = staged(care);
+        let ended = strace::spoil(run(&scratch, care), &strace, call, fault);
+        let between = places(&scratch);
+        let again = run(&scratch, care).go();
+        let after = places(&scratch);
+        let is_lost = between.iter().any(|(here, there)| here + there == 0);
+        let may_end = *fault == Fault::Kill || ended.code.is_some_and(|code| [0, 1, 75].contains(&code));
+        if is_lost || after != want || !may_end || sums(&scratch).1 != size_of(&after) {
+            failures.push(format!(
+                "{fault:?} at {} number {}: {}\n{between:?}, then {after:?}, sums {:?}\n{}\n{}",
+                call.name,
+                call.number,
+                call.line,
+                sums(&scratch),
+                ended.story(),
+                again.story()
+            ));
+        }
+    }
+    println!(
+        "{care:?}: {} faults at calls of {}, {} failures; {} s",
+        faults.len(),
+        calls.len(),
+        failures.len(),
+        begun.elapsed().as_secs()
+    );
+    assert!(
+        failures.is_empty(),
+        "{} of {} faults:\n\n{}",
+        failures.len(),
+        faults.len(),
+        failures[..failures.len().min(4)].join("\n\n")
+    );
+}
+
+fn size_of(places: &[(usize, usize)]) -> i64 {
+    i64::try_from(places.iter().map(|(here, _)| here).sum::<usize>()).unwrap()
+}
+
+#[test]
+fn faults_at_some_calls_of_an_archive_cost_no_message() {
+    matrix(Care::Archive, Extent::Part { step: 7 });
+}
+
+#[test]
+fn faults_at_some_calls_of_a_restore_cost_no_message() {
+    matrix(Care::Restore, Extent::Part { step: 7 });
+}
+
+#[test]
+#[ignore = "takes minutes: one run for each fault at each system call"]
+fn faults_at_every_call_of_an_archive_cost_no_message() {
+    matrix(Care::Archive, Extent::All);
+}
+
+#[test]
+#[ignore = "takes minutes: one run for each fault at each system call"]
+fn faults_at_every_call_of_a_restore_cost_no_message() {
+    matrix(Care::Restore, Extent::All);
+}
