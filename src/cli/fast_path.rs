@@ -11,7 +11,6 @@ use crate::cli::{AppendTarget, Cli, Command, Everywhere};
 use crate::config::location::MailStore;
 
 /// What was typed, if it is `deliver`, `forward` or `policy` in a plain form; none leaves it to clap.
-#[must_use]
 pub fn parse_delivery(arguments: &[OsString]) -> Option<Cli> {
     let mut words = arguments.iter().skip(1).map(|word| word.to_str());
     let (mut everywhere, mut target) = (Everywhere::default(), AppendTarget::default());
@@ -72,7 +71,6 @@ pub fn parse_delivery(arguments: &[OsString]) -> Option<Cli> {
 }
 
 /// What was typed, if it is `sendmail`: what stands behind that word is the other program's, `-n` and `-v` too. Alone, `--help` is ours.
-#[must_use]
 pub fn parse_sendmail(arguments: &[OsString]) -> Option<Cli> {
     const NAME: &str = "spoolguard-sendmail";
     let (program, mut rest) = arguments.split_first()?;

@@ -11,7 +11,6 @@ const NO_COMMAND: &str = "no command is given: write deliver or forward ADDRESS;
                           \"|/usr/bin/spoolguard forward ADDRESS\"";
 
 /// Returns the text for whoever typed it, on several lines.
-#[must_use]
 pub fn for_people(error: &clap::Error) -> String {
     let text = error.render().to_string();
     match below_another(error) {
@@ -26,7 +25,6 @@ pub fn for_people(error: &clap::Error) -> String {
 }
 
 /// Returns the cause in one line, with the argument that is missing; `words` is how many there are, the program's name included.
-#[must_use]
 pub fn in_one_line(error: &clap::Error, words: usize) -> String {
     if words < 2 {
         return NO_COMMAND.to_owned();

@@ -33,7 +33,6 @@ pub struct Cli {
 }
 
 /// Returns the help of the whole program.
-#[must_use]
 pub fn help_text() -> String {
     Cli::command().render_help().to_string()
 }

@@ -3,8 +3,7 @@
 use std::io::{self, Write};
 
 use crate::cli::{ConfigCommand, Everywhere};
-use crate::config::load;
-use crate::config::load::{ConfigSources, KeySelection, Loaded};
+use crate::config::load::{self, ConfigSources, KeySelection, Loaded};
 use crate::error::{Error, Status};
 use crate::escape::visible;
 use crate::sys::{account, user_directory};

@@ -11,8 +11,7 @@ use crate::deliver::context::Run;
 use crate::deliver::judge;
 use crate::deliver::{caller, headers};
 use crate::error::{Category, Error, Status};
-use crate::mailbox::quoting;
-use crate::mailbox::quoting::LineQuoting;
+use crate::mailbox::quoting::{self, LineQuoting};
 use crate::message::Message;
 use crate::sys::message_buffer::{MessageStart, Rest, is_closed};
 

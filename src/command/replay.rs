@@ -10,10 +10,9 @@ use std::path::{Path, PathBuf};
 
 use crate::archive;
 use crate::cli::{Everywhere, Who};
-use crate::deliver;
-use crate::deliver::Errand;
 use crate::deliver::context::{Run, Started};
 use crate::deliver::dry_run;
+use crate::deliver::{self, Errand};
 use crate::deliver::{log_line, settle};
 use crate::error::{Category, Error, Status};
 use crate::mailbox::excerpt;

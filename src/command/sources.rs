@@ -18,7 +18,6 @@ pub struct SourceWalk {
 
 impl SourceWalk {
     /// Begins with the first of `paths`.
-    #[must_use]
     pub fn new(paths: &[PathBuf]) -> Self {
         Self {
             left: paths.iter().rev().cloned().map(Ok).collect(),

@@ -11,17 +11,14 @@ use nix::fcntl::OFlag;
 
 use crate::cli::Everywhere;
 use crate::config::Config;
-use crate::config::load;
-use crate::config::load::{ConfigSources, KeySelection};
+use crate::config::load::{self, ConfigSources, KeySelection};
 use crate::doctor::rules::aliases::{Aliases, End, Names};
-use crate::doctor::rules::master_cf;
-use crate::doctor::rules::master_cf::PostfixService;
+use crate::doctor::rules::master_cf::{self, PostfixService};
 use crate::doctor::rules::rcpt_check::RESTRICTIONS;
 use crate::doctor::rules::settings::{Settings, blocks};
 use crate::doctor::rules::{Check, Finding};
 use crate::sys::account;
-use crate::sys::child;
-use crate::sys::child::Streams;
+use crate::sys::child::{self, Streams};
 
 /// For how long an answer is waited for.
 const ASK_TIME: Duration = Duration::from_secs(10);
@@ -33,7 +30,6 @@ pub const SEARCH_VARIABLE: &str = "SPOOLGUARD_PATH";
 pub const ROOT_VARIABLE: &str = "SPOOLGUARD_ROOT";
 
 /// A file of the host that is examined.
-#[must_use]
 pub fn host_path(path: &str) -> PathBuf {
     match std::env::var_os(ROOT_VARIABLE) {
         Some(root) => Path::new(&root).join(path.trim_start_matches('/')),
@@ -137,7 +133,6 @@ pub struct HostFacts {
 
 impl HostFacts {
     /// Reads the configuration, and asks whom the scope needs.
-    #[must_use]
     pub fn look(scope: DoctorScope, everywhere: &Everywhere) -> Self {
         let mut findings = Vec::new();
         let chosen = everywhere.config.clone();
@@ -207,7 +202,6 @@ impl HostFacts {
     }
 
     /// What a program prints that is expected to fail, with an empty input; none where it is not installed, or others can change it.
-    #[must_use]
     pub fn ask_anyway(&self, name: &str) -> Option<(PathBuf, String)> {
         let program = child::find_program(name, &self.dirs).filter(|program| child::is_trusted(program))?;
         let text = match child::output_of(&program, &[], &[], Streams::Both, ASK_TIME) {
@@ -251,7 +245,6 @@ impl HostFacts {
     }
 
     /// Where mail for an address ends.
-    #[must_use]
     pub fn ends(&self, address: &str) -> Vec<End> {
         let names = Names {
             aliases: &self.aliases,
@@ -263,7 +256,6 @@ impl HostFacts {
     }
 
     /// Whether all mail for an address ends on this host.
-    #[must_use]
     pub fn is_here(&self, address: &str) -> bool {
         let is_virtual = |domain: &str| {
             let postfix = self.postfix.iter();

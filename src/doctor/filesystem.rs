@@ -7,8 +7,7 @@ use crate::config::{LockMethod, Mailbox};
 use crate::doctor::rules::{Check, CheckSubject, Finding};
 use crate::error::Error;
 use crate::output::shell::quote_path;
-use crate::sys::filesystem;
-use crate::sys::filesystem::FileSystem;
+use crate::sys::filesystem::{self, FileSystem};
 
 /// Examines the file system of the spool directory.
 pub fn examine(dir: &Path, spool: &Mailbox) -> Vec<Finding> {

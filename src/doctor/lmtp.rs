@@ -6,15 +6,13 @@ use std::time::Duration;
 
 use crate::config::location::Endpoint;
 use crate::doctor::rules::{CheckSubject, Finding};
-use crate::lmtp;
-use crate::lmtp::Greeting;
+use crate::lmtp::{self, Greeting};
 use crate::sys::deadline::Deadline;
 
 /// How long a server may take to answer.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Looks at the servers, called `subject`.
-#[must_use]
 pub fn examine(topic: &CheckSubject, servers: &[Endpoint]) -> Finding {
     if let Some(address) = servers.iter().find_map(public_address) {
         let what = format!(

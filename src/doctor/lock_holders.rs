@@ -10,10 +10,8 @@ use serde::Deserialize;
 use crate::doctor::facts::HostFacts;
 use crate::doctor::rules::{Check, Finding};
 use crate::output::sizes::age_text;
-use crate::spool::directory;
-use crate::spool::directory::{DirectoryEntry, EntryKind, LockState};
-use crate::sys::child;
-use crate::sys::child::Streams;
+use crate::spool::directory::{self, DirectoryEntry, EntryKind, LockState};
+use crate::sys::child::{self, Streams};
 
 /// For how long lslocks(8) may take.
 const ASK_TIME: Duration = Duration::from_secs(10);

@@ -9,7 +9,6 @@ use crate::doctor::rules::{Check, Finding, procmailrc};
 use crate::sys::account::Account;
 
 /// Says where else this user's mail is; `procmailrc` is the user's own.
-#[must_use]
 pub fn examine(host: &HostFacts, config: &Config, account: &Account, procmailrc: Option<&str>) -> Option<Finding> {
     let home = account.home.as_deref()?;
     let store = config.mailbox.location.of(&account.name, Some(home)).ok()?;

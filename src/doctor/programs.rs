@@ -5,15 +5,12 @@ use std::path::Path;
 
 use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit};
 
-use crate::config;
-use crate::config::ForwardSender;
 use crate::config::value::Limit;
+use crate::config::{self, ForwardSender};
 use crate::doctor::facts::{HostFacts, read_text};
-use crate::doctor::rules::limits;
-use crate::doctor::rules::limits::Needs;
+use crate::doctor::rules::limits::{self, Needs};
 use crate::doctor::rules::lock_conflicts;
-use crate::doctor::rules::lock_conventions;
-use crate::doctor::rules::lock_conventions::{Lock, LockConvention};
+use crate::doctor::rules::lock_conventions::{self, Lock, LockConvention};
 use crate::doctor::rules::mta_commands;
 use crate::doctor::rules::procmailrc;
 use crate::doctor::rules::{Check, Finding};

@@ -7,8 +7,7 @@ use crate::doctor::facts::HostFacts;
 use crate::doctor::rules::growth::burst;
 use crate::doctor::rules::{Check, Finding, rcpt_check};
 use crate::output::sizes::size_text;
-use crate::spool::directory;
-use crate::spool::directory::{DirectoryEntry, EntryKind};
+use crate::spool::directory::{self, DirectoryEntry, EntryKind};
 use crate::sys::account;
 use crate::sys::filesystem::read_full;
 

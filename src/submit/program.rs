@@ -31,7 +31,6 @@ pub enum SendmailKind {
 
 impl SendmailKind {
     /// Finds out whose it is, without starting it.
-    #[must_use]
     pub fn of(program: &Path) -> Self {
         let real = program.canonicalize().unwrap_or_default();
         let is = |ends: &[&str]| ends.iter().any(|end| real.ends_with(end));
@@ -66,7 +65,6 @@ impl SendmailKind {
     /// The flags beside those that all understand. Reports shall bring back the whole message (RFC 3461 section 4.3): Exim runs its queue
     /// for `-R`, OpenSMTPD's server refuses the message for it (503, measured with 6.8), and others do not know it. Exim would send a
     /// report about a message that it does not take, to the sender and at each try, instead of saying why.
-    #[must_use]
     pub fn flags(self) -> &'static [&'static str] {
         match self {
             Self::Sendmail | Self::Postfix => &["-R", "full"],
@@ -78,19 +76,16 @@ impl SendmailKind {
     }
 
     /// How the null sender is written: esmtp makes `<<>>` of the usual one.
-    #[must_use]
     pub fn null_sender(self) -> &'static str {
         if self == Self::Esmtp { "" } else { "<>" }
     }
 
     /// esmtp sends to the good addresses, and ends as if it had sent to none.
-    #[must_use]
     pub fn takes_one_address(self) -> bool {
         self == Self::Esmtp
     }
 
     /// Tells whether it writes to its queue as another user or group, by a set-id bit.
-    #[must_use]
     pub fn needs_set_id(self) -> bool {
         match self {
             Self::Sendmail | Self::Postfix | Self::Exim | Self::OpenSmtpd | Self::Nullmailer | Self::Dma => true,
@@ -99,7 +94,6 @@ impl SendmailKind {
     }
 
     /// What it cannot do, as far as that matters here.
-    #[must_use]
     pub fn lacks(self) -> Option<&'static str> {
         match self {
             Self::Ssmtp => Some(
@@ -118,7 +112,6 @@ impl SendmailKind {
 
     /// Sendmail itself sends to the good addresses and says with its status that there was a bad one; it does not say which. Exim
     /// and OpenSMTPD then have sent nothing.
-    #[must_use]
     pub fn has_sent_the_rest(self, ending: Ending) -> bool {
         self == Self::Sendmail && matches!(ending, Ending::Status(64 | 65 | 67 | 68))
     }

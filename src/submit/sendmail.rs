@@ -16,8 +16,7 @@ use crate::submit::evidence::Meaning;
 use crate::submit::letter::{Answers, Letter, Refusal};
 use crate::submit::program::SendmailKind;
 use crate::sys::child;
-use crate::sys::deadline;
-use crate::sys::deadline::{Deadline, Woken};
+use crate::sys::deadline::{self, Deadline, Woken};
 use crate::sys::procfs;
 use crate::sys::spill_file::SpillFile;
 

@@ -21,8 +21,7 @@ use crate::maildir::usage::MaildirUsage;
 use crate::message::address::Address;
 use crate::message::envelope::Sender;
 use crate::quota::{Admission, Usage, admit};
-use crate::sys::account;
-use crate::sys::account::Account;
+use crate::sys::account::{self, Account};
 
 /// Files in a home that may send a user's mail elsewhere before a mailbox sees it: Postfix, Exim, sendmail and OpenSMTPD read the first,
 /// procmail and maildrop the others.
@@ -80,7 +79,6 @@ pub struct FullMailbox {
 }
 
 /// Answers a question.
-#[must_use]
 pub fn answer(question: &RoomQuestion, settings: &PolicySettings) -> RoomAnswer {
     match full_mailbox(question, settings) {
         Ok(full) => RoomAnswer::Full(full),

@@ -28,7 +28,6 @@ pub struct PolicyPipe {
 
 impl PolicyPipe {
     /// Over these two.
-    #[must_use]
     pub fn new(input: File, output: File) -> Self {
         Self {
             input,
@@ -69,7 +68,6 @@ pub struct PostfixSession {
 
 impl PostfixSession {
     /// Over this pipe.
-    #[must_use]
     pub fn new(pipe: PolicyPipe) -> Self {
         Self {
             pipe,
@@ -122,7 +120,6 @@ pub struct OpenSmtpdSession {
 
 impl OpenSmtpdSession {
     /// Over this pipe.
-    #[must_use]
     pub fn new(pipe: PolicyPipe) -> Self {
         Self {
             pipe,

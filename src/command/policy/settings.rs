@@ -45,7 +45,6 @@ struct SettingsFile<T> {
 
 impl PolicySettingsReader {
     /// For this file, or the system's.
-    #[must_use]
     pub fn new(chosen: Option<PathBuf>) -> Self {
         Self {
             chosen,

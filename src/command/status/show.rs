@@ -14,16 +14,14 @@ use crate::deliver::context::Run;
 use crate::deliver::divert::held::FORWARDED_DIR;
 use crate::deliver::divert::rules::storm::StormCounts;
 use crate::deliver::divert::throttle;
-use crate::deliver::forward::destinations;
-use crate::deliver::forward::destinations::to_moment;
+use crate::deliver::forward::destinations::{self, to_moment};
 use crate::deliver::forward::kept;
 use crate::deliver::forward::notices;
 use crate::deliver::forward::rules::kept::{KeptList, KeptReason};
 use crate::deliver::forward::rules::suspension_reason::SuspensionReason;
 use crate::deliver::forward::rules::{Destination, Destinations, Failure, PendingNotice, ProbeStage, Waits};
 use crate::deliver::headers;
-use crate::deliver::overflow;
-use crate::deliver::overflow::Overflow;
+use crate::deliver::overflow::{self, Overflow};
 use crate::escape::visible;
 use crate::mailbox::expunge::set_aside;
 use crate::moment::Moment;
@@ -108,7 +106,6 @@ fn journals(run: &Run) -> Vec<PathBuf> {
 
 impl View {
     /// Looks, and changes nothing. What time has made due is shown as if it were done.
-    #[must_use]
     pub fn take(run: &Run, now: OffsetDateTime) -> Self {
         let settings = &run.config.destinations;
         let (mut routes, wrong) = match destinations::store(run).map(|store| destinations::read_destinations(&store)) {
@@ -151,7 +148,6 @@ impl View {
     }
 
     /// Tells whether all mail goes its way.
-    #[must_use]
     pub fn is_well(&self) -> bool {
         let is_late = |notice: &&PendingNotice| notice.tries > 0;
         let owed = self.routes.routes.iter().flat_map(|route| route.owed.iter());
@@ -164,14 +160,12 @@ impl View {
     }
 
     /// How many destinations are suspended.
-    #[must_use]
     pub fn suspended(&self) -> usize {
         let routes = self.routes.routes.iter();
         routes.filter(|route| route.suspended.is_some()).count()
     }
 
     /// Since when each suspended destination is, in seconds since 1970.
-    #[must_use]
     pub fn suspended_since(&self) -> Vec<(Option<&str>, i64)> {
         let routes = self.routes.routes.iter();
         routes
@@ -180,7 +174,6 @@ impl View {
     }
 
     /// When each probe was sent of which nothing is known yet.
-    #[must_use]
     pub fn last_probes(&self) -> Vec<(Option<&str>, i64)> {
         let routes = self.routes.routes.iter();
         routes
@@ -192,7 +185,6 @@ impl View {
     }
 
     /// How many messages were kept for each destination, and can be sent on.
-    #[must_use]
     pub fn kept_messages(&self) -> Vec<(Option<&str>, i64)> {
         let count = |list: &KeptList| i64::try_from(list.waiting().count()).unwrap_or(i64::MAX);
         let kept = self.kept.iter();
@@ -226,7 +218,6 @@ fn state(route: &Destination) -> &'static str {
 }
 
 /// The line for a user of whom there is nothing to tell.
-#[must_use]
 pub fn nothing_text(user: &str) -> String {
     format!("{}: no forward fails or is suspended, nothing is held\n", visible(user))
 }

@@ -14,7 +14,6 @@ pub struct TracedLine {
 
 impl TracedLine {
     /// Reads a line; none where it is no line of ours about an action.
-    #[must_use]
     pub fn read(line: &str) -> Option<Self> {
         let (before, rest) = text_of_ours(line)?;
         let fields = match serde_json::from_str::<Value>(rest) {
@@ -28,13 +27,11 @@ impl TracedLine {
     }
 
     /// A value as text; empty where there is none.
-    #[must_use]
     pub fn text(&self, key: &str) -> &str {
         self.fields.get(key).and_then(Value::as_str).unwrap_or_default()
     }
 
     /// Tells whether one of these keys holds this Message-ID.
-    #[must_use]
     pub fn has_id(&self, keys: &[&str], id: &str) -> bool {
         keys.iter().any(|key| {
             let value = bare_id(self.text(key));
@@ -43,7 +40,6 @@ impl TracedLine {
     }
 
     /// Tells whether the line is about mail from or to this address.
-    #[must_use]
     pub fn has_address(&self, address: &str) -> bool {
         ["sender", "to", "failed", "recipient"].iter().any(|key| {
             let mut addresses = self.text(key).split(',');
@@ -53,7 +49,6 @@ impl TracedLine {
 }
 
 /// A Message-ID without its angle brackets.
-#[must_use]
 pub fn bare_id(id: &str) -> &str {
     id.trim().trim_start_matches('<').trim_end_matches('>')
 }

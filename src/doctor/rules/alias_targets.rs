@@ -24,7 +24,6 @@ pub enum AliasTarget {
 
 impl AliasTarget {
     /// The command that gets the message.
-    #[must_use]
     pub fn command(&self) -> Option<&str> {
         match self {
             Self::Command { text, .. } => Some(text),
@@ -33,7 +32,6 @@ impl AliasTarget {
     }
 
     /// The run of spoolguard that stands there.
-    #[must_use]
     pub fn hook(&self) -> Option<Hook> {
         self.command().and_then(guard_of)
     }
@@ -58,7 +56,6 @@ pub struct PlacedTarget {
 }
 
 /// The items of a `.forward`: one or more a line, with commas between; `#` begins a comment.
-#[must_use]
 pub fn of_forward(text: &str) -> Vec<PlacedTarget> {
     let lines = text
         .lines()
@@ -70,7 +67,6 @@ pub fn of_forward(text: &str) -> Vec<PlacedTarget> {
 }
 
 /// The items of one line.
-#[must_use]
 pub fn of_line(text: &str) -> Vec<AliasTarget> {
     split(text).into_iter().filter_map(|part| item(part.trim())).collect()
 }

@@ -15,7 +15,6 @@ pub struct Aliases(BTreeMap<String, Vec<AliasTarget>>);
 
 impl Aliases {
     /// Reads one: `name: items`, and lines that begin with a blank go on with the one before.
-    #[must_use]
     pub fn parse(text: &str) -> Self {
         let mut whole: Vec<String> = Vec::new();
         for line in text
@@ -91,7 +90,6 @@ pub struct Names<'a> {
 
 impl Names<'_> {
     /// Where mail to `address` ends, in the order of the file.
-    #[must_use]
     pub fn ends(&self, address: &str) -> Vec<End> {
         let mut found = Vec::new();
         self.follow(address, &mut Vec::new(), &mut found);

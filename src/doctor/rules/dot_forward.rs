@@ -1,9 +1,7 @@
 //! What a `.forward` does with mail, and whether that is safe.
 
-use crate::doctor::rules::alias_targets;
-use crate::doctor::rules::alias_targets::{AliasTarget, PlacedTarget, Quoted};
-use crate::doctor::rules::filter_file;
-use crate::doctor::rules::filter_file::Language;
+use crate::doctor::rules::alias_targets::{self, AliasTarget, PlacedTarget, Quoted};
+use crate::doctor::rules::filter_file::{self, Language};
 use crate::doctor::rules::guard_line::{GuardJob, guard_of};
 use crate::doctor::rules::{Check, CheckSubject, Finding};
 
@@ -16,7 +14,6 @@ pub struct Site<'a> {
 }
 
 /// Where a `.forward` sends mail, whatever language it is written in.
-#[must_use]
 pub fn targets(text: &str) -> Vec<PlacedTarget> {
     match Language::of(text) {
         Language::Addresses => alias_targets::of_forward(text),
@@ -26,7 +23,6 @@ pub fn targets(text: &str) -> Vec<PlacedTarget> {
 }
 
 /// Judges the `.forward` at `path`, or a file that one includes.
-#[must_use]
 pub fn judge_forward_file(path: &str, text: &str, site: &Site<'_>) -> Vec<Finding> {
     let topic = Check::Forward.about(path);
     let placed = targets(text);

@@ -16,7 +16,6 @@ pub enum Language {
 
 impl Language {
     /// Tells it as Exim does: after the sign and blanks, in any case.
-    #[must_use]
     pub fn of(text: &str) -> Self {
         let first = text.lines().next().unwrap_or_default();
         let Some(words) = first.trim_start().strip_prefix('#') else {
@@ -36,7 +35,6 @@ impl Language {
 }
 
 /// Where an Exim filter sends mail: what stands behind `deliver`, `pipe` and `save`.
-#[must_use]
 pub fn of_exim(text: &str) -> Vec<PlacedTarget> {
     let mut found = Vec::new();
     let mut words = words(text, Comments::Hash).into_iter();
@@ -60,7 +58,6 @@ pub fn of_exim(text: &str) -> Vec<PlacedTarget> {
 }
 
 /// Where a Sieve script sends mail: what stands behind `redirect`, and the programs of `pipe` and `filter` by their names.
-#[must_use]
 pub fn of_sieve(text: &str) -> Vec<PlacedTarget> {
     let mut found = Vec::new();
     let mut verb = None;

@@ -25,7 +25,6 @@ pub struct Burst {
 }
 
 /// Looks at the end of an mbox.
-#[must_use]
 pub fn burst(tail: &[u8]) -> Option<Burst> {
     let lines = tail
         .split(|byte| *byte == b'\n')

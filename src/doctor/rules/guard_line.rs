@@ -52,7 +52,6 @@ pub struct GuardLineProblem {
 
 impl GuardJob {
     /// What becomes of mail that is given to a command which keeps none.
-    #[must_use]
     pub fn keeps_nothing(&self) -> String {
         let name = match self {
             Self::Other(name) => name,
@@ -70,7 +69,6 @@ impl Hook {
     }
 
     /// Where it forwards to.
-    #[must_use]
     pub fn destinations(&self) -> &[String] {
         match &self.job {
             GuardJob::Forward(addresses) => addresses,
@@ -80,7 +78,6 @@ impl Hook {
 }
 
 /// Reads a command; none where it runs no spoolguard.
-#[must_use]
 pub fn guard_of(command: &str) -> Option<Hook> {
     let tokens = tokens(command);
     let at = (0..tokens.len()).find(|at| is_program(&tokens, *at))?;
@@ -92,7 +89,6 @@ pub fn guard_of(command: &str) -> Option<Hook> {
 }
 
 /// Reads the arguments of a program that an MTA starts without a shell.
-#[must_use]
 pub fn of_words(words: &[&str]) -> Option<Hook> {
     let (program, arguments) = words.split_first()?;
     let is_guard = *program == "spoolguard" || program.ends_with("/spoolguard");

@@ -16,7 +16,6 @@ pub struct Needs {
 }
 
 /// Judges Postfix's settings.
-#[must_use]
 pub fn check_postfix(settings: &Settings, needs: Needs) -> Vec<Finding> {
     let mut found = Vec::new();
     found.extend(file_size(settings, needs));
@@ -26,7 +25,6 @@ pub fn check_postfix(settings: &Settings, needs: Needs) -> Vec<Finding> {
 }
 
 /// The command that changes a setting.
-#[must_use]
 pub fn set(what: &str) -> String {
     format!("postconf -e '{what}' && postfix reload")
 }
@@ -85,7 +83,6 @@ fn time(settings: &Settings, needs: Needs) -> Option<Finding> {
 }
 
 /// Whether reports come home that are sent to an address with a token.
-#[must_use]
 pub fn check_delimiter(settings: &Settings, ours: &str) -> Option<Finding> {
     let theirs = settings.get("recipient_delimiter")?;
     let first = ours.chars().next()?;
@@ -97,7 +94,6 @@ pub fn check_delimiter(settings: &Settings, ours: &str) -> Option<Finding> {
 }
 
 /// Judges Exim's pipe transports.
-#[must_use]
 pub fn check_exim(transports: &[(String, Settings)], needs: Needs) -> Vec<Finding> {
     let pipes = transports.iter().filter(|(name, settings)| {
         // Of the others it is not known whether they ever run spoolguard.
@@ -138,7 +134,6 @@ fn exim_pipe(name: &str, settings: &Settings, needs: Needs) -> Vec<Finding> {
 }
 
 /// Judges how large a file may get that this process writes.
-#[must_use]
 pub fn own_file_size(soft_bytes: Option<u64>, needs: Needs) -> Finding {
     let name = "the file size limit";
     let remedy = "ulimit -f unlimited, and look into /etc/security/limits.conf";
@@ -149,7 +144,6 @@ pub fn own_file_size(soft_bytes: Option<u64>, needs: Needs) -> Finding {
 }
 
 /// Judges how large a file may get that some process writes.
-#[must_use]
 pub fn file_size_limit(name: &str, bytes: u64, needs: Needs, remedy: &str) -> Finding {
     let topic = Check::Limits.about(name);
     if bytes <= needs.largest_bytes || needs.limit_bytes.is_none_or(|limit| limit > bytes) {

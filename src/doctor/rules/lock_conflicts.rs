@@ -13,7 +13,6 @@ const SHORT_SECONDS: u64 = 10;
 const LONG_SECONDS: u64 = 60;
 
 /// Judges OpenSMTPD's configuration: on Linux its delivery to an mbox takes no lock that anybody else sees (smtpd.conf(5)).
-#[must_use]
 pub fn check_opensmtpd(configuration: &str) -> Option<Finding> {
     let is_mbox = |line: &str| {
         let mut words = line.split('#').next().unwrap_or_default().split_ascii_whitespace();
@@ -27,7 +26,6 @@ pub fn check_opensmtpd(configuration: &str) -> Option<Finding> {
 }
 
 /// Judges what the others take beside what spoolguard takes in effect, which is less where users can make no dotlock.
-#[must_use]
 pub fn judge_conventions(ours: &[Lock], habits: &[LockConvention]) -> Vec<Finding> {
     let mut findings: Vec<_> = habits.iter().map(|habit| shared(ours, habit)).collect();
     findings.extend(habits.iter().filter_map(|habit| clash(habit, habits)));

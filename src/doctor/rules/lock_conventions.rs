@@ -77,14 +77,12 @@ fn dotlock_first(mut locks: Vec<Lock>) -> Vec<Lock> {
 }
 
 /// Postfix's local(8), whose order is the same however `mailbox_delivery_lock` is written.
-#[must_use]
 pub fn postfix_convention(settings: &Settings) -> Option<LockConvention> {
     let set_by = "postconf -e 'mailbox_delivery_lock = dotlock, fcntl' && postfix reload";
     of_postfix("Postfix", "mailbox_delivery_lock", set_by, settings)
 }
 
 /// Postfix's virtual(8), where it has mailboxes in the directory `dir` or below it.
-#[must_use]
 pub fn postfix_virtual(settings: &Settings, dir: &str) -> Option<LockConvention> {
     let base = settings.given("virtual_mailbox_base")?;
     let set_by = "postconf -e 'virtual_mailbox_lock = dotlock, fcntl' && postfix reload";
@@ -112,7 +110,6 @@ fn of_postfix(
 }
 
 /// Dovecot, which takes them as they are written; nothing where its mail is in no mbox.
-#[must_use]
 pub fn dovecot_convention(settings: &Settings) -> Option<LockConvention> {
     settings.get("mbox_write_locks")?;
     let place = settings.get("mail_location").unwrap_or_default();
@@ -133,7 +130,6 @@ pub fn dovecot_convention(settings: &Settings) -> Option<LockConvention> {
 }
 
 /// procmail, from what `procmail -v` says. It waits for the kernel's lock for ever.
-#[must_use]
 pub fn procmail_convention(said: &str) -> Option<LockConvention> {
     let line = said.lines().find_map(|line| line.strip_prefix("Locking strategies:"))?;
     Some(LockConvention {
@@ -147,7 +143,6 @@ pub fn procmail_convention(said: &str) -> Option<LockConvention> {
 }
 
 /// mutt and neomutt, from what `-v` says. They hold the kernel's lock while they try the dotlock, for five seconds.
-#[must_use]
 pub fn mutt_convention(said: &str) -> Option<LockConvention> {
     let has = |name: &str| {
         let mut words = said.split_ascii_whitespace();
@@ -169,7 +164,6 @@ pub fn mutt_convention(said: &str) -> Option<LockConvention> {
 }
 
 /// maildrop, which does not say; this is how Debian builds it.
-#[must_use]
 pub fn maildrop_convention() -> LockConvention {
     LockConvention {
         program: "maildrop",
@@ -182,7 +176,6 @@ pub fn maildrop_convention() -> LockConvention {
 }
 
 /// Exim, from what `exim -bP transports` says of those that append to a mailbox.
-#[must_use]
 pub fn exim_convention(transports: &[(String, Settings)]) -> Option<LockConvention> {
     let (_, settings) = transports.iter().find(|(_, settings)| {
         let is = |name: &str| settings.get(name) == Some("yes");

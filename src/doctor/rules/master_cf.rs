@@ -23,7 +23,6 @@ pub struct PostfixService {
 }
 
 /// Reads `postconf -M`.
-#[must_use]
 pub fn services(text: &str) -> Vec<PostfixService> {
     text.lines().filter_map(service).collect()
 }
@@ -65,7 +64,6 @@ fn service(line: &str) -> Option<PostfixService> {
 
 impl PostfixService {
     /// Whether it answers at RCPT time.
-    #[must_use]
     pub fn is_policy(&self) -> bool {
         self.daemon == "spawn" && self.hook.job == GuardJob::Other("policy".to_owned())
     }
@@ -81,7 +79,6 @@ impl PostfixService {
     }
 
     /// Judges one; `state_dir` is the configured one.
-    #[must_use]
     pub fn judge(&self, settings: &Settings, state_dir: &str) -> Vec<Finding> {
         let topic = Check::MailSystem.about(format!("master.cf, service {}", self.name));
         let mut found: Vec<_> = self.hook.findings(&topic).collect();

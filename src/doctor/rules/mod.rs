@@ -102,7 +102,6 @@ pub struct Finding {
 
 impl Level {
     /// Returns the word that people and programs read.
-    #[must_use]
     pub fn word(self) -> &'static str {
         match self {
             Self::Error => "error",
@@ -114,7 +113,6 @@ impl Level {
 
 impl Check {
     /// Names what findings of this check are about: a program, a file, a user.
-    #[must_use]
     pub fn about(self, subject: impl fmt::Display) -> CheckSubject {
         CheckSubject {
             check: self,
@@ -134,7 +132,6 @@ pub struct CheckSubject {
 
 impl CheckSubject {
     /// Narrows it to a line, counted from 1.
-    #[must_use]
     pub fn at_line(&self, line: usize) -> Self {
         Self {
             line: Some(line),
@@ -143,7 +140,6 @@ impl CheckSubject {
     }
 
     /// Makes the finding of a check that passed.
-    #[must_use]
     pub fn ok(&self, finding: impl Into<String>) -> Finding {
         Finding {
             check: self.check,
@@ -158,7 +154,6 @@ impl CheckSubject {
     }
 
     /// Makes a finding that somebody should know.
-    #[must_use]
     pub fn warning(&self, finding: impl Into<String>) -> Finding {
         Finding {
             level: Level::Warning,
@@ -167,7 +162,6 @@ impl CheckSubject {
     }
 
     /// Makes a finding that somebody has to fix, and says how.
-    #[must_use]
     pub fn error(&self, finding: impl Into<String>, remedy: impl Into<String>) -> Finding {
         Finding {
             level: Level::Error,
@@ -178,7 +172,6 @@ impl CheckSubject {
 
 impl Finding {
     /// The same, with something that can be done.
-    #[must_use]
     pub fn remedy(mut self, remedy: impl Into<String>) -> Self {
         self.remedy = Some(remedy.into());
         self

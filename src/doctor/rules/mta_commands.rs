@@ -6,7 +6,6 @@ use crate::doctor::rules::settings::Settings;
 use crate::doctor::rules::{Check, Finding};
 
 /// Judges Postfix's settings.
-#[must_use]
 pub fn postfix(settings: &Settings) -> Vec<Finding> {
     let command = settings.get("mailbox_command").unwrap_or_default();
     let hook = guard_of(command);
@@ -96,7 +95,6 @@ fn allowed_commands(settings: &Settings, runs_guard: bool) -> Option<Finding> {
 }
 
 /// Whether Postfix runs a command that stands in a file which is included by an alias or a `.forward` (local(8)).
-#[must_use]
 pub fn included(settings: &Settings, file: &str) -> Option<Finding> {
     let remedy = must_allow(settings, "include")?;
     let what = "Postfix runs no command in an included file, and such mail is bounced";
@@ -105,7 +103,6 @@ pub fn included(settings: &Settings, file: &str) -> Option<Finding> {
 }
 
 /// Whether aliases may run commands, where one of them runs spoolguard.
-#[must_use]
 pub fn alias_command(settings: &Settings, alias: &str, hook: &Hook) -> Vec<Finding> {
     let topic = Check::MailSystem.about(format!("alias {alias}"));
     let mut found: Vec<_> = hook.findings(&topic).collect();
@@ -127,7 +124,6 @@ pub fn alias_command(settings: &Settings, alias: &str, hook: &Hook) -> Vec<Findi
 }
 
 /// Whether Exim runs a command that stands in a `.forward` (spec.txt of Exim, "The redirect router", "The pipe transport").
-#[must_use]
 pub fn exim(routers: &[(String, Settings)], transports: &[(String, Settings)]) -> Vec<Finding> {
     let of_user = routers.iter().filter(|(_, router)| {
         router.get("driver") == Some("redirect") && router.get("file").is_some_and(|file| file.contains(".forward"))

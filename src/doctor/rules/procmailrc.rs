@@ -47,7 +47,6 @@ enum RecipeAction {
 }
 
 /// The runs of spoolguard in it, with their lines.
-#[must_use]
 pub fn find_hooks(text: &str) -> Vec<(usize, Hook)> {
     let mut found = Vec::new();
     for PlacedStatement { line, statement } in statements(text) {
@@ -66,7 +65,6 @@ pub fn find_hooks(text: &str) -> Vec<(usize, Hook)> {
 }
 
 /// Whether the procmailrc of all users sends everybody's mail to the same address. A file that asks who the user is means some of them.
-#[must_use]
 pub fn forwards_everybody(path: &str, text: &str) -> Option<Finding> {
     let mut to: Vec<String> = find_forwards(text).into_iter().map(|(_, to)| to).collect();
     to.extend(
@@ -83,7 +81,6 @@ pub fn forwards_everybody(path: &str, text: &str) -> Option<Finding> {
 }
 
 /// Where it sends mail without spoolguard, with the lines.
-#[must_use]
 pub fn find_forwards(text: &str) -> Vec<(usize, String)> {
     let sent = |placed: PlacedStatement| match placed.statement {
         Statement::Recipe(recipe) => Some((placed.line, plain_forward(&recipe.action)?)),
@@ -109,7 +106,6 @@ fn plain_forward(action: &RecipeAction) -> Option<String> {
 }
 
 /// Judges the procmailrc at `path`; `is_here` tells whether all mail for an address stays on this host.
-#[must_use]
 pub fn judge_recipes(path: &str, text: &str, is_here: &dyn Fn(&str) -> bool) -> Vec<Finding> {
     let topic = Check::Procmailrc.about(path);
     let all = statements(text);
@@ -297,7 +293,6 @@ fn logical_lines(text: &str) -> Vec<(usize, String)> {
 }
 
 /// The mailbox that `DEFAULT` names last, as it stands there (procmailrc(5)); none where it is not set.
-#[must_use]
 pub fn default_mailbox(text: &str) -> Option<String> {
     let mut values = statements(text)
         .into_iter()

@@ -44,7 +44,6 @@ struct PostfixRecipient {
 }
 
 /// Reads `postqueue -j`; `now` is in seconds since 1970.
-#[must_use]
 pub fn postfix(text: &str, now: u64) -> Vec<QueuedMessage> {
     let messages = text
         .lines()
@@ -63,7 +62,6 @@ pub fn postfix(text: &str, now: u64) -> Vec<QueuedMessage> {
 }
 
 /// Reads `exim -bp`, which tells no reasons: `3h  1.2K 1abcde-000001-2X <s@s.test>`, and `*** frozen ***` behind some.
-#[must_use]
 pub fn exim(text: &str) -> Vec<QueuedMessage> {
     let read = |line: &str| {
         let words: Vec<_> = line.split_ascii_whitespace().collect();
@@ -82,7 +80,6 @@ pub fn exim(text: &str) -> Vec<QueuedMessage> {
 }
 
 /// Reads what another `mailq` prints: a line that names spoolguard is of a message that waits for it.
-#[must_use]
 pub fn other(text: &str) -> Vec<QueuedMessage> {
     let of_line = |line: &str| QueuedMessage {
         because: of_ours(line),
@@ -95,7 +92,6 @@ pub fn other(text: &str) -> Vec<QueuedMessage> {
 }
 
 /// What spoolguard said, in a reason that an MTA tells; none where it is not about spoolguard.
-#[must_use]
 pub fn of_ours(reason: &str) -> Option<String> {
     let at = reason.find("spoolguard")?;
     let from_ours = reason.get(at..)?.strip_prefix("spoolguard: ").unwrap_or(reason);
@@ -103,7 +99,6 @@ pub fn of_ours(reason: &str) -> Option<String> {
 }
 
 /// Judges the queue; `again` is the command that tries all of it.
-#[must_use]
 pub fn judge(subject: &str, messages: &[QueuedMessage], again: &str) -> Vec<Finding> {
     let mut reasons: BTreeMap<&str, Vec<&QueuedMessage>> = BTreeMap::new();
     for message in messages {

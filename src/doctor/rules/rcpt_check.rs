@@ -15,7 +15,6 @@ pub const RESTRICTIONS: [&str; 4] = [
 ];
 
 /// Judges it; `postfix` and its services are there where Postfix is the MTA.
-#[must_use]
 pub fn judge(config: &Config, postfix: Option<&Settings>, services: &[PostfixService]) -> Option<Finding> {
     let quota = &config.quota;
     let is_bounded =

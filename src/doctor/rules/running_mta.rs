@@ -22,7 +22,6 @@ pub enum Mta {
 
 impl Mta {
     /// Tells it by a command line as the kernel keeps it, with a NUL behind each word.
-    #[must_use]
     pub fn of_command(command: &[u8]) -> Option<Self> {
         let text = String::from_utf8_lossy(command);
         let first = text.split('\0').next().unwrap_or_default();
@@ -83,13 +82,11 @@ pub struct RunningMta {
 }
 
 /// How deep a process stands in namespaces of processes: those of another container are seen, too.
-#[must_use]
 pub fn depth(status: &str) -> usize {
     field(status, "NSpid").map_or(1, |ids| ids.split_ascii_whitespace().count())
 }
 
 /// Judges one; `own_mountinfo` is that of whoever looks, and `paths` are the directories that deliveries write to.
-#[must_use]
 pub fn judge(process: &RunningMta, own_mountinfo: &str, paths: &[PathBuf], needs: Needs) -> Vec<Finding> {
     let subject = format!("{}, process {}", process.mta.name(), process.pid);
     let topic = Check::RunningMta.about(&subject);

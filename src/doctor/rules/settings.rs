@@ -8,7 +8,6 @@ pub struct Settings(BTreeMap<String, String>);
 
 impl Settings {
     /// Reads them. Exim writes `name` for what is on and `no_name` for what is off.
-    #[must_use]
     pub fn parse(text: &str) -> Self {
         let mut found = BTreeMap::new();
         for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
@@ -25,19 +24,16 @@ impl Settings {
     }
 
     /// The value of a setting, if the program named it.
-    #[must_use]
     pub fn get(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str)
     }
 
     /// The value of a setting that is not empty.
-    #[must_use]
     pub fn given(&self, name: &str) -> Option<&str> {
         self.get(name).map(str::trim).filter(|value| !value.is_empty())
     }
 
     /// The words of a setting, without commas and blanks; none where it was not named.
-    #[must_use]
     pub fn words(&self, name: &str) -> Vec<&str> {
         let value = self.get(name).unwrap_or_default();
         value
@@ -47,20 +43,17 @@ impl Settings {
     }
 
     /// A number.
-    #[must_use]
     pub fn number(&self, name: &str) -> Option<u64> {
         self.get(name)?.parse().ok()
     }
 
     /// A length of time, in seconds: `1000s`, `5 mins`, `1h`; a number alone counts seconds.
-    #[must_use]
     pub fn parse_seconds(&self, name: &str) -> Option<u64> {
         seconds(self.get(name)?)
     }
 }
 
 /// A length of time, in seconds; Exim strings several together, `1h30m`.
-#[must_use]
 pub fn seconds(text: &str) -> Option<u64> {
     let mut rest = text.trim();
     let mut total: u64 = 0;
@@ -88,7 +81,6 @@ pub fn seconds(text: &str) -> Option<u64> {
 }
 
 /// The blocks that `exim -bP transports` or `routers` prints: a line with the name and `end`, and the settings below.
-#[must_use]
 pub fn blocks(said: &str, end: &str) -> Vec<(String, Settings)> {
     let mut found: Vec<(String, String)> = Vec::new();
     for line in said.lines() {

@@ -46,7 +46,6 @@ impl LineBuffer {
     }
 
     /// Tells whether a line has begun whose end is missing.
-    #[must_use]
     pub fn is_within_line(&self) -> bool {
         !self.is_whole && (self.is_cut || !self.kept.is_empty())
     }

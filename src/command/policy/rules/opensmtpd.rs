@@ -28,13 +28,11 @@ enum ReplyOrder {
 
 impl ReplyTo {
     /// The line that lets the session go on.
-    #[must_use]
     pub fn proceed(&self) -> String {
         self.line("proceed")
     }
 
     /// The line that refuses, with the reply that the client gets.
-    #[must_use]
     pub fn reject(&self, reply: &str) -> String {
         self.line(&format!("reject|{reply}"))
     }
@@ -75,7 +73,6 @@ pub enum IsNull {
 }
 
 /// Reads one line.
-#[must_use]
 pub fn read(line: &[u8]) -> FilterEvent {
     let line = String::from_utf8_lossy(line);
     if line == "config|ready" {

@@ -73,7 +73,6 @@ impl RequestReader {
     }
 
     /// The request that the end of input leaves without an end, if there is one.
-    #[must_use]
     pub fn end(self) -> Option<PostfixRequest> {
         let has_begun = self.attributes.count > 0 || self.line.is_within_line();
         has_begun.then_some(PostfixRequest::Bad("the input ends within the request"))

@@ -53,14 +53,12 @@ pub struct Similarity {
 
 impl Similarity {
     /// Tells whether a message counts as sent only when it arrived.
-    #[must_use]
     pub fn counts_when_it_arrives(&self) -> bool {
         self.expendable == Expendable::No
     }
 }
 
 /// Takes the similarity of a message whose body has `body_bytes`, of which the message at hand may hold less.
-#[must_use]
 pub fn similarity(judgement: &Judgement, message: &Message<'_>, body_bytes: u64) -> Similarity {
     match &judgement.verdict {
         // What calls itself a report, and neither comes as one nor names anybody, may be a person's after all.

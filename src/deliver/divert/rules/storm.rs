@@ -7,8 +7,7 @@
 //!
 //! Time is seconds since 1970, and comes as an argument. The state is bounded, whatever is sent: in storms, in times, in text.
 
-use crate::config;
-use crate::config::MOST_PER_HOUR;
+use crate::config::{self, MOST_PER_HOUR};
 use crate::deliver::divert::rules::similar::{About, Expendable, Similarity};
 
 /// The time that budget and digests go by, in seconds.
@@ -74,7 +73,6 @@ pub struct HeldBackTally {
 
 impl HeldBackTally {
     /// Both together.
-    #[must_use]
     pub fn all(self) -> u64 {
         self.held.saturating_add(self.kept)
     }
@@ -158,7 +156,6 @@ pub struct DigestContent {
 
 impl DigestContent {
     /// How many messages it tells of.
-    #[must_use]
     pub fn tally(&self) -> HeldBackTally {
         sum(self.forgotten, &self.storms)
     }
@@ -321,13 +318,11 @@ impl StormState {
     }
 
     /// What is not told yet.
-    #[must_use]
     pub fn untold(&self) -> HeldBackTally {
         sum(self.forgotten, &self.storms)
     }
 
     /// What `status` shows.
-    #[must_use]
     pub fn counts(&self, now: i64) -> StormCounts {
         StormCounts {
             sent_last_hour: self.sent.iter().filter(|then| is_within(**then, now, HOUR)).count(),

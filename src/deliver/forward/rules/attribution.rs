@@ -114,7 +114,6 @@ pub fn believe_history(judgement: &mut Judgement, token: Option<&str>, sent_to: 
 }
 
 /// Finds the destinations that a report is about.
-#[must_use]
 pub fn attribute_bounce(bounce: &Bounce, evidence: &AttributionEvidence<'_>) -> Vec<ForwardFailure> {
     match evidence.token {
         Token::For(destination) => vec![blame(bounce, worst(bounce, destination), destination, Proof::Token)],
@@ -191,7 +190,6 @@ fn is_about(recipient: &Recipient, destination: &str) -> bool {
 }
 
 /// Tells whether both texts are one address; local parts are compared without case, as mail systems do.
-#[must_use]
 pub fn is_same_address(one: &str, other: &str) -> bool {
     match (Address::parse(one), Address::parse(other)) {
         (Some(one), Some(other)) => one.same_mailbox(&other, ""),
@@ -204,7 +202,6 @@ pub fn is_same_address(one: &str, other: &str) -> bool {
 pub const TIMELY: u64 = 2 * DAY;
 
 /// Tells whether a report is about now. One that names a message of ours is told by the memory of recent forwards.
-#[must_use]
 pub fn is_timely(proof: Proof, dated: Option<&str>, now: Moment) -> bool {
     match proof {
         Proof::MessageId | Proof::Token => true,

@@ -92,7 +92,6 @@ pub enum DestinationState {
 
 impl Destinations {
     /// What is remembered of `destination`.
-    #[must_use]
     pub fn find(&self, destination: &str) -> Option<&Destination> {
         self.routes.iter().find(|route| is(route, destination))
     }
@@ -306,7 +305,6 @@ impl Destinations {
     }
 
     /// Tells whether somebody has to be told something now.
-    #[must_use]
     pub fn owes(&self, now: Moment) -> bool {
         self.routes.iter().any(|route| route.owed.is_due(now))
     }

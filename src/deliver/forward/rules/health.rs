@@ -53,7 +53,6 @@ pub struct Failure {
 
 impl Failure {
     /// As a report tells it; `report_id` is the Message-ID of the report itself.
-    #[must_use]
     pub fn reported(blame: &ForwardFailure, report_id: Option<&str>, at: Moment) -> Self {
         Self {
             at,
@@ -69,7 +68,6 @@ impl Failure {
     }
 
     /// As sendmail says it: with its exit status, and some words.
-    #[must_use]
     pub fn refused(reply: &SendmailReply, message_id: Option<&str>, at: Moment) -> Self {
         let status = reply.status().map(|text| cut_text(text, ID_BYTES_OF_STATUS));
         let class = match class_of(status.as_deref(), reply.text()) {
@@ -97,7 +95,6 @@ impl Failure {
     }
 
     /// Tells whether it was said only when a mail system gave up trying: then news of the next message will take as long.
-    #[must_use]
     pub fn came_late(&self) -> bool {
         // X.4.x is the network (RFC 3463 section 3.5).
         let is_late = |status: &str| status.starts_with('4') || status.split('.').nth(1) == Some("4");
@@ -192,7 +189,6 @@ pub enum Judged {
 
 impl Health {
     /// Points at this time, in halves.
-    #[must_use]
     pub fn half_points(&self, now: Moment, settings: &SuspensionSettings) -> u32 {
         if self.is_stale(now, settings) {
             0
@@ -202,13 +198,11 @@ impl Health {
     }
 
     /// Tells whether nothing failed for so long that the points do not matter.
-    #[must_use]
     pub fn is_stale(&self, now: Moment, settings: &SuspensionSettings) -> bool {
         is_old(self.touched, now, settings)
     }
 
     /// Tells whether nothing was heard for so long that all of it may be forgotten.
-    #[must_use]
     pub fn is_forgettable(&self, now: Moment, settings: &SuspensionSettings) -> bool {
         self.is_stale(now, settings) && is_old(self.heard, now, settings)
     }

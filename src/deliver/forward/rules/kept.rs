@@ -37,7 +37,6 @@ impl KeptReason {
     ];
 
     /// The word for it.
-    #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::Suspended => "suspended",
@@ -60,7 +59,6 @@ impl KeptReason {
     }
 
     /// Tells whether the user can end it, and so send the message on.
-    #[must_use]
     pub fn can_end(self) -> bool {
         self != Self::Own
     }
@@ -123,13 +121,11 @@ pub struct KeptList {
 }
 
 /// The first line of a list.
-#[must_use]
 pub fn first_line(destination: &str, own: &str) -> String {
     format!("for {} of {}\n", one_line(destination), one_line(own))
 }
 
 /// The line about one event.
-#[must_use]
 pub fn write_line(at: i64, event: &KeptEvent<'_>) -> String {
     let mut text = format!("{at} ");
     let _ = match event {
@@ -150,7 +146,6 @@ fn one_line(text: &str) -> String {
 
 impl KeptList {
     /// Reads a list.
-    #[must_use]
     pub fn read(bytes: &[u8]) -> Self {
         let text = String::from_utf8_lossy(bytes);
         let mut list = Self::default();
@@ -222,7 +217,6 @@ impl KeptList {
 
     /// Tells whether the user has to be told now: something was kept of which the user does not know, and a day has passed since the last
     /// notice. A time from the future, from a clock that was wrong, holds nothing up; runs at the same time need not agree to the second.
-    #[must_use]
     pub fn is_due(&self, now: i64) -> bool {
         let hour = i64::try_from(HOUR).unwrap_or(i64::MAX);
         let has_passed = |at: i64, seconds: u64| {
@@ -234,7 +228,6 @@ impl KeptList {
     }
 
     /// How many wait for each reason, and what was said last.
-    #[must_use]
     pub fn reasons(&self) -> Vec<(KeptReason, u64, &str)> {
         let mut found: Vec<(KeptReason, u64, &str)> = Vec::new();
         for entry in self.waiting() {

@@ -97,7 +97,6 @@ impl PendingNotices {
     }
 
     /// Tells whether any is due.
-    #[must_use]
     pub fn is_due(&self, now: Moment) -> bool {
         self.0.iter().any(|notice| notice.is_due(now))
     }
@@ -126,7 +125,6 @@ impl PendingNotices {
     }
 
     /// Tells whether nobody has to be told anything.
-    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

@@ -60,7 +60,6 @@ pub struct Sketch {
 
 impl Sketch {
     /// The sketch as one word.
-    #[must_use]
     pub fn text(&self) -> String {
         let flags = [
             (self.is_near, 'n'),
@@ -84,7 +83,6 @@ impl Sketch {
     }
 
     /// Reads a sketch; none where it is damaged.
-    #[must_use]
     pub fn read(text: &str) -> Option<Self> {
         let mut parts = text.split('.');
         let mut part = || parts.next();
@@ -108,7 +106,6 @@ impl Sketch {
     }
 
     /// Tells whether `address` stands among the people of it.
-    #[must_use]
     pub fn names(&self, address: &Address) -> bool {
         self.people.contains(&person(address))
     }
@@ -142,7 +139,6 @@ pub struct Arrival {
 
 impl Arrival {
     /// Looks at a message.
-    #[must_use]
     pub fn of(message: &Message<'_>, sender: &Sender, own: &OwnAddresses, judgement: &Judgement) -> Self {
         let mut arrival = Self {
             own: own
@@ -193,7 +189,6 @@ impl Arrival {
 
     /// Tells whether it was made at `destination`'s domain, or came through its hosts. Where that is the user's own domain, every
     /// message comes through: then, whether no host of another was on its way.
-    #[must_use]
     pub fn is_near(&self, destination: &str) -> bool {
         let domain = Address::parse(destination).and_then(|address| address.domain().map(registered_domain));
         let by_name = |domain: &String| {
@@ -254,7 +249,6 @@ fn host(word: &str) -> Option<String> {
 
 /// The part of a domain name that somebody registered, as well as that can be told without a list: the last two labels, or three where
 /// the last two are short (`example.co.uk`).
-#[must_use]
 pub fn registered_domain(domain: &str) -> String {
     let domain = domain.trim_end_matches('.').to_ascii_lowercase();
     let labels: Vec<&str> = domain.rsplit('.').collect();
@@ -283,7 +277,6 @@ fn is_list_field(field: &crate::message::Field<'_>) -> bool {
 }
 
 /// The addresses of a field that holds several (RFC 5322 section 3.4).
-#[must_use]
 pub fn find_addresses(text: &str) -> Vec<Address> {
     let (mut found, mut start) = (Vec::new(), 0);
     let (mut quoted, mut depth) = (false, 0_usize);
@@ -343,7 +336,6 @@ fn pieces(message: &Message<'_>) -> BTreeSet<u32> {
 }
 
 /// An address without its extension: answers of one desk have one each.
-#[must_use]
 pub fn whole_address(address: &Address) -> String {
     let domain = address.domain().unwrap_or_default();
     format!("{}@{domain}", address.base("+").to_lowercase())
@@ -358,7 +350,6 @@ fn low(hash: u32) -> u16 {
 }
 
 /// FNV-1a: the same number in every version of this program, since it is written down.
-#[must_use]
 pub fn hash_text(text: &str) -> u32 {
     text.bytes().fold(0x811c_9dc5, |hash: u32, byte| {
         (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)

@@ -99,7 +99,6 @@ pub enum Tick {
 
 impl Suspension {
     /// Begins one that tries again after `interval` seconds.
-    #[must_use]
     pub fn by_guard(now: Moment, interval: u64, reason: SuspensionReason, settings: &SuspensionSettings) -> Self {
         let interval = interval.clamp(
             settings.probe.as_seconds(),
@@ -115,7 +114,6 @@ impl Suspension {
     }
 
     /// Begins one that only a hand ends.
-    #[must_use]
     pub fn by_hand(now: Moment, settings: &SuspensionSettings) -> Self {
         Self {
             since: now,

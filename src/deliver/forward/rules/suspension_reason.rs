@@ -12,7 +12,6 @@ pub enum SuspensionReason {
 
 impl SuspensionReason {
     /// The word for it, as JSON has it.
-    #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::Points => "points",
