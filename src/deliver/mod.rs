@@ -131,11 +131,20 @@ pub fn settle_message(run: &Run, buffer: &MessageBuffer, errand: &Errand, who: &
 /// Says what would be done. Under a mail system the message has to stay with it: nobody else has it.
 fn rehearse(run: &Run, delivery: &Delivery<'_>) -> Result<Status, Error> {
     let _ = io::stdout().write_all(dry_run::describe_run(run, delivery).as_bytes());
+    refuse_under_mta("deliver")?;
+    Ok(Status::Done)
+}
+
+/// Fails where a mail system started this run: after a dry run nobody else has the message.
+///
+/// # Errors
+/// Then.
+pub fn refuse_under_mta(verb: &'static str) -> Result<(), Error> {
     if caller::is_mail_system(&caller::read_variable) {
         let cause = "this is a dry run, started by a mail system";
-        return Err(Error::new(Category::Configuration, "deliver", "the message", cause).hint("take --dry-run away"));
+        return Err(Error::new(Category::Configuration, verb, "the message", cause).hint("take --dry-run away"));
     }
-    Ok(Status::Done)
+    Ok(())
 }
 
 /// Shakes off what the caller left behind: signals that it blocks or ignores, and its umask, since every file that is made here

@@ -13,7 +13,6 @@ use crate::mailbox::format::MboxEntry;
 use crate::mailbox::open::Owner;
 use crate::mailbox::quoting;
 use crate::submit;
-use crate::submit::letter::SubmitResult;
 
 /// The message in the form that an mbox takes.
 #[must_use]
@@ -84,12 +83,5 @@ pub fn submit_notice(run: &Run, verb: &'static str, address: &str, text: &str) -
         content: text.as_bytes(),
         content_bytes: text.len() as u64,
     };
-    match submit::submit(&run.config.forward.transport, letter, &run.deadline)? {
-        SubmitResult::Accepted => Ok(()),
-        SubmitResult::Refused(refusals) => {
-            let said: Vec<_> = refusals.into_iter().map(|refusal| refusal.reply.to_string()).collect();
-            let cause = format!("refused with {}", said.join("; "));
-            Err(Error::new(Category::Submission, verb, address, cause))
-        }
-    }
+    submit::submit_own(&run.config.forward.transport, verb, letter, &run.deadline)
 }

@@ -18,16 +18,6 @@ pub struct Letter<'a, R> {
     pub content_bytes: u64,
 }
 
-/// What became of it.
-#[derive(Debug)]
-#[must_use]
-pub enum SubmitResult {
-    /// The mail system has it for all recipients.
-    Accepted,
-    /// The mail system will never take it for these recipients. It has it for all others.
-    Refused(Vec<Refusal>),
-}
-
 /// A recipient that the mail system does not take, and what it said.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {

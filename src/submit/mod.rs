@@ -12,25 +12,31 @@ pub mod sendmail;
 use std::io::Read;
 
 use crate::config::Transport;
-use crate::error::Error;
-use crate::submit::letter::{Answers, Letter, SubmitResult};
+use crate::error::{Category, Error};
+use crate::submit::letter::{Answers, Letter};
 use crate::sys::deadline::Deadline;
 
-/// Sends `letter` to all its recipients.
+/// Sends a message of ours, which no recipient may refuse; `verb` is what is said when that fails.
 ///
 /// # Errors
-/// When the mail system says "later", cannot be started, hangs or dies. It may have taken some of it even so.
-pub fn submit<R: Read>(
+/// When the mail system refuses it, which somebody has to mend; or says "later", cannot be started, hangs or dies.
+pub fn submit_own<R: Read>(
     transport: &Transport,
+    verb: &'static str,
     letter: Letter<'_, R>,
     deadline: &Deadline,
-) -> Result<SubmitResult, Error> {
+) -> Result<(), Error> {
+    let to = letter.recipients.join(", ");
     let Answers { refused, later, .. } = submit_each(transport, letter, deadline);
-    match later {
-        Some(e) => Err(e),
-        None if refused.is_empty() => Ok(SubmitResult::Accepted),
-        None => Ok(SubmitResult::Refused(refused)),
+    if let Some(e) = later {
+        return Err(e);
     }
+    if refused.is_empty() {
+        return Ok(());
+    }
+    let said: Vec<_> = refused.iter().map(|refusal| refusal.reply.to_string()).collect();
+    let cause = format!("refused with {}", said.join("; "));
+    Err(Error::new(Category::Submission, verb, to, cause).needs_mending())
 }
 
 /// Sends `letter` to all its recipients, and says for each what came of it.

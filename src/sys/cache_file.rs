@@ -4,15 +4,13 @@
 use std::hash::{DefaultHasher, Hasher};
 use std::io::{self, Read, Write};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 
-use nix::fcntl::OFlag;
-
-use crate::sys::dirs::{make_private_dir, open_kept};
+use crate::sys::dirs::{make_private_dir, open_kept, own_file};
 
 /// How much of a file before some place is remembered, to know it again.
 const TAIL_BYTES: usize = 64;
@@ -69,10 +67,7 @@ pub fn save_cached(place: &Path, text: &str) -> io::Result<()> {
 
 /// Notes that a memory was found to hold still.
 pub fn confirm_cached(place: &Path) {
-    let opened = OpenOptions::new()
-        .write(true)
-        .custom_flags((OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK).bits())
-        .open(place);
+    let opened = own_file().write(true).open(place);
     let _ = opened.and_then(|file| file.set_modified(SystemTime::now()));
 }
 

@@ -89,24 +89,11 @@ pub fn output_of_command(
         .env("LANG", "C")
         .envs(variables.iter().copied())
         .current_dir("/")
-        // Whatever it starts can be ended with it.
-        .process_group(0)
-        .stdin(Stdio::null())
         .stdout(child_output)
         .stderr(child_error);
-    let mut child = deadline::start_child(&mut command)?;
-    // The command holds copies of our ends of the pipe.
-    drop(command);
-    let until = Instant::now() + limit;
-    let mut answer = Vec::new();
-    let ended = read_until(output, until, &mut answer).and_then(|()| wait_until(&mut child, until));
-    if ended.is_err() {
-        end_group(&mut child);
-    }
-    Ok(ProgramOutput {
-        status: ended?,
-        text: String::from_utf8_lossy(&answer).into_owned(),
-    })
+    let ([text], status) = finish(command, [output], ANSWER_BYTES, limit)?;
+    let text = String::from_utf8_lossy(&text).into_owned();
+    Ok(ProgramOutput { status, text })
 }
 
 /// What a program printed, and how it ended.
@@ -130,58 +117,69 @@ const PRINTED_BYTES: usize = 64 << 20;
 /// When it cannot be started, is not over in time, was stopped, or prints too much: then it is killed.
 pub fn run(mut command: Command, limit: Duration) -> io::Result<Printed> {
     let ((output, child_output), (error, child_error)) = (io::pipe()?, io::pipe()?);
-    command
-        .process_group(0)
-        .stdin(Stdio::null())
-        .stdout(child_output)
-        .stderr(child_error);
+    command.stdout(child_output).stderr(child_error);
+    let ([output, error], status) = finish(command, [output, error], PRINTED_BYTES, limit)?;
+    Ok(Printed { status, output, error })
+}
+
+/// Starts it, reads each of `pipes` to its end, and waits for its own.
+fn finish<const N: usize>(
+    mut command: Command,
+    pipes: [io::PipeReader; N],
+    most_bytes: usize,
+    limit: Duration,
+) -> io::Result<([Vec<u8>; N], ExitStatus)> {
+    // Whatever it starts can be ended with it.
+    command.process_group(0).stdin(Stdio::null());
     let mut child = deadline::start_child(&mut command)?;
+    // The command holds copies of our ends of the pipes.
     drop(command);
     let until = Instant::now() + limit;
-    let mut printed = [(output, Vec::new()), (error, Vec::new())];
-    let ended = take_both(&child, &mut printed, until).and_then(|()| wait_until(&mut child, until));
+    let mut printed = pipes.map(|pipe| (Some(pipe), Vec::new()));
+    let ended = read_all(&child, &mut printed, most_bytes, until).and_then(|()| wait_until(&mut child, until));
     if ended.is_err() {
         end_group(&mut child);
     }
-    let [(_, output), (_, error)] = printed;
-    Ok(Printed {
-        status: ended?,
-        output,
-        error,
-    })
+    Ok((printed.map(|(_, text)| text), ended?))
 }
 
-/// Reads both to their ends.
-fn take_both(child: &Child, printed: &mut [(io::PipeReader, Vec<u8>); 2], until: Instant) -> io::Result<()> {
-    const SLICE_MILLISECONDS: u16 = 200;
-    let mut open = [true; 2];
-    let mut buffer = vec![0; 64 << 10];
-    while open.contains(&true) {
+/// Reads each to its end, which closes it.
+fn read_all(
+    child: &Child,
+    printed: &mut [(Option<io::PipeReader>, Vec<u8>)],
+    most_bytes: usize,
+    until: Instant,
+) -> io::Result<()> {
+    const SLICE_MILLISECONDS: u128 = 200;
+    let mut buffer = [0; 4096];
+    while printed.iter().any(|(pipe, _)| pipe.is_some()) {
+        let left = until.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(late());
+        }
         if deadline::is_stopped() {
             return Err(io::Error::other("told to stop by a signal"));
         }
-        if is_suspended(child) {
-            return Err(io::Error::other("somebody stopped it"));
+        let open = printed.iter().filter_map(|(pipe, _)| pipe.as_ref());
+        let mut wanted: Vec<_> = open.map(|pipe| PollFd::new(pipe.as_fd(), PollFlags::POLLIN)).collect();
+        let slice = u16::try_from(left.as_millis().clamp(1, SLICE_MILLISECONDS)).unwrap_or(u16::MAX);
+        match poll(&mut wanted, slice) {
+            Ok(0) if is_suspended(child) => return Err(io::Error::other("somebody stopped it")),
+            Ok(0) | Err(nix::Error::EINTR) => continue,
+            Ok(_) => {}
+            Err(e) => return Err(e.into()),
         }
-        if Instant::now() >= until {
-            return Err(late());
-        }
-        for ((pipe, text), open) in printed.iter_mut().zip(&mut open) {
-            if !*open {
-                continue;
+        let ready: Vec<_> = wanted.iter().map(|file| file.any().unwrap_or(false)).collect();
+        let open = printed.iter_mut().filter(|(pipe, _)| pipe.is_some());
+        for ((pipe, text), _) in open.zip(ready).filter(|(_, is_ready)| *is_ready) {
+            match pipe.as_mut().map(|pipe| pipe.read(&mut buffer)) {
+                None | Some(Ok(0)) => *pipe = None,
+                Some(Ok(read)) => text.extend_from_slice(buffer.get(..read).unwrap_or_default()),
+                Some(Err(e)) if e.kind() == io::ErrorKind::Interrupted => {}
+                Some(Err(e)) => return Err(e),
             }
-            let mut wanted = [PollFd::new(pipe.as_fd(), PollFlags::POLLIN)];
-            match poll(&mut wanted, SLICE_MILLISECONDS / 2) {
-                Ok(0) | Err(nix::Error::EINTR) => continue,
-                Ok(_) => {}
-                Err(e) => return Err(e.into()),
-            }
-            match pipe.read(&mut buffer)? {
-                0 => *open = false,
-                read => text.extend_from_slice(buffer.get(..read).unwrap_or_default()),
-            }
-            if text.len() > PRINTED_BYTES {
-                return Err(io::Error::other("it prints without end"));
+            if text.len() > most_bytes {
+                return Err(io::Error::other("its answer has no end"));
             }
         }
     }
@@ -217,32 +215,6 @@ pub fn end_group(child: &mut Child) {
 
 fn late() -> io::Error {
     io::Error::new(io::ErrorKind::TimedOut, "it does not answer in time")
-}
-
-fn read_until(mut output: io::PipeReader, until: Instant, answer: &mut Vec<u8>) -> io::Result<()> {
-    let mut buffer = [0; 4096];
-    loop {
-        let left = until.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            return Err(late());
-        }
-        if answer.len() > ANSWER_BYTES {
-            return Err(io::Error::other("its answer has no end"));
-        }
-        let slice = u16::try_from(left.as_millis()).unwrap_or(u16::MAX).clamp(1, 1000);
-        let mut wanted = [PollFd::new(output.as_fd(), PollFlags::POLLIN)];
-        match poll(&mut wanted, slice) {
-            Ok(0) | Err(nix::Error::EINTR) => continue,
-            Ok(_) => {}
-            Err(e) => return Err(e.into()),
-        }
-        match output.read(&mut buffer) {
-            Ok(0) => return Ok(()),
-            Ok(read) => answer.extend_from_slice(buffer.get(..read).unwrap_or_default()),
-            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-            Err(e) => return Err(e),
-        }
-    }
 }
 
 /// Waits for the end of one that has closed its output.

@@ -47,16 +47,31 @@ pub fn sync_parent(path: &Path) -> io::Result<()> {
     File::open(parent(path))?.sync_all()
 }
 
+/// Opens a file that we keep in a directory of the user's: a link is not followed, and a FIFO in its place does not hold us.
+#[must_use]
+pub fn own_file() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.custom_flags((OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK).bits());
+    options
+}
+
+/// Opens such a file to read and to write it; makes it, readable for this user alone, where there is none.
+///
+/// # Errors
+/// When it cannot be opened.
+pub fn open_own(path: &Path) -> io::Result<File> {
+    let mut options = own_file();
+    options.read(true).write(true).create(true).truncate(false);
+    options.mode(0o600).open(path)
+}
+
 /// Opens a file that we keep in a directory of the user's, to read it; none where there is none. A link is not followed, and a FIFO in
 /// its place does not hold us.
 ///
 /// # Errors
 /// When it cannot be opened, or is no regular file.
 pub fn open_kept(path: &Path) -> io::Result<Option<File>> {
-    let opened = OpenOptions::new()
-        .read(true)
-        .custom_flags((OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK).bits())
-        .open(path);
+    let opened = own_file().read(true).open(path);
     match opened {
         Ok(file) if file.metadata()?.is_file() => Ok(Some(file)),
         Ok(_) => Err(io::Error::other("this is none of ours")),

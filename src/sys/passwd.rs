@@ -87,21 +87,31 @@ pub fn local_by_uid(uid: u32) -> io::Result<Vec<PasswdEntry>> {
     Ok(found)
 }
 
+/// All users of `/etc/passwd`, in its order.
+///
+/// # Errors
+/// When the file cannot be read.
+pub fn local_users() -> io::Result<Vec<PasswdEntry>> {
+    let mut found = Vec::new();
+    each_line(Path::new(PASSWD), "", |line| {
+        found.extend(PasswdEntry::read(line));
+        ControlFlow::Continue(())
+    })?;
+    Ok(found)
+}
+
 /// The numbers that several names of `/etc/passwd` have, each with these names.
 ///
 /// # Errors
 /// When the file cannot be read.
 pub fn shared_uids() -> io::Result<Vec<(u32, Vec<String>)>> {
     let mut names: BTreeMap<u32, Vec<String>> = BTreeMap::new();
-    each_line(Path::new(PASSWD), "", |line| {
-        if let Some(entry) = PasswdEntry::read(line) {
-            let of_uid = names.entry(entry.uid).or_default();
-            if !of_uid.contains(&entry.name) {
-                of_uid.push(entry.name);
-            }
+    for user in local_users()? {
+        let of_uid = names.entry(user.uid).or_default();
+        if !of_uid.contains(&user.name) {
+            of_uid.push(user.name);
         }
-        ControlFlow::Continue(())
-    })?;
+    }
     Ok(names.into_iter().filter(|(_, names)| names.len() > 1).collect())
 }
 

@@ -11,11 +11,10 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use fs2::FileExt;
-use nix::fcntl::OFlag;
 
 use crate::error::{Category, Error};
 use crate::sys::deadline::Deadline;
-use crate::sys::dirs::{make_private_dir, open_kept, parent, with_suffix};
+use crate::sys::dirs::{make_private_dir, open_kept, open_own, parent, with_suffix};
 use crate::sys::file_stamp::is_still;
 
 /// A file that is larger was not written by us, in bytes.
@@ -88,15 +87,7 @@ impl Store {
         let fail = |e: io::Error| Error::io("lock", &path, &e);
         let until = Instant::now() + LOCK_TIME.min(deadline.remaining());
         loop {
-            let file = OpenOptions::new()
-                .read(true)
-                .write(true)
-                .create(true)
-                .truncate(false)
-                .mode(0o600)
-                .custom_flags((OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK).bits())
-                .open(&path)
-                .map_err(fail)?;
+            let file = open_own(&path).map_err(fail)?;
             let locked = match FileExt::try_lock_exclusive(&file) {
                 Ok(()) => true,
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => false,

@@ -1,12 +1,12 @@
 //! The accounts of a host, for a run that asks for thousands of them. What cannot be told is said not to be known, or, of a number, to be
 //! somebody's: much is done to what is nobody's.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::sys::account;
+use crate::sys::{account, passwd};
 
 /// The accounts of a host, for a run that asks for thousands of them: the files are read once, and the name service, which may be far
 /// away, is not asked again and again.
@@ -28,24 +28,12 @@ impl Directory {
     /// Reads the file; what it does not have is asked of the user database.
     #[must_use]
     pub fn read() -> Self {
-        let text = std::fs::read("/etc/passwd").unwrap_or_default();
         let mut found = Self::default();
-        for line in String::from_utf8_lossy(&text).lines() {
-            let mut fields = line.split(':');
-            let (name, _, uid, gid) = (fields.next(), fields.next(), fields.next(), fields.next());
-            if let (Some(name), Some(uid), Some(gid)) = (
-                name,
-                uid.and_then(|uid| uid.parse().ok()),
-                gid.and_then(|gid| gid.parse().ok()),
-            ) {
-                found.by_name.entry(name.to_owned()).or_insert((uid, gid));
-                found.uids.insert(uid);
-                if let Some(home) = fields.nth(1).filter(|home| home.starts_with('/')) {
-                    found
-                        .homes
-                        .entry(name.to_owned())
-                        .or_insert_with(|| PathBuf::from(home));
-                }
+        for user in passwd::local_users().unwrap_or_default() {
+            found.uids.insert(user.uid);
+            found.by_name.entry(user.name.clone()).or_insert((user.uid, user.gid));
+            if user.home.is_absolute() {
+                found.homes.entry(user.name).or_insert(user.home);
             }
         }
         found
@@ -54,6 +42,15 @@ impl Directory {
     /// The users of the file that have a home, in no order.
     pub fn homes(&self) -> impl Iterator<Item = (&str, &Path)> {
         self.homes.iter().map(|(name, home)| (name.as_str(), home.as_path()))
+    }
+
+    /// The users of the file, and those of the user database who have a mailbox in `spool`: not every file there is named after a user.
+    #[must_use]
+    pub fn names(&self, spool: &Path) -> BTreeSet<String> {
+        let entries = std::fs::read_dir(spool).into_iter().flatten();
+        let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+        let users = names.filter(|name| self.find(name).is_some());
+        users.chain(self.by_name.keys().cloned()).collect()
     }
 
     /// The home of a user of the file.

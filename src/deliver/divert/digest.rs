@@ -136,24 +136,7 @@ fn text(run: &Run, own: &str, digest: &DigestContent) -> String {
     if rest > 0 {
         let _ = writeln!(text, "{rest:6} more, of many other kinds");
     }
-    if tally.held > 0 {
-        let _ = write!(
-            text,
-            "\nHeld, compressed: {} messages. To read them all as one mailbox:\n    zcat {}/*/*.gz\n\
-             They make room for newer ones beyond {} messages or {} MiB of a sort.\n",
-            tally.held,
-            dir,
-            held::HELD_MESSAGES,
-            held::HELD_BYTES >> 20
-        );
-    }
-    if digest.pushed_out > 0 {
-        let _ = writeln!(
-            text,
-            "Removed meanwhile to make room: {} held messages.",
-            digest.pushed_out
-        );
-    }
+    text.push_str(&copies_text(digest, &dir));
     if tally.kept > 0 {
         let _ = write!(
             text,
@@ -164,6 +147,26 @@ fn text(run: &Run, own: &str, digest: &DigestContent) -> String {
     }
     if let Some(sample) = digest.storms.iter().find_map(|storm| sample(run, storm)) {
         let _ = write!(text, "\nOne of them begins:\n\n{sample}");
+    }
+    text
+}
+
+/// Where the copies lie that are held, and how many made room for others.
+fn copies_text(digest: &DigestContent, dir: &str) -> String {
+    let mut text = String::new();
+    let held = digest.tally().held;
+    if held > 0 {
+        let _ = write!(
+            text,
+            "\nHeld, compressed: {held} messages. To read them all as one mailbox:\n    zcat {dir}/*/*.gz\n\
+             They make room for newer ones beyond {} messages or {} MiB of a sort.\n",
+            held::HELD_MESSAGES,
+            held::HELD_BYTES >> 20
+        );
+    }
+    if digest.pushed_out > 0 {
+        let count = digest.pushed_out;
+        let _ = writeln!(text, "Removed meanwhile to make room: {count} held messages.");
     }
     text
 }

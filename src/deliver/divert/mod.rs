@@ -22,7 +22,6 @@ use crate::deliver::store::mbox::Room;
 use crate::deliver::{forward, headers, overflow};
 use crate::error::{Category, Error, Retry};
 use crate::submit;
-use crate::submit::letter::SubmitResult;
 
 /// Why a message is not with the administrator.
 #[derive(Debug)]
@@ -83,7 +82,7 @@ fn send(run: &Run, delivery: &Delivery<'_>, why: Why, throttle: &Throttle<'_>) -
             tracing::warn!(
                 user = run.account.name,
                 to = admin,
-                "the administrator's mbox is full: empty it, or raise storm.admin_limit"
+                "the administrator's mbox is full: empty it, or raise [digest] admin_limit"
             );
             put_aside(run, delivery, why, throttle, throttle.admin_is_full())
         }
@@ -195,23 +194,14 @@ fn to_address(run: &Run, delivery: &Delivery<'_>, why: Why, admin: &str) -> Resu
     };
     let recipients = [admin.to_owned()];
     let letter = forward::outgoing_letter(delivery, "", &recipients, &fields);
-    let answer = submit::submit(&run.config.forward.transport, letter, &run.deadline);
-    if let Ok(SubmitResult::Accepted) = answer {
-        return Ok(Outcome::Diverted {
-            to: admin.to_owned(),
-            held: held.map(|held| held.path().to_owned()),
-        });
+    if let Err(e) = submit::submit_own(&run.config.forward.transport, "divert to", letter, &run.deadline) {
+        held.into_iter().for_each(HeldCopy::withdraw);
+        return Err(e);
     }
-    if let Some(held) = held {
-        held.withdraw();
-    }
-    let refusals = match answer? {
-        SubmitResult::Accepted => Vec::new(),
-        SubmitResult::Refused(refusals) => refusals,
-    };
-    let said: Vec<_> = refusals.into_iter().map(|refusal| refusal.reply.to_string()).collect();
-    let cause = format!("refused with {}", said.join("; "));
-    Err(Error::new(Category::Submission, "divert to", admin, cause).needs_mending())
+    Ok(Outcome::Diverted {
+        to: admin.to_owned(),
+        held: held.map(|held| held.path().to_owned()),
+    })
 }
 
 /// Holds a copy of what is about to be sent to `admin`.

@@ -4,12 +4,8 @@
 //! Looking and noting are one step: whoever forwards a message holds its turn from before the look until the note is written. The same
 //! message may come for one user by several aliases at once, and the mail system starts a run for each.
 
-use std::fs::OpenOptions;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 use std::time::Duration;
-
-use nix::fcntl::OFlag;
 
 use crate::deliver::context::{Delivery, Run, Started};
 use crate::deliver::forward::history_file;
@@ -22,7 +18,7 @@ use crate::mailbox::lock::kernel;
 use crate::message::envelope::Sender;
 use crate::message::key::{MessageKey, of_id};
 use crate::message::verp::VerpToken;
-use crate::sys::dirs::make_private_dir;
+use crate::sys::dirs::{make_private_dir, open_own};
 
 /// For how long another run may hold a message's turn: longer than sendmail takes, and shorter than a mail system waits for us.
 const TURN_TIME: Duration = Duration::from_secs(120);
@@ -96,17 +92,7 @@ pub fn take_turn(run: &Run, delivery: &Delivery<'_>) -> Result<MessageTurn, Erro
         });
     };
     let path = dir.join("turns");
-    let opened = make_private_dir(&dir).and_then(|()| {
-        OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .custom_flags((OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK).bits())
-            .open(&path)
-            .map_err(|e| Error::io("open", &path, &e))
-    });
+    let opened = make_private_dir(&dir).and_then(|()| open_own(&path).map_err(|e| Error::io("open", &path, &e)));
     // One byte of it for each message.
     let place = HistoryKey::text(&delivery.name().text).key() >> 2;
     let until = run.deadline.remaining().min(TURN_TIME);

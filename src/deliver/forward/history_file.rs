@@ -10,21 +10,20 @@
 //! Nobody reads the whole file: `history_index` says where the last line about something stands, and each line says where the one
 //! before it stands. So a delivery costs the same with a hundred lines and with a million.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Write};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use fs2::FileExt as FileExt2;
-use nix::fcntl::OFlag;
 use nix::libc;
 
 use crate::deliver::forward::history_index::Index;
 use crate::deliver::forward::history_line::{HistoryKey, HistoryLine, LINE_BYTES};
 use crate::error::{Category, Error};
 use crate::sys::deadline::Deadline;
-use crate::sys::dirs::{make_private_dir, open_kept, with_suffix};
+use crate::sys::dirs::{make_private_dir, open_kept, own_file, with_suffix};
 use crate::sys::file_stamp::is_still;
 
 /// The file begins anew after this time, in seconds. Two of them are longer than any mail system tries before it reports a failure
@@ -207,13 +206,8 @@ pub fn line_at(file: &File, offset: u64) -> Option<String> {
 fn lock(path: &Path, deadline: &Deadline) -> Result<File, Error> {
     let fail = |e: io::Error| Error::io("open", path, &e);
     loop {
-        let opened = OpenOptions::new()
-            .read(true)
-            .append(true)
-            .create(true)
-            .mode(0o600)
-            .custom_flags((OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK).bits())
-            .open(path);
+        let mut options = own_file();
+        let opened = options.read(true).append(true).create(true).mode(0o600).open(path);
         let is_ours = |file: &File| file.metadata().is_ok_and(|stat| stat.is_file());
         let file = match opened {
             Ok(file) if is_ours(&file) => file,

@@ -9,10 +9,8 @@ use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use nix::fcntl::OFlag;
-
 use crate::deliver::forward::history_line::HistoryLine;
-use crate::sys::dirs::with_suffix;
+use crate::sys::dirs::{own_file, with_suffix};
 
 /// How a table begins: what it is, the number of the history's file, how much of that it covers, its places, and how many are taken.
 const MAGIC: &[u8; 8] = b"sgindex1";
@@ -132,12 +130,7 @@ fn keys_behind(history: &File, covered: u64) -> Vec<(u64, u64)> {
 
 impl IndexTable {
     fn open(path: &Path, inode: u64) -> Option<Self> {
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .custom_flags((OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK).bits())
-            .open(path)
-            .ok()?;
+        let file = own_file().read(true).write(true).open(path).ok()?;
         let mut head = [0; HEAD_BYTES as usize];
         file.read_exact_at(&mut head, 0).ok()?;
         let number = |place: usize| {

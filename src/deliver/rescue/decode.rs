@@ -47,37 +47,16 @@ pub fn extract_message<R: Read, W: Write>(
     let mut held_back: &[u8] = b"";
     let mut in_line = false;
     loop {
-        let before = carry.len();
-        carry.resize(before + STEP_BYTES, 0);
-        let read = match from.read(carry.get_mut(before..).unwrap_or_default()) {
-            Err(e) if e.kind() == io::ErrorKind::Interrupted => {
-                carry.truncate(before);
-                continue;
-            }
-            result => result?,
-        };
-        carry.truncate(before + read);
+        let read = read_more(&mut from, &mut carry)?;
         let mut rest = carry.as_slice();
-        while !rest.is_empty() {
-            let line = match memchr(b'\n', rest) {
-                Some(end) => rest.get(..=end).unwrap_or(rest),
-                // A line of which more is to come, unless it is longer than any delimiter.
-                None if read > 0 && rest.len() < STEP_BYTES => break,
-                None => rest,
-            };
+        while let Some(line) = next_line(rest, read) {
             if !in_line && until.is_some_and(|until| is_delimiter(line, until)) {
                 unpacker.finish(&mut out);
                 to.write_all(&out)?;
                 return Ok(DecodeEnd::AtDelimiter);
             }
             unpacker.take(held_back, &mut out);
-            let end: &[u8] = if line.ends_with(b"\r\n") {
-                b"\r\n"
-            } else if line.ends_with(b"\n") {
-                b"\n"
-            } else {
-                b""
-            };
+            let end = line_end(line);
             held_back = end;
             in_line = end.is_empty();
             unpacker.take(line.get(..line.len() - end.len()).unwrap_or_default(), &mut out);
@@ -95,6 +74,40 @@ pub fn extract_message<R: Read, W: Write>(
             to.write_all(&out)?;
             return Ok(DecodeEnd::WithReport);
         }
+    }
+}
+
+/// Reads the next bytes behind `carry`; 0 is the end.
+fn read_more(from: &mut impl Read, carry: &mut Vec<u8>) -> io::Result<usize> {
+    let before = carry.len();
+    carry.resize(before + STEP_BYTES, 0);
+    let read = loop {
+        match from.read(carry.get_mut(before..).unwrap_or_default()) {
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            result => break result?,
+        }
+    };
+    carry.truncate(before + read);
+    Ok(read)
+}
+
+/// The first line of what was read; `read` is how much the last read brought.
+fn next_line(rest: &[u8], read: usize) -> Option<&[u8]> {
+    match memchr(b'\n', rest) {
+        Some(end) => rest.get(..=end),
+        // A line of which more is to come, unless it is longer than any delimiter.
+        None if read > 0 && rest.len() < STEP_BYTES => None,
+        None => Some(rest).filter(|rest| !rest.is_empty()),
+    }
+}
+
+fn line_end(line: &[u8]) -> &'static [u8] {
+    if line.ends_with(b"\r\n") {
+        b"\r\n"
+    } else if line.ends_with(b"\n") {
+        b"\n"
+    } else {
+        b""
     }
 }
 

@@ -11,10 +11,8 @@ use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use nix::fcntl::OFlag;
-
 use crate::error::Error;
-use crate::sys::dirs::make_private_dir;
+use crate::sys::dirs::{make_private_dir, own_file};
 
 /// What is in it before the answer, and after. Of the same length: one call changes it.
 const ASKED: &[u8] = b"asked\n";
@@ -109,12 +107,7 @@ impl HandoverNote {
 
     /// The note at `path`; none where a living process holds it.
     fn open_left(path: &Path) -> Option<LeftNote> {
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .custom_flags((OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK).bits())
-            .open(path)
-            .ok()?;
+        let file = own_file().read(true).write(true).open(path).ok()?;
         file.try_lock().ok()?;
         let mut text = [0; ASKED.len()];
         let read = file.read_at(&mut text, 0).ok()?;

@@ -210,58 +210,21 @@ impl Health {
     /// Counts one failure. What says something about the message alone, or nothing, is counted and changes nothing.
     pub fn fail(&mut self, failure: &Failure, settings: &SuspensionSettings) -> Judged {
         let now = failure.at;
-        if self.is_forgettable(now, settings) {
-            *self = Self::default();
-        } else if self.is_stale(now, settings) {
-            self.half_points = 0;
-            self.failing_since = None;
-        }
-        self.heard = Some(now);
-        self.recent
-            .retain(|recent| now.since(recent.at) < HOUR && recent.at.since(now) < HOUR);
-        let is_again = self.is_again(failure);
-        let counter = match failure.class {
-            FailureClass::Hard => &mut self.hard,
-            FailureClass::Soft => &mut self.soft,
-            FailureClass::Message => &mut self.message,
-            FailureClass::Neither => &mut self.unclear,
-        };
-        let mut between = Between::Nothing;
+        self.forget_stale(now, settings);
         // The same report comes again when the mail system had to keep it.
-        if !is_again {
-            *counter = counter.saturating_add(1);
-            between = self.arrivals.fail(now);
-        }
-        if between == Between::Arrived {
-            self.unread = UnreadableSenders::default();
-        }
-        let worth = match (failure.class, failure.source) {
-            (FailureClass::Message, _) => return Judged::Bearable,
-            (FailureClass::Neither, _) => {
-                self.unread.add(failure.sender.as_ref());
-                if between == Between::Arrived || !self.unread.is_of_many {
-                    return Judged::Bearable;
-                }
-                1
-            }
-            (FailureClass::Hard, FailureSource::Sendmail | FailureSource::Report(Proof::MessageId | Proof::Token)) => 2,
-            (FailureClass::Soft, _) if between == Between::Arrived && !failure.came_late() => return Judged::Bearable,
-            (FailureClass::Soft, _) | (FailureClass::Hard, FailureSource::Report(Proof::LoopMark)) => 1,
+        let is_again = self.is_again(failure);
+        let between = if is_again {
+            Between::Nothing
+        } else {
+            self.count(failure)
+        };
+        let Some(worth) = self.worth(failure, &between) else {
+            return Judged::Bearable;
         };
         self.touched = Some(now);
         self.failing_since = self.failing_since.or(Some(now));
         self.last = Some(failure.clone());
-        let counted_on = match (failure.source, failure.class) {
-            (FailureSource::Sendmail, _) => &mut self.refused_on,
-            (FailureSource::Report(_), FailureClass::Hard) => &mut self.hard_on,
-            (FailureSource::Report(_), FailureClass::Soft | FailureClass::Message | FailureClass::Neither) => {
-                &mut self.soft_on
-            }
-        };
-        if *counted_on != Some(now.day()) {
-            *counted_on = Some(now.day());
-            self.half_points = self.half_points.saturating_add(worth);
-        }
+        self.add_points(failure, worth);
         if worth == 2 && !is_again {
             self.remember(failure);
         }
@@ -275,6 +238,68 @@ impl Health {
             Judged::TooMany(SuspensionReason::Points)
         } else {
             Judged::Bearable
+        }
+    }
+
+    /// Lets go of what is too old to count beside a failure that happens now.
+    fn forget_stale(&mut self, now: Moment, settings: &SuspensionSettings) {
+        if self.is_forgettable(now, settings) {
+            *self = Self::default();
+        } else if self.is_stale(now, settings) {
+            self.half_points = 0;
+            self.failing_since = None;
+        }
+        self.heard = Some(now);
+        self.recent
+            .retain(|recent| now.since(recent.at) < HOUR && recent.at.since(now) < HOUR);
+    }
+
+    /// Counts a failure by its class; returns what arrived since the one before.
+    fn count(&mut self, failure: &Failure) -> Between {
+        let counter = match failure.class {
+            FailureClass::Hard => &mut self.hard,
+            FailureClass::Soft => &mut self.soft,
+            FailureClass::Message => &mut self.message,
+            FailureClass::Neither => &mut self.unclear,
+        };
+        *counter = counter.saturating_add(1);
+        let between = self.arrivals.fail(failure.at);
+        if between == Between::Arrived {
+            self.unread = UnreadableSenders::default();
+        }
+        between
+    }
+
+    /// How many half points a failure is worth; none where the destination is not to blame, or lives.
+    fn worth(&mut self, failure: &Failure, between: &Between) -> Option<u32> {
+        let has_arrived = *between == Between::Arrived;
+        match (failure.class, failure.source) {
+            (FailureClass::Message, _) => None,
+            (FailureClass::Neither, _) => {
+                self.unread.add(failure.sender.as_ref());
+                (!has_arrived && self.unread.is_of_many).then_some(1)
+            }
+            (FailureClass::Hard, FailureSource::Sendmail | FailureSource::Report(Proof::MessageId | Proof::Token)) => {
+                Some(2)
+            }
+            (FailureClass::Soft, _) if has_arrived && !failure.came_late() => None,
+            (FailureClass::Soft, _) | (FailureClass::Hard, FailureSource::Report(Proof::LoopMark)) => Some(1),
+        }
+    }
+
+    /// Adds what a failure is worth, once a day for each cause.
+    fn add_points(&mut self, failure: &Failure, worth: u32) {
+        let today = failure.at.day();
+        let counted_on = match (failure.source, failure.class) {
+            (FailureSource::Sendmail, _) => &mut self.refused_on,
+            (FailureSource::Report(_), FailureClass::Hard) => &mut self.hard_on,
+            (FailureSource::Report(_), FailureClass::Soft | FailureClass::Message | FailureClass::Neither) => {
+                &mut self.soft_on
+            }
+        };
+        if *counted_on != Some(today) {
+            *counted_on = Some(today);
+            self.half_points = self.half_points.saturating_add(worth);
         }
     }
 
