@@ -1,8 +1,8 @@
-//! Reads the command lines of deliveries without clap. A mail system starts this program for every message, and to build what clap knows
-//! of all commands and their help takes longer than to judge and append one.
+//! Reads the command lines of deliveries without clap. An MTA starts this program for every message. To build what clap knows of all
+//! commands takes longer than to judge and append a message.
 //!
-//! It knows fewer ways to write things than clap, and none otherwise: where anything is not as plain as mail systems and `.forward` files
-//! write it, clap reads all of it. A test holds both against each other.
+//! It knows fewer spellings than clap, and reads none of them differently. Where a word is not as plain as MTAs and `.forward` files write
+//! it, clap reads the whole line. A test holds both against each other.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};

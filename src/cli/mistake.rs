@@ -1,5 +1,5 @@
-//! Says what is wrong with a command line: to people with all that clap knows, to an MTA in one line that holds the real cause. A command
-//! that stands below another one is named with both words.
+//! Says what is wrong with a command line. People read all that clap knows; an MTA reads one line that holds the real cause. A subcommand
+//! that was typed without its command is suggested with both words.
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Command, CommandFactory, Parser};

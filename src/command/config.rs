@@ -1,4 +1,4 @@
-//! `spoolguard config check` and `config show`.
+//! `spoolguard config check` shows every mistake with its line; `config show` shows every key with its source.
 
 use std::io::{self, Write};
 

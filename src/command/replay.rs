@@ -1,6 +1,6 @@
-//! `spoolguard replay`: runs every message of stored mailboxes through the guard, as if they came in now. A message that cannot be
-//! delivered is named, and the others are tried all the same. What IMAP servers keep in a mailbox for themselves is no mail. The mailboxes
-//! that are read stay as they are.
+//! `spoolguard replay`: runs every message of stored mailboxes through the guard, as if it came in now. A message that cannot be delivered
+//! is named, and the others are tried all the same. What IMAP servers keep in a mailbox for themselves is left out. The mailboxes that are
+//! read do not change.
 
 use std::collections::BTreeMap;
 use std::fs::File;

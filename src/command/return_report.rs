@@ -1,10 +1,10 @@
-//! `spoolguard return`: a report that comes back to an SRS address goes on to whoever wrote the message. For the aliases `srs0` and `srs1`,
-//! which get such addresses as extensions.
+//! `spoolguard return`: sends a bounce that came to an SRS address on to the sender of the message. It is for the aliases `srs0` and
+//! `srs1`, which get such addresses as extensions.
 //!
-//! It is no open relay: the address has to bear our seal and be of these days, and what comes is a report, or an automatic answer, or has
-//! the null sender. It goes on with the null sender and our loop mark. Everything else goes to the administrator. A copy of a report goes to
-//! the user who forwarded, as our `X-Loop` in it says: the user's own guard learns from it that the destination is dead, and recovers the
-//! message. Every failure leaves the report with the MTA.
+//! This is no open relay. The address has to bear our seal and be recent. The message has to be a bounce or an automatic answer, or have
+//! the null sender. It goes on with the null sender and our loop mark. Everything else goes to the administrator. A copy of a bounce goes
+//! to the user who forwarded, as our `X-Loop` in it says: the user's own guard learns that the destination is dead, and recovers the
+//! message. Every failure leaves the bounce in the MTA's queue.
 
 use std::io::Write;
 

@@ -1,10 +1,10 @@
-//! `spoolguard sendmail`: what Dovecot calls in place of sendmail. A Sieve redirect of the user who runs this is a guarded forward; everything
-//! else goes to the real sendmail, the program of `[forward] transport`: the same arguments, the same bytes, its own output and exit status,
-//! for this process becomes that program.
+//! `spoolguard sendmail`: what Dovecot calls in place of sendmail. A Sieve redirect of the user who runs this is a guarded forward.
+//! Everything else goes to the real sendmail, the program of `[forward] transport`: this process becomes that program, with the same
+//! arguments and the same bytes.
 //!
-//! Pigeonhole starts it as `-i -f SENDER -- ADDRESS...`, and writes `X-Sieve-Redirected-From` above all that arrived. Only such a call is read
-//! here. Every failure of ours is 75, and Sieve leaves the message with the MTA. Nothing goes round: this program is never started as its own
-//! transport.
+//! Pigeonhole starts it as `-i -f SENDER -- ADDRESS...`, and writes `X-Sieve-Redirected-From` above all that arrived. Only such a call is
+//! read here. Every failure of ours is 75, and Sieve leaves the message in the MTA's queue. Nothing loops: this program is never started as
+//! its own transport.
 
 use std::ffi::OsString;
 use std::fs::File;

@@ -1,6 +1,6 @@
-//! Which files a command reads when it is given paths: a file itself, the messages of a maildir, all files below any other
-//! directory, in the order of their names. One directory is held in memory at a time for each level. What cannot be listed is
-//! handed out as an error in its place.
+//! Which files a command reads when it is given paths: a file itself, the messages of a Maildir, all files below any other directory, in
+//! the order of their names. Memory holds one directory for each level. A directory that cannot be listed is returned as an error in its
+//! place.
 
 use std::fs;
 use std::io;

@@ -1,5 +1,5 @@
-//! What is known while a message is on its way: the guard that holds for the whole run, the case of one message, and what became
-//! of it.
+//! What is known while a message is on its way: `Run` holds for all messages of a run, `Delivery` for one message, and `Outcome` says what
+//! became of it.
 
 use crate::message::address::{Address, OwnAddresses};
 use std::cell::{Cell, OnceCell, RefCell};

@@ -1,4 +1,4 @@
-//! What a dry run says: what would be done with the message.
+//! Says what a delivery would do with a message.
 
 use crate::classify::policy::Action;
 use crate::deliver::context::{Delivery, Run};

@@ -1,5 +1,4 @@
-//! Whether what is diverted reaches somebody: where the administrator's address ends, as far as this host knows. No mail is sent to
-//! find out.
+//! Does diverted mail reach somebody? Follows the administrator's address as far as this host knows it. Sends no mail to find out.
 
 use std::path::{Path, PathBuf};
 
@@ -24,7 +23,7 @@ pub fn examine(host: &HostFacts) -> Vec<Finding> {
     };
     let is_postmaster = Address::parse(admin).is_some_and(|admin| admin.local().eq_ignore_ascii_case(POSTMASTER));
     if !is_postmaster && !host.alias_files.is_empty() && is_lost(&host.ends(POSTMASTER)) {
-        let what = "nobody here is called so: reports and complaints of other hosts are bounced";
+        let what = "no such user or alias: reports and complaints of other hosts are bounced";
         let finding = Check::Admin.about(POSTMASTER).warning(what);
         found.push(finding.remedy(new_alias(host, "postmaster: root")));
     }
@@ -56,7 +55,7 @@ fn address(host: &HostFacts, admin: &str) -> Vec<Finding> {
     for end in ends {
         match end {
             End::Nobody(name) => {
-                let what = format!("nobody here is called {name}");
+                let what = format!("no such user or alias: {name}");
                 found.push(match &host.unseen {
                     None => topic.error(format!("{what}: {lost}"), new_alias(host, &format!("{name}: root"))),
                     Some(why) => topic.warning(format!("{what}, as far as can be seen ({why}): if so, {lost}")),

@@ -1,5 +1,5 @@
-//! Aliases and virtual maps that send mail to another host without the guard. Mail keeps its sender there, so that most loops end; but
-//! nobody notices that an address is dead, and nothing is recovered from bounces.
+//! Finds aliases and virtual maps that send mail to another host without the guard. Mail keeps its sender there, so that most loops end.
+//! But nobody notices that an address is dead, and nothing is recovered from bounces.
 
 use std::path::{Path, PathBuf};
 

@@ -1,4 +1,4 @@
-//! What is known of the host before anything is judged: its configuration, what its mail programs say of themselves, its aliases.
+//! What is known of the host before anything is judged: its configuration, its mail programs' settings, its aliases.
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -370,7 +370,7 @@ pub fn read_text(path: &Path) -> io::Result<String> {
     let mut options = File::options();
     let file = options.read(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(path)?;
     if !file.metadata()?.is_file() {
-        return Err(io::Error::other("this is no file"));
+        return Err(io::Error::other("not a regular file"));
     }
     let mut bytes = Vec::new();
     file.take(TEXT_BYTES).read_to_end(&mut bytes)?;

@@ -1,4 +1,4 @@
-//! The file system of the spool directory: whether it has room, and whether locks and notes hold there.
+//! Checks the file system of the spool directory: whether it has room, and whether locks and intents hold there.
 
 use std::path::Path;
 

@@ -1,5 +1,5 @@
-//! Whether the LMTP servers of `[mailbox] location` can be reached, and whether mail goes to them through nets that others may read. Nothing is
-//! delivered; what a server does with a full mailbox is not tried.
+//! Checks whether the LMTP servers of `[mailbox] location` answer, and whether mail goes to them through networks where others may read it.
+//! Delivers nothing, and does not try what a server does with a full mailbox.
 
 use std::net::IpAddr;
 use std::time::Duration;

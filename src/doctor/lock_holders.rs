@@ -1,4 +1,4 @@
-//! Who holds a lock on a mailbox now: dotlocks as they lie there, the kernel's locks as lslocks(8) lists them.
+//! Shows who holds a lock on a mailbox now: dotlocks as they lie there, the kernel's locks as lslocks(8) lists them.
 
 use std::io;
 use std::os::unix::fs::MetadataExt;

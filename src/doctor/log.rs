@@ -1,4 +1,4 @@
-//! Whether anybody keeps what deliveries log: without that, nothing says afterwards what was diverted, and why.
+//! Checks whether the log goes anywhere. Otherwise nobody can tell afterwards what was diverted, and why.
 
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::Path;
@@ -62,7 +62,7 @@ fn judge_file(topic: &CheckSubject, path: &Path) -> Finding {
         Ok(stat) if stat.file_type().is_fifo() => topic.ok(format!("{shown} takes it while somebody reads it")),
         Ok(_) | Err(_) => {
             let what =
-                format!("{shown} is no file that can be written: nothing says what was diverted or suspended, and why");
+                format!("{shown} is not a file, or cannot be written: nothing says what was diverted or suspended, and why");
             let remedy = format!("make {}, where each user can write", dir.display());
             topic.warning(what).remedy(remedy)
         }

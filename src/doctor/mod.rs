@@ -1,8 +1,8 @@
-//! `spoolguard doctor`: is this host set up right? Asks the programs that are installed, looks at directories and files, and says what
-//! is wrong and how to fix it. Changes nothing.
+//! `spoolguard doctor`: is this host set up right? Asks the installed programs, looks at directories and files, and shows what is wrong and
+//! how to fix it. Changes nothing.
 //!
-//! Root examines the host, and every user whose mail is handled by a file of theirs in a run that becomes that user. Anybody else
-//! examines what an own run would meet, and says what was left out.
+//! Root checks the host, and every user whose own files handle mail, each in a run that becomes that user. Anybody else checks what an own
+//! run would meet, and is told what was left out.
 
 mod admin;
 mod alias_forwards;
@@ -68,7 +68,7 @@ fn examine(user: Option<&str>, everywhere: &Everywhere) -> Result<Vec<Finding>, 
 fn one(name: &str, everywhere: &Everywhere) -> Result<Vec<Finding>, Error> {
     let account = account::find_named(name)?;
     if account.gid.is_none() {
-        let cause = "nobody is called so";
+        let cause = "no such user";
         return Err(Error::new(Category::Configuration, "examine user", name, cause));
     }
     refuse_others(&account)?;

@@ -1,5 +1,5 @@
-//! Whether users may submit mail to Postfix: they read main.cf, `authorized_submit_users` names them, and postdrop(1) can write into the
-//! queue. It is tried as far as that goes without a message: postdrop gets an empty input, and gives up.
+//! Checks whether users may submit mail to Postfix: whether they can read main.cf, whether `authorized_submit_users` names them, and
+//! whether postdrop(1) can write into the queue. No message is sent: postdrop gets an empty input, and gives up.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! Asks the MTA what waits in its queue. Nothing is tried again.
+//! Asks the MTA what waits in its queue. Requeues nothing.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 

@@ -1,4 +1,4 @@
-//! How full mailboxes are, whether one is growing because mail goes round, and whether the MTA asks before it takes mail for a full one.
+//! Checks how full mailboxes are, whether one grows because mail loops, and whether the MTA asks for room before it accepts mail.
 
 use std::time::{Duration, SystemTime};
 

@@ -1,4 +1,4 @@
-//! The findings for people and for programs: errors first, then warnings; what passed is counted.
+//! Writes the findings for people and for programs: errors first, then warnings. Checks that passed are counted.
 
 use std::io::{self, IsTerminal, Write};
 

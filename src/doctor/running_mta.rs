@@ -1,4 +1,4 @@
-//! The MTAs that are running here, as the kernel shows them. Without `/proc` nothing is told.
+//! Finds the MTAs that are running here, as the kernel shows them. Without `/proc` there are no findings.
 
 use std::fs;
 use std::path::PathBuf;

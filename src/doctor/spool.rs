@@ -1,4 +1,4 @@
-//! The spool directory: what lies in it, whose it is, and what users can do there.
+//! Checks the spool directory: what lies in it, whose it is, and what users can do there.
 
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
@@ -29,7 +29,7 @@ pub fn examine(host: &HostFacts) -> Vec<Finding> {
     let stat = match dir.metadata() {
         Ok(stat) if stat.is_dir() => stat,
         Ok(_) => {
-            return vec![topic.error("it is no directory", "set [mailbox] dir")];
+            return vec![topic.error("it is not a directory", "set [mailbox] dir")];
         }
         Err(e) => {
             return vec![topic.error(

@@ -1,4 +1,5 @@
-//! What `sender = "srs"` needs: secrets that can be read and nobody else changes, and an alias that takes the reports to rewritten senders.
+//! Checks what `sender = "srs"` needs: secrets that can be read and that nobody else changes, and aliases that accept bounces to rewritten
+//! senders.
 
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -70,7 +71,7 @@ fn secrets(path: &Path) -> Finding {
         }
     };
     if !stat.is_file() || stat.mode() & 0o022 != 0 {
-        let what = "it is no file that only its owner may write to, and is not used";
+        let what = "it is not a file that only its owner may write to, and it is not used";
         return topic.error(what, format!("chmod go-w {quoted}"));
     }
     if stat.mode() & 0o004 != 0 {

@@ -1,4 +1,4 @@
-//! Whether held copies, overflow and memories have a place that is the user's alone.
+//! Checks whether the state directory, with held copies and overflow, belongs to the user alone.
 
 use std::io;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -47,7 +47,7 @@ fn of_place(topic: &CheckSubject, dir: Option<&Path>, account: &Account) -> Find
     let shown = dir.display();
     match dir.metadata() {
         Ok(stat) if !stat.is_dir() => wrong(
-            format!("{shown} is no directory"),
+            format!("{shown} is not a directory"),
             format!("mv {0} {0}.old", quote_path(dir)),
         ),
         Ok(stat) if stat.uid() != account.uid => wrong(

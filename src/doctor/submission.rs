@@ -1,4 +1,4 @@
-//! How mail leaves: the program or the maildir of `[forward] transport`. Nothing is sent to find out, and no program is started.
+//! Checks how mail leaves: the program or the Maildir of `[forward] transport`. Sends nothing, and starts no program.
 
 use std::path::Path;
 

@@ -1,5 +1,5 @@
-//! Everybody whose mail a file of theirs handles, and whoever is the administrator: each examined in a run that becomes that user, so
-//! that nothing of theirs is read as root.
+//! Finds the users whose own files handle mail, and the administrator. A run that becomes the user checks each of them, so that root reads
+//! nothing of theirs.
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;

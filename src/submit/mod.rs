@@ -1,7 +1,7 @@
-//! Hands a message to the mail system: through its sendmail, or into a maildir where what would be sent is kept.
+//! Submits a message to the MTA: through its sendmail, or into a Maildir that keeps what would be sent.
 //!
-//! An answer is yes, no, or later. What sendmail says with its exit status is sorted here, once. A failure that is reported later
-//! shall bring back the whole message: that is asked for where it is sure that sendmail understands it.
+//! An answer is yes, no, or later; sendmail's exit status is sorted here, once. A bounce shall bring back the whole message: sendmail is
+//! asked for that where it surely understands it.
 
 pub mod evidence;
 pub mod letter;

@@ -1,4 +1,4 @@
-//! Keeps what would be sent, in a maildir: for tests, trials, and programs that fetch mail from there.
+//! Keeps what would be sent in a Maildir: for tests, trials, and programs that fetch mail from there.
 
 use std::io::{self, Read, Write};
 use std::path::Path;

@@ -1,4 +1,5 @@
-//! Whose sendmail a program is, which decides what it understands and what its answers mean. It is never started to find out.
+//! Tells whose sendmail a program is, which decides what it understands and what its answers mean. The program is never started to find
+//! out.
 
 use std::path::Path;
 

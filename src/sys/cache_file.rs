@@ -1,5 +1,5 @@
-//! Small files in which a run remembers what it saw, so that the next need not look again. They are memories and nothing more: one
-//! that is lost, damaged, somebody else's or cannot be written is none. Nothing is synced.
+//! Small files in which a run remembers what it saw, so that the next run need not look again. A file that is lost, damaged, somebody
+//! else's or cannot be written counts as missing. Nothing is synced.
 
 use std::hash::{DefaultHasher, Hasher};
 use std::io::{self, Read, Write};

@@ -1,5 +1,5 @@
-//! Asks another program a question, and reads its answer: within a time, up to a size, in a clean environment. One that does neither
-//! answer nor end is killed with all that it started; nobody waits for it any longer.
+//! Runs another program and reads what it prints, within a time and up to a size. A program that neither answers nor ends is killed with
+//! all that it started; nobody waits for it any longer.
 
 use std::ffi::OsStr;
 use std::fs::Metadata;

@@ -1,10 +1,10 @@
 //! How long this run may still wait, and whether somebody asked it to stop.
 //!
-//! A signal never ends the run where it strikes: it is noted, and every wait looks. So locks are released and the mailbox is
-//! whole when a run is told to go. The append itself never looks, and is never interrupted.
+//! A signal never ends the run where it strikes: it is noted, and every wait looks. So locks are released, and the mailbox is whole, when a
+//! run is told to stop. The append itself never looks, and is never interrupted.
 //!
-//! A delivery that waits for nothing begins with all of them blocked, which is one system call, and ends so: it is faster done than
-//! stopped. The first wait and the first child unblock them, with a handler for each.
+//! A delivery that waits for nothing blocks all signals at its start, which is one system call, and ends so: it is done sooner than it
+//! could stop. The first wait and the first child unblock them, with a handler for each.
 
 use std::cell::Cell;
 use std::io::{self};

@@ -1,5 +1,5 @@
-//! Directories and what we keep in them: the one that holds a file, making one, refusing one that is not ours alone, making a name in one
-//! last, opening what lies in one.
+//! Directories, and the files that we keep in them: finds a parent, makes a directory for this user alone, refuses one that others may
+//! write to, makes a name last, opens a file without following a link.
 
 use std::ffi::OsStr;
 use std::fs::{File, OpenOptions};
@@ -74,7 +74,7 @@ pub fn open_kept(path: &Path) -> io::Result<Option<File>> {
     let opened = own_file().read(true).open(path);
     match opened {
         Ok(file) if file.metadata()?.is_file() => Ok(Some(file)),
-        Ok(_) => Err(io::Error::other("this is none of ours")),
+        Ok(_) => Err(io::Error::other("not written by spoolguard")),
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(e) => Err(e),
     }

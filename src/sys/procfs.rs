@@ -1,4 +1,5 @@
-//! What the kernel says of this process and of the ports that are listened at (proc(5)). Where the kernel says nothing, nothing is made up.
+//! What the kernel says of this process, and of the ports that are listened at (proc(5)). Where the kernel says nothing, the answer is
+//! none.
 
 use std::fs;
 

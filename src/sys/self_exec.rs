@@ -1,5 +1,5 @@
-//! This program itself: where it is, and running it once more. An upgrade replaces its file while it runs; the kernel has the old one until
-//! the run ends (proc_pid_exe(5)), and that one is run, for what one version says to itself is no promise to another.
+//! This program itself: where it is, and how it is run once more. An upgrade replaces its file while it runs; the kernel keeps the old file
+//! until the run ends (proc_pid_exe(5)). The old file is run then: a version's words to itself are no promise to another version.
 
 use std::ffi::OsStr;
 use std::fs::Metadata;

@@ -1,5 +1,5 @@
-//! A file without a name for what is too large for memory: gone with this process, however that ends. Where its directory is full or takes no
-//! file, what was written moves to the next one. Fails when none is left, and names the cause of each.
+//! A file without a name for what is too large for memory. It is gone with this process, however that ends. When its directory is full, the
+//! content moves to the next directory. Fails when no directory is left, and names the cause of each.
 
 use std::env;
 use std::ffi::OsString;

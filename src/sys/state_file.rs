@@ -1,8 +1,8 @@
 //! Small files of the state directory that many processes share: read whole, replaced whole, by one process at a time.
 //!
-//! A file replaced under a lock, and not a database: one look is an open and a read of a few kilobytes, a kill at any point leaves the
-//! old file or the new one, and an administrator reads it with `cat` and mends it with `rm`. What is stored may get lost or
-//! damaged; then it is set aside and begun anew, and no delivery stops for it.
+//! A file replaced under a lock, and not a database: a look is an open and a read of a few kilobytes. A kill at any point leaves the old
+//! file or the new one. An administrator reads it with `cat` and fixes it with `rm`. A file that is lost or damaged is begun anew, and no
+//! delivery stops for it.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
@@ -166,7 +166,7 @@ fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
         return Ok(None);
     };
     if file.metadata()?.len() > LARGEST_BYTES {
-        return Err(io::Error::other("this is none of ours"));
+        return Err(io::Error::other("not written by spoolguard"));
     }
     let mut content = Vec::new();
     file.take(LARGEST_BYTES).read_to_end(&mut content)?;

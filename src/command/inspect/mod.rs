@@ -1,7 +1,7 @@
-//! `spoolguard inspect`: says what each message is, by which marks, and what would be done with it. Changes nothing.
+//! `spoolguard inspect`: shows what each message is, by which markers, and what would be done with it. Changes nothing.
 //!
-//! Messages are read one after another and only their beginnings, so that memory does not grow with a mailbox. What cannot be
-//! read is named in its place, and the others follow all the same.
+//! Messages are read one after another, and only their beginnings, so that memory does not grow with a mailbox. An input that cannot be
+//! read is named in its place, and the others follow.
 
 pub mod show;
 pub mod summary;

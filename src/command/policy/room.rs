@@ -1,5 +1,5 @@
 //! Is there room for a message to this recipient? The answer is "full" only where the message would go into that very mailbox and find no
-//! room there; whatever cannot be told is "room", since a delivery looks again.
+//! room there. Otherwise it is "room", since a delivery looks again.
 
 use std::cell::RefCell;
 use std::fmt;

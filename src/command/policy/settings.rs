@@ -1,5 +1,5 @@
-//! The configuration and the aliases as the files say now: both are read again when their file changes. Where the configuration cannot be
-//! used there is none, and the log says why, once for each state of the file.
+//! The configuration and the aliases as the files are now: a file that changes is read again. A configuration that cannot be used counts as
+//! none, and the log says why, once for each state of the file.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};

@@ -1,9 +1,9 @@
-//! Each question is answered within a bound, also where a look into a file never comes back: an NFS server that is away holds whoever asks
-//! for a file there (nfs(5), `hard`).
+//! Answers each question within a bound, even when a look into a file never returns: an NFS server that is away holds whoever asks it
+//! (nfs(5), `hard`).
 //!
-//! One thread leads: it reads a question, looks, answers. A second one watches it, asleep unless a question is under way. When the bound
-//! is over, the watcher answers that nothing is known, leads from there on, and has a new watcher. The thread that is late finds that out
-//! and ends. So many threads may be late at once; then nobody looks any more until one is back.
+//! One thread leads: it reads a question, looks, answers. A second thread watches it, and sleeps unless a question is under way. When the
+//! bound is over, the watcher answers that nothing is known, leads from there on, and has a new watcher. The late thread finds that out and
+//! ends. The number of late threads is bounded; beyond it nobody looks until one has ended.
 
 use std::io;
 use std::panic::{self, AssertUnwindSafe};

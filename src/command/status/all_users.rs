@@ -1,5 +1,5 @@
-//! `spoolguard status --all`: the same for every user and alias with a state directory, in a run of its own each, which becomes that user first:
-//! nothing of theirs is read or written as root. One who fails is named, and the others follow all the same.
+//! `spoolguard status --all`: a run for every user and alias with a state directory. Each run becomes that user first, so that root neither
+//! reads nor writes files of theirs. A run that fails is named, and the others follow.
 
 use std::collections::BTreeSet;
 use std::io::{self, Write};

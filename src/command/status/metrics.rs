@@ -1,5 +1,5 @@
-//! `spoolguard status --prometheus`: how forwards stand, as gauges for the textfile collector of Prometheus' node exporter. Names and
-//! labels are a promise. They are not those of `spool list --prometheus`: one collector takes both files, and no metric twice.
+//! `spoolguard status --prometheus`: gauges for the textfile collector of Prometheus' node exporter. Names and labels are a promise. They
+//! differ from those of `spool list --prometheus`: one collector takes both files, and refuses a metric that comes twice.
 //!
 //! What cannot be read has no sample, and `status_errors` says so.
 

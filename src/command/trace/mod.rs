@@ -1,5 +1,5 @@
-//! `spoolguard trace`: what became of a message, or of the mail of an address, from the lines of our log and from what is remembered. A bounce
-//! belongs to the message that it is about, and what was recovered from it, too. Changes nothing.
+//! `spoolguard trace`: shows what became of a message, or of the mail of an address, from our log and from the state. A bounce belongs to
+//! the message that it is about, and so does what was recovered from it. Changes nothing.
 
 pub mod line;
 

@@ -1,4 +1,4 @@
-//! Turns a message over to the administrator. What goes wrong is sorted: what may pass, and what somebody has to mend first.
+//! Diverts a message to the administrator. A failure says whether it may pass, or somebody has to fix something first.
 
 pub mod digest;
 pub mod held;

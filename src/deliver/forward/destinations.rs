@@ -1,5 +1,5 @@
-//! Remembers which destinations work, and asks that memory before each forward. The rules are `decide::route`'s; here they meet the file
-//! `routes.json` in the state directory.
+//! Remembers which destinations work, and asks that memory before each forward. `rules/` decides; here that meets
+//! the file `routes.json` in the state directory.
 //!
 //! Trouble with that file stops no delivery: what cannot be read counts as nothing remembered, and mail is forwarded as if nothing had
 //! ever failed. That is how it would be without this memory, and it can neither lose a message nor loop; keeping mail because of a

@@ -78,7 +78,7 @@ pub fn open_gate(run: &Run, delivery: &Delivery<'_>, parted: Parted) -> Gate {
     gate
 }
 
-/// A message may be a probe if a report about it would come home. With `sender = "keep"` none ever does, and all that is known of a
+/// A message may be a probe if a report about it would come home. With `sender = "original"` none ever does, and all that is known of a
 /// destination is sendmail's answer, which each message gets.
 fn fit(delivery: &Delivery<'_>) -> Fit {
     match delivery.envelope.sender {

@@ -200,7 +200,7 @@ pub fn note_gone(run: &Run, delivery: &Delivery<'_>) {
     note_one(run, delivery, delivery.name(), Fate::Gone);
 }
 
-/// Remembers that a message which came back was put into the user's mailbox. `name` is its own, `case` the report's.
+/// Remembers that a message which came back was put into the user's mailbox. `name` is its own, `delivery` the report's.
 pub fn note_rescued(run: &Run, delivery: &Delivery<'_>, name: &MessageKey) {
     note_one(run, delivery, name, Fate::Rescued);
 }

@@ -55,7 +55,7 @@ pub fn rewriter(run: &Run, domain: &str) -> Result<SrsRewriter, Error> {
     let file = open(run, path).map_err(fail)?;
     let stat = file.metadata().map_err(fail)?;
     if !stat.is_file() || stat.mode() & 0o022 != 0 {
-        let cause = "it is no file that only its owner may write to";
+        let cause = "it is not a file that only its owner may write to";
         return Err(Error::new(Category::Configuration, "use", path.display(), cause).hint("chmod go-w it"));
     }
     let mut secrets = Vec::new();

@@ -1,4 +1,4 @@
-//! What stands in a `.forward` or behind a name in an aliases file: addresses, commands, files (aliases(5)).
+//! Parses what a `.forward` holds, or what an aliases file holds behind a name: addresses, commands, files (aliases(5)).
 
 use crate::doctor::rules::guard_line::{Hook, guard_of};
 

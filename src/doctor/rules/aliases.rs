@@ -1,4 +1,4 @@
-//! Where mail for a name of this host ends, by its aliases file (aliases(5)), its users and their `.forward` files.
+//! Follows mail for a name of this host to its end, by the aliases file (aliases(5)), the users and their `.forward` files.
 
 use std::collections::BTreeMap;
 

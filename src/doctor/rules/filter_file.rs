@@ -1,5 +1,5 @@
-//! A `.forward` that is a program: an Exim filter (filter.txt of Exim's manual) or a Sieve script (RFC 5228), told by its first line. Its
-//! lines are no addresses. Where it sends mail and which commands it runs is looked for; conditions are not evaluated.
+//! A `.forward` that is a program: an Exim filter (filter.txt of Exim's manual) or a Sieve script (RFC 5228). Its first line tells which.
+//! Finds the addresses that it sends to and the commands that it runs; evaluates no conditions.
 
 use crate::doctor::rules::alias_targets::{AliasTarget, PlacedTarget, Quoted};
 

@@ -1,4 +1,4 @@
-//! Whether a mailbox grows because mail goes round: many messages of one sender at its end, within seconds.
+//! Does a mailbox grow because mail loops? Looks for many messages of one sender at its end, within seconds.
 
 use std::collections::BTreeMap;
 

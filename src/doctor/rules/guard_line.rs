@@ -1,7 +1,7 @@
-//! A command line that runs spoolguard, as it stands in a `.forward`, a procmailrc, the aliases or an MTA's configuration: what it does, and
-//! what is wrong with it. It is read by the program's own parser, so that nothing is called right here that a delivery refuses.
+//! A command line that runs spoolguard, in a `.forward`, a procmailrc, the aliases or an MTA's configuration: what it does, and what is
+//! wrong with it. The program's own parser reads it, so that nothing passes here that a delivery refuses.
 //!
-//! What a shell would put in place of a variable is not known, and taken for something that is good.
+//! The value of a shell variable is not known, and counts as good.
 
 use crate::cli::{Cli, Command, mistake};
 use crate::doctor::rules::{CheckSubject, Finding};

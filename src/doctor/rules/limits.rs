@@ -1,4 +1,4 @@
-//! What bounds a delivery from outside: how large a file may get, how long a command may take, and whether it is run at all.
+//! What bounds a delivery from outside: how large a file may get, and how long a command may take.
 
 use crate::doctor::rules::guard_line::guard_of;
 use crate::doctor::rules::settings::Settings;

@@ -1,7 +1,7 @@
-//! Whether the locks that the programs on this host take keep them and spoolguard out of each other's way.
+//! Do the locks of the programs on this host keep them and spoolguard apart?
 //!
-//! Two programs that share no lock write into the same mailbox at once. Two that share two, wait for the second while they hold the
-//! first, and take them in opposite orders, stop each other until one of them gives up.
+//! Two programs that share no lock write into the same mailbox at once. Two programs that share two locks, and take them in opposite
+//! orders, block each other until one of them gives up.
 
 use crate::doctor::rules::lock_conventions::{Lock, LockConvention};
 use crate::doctor::rules::{Check, Finding};

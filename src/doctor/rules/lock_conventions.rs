@@ -1,4 +1,4 @@
-//! Which locks the programs on this host take, in which order and how patiently, from what they say of themselves.
+//! Which locks the programs on this host take, in which order and how patiently, from their own settings.
 
 use std::fmt;
 use std::path::Path;

@@ -1,6 +1,6 @@
-//! What a host's programs and files say about mail, and whether that fits together: pure judgement, from text that others read.
+//! Pure judgement of what a host's programs and files say about mail, from text that others read.
 //!
-//! A judgement is a list of findings. Each says what is so, and what to do about it where somebody has to.
+//! A judgement is a list of findings. Each says what is so, and how to fix it where somebody has to.
 
 pub mod alias_targets;
 pub mod aliases;

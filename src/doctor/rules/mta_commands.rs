@@ -1,4 +1,4 @@
-//! Whether and how an MTA runs the commands that users and administrators write: Postfix's settings, Exim's routers and transports.
+//! Does an MTA run the commands that users and administrators write? Judges Postfix's settings, and Exim's routers and transports.
 
 use crate::doctor::rules::guard_line::{GuardJob, Hook, guard_of};
 use crate::doctor::rules::limits::set;

@@ -1,7 +1,7 @@
 //! What a procmailrc does with mail, and whether that is safe (procmailrc(5)).
 //!
-//! procmail forgets a message whose command failed, unless a recipe has `w`; and then it puts the message into the mailbox, unless two
-//! lines behind it leave it with the mail system.
+//! procmail forgets a message whose command failed, unless the recipe has the flag `w`. With `w` it puts the message into the mailbox,
+//! unless two lines behind the recipe leave it in the MTA's queue.
 
 use crate::doctor::rules::guard_line::{GuardJob, Hook, guard_of};
 use crate::doctor::rules::{Check, CheckSubject, Finding};

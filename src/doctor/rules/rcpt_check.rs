@@ -1,5 +1,5 @@
-//! Whether the MTA asks at RCPT time if a mailbox has room. Where it does not, mail for a full mailbox is taken, and bounced later to
-//! senders who may be forged.
+//! Does the MTA ask at RCPT time whether a mailbox has room? Otherwise mail for a full mailbox is accepted, and bounced later to senders
+//! who may be forged.
 
 use crate::config::{Config, Over};
 use crate::doctor::rules::master_cf::PostfixService;

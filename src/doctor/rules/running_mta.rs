@@ -1,5 +1,5 @@
-//! What the kernel says of an MTA that is running (proc(5)): what it may do, and which directories it sees. What it starts for a user
-//! inherits that; a shell of the administrator has something else.
+//! Judges a running MTA by what the kernel says of it (proc(5)): its rights, and the directories that it sees. The programs that it starts
+//! inherit both; an administrator's shell has others.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

@@ -253,11 +253,11 @@ fn an_administrator_whom_nothing_reaches_is_told() {
     for (aliases, level, part) in [
         ("postmaster: root\nroot: root\n", "ok", "it reaches root, a user here"),
         ("postmaster: ops@b.test\n", "ok", "ops@b.test, at another host"),
-        ("other: root\n", "error", "nobody here is called postmaster"),
+        ("other: root\n", "error", "no such user or alias: postmaster"),
         (
             "postmaster: no-such-user-here\n",
             "error",
-            "nobody here is called no-such-user-here",
+            "no such user or alias: no-such-user-here",
         ),
         (
             "postmaster: x\nx: postmaster\n",

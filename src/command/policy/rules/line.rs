@@ -1,4 +1,4 @@
-//! Cuts a stream into lines in bounded memory: what is beyond the bound is not kept, and the line is known as too long.
+//! Cuts a stream into lines in bounded memory. A line beyond the bound is not kept, and is reported as too long.
 
 /// How much of one line is kept, in bytes.
 pub const LINE_BYTES: usize = 8 << 10;

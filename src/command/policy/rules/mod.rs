@@ -1,4 +1,4 @@
-//! What is said on the wire, and what it means: the Postfix policy protocol and the filter protocol of OpenSMTPD. Pure.
+//! The Postfix policy protocol and the filter protocol of OpenSMTPD: what a request asks, and how an answer is written. Pure.
 
 pub mod line;
 pub mod opensmtpd;

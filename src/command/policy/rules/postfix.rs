@@ -1,5 +1,5 @@
 //! The policy protocol of Postfix (SMTPD_POLICY_README): `name=value` lines, ended by an empty line. Each empty line, and an end of input
-//! within a request, gets one answer. What cannot be understood is answered like what is none of our business.
+//! within a request, gets one answer. A request that cannot be understood gets DUNNO.
 
 use crate::command::policy::rules::RoomQuestion;
 use crate::command::policy::rules::line::{LineBuffer, ProtocolLine};

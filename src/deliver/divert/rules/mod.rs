@@ -1,4 +1,4 @@
-//! Pure rules of what goes to the administrator: how often, and what equals what.
+//! Pure rules of what goes to the administrator: how often, and which messages count as equal.
 
 pub mod similar;
 pub mod storm;
