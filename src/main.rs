@@ -40,7 +40,8 @@ fn main() -> ExitCode {
 
 fn run() -> Status {
     let arguments: Vec<OsString> = std::env::args_os().collect();
-    if !is_administrators(&arguments) {
+    let words = || arguments.iter().skip(1).map_while(|word| word.to_str());
+    if !fast_path::is_typed(words()) {
         // Before anything else: mail systems bounce on death by a signal.
         let _ = deadline::hold_signals();
     }
@@ -63,7 +64,7 @@ fn run() -> Status {
             let _ = writeln!(std::io::stdout(), "{}", e.render().to_string().trim_end());
             Status::Done
         }
-        Err(e) if is_administrators(&arguments) || (e.kind() == ErrorKind::InvalidSubcommand && is_typed()) => {
+        Err(e) if fast_path::is_typed(words()) || (e.kind() == ErrorKind::InvalidSubcommand && is_typed()) => {
             output::print_stderr(&mistake::for_people(&e));
             Status::Usage
         }
@@ -86,20 +87,4 @@ fn run() -> Status {
 /// Help that is printed for a mail system would end with 0, and the message would be gone.
 fn is_help(kind: ErrorKind) -> bool {
     matches!(kind, ErrorKind::DisplayHelp | ErrorKind::DisplayVersion)
-}
-
-/// Tells the commands that people type from those that deliver. Where it cannot be told, it counts as delivery.
-fn is_administrators(arguments: &[OsString]) -> bool {
-    let mut words = arguments.iter().skip(1).filter_map(|word| word.to_str());
-    while let Some(word) = words.next() {
-        match word {
-            "--config" => drop(words.next()),
-            "-v" | "-vv" | "--verbose" | "--dry-run" => {}
-            _ if word.starts_with("--config=") => {}
-            "inspect" | "policy" | "replay" | "spool" | "status" | "doctor" | "config" | "help" => return true,
-            // Behind an unknown flag, the next word may be its value: a user can be called "status".
-            _ => return false,
-        }
-    }
-    false
 }

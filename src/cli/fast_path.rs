@@ -7,8 +7,32 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use crate::cli::{AppendTarget, Cli, Command, Everywhere};
+use crate::cli::{AppendTarget, Cli, Command, Everywhere, PolicyArguments};
 use crate::config::location::MailStore;
+
+/// The commands that people type: a mistake in one of them ends with 64, and MTAs bounce on that.
+const TYPED: [&str; 9] = [
+    "config", "doctor", "help", "inspect", "policy", "replay", "spool", "status", "trace",
+];
+
+/// The command among the words behind the program's name; none where that cannot be told. Behind an unknown flag, the next word may be its
+/// value: a user can be called `status`.
+pub fn find_command<'a>(words: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let mut words = words.into_iter();
+    loop {
+        match words.next()? {
+            "--config" => drop(words.next()),
+            "-n" | "-v" | "-vv" | "--dry-run" | "--verbose" => {}
+            word if word.starts_with("--config=") => {}
+            word => return Some(word).filter(|word| !word.starts_with('-')),
+        }
+    }
+}
+
+/// Tells the commands that people type from those that deliver. Where it cannot be told, it counts as delivery.
+pub fn is_typed<'a>(words: impl IntoIterator<Item = &'a str>) -> bool {
+    find_command(words).is_some_and(|command| TYPED.contains(&command))
+}
 
 /// What was typed, if it is `deliver`, `forward` or `policy` in a plain form; none leaves it to clap.
 pub fn parse_delivery(arguments: &[OsString]) -> Option<Cli> {
@@ -54,10 +78,11 @@ pub fn parse_delivery(arguments: &[OsString]) -> Option<Cli> {
         "deliver" => Command::Deliver { target },
         "policy" if addresses.len() > usize::from(!opensmtpd) => return None,
         "policy" => Command::Policy {
-            address: addresses.pop(),
-            size: None,
-            opensmtpd,
-            json: false,
+            asked: PolicyArguments {
+                address: addresses.pop(),
+                opensmtpd,
+                ..PolicyArguments::default()
+            },
         },
         _ if addresses.is_empty() => return None,
         _ => Command::Forward {
@@ -119,8 +144,25 @@ mod tests {
     use proptest::sample::select;
     use proptest::{collection, prop_assert_eq};
 
-    use super::{parse_delivery, parse_sendmail};
+    use super::{is_typed, parse_delivery, parse_sendmail};
     use crate::cli::{Cli, Command};
+
+    #[test]
+    fn only_mistakes_in_typed_commands_are_usage_errors() {
+        for (line, is_ours) in [
+            ("trace --x", true),
+            ("-n inspect --x", true),
+            ("--config /x -v status --x", true),
+            ("--config=/x -vv doctor", true),
+            ("deliver status", false),
+            ("--user status deliver", false),
+            ("-d inspect", false),
+            ("--config status", false),
+            ("", false),
+        ] {
+            assert_eq!(is_typed(line.split_ascii_whitespace()), is_ours, "{line}");
+        }
+    }
 
     /// Words that mail systems, users and mistakes put on a command line.
     const WORDS: &[&str] = &[

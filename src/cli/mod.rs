@@ -62,6 +62,19 @@ pub struct Everywhere {
     pub verbose: u8,
 }
 
+impl Everywhere {
+    /// The words that say the same to a run that this one starts.
+    pub fn arguments(&self) -> Vec<OsString> {
+        let config = self
+            .config
+            .iter()
+            .flat_map(|path| [OsString::from("--config"), path.into()]);
+        let dry_run = self.dry_run.then(|| OsString::from("--dry-run"));
+        let verbose = (0..self.verbose).map(|_| OsString::from("-v"));
+        config.chain(dry_run).chain(verbose).collect()
+    }
+}
+
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -144,18 +157,9 @@ pub enum Command {
         after_help = "Examples:\n    spoolguard policy alice@example.org --size 2000000\n    In master.cf of Postfix:\n        policy unix - n n - 0 spawn user=nobody argv=/usr/bin/spoolguard policy\n    In smtpd.conf of OpenSMTPD:\n        filter \"quota\" proc-exec \"/usr/bin/spoolguard policy --opensmtpd\""
     )]
     Policy {
-        /// Ask about this address; without it, answer an MTA
-        #[arg(value_name = "ADDRESS", value_hint = ValueHint::EmailAddress, conflicts_with = "opensmtpd")]
-        address: Option<String>,
-        /// How large the message is, in bytes; -1 is unknown
-        #[arg(long, value_name = "N", requires = "address", allow_negative_numbers = true)]
-        size: Option<i64>,
-        /// Speak the filter protocol of OpenSMTPD
-        #[arg(long)]
-        opensmtpd: bool,
-        /// Print one JSON object a line
-        #[arg(long, requires = "address", help_heading = "Output")]
-        json: bool,
+        /// What to answer.
+        #[command(flatten)]
+        asked: PolicyArguments,
     },
     /// Show what each message is, by which markers, and what would be done with it
     ///
@@ -166,22 +170,9 @@ pub enum Command {
         after_help = "Examples:\n    spoolguard inspect /var/mail/alice\n    spoolguard inspect --summary /var/mail/alice\n    spoolguard inspect < message\n    In procmailrc:\n        :0\n        * ? /usr/bin/spoolguard inspect --is bounce,loop\n        bounces/"
     )]
     Inspect {
-        /// What to read; - is standard input [default: standard input]
-        #[arg(value_name = "PATH")]
-        paths: Vec<PathBuf>,
-        /// Print one JSON object a line
-        #[arg(long, help_heading = "Output")]
-        json: bool,
-        /// Print only counts: what the messages are, and what would be done
-        #[arg(long, conflicts_with = "is", help_heading = "Output")]
-        summary: bool,
-        /// Ask whether every message is one of these
-        #[arg(long, value_name = "VERDICT", value_delimiter = ',', help_heading = "Selection",
-              value_parser = ["loop", "bounce", "complaint", "receipt", "auto-reply", "notice", "ordinary"])]
-        is: Vec<String>,
-        /// Who it is for.
+        /// What to read and to show.
         #[command(flatten)]
-        who: Who,
+        asked: InspectArguments,
     },
     /// Run every message of a stored mailbox through the guard
     ///
@@ -212,39 +203,9 @@ pub enum Command {
         after_help = "Examples:\n    spoolguard status\n    spoolguard status --resume bob@example.net\n    spoolguard status --send-kept bob@example.net\n    spoolguard status --all          as root"
     )]
     Status {
-        /// Print one JSON object a line
-        #[arg(long, help_heading = "Output")]
-        json: bool,
-        /// Print metrics for Prometheus' textfile collector
-        #[arg(long, conflicts_with_all = ["json", "resume", "suspend", "send_kept", "due"], help_heading = "Output")]
-        prometheus: bool,
-        /// Forward to this address again, whoever suspended it
-        #[arg(long, value_name = "ADDRESS", value_hint = ValueHint::EmailAddress, conflicts_with_all = ["suspend", "due"])]
-        resume: Option<String>,
-        /// Keep what would be forwarded to this address in the mailbox, until --resume
-        #[arg(long, value_name = "ADDRESS", value_hint = ValueHint::EmailAddress, conflicts_with = "due")]
-        suspend: Option<String>,
-        /// Send on what was kept for this address instead of being sent there, each message once, oldest first
-        #[arg(long, value_name = "ADDRESS", value_hint = ValueHint::EmailAddress, conflicts_with_all = ["resume", "suspend", "due"])]
-        send_kept: Option<String>,
-        /// With --send-kept: do not ask
-        #[arg(short, long, requires = "send_kept")]
-        yes: bool,
-        /// One message of those: for the runs that --send-kept starts
-        #[arg(long, hide = true, requires = "send_kept")]
-        one: Option<String>,
-        /// Do what time has made due, although no mail came: end suspensions, write notices, send digests
-        #[arg(long)]
-        due: bool,
-        /// For every user and alias with a state directory; for root
-        #[arg(long, conflicts_with_all = ["user", "alias", "resume", "suspend", "send_kept"])]
-        all: bool,
-        /// The alias whose forwards they are, as in forward --as
-        #[arg(long = "as", value_name = "ALIAS", conflicts_with = "user")]
-        alias: Option<String>,
-        /// The user whose forwards they are [default: who runs this]
-        #[arg(short = 'd', long, value_name = "NAME", value_hint = ValueHint::Username)]
-        user: Option<String>,
+        /// What to show or to change.
+        #[command(flatten)]
+        asked: StatusArguments,
     },
     /// Show what became of a message, or of the mail of an address, from the log and from what is remembered
     ///
@@ -253,18 +214,9 @@ pub enum Command {
         after_help = "Examples:\n    spoolguard trace '<lunch@example.com>'\n    spoolguard trace bob@example.net --log /var/log/mail.log"
     )]
     Trace {
-        /// A Message-ID, or an address that mail came from, went to or failed at
-        #[arg(value_name = "MESSAGE-ID|ADDRESS")]
-        what: String,
-        /// Read this log file; may be repeated, the oldest first [default: the journal, else /var/log/mail.log]
-        #[arg(long, value_name = "PATH", value_hint = ValueHint::FilePath)]
-        log: Vec<PathBuf>,
-        /// Print one JSON object a line
-        #[arg(long, help_heading = "Output")]
-        json: bool,
-        /// The user whose memory is looked into [default: who runs this]
-        #[arg(short = 'd', long, value_name = "NAME", value_hint = ValueHint::Username)]
-        user: Option<String>,
+        /// What to look for.
+        #[command(flatten)]
+        asked: TraceArguments,
     },
     /// Maintain mailboxes that have grown: list, archive, sweep, restore
     #[command(
@@ -326,6 +278,99 @@ pub struct AppendTarget {
     /// The mailbox: the path of an mbox, or of a Maildir with a slash at its end [default: [mailbox] location]
     #[arg(short = 'm', long, value_name = "LOCATION", value_parser = MailStore::parse, value_hint = ValueHint::AnyPath, help_heading = "Envelope")]
     pub mailbox: Option<MailStore>,
+}
+
+/// Whom to answer, or which question.
+#[derive(Args, Clone, Debug, Default)]
+pub struct PolicyArguments {
+    /// Ask about this address; without it, answer an MTA
+    #[arg(value_name = "ADDRESS", value_hint = ValueHint::EmailAddress, conflicts_with = "opensmtpd")]
+    pub address: Option<String>,
+    /// How large the message is, in bytes; -1 is unknown
+    #[arg(long, value_name = "N", requires = "address", allow_negative_numbers = true)]
+    pub size: Option<i64>,
+    /// Speak the filter protocol of OpenSMTPD
+    #[arg(long)]
+    pub opensmtpd: bool,
+    /// Print one JSON object a line
+    #[arg(long, requires = "address", help_heading = "Output")]
+    pub json: bool,
+}
+
+/// What is inspected, and how it is shown.
+#[derive(Args, Clone, Debug, Default)]
+pub struct InspectArguments {
+    /// What to read; - is standard input [default: standard input]
+    #[arg(value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+    /// Print one JSON object a line
+    #[arg(long, help_heading = "Output")]
+    pub json: bool,
+    /// Print only counts: what the messages are, and what would be done
+    #[arg(long, conflicts_with = "is", help_heading = "Output")]
+    pub summary: bool,
+    /// Ask whether every message is one of these
+    #[arg(long, value_name = "VERDICT", value_delimiter = ',', help_heading = "Selection",
+          value_parser = ["loop", "bounce", "complaint", "receipt", "auto-reply", "notice", "ordinary"])]
+    pub is: Vec<String>,
+    /// Who it is for.
+    #[command(flatten)]
+    pub who: Who,
+}
+
+/// What is shown or changed, and of whom.
+#[derive(Args, Clone, Debug, Default)]
+pub struct StatusArguments {
+    /// Print one JSON object a line
+    #[arg(long, help_heading = "Output")]
+    pub json: bool,
+    /// Print metrics for Prometheus' textfile collector
+    #[arg(long, conflicts_with_all = ["json", "resume", "suspend", "send_kept", "due"], help_heading = "Output")]
+    pub prometheus: bool,
+    /// Forward to this address again, whoever suspended it
+    #[arg(long, value_name = "ADDRESS", value_hint = ValueHint::EmailAddress, conflicts_with_all = ["suspend", "due"])]
+    pub resume: Option<String>,
+    /// Keep what would be forwarded to this address in the mailbox, until --resume
+    #[arg(long, value_name = "ADDRESS", value_hint = ValueHint::EmailAddress, conflicts_with = "due")]
+    pub suspend: Option<String>,
+    /// Send on what was kept for this address instead of being sent there, each message once, oldest first
+    #[arg(long, value_name = "ADDRESS", value_hint = ValueHint::EmailAddress, conflicts_with_all = ["resume", "suspend", "due"])]
+    pub send_kept: Option<String>,
+    /// With --send-kept: do not ask
+    #[arg(short, long, requires = "send_kept")]
+    pub yes: bool,
+    /// One message of those: for the runs that --send-kept starts
+    #[arg(long, hide = true, requires = "send_kept")]
+    pub one: Option<String>,
+    /// Do what time has made due, although no mail came: end suspensions, write notices, send digests
+    #[arg(long)]
+    pub due: bool,
+    /// For every user and alias with a state directory; for root
+    #[arg(long, conflicts_with_all = ["user", "alias", "resume", "suspend", "send_kept"])]
+    pub all: bool,
+    /// The alias whose forwards they are, as in forward --as
+    #[arg(long = "as", value_name = "ALIAS", conflicts_with = "user")]
+    pub alias: Option<String>,
+    /// The user whose forwards they are [default: who runs this]
+    #[arg(short = 'd', long, value_name = "NAME", value_hint = ValueHint::Username)]
+    pub user: Option<String>,
+}
+
+/// What is looked for, and where.
+#[derive(Args, Clone, Debug, Default)]
+pub struct TraceArguments {
+    /// A Message-ID, or an address that mail came from, went to or failed at
+    #[arg(value_name = "MESSAGE-ID|ADDRESS")]
+    pub what: String,
+    /// Read this log file; may be repeated, the oldest first [default: the journal, else /var/log/mail.log]
+    #[arg(long, value_name = "PATH", value_hint = ValueHint::FilePath)]
+    pub log: Vec<PathBuf>,
+    /// Print one JSON object a line
+    #[arg(long, help_heading = "Output")]
+    pub json: bool,
+    /// The user whose memory is looked into [default: who runs this]
+    #[arg(short = 'd', long, value_name = "NAME", value_hint = ValueHint::Username)]
+    pub user: Option<String>,
 }
 
 /// What to do with the configuration.

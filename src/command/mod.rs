@@ -12,18 +12,14 @@ pub mod status;
 pub mod trace;
 
 use crate::classify::policy::Copies;
-use crate::cli::spool::Agreement;
-use crate::cli::{AppendTarget, Cli, Command, Who};
-use crate::command::inspect::{Extent, Question};
-use crate::command::policy::PolicyRequest;
-use crate::command::status::Request;
+use crate::cli::{Cli, Command, Who};
+use crate::config::location::MailStore;
 use crate::deliver::{self, Errand};
 use crate::doctor;
 use crate::error::Status;
 use crate::mailbox::setgid::SetAside;
 use crate::output::OutputForm;
 use crate::spool;
-use crate::spool::consent::Consent;
 
 /// Runs one command. `group` is what a setgid installation gives.
 pub fn run(cli: &Cli, group: Option<SetAside>) -> Status {
@@ -35,122 +31,45 @@ pub fn run(cli: &Cli, group: Option<SetAside>) -> Status {
             Command::Deliver { .. } | Command::Forward { .. } | Command::Return { .. } | Command::Sendmail { .. }
         )
     });
-    let deliver = |errand: &Errand, who, group| deliver::run(errand, who, everywhere, group);
-    let copies = |keep| if keep { Copies::Keep } else { Copies::None };
+    let errand = |addresses: &[String], keep: bool, mailbox: &Option<MailStore>| {
+        let copies = if keep { Copies::Keep } else { Copies::None };
+        Errand::new(addresses, copies).into_mailbox(mailbox.clone())
+    };
     match &cli.command {
-        Command::Deliver {
-            target: AppendTarget { who, mailbox },
-        } => deliver(
-            &Errand::new(&[], Copies::None).into_mailbox(mailbox.clone()),
-            who,
-            group,
-        ),
+        Command::Deliver { target } => {
+            deliver::run(&errand(&[], false, &target.mailbox), &target.who, everywhere, group)
+        }
         Command::Forward {
             addresses,
             keep,
             alias,
-            target: AppendTarget { who, mailbox },
-        } => deliver(
-            &Errand::new(addresses, copies(*keep)).into_mailbox(mailbox.clone()),
-            &Who {
+            target,
+        } => {
+            let errand = errand(addresses, *keep, &target.mailbox);
+            let who = Who {
                 alias: alias.clone(),
-                ..who.clone()
-            },
-            group,
-        ),
+                ..target.who.clone()
+            };
+            deliver::run(&errand, &who, everywhere, group)
+        }
         Command::Return { who } => return_report::run(who, everywhere, group),
         Command::Sendmail { arguments } => sendmail::run(arguments, everywhere, group),
         Command::Filter { who } => filter::run(who, everywhere),
-        Command::Policy {
-            address,
-            size,
-            opensmtpd,
-            json,
-        } => {
-            let form = if *json { OutputForm::Json } else { OutputForm::Text };
-            let size_bytes = size.map_or(0, |size| u64::try_from(size).unwrap_or(0));
-            let talk = match address {
-                Some(address) => PolicyRequest::About(address.clone(), size_bytes, form),
-                None if *opensmtpd => PolicyRequest::OpenSmtpd,
-                None => PolicyRequest::Postfix,
-            };
-            policy::run(&talk, everywhere)
-        }
-        Command::Inspect {
-            paths,
-            json,
-            summary,
-            is,
-            who,
-        } => {
-            let question = Question {
-                paths: paths.clone(),
-                form: if *json { OutputForm::Json } else { OutputForm::Text },
-                extent: if *summary { Extent::Summary } else { Extent::Messages },
-                is: is.clone(),
-                who: who.clone(),
-            };
-            inspect::run(&question, everywhere)
-        }
+        Command::Policy { asked } => policy::run(asked, everywhere),
+        Command::Inspect { asked } => inspect::run(asked, everywhere),
         Command::Replay {
             mailboxes,
             forward,
             keep,
-            target: AppendTarget { who, mailbox },
-        } => replay::run(
-            mailboxes,
-            &Errand::new(forward, copies(*keep)).into_mailbox(mailbox.clone()),
-            who,
-            everywhere,
-        ),
-        Command::Status {
-            json,
-            prometheus,
-            resume,
-            suspend,
-            send_kept,
-            yes,
-            one,
-            due,
-            all,
-            alias,
-            user,
+            target,
         } => {
-            let form = if *json { OutputForm::Json } else { OutputForm::Text };
-            let consent = Consent::of(&Agreement { yes: *yes }, everywhere);
-            let request = match (resume, suspend, send_kept, due) {
-                (Some(address), _, _, _) => Request::Resume(address.clone()),
-                (None, Some(address), _, _) => Request::Suspend(address.clone()),
-                (None, None, Some(address), _) => Request::SendKept(address.clone(), consent, one.clone()),
-                (None, None, None, true) => Request::Due,
-                (None, None, None, false) if *prometheus => Request::Metrics,
-                (None, None, None, false) => Request::Show(form),
-            };
-            if *all {
-                status::all_users::run(&request, everywhere)
-            } else {
-                let who = Who {
-                    user: user.clone(),
-                    alias: alias.clone(),
-                    ..Who::default()
-                };
-                status::run(&request, &who, everywhere)
-            }
+            let errand = errand(forward, *keep, &target.mailbox);
+            replay::run(mailboxes, &errand, &target.who, everywhere)
         }
-        Command::Trace { what, log, json, user } => {
-            let question = trace::TraceQuestion {
-                what: what.clone(),
-                logs: log.clone(),
-                form: if *json { OutputForm::Json } else { OutputForm::Text },
-                user: user.clone(),
-            };
-            trace::run(&question, everywhere)
-        }
+        Command::Status { asked } => status::run(asked, everywhere),
+        Command::Trace { asked } => trace::run(asked, everywhere),
         Command::Spool { command } => spool::run(command, everywhere),
-        Command::Doctor { json, user } => {
-            let form = if *json { OutputForm::Json } else { OutputForm::Text };
-            doctor::run(form, user.as_deref(), everywhere)
-        }
+        Command::Doctor { json, user } => doctor::run(OutputForm::asked(*json), user.as_deref(), everywhere),
         Command::Config { command } => config::run(command, everywhere),
     }
 }

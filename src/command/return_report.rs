@@ -69,10 +69,7 @@ fn show(target: &Target) -> Result<Status, Error> {
         Target::Writer(writer, Some(user)) => format!("return to {writer}, with a copy to {user}\n"),
     };
     let _ = std::io::stdout().write_all(text.as_bytes());
-    if caller::is_mail_system(&caller::read_variable) {
-        let cause = "this is a dry run, started by a mail system";
-        return Err(Error::new(Category::Configuration, "return", "the message", cause).hint("take --dry-run away"));
-    }
+    deliver::refuse_under_mta("return")?;
     Ok(Status::Done)
 }
 

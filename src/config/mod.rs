@@ -19,6 +19,7 @@ mod trust;
 pub mod value;
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
@@ -96,10 +97,20 @@ pub struct Mailbox {
 pub enum LockMethod {
     /// `<mailbox>.lock`.
     Dotlock,
-    /// fcntl(2).
+    /// fcntl(2), or lockf(3), which is the same on Linux.
     Fcntl,
     /// flock(2).
     Flock,
+}
+
+impl fmt::Display for LockMethod {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Dotlock => "dotlock",
+            Self::Fcntl => "fcntl",
+            Self::Flock => "flock",
+        })
+    }
 }
 
 /// How body lines that look like separators are quoted.

@@ -11,6 +11,7 @@ use crate::config::Over;
 use crate::config::value::Limit;
 use crate::deliver::context::{Delivery, Run};
 use crate::deliver::headers;
+use crate::output::sizes::size_text;
 use crate::sys::dirs;
 
 /// How long the user is not warned again.
@@ -62,8 +63,8 @@ fn fills_up(now_bytes: u64, limit_bytes: u64, over: Over) -> String {
          Please delete what you no longer need, or move it to another folder.\n\
          This notice comes once a day until there is room again.\n",
         share(now_bytes, limit_bytes),
-        mebibytes(now_bytes),
-        mebibytes(limit_bytes),
+        size_text(now_bytes),
+        size_text(limit_bytes),
     )
 }
 
@@ -72,8 +73,8 @@ fn has_room_again(now_bytes: u64, limit_bytes: u64) -> String {
     format!(
         "Subject: Your mailbox has room again\n\n\
          Your mailbox holds {} of {} ({} %). Nothing more needs to be done.\n",
-        mebibytes(now_bytes),
-        mebibytes(limit_bytes),
+        size_text(now_bytes),
+        size_text(limit_bytes),
         share(now_bytes, limit_bytes),
     )
 }
@@ -97,14 +98,4 @@ pub fn write_message(own: &str, to: &str, date: OffsetDateTime, id: &str, text: 
 
 fn share(part: u64, whole: u64) -> u128 {
     u128::from(part) * 100 / u128::from(whole.max(1))
-}
-
-fn mebibytes(bytes: u64) -> String {
-    let (unit, name) = if bytes < 1 << 20 {
-        (1 << 10, "KiB")
-    } else {
-        (1 << 20, "MiB")
-    };
-    let tenths = u128::from(bytes) * 10 / unit;
-    format!("{}.{} {name}", tenths / 10, tenths % 10)
 }

@@ -61,8 +61,9 @@ fn judge_file(topic: &CheckSubject, path: &Path) -> Finding {
         }
         Ok(stat) if stat.file_type().is_fifo() => topic.ok(format!("{shown} takes it while somebody reads it")),
         Ok(_) | Err(_) => {
-            let what =
-                format!("{shown} is not a file, or cannot be written: nothing says what was diverted or suspended, and why");
+            let what = format!(
+                "{shown} is not a file, or cannot be written: nothing says what was diverted or suspended, and why"
+            );
             let remedy = format!("make {}, where each user can write", dir.display());
             topic.warning(what).remedy(remedy)
         }

@@ -38,7 +38,7 @@ use crate::doctor::rules::{Check, Finding, Level};
 use crate::error::{Category, Error, Status};
 use crate::output::OutputForm;
 use crate::output::colours::Colours;
-use crate::output::print_error;
+use crate::output::end_command;
 use crate::sys::account::{self, Account};
 use crate::sys::deadline;
 use facts::{DoctorScope, HostFacts};
@@ -46,13 +46,7 @@ use report::Shown;
 
 /// Runs the command: 0, 1 when something is wrong, 75 when it cannot be told.
 pub fn run(form: OutputForm, user: Option<&str>, everywhere: &Everywhere) -> Status {
-    match examine(user, everywhere).and_then(|findings| write(&findings, form, everywhere)) {
-        Ok(status) => status,
-        Err(e) => {
-            print_error(&e);
-            Status::TryAgain
-        }
-    }
+    end_command(examine(user, everywhere).and_then(|findings| write(&findings, form, everywhere)))
 }
 
 fn examine(user: Option<&str>, everywhere: &Everywhere) -> Result<Vec<Finding>, Error> {

@@ -6,11 +6,11 @@ use std::path::Path;
 use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit};
 
 use crate::config::value::Limit;
-use crate::config::{self, ForwardSender};
+use crate::config::{ForwardSender, LockMethod};
 use crate::doctor::facts::{HostFacts, read_text};
 use crate::doctor::rules::limits::{self, Needs};
 use crate::doctor::rules::lock_conflicts;
-use crate::doctor::rules::lock_conventions::{self, Lock, LockConvention};
+use crate::doctor::rules::lock_conventions::{self, LockConvention};
 use crate::doctor::rules::mta_commands;
 use crate::doctor::rules::procmailrc;
 use crate::doctor::rules::{Check, Finding};
@@ -92,22 +92,14 @@ fn locks(host: &HostFacts) -> Vec<Finding> {
 }
 
 /// The locks that users' runs take: no dotlock where they can make no file beside the mailbox.
-fn in_effect(host: &HostFacts) -> Vec<Lock> {
-    let configured = host.config.mailbox.locks.iter().map(|lock| match lock {
-        config::LockMethod::Dotlock => Lock::Dotlock,
-        config::LockMethod::Fcntl => Lock::Fcntl,
-        config::LockMethod::Flock => Lock::Flock,
-    });
-    let configured: Vec<Lock> = configured.collect();
+fn in_effect(host: &HostFacts) -> Vec<LockMethod> {
     let dir = host.config.mailbox.location.spool_dir();
     let everybody_writes = dir.metadata().is_ok_and(|stat| stat.permissions().mode() & 0o002 != 0);
-    let others: Vec<_> = configured
-        .iter()
-        .copied()
-        .filter(|lock| *lock != Lock::Dotlock)
-        .collect();
+    let configured = &host.config.mailbox.locks;
+    let others = configured.iter().filter(|lock| **lock != LockMethod::Dotlock);
+    let others: Vec<_> = others.copied().collect();
     if everybody_writes || others.is_empty() {
-        configured
+        configured.clone()
     } else {
         others
     }

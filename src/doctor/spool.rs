@@ -29,13 +29,13 @@ pub fn examine(host: &HostFacts) -> Vec<Finding> {
     let stat = match dir.metadata() {
         Ok(stat) if stat.is_dir() => stat,
         Ok(_) => {
-            return vec![topic.error("it is not a directory", "set [mailbox] dir")];
+            return vec![topic.error("it is not a directory", "set [mailbox] location")];
         }
         Err(e) => {
             return vec![topic.error(
                 Error::io("examine", dir, &e).to_string(),
                 format!(
-                    "install -d -m 2775 -o root -g mail {}, or set [mailbox] dir",
+                    "install -d -m 2775 -o root -g mail {}, or set [mailbox] location",
                     quote_path(dir)
                 ),
             )];

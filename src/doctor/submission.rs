@@ -25,7 +25,7 @@ pub fn examine(host: &HostFacts) -> Vec<Finding> {
     if host.config.quota.when_full == Over::Refuse {
         found.push(
             Check::Configuration
-                .about("[quota] over")
+                .about("[quota] when_full")
                 .warning("it is \"refuse\": mail for a full mailbox is bounced, on purpose"),
         );
     }

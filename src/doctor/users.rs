@@ -12,10 +12,9 @@ use crate::deliver::context::state_place;
 use crate::doctor::facts::{HostFacts, ROOT_VARIABLE, SEARCH_VARIABLE};
 use crate::doctor::rules::aliases::End;
 use crate::doctor::rules::{Check, Finding};
-use crate::doctor::user::{FORWARD, PROCMAILRC};
+use crate::doctor::user::mail_files::{FORWARD, PROCMAILRC};
 use crate::sys::account;
-use crate::sys::child;
-use crate::sys::child::Streams;
+use crate::sys::child::{self, Streams};
 use crate::sys::name_service;
 use crate::sys::passwd;
 use crate::sys::self_exec;
@@ -28,18 +27,7 @@ const RUN_TIME: Duration = Duration::from_secs(90);
 
 /// The users to examine. Nothing is opened to find out.
 pub fn mentioned_names(host: &HostFacts) -> BTreeSet<String> {
-    let known = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
-    let mut names: BTreeSet<String> = known
-        .lines()
-        .filter_map(|line| Some(line.split_once(':')?.0.to_owned()))
-        .collect();
-    let spool = std::fs::read_dir(host.config.mailbox.location.spool_dir())
-        .into_iter()
-        .flatten();
-    // Those of a directory service have a mailbox; not every file is named after a user, and no thousands are asked for.
-    let people = Directory::read();
-    let in_spool = spool.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
-    names.extend(in_spool.filter(|name| people.find(name).is_some()));
+    let mut names = Directory::read().names(host.config.mailbox.location.spool_dir());
     names.retain(|name| has_files(host, name));
     let ends = if host.config.admin.starts_with('/') {
         Vec::new()
@@ -94,11 +82,9 @@ pub fn user_database() -> Vec<Finding> {
 
 /// Examines one user in a run of its own.
 pub fn check_name_service(name: &str, everywhere: &Everywhere) -> Vec<Finding> {
-    let mut arguments = vec!["doctor", "--json", "--user", name];
-    let config = everywhere.config.as_deref().map(Path::to_string_lossy);
-    if let Some(path) = &config {
-        arguments.extend(["--config", path]);
-    }
+    let arguments = ["doctor", "--json", "--user", name];
+    let mut command = self_exec::start_self();
+    command.args(everywhere.arguments());
     let values =
         [SEARCH_VARIABLE, ROOT_VARIABLE, "MAIL_CONFIG", "PATH", "HOME"].map(|name| (name, std::env::var_os(name)));
     let variables: Vec<(&str, &OsStr)> = values
@@ -106,7 +92,7 @@ pub fn check_name_service(name: &str, everywhere: &Everywhere) -> Vec<Finding> {
         .filter_map(|(name, value)| Some((*name, value.as_deref()?)))
         .collect();
     let failed = |cause: String| vec![Check::LeftOut.about(format!("user {name}")).warning(cause)];
-    match child::output_of_command(self_exec::start_self(), &arguments, &variables, Streams::Both, RUN_TIME) {
+    match child::output_of_command(command, &arguments, &variables, Streams::Both, RUN_TIME) {
         Err(e) => failed(e.to_string()),
         Ok(answer) => match answer
             .text

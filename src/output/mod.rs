@@ -9,7 +9,7 @@ pub mod shell;
 pub mod sizes;
 pub mod wrap;
 
-use crate::error::Error;
+use crate::error::{Error, Status};
 use nix::poll::{PollFd, PollFlags, poll};
 use std::io::{self, Write};
 use std::os::fd::AsFd;
@@ -29,9 +29,25 @@ pub enum OutputForm {
     Json,
 }
 
+impl OutputForm {
+    /// Returns the form that is asked for by the flag `--json`.
+    #[must_use]
+    pub fn asked(json: bool) -> Self {
+        if json { Self::Json } else { Self::Text }
+    }
+}
+
 /// Prints an error on standard error, as a command that an administrator types does. A failure to print changes nothing.
 pub fn print_error(error: &Error) {
     let _ = writeln!(io::stderr(), "spoolguard: {error}");
+}
+
+/// Ends a command that an administrator types: where it failed, says why, and is to be tried again.
+pub fn end_command(result: Result<Status, Error>) -> Status {
+    result.unwrap_or_else(|e| {
+        print_error(&e);
+        Status::TryAgain
+    })
 }
 
 /// Prints a line on standard output. A failure to print changes nothing: what is done is done.

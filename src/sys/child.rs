@@ -164,7 +164,7 @@ fn read_all(
         let mut wanted: Vec<_> = open.map(|pipe| PollFd::new(pipe.as_fd(), PollFlags::POLLIN)).collect();
         let slice = u16::try_from(left.as_millis().clamp(1, SLICE_MILLISECONDS)).unwrap_or(u16::MAX);
         match poll(&mut wanted, slice) {
-            Ok(0) if is_suspended(child) => return Err(io::Error::other("somebody stopped it")),
+            Ok(0) if is_paused(child) => return Err(io::Error::other("somebody stopped it")),
             Ok(0) | Err(nix::Error::EINTR) => continue,
             Ok(_) => {}
             Err(e) => return Err(e.into()),
@@ -187,7 +187,7 @@ fn read_all(
 }
 
 /// Tells whether a signal stopped it: its user may send one.
-fn is_suspended(child: &Child) -> bool {
+fn is_paused(child: &Child) -> bool {
     let Ok(pid) = i32::try_from(child.id()) else {
         return false;
     };

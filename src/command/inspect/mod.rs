@@ -9,12 +9,12 @@ pub mod summary;
 use std::fs::File;
 use std::io::{self, BufWriter, IsTerminal, Read, Write};
 use std::os::unix::fs::FileExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::archive;
 use crate::archive::read::ArchiveContent;
 use crate::classify::policy::{self, Job};
-use crate::cli::{Everywhere, Who};
+use crate::cli::{Everywhere, InspectArguments};
 use crate::command::inspect::show::InspectedMessage;
 use crate::command::inspect::summary::Summary;
 use crate::command::sources::SourceWalk;
@@ -37,36 +37,12 @@ use crate::sys::message_buffer::{HEAD_BYTES, MessageBuffer};
 /// A compressed mailbox may be this large, in bytes: it is unpacked into a file in `/var/tmp`.
 const UNPACKED_BYTES: u64 = 4 << 30;
 
-/// What the command line asked for.
-#[derive(Clone, Debug)]
-pub struct Question {
-    /// What to read; `-` is standard input, and so is nothing.
-    pub paths: Vec<PathBuf>,
-    /// How to answer.
-    pub form: OutputForm,
-    /// How much is shown.
-    pub extent: Extent,
-    /// The verdicts of which every message must have one; none to explain instead.
-    pub is: Vec<String>,
-    /// Who the messages are for, and who sent them, where they do not say it themselves.
-    pub who: Who,
-}
-
-/// How much an inspection shows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Extent {
-    /// Each message, and counts for people where there are several.
-    Messages,
-    /// The counts alone.
-    Summary,
-}
-
 /// Runs the command: 0, or 1 when something could not be read, or when some message is none of what was asked for.
-pub fn run(question: &Question, everywhere: &Everywhere) -> Status {
+pub fn run(question: &InspectArguments, everywhere: &Everywhere) -> Status {
     let mut inspection = match Inspection::prepare(question, everywhere) {
         Ok(inspection) => inspection,
         Err(e) => {
-            complain(&e.to_string());
+            output::print_error(&e);
             return Status::TryAgain;
         }
     };
@@ -118,7 +94,7 @@ struct InspectTally {
 }
 
 struct Inspection<'q> {
-    question: &'q Question,
+    question: &'q InspectArguments,
     config: Config,
     account: Account,
     output: BufWriter<io::StdoutLock<'static>>,
@@ -128,7 +104,7 @@ struct Inspection<'q> {
 }
 
 impl<'q> Inspection<'q> {
-    fn prepare(question: &'q Question, everywhere: &Everywhere) -> Result<Self, Error> {
+    fn prepare(question: &'q InspectArguments, everywhere: &Everywhere) -> Result<Self, Error> {
         let account = match &question.who.user {
             Some(name) => account::find_named(name)?,
             None => account::find_runner(),
@@ -148,16 +124,13 @@ impl<'q> Inspection<'q> {
     /// The counts: where they were asked for, and below several messages.
     fn sum_up(&mut self) -> io::Result<()> {
         let (question, tally) = (self.question, self.tally);
-        let is_wanted = match (question.extent, question.form) {
-            (Extent::Summary, _) => true,
-            (Extent::Messages, OutputForm::Json) => false,
-            (Extent::Messages, OutputForm::Text) => question.is.is_empty() && tally.messages > 1,
-        };
-        if !is_wanted {
+        let is_below = !question.json && question.is.is_empty() && tally.messages > 1;
+        if !question.summary && !is_below {
             return Ok(());
         }
         self.progress = None;
-        self.summary.write(question.form, tally.unread, &mut self.output)
+        self.summary
+            .write(OutputForm::asked(question.json), tally.unread, &mut self.output)
     }
 
     /// Goes through everything. The error is one of writing the answer.
@@ -305,7 +278,7 @@ impl<'q> Inspection<'q> {
         let separator_bytes = (head.len() - message.content().len()) as u64;
         let bytes = stored.bytes.saturating_sub(separator_bytes);
         self.summary.add(&judgement.verdict, action, bytes);
-        if self.question.extent == Extent::Summary {
+        if self.question.summary {
             return Ok(());
         }
         let finding = InspectedMessage {
@@ -323,7 +296,7 @@ impl<'q> Inspection<'q> {
                 message: &message,
             },
         };
-        match self.question.form {
+        match OutputForm::asked(self.question.json) {
             OutputForm::Json => finding.write_json(&mut self.output),
             // A condition is asked by programs that take output for trouble.
             OutputForm::Text if !is.is_empty() => Ok(()),
@@ -334,7 +307,7 @@ impl<'q> Inspection<'q> {
     fn unread(&mut self, name: &str, error: &Error) -> io::Result<()> {
         self.tally.unread += 1;
         self.progress = None;
-        match self.question.form {
+        match OutputForm::asked(self.question.json) {
             OutputForm::Json => {
                 crate::command::inspect::show::write_json_error(&mut self.output, name, &error.to_string())
             }

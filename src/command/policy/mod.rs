@@ -19,7 +19,7 @@ use std::sync::Arc;
 use nix::sys::signal::{SigSet, Signal, kill};
 use nix::unistd::Pid;
 
-use crate::cli::Everywhere;
+use crate::cli::{Everywhere, PolicyArguments};
 use crate::command::policy::room::{RoomAnswer, RoomReason};
 use crate::command::policy::rules::RoomQuestion;
 use crate::command::policy::serve::{OpenSmtpdSession, PolicyPipe, PostfixSession};
@@ -33,32 +33,21 @@ use crate::sys::account;
 use crate::sys::deadline;
 use crate::sys::file_stamp::same_file;
 
-/// What was typed.
-#[derive(Clone, Debug)]
-pub enum PolicyRequest {
-    /// Questions of Postfix, or of whoever speaks its protocol, on standard input.
-    Postfix,
-    /// A filter of OpenSMTPD.
-    OpenSmtpd,
-    /// One question, about this address and a message of so many bytes.
-    About(String, u64, OutputForm),
-}
-
 /// Runs the command: 0, and 1 when one question was asked and the mailbox is full.
-pub fn run(talk: &PolicyRequest, everywhere: &Everywhere) -> Status {
+pub fn run(asked: &PolicyArguments, everywhere: &Everywhere) -> Status {
     let settings = Arc::new(PolicySettingsReader::new(everywhere.config.clone()));
-    match talk {
-        PolicyRequest::About(address, size_bytes, form) => {
+    match &asked.address {
+        Some(address) => {
             let question = RoomQuestion {
                 recipient: address.clone(),
                 sender: Sender::Unknown,
-                size_bytes: *size_bytes,
+                size_bytes: asked.size.and_then(|size| u64::try_from(size).ok()).unwrap_or_default(),
             };
-            about(&question, &settings, *form)
+            about(&question, &settings, OutputForm::asked(asked.json))
         }
-        PolicyRequest::Postfix => converse(&settings, everywhere, PostfixSession::new, OnSignal::End),
         // The MTA ends with its filter.
-        PolicyRequest::OpenSmtpd => converse(&settings, everywhere, OpenSmtpdSession::new, OnSignal::GoOn),
+        None if asked.opensmtpd => converse(&settings, everywhere, OpenSmtpdSession::new, OnSignal::GoOn),
+        None => converse(&settings, everywhere, PostfixSession::new, OnSignal::End),
     }
 }
 

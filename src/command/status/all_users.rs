@@ -7,38 +7,30 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::cli::Everywhere;
-use crate::command::status::Request;
 use crate::command::status::metrics::Merged;
-use crate::command::status::show;
-use crate::config::load;
-use crate::config::load::{ConfigSources, KeySelection};
+use crate::command::status::request::Request;
+use crate::command::status::text;
+use crate::config::load::{self, ConfigSources, KeySelection};
 use crate::config::{Config, USER_FILE};
 use crate::deliver::context::state_place;
 use crate::error::{Category, Error, Status};
 use crate::escape::visible;
-use crate::output::OutputForm;
-use crate::sys::account;
-use crate::sys::account::Account;
+use crate::output::{OutputForm, print_error};
+use crate::sys::account::{self, Account};
 use crate::sys::alias_account;
 use crate::sys::child;
 use crate::sys::deadline;
 use crate::sys::self_exec;
+use crate::sys::user_directory::Directory;
 
 /// For how long each run is waited for: longer than it waits itself, for locks and for the mail system.
 const USER_TIME: Duration = Duration::from_secs(300);
 
 /// Runs the command for every user. The worst of their statuses counts.
-pub fn run(request: &Request, everywhere: &Everywhere) -> Status {
-    match all(request, everywhere) {
-        Ok(status) => status,
-        Err(e) => {
-            let _ = writeln!(io::stderr(), "spoolguard: {e}");
-            Status::TryAgain
-        }
-    }
-}
-
-fn all(request: &Request, everywhere: &Everywhere) -> Result<Status, Error> {
+///
+/// # Errors
+/// When this is not root, the configuration cannot be used, or the run is told to stop.
+pub fn run(request: &Request, everywhere: &Everywhere) -> Result<Status, Error> {
     if !account::is_root() {
         let cause = "only root may become each of them";
         return Err(Error::new(Category::Configuration, "look at", "every user", cause)
@@ -50,9 +42,9 @@ fn all(request: &Request, everywhere: &Everywhere) -> Result<Status, Error> {
     let mut worst = Status::Done;
     let mut told = false;
     let mut metrics = Merged::default();
-    let users = names(&config).into_iter().filter_map(|name| {
+    let names = Directory::read().names(config.mailbox.location.spool_dir());
+    let users = names.into_iter().filter_map(|name| {
         let account = account::find_named(&name).ok()?;
-        // Not every file in the spool is named after a user.
         (account.gid.is_some() && has_state(&config, &account, everywhere)).then_some(account)
     });
     for account in users.chain(aliases(&config)) {
@@ -60,7 +52,7 @@ fn all(request: &Request, everywhere: &Everywhere) -> Result<Status, Error> {
             Ok(ended) => ended,
             Err(e) if deadline::is_stopped() => return Err(e),
             Err(e) => {
-                let _ = writeln!(io::stderr(), "spoolguard: {e}");
+                print_error(&e);
                 (Status::TryAgain, true)
             }
         };
@@ -81,22 +73,6 @@ fn all(request: &Request, everywhere: &Everywhere) -> Result<Status, Error> {
     Ok(worst)
 }
 
-/// Whoever has a mailbox or a line in the user database of this host. Those of a directory service have a mailbox.
-fn names(config: &Config) -> BTreeSet<String> {
-    let mut names = BTreeSet::new();
-    let spool = std::fs::read_dir(config.mailbox.location.spool_dir())
-        .into_iter()
-        .flatten();
-    names.extend(spool.filter_map(|entry| entry.ok()?.file_name().into_string().ok()));
-    let known = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
-    names.extend(
-        known
-            .lines()
-            .filter_map(|line| Some(line.split_once(':')?.0.to_owned())),
-    );
-    names
-}
-
 /// The aliases that have a directory. Each is looked into by a run that becomes its owner.
 fn aliases(config: &Config) -> Vec<Account> {
     let dir = Path::new(&config.aliases.dir);
@@ -105,13 +81,7 @@ fn aliases(config: &Config) -> Vec<Account> {
         .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
         .collect();
     let known = names.iter().map(|name| alias_account::find_alias(name, dir));
-    known
-        .filter_map(|found| {
-            found
-                .inspect_err(|e| drop(writeln!(io::stderr(), "spoolguard: {e}")))
-                .ok()
-        })
-        .collect()
+    known.filter_map(|found| found.inspect_err(print_error).ok()).collect()
 }
 
 /// Tells whether there may be anything to tell: a state directory, or a configuration that says that it is elsewhere.
@@ -135,15 +105,7 @@ fn one(
     let name = account.name.as_str();
     let fail = |e: io::Error| Error::io("look at", Path::new(name), &e);
     let mut command = self_exec::start_self();
-    if let Some(path) = &everywhere.config {
-        command.arg("--config").arg(path);
-    }
-    if everywhere.dry_run {
-        command.arg("--dry-run");
-    }
-    for _ in 0..everywhere.verbose {
-        command.arg("-v");
-    }
+    command.args(everywhere.arguments());
     command.args(["status", account.flag(), name]);
     match request {
         Request::Show(OutputForm::Json) => drop(command.arg("--json")),
@@ -152,7 +114,7 @@ fn one(
         Request::Show(OutputForm::Text) | Request::Resume(_) | Request::Suspend(_) | Request::SendKept(..) => {}
     }
     let output = child::run(command, USER_TIME).map_err(fail)?;
-    let has_told = !output.output.is_empty() && output.output != show::nothing_text(name).into_bytes();
+    let has_told = !output.output.is_empty() && output.output != text::nothing_text(name).into_bytes();
     if *request == Request::Metrics {
         metrics.take(&String::from_utf8_lossy(&output.output));
     } else if has_told {

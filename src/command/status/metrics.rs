@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::io::{self, Write};
 
-use crate::command::status::show::View;
+use crate::command::status::view::View;
 use crate::output::prometheus::{label, write_head};
 
 /// One value, and the destination that it is about.

@@ -4,16 +4,20 @@
 //! Showing changes nothing, and exits with 1 when a forward is suspended or something is wrong. The others exit with 0 when they did it.
 
 pub mod all_users;
+pub mod json;
 pub mod metrics;
+pub mod request;
 pub mod send_kept;
-pub mod show;
+pub mod text;
+pub mod view;
 
 use std::io::{self, Write};
 
 use time::OffsetDateTime;
 
-use crate::cli::{Everywhere, Who};
-use crate::command::status::show::View;
+use crate::cli::{Everywhere, StatusArguments, Who};
+use crate::command::status::request::Request;
+use crate::command::status::view::View;
 use crate::deliver;
 use crate::deliver::context::Run;
 use crate::deliver::divert::digest;
@@ -25,39 +29,25 @@ use crate::error::{Category, Error, Status};
 use crate::escape::visible;
 use crate::message::Message;
 use crate::message::address::{OwnAddresses, is_plain};
-use crate::output::{OutputForm, print_error};
-use crate::spool::consent::Consent;
+use crate::output::{OutputForm, end_command, print_error};
 use crate::sys::account;
 use crate::sys::deadline::Deadline;
 use crate::sys::json_state;
 
-/// What the command line asked for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Request {
-    /// Say how things are.
-    Show(OutputForm),
-    /// Say it in Prometheus' text format.
-    Metrics,
-    /// Forward to this address again.
-    Resume(String),
-    /// Keep what would be forwarded to this address.
-    Suspend(String),
-    /// Send on what was kept for this address; one message alone, where one is named.
-    SendKept(String, Consent, Option<String>),
-    /// Do what time has made due.
-    Due,
-}
-
-/// Runs the command for one user or alias.
-pub fn run(request: &Request, who: &Who, everywhere: &Everywhere) -> Status {
-    let result = deliver::begin_run().and_then(|deadline| one(request, who, everywhere, deadline));
-    match result {
-        Ok(status) => status,
-        Err(e) => {
-            let _ = writeln!(io::stderr(), "spoolguard: {e}");
-            Status::TryAgain
-        }
-    }
+/// Runs the command.
+pub fn run(asked: &StatusArguments, everywhere: &Everywhere) -> Status {
+    let request = Request::of(asked, everywhere);
+    let who = Who {
+        user: asked.user.clone(),
+        alias: asked.alias.clone(),
+        ..Who::default()
+    };
+    let result = if asked.all {
+        all_users::run(&request, everywhere)
+    } else {
+        deliver::begin_run().and_then(|deadline| one(&request, &who, everywhere, deadline))
+    };
+    end_command(result)
 }
 
 fn one(request: &Request, who: &Who, everywhere: &Everywhere, deadline: Deadline) -> Result<Status, Error> {
@@ -77,7 +67,7 @@ fn one(request: &Request, who: &Who, everywhere: &Everywhere, deadline: Deadline
     let now = OffsetDateTime::now_utc();
     if let Request::SendKept(address, consent, one) = request {
         return match one {
-            Some(one) => send_kept::run_one(&run, address, one, now),
+            Some(one) => send_kept::one::run_one(&run, address, one, now),
             None => send_kept::run(&run, address, *consent, everywhere, now),
         };
     }
@@ -133,8 +123,8 @@ fn show(form: Option<OutputForm>, run: &Run, now: OffsetDateTime) -> Status {
     let view = View::take(run, now);
     let mut text = Vec::new();
     let shown = match form {
-        Some(OutputForm::Text) => show::write_text(&view, &mut text),
-        Some(OutputForm::Json) => show::write_json(&view, &mut text),
+        Some(OutputForm::Text) => text::write_text(&view, &mut text),
+        Some(OutputForm::Json) => json::write_json(&view, &mut text),
         None => metrics::write(&view, &mut text),
     };
     match shown.and_then(|()| io::stdout().write_all(&text)) {

@@ -5,7 +5,7 @@ pub mod line;
 
 use std::collections::BTreeSet;
 use std::io::{self, BufRead, BufReader, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use time::OffsetDateTime;
 
-use crate::cli::{Everywhere, Who};
+use crate::cli::{Everywhere, TraceArguments, Who};
 use crate::command::trace::line::{TracedLine, bare_id};
 use crate::deliver;
 use crate::deliver::context::Run;
@@ -22,7 +22,7 @@ use crate::deliver::headers;
 use crate::error::{Category, Error, Status};
 use crate::escape::visible;
 use crate::output::json::write_line;
-use crate::output::{OutputForm, print_error};
+use crate::output::{OutputForm, end_command};
 use crate::sys::child;
 
 /// Where mail logs are, where the journal has nothing: the older one first.
@@ -30,19 +30,6 @@ const MAIL_LOGS: [&str; 3] = ["/var/log/mail.log.1", "/var/log/mail.log", "/var/
 
 /// For how long the journal is asked.
 const JOURNAL_TIME: Duration = Duration::from_secs(60);
-
-/// What is asked.
-#[derive(Clone, Debug)]
-pub struct TraceQuestion {
-    /// A Message-ID, or an address.
-    pub what: String,
-    /// The files to read; none is the journal, else the mail log.
-    pub logs: Vec<PathBuf>,
-    /// How to answer.
-    pub form: OutputForm,
-    /// Whose memory is looked into.
-    pub user: Option<String>,
-}
 
 /// The keys are a promise; those of a line are those of the log.
 #[derive(Serialize)]
@@ -61,17 +48,12 @@ enum TraceLine<'a> {
 }
 
 /// Runs the command: 0, or 1 when nothing is known, 75 when no log can be read.
-pub fn run(question: &TraceQuestion, everywhere: &Everywhere) -> Status {
-    match answer(question, everywhere) {
-        Ok(status) => status,
-        Err(e) => {
-            print_error(&e);
-            Status::TryAgain
-        }
-    }
+pub fn run(question: &TraceArguments, everywhere: &Everywhere) -> Status {
+    end_command(answer(question, everywhere))
 }
 
-fn answer(question: &TraceQuestion, everywhere: &Everywhere) -> Result<Status, Error> {
+fn answer(question: &TraceArguments, everywhere: &Everywhere) -> Result<Status, Error> {
+    let form = OutputForm::asked(question.json);
     let who = Who {
         user: question.user.clone(),
         ..Who::default()
@@ -80,50 +62,49 @@ fn answer(question: &TraceQuestion, everywhere: &Everywhere) -> Result<Status, E
     let run = Run::prepare(&who, None, everywhere, deadline)?;
     let lines = related(&read_logs(question)?, &question.what);
     let known = remembered(&run, &question.what);
-    let mut text = Vec::new();
-    for line in &lines {
-        let written = match question.form {
-            OutputForm::Json => write_line(
-                &mut text,
-                &TraceLine::Log {
-                    time: &line.time,
-                    fields: &line.fields,
-                },
-            ),
-            OutputForm::Text => writeln!(text, "{}", visible(&told(line))),
-        };
-        written.map_err(|e| Error::new(Category::System, "write", "the answer", e))?;
-    }
-    for (destination, known) in &known {
-        let written = match question.form {
-            OutputForm::Json => write_line(
-                &mut text,
-                &TraceLine::State {
-                    user: &run.account.name,
-                    destination,
-                    text: known,
-                },
-            ),
-            OutputForm::Text => writeln!(text, "{}: {}", visible(&run.account.name), visible(known)),
-        };
-        written.map_err(|e| Error::new(Category::System, "write", "the answer", e))?;
-    }
     let is_unknown = lines.is_empty() && known.is_empty();
-    if is_unknown && question.form == OutputForm::Text {
+    let mut text = Vec::new();
+    let written = match form {
+        OutputForm::Json => write_json(&run.account.name, &lines, &known, &mut text),
+        OutputForm::Text => write_text(&run.account.name, &lines, &known, &mut text),
+    };
+    if is_unknown && form == OutputForm::Text {
         let _ = writeln!(text, "nothing is known of {}", visible(&question.what));
     }
-    match io::stdout().write_all(&text) {
+    match written.and_then(|()| io::stdout().write_all(&text)) {
         Err(e) if e.kind() != io::ErrorKind::BrokenPipe => Err(Error::new(Category::System, "write", "the answer", e)),
         Ok(()) | Err(_) if is_unknown => Ok(Status::Wrong),
         Ok(()) | Err(_) => Ok(Status::Done),
     }
 }
 
+fn write_json(user: &str, lines: &[TracedLine], known: &[(String, String)], output: &mut Vec<u8>) -> io::Result<()> {
+    let logged = lines
+        .iter()
+        .map(|TracedLine { time, fields }| TraceLine::Log { time, fields });
+    let known = known.iter().map(|(destination, text)| TraceLine::State {
+        user,
+        destination,
+        text,
+    });
+    logged.chain(known).try_for_each(|line| write_line(output, &line))
+}
+
+fn write_text(user: &str, lines: &[TracedLine], known: &[(String, String)], output: &mut Vec<u8>) -> io::Result<()> {
+    for line in lines {
+        writeln!(output, "{}", visible(&told(line)))?;
+    }
+    let user = visible(user);
+    known
+        .iter()
+        .try_for_each(|(_, text)| writeln!(output, "{user}: {}", visible(text)))
+}
+
 /// The lines of our log, oldest first.
-fn read_logs(question: &TraceQuestion) -> Result<Vec<TracedLine>, Error> {
-    if !question.logs.is_empty() {
+fn read_logs(question: &TraceArguments) -> Result<Vec<TracedLine>, Error> {
+    if !question.log.is_empty() {
         let mut lines = Vec::new();
-        for path in &question.logs {
+        for path in &question.log {
             lines.extend(read_log(path).map_err(|e| Error::io("read", path, &e))?);
         }
         return Ok(lines);

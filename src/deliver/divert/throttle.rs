@@ -5,14 +5,14 @@
 //! reserved before a message is sent, and given back when that failed.
 
 use crate::deliver::access;
-use crate::deliver::divert::rules::storm::Limits;
 use std::path::PathBuf;
 
 use crate::deliver::context::{Delivery, Run};
 use crate::deliver::divert::held;
 use crate::deliver::divert::held::HeldCopy;
 use crate::deliver::divert::rules::similar::{Similarity, similarity};
-use crate::deliver::divert::rules::storm::{HeldBackReason, Step, StormCounts, StormState};
+use crate::deliver::divert::rules::storm::{HeldBackReason, Step, StormState};
+use crate::deliver::divert::rules::tally::StormCounts;
 use crate::deliver::store::mbox;
 use crate::error::{Category, Error};
 use crate::sys::json_state;
@@ -57,7 +57,7 @@ impl<'a> Throttle<'a> {
             now: delivery.date.unix_timestamp(),
             memory: Remembered::Holds,
         };
-        let limits = Limits::from(&run.config.digest);
+        let limits = &run.config.digest;
         let address = delivery.own_address();
         let (print, now) = (&throttle.print, throttle.now);
         let decided = change_state(run, |state| {
@@ -162,7 +162,7 @@ pub enum OwnBounce {
 
 /// Takes a place for a report about the user's own mail. Where nothing is remembered, each has one.
 pub fn admit_own_bounce(run: &Run, delivery: &Delivery<'_>) -> OwnBounce {
-    let (now, limits) = (delivery.date.unix_timestamp(), Limits::from(&run.config.digest));
+    let (now, limits) = (delivery.date.unix_timestamp(), &run.config.digest);
     match change_state(run, |state| state.admit_own_bounce(now, limits)) {
         Ok(Some(false)) => OwnBounce::TooMany,
         Ok(Some(true) | None) => OwnBounce::Fits,

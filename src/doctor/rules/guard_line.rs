@@ -3,12 +3,9 @@
 //!
 //! The value of a shell variable is not known, and counts as good.
 
-use crate::cli::{Cli, Command, mistake};
+use crate::cli::{Cli, Command, fast_path, mistake};
 use crate::doctor::rules::{CheckSubject, Finding};
 use crate::message::address::is_plain;
-
-/// Commands that people type: a mistake in one of them ends with 64, and MTAs bounce on that.
-const TYPED: [&str; 6] = ["inspect", "replay", "spool", "status", "doctor", "config"];
 
 /// What runs the program that is named behind it.
 const STARTERS: [&str; 8] = ["exec", "env", "nice", "ionice", "command", "time", "!", "setsid"];
@@ -109,8 +106,7 @@ fn understand(program: String, words: &[String], mut problems: Vec<GuardLineProb
         // What a shell takes for files explains it better.
         Err(_) if !problems.is_empty() => GuardJob::Nothing,
         Err(cause) => {
-            let is_typed = words.iter().find(|word| !word.starts_with('-'));
-            let fate = if is_typed.is_some_and(|word| TYPED.contains(&word.as_str())) {
+            let fate = if fast_path::is_typed(words.iter().map(String::as_str)) {
                 "mail is bounced"
             } else {
                 "mail stays in the MTA's queue (deferred)"
@@ -141,13 +137,8 @@ fn job_of(command: Command, words: &[String], problems: &mut Vec<GuardLineProble
     if let Command::Filter { .. } = command {
         return GuardJob::Filter;
     }
-    // The command is the first word that is neither a flag nor a value of one.
-    let mut rest = words.iter().skip_while(|word| word.starts_with('-'));
-    let first = match words.first().map(String::as_str) {
-        Some("--config") => words.iter().skip(2).find(|word| !word.starts_with('-')),
-        _ => rest.next(),
-    };
-    GuardJob::Other(first.cloned().unwrap_or_default())
+    let name = fast_path::find_command(words.iter().map(String::as_str));
+    GuardJob::Other(name.unwrap_or_default().to_owned())
 }
 
 fn of_flags(cli: &Cli) -> Vec<GuardLineProblem> {

@@ -3,7 +3,8 @@
 //! Two programs that share no lock write into the same mailbox at once. Two programs that share two locks, and take them in opposite
 //! orders, block each other until one of them gives up.
 
-use crate::doctor::rules::lock_conventions::{Lock, LockConvention};
+use crate::config::LockMethod;
+use crate::doctor::rules::lock_conventions::LockConvention;
 use crate::doctor::rules::{Check, Finding};
 
 /// The longest that two may stop each other before it is worth a word, in seconds.
@@ -26,7 +27,7 @@ pub fn check_opensmtpd(configuration: &str) -> Option<Finding> {
 }
 
 /// Judges what the others take beside what spoolguard takes in effect, which is less where users can make no dotlock.
-pub fn judge_conventions(ours: &[Lock], habits: &[LockConvention]) -> Vec<Finding> {
+pub fn judge_conventions(ours: &[LockMethod], habits: &[LockConvention]) -> Vec<Finding> {
     let mut findings: Vec<_> = habits.iter().map(|habit| shared(ours, habit)).collect();
     findings.extend(habits.iter().filter_map(|habit| clash(habit, habits)));
     findings
@@ -41,9 +42,9 @@ fn listed<T: ToString>(items: &[T], last: &str) -> String {
     }
 }
 
-fn shared(ours: &[Lock], habit: &LockConvention) -> Finding {
+fn shared(ours: &[LockMethod], habit: &LockConvention) -> Finding {
     let topic = Check::Locks.about(habit.program);
-    let meets = |theirs: &[Lock]| theirs.iter().any(|lock| ours.contains(lock));
+    let meets = |theirs: &[LockMethod]| theirs.iter().any(|lock| ours.contains(lock));
     let takes = listed(&habit.writing, ", then ");
     let reading = habit.reading.as_deref().unwrap_or(&habit.writing);
     if !meets(&habit.writing) {
@@ -66,8 +67,8 @@ fn shared(ours: &[Lock], habit: &LockConvention) -> Finding {
 
 /// Whom a program that takes a kernel lock first can stop, and be stopped by.
 fn clash(habit: &LockConvention, habits: &[LockConvention]) -> Option<Finding> {
-    let begins_with_dotlock = |habit: &LockConvention| habit.writing.first() == Some(&Lock::Dotlock);
-    let at_dotlock = habit.writing.iter().position(|lock| *lock == Lock::Dotlock)?;
+    let begins_with_dotlock = |habit: &LockConvention| habit.writing.first() == Some(&LockMethod::Dotlock);
+    let at_dotlock = habit.writing.iter().position(|lock| *lock == LockMethod::Dotlock)?;
     let before = habit.writing.get(..at_dotlock)?;
     let others: Vec<&LockConvention> = habits
         .iter()
@@ -104,9 +105,10 @@ fn clash(habit: &LockConvention, habits: &[LockConvention]) -> Option<Finding> {
 #[cfg(test)]
 mod tests {
     use super::{check_opensmtpd, judge_conventions};
+    use crate::config::LockMethod;
     use crate::doctor::rules::lock_conventions::samples::{MUTT, PROCMAIL, debians_dovecot};
     use crate::doctor::rules::lock_conventions::{
-        Lock, LockConvention, maildrop_convention, mutt_convention, postfix_convention, procmail_convention,
+        LockConvention, maildrop_convention, mutt_convention, postfix_convention, procmail_convention,
     };
     use crate::doctor::rules::settings::Settings;
     use crate::doctor::rules::{Check, Level};
@@ -139,8 +141,8 @@ mod tests {
             .chain([maildrop_convention()])
             .collect()
         };
-        let both = [Lock::Dotlock, Lock::Fcntl];
-        let found = |ours: &[Lock], habits: &[LockConvention]| -> Vec<(Check, Level, String)> {
+        let both = [LockMethod::Dotlock, LockMethod::Fcntl];
+        let found = |ours: &[LockMethod], habits: &[LockConvention]| -> Vec<(Check, Level, String)> {
             judge_conventions(ours, habits)
                 .into_iter()
                 .filter(|finding| finding.level != Level::Ok)
@@ -170,14 +172,14 @@ mod tests {
         assert_eq!(found(&both, &pair), []);
         let dotlock_alone = LockConvention {
             program: "x",
-            writing: vec![Lock::Dotlock],
+            writing: vec![LockMethod::Dotlock],
             reading: None,
             waits_seconds: None,
             set_by: "mend it",
             known_from: "",
         };
         assert_eq!(
-            found(&[Lock::Fcntl], std::slice::from_ref(&dotlock_alone)),
+            found(&[LockMethod::Fcntl], std::slice::from_ref(&dotlock_alone)),
             [(
                 Check::Locks,
                 Level::Error,
@@ -185,7 +187,7 @@ mod tests {
             )]
         );
         let reads_unlocked = LockConvention {
-            reading: Some(vec![Lock::Flock]),
+            reading: Some(vec![LockMethod::Flock]),
             ..dotlock_alone.clone()
         };
         assert_eq!(

@@ -1,30 +1,9 @@
 //! Which locks the programs on this host take, in which order and how patiently, from their own settings.
 
-use std::fmt;
 use std::path::Path;
 
+use crate::config::LockMethod;
 use crate::doctor::rules::settings::Settings;
-
-/// One way to lock a mailbox.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Lock {
-    /// `<mailbox>.lock`.
-    Dotlock,
-    /// fcntl(2), or lockf(3), which is the same on Linux.
-    Fcntl,
-    /// flock(2).
-    Flock,
-}
-
-impl fmt::Display for Lock {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Dotlock => "dotlock",
-            Self::Fcntl => "fcntl",
-            Self::Flock => "flock",
-        })
-    }
-}
 
 /// How a program locks mailboxes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,9 +11,9 @@ pub struct LockConvention {
     /// The program.
     pub program: &'static str,
     /// What it takes before it writes, in this order.
-    pub writing: Vec<Lock>,
+    pub writing: Vec<LockMethod>,
     /// What it takes before it reads, where that is said apart.
-    pub reading: Option<Vec<Lock>>,
+    pub reading: Option<Vec<LockMethod>>,
     /// For how long it holds one while it waits for the next, in seconds; none: for ever.
     pub waits_seconds: Option<u64>,
     /// Where what it takes is set.
@@ -46,17 +25,17 @@ pub struct LockConvention {
 /// Exim's appendfile, which waits ten times three seconds.
 const EXIM_SECONDS: u64 = 30;
 
-fn lock(word: &str) -> Option<Lock> {
+fn lock(word: &str) -> Option<LockMethod> {
     let word = word.trim_end_matches("()");
     Some(match word {
-        "dotlock" | "dotlocking" | "dotlock_try" => Lock::Dotlock,
-        "fcntl" | "lockf" => Lock::Fcntl,
-        "flock" => Lock::Flock,
+        "dotlock" | "dotlocking" | "dotlock_try" => LockMethod::Dotlock,
+        "fcntl" | "lockf" => LockMethod::Fcntl,
+        "flock" => LockMethod::Flock,
         _ => return None,
     })
 }
 
-fn locks<'a>(words: impl IntoIterator<Item = &'a str>) -> Vec<Lock> {
+fn locks<'a>(words: impl IntoIterator<Item = &'a str>) -> Vec<LockMethod> {
     let mut found = Vec::new();
     for lock in words.into_iter().filter_map(lock) {
         if !found.contains(&lock) {
@@ -67,11 +46,11 @@ fn locks<'a>(words: impl IntoIterator<Item = &'a str>) -> Vec<Lock> {
 }
 
 /// The dotlock first, as many programs take it whatever their settings say.
-fn dotlock_first(mut locks: Vec<Lock>) -> Vec<Lock> {
+fn dotlock_first(mut locks: Vec<LockMethod>) -> Vec<LockMethod> {
     locks.sort_by_key(|lock| match lock {
-        Lock::Dotlock => 0,
-        Lock::Flock => 1,
-        Lock::Fcntl => 2,
+        LockMethod::Dotlock => 0,
+        LockMethod::Flock => 1,
+        LockMethod::Fcntl => 2,
     });
     locks
 }
@@ -167,7 +146,7 @@ pub fn mutt_convention(said: &str) -> Option<LockConvention> {
 pub fn maildrop_convention() -> LockConvention {
     LockConvention {
         program: "maildrop",
-        writing: vec![Lock::Dotlock, Lock::Fcntl],
+        writing: vec![LockMethod::Dotlock, LockMethod::Fcntl],
         reading: None,
         waits_seconds: Some(300),
         set_by: "",
@@ -188,13 +167,13 @@ pub fn exim_convention(transports: &[(String, Settings)]) -> Option<LockConventi
     };
     let mut writing = Vec::new();
     if has("use_lockfile", true) {
-        writing.push(Lock::Dotlock);
+        writing.push(LockMethod::Dotlock);
     }
     if has("use_fcntl_lock", true) {
-        writing.push(Lock::Fcntl);
+        writing.push(LockMethod::Fcntl);
     }
     if has("use_flock_lock", false) {
-        writing.push(Lock::Flock);
+        writing.push(LockMethod::Flock);
     }
     Some(LockConvention {
         program: "Exim",
@@ -232,12 +211,13 @@ pub(crate) mod samples {
 #[cfg(test)]
 mod tests {
     use super::samples::{EXIM, MUTT, NEOMUTT, PROCMAIL, debians_dovecot};
-    use super::{Lock, exim_convention, mutt_convention, postfix_convention, postfix_virtual, procmail_convention};
+    use super::{exim_convention, mutt_convention, postfix_convention, postfix_virtual, procmail_convention};
+    use crate::config::LockMethod;
     use crate::doctor::rules::settings::{Settings, blocks};
 
     #[test]
     fn each_program_says_in_its_own_way_what_it_takes() {
-        use Lock::{Dotlock, Fcntl, Flock};
+        use LockMethod::{Dotlock, Fcntl, Flock};
         let postfix = postfix_convention(&Settings::parse("mailbox_delivery_lock = fcntl, dotlock\n"));
         let exim = |text: &str| exim_convention(&blocks(text, " transport:")).map(|habit| habit.writing);
         for (habit, want) in [
@@ -272,7 +252,7 @@ mod tests {
     fn virtual_mailboxes_count_where_they_are() {
         let postfix = Settings::parse("virtual_mailbox_lock = fcntl\nvirtual_mailbox_base = /srv/mail\n");
         let takes = |dir| postfix_virtual(&postfix, dir).map(|habit| habit.writing);
-        assert_eq!(takes("/srv/mail/a.test"), Some(vec![Lock::Fcntl]));
+        assert_eq!(takes("/srv/mail/a.test"), Some(vec![LockMethod::Fcntl]));
         assert_eq!(takes("/var/mail"), None);
         assert_eq!(postfix_virtual(&Settings::default(), "/srv/mail"), None);
     }

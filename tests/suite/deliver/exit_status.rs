@@ -156,6 +156,8 @@ fn commands_that_people_type_end_with_64_for_usage() {
         &["config", "nonsense"] as &[&str],
         &["config"],
         &["-v", "config", "check", "--wrong"],
+        &["-n", "inspect", "--wrong"],
+        &["trace"],
     ] {
         let ended = scratch.bare(arguments).go();
         ended.ends_with(64).check(!ended.stderr.is_empty(), "nothing is said");

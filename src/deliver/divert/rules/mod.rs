@@ -2,3 +2,4 @@
 
 pub mod similar;
 pub mod storm;
+pub mod tally;

@@ -7,8 +7,9 @@
 //!
 //! Time is seconds since 1970, and comes as an argument. The state is bounded, whatever is sent: in storms, in times, in text.
 
-use crate::config::{self, MOST_PER_HOUR};
+use crate::config::{Digest, MOST_PER_HOUR};
 use crate::deliver::divert::rules::similar::{About, Expendable, Similarity};
+use crate::deliver::divert::rules::tally::{HeldBackTally, StormCounts, Totals};
 
 /// The time that budget and digests go by, in seconds.
 pub const HOUR: i64 = 60 * 60;
@@ -18,25 +19,6 @@ const FORGET: i64 = 24 * HOUR;
 
 /// As many storms are remembered at once.
 pub const MOST_STORMS: usize = 64;
-
-/// How much may reach the administrator.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// How many equal messages; none is any number.
-    pub equal: Option<u32>,
-    /// How many messages an hour; none is any number.
-    pub budget: Option<usize>,
-}
-
-impl From<&config::Digest> for Limits {
-    /// Zero is any number.
-    fn from(digest: &config::Digest) -> Self {
-        Self {
-            equal: (digest.same > 0).then_some(digest.same),
-            budget: (digest.per_hour > 0).then_some(digest.per_hour),
-        }
-    }
-}
 
 /// What shall become of a diverted message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,33 +43,6 @@ pub enum HeldBackReason {
     Full,
 }
 
-/// How many messages did not reach the administrator, by where they are.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
-pub struct HeldBackTally {
-    /// Held in the state directory.
-    pub held: u64,
-    /// Kept in the user's mailbox.
-    pub kept: u64,
-}
-
-impl HeldBackTally {
-    /// Both together.
-    pub fn all(self) -> u64 {
-        self.held.saturating_add(self.kept)
-    }
-
-    fn add(&mut self, other: Self) {
-        self.held = self.held.saturating_add(other.held);
-        self.kept = self.kept.saturating_add(other.kept);
-    }
-
-    fn subtract(&mut self, other: Self) {
-        self.held = self.held.saturating_sub(other.held);
-        self.kept = self.kept.saturating_sub(other.kept);
-    }
-}
-
 /// Messages that are equal.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(default)]
@@ -104,20 +59,6 @@ pub struct Storm {
     pub sent: u32,
     /// What was not sent, and is not told yet.
     pub untold: HeldBackTally,
-}
-
-/// Everything since the state began.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
-pub struct Totals {
-    /// Sent to the administrator.
-    pub sent: u64,
-    /// Held, and counted.
-    pub held: u64,
-    /// Kept in the user's mailbox.
-    pub kept: u64,
-    /// Held, and removed to make room.
-    pub pushed_out: u64,
 }
 
 /// What is remembered of one user's diverted mail.
@@ -161,40 +102,18 @@ impl DigestContent {
     }
 }
 
-/// What `status` shows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
-pub struct StormCounts {
-    /// Sent to the administrator within the last hour.
-    pub sent_last_hour: usize,
-    /// Kinds of equal messages that are remembered.
-    pub storms: usize,
-    /// Not sent, and not told in a digest yet.
-    pub untold: u64,
-    /// When the administrator's mbox had no room for a message, the last time.
-    pub admin_full_at: Option<i64>,
-    /// Everything since the state began.
-    #[serde(flatten)]
-    pub totals: Totals,
-}
-
 impl StormState {
     /// Decides about one message, and counts it. `Send` reserves its place: it is given back with `take_back` when sending fails.
-    pub fn judge(&mut self, print: &Similarity, now: i64, limits: Limits) -> Step {
+    pub fn judge(&mut self, print: &Similarity, now: i64, digest: &Digest) -> Step {
         self.age(now);
-        let sent = self
-            .storms
-            .iter()
-            .find(|storm| storm.key == print.key)
-            .map_or(0, |s| s.sent);
-        if let Some(equal) = limits.equal
-            && sent >= equal
-        {
+        let storm = self.storms.iter().find(|storm| storm.key == print.key);
+        let sent = storm.map_or(0, |storm| storm.sent);
+        // Zero is any number.
+        if (1..=sent).contains(&digest.same) {
             return self.put_aside(print, now, HeldBackReason::Equal(sent));
         }
-        if let Some(budget) = limits.budget
-            && self.sent.len() >= budget
-        {
-            return self.put_aside(print, now, HeldBackReason::Budget(budget));
+        if (1..=self.sent.len()).contains(&digest.per_hour) {
+            return self.put_aside(print, now, HeldBackReason::Budget(digest.per_hour));
         }
         self.reserve(print, now);
         Step::Send
@@ -202,9 +121,9 @@ impl StormState {
 
     /// Takes a place for a report about mail that seems to be the user's own; false where as many came within an hour as the budget
     /// allows. Then somebody sends in the user's name.
-    pub fn admit_own_bounce(&mut self, now: i64, limits: Limits) -> bool {
+    pub fn admit_own_bounce(&mut self, now: i64, digest: &Digest) -> bool {
         self.age(now);
-        let fits = limits.budget.is_none_or(|budget| self.own_bounces.len() < budget);
+        let fits = !(1..=self.own_bounces.len()).contains(&digest.per_hour);
         if fits {
             self.own_bounces.push(now);
             let surplus = self.own_bounces.len().saturating_sub(MOST_PER_HOUR);

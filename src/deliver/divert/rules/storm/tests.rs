@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
+use crate::config::Digest;
 use crate::deliver::divert::rules::similar::{About, Expendable, Similarity};
-use crate::deliver::divert::rules::storm::{
-    DigestContent, HOUR, HeldBackReason, Limits, MOST_STORMS, Step, StormCounts, StormState, Totals,
-};
+use crate::deliver::divert::rules::storm::{DigestContent, HOUR, HeldBackReason, MOST_STORMS, Step, StormState};
+use crate::deliver::divert::rules::tally::{StormCounts, Totals};
 
 const DAY: i64 = 24 * HOUR;
 
@@ -24,67 +24,67 @@ fn report(number: usize) -> Similarity {
     print(number, Expendable::Yes)
 }
 
-const LIMITS: Limits = Limits {
-    equal: Some(3),
-    budget: Some(20),
-};
+/// At most so many equal ones, and so many an hour.
+fn limits(same: u32, per_hour: usize) -> Digest {
+    Digest {
+        same,
+        per_hour,
+        ..Digest::default()
+    }
+}
 
 #[test]
 fn of_equal_reports_the_first_few_are_sent_and_the_rest_is_counted() {
     let mut state = StormState::default();
-    let steps: Vec<Step> = (0..200).map(|at| state.judge(&report(1), 1000 + at, LIMITS)).collect();
+    let steps: Vec<Step> = (0..200)
+        .map(|at| state.judge(&report(1), 1000 + at, &limits(3, 20)))
+        .collect();
     assert_eq!(steps.iter().filter(|step| **step == Step::Send).count(), 3);
     assert_eq!(steps.get(3), Some(&Step::Hold(HeldBackReason::Equal(3))));
     assert_eq!(state.untold().held, 197);
     // A day without one, and its first is news again.
     assert_eq!(
-        state.judge(&report(1), 1199 + DAY, LIMITS),
+        state.judge(&report(1), 1199 + DAY, &limits(3, 20)),
         Step::Hold(HeldBackReason::Equal(3))
     );
     let digest = state.begin_digest(1200 + DAY);
     assert_eq!(digest.as_ref().map(|digest| digest.tally().held), Some(198));
     state.told(&digest.unwrap_or_else(|| unreachable!()));
-    assert_eq!(state.judge(&report(1), 1199 + 2 * DAY, LIMITS), Step::Send);
+    assert_eq!(state.judge(&report(1), 1199 + 2 * DAY, &limits(3, 20)), Step::Send);
 }
 
 #[test]
 fn beyond_the_budget_reports_are_held_and_mail_is_kept() {
     let mut state = StormState::default();
     for number in 0..20 {
-        assert_eq!(state.judge(&report(number), 5, LIMITS), Step::Send);
+        assert_eq!(state.judge(&report(number), 5, &limits(3, 20)), Step::Send);
     }
     assert_eq!(
-        state.judge(&report(20), 5, LIMITS),
+        state.judge(&report(20), 5, &limits(3, 20)),
         Step::Hold(HeldBackReason::Budget(20))
     );
     let mail = print(21, Expendable::No);
     assert_eq!(
-        state.judge(&mail, 5 + HOUR - 1, LIMITS),
+        state.judge(&mail, 5 + HOUR - 1, &limits(3, 20)),
         Step::Keep(HeldBackReason::Budget(20))
     );
-    assert_eq!(state.judge(&mail, 5 + HOUR, LIMITS), Step::Send);
-    let none = Limits {
-        equal: None,
-        budget: None,
-    };
+    assert_eq!(state.judge(&mail, 5 + HOUR, &limits(3, 20)), Step::Send);
+    let none = limits(0, 0);
     for _ in 0..5000 {
-        assert_eq!(state.judge(&report(1), 5 + HOUR, none), Step::Send);
+        assert_eq!(state.judge(&report(1), 5 + HOUR, &none), Step::Send);
     }
 }
 
 #[test]
 fn mail_is_a_copy_only_when_the_first_arrived() {
-    let one = Limits {
-        equal: Some(1),
-        budget: Some(20),
-    };
+    let one = limits(1, 20);
     let mut state = StormState::default();
     let mail = print(1, Expendable::No);
     // A run that was killed neither says that it arrived nor gives its place back.
-    assert_eq!(state.judge(&mail, 0, one), Step::Send);
-    assert_eq!(state.judge(&mail, 1, one), Step::Send);
+    assert_eq!(state.judge(&mail, 0, &one), Step::Send);
+    assert_eq!(state.judge(&mail, 1, &one), Step::Send);
     state.arrived(&mail, 2);
-    assert_eq!(state.judge(&mail, 3, one), Step::Hold(HeldBackReason::Equal(1)));
+    assert_eq!(state.judge(&mail, 3, &one), Step::Hold(HeldBackReason::Equal(1)));
     assert_eq!(
         state.admin_is_full(&print(2, Expendable::No), 3),
         Step::Keep(HeldBackReason::Full)
@@ -94,18 +94,15 @@ fn mail_is_a_copy_only_when_the_first_arrived() {
 
 #[test]
 fn a_place_that_is_given_back_can_be_taken_again() {
-    let one = Limits {
-        equal: Some(1),
-        budget: Some(1),
-    };
+    let one = limits(1, 1);
     let mut state = StormState::default();
     for now in 0..10 {
-        assert_eq!(state.judge(&report(1), now, one), Step::Send);
+        assert_eq!(state.judge(&report(1), now, &one), Step::Send);
         state.take_back(&report(1), now);
     }
-    assert_eq!(state.judge(&report(1), 10, one), Step::Send);
-    assert_eq!(state.judge(&report(1), 10, one), Step::Hold(HeldBackReason::Equal(1)));
-    assert_eq!(state.judge(&report(2), 10, one), Step::Hold(HeldBackReason::Budget(1)));
+    assert_eq!(state.judge(&report(1), 10, &one), Step::Send);
+    assert_eq!(state.judge(&report(1), 10, &one), Step::Hold(HeldBackReason::Equal(1)));
+    assert_eq!(state.judge(&report(2), 10, &one), Step::Hold(HeldBackReason::Budget(1)));
     assert_eq!(state.counts(10).totals.sent, 1);
 }
 
@@ -113,19 +110,19 @@ fn a_place_that_is_given_back_can_be_taken_again() {
 fn a_digest_waits_for_its_hour_and_is_tried_once_in_it() {
     let mut state = StormState::default();
     for _ in 0..5 {
-        let _ = state.judge(&report(1), 0, LIMITS);
+        let _ = state.judge(&report(1), 0, &limits(3, 20));
     }
     assert_eq!(state.begin_digest(HOUR - 1), None);
     let first = state.begin_digest(HOUR);
     assert_eq!(first.as_ref().map(|digest| digest.tally().held), Some(2));
     // It did not arrive. One more came meanwhile.
-    let _ = state.judge(&report(1), HOUR + 1, LIMITS);
+    let _ = state.judge(&report(1), HOUR + 1, &limits(3, 20));
     assert_eq!(state.begin_digest(2 * HOUR - 1), None);
     let Some(second) = state.begin_digest(2 * HOUR) else {
         unreachable!("it is due")
     };
     assert_eq!(second.tally().held, 3);
-    let _ = state.judge(&report(1), 2 * HOUR + 1, LIMITS);
+    let _ = state.judge(&report(1), 2 * HOUR + 1, &limits(3, 20));
     state.told(&second);
     assert_eq!(state.untold().held, 1, "what came meanwhile is told next");
     assert!(state.begin_digest(3 * HOUR).is_some());
@@ -135,7 +132,7 @@ fn a_digest_waits_for_its_hour_and_is_tried_once_in_it() {
 fn what_could_not_be_held_is_counted_where_it_is() {
     let mut state = StormState::default();
     for _ in 0..5 {
-        let _ = state.judge(&report(1), 0, LIMITS);
+        let _ = state.judge(&report(1), 0, &limits(3, 20));
     }
     state.send_after_all(&report(1), 0);
     state.keep_after_all(&report(1), 0);
@@ -159,13 +156,13 @@ fn a_clock_that_was_wrong_holds_nothing_up_for_longer_than_an_hour() {
     let mut state = StormState::default();
     let future = 1000 * DAY;
     for number in 0..40 {
-        let _ = state.judge(&report(number), future, LIMITS);
+        let _ = state.judge(&report(number), future, &limits(3, 20));
     }
     assert_eq!(
-        state.judge(&report(50), 0, LIMITS),
+        state.judge(&report(50), 0, &limits(3, 20)),
         Step::Hold(HeldBackReason::Budget(20))
     );
-    assert_eq!(state.judge(&report(50), HOUR, LIMITS), Step::Send);
+    assert_eq!(state.judge(&report(50), HOUR, &limits(3, 20)), Step::Send);
     assert!(state.begin_digest(HOUR).is_some());
 }
 
@@ -208,7 +205,7 @@ proptest! {
         budget in 1..12_usize,
     ) {
         const SHELF: u64 = 7;
-        let limits = Limits { equal: Some(equal), budget: Some(budget) };
+        let limits = limits(equal, budget);
         let mut state = StormState::default();
         let mut now = 1_000_000;
         let (mut sent, mut digests): (Vec<i64>, Vec<i64>) = (Vec::new(), Vec::new());
@@ -218,7 +215,7 @@ proptest! {
         for event in events {
             now += event.wait;
             let print = print(event.number * 2 + usize::from(event.expendable == Expendable::No), event.expendable);
-            let step = match (state.judge(&print, now, limits), event.fate) {
+            let step = match (state.judge(&print, now, &limits), event.fate) {
                 (Step::Send, Fate::Fails) => {
                     // It will come again, and is none of ours until then.
                     state.take_back(&print, now);

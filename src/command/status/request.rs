@@ -1,0 +1,46 @@
+//! What `spoolguard status` was asked for: to show, or to change something.
+
+use crate::cli::spool::Agreement;
+use crate::cli::{Everywhere, StatusArguments};
+use crate::output::OutputForm;
+use crate::spool::consent::Consent;
+
+/// What the command line asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Request {
+    /// Say how things are.
+    Show(OutputForm),
+    /// Say it in Prometheus' text format.
+    Metrics,
+    /// Forward to this address again.
+    Resume(String),
+    /// Keep what would be forwarded to this address.
+    Suspend(String),
+    /// Send on what was kept for this address; one message alone, where one is named.
+    SendKept(String, Consent, Option<String>),
+    /// Do what time has made due.
+    Due,
+}
+
+impl Request {
+    /// Reads it.
+    pub fn of(asked: &StatusArguments, everywhere: &Everywhere) -> Self {
+        let StatusArguments {
+            resume,
+            suspend,
+            send_kept,
+            ..
+        } = asked;
+        match (resume, suspend, send_kept) {
+            (Some(address), _, _) => Self::Resume(address.clone()),
+            (None, Some(address), _) => Self::Suspend(address.clone()),
+            (None, None, Some(address)) => {
+                let consent = Consent::of(&Agreement { yes: asked.yes }, everywhere);
+                Self::SendKept(address.clone(), consent, asked.one.clone())
+            }
+            (None, None, None) if asked.due => Self::Due,
+            (None, None, None) if asked.prometheus => Self::Metrics,
+            (None, None, None) => Self::Show(OutputForm::asked(asked.json)),
+        }
+    }
+}

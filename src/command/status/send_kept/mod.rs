@@ -1,0 +1,200 @@
+//! `spoolguard status --send-kept`: sends on what was kept for one destination, each message once, oldest first. The mailbox keeps its
+//! copies.
+//!
+//! A run of its own sends each message, and notes what came of it. A kill of the command does not end that run; the next command waits for
+//! it, and sees what it did. Only a kill of that run itself, between sending and noting, leaves the outcome open. Then the message is sent
+//! again: one too many is better than one too few.
+
+pub mod copies;
+pub mod one;
+
+use std::collections::HashMap;
+use std::io::{self, Write};
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::Stdio;
+
+use time::OffsetDateTime;
+
+use crate::cli::Everywhere;
+use crate::command::status::send_kept::copies::{CopyLocation, author, find_copies};
+use crate::config::location::MailStore;
+use crate::deliver::context::Run;
+use crate::deliver::forward::kept::{KeptFile, reason_text};
+use crate::deliver::forward::rules::kept::{KeptEvent, KeptList, KeptMessage, KeptState};
+use crate::deliver::headers;
+use crate::error::{Category, Error, Status};
+use crate::escape::visible;
+use crate::moment::Moment;
+use crate::output::sizes::{messages, size_text};
+use crate::output::{OutputForm, shell};
+use crate::spool::consent::{Consent, ConsentAnswer};
+use crate::sys::self_exec;
+
+/// So many messages of the plan are listed one by one.
+const LISTED: usize = 20;
+
+/// What the command would do.
+struct SendPlan {
+    file: KeptFile,
+    list: KeptList,
+    places: HashMap<String, CopyLocation>,
+}
+
+/// Sends on what was kept for `destination`.
+///
+/// # Errors
+/// When the list or the mailbox cannot be read, or a message cannot be sent now.
+pub fn run(
+    run: &Run,
+    destination: &str,
+    consent: Consent,
+    everywhere: &Everywhere,
+    now: OffsetDateTime,
+) -> Result<Status, Error> {
+    if matches!(run.store, MailStore::Lmtp(_)) {
+        let cause = format!("what was kept lies behind {}, where it cannot be read", run.store);
+        let error = Error::new(Category::Configuration, "send what was kept for", destination, cause);
+        return Err(error.hint("a mail client can send it on"));
+    }
+    let Some(plan) = SendPlan::make(run, destination)? else {
+        say(&format!("nothing was kept for {destination}"));
+        return Ok(Status::Done);
+    };
+    let found = plan
+        .list
+        .waiting()
+        .filter(|entry| plan.places.contains_key(&entry.key))
+        .count();
+    say(plan.text(run).trim_end());
+    let (question, undone) = if found > 0 {
+        let to = &plan.list.destination;
+        (format!("Send {} to {to}?", messages(found as u64)), "nothing was sent")
+    } else {
+        let question = "Take them off the list?".to_owned();
+        (question, "nothing was sent or taken off the list")
+    };
+    match consent.decide(&question, undone, OutputForm::Text) {
+        ConsentAnswer::Proceed => {}
+        ConsentAnswer::Leave { status, last_line } => {
+            say(&last_line);
+            return Ok(status);
+        }
+    }
+    plan.carry_out(run, everywhere, now)
+}
+
+/// What is done is done, whether somebody reads it or not.
+fn say(text: &str) {
+    let lines: Vec<_> = text.lines().map(visible).collect();
+    let _ = writeln!(io::stdout(), "{}", lines.join("\n"));
+}
+
+impl SendPlan {
+    /// None where nothing waits.
+    fn make(run: &Run, destination: &str) -> Result<Option<Self>, Error> {
+        let Some(file) = KeptFile::of(run, destination) else {
+            if let Some(trouble) = run.state_trouble() {
+                return Err(trouble);
+            }
+            return Ok(None);
+        };
+        let list = file.read()?;
+        if list.waiting().next().is_none() {
+            return Ok(None);
+        }
+        let places = find_copies(run, &list)?;
+        Ok(Some(Self { file, list, places }))
+    }
+
+    fn text(&self, run: &Run) -> String {
+        let to = &self.list.destination;
+        let waiting: Vec<&KeptMessage> = self.list.waiting().collect();
+        let bytes: u64 = self.places.values().map(|place| place.bytes).sum();
+        let mut text = format!(
+            "{} kept for {to}, {} in all, in {}:\n",
+            messages(waiting.len() as u64),
+            size_text(bytes),
+            shell::quote_path(Path::new(&run.store.to_string()))
+        );
+        for reason in self.list.reasons() {
+            text.push_str(&format!("    {}\n", reason_text(to, &reason)));
+        }
+        for entry in waiting.iter().take(LISTED) {
+            let when = headers::moment_text(Moment::at(entry.at));
+            let place = self.places.get(&entry.key);
+            let said = match (place, entry.state) {
+                (None, _) => "no longer in the mailbox: it will be taken off the list".to_owned(),
+                (Some(place), KeptState::Kept | KeptState::Settled) => size_text(place.bytes),
+                (Some(place), KeptState::Sending) => {
+                    format!("{}; a run that was killed may have sent it", size_text(place.bytes))
+                }
+            };
+            let from = place.and_then(author).unwrap_or_default();
+            text.push_str(&format!("  {when}  {from}  {said}\n"));
+        }
+        if waiting.len() > LISTED {
+            text.push_str(&format!("  and {} more\n", waiting.len() - LISTED));
+        }
+        text
+    }
+
+    fn carry_out(&self, run: &Run, everywhere: &Everywhere, now: OffsetDateTime) -> Result<Status, Error> {
+        let at = now.unix_timestamp();
+        let (mut sent, mut refused, mut gone) = (0_u64, 0_u64, 0_u64);
+        for entry in self.list.waiting() {
+            run.deadline.begin_again();
+            run.deadline.check("send", &self.list.destination)?;
+            let Some(place) = self.places.get(&entry.key) else {
+                self.file.add(run, &self.list.own, at, &[KeptEvent::Gone(&entry.key)])?;
+                gone += 1;
+                continue;
+            };
+            match self.send_in_a_run_of_its_own(run, everywhere, entry, place)? {
+                Status::Done => sent += 1,
+                Status::Wrong | Status::Usage | Status::Refused => refused += 1,
+                Status::TryAgain => {
+                    say(&format!("{} sent; the others remain on the list", messages(sent)));
+                    return Ok(Status::TryAgain);
+                }
+            }
+        }
+        self.file.remove_if_settled(run)?;
+        let mut parts = vec![format!("{} sent to {}", messages(sent), self.list.destination)];
+        if gone > 0 {
+            parts.push(format!("{gone} no longer in the mailbox"));
+        }
+        if refused > 0 {
+            parts.push(format!("{refused} refused, still kept"));
+        }
+        say(&parts.join("; "));
+        Ok(if refused > 0 { Status::Wrong } else { Status::Done })
+    }
+
+    fn send_in_a_run_of_its_own(
+        &self,
+        run: &Run,
+        everywhere: &Everywhere,
+        entry: &KeptMessage,
+        place: &CopyLocation,
+    ) -> Result<Status, Error> {
+        let mut command = self_exec::start_self();
+        command
+            .args(everywhere.arguments())
+            .args(["status", run.account.flag(), &run.account.name, "--yes", "--send-kept"])
+            .arg(&self.list.destination)
+            .arg("--one")
+            .arg(format!("{} {place}", entry.key))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            // What is sent to the group of this command, ^C or a kill, does not end it between sending and noting that.
+            .process_group(0);
+        let fail = |e: io::Error| Error::io("send", Path::new(&self.list.destination), &e);
+        let status = command.status().map_err(fail)?;
+        Ok(match status.code() {
+            Some(0) => Status::Done,
+            Some(1) => Status::Wrong,
+            _ => Status::TryAgain,
+        })
+    }
+}

@@ -1,0 +1,277 @@
+//! How a user's forwards stand, as text for people. Whatever other hosts said is escaped.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+use crate::command::status::view::{KeptForDestination, View};
+use crate::deliver::divert::rules::tally::StormCounts;
+use crate::deliver::forward::kept;
+use crate::deliver::forward::notices;
+use crate::deliver::forward::rules::suspension_reason::SuspensionReason;
+use crate::deliver::forward::rules::{Destination, Health, ProbeStage, Suspension, To, Waits};
+use crate::deliver::headers;
+use crate::deliver::overflow::Overflow;
+use crate::escape::visible;
+use crate::moment::Moment;
+use crate::output::sizes::messages;
+
+/// The line for a user of whom there is nothing to tell.
+pub fn nothing_text(user: &str) -> String {
+    format!("{}: no forward fails or is suspended, nothing is held\n", visible(user))
+}
+
+fn write_overflow(user: &str, overflow: &Overflow, output: &mut impl Write) -> io::Result<()> {
+    let Overflow {
+        path,
+        messages: count,
+        bytes,
+        counted,
+    } = overflow;
+    let more = match counted {
+        0 => String::new(),
+        counted => format!(", and {counted} more were equal to one of them"),
+    };
+    writeln!(
+        output,
+        "{user}: the mailbox had no room for {} ({} KiB){more}: {}; to put back what fits: spoolguard spool restore \
+         --overflow --user {user}",
+        messages(*count),
+        bytes.div_ceil(1024),
+        visible(&path.display().to_string())
+    )
+}
+
+/// Writes it for people.
+///
+/// # Errors
+/// When writing fails.
+pub fn write_text(view: &View, output: &mut impl Write) -> io::Result<()> {
+    let user = visible(&view.user);
+    if let Some(wrong) = &view.wrong {
+        writeln!(
+            output,
+            "{user}: {}; it is set aside with the next delivery",
+            visible(wrong)
+        )?;
+    }
+    if view.is_empty() && view.wrong.is_none() {
+        return output.write_all(nothing_text(&view.user).as_bytes());
+    }
+    for journal in &view.journals {
+        writeln!(
+            output,
+            "{user}: {}: the journal of an archive, a sweep or a restore, set aside since it was damaged or the disk failed: check the \
+             disk, and whether the mailbox has the mail in it; then remove it",
+            visible(&journal.display().to_string())
+        )?;
+    }
+    for route in &view.routes.routes {
+        write_route(view, route, output)?;
+    }
+    write_lost(view, output)?;
+    for kept in &view.kept {
+        write_kept(view, kept, output)?;
+    }
+    if let Some(counts) = &view.diverted {
+        write_diverted(&user, counts, output)?;
+    }
+    let what = "held copies of what was sent to the administrator";
+    write_copies(&user, what, &view.held, output)?;
+    if let Some(overflow) = &view.overflow {
+        write_overflow(&user, overflow, output)?;
+    }
+    let what = "copies of forwarded mail with the null sender, of which no failure would be reported";
+    write_copies(&user, what, &view.unreturnable, output)
+}
+
+/// How many copies lie in a directory, where any do, and how to read them.
+fn write_copies(user: &str, what: &str, copies: &(u64, u64, PathBuf), output: &mut impl Write) -> io::Result<()> {
+    let (count, bytes, dir) = copies;
+    if *count == 0 {
+        return Ok(());
+    }
+    let (size, dir) = (bytes.div_ceil(1024), visible(&dir.display().to_string()));
+    writeln!(
+        output,
+        "{user}: {what}: {count}, {size} KiB; to read them: zcat {dir}/*.gz"
+    )
+}
+
+fn write_route(view: &View, route: &Destination, output: &mut impl Write) -> io::Result<()> {
+    let (user, to) = (visible(&view.user), visible(&route.destination));
+    match &route.suspended {
+        None => writeln!(output, "{user}: {to}: open")?,
+        Some(suspension) => {
+            let since = headers::moment_text(suspension.since);
+            let (kept, mailbox) = (messages(suspension.kept), visible(&view.mailbox));
+            writeln!(
+                output,
+                "{user}: {to}: suspended since {since}, {kept} kept in {mailbox}"
+            )?;
+            write_suspension(view, suspension, output)?;
+        }
+    }
+    writeln!(
+        output,
+        "    {} of {} points",
+        view.points(route),
+        view.settings.threshold
+    )?;
+    write_failures(&route.health, output)?;
+    for notice in route.owed.iter() {
+        let tries = match notice.tries {
+            0 => "not written yet",
+            _ => "still to be written: the last try failed",
+        };
+        let whom = match notice.to {
+            To::User => "the user",
+            To::Admin => "the administrator",
+        };
+        let at = headers::moment_text(notice.at);
+        writeln!(output, "    a notice to {whom} of {at} is {tries}")?;
+    }
+    if route.suspended.is_some() {
+        let to = headers::escape_word(&route.destination);
+        writeln!(output, "    to forward there again: {} --resume {to}", view.command)?;
+    }
+    Ok(())
+}
+
+/// Why a destination is suspended, and when it is tried next.
+fn write_suspension(view: &View, suspension: &Suspension, output: &mut impl Write) -> io::Result<()> {
+    let (burst, threshold) = (view.settings.burst, view.settings.threshold);
+    match suspension.reason {
+        Some(SuspensionReason::Burst) => {
+            writeln!(
+                output,
+                "    suspended by a burst: {burst} or more messages failed within an hour"
+            )?;
+        }
+        Some(SuspensionReason::Points) => {
+            writeln!(
+                output,
+                "    suspended by points: its failures reached {threshold} points"
+            )?;
+        }
+        None => {}
+    }
+    let next = match &suspension.waits {
+        Waits::ForHand => "suspended manually".to_owned(),
+        Waits::ForProbe(from) if *from <= view.now => "the next message is the probe".to_owned(),
+        Waits::ForProbe(from) => format!(
+            "the first message after {} is the next probe",
+            headers::moment_text(*from)
+        ),
+        Waits::ForNews(probe) => match probe.stage {
+            ProbeStage::Claimed => "a probe is on its way".to_owned(),
+            ProbeStage::Sent(until) => format!(
+                "a probe was sent on {}; open again on {} if nobody reports that it failed",
+                headers::moment_text(probe.at),
+                headers::moment_text(until)
+            ),
+        },
+    };
+    writeln!(output, "    {next}")
+}
+
+/// How many failures of each kind there were, and the last of them.
+fn write_failures(health: &Health, output: &mut impl Write) -> io::Result<()> {
+    let counts = join_counts(&[
+        (health.hard, "failed because of the address"),
+        (health.soft, "because of its state"),
+        (health.message, "because of the message"),
+        (health.unclear, "cause unknown"),
+        (health.late, "reports of delay"),
+        (health.taken, "accepted by sendmail since the last failure"),
+    ]);
+    if !counts.is_empty() {
+        writeln!(output, "    {counts}")?;
+    }
+    match &health.last {
+        Some(last) => {
+            let at = headers::moment_text(last.at);
+            writeln!(output, "    last failure {at}: {}", notices::failure_text(last))
+        }
+        None => Ok(()),
+    }
+}
+
+/// The counts that are not zero, each with its words.
+fn join_counts(counts: &[(u64, &str)]) -> String {
+    let counts = counts.iter().filter(|(count, _)| *count > 0);
+    let texts: Vec<_> = counts.map(|(count, words)| format!("{count} {words}")).collect();
+    texts.join(", ")
+}
+
+fn write_lost(view: &View, output: &mut impl Write) -> io::Result<()> {
+    let lost = &view.routes.lost;
+    if lost.is_empty() {
+        return Ok(());
+    }
+    let user = visible(&view.user);
+    writeln!(
+        output,
+        "{user}: {} could not be forwarded, and came back as nothing but a header:",
+        messages(lost.len() as u64 + view.routes.lost_before)
+    )?;
+    for entry in lost {
+        let word = |text: &Option<String>| visible(text.as_deref().unwrap_or("unknown"));
+        writeln!(
+            output,
+            "    {}: {} from {}, of {}, to {}",
+            headers::moment_text(entry.at),
+            word(&entry.lost.message_id),
+            word(&entry.lost.from),
+            word(&entry.lost.date),
+            word(&entry.lost.destination)
+        )?;
+    }
+    match view.routes.lost_before {
+        0 => Ok(()),
+        more => writeln!(output, "    and {more} before these"),
+    }
+}
+
+fn write_kept(view: &View, kept: &KeptForDestination, output: &mut impl Write) -> io::Result<()> {
+    let to = visible(&kept.list.destination);
+    let since = kept.list.waiting().map(|entry| entry.at).min().unwrap_or_default();
+    writeln!(
+        output,
+        "{}: {to}: {} kept in {} instead of being sent on, the first on {}; to send what is kept on: {}",
+        visible(&view.user),
+        messages(kept.list.waiting().count() as u64),
+        visible(&view.mailbox),
+        headers::moment_text(Moment::at(since)),
+        visible(&kept.command)
+    )?;
+    for reason in kept.list.reasons() {
+        writeln!(
+            output,
+            "    {}",
+            visible(&kept::reason_text(&kept.list.destination, &reason))
+        )?;
+    }
+    Ok(())
+}
+
+fn write_diverted(user: &str, counts: &StormCounts, output: &mut impl Write) -> io::Result<()> {
+    let totals = &counts.totals;
+    let said = join_counts(&[
+        (totals.sent, "sent to the administrator"),
+        (totals.held, "held and counted"),
+        (totals.kept, "kept in the mailbox"),
+        (totals.pushed_out, "removed to make room"),
+        (counts.untold, "in the next digest"),
+    ]);
+    if !said.is_empty() {
+        writeln!(output, "{user}: diverted mail: {said}")?;
+    }
+    match counts.admin_full_at {
+        Some(at) => writeln!(
+            output,
+            "{user}: the administrator's mbox had no room on {}",
+            headers::moment_text(Moment::at(at))
+        ),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,113 @@
+//! Checks how the mail of one user is handled, as that user: configuration, `.forward`, procmailrc, mailbox, state directory, and whether
+//! the administrator is somebody else.
+
+mod admin;
+pub mod mail_files;
+mod mailbox;
+
+use std::path::Path;
+
+use crate::config::Config;
+use crate::config::load::{self, ConfigSources, KeySelection};
+use crate::doctor::facts::HostFacts;
+use crate::doctor::rules::guard_line::{Hook, guard_of};
+use crate::doctor::rules::{Check, Finding};
+use crate::doctor::user::mail_files::{FORWARD, PROCMAILRC, read_files};
+use crate::doctor::{mail_location, postfix_access, sendmail_host, state_directory, submission, tokens};
+use crate::sys::account::Account;
+use crate::sys::child;
+use crate::sys::self_exec;
+
+/// Where mail systems look for a program that is named without its directory (MTA-made environments have no other).
+const MAIL_SYSTEMS_PATH: [&str; 2] = ["/usr/bin", "/bin"];
+
+/// Examines one user.
+pub fn examine(host: &HostFacts, account: &Account) -> Vec<Finding> {
+    let mut found = Vec::new();
+    let config = configuration(host, account, &mut found);
+    let handling = read_files(host, account, &config, &mut found);
+    found.extend(
+        handling
+            .hooks
+            .iter()
+            .filter_map(|(path, hook)| missing_program(path, hook)),
+    );
+    if handling.hooks.iter().any(|(path, _)| !path.ends_with(PROCMAILRC)) {
+        found.extend(sendmail_host::shell(host, account));
+    }
+    let of_postfix = host.postfix.as_ref().and_then(|postfix| postfix.get("mailbox_command"));
+    if !handling.hooks.is_empty() || of_postfix.is_some_and(|command| guard_of(command).is_some()) {
+        found.push(mailbox::examine(&config, account, &handling));
+        found.extend(mail_location::examine(
+            host,
+            &config,
+            account,
+            handling.procmailrc.as_deref(),
+        ));
+        found.extend(state_directory::examine(&config, account));
+        found.extend(submission::of_user(&config, &host.config));
+        found.extend(postfix_access::of_user(host, account));
+        found.extend(tokens::of_user(host, &config, account));
+    }
+    found.extend(mailbox::overflowing(&config, account));
+    found.extend(admin::examine(host, &config, account, &handling));
+    found
+}
+
+/// What holds for this user, where it can be used; what is wrong with the administrator's file is told with the host.
+fn configuration(host: &HostFacts, account: &Account, found: &mut Vec<Finding>) -> Config {
+    let home = account.home.as_deref();
+    match load::load_config(
+        ConfigSources::chosen(host.chosen.as_deref(), home, account.owners()),
+        KeySelection::Whole,
+    ) {
+        Ok(loaded) => {
+            if !loaded.ignored.is_empty() {
+                found.push(
+                    Check::Configuration
+                        .about(format!("configuration of {}", account.name))
+                        .warning(format!(
+                            "users_may_set does not name {}: without effect",
+                            loaded.ignored.join(", ")
+                        )),
+                );
+            }
+            loaded.config
+        }
+        // It is the administrator's file, and told with the host.
+        Err(e) if host.unusable == Some(e.to_string()) => host.config.clone(),
+        Err(e) => {
+            found.push(
+                Check::Configuration
+                    .about(format!("configuration of {}", account.name))
+                    .error(
+                        format!("{e}: this user's mail stays in the MTA's queue"),
+                        "fix it, then: spoolguard config check",
+                    ),
+            );
+            host.config.clone()
+        }
+    }
+}
+
+fn missing_program(path: &Path, hook: &Hook) -> Option<Finding> {
+    let is_there = if hook.program.starts_with('/') {
+        child::is_program(Path::new(&hook.program))
+    } else {
+        MAIL_SYSTEMS_PATH
+            .iter()
+            .any(|dir| child::is_program(&Path::new(dir).join(&hook.program)))
+    };
+    let check = if path.ends_with(FORWARD) {
+        Check::Forward
+    } else {
+        Check::Procmailrc
+    };
+    (!is_there).then(|| {
+        let what = format!("there is no program {}: mail is bounced or waits", hook.program);
+        check.about(path.display()).error(
+            what,
+            format!("install it there, or name {}", self_exec::own_path().display()),
+        )
+    })
+}
