@@ -5,7 +5,7 @@
 //!
 //! A message that somebody moved into a folder meanwhile stays there. UID lists of IMAP servers are left alone. Nobody who delivers is held up.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::ffi::{CString, OsStr};
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -28,8 +28,11 @@ use crate::sys::dirs::sync_parent;
 /// The note, in the Maildir itself: IMAP servers pass over files there.
 const NOTE: &str = "spoolguard-leaving";
 
-/// The longest note that is read, in bytes: some million names.
-const MOST_BYTES: u64 = 256 << 20;
+/// The longest note that is read, in bytes: a million names.
+const MOST_BYTES: u64 = 64 << 20;
+
+/// Messages by what stays of their names, with their inodes: two files may have one name but for the flags.
+type LeavingMessages = HashMap<Vec<u8>, Vec<u64>>;
 
 /// How often it is looked for messages that are not where they were a moment ago.
 const MOST_LOOKS: u32 = 10;
@@ -70,30 +73,32 @@ impl MaintenanceLock {
 #[must_use]
 pub struct Departure<'a> {
     maildir: &'a Maildir,
-    names: HashSet<Vec<u8>>,
+    leaving: LeavingMessages,
     is_noted: bool,
 }
 
 impl<'a> Departure<'a> {
-    /// Notes that these messages go, named without flags, as soon as there is an archive of this name.
+    /// Notes that these messages go, each by its name without flags and its inode, as soon as there is an archive of this name.
     ///
     /// # Errors
     /// When that cannot be written; then there is no note.
     pub fn note<'n>(
         maildir: &'a Maildir,
         _lock: &MaintenanceLock,
-        names: impl Iterator<Item = &'n [u8]>,
+        messages: impl Iterator<Item = (&'n [u8], u64)>,
         archive: &Path,
     ) -> Result<Self, Error> {
         let path = maildir.path().join(NOTE);
         let fail = |e: io::Error| Error::io("write", &path, &e);
         let archive = std::path::absolute(archive).map_err(fail)?;
-        let names: HashSet<Vec<u8>> = names.map(<[u8]>::to_vec).collect();
+        let mut leaving = LeavingMessages::new();
         let mut text = archive.as_os_str().as_bytes().to_vec();
         text.push(0);
-        for name in &names {
+        for (name, inode) in messages {
+            text.extend_from_slice(format!("{inode} ").as_bytes());
             text.extend_from_slice(name);
             text.push(0);
+            leaving.entry(name.to_vec()).or_default().push(inode);
         }
         // Says that all of it is there.
         text.push(b'\n');
@@ -110,7 +115,7 @@ impl<'a> Departure<'a> {
         };
         let departure = Self {
             maildir,
-            names,
+            leaving,
             is_noted: true,
         };
         if let Err(e) = write() {
@@ -126,7 +131,7 @@ impl<'a> Departure<'a> {
     /// When one cannot be removed; then the note stays, and the next run goes on.
     pub fn carry_out(mut self) -> Result<u64, Error> {
         self.is_noted = false;
-        let removed = remove(self.maildir, &self.names)?;
+        let removed = remove(self.maildir, &self.leaving)?;
         let bytes = i64::try_from(removed.bytes).unwrap_or(i64::MAX);
         let messages = i64::try_from(removed.messages).unwrap_or(i64::MAX);
         let counted = size_file::add(self.maildir, -bytes, -messages).or_else(|_| size_file::count_again(self.maildir));
@@ -155,22 +160,25 @@ pub fn is_left(maildir: &Maildir) -> bool {
 /// Finishes what a killed run left: the messages go when their archive is there.
 fn finish_left(maildir: &Maildir) -> Result<(), Error> {
     let path = maildir.path().join(NOTE);
-    let Some((archive, names)) = read_note(maildir).map_err(|e| Error::io("read", &path, &e))? else {
+    let Some((archive, leaving)) = read_note(maildir).map_err(|e| Error::io("read", &path, &e))? else {
         return Ok(());
     };
     match archive.symlink_metadata() {
         Ok(stat) if stat.is_file() => {
             // That run was killed perhaps before it had made the name last.
             sync_parent(&archive).map_err(|e| Error::io("sync the directory of", &archive, &e))?;
-            let removed = remove(maildir, &names)?;
-            // Nobody knows which of them were counted.
-            let _ = size_file::count_again(maildir);
+            let removed = remove(maildir, &leaving)?;
+            // Nobody knows which of them were counted. Where that fails, the note stays for the next run.
+            let is_counted = size_file::count_again(maildir).is_ok();
             tracing::warn!(
                 mailbox = maildir.path().display().to_string(),
                 archive = archive.display().to_string(),
                 messages = removed.messages,
                 "an earlier run archived these messages, and was killed before it could take them out"
             );
+            if !is_counted {
+                return Ok(());
+            }
         }
         Ok(_) => {}
         Err(e) if e.kind() == io::ErrorKind::NotFound => {}
@@ -182,10 +190,8 @@ fn finish_left(maildir: &Maildir) -> Result<(), Error> {
     remove_note(maildir)
 }
 
-type Noted = (PathBuf, HashSet<Vec<u8>>);
-
 /// What a note says: the archive, and the messages. One that is damaged says nothing: then they stay.
-fn read_note(maildir: &Maildir) -> io::Result<Option<Noted>> {
+fn read_note(maildir: &Maildir) -> io::Result<Option<(PathBuf, LeavingMessages)>> {
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let file = match openat(maildir.root(), NOTE, flags, Mode::empty()) {
         Ok(file) => File::from(file),
@@ -194,13 +200,22 @@ fn read_note(maildir: &Maildir) -> io::Result<Option<Noted>> {
     };
     let mut text = Vec::new();
     file.take(MOST_BYTES).read_to_end(&mut text)?;
-    let nothing = (PathBuf::new(), HashSet::new());
+    let nothing = (PathBuf::new(), LeavingMessages::new());
     let Some(text) = text.strip_suffix(b"\0\n") else {
         return Ok(Some(nothing));
     };
     let mut parts = text.split(|b| *b == 0);
     let archive = PathBuf::from(OsStr::from_bytes(parts.next().unwrap_or_default()));
-    Ok(Some((archive, parts.map(<[u8]>::to_vec).collect())))
+    let mut leaving = LeavingMessages::new();
+    for part in parts {
+        let blank = part.iter().position(|b| *b == b' ').unwrap_or(part.len());
+        let (inode, name) = part.split_at_checked(blank).unwrap_or_default();
+        let inode = std::str::from_utf8(inode).ok().and_then(|inode| inode.parse().ok());
+        if let (Some(inode), Some(name)) = (inode, name.strip_prefix(b" ")) {
+            leaving.entry(name.to_vec()).or_default().push(inode);
+        }
+    }
+    Ok(Some((archive, leaving)))
 }
 
 fn remove_note(maildir: &Maildir) -> Result<(), Error> {
@@ -218,11 +233,11 @@ struct RemovedMail {
 }
 
 /// Removes the messages, whatever flags they have by now, and syncs that.
-fn remove(maildir: &Maildir, names: &HashSet<Vec<u8>>) -> Result<RemovedMail, Error> {
+fn remove(maildir: &Maildir, leaving: &LeavingMessages) -> Result<RemovedMail, Error> {
     let mut removed = RemovedMail::default();
     // One that gets other flags between the look and the removal is found by the next look.
     for _ in 0..MOST_LOOKS {
-        if remove_once(maildir, names, &mut removed)? == 0 {
+        if remove_once(maildir, leaving, &mut removed)? == 0 {
             return Ok(removed);
         }
     }
@@ -237,7 +252,7 @@ fn remove(maildir: &Maildir, names: &HashSet<Vec<u8>>) -> Result<RemovedMail, Er
 }
 
 /// Looks once; returns how many messages were not where they had been seen.
-fn remove_once(maildir: &Maildir, names: &HashSet<Vec<u8>>, removed: &mut RemovedMail) -> Result<u64, Error> {
+fn remove_once(maildir: &Maildir, leaving: &LeavingMessages, removed: &mut RemovedMail) -> Result<u64, Error> {
     let mut missed = 0;
     // A reader moves messages from `new/` to `cur/`, and never back.
     for (part, dir) in [("new", maildir.new_dir()), ("cur", maildir.cur_dir())] {
@@ -245,8 +260,13 @@ fn remove_once(maildir: &Maildir, names: &HashSet<Vec<u8>>, removed: &mut Remove
         let fail = |e: io::Error| Error::io("take messages out of", &path, &e).class(Category::Mailbox);
         let mut found: Vec<CString> = Vec::new();
         each_name(dir, |name| {
-            if names.contains(without_flags(name.to_bytes())) {
-                found.push(name.to_owned());
+            if let Some(inodes) = leaving.get(without_flags(name.to_bytes())) {
+                match statat(dir, name, AtFlags::SYMLINK_NOFOLLOW) {
+                    Ok(stat) if inodes.contains(&stat.st_ino) => found.push(name.to_owned()),
+                    Ok(_) => {}
+                    Err(Errno::NOENT) => missed += 1,
+                    Err(e) => return Err(e.into()),
+                }
             }
             Ok(MaildirWalk::On)
         })

@@ -2,9 +2,11 @@
 //! file system that is not mounted. Below the directory no link is followed.
 
 use std::ffi::{CStr, OsStr};
+use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use nix::unistd::Uid;
@@ -100,6 +102,14 @@ impl Maildir {
             return Ok(());
         }
         std::os::unix::fs::fchown(file, Some(uid), Some(gid))
+    }
+
+    /// Tells whether a file in it may be read for its owner: root could be shown any file, by a link.
+    ///
+    /// # Errors
+    /// When it cannot be examined.
+    pub fn is_own(&self, file: &File) -> io::Result<bool> {
+        Ok(!Uid::effective().is_root() || file.metadata()?.uid() == self.owner.0)
     }
 
     /// Where it is.

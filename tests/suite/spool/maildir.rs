@@ -346,6 +346,41 @@ fn a_message_that_gets_a_flag_meanwhile_goes_all_the_same() {
 }
 
 #[test]
+fn two_messages_with_one_name_but_for_flags_are_two() {
+    let scratch = scratch();
+    lay(&scratch, "cur/1.M1P1.h:2,S", &letter(1), OLD);
+    lay(&scratch, "cur/1.M1P1.h:2,", &letter(2), YOUNG);
+    lay(&scratch, "new/1.M1P1.h", &letter(3), YOUNG);
+    archive_old(&scratch).go().ends_with(0);
+    assert_eq!(numbers(&lying(&scratch)), [2, 3]);
+    assert_eq!(messages(&archived(&scratch)).len(), 1);
+}
+
+#[test]
+fn root_reads_no_file_of_others_in_a_maildir() {
+    if !is_root() {
+        return skip("needs root");
+    }
+    let scratch = scratch();
+    fill(&scratch);
+    let root = maildir(&scratch);
+    let nobody = |path: &Path| std::os::unix::fs::chown(path, Some(65534), Some(65534)).unwrap();
+    nobody(&root);
+    for part in ["tmp", "new", "cur"] {
+        nobody(&root.join(part));
+        files(&root.join(part)).iter().for_each(|path| nobody(path));
+    }
+    lay(&scratch, "cur/9.M1P1.h:2,S", "Subject: 9\n\na secret of root's\n", OLD);
+    let path = format!("{}/", root.display());
+    scratch
+        .run(&["spool", "archive", "--yes", &path, "--older-than", "1000d"])
+        .go()
+        .ends_with(0);
+    assert!(!contains(&archived(&scratch), b"secret"));
+    assert_eq!(numbers(&lying(&scratch)), [4, 6, 9]);
+}
+
+#[test]
 fn two_runs_do_not_care_for_a_maildir_at_once() {
     let Some(strace) = strace::program() else {
         return skip("needs strace(1), and leave to use it");
@@ -486,6 +521,29 @@ fn all_maildirs_of_the_location_are_cared_for() {
     scratch.run(&["spool", "restore", "--yes", of_b]).go().ends_with(0);
     assert_eq!(files(&scratch.path("vhosts/a.test/b/cur")).len(), 1);
     assert_eq!(files(&scratch.path("vhosts/a.test/a/cur")).len(), 0);
+}
+
+#[test]
+fn a_count_that_could_not_be_written_is_made_up_for() {
+    let Some(strace) = strace::program() else {
+        return skip("needs strace(1), and leave to use it");
+    };
+    let record = scratch().path("state/record");
+    fs::create_dir_all(record.parent().unwrap()).unwrap();
+    let calls = strace::record(archive_old(&staged(Care::Archive)), &strace, &record);
+    let line = calls
+        .iter()
+        .find(|call| call.name == "write" && call.line.contains(" -4\\n\""));
+    let scratch = staged(Care::Archive);
+    strace::spoil(
+        archive_old(&scratch),
+        &strace,
+        line.unwrap(),
+        &Fault::ErrorsFrom("ENOSPC"),
+    );
+    assert_eq!(numbers(&lying(&scratch)), [4, 6]);
+    archive_old(&scratch).go().ends_with(0);
+    sums_are_true(&scratch);
 }
 
 #[test]
