@@ -26,7 +26,6 @@ pub enum Status {
 
 impl Status {
     /// The number for exit(2).
-    #[must_use]
     pub fn code(self) -> u8 {
         match self {
             Self::Done => 0,
@@ -59,7 +58,6 @@ pub enum Category {
 
 impl Category {
     /// The enhanced status code (RFC 3463), which Postfix believes when it opens the output of a command.
-    #[must_use]
     pub fn enhanced(self) -> &'static str {
         match self {
             Self::Mailbox => "4.2.0",
@@ -94,6 +92,7 @@ pub struct Error {
     object: String,
     cause: String,
     hint: Option<String>,
+    source: Option<io::Error>,
 }
 
 impl Error {
@@ -106,11 +105,11 @@ impl Error {
             object: visible(&object.to_string()),
             cause: visible(&cause.to_string()),
             hint: None,
+            source: None,
         }
     }
 
     /// Notes a failed system call on `path`.
-    #[must_use]
     pub fn io(verb: &'static str, path: &Path, source: &io::Error) -> Self {
         use io::ErrorKind as Kind;
         let kind = source.kind();
@@ -138,33 +137,34 @@ impl Error {
         };
         Self {
             outlook,
+            // What the system said is its number; what Rust said is a kind and words.
+            source: Some(match source.raw_os_error() {
+                Some(number) => io::Error::from_raw_os_error(number),
+                None => io::Error::new(kind, source.to_string()),
+            }),
             ..Self::new(class, verb, path.display(), plain(source))
         }
     }
 
     /// Says that trying again cannot help.
-    #[must_use]
     pub fn needs_mending(mut self) -> Self {
         self.outlook = Retry::NeedsMending;
         self
     }
 
     /// Says how a person can mend it.
-    #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(visible(&hint.into()));
         self
     }
 
     /// Sorts it elsewhere.
-    #[must_use]
     pub fn class(mut self, class: Category) -> Self {
         self.class = class;
         self
     }
 
     /// Whether trying again can help.
-    #[must_use]
     pub fn outlook(&self) -> Retry {
         self.outlook
     }
@@ -183,7 +183,6 @@ impl Error {
     }
 
     /// The one line that a mail system reads: our enhanced status, our name, the sentence.
-    #[must_use]
     pub fn line(&self) -> String {
         format!("{} spoolguard: {self}\n", self.class.enhanced())
     }
@@ -199,10 +198,13 @@ impl fmt::Display for Error {
     }
 }
 
-impl std::error::Error for Error {}
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.source.as_ref().map(|source| source as _)
+    }
+}
 
 /// The words of an operating system error, without Rust's "(os error 2)".
-#[must_use]
 pub fn plain(error: &io::Error) -> String {
     let text = error.to_string();
     let text = text.split(" (os error").next().unwrap_or(&text);
