@@ -6,6 +6,7 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
+use data_encoding::HEXLOWER_PERMISSIVE;
 use nix::unistd::Uid;
 
 use crate::error::{Category, Error};
@@ -74,7 +75,9 @@ fn make(path: &Path) -> Result<(), Error> {
         .map_err(fail)?;
     // tempfile makes it with mode 0600 and O_EXCL.
     let mut draft = tempfile::NamedTempFile::new_in(parent(path)).map_err(fail)?;
-    draft.write_all(encode(&secret).as_bytes()).map_err(fail)?;
+    draft
+        .write_all((HEXLOWER_PERMISSIVE.encode(&secret) + "\n").as_bytes())
+        .map_err(fail)?;
     // What is sealed with it goes out into the world at once: it must not get lost behind that.
     draft.as_file().sync_all().map_err(fail)?;
     match draft.persist_noclobber(path) {
@@ -84,20 +87,12 @@ fn make(path: &Path) -> Result<(), Error> {
     }
 }
 
-fn encode(secret: &[u8; BYTES]) -> String {
-    let mut text: String = secret.iter().map(|byte| format!("{byte:02x}")).collect();
-    text.push('\n');
-    text
-}
-
 fn decode(text: &[u8]) -> Option<[u8; BYTES]> {
-    let text = std::str::from_utf8(text).ok()?.strip_suffix('\n')?;
-    let mut secret = [0; BYTES];
-    let mut pairs = text.as_bytes().chunks_exact(2);
-    for (byte, pair) in secret.iter_mut().zip(pairs.by_ref()) {
-        *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
-    }
-    (text.len() == 2 * BYTES && text.bytes().all(|b| b.is_ascii_hexdigit())).then_some(secret)
+    HEXLOWER_PERMISSIVE
+        .decode(text.strip_suffix(b"\n")?)
+        .ok()?
+        .try_into()
+        .ok()
 }
 
 #[cfg(test)]

@@ -11,6 +11,8 @@ use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use data_encoding::HEXLOWER;
+
 use crate::error::Error;
 use crate::sys::dirs::{make_private_dir, own_file};
 
@@ -29,7 +31,7 @@ impl NoteKey {
     /// The name that a digest gives.
     #[must_use]
     pub fn of(digest: &[u8]) -> Self {
-        Self(digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect())
+        Self(HEXLOWER.encode(digest.get(..16).unwrap_or(digest)))
     }
 }
 
