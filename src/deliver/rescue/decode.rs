@@ -5,19 +5,10 @@ use std::io::{self, Read, Write};
 
 use memchr::memchr;
 
+use crate::report::returned_message::TransferEncoding;
+
 /// How much is read in one step, in bytes. A delimiter line is shorter (RFC 2046 section 5.1.1: 70 characters).
 const STEP_BYTES: usize = 64 << 10;
-
-/// How the message is packed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Coding {
-    /// As it is.
-    Plain,
-    /// In base64 (RFC 2045 section 6.8).
-    Base64,
-    /// In quoted-printable (RFC 2045 section 6.7).
-    QuotedPrintable,
-}
 
 /// How it came to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,7 +28,7 @@ pub enum DecodeEnd {
 pub fn extract_message<R: Read, W: Write>(
     mut from: R,
     until: Option<&[u8]>,
-    coding: Coding,
+    coding: TransferEncoding,
     to: &mut W,
 ) -> io::Result<DecodeEnd> {
     let mut unpacker = TransferDecoder::new(coding);
@@ -133,16 +124,16 @@ enum TransferDecoder {
 }
 
 impl TransferDecoder {
-    fn new(coding: Coding) -> Self {
+    fn new(coding: TransferEncoding) -> Self {
         let lines = LineEndWriter { carriage_return: false };
         match coding {
-            Coding::Plain => Self::Plain,
-            Coding::Base64 => Self::Base64 {
+            TransferEncoding::Plain => Self::Plain,
+            TransferEncoding::Base64 => Self::Base64 {
                 bits: 0,
                 count: 0,
                 lines,
             },
-            Coding::QuotedPrintable => Self::QuotedPrintable {
+            TransferEncoding::QuotedPrintable => Self::QuotedPrintable {
                 escape: Vec::new(),
                 lines,
             },
@@ -260,7 +251,7 @@ impl LineEndWriter {
 
 #[cfg(test)]
 mod tests {
-    use super::{Coding, DecodeEnd, STEP_BYTES, extract_message};
+    use super::{DecodeEnd, STEP_BYTES, TransferEncoding, extract_message};
     use std::io::Read;
 
     /// Hands out as many bytes at a time as is said.
@@ -274,7 +265,7 @@ mod tests {
     }
 
     #[track_caller]
-    fn check(input: &[u8], until: Option<&str>, coding: Coding, want: &[u8], ended: DecodeEnd) {
+    fn check(input: &[u8], until: Option<&str>, coding: TransferEncoding, want: &[u8], ended: DecodeEnd) {
         // A long line in small steps would only take long.
         let steps = [1, 3, 7, STEP_BYTES - 3, STEP_BYTES];
         for step in steps.into_iter().filter(|step| step * 100 > input.len()) {
@@ -291,7 +282,7 @@ mod tests {
 
     #[test]
     fn a_message_ends_at_its_delimiter() {
-        let (plain, at, with) = (Coding::Plain, DecodeEnd::AtDelimiter, DecodeEnd::WithReport);
+        let (plain, at, with) = (TransferEncoding::Plain, DecodeEnd::AtDelimiter, DecodeEnd::WithReport);
         let cases: [(&[u8], &[u8], DecodeEnd); 9] = [
             (b"A: 1\n\nx\n\n--b--\nmore", b"A: 1\n\nx\n", at),
             (b"A: 1\n\nx\n--b", b"A: 1\n\nx", at),
@@ -317,7 +308,7 @@ mod tests {
             check(
                 input.as_bytes(),
                 Some("--b"),
-                Coding::Plain,
+                TransferEncoding::Plain,
                 body.as_bytes(),
                 DecodeEnd::AtDelimiter,
             );
@@ -325,7 +316,7 @@ mod tests {
             check(
                 input.as_bytes(),
                 Some("--b"),
-                Coding::Plain,
+                TransferEncoding::Plain,
                 input.as_bytes(),
                 DecodeEnd::WithReport,
             );
@@ -334,8 +325,12 @@ mod tests {
 
     #[test]
     fn what_is_packed_is_unpacked_as_far_as_it_can_be_read() {
-        let (base64, quoted, at) = (Coding::Base64, Coding::QuotedPrintable, DecodeEnd::AtDelimiter);
-        let cases: [(Coding, &[u8], &[u8]); 12] = [
+        let (base64, quoted, at) = (
+            TransferEncoding::Base64,
+            TransferEncoding::QuotedPrintable,
+            DecodeEnd::AtDelimiter,
+        );
+        let cases: [(TransferEncoding, &[u8], &[u8]); 12] = [
             // "A: 1\r\n\r\nhi\r\n"
             (base64, b"QTogMQ0K\nDQpoaQ0K\n\n--b", b"A: 1\n\nhi\n"),
             (base64, b"QTog MQ0KDQpo\r\naQ==\n--b", b"A: 1\n\nhi"),

@@ -8,7 +8,7 @@ use crate::deliver::rescue::decode::DecodeEnd;
 use crate::message::Message;
 use crate::message::address::OwnAddresses;
 use crate::report::returned_message;
-use crate::report::returned_message::{Completeness, ReturnedPlace, TransferEncoding};
+use crate::report::returned_message::{Completeness, ReturnedPlace};
 use crate::sys::message_buffer::MessageBuffer;
 
 /// A message that was taken out of a report.
@@ -30,15 +30,10 @@ pub fn take_out(
     place: &ReturnedPlace,
     own: &OwnAddresses,
 ) -> io::Result<UnpackedMessage> {
-    let coding = match place.coding {
-        TransferEncoding::Plain => decode::Coding::Plain,
-        TransferEncoding::Base64 => decode::Coding::Base64,
-        TransferEncoding::QuotedPrintable => decode::Coding::QuotedPrintable,
-    };
     let mut ended = DecodeEnd::WithReport;
     let packed = report.reader(start + place.start);
     let whole = MessageBuffer::collect(|to| {
-        ended = decode::extract_message(packed, place.until.as_deref(), coding, to)?;
+        ended = decode::extract_message(packed, place.until.as_deref(), place.coding, to)?;
         Ok(())
     })?;
     let message = Message::new(whole.head());

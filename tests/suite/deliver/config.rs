@@ -51,6 +51,11 @@ transport = "/usr/sbin/sendmail"
 sender = "self"
 duplicate_window = "6h"
 
+[aliases]
+dir = "/var/lib/spoolguard/aliases"
+[aliases.admins]
+sales = "postmaster"
+
 [destinations]
 suspend = true
 threshold = 5
