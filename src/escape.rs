@@ -1,7 +1,6 @@
 //! Makes text from outside harmless: it can neither steer a terminal nor look like another line.
 
 /// Text with its control characters escaped, so that what a message says can neither open a line nor steer a terminal.
-#[must_use]
 pub fn visible(text: &str) -> String {
     if !text.chars().any(is_harmful) {
         return text.to_owned();
@@ -18,7 +17,6 @@ pub fn visible(text: &str) -> String {
 }
 
 /// Tells whether a character opens a line, steers a terminal, or shows a line other than it is.
-#[must_use]
 pub fn is_harmful(c: char) -> bool {
     // Bidirectional overrides are no control characters to `char`.
     c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')

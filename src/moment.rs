@@ -13,31 +13,26 @@ pub struct Moment(i64);
 
 impl Moment {
     /// That many seconds after the beginning of 1970.
-    #[must_use]
     pub const fn at(seconds: i64) -> Self {
         Self(seconds)
     }
 
     /// The number of seconds.
-    #[must_use]
     pub const fn seconds(self) -> i64 {
         self.0
     }
 
     /// That much later.
-    #[must_use]
     pub fn after(self, seconds: u64) -> Self {
         Self(self.0.saturating_add(i64::try_from(seconds).unwrap_or(i64::MAX)))
     }
 
     /// How long it is after `earlier`; nothing where it is before.
-    #[must_use]
     pub fn since(self, earlier: Self) -> u64 {
         u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0)
     }
 
     /// The number of its day, in UTC.
-    #[must_use]
     pub fn day(self) -> i64 {
         self.0.div_euclid(DAY.cast_signed())
     }

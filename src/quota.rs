@@ -51,7 +51,6 @@ pub fn admit(
 }
 
 /// What is to be done with a message for which there is no room, where the configuration says `over`.
-#[must_use]
 pub fn when_full(over: Over, sender: &Sender, judgement: &Judgement) -> Over {
     let comes_round = match judgement.verdict {
         Verdict::Loop(_) | Verdict::Bounce(_) | Verdict::Notice(_) => true,
@@ -71,7 +70,6 @@ pub fn when_full(over: Over, sender: &Sender, judgement: &Judgement) -> Over {
 
 /// To what length a mailbox that is beyond a limit has to shrink, so that it is within its soft limits again; none while it is within its
 /// limits. `soft` gives the soft limit to a hard one. Messages are taken to be of the same length, for want of anything better.
-#[must_use]
 pub fn needed_relief(usage: Usage, limit: Limit, soft: impl Fn(u64) -> u64) -> Option<u64> {
     let by_bytes = limit.bytes.filter(|bytes| usage.bytes > *bytes).map(&soft);
     let by_messages = limit

@@ -16,7 +16,7 @@ use crate::sys::message_buffer::HEAD_BYTES;
 pub struct Inventory {
     /// The mailboxes, in order, with their lengths.
     pub mailboxes: Vec<Member>,
-    /// Files that are none.
+    /// Files that are not mailboxes.
     pub others: Vec<Member>,
 }
 
@@ -53,8 +53,7 @@ pub struct Archived<'a> {
 }
 
 impl<'a> Archived<'a> {
-    /// One that lies somewhere else, by itself.
-    #[must_use]
+    /// A message that lies somewhere else, by itself.
     pub fn alone(stored: MboxMessage<'a>, bytes: &'a dyn ReadAt) -> Self {
         Self {
             mailbox: 0,
@@ -64,7 +63,6 @@ impl<'a> Archived<'a> {
     }
 
     /// What it can be read from.
-    #[must_use]
     pub fn bytes(&self) -> &dyn ReadAt {
         self.bytes
     }

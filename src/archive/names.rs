@@ -5,7 +5,6 @@
 const MOST_BYTES: usize = 180;
 
 /// The name, fit for a file's.
-#[must_use]
 pub fn safe_name(user: &str) -> String {
     let mut name = String::new();
     for (at, byte) in user.bytes().enumerate() {

@@ -1,6 +1,5 @@
-//! Puts an archive into its directory: written under a name that nobody takes for an archive, synced, read back from the disk and
-//! compared, and only then given its name. Whatever fails or is interrupted leaves no archive; what a killed run left is removed by the
-//! next one.
+//! Puts an archive into its directory. It is written under a temporary name, synced, read back from the disk and compared, and only then
+//! given its name. A run that fails or is interrupted leaves no archive; the next run removes what a killed one left.
 
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
@@ -126,7 +125,7 @@ impl ArchiveDir {
         Ok(())
     }
 
-    /// Refuses a directory that others may write to: they could make names of archives that are none, and those that are would go for them.
+    /// Refuses a directory that others may write to: they could make files that look like archives, for which retention would remove real ones.
     ///
     /// # Errors
     /// When it is one.
@@ -139,7 +138,7 @@ impl ArchiveDir {
     /// Refuses when there is no room for so many bytes beside what has to stay free.
     ///
     /// # Errors
-    /// When there is none, or the file system cannot be asked.
+    /// When there is no room, or the file system cannot be asked.
     pub fn refuse_full(&self, bytes: u64) -> Result<(), Error> {
         let dir = File::open(&self.dir).map_err(|e| Error::io("open", &self.dir, &e))?;
         let free = filesystem::free_bytes(&self.dir, &dir)?;

@@ -61,7 +61,6 @@ enum Compression {
 }
 
 /// Tells whether a file that begins with `start` is compressed, in a way that can be undone here or not.
-#[must_use]
 pub fn is_packed(start: &[u8]) -> bool {
     !start.is_empty() && !matches!(packing(start), Ok(Compression::None))
 }
@@ -162,7 +161,7 @@ impl<R: Read> Read for Sound<R> {
             if e.raw_os_error().is_some() || kind == io::ErrorKind::Interrupted {
                 return e;
             }
-            if kind == io::ErrorKind::UnexpectedEof || e.to_string() == "incomplete frame" {
+            if kind == io::ErrorKind::UnexpectedEof {
                 return io::Error::new(io::ErrorKind::UnexpectedEof, "it ends too early");
             }
             io::Error::new(io::ErrorKind::InvalidData, format!("it is damaged ({e})"))
@@ -171,7 +170,6 @@ impl<R: Read> Read for Sound<R> {
 }
 
 /// The name that an archive's own name speaks of, where it says none inside: what stands before the first known ending.
-#[must_use]
 pub fn name_without_endings(archive: &Path) -> OsString {
     let name = archive.file_name().unwrap_or_default();
     let mut bytes = name.as_encoded_bytes();

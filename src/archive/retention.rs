@@ -1,5 +1,5 @@
-//! The directory of the archives: what they are called, and which of them have to go when there are too many. What was not named here
-//! is never touched, and of two archives the one with the older name goes first, whatever the files' own times say.
+//! The directory of the archives: what they are called, and which of them have to go when there are too many. A file whose name was not made
+//! here is never touched. Of two archives the one with the older name goes first, whatever the files' own times say.
 
 use std::cmp::Reverse;
 use std::ffi::OsStr;
@@ -17,7 +17,6 @@ use crate::sys::dirs::sync_parent;
 const MOST_IN_A_SECOND: u32 = 1000;
 
 /// What an archive is called: `USER-20261102T100000Z.tar.gz`, in UTC; the second one of a second has `-2` before its ending.
-#[must_use]
 pub fn archive_name(user: &str, date: OffsetDateTime, nth: u32, format: ArchiveFormat) -> String {
     let (year, month, day) = (date.year(), u8::from(date.month()), date.day());
     let (hour, minute, second) = (date.hour(), date.minute(), date.second());
@@ -48,8 +47,7 @@ pub struct ArchiveLabel {
     pub nth: u32,
 }
 
-/// Reads a name that `name` made; none where anything about it is different.
-#[must_use]
+/// Reads a name that `archive_name` made; `None` where anything about it differs.
 pub fn read_name(file_name: &OsStr) -> Option<ArchiveLabel> {
     let text = file_name.to_str()?;
     let formats = [ArchiveFormat::TarGz, ArchiveFormat::Gz, ArchiveFormat::Zst];
@@ -99,7 +97,6 @@ pub struct Bounds {
 
 impl Bounds {
     /// Tells whether any archive can be beyond them.
-    #[must_use]
     pub fn are_set(&self) -> bool {
         self.keep.is_some() || self.max_age.is_some() || self.max_total.is_some()
     }

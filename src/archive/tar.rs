@@ -51,7 +51,6 @@ pub fn header(member: &Member) -> io::Result<Vec<u8>> {
 }
 
 /// What stands behind the one member of an archive: what its last block lacks, and two empty blocks.
-#[must_use]
 pub fn trailer(bytes: u64) -> Vec<u8> {
     vec![0; padding(bytes) + 2 * BLOCK_BYTES]
 }
@@ -62,7 +61,6 @@ fn padding(bytes: u64) -> usize {
 }
 
 /// Tells whether `beginning` is that of a tar archive: a header whose checksum is right.
-#[must_use]
 pub fn is_tar(beginning: &[u8]) -> bool {
     beginning
         .get(..BLOCK_BYTES)
@@ -298,7 +296,6 @@ impl Pax {
 }
 
 /// What a damaged archive is called.
-#[must_use]
 pub fn damaged(cause: &str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, cause)
 }

@@ -7,8 +7,7 @@ use crate::classify::patterns::subject::strip_prefixes;
 use crate::classify::verdict::Marker;
 use crate::message::text::starts_with_ignoring_case;
 
-/// What makes it an automatic answer; nothing where it is none. `subject` is folded, `null_sender` the envelope's.
-#[must_use]
+/// Returns the markers of an automatic answer; other mail has none. `subject` is folded, `null_sender` the envelope's.
 pub fn find_reply(head: &HeaderScan<'_>, subject: &str, null_sender: Option<&Marker>) -> Vec<Marker> {
     let mut markers = Vec::new();
     if let Some(field) = &head.auto_submitted
@@ -55,7 +54,6 @@ pub fn find_reply(head: &HeaderScan<'_>, subject: &str, null_sender: Option<&Mar
 /// Two signs of a machine that answers, whatever the language: the null sender or a field for machines, and that it answers a message under
 /// a subject of its own or says that somebody is away. People's mail programs write none of the first sort, and few machines that only
 /// notify have one of the second.
-#[must_use]
 pub fn find_signs(head: &HeaderScan<'_>, subject: &str, null_sender: Option<&Marker>) -> Option<[Marker; 2]> {
     let (subject, answered) = strip_prefixes(subject);
     if answered || head.list.is_some() {

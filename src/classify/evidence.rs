@@ -1,4 +1,4 @@
-//! What the questions about a bounce are asked of, and what they answer: types without code.
+//! What is known when a message is examined for a bounce, and the possible answers: types without code.
 
 use crate::classify::header_scan::HeaderScan;
 use crate::classify::patterns::sender::SenderKind;
@@ -24,13 +24,13 @@ pub struct Evidence<'m, 'a> {
     pub is_answer: bool,
 }
 
-/// What came of the weighing.
+/// The result of weighing the evidence.
 #[derive(Clone, Debug)]
 pub enum Weighed {
     /// It is a report.
     Report(Bounce),
-    /// It is none, but a machine wrote it about a message that carries our own mark.
+    /// It is not a report, but a machine wrote it about a message that carries our own mark.
     QuotesOurLoop(Marker),
-    /// It is none.
+    /// It is not a report.
     Nothing,
 }

@@ -2,7 +2,7 @@
 
 use crate::message::Field;
 
-/// Longer names are none that are looked for.
+/// No field that is looked for has a longer name.
 const NAME_BYTES: usize = 40;
 
 /// The first field of each name that matters, and what lists and people add.
@@ -52,7 +52,6 @@ pub struct HeaderScan<'a> {
 
 impl<'a> HeaderScan<'a> {
     /// Looks through all fields of a header.
-    #[must_use]
     pub fn read(fields: impl IntoIterator<Item = Field<'a>>) -> Self {
         let mut head = Self::default();
         for field in fields {
@@ -120,8 +119,7 @@ impl<'a> HeaderScan<'a> {
         }
     }
 
-    /// Fields that one kind of mail alone carries, each with the words of which one has to stand there, if any has, and the
-    /// system that writes it.
+    /// Fields that only one kind of mail carries: where they are noted, the words of which one must stand there (or none), and who writes them.
     #[rustfmt::skip]
     fn take_mark(&mut self, name: &[u8], field: Field<'a>) {
         let (slot, words, why) = match name {

@@ -17,13 +17,11 @@ const SAME_HOST_LIMIT: usize = 7;
 const COMPARED_HOPS: usize = 128;
 
 /// The fields that may show a loop.
-#[must_use]
 pub fn is_trace(field: &Field<'_>) -> bool {
     ["Received", "X-Loop", "Delivered-To"].iter().any(|name| field.is(name))
 }
 
 /// All marks of a loop that the message's own header shows; `fields` are those that may, `hosts` the names of this host.
-#[must_use]
 pub fn find_loop(fields: &[Field<'_>], own: &OwnAddresses, hosts: &[String], max_hops: usize) -> Vec<Marker> {
     let mut markers = Vec::new();
     // Only the user's own address counts: lists put theirs into `X-Loop` too.
@@ -84,7 +82,6 @@ fn delivered_again(fields: &[Field<'_>], own: &OwnAddresses, hosts: &[String]) -
 
 /// Tells whether a `Received` value is about a hop inside this host: a local submission, a filter, a delivery to itself. What a host
 /// calls itself is not believed where its address says something else.
-#[must_use]
 pub fn is_inside(value: &[u8], hosts: &[String]) -> bool {
     let Some(hop) = Hop::read(value) else {
         // `(qmail 1 invoked by uid 89)` is; `(qmail 1 invoked from network)` comes with a field that names the host.
@@ -104,7 +101,6 @@ pub fn is_inside(value: &[u8], hosts: &[String]) -> bool {
 
 /// Tells whether a `Received` value is about a message that came from another host by SMTP: not fetched by POP or IMAP, not handed on by
 /// LMTP, not inside this host. Fields that name no protocol are of old MTAs, and count.
-#[must_use]
 pub fn is_smtp_hop(value: &[u8], hosts: &[String]) -> bool {
     let protocol = protocol(value).to_ascii_lowercase();
     let names_smtp = protocol.contains("smtp") || protocol.is_empty() || protocol.contains("http");
@@ -116,13 +112,11 @@ pub fn is_smtp_hop(value: &[u8], hosts: &[String]) -> bool {
 }
 
 /// Tells whether a `Received` value has the id of a queue (RFC 5321 section 4.4).
-#[must_use]
 pub fn has_queue_id(value: &[u8]) -> bool {
     queue_id(value).is_some()
 }
 
 /// The id of the queue that a `Received` value names (RFC 5321 section 4.4).
-#[must_use]
 pub fn queue_id(value: &[u8]) -> Option<String> {
     let mut words = outside_comments(value).skip_while(|word| !word.eq_ignore_ascii_case(b"id"));
     words.next()?;
@@ -196,7 +190,6 @@ pub struct Hop<'a> {
 
 impl<'a> Hop<'a> {
     /// Reads one `Received` value.
-    #[must_use]
     pub fn read(value: &'a [u8]) -> Option<Self> {
         let mut words = outside_comments(value);
         let first = words.next()?;

@@ -7,7 +7,6 @@ use crate::message::Message;
 use crate::message::address::Address;
 
 /// Looks in the header of a returned message for signs, beside its writer's name, that the user sent it.
-#[must_use]
 pub fn ownership(message: &Message<'_>, facts: &Facts<'_>) -> Ownership {
     let domains = facts.own.iter().filter_map(Address::domain);
     let names: Vec<&str> = domains

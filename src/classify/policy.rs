@@ -41,7 +41,6 @@ pub enum Action {
 
 impl Action {
     /// The word for it, as logs and JSON use it.
-    #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::Append => "append",
@@ -122,7 +121,6 @@ pub fn choose_action(judgement: &Judgement, job: Job, guard: &Guard) -> Action {
 
 /// Tells whether reports like this one are counted: all that are sent on, and of those that are delivered the ones that nothing but a name
 /// shows to be the user's.
-#[must_use]
 pub fn counts_as_own_bounce(judgement: &Judgement, action: Action) -> bool {
     let Verdict::Bounce(bounce) = &judgement.verdict else {
         return false;

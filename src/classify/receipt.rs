@@ -1,4 +1,4 @@
-//! Reports that are about no delivery: complaints (RFC 5965) and read receipts (RFC 8098), told from rejections that come
+//! Reports that are not about a delivery: complaints (RFC 5965) and read receipts (RFC 8098), told from rejections that come
 //! dressed as receipts.
 
 use crate::classify::header_scan::HeaderScan;
@@ -13,7 +13,6 @@ use crate::report::failure::class_of;
 use crate::report::status_code::find_status;
 
 /// What makes it a complaint.
-#[must_use]
 pub fn find_complaint(head: &HeaderScan<'_>, outline: &MimeParts<'_>, subject: &str) -> Option<Marker> {
     const FEEDBACK: &str = "feedback report (RFC 5965)";
     let content_type = |why| head.content_type.map(|field| Marker::of(&field, why));
@@ -53,7 +52,6 @@ pub enum Disposition {
 }
 
 /// What makes it a receipt, or a rejection.
-#[must_use]
 pub fn find_disposition(head: &HeaderScan<'_>, outline: &MimeParts<'_>, subject: &str) -> Option<Disposition> {
     let part = outline.first(PartKind::Disposition);
     let named = outline.report_type.as_deref() == Some("disposition-notification");

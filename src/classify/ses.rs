@@ -1,5 +1,5 @@
 //! Is this what Amazon SES tells of a message through SNS: JSON in place of a mail system's report? A bounce and a complaint have the same
-//! form and differ in one word. Reads the few keys that are needed, wherever they stand; what is no such JSON is nothing.
+//! form and differ in one word. Reads the few keys that are needed, wherever they stand; other text is ignored.
 
 use crate::classify::verdict::Ownership;
 use crate::classify::verdict::{Bounce, Marker};
@@ -21,7 +21,6 @@ pub enum SesNotice {
 }
 
 /// Reads the text of a message, which is such JSON from its beginning on (Amazon SES developer guide, "notification contents").
-#[must_use]
 pub fn read_notice(text: &str) -> Option<SesNotice> {
     if !text.trim_start().starts_with('{') {
         return None;

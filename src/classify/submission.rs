@@ -13,7 +13,6 @@ const STATE_FIELDS: [&str; 6] = [
 ];
 
 /// What the submission of a message is known by, `context` with it: for whom it is, what is added to it. None where it cannot be told.
-#[must_use]
 pub fn identify_submission(message: &Message<'_>, hosts: &[String], bytes: u64, context: &[&[u8]]) -> Option<Vec<u8>> {
     let received = message.fields().find(|field| field.is("Received"))?;
     let hop = Hop::read(received.value)?;

@@ -64,7 +64,6 @@ pub struct Bounce {
 
 impl Bounce {
     /// Tells whether it gives a message up: one that says nothing does, that is what reports are for.
-    #[must_use]
     pub fn gives_up(&self) -> bool {
         match self.kind {
             Some(ReportKind::Failure) | None => true,
@@ -95,7 +94,6 @@ pub enum Verdict {
 
 impl Verdict {
     /// The bounce that it is, if it is one.
-    #[must_use]
     pub fn bounce(&self) -> Option<&Bounce> {
         match self {
             Self::Bounce(bounce) => Some(bounce),
@@ -109,7 +107,6 @@ impl Verdict {
     }
 
     /// The word for it, as flags, logs and JSON use it.
-    #[must_use]
     pub fn name(&self) -> &'static str {
         match self {
             Self::Loop(_) => "loop",
@@ -123,7 +120,6 @@ impl Verdict {
     }
 
     /// What led to it.
-    #[must_use]
     pub fn markers(&self) -> &[Marker] {
         match self {
             Self::Loop(markers)

@@ -21,7 +21,6 @@ const EXPECTED_ADMIN: &str = "expected an address, or the absolute path of an mb
 
 impl Config {
     /// Looks for what the types cannot say. Returns each key that is wrong, with what was expected.
-    #[must_use]
     pub fn check(&self) -> Vec<(&'static str, String)> {
         let rows = self.delivery_rows().into_iter().chain(self.forward_rows());
         let mut wrong: Vec<_> = rows

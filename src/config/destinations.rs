@@ -37,7 +37,6 @@ const LONGEST_AGE: Age = Age::seconds(365 * 24 * 60 * 60);
 
 impl SuspensionSettings {
     /// Looks for what the types cannot say. Returns each key that is wrong, with what was expected.
-    #[must_use]
     pub fn check(&self) -> Vec<(&'static str, String)> {
         let mut wrong = Vec::new();
         for (key, age) in [

@@ -10,7 +10,6 @@ use memchr::{memchr, memchr_iter, memmem, memrchr};
 const HEADING: &str = "[quota.users]";
 
 /// The text without the lines of `[quota.users]` in which `user` is not named; all of it where that cannot be told.
-#[must_use]
 pub fn for_user<'t>(text: &'t str, user: &str) -> Cow<'t, str> {
     match split(text, user) {
         Some((before, section, after)) => {

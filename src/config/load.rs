@@ -54,7 +54,7 @@ impl Layer {
 /// How much of a configuration is wanted.
 #[derive(Clone, Copy, Debug)]
 pub enum KeySelection<'a> {
-    /// What is about this user; the limits of other users may be left out, and what is wrong with them.
+    /// What is about this user; the limits of other users may be left out, and mistakes in those are not found.
     User(&'a str),
     /// All of it.
     Whole,
@@ -73,7 +73,6 @@ pub struct ConfigSources<'a> {
 
 impl<'a> ConfigSources<'a> {
     /// The file that was asked for, or the usual ones.
-    #[must_use]
     pub fn chosen(only: Option<&'a Path>, home: Option<&'a Path>, owners: [u32; 2]) -> Self {
         Self { only, home, owners }
     }
@@ -131,22 +130,11 @@ pub fn read_mistakes(sources: ConfigSources<'_>) -> Result<Option<(PathBuf, Stri
     Ok(judged.find(|(_, _, found)| !found.is_empty()))
 }
 
-/// The directory of the mailboxes as the administrator's file says, whatever a user's or the command line's says; none where that file
-/// cannot be used.
-#[must_use]
-pub fn system_spool_dir() -> Option<PathBuf> {
+/// What the administrator's file says, whatever a user's or the command line's says; none where that file cannot be used.
+pub fn system_config() -> Option<Config> {
     // The limits of single users do not matter here; nobody is called by no name.
     let sources = ConfigSources::chosen(None, None, [0; 2]);
-    let loaded = load_config(sources, KeySelection::User("")).ok()?;
-    Some(loaded.config.mailbox.location.spool_dir().to_owned())
-}
-
-/// The file of SRS secrets as the administrator's file says, whatever the command line's says; none where that file cannot be used.
-#[must_use]
-pub fn system_srs_secrets() -> Option<PathBuf> {
-    let sources = ConfigSources::chosen(None, None, [0; 2]);
-    let loaded = load_config(sources, KeySelection::User("")).ok()?;
-    Some(PathBuf::from(loaded.config.srs.secrets))
+    Some(load_config(sources, KeySelection::User("")).ok()?.config)
 }
 
 impl Loaded {
@@ -200,7 +188,6 @@ impl Loaded {
     }
 
     /// Every key with its value and the file that says so.
-    #[must_use]
     pub fn origins(&self) -> Vec<KeyOrigin<'_>> {
         let (Ok(Value::Table(all)), Ok(Value::Table(default))) =
             (Value::try_from(&self.config), Value::try_from(Config::default()))
@@ -241,14 +228,14 @@ pub struct KeyOrigin<'a> {
 fn open(path: &Path) -> io::Result<File> {
     let kind = path.metadata()?.file_type();
     if kind.is_fifo() || kind.is_socket() {
-        return Err(io::Error::other("this is no file"));
+        return Err(io::Error::other("it is not a regular file"));
     }
     File::open(path)
 }
 
 fn read_if_there(path: &Path, owners: &[u32]) -> Result<Option<String>, Error> {
     match open(path) {
-        // There is none, nor a home.
+        // The file is missing, or the home is.
         Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(None),
         file => read(path, file, owners).map(Some),
     }

@@ -83,36 +83,11 @@ impl de::Error for WrongEntry {
 
 /// One value of a document.
 #[derive(Clone, Copy)]
-pub enum Located<'de> {
-    /// A table.
-    Table(&'de DeTable<'de>),
-    /// Any value.
-    Value(&'de DeValue<'de>),
-}
+pub struct Located<'de>(pub &'de DeValue<'de>);
 
-impl<'de> Located<'de> {
-    /// The values of a whole document.
-    #[must_use]
-    pub fn of_table(table: &'de DeTable<'de>) -> Self {
-        Self::Table(table)
-    }
-
-    fn table(self) -> Option<&'de DeTable<'de>> {
-        match self {
-            Self::Table(table) | Self::Value(DeValue::Table(table)) => Some(table),
-            Self::Value(_) => None,
-        }
-    }
-
-    fn text(self) -> Option<&'de str> {
-        match self {
-            Self::Value(DeValue::String(text)) => Some(text),
-            Self::Table(_) | Self::Value(_) => None,
-        }
-    }
-
+impl Located<'_> {
     fn count(self, most: u64) -> Result<u64, WrongEntry> {
-        let Self::Value(DeValue::Integer(number)) = self else {
+        let DeValue::Integer(number) = self.0 else {
             return Err(WrongEntry::expected("a number, without quotes"));
         };
         match integer(number) {
@@ -131,11 +106,7 @@ impl<'de> Deserializer<'de> for Located<'de> {
     type Error = WrongEntry;
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, WrongEntry> {
-        let value = match self {
-            Self::Table(table) => return visitor.visit_map(Entries::of(table)),
-            Self::Value(value) => value,
-        };
-        match value {
+        match self.0 {
             DeValue::String(text) => visitor.visit_borrowed_str(text),
             DeValue::Integer(number) => match integer(number) {
                 Some(number) => visitor.visit_i64(number),
@@ -149,9 +120,9 @@ impl<'de> Deserializer<'de> for Located<'de> {
     }
 
     fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, WrongEntry> {
-        match self {
-            Self::Value(DeValue::Boolean(value)) => visitor.visit_bool(*value),
-            Self::Table(_) | Self::Value(_) => Err(WrongEntry::expected("true or false, without quotes")),
+        match self.0.as_bool() {
+            Some(value) => visitor.visit_bool(value),
+            None => Err(WrongEntry::expected("true or false, without quotes")),
         }
     }
 
@@ -164,7 +135,7 @@ impl<'de> Deserializer<'de> for Located<'de> {
     }
 
     fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, WrongEntry> {
-        match self.text() {
+        match self.0.as_str() {
             Some(text) => visitor.visit_borrowed_str(text),
             None => Err(WrongEntry::expected("text in quotes")),
         }
@@ -175,14 +146,14 @@ impl<'de> Deserializer<'de> for Located<'de> {
     }
 
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, WrongEntry> {
-        match self {
-            Self::Value(DeValue::Array(items)) => visitor.visit_seq(Items(items.iter())),
-            Self::Table(_) | Self::Value(_) => Err(WrongEntry::expected("a list in brackets, such as [\"...\"]")),
+        match self.0.as_array() {
+            Some(items) => visitor.visit_seq(Items(items.iter())),
+            None => Err(WrongEntry::expected("a list in brackets, such as [\"...\"]")),
         }
     }
 
     fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, WrongEntry> {
-        match self.table() {
+        match self.0.as_table() {
             Some(table) => visitor.visit_map(Entries::of(table)),
             None => Err(WrongEntry::expected(
                 "a table: its name in brackets on a line, its keys below",
@@ -205,7 +176,7 @@ impl<'de> Deserializer<'de> for Located<'de> {
         variants: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, WrongEntry> {
-        match self.text() {
+        match self.0.as_str() {
             Some(text) => visitor.visit_enum(StrDeserializer::<WrongEntry>::new(text)),
             None => Err(WrongEntry::expected(format_args!("{}, in quotes", one_of(variants)))),
         }
@@ -254,7 +225,7 @@ where
         let Some((key, value)) = self.entry else {
             return Err(WrongEntry::expected("a value"));
         };
-        let read = seed.deserialize(Located::Value(value.get_ref()));
+        let read = seed.deserialize(Located(value.get_ref()));
         read.map_err(|e| e.within(key, value.span()))
     }
 }
@@ -267,7 +238,7 @@ impl<'de, I: Iterator<Item = &'de Spanned<DeValue<'de>>>> SeqAccess<'de> for Ite
 
     fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, WrongEntry> {
         let Some(item) = self.0.next() else { return Ok(None) };
-        let read = seed.deserialize(Located::Value(item.get_ref()));
+        let read = seed.deserialize(Located(item.get_ref()));
         read.map(Some).map_err(|mut e| {
             e.span.get_or_insert(item.span());
             e
@@ -276,7 +247,6 @@ impl<'de, I: Iterator<Item = &'de Spanned<DeValue<'de>>>> SeqAccess<'de> for Ite
 }
 
 /// Lists what is allowed.
-#[must_use]
 pub fn one_of(allowed: &[&str]) -> String {
     match allowed.split_last() {
         Some((last, [])) => (*last).to_owned(),

@@ -64,7 +64,6 @@ impl Location {
     }
 
     /// The directory of the mboxes; where mail is put elsewhere, the one that mail programs use.
-    #[must_use]
     pub fn spool_dir(&self) -> &Path {
         match self {
             Self::Mbox { dir } => dir,
@@ -229,7 +228,6 @@ impl MailStore {
     }
 
     /// Where it is on this host.
-    #[must_use]
     pub fn path(&self) -> Option<&Path> {
         match self {
             Self::Mbox(path) | Self::Maildir(path) => Some(path),
@@ -238,7 +236,6 @@ impl MailStore {
     }
 
     /// The mbox, where it is one.
-    #[must_use]
     pub fn mbox(&self) -> Option<&Path> {
         match self {
             Self::Mbox(path) => Some(path),

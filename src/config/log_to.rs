@@ -28,7 +28,6 @@ pub struct LogFile(String);
 
 impl LogFile {
     /// The file of this user.
-    #[must_use]
     pub fn of(&self, user: &str) -> PathBuf {
         PathBuf::from(self.0.replace("%u", user))
     }

@@ -1,4 +1,4 @@
-//! Finds every mistake in the text of a configuration: what is no TOML, keys that are unknown, values that are not allowed. Each with the
+//! Finds every mistake in the text of a configuration: invalid TOML, unknown keys, values that are not allowed. Each with the
 //! place where it stands and what was expected there. Used only where a configuration was refused: a delivery that can use its
 //! configuration pays nothing for it.
 
@@ -13,7 +13,7 @@ use crate::config::located::{EntryFault, Located, WrongEntry, one_of};
 /// One mistake.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mistake {
-    /// The key with its tables, such as `quota.limit`; empty where the text is no TOML.
+    /// The key with its tables, such as `quota.limit`; empty where the text is not TOML.
     pub key: String,
     /// Which bytes of the text are wrong; empty where the mistake stands at no single place.
     pub span: Range<usize>,
@@ -22,14 +22,14 @@ pub struct Mistake {
 }
 
 /// Returns the mistakes of a text, in the order of the text.
-#[must_use]
 pub fn find_mistakes(text: &str) -> Vec<Mistake> {
-    let (mut document, errors) = DeTable::parse_recoverable(text);
+    let (document, errors) = DeTable::parse_recoverable(text);
+    let mut document = DeValue::Table(document.into_inner());
     let mut found: Vec<Mistake> = errors.iter().map(|error| Mistake::of_syntax(text, error)).collect();
     let is_toml = found.is_empty();
     let refused_lines: Vec<usize> = found.iter().map(|mistake| mistake.line(text)).collect();
     loop {
-        match Config::deserialize(Located::of_table(document.get_ref())) {
+        match Config::deserialize(Located(&document)) {
             Ok(config) if is_toml => {
                 found.extend(of_values(text, &config));
                 break;
@@ -37,7 +37,7 @@ pub fn find_mistakes(text: &str) -> Vec<Mistake> {
             Ok(_) => break,
             // What is named is taken out, so that the next one is found.
             Err(refusal) => {
-                let is_out = remove(document.get_mut(), &refusal.path);
+                let is_out = remove(&mut document, &refusal.path);
                 let mistake = Mistake::of_refusal(refusal);
                 if !refused_lines.contains(&mistake.line(text)) {
                     found.push(mistake);
@@ -53,7 +53,6 @@ pub fn find_mistakes(text: &str) -> Vec<Mistake> {
 }
 
 /// Returns what the types of the keys cannot say. `config` may hold more than the text says.
-#[must_use]
 pub fn of_values(text: &str, config: &Config) -> Vec<Mistake> {
     let document = DeTable::parse(text).ok();
     let place = |key: &str| span_of(document.as_ref()?.get_ref(), key);
@@ -102,7 +101,6 @@ impl Mistake {
     }
 
     /// Returns the line on which it stands, counted from 1; 0 where that is no single one.
-    #[must_use]
     pub fn line(&self, text: &str) -> usize {
         match self.span {
             Range { start: 0, end: 0 } if !self.key.is_empty() => 0,
@@ -111,7 +109,6 @@ impl Mistake {
     }
 
     /// Returns it in one sentence, with line and key.
-    #[must_use]
     pub fn sentence(&self, text: &str) -> String {
         let key = match self.key.as_str() {
             "" => String::new(),
@@ -124,7 +121,6 @@ impl Mistake {
     }
 
     /// Returns its line of the text and a line that points at it; none where it stands at no single place.
-    #[must_use]
     pub fn excerpt(&self, text: &str) -> Option<(String, String)> {
         if self.line(text) == 0 {
             return None;
@@ -176,7 +172,6 @@ fn unknown_key(path: &[String], known: &[&str]) -> String {
 }
 
 /// Tells whether a word is near enough to a name to be meant.
-#[must_use]
 pub fn is_near(word: &str, name: &str) -> bool {
     nearest(word, &[name]).is_some()
 }
@@ -207,15 +202,15 @@ fn distance(one: &str, other: &str) -> usize {
     row.last().copied().unwrap_or_default()
 }
 
-/// Takes an entry out; false where there is none.
-fn remove(table: &mut DeTable<'_>, path: &[String]) -> bool {
-    match path {
-        [] => false,
-        [name] => table.remove(name.as_str()).is_some(),
-        [name, rest @ ..] => match table.get_mut(name.as_str()).map(toml::Spanned::get_mut) {
-            Some(DeValue::Table(inner)) => remove(inner, rest),
-            _ => false,
-        },
+/// Takes an entry out; false where it is missing.
+fn remove(value: &mut DeValue<'_>, path: &[String]) -> bool {
+    match (value, path) {
+        (DeValue::Table(table), [name]) => table.remove(name.as_str()).is_some(),
+        (DeValue::Table(table), [name, rest @ ..]) => {
+            let inner = table.get_mut(name.as_str());
+            inner.is_some_and(|inner| remove(inner.get_mut(), rest))
+        }
+        _ => false,
     }
 }
 

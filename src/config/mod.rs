@@ -237,7 +237,6 @@ pub enum ArchiveFormat {
 
 impl ArchiveFormat {
     /// What the names of such archives end in.
-    #[must_use]
     pub fn suffix(self) -> &'static str {
         match self {
             Self::TarGz => ".tar.gz",
@@ -395,7 +394,6 @@ impl Default for Log {
 impl Config {
     /// What holds for the alias `name`: everything that it leaves lies in its own directory, and whoever looks after it is its
     /// administrator. Its mailbox has no limit, since nobody empties it as a user would.
-    #[must_use]
     pub fn for_alias(mut self, name: &str, state_dir: &str) -> Self {
         if let Some(admin) = self.aliases.admins.get(name) {
             self.admin = admin.clone();

@@ -64,7 +64,6 @@ impl Default for Quota {
 
 impl Quota {
     /// The limit of one user. `groups` is asked only when some group has a limit.
-    #[must_use]
     pub fn limit_of(&self, user: &str, groups: impl FnOnce() -> Vec<String>) -> Limit {
         let general = Limit {
             bytes: self.limit.bound(),
@@ -105,7 +104,6 @@ impl Ceiling {
     }
 
     /// These limits, and the general ones for what is not said.
-    #[must_use]
     pub fn limit(self, general: Limit) -> Limit {
         let Self(table) = self;
         Limit {

@@ -37,7 +37,6 @@ impl Transport {
     }
 
     /// The path of sendmail, where mail leaves through one.
-    #[must_use]
     pub fn sendmail(&self) -> Option<&Path> {
         match self {
             Self::Sendmail(program) => Some(program),

@@ -16,25 +16,21 @@ impl Size {
     pub const NONE: Self = Self(0);
 
     /// A number of MiB.
-    #[must_use]
     pub const fn mebibytes(count: u64) -> Self {
         Self(count << 20)
     }
 
     /// A number of bytes.
-    #[must_use]
     pub const fn from_bytes(count: u64) -> Self {
         Self(count)
     }
 
     /// The number of bytes.
-    #[must_use]
     pub fn bytes(self) -> u64 {
         self.0
     }
 
     /// The number of bytes, if it bounds anything.
-    #[must_use]
     pub fn bound(self) -> Option<u64> {
         (self.0 > 0).then_some(self.0)
     }
@@ -87,25 +83,21 @@ impl Age {
     pub const NONE: Self = Self(0);
 
     /// A number of seconds.
-    #[must_use]
     pub const fn seconds(count: u64) -> Self {
         Self(count)
     }
 
     /// The number of seconds.
-    #[must_use]
     pub const fn as_seconds(self) -> u64 {
         self.0
     }
 
     /// The same as the standard library knows it.
-    #[must_use]
     pub fn duration(self) -> Duration {
         Duration::from_secs(self.0)
     }
 
     /// The same, if it bounds anything.
-    #[must_use]
     pub fn bound(self) -> Option<Duration> {
         (self.0 > 0).then(|| self.duration())
     }
@@ -160,13 +152,11 @@ pub struct Share(u64);
 
 impl Share {
     /// A number of hundredths.
-    #[must_use]
     pub const fn percent(count: u64) -> Self {
         Self(count)
     }
 
     /// That part of `whole`, if it is any.
-    #[must_use]
     pub fn of(self, whole: u64) -> Option<u64> {
         let part = u128::from(whole) * u128::from(self.0) / 100;
         (self.0 > 0).then(|| u64::try_from(part).unwrap_or(u64::MAX))
@@ -227,7 +217,6 @@ impl<T: std::str::FromStr> Visitor<'_> for Parsed<T> {
 const FEWEST_BYTES: u64 = 100_000;
 
 /// Returns the size that a number without a unit most likely means, such as `500M`.
-#[must_use]
 pub fn with_unit(number: u64) -> String {
     match number {
         FEWEST_BYTES.. => Size::from_bytes(number).to_string(),

@@ -325,7 +325,7 @@ impl Run {
 /// root was told, or, of a setgid installation, under the name of whoever runs it. None where there is nothing to be done there that
 /// the user could not do.
 fn become_user(account: &Account, group: Option<SetAside>) -> Result<Option<SpoolDirAccess>, Error> {
-    let spool_dir = || load::system_spool_dir().and_then(|path| SpoolDir::open(&path));
+    let spool_dir = || load::system_config().and_then(|config| SpoolDir::open(config.mailbox.location.spool_dir()));
     if account::is_root() {
         let Some(dir) = spool_dir() else {
             return account.become_user(None).map(|()| None);

@@ -17,7 +17,6 @@ pub struct Address {
 impl Address {
     /// Takes the address out of `text`: display names, comments and angle brackets are left behind (RFC 5322 section 3.4).
     /// `None` when nothing is left, as for `<>`.
-    #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let bare = without_comments(text);
         let spec = match (bare.rfind('<'), bare.rfind('>')) {
@@ -45,7 +44,6 @@ impl Address {
     }
 
     /// Builds an address from its two halves, as mail systems hand them over.
-    #[must_use]
     pub fn from_parts(local: &str, domain: &str) -> Option<Self> {
         // Exim takes the quotes away (Exim specification, `$local_part`).
         if local.contains(char::is_whitespace) && !local.starts_with('"') {
@@ -55,19 +53,16 @@ impl Address {
     }
 
     /// The part before the last `@`, without quotes.
-    #[must_use]
     pub fn local(&self) -> &str {
         &self.local
     }
 
     /// The part behind the last `@`, in lower case, in ASCII (A-labels).
-    #[must_use]
     pub fn domain(&self) -> Option<&str> {
         self.domain.as_deref()
     }
 
     /// The local part up to the first of the `delimiter` characters: `a` of `a+lists@a.test`.
-    #[must_use]
     pub fn base(&self, delimiter: &str) -> &str {
         match self.local.find(|c| delimiter.contains(c)) {
             Some(cut) if cut > 0 => self.local.get(..cut).unwrap_or(&self.local),
@@ -77,7 +72,6 @@ impl Address {
 
     /// Tells whether both reach one mailbox: domains without case, extensions ignored. Local parts are compared without
     /// case too (RFC 5321 section 2.4 lets hosts tell them apart, but no Unix mail system does, and a loop missed costs more).
-    #[must_use]
     pub fn same_mailbox(&self, other: &Self, delimiter: &str) -> bool {
         self.mailbox(delimiter) == other.mailbox(delimiter)
     }
@@ -103,7 +97,6 @@ impl std::fmt::Display for Address {
 }
 
 /// Drops blanks, but for those inside a quoted string: there they are part of the address (RFC 5321 section 4.1.2).
-#[must_use]
 pub fn without_blanks(text: &str) -> String {
     let (mut is_quoted, mut is_escaped) = (false, false);
     let mut out = String::with_capacity(text.len());
@@ -137,7 +130,6 @@ fn quoted(local: &str) -> String {
 }
 
 /// Takes away the route before an address: `@relay,@other:` (RFC 5321 appendix C).
-#[must_use]
 pub fn without_route(spec: &str) -> &str {
     match spec.strip_prefix('@').and_then(|_| spec.split_once(':')) {
         Some((_, address)) => address,
@@ -147,7 +139,6 @@ pub fn without_route(spec: &str) -> &str {
 
 /// Tells whether `text` can be handed to any sendmail as it stands: one local part, at most one domain, and nothing that some mail
 /// system takes for syntax. Postfix quietly discards what it gets for `@b.test`, and others send `b b@b.test` to two people.
-#[must_use]
 pub fn is_plain(text: &str) -> bool {
     let (local, domain) = match text.split_once('@') {
         Some((local, domain)) => (local, Some(domain)),
@@ -173,7 +164,6 @@ pub struct OwnAddresses {
 
 impl OwnAddresses {
     /// Starts an empty list; `delimiter` holds the characters that separate an extension, as Postfix's `recipient_delimiter`.
-    #[must_use]
     pub fn new(delimiter: &str) -> Self {
         Self {
             list: Vec::new(),
@@ -198,13 +188,11 @@ impl OwnAddresses {
     }
 
     /// Tells whether `address` is one of the user's own.
-    #[must_use]
     pub fn contains(&self, address: &Address) -> bool {
         self.mailboxes.contains(&address.mailbox(&self.delimiter))
     }
 
     /// The address that stands for the user in `X-Loop`, without its extension.
-    #[must_use]
     pub fn primary(&self) -> Option<Address> {
         self.list.first().map(|own| Address {
             local: own.base(&self.delimiter).to_owned(),
@@ -213,14 +201,12 @@ impl OwnAddresses {
     }
 
     /// What goes into `X-Loop`: the first of them, on one line.
-    #[must_use]
     pub fn loop_mark(&self) -> String {
         one_word(&self.primary().map(|own| own.to_string()).unwrap_or_default())
     }
 
     /// Tells whether an `X-Loop` value is the user's own: an own address, or the very mark that goes out, which some addresses
     /// cannot be read back from.
-    #[must_use]
     pub fn is_loop_mark(&self, value: &str) -> bool {
         let mark = self.loop_mark();
         (!mark.is_empty() && one_word(value) == mark)

@@ -65,7 +65,6 @@ pub(super) fn words(line: &[u8]) -> impl Iterator<Item = &[u8]> {
 
 /// When the message was delivered, in seconds since 1970: the line's day and time of day, taken as UTC, since most programs write the
 /// local time and not which that is. A line without a time of day means the end of that day, so that nothing seems older than it is.
-#[must_use]
 pub fn parse_date(line: &[u8]) -> Option<i64> {
     let words: Vec<&[u8]> = words(line.strip_prefix(b"From ")?).collect();
     // The sender may be called May; without one the date begins at once.
@@ -73,7 +72,6 @@ pub fn parse_date(line: &[u8]) -> Option<i64> {
 }
 
 /// The day and time of day of a header field such as `Date` (RFC 5322 section 3.3), taken as UTC.
-#[must_use]
 pub fn field_date(value: &[u8]) -> Option<i64> {
     read_date(&words(value).collect::<Vec<_>>())
 }

@@ -64,7 +64,6 @@ pub enum Series {
 
 impl Series {
     /// Tells what a file holds that begins with `bytes`.
-    #[must_use]
     pub fn of(bytes: &[u8]) -> Self {
         match FromLineForm::of(first_line(bytes)) {
             Some(FromLineForm::Patch) => Self::Patches,
@@ -127,7 +126,6 @@ pub fn classify_line(candidate: &Candidate<'_>) -> LineKind {
 }
 
 /// Tells whether an mbox begins with `bytes`: a separator line, which a byte order mark or empty lines may precede.
-#[must_use]
 pub fn begins_mbox(bytes: &[u8]) -> bool {
     let bytes = without_preamble(bytes);
     let start = Candidate {
@@ -140,7 +138,6 @@ pub fn begins_mbox(bytes: &[u8]) -> bool {
 
 /// Tells whether a message may begin at `at`, where one was torn: in the middle of a line an exact line does, at its start any line that
 /// may separate messages.
-#[must_use]
 pub fn begins_anywhere(bytes: &[u8], at: usize) -> bool {
     let rest = bytes.get(at..).unwrap_or_default();
     let above = bytes.get(..at).unwrap_or_default();
@@ -156,14 +153,12 @@ pub fn begins_anywhere(bytes: &[u8], at: usize) -> bool {
 }
 
 /// What is left behind a byte order mark and empty lines: editors write the one, broken copies have the others.
-#[must_use]
 pub fn without_preamble(bytes: &[u8]) -> &[u8] {
     skip_empty_lines(bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes))
 }
 
 /// How many bytes the separator lines take at the start of one message: `From ` of any form, or the `>From ` that some callers
 /// make of it. What is no exact line counts only right above a header.
-#[must_use]
 pub fn leading_length(bytes: &[u8]) -> usize {
     let unquoted = |line| <[u8]>::strip_prefix(line, b">").unwrap_or(line);
     let mut length = 0;

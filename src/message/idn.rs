@@ -10,7 +10,6 @@ const FIRST_BIAS: u32 = 72;
 const FIRST_CODE: u32 = 128;
 
 /// A domain in lower case, each label in ASCII.
-#[must_use]
 pub fn to_ascii(domain: &str) -> String {
     if domain.is_ascii() {
         return domain.to_ascii_lowercase();

@@ -24,7 +24,7 @@ const BETWEEN: char = '+';
 /// What a message is remembered by: `id:...+text:...`, or `text:...` alone for one without a Message-ID.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MessageKey {
-    /// Made of the Message-ID; none where there is none worth the name.
+    /// Made of the Message-ID; `None` where that is missing or names nothing.
     pub id: Option<String>,
     /// Made of stable header fields and the body.
     pub text: String,
@@ -32,7 +32,6 @@ pub struct MessageKey {
 
 impl MessageKey {
     /// The name of a message; `content_bytes` is the length of all of it, without a separator line.
-    #[must_use]
     pub fn of(message: &Message<'_>, content_bytes: u64) -> Self {
         Self {
             id: message.first("Message-ID").and_then(|id| of_id(&id)),
@@ -42,7 +41,6 @@ impl MessageKey {
 
     /// Tells whether a written key is this one: the same text, and the same Message-ID. Where one of them has no Message-ID the text
     /// tells: some mail systems add one on the way, and others take it away. The text holds `Date`, so two alarms are two messages.
-    #[must_use]
     pub fn is(&self, written: &str) -> bool {
         let (id, text) = split_halves(written);
         let same_id = match (&self.id, id) {
@@ -63,7 +61,6 @@ impl std::fmt::Display for MessageKey {
 }
 
 /// The two halves of a written key: what was made of the Message-ID, where there was one, and what was made of the text.
-#[must_use]
 pub fn split_halves(written: &str) -> (Option<&str>, &str) {
     match written.split_once(BETWEEN) {
         Some((id, text)) => (Some(id), text),
@@ -72,7 +69,6 @@ pub fn split_halves(written: &str) -> (Option<&str>, &str) {
 }
 
 /// A number for `what` of this `kind`, for tables.
-#[must_use]
 pub fn short_hash(kind: &str, what: &str) -> u64 {
     let hash = Sha256::new()
         .chain_update(kind)
@@ -84,7 +80,6 @@ pub fn short_hash(kind: &str, what: &str) -> u64 {
 
 /// The first half of the key of the message with this Message-ID. `<>`, `<@host>` and the like come from broken programs, each
 /// time the same, and name nothing.
-#[must_use]
 pub fn of_id(id: &str) -> Option<String> {
     let id: String = id.chars().filter(|c| !c.is_whitespace()).collect();
     let bare = id.trim_start_matches('<').trim_end_matches('>');

@@ -3,26 +3,22 @@
 use memchr::memchr;
 
 /// The length of the first line, its line end included.
-#[must_use]
 pub fn line_length(bytes: &[u8]) -> usize {
     memchr(b'\n', bytes).map_or(bytes.len(), |at| at + 1)
 }
 
 /// What follows the first line.
-#[must_use]
 pub fn behind_line(bytes: &[u8]) -> &[u8] {
     bytes.get(line_length(bytes)..).unwrap_or_default()
 }
 
 /// A line without `\n` or `\r\n`.
-#[must_use]
 pub fn without_line_end(line: &[u8]) -> &[u8] {
     let line = line.strip_suffix(b"\n").unwrap_or(line);
     line.strip_suffix(b"\r").unwrap_or(line)
 }
 
 /// What is left behind empty lines.
-#[must_use]
 pub fn skip_empty_lines(mut bytes: &[u8]) -> &[u8] {
     while let Some(rest) = bytes.strip_prefix(b"\n").or_else(|| bytes.strip_prefix(b"\r\n")) {
         bytes = rest;
@@ -44,13 +40,11 @@ pub fn folded_lines(mut bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
 }
 
 /// Tells whether `name` may name a header field: printable, no blank, no colon (RFC 5322 section 2.2).
-#[must_use]
 pub fn is_field_name(name: &[u8]) -> bool {
     !name.is_empty() && name.iter().all(|b| (0x21..=0x7e).contains(b) && *b != b':')
 }
 
 /// The name of the field that begins in `line`, without the blanks that may stand before the colon.
-#[must_use]
 pub fn field_name(line: &[u8]) -> Option<&[u8]> {
     let name = line.get(..memchr(b':', line)?)?.trim_ascii_end();
     is_field_name(name).then_some(name)

@@ -58,7 +58,6 @@ pub struct MimeParts<'a> {
 
 impl<'a> MimeParts<'a> {
     /// Takes `message` apart.
-    #[must_use]
     pub fn of(message: &Message<'a>) -> Self {
         let mut outline = Self::default();
         outline.walk(message, None, 0);
@@ -66,7 +65,6 @@ impl<'a> MimeParts<'a> {
     }
 
     /// The first part of `kind`.
-    #[must_use]
     pub fn first(&self, kind: PartKind) -> Option<&Message<'a>> {
         self.all(kind).next()
     }
@@ -87,7 +85,7 @@ impl<'a> MimeParts<'a> {
         // A header that lost its Content-Type on the way, above a body that begins with a delimiter.
         if value.is_empty()
             && depth == 0
-            && let Some(guess) = guess_boundary(part.body().get(..BODY_BYTES).unwrap_or(part.body()), Declared::Nothing)
+            && let Some(guess) = guess_undeclared(part.body().get(..BODY_BYTES).unwrap_or(part.body()))
             && self.split(part.body(), guess, depth)
         {
             return;
@@ -104,10 +102,9 @@ impl<'a> MimeParts<'a> {
             let named = named.unwrap_or_default();
             // A boundary that was broken over two lines has a blank where they met.
             let joined: String = named.split_whitespace().collect();
-            let guess = || guess_boundary(body, Declared::Multipart);
             if self.split(body, named.as_bytes(), depth)
                 || self.split(body, joined.as_bytes(), depth)
-                || guess().is_some_and(|guess| self.split(body, guess, depth))
+                || first_delimiter(body).is_some_and(|guess| self.split(body, guess, depth))
             {
                 return;
             }
@@ -187,26 +184,7 @@ fn delimiters<'b>(body: &'b [u8], boundary: &'b [u8]) -> impl Iterator<Item = us
     })
 }
 
-/// What the header says about the body.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Declared {
-    /// It is a multipart, and its boundary is nowhere.
-    Multipart,
-    /// Nothing.
-    Nothing,
-}
-
-/// The first line that looks like a delimiter because a MIME header follows it. Where the header says nothing, only if nothing stands
-/// above it but what mail programs write there for those that know no MIME: below other words it is a piece of a message that somebody
-/// quotes.
-fn guess_boundary(body: &[u8], declared: Declared) -> Option<&[u8]> {
-    match declared {
-        Declared::Multipart => first_delimiter(body),
-        Declared::Nothing => guess_undeclared(body),
-    }
-}
-
-/// The first line of two hyphens and more with a MIME header right below, without the hyphens.
+/// Guesses the boundary of a multipart whose own is nowhere: the first line of two hyphens and more with a MIME header right below.
 fn first_delimiter(body: &[u8]) -> Option<&[u8]> {
     memmem::find_iter(body, b"--").find_map(|at| {
         let starts = at == 0 || body.get(at - 1) == Some(&b'\n');
@@ -220,6 +198,8 @@ fn first_delimiter(body: &[u8]) -> Option<&[u8]> {
     })
 }
 
+/// Guesses the boundary where the header says nothing, only if nothing stands above it but what mail programs write there for those that know
+/// no MIME: below other words it is a piece of a message that somebody quotes.
 fn guess_undeclared(body: &[u8]) -> Option<&[u8]> {
     let begins = body.get(..PREAMBLE_BYTES).unwrap_or(body);
     let delimiter = begins.split(|b| *b == b'\n').find(|line| line.starts_with(b"--"))?;

@@ -33,7 +33,6 @@ pub struct Field<'a> {
 
 impl<'a> Field<'a> {
     /// Reads a line and those that are folded below it; none where they are no field.
-    #[must_use]
     pub fn read(line: &'a [u8]) -> Option<Self> {
         let (name, value) = line.split_at(memchr(b':', line)?);
         let name = name.trim_ascii_end();
@@ -44,13 +43,11 @@ impl<'a> Field<'a> {
     }
 
     /// Tells whether this is the field `name`, in any case.
-    #[must_use]
     pub fn is(&self, name: &str) -> bool {
         self.name.eq_ignore_ascii_case(name.as_bytes())
     }
 
     /// The value on one line, blanks at its ends removed; bytes that are not UTF-8 are replaced.
-    #[must_use]
     pub fn text(&self) -> Cow<'a, str> {
         let value = self.value.trim_ascii();
         if memchr::memchr2(b'\n', b'\r', value).is_none() {
@@ -62,7 +59,6 @@ impl<'a> Field<'a> {
     }
 
     /// The name as text.
-    #[must_use]
     pub fn name_text(&self) -> Cow<'a, str> {
         String::from_utf8_lossy(self.name)
     }
@@ -79,7 +75,6 @@ pub struct Message<'a> {
 
 impl<'a> Message<'a> {
     /// Looks at `bytes`, which may be cut off anywhere and may begin with a `From ` or `>From ` line.
-    #[must_use]
     pub fn new(bytes: &'a [u8]) -> Self {
         let from_line_bytes = leading_length(bytes);
         let (line, content) = bytes.split_at(from_line_bytes);
@@ -100,7 +95,6 @@ impl<'a> Message<'a> {
     /// The message below a byte order mark or empty lines, if its header begins there. Taken by its word, such a message has no header at
     /// all, and what should be it stands in the body. No mail system delivers one (each adds its own fields on top), but collections of
     /// mail hold them.
-    #[must_use]
     pub fn below_preamble(&self) -> Self {
         const FIELDS: usize = 3;
         if !self.header.is_empty() {
@@ -119,25 +113,21 @@ impl<'a> Message<'a> {
     }
 
     /// The mbox separator line that the caller put in front, without its line end.
-    #[must_use]
     pub fn from_line(&self) -> Option<&'a [u8]> {
         self.from_line
     }
 
     /// Everything behind the separator line.
-    #[must_use]
     pub fn content(&self) -> &'a [u8] {
         self.content
     }
 
     /// The header, without the empty line that ends it.
-    #[must_use]
     pub fn header(&self) -> &'a [u8] {
         self.header
     }
 
     /// As much of the body as is at hand.
-    #[must_use]
     pub fn body(&self) -> &'a [u8] {
         self.body
     }
@@ -155,7 +145,6 @@ impl<'a> Message<'a> {
     }
 
     /// The value of the first field called `name`.
-    #[must_use]
     pub fn first(&self, name: &'static str) -> Option<Cow<'a, str>> {
         self.values(name).next()
     }
@@ -167,7 +156,6 @@ impl<'a> Message<'a> {
     }
 
     /// When it was delivered, in seconds since 1970, as its separator line says; where that has no date, as its writer says.
-    #[must_use]
     pub fn delivered(&self) -> Option<i64> {
         let written = || self.fields().find(|field| field.is("Date"));
         self.from_line
@@ -176,7 +164,6 @@ impl<'a> Message<'a> {
     }
 
     /// The line end that the header uses, so that an added field uses it too.
-    #[must_use]
     pub fn line_end(&self) -> &'static str {
         match memchr(b'\n', self.content) {
             Some(at) if at > 0 && self.content.get(at - 1) == Some(&b'\r') => "\r\n",

@@ -40,7 +40,7 @@ impl std::fmt::Debug for SrsRewriter {
 /// Why an address is not rewritten.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NotRewritten {
-    /// It is no address with a domain.
+    /// It is not an address with a domain.
     NoAddress,
     /// The local part would be longer than 64 bytes.
     TooLong,
@@ -48,10 +48,10 @@ pub enum NotRewritten {
     NotPlain,
 }
 
-/// Why an address leads back to nobody.
+/// Why a rewritten address cannot be reversed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NotReversed {
-    /// It has not the form of a rewritten address.
+    /// It does not have the form of a rewritten address.
     NoSrs,
     /// No secret of ours sealed it.
     WrongSeal,
@@ -62,9 +62,9 @@ pub enum NotReversed {
 impl std::fmt::Display for NotRewritten {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
-            Self::NoAddress => "it is no address with a domain",
-            Self::TooLong => "the local part would pass 64 bytes",
-            Self::NotPlain => "not every sendmail would take it",
+            Self::NoAddress => "it is not an address with a domain",
+            Self::TooLong => "the local part would be longer than 64 bytes",
+            Self::NotPlain => "not every sendmail would accept it",
         })
     }
 }
@@ -72,7 +72,7 @@ impl std::fmt::Display for NotRewritten {
 impl std::fmt::Display for NotReversed {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
-            Self::NoSrs => "it is no SRS address",
+            Self::NoSrs => "it is not an SRS address",
             Self::WrongSeal => "its hash is wrong",
             Self::TooOld => "it is too old",
         })
@@ -80,8 +80,7 @@ impl std::fmt::Display for NotReversed {
 }
 
 impl SrsRewriter {
-    /// With the secrets of a file, one a line: the first seals, each of them verifies. None where there is none.
-    #[must_use]
+    /// Uses the secrets of a file, one a line: the first seals, and each of them verifies. `None` where the file holds no secret.
     pub fn new(file: &[u8], domain: &str, separator: char, valid_days: i64) -> Option<Self> {
         let lines = file.split(|byte| *byte == b'\n');
         let lines = lines.map(|line| line.strip_suffix(b"\r").unwrap_or(line));
@@ -190,7 +189,6 @@ impl SrsRewriter {
 }
 
 /// Tells whether an address looks like a rewritten one, so that the secrets are worth reading.
-#[must_use]
 pub fn looks_rewritten(address: &str) -> bool {
     behind_tag(address, "SRS0")
         .or_else(|| behind_tag(address, "SRS1"))

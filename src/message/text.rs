@@ -17,7 +17,6 @@ const VALUE_BYTES: usize = 4 * 1024;
 const TEXT_BYTES: usize = 64 * 1024;
 
 /// A header value as text, encoded words decoded (RFC 2047) and raw 8-bit text read in `charset` where it is not UTF-8.
-#[must_use]
 pub fn decoded_value<'a>(field: &Field<'a>, charset: Option<&str>) -> Cow<'a, str> {
     let value = field.value.get(..VALUE_BYTES).unwrap_or(field.value);
     if memchr::memmem::find(value, b"=?").is_some() {
@@ -40,7 +39,6 @@ pub fn decoded_value<'a>(field: &Field<'a>, charset: Option<&str>) -> Cow<'a, st
 }
 
 /// Lower case, one blank between words, none at the ends.
-#[must_use]
 pub fn normalize(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for word in text.split_whitespace() {
@@ -57,7 +55,6 @@ pub fn normalize(text: &str) -> String {
 }
 
 /// The text of one part: transfer encoding undone, charset read, HTML tags taken away. Line ends stay.
-#[must_use]
 pub fn part_text(part: &Message<'_>) -> String {
     let body = part.body();
     let body = body.get(..TEXT_BYTES).unwrap_or(body);
@@ -74,7 +71,6 @@ pub fn part_text(part: &Message<'_>) -> String {
 }
 
 /// `body` without its `Content-Transfer-Encoding` (RFC 2045 section 6); as it is where that cannot be undone.
-#[must_use]
 pub fn decode_transfer_encoding<'a>(body: &'a [u8], encoding: &str) -> Cow<'a, [u8]> {
     let decoded = match encoding.trim() {
         e if e.eq_ignore_ascii_case("base64") => {
@@ -125,7 +121,6 @@ fn in_charset(bytes: &[u8], charset: Option<&str>) -> String {
 }
 
 /// The parameter `name` of a MIME field such as `Content-Type`, without quotes (RFC 2045 section 5.1).
-#[must_use]
 pub fn find_parameter(value: &str, name: &str) -> Option<String> {
     let mut rest = value;
     while let Some(at) = find_ignoring_case(rest, name) {
@@ -148,7 +143,6 @@ pub fn find_parameter(value: &str, name: &str) -> Option<String> {
 }
 
 /// Where `needle`, which is in lower case, begins in `text`, whatever the case there.
-#[must_use]
 pub fn find_ignoring_case(text: &str, needle: &str) -> Option<usize> {
     let (text, needle) = (text.as_bytes(), needle.as_bytes());
     text.windows(needle.len().max(1))
@@ -156,7 +150,6 @@ pub fn find_ignoring_case(text: &str, needle: &str) -> Option<usize> {
 }
 
 /// Tells whether `text` begins with `prefix`, whatever the case.
-#[must_use]
 pub fn starts_with_ignoring_case(text: &str, prefix: &str) -> bool {
     text.as_bytes()
         .get(..prefix.len())

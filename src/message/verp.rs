@@ -33,7 +33,6 @@ pub struct Key([u8; KEY_BYTES]);
 
 impl Key {
     /// Uses these bytes.
-    #[must_use]
     pub fn new(bytes: [u8; KEY_BYTES]) -> Self {
         Self(bytes)
     }
@@ -64,13 +63,11 @@ pub struct VerpToken {
 
 impl VerpToken {
     /// Tells whether it was made for `destination`.
-    #[must_use]
     pub fn is_for(&self, destination: &str) -> bool {
         self.tag == tag(destination)
     }
 
     /// The part of the message's key that it holds: eight hexadecimal digits.
-    #[must_use]
     pub fn message(&self) -> String {
         HEXLOWER.encode(&self.message)
     }
@@ -78,7 +75,6 @@ impl VerpToken {
 
 /// The envelope sender of a message that `own` forwards to `destination` at `unix_seconds`; `message` is a part of the message's key, in
 /// hexadecimal digits. None where the address would be too long, or where there is no character that sets off an extension.
-#[must_use]
 pub fn verp_sender(
     key: &Key,
     user: &str,
@@ -104,13 +100,11 @@ pub fn verp_sender(
 }
 
 /// Tells whether `text` holds an address with something that looks like a token, so that the key is worth reading.
-#[must_use]
 pub fn is_there(text: &str) -> bool {
     find(text).is_some()
 }
 
 /// Reads the token in the address `text`. None where there is none, or where it is forged, damaged, too old, or from the future.
-#[must_use]
 pub fn verify_token(key: &Key, user: &str, text: &str, unix_seconds: i64) -> Option<VerpToken> {
     let token = find(text)?;
     let (claim, seal) = token.split_at_checked(DAY + TAG + MESSAGE)?;

@@ -26,7 +26,6 @@ pub enum Colours {
 
 impl Colours {
     /// What standard output can show.
-    #[must_use]
     pub fn of_output() -> Self {
         let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
         let dumb = set("TERM").is_none_or(|term| term == "dumb");
@@ -38,7 +37,6 @@ impl Colours {
     }
 
     /// Returns `text` in a colour.
-    #[must_use]
     pub fn paint(self, text: &str, colour: Colour) -> String {
         match self {
             Self::On => format!("\x1b[{}m{text}\x1b[0m", colour as u8),

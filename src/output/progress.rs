@@ -24,7 +24,6 @@ pub struct Progress {
 
 impl Progress {
     /// Begins a step of so many bytes.
-    #[must_use]
     pub fn begin(what: &str, bytes: u64) -> Self {
         let what = visible(what);
         let bar = io::stderr().is_terminal().then(|| {

@@ -19,7 +19,6 @@ pub fn write_head(output: &mut impl Write, name: &str, help: &str) -> io::Result
 /// A label's value. It has to be UTF-8, with backslash, quote and line end escaped (Prometheus, text-based format). A byte that is not, and
 /// what would steer the terminal of whoever looks at the file or at the label, is shown as `\xff`; and so is a backslash before an `x`, for
 /// no two names may have the same labels: the collector would drop every metric of the file.
-#[must_use]
 pub fn label(name: &OsStr) -> String {
     let shown = |byte: u8| format!("\\\\x{byte:02x}");
     let mut value = String::new();

@@ -3,7 +3,6 @@
 use std::path::Path;
 
 /// A path as a shell reads it, on one line whatever it holds.
-#[must_use]
 pub fn quote_path(path: &Path) -> String {
     let bytes = path.as_os_str().as_encoded_bytes();
     let plain = |b: &u8| b.is_ascii_alphanumeric() || b"/_.-@+:,=".contains(b);

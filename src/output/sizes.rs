@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 /// A size with three digits: `980`, `12.3K`, `75.1M`.
-#[must_use]
 pub fn short_size(bytes: u64) -> String {
     let units = ["", "K", "M", "G", "T", "P", "E"];
     let mut tenths = u128::from(bytes) * 10;
@@ -23,7 +22,6 @@ pub fn short_size(bytes: u64) -> String {
 }
 
 /// A number of bytes for people.
-#[must_use]
 pub fn size_text(bytes: u64) -> String {
     for (shift, unit) in [(40, "TiB"), (30, "GiB"), (20, "MiB"), (10, "KiB")] {
         if bytes >> shift > 0 {
@@ -35,7 +33,6 @@ pub fn size_text(bytes: u64) -> String {
 }
 
 /// A length of time as people say it.
-#[must_use]
 pub fn age_text(age: Duration) -> String {
     let seconds = age.as_secs();
     match seconds {
@@ -46,19 +43,16 @@ pub fn age_text(age: Duration) -> String {
 }
 
 /// A number and what is counted: `1 mailbox`, `2 mailboxes`.
-#[must_use]
 pub fn counted(count: u64, one: &str, several: &str) -> String {
     format!("{count} {}", if count == 1 { one } else { several })
 }
 
 /// `1 message`, `2 messages`.
-#[must_use]
 pub fn messages(count: u64) -> String {
     counted(count, "message", "messages")
 }
 
 /// What is left: `1 message remains`, `0 bytes remain`.
-#[must_use]
 pub fn remain(what: &str, count: u64) -> String {
     format!("{what} {}", if count == 1 { "remains" } else { "remain" })
 }

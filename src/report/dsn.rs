@@ -24,7 +24,6 @@ pub enum ReportKind {
 
 impl ReportKind {
     /// The word for it, as JSON and headers use it.
-    #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::Failure => "failure",
@@ -67,7 +66,6 @@ pub struct DeliveryReport {
 
 impl DeliveryReport {
     /// Reads groups of fields, separated by empty lines; lines between that are no fields are passed over.
-    #[must_use]
     pub fn read(mut bytes: &[u8]) -> Self {
         let mut report = Self::default();
         while !bytes.is_empty() && report.recipients.len() < MAX_RECIPIENTS {
@@ -84,7 +82,6 @@ impl DeliveryReport {
     }
 
     /// Failure, delay or success: the worst that happened to any recipient.
-    #[must_use]
     pub fn kind(&self) -> Option<ReportKind> {
         let kinds = || self.recipients.iter().filter_map(kind_of);
         [ReportKind::Failure, ReportKind::Delay, ReportKind::Success]
@@ -183,7 +180,6 @@ fn usual_action(action: &str) -> String {
 }
 
 /// What happened to one recipient: by `Action`, by `Status` where that is missing.
-#[must_use]
 pub fn kind_of(recipient: &Recipient) -> Option<ReportKind> {
     match (
         recipient.action.as_deref(),
@@ -200,7 +196,6 @@ pub fn kind_of(recipient: &Recipient) -> Option<ReportKind> {
 }
 
 /// How many different fields of a delivery report stand at the start of lines in `text`: two or more make a copy of one.
-#[must_use]
 pub fn count_fields(text: &str) -> usize {
     #[rustfmt::skip]
     const NAMES: [&str; 7] = [

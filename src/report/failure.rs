@@ -63,7 +63,6 @@ impl<'a> Codes<'a> {
 
 impl FailureEvidence<'_> {
     /// Weighs it.
-    #[must_use]
     pub fn class(&self) -> FailureClass {
         if self.status.is_some_and(|status| status.starts_with('2')) {
             return FailureClass::Neither;
@@ -200,7 +199,6 @@ fn topic_of(status: StatusSubject) -> Option<Topic> {
 }
 
 /// The class of a status and of what was said, where nothing else is known.
-#[must_use]
 pub fn class_of(status: Option<&str>, reply: &str) -> FailureClass {
     let evidence = FailureEvidence {
         status,

@@ -1,4 +1,4 @@
-//! What MTAs report about a message: DSN fields (RFC 3464), status codes, and what their prose names.
+//! What MTAs report about a message: DSN fields (RFC 3464), status codes, and the addresses that their prose names.
 
 pub mod dsn;
 pub mod failure;

@@ -48,7 +48,6 @@ pub struct NamedFailure {
 
 impl NamedFailure {
     /// The reason, on one line.
-    #[must_use]
     pub fn reason(&self) -> String {
         let lines = self.paragraph.lines().take(REASON_LINES);
         let words: Vec<&str> = lines.flat_map(str::split_ascii_whitespace).collect();
@@ -57,7 +56,6 @@ impl NamedFailure {
 }
 
 /// Reads addresses and reasons out of `text` as `find_named` does, and weighs them.
-#[must_use]
 pub fn find_failed(text: &str, not: &[String]) -> Vec<Recipient> {
     find_named(text, not)
         .into_iter()
@@ -67,7 +65,6 @@ pub fn find_failed(text: &str, not: &[String]) -> Vec<Recipient> {
 
 /// Reads addresses and reasons out of `text`, the system's own words as lines. `not` are addresses that cannot have failed:
 /// the report's own sender and recipient.
-#[must_use]
 pub fn find_named(text: &str, not: &[String]) -> Vec<NamedFailure> {
     let below = BELOW.iter().filter_map(|words| text.find(words)).min();
     let found = below
@@ -138,7 +135,6 @@ fn find_among(piece: &str, text: &str, not: &[String]) -> Vec<NamedFailure> {
 }
 
 /// Tells whether `text` has any address at all beside those in `not`.
-#[must_use]
 pub fn names_anybody(text: &str, not: &[String]) -> bool {
     text.lines().take(MAX_LINES).any(|line| another_in(line, not).is_some())
 }
@@ -149,7 +145,6 @@ fn another_in(line: &str, not: &[String]) -> Option<String> {
 }
 
 /// Weighs what the words about one recipient say, and `all` words of the report where those say nothing.
-#[must_use]
 pub fn weigh(named: NamedFailure, all: &str, senders: &[String]) -> Recipient {
     let paragraph = named.paragraph.as_str();
     let status = find_status(paragraph)

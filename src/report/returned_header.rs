@@ -36,7 +36,6 @@ pub enum MessageOrigin {
 
 impl MessageOrigin {
     /// The word for it, as logs and JSON use it.
-    #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::OurForward => "our-forward",
@@ -54,7 +53,6 @@ pub struct ReturnedHeader<'a> {
 
 impl<'a> ReturnedHeader<'a> {
     /// Finds it among the parts of a message, then in its text.
-    #[must_use]
     pub fn find(outline: &MimeParts<'a>, text: &str) -> Self {
         let attached = outline.all(PartKind::Message).chain(outline.all(PartKind::Header));
         for part in attached {
@@ -77,32 +75,27 @@ impl<'a> ReturnedHeader<'a> {
     }
 
     /// The quoted message; an empty one where nothing is quoted.
-    #[must_use]
     pub fn message(&self) -> Message<'_> {
         Message::new(&self.bytes)
     }
 
     /// Who wrote the quoted message, as its header says.
-    #[must_use]
     pub fn sender(&self) -> Option<String> {
         let from = self.message().first("From")?;
         Address::parse(&from).map(|address| address.to_string())
     }
 
     /// All that is quoted, as far as it is read.
-    #[must_use]
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
     }
 
-    /// Tells whether anything is quoted.
-    #[must_use]
+    /// Tells whether nothing is quoted.
     pub fn is_empty(&self) -> bool {
         self.bytes.is_empty()
     }
 
     /// Whose message it was, by `X-Loop`, then by its author; where it names none, by its envelope sender and by who made its Message-ID.
-    #[must_use]
     pub fn origin(&self, own: &OwnAddresses) -> MessageOrigin {
         let message = self.message();
         let is_own = |value: Cow<'_, str>| Address::parse(&value).is_some_and(|address| own.contains(&address));
@@ -129,7 +122,6 @@ impl<'a> ReturnedHeader<'a> {
 }
 
 /// Where in `text` the first block of header lines begins: three fields in a row, two of them usual ones.
-#[must_use]
 pub fn header_start(text: &str) -> Option<usize> {
     let mut block: Option<usize> = None;
     let mut seen = [false; USUAL.len()];
@@ -241,7 +233,6 @@ const RULERS: [&str; 18] = [
 static RULER_SEARCHERS: LazyLock<Vec<Finder<'static>>> = LazyLock::new(|| RULERS.iter().map(Finder::new).collect());
 
 /// Where the part of `text` ends that the MTA wrote itself: at a ruler, or where a header is quoted.
-#[must_use]
 pub fn own_words(text: &str) -> &str {
     let lower = text.to_ascii_lowercase();
     let ruler = RULER_SEARCHERS

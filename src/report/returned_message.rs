@@ -42,9 +42,9 @@ pub struct ReturnedPlace {
 pub enum TransferEncoding {
     /// As it is.
     Plain,
-    /// In base64.
+    /// In base64 (RFC 2045 section 6.8).
     Base64,
-    /// In quoted-printable.
+    /// In quoted-printable (RFC 2045 section 6.7).
     QuotedPrintable,
 }
 
@@ -59,7 +59,6 @@ pub enum Completeness {
 
 impl ReturnedMessage {
     /// Finds it in `report`.
-    #[must_use]
     pub fn find(report: &Message<'_>) -> Self {
         let outline = MimeParts::of(report);
         let extent = if says_cut(&outline) {
@@ -94,7 +93,6 @@ impl ReturnedMessage {
 }
 
 /// What there is to say about a message of which only the header came back.
-#[must_use]
 pub fn read_lost_message(header: &Message<'_>) -> LostMessage {
     let value = |name| header.first(name).map(|value| value.trim().chars().take(200).collect());
     LostMessage {
@@ -107,7 +105,6 @@ pub fn read_lost_message(header: &Message<'_>) -> LostMessage {
 
 /// Tells whether a message that should have a body has none: then only its header came back, whatever the part calls itself
 /// (Exchange). A message without text is whole as it is.
-#[must_use]
 pub fn lacks_body(message: &Message<'_>) -> bool {
     let value = |name| message.first(name).unwrap_or_default();
     let has_parts = starts_with_ignoring_case(value("Content-Type").trim_start(), "multipart/");
@@ -122,7 +119,6 @@ pub fn lacks_body(message: &Message<'_>) -> bool {
 
 /// Tells whether the user wrote the message that came back, to others: then it was no mail for the mailbox. What users write to themselves
 /// is.
-#[must_use]
 pub fn is_sent_by_user(message: &Message<'_>, own: &OwnAddresses) -> bool {
     let is_from_user = message
         .first("From")
@@ -140,7 +136,6 @@ pub fn is_sent_by_user(message: &Message<'_>, own: &OwnAddresses) -> bool {
 
 /// The header without what the guard put on top when it sent the message on: what came back is what came in, and may be sent on again
 /// one day without being taken for a loop. Marks of others stay.
-#[must_use]
 pub fn without_marks(header: &[u8], own: &OwnAddresses) -> Vec<u8> {
     let is_mark = |line: &[u8]| {
         Field::read(line).is_some_and(|field| {
@@ -153,7 +148,6 @@ pub fn without_marks(header: &[u8], own: &OwnAddresses) -> Vec<u8> {
 
 /// Who sent the message that came back, for its separator line: the sender that the first mail system of ours wrote down, else who
 /// says so in the header. Ours is the one that it was sent on with.
-#[must_use]
 pub fn read_sender(message: &Message<'_>, own: &OwnAddresses) -> Sender {
     let is_own = |text: &str| Address::parse(text).is_some_and(|address| own.contains(&address));
     if let Some(path) = message.values("Return-Path").find(|value| !is_own(value)) {

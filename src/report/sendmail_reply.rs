@@ -26,7 +26,6 @@ pub struct SendmailReply {
 
 impl SendmailReply {
     /// Reads an answer: `printed` is the beginning of both streams.
-    #[must_use]
     pub fn read(ending: Ending, printed: &str) -> Self {
         let text = printed.trim().to_owned();
         Self {
@@ -37,38 +36,32 @@ impl SendmailReply {
         }
     }
 
-    /// Answers for an address that every sendmail makes something else of.
-    #[must_use]
+    /// Answers for an address that a sendmail would misread, and that is not given to any.
     pub fn no_address() -> Self {
-        Self::read(Ending::NotStarted, "this is no address")
+        Self::read(Ending::NotStarted, "not a valid address")
     }
 
     /// How it ended.
-    #[must_use]
     pub fn ending(&self) -> Ending {
         self.ending
     }
 
     /// What was printed, without white space around.
-    #[must_use]
     pub fn text(&self) -> &str {
         &self.text
     }
 
     /// The enhanced status in what was printed (RFC 3463).
-    #[must_use]
     pub fn status(&self) -> Option<&str> {
         self.status.as_deref()
     }
 
     /// The SMTP reply code in what was printed (RFC 5321 section 4.2).
-    #[must_use]
     pub fn code(&self) -> Option<u16> {
         self.code
     }
 
     /// Tells whether the exit status says that the address is wrong: EX_NOUSER, EX_NOHOST, or ours.
-    #[must_use]
     pub fn is_about_the_address(&self) -> bool {
         match self.ending {
             Ending::Status(status) => matches!(status, 67 | 68),

@@ -58,7 +58,6 @@ const PHRASES: [(&str, SmtpStage); 11] = [
 impl SmtpStage {
     /// Finds the stage that `text` names. Where it names several, the first counts: an MTA puts its own words before those that it
     /// hands on.
-    #[must_use]
     pub fn find(text: &str) -> Option<Self> {
         if let Some(stage) = in_dialogue(text) {
             return Some(stage);

@@ -26,7 +26,6 @@ pub struct StatusSubject {
 
 impl StatusSubject {
     /// Reads them from a status.
-    #[must_use]
     pub fn read(status: &str) -> Option<Self> {
         let mut numbers = status.split('.').skip(1).map(str::parse);
         match (numbers.next(), numbers.next()) {
@@ -38,7 +37,6 @@ impl StatusSubject {
     /// What a permanent failure of this sort means where no word says more. RFC 3463 section 3: X.1.x is the address, but .7 and .8 are
     /// the sender's; X.2.x the mailbox; X.3.x the system; X.4.x the network; X.5.x the protocol; X.6.x the content; X.7.x security and
     /// policy.
-    #[must_use]
     pub fn class(self) -> Option<FailureClass> {
         match (self.subject, self.detail) {
             (1, 7 | 8) => Some(FailureClass::Message),
@@ -55,14 +53,12 @@ impl StatusSubject {
     }
 
     /// X.4.1: no answer from the host.
-    #[must_use]
     pub fn is_no_answer(self) -> bool {
         (self.subject, self.detail) == (4, 1)
     }
 }
 
 /// The first enhanced status code in `text` (RFC 3463 section 2), `5.1.1`, if it is no piece of an IP address or a version.
-#[must_use]
 pub fn find_status(text: &str) -> Option<&str> {
     let bytes = text.as_bytes();
     let mut at = 0;
@@ -128,19 +124,16 @@ const REPLY_CODES: [(&str, u16, &str); 27] = [
 ];
 
 /// The first SMTP reply code that `text` names.
-#[must_use]
 pub fn find_reply_code(text: &str) -> Option<u16> {
     reply_code_in(text).map(|(_, code, _)| *code)
 }
 
 /// The enhanced status that stands for it.
-#[must_use]
 pub fn status_of_reply_code(text: &str) -> Option<&'static str> {
     reply_code_in(text).map(|(_, _, status)| *status)
 }
 
 /// What stands from the first SMTP reply code on: the far side's own words.
-#[must_use]
 pub fn from_reply_code(text: &str) -> Option<&str> {
     let (code, _, _) = reply_code_in(text)?;
     let at = text.match_indices(code).map(|(at, _)| at).find(|at| {

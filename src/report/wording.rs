@@ -35,7 +35,6 @@ fn bit_of([first, second]: [u8; 2]) -> (usize, u64) {
 
 impl Wording {
     /// Reads `reply`.
-    #[must_use]
     pub fn of(reply: &str) -> Self {
         let mut end = reply.len().min(REPLY_BYTES);
         while !reply.is_char_boundary(end) {
@@ -121,7 +120,6 @@ impl Wording {
     }
 
     /// What it is about; the first of the topics in their order.
-    #[must_use]
     pub fn topic(&self) -> Topic {
         let by_words = TOPICS.iter().find(|(topic, words)| match topic {
             Topic::Blocked => self.has_near(ACCOUNT, BLOCKED) && !self.has(LATER),
@@ -155,19 +153,16 @@ impl Wording {
     }
 
     /// Tells whether it speaks of a person or a mailbox.
-    #[must_use]
     pub fn has_person(&self) -> bool {
         self.has(PERSON)
     }
 
     /// Tells whether it says that a message was refused, and not an address.
-    #[must_use]
     pub fn refuses_message(&self) -> bool {
         self.has_near(MESSAGE, REFUSED) || self.has_near(REFUSED, MESSAGE)
     }
 
     /// Tells whether it names this address.
-    #[must_use]
     pub fn names(&self, address: &str) -> bool {
         let address = address.to_lowercase();
         !address.is_empty()

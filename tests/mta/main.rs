@@ -33,7 +33,6 @@ mod stage;
 mod stories;
 mod table;
 mod tokens;
-mod virtual_users;
 
 use std::env;
 use std::fs;

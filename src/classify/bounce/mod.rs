@@ -26,7 +26,6 @@ use crate::report::returned_header::{MessageOrigin, ReturnedHeader, nested_value
 const OPENING_BYTES: usize = 8 * 1024;
 
 /// Tells whether anything at all speaks for a report, so that the body is worth reading.
-#[must_use]
 pub fn is_suspect(evidence: &Evidence<'_, '_>) -> bool {
     let content_type = evidence.head.content_type.map(|field| field.text());
     evidence.sender_kind >= SenderKind::Postmaster
@@ -54,7 +53,6 @@ fn has_status_part(body: &[u8]) -> bool {
 }
 
 /// Weighs everything.
-#[must_use]
 pub fn score_bounce(evidence: &Evidence<'_, '_>, outline: &MimeParts<'_>, facts: &Facts<'_>) -> Weighed {
     // The pseudo message that mail programs keep in a mailbox for themselves (c-client, Dovecot): MAILER-DAEMON wrote it.
     if evidence.subject.starts_with("don't delete this message") {
@@ -115,7 +113,6 @@ pub fn score_bounce(evidence: &Evidence<'_, '_>, outline: &MimeParts<'_>, facts:
 }
 
 /// A report about the message whose header it returns; what it says of that is left to the caller.
-#[must_use]
 pub fn about(returned: &ReturnedHeader<'_>, facts: &Facts<'_>) -> Bounce {
     let message = returned.message();
     let message_id = message.first("Message-ID").map(|id| id.trim().to_owned());

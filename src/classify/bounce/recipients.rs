@@ -19,7 +19,6 @@ const WORDS_BYTES: usize = 8 * 1024;
 
 /// The parts of the report inside, where a filter or a list has wrapped it whole into a message of its own: SpamAssassin with `report_safe`, a
 /// digest. Its words are about spam, or none, and name nobody who failed.
-#[must_use]
 pub fn unwrap_report<'a>(evidence: &Evidence<'_, 'a>, outline: &MimeParts<'a>) -> Option<MimeParts<'a>> {
     let has = |name: &'static str| evidence.message.first(name).is_some();
     let is_wrapped = has("X-Spam-Flag") || has("X-Spam-Status") || evidence.head.list.is_some() || {
@@ -43,7 +42,6 @@ pub fn unwrap_report<'a>(evidence: &Evidence<'_, 'a>, outline: &MimeParts<'a>) -
 }
 
 /// The machine's part; where there is none, the same fields in plain text.
-#[must_use]
 pub fn read_report(outline: &MimeParts<'_>, text: &str) -> DeliveryReport {
     let mut report = DeliveryReport::default();
     let mut take = |outline: &MimeParts<'_>| {
@@ -147,7 +145,6 @@ fn domain_of(recipient: &Recipient) -> Option<String> {
 }
 
 /// Whom the report is from and whom it is for: neither can have failed.
-#[must_use]
 pub fn collect_parties(evidence: &Evidence<'_, '_>) -> Vec<String> {
     let of = |value: Option<&str>| value.and_then(Address::parse).map(|address| address.to_string());
     let to = evidence.head.to.map(|field| field.text().into_owned());
@@ -156,7 +153,6 @@ pub fn collect_parties(evidence: &Evidence<'_, '_>) -> Vec<String> {
 
 /// Who sent the message that failed: whom the report is for, and whom the returned header names. A reply that names one of them and not the
 /// recipient refuses the sender.
-#[must_use]
 pub fn collect_senders(evidence: &Evidence<'_, '_>, returned: &ReturnedHeader<'_>) -> Vec<String> {
     let header = returned.message();
     let of = |name: &'static str| {
@@ -171,7 +167,6 @@ pub fn collect_senders(evidence: &Evidence<'_, '_>, returned: &ReturnedHeader<'_
 }
 
 /// Where no report names them: the header, the words, the quoted message.
-#[must_use]
 pub fn failed_recipients(
     evidence: &Evidence<'_, '_>,
     own: &str,

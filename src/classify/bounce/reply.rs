@@ -11,7 +11,6 @@ const MAX_LINES: usize = 80;
 const NEAR_LINES: usize = 4;
 
 /// The first line of `own`, the system's own words, that quotes a reply near an address that is none of `parties`.
-#[must_use]
 pub fn find_reply<'t>(own: &'t str, parties: &[String]) -> Option<&'t str> {
     let lines: Vec<&str> = own.lines().take(MAX_LINES).map(str::trim).collect();
     let names: Vec<bool> = lines.iter().map(|line| names_another(line, parties)).collect();
@@ -27,7 +26,6 @@ pub fn find_reply<'t>(own: &'t str, parties: &[String]) -> Option<&'t str> {
 }
 
 /// Tells whether `own` names somebody else's address on a line of its own, as qmail, Exim, Gmail and all that imitate them do.
-#[must_use]
 pub fn names_alone(own: &str, parties: &[String]) -> bool {
     let lines = own.lines().take(MAX_LINES).map(str::trim);
     lines

@@ -206,7 +206,6 @@ impl Score {
 
     /// Whether it all is enough. The less the writer and the envelope say, the more must the rest; and where people or
     /// lists have had it in hand, the system's words must be the first ones: nobody wrote anything above them.
-    #[must_use]
     pub fn is_enough(
         &self,
         evidence: &Evidence<'_, '_>,

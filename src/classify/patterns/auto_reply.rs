@@ -179,7 +179,6 @@ const AWAY: &[&str] = &[
 ];
 
 /// Tells whether `subject` says that somebody is away.
-#[must_use]
 pub fn says_away(subject: &str) -> bool {
     has_any(subject, AWAY)
 }
@@ -216,7 +215,6 @@ fn is_automatic_reply(start: &str) -> bool {
 }
 
 /// Looks at `subject`, which is folded and holds no `Re:`. Exchange puts its words before the colon, in some tongues behind others.
-#[must_use]
 pub fn find_auto_reply_subject(subject: &str) -> Option<SubjectHint> {
     let before_colon = subject.split_once([':', '\u{ff1a}']).map(|(start, _)| start);
     let is_start = |text: &&str| {

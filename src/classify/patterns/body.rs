@@ -244,7 +244,6 @@ static WORD_SEARCHERS: LazyLock<Vec<Finder<'static>>> = LazyLock::new(|| searche
 static WISH_SEARCHERS: LazyLock<Vec<Finder<'static>>> = LazyLock::new(|| searchers(WISHES.iter().copied()));
 
 /// Looks through `text`, which is folded (lower case, single blanks) and holds no quoted message.
-#[must_use]
 pub fn find_phrases(text: &str) -> BodyFindings {
     let text = text.as_bytes();
     let rules: Vec<(usize, &'static Rule)> = RULES
@@ -266,13 +265,11 @@ pub fn find_phrases(text: &str) -> BodyFindings {
 
 impl BodyFindings {
     /// Whether a rule matched that is for this system, whatever its version.
-    #[must_use]
     pub fn are_of(&self, system: &str) -> bool {
         self.rules.iter().any(|rule| rule.system.starts_with(system))
     }
 
     /// Whether a rule matched that only mail systems' words match.
-    #[must_use]
     pub fn is_strong(&self) -> bool {
         !self.rules.is_empty()
     }

@@ -99,7 +99,6 @@ static POSTMASTER_SEARCHERS: LazyLock<Vec<Finder<'static>>> =
     LazyLock::new(|| searchers(POSTMASTER_NAMES.iter().copied()));
 
 /// Judges a `From` value that is decoded; none is a message without `From`.
-#[must_use]
 pub fn classify_sender(from: Option<&str>) -> SenderKind {
     let Some(from) = from else {
         return SenderKind::Postmaster;

@@ -193,7 +193,6 @@ pub struct SubjectFindings {
 }
 
 /// Looks at `subject`, which is folded (lower case, single blanks).
-#[must_use]
 pub fn find_subject_phrase(subject: &str) -> Option<SubjectFindings> {
     let (bare, answered) = strip_prefixes(subject);
     let rule = rule_of(bare);
@@ -205,7 +204,6 @@ pub fn find_subject_phrase(subject: &str) -> Option<SubjectFindings> {
 }
 
 /// Tells whether a rule matches a subject that is no answer; the general words, which many subjects have, do not count.
-#[must_use]
 pub fn is_rule(subject: &str) -> bool {
     let (bare, answered) = strip_prefixes(subject);
     !answered && rule_of(bare).is_some()
@@ -218,7 +216,6 @@ fn rule_of(bare: &str) -> Option<&'static Rule> {
 }
 
 /// Takes away `[list]`, `***SPAM***`, `Re:` and `Fwd:` at the start, and tells whether it was an answer or passed on.
-#[must_use]
 pub fn strip_prefixes(subject: &str) -> (&str, bool) {
     const ANSWERS: [&str; 14] = [
         "re:", "fwd:", "fw:", "aw:", "wg:", "sv:", "vs:", "antw:", "tr:", "rv:", "enc:", "res:", "rif:", "re[2]:",
