@@ -1,5 +1,5 @@
 //! How long whole deliveries take, from the start of the program to its end, spoolguard's beside those of other programs and beside the
-//! least that a delivery has to do (`minimal.c`: read, lock, look again, append, sync).
+//! least that a delivery has to do (`minimal.c`: read, lock, look again, append, sync; `minimal_maildir.c` for a Maildir).
 //!
 //! ```text
 //! cargo bench --bench delivery                      # about four minutes, and at first a build of spoolguard without shared libraries
@@ -18,6 +18,7 @@
 //! | `writers` | 1, 4 and 16 writers with 50 messages each on one mailbox |
 //! | `mixed` | four of spoolguard, procmail, maildrop and dovecot-lda each on the same mailbox |
 //! | `configuration` | spoolguard with none, a short one, and all keys with a quota for each of 2000 users |
+//! | `maildir` | 4 KiB into a Maildir |
 //! | `verdict` | ordinary mail, a report, a loop |
 //! | `forward` | to 1 and to 50 addresses; `swallow.c` stands for sendmail |
 //!
@@ -71,7 +72,7 @@ use programs::{Kind, Program, spoolguard_configuration};
 use rounds::{Columns, Contender, Rounds, compare};
 use stage::{Seat, Stage};
 
-const SECTIONS: [&str; 12] = [
+const SECTIONS: [&str; 13] = [
     "small",
     "disk",
     "empty",
@@ -82,6 +83,7 @@ const SECTIONS: [&str; 12] = [
     "writers",
     "mixed",
     "configuration",
+    "maildir",
     "verdict",
     "forward",
 ];
@@ -251,6 +253,7 @@ impl Bench {
             }
             "mixed" => self.mixed(),
             "configuration" => self.configuration(runs),
+            "maildir" => self.maildir(runs),
             "verdict" => self.verdict(runs),
             "forward" => self.forward(runs),
             other => unreachable!("{other}"),
@@ -298,6 +301,31 @@ impl Bench {
         for (program, _) in slow {
             println!("{}: was too slow for less\n", program.name);
         }
+    }
+
+    /// Each program with a Maildir in a home of its own; the minimal one is another program there.
+    fn maildir(&self, runs: u32) {
+        println!("### 4 KiB into a Maildir, {runs} runs\n");
+        let minimal: Vec<Program> = [("minimal", &[] as &[&str]), ("minimal, static", &["-static"])]
+            .into_iter()
+            .filter_map(|(name, flags)| {
+                let file = format!("{}-maildir", name.replace(", ", "-"));
+                let path = built::compile(&self.stage, "minimal_maildir.c", &file, flags)?;
+                Some(Program::own(Kind::Minimal, name, path))
+            })
+            .collect();
+        let others = self.programs.iter().map(|(program, _)| program);
+        let others = others.filter(|program| program.kind() != Kind::Minimal);
+        let mail = Mail::of(4 << 10);
+        let mut contenders = Vec::new();
+        for (number, program) in minimal.iter().chain(others).enumerate() {
+            let mut seat = self.stage.seat(&format!("m{number}"));
+            seat.mailbox = seat.at_home("Maildir");
+            if program.set_up_maildir(&seat) {
+                contenders.push(contender_of(program, seat, &mail));
+            }
+        }
+        self.compare(&contenders, 3, runs, Columns::Calls);
     }
 
     /// A large mailbox, handed from program to program; those that remember what is in it have one each.

@@ -189,6 +189,33 @@ impl Program {
         }
     }
 
+    /// The same for a Maildir, which it makes; false where the program knows none.
+    pub fn set_up_maildir(&self, seat: &Seat) -> bool {
+        let maildir = seat.mailbox.display();
+        for part in ["tmp", "new", "cur"] {
+            seat.make_dir(&format!("Maildir/{part}"));
+        }
+        match self.kind {
+            Kind::Minimal => {}
+            Kind::Spoolguard => {
+                let own = format!("mbox:{}/%u", seat.mailbox.parent().unwrap().display());
+                let text = spoolguard_configuration(seat).replace(&own, &format!("maildir:{maildir}"));
+                seat.write("spoolguard.toml", &text);
+            }
+            Kind::Procmail => {
+                let text = format!("DEFAULT={maildir}/\nORGMAIL={maildir}/\n:0\n{maildir}/\n");
+                seat.write("procmailrc", &text);
+            }
+            Kind::Maildrop => drop(seat.write("maildroprc", &format!("DEFAULT=\"{maildir}\"\n"))),
+            Kind::Dovecot => {
+                let text = dovecot_configuration(seat);
+                seat.write("dovecot.conf", &format!("{text}mail_location = maildir:{maildir}\n"));
+            }
+            Kind::SendmailLocal | Kind::OpensmtpdLocal | Kind::MailutilsMda => return false,
+        }
+        true
+    }
+
     /// Takes the program's file out of memory.
     pub fn forget_pages(&self) {
         let file = File::open(&self.path).unwrap();

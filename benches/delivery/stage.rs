@@ -185,6 +185,18 @@ impl Seat {
         path
     }
 
+    /// Makes a directory of the user's.
+    pub fn make_dir(&self, name: &str) {
+        let mut path = self.home.clone();
+        for part in Path::new(name) {
+            path.push(part);
+            if fs::create_dir(&path).is_ok() {
+                self.own(&path);
+                fs::set_permissions(&path, Permissions::from_mode(0o700)).unwrap();
+            }
+        }
+    }
+
     /// A program run by the user, in group `mail` as mail systems on Debian run it, in a clean environment; or below a tool that
     /// watches it.
     pub fn command(&self, under: &[OsString], program: &Path) -> Command {

@@ -80,11 +80,13 @@ impl MailSystem for Exim {
 
     fn configure(&self, host: &Host, peers: &[Peer]) {
         let Peer { name, address } = &host.peer;
+        let own = host.virtual_domain.as_ref().map(|domain| format!(":{domain}"));
+        let own = own.unwrap_or_default();
         host.write(
             "etc/exim4/update-exim4.conf.conf",
             &format!(
                 "dc_eximconfig_configtype='internet'
-dc_other_hostnames='{name}'
+dc_other_hostnames='{name}{own}'
 dc_local_interfaces='{address}'
 dc_use_split_config='true'
 dc_localdelivery='mail_spool'
@@ -152,6 +154,12 @@ CFILEMODE='644'
             let lines: String = lines.map(|(name, to)| format!("{name}: {to}\n")).collect();
             host.write("etc/exim4/guarded-aliases", &lines);
             routers.push_str(router);
+            transports.push_str(transport);
+        }
+        if host.virtual_domain.is_some() {
+            let (router, transport) = parts(include_str!("../../contrib/exim/virtual"));
+            // No peer is asked for the domain.
+            routers.insert_str(0, router);
             transports.push_str(transport);
         }
         if !host.aliases.is_empty() {

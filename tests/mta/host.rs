@@ -46,6 +46,8 @@ pub struct Host {
     pub guarded_map: BTreeMap<String, String>,
     /// Believes no user's sender, and delivers extensions. For Exim: Debian sets both the other way round.
     pub distrusts_users: bool,
+    /// A domain of virtual users, ann and bob.
+    pub virtual_domain: Option<String>,
     /// How the mail system asks at RCPT whether there is room; it does not where nothing is set.
     pub asks: Option<Asks>,
 }
@@ -63,6 +65,7 @@ impl Host {
             aliases: BTreeMap::new(),
             guarded: BTreeMap::new(),
             guarded_map: BTreeMap::new(),
+            virtual_domain: None,
             distrusts_users: false,
             asks: None,
         };

@@ -33,6 +33,7 @@ mod stage;
 mod stories;
 mod table;
 mod tokens;
+mod virtual_users;
 
 use std::env;
 use std::fs;

@@ -62,6 +62,19 @@ listen on {address} hostname {name} {by}
                 let _ = writeln!(part, "{line}");
             }
         }
+        if let Some(domain) = &host.virtual_domain {
+            let lines = include_str!("../../contrib/opensmtpd/virtual").replace("example.org", domain);
+            let both = format!("\"ann@{domain}\" = \"vmail\", \"bob@{domain}\" = \"vmail\"");
+            let lines = lines.replace(&format!("\"ann@{domain}\" = \"vmail\""), &both);
+            for line in lines.lines() {
+                let part = if line.starts_with("match") {
+                    &mut matches
+                } else {
+                    &mut text
+                };
+                let _ = writeln!(part, "{line}");
+            }
+        }
         let local = match &host.mailbox_command {
             Some(command) => format!("mda \"{command}\""),
             None => "mbox".to_owned(),

@@ -84,6 +84,9 @@ impl MailSystem for Postfix {
         if !host.guarded_map.is_empty() {
             (service, transport) = alias_transport(host);
         }
+        if let Some(domain) = &host.virtual_domain {
+            (service, transport) = virtual_transport(host, domain);
+        }
         let delimiter = if host.aliases.is_empty() { "" } else { "+" };
         let restrictions = match host.asks {
             None => "",
@@ -209,6 +212,23 @@ fn alias_transport(host: &Host) -> (String, String) {
         .collect();
     let settings = format!("{settings}virtual_mailbox_domains = {}\n", domains.join(" "));
     (service, settings)
+}
+
+/// The service of virtual users and its settings, as `contrib/postfix/virtual` has them.
+fn virtual_transport(host: &Host, domain: &str) -> (String, String) {
+    let text = include_str!("../../contrib/postfix/virtual");
+    let lines: Vec<&str> = text
+        .lines()
+        .filter(|line| !line.starts_with('#') && !line.is_empty())
+        .collect();
+    let (service, settings) = lines.split_at(2);
+    let mailboxes = format!("ann@{domain} ann\nbob@{domain} bob\n");
+    host.write("etc/postfix/mailboxes", &mailboxes);
+    let settings = settings.join("\n").replace("example.org", domain);
+    (
+        format!("{}\n", service.join("\n")),
+        format!("{}\n", settings.replace("hash:", "texthash:")),
+    )
 }
 
 /// Counts the queue files of one queue, which may be hashed.

@@ -13,6 +13,7 @@ use crate::package;
 use crate::rcpt;
 use crate::stage::{GUARD, Hook, Stage};
 use crate::tokens;
+use crate::virtual_users;
 
 /// One story.
 pub struct Story {
@@ -365,6 +366,14 @@ pub const STORIES: &[Story] = &[
         delivers: true,
         only: &["exim"],
         play: rcpt::play_run,
+    },
+    Story {
+        name: "virtual",
+        title: "virtual users: mailboxes with the names of addresses",
+        hooks: &[Command],
+        delivers: true,
+        only: &["postfix", "exim", "opensmtpd"],
+        play: virtual_users::play,
     },
     Story {
         name: package::NAME,

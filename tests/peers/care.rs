@@ -254,7 +254,9 @@ fn restore(scratch: &Scratch, left: &AtomicUsize) -> Rounds {
         } else {
             let output: Output = command.output().unwrap();
             let gave_up = String::from_utf8_lossy(&output.stderr).contains("again and again");
-            assert!(output.status.success() || gave_up, "{archive:?}: {output:?}");
+            // A run that found the mailbox rewritten takes its archive back.
+            let is_gone = !archive.exists();
+            assert!(output.status.success() || gave_up || is_gone, "{archive:?}: {output:?}");
         }
         rounds.restored += 1;
     }

@@ -24,6 +24,7 @@ mod contrib;
 mod doctor;
 mod hooks;
 mod letters;
+mod maildir;
 mod mixed;
 mod namespace;
 mod programs;
@@ -75,6 +76,12 @@ const TESTS: &[Test] = &[
         Pace::Long,
         &["procmail", "dovecot-lda"],
         care::care_loses_and_doubles_nothing_while_three_programs_deliver,
+    ),
+    (
+        "three_programs_agree_how_full_a_maildir_is",
+        Pace::Long,
+        &["maildrop", "maildirmake", "dovecot-lda", "doveadm"],
+        maildir::three_programs_agree_how_full_a_maildir_is,
     ),
     (
         "doctor_knows_the_locks_of_the_real_programs",

@@ -1,0 +1,172 @@
+//! Dovecot, maildrop and spoolguard deliver into one Maildir at once: every message is there, every name says how long its file is, and all of
+//! them agree how full the Maildir is, to the byte.
+
+use std::fs;
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::Duration;
+
+use crate::letters::{self, Separators};
+use crate::programs::{Writer, dovecot_configuration};
+use crate::scratch::Scratch;
+
+/// How many each of the three delivers, with how many at once.
+const LETTERS: usize = 1000;
+const SENDERS: usize = 2;
+
+const LIMIT_BYTES: u64 = 1 << 30;
+
+fn maildir(scratch: &Scratch) -> PathBuf {
+    scratch.at_home("Maildir")
+}
+
+fn set_up(scratch: &Scratch) {
+    let path = maildir(scratch).display().to_string();
+    let configuration = scratch.read(&scratch.configuration());
+    let own = format!("mbox:{}/%u", scratch.spool().display());
+    fs::write(
+        scratch.configuration(),
+        configuration.replace(&own, &format!("maildir:{path}")),
+    )
+    .unwrap();
+    let conf = dovecot_configuration(
+        scratch,
+        &format!(
+            "mail_location = maildir:{path}\nmail_plugins = quota\n\
+             plugin {{\n  quota = maildir:User quota\n  quota_rule = *:bytes={LIMIT_BYTES}\n}}\n"
+        ),
+    );
+    scratch.write_at_home("dovecot.conf", &conf);
+    scratch.write_at_home(
+        "maildroprc",
+        &format!("MAILDIRQUOTA=\"{LIMIT_BYTES}S\"\nDEFAULT=\"{path}\"\n"),
+    );
+    let made = scratch.command("maildirmake").arg(&path).status().unwrap();
+    assert!(made.success());
+    scratch.write_at_home("Maildir/maildirsize", &format!("{LIMIT_BYTES}S\n"));
+}
+
+/// Delivers one message; a program that says that it should come again is told so.
+fn deliver(scratch: &Scratch, writer: Writer, letter: &[u8]) {
+    for _ in 0..50 {
+        let mut child = writer
+            .command(scratch)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        child.stdin.take().unwrap().write_all(letter).unwrap();
+        let output = child.wait_with_output().unwrap();
+        match output.status.code() {
+            Some(0) => return,
+            Some(75) => thread::sleep(Duration::from_millis(50)),
+            _ => panic!("{}: {output:?}", writer.name()),
+        }
+    }
+    panic!("{} defers again and again", writer.name());
+}
+
+fn said(mut command: Command) -> String {
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{command:?}: {output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+fn doveadm(scratch: &Scratch, words: &[&str]) -> String {
+    let mut command = scratch.command("doveadm");
+    command.arg("-c").arg(scratch.at_home("dovecot.conf")).args(words);
+    said(command)
+}
+
+/// Bytes and messages, as the lines of `maildirsize` say.
+fn sums(scratch: &Scratch) -> (u64, u64) {
+    let text = scratch.read(&maildir(scratch).join("maildirsize"));
+    let mut sums = (0_i64, 0_i64);
+    for line in text.lines().skip(1) {
+        let mut numbers = line.split_whitespace().map(|word| word.parse::<i64>().unwrap());
+        sums.0 += numbers.next().unwrap();
+        sums.1 += numbers.next().unwrap();
+    }
+    (sums.0.try_into().unwrap(), sums.1.try_into().unwrap())
+}
+
+/// What `spool list` counts.
+fn ours(scratch: &Scratch) -> (u64, u64) {
+    let mut command = scratch.command(scratch.program());
+    command.arg("--config").arg(scratch.configuration());
+    command.args(["spool", "list", "--json"]).arg(maildir(scratch).join(""));
+    let line: serde_json::Value = serde_json::from_str(said(command).lines().next().unwrap()).unwrap();
+    (line["size"].as_u64().unwrap(), line["messages"].as_u64().unwrap())
+}
+
+/// What Dovecot says: KiB, rounded up, and messages by its quota, and the bytes of all messages that it shows.
+fn dovecots(scratch: &Scratch) -> (u64, u64, u64) {
+    let quota = doveadm(scratch, &["-f", "tab", "quota", "get"]);
+    let value = |kind: &str| {
+        let line = quota.lines().find(|line| line.contains(kind)).unwrap();
+        line.split('\t').nth(2).unwrap().parse::<u64>().unwrap()
+    };
+    let sizes = doveadm(
+        scratch,
+        &["-f", "tab", "fetch", "size.physical", "mailbox", "INBOX", "all"],
+    );
+    let bytes = sizes
+        .lines()
+        .skip(1)
+        .map(|line| line.trim().parse::<u64>().unwrap())
+        .sum();
+    (value("STORAGE"), value("MESSAGE"), bytes)
+}
+
+pub fn three_programs_agree_how_full_a_maildir_is(scratch: &Scratch) {
+    set_up(scratch);
+    let writers = [Writer::Spoolguard, Writer::Maildrop, Writer::Dovecot];
+    thread::scope(|scope| {
+        for writer in writers {
+            for sender in 0..SENDERS {
+                scope.spawn(move || {
+                    for number in 0..LETTERS / SENDERS {
+                        let serial = format!("{}-{sender}-{number}", writer.name());
+                        let bytes = 200 + number * 7 % 5000;
+                        deliver(scratch, writer, &letters::letter(&serial, bytes, Separators::In));
+                    }
+                });
+            }
+        }
+    });
+    let all = (writers.len() * LETTERS) as u64;
+    let (mut bytes, mut messages) = (0, 0);
+    for part in ["new", "cur"] {
+        for entry in fs::read_dir(maildir(scratch).join(part)).unwrap().flatten() {
+            let (name, length) = (
+                entry.file_name().into_string().unwrap(),
+                entry.metadata().unwrap().len(),
+            );
+            assert!(name.contains(&format!(",S={length}")), "{name} is {length} bytes long");
+            let text = fs::read(entry.path()).unwrap();
+            let crlf = length + memchr::memchr_iter(b'\n', &text).count() as u64;
+            assert!(
+                !name.contains(",W=") || name.contains(&format!(",W={crlf}")),
+                "{name}: {crlf}"
+            );
+            bytes += length;
+            messages += 1;
+        }
+    }
+    let (before, listed) = (sums(scratch), ours(scratch));
+    let (kib, counted, physical) = dovecots(scratch);
+    println!(
+        "  {messages} files, {bytes} bytes; maildirsize {before:?}; spool list {listed:?}; Dovecot {counted} messages, {kib} KiB, {physical} bytes"
+    );
+    assert_eq!(messages, all);
+    assert_eq!(listed, (bytes, messages));
+    assert_eq!(sums(scratch), (bytes, messages), "maildirsize");
+    assert_eq!(
+        (kib, counted, physical),
+        (bytes.div_ceil(1024), messages, bytes),
+        "Dovecot"
+    );
+}
