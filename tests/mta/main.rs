@@ -29,6 +29,7 @@ mod package;
 mod postfix;
 mod rcpt;
 mod sendmail;
+mod sieve;
 mod stage;
 mod stories;
 mod table;
@@ -59,10 +60,11 @@ static SYSTEMS: &[&dyn MailSystem] = &[
     &sendmail::Sendmail,
     &lmtp::DOVECOT,
     &lmtp::CYRUS,
+    &sieve::PostfixAndSieve,
 ];
 
 fn stories() -> impl Iterator<Item = &'static Story> {
-    STORIES.iter().chain(lmtp::STORIES)
+    STORIES.iter().chain(lmtp::STORIES).chain(sieve::STORIES)
 }
 
 /// The words that make this program play one scene instead of testing.
@@ -117,6 +119,7 @@ fn hook_name(system: &str, hook: Hook) -> &'static str {
         (Hook::Recipe, _) => "procmailrc",
         (Hook::DotForward, _) => ".forward",
         (Hook::Command, "postfix" | "dovecot" | "cyrus") => "mailbox_command",
+        (Hook::Command, "sieve") => "redirect",
         (Hook::Command, "exim") => "pipe transport",
         (Hook::Command, "opensmtpd") => "mda",
         (Hook::Command, _) => "local mailer",
