@@ -76,12 +76,13 @@ const POSTFIX_SETTINGS: [&str; 23] = [
     "virtual_mailbox_lock",
 ];
 
-const DOVECOT_SETTINGS: [&str; 5] = [
+const DOVECOT_SETTINGS: [&str; 6] = [
     "mbox_read_locks",
     "mbox_write_locks",
     "mbox_lock_timeout",
     "mail_location",
     "mail_driver",
+    "sendmail_path",
 ];
 
 /// What is going to be examined.

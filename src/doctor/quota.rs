@@ -4,6 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use crate::config::Config;
 use crate::doctor::facts::HostFacts;
+use crate::doctor::policy_service;
 use crate::doctor::rules::growth::burst;
 use crate::doctor::rules::{Check, Finding, rcpt_check};
 use crate::output::sizes::size_text;
@@ -37,7 +38,7 @@ pub fn examine(host: &HostFacts) -> Vec<Finding> {
         );
     }
     found.extend(mailboxes().filter_map(growing));
-    found.extend(rcpt_check::judge(&host.config, host.postfix.as_ref(), &host.services));
+    found.extend(rcpt_check::judge(&host.config, policy_service::asking_mta(host)));
     if found.is_empty() {
         found.push(topic.ok("none is nearly full, and none grows by the second"));
     }

@@ -12,6 +12,7 @@ use crate::deliver::context::state_place;
 use crate::doctor::facts::{HostFacts, ROOT_VARIABLE, SEARCH_VARIABLE};
 use crate::doctor::rules::aliases::End;
 use crate::doctor::rules::{Check, Finding};
+use crate::doctor::sieve::SCRIPT;
 use crate::doctor::user::mail_files::{FORWARD, PROCMAILRC};
 use crate::sys::account;
 use crate::sys::child::{self, Streams};
@@ -52,7 +53,7 @@ fn has_files(host: &HostFacts, name: &str) -> bool {
         return false;
     };
     let is_there = |path: &Path| path.symlink_metadata().is_ok();
-    let files = [FORWARD, PROCMAILRC, USER_FILE];
+    let files = [FORWARD, PROCMAILRC, SCRIPT, USER_FILE];
     let at_home = |home: &Path| files.iter().any(|file| is_there(&home.join(file)));
     account.gid.is_some()
         && (account.home.as_deref().is_some_and(at_home)

@@ -168,6 +168,7 @@ fn play_asking(stage: &mut Stage, asks: Asks) {
     );
     drop(client);
     stage.settle();
+    doctor_sees_it(stage, asks);
     stage.check_equal("messages of b", stage.mailbox("b.test", "b"), 1);
     stage.check_equal("messages in the queues", stage.lab.queued(), 0);
     match asks {
@@ -175,6 +176,20 @@ fn play_asking(stage: &mut Stage, asks: Asks) {
         Asks::Spawn | Asks::Socket | Asks::Run => without_the_program(stage),
     }
     stage.expect_rest(0);
+}
+
+/// The doctor finds the question in the mail system's configuration, and of Postfix's service that it answers.
+fn doctor_sees_it(stage: &mut Stage, asks: Asks) {
+    let host = stage.lab.at("a.test");
+    let ended = host.command(&[GUARD, "doctor", "--json"]).output().unwrap();
+    let text = String::from_utf8_lossy(&ended.stdout).into_owned();
+    let mut wanted = vec!["asks spoolguard policy at RCPT time"];
+    if asks == Asks::Spawn {
+        wanted.push("spoolguard policy answers");
+    }
+    for words in wanted {
+        stage.check(text.contains(words), &format!("doctor says: {words}\n{text}"));
+    }
 }
 
 /// The program is gone: nobody is refused, and the message is delivered.

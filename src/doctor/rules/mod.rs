@@ -13,11 +13,13 @@ pub mod lock_conflicts;
 pub mod lock_conventions;
 pub mod master_cf;
 pub mod mta_commands;
+pub mod policy_check;
 pub mod procmailrc;
 pub mod queue;
 pub mod rcpt_check;
 pub mod running_mta;
 pub mod settings;
+pub mod sieve_script;
 
 use std::fmt;
 

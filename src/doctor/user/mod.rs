@@ -13,7 +13,7 @@ use crate::doctor::facts::HostFacts;
 use crate::doctor::rules::guard_line::{Hook, guard_of};
 use crate::doctor::rules::{Check, Finding};
 use crate::doctor::user::mail_files::{FORWARD, PROCMAILRC, read_files};
-use crate::doctor::{mail_location, postfix_access, sendmail_host, state_directory, submission, tokens};
+use crate::doctor::{mail_location, postfix_access, sendmail_host, sieve, state_directory, submission, tokens};
 use crate::sys::account::Account;
 use crate::sys::child;
 use crate::sys::self_exec;
@@ -49,6 +49,7 @@ pub fn examine(host: &HostFacts, account: &Account) -> Vec<Finding> {
         found.extend(postfix_access::of_user(host, account));
         found.extend(tokens::of_user(host, &config, account));
     }
+    found.extend(sieve::of_user(host, account));
     found.extend(mailbox::overflowing(&config, account));
     found.extend(admin::examine(host, &config, account, &handling));
     found

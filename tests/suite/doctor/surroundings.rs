@@ -2,13 +2,15 @@
 //! are fixtures below one directory.
 
 use std::fs;
+use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixListener;
 use std::path::Path;
 
 use crate::doctor::scene::{
     Found, bad, doctor, findings, guarded_home, host, host_findings, one, own_findings, postfix, program,
 };
-use crate::support::{Scratch, is_root, skip, user_name};
+use crate::support::{PROGRAM, Scratch, is_root, skip, user_name};
 
 /// Findings on a host whose `/etc` and `/proc` are fixtures.
 #[track_caller]
@@ -332,6 +334,120 @@ fn aliases_and_virtual_maps_that_forward_are_named() {
             .as_deref()
             .unwrap()
             .contains("/usr/share/doc/spoolguard/docs/src/aliases.md")
+    );
+}
+
+#[test]
+fn a_policy_service_that_does_not_answer_is_told() {
+    let scratch = host();
+    let queue = scratch.path("queue").display().to_string();
+    fs::create_dir_all(scratch.path("queue/private")).unwrap();
+    let asks = |more: &str| {
+        postfix(
+            &scratch,
+            &format!(
+                "queue_directory = {queue}\nsmtpd_recipient_restrictions = check_policy_service {{ unix:private/guard, timeout=1s{more} }}\n\
+                 guard unix - n n - 0 spawn user=nobody argv=/usr/bin/spoolguard policy"
+            ),
+        );
+        host_findings(&scratch)
+    };
+    one(
+        &asks(""),
+        "mail-system",
+        "error",
+        "Postfix answers 451 to every recipient",
+    );
+    let dunno = ", default_action=DUNNO";
+    one(&asks(dunno), "mail-system", "warning", "nobody listens there");
+    let socket = scratch.path("queue/private/guard");
+    for (answer, more, level, part) in [
+        ("action=DUNNO\n\n", dunno, "ok", "spoolguard policy answers"),
+        ("action=DUNNO\n\n", "", "warning", "without default_action"),
+        (
+            "action=OK\n\n",
+            dunno,
+            "warning",
+            "what answers there is not spoolguard policy",
+        ),
+        ("", dunno, "warning", "it hung up"),
+    ] {
+        let listener = UnixListener::bind(&socket).unwrap();
+        let serving = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut lines = BufReader::new(stream.try_clone().unwrap()).lines();
+            while lines.next().is_some_and(|line| !line.unwrap().is_empty()) {}
+            stream.write_all(answer.as_bytes()).unwrap();
+        });
+        one(&asks(more), "mail-system", level, part);
+        serving.join().unwrap();
+        fs::remove_file(&socket).unwrap();
+    }
+}
+
+#[test]
+fn exim_and_opensmtpd_that_ask_are_known() {
+    let scratch = host().set("quota.limit", "\"1G\"").set("quota.when_full", "\"refuse\"");
+    let refuses = || {
+        let run = doctor(&scratch, &["--json"]).variable("SPOOLGUARD_ROOT", scratch.path("root"));
+        let found = findings(run);
+        bad(&found, "quota").len()
+    };
+    for name in ["smtpd", "smtpctl"] {
+        program(&scratch, name, "exit 0");
+    }
+    assert_eq!(refuses(), 1);
+    fixture(
+        &scratch,
+        "etc/smtpd.conf",
+        "# filter \"q\" proc-exec \"spoolguard policy --opensmtpd\"\n",
+    );
+    assert_eq!(refuses(), 1);
+    fixture(
+        &scratch,
+        "etc/smtpd.conf",
+        "filter \"q\" proc-exec \"/usr/bin/spoolguard policy --opensmtpd\"\n",
+    );
+    assert_eq!(refuses(), 0);
+}
+
+#[test]
+fn redirects_of_sieve_without_the_guard_are_told() {
+    let scratch = host();
+    let says = |text: &str| program(&scratch, "doveconf", &format!("echo '{text}'"));
+    says("sendmail_path = /usr/sbin/sendmail");
+    guarded_home(&scratch, ".dovecot.sieve", "# redirect\nkeep;\n");
+    assert_eq!(bad(&own_findings(&scratch), "forward"), []);
+    guarded_home(&scratch, ".dovecot.sieve", "redirect \"b@b.test\";\n");
+    one(
+        &own_findings(&scratch),
+        "forward",
+        "warning",
+        "it redirects mail without spoolguard",
+    );
+    says("sendmail_path = /nonexistent/spoolguard sendmail\nmail_location = maildir:~/Maildir");
+    one(&own_findings(&scratch), "forward", "ok", "its redirects pass the guard");
+    let found = host_findings(&scratch);
+    one(&found, "mail-system", "error", "/nonexistent/spoolguard is missing");
+    one(
+        &found,
+        "mail-system",
+        "error",
+        "Dovecot keeps mail as maildir: nobody would see it",
+    );
+    says(&format!("sendmail_path = {PROGRAM} sendmail"));
+    one(
+        &host_findings(&scratch),
+        "mail-system",
+        "ok",
+        "redirects pass the guard",
+    );
+    let outbox = scratch.set("forward.transport", "\"outbox:/tmp/x\"");
+    one(
+        &host_findings(&outbox),
+        "mail-system",
+        "error",
+        "is no program: vacation and reject",
     );
 }
 
