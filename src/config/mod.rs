@@ -20,7 +20,6 @@ mod trust;
 pub mod value;
 
 use std::collections::BTreeMap;
-use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
@@ -103,16 +102,6 @@ pub enum LockMethod {
     Fcntl,
     /// flock(2).
     Flock,
-}
-
-impl fmt::Display for LockMethod {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Dotlock => "dotlock",
-            Self::Fcntl => "fcntl",
-            Self::Flock => "flock",
-        })
-    }
 }
 
 /// How body lines that look like separators are quoted.

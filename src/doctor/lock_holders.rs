@@ -29,7 +29,7 @@ struct LockList {
 #[derive(Deserialize)]
 struct HeldLock {
     command: Option<String>,
-    /// -1 for a lock that belongs to an open file; newer versions find the process.
+    /// -1 for a lock that belongs to an open file, whose process is not known (2.38).
     pid: i64,
     #[serde(rename = "type")]
     kind: String,

@@ -71,6 +71,9 @@ same = 3
 per_hour = 20
 admin_limit = "100M"
 
+[aliases]
+dir = "/var/lib/spoolguard/aliases"
+
 [archive]
 dir = "/var/backups/mail"
 format = "tar.gz"
