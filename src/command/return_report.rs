@@ -7,6 +7,7 @@
 //! message. Every failure leaves the bounce in the MTA's queue.
 
 use std::io::Write;
+use std::path::Path;
 
 use crate::classify::policy::{Copies, Why};
 use crate::classify::verdict::Verdict;
@@ -21,8 +22,8 @@ use crate::message::envelope::Sender;
 use crate::message::srs::looks_rewritten;
 use crate::report::returned_header::nested_values;
 use crate::submit;
-use crate::sys::account;
 use crate::sys::message_buffer::MessageBuffer;
+use crate::sys::{account, alias_account};
 
 /// Where the address stands that a message came to, where the MTA does not say it otherwise: a report is addressed to it.
 const FIELDS: [&str; 4] = ["Delivered-To", "X-Original-To", "Envelope-To", "To"];
@@ -100,7 +101,7 @@ fn find_target(run: &Run, delivery: &Delivery<'_>) -> Result<Target, Error> {
     for address in &candidates {
         match rewriter.reverse(address, now) {
             Ok(writer) if is_plain(&writer) => {
-                let forwarder = forwarder(delivery, address).filter(|user| *user != writer);
+                let forwarder = forwarder(run, delivery, address).filter(|user| *user != writer);
                 return Ok(Target::Writer(writer, forwarder));
             }
             Ok(_) => why = format!("{address}: nobody could be sent what it stands for"),
@@ -119,8 +120,8 @@ fn is_report_or_answer(delivery: &Delivery<'_>) -> bool {
     }
 }
 
-/// The user of this host whose forward a report is about. Only such a user: whoever has seen a valid address could name anybody.
-fn forwarder(delivery: &Delivery<'_>, srs_address: &str) -> Option<String> {
+/// The user or the guarded alias of this host whose forward a report is about. No other: whoever has seen a valid address could name anybody.
+fn forwarder(run: &Run, delivery: &Delivery<'_>, srs_address: &str) -> Option<String> {
     delivery.judgement.verdict.bounce()?;
     let hosts = [account::mail_name(), account::host_name()];
     let own = srs_address.rsplit_once('@').map(|(_, domain)| domain);
@@ -132,7 +133,12 @@ fn forwarder(delivery: &Delivery<'_>, srs_address: &str) -> Option<String> {
     let mut addresses = marks.filter_map(|mark| Address::parse(&mark));
     let found = addresses.find(|address| {
         let is_user = || matches!(account::find_known(address.local()), Ok(Some(_)));
-        address.domain().is_some_and(is_here) && is_user()
+        let aliases = Path::new(&run.config.aliases.dir);
+        let is_alias = || {
+            let names = [address.local().to_owned(), address.to_string()];
+            names.iter().any(|name| alias_account::has_directory(name, aliases))
+        };
+        address.domain().is_some_and(is_here) && (is_user() || is_alias())
     })?;
     Some(found.to_string()).filter(|user| is_plain(user))
 }

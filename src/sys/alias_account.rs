@@ -63,6 +63,11 @@ pub fn make_alias(name: &str, dir: &Path) -> Result<Account, Error> {
     find_alias(name, dir)
 }
 
+/// Tells whether the alias `name` has a directory in `dir`, as far as this run can see.
+pub fn has_directory(name: &str, dir: &Path) -> bool {
+    account::is_user_name(name) && dir.join(name).is_dir()
+}
+
 #[cfg(test)]
 mod tests {
     use std::io::Write;

@@ -143,6 +143,27 @@ fn an_automatic_answer_goes_back_and_mail_of_people_does_not() {
 }
 
 #[test]
+fn a_copy_goes_to_the_guarded_alias_that_forwarded() {
+    let mut scratch = scratch();
+    let aliases = scratch.path("aliases");
+    scratch.change("aliases.dir", &format!("{:?}", aliases.display().to_string()));
+    let address = sender_of_a_forward(&scratch, "s@s.test");
+    let report = String::from_utf8(report(&address)).unwrap();
+    for (mark, place, to) in [
+        ("nobody-called-so@a.test", None, &["s@s.test"][..]),
+        ("sales@a.test", Some("sales"), &["s@s.test", "sales@a.test"]),
+        ("info@a.test", Some("info@a.test"), &["s@s.test", "info@a.test"]),
+        ("sales@b.test", None, &["s@s.test"]),
+    ] {
+        place.inspect(|place| fs::create_dir_all(aliases.join(place)).unwrap());
+        let report = report.replace(&format!("X-Loop: {}", user()), &format!("X-Loop: {mark}"));
+        let run = scratch.run(&["return", "-f", "<>", "-a", &address]);
+        run.input(report.as_bytes()).go().ends_with(0);
+        assert_eq!(scratch.last_call().1, to, "{mark}");
+    }
+}
+
+#[test]
 fn a_copy_goes_to_no_user_but_one_of_this_host() {
     let scratch = scratch();
     let address = sender_of_a_forward(&scratch, "s@s.test");
