@@ -82,6 +82,8 @@ pub struct Config {
 pub struct Mailbox {
     /// Where each user's mail is put.
     pub location: Location,
+    /// The user of this host who owns the mailboxes of virtual users; nobody in particular where it is empty.
+    pub user: String,
     /// Which locks are taken.
     pub locks: Vec<LockMethod>,
     /// For how long a lock is waited for.
@@ -255,6 +257,7 @@ impl Default for Mailbox {
     fn default() -> Self {
         Self {
             location: Location::default(),
+            user: String::new(),
             locks: vec![LockMethod::Dotlock, LockMethod::Fcntl],
             lock_timeout: Age::seconds(60),
             quoting: Quoting::Mboxrd,

@@ -17,6 +17,7 @@ pub mod overflow;
 pub mod quota_notice;
 pub mod recovery_log;
 pub mod rescue;
+pub mod service_user;
 pub mod settle;
 pub mod store;
 pub mod watchdog;
@@ -222,11 +223,12 @@ impl Run {
         let only = everywhere.config.as_deref();
         let (account, place, loaded) = match &who.alias {
             None => {
-                let account = account::find_account(who.user.as_deref())?;
+                let account = service_user::find_account(who.user.as_deref(), only)?;
                 let place = become_user(&account)?;
                 watchdog::watch(&deadline);
                 let sources = ConfigSources::chosen(only, account.home.as_deref(), account.owners());
                 let loaded = load::load_config(sources, KeySelection::User(&account.name))?;
+                service_user::refuse_other_owner(&account, &loaded.config.mailbox.user)?;
                 (account, place, loaded)
             }
             // The administrator's configuration says where its directory is, and that says whose it is.
@@ -249,13 +251,12 @@ impl Run {
                 "keys that are not left to users are without effect"
             );
         }
-        let named = match mailbox {
-            Some(_) => MailboxNamed::ByHand,
-            None => MailboxNamed::ByConfiguration,
-        };
-        let store = match mailbox {
-            Some(store) => store,
-            None => context::store_of(&loaded.config, &account)?,
+        let (store, named) = match mailbox {
+            Some(store) => (store, MailboxNamed::ByHand),
+            None => (
+                context::store_of(&loaded.config, &account)?,
+                MailboxNamed::ByConfiguration,
+            ),
         };
         Ok(Self {
             config: loaded.config,

@@ -8,7 +8,6 @@ use crate::stage::Stage;
 
 /// Plays the scene: two letters for one, and one for the other.
 pub fn play(stage: &mut Stage) {
-    stage.put_mail_into("maildir:/var/mail/vhosts/%d/%n");
     let host = stage.host("a.test", &["a", "admin", "vmail"]);
     host.virtual_domain = Some("v.test".to_owned());
     for (mode, dir) in [
@@ -20,6 +19,8 @@ pub fn play(stage: &mut Stage) {
     ] {
         must(&mut host.command(&["install", "-d", "-m", mode, "-o", "vmail", dir]));
     }
+    let text = "admin = \"admin@a.test\"\n[mailbox]\nlocation = \"maildir:/var/mail/vhosts/%d/%n\"\nuser = \"vmail\"\n";
+    host.write("etc/spoolguard.toml", text);
     stage.start();
     for to in ["ann@v.test", "bob@v.test", "ann@v.test"] {
         stage.send("a.test", "a@a.test", to);

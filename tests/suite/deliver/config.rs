@@ -27,6 +27,7 @@ auto_reply  = "pass"
 max_hops    = 50
 
 [mailbox]
+user = "vmail"
 location = "mbox:/var/mail/%u"
 locks = ["dotlock", "fcntl"]
 lock_timeout = "60s"

@@ -76,6 +76,39 @@ fn names_are_true(scratch: &Scratch) {
 }
 
 #[test]
+fn virtual_users_mail_is_their_service_users() {
+    if !is_root() {
+        return skip("needs root");
+    }
+    const NOBODY: u32 = 65534;
+    let scratch = Scratch::new();
+    let location = format!("\"maildir:{}/%d/%n\"", scratch.path("mail").display());
+    let scratch = scratch
+        .set("mailbox.location", &location)
+        .set("mailbox.user", "\"nobody\"");
+    scratch.open_to_all();
+    for dir in ["mail", "mail/x.test", "mail/x.test/ann", "state"] {
+        let path = scratch.path(dir);
+        fs::create_dir_all(&path).unwrap();
+        std::os::unix::fs::chown(&path, Some(NOBODY), None).unwrap();
+    }
+    let words = ["deliver", "-d", "ann@x.test", "-a", "ann@x.test", "-f", "s@s.test"];
+    let deliver = || scratch.run(&words).input(ORDINARY);
+    deliver().go().succeeds();
+    let mail = scratch.files("mail/x.test/ann/new");
+    assert_eq!(mail.len(), 1, "{mail:?}");
+    assert_eq!(fs::metadata(&mail[0]).unwrap().uid(), NOBODY);
+    deliver().uid(NOBODY).go().succeeds();
+    // Whoever else starts it would put it where nobody looks.
+    deliver().uid(1).go().defers().mentions("[mailbox] user is nobody");
+    assert_eq!(scratch.files("mail/x.test/ann/new").len(), 2);
+    let scratch = scratch.set("mailbox.user", "\"no-such-user\"");
+    let deliver = || scratch.run(&words).input(ORDINARY);
+    deliver().go().defers();
+    deliver().uid(NOBODY).go().defers();
+}
+
+#[test]
 fn a_message_lies_in_new_as_it_came_and_its_name_is_true() {
     for message in [
         ORDINARY,
