@@ -72,9 +72,6 @@ same = 3
 per_hour = 20
 admin_limit = "100M"
 
-[aliases]
-dir = "/var/lib/spoolguard/aliases"
-
 [archive]
 dir = "/var/backups/mail"
 format = "tar.gz"
