@@ -251,6 +251,13 @@ fn write_kept(view: &View, kept: &KeptForDestination, output: &mut impl Write) -
             visible(&kept::reason_text(&kept.list.destination, &reason))
         )?;
     }
+    if kept.list.left_off > 0 {
+        let older = messages(kept.list.left_off);
+        writeln!(
+            output,
+            "    {older} more, older ones, are in the mailbox and no longer on this list"
+        )?;
+    }
     Ok(())
 }
 

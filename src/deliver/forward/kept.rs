@@ -20,7 +20,7 @@ use crate::error::Error;
 use crate::message::address::Address;
 use crate::moment::Moment;
 use crate::output::wrap::wrap_body;
-use crate::sys::dirs::{make_private_dir, open_kept, sync_parent};
+use crate::sys::dirs::{make_private_dir, open_kept, sync_parent, with_suffix};
 use crate::sys::state_file::{LockedStateFile, Store};
 
 /// Where the lists are, in the state directory.
@@ -28,6 +28,9 @@ const KEPT_DIR: &str = "kept";
 
 /// What the name of a list ends with.
 const SUFFIX: &str = ".list";
+
+/// A list that is shorter stays as it is, in bytes.
+const LONG_BYTES: u64 = 64 << 10;
 
 /// The longest name that an address is written out in; of a longer one a hash stands at the end.
 const NAME_BYTES: usize = 180;
@@ -86,7 +89,27 @@ impl KeptFile {
             run,
             |_| ((), events.iter().map(|event| write_line(at, event)).collect()),
             own,
-        )
+        )?;
+        self.shorten(run, at)
+    }
+
+    /// Writes a list that has grown long anew.
+    fn shorten(&self, run: &Run, now: i64) -> Result<(), Error> {
+        let path = self.path();
+        if path.metadata().map_or(0, |stat| stat.len()) < LONG_BYTES {
+            return Ok(());
+        }
+        let _lock = self.lock(run)?;
+        let Some(text) = self.read()?.shorten(now) else {
+            return Ok(());
+        };
+        let draft = with_suffix(&path, ".new");
+        let _ = std::fs::remove_file(&draft);
+        let written = open_to_append(&draft)
+            .and_then(|mut file| file.write_all(text.as_bytes()).and_then(|()| file.sync_data()))
+            .and_then(|()| std::fs::rename(&draft, &path))
+            .and_then(|()| sync_parent(&path));
+        written.map_err(|e| Error::io("write", &path, &e))
     }
 
     /// Takes the turn to tell the user: what is to be told, if a notice is due.

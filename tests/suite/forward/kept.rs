@@ -335,3 +335,19 @@ fn a_large_message_is_sent_on_byte_for_byte() {
     send_kept(&scratch);
     assert!(scratch.sent()[0].ends_with(&large));
 }
+
+#[test]
+fn a_list_that_has_grown_long_is_written_anew() {
+    let scratch = suspended(1);
+    let path = scratch.path("state/kept/b@b.test.list");
+    let mut text = fs::read_to_string(&path).unwrap();
+    for number in 0..2000 {
+        text += &format!("1000 kept old{number} suspended \n1000 sent old{number}\n");
+    }
+    fs::write(&path, &text).unwrap();
+    forward(&scratch, 2);
+    let shorter = fs::read_to_string(&path).unwrap();
+    assert!(shorter.len() < 1000, "{shorter}");
+    send_kept(&scratch);
+    assert_eq!(sent(&scratch), [1, 2]);
+}

@@ -1,12 +1,23 @@
-//! What was kept for one destination instead of being sent on, as a list that only grows: a line for each thing that happened to a message.
-//! What a line says that nobody can read is passed over; the others hold.
+//! What was kept for one destination instead of being sent on, as a list that grows by a line for each thing that happened to a message,
+//! and is written anew without what nobody needs when it has grown long. What a line says that nobody can read is passed over; the others
+//! hold.
 
+use std::collections::HashMap;
 use std::fmt::Write as _;
 
 use crate::moment::{DAY, HOUR};
 
 /// How much of what the other side said is written down, in characters.
 const SAID_CHARACTERS: usize = 300;
+
+/// So many messages are on a list. Of more the oldest leave it: they are in the mailbox all the same.
+const MOST: usize = 10_000;
+
+/// For how long it is known that a message was sent on: an MTA may bring it again meanwhile (RFC 5321 section 4.5.4.1). In seconds.
+const REMEMBERED: u64 = 7 * DAY;
+
+/// So many lines too many are not worth writing the others anew.
+const FEW: usize = 200;
 
 /// Why a message was kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
@@ -118,6 +129,11 @@ pub struct KeptList {
     pub entries: Vec<KeptMessage>,
     /// When the user was told last.
     pub told_at: Option<i64>,
+    /// How many messages left the list because there were too many.
+    pub left_off: u64,
+    /// Where in `entries` each key is.
+    places: HashMap<String, usize>,
+    lines: usize,
 }
 
 /// The first line of a list.
@@ -139,6 +155,17 @@ pub fn write_line(at: i64, event: &KeptEvent<'_>) -> String {
     text
 }
 
+/// The lines that make an entry what it is.
+fn write_entry(entry: &KeptMessage) -> String {
+    let kept = write_line(entry.at, &KeptEvent::Kept(&entry.key, entry.reason, &entry.said));
+    let then = match entry.state {
+        KeptState::Kept => String::new(),
+        KeptState::Sending => write_line(entry.at, &KeptEvent::Sending(&entry.key)),
+        KeptState::Settled => write_line(entry.at, &KeptEvent::Sent(&entry.key)),
+    };
+    kept + &then
+}
+
 fn one_line(text: &str) -> String {
     let shown = text.chars().map(|c| if c.is_control() { ' ' } else { c });
     shown.take(SAID_CHARACTERS).collect()
@@ -155,6 +182,7 @@ impl KeptList {
             } else {
                 list.take(line);
             }
+            list.lines += 1;
         }
         list
     }
@@ -172,6 +200,7 @@ impl KeptList {
             }
             "sending" => self.change(rest, KeptState::Sending),
             "sent" | "gone" => self.change(rest, KeptState::Settled),
+            "left-off" => self.left_off = rest.parse().ok()?,
             "told" => {
                 self.told_at = Some(at);
                 self.entries.iter_mut().for_each(|entry| entry.told = true);
@@ -183,7 +212,7 @@ impl KeptList {
 
     /// A message that is kept a second time is one: the MTA tried again, or it was sent and refused.
     fn keep(&mut self, key: &str, at: i64, reason: KeptReason, said: &str) {
-        if let Some(entry) = self.entries.iter_mut().find(|entry| entry.key == key) {
+        if let Some(entry) = self.find(key) {
             if entry.state != KeptState::Settled {
                 (entry.reason, entry.said, entry.state) = (reason, said.to_owned(), KeptState::Kept);
             } else if matches!(reason, KeptReason::Returned | KeptReason::Policy) {
@@ -192,6 +221,7 @@ impl KeptList {
             }
             return;
         }
+        self.places.insert(key.to_owned(), self.entries.len());
         self.entries.push(KeptMessage {
             key: key.to_owned(),
             at,
@@ -202,12 +232,45 @@ impl KeptList {
         });
     }
 
+    fn find(&mut self, key: &str) -> Option<&mut KeptMessage> {
+        let place = self.places.get(key)?;
+        self.entries.get_mut(*place)
+    }
+
     fn change(&mut self, key: &str, state: KeptState) {
-        if let Some(entry) = self.entries.iter_mut().find(|entry| entry.key == key)
+        if let Some(entry) = self.find(key)
             && entry.state != KeptState::Settled
         {
             entry.state = state;
         }
+    }
+
+    /// The list without what nobody needs any more; none where that would change little. What came from the destination nobody can send
+    /// there: it is on the list to be told of, once.
+    #[must_use]
+    pub fn shorten(&self, now: i64) -> Option<String> {
+        let is_old =
+            |entry: &KeptMessage| u64::try_from(now.saturating_sub(entry.at)).is_ok_and(|age| age > REMEMBERED);
+        let is_over = |entry: &KeptMessage| {
+            is_old(entry) && (entry.state == KeptState::Settled || (entry.told && !entry.reason.can_end()))
+        };
+        let needed: Vec<&KeptMessage> = self.entries.iter().filter(|entry| !is_over(entry)).collect();
+        let surplus = needed.len().saturating_sub(MOST);
+        if self.lines <= 2 * needed.len() + FEW && surplus <= MOST / 4 {
+            return None;
+        }
+        let mut text = first_line(&self.destination, &self.own);
+        let left_off = self.left_off + surplus as u64;
+        if left_off > 0 {
+            let _ = writeln!(text, "{now} left-off {left_off}");
+        }
+        let (told, news): (Vec<_>, Vec<_>) = needed.into_iter().skip(surplus).partition(|entry| entry.told);
+        told.into_iter().for_each(|entry| text.push_str(&write_entry(entry)));
+        if let Some(at) = self.told_at {
+            text.push_str(&write_line(at, &KeptEvent::Told));
+        }
+        news.into_iter().for_each(|entry| text.push_str(&write_entry(entry)));
+        Some(text)
     }
 
     /// Those that wait, the oldest first.
@@ -302,6 +365,56 @@ mod tests {
         assert!(!list(&dead).is_due(10) && list(&dead).is_due(10 + 60 * 60));
         let sent = [(10, kept("x")), (11, KeptEvent::Sent("x"))];
         assert!(!list(&sent).is_due(12));
+    }
+
+    #[test]
+    fn a_long_list_loses_what_nobody_needs() {
+        let own = |key| KeptEvent::Kept(key, KeptReason::Own, "");
+        let keys: Vec<String> = (0..400).map(|n| format!("k{n}")).collect();
+        let mut events = vec![(1, own("from-there")), (1, kept("waits")), (1, kept("sending"))];
+        events.push((2, KeptEvent::Sending("sending")));
+        events.extend(keys.iter().flat_map(|key| [(3, kept(key)), (3, KeptEvent::Sent(key))]));
+        events.push((4, KeptEvent::Told));
+        events.push((8 * DAY, kept("news")));
+        events.extend([(8 * DAY, kept("sent")), (8 * DAY, KeptEvent::Sent("sent"))]);
+        let long = list(&events);
+        assert_eq!(long.shorten(5), None, "all of it is young");
+        let text = long.shorten(9 * DAY).unwrap_or_default();
+        let short = KeptList::read(text.as_bytes());
+        let seen: Vec<_> = short
+            .entries
+            .iter()
+            .map(|e| (e.key.as_str(), e.state, e.told))
+            .collect();
+        assert_eq!(
+            seen,
+            [
+                ("waits", KeptState::Kept, true),
+                ("sending", KeptState::Sending, true),
+                ("news", KeptState::Kept, false),
+                ("sent", KeptState::Settled, false),
+            ]
+        );
+        assert_eq!(
+            (short.told_at, short.destination.as_str(), short.own.as_str()),
+            (Some(4), "b@b.test", "a@a.test")
+        );
+        assert_eq!((short.left_off, short.shorten(9 * DAY)), (0, None));
+    }
+
+    #[test]
+    fn of_too_many_the_oldest_leave_the_list_and_are_counted() {
+        let keys: Vec<String> = (0..13_000).map(|n| format!("k{n}")).collect();
+        let events: Vec<_> = keys.iter().map(|key| (1, kept(key))).collect();
+        let mut short = KeptList::read(list(&events).shorten(2).unwrap_or_default().as_bytes());
+        assert_eq!((short.entries.len(), short.left_off), (10_000, 3000));
+        assert_eq!(short.entries.first().map(|entry| entry.key.as_str()), Some("k3000"));
+        assert_eq!(short.shorten(2), None);
+        for n in 0..2501 {
+            short.keep(&format!("more{n}"), 3, KeptReason::Suspended, "");
+        }
+        let again = KeptList::read(short.shorten(3).unwrap_or_default().as_bytes());
+        assert_eq!((again.entries.len(), again.left_off), (10_000, 5501));
     }
 
     #[test]
