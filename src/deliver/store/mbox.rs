@@ -6,7 +6,7 @@ use std::path::Path;
 
 use crate::config::value::Limit;
 use crate::deliver::access::{line_quoting, open_locked, refuse_full_disk, separator_sender};
-use crate::deliver::context::{Delivery, Run, when_settled};
+use crate::deliver::context::{Delivery, MailboxNamed, Run, when_settled};
 use crate::deliver::notify;
 use crate::deliver::store::entry::{Entry, Put, Terms, submission_of};
 use crate::error::Error;
@@ -49,7 +49,11 @@ pub fn put_entry<R: Read + Clone>(
         Admission::Full(over) => return Ok(Put::Full(over)),
     }
     refuse_full_disk(run, &locked, incoming_bytes)?;
+    let is_first = locked.length()? == 0;
     let appended = append::append(&mut locked, letter)?;
+    if is_first {
+        when_settled(|| warn_of_maildir(run, path));
+    }
     // The message is safe. Nothing that comes behind may make the mail system try again.
     when_settled(|| {
         if terms.limit.messages.is_some()
@@ -65,6 +69,21 @@ pub fn put_entry<R: Read + Clone>(
     });
     // With the notice: a copy that is taken back takes along what was said about it.
     Ok(Put::Done(appended.and_since(&locked)))
+}
+
+/// Warns with the first message of a mailbox where the user has a Maildir as well: mail in a mailbox that nobody reads is lost to its owner.
+fn warn_of_maildir(run: &Run, path: &Path) {
+    let Some(maildir) = run.account.home.as_ref().map(|home| home.join("Maildir")) else {
+        return;
+    };
+    let is_maildir = ["new", "cur"].iter().all(|name| maildir.join(name).is_dir());
+    if run.named == MailboxNamed::ByConfiguration && is_maildir && !path.starts_with(&maildir) {
+        tracing::warn!(
+            user = run.account.name,
+            mailbox = path.display().to_string(),
+            "the first message here, and ~/Maildir is there too: if mail is read there, set [mailbox] location (spoolguard doctor)"
+        );
+    }
 }
 
 fn own_entry<'a, R: Read + Clone>(run: &Run, sender: &'a str, entry: Entry<'a, R>) -> MboxEntry<'a, R> {

@@ -427,3 +427,25 @@ fn the_separator_line_has_the_local_time() {
         assert!((0..60).any(is_then), "{zone}: {line}");
     }
 }
+
+#[test]
+fn the_first_message_beside_a_maildir_is_warned_of() {
+    let scratch = Scratch::new().set("log.to", "\"stderr\"");
+    let first = scratch.deliver(ORDINARY).go();
+    first
+        .ends_with(0)
+        .check(!first.stderr.contains("Maildir"), "there is none");
+    fs::remove_file(scratch.mailbox()).unwrap();
+    for name in ["new", "cur"] {
+        fs::create_dir_all(scratch.path("home/Maildir").join(name)).unwrap();
+    }
+    scratch
+        .deliver(ORDINARY)
+        .go()
+        .ends_with(0)
+        .mentions("~/Maildir is there too");
+    let second = scratch.deliver(b"Subject: another\n\nx\n").go();
+    second
+        .ends_with(0)
+        .check(!second.stderr.contains("Maildir"), "it was said");
+}
