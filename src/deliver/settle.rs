@@ -262,8 +262,15 @@ fn forward(run: &Run, delivery: &Delivery<'_>, copies: Copies) -> Result<Outcome
         drop(known);
         return repeat(run, delivery, copies, &repeats, why, turn.was);
     }
-    let parted = loops::part_destinations(run, delivery, &known, &repeats.fresh);
+    let mut parted = loops::part_destinations(run, delivery, &known, &repeats.fresh);
     drop(known);
+    // Held to the end, too. Where it cannot be had, the message goes its way: the next one is judged by it.
+    let _chain = parted.continues_chain().then(|| {
+        let turn = history::take_chain_turn(run);
+        let known = history::read_history(run).unwrap_or_default();
+        parted = loops::part_destinations(run, delivery, &known, &repeats.fresh);
+        turn
+    });
     let mut gate = gate::open_gate(run, delivery, parted);
     let result = forward_where_open(run, delivery, copies, &mut gate);
     let kept_back = gate.kept_back();

@@ -67,9 +67,7 @@ pub fn each_kind(stage: &mut Stage, sender: &str) {
         // A gateway sends the words back, and gets them no second time.
         stage.check(arrived >= 1, &format!("{kind}: the person's message arrives"));
         let answers = seen.len().saturating_sub(1);
-        // Two that come at once are judged side by side.
-        let most = if *kind == "twice" { 2 * ANSWERS } else { ANSWERS };
-        stage.check(answers <= most, &format!("{kind}: {answers} answers went on"));
+        stage.check(answers <= ANSWERS, &format!("{kind}: {answers} answers went on"));
         figures.push(format!("{kind} {answers}"));
     }
     stage.count(format!(

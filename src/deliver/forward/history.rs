@@ -23,6 +23,9 @@ use crate::sys::dirs::{make_private_dir, open_own};
 /// For how long another run may hold a message's turn: longer than sendmail takes, and shorter than a mail system waits for us.
 const TURN_TIME: Duration = Duration::from_secs(120);
 
+/// The byte that stands for all chains, behind those of messages.
+const CHAIN_PLACE: u64 = 1 << 62;
+
 /// How often the turn is asked for meanwhile.
 const PAUSE: Duration = Duration::from_millis(20);
 
@@ -85,6 +88,20 @@ pub enum Asked {
 /// When another run holds it for too long: then the message has to come again. Without a state directory, and where nothing can be
 /// locked, everybody has a turn.
 pub fn take_turn(run: &Run, delivery: &Delivery<'_>) -> Result<MessageTurn, Error> {
+    // One byte of it for each message.
+    wait_for_place(run, HistoryKey::text(&delivery.name().text).key() >> 2)
+}
+
+/// Waits until no other message of this user is sent that seems to be caused by an earlier forward: judged side by side, answers that come at
+/// once would not see each other.
+///
+/// # Errors
+/// When another run has the turn for too long.
+pub fn take_chain_turn(run: &Run) -> Result<MessageTurn, Error> {
+    wait_for_place(run, CHAIN_PLACE)
+}
+
+fn wait_for_place(run: &Run, place: u64) -> Result<MessageTurn, Error> {
     let Some(dir) = dir(run) else {
         return Ok(MessageTurn {
             _lock: None,
@@ -93,8 +110,6 @@ pub fn take_turn(run: &Run, delivery: &Delivery<'_>) -> Result<MessageTurn, Erro
     };
     let path = dir.join("turns");
     let opened = make_private_dir(&dir).and_then(|()| open_own(&path).map_err(|e| Error::io("open", &path, &e)));
-    // One byte of it for each message.
-    let place = HistoryKey::text(&delivery.name().text).key() >> 2;
     let until = run.deadline.remaining().min(TURN_TIME);
     let begin = std::time::Instant::now();
     let mut locked = opened;

@@ -12,7 +12,7 @@ use crate::deliver::forward::history_file::History;
 use crate::deliver::forward::history_line::{Fate, HistoryKey, HistoryLine};
 use crate::deliver::forward::loop_notice;
 use crate::deliver::forward::rules::attribution::is_same_address;
-use crate::deliver::forward::rules::brake::{FLOOD, HOUR, weigh_arrival};
+use crate::deliver::forward::rules::brake::{FLOOD, HOUR, STRONG, weigh_arrival};
 use crate::deliver::forward::rules::came_from::came_from;
 use crate::deliver::forward::rules::past::{Past, Was};
 use crate::deliver::forward::rules::sketch::{Arrival, Sketch};
@@ -36,6 +36,15 @@ pub struct Parted {
     pub back: Vec<(String, HeldBack)>,
     /// What is to be remembered of it at each.
     pub sketches: Sketches,
+}
+
+impl Parted {
+    /// Tells whether the message seems to be caused by an earlier forward to one of the destinations that it may go to.
+    #[must_use]
+    pub fn continues_chain(&self) -> bool {
+        let mut sketches = self.sketches.0.iter();
+        sketches.any(|(to, sketch)| sketch.weight >= STRONG && self.open.contains(to))
+    }
 }
 
 /// Parts `destinations` by whether the message may go there.

@@ -143,6 +143,35 @@ fn a_desk_without_any_mark_is_ended_and_both_are_told_once() {
 }
 
 #[test]
+fn answers_that_come_at_once_are_judged_one_after_the_other() {
+    // A desk that answers each message ten times: side by side all of them went on, and each was answered ten times again.
+    let mut scratch = scratch();
+    comes(&scratch, "ann@s.test", &mail("ann@s.test", "mail.s.test", 1, "printer"));
+    scratch.sendmail("sleep 0.2");
+    let runs: Vec<_> = (2..12)
+        .map(|number| {
+            let from = format!("x{number}@desk.test");
+            let text = mail(&from, "mx.desk.test", number, &format!("w{number}"));
+            let run = scratch.run(&["forward", "-a", "a@a.test", "-f", &from, "desk@desk.test"]);
+            run.input(text.as_bytes()).start()
+        })
+        .collect();
+    for run in runs {
+        run.end().ends_with(0);
+    }
+    assert_eq!(scratch.calls().len(), 4, "three of ten go on");
+    let told = messages(&scratch.mail())
+        .iter()
+        .filter(|text| contains(text, b"Subject: Mail goes round"))
+        .count();
+    assert_eq!(
+        (messages(&scratch.mail()).len(), told),
+        (8, 1),
+        "seven answers and one notice"
+    );
+}
+
+#[test]
 fn other_destinations_get_what_one_of_them_wrote() {
     let scratch = scratch();
     let run = scratch.run(&["forward", "-a", "a@a.test", "-f", "b@b.test", "b@b.test", "c@c.test"]);

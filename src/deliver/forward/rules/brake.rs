@@ -38,6 +38,9 @@ use crate::deliver::forward::rules::sketch::{Arrival, SUBJECT_WORDS, Sketch};
 /// A chain that weighs more goes no further: the fourth of strong steps.
 pub const LIMIT: u32 = 30;
 
+/// A step that says much.
+pub const STRONG: u32 = 10;
+
 /// For how long a brake is remembered, in seconds: then the first of a chain are let through again.
 const LEARNED: i64 = 24 * 3600;
 
@@ -346,7 +349,7 @@ impl Weighing<'_> {
     fn brake(&self, weight: u32, step: u32) -> Option<Brake> {
         let own = source(self.sketch);
         let within = |p: &&Past, seconds: i64| self.now.saturating_sub(p.at) < seconds;
-        let is_strong = step >= 10;
+        let is_strong = step >= STRONG;
         let braked = |p: &&Past| p.was == Was::Braked && within(p, LEARNED) && (is_strong || source(&p.sketch) == own);
         let hour = self.past.iter().filter(|p| within(p, HOUR));
         if weight > LIMIT {
