@@ -139,7 +139,7 @@ pub enum RetentionPlan {
 /// Why the clock is not believed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ClockDoubt {
-    /// The newest archive was made long ago, compared with how often archives are made here.
+    /// Behind this archive there was none for long, compared with how often archives are made here, until a short time ago or until now.
     Ahead(PathBuf),
     /// There is an archive from the future.
     Behind(PathBuf),
@@ -161,10 +161,15 @@ const JUMP: i64 = 7 * 24 * 60 * 60;
 /// ... and from so many times the usual one on.
 const JUMP_TIMES: i64 = 4;
 
+/// So long behind a jump the clock is believed, in seconds: archives have been made by it since, and whoever reads the warnings has had the time
+/// to set it.
+const PROVED_AFTER: i64 = 7 * 24 * 60 * 60;
+
 /// Decides which archives of `user` in `dir` are beyond `bounds` at `now`, when this run began. `newest`, which this run makes or has made,
 /// counts and stays. Removes nothing.
 ///
-/// The clock is compared with the newest archive that an earlier run made, of any user: the run that first sees a jump removes nothing.
+/// The clock is compared with the archives that earlier runs made, of any user: the run that first sees a jump removes nothing, nor do those
+/// of a week behind it.
 ///
 /// # Errors
 /// When the directory cannot be read.
@@ -217,16 +222,28 @@ fn doubt(mut archives: Vec<(i64, PathBuf)>, newest: &Path, now: i64) -> Option<C
     }
     // Those of this run are as wrong as its clock.
     archives.retain(|(made, path)| *made < now && path != newest);
-    let (last, path) = archives.last()?;
-    let mut gaps: Vec<i64> = archives
+    let times: Vec<i64> = archives.iter().map(|(made, _)| *made).chain([now]).collect();
+    let gaps: Vec<i64> = times
         .iter()
-        .zip(archives.iter().skip(1))
-        .map(|((one, _), (next, _))| next - one)
-        .filter(|gap| *gap > 0)
+        .zip(times.iter().skip(1))
+        .map(|(one, next)| next - one)
         .collect();
-    gaps.sort_unstable();
-    let usual = gaps.get(gaps.len() / 2).copied().unwrap_or_default();
-    (now - last > JUMP.max(usual.saturating_mul(JUMP_TIMES))).then(|| ClockDoubt::Ahead(path.clone()))
+    // Those behind a jump are as wrong as it is: they are no proof for some time.
+    let is_jump = |number: usize, until: i64| {
+        let others = gaps
+            .iter()
+            .enumerate()
+            .filter(|(other, gap)| *other != number && **gap > 0);
+        let mut others: Vec<i64> = others.map(|(_, gap)| *gap).collect();
+        others.sort_unstable();
+        let usual = others.get(others.len() / 2).copied().unwrap_or_default();
+        let gap = gaps.get(number).copied().unwrap_or_default();
+        now - until < PROVED_AFTER && gap > JUMP.max(usual.saturating_mul(JUMP_TIMES))
+    };
+    let mut before = archives.iter().zip(times.iter().skip(1)).enumerate().rev();
+    before
+        .find(|(number, (_, until))| is_jump(*number, **until))
+        .map(|(_, ((_, path), _))| ClockDoubt::Ahead(path.clone()))
 }
 
 /// Which archives are beyond the bounds, the oldest first. `newest` counts and stays, also while it is not made yet.
@@ -424,8 +441,18 @@ mod tests {
         // What this run has made for others says nothing.
         let with_own: Vec<i64> = nightly.iter().copied().chain([4000 * DAY]).collect();
         assert!(seen(&with_own, 4000 * DAY).is_some());
-        // The next run sees an archive that is as old as its clock says.
-        assert_eq!(seen(&with_own, 4001 * DAY), None);
+        // The next runs see archives that are as old as their clock says: no proof, until a week of them is there.
+        let jumped = Some(ClockDoubt::Ahead(path(39 * DAY)));
+        assert_eq!(seen(&with_own, 4001 * DAY), jumped.clone());
+        let later: Vec<i64> = with_own
+            .iter()
+            .copied()
+            .chain((1..8).map(|day| (4000 + day) * DAY))
+            .collect();
+        assert_eq!(seen(&later[..later.len() - 1], 4006 * DAY + 1), jumped);
+        assert_eq!(seen(&later, 4007 * DAY + 1), None);
+        // Of two archives alone nobody knows what is usual.
+        assert_eq!(seen(&[DAY, 4000 * DAY], 4001 * DAY), Some(ClockDoubt::Ahead(path(DAY))));
     }
 
     #[test]
@@ -454,7 +481,7 @@ mod tests {
             ..Bounds::default()
         };
         let newest = path("a-20210101T000000Z.zst");
-        let now = date(1_609_459_200 + 3600);
+        let now = date(1_609_459_200 + 10 * 86400);
         let decision = decide_retention(dir.path(), "a", &newest, bounds, now).unwrap_or_else(|e| unreachable!("{e}"));
         let RetentionPlan::Remove(gone) = decision else {
             unreachable!("{decision:?}")

@@ -77,8 +77,11 @@ fn in_doubt(dir: &Path, doubt: &ClockDoubt) -> Error {
     let name = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let (cause, hint) = match doubt {
         ClockDoubt::Ahead(path) => (
-            format!("the clock may be ahead: {} is the newest archive of all", name(path)),
-            "if the clock is right, the next run removes what is too old",
+            format!(
+                "the clock may be ahead: there was long no archive behind {}",
+                name(path)
+            ),
+            "if the clock is right, what is too old is removed from a week later on",
         ),
         ClockDoubt::Behind(path) => (
             format!("the clock may be behind: {} is from the future", name(path)),

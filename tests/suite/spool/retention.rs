@@ -17,11 +17,13 @@ fn scratch() -> Scratch {
     scratch.set("archive.dir", &format!("{:?}", dir.display().to_string()))
 }
 
-/// An archive that somebody made yesterday: the clock goes on as it did.
-fn yesterday(scratch: &Scratch) {
-    let date = OffsetDateTime::now_utc() - Duration::days(1);
-    let name = format!("another-{}.tar.gz", stamp(date));
-    fs::write(scratch.path("archives").join(name), [0; 100]).unwrap();
+/// Archives that somebody made since a week: the clock goes on as it did.
+fn week(scratch: &Scratch) {
+    for days in [1, 8] {
+        let date = OffsetDateTime::now_utc() - Duration::days(days);
+        let name = format!("another-{}.tar.gz", stamp(date));
+        fs::write(scratch.path("archives").join(name), [0; 100]).unwrap();
+    }
 }
 
 fn stamp(date: OffsetDateTime) -> String {
@@ -48,7 +50,7 @@ fn nothing_is_removed_unless_somebody_said_so() {
 }
 
 #[test]
-fn a_run_that_sees_the_clock_jump_removes_nothing() {
+fn runs_of_the_week_of_a_clock_jump_remove_nothing() {
     let user = user_name();
     for key in ["archive.max_age", "archive.keep"] {
         let value = if key == "archive.keep" { "2" } else { "\"365d\"" };
@@ -69,9 +71,17 @@ fn a_run_that_sees_the_clock_jump_removes_nothing() {
             ended
         };
         run(10).mentions("the clock may be ahead").mentions("20200109T000000Z");
-        // The next run finds an archive of the time that the clock says.
+        // The next run finds an archive of the time that the clock says: made by the same clock.
         wait_a_second();
-        run(2);
+        run(11).mentions("the clock may be ahead");
+        // And a week of them.
+        for days in 1..=8 {
+            let date = stamp(OffsetDateTime::now_utc() - Duration::days(days));
+            fs::write(scratch.path("archives").join(format!("another-{date}.gz")), b"x").unwrap();
+        }
+        wait_a_second();
+        // The three of this user are young.
+        run(8 + 3);
     }
 }
 
@@ -92,7 +102,7 @@ fn an_archive_from_the_future_keeps_all_others() {
 fn what_goes_is_said_before_it_goes() {
     let user = user_name();
     let scratch = scratch().set("archive.keep", "1");
-    yesterday(&scratch);
+    week(&scratch);
     let old = format!("{user}-20200101T000000Z.gz");
     fs::write(scratch.path("archives").join(&old), b"x").unwrap();
     let arguments = ["spool", "archive", "--yes", "--all-mail", &user];
@@ -130,7 +140,7 @@ fn the_oldest_archives_of_this_user_go_and_nothing_else() {
         ("archive.max_age", "\"1d\"", vec![]),
     ] {
         let scratch = scratch().set(key, value);
-        yesterday(&scratch);
+        week(&scratch);
         let others = [
             format!("{user}x-20200101T000000Z.tar.gz"),
             format!("{user}-x-20200101T000000Z.tar.gz"),
@@ -159,8 +169,8 @@ fn the_oldest_archives_of_this_user_go_and_nothing_else() {
         for month in (1..=3).filter(|month| !left.contains(month)) {
             ended.check(contains(&ended.stdout, own(month).as_bytes()), "what went is not named");
         }
-        // The new one, the link, yesterday's, the others.
-        ended.check(files.len() == 3 + others.len() + left.len(), &format!("{files:?}"));
+        // The new one, the link, the week's, the others.
+        ended.check(files.len() == 4 + others.len() + left.len(), &format!("{files:?}"));
         ended.check(scratch.mail().is_empty(), "the mail is still there");
     }
 }
