@@ -441,7 +441,7 @@ impl<'f, F: ReadAt> MboxReader<'f, F> {
 }
 
 /// Reads until `buffer` is full, or nothing more is there.
-fn read_full<F: ReadAt + ?Sized>(file: &F, buffer: &mut [u8], at: u64) -> io::Result<usize> {
+pub(super) fn read_full<F: ReadAt + ?Sized>(file: &F, buffer: &mut [u8], at: u64) -> io::Result<usize> {
     let mut filled = 0;
     while let Some(room) = buffer.get_mut(filled..)
         && !room.is_empty()
@@ -525,6 +525,11 @@ pub fn has_separator<F: ReadAt + ?Sized>(file: &F, from: u64, to: u64) -> io::Re
     let mut buffer = vec![0; 1 + STEP_BYTES + LOOK_BYTES];
     let mut at = from;
     while at < to {
+        // Nothing begins in a hole.
+        at = at.max(file.data_from(at)?);
+        if at >= to {
+            break;
+        }
         // The byte before tells whether a line begins.
         let before = at.min(1);
         let read = read_full(file, &mut buffer, at - before)?;

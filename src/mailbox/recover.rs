@@ -16,10 +16,12 @@ use crate::mailbox::append::{self, Appended};
 use crate::mailbox::format::{EntryDraft, MboxEntry, separator_start, write_letter, write_rest};
 use crate::mailbox::in_place::{InPlace, write_again};
 use crate::mailbox::intent::{AppendExtent, AppendProgress, LeftIntent, MOST_NOTES, MessageSource, left_by_others};
+use crate::mailbox::limited_file::LimitedFile;
 use crate::mailbox::lock::Locked;
 use crate::mailbox::moved;
 use crate::mailbox::quoting;
 use crate::mailbox::torn::{self, Compare, Depth, Separator, Tail};
+use crate::sys::deadline::{ReadLimit, TOTAL};
 
 /// A message of a run that is no more, which its MTA may bring again.
 #[derive(Debug)]
@@ -52,10 +54,15 @@ pub struct Recovered {
 ///
 /// # Errors
 /// When the mailbox cannot be read, written or synced; then nothing may be done with it.
-pub(super) fn recover(locked: &Locked, now: OffsetDateTime) -> Result<(Recovered, Vec<LeftMessage>), Error> {
+pub(super) fn recover(
+    locked: &Locked,
+    now: OffsetDateTime,
+    limit: ReadLimit,
+) -> Result<(Recovered, Vec<LeftMessage>), Error> {
     let mut recovery = Recovery {
         file: locked.file(),
         now,
+        limit,
         done: Recovered::default(),
         has_first: false,
         kept: Vec::new(),
@@ -98,6 +105,7 @@ pub(super) fn recover(locked: &Locked, now: OffsetDateTime) -> Result<(Recovered
 struct Recovery<'a> {
     file: &'a File,
     now: OffsetDateTime,
+    limit: ReadLimit,
     done: Recovered,
     /// Whether one of the messages is the mailbox's first, so that the mailbox may be new, and its name not on the disk.
     has_first: bool,
@@ -119,7 +127,7 @@ impl Recovery<'_> {
                 return Ok(());
             }
         };
-        let tail = torn::examine_tail(self.file, &extent, length, depth)?;
+        let tail = torn::examine_tail(&LimitedFile::new(self.file, self.limit), &extent, length, depth)?;
         if !intent.is_left(self.file, self.now) {
             // It has let go of the lock, and does itself what is to be done. Taken out by a mail program, its message leaves its place to
             // what stands behind it, which may begin with the same line.
@@ -292,7 +300,11 @@ impl LeftMessage {
         if !separator.line.starts_with(separator_start(entry.sender).as_bytes()) {
             return Ok(false);
         }
-        let mut compare = Compare::new(file, separator.end_bytes, extent.after_bytes);
+        let mut compare = Compare::new(
+            LimitedFile::new(file, ReadLimit::within(TOTAL)),
+            separator.end_bytes,
+            extent.after_bytes,
+        );
         let mut pieces = BufWriter::with_capacity(quoting::STEP_BYTES, &mut compare);
         let is_equal = write_rest(&mut pieces, entry.clone()).and_then(|()| pieces.flush());
         drop(pieces);

@@ -1,9 +1,8 @@
-//! What stands where an append was begun: a part of it, all of it, or something else. Only reads.
+//! What stands where an append was begun: a part of it, all of it, or something else. Only reads, until a limit, and no holes: a user
+//! can write a note about 15 TiB.
 //!
 //! A wrong `Torn` would cut good mail off, so that is the answer only where nothing but our own bytes can stand.
 
-use crate::sys::filesystem::read_full;
-use std::fs::File;
 use std::io::{self, Write};
 
 use flate2::Crc;
@@ -11,9 +10,8 @@ use memchr::{memchr, memmem};
 
 use crate::mailbox::intent::{AppendExtent, checksum};
 use crate::mailbox::limited_file::LimitedFile;
-use crate::mailbox::reader::has_separator;
+use crate::mailbox::reader::{ReadAt, has_separator, read_full};
 use crate::message::from_line::LINE_BYTES;
-use crate::sys::deadline::{ReadLimit, TOTAL};
 
 /// An empty line, with the end of the one before.
 const EMPTY_LINE: &[u8; 2] = b"\n\n";
@@ -60,7 +58,7 @@ pub enum Depth {
 ///
 /// # Errors
 /// When it cannot be read.
-pub fn examine_tail(file: &File, extent: &AppendExtent, length: u64, depth: Depth) -> io::Result<Tail> {
+pub fn examine_tail(file: &LimitedFile<'_>, extent: &AppendExtent, length: u64, depth: Depth) -> io::Result<Tail> {
     if length <= extent.before_bytes {
         return Ok(Tail::Foreign);
     }
@@ -83,11 +81,11 @@ pub fn examine_tail(file: &File, extent: &AppendExtent, length: u64, depth: Dept
 }
 
 /// The same where the mailbox is as long as it has to be, or longer.
-fn examine_full(file: &File, extent: &AppendExtent, length: u64, depth: Depth) -> io::Result<Tail> {
+fn examine_full(file: &LimitedFile<'_>, extent: &AppendExtent, length: u64, depth: Depth) -> io::Result<Tail> {
     let start = Start::read(file, extent)?;
     let line = start.line().filter(|line| checksum(line) == extent.separator);
     if let Some(line) = line
-        && (depth == Depth::Separator || content(file, extent)? == extent.content)
+        && (depth == Depth::Separator || content(file, extent)? == Some(extent.content))
     {
         return Ok(Tail::Whole(Separator {
             line: line.to_vec(),
@@ -99,7 +97,7 @@ fn examine_full(file: &File, extent: &AppendExtent, length: u64, depth: Depth) -
         None if start.is_hole() => extent.before_bytes,
         None => return Ok(Tail::Foreign),
     };
-    if !has_hole(file, extent)? || has_separator(&under_lock(file), from, extent.after_bytes)? {
+    if !has_hole(file, extent)? || has_separator(file, from, extent.after_bytes)? {
         return Ok(Tail::Foreign);
     }
     Ok(if length == extent.after_bytes {
@@ -107,11 +105,6 @@ fn examine_full(file: &File, extent: &AppendExtent, length: u64, depth: Depth) -
     } else {
         Tail::Holed
     })
-}
-
-/// Everybody else waits for the lock meanwhile.
-fn under_lock(file: &File) -> LimitedFile<'_> {
-    LimitedFile::new(file, ReadLimit::within(TOTAL))
 }
 
 /// The first bytes behind the place where an append began.
@@ -122,7 +115,7 @@ struct Start {
 }
 
 impl Start {
-    fn read(file: &File, extent: &AppendExtent) -> io::Result<Self> {
+    fn read(file: &LimitedFile<'_>, extent: &AppendExtent) -> io::Result<Self> {
         let mut bytes = vec![0; LINE_BYTES + 2];
         let read = read_full(file, &mut bytes, extent.before_bytes)?;
         bytes.truncate(read);
@@ -153,30 +146,35 @@ impl Start {
     }
 }
 
-/// The checksum of what stands there.
-fn content(file: &File, extent: &AppendExtent) -> io::Result<u32> {
+/// The checksum of what stands there; none where a part of it is on no disk.
+fn content(file: &LimitedFile<'_>, extent: &AppendExtent) -> io::Result<Option<u32>> {
     let mut crc = Crc::new();
-    each_part(file, extent.before_bytes, extent.after_bytes, |part, _| {
-        crc.update(part);
+    let mut is_there = true;
+    each_part(file, extent.before_bytes, extent.after_bytes, |part| match part {
+        FilePart::Bytes(bytes, _) => crc.update(bytes),
+        FilePart::Hole(_) => is_there = false,
     })?;
-    Ok(crc.sum())
+    Ok(is_there.then(|| crc.sum()))
 }
 
 /// Tells whether zeros stand there as a lost write leaves them: whole sectors of them, or all to where the message begins or ends.
-fn has_hole(file: &File, extent: &AppendExtent) -> io::Result<bool> {
+fn has_hole(file: &LimitedFile<'_>, extent: &AppendExtent) -> io::Result<bool> {
     let is_edge =
         |at: u64| at.is_multiple_of(SECTOR_BYTES) || at <= extent.before_bytes + 2 || at >= extent.after_bytes;
     let mut zeros_from = None;
     let mut found = false;
-    each_part(file, extent.before_bytes, extent.after_bytes, |part, start| {
-        for (number, byte) in part.iter().enumerate() {
-            let at = start + number as u64;
-            match (byte, zeros_from) {
-                (0, None) => zeros_from = Some(at),
-                (0, Some(_)) | (_, None) => {}
-                (_, Some(from)) => {
-                    found |= is_edge(from) && is_edge(at);
-                    zeros_from = None;
+    each_part(file, extent.before_bytes, extent.after_bytes, |part| match part {
+        FilePart::Hole(start) => zeros_from = zeros_from.or(Some(start)),
+        FilePart::Bytes(bytes, start) => {
+            for (number, byte) in bytes.iter().enumerate() {
+                let at = start + number as u64;
+                match (byte, zeros_from) {
+                    (0, None) => zeros_from = Some(at),
+                    (0, Some(_)) | (_, None) => {}
+                    (_, Some(from)) => {
+                        found |= is_edge(from) && is_edge(at);
+                        zeros_from = None;
+                    }
                 }
             }
         }
@@ -184,17 +182,30 @@ fn has_hole(file: &File, extent: &AppendExtent) -> io::Result<bool> {
     Ok(found || zeros_from.is_some_and(is_edge))
 }
 
-/// Reads a part of the file, step by step.
-fn each_part(file: &File, from: u64, to: u64, mut step: impl FnMut(&[u8], u64)) -> io::Result<()> {
+/// A part of a file, and where it begins.
+enum FilePart<'a> {
+    Bytes(&'a [u8], u64),
+    /// It reads as zeros, and is on no disk.
+    Hole(u64),
+}
+
+/// Reads a part of the file, step by step; holes are passed over.
+fn each_part(file: &LimitedFile<'_>, from: u64, to: u64, mut step: impl FnMut(FilePart<'_>)) -> io::Result<()> {
     let mut buffer = vec![0; STEP_BYTES];
     let mut at = from;
     while at < to {
+        let data = file.data_from(at)?.min(to);
+        if data > at {
+            step(FilePart::Hole(at));
+            at = data;
+            continue;
+        }
         let room = usize::try_from(to - at).unwrap_or(STEP_BYTES).min(STEP_BYTES);
         let read = read_full(file, buffer.get_mut(..room).unwrap_or_default(), at)?;
         if read == 0 {
             return Ok(());
         }
-        step(buffer.get(..read).unwrap_or_default(), at);
+        step(FilePart::Bytes(buffer.get(..read).unwrap_or_default(), at));
         at += read as u64;
     }
     Ok(())
@@ -202,10 +213,9 @@ fn each_part(file: &File, from: u64, to: u64, mut step: impl FnMut(&[u8], u64)) 
 
 /// We quote whatever looks like a separator. One that stands there is somebody else's, who wrote behind the torn message, right behind
 /// its last byte. So may be what ends as a message does: procmail writes whatever it is given for a separator, or none.
-fn torn_unless_foreign(file: &File, from: u64, length: u64) -> io::Result<Tail> {
-    let limited = under_lock(file);
+fn torn_unless_foreign(file: &LimitedFile<'_>, from: u64, length: u64) -> io::Result<Tail> {
     Ok(
-        if has_separator(&limited, from, length)? || ends_a_message(file, from, length)? {
+        if has_separator(file, from, length)? || ends_a_message(file, from, length)? {
             Tail::Foreign
         } else {
             Tail::Torn
@@ -215,7 +225,7 @@ fn torn_unless_foreign(file: &File, from: u64, length: u64) -> io::Result<Tail> 
 
 /// Tells whether this part of the file ends in an empty line that is not the first one in it, which ends a header. Of a torn message that
 /// is true where it was torn there by chance: then a part of it stays.
-fn ends_a_message(file: &File, from: u64, to: u64) -> io::Result<bool> {
+fn ends_a_message(file: &LimitedFile<'_>, from: u64, to: u64) -> io::Result<bool> {
     let mut last = [0; 2];
     if read_full(file, &mut last, to.saturating_sub(2))? < last.len() || last != *EMPTY_LINE {
         return Ok(false);
@@ -224,6 +234,8 @@ fn ends_a_message(file: &File, from: u64, to: u64) -> io::Result<bool> {
     // The separator line's end may be the first part of one.
     let mut at = from.saturating_sub(1);
     while at + 2 < to {
+        // No line ends in a hole.
+        at = at.max(file.data_from(at)?);
         let read = read_full(file, &mut buffer, at)?;
         let before_last = usize::try_from(to - 1 - at).unwrap_or(usize::MAX).min(read);
         if memmem::find(buffer.get(..before_last).unwrap_or_default(), EMPTY_LINE).is_some() {
@@ -236,7 +248,7 @@ fn ends_a_message(file: &File, from: u64, to: u64) -> io::Result<bool> {
 
 /// Compares what is written to it with what stands in a file; the first difference is an error.
 pub struct Compare<'a> {
-    file: &'a File,
+    file: LimitedFile<'a>,
     at: u64,
     end: u64,
     buffer: Vec<u8>,
@@ -245,7 +257,7 @@ pub struct Compare<'a> {
 impl<'a> Compare<'a> {
     /// Compares with the bytes from `at` to `end`.
     #[must_use]
-    pub fn new(file: &'a File, at: u64, end: u64) -> Self {
+    pub fn new(file: LimitedFile<'a>, at: u64, end: u64) -> Self {
         Self {
             file,
             at,
@@ -265,7 +277,7 @@ impl Write for Compare<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let bytes = bytes.get(..bytes.len().min(STEP_BYTES)).unwrap_or(bytes);
         self.buffer.resize(bytes.len(), 0);
-        let read = read_full(self.file, &mut self.buffer, self.at)?;
+        let read = read_full(&self.file, &mut self.buffer, self.at)?;
         if read < bytes.len() || self.at + read as u64 > self.end || self.buffer != bytes {
             return Err(io::Error::other("this is another message"));
         }

@@ -4,7 +4,7 @@
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
 
-use crate::support::{ORDINARY, Scratch, contains, is_root, skip, user_name};
+use crate::support::{ORDINARY, Scratch, contains, has_attributes, is_root, skip, user_name};
 
 const LONG: u64 = 15 << 40;
 const ONE: &[u8] = b"From s@s.test Mon Nov  2 10:00:00 2026\nSubject: 1\n\none\n\n";
@@ -75,4 +75,37 @@ fn what_would_copy_holes_refuses_them() {
         assert_eq!(fs::metadata(scratch.mailbox()).unwrap().len(), LONG);
     }
     assert!(scratch.files("archives").is_empty());
+}
+
+/// What a user writes to hold up whoever puts the mailbox in order: a note about a message as long as the hole.
+#[test]
+fn a_note_about_a_hole_holds_up_nobody() {
+    let Some(scratch) = scratch(LONG) else { return };
+    if !has_attributes(&scratch.mailbox()) {
+        return skip("no extended attributes here");
+    }
+    let sum = |bytes: &[u8]| {
+        let mut crc = flate2::Crc::new();
+        crc.update(bytes);
+        crc.sum()
+    };
+    let line = ONE.split_inclusive(|byte| *byte == b'\n').next().unwrap();
+    let now = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap()
+        .as_secs();
+    // It ends where the mailbox ends, or is one that is torn there.
+    for (number, length) in [LONG, LONG + 1].into_iter().enumerate() {
+        let text = format!("00000000 0 {length:x} {:08x} 00000000 {:x}", sum(line), now - 4000);
+        let value = format!("{text} {:04x}", sum(text.as_bytes()) & 0xffff);
+        let name = format!("user.spoolguard.999999999.{number}");
+        rustix::fs::setxattr(
+            scratch.mailbox(),
+            name,
+            value.as_bytes(),
+            rustix::fs::XattrFlags::CREATE,
+        )
+        .unwrap();
+    }
+    scratch.deliver(ORDINARY).go().succeeds();
 }
