@@ -27,6 +27,9 @@ const SYNCED_BYTES: u64 = 25;
 
 const MAGIC: &str = "spoolguard cut 2";
 
+/// No file is longer (off_t), in bytes. A user can write a journal that says so.
+const MOST_BYTES: u64 = i64::MAX.unsigned_abs() / 4;
+
 /// What a record says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RecordHeader {
@@ -187,8 +190,11 @@ impl Record {
             sync: if mark(*failed, b'E')? { Sync::Failed } else { Sync::Good },
             synced_bytes: read_synced(synced)?,
         };
-        // Its own checksum, and nothing that was read another way than it was written.
-        (record.written().get(..SYNCED_AT as usize) == Some(whole_text)).then_some(record)
+        // Its own checksum, and nothing that was read another way than it was written; and no sums of lengths overflow.
+        let Self { head, bytes, .. } = &record;
+        let is_possible = head.from <= head.until && head.until <= MOST_BYTES && *bytes <= MOST_BYTES;
+        let is_as_written = record.written().get(..SYNCED_AT as usize) == Some(whole_text);
+        (is_possible && is_as_written).then_some(record)
     }
 
     /// Where it ends that begins at `at`.
@@ -261,4 +267,34 @@ fn is_whole(file: &File, at: u64, record: &Record) -> io::Result<bool> {
     }
     let hash: Hash = sha.finalize().into();
     Ok(content_at == record.bytes && hash == record.content)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Record, RecordHeader, Undo};
+
+    #[test]
+    fn a_record_that_nobody_can_have_meant_is_damaged() {
+        let record = |from, until, bytes| {
+            let head = RecordHeader {
+                from,
+                until,
+                before: [1; 32],
+                undo: Undo::Impossible,
+                times: (0, 0),
+                archive: String::new(),
+            };
+            Record::read(&Record::new(head, bytes, [2; 32]).written())
+        };
+        assert!(record(10, 20, 5).is_some() && record(10, 10, 5).is_some());
+        // Where it ends, what it holds, and how long the mailbox gets: all of it is added up somewhere.
+        for (from, until, bytes) in [
+            (20, 10, 5),
+            (10, u64::MAX, 5),
+            (u64::MAX, u64::MAX, 5),
+            (10, 20, u64::MAX),
+        ] {
+            assert!(record(from, until, bytes).is_none(), "{from} {until} {bytes}");
+        }
+    }
 }
