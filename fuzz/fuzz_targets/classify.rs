@@ -2,11 +2,11 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
+use spoolguard::classify::classify;
+use spoolguard::classify::verdict::{Facts, Verdict};
+use spoolguard::message::Message;
 use spoolguard::message::address::{Address, OwnAddresses};
 use spoolguard::message::envelope::Sender;
-use spoolguard::message::Message;
-use spoolguard::classify::verdict::{Facts, Verdict};
-use spoolguard::classify::classify;
 
 fuzz_target!(|bytes: &[u8]| {
     let mut own = OwnAddresses::new("+");
@@ -21,7 +21,10 @@ fuzz_target!(|bytes: &[u8]| {
             relays: &[],
         };
         let judgement = classify(&message, &facts);
-        assert_eq!(judgement.verdict.markers().is_empty(), judgement.verdict == Verdict::Ordinary);
+        assert_eq!(
+            judgement.verdict.markers().is_empty(),
+            judgement.verdict == Verdict::Ordinary
+        );
         assert_eq!(judgement.null_sender.is_some(), sender == Sender::Null);
     }
 });

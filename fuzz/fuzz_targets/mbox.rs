@@ -2,8 +2,8 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use spoolguard::sys::message_buffer::MessageBuffer;
 use spoolguard::mailbox::reader::MboxReader;
+use spoolguard::sys::message_buffer::MessageBuffer;
 
 fuzz_target!(|bytes: &[u8]| {
     let file = MessageBuffer::from_bytes(bytes.to_vec());

@@ -2,14 +2,14 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use spoolguard::report::prose::find_failed;
-use spoolguard::message::{Message, fields_in};
 use spoolguard::message::mime::MimeParts;
-use spoolguard::report::returned_header::{ReturnedHeader, nested_values, own_words};
+use spoolguard::message::text::{decoded_value, normalize, part_text};
+use spoolguard::message::{Message, fields_in};
 use spoolguard::report::dsn::Report;
 use spoolguard::report::failure::class_of;
+use spoolguard::report::prose::find_failed;
+use spoolguard::report::returned_header::{ReturnedHeader, nested_values, own_words};
 use spoolguard::report::status_code::find_status;
-use spoolguard::message::text::{decoded_value, normalize, part_text};
 
 fuzz_target!(|bytes: &[u8]| {
     let report = Report::read(bytes);
