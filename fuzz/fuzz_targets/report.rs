@@ -5,14 +5,14 @@ use libfuzzer_sys::fuzz_target;
 use spoolguard::message::mime::MimeParts;
 use spoolguard::message::text::{decoded_value, normalize, part_text};
 use spoolguard::message::{Message, fields_in};
-use spoolguard::report::dsn::Report;
+use spoolguard::report::dsn::DeliveryReport;
 use spoolguard::report::failure::class_of;
 use spoolguard::report::prose::find_failed;
 use spoolguard::report::returned_header::{ReturnedHeader, nested_values, own_words};
 use spoolguard::report::status_code::find_status;
 
 fuzz_target!(|bytes: &[u8]| {
-    let report = Report::read(bytes);
+    let report = DeliveryReport::read(bytes);
     assert!(report.recipients.len() <= 201);
     let message = Message::new(bytes);
     let outline = MimeParts::of(&message);
