@@ -1,5 +1,6 @@
 //! Judges a dotlock that is there already: its owner lives, is dead, or cannot be asked. What a dead spoolguard left is taken over, and
-//! what is too old is removed. None is broken by a look and an unlink that somebody could come between.
+//! what is too old is removed. What can be opened is taken over under its own kernel lock. What this user may not open is looked at and
+//! unlinked under the mailbox's fcntl lock: only a program that ignores that lock could come between.
 
 use std::fs::{File, OpenOptions};
 use std::io;
