@@ -68,7 +68,7 @@ fn open_locked_at(
 ) -> Result<OpenMailbox, Error> {
     let mut locked = lock::acquire(path, plan, deadline)?;
     let damaged = expunge::resume::resume(&mut locked, plan.state_dir.as_deref(), deadline)?;
-    let (recovered, left) = recover::recover(&locked, now, deadline.for_reading())?;
+    let (recovered, left) = recover::recover(&locked, now, deadline.for_mending())?;
     let mut salvaged = 0;
     for journal in damaged {
         salvaged += expunge::salvage::put_back(&locked, &journal, now)?;

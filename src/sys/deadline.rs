@@ -156,6 +156,7 @@ pub enum Kind {
 pub struct ReadLimit {
     begun: Instant,
     until: Option<Instant>,
+    ends_by_signal: bool,
 }
 
 /// After so long a read, signals that a delivery holds back are let in.
@@ -168,6 +169,7 @@ impl ReadLimit {
         Self {
             begun: Instant::now(),
             until: None,
+            ends_by_signal: true,
         }
     }
 
@@ -178,6 +180,7 @@ impl ReadLimit {
         Self {
             begun,
             until: begun.checked_add(time),
+            ends_by_signal: true,
         }
     }
 
@@ -190,7 +193,7 @@ impl ReadLimit {
         if now.saturating_duration_since(self.begun) > HELD_BACK {
             listen_for_signals()?;
         }
-        if is_stopped() {
+        if self.ends_by_signal && is_stopped() {
             return Err(io::Error::other("told to stop by a signal"));
         }
         if self.until.is_some_and(|until| now >= until) {
@@ -261,6 +264,16 @@ impl Deadline {
         ReadLimit {
             until: Some(self.until.get()),
             ..ReadLimit::until_stopped()
+        }
+    }
+
+    /// The same where a mailbox is mended before it is used. A run that was told to stop already uses one to take back what it put there:
+    /// then time alone ends the reading.
+    #[must_use]
+    pub fn for_mending(&self) -> ReadLimit {
+        ReadLimit {
+            ends_by_signal: !is_stopped(),
+            ..self.for_reading()
         }
     }
 
