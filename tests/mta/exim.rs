@@ -173,11 +173,12 @@ CFILEMODE='644'
                 "SYSTEM_ALIASES_PIPE_TRANSPORT = address_pipe\nSYSTEM_ALIASES_USER = spoolguard\n",
             );
         }
-        let guarded = host.guarded.iter();
-        let guarded: String = guarded
-            .map(|(name, to)| format!("{name}: |{GUARD} forward --as {name} {to}\n"))
-            .collect();
-        host.write("etc/aliases", &guarded);
+        // Debian's own lead postmaster's mail to root, and stay.
+        let mut all = fs::read_to_string(host.root.join("etc/aliases")).unwrap();
+        for (name, to) in &host.guarded {
+            let _ = writeln!(all, "{name}: |{GUARD} forward --as {name} {to}");
+        }
+        host.write("etc/aliases", &all);
         host.write("etc/exim4/conf.d/router/050_lab", &routers);
         host.write("etc/exim4/conf.d/transport/05_lab", &transports);
         if let Some(asks) = host.asks {
