@@ -3,41 +3,32 @@
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
-use std::os::unix::net::UnixStream;
-use std::time::Duration;
 
-use crate::host::{Host, Peer};
-use crate::lab::{MailSystem, must, wait_for};
-use crate::postfix::Postfix;
+use crate::beside::{LmtpServer, PostfixBeside};
+use crate::host::Host;
 use crate::stage::{Hook, Stage};
 use crate::stories::{self, Story};
-
-/// Postfix beside a server that keeps the mailboxes.
-pub struct PostfixBeside {
-    name: &'static str,
-    /// The server's LMTP socket.
-    socket: &'static str,
-    configure: fn(&Host),
-    start: &'static [&'static str],
-    stop: &'static [&'static str],
-}
 
 /// Postfix and Dovecot 2.3.
 pub static DOVECOT: PostfixBeside = PostfixBeside {
     name: "dovecot",
-    socket: "/run/dovecot/lmtp",
     configure: configure_dovecot,
-    start: &["dovecot"],
-    stop: &["doveadm", "stop"],
+    server: Some(LmtpServer {
+        socket: "/run/dovecot/lmtp",
+        start: &["dovecot"],
+        stop: &["doveadm", "stop"],
+    }),
 };
 
 /// Postfix and Cyrus 3.6.
 pub static CYRUS: PostfixBeside = PostfixBeside {
     name: "cyrus",
-    socket: "/run/cyrus/socket/lmtp",
     configure: configure_cyrus,
-    start: &["/usr/sbin/cyrmaster", "-d"],
-    stop: &["pkill", "cyrmaster"],
+    server: Some(LmtpServer {
+        socket: "/run/cyrus/socket/lmtp",
+        start: &["/usr/sbin/cyrmaster", "-d"],
+        stop: &["pkill", "cyrmaster"],
+    }),
 };
 
 const SERVERS: &[&str] = &["dovecot", "cyrus"];
@@ -113,12 +104,13 @@ fn behind_lmtp(stage: &mut Stage, play: fn(&mut Stage)) {
     play(stage);
 }
 
-fn server(stage: &Stage) -> &'static PostfixBeside {
-    if stage.system() == DOVECOT.name {
+fn server(stage: &Stage) -> &'static LmtpServer {
+    let system = if stage.system() == DOVECOT.name {
         &DOVECOT
     } else {
         &CYRUS
-    }
+    };
+    system.server.as_ref().unwrap()
 }
 
 fn server_is_stopped(stage: &mut Stage) {
@@ -140,75 +132,6 @@ fn server_is_stopped(stage: &mut Stage) {
     stage.expect_rest(0);
     stage.expect_mail("a@a.test", 2);
     stage.expect_mail("s@s.test", 0);
-}
-
-impl PostfixBeside {
-    /// Starts the server alone, and waits until it answers.
-    fn start(&self, host: &Host) {
-        must(&mut host.command(self.start));
-        let socket = host.root.join(self.socket.trim_start_matches('/'));
-        let what = format!("{} to listen on {}", self.name, host.peer.name);
-        wait_for(&what, Duration::from_secs(20), || UnixStream::connect(&socket).is_ok());
-    }
-
-    /// Stops the server alone, and waits until nobody answers.
-    fn stop(&self, host: &Host) {
-        must(&mut host.command(self.stop));
-        let socket = host.root.join(self.socket.trim_start_matches('/'));
-        let what = format!("{} to stop on {}", self.name, host.peer.name);
-        wait_for(&what, Duration::from_secs(20), || UnixStream::connect(&socket).is_err());
-    }
-
-    fn serves(&self, host: &Host) -> bool {
-        let configured = fs::read_to_string(host.root.join("etc/spoolguard.toml"));
-        configured.is_ok_and(|text| text.contains(self.socket))
-    }
-}
-
-impl MailSystem for PostfixBeside {
-    fn name(&self) -> &'static str {
-        self.name
-    }
-
-    fn configure(&self, host: &Host, peers: &[Peer]) {
-        Postfix.configure(host, peers);
-        (self.configure)(host);
-    }
-
-    fn start(&self, host: &Host) {
-        Postfix.start(host);
-        if self.serves(host) {
-            Self::start(self, host);
-        }
-    }
-
-    fn is_attempt(&self, line: &str) -> bool {
-        Postfix.is_attempt(line)
-    }
-
-    fn residents(&self) -> &'static [&'static str] {
-        Postfix.residents()
-    }
-
-    fn is_busy(&self, host: &Host) -> bool {
-        Postfix.is_busy(host)
-    }
-
-    fn queued(&self, host: &Host) -> usize {
-        Postfix.queued(host)
-    }
-
-    fn flush(&self, host: &Host) {
-        Postfix.flush(host);
-    }
-
-    fn loops(&self, story: &str) -> bool {
-        Postfix.loops(story)
-    }
-
-    fn tells_every_story(&self) -> bool {
-        false
-    }
 }
 
 fn configure_dovecot(host: &Host) {

@@ -18,6 +18,7 @@
 )]
 
 mod alias;
+mod beside;
 mod desk;
 mod exim;
 mod host;
@@ -60,7 +61,7 @@ static SYSTEMS: &[&dyn MailSystem] = &[
     &sendmail::Sendmail,
     &lmtp::DOVECOT,
     &lmtp::CYRUS,
-    &sieve::PostfixAndSieve,
+    &sieve::SIEVE,
 ];
 
 fn stories() -> impl Iterator<Item = &'static Story> {

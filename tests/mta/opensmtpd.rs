@@ -23,6 +23,18 @@ impl OpenSmtpd {
     }
 }
 
+/// Adds lines of `smtpd.conf`: what says which mail goes where stands behind all that it names.
+fn add_lines(lines: &str, text: &mut String, matches: &mut String) {
+    for line in lines.lines() {
+        let part = if line.starts_with("match") {
+            &mut *matches
+        } else {
+            &mut *text
+        };
+        let _ = writeln!(part, "{line}");
+    }
+}
+
 impl MailSystem for OpenSmtpd {
     fn name(&self) -> &'static str {
         "opensmtpd"
@@ -53,27 +65,13 @@ listen on {address} hostname {name} {by}
             let lines = include_str!("../../contrib/opensmtpd/aliases");
             let lines = lines.replace("sales@example.org", &format!("{name}@{}", host.peer.name));
             let lines = lines.replace("bob@example.net", to).replace("sales", name);
-            for line in lines.lines() {
-                let part = if line.starts_with("match") {
-                    &mut matches
-                } else {
-                    &mut text
-                };
-                let _ = writeln!(part, "{line}");
-            }
+            add_lines(&lines, &mut text, &mut matches);
         }
         if let Some(domain) = &host.virtual_domain {
             let lines = include_str!("../../contrib/opensmtpd/virtual").replace("example.org", domain);
             let both = format!("\"ann@{domain}\" = \"vmail\", \"bob@{domain}\" = \"vmail\"");
             let lines = lines.replace(&format!("\"ann@{domain}\" = \"vmail\""), &both);
-            for line in lines.lines() {
-                let part = if line.starts_with("match") {
-                    &mut matches
-                } else {
-                    &mut text
-                };
-                let _ = writeln!(part, "{line}");
-            }
+            add_lines(&lines, &mut text, &mut matches);
         }
         let local = match &host.mailbox_command {
             Some(command) => format!("mda \"{command}\""),

@@ -1,14 +1,17 @@
 //! Sieve's redirects behind Postfix, Dovecot's LDA and Pigeonhole, with `spoolguard sendmail` as sendmail: a dead redirect ends like a
 //! `.forward`, and what Sieve sends otherwise arrives as if the guard were not there.
 
-use crate::host::{Host, Peer};
-use crate::lab::MailSystem;
-use crate::postfix::Postfix;
+use crate::beside::PostfixBeside;
+use crate::host::Host;
 use crate::stage::{Hook, Stage};
 use crate::stories::{self, Story};
 
 /// Postfix, whose users have their mail delivered by Dovecot's LDA.
-pub struct PostfixAndSieve;
+pub static SIEVE: PostfixBeside = PostfixBeside {
+    name: "sieve",
+    configure,
+    server: None,
+};
 
 const ONLY: &[&str] = &["sieve"];
 
@@ -115,26 +118,20 @@ const SCRIPT: &str = ".dovecot.sieve";
 /// Postfix starts it as the user.
 const LDA: &str = "/usr/lib/dovecot/dovecot-lda -f \"$SENDER\" -a \"$RECIPIENT\"";
 
-impl MailSystem for PostfixAndSieve {
-    fn name(&self) -> &'static str {
-        "sieve"
-    }
-
-    /// Whoever would have a guarded forward as delivery command has a redirect.
-    fn configure(&self, host: &Host, peers: &[Peer]) {
-        Postfix.configure(host, peers);
-        let mut table = String::new();
-        for (user, command) in &host.commands {
-            if let Some((_, to)) = command.split_once(" forward ") {
-                host.write_home(user, SCRIPT, &format!("redirect \"{to}\";\n"));
-            }
-            table.push_str(&format!("{user} {LDA}\n"));
+/// Whoever would have a guarded forward as delivery command has a redirect.
+fn configure(host: &Host) {
+    let mut table = String::new();
+    for (user, command) in &host.commands {
+        if let Some((_, to)) = command.split_once(" forward ") {
+            host.write_home(user, SCRIPT, &format!("redirect \"{to}\";\n"));
         }
-        host.write("etc/postfix/commands", &table);
-        host.write(
-            "etc/dovecot/dovecot.conf",
-            &format!(
-                "mail_location = maildir:~/Maildir
+        table.push_str(&format!("{user} {LDA}\n"));
+    }
+    host.write("etc/postfix/commands", &table);
+    host.write(
+        "etc/dovecot/dovecot.conf",
+        &format!(
+            "mail_location = maildir:~/Maildir
 postmaster_address = postmaster@{}
 hostname = {0}
 log_path = /dev/null
@@ -146,41 +143,8 @@ plugin {{
   sieve = ~/{SCRIPT}
 }}
 {}",
-                host.peer.name,
-                include_str!("../../contrib/sieve/redirect.conf")
-            ),
-        );
-    }
-
-    fn start(&self, host: &Host) {
-        Postfix.start(host);
-    }
-
-    fn is_attempt(&self, line: &str) -> bool {
-        Postfix.is_attempt(line)
-    }
-
-    fn residents(&self) -> &'static [&'static str] {
-        Postfix.residents()
-    }
-
-    fn is_busy(&self, host: &Host) -> bool {
-        Postfix.is_busy(host)
-    }
-
-    fn queued(&self, host: &Host) -> usize {
-        Postfix.queued(host)
-    }
-
-    fn flush(&self, host: &Host) {
-        Postfix.flush(host);
-    }
-
-    fn loops(&self, story: &str) -> bool {
-        Postfix.loops(story)
-    }
-
-    fn tells_every_story(&self) -> bool {
-        false
-    }
+            host.peer.name,
+            include_str!("../../contrib/sieve/redirect.conf")
+        ),
+    );
 }

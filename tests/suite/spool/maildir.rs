@@ -324,6 +324,12 @@ fn a_sweep_takes_bounces_out_of_a_maildir_and_rescues() {
     );
 }
 
+/// An archive run that is stopped where the archive has its name, and nothing is removed yet.
+fn stop_at_link<'a>(scratch: &'a Scratch, strace: &Path) -> strace::Stopped<'a> {
+    let options = ["-e", "trace=link,linkat", "-e", "inject=link,linkat:signal=STOP:when=1"];
+    strace::stop(archive_old(scratch), strace, &scratch.path("record"), &options)
+}
+
 #[test]
 fn a_message_that_gets_a_flag_meanwhile_goes_all_the_same() {
     let Some(strace) = strace::program() else {
@@ -331,9 +337,7 @@ fn a_message_that_gets_a_flag_meanwhile_goes_all_the_same() {
     };
     let scratch = scratch();
     fill(&scratch);
-    // The archive has its name; nothing is removed yet.
-    let options = ["-e", "trace=link,linkat", "-e", "inject=link,linkat:signal=STOP:when=1"];
-    let run = strace::stop(archive_old(&scratch), &strace, &scratch.path("record"), &options);
+    let run = stop_at_link(&scratch, &strace);
     let from = maildir(&scratch);
     let seen = files(&from.join("new"))
         .into_iter()
@@ -387,8 +391,7 @@ fn two_runs_do_not_care_for_a_maildir_at_once() {
     };
     let scratch = scratch();
     fill(&scratch);
-    let options = ["-e", "trace=link,linkat", "-e", "inject=link,linkat:signal=STOP:when=1"];
-    let run = strace::stop(archive_old(&scratch), &strace, &scratch.path("record"), &options);
+    let run = stop_at_link(&scratch, &strace);
     archive_old(&scratch).go().ends_with(1).mentions("another run");
     run.end().ends_with(0);
     assert_eq!(numbers(&lying(&scratch)), [4, 6]);
