@@ -45,13 +45,26 @@ enum Patience {
     BeyondStop,
 }
 
+/// How long a connection waits for its server.
+#[derive(Clone, Copy, Debug)]
+struct ConnectionTime {
+    until: Instant,
+    end_of_run: Instant,
+    patience: Patience,
+}
+
+impl ConnectionTime {
+    /// Tells whether a wait ends because the run is told to stop.
+    fn is_cut_short(self) -> bool {
+        self.patience == Patience::UntilStopped && deadline::is_stopped()
+    }
+}
+
 /// A connection.
 #[derive(Debug)]
 pub struct Connection {
     socket: OwnedFd,
-    until: Instant,
-    end_of_run: Instant,
-    patience: Patience,
+    time: ConnectionTime,
     unread: VecDeque<u8>,
 }
 
@@ -61,21 +74,41 @@ impl Connection {
     /// # Errors
     /// What keeps it from being reached, as a cause.
     pub fn open(server: &Endpoint, deadline: &Deadline, until: Instant) -> Result<Self, String> {
-        let begin = || -> io::Result<Self> {
-            deadline::listen_for_signals()?;
-            let end_of_run = Instant::now() + deadline.remaining();
-            match server {
-                Endpoint::Unix(path) => Self::open_local(path, until.min(end_of_run), end_of_run),
-                Endpoint::Tcp(host, port) => Self::open_remote(host, *port, until.min(end_of_run), end_of_run),
-            }
+        let end_of_run = Instant::now() + deadline.remaining();
+        let time = ConnectionTime {
+            until: until.min(end_of_run),
+            end_of_run,
+            patience: Patience::UntilStopped,
         };
-        begin().map_err(|e| plain(&e))
+        deadline::listen_for_signals()
+            .and_then(|()| Self::begin(server, time))
+            .map_err(|e| plain(&e))
     }
 
-    fn open_local(path: &Path, until: Instant, end_of_run: Instant) -> io::Result<Self> {
+    /// The same for a question that is over at `until`, whatever happens: signals stay as they are, and none of them ends it.
+    ///
+    /// # Errors
+    /// What keeps the server from being reached, as a cause.
+    pub fn open_for_question(server: &Endpoint, until: Instant) -> Result<Self, String> {
+        let time = ConnectionTime {
+            until,
+            end_of_run: until,
+            patience: Patience::BeyondStop,
+        };
+        Self::begin(server, time).map_err(|e| plain(&e))
+    }
+
+    fn begin(server: &Endpoint, time: ConnectionTime) -> io::Result<Self> {
+        match server {
+            Endpoint::Unix(path) => Self::open_local(path, time),
+            Endpoint::Tcp(host, port) => Self::open_remote(host, *port, time),
+        }
+    }
+
+    fn open_local(path: &Path, time: ConnectionTime) -> io::Result<Self> {
         let address = SocketAddrUnix::new(path)?;
         loop {
-            let mut new = Self::new(AddressFamily::UNIX, until, end_of_run)?;
+            let mut new = Self::new(AddressFamily::UNIX, time)?;
             match connect(&new.socket, &address) {
                 Ok(()) => return Ok(new),
                 Err(Errno::INPROGRESS) => {
@@ -83,7 +116,7 @@ impl Connection {
                     return Ok(new);
                 }
                 // Its queue is full, and nothing says when that is over.
-                Err(Errno::AGAIN | Errno::INTR) if Instant::now() < until && !deadline::is_stopped() => {
+                Err(Errno::AGAIN | Errno::INTR) if Instant::now() < time.until && !time.is_cut_short() => {
                     std::thread::sleep(PAUSE);
                 }
                 Err(e) => return Err(e.into()),
@@ -91,21 +124,21 @@ impl Connection {
         }
     }
 
-    fn open_remote(host: &str, port: u16, until: Instant, end_of_run: Instant) -> io::Result<Self> {
+    fn open_remote(host: &str, port: u16, time: ConnectionTime) -> io::Result<Self> {
         let mut failed = io::Error::other(format!("{host} has no address"));
         let addresses = addresses_of(host)?;
         let is_one = addresses.len() == 1;
         for address in addresses {
-            let until_connected = if is_one {
-                until
+            let until = if is_one {
+                time.until
             } else {
-                until.min(Instant::now() + TIME_TO_CONNECT)
+                time.until.min(Instant::now() + TIME_TO_CONNECT)
             };
             let family = match address {
                 IpAddr::V4(_) => AddressFamily::INET,
                 IpAddr::V6(_) => AddressFamily::INET6,
             };
-            let mut new = Self::new(family, until_connected, end_of_run)?;
+            let mut new = Self::new(family, ConnectionTime { until, ..time })?;
             let connected = match connect(&new.socket, &SocketAddr::new(address, port)) {
                 Ok(()) => Ok(()),
                 Err(Errno::INPROGRESS) => new.finish_connecting(),
@@ -115,7 +148,7 @@ impl Connection {
                 Ok(()) => {
                     // A command is small, and its answer is waited for.
                     let _ = sockopt::set_tcp_nodelay(&new.socket, true);
-                    new.until = until;
+                    new.time = time;
                     return Ok(new);
                 }
                 Err(e) => failed = e,
@@ -124,13 +157,11 @@ impl Connection {
         Err(failed)
     }
 
-    fn new(family: AddressFamily, until: Instant, end_of_run: Instant) -> io::Result<Self> {
+    fn new(family: AddressFamily, time: ConnectionTime) -> io::Result<Self> {
         let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
         Ok(Self {
             socket: socket_with(family, SocketType::STREAM, flags, None)?,
-            until,
-            end_of_run,
-            patience: Patience::UntilStopped,
+            time,
             unread: VecDeque::new(),
         })
     }
@@ -142,30 +173,30 @@ impl Connection {
 
     /// The server has asked for the message: from here on it has as long as the run.
     pub fn extend(&mut self) {
-        self.until = self.end_of_run;
+        self.time.until = self.time.end_of_run;
     }
 
     /// From here on only what has come already is read.
     pub fn stop_waiting(&mut self) {
-        self.until = Instant::now();
+        self.time.until = Instant::now();
     }
 
     /// What comes next says whether the message is there: a run that is told to stop waits for it a little longer.
     pub fn outlast_stop(&mut self) {
-        self.patience = Patience::BeyondStop;
+        self.time.patience = Patience::BeyondStop;
     }
 
-    /// Waits until the socket is ready.
+    /// ConnectionTime until the socket is ready.
     fn wait(&mut self, flags: PollFlags) -> io::Result<()> {
         loop {
             let now = Instant::now();
             if deadline::is_stopped() {
-                match self.patience {
+                match self.time.patience {
                     Patience::UntilStopped => return Err(io::Error::other("told to stop by a signal")),
-                    Patience::BeyondStop => self.until = self.until.min(now + TIME_WHEN_STOPPED),
+                    Patience::BeyondStop => self.time.until = self.time.until.min(now + TIME_WHEN_STOPPED),
                 }
             }
-            let left = self.until.saturating_duration_since(now);
+            let left = self.time.until.saturating_duration_since(now);
             if left.is_zero() {
                 return Err(io::Error::new(
                     io::ErrorKind::TimedOut,

@@ -120,6 +120,32 @@ fn failure(server: &Endpoint, stop: SessionStop, tried: &[String]) -> LmtpFailur
     LmtpFailure { error, trace }
 }
 
+/// Asks the first of the servers that answers whether the mailbox of `recipient` would take a message from `sender`, and sends none. Gives what
+/// the server said where the mailbox is full. All of it takes no longer than `time`.
+///
+/// # Errors
+/// Where anything else leaves a doubt, as a cause.
+pub fn ask_room(
+    servers: &[Endpoint],
+    (sender, recipient): (&str, &str),
+    size_bytes: u64,
+    time: Duration,
+) -> Result<Option<String>, String> {
+    let end = Instant::now() + time;
+    let mut doubt = "there is no server".to_owned();
+    for (server, left) in servers.iter().zip((1..=servers.len()).rev()) {
+        let share = end.saturating_duration_since(Instant::now()) / u32::try_from(left).unwrap_or(1);
+        let connected = Connection::open_for_question(server, Instant::now() + share).map_err(SessionStop::Here);
+        match connected.and_then(|connection| Session::new(connection).ask_room(sender, recipient, size_bytes)) {
+            Ok(answer) => return Ok(answer),
+            // A delivery tries the next one, too.
+            Err(SessionStop::Here(cause)) => doubt = cause,
+            Err(stop) => return Err(stop.cause()),
+        }
+    }
+    Err(doubt)
+}
+
 /// Asks the server for its greeting and its extensions, within `time`.
 ///
 /// # Errors

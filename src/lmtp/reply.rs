@@ -58,6 +58,13 @@ impl Reply {
         }
     }
 
+    /// Tells whether it leaves no doubt that the mailbox is full. A 452 alone may speak of the server (RFC 5321 section 4.2.3).
+    #[must_use]
+    pub fn says_mailbox_is_full(&self) -> bool {
+        let is_named = self.lines.iter().any(|line| enhanced(line) == Some("2.2"));
+        self.meaning() == ReplyMeaning::Full(Lacking::Mailbox) && (is_named || self.code == 552)
+    }
+
     /// Tells whether the server ends the session with it (RFC 5321 section 3.8).
     #[must_use]
     pub fn closes(&self) -> bool {

@@ -104,6 +104,32 @@ impl Session {
         Ok(Greeting { said, extensions })
     }
 
+    /// Asks whether the mailbox would take a message of this size, 0 where that is unknown, and sends none. Gives what the server said where it
+    /// is full.
+    ///
+    /// # Errors
+    /// When nothing else leaves no doubt.
+    pub fn ask_room(mut self, sender: &str, recipient: &str, size_bytes: u64) -> Result<Option<String>, SessionStop> {
+        let (_, extensions) = self.open()?;
+        let mail = mail_command(sender, recipient, size_bytes, &extensions);
+        let begun = self.ask(&mail)?;
+        // Whatever is said here is about the sender or the server.
+        if begun.meaning() != ReplyMeaning::Done {
+            return Err(SessionStop::Here(refusal(&begun, "MAIL")));
+        }
+        let reply = self.ask(&format!("RCPT TO:<{recipient}>"))?;
+        self.quit();
+        if reply.says_mailbox_is_full() {
+            return Ok(Some(reply.said()));
+        }
+        match reply.meaning() {
+            ReplyMeaning::Done => Ok(None),
+            ReplyMeaning::GoOn | ReplyMeaning::Full(_) | ReplyMeaning::Later | ReplyMeaning::Never => {
+                Err(SessionStop::Later(refusal(&reply, "RCPT")))
+            }
+        }
+    }
+
     /// Hands the message over.
     ///
     /// # Errors
@@ -137,7 +163,9 @@ impl Session {
         before_end: &mut dyn FnMut(),
     ) -> Result<Answer, SessionStop> {
         let (_, extensions) = self.open()?;
-        let mail = format!("MAIL FROM:<{}>{}", parcel.sender, parameters(parcel, &extensions));
+        // As far as it is known before each line is looked at (RFC 1870 section 6.1).
+        let size_bytes = parcel.content_bytes + parcel.added.len() as u64;
+        let mail = mail_command(parcel.sender, parcel.recipient, size_bytes, &extensions);
         for command in [&mail, &format!("RCPT TO:<{}>", parcel.recipient)] {
             let reply = self.ask(command)?;
             match reply.meaning() {
@@ -285,23 +313,22 @@ fn first_word(command: &str) -> &str {
     command.split(' ').next().unwrap_or(command)
 }
 
-/// The parameters of MAIL that the server has named: of others it may refuse the whole transaction (555 5.5.4, Dovecot).
-fn parameters<R: Read + Clone>(parcel: &Parcel<'_, R>, extensions: &[String]) -> String {
+/// MAIL with the parameters that the server has named: of others it may refuse the whole transaction (555 5.5.4, Dovecot).
+fn mail_command(sender: &str, recipient: &str, size_bytes: u64, extensions: &[String]) -> String {
     let names = |name: &str| {
         let words = extensions
             .iter()
             .filter_map(|line| line.split_ascii_whitespace().next());
         words.into_iter().any(|word| word.eq_ignore_ascii_case(name))
     };
-    let mut text = String::new();
-    if names("SIZE") {
-        // As far as it is known before each line is looked at (RFC 1870 section 6.1).
-        text.push_str(&format!(" SIZE={}", parcel.content_bytes + parcel.added.len() as u64));
+    let mut text = format!("MAIL FROM:<{sender}>");
+    if names("SIZE") && size_bytes > 0 {
+        text.push_str(&format!(" SIZE={size_bytes}"));
     }
     if names("8BITMIME") {
         text.push_str(" BODY=8BITMIME");
     }
-    if names("SMTPUTF8") && !(parcel.sender.is_ascii() && parcel.recipient.is_ascii()) {
+    if names("SMTPUTF8") && !(sender.is_ascii() && recipient.is_ascii()) {
         text.push_str(" SMTPUTF8");
     }
     text

@@ -6,6 +6,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 
 use crate::beside::{LmtpServer, PostfixBeside};
 use crate::host::Host;
+use crate::rcpt;
 use crate::stage::{Hook, Stage};
 use crate::stories::{self, Story};
 
@@ -91,7 +92,24 @@ pub const STORIES: &[Story] = &[
         only: SERVERS,
         play: |stage| behind_lmtp(stage, server_is_stopped),
     },
+    Story {
+        name: "rcpt-full-lmtp",
+        title: "who is over the quota of Dovecot is refused at RCPT, and nobody gets a bounce",
+        hooks: &[Hook::Command],
+        delivers: true,
+        only: &["dovecot"],
+        play: |stage| behind_lmtp(stage, rcpt::play_lmtp),
+    },
 ];
+
+/// Dovecot's quota, looked at when a recipient is named.
+const DOVECOT_QUOTA: &str = "mail_plugins = quota
+lmtp_rcpt_check_quota = yes
+plugin {
+  quota = maildir:User quota
+  quota_rule = *:bytes=4096
+}
+";
 
 fn in_maildir(stage: &mut Stage, play: fn(&mut Stage)) {
     stage.put_mail_into("maildir:~/Maildir");
@@ -104,7 +122,8 @@ fn behind_lmtp(stage: &mut Stage, play: fn(&mut Stage)) {
     play(stage);
 }
 
-fn server(stage: &Stage) -> &'static LmtpServer {
+/// The server that keeps the mailboxes of the scene.
+pub fn server(stage: &Stage) -> &'static LmtpServer {
     let system = if stage.system() == DOVECOT.name {
         &DOVECOT
     } else {
@@ -155,8 +174,9 @@ service lmtp {{
     mode = 0666
   }}
 }}
-",
-            host.peer.name
+{}",
+            host.peer.name,
+            if host.asks.is_some() { DOVECOT_QUOTA } else { "" }
         ),
     );
 }

@@ -12,6 +12,7 @@ use std::thread;
 use std::time::Duration;
 
 use crate::lab::{must, wait_for};
+use crate::lmtp;
 use crate::stage::{GUARD, Stage};
 
 /// How a mail system asks.
@@ -175,6 +176,41 @@ fn play_asking(stage: &mut Stage, asks: Asks) {
         Asks::Filter => filter_lives(stage),
         Asks::Spawn | Asks::Socket | Asks::Run => without_the_program(stage),
     }
+    stage.expect_rest(0);
+}
+
+/// Plays the scene with the mailboxes behind an LMTP server that has a quota: it is asked, and where it is away nobody is refused.
+pub fn play_lmtp(stage: &mut Stage) {
+    stage.host("a.test", &["a", "c", "admin"]).asks = Some(Asks::Spawn);
+    stage.configure("a.test", "admin = \"admin@a.test\"\n[quota]\nwhen_full = \"refuse\"\n");
+    stage.host("victim.test", &["forged"]);
+    stage.deliver("a.test", "a");
+    let fill = "mkdir -m 700 -p Maildir/cur Maildir/new Maildir/tmp && head -c 5000 /dev/zero | tr '\\0' x > Maildir/new/1.old";
+    let ended = stage.lab.at("a.test").run_as("a", &["sh", "-c", fill], b"");
+    assert!(ended.status.success(), "{ended:?}");
+    stage.start();
+    let mut client = Client::connect(stage);
+    // The first answers of a server that has just been started may come too late, and are left to the delivery.
+    wait_for("a refusal", Duration::from_secs(60), || {
+        client.rcpt("forged@victim.test", "a@a.test").starts_with(FULL)
+    });
+    for (sender, recipient) in [("forged@victim.test", "admin@a.test"), ("", "a@a.test")] {
+        let reply = client.rcpt(sender, recipient);
+        stage.check(reply.starts_with("250"), &format!("<{sender}> to {recipient}: {reply}"));
+    }
+    let reply = client.send("forged@victim.test", "c@a.test", "room");
+    stage.check(reply.starts_with("250"), &format!("there is room for c: {reply}"));
+    stage.settle();
+    let server = lmtp::server(stage);
+    server.stop(stage.lab.at("a.test"));
+    let reply = client.rcpt("forged@victim.test", "a@a.test");
+    stage.check(reply.starts_with("250"), &format!("with the server stopped: {reply}"));
+    drop(client);
+    stage.settle();
+    stage.check_equal("messages in the queues", stage.lab.queued(), 0);
+    stage.expect_mail("c@a.test", 1);
+    stage.expect_mail("a@a.test", 1);
+    stage.expect_mail("forged@victim.test", 0);
     stage.expect_rest(0);
 }
 

@@ -15,6 +15,7 @@ use std::fs::File;
 use std::io;
 use std::os::fd::AsFd;
 use std::sync::Arc;
+use std::time::Duration;
 
 use nix::sys::signal::{SigSet, Signal, kill};
 use nix::unistd::Pid;
@@ -32,6 +33,12 @@ use crate::output::{self, OutputForm, json, log};
 use crate::sys::account;
 use crate::sys::deadline;
 use crate::sys::file_stamp::same_file;
+
+/// How long an LMTP server may take to say whether it has room, where an MTA waits: less than a whole look may take.
+const IN_CONVERSATION: Duration = Duration::from_millis(80);
+
+/// The same, where a person waits.
+const FOR_PEOPLE: Duration = Duration::from_secs(10);
 
 /// Runs the command: 0, and 1 when one question was asked and the mailbox is full.
 pub fn run(asked: &PolicyArguments, everywhere: &Everywhere) -> Status {
@@ -54,7 +61,7 @@ pub fn run(asked: &PolicyArguments, everywhere: &Everywhere) -> Status {
 /// Answers one question for people and shells.
 fn about(question: &RoomQuestion, settings: &PolicySettingsReader, form: OutputForm) -> Status {
     let answer = match settings.current() {
-        Ok(Some(settings)) => room::answer(question, &settings),
+        Ok(Some(settings)) => room::answer(question, &settings, FOR_PEOPLE),
         Ok(None) => RoomAnswer::Room(RoomReason::NoConfiguration),
         Err(e) => {
             output::print_error(&e);
@@ -108,7 +115,7 @@ fn converse<S: PolicySession>(
     let looking = Arc::clone(settings);
     let look = move |question: &RoomQuestion| {
         let answer = match looking.current() {
-            Ok(Some(settings)) => room::answer(question, &settings),
+            Ok(Some(settings)) => room::answer(question, &settings, IN_CONVERSATION),
             Ok(None) => RoomAnswer::Room(RoomReason::NoConfiguration),
             Err(e) => {
                 tracing::error!(note = e.to_string(), "refuses nobody");

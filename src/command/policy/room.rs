@@ -5,15 +5,19 @@ use std::cell::RefCell;
 use std::fmt;
 use std::io;
 use std::path::Path;
+use std::time::Duration;
 
 use crate::classify::verdict::{Judgement, Verdict};
 use crate::command::policy::rules::RoomQuestion;
 use crate::command::policy::settings::PolicySettings;
-use crate::config::location::MailStore;
+use crate::config::location::{Endpoint, Location, MailStore};
 use crate::config::value::Limit;
 use crate::config::{Config, Over};
 use crate::deliver::context::state_place;
+use crate::deliver::store::lmtp::recipient_of;
 use crate::doctor::rules::aliases::{End, Names};
+use crate::escape::visible;
+use crate::lmtp;
 use crate::mailbox::count;
 use crate::maildir::directory::Maildir;
 use crate::maildir::size_file;
@@ -63,6 +67,10 @@ pub enum RoomReason {
     MailboxUnseen(String),
     /// There is room for this user.
     Fits(String, Usage, Limit),
+    /// The LMTP server takes mail for this user.
+    ServerTakes(String),
+    /// The LMTP server does not say that the mailbox of this user is full; what it says, or why nothing.
+    ServerUnclear(String, String),
 }
 
 /// A mailbox that has no room.
@@ -70,24 +78,35 @@ pub enum RoomReason {
 pub struct FullMailbox {
     /// Whose.
     pub user: String,
-    /// How full it is.
-    pub usage: Usage,
-    /// How full it may be, `grace` included.
-    pub limit: Limit,
+    /// What shows that.
+    pub evidence: FullEvidence,
     /// The SMTP reply that says so.
     pub reply: String,
 }
 
-/// Answers a question.
-pub fn answer(question: &RoomQuestion, settings: &PolicySettings) -> RoomAnswer {
-    match full_mailbox(question, settings) {
+/// What shows that a mailbox is full.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FullEvidence {
+    /// How full it is, and how full it may be, `grace` included.
+    Measured(Usage, Limit),
+    /// What the LMTP server said that keeps it.
+    Said(String),
+}
+
+/// Answers a question. An LMTP server has `patience` to say whether there is room.
+pub fn answer(question: &RoomQuestion, settings: &PolicySettings, patience: Duration) -> RoomAnswer {
+    match full_mailbox(question, settings, patience) {
         Ok(full) => RoomAnswer::Full(full),
         Err(reason) => RoomAnswer::Room(reason),
     }
 }
 
 /// The mailbox that has no room for the message; an error says why nothing is known against it.
-fn full_mailbox(question: &RoomQuestion, settings: &PolicySettings) -> Result<FullMailbox, RoomReason> {
+fn full_mailbox(
+    question: &RoomQuestion,
+    settings: &PolicySettings,
+    patience: Duration,
+) -> Result<FullMailbox, RoomReason> {
     let config = &settings.config;
     if question.sender == Sender::Null {
         return Err(RoomReason::NullSender);
@@ -101,16 +120,58 @@ fn full_mailbox(question: &RoomQuestion, settings: &PolicySettings) -> Result<Fu
         return Err(RoomReason::OtherDomain);
     }
     let account = single_user(&address, settings)?;
-    let limit = limit_of(&account, config)?;
     refuse_redirected(&account, &address, config)?;
-    let incoming_bytes = question.size_bytes.max(1);
-    let usage = usage(&account, limit, config, incoming_bytes)?;
-    let full = FullMailbox {
-        user: account.name.clone(),
-        usage,
-        limit,
-        reply: config.policy.full.clone(),
+    let evidence = match config.mailbox.location.of(&account.name, account.home.as_deref()) {
+        Ok(MailStore::Lmtp(servers)) => ask_servers(&servers, question, &account, config, patience)?,
+        Ok(MailStore::Mbox(path)) => measure(&account, question, config, |limit, _| {
+            mbox_usage(&path, &account, limit, config)
+        })?,
+        Ok(MailStore::Maildir(path)) => measure(&account, question, config, |limit, incoming_bytes| {
+            maildir_usage(&path, &account, limit, incoming_bytes)
+        })?,
+        Err(_) => return Err(RoomReason::MailboxUnseen(account.name)),
     };
+    Ok(FullMailbox {
+        user: account.name,
+        evidence,
+        reply: config.policy.full.clone(),
+    })
+}
+
+/// Asks whoever keeps the mailbox, in the words of a delivery.
+fn ask_servers(
+    servers: &[Endpoint],
+    question: &RoomQuestion,
+    account: &Account,
+    config: &Config,
+    patience: Duration,
+) -> Result<FullEvidence, RoomReason> {
+    let user = account.name.as_str();
+    let recipient = recipient_of(user, Some(&question.recipient), &config.recipient_delimiter);
+    let sender = match &question.sender {
+        Sender::Address(sender) => sender,
+        Sender::Unknown | Sender::Null => recipient,
+    };
+    if !lmtp::is_path(sender) || !lmtp::is_path(recipient) {
+        return Err(RoomReason::NoAddress);
+    }
+    match lmtp::ask_room(servers, (sender, recipient), question.size_bytes, patience) {
+        Ok(Some(said)) => Ok(FullEvidence::Said(said)),
+        Ok(None) => Err(RoomReason::ServerTakes(user.to_owned())),
+        Err(cause) => Err(RoomReason::ServerUnclear(user.to_owned(), cause)),
+    }
+}
+
+/// Holds what `usage` tells of the mailbox against the user's limit.
+fn measure(
+    account: &Account,
+    question: &RoomQuestion,
+    config: &Config,
+    usage: impl FnOnce(Limit, u64) -> Option<Usage>,
+) -> Result<FullEvidence, RoomReason> {
+    let limit = limit_of(account, config)?;
+    let incoming_bytes = question.size_bytes.max(1);
+    let usage = usage(limit, incoming_bytes).ok_or_else(|| RoomReason::MailboxUnseen(account.name.clone()))?;
     let ordinary = Judgement {
         verdict: Verdict::Ordinary,
         null_sender: None,
@@ -118,8 +179,8 @@ fn full_mailbox(question: &RoomQuestion, settings: &PolicySettings) -> Result<Fu
         spam: None,
     };
     match admit(usage, incoming_bytes, limit, Over::Refuse, &question.sender, &ordinary) {
-        Admission::Full(_) => Ok(full),
-        Admission::Fits => Err(RoomReason::Fits(full.user, usage, limit)),
+        Admission::Full(_) => Ok(FullEvidence::Measured(usage, limit)),
+        Admission::Fits => Err(RoomReason::Fits(account.name.clone(), usage, limit)),
     }
 }
 
@@ -158,8 +219,16 @@ fn single_user(address: &Address, settings: &PolicySettings) -> Result<Account, 
         ([End::User(name)], Some(account)) if account.name == *name => Ok(account),
         // An alias may name a mailbox without asking whether somebody is called so.
         ([End::User(name)], _) => account::find_known(name).ok().flatten().ok_or(RoomReason::NoSingleUser),
+        ([End::Nobody(_)], _) => virtual_user(address, config).ok_or(RoomReason::NoSingleUser),
         _ => Err(RoomReason::NoSingleUser),
     }
+}
+
+/// The virtual user of this address, whom only an LMTP server knows.
+fn virtual_user(address: &Address, config: &Config) -> Option<Account> {
+    let is_known = matches!(config.mailbox.location, Location::Lmtp(_)) && !config.mailbox.user.is_empty();
+    let name = format!("{}@{}", address.base(&config.recipient_delimiter), address.domain()?);
+    account::find_named(&name).ok().filter(|_| is_known)
 }
 
 fn limit_of(account: &Account, config: &Config) -> Result<Limit, RoomReason> {
@@ -196,25 +265,17 @@ fn refuse_redirected(account: &Account, address: &Address, config: &Config) -> R
     Ok(())
 }
 
-/// How full the mailbox is. Messages count where a delivery has noted their number since the mailbox last changed, and that note can be
-/// read; otherwise only bytes do.
-fn usage(account: &Account, limit: Limit, config: &Config, incoming_bytes: u64) -> Result<Usage, RoomReason> {
-    let unseen = || RoomReason::MailboxUnseen(account.name.clone());
-    let store = config.mailbox.location.of(&account.name, account.home.as_deref());
-    let path = match store.map_err(|_| unseen())? {
-        MailStore::Mbox(path) => path,
-        MailStore::Maildir(path) => return maildir_usage(&path, account, limit, incoming_bytes).ok_or_else(unseen),
-        // A server keeps a quota of its own: a delivery asks it.
-        MailStore::Lmtp(_) => return Err(unseen()),
-    };
+/// How full an mbox is. Messages count where a delivery has noted their number since the mailbox last changed, and that note can be read;
+/// otherwise only bytes do. None where it cannot be told.
+fn mbox_usage(path: &Path, account: &Account, limit: Limit, config: &Config) -> Option<Usage> {
     let bytes = match path.symlink_metadata() {
         Ok(stat) if stat.is_file() => stat.len(),
         Err(e) if e.kind() == io::ErrorKind::NotFound => 0,
-        Ok(_) | Err(_) => return Err(unseen()),
+        Ok(_) | Err(_) => return None,
     };
     let noted = |path: &Path| count::noted(path, &state_place(config, account)?);
-    let messages = limit.messages.and_then(|_| noted(&path)).unwrap_or(0);
-    Ok(Usage { bytes, messages })
+    let messages = limit.messages.and_then(|_| noted(path)).unwrap_or(0);
+    Some(Usage { bytes, messages })
 }
 
 /// How full a Maildir is: as its `maildirsize` says, where that leaves room; otherwise by the names of its messages, since mail that was
@@ -259,18 +320,25 @@ impl fmt::Display for RoomReason {
             Self::HomeUnseen(user) => write!(f, "the home of user {user} cannot be searched for a .forward"),
             Self::MailboxUnseen(user) => write!(f, "the mailbox of user {user} cannot be measured"),
             Self::Fits(user, usage, limit) => write!(f, "user {user} has room: {}", FillLevel(*usage, *limit)),
+            Self::ServerTakes(user) => write!(f, "the LMTP server takes mail for user {user}"),
+            Self::ServerUnclear(user, cause) => {
+                write!(
+                    f,
+                    "the LMTP server does not say that user {user} is over quota: {}",
+                    visible(cause)
+                )
+            }
         }
     }
 }
 
 impl fmt::Display for FullMailbox {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "user {} is over quota: {}",
-            self.user,
-            FillLevel(self.usage, self.limit)
-        )
+        write!(f, "user {} is over quota: ", self.user)?;
+        match &self.evidence {
+            FullEvidence::Measured(usage, limit) => FillLevel(*usage, *limit).fmt(f),
+            FullEvidence::Said(said) => write!(f, "the LMTP server said {}", visible(said)),
+        }
     }
 }
 

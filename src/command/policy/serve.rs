@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::fs::File;
 use std::io::{self, Read, Write};
 
-use crate::command::policy::room::RoomAnswer;
+use crate::command::policy::room::{FullEvidence, RoomAnswer};
 use crate::command::policy::rules::RoomQuestion;
 use crate::command::policy::rules::line::LineBuffer;
 use crate::command::policy::rules::opensmtpd::{self, FilterEvent, IsNull, ReplyTo};
@@ -201,14 +201,24 @@ fn refusal<'a>(question: &RoomQuestion, answer: &'a RoomAnswer) -> Option<&'a st
         RoomAnswer::Room(_) => return None,
         RoomAnswer::Full(full) => full,
     };
-    tracing::info!(
-        action = "refuse",
-        user = full.user,
-        recipient = question.recipient,
-        size = question.size_bytes,
-        used = full.usage.bytes,
-        limit = full.limit.bytes,
-        reply = full.reply
-    );
+    match &full.evidence {
+        FullEvidence::Measured(usage, limit) => tracing::info!(
+            action = "refuse",
+            user = full.user,
+            recipient = question.recipient,
+            size = question.size_bytes,
+            used = usage.bytes,
+            limit = limit.bytes,
+            reply = full.reply
+        ),
+        FullEvidence::Said(said) => tracing::info!(
+            action = "refuse",
+            user = full.user,
+            recipient = question.recipient,
+            size = question.size_bytes,
+            said,
+            reply = full.reply
+        ),
+    }
     Some(&full.reply)
 }

@@ -128,11 +128,14 @@ fn names(servers: &[Endpoint]) -> String {
 }
 
 /// The address that the server is told: the one that the message came to, where its mailbox is the user's; else the user's name.
+pub fn recipient_of<'a>(user: &'a str, came_to: Option<&'a str>, delimiter: &str) -> &'a str {
+    came_to
+        .filter(|address| is_users(address, user, delimiter))
+        .unwrap_or(user)
+}
+
 fn recipient(run: &Run, came_to: Option<&str>) -> Result<String, Error> {
-    let user = run.account.name.as_str();
-    let recipient = came_to
-        .filter(|address| is_users(address, user, &run.config.recipient_delimiter))
-        .unwrap_or(user);
+    let recipient = recipient_of(&run.account.name, came_to, &run.config.recipient_delimiter);
     if recipient.is_empty() || !lmtp::is_path(recipient) {
         let cause = "this can be no recipient in LMTP";
         return Err(Error::new(Category::Configuration, "deliver to", recipient, cause).needs_mending());

@@ -3,6 +3,7 @@
 mod answers;
 mod forwards;
 mod kills;
+mod room;
 mod wire;
 
 use crate::support::lmtp::{FakeLmtp, Plan};
