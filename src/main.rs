@@ -7,10 +7,9 @@ use std::io::{IsTerminal, Write};
 use std::panic;
 use std::process::ExitCode;
 
-use clap::Parser;
 use clap::error::ErrorKind;
 
-use spoolguard::cli::{self, Cli, fast_path, mistake};
+use spoolguard::cli::{Cli, fast_path, mistake, shown};
 use spoolguard::deliver::caller;
 use spoolguard::error::{Category, Error, Status};
 use spoolguard::mailbox::setgid;
@@ -51,13 +50,17 @@ fn run() -> Status {
     };
     let is_typed = || std::io::stdin().is_terminal() && !caller::is_mail_system(&caller::read_variable);
     let quick = fast_path::parse_sendmail(&arguments).or_else(|| fast_path::parse_delivery(&arguments));
-    match quick.map_or_else(|| Cli::try_parse_from(&arguments), Ok) {
+    match quick.map_or_else(|| Cli::read(&arguments), Ok) {
         Ok(mut cli) => {
             cli.make_config_absolute();
+            cli.everywhere
+                .config
+                .iter()
+                .for_each(|path| output::shell::note_config(path));
             command::run(&cli, group)
         }
         Err(_) if arguments.len() < 2 && is_typed() => {
-            let _ = writeln!(std::io::stdout(), "{}", cli::help_text().trim_end());
+            let _ = writeln!(std::io::stdout(), "{}", shown::help_text().trim_end());
             Status::Usage
         }
         Err(e) if is_help(e.kind()) && !caller::is_mail_system(&caller::read_variable) => {

@@ -1,3 +1,21 @@
+# Runs a command, with those of the first argument's options that were typed.
+_spoolguard_run() {
+    local at flags="|$1|" typed=()
+    shift
+    for ((at = 1; at < COMP_CWORD; at++)); do
+        if [[ "$flags" == *"|${COMP_WORDS[at]}|"* ]]; then
+            typed+=("${COMP_WORDS[at]}" "${COMP_WORDS[at + 1]}")
+        fi
+    done
+    "${COMP_WORDS[0]}" "$@" "${typed[@]}"
+}
+_spoolguard_destinations() {
+    _spoolguard_run '--config|--user|-d|--as' status --json 2>/dev/null | sed -n 's/^{"kind":"destination","user":"[^"\\]*","destination":"\([^"\\]*\)".*/\1/p'
+}
+_spoolguard_archives() {
+    _spoolguard_run --config spool archives --json 2>/dev/null | sed -n 's/.*"path":"\([^"\\]*\)".*/\1/p'
+}
+
 _spoolguard() {
     local i cur prev opts cmd
     COMPREPLY=()
@@ -200,7 +218,7 @@ _spoolguard() {
             return 0
             ;;
         spoolguard__subcmd__config)
-            opts="-n -v -h --config --dry-run --verbose --help check show help"
+            opts="-v -h --config --verbose --help check show help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -218,7 +236,7 @@ _spoolguard() {
             return 0
             ;;
         spoolguard__subcmd__config__subcmd__check)
-            opts="-n -v -h --config --dry-run --verbose --help"
+            opts="-v -h --config --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -292,7 +310,7 @@ _spoolguard() {
             return 0
             ;;
         spoolguard__subcmd__config__subcmd__show)
-            opts="-n -v -h --changed --config --dry-run --verbose --help"
+            opts="-v -h --changed --config --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -360,7 +378,7 @@ _spoolguard() {
             return 0
             ;;
         spoolguard__subcmd__doctor)
-            opts="-d -n -v -h --json --user --config --dry-run --verbose --help"
+            opts="-d -v -h --json --user --config --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -386,7 +404,7 @@ _spoolguard() {
             return 0
             ;;
         spoolguard__subcmd__filter)
-            opts="-d -a -f -n -v -h --user --recipient --sender --config --dry-run --verbose --help"
+            opts="-d -a -f -v -h --user --recipient --sender --config --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -790,7 +808,7 @@ _spoolguard() {
             return 0
             ;;
         spoolguard__subcmd__inspect)
-            opts="-d -a -f -n -v -h --json --summary --is --user --recipient --sender --config --dry-run --verbose --help"
+            opts="-d -a -f -v -h --json --summary --is --user --recipient --sender --config --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -836,7 +854,7 @@ _spoolguard() {
             return 0
             ;;
         spoolguard__subcmd__policy)
-            opts="-n -v -h --size --opensmtpd --json --config --dry-run --verbose --help"
+            opts="-v -h --size --opensmtpd --json --config --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -991,7 +1009,7 @@ _spoolguard() {
             ;;
         spoolguard__subcmd__spool__subcmd__archive)
             opts="-d -y -n -v -h --all --larger-than --user --all-mail --older-than --bounces --seen --down-to --to --lock-at-most --yes --json --config --dry-run --verbose --help"
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+            if [[ ${cur} == -* ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -1035,12 +1053,12 @@ _spoolguard() {
                     COMPREPLY=()
                     ;;
             esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            COMPREPLY=( $(compgen -u -- "${cur}") )
             return 0
             ;;
         spoolguard__subcmd__spool__subcmd__archives)
-            opts="-n -v -h --json --config --dry-run --verbose --help"
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+            opts="-v -h --json --config --verbose --help"
+            if [[ ${cur} == -* ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -1053,7 +1071,7 @@ _spoolguard() {
                     COMPREPLY=()
                     ;;
             esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            COMPREPLY=( $(compgen -u -- "${cur}") )
             return 0
             ;;
         spoolguard__subcmd__spool__subcmd__help)
@@ -1155,8 +1173,8 @@ _spoolguard() {
             return 0
             ;;
         spoolguard__subcmd__spool__subcmd__list)
-            opts="-n -v -h --larger-than --sort --top --fresh --contents --json --prometheus --config --dry-run --verbose --help"
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+            opts="-v -h --larger-than --sort --top --fresh --contents --json --prometheus --config --verbose --help"
+            if [[ ${cur} == -* ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -1181,12 +1199,12 @@ _spoolguard() {
                     COMPREPLY=()
                     ;;
             esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            COMPREPLY=( $(compgen -u -- "${cur}") )
             return 0
             ;;
         spoolguard__subcmd__spool__subcmd__restore)
             opts="-y -d -m -n -v -h --overflow --list --yes --json --since --until --from --message-id --user --mailbox --ignore-quota --config --dry-run --verbose --help"
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+            if [[ ${cur} == -* ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -1231,12 +1249,12 @@ _spoolguard() {
                     COMPREPLY=()
                     ;;
             esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            COMPREPLY=( $(compgen -u -W "$(_spoolguard_archives)" -- "${cur}") )
             return 0
             ;;
         spoolguard__subcmd__spool__subcmd__sweep)
             opts="-d -y -n -v -h --all --larger-than --user --bounces --loops --duplicates --older-than --rescue --to --lock-at-most --yes --json --config --dry-run --verbose --help"
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+            if [[ ${cur} == -* ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -1276,30 +1294,26 @@ _spoolguard() {
                     COMPREPLY=()
                     ;;
             esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            COMPREPLY=( $(compgen -u -- "${cur}") )
             return 0
             ;;
         spoolguard__subcmd__status)
-            opts="-y -d -n -v -h --json --prometheus --resume --suspend --send-kept --yes --one --due --all --as --user --config --dry-run --verbose --help"
+            opts="-y -d -n -v -h --json --prometheus --resume --suspend --send-kept --yes --due --all --as --user --config --dry-run --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --resume)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    COMPREPLY=($(compgen -W "$(_spoolguard_destinations)" -- "${cur}"))
                     return 0
                     ;;
                 --suspend)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    COMPREPLY=($(compgen -W "$(_spoolguard_destinations)" -- "${cur}"))
                     return 0
                     ;;
                 --send-kept)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --one)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    COMPREPLY=($(compgen -W "$(_spoolguard_destinations)" -- "${cur}"))
                     return 0
                     ;;
                 --as)
@@ -1326,8 +1340,8 @@ _spoolguard() {
             return 0
             ;;
         spoolguard__subcmd__trace)
-            opts="-d -n -v -h --log --json --user --config --dry-run --verbose --help"
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+            opts="-d -v -h --log --json --as --user --config --verbose --help"
+            if [[ ${cur} == -* ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -1347,6 +1361,10 @@ _spoolguard() {
                     fi
                     return 0
                     ;;
+                --as)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --user)
                     COMPREPLY=($(compgen -u -- "${cur}"))
                     return 0
@@ -1363,7 +1381,7 @@ _spoolguard() {
                     COMPREPLY=()
                     ;;
             esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            COMPREPLY=( $(compgen -W "$(_spoolguard_destinations)" -- "${cur}") )
             return 0
             ;;
     esac

@@ -1,3 +1,22 @@
+# Runs a command, with those of the first argument's options that were typed.
+function __spoolguard_run
+    set -l words (commandline -opc)
+    set -l flags (string split '|' -- $argv[1])
+    set -l typed
+    for at in (seq 2 (count $words))
+        if contains -- $words[$at] $flags
+            set -a typed $words[$at] $words[(math $at + 1)]
+        end
+    end
+    spoolguard $argv[2..-1] $typed
+end
+function __spoolguard_destinations
+    __spoolguard_run '--config|--user|-d|--as' status --json 2>/dev/null | sed -n 's/^{"kind":"destination","user":"[^"\\]*","destination":"\([^"\\]*\)".*/\1/p'
+end
+function __spoolguard_archives
+    __spoolguard_run --config spool archives --json 2>/dev/null | sed -n 's/.*"path":"\([^"\\]*\)".*/\1/p'
+end
+
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_spoolguard_global_optspecs
     string join \n config= n/dry-run v/verbose h/help V/version
@@ -25,7 +44,7 @@ function __fish_spoolguard_using_subcommand
 end
 
 complete -c spoolguard -n "__fish_spoolguard_needs_command" -l config -d 'Read this configuration file, and no other' -r -F
-complete -c spoolguard -n "__fish_spoolguard_needs_command" -s n -l dry-run -d 'Say what would be done, and do nothing; under a mail system the message stays with it (status 75)'
+complete -c spoolguard -n "__fish_spoolguard_needs_command" -s n -l dry-run -d 'Show what would be done, and do nothing; a message stays in the MTA\'s queue (status 75)'
 complete -c spoolguard -n "__fish_spoolguard_needs_command" -s v -l verbose -d 'Log to standard error where there is no syslog; twice for more'
 complete -c spoolguard -n "__fish_spoolguard_needs_command" -s h -l help -d 'Print help'
 complete -c spoolguard -n "__fish_spoolguard_needs_command" -s V -l version -d 'Print version'
@@ -38,7 +57,7 @@ complete -c spoolguard -n "__fish_spoolguard_needs_command" -f -a "policy" -d 'A
 complete -c spoolguard -n "__fish_spoolguard_needs_command" -f -a "inspect" -d 'Show what each message is, by which markers, and what would be done with it'
 complete -c spoolguard -n "__fish_spoolguard_needs_command" -f -a "replay" -d 'Run every message of a stored mailbox through the guard'
 complete -c spoolguard -n "__fish_spoolguard_needs_command" -f -a "status" -d 'Show which forwards fail or are suspended; suspend one, or resume it'
-complete -c spoolguard -n "__fish_spoolguard_needs_command" -f -a "trace" -d 'Show what became of a message, or of the mail of an address, from the log and from what is remembered'
+complete -c spoolguard -n "__fish_spoolguard_needs_command" -f -a "trace" -d 'Show what became of a message, or of the mail of an address, from the log and from the state'
 complete -c spoolguard -n "__fish_spoolguard_needs_command" -f -a "spool" -d 'Maintain mailboxes that have grown: list, archive, sweep, restore'
 complete -c spoolguard -n "__fish_spoolguard_needs_command" -f -a "doctor" -d 'Check this host\'s mail setup'
 complete -c spoolguard -n "__fish_spoolguard_needs_command" -f -a "config" -d 'Check or show the configuration'
@@ -48,7 +67,7 @@ complete -c spoolguard -n "__fish_spoolguard_using_subcommand deliver" -s a -l r
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand deliver" -s f -l sender -d 'The envelope sender; \'\' or \'<>\' is the null sender [default: SENDER, Return-Path, or the From_ line]' -r -f
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand deliver" -s m -l mailbox -d 'The mailbox: the path of an mbox, or of a Maildir with a slash at its end [default: [mailbox] location]' -r -F
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand deliver" -l config -d 'Read this configuration file, and no other' -r -F
-complete -c spoolguard -n "__fish_spoolguard_using_subcommand deliver" -s n -l dry-run -d 'Say what would be done, and do nothing; under a mail system the message stays with it (status 75)'
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand deliver" -s n -l dry-run -d 'Show what would be done, and do nothing; a message stays in the MTA\'s queue (status 75)'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand deliver" -s v -l verbose -d 'Log to standard error where there is no syslog; twice for more'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand deliver" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand forward" -l as -d 'The alias that it is for: its mailbox and its state are in [aliases] dir' -r
@@ -58,32 +77,30 @@ complete -c spoolguard -n "__fish_spoolguard_using_subcommand forward" -s f -l s
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand forward" -s m -l mailbox -d 'The mailbox: the path of an mbox, or of a Maildir with a slash at its end [default: [mailbox] location]' -r -F
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand forward" -l config -d 'Read this configuration file, and no other' -r -F
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand forward" -l keep -d 'Deliver a copy into the mailbox, too'
-complete -c spoolguard -n "__fish_spoolguard_using_subcommand forward" -s n -l dry-run -d 'Say what would be done, and do nothing; under a mail system the message stays with it (status 75)'
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand forward" -s n -l dry-run -d 'Show what would be done, and do nothing; a message stays in the MTA\'s queue (status 75)'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand forward" -s v -l verbose -d 'Log to standard error where there is no syslog; twice for more'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand forward" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand filter" -s d -l user -d 'The user whose mailbox it is [default: who runs this]' -r -f -a "(__fish_complete_users)"
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand filter" -s a -l recipient -d 'The address it was sent to [default: RECIPIENT, LOCAL@DOMAIN, Delivered-To, or user@host]' -r -f
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand filter" -s f -l sender -d 'The envelope sender; \'\' or \'<>\' is the null sender [default: SENDER, Return-Path, or the From_ line]' -r -f
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand filter" -l config -d 'Read this configuration file, and no other' -r -F
-complete -c spoolguard -n "__fish_spoolguard_using_subcommand filter" -s n -l dry-run -d 'Say what would be done, and do nothing; under a mail system the message stays with it (status 75)'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand filter" -s v -l verbose -d 'Log to standard error where there is no syslog; twice for more'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand filter" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand return" -s d -l user -d 'The user whose mailbox it is [default: who runs this]' -r -f -a "(__fish_complete_users)"
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand return" -s a -l recipient -d 'The address it was sent to [default: RECIPIENT, LOCAL@DOMAIN, Delivered-To, or user@host]' -r -f
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand return" -s f -l sender -d 'The envelope sender; \'\' or \'<>\' is the null sender [default: SENDER, Return-Path, or the From_ line]' -r -f
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand return" -l config -d 'Read this configuration file, and no other' -r -F
-complete -c spoolguard -n "__fish_spoolguard_using_subcommand return" -s n -l dry-run -d 'Say what would be done, and do nothing; under a mail system the message stays with it (status 75)'
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand return" -s n -l dry-run -d 'Show what would be done, and do nothing; a message stays in the MTA\'s queue (status 75)'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand return" -s v -l verbose -d 'Log to standard error where there is no syslog; twice for more'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand return" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand sendmail" -l config -d 'Read this configuration file, and no other' -r -F
-complete -c spoolguard -n "__fish_spoolguard_using_subcommand sendmail" -s n -l dry-run -d 'Say what would be done, and do nothing; under a mail system the message stays with it (status 75)'
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand sendmail" -s n -l dry-run -d 'Show what would be done, and do nothing; a message stays in the MTA\'s queue (status 75)'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand sendmail" -s v -l verbose -d 'Log to standard error where there is no syslog; twice for more'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand sendmail" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand policy" -l size -d 'How large the message is, in bytes; -1 is unknown' -r
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand policy" -l config -d 'Read this configuration file, and no other' -r -F
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand policy" -l opensmtpd -d 'Speak the filter protocol of OpenSMTPD'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand policy" -l json -d 'Print one JSON object a line'
-complete -c spoolguard -n "__fish_spoolguard_using_subcommand policy" -s n -l dry-run -d 'Say what would be done, and do nothing; under a mail system the message stays with it (status 75)'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand policy" -s v -l verbose -d 'Log to standard error where there is no syslog; twice for more'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand policy" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand inspect" -l is -d 'Ask whether every message is one of these' -r -f -a "loop\t''
@@ -99,7 +116,6 @@ complete -c spoolguard -n "__fish_spoolguard_using_subcommand inspect" -s f -l s
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand inspect" -l config -d 'Read this configuration file, and no other' -r -F
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand inspect" -l json -d 'Print one JSON object a line'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand inspect" -l summary -d 'Print only counts: what the messages are, and what would be done'
-complete -c spoolguard -n "__fish_spoolguard_using_subcommand inspect" -s n -l dry-run -d 'Say what would be done, and do nothing; under a mail system the message stays with it (status 75)'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand inspect" -s v -l verbose -d 'Log to standard error where there is no syslog; twice for more'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand inspect" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand replay" -l forward -d 'Forward to this address instead of appending; may be repeated' -r -f
@@ -109,13 +125,12 @@ complete -c spoolguard -n "__fish_spoolguard_using_subcommand replay" -s f -l se
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand replay" -s m -l mailbox -d 'The mailbox: the path of an mbox, or of a Maildir with a slash at its end [default: [mailbox] location]' -r -F
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand replay" -l config -d 'Read this configuration file, and no other' -r -F
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand replay" -l keep -d 'Append a copy of what is forwarded'
-complete -c spoolguard -n "__fish_spoolguard_using_subcommand replay" -s n -l dry-run -d 'Say what would be done, and do nothing; under a mail system the message stays with it (status 75)'
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand replay" -s n -l dry-run -d 'Show what would be done, and do nothing; a message stays in the MTA\'s queue (status 75)'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand replay" -s v -l verbose -d 'Log to standard error where there is no syslog; twice for more'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand replay" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c spoolguard -n "__fish_spoolguard_using_subcommand status" -l resume -d 'Forward to this address again, whoever suspended it' -r -f
-complete -c spoolguard -n "__fish_spoolguard_using_subcommand status" -l suspend -d 'Keep what would be forwarded to this address in the mailbox, until --resume' -r -f
-complete -c spoolguard -n "__fish_spoolguard_using_subcommand status" -l send-kept -d 'Send on what was kept for this address instead of being sent there, each message once, oldest first' -r -f
-complete -c spoolguard -n "__fish_spoolguard_using_subcommand status" -l one -d 'One message of those: for the runs that --send-kept starts' -r
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand status" -l resume -a '(__spoolguard_destinations)' -d 'Forward to this address again, whoever suspended it' -r -f
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand status" -l suspend -a '(__spoolguard_destinations)' -d 'Keep what would be forwarded to this address in the mailbox, until --resume' -r -f
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand status" -l send-kept -a '(__spoolguard_destinations)' -d 'Send on what was kept for this address instead of being sent there, each message once, oldest first' -r -f
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand status" -l as -d 'The alias whose forwards they are, as in forward --as' -r
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand status" -s d -l user -d 'The user whose forwards they are [default: who runs this]' -r -f -a "(__fish_complete_users)"
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand status" -l config -d 'Read this configuration file, and no other' -r -F
@@ -124,18 +139,18 @@ complete -c spoolguard -n "__fish_spoolguard_using_subcommand status" -l prometh
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand status" -s y -l yes -d 'With --send-kept: do not ask'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand status" -l due -d 'Do what time has made due, although no mail came: end suspensions, write notices, send digests'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand status" -l all -d 'For every user and alias with a state directory; for root'
-complete -c spoolguard -n "__fish_spoolguard_using_subcommand status" -s n -l dry-run -d 'Say what would be done, and do nothing; under a mail system the message stays with it (status 75)'
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand status" -s n -l dry-run -d 'Show what would be done, and do nothing; a message stays in the MTA\'s queue (status 75)'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand status" -s v -l verbose -d 'Log to standard error where there is no syslog; twice for more'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand status" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand trace" -l log -d 'Read this log file; may be repeated, the oldest first [default: the journal, else /var/log/mail.log]' -r -F
-complete -c spoolguard -n "__fish_spoolguard_using_subcommand trace" -s d -l user -d 'The user whose memory is looked into [default: who runs this]' -r -f -a "(__fish_complete_users)"
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand trace" -l as -d 'The alias whose state is looked into, as in forward --as' -r
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand trace" -s d -l user -d 'The user whose state is looked into [default: who runs this; for root everybody\'s and every alias\'s]' -r -f -a "(__fish_complete_users)"
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand trace" -l config -d 'Read this configuration file, and no other' -r -F
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand trace" -l json -d 'Print one JSON object a line'
-complete -c spoolguard -n "__fish_spoolguard_using_subcommand trace" -s n -l dry-run -d 'Say what would be done, and do nothing; under a mail system the message stays with it (status 75)'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand trace" -s v -l verbose -d 'Log to standard error where there is no syslog; twice for more'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand trace" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and not __fish_seen_subcommand_from list archive sweep archives restore help" -l config -d 'Read this configuration file, and no other' -r -F
-complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and not __fish_seen_subcommand_from list archive sweep archives restore help" -s n -l dry-run -d 'Say what would be done, and do nothing; under a mail system the message stays with it (status 75)'
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and not __fish_seen_subcommand_from list archive sweep archives restore help" -s n -l dry-run -d 'Show what would be done, and do nothing; a message stays in the MTA\'s queue (status 75)'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and not __fish_seen_subcommand_from list archive sweep archives restore help" -s v -l verbose -d 'Log to standard error where there is no syslog; twice for more'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and not __fish_seen_subcommand_from list archive sweep archives restore help" -s h -l help -d 'Print help'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and not __fish_seen_subcommand_from list archive sweep archives restore help" -f -a "list" -d 'Show how large each mailbox is, what it holds, why it grows, and which command helps'
@@ -157,7 +172,6 @@ complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from list" -l contents -d 'Read the messages of Maildirs, too: what they are, and why they grow'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from list" -l json -d 'Print one JSON object a line'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from list" -l prometheus -d 'Print metrics for Prometheus\' textfile collector'
-complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from list" -s n -l dry-run -d 'Say what would be done, and do nothing; under a mail system the message stays with it (status 75)'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from list" -s v -l verbose -d 'Log to standard error where there is no syslog; twice for more'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from archive" -l larger-than -d 'Only mailboxes that are larger than this' -r
@@ -173,7 +187,7 @@ complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from archive" -l seen -d 'What the user has seen'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from archive" -s y -l yes -d 'Do it without asking'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from archive" -l json -d 'Print one JSON object a line'
-complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from archive" -s n -l dry-run -d 'Say what would be done, and do nothing; under a mail system the message stays with it (status 75)'
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from archive" -s n -l dry-run -d 'Show what would be done, and do nothing; a message stays in the MTA\'s queue (status 75)'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from archive" -s v -l verbose -d 'Log to standard error where there is no syslog; twice for more'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from archive" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from sweep" -l larger-than -d 'Only mailboxes that are larger than this' -r
@@ -189,12 +203,11 @@ complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from sweep" -l rescue -d 'Put the messages that these reports carry inside into the mailbox first, each once'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from sweep" -s y -l yes -d 'Do it without asking'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from sweep" -l json -d 'Print one JSON object a line'
-complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from sweep" -s n -l dry-run -d 'Say what would be done, and do nothing; under a mail system the message stays with it (status 75)'
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from sweep" -s n -l dry-run -d 'Show what would be done, and do nothing; a message stays in the MTA\'s queue (status 75)'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from sweep" -s v -l verbose -d 'Log to standard error where there is no syslog; twice for more'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from sweep" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from archives" -l config -d 'Read this configuration file, and no other' -r -F
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from archives" -l json -d 'Print one JSON object a line'
-complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from archives" -s n -l dry-run -d 'Say what would be done, and do nothing; under a mail system the message stays with it (status 75)'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from archives" -s v -l verbose -d 'Log to standard error where there is no syslog; twice for more'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from archives" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from restore" -l since -d 'Only what was delivered on this day or later' -r
@@ -209,7 +222,7 @@ complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from restore" -s y -l yes -d 'Do it without asking'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from restore" -l json -d 'Print one JSON object a line'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from restore" -l ignore-quota -d 'Put back even what makes the mailbox larger than it may grow'
-complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from restore" -s n -l dry-run -d 'Say what would be done, and do nothing; under a mail system the message stays with it (status 75)'
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from restore" -s n -l dry-run -d 'Show what would be done, and do nothing; a message stays in the MTA\'s queue (status 75)'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from restore" -s v -l verbose -d 'Log to standard error where there is no syslog; twice for more'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from restore" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from help" -f -a "list" -d 'Show how large each mailbox is, what it holds, why it grows, and which command helps'
@@ -221,23 +234,19 @@ complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand doctor" -s d -l user -d 'Look only at how this user\'s mail is handled' -r
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand doctor" -l config -d 'Read this configuration file, and no other' -r -F
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand doctor" -l json -d 'Print one JSON object a line'
-complete -c spoolguard -n "__fish_spoolguard_using_subcommand doctor" -s n -l dry-run -d 'Say what would be done, and do nothing; under a mail system the message stays with it (status 75)'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand doctor" -s v -l verbose -d 'Log to standard error where there is no syslog; twice for more'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand doctor" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand config; and not __fish_seen_subcommand_from check show help" -l config -d 'Read this configuration file, and no other' -r -F
-complete -c spoolguard -n "__fish_spoolguard_using_subcommand config; and not __fish_seen_subcommand_from check show help" -s n -l dry-run -d 'Say what would be done, and do nothing; under a mail system the message stays with it (status 75)'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand config; and not __fish_seen_subcommand_from check show help" -s v -l verbose -d 'Log to standard error where there is no syslog; twice for more'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand config; and not __fish_seen_subcommand_from check show help" -s h -l help -d 'Print help'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand config; and not __fish_seen_subcommand_from check show help" -f -a "check" -d 'Check whether it can be used; show every mistake with its line'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand config; and not __fish_seen_subcommand_from check show help" -f -a "show" -d 'Show every key with its value and the file that sets it'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand config; and not __fish_seen_subcommand_from check show help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand config; and __fish_seen_subcommand_from check" -l config -d 'Read this configuration file, and no other' -r -F
-complete -c spoolguard -n "__fish_spoolguard_using_subcommand config; and __fish_seen_subcommand_from check" -s n -l dry-run -d 'Say what would be done, and do nothing; under a mail system the message stays with it (status 75)'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand config; and __fish_seen_subcommand_from check" -s v -l verbose -d 'Log to standard error where there is no syslog; twice for more'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand config; and __fish_seen_subcommand_from check" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand config; and __fish_seen_subcommand_from show" -l config -d 'Read this configuration file, and no other' -r -F
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand config; and __fish_seen_subcommand_from show" -l changed -d 'Show only keys whose value is not the default'
-complete -c spoolguard -n "__fish_spoolguard_using_subcommand config; and __fish_seen_subcommand_from show" -s n -l dry-run -d 'Say what would be done, and do nothing; under a mail system the message stays with it (status 75)'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand config; and __fish_seen_subcommand_from show" -s v -l verbose -d 'Log to standard error where there is no syslog; twice for more'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand config; and __fish_seen_subcommand_from show" -s h -l help -d 'Print help'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand config; and __fish_seen_subcommand_from help" -f -a "check" -d 'Check whether it can be used; show every mistake with its line'
@@ -252,7 +261,7 @@ complete -c spoolguard -n "__fish_spoolguard_using_subcommand help; and not __fi
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand help; and not __fish_seen_subcommand_from deliver forward filter return sendmail policy inspect replay status trace spool doctor config help" -f -a "inspect" -d 'Show what each message is, by which markers, and what would be done with it'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand help; and not __fish_seen_subcommand_from deliver forward filter return sendmail policy inspect replay status trace spool doctor config help" -f -a "replay" -d 'Run every message of a stored mailbox through the guard'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand help; and not __fish_seen_subcommand_from deliver forward filter return sendmail policy inspect replay status trace spool doctor config help" -f -a "status" -d 'Show which forwards fail or are suspended; suspend one, or resume it'
-complete -c spoolguard -n "__fish_spoolguard_using_subcommand help; and not __fish_seen_subcommand_from deliver forward filter return sendmail policy inspect replay status trace spool doctor config help" -f -a "trace" -d 'Show what became of a message, or of the mail of an address, from the log and from what is remembered'
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand help; and not __fish_seen_subcommand_from deliver forward filter return sendmail policy inspect replay status trace spool doctor config help" -f -a "trace" -d 'Show what became of a message, or of the mail of an address, from the log and from the state'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand help; and not __fish_seen_subcommand_from deliver forward filter return sendmail policy inspect replay status trace spool doctor config help" -f -a "spool" -d 'Maintain mailboxes that have grown: list, archive, sweep, restore'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand help; and not __fish_seen_subcommand_from deliver forward filter return sendmail policy inspect replay status trace spool doctor config help" -f -a "doctor" -d 'Check this host\'s mail setup'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand help; and not __fish_seen_subcommand_from deliver forward filter return sendmail policy inspect replay status trace spool doctor config help" -f -a "config" -d 'Check or show the configuration'
@@ -264,3 +273,6 @@ complete -c spoolguard -n "__fish_spoolguard_using_subcommand help; and __fish_s
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand help; and __fish_seen_subcommand_from spool" -f -a "restore" -d 'Put archived mail back into a mailbox, nothing twice'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand help; and __fish_seen_subcommand_from config" -f -a "check" -d 'Check whether it can be used; show every mistake with its line'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand help; and __fish_seen_subcommand_from config" -f -a "show" -d 'Show every key with its value and the file that sets it'
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand trace" -f -a '(__spoolguard_destinations)'
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from list archive sweep archives restore" -a '(__fish_complete_users)'
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from restore" -a '(__spoolguard_archives)'

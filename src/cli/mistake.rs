@@ -2,7 +2,7 @@
 //! that was typed without its command is suggested with both words.
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{Command, CommandFactory, Parser};
+use clap::{Command, CommandFactory};
 
 use crate::cli::Cli;
 
@@ -57,7 +57,7 @@ pub fn in_one_line(error: &clap::Error, words: usize) -> String {
 /// When no run understands it: the cause in one line.
 pub fn read(words: &[String]) -> Result<Cli, String> {
     let line = std::iter::once("spoolguard").chain(words.iter().map(String::as_str));
-    Cli::try_parse_from(line).map_err(|e| in_one_line(&e, words.len() + 1))
+    Cli::read(line).map_err(|e| in_one_line(&e, words.len() + 1))
 }
 
 /// Returns the command below another one that is called like the unknown word, such as `spool sweep`.

@@ -2,13 +2,14 @@
 
 pub mod fast_path;
 pub mod mistake;
+pub mod shown;
 pub mod spool;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
 
 use crate::config::location::MailStore;
-use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand, ValueHint};
+use clap::{ArgAction, Args, Parser, Subcommand, ValueHint};
 
 /// A delivery guard: judges one message, then appends, forwards or diverts it, so that no forward can loop.
 #[derive(Debug, Parser)]
@@ -32,11 +33,6 @@ pub struct Cli {
     pub command: Command,
 }
 
-/// Returns the help of the whole program.
-pub fn help_text() -> String {
-    Cli::command().render_help().to_string()
-}
-
 impl Cli {
     /// Makes the path of the configuration absolute, before a run changes its directory or starts another one.
     pub fn make_config_absolute(&mut self) {
@@ -54,7 +50,7 @@ pub struct Everywhere {
     /// Read this configuration file, and no other
     #[arg(long, global = true, value_name = "PATH")]
     pub config: Option<PathBuf>,
-    /// Say what would be done, and do nothing; under a mail system the message stays with it (status 75)
+    /// Show what would be done, and do nothing; a message stays in the MTA's queue (status 75)
     #[arg(short = 'n', long, global = true)]
     pub dry_run: bool,
     /// Log to standard error where there is no syslog; twice for more
@@ -207,11 +203,11 @@ pub enum Command {
         #[command(flatten)]
         asked: StatusArguments,
     },
-    /// Show what became of a message, or of the mail of an address, from the log and from what is remembered
+    /// Show what became of a message, or of the mail of an address, from the log and from the state
     ///
     /// Reads the journal, else the mail log. A bounce belongs to the message that it is about. Exits with 1 when nothing is known.
     #[command(
-        after_help = "Examples:\n    spoolguard trace '<lunch@example.com>'\n    spoolguard trace bob@example.net --log /var/log/mail.log"
+        after_help = "Examples:\n    spoolguard trace '<lunch@example.com>'\n    spoolguard trace bob@example.net --log /var/log/mail.log\n    spoolguard trace bob@example.net --as sales"
     )]
     Trace {
         /// What to look for.
@@ -368,9 +364,15 @@ pub struct TraceArguments {
     /// Print one JSON object a line
     #[arg(long, help_heading = "Output")]
     pub json: bool,
-    /// The user whose memory is looked into [default: who runs this]
+    /// The alias whose state is looked into, as in forward --as
+    #[arg(long = "as", value_name = "ALIAS", conflicts_with = "user")]
+    pub alias: Option<String>,
+    /// The user whose state is looked into [default: who runs this; for root everybody's and every alias's]
     #[arg(short = 'd', long, value_name = "NAME", value_hint = ValueHint::Username)]
     pub user: Option<String>,
+    /// Leave the log out: for the runs that root's starts
+    #[arg(long, hide = true)]
+    pub state_only: bool,
 }
 
 /// What to do with the configuration.

@@ -1,6 +1,28 @@
-//! Quotes paths for a shell, so that a command can be copied from what is printed.
+//! Commands that are printed, so that they can be copied: words quoted for a shell, and the program with the configuration that this run reads.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+/// The configuration that the command line names, in the whole run.
+static CONFIG: OnceLock<PathBuf> = OnceLock::new();
+
+/// Notes which configuration the command line names: printed commands name the same. The first counts.
+pub fn note_config(path: &Path) {
+    let _ = CONFIG.set(path.to_owned());
+}
+
+/// How printed commands begin: `spoolguard`, with `--config PATH` where this run was started so.
+pub fn program() -> String {
+    match CONFIG.get() {
+        Some(path) => format!("spoolguard --config {}", quote_path(path)),
+        None => "spoolguard".to_owned(),
+    }
+}
+
+/// A word as a shell reads it, on one line whatever it holds.
+pub fn quote_word(word: &str) -> String {
+    quote_path(Path::new(word))
+}
 
 /// A path as a shell reads it, on one line whatever it holds.
 pub fn quote_path(path: &Path) -> String {

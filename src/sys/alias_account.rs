@@ -26,7 +26,10 @@ pub fn find_alias(name: &str, dir: &Path) -> Result<Account, Error> {
     account::refuse_no_name(name)?;
     let home = dir.join(name);
     let refuse = |cause: String| Error::new(Category::Configuration, "use", home.display(), cause).needs_mending();
-    let stat = home.symlink_metadata().map_err(|e| Error::io("find", &home, &e))?;
+    let missing = "it is made with the first message that comes through forward --as";
+    let stat = home
+        .symlink_metadata()
+        .map_err(|e| Error::io("find", &home, &e).hint(missing))?;
     if !stat.is_dir() {
         return Err(refuse("it is no directory".to_owned()));
     }

@@ -26,6 +26,22 @@ use crate::sys::user_directory::Directory;
 /// For how long each run is waited for: longer than it waits itself, for locks and for the mail system.
 const USER_TIME: Duration = Duration::from_secs(300);
 
+/// Everybody of whom there may be something to tell: users, then aliases.
+///
+/// # Errors
+/// When the configuration cannot be used.
+pub fn find_everybody(everywhere: &Everywhere) -> Result<Vec<Account>, Error> {
+    // A user's own configuration is none of root's business: whatever it says, it is read by the run that has become the user.
+    let sources = ConfigSources::chosen(everywhere.config.as_deref(), None, account::find_runner().owners());
+    let config = load::load_config(sources, KeySelection::Whole)?.config;
+    let names = Directory::read().names(config.mailbox.location.spool_dir());
+    let users = names.into_iter().filter_map(|name| {
+        let account = account::find_named(&name).ok()?;
+        (account.gid.is_some() && has_state(&config, &account, everywhere)).then_some(account)
+    });
+    Ok(users.chain(aliases(&config)).collect())
+}
+
 /// Runs the command for every user. The worst of their statuses counts.
 ///
 /// # Errors
@@ -36,18 +52,10 @@ pub fn run(request: &Request, everywhere: &Everywhere) -> Result<Status, Error> 
         return Err(Error::new(Category::Configuration, "look at", "every user", cause)
             .hint("run it as root, or leave --all away"));
     }
-    // A user's own configuration is none of root's business: whatever it says, it is read by the run that has become the user.
-    let sources = ConfigSources::chosen(everywhere.config.as_deref(), None, account::find_runner().owners());
-    let config = load::load_config(sources, KeySelection::Whole)?.config;
     let mut worst = Status::Done;
     let mut told = false;
     let mut metrics = Merged::default();
-    let names = Directory::read().names(config.mailbox.location.spool_dir());
-    let users = names.into_iter().filter_map(|name| {
-        let account = account::find_named(&name).ok()?;
-        (account.gid.is_some() && has_state(&config, &account, everywhere)).then_some(account)
-    });
-    for account in users.chain(aliases(&config)) {
+    for account in find_everybody(everywhere)? {
         let (status, has_told) = match one(&account, request, everywhere, &mut metrics) {
             Ok(ended) => ended,
             Err(e) if deadline::is_stopped() => return Err(e),

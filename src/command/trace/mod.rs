@@ -14,6 +14,7 @@ use serde_json::{Map, Value};
 use time::OffsetDateTime;
 
 use crate::cli::{Everywhere, TraceArguments, Who};
+use crate::command::status::all_users;
 use crate::command::trace::line::{TracedLine, bare_id};
 use crate::deliver;
 use crate::deliver::context::Run;
@@ -22,11 +23,14 @@ use crate::deliver::headers;
 use crate::error::{Category, Error, Status};
 use crate::escape::visible;
 use crate::output::json::write_line;
-use crate::output::{OutputForm, end_command};
-use crate::sys::child;
+use crate::output::{OutputForm, end_command, print_error, print_stderr};
+use crate::sys::{account, child, self_exec};
 
 /// Where mail logs are, where the journal has nothing: the older one first.
 const MAIL_LOGS: [&str; 3] = ["/var/log/mail.log.1", "/var/log/mail.log", "/var/log/maillog"];
+
+/// For how long a run for another user is waited for.
+const STATE_TIME: Duration = Duration::from_secs(60);
 
 /// For how long the journal is asked.
 const JOURNAL_TIME: Duration = Duration::from_secs(60);
@@ -56,20 +60,32 @@ fn answer(question: &TraceArguments, everywhere: &Everywhere) -> Result<Status, 
     let form = OutputForm::asked(question.json);
     let who = Who {
         user: question.user.clone(),
+        alias: question.alias.clone(),
         ..Who::default()
     };
     let deadline = deliver::begin_run()?;
     let run = Run::prepare(&who, None, everywhere, deadline)?;
-    let lines = related(&read_logs(question)?, &question.what);
+    let name = &run.account.name;
+    let read = if question.state_only {
+        ReadLog::default()
+    } else {
+        read_logs(question)?
+    };
+    let lines = related(&read.lines, &question.what);
     let known = remembered(&run, &question.what);
-    let is_unknown = lines.is_empty() && known.is_empty();
     let mut text = Vec::new();
     let written = match form {
-        OutputForm::Json => write_json(&run.account.name, &lines, &known, &mut text),
-        OutputForm::Text => write_text(&run.account.name, &lines, &known, &mut text),
+        OutputForm::Json => write_json(name, &lines, &known, &mut text),
+        OutputForm::Text => write_text(name, &lines, &known, &mut text),
     };
-    if is_unknown && form == OutputForm::Text {
-        let _ = writeln!(text, "nothing is known of {}", visible(&question.what));
+    let of_everybody = account::is_root() && who.user.is_none() && who.alias.is_none();
+    if of_everybody {
+        remembered_of_others(question, everywhere, name, &mut text);
+    }
+    let is_unknown = text.is_empty();
+    if is_unknown && form == OutputForm::Text && !question.state_only {
+        let whose = if of_everybody { "any user or alias" } else { name };
+        let _ = writeln!(text, "{}", visible(&unknown_text(&question.what, &read, whose)));
     }
     match written.and_then(|()| io::stdout().write_all(&text)) {
         Err(e) if e.kind() != io::ErrorKind::BrokenPipe => Err(Error::new(Category::System, "write", "the answer", e)),
@@ -100,14 +116,68 @@ fn write_text(user: &str, lines: &[TracedLine], known: &[(String, String)], outp
         .try_for_each(|(_, text)| writeln!(output, "{user}: {}", visible(text)))
 }
 
-/// The lines of our log, oldest first.
-fn read_logs(question: &TraceArguments) -> Result<Vec<TracedLine>, Error> {
-    if !question.log.is_empty() {
-        let mut lines = Vec::new();
-        for path in &question.log {
-            lines.extend(read_log(path).map_err(|e| Error::io("read", path, &e))?);
+/// That nothing is known, and where it was looked for.
+fn unknown_text(what: &str, read: &ReadLog, whose: &str) -> String {
+    let logs = match read.from.as_slice() {
+        [] => "no log was found".to_owned(),
+        from => format!("looked into {}", from.join(", ")),
+    };
+    let lines = match read.lines.len() {
+        0 if !read.from.is_empty() => ", which has no line of spoolguard (see spoolguard doctor)",
+        _ => "",
+    };
+    let form = if what.contains('@') {
+        ""
+    } else {
+        ", which is neither an address nor a Message-ID"
+    };
+    format!("nothing is known of {what}{form}: {logs}{lines}, and the state of {whose}")
+}
+
+/// What the state of every other user and alias has of it: each is read by a run that becomes its owner. One that fails says so on standard
+/// error.
+fn remembered_of_others(question: &TraceArguments, everywhere: &Everywhere, own: &str, output: &mut Vec<u8>) {
+    let everybody = all_users::find_everybody(everywhere);
+    let everybody = everybody.inspect_err(print_error).unwrap_or_default();
+    for account in everybody.iter().filter(|account| account.name != own) {
+        let mut command = self_exec::start_self();
+        command.args(everywhere.arguments());
+        command.args(["trace", "--state-only", account.flag(), account.name.as_str()]);
+        command.args(question.json.then_some("--json"));
+        command.args(["--", &question.what]);
+        match child::run(command, STATE_TIME) {
+            Ok(ended) => {
+                output.extend(ended.output);
+                let error = String::from_utf8_lossy(&ended.error);
+                let name = visible(&account.name);
+                error
+                    .lines()
+                    .for_each(|line| print_stderr(&format!("{name}: {}\n", visible(line))));
+            }
+            Err(e) => print_error(&Error::io("look at", Path::new(&account.name), &e)),
         }
-        return Ok(lines);
+    }
+}
+
+/// What was read of our log.
+#[derive(Default)]
+struct ReadLog {
+    /// Oldest first.
+    lines: Vec<TracedLine>,
+    /// Where they come from.
+    from: Vec<String>,
+}
+
+/// The lines of our log, oldest first.
+fn read_logs(question: &TraceArguments) -> Result<ReadLog, Error> {
+    if !question.log.is_empty() {
+        let mut read = ReadLog::default();
+        for path in &question.log {
+            read.lines
+                .extend(read_log(path).map_err(|e| Error::io("read", path, &e))?);
+            read.from.push(path.display().to_string());
+        }
+        return Ok(read);
     }
     let mut command = Command::new("journalctl");
     command.args(["-t", "spoolguard", "-o", "short-iso", "--no-pager", "-q"]);
@@ -120,22 +190,23 @@ fn read_logs(question: &TraceArguments) -> Result<Vec<TracedLine>, Error> {
         Err(_) => Vec::new(),
     };
     if !lines.is_empty() {
-        return Ok(lines);
+        let from = vec!["the journal".to_owned()];
+        return Ok(ReadLog { lines, from });
     }
-    let (mut lines, mut failed, mut has_read) = (Vec::new(), None, false);
+    let (mut read, mut failed) = (ReadLog::default(), None);
     for path in MAIL_LOGS.map(Path::new) {
         match read_log(path) {
-            Ok(read) => {
-                has_read = true;
-                lines.extend(read);
+            Ok(lines) => {
+                read.lines.extend(lines);
+                read.from.push(path.display().to_string());
             }
             Err(e) if e.kind() == io::ErrorKind::NotFound => {}
             Err(e) => failed = Some(Error::io("read", path, &e)),
         }
     }
     match failed {
-        Some(e) if !has_read => Err(e.hint("run it as root, or name a log that you may read with --log")),
-        Some(_) | None => Ok(lines),
+        Some(e) if read.from.is_empty() => Err(e.hint("run it as root, or name a log that you may read with --log")),
+        Some(_) | None => Ok(read),
     }
 }
 

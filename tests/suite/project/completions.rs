@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use crate::support::skip;
+use crate::support::{PROGRAM, Scratch, skip, user_name};
 
 #[path = "../../../examples/completions.rs"]
 #[allow(dead_code, reason = "as an example, it also has a main")]
@@ -28,6 +28,11 @@ fn the_completions_in_contrib_are_those_of_this_command_line() {
 
 /// What bash offers for the last of these words.
 fn offered(words: &[&str]) -> Vec<String> {
+    offered_by("spoolguard", words)
+}
+
+/// The same where the program is called like this.
+fn offered_by(program: &str, words: &[&str]) -> Vec<String> {
     let script = r#"
         source "$1"; shift
         COMP_WORDS=("$@") COMP_CWORD=$(($# - 1))
@@ -37,8 +42,9 @@ fn offered(words: &[&str]) -> Vec<String> {
     let output = Command::new("bash")
         .args(["--norc", "-c", script, "bash"])
         .arg(kept("spoolguard.bash"))
-        .arg("spoolguard")
+        .arg(program)
         .args(words)
+        .env("TZ", "UTC")
         .output()
         .unwrap();
     assert!(
@@ -76,4 +82,51 @@ fn bash_completes_commands_flags_and_values() {
         offered(&["spool", "list", "--sort", ""]),
         ["size", "messages", "bounces", "growth", "oldest", "name"]
     );
+}
+
+#[test]
+fn bash_asks_the_program_for_addresses_users_and_archives() {
+    if Command::new("bash").arg("--version").output().is_err() {
+        return skip("needs bash");
+    }
+    let scratch = Scratch::new();
+    let offered = |words: &[&str]| offered_by(PROGRAM, words);
+    let (config, home) = (scratch.configuration(), scratch.path("archive"));
+    let config = config.to_str().unwrap();
+    let status = ["--config", config, "status"];
+    scratch
+        .run(&["status", "--suspend", "bob@example.net"])
+        .go()
+        .ends_with(0);
+    for flag in ["--resume", "--send-kept", "--suspend"] {
+        assert_eq!(offered(&[&status[..], &[flag, ""]].concat()), ["bob@example.net"]);
+        assert_eq!(offered(&[&status[..], &[flag, "x"]].concat()), [""; 0]);
+    }
+    assert_eq!(offered(&["--config", config, "trace", "bo"]), ["bob@example.net"]);
+    assert_eq!(
+        offered(&["--config", config, "status", "--as", "nobodys", "--resume", ""]),
+        [""; 0],
+        "an alias has a state of its own"
+    );
+
+    std::fs::create_dir(&home).unwrap();
+    let archive = home.join(format!("{}-20261102T031500Z.tar.gz", user_name()));
+    std::fs::write(&archive, "").unwrap();
+    let archive = archive.to_str().unwrap();
+    let scratch = scratch.set("archive.dir", &format!("{:?}", home.display().to_string()));
+    let config = scratch.configuration();
+    let config = config.to_str().unwrap();
+    let restore = ["--config", config, "spool", "restore"];
+    assert_eq!(offered(&[&restore[..], &["--list", &archive[..5]]].concat()), [archive]);
+    assert_eq!(
+        offered(&[&restore[..], &["-d", "root", &archive[..5]]].concat()),
+        [archive]
+    );
+    for verb in ["list", "archive", "sweep", "archives", "restore"] {
+        assert_eq!(offered(&["spool", verb, "roo"]), ["root"], "{verb}");
+        assert!(
+            offered(&["spool", verb, "--js"]).contains(&"--json".to_owned()),
+            "{verb}"
+        );
+    }
 }
