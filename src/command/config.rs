@@ -6,6 +6,7 @@ use crate::cli::{ConfigCommand, Everywhere};
 use crate::config::load::{self, ConfigSources, KeySelection, Loaded};
 use crate::error::{Error, Status};
 use crate::escape::visible;
+use crate::output::shell;
 use crate::sys::{account, user_directory};
 
 /// Which keys are shown.
@@ -19,6 +20,9 @@ enum Keys {
 pub fn run(command: &ConfigCommand, everywhere: &Everywhere) -> Status {
     let (ConfigCommand::Check { path } | ConfigCommand::Show { path, .. }) = command;
     let runner = account::find_runner();
+    if let Some(absolute) = path.as_deref().and_then(|path| std::path::absolute(path).ok()) {
+        shell::note_config(&absolute);
+    }
     let only = path.as_deref().or(everywhere.config.as_deref());
     let sources = ConfigSources::chosen(only, runner.home.as_deref(), runner.owners());
     let (text, status) = match (command, load::load_config(sources, KeySelection::Whole)) {
@@ -79,7 +83,8 @@ fn checked(loaded: &Loaded) -> (String, Status) {
         ));
         Status::Wrong
     };
-    text.push_str("spoolguard doctor checks more: locks, modes, and how the MTA runs spoolguard\n");
+    let more = "doctor checks more: locks, modes, and how the MTA runs spoolguard";
+    text.push_str(&format!("{} {more}\n", shell::program()));
     (text, status)
 }
 

@@ -9,7 +9,9 @@ use crate::deliver::forward::rules::attribution::ForwardFailure;
 use crate::escape::visible;
 use crate::message::Message;
 use crate::moment::Moment;
+use crate::output::shell;
 use crate::sys::account::{Account, AccountKind};
+use crate::sys::local_time;
 
 /// The header in which `filter` writes the verdict.
 pub const VERDICT_HEADER: &str = "X-Spoolguard-Verdict";
@@ -58,14 +60,15 @@ pub fn escape_word(text: &str) -> String {
 /// The command that shows what is known of this user's or alias's forwards.
 #[must_use]
 pub fn status_command(account: &Account) -> String {
-    format!("spoolguard status {} {}", account.flag(), escape_word(&account.name))
+    let name = shell::quote_word(&escape_word(&account.name));
+    format!("{} status {} {name}", shell::program(), account.flag())
 }
 
 /// The same as its owner types it: users need not say who they are.
 #[must_use]
 pub fn own_status_command(account: &Account) -> String {
     match account.kind {
-        AccountKind::User => "spoolguard status".to_owned(),
+        AccountKind::User => format!("{} status", shell::program()),
         AccountKind::Alias => status_command(account),
     }
 }
@@ -73,23 +76,36 @@ pub fn own_status_command(account: &Account) -> String {
 /// The command that sends on what was kept of this user's mail for `destination`.
 #[must_use]
 pub fn send_kept_command(account: &Account, destination: &str) -> String {
-    format!("{} --send-kept {}", status_command(account), escape_word(destination))
+    let destination = shell::quote_word(&escape_word(destination));
+    format!("{} --send-kept {destination}", status_command(account))
 }
 
-/// A time as people read it: `2026-11-25 03:14 UTC`.
+/// A time as people read it, on the clock of this host: `2026-11-25 03:14 UTC`, `2026-11-25 12:14 +0900`.
 #[must_use]
 pub fn moment_text(moment: Moment) -> String {
     match OffsetDateTime::from_unix_timestamp(moment.seconds()) {
-        Ok(date) => format!(
-            "{:04}-{:02}-{:02} {:02}:{:02} UTC",
-            date.year(),
-            u8::from(date.month()),
-            date.day(),
-            date.hour(),
-            date.minute()
-        ),
+        Ok(date) => clock_text(local_time::to_local(date)),
         Err(_) => format!("@{}", moment.seconds()),
     }
+}
+
+fn clock_text(date: OffsetDateTime) -> String {
+    let (hours, minutes, _) = date.offset().as_hms();
+    let zone = match (hours, minutes) {
+        (0, 0) => "UTC".to_owned(),
+        (hours, minutes) => {
+            let sign = if hours < 0 || minutes < 0 { '-' } else { '+' };
+            format!("{sign}{:02}{:02}", hours.unsigned_abs(), minutes.unsigned_abs())
+        }
+    };
+    format!(
+        "{:04}-{:02}-{:02} {:02}:{:02} {zone}",
+        date.year(),
+        u8::from(date.month()),
+        date.day(),
+        date.hour(),
+        date.minute()
+    )
 }
 
 /// A marker as logs and headers show it: `Return-Path: <>`.

@@ -27,6 +27,7 @@ use crate::mailbox::open::{Owner, open_existing};
 use crate::mailbox::reader::{MboxMessage, MboxReader};
 use crate::mailbox::{append, format};
 use crate::message::Message;
+use crate::output::shell;
 use crate::sys::deadline::ReadLimit;
 use crate::sys::message_buffer::MessageBuffer;
 use crate::sys::state_file::Store;
@@ -244,14 +245,14 @@ fn tell(run: &Run, delivery: &Delivery<'_>, dir: &Path) {
 }
 
 fn text(run: &Run, path: &Path) -> String {
-    let user = &run.account.name;
+    let (user, program) = (&run.account.name, shell::program());
     format!(
         "Subject: The mailbox of {user} is full, and new mail is put aside\n\n\
          There is no room for new mail in the mailbox of {user}.\n\
          It is put aside, in {}\n\n\
          When mail is deleted or moved, what was put aside comes into the mailbox\n\
          with the next message. To have it at once:\n\n\
-         \x20   spoolguard spool restore --overflow --user {user}\n\n\
+         \x20   {program} spool restore --overflow --user {user}\n\n\
          When the overflow is full too, mail waits with the mail system.\n\
          This notice comes once, until nothing is put aside any more.\n",
         path.display()

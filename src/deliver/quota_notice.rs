@@ -57,7 +57,7 @@ fn fills_up(now_bytes: u64, limit_bytes: u64, over: Over) -> String {
         Over::Archive => "the mail at its beginning goes into an archive",
     };
     format!(
-        "Subject: Your mailbox is {} % full\n\n\
+        "Subject: Your mailbox is {}% full\n\n\
          Your mailbox holds {} of {}.\n\
          When it is full, {when_full}.\n\n\
          Please delete what you no longer need, or move it to another folder.\n\

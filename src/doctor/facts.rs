@@ -17,6 +17,7 @@ use crate::doctor::rules::master_cf::{self, PostfixService};
 use crate::doctor::rules::rcpt_check::RESTRICTIONS;
 use crate::doctor::rules::settings::{Settings, blocks};
 use crate::doctor::rules::{Check, Finding};
+use crate::output::shell::program;
 use crate::sys::account;
 use crate::sys::child::{self, Streams};
 
@@ -311,7 +312,7 @@ fn configuration(chosen: Option<&Path>, findings: &mut Vec<Finding>) -> (Config,
         Err(e) => {
             findings.push(Check::Configuration.about("configuration").error(
                 format!("{e}: all mail stays in the MTA's queue"),
-                "fix it, then: spoolguard config check",
+                format!("fix it, then: {} config check", program()),
             ));
             (Config::default(), Some(e.to_string()))
         }

@@ -7,6 +7,7 @@ use crate::doctor::facts::HostFacts;
 use crate::doctor::policy_service;
 use crate::doctor::rules::growth::burst;
 use crate::doctor::rules::{Check, Finding, rcpt_check};
+use crate::output::shell::program;
 use crate::output::sizes::size_text;
 use crate::spool::directory::{self, DirectoryEntry, EntryKind};
 use crate::sys::account;
@@ -34,7 +35,7 @@ pub fn examine(host: &HostFacts) -> Vec<Finding> {
         found.push(
             topic
                 .warning(what)
-                .remedy("spoolguard spool list, which names them all"),
+                .remedy(format!("{} spool list, which names them all", program())),
         );
     }
     found.extend(mailboxes().filter_map(growing));
@@ -59,7 +60,10 @@ fn fullness(config: &Config, entry: &DirectoryEntry) -> Option<Finding> {
     let bytes = entry.stat.len();
     let percent = u128::from(bytes) * 100 / u128::from(limit_bytes.max(1));
     let topic = Check::Quota.about(entry.path.display());
-    let remedy = format!("spoolguard spool list {name}, which says what fills it and what helps");
+    let remedy = format!(
+        "{} spool list {name}, which says what fills it and what helps",
+        program()
+    );
     if bytes >= limit_bytes {
         let what = format!("it is full: {} of {}", size_text(bytes), size_text(limit_bytes));
         return Some(topic.error(what, remedy));
@@ -85,7 +89,10 @@ fn growing(entry: &DirectoryEntry) -> Option<Finding> {
             "it is growing: the last {} messages came within {} s, most of them from {}: mail goes round",
             found.messages, found.seconds, found.sender
         ),
-        format!("put spoolguard in place of the forward of {name}; what fills it says: spoolguard spool list {name}"),
+        format!(
+            "put spoolguard in place of the forward of {name}; what fills it says: {} spool list {name}",
+            program()
+        ),
     ))
 }
 

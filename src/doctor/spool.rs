@@ -10,7 +10,7 @@ use crate::doctor::filesystem;
 use crate::doctor::rules::{Check, CheckSubject, Finding, Level};
 use crate::error::Error;
 use crate::mailbox::setgid;
-use crate::output::shell::quote_path;
+use crate::output::shell::{program, quote_path};
 use crate::spool::directory;
 use crate::spool::directory::EntryKind;
 use crate::spool::list::problems;
@@ -85,7 +85,7 @@ fn names(dir: &Path, place: SpoolAccess) -> Vec<Finding> {
         found.truncate(MOST_NAMES);
         found.push(Check::Spool.about(dir.display()).error(
             format!("{more} more such things are wrong in it"),
-            "spoolguard spool list, which names them all",
+            format!("{} spool list, which names them all", program()),
         ));
     }
     if found.is_empty() {

@@ -10,6 +10,7 @@ use crate::archive::publish::PublishedArchive;
 use crate::error::Error;
 use crate::escape::visible;
 use crate::output::json::write_line;
+use crate::output::shell::{program, quote_path};
 use crate::output::sizes::{counted, messages, remain, size_text};
 use crate::output::{OutputForm, print_error, print_line, print_stderr};
 use crate::spool::choose::{ChosenMessages, Doubtful, Inside};
@@ -477,9 +478,10 @@ impl OriginalsFate<'_> {
                 )
             }
             Self::LeftIn(archive) => format!(
-                "{} inside these bounces and not in the mailbox; to get them: spoolguard spool restore {}, then sweep again with --rescue",
+                "{} inside these bounces and not in the mailbox; to get them: {} spool restore {}, then sweep again with --rescue",
                 that_never_arrived(count),
-                visible(&archive.path.display().to_string())
+                program(),
+                quote_path(&archive.path)
             ),
         }
     }

@@ -29,7 +29,7 @@ use crate::error::{Category, Error, Status};
 use crate::escape::visible;
 use crate::message::Message;
 use crate::message::address::{OwnAddresses, is_plain};
-use crate::output::{OutputForm, end_command, print_error};
+use crate::output::{OutputForm, end_command, print_error, shell};
 use crate::sys::account;
 use crate::sys::deadline::Deadline;
 use crate::sys::json_state;
@@ -197,7 +197,7 @@ fn suspend(address: &str, run: &Run, now: OffsetDateTime) -> Result<Status, Erro
         Some(DestinationState::Open | DestinationState::Suspended) => Ok(say(&format!(
             "what would be forwarded to {address} is kept in {mailbox}, until: {} --resume {}",
             headers::status_command(&run.account),
-            headers::escape_word(address)
+            shell::quote_word(address)
         ))),
     }
 }

@@ -8,12 +8,13 @@ use crate::deliver::divert::rules::tally::StormCounts;
 use crate::deliver::forward::kept;
 use crate::deliver::forward::notices;
 use crate::deliver::forward::rules::suspension_reason::SuspensionReason;
-use crate::deliver::forward::rules::{Destination, Health, ProbeStage, Suspension, To, Waits};
+use crate::deliver::forward::rules::{Destination, ProbeStage, Suspension, To, Waits};
 use crate::deliver::headers;
 use crate::deliver::overflow::Overflow;
 use crate::escape::visible;
 use crate::moment::Moment;
-use crate::output::sizes::messages;
+use crate::output::shell;
+use crate::output::sizes::{messages, size_text};
 
 /// The line for a user of whom there is nothing to tell.
 pub fn nothing_text(user: &str) -> String {
@@ -33,11 +34,12 @@ fn write_overflow(user: &str, overflow: &Overflow, output: &mut impl Write) -> i
     };
     writeln!(
         output,
-        "{user}: the mailbox had no room for {} ({} KiB){more}: {}; to put back what fits: spoolguard spool restore \
-         --overflow --user {user}",
+        "{user}: the mailbox had no room for {} ({}){more}: {}; to put back what fits: {} spool restore --overflow --user {}",
         messages(*count),
-        bytes.div_ceil(1024),
-        visible(&path.display().to_string())
+        size_text(*bytes),
+        visible(&path.display().to_string()),
+        shell::program(),
+        shell::quote_word(user)
     )
 }
 
@@ -90,11 +92,8 @@ fn write_copies(user: &str, what: &str, copies: &(u64, u64, PathBuf), output: &m
     if *count == 0 {
         return Ok(());
     }
-    let (size, dir) = (bytes.div_ceil(1024), visible(&dir.display().to_string()));
-    writeln!(
-        output,
-        "{user}: {what}: {count}, {size} KiB; to read them: zcat {dir}/*.gz"
-    )
+    let (size, dir) = (size_text(*bytes), shell::quote_path(dir));
+    writeln!(output, "{user}: {what}: {count}, {size}; to read them: zcat {dir}/*.gz")
 }
 
 fn write_route(view: &View, route: &Destination, output: &mut impl Write) -> io::Result<()> {
@@ -103,7 +102,7 @@ fn write_route(view: &View, route: &Destination, output: &mut impl Write) -> io:
         None => writeln!(output, "{user}: {to}: open")?,
         Some(suspension) => {
             let since = headers::moment_text(suspension.since);
-            let (kept, mailbox) = (messages(suspension.kept), visible(&view.mailbox));
+            let (kept, mailbox) = (messages(kept_count(view, route, suspension)), visible(&view.mailbox));
             writeln!(
                 output,
                 "{user}: {to}: suspended since {since}, {kept} kept in {mailbox}"
@@ -111,13 +110,16 @@ fn write_route(view: &View, route: &Destination, output: &mut impl Write) -> io:
             write_suspension(view, suspension, output)?;
         }
     }
-    writeln!(
-        output,
-        "    {} of {} points",
-        view.points(route),
-        view.settings.threshold
-    )?;
-    write_failures(&route.health, output)?;
+    // Neither a burst nor a hand asked for points.
+    let counts_points = route
+        .suspended
+        .as_ref()
+        .is_none_or(|suspension| suspension.reason == Some(SuspensionReason::Points));
+    if counts_points {
+        let (points, threshold) = (view.points(route), view.settings.threshold);
+        writeln!(output, "    {points} of {threshold} points")?;
+    }
+    write_failures(route, output)?;
     for notice in route.owed.iter() {
         let tries = match notice.tries {
             0 => "not written yet",
@@ -131,10 +133,19 @@ fn write_route(view: &View, route: &Destination, output: &mut impl Write) -> io:
         writeln!(output, "    a notice to {whom} of {at} is {tries}")?;
     }
     if route.suspended.is_some() {
-        let to = headers::escape_word(&route.destination);
+        let to = shell::quote_word(&headers::escape_word(&route.destination));
         writeln!(output, "    to forward there again: {} --resume {to}", view.command)?;
     }
     Ok(())
+}
+
+/// How many messages for a suspended destination are kept: those that can be sent on, or what was counted where there is no list of them.
+fn kept_count(view: &View, route: &Destination, suspension: &Suspension) -> u64 {
+    let list = view
+        .kept
+        .iter()
+        .find(|kept| kept.list.destination.eq_ignore_ascii_case(&route.destination));
+    list.map_or(suspension.kept, |kept| kept.list.waiting().count() as u64)
 }
 
 /// Why a destination is suspended, and when it is tried next.
@@ -175,14 +186,17 @@ fn write_suspension(view: &View, suspension: &Suspension, output: &mut impl Writ
 }
 
 /// How many failures of each kind there were, and the last of them.
-fn write_failures(health: &Health, output: &mut impl Write) -> io::Result<()> {
+fn write_failures(route: &Destination, output: &mut impl Write) -> io::Result<()> {
+    let health = &route.health;
+    // What was taken before a suspension says nothing any more.
+    let taken = if route.suspended.is_none() { health.taken } else { 0 };
     let counts = join_counts(&[
         (health.hard, "failed because of the address"),
         (health.soft, "because of its state"),
         (health.message, "because of the message"),
         (health.unclear, "cause unknown"),
         (health.late, "reports of delay"),
-        (health.taken, "accepted by sendmail since the last failure"),
+        (taken, "accepted by sendmail since the last failure"),
     ]);
     if !counts.is_empty() {
         writeln!(output, "    {counts}")?;
@@ -237,12 +251,11 @@ fn write_kept(view: &View, kept: &KeptForDestination, output: &mut impl Write) -
     let since = kept.list.waiting().map(|entry| entry.at).min().unwrap_or_default();
     writeln!(
         output,
-        "{}: {to}: {} kept in {} instead of being sent on, the first on {}; to send what is kept on: {}",
+        "{}: {to}: {} kept in {} instead of being sent on, the first on {}",
         visible(&view.user),
         messages(kept.list.waiting().count() as u64),
         visible(&view.mailbox),
-        headers::moment_text(Moment::at(since)),
-        visible(&kept.command)
+        headers::moment_text(Moment::at(since))
     )?;
     for reason in kept.list.reasons() {
         writeln!(
@@ -258,7 +271,7 @@ fn write_kept(view: &View, kept: &KeptForDestination, output: &mut impl Write) -
             "    {older} more, older ones, are in the mailbox and no longer on this list"
         )?;
     }
-    Ok(())
+    writeln!(output, "    to send what is kept on: {}", visible(&kept.command))
 }
 
 fn write_diverted(user: &str, counts: &StormCounts, output: &mut impl Write) -> io::Result<()> {

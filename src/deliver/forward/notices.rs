@@ -12,6 +12,7 @@ use crate::deliver::forward::rules::{DestinationEvent, Failure, FailureSource, P
 use crate::deliver::{headers, notify, quota_notice, store};
 use crate::error::Error;
 use crate::message::address::{Address, OwnAddresses};
+use crate::output::shell;
 use crate::output::wrap::wrap_body;
 use crate::sys::account::{self, AccountKind};
 
@@ -88,13 +89,13 @@ fn to_user(run: &Run, notice: &PendingNotice) -> (String, String) {
     let mailbox = run.store.to_string();
     let since = headers::moment_text(notice.since);
     let status = headers::own_status_command(&run.account);
-    let resume = format!("    {status} --resume {to}");
+    let resume = format!("    {status} --resume {}", shell::quote_word(&to));
     match notice.event {
         DestinationEvent::Suspended => (
             format!("Your mail is no longer forwarded to {to}"),
             format!(
                 "Mail for {own} is no longer forwarded to {to}, because that address does not take it. {}\n\
-                 New mail is kept in {mailbox} since {since}. No message is lost.\n\n{}\n\
+                 New mail has been kept in {mailbox} since {since}. No message is lost.\n\n{}\n\
                  You need not do anything. If you know that the address works, forward to it again with\n\n{resume}\n\n\
                  If it will not work again, take it out of your .forward or procmailrc. What is known about your forwards:\n\n    \
                  {status}\n",
@@ -107,7 +108,7 @@ fn to_user(run: &Run, notice: &PendingNotice) -> (String, String) {
             format!(
                 "Mail for {own} is no longer forwarded to {to}. It was not the guard that decided so: somebody who may do so has \
                  suspended it by hand.\n\n\
-                 New mail is kept in {mailbox} since {since}. No message is lost. It stays so until somebody ends it with\n\n{resume}\n",
+                 New mail has been kept in {mailbox} since {since}. No message is lost. It stays so until somebody ends it with\n\n{resume}\n",
             ),
         ),
         DestinationEvent::Reopened | DestinationEvent::ReopenedByHand => (
@@ -130,6 +131,7 @@ fn to_admin(run: &Run, notice: &PendingNotice) -> (String, String) {
     let mailbox = run.store.to_string();
     let since = headers::moment_text(notice.since);
     let status = headers::status_command(&run.account);
+    let word = shell::quote_word(&to);
     let (whose, told) = match run.account.kind {
         AccountKind::User => (format!("user {user}"), ", and the user is told so"),
         AccountKind::Alias => (format!("alias {user}"), ""),
@@ -139,19 +141,19 @@ fn to_admin(run: &Run, notice: &PendingNotice) -> (String, String) {
             format!("Forward of {user} to {to} is suspended"),
             format!(
                 "On {host}, mail for {own} ({whose}) is no longer forwarded to {to}: somebody who may do so has suspended it by hand.\n\
-                 New mail is kept in {mailbox} since {since}. No message is lost. It stays so until somebody ends it with\n\n    \
-                 {status} --resume {to}\n"
+                 New mail has been kept in {mailbox} since {since}. No message is lost. It stays so until somebody ends it with\n\n    \
+                 {status} --resume {word}\n"
             ),
         ),
         DestinationEvent::Suspended => (
             format!("Forward of {user} to {to} is suspended"),
             format!(
                 "On {host}, mail for {own} ({whose}) is no longer forwarded to {to}, because that address does not take it. {}\n\
-                 New mail is kept in {mailbox} since {since}{told}. No message is lost.\n\n{}\n\
+                 New mail has been kept in {mailbox} since {since}{told}. No message is lost.\n\n{}\n\
                  You need not do anything. To forward to it again at once:\n\n    \
-                 {status} --resume {to}\n\n\
+                 {status} --resume {word}\n\n\
                  To keep all mail until somebody ends it:\n\n    \
-                 {status} --suspend {to}\n",
+                 {status} --suspend {word}\n",
                 failures(notice),
                 probes(run, notice),
             ),
@@ -170,7 +172,7 @@ fn to_admin(run: &Run, notice: &PendingNotice) -> (String, String) {
 /// Since when it fails, and what was said last.
 fn failures(notice: &PendingNotice) -> String {
     let since = match notice.failing_since {
-        Some(since) => format!("It fails since {}.", headers::moment_text(since)),
+        Some(since) => format!("It has been failing since {}.", headers::moment_text(since)),
         None => String::new(),
     };
     match &notice.last {

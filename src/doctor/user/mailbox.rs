@@ -12,7 +12,8 @@ use crate::doctor::user::mail_files::MailHandling;
 use crate::mailbox::open::{Owner, open_existing};
 use crate::mailbox::setgid;
 use crate::maildir::directory::Maildir;
-use crate::output::shell::quote_path;
+use crate::output::shell::{program, quote_path, quote_word};
+use crate::output::sizes::{messages, size_text};
 use crate::sys::account::Account;
 use crate::sys::dirs::{can_make_files, parent};
 
@@ -62,7 +63,7 @@ pub fn examine(config: &Config, account: &Account, handling: &MailHandling) -> F
         ),
         Err(e) => topic.error(
             format!("{e}: what has to be kept stays in the MTA's queue"),
-            "spoolguard spool list, as root, says what is wrong with it",
+            format!("{} spool list, as root, says what is wrong with it", program()),
         ),
     }
 }
@@ -71,14 +72,15 @@ pub fn examine(config: &Config, account: &Account, handling: &MailHandling) -> F
 pub fn overflowing(config: &Config, account: &Account) -> Option<Finding> {
     let overflow = overflow::inspect_overflow(&state_place(config, account)?, account.uid)?;
     let finding = format!(
-        "the mailbox had no room for {} messages, {} bytes: they lie in the overflow, {}",
-        overflow.messages,
-        overflow.bytes,
+        "the mailbox had no room for {} ({}), which the overflow holds: {}",
+        messages(overflow.messages),
+        size_text(overflow.bytes),
         overflow.path.display()
     );
     let remedy = format!(
-        "make room, and: spoolguard spool restore --overflow --user {}",
-        account.name
+        "make room, and: {} spool restore --overflow --user {}",
+        program(),
+        quote_word(&account.name)
     );
     Some(Check::Mailbox.about(account.name.clone()).error(finding, remedy))
 }

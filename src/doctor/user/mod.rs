@@ -14,6 +14,7 @@ use crate::doctor::rules::guard_line::{Hook, guard_of};
 use crate::doctor::rules::{Check, Finding};
 use crate::doctor::user::mail_files::{FORWARD, PROCMAILRC, read_files};
 use crate::doctor::{mail_location, postfix_access, sendmail_host, sieve, state_directory, submission, tokens};
+use crate::output::shell::program;
 use crate::sys::account::Account;
 use crate::sys::child;
 use crate::sys::self_exec;
@@ -83,7 +84,7 @@ fn configuration(host: &HostFacts, account: &Account, found: &mut Vec<Finding>) 
                     .about(format!("configuration of {}", account.name))
                     .error(
                         format!("{e}: this user's mail stays in the MTA's queue"),
-                        "fix it, then: spoolguard config check",
+                        format!("fix it, then: {} config check", program()),
                     ),
             );
             host.config.clone()

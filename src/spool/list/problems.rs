@@ -11,7 +11,7 @@ use crate::deliver::overflow;
 use crate::mailbox::expunge::set_aside as journal_kept;
 use crate::maildir::departure;
 use crate::maildir::directory::{Maildir, holds_maildir};
-use crate::output::shell::quote_path;
+use crate::output::shell::{program, quote_path, quote_word};
 use crate::output::sizes::{age_text, size_text};
 use crate::spool::directory::{DirectoryEntry, EntryKind, LockState};
 use crate::spool::list::row::{RowProblem, Weight};
@@ -32,8 +32,9 @@ pub fn with_overflow(config: &Config, account: &Account, home: Option<&Path>) ->
     Some(RowProblem::wrong(
         format!("it had no room for {}: they lie in the overflow", size_text(bytes)),
         format!(
-            "make room, and: spoolguard spool restore --overflow --user {}",
-            account.name
+            "make room, and: {} spool restore --overflow --user {}",
+            program(),
+            quote_word(&account.name)
         ),
     ))
 }
@@ -152,7 +153,10 @@ pub fn with_rights(
         // Where names are no users', mailboxes are virtual, and somebody has them all.
         None if !people.has(uid) => found.push(RowProblem::wrong(
             format!("it belongs to uid {uid}, and nobody has that number any more"),
-            format!("archive it (spoolguard spool archive {path} --all-mail), then rm {path}"),
+            format!(
+                "archive it ({} spool archive {path} --all-mail), then rm {path}",
+                program()
+            ),
         )),
         Some(_) | None => {}
     }

@@ -1,6 +1,6 @@
 //! What is said of one name of the spool directory: the numbers of a mailbox, and what is wrong with it.
 
-use crate::output::shell::quote_path;
+use crate::output::shell::{program, quote_path};
 use std::ffi::OsStr;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -154,14 +154,15 @@ pub fn maildir_arguments(found: &UserMaildir) -> String {
 /// The command that a remedy is.
 #[must_use]
 pub fn remedy_command(remedy: Remedy, what: &str) -> String {
-    match remedy {
-        Remedy::SweepBounces => format!("spoolguard spool sweep {what} --bounces"),
-        Remedy::SweepLoops => format!("spoolguard spool sweep {what} --loops"),
-        Remedy::SweepDuplicates => format!("spoolguard spool sweep {what} --duplicates"),
-        Remedy::ArchiveOlder(days) => format!("spoolguard spool archive {what} --older-than {days}d"),
-        Remedy::ArchiveSeen(days) => format!("spoolguard spool archive {what} --seen --older-than {days}d"),
-        Remedy::ArchiveAll => format!("spoolguard spool archive {what} --all-mail"),
-    }
+    let rest = match remedy {
+        Remedy::SweepBounces => format!("sweep {what} --bounces"),
+        Remedy::SweepLoops => format!("sweep {what} --loops"),
+        Remedy::SweepDuplicates => format!("sweep {what} --duplicates"),
+        Remedy::ArchiveOlder(days) => format!("archive {what} --older-than {days}d"),
+        Remedy::ArchiveSeen(days) => format!("archive {what} --seen --older-than {days}d"),
+        Remedy::ArchiveAll => format!("archive {what} --all-mail"),
+    };
+    format!("{} spool {rest}", program())
 }
 
 #[cfg(test)]

@@ -116,7 +116,7 @@ fn every_key_is_accepted() {
     ended.ends_with(0).check(ended.stderr.is_empty(), "something is said");
     let said = String::from_utf8_lossy(&ended.stdout).into_owned();
     assert!(
-        said.contains("checked.toml: OK\n") && said.contains("spoolguard doctor"),
+        said.contains("checked.toml: OK\n") && said.contains("checked.toml doctor checks more"),
         "{said}"
     );
     check(&scratch, "").go().ends_with(0);

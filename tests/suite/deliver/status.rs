@@ -39,6 +39,7 @@ fn a_suspension_is_shown_with_its_reason_and_the_command_that_ends_it() {
     ended.ends_with(1);
     let text = says(&ended);
     let (user, mailbox) = (user_name(), scratch.mailbox().display().to_string());
+    let program = scratch.printed_program();
     for part in [
         &format!("{user}: b@b.test: suspended since 2"),
         &format!(", 2 messages kept in {mailbox}\n"),
@@ -46,7 +47,7 @@ fn a_suspension_is_shown_with_its_reason_and_the_command_that_ends_it() {
         "    suspended by a burst: 3 or more messages failed within an hour\n",
         "    3 failed because of the address\n",
         "\"status 67, 550 no such user\" (sendmail on this host)\n",
-        &format!("    to forward there again: spoolguard status --user {user} --resume b@b.test\n"),
+        &format!("    to forward there again: {program} status --user {user} --resume b@b.test\n"),
     ] {
         ended.check(text.contains(part), &format!("{part:?} is missing"));
     }
@@ -73,6 +74,46 @@ fn a_suspension_is_shown_with_its_reason_and_the_command_that_ends_it() {
         (&"summary".into(), &1.into())
     );
     assert_eq!(state(&scratch), before, "looking changes nothing");
+}
+
+#[test]
+fn the_commands_that_it_prints_can_be_copied_into_a_shell() {
+    let scratch = suspended();
+    let told = says(&scratch.run(&["status"]).go());
+    let command = told
+        .lines()
+        .find_map(|line| line.trim().strip_prefix("to forward there again: spoolguard "));
+    let script = format!("exec {} {}", crate::support::PROGRAM, command.unwrap());
+    let copied = std::process::Command::new("sh").args(["-c", &script]).output().unwrap();
+    assert!(copied.status.success(), "{script}: {copied:?}");
+    assert_eq!(state(&scratch)["routes"][0]["suspended"], Value::Null);
+}
+
+#[test]
+fn a_destination_that_a_shell_would_read_otherwise_is_quoted() {
+    let scratch = suspended();
+    let mut all = state(&scratch);
+    all["routes"][0]["destination"] = "<b&c@b.test>".into();
+    fs::write(scratch.path("state/routes.json"), all.to_string()).unwrap();
+    let told = says(&scratch.run(&["status"]).go());
+    assert!(told.contains(" --resume '<b&c@b.test>'\n"), "{told}");
+}
+
+#[test]
+fn times_are_those_of_the_clock_of_this_host() {
+    let scratch = suspended();
+    let mut all = state(&scratch);
+    // 2026-11-02 10:00 UTC.
+    all["routes"][0]["suspended"]["since"] = 1_793_613_600.into();
+    fs::write(scratch.path("state/routes.json"), all.to_string()).unwrap();
+    for (zone, since) in [
+        ("UTC", "2026-11-02 10:00 UTC"),
+        ("JST-9", "2026-11-02 19:00 +0900"),
+        ("NST3:30", "2026-11-02 06:30 -0330"),
+    ] {
+        let told = says(&scratch.run(&["status"]).variable("TZ", zone).go());
+        assert!(told.contains(&format!("suspended since {since}, ")), "{told}");
+    }
 }
 
 #[test]
@@ -109,9 +150,10 @@ fn a_forward_is_resumed_and_the_user_is_told() {
     assert_eq!(
         says(&ended),
         format!(
-            "mail is forwarded to B@b.test again; 1 message was kept in {mailbox}; to send it on: spoolguard status --user {} \
+            "mail is forwarded to B@b.test again; 1 message was kept in {mailbox}; to send it on: {} status --user {} \
              --send-kept B@b.test\n",
-            crate::support::user_name()
+            scratch.printed_program(),
+            user_name()
         )
     );
     forward(&scratch, 5..=5);
@@ -234,7 +276,7 @@ fn what_was_lost_from_view_and_what_is_held_is_listed() {
         "4 messages could not be forwarded, and came back as nothing but a header:\n",
         "    2026-11-02 10:00 UTC: <x@s.test> from Sam\\u{1b}[2J <s@s.test>, of today, to b@b.test\n",
         "    and 3 before these\n",
-        ": held copies of what was sent to the administrator: 1, 2 KiB; to read them: zcat ",
+        ": held copies of what was sent to the administrator: 1, 1.4 KiB; to read them: zcat ",
     ] {
         assert!(text.contains(part), "{part:?} is missing in\n{text}");
     }

@@ -67,7 +67,7 @@ fn what_an_alias_keeps_lies_under_its_name_and_is_told() {
     assert!(contains(&sent, b"\nX-Loop: sales@a.test\n"), "{}", shown(&sent));
     let suspended = by_mta(&scratch, &["status", "--as", "sales", "--suspend", "b@b.test"]).go();
     suspended.ends_with(0).check(
-        String::from_utf8_lossy(&suspended.stdout).contains("spoolguard status --as sales --resume b@b.test"),
+        String::from_utf8_lossy(&suspended.stdout).contains("spoolguard.toml status --as sales --resume b@b.test"),
         "the command that ends it names the alias",
     );
     for number in 2..=3 {
@@ -89,7 +89,7 @@ fn what_an_alias_keeps_lies_under_its_name_and_is_told() {
         .ends_with(0);
     let kept = scratch.run(&["status", "--as", "sales"]).go();
     kept.ends_with(1).check(
-        String::from_utf8_lossy(&kept.stdout).contains("spoolguard status --as sales --send-kept b@b.test"),
+        String::from_utf8_lossy(&kept.stdout).contains("spoolguard.toml status --as sales --send-kept b@b.test"),
         "what is kept can be sent on",
     );
     scratch

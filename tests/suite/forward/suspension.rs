@@ -153,7 +153,9 @@ fn a_destination_that_is_refused_three_times_is_suspended_and_both_are_told_once
         "To: <a@a.test>\n",
         "Subject: Your mail is no longer forwarded to b@b.test\n",
         "\"status 67, 550 no such user\" (sendmail on this host)",
-        "    spoolguard status --resume b@b.test\n",
+        &format!("    {} status --resume b@b.test\n", scratch.printed_program()),
+        "It has been failing since ",
+        "New mail has been kept in ",
         &mailbox,
     ] {
         assert!(
@@ -168,7 +170,11 @@ fn a_destination_that_is_refused_three_times_is_suspended_and_both_are_told_once
         "Auto-Submitted: auto-generated\n",
         "X-Spoolguard-Divert: notice; recipient=a@a.test; host=",
         &format!("Subject: Forward of {} to b@b.test is suspended\n", user_name()),
-        &format!("    spoolguard status --user {} --resume b@b.test\n", user_name()),
+        &format!(
+            "    {} status --user {} --resume b@b.test\n",
+            scratch.printed_program(),
+            user_name()
+        ),
     ] {
         assert!(admin.contains(part), "{part:?} is missing in\n{admin}");
     }

@@ -129,6 +129,11 @@ impl Scratch {
         self.path("spoolguard.toml")
     }
 
+    /// How the commands begin that a run with this configuration prints.
+    pub fn printed_program(&self) -> String {
+        format!("spoolguard --config {}", self.configuration().display())
+    }
+
     /// A path in the directory.
     pub fn path(&self, name: &str) -> PathBuf {
         self.root.path().join(name)
