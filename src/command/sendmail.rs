@@ -58,7 +58,7 @@ fn sendmail(
     };
     let mask = umask(Mode::empty());
     let deadline = deliver::begin_delivery()?;
-    let buffer = MessageBuffer::read(&deliver::standard_input()?, &deadline)?;
+    let buffer = MessageBuffer::read(&deliver::input::open()?, &deadline)?;
     if let Some(from) = redirected_from(&buffer) {
         if let Some(user) = host.user_of(&from)? {
             let who = call.who(user, &from);

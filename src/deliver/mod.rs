@@ -10,6 +10,7 @@ pub mod divert;
 pub mod dry_run;
 pub mod forward;
 pub mod headers;
+pub mod input;
 pub mod judge;
 pub mod log_line;
 pub mod notify;
@@ -20,12 +21,11 @@ pub mod rescue;
 pub mod service_user;
 pub mod settle;
 pub mod store;
+pub mod supervisor;
 pub mod watchdog;
 
 use std::cell::{Cell, OnceCell};
-use std::io::{self, IsTerminal, Write};
-use std::os::fd::AsFd;
-use std::os::unix::fs::FileTypeExt;
+use std::io::{self, Write};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -106,9 +106,9 @@ fn guard(
     intents: &Intents,
 ) -> Result<Status, Error> {
     let deadline = begin_delivery()?;
-    let input = standard_input()?;
+    let input = input::open()?;
     if !errand.destinations.is_empty() {
-        refuse_device(&input)?;
+        input::refuse_device(&input)?;
     }
     let buffer = MessageBuffer::read(&input, &deadline)?;
     let mut run = Run::prepare_to_deliver(who, errand.mailbox.clone(), everywhere, deadline, group)?;
@@ -162,7 +162,11 @@ pub fn begin_run() -> Result<Deadline, Error> {
 /// # Errors
 /// The same.
 pub fn begin_delivery() -> Result<Deadline, Error> {
-    begin_with(Deadline::begin_delivery)
+    let deadline = begin_with(Deadline::begin_delivery)?;
+    if !account::is_root() {
+        watchdog::watch(&deadline);
+    }
+    Ok(deadline)
 }
 
 fn begin_with(deadline: fn() -> io::Result<Deadline>) -> Result<Deadline, Error> {
@@ -353,31 +357,6 @@ fn without_own(errand: &Errand, envelope: &Envelope, user: &str) -> Errand {
         Job::Forward(_) | Job::Deliver => Copies::Keep,
     };
     Errand::new(&others, copies)
-}
-
-/// Refuses to send on what a device such as /dev/null gives: no MTA hands a message over so, and an empty message would go out.
-fn refuse_device(input: &std::fs::File) -> Result<(), Error> {
-    let is_device = input.metadata().is_ok_and(|stat| stat.file_type().is_char_device());
-    if is_device && !input.is_terminal() {
-        let cause = "standard input is a device such as /dev/null, not a message";
-        return Err(Error::new(Category::System, "forward", "the message", cause));
-    }
-    Ok(())
-}
-
-/// Standard input as a file of its own: `Stdin` would put a buffer between. Whoever sits at a terminal is told that it is read.
-///
-/// # Errors
-/// When it is not there.
-pub fn standard_input() -> Result<std::fs::File, Error> {
-    let input = io::stdin();
-    if input.is_terminal() {
-        output::print_stderr("spoolguard: reading a message from the terminal; end it with Ctrl-D\n");
-    }
-    let input = input.as_fd().try_clone_to_owned();
-    input
-        .map(std::fs::File::from)
-        .map_err(|e| Error::new(Category::System, "read", "the message from standard input", e))
 }
 
 /// Ends a delivering run that failed before there was a case: mail systems do not always log what is printed.

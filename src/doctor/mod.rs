@@ -15,6 +15,7 @@ mod log;
 mod mail_location;
 mod policy_service;
 mod postfix_access;
+mod presence;
 mod programs;
 mod queue;
 mod quota;
@@ -36,6 +37,7 @@ use std::io::Write;
 
 use crate::cli::Everywhere;
 use crate::deliver;
+use crate::doctor::presence::Presence;
 use crate::doctor::rules::{Check, Finding, Level};
 use crate::error::{Category, Error, Status};
 use crate::output::OutputForm;
@@ -69,12 +71,21 @@ fn one(name: &str, everywhere: &Everywhere) -> Result<Vec<Finding>, Error> {
     }
     refuse_others(&account)?;
     account.become_user(None)?;
+    if let Some(finding) = hanging_home(&account) {
+        return Ok(vec![finding]);
+    }
     let host = HostFacts::look(DoctorScope::User, everywhere);
     let mut found = host.findings.clone();
     // The programs are the host's, and told with it.
     found.retain(|finding| finding.check == Check::Configuration && finding.level == Level::Error);
     found.extend(user::examine(&host, &account));
     Ok(found)
+}
+
+/// What there is to say of somebody whose home does not answer.
+fn hanging_home(account: &Account) -> Option<Finding> {
+    let home = account.home.as_deref()?;
+    (presence::of(home) == Presence::Unknown).then(|| users::no_answer(home, &account.name))
 }
 
 fn refuse_others(account: &Account) -> Result<(), Error> {
@@ -87,8 +98,16 @@ fn refuse_others(account: &Account) -> Result<(), Error> {
 
 fn all(everywhere: &Everywhere) -> Result<Vec<Finding>, Error> {
     let runner = account::find_runner();
+    if let Some(finding) = hanging_home(&runner) {
+        return Ok(vec![finding]);
+    }
     let host = HostFacts::look(DoctorScope::Host, everywhere);
     let mut found = host.findings.clone();
+    let spool_dir = host.config.mailbox.location.spool_dir();
+    if presence::of(spool_dir) == Presence::Unknown {
+        found.push(users::no_answer(spool_dir, "everybody"));
+        return Ok(found);
+    }
     found.extend(programs::examine(&host));
     found.extend(spool::examine(&host));
     found.extend(lock_holders::examine(&host));
@@ -107,7 +126,9 @@ fn all(everywhere: &Everywhere) -> Result<Vec<Finding>, Error> {
     stop()?;
     found.extend(queue::examine(&host));
     let names = if account::is_root() {
-        users::mentioned_names(&host)
+        let mentioned = users::mentioned_names(&host);
+        found.extend(mentioned.left_out);
+        mentioned.names
     } else {
         BTreeSet::from([runner.name.clone()])
     };

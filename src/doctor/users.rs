@@ -10,6 +10,7 @@ use crate::cli::Everywhere;
 use crate::config::USER_FILE;
 use crate::deliver::context::state_place;
 use crate::doctor::facts::{HostFacts, ROOT_VARIABLE, SEARCH_VARIABLE};
+use crate::doctor::presence::{self, Presence};
 use crate::doctor::rules::aliases::End;
 use crate::doctor::rules::{Check, Finding};
 use crate::doctor::sieve::SCRIPT;
@@ -26,10 +27,29 @@ const PASSWD: &str = "/etc/passwd";
 /// For how long one run is waited for. It asks the programs again, each with a limit of its own.
 const RUN_TIME: Duration = Duration::from_secs(90);
 
+/// The users to examine, and who cannot be.
+pub struct Mentioned {
+    /// Whose mail is handled by files of their own, and the administrator.
+    pub names: BTreeSet<String>,
+    /// Whose home does not answer.
+    pub left_out: Vec<Finding>,
+}
+
 /// The users to examine. Nothing is opened to find out.
-pub fn mentioned_names(host: &HostFacts) -> BTreeSet<String> {
-    let mut names = Directory::read().names(host.config.mailbox.location.spool_dir());
-    names.retain(|name| has_files(host, name));
+pub fn mentioned_names(host: &HostFacts) -> Mentioned {
+    let known: Vec<(String, Vec<PathBuf>)> = Directory::read()
+        .names(host.config.mailbox.location.spool_dir())
+        .into_iter()
+        .filter_map(|name| Some((files(host, &name)?, name)))
+        .map(|(files, name)| (name, files))
+        .collect();
+    let (all, groups): (Vec<_>, Vec<_>) = known.into_iter().unzip();
+    let answers = presence::of_groups(&groups);
+    let of = |wanted: Presence| {
+        let asked = all.iter().zip(&groups).zip(&answers);
+        asked.filter_map(move |(user, answer)| (*answer == wanted).then_some(user))
+    };
+    let mut names: BTreeSet<String> = of(Presence::There).map(|(name, _)| name.clone()).collect();
     let ends = if host.config.admin.starts_with('/') {
         Vec::new()
     } else {
@@ -39,7 +59,41 @@ pub fn mentioned_names(host: &HostFacts) -> BTreeSet<String> {
         End::User(name) => Some(name),
         End::Elsewhere(_) | End::Command(_) | End::File(_) | End::Nobody(_) | End::Circle(_) | End::Unseen(_) => None,
     }));
-    names
+    let unknown: Vec<(&str, &Path)> = of(Presence::Unknown)
+        .filter_map(|(name, files)| Some((name.as_str(), files.first()?.parent()?)))
+        .collect();
+    for (name, _) in &unknown {
+        names.remove(*name);
+    }
+    Mentioned {
+        names,
+        left_out: without_answer(&unknown).into_iter().collect(),
+    }
+}
+
+/// As many users are named.
+const MOST_NAMES: usize = 5;
+
+/// Whose homes are on file systems that do not answer, in one finding.
+fn without_answer(users: &[(&str, &Path)]) -> Option<Finding> {
+    let (_, home) = users.first()?;
+    let mut names: Vec<String> = users
+        .iter()
+        .take(MOST_NAMES)
+        .map(|(name, _)| (*name).to_owned())
+        .collect();
+    if let Some(more) = users.len().checked_sub(MOST_NAMES).filter(|more| *more > 0) {
+        names.push(format!("{more} more"));
+    }
+    Some(no_answer(home, &names.join(", ")))
+}
+
+/// What hangs, and whose mail waits for that.
+pub fn no_answer(path: &Path, whose: &str) -> Finding {
+    Check::FileSystem.about(path.display()).error(
+        format!("its file system does not answer: mail for {whose} waits, and nothing there was looked at"),
+        "bring its server back, or unmount it, then run doctor again",
+    )
 }
 
 /// The homes of these users.
@@ -48,16 +102,14 @@ pub fn homes(names: &BTreeSet<String>) -> Vec<PathBuf> {
     names.iter().filter_map(of).collect()
 }
 
-fn has_files(host: &HostFacts, name: &str) -> bool {
-    let Ok(account) = account::find_named(name) else {
-        return false;
-    };
-    let is_there = |path: &Path| path.symlink_metadata().is_ok();
-    let files = [FORWARD, PROCMAILRC, SCRIPT, USER_FILE];
-    let at_home = |home: &Path| files.iter().any(|file| is_there(&home.join(file)));
-    account.gid.is_some()
-        && (account.home.as_deref().is_some_and(at_home)
-            || state_place(&host.config, &account).is_some_and(|dir| is_there(&dir)))
+/// The files of a user that say how mail is handled; the first one is at home, where there is a home.
+fn files(host: &HostFacts, name: &str) -> Option<Vec<PathBuf>> {
+    let account = account::find_named(name).ok().filter(|account| account.gid.is_some())?;
+    let at_home = account
+        .home
+        .iter()
+        .flat_map(|home| [FORWARD, PROCMAILRC, SCRIPT, USER_FILE].map(|file| home.join(file)));
+    Some(at_home.chain(state_place(&host.config, &account)).collect())
 }
 
 /// What keeps names and numbers from telling whose mail it is: names that share one, and sources that cannot be asked.

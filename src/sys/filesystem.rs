@@ -7,13 +7,16 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use nix::sys::statvfs::{FsFlags, Statvfs, fstatvfs, statvfs};
-use rustix::fs::{NFS_SUPER_MAGIC, StatFs, fstatfs, lgetxattr, statfs};
+use rustix::fs::{CWD, Mode, NFS_SUPER_MAGIC, OFlags, ResolveFlags, StatFs, fstatfs, lgetxattr, openat2, statfs};
 use rustix::io::Errno;
 
 use crate::error::Error;
 
 /// An attribute that nobody sets.
 const PROBE: &str = "user.spoolguard-probe";
+
+/// The mounts that this process sees.
+const MOUNTS: &str = "/proc/self/mountinfo";
 
 /// A file system.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,6 +85,37 @@ pub fn has_no_links(error: &io::Error) -> bool {
     Errno::from_io_error(error).is_some_and(|error| known.contains(&error))
 }
 
+/// Tells whether a call about `path` may hold a process that nobody can end: a file system that another process serves (FUSE) is in its
+/// way. Where that cannot be told it is none. The path itself is not asked: its file system might hang.
+#[must_use]
+pub fn may_hold_a_process(path: &Path) -> bool {
+    // What is on the root's file system is not served so. A mount that is in the way is not entered (openat2(2)).
+    match openat2(
+        CWD,
+        path,
+        OFlags::PATH | OFlags::CLOEXEC,
+        Mode::empty(),
+        ResolveFlags::NO_XDEV,
+    ) {
+        Ok(_) | Err(Errno::NOENT | Errno::NOTDIR | Errno::ACCESS) => false,
+        Err(_) => std::fs::read_to_string(MOUNTS).is_ok_and(|mounts| mounts.lines().any(is_served_mount)),
+    }
+}
+
+/// Tells whether a line of `mountinfo` (proc_pid_mountinfo(5)) is a file system that a process serves, which may hold users' files.
+fn is_served_mount(line: &str) -> bool {
+    // The type follows a hyphen, since the fields before it are of any number.
+    let kind = line.split_once(" - ").and_then(|(_, rest)| rest.split(' ').next());
+    let no_homes = [
+        "fusectl",
+        "fuse.lxcfs",
+        "fuse.portal",
+        "fuse.gvfsd-fuse",
+        "fuse.snapfuse",
+    ];
+    kind.is_some_and(|kind| (kind.starts_with("fuse") || kind == "virtiofs") && !no_homes.contains(&kind))
+}
+
 fn left_in(room: &Statvfs) -> u64 {
     room.blocks_available().saturating_mul(room.fragment_size())
 }
@@ -116,8 +150,22 @@ pub fn read_full(file: &File, buffer: &mut [u8], at: u64) -> io::Result<usize> {
 
 #[cfg(test)]
 mod tests {
-    use super::find_file_system;
+    use super::{find_file_system, is_served_mount, may_hold_a_process};
     use std::path::Path;
+
+    #[test]
+    fn a_mount_that_a_process_serves_is_known_by_its_type() {
+        let line = |kind: &str| format!("36 25 0:44 / /home/a\\040b rw,relatime shared:1 - {kind} what rw");
+        for served in ["fuse", "fuse.sshfs", "fuseblk", "virtiofs"] {
+            assert!(is_served_mount(&line(served)), "{served}");
+        }
+        for other in ["ext4", "nfs4", "fusectl", "fuse.lxcfs", "cifs"] {
+            assert!(!is_served_mount(&line(other)), "{other}");
+        }
+        assert!(!is_served_mount("odd"));
+        assert!(!may_hold_a_process(Path::new("/")));
+        assert!(!may_hold_a_process(Path::new("/no such directory")));
+    }
 
     #[test]
     fn a_file_system_is_asked_and_not_changed() {

@@ -104,6 +104,11 @@ impl Host {
         self.users.keys().map(String::as_str)
     }
 
+    /// The users' names and numbers.
+    pub fn numbered_users(&self) -> impl Iterator<Item = (&str, u32)> {
+        self.users.iter().map(|(name, number)| (name.as_str(), *number))
+    }
+
     /// A user's messages that are files: in a Maildir, and where Cyrus keeps them.
     pub fn message_files(&self, user: &str) -> Vec<PathBuf> {
         let maildir = self.root.join("home").join(user).join("Maildir");

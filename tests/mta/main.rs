@@ -22,6 +22,7 @@ mod beside;
 mod desk;
 mod exim;
 mod host;
+mod hung;
 mod lab;
 mod lmtp;
 mod opensmtpd;
@@ -62,10 +63,15 @@ static SYSTEMS: &[&dyn MailSystem] = &[
     &lmtp::DOVECOT,
     &lmtp::CYRUS,
     &sieve::SIEVE,
+    &hung::HUNG,
 ];
 
 fn stories() -> impl Iterator<Item = &'static Story> {
-    STORIES.iter().chain(lmtp::STORIES).chain(sieve::STORIES)
+    STORIES
+        .iter()
+        .chain(lmtp::STORIES)
+        .chain(sieve::STORIES)
+        .chain(hung::STORIES)
 }
 
 /// The words that make this program play one scene instead of testing.
@@ -119,7 +125,7 @@ fn hook_name(system: &str, hook: Hook) -> &'static str {
         (Hook::Plain, _) => "plain",
         (Hook::Recipe, _) => "procmailrc",
         (Hook::DotForward, _) => ".forward",
-        (Hook::Command, "postfix" | "dovecot" | "cyrus") => "mailbox_command",
+        (Hook::Command, "postfix" | "dovecot" | "cyrus" | "hung") => "mailbox_command",
         (Hook::Command, "sieve") => "redirect",
         (Hook::Command, "exim") => "pipe transport",
         (Hook::Command, "opensmtpd") => "mda",

@@ -179,7 +179,7 @@ impl Stage {
 
     /// The same of this user, with another envelope sender; empty is the null sender.
     pub fn send_from(&mut self, host: &str, user: &str, sender: &str, to: &str) -> String {
-        let serial = format!("serial-{:02}", self.serials.len() + 1);
+        let serial = self.number();
         let message = format!(
             "From: {user}@{host}\nTo: {to}\nSubject: a letter\nMessage-ID: <{serial}@{host}>\n\n\
              The words of {serial}, which must not be lost.\n"
@@ -188,6 +188,12 @@ impl Stage {
         let words = ["/usr/sbin/sendmail", "-oi", "-f", sender, "--", to];
         let output = self.lab.at(host).run_as(user, &words, message.as_bytes());
         self.check(output.status.success(), &format!("{user} can send: {output:?}"));
+        serial
+    }
+
+    /// The number of a message that a story brings by itself.
+    pub fn number(&mut self) -> String {
+        let serial = format!("serial-{:02}", self.serials.len() + 1);
         self.serials.push(serial.clone());
         serial
     }
