@@ -378,7 +378,7 @@ _spoolguard() {
             return 0
             ;;
         spoolguard__subcmd__doctor)
-            opts="-d -v -h --json --user --config --verbose --help"
+            opts="-d -v -h --json --user --pair --config --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -390,6 +390,13 @@ _spoolguard() {
                     ;;
                 -d)
                     COMPREPLY=($(compgen -u -- "${cur}"))
+                    return 0
+                    ;;
+                --pair)
+                    COMPREPLY=()
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o plusdirs
+                    fi
                     return 0
                     ;;
                 --config)

@@ -228,7 +228,9 @@ pub enum Command {
     /// Looks at locks, modes, sendmail, the administrator's address and how MTAs run spoolguard. Changes nothing. Exits with 1
     /// when something is wrong. A user's run checks what that user can see; root's checks everybody who has a .forward or a
     /// procmailrc. -v also shows the checks that passed.
-    #[command(after_help = "Examples:\n    spoolguard doctor\n    spoolguard doctor --user alice -v")]
+    #[command(
+        after_help = "Examples:\n    spoolguard doctor\n    spoolguard doctor --user alice -v\n    spoolguard doctor --pair /srv/mail        (on both hosts)"
+    )]
     Doctor {
         /// Print one JSON object a line
         #[arg(long, help_heading = "Output")]
@@ -236,6 +238,9 @@ pub enum Command {
         /// Look only at how this user's mail is handled
         #[arg(short = 'd', long, value_name = "NAME")]
         user: Option<String>,
+        /// Look only at whether two hosts see each other's locks in this shared directory; run it on both
+        #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, conflicts_with = "user")]
+        pair: Option<PathBuf>,
     },
     /// Check or show the configuration
     #[command(

@@ -16,6 +16,7 @@ use crate::cli::{Cli, Command, Who};
 use crate::config::location::MailStore;
 use crate::deliver::{self, Errand, supervisor};
 use crate::doctor;
+use crate::doctor::DoctorTask;
 use crate::error::Status;
 use crate::mailbox::setgid::SetAside;
 use crate::output::OutputForm;
@@ -72,7 +73,14 @@ pub fn run(cli: &Cli, group: Option<SetAside>) -> Status {
         Command::Status { asked } => status::run(asked, everywhere),
         Command::Trace { asked } => trace::run(asked, everywhere),
         Command::Spool { command } => spool::run(command, everywhere),
-        Command::Doctor { json, user } => doctor::run(OutputForm::asked(*json), user.as_deref(), everywhere),
+        Command::Doctor { json, user, pair } => {
+            let task = match (user, pair) {
+                (_, Some(dir)) => DoctorTask::Pair(dir),
+                (Some(name), None) => DoctorTask::User(name),
+                (None, None) => DoctorTask::Host,
+            };
+            doctor::run(OutputForm::asked(*json), task, everywhere)
+        }
         Command::Config { command } => config::run(command, everywhere),
     }
 }

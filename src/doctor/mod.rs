@@ -13,6 +13,7 @@ mod lmtp;
 mod lock_holders;
 mod log;
 mod mail_location;
+mod pair;
 mod policy_service;
 mod postfix_access;
 mod presence;
@@ -34,6 +35,7 @@ mod users;
 
 use std::collections::BTreeSet;
 use std::io::Write;
+use std::path::Path;
 
 use crate::cli::Everywhere;
 use crate::deliver;
@@ -48,9 +50,31 @@ use crate::sys::deadline;
 use facts::{DoctorScope, HostFacts};
 use report::Shown;
 
+/// What is examined.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DoctorTask<'a> {
+    /// This host, with the users whose own files handle mail.
+    Host,
+    /// How the mail of this user is handled.
+    User(&'a str),
+    /// Whether this host and another one see each other's locks in this directory.
+    Pair(&'a Path),
+}
+
 /// Runs the command: 0, 1 when something is wrong, 75 when it cannot be told.
-pub fn run(form: OutputForm, user: Option<&str>, everywhere: &Everywhere) -> Status {
-    end_command(examine(user, everywhere).and_then(|findings| write(&findings, form, everywhere)))
+pub fn run(form: OutputForm, task: DoctorTask<'_>, everywhere: &Everywhere) -> Status {
+    let found = match task {
+        DoctorTask::Host => examine(None, everywhere),
+        DoctorTask::User(name) => examine(Some(name), everywhere),
+        DoctorTask::Pair(dir) => pair::examine(dir, everywhere),
+    };
+    let shown = match task {
+        // Whoever asks for one thing wants to see it.
+        DoctorTask::Pair(_) => Shown::Everything,
+        DoctorTask::Host | DoctorTask::User(_) if everywhere.verbose > 0 => Shown::Everything,
+        DoctorTask::Host | DoctorTask::User(_) => Shown::Problems,
+    };
+    end_command(found.and_then(|findings| write(&findings, form, shown)))
 }
 
 fn examine(user: Option<&str>, everywhere: &Everywhere) -> Result<Vec<Finding>, Error> {
@@ -167,18 +191,11 @@ fn stop() -> Result<(), Error> {
     Ok(())
 }
 
-fn write(findings: &[Finding], form: OutputForm, everywhere: &Everywhere) -> Result<Status, Error> {
+fn write(findings: &[Finding], form: OutputForm, shown: Shown) -> Result<Status, Error> {
     let mut text = Vec::new();
     let written = match form {
         OutputForm::Json => report::write_json(findings, &mut text),
-        OutputForm::Text => {
-            let shown = if everywhere.verbose > 0 {
-                Shown::Everything
-            } else {
-                Shown::Problems
-            };
-            report::write_text(findings, shown, Colours::of_output(), &mut text)
-        }
+        OutputForm::Text => report::write_text(findings, shown, Colours::of_output(), &mut text),
     };
     let wrong = findings.iter().any(|finding| finding.level == Level::Error);
     match written.and_then(|()| std::io::stdout().write_all(&text)) {

@@ -185,7 +185,7 @@ pub fn play_lmtp(stage: &mut Stage) {
     stage.configure("a.test", "admin = \"admin@a.test\"\n[quota]\nwhen_full = \"refuse\"\n");
     stage.host("victim.test", &["forged"]);
     stage.deliver("a.test", "a");
-    let fill = "mkdir -m 700 -p Maildir/cur Maildir/new Maildir/tmp && head -c 5000 /dev/zero | tr '\\0' x > Maildir/new/1.old";
+    let fill = "cd /home/a && mkdir -m 700 -p Maildir/cur Maildir/new Maildir/tmp && head -c 5000 /dev/zero | tr '\\0' x > Maildir/new/1.old";
     let ended = stage.lab.at("a.test").run_as("a", &["sh", "-c", fill], b"");
     assert!(ended.status.success(), "{ended:?}");
     stage.start();

@@ -13,6 +13,7 @@ pub mod lock_conflicts;
 pub mod lock_conventions;
 pub mod master_cf;
 pub mod mta_commands;
+pub mod pair;
 pub mod policy_check;
 pub mod procmailrc;
 pub mod queue;

@@ -2,5 +2,6 @@
 
 mod host;
 mod lines;
+mod pair;
 mod scene;
 mod surroundings;

@@ -5,7 +5,7 @@ use std::fs;
 use crate::support::{Run, Scratch, contains, is_root, messages, skip};
 
 /// Whether hosts can be made here: namespaces for names and processes.
-fn can_be_made() -> bool {
+pub fn can_be_made() -> bool {
     let tried = std::process::Command::new("unshare")
         .args(["--uts", "--pid", "--fork", "--mount-proc", "true"])
         .output();
@@ -17,7 +17,7 @@ fn can_be_made() -> bool {
 }
 
 /// The run on the host of this name.
-fn on<'a>(host: &str, run: Run<'a>) -> Run<'a> {
+pub fn on<'a>(host: &str, run: Run<'a>) -> Run<'a> {
     let line = format!("hostname {host}; exec \"$@\"");
     run.wrapped(&[
         "unshare",

@@ -5,7 +5,7 @@ pub mod crash;
 pub mod faults;
 pub mod holes;
 pub mod hostile;
-mod hosts;
+pub mod hosts;
 pub mod load;
 pub mod lock;
 pub mod lost_once;

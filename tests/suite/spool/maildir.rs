@@ -398,6 +398,60 @@ fn two_runs_do_not_care_for_a_maildir_at_once() {
     assert_eq!(messages(&archived(&scratch)).len(), 4);
 }
 
+/// As two hosts that do not see each other's `flock`: one run goes on where another one is in the middle.
+#[test]
+fn two_hosts_without_a_common_flock_cost_no_message() {
+    let Some(strace) = strace::program() else {
+        return skip("needs strace(1), and leave to use it");
+    };
+    let stage = scratch();
+    fill(&stage);
+    let calls = strace::record(archive_old(&stage), &strace, &stage.path("record"));
+    let changing = ["renameat2", "rename", "link", "linkat", "unlink", "unlinkat", "fsync"];
+    let points = calls.iter().filter(|call| changing.contains(&call.name.as_str()));
+    // NFS cannot rename without replacing, either.
+    let blind = ["inject=flock:retval=0", "inject=renameat2:error=EINVAL"];
+    for (calls, number) in points.map(|call| (call.name.as_str(), call.number)) {
+        for injections in [&blind[..1], &blind[..]] {
+            let scratch = scratch();
+            fill(&scratch);
+            let stop = format!("inject={calls}:signal=STOP:when={number}");
+            let is_twice = calls == "renameat2" && injections.len() > 1;
+            let mut options = vec!["-e", "trace=flock,rename,renameat2,link,linkat,unlink,unlinkat,fsync"];
+            // A call has one injection alone.
+            let kept = injections
+                .iter()
+                .filter(|_| !is_twice)
+                .chain(injections.first().filter(|_| is_twice));
+            options.extend(kept.flat_map(|injection| ["-e", *injection]));
+            options.extend(["-e", &stop]);
+            let first = strace::stop(archive_old(&scratch), &strace, &scratch.path("record"), &options);
+            let mut words = vec![
+                strace.to_str().unwrap(),
+                "-qq",
+                "-o",
+                "/dev/null",
+                "-e",
+                "trace=flock,renameat2",
+            ];
+            words.extend(injections.iter().flat_map(|injection| ["-e", *injection]));
+            let second = archive_old(&scratch).wrapped(&words).go();
+            let first = first.end();
+            let places = places(&scratch);
+            let story = format!("{calls} {number}: {places:?}\n{}\n{}", first.story(), second.story());
+            assert!(
+                places
+                    .iter()
+                    .all(|(here, there)| here + there > 0 && *here < 2 && *there < 3),
+                "{story}"
+            );
+            assert_eq!((places[3], places[5]), ((1, 0), (1, 0)), "{story}");
+            archive_old(&scratch).go();
+            assert_eq!(numbers(&lying(&scratch)), [4, 6], "{story}");
+        }
+    }
+}
+
 #[test]
 fn root_cares_for_a_users_maildir_and_leaves_it_the_users() {
     if !is_root() {

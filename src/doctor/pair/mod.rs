@@ -1,0 +1,74 @@
+//! `doctor --pair DIR`: do two hosts see each other's locks in a directory that both have? The same command runs on both. They meet in a
+//! directory that the first one makes there and removes, and take turns: one holds a lock, the other one tries it.
+//!
+//! Nothing of the user's is touched. Where the other host does not come, or does not go on, this one says so and ends.
+
+mod meeting;
+mod trial;
+
+use std::path::Path;
+
+use crate::cli::Everywhere;
+use crate::config::load::{self, ConfigSources, KeySelection};
+use crate::deliver;
+use crate::doctor::pair::meeting::Meeting;
+use crate::doctor::pair::trial::{Trial, TrialLock};
+use crate::doctor::rules::Finding;
+use crate::doctor::rules::pair::{PairLine, PairRole, ROUNDS, StepEnd, judge, topic};
+use crate::error::Error;
+use crate::sys::account;
+
+/// Runs this host's part.
+///
+/// # Errors
+/// When the directory cannot be used, or the other host does not come or goes away.
+pub fn examine(dir: &Path, everywhere: &Everywhere) -> Result<Vec<Finding>, Error> {
+    let deadline = deliver::begin_run()?;
+    let owners = account::find_runner().owners();
+    let sources = ConfigSources::chosen(everywhere.config.as_deref(), None, owners);
+    let locks = load::load_config(sources, KeySelection::Whole)?.config.mailbox.locks;
+    let words: Vec<String> = locks.iter().map(ToString::to_string).collect();
+    let mut meeting = Meeting::begin(dir, &words.join(","), &deadline)?;
+    let mut trial = Trial::new(meeting.mailbox());
+    for (method, holder) in ROUNDS {
+        let is_holder = holder == meeting.role();
+        let mut held: Option<TrialLock> = None;
+        let end = match is_holder {
+            true => trial.hold(method, &mut held),
+            false => StepEnd::Idle,
+        };
+        meeting.step(end)?;
+        let tried = |trial: &mut Trial| if is_holder { StepEnd::Idle } else { trial.take(method) };
+        meeting.step(tried(&mut trial))?;
+        drop(held);
+        meeting.step(StepEnd::Idle)?;
+        meeting.step(tried(&mut trial))?;
+    }
+    let (own, other) = (meeting.own().clone(), meeting.other().clone());
+    let apart_ms = meeting.clocks_apart_ms();
+    let role = meeting.role();
+    meeting.end()?;
+    Ok(findings(dir, (&own, &other, role), apart_ms, &trial))
+}
+
+fn findings(
+    dir: &Path,
+    (own, other, role): (&PairLine, &PairLine, PairRole),
+    apart_ms: i64,
+    trial: &Trial,
+) -> Vec<Finding> {
+    let (first, second) = match role {
+        PairRole::First => (own, other),
+        PairRole::Second => (other, own),
+    };
+    let topic = topic(&dir.display().to_string(), &first.host, &second.host);
+    let mut found = judge(&topic, first, second, apart_ms);
+    found.extend(
+        trial
+            .causes()
+            .iter()
+            .map(|cause| topic.warning(format!("{}: {cause}", own.host))),
+    );
+    found.sort_by_key(|finding| finding.level);
+    found
+}
