@@ -82,7 +82,8 @@ impl PartFile {
             file,
             named: false,
         };
-        part.file.try_lock_exclusive()?;
+        // Where the file system knows no flock, a draft that a killed run leaves stays.
+        let _ = part.file.try_lock_exclusive();
         if let Some((uid, gid)) = owner {
             nix::unistd::fchown(&part.file, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)))?;
         }
@@ -169,9 +170,10 @@ impl ArchiveDir {
         from: impl Read,
         step: impl FnMut(u64) -> io::Result<()>,
     ) -> Result<VerifiedArchive, Error> {
+        // Another host's run may have the same second, and take this draft for a dead one's: it must not make its own under this name.
         let mut name = OsString::from(".");
         name.push(place.file_name().unwrap_or_default());
-        name.push(PART);
+        name.push(format!(".{:08x}{PART}", fastrand::u32(..)));
         let path = parent(place).join(name);
         let fail = |e: io::Error| {
             let full = matches!(e.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);

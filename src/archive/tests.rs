@@ -8,6 +8,7 @@ use flate2::write::GzEncoder;
 use tar::{Builder, EntryType, Header};
 
 use crate::archive::Member;
+use crate::archive::publish::ArchiveDir;
 use crate::archive::read::{ArchiveContent, name_without_endings, unpack};
 use crate::archive::write::pack;
 use crate::config::ArchiveFormat;
@@ -65,6 +66,30 @@ fn contents(archive: &[u8]) -> Result<Vec<(bool, Member, Vec<u8>)>, io::Error> {
         Ok::<(), io::Error>(())
     })?;
     Ok(found)
+}
+
+#[test]
+fn what_another_run_writes_is_never_published() {
+    let dir = ok(tempfile::tempdir());
+    let archives = ArchiveDir {
+        dir: dir.path().join("archives"),
+        format: ArchiveFormat::Gz,
+        owner: None,
+        min_free_bytes: None,
+    };
+    ok(archives.open("a-"));
+    let place = archives.dir.join("a-1.gz");
+    let write = |text: &[u8]| ok(archives.write(&place, &member("a", text.len()), text, |_| Ok(())));
+    let ours = write(&mailbox(5000));
+    // Another host does not see our lock, and takes our draft for a dead run's.
+    for entry in ok(archives.dir.read_dir()) {
+        ok(std::fs::remove_file(ok(entry).path()));
+    }
+    let theirs = write(&mailbox(100));
+    assert!(ours.publish().is_err());
+    assert!(!place.exists());
+    ok(theirs.publish());
+    assert!(place.exists());
 }
 
 fn packed(format: ArchiveFormat, member: &Member, text: &[u8]) -> Vec<u8> {
