@@ -9,6 +9,7 @@ pub mod idn;
 pub mod key;
 pub mod line;
 pub mod mime;
+pub mod phrase_set;
 pub mod srs;
 pub mod text;
 pub mod verp;
@@ -139,9 +140,18 @@ impl<'a> Message<'a> {
 
     /// The values of every field called `name`, in order.
     pub fn values(&self, name: &'static str) -> impl Iterator<Item = Cow<'a, str>> {
-        self.fields()
-            .filter(move |field| field.is(name))
-            .map(|field| field.text())
+        self.fields_named(name).map(|field| field.text())
+    }
+
+    /// Every field called `name`, in order.
+    pub fn fields_named<'n>(&self, name: &'n str) -> impl Iterator<Item = Field<'a>> + use<'a, 'n> {
+        let begins = |line: &&[u8]| {
+            line.get(..name.len())
+                .is_some_and(|n| n.eq_ignore_ascii_case(name.as_bytes()))
+        };
+        // Most lines begin otherwise, and need no closer look.
+        let lines = folded_lines(self.header).filter(begins);
+        lines.filter_map(Field::read).filter(move |field| field.is(name))
     }
 
     /// The value of the first field called `name`.
@@ -157,7 +167,7 @@ impl<'a> Message<'a> {
 
     /// When it was delivered, in seconds since 1970, as its separator line says; where that has no date, as its writer says.
     pub fn delivered(&self) -> Option<i64> {
-        let written = || self.fields().find(|field| field.is("Date"));
+        let written = || self.fields_named("Date").next();
         self.from_line
             .and_then(date::parse_date)
             .or_else(|| date::field_date(written()?.value))

@@ -1,13 +1,11 @@
 //! The header of the message that a report is about: attached, as text behind a ruler, or indented. It tells whose message it was.
 
 use std::borrow::Cow;
-use std::sync::LazyLock;
-
-use memchr::memmem::Finder;
 
 use crate::message::address::{Address, OwnAddresses};
 use crate::message::line::skip_empty_lines;
 use crate::message::mime::{MimeParts, PartKind};
+use crate::message::phrase_set::PhraseSet;
 use crate::message::text::decode_transfer_encoding;
 use crate::message::{Message, is_field_name};
 
@@ -174,6 +172,10 @@ pub fn nested_values<'b>(body: &'b [u8], name: &'static str) -> impl Iterator<It
     let hyphen = name.find('-').unwrap_or_default();
     memchr::memchr_iter(b'-', body).filter_map(move |found| {
         let at = found.checked_sub(hyphen)?;
+        // Of all hyphens, few stand behind such a letter.
+        if !body.get(at)?.eq_ignore_ascii_case(name.as_bytes().first()?) {
+            return None;
+        }
         let rest = body.get(at + name.len()..)?;
         let matches = body.get(at..at + name.len())?.eq_ignore_ascii_case(name.as_bytes());
         if !matches || !rest.trim_ascii_start().starts_with(b":") {
@@ -209,7 +211,7 @@ fn unindented(text: &str) -> Vec<u8> {
 }
 
 /// Lines behind which mail systems put the message, in lower case.
-const RULERS: [&str; 18] = [
+const RULERS: &[&str] = &[
     "below this line is a copy of the message",        // qmail
     "below the next line is a copy of the message",    // newmail.ru
     "this is a copy of the message, including",        // Exim
@@ -230,19 +232,14 @@ const RULERS: [&str; 18] = [
     "the header of the original message is following", // GMX
 ];
 
-static RULER_SEARCHERS: LazyLock<Vec<Finder<'static>>> = LazyLock::new(|| RULERS.iter().map(Finder::new).collect());
+static RULER_SET: PhraseSet<{ RULERS.len() }> = PhraseSet::new(RULERS);
 
 /// Where the part of `text` ends that the MTA wrote itself: at a ruler, or where a header is quoted.
 pub fn own_words(text: &str) -> &str {
     let lower = text.to_ascii_lowercase();
-    let ruler = RULER_SEARCHERS
-        .iter()
-        .filter_map(|searcher| {
-            searcher
-                .find_iter(lower.as_bytes())
-                .find(|at| is_ruler(&lower, *at, searcher.needle().len()))
-        })
-        .min();
+    let mut places = RULER_SET.find_all(&lower);
+    let ruler = places.find(|(at, number)| is_ruler(&lower, *at, RULER_SET.phrase(*number).len()));
+    let ruler = ruler.map(|(at, _)| at);
     let end = ruler.into_iter().chain(header_start(text)).min().unwrap_or(text.len());
     text.get(..end).unwrap_or(text)
 }

@@ -1,5 +1,7 @@
 //! Subjects of automatic answers. People write about being away too, so the softer ones need a second sign.
 
+use crate::message::phrase_set::PhraseSet;
+
 /// How much a subject says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SubjectHint {
@@ -178,17 +180,15 @@ const AWAY: &[&str] = &[
     "कार्यालय से बाहर",
 ];
 
+static SURELY_SET: PhraseSet<{ SURELY.len() }> = PhraseSet::new(SURELY);
+static PERHAPS_SET: PhraseSet<{ PERHAPS.len() }> = PhraseSet::new(PERHAPS);
+static AUTOMATIC_SET: PhraseSet<{ AUTOMATIC.len() }> = PhraseSet::new(AUTOMATIC);
+static REPLY_SET: PhraseSet<{ REPLY.len() }> = PhraseSet::new(REPLY);
+static AWAY_SET: PhraseSet<{ AWAY.len() }> = PhraseSet::new(AWAY);
+
 /// Tells whether `subject` says that somebody is away.
 pub fn says_away(subject: &str) -> bool {
-    has_any(subject, AWAY)
-}
-
-/// Tells whether one of `words` is in `text`. Most subjects are ASCII, and most words are not.
-fn has_any(text: &str, words: &[&str]) -> bool {
-    let is_ascii = text.is_ascii();
-    words
-        .iter()
-        .any(|word| (!is_ascii || word.is_ascii()) && text.contains(word))
+    AWAY_SET.is_in(subject)
 }
 
 /// Tells whether `start`, what stands before a colon or a whole subject, is or begins with a program's word for an automatic reply.
@@ -197,7 +197,7 @@ fn is_automatic_reply(start: &str) -> bool {
     const MOST_WORDS: usize = 5;
     /// So many words of a sentence are looked at.
     const FIRST_WORDS: usize = 3;
-    if !has_any(start, AUTOMATIC) {
+    if !AUTOMATIC_SET.is_in(start) {
         return false;
     }
     let words: Vec<&str> = start.split_whitespace().filter(|word| *word != "automation").collect();
@@ -211,22 +211,27 @@ fn is_automatic_reply(start: &str) -> bool {
         .into_iter()
         .take(most)
         .fold(String::new(), |text, word| text + word + " ");
-    has_any(&start, AUTOMATIC) && has_any(&start, REPLY)
+    AUTOMATIC_SET.is_in(&start) && REPLY_SET.is_in(&start)
 }
 
 /// Looks at `subject`, which is folded and holds no `Re:`. Exchange puts its words before the colon, in some tongues behind others.
 pub fn find_auto_reply_subject(subject: &str) -> Option<SubjectHint> {
     let before_colon = subject.split_once([':', '\u{ff1a}']).map(|(start, _)| start);
-    let is_start = |text: &&str| {
-        subject.starts_with(text) || text.contains(' ') && before_colon.is_some_and(|start| start.contains(text))
+    let begins = SURELY_SET.begin_of(subject).is_some();
+    let is_behind_others = |start: &str| {
+        let mut found = SURELY.iter().zip(SURELY_SET.find(start));
+        found.any(|(text, at)| at.is_some() && text.contains(' '))
     };
     // Nothing but the words: people add when, or why.
     let is_bare = ["out of office", "out of the office"].contains(&subject.trim_end_matches(['.', '!', ' ']));
-    if SURELY.iter().any(is_start) || is_bare || is_automatic_reply(before_colon.unwrap_or(subject)) {
+    if begins
+        || before_colon.is_some_and(is_behind_others)
+        || is_bare
+        || is_automatic_reply(before_colon.unwrap_or(subject))
+    {
         return Some(SubjectHint::Surely);
     }
-    let is_soft = PERHAPS.iter().any(|text| subject.starts_with(text));
-    is_soft.then_some(SubjectHint::Perhaps)
+    PERHAPS_SET.begin_of(subject).map(|_| SubjectHint::Perhaps)
 }
 
 #[cfg(test)]

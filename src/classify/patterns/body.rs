@@ -1,10 +1,7 @@
 //! What mail systems say in the body of a report, in their own words above the quoted message. A rule matches anywhere there.
 
-use std::sync::LazyLock;
-
-use memchr::memmem::Finder;
-
-use crate::classify::patterns::{Rule, searchers};
+use crate::classify::patterns::{Rule, texts_of};
+use crate::message::phrase_set::PhraseSet;
 use crate::report::dsn::ReportKind;
 
 /// The rules.
@@ -239,27 +236,20 @@ pub struct BodyFindings {
     pub words: usize,
 }
 
-static RULE_SEARCHERS: LazyLock<Vec<Finder<'static>>> = LazyLock::new(|| searchers(RULES.iter().map(|rule| rule.text)));
-static WORD_SEARCHERS: LazyLock<Vec<Finder<'static>>> = LazyLock::new(|| searchers(WORDS.iter().copied()));
-static WISH_SEARCHERS: LazyLock<Vec<Finder<'static>>> = LazyLock::new(|| searchers(WISHES.iter().copied()));
+static RULE_SET: PhraseSet<{ RULES.len() }> = PhraseSet::new(&texts_of::<{ RULES.len() }>(RULES));
+static WORD_SET: PhraseSet<{ WORDS.len() }> = PhraseSet::new(WORDS);
+static WISH_SET: PhraseSet<{ WISHES.len() }> = PhraseSet::new(WISHES);
 
 /// Looks through `text`, which is folded (lower case, single blanks) and holds no quoted message.
 pub fn find_phrases(text: &str) -> BodyFindings {
-    let text = text.as_bytes();
-    let rules: Vec<(usize, &'static Rule)> = RULES
-        .iter()
-        .zip(RULE_SEARCHERS.iter())
-        .filter_map(|(rule, searcher)| searcher.find(text).map(|at| (at, rule)))
-        .collect();
+    let found = RULE_SET.find(text);
+    let rules = || RULES.iter().zip(found).filter_map(|(rule, at)| at.map(|at| (at, rule)));
     BodyFindings {
-        starts: rules.iter().any(|(at, _)| *at < START_BYTES),
-        first: rules.iter().any(|(at, _)| *at < FIRST_BYTES),
-        wishes: WISH_SEARCHERS.iter().any(|searcher| searcher.find(text).is_some()),
-        rules: rules.into_iter().map(|(_, rule)| rule).collect(),
-        words: WORD_SEARCHERS
-            .iter()
-            .filter(|searcher| searcher.find(text).is_some())
-            .count(),
+        starts: rules().any(|(at, _)| at < START_BYTES),
+        first: rules().any(|(at, _)| at < FIRST_BYTES),
+        wishes: WISH_SET.is_in(text),
+        rules: rules().map(|(_, rule)| rule).collect(),
+        words: WORD_SET.find(text).into_iter().flatten().count(),
     }
 }
 

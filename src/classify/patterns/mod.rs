@@ -17,8 +17,6 @@ pub mod body;
 pub mod sender;
 pub mod subject;
 
-use memchr::memmem::Finder;
-
 use crate::report::dsn::ReportKind;
 
 /// One row of a table. The text is in lower case, with one blank between words.
@@ -32,7 +30,17 @@ pub struct Rule {
     pub system: &'static str,
 }
 
-/// A table made ready for searching; building a searcher takes as long as using it.
-fn searchers(texts: impl Iterator<Item = &'static str>) -> Vec<Finder<'static>> {
-    texts.map(Finder::new).collect()
+/// The words of a table's rules, in its order.
+#[allow(
+    clippy::indexing_slicing,
+    reason = "the compiler runs it, and stops at an index that is too large"
+)]
+const fn texts_of<const N: usize>(rules: &[Rule]) -> [&'static str; N] {
+    let mut texts = [""; N];
+    let mut at = 0;
+    while at < N {
+        texts[at] = rules[at].text;
+        at += 1;
+    }
+    texts
 }

@@ -1,6 +1,7 @@
 //! Subjects of reports. A rule matches at the start of the subject, behind `[tags]` that lists and filters put there.
 
-use crate::classify::patterns::Rule;
+use crate::classify::patterns::{Rule, texts_of};
+use crate::message::phrase_set::PhraseSet;
 use crate::report::dsn::ReportKind;
 
 /// The rules, more telling ones before the shorter ones that begin like them.
@@ -183,6 +184,10 @@ const TROUBLE: &[&str] = &[
     "not delivered", "rejected", "unknown", "bounce", "refused", "blocked", "reject", "returned",
 ];
 
+static RULE_SET: PhraseSet<{ RULES.len() }> = PhraseSet::new(&texts_of::<{ RULES.len() }>(RULES));
+static DELIVERY_SET: PhraseSet<{ DELIVERY.len() }> = PhraseSet::new(DELIVERY);
+static TROUBLE_SET: PhraseSet<{ TROUBLE.len() }> = PhraseSet::new(TROUBLE);
+
 /// What a subject says.
 #[derive(Clone, Copy, Debug)]
 pub struct SubjectFindings {
@@ -199,7 +204,7 @@ pub fn find_subject_phrase(subject: &str) -> Option<SubjectFindings> {
     if rule.is_some() {
         return Some(SubjectFindings { rule, answered });
     }
-    let general = DELIVERY.iter().any(|word| bare.contains(word)) && TROUBLE.iter().any(|word| bare.contains(word));
+    let general = DELIVERY_SET.is_in(bare) && TROUBLE_SET.is_in(bare);
     general.then_some(SubjectFindings { rule: None, answered })
 }
 
@@ -210,7 +215,7 @@ pub fn is_rule(subject: &str) -> bool {
 }
 
 fn rule_of(bare: &str) -> Option<&'static Rule> {
-    let rule = RULES.iter().find(|rule| bare.starts_with(rule.text))?;
+    let rule = RULES.get(RULE_SET.begin_of(bare)?)?;
     // Exim's warning is a delay only when it says so; anyone may warn of a message.
     (rule.text != "warning: message " || bare.contains("delayed")).then_some(rule)
 }
