@@ -2,7 +2,7 @@
 
 /// Text with its control characters escaped, so that what a message says can neither open a line nor steer a terminal.
 pub fn visible(text: &str) -> String {
-    if !text.chars().any(is_harmful) {
+    if is_visible(text) {
         return text.to_owned();
     }
     text.chars()
@@ -14,6 +14,11 @@ pub fn visible(text: &str) -> String {
             }
         })
         .collect()
+}
+
+/// Tells whether a text is harmless as it is.
+pub fn is_visible(text: &str) -> bool {
+    text.bytes().all(|b| (b' '..=b'~').contains(&b)) || !text.chars().any(is_harmful)
 }
 
 /// Tells whether a character opens a line, steers a terminal, or shows a line other than it is.

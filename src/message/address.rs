@@ -1,5 +1,6 @@
 //! Mail addresses, compared the way mail systems do. An address that cannot be read is `None`, never an error.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 
 use crate::message::idn;
@@ -98,9 +99,13 @@ impl std::fmt::Display for Address {
 
 /// Drops blanks, but for those inside a quoted string: there they are part of the address (RFC 5321 section 4.1.2).
 pub fn without_blanks(text: &str) -> String {
+    let text = text.trim();
+    if text.bytes().all(|b| b.is_ascii_graphic() && b != b'"') {
+        return text.to_owned();
+    }
     let (mut is_quoted, mut is_escaped) = (false, false);
     let mut out = String::with_capacity(text.len());
-    for c in text.trim().chars() {
+    for c in text.chars() {
         let taken_literally = std::mem::take(&mut is_escaped);
         match c {
             '\\' if is_quoted && !taken_literally => is_escaped = true,
@@ -224,7 +229,11 @@ fn one_word(text: &str) -> String {
 }
 
 /// Drops `(comments)`, nested ones too, outside quoted strings (RFC 5322 section 3.2.2).
-fn without_comments(text: &str) -> String {
+fn without_comments(text: &str) -> Cow<'_, str> {
+    // Few addresses have either.
+    if !text.bytes().any(|b| matches!(b, b'(' | b'"')) {
+        return Cow::Borrowed(text);
+    }
     let mut depth = 0_usize;
     let mut quoted = false;
     let mut escaped = false;
@@ -248,7 +257,7 @@ fn without_comments(text: &str) -> String {
             _ => {}
         }
     }
-    out
+    Cow::Owned(out)
 }
 
 #[cfg(test)]

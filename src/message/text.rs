@@ -114,7 +114,21 @@ fn in_charset(bytes: &[u8], charset: Option<&str>) -> String {
     }
     let named = charset.and_then(|name| charset_decoder(name.as_bytes()));
     let guessed = || charset_decoder(if escaped { b"iso-2022-jp" } else { b"windows-1252" });
+    let is_western = charset.is_none_or(|name| {
+        ["windows-1252", "iso-8859-1", "us-ascii"]
+            .iter()
+            .any(|western| name.eq_ignore_ascii_case(western))
+            || named.is_none()
+    });
     match named.or_else(guessed) {
+        // Nearly all of it is ASCII, and stays.
+        Some(decode) if is_western && !escaped => bytes
+            .chunk_by(|one, next| one.is_ascii() == next.is_ascii())
+            .map(|piece| match std::str::from_utf8(piece) {
+                Ok(ascii) if piece.is_ascii() => Cow::Borrowed(ascii),
+                Ok(_) | Err(_) => Cow::Owned(decode(piece)),
+            })
+            .collect(),
         Some(decode) => decode(bytes),
         None => String::from_utf8_lossy(bytes).into_owned(),
     }

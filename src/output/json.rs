@@ -1,6 +1,6 @@
 //! One JSON object a line.
 
-use crate::escape::visible;
+use crate::escape::{is_harmful, is_visible};
 use serde::Serialize;
 use std::io::{self, Write};
 
@@ -13,14 +13,14 @@ use std::io::{self, Write};
 /// When writing fails.
 pub fn write_line(output: &mut impl Write, line: &impl Serialize) -> io::Result<()> {
     let text = serde_json::to_string(line).map_err(io::Error::other)?;
-    if visible(&text) == text {
+    if is_visible(&text) {
         output.write_all(text.as_bytes())?;
     } else {
         for c in text.chars() {
-            if visible(c.encode_utf8(&mut [0; 4])) == c.to_string() {
-                write!(output, "{c}")?;
-            } else {
+            if is_harmful(c) {
                 write!(output, "\\u{:04x}", u32::from(c))?;
+            } else {
+                write!(output, "{c}")?;
             }
         }
     }

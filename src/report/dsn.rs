@@ -205,8 +205,11 @@ pub fn count_fields(text: &str) -> usize {
     let mut seen = [false; NAMES.len()];
     for line in text.lines() {
         let line = line.trim_start();
-        for (seen, name) in seen.iter_mut().zip(NAMES) {
-            *seen |= starts_with_ignoring_case(line, name);
+        // Most lines begin like none of them.
+        if line.starts_with(['R', 'r', 'F', 'f', 'O', 'o', 'A', 'a', 'D', 'd']) {
+            for (seen, name) in seen.iter_mut().zip(NAMES) {
+                *seen |= starts_with_ignoring_case(line, name);
+            }
         }
     }
     seen.iter().filter(|seen| **seen).count()

@@ -49,7 +49,7 @@ impl CatalogEntry<'_> {
     /// The text of a field, decoded.
     #[must_use]
     pub fn field(&self, name: &str) -> Option<String> {
-        let field = self.message.fields().find(|field| field.is(name))?;
+        let field = self.message.fields_named(name).next()?;
         Some(decoded_value(&field, None).into_owned())
     }
 
