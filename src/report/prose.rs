@@ -49,7 +49,11 @@ pub struct NamedFailure {
 impl NamedFailure {
     /// The reason, on one line.
     pub fn reason(&self) -> String {
-        let lines = self.paragraph.lines().take(REASON_LINES);
+        let lines = self
+            .paragraph
+            .lines()
+            .filter(|line| !line.is_empty())
+            .take(REASON_LINES);
         let words: Vec<&str> = lines.flat_map(str::split_ascii_whitespace).collect();
         words.join(" ")
     }
@@ -117,8 +121,10 @@ fn find_among(piece: &str, text: &str, not: &[String]) -> Vec<NamedFailure> {
                 .enumerate()
                 .take_while(|(number, line)| *number == 0 || !line.starts_with("---"))
                 .map(|(_, line)| *line)
-                .filter(|line| !line.is_empty())
-                .take(PARAGRAPH_LINES)
+                .scan(0, |lines, line| {
+                    *lines += usize::from(!line.is_empty());
+                    (*lines <= PARAGRAPH_LINES).then_some(line)
+                })
                 .collect();
             let paragraph = below.join("\n");
             let mut stage = SmtpStage::find(&paragraph);
@@ -162,9 +168,11 @@ pub fn weigh(named: NamedFailure, all: &str, senders: &[String]) -> Recipient {
         };
         Some(evidence.class()).filter(|class| *class != FailureClass::Neither)
     };
-    // What the far side answered, then what is said of this address, then all.
+    // What the far side answered, which an empty line ends; what is said of this address, then all.
     let class = from_reply_code(paragraph)
+        .map(up_to_empty_line)
         .and_then(class_by)
+        .or_else(|| from_reply_code(paragraph).and_then(class_by))
         .or_else(|| class_by(paragraph))
         .or_else(|| from_reply_code(all).map(up_to_empty_line).and_then(class_by))
         .or_else(|| class_by(all))

@@ -285,10 +285,19 @@ const MISSING: &[&str] = &[
     "該当", "ありません", "존재하지", "없는 ", "없습니다", "알 수 없", "찾을 수 없", "ไม่พบ", "ไม่มี",
 ];
 
+/// Words for what takes mail, as what is unavailable; where a mailbox is meant, it is named.
+pub const SERVICE: &[&str] = &[
+    "server", "service", "smtp", "esmtp", "lmtp", "host ", "system", "gateway", "backend",
+];
+
+/// Words that tell nothing of what is away.
+pub const UNAVAILABLE: &[&str] = &["unavailable", "not available"];
+
 /// Words for what may pass.
 #[rustfmt::skip]
 pub const LATER: &[&str] = &[
-    "local problem", "later", "temporar", "temporair", "temporan", "busy", "come back", "again in", "at this time", "maintenance", "overload",
+    "verification problem", "verification error", "not verify", "cannot verify", "unable to verify", "not be verified", "being moved",
+    "being migrated", "local problem", "later", "temporar", "temporair", "temporan", "busy", "come back", "again in", "at this time", "maintenance", "overload",
     "deferred", "momentarily",
     "mas tarde", "mais tarde", "piu tardi", "plus tard", "spater", "vorubergehend", "zeitweise", "tijdelijk", "senare", "senere",
     "tilfalligt", "midlertidig", "pozniej", "tymczasow", "pozdeji", "docasn", "kesobb", "atmeneti", "mai tarziu", "daha sonra",

@@ -3,7 +3,9 @@
 //!
 //! Names say nothing by what they are called: addresses, host names and URLs are kept apart from the words.
 
-use crate::report::topics::{ACCOUNT, BLOCKED, BLOCKLISTS, LATER, MESSAGE, NEUTRAL, PERSON, REFUSED, TOPICS, Topic};
+use crate::report::topics::{
+    ACCOUNT, BLOCKED, BLOCKLISTS, LATER, MESSAGE, NEUTRAL, PERSON, REFUSED, SERVICE, TOPICS, Topic, UNAVAILABLE,
+};
 
 /// As much of a reply as is read, in bytes. What a far side has to say stands at its beginning.
 const REPLY_BYTES: usize = 2 * 1024;
@@ -123,12 +125,15 @@ impl Wording {
     pub fn topic(&self) -> Topic {
         let by_words = TOPICS.iter().find(|(topic, words)| match topic {
             Topic::Blocked => self.has_near(ACCOUNT, BLOCKED) && !self.has(LATER),
-            Topic::Expired => self.has(words) && !self.has_near(ACCOUNT, &["expire", "expirad", "expired"]),
+            Topic::Expired => {
+                self.has(words) && !self.has_near(ACCOUNT, &["expire", "expirad", "expired"]) || self.lacks_service()
+            }
             Topic::NoMail => {
                 self.has(words) && !self.has(&["mail from", "email from", "messages from", "mail sent", "email sent"])
             }
             Topic::Policy => self.has(words) || self.has(&["listed "]) && !self.has(&["not listed"]),
             Topic::Client => self.has(words) || self.names.split(' ').any(is_ip_address),
+            Topic::Later => self.has(words) || self.is_unsure(),
             Topic::Closed => self.has(words) || self.has_near(PERSON, REFUSED) && !self.refuses_message(),
             Topic::Refused => self.has(words) || self.refuses_message(),
             Topic::Full
@@ -139,7 +144,6 @@ impl Wording {
             | Topic::Limit
             | Topic::Loop
             | Topic::Missing
-            | Topic::Later
             | Topic::Unsaid => self.has(words),
         });
         let topic = by_words.map_or(Topic::Unsaid, |(topic, _)| *topic);
@@ -160,6 +164,17 @@ impl Wording {
     /// Tells whether it says that a message was refused, and not an address.
     pub fn refuses_message(&self) -> bool {
         self.has_near(MESSAGE, REFUSED) || self.has_near(REFUSED, MESSAGE)
+    }
+
+    /// Tells whether the host is unavailable, and not a mailbox there: `554 mx.c.test ESMTP not available`.
+    fn lacks_service(&self) -> bool {
+        self.has_near(SERVICE, UNAVAILABLE) && !self.has_person()
+    }
+
+    /// Tells whether it leaves open which of two things is the reason, and one is a refusal: `550 Mailbox unavailable or access denied`
+    /// is said of mailboxes that get too much as well.
+    fn is_unsure(&self) -> bool {
+        self.has(UNAVAILABLE) && self.has_near(&["or "], REFUSED)
     }
 
     /// Tells whether it names this address.

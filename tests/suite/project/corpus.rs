@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use spoolguard::classify::patterns::{auto_reply, body, subject};
 use spoolguard::classify::verdict::{Bounce, Facts, Judgement, Verdict};
-use spoolguard::classify::{MessageOrigin, ReportKind, classify};
+use spoolguard::classify::{FailureClass, MessageOrigin, ReportKind, classify};
 use spoolguard::message::Message;
 use spoolguard::message::address::{Address, OwnAddresses};
 use spoolguard::message::envelope::Sender;
@@ -304,6 +304,32 @@ fn bounces_tell_who_failed_and_how() {
         assert_eq!(format!("{:?}", first.class), class, "{name}");
         assert_eq!(bounce.kind, kind, "{name}");
     }
+}
+
+#[test]
+fn a_reply_ends_where_its_paragraph_does() {
+    // Below it stands "The headers of your message", and headers are a matter of policy.
+    let failed = |name: &str| bounce(name).recipients[0].clone();
+    let found = failed("postal");
+    assert_eq!((found.address.as_str(), found.class), ("x@c.test", FailureClass::Hard));
+    for name in [
+        "haraka",
+        "hmailserver",
+        "ironport",
+        "maddy",
+        "masqmail",
+        "nullmailer",
+        "smartermail",
+        "stalwart",
+    ] {
+        let found = failed(name);
+        assert_eq!(
+            (found.address.as_str(), found.class),
+            ("x@c.test", FailureClass::Hard),
+            "{name}"
+        );
+    }
+    assert_eq!(failed("kumomta").class, FailureClass::Soft);
 }
 
 #[test]
