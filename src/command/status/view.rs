@@ -8,7 +8,7 @@ use crate::command::status::send_kept::copies::find_copies;
 use crate::config::SuspensionSettings;
 use crate::config::value::Limit;
 use crate::deliver::context::Run;
-use crate::deliver::divert::held::FORWARDED_DIR;
+use crate::deliver::divert::held::{self, FORWARDED_DIR};
 use crate::deliver::divert::rules::tally::StormCounts;
 use crate::deliver::divert::throttle;
 use crate::deliver::forward::destinations::{self, to_moment};
@@ -204,9 +204,5 @@ impl View {
 
 /// How many held copies there are, and how large.
 fn count(held: &Path) -> (u64, u64) {
-    let entries = std::fs::read_dir(held).into_iter().flatten().filter_map(Result::ok);
-    entries
-        .filter(|entry| entry.path().extension().is_some_and(|extension| extension == "gz"))
-        .filter_map(|entry| Some(entry.metadata().ok()?.len()))
-        .fold((0, 0), |(count, bytes), length| (count + 1, bytes + length))
+    held::copies(held).fold((0, 0), |(count, sum), (_, bytes)| (count + 1, sum + bytes))
 }

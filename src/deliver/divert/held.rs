@@ -70,7 +70,8 @@ pub fn hold_copy<R: Read>(dir: &Path, tag: &str, letter: MboxEntry<'_, R>) -> Re
         .tempfile_in(dir);
     let mut file = named.map_err(|e| fail(&e))?;
     compress(file.as_file_mut(), letter).map_err(|e| fail(&e))?;
-    let path = file.path().with_extension("");
+    let length = file.as_file().metadata().map_err(|e| fail(&e))?.len();
+    let path = file.path().with_extension("").with_extension(format!("{length}.gz"));
     // Named only when complete: what ends in `.gz` is whole.
     file.persist_noclobber(&path).map_err(|e| fail(&e.error))?;
     sync_parent(&path).map_err(|e| fail(&e))?;
@@ -104,15 +105,12 @@ pub fn read_sample(dir: &Path, tag: &str, bytes: u64) -> Option<Vec<u8>> {
 
 /// Removes the oldest until what is left is within bounds; never `newest`. Says how many.
 fn make_room(dir: &Path, newest: &Path) -> usize {
-    let Ok(entries) = std::fs::read_dir(dir) else { return 0 };
-    let mut held: Vec<(PathBuf, u64)> = entries
-        .filter_map(Result::ok)
-        .filter(|entry| entry.path().extension().is_some_and(|extension| extension == "gz"))
-        .filter_map(|entry| Some((entry.path(), entry.metadata().ok()?.len())))
-        .collect();
+    let (mut messages, mut bytes) = copies(dir).fold((0, 0), |(count, sum), (_, bytes)| (count + 1, sum + bytes));
+    if bytes <= HELD_BYTES && messages <= HELD_MESSAGES {
+        return 0;
+    }
+    let mut held: Vec<(PathBuf, u64)> = copies(dir).collect();
     held.sort();
-    let mut bytes: u64 = held.iter().map(|(_, bytes)| bytes).sum();
-    let mut messages = held.len();
     let mut removed = 0;
     for (path, length) in held {
         if bytes <= HELD_BYTES && messages <= HELD_MESSAGES {
@@ -125,4 +123,55 @@ fn make_room(dir: &Path, newest: &Path) -> usize {
         messages -= 1;
     }
     removed
+}
+
+/// The held copies in `dir`, each with its length in compressed bytes.
+pub fn copies(dir: &Path) -> impl Iterator<Item = (PathBuf, u64)> {
+    let entries = std::fs::read_dir(dir).into_iter().flatten().filter_map(Result::ok);
+    entries.filter_map(|entry| {
+        let path = entry.path();
+        let name = path.file_name()?.to_str()?.strip_suffix(".gz")?;
+        // Names tell the length: to ask the file system of a thousand copies took as long as the delivery itself.
+        let told = name.rsplit_once('.').and_then(|(_, length)| length.parse().ok());
+        let length = told.or_else(|| entry.metadata().ok().map(|stat| stat.len()))?;
+        Some((path, length))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::{HELD_MESSAGES, copies, make_room};
+
+    #[test]
+    fn names_tell_lengths_and_older_names_do_without() {
+        let dir = tempfile::tempdir().unwrap_or_else(|e| unreachable!("{e}"));
+        for (name, bytes) in [
+            ("1-tag-aB3.700.gz", 3),
+            ("2-aB3.gz", 5),
+            ("3-123456.gz", 7),
+            ("4-x.9.gz.new", 9),
+            ("5", 1),
+        ] {
+            assert!(fs::write(dir.path().join(name), vec![0; bytes]).is_ok());
+        }
+        let mut lengths: Vec<u64> = copies(dir.path()).map(|(_, length)| length).collect();
+        lengths.sort_unstable();
+        assert_eq!(lengths, [5, 7, 700]);
+    }
+
+    #[test]
+    fn the_oldest_make_room_and_the_newest_stays() {
+        let dir = tempfile::tempdir().unwrap_or_else(|e| unreachable!("{e}"));
+        let name = |number: usize| dir.path().join(format!("{number:012}-x.1.gz"));
+        for number in 0..HELD_MESSAGES + 2 {
+            assert!(fs::write(name(number), "").is_ok());
+        }
+        assert_eq!(make_room(dir.path(), &name(0)), 1);
+        assert!(name(0).exists() && !name(1).exists() && name(2).exists());
+        // By their lengths, too.
+        assert!(fs::write(dir.path().join("000000009999-y.33554432.gz"), "").is_ok());
+        assert_eq!(make_room(dir.path(), &name(0)), HELD_MESSAGES);
+    }
 }
