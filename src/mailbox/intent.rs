@@ -430,13 +430,18 @@ pub fn checksum(bytes: &[u8]) -> u32 {
     crc.sum()
 }
 
+/// A piece that is shorter waits for more: what takes checksums is slow with the last bytes of each piece.
+const PIECE_BYTES: usize = 1024;
+
 /// Counts what is written to it, and takes the checksums of its first line and of all of it.
 #[derive(Debug, Default)]
 pub struct Measure {
     bytes: u64,
-    line: Crc,
+    line: Vec<u8>,
     line_ended: bool,
     all: Crc,
+    /// What is not in `all` yet.
+    waiting: Vec<u8>,
 }
 
 impl Measure {
@@ -446,10 +451,11 @@ impl Measure {
         let mut content = Crc::new();
         content.update(ends);
         content.combine(&self.all);
+        content.update(&self.waiting);
         AppendExtent {
             before_bytes,
             after_bytes: before_bytes + ends.len() as u64 + self.bytes,
-            separator: self.line.sum(),
+            separator: checksum(&self.line),
             content: content.sum(),
         }
     }
@@ -460,9 +466,15 @@ impl Write for Measure {
         if !self.line_ended {
             let line = memchr(b'\n', bytes).and_then(|at| bytes.get(..=at));
             self.line_ended = line.is_some();
-            self.line.update(line.unwrap_or(bytes));
+            self.line.extend_from_slice(line.unwrap_or(bytes));
         }
-        self.all.update(bytes);
+        if self.waiting.len() + bytes.len() > PIECE_BYTES {
+            self.all.update(&self.waiting);
+            self.waiting.clear();
+            self.all.update(bytes);
+        } else {
+            self.waiting.extend_from_slice(bytes);
+        }
         self.bytes += bytes.len() as u64;
         Ok(bytes.len())
     }
