@@ -27,6 +27,13 @@ const fn hash(first: u8, second: u8, third: u8) -> usize {
     (bytes.wrapping_mul(0x9e37_79b1) >> 18) as usize
 }
 
+fn hash_of(bytes: &[u8]) -> usize {
+    match bytes {
+        &[first, second, third] => hash(first, second, third),
+        _ => 0,
+    }
+}
+
 impl<const N: usize> PhraseSet<N> {
     /// Makes the table of these phrases. A phrase of less than three bytes does not compile.
     #[allow(
@@ -73,13 +80,23 @@ impl<const N: usize> PhraseSet<N> {
     }
 
     /// Each place where a phrase begins, in the order of the text, with the number of the phrase.
-    pub fn find_all(&self, text: &str) -> impl Iterator<Item = (usize, usize)> {
+    pub fn find_all<'t>(&'t self, text: &'t str) -> impl Iterator<Item = (usize, usize)> + 't {
         let text = text.as_bytes();
-        text.windows(3).enumerate().flat_map(move |(at, bytes)| {
-            let rest = text.get(at..).unwrap_or_default();
-            let here = self.beginning_with(bytes);
-            here.filter(|(_, phrase)| rest.starts_with(phrase.as_bytes()))
-                .map(move |(number, _)| (at, number))
+        let (mut at, mut next_at, mut list) = (0, 0, 0_u16);
+        std::iter::from_fn(move || {
+            loop {
+                while let Some(number) = list.checked_sub(1).map(usize::from) {
+                    list = self.next.get(number).copied().unwrap_or_default();
+                    if text.get(at..)?.starts_with(self.phrase(number).as_bytes()) {
+                        return Some((at, number));
+                    }
+                }
+                // Few places are marked, and all others are passed over here.
+                let rest = text.get(next_at..)?.windows(3);
+                at = next_at + rest.map(hash_of).position(|hash| self.is_marked(hash))?;
+                next_at = at + 1;
+                list = self.list_of(hash_of(text.get(at..at + 3)?));
+            }
         })
     }
 
@@ -90,29 +107,25 @@ impl<const N: usize> PhraseSet<N> {
 
     /// The number of the first phrase with which `text` begins.
     pub fn begin_of(&self, text: &str) -> Option<usize> {
-        let mut alike = self.beginning_with(text.as_bytes().get(..3)?);
-        alike
-            .find(|(_, phrase)| text.starts_with(phrase))
-            .map(|(number, _)| number)
+        let hash = hash_of(text.as_bytes().get(..3)?);
+        let mut list = if self.is_marked(hash) { self.list_of(hash) } else { 0 };
+        while let Some(number) = list.checked_sub(1).map(usize::from) {
+            if text.starts_with(self.phrase(number)) {
+                return Some(number);
+            }
+            list = self.next.get(number).copied().unwrap_or_default();
+        }
+        None
     }
 
-    /// The phrases that may begin with these three bytes, in the order of the table, with their numbers.
-    fn beginning_with(&self, bytes: &[u8]) -> impl Iterator<Item = (usize, &'static str)> {
-        let hash = match bytes {
-            &[first, second, third] => hash(first, second, third),
-            _ => 0,
-        };
-        let is_marked = self
-            .marks
+    fn is_marked(&self, hash: usize) -> bool {
+        self.marks
             .get(hash / 64)
-            .is_some_and(|marks| marks >> (hash % 64) & 1 == 1);
-        let list = self.lists.get(hash % LISTS).filter(|_| is_marked);
-        let mut rest = list.copied().unwrap_or_default();
-        std::iter::from_fn(move || {
-            let number = usize::from(rest.checked_sub(1)?);
-            rest = self.next.get(number).copied().unwrap_or_default();
-            self.texts.get(number).map(|text| (number, *text))
-        })
+            .is_some_and(|marks| marks >> (hash % 64) & 1 == 1)
+    }
+
+    fn list_of(&self, hash: usize) -> u16 {
+        self.lists.get(hash % LISTS).copied().unwrap_or_default()
     }
 }
 

@@ -8,5 +8,6 @@ pub mod returned_message;
 pub mod sendmail_reply;
 pub mod stage;
 pub mod status_code;
+pub mod topic_words;
 pub mod topics;
 pub mod wording;

@@ -295,7 +295,7 @@ pub const UNAVAILABLE: &[&str] = &["unavailable", "not available"];
 
 /// Words for what may pass.
 #[rustfmt::skip]
-pub const LATER: &[&str] = &[
+const LATER: &[&str] = &[
     "verification problem", "verification error", "not verify", "cannot verify", "unable to verify", "not be verified", "being moved",
     "being migrated", "local problem", "later", "temporar", "temporair", "temporan", "busy", "come back", "again in", "at this time", "maintenance", "overload",
     "deferred", "momentarily",

@@ -3,8 +3,9 @@
 //!
 //! Names say nothing by what they are called: addresses, host names and URLs are kept apart from the words.
 
+use crate::report::topic_words::TOPIC_WORDS;
 use crate::report::topics::{
-    ACCOUNT, BLOCKED, BLOCKLISTS, LATER, MESSAGE, NEUTRAL, PERSON, REFUSED, SERVICE, TOPICS, Topic, UNAVAILABLE,
+    ACCOUNT, BLOCKED, BLOCKLISTS, MESSAGE, NEUTRAL, PERSON, REFUSED, SERVICE, TOPICS, Topic, UNAVAILABLE,
 };
 
 /// As much of a reply as is read, in bytes. What a far side has to say stands at its beginning.
@@ -123,19 +124,27 @@ impl Wording {
 
     /// What it is about; the first of the topics in their order.
     pub fn topic(&self) -> Topic {
-        let by_words = TOPICS.iter().find(|(topic, words)| match topic {
-            Topic::Blocked => self.has_near(ACCOUNT, BLOCKED) && !self.has(LATER),
+        let said = self.topics();
+        let has = |topic: Topic| {
+            said.iter()
+                .zip(TOPICS)
+                .any(|(said, (other, _))| *said && *other == topic)
+        };
+        let by_words = TOPICS.iter().map(|(topic, _)| *topic).find(|topic| match topic {
+            Topic::Blocked => self.has_near(ACCOUNT, BLOCKED) && !has(Topic::Later),
             Topic::Expired => {
-                self.has(words) && !self.has_near(ACCOUNT, &["expire", "expirad", "expired"]) || self.lacks_service()
+                has(Topic::Expired) && !self.has_near(ACCOUNT, &["expire", "expirad", "expired"])
+                    || self.lacks_service()
             }
             Topic::NoMail => {
-                self.has(words) && !self.has(&["mail from", "email from", "messages from", "mail sent", "email sent"])
+                has(Topic::NoMail)
+                    && !self.has(&["mail from", "email from", "messages from", "mail sent", "email sent"])
             }
-            Topic::Policy => self.has(words) || self.has(&["listed "]) && !self.has(&["not listed"]),
-            Topic::Client => self.has(words) || self.names.split(' ').any(is_ip_address),
-            Topic::Later => self.has(words) || self.is_unsure(),
-            Topic::Closed => self.has(words) || self.has_near(PERSON, REFUSED) && !self.refuses_message(),
-            Topic::Refused => self.has(words) || self.refuses_message(),
+            Topic::Policy => has(Topic::Policy) || self.has(&["listed "]) && !self.has(&["not listed"]),
+            Topic::Client => has(Topic::Client) || self.names.split(' ').any(is_ip_address),
+            Topic::Later => has(Topic::Later) || self.is_unsure(),
+            Topic::Closed => has(Topic::Closed) || self.has_near(PERSON, REFUSED) && !self.refuses_message(),
+            Topic::Refused => has(Topic::Refused) || self.refuses_message(),
             Topic::Full
             | Topic::Size
             | Topic::Rate
@@ -144,9 +153,9 @@ impl Wording {
             | Topic::Limit
             | Topic::Loop
             | Topic::Missing
-            | Topic::Unsaid => self.has(words),
+            | Topic::Unsaid => has(*topic),
         });
-        let topic = by_words.map_or(Topic::Unsaid, |(topic, _)| *topic);
+        let topic = by_words.unwrap_or(Topic::Unsaid);
         // A reply that says why with nothing but the address of a blocklist's page.
         let is_blocklist = || BLOCKLISTS.iter().any(|name| self.names.contains(name));
         if topic >= Topic::Closed && is_blocklist() {
@@ -154,6 +163,40 @@ impl Wording {
         } else {
             topic
         }
+    }
+
+    /// Of which topics a word is there, in the order of `TOPICS`.
+    fn topics(&self) -> [bool; TOPICS.len()] {
+        let mut said = [false; TOPICS.len()];
+        for (at, number) in TOPIC_WORDS.find_all(&self.plain) {
+            let mut rest = number;
+            let topic = TOPICS
+                .iter()
+                .position(|(_, words)| match rest.checked_sub(words.len()) {
+                    Some(behind) => {
+                        rest = behind;
+                        false
+                    }
+                    None => true,
+                });
+            if let Some(said) = topic.and_then(|topic| said.get_mut(topic))
+                && (self.is_start(at) || self.is_anywhere(TOPIC_WORDS.phrase(number)))
+            {
+                *said = true;
+            }
+        }
+        said
+    }
+
+    /// Tells whether a word begins at byte `at`.
+    fn is_start(&self, at: usize) -> bool {
+        let pair = self.plain.as_bytes().get(at..).and_then(<[u8]>::first_chunk::<2>);
+        pair.is_some_and(|pair| self.starts.binary_search(&(*pair, at)).is_ok())
+    }
+
+    /// Tells whether `word` counts wherever it stands: it is of a script without blanks.
+    fn is_anywhere(&self, word: &str) -> bool {
+        word.chars().next().is_some_and(|c| c >= '\u{0590}') && !self.plain.is_ascii()
     }
 
     /// Tells whether it speaks of a person or a mailbox.
@@ -220,7 +263,7 @@ impl Wording {
 
     /// Where `word` stands, at the beginning of a word: a blank at its end ends that, too. Scripts without blanks have it anywhere.
     fn find<'w>(&'w self, word: &'w str) -> impl Iterator<Item = usize> + 'w {
-        let anywhere = word.chars().next().is_some_and(|c| c >= '\u{0590}') && !self.plain.is_ascii();
+        let anywhere = self.is_anywhere(word);
         let everywhere = anywhere.then(|| self.plain.match_indices(word).map(|(at, _)| at));
         let key = word.as_bytes().first_chunk::<2>().copied().filter(|_| !anywhere);
         let from = self.starts.partition_point(|(start, _)| Some(*start) < key);
