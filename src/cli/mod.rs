@@ -1,5 +1,6 @@
 //! What may be typed. No behaviour.
 
+pub mod doctor;
 pub mod fast_path;
 pub mod mistake;
 pub mod shown;
@@ -8,6 +9,7 @@ pub mod spool;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+use crate::cli::doctor::DoctorArguments;
 use crate::config::location::MailStore;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueHint};
 
@@ -232,15 +234,9 @@ pub enum Command {
         after_help = "Examples:\n    spoolguard doctor\n    spoolguard doctor --user alice -v\n    spoolguard doctor --pair /srv/mail        (on both hosts)"
     )]
     Doctor {
-        /// Print one JSON object a line
-        #[arg(long, help_heading = "Output")]
-        json: bool,
-        /// Look only at how this user's mail is handled
-        #[arg(short = 'd', long, value_name = "NAME")]
-        user: Option<String>,
-        /// Look only at whether two hosts see each other's locks in this shared directory; run it on both
-        #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, conflicts_with = "user")]
-        pair: Option<PathBuf>,
+        /// What is checked.
+        #[command(flatten)]
+        asked: DoctorArguments,
     },
     /// Check or show the configuration
     #[command(

@@ -16,10 +16,8 @@ use crate::cli::{Cli, Command, Who};
 use crate::config::location::MailStore;
 use crate::deliver::{self, Errand, supervisor};
 use crate::doctor;
-use crate::doctor::DoctorTask;
 use crate::error::Status;
 use crate::mailbox::setgid::SetAside;
-use crate::output::OutputForm;
 use crate::spool;
 
 /// Runs one command. `group` is what a setgid installation gives.
@@ -73,14 +71,7 @@ pub fn run(cli: &Cli, group: Option<SetAside>) -> Status {
         Command::Status { asked } => status::run(asked, everywhere),
         Command::Trace { asked } => trace::run(asked, everywhere),
         Command::Spool { command } => spool::run(command, everywhere),
-        Command::Doctor { json, user, pair } => {
-            let task = match (user, pair) {
-                (_, Some(dir)) => DoctorTask::Pair(dir),
-                (Some(name), None) => DoctorTask::User(name),
-                (None, None) => DoctorTask::Host,
-            };
-            doctor::run(OutputForm::asked(*json), task, everywhere)
-        }
+        Command::Doctor { asked } => doctor::run(asked, everywhere),
         Command::Config { command } => config::run(command, everywhere),
     }
 }

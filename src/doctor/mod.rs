@@ -35,9 +35,9 @@ mod users;
 
 use std::collections::BTreeSet;
 use std::io::Write;
-use std::path::Path;
 
 use crate::cli::Everywhere;
+use crate::cli::doctor::DoctorArguments;
 use crate::deliver;
 use crate::doctor::presence::Presence;
 use crate::doctor::rules::{Check, Finding, Level};
@@ -50,30 +50,15 @@ use crate::sys::deadline;
 use facts::{DoctorScope, HostFacts};
 use report::Shown;
 
-/// What is examined.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DoctorTask<'a> {
-    /// This host, with the users whose own files handle mail.
-    Host,
-    /// How the mail of this user is handled.
-    User(&'a str),
-    /// Whether this host and another one see each other's locks in this directory.
-    Pair(&'a Path),
-}
-
 /// Runs the command: 0, 1 when something is wrong, 75 when it cannot be told.
-pub fn run(form: OutputForm, task: DoctorTask<'_>, everywhere: &Everywhere) -> Status {
-    let found = match task {
-        DoctorTask::Host => examine(None, everywhere),
-        DoctorTask::User(name) => examine(Some(name), everywhere),
-        DoctorTask::Pair(dir) => pair::examine(dir, everywhere),
-    };
-    let shown = match task {
+pub fn run(asked: &DoctorArguments, everywhere: &Everywhere) -> Status {
+    let (found, shown) = match &asked.pair {
         // Whoever asks for one thing wants to see it.
-        DoctorTask::Pair(_) => Shown::Everything,
-        DoctorTask::Host | DoctorTask::User(_) if everywhere.verbose > 0 => Shown::Everything,
-        DoctorTask::Host | DoctorTask::User(_) => Shown::Problems,
+        Some(dir) => (pair::examine(dir, everywhere), Shown::Everything),
+        None if everywhere.verbose > 0 => (examine(asked.user.as_deref(), everywhere), Shown::Everything),
+        None => (examine(asked.user.as_deref(), everywhere), Shown::Problems),
     };
+    let form = OutputForm::asked(asked.json);
     end_command(found.and_then(|findings| write(&findings, form, shown)))
 }
 

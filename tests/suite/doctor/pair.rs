@@ -111,7 +111,7 @@ fn hosts_of_one_name_and_of_other_locks_are_an_error() {
 }
 
 #[test]
-fn a_host_that_waits_alone_can_be_told_to_stop_and_leaves_nothing() {
+fn a_host_that_waits_alone_can_be_told_to_stop() {
     let scratch = Scratch::new();
     let dir = shared(&scratch);
     let waiting = pair(&scratch, &dir).start();
