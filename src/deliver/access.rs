@@ -46,6 +46,7 @@ pub fn lock_plan(config: &Config, owner: Owner, absent: Absent, state_dir: Optio
         absent,
         state_dir,
         place: None,
+        tell: None,
     }
 }
 

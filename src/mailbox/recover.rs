@@ -424,6 +424,7 @@ mod tests {
             absent: Absent::Create,
             state_dir: None,
             place: None,
+            tell: None,
         };
         let deadline = Deadline::begin().unwrap_or_else(|e| unreachable!("{e}"));
         open_locked_at(now, path, &plan, &deadline).unwrap_or_else(|e| unreachable!("{e}"))

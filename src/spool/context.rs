@@ -1,7 +1,8 @@
 //! What holds for a whole run over mailboxes: the configuration, who runs it, how much is printed, when it stops.
 
 use std::cell::Cell;
-use std::path::PathBuf;
+use std::io::{self, IsTerminal};
+use std::path::{Path, PathBuf};
 
 use nix::unistd::Uid;
 
@@ -12,7 +13,9 @@ use crate::config::load;
 use crate::config::load::{ConfigSources, KeySelection};
 use crate::deliver;
 use crate::error::Error;
-use crate::output::{OutputForm, log};
+use crate::escape::visible;
+use crate::mailbox::lock::holder::Holder;
+use crate::output::{OutputForm, log, print_stderr};
 use crate::spool::consent::Consent;
 use crate::sys::account;
 use crate::sys::account::Account;
@@ -94,6 +97,15 @@ impl SpoolRun {
         is_own
             .then(|| deliver::context::state_dir(&self.config, account))
             .flatten()
+    }
+}
+
+/// Tells whoever typed the command who has the mailbox: on a terminal whoever it is, elsewhere only a process that is gone.
+pub fn tell_wait(mailbox: &Path, holder: &Holder) {
+    let Holder { text, is_gone, remedy } = holder;
+    if *is_gone || io::stderr().is_terminal() {
+        let line = format!("{}: waiting for its lock: {text}; {remedy}", mailbox.display());
+        print_stderr(&format!("spoolguard: {}\n", visible(&line)));
     }
 }
 

@@ -20,6 +20,7 @@ use crate::mailbox::{OpenMailbox, open_locked};
 use crate::output::progress::Progress;
 use crate::output::sizes::size_text;
 use crate::spool::choose::{ChosenMessages, Inside};
+use crate::spool::context::tell_wait;
 use crate::spool::merge::{Merge, MergeMode, MergeTally, MergeTarget, Sameness, Stop};
 use crate::spool::packing::PackingJob;
 use crate::spool::report::BatchReport;
@@ -170,7 +171,10 @@ impl MoveOut<'_> {
 
     fn lock_plan(&self) -> LockPlan {
         let state_dir = self.job.care.state_dir(&self.job.spool.account);
-        access::lock_plan(&self.job.care.config, self.job.spool.owner, Absent::Refuse, state_dir)
+        LockPlan {
+            tell: Some(tell_wait),
+            ..access::lock_plan(&self.job.care.config, self.job.spool.owner, Absent::Refuse, state_dir)
+        }
     }
 
     fn journal_place(&self, locked: &OpenMailbox) -> JournalPlace {

@@ -1,7 +1,9 @@
-//! What the kernel says of this process, and of the ports that are listened at (proc(5)). Where the kernel says nothing, the answer is
+//! What the kernel says of this process, of locks, and of the ports that are listened at (proc(5)). Where the kernel says nothing, the answer is
 //! none.
 
 use std::fs;
+
+use nix::libc;
 
 /// Tells whether some process listens at this TCP port, whichever address; none where that cannot be told.
 #[must_use]
@@ -19,6 +21,39 @@ pub fn listens_at(port: u16) -> Option<bool> {
     Some(tables.iter().flatten().any(|text| text.lines().any(listens)))
 }
 
+/// A kind of lock, as /proc/locks names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KernelLock {
+    /// Of fcntl(2).
+    Fcntl,
+    /// Of flock(2).
+    Flock,
+}
+
+/// The process that holds such a lock on this file. None where nobody does, the lock belongs to an open file and not to a process, the
+/// process may not be seen, or the file system gives files another device number than its own.
+#[must_use]
+pub fn find_lock_holder(kind: KernelLock, device: u64, inode: u64) -> Option<i32> {
+    holder_in(&fs::read_to_string("/proc/locks").ok()?, kind, device, inode)
+}
+
+/// `1: POSIX  ADVISORY  WRITE 4711 fe:00:131077 0 EOF`; one that waits has an arrow behind its number.
+fn holder_in(locks: &str, kind: KernelLock, device: u64, inode: u64) -> Option<i32> {
+    let (major, minor) = (libc::major(device), libc::minor(device));
+    let file = format!("{major:02x}:{minor:02x}:{inode}");
+    let name = match kind {
+        KernelLock::Fcntl => "POSIX",
+        KernelLock::Flock => "FLOCK",
+    };
+    locks.lines().find_map(|line| {
+        let mut words = line.split_ascii_whitespace().skip(1);
+        let is_it = words.next() == Some(name);
+        let mut words = words.skip(2);
+        let pid = words.next()?.parse().ok().filter(|pid| *pid > 0);
+        pid.filter(|_| is_it && words.next() == Some(file.as_str()))
+    })
+}
+
 /// Tells whether programs that this process starts get no other user or group by their set-id bits (prctl(2), PR_SET_NO_NEW_PRIVS).
 #[must_use]
 pub fn has_no_new_privileges() -> Option<bool> {
@@ -31,7 +66,30 @@ pub fn has_no_new_privileges() -> Option<bool> {
 mod tests {
     use std::net::TcpListener;
 
-    use super::listens_at;
+    use super::{KernelLock, holder_in, listens_at};
+
+    #[test]
+    fn the_holder_of_a_lock_is_read_from_its_line() {
+        let locks = "1: FLOCK  ADVISORY  WRITE 11 fe:00:7 0 EOF\n\
+                     2: POSIX  ADVISORY  WRITE 12 fe:00:8 0 EOF\n\
+                     3: OFDLCK ADVISORY  WRITE -1 fe:00:9 0 EOF\n\
+                     4: POSIX  ADVISORY  READ  13 fe:00:7 0 EOF\n\
+                     4: -> POSIX  ADVISORY  WRITE 14 fe:01:7 0 EOF\n";
+        for (kind, device, inode, want) in [
+            (KernelLock::Flock, 0xfe00, 7, Some(11)),
+            (KernelLock::Fcntl, 0xfe00, 7, Some(13)),
+            (KernelLock::Fcntl, 0xfe00, 8, Some(12)),
+            (KernelLock::Fcntl, 0xfe00, 9, None),
+            (KernelLock::Fcntl, 0xfe01, 7, None),
+            (KernelLock::Flock, 0xfe00, 8, None),
+        ] {
+            assert_eq!(
+                holder_in(locks, kind, device, inode),
+                want,
+                "{kind:?} {device:x} {inode}"
+            );
+        }
+    }
 
     #[test]
     fn a_port_is_listened_at_or_not() {

@@ -91,7 +91,7 @@ impl Trial {
                     DotlockAttempt::Ours(lock) => Ok(Some(TrialLock::Dotlock(lock))),
                     // It stands in nobody's way, so a delivery would go on.
                     DotlockAttempt::Removed => self.attempt(method),
-                    DotlockAttempt::NotPossible | DotlockAttempt::Held(_) => Ok(None),
+                    DotlockAttempt::NotPossible | DotlockAttempt::Held => Ok(None),
                 }
             }
             LockMethod::Fcntl => kernel(lock_fcntl),

@@ -272,6 +272,7 @@ mod tests {
             absent: Absent::Refuse,
             state_dir: None,
             place: None,
+            tell: None,
         };
         let until = Instant::now() + Duration::from_secs(10);
         loop {

@@ -5,6 +5,7 @@
 //! queue, and one of them at a time does that.
 
 pub mod dotlock;
+pub mod holder;
 pub mod kernel;
 pub mod queue;
 
@@ -15,6 +16,7 @@ use std::time::{Duration, Instant};
 
 use crate::error::{Category, Error};
 use crate::mailbox::lock::dotlock::{Dotlock, DotlockAttempt, Others};
+use crate::mailbox::lock::holder::Holder;
 use crate::mailbox::lock::kernel::{lock_fcntl, lock_flock};
 use crate::mailbox::lock::queue::Queue;
 use crate::mailbox::open::{Absent, Owner, check_file, not_a_mailbox, open_or};
@@ -22,10 +24,14 @@ use crate::mailbox::setgid::SpoolDirAccess;
 use crate::sys::deadline::Deadline;
 use crate::sys::file_stamp::is_still;
 use crate::sys::filesystem::is_on_nfs;
+use crate::sys::procfs::KernelLock;
 
 /// The first pause after a lock was found taken; it doubles up to `LONGEST_PAUSE`, and each is shortened by chance.
 const FIRST_PAUSE: Duration = Duration::from_millis(2);
 const LONGEST_PAUSE: Duration = Duration::from_millis(32);
+
+/// After this long, whoever waits is told for whom; at once where that process is gone.
+const SILENCE: Duration = Duration::from_secs(2);
 
 /// One way to lock a mailbox.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,6 +59,8 @@ pub struct LockPlan {
     pub state_dir: Option<PathBuf>,
     /// The place of the user's own mailbox, where this run has rights of its own there.
     pub place: Option<Arc<SpoolDirAccess>>,
+    /// Tells whoever typed the command whom it waits for; none in a delivery.
+    pub tell: Option<fn(&Path, &Holder)>,
 }
 
 /// A mailbox, open, that nobody else changes as long as this lives. What others may do with it is `OpenMailbox`'s.
@@ -127,6 +135,7 @@ pub(super) fn acquire(path: &Path, plan: &LockPlan, deadline: &Deadline) -> Resu
     }
     let until = Instant::now() + plan.timeout.min(deadline.remaining());
     let mut pause = FIRST_PAUSE;
+    let mut teller = Teller::new(path, plan);
     let mut queue = Queue::join(path, plan.state_dir.as_deref());
     queue.wait(deadline, until.saturating_duration_since(Instant::now()));
     loop {
@@ -138,19 +147,14 @@ pub(super) fn acquire(path: &Path, plan: &LockPlan, deadline: &Deadline) -> Resu
                 });
             }
             Attempt::Changed if Instant::now() < until => continue,
-            Attempt::Changed => "it is replaced again and again".to_owned(),
-            Attempt::Held(by) => by,
+            Attempt::Changed => None,
+            Attempt::Held(lock) => Some(lock),
         };
+        held.iter().for_each(|lock| teller.look(*lock));
         deadline.check("lock", &path.display().to_string())?;
         let left = until.saturating_duration_since(Instant::now());
         if left.is_zero() {
-            let waited = plan.timeout.as_secs_f32();
-            return Err(Error::new(
-                Category::Mailbox,
-                "lock",
-                path.display(),
-                format_args!("{held} for longer than {waited} s"),
-            ));
+            return Err(gave_up(path, held, plan.timeout));
         }
         queue.make();
         if queue.wait(deadline, left) {
@@ -163,12 +167,66 @@ pub(super) fn acquire(path: &Path, plan: &LockPlan, deadline: &Deadline) -> Resu
     }
 }
 
+/// Why the lock was not had in time, and what to do about whoever has it.
+fn gave_up(path: &Path, held: Option<Method>, waited: Duration) -> Error {
+    let waited = waited.as_secs_f32();
+    let fail = |what: String| {
+        let cause = format!("{what}, for longer than {waited} s");
+        Error::new(Category::Mailbox, "lock", path.display(), cause)
+    };
+    match held.map(|lock| find_holder(path, lock)) {
+        Some(holder) => fail(holder.text).hint(holder.remedy),
+        None => fail("it is replaced again and again".to_owned()),
+    }
+}
+
+fn find_holder(mailbox: &Path, lock: Method) -> Holder {
+    match lock {
+        Method::Dotlock => Holder::of_dotlock(mailbox),
+        Method::Fcntl => Holder::of_kernel_lock(mailbox, KernelLock::Fcntl),
+        Method::Flock => Holder::of_kernel_lock(mailbox, KernelLock::Flock),
+    }
+}
+
+/// Tells once who is waited for.
+struct Teller<'a> {
+    path: &'a Path,
+    tell: Option<fn(&Path, &Holder)>,
+    begun: Instant,
+    has_looked: bool,
+}
+
+impl<'a> Teller<'a> {
+    fn new(path: &'a Path, plan: &LockPlan) -> Self {
+        Self {
+            path,
+            tell: plan.tell,
+            begun: Instant::now(),
+            has_looked: false,
+        }
+    }
+
+    /// This lock was held, once more.
+    fn look(&mut self, lock: Method) {
+        let is_long = self.begun.elapsed() >= SILENCE;
+        let Some(tell) = self.tell.filter(|_| is_long || !self.has_looked) else {
+            return;
+        };
+        self.has_looked = true;
+        let holder = find_holder(self.path, lock);
+        if is_long || holder.is_gone {
+            tell(self.path, &holder);
+            self.tell = None;
+        }
+    }
+}
+
 enum Attempt {
     Locked(Locked),
     /// Something in our way was removed, or the mailbox was replaced: no reason to wait.
     Changed,
-    /// Somebody holds it.
-    Held(String),
+    /// Somebody holds this lock of it.
+    Held(Method),
 }
 
 /// Takes every lock, or none of them.
@@ -185,19 +243,19 @@ fn attempt(path: &Path, plan: &LockPlan) -> Result<Attempt, Error> {
             DotlockAttempt::Ours(dotlock) => Some(dotlock),
             DotlockAttempt::NotPossible => None,
             DotlockAttempt::Removed => return Ok(Attempt::Changed),
-            DotlockAttempt::Held(by) => return Ok(Attempt::Held(by)),
+            DotlockAttempt::Held => return Ok(Attempt::Held(Method::Dotlock)),
         }
     } else {
         None
     };
     let file = open_or(path, plan.owner, plan.absent, place.map(Arc::as_ref))?;
     if plan.methods.contains(&Method::Fcntl) && !lock_fcntl(&file, path)? {
-        return Ok(Attempt::Held("another program holds its fcntl lock".to_owned()));
+        return Ok(Attempt::Held(Method::Fcntl));
     }
     // Over NFS an flock lock is an fcntl lock of another owner, and the two would refuse each other (flock(2)).
     let is_taken = || plan.methods.contains(&Method::Fcntl) && is_on_nfs(&file);
     if plan.methods.contains(&Method::Flock) && !is_taken() && !lock_flock(&file, path)? {
-        return Ok(Attempt::Held("another program holds its flock lock".to_owned()));
+        return Ok(Attempt::Held(Method::Flock));
     }
     // Between open and lock the mailbox may have been replaced; then the path names another file now.
     if is_still(&file, path)? {
@@ -231,6 +289,7 @@ mod tests {
             absent: Absent::Create,
             state_dir: None,
             place: None,
+            tell: None,
         };
         let dotlock = dir.path().join("a.lock");
         let locked = attempt(&path, &plan);

@@ -33,7 +33,7 @@ use crate::output::sizes::{messages, size_text};
 use crate::output::{OutputForm, print_error};
 use crate::spool::archives;
 use crate::spool::consent::{Consent, ConsentAnswer};
-use crate::spool::context::SpoolRun;
+use crate::spool::context::{SpoolRun, tell_wait};
 use crate::spool::merge::into_maildir::MaildirMerge;
 use crate::spool::merge::{
     Merge, MergeInto, MergeLimits, MergeMode, MergeTally, MergeTarget, ReadState, Sameness, Stop,
@@ -647,5 +647,8 @@ fn make_for_its_user(path: &Path, destination: &RestoreTarget) -> Result<(), Err
 
 fn plan(care: &SpoolRun, destination: &RestoreTarget) -> LockPlan {
     let state_dir = care.state_dir(&destination.account);
-    access::lock_plan(&care.config, destination.owner, Absent::Create, state_dir)
+    LockPlan {
+        tell: Some(tell_wait),
+        ..access::lock_plan(&care.config, destination.owner, Absent::Create, state_dir)
+    }
 }

@@ -125,6 +125,77 @@ fn a_kernel_lock_of_another_process_makes_the_message_wait() {
     scratch.next_delivery_works();
 }
 
+/// A process that is gone.
+fn dead_pid() -> u32 {
+    let mut child = std::process::Command::new("true").spawn().unwrap();
+    child.wait().unwrap();
+    child.id()
+}
+
+#[test]
+fn a_lock_of_a_dead_process_is_named_with_its_remedy_at_once() {
+    // Far longer than the test may take: it waits for the words, not for the time.
+    let scratch = Scratch::new().set("mailbox.lock_timeout", "\"200s\"");
+    let (archives, told) = (scratch.path("archives"), scratch.path("told"));
+    let scratch = scratch.set("archive.dir", &format!("{:?}", archives.display().to_string()));
+    scratch.next_delivery_works();
+    let dead = dead_pid();
+    fs::write(scratch.dotlock(), format!("{dead}\n")).unwrap();
+    let run = scratch
+        .run(&["spool", "archive", &user_name(), "--all-mail", "--yes"])
+        .stderr(File::create(&told).unwrap())
+        .start();
+    let said = || fs::read_to_string(&told).unwrap();
+    until("the dead process is named", || said().ends_with('\n'));
+    let lock = scratch.dotlock().display().to_string();
+    let want = format!(
+        "waiting for its lock: {lock} exists, made by process {dead}, which is gone; if no other host uses this mailbox: rm {lock}\n"
+    );
+    assert!(said().ends_with(&want), "{}", said());
+    assert!(!scratch.mail().is_empty(), "nothing is taken without the lock");
+    fs::remove_file(&lock).unwrap();
+    run.end().ends_with(0);
+    assert!(scratch.mail().is_empty() && said().lines().count() == 1, "{}", said());
+}
+
+#[test]
+fn a_living_process_that_holds_the_lock_is_named_on_a_terminal() {
+    let scratch = Scratch::new().set("mailbox.lock_timeout", "\"3s\"");
+    scratch.next_delivery_works();
+    let held = hold_fcntl(&scratch.mailbox());
+    let list = ["spool", "archive", &user_name(), "--all-mail"];
+    let (code, shown) = scratch.run(&list).on_a_terminal("[y/N]", "y");
+    drop(held);
+    assert_eq!(code, Some(1), "{shown}");
+    let named = format!("waiting for its lock: process {} (", std::process::id());
+    assert!(
+        shown.contains(&named) && shown.contains("holds its fcntl lock; end process "),
+        "{shown}"
+    );
+}
+
+#[test]
+fn whoever_gives_up_names_the_process_that_holds_the_lock() {
+    let own = std::process::id();
+    let scratch = Scratch::new().set("mailbox.lock_timeout", "\"1s\"");
+    let held = hold_fcntl(&scratch.mailbox());
+    let ended = scratch.deliver(ORDINARY).go();
+    ended.defers().mentions(&format!("process {own} ("));
+    ended.mentions(") holds its fcntl lock, for longer than 1 s; end process ");
+    drop(held);
+    fs::write(scratch.dotlock(), format!("{own}\n")).unwrap();
+    let ended = scratch.deliver(ORDINARY).go();
+    ended.defers().mentions(&format!("made by process {own} ("));
+    let dead = dead_pid();
+    fs::write(scratch.dotlock(), format!("{dead}\n")).unwrap();
+    let ended = scratch.deliver(ORDINARY).go();
+    ended
+        .defers()
+        .mentions(&format!("made by process {dead}, which is gone"));
+    assert_eq!(ended.stderr.lines().count(), 1, "{}", ended.stderr);
+    assert!(scratch.dotlock().exists(), "only its age tells that it is stale");
+}
+
 #[test]
 fn flock_is_taken_where_it_is_configured() {
     let flock = |path: &Path| {

@@ -45,7 +45,7 @@ pub enum DotlockAttempt {
     /// A stale one was removed, or it went away.
     Removed,
     /// Somebody has it.
-    Held(String),
+    Held,
 }
 
 impl Dotlock {

@@ -20,6 +20,8 @@ use crate::sys::filesystem::has_no_links;
 use create::DotlockDraft;
 use held::cannot_be_made;
 pub use held::{Dotlock, DotlockAttempt, Others};
+use owner::Identity;
+pub use stale::is_no_dotlock;
 use stale::{STALE_AGE, dotlock_age, is_dead, judge_dotlock};
 
 impl Dotlock {
@@ -41,7 +43,7 @@ impl Dotlock {
                 return match path.symlink_metadata() {
                     // What a dead spoolguard left, root's for example, is in nobody's way who has another lock.
                     Ok(stat) if dotlock_age(&stat, None) < STALE_AGE && !is_dead(&path, &stat) => {
-                        Ok(DotlockAttempt::Held(format!("{} exists", path.display())))
+                        Ok(DotlockAttempt::Held)
                     }
                     _ if others == Others::Planned => Ok(DotlockAttempt::NotPossible),
                     _ => Err(Error::io("make dotlock", &path, &e).class(Category::Mailbox)),
@@ -61,6 +63,12 @@ impl Dotlock {
             Err(e) => Err(Error::io("make dotlock", &path, &e)),
         }
     }
+}
+
+/// Tells whether a dotlock's content says that a spoolguard on another host made it.
+#[must_use]
+pub fn is_of_another_host(text: &str) -> bool {
+    Identity::host_in(text).is_some_and(|host| host != Identity::host())
 }
 
 /// Gives a draft its name, in one of the ways that file systems know.
@@ -86,8 +94,7 @@ fn publish(
 
 #[cfg(test)]
 mod tests {
-    use super::owner::Identity;
-    use super::{Dotlock, DotlockAttempt, Others};
+    use super::{Dotlock, DotlockAttempt, Identity, Others};
     use crate::mailbox::open::Owner;
     use std::os::unix::fs::MetadataExt;
 
@@ -112,7 +119,7 @@ mod tests {
         assert_eq!(inode(), before);
         let content = std::fs::read_to_string(&dotlock).unwrap_or_default();
         assert_eq!(content, Identity::own().to_string());
-        assert!(matches!(take(), Ok(DotlockAttempt::Held(_))));
+        assert!(matches!(take(), Ok(DotlockAttempt::Held)));
         drop(taken);
         assert!(!dotlock.exists());
     }

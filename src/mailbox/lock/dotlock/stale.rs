@@ -49,7 +49,6 @@ pub fn judge_dotlock(
     others: Others,
     place: Option<&Arc<SpoolDirAccess>>,
 ) -> Result<DotlockAttempt, Error> {
-    let mut by = String::new();
     let stat = match path.symlink_metadata() {
         Ok(stat) => stat,
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(DotlockAttempt::Removed),
@@ -68,14 +67,8 @@ pub fn judge_dotlock(
             return take_over(path, file, &stat, others, place);
         }
     }
-    if free.is_none()
-        && let Some(identity) = Identity::read(&text)
-    {
-        by = format!(", made by process {}", identity.pid);
-    }
-    let held = || DotlockAttempt::Held(format!("{} exists{by}", path.display()));
     if dotlock_age(&stat, Some(fresh)) < STALE_AGE {
-        return Ok(held());
+        return Ok(DotlockAttempt::Held);
     }
     // Too old, and nobody can be asked. Whoever removes one holds the mailbox's fcntl lock meanwhile: then of two that come to
     // this point one waits, and a lock made in the last moment is found without effect by its owner.
@@ -87,7 +80,7 @@ pub fn judge_dotlock(
             None => remove(path, &stat, others, place),
         }
     } else {
-        Ok(held())
+        Ok(DotlockAttempt::Held)
     }
 }
 
@@ -162,6 +155,12 @@ fn take_over(
     }
 }
 
+/// Tells whether what has the name of a dotlock is none.
+#[must_use]
+pub fn is_no_dotlock(stat: &std::fs::Metadata) -> bool {
+    !stat.is_file() || stat.len() > LARGEST_BYTES
+}
+
 /// Removes the dotlock at `path` if it is still the one that was judged.
 fn remove(
     path: &Path,
@@ -169,11 +168,8 @@ fn remove(
     others: Others,
     place: Option<&Arc<SpoolDirAccess>>,
 ) -> Result<DotlockAttempt, Error> {
-    if !judged.is_file() || judged.len() > LARGEST_BYTES {
-        return Ok(DotlockAttempt::Held(format!(
-            "{} is there, and is no dotlock",
-            path.display()
-        )));
+    if is_no_dotlock(judged) {
+        return Ok(DotlockAttempt::Held);
     }
     // With rights that the user has not, only what is the user's.
     let is_own = judged.uid() == Uid::effective().as_raw();
