@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use crate::doctor::facts::HostFacts;
 use crate::doctor::rules::aliases::End;
-use crate::doctor::rules::{Check, Finding};
+use crate::doctor::rules::guard_line::guard_of;
+use crate::doctor::rules::{Check, CheckSubject, Finding, Level};
 use crate::mailbox::open::{Owner, open_existing};
 use crate::message::address::Address;
 use crate::output::shell::quote_path;
@@ -16,11 +17,17 @@ const POSTMASTER: &str = "postmaster";
 /// Examines it.
 pub fn examine(host: &HostFacts) -> Vec<Finding> {
     let admin = &host.config.admin;
-    let mut found = if admin.starts_with('/') {
-        vec![mbox(Path::new(admin))]
-    } else {
-        address(host, admin)
-    };
+    let mut found = one(host, admin);
+    for of_alias in host
+        .config
+        .aliases
+        .admins
+        .values()
+        .filter(|of_alias| *of_alias != admin)
+    {
+        let more = one(host, of_alias);
+        found.extend(more.into_iter().filter(|finding| finding.level != Level::Ok));
+    }
     let is_postmaster = Address::parse(admin).is_some_and(|admin| admin.local().eq_ignore_ascii_case(POSTMASTER));
     if !is_postmaster && !host.alias_files.is_empty() && is_lost(&host.ends(POSTMASTER)) {
         let what = "no such user or alias: reports and complaints of other hosts are bounced";
@@ -29,6 +36,24 @@ pub fn examine(host: &HostFacts) -> Vec<Finding> {
     }
     found.extend(host.alias_files.iter().filter_map(|path| stale(host, path)));
     found
+}
+
+fn one(host: &HostFacts, admin: &str) -> Vec<Finding> {
+    match admin.starts_with('/') {
+        true => vec![mbox(Path::new(admin))],
+        false => address(host, admin),
+    }
+}
+
+/// What is diverted is never diverted or forwarded again: the guard of an alias keeps it, whichever alias it came from.
+fn guarded(host: &HostFacts, topic: &CheckSubject, alias: &str) -> Finding {
+    let kept = Path::new(&host.config.aliases.dir).join(alias).join("mailbox");
+    let what = format!(
+        "it leads back to spoolguard, by the alias {alias}: what is diverted stays in {}, which nobody reads",
+        kept.display()
+    );
+    let remedy = format!("name somebody who reads mail as admin, or in [aliases.admins] for the alias {alias}");
+    topic.error(what, remedy)
 }
 
 fn is_lost(ends: &[End]) -> bool {
@@ -70,7 +95,10 @@ fn address(host: &HostFacts, admin: &str) -> Vec<Finding> {
                 found.push(topic.error(what, name_somebody));
             }
             End::File(path) => good.push(format!("the file {path}")),
-            End::Command(_) => good.push("a command".to_owned()),
+            End::Command(text) => match guard_of(&text).and_then(|hook| hook.alias) {
+                Some(alias) => found.push(guarded(host, &topic, &alias)),
+                None => good.push("a command".to_owned()),
+            },
             End::User(name) => match runs_as_another(host, &name) {
                 Some((what, remedy)) => found.push(topic.error(what, remedy)),
                 None => good.push(format!("{name}, a user here")),

@@ -307,6 +307,37 @@ fn an_administrator_whom_nothing_reaches_is_told() {
 }
 
 #[test]
+fn an_administrator_behind_a_guarded_alias_is_told() {
+    let mut scratch = host().set("admin", "\"postmaster@a.test\"");
+    let line = |name: &str| format!("{name}: \"|/usr/bin/spoolguard forward --as {name} b@b.test\"\n");
+    let back = "it leads back to spoolguard, by the alias";
+    for aliases in [
+        line("postmaster"),
+        format!("postmaster: sales\n{}", line("sales")),
+        format!("postmaster: root, sales\n{}", line("sales")),
+    ] {
+        fs::write(scratch.path("aliases"), aliases).unwrap();
+        postfix(&scratch, "");
+        let found = host_findings(&scratch);
+        let told = one(&found, "admin", "error", back);
+        assert!(told.finding.contains("which nobody reads"), "{told:?}");
+    }
+    // A command that is no guard gets it, and so does a guard that delivers.
+    for command in ["/usr/bin/ticket", "/usr/bin/spoolguard deliver"] {
+        fs::write(scratch.path("aliases"), format!("postmaster: \"|{command}\"\n")).unwrap();
+        assert_eq!(bad(&host_findings(&scratch), "admin"), [], "{command}");
+    }
+    // Of one alias alone.
+    fs::write(scratch.path("aliases"), format!("postmaster: root\n{}", line("sales"))).unwrap();
+    assert_eq!(bad(&host_findings(&scratch), "admin"), []);
+    scratch.change("aliases.admins", "{ sales = \"sales@a.test\" }");
+    let found = host_findings(&scratch);
+    assert_eq!(one(&found, "admin", "error", back).subject, "admin sales@a.test");
+    scratch.change("aliases.admins", "{ sales = \"carol@c.test\" }");
+    assert_eq!(bad(&host_findings(&scratch), "admin"), []);
+}
+
+#[test]
 fn an_administrator_who_is_the_user_or_forwards_to_one_is_told() {
     let scratch = host().set("admin", "\"postmaster@a.test\"");
     fs::write(scratch.path("aliases"), format!("postmaster: {}\n", user_name())).unwrap();
