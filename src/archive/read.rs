@@ -114,7 +114,7 @@ fn inside<R: Read, E: From<io::Error>>(
     visit: &mut impl FnMut(&ArchiveContent, &mut dyn Read) -> Result<(), E>,
 ) -> Result<(), E> {
     let beginning = beginning(&mut from).map_err(E::from)?;
-    let content = if beginning.is_empty() || begins_mbox(&beginning) {
+    let content = if begins_mbox(&beginning) {
         Some(ArchiveContent::Mailbox(Member {
             name,
             ..Member::default()
@@ -134,7 +134,7 @@ fn inside<R: Read, E: From<io::Error>>(
             continue;
         }
         let beginning = self::beginning(&mut tarball).map_err(E::from)?;
-        let content = if beginning.is_empty() || begins_mbox(&beginning) {
+        let content = if begins_mbox(&beginning) {
             ArchiveContent::Mailbox(found.member)
         } else {
             ArchiveContent::Other(found.member)

@@ -12,8 +12,8 @@ use std::os::unix::fs::FileExt;
 use memchr::memmem;
 
 use crate::message::from_line::{
-    ABOVE_BYTES, Candidate, LINE_BYTES, LOOK_BYTES, LineKind, Series, begins_anywhere, begins_mbox, classify_line,
-    without_preamble,
+    ABOVE_BYTES, BYTE_ORDER_MARK, Candidate, LINE_BYTES, LOOK_BYTES, LineKind, Series, begins_anywhere, begins_mbox,
+    classify_line, without_preamble,
 };
 use crate::message::line::{line_length, without_line_end};
 use crate::sys::message_buffer::MessageBuffer;
@@ -174,7 +174,7 @@ impl<'f, F: ReadAt> MboxReader<'f, F> {
         })
     }
 
-    /// Tells whether the file is an mbox: it begins with a separator line.
+    /// Tells whether the file is an mbox: it begins with a separator line, or holds no message.
     ///
     /// # Errors
     /// When reading fails.
@@ -223,7 +223,11 @@ impl<'f, F: ReadAt> MboxReader<'f, F> {
         self.doubt = None;
         self.fill(start, AHEAD_BYTES)?;
         if start == 0 {
-            self.look_at_start();
+            self.skip_preamble()?;
+        }
+        let start = self.at;
+        if start >= self.length {
+            return Ok(None);
         }
         let end = self.end_of(start)?;
         // It was cut away under us before any of it was read.
@@ -242,10 +246,11 @@ impl<'f, F: ReadAt> MboxReader<'f, F> {
     pub fn count(&mut self, messages: &mut u64) -> io::Result<()> {
         self.purpose = Purpose::Count;
         self.fill(self.at.saturating_sub(ABOVE_BYTES as u64), AHEAD_BYTES)?;
-        if self.at == 0 {
-            self.look_at_start();
+        let mut begins = self.at == 0;
+        if begins {
+            self.skip_preamble()?;
         }
-        let mut begins = self.at == 0 || self.kind_at(self.at, 0)? == LineKind::Separator;
+        begins = begins || self.kind_at(self.at, 0)? == LineKind::Separator;
         while self.at < self.length {
             let start = self.at;
             let end = self.end_of(start);
@@ -267,17 +272,24 @@ impl<'f, F: ReadAt> MboxReader<'f, F> {
         Ok(self.next_separator(start, self.length)?.unwrap_or(self.length))
     }
 
-    /// Notes what the file holds. What stands before its first separator line makes the first message doubtful: nobody else would find it
-    /// in an archive.
-    fn look_at_start(&mut self) {
+    /// Notes what the file holds, and goes to where its first message begins: behind empty lines, which some programs leave there, and a
+    /// byte order mark. That mark makes the message doubtful, as other programs would not find it in an archive.
+    fn skip_preamble(&mut self) -> io::Result<()> {
         let bytes = self.from(0);
         let rest = without_preamble(bytes);
-        let doubt = (rest.len() < bytes.len()).then(|| Doubt {
-            offset: (bytes.len() - rest.len()) as u64,
+        let length = (bytes.len() - rest.len()) as u64;
+        let doubt = bytes.starts_with(BYTE_ORDER_MARK).then(|| Doubt {
+            offset: length,
             line: shown(rest),
         });
-        self.series = Series::of(rest);
-        self.doubt = doubt;
+        let (series, is_mbox) = (Series::of(rest), begins_mbox(rest));
+        self.series = series;
+        if is_mbox {
+            self.doubt = doubt;
+            self.at = length;
+            self.fill(length, AHEAD_BYTES)?;
+        }
+        Ok(())
     }
 
     fn stored(&mut self, start: u64, end: u64) -> io::Result<MboxMessage<'_>> {
@@ -633,6 +645,29 @@ mod tests {
         }
     }
 
+    #[test]
+    fn what_stands_before_the_first_message_is_no_message() {
+        let message = format!("{FROM}A: 1\n\nb\n\n");
+        for preamble in ["\n", "\r\n\n", "\u{feff}", "\u{feff}\n"] {
+            let text = format!("{preamble}{message}{message}");
+            let (first, bytes) = (preamble.len() as u64, message.len() as u64);
+            assert_eq!(
+                split(text.as_bytes()),
+                [(first, bytes), (first + bytes, bytes)],
+                "{text:?}"
+            );
+            assert_eq!(split(preamble.as_bytes()), [], "{preamble:?}");
+            let (file, mut messages) = (MessageBuffer::from_bytes(text.into_bytes()), 0);
+            let counted = MboxReader::new(&file, 0).and_then(|mut mbox| mbox.count(&mut messages));
+            assert!(counted.is_ok() && messages == 2, "{preamble:?}: {messages}");
+        }
+        // What is no empty line is the first message's.
+        assert_eq!(
+            split(format!("torn\n\n{message}").as_bytes()),
+            [(0, 6), (6, message.len() as u64)]
+        );
+    }
+
     /// What a mailbox holds, and the doubtful lines of each message.
     fn doubts(text: &str) -> Vec<Option<(u64, String)>> {
         let file = MessageBuffer::from_bytes(text.as_bytes().to_vec());
@@ -767,7 +802,8 @@ mod tests {
         ) {
             let text: String = lines.iter().flat_map(|line| [line.trim_end_matches('\n'), "\n"]).collect();
             let found = split(text.as_bytes());
-            let mut end = 0;
+            let mut end = found.first().map_or(text.len() as u64, |(at, _)| *at);
+            proptest::prop_assert!(text.bytes().take(usize::try_from(end).unwrap_or_default()).all(|b| b == b'\n'));
             for (at, bytes) in &found {
                 proptest::prop_assert_eq!(*at, end);
                 end += bytes;

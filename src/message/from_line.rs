@@ -125,9 +125,13 @@ pub fn classify_line(candidate: &Candidate<'_>) -> LineKind {
     }
 }
 
-/// Tells whether an mbox begins with `bytes`: a separator line, which a byte order mark or empty lines may precede.
+/// Tells whether an mbox begins with `bytes`: a separator line, which a byte order mark or empty lines may precede. Where nothing follows
+/// them, it is one without messages.
 pub fn begins_mbox(bytes: &[u8]) -> bool {
     let bytes = without_preamble(bytes);
+    if bytes.is_empty() {
+        return true;
+    }
     let start = Candidate {
         above: b"",
         bytes,
@@ -152,9 +156,12 @@ pub fn begins_anywhere(bytes: &[u8], at: usize) -> bool {
     classify_line(&start) != LineKind::Text
 }
 
+/// What some editors write at the start of a file (RFC 3629 section 6).
+pub const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
 /// What is left behind a byte order mark and empty lines: editors write the one, broken copies have the others.
 pub fn without_preamble(bytes: &[u8]) -> &[u8] {
-    skip_empty_lines(bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes))
+    skip_empty_lines(bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes))
 }
 
 /// How many bytes the separator lines take at the start of one message: `From ` of any form, or the `>From ` that some callers
@@ -519,7 +526,8 @@ mod tests {
             (format!("\r\n\nFrom \n{HEADER}"), true),
             (format!("From here on\n{HEADER}"), false),
             (HEADER.to_owned(), false),
-            (String::new(), false),
+            (String::new(), true),
+            ("\r\n\n".to_owned(), true),
         ] {
             assert_eq!(begins_mbox(bytes.as_bytes()), want, "{bytes:?}");
         }

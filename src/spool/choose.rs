@@ -12,6 +12,7 @@ use crate::deliver::judge;
 use crate::error::{Category, Error};
 use crate::mailbox::expunge::execute::Unread;
 use crate::mailbox::expunge::imap_state;
+use crate::mailbox::expunge::snapshot::MessageStarts;
 use crate::mailbox::ranges::Ranges;
 use crate::mailbox::reader::{Doubt, MboxMessage, MboxReader, ReadAt};
 use crate::message::Message;
@@ -24,9 +25,6 @@ use crate::sys::message_buffer::HEAD_BYTES;
 
 /// So much of a message is read where it need not be judged: its header.
 const HEADER_BYTES: usize = 64 << 10;
-
-/// So many places of messages are remembered.
-const MOST_STARTS: usize = 16_384;
 
 /// So many different senders and recipients are counted.
 const MOST_NAMES: usize = 10_000;
@@ -97,8 +95,8 @@ pub struct ChosenMessages {
     pub unread: Unread,
     /// What the reports among them carry.
     pub originals: Originals,
-    /// Where some of all the messages begin.
-    pub starts: Starts,
+    /// How some of all the messages begin.
+    pub starts: MessageStarts,
     /// Who sent those that were chosen, and how many.
     pub senders: BTreeMap<String, u64>,
     /// About whom the reports among them are, and how many.
@@ -112,37 +110,6 @@ pub struct Doubtful {
     pub offset: u64,
     /// The line at which the other may begin.
     pub doubt: Doubt,
-}
-
-/// Every message's place, or every second one's, or every fourth's ...
-#[derive(Debug, Default)]
-pub struct Starts {
-    step: u64,
-    seen: u64,
-    places: Vec<u64>,
-}
-
-impl Starts {
-    fn push(&mut self, place: u64) {
-        if self.seen.is_multiple_of(self.step.max(1)) {
-            self.places.push(place);
-        }
-        self.seen += 1;
-        if self.places.len() >= MOST_STARTS {
-            self.step = self.step.max(1) * 2;
-            let mut number = 0_u64;
-            self.places.retain(|_| {
-                number += 1;
-                number % 2 == 1
-            });
-        }
-    }
-
-    /// The places.
-    #[must_use]
-    pub fn places(&self) -> &[u64] {
-        &self.places
-    }
 }
 
 /// Goes through a mailbox as far as it was looked at.
@@ -166,7 +133,7 @@ pub fn choose_messages(
     let judged = wanted.kinds.contains(&WantedKind::Bounce) || wanted.kinds.contains(&WantedKind::Loop);
     let head_bytes = if judged { HEAD_BYTES } else { HEADER_BYTES };
     let mut mbox = MboxReader::new(&mail, head_bytes).map_err(fail)?;
-    if mbox.length() > 0 && !mbox.is_mbox().map_err(fail)? {
+    if !mbox.is_mbox().map_err(fail)? {
         let cause = "it does not begin with a separator line, and is no mbox";
         return Err(Error::new(Category::Mailbox, "read", path.display(), cause).needs_mending());
     }
@@ -178,7 +145,7 @@ pub fn choose_messages(
         imap_base: None,
         unread: Unread::None,
         originals: Originals::default(),
-        starts: Starts::default(),
+        starts: MessageStarts::default(),
         senders: BTreeMap::new(),
         recipients: BTreeMap::new(),
     };
@@ -200,11 +167,12 @@ pub fn choose_messages(
             at = stored.offset;
         }
         let message = Message::new(stored.head);
-        choice.starts.push(stored.offset);
-        if stored.offset == 0 {
+        let is_first = choice.starts.is_empty();
+        choice.starts.push(stored.offset, stored.head);
+        if is_first {
             choice.imap_base = imap_state::read_imap_base(stored.head);
         }
-        let internal = stored.offset == 0 && imap_state::is_internal(stored.head);
+        let internal = is_first && imap_state::is_internal(stored.head);
         let mut takes = !internal && judge.takes(&stored, &message, &mut choice).map_err(fail)?;
         // Whoever wants all mail wants it wherever a message begins.
         if let Some(doubt) = stored.doubt.filter(|_| takes && !wanted.is_all_mail()) {
@@ -215,7 +183,9 @@ pub fn choose_messages(
             });
         }
         if takes {
-            choice.taken.push(stored.offset..stored.offset + stored.bytes);
+            // What stands before the first message goes with it.
+            let start = if is_first { 0 } else { stored.offset };
+            choice.taken.push(start..stored.offset + stored.bytes);
             judge.taken_bytes += stored.bytes;
             choice.messages += 1;
             count(&mut choice.senders, sender(&message));
@@ -321,21 +291,5 @@ fn count(names: &mut BTreeMap<String, u64>, name: String) {
         *count += 1;
     } else if names.len() < MOST_NAMES {
         names.insert(name, 1);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{MOST_STARTS, Starts};
-
-    #[test]
-    fn of_many_messages_some_are_remembered_evenly() {
-        let mut starts = Starts::default();
-        (0..100_000).for_each(|at| starts.push(at * 10));
-        let places = starts.places();
-        assert!(places.len() > MOST_STARTS / 2 && places.len() < MOST_STARTS);
-        assert_eq!(places.first(), Some(&0));
-        let gap = places.get(1).copied().unwrap_or_default();
-        assert!(places.windows(2).all(|pair| matches!(pair, [a, b] if b - a == gap)));
     }
 }

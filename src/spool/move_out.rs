@@ -83,7 +83,7 @@ impl MoveOut<'_> {
             self.job.expire(&self.job.free_place()?, MoveMode::Rehearse, report);
             return Ok(back.map(|back| MoveOutcome::Would(choice, back)));
         }
-        look.remember(choice.starts.places())?;
+        look.remember(&choice.starts);
         self.job.open_archive_dir(look.file(), &choice)?;
         self.refuse_full(&look, &choice)?;
         let (archive, hash) = self.pack(&look, &choice)?;

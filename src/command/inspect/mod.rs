@@ -232,10 +232,6 @@ impl<'q> Inspection<'q> {
             Ok(mbox) => mbox,
             Err(e) => return self.unread(name, &fail(e)),
         };
-        // Nothing is an mbox without messages; as one message it is an empty one.
-        if mbox.length() == 0 && shape == Shape::MayBeMbox {
-            return Ok(());
-        }
         let is_mbox = match mbox.is_mbox() {
             Ok(is_mbox) => is_mbox && shape == Shape::MayBeMbox,
             Err(e) => return self.unread(name, &fail(e)),

@@ -28,13 +28,13 @@ use crate::sys::file_stamp::is_still;
 const TICK_NANOSECONDS: i128 = 2_000_000_000;
 
 /// Of how many messages the beginning is remembered: reading them again takes some milliseconds.
-const SAMPLES: usize = 8192;
+const MOST_SAMPLES: usize = 8192;
 
 /// How much of each, in bytes.
 const SAMPLE_BYTES: usize = 256;
 
 /// How much before the end is remembered, in bytes.
-const END_BYTES: u64 = 64 << 10;
+const END_BYTES: usize = 64 << 10;
 
 /// Less than this is cut off in a moment, wherever it is, in bytes; and so much a part has to have, to be worth a call.
 const LET_GO_BYTES: u64 = 32 << 20;
@@ -51,6 +51,69 @@ fn is_settled(seen: FileStamp) -> bool {
     now.saturating_sub(seen.changed) > TICK_NANOSECONDS
 }
 
+/// What stood at one place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Sample {
+    at: u64,
+    bytes: usize,
+    hash: u64,
+}
+
+impl Sample {
+    /// Of what was read at `at`.
+    fn of(at: u64, bytes: &[u8]) -> Self {
+        let bytes = bytes.get(..SAMPLE_BYTES).unwrap_or(bytes);
+        let mut hasher = DefaultHasher::new();
+        hasher.write(bytes);
+        Self {
+            at,
+            bytes: bytes.len(),
+            hash: hasher.finish(),
+        }
+    }
+
+    /// Tells whether it still stands there.
+    fn stands(&self, file: &File) -> io::Result<bool> {
+        let mut bytes = [0; SAMPLE_BYTES];
+        let bytes = bytes.get_mut(..self.bytes).unwrap_or_default();
+        file.read_exact_at(bytes, self.at)?;
+        Ok(Self::of(self.at, bytes) == *self)
+    }
+}
+
+/// How every message begins, or every second one, or every fourth ...: as whoever chose among them has read it, so that what was rewritten
+/// while they were read shows, too.
+#[derive(Debug, Default)]
+pub struct MessageStarts {
+    step: u64,
+    seen: u64,
+    samples: Vec<Sample>,
+}
+
+impl MessageStarts {
+    /// Remembers that a message begins at `at`, and with `head`.
+    pub fn push(&mut self, at: u64, head: &[u8]) {
+        if self.seen.is_multiple_of(self.step.max(1)) {
+            self.samples.push(Sample::of(at, head));
+        }
+        self.seen += 1;
+        if self.samples.len() >= MOST_SAMPLES {
+            self.step = self.step.max(1) * 2;
+            let mut number = 0_u64;
+            self.samples.retain(|_| {
+                number += 1;
+                number % 2 == 1
+            });
+        }
+    }
+
+    /// Tells whether there was no message yet.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.seen == 0
+    }
+}
+
 /// What was seen.
 #[derive(Debug)]
 pub struct Snapshot {
@@ -60,7 +123,7 @@ pub struct Snapshot {
     stamp: FileStamp,
     settled: bool,
     limit: ReadLimit,
-    samples: Vec<(u64, u64)>,
+    samples: Vec<Sample>,
 }
 
 /// A mailbox as far as it was looked at.
@@ -110,6 +173,7 @@ impl Snapshot {
         let odd = |e: io::Error| Error::io("take messages out of", path, &e).class(Category::Mailbox);
         refuse_holes(&file).map_err(|e| odd(e).needs_mending())?;
         let stamp = identity(&file).map_err(|e| Error::io("examine", path, &e))?;
+        let samples = sample_end(&file, stamp.bytes).map_err(|e| Error::io("read", path, &e))?;
         Ok(Self {
             path: path.to_owned(),
             file,
@@ -117,7 +181,7 @@ impl Snapshot {
             stamp,
             settled: is_settled(stamp),
             limit,
-            samples: Vec::new(),
+            samples,
         })
     }
 
@@ -145,21 +209,9 @@ impl Snapshot {
         self.bytes
     }
 
-    /// Remembers how some of the messages that begin at `starts` begin, and how it ends.
-    ///
-    /// # Errors
-    /// When it cannot be read.
-    pub fn remember(&mut self, starts: &[u64]) -> Result<(), Error> {
-        let step = starts.len().div_ceil(SAMPLES).max(1);
-        let places = starts.iter().step_by(step).copied();
-        let end = (self.bytes.saturating_sub(END_BYTES)..self.bytes).step_by(SAMPLE_BYTES);
-        let mut samples = Vec::new();
-        for at in places.chain(end) {
-            let sample = sample(&self.file, at, self.bytes).map_err(|e| Error::io("read", &self.path, &e))?;
-            samples.push((at, sample));
-        }
-        self.samples = samples;
-        Ok(())
+    /// Remembers how its messages begin.
+    pub fn remember(&mut self, starts: &MessageStarts) {
+        self.samples.extend_from_slice(&starts.samples);
     }
 
     /// Lets the kernel forget what goes, before the mailbox is locked: to cut off what is in memory takes a tenth of a second for each GiB, and
@@ -184,8 +236,8 @@ impl Snapshot {
         // Those places and nothing around them.
         let all = 0..self.bytes;
         advise(PosixFadviseAdvice::POSIX_FADV_RANDOM, &all);
-        for (at, _) in &self.samples {
-            let _ = sample(&self.file, *at, self.bytes);
+        for sample in &self.samples {
+            let _ = sample.stands(&self.file);
         }
         advise(PosixFadviseAdvice::POSIX_FADV_NORMAL, &all);
     }
@@ -213,8 +265,8 @@ impl Snapshot {
         if now == self.stamp && self.settled {
             return Ok(Changes::Nothing);
         }
-        for (at, before) in &self.samples {
-            if sample(locked.file(), *at, self.bytes).map_err(fail)? != *before {
+        for sample in &self.samples {
+            if !sample.stands(locked.file()).map_err(fail)? {
                 return Ok(Changes::Changed);
             }
         }
@@ -222,14 +274,15 @@ impl Snapshot {
     }
 }
 
-fn sample(file: &File, at: u64, end: u64) -> io::Result<u64> {
-    let length = usize::try_from(end - at).unwrap_or(usize::MAX).min(SAMPLE_BYTES);
-    let mut bytes = [0; SAMPLE_BYTES];
-    let bytes = bytes.get_mut(..length).unwrap_or_default();
-    file.read_exact_at(bytes, at)?;
-    let mut hasher = DefaultHasher::new();
-    hasher.write(bytes);
-    Ok(hasher.finish())
+/// How a mailbox of this length ends.
+fn sample_end(file: &File, length: u64) -> io::Result<Vec<Sample>> {
+    let start = length.saturating_sub(END_BYTES as u64);
+    let mut bytes = vec![0; usize::try_from(length - start).unwrap_or(END_BYTES)];
+    file.read_exact_at(&mut bytes, start)?;
+    let parts = bytes.chunks(SAMPLE_BYTES).enumerate();
+    Ok(parts
+        .map(|(number, part)| Sample::of(start + (number * SAMPLE_BYTES) as u64, part))
+        .collect())
 }
 
 /// Opens a mailbox for reading, without following a link, waiting for a FIFO, or making it look read.
@@ -249,7 +302,19 @@ pub fn open_quietly(path: &Path) -> io::Result<File> {
 
 #[cfg(test)]
 mod tests {
-    use super::{FileStamp, TICK_NANOSECONDS, identity, is_settled};
+    use super::{FileStamp, MOST_SAMPLES, MessageStarts, TICK_NANOSECONDS, identity, is_settled};
+
+    #[test]
+    fn of_many_messages_some_are_remembered_evenly() {
+        let mut starts = MessageStarts::default();
+        assert!(starts.is_empty());
+        (0..100_000).for_each(|at| starts.push(at * 10, b"From "));
+        let places: Vec<u64> = starts.samples.iter().map(|sample| sample.at).collect();
+        assert!(places.len() > MOST_SAMPLES / 2 && places.len() < MOST_SAMPLES);
+        assert_eq!(places.first(), Some(&0));
+        let gap = places.get(1).copied().unwrap_or_default();
+        assert!(places.windows(2).all(|pair| matches!(pair, [a, b] if b - a == gap)));
+    }
 
     #[test]
     fn a_change_of_a_moment_ago_may_hide_another_one() {

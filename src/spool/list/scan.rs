@@ -229,7 +229,7 @@ impl Walk<'_, '_> {
     ) -> Result<Option<&'static str>, ScanFailure> {
         let limited = LimitedFile::new(file, ReadLimit::within(MOST_TIME));
         let mut mbox = MboxReader::resume(&limited, JUDGED_BYTES, from)?;
-        if from == 0 && mbox.length() > 0 && !mbox.is_mbox()? {
+        if from == 0 && !mbox.is_mbox()? {
             return Err(ScanFailure::NotMbox);
         }
         // From such a file nothing is taken, and its holes are not read.

@@ -232,3 +232,64 @@ fn what_sendmail_printed_last_is_read_when_it_has_ended() {
     });
     run.end().defers().mentions("first words").mentions("last words");
 }
+
+#[test]
+fn a_rewrite_between_any_two_reads_splits_no_message() {
+    let Some(strace) = strace::program() else {
+        return skip("needs strace(1), and leave to use it");
+    };
+    let bodies: Vec<String> = (0..6).map(|number| format!("body {number}\n")).collect();
+    let line = "From s@s.test Mon Nov  2 10:00:00 2015\nFrom: s@s.test\n";
+    let mail: String = bodies
+        .iter()
+        .map(|body| format!("{line}Subject: {}\n\n{}\n\n", body.trim(), body.repeat(60)))
+        .collect();
+    let bodies: Vec<String> = bodies.iter().map(|body| body.trim().to_owned()).collect();
+    let (first, last) = (
+        format!("{line}Subject: {}\n", bodies[0]),
+        format!("{line}Subject: {}\n", bodies[5]),
+    );
+    let field = "X-UID: 1\n";
+    let rewritten = mail.replace(&first, &format!("{first}{field}"));
+    let mail = mail.replace(&last, &format!("{last}{field}"));
+    assert_eq!(mail.len(), rewritten.len());
+    for which in [&["--all-mail"][..], &["--down-to", "900B"]] {
+        let mut number = 1;
+        loop {
+            let scratch = crate::spool::archive::scratch();
+            fs::write(scratch.mailbox(), &mail).unwrap();
+            let mailbox = scratch.mailbox().display().to_string();
+            let inject = format!("inject=pread64:signal=STOP:when={number}");
+            let options = ["-P", mailbox.as_str(), "-e", "trace=pread64", "-e", inject.as_str()];
+            let archive = ["spool", "archive", "--yes", &user_name()];
+            let run = scratch.run(&archive).with(which);
+            let record = scratch.path("record");
+            let Some(run) = strace::stop_or_end(run, &strace, &record, &options) else {
+                break;
+            };
+            // As Dovecot writes a field into a message, which moves what stands behind it, up to where there was room.
+            fs::write(scratch.mailbox(), &rewritten).unwrap();
+            run.end().ends_with(0);
+            for name in scratch.files("archives") {
+                let path = scratch.path("archives").join(name);
+                let archived = crate::spool::archive::unpacked(&path);
+                assert!(
+                    archived.starts_with(b"From "),
+                    "{which:?} {number}: {}",
+                    archived.escape_ascii()
+                );
+                scratch
+                    .run(&["spool", "restore", "--yes", path.to_str().unwrap()])
+                    .go()
+                    .ends_with(0);
+            }
+            let now = String::from_utf8(scratch.mail()).unwrap();
+            for body in &bodies {
+                let text = format!("\n\n{}\n", format!("{body}\n").repeat(60));
+                assert_eq!(now.matches(&text).count(), 1, "{which:?} {number}: {now}");
+            }
+            number += 1;
+        }
+        assert!(number > 5, "{number}");
+    }
+}

@@ -256,3 +256,48 @@ fn no_mbox_is_taken_for_a_user_whose_mail_is_put_elsewhere() {
         );
     }
 }
+
+#[test]
+fn empty_lines_before_the_first_message_are_no_message() {
+    let mail = stored(1, OLD, "") + &stored(2, OLD, "");
+    for preamble in ["\n", "\r\n\n\n", "\u{feff}\n"] {
+        let all = format!("{preamble}{mail}").len();
+        for which in [
+            vec!["--all-mail".to_owned()],
+            vec!["--down-to".to_owned(), format!("{}B", all - 1)],
+            vec!["--older-than".to_owned(), "30d".to_owned()],
+        ] {
+            let scratch = scratch();
+            fs::write(scratch.mailbox(), format!("{preamble}{mail}")).unwrap();
+            let which: Vec<&str> = which.iter().map(String::as_str).collect();
+            let archive = ["spool", "archive", "--yes", &user_name()];
+            scratch.run(&archive).with(&which).go().ends_with(0);
+            for name in scratch.files("archives") {
+                let restore = scratch.path("archives").join(name);
+                let restore = ["spool", "restore", "--yes", restore.to_str().unwrap()];
+                scratch.run(&restore).go().ends_with(0);
+            }
+            let found = fs::read_to_string(scratch.mailbox()).unwrap();
+            for number in [1, 2] {
+                assert_eq!(
+                    found.matches(&stored(number, OLD, "")).count(),
+                    1,
+                    "{preamble:?} {which:?}"
+                );
+            }
+        }
+    }
+    // A mailbox of nothing else is an empty one.
+    for (content, counted) in [
+        ("\n\n".to_owned(), ", 0 messages"),
+        (format!("\n{mail}"), ", 2 messages"),
+    ] {
+        let scratch = scratch();
+        fs::write(scratch.mailbox(), content).unwrap();
+        fs::set_permissions(scratch.mailbox(), fs::Permissions::from_mode(0o600)).unwrap();
+        let list = scratch.run(&["spool", "list"]).go();
+        list.ends_with(0);
+        let said = String::from_utf8_lossy(&list.stdout);
+        assert!(said.contains(counted), "{said}");
+    }
+}

@@ -113,13 +113,18 @@ pub struct Stopped<'a>(Running<'a>);
 /// Starts it, and waits until it is stopped as `options` say: `inject=CALL:signal=STOP:when=N`, and what else strace is to be told.
 #[track_caller]
 pub fn stop<'a>(run: Run<'a>, strace: &Path, record: &Path, options: &[&str]) -> Stopped<'a> {
+    stop_or_end(run, strace, record, options).expect("it ended before it was stopped")
+}
+
+/// The same; none where it ended without such a call.
+#[track_caller]
+pub fn stop_or_end<'a>(run: Run<'a>, strace: &Path, record: &Path, options: &[&str]) -> Option<Stopped<'a>> {
     let mut words = vec![strace.to_str().unwrap(), "-qq", "-o", record.to_str().unwrap()];
     words.extend(options);
-    let running = run.wrapped(&words).start();
-    until("it is stopped", || {
-        fs::read_to_string(record).is_ok_and(|text| text.contains("--- stopped by SIGSTOP ---"))
-    });
-    Stopped(running)
+    let mut running = run.wrapped(&words).start();
+    let is_stopped = || fs::read_to_string(record).is_ok_and(|text| text.contains("--- stopped by SIGSTOP ---"));
+    until("it is stopped, or over", || is_stopped() || running.is_over());
+    is_stopped().then_some(Stopped(running))
 }
 
 impl<'a> Stopped<'a> {
