@@ -140,13 +140,19 @@ pub fn begins_mbox(bytes: &[u8]) -> bool {
     classify_line(&start) == LineKind::Separator
 }
 
-/// Tells whether a message may begin at `at`, where one was torn: in the middle of a line an exact line does, at its start any line that
-/// may separate messages.
+/// Tells whether a message may begin at `at`, where one was torn: in the middle of a line an exact line does, unless it was quoted, at its
+/// start any line that may separate messages.
 pub fn begins_anywhere(bytes: &[u8], at: usize) -> bool {
     let rest = bytes.get(at..).unwrap_or_default();
     let above = bytes.get(..at).unwrap_or_default();
     if !above.is_empty() && !above.ends_with(b"\n") {
-        return FromLineForm::of(first_line(rest)) == Some(FromLineForm::Exact);
+        // A message that was torn behind a quote mark would go on with a header; what was quoted in one mostly goes on with text.
+        let marks = above.iter().rev().take_while(|b| **b == b'>').count();
+        let before = above.get(..above.len() - marks).unwrap_or_default();
+        let is_quoted = marks > 0
+            && (before.is_empty() || before.ends_with(b"\n"))
+            && Following::of(rest.get(line_length(rest)..).unwrap_or_default()) == Following::Text;
+        return !is_quoted && FromLineForm::of(first_line(rest)) == Some(FromLineForm::Exact);
     }
     let start = Candidate {
         above: b"",
@@ -363,7 +369,7 @@ fn first_line(bytes: &[u8]) -> &[u8] {
 
 #[cfg(test)]
 mod tests {
-    use super::{Candidate, LineKind, Series, begins_mbox, classify_line, leading_length};
+    use super::{Candidate, LineKind, Series, begins_anywhere, begins_mbox, classify_line, leading_length};
 
     const HEADER: &str = "From: Ann <ann@s.test>\nTo: a@a.test\nDate: x\n\nbody\n";
     const FIELDS: &str = "From: Ann <ann@s.test>\nTo: a@a.test\n\nbody\n";
@@ -530,6 +536,23 @@ mod tests {
             ("\r\n\n".to_owned(), true),
         ] {
             assert_eq!(begins_mbox(bytes.as_bytes()), want, "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn a_quoted_line_begins_nothing_where_text_follows() {
+        let line = "From s@s.test Mon Nov  2 10:00:00 2026\n";
+        for (above, follows, want) in [
+            ("torn", "text\n", true),
+            ("text\n>", "text\n", false),
+            ("text\n>", HEADER, true),
+            ("text\n>", "\n", true),
+            ("text\n>>", "text\n", false),
+            ("text>", "text\n", true),
+            ("text\n", "text\n", true),
+        ] {
+            let bytes = format!("{above}{line}{follows}");
+            assert_eq!(begins_anywhere(bytes.as_bytes(), above.len()), want, "{bytes:?}");
         }
     }
 

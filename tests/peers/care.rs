@@ -109,7 +109,7 @@ fn assert_no_parts(scratch: &Scratch, damaged: &[String], killed: usize) {
     let (doubtful, others): (Vec<_>, Vec<_>) = damaged.iter().partition(|text| text.contains(letters::QUOTED));
     let most = if has_attributes(scratch) { 0 } else { killed };
     assert!(
-        others.len() <= most && doubtful.len() <= killed,
+        others.len() <= most && doubtful.len() <= 1 + killed / 10,
         "{killed} killed, {damaged:?}"
     );
 }
