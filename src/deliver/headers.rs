@@ -169,10 +169,11 @@ pub fn divert_fields(
     )
 }
 
-/// The field on top of a kept message.
+/// The fields on top of a message that was to go elsewhere.
 #[must_use]
-pub fn kept_field(judgement: &Judgement, why: &str, line_end: &str) -> String {
-    format!("{KEPT_HEADER}: {}{line_end}", reason(judgement, why))
+pub fn kept_fields(judgement: &Judgement, why: &str, message: &Message<'_>) -> String {
+    let (reason, line_end) = (reason(judgement, why), message.line_end());
+    format!("{KEPT_HEADER}: {reason}{line_end}") + &separator_field(message)
 }
 
 /// The field on top of a message that came back, with what is known of why: `blame` says which destination it did not reach, `notes` what

@@ -6,6 +6,7 @@ pub mod access;
 pub mod auto_archive;
 pub mod caller;
 pub mod context;
+mod copies;
 pub mod divert;
 pub mod dry_run;
 pub mod forward;

@@ -4,9 +4,9 @@
 use crate::classify::policy::{self, Action, Copies, Why};
 use crate::config::Over;
 use crate::deliver::context::{Delivery, Outcome, Run, when_settled};
+use crate::deliver::copies::{FirstCopy, Order, copy_text, hold_unreturnable, place_copy, take_copies_back};
 use crate::deliver::divert::NotDiverted;
 use crate::deliver::divert::digest;
-use crate::deliver::divert::held::{self, HeldCopy};
 use crate::deliver::divert::throttle::{self, OwnBounce};
 use crate::deliver::forward::answer;
 use crate::deliver::forward::answer::Answered;
@@ -25,11 +25,11 @@ use crate::deliver::rescue::Rescue;
 use crate::deliver::store;
 use crate::deliver::store::Receipt;
 use crate::deliver::store::entry::Put;
-use crate::deliver::store::mbox;
 use crate::deliver::{auto_archive, divert, forward, headers, log_line, overflow};
-use crate::error::{Category, Error, Retry};
+use crate::error::{Category, Error};
 use crate::message::verp::VerpToken;
 use crate::report::status_code::FailureClass;
+use crate::submit::letter::Refusal;
 
 /// Settles one case, and logs what became of it.
 ///
@@ -176,14 +176,13 @@ fn finish(run: &Run, delivery: &Delivery<'_>, put: Put<Receipt>) -> Result<Outco
 /// # Errors
 /// When it cannot be appended.
 pub fn keep_message(run: &Run, delivery: &Delivery<'_>, why: &str, over: Over) -> Result<Outcome, Error> {
-    let outcome = append(run, delivery, &kept_fields(delivery, why), over)?;
+    let outcome = append(
+        run,
+        delivery,
+        &headers::kept_fields(&delivery.judgement, why, &delivery.message),
+        over,
+    )?;
     Ok(with_note(outcome, why.to_owned()))
-}
-
-/// The fields on top of a message that was to go elsewhere.
-fn kept_fields(delivery: &Delivery<'_>, why: &str) -> String {
-    headers::kept_field(&delivery.judgement, why, delivery.message.line_end())
-        + &headers::separator_field(&delivery.message)
 }
 
 /// Says why a message is in a mailbox, unless something else was said already.
@@ -333,28 +332,6 @@ fn answer(run: &Run, delivery: &Delivery<'_>, token: &VerpToken) -> Result<Outco
     }
 }
 
-/// What comes first where a message is sent and a copy of it is kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Order {
-    /// The copy. When the MTA cannot take the message now, the copy is taken back: the message will come again, and each time would
-    /// leave another.
-    CopyFirst,
-    /// The message goes out first, since the copy could not be taken back. When the copy cannot be put there now, the message comes
-    /// again; the history knows then that it was sent.
-    SendFirst,
-}
-
-impl Order {
-    /// The one place that decides. Where nothing is sent, the copy is all there is, and nothing has to be taken back.
-    fn of(run: &Run, gate: &Gate) -> Self {
-        if run.store.traits().can_take_back || gate.destinations().is_empty() {
-            Self::CopyFirst
-        } else {
-            Self::SendFirst
-        }
-    }
-}
-
 /// Forwards the message, and keeps a copy where that is asked for or some destination is suspended.
 fn forward_where_open(run: &Run, delivery: &Delivery<'_>, copies: Copies, gate: &mut Gate) -> Result<Outcome, Error> {
     let over = match gate.ends_a_loop() {
@@ -363,33 +340,12 @@ fn forward_where_open(run: &Run, delivery: &Delivery<'_>, copies: Copies, gate: 
         false => run.config.quota.when_full,
     };
     let held = hold_unreturnable(run, delivery, copies, gate);
-    // Where no copy can be held, one in the mailbox does.
-    let copies = match held {
-        Unreturnable::NotHeld => Copies::Keep,
-        Unreturnable::No | Unreturnable::Held(_) => copies,
-    };
+    let copies = held.copies_or(copies);
     let order = Order::of(run, gate);
-    let copy = match (copies, gate.why()) {
-        (Copies::None, None) => None,
-        _ if order == Order::SendFirst => None,
-        (Copies::Keep, _) => Some(store::place_message(run, delivery, "", over)?),
-        (Copies::None, Some(why)) => match store::place_message(run, delivery, &kept_fields(delivery, &why), over) {
-            Err(e) if e.outlook() == Retry::NeedsMending && gate.ends_a_loop() => {
-                tracing::warn!(user = run.account.name, why, note = %e, "goes to the overflow mbox");
-                if gate.destinations().is_empty() {
-                    return overflow::put_in_overflow(run, delivery, &kept_fields(delivery, &why));
-                }
-                None
-            }
-            Err(e) if e.outlook() == Retry::NeedsMending => {
-                // No mailbox can be made for the user. Then it is better sent to a dead address, from where a report comes, than put
-                // off until the mail system gives up.
-                tracing::warn!(user = run.account.name, why, note = %e, "forwarded all the same");
-                gate.open();
-                None
-            }
-            put => Some(put?),
-        },
+    let copy = match place_copy(run, delivery, copies, gate, over)? {
+        FirstCopy::Placed(put) => Some(put),
+        FirstCopy::None => None,
+        FirstCopy::InOverflow(outcome) => return Ok(outcome),
     };
     if let Some(Put::Full(over @ (Over::Defer | Over::Refuse | Over::Archive))) = copy {
         return full(run, delivery, over);
@@ -408,15 +364,7 @@ fn forward_where_open(run: &Run, delivery: &Delivery<'_>, copies: Copies, gate: 
     let sent = match forward::send_on(run, delivery, &destinations, gate.sketches()) {
         Ok(sent) => sent,
         Err(e) => {
-            if let Unreturnable::Held(held) = held {
-                held.withdraw();
-            }
-            if let Some(Put::Done(receipt)) = copy {
-                history::note_gone(run, delivery);
-                if let Err(left) = run.store.take_back(run, receipt) {
-                    tracing::warn!(user = run.account.name, cause = %left, "a copy stays, and the message will come again");
-                }
-            }
+            take_copies_back(run, delivery, held, copy);
             return Err(e);
         }
     };
@@ -428,10 +376,9 @@ fn forward_where_open(run: &Run, delivery: &Delivery<'_>, copies: Copies, gate: 
         Order::CopyFirst => copy.map(|put| finish(run, delivery, put)),
         Order::SendFirst => copy_behind(run, delivery, copies, gate),
     };
-    gate.keep(if matches!(copied, Some(Ok(_))) {
-        LocalCopy::Yes
-    } else {
-        LocalCopy::No
+    gate.keep(match copied {
+        Some(Ok(_)) => LocalCopy::Yes,
+        Some(Err(_)) | None => LocalCopy::No,
     });
     if (gate.holds_back() || order == Order::SendFirst)
         && let Some(Err(e)) = copied
@@ -440,16 +387,28 @@ fn forward_where_open(run: &Run, delivery: &Delivery<'_>, copies: Copies, gate: 
         return Err(e);
     }
     if refusals.is_empty() {
-        let note = copied.map(|copy| copy_text(&copy));
-        let why = gate.why();
-        return Ok(Outcome::Forwarded {
-            to: destinations,
-            note: match (note, why) {
-                (Some(note), Some(why)) => Some(format!("{note}: {why}")),
-                (note, why) => note.or(why),
-            },
-        });
+        return Ok(outcome_of_sent(destinations, gate, copied.as_ref()));
     }
+    keep_refused(run, delivery, over, copied, &refusals)
+}
+
+/// What is told of a message that every destination took.
+fn outcome_of_sent(to: Vec<String>, gate: &Gate, copied: Option<&Result<Outcome, Error>>) -> Outcome {
+    let note = match (copied.map(copy_text), gate.why()) {
+        (Some(note), Some(why)) => Some(format!("{note}: {why}")),
+        (note, why) => note.or(why),
+    };
+    Outcome::Forwarded { to, note }
+}
+
+/// Keeps a message that a destination refused, where the user has no copy yet.
+fn keep_refused(
+    run: &Run,
+    delivery: &Delivery<'_>,
+    over: Over,
+    copied: Option<Result<Outcome, Error>>,
+    refusals: &[Refusal],
+) -> Result<Outcome, Error> {
     let refused: Vec<_> = refusals
         .iter()
         .map(|r| format!("{} refused with {}", r.recipient, r.reply))
@@ -484,7 +443,7 @@ fn forward_where_open(run: &Run, delivery: &Delivery<'_>, copies: Copies, gate: 
 fn copy_behind(run: &Run, delivery: &Delivery<'_>, copies: Copies, gate: &Gate) -> Option<Result<Outcome, Error>> {
     let added = match (copies, gate.why()) {
         (Copies::Keep, _) => String::new(),
-        (Copies::None, Some(why)) => kept_fields(delivery, &why),
+        (Copies::None, Some(why)) => headers::kept_fields(&delivery.judgement, &why, &delivery.message),
         (Copies::None, None) => return None,
     };
     let copied = append(run, delivery, &added, Over::Overflow);
@@ -492,49 +451,4 @@ fn copy_behind(run: &Run, delivery: &Delivery<'_>, copies: Copies, gate: &Gate) 
         history::note_kept(run, delivery);
     }
     Some(copied)
-}
-
-/// Whether a failure of this forward could ever be reported.
-#[derive(Debug)]
-enum Unreturnable {
-    /// It could, or there is a copy anyway.
-    No,
-    /// It could not: MTAs drop a null-sender message that they cannot deliver. A copy is held.
-    Held(HeldCopy),
-    /// It could not, and no copy can be held.
-    NotHeld,
-}
-
-/// Holds a copy of a null-sender message that is about to be sent on.
-fn hold_unreturnable(run: &Run, delivery: &Delivery<'_>, copies: Copies, gate: &Gate) -> Unreturnable {
-    if !forward::goes_with_null_sender(delivery)
-        || copies == Copies::Keep
-        || gate.destinations().is_empty()
-        || gate.why().is_some()
-    {
-        return Unreturnable::No;
-    }
-    let Some(dir) = run.state_dir() else {
-        return Unreturnable::NotHeld;
-    };
-    let letter = mbox::mailbox_entry(run, delivery, "", "");
-    match held::hold_copy(&dir.join(held::FORWARDED_DIR), "", letter) {
-        Ok(held) => Unreturnable::Held(held),
-        Err(e) => {
-            run.log_state_failure(&e, "a copy goes into the mailbox");
-            Unreturnable::NotHeld
-        }
-    }
-}
-
-/// Says where the copy of a forwarded message is.
-fn copy_text(copy: &Result<Outcome, Error>) -> String {
-    match copy {
-        Ok(Outcome::Appended { mailbox, .. }) => format!("kept a copy in {mailbox}"),
-        Ok(Outcome::Diverted { to, .. }) => format!("sent a copy to {to}"),
-        Ok(Outcome::Held { at, .. }) => format!("held a copy in {}", at.display()),
-        Ok(Outcome::Forwarded { .. } | Outcome::Repeated { .. } | Outcome::Test { .. }) => String::new(),
-        // The message is on its way; sending it again would be no better.
-        Err(e) => format!("kept no copy: {e}"),
-    }
 }

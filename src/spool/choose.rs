@@ -79,7 +79,7 @@ pub enum Inside {
 pub struct OnlySeen;
 
 /// The messages that were chosen.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct ChosenMessages {
     /// Where they are.
     pub taken: Ranges,
@@ -137,18 +137,7 @@ pub fn choose_messages(
         let cause = "it does not begin with a separator line, and is no mbox";
         return Err(Error::new(Category::Mailbox, "read", path.display(), cause).needs_mending());
     }
-    let mut choice = ChosenMessages {
-        taken: Ranges::new(),
-        messages: 0,
-        stay: 0,
-        doubtful: Vec::new(),
-        imap_base: None,
-        unread: Unread::None,
-        originals: Originals::default(),
-        starts: MessageStarts::default(),
-        senders: BTreeMap::new(),
-        recipients: BTreeMap::new(),
-    };
+    let mut choice = ChosenMessages::default();
     let mut judge = Judge {
         mail,
         bytes: mbox.length(),
@@ -166,35 +155,7 @@ pub fn choose_messages(
             step(stored.offset - at);
             at = stored.offset;
         }
-        let message = Message::new(stored.head);
-        let is_first = choice.starts.is_empty();
-        choice.starts.push(stored.offset, stored.head);
-        if is_first {
-            choice.imap_base = imap_state::read_imap_base(stored.head);
-        }
-        let internal = is_first && imap_state::is_internal(stored.head);
-        let mut takes = !internal && judge.takes(&stored, &message, &mut choice).map_err(fail)?;
-        // Whoever wants all mail wants it wherever a message begins.
-        if let Some(doubt) = stored.doubt.filter(|_| takes && !wanted.is_all_mail()) {
-            takes = false;
-            choice.doubtful.push(Doubtful {
-                offset: stored.offset,
-                doubt: doubt.clone(),
-            });
-        }
-        if takes {
-            // What stands before the first message goes with it.
-            let start = if is_first { 0 } else { stored.offset };
-            choice.taken.push(start..stored.offset + stored.bytes);
-            judge.taken_bytes += stored.bytes;
-            choice.messages += 1;
-            count(&mut choice.senders, sender(&message));
-        } else if !internal {
-            choice.stay += 1;
-            if !is_seen(&message) {
-                choice.unread = Unread::Stays;
-            }
-        }
+        judge.visit(&stored, &mut choice).map_err(fail)?;
     }
     if let Some(search) = judge.search {
         let mut at = 0;
@@ -222,6 +183,40 @@ struct Judge<'a> {
 }
 
 impl Judge<'_> {
+    /// Takes a message or lets it stay, and notes what is to be told about it.
+    fn visit(&mut self, stored: &MboxMessage<'_>, choice: &mut ChosenMessages) -> io::Result<()> {
+        let message = Message::new(stored.head);
+        let is_first = choice.starts.is_empty();
+        choice.starts.push(stored.offset, stored.head);
+        if is_first {
+            choice.imap_base = imap_state::read_imap_base(stored.head);
+        }
+        let internal = is_first && imap_state::is_internal(stored.head);
+        let mut takes = !internal && self.takes(stored, &message, choice)?;
+        // Whoever wants all mail wants it wherever a message begins.
+        if let Some(doubt) = stored.doubt.filter(|_| takes && !self.wanted.is_all_mail()) {
+            takes = false;
+            choice.doubtful.push(Doubtful {
+                offset: stored.offset,
+                doubt: doubt.clone(),
+            });
+        }
+        if takes {
+            // What stands before the first message goes with it.
+            let start = if is_first { 0 } else { stored.offset };
+            choice.taken.push(start..stored.offset + stored.bytes);
+            self.taken_bytes += stored.bytes;
+            choice.messages += 1;
+            count(&mut choice.senders, sender(&message));
+        } else if !internal {
+            choice.stay += 1;
+            if !is_seen(&message) {
+                choice.unread = Unread::Stays;
+            }
+        }
+        Ok(())
+    }
+
     fn takes(
         &mut self,
         stored: &MboxMessage<'_>,

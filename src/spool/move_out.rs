@@ -69,7 +69,6 @@ impl MoveOut<'_> {
     }
 
     fn round(&self, mode: MoveMode, report: &BatchReport) -> Result<Option<MoveOutcome>, Error> {
-        let spool = self.job.spool;
         let locked = self.lock()?;
         let mut look = Snapshot::take(&locked, self.job.care.reading.get())?;
         let place = self.journal_place(&locked);
@@ -91,13 +90,9 @@ impl MoveOut<'_> {
         // which.
         let back = match self.put_back(&look, &choice, MergeMode::Write) {
             Ok(Some(back)) => back,
-            Ok(None) => {
+            rewritten @ (Ok(None) | Err(_)) => {
                 archive.withdraw();
-                return Ok(None);
-            }
-            Err(e) => {
-                archive.withdraw();
-                return Err(e);
+                return rewritten.map(|_| None);
             }
         };
         let plan = ExpungePlan {
@@ -120,17 +115,15 @@ impl MoveOut<'_> {
                 }))
             }
             Ok(Some(Expunge::Unfinished(e))) => {
-                let path = archive.path.display().to_string();
-                report.note(&format!("{}: the messages that go are in {path}", spool.account.name));
+                report.note(&format!(
+                    "{}: the messages that go are in {}",
+                    self.job.spool.account.name, plan.archive
+                ));
                 Err(e)
             }
-            Ok(Some(Expunge::Changed | Expunge::InDoubt(_)) | None) => {
+            untouched @ (Ok(Some(Expunge::Changed | Expunge::InDoubt(_)) | None) | Err(_)) => {
                 archive.withdraw();
-                Ok(None)
-            }
-            Err(e) => {
-                archive.withdraw();
-                Err(e)
+                untouched.map(|_| None)
             }
         }
     }
@@ -239,26 +232,7 @@ impl MoveOut<'_> {
         let begun = Instant::now();
         let mut prepared = Prepared::new(look, plan, place, |bytes| step(&mut progress, bytes))?;
         drop(progress);
-        // It was just written once, and synced.
-        let expected = begun.elapsed();
-        if moved > 0 && expected > self.lock_at_most {
-            let cause = format!(
-                "{} behind what goes would be moved under the lock for about {} s, and --lock-at-most is {} s; nothing was taken out",
-                size_text(moved),
-                expected.as_secs() + 1,
-                self.lock_at_most.as_secs()
-            );
-            return Err(Error::new(Category::Mailbox, "take mail out of", &path, cause).hint(
-                "archive --all-mail moves nothing, and spool restore --since puts the younger mail back; or allow more at a quiet hour",
-            ));
-        }
-        if moved >= TOLD_BYTES {
-            report.note(&format!(
-                "{user}: {} behind what goes are moved under the lock; deliveries wait for about {} s",
-                size_text(moved),
-                expected.as_secs() + 1
-            ));
-        }
+        self.refuse_long_lock(&path, moved, begun.elapsed(), report)?;
         let mut trust = SnapshotTrust::Once;
         for _ in 0..=REREADS {
             look.let_go(&plan.taken);
@@ -278,6 +252,30 @@ impl MoveOut<'_> {
             trust = SnapshotTrust::Twice;
         }
         Ok(None)
+    }
+
+    /// Refuses to hold the lock for longer than is allowed; `expected` is what writing the same once took, and syncing it.
+    fn refuse_long_lock(&self, path: &str, moved: u64, expected: Duration, report: &BatchReport) -> Result<(), Error> {
+        if moved > 0 && expected > self.lock_at_most {
+            let cause = format!(
+                "{} behind what goes would be moved under the lock for about {} s, and --lock-at-most is {} s; nothing was taken out",
+                size_text(moved),
+                expected.as_secs() + 1,
+                self.lock_at_most.as_secs()
+            );
+            return Err(Error::new(Category::Mailbox, "take mail out of", path, cause).hint(
+                "archive --all-mail moves nothing, and spool restore --since puts the younger mail back; or allow more at a quiet hour",
+            ));
+        }
+        if moved >= TOLD_BYTES {
+            report.note(&format!(
+                "{}: {} behind what goes are moved under the lock; deliveries wait for about {} s",
+                self.job.spool.account.name,
+                size_text(moved),
+                expected.as_secs() + 1
+            ));
+        }
+        Ok(())
     }
 }
 

@@ -93,9 +93,32 @@ pub fn rescue_message(run: &Run, delivery: &Delivery<'_>, blames: &[ForwardFailu
     if policy::choose_action(&original.judgement, Job::Deliver, &run.config.guard) != Action::Append {
         return Ok(Rescue::Nothing);
     }
+    put_back_once(
+        run,
+        delivery,
+        &original,
+        &dir,
+        |notes| {
+            let host = report.reporting_host.as_deref();
+            headers::rescued_field(blames.first(), host, notes, original.message.line_end())
+                + &headers::separator_field(&original.message)
+        },
+        extent,
+    )
+}
+
+/// Puts the message back, unless another report has brought it.
+fn put_back_once(
+    run: &Run,
+    delivery: &Delivery<'_>,
+    original: &Delivery<'_>,
+    dir: &Path,
+    field: impl Fn(&[String]) -> String,
+    extent: Completeness,
+) -> Result<Rescue, Error> {
     let name = original.name();
     // Two reports about one message may come at the same time. One after the other: the second sees what the first did.
-    let one_at_a_time = Store::new(&dir, "rescue").hold(&run.deadline);
+    let one_at_a_time = Store::new(dir, "rescue").hold(&run.deadline);
     if let Err(e) = &one_at_a_time {
         // Put off for that, the report would wait until the mail system drops it, and the message with it.
         run.log_state_failure(e, "two reports about one message may both leave it in the mailbox");
@@ -103,47 +126,12 @@ pub fn rescue_message(run: &Run, delivery: &Delivery<'_>, blames: &[ForwardFailu
     if history::has_it(run, name) {
         return Ok(Rescue::Had);
     }
-    let mut notes = Vec::new();
-    if extent == Completeness::Cut {
-        notes.push(headers::CUT.to_owned());
-    }
-    let field = |notes: &[String]| {
-        let host = report.reporting_host.as_deref();
-        headers::rescued_field(blames.first(), host, notes, original.message.line_end())
-            + &headers::separator_field(&original.message)
-    };
-    let outcome = match store::place_message(run, &original, &field(&notes), Over::Overflow) {
-        Ok(Put::Done(receipt)) => {
-            receipt.keep(run);
-            Outcome::Appended {
-                mailbox: run.store.to_string(),
-                note: None,
-            }
-        }
-        Ok(Put::Full(_)) => {
-            notes.push("mailbox=full".to_owned());
-            overflow::put_in_overflow(run, &original, &field(&notes))?
-        }
-        Err(e) if e.outlook() == Retry::NeedsMending => {
-            notes.push(format!("mailbox={}", headers::quote_text(&e.to_string())));
-            tracing::warn!(user = run.account.name, cause = %e, "a message that came back goes to the overflow mbox");
-            overflow::put_in_overflow(run, &original, &field(&notes))?
-        }
-        Err(e) => return Err(e),
-    };
+    let (mailbox, notes) = put_original(run, original, extent, field)?;
     // Behind the mailbox: the other way round a kill in between might leave it nowhere. As it is, the note on the mailbox tells the
     // next try that it is there.
     history::note_rescued(run, delivery, name);
     // What this run appends next is the report.
     run.intents.finish();
-    let mailbox = match outcome {
-        Outcome::Appended { mailbox, .. } => mailbox,
-        Outcome::Forwarded { .. }
-        | Outcome::Diverted { .. }
-        | Outcome::Held { .. }
-        | Outcome::Repeated { .. }
-        | Outcome::Test { .. } => run.store.to_string(),
-    };
     let id = original.message.first("Message-ID").map(|id| id.into_owned());
     tracing::info!(
         action = "rescue",
@@ -153,6 +141,48 @@ pub fn rescue_message(run: &Run, delivery: &Delivery<'_>, blames: &[ForwardFailu
         id
     );
     Ok(Rescue::Done(name.to_string()))
+}
+
+/// Puts the message into the mailbox, or, where that has no room or needs mending, into the overflow. Says where it is, and what is noted.
+/// `field` makes the fields above it of those notes.
+fn put_original(
+    run: &Run,
+    original: &Delivery<'_>,
+    extent: Completeness,
+    field: impl Fn(&[String]) -> String,
+) -> Result<(String, Vec<String>), Error> {
+    let mut notes = Vec::new();
+    if extent == Completeness::Cut {
+        notes.push(headers::CUT.to_owned());
+    }
+    let outcome = match store::place_message(run, original, &field(&notes), Over::Overflow) {
+        Ok(Put::Done(receipt)) => {
+            receipt.keep(run);
+            Outcome::Appended {
+                mailbox: run.store.to_string(),
+                note: None,
+            }
+        }
+        Ok(Put::Full(_)) => {
+            notes.push("mailbox=full".to_owned());
+            overflow::put_in_overflow(run, original, &field(&notes))?
+        }
+        Err(e) if e.outlook() == Retry::NeedsMending => {
+            notes.push(format!("mailbox={}", headers::quote_text(&e.to_string())));
+            tracing::warn!(user = run.account.name, cause = %e, "a message that came back goes to the overflow mbox");
+            overflow::put_in_overflow(run, original, &field(&notes))?
+        }
+        Err(e) => return Err(e),
+    };
+    let mailbox = match outcome {
+        Outcome::Appended { mailbox, .. } => mailbox,
+        Outcome::Forwarded { .. }
+        | Outcome::Diverted { .. }
+        | Outcome::Held { .. }
+        | Outcome::Repeated { .. }
+        | Outcome::Test { .. } => run.store.to_string(),
+    };
+    Ok((mailbox, notes))
 }
 
 /// Tells whether the report gives up a message that this guard sent on. Any proof will do here, also one that is too weak to blame a

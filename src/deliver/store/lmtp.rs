@@ -4,6 +4,7 @@
 //! list) the user is named: the address of an alias may be another mailbox there, where its owner would not look.
 
 use std::io::{self, Read};
+use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
@@ -36,24 +37,8 @@ pub fn put_entry<R: Read + Clone>(
     let sender = sender(entry.sender, &recipient);
     let notes = run.state_dir().map(|dir| dir.join("lmtp"));
     let key = key(run, entry, &sender).map_err(|e| Error::io("read", "the message".as_ref(), &e))?;
-    match notes.as_deref().and_then(|dir| HandoverNote::find(dir, &key)) {
-        Some(LeftNote::Taken(note)) => {
-            tracing::warn!(
-                user = run.account.name,
-                mailbox = names(servers),
-                "an earlier run brought this message, and was killed before it could say so"
-            );
-            return Ok(Put::Done(Some(note)));
-        }
-        Some(LeftNote::Unanswered(note)) => {
-            tracing::warn!(
-                user = run.account.name,
-                mailbox = names(servers),
-                "an earlier run handed this message over and had no answer: it may be there twice"
-            );
-            drop(note);
-        }
-        None => {}
+    if let Some(taken) = find_taken(run, servers, notes.as_deref(), &key) {
+        return Ok(Put::Done(Some(taken)));
     }
     let parcel = Parcel {
         sender: &sender,
@@ -79,19 +64,9 @@ pub fn put_entry<R: Read + Clone>(
         }
         // Dropped, the note goes: the message is not there.
         Ok(Answer::Full { what, said }) => {
-            tracing::info!(
-                user = run.account.name,
-                mailbox = names(servers),
-                said,
-                "the server has no room"
-            );
-            Ok(Put::Full(
-                match (terms.map_or(Over::Defer, |terms| terms.when_full), what) {
-                    // A disk of the server that is full for everybody is mended without the sender.
-                    (Over::Refuse, Lacking::Server) => Over::Defer,
-                    (over, Lacking::Mailbox | Lacking::Server) => over,
-                },
-            ))
+            let mailbox = names(servers);
+            tracing::info!(user = run.account.name, mailbox, said, "the server has no room");
+            Ok(Put::Full(what_when_full(terms, what)))
         }
         Err(failure) => {
             if failure.trace == Trace::Unknown {
@@ -99,6 +74,32 @@ pub fn put_entry<R: Read + Clone>(
             }
             Err(failure.error)
         }
+    }
+}
+
+/// The note of an earlier run that handed the same over and had an answer; what one without an answer leaves open is logged.
+fn find_taken(run: &Run, servers: &[Endpoint], notes: Option<&Path>, key: &NoteKey) -> Option<HandoverNote> {
+    let (user, mailbox) = (&run.account.name, names(servers));
+    match HandoverNote::find(notes?, key)? {
+        LeftNote::Taken(note) => {
+            let what = "an earlier run brought this message, and was killed before it could say so";
+            tracing::warn!(user, mailbox, "{what}");
+            Some(note)
+        }
+        LeftNote::Unanswered(_) => {
+            let what = "an earlier run handed this message over and had no answer: it may be there twice";
+            tracing::warn!(user, mailbox, "{what}");
+            None
+        }
+    }
+}
+
+/// What the configuration says for a full mailbox.
+fn what_when_full(terms: Option<Terms<'_>>, what: Lacking) -> Over {
+    match (terms.map_or(Over::Defer, |terms| terms.when_full), what) {
+        // A disk of the server that is full for everybody is mended without the sender.
+        (Over::Refuse, Lacking::Server) => Over::Defer,
+        (over, Lacking::Mailbox | Lacking::Server) => over,
     }
 }
 

@@ -50,11 +50,12 @@ pub struct ExpungePlan {
 }
 
 /// Whether a message stays that the user has not seen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Unread {
     /// One stays.
     Stays,
     /// None stays, of those that were looked at.
+    #[default]
     None,
 }
 
@@ -205,25 +206,10 @@ pub fn expunge(
     let Some(from) = plan.taken.start() else {
         return Ok(Expunge::Changed);
     };
-    match (look.since(locked)?, trust) {
-        (Changes::Nothing, _) => {}
-        (Changes::Changed, _) => return Ok(Expunge::Changed),
-        (Changes::Written, _) if plan.is_quick(&prepared) => {
-            if !prepared.stands(locked.file(), plan, |_| Ok(())).map_err(fail)? {
-                return Ok(Expunge::Changed);
-            }
-        }
-        (Changes::Written, SnapshotTrust::Once) => return Ok(Expunge::InDoubt(Box::new(prepared))),
-        (Changes::Written, SnapshotTrust::Twice) => {
-            // What is moved is compared, whatever that takes: moving it takes longer.
-            let hash = prepared.kept.hash(locked.file(), |_| {
-                locked.refresh();
-                Ok(())
-            });
-            if hash.map_err(fail)? != prepared.kept_hash {
-                return Ok(Expunge::Changed);
-            }
-        }
+    match standing(locked, look, plan, &prepared, trust)? {
+        Standing::AsSeen => {}
+        Standing::Changed => return Ok(Expunge::Changed),
+        Standing::InDoubt => return Ok(Expunge::InDoubt(Box::new(prepared))),
     }
     let stat = locked.file().metadata().map_err(fail)?;
     let arrived = arrived(locked.file(), look.bytes(), stat.len(), plan).map_err(fail)?;
@@ -231,22 +217,7 @@ pub fn expunge(
         return Ok(Expunge::Changed);
     };
     let mut draft = prepared.draft;
-    let unwritten = |e: io::Error| unwritten(look.path(), &e);
-    let mut carry = plan.carried().filter(|_| draft.bytes() == 0);
-    let mut tail = arrived.reader(locked.file());
-    let mut buffer = vec![0; STEP_BYTES];
-    loop {
-        let read = tail.read(&mut buffer).map_err(unwritten)?;
-        if read == 0 {
-            break;
-        }
-        put(&mut draft, buffer.get(..read).unwrap_or_default(), &mut carry).map_err(unwritten)?;
-    }
-    if let (Some(_), Some(base)) = (carry, &plan.imap_base) {
-        // Nothing stays that could carry it.
-        let internal = imap_state::write_internal_message(base, &ctime(plan.date));
-        draft.write_all(&internal).map_err(unwritten)?;
-    }
+    add_arrived(&mut draft, plan, arrived.reader(locked.file())).map_err(|e| unwritten(look.path(), &e))?;
     let arrived_bytes = arrived.bytes();
     let times = times_after(&stat, plan.unread, arrived_bytes);
     let head = RecordHeader {
@@ -275,6 +246,58 @@ pub fn expunge(
         }),
         Err(e) => Expunge::Unfinished(e),
     })
+}
+
+/// Whether a locked mailbox holds what was looked at.
+enum Standing {
+    AsSeen,
+    Changed,
+    /// It is too large to be read under the lock.
+    InDoubt,
+}
+
+fn standing(
+    locked: &OpenMailbox,
+    look: &Snapshot,
+    plan: &ExpungePlan,
+    prepared: &Prepared,
+    trust: SnapshotTrust,
+) -> Result<Standing, Error> {
+    let fail = |e: io::Error| Error::io("read", look.path(), &e);
+    let stands = match (look.since(locked)?, trust) {
+        (Changes::Nothing, _) => true,
+        (Changes::Changed, _) => false,
+        (Changes::Written, _) if plan.is_quick(prepared) => {
+            prepared.stands(locked.file(), plan, |_| Ok(())).map_err(fail)?
+        }
+        (Changes::Written, SnapshotTrust::Once) => return Ok(Standing::InDoubt),
+        (Changes::Written, SnapshotTrust::Twice) => {
+            // What is moved is compared, whatever that takes: moving it takes longer.
+            let hash = prepared.kept.hash(locked.file(), |_| {
+                locked.refresh();
+                Ok(())
+            });
+            hash.map_err(fail)? == prepared.kept_hash
+        }
+    };
+    Ok(if stands { Standing::AsSeen } else { Standing::Changed })
+}
+
+/// Adds what came meanwhile to what stays; and, where nothing stays that could carry what an IMAP server keeps, a message that does.
+fn add_arrived(draft: &mut JournalDraft, plan: &ExpungePlan, mut arrived: impl Read) -> io::Result<()> {
+    let mut carry = plan.carried().filter(|_| draft.bytes() == 0);
+    let mut buffer = vec![0; STEP_BYTES];
+    loop {
+        let read = arrived.read(&mut buffer)?;
+        if read == 0 {
+            break;
+        }
+        put(draft, buffer.get(..read).unwrap_or_default(), &mut carry)?;
+    }
+    match (carry, &plan.imap_base) {
+        (Some(_), Some(base)) => draft.write_all(&imap_state::write_internal_message(base, &ctime(plan.date))),
+        (Some(_) | None, _) => Ok(()),
+    }
 }
 
 /// What came behind what was looked at; none where that is not the beginning of a message, and so part of one that was looked at.

@@ -53,13 +53,13 @@ fn is_settled(seen: FileStamp) -> bool {
 
 /// What stood at one place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Sample {
+struct PlaceSample {
     at: u64,
     bytes: usize,
     hash: u64,
 }
 
-impl Sample {
+impl PlaceSample {
     /// Of what was read at `at`.
     fn of(at: u64, bytes: &[u8]) -> Self {
         let bytes = bytes.get(..SAMPLE_BYTES).unwrap_or(bytes);
@@ -87,14 +87,14 @@ impl Sample {
 pub struct MessageStarts {
     step: u64,
     seen: u64,
-    samples: Vec<Sample>,
+    samples: Vec<PlaceSample>,
 }
 
 impl MessageStarts {
     /// Remembers that a message begins at `at`, and with `head`.
     pub fn push(&mut self, at: u64, head: &[u8]) {
         if self.seen.is_multiple_of(self.step.max(1)) {
-            self.samples.push(Sample::of(at, head));
+            self.samples.push(PlaceSample::of(at, head));
         }
         self.seen += 1;
         if self.samples.len() >= MOST_SAMPLES {
@@ -123,7 +123,7 @@ pub struct Snapshot {
     stamp: FileStamp,
     settled: bool,
     limit: ReadLimit,
-    samples: Vec<Sample>,
+    samples: Vec<PlaceSample>,
 }
 
 /// A mailbox as far as it was looked at.
@@ -275,13 +275,13 @@ impl Snapshot {
 }
 
 /// How a mailbox of this length ends.
-fn sample_end(file: &File, length: u64) -> io::Result<Vec<Sample>> {
+fn sample_end(file: &File, length: u64) -> io::Result<Vec<PlaceSample>> {
     let start = length.saturating_sub(END_BYTES as u64);
     let mut bytes = vec![0; usize::try_from(length - start).unwrap_or(END_BYTES)];
     file.read_exact_at(&mut bytes, start)?;
     let parts = bytes.chunks(SAMPLE_BYTES).enumerate();
     Ok(parts
-        .map(|(number, part)| Sample::of(start + (number * SAMPLE_BYTES) as u64, part))
+        .map(|(number, part)| PlaceSample::of(start + (number * SAMPLE_BYTES) as u64, part))
         .collect())
 }
 

@@ -209,71 +209,68 @@ const KINDS: [(MailKind, &str); 9] = [
 /// # Errors
 /// When writing fails.
 pub fn write_prometheus(findings: &Findings, output: &mut impl Write) -> io::Result<()> {
-    let rows = || {
-        let mailboxes = findings.mailboxes.iter();
-        mailboxes.filter_map(|row| Some((row, row.numbers.as_ref()?)))
-    };
     for (name, help, value) in METRICS {
         head(output, name, help)?;
-        for (row, numbers) in rows() {
+        for (row, numbers) in looked_at(findings) {
             if let Some(value) = value(row, numbers) {
                 writeln!(output, "spoolguard_{name}{{{}}} {value}", labels(row))?;
             }
         }
     }
-    head(
-        output,
-        "mailbox_kind_messages",
-        "Messages in the mailbox, by what they are.",
-    )?;
-    for (row, numbers) in rows().filter(|(_, numbers)| numbers.survey.is_judged()) {
-        for (kind, word) in KINDS {
-            let count = numbers.survey.of(kind).messages;
-            writeln!(
-                output,
-                "spoolguard_mailbox_kind_messages{{{},kind=\"{word}\"}} {count}",
-                labels(row)
-            )?;
-        }
-    }
-    let problems = findings
-        .mailboxes
-        .iter()
-        .chain(&findings.others)
-        .flat_map(|row| &row.problems);
-    let wrong = problems.filter(|problem| problem.weight == Weight::Wrong).count();
-    let now = u64::try_from(findings.now).unwrap_or(0);
+    write_kinds(findings, output)?;
+    let total = &findings.total;
     for (name, help, value) in [
         (
             "spool_mailboxes",
             "Mailboxes that were looked at.",
-            findings.total.mailboxes as u64,
+            total.mailboxes as u64,
         ),
-        (
-            "spool_bytes",
-            "Size of all mailboxes that were looked at.",
-            findings.total.bytes,
-        ),
+        ("spool_bytes", "Size of all mailboxes that were looked at.", total.bytes),
         (
             "spool_messages",
             "Messages in all mailboxes that were looked at.",
-            findings.total.messages,
+            total.messages,
         ),
         (
             "spool_problems",
             "Things that are wrong in the spool directory.",
-            wrong as u64,
+            wrong(findings),
         ),
         (
             "spool_look_timestamp_seconds",
             "When the mailboxes were looked at.",
-            now,
+            u64::try_from(findings.now).unwrap_or(0),
         ),
     ] {
         head(output, name, help)?;
         writeln!(output, "spoolguard_{name} {value}")?;
     }
     Ok(())
+}
+
+fn looked_at(findings: &Findings) -> impl Iterator<Item = (&Row, &Numbers)> {
+    let rows = findings.mailboxes.iter();
+    rows.filter_map(|row| Some((row, row.numbers.as_ref()?)))
+}
+
+/// Writes how many messages of each kind each mailbox holds that was judged.
+fn write_kinds(findings: &Findings, output: &mut impl Write) -> io::Result<()> {
+    const NAME: &str = "mailbox_kind_messages";
+    head(output, NAME, "Messages in the mailbox, by what they are.")?;
+    for (row, numbers) in looked_at(findings).filter(|(_, numbers)| numbers.survey.is_judged()) {
+        for (kind, word) in KINDS {
+            let count = numbers.survey.of(kind).messages;
+            writeln!(output, "spoolguard_{NAME}{{{},kind=\"{word}\"}} {count}", labels(row))?;
+        }
+    }
+    Ok(())
+}
+
+/// How many things are wrong.
+fn wrong(findings: &Findings) -> u64 {
+    let rows = findings.mailboxes.iter().chain(&findings.others);
+    let problems = rows.flat_map(|row| &row.problems);
+    problems.filter(|problem| problem.weight == Weight::Wrong).count() as u64
 }
 
 fn labels(row: &Row) -> String {
