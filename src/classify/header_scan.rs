@@ -1,6 +1,7 @@
 //! The fields of a header that judging needs, found in one walk.
 
 use crate::message::Field;
+use crate::message::text::contains_ignoring_case;
 
 /// No field that is looked for has a longer name.
 const NAME_BYTES: usize = 40;
@@ -154,7 +155,7 @@ impl<'a> HeaderScan<'a> {
             b"x-hmxmroriginalrecipient" => (&mut self.complaint_mark, "", "Outlook.com's junk mail reporting"),
             _ => return,
         };
-        let has = |words: &str| memchr::memmem::find(&field.value.to_ascii_lowercase(), words.as_bytes()).is_some();
+        let has = |words: &str| contains_ignoring_case(field.value, words);
         if slot.is_none() && (words.is_empty() || words.split('|').any(has)) {
             *slot = Some((field, why));
         }

@@ -163,6 +163,16 @@ pub fn find_ignoring_case(text: &str, needle: &str) -> Option<usize> {
         .position(|window| window.eq_ignore_ascii_case(needle))
 }
 
+/// Tells whether `words` are in `bytes`, whatever the case of ASCII letters.
+pub fn contains_ignoring_case(bytes: &[u8], words: &str) -> bool {
+    let words = words.as_bytes();
+    let first = words.first().copied().unwrap_or_default();
+    memchr::memchr2_iter(first.to_ascii_lowercase(), first.to_ascii_uppercase(), bytes).any(|at| {
+        let piece = bytes.get(at..at + words.len());
+        piece.is_some_and(|piece| piece.eq_ignore_ascii_case(words))
+    })
+}
+
 /// Tells whether `text` begins with `prefix`, whatever the case.
 pub fn starts_with_ignoring_case(text: &str, prefix: &str) -> bool {
     text.as_bytes()

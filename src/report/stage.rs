@@ -1,8 +1,7 @@
 //! At which point of an SMTP session a message was refused. What is refused at RCPT TO is the address; before it, the host that sends
 //! or the sender; after DATA, the message. Each MTA says it in its own way, and many do not say it at all.
 
-use memchr::memmem;
-
+use crate::message::phrase_set::PhraseSet;
 use crate::message::text::starts_with_ignoring_case;
 
 /// A step of an SMTP session (RFC 5321 section 3), as far as it tells what was refused.
@@ -19,7 +18,7 @@ pub enum SmtpStage {
 }
 
 /// Words before a command that a reply answered: Postfix `(in reply to RCPT TO command)`, Exim `after RCPT TO:<b@b.test>`, Courier, Exchange.
-const ANCHORS: [&str; 5] = ["in reply to ", "after ", "during ", "while sending ", "in response to "];
+const ANCHORS: &[&str] = &["in reply to ", "after ", "during ", "while sending ", "in response to "];
 
 /// Words between the two.
 const BETWEEN: [&str; 3] = ["the ", "pipelined ", "smtp "];
@@ -55,6 +54,24 @@ const PHRASES: [(&str, SmtpStage); 11] = [
     ("(state 18)", SmtpStage::Data),
 ];
 
+static ANCHOR_SET: PhraseSet<{ ANCHORS.len() }> = PhraseSet::new(ANCHORS);
+static PHRASE_SET: PhraseSet<{ PHRASES.len() }> = PhraseSet::new(&words_of(PHRASES));
+
+/// The words of a table.
+#[allow(
+    clippy::indexing_slicing,
+    reason = "the compiler runs it, and stops at an index that is too large"
+)]
+const fn words_of<const N: usize>(table: [(&'static str, SmtpStage); N]) -> [&'static str; N] {
+    let mut words = [""; N];
+    let mut at = 0;
+    while at < N {
+        words[at] = table[at].0;
+        at += 1;
+    }
+    words
+}
+
 impl SmtpStage {
     /// Finds the stage that `text` names. Where it names several, the first counts: an MTA puts its own words before those that it
     /// hands on.
@@ -69,28 +86,26 @@ impl SmtpStage {
             plain.push(' ');
         }
         plain.make_ascii_lowercase();
-        let phrases = PHRASES
-            .iter()
-            .filter_map(|(phrase, stage)| memmem::find(plain.as_bytes(), phrase.as_bytes()).map(|at| (at, *stage)));
-        ANCHORS
-            .iter()
-            .flat_map(|anchor| commands_behind(&plain, anchor))
-            .chain(phrases)
-            .min_by_key(|(at, _)| *at)
-            .map(|(_, stage)| stage)
+        let phrase = PHRASE_SET
+            .find_all(&plain)
+            .find_map(|(at, number)| PHRASES.get(number).map(|(_, stage)| (at, *stage)));
+        let command = ANCHOR_SET.find_all(&plain).find_map(|(at, number)| {
+            let rest = plain.get(at..)?.strip_prefix(ANCHOR_SET.phrase(number))?;
+            command_at(rest).map(|stage| (at, stage))
+        });
+        let found = command.into_iter().chain(phrase).min_by_key(|(at, _)| *at);
+        found.map(|(_, stage)| stage)
     }
 }
 
-/// Each command that stands behind `anchor`, with where that begins.
-fn commands_behind<'t>(plain: &'t str, anchor: &'static str) -> impl Iterator<Item = (usize, SmtpStage)> + 't {
-    memmem::find_iter(plain.as_bytes(), anchor.as_bytes()).filter_map(move |at| {
-        let mut rest = plain.get(at + anchor.len()..)?;
-        while let Some(next) = BETWEEN.iter().find_map(|word| rest.strip_prefix(word)) {
-            rest = next;
-        }
-        let (_, stage) = COMMANDS.iter().find(|(command, _)| rest.starts_with(command))?;
-        Some((at, *stage))
-    })
+/// The stage of the command with which `text` begins.
+fn command_at(text: &str) -> Option<SmtpStage> {
+    let mut rest = text;
+    while let Some(next) = BETWEEN.iter().find_map(|word| rest.strip_prefix(word)) {
+        rest = next;
+    }
+    let (_, stage) = COMMANDS.iter().find(|(command, _)| rest.starts_with(command))?;
+    Some(*stage)
 }
 
 /// The command that a reply stands below, where the dialogue itself is shown: `>>> RCPT To:<b@b.test>`, then `<<< 550 ...` (sendmail,
