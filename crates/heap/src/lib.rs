@@ -32,9 +32,11 @@ struct Room(UnsafeCell<[u8; ROOM]>);
 ///
 /// What is in use of the room lies below `next`, always: a block is made by moving `next` up past it, and `next` comes down only to the
 /// start of a block that ends there, by whoever has that block.
+#[repr(C)]
 pub struct Heap {
-    room: Room,
+    /// Before the room, so that it lies in a page that is touched anyway.
     next: AtomicUsize,
+    room: Room,
 }
 
 // SAFETY: the room's bytes are reached only through blocks that were handed out, and no two of those overlap (see `Heap`).
@@ -45,8 +47,8 @@ impl Heap {
     #[must_use]
     pub const fn new() -> Self {
         Self {
-            room: Room(UnsafeCell::new([0; ROOM])),
             next: AtomicUsize::new(0),
+            room: Room(UnsafeCell::new([0; ROOM])),
         }
     }
 
