@@ -1,6 +1,7 @@
 //! What people and programs read: text, JSON lines, sizes, progress, log.
 
 pub mod colours;
+pub mod columns;
 pub mod json;
 pub mod log;
 pub mod progress;

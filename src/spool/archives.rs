@@ -12,6 +12,7 @@ use crate::archive::{names, retention};
 use crate::deliver::context;
 use crate::error::{Category, Error, Status};
 use crate::escape::visible;
+use crate::output::columns::{columns, pad};
 use crate::output::json::write_line;
 use crate::output::sizes::short_size;
 use crate::output::{OutputForm, print_line, shell};
@@ -65,11 +66,15 @@ fn text(care: &SpoolRun, user: Option<&str>, found: &[ListedArchive]) {
         print_line(&format!("no archives{whose} in {}", dirs.join(" or ")));
         return;
     }
-    let width = found.iter().map(|archive| archive.label.user.len()).max().unwrap_or(0);
+    let width = found
+        .iter()
+        .map(|archive| columns(&archive.label.user))
+        .max()
+        .unwrap_or(0);
     for archive in found {
         print_line(&format!(
-            "{:width$}  {}  {:>6}  {}",
-            archive.label.user,
+            "{}  {}  {:>6}  {}",
+            pad(&archive.label.user, width),
             made(archive, ' ', " UTC"),
             short_size(archive.bytes),
             shell::quote_path(&archive.path)

@@ -2,6 +2,7 @@
 //! wrong. Whatever a message or a file name says is escaped.
 
 use crate::output::colours::{Colour, Colours};
+use crate::output::columns::{columns, cut};
 use crate::output::sizes::{counted, messages, short_size, size_text};
 use std::io::{self, IsTerminal, Write};
 
@@ -31,13 +32,16 @@ enum Side {
     Right,
 }
 
-/// The columns, and in which order they go when the terminal is too narrow; 0 stays.
+/// As wide as it is where nobody says how wide it may be, in columns: in a log, a mail, another program.
+const WIDTH: usize = 80;
+
+/// The columns, and in which order they go when the terminal is too narrow; 0 stays. The bars go third.
 const COLUMNS: [(&str, Side, u32); 10] = [
     ("MAILBOX", Side::Left, 0),
     ("SIZE", Side::Right, 0),
     ("QUOTA", Side::Left, 0),
     ("MESSAGES", Side::Right, 0),
-    ("UNREAD", Side::Right, 3),
+    ("UNREAD", Side::Right, 4),
     ("BOUNCES", Side::Right, 7),
     ("LOOPS", Side::Right, 1),
     ("LISTS", Side::Right, 2),
@@ -55,10 +59,11 @@ impl Style {
     fn of_output() -> Self {
         let output = io::stdout();
         let terminal = output.is_terminal();
-        let size = terminal_size::terminal_size_of(&output).filter(|_| terminal);
+        // A terminal that was never asked how large it is says 0.
+        let size = terminal_size::terminal_size_of(&output).filter(|(width, _)| terminal && width.0 > 0);
         Self {
             colours: Colours::of_output(),
-            width: size.map_or(usize::MAX, |(width, _)| usize::from(width.0)),
+            width: size.map_or(WIDTH, |(width, _)| usize::from(width.0)),
         }
     }
 }
@@ -69,12 +74,7 @@ impl Style {
 /// When writing fails.
 pub fn write(findings: &Findings, output: &mut impl Write) -> io::Result<()> {
     let style = Style::of_output();
-    let cells: Vec<[String; COLUMNS.len()]> = findings
-        .mailboxes
-        .iter()
-        .filter_map(|row| Some(cells(row, row.numbers.as_ref()?)))
-        .collect();
-    let columns = fitting(&cells, style.width);
+    let (cells, columns) = layout(findings, style.width);
     if !cells.is_empty() {
         let titles = COLUMNS.map(|(title, _, _)| title.to_owned());
         writeln!(
@@ -92,8 +92,26 @@ pub fn write(findings: &Findings, output: &mut impl Write) -> io::Result<()> {
     problems(findings, &style, output)
 }
 
+/// The cells of all mailboxes, and how wide the columns are. Where columns would go that say more, the bars go instead.
+fn layout(findings: &Findings, room: usize) -> (Vec<[String; COLUMNS.len()]>, [usize; COLUMNS.len()]) {
+    let with = |quota: fn(&Numbers) -> String| {
+        let rows = findings.mailboxes.iter();
+        let all: Vec<_> = rows
+            .filter_map(|row| Some(cells(row, row.numbers.as_ref()?, quota)))
+            .collect();
+        let widths = fitting(&all, room);
+        (all, widths)
+    };
+    let (cells, widths) = with(quota);
+    let is_lost = |(width, (_, _, order)): (&usize, (&str, Side, u32))| *width == 0 && order > 2;
+    match widths.iter().zip(COLUMNS).any(is_lost) {
+        true => with(quota_share),
+        false => (cells, widths),
+    }
+}
+
 /// The cells of one mailbox.
-fn cells(row: &Row, numbers: &Numbers) -> [String; COLUMNS.len()] {
+fn cells(row: &Row, numbers: &Numbers, quota: fn(&Numbers) -> String) -> [String; COLUMNS.len()] {
     let survey = &numbers.survey;
     let share = |count: Count| match survey.all.messages {
         0 => String::new(),
@@ -109,12 +127,7 @@ fn cells(row: &Row, numbers: &Numbers) -> [String; COLUMNS.len()] {
         share(survey.of(MailKind::Bounce)),
         share(survey.of(MailKind::Loop)),
         share(survey.of(MailKind::List)),
-        match (survey.oldest, survey.newest) {
-            (Some(oldest), Some(newest)) if day_text(oldest) != day_text(newest) => {
-                format!("{} to {}", day_text(oldest), day_text(newest))
-            }
-            (oldest, _) => oldest.map(day_text).unwrap_or_default(),
-        },
+        survey.oldest.map(day_text).unwrap_or_default(),
         match numbers.growth {
             Some((grown, _)) if grown < 0 => format!("-{}", short_size(grown.unsigned_abs())),
             Some((grown, _)) => format!("+{}", short_size(grown.unsigned_abs())),
@@ -124,14 +137,17 @@ fn cells(row: &Row, numbers: &Numbers) -> [String; COLUMNS.len()] {
 }
 
 fn shortened(name: &str) -> String {
-    if name.chars().count() <= NAME {
-        return name.to_owned();
-    }
-    name.chars().take(NAME - 3).chain("...".chars()).collect()
+    cut(name, NAME, "...")
 }
 
-/// A bar, the share and the limit; nothing where there is no limit.
+/// A bar, the share and the limit.
 fn quota(numbers: &Numbers) -> String {
+    let drawn = numbers.share().map(|share| format!("[{}] ", bar(share)));
+    drawn.unwrap_or_default() + &quota_share(numbers)
+}
+
+/// The share and the limit.
+fn quota_share(numbers: &Numbers) -> String {
     let Some(share) = numbers.share() else {
         return "none".to_owned();
     };
@@ -140,7 +156,7 @@ fn quota(numbers: &Numbers) -> String {
         (None, Some(messages)) => format!("{messages} messages"),
         (None, None) => String::new(),
     };
-    format!("[{}] {share}% of {limit}", bar(share))
+    format!("{share}% of {limit}")
 }
 
 fn bar(share: u64) -> String {
@@ -167,7 +183,7 @@ fn fitting(cells: &[[String; COLUMNS.len()]], room: usize) -> [usize; COLUMNS.le
     let mut widths = COLUMNS.map(|(title, _, _)| title.len());
     for row in cells {
         for (width, cell) in widths.iter_mut().zip(row) {
-            *width = (*width).max(cell.chars().count());
+            *width = (*width).max(columns(cell));
         }
     }
     let total = |widths: &[usize]| {
@@ -195,7 +211,7 @@ fn line(cells: &[String; COLUMNS.len()], widths: &[usize; COLUMNS.len()]) -> Str
         if *width == 0 {
             continue;
         }
-        let room = " ".repeat(width.saturating_sub(cell.chars().count()));
+        let room = " ".repeat(width.saturating_sub(columns(cell)));
         match side {
             Side::Left => text.extend([cell, room.as_str(), "  "]),
             Side::Right => text.extend([room.as_str(), cell, "  "]),
@@ -278,7 +294,7 @@ fn problems(findings: &Findings, style: &Style, output: &mut impl Write) -> io::
 
 #[cfg(test)]
 mod tests {
-    use super::{COLUMNS, bar, fitting, line};
+    use super::{COLUMNS, bar, columns, fitting, line};
     use crate::output::sizes::short_size;
 
     #[test]
@@ -299,6 +315,21 @@ mod tests {
             (bar(0).as_str(), bar(55).as_str(), bar(1000).as_str()),
             ("..........", "#####.....", "##########")
         );
+    }
+
+    #[test]
+    fn names_of_wide_characters_keep_the_columns_in_line() {
+        let rows = ["alice", "山田太郎"].map(|name| {
+            let mut cells = COLUMNS.map(|_| "x".to_owned());
+            if let Some(cell) = cells.first_mut() {
+                *cell = super::shortened(name);
+            }
+            cells
+        });
+        let widths = fitting(&rows, usize::MAX);
+        let places = rows.map(|cells| columns(line(&cells, &widths).split_once('x').unwrap_or_default().0));
+        assert_eq!(places.first(), places.last());
+        assert_eq!(super::shortened(&"山".repeat(20)), format!("{}...", "山".repeat(10)));
     }
 
     #[test]

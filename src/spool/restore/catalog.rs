@@ -9,12 +9,14 @@ use time::format_description::well_known::Rfc3339;
 use crate::escape::visible;
 use crate::message::Message;
 use crate::message::text::decoded_value;
+use crate::output::columns::{cut, pad};
 use crate::output::json::write_line;
-use crate::output::sizes::size_text;
+use crate::output::sizes::short_size;
 
 /// How much of a writer's name, and of a subject, is shown to people, in characters.
-const WRITER_CHARACTERS: usize = 32;
-const SUBJECT_CHARACTERS: usize = 48;
+const WRITER_COLUMNS: usize = 22;
+const SUBJECT_COLUMNS: usize = 31;
+const LISTED_SUBJECT_COLUMNS: usize = 27;
 
 /// One message of an archive.
 #[derive(Clone, Copy, Debug)]
@@ -96,11 +98,7 @@ impl CatalogEntry<'_> {
             .map_or_else(|| "?".to_owned(), |date| date.replace('T', " "));
         let from = self.field("From").or_else(|| self.sender()).unwrap_or_default();
         let subject = self.field("Subject").unwrap_or_default();
-        [
-            date,
-            short(&from, WRITER_CHARACTERS),
-            short(&subject, SUBJECT_CHARACTERS),
-        ]
+        [date, short(&from, WRITER_COLUMNS), short(&subject, SUBJECT_COLUMNS)]
     }
 
     /// Writes a line for people.
@@ -108,12 +106,15 @@ impl CatalogEntry<'_> {
     /// # Errors
     /// When writing fails.
     pub fn write_text(&self, output: &mut impl Write) -> io::Result<()> {
-        let [date, from, subject] = self.headline();
+        let [date, from, _] = self.headline();
+        let subject = short(&self.field("Subject").unwrap_or_default(), LISTED_SUBJECT_COLUMNS);
         let id = visible(&self.field("Message-ID").unwrap_or_default());
         writeln!(
             output,
-            "{date:19}  {:>10}  {from:WRITER_CHARACTERS$}  {subject:SUBJECT_CHARACTERS$}  {id}",
-            size_text(self.bytes)
+            "{date:19}  {:>6}  {}  {}  {id}",
+            short_size(self.bytes),
+            pad(&from, WRITER_COLUMNS),
+            pad(&subject, LISTED_SUBJECT_COLUMNS)
         )
     }
 }
@@ -122,13 +123,7 @@ impl CatalogEntry<'_> {
 fn short(text: &str, most: usize) -> String {
     // Escaping makes it longer: first cut, so that a long one costs no more, then escaped, then cut once more.
     let beginning: String = text.chars().take(most + 1).collect();
-    let safe = visible(&beginning);
-    if safe.chars().count() <= most {
-        return safe;
-    }
-    let mut cut: String = safe.chars().take(most - 1).collect();
-    cut.push('…');
-    cut
+    cut(&visible(&beginning), most, "…")
 }
 
 #[cfg(test)]
@@ -153,7 +148,7 @@ mod tests {
         let line = String::from_utf8_lossy(&out).into_owned();
         assert_eq!(line.lines().count(), 1);
         assert!(
-            line.starts_with("2026-11-02 10:00:00     1.5 KiB  \\u{1b}[2J<s@s.test> "),
+            line.starts_with("2026-11-02 10:00:00    1.5K  \\u{1b}[2J<s@s.test> "),
             "{line}"
         );
         assert!(line.ends_with(" <1@s.test>\n") && line.contains("\\u{202e}"), "{line}");

@@ -90,7 +90,7 @@ fn the_cause_is_said_with_the_command_that_helps() {
     for part in [
         "reports about c@c.test (3 messages)".to_owned(),
         format!("-> {} spool sweep {user} --bounces", scratch.printed_program()),
-        "[##########] 114% of 700".to_owned(),
+        "  114% of 700  ".to_owned(),
         " 75% ".to_owned(),
         "1 mailbox, ".to_owned(),
     ] {

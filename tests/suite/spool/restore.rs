@@ -182,7 +182,7 @@ fn a_list_says_what_is_there_and_changes_nothing() {
     ended.ends_with(0).check(text.lines().count() == 3, "not three lines");
     let line = text.lines().nth(1).unwrap();
     let words: Vec<_> = line.split_whitespace().collect();
-    let want = "2026-11-02 10:01:00 137 bytes S1 <s1@s.test> number 1 <1@s.test>";
+    let want = "2026-11-02 10:01:00 137 S1 <s1@s.test> number 1 <1@s.test>";
     ended.check(words == want.split(' ').collect::<Vec<_>>(), want);
     let ended = restore(&scratch, &archive)
         .with(&["--list", "--json", "--from", "s2"])

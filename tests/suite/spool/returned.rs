@@ -171,7 +171,8 @@ fn without_rescue_they_stay_inside_the_reports_and_it_says_how_to_get_them() {
     let archive = scratch.files("archives")[0].display().to_string();
     assert!(
         said.contains(&format!(
-            "to get them: spoolguard spool restore {archive}, then sweep again with --rescue"
+            "to get them: {} spool restore {archive}, then sweep again with --rescue",
+            scratch.printed_program()
         )),
         "{said}"
     );
