@@ -85,7 +85,9 @@ impl MoveOut<'_> {
         look.remember(&choice.starts);
         self.job.open_archive_dir(look.file(), &choice)?;
         self.refuse_full(&look, &choice)?;
-        let (archive, hash) = self.pack(&look, &choice)?;
+        let Some((archive, hash)) = self.pack(&look, &choice)? else {
+            return Ok(None);
+        };
         // Before the reports go, and synced: whatever comes between, each message is in a report or in the mailbox, and the next run sees
         // which.
         let back = match self.put_back(&look, &choice, MergeMode::Write) {
@@ -197,12 +199,16 @@ impl MoveOut<'_> {
         Ok(())
     }
 
-    fn pack(&self, look: &Snapshot, choice: &ChosenMessages) -> Result<(PublishedArchive, [u8; 32]), Error> {
+    /// Packs what was chosen; none when the mailbox was rewritten since, so that nobody restores from what is no message.
+    fn pack(&self, look: &Snapshot, choice: &ChosenMessages) -> Result<Option<(PublishedArchive, [u8; 32])>, Error> {
         let described = look.file().metadata();
         let described = described.map_err(|e| Error::io("examine", look.path(), &e))?;
         let packed = self.job.pack(look.file(), &described, choice)?;
+        if !look.stands(look.file())? {
+            return Ok(None);
+        }
         let hash = packed.hash;
-        Ok((packed.publish()?, hash))
+        Ok(Some((packed.publish()?, hash)))
     }
 
     /// How it ended; none when deliveries leave no time to read the mailbox again.

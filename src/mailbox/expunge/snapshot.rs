@@ -265,12 +265,27 @@ impl Snapshot {
         if now == self.stamp && self.settled {
             return Ok(Changes::Nothing);
         }
+        Ok(match self.stands(locked.file())? {
+            true => Changes::Written,
+            false => Changes::Changed,
+        })
+    }
+
+    /// Tells whether the messages still begin in `file` where they did, as far as that is remembered.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn stands(&self, file: &File) -> Result<bool, Error> {
+        let fail = |e: io::Error| Error::io("read", &self.path, &e);
+        if file.metadata().map_err(fail)?.len() < self.bytes {
+            return Ok(false);
+        }
         for sample in &self.samples {
-            if !sample.stands(locked.file()).map_err(fail)? {
-                return Ok(Changes::Changed);
+            if !sample.stands(file).map_err(fail)? {
+                return Ok(false);
             }
         }
-        Ok(Changes::Written)
+        Ok(true)
     }
 }
 
