@@ -73,7 +73,7 @@ pub fn care_loses_and_doubles_nothing_while_three_programs_deliver(scratch: &Scr
         .flat_map(|writer| (0..LETTERS).map(|number| serial(*writer, number)))
         .collect();
     let here = find(scratch);
-    assert_no_parts(scratch, &here.damaged, restores.killed);
+    assert_few_parts(scratch, &here.damaged, restores.killed);
     assert!(
         here.whole.values().all(|count| *count == 1),
         "doubled: {:?}",
@@ -87,7 +87,7 @@ pub fn care_loses_and_doubles_nothing_while_three_programs_deliver(scratch: &Scr
         assert!(output.status.success(), "{output:?}: {}", content(&archive));
     }
     let found = find(scratch);
-    assert_no_parts(scratch, &found.damaged, restores.killed);
+    assert_few_parts(scratch, &found.damaged, restores.killed);
     assert_eq!(doubled(&found.whole), BTreeMap::new());
     let lost: Vec<_> = sent
         .iter()
@@ -103,15 +103,15 @@ pub fn care_loses_and_doubles_nothing_while_three_programs_deliver(scratch: &Scr
 }
 
 /// A run that is killed while it puts a message back may leave a part of it, and notes so on the mailbox: the next spoolguard cuts it off,
-/// unless somebody else's message might stand in it, behind a quote mark at its end. Only where there are no attributes other parts are
-/// closed and stay; there are no more parts than kills then.
-fn assert_no_parts(scratch: &Scratch, damaged: &[String], killed: usize) {
-    let (doubtful, others): (Vec<_>, Vec<_>) = damaged.iter().partition(|text| text.contains(letters::QUOTED));
-    let most = if has_attributes(scratch) { 0 } else { killed };
-    assert!(
-        others.len() <= most && doubtful.len() <= 1 + killed / 10,
-        "{killed} killed, {damaged:?}"
-    );
+/// unless another program wrote behind it first, or what stands there may be somebody else's. That is rare; where there are no attributes
+/// each part is closed and stays.
+fn assert_few_parts(scratch: &Scratch, damaged: &[String], killed: usize) {
+    let most = if has_attributes(scratch) {
+        1 + killed / 50
+    } else {
+        killed
+    };
+    assert!(damaged.len() <= most, "{killed} killed, {damaged:?}");
 }
 
 fn has_attributes(scratch: &Scratch) -> bool {

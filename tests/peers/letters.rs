@@ -58,9 +58,6 @@ pub fn checksum(body: &str) -> u32 {
     crc.sum()
 }
 
-/// What is said of a damaged letter that has a quoted separator line in it.
-pub const QUOTED: &str = " with a quoted separator";
-
 /// What a mailbox holds.
 #[derive(Debug, Default)]
 pub struct Found {
@@ -80,10 +77,9 @@ pub fn find(mbox: &str) -> Found {
                 *found.whole.entry(serial.to_owned()).or_default() += 1;
             }
             (serial, _) => found.damaged.push(format!(
-                "{}: {} bytes{}, begins {:?}",
+                "{}: {} bytes, begins {:?}",
                 serial.unwrap_or("unknown"),
                 text.len(),
-                if text.contains("\n>From ") { QUOTED } else { "" },
                 text.chars().take(200).collect::<String>()
             )),
         }
