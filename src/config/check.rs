@@ -65,9 +65,9 @@ impl Config {
                 "expected an absolute path".to_owned(),
             ),
             (
-                matches!(mailbox.location, Location::Mbox { .. }) || self.quota.when_full != Over::Archive,
+                !matches!(mailbox.location, Location::Lmtp(_)) || self.quota.when_full != Over::Archive,
                 "quota.when_full",
-                "expected another value: only an mbox can be archived when it is full".to_owned(),
+                "expected another value: what an LMTP server keeps cannot be archived".to_owned(),
             ),
             (
                 !mailbox.locks.is_empty(),
@@ -205,10 +205,6 @@ mod tests {
             ("state_dir = \"here\"", "state_dir"),
             ("users_may_set = [\"guard.bouce\"]", "users_may_set"),
             ("[mailbox]\nlocks = []", "mailbox.locks"),
-            (
-                "[mailbox]\nlocation = \"maildir:~/Maildir\"\n[quota]\nwhen_full = \"archive\"",
-                "quota.when_full",
-            ),
             (
                 "[mailbox]\nlocation = \"lmtp:a.test:24\"\n[quota]\nlimit = \"1G\"",
                 "quota.limit",

@@ -14,6 +14,7 @@ use std::process::Stdio;
 use std::time::{Duration, SystemTime};
 
 use crate::config::Over;
+use crate::config::location::MailStore;
 use crate::deliver::context::{Delivery, Run};
 use crate::error::Error;
 use crate::quota;
@@ -25,12 +26,15 @@ const NOT_AGAIN: Duration = Duration::from_secs(5 * 60);
 
 /// Starts to archive if the mailbox is beyond its limit. The message is safe by now: what fails here is logged, and nothing more.
 pub fn start_archiving(run: &Run, delivery: &Delivery<'_>) {
-    let Some(mbox) = run.store.mbox() else { return };
+    let mailbox = match &run.store {
+        MailStore::Mbox(path) | MailStore::Maildir(path) => path,
+        MailStore::Lmtp(_) => return,
+    };
     if run.config.quota.when_full != Over::Archive {
         return;
     }
     let begun = down_to(run).and_then(|bytes| match bytes {
-        Some(bytes) => archive(run, delivery, mbox, bytes),
+        Some(bytes) => archive(run, delivery, mailbox, bytes),
         None => Ok(false),
     });
     match begun {
@@ -48,9 +52,9 @@ fn down_to(run: &Run) -> Result<Option<u64>, Error> {
     Ok(quota::needed_relief(usage, limit, soft))
 }
 
-fn archive(run: &Run, delivery: &Delivery<'_>, mbox: &Path, down_to_bytes: u64) -> Result<bool, Error> {
+fn archive(run: &Run, delivery: &Delivery<'_>, mailbox: &Path, down_to_bytes: u64) -> Result<bool, Error> {
     // With a slash in it, it is a path and no user's name.
-    let mailbox = std::path::absolute(mbox).map_err(unstarted)?;
+    let mailbox = std::path::absolute(mailbox).map_err(unstarted)?;
     let words: [OsString; 8] = [
         "spool".into(),
         "archive".into(),

@@ -39,8 +39,8 @@ fn archived(path: &PathBuf) -> Vec<u8> {
 }
 
 /// The processes whose command line mentions the directory of this test.
-fn background(scratch: &Scratch) -> Vec<u32> {
-    let mark = scratch.path("spool").display().to_string();
+fn background(scratch: &Scratch, mailbox: &str) -> Vec<u32> {
+    let mark = scratch.path(mailbox).display().to_string();
     let all = fs::read_dir("/proc").unwrap().filter_map(|entry| {
         let pid: u32 = entry.ok()?.file_name().to_str()?.parse().ok()?;
         let line = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
@@ -61,7 +61,7 @@ fn beyond_the_limit_mail_comes_in_and_the_oldest_goes_into_an_archive() {
         fs::write(scratch.mailbox(), &before).unwrap();
         scratch.deliver(ORDINARY).go().succeeds();
         until("the mailbox shrinks", || scratch.mail().len() < 11_000);
-        until("it is over", || background(&scratch).is_empty());
+        until("it is over", || background(&scratch, "spool").is_empty());
         let archives = scratch.files("archives");
         assert_eq!(archives.len(), 1, "{archives:?}");
         let went = archived(&archives[0]);
@@ -73,6 +73,43 @@ fn beyond_the_limit_mail_comes_in_and_the_oldest_goes_into_an_archive() {
         assert!(all.starts_with(&before));
         let behind = messages(&all).len();
         assert!((21..=22).contains(&behind), "{behind}");
+        scratch.deliver(ORDINARY).go().succeeds();
+    }
+}
+
+#[test]
+fn beyond_the_limit_the_oldest_of_a_maildir_go_into_an_archive() {
+    for (bytes, messages) in [("\"20000B\"", "0"), ("\"none\"", "20")] {
+        let scratch = scratch(bytes).set("quota.messages", messages);
+        let maildir = scratch.path("home/Maildir");
+        let scratch = scratch.set("mailbox.location", &format!("\"maildir:{}\"", maildir.display()));
+        for part in ["tmp", "new", "cur"] {
+            fs::create_dir_all(maildir.join(part)).unwrap();
+        }
+        for number in 0..20 {
+            let text = format!("Message-ID: <{number}@old.test>\n\n{}\n", "x".repeat(990));
+            let path = maildir.join(format!("cur/{}.M1P1.h:2,S", 1000 + number));
+            fs::write(&path, text).unwrap();
+            let file = File::options().write(true).open(&path).unwrap();
+            file.set_modified(SystemTime::UNIX_EPOCH + Duration::from_secs(1000 + number))
+                .unwrap();
+        }
+        let lying = || [scratch.files("home/Maildir/new"), scratch.files("home/Maildir/cur")].concat();
+        scratch.deliver(ORDINARY).go().succeeds();
+        until("the Maildir shrinks", || lying().len() < 13);
+        until("it is over", || background(&scratch, "home/Maildir").is_empty());
+        let [archive] = scratch.files("archives").try_into().unwrap();
+        let went = archived(&archive);
+        let stays: Vec<_> = lying().iter().map(|path| fs::read_to_string(path).unwrap()).collect();
+        for number in 0..20 {
+            let mark = format!("Message-ID: <{number}@old.test>");
+            let here = stays.iter().filter(|text| text.contains(&mark)).count();
+            let there = usize::from(contains(&went, mark.as_bytes()));
+            assert_eq!(here + there, 1, "{number}");
+            // The oldest went.
+            assert!(there == 1 || number >= 8, "{number} stays");
+        }
+        assert!(stays.iter().any(|text| text.contains("Subject: hello")));
         scratch.deliver(ORDINARY).go().succeeds();
     }
 }
@@ -93,7 +130,7 @@ fn a_program_that_is_replaced_while_it_runs_archives_all_the_same() {
     drop(sender);
     running.end().succeeds();
     until("the mailbox shrinks", || scratch.mail().len() < 11_000);
-    until("it is over", || background(&scratch).is_empty());
+    until("it is over", || background(&scratch, "spool").is_empty());
     assert!(before.starts_with(&archived(&scratch.files("archives")[0])));
 }
 
@@ -117,9 +154,11 @@ fn is_caught_archiving(mebibytes: usize) -> bool {
     fs::write(scratch.mailbox(), &before).unwrap();
     // Far beyond twice the limit, mail waits; the archiving begins all the same. `go` reads until the pipes are closed.
     scratch.deliver(ORDINARY).go().defers();
-    let caught = background(&scratch).first().is_some_and(|pid| is_on_its_own(*pid));
+    let caught = background(&scratch, "spool")
+        .first()
+        .is_some_and(|pid| is_on_its_own(*pid));
     until("the archive is there", || scratch.mail().is_empty());
-    until("it is over", || background(&scratch).is_empty());
+    until("it is over", || background(&scratch, "spool").is_empty());
     same(&archived(&scratch.files("archives")[0]), &before);
     scratch.next_delivery_works();
     caught
@@ -155,12 +194,12 @@ fn it_is_not_begun_again_for_a_while() {
     set(a_minute_ago);
     scratch.deliver(ORDINARY).go().succeeds();
     assert_eq!(fs::metadata(note(&scratch)).unwrap().modified().unwrap(), a_minute_ago);
-    assert!(background(&scratch).is_empty() && scratch.files("archives").is_empty());
+    assert!(background(&scratch, "spool").is_empty() && scratch.files("archives").is_empty());
     set(long_ago);
     scratch.deliver(ORDINARY).go().succeeds();
     until("the mailbox shrinks", || scratch.mail().len() < 11_000);
     assert!(fs::metadata(note(&scratch)).unwrap().modified().unwrap() > a_minute_ago);
-    until("it is over", || background(&scratch).is_empty());
+    until("it is over", || background(&scratch, "spool").is_empty());
 }
 
 #[test]
@@ -210,7 +249,7 @@ fn a_user_who_may_not_write_to_the_administrators_directory_has_one_of_their_own
     let ended = if is_root() { run.uid(uid).go() } else { run.go() };
     ended.succeeds();
     until("the mailbox shrinks", || fs::metadata(&mailbox).unwrap().len() < 11_000);
-    until("it is over", || background(&scratch).is_empty());
+    until("it is over", || background(&scratch, "spool").is_empty());
     let archives = scratch.files("state/archive");
     assert_eq!(archives.len(), 1, "{archives:?}");
     assert!(mail(20, 1000).starts_with(&archived(&archives[0])));
