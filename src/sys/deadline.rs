@@ -71,6 +71,13 @@ pub fn hold_signals() -> io::Result<()> {
     if HELD.swap(true, Ordering::Relaxed) {
         return Ok(());
     }
+    let mut mask = SigSet::all();
+    for signal in OTHERS {
+        mask.remove(signal);
+    }
+    // Unhandled and unblocked, it ends the process in mid-write; so the write reports EFBIG (setrlimit(2)).
+    mask.add(Signal::SIGXFSZ);
+    mask.thread_set_mask()?;
     // Out of memory, Rust's runtime aborts; so does a panic in a panic. Mail systems bounce on that death, and abort(3) unblocks its
     // signal.
     let always = Arc::new(AtomicBool::new(true));
@@ -79,13 +86,6 @@ pub fn hold_signals() -> io::Result<()> {
         i32::from(Status::TryAgain.code()),
         always,
     )?;
-    let mut mask = SigSet::all();
-    for signal in OTHERS {
-        mask.remove(signal);
-    }
-    // Unhandled and unblocked, it ends the process in mid-write; so the write reports EFBIG (setrlimit(2)).
-    mask.add(Signal::SIGXFSZ);
-    mask.thread_set_mask()?;
     Ok(())
 }
 

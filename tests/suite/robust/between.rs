@@ -157,7 +157,7 @@ fn a_lock_that_is_held_is_asked_for_with_pauses() {
         strace.to_str().unwrap(),
         "-qq",
         "-e",
-        "trace=openat",
+        "trace=?open,openat",
         "-o",
         record.to_str().unwrap(),
     ];

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use nix::sys::signal::Signal;
 
-use crate::support::{Scratch, contains, messages, only, same, shown, until};
+use crate::support::{PROGRAM, Scratch, contains, messages, only, same, shown, until};
 
 const ORDINARY: &[u8] = b"From: s@s.test\nSubject: hello\nMessage-ID: <1@s.test>\n\nHello.\n";
 
@@ -32,7 +32,7 @@ fn a_copy_that_was_kept_nowhere_is_none() {
 #[test]
 fn only_the_copy_itself_is_taken_back() {
     let mut scratch = Scratch::new();
-    let (program, mailbox) = (env!("CARGO_BIN_EXE_spoolguard"), scratch.mailbox());
+    let (program, mailbox) = (PROGRAM, scratch.mailbox());
     let other = scratch.path("other");
     fs::write(&other, String::from_utf8_lossy(ORDINARY).replace("Hello", "Other")).unwrap();
     let (config, mailbox, other) = (

@@ -24,10 +24,10 @@ fn spoiled<'a>(scratch: &'a Scratch, injections: &[&str]) -> Option<(Ended<'a>, 
 
 /// The number of the call that asks for a nameless file, among all of its name: other file systems answer EOPNOTSUPP.
 fn no_nameless_files(scratch: &Scratch) -> Option<String> {
-    let (_, record) = spoiled(scratch, &["trace=openat"])?;
+    let (_, record) = spoiled(scratch, &["trace=?open,openat"])?;
     let calls = strace::parse(&record);
     let call = calls.iter().find(|call| call.line.contains("O_TMPFILE")).unwrap();
-    let injection = format!("inject=openat:error=EOPNOTSUPP:when={}", call.number);
+    let injection = format!("inject={}:error=EOPNOTSUPP:when={}", call.name, call.number);
     fs::remove_file(scratch.mailbox()).unwrap();
     Some(injection)
 }
@@ -53,7 +53,7 @@ fn without_nameless_files_the_dotlock_is_a_link_to_a_unique_one_and_its_links_ar
     same(only(&scratch.mail()), ORDINARY);
     assert_eq!(scratch.files("spool"), [scratch.mailbox()]);
     let (made, linked, gone) = (
-        at(&record, &["openat(", ".lock.", "O_CREAT|O_EXCL|O_NOFOLLOW"]),
+        at(&record, &["open", ".lock.", "O_CREAT|O_EXCL|O_NOFOLLOW"]),
         at(&record, &["link", ".lock.", ".lock\""]),
         at(&record, &["unlink", ".lock."]),
     );
@@ -63,7 +63,7 @@ fn without_nameless_files_the_dotlock_is_a_link_to_a_unique_one_and_its_links_ar
         .position(|line| line.contains("stat") && line.contains("nlink") || line.starts_with("statx("))
         .map(|line| line + linked);
     let mailbox = scratch.mailbox().display().to_string();
-    let opened = at(&record, &["openat(", &format!("\"{mailbox}\""), "O_APPEND"]);
+    let opened = at(&record, &["open", &format!("\"{mailbox}\""), "O_APPEND"]);
     assert!(
         made < linked && Some(linked + 1) == counted && linked < gone,
         "{record}"
@@ -112,7 +112,7 @@ fn without_hard_links_the_dotlock_is_made_under_its_name() {
             same(only(&scratch.mail()), ORDINARY);
             assert_eq!(scratch.files("spool"), [scratch.mailbox()]);
             if injections.len() == 2 {
-                at(&record, &["openat(", ".lock\"", "O_CREAT|O_EXCL|O_NOFOLLOW"]);
+                at(&record, &["open", ".lock\"", "O_CREAT|O_EXCL|O_NOFOLLOW"]);
             }
             fs::remove_file(scratch.mailbox()).unwrap();
             // Somebody else's is respected.
@@ -139,7 +139,7 @@ fn without_hard_links_the_dotlock_is_made_under_its_name() {
 #[test]
 fn a_handle_that_went_stale_is_tried_again_later() {
     let scratch = Scratch::new();
-    let Some((ended, record)) = spoiled(&scratch, &["trace=openat,fcntl,write,fdatasync,flock"]) else {
+    let Some((ended, record)) = spoiled(&scratch, &["trace=?open,openat,fcntl,write,fdatasync,flock"]) else {
         return;
     };
     ended.ends_with(0);
@@ -151,7 +151,7 @@ fn a_handle_that_went_stale_is_tried_again_later() {
         .unwrap();
     let before = scratch.mail();
     for injection in [
-        &format!("inject=openat:error=ESTALE:when={}", open.number) as &str,
+        &format!("inject={}:error=ESTALE:when={}", open.name, open.number) as &str,
         "inject=fcntl:error=ESTALE",
         "inject=fdatasync:error=ESTALE",
     ] {
@@ -174,7 +174,7 @@ fn a_file_server_is_asked_for_one_lock_and_not_for_two() {
         let (ended, record) = spoiled(scratch, injections)?;
         ended.ends_with(0);
         let mailbox = scratch.mailbox().display().to_string();
-        let opened = at(&record, &["openat(", &format!("\"{mailbox}\""), "O_APPEND"]);
+        let opened = at(&record, &["open", &format!("\"{mailbox}\""), "O_APPEND"]);
         let behind: Vec<_> = record.lines().skip(opened).collect();
         let has = |word: &str| behind.iter().any(|line| line.contains(word));
         Some((has("F_OFD_SETLK"), has("flock(")))

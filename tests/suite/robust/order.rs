@@ -47,7 +47,7 @@ fn step(name: &str, line: &str) -> Option<Step> {
     }
     let mut names = quoted(line).into_iter();
     Some(match name {
-        "openat" if line.contains("O_CREAT") && !line.contains("O_TMPFILE") => Step::Make(names.next()?),
+        "open" | "openat" if line.contains("O_CREAT") && !line.contains("O_TMPFILE") => Step::Make(names.next()?),
         "mkdir" | "mkdirat" => Step::Make(names.next()?),
         "write" | "pwrite64" | "writev" | "copy_file_range" | "sendfile" | "fallocate" => {
             Step::Change(of_descriptor(line)?)

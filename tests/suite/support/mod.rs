@@ -27,8 +27,11 @@ pub const LIMIT: Duration = Duration::from_secs(30);
 /// A message that nobody could mistake for anything else.
 pub const ORDINARY: &[u8] = b"From: Sam <s@s.test>\nTo: a@a.test\nMessage-ID: <1@s.test>\nSubject: hello\n\nHello.\n";
 
-/// The program.
-pub const PROGRAM: &str = env!("CARGO_BIN_EXE_spoolguard");
+/// The program; another build of it where the environment names one when this is compiled.
+pub const PROGRAM: &str = match option_env!("SPOOLGUARD_PROGRAM") {
+    Some(program) => program,
+    None => env!("CARGO_BIN_EXE_spoolguard"),
+};
 
 /// The name that the program finds for whoever runs this.
 pub fn user_name() -> String {

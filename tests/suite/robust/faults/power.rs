@@ -59,7 +59,9 @@ fn steps(record: &str, mailbox: &Path, note_of: impl Fn(&str) -> Option<(String,
         };
         let answer = call.line.rsplit("= ").next().unwrap();
         match call.name.as_str() {
-            "openat" if call.line.contains(&format!("\"{mailbox_text}\"")) && call.line.contains("O_CREAT") => {
+            "open" | "openat"
+                if call.line.contains(&format!("\"{mailbox_text}\"")) && call.line.contains("O_CREAT") =>
+            {
                 steps.push(Step::Create);
             }
             "write" if on(&file) => steps.push(Step::Append(usize::try_from(result().unwrap()).unwrap())),
