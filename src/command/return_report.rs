@@ -35,7 +35,9 @@ pub fn run(who: &Who, everywhere: &Everywhere, group: Option<SetAside>) -> Statu
 
 fn return_report(who: &Who, everywhere: &Everywhere, group: Option<SetAside>) -> Result<Status, Error> {
     let deadline = deliver::begin_delivery()?;
-    let buffer = MessageBuffer::read(&deliver::input::open()?, &deadline)?;
+    let input = deliver::input::open()?;
+    deliver::input::refuse_device(&input)?;
+    let buffer = MessageBuffer::read(&input, &deadline)?;
     let run = Run::prepare_to_deliver(who, None, everywhere, deadline, group)?;
     let delivery = run.decide(&buffer, &Errand::new(&[], Copies::None), who, &caller::read_variable);
     let target = find_target(&run, &delivery)?;

@@ -1,5 +1,6 @@
 //! Does diverted mail reach somebody? Follows the administrator's address as far as this host knows it. Sends no mail to find out.
 
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use crate::doctor::facts::HostFacts;
@@ -146,6 +147,16 @@ fn mbox(path: &Path) -> Finding {
     }
 }
 
+/// Postfix makes a table as the owner of the file, who may make none in a directory of root's.
+fn with_owner(path: &Path, suffix: &str, remedy: String) -> String {
+    let owner = path.metadata().map_or(0, |stat| stat.uid());
+    if owner == 0 {
+        return remedy;
+    }
+    let (file, table) = (quote_path(path), quote_path(&with_suffix(path, suffix)));
+    format!("chown root {file} && {remedy} && chown {owner} {file} {table}")
+}
+
 /// An aliases file that was changed, and whose table is older.
 fn stale(host: &HostFacts, path: &Path) -> Option<Finding> {
     let map = host
@@ -162,10 +173,18 @@ fn stale(host: &HostFacts, path: &Path) -> Option<Finding> {
     };
     let written = path.metadata().ok()?.modified().ok()?;
     let table = with_suffix(path, suffix).metadata().and_then(|stat| stat.modified());
-    let what = match table {
-        Ok(made) if made >= written => return None,
-        Ok(_) => "it was changed after its table was made: Postfix does not see that yet",
-        Err(_) => "there is no table of it: Postfix delivers nothing by it",
-    };
-    Some(Check::Admin.about(path.display()).warning(what).remedy("newaliases"))
+    let topic = Check::Admin.about(path.display());
+    // Unlike newaliases(1), it makes this table whatever alias_database names.
+    let remedy = format!("postalias {}", quote_path(path));
+    match table {
+        Ok(made) if made >= written => None,
+        Ok(_) => {
+            let what = "it was changed after its table was made: Postfix does not see that yet";
+            Some(topic.warning(what).remedy(remedy))
+        }
+        Err(_) => {
+            let what = "its table is missing: Postfix defers the mail of every local name that no earlier table has";
+            Some(topic.error(what, with_owner(path, suffix, remedy)))
+        }
+    }
 }

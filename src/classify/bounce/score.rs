@@ -154,7 +154,7 @@ impl Score {
             None => {
                 self.add(
                     weight::SUBJECT_WORDS,
-                    Some(Marker::of(&field, "the subject speaks of delivery and of trouble")),
+                    Some(Marker::of(&field, "the subject speaks of a failed delivery")),
                 );
                 None
             }
@@ -297,9 +297,9 @@ impl Score {
             .min(weight::WORDS_AT_MOST / weight::WORD);
         self.core |= found.is_strong();
         if words > 0 {
-            let noun = if found.words == 1 { "word" } else { "words" };
-            let what = format!("{} {noun} of trouble", found.words);
-            let why = "mail systems use them when delivery fails";
+            let noun = if found.words == 1 { "phrase" } else { "phrases" };
+            let what = format!("{} {noun}", found.words);
+            let why = "typical of bounces";
             self.add(words * weight::WORD, Some(Marker::new("Body", &what, why)));
         }
         if count_fields(text) >= 2 {

@@ -16,7 +16,7 @@ use time::OffsetDateTime;
 
 use crate::config::Over;
 use crate::config::location::MailStore;
-use crate::config::value::{Limit, Size};
+use crate::config::value::Limit;
 use crate::deliver::context::{self, Delivery, Run};
 use crate::deliver::notify;
 use crate::deliver::quota_notice;
@@ -27,6 +27,7 @@ use crate::error::{Category, Error};
 use crate::mailbox::append::Appended;
 use crate::message::address::{Address, OwnAddresses};
 use crate::message::envelope::Sender;
+use crate::output::sizes::{messages, size_text};
 use crate::quota::{Usage, admit, when_full};
 
 /// Proof that a message lies in a mailbox. Dropped, the message stays, and its next try is not known.
@@ -217,12 +218,12 @@ pub fn place_notice(run: &Run, own: &str, text: &str, date: OffsetDateTime) -> R
 #[must_use]
 pub fn full_error(run: &Run, class: Category) -> Error {
     let limit = run.store.limit(run);
-    let bytes = limit.bytes.map(|bytes| Size::from_bytes(bytes).to_string());
-    let messages = limit.messages.map(|count| format!("{count} messages"));
+    let bytes = limit.bytes.map(size_text);
+    let messages = limit.messages.map(messages);
     let bounds: Vec<_> = bytes.into_iter().chain(messages).collect();
     let cause = match bounds.as_slice() {
         [] => "the mailbox is full, as its server says".to_owned(),
-        bounds => format!("the mailbox is full, its limit is {}", bounds.join(" or ")),
+        bounds => format!("the mailbox is full, over quota ({})", bounds.join(" or ")),
     };
     Error::new(class, "append to", run.store.to_string(), cause)
 }

@@ -126,10 +126,40 @@ pub fn judge_recipes(path: &str, text: &str, is_here: &dyn Fn(&str) -> bool) -> 
             Statement::Assignment(..) | Statement::End => {}
         }
     }
+    if found.is_empty() {
+        found.extend(bounces_pass_by(&topic, &all));
+    }
     if has_guard && found.is_empty() {
         found.push(topic.ok("it runs spoolguard, and loses nothing when that fails"));
     }
     found
+}
+
+/// Whether bounces about a forward that has conditions get to spoolguard: they do not meet the conditions, and somebody has to take the rest.
+fn bounces_pass_by(topic: &CheckSubject, all: &[PlacedStatement]) -> Option<Finding> {
+    let (mut conditions, mut forward) = (Vec::new(), None);
+    for PlacedStatement { line, statement } in all {
+        match statement {
+            Statement::Recipe(recipe) => match &recipe.action {
+                RecipeAction::Block => conditions.push(!recipe.conditions.is_empty()),
+                RecipeAction::Pipe(command) => {
+                    let has_conditions = !recipe.conditions.is_empty() || conditions.contains(&true);
+                    match guard_of(command).map(|hook| hook.job) {
+                        Some(GuardJob::Forward(_) | GuardJob::Deliver) if !has_conditions => return None,
+                        Some(GuardJob::Forward(_)) => forward = forward.or(Some(line)),
+                        Some(GuardJob::Deliver | GuardJob::Filter | GuardJob::Nothing | GuardJob::Other(_)) | None => {}
+                    }
+                }
+                RecipeAction::Forward(_) | RecipeAction::Line(_) | RecipeAction::File => {}
+            },
+            Statement::End => drop(conditions.pop()),
+            Statement::Assignment(..) => {}
+        }
+    }
+    let what = "bounces about this forward do not meet its conditions: spoolguard does not see them, recovers no message from them and \
+                suspends nothing";
+    let remedy = format!("let | /usr/bin/spoolguard deliver take the rest, as {EXAMPLE} shows");
+    forward.map(|line| topic.at_line(*line).warning(what).remedy(remedy))
 }
 
 fn plain(here: &CheckSubject, to: &str, has_guard: bool) -> Finding {
@@ -316,10 +346,29 @@ mod tests {
     }
 
     #[test]
+    fn bounces_about_a_conditional_forward_have_to_reach_the_guard() {
+        let in_block = format!(":0\n* ^Subject: x\n{{\n{SAFE}}}\n");
+        let nested = format!(":0\n* ^Subject: x\n{{\n:0\n{{\n{SAFE}}}\n}}\n");
+        let rest = SAFE.replace("forward b@b.test", "deliver");
+        let other = format!(":0\n* ^Subject: y\n{{\n{rest}}}\n");
+        for text in [&in_block, &nested, &format!("{in_block}{other}")] {
+            let found = found(text);
+            assert!(
+                matches!(found.as_slice(), [(Level::Warning, what)] if what.contains("bounces about this forward")),
+                "{text}: {found:?}"
+            );
+        }
+        for text in [format!("{in_block}{rest}"), format!("{in_block}{SAFE}"), rest] {
+            assert!(matches!(found(&text).as_slice(), [(Level::Ok, _)]), "{text}");
+        }
+    }
+
+    #[test]
     fn the_form_of_the_manual_is_safe() {
         let contrib = include_str!("../../../contrib/procmailrc");
         let tempered = SAFE.replace("HOST", ":0\n* ! EXITCODE ?? ^^77^^\n{ EXITCODE=75 }\nHOST");
-        let in_block = format!(":0\n* ^Subject: x\n{{\n{SAFE}}}\n:0:\nx\n");
+        let rest = SAFE.replace("forward b@b.test", "deliver");
+        let in_block = format!(":0\n* ^Subject: x\n{{\n{SAFE}}}\n:0\n* ^Subject: y\n{{\n{SAFE}}}\n{rest}");
         for text in [SAFE, contrib, &tempered, &in_block] {
             let found = found(text);
             assert!(

@@ -142,14 +142,16 @@ fn deferred(subject: &str, reason: &str, messages: &[&QueuedMessage], again: &st
         1 => "1 message is".to_owned(),
         count => format!("{count} messages are"),
     };
-    let oldest = messages.iter().filter_map(|message| message.age_seconds).max();
+    let mut oldest_first = messages.to_vec();
+    oldest_first.sort_by_key(|message| std::cmp::Reverse(message.age_seconds));
+    let oldest = oldest_first.first().and_then(|message| message.age_seconds);
     let since = oldest.map_or(String::new(), |seconds| format!(", the oldest for {}", age(seconds)));
-    let ids: Vec<_> = messages
-        .iter()
-        .map(|message| message.id.as_str())
+    let ids = oldest_first.iter().map(|message| message.id.as_str());
+    let first = ids
         .filter(|id| !id.is_empty())
-        .collect();
-    let first = ids.first().map_or(String::new(), |id| format!(" ({id})"));
+        .map(|id| format!(" ({id})"))
+        .next()
+        .unwrap_or_default();
     Check::Queue.about(subject).error(
         format!("{count} deferred by spoolguard{since}{first}: {reason}"),
         format!("fix that, then: {again}"),

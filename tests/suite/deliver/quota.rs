@@ -30,7 +30,7 @@ fn over_quota_defers_and_leaves_mailbox_unchanged() {
     ended
         .defers()
         .mentions("4.2.2 ")
-        .mentions("10K")
+        .mentions("over quota (10.0 KiB)")
         .mentions("the mailbox is full");
     same(&scratch.mail(), &before);
     assert!(!scratch.dotlock().exists());

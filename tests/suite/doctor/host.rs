@@ -291,7 +291,20 @@ fn an_administrator_whom_nothing_reaches_is_told() {
         one(&found, "admin", "warning", "it was changed after its table was made")
             .remedy
             .as_deref(),
-        Some("newaliases")
+        Some(format!("postalias {}", scratch.path("aliases").display()).as_str())
+    );
+    fs::remove_file(scratch.path("aliases.db")).unwrap();
+    let found = host_findings(&scratch);
+    let missing = one(
+        &found,
+        "admin",
+        "error",
+        "its table is missing: Postfix defers the mail",
+    );
+    let remedy = missing.remedy.clone().unwrap();
+    assert!(
+        remedy.contains(&format!("postalias {}", scratch.path("aliases").display())),
+        "{remedy}"
     );
 
     scratch.change("admin", "\"/nonexistent/admin\"");
