@@ -10,7 +10,7 @@ use time::OffsetDateTime;
 use crate::deliver::context::{Delivery, Run};
 use crate::deliver::forward::rules::attribution::ForwardFailure;
 use crate::deliver::forward::rules::attribution::is_timely;
-use crate::deliver::forward::rules::{DestinationEvent, Destinations, PendingNotice, To};
+use crate::deliver::forward::rules::{DestinationEvent, Destinations, HeldBackKind, PendingNotice, To};
 use crate::deliver::forward::{attribution, notices};
 use crate::error::Error;
 use crate::message::address::OwnAddresses;
@@ -78,11 +78,23 @@ impl DueNotices {
     }
 }
 
+/// Tells those of `whom` that mail for a destination is held back. A notice that cannot be written now is due again later; where nothing
+/// can be remembered, it is tried once.
+pub fn tell_of_loop(run: &Run, delivery: &Delivery<'_>, destination: &str, kind: HeldBackKind, whom: &[To]) {
+    let (now, own) = (to_moment(delivery.date), delivery.own_address());
+    let one = |to: &To| PendingNotice::of_loop(destination, &own, kind, *to, now);
+    let all: Vec<PendingNotice> = whom.iter().map(one).collect();
+    let noted =
+        store(run).and_then(|store| try_change(run, &store, |routes| routes.owe(&all).then(|| routes.take_due(now))));
+    let notices = noted.flatten().unwrap_or(all);
+    write_notices(run, &delivery.envelope.own, delivery.date, notices);
+}
+
 /// Writes notices that were taken, and notes which of them are written.
 pub fn write_notices(run: &Run, own: &OwnAddresses, date: OffsetDateTime, notices: Vec<PendingNotice>) {
-    let (false, Some(store)) = (notices.is_empty(), store(run)) else {
+    if notices.is_empty() {
         return;
-    };
+    }
     let mut written = Vec::new();
     let mut failed = Vec::new();
     for notice in &notices {
@@ -98,6 +110,9 @@ pub fn write_notices(run: &Run, own: &OwnAddresses, date: OffsetDateTime, notice
             }
         }
     }
+    let Some(store) = store(run) else {
+        return;
+    };
     let given_up = try_change(run, &store, |routes| {
         written.iter().for_each(|number| routes.written(*number));
         let now = to_moment(date);
@@ -122,6 +137,8 @@ fn log(run: &Run, notice: &PendingNotice) {
     let action = match notice.event {
         DestinationEvent::Suspended | DestinationEvent::SuspendedByHand => "suspend",
         DestinationEvent::Reopened | DestinationEvent::ReopenedByHand => "resume",
+        // It was logged with its message.
+        DestinationEvent::HeldBack(_) => return,
     };
     let said = notice.last.as_ref().map(|last| last.said.as_str());
     let (user, to, kept) = (&run.account.name, &notice.destination, notice.kept);

@@ -1,6 +1,7 @@
 //! Why a message is not sent to a destination: what is remembered of that, and what is said.
 
 use crate::deliver::forward::history_line::Fate;
+use crate::deliver::forward::rules::HeldBackKind;
 use crate::deliver::forward::rules::brake::{Brake, FLOOD};
 use crate::deliver::forward::rules::came_from::CameFrom;
 use crate::deliver::forward::rules::kept::KeptReason;
@@ -30,6 +31,18 @@ impl HeldBack {
         match self {
             Self::CameFrom(_) => KeptReason::Own,
             Self::Brake(_) => KeptReason::Loop,
+        }
+    }
+
+    /// What user and administrator are told.
+    #[must_use]
+    pub fn kind(self) -> HeldBackKind {
+        match self {
+            Self::CameFrom(_) => HeldBackKind::CameFrom,
+            Self::Brake(Brake::Chain | Brake::Again) => HeldBackKind::GoesRound,
+            Self::Brake(Brake::AutoReplies) => HeldBackKind::AutoReplies,
+            Self::Brake(Brake::Pace) => HeldBackKind::Pace,
+            Self::Brake(Brake::Flood) => HeldBackKind::Flood,
         }
     }
 

@@ -6,11 +6,12 @@
 //! Where nothing can be remembered, only what names the destination as its author is held back.
 
 use crate::deliver::context::{Delivery, Run, Started};
+use crate::deliver::forward::destinations;
 use crate::deliver::forward::held_back::HeldBack;
 use crate::deliver::forward::history::{self, Sketches};
 use crate::deliver::forward::history_file::History;
 use crate::deliver::forward::history_line::{Fate, HistoryKey, HistoryLine};
-use crate::deliver::forward::loop_notice;
+use crate::deliver::forward::rules::To;
 use crate::deliver::forward::rules::attribution::is_same_address;
 use crate::deliver::forward::rules::brake::{FLOOD, HOUR, STRONG, weigh_arrival};
 use crate::deliver::forward::rules::came_from::came_from;
@@ -131,8 +132,7 @@ pub fn end_loops(run: &Run, delivery: &Delivery<'_>, back: &[(String, HeldBack)]
     }
 }
 
-/// Tells that mail is held back, if that was not told lately. A notice that cannot be written is written with
-/// the next message.
+/// Tells that mail is held back, if that was not told lately. A notice that cannot be written is owed.
 fn tell(run: &Run, delivery: &Delivery<'_>, back: &[(String, HeldBack)]) {
     for (destination, back) in back {
         tell_of(run, delivery, destination, *back);
@@ -156,11 +156,11 @@ fn tell_of(run: &Run, delivery: &Delivery<'_>, destination: &str, back: HeldBack
         to = destination,
         note = back.why(destination)
     );
-    match loop_notice::write_loop_notice(run, delivery, destination, back) {
-        Ok(()) => {
-            let told = [(Fate::Told, destination.to_owned())];
-            history::note_fates(run, delivery, &told, &Sketches::default());
-        }
-        Err(e) => tracing::warn!(user = run.account.name, note = %e, "a notice is not written yet"),
-    }
+    let whom: &[To] = match back {
+        HeldBack::CameFrom(_) => &[To::User],
+        HeldBack::Brake(_) => &[To::User, To::Admin],
+    };
+    destinations::tell_of_loop(run, delivery, destination, back.kind(), whom);
+    let told = [(Fate::Told, destination.to_owned())];
+    history::note_fates(run, delivery, &told, &Sketches::default());
 }

@@ -1,4 +1,4 @@
-//! The notices about a destination that was suspended or opened again: one to the user, into the mailbox, and one to the
+//! The notices about a destination that was suspended or opened again, or that mail goes round with: one to the user, into the mailbox, and one to the
 //! administrator. Nothing answers them (RFC 3834 section 5), and the administrator's carries our divert mark: whoever sends it back to
 //! the user sends it into the user's mailbox, and no further.
 
@@ -8,6 +8,7 @@ use crate::classify::DIVERT_HEADER;
 use crate::config::value::Age;
 use crate::deliver::context;
 use crate::deliver::context::Run;
+use crate::deliver::forward::loop_notice;
 use crate::deliver::forward::rules::{DestinationEvent, Failure, FailureSource, PendingNotice, To};
 use crate::deliver::{headers, notify, quota_notice, store};
 use crate::error::Error;
@@ -111,6 +112,7 @@ fn to_user(run: &Run, notice: &PendingNotice) -> (String, String) {
                  New mail has been kept in {mailbox} since {since}. No message is lost. It stays so until somebody ends it with\n\n{resume}\n",
             ),
         ),
+        DestinationEvent::HeldBack(kind) => loop_notice::to_user(run, notice, kind),
         DestinationEvent::Reopened | DestinationEvent::ReopenedByHand => (
             format!("Your mail is forwarded to {to} again"),
             format!(
@@ -158,6 +160,7 @@ fn to_admin(run: &Run, notice: &PendingNotice) -> (String, String) {
                 probes(run, notice),
             ),
         ),
+        DestinationEvent::HeldBack(kind) => loop_notice::to_admin(run, notice, kind),
         DestinationEvent::Reopened | DestinationEvent::ReopenedByHand => (
             format!("Forward of {user} to {to} is open again"),
             format!(
@@ -233,7 +236,8 @@ fn reopened(run: &Run, notice: &PendingNotice) -> String {
             DestinationEvent::Reopened
             | DestinationEvent::ReopenedByHand
             | DestinationEvent::Suspended
-            | DestinationEvent::SuspendedByHand,
+            | DestinationEvent::SuspendedByHand
+            | DestinationEvent::HeldBack(_),
             _,
         ) => "Somebody who may do so has ended the suspension by hand.".to_owned(),
     }

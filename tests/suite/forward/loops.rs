@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use crate::forward::suspension::pass_time;
 use crate::support::{Scratch, contains, messages, shown};
 
 /// A guard for a@a.test that forwards to desk@desk.test.
@@ -140,6 +141,44 @@ fn a_desk_without_any_mark_is_ended_and_both_are_told_once() {
         assert_eq!(messages(&admin).len(), 1, "{}", shown(&admin));
         assert!(contains(&admin, b"goes round with desk@desk.test"));
     }
+}
+
+#[test]
+fn a_loop_notice_that_fails_comes_with_a_later_run_and_once() {
+    let scratch = scratch();
+    fs::create_dir(scratch.path("admin")).unwrap();
+    let answer = |number: usize| {
+        let from = format!("x{number}@desk.test");
+        comes(
+            &scratch,
+            &from,
+            &mail(&from, "mx.desk.test", number, &format!("w{number}")),
+        );
+    };
+    let told = |text: &[u8]| {
+        let subject = b"goes round with desk@desk.test";
+        messages(text).iter().filter(|one| contains(one, subject)).count()
+    };
+    comes(&scratch, "ann@s.test", &mail("ann@s.test", "mail.s.test", 1, "printer"));
+    (2..9).for_each(answer);
+    assert_eq!(told(&scratch.mail()), 1, "the user is told once");
+    fs::remove_dir(scratch.path("admin")).unwrap();
+    // Mail of people brings it, when it is due again.
+    comes(
+        &scratch,
+        "bob@t.test",
+        &mail("bob@t.test", "mail.t.test", 100, "another"),
+    );
+    assert_eq!(told(&scratch.diverted()), 0);
+    pass_time(&scratch, 300);
+    for number in [101, 102] {
+        comes(
+            &scratch,
+            "bob@t.test",
+            &mail("bob@t.test", "mail.t.test", number, "one more"),
+        );
+    }
+    assert_eq!((told(&scratch.mail()), told(&scratch.diverted())), (1, 1));
 }
 
 #[test]

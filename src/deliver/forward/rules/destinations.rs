@@ -296,6 +296,19 @@ impl Destinations {
         self.lost.push(OutOfView { at: now, lost });
     }
 
+    /// Notes what is owed, with a number for each; tells whether all of it could be noted.
+    pub fn owe(&mut self, notices: &[PendingNotice]) -> bool {
+        notices.iter().all(|notice| {
+            let number = self.next_number;
+            self.next_number = number.wrapping_add(1);
+            let route = self.find_or_begin(&notice.destination, &notice.own);
+            let owed = notice.clone();
+            route
+                .map(|route| route.owed.add(PendingNotice { number, ..owed }))
+                .is_some()
+        })
+    }
+
     /// Takes the notices that are due, for the caller to write them.
     pub fn take_due(&mut self, now: Moment) -> Vec<PendingNotice> {
         self.routes
@@ -338,7 +351,10 @@ impl Destination {
                 self.health = Health::default();
                 self.next_interval = 0;
             }
-            DestinationEvent::Reopened | DestinationEvent::Suspended | DestinationEvent::SuspendedByHand => {
+            DestinationEvent::Reopened
+            | DestinationEvent::Suspended
+            | DestinationEvent::SuspendedByHand
+            | DestinationEvent::HeldBack(_) => {
                 self.health.parole(now, settings);
                 self.next_interval = suspension.interval.saturating_mul(2);
             }

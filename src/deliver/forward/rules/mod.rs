@@ -28,7 +28,7 @@ pub mod token_test;
 
 pub use destinations::{Destination, DestinationState, Destinations, Pass};
 pub use health::{Failure, FailureSource, Health};
-pub use pending_notices::{DestinationEvent, PendingNotice, To};
+pub use pending_notices::{DestinationEvent, HeldBackKind, PendingNotice, To};
 pub use suspension::{Fit, Probe, ProbeStage, Suspension, Waits};
 
 #[cfg(test)]

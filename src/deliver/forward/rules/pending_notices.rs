@@ -1,4 +1,4 @@
-//! Who has to be told that a destination was suspended or opened again, and was not yet. A notice is taken by one run, which writes it
+//! Who has to be told that a destination was suspended or opened again, or that mail goes round with it, and was not yet. A notice is taken by one run, which writes it
 //! and says so; where that run fails or dies it is due again later. So it is written at least once, and twice only where a run
 //! dies between writing and saying so.
 
@@ -39,6 +39,24 @@ pub enum DestinationEvent {
     Reopened,
     /// Somebody ended it.
     ReopenedByHand,
+    /// Some mail is kept, and not sent there.
+    HeldBack(HeldBackKind),
+}
+
+/// Why mail is held back, as far as it is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum HeldBackKind {
+    /// It came from there.
+    CameFrom,
+    /// It goes round.
+    GoesRound,
+    /// Too many automatic answers came.
+    AutoReplies,
+    /// One writer's mail came at a machine's pace.
+    Pace,
+    /// Too many messages came.
+    Flood,
 }
 
 /// What has to be told, as it was when it happened.
@@ -131,6 +149,25 @@ impl PendingNotices {
 }
 
 impl PendingNotice {
+    /// One about mail that is held back, due now, without a number yet.
+    pub fn of_loop(destination: &str, own: &str, kind: HeldBackKind, to: To, now: Moment) -> Self {
+        Self {
+            number: 0,
+            to,
+            event: DestinationEvent::HeldBack(kind),
+            at: now,
+            destination: destination.to_owned(),
+            own: own.to_owned(),
+            since: now,
+            failing_since: None,
+            last: None,
+            kept: 0,
+            probe: None,
+            due: now,
+            tries: 0,
+        }
+    }
+
     fn is_due(&self, now: Moment) -> bool {
         // No pause is longer than a day; a clock was wrong.
         now >= self.due || self.due > now.after(DAY)
