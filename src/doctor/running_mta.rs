@@ -1,7 +1,8 @@
 //! Finds the MTAs that are running here, as the kernel shows them. Without `/proc` there are no findings.
 
 use std::fs;
-use std::path::PathBuf;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 
 use crate::doctor::facts::{HostFacts, host_path};
 use crate::doctor::programs::needs;
@@ -24,6 +25,7 @@ pub fn examine(host: &HostFacts, homes: &[PathBuf]) -> Vec<Finding> {
 fn running() -> Vec<RunningMta> {
     let proc = host_path("/proc");
     let own_depth = fs::read_to_string(proc.join("self/status")).map_or(1, |status| depth(&status));
+    let own_root = root_of(&proc.join("self"));
     let numbers = fs::read_dir(&proc).into_iter().flatten().flatten();
     let mut pids: Vec<u32> = numbers
         .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
@@ -36,6 +38,10 @@ fn running() -> Vec<RunningMta> {
         let Some(mta) = Mta::of_command(&command) else {
             continue;
         };
+        // One in a chroot of its own is another host's.
+        if root_of(&dir).is_some_and(|root| own_root.is_some_and(|own| own != root)) {
+            continue;
+        }
         let text = |name: &str| fs::read_to_string(dir.join(name)).ok();
         let Some(status) = text("status").filter(|status| depth(status) == own_depth) else {
             continue;
@@ -51,4 +57,10 @@ fn running() -> Vec<RunningMta> {
         }
     }
     found
+}
+
+/// Which directory is a process's root, as device and inode; none where it may not be seen.
+fn root_of(process: &Path) -> Option<(u64, u64)> {
+    let stat = fs::metadata(process.join("root/")).ok()?;
+    Some((stat.dev(), stat.ino()))
 }

@@ -134,7 +134,16 @@ struct Mount {
     point: PathBuf,
     is_read_only: bool,
     /// Device and directory on it.
-    what: (String, String),
+    what: (String, PathBuf),
+}
+
+impl Mount {
+    /// What a path is there: device, and path on it. A mount of a directory on itself changes neither.
+    fn place_of(&self, path: &Path) -> (String, PathBuf) {
+        let (device, root) = &self.what;
+        let below = path.strip_prefix(&self.point).unwrap_or(path);
+        (device.clone(), root.join(below))
+    }
 }
 
 /// The mount that a path lies on: the deepest; of several at one place the last one is seen.
@@ -155,7 +164,7 @@ fn mount_of(mountinfo: &str, path: &Path) -> Option<Mount> {
             found = Some(Mount {
                 point,
                 is_read_only: options.split(',').any(|option| option == "ro"),
-                what: ((*device).to_owned(), (*root).to_owned()),
+                what: ((*device).to_owned(), PathBuf::from(root.replace("\\040", " "))),
             });
         }
     }
@@ -180,7 +189,9 @@ fn mounts(
             continue;
         };
         // In a root that is no mount of its own, none covers what lies in it.
-        let is_another = our.as_ref().map_or(!ours.is_empty(), |our| our.what != their.what);
+        let is_another = our
+            .as_ref()
+            .map_or(!ours.is_empty(), |our| our.place_of(path) != their.place_of(path));
         let (place, shown) = (their.point.display(), path.display());
         let (what, setting) = if is_another && their.point.components().count() > 1 {
             let what = format!(
@@ -275,6 +286,17 @@ mod tests {
                 "it sees something else at /home",
             ),
             ("/home rw", "/home ro", "/home is mounted read-only for it"),
+            // As systemd makes one directory of a file system read-only: it is mounted on itself.
+            (
+                "23 22 8:2",
+                "24 22 8:1 /var/mail /var/mail ro - ext4 /dev/sda1 rw\n23 22 8:2",
+                "/var/mail is mounted read-only for it",
+            ),
+            (
+                "23 22 8:2",
+                "24 22 8:1 /srv /var/mail rw - ext4 /dev/sda1 rw\n23 22 8:2",
+                "it sees something else at /var/mail",
+            ),
             (
                 "8:1 / / rw",
                 "8:1 / / ro",
