@@ -25,12 +25,11 @@ fn judge(config: &Config, user: &str, syslog: &Path) -> Option<Finding> {
     }
     match &config.log.to {
         LogTo::File(file) => return Some(judge_file(&topic, &file.of(user))),
-        LogTo::Postlog => return Some(judge_postlog(&topic)),
+        LogTo::Postlog => return Some(judge_postlog(&topic, syslog)),
         LogTo::None => return None,
         LogTo::Auto | LogTo::Syslog | LogTo::Stderr => {}
     }
-    let listens = syslog.metadata().is_ok_and(|stat| stat.file_type().is_socket());
-    if listens {
+    if listens(syslog) {
         return Some(topic.ok("syslog takes it"));
     }
     let what = format!(
@@ -41,6 +40,10 @@ fn judge(config: &Config, user: &str, syslog: &Path) -> Option<Finding> {
         topic.warning(what)
             .remedy("start a syslog daemon; in a container: [log] to = \"/var/log/spoolguard/%u.log\", \"postlog\" with Postfix, or a mount of the host's /dev/log"),
     )
+}
+
+fn listens(syslog: &Path) -> bool {
+    syslog.metadata().is_ok_and(|stat| stat.file_type().is_socket())
 }
 
 /// Whether deliveries can append to the file: those of its owner alone may, who is the first that it was made for.
@@ -70,9 +73,18 @@ fn judge_file(topic: &CheckSubject, path: &Path) -> Finding {
     }
 }
 
-fn judge_postlog(topic: &CheckSubject) -> Finding {
+/// Users' runs reach Postfix's own log by a program with a set-id bit alone; what postlog sends to syslog, they can send themselves.
+fn judge_postlog(topic: &CheckSubject, syslog: &Path) -> Finding {
     match child::find_program("postlog", &child::search_path(None)) {
-        Some(program) => topic.ok(format!("{} takes it", program.display())),
+        Some(program) if child::is_set_id(&program) => topic.ok(format!("{} takes it", program.display())),
+        Some(program) if listens(syslog) => topic.ok(format!("syslog takes it: {} is root's alone", program.display())),
+        Some(program) => {
+            let what = format!(
+                "{} takes lines of root alone, as it is not set-group-ID: nothing says what was diverted or suspended, and why",
+                program.display()
+            );
+            topic.warning(what).remedy("to = \"/var/log/spoolguard/%u.log\"")
+        }
         None => {
             let what = "postlog(1) is missing: nothing says what was diverted or suspended, and why";
             topic

@@ -23,7 +23,7 @@ use crate::config::{Log, LogFormat, LogLevel, LogTo};
 use crate::escape::visible;
 use crate::output;
 use crate::output::json::write_line;
-use crate::sys::account::host_name;
+use crate::sys::account::{host_name, is_root};
 use crate::sys::child;
 use crate::sys::child::Streams;
 
@@ -54,7 +54,7 @@ pub fn start_logging(log: &Log, user: &str, verbose: u8) {
         LogTo::Auto => connect().unwrap_or_else(stderr),
         LogTo::Syslog => connect().unwrap_or(LogTarget::Nowhere),
         LogTo::Stderr => LogTarget::Stderr,
-        LogTo::Postlog => find_postlog().unwrap_or_else(stderr),
+        LogTo::Postlog => find_postlog().or_else(connect).unwrap_or_else(stderr),
         LogTo::File(file) => open_file(&file.of(user)).unwrap_or_else(stderr),
         LogTo::None => LogTarget::Nowhere,
     };
@@ -97,8 +97,13 @@ impl Postlog {
     }
 }
 
+/// None where users' runs cannot use it: without a set-id bit it reaches no `maillog_file` for them, and tries for a second; what it sends to
+/// syslog instead, anybody can.
 fn find_postlog() -> Option<LogTarget> {
     let program = child::find_program("postlog", &child::search_path(None))?;
+    if !is_root() && !child::is_set_id(&program) {
+        return None;
+    }
     Some(LogTarget::Postlog(Postlog {
         program,
         failed: AtomicBool::new(false),

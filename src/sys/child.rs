@@ -282,6 +282,13 @@ pub fn is_program(path: &Path) -> bool {
         .is_ok_and(|stat| stat.is_file() && stat.permissions().mode() & 0o111 != 0)
 }
 
+/// Tells whether it runs with a user or group of its own, whoever starts it.
+#[must_use]
+pub fn is_set_id(path: &Path) -> bool {
+    path.metadata()
+        .is_ok_and(|stat| stat.permissions().mode() & 0o6000 != 0)
+}
+
 /// Tells whether somebody else could have put it there: then root does not start it.
 #[must_use]
 pub fn is_trusted(path: &Path) -> bool {
@@ -292,7 +299,7 @@ pub fn is_trusted(path: &Path) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{Streams, find_program, output_of, run, search_path};
+    use super::{Streams, find_program, is_set_id, output_of, run, search_path};
     use std::ffi::OsStr;
     use std::io;
     use std::process::Command;
@@ -363,6 +370,7 @@ mod tests {
         assert_eq!(dirs.first().map(|first| first.as_path()), Some(dir.path()));
         assert!(find_program("sh", &dirs).is_some());
         assert!(std::fs::write(dir.path().join("sh"), "").is_ok());
+        assert!(!is_set_id(&dir.path().join("sh")) && !is_set_id(&dir.path().join("none")));
         assert_ne!(
             find_program("sh", &dirs),
             Some(dir.path().join("sh")),
