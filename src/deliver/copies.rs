@@ -3,7 +3,7 @@
 //! they wait until it is sent.
 
 use crate::classify::policy::Copies;
-use crate::config::Over;
+use crate::config::{Over, Transport};
 use crate::deliver::context::{Delivery, Outcome, Run};
 use crate::deliver::divert::held::{self, HeldCopy};
 use crate::deliver::forward::gate::Gate;
@@ -12,6 +12,7 @@ use crate::deliver::store::entry::Put;
 use crate::deliver::store::{Receipt, mbox};
 use crate::deliver::{forward, headers, overflow, store};
 use crate::error::{Error, Retry};
+use crate::submit::program::SendmailKind;
 
 /// What comes first where a message is sent and a copy of it is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,7 +97,7 @@ pub(super) fn take_copies_back(run: &Run, delivery: &Delivery<'_>, held: Unretur
 pub(super) enum Unreturnable {
     /// It could, or there is a copy anyway.
     No,
-    /// It could not: MTAs drop a null-sender message that they cannot deliver. A copy is held.
+    /// It could not: MTAs drop a null-sender message that they cannot deliver, and dma reports without the text. A copy is held.
     Held(HeldCopy),
     /// It could not, and no copy can be held.
     NotHeld,
@@ -112,13 +113,14 @@ impl Unreturnable {
     }
 }
 
-/// Holds a copy of a null-sender message that is about to be sent on.
+/// Holds a copy of a message that is about to be sent on, and that no report would bring back.
 pub(super) fn hold_unreturnable(run: &Run, delivery: &Delivery<'_>, copies: Copies, gate: &Gate) -> Unreturnable {
-    if !forward::goes_with_null_sender(delivery)
-        || copies == Copies::Keep
-        || gate.destinations().is_empty()
-        || gate.why().is_some()
-    {
+    let is_unreturnable = || {
+        let transport = &run.config.forward.transport;
+        forward::goes_with_null_sender(delivery)
+            || matches!(transport, Transport::Sendmail(path) if SendmailKind::of(path).returns_header_alone())
+    };
+    if copies == Copies::Keep || gate.destinations().is_empty() || gate.why().is_some() || !is_unreturnable() {
         return Unreturnable::No;
     }
     let Some(dir) = run.state_dir() else {

@@ -94,6 +94,11 @@ impl SendmailKind {
         }
     }
 
+    /// Tells whether its reports bring back the header alone: dma's do, unless `FULLBOUNCE` stands in its configuration.
+    pub fn returns_header_alone(self) -> bool {
+        self == Self::Dma
+    }
+
     /// What it cannot do, as far as that matters here.
     pub fn lacks(self) -> Option<&'static str> {
         match self {
@@ -104,8 +109,12 @@ impl SendmailKind {
             Self::Msmtp | Self::Esmtp => {
                 Some("it has no queue: each message waits in the MTA that runs spoolguard until the server takes it")
             }
-            Self::Nullmailer | Self::Dma => Some(
+            Self::Nullmailer => Some(
                 "it takes every message at once and learns later that an address is dead: only a bounce tells that",
+            ),
+            Self::Dma => Some(
+                "it takes every message at once and learns later that an address is dead: only a bounce tells that, and brings back the \
+                 header alone, so a copy of whatever is forwarded is held",
             ),
             Self::Sendmail | Self::Postfix | Self::Exim | Self::OpenSmtpd | Self::Other => None,
         }

@@ -82,7 +82,7 @@ pub fn write_text(view: &View, output: &mut impl Write) -> io::Result<()> {
     if let Some(overflow) = &view.overflow {
         write_overflow(&user, overflow, output)?;
     }
-    let what = "copies of forwarded mail with the null sender, of which no failure would be reported";
+    let what = "copies of forwarded mail that no report would bring back, such as that with the null sender";
     write_copies(&user, what, &view.unreturnable, output)
 }
 

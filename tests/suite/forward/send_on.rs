@@ -98,6 +98,24 @@ fn the_callers_separator_line_is_not_sent() {
     same(below(&scratch.submitted(), 1), ORDINARY);
 }
 
+#[test]
+fn a_copy_is_held_where_reports_bring_back_the_header_alone() {
+    let mut scratch = Scratch::new();
+    scratch.sendmail("exit 0");
+    let held = |scratch: &Scratch| {
+        let dir = scratch.path("state").join("forwarded");
+        fs::read_dir(dir).into_iter().flatten().count()
+    };
+    scratch.forward(ORDINARY, &["b@b.test"]).go().succeeds();
+    assert_eq!(held(&scratch), 0);
+    fs::rename(scratch.path("sendmail"), scratch.path("dma")).unwrap();
+    let path = scratch.path("dma").display().to_string();
+    scratch.change("forward.transport", &format!("{path:?}"));
+    scratch.forward(&large(2000), &["b@b.test"]).go().succeeds();
+    assert_eq!(held(&scratch), 1);
+    assert!(scratch.mail().is_empty());
+}
+
 /// What real programs print and end with, and whether that means that the message will never be taken.
 const ANSWERS: [(&str, &str, bool); 27] = [
     ("these are my words", "exit 75", false),
