@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::support::{Scratch, contains, messages, only, shown};
+use crate::support::{ORDINARY, Scratch, contains, messages, only, shown};
 
 /// A bounce about a message with the header `quoted`.
 fn bounce_about(number: usize, quoted: &str) -> Vec<u8> {
@@ -249,6 +249,57 @@ fn replay_neither_diverts_nor_forwards_our_own_notice() {
         .ends_with(0);
     let (sent, _, diverted) = counts(&other);
     assert_eq!((sent, diverted), (0, 0), "sent, diverted");
+}
+
+/// What README.md says of where a message goes, a row for each kind.
+fn readme_table() -> Vec<(String, String)> {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/README.md");
+    let text = fs::read_to_string(path).unwrap();
+    let rows = text.lines().skip_while(|line| !line.starts_with("| it is |")).skip(2);
+    rows.take_while(|line| line.starts_with("| "))
+        .map(|line| {
+            let cells: Vec<&str> = line.trim_matches('|').split('|').map(str::trim).collect();
+            (cells[0].to_owned(), cells[2].to_owned())
+        })
+        .collect()
+}
+
+#[test]
+fn each_kind_of_message_goes_where_readme_says() {
+    let corpus = |name: &str| fs::read(format!("{}/tests/corpus/{name}", env!("CARGO_MANIFEST_DIR"))).unwrap();
+    let with = |fields: &str| [fields.as_bytes(), ORDINARY].concat();
+    let null = "null sender, receipt, auto-reply, spam";
+    let forwarded = "X-Loop: a@a.test\nFrom: s@s.test\nTo: a@a.test\nMessage-ID: <f@s.test>\n";
+    let (_, noticed) = notice();
+    let cases = [
+        ("a loop", "s@s.test", with("X-Loop: a@a.test\n")),
+        ("a bounce about a forward", "<>", bounce_about(1, forwarded)),
+        ("a bounce about own mail", "<>", bounce_about(1, OWN)),
+        (null, "<>", ORDINARY.to_vec()),
+        (null, "s@s.test", corpus("auto-reply/auto-submitted.eml")),
+        (null, "s@s.test", with("X-Spam: Yes\n")),
+        ("a notice of spoolguard's", "<>", noticed),
+        ("ordinary", "s@s.test", ORDINARY.to_vec()),
+    ];
+    let rows = readme_table();
+    for (row, _) in &rows {
+        assert!(cases.iter().any(|(kind, ..)| kind == row), "no message for: {row}");
+    }
+    for (kind, sender, message) in cases {
+        let row = rows.iter().find(|(row, _)| row == kind);
+        let (_, goes) = row.unwrap_or_else(|| panic!("README.md has no row: {kind}"));
+        let scratch = Scratch::new();
+        forward(&scratch, sender, &message);
+        let (sent, kept, diverted) = counts(&scratch);
+        let is_so = match goes.as_str() {
+            "into the mailbox, never further" => (sent, kept, diverted) == (0, 1, 0),
+            // The message inside may be recovered.
+            text if text.starts_with("to the administrator") => (sent, diverted) == (0, 1),
+            text if text.starts_with("on") => (sent, kept, diverted) == (1, 0, 0),
+            text => panic!("{kind}: {text}"),
+        };
+        assert!(is_so, "{kind} goes {goes}: {:?}", (sent, kept, diverted));
+    }
 }
 
 #[test]
