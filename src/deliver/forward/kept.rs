@@ -277,7 +277,13 @@ fn tell_if_due(run: &Run, file: &KeptFile, date: OffsetDateTime) {
     };
     let text = compose(run, &list, date);
     if let Err(e) = store::place_notice(run, &list.own, &text, date) {
-        tracing::warn!(user = run.account.name, note = %e, "a notice is not written");
+        tracing::warn!(user = run.account.name, note = %e, "a notice is not written yet");
+        let event = [KeptEvent::NotTold];
+        if let Err(e) = file.add(run, &list.own, date.unix_timestamp(), &event) {
+            tracing::warn!(user = run.account.name, note = %e, "a notice is not written");
+        }
+        // Whoever reads at the destination is told with the user.
+        return;
     }
     // A user who reads at the destination does not look into this mailbox. One that refuses a message lives; one that is suspended does
     // not.

@@ -88,6 +88,8 @@ pub enum KeptEvent<'a> {
     Gone(&'a str),
     /// The user was told of all lines above.
     Told,
+    /// That notice could not be written: all of it is news again.
+    NotTold,
 }
 
 /// How far a message has come.
@@ -150,6 +152,7 @@ pub fn write_line(at: i64, event: &KeptEvent<'_>) -> String {
         KeptEvent::Sent(key) => write!(text, "sent {key}"),
         KeptEvent::Gone(key) => write!(text, "gone {key}"),
         KeptEvent::Told => write!(text, "told"),
+        KeptEvent::NotTold => write!(text, "not-told"),
     };
     text.push('\n');
     text
@@ -204,6 +207,10 @@ impl KeptList {
             "told" => {
                 self.told_at = Some(at);
                 self.entries.iter_mut().for_each(|entry| entry.told = true);
+            }
+            "not-told" => {
+                self.told_at = None;
+                self.entries.iter_mut().for_each(|entry| entry.told = false);
             }
             _ => {}
         }
@@ -359,6 +366,8 @@ mod tests {
         assert!(list(&news).is_due(10 + DAY));
         assert!(!list(&news).is_due(9), "another run's clock");
         assert!(list(&news).is_due(9 - 2 * 60 * 60), "the clock was wrong");
+        let failed = [(10, kept("x")), (10, KeptEvent::Told), (10, KeptEvent::NotTold)];
+        assert!(list(&failed).is_due(10), "the notice was not written");
         let refused = [(11, KeptEvent::Kept("x", KeptReason::Refused, ""))];
         assert!(!list(&refused).is_due(10), "another run has seen the next second");
         let dead = [(10, KeptEvent::Kept("x", KeptReason::Returned, ""))];
