@@ -48,6 +48,10 @@ pub struct Host {
     pub distrusts_users: bool,
     /// A domain of virtual users, ann and bob.
     pub virtual_domain: Option<String>,
+    /// Words before the command that starts the mail system; for Postfix.
+    pub confinement: Vec<&'static str>,
+    /// More lines of the mail system's own configuration; for Postfix and Sendmail.
+    pub settings: String,
     /// How the mail system asks at RCPT whether there is room; it does not where nothing is set.
     pub asks: Option<Asks>,
 }
@@ -67,6 +71,8 @@ impl Host {
             guarded_map: BTreeMap::new(),
             virtual_domain: None,
             distrusts_users: false,
+            confinement: Vec::new(),
+            settings: String::new(),
             asks: None,
         };
         let name = format!("{}\n", host.peer.name);
@@ -82,6 +88,17 @@ impl Host {
     /// Adds a user with a home of their own.
     pub fn user(&mut self, name: &str) {
         let number = 2001 + u32::try_from(self.users.len()).unwrap();
+        self.user_with(name, number);
+    }
+
+    /// Gives a user a second name, with a home and a mailbox of its own.
+    pub fn second_name(&mut self, name: &str, user: &str) {
+        let number = self.users.get(user).copied().unwrap();
+        self.user_with(name, number);
+        self.mailbox(name);
+    }
+
+    fn user_with(&mut self, name: &str, number: u32) {
         self.users.insert(name.to_owned(), number);
         self.append(
             "etc/passwd",

@@ -19,9 +19,12 @@
 
 mod alias;
 mod beside;
+mod confined;
 mod desk;
 mod exim;
+mod foreign;
 mod host;
+mod hub;
 mod hung;
 mod lab;
 mod lmtp;
@@ -64,14 +67,21 @@ static SYSTEMS: &[&dyn MailSystem] = &[
     &lmtp::CYRUS,
     &sieve::SIEVE,
     &hung::HUNG,
+    &foreign::MSMTP,
+    &foreign::SSMTP,
+    &foreign::ESMTP,
+    &foreign::NULLMAILER,
+    &foreign::DMA,
 ];
 
 fn stories() -> impl Iterator<Item = &'static Story> {
     STORIES
         .iter()
+        .chain(confined::STORIES)
         .chain(lmtp::STORIES)
         .chain(sieve::STORIES)
         .chain(hung::STORIES)
+        .chain(foreign::STORIES)
 }
 
 /// The words that make this program play one scene instead of testing.

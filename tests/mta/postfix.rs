@@ -33,6 +33,7 @@ discard   unix  - - n -     -   discard
 local     unix  - n n -     -   local
 anvil     unix  - - n -     1   anvil
 scache    unix  - - n -     1   scache
+postlog   unix-dgram n - n - 1   postlogd
 ";
 
 /// The service that is asked at RCPT, as `contrib/postfix` has it.
@@ -113,7 +114,8 @@ recipient_delimiter = {delimiter}
 biff = no
 mailbox_command = {everyone}
 mailbox_command_maps = texthash:/etc/postfix/commands
-{restrictions}"
+{restrictions}{settings}",
+                settings = host.settings
             ),
         );
         let spawn = match host.asks {
@@ -124,7 +126,7 @@ mailbox_command_maps = texthash:/etc/postfix/commands
     }
 
     fn start(&self, host: &Host) {
-        must(&mut host.command(&["postfix", "start"]));
+        must(&mut host.command(&[host.confinement.as_slice(), &["postfix", "start"]].concat()));
     }
 
     fn is_attempt(&self, line: &str) -> bool {
@@ -152,6 +154,7 @@ mailbox_command_maps = texthash:/etc/postfix/commands
             "anvil",
             "scache",
             "spawn",
+            "postlogd",
             // Servers of mailboxes beside it.
             "dovecot",
             "log",

@@ -67,9 +67,10 @@ FEATURE(`nocanonify')dnl
 FEATURE(`accept_unresolvable_domains')dnl
 FEATURE(`always_add_domain')dnl
 FEATURE(`mailertable', `hash /etc/mail/mailertable')dnl
-{local}MAILER(`local')dnl
+{settings}{local}MAILER(`local')dnl
 MAILER(`smtp')dnl
-"
+",
+                settings = host.settings
             ),
         );
         host.write(
