@@ -67,6 +67,47 @@ pub fn play(stage: &mut Stage) {
     stage.expect_rest(reports);
 }
 
+/// Plays it with another envelope sender, behind Postfix: the alias is suspended all the same, each letter is kept, and the reports go where
+/// that sender lets them go.
+pub fn play_with_sender(stage: &mut Stage, sender: &str) {
+    let host = stage.host("a.test", &["admin", "spoolguard"]);
+    host.guarded.insert("dave".to_owned(), "b@b.test".to_owned());
+    // With these, `+` sets off extensions.
+    for alias in ["srs0", "srs1"] {
+        host.aliases.insert(alias.to_owned(), format!("{GUARD} return"));
+    }
+    crate::lab::must(&mut host.command(&["install", "-d", "-m", "700", "-o", "spoolguard", PLACE]));
+    host.write(
+        "etc/spoolguard.toml",
+        &format!("admin = \"admin@a.test\"\n[forward]\nsender = \"{sender}\"\n"),
+    );
+    host.write("etc/spoolguard.secret", "testsecret\n");
+    stage.host("s.test", &["s"]);
+    stage.host("b.test", &[]);
+    stage.start();
+    for _ in 1..=LETTERS {
+        stage.send("s.test", "s@s.test", "dave@a.test");
+        stage.settle();
+    }
+    is_suspended(stage, "dave");
+    let (log, told) = (stage.lab.log(), stage.mailbox("s.test", "s"));
+    match sender {
+        "srs" => {
+            stage.check(log.contains("from=<SRS0"), "letters leave with SRS");
+            stage.check((1..LETTERS).contains(&told), &format!("reports to the writer: {told}"));
+        }
+        _ => {
+            stage.check(log.contains("from=<dave+fwd="), "letters leave with a token");
+            stage.check_equal("reports to the writer", told, 0);
+        }
+    }
+    stage.count(format!(
+        "{sender}: {told} reports to the writer of {LETTERS} letters to an alias"
+    ));
+    let reports = stage.reports();
+    stage.expect_rest(reports);
+}
+
 fn is_suspended(stage: &mut Stage, name: &str) {
     let status = stage
         .lab

@@ -79,7 +79,9 @@ impl MailSystem for Postfix {
         host.write("etc/postfix/guarded-aliases", &guarded);
         let (mut owned, mut service, mut transport) = ("", String::new(), String::new());
         if !host.guarded.is_empty() {
+            // Commands run as the owner of the file (local(8)); `return` looks into the directory of guarded aliases.
             host.give("etc/postfix/guarded-aliases", "spoolguard");
+            host.give("etc/postfix/aliases", "spoolguard");
             owned = ", texthash:/etc/postfix/guarded-aliases";
         }
         if !host.guarded_map.is_empty() {

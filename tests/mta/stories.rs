@@ -280,6 +280,22 @@ pub const STORIES: &[Story] = &[
         play: alias::play,
     },
     Story {
+        name: "alias-verp",
+        title: "a guarded alias to b, who is dead, with sender = verp",
+        hooks: &[DotForward],
+        delivers: false,
+        only: POSTFIX,
+        play: |stage| alias::play_with_sender(stage, "verp"),
+    },
+    Story {
+        name: "alias-srs",
+        title: "the same with sender = srs",
+        hooks: &[DotForward],
+        delivers: false,
+        only: POSTFIX,
+        play: |stage| alias::play_with_sender(stage, "srs"),
+    },
+    Story {
         name: "desk-self",
         title: "desks of each kind answer, with sender = self",
         hooks: &[DotForward],
