@@ -19,6 +19,7 @@
 //! | `mixed` | four of spoolguard, procmail, maildrop and dovecot-lda each on the same mailbox |
 //! | `configuration` | spoolguard with none, a short one, and all keys with a quota for each of 2000 users |
 //! | `maildir` | 4 KiB into a Maildir |
+//! | `lmtp` | 4 KiB and 200 MiB handed to an LMTP server that keeps nothing, beside `minimal_lmtp.c` |
 //! | `verdict` | ordinary mail, a report, a loop |
 //! | `forward` | to 1 and to 50 addresses; `swallow.c` stands for sendmail |
 //!
@@ -63,6 +64,7 @@ mod namespace;
 mod observe;
 mod programs;
 mod rounds;
+mod sink;
 mod stage;
 
 use deliver::{End, deliver};
@@ -72,7 +74,7 @@ use programs::{Kind, Program, spoolguard_configuration};
 use rounds::{Columns, Contender, Rounds, compare};
 use stage::{Seat, Stage};
 
-const SECTIONS: [&str; 13] = [
+const SECTIONS: [&str; 14] = [
     "small",
     "disk",
     "empty",
@@ -84,6 +86,7 @@ const SECTIONS: [&str; 13] = [
     "mixed",
     "configuration",
     "maildir",
+    "lmtp",
     "verdict",
     "forward",
 ];
@@ -254,6 +257,12 @@ impl Bench {
             "mixed" => self.mixed(),
             "configuration" => self.configuration(runs),
             "maildir" => self.maildir(runs),
+            "lmtp" => {
+                let socket = self.stage.path("lmtp");
+                sink::serve(&socket);
+                self.lmtp(&socket, "4 KiB", 4 << 10, runs);
+                self.lmtp(&socket, "200 MiB", 200 << 20, (runs / 8).max(1));
+            }
             "verdict" => self.verdict(runs),
             "forward" => self.forward(runs),
             other => unreachable!("{other}"),
@@ -324,6 +333,32 @@ impl Bench {
             if program.set_up_maildir(&seat) {
                 contenders.push(contender_of(program, seat, &mail));
             }
+        }
+        self.compare(&contenders, 3, runs, Columns::Calls);
+    }
+
+    /// Those that speak LMTP, each with a home of its own.
+    fn lmtp(&self, socket: &Path, what: &str, bytes: usize, runs: u32) {
+        println!("### {what} to an LMTP server, {runs} runs\n");
+        let minimal: Vec<Program> = [("minimal", &[] as &[&str]), ("minimal, static", &["-static"])]
+            .into_iter()
+            .filter_map(|(name, flags)| {
+                let file = format!("{}-lmtp", name.replace(", ", "-"));
+                let path = built::compile(&self.stage, "minimal_lmtp.c", &file, flags)?;
+                Some(Program::own(Kind::Minimal, name, path))
+            })
+            .collect();
+        let others = self.programs.iter().map(|(program, _)| program);
+        let others = others.filter(|program| program.kind() == Kind::Spoolguard);
+        let mail = Mail::of(bytes);
+        let mut contenders = Vec::new();
+        for (number, program) in minimal.iter().chain(others).enumerate() {
+            let mut seat = self.stage.seat(&format!("l{bytes}-{number}"));
+            let own = format!("mbox:{}/%u", seat.mailbox.parent().unwrap().display());
+            let text = spoolguard_configuration(&seat).replace(&own, &format!("lmtp:{}", socket.display()));
+            seat.write("spoolguard.toml", &text);
+            seat.mailbox = socket.to_owned();
+            contenders.push(contender_of(program, seat, &mail));
         }
         self.compare(&contenders, 3, runs, Columns::Calls);
     }
