@@ -296,8 +296,7 @@ pub const UNAVAILABLE: &[&str] = &["unavailable", "not available"];
 /// Words for what may pass.
 #[rustfmt::skip]
 const LATER: &[&str] = &[
-    "verification problem", "verification error", "not verify", "cannot verify", "unable to verify", "not be verified", "being moved",
-    "being migrated", "local problem", "later", "temporar", "temporair", "temporan", "busy", "come back", "again in", "at this time", "maintenance", "overload",
+    "verification problem", "verification error", "being moved", "being migrated", "local problem", "later", "temporar", "temporair", "temporan", "busy", "come back", "again in", "at this time", "maintenance", "overload",
     "deferred", "momentarily",
     "mas tarde", "mais tarde", "piu tardi", "plus tard", "spater", "vorubergehend", "zeitweise", "tijdelijk", "senare", "senere",
     "tilfalligt", "midlertidig", "pozniej", "tymczasow", "pozdeji", "docasn", "kesobb", "atmeneti", "mai tarziu", "daha sonra",

@@ -214,10 +214,14 @@ impl Wording {
         self.has_near(SERVICE, UNAVAILABLE) && !self.has_person()
     }
 
-    /// Tells whether it leaves open which of two things is the reason, and one is a refusal: `550 Mailbox unavailable or access denied`
-    /// is said of mailboxes that get too much as well.
+    /// Tells whether it leaves open what the reason is. `550 Mailbox unavailable or access denied` is said of mailboxes that get too much
+    /// as well, and whoever cannot check a recipient does not know.
     fn is_unsure(&self) -> bool {
         self.has(UNAVAILABLE) && self.has_near(&["or "], REFUSED)
+            || self.has_near(
+                &["not ", "cannot ", "unable "],
+                &["verif", "check", "validat", "determin"],
+            )
     }
 
     /// Tells whether it names this address.

@@ -102,7 +102,8 @@ fn signals_without_a_name_end_nothing_and_an_abort_is_no_bounce() {
         (run, rest)
     };
     let (run, mut rest) = start();
-    for signal in ["34", "40", "64"] {
+    // 34 is the C library's own with musl.
+    for signal in ["35", "40", "64"] {
         let sent = Command::new("sh")
             .args(["-c", "kill -$0 $1", signal, &run.pid().to_string()])
             .status();
