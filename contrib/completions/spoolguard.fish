@@ -177,13 +177,13 @@ complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from archive" -l larger-than -d 'Only mailboxes that are larger than this' -r
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from archive" -s d -l user -d 'Whose mail a path holds [default: who owns the file]' -r -f -a "(__fish_complete_users)"
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from archive" -l older-than -d 'What was delivered longer ago than this' -r
-complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from archive" -l down-to -d 'No more than is needed, the first of the mailbox first, so that what stays is not larger than this' -r
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from archive" -l down-to -d 'No more than is needed, oldest first, so that no more than this remains' -r
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from archive" -l to -d 'The directory of the archive [default: dir of [archive] in the configuration]' -r -f -a "(__fish_complete_directories)"
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from archive" -l lock-at-most -d 'Take nothing out when what stays behind it would be moved under the lock for longer than this' -r
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from archive" -l config -d 'Read this configuration file, and no other' -r -F
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from archive" -l all -d 'Every mailbox of the spool directory, or every user\'s Maildir'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from archive" -l all-mail -d 'Everything'
-complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from archive" -l bounces -d 'Reports from mail systems'
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from archive" -l bounces -d 'Bounces, and other reports of MTAs'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from archive" -l seen -d 'What the user has seen'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from archive" -s y -l yes -d 'Do it without asking'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from archive" -l json -d 'Print one JSON object a line'
@@ -197,7 +197,7 @@ complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from sweep" -l lock-at-most -d 'Take nothing out when what stays behind it would be moved under the lock for longer than this' -r
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from sweep" -l config -d 'Read this configuration file, and no other' -r -F
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from sweep" -l all -d 'Every mailbox of the spool directory, or every user\'s Maildir'
-complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from sweep" -l bounces -d 'Reports from mail systems'
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from sweep" -l bounces -d 'Bounces, and other reports of MTAs'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from sweep" -l loops -d 'What has been here before'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from sweep" -l duplicates -d 'What the mailbox holds already, further up'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from sweep" -l rescue -d 'Put the messages that these reports carry inside into the mailbox first, each once'

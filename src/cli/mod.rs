@@ -1,5 +1,6 @@
 //! What may be typed. No behaviour.
 
+pub mod config;
 pub mod doctor;
 pub mod fast_path;
 pub mod mistake;
@@ -229,7 +230,7 @@ pub enum Command {
     ///
     /// Looks at locks, modes, sendmail, the administrator's address and how MTAs run spoolguard. Changes nothing. Exits with 1
     /// when something is wrong. A user's run checks what that user can see; root's checks everybody who has a .forward or a
-    /// procmailrc. -v also shows the checks that passed.
+    /// procmailrc, and the aliases. -v also shows the checks that passed.
     #[command(
         after_help = "Examples:\n    spoolguard doctor\n    spoolguard doctor --user alice -v\n    spoolguard doctor --pair /srv/mail        (on both hosts)"
     )]
@@ -245,7 +246,7 @@ pub enum Command {
     Config {
         /// Which of them.
         #[command(subcommand)]
-        command: ConfigCommand,
+        command: config::ConfigCommand,
     },
 }
 
@@ -343,13 +344,18 @@ pub struct StatusArguments {
     #[arg(long)]
     pub due: bool,
     /// For every user and alias with a state directory; for root
-    #[arg(long, conflicts_with_all = ["user", "alias", "resume", "suspend", "send_kept"])]
+    #[arg(long, conflicts_with_all = ["user", "alias", "resume", "suspend", "send_kept"], help_heading = "Selection")]
     pub all: bool,
     /// The alias whose forwards they are, as in forward --as
-    #[arg(long = "as", value_name = "ALIAS", conflicts_with = "user")]
+    #[arg(
+        long = "as",
+        value_name = "ALIAS",
+        conflicts_with = "user",
+        help_heading = "Selection"
+    )]
     pub alias: Option<String>,
     /// The user whose forwards they are [default: who runs this]
-    #[arg(short = 'd', long, value_name = "NAME", value_hint = ValueHint::Username)]
+    #[arg(short = 'd', long, value_name = "NAME", value_hint = ValueHint::Username, help_heading = "Selection")]
     pub user: Option<String>,
 }
 
@@ -360,38 +366,23 @@ pub struct TraceArguments {
     #[arg(value_name = "MESSAGE-ID|ADDRESS")]
     pub what: String,
     /// Read this log file; may be repeated, the oldest first [default: the journal, else /var/log/mail.log]
-    #[arg(long, value_name = "PATH", value_hint = ValueHint::FilePath)]
+    #[arg(long, value_name = "PATH", value_hint = ValueHint::FilePath, help_heading = "Selection")]
     pub log: Vec<PathBuf>,
     /// Print one JSON object a line
     #[arg(long, help_heading = "Output")]
     pub json: bool,
     /// The alias whose state is looked into, as in forward --as
-    #[arg(long = "as", value_name = "ALIAS", conflicts_with = "user")]
+    #[arg(
+        long = "as",
+        value_name = "ALIAS",
+        conflicts_with = "user",
+        help_heading = "Selection"
+    )]
     pub alias: Option<String>,
     /// The user whose state is looked into [default: who runs this; for root everybody's and every alias's]
-    #[arg(short = 'd', long, value_name = "NAME", value_hint = ValueHint::Username)]
+    #[arg(short = 'd', long, value_name = "NAME", value_hint = ValueHint::Username, help_heading = "Selection")]
     pub user: Option<String>,
     /// Leave the log out: for the runs that root's starts
     #[arg(long, hide = true)]
     pub state_only: bool,
-}
-
-/// What to do with the configuration.
-#[derive(Clone, Debug, Subcommand)]
-pub enum ConfigCommand {
-    /// Check whether it can be used; show every mistake with its line
-    ///
-    /// Exits with status 1 if there is one. `spoolguard doctor` checks more: locks, modes, the MTA's own settings.
-    Check {
-        /// The file [default: what a delivery would read]
-        path: Option<PathBuf>,
-    },
-    /// Show every key with its value and the file that sets it
-    Show {
-        /// The file [default: what a delivery would read]
-        path: Option<PathBuf>,
-        /// Show only keys whose value is not the default
-        #[arg(long)]
-        changed: bool,
-    },
 }

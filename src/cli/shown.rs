@@ -67,7 +67,7 @@ impl Cli {
 
 #[cfg(test)]
 mod tests {
-    use super::LOOKS;
+    use super::{LOOKS, command_line};
     use crate::cli::Cli;
 
     #[test]
@@ -85,6 +85,14 @@ mod tests {
         }
         for words in [&["forward"][..], &["status"], &["replay"], &["spool", "sweep"]] {
             assert!(help(words).contains("-n, --dry-run"), "{words:?}");
+        }
+        for command in command_line().get_subcommands() {
+            let below: Vec<_> = command.get_subcommands().collect();
+            let all = std::iter::once(command).chain(below);
+            for command in all {
+                let examples = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+                assert!(examples.starts_with("Examples:\n"), "{}", command.get_name());
+            }
         }
         for (line, is_dry) in [
             ("trace x@y.test", false),

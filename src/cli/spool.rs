@@ -116,13 +116,13 @@ pub struct Mail {
     /// What was delivered longer ago than this
     #[arg(long, value_name = "AGE", value_parser = age, help_heading = "Selection")]
     pub older_than: Option<Age>,
-    /// Reports from mail systems
+    /// Bounces, and other reports of MTAs
     #[arg(long, help_heading = "Selection")]
     pub bounces: bool,
     /// What the user has seen
     #[arg(long, help_heading = "Selection")]
     pub seen: bool,
-    /// No more than is needed, the first of the mailbox first, so that what stays is not larger than this
+    /// No more than is needed, oldest first, so that no more than this remains
     #[arg(long, value_name = "SIZE", value_parser = size, help_heading = "Selection")]
     pub down_to: Option<Size>,
 }
@@ -130,7 +130,7 @@ pub struct Mail {
 /// Which mail a sweep takes.
 #[derive(Args, Clone, Debug, Default)]
 pub struct Dirt {
-    /// Reports from mail systems
+    /// Bounces, and other reports of MTAs
     #[arg(long, help_heading = "Selection")]
     pub bounces: bool,
     /// What has been here before
@@ -170,10 +170,10 @@ pub struct Changing {
 #[derive(Args, Clone, Debug)]
 pub struct Packing {
     /// The directory of the archive [default: dir of [archive] in the configuration]
-    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, help_heading = "Archive")]
     pub to: Option<PathBuf>,
     /// Take nothing out when what stays behind it would be moved under the lock for longer than this
-    #[arg(long, value_name = "TIME", value_parser = age, default_value = "60s")]
+    #[arg(long, value_name = "TIME", value_parser = age, default_value = "60s", help_heading = "Archive")]
     pub lock_at_most: Age,
 }
 

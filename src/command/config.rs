@@ -2,7 +2,8 @@
 
 use std::io::{self, Write};
 
-use crate::cli::{ConfigCommand, Everywhere};
+use crate::cli::Everywhere;
+use crate::cli::config::ConfigCommand;
 use crate::config::load::{self, ConfigSources, KeySelection, Loaded};
 use crate::error::{Error, Status};
 use crate::escape::visible;

@@ -90,7 +90,7 @@ pub fn procmail_ends_with_0_when_the_message_is_sent_on(scratch: &Scratch) {
     assert_eq!(sent.len(), 1, "messages in the outbox");
     let text = String::from_utf8_lossy(&sent[0]);
     assert!(
-        text.contains("b@b.test") && text.contains("X-Loop: a@a.test\n"),
+        text.contains("bob@example.net") && text.contains("X-Loop: a@a.test\n"),
         "{text}"
     );
     // procmail ends what it pipes with an empty line.

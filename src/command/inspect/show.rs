@@ -123,7 +123,8 @@ impl InspectedMessage<'_> {
         let [date, from, subject] = self.entry.headline();
         writeln!(output, "{}", format!("    {date}  {from}  {subject}").trim_end())?;
         for marker in self.markers() {
-            let (header, value) = (visible(&marker.header), visible(&marker.value));
+            // A folded field has tabs where it was unfolded.
+            let (header, value) = (visible(&marker.header), visible(&marker.value.replace('\t', " ")));
             writeln!(output, "    {header}: {value} -- {}", marker.why)?;
         }
         if let Some(doubt) = self.doubt {
