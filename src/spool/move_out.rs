@@ -97,14 +97,7 @@ impl MoveOut<'_> {
                 return rewritten.map(|_| None);
             }
         };
-        let plan = ExpungePlan {
-            taken: choice.taken.clone(),
-            hash,
-            imap_base: choice.imap_base.clone(),
-            unread: choice.unread,
-            archive: archive.path.display().to_string(),
-            date: self.job.date,
-        };
+        let plan = self.expunge_plan(&choice, hash, &archive);
         match self.expunge(&mut look, &plan, &place, report) {
             Ok(Some(Expunge::Done(done))) => {
                 self.job.expire(&archive.path, MoveMode::Execute, report);
@@ -127,6 +120,17 @@ impl MoveOut<'_> {
                 archive.withdraw();
                 untouched.map(|_| None)
             }
+        }
+    }
+
+    fn expunge_plan(&self, choice: &ChosenMessages, hash: [u8; 32], archive: &PublishedArchive) -> ExpungePlan {
+        ExpungePlan {
+            taken: choice.taken.clone(),
+            hash,
+            imap_base: choice.imap_base.clone(),
+            unread: choice.unread,
+            archive: archive.path.display().to_string(),
+            date: self.job.date,
         }
     }
 
