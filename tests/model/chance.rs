@@ -19,6 +19,7 @@ pub fn plan(seed: u64) -> Plan {
         0 => ring(rng, &mut people),
         1 => chain(rng, &mut people),
         2 => itself(rng, &mut people),
+        3 => facing(rng, &mut people),
         _ => {}
     }
     // Whoever writes can be told.
@@ -35,6 +36,22 @@ pub fn plan(seed: u64) -> Plan {
         plan.people[n].outages.clear();
     }
     plan.mails = (0..rng.usize(1..=12)).map(|_| mail(rng, &plan)).collect();
+    // The users of guards that face each other write to each other.
+    if let [
+        _,
+        Person {
+            role: Role::Guard(_), ..
+        },
+        _,
+        Person {
+            role: Role::Guard(_), ..
+        },
+        ..,
+    ] = plan.people.as_slice()
+    {
+        plan.mails[0].from = 1;
+        plan.mails[0].to = 3;
+    }
     plan
 }
 
@@ -86,7 +103,7 @@ fn person(rng: &mut Rng, hosts: usize, count: usize) -> Person {
         },
         7..9 => Role::Forward { to: some(rng, 2) },
         9 => Role::Responder {
-            manner: if rng.bool() { Manner::Marked } else { Manner::Plain },
+            manner: MANNERS[rng.usize(..5)],
         },
         10 => Role::List {
             members: some(rng, 4),
@@ -104,6 +121,16 @@ fn person(rng: &mut Rng, hosts: usize, count: usize) -> Person {
         outages,
     }
 }
+
+/// The last only behind guards at both ends: with one guard alone it is told from its owner by its pace, and makes thirty turns.
+const MANNERS: [Manner; 6] = [
+    Manner::Marked,
+    Manner::Plain,
+    Manner::Strange,
+    Manner::AnswersAll,
+    Manner::Remails,
+    Manner::Public,
+];
 
 fn recipe(rng: &mut Rng) -> Recipe {
     if rng.u8(..4) == 0 { Recipe::Loop } else { Recipe::Plain }
@@ -179,6 +206,25 @@ fn chain(rng: &mut Rng, people: &mut [Person]) {
             until: rng.bool().then(|| rng.i64(HOUR..3 * DAY)),
             how: [How::Unknown, How::Late, How::Full, How::Busy][rng.usize(..4)],
         }];
+    }
+}
+
+/// Two guards, each before somebody who answers everything: what one of them writes comes to the other.
+fn facing(rng: &mut Rng, people: &mut [Person]) {
+    let count = people.len();
+    if count < 5 {
+        return;
+    }
+    for (guard, desk) in [(1, 2), (3, 4)] {
+        people[guard].role = Role::Guard(Guarded {
+            to: vec![desk],
+            ..guarded(rng, count)
+        });
+        people[desk].role = Role::Responder {
+            manner: MANNERS[rng.usize(..6)],
+        };
+        people[guard].outages.clear();
+        people[desk].outages.clear();
     }
 }
 

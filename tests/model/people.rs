@@ -67,6 +67,7 @@ impl World<'_> {
             Role::Responder { manner } => {
                 self.boxes[person].push(Rc::clone(&transit.bytes));
                 let writer = match manner {
+                    Manner::Public => values(&transit.bytes, "From").next(),
                     Manner::AnswersAll if transit.sender.is_empty() => values(&transit.bytes, "From").next(),
                     _ => Some(transit.sender.as_str()),
                 };
@@ -93,9 +94,10 @@ impl World<'_> {
         let marked = match manner {
             Manner::Marked => true,
             Manner::Plain => false,
-            Manner::Strange | Manner::AnswersAll | Manner::Remails => {
+            Manner::Strange | Manner::AnswersAll | Manner::Remails | Manner::Public => {
                 let from = match manner {
                     Manner::Remails => address,
+                    Manner::Public => self.plan.public_address(person),
                     _ => format!("x{serial}@{domain}"),
                 };
                 let text = match manner {

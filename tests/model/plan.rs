@@ -110,6 +110,8 @@ pub enum Manner {
     AnswersAll,
     /// A gateway: the text goes back to the envelope sender as a new message.
     Remails,
+    /// In the name of whoever forwards there, as the desk of an address that everybody knows.
+    Public,
 }
 
 /// What procmail looks at first.
@@ -196,6 +198,12 @@ impl Plan {
         let person: usize = local.split('+').next()?.strip_prefix('p')?.parse().ok()?;
         let host = self.people.get(person)?.host;
         (domain == self.domain(host)).then_some(person)
+    }
+
+    /// The address that everybody knows of somebody: that of a guard which forwards there, or the own one.
+    pub fn public_address(&self, person: usize) -> String {
+        let known = self.guards().find(|(_, guard)| guard.to.contains(&person));
+        self.address(known.map_or(person, |(guard, _)| guard))
     }
 
     pub fn guards(&self) -> impl Iterator<Item = (usize, &Guarded)> {
