@@ -3,13 +3,16 @@
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::config::location::{Endpoint, Location};
 use crate::doctor::facts::{HostFacts, host_path, read_text};
 use crate::doctor::rules::policy_check::{EndpointPlace, PolicyEndpoint, endpoints};
 use crate::doctor::rules::{Check, Finding};
+use crate::sys::account;
 
 /// For how long a connection and an answer are waited for.
 const ANSWER_TIME: Duration = Duration::from_secs(2);
@@ -34,7 +37,42 @@ const OPENSMTPD_FILES: [&str; 2] = ["/etc/smtpd.conf", "/etc/mail/smtpd.conf"];
 /// Examines the services that Postfix asks.
 pub fn examine(host: &HostFacts) -> Vec<Finding> {
     let asked = host.postfix.as_ref().map(endpoints).unwrap_or_default();
-    asked.iter().filter_map(|endpoint| service(host, endpoint)).collect()
+    let mut found: Vec<_> = asked.iter().filter_map(|endpoint| service(host, endpoint)).collect();
+    let services = host.services.iter().filter(|service| service.is_policy());
+    found.extend(services.filter_map(|service| shut_out(host, &service.user)));
+    found
+}
+
+/// A service of ours that has to ask an LMTP server whose socket its user may not write to, by owner and mode: then nobody is refused.
+fn shut_out(host: &HostFacts, user: &str) -> Option<Finding> {
+    let Location::Lmtp(servers) = &host.config.mailbox.location else {
+        return None;
+    };
+    let account = account::find_known(user).ok()??;
+    let is_shut = |path: &Path| {
+        let stat = path.metadata().ok()?;
+        let class = match stat.mode() {
+            mode if stat.uid() == account.uid => mode >> 6,
+            mode if account.gid == Some(stat.gid()) => mode >> 3,
+            mode => mode,
+        };
+        (account.uid != 0 && class & 0o2 == 0).then_some(())
+    };
+    let socket = servers.iter().find_map(|server| match server {
+        Endpoint::Unix(path) => is_shut(path).map(|()| path),
+        Endpoint::Tcp(..) => None,
+    })?;
+    let what = format!(
+        "it runs as {user}, who may not write to {}: a full mailbox there is found out at delivery alone",
+        socket.display()
+    );
+    let remedy = "give the listener mode 0666, or the service a user who may";
+    Some(
+        Check::MailSystem
+            .about("spoolguard policy")
+            .warning(what)
+            .remedy(remedy),
+    )
 }
 
 /// The MTA that asks spoolguard, as far as can be seen.

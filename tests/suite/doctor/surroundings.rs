@@ -334,6 +334,26 @@ fn aliases_and_virtual_maps_that_forward_are_named() {
 }
 
 #[test]
+fn a_policy_service_that_cannot_ask_the_lmtp_server_is_told() {
+    let socket = tempfile::tempdir().unwrap();
+    let path = socket.path().join("lmtp");
+    let _listener = UnixListener::bind(&path).unwrap();
+    let scratch = host().set("mailbox.location", &format!("\"lmtp:{}\"", path.display()));
+    let of_mode = |mode, service: &str| {
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+        postfix(&scratch, service);
+        let found = host_findings(&scratch);
+        found
+            .iter()
+            .any(|found| found.level == "warning" && found.finding.contains("runs as nobody, who may not write to"))
+    };
+    let service = "guard unix - n n - 0 spawn user=nobody argv=/usr/bin/spoolguard policy";
+    assert!(of_mode(0o660, service));
+    assert!(!of_mode(0o666, service));
+    assert!(!of_mode(0o660, ""));
+}
+
+#[test]
 fn a_policy_service_that_does_not_answer_is_told() {
     let scratch = host();
     let queue = scratch.path("queue").display().to_string();
