@@ -21,6 +21,7 @@ use crate::mailbox::reader::MboxReader;
 use crate::maildir::directory::Maildir;
 use crate::maildir::read::list_messages;
 use crate::message::Message;
+use crate::output::sizes::messages;
 use crate::spool::restore::is_internal;
 use crate::sys::deadline::ReadLimit;
 use crate::sys::message_buffer::MessageBuffer;
@@ -48,8 +49,11 @@ pub fn run(mailboxes: &[PathBuf], errand: &Errand, who: &Who, everywhere: &Every
         .iter()
         .map(|(word, count)| format!("{count} {word}"))
         .collect();
-    let total: u64 = run.counts.values().sum();
-    let _ = writeln!(io::stdout(), "{total} messages: {}", counts.join(", "));
+    let total = messages(run.counts.values().sum());
+    let _ = match counts.is_empty() {
+        true => writeln!(io::stdout(), "{total}"),
+        false => writeln!(io::stdout(), "{total}: {}", counts.join(", ")),
+    };
     status
 }
 

@@ -51,11 +51,7 @@ pub fn run(asked: &StatusArguments, everywhere: &Everywhere) -> Status {
 }
 
 fn one(request: &Request, who: &Who, everywhere: &Everywhere, deadline: Deadline) -> Result<Status, Error> {
-    // Root delivers to no virtual mailbox, and so has nothing to show of one.
-    if let Some(name) = who.user.as_deref()
-        && account::is_root()
-        && account::find_known(name)?.is_none()
-    {
+    if let Some(name) = find_nobody(who)? {
         return Ok(refuse_unknown(name));
     }
     let run = Run::prepare(who, None, everywhere, deadline)?;
@@ -84,9 +80,21 @@ fn one(request: &Request, who: &Who, everywhere: &Everywhere, deadline: Deadline
     }
 }
 
-fn refuse_unknown(name: &str) -> Status {
+/// The name that root asks about and that no user has: root delivers to no virtual mailbox, and so has nothing to show of one.
+///
+/// # Errors
+/// When the user database cannot be asked.
+pub fn find_nobody(who: &Who) -> Result<Option<&str>, Error> {
+    match who.user.as_deref() {
+        Some(name) if account::is_root() && account::find_known(name)?.is_none() => Ok(Some(name)),
+        Some(_) | None => Ok(None),
+    }
+}
+
+/// Says that nobody is called so.
+pub fn refuse_unknown(name: &str) -> Status {
     let cause = "there is no such user";
-    print_error(&Error::new(Category::Configuration, "look at", name, cause));
+    print_error(&Error::new(Category::Configuration, "look at", name, cause).hint("an alias is named with --as"));
     Status::Wrong
 }
 

@@ -14,7 +14,7 @@ use serde_json::{Map, Value};
 use time::OffsetDateTime;
 
 use crate::cli::{Everywhere, TraceArguments, Who};
-use crate::command::status::all_users;
+use crate::command::status::{self, all_users};
 use crate::command::trace::line::{TracedLine, bare_id};
 use crate::deliver;
 use crate::deliver::context::Run;
@@ -63,6 +63,9 @@ fn answer(question: &TraceArguments, everywhere: &Everywhere) -> Result<Status, 
         alias: question.alias.clone(),
         ..Who::default()
     };
+    if let Some(name) = status::find_nobody(&who)? {
+        return Ok(status::refuse_unknown(name));
+    }
     let deadline = deliver::begin_run()?;
     let run = Run::prepare(&who, None, everywhere, deadline)?;
     let name = &run.account.name;

@@ -416,7 +416,7 @@ fn a_user_whom_nobody_knows_is_an_error() {
             .with(more)
             .go()
             .ends_with(1)
-            .mentions("cannot look at nobody-is-called-so: there is no such user");
+            .mentions("cannot look at nobody-is-called-so: there is no such user; an alias is named with --as");
     }
     if crate::support::is_root() {
         return;

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::support::{ORDINARY, Scratch, user_name};
+use crate::support::{ORDINARY, Scratch, is_root, skip, user_name};
 
 const REPORT: &str = "Return-Path: <>\nFrom: MAILER-DAEMON@mx.a.test (Mail Delivery System)\n\
     Subject: Undelivered Mail Returned to Sender\nTo: a@a.test\nMessage-ID: <report@mx.a.test>\n\
@@ -99,4 +99,26 @@ fn what_nobody_knows_is_1_and_a_missing_log_75() {
         .go()
         .ends_with(75)
         .mentions("cannot read /no/such/log");
+}
+
+#[test]
+fn root_is_told_of_everybody_and_that_a_user_is_not_there() {
+    if !is_root() {
+        return skip("only root looks into the state of others");
+    }
+    let scratch = story();
+    let log = scratch.path("mail.log").display().to_string();
+    let ask = |words: &[&str]| scratch.run(&["trace", "b@b.test", "--log", &log]).with(words).go();
+    ask(&["--user", "nobody-is-called-so"])
+        .ends_with(1)
+        .mentions("there is no such user; an alias is named with --as");
+    ask(&["--as", "sales"])
+        .ends_with(75)
+        .mentions("it is made with the first message");
+    fs::write(&log, "").unwrap();
+    scratch.run(&["status", "--suspend", "b@b.test"]).go().ends_with(0);
+    let ended = ask(&["--json"]);
+    let said = String::from_utf8_lossy(&ended.ends_with(0).stdout).into_owned();
+    let states = said.lines().filter(|line| line.starts_with("{\"kind\":\"state\""));
+    assert!(states.count() >= 1, "{said}");
 }
