@@ -23,6 +23,9 @@ use crate::sys::dirs::{make_private_dir, open_own};
 /// For how long another run may hold a message's turn: longer than sendmail takes, and shorter than a mail system waits for us.
 const TURN_TIME: Duration = Duration::from_secs(120);
 
+/// For how long a report waits for the run that sends its message on.
+const SENDER_TIME: Duration = Duration::from_secs(10);
+
 /// The byte that stands for all chains, behind those of messages.
 const CHAIN_PLACE: u64 = 1 << 62;
 
@@ -89,7 +92,20 @@ pub enum Asked {
 /// locked, everybody has a turn.
 pub fn take_turn(run: &Run, delivery: &Delivery<'_>) -> Result<MessageTurn, Error> {
     // One byte of it for each message.
-    wait_for_place(run, HistoryKey::text(&delivery.name().text).key() >> 2)
+    wait_for_place(run, place_of(delivery), TURN_TIME)
+}
+
+/// Waits, for a short while, until no run sends this message on any more: what it knows of a copy that it puts down last, it notes last. Its
+/// sendmail may be what runs this one, and waits for it.
+///
+/// # Errors
+/// When it takes longer.
+pub fn wait_for_sender(run: &Run, delivery: &Delivery<'_>) -> Result<(), Error> {
+    wait_for_place(run, place_of(delivery), SENDER_TIME).map(drop)
+}
+
+fn place_of(delivery: &Delivery<'_>) -> u64 {
+    HistoryKey::text(&delivery.name().text).key() >> 2
 }
 
 /// Waits until no other message of this user is sent that seems to be caused by an earlier forward: judged side by side, answers that come at
@@ -98,10 +114,10 @@ pub fn take_turn(run: &Run, delivery: &Delivery<'_>) -> Result<MessageTurn, Erro
 /// # Errors
 /// When another run has the turn for too long.
 pub fn take_chain_turn(run: &Run) -> Result<MessageTurn, Error> {
-    wait_for_place(run, CHAIN_PLACE)
+    wait_for_place(run, CHAIN_PLACE, TURN_TIME)
 }
 
-fn wait_for_place(run: &Run, place: u64) -> Result<MessageTurn, Error> {
+fn wait_for_place(run: &Run, place: u64, most: Duration) -> Result<MessageTurn, Error> {
     let Some(dir) = dir(run) else {
         return Ok(MessageTurn {
             _lock: None,
@@ -110,7 +126,7 @@ fn wait_for_place(run: &Run, place: u64) -> Result<MessageTurn, Error> {
     };
     let path = dir.join("turns");
     let opened = make_private_dir(&dir).and_then(|()| open_own(&path).map_err(|e| Error::io("open", &path, &e)));
-    let until = run.deadline.remaining().min(TURN_TIME);
+    let until = run.deadline.remaining().min(most);
     let begin = std::time::Instant::now();
     let mut locked = opened;
     let mut was = Asked::Alone;

@@ -117,6 +117,11 @@ fn put_back_once(
     extent: Completeness,
 ) -> Result<Rescue, Error> {
     let name = original.name();
+    if !run.store.traits().can_take_back
+        && let Err(e) = history::wait_for_sender(run, original)
+    {
+        run.log_state_failure(&e, "the message may be put there twice");
+    }
     // Two reports about one message may come at the same time. One after the other: the second sees what the first did.
     let one_at_a_time = Store::new(dir, "rescue").hold(&run.deadline);
     if let Err(e) = &one_at_a_time {

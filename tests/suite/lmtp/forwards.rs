@@ -1,8 +1,11 @@
 //! Forwards whose copies lie behind LMTP: a copy cannot be taken back, so the message is sent first.
 
+use std::time::{Duration, Instant};
+
 use super::{behind, own};
+use crate::forward::rescue::{ORIGINAL, report_with};
 use crate::support::lmtp::{Plan, say};
-use crate::support::{ORDINARY, Run, Scratch, contains};
+use crate::support::{ORDINARY, Run, Scratch, contains, until};
 
 fn forward<'a>(scratch: &'a Scratch, arguments: &[&str]) -> Run<'a> {
     scratch
@@ -25,6 +28,35 @@ fn a_copy_goes_behind_the_forward() {
     scratch.sendmail("exit 0");
     forward(&scratch, &["--keep"]).go().succeeds();
     assert_eq!(server.stored().len(), 1);
+}
+
+#[test]
+fn a_report_that_is_here_before_the_copy_waits_for_it() {
+    let (mut scratch, server) = behind(vec![Plan::good()]);
+    let (runs, go) = (scratch.path("runs"), scratch.path("go"));
+    scratch.sendmail(&format!(
+        "touch '{}'; until [ -e '{}' ]; do sleep 0.01; done",
+        runs.display(),
+        go.display()
+    ));
+    let forward = |message: &[u8], sender: &str| {
+        let run = scratch.run(&["forward", "--keep", "-a", "a@a.test", "-f", sender, "b@b.test"]);
+        run.input(message).start()
+    };
+    let sending = forward(ORIGINAL.as_bytes(), "s@s.test");
+    until("sendmail runs", || runs.exists());
+    let sent = format!("Content-Type: message/rfc822\n\nX-Loop: a@a.test\n{ORIGINAL}");
+    let mut report = forward(report_with(&sent).as_bytes(), "<>");
+    let begin = Instant::now();
+    until("the report is done, or waits", || {
+        report.is_over() || begin.elapsed() > Duration::from_millis(500)
+    });
+    std::fs::write(go, "").unwrap();
+    sending.end().succeeds();
+    report.end().succeeds();
+    let copies = server.stored();
+    let copies = copies.iter().filter(|copy| contains(copy, b"\r\n\r\nHello.\r\n"));
+    assert_eq!(copies.count(), 1);
 }
 
 #[test]
