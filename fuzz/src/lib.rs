@@ -53,6 +53,7 @@ pub fn open() -> Result<OpenMailbox, Error> {
         absent: Absent::Create,
         state_dir: None,
         place: None,
+        tell: None,
     };
     open_locked(&mailbox(), &plan, &deadline())
 }

@@ -98,11 +98,33 @@ pub fn may_hold_a_process(path: &Path) -> bool {
         ResolveFlags::NO_XDEV,
     ) {
         Ok(_) | Err(Errno::NOENT | Errno::NOTDIR | Errno::ACCESS) => false,
-        Err(_) => std::fs::read_to_string(MOUNTS).is_ok_and(|mounts| mounts.lines().any(is_served_mount)),
+        Err(_) => std::fs::read_to_string(MOUNTS).is_ok_and(|mounts| is_served(path, &mounts)),
     }
 }
 
-/// Tells whether a line of `mountinfo` (proc_pid_mountinfo(5)) is a file system that a process serves, which may hold users' files.
+/// Tells by `mountinfo` (proc_pid_mountinfo(5)) whether a file system that a process serves is in the way of a path on which some mount is.
+/// Where none of the mounts is above its name, a link leads into one, and any that is served may be it.
+fn is_served(path: &Path, mountinfo: &str) -> bool {
+    let mounts = mountinfo.lines().filter_map(|line| {
+        let point = line.split(' ').nth(4)?;
+        // As the kernel writes them: blanks, tabs, line ends and backslashes.
+        let point = point
+            .replace("\\040", " ")
+            .replace("\\011", "\t")
+            .replace("\\012", "\n");
+        Some((point.replace("\\134", "\\"), is_served_mount(line)))
+    });
+    let (mut is_above, mut any) = (None, false);
+    for (point, is_served) in mounts {
+        any |= is_served;
+        if point != "/" && path.starts_with(&point) {
+            is_above = Some(is_above.unwrap_or(false) || is_served);
+        }
+    }
+    is_above.unwrap_or(any)
+}
+
+/// Tells whether a line of `mountinfo` is a file system that a process serves, which may hold users' files.
 fn is_served_mount(line: &str) -> bool {
     // The type follows a hyphen, since the fields before it are of any number.
     let kind = line.split_once(" - ").and_then(|(_, rest)| rest.split(' ').next());
@@ -150,7 +172,7 @@ pub fn read_full(file: &File, buffer: &mut [u8], at: u64) -> io::Result<usize> {
 
 #[cfg(test)]
 mod tests {
-    use super::{find_file_system, is_served_mount, may_hold_a_process};
+    use super::{find_file_system, is_served, is_served_mount, may_hold_a_process};
     use std::path::Path;
 
     #[test]
@@ -165,6 +187,27 @@ mod tests {
         assert!(!is_served_mount("odd"));
         assert!(!may_hold_a_process(Path::new("/")));
         assert!(!may_hold_a_process(Path::new("/no such directory")));
+    }
+
+    #[test]
+    fn a_mount_elsewhere_holds_nobody() {
+        let mounts = "22 1 8:1 / / rw - ext4 /dev/a rw\n23 22 0:40 / /srv/x\\040y rw - fuse.sshfs s rw\n\
+                      24 22 8:2 / /home rw - ext4 /dev/b rw\n25 24 0:41 / /home/carol rw - fuse.bindfs c rw\n";
+        for (path, want) in [
+            ("/home/alice", false),
+            ("/home/carol", true),
+            ("/home/carol/deep", true),
+            ("/home/carola", false),
+            ("/srv/x y/bob", true),
+            // A link leads somewhere.
+            ("/users/dave", true),
+        ] {
+            assert_eq!(is_served(Path::new(path), mounts), want, "{path}");
+        }
+        assert!(!is_served(
+            Path::new("/users/dave"),
+            "22 1 8:1 / / rw - ext4 /dev/a rw\n"
+        ));
     }
 
     #[test]
