@@ -44,6 +44,12 @@ impl ContentHash {
     /// That of nothing at all.
     pub const NONE: Self = Self([0; 16]);
 
+    /// Tells whether it is that of a message without content: a separator line alone.
+    #[must_use]
+    pub fn is_of_nothing(self) -> bool {
+        self == ContentReader::new(HashScope::All).finish()
+    }
+
     /// Its bytes.
     #[must_use]
     pub fn bytes(self) -> [u8; 16] {
@@ -66,6 +72,10 @@ pub enum HashScope {
 /// When it cannot be read.
 pub fn of_stored<F: ReadAt + ?Sized>(file: &F, stored: &MboxMessage<'_>, scope: HashScope) -> io::Result<ContentHash> {
     let mut reader = ContentReader::new(scope);
+    if !stored.head.starts_with(FROM) {
+        // A part of a message, or something else: all of it counts.
+        reader.place = LinePosition::Field(Vec::new());
+    }
     reader.read(stored.head);
     let mut at = stored.offset + stored.head.len() as u64;
     let end = stored.offset + stored.bytes;

@@ -25,7 +25,8 @@ pub(super) fn find_lacking(locked: &Locked, journal: &Journal, at: u64) -> io::R
     })?;
     let mut lacking = Ranges::new();
     each(locked, journal, 0, |hash, start, end| {
-        if !there.remove(hash.bytes()) {
+        // One without content is equal to any other.
+        if hash.is_of_nothing() || !there.remove(hash.bytes()) {
             lacking.push(start..end);
         }
     })?;
