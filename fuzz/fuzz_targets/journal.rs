@@ -78,7 +78,9 @@ fuzz_target!(|input: &[u8]| {
         assert!(!place.exists() || left.is_empty(), "a journal was not acted by");
     }
     let is_whole = damages.iter().all(|(_, bits)| *bits == 0) && flags & (2 | 8) == 0;
-    if is_whole && is_cut && old.len() as u64 == from && from < until {
+    // Where no line ends there, the mailbox was rewritten: what is in it already does not come again.
+    let is_place = old.is_empty() || old.ends_with(b"\n");
+    if is_whole && is_cut && is_place && old.len() as u64 == from && from < until {
         assert!(
             new.starts_with(old) && new.ends_with(content),
             "what a whole journal holds is not there"
