@@ -161,7 +161,8 @@ fn play_asking(stage: &mut Stage, asks: Asks) {
             &format!("<{sender}> to {recipient}: {reply}, expected {want}"),
         );
     }
-    stage.check_equal("messages in the queues", stage.lab.queued(), 0);
+    // Postfix begins a file at the first recipient that it takes, and removes it a moment after RSET.
+    wait_for("empty queues", Duration::from_secs(10), || stage.lab.queued() == 0);
     let reply = client.send("forged@victim.test", "c@a.test", "forwarded");
     stage.check(
         reply.starts_with("250"),
