@@ -312,17 +312,22 @@ impl Bench {
         }
     }
 
+    /// The C program of this kind of mailbox, linked both ways.
+    fn minimal(&self, kind: &str) -> Vec<Program> {
+        [("minimal", &[] as &[&str]), ("minimal, static", &["-static"])]
+            .into_iter()
+            .filter_map(|(name, flags)| {
+                let file = format!("{}-{kind}", name.replace(", ", "-"));
+                let path = built::compile(&self.stage, &format!("minimal_{kind}.c"), &file, flags)?;
+                Some(Program::own(Kind::Minimal, name, path))
+            })
+            .collect()
+    }
+
     /// Each program with a Maildir in a home of its own; the minimal one is another program there.
     fn maildir(&self, runs: u32) {
         println!("### 4 KiB into a Maildir, {runs} runs\n");
-        let minimal: Vec<Program> = [("minimal", &[] as &[&str]), ("minimal, static", &["-static"])]
-            .into_iter()
-            .filter_map(|(name, flags)| {
-                let file = format!("{}-maildir", name.replace(", ", "-"));
-                let path = built::compile(&self.stage, "minimal_maildir.c", &file, flags)?;
-                Some(Program::own(Kind::Minimal, name, path))
-            })
-            .collect();
+        let minimal = self.minimal("maildir");
         let others = self.programs.iter().map(|(program, _)| program);
         let others = others.filter(|program| program.kind() != Kind::Minimal);
         let mail = Mail::of(4 << 10);
@@ -340,14 +345,7 @@ impl Bench {
     /// Those that speak LMTP, each with a home of its own.
     fn lmtp(&self, socket: &Path, what: &str, bytes: usize, runs: u32) {
         println!("### {what} to an LMTP server, {runs} runs\n");
-        let minimal: Vec<Program> = [("minimal", &[] as &[&str]), ("minimal, static", &["-static"])]
-            .into_iter()
-            .filter_map(|(name, flags)| {
-                let file = format!("{}-lmtp", name.replace(", ", "-"));
-                let path = built::compile(&self.stage, "minimal_lmtp.c", &file, flags)?;
-                Some(Program::own(Kind::Minimal, name, path))
-            })
-            .collect();
+        let minimal = self.minimal("lmtp");
         let others = self.programs.iter().map(|(program, _)| program);
         let others = others.filter(|program| program.kind() == Kind::Spoolguard);
         let mail = Mail::of(bytes);

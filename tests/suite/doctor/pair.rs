@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use nix::sys::signal::Signal;
 
 use crate::robust::faults::strace;
-use crate::robust::hosts::{can_be_made, on};
+use crate::robust::hosts::{can_be_made, on, on_through};
 use crate::support::{Ended, Run, Scratch, is_root, skip, until};
 
 fn shared(scratch: &Scratch) -> PathBuf {
@@ -65,23 +65,11 @@ fn a_lock_that_is_not_seen_is_an_error_on_both_hosts() {
     let dir = shared(&scratch);
     // As on a file server without locks: each is granted, and nobody hears of it.
     let blind = |host| {
-        let line = format!(
-            "hostname {host}; exec {} -qq -o /dev/null -e trace=fcntl -e inject=fcntl:retval=0 \"$@\"",
+        let strace = format!(
+            "{} -qq -o /dev/null -e trace=fcntl -e inject=fcntl:retval=0",
             strace.display()
         );
-        pair(&scratch, &dir)
-            .wrapped(&[
-                "unshare",
-                "--uts",
-                "--pid",
-                "--fork",
-                "--mount-proc",
-                "sh",
-                "-c",
-                &line,
-                "sh",
-            ])
-            .variable("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
+        on_through(host, &strace, pair(&scratch, &dir))
     };
     for ended in both(on("mx0.a.test", pair(&scratch, &dir)), blind("mx1.a.test")) {
         ended.ends_with(1);

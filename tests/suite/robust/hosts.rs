@@ -18,7 +18,12 @@ pub fn can_be_made() -> bool {
 
 /// The run on the host of this name.
 pub fn on<'a>(host: &str, run: Run<'a>) -> Run<'a> {
-    let line = format!("hostname {host}; exec \"$@\"");
+    on_through(host, "", run)
+}
+
+/// The same, run by this command of a shell's.
+pub fn on_through<'a>(host: &str, command: &str, run: Run<'a>) -> Run<'a> {
+    let line = format!("hostname {host}; exec {command} \"$@\"");
     run.wrapped(&[
         "unshare",
         "--uts",
