@@ -44,9 +44,9 @@ impl ContentHash {
     /// That of nothing at all.
     pub const NONE: Self = Self([0; 16]);
 
-    /// Tells whether it is that of a message without content: a separator line alone.
+    /// Tells whether it is that of a message without content: of a separator line alone.
     #[must_use]
-    pub fn is_of_nothing(self) -> bool {
+    pub fn is_without_content(self) -> bool {
         self == ContentReader::new(HashScope::All).finish()
     }
 
@@ -345,7 +345,8 @@ impl ContentReader {
 
 #[cfg(test)]
 mod tests {
-    use super::{ContentHash, ContentReader, HashScope};
+    use super::{ContentHash, ContentReader, HashScope, MboxMessage, of_stored};
+    use crate::sys::message_buffer::MessageBuffer;
 
     fn of(text: &[u8], step: usize) -> ContentHash {
         within(HashScope::All, text, step)
@@ -379,6 +380,25 @@ mod tests {
                 assert_eq!(of(same.as_bytes(), step), want, "{same:?} in steps of {step}");
             }
         }
+    }
+
+    #[test]
+    fn the_first_line_counts_unless_it_is_a_separator() {
+        let hash = |text: &str| {
+            let stored = MboxMessage {
+                offset: 0,
+                bytes: text.len() as u64,
+                head: text.as_bytes(),
+                doubt: None,
+            };
+            let file = MessageBuffer::from_bytes(text.as_bytes().to_vec());
+            of_stored(&file, &stored, HashScope::All).unwrap_or_else(|e| unreachable!("{e}"))
+        };
+        let rest = "A: 1\n\nb\n";
+        let want = hash(&format!("From s@s.test Mon Nov  2 10:00:00 2026\n{rest}"));
+        assert_eq!(hash(&format!("From x\n{rest}")), want);
+        assert_ne!(hash(&format!("a part\n{rest}")), want);
+        assert!(hash("From x\n").is_without_content() && !want.is_without_content());
     }
 
     #[test]

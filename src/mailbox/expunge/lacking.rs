@@ -26,7 +26,7 @@ pub(super) fn find_lacking(locked: &Locked, journal: &Journal, at: u64) -> io::R
     let mut lacking = Ranges::new();
     each(locked, journal, 0, |hash, start, end| {
         // One without content is equal to any other.
-        if hash.is_of_nothing() || !there.remove(hash.bytes()) {
+        if hash.is_without_content() || !there.remove(hash.bytes()) {
             lacking.push(start..end);
         }
     })?;

@@ -489,6 +489,27 @@ mod tests {
     }
 
     #[test]
+    fn what_has_no_content_is_put_back_whatever_stands_there() {
+        let dir = tempfile::tempdir().unwrap_or_else(|e| unreachable!("{e}"));
+        let path = dir.path().join("a");
+        // One line, which does not end where the journal's place was.
+        let rewritten = format!("From {}", "y".repeat(STAYS.len() - "From ".len()));
+        for moves in ["bytes of no message", "From x@x.test\n", "no field\nA: 1\n\nb\n"] {
+            let mut journal = begun_with(&path, moves);
+            assert!(journal.mark_truncated().is_ok());
+            drop(journal);
+            assert!(std::fs::write(&path, &rewritten).is_ok());
+            drop(locked(&path));
+            let now = text(&path);
+            assert!(
+                now.starts_with(&rewritten) && now.ends_with(moves),
+                "{moves:?}: {now:?}"
+            );
+            assert!(!place_beside(&path).exists());
+        }
+    }
+
+    #[test]
     fn a_damaged_head_costs_no_message_and_is_set_aside() {
         let dir = tempfile::tempdir().unwrap_or_else(|e| unreachable!("{e}"));
         let path = dir.path().join("a");
