@@ -1,4 +1,4 @@
-//! Makes text from outside harmless: it can neither steer a terminal nor look like another line.
+//! Makes text from outside harmless: it can neither steer a terminal nor look like another line. And reads what the kernel has made so.
 
 /// Text with its control characters escaped, so that what a message says can neither open a line nor steer a terminal.
 pub fn visible(text: &str) -> String {
@@ -14,6 +14,15 @@ pub fn visible(text: &str) -> String {
             }
         })
         .collect()
+}
+
+/// A path as `mountinfo` has it (proc_pid_mountinfo(5)): the kernel escapes blanks, tabs, line ends and backslashes there.
+pub fn mount_path(escaped: &str) -> String {
+    let blanks = escaped
+        .replace("\\040", " ")
+        .replace("\\011", "\t")
+        .replace("\\012", "\n");
+    blanks.replace("\\134", "\\")
 }
 
 /// Tells whether a text is harmless as it is.

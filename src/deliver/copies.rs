@@ -51,11 +51,12 @@ pub(super) fn place_copy(
     delivery: &Delivery<'_>,
     copies: Copies,
     gate: &mut Gate,
+    order: Order,
     over: Over,
 ) -> Result<FirstCopy, Error> {
     let why = match (copies, gate.why()) {
         (Copies::None, None) => return Ok(FirstCopy::None),
-        _ if Order::of(run, gate) == Order::SendFirst => return Ok(FirstCopy::None),
+        _ if order == Order::SendFirst => return Ok(FirstCopy::None),
         (Copies::Keep, _) => return store::place_message(run, delivery, "", over).map(FirstCopy::Placed),
         (Copies::None, Some(why)) => why,
     };

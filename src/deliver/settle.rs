@@ -342,7 +342,7 @@ fn forward_where_open(run: &Run, delivery: &Delivery<'_>, copies: Copies, gate: 
     let held = hold_unreturnable(run, delivery, copies, gate);
     let copies = held.copies_or(copies);
     let order = Order::of(run, gate);
-    let copy = match place_copy(run, delivery, copies, gate, over)? {
+    let copy = match place_copy(run, delivery, copies, gate, order, over)? {
         FirstCopy::Placed(put) => Some(put),
         FirstCopy::None => None,
         FirstCopy::InOverflow(outcome) => return Ok(outcome),

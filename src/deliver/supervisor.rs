@@ -2,7 +2,7 @@
 //! does not come back. What such a process has taken to answer, nobody can leave before it answers, not even by a death: a run that ended
 //! itself would stay, its MTA would wait for it, and bounce the message.
 //!
-//! Elsewhere this costs a delivery one system call, and `watchdog` ends what hangs. Where no child can be had, the run goes on by itself.
+//! Elsewhere this costs a delivery one system call, or a look at the mounts where the home is on one of its own, and `watchdog` ends what hangs. Where no child can be had, the run goes on by itself.
 
 use std::env;
 use std::fs::File;

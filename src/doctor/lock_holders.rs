@@ -12,6 +12,7 @@ use crate::doctor::rules::{Check, Finding};
 use crate::output::sizes::age_text;
 use crate::spool::directory::{self, DirectoryEntry, EntryKind, LockState};
 use crate::sys::child::{self, Streams};
+use crate::sys::procfs::program_of;
 
 /// For how long lslocks(8) may take.
 const ASK_TIME: Duration = Duration::from_secs(10);
@@ -66,7 +67,7 @@ fn dotlock(entry: &DirectoryEntry) -> Option<Finding> {
         return None;
     }
     let by = match entry.holder() {
-        Some(pid) => format!("process {pid}{}", name_of(pid)),
+        Some(pid) => format!("process {pid}{}", program_of(pid)),
         None => "somebody who does not say who it is".to_owned(),
     };
     let held_for = match entry.age(now) {
@@ -75,11 +76,6 @@ fn dotlock(entry: &DirectoryEntry) -> Option<Finding> {
     };
     let what = format!("held for {held_for} by {by}");
     Some(Check::Holder.about(entry.path.display()).warning(what))
-}
-
-fn name_of(pid: u32) -> String {
-    let name = std::fs::read_to_string(format!("/proc/{pid}/comm"));
-    name.map_or_else(|_| String::new(), |name| format!(" ({})", name.trim_end()))
 }
 
 fn list_locks() -> io::Result<Vec<HeldLock>> {

@@ -11,6 +11,7 @@ use rustix::fs::{CWD, Mode, NFS_SUPER_MAGIC, OFlags, ResolveFlags, StatFs, fstat
 use rustix::io::Errno;
 
 use crate::error::Error;
+use crate::escape::mount_path;
 
 /// An attribute that nobody sets.
 const PROBE: &str = "user.spoolguard-probe";
@@ -106,13 +107,8 @@ pub fn may_hold_a_process(path: &Path) -> bool {
 /// Where none of the mounts is above its name, a link leads into one, and any that is served may be it.
 fn is_served(path: &Path, mountinfo: &str) -> bool {
     let mounts = mountinfo.lines().filter_map(|line| {
-        let point = line.split(' ').nth(4)?;
-        // As the kernel writes them: blanks, tabs, line ends and backslashes.
-        let point = point
-            .replace("\\040", " ")
-            .replace("\\011", "\t")
-            .replace("\\012", "\n");
-        Some((point.replace("\\134", "\\"), is_served_mount(line)))
+        let point = mount_path(line.split(' ').nth(4)?);
+        Some((point, is_served_mount(line)))
     });
     let (mut is_above, mut any) = (None, false);
     for (point, is_served) in mounts {

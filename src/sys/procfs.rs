@@ -1,6 +1,7 @@
 //! What the kernel says of this process, of locks, and of the ports that are listened at (proc(5)). Where the kernel says nothing, the answer is
 //! none.
 
+use std::fmt::Display;
 use std::fs;
 
 use nix::libc;
@@ -52,6 +53,13 @@ fn holder_in(locks: &str, kind: KernelLock, device: u64, inode: u64) -> Option<i
         let pid = words.next()?.parse().ok().filter(|pid| *pid > 0);
         pid.filter(|_| is_it && words.next() == Some(file.as_str()))
     })
+}
+
+/// The program of a process, as ` (mutt)`; nothing where it may not be seen.
+#[must_use]
+pub fn program_of(pid: impl Display) -> String {
+    let name = fs::read_to_string(format!("/proc/{pid}/comm"));
+    name.map_or_else(|_| String::new(), |name| format!(" ({})", name.trim_end()))
 }
 
 /// Tells whether programs that this process starts get no other user or group by their set-id bits (prctl(2), PR_SET_NO_NEW_PRIVS).

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::doctor::rules::limits::{Needs, file_size_limit};
 use crate::doctor::rules::{Check, CheckSubject, Finding, Level};
+use crate::escape::mount_path;
 
 /// Whose process it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -154,7 +155,7 @@ fn mount_of(mountinfo: &str, path: &Path) -> Option<Mount> {
         let [_, _, device, root, point, options, ..] = words.as_slice() else {
             continue;
         };
-        let point = PathBuf::from(point.replace("\\040", " "));
+        let point = PathBuf::from(mount_path(point));
         let depth = point.components().count();
         if path.starts_with(&point)
             && found
@@ -164,7 +165,7 @@ fn mount_of(mountinfo: &str, path: &Path) -> Option<Mount> {
             found = Some(Mount {
                 point,
                 is_read_only: options.split(',').any(|option| option == "ro"),
-                what: ((*device).to_owned(), PathBuf::from(root.replace("\\040", " "))),
+                what: ((*device).to_owned(), PathBuf::from(mount_path(root))),
             });
         }
     }

@@ -259,7 +259,7 @@ impl Snapshot {
     pub fn since(&self, locked: &OpenMailbox) -> Result<Changes, Error> {
         let fail = |e: io::Error| Error::io("read", &self.path, &e);
         let now = identity(locked.file()).map_err(fail)?;
-        if (now.device, now.inode) != (self.stamp.device, self.stamp.inode) || now.bytes < self.bytes {
+        if (now.device, now.inode) != (self.stamp.device, self.stamp.inode) {
             return Ok(Changes::Changed);
         }
         if now == self.stamp && self.settled {

@@ -1,19 +1,16 @@
 //! Says who holds a mailbox, for people who wait for it: the process and its program, or that the process is gone and what to do then.
 //! Nothing is decided by it. Where it cannot be told, it says how to find out.
 
-use std::fs::File;
-use std::io::Read as _;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use nix::errno::Errno;
-use nix::fcntl::OFlag;
 use nix::sys::signal::kill;
 use nix::unistd::Pid;
 
-use crate::mailbox::lock::dotlock::{is_no_dotlock, is_of_another_host};
+use crate::mailbox::lock::dotlock::{is_no_dotlock, is_of_another_host, read_dotlock};
 use crate::sys::dirs::with_suffix;
-use crate::sys::procfs::{self, KernelLock};
+use crate::sys::procfs::{self, KernelLock, program_of};
 
 /// Who has a lock that is in our way.
 #[derive(Debug, PartialEq, Eq)]
@@ -82,22 +79,6 @@ impl Holder {
             },
         }
     }
-}
-
-/// The beginning of a dotlock; nothing where it cannot be read.
-fn read_dotlock(path: &Path) -> String {
-    let flags = (OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK).bits();
-    let opened = File::options().read(true).custom_flags(flags).open(path);
-    let mut bytes = Vec::new();
-    let read = opened.and_then(|file| file.take(512).read_to_end(&mut bytes));
-    read.map(|_| String::from_utf8_lossy(&bytes).into_owned())
-        .unwrap_or_default()
-}
-
-/// ` (mutt)`; nothing where the process may not be seen.
-fn program_of(pid: i32) -> String {
-    let name = std::fs::read_to_string(format!("/proc/{pid}/comm"));
-    name.map_or_else(|_| String::new(), |name| format!(" ({})", name.trim_end()))
 }
 
 #[cfg(test)]

@@ -21,8 +21,8 @@ use create::DotlockDraft;
 use held::cannot_be_made;
 pub use held::{Dotlock, DotlockAttempt, Others};
 use owner::Identity;
-pub use stale::is_no_dotlock;
 use stale::{STALE_AGE, dotlock_age, is_dead, judge_dotlock};
+pub use stale::{is_no_dotlock, read_dotlock};
 
 impl Dotlock {
     /// Takes the dotlock of `mailbox`, in `place` if it is the own one, or says who has it.

@@ -116,6 +116,12 @@ fn is_before_boot(stat: &std::fs::Metadata) -> bool {
     }
 }
 
+/// The beginning of a dotlock; nothing where it cannot be read.
+#[must_use]
+pub fn read_dotlock(path: &Path) -> String {
+    open_dotlock(path).map(|file| read_some(&file)).unwrap_or_default()
+}
+
 /// Opens a dotlock to read it, and to write it where that is allowed.
 fn open_dotlock(path: &Path) -> io::Result<File> {
     let flags = (OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK).bits();
