@@ -232,7 +232,6 @@ fn read_back(archive: &File, mut step: impl FnMut(u64) -> io::Result<()>) -> io:
 
 impl VerifiedArchive {
     /// Where it will be.
-    #[must_use]
     pub fn place(&self) -> &Path {
         &self.place
     }

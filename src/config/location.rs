@@ -218,7 +218,6 @@ impl fmt::Display for MailStore {
 
 impl MailStore {
     /// The same kind of mailbox at another place.
-    #[must_use]
     pub fn at(&self, path: PathBuf) -> Self {
         match self {
             Self::Mbox(_) => Self::Mbox(path),

@@ -17,7 +17,6 @@ use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
 /// Which locks are taken.
-#[must_use]
 pub fn lock_methods(config: &Config) -> Vec<Method> {
     let method = |lock: &config::LockMethod| match lock {
         config::LockMethod::Dotlock => Method::Dotlock,
@@ -28,7 +27,6 @@ pub fn lock_methods(config: &Config) -> Vec<Method> {
 }
 
 /// How the mailbox at a path is locked when mail comes in.
-#[must_use]
 pub fn delivery_lock_plan(run: &Run, owner: Owner) -> LockPlan {
     LockPlan {
         place: run.place.clone(),
@@ -37,7 +35,6 @@ pub fn delivery_lock_plan(run: &Run, owner: Owner) -> LockPlan {
 }
 
 /// How a mailbox is locked.
-#[must_use]
 pub fn lock_plan(config: &Config, owner: Owner, absent: Absent, state_dir: Option<PathBuf>) -> LockPlan {
     LockPlan {
         methods: lock_methods(config),
@@ -51,7 +48,6 @@ pub fn lock_plan(config: &Config, owner: Owner, absent: Absent, state_dir: Optio
 }
 
 /// How a mailbox quotes.
-#[must_use]
 pub fn line_quoting(config: &Config) -> quoting::LineQuoting {
     match config.mailbox.quoting {
         config::Quoting::Mboxrd => quoting::LineQuoting::Mboxrd,
@@ -107,7 +103,6 @@ pub fn refuse_full_disk_at(run: &Run, path: &Path, file: impl AsFd, incoming_byt
 }
 
 /// The sender for the separator line. Where nobody said one, it is the user, whose program brought the message.
-#[must_use]
 pub fn separator_sender(sender: &Sender, user: &Account) -> String {
     match sender {
         Sender::Null => String::new(),

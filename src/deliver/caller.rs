@@ -15,13 +15,11 @@ use crate::sys::account::Account;
 pub type Variable<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 /// The environment of this process. Bytes that are not UTF-8 are replaced.
-#[must_use]
 pub fn read_variable(name: &str) -> Option<String> {
     std::env::var_os(name).map(|value| value.to_string_lossy().into_owned())
 }
 
 /// Tells whether a mail system started this run: then the message is gone for good when we end with 0.
-#[must_use]
 pub fn is_mail_system(variable: Variable<'_>) -> bool {
     // ORGMAIL is procmail's, MAILFILTER maildrop's.
     ["SENDER", "RECIPIENT", "ORGMAIL", "MAILFILTER"]
@@ -31,7 +29,6 @@ pub fn is_mail_system(variable: Variable<'_>) -> bool {
 }
 
 /// Builds the envelope.
-#[must_use]
 pub fn read_envelope(
     who: &Who,
     variable: Variable<'_>,

@@ -222,7 +222,6 @@ pub fn when_settled(step: impl FnOnce()) {
 impl Run {
     /// Where this user's held copies, overflow and memories are; none where there is neither a home nor a configured place, or where
     /// others may write to it. Whether they may is looked at once.
-    #[must_use]
     pub fn state_dir(&self) -> Option<PathBuf> {
         let state = || state_dir(&self.config, &self.account);
         self.state.get_or_init(state).clone()
@@ -247,13 +246,11 @@ impl Run {
     }
 
     /// Why there is no state directory, where that is because others may write to it.
-    #[must_use]
     pub fn state_trouble(&self) -> Option<Error> {
         trusted_state_dir(&self.config, &self.account).err()
     }
 
     /// How full the user's mailbox may be.
-    #[must_use]
     pub fn limit(&self) -> Limit {
         self.config.quota.limit_of(&self.account.name, || self.account.groups())
     }
@@ -273,7 +270,6 @@ pub fn store_of(config: &Config, account: &Account) -> Result<MailStore, Error> 
 
 /// Where a user's state is; none where there is neither a home nor a configured place, or where others may write to it: then the log
 /// says so.
-#[must_use]
 pub fn state_dir(config: &Config, account: &Account) -> Option<PathBuf> {
     trusted_state_dir(config, account).unwrap_or_else(|e| {
         tracing::warn!(user = account.name, note = e.to_string(), "goes on without its state");
@@ -293,7 +289,6 @@ fn trusted_state_dir(config: &Config, account: &Account) -> Result<Option<PathBu
 const VIRTUAL_STATE_DIR: &str = "/var/lib/spoolguard/%d/%n";
 
 /// Where a user's state would be, whoever may write there.
-#[must_use]
 pub fn state_place(config: &Config, account: &Account) -> Option<PathBuf> {
     let configured = match (config.state_dir.as_str(), account.is_virtual()) {
         ("", true) => VIRTUAL_STATE_DIR,
@@ -314,26 +309,22 @@ pub fn state_place(config: &Config, account: &Account) -> Option<PathBuf> {
 
 impl Delivery<'_> {
     /// What the message is remembered by. Made once: all of its beginning goes into it.
-    #[must_use]
     pub fn name(&self) -> &MessageKey {
         self.name
             .get_or_init(|| MessageKey::of(&self.message, self.content_bytes()))
     }
 
     /// The message without the separator line that the caller put in front.
-    #[must_use]
     pub fn content_start(&self) -> usize {
         self.buffer.head().len() - self.message.content().len()
     }
 
     /// Its length, in bytes.
-    #[must_use]
     pub fn content_bytes(&self) -> u64 {
         self.buffer.bytes() - self.content_start() as u64
     }
 
     /// The user's address, as it goes into `X-Loop`.
-    #[must_use]
     pub fn own_address(&self) -> String {
         self.envelope
             .own
@@ -344,7 +335,6 @@ impl Delivery<'_> {
 }
 
 /// Tells whether the administrator is the user, so that diverting would only bring the message back.
-#[must_use]
 pub fn is_the_user(run: &Run, own: &OwnAddresses, admin: &str) -> bool {
     if admin.starts_with('/') {
         return run.store.path() == Some(Path::new(admin));

@@ -6,7 +6,6 @@ use crate::deliver::forward::gate;
 use crate::deliver::headers;
 
 /// What a dry run says about a message.
-#[must_use]
 pub fn describe_run(run: &Run, delivery: &Delivery<'_>) -> String {
     let to = match delivery.action {
         Action::Append | Action::Keep(_) => run.store.to_string(),

@@ -35,7 +35,6 @@ pub const CUT: &str = "cut=yes";
 const QUOTED_CHARACTERS: usize = 160;
 
 /// `text` between quotes, on one line, of bounded length.
-#[must_use]
 pub fn quote_text(text: &str) -> String {
     let short: String = text.chars().take(QUOTED_CHARACTERS).collect();
     let dots = if short.len() < text.len() { "..." } else { "" };
@@ -49,7 +48,6 @@ pub fn quote_text(text: &str) -> String {
 }
 
 /// `text` on one line, of bounded length, without anything that would need quotes.
-#[must_use]
 pub fn escape_word(text: &str) -> String {
     text.chars()
         .filter(|c| c.is_ascii_graphic() && !matches!(c, '"' | ';'))
@@ -58,14 +56,12 @@ pub fn escape_word(text: &str) -> String {
 }
 
 /// The command that shows what is known of this user's or alias's forwards.
-#[must_use]
 pub fn status_command(account: &Account) -> String {
     let name = shell::quote_word(&escape_word(&account.name));
     format!("{} status {} {name}", shell::program(), account.flag())
 }
 
 /// The same as its owner types it: users need not say who they are.
-#[must_use]
 pub fn own_status_command(account: &Account) -> String {
     match account.kind {
         AccountKind::User => format!("{} status", shell::program()),
@@ -74,14 +70,12 @@ pub fn own_status_command(account: &Account) -> String {
 }
 
 /// The command that sends on what was kept of this user's mail for `destination`.
-#[must_use]
 pub fn send_kept_command(account: &Account, destination: &str) -> String {
     let destination = shell::quote_word(&escape_word(destination));
     format!("{} --send-kept {destination}", status_command(account))
 }
 
 /// A time as people read it, on the clock of this host: `2026-11-25 03:14 UTC`, `2026-11-25 12:14 +0900`.
-#[must_use]
 pub fn moment_text(moment: Moment) -> String {
     match OffsetDateTime::from_unix_timestamp(moment.seconds()) {
         Ok(date) => clock_text(local_time::to_local(date)),
@@ -109,13 +103,11 @@ fn clock_text(date: OffsetDateTime) -> String {
 }
 
 /// A marker as logs and headers show it: `Return-Path: <>`.
-#[must_use]
 pub fn marker_text(marker: &Marker) -> String {
     format!("{}: {}", marker.header, marker.value)
 }
 
 /// The marker that weighs most: the verdict's first, else the null sender.
-#[must_use]
 pub fn strongest_marker(judgement: &Judgement) -> Option<&Marker> {
     let diverted = judgement.diverted_before.as_ref();
     diverted
@@ -124,7 +116,6 @@ pub fn strongest_marker(judgement: &Judgement) -> Option<&Marker> {
 }
 
 /// The verdict with its kind: `bounce (failure)`.
-#[must_use]
 pub fn verdict_text(verdict: &Verdict) -> String {
     let kind = match verdict {
         Verdict::Bounce(bounce) => bounce.kind.map(|kind| kind.name()),
@@ -142,7 +133,6 @@ pub fn verdict_text(verdict: &Verdict) -> String {
 }
 
 /// The field that `filter` adds, without its line end.
-#[must_use]
 pub fn verdict_field(judgement: &Judgement) -> String {
     let marker = strongest_marker(judgement)
         .map(|m| format!("; marker={}", quote_text(&marker_text(m))))
@@ -151,7 +141,6 @@ pub fn verdict_field(judgement: &Judgement) -> String {
 }
 
 /// The fields on top of a diverted copy, ended by `line_end` each: our loop mark, and why and for whom it was.
-#[must_use]
 pub fn divert_fields(
     judgement: &Judgement,
     why: &str,
@@ -170,7 +159,6 @@ pub fn divert_fields(
 }
 
 /// The fields on top of a message that was to go elsewhere.
-#[must_use]
 pub fn kept_fields(judgement: &Judgement, why: &str, message: &Message<'_>) -> String {
     let (reason, line_end) = (reason(judgement, why), message.line_end());
     format!("{KEPT_HEADER}: {reason}{line_end}") + &separator_field(message)
@@ -178,7 +166,6 @@ pub fn kept_fields(judgement: &Judgement, why: &str, message: &Message<'_>) -> S
 
 /// The field on top of a message that came back, with what is known of why: `blame` says which destination it did not reach, `notes` what
 /// else the user has to know, each of the form `key=value`.
-#[must_use]
 pub fn rescued_field(blame: Option<&ForwardFailure>, host: Option<&str>, notes: &[String], line_end: &str) -> String {
     let mut parts = vec!["why=came-back".to_owned()];
     if let Some(blame) = blame {
@@ -212,7 +199,6 @@ fn reason(judgement: &Judgement, why: &str) -> String {
 
 /// What stands between our fields and a message whose first line continues a field: it would become a part of ours, and our
 /// `X-Loop` would not be known again.
-#[must_use]
 pub fn separator_field(message: &Message<'_>) -> String {
     match message.content().first() {
         Some(b' ' | b'\t') => format!(

@@ -9,7 +9,6 @@ use crate::error::{Error, Status};
 use crate::message::envelope::Sender;
 
 /// The word for what became of a message.
-#[must_use]
 pub fn action_word(delivery: &Delivery<'_>, result: &Result<Outcome, Error>) -> &'static str {
     match result {
         Ok(Outcome::Appended { .. }) if delivery.action == Action::Append => "append",

@@ -70,7 +70,6 @@ pub struct Errand {
 
 impl Errand {
     /// To append, or to forward where there is somewhere to forward to.
-    #[must_use]
     pub fn new(destinations: &[String], copies: Copies) -> Self {
         Self {
             job: if destinations.is_empty() {
@@ -84,7 +83,6 @@ impl Errand {
     }
 
     /// The same, to another mailbox.
-    #[must_use]
     pub fn into_mailbox(mut self, mailbox: Option<MailStore>) -> Self {
         self.mailbox = mailbox;
         self
@@ -279,7 +277,6 @@ impl Run {
     }
 
     /// Judges a message that came in now, and chooses what to do with it.
-    #[must_use]
     pub fn decide<'a>(
         &self,
         buffer: &'a MessageBuffer,
@@ -291,7 +288,6 @@ impl Run {
     }
 
     /// The same for a message that came in at `date`; whatever depends on the time goes by that.
-    #[must_use]
     pub fn decide_at<'a>(
         &self,
         date: OffsetDateTime,

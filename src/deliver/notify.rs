@@ -15,7 +15,6 @@ use crate::mailbox::quoting;
 use crate::submit;
 
 /// The message in the form that an mbox takes.
-#[must_use]
 pub fn own_entry(text: &str, date: OffsetDateTime) -> MboxEntry<'_, &[u8]> {
     MboxEntry {
         sender: "",

@@ -62,13 +62,11 @@ pub struct Overflow {
 }
 
 /// Where it is; none where there is no state directory.
-#[must_use]
 pub fn overflow_path(run: &Run) -> Option<PathBuf> {
     Some(run.state_dir()?.join(NAME))
 }
 
 /// How it stands in the state directory `dir` of the user with this number, who asks; none where it is empty or cannot be read.
-#[must_use]
 pub fn inspect_overflow(dir: &Path, uid: u32) -> Option<Overflow> {
     let path = dir.join(NAME);
     let file = open_existing(&path, Owner::Trusted(uid)).ok()??;
@@ -90,7 +88,6 @@ pub fn inspect_overflow(dir: &Path, uid: u32) -> Option<Overflow> {
 }
 
 /// How many bytes lie in the overflow of the state directory `dir`. Nothing is opened, and no link followed: for whoever is not its user.
-#[must_use]
 pub fn overflow_bytes(dir: &Path) -> Option<u64> {
     let stat = dir.join(NAME).symlink_metadata().ok()?;
     Some(stat.len()).filter(|bytes| stat.is_file() && *bytes > 0)

@@ -19,7 +19,6 @@ const WARN_AGAIN: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// What the user is told about a mailbox that holds `now_bytes`: that it fills up, once a day while it lasts, and when it is over. Whoever
 /// gets a text has to put it there: it is noted that the user was told.
-#[must_use]
 pub fn due(run: &Run, delivery: &Delivery<'_>, limit: Limit, now_bytes: u64) -> Option<String> {
     let (bytes, dir) = (limit.bytes?, run.state_dir()?);
     let threshold = run.config.quota.warn.of(bytes)?;
@@ -81,7 +80,6 @@ fn has_room_again(now_bytes: u64, limit_bytes: u64) -> String {
 
 /// A whole message of ours from `text`: a subject, more header fields before it where there are any, and the body. `id` is the
 /// beginning of its Message-ID.
-#[must_use]
 pub fn write_message(own: &str, to: &str, date: OffsetDateTime, id: &str, text: &str) -> String {
     let written = date.format(&Rfc2822).unwrap_or_default();
     let domain = own.rsplit_once('@').map_or("localhost", |(_, domain)| domain);

@@ -40,7 +40,6 @@ pub enum Trace {
 }
 
 /// Tells whether an address can stand in a command: nothing in it ends the path or the line.
-#[must_use]
 pub fn is_path(address: &str) -> bool {
     const MOST_BYTES: usize = 900;
     let mut is_quoted = false;

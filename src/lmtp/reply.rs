@@ -59,27 +59,23 @@ impl Reply {
     }
 
     /// Tells whether it leaves no doubt that the mailbox is full. A 452 alone may speak of the server (RFC 5321 section 4.2.3).
-    #[must_use]
     pub fn says_mailbox_is_full(&self) -> bool {
         let is_named = self.lines.iter().any(|line| enhanced(line) == Some("2.2"));
         self.meaning() == ReplyMeaning::Full(Lacking::Mailbox) && (is_named || self.code == 552)
     }
 
     /// Tells whether the server ends the session with it (RFC 5321 section 3.8).
-    #[must_use]
     pub fn closes(&self) -> bool {
         self.code == 421
     }
 
     /// What it said, in one line.
-    #[must_use]
     pub fn said(&self) -> String {
         let text = format!("{} {}", self.code, self.lines.join(" / "));
         text.trim_end().chars().take(SAID_CHARS).collect()
     }
 
     /// The text of each line.
-    #[must_use]
     pub fn lines(&self) -> &[String] {
         &self.lines
     }

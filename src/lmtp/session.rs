@@ -71,7 +71,6 @@ pub enum SessionStop {
 
 impl SessionStop {
     /// Why.
-    #[must_use]
     pub fn cause(self) -> String {
         match self {
             Self::Here(cause) | Self::Later(cause) | Self::Never(cause) | Self::Lost(cause) | Self::Unread(cause) => {
@@ -89,7 +88,6 @@ pub struct Session {
 
 impl Session {
     /// Begins with the server's greeting.
-    #[must_use]
     pub fn new(connection: Connection) -> Self {
         Self { connection }
     }

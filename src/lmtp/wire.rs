@@ -14,7 +14,6 @@ pub const END: &[u8] = b".\r\n";
 
 impl WireEncoder {
     /// At the beginning of a message.
-    #[must_use]
     pub fn new() -> Self {
         Self {
             is_line_start: true,

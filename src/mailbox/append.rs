@@ -370,7 +370,6 @@ fn missing_end(file: &File, length: u64) -> io::Result<&'static [u8]> {
 }
 
 /// What a full disk is called.
-#[must_use]
 pub fn too_little_space(path: &Path, free_bytes: u64, min_free_bytes: u64) -> Error {
     Error::new(
         Category::SystemFull,

@@ -45,13 +45,11 @@ impl ContentHash {
     pub const NONE: Self = Self([0; 16]);
 
     /// Tells whether it is that of a message without content: of a separator line alone.
-    #[must_use]
     pub fn is_without_content(self) -> bool {
         self == ContentReader::new(HashScope::All).finish()
     }
 
     /// Its bytes.
-    #[must_use]
     pub fn bytes(self) -> [u8; 16] {
         self.0
     }
@@ -134,7 +132,6 @@ enum LinePosition {
 
 impl ContentReader {
     /// Begins before the separator line.
-    #[must_use]
     pub fn new(scope: HashScope) -> Self {
         Self {
             hash: Sha256::new(),
@@ -175,7 +172,6 @@ impl ContentReader {
     }
 
     /// What was read, in short.
-    #[must_use]
     pub fn finish(mut self) -> ContentHash {
         match std::mem::replace(&mut self.place, LinePosition::Text) {
             LinePosition::Field(start) => self.emit(&start),

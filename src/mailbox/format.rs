@@ -82,7 +82,6 @@ pub(crate) fn separator_start(sender: &str) -> String {
 }
 
 /// How many bytes a message grows by in an mbox, apart from quoting: its separator line and the empty line behind it.
-#[must_use]
 pub fn frame_bytes(sender: &str) -> u64 {
     "From  \n\n".len() as u64 + separator_sender(sender).len() as u64 + ASCTIME_BYTES
 }
@@ -105,7 +104,6 @@ const ASCTIME_BYTES: u64 = 24;
 
 /// The 24 characters of ctime(3): the local time, as every other program on the host writes and reads them. RFC 4155 asks for UTC; nobody
 /// does that, and IMAP servers would show a time of arrival that is hours off.
-#[must_use]
 pub fn ctime(date: OffsetDateTime) -> String {
     asctime(local_time::to_local(date))
 }
@@ -145,13 +143,11 @@ impl EntryDraft {
     }
 
     /// All of it, if it is small enough.
-    #[must_use]
     pub fn text(&self) -> Option<&[u8]> {
         self.text.as_deref()
     }
 
     /// Where it will lie behind `before_bytes`, with `ends` written first.
-    #[must_use]
     pub fn extent(&self, before_bytes: u64, ends: &[u8]) -> AppendExtent {
         self.measure.extent(before_bytes, ends)
     }

@@ -26,7 +26,6 @@ impl Hashes {
     }
 
     /// Tells whether there is one.
-    #[must_use]
     pub fn contain(&self, hash: [u8; 16]) -> bool {
         self.find(hash).is_some()
     }

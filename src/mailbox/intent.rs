@@ -224,7 +224,6 @@ fn own_names() -> MutexGuard<'static, Vec<String>> {
 
 /// The notes on an open, locked mailbox, the oldest first, and of the runs that go on none but those that know nothing of their progress.
 /// Those that cannot be understood go.
-#[must_use]
 pub fn left_by_others(file: &File, now: OffsetDateTime) -> Vec<LeftIntent> {
     let (mut living, mut dead) = (Vec::new(), Vec::new());
     for name in note_names(file) {
@@ -281,25 +280,21 @@ pub struct LeftIntent {
 
 impl LeftIntent {
     /// Where the message comes from.
-    #[must_use]
     pub fn source(&self) -> MessageSource {
         self.source
     }
 
     /// Which append it is about.
-    #[must_use]
     pub fn extent(&self) -> AppendExtent {
         self.extent
     }
 
     /// When it was begun; then the separator line has this date.
-    #[must_use]
     pub fn date(&self) -> OffsetDateTime {
         OffsetDateTime::from_unix_timestamp(self.seconds).unwrap_or(OffsetDateTime::UNIX_EPOCH)
     }
 
     /// What is known of it.
-    #[must_use]
     pub fn progress(&self) -> AppendProgress {
         self.progress
     }
@@ -316,7 +311,6 @@ impl LeftIntent {
     }
 
     /// Tells whether the mail system has given up by now.
-    #[must_use]
     pub fn is_old(&self, now: OffsetDateTime) -> bool {
         now.unix_timestamp().saturating_sub(self.seconds) > KEPT_SECONDS
     }
@@ -392,14 +386,12 @@ impl LeftIntent {
     }
 
     /// Tells whether this very run wrote it.
-    #[must_use]
     pub fn is_own(&self) -> bool {
         own_names().contains(&self.name)
     }
 
     /// Tells whether a killed run left it. A run that ends in order removes its note first: so the note is looked for once more when its
     /// run is gone, or a message of the same bytes that comes meanwhile would be taken for another try.
-    #[must_use]
     pub fn is_left(&self, file: &File, now: OffsetDateTime) -> bool {
         !self.is_alive(now) && fgetxattr(file, self.name.as_str(), &mut [0; VALUE_BYTES]).is_ok()
     }
@@ -423,7 +415,6 @@ pub(crate) fn host_hash() -> u32 {
 }
 
 /// A checksum that tells one separator line from another.
-#[must_use]
 pub fn checksum(bytes: &[u8]) -> u32 {
     let mut crc = Crc::new();
     crc.update(bytes);
@@ -446,7 +437,6 @@ pub struct Measure {
 
 impl Measure {
     /// Where all of this will lie behind `before_bytes`, with `ends` written first.
-    #[must_use]
     pub fn extent(&self, before_bytes: u64, ends: &[u8]) -> AppendExtent {
         let mut content = Crc::new();
         content.update(ends);

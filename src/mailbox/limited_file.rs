@@ -31,7 +31,6 @@ pub struct LimitedFile<'f> {
 
 impl<'f> LimitedFile<'f> {
     /// Reads `file` until `limit`.
-    #[must_use]
     pub fn new(file: &'f File, limit: ReadLimit) -> Self {
         Self { file, limit }
     }

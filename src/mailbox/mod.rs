@@ -86,13 +86,11 @@ fn open_locked_at(
 
 impl OpenMailbox {
     /// The mailbox, open for reading and appending.
-    #[must_use]
     pub fn file(&self) -> &File {
         self.locked.file()
     }
 
     /// Where it is.
-    #[must_use]
     pub fn path(&self) -> &Path {
         self.locked.path()
     }
@@ -106,7 +104,6 @@ impl OpenMailbox {
     }
 
     /// Tells whether there is a dotlock: where there is none, this user can make no file beside the mailbox.
-    #[must_use]
     pub fn has_dotlock(&self) -> bool {
         self.locked.has_dotlock()
     }
@@ -117,19 +114,16 @@ impl OpenMailbox {
     }
 
     /// What killed runs had left, and was put in order.
-    #[must_use]
     pub fn recovered(&self) -> Recovered {
         self.recovered
     }
 
     /// The journals that were set aside just now, since they are damaged or the disk failed: somebody has to look at them.
-    #[must_use]
     pub fn set_aside(&self) -> &[PathBuf] {
         self.locked.set_aside()
     }
 
     /// How many messages of damaged journals were put back.
-    #[must_use]
     pub fn salvaged(&self) -> u64 {
         self.salvaged
     }

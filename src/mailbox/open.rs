@@ -224,7 +224,6 @@ fn everybody_writes(path: &Path) -> bool {
 }
 
 /// Refuses to use `path` as a mailbox.
-#[must_use]
 pub fn not_a_mailbox(path: &Path, cause: &str) -> Error {
     Error::new(Category::Mailbox, "use as a mailbox", path.display(), cause).needs_mending()
 }

@@ -18,7 +18,6 @@ pub struct Ranges {
 
 impl Ranges {
     /// No part.
-    #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
@@ -35,13 +34,11 @@ impl Ranges {
     }
 
     /// Tells whether there is none.
-    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.parts.is_empty()
     }
 
     /// How many bytes they are.
-    #[must_use]
     pub fn bytes(&self) -> u64 {
         self.parts.iter().map(|part| part.end - part.start).sum()
     }
@@ -52,26 +49,22 @@ impl Ranges {
     }
 
     /// Tells whether byte `at` is in one of them.
-    #[must_use]
     pub fn contain(&self, at: u64) -> bool {
         let behind = self.parts.partition_point(|part| part.start <= at);
         behind > 0 && self.parts.get(behind - 1).is_some_and(|part| at < part.end)
     }
 
     /// Where the first begins.
-    #[must_use]
     pub fn start(&self) -> Option<u64> {
         self.parts.first().map(|part| part.start)
     }
 
     /// Where the last ends.
-    #[must_use]
     pub fn end(&self) -> Option<u64> {
         self.parts.last().map(|part| part.end)
     }
 
     /// What lies between them and behind them, up to `end`; nothing of what lies before the first.
-    #[must_use]
     pub fn gaps(&self, end: u64) -> Self {
         let mut gaps = Self::new();
         let mut parts = self.parts.iter().peekable();
@@ -83,7 +76,6 @@ impl Ranges {
     }
 
     /// Reads them.
-    #[must_use]
     pub fn reader<'a, F: ReadAt + ?Sized>(&'a self, file: &'a F) -> Parts<'a, F> {
         Parts {
             file,
@@ -159,7 +151,6 @@ impl<R> Hashing<R> {
     }
 
     /// The hash of what was read, and how many bytes that were.
-    #[must_use]
     pub fn finish(self) -> (Hash, u64) {
         (self.sha.finalize().into(), self.bytes)
     }

@@ -184,19 +184,16 @@ impl<'f, F: ReadAt> MboxReader<'f, F> {
     }
 
     /// How far it has come, in bytes.
-    #[must_use]
     pub fn position(&self) -> u64 {
         self.at
     }
 
     /// How long the file is, in bytes: as long as it was when this began, unless it was cut since.
-    #[must_use]
     pub fn length(&self) -> u64 {
         self.length
     }
 
     /// Tells whether somebody cut the file while it was read.
-    #[must_use]
     pub fn was_cut(&self) -> bool {
         self.cut
     }

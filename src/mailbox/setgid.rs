@@ -162,7 +162,6 @@ pub struct SpoolDir {
 
 impl SpoolDir {
     /// Opens it; none where it cannot be opened, or is none.
-    #[must_use]
     pub fn open(path: &Path) -> Option<Self> {
         let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
         let dir = open(path, flags, Mode::empty()).ok()?;
@@ -205,7 +204,6 @@ impl SpoolDir {
 }
 
 /// Tells whether the program is installed setgid to the group of this spool directory.
-#[must_use]
 pub fn is_installed_for(dir: &Path) -> bool {
     let dir = SpoolDir::open(dir);
     dir.zip(self_exec::stat_self().ok())
@@ -222,7 +220,6 @@ pub struct SpoolDirAccess {
 
 impl SpoolDirAccess {
     /// Tells whether this is the own mailbox.
-    #[must_use]
     pub fn is(&self, mailbox: &Path) -> bool {
         self.mailbox == mailbox
     }

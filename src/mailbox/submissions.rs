@@ -22,7 +22,6 @@ pub type SubmissionKey = [u8; KEY_BYTES];
 const KEY_BYTES: usize = 12;
 
 /// Names the submission that is known by `identity`.
-#[must_use]
 pub fn key_of(identity: &[u8]) -> SubmissionKey {
     let digest = Sha256::digest(identity);
     digest.first_chunk().copied().unwrap_or_default()
@@ -43,7 +42,6 @@ pub(crate) struct Submissions(Vec<(SubmissionKey, u32)>);
 
 impl Submissions {
     /// Reads them; nothing where there are none.
-    #[must_use]
     pub fn read(file: impl AsFd) -> Self {
         let mut buffer = [0; (MOST + 1) * ENTRY_BYTES];
         let length = fgetxattr(file, NAME, &mut buffer).unwrap_or(0);
@@ -56,7 +54,6 @@ impl Submissions {
     }
 
     /// Tells whether this one was delivered within the time in which an MTA tries again.
-    #[must_use]
     pub fn has(&self, key: SubmissionKey, now_seconds: i64) -> bool {
         let now = u32::try_from(now_seconds).unwrap_or_default();
         let is_young = |at: u32| now.saturating_sub(at) <= KEPT_SECONDS;

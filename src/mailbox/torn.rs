@@ -256,7 +256,6 @@ pub struct Compare<'a> {
 
 impl<'a> Compare<'a> {
     /// Compares with the bytes from `at` to `end`.
-    #[must_use]
     pub fn new(file: LimitedFile<'a>, at: u64, end: u64) -> Self {
         Self {
             file,
@@ -267,7 +266,6 @@ impl<'a> Compare<'a> {
     }
 
     /// Tells whether everything was compared.
-    #[must_use]
     pub fn is_at_end(&self) -> bool {
         self.at == self.end
     }

@@ -53,7 +53,6 @@ impl Delivered {
     }
 
     /// Where it is.
-    #[must_use]
     pub fn path(&self) -> PathBuf {
         self.path.join("new").join(&self.name)
     }

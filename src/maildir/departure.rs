@@ -152,7 +152,6 @@ impl Drop for Departure<'_> {
 }
 
 /// Tells whether a run is at it, or was killed, while it took mail out.
-#[must_use]
 pub fn is_left(maildir: &Maildir) -> bool {
     statat(maildir.root(), NOTE, AtFlags::SYMLINK_NOFOLLOW).is_ok()
 }

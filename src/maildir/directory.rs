@@ -113,31 +113,26 @@ impl Maildir {
     }
 
     /// Where it is.
-    #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }
 
     /// The directory itself.
-    #[must_use]
     pub fn root(&self) -> &OwnedFd {
         &self.root
     }
 
     /// Where messages are written.
-    #[must_use]
     pub fn tmp_dir(&self) -> &OwnedFd {
         &self.tmp
     }
 
     /// Where messages lie that no reader has seen.
-    #[must_use]
     pub fn new_dir(&self) -> &OwnedFd {
         &self.new
     }
 
     /// Where messages lie that a reader has seen.
-    #[must_use]
     pub fn cur_dir(&self) -> &OwnedFd {
         &self.cur
     }
@@ -181,7 +176,6 @@ pub fn each_folder(root: &OwnedFd, mut step: impl FnMut(&CStr) -> io::Result<()>
 }
 
 /// Tells whether a directory is a Maildir, or one lies in it, so many levels below at most. Links are not followed.
-#[must_use]
 pub fn holds_maildir(path: &Path, levels: u32) -> bool {
     let is_dir = |path: &Path| path.symlink_metadata().is_ok_and(|stat| stat.is_dir());
     if PARTS.iter().all(|part| is_dir(&path.join(part))) {

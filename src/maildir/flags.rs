@@ -12,7 +12,6 @@ const IN_X_STATUS: [(char, char); 4] = [('R', 'A'), ('F', 'F'), ('T', 'D'), ('D'
 pub const FIELD: &str = "X-Maildir-Flags";
 
 /// The fields that say in an mbox what the name of a message says in a Maildir. Nothing for one that nobody has seen.
-#[must_use]
 pub fn write_fields(message: &SeenMessage, line_end: &str) -> String {
     let flags = String::from_utf8_lossy(name::flags(message.name())).into_owned();
     let mut fields = String::new();
@@ -45,7 +44,6 @@ pub fn write_fields(message: &SeenMessage, line_end: &str) -> String {
 }
 
 /// The flags that a message of an mbox gets in a Maildir, in the order that maildir(5) asks for.
-#[must_use]
 pub fn read_fields(message: &Message<'_>) -> String {
     let value = |name| message.first(name).unwrap_or_default().into_owned();
     let x_status = value("X-Status");

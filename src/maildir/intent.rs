@@ -91,7 +91,6 @@ impl NotePlace {
 
 impl IntentDir {
     /// The notes about the Maildir at `path`; what has to be a link is put into the state directory `state_dir`.
-    #[must_use]
     pub fn new(state_dir: Option<&Path>, path: &Path, now_seconds: i64) -> Self {
         let mut crc = flate2::Crc::new();
         crc.update(path.as_os_str().as_encoded_bytes());
@@ -131,7 +130,6 @@ impl IntentDir {
     }
 
     /// The notes that runs left which are no more, about a message of this fingerprint, with the names that it may have.
-    #[must_use]
     pub fn left(&self, new_dir: impl AsFd, fingerprint: u64, host: &str) -> Vec<(UniqueName, DeliveryIntent)> {
         let prefix = format!("{PREFIX}{fingerprint:016x}.");
         let attributes = self.attributes_on(new_dir, &prefix);

@@ -22,7 +22,6 @@ pub struct UniqueName {
 
 impl UniqueName {
     /// Reads a name that `Display` wrote; none for another program's.
-    #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let (seconds, rest) = text.split_once('.')?;
         let (middle, host) = rest.split_once('.')?;
@@ -44,7 +43,6 @@ impl UniqueName {
     }
 
     /// The name in `new/`: with the sizes on disk and with CRLF, in bytes.
-    #[must_use]
     pub fn with_sizes(&self, bytes: u64, crlf_bytes: u64) -> String {
         format!("{self},S={bytes},W={crlf_bytes}")
     }
@@ -61,7 +59,6 @@ impl std::fmt::Display for UniqueName {
 }
 
 /// The host's name without what has a meaning in names (maildir(5): `\057` for a slash, `\072` for a colon).
-#[must_use]
 pub fn escape_host(host: &str) -> String {
     let mut escaped = String::new();
     for c in host.chars() {
@@ -80,27 +77,23 @@ pub fn escape_host(host: &str) -> String {
 }
 
 /// The part of a name that stays when a reader sets flags.
-#[must_use]
 pub fn without_flags(name: &[u8]) -> &[u8] {
     name.split(|b| *b == b':').next().unwrap_or(name)
 }
 
 /// The flags in a name, such as `RS`: P passed, R replied, S seen, T trashed, D draft, F flagged.
-#[must_use]
 pub fn flags(name: &[u8]) -> &[u8] {
     let at = name.windows(3).position(|part| part == b":2,");
     at.and_then(|at| name.get(at + 3..)).unwrap_or_default()
 }
 
 /// When the message was delivered, in seconds since 1970: every program's names begin with that.
-#[must_use]
 pub fn delivered_seconds(name: &[u8]) -> Option<i64> {
     let digits = name.split(|b| !b.is_ascii_digit()).next()?;
     std::str::from_utf8(digits).ok()?.parse().ok()
 }
 
 /// The size on disk that a name says, in bytes; none where it says nothing.
-#[must_use]
 pub fn size(name: &[u8]) -> Option<u64> {
     let fields = without_flags(name).split(|b| *b == b',').skip(1);
     let digits = fields.filter_map(|field| field.strip_prefix(b"S=")).next()?;

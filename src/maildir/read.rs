@@ -53,20 +53,17 @@ fn by_age(a: &[u8], b: &[u8]) -> Ordering {
 
 impl SeenMessage {
     /// Its name, flags and all.
-    #[must_use]
     pub fn name(&self) -> &[u8] {
         self.name.to_bytes()
     }
 
     /// Tells whether no reader has looked at it.
-    #[must_use]
     pub fn is_in_new(&self) -> bool {
         self.part == SeenIn::New
     }
 
     /// One of this path.
     #[cfg(test)]
-    #[must_use]
     pub fn named(path: &str) -> Self {
         let (part, name) = path.split_once('/').unwrap_or(("new", path));
         Self {
@@ -76,7 +73,6 @@ impl SeenMessage {
     }
 
     /// Where it is.
-    #[must_use]
     pub fn path(&self, maildir: &Maildir) -> PathBuf {
         let part = match self.part {
             SeenIn::New => "new",

@@ -30,7 +30,6 @@ pub struct SizeLimit {
 
 impl SizeLimit {
     /// Reads `10000000S,1000C`, of which either part may lack. Zero limits nothing.
-    #[must_use]
     pub fn parse(line: &str) -> Self {
         let mut limit = Self::default();
         for part in line.trim().split(',') {
@@ -59,7 +58,6 @@ pub struct SizeFile {
 
 impl SizeFile {
     /// What lies in the Maildir; none where the sums cannot be believed, and it has to be counted.
-    #[must_use]
     pub fn usage(&self) -> Option<MaildirUsage> {
         let (bytes, messages) = self.sums?;
         Some(MaildirUsage {
@@ -103,7 +101,6 @@ pub fn read(maildir: &Maildir) -> io::Result<Option<SizeFile>> {
 }
 
 /// The limit in the file of the Maildir at `path`; none where it cannot be read.
-#[must_use]
 pub fn limit_at(path: &Path) -> SizeLimit {
     let file = open(CWD, &path.join(NAME), OFlags::RDONLY).ok().flatten();
     let read = file.and_then(|file| read_from(file).ok());

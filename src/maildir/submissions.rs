@@ -22,7 +22,6 @@ const TRIES: u32 = 50;
 const PAUSE: Duration = Duration::from_millis(2);
 
 /// Tells whether a submission was delivered lately.
-#[must_use]
 pub fn knows(maildir: &Maildir, key: SubmissionKey, now_seconds: i64) -> bool {
     // The list is replaced in one step: what is read is whole.
     Submissions::read(maildir.new_dir()).has(key, now_seconds)

@@ -84,7 +84,6 @@ impl<'a> MaildirView<'a> {
     }
 
     /// Tells whether a message that was seen is gone.
-    #[must_use]
     pub fn is_changed(&self) -> bool {
         self.is_changed.get()
     }

@@ -3,19 +3,16 @@
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 /// How many columns a text takes.
-#[must_use]
 pub fn columns(text: &str) -> usize {
     text.width()
 }
 
 /// A text and as many blanks as it takes to fill so many columns.
-#[must_use]
 pub fn pad(text: &str, width: usize) -> String {
     format!("{text}{}", " ".repeat(width.saturating_sub(columns(text))))
 }
 
 /// The beginning of a text that takes at most so many columns, with `mark` at its end where something is left out.
-#[must_use]
 pub fn cut(text: &str, most: usize, mark: &str) -> String {
     if columns(text) <= most {
         return text.to_owned();

@@ -32,7 +32,6 @@ pub enum OutputForm {
 
 impl OutputForm {
     /// Returns the form that is asked for by the flag `--json`.
-    #[must_use]
     pub fn asked(json: bool) -> Self {
         if json { Self::Json } else { Self::Text }
     }

@@ -22,7 +22,6 @@ pub struct SeenMessages {
 
 impl SeenMessages {
     /// Reads what `to_digits` wrote; what is none of it is left out.
-    #[must_use]
     pub fn of_digits(digits: &str) -> Self {
         let mut seen = Self::default();
         for hash in digits.as_bytes().chunks(16) {
@@ -37,7 +36,6 @@ impl SeenMessages {
     }
 
     /// What they hash to, where only hashes that `shorten` made are in it: 16 hexadecimal digits for each.
-    #[must_use]
     pub fn to_digits(&self) -> String {
         let mut digits = String::new();
         for hash in self.hashes.beginnings() {
@@ -47,7 +45,6 @@ impl SeenMessages {
     }
 
     /// Tells whether such a message came before.
-    #[must_use]
     pub fn has(&self, hash: ShortHash) -> bool {
         self.hashes.contain(hash)
     }
@@ -63,7 +60,6 @@ impl SeenMessages {
 }
 
 /// The first 8 bytes alone: what is only counted need not stand against malice, and half of it is remembered.
-#[must_use]
 pub fn shorten(hash: ShortHash) -> ShortHash {
     let (number, _) = hash.split_first_chunk::<8>().unwrap_or((&[0; 8], b""));
     widen(u64::from_be_bytes(*number))

@@ -29,7 +29,6 @@ pub fn archive_dir(care: &SpoolRun, packing: &Packing, spool: &SelectedMailbox) 
 
 /// Where archives go unless `--to` says so. A user who may not write to that directory, or may write there with others, has one of their
 /// own.
-#[must_use]
 pub fn archive_dir_path(care: &SpoolRun, spool: &SelectedMailbox) -> PathBuf {
     let configured = PathBuf::from(&care.config.archive.dir);
     let allowed = AccessFlags::W_OK | AccessFlags::X_OK;

@@ -144,7 +144,6 @@ fn find(care: &SpoolRun, user: Option<&str>) -> Result<Vec<ListedArchive>, Error
 }
 
 /// What words name: archives, and an error for each word that names none.
-#[must_use]
 pub fn resolve_all(care: &SpoolRun, words: &[PathBuf]) -> (Vec<PathBuf>, Vec<Error>) {
     let (mut paths, mut errors) = (Vec::new(), Vec::new());
     for word in words {

@@ -45,7 +45,6 @@ pub enum ConsentAnswer {
 
 impl Consent {
     /// What the flags say.
-    #[must_use]
     pub fn of(agreement: &Agreement, everywhere: &Everywhere) -> Self {
         if everywhere.dry_run {
             Self::DryRun

@@ -68,19 +68,16 @@ impl SpoolRun {
     }
 
     /// Tells whether nothing may be written.
-    #[must_use]
     pub fn is_dry_run(&self) -> bool {
         self.everywhere.dry_run
     }
 
     /// Whether the command may do what it plans.
-    #[must_use]
     pub fn consent(&self, agreement: &Agreement) -> Consent {
         Consent::of(agreement, &self.everywhere)
     }
 
     /// In which form a command that changes mailboxes reports.
-    #[must_use]
     pub fn form(changing: &Changing) -> OutputForm {
         if changing.json {
             OutputForm::Json
@@ -91,7 +88,6 @@ impl SpoolRun {
 
     /// Where a user keeps what cannot lie beside the mailbox, for a run of that user. Root can write beside it, and does not look into
     /// directories of users.
-    #[must_use]
     pub fn state_dir(&self, account: &Account) -> Option<PathBuf> {
         let is_own = !Uid::effective().is_root() && Uid::effective().as_raw() == account.uid;
         is_own

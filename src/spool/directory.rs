@@ -100,7 +100,6 @@ pub fn read_entries(dir: &Path) -> Result<Vec<DirectoryEntry>, Error> {
 
 impl DirectoryEntry {
     /// What it is.
-    #[must_use]
     pub fn thing(&self) -> EntryKind {
         let name = self.path.file_name().unwrap_or_default().as_encoded_bytes();
         let kind = self.stat.file_type();
@@ -130,7 +129,6 @@ impl DirectoryEntry {
     }
 
     /// How it stands as a lock, or as what a run of ours left.
-    #[must_use]
     pub fn standing(&self, now: SystemTime) -> LockState {
         let age = self.age(now);
         match holder(&self.path) {
@@ -145,13 +143,11 @@ impl DirectoryEntry {
     }
 
     /// The process that it names, as a lock.
-    #[must_use]
     pub fn holder(&self) -> Option<u32> {
         holder(&self.path)
     }
 
     /// How long ago it was changed.
-    #[must_use]
     pub fn age(&self, now: SystemTime) -> Duration {
         let modified = self.stat.modified().ok();
         let age = modified.and_then(|modified| now.duration_since(modified).ok());
@@ -159,7 +155,6 @@ impl DirectoryEntry {
     }
 
     /// Tells whether nobody has touched it for so long that no run can be at it any more.
-    #[must_use]
     pub fn is_left(&self, now: SystemTime) -> bool {
         self.age(now) >= STALE_AGE
     }

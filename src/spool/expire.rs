@@ -14,7 +14,6 @@ use crate::spool::report::BatchReport;
 use crate::spool::taken::MoveMode;
 
 /// What the configuration says about how much is kept.
-#[must_use]
 pub fn expiry_bounds(archive: &Archive) -> Bounds {
     Bounds {
         keep: usize::try_from(archive.keep).ok().filter(|keep| *keep > 0),

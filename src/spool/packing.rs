@@ -76,7 +76,6 @@ impl<'a> PackingJob<'a> {
     }
 
     /// Takes messages out of the reports in it.
-    #[must_use]
     pub fn unpacker<'l>(&'l self, mail: &'l dyn ReadAt) -> Unpacker<'l> {
         Unpacker {
             mail,
@@ -88,7 +87,6 @@ impl<'a> PackingJob<'a> {
     }
 
     /// How much may be put back before `choice` goes, which makes room.
-    #[must_use]
     pub fn room(&self, choice: &ChosenMessages) -> MergeLimits {
         let (config, account) = (&self.care.config, &self.spool.account);
         let limit = config.quota.limit_of(&account.name, || account.groups());

@@ -120,7 +120,6 @@ fn write(line: &ReportLine<'_>) {
 
 impl BatchReport {
     /// In this form; `inside` is what happens to the messages inside bounces.
-    #[must_use]
     pub fn new(form: OutputForm, detail: Detail, inside: Inside) -> Self {
         Self { form, detail, inside }
     }

@@ -64,7 +64,6 @@ pub struct Originals {
 
 impl Originals {
     /// How many messages could be put back.
-    #[must_use]
     pub fn count(&self) -> usize {
         self.carriers.len()
     }
@@ -92,7 +91,6 @@ pub struct ReturnedSearch<'a> {
 
 impl<'a> ReturnedSearch<'a> {
     /// Begins.
-    #[must_use]
     pub fn new(unpacker: Unpacker<'a>) -> Self {
         Self {
             unpacker,

@@ -52,7 +52,6 @@ pub struct SelectedMailbox {
 
 impl SelectedMailbox {
     /// What it is called in an archive, by which `restore` finds its user.
-    #[must_use]
     pub fn member_name(&self) -> OsString {
         match self.form {
             MailboxForm::Mbox => self.path.file_name().unwrap_or_default().to_owned(),
@@ -124,7 +123,6 @@ pub fn all_mailboxes(config: &Config) -> Result<Vec<FoundMailbox>, Error> {
 }
 
 /// Tells whether a file of the spool directory is none that a user could have as a mailbox: a lock, or hidden.
-#[must_use]
 pub fn is_aside(name: &[u8]) -> bool {
     name.starts_with(b".") || name.ends_with(b".lock")
 }
@@ -261,7 +259,6 @@ fn refuse_odd(path: &Path, stat: &Metadata) -> Result<(), Error> {
 }
 
 /// So long before `date`, in seconds since 1970 on the clock of this host: From_ lines are in local time.
-#[must_use]
 pub fn cutoff_seconds(date: OffsetDateTime, age: Age) -> i64 {
     let seconds = i64::try_from(age.duration().as_secs()).unwrap_or(i64::MAX);
     local_time::clock_seconds(date.unix_timestamp().saturating_sub(seconds))

@@ -84,7 +84,6 @@ pub fn refuse_no_name(name: &str) -> Result<(), Error> {
 }
 
 /// Who runs this, for what delivers nothing: one of several names will do, and a name service that is away keeps nobody from looking.
-#[must_use]
 pub fn find_runner() -> Account {
     let variable = |name: &str| std::env::var(name).ok();
     let uid = Uid::current().as_raw();
@@ -131,14 +130,12 @@ fn own(variable: impl Fn(&str) -> Option<String>) -> Result<Account, Error> {
 }
 
 /// Tells whether a user can be called so and have a mailbox of that name: it stays in the spool directory.
-#[must_use]
 pub fn is_user_name(name: &str) -> bool {
     !name.is_empty() && !name.starts_with('.') && !name.contains(['/', '\0', '\n'])
 }
 
 /// Tells whether `/etc/passwd` has this name for whoever runs this. The caller has no hand in it: getent(1), which is asked for all
 /// others, runs with the caller's rights.
-#[must_use]
 pub fn is_own_local_name(name: &str) -> bool {
     let users = passwd::local_by_uid(Uid::current().as_raw()).unwrap_or_default();
     users.iter().any(|user| user.name == name)
@@ -171,7 +168,6 @@ pub fn find_owner(uid: u32) -> Result<Account, Error> {
 }
 
 /// The name of a group; empty where the system knows none.
-#[must_use]
 pub fn group_name(gid: u32) -> String {
     passwd::group_name(gid).ok().flatten().unwrap_or_default()
 }
@@ -189,7 +185,6 @@ fn unanswered(e: io::Error) -> Error {
 }
 
 /// Tells whether this is root, who may become any user.
-#[must_use]
 pub fn is_root() -> bool {
     Uid::effective().is_root()
 }
@@ -216,13 +211,11 @@ impl Account {
     }
 
     /// Tells whether this is an alias, whose mailbox nobody reads.
-    #[must_use]
     pub fn is_alias(&self) -> bool {
         self.kind == AccountKind::Alias
     }
 
     /// The flag of commands that names it.
-    #[must_use]
     pub fn flag(&self) -> &'static str {
         match self.kind {
             AccountKind::User => "--user",
@@ -231,19 +224,16 @@ impl Account {
     }
 
     /// Whose files this run believes beside root's: those of this user and of whoever runs it.
-    #[must_use]
     pub fn owners(&self) -> [u32; 2] {
         [self.uid, Uid::effective().as_raw()]
     }
 
     /// Tells whether this is a virtual user, whose name is an address and who has no account of the system.
-    #[must_use]
     pub fn is_virtual(&self) -> bool {
         self.gid.is_none() && self.name.contains('@')
     }
 
     /// Tells whether all that is known of whoever this is, is a number.
-    #[must_use]
     pub fn is_nameless(&self) -> bool {
         self.gid.is_none() && self.name == self.uid.to_string()
     }
@@ -260,7 +250,6 @@ impl Account {
     }
 
     /// The names of the groups that the user is in. Costs a look into the group database for each: ask only when needed.
-    #[must_use]
     pub fn groups(&self) -> Vec<String> {
         let Some(gid) = self.gid else { return Vec::new() };
         passwd::groups_of(&self.name, gid)
@@ -300,7 +289,6 @@ impl Account {
 }
 
 /// The name that this host gives to mail: Debian's `/etc/mailname`, else the host name.
-#[must_use]
 pub fn mail_name() -> String {
     let named = std::fs::read_to_string("/etc/mailname").unwrap_or_default();
     match named.lines().map(str::trim).find(|line| !line.is_empty()) {
@@ -310,7 +298,6 @@ pub fn mail_name() -> String {
 }
 
 /// The host name, gethostname(2).
-#[must_use]
 pub fn host_name() -> String {
     nix::unistd::gethostname().map_or_else(|_| "localhost".to_owned(), |name| name.to_string_lossy().into_owned())
 }

@@ -25,7 +25,6 @@ pub struct CachedContent {
 }
 
 /// Where something about the file at `path` is remembered: one file for each, named after its path.
-#[must_use]
 pub fn cache_path(path: &Path, dir: &Path) -> PathBuf {
     let mut name = String::new();
     for byte in path.as_os_str().as_bytes() {
@@ -40,7 +39,6 @@ pub fn cache_path(path: &Path, dir: &Path) -> PathBuf {
 }
 
 /// Reads a memory of at most `most_bytes`.
-#[must_use]
 pub fn load_cached(place: &Path, most_bytes: u64) -> Option<CachedContent> {
     let file = open_kept(place).ok()??;
     let stat = file.metadata().ok().filter(|stat| stat.len() <= most_bytes)?;

@@ -196,7 +196,6 @@ fn is_paused(child: &Child) -> bool {
 }
 
 /// Opens a file that can be read when the child has ended, however early (pidfd_open(2)); none where the kernel has no such thing.
-#[must_use]
 pub fn end_of(child: &Child) -> Option<OwnedFd> {
     let pid = i32::try_from(child.id())
         .ok()
@@ -257,7 +256,6 @@ fn wait_until(child: &mut Child, until: Instant) -> io::Result<ExitStatus> {
 }
 
 /// The directories in which programs are looked for: those of `PATH`, as far as they are absolute, and those of the system.
-#[must_use]
 pub fn search_path(path: Option<&OsStr>) -> Vec<PathBuf> {
     let named = path.map(std::env::split_paths).into_iter().flatten();
     let mut found = Vec::new();
@@ -270,27 +268,23 @@ pub fn search_path(path: Option<&OsStr>) -> Vec<PathBuf> {
 }
 
 /// The first program of this name.
-#[must_use]
 pub fn find_program(name: &str, dirs: &[PathBuf]) -> Option<PathBuf> {
     dirs.iter().map(|dir| dir.join(name)).find(|path| is_program(path))
 }
 
 /// Tells whether this can be started.
-#[must_use]
 pub fn is_program(path: &Path) -> bool {
     path.metadata()
         .is_ok_and(|stat| stat.is_file() && stat.permissions().mode() & 0o111 != 0)
 }
 
 /// Tells whether it runs with a user or group of its own, whoever starts it.
-#[must_use]
 pub fn is_set_id(path: &Path) -> bool {
     path.metadata()
         .is_ok_and(|stat| stat.permissions().mode() & 0o6000 != 0)
 }
 
 /// Tells whether somebody else could have put it there: then root does not start it.
-#[must_use]
 pub fn is_trusted(path: &Path) -> bool {
     let own = Uid::effective().as_raw();
     let trusts = |stat: Metadata| (stat.uid() == 0 || stat.uid() == own) && stat.mode() & 0o022 == 0;

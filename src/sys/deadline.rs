@@ -130,7 +130,6 @@ pub fn start_child(command: &mut Command) -> io::Result<Child> {
 const SLICE: Duration = Duration::from_millis(500);
 
 /// Tells whether somebody asked the run to stop.
-#[must_use]
 pub fn is_stopped() -> bool {
     STOPPED.load(Ordering::Relaxed)
 }
@@ -164,7 +163,6 @@ const HELD_BACK: Duration = Duration::from_millis(100);
 
 impl ReadLimit {
     /// Until somebody asks the run to stop.
-    #[must_use]
     pub fn until_stopped() -> Self {
         Self {
             begun: Instant::now(),
@@ -174,7 +172,6 @@ impl ReadLimit {
     }
 
     /// The same, and no longer than `time`.
-    #[must_use]
     pub fn within(time: Duration) -> Self {
         let begun = Instant::now();
         Self {
@@ -242,7 +239,6 @@ impl Deadline {
     }
 
     /// Who waits for the run.
-    #[must_use]
     pub fn kind(&self) -> Kind {
         self.kind
     }
@@ -253,13 +249,11 @@ impl Deadline {
     }
 
     /// How much of the whole run's time is left.
-    #[must_use]
     pub fn remaining(&self) -> Duration {
         self.until.get().saturating_duration_since(Instant::now())
     }
 
     /// For how long a file may be read: as long as the run lasts.
-    #[must_use]
     pub fn for_reading(&self) -> ReadLimit {
         ReadLimit {
             until: Some(self.until.get()),
@@ -269,7 +263,6 @@ impl Deadline {
 
     /// The same where a mailbox is mended before it is used. A run that was told to stop already uses one to take back what it put there:
     /// then time alone ends the reading.
-    #[must_use]
     pub fn for_mending(&self) -> ReadLimit {
         ReadLimit {
             ends_by_signal: !is_stopped(),

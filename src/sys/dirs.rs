@@ -17,7 +17,6 @@ use rustix::io::Errno;
 use crate::error::{Category, Error};
 
 /// The directory that holds `path`.
-#[must_use]
 pub fn parent(path: &Path) -> &Path {
     match path.parent() {
         Some(dir) if !dir.as_os_str().is_empty() => dir,
@@ -26,7 +25,6 @@ pub fn parent(path: &Path) -> &Path {
 }
 
 /// The path with `suffix` behind its name.
-#[must_use]
 pub fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
@@ -34,7 +32,6 @@ pub fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
 }
 
 /// Tells whether this process can make files in a directory.
-#[must_use]
 pub fn can_make_files(dir: &Path) -> bool {
     access(dir, AccessFlags::W_OK | AccessFlags::X_OK).is_ok()
 }
@@ -48,7 +45,6 @@ pub fn sync_parent(path: &Path) -> io::Result<()> {
 }
 
 /// Opens a file that we keep in a directory of the user's: a link is not followed, and a FIFO in its place does not hold us.
-#[must_use]
 pub fn own_file() -> OpenOptions {
     let mut options = OpenOptions::new();
     options.custom_flags((OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK).bits());

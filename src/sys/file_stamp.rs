@@ -7,13 +7,11 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 /// The change time in nanoseconds, as far as the file system keeps it: of anything about the file, and not to be set back (inode(7)).
-#[must_use]
 pub fn changed_nanoseconds(stat: &std::fs::Metadata) -> i128 {
     i128::from(stat.ctime()) * 1_000_000_000 + i128::from(stat.ctime_nsec())
 }
 
 /// The modification time in nanoseconds, as far as the file system keeps it.
-#[must_use]
 pub fn modified_nanoseconds(stat: &std::fs::Metadata) -> i128 {
     i128::from(stat.mtime()) * 1_000_000_000 + i128::from(stat.mtime_nsec())
 }
@@ -35,7 +33,6 @@ pub struct FileStamp {
 
 impl FileStamp {
     /// Of a file.
-    #[must_use]
     pub fn of(stat: &std::fs::Metadata) -> Self {
         Self {
             device: stat.dev(),
@@ -61,7 +58,6 @@ pub fn is_still(file: &File, path: &Path) -> Result<bool, Error> {
 }
 
 /// Tells whether both describe one file.
-#[must_use]
 pub fn same_file(a: &std::fs::Metadata, b: &std::fs::Metadata) -> bool {
     (a.dev(), a.ino()) == (b.dev(), b.ino())
 }

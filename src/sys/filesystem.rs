@@ -51,7 +51,6 @@ pub fn find_file_system(path: &Path) -> io::Result<FileSystem> {
 }
 
 /// Tells whether a file server keeps the file, and its locks.
-#[must_use]
 pub fn is_on_nfs(file: &File) -> bool {
     fstatfs(file).is_ok_and(|stat| is_nfs(&stat))
 }
@@ -80,7 +79,6 @@ fn links(stat: &StatFs) -> Option<bool> {
 }
 
 /// Tells whether link(2) failed because the file system has no links: FAT and exFAT say EPERM, SMB EOPNOTSUPP, FUSE any of them.
-#[must_use]
 pub fn has_no_links(error: &io::Error) -> bool {
     let known = [Errno::PERM, Errno::OPNOTSUPP, Errno::NOSYS, Errno::MLINK];
     Errno::from_io_error(error).is_some_and(|error| known.contains(&error))
@@ -88,7 +86,6 @@ pub fn has_no_links(error: &io::Error) -> bool {
 
 /// Tells whether a call about `path` may hold a process that nobody can end: a file system that another process serves (FUSE) is in its
 /// way. Where that cannot be told it is none. The path itself is not asked: its file system might hang.
-#[must_use]
 pub fn may_hold_a_process(path: &Path) -> bool {
     // What is on the root's file system is not served so. A mount that is in the way is not entered (openat2(2)).
     match openat2(

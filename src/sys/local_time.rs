@@ -17,7 +17,6 @@ const DIRECTORIES: &[&str] = &["/usr/share/zoneinfo", "/share/zoneinfo", "/etc/z
 const ZONE_BYTES: u64 = 256 << 10;
 
 /// The same point in time, on the clock of this host.
-#[must_use]
 pub fn to_local(date: OffsetDateTime) -> OffsetDateTime {
     UtcOffset::from_whole_seconds(offset_seconds(date.unix_timestamp()))
         .ok()
@@ -26,14 +25,12 @@ pub fn to_local(date: OffsetDateTime) -> OffsetDateTime {
 }
 
 /// What the clock of this host showed `seconds` after the beginning of 1970, as seconds of a day that began at the same hour everywhere.
-#[must_use]
 pub fn clock_seconds(seconds: i64) -> i64 {
     seconds.saturating_add(i64::from(offset_seconds(seconds)))
 }
 
 /// The point in time, in seconds since 1970, at which the clock of this host showed what `clock_seconds` gives. Of the two that an hour in
 /// autumn has, one of them.
-#[must_use]
 pub fn from_clock(shown: i64) -> i64 {
     let guess = shown.saturating_sub(i64::from(offset_seconds(shown)));
     shown.saturating_sub(i64::from(offset_seconds(guess)))

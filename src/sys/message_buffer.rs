@@ -62,7 +62,6 @@ impl MessageStart {
     }
 
     /// What was read.
-    #[must_use]
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
     }
@@ -101,7 +100,6 @@ impl MessageBuffer {
     }
 
     /// Takes a message that is in memory already.
-    #[must_use]
     pub fn from_bytes(head: Vec<u8>) -> Self {
         let bytes = head.len() as u64;
         Self {
@@ -112,13 +110,11 @@ impl MessageBuffer {
     }
 
     /// The beginning of the message: all of it up to `HEAD_BYTES`.
-    #[must_use]
     pub fn head(&self) -> &[u8] {
         &self.head
     }
 
     /// The length of the whole message, in bytes.
-    #[must_use]
     pub fn bytes(&self) -> u64 {
         self.bytes
     }
@@ -137,7 +133,6 @@ impl MessageBuffer {
     }
 
     /// Reads the message again, from byte `from` of it.
-    #[must_use]
     pub fn reader(&self, from: usize) -> BufferReader<'_> {
         BufferReader {
             head: self.head.get(from..).unwrap_or_default(),

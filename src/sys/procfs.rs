@@ -7,7 +7,6 @@ use std::fs;
 use nix::libc;
 
 /// Tells whether some process listens at this TCP port, whichever address; none where that cannot be told.
-#[must_use]
 pub fn listens_at(port: u16) -> Option<bool> {
     let tables = ["/proc/net/tcp", "/proc/net/tcp6"].map(fs::read_to_string);
     if tables.iter().all(Result::is_err) {
@@ -33,7 +32,6 @@ pub enum KernelLock {
 
 /// The process that holds such a lock on this file. None where nobody does, the lock belongs to an open file and not to a process, the
 /// process may not be seen, or the file system gives files another device number than its own.
-#[must_use]
 pub fn find_lock_holder(kind: KernelLock, device: u64, inode: u64) -> Option<i32> {
     holder_in(&fs::read_to_string("/proc/locks").ok()?, kind, device, inode)
 }
@@ -56,14 +54,12 @@ fn holder_in(locks: &str, kind: KernelLock, device: u64, inode: u64) -> Option<i
 }
 
 /// The program of a process, as ` (mutt)`; nothing where it may not be seen.
-#[must_use]
 pub fn program_of(pid: impl Display) -> String {
     let name = fs::read_to_string(format!("/proc/{pid}/comm"));
     name.map_or_else(|_| String::new(), |name| format!(" ({})", name.trim_end()))
 }
 
 /// Tells whether programs that this process starts get no other user or group by their set-id bits (prctl(2), PR_SET_NO_NEW_PRIVS).
-#[must_use]
 pub fn has_no_new_privileges() -> Option<bool> {
     let status = fs::read_to_string("/proc/self/status").ok()?;
     let value = status.lines().find_map(|line| line.strip_prefix("NoNewPrivs:"))?;

@@ -16,7 +16,6 @@ const RUNNING: &str = "/proc/self/exe";
 const GONE: &[u8] = b" (deleted)";
 
 /// Where it was started from. After an upgrade that is another file.
-#[must_use]
 pub fn own_path() -> PathBuf {
     std::env::current_exe().map_or_else(|_| "/usr/bin/spoolguard".into(), |path| still(&path))
 }
@@ -30,7 +29,6 @@ pub fn stat_self() -> std::io::Result<Metadata> {
 }
 
 /// A command that runs it once more.
-#[must_use]
 pub fn start_self() -> Command {
     once_more(&own_path(), Path::new(RUNNING))
 }

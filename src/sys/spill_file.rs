@@ -43,7 +43,6 @@ impl SpillFile {
     }
 
     /// Takes `file`, which is empty, as the first place.
-    #[must_use]
     pub fn begin_in(file: File) -> Self {
         Self {
             file,
@@ -93,7 +92,6 @@ impl SpillFile {
     }
 
     /// Gives the file away. Whoever reads it begins at its start.
-    #[must_use]
     pub fn into_file(self) -> File {
         self.file
     }

@@ -44,13 +44,11 @@ pub struct LockedStateFile {
 
 impl Store {
     /// The file `name` in `dir`.
-    #[must_use]
     pub fn new(dir: &Path, name: &str) -> Self {
         Self { path: dir.join(name) }
     }
 
     /// Where it is.
-    #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -111,7 +109,6 @@ impl Store {
 
 impl LockedStateFile {
     /// What the file holds; none where there is no file.
-    #[must_use]
     pub fn content(&self) -> Option<&[u8]> {
         self.content.as_deref()
     }

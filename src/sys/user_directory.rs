@@ -26,7 +26,6 @@ impl Directory {
     const MISSES: usize = 64;
 
     /// Reads the file; what it does not have is asked of the user database.
-    #[must_use]
     pub fn read() -> Self {
         let mut found = Self::default();
         for user in passwd::local_users().unwrap_or_default() {
@@ -45,7 +44,6 @@ impl Directory {
     }
 
     /// The users of the file, and those of the user database who have a mailbox in `spool`: not every file there is named after a user.
-    #[must_use]
     pub fn names(&self, spool: &Path) -> BTreeSet<String> {
         let entries = std::fs::read_dir(spool).into_iter().flatten();
         let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
@@ -54,13 +52,11 @@ impl Directory {
     }
 
     /// The home of a user of the file.
-    #[must_use]
     pub fn home(&self, name: &str) -> Option<&Path> {
         self.homes.get(name).map(PathBuf::as_path)
     }
 
     /// User and group of a name; none where nobody is called so, as far as can be told.
-    #[must_use]
     pub fn find(&self, name: &str) -> Option<(u32, u32)> {
         if let Some(found) = self.by_name.get(name) {
             return Some(*found);
@@ -79,7 +75,6 @@ impl Directory {
     }
 
     /// Tells whether anybody has this number; also where that cannot be told, since much is done to what is nobody's.
-    #[must_use]
     pub fn has(&self, uid: u32) -> bool {
         if self.uids.contains(&uid) {
             return true;

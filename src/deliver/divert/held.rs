@@ -33,13 +33,11 @@ pub struct HeldCopy {
 
 impl HeldCopy {
     /// Where it is.
-    #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }
 
     /// How many older ones had to go for it.
-    #[must_use]
     pub fn pushed_out(&self) -> usize {
         self.pushed_out
     }
@@ -89,7 +87,6 @@ fn compress<R: Read>(file: &mut File, letter: MboxEntry<'_, R>) -> io::Result<()
 }
 
 /// The beginning of the last message in `dir` that was held with `tag`: at most `bytes`, less where it is damaged, none where it is gone.
-#[must_use]
 pub fn read_sample(dir: &Path, tag: &str, bytes: u64) -> Option<Vec<u8>> {
     let entries = std::fs::read_dir(dir).ok()?;
     let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());

@@ -182,7 +182,6 @@ pub fn take_back_own_bounce(run: &Run, delivery: &Delivery<'_>) {
 }
 
 /// Says why the administrator does not get a message.
-#[must_use]
 pub fn reason_text(reason: HeldBackReason) -> String {
     match reason {
         HeldBackReason::Equal(count) => format!("{count} equal messages were sent, this one is counted"),
@@ -192,13 +191,11 @@ pub fn reason_text(reason: HeldBackReason) -> String {
 }
 
 /// Where counted messages are held; none where there is no state directory.
-#[must_use]
 pub fn storm_dir(run: &Run) -> Option<PathBuf> {
     Some(run.state_dir()?.join(STORM_DIR))
 }
 
 /// The beginning of the last message that was held with this key.
-#[must_use]
 pub fn stored_sample(run: &Run, key: &str, bytes: u64) -> Option<Vec<u8>> {
     let dir = storm_dir(run)?;
     // The reports first: nobody has seen one of them.

@@ -35,7 +35,6 @@ pub enum Answered {
 
 /// Tells whether a message that came to a token is an answer. What comes with the null sender and has no mark of an answer was taken for
 /// a report before.
-#[must_use]
 pub fn is_answer(delivery: &Delivery<'_>) -> bool {
     match delivery.judgement.verdict {
         Verdict::Ordinary | Verdict::AutoReply(_) | Verdict::Receipt(_) => delivery.judgement.diverted_before.is_none(),

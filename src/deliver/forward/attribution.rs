@@ -7,7 +7,6 @@ use crate::deliver::forward::{history, token_test, verp};
 
 /// The destinations that this message reports about; none where it is no report, or proves nothing. `known` are those that the user's
 /// mail goes to, as far as the caller knows, beside the ones of this run.
-#[must_use]
 pub fn find_forward_failures(run: &Run, delivery: &Delivery<'_>, known: &[String]) -> Vec<ForwardFailure> {
     let Some(bounce) = delivery.judgement.verdict.bounce() else {
         return Vec::new();

@@ -23,13 +23,11 @@ use crate::sys::state_file::Store;
 const FILE: &str = "routes.json";
 
 /// The time of `date`, as decisions count it.
-#[must_use]
 pub fn to_moment(date: OffsetDateTime) -> Moment {
     Moment::at(date.unix_timestamp())
 }
 
 /// Where the memory is; none where it is switched off, or there is no place for it.
-#[must_use]
 pub fn store(run: &Run) -> Option<Store> {
     if !run.config.destinations.suspend {
         return None;
@@ -167,7 +165,6 @@ pub fn write_due(run: &Run, own: &OwnAddresses, date: OffsetDateTime) -> Result<
 }
 
 /// The destinations that a message reports about, among those of this run and those that are remembered; none where it is no report.
-#[must_use]
 pub fn find_failures(run: &Run, delivery: &Delivery<'_>) -> Vec<ForwardFailure> {
     if delivery.judgement.verdict.bounce().is_none() {
         return Vec::new();

@@ -102,20 +102,17 @@ fn without_probe((destination, pass): (String, Pass)) -> (String, Pass) {
 
 impl Gate {
     /// Where the message may be sent.
-    #[must_use]
     pub fn destinations(&self) -> Vec<String> {
         let goes = |(_, pass): &&(String, Pass)| matches!(pass, Pass::Open | Pass::Probe { .. });
         self.passes.iter().filter(goes).map(|(to, _)| to.clone()).collect()
     }
 
     /// Tells whether some destination gets nothing: then the copy in the mailbox is the only one.
-    #[must_use]
     pub fn holds_back(&self) -> bool {
         self.ends_a_loop() || self.passes.iter().any(|(_, pass)| matches!(pass, Pass::Keep { .. }))
     }
 
     /// The destinations that got nothing, and why: a copy lies in the mailbox for them.
-    #[must_use]
     pub fn kept_back(&self) -> Vec<KeptBack> {
         let suspended = self
             .passes
@@ -143,19 +140,16 @@ impl Gate {
     }
 
     /// Tells whether some destination gets nothing because mail would go round with it.
-    #[must_use]
     pub fn ends_a_loop(&self) -> bool {
         !self.back.is_empty()
     }
 
     /// What is to be remembered of the message at each destination.
-    #[must_use]
     pub fn sketches(&self) -> &Sketches {
         &self.sketches
     }
 
     /// Why a copy is kept, in words; none where nothing is held back.
-    #[must_use]
     pub fn why(&self) -> Option<String> {
         let loops = self.back.first().map(|(to, back)| back.why(to));
         match (loops, self.why_suspended()) {
@@ -288,7 +282,6 @@ fn is_about(refusal: &Refusal, destination: &str, pass: Pass) -> bool {
 }
 
 /// Why the message would be kept if it came now; none where it would be sent. Changes nothing.
-#[must_use]
 pub fn why_kept(run: &Run, delivery: &Delivery<'_>) -> Option<String> {
     let parted = loops::part_destinations(
         run,

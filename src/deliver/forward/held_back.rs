@@ -17,7 +17,6 @@ pub enum HeldBack {
 
 impl HeldBack {
     /// What is remembered of it.
-    #[must_use]
     pub fn fate(self) -> Fate {
         match self {
             Self::CameFrom(_) => Fate::Own,
@@ -26,7 +25,6 @@ impl HeldBack {
     }
 
     /// As what it stands on the list of kept messages.
-    #[must_use]
     pub fn reason(self) -> KeptReason {
         match self {
             Self::CameFrom(_) => KeptReason::Own,
@@ -35,7 +33,6 @@ impl HeldBack {
     }
 
     /// What user and administrator are told.
-    #[must_use]
     pub fn kind(self) -> HeldBackKind {
         match self {
             Self::CameFrom(_) => HeldBackKind::CameFrom,
@@ -47,7 +44,6 @@ impl HeldBack {
     }
 
     /// Why, in words.
-    #[must_use]
     pub fn why(self, destination: &str) -> String {
         match self {
             Self::CameFrom(CameFrom::Author) => format!("it came from {destination}"),

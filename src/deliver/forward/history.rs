@@ -54,7 +54,6 @@ pub struct Repeats {
 
 impl Repeats {
     /// Says why the message goes nowhere; none where it goes somewhere.
-    #[must_use]
     pub fn why_nowhere(&self) -> Option<String> {
         if !self.fresh.is_empty() || self.had.is_empty() {
             return None;
@@ -239,13 +238,11 @@ pub fn note_rescued(run: &Run, delivery: &Delivery<'_>, name: &MessageKey) {
 /// Tells whether the user has the message of this name already: a copy was kept, or it was put into the mailbox when it came back the
 /// first time. What was sent to the same address once more after that (replayed, say, from a mailbox that was emptied then) is a
 /// matter of its own.
-#[must_use]
 pub fn has_it(run: &Run, name: &MessageKey) -> bool {
     read_history(run).is_some_and(|history| has(&lines_about(&history, name)))
 }
 
 /// The same for a message of which nothing but the Message-ID is known.
-#[must_use]
 pub fn has_id(run: &Run, message_id: &str) -> bool {
     let known = of_id(message_id).zip(read_history(run));
     known.is_some_and(|(id, history)| has(&history.about(&HistoryKey::Id(id))))
@@ -272,7 +269,6 @@ fn has(texts: &[String]) -> bool {
 }
 
 /// Where the message with this Message-ID was sent to.
-#[must_use]
 pub fn sent_to(run: &Run, message_id: &str) -> Vec<String> {
     let Some((id, history)) = of_id(message_id).zip(read_history(run)) else {
         return Vec::new();
@@ -281,7 +277,6 @@ pub fn sent_to(run: &Run, message_id: &str) -> Vec<String> {
 }
 
 /// Where the message was sent to that a token names.
-#[must_use]
 pub fn sent_with(run: &Run, token: &VerpToken) -> Vec<String> {
     let Some(history) = read_history(run) else {
         return Vec::new();
@@ -301,7 +296,6 @@ fn destinations_of(texts: &[String]) -> Vec<String> {
 }
 
 /// Every line about this message, the latest first.
-#[must_use]
 pub fn lines_about(history: &History, name: &MessageKey) -> Vec<String> {
     let subjects = match &name.id {
         // Noted without its Message-ID, it is the same: some mail systems add one on the way.
@@ -317,7 +311,6 @@ pub fn lines_about(history: &History, name: &MessageKey) -> Vec<String> {
 }
 
 /// The part of a message's key that stands in a token.
-#[must_use]
 pub fn token_part(name: &MessageKey) -> &str {
     half_tag(&name.text)
 }
@@ -334,7 +327,6 @@ fn dir(run: &Run) -> Option<PathBuf> {
 }
 
 /// Opens what is remembered; none where that cannot be done. Nothing can be noted as long as it is held.
-#[must_use]
 pub fn read_history(run: &Run) -> Option<History> {
     match history_file::open_history(&dir(run)?, &run.deadline) {
         Ok(history) => Some(history),

@@ -59,7 +59,6 @@ struct HistoryPart {
 
 impl History {
     /// Every line about `subject`, the latest first; of very many the latest alone. Whatever cannot be read is passed over.
-    #[must_use]
     pub fn about(&self, subject: &HistoryKey) -> Vec<String> {
         let mut found = Vec::new();
         for part in &self.files {
@@ -78,7 +77,6 @@ impl History {
     }
 
     /// The last lines, the oldest first: as much as stands in `bytes`.
-    #[must_use]
     pub fn recent(&self, bytes: u64) -> Vec<String> {
         let mut text = Vec::new();
         let mut left = bytes;
@@ -106,7 +104,6 @@ impl History {
 }
 
 /// Where the memory is below a state directory.
-#[must_use]
 pub fn path(dir: &Path) -> PathBuf {
     dir.join("sent")
 }

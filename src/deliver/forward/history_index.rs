@@ -49,7 +49,6 @@ struct IndexTable {
 
 impl Index {
     /// Opens the table at `path` for `history`, which nobody changes meanwhile. Reads what it does not cover.
-    #[must_use]
     pub fn open(history: &File, path: &Path) -> Self {
         let (inode, bytes) = history.metadata().map_or((0, 0), |stat| (stat.ino(), stat.len()));
         let table = IndexTable::open(path, inode).filter(|table| table.covered <= bytes);
@@ -63,7 +62,6 @@ impl Index {
     }
 
     /// Where the last line with `key` stands.
-    #[must_use]
     pub fn find(&self, key: u64) -> Option<u64> {
         let in_rest = self
             .rest

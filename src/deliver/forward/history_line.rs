@@ -52,7 +52,6 @@ impl Fate {
     ];
 
     /// The word for it in the file. None of them is the beginning of another: so a line that was cut is no line.
-    #[must_use]
     pub fn word(self) -> &'static str {
         match self {
             Self::Sent => "sent",
@@ -83,19 +82,16 @@ pub enum HistoryKey {
 
 impl HistoryKey {
     /// The lines about a text, whatever its Message-ID.
-    #[must_use]
     pub fn text(half: &str) -> Self {
         Self::Text(half_tag(half).to_owned())
     }
 
     /// The lines of `fate` about `destination`.
-    #[must_use]
     pub fn count(fate: Fate, destination: &str) -> Self {
         Self::Count(fate, destination.to_lowercase())
     }
 
     /// What it is found by in the index.
-    #[must_use]
     pub fn key(&self) -> u64 {
         let (kind, what) = match self {
             Self::Id(id) => ("id", id),
@@ -108,7 +104,6 @@ impl HistoryKey {
 }
 
 /// The part of a text's half of a key that stands in a token: eight digits.
-#[must_use]
 pub fn half_tag(half: &str) -> &str {
     let digits = half.strip_prefix("text:").unwrap_or(half);
     digits.get(..TAG_DIGITS).unwrap_or(digits)
@@ -135,7 +130,6 @@ pub struct HistoryLine<'a> {
 
 impl<'a> HistoryLine<'a> {
     /// A line to be written.
-    #[must_use]
     pub fn new(at: i64, name: &'a str, fate: Fate, destination: &'a str) -> Self {
         Self {
             at,
@@ -149,13 +143,11 @@ impl<'a> HistoryLine<'a> {
     }
 
     /// The same line, with who sent the message and what it looked like.
-    #[must_use]
     pub fn with(self, sender: &'a str, sketch: &'a str) -> Self {
         Self { sender, sketch, ..self }
     }
 
     /// Reads a line without its line end.
-    #[must_use]
     pub fn read(line: &'a str) -> Option<Self> {
         let mut words = line.split(' ');
         let at = words.next()?.parse().ok()?;
@@ -176,7 +168,6 @@ impl<'a> HistoryLine<'a> {
     }
 
     /// The line as it is written; `before` says where the last line about each of its subjects stands.
-    #[must_use]
     pub fn text(&self, before: &[Option<u64>]) -> String {
         let places: Vec<String> = before
             .iter()
@@ -196,7 +187,6 @@ impl<'a> HistoryLine<'a> {
     }
 
     /// What it is found by.
-    #[must_use]
     pub fn subjects(&self) -> Vec<HistoryKey> {
         let (id, text) = split_halves(self.name);
         let mut subjects = vec![HistoryKey::Whole(self.name.to_owned()), HistoryKey::text(text)];
@@ -209,13 +199,11 @@ impl<'a> HistoryLine<'a> {
     }
 
     /// Tells whether it is about `subject`: the index knows no more than a hash.
-    #[must_use]
     pub fn is_about(&self, subject: &HistoryKey) -> bool {
         self.subjects().contains(subject)
     }
 
     /// Where the line about `subject` before this one stands.
-    #[must_use]
     pub fn before(&self, subject: &HistoryKey) -> Option<u64> {
         let place = self.subjects().iter().position(|own| own == subject)?;
         let word = self.before.split(',').nth(place + 1)?;

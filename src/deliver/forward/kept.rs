@@ -45,7 +45,6 @@ pub struct KeptFile {
 
 impl KeptFile {
     /// The list for `destination`; none where there is no state directory.
-    #[must_use]
     pub fn of(run: &Run, destination: &str) -> Option<Self> {
         Some(Self {
             dir: run.state_dir()?.join(KEPT_DIR),
@@ -339,7 +338,6 @@ fn compose(run: &Run, list: &KeptList, date: OffsetDateTime) -> String {
 }
 
 /// How many messages were kept for one reason: `3 because b@b.test refused them: "550 no"`.
-#[must_use]
 pub fn reason_text(to: &str, (reason, count, said): &(KeptReason, u64, &str)) -> String {
     let why = match reason {
         KeptReason::Suspended => format!("because {to} is suspended"),

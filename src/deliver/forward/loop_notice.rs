@@ -7,7 +7,6 @@ use crate::deliver::headers;
 use crate::sys::account::{self, AccountKind};
 
 /// Subject and paragraphs for the user.
-#[must_use]
 pub fn to_user(run: &Run, notice: &PendingNotice, kind: HeldBackKind) -> (String, String) {
     let what = happened(kind);
     let own = headers::escape_word(&notice.own);
@@ -29,7 +28,6 @@ pub fn to_user(run: &Run, notice: &PendingNotice, kind: HeldBackKind) -> (String
 }
 
 /// The same for the administrator.
-#[must_use]
 pub fn to_admin(run: &Run, notice: &PendingNotice, kind: HeldBackKind) -> (String, String) {
     let what = happened(kind);
     let own = headers::escape_word(&notice.own);

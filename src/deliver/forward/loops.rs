@@ -41,7 +41,6 @@ pub struct Parted {
 
 impl Parted {
     /// Tells whether the message seems to be caused by an earlier forward to one of the destinations that it may go to.
-    #[must_use]
     pub fn continues_chain(&self) -> bool {
         let mut sketches = self.sketches.0.iter();
         sketches.any(|(to, sketch)| sketch.weight >= STRONG && self.open.contains(to))

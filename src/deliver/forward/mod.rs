@@ -35,7 +35,6 @@ use crate::submit::letter::{Letter, Refusal};
 use crate::sys::message_buffer;
 
 /// The message in the form that is sent.
-#[must_use]
 pub fn outgoing_letter<'a>(
     delivery: &'a Delivery<'_>,
     sender: &'a str,
@@ -106,13 +105,11 @@ pub fn send_on(
 
 /// Tells whether a message is sent on with the null sender: one that came with it, and every bounce, whatever a gateway made of its
 /// sender. A report about it would be sent on, too, and so on.
-#[must_use]
 pub fn goes_with_null_sender(delivery: &Delivery<'_>) -> bool {
     delivery.envelope.sender == Sender::Null || matches!(delivery.judgement.verdict, Verdict::Bounce(_))
 }
 
 /// Our mark, by which the message is known when it comes back.
-#[must_use]
 pub fn loop_field(delivery: &Delivery<'_>) -> String {
     format!(
         "X-Loop: {}{}",

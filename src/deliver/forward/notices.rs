@@ -18,7 +18,6 @@ use crate::output::wrap::wrap_body;
 use crate::sys::account::{self, AccountKind};
 
 /// Whom a notice goes to, as logs name it.
-#[must_use]
 pub fn notice_receiver(run: &Run, to: To) -> String {
     match to {
         To::User if !run.account.is_alias() => run.store.to_string(),
@@ -189,7 +188,6 @@ fn failures(notice: &PendingNotice) -> String {
 }
 
 /// What a failure said, on one line: `"550 5.1.1 unknown user" (mx.b.test)`.
-#[must_use]
 pub fn failure_text(failure: &Failure) -> String {
     let words = match (failure.said.as_str(), &failure.status) {
         ("", Some(status)) => status,

@@ -20,7 +20,6 @@ const MOST_BYTES: u64 = 64 << 10;
 const DAY: u64 = 86_400;
 
 /// The rewritten sender of what is forwarded; none where `sender` cannot be rewritten.
-#[must_use]
 pub fn rewrite_sender(run: &Run, delivery: &Delivery<'_>, sender: &str) -> Option<String> {
     let configured = run.config.srs.domain.as_str();
     let own = delivery.envelope.own.primary()?;

@@ -28,7 +28,6 @@ const FILE: &str = "tokens.json";
 const TEST: &str = "test";
 
 /// What is known; nothing where there is no file, or it cannot be read.
-#[must_use]
 pub fn read_tests(run: &Run) -> TokenTests {
     let Some(store) = store(run) else {
         return TokenTests::default();
@@ -44,7 +43,6 @@ pub fn read_tests(run: &Run) -> TokenTests {
 }
 
 /// What is known in this state directory; nothing where it cannot be read.
-#[must_use]
 pub fn tests_in(dir: &Path) -> TokenTests {
     let store = Store::new(dir, FILE);
     let read = store.read().ok().flatten();

@@ -29,7 +29,6 @@ pub struct Maker<'a> {
 
 impl<'a> Maker<'a> {
     /// Reads the key, or makes one. None where that cannot be done, or where there is no room for a token.
-    #[must_use]
     pub fn prepare(run: &'a Run, delivery: &Delivery<'_>) -> Option<Self> {
         let own = delivery.envelope.own.primary()?;
         let Some(dir) = run.state_dir() else {
@@ -58,7 +57,6 @@ impl<'a> Maker<'a> {
     }
 
     /// The envelope sender for what goes to `destination`.
-    #[must_use]
     pub fn sender(&self, destination: &str) -> String {
         self.token(destination).unwrap_or_else(|| self.own.to_string())
     }
@@ -82,7 +80,6 @@ impl<'a> Maker<'a> {
 /// The token that a message brings in the address that it came to, if it is one of ours and holds; with the address. Sendmail says
 /// no address to a program in `.forward`: there, and for whoever it went through, it stands in `To`, where every report has the
 /// envelope sender that it goes to. The key is read only where there is something that looks like a token.
-#[must_use]
 pub fn find_token(
     run: &Run,
     envelope: &Envelope,
@@ -112,7 +109,6 @@ pub fn find_token(
 }
 
 /// The token in an address, if it is one of ours and holds.
-#[must_use]
 pub fn read_token(run: &Run, address: &str, unix_seconds: i64) -> Option<VerpToken> {
     if !verp::is_there(address) {
         return None;
@@ -122,7 +118,6 @@ pub fn read_token(run: &Run, address: &str, unix_seconds: i64) -> Option<VerpTok
 
 /// Tells whether a report about a forward of ours has to bring a token: they are in use, and there is a key and room for one. Where
 /// none can be made, none can be asked for.
-#[must_use]
 pub fn are_required(run: &Run, envelope: &Envelope) -> bool {
     if run.config.forward.sender != ForwardSender::Verp {
         return false;

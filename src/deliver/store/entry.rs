@@ -39,7 +39,6 @@ pub struct Entry<'a, R: Read + Clone> {
 
 impl<'a> Entry<'a, message_buffer::BufferReader<'a>> {
     /// The message with `added` fields on top.
-    #[must_use]
     pub fn of(run: &Run, delivery: &'a Delivery<'_>, added: &'a str) -> Self {
         Self {
             sender: &delivery.envelope.sender,
@@ -88,7 +87,6 @@ impl<R> Put<R> {
 }
 
 /// The field that an MTA sets at the end (RFC 5321 section 4.4), where none has.
-#[must_use]
 pub fn return_path(sender: &Sender, message: &Message<'_>) -> String {
     let sender = match sender {
         Sender::Null => "",
@@ -102,7 +100,6 @@ pub fn return_path(sender: &Sender, message: &Message<'_>) -> String {
 }
 
 /// Which submission the message is; none where it does not come from an MTA just now.
-#[must_use]
 pub fn submission_of(run: &Run, delivery: &Delivery<'_>, added: &str) -> Option<SubmissionKey> {
     let age = OffsetDateTime::now_utc() - delivery.date;
     if delivery.action == Action::Keep(Why::CameBack) || age.abs() > JUST_NOW {

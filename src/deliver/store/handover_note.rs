@@ -29,7 +29,6 @@ pub struct NoteKey(String);
 
 impl NoteKey {
     /// The name that a digest gives.
-    #[must_use]
     pub fn of(digest: &[u8]) -> Self {
         Self(HEXLOWER.encode(digest.get(..16).unwrap_or(digest)))
     }
@@ -88,7 +87,6 @@ impl HandoverNote {
     }
 
     /// Finds what a run that is over has left about this message, and removes what is too old for any.
-    #[must_use]
     pub fn find(dir: &Path, key: &NoteKey) -> Option<LeftNote> {
         let mut unanswered = None;
         for entry in std::fs::read_dir(dir).ok()?.flatten() {

@@ -186,7 +186,6 @@ pub fn measure_usage(run: &Run, path: &Path) -> Result<Usage, Error> {
 }
 
 /// How full the Maildir at `path` may be: as the configuration says, else as its `maildirsize` says.
-#[must_use]
 pub fn find_limit(run: &Run, path: &Path) -> Limit {
     let own = run.limit();
     if own.bytes.is_some() || own.messages.is_some() {

@@ -201,7 +201,6 @@ pub fn measure_usage(run: &Run, path: &Path, limit: Limit) -> Result<Usage, Erro
 }
 
 /// The message in the form that an mbox takes.
-#[must_use]
 pub fn mailbox_entry<'a>(
     run: &Run,
     delivery: &'a Delivery<'_>,

@@ -55,7 +55,6 @@ pub struct Traits {
 
 impl MailStore {
     /// What this kind of mailbox can do.
-    #[must_use]
     pub fn traits(&self) -> Traits {
         match self {
             Self::Mbox(_) | Self::Maildir(_) => Traits {
@@ -132,7 +131,6 @@ impl MailStore {
     }
 
     /// How full it may be.
-    #[must_use]
     pub fn limit(&self, run: &Run) -> Limit {
         match self {
             Self::Mbox(_) => run.limit(),
@@ -215,7 +213,6 @@ pub fn place_notice(run: &Run, own: &str, text: &str, date: OffsetDateTime) -> R
 }
 
 /// Says that the mailbox is full.
-#[must_use]
 pub fn full_error(run: &Run, class: Category) -> Error {
     let limit = run.store.limit(run);
     let bytes = limit.bytes.map(size_text);

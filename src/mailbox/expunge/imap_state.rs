@@ -19,25 +19,21 @@ fn value<'a>(line: &'a [u8], name: &str) -> Option<&'a [u8]> {
 }
 
 /// Tells whether a message is the server's own.
-#[must_use]
 pub fn is_internal(message: &[u8]) -> bool {
     fields(message).any(|line| value(line, "X-IMAP").is_some())
 }
 
 /// What `X-IMAPbase` of a message says.
-#[must_use]
 pub fn read_imap_base(message: &[u8]) -> Option<Vec<u8>> {
     fields(message).find_map(|line| value(line, "X-IMAPbase").map(<[u8]>::to_vec))
 }
 
 /// The field for a message that does not have it.
-#[must_use]
 pub fn write_base_field(base: &[u8]) -> Vec<u8> {
     [b"X-IMAPbase: ", base, b"\n"].concat()
 }
 
 /// Puts `field` behind the separator line that `beginning` starts with; before everything else where there is none.
-#[must_use]
 pub fn insert_field(beginning: &[u8], field: &[u8]) -> Vec<u8> {
     let line = beginning.iter().position(|b| *b == b'\n').map_or(0, |at| at + 1);
     let (line, rest) = beginning.split_at_checked(line).unwrap_or((b"", beginning));
@@ -46,7 +42,6 @@ pub fn insert_field(beginning: &[u8], field: &[u8]) -> Vec<u8> {
 
 /// A message of the server's own, as c-client and Dovecot know it, for a mailbox in which nothing else stays. `date` is that of the
 /// separator line.
-#[must_use]
 pub fn write_internal_message(base: &[u8], asctime: &str) -> Vec<u8> {
     let mut message = Vec::new();
     let _ = write!(

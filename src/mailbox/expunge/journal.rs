@@ -99,7 +99,6 @@ impl JournalDraft {
     }
 
     /// How much content it has, in bytes.
-    #[must_use]
     pub fn bytes(&self) -> u64 {
         self.content.bytes()
     }
@@ -201,13 +200,11 @@ pub struct DamagedJournal {
 
 impl DamagedJournal {
     /// Where it is.
-    #[must_use]
     pub fn place(&self) -> &Path {
         &self.place
     }
 
     /// What it holds.
-    #[must_use]
     pub fn file(&self) -> &File {
         &self.file
     }
@@ -287,25 +284,21 @@ fn if_unreadable(error: io::Error) -> io::Result<()> {
 
 impl Journal {
     /// Where it is.
-    #[must_use]
     pub fn place(&self) -> &Path {
         &self.place
     }
 
     /// What it says.
-    #[must_use]
     pub fn head(&self) -> &RecordHeader {
         &self.record.head
     }
 
     /// How much content there is, in bytes.
-    #[must_use]
     pub fn bytes(&self) -> u64 {
         self.record.bytes
     }
 
     /// Tells whether the mailbox was cut off.
-    #[must_use]
     pub fn is_truncated(&self) -> bool {
         self.record.truncated
     }
@@ -322,7 +315,6 @@ impl Journal {
     }
 
     /// How much of the content was seen to be synced into the mailbox, in bytes.
-    #[must_use]
     pub fn synced_bytes(&self) -> u64 {
         self.record.synced_bytes
     }

@@ -83,7 +83,6 @@ pub enum Sync {
 }
 
 /// The note on how much is synced.
-#[must_use]
 pub fn synced_note(bytes: u64) -> String {
     let number = format!("{bytes:016x}");
     format!("{number} {:08x}", checksum(number.as_bytes()))
@@ -101,7 +100,6 @@ fn read_synced(field: &[u8]) -> Option<u64> {
 
 impl Record {
     /// A record of a mailbox that was not cut off yet.
-    #[must_use]
     pub fn new(head: RecordHeader, bytes: u64, content: Hash) -> Self {
         Self {
             head,
@@ -141,7 +139,6 @@ impl Record {
     }
 
     /// The head as it stands in the file.
-    #[must_use]
     pub fn written(&self) -> Vec<u8> {
         let text = self.text();
         let mut head = format!("{text}head={}\n", hex(&Sha256::digest(text.as_bytes()).into())).into_bytes();
@@ -150,7 +147,6 @@ impl Record {
     }
 
     /// Reads a head; none where it is damaged, or is none.
-    #[must_use]
     pub fn read(head: &[u8]) -> Option<Self> {
         let (text, notes) = head.split_at_checked(SYNCED_AT as usize)?;
         let (synced, marks) = notes.split_at_checked(SYNCED_BYTES as usize)?;
@@ -198,7 +194,6 @@ impl Record {
     }
 
     /// Where it ends that begins at `at`.
-    #[must_use]
     pub fn end(&self, at: u64) -> u64 {
         at + HEAD_BYTES + stored_bytes(self.bytes)
     }

@@ -22,7 +22,6 @@ const MAGIC: &[u8] = b"sg part\n";
 const STEP_UNITS: u64 = 64;
 
 /// How much `bytes` of content take in the file, in bytes.
-#[must_use]
 pub fn stored_bytes(bytes: u64) -> u64 {
     (bytes / PAYLOAD_BYTES as u64 + 1) * UNIT_BYTES as u64
 }
@@ -39,7 +38,6 @@ fn unit(at: u64, payload: &[u8]) -> Vec<u8> {
 }
 
 /// Where the content of a unit belongs, and how long it is; none where the unit is damaged, or is none.
-#[must_use]
 pub fn read_unit(unit: &[u8]) -> Option<(u64, usize)> {
     let (sum, checked) = unit.strip_prefix(MAGIC)?.split_first_chunk()?;
     let (length, rest) = checked.split_first_chunk()?;
@@ -52,7 +50,6 @@ pub fn read_unit(unit: &[u8]) -> Option<(u64, usize)> {
 }
 
 /// The content of a unit, which is so long.
-#[must_use]
 pub fn unit_payload(unit: &[u8], length: usize) -> &[u8] {
     unit.get(HEADER_BYTES..HEADER_BYTES + length).unwrap_or_default()
 }

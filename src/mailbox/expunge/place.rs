@@ -9,7 +9,6 @@ use sha2::{Digest, Sha256};
 use crate::sys::dirs::parent;
 
 /// Where the journal of a mailbox lies beside it.
-#[must_use]
 pub fn place_beside(mailbox: &Path) -> PathBuf {
     let mut name = std::ffi::OsString::from(".");
     name.push(mailbox.file_name().unwrap_or_default());
@@ -18,7 +17,6 @@ pub fn place_beside(mailbox: &Path) -> PathBuf {
 }
 
 /// Where it lies in a user's state directory.
-#[must_use]
 pub fn place_in(state_dir: &Path, mailbox: &Path) -> PathBuf {
     let mut hash = String::new();
     for byte in Sha256::digest(mailbox.as_os_str().as_bytes()).iter().take(16) {

@@ -133,7 +133,6 @@ pub fn make_way(place: &Path) -> Result<(), Error> {
 }
 
 /// The journals of a mailbox that were set aside.
-#[must_use]
 pub fn find_journals(mailbox: &Path, state_dir: Option<&Path>) -> Vec<PathBuf> {
     let places = [Some(place_beside(mailbox)), state_dir.map(|dir| place_in(dir, mailbox))];
     let mut found = Vec::new();
@@ -150,13 +149,11 @@ pub fn find_journals(mailbox: &Path, state_dir: Option<&Path>) -> Vec<PathBuf> {
 }
 
 /// Tells whether a file under a journal's own name is kept, by its label.
-#[must_use]
 pub fn is_kept(place: &Path) -> bool {
     label_at(place).is_some_and(|label| SetAsideReason::ALL.iter().any(|reason| label == *reason.label()))
 }
 
 /// Tells whether a file under a journal's own name says that it is done.
-#[must_use]
 pub fn is_done(place: &Path) -> bool {
     label_at(place).is_some_and(|label| label == *DONE)
 }

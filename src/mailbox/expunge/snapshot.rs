@@ -108,7 +108,6 @@ impl MessageStarts {
     }
 
     /// Tells whether there was no message yet.
-    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.seen == 0
     }
@@ -186,25 +185,21 @@ impl Snapshot {
     }
 
     /// The mailbox, to be read without a lock.
-    #[must_use]
     pub fn file(&self) -> &File {
         &self.file
     }
 
     /// The same, as far as it was looked at.
-    #[must_use]
     pub fn seen(&self) -> SnapshotView<'_> {
         SnapshotView(self)
     }
 
     /// Where it is.
-    #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }
 
     /// How long it was, in bytes.
-    #[must_use]
     pub fn bytes(&self) -> u64 {
         self.bytes
     }

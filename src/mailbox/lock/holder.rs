@@ -25,7 +25,6 @@ pub struct Holder {
 
 impl Holder {
     /// Looks who made the dotlock of the mailbox.
-    #[must_use]
     pub fn of_dotlock(mailbox: &Path) -> Self {
         let path = &with_suffix(mailbox, ".lock");
         let named = path.display();
@@ -58,7 +57,6 @@ impl Holder {
     }
 
     /// Looks who has this lock on the mailbox.
-    #[must_use]
     pub fn of_kernel_lock(mailbox: &Path, lock: KernelLock) -> Self {
         let name = match lock {
             KernelLock::Fcntl => "fcntl",

@@ -79,13 +79,11 @@ pub struct Locked {
 
 impl Locked {
     /// The mailbox, open for reading and appending.
-    #[must_use]
     pub fn file(&self) -> &File {
         &self.file
     }
 
     /// Where it is.
-    #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -110,7 +108,6 @@ impl Locked {
     }
 
     /// Tells whether there is a dotlock: where there is none, this user can make no file beside the mailbox.
-    #[must_use]
     pub fn has_dotlock(&self) -> bool {
         self.dotlock.is_some()
     }

@@ -81,7 +81,6 @@ pub struct Before {
 
 impl Before {
     /// Finds the last look at the mailbox of this path, if it was remembered.
-    #[must_use]
     pub fn find(path: &Path, dir: &Path) -> Option<Self> {
         let place = cache_file::cache_path(path, dir);
         let found = cache_file::load_cached(&place, LARGEST_BYTES)?;
@@ -93,13 +92,11 @@ impl Before {
     }
 
     /// How long the mailbox was, in bytes.
-    #[must_use]
     pub fn bytes(&self) -> u64 {
         self.memory.bytes
     }
 
     /// How much of it still holds of this file.
-    #[must_use]
     pub fn holds(self, file: &File, now: &FileStamp, rules: &str) -> Holds {
         let memory = self.memory;
         let same = memory.rules == rules && memory.device == now.device && memory.inode == now.inode;

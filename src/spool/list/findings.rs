@@ -33,7 +33,6 @@ pub struct Total {
 
 impl Total {
     /// Adds up what these mailboxes hold.
-    #[must_use]
     pub fn of(mailboxes: &[Row]) -> Self {
         let numbers = || mailboxes.iter().filter_map(|row| row.numbers.as_ref());
         Self {

@@ -44,7 +44,6 @@ pub fn look(looker: &Looker<'_>, maildir: &Maildir, account: &Account) -> Result
 }
 
 /// How full it may be: as configured, else as `maildirsize` says.
-#[must_use]
 pub fn limit(configured: Limit, found: &UserMaildir) -> Limit {
     if configured.bytes.is_some() || configured.messages.is_some() {
         return configured;

@@ -49,7 +49,6 @@ pub struct SpoolAccess {
 }
 
 /// What is wrong with the directory itself.
-#[must_use]
 pub fn with_directory(dir: &Path, mode: u32) -> Option<RowProblem> {
     (mode & 0o002 != 0 && mode & 0o1000 == 0).then(|| {
         let what = "everybody may remove and replace the mailboxes in it";
@@ -58,7 +57,6 @@ pub fn with_directory(dir: &Path, mode: u32) -> Option<RowProblem> {
 }
 
 /// What is wrong with what is no mailbox; nothing where it only is in use.
-#[must_use]
 pub fn with_stray(entry: &DirectoryEntry, thing: &EntryKind, now: SystemTime) -> Option<RowProblem> {
     let path = quote_path(&entry.path);
     let elsewhere = "no delivery uses it; move it elsewhere";
@@ -130,7 +128,6 @@ fn with_lock(entry: &DirectoryEntry, thing: &EntryKind, now: SystemTime) -> Opti
 }
 
 /// What is wrong with the owner, the group and the mode of a mailbox; `user` is who has its name, if anybody has.
-#[must_use]
 pub fn with_rights(
     entry: &DirectoryEntry,
     user: Option<(u32, u32)>,
@@ -184,7 +181,6 @@ pub fn with_rights(
 }
 
 /// Lines at which a message may begin, and does not surely: it is not counted, and nothing around it is taken.
-#[must_use]
 pub fn with_lines(survey: &MailboxStats) -> Option<RowProblem> {
     let doubt = survey.doubt.as_ref()?;
     let (offset, line) = (doubt.offset, &doubt.line);
@@ -201,7 +197,6 @@ pub fn with_lines(survey: &MailboxStats) -> Option<RowProblem> {
 }
 
 /// Why a mailbox could not be read; that others' mailboxes cannot be read by a user is as it should be.
-#[must_use]
 pub fn with_reading(path: &Path, uid: u32, error: &io::Error, runner: u32) -> RowProblem {
     let text = crate::error::Error::io("read", path, error).to_string();
     let cause = text.rsplit_once(": ").map_or(text.as_str(), |(_, cause)| cause);
@@ -220,7 +215,6 @@ pub fn with_reading(path: &Path, uid: u32, error: &io::Error, runner: u32) -> Ro
 }
 
 /// What a killed run left: messages that are in an archive and in the Maildir.
-#[must_use]
 pub fn with_departure(maildir: &Maildir) -> Option<RowProblem> {
     departure::is_left(maildir).then(|| {
         RowProblem::wrong(
@@ -231,7 +225,6 @@ pub fn with_departure(maildir: &Maildir) -> Option<RowProblem> {
 }
 
 /// A file that is no mbox.
-#[must_use]
 pub fn not_an_mbox(entry: &DirectoryEntry) -> RowProblem {
     RowProblem::wrong(
         "it does not begin as an mbox does, with a From line",

@@ -30,7 +30,6 @@ pub struct Row {
 
 impl Row {
     /// The user, as far as known; else the name of the file.
-    #[must_use]
     pub fn name(&self) -> &OsStr {
         if let Some(user) = &self.user {
             return OsStr::new(user);
@@ -57,7 +56,6 @@ pub struct Numbers {
 }
 
 /// A name of which nothing is known yet but what the file system says.
-#[must_use]
 pub fn row_without_numbers(path: &Path, stat: &std::fs::Metadata) -> Row {
     Row {
         path: path.to_owned(),
@@ -93,7 +91,6 @@ pub struct RowProblem {
 
 impl RowProblem {
     /// Something that somebody has to mend, and how.
-    #[must_use]
     pub fn wrong(what: impl Into<String>, advice: impl Into<String>) -> Self {
         Self {
             weight: Weight::Wrong,
@@ -103,7 +100,6 @@ impl RowProblem {
     }
 
     /// Something that is only said.
-    #[must_use]
     pub fn note(what: impl Into<String>) -> Self {
         Self {
             weight: Weight::Note,
@@ -115,7 +111,6 @@ impl RowProblem {
 
 impl Numbers {
     /// Its share of the limit, in hundredths; that of the limit which is closer.
-    #[must_use]
     pub fn share(&self) -> Option<u64> {
         let part = |used: u64, limit: u64| {
             let share = u128::from(used) * 100 / u128::from(limit.max(1));
@@ -128,7 +123,6 @@ impl Numbers {
 }
 
 /// What a shell and every command here take for the mailbox at `path`: the user's name where it is one, else the path.
-#[must_use]
 pub fn mailbox_arguments(path: &Path, config: &Config) -> String {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-' | '@' | '+');
@@ -142,7 +136,6 @@ pub fn mailbox_arguments(path: &Path, config: &Config) -> String {
 }
 
 /// The same for a Maildir: the user's name where mail of that user is put there, else the path.
-#[must_use]
 pub fn maildir_arguments(found: &UserMaildir) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-' | '@' | '+');
     if found.user.chars().all(plain) && !found.user.starts_with(['-', '.']) && found.is_configured {
@@ -152,7 +145,6 @@ pub fn maildir_arguments(found: &UserMaildir) -> String {
 }
 
 /// The command that a remedy is.
-#[must_use]
 pub fn remedy_command(remedy: Remedy, what: &str) -> String {
     let rest = match remedy {
         Remedy::SweepBounces => format!("sweep {what} --bounces"),

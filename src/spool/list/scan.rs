@@ -166,7 +166,6 @@ pub enum RepeatSearch {
 
 impl<'a> Summarizer<'a> {
     /// Begins behind the messages that were `seen`.
-    #[must_use]
     pub fn new(config: &'a Config, account: &'a Account, seen: SeenMessages) -> Self {
         Self {
             config,
@@ -305,7 +304,6 @@ fn stat_device_inode(stat: &std::fs::Metadata) -> (u64, u64) {
 }
 
 /// Seconds since 1970.
-#[must_use]
 pub fn unix_seconds(time: std::time::SystemTime) -> i64 {
     time.duration_since(std::time::UNIX_EPOCH)
         .map_or(0, |since| i64::try_from(since.as_secs()).unwrap_or(i64::MAX))

@@ -88,7 +88,6 @@ impl Stamp {
 
 impl<'a> Known<'a> {
     /// Of a mailbox that was not looked at yet.
-    #[must_use]
     pub fn new(sameness: Sameness<'a>) -> Self {
         Self {
             sameness,
@@ -113,13 +112,11 @@ impl<'a> Known<'a> {
     }
 
     /// How many messages the mailbox holds.
-    #[must_use]
     pub fn messages(&self) -> u64 {
         self.messages
     }
 
     /// What lies at its end.
-    #[must_use]
     pub fn last(&self) -> Option<MailboxTail> {
         self.last
     }

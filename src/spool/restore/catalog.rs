@@ -49,21 +49,18 @@ struct CatalogLine<'a> {
 
 impl CatalogEntry<'_> {
     /// The text of a field, decoded.
-    #[must_use]
     pub fn field(&self, name: &str) -> Option<String> {
         let field = self.message.fields_named(name).next()?;
         Some(decoded_value(&field, None).into_owned())
     }
 
     /// The day and time of the separator line, else of the `Date` field, as RFC 3339 writes it, without the zone that nobody knows.
-    #[must_use]
     pub fn date(&self) -> Option<String> {
         let moment = OffsetDateTime::from_unix_timestamp(self.message.delivered()?).ok()?;
         Some(moment.format(&Rfc3339).ok()?.trim_end_matches('Z').to_owned())
     }
 
     /// The sender, as the separator line has it.
-    #[must_use]
     pub fn sender(&self) -> Option<String> {
         let line = String::from_utf8_lossy(self.message.from_line()?).into_owned();
         line.split(' ').nth(1).map(str::to_owned)
@@ -91,7 +88,6 @@ impl CatalogEntry<'_> {
     }
 
     /// Date, sender and subject for people, harmless and short.
-    #[must_use]
     pub fn headline(&self) -> [String; 3] {
         let date = self
             .date()

@@ -84,7 +84,6 @@ pub fn of_all(
 }
 
 /// The user that a mailbox was of: as it is called in the archive, or as the archive is called.
-#[must_use]
 pub fn user_name(archive: &Path, member: &Member) -> std::ffi::OsString {
     if !member.name.is_empty() {
         return member.name.clone();

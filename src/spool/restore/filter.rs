@@ -44,13 +44,11 @@ impl Pick {
     }
 
     /// Tells whether everything is meant.
-    #[must_use]
     pub fn is_everything(&self) -> bool {
         self.since.is_none() && self.until.is_none() && self.from.is_none() && self.ids.is_empty()
     }
 
     /// Tells whether this message is meant.
-    #[must_use]
     pub fn takes(&self, message: &Message<'_>) -> bool {
         let line = message.from_line().unwrap_or_default();
         let date = message.delivered();

@@ -599,7 +599,6 @@ fn offer_all(
 
 /// The first message of mailboxes that c-client keeps (pine, UW IMAP) is none: it holds their numbers, and would hold old ones in
 /// the middle of a mailbox.
-#[must_use]
 pub fn is_internal(message: &Message<'_>) -> bool {
     message.fields().any(|field| field.is("X-IMAP"))
         && message

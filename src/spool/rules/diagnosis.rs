@@ -110,7 +110,6 @@ pub enum QuotaPressure {
 }
 
 /// Finds the cause; `now` is in seconds since 1970.
-#[must_use]
 pub fn diagnose(survey: &MailboxStats, now: i64, room: QuotaPressure) -> Diagnosis {
     let reason = reason(survey, now);
     let unread = survey.all.messages >= FEW && survey.seen.messages == 0 && age(survey.oldest, now) > LONG;
@@ -221,7 +220,6 @@ fn age(date: Option<i64>, now: i64) -> i64 {
 }
 
 /// Seconds since 1970 as a day: `2014-03-01`.
-#[must_use]
 pub fn day_text(seconds: i64) -> String {
     OffsetDateTime::from_unix_timestamp(seconds).map_or_else(|_| String::new(), |moment| moment.date().to_string())
 }

@@ -71,13 +71,11 @@ impl Tops {
 }
 
 /// Sorts by number of messages.
-#[must_use]
 pub fn by_messages(count: &Count) -> u64 {
     count.messages
 }
 
 /// Sorts by length.
-#[must_use]
 pub fn by_bytes(count: &Count) -> u64 {
     count.bytes
 }
@@ -156,19 +154,16 @@ impl MailboxStats {
     }
 
     /// Tells whether anybody looked what the messages are.
-    #[must_use]
     pub fn is_judged(&self) -> bool {
         self.all.messages == 0 || !self.kinds.is_empty()
     }
 
     /// How many of one kind there are.
-    #[must_use]
     pub fn of(&self, kind: MailKind) -> Count {
         self.kinds.get(&kind).copied().unwrap_or_default()
     }
 
     /// What most of one kind are about.
-    #[must_use]
     pub fn most(&self, kind: MailKind) -> Option<(&str, Count)> {
         self.labels.get(&kind)?.first(1, by_messages).next()
     }

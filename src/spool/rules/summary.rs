@@ -122,7 +122,6 @@ impl<'a> SummaryFields<'a> {
 
 impl<'a> MessageSummary<'a> {
     /// Keeps of a judged message what counts; `bytes` is its length, separator line included.
-    #[must_use]
     pub fn read(message: &Message<'a>, judgement: &'a Judgement, bytes: u64) -> Self {
         let mut found = SummaryFields::default();
         message.fields().for_each(|field| found.take(field));
@@ -159,7 +158,6 @@ impl<'a> MessageSummary<'a> {
     }
 
     /// The same, without what it was read from.
-    #[must_use]
     pub fn into_owned(self) -> MessageSummary<'static> {
         MessageSummary {
             sender: Cow::Owned(self.sender.into_owned()),
@@ -240,7 +238,6 @@ fn label(text: &str) -> Cow<'static, str> {
 }
 
 /// FNV-1a: stays the same from one version to the next, and is no defence against anybody.
-#[must_use]
 pub fn hash_bytes(bytes: &[u8]) -> u64 {
     let step = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, step)

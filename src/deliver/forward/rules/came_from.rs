@@ -18,7 +18,6 @@ pub enum CameFrom {
 ///
 /// At a domain of many people (a university, a large provider) others answer as well. Whoever wrote or got the message that is
 /// answered takes part in what people talk about, and so does who writes to a list.
-#[must_use]
 pub fn came_from(arrival: &Arrival, destination: &str, answered: &[Past]) -> Option<CameFrom> {
     let destination = Address::parse(destination)?;
     let is_destination = |author: &Address| whole_address(&without_tag(author)) == whole_address(&destination);

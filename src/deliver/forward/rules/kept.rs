@@ -254,7 +254,6 @@ impl KeptList {
 
     /// The list without what nobody needs any more; none where that would change little. What came from the destination nobody can send
     /// there: it is on the list to be told of, once.
-    #[must_use]
     pub fn shorten(&self, now: i64) -> Option<String> {
         let is_old =
             |entry: &KeptMessage| u64::try_from(now.saturating_sub(entry.at)).is_ok_and(|age| age > REMEMBERED);

@@ -16,7 +16,6 @@ const FASTER: usize = 3;
 const PAUSE: i64 = 20;
 
 /// Tells whether a message that comes at `now` is the next of too many; `same` are those of its writer within a day, the oldest first.
-#[must_use]
 pub fn is_machine(same: &[&Past], now: i64) -> bool {
     let mut next = now;
     let (mut shortest, mut longest, mut count) = (i64::MAX, 0, 0_usize);

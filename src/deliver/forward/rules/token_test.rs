@@ -40,7 +40,6 @@ pub struct TokenTest {
 
 impl TokenTest {
     /// Tells whether mail to this address with a token comes home.
-    #[must_use]
     pub fn is_home(&self) -> bool {
         self.home_at > self.failed_at
     }
@@ -54,19 +53,16 @@ impl TokenTest {
 
 impl TokenTests {
     /// What is known of `address`.
-    #[must_use]
     pub fn of(&self, address: &str) -> TokenTest {
         self.addresses.get(&key(address)).copied().unwrap_or_default()
     }
 
     /// Tells whether reports come to addresses with a token: then one that brings none is not about our forward.
-    #[must_use]
     pub fn are_used(&self) -> bool {
         self.used_at.is_some()
     }
 
     /// Tells whether a test of `address` is due.
-    #[must_use]
     pub fn is_due(&self, address: &str, now: Moment) -> bool {
         let is_room = self.addresses.len() < ADDRESSES || self.addresses.contains_key(&key(address));
         is_room && self.of(address).is_due(now)

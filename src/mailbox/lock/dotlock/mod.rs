@@ -66,7 +66,6 @@ impl Dotlock {
 }
 
 /// Tells whether a dotlock's content says that a spoolguard on another host made it.
-#[must_use]
 pub fn is_of_another_host(text: &str) -> bool {
     Identity::host_in(text).is_some_and(|host| host != Identity::host())
 }

@@ -16,7 +16,6 @@ pub struct Identity {
 
 impl Identity {
     /// This process.
-    #[must_use]
     pub fn own() -> Self {
         Self {
             pid: std::process::id(),
@@ -25,7 +24,6 @@ impl Identity {
     }
 
     /// Names this start of this kernel; processes in other containers of the same machine share it.
-    #[must_use]
     pub fn boot() -> String {
         read_small(Path::new("/proc/sys/kernel/random/boot_id"))
             .trim()
@@ -33,13 +31,11 @@ impl Identity {
     }
 
     /// Names this host, in one word.
-    #[must_use]
     pub fn host() -> String {
         host_name().replace(['/', '\n', ' '], "_")
     }
 
     /// The host that what spoolguard wrote names.
-    #[must_use]
     pub fn host_in(text: &str) -> Option<String> {
         let words = text.lines().nth(1)?.split_ascii_whitespace();
         words
@@ -49,7 +45,6 @@ impl Identity {
     }
 
     /// Reads what spoolguard wrote; none where another program did.
-    #[must_use]
     pub fn read(text: &str) -> Option<Self> {
         let mut lines = text.lines();
         let pid = lines.next()?.trim().parse().ok()?;
@@ -77,7 +72,6 @@ fn read_small(path: &Path) -> String {
 }
 
 /// The beginning of a file, as text.
-#[must_use]
 pub fn read_some(mut file: &File) -> String {
     let mut bytes = [0; 512];
     let read = file.read(&mut bytes).unwrap_or(0);

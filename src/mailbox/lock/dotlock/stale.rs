@@ -85,7 +85,6 @@ pub fn judge_dotlock(
 }
 
 /// Tells whether a dotlock is of a spoolguard that is no more.
-#[must_use]
 pub fn is_dead(path: &Path, stat: &std::fs::Metadata) -> bool {
     open_dotlock(path).is_ok_and(|file| {
         file.metadata().is_ok_and(|now| now.is_file() && same_file(&now, stat))
@@ -117,7 +116,6 @@ fn is_before_boot(stat: &std::fs::Metadata) -> bool {
 }
 
 /// The beginning of a dotlock; nothing where it cannot be read.
-#[must_use]
 pub fn read_dotlock(path: &Path) -> String {
     open_dotlock(path).map(|file| read_some(&file)).unwrap_or_default()
 }
@@ -162,7 +160,6 @@ fn take_over(
 }
 
 /// Tells whether what has the name of a dotlock is none.
-#[must_use]
 pub fn is_no_dotlock(stat: &std::fs::Metadata) -> bool {
     !stat.is_file() || stat.len() > LARGEST_BYTES
 }
@@ -193,7 +190,6 @@ fn remove(
 }
 
 /// How long ago a file was changed, by the file server's clock where a file just made there tells it.
-#[must_use]
 pub fn dotlock_age(stat: &std::fs::Metadata, fresh: Option<&File>) -> Duration {
     let now = match fresh.and_then(|file| file.metadata().ok()) {
         Some(fresh) => fresh.mtime(),
