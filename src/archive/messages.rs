@@ -68,9 +68,6 @@ impl<'a> Archived<'a> {
     }
 
     /// Copies all of it, separator line first.
-    ///
-    /// # Errors
-    /// When reading or writing fails.
     pub fn copy_to(&self, to: &mut dyn Write) -> io::Result<()> {
         to.write_all(self.stored.head)?;
         let mut at = self.stored.offset + self.stored.head.len() as u64;

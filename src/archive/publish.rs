@@ -284,9 +284,6 @@ impl PublishedArchive {
 }
 
 /// About how large an archive of these parts gets, in bytes: some of them are packed to see.
-///
-/// # Errors
-/// When they cannot be read.
 pub fn estimate_bytes<F: ReadAt + ?Sized>(file: &F, parts: &Ranges) -> io::Result<u64> {
     let bytes = parts.bytes();
     let (Some(start), Some(end)) = (parts.start(), parts.end()) else {

@@ -115,9 +115,6 @@ pub struct Surplus {
 
 impl Surplus {
     /// Removes it.
-    ///
-    /// # Errors
-    /// When it cannot be removed.
     pub fn remove(&self) -> Result<(), Error> {
         std::fs::remove_file(&self.path).map_err(|e| Error::io("remove archive", &self.path, &e))?;
         // One that comes back after a crash goes next time.
@@ -170,9 +167,6 @@ const PROVED_AFTER: i64 = 7 * 24 * 60 * 60;
 ///
 /// The clock is compared with the archives that earlier runs made, of any user: the run that first sees a jump removes nothing, nor do those
 /// of a week behind it.
-///
-/// # Errors
-/// When the directory cannot be read.
 pub fn decide_retention(
     dir: &Path,
     user: &str,

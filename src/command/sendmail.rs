@@ -184,9 +184,6 @@ impl MailHost {
 
     /// The user whose address this is, as far as it is who runs this. Behind a uid that virtual users share, what is kept would lie where its
     /// owner does not look: they have no guard.
-    ///
-    /// # Errors
-    /// When the user database cannot be asked.
     fn user_of(&self, from: &Address) -> Result<Option<String>, Error> {
         let delimiter = self.config.recipient_delimiter.as_str();
         let base = from.base(delimiter);
@@ -228,9 +225,6 @@ fn store_again(buffer: &MessageBuffer) -> io::Result<File> {
 }
 
 /// Becomes the real sendmail.
-///
-/// # Errors
-/// When it cannot be started.
 fn take_over(
     real: &Path,
     arguments: &[OsString],

@@ -75,9 +75,6 @@ fn archive(run: &Run, delivery: &Delivery<'_>, mailbox: &Path, down_to_bytes: u6
 
 /// Starts this program with these words, as whoever runs this, unless that was done a short while ago; `note` is the directory in which that
 /// is remembered. Tells whether it was started.
-///
-/// # Errors
-/// When it cannot be started.
 pub fn in_background(run: &Run, delivery: &Delivery<'_>, note: &str, words: &[OsString]) -> Result<bool, Error> {
     if !is_due(run, note, SystemTime::from(delivery.date)) {
         return Ok(false);

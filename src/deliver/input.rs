@@ -24,9 +24,6 @@ pub fn open() -> Result<File, Error> {
 }
 
 /// Refuses to send on what a device such as /dev/null gives: no MTA hands a message over so, and an empty message would go out.
-///
-/// # Errors
-/// Then.
 pub fn refuse_device(input: &File) -> Result<(), Error> {
     let is_device = input.metadata().is_ok_and(|stat| stat.file_type().is_char_device());
     if is_device && !input.is_terminal() {

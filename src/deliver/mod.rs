@@ -136,9 +136,6 @@ fn rehearse(run: &Run, delivery: &Delivery<'_>) -> Result<Status, Error> {
 }
 
 /// Fails where a mail system started this run: after a dry run nobody else has the message.
-///
-/// # Errors
-/// Then.
 pub fn refuse_under_mta(verb: &'static str) -> Result<(), Error> {
     if caller::is_mail_system(&caller::read_variable) {
         let cause = "this is a dry run, started by a mail system";
@@ -157,9 +154,6 @@ pub fn begin_run() -> Result<Deadline, Error> {
 }
 
 /// The same for a single delivery, which waits for nothing if it need not.
-///
-/// # Errors
-/// The same.
 pub fn begin_delivery() -> Result<Deadline, Error> {
     let deadline = begin_with(Deadline::begin_delivery)?;
     if !account::is_root() {
@@ -175,9 +169,6 @@ fn begin_with(deadline: fn() -> io::Result<Deadline>) -> Result<Deadline, Error>
 
 impl Run {
     /// Finds the user, becomes that user where it started as root, and reads the configuration.
-    ///
-    /// # Errors
-    /// When any of it fails.
     pub fn prepare(
         who: &Who,
         mailbox: Option<MailStore>,
@@ -195,9 +186,6 @@ impl Run {
     }
 
     /// The same, and finds the place of the own mailbox, where this run may do there what a user may not.
-    ///
-    /// # Errors
-    /// When any of it fails.
     pub fn prepare_to_deliver(
         who: &Who,
         mailbox: Option<MailStore>,

@@ -149,9 +149,6 @@ pub fn put_in_overflow(run: &Run, delivery: &Delivery<'_>, added: &str) -> Resul
 
 /// The same; where the configuration sends mail here, user and administrator are told. What comes here for want of a better place is shown
 /// by `status`, and comes back by itself.
-///
-/// # Errors
-/// The same.
 pub fn put_and_tell(run: &Run, delivery: &Delivery<'_>) -> Result<Outcome, Error> {
     let outcome = put_in_overflow(run, delivery, "")?;
     if run.config.quota.when_full == Over::Overflow

@@ -15,9 +15,6 @@ const INDENT: usize = 9;
 const NARROWEST: usize = 40;
 
 /// Writes one JSON object a line.
-///
-/// # Errors
-/// When writing fails.
 pub fn write_json(findings: &[Finding], output: &mut impl Write) -> io::Result<()> {
     findings.iter().try_for_each(|finding| write_line(output, finding))
 }
@@ -32,9 +29,6 @@ pub enum Shown {
 }
 
 /// Writes errors, then warnings, and what passed where it is asked for; in the end how many there are of each.
-///
-/// # Errors
-/// When writing fails.
 pub fn write_text(findings: &[Finding], shown: Shown, colours: Colours, output: &mut impl Write) -> io::Result<()> {
     let width = width();
     let of = |level: Level| findings.iter().filter(move |finding| finding.level == level);

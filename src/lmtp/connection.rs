@@ -283,9 +283,6 @@ enum Filled {
 }
 
 /// The addresses of a host, as the name service has them, each once.
-///
-/// # Errors
-/// When the name service cannot be asked.
 pub fn addresses_of(host: &str) -> io::Result<Vec<IpAddr>> {
     if let Ok(address) = host.parse() {
         return Ok(vec![address]);

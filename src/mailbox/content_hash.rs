@@ -65,9 +65,6 @@ pub enum HashScope {
 }
 
 /// The hash of a message of an mbox.
-///
-/// # Errors
-/// When it cannot be read.
 pub fn of_stored<F: ReadAt + ?Sized>(file: &F, stored: &MboxMessage<'_>, scope: HashScope) -> io::Result<ContentHash> {
     let mut reader = ContentReader::new(scope);
     if !stored.head.starts_with(FROM) {

@@ -130,9 +130,6 @@ pub struct EntryDraft {
 
 impl EntryDraft {
     /// Puts `letter` into mbox form.
-    ///
-    /// # Errors
-    /// When it cannot be read.
     pub fn of<R: Read>(letter: MboxEntry<'_, R>) -> io::Result<Self> {
         let mut draft = Self {
             measure: Measure::default(),

@@ -31,9 +31,6 @@ pub(super) struct InPlace<'a> {
 
 impl<'a> InPlace<'a> {
     /// Begins at byte `from`; nothing is written at `end` or behind it.
-    ///
-    /// # Errors
-    /// When the system refuses.
     pub fn begin(file: &'a File, from: u64, end: u64) -> io::Result<Self> {
         let flags = fcntl_getfl(file)?;
         fcntl_setfl(file, flags.difference(OFlags::APPEND))?;
@@ -87,9 +84,6 @@ impl Write for InPlace<'_> {
 /// The pages are dropped first. ext4 remembers in them which blocks it has yet to turn from reserved into written ones, and forgets that
 /// when the write fails: without a drop the blocks would be written again and stay reserved, which reads as zeros after the next
 /// mount. A drop loses nothing that the disk has.
-///
-/// # Errors
-/// When they cannot be read or written.
 pub(super) fn write_again(file: &File, from: u64, end: u64, step: impl Fn()) -> io::Result<()> {
     let length = file.metadata()?.len();
     let mut at = from - from % PAGE_BYTES;

@@ -53,9 +53,6 @@ impl ReadAt for LimitedFile<'_> {
 
 /// Where the next byte stands that is on the disk, from `at` on; the end of the file where only a hole follows. `at` itself on a file system
 /// that does not say (lseek(2)).
-///
-/// # Errors
-/// When the length cannot be asked.
 pub fn data_from(file: &File, at: u64) -> io::Result<u64> {
     match seek(file, SeekFrom::Data(at)) {
         Ok(data) => Ok(data.max(at)),

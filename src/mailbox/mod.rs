@@ -96,9 +96,6 @@ impl OpenMailbox {
     }
 
     /// Its length, in bytes.
-    ///
-    /// # Errors
-    /// When it cannot be examined.
     pub fn length(&self) -> Result<u64, Error> {
         self.locked.length()
     }

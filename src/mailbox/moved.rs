@@ -23,9 +23,6 @@ use crate::sys::message_buffer::HEAD_BYTES;
 const TIME: Duration = Duration::from_secs(20);
 
 /// Finds `entry`, whose separator line has this checksum. `step` is called with each message that is passed.
-///
-/// # Errors
-/// When the mailbox or the entry cannot be read.
 pub(super) fn find<R: Read + Clone>(
     mailbox: &File,
     entry: &MboxEntry<'_, R>,

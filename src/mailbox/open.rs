@@ -89,9 +89,6 @@ pub fn open_existing(path: &Path, owner: Owner) -> Result<Option<File>, Error> {
 
 /// Makes an empty mailbox for somebody else, as root, where there is none. Where the directory hands its group on, the mailbox keeps
 /// that, as mail systems want it.
-///
-/// # Errors
-/// When it cannot be made.
 pub fn create_for(path: &Path, uid: u32, gid: Option<u32>) -> Result<(), Error> {
     let dir = parent(path)
         .metadata()

@@ -85,9 +85,6 @@ impl Ranges {
     }
 
     /// What they hash to.
-    ///
-    /// # Errors
-    /// When they cannot be read.
     pub fn hash<F: ReadAt + ?Sized>(&self, file: &F, mut step: impl FnMut(u64) -> io::Result<()>) -> io::Result<Hash> {
         let mut hashing = Hashing::new(self.reader(file));
         let mut buffer = vec![0; STEP_BYTES];

@@ -33,21 +33,12 @@ const SHOWN_BYTES: usize = 200;
 /// Bytes that can be read from any place.
 pub trait ReadAt {
     /// How many there are.
-    ///
-    /// # Errors
-    /// When that cannot be asked.
     fn length(&self) -> io::Result<u64>;
 
     /// Reads from byte `at` on; 0 is the end.
-    ///
-    /// # Errors
-    /// When reading fails.
     fn read_from(&self, buffer: &mut [u8], at: u64) -> io::Result<usize>;
 
     /// Where the next byte stands that need not be NUL, from `at` on: a hole in a file is passed over.
-    ///
-    /// # Errors
-    /// When that cannot be asked.
     fn data_from(&self, at: u64) -> io::Result<u64> {
         Ok(at)
     }
@@ -146,9 +137,6 @@ impl<'f, F: ReadAt> MboxReader<'f, F> {
     }
 
     /// Begins at byte `at`, where a message begins.
-    ///
-    /// # Errors
-    /// When the length cannot be asked.
     pub fn resume(file: &'f F, head_bytes: usize, at: u64) -> io::Result<Self> {
         let series = if at == 0 {
             Series::Mail
@@ -175,9 +163,6 @@ impl<'f, F: ReadAt> MboxReader<'f, F> {
     }
 
     /// Tells whether the file is an mbox: it begins with a separator line, or holds no message.
-    ///
-    /// # Errors
-    /// When reading fails.
     pub fn is_mbox(&mut self) -> io::Result<bool> {
         self.fill(0, AHEAD_BYTES)?;
         Ok(begins_mbox(self.from(0)))
@@ -199,18 +184,12 @@ impl<'f, F: ReadAt> MboxReader<'f, F> {
     }
 
     /// The whole file as one message.
-    ///
-    /// # Errors
-    /// When reading fails.
     pub fn whole(&mut self) -> io::Result<MboxMessage<'_>> {
         self.at = self.length;
         self.stored(0, self.length)
     }
 
     /// The next message; none behind the last.
-    ///
-    /// # Errors
-    /// When reading fails.
     #[allow(clippy::should_implement_trait, reason = "what it hands out lives in the window")]
     pub fn next(&mut self) -> io::Result<Option<MboxMessage<'_>>> {
         let start = self.at;
@@ -237,9 +216,6 @@ impl<'f, F: ReadAt> MboxReader<'f, F> {
 
     /// Counts the messages that begin here or behind, and reads nothing else of them: what stands here may be the rest of a message.
     /// When it fails, `position` tells how far it came, and a count that is resumed there goes on.
-    ///
-    /// # Errors
-    /// When reading fails.
     pub fn count(&mut self, messages: &mut u64) -> io::Result<()> {
         self.purpose = Purpose::Count;
         self.fill(self.at.saturating_sub(ABOVE_BYTES as u64), AHEAD_BYTES)?;
@@ -526,9 +502,6 @@ fn shown(bytes: &[u8]) -> String {
 
 /// Tells whether a message of somebody else begins anywhere in this part of a file, in the middle of a line too: whoever appends behind a
 /// torn message begins right behind its last byte.
-///
-/// # Errors
-/// When the file cannot be read.
 pub fn has_separator<F: ReadAt + ?Sized>(file: &F, from: u64, to: u64) -> io::Result<bool> {
     const STEP_BYTES: usize = 64 << 10;
     let mut buffer = vec![0; 1 + STEP_BYTES + LOOK_BYTES];

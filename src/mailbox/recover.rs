@@ -212,9 +212,6 @@ impl Recovery<'_> {
 }
 
 /// Finds `entry` where a run that was killed left it, fills the holes that it has there, and syncs it. None where it is not there.
-///
-/// # Errors
-/// When the mailbox cannot be read, written or synced.
 pub fn find_earlier<R: Read + Clone>(
     mailbox: &mut OpenMailbox,
     entry: &MboxEntry<'_, R>,

@@ -188,9 +188,6 @@ impl SpoolDir {
     }
 
     /// Becomes the user of `account`, from root, and sets this directory's group aside on the way.
-    ///
-    /// # Errors
-    /// When the system refuses.
     pub fn become_user(&self, account: &Account) -> Result<Option<SetAside>, Error> {
         let own = account.gid.map(Gid::from_raw).filter(|own| *own != self.group);
         let (Some(own), false) = (own, account.uid == 0) else {
@@ -257,9 +254,6 @@ impl SpoolDirAccess {
 }
 
 /// Makes the file `path`, which must not exist; with the group where `place` has it.
-///
-/// # Errors
-/// When it cannot be made.
 pub fn create_file(place: Option<&SpoolDirAccess>, path: &Path, flags: OFlag, mode: Mode) -> io::Result<File> {
     let flags = flags | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
     Ok(File::from(match in_place(place, path) {
@@ -269,9 +263,6 @@ pub fn create_file(place: Option<&SpoolDirAccess>, path: &Path, flags: OFlag, mo
 }
 
 /// Makes a file without a name in the directory of `path`; with the group where `place` has it.
-///
-/// # Errors
-/// When it cannot be made.
 pub fn make_nameless(place: Option<&SpoolDirAccess>, path: &Path, mode: Mode) -> io::Result<File> {
     let flags = OFlag::O_TMPFILE | OFlag::O_RDWR | OFlag::O_CLOEXEC;
     Ok(File::from(match in_place(place, path) {
@@ -300,9 +291,6 @@ pub fn name(place: Option<&SpoolDirAccess>, file: &File, named: Option<&Path>, p
 }
 
 /// Removes the file `path`; with the group where `place` has it.
-///
-/// # Errors
-/// When it cannot be removed.
 pub fn remove_file(place: Option<&SpoolDirAccess>, path: &Path) -> io::Result<()> {
     match in_place(place, path) {
         Some((place, name)) => place.call(|dir| unlinkat(dir, name, UnlinkatFlags::NoRemoveDir)),

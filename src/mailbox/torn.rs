@@ -55,9 +55,6 @@ pub enum Depth {
 }
 
 /// Examines a mailbox of this length.
-///
-/// # Errors
-/// When it cannot be read.
 pub fn examine_tail(file: &LimitedFile<'_>, extent: &AppendExtent, length: u64, depth: Depth) -> io::Result<Tail> {
     if length <= extent.before_bytes {
         return Ok(Tail::Foreign);

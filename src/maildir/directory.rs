@@ -105,9 +105,6 @@ impl Maildir {
     }
 
     /// Tells whether a file in it may be read for its owner: root could be shown any file, by a link.
-    ///
-    /// # Errors
-    /// When it cannot be examined.
     pub fn is_own(&self, file: &File) -> io::Result<bool> {
         Ok(!Uid::effective().is_root() || file.metadata()?.uid() == self.owner.0)
     }

@@ -22,9 +22,6 @@ pub struct MaildirDraft<R> {
 
 impl<R: Read + Clone> MaildirDraft<R> {
     /// Measures the message.
-    ///
-    /// # Errors
-    /// When it cannot be read.
     pub fn of(head: Vec<u8>, content: R) -> io::Result<Self> {
         let mut measure = DraftMeasure::default();
         measure.add(&head);

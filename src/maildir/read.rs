@@ -28,9 +28,6 @@ enum SeenIn {
 }
 
 /// The messages of a Maildir, without those of its folders, the oldest first.
-///
-/// # Errors
-/// When a directory cannot be read.
 pub fn list_messages(maildir: &Maildir) -> io::Result<Vec<SeenMessage>> {
     let mut messages = Vec::new();
     for (part, dir) in [(SeenIn::New, maildir.new_dir()), (SeenIn::Cur, maildir.cur_dir())] {
@@ -82,9 +79,6 @@ impl SeenMessage {
     }
 
     /// Opens it for reading; none where it is gone, or is no regular file.
-    ///
-    /// # Errors
-    /// When it cannot be opened.
     pub fn open(&self, maildir: &Maildir) -> io::Result<Option<File>> {
         let dir = match self.part {
             SeenIn::New => maildir.new_dir(),

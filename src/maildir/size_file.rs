@@ -90,9 +90,6 @@ impl SizeFile {
 }
 
 /// Reads the file; none where there is none, or something else stands in its place.
-///
-/// # Errors
-/// When it cannot be read.
 pub fn read(maildir: &Maildir) -> io::Result<Option<SizeFile>> {
     match open(maildir.root(), Path::new(NAME), OFlags::RDONLY)? {
         Some(file) => read_from(file).map(Some),

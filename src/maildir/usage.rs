@@ -21,9 +21,6 @@ pub struct MaildirUsage {
 
 impl MaildirUsage {
     /// Counts what lies in the Maildir and in its folders, but not in `.Trash` (Maildir++).
-    ///
-    /// # Errors
-    /// When a directory cannot be read.
     pub fn count(maildir: &Maildir) -> io::Result<Self> {
         let mut usage = Self::default();
         each_message(maildir, |_, bytes| {
@@ -36,9 +33,6 @@ impl MaildirUsage {
 
 /// Calls `step` with the name and the size in bytes of each message that counts: those of the Maildir and of its folders, but not of `.Trash`
 /// (Maildir++).
-///
-/// # Errors
-/// When a directory cannot be read.
 pub fn each_message(maildir: &Maildir, mut step: impl FnMut(&[u8], u64)) -> io::Result<()> {
     let mut each_in = |dir: &OwnedFd| {
         each_name(dir, |name| {
@@ -68,9 +62,6 @@ pub fn each_message(maildir: &Maildir, mut step: impl FnMut(&[u8], u64)) -> io::
 }
 
 /// The size of a message, by its name, else by its file; none where it is gone.
-///
-/// # Errors
-/// When the file cannot be examined.
 pub fn size_of(dir: &OwnedFd, name: &CStr) -> io::Result<Option<u64>> {
     if let Some(bytes) = name::size(name.to_bytes()) {
         return Ok(Some(bytes));

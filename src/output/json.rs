@@ -8,9 +8,6 @@ use std::io::{self, Write};
 ///
 /// `serde_json` escapes the control characters below a blank; the others, and those that turn the direction of writing, are
 /// escaped here. Outside strings JSON has none of them.
-///
-/// # Errors
-/// When writing fails.
 pub fn write_line(output: &mut impl Write, line: &impl Serialize) -> io::Result<()> {
     let text = serde_json::to_string(line).map_err(io::Error::other)?;
     if is_visible(&text) {

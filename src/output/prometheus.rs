@@ -6,9 +6,6 @@ use std::io::{self, Write};
 use crate::escape::is_harmful;
 
 /// Writes what a metric is. All its values stand directly behind it.
-///
-/// # Errors
-/// When writing fails.
 pub fn write_head(output: &mut impl Write, name: &str, help: &str) -> io::Result<()> {
     writeln!(
         output,

@@ -70,9 +70,6 @@ fn widen(number: u64) -> ShortHash {
 }
 
 /// Hashes who wrote what to whom when. Not how it came, nor what a reader noted.
-///
-/// # Errors
-/// When the message cannot be read.
 pub fn hash_content(file: &impl ReadAt, stored: &MboxMessage<'_>, message: &Message<'_>) -> io::Result<ShortHash> {
     let mut text = TextHash::default();
     for name in ["Message-ID", "Date", "From", "To", "Subject"] {

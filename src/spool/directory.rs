@@ -80,9 +80,6 @@ pub enum LockState {
 }
 
 /// All names of a directory, in order. One that goes away meanwhile is none.
-///
-/// # Errors
-/// When the directory cannot be read.
 pub fn read_entries(dir: &Path) -> Result<Vec<DirectoryEntry>, Error> {
     let fail = |e: io::Error| Error::io("read spool directory", dir, &e);
     let mut found = Vec::new();

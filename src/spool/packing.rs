@@ -185,9 +185,6 @@ impl<'a> PackingJob<'a> {
     }
 
     /// Where the archive goes.
-    ///
-    /// # Errors
-    /// When the directory cannot be read.
     pub fn free_place(&self) -> Result<PathBuf, Error> {
         let dir = &self.archive_dir.dir;
         let user = names::safe_name(&self.spool.account.name);

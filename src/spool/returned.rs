@@ -100,9 +100,6 @@ impl<'a> ReturnedSearch<'a> {
     }
 
     /// A report that goes.
-    ///
-    /// # Errors
-    /// When it cannot be read.
     pub fn goes(&mut self, report: &MboxMessage<'_>) -> io::Result<()> {
         let originals = &mut self.originals;
         match self.unpacker.unpack(report.offset, report.bytes)? {

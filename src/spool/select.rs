@@ -64,9 +64,6 @@ impl SelectedMailbox {
 pub type FoundMailbox = Result<SelectedMailbox, Error>;
 
 /// The mailboxes that were asked for, in the order asked for; those of a directory in the order of their names.
-///
-/// # Errors
-/// When the spool directory cannot be read.
 pub fn find_mailboxes(what: &What, config: &Config) -> Result<Vec<FoundMailbox>, Error> {
     let mut found = if what.all {
         all_mailboxes(config)?
@@ -96,9 +93,6 @@ pub fn refuse_servers(config: &Config) -> Result<(), Error> {
 }
 
 /// Every mailbox of the spool directory, or every user's Maildir. Locks, hidden files and directories are none, and no failures either.
-///
-/// # Errors
-/// When the directory cannot be read.
 pub fn all_mailboxes(config: &Config) -> Result<Vec<FoundMailbox>, Error> {
     refuse_servers(config)?;
     if let Location::Maildir(_) = config.mailbox.location {

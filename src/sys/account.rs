@@ -142,17 +142,11 @@ pub fn is_own_local_name(name: &str) -> bool {
 }
 
 /// The account of this name, if the system knows one.
-///
-/// # Errors
-/// When the user database cannot be asked.
 pub fn find_known(name: &str) -> Result<Option<Account>, Error> {
     Ok(passwd::by_name(name).map_err(unanswered)?.map(Account::of))
 }
 
 /// The account that owns a file.
-///
-/// # Errors
-/// When the user database cannot be asked.
 pub fn find_owner(uid: u32) -> Result<Account, Error> {
     let user = passwd::by_uid(uid).map_err(unanswered)?.into_iter().next();
     Ok(user.map_or_else(
@@ -173,9 +167,6 @@ pub fn group_name(gid: u32) -> String {
 }
 
 /// Tells whether a group is called so.
-///
-/// # Errors
-/// When the group database cannot be asked.
 pub fn is_group(name: &str) -> Result<bool, Error> {
     passwd::is_group(name).map_err(unanswered)
 }
@@ -261,9 +252,6 @@ impl Account {
 
     /// Gives up root's rights for this user's, groups first, so that nothing of theirs is read or written as root. Of those rights `saved`
     /// is left, as the saved group id.
-    ///
-    /// # Errors
-    /// When the system refuses.
     pub fn become_user(&self, saved: Option<Gid>) -> Result<(), Error> {
         if !is_root() || (self.uid == 0 && self.gid.is_some()) {
             return Ok(());

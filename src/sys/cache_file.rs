@@ -70,9 +70,6 @@ pub fn confirm_cached(place: &Path) {
 }
 
 /// The last bytes before `end`, in hexadecimal digits, with a dot in front.
-///
-/// # Errors
-/// When they cannot be read.
 pub fn fingerprint_tail(file: &File, end: u64) -> io::Result<String> {
     let length = TAIL_BYTES.min(usize::try_from(end).unwrap_or(TAIL_BYTES));
     let mut bytes = vec![0; length];
@@ -87,9 +84,6 @@ const PRINT_BYTES: u64 = 4096;
 
 /// A fingerprint of what a file holds up to `end`: of its first bytes, where mail programs note that they were at it, and of the last
 /// before `end`. Another version of this program may make another one; then the file is looked at again.
-///
-/// # Errors
-/// When the bytes cannot be read.
 pub fn fingerprint(file: &File, end: u64) -> io::Result<String> {
     let length = PRINT_BYTES.min(end);
     let mut hasher = DefaultHasher::new();

@@ -67,9 +67,6 @@ pub fn output_of(
 }
 
 /// The same, of the program that `command` starts.
-///
-/// # Errors
-/// The same.
 pub fn output_of_command(
     mut command: Command,
     arguments: &[&str],
@@ -204,9 +201,6 @@ pub fn end_of(child: &Child) -> Option<OwnedFd> {
 }
 
 /// A file without a name, in memory, for what a child prints.
-///
-/// # Errors
-/// When the system refuses.
 pub fn memory_file() -> io::Result<File> {
     let file = rustix::fs::memfd_create("printed", rustix::fs::MemfdFlags::CLOEXEC)?;
     Ok(File::from(file))

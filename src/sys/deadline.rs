@@ -63,9 +63,6 @@ const OTHERS: [Signal; 13] = [
 static STOPPED: LazyLock<Arc<AtomicBool>> = LazyLock::new(Arc::default);
 
 /// Blocks the signals: from here on none ends the process where it strikes, and none is noted before `listen`.
-///
-/// # Errors
-/// When the system refuses.
 pub fn hold_signals() -> io::Result<()> {
     static HELD: AtomicBool = AtomicBool::new(false);
     if HELD.swap(true, Ordering::Relaxed) {
@@ -90,9 +87,6 @@ pub fn hold_signals() -> io::Result<()> {
 }
 
 /// Takes over the signals: from here on each is noted where it strikes, also those that came while they were held.
-///
-/// # Errors
-/// When the system refuses.
 pub fn listen_for_signals() -> io::Result<()> {
     static LISTENING: AtomicBool = AtomicBool::new(false);
     hold_signals()?;
@@ -118,9 +112,6 @@ pub fn listen_for_signals() -> io::Result<()> {
 }
 
 /// Starts a child, which inherits no signal that is blocked.
-///
-/// # Errors
-/// When it cannot be started.
 pub fn start_child(command: &mut Command) -> io::Result<Child> {
     listen_for_signals()?;
     command.spawn()
@@ -214,18 +205,12 @@ pub enum Woken {
 
 impl Deadline {
     /// Starts the clock and takes over the signals: none that the caller blocked or ignored stays so.
-    ///
-    /// # Errors
-    /// When the system refuses.
     pub fn begin() -> io::Result<Self> {
         listen_for_signals()?;
         Ok(Self::starting_now(Kind::Command))
     }
 
     /// Starts the clock for a single delivery: the signals are held until it has to wait.
-    ///
-    /// # Errors
-    /// When the system refuses.
     pub fn begin_delivery() -> io::Result<Self> {
         hold_signals()?;
         Ok(Self::starting_now(Kind::Delivery))
@@ -318,9 +303,6 @@ impl Deadline {
 }
 
 /// Fails when somebody asked the run to stop.
-///
-/// # Errors
-/// Then.
 pub fn stop_if_asked(deadline: &Deadline, path: &str) -> io::Result<()> {
     deadline
         .check("archive", path)

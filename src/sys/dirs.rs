@@ -37,9 +37,6 @@ pub fn can_make_files(dir: &Path) -> bool {
 }
 
 /// Makes a file's name last: a created file is not safe until its directory is (fsync(2)).
-///
-/// # Errors
-/// When the directory cannot be opened or synced.
 pub fn sync_parent(path: &Path) -> io::Result<()> {
     File::open(parent(path))?.sync_all()
 }
@@ -52,9 +49,6 @@ pub fn own_file() -> OpenOptions {
 }
 
 /// Opens such a file to read and to write it; makes it, readable for this user alone, where there is none.
-///
-/// # Errors
-/// When it cannot be opened.
 pub fn open_own(path: &Path) -> io::Result<File> {
     let mut options = own_file();
     options.read(true).write(true).create(true).truncate(false);

@@ -56,9 +56,6 @@ pub fn is_on_nfs(file: &File) -> bool {
 }
 
 /// Free space for this user on the file system that holds `path`, in bytes (statvfs(3)).
-///
-/// # Errors
-/// When the file system cannot be asked.
 pub fn free_bytes(path: &Path, file: impl AsFd) -> Result<u64, Error> {
     let room = fstatvfs(file).map_err(|e| Error::io("ask for free space at", path, &e.into()))?;
     Ok(left_in(&room))
@@ -145,9 +142,6 @@ fn attributes(path: &Path) -> Option<bool> {
 }
 
 /// Reads until the buffer is full or the file ends.
-///
-/// # Errors
-/// When the file cannot be read.
 pub fn read_full(file: &File, buffer: &mut [u8], at: u64) -> io::Result<usize> {
     let mut filled = 0;
     while let Some(room) = buffer.get_mut(filled..)

@@ -120,9 +120,6 @@ impl MessageBuffer {
     }
 
     /// Reads from byte `at` of the message on; 0 is the end.
-    ///
-    /// # Errors
-    /// When the temporary file cannot be read.
     pub fn read_at(&self, buffer: &mut [u8], at: u64) -> io::Result<usize> {
         let in_head = usize::try_from(at).ok().and_then(|at| self.head.get(at..));
         match (in_head, &self.spill) {

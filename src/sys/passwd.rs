@@ -69,9 +69,6 @@ pub fn by_uid(uid: u32) -> io::Result<Vec<PasswdEntry>> {
 }
 
 /// The users with the number `uid` in `/etc/passwd`, each name once.
-///
-/// # Errors
-/// When the file cannot be read.
 pub fn local_by_uid(uid: u32) -> io::Result<Vec<PasswdEntry>> {
     let mut found: Vec<PasswdEntry> = Vec::new();
     // With what ends the field: alone, a short number is in every line.
@@ -88,9 +85,6 @@ pub fn local_by_uid(uid: u32) -> io::Result<Vec<PasswdEntry>> {
 }
 
 /// All users of `/etc/passwd`, in its order.
-///
-/// # Errors
-/// When the file cannot be read.
 pub fn local_users() -> io::Result<Vec<PasswdEntry>> {
     let mut found = Vec::new();
     each_line(Path::new(PASSWD), "", |line| {
@@ -101,9 +95,6 @@ pub fn local_users() -> io::Result<Vec<PasswdEntry>> {
 }
 
 /// The numbers that several names of `/etc/passwd` have, each with these names.
-///
-/// # Errors
-/// When the file cannot be read.
 pub fn shared_uids() -> io::Result<Vec<(u32, Vec<String>)>> {
     let mut names: BTreeMap<u32, Vec<String>> = BTreeMap::new();
     for user in local_users()? {
@@ -269,9 +260,6 @@ fn number(field: &[u8]) -> Option<u32> {
 }
 
 /// Shows each line of a file that has `word` in it, in order, until told to stop. A file that is not there has none.
-///
-/// # Errors
-/// When it cannot be read.
 fn each_line(path: &Path, word: &str, mut show: impl FnMut(&[u8]) -> ControlFlow<()>) -> io::Result<()> {
     let mut file = match File::open(path) {
         Ok(file) => file,

@@ -21,9 +21,6 @@ pub fn own_path() -> PathBuf {
 }
 
 /// What kind of file is running.
-///
-/// # Errors
-/// When the kernel does not say.
 pub fn stat_self() -> std::io::Result<Metadata> {
     Path::new(RUNNING).metadata()
 }

@@ -84,9 +84,6 @@ impl SpillFile {
     }
 
     /// Reads from byte `at` on; 0 is the end.
-    ///
-    /// # Errors
-    /// When it cannot be read.
     pub fn read_at(&self, buffer: &mut [u8], at: u64) -> io::Result<usize> {
         self.file.read_at(buffer, at)
     }

@@ -83,9 +83,6 @@ impl InspectedMessage<'_> {
     }
 
     /// Writes one JSON object and a line end.
-    ///
-    /// # Errors
-    /// When writing fails.
     pub fn write_json(&self, output: &mut impl Write) -> io::Result<()> {
         let bounce = self.judgement.verdict.bounce();
         let line = InspectLine {
@@ -112,9 +109,6 @@ impl InspectedMessage<'_> {
     }
 
     /// Writes a line about the message and indented lines below it.
-    ///
-    /// # Errors
-    /// When writing fails.
     pub fn write_text(&self, output: &mut impl Write) -> io::Result<()> {
         let verdict = headers::verdict_text(&self.judgement.verdict);
         let source = visible(self.source);
@@ -157,9 +151,6 @@ impl InspectedMessage<'_> {
 }
 
 /// Writes a JSON object for input that could not be read.
-///
-/// # Errors
-/// When writing fails.
 pub fn write_json_error(output: &mut impl Write, source: &str, error: &str) -> io::Result<()> {
     write_line(output, &ErrorLine { source, error })
 }

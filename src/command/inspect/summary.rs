@@ -68,9 +68,6 @@ impl Summary {
     }
 
     /// Writes the counts; `unread` is how many inputs could not be read.
-    ///
-    /// # Errors
-    /// When writing fails.
     pub fn write(&self, form: OutputForm, unread: u64, output: &mut impl Write) -> io::Result<()> {
         let groups = self.sorted();
         if form == OutputForm::Json {

@@ -29,9 +29,6 @@ pub trait PolicySession: Send + 'static {
     /// Waits for a question about a recipient, and answers everything else by itself; none when the other side has ended.
     fn next(&mut self) -> Option<RoomQuestion>;
     /// Answers the question that was read last.
-    ///
-    /// # Errors
-    /// When the other side is gone.
     fn answer(&mut self, question: &RoomQuestion, answer: &RoomAnswer) -> io::Result<()>;
 }
 

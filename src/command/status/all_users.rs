@@ -27,9 +27,6 @@ use crate::sys::user_directory::Directory;
 const USER_TIME: Duration = Duration::from_secs(300);
 
 /// Everybody of whom there may be something to tell: users, then aliases.
-///
-/// # Errors
-/// When the configuration cannot be used.
 pub fn find_everybody(everywhere: &Everywhere) -> Result<Vec<Account>, Error> {
     // A user's own configuration is none of root's business: whatever it says, it is read by the run that has become the user.
     let sources = ConfigSources::chosen(everywhere.config.as_deref(), None, account::find_runner().owners());

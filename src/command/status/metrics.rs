@@ -75,9 +75,6 @@ fn number<'a>(value: impl TryInto<i64>) -> Vec<Sample<'a>> {
 }
 
 /// Writes the gauges of one user.
-///
-/// # Errors
-/// When writing fails.
 pub fn write(view: &View, output: &mut impl Write) -> io::Result<()> {
     let user = label(OsStr::new(&view.user));
     for (name, help, take) in GAUGES {
@@ -109,9 +106,6 @@ impl Merged {
     }
 
     /// Writes it.
-    ///
-    /// # Errors
-    /// When writing fails.
     pub fn write(&self, output: &mut impl Write) -> io::Result<()> {
         for (at, (name, help, _)) in GAUGES.iter().enumerate() {
             write_head(output, name, help)?;

@@ -81,9 +81,6 @@ fn one(request: &Request, who: &Who, everywhere: &Everywhere, deadline: Deadline
 }
 
 /// The name that root asks about and that no user has: root delivers to no virtual mailbox, and so has nothing to show of one.
-///
-/// # Errors
-/// When the user database cannot be asked.
 pub fn find_nobody(who: &Who) -> Result<Option<&str>, Error> {
     match who.user.as_deref() {
         Some(name) if account::is_root() && account::find_known(name)?.is_none() => Ok(Some(name)),

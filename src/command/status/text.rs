@@ -44,9 +44,6 @@ fn write_overflow(user: &str, overflow: &Overflow, output: &mut impl Write) -> i
 }
 
 /// Writes it for people.
-///
-/// # Errors
-/// When writing fails.
 pub fn write_text(view: &View, output: &mut impl Write) -> io::Result<()> {
     let user = visible(&view.user);
     if let Some(wrong) = &view.wrong {

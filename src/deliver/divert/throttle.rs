@@ -204,17 +204,11 @@ pub fn stored_sample(run: &Run, key: &str, bytes: u64) -> Option<Vec<u8>> {
 }
 
 /// What is remembered, as `status` shows it; none where nothing was ever diverted.
-///
-/// # Errors
-/// When it cannot be read.
 pub fn read_counts(run: &Run, now: i64) -> Result<Option<StormCounts>, Error> {
     Ok(read_state(run)?.map(|state| state.counts(now)))
 }
 
 /// What is remembered now, unlocked; none where there is nothing, or nothing that can be understood.
-///
-/// # Errors
-/// When it cannot be read.
 pub fn read_state(run: &Run) -> Result<Option<StormState>, Error> {
     let Some(store) = store(run) else { return Ok(None) };
     let content = store.read()?;

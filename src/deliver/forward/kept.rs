@@ -58,9 +58,6 @@ impl KeptFile {
     }
 
     /// What it holds now; nothing where there is none.
-    ///
-    /// # Errors
-    /// When it cannot be read.
     pub fn read(&self) -> Result<KeptList, Error> {
         read(&self.path())
     }
@@ -80,9 +77,6 @@ impl KeptFile {
     }
 
     /// Adds lines, synced.
-    ///
-    /// # Errors
-    /// When it cannot be locked or written.
     pub fn add(&self, run: &Run, own: &str, at: i64, events: &[KeptEvent<'_>]) -> Result<(), Error> {
         self.change(
             run,

@@ -53,9 +53,6 @@ pub enum LeftNote {
 
 impl HandoverNote {
     /// Notes that a message is handed over now.
-    ///
-    /// # Errors
-    /// When it cannot be written.
     pub fn begin(dir: &Path, key: &NoteKey) -> Result<Self, Error> {
         make_private_dir(dir)?;
         let path = dir.join(format!("{}.{:08x}", key.0, fastrand::u32(..)));

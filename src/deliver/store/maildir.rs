@@ -121,9 +121,6 @@ pub fn put_entry<R: Read + Clone>(
 }
 
 /// Takes over the note of a killed run on `entry`, which is done with: it goes with this run.
-///
-/// # Errors
-/// When the Maildir cannot be opened or read.
 pub fn settle_left<R: Read + Clone>(run: &Run, path: &Path, entry: Entry<'_, R>) -> Result<(), Error> {
     let now = OffsetDateTime::now_utc();
     let Some(maildir) = Maildir::open(path, run.account.uid)? else {
@@ -175,9 +172,6 @@ pub fn take_back(run: &Run, path: &Path, receipt: InMaildir) -> Result<(), Error
 }
 
 /// How full the Maildir at `path` is; nothing where there is none.
-///
-/// # Errors
-/// When it cannot be opened or read.
 pub fn measure_usage(run: &Run, path: &Path) -> Result<Usage, Error> {
     match Maildir::open(path, run.account.uid)? {
         Some(maildir) => Measured::of(run, &maildir).map(|measured| measured.usage),

@@ -182,9 +182,6 @@ fn measure(run: &Run, locked: &OpenMailbox, limit: Limit) -> Result<Usage, Error
 }
 
 /// How full the user's mbox at `path` is, without a lock; nothing where there is none.
-///
-/// # Errors
-/// When it cannot be opened or read.
 pub fn measure_usage(run: &Run, path: &Path, limit: Limit) -> Result<Usage, Error> {
     let Some(file) = open_existing(path, Owner::Exactly(run.account.uid))? else {
         return Ok(Usage::default());
@@ -228,9 +225,6 @@ pub enum Room {
 }
 
 /// Appends the message with `added` fields on top to an mbox that is not the user's mailbox, if it stays within `limit_bytes`.
-///
-/// # Errors
-/// When it cannot be locked or written.
 pub fn append_within(
     run: &Run,
     delivery: &Delivery<'_>,

@@ -157,9 +157,6 @@ impl Receipt {
 }
 
 /// Puts the message with `added` fields on top into the user's mailbox, if there is room; if not, `over` says what is to be done.
-///
-/// # Errors
-/// When it cannot be put there now.
 pub fn place_message(run: &Run, delivery: &Delivery<'_>, added: &str, over: Over) -> Result<Put<Receipt>, Error> {
     let store = &run.store;
     let limit = store.limit(run);
@@ -184,9 +181,6 @@ pub fn settle_left(run: &Run, delivery: &Delivery<'_>, added: &str) {
 
 /// Puts a message that spoolguard wrote itself to `own` into the user's mailbox, whether it is full or not. Nobody reads that of an alias:
 /// its administrator gets it.
-///
-/// # Errors
-/// When it cannot be put there now.
 pub fn place_notice(run: &Run, own: &str, text: &str, date: OffsetDateTime) -> Result<(), Error> {
     let mut addresses = OwnAddresses::new(&run.config.recipient_delimiter);
     Address::parse(own)

@@ -103,9 +103,6 @@ pub struct Expunged {
 
 impl Prepared {
     /// Writes what stays behind the first message that goes to a journal. `step` is told how many bytes were copied, and may stop it.
-    ///
-    /// # Errors
-    /// When the journal cannot be written.
     pub fn new(
         look: &Snapshot,
         plan: &ExpungePlan,
@@ -139,9 +136,6 @@ impl Prepared {
     }
 
     /// Reads everything again, without a lock, and tells whether it still is what it was.
-    ///
-    /// # Errors
-    /// When it cannot be read.
     pub fn reread(
         &self,
         look: &Snapshot,

@@ -104,9 +104,6 @@ impl JournalDraft {
     }
 
     /// Makes what was written so far last, so that little is left to do under the lock.
-    ///
-    /// # Errors
-    /// When it cannot be written.
     pub fn sync(&mut self) -> io::Result<()> {
         self.content.flush()?;
         self.file().sync_data()
@@ -210,9 +207,6 @@ impl DamagedJournal {
     }
 
     /// Sets it aside for good. Where it is then.
-    ///
-    /// # Errors
-    /// When that cannot be done.
     pub fn set_aside(self) -> Result<PathBuf, Error> {
         set_aside::put_aside(&self.place, &self.file, SetAsideReason::Bad)
     }
@@ -304,9 +298,6 @@ impl Journal {
     }
 
     /// Reads content from byte `at` on.
-    ///
-    /// # Errors
-    /// When it cannot be read.
     pub fn read_at(&self, buffer: &mut [u8], at: u64) -> io::Result<usize> {
         let left = usize::try_from(self.record.bytes.saturating_sub(at)).unwrap_or(usize::MAX);
         let wanted = buffer.len().min(left);
@@ -320,9 +311,6 @@ impl Journal {
     }
 
     /// Notes that the mailbox was cut off.
-    ///
-    /// # Errors
-    /// When it cannot be written.
     pub fn mark_truncated(&mut self) -> Result<(), Error> {
         self.note(TRUNCATED_AT, b"T")?;
         self.record.truncated = true;
@@ -330,9 +318,6 @@ impl Journal {
     }
 
     /// Notes that so much of the content is in the mailbox, and synced.
-    ///
-    /// # Errors
-    /// When it cannot be written.
     pub fn note_synced(&mut self, bytes: u64) -> Result<(), Error> {
         self.note(SYNCED_AT, synced_note(bytes).as_bytes())?;
         self.record.synced_bytes = bytes;
@@ -460,9 +445,6 @@ impl Write for At<'_> {
 }
 
 /// Makes the directory of a journal in a state directory.
-///
-/// # Errors
-/// When it cannot be made.
 pub fn make_place(place: &Path) -> Result<(), Error> {
     make_private_dir(parent(place))
 }

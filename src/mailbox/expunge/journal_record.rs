@@ -218,9 +218,6 @@ fn unhex(text: &str) -> Option<Hash> {
 }
 
 /// The record that holds, which is the last one, and where it begins; none where anything is damaged.
-///
-/// # Errors
-/// When the journal cannot be read.
 pub fn last_record(file: &File, length: u64) -> io::Result<Option<(u64, Record)>> {
     let mut found = None;
     let mut at = 0;

@@ -88,9 +88,6 @@ impl<W: Write> Writer<W> {
     }
 
     /// Writes the last unit, by which the end is known.
-    ///
-    /// # Errors
-    /// When it cannot be written.
     pub fn finish(&mut self) -> io::Result<()> {
         self.to.write_all(&unit(self.at, &self.payload))?;
         self.at += self.payload.len() as u64;
@@ -118,9 +115,6 @@ impl<W: Write> Write for Writer<W> {
 }
 
 /// Reads content from byte `at` on, of a record whose units begin at `start` of the file. No more than stands in some units.
-///
-/// # Errors
-/// When the file cannot be read.
 pub fn read_content(file: &File, start: u64, buffer: &mut [u8], at: u64) -> io::Result<usize> {
     let payload_bytes = PAYLOAD_BYTES as u64;
     let (first, skip) = (

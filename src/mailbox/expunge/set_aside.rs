@@ -104,9 +104,6 @@ fn label(file: &File) -> io::Result<[u8; LABEL_BYTES]> {
 }
 
 /// Tells whether nobody acts by it any more.
-///
-/// # Errors
-/// When it cannot be read.
 pub fn is_labelled(file: &File) -> io::Result<bool> {
     let label = label(file)?;
     Ok(label == *DONE || SetAsideReason::ALL.iter().any(|reason| label == *reason.label()))

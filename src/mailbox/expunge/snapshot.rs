@@ -238,9 +238,6 @@ impl Snapshot {
     }
 
     /// Looks again, before everything is read once more: what happens from here on is asked for next time.
-    ///
-    /// # Errors
-    /// When it cannot be examined.
     pub fn look_again(&mut self, locked: &OpenMailbox) -> Result<(), Error> {
         let now = identity(locked.file()).map_err(|e| Error::io("examine", &self.path, &e))?;
         (self.stamp, self.settled) = (now, is_settled(now));
@@ -248,9 +245,6 @@ impl Snapshot {
     }
 
     /// What happened to the mailbox since the last look, as far as it can be told in milliseconds.
-    ///
-    /// # Errors
-    /// When it cannot be read.
     pub fn since(&self, locked: &OpenMailbox) -> Result<Changes, Error> {
         let fail = |e: io::Error| Error::io("read", &self.path, &e);
         let now = identity(locked.file()).map_err(fail)?;
@@ -267,9 +261,6 @@ impl Snapshot {
     }
 
     /// Tells whether the messages still begin in `file` where they did, as far as that is remembered.
-    ///
-    /// # Errors
-    /// When it cannot be read.
     pub fn stands(&self, file: &File) -> Result<bool, Error> {
         let fail = |e: io::Error| Error::io("read", &self.path, &e);
         if file.metadata().map_err(fail)?.len() < self.bytes {
@@ -296,9 +287,6 @@ fn sample_end(file: &File, length: u64) -> io::Result<Vec<PlaceSample>> {
 }
 
 /// Opens a mailbox for reading, without following a link, waiting for a FIFO, or making it look read.
-///
-/// # Errors
-/// When it cannot be opened.
 pub fn open_quietly(path: &Path) -> io::Result<File> {
     let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
     let mut options = OpenOptions::new();

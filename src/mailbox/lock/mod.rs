@@ -99,9 +99,6 @@ impl Locked {
     }
 
     /// Its length, in bytes.
-    ///
-    /// # Errors
-    /// When it cannot be examined.
     pub fn length(&self) -> Result<u64, Error> {
         let stat = self.file.metadata();
         Ok(stat.map_err(|e| Error::io("examine", &self.path, &e))?.len())

@@ -61,9 +61,6 @@ struct ListTrouble<'a> {
 }
 
 /// Writes one object a line: the mailboxes, then everything else.
-///
-/// # Errors
-/// When writing fails.
 pub fn write_json(findings: &Findings, output: &mut impl Write) -> io::Result<()> {
     for row in findings.mailboxes.iter().chain(&findings.others) {
         write_line(output, &line(row))?;
@@ -205,9 +202,6 @@ const KINDS: [(MailKind, &str); 9] = [
 ];
 
 /// Writes metrics for the textfile collector of Prometheus' node exporter.
-///
-/// # Errors
-/// When writing fails.
 pub fn write_prometheus(findings: &Findings, output: &mut impl Write) -> io::Result<()> {
     for (name, help, value) in METRICS {
         head(output, name, help)?;

@@ -19,9 +19,6 @@ use crate::sys::deadline::ReadLimit;
 use crate::sys::local_time;
 
 /// Counts what lies in the Maildir and its folders: with `Contents::Judged` also what the messages of its inbox are.
-///
-/// # Errors
-/// When it cannot be read.
 pub fn look(looker: &Looker<'_>, maildir: &Maildir, account: &Account) -> Result<MailboxStats, ScanFailure> {
     let mut survey = MailboxStats::default();
     each_message(maildir, |name, bytes| {

@@ -176,9 +176,6 @@ impl<'a> Summarizer<'a> {
     }
 
     /// What the message is, and what it hashes to; nothing where nobody can tell whose mail it is.
-    ///
-    /// # Errors
-    /// When it cannot be read.
     pub fn summarize(
         &mut self,
         mail: &impl ReadAt,

@@ -69,9 +69,6 @@ impl Style {
 }
 
 /// Writes the table.
-///
-/// # Errors
-/// When writing fails.
 pub fn write(findings: &Findings, output: &mut impl Write) -> io::Result<()> {
     let style = Style::of_output();
     let (cells, columns) = layout(findings, style.width);

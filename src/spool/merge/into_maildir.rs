@@ -45,9 +45,6 @@ pub struct MaildirMerge<'a> {
 
 impl<'a> MaildirMerge<'a> {
     /// Looks at what is in the Maildir.
-    ///
-    /// # Errors
-    /// When it cannot be read.
     pub fn begin(
         maildir: &'a Maildir,
         view: &MaildirView<'_>,

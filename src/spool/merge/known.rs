@@ -100,9 +100,6 @@ impl<'a> Known<'a> {
     }
 
     /// What a message that is offered counts as.
-    ///
-    /// # Errors
-    /// When it cannot be read.
     pub fn content_hash<F: ReadAt + ?Sized>(&self, file: &F, stored: &MboxMessage<'_>) -> io::Result<ContentHash> {
         let scope = match self.sameness {
             Sameness::Each => HashScope::All,
@@ -131,9 +128,6 @@ impl<'a> Known<'a> {
 
     /// Learns what came since the last look, or at the first one all there is, if that is no more than `most_bytes`; not to the end
     /// when `is_over` says so before.
-    ///
-    /// # Errors
-    /// When the mailbox cannot be read.
     pub fn catch_up(&mut self, file: &File, most_bytes: u64, is_over: impl Fn() -> bool) -> io::Result<Since> {
         if self.stamp.is_none() {
             refuse_holes(file)?;
@@ -158,9 +152,6 @@ impl<'a> Known<'a> {
     }
 
     /// Notes that these messages were appended, the last of them at `offset`, and that they were found.
-    ///
-    /// # Errors
-    /// When the mailbox cannot be examined.
     pub fn add(&mut self, file: &File, added: impl Iterator<Item = ContentHash>, offset: u64) -> io::Result<()> {
         let stamp = Stamp::of(file)?;
         for hash in added {
@@ -180,9 +171,6 @@ impl<'a> Known<'a> {
     }
 
     /// Notes that what lay at the end was cut off.
-    ///
-    /// # Errors
-    /// When the mailbox cannot be examined.
     pub fn cut_off_last(&mut self, file: &File) -> io::Result<()> {
         self.forget_last();
         let stamp = Stamp::of(file)?;

@@ -167,9 +167,6 @@ pub struct Merge<'a> {
 
 impl<'a> Merge<'a> {
     /// Looks at what is in the mailbox.
-    ///
-    /// # Errors
-    /// When it cannot be read.
     pub fn begin(target: MergeTarget<'a>) -> Result<Self, Stop> {
         let mut merge = Self {
             target,
@@ -193,9 +190,6 @@ impl<'a> Merge<'a> {
     }
 
     /// Tells whether such a message is there, and counts it as found: of as many as are offered, each once.
-    ///
-    /// # Errors
-    /// When it cannot be read.
     pub fn find(&mut self, archived: &Archived<'_>) -> Result<bool, Stop> {
         let hash = self.known.content_hash(archived.bytes(), &archived.stored)?;
         let found = self.known.find(hash);

@@ -67,9 +67,6 @@ impl CatalogEntry<'_> {
     }
 
     /// Writes one JSON object and a line end.
-    ///
-    /// # Errors
-    /// When writing fails.
     pub fn write_json(&self, output: &mut impl Write) -> io::Result<()> {
         let [from, subject, message_id] = ["From", "Subject", "Message-ID"].map(|name| self.field(name));
         let (date, sender) = (self.date(), self.sender());
@@ -98,9 +95,6 @@ impl CatalogEntry<'_> {
     }
 
     /// Writes a line for people.
-    ///
-    /// # Errors
-    /// When writing fails.
     pub fn write_text(&self, output: &mut impl Write) -> io::Result<()> {
         let [date, from, _] = self.headline();
         let subject = short(&self.field("Subject").unwrap_or_default(), LISTED_SUBJECT_COLUMNS);

@@ -69,9 +69,6 @@ pub(super) fn author(place: &CopyLocation) -> Option<String> {
 }
 
 /// Reads the message at a place, as it lies there.
-///
-/// # Errors
-/// When it cannot be read.
 pub(super) fn take(place: &CopyLocation) -> io::Result<MessageBuffer> {
     let file = open_kept(&place.path)?.ok_or(io::ErrorKind::NotFound)?;
     match place.form {
@@ -85,9 +82,6 @@ fn read_alone(mut file: File) -> io::Result<MessageBuffer> {
 }
 
 /// Finds the messages that wait on `list` in the mailbox, and in what took its overflow.
-///
-/// # Errors
-/// When one of them cannot be read.
 pub fn find_copies(run: &Run, list: &KeptList) -> Result<HashMap<String, CopyLocation>, Error> {
     let mut places = HashMap::new();
     let overflow = run.state_dir().map(|dir| dir.join("overflow"));

@@ -49,9 +49,6 @@ impl DotlockDraft {
     }
 
     /// Writes its content and takes its kernel lock.
-    ///
-    /// # Errors
-    /// When it cannot be written.
     pub fn of((file, name): (File, Option<TemporaryName>), place: Option<&Arc<SpoolDirAccess>>) -> io::Result<Self> {
         let mut draft = Self {
             file,
@@ -72,9 +69,6 @@ impl DotlockDraft {
     }
 
     /// A file with a name of its own.
-    ///
-    /// # Errors
-    /// When it cannot be made.
     pub fn named(mailbox: &Path, place: Option<&Arc<SpoolDirAccess>>) -> io::Result<(File, Option<TemporaryName>)> {
         let unique = format!(
             ".lock.{}.{}.{:08x}",
