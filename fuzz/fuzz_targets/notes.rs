@@ -8,7 +8,7 @@ use libfuzzer_sys::fuzz_target;
 use rustix::fs::{XattrFlags, lsetxattr};
 use spoolguard::mailbox::append::append;
 use spoolguard::mailbox::intent::checksum;
-use spoolguard::mailbox::reader::has_separator;
+use spoolguard::mailbox::separator_search::has_separator;
 use spoolguard::mailbox::recover::find_earlier;
 use spoolguard::maildir::name::UniqueName;
 use spoolguard::sys::message_buffer::MessageBuffer;

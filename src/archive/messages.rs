@@ -8,8 +8,9 @@ use crate::archive::Member;
 use crate::archive::read::{ArchiveContent, unpack};
 use crate::archive::rewind::Rolling;
 use crate::archive::tar::damaged;
-use crate::mailbox::reader::{MboxMessage, MboxReader, ReadAt};
+use crate::mailbox::reader::{MboxMessage, MboxReader};
 use crate::sys::message_buffer::HEAD_BYTES;
+use crate::sys::read_at::ReadAt;
 
 /// What an archive holds.
 #[derive(Clone, Debug, Default)]

@@ -17,9 +17,9 @@ use crate::archive::write::pack;
 use crate::config::ArchiveFormat;
 use crate::error::{Category, Error};
 use crate::mailbox::ranges::{Hash, Hashing, Ranges, STEP_BYTES};
-use crate::mailbox::reader::ReadAt;
 use crate::sys::dirs::{make_private_dir, parent, refuse_shared, sync_parent};
 use crate::sys::filesystem;
+use crate::sys::read_at::ReadAt;
 
 /// How often free space is asked for while an archive grows, in bytes.
 const LOOK_BYTES: u64 = 64 << 20;

@@ -4,7 +4,7 @@
 use std::cell::RefCell;
 use std::io::{self, Read};
 
-use crate::mailbox::reader::ReadAt;
+use crate::sys::read_at::ReadAt;
 use crate::sys::spill_file::SpillFile;
 
 /// How much is kept in memory, in bytes.

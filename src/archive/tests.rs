@@ -281,8 +281,9 @@ fn an_archive_that_says_no_name_has_its_files() {
 fn a_stream_is_read_like_a_file() {
     use crate::archive::rewind::Rolling;
     use crate::mailbox::limited_file::LimitedFile;
-    use crate::mailbox::reader::{MboxReader, ReadAt};
+    use crate::mailbox::reader::MboxReader;
     use crate::sys::deadline::ReadLimit;
+    use crate::sys::read_at::ReadAt;
     let mut text = mailbox(1 << 20);
     // One message larger than what is kept in memory.
     text.extend_from_slice(b"From s@s.test Mon Nov  2 10:00:00 2026\nA: 1\n\n");

@@ -11,7 +11,7 @@ use crate::output::shell::program;
 use crate::output::sizes::size_text;
 use crate::spool::directory::{self, DirectoryEntry, EntryKind};
 use crate::sys::account;
-use crate::sys::filesystem::read_full;
+use crate::sys::read_at::read_full;
 
 /// How much of a mailbox's end is looked at, in bytes.
 const TAIL_BYTES: u64 = 512 << 10;

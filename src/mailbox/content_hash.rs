@@ -5,7 +5,8 @@ use std::io;
 
 use sha2::{Digest, Sha256};
 
-use crate::mailbox::reader::{MboxMessage, ReadAt};
+use crate::mailbox::reader::MboxMessage;
+use crate::sys::read_at::ReadAt;
 
 /// Fields that mail readers and mailboxes write, and no writer of mail.
 const STATE_FIELDS: [&[u8]; 13] = [

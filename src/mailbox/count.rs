@@ -12,12 +12,13 @@ use std::path::{Path, PathBuf};
 
 use crate::error::Error;
 use crate::mailbox::limited_file::LimitedFile;
-use crate::mailbox::reader::{MboxReader, ReadAt};
+use crate::mailbox::reader::MboxReader;
 use crate::sys::cache_file;
 use crate::sys::cache_file::fingerprint_tail;
 use crate::sys::deadline;
 use crate::sys::deadline::Deadline;
 use crate::sys::file_stamp::modified_nanoseconds;
+use crate::sys::read_at::ReadAt;
 
 /// By which rule it was counted: what an older one says is void.
 const RULE: &str = "2";
@@ -173,8 +174,8 @@ fn messages<F: ReadAt>(file: &F, from: u64) -> io::Result<Counted> {
 #[cfg(test)]
 mod tests {
     use super::{Counted, RememberedCount, count_messages, messages, place, remember_count};
-    use crate::mailbox::reader::ReadAt;
     use crate::sys::deadline::Deadline;
+    use crate::sys::read_at::ReadAt;
     use std::cell::Cell;
     use std::fs::File;
     use std::io::{self, Seek, SeekFrom, Write};

@@ -7,9 +7,10 @@ use crate::mailbox::format::STATE_FIELDS;
 use crate::mailbox::quoting;
 use crate::mailbox::quoting::LineQuoting;
 use crate::mailbox::ranges::Ranges;
-use crate::mailbox::reader::{MboxMessage, ReadAt};
+use crate::mailbox::reader::MboxMessage;
 use crate::message::Message;
 use crate::sys::message_buffer::MessageBuffer;
+use crate::sys::read_at::ReadAt;
 
 /// Takes a message as it came by mail: also without its separator line and the fields that a mailbox gives it.
 ///

@@ -10,8 +10,8 @@ use std::os::unix::fs::{FileExt, MetadataExt};
 
 use rustix::fs::{SeekFrom, seek};
 
-use crate::mailbox::reader::ReadAt;
 use crate::sys::deadline::ReadLimit;
+use crate::sys::read_at::ReadAt;
 
 /// One block of `st_blocks`, in bytes (stat(2)).
 const BLOCK_BYTES: u64 = 512;
@@ -101,8 +101,9 @@ fn holes_of(file: &File, stat: &Metadata) -> io::Result<u64> {
 #[cfg(test)]
 mod tests {
     use super::{LimitedFile, data_from, refuse_holes};
-    use crate::mailbox::reader::{MboxReader, ReadAt};
+    use crate::mailbox::reader::MboxReader;
     use crate::sys::deadline::ReadLimit;
+    use crate::sys::read_at::ReadAt;
     use std::fs::File;
     use std::io::Write;
     use std::os::unix::fs::FileExt;

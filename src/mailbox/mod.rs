@@ -26,6 +26,7 @@ pub mod quoting;
 pub mod ranges;
 pub mod reader;
 pub mod recover;
+pub mod separator_search;
 pub mod setgid;
 pub mod submissions;
 pub mod torn;

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use sha2::{Digest, Sha256};
 
-use crate::mailbox::reader::ReadAt;
+use crate::sys::read_at::ReadAt;
 
 /// How much is read in one step, in bytes.
 pub const STEP_BYTES: usize = 256 << 10;

@@ -5,78 +5,24 @@
 //! counts only where it leads to a separator or to the end. A message that holds a line which may be a separator all the same says so:
 //! whoever takes messages out of a mailbox leaves that one where it is.
 
-use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
 
 use memchr::memmem;
 
-use crate::message::from_line::{
-    ABOVE_BYTES, BYTE_ORDER_MARK, Candidate, LINE_BYTES, LOOK_BYTES, LineKind, Series, begins_anywhere, begins_mbox,
-    classify_line, without_preamble,
+use crate::mailbox::separator_search::{
+    InputEnd, Next, SEPARATOR, SHOWN_BYTES, SeparatorSearch, content_length, shown,
 };
-use crate::message::line::{line_length, without_line_end};
-use crate::sys::message_buffer::MessageBuffer;
+use crate::message::from_line::{
+    ABOVE_BYTES, BYTE_ORDER_MARK, Candidate, LINE_BYTES, LOOK_BYTES, LineKind, Series, begins_mbox, classify_line,
+    without_preamble,
+};
+use crate::sys::read_at::{ReadAt, read_full};
 
 /// How much is read in one step, in bytes.
 const WINDOW_BYTES: usize = 1 << 20;
 
 /// How much is kept ahead, so that most headers and separator lines lie in the window as a whole.
 const AHEAD_BYTES: usize = 64 << 10;
-
-/// What each separator line begins with, and the end of the line above it.
-const SEPARATOR: &[u8] = b"\nFrom ";
-
-/// So much of a doubtful line is kept to be shown, in bytes.
-const SHOWN_BYTES: usize = 200;
-
-/// Bytes that can be read from any place.
-pub trait ReadAt {
-    /// How many there are.
-    fn length(&self) -> io::Result<u64>;
-
-    /// Reads from byte `at` on; 0 is the end.
-    fn read_from(&self, buffer: &mut [u8], at: u64) -> io::Result<usize>;
-
-    /// Where the next byte stands that need not be NUL, from `at` on: a hole in a file is passed over.
-    fn data_from(&self, at: u64) -> io::Result<u64> {
-        Ok(at)
-    }
-}
-
-impl<T: ReadAt + ?Sized> ReadAt for &T {
-    fn length(&self) -> io::Result<u64> {
-        (**self).length()
-    }
-
-    fn read_from(&self, buffer: &mut [u8], at: u64) -> io::Result<usize> {
-        (**self).read_from(buffer, at)
-    }
-
-    fn data_from(&self, at: u64) -> io::Result<u64> {
-        (**self).data_from(at)
-    }
-}
-
-impl ReadAt for File {
-    fn length(&self) -> io::Result<u64> {
-        Ok(self.metadata()?.len())
-    }
-
-    fn read_from(&self, buffer: &mut [u8], at: u64) -> io::Result<usize> {
-        self.read_at(buffer, at)
-    }
-}
-
-impl ReadAt for MessageBuffer {
-    fn length(&self) -> io::Result<u64> {
-        Ok(self.bytes())
-    }
-
-    fn read_from(&self, buffer: &mut [u8], at: u64) -> io::Result<usize> {
-        self.read_at(buffer, at)
-    }
-}
 
 /// One message of an mbox.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -423,133 +369,6 @@ impl<'f, F: ReadAt> MboxReader<'f, F> {
         let skip = usize::try_from(at.saturating_sub(self.window_at)).unwrap_or(usize::MAX);
         self.window.get(skip..).unwrap_or_default()
     }
-}
-
-/// Reads until `buffer` is full, or nothing more is there.
-pub(super) fn read_full<F: ReadAt + ?Sized>(file: &F, buffer: &mut [u8], at: u64) -> io::Result<usize> {
-    let mut filled = 0;
-    while let Some(room) = buffer.get_mut(filled..)
-        && !room.is_empty()
-    {
-        match file.read_from(room, at + filled as u64) {
-            Ok(0) => break,
-            Ok(read) => filled += read,
-            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-            Err(e) => return Err(e),
-        }
-    }
-    Ok(filled)
-}
-
-/// What a search found.
-enum Next {
-    /// A separator line begins there.
-    At(usize),
-    /// One may begin there, but the bytes that tell are not all here.
-    Unsure(usize),
-    None,
-}
-
-/// Whether the bytes are all that there are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum InputEnd {
-    Here,
-    Later,
-}
-
-/// A search for the next separator line.
-struct SeparatorSearch<'a> {
-    finder: &'a memmem::Finder<'static>,
-    series: Series,
-    /// Lines that begin here or before are known.
-    behind: usize,
-    ends: InputEnd,
-}
-
-impl SeparatorSearch<'_> {
-    /// Finds the next separator line, and the first doubtful line before it.
-    fn run(&self, bytes: &[u8]) -> (Next, Option<(usize, String)>) {
-        let mut doubt = None;
-        for hit in self.finder.find_iter(bytes) {
-            let at = hit + 1;
-            if at <= self.behind {
-                continue;
-            }
-            let rest = bytes.get(at..).unwrap_or_default();
-            if rest.len() < LOOK_BYTES && self.ends == InputEnd::Later {
-                return (Next::Unsure(at), doubt);
-            }
-            let candidate = Candidate {
-                above: bytes.get(at.saturating_sub(ABOVE_BYTES)..at).unwrap_or_default(),
-                bytes: rest,
-                series: self.series,
-            };
-            match classify_line(&candidate) {
-                LineKind::Separator => return (Next::At(at), doubt),
-                LineKind::Doubtful => doubt = doubt.or_else(|| Some((at, shown(rest)))),
-                LineKind::Text => {}
-            }
-        }
-        (Next::None, doubt)
-    }
-}
-
-/// A line as it is shown.
-fn shown(bytes: &[u8]) -> String {
-    let line = bytes.get(..SHOWN_BYTES).unwrap_or(bytes);
-    String::from_utf8_lossy(without_line_end(line.get(..line_length(line)).unwrap_or(line))).into_owned()
-}
-
-/// Tells whether a message of somebody else begins anywhere in this part of a file, in the middle of a line too: whoever appends behind a
-/// torn message begins right behind its last byte.
-pub fn has_separator<F: ReadAt + ?Sized>(file: &F, from: u64, to: u64) -> io::Result<bool> {
-    const STEP_BYTES: usize = 64 << 10;
-    let mut buffer = vec![0; 1 + STEP_BYTES + LOOK_BYTES];
-    let mut at = from;
-    while at < to {
-        // Nothing begins in a hole.
-        at = at.max(file.data_from(at)?);
-        if at >= to {
-            break;
-        }
-        // The byte before tells whether a line begins.
-        let before = at.min(1);
-        let read = read_full(file, &mut buffer, at - before)?;
-        let bytes = buffer.get(..read).unwrap_or_default();
-        let first = usize::try_from(before).unwrap_or_default();
-        let last = usize::try_from(to - at + before)
-            .unwrap_or(usize::MAX)
-            .min(first + STEP_BYTES);
-        if memmem::find_iter(bytes, b"From ").any(|hit| (first..last).contains(&hit) && begins_anywhere(bytes, hit)) {
-            return Ok(true);
-        }
-        at += STEP_BYTES as u64;
-    }
-    Ok(false)
-}
-
-/// Where the body begins, and how long it claims to be. Looks at no more than the header: most messages claim nothing.
-fn content_length(message: &[u8]) -> Option<(u64, u64)> {
-    let mut claim = None;
-    let mut at = 0;
-    for end in memchr::memchr_iter(b'\n', message) {
-        let line = message.get(at..end)?;
-        at = end + 1;
-        match line {
-            [] | [b'\r'] => {
-                let length = std::str::from_utf8(claim?).ok()?.parse().ok()?;
-                return Some((at as u64, length));
-            }
-            [b'c' | b'C', ..] if claim.is_none() => {
-                let name = line
-                    .get(..15)
-                    .filter(|name| name.eq_ignore_ascii_case(b"content-length:"));
-                claim = name.and_then(|_| line.get(15..)).map(<[u8]>::trim_ascii);
-            }
-            _ => {}
-        }
-    }
-    None
 }
 
 #[cfg(test)]

@@ -10,8 +10,9 @@ use memchr::{memchr, memmem};
 
 use crate::mailbox::intent::{AppendExtent, checksum};
 use crate::mailbox::limited_file::LimitedFile;
-use crate::mailbox::reader::{ReadAt, has_separator, read_full};
+use crate::mailbox::separator_search::has_separator;
 use crate::message::from_line::LINE_BYTES;
+use crate::sys::read_at::{ReadAt, read_full};
 
 /// An empty line, with the end of the one before.
 const EMPTY_LINE: &[u8; 2] = b"\n\n";

@@ -15,7 +15,6 @@ use time::OffsetDateTime;
 use crate::mailbox::format::{MboxEntry, write_letter};
 use crate::mailbox::quoting::LineQuoting;
 use crate::mailbox::ranges::Ranges;
-use crate::mailbox::reader::ReadAt;
 use crate::maildir::directory::Maildir;
 use crate::maildir::flags;
 use crate::maildir::name::without_flags;
@@ -25,6 +24,7 @@ use crate::message::address::Address;
 use crate::message::envelope::Sender;
 use crate::sys::deadline::ReadLimit;
 use crate::sys::message_buffer::MessageBuffer;
+use crate::sys::read_at::ReadAt;
 
 /// So much of a message is read to find its sender, in bytes.
 const HEADER_BYTES: u64 = 64 << 10;

@@ -8,8 +8,9 @@ use sha2::{Digest, Sha256};
 
 use crate::mailbox::hash_set::Hashes;
 use crate::mailbox::ranges::STEP_BYTES;
-use crate::mailbox::reader::{MboxMessage, ReadAt};
+use crate::mailbox::reader::MboxMessage;
 use crate::message::Message;
+use crate::sys::read_at::ReadAt;
 
 /// What one message has in common with another copy of it.
 pub type ShortHash = [u8; 16];

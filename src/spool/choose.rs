@@ -14,7 +14,7 @@ use crate::mailbox::expunge::execute::Unread;
 use crate::mailbox::expunge::imap_state;
 use crate::mailbox::expunge::snapshot::MessageStarts;
 use crate::mailbox::ranges::Ranges;
-use crate::mailbox::reader::{Doubt, MboxMessage, MboxReader, ReadAt};
+use crate::mailbox::reader::{Doubt, MboxMessage, MboxReader};
 use crate::message::Message;
 use crate::spool::again::{SeenMessages, hash_content};
 use crate::spool::returned::{Originals, ReturnedSearch, Unpacker};
@@ -22,6 +22,7 @@ use crate::sys::account::Account;
 use crate::sys::deadline::Deadline;
 use crate::sys::deadline::stop_if_asked;
 use crate::sys::message_buffer::HEAD_BYTES;
+use crate::sys::read_at::ReadAt;
 
 /// So much of a message is read where it need not be judged: its header.
 const HEADER_BYTES: usize = 64 << 10;

@@ -2,7 +2,6 @@
 //! has its name every message stays where its owner sees it. A message that is removed meanwhile means: once more, a few times.
 
 use crate::error::{Category, Error};
-use crate::mailbox::reader::ReadAt;
 use crate::maildir::departure::{Departure, MaintenanceLock};
 use crate::maildir::directory::Maildir;
 use crate::maildir::view::MaildirView;
@@ -12,6 +11,7 @@ use crate::spool::merge::{MergeMode, MergeTally, Sameness, Stop};
 use crate::spool::packing::PackingJob;
 use crate::spool::report::BatchReport;
 use crate::spool::taken::{MoveMode, MoveOutcome};
+use crate::sys::read_at::ReadAt;
 
 /// How often everything begins anew when a mail client removes messages meanwhile.
 const ROUNDS: u32 = 3;

@@ -13,7 +13,6 @@ use crate::archive::publish::{ArchiveDir, VerifiedArchive, estimate_bytes};
 use crate::archive::retention;
 use crate::cli::spool::Packing;
 use crate::error::{Category, Error};
-use crate::mailbox::reader::ReadAt;
 use crate::output::print_error;
 use crate::output::progress::Progress;
 use crate::spool::choose;
@@ -26,6 +25,7 @@ use crate::spool::select::SelectedMailbox;
 use crate::spool::taken::MoveMode;
 use crate::spool::{archive_target, expire};
 use crate::sys::account;
+use crate::sys::read_at::ReadAt;
 
 /// Mail of one mailbox, on its way into an archive.
 #[derive(Debug)]

@@ -24,7 +24,7 @@ use crate::mailbox::excerpt;
 use crate::mailbox::format;
 use crate::mailbox::format::MboxEntry;
 use crate::mailbox::ranges::Ranges;
-use crate::mailbox::reader::{MboxMessage, MboxReader, ReadAt};
+use crate::mailbox::reader::{MboxMessage, MboxReader};
 use crate::message::Message;
 use crate::message::envelope::Envelope;
 use crate::report::returned_message;
@@ -33,6 +33,7 @@ use crate::spool::merge::{MergeInto, MergeTally, ReadState, Stop};
 use crate::spool::restore::catalog::CatalogEntry;
 use crate::sys::account::Account;
 use crate::sys::message_buffer::{HEAD_BYTES, MessageBuffer};
+use crate::sys::read_at::ReadAt;
 
 /// A report may carry a report, which carries a message; so deep it is looked for.
 const DEEPEST: usize = 8;

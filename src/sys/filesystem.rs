@@ -3,7 +3,6 @@
 use std::fs::File;
 use std::io;
 use std::os::fd::AsFd;
-use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use nix::sys::statvfs::{FsFlags, Statvfs, fstatvfs, statvfs};
@@ -139,22 +138,6 @@ fn attributes(path: &Path) -> Option<bool> {
         Err(Errno::OPNOTSUPP) => Some(false),
         Err(_) => None,
     }
-}
-
-/// Reads until the buffer is full or the file ends.
-pub fn read_full(file: &File, buffer: &mut [u8], at: u64) -> io::Result<usize> {
-    let mut filled = 0;
-    while let Some(room) = buffer.get_mut(filled..)
-        && !room.is_empty()
-    {
-        match file.read_at(room, at + filled as u64) {
-            Ok(0) => break,
-            Ok(read) => filled += read,
-            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-            Err(e) => return Err(e),
-        }
-    }
-    Ok(filled)
 }
 
 #[cfg(test)]

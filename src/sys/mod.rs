@@ -15,6 +15,7 @@ pub mod message_buffer;
 pub mod name_service;
 pub mod passwd;
 pub mod procfs;
+pub mod read_at;
 pub mod self_exec;
 pub mod spill_file;
 pub mod state_file;

@@ -25,7 +25,7 @@ use crate::deliver::judge;
 use crate::error::{Error, Status};
 use crate::escape::visible;
 use crate::mailbox::limited_file::LimitedFile;
-use crate::mailbox::reader::{MboxMessage, MboxReader, ReadAt};
+use crate::mailbox::reader::{MboxMessage, MboxReader};
 use crate::message::Message;
 use crate::output::progress::Progress;
 use crate::output::{self, OutputForm};
@@ -33,6 +33,7 @@ use crate::spool::restore::catalog::CatalogEntry;
 use crate::sys::account::{self, Account};
 use crate::sys::deadline::ReadLimit;
 use crate::sys::message_buffer::{HEAD_BYTES, MessageBuffer};
+use crate::sys::read_at::ReadAt;
 
 /// A compressed mailbox may be this large, in bytes: it is unpacked into a file in `/var/tmp`.
 const UNPACKED_BYTES: u64 = 4 << 30;

@@ -28,9 +28,9 @@ use crate::mailbox::expunge::journal_units::{Writer, read_content};
 use crate::mailbox::expunge::set_aside::{self, SetAsideReason};
 use crate::mailbox::in_place::write_again;
 use crate::mailbox::ranges::{Hash, Ranges, STEP_BYTES};
-use crate::mailbox::reader::ReadAt;
 use crate::sys::dirs::{make_private_dir, parent, sync_parent, with_suffix};
 use crate::sys::file_stamp::is_still;
+use crate::sys::read_at::ReadAt;
 
 /// A journal that is being written. Dropped, it is gone.
 #[derive(Debug)]

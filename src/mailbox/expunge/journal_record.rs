@@ -1,7 +1,7 @@
 //! The records of a journal, as they stand in the file: a head of text, with its own checksum, and the content, whose checksum the head
 //! has. A record that was not written to its end has no head yet; anything else that is no record is damage, and said to be.
 
-use crate::sys::filesystem::read_full;
+use crate::sys::read_at::read_full;
 use std::fmt::Write as _;
 use std::fs::File;
 use std::io;

@@ -9,9 +9,10 @@ use crate::mailbox::hash_set::Hashes;
 use crate::mailbox::limited_file::LimitedFile;
 use crate::mailbox::lock::Locked;
 use crate::mailbox::ranges::Ranges;
-use crate::mailbox::reader::{MboxReader, ReadAt};
+use crate::mailbox::reader::MboxReader;
 use crate::sys::deadline::ReadLimit;
 use crate::sys::message_buffer::HEAD_BYTES;
+use crate::sys::read_at::ReadAt;
 
 /// The parts of the journal's content that the mailbox lacks from byte `at` on, where a message begins.
 ///

@@ -4,7 +4,7 @@
 //!
 //! Where the damage is, a message may be lost that stood nowhere else. The archive has the messages that were to go.
 
-use crate::sys::filesystem::read_full;
+use crate::sys::read_at::read_full;
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, Write};
@@ -20,9 +20,10 @@ use crate::mailbox::expunge::journal_units::{self, PAYLOAD_BYTES, UNIT_BYTES, re
 use crate::mailbox::in_place::write_again;
 use crate::mailbox::limited_file::LimitedFile;
 use crate::mailbox::lock::Locked;
-use crate::mailbox::reader::{MboxReader, ReadAt};
+use crate::mailbox::reader::MboxReader;
 use crate::sys::deadline::ReadLimit;
 use crate::sys::message_buffer::HEAD_BYTES;
+use crate::sys::read_at::ReadAt;
 
 /// The first read of a comparison, which nearly always ends it, in bytes.
 const FIRST_BYTES: usize = 256;

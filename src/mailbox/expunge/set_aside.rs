@@ -12,7 +12,7 @@ use nix::fcntl::OFlag;
 use crate::error::{Category, Error};
 use crate::mailbox::expunge::place::{place_beside, place_in};
 use crate::sys::dirs::{open_kept, sync_parent, with_suffix};
-use crate::sys::filesystem::read_full;
+use crate::sys::read_at::read_full;
 
 /// Why one is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,6 +1,7 @@
-use super::{LOOK_BYTES, MboxReader, MessageBuffer, WINDOW_BYTES};
+use super::{LOOK_BYTES, MboxReader, WINDOW_BYTES};
 use crate::mailbox::limited_file::LimitedFile;
 use crate::sys::deadline::ReadLimit;
+use crate::sys::message_buffer::MessageBuffer;
 
 const FROM: &str = "From s@s.test Mon Nov  2 10:00:00 2026\n";
 

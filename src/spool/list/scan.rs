@@ -10,7 +10,7 @@ use crate::config::Config;
 use crate::deliver::caller;
 use crate::deliver::judge;
 use crate::mailbox::limited_file::{LimitedFile, refuse_holes};
-use crate::mailbox::reader::{Doubt, MboxMessage, MboxReader, ReadAt};
+use crate::mailbox::reader::{Doubt, MboxMessage, MboxReader};
 use crate::message::Message;
 use crate::message::envelope::Envelope;
 use crate::spool::again::{SeenMessages, ShortHash, hash_content, shorten};
@@ -23,6 +23,7 @@ use crate::sys::account::Account;
 use crate::sys::deadline;
 use crate::sys::deadline::ReadLimit;
 use crate::sys::file_stamp::FileStamp;
+use crate::sys::read_at::ReadAt;
 
 /// As much of each message as is judged. Rules look at no more of a text than this, and so does the search for a status part; what lies
 /// further on changes the verdict only where a report quotes our own mark that deep.

@@ -9,9 +9,10 @@ use crate::mailbox::content_hash::{ContentHash, HashScope, of_stored};
 use crate::mailbox::hash_set::Hashes;
 use crate::mailbox::limited_file::{LimitedFile, refuse_holes};
 use crate::mailbox::ranges::Ranges;
-use crate::mailbox::reader::{MboxMessage, MboxReader, ReadAt};
+use crate::mailbox::reader::{MboxMessage, MboxReader};
 use crate::sys::deadline::ReadLimit;
 use crate::sys::message_buffer::HEAD_BYTES;
+use crate::sys::read_at::ReadAt;
 
 /// How much of the mailbox's end is remembered, to know it again.
 const END_BYTES: u64 = 4096;
