@@ -8,7 +8,8 @@ use std::os::unix::fs::FileExt;
 
 use libfuzzer_sys::fuzz_target;
 use spoolguard::mailbox::append::append;
-use spoolguard::mailbox::expunge::journal::{JournalDraft, RecordHeader, Undo};
+use spoolguard::mailbox::expunge::journal::{RecordHeader, Undo};
+use spoolguard::mailbox::expunge::journal_draft::JournalDraft;
 use spoolguard::mailbox::expunge::place::place_beside;
 use spoolguard_fuzz::{Input, clear, dir, entry, mailbox, open};
 

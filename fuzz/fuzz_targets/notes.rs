@@ -7,7 +7,7 @@ use std::fs;
 use libfuzzer_sys::fuzz_target;
 use rustix::fs::{XattrFlags, lsetxattr};
 use spoolguard::mailbox::append::append;
-use spoolguard::mailbox::intent::checksum;
+use spoolguard::mailbox::measure::checksum;
 use spoolguard::mailbox::separator_search::has_separator;
 use spoolguard::mailbox::recover::find_earlier;
 use spoolguard::maildir::name::UniqueName;

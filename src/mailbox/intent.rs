@@ -20,22 +20,20 @@
 //! who may write to it, and reaches the disk with the mailbox's own sync, since it is a part of the same inode. Where the file
 //! system has none, a killed run may bring its message twice; the message never gets lost.
 
-use std::fmt::Write as _;
 use std::fs::File;
-use std::io::{self, Write};
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use flate2::Crc;
-use memchr::memchr;
 use nix::errno::Errno;
 use nix::sys::signal::kill;
 use nix::unistd::Pid;
 use rustix::fs::{XattrFlags, fgetxattr, flistxattr, fremovexattr, fsetxattr, lremovexattr, lsetxattr};
 use time::OffsetDateTime;
 
+use crate::mailbox::intent_text::{AppendProgress, IntentText, MessageSource};
+use crate::mailbox::measure::{AppendExtent, checksum};
 use crate::sys::account::host_name;
 
 /// What the names of all notes begin with; behind it stand the process and a number.
@@ -56,44 +54,6 @@ const VALUE_BYTES: usize = 128;
 /// What the names of attributes take, mostly and at most (xattr(7)), in bytes.
 const NAMES_BYTES: usize = 1024;
 const MOST_NAMES_BYTES: usize = 64 << 10;
-
-/// Where an append begins and ends, and how to know it again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct AppendExtent {
-    /// The mailbox's length before, in bytes.
-    pub before_bytes: u64,
-    /// The mailbox's length with the whole message, in bytes.
-    pub after_bytes: u64,
-    /// A checksum of its separator line.
-    pub separator: u32,
-    /// A checksum of all that is written.
-    pub content: u32,
-}
-
-/// Where a message comes from, and so what becomes of it when its run is killed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum MessageSource {
-    /// From a mail system, which brings it again.
-    Mail,
-    /// From an mbox. Whoever brings it again looks first what is there, so that a whole one needs no note any more.
-    Mbox {
-        /// Where the messages begin that were written since the last sync, in bytes.
-        unsynced_from_bytes: u64,
-    },
-}
-
-/// What is known of an append that was begun.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum AppendProgress {
-    /// Nothing: it may end anywhere.
-    Unknown,
-    /// All of it was there, and what is shorter now is something else.
-    Whole,
-    /// The same, and a run that came later wrote all of it again, and saw the sync succeed.
-    Durable,
-    /// Something else stands in its place: it was never written, or it stands elsewhere since mail before it was taken out.
-    Moved,
-}
 
 /// A note on a mailbox. Dropping it removes it: whatever ends the run in an orderly way has dealt with the message. A panic is no
 /// orderly way.
@@ -116,13 +76,7 @@ impl AppendIntent {
         date: OffsetDateTime,
     ) -> Option<Self> {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
-        let value = write_value(
-            host_hash(),
-            source,
-            extent,
-            date.unix_timestamp(),
-            AppendProgress::Unknown,
-        );
+        let value = begun(source, extent, date).write();
         // One of that name is of a run that was killed and had our number: where each delivery has process numbers of its own, of the last.
         let name = (0..=MOST_NOTES).find_map(|_| {
             let number = NUMBER.fetch_add(1, Ordering::Relaxed);
@@ -144,13 +98,7 @@ impl AppendIntent {
     /// Notes that another append begins, and that the one before is whole.
     pub fn go_on(&self, file: &File, source: MessageSource, extent: AppendExtent, date: OffsetDateTime) {
         // Should that fail, the old note says nothing that is wrong.
-        let value = write_value(
-            host_hash(),
-            source,
-            extent,
-            date.unix_timestamp(),
-            AppendProgress::Unknown,
-        );
+        let value = begun(source, extent, date).write();
         let _ = fsetxattr(file, &self.name, value.as_bytes(), XattrFlags::empty());
     }
 
@@ -160,39 +108,15 @@ impl AppendIntent {
     }
 }
 
-pub(super) fn write_value(
-    host: u32,
-    source: MessageSource,
-    extent: AppendExtent,
-    seconds: i64,
-    progress: AppendProgress,
-) -> String {
-    let AppendExtent {
-        before_bytes,
-        after_bytes,
-        separator,
-        content,
-    } = extent;
-    let length = after_bytes.saturating_sub(before_bytes);
-    // Short enough for the inode itself, on ext4 with its usual 256 bytes for each.
-    let mut text = format!("{host:08x} {before_bytes:x} {length:x} {separator:08x} {content:08x} {seconds:x}");
-    if let MessageSource::Mbox { unsynced_from_bytes } = source {
-        let _ = write!(text, " m{unsynced_from_bytes:x}");
+/// What is noted of an append that begins.
+fn begun(source: MessageSource, extent: AppendExtent, date: OffsetDateTime) -> IntentText {
+    IntentText {
+        host: host_hash(),
+        source,
+        extent,
+        seconds: date.unix_timestamp(),
+        progress: AppendProgress::Unknown,
     }
-    match progress {
-        AppendProgress::Unknown => {}
-        AppendProgress::Whole => text.push_str(" w"),
-        AppendProgress::Durable => text.push_str(" d"),
-        AppendProgress::Moved => text.push_str(" v"),
-    }
-    let check = check(&text);
-    let _ = write!(text, " {check:04x}");
-    text
-}
-
-/// A checksum of a note: one that is damaged could have good mail cut off.
-fn check(text: &str) -> u32 {
-    checksum(text.as_bytes()) & 0xffff
 }
 
 impl Drop for AppendIntent {
@@ -234,12 +158,12 @@ pub fn left_by_others(file: &File, now: OffsetDateTime) -> Vec<LeftIntent> {
         };
         match LeftIntent::parse(name.as_str(), buffer.get(..length).unwrap_or_default()) {
             Some(left) if left.is_left(file, now) => dead.push(left),
-            Some(left) if left.progress == AppendProgress::Unknown => living.push(left),
+            Some(left) if left.noted.progress == AppendProgress::Unknown => living.push(left),
             Some(_) => {}
             None => remove(file, &name),
         }
     }
-    dead.sort_by_key(|left| left.seconds);
+    dead.sort_by_key(|left| left.noted.seconds);
     dead.append(&mut living);
     dead
 }
@@ -271,48 +195,44 @@ pub(crate) fn note_names(file: impl AsFd) -> Vec<String> {
 pub struct LeftIntent {
     name: String,
     pid: i32,
-    host: u32,
-    source: MessageSource,
-    progress: AppendProgress,
-    extent: AppendExtent,
-    seconds: i64,
+    noted: IntentText,
 }
 
 impl LeftIntent {
     /// Where the message comes from.
     pub fn source(&self) -> MessageSource {
-        self.source
+        self.noted.source
     }
 
     /// Which append it is about.
     pub fn extent(&self) -> AppendExtent {
-        self.extent
+        self.noted.extent
     }
 
     /// When it was begun; then the separator line has this date.
     pub fn date(&self) -> OffsetDateTime {
-        OffsetDateTime::from_unix_timestamp(self.seconds).unwrap_or(OffsetDateTime::UNIX_EPOCH)
+        OffsetDateTime::from_unix_timestamp(self.noted.seconds).unwrap_or(OffsetDateTime::UNIX_EPOCH)
     }
 
     /// What is known of it.
     pub fn progress(&self) -> AppendProgress {
-        self.progress
+        self.noted.progress
     }
 
     /// Notes what is known now; nothing where as much was known before.
     pub fn advance(&mut self, file: &File, progress: AppendProgress) {
-        if self.progress >= progress {
+        if self.noted.progress >= progress {
             return;
         }
-        self.progress = progress;
-        let value = write_value(self.host, self.source, self.extent, self.seconds, progress);
+        self.noted.progress = progress;
+        let value = self.noted.write();
         // A run that goes on may have removed it just now: then it is not made again, and stops nothing.
         let _ = fsetxattr(file, &self.name, value.as_bytes(), XattrFlags::REPLACE);
     }
 
     /// Tells whether the mail system has given up by now.
     pub fn is_old(&self, now: OffsetDateTime) -> bool {
-        now.unix_timestamp().saturating_sub(self.seconds) > KEPT_SECONDS
+        now.unix_timestamp().saturating_sub(self.noted.seconds) > KEPT_SECONDS
     }
 
     /// Removes it: it has done what it was for.
@@ -334,7 +254,7 @@ impl LeftIntent {
     /// Takes it over. Ours comes first: a kill in between must not leave the message without one.
     #[must_use]
     pub fn adopt(self, file: &File, path: &Path, date: OffsetDateTime) -> AppendIntent {
-        match AppendIntent::begin(file, path, self.source, self.extent, date) {
+        match AppendIntent::begin(file, path, self.noted.source, self.noted.extent, date) {
             Some(note) => {
                 self.remove(file);
                 note
@@ -345,43 +265,11 @@ impl LeftIntent {
 
     fn parse(name: &str, value: &[u8]) -> Option<Self> {
         let pid = name.strip_prefix(PREFIX)?.split('.').next()?.parse().ok()?;
-        let (text, check_word) = std::str::from_utf8(value).ok()?.rsplit_once(' ')?;
-        if u32::from_str_radix(check_word, 16) != Ok(check(text)) {
-            return None;
-        }
-        let mut words = text.split(' ');
-        let mut number = || u64::from_str_radix(words.next()?, 16).ok();
-        let host = u32::try_from(number()?).ok()?;
-        let before_bytes = number()?;
-        let after_bytes = before_bytes.checked_add(number()?)?;
-        let extent = AppendExtent {
-            before_bytes,
-            after_bytes,
-            separator: u32::try_from(number()?).ok()?,
-            content: u32::try_from(number()?).ok()?,
-        };
-        let seconds = i64::try_from(number()?).ok()?;
-        let (mut source, mut progress) = (MessageSource::Mail, AppendProgress::Unknown);
-        for word in words {
-            match (word, word.strip_prefix('m')) {
-                ("w", _) => progress = AppendProgress::Whole,
-                ("d", _) => progress = AppendProgress::Durable,
-                ("v", _) => progress = AppendProgress::Moved,
-                (_, Some(from)) => {
-                    let unsynced_from_bytes = u64::from_str_radix(from, 16).ok()?.min(before_bytes);
-                    source = MessageSource::Mbox { unsynced_from_bytes };
-                }
-                _ => return None,
-            }
-        }
-        (pid > 0 && before_bytes < after_bytes).then(|| Self {
+        let noted = IntentText::parse(std::str::from_utf8(value).ok()?)?;
+        (pid > 0).then(|| Self {
             name: name.to_owned(),
             pid,
-            host,
-            source,
-            progress,
-            extent,
-            seconds,
+            noted,
         })
     }
 
@@ -398,78 +286,18 @@ impl LeftIntent {
 
     /// Tells whether the run that wrote it may go on: it has let go of the lock, and waits for sendmail.
     fn is_alive(&self, now: OffsetDateTime) -> bool {
-        if now.unix_timestamp().saturating_sub(self.seconds) > RUN_SECONDS {
+        if now.unix_timestamp().saturating_sub(self.noted.seconds) > RUN_SECONDS {
             return false;
         }
-        if self.host == host_hash() && u32::try_from(self.pid) == Ok(std::process::id()) {
+        if self.noted.host == host_hash() && u32::try_from(self.pid) == Ok(std::process::id()) {
             return self.is_own();
         }
         // Of another host's processes nothing is known but that they end.
-        self.host != host_hash() || kill(Pid::from_raw(self.pid), None) != Err(Errno::ESRCH)
+        self.noted.host != host_hash() || kill(Pid::from_raw(self.pid), None) != Err(Errno::ESRCH)
     }
 }
 
 /// A short name for this host.
 pub(crate) fn host_hash() -> u32 {
     checksum(host_name().as_bytes())
-}
-
-/// A checksum that tells one separator line from another.
-pub fn checksum(bytes: &[u8]) -> u32 {
-    let mut crc = Crc::new();
-    crc.update(bytes);
-    crc.sum()
-}
-
-/// A piece that is shorter waits for more: what takes checksums is slow with the last bytes of each piece.
-const PIECE_BYTES: usize = 1024;
-
-/// Counts what is written to it, and takes the checksums of its first line and of all of it.
-#[derive(Debug, Default)]
-pub struct Measure {
-    bytes: u64,
-    line: Vec<u8>,
-    line_ended: bool,
-    all: Crc,
-    /// What is not in `all` yet.
-    waiting: Vec<u8>,
-}
-
-impl Measure {
-    /// Where all of this will lie behind `before_bytes`, with `ends` written first.
-    pub fn extent(&self, before_bytes: u64, ends: &[u8]) -> AppendExtent {
-        let mut content = Crc::new();
-        content.update(ends);
-        content.combine(&self.all);
-        content.update(&self.waiting);
-        AppendExtent {
-            before_bytes,
-            after_bytes: before_bytes + ends.len() as u64 + self.bytes,
-            separator: checksum(&self.line),
-            content: content.sum(),
-        }
-    }
-}
-
-impl Write for Measure {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if !self.line_ended {
-            let line = memchr(b'\n', bytes).and_then(|at| bytes.get(..=at));
-            self.line_ended = line.is_some();
-            self.line.extend_from_slice(line.unwrap_or(bytes));
-        }
-        if self.waiting.len() + bytes.len() > PIECE_BYTES {
-            self.all.update(&self.waiting);
-            self.waiting.clear();
-            self.all.update(bytes);
-        } else {
-            self.waiting.extend_from_slice(bytes);
-        }
-        self.bytes += bytes.len() as u64;
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
 }

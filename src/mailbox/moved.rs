@@ -13,8 +13,8 @@ use memchr::memchr;
 
 use crate::mailbox::content_hash::{ContentHash, ContentReader, HashScope, of_stored};
 use crate::mailbox::format::{MboxEntry, write_letter};
-use crate::mailbox::intent::checksum;
 use crate::mailbox::limited_file::LimitedFile;
+use crate::mailbox::measure::checksum;
 use crate::mailbox::reader::{MboxMessage, MboxReader};
 use crate::sys::deadline::ReadLimit;
 use crate::sys::message_buffer::HEAD_BYTES;

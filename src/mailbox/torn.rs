@@ -8,8 +8,8 @@ use std::io::{self, Write};
 use flate2::Crc;
 use memchr::{memchr, memmem};
 
-use crate::mailbox::intent::{AppendExtent, checksum};
 use crate::mailbox::limited_file::LimitedFile;
+use crate::mailbox::measure::{AppendExtent, checksum};
 use crate::mailbox::separator_search::has_separator;
 use crate::message::from_line::LINE_BYTES;
 use crate::sys::read_at::{ReadAt, read_full};

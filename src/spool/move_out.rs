@@ -11,9 +11,10 @@ use crate::archive::publish::PublishedArchive;
 use crate::deliver::access;
 use crate::deliver::recovery_log::log_recovery;
 use crate::error::{Category, Error};
-use crate::mailbox::expunge::execute::{Expunge, ExpungePlan, Prepared, SnapshotTrust, expunge};
+use crate::mailbox::expunge::execute::{Expunge, SnapshotTrust, expunge};
+use crate::mailbox::expunge::place;
+use crate::mailbox::expunge::prepare::{ExpungePlan, Prepared};
 use crate::mailbox::expunge::snapshot::Snapshot;
-use crate::mailbox::expunge::{journal, place};
 use crate::mailbox::lock::LockPlan;
 use crate::mailbox::open::Absent;
 use crate::mailbox::{OpenMailbox, open_locked};
@@ -26,6 +27,7 @@ use crate::spool::packing::PackingJob;
 use crate::spool::report::BatchReport;
 use crate::spool::taken::{MoveMode, MoveOutcome};
 use crate::sys::deadline::stop_if_asked;
+use crate::sys::dirs::{make_private_dir, parent};
 use crate::sys::filesystem;
 
 /// How often everything begins anew when a reader rewrites the mailbox meanwhile.
@@ -233,7 +235,7 @@ impl MoveOut<'_> {
         let place = match place {
             JournalPlace::Beside(path) => path,
             JournalPlace::Private(path) => {
-                journal::make_place(path)?;
+                make_private_dir(parent(path))?;
                 path
             }
         };

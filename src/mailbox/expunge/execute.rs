@@ -7,57 +7,19 @@
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{FileExt, MetadataExt};
-use std::path::Path;
 use std::time::{Duration, Instant};
 
-use nix::sys::stat::futimens;
-use nix::sys::time::{TimeSpec, TimeValLike};
-use sha2::{Digest, Sha256};
-use time::OffsetDateTime;
-
-use crate::error::{Category, Error};
+use crate::error::Error;
 use crate::mailbox::OpenMailbox;
+use crate::mailbox::expunge::finish::{cut_off, finish_expunge, hash_before, set_times};
 use crate::mailbox::expunge::imap_state;
-use crate::mailbox::expunge::journal::{Journal, JournalDraft, RecordHeader, Undo};
+use crate::mailbox::expunge::journal::{RecordHeader, Undo};
+use crate::mailbox::expunge::journal_draft::JournalDraft;
+use crate::mailbox::expunge::prepare::{ExpungePlan, Prepared, Unread, put, unwritten};
 use crate::mailbox::expunge::snapshot::{Changes, Snapshot};
 use crate::mailbox::format::ctime;
-use crate::mailbox::lock::Locked;
-use crate::mailbox::ranges::{Hash, Hashing, Ranges, STEP_BYTES};
-use crate::sys::deadline::Deadline;
+use crate::mailbox::ranges::{Ranges, STEP_BYTES};
 use crate::sys::file_stamp::modified_nanoseconds;
-
-/// What is hashed under the lock when something was written to the mailbox since the look; more would keep deliveries waiting.
-pub const QUICK_BYTES: u64 = 64 << 20;
-
-/// How much of what stood in the mailbox is remembered, at either end, in bytes.
-const BEFORE_BYTES: u64 = 64 << 10;
-
-/// What goes, and what is known about the rest.
-#[derive(Clone, Debug)]
-pub struct ExpungePlan {
-    /// What goes. Each part begins and ends where a message does.
-    pub taken: Ranges,
-    /// What that hashes to.
-    pub hash: Hash,
-    /// What `X-IMAPbase` says in the first message, if that goes.
-    pub imap_base: Option<Vec<u8>>,
-    /// Whether a message stays that the user has not seen.
-    pub unread: Unread,
-    /// Where the messages that go are safe.
-    pub archive: String,
-    /// The time, for the separator line of a message that the mailbox may need.
-    pub date: OffsetDateTime,
-}
-
-/// Whether a message stays that the user has not seen.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Unread {
-    /// One stays.
-    Stays,
-    /// None stays, of those that were looked at.
-    #[default]
-    None,
-}
 
 /// How sure the caller is that the mailbox still holds what it saw.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,14 +28,6 @@ pub enum SnapshotTrust {
     Once,
     /// It read everything again, just before. Then it is enough that nothing moved.
     Twice,
-}
-
-/// A cut of which everything is done that needs no lock.
-#[derive(Debug)]
-pub struct Prepared {
-    draft: JournalDraft,
-    kept: Ranges,
-    kept_hash: Hash,
 }
 
 /// How a cut ended.
@@ -99,89 +53,6 @@ pub struct Expunged {
     pub arrived_bytes: u64,
     /// For how long the mailbox was locked.
     pub held: Duration,
-}
-
-impl Prepared {
-    /// Writes what stays behind the first message that goes to a journal. `step` is told how many bytes were copied, and may stop it.
-    pub fn new(
-        look: &Snapshot,
-        plan: &ExpungePlan,
-        place: &Path,
-        mut step: impl FnMut(u64) -> io::Result<()>,
-    ) -> Result<Self, Error> {
-        let fail = |e: io::Error| unwritten(look.path(), &e);
-        let stat = look.file().metadata().map_err(fail)?;
-        let mut draft = JournalDraft::begin(place, stat.uid(), stat.gid())?;
-        let kept = plan.taken.gaps(look.bytes());
-        let mut from = Hashing::new(kept.reader(look.file()));
-        let mut buffer = vec![0; STEP_BYTES];
-        let mut carry = plan.carried();
-        loop {
-            let read = from.read(&mut buffer).map_err(fail)?;
-            if read == 0 {
-                break;
-            }
-            put(&mut draft, buffer.get(..read).unwrap_or_default(), &mut carry).map_err(fail)?;
-            step(read as u64).map_err(fail)?;
-        }
-        // Where nothing is moved, a disk that is full to the last byte is no obstacle.
-        if draft.bytes() > 0 {
-            draft.sync().map_err(fail)?;
-        }
-        Ok(Self {
-            draft,
-            kept_hash: from.finish().0,
-            kept,
-        })
-    }
-
-    /// Reads everything again, without a lock, and tells whether it still is what it was.
-    pub fn reread(
-        &self,
-        look: &Snapshot,
-        plan: &ExpungePlan,
-        step: impl FnMut(u64) -> io::Result<()>,
-    ) -> Result<bool, Error> {
-        self.stands(look.file(), plan, step)
-            .map_err(|e| Error::io("read", look.path(), &e))
-    }
-
-    fn stands(&self, file: &File, plan: &ExpungePlan, mut step: impl FnMut(u64) -> io::Result<()>) -> io::Result<bool> {
-        Ok(plan.taken.hash(file, &mut step)? == plan.hash && self.kept.hash(file, &mut step)? == self.kept_hash)
-    }
-}
-
-impl ExpungePlan {
-    /// The field that the first message which stays has to get; none where the first message of the mailbox stays.
-    fn carried(&self) -> Option<Vec<u8>> {
-        let base = self.imap_base.as_ref().filter(|_| self.taken.start() == Some(0))?;
-        Some(imap_state::write_base_field(base))
-    }
-
-    /// Tells whether what goes and stays, as far as it is looked at, can be read in no time.
-    fn is_quick(&self, prepared: &Prepared) -> bool {
-        self.taken.bytes() + prepared.kept.bytes() <= QUICK_BYTES
-    }
-}
-
-/// The journal cannot be written. Then nothing happened.
-fn unwritten(mailbox: &Path, e: &io::Error) -> Error {
-    let error = Error::io("write the journal of", mailbox, e);
-    if matches!(e.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) {
-        error.hint(
-            "nothing was taken out; make room beside the mailbox for what stays, or use --all-mail, which needs none",
-        )
-    } else {
-        error
-    }
-}
-
-/// Writes a part; the first one gets the field.
-fn put(draft: &mut JournalDraft, part: &[u8], carry: &mut Option<Vec<u8>>) -> io::Result<()> {
-    match carry.take() {
-        Some(field) => draft.write_all(&imap_state::insert_field(part, &field)),
-        None => draft.write_all(part),
-    }
 }
 
 /// Cuts what the plan says out of the locked mailbox. What came behind that which was looked at stays.
@@ -322,113 +193,4 @@ fn times_after(stat: &std::fs::Metadata, unread: Unread, arrived_bytes: u64) -> 
     } else {
         (accessed.max(modified), modified)
     }
-}
-
-/// Refused to those who do not own the mailbox; then it looks as if mail came.
-fn set_times(file: &File, (accessed, modified): (i128, i128)) {
-    let spec = |nanoseconds: i128| TimeSpec::nanoseconds(i64::try_from(nanoseconds).unwrap_or_default());
-    let _ = futimens(file, &spec(accessed), &spec(modified));
-}
-
-/// What stands in the mailbox between two places, in short.
-pub(super) fn hash_before(file: &File, from: u64, until: u64) -> io::Result<Hash> {
-    let mut sha = Sha256::new();
-    let mut buffer = vec![0; BEFORE_BYTES as usize];
-    for (start, end) in [
-        (from, until.min(from + BEFORE_BYTES)),
-        (until.saturating_sub(BEFORE_BYTES).max(from), until),
-    ] {
-        let length = usize::try_from(end.saturating_sub(start)).unwrap_or_default();
-        let part = buffer.get_mut(..length).unwrap_or_default();
-        file.read_exact_at(part, start)?;
-        sha.update(part);
-    }
-    Ok(sha.finalize().into())
-}
-
-fn cut_off(file: &File, from: u64) -> io::Result<()> {
-    file.set_len(from)?;
-    file.sync_all()
-}
-
-/// Cuts the mailbox off behind as much of the journal's content as is synced, and appends the rest. The mailbox's length afterwards.
-///
-/// A sync that fails is noted in the journal, which is kept for good then: the kernel may hold pages for clean that the disk never saw.
-pub(super) fn finish_expunge(
-    locked: &mut Locked,
-    mut journal: Journal,
-    deadline: Option<&Deadline>,
-) -> Result<u64, Error> {
-    let path = locked.path().to_owned();
-    let place = journal.place().to_owned();
-    let done = move_content(locked, &mut journal, deadline);
-    if let Err(e) = done {
-        return Err(unfinished_error(&path, &place, &e));
-    }
-    conclude_expunge(locked, journal, Foreign::None)
-}
-
-fn move_content(locked: &Locked, journal: &mut Journal, deadline: Option<&Deadline>) -> io::Result<()> {
-    let synced_bytes = journal.synced_bytes();
-    let cut = cut_off(locked.file(), journal.head().from + synced_bytes);
-    cut.inspect_err(|_| journal.mark_failed())?;
-    if !journal.is_truncated() {
-        journal.mark_truncated().map_err(io::Error::other)?;
-    }
-    append(locked, journal, synced_bytes, deadline)
-}
-
-/// It was begun, and what is missing is in the journal.
-pub(super) fn unfinished_error(mailbox: &Path, journal: &Path, e: &io::Error) -> Error {
-    let place = journal.display();
-    Error::io("finish the cut of", mailbox, e)
-        .class(Category::Mailbox)
-        .hint(format!(
-            "what is missing is in {place}; the next run of spoolguard on this mailbox goes on"
-        ))
-}
-
-/// Appends the journal's content from byte `at` on, and syncs. A run that has no more time stops in between: the next one goes on.
-fn append(locked: &Locked, journal: &mut Journal, mut at: u64, deadline: Option<&Deadline>) -> io::Result<()> {
-    let mut file = locked.file();
-    let mut buffer = vec![0; STEP_BYTES];
-    loop {
-        let read = journal.read_at(&mut buffer, at)?;
-        if read == 0 {
-            break;
-        }
-        file.write_all(buffer.get(..read).unwrap_or_default())?;
-        at += read as u64;
-        locked.refresh();
-        if deadline.is_some_and(|deadline| deadline.remaining().is_zero()) {
-            sync_noted(locked, journal)?;
-            // Only what was seen to be synced need not be written again.
-            journal.note_synced(at).map_err(io::Error::other)?;
-            return Err(io::Error::other("it takes more than one run; the next one goes on"));
-        }
-    }
-    sync_noted(locked, journal)
-}
-
-/// Syncs the mailbox. A failure is noted in the journal.
-pub(super) fn sync_noted(locked: &Locked, journal: &mut Journal) -> io::Result<()> {
-    locked.file().sync_all().inspect_err(|_| journal.mark_failed())
-}
-
-/// Whether others appended behind the journal's content.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Foreign {
-    None,
-    Behind,
-}
-
-/// Sets the times, and removes the journal, of which everything is synced. The mailbox's length.
-pub(super) fn conclude_expunge(locked: &mut Locked, journal: Journal, foreign: Foreign) -> Result<u64, Error> {
-    let times = journal.head().times;
-    if foreign == Foreign::None && times.1 > 0 {
-        set_times(locked.file(), times);
-    }
-    let kept = journal.done()?;
-    locked.note_set_aside(kept);
-    locked.length()
 }

@@ -9,7 +9,7 @@ use std::io;
 use sha2::{Digest, Sha256};
 
 use crate::mailbox::expunge::journal_units::{self, UNIT_BYTES, stored_bytes};
-use crate::mailbox::intent::checksum;
+use crate::mailbox::measure::checksum;
 use crate::mailbox::ranges::Hash;
 
 /// A record's head takes this much, in bytes; its content follows.

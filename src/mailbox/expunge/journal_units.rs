@@ -5,7 +5,7 @@ use crate::sys::read_at::read_full;
 use std::fs::File;
 use std::io::{self, Write};
 
-use crate::mailbox::intent::checksum;
+use crate::mailbox::measure::checksum;
 
 /// One unit, in bytes. Heads of records are as large, so that everything begins at a multiple of it.
 pub const UNIT_BYTES: usize = 4096;

@@ -16,12 +16,15 @@
 //! Which messages go, and that they are safe elsewhere first, is the caller's.
 
 pub mod execute;
+mod finish;
 pub mod imap_state;
 pub mod journal;
+pub mod journal_draft;
 pub mod journal_record;
 pub mod journal_units;
 mod lacking;
 pub mod place;
+pub mod prepare;
 pub mod resume;
 pub mod salvage;
 pub mod set_aside;

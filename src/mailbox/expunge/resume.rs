@@ -11,7 +11,7 @@ use std::path::Path;
 
 use crate::error::Error;
 use crate::mailbox::append;
-use crate::mailbox::expunge::execute::{
+use crate::mailbox::expunge::finish::{
     Foreign, conclude_expunge, finish_expunge, hash_before, sync_noted, unfinished_error,
 };
 use crate::mailbox::expunge::journal::{DamagedJournal, Journal, Pending, RecordHeader, Undo};

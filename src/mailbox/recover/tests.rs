@@ -8,8 +8,10 @@ use time::OffsetDateTime;
 use super::find_earlier;
 use crate::mailbox::append::{Appended, append};
 use crate::mailbox::format::{MboxEntry, write_letter};
-use crate::mailbox::intent::{AppendExtent, AppendProgress, Measure, MessageSource};
+use crate::mailbox::intent::host_hash;
+use crate::mailbox::intent_text::{AppendProgress, IntentText, MessageSource};
 use crate::mailbox::lock::{LockPlan, Method};
+use crate::mailbox::measure::{AppendExtent, Measure};
 use crate::mailbox::open::{Absent, Owner};
 use crate::mailbox::quoting::LineQuoting;
 use crate::mailbox::{OpenMailbox, open_locked_at};
@@ -75,8 +77,19 @@ fn note(path: &Path, pid: u32, host: u32) -> bool {
     note_of(path, pid, host, measure.extent(OLD.len() as u64, b""))
 }
 
+fn noted_by(host: u32, extent: AppendExtent) -> String {
+    let noted = IntentText {
+        host,
+        source: MessageSource::Mail,
+        extent,
+        seconds: 0,
+        progress: AppendProgress::Unknown,
+    };
+    noted.write()
+}
+
 fn note_of(path: &Path, pid: u32, host: u32, extent: AppendExtent) -> bool {
-    let text = crate::mailbox::intent::write_value(host, MessageSource::Mail, extent, 0, AppendProgress::Unknown);
+    let text = noted_by(host, extent);
     lsetxattr(
         path,
         format!("user.spoolguard.{pid}.0"),
@@ -104,7 +117,7 @@ fn what_a_killed_run_left_is_cut_off_or_known_again() {
     let header = whole.get(..whole.len() - 37).unwrap_or_default();
     let line = whole.get(..7).unwrap_or_default();
     let same = || letter("s@s.test", CONTENT, 3);
-    let own = crate::mailbox::intent::host_hash();
+    let own = host_hash();
     struct Case<'a> {
         name: &'static str,
         tail: Vec<u8>,
@@ -276,7 +289,7 @@ fn what_a_killed_run_left_is_cut_off_or_known_again() {
 
 #[test]
 fn what_moves_into_the_place_of_a_whole_message_is_no_part_of_it() {
-    let own = crate::mailbox::intent::host_hash();
+    let own = host_hash();
     let whole = written(letter("s@s.test", CONTENT, 0));
     // From the same sender in the same second: the line is the same.
     let behind = written(letter("s@s.test", b"A: 4\n\nnew\n", 0));
@@ -329,7 +342,7 @@ fn holes_of_a_noted_message_are_filled_or_cut_off() {
             assert!(measure.write_all(&whole).is_ok());
             let extent = measure.extent(OLD.len() as u64, b"");
             assert!(std::fs::write(&path, [&tail(hole.clone()), behind].concat()).is_ok());
-            if !note_of(&path, DEAD, crate::mailbox::intent::host_hash(), extent) {
+            if !note_of(&path, DEAD, host_hash(), extent) {
                 return;
             }
             let next = if again { long } else { CONTENT };
@@ -363,12 +376,12 @@ fn the_note_of_one_that_had_our_number_stays() {
     let path = dir.path().join("a");
     assert!(std::fs::write(&path, [OLD, &written(letter("s@s.test", CONTENT, 0))].concat()).is_ok());
     let mut mailbox = locked(&path, OffsetDateTime::now_utc());
-    let (number, own) = (std::process::id(), crate::mailbox::intent::host_hash());
+    let (number, own) = (std::process::id(), host_hash());
     // Which number the next append takes is not known here: other tests append, too.
     for next in 0..20 {
         let name = format!("user.spoolguard.{number}.{next}");
         let extent = Measure::default().extent(1, b"\n");
-        let text = crate::mailbox::intent::write_value(own, MessageSource::Mail, extent, 0, AppendProgress::Unknown);
+        let text = noted_by(own, extent);
         if lsetxattr(&path, name, text.as_bytes(), XattrFlags::empty()).is_err() {
             return;
         }

@@ -1,5 +1,6 @@
-use crate::mailbox::expunge::execute::hash_before;
-use crate::mailbox::expunge::journal::{Journal, JournalDraft, RecordHeader, Undo};
+use crate::mailbox::expunge::finish::hash_before;
+use crate::mailbox::expunge::journal::{Journal, RecordHeader, Undo};
+use crate::mailbox::expunge::journal_draft::JournalDraft;
 use crate::mailbox::expunge::journal_units::UNIT_BYTES;
 use crate::mailbox::expunge::place::place_beside;
 use crate::mailbox::expunge::set_aside;
