@@ -10,7 +10,7 @@ use std::path::{Component, Path, PathBuf};
 
 use nix::fcntl::OFlag;
 use nix::libc;
-use nix::unistd::{AccessFlags, access};
+use nix::unistd::{AccessFlags, Uid, access};
 use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat, openat2};
 use rustix::io::Errno;
 
@@ -48,11 +48,46 @@ pub fn own_file() -> OpenOptions {
     options
 }
 
-/// Opens such a file to read and to write it; makes it, readable for this user alone, where there is none.
+/// Opens such a file to read and to write it; makes it, readable for this user alone, where there is none. What stands in its place and
+/// cannot be used is set aside.
 pub fn open_own(path: &Path) -> io::Result<File> {
-    let mut options = own_file();
-    options.read(true).write(true).create(true).truncate(false);
-    options.mode(0o600).open(path)
+    let open = || {
+        let mut options = own_file();
+        options.read(true).write(true).create(true).truncate(false);
+        let file = options.mode(0o600).open(path)?;
+        match file.metadata()?.is_file() {
+            true => Ok(file),
+            false => Err(io::Error::other("not written by spoolguard")),
+        }
+    };
+    match open() {
+        Err(_) if is_foreign(path) && set_aside(path).is_ok() => open(),
+        opened => opened,
+    }
+}
+
+/// Tells whether something stands at `path` that is no regular file of this user: a link, a directory, what root copied there.
+pub fn is_foreign(path: &Path) -> bool {
+    let own = Uid::effective().as_raw();
+    path.symlink_metadata()
+        .is_ok_and(|stat| !stat.is_file() || stat.uid() != own)
+}
+
+/// Renames what stands at `path` to `<name>.bad`, for an administrator to look at.
+///
+/// # Errors
+/// When it cannot be renamed. Where nothing stands, nothing has to be.
+pub fn set_aside(path: &Path) -> io::Result<()> {
+    let aside = with_suffix(path, ".bad");
+    let renamed = std::fs::rename(path, &aside).or_else(|e| match aside.is_dir() || path.is_dir() {
+        // A directory is not renamed over a file, nor a file over a directory (rename(2)).
+        true => std::fs::rename(path, with_suffix(&aside, &format!(".{}", std::process::id()))),
+        false => Err(e),
+    });
+    match renamed {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e),
+        _ => Ok(()),
+    }
 }
 
 /// Opens a file that we keep in a directory of the user's, to read it; none where there is none. A link is not followed, and a FIFO in
@@ -156,7 +191,7 @@ fn walk_without_links(dir: &Path, flags: OFlags) -> io::Result<OwnedFd> {
 
 #[cfg(test)]
 mod tests {
-    use super::{OFlags, open_kept, open_without_links, walk_without_links};
+    use super::{OFlags, open_kept, open_own, open_without_links, walk_without_links};
     use nix::sys::stat::Mode;
     use std::os::unix::fs::symlink;
     use std::path::Path;
@@ -173,6 +208,27 @@ mod tests {
         assert!(nix::unistd::mkfifo(&at("fifo"), Mode::S_IRWXU).is_ok());
         for name in ["link", "directory", "fifo"] {
             assert!(open_kept(&at(name)).is_err(), "{name}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_used_is_set_aside_and_begun_anew() {
+        let dir = tempfile::tempdir().unwrap_or_else(|e| unreachable!("{e}"));
+        let at = |name: &str| dir.path().join(name);
+        type Damage<'a> = &'a dyn Fn(&Path) -> bool;
+        let damages: [(&str, Damage<'_>); 3] = [
+            ("link", &|path| symlink("/dev/zero", path).is_ok()),
+            ("directory", &|path| std::fs::create_dir_all(path.join("below")).is_ok()),
+            ("fifo", &|path| nix::unistd::mkfifo(path, Mode::S_IRWXU).is_ok()),
+        ];
+        for (name, damage) in damages {
+            // Twice: what was set aside the first time is in no way.
+            for _ in 0..2 {
+                let _ = std::fs::remove_file(at(name));
+                assert!(damage(&at(name)), "{name}");
+                assert!(open_own(&at(name)).is_ok(), "{name}");
+                assert!(at(name).is_file(), "{name}");
+            }
         }
     }
 

@@ -11,9 +11,11 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use fs2::FileExt;
+use nix::libc;
 
 use crate::error::{Category, Error};
 use crate::sys::deadline::Deadline;
+use crate::sys::dirs;
 use crate::sys::dirs::{make_private_dir, open_kept, open_own, parent, with_suffix};
 use crate::sys::file_stamp::is_still;
 
@@ -66,8 +68,16 @@ impl Store {
     /// # Errors
     /// When the directory or the lock cannot be made, or somebody else holds it for too long.
     pub fn hold(&self, deadline: &Deadline) -> Result<LockedStateFile, Error> {
+        self.hold_within(deadline, LOCK_TIME)
+    }
+
+    /// The same, and waits for so long.
+    ///
+    /// # Errors
+    /// The same.
+    pub fn hold_within(&self, deadline: &Deadline, most: Duration) -> Result<LockedStateFile, Error> {
         make_private_dir(parent(&self.path))?;
-        let lock = self.lock(deadline)?;
+        let lock = self.lock(deadline, most)?;
         let mut held = LockedStateFile {
             path: self.path.clone(),
             content: None,
@@ -75,15 +85,16 @@ impl Store {
         };
         match read(&self.path) {
             Ok(content) => held.content = content,
+            Err(e) if is_of_the_moment(&e) => return Err(Error::io("read", &self.path, &e)),
             Err(e) => held.set_aside(&plain(&e))?,
         }
         Ok(held)
     }
 
-    fn lock(&self, deadline: &Deadline) -> Result<File, Error> {
+    fn lock(&self, deadline: &Deadline, most: Duration) -> Result<File, Error> {
         let path = with_suffix(&self.path, ".lock");
         let fail = |e: io::Error| Error::io("lock", &path, &e);
-        let until = Instant::now() + LOCK_TIME.min(deadline.remaining());
+        let until = Instant::now() + most.min(deadline.remaining());
         loop {
             let file = open_own(&path).map_err(fail)?;
             let locked = match FileExt::try_lock_exclusive(&file) {
@@ -97,7 +108,7 @@ impl Store {
             }
             deadline.check("lock", &path.display().to_string())?;
             if Instant::now() >= until {
-                let cause = format!("another process holds it for longer than {} s", LOCK_TIME.as_secs());
+                let cause = format!("another process holds it for longer than {} s", most.as_secs());
                 return Err(Error::new(Category::System, "lock", path.display(), cause));
             }
             if !locked {
@@ -121,7 +132,11 @@ impl LockedStateFile {
         let fail = |e: io::Error| Error::io("write", &self.path, &e);
         // One name for all tries, so that what killed runs leave behind does not pile up. Only the holder of the lock writes to it.
         let draft = with_suffix(&self.path, ".new");
-        let _ = std::fs::remove_file(&draft);
+        if let Err(e) = std::fs::remove_file(&draft)
+            && e.kind() != io::ErrorKind::NotFound
+        {
+            let _ = dirs::set_aside(&draft);
+        }
         let mut file = OpenOptions::new()
             .write(true)
             .create_new(true)
@@ -146,13 +161,7 @@ impl LockedStateFile {
     /// # Errors
     /// When it cannot be renamed.
     pub fn set_aside(&mut self, cause: &str) -> Result<(), Error> {
-        let aside = with_suffix(&self.path, ".bad");
-        match std::fs::rename(&self.path, &aside) {
-            Err(e) if e.kind() != io::ErrorKind::NotFound => {
-                return Err(Error::io("set aside", &self.path, &e).hint(format!("it {cause}")));
-            }
-            _ => {}
-        }
+        dirs::set_aside(&self.path).map_err(|e| Error::io("set aside", &self.path, &e).hint(format!("it {cause}")))?;
         self.content = None;
         Ok(())
     }
@@ -168,6 +177,14 @@ fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
     let mut content = Vec::new();
     file.take(LARGEST_BYTES).read_to_end(&mut content)?;
     Ok(Some(content))
+}
+
+/// Tells whether the system lacks something now: that says nothing about the file.
+fn is_of_the_moment(error: &io::Error) -> bool {
+    let code = error.raw_os_error();
+    [libc::EMFILE, libc::ENFILE, libc::ENOMEM, libc::EINTR, libc::ESTALE]
+        .map(Some)
+        .contains(&code)
 }
 
 fn plain(error: &io::Error) -> String {

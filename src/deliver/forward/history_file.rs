@@ -17,12 +17,12 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use fs2::FileExt as FileExt2;
-use nix::libc;
 
 use crate::deliver::forward::history_index::Index;
 use crate::deliver::forward::history_line::{HistoryKey, HistoryLine, LINE_BYTES};
 use crate::error::{Category, Error};
 use crate::sys::deadline::Deadline;
+use crate::sys::dirs;
 use crate::sys::dirs::{make_private_dir, open_kept, own_file, with_suffix};
 use crate::sys::file_stamp::is_still;
 
@@ -117,7 +117,12 @@ pub fn open_history(dir: &Path, deadline: &Deadline) -> Result<History, Error> {
     let mut history = History::default();
     for path in [path.clone(), older(&path)] {
         let fail = |e: io::Error| Error::io("read", &path, &e);
-        if let Some(file) = open_kept(&path).map_err(fail)? {
+        let opened = match open_kept(&path) {
+            // It is no reason to forget the file that lines are added to.
+            Err(_) if !history.files.is_empty() && dirs::is_foreign(&path) => None,
+            opened => opened.map_err(fail)?,
+        };
+        if let Some(file) = opened {
             wait_for(&file, &path, deadline, FileExt2::try_lock_shared)?;
             let index = Index::open(&file, &index_path(&path));
             history.files.push(HistoryPart { file, index });
@@ -140,6 +145,9 @@ pub fn append_lines(dir: &Path, lines: &[HistoryLine<'_>], deadline: &Deadline) 
         tracing::warn!(path = %path.display(), bytes, "what was sent on is remembered for less than six days");
     }
     if bytes >= FILE_BYTES || is_over(&file, lines.first().map_or(0, |line| line.at)) {
+        if older(&path).is_dir() {
+            dirs::set_aside(&older(&path)).map_err(fail)?;
+        }
         // Who waits for the lock of this file sees then that it has another name.
         std::fs::rename(&path, older(&path)).map_err(fail)?;
         let _ = std::fs::rename(index_path(&path), index_path(&older(&path)));
@@ -205,17 +213,16 @@ fn lock(path: &Path, deadline: &Deadline) -> Result<File, Error> {
     loop {
         let mut options = own_file();
         let opened = options.read(true).append(true).create(true).mode(0o600).open(path);
-        let is_ours = |file: &File| file.metadata().is_ok_and(|stat| stat.is_file());
+        let is_file = |file: &File| file.metadata().is_ok_and(|stat| stat.is_file());
         let file = match opened {
-            Ok(file) if is_ours(&file) => file,
-            Err(e) if e.raw_os_error() != Some(libc::ELOOP) && e.kind() != io::ErrorKind::IsADirectory => {
-                return Err(fail(e));
-            }
-            // A link, a directory: it is put where an administrator can look at it.
-            Ok(_) | Err(_) => {
-                std::fs::rename(path, with_suffix(path, ".bad")).map_err(fail)?;
+            Ok(file) if is_file(&file) => file,
+            // A link, a directory, a file of root's: it is put where an administrator can look at it.
+            Ok(_) | Err(_) if dirs::is_foreign(path) => {
+                dirs::set_aside(path).map_err(fail)?;
                 continue;
             }
+            Ok(_) => continue,
+            Err(e) => return Err(fail(e)),
         };
         wait_for(&file, path, deadline, FileExt2::try_lock_exclusive)?;
         if is_still(&file, path)? {

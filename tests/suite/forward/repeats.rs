@@ -1,8 +1,9 @@
 //! The same message for the same address: sent on once, kept the second time, whatever marks it lost on the way.
 
 use std::fs;
+use std::os::unix::fs::{PermissionsExt, chown};
 
-use crate::support::{Ended, ORDINARY, Scratch, contains, messages, only};
+use crate::support::{Ended, ORDINARY, Scratch, contains, is_root, messages, only, skip};
 
 /// Who sendmail was run for, run by run.
 fn recipients(scratch: &Scratch) -> Vec<String> {
@@ -243,4 +244,34 @@ fn a_plain_delivery_remembers_nothing() {
     scratch.deliver(ORDINARY).go().succeeds();
     assert_eq!(messages(&scratch.mail()).len(), 2);
     assert!(scratch.files("state").is_empty(), "{:?}", scratch.files("state"));
+}
+
+/// A home that root restored from a backup: the user may read and write none of the files, and may rename all of them.
+#[test]
+fn what_root_left_in_the_state_directory_ends_no_memory() {
+    const NOBODY: u32 = 65534;
+    if !is_root() {
+        return skip("only root leaves files that belong to root");
+    }
+    let scratch = Scratch::new();
+    scratch.open_to_all();
+    fs::create_dir(scratch.path("outbox")).unwrap();
+    for dir in ["home", "state", "spool", "outbox"] {
+        chown(scratch.path(dir), Some(NOBODY), Some(NOBODY)).unwrap();
+    }
+    let letter = |id: u32| format!("From: s@s.test\nMessage-ID: <{id}@s.test>\n\nletter {id}\n").into_bytes();
+    let forward = |id: u32| {
+        let run = scratch.forward(&letter(id), &["b@b.test"]).uid(NOBODY);
+        run.go().succeeds();
+    };
+    forward(1);
+    for path in scratch.files("state").iter().filter(|path| path.is_file()) {
+        chown(path, Some(0), Some(0)).unwrap();
+        fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
+    }
+    for _ in 0..2 {
+        forward(2);
+    }
+    let sent = scratch.sent();
+    assert_eq!(sent.iter().filter(|sent| contains(sent, b"letter 2")).count(), 1);
 }
