@@ -2,25 +2,24 @@
 //! why, where they are, and the command that sends them on. Trouble with the list is logged, and no delivery stops for it: the message is
 //! in the mailbox.
 
-use std::fs::{File, OpenOptions};
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::fs::{File, Metadata};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use nix::fcntl::OFlag;
 use time::OffsetDateTime;
 
 use crate::config::location::MailStore;
 use crate::deliver::context::{Delivery, Run};
 use crate::deliver::forward::destinations;
 use crate::deliver::forward::rules::kept::{KeptEvent, KeptList, KeptReason, first_line, write_line};
+use crate::deliver::forward::rules::kept_name::file_name;
 use crate::deliver::{headers, notify, quota_notice, store};
-use crate::error::Error;
-use crate::message::address::Address;
+use crate::error::{Category, Error};
 use crate::moment::Moment;
 use crate::output::wrap::wrap_body;
-use crate::sys::dirs::{make_private_dir, open_kept, sync_parent, with_suffix};
+use crate::sys::dirs;
+use crate::sys::dirs::{make_private_dir, open_kept, own_file, sync_parent, with_suffix};
 use crate::sys::state_file::{LockedStateFile, Store};
 
 /// Where the lists are, in the state directory.
@@ -32,8 +31,8 @@ const SUFFIX: &str = ".list";
 /// A list that is shorter stays as it is, in bytes.
 const LONG_BYTES: u64 = 64 << 10;
 
-/// The longest name that an address is written out in; of a longer one a hash stands at the end.
-const NAME_BYTES: usize = 180;
+/// A list that is larger was not written by us, in bytes: the longest entries of as many messages as a list has are 5 MB.
+const MOST_BYTES: u64 = 64 << 20;
 
 /// The list of one destination, on the disk.
 #[derive(Clone, Debug)]
@@ -59,7 +58,26 @@ impl KeptFile {
 
     /// What it holds now; nothing where there is none.
     pub fn read(&self) -> Result<KeptList, Error> {
-        read(&self.path())
+        let mut list = read(&self.path())?;
+        if list.destination.is_empty() {
+            list.destination.clone_from(&self.destination);
+        }
+        Ok(list)
+    }
+
+    /// The same for whoever holds the lock: what cannot be a list is set aside, and a new one begun.
+    fn read_held(&self) -> Result<KeptList, Error> {
+        let path = self.path();
+        let is_list = |stat: &Metadata| stat.is_file() && stat.len() <= MOST_BYTES;
+        let is_usable = match own_file().read(true).append(true).open(&path) {
+            Ok(file) => file.metadata().is_ok_and(|stat| is_list(&stat)),
+            Err(_) => !dirs::is_foreign(&path),
+        };
+        if !is_usable {
+            tracing::warn!(path = %path.display(), "it is no list of ours: set aside, and begun anew");
+            dirs::set_aside(&path).map_err(|e| Error::io("set aside", &path, &e))?;
+        }
+        read(&path)
     }
 
     /// Waits until nobody else sends what is on this list.
@@ -68,12 +86,7 @@ impl KeptFile {
     /// When somebody else does for too long, or the lock cannot be made.
     pub fn hold_for_sending(&self, run: &Run) -> Result<LockedStateFile, Error> {
         let store = Store::new(&self.dir, &format!("{}.sending", self.name));
-        loop {
-            match store.hold(&run.deadline) {
-                Err(_) if run.deadline.check("lock", &self.name).is_ok() && !run.deadline.remaining().is_zero() => {}
-                held => return held,
-            }
-        }
+        store.hold_within(&run.deadline, run.deadline.remaining())
     }
 
     /// Adds lines, synced.
@@ -142,16 +155,20 @@ impl KeptFile {
         let _lock = self.lock(run)?;
         let path = self.path();
         let fail = |e: io::Error| Error::io("write", &path, &e);
-        let (result, lines) = change(self.read()?);
+        let list = self.read_held()?;
+        // A killed run or a full disk may have left a file without it.
+        let is_unnamed = list.destination.is_empty();
+        let (result, lines) = change(list);
         if !lines.is_empty() {
             let is_new = !path.exists();
             let mut file = open_to_append(&path).map_err(fail)?;
             let mut text = String::new();
-            if is_new {
-                text = first_line(&self.destination, own);
-            } else if !ends_with_line(&mut file).map_err(fail)? {
+            if !ends_with_line(&mut file).map_err(fail)? {
                 // What a killed run left.
                 text.push('\n');
+            }
+            if is_unnamed {
+                text.push_str(&first_line(&self.destination, own));
             }
             text.push_str(&lines);
             file.write_all(text.as_bytes()).map_err(fail)?;
@@ -165,13 +182,8 @@ impl KeptFile {
 }
 
 fn open_to_append(path: &Path) -> io::Result<File> {
-    OpenOptions::new()
-        .read(true)
-        .append(true)
-        .create(true)
-        .mode(0o600)
-        .custom_flags((OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK).bits())
-        .open(path)
+    let mut options = own_file();
+    options.read(true).append(true).create(true).mode(0o600).open(path)
 }
 
 fn ends_with_line(file: &mut File) -> io::Result<bool> {
@@ -187,31 +199,13 @@ fn ends_with_line(file: &mut File) -> io::Result<bool> {
 fn read(path: &Path) -> Result<KeptList, Error> {
     let fail = |e: io::Error| Error::io("read", path, &e);
     let mut bytes = Vec::new();
-    if let Some(mut file) = open_kept(path).map_err(fail)? {
-        file.read_to_end(&mut bytes).map_err(fail)?;
+    if let Some(file) = open_kept(path).map_err(fail)? {
+        if file.metadata().map_err(fail)?.len() > MOST_BYTES {
+            return Err(fail(io::Error::other("not written by spoolguard")));
+        }
+        file.take(MOST_BYTES).read_to_end(&mut bytes).map_err(fail)?;
     }
     Ok(KeptList::read(&bytes))
-}
-
-/// A file name for an address, the same for each spelling of it.
-fn file_name(destination: &str) -> String {
-    let spelled = Address::parse(destination).map_or_else(|| destination.to_owned(), |address| address.to_string());
-    let spelled = spelled.to_lowercase();
-    let mut name = String::new();
-    for byte in spelled.bytes() {
-        match byte {
-            b'a'..=b'z' | b'0'..=b'9' | b'@' | b'-' | b'_' | b'+' => name.push(char::from(byte)),
-            b'.' if !name.is_empty() => name.push('.'),
-            _ => name.push_str(&format!("%{byte:02x}")),
-        }
-    }
-    if name.len() > NAME_BYTES {
-        let mut hash = DefaultHasher::new();
-        spelled.hash(&mut hash);
-        name.truncate(NAME_BYTES);
-        name.push_str(&format!("%{:016x}", hash.finish()));
-    }
-    name
 }
 
 /// The lists of all destinations; what cannot be read is an error beside the others.
@@ -225,7 +219,20 @@ pub fn read_kept_lists(run: &Run) -> Vec<Result<KeptList, Error>> {
         .filter(|path| path.to_string_lossy().ends_with(SUFFIX))
         .collect();
     paths.sort();
-    paths.iter().map(|path| read(path)).collect()
+    paths.iter().filter_map(|path| read_named(path).transpose()).collect()
+}
+
+/// Reads a list. None where it is empty: what a full disk or a killed run left, and the next message begins.
+fn read_named(path: &Path) -> Result<Option<KeptList>, Error> {
+    let list = read(path)?;
+    match (list.destination.is_empty(), list.entries.is_empty()) {
+        (false, _) => Ok(Some(list)),
+        (true, true) => Ok(None),
+        (true, false) => {
+            let cause = "nothing in it says for which address, until another message is kept for that";
+            Err(Error::new(Category::System, "understand", path.display(), cause))
+        }
+    }
 }
 
 /// Notes that a message was kept instead of being sent to `destination`, and tells the user if that is due. `key` is the message's own.
@@ -345,26 +352,5 @@ pub fn reason_text(to: &str, (reason, count, said): &(KeptReason, u64, &str)) ->
         format!("{count} {why}")
     } else {
         format!("{count} {why}: {}", headers::quote_text(said))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::file_name;
-
-    #[test]
-    fn each_spelling_of_a_destination_has_one_list_and_none_leaves_the_directory() {
-        assert_eq!(file_name("B@B.test"), file_name("b@b.TEST"));
-        assert_eq!(file_name("b+x@b.test"), "b+x@b.test");
-        assert_ne!(file_name("b%2f@b.test"), file_name("b/@b.test"));
-        for odd in ["../x@b.test", ".", "..", "/", "a\0b@b.test", "\u{e9}@b.test"] {
-            let name = file_name(odd);
-            assert!(
-                !name.contains('/') && !name.starts_with('.') && name.is_ascii(),
-                "{name}"
-            );
-        }
-        let long = |last: char| file_name(&format!("{}{last}@b.test", "x".repeat(300)));
-        assert!(long('a').len() < 250 && long('a') != long('b'));
     }
 }

@@ -3,6 +3,7 @@
 pub mod alias;
 pub mod failure_class;
 pub mod kept;
+pub mod kept_moves;
 pub mod loops;
 pub mod repeats;
 pub mod rescue;

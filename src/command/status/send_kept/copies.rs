@@ -1,4 +1,5 @@
-//! Finds the messages that were kept for a destination, in the mailbox or in the overflow.
+//! Finds the messages that were kept for a destination, in the mailbox or in the overflow. To show them, it looks without a lock. Before one
+//! is taken off the list as gone, or is sent, it looks while nobody moves or rewrites anything.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -7,18 +8,25 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use crate::config::location::MailStore;
+use crate::deliver::access;
 use crate::deliver::context::Run;
-use crate::deliver::forward::rules::kept::{KeptList, KeptMessage};
+use crate::deliver::forward::rules::kept::{KeptList, KeptMessage, KeptState};
+use crate::deliver::overflow;
 use crate::error::{Category, Error};
+use crate::mailbox::OpenMailbox;
 use crate::mailbox::excerpt;
 use crate::mailbox::limited_file::{LimitedFile, refuse_holes};
+use crate::mailbox::open::Owner;
 use crate::mailbox::reader::MboxReader;
 use crate::maildir::directory::Maildir;
 use crate::maildir::read::list_messages;
 use crate::message::Message;
-use crate::message::key::{MessageKey, of_id};
+use crate::message::key::{MessageKey, of_id, split_halves};
 use crate::sys::dirs::open_kept;
 use crate::sys::message_buffer::{HEAD_BYTES, MessageBuffer};
+
+/// So often a Maildir is looked through for what is not found there.
+const MAILDIR_LOOKS: u32 = 3;
 
 /// Where a message that was kept lies now.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -81,34 +89,73 @@ fn read_alone(mut file: File) -> io::Result<MessageBuffer> {
     MessageBuffer::collect(|to| io::copy(&mut file, to).map(drop))
 }
 
-/// Finds the messages that wait on `list` in the mailbox, and in what took its overflow.
+/// Finds the messages that wait on `list` in the mailbox, and in what took its overflow. Takes no lock: what is moved in this moment may
+/// be missing.
 pub fn find_copies(run: &Run, list: &KeptList) -> Result<HashMap<String, CopyLocation>, Error> {
     let mut places = HashMap::new();
-    let overflow = run.state_dir().map(|dir| dir.join("overflow"));
-    for path in [run.store.mbox().map(Path::to_owned), overflow].into_iter().flatten() {
+    for path in mboxes(run) {
         let fail = |e: io::Error| Error::io("read", &path, &e);
         if let Some(file) = open_kept(&path).map_err(fail)? {
             find_in(run, &path, &file, list, &mut places).map_err(fail)?;
         }
     }
-    match &run.store {
-        MailStore::Mbox(_) => {}
-        MailStore::Maildir(path) => {
-            if let Some(maildir) = Maildir::open(path, run.account.uid)? {
-                find_in_maildir(run, &maildir, list, &mut places).map_err(|e| Error::io("read", path, &e))?;
-            }
-        }
-        MailStore::Lmtp(_) => {
-            let cause = "mail that is delivered by LMTP cannot be read again";
-            return Err(Error::new(
-                Category::Configuration,
-                "look into",
-                run.store.to_string(),
-                cause,
-            ));
+    find_in_store(run, list, &mut places)?;
+    Ok(places)
+}
+
+/// The same, while nobody changes what is looked at: what is not found is gone.
+///
+/// # Errors
+/// When one of them cannot be read, or a mailbox cannot be locked.
+pub(super) fn find_locked(run: &Run, list: &KeptList) -> Result<HashMap<String, CopyLocation>, Error> {
+    let mut places = HashMap::new();
+    for path in mboxes(run) {
+        if let Some(locked) = lock_existing(run, &path)? {
+            let fail = |e: io::Error| Error::io("read", &path, &e);
+            find_in(run, &path, locked.file(), list, &mut places).map_err(fail)?;
         }
     }
+    // A Maildir has no lock. What a reader renames while its directory is read may be missed, though hardly each time.
+    for _ in 0..MAILDIR_LOOKS {
+        if list.waiting().all(|entry| places.contains_key(&entry.key)) {
+            break;
+        }
+        find_in_store(run, list, &mut places)?;
+    }
     Ok(places)
+}
+
+/// The overflow and the user's mbox, in this order: what comes back from the overflow is in the mailbox before it leaves the overflow.
+fn mboxes(run: &Run) -> impl Iterator<Item = PathBuf> {
+    let overflow = overflow::overflow_path(run);
+    overflow.into_iter().chain(run.store.mbox().map(Path::to_owned))
+}
+
+/// Locks a mailbox and finishes what killed runs left there; none where there is no mailbox.
+fn lock_existing(run: &Run, path: &Path) -> Result<Option<OpenMailbox>, Error> {
+    if path.symlink_metadata().is_err() {
+        return Ok(None);
+    }
+    let owner = match run.store.mbox() == Some(path) {
+        true => Owner::Exactly(run.account.uid),
+        false => Owner::Trusted(run.account.uid),
+    };
+    access::open_locked(run, path, owner).map(Some)
+}
+
+fn find_in_store(run: &Run, list: &KeptList, places: &mut HashMap<String, CopyLocation>) -> Result<(), Error> {
+    match &run.store {
+        MailStore::Mbox(_) => Ok(()),
+        MailStore::Maildir(path) => match Maildir::open(path, run.account.uid)? {
+            Some(maildir) => find_in_maildir(run, &maildir, list, places).map_err(|e| Error::io("read", path, &e)),
+            None => Ok(()),
+        },
+        MailStore::Lmtp(_) => {
+            let cause = "mail that is delivered by LMTP cannot be read again";
+            let store = run.store.to_string();
+            Err(Error::new(Category::Configuration, "look into", store, cause))
+        }
+    }
 }
 
 fn find_in_maildir(
@@ -146,6 +193,7 @@ fn may_be(id: Option<&str>, entry: &KeptMessage) -> bool {
     id.is_none_or(|id| entry.key.starts_with(id) || !entry.key.starts_with("id:"))
 }
 
+/// Notes which entry of the list a message is. One that was sent on already is none of those that wait.
 fn note_place(
     list: &KeptList,
     id: Option<&str>,
@@ -153,9 +201,18 @@ fn note_place(
     place: CopyLocation,
     places: &mut HashMap<String, CopyLocation>,
 ) {
-    let mut waiting = list.waiting().filter(|entry| may_be(id, entry));
-    if let Some(entry) = waiting.find(|entry| is(key, place.bytes, &entry.key)) {
-        places.entry(entry.key.clone()).or_insert(place);
+    let mut candidates = list.entries.iter().filter(|entry| may_be(id, entry));
+    if let Some(entry) = candidates.find(|entry| is(key, &entry.key)) {
+        if entry.state != KeptState::Settled {
+            places.insert(entry.key.clone(), place);
+        }
+        return;
+    }
+    if place.bytes >= LARGE_BYTES {
+        let mut alike = list.waiting().filter(|entry| has_id_of(key, &entry.key));
+        if let Some(entry) = alike.find(|entry| !places.contains_key(&entry.key)) {
+            places.insert(entry.key.clone(), place);
+        }
     }
 }
 
@@ -188,35 +245,67 @@ fn find_in(
 }
 
 fn key_at(place: &CopyLocation) -> io::Result<MessageKey> {
-    let buffer = take(place)?;
+    take(place).map(|buffer| key_of(&buffer))
+}
+
+fn key_of(buffer: &MessageBuffer) -> MessageKey {
     let message = Message::new(buffer.head());
     let above = buffer.head().len() - message.content().len();
-    Ok(MessageKey::of(&message, buffer.bytes().saturating_sub(above as u64)))
+    MessageKey::of(&message, buffer.bytes().saturating_sub(above as u64))
 }
 
-/// Tells whether the message of `key` in the mailbox is the one that was kept. Of a large one the length is part of the text, and the
-/// mailbox adds to that.
-fn is(key: &MessageKey, bytes: u64, kept: &str) -> bool {
-    const LARGE_BYTES: u64 = 200 << 10;
-    let written = key.to_string();
-    match (&key.id, kept.split_once('+')) {
-        (Some(id), Some((kept_id, _))) if bytes >= LARGE_BYTES => id == kept_id,
-        _ => written == kept || (!kept.starts_with("id:") && key.text == kept),
-    }
+/// Tells whether the message of `key` in the mailbox is the one that was kept.
+fn is(key: &MessageKey, kept: &str) -> bool {
+    key.to_string() == kept || (!kept.starts_with("id:") && key.text == kept)
 }
 
-/// Where the message is: at the place where it was seen, else wherever it moved to.
-pub(super) fn still_at(
+/// Of a message that is so large the length is part of the text, in bytes. A mailbox may end it with a line that it did not have.
+const LARGE_BYTES: u64 = 200 << 10;
+
+fn has_id_of(key: &MessageKey, kept: &str) -> bool {
+    key.id.is_some() && key.id.as_deref() == split_halves(kept).0
+}
+
+/// Reads the message that is about to be sent, while nobody changes it: at the place where it was seen, else wherever it moved to. None
+/// where it is gone.
+///
+/// # Errors
+/// When it cannot be read, or its mailbox cannot be locked.
+pub(super) fn take_kept(
     run: &Run,
     list: &KeptList,
     entry: &KeptMessage,
     hint: CopyLocation,
-) -> Result<Option<CopyLocation>, Error> {
-    let known = is_in_store(run, &hint.path) || run.state_dir().is_some_and(|dir| dir.join("overflow") == hint.path);
-    if known && key_at(&hint).is_ok_and(|key| is(&key, hint.bytes, &entry.key)) {
-        return Ok(Some(hint));
+) -> Result<Option<(CopyLocation, MessageBuffer)>, Error> {
+    let is_known = is_in_store(run, &hint.path) || mboxes(run).any(|path| path == hint.path);
+    if is_known && let Some(stored) = take_locked(run, &hint, |key| is(key, &entry.key))? {
+        return Ok(Some((hint, stored)));
     }
-    Ok(find_copies(run, list)?.remove(&entry.key))
+    for _ in 0..MAILDIR_LOOKS {
+        let Some(place) = find_locked(run, list)?.remove(&entry.key) else {
+            return Ok(None);
+        };
+        let is_it =
+            |key: &MessageKey| is(key, &entry.key) || (place.bytes >= LARGE_BYTES && has_id_of(key, &entry.key));
+        if let Some(stored) = take_locked(run, &place, is_it)? {
+            return Ok(Some((place, stored)));
+        }
+    }
+    let cause = "other programs move it again and again";
+    Err(Error::new(Category::Mailbox, "read", run.store.to_string(), cause))
+}
+
+/// Reads the message at a place, if it is the right one: what is sent is what was looked at.
+fn take_locked(
+    run: &Run,
+    place: &CopyLocation,
+    is_it: impl Fn(&MessageKey) -> bool,
+) -> Result<Option<MessageBuffer>, Error> {
+    let _locked = match place.form {
+        CopyForm::InMbox => lock_existing(run, &place.path)?,
+        CopyForm::Alone => None,
+    };
+    Ok(take(place).ok().filter(|stored| is_it(&key_of(stored))))
 }
 
 /// Tells whether a path is the user's mbox, or a message of the user's Maildir.

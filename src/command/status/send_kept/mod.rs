@@ -17,7 +17,7 @@ use std::process::Stdio;
 use time::OffsetDateTime;
 
 use crate::cli::Everywhere;
-use crate::command::status::send_kept::copies::{CopyLocation, author, find_copies};
+use crate::command::status::send_kept::copies::{CopyLocation, author, find_copies, find_locked};
 use crate::config::location::MailStore;
 use crate::deliver::context::Run;
 use crate::deliver::forward::kept::{KeptFile, reason_text};
@@ -142,10 +142,17 @@ impl SendPlan {
     fn carry_out(&self, run: &Run, everywhere: &Everywhere, now: OffsetDateTime) -> Result<Status, Error> {
         let at = now.unix_timestamp();
         let (mut sent, mut refused, mut gone) = (0_u64, 0_u64, 0_u64);
+        // What was not seen may only have been on the move.
+        let is_missing = |entry: &KeptMessage| !self.places.contains_key(&entry.key);
+        let moved = match self.list.waiting().any(is_missing) {
+            true => find_locked(run, &self.list)?,
+            false => HashMap::new(),
+        };
         for entry in self.list.waiting() {
             run.deadline.begin_again();
             run.deadline.check("send", &self.list.destination)?;
-            let Some(place) = self.places.get(&entry.key) else {
+            let place = self.places.get(&entry.key).or_else(|| moved.get(&entry.key));
+            let Some(place) = place else {
                 self.file.add(run, &self.list.own, at, &[KeptEvent::Gone(&entry.key)])?;
                 gone += 1;
                 continue;

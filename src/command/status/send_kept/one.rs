@@ -7,7 +7,7 @@ use time::OffsetDateTime;
 
 use crate::classify::policy::{Action, Copies};
 use crate::cli::Who;
-use crate::command::status::send_kept::copies::{CopyLocation, still_at, take};
+use crate::command::status::send_kept::copies::{CopyLocation, take_kept};
 use crate::deliver::context::{Delivery, Run};
 use crate::deliver::forward::history::{self, Sketches};
 use crate::deliver::forward::kept::KeptFile;
@@ -36,11 +36,11 @@ pub fn run_one(run: &Run, destination: &str, one: &str, now: OffsetDateTime) -> 
         // Another run has sent it.
         return Ok(Status::Done);
     };
-    let Some(place) = still_at(run, &list, entry, hint)? else {
+    let Some((place, stored)) = take_kept(run, &list, entry, hint)? else {
         file.add(run, &list.own, now.unix_timestamp(), &[KeptEvent::Gone(key)])?;
         return Ok(Status::Done);
     };
-    send(run, &file, &list, entry, &place, now)
+    send(run, &file, &list, entry, (&place, &stored), now)
 }
 
 fn send(
@@ -48,11 +48,10 @@ fn send(
     file: &KeptFile,
     list: &KeptList,
     entry: &KeptMessage,
-    place: &CopyLocation,
+    (place, stored): (&CopyLocation, &MessageBuffer),
     now: OffsetDateTime,
 ) -> Result<Status, Error> {
     let fail = |e: io::Error| Error::io("read", &place.path, &e);
-    let stored = take(place).map_err(fail)?;
     let who = Who {
         recipient: (!list.own.is_empty()).then(|| list.own.clone()),
         ..Who::default()

@@ -17,6 +17,7 @@ pub mod came_from;
 pub mod destinations;
 pub mod health;
 pub mod kept;
+pub mod kept_name;
 pub mod kept_text;
 pub mod pace;
 pub mod past;
