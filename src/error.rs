@@ -50,6 +50,8 @@ pub enum Category {
     System,
     /// 4.3.5: flags or configuration.
     Configuration,
+    /// 4.3.5: what was typed names nothing: no such user, or no address.
+    Arguments,
     /// 4.4.0: sendmail did not take the message.
     Submission,
     /// 5.2.2: the mailbox is full, and configuration says to refuse.
@@ -64,7 +66,7 @@ impl Category {
             Self::MailboxFull => "4.2.2",
             Self::SystemFull => "4.3.1",
             Self::System => "4.3.0",
-            Self::Configuration => "4.3.5",
+            Self::Configuration | Self::Arguments => "4.3.5",
             Self::Submission => "4.4.0",
             Self::Refused => "5.2.2",
         }
@@ -102,7 +104,7 @@ impl Error {
             class,
             outlook: Retry::MayPass,
             verb,
-            object: visible(&object.to_string()),
+            object: shown_object(&object.to_string()),
             cause: visible(&cause.to_string()),
             hint: None,
             source: None,
@@ -178,7 +180,22 @@ impl Error {
             | Category::SystemFull
             | Category::System
             | Category::Configuration
+            | Category::Arguments
             | Category::Submission => Status::TryAgain,
+        }
+    }
+
+    /// The status that a command ends with which delivers nothing.
+    pub fn command_status(&self) -> Status {
+        match self.class {
+            Category::Arguments => Status::Usage,
+            Category::Mailbox
+            | Category::MailboxFull
+            | Category::SystemFull
+            | Category::System
+            | Category::Configuration
+            | Category::Submission
+            | Category::Refused => Status::TryAgain,
         }
     }
 
@@ -201,6 +218,18 @@ impl fmt::Display for Error {
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         self.source.as_ref().map(|source| source as _)
+    }
+}
+
+/// As many bytes of an object are shown: more than any path that a system takes (`PATH_MAX`, limits.h).
+const MOST_SHOWN: usize = 4096;
+
+/// The object of a sentence: what is empty is seen to be, and what somebody filled a line with is cut.
+fn shown_object(object: &str) -> String {
+    match object {
+        "" => "\"\"".to_owned(),
+        long if long.len() > MOST_SHOWN => format!("{}...", visible(&long.chars().take(80).collect::<String>())),
+        _ => visible(object),
     }
 }
 

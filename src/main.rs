@@ -68,15 +68,15 @@ fn run() -> Status {
             Status::Done
         }
         Err(e) if fast_path::is_typed(words()) || (e.kind() == ErrorKind::InvalidSubcommand && is_typed()) => {
-            output::print_stderr(&mistake::for_people(&e));
+            output::print_stderr(&mistake::for_people(&e, &arguments));
             Status::Usage
         }
         Err(e) if is_typed() => {
-            output::print_stderr(&mistake::for_people(&e));
+            output::print_stderr(&mistake::for_people(&e, &arguments));
             Status::TryAgain
         }
         Err(e) => {
-            let cause = mistake::in_one_line(&e, arguments.len());
+            let cause = mistake::in_one_line(&e, &arguments);
             deliver::end_run(Err(Error::new(
                 Category::Configuration,
                 "understand",

@@ -378,7 +378,7 @@ _spoolguard() {
             return 0
             ;;
         spoolguard__subcmd__doctor)
-            opts="-d -v -h --json --user --pair --config --verbose --help"
+            opts="-d -v -h --json --user --as --pair --config --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -390,6 +390,10 @@ _spoolguard() {
                     ;;
                 -d)
                     COMPREPLY=($(compgen -u -- "${cur}"))
+                    return 0
+                    ;;
+                --as)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --pair)

@@ -231,7 +231,8 @@ complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from help" -f -a "archives" -d 'List the archives, the newest of each user first'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from help" -f -a "restore" -d 'Put archived mail back into a mailbox, nothing twice'
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand spool; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
-complete -c spoolguard -n "__fish_spoolguard_using_subcommand doctor" -s d -l user -d 'Look only at how this user\'s mail is handled' -r
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand doctor" -s d -l user -d 'Look only at how this user\'s mail is handled' -r -f -a "(__fish_complete_users)"
+complete -c spoolguard -n "__fish_spoolguard_using_subcommand doctor" -l as -d 'Look only at how mail for this alias is handled' -r
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand doctor" -l pair -d 'Look only at whether two hosts see each other\'s locks in this shared directory; run it on both' -r -f -a "(__fish_complete_directories)"
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand doctor" -l config -d 'Read this configuration file, and no other' -r -F
 complete -c spoolguard -n "__fish_spoolguard_using_subcommand doctor" -l json -d 'Print one JSON object a line'

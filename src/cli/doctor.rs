@@ -11,9 +11,12 @@ pub struct DoctorArguments {
     #[arg(long, help_heading = "Output")]
     pub json: bool,
     /// Look only at how this user's mail is handled
-    #[arg(short = 'd', long, value_name = "NAME")]
+    #[arg(short = 'd', long, value_name = "NAME", value_hint = ValueHint::Username)]
     pub user: Option<String>,
+    /// Look only at how mail for this alias is handled
+    #[arg(long = "as", value_name = "ALIAS", conflicts_with = "user")]
+    pub alias: Option<String>,
     /// Look only at whether two hosts see each other's locks in this shared directory; run it on both
-    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, conflicts_with = "user")]
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, conflicts_with_all = ["user", "alias"])]
     pub pair: Option<PathBuf>,
 }

@@ -1,6 +1,8 @@
 //! Says what is wrong with a command line. People read all that clap knows; an MTA reads one line that holds the real cause. A subcommand
 //! that was typed without its command is suggested with both words.
 
+use std::ffi::OsString;
+
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Command, CommandFactory};
 
@@ -11,8 +13,8 @@ const NO_COMMAND: &str = "no command is given: write deliver or forward ADDRESS;
                           \"|/usr/bin/spoolguard forward ADDRESS\"";
 
 /// Returns the text for whoever typed it, on several lines.
-pub fn for_people(error: &clap::Error) -> String {
-    let text = error.render().to_string();
+pub fn for_people(error: &clap::Error, words: &[OsString]) -> String {
+    let text = name_odd_word(error, error.render().to_string(), words);
     match below_another(error) {
         Some(command) => {
             let cause = text.lines().next().unwrap_or_default();
@@ -24,12 +26,27 @@ pub fn for_people(error: &clap::Error) -> String {
     }
 }
 
-/// Returns the cause in one line, with the argument that is missing; `words` is how many there are, the program's name included.
-pub fn in_one_line(error: &clap::Error, words: usize) -> String {
-    if words < 2 {
+/// Names the word that is no UTF-8: clap says that there is one.
+fn name_odd_word(error: &clap::Error, text: String, words: &[OsString]) -> String {
+    let odd = words.iter().find(|word| word.to_str().is_none());
+    match odd.filter(|_| error.kind() == ErrorKind::InvalidUtf8) {
+        Some(word) => {
+            let bytes = word.as_encoded_bytes().escape_ascii();
+            text.replace(
+                "invalid UTF-8 was detected in one or more arguments",
+                &format!("the argument \"{bytes}\" is not valid UTF-8"),
+            )
+        }
+        None => text,
+    }
+}
+
+/// Returns the cause in one line, with the argument that is missing; `words` begin with the program's name.
+pub fn in_one_line(error: &clap::Error, words: &[OsString]) -> String {
+    if words.len() < 2 {
         return NO_COMMAND.to_owned();
     }
-    let text = error.render().to_string();
+    let text = name_odd_word(error, error.render().to_string(), words);
     let cause: Vec<&str> = text
         .lines()
         .map(str::trim)
@@ -56,8 +73,11 @@ pub fn in_one_line(error: &clap::Error, words: usize) -> String {
 /// # Errors
 /// When no run understands it: the cause in one line.
 pub fn read(words: &[String]) -> Result<Cli, String> {
-    let line = std::iter::once("spoolguard").chain(words.iter().map(String::as_str));
-    Cli::read(line).map_err(|e| in_one_line(&e, words.len() + 1))
+    let line: Vec<OsString> = std::iter::once("spoolguard")
+        .chain(words.iter().map(String::as_str))
+        .map(OsString::from)
+        .collect();
+    Cli::read(&line).map_err(|e| in_one_line(&e, &line))
 }
 
 /// Returns the command below another one that is called like the unknown word, such as `spool sweep`.
@@ -82,6 +102,8 @@ fn below_another(error: &clap::Error) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::ffi::OsString;
+
     use clap::Parser;
 
     use super::{for_people, in_one_line};
@@ -104,16 +126,16 @@ mod tests {
                 "'--kepp' found; tip: a similar argument exists: '--keep'",
             ),
         ] {
-            let line: Vec<&str> = ["spoolguard"].iter().chain(words).copied().collect();
+            let line: Vec<OsString> = ["spoolguard"].iter().chain(words).map(OsString::from).collect();
             let Err(error) = Cli::try_parse_from(&line) else {
                 unreachable!("{words:?}")
             };
-            let said = in_one_line(&error, line.len());
+            let said = in_one_line(&error, &line);
             assert!(said.contains(part) && !said.contains('\n'), "{words:?}: {said}");
         }
         let Err(error) = Cli::try_parse_from(["spoolguard", "sweep"]) else {
             unreachable!()
         };
-        assert!(for_people(&error).contains("spoolguard spool sweep"));
+        assert!(for_people(&error, &[]).contains("spoolguard spool sweep"));
     }
 }

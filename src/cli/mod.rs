@@ -232,7 +232,7 @@ pub enum Command {
     /// when something is wrong. A user's run checks what that user can see; root's checks everybody who has a .forward or a
     /// procmailrc, and the aliases. -v also shows the checks that passed.
     #[command(
-        after_help = "Examples:\n    spoolguard doctor\n    spoolguard doctor --user alice -v\n    spoolguard doctor --pair /srv/mail        (on both hosts)"
+        after_help = "Examples:\n    spoolguard doctor\n    spoolguard doctor --user alice -v\n    spoolguard doctor --as sales\n    spoolguard doctor --pair /srv/mail        (on both hosts)"
     )]
     Doctor {
         /// What is checked.

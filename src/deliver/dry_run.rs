@@ -4,6 +4,7 @@ use crate::classify::policy::Action;
 use crate::deliver::context::{Delivery, Run};
 use crate::deliver::forward::gate;
 use crate::deliver::headers;
+use crate::message::address::why_not_plain;
 
 /// What a dry run says about a message.
 pub fn describe_run(run: &Run, delivery: &Delivery<'_>) -> String {
@@ -19,10 +20,24 @@ pub fn describe_run(run: &Run, delivery: &Delivery<'_>) -> String {
         Action::Forward(_) => gate::why_kept(run, delivery).map(|why| format!("; a copy would be kept: {why}")),
         Action::Append | Action::Keep(_) | Action::Divert(_) => None,
     };
+    // As in `forward::send_on`.
+    let odd = match delivery.action {
+        Action::Forward(_) => delivery
+            .destinations
+            .iter()
+            .find_map(|to| Some((to, why_not_plain(to)?))),
+        Action::Append | Action::Keep(_) | Action::Divert(_) => None,
+    };
+    let odd = odd.map(|(to, why)| {
+        format!(
+            "; a copy would be kept: {} is not a valid address: {why}",
+            headers::quote_text(to)
+        )
+    });
     format!(
         "would {}: {to}; verdict {verdict}{}{}\n",
         delivery.action.name(),
         marker.unwrap_or_default(),
-        suspended.unwrap_or_default()
+        odd.or(suspended).unwrap_or_default()
     )
 }

@@ -43,7 +43,8 @@ pub fn examine(host: &HostFacts) -> Vec<Finding> {
     found
 }
 
-fn alias(host: &HostFacts, name: &str, items: &[AliasTarget]) -> Option<Finding> {
+/// What an alias does with its mail, where nobody watches it.
+pub fn alias(host: &HostFacts, name: &str, items: &[AliasTarget]) -> Option<Finding> {
     let addresses = items.iter().filter_map(|item| match item {
         AliasTarget::Address(address) => Some(address.clone()),
         AliasTarget::Mailbox(_) | AliasTarget::Command { .. } | AliasTarget::File(_) | AliasTarget::Include(_) => None,

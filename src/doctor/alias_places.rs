@@ -10,6 +10,15 @@ use crate::sys::{account, alias_account};
 
 /// Examines it; nothing where there is no such alias.
 pub fn examine(host: &HostFacts) -> Vec<Finding> {
+    of_those(host, |_| true)
+}
+
+/// The same, of the alias of this name.
+pub fn of_one(host: &HostFacts, name: &str) -> Vec<Finding> {
+    of_those(host, |guarded| guarded == name)
+}
+
+fn of_those(host: &HostFacts, is_asked: impl Fn(&str) -> bool) -> Vec<Finding> {
     let of_aliases = host
         .aliases
         .guarded()
@@ -19,7 +28,7 @@ pub fn examine(host: &HostFacts) -> Vec<Finding> {
         .iter()
         .filter_map(|service| Some((service.hook.alias.clone()?, service.user.clone())));
     let mut found = Vec::new();
-    for (name, runner) in of_aliases.chain(of_services) {
+    for (name, runner) in of_aliases.chain(of_services).filter(|(name, _)| is_asked(name)) {
         let finding = of_alias(Path::new(&host.config.aliases.dir), &name, &runner);
         if !found.contains(&finding) {
             found.push(finding);
@@ -58,7 +67,8 @@ fn of_alias(dir: &Path, name: &str, runner: &str) -> Finding {
     topic.ok("the directories of guarded aliases can be made in it")
 }
 
-fn of_directory(dir: &Path, name: &str, runner: &str) -> Finding {
+/// Whether whoever runs the alias may use the directory that it has.
+pub fn of_directory(dir: &Path, name: &str, runner: &str) -> Finding {
     let subject = format!("alias {name}");
     let topic = Check::Aliases.about(&subject);
     match alias_account::find_alias(name, dir) {

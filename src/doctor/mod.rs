@@ -5,6 +5,7 @@
 //! run would meet, and is told what was left out.
 
 mod admin;
+mod alias;
 mod alias_forwards;
 mod alias_places;
 mod facts;
@@ -55,19 +56,20 @@ pub fn run(asked: &DoctorArguments, everywhere: &Everywhere) -> Status {
     let (found, shown) = match &asked.pair {
         // Whoever asks for one thing wants to see it.
         Some(dir) => (pair::examine(dir, everywhere), Shown::Everything),
-        None if everywhere.verbose > 0 => (examine(asked.user.as_deref(), everywhere), Shown::Everything),
-        None => (examine(asked.user.as_deref(), everywhere), Shown::Problems),
+        None if everywhere.verbose > 0 => (examine(asked, everywhere), Shown::Everything),
+        None => (examine(asked, everywhere), Shown::Problems),
     };
     let form = OutputForm::asked(asked.json);
     end_command(found.and_then(|findings| write(&findings, form, shown)))
 }
 
-fn examine(user: Option<&str>, everywhere: &Everywhere) -> Result<Vec<Finding>, Error> {
+fn examine(asked: &DoctorArguments, everywhere: &Everywhere) -> Result<Vec<Finding>, Error> {
     // What it says of the time that is left is for deliveries; signals are watched from here on.
     let _patience = deliver::begin_run()?;
-    match user {
-        Some(name) => one(name, everywhere),
-        None => all(everywhere),
+    match (&asked.user, &asked.alias) {
+        (Some(name), _) => one(name, everywhere),
+        (None, Some(name)) => alias::examine(name, everywhere),
+        (None, None) => all(everywhere),
     }
 }
 
@@ -75,8 +77,7 @@ fn examine(user: Option<&str>, everywhere: &Everywhere) -> Result<Vec<Finding>, 
 fn one(name: &str, everywhere: &Everywhere) -> Result<Vec<Finding>, Error> {
     let account = account::find_named(name)?;
     if account.gid.is_none() {
-        let cause = "no such user";
-        return Err(Error::new(Category::Configuration, "examine user", name, cause));
+        return Err(account::unknown_user(name));
     }
     refuse_others(&account)?;
     account.become_user(None)?;

@@ -145,18 +145,40 @@ pub fn without_route(spec: &str) -> &str {
 /// Tells whether `text` can be handed to any sendmail as it stands: one local part, at most one domain, and nothing that some mail
 /// system takes for syntax. Postfix quietly discards what it gets for `@b.test`, and others send `b b@b.test` to two people.
 pub fn is_plain(text: &str) -> bool {
+    why_not_plain(text).is_none()
+}
+
+/// Returns what keeps `text` from being handed to any sendmail, for whoever wrote it.
+pub fn why_not_plain(text: &str) -> Option<&'static str> {
     let (local, domain) = match text.split_once('@') {
         Some((local, domain)) => (local, Some(domain)),
         None => (text, None),
     };
     let odd = |c: char| c.is_whitespace() || c.is_control() || "<>()[]\\,;:\"@".contains(c);
-    let is_label = |label: &str| !label.is_empty() && !label.contains(odd);
     let literal =
         |domain: &str| domain.starts_with('[') && domain.ends_with(']') && !domain.contains(char::is_whitespace);
-    !local.is_empty()
-        && !local.contains(odd)
-        && domain.is_none_or(|domain| literal(domain) || domain.split('.').all(is_label))
+    if text.is_empty() {
+        return Some("it is empty");
+    }
+    if local.is_empty() {
+        return Some("nothing stands before its @");
+    }
+    if local.contains(odd) {
+        return Some(ODD_CHARACTER);
+    }
+    match domain {
+        None => None,
+        Some(domain) if literal(domain) => None,
+        Some(domain) if domain.contains(|c| c != '@' && odd(c)) => Some(ODD_CHARACTER),
+        Some(domain) if domain.contains('@') => Some("it has more than one @"),
+        Some("") => Some("nothing stands behind its @"),
+        Some(domain) if domain.split('.').any(str::is_empty) => Some("its domain has a dot too many"),
+        Some(_) => None,
+    }
 }
+
+/// Many write two addresses, a name beside the address, or brackets around it.
+const ODD_CHARACTER: &str = "one address is expected, without a name, blanks, brackets, quotes and commas";
 
 /// The addresses that are the user's own; the first is the one that goes into `X-Loop`.
 #[derive(Clone, Debug, Default)]

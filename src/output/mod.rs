@@ -46,7 +46,7 @@ pub fn print_error(error: &Error) {
 pub fn end_command(result: Result<Status, Error>) -> Status {
     result.unwrap_or_else(|e| {
         print_error(&e);
-        Status::TryAgain
+        e.command_status()
     })
 }
 

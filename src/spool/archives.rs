@@ -63,7 +63,9 @@ fn text(care: &SpoolRun, user: Option<&str>, found: &[ListedArchive]) {
     if found.is_empty() {
         let whose = user.map_or_else(String::new, |user| format!(" of {}", visible(user)));
         let dirs: Vec<_> = dirs(care).iter().map(|dir| shell::quote_path(dir)).collect();
-        print_line(&format!("no archives{whose} in {}", dirs.join(" or ")));
+        let unknown = user.is_some_and(|user| matches!(account::find_known(user), Ok(None)));
+        let unknown = if unknown { "; there is no such user" } else { "" };
+        print_line(&format!("no archives{whose} in {}{unknown}", dirs.join(" or ")));
         return;
     }
     let width = found

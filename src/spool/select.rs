@@ -16,9 +16,11 @@ use crate::error::{Category, Error};
 use crate::mailbox::open::{Owner, not_a_mailbox};
 use crate::maildir::directory::{Maildir, holds_maildir};
 use crate::maildir::usage::MaildirUsage;
+use crate::output::shell;
 use crate::spool::maildirs;
 use crate::sys::account;
 use crate::sys::account::{Account, AccountKind};
+use crate::sys::alias_account;
 use crate::sys::local_time;
 use crate::sys::user_directory::Directory;
 
@@ -143,18 +145,33 @@ fn one(named: &Path, user: Option<&str>, config: &Config) -> FoundMailbox {
         let path = maildirs::of_user(&config.mailbox.location, name, home.as_deref())?;
         return at_maildir(&path, user.or(Some(name)));
     }
-    at(&config.mailbox.location.spool_dir().join(name), user, config)
+    let path = config.mailbox.location.spool_dir().join(name);
+    match path.symlink_metadata() {
+        Err(e) => Err(not_found(&path, Some(name), &e, config)),
+        Ok(_) => at(&path, user, config),
+    }
+}
+
+/// Why a mailbox cannot be examined that somebody named by its path, or by the name of its user.
+pub fn not_found(path: &Path, name: Option<&str>, e: &io::Error, config: &Config) -> Error {
+    let error = Error::io("examine", path, e).class(Category::Mailbox);
+    if e.kind() != io::ErrorKind::NotFound {
+        return error;
+    }
+    let Some(name) = name.filter(|name| matches!(account::find_known(name), Ok(None))) else {
+        return error.hint("there is no such mailbox");
+    };
+    let cause = format!("there is no such mailbox, and no user {name}");
+    let unknown = Error::new(Category::Arguments, "examine", path.display(), cause);
+    let of_alias = alias_account::mailbox_of(name, Path::new(&config.aliases.dir));
+    match of_alias.filter(|path| path.is_file()) {
+        Some(path) => unknown.hint(format!("that of the alias is {}", shell::quote_path(&path))),
+        None => unknown,
+    }
 }
 
 fn at(path: &Path, user: Option<&str>, config: &Config) -> FoundMailbox {
-    let stat = path.symlink_metadata().map_err(|e| {
-        let error = Error::io("examine", path, &e).class(Category::Mailbox);
-        if e.kind() == io::ErrorKind::NotFound {
-            error.hint("there is no such mailbox")
-        } else {
-            error
-        }
-    })?;
+    let stat = path.symlink_metadata().map_err(|e| not_found(path, None, &e, config))?;
     if stat.is_dir() && holds_maildir(path, 0) {
         return at_maildir(path, user);
     }
@@ -325,7 +342,7 @@ mod tests {
         assert!(
             found
                 .last()
-                .is_some_and(|text| text.contains("there is no such mailbox")),
+                .is_some_and(|text| text.contains("there is no such mailbox, and no user absent")),
             "{found:?}"
         );
         let out = What {

@@ -80,7 +80,24 @@ pub fn refuse_no_name(name: &str) -> Result<(), Error> {
         return Ok(());
     }
     let cause = "this is no user name";
-    Err(Error::new(Category::Configuration, "deliver for user", name, cause))
+    Err(Error::new(Category::Arguments, "find user", name, cause))
+}
+
+/// The account that a command is about which delivers nothing: root looks at users of this host alone, others may have virtual ones.
+///
+/// # Errors
+/// When the user database cannot be asked, or nobody is called so.
+pub fn find_subject(name: &str) -> Result<Account, Error> {
+    let found = find_named(name)?;
+    if found.gid.is_none() && is_root() {
+        return Err(unknown_user(name));
+    }
+    Ok(found)
+}
+
+/// That nobody is called so, for whoever typed the name.
+pub fn unknown_user(name: &str) -> Error {
+    Error::new(Category::Arguments, "find user", name, "there is no such user")
 }
 
 /// Who runs this, for what delivers nothing: one of several names will do, and a name service that is away keeps nobody from looking.

@@ -3,8 +3,10 @@
 //!
 //! Where the directory is missing and cannot be made, or is another one's, the message stays with the MTA: what is kept would lie nowhere.
 
+use std::collections::BTreeSet;
+use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use nix::unistd::Uid;
 
@@ -27,9 +29,14 @@ pub fn find_alias(name: &str, dir: &Path) -> Result<Account, Error> {
     let home = dir.join(name);
     let refuse = |cause: String| Error::new(Category::Configuration, "use", home.display(), cause).needs_mending();
     let missing = "it is made with the first message that comes through forward --as";
-    let stat = home
-        .symlink_metadata()
-        .map_err(|e| Error::io("find", &home, &e).hint(missing))?;
+    let stat = home.symlink_metadata().map_err(|e| {
+        let error = Error::io("find", &home, &e);
+        if e.kind() == ErrorKind::NotFound {
+            error.class(Category::Arguments).hint(missing)
+        } else {
+            error
+        }
+    })?;
     if !stat.is_dir() {
         return Err(refuse("it is no directory".to_owned()));
     }
@@ -64,6 +71,25 @@ pub fn make_alias(name: &str, dir: &Path) -> Result<Account, Error> {
         dirs::make_private_dir(&dir.join(name)).map_err(|e| e.hint(how))?;
     }
     find_alias(name, dir)
+}
+
+/// Where the mail of the alias `name` is kept, if this is a name.
+pub fn mailbox_of(name: &str, dir: &Path) -> Option<PathBuf> {
+    account::is_user_name(name).then(|| dir.join(name).join(MAILBOX))
+}
+
+/// The alias whose mailbox lies at `path`.
+pub fn owner_of_mailbox<'p>(path: &'p Path, dir: &Path) -> Option<&'p str> {
+    let home = path.parent().filter(|_| path.ends_with(MAILBOX))?;
+    home.file_name()?.to_str().filter(|_| home.parent() == Some(dir))
+}
+
+/// The names of the directories of aliases in `dir`, as far as this run can see.
+pub fn names(dir: &Path) -> BTreeSet<String> {
+    let entries = std::fs::read_dir(dir).into_iter().flatten();
+    entries
+        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+        .collect()
 }
 
 /// Tells whether the alias `name` has a directory in `dir`, as far as this run can see.

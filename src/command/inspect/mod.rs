@@ -44,7 +44,7 @@ pub fn run(question: &InspectArguments, everywhere: &Everywhere) -> Status {
         Ok(inspection) => inspection,
         Err(e) => {
             output::print_error(&e);
-            return Status::TryAgain;
+            return e.command_status();
         }
     };
     let written = inspection.all().and_then(|()| inspection.sum_up());
@@ -107,7 +107,7 @@ struct Inspection<'q> {
 impl<'q> Inspection<'q> {
     fn prepare(question: &'q InspectArguments, everywhere: &Everywhere) -> Result<Self, Error> {
         let account = match &question.who.user {
-            Some(name) => account::find_named(name)?,
+            Some(name) => account::find_subject(name)?,
             None => account::find_runner(),
         };
         let sources = Files::chosen(everywhere.config.as_deref(), account.home.as_deref(), account.owners());

@@ -28,6 +28,7 @@ use crate::command::policy::settings::PolicySettingsReader;
 use crate::command::policy::turns::{PolicySession, answer_all};
 use crate::config::{Log, LogTo};
 use crate::error::{Category, Error, Status};
+use crate::message::address::why_not_plain;
 use crate::message::envelope::Sender;
 use crate::output::{self, OutputForm, json, log};
 use crate::sys::account;
@@ -45,6 +46,9 @@ pub fn run(asked: &PolicyArguments, everywhere: &Everywhere) -> Status {
     let settings = Arc::new(PolicySettingsReader::new(everywhere.config.clone()));
     match &asked.address {
         Some(address) => {
+            if let Some(cause) = why_not_plain(address) {
+                return output::end_command(Err(Error::new(Category::Arguments, "use address", address, cause)));
+            }
             let question = RoomQuestion {
                 recipient: address.clone(),
                 sender: Sender::Unknown,

@@ -1,7 +1,6 @@
 //! `spoolguard status --all`: a run for every user and alias with a state directory. Each run becomes that user first, so that root neither
 //! reads nor writes files of theirs. A run that fails is named, and the others follow.
 
-use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::path::Path;
 use std::time::Duration;
@@ -81,10 +80,7 @@ pub fn run(request: &Request, everywhere: &Everywhere) -> Result<Status, Error> 
 /// The aliases that have a directory. Each is looked into by a run that becomes its owner.
 fn aliases(config: &Config) -> Vec<Account> {
     let dir = Path::new(&config.aliases.dir);
-    let entries = std::fs::read_dir(dir).into_iter().flatten();
-    let names: BTreeSet<String> = entries
-        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
-        .collect();
+    let names = alias_account::names(dir);
     let known = names.iter().map(|name| alias_account::find_alias(name, dir));
     known.filter_map(|found| found.inspect_err(print_error).ok()).collect()
 }

@@ -6,6 +6,7 @@
 pub mod all_users;
 pub mod json;
 pub mod metrics;
+pub mod named;
 pub mod request;
 pub mod send_kept;
 pub mod text;
@@ -28,9 +29,8 @@ use crate::deliver::{caller, headers};
 use crate::error::{Category, Error, Status};
 use crate::escape::visible;
 use crate::message::Message;
-use crate::message::address::{OwnAddresses, is_plain};
-use crate::output::{OutputForm, end_command, print_error, shell};
-use crate::sys::account;
+use crate::message::address::OwnAddresses;
+use crate::output::{OutputForm, end_command, shell};
 use crate::sys::deadline::Deadline;
 use crate::sys::json_state;
 
@@ -51,21 +51,18 @@ pub fn run(asked: &StatusArguments, everywhere: &Everywhere) -> Status {
 }
 
 fn one(request: &Request, who: &Who, everywhere: &Everywhere, deadline: Deadline) -> Result<Status, Error> {
-    if let Some(name) = find_nobody(who)? {
-        return Ok(refuse_unknown(name));
-    }
+    named::refuse_unknown(who)?;
     let run = Run::prepare(who, None, everywhere, deadline)?;
-    if let Some(name) = who.user.as_deref()
-        && is_unknown(name, &run)?
-    {
-        return Ok(refuse_unknown(name));
-    }
+    named::refuse_without_mail(who, &run)?;
     let now = OffsetDateTime::now_utc();
     if let Request::SendKept(address, consent, one) = request {
         return match one {
             Some(one) => send_kept::one::run_one(&run, address, one, now),
             None => send_kept::run(&run, address, *consent, everywhere, now),
         };
+    }
+    if let Request::Resume(address) | Request::Suspend(address) = request {
+        named::refuse_no_destination(address, &run)?;
     }
     if everywhere.dry_run {
         return Ok(rehearse(request, &run, now));
@@ -78,29 +75,6 @@ fn one(request: &Request, who: &Who, everywhere: &Everywhere, deadline: Deadline
         Request::SendKept(..) => Ok(Status::Done),
         Request::Due => due(&run, now).map(|()| Status::Done),
     }
-}
-
-/// The name that root asks about and that no user has: root delivers to no virtual mailbox, and so has nothing to show of one.
-pub fn find_nobody(who: &Who) -> Result<Option<&str>, Error> {
-    match who.user.as_deref() {
-        Some(name) if account::is_root() && account::find_known(name)?.is_none() => Ok(Some(name)),
-        Some(_) | None => Ok(None),
-    }
-}
-
-/// Says that nobody is called so.
-pub fn refuse_unknown(name: &str) -> Status {
-    let cause = "there is no such user";
-    print_error(&Error::new(Category::Configuration, "look at", name, cause).hint("an alias is named with --as"));
-    Status::Wrong
-}
-
-/// Tells whether nobody is called so: a name that the system does not know may be that of a virtual mailbox.
-fn is_unknown(name: &str, run: &Run) -> Result<bool, Error> {
-    if account::find_known(name)?.is_some() || run.state_dir().is_some_and(|dir| dir.exists()) {
-        return Ok(false);
-    }
-    Ok(run.store.mbox().is_none_or(|path| path.symlink_metadata().is_err()))
 }
 
 /// Everything that time has made due. What fails keeps nothing else from being done.
@@ -177,14 +151,6 @@ fn resume(address: &str, run: &Run, now: OffsetDateTime) -> Result<Status, Error
 }
 
 fn suspend(address: &str, run: &Run, now: OffsetDateTime) -> Result<Status, Error> {
-    if !is_plain(address) {
-        let _ = writeln!(
-            io::stderr(),
-            "spoolguard: cannot suspend {}: this is no address",
-            visible(address)
-        );
-        return Ok(Status::Usage);
-    }
     let store = store(run)?;
     let (at, settings, own) = (to_moment(now), &run.config.destinations, own(run));
     let (before, told) = json_state::change(&store, &run.account.name, &run.deadline, |routes: &mut Destinations| {

@@ -4,7 +4,7 @@
 pub mod line;
 
 use std::collections::BTreeSet;
-use std::io::{self, BufRead, BufReader, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use serde_json::{Map, Value};
 use time::OffsetDateTime;
 
 use crate::cli::{Everywhere, TraceArguments, Who};
-use crate::command::status::{self, all_users};
+use crate::command::status::{all_users, named};
 use crate::command::trace::line::{TracedLine, bare_id};
 use crate::deliver;
 use crate::deliver::context::Run;
@@ -63,9 +63,8 @@ fn answer(question: &TraceArguments, everywhere: &Everywhere) -> Result<Status, 
         alias: question.alias.clone(),
         ..Who::default()
     };
-    if let Some(name) = status::find_nobody(&who)? {
-        return Ok(status::refuse_unknown(name));
-    }
+    named::refuse_unknown(&who)?;
+    refuse_nothing(&question.what)?;
     let deadline = deliver::begin_run()?;
     let run = Run::prepare(&who, None, everywhere, deadline)?;
     let name = &run.account.name;
@@ -95,6 +94,15 @@ fn answer(question: &TraceArguments, everywhere: &Everywhere) -> Result<Status, 
         Ok(()) | Err(_) if is_unknown => Ok(Status::Wrong),
         Ok(()) | Err(_) => Ok(Status::Done),
     }
+}
+
+/// Every message has something empty.
+fn refuse_nothing(what: &str) -> Result<(), Error> {
+    if bare_id(what).trim().is_empty() {
+        let cause = "a Message-ID or an address is expected";
+        return Err(Error::new(Category::Arguments, "look for", what, cause));
+    }
+    Ok(())
 }
 
 fn write_json(user: &str, lines: &[TracedLine], known: &[(String, String)], output: &mut Vec<u8>) -> io::Result<()> {
@@ -213,10 +221,13 @@ fn read_logs(question: &TraceArguments) -> Result<ReadLog, Error> {
     }
 }
 
+/// No line of ours is longer. What is longer is read in pieces: a device may never end a line.
+const LINE_BYTES: u64 = 1 << 20;
+
 fn read_log(path: &Path) -> io::Result<Vec<TracedLine>> {
     let mut file = BufReader::new(std::fs::File::open(path)?);
     let (mut lines, mut line) = (Vec::new(), Vec::new());
-    while file.read_until(b'\n', &mut line)? > 0 {
+    while file.by_ref().take(LINE_BYTES).read_until(b'\n', &mut line)? > 0 {
         // Most lines are of others.
         if may_be_ours(&line) {
             lines.extend(TracedLine::read(String::from_utf8_lossy(&line).trim_end()));

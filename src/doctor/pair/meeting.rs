@@ -13,7 +13,7 @@ use nix::unistd::Uid;
 use crate::doctor::rules::pair::{PairLine, PairRole, StepEnd};
 use crate::error::{Category, Error};
 use crate::output;
-use crate::output::shell::quote_path;
+use crate::output::shell::{program, quote_path};
 use crate::sys::account::host_name;
 use crate::sys::deadline::Deadline;
 
@@ -154,8 +154,9 @@ impl<'a> Meeting<'a> {
         open(&mailbox).map_err(|e| Error::io("make", &mailbox, &e))?;
         self.say()?;
         output::print_stderr(&format!(
-            "spoolguard: waiting ten minutes for the other host; run there: spoolguard doctor --pair {}",
-            quote_path(dir)
+            "spoolguard: waiting ten minutes for the other host; run there: {} doctor --pair {}\n",
+            program(),
+            quote_path(&std::path::absolute(dir).unwrap_or_else(|_| dir.to_owned()))
         ));
         self.wait(TO_COME, "the other host did not come", |_, _| true)?;
         self.own.with.clone_from(&self.other.run);

@@ -190,8 +190,9 @@ fn judge_method(topic: &CheckSubject, method: LockMethod, first: &PairLine, seco
         };
         (holds, tries, sight(method, holder, holds, tries))
     });
+    let lock = lock_name(method);
     if sights.iter().all(|(.., sight)| *sight == Sight::Seen) {
-        return vec![topic.ok(format!("each host sees the other's {method} lock"))];
+        return vec![topic.ok(format!("each host sees the other's {lock}"))];
     }
     let word = method.to_string();
     let is_taken = [first, second]
@@ -202,10 +203,10 @@ fn judge_method(topic: &CheckSubject, method: LockMethod, first: &PairLine, seco
         let (holds, tries) = (&holds.host, &tries.host);
         let what = match sight {
             Sight::Seen => continue,
-            Sight::Unseen => format!("{tries} takes the {method} lock that {holds} holds"),
-            Sight::Stuck => format!("{tries} is refused the {method} lock that {holds} held and let go"),
-            Sight::HolderCannot => format!("{holds} cannot take the {method} lock there"),
-            Sight::OtherCannot => format!("{tries} cannot take the {method} lock there"),
+            Sight::Unseen => format!("{tries} takes the {lock} that {holds} holds"),
+            Sight::Stuck => format!("{tries} is refused the {lock} that {holds} held and let go"),
+            Sight::HolderCannot => format!("{holds} cannot take the {lock} there"),
+            Sight::OtherCannot => format!("{tries} cannot take the {lock} there"),
         };
         let finding = match is_taken {
             true => topic.error(format!("{what}: {}", consequence(sight)), remedy(method)),
@@ -216,6 +217,15 @@ fn judge_method(topic: &CheckSubject, method: LockMethod, first: &PairLine, seco
         }
     }
     found
+}
+
+/// What the lock is called in a sentence.
+fn lock_name(method: LockMethod) -> &'static str {
+    match method {
+        LockMethod::Dotlock => "dotlock",
+        LockMethod::Fcntl => "fcntl lock",
+        LockMethod::Flock => "flock",
+    }
 }
 
 /// What happens where deliveries rely on it.
@@ -314,14 +324,14 @@ mod tests {
                 1,
                 't',
                 Level::Error,
-                "mx2 takes the dotlock lock that mx1 holds: two deliveries",
+                "mx2 takes the dotlock that mx1 holds: two deliveries",
             ),
             (
                 0,
                 5,
                 't',
                 Level::Error,
-                "mx1 takes the dotlock lock that mx2 holds: two deliveries",
+                "mx1 takes the dotlock that mx2 holds: two deliveries",
             ),
             (
                 1,
@@ -349,7 +359,7 @@ mod tests {
                 17,
                 't',
                 Level::Warning,
-                "mx2 takes the flock lock that mx1 holds; it guards",
+                "mx2 takes the flock that mx1 holds; it guards",
             ),
         ] {
             let (mut first, mut second) = (GOOD.0.to_owned(), GOOD.1.to_owned());

@@ -12,12 +12,14 @@ use crate::spool::list::row::{Numbers, Row, Weight};
 use crate::spool::rules::diagnosis::day_text;
 use crate::spool::rules::statistics::{Count, by_bytes, by_messages};
 use crate::spool::rules::summary::MailKind;
+use crate::sys::account::AccountKind;
 
 /// One name of the spool directory. What is not known, or is no mailbox, has null.
 #[derive(Serialize)]
 struct ListLine<'a> {
     path: Cow<'a, str>,
     user: Cow<'a, str>,
+    alias: bool,
     uid: u32,
     size: u64,
     quota: Option<u64>,
@@ -76,6 +78,7 @@ fn line(row: &Row) -> ListLine<'_> {
     ListLine {
         path: row.path.to_string_lossy(),
         user: row.name().to_string_lossy(),
+        alias: row.kind == AccountKind::Alias,
         uid: row.uid,
         size: row.bytes,
         quota: numbers.and_then(|numbers| numbers.limit.bytes),
@@ -270,7 +273,7 @@ fn wrong(findings: &Findings) -> u64 {
 fn labels(row: &Row) -> String {
     format!(
         "user=\"{}\",path=\"{}\"",
-        label(row.name()),
+        label(&row.title()),
         label(row.path.as_os_str())
     )
 }

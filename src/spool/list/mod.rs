@@ -17,12 +17,14 @@ use std::cmp::Reverse;
 use std::io::{self, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicU64;
 use std::time::SystemTime;
 
 use crate::cli::spool::{Listing, SortKey};
-use crate::config::Location;
+use crate::config::{Config, Location};
 use crate::deliver::context::state_dir;
-use crate::error::{Category, Error, Status};
+use crate::error::{Error, Status};
+use crate::mailbox::open::not_a_mailbox;
 use crate::maildir::directory::holds_maildir;
 use crate::output::print_error;
 use crate::spool::context::SpoolRun;
@@ -39,6 +41,7 @@ use crate::spool::maildirs::UserMaildir;
 use crate::spool::rules::summary::{MailKind, hash_bytes};
 use crate::spool::select;
 use crate::sys::account;
+use crate::sys::alias_account;
 use crate::sys::user_directory::Directory;
 
 /// Where root's looks are remembered when no state directory is configured.
@@ -58,6 +61,7 @@ pub fn run(list: &Listing, care: &SpoolRun) -> Result<Status, Error> {
             config: &care.config,
             memories: memories.as_deref(),
             rules: &rules,
+            read_bytes: &AtomicU64::new(0),
             trust: if list.fresh { CacheTrust::No } else { CacheTrust::Yes },
             contents: if list.contents {
                 Contents::Judged
@@ -90,6 +94,8 @@ pub fn run(list: &Listing, care: &SpoolRun) -> Result<Status, Error> {
         export::write_json(&findings, &mut output)
     } else if list.prometheus {
         export::write_prometheus(&findings, &mut output)
+    } else if named.absent && findings.mailboxes.is_empty() && findings.others.is_empty() {
+        Ok(())
     } else {
         table::write(&findings, &mut output)
     };
@@ -140,7 +146,10 @@ fn named(list: &Listing, care: &SpoolRun) -> Result<NamedMailbox, Error> {
         let stat = stat?;
         let problem = problems::with_directory(dir, stat.permissions().mode());
         return Ok(NamedMailbox {
-            entries: directory::read_entries(dir)?,
+            entries: directory::read_entries(dir)?
+                .into_iter()
+                .chain(of_aliases(&care.config))
+                .collect(),
             maildirs: Vec::new(),
             place: place(&stat),
             directory: problem.map(|problem| Row {
@@ -158,7 +167,7 @@ fn named(list: &Listing, care: &SpoolRun) -> Result<NamedMailbox, Error> {
         absent: false,
     };
     for what in &list.what {
-        match one(what, location) {
+        match one(what, &care.config) {
             Ok(ListedMailbox::Mbox(entry)) => found.entries.push(entry),
             Ok(ListedMailbox::Maildir(maildir)) => found.maildirs.push(maildir),
             Err(e) => {
@@ -177,7 +186,8 @@ enum ListedMailbox {
 }
 
 /// A path is what has a slash in it; everything else is a user's name.
-fn one(what: &Path, location: &Location) -> Result<ListedMailbox, Error> {
+fn one(what: &Path, config: &Config) -> Result<ListedMailbox, Error> {
+    let location = &config.mailbox.location;
     let is_path = what.as_os_str().as_encoded_bytes().contains(&b'/');
     let name = what.to_string_lossy();
     let path = match location {
@@ -191,14 +201,10 @@ fn one(what: &Path, location: &Location) -> Result<ListedMailbox, Error> {
             location.spool_dir().join(what)
         }
     };
-    let stat = path.symlink_metadata().map_err(|e| {
-        let error = Error::io("examine", &path, &e).class(Category::Mailbox);
-        if e.kind() == io::ErrorKind::NotFound {
-            error.hint("there is no such mailbox")
-        } else {
-            error
-        }
-    })?;
+    let named = (!is_path).then_some(&*name);
+    let stat = path
+        .symlink_metadata()
+        .map_err(|e| select::not_found(&path, named, &e, config))?;
     if stat.is_dir() && holds_maildir(&path, 0) {
         let user = match is_path {
             true => account::find_owner(stat.uid())?.name,
@@ -210,7 +216,26 @@ fn one(what: &Path, location: &Location) -> Result<ListedMailbox, Error> {
             is_configured: !is_path,
         }));
     }
-    Ok(ListedMailbox::Mbox(DirectoryEntry { path, stat }))
+    let entry = DirectoryEntry { path, stat };
+    // Nobody is told to remove what is not in the way of a mailbox.
+    match problems::with_stray(&entry, &entry.thing(), SystemTime::now()) {
+        Some(problem) if entry.path.parent() != Some(location.spool_dir()) => {
+            Err(not_a_mailbox(&entry.path, &problem.what))
+        }
+        Some(_) | None => Ok(ListedMailbox::Mbox(entry)),
+    }
+}
+
+/// The mailboxes of aliases, as far as this run can see. What keeps one from being used is doctor's to say.
+fn of_aliases(config: &Config) -> Vec<DirectoryEntry> {
+    let dir = Path::new(&config.aliases.dir);
+    let entry = |name: String| {
+        alias_account::find_alias(&name, dir).ok()?;
+        let path = alias_account::mailbox_of(&name, dir)?;
+        let stat = path.symlink_metadata().ok()?;
+        Some(DirectoryEntry { path, stat })
+    };
+    alias_account::names(dir).into_iter().filter_map(entry).collect()
 }
 
 /// Where looks are remembered; nowhere in a dry run.

@@ -15,6 +15,7 @@ use crate::output::shell::{program, quote_path, quote_word};
 use crate::output::sizes::{age_text, size_text};
 use crate::spool::directory::{DirectoryEntry, EntryKind, LockState};
 use crate::spool::list::row::{RowProblem, Weight};
+use crate::spool::list::scan::ScannedMailbox;
 use crate::spool::rules::statistics::MailboxStats;
 use crate::sys::account::Account;
 use crate::sys::user_directory::Directory;
@@ -180,8 +181,22 @@ pub fn with_rights(
     found
 }
 
+/// What a look met: other programs, holes, lines that may begin a message.
+pub fn with_look(seen: &ScannedMailbox) -> Vec<RowProblem> {
+    let disturbed = seen
+        .disturbed
+        .map(|what| RowProblem::note(format!("{what}; look again")));
+    let holes = seen.holes.as_ref();
+    let holes = holes.map(|what| RowProblem::wrong(what, "truncate(1) it to the end of the last message"));
+    disturbed
+        .into_iter()
+        .chain(holes)
+        .chain(with_lines(&seen.survey))
+        .collect()
+}
+
 /// Lines at which a message may begin, and does not surely: it is not counted, and nothing around it is taken.
-pub fn with_lines(survey: &MailboxStats) -> Option<RowProblem> {
+fn with_lines(survey: &MailboxStats) -> Option<RowProblem> {
     let doubt = survey.doubt.as_ref()?;
     let (offset, line) = (doubt.offset, &doubt.line);
     let more = match survey.doubtful {
@@ -225,9 +240,16 @@ pub fn with_departure(maildir: &Maildir) -> Option<RowProblem> {
 }
 
 /// A file that is no mbox.
-pub fn not_an_mbox(entry: &DirectoryEntry) -> RowProblem {
+pub fn not_an_mbox(entry: &DirectoryEntry, spool_dir: &Path) -> RowProblem {
+    let what = "it does not begin as an mbox does, with a From line";
+    if entry.path.parent() != Some(spool_dir) {
+        return RowProblem {
+            weight: Weight::Wrong,
+            ..RowProblem::note(what)
+        };
+    }
     RowProblem::wrong(
-        "it does not begin as an mbox does, with a From line",
+        what,
         format!(
             "look what it is (file {}), and move it elsewhere",
             quote_path(&entry.path)

@@ -1,6 +1,7 @@
 //! What is said of one name of the spool directory: the numbers of a mailbox, and what is wrong with it.
 
 use crate::output::shell::{program, quote_path};
+use std::borrow::Cow;
 use std::ffi::OsStr;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -10,6 +11,7 @@ use crate::config::value::Limit;
 use crate::spool::maildirs::UserMaildir;
 use crate::spool::rules::diagnosis::{Diagnosis, Remedy};
 use crate::spool::rules::statistics::MailboxStats;
+use crate::sys::account::AccountKind;
 
 /// One name.
 #[derive(Debug)]
@@ -18,6 +20,8 @@ pub struct Row {
     pub path: PathBuf,
     /// Whose it is, where the name of the file does not say that.
     pub user: Option<String>,
+    /// Whether that is an alias.
+    pub kind: AccountKind,
     /// Who owns it.
     pub uid: u32,
     /// How long it is, in bytes.
@@ -35,6 +39,18 @@ impl Row {
             return OsStr::new(user);
         }
         self.path.file_name().unwrap_or_default()
+    }
+
+    /// The same, told apart from a user whose name an alias has.
+    pub fn title(&self) -> Cow<'_, OsStr> {
+        match self.kind {
+            AccountKind::User => Cow::Borrowed(self.name()),
+            AccountKind::Alias => {
+                let mut title = self.name().to_owned();
+                title.push(" (alias)");
+                Cow::Owned(title)
+            }
+        }
     }
 }
 
@@ -60,6 +76,7 @@ pub fn row_without_numbers(path: &Path, stat: &std::fs::Metadata) -> Row {
     Row {
         path: path.to_owned(),
         user: None,
+        kind: AccountKind::User,
         uid: stat.uid(),
         bytes: stat.len(),
         numbers: None,

@@ -4,6 +4,7 @@
 use std::fs::File;
 use std::io;
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::config::Config;
@@ -77,6 +78,8 @@ pub struct Looker<'a> {
     pub memories: Option<&'a Path>,
     /// By which rules messages are judged.
     pub rules: &'a str,
+    /// How much all lookers together are through with, in bytes: for whoever waits.
+    pub read_bytes: &'a AtomicU64,
     /// Whether what was remembered is believed.
     pub trust: CacheTrust,
     /// Whether messages of Maildirs are read.
@@ -107,6 +110,7 @@ impl Looker<'_> {
     /// # Errors
     /// When it cannot be opened or read, or is no mbox.
     pub fn look(&self, entry: &DirectoryEntry, account: &Account) -> Result<ScannedMailbox, ScanFailure> {
+        let counter = ScanCounter::new(self.read_bytes, entry.stat.len());
         let file = entry.open()?;
         let identity = FileStamp::of(&file.metadata()?);
         let before = self.memories.and_then(|dir| Before::find(&entry.path, dir));
@@ -136,6 +140,7 @@ impl Looker<'_> {
             looker: self,
             survey,
             summarizer: Summarizer::new(self.config, account, known),
+            counter,
         };
         let disturbed = walk.all(entry, &file, identity, from)?;
         Ok(ScannedMailbox {
@@ -209,10 +214,37 @@ impl<'a> Summarizer<'a> {
     }
 }
 
+/// Counts how far one look is. Where it ends, for whatever reason, all of the mailbox is counted.
+struct ScanCounter<'a> {
+    all: &'a AtomicU64,
+    counted: u64,
+    bytes: u64,
+}
+
+impl<'a> ScanCounter<'a> {
+    fn new(all: &'a AtomicU64, bytes: u64) -> Self {
+        Self { all, counted: 0, bytes }
+    }
+
+    /// Everything before byte `at` is done.
+    fn reach(&mut self, at: u64) {
+        let more = at.min(self.bytes).saturating_sub(self.counted);
+        self.counted += more;
+        self.all.fetch_add(more, Ordering::Relaxed);
+    }
+}
+
+impl Drop for ScanCounter<'_> {
+    fn drop(&mut self) {
+        self.reach(self.bytes);
+    }
+}
+
 struct Walk<'l, 'a> {
     looker: &'l Looker<'a>,
     survey: MailboxStats,
     summarizer: Summarizer<'l>,
+    counter: ScanCounter<'l>,
 }
 
 impl Walk<'_, '_> {
@@ -237,6 +269,7 @@ impl Walk<'_, '_> {
         let mut last = None;
         let mut settled = from;
         while let Some(stored) = mbox.next()? {
+            self.counter.reach(stored.offset);
             let Some((letter, hash)) = self.summarizer.summarize(&limited, &stored, copies)? else {
                 continue;
             };

@@ -116,7 +116,7 @@ fn cells(row: &Row, numbers: &Numbers, quota: fn(&Numbers) -> String) -> [String
         all => format!("{}%", count.messages * 100 / all),
     };
     [
-        shortened(&visible(&row.name().to_string_lossy())),
+        shortened(&visible(&row.title().to_string_lossy())),
         short_size(row.bytes),
         quota(numbers),
         survey.all.messages.to_string(),

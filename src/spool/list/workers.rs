@@ -6,10 +6,11 @@ use std::io::{self, IsTerminal, Write};
 use std::num::NonZero;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::{Duration, SystemTime};
 
+use crate::config::Config;
 use crate::config::value::Limit;
 use crate::config::value::Size;
 use crate::error::{Category, Error};
@@ -28,6 +29,7 @@ use crate::spool::rules::diagnosis;
 use crate::spool::rules::diagnosis::QuotaPressure;
 use crate::sys::account;
 use crate::sys::account::{Account, AccountKind};
+use crate::sys::alias_account;
 use crate::sys::dirs::parent;
 use crate::sys::user_directory::Directory;
 
@@ -131,26 +133,22 @@ impl Crew<'_> {
                 });
             }
             drop(send);
-            collect(&receive, entries)
+            collect(&receive, entries, self.looker.read_bytes)
         })
     }
 }
 
 /// Takes the rows as they come, and says on a terminal how far it is.
-fn collect(receive: &Receiver<Option<Row>>, entries: &[DirectoryEntry]) -> Result<Vec<Row>, Error> {
+fn collect(receive: &Receiver<Option<Row>>, entries: &[DirectoryEntry], read: &AtomicU64) -> Result<Vec<Row>, Error> {
     const EVERY: Duration = Duration::from_millis(500);
     let wanted = io::stderr().is_terminal();
     let all: u64 = entries.iter().map(|entry| entry.stat.len()).sum();
     let mut rows: Vec<Row> = Vec::with_capacity(entries.len());
     let mut said = std::time::Instant::now();
-    let mut bytes = 0;
     let mut clear = "";
     let is_told_to_stop = loop {
         match receive.recv_timeout(EVERY) {
-            Ok(Some(row)) => {
-                bytes += row.bytes;
-                rows.push(row);
-            }
+            Ok(Some(row)) => rows.push(row),
             Ok(None) => break true,
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => break false,
@@ -162,7 +160,7 @@ fn collect(receive: &Receiver<Option<Row>>, entries: &[DirectoryEntry]) -> Resul
                 "{clear}{} of {} mailboxes, {} of {}",
                 rows.len(),
                 entries.len(),
-                sizes::short_size(bytes),
+                sizes::short_size(read.load(Ordering::Relaxed)),
                 sizes::short_size(all)
             );
             let _ = io::stderr().write_all(line.as_bytes());
@@ -213,13 +211,16 @@ impl ScanWorker<'_> {
         if in_spool {
             row.problems = problems::with_rights(entry, user, self.place, self.people);
         }
-        let account = account_of(entry, user, in_spool);
+        let account = match account_of_alias(entry, config) {
+            Some(alias) => {
+                row.user = Some(alias.name.clone());
+                row.kind = AccountKind::Alias;
+                alias
+            }
+            None => account_of(entry, user, in_spool),
+        };
         if in_spool {
-            let own_home = (account.uid == self.runner)
-                .then(|| account::find_runner().home)
-                .flatten();
-            let home = own_home.as_deref().or_else(|| self.people.home(&account.name));
-            row.problems.extend(problems::with_overflow(config, &account, home));
+            row.problems.extend(self.overflow(&account));
         }
         match self.looker.look(entry, &account) {
             Ok(mut seen) => {
@@ -227,15 +228,7 @@ impl ScanWorker<'_> {
                 seen.survey.trim(NAMES);
                 let limit = config.quota.limit_of(&account.name, || account.groups());
                 row.bytes = seen.survey.all.bytes;
-                row.problems.extend(
-                    seen.disturbed
-                        .map(|what| RowProblem::note(format!("{what}; look again"))),
-                );
-                row.problems.extend(
-                    seen.holes
-                        .map(|what| RowProblem::wrong(what, "truncate(1) it to the end of the last message")),
-                );
-                row.problems.extend(problems::with_lines(&seen.survey));
+                row.problems.extend(problems::with_look(&seen));
                 let cause = diagnosis::diagnose(&seen.survey, self.now, self.room(row.bytes, limit));
                 let what = row::mailbox_arguments(&entry.path, config);
                 row.numbers = Some(Numbers {
@@ -248,13 +241,24 @@ impl ScanWorker<'_> {
                 });
             }
             Err(ScanFailure::Stopped) => return None,
-            Err(ScanFailure::NotMbox) => row.problems = vec![problems::not_an_mbox(entry)],
+            Err(ScanFailure::NotMbox) => {
+                row.problems = vec![problems::not_an_mbox(entry, config.mailbox.location.spool_dir())]
+            }
             Err(ScanFailure::Failed(e)) => {
                 row.problems
                     .push(problems::with_reading(&entry.path, entry.stat.uid(), &e, self.runner))
             }
         }
         Some(row)
+    }
+
+    /// What the user's mailbox had no room for.
+    fn overflow(&self, account: &Account) -> Option<RowProblem> {
+        let own_home = (account.uid == self.runner)
+            .then(|| account::find_runner().home)
+            .flatten();
+        let home = own_home.as_deref().or_else(|| self.people.home(&account.name));
+        problems::with_overflow(self.looker.config, account, home)
     }
 
     /// Looks at one Maildir; nothing when the run was told to stop.
@@ -268,6 +272,7 @@ impl ScanWorker<'_> {
             bytes: 0,
             numbers: None,
             problems: Vec::new(),
+            kind: AccountKind::User,
         };
         let config = self.looker.config;
         let account = Account {
@@ -325,6 +330,18 @@ impl ScanWorker<'_> {
             Some(_) | None => QuotaPressure::Enough,
         }
     }
+}
+
+/// An alias has its mail under the uid that the MTA runs it as.
+fn account_of_alias(entry: &DirectoryEntry, config: &Config) -> Option<Account> {
+    let name = alias_account::owner_of_mailbox(&entry.path, Path::new(&config.aliases.dir))?;
+    Some(Account {
+        name: name.to_owned(),
+        uid: entry.stat.uid(),
+        gid: Some(entry.stat.gid()),
+        home: entry.path.parent().map(Path::to_owned),
+        kind: AccountKind::Alias,
+    })
 }
 
 /// Whose mail it is: in the spool directory that of the user it is named after.

@@ -37,6 +37,7 @@ use crate::output::{OutputForm, print_error, print_line};
 use crate::spool::consent::{Consent, ConsentAnswer};
 use crate::spool::context::SpoolRun;
 use crate::spool::merge::{Merge, MergeInto, MergeLimits, MergeMode, MergeTarget, ReadState, Sameness, Stop};
+use crate::sys::account;
 use crate::sys::message_buffer::HEAD_BYTES;
 
 /// How often it is begun again when a mail client rewrites the mailbox meanwhile.
@@ -51,13 +52,18 @@ pub fn run(selection: &Selection, everywhere: &Everywhere) -> Status {
     let store = selection.mailbox.clone();
     let consent = Consent::of(&selection.changing.agreement, everywhere);
     let form = SpoolRun::form(&selection.changing);
-    let run =
-        deliver::begin_run().and_then(|deadline| Run::prepare_to_deliver(&who, store, everywhere, deadline, None));
+    let known = selection
+        .user
+        .as_deref()
+        .map_or(Ok(()), |name| account::find_subject(name).map(drop));
+    let run = known
+        .and_then(|()| deliver::begin_run())
+        .and_then(|deadline| Run::prepare_to_deliver(&who, store, everywhere, deadline, None));
     match run.and_then(|run| all(&run, consent, form)) {
         Ok(status) => status,
         Err(e) => {
             print_error(&e);
-            Status::TryAgain
+            e.command_status()
         }
     }
 }

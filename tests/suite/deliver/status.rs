@@ -415,8 +415,8 @@ fn a_user_whom_nobody_knows_is_an_error() {
             .run(&["status", "--user", "nobody-is-called-so"])
             .with(more)
             .go()
-            .ends_with(1)
-            .mentions("cannot look at nobody-is-called-so: there is no such user; an alias is named with --as");
+            .ends_with(64)
+            .mentions("cannot find user nobody-is-called-so: there is no such user; an alias is named with --as");
     }
     if crate::support::is_root() {
         return;

@@ -180,7 +180,7 @@ fn an_alias_called_like_a_user_shares_nothing_with_that_user() {
     let scratch = host();
     let name = user_name();
     let line = ["forward", "--as", &name, "b@b.test", "-a", "x@a.test", "-f", "s@s.test"];
-    by_mta(&scratch, &["status", "--as", &name]).go().ends_with(75);
+    by_mta(&scratch, &["status", "--as", &name]).go().ends_with(64);
     by_mta(&scratch, &line).input(&letter(1)).go().succeeds();
     by_mta(&scratch, &["status", "--as", &name, "--suspend", "b@b.test"])
         .go()

@@ -13,6 +13,7 @@ pub mod memory;
 pub mod moved;
 pub mod neighbours;
 pub mod nfs;
+pub mod nonsense;
 pub mod order;
 pub mod setgid;
 pub mod shared_directories;

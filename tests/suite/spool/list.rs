@@ -110,7 +110,7 @@ fn each_mailbox_is_one_json_object_with_the_promised_keys() {
     let path = put(&scratch, &user, &text);
     let found = only(&scratch, &[]);
     let want = serde_json::json!({
-        "path": path, "user": user, "size": text.len(), "quota": 10240, "messages_quota": 4, "share": 75,
+        "path": path, "user": user, "alias": false, "size": text.len(), "quota": 10240, "messages_quota": 4, "share": 75,
         "messages": 3, "unread": 2, "oldest": "2026-11-02T10:00:00Z", "newest": "2026-11-03T10:00:00Z",
         "growth": null, "since": null, "bounces": 1, "loops": 0, "complaints": 0, "receipts": 0, "auto_replies": 0, "notices": 0, "cron": 0,
         "lists": 0, "ordinary": 2, "duplicates": 1, "problems": [],
@@ -125,7 +125,7 @@ fn each_mailbox_is_one_json_object_with_the_promised_keys() {
     assert!(found["command"].is_string() && found["uid"].is_u64(), "{found}");
     assert_eq!(
         found.as_object().unwrap().len(),
-        28,
+        29,
         "a key that nobody promised: {found}"
     );
 }

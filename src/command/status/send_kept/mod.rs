@@ -17,6 +17,7 @@ use std::process::Stdio;
 use time::OffsetDateTime;
 
 use crate::cli::Everywhere;
+use crate::command::status::named::refuse_no_destination;
 use crate::command::status::send_kept::copies::{CopyLocation, author, find_copies, find_locked};
 use crate::config::location::MailStore;
 use crate::deliver::context::Run;
@@ -58,6 +59,7 @@ pub fn run(
         return Err(error.hint("a mail client can send it on"));
     }
     let Some(plan) = SendPlan::make(run, destination)? else {
+        refuse_no_destination(destination, run)?;
         say(&format!("nothing was kept for {destination}"));
         return Ok(Status::Done);
     };
