@@ -136,7 +136,10 @@ impl<'a> HeaderScan<'a> {
             b"auto-submitted" => {
                 (&mut self.report_hint, "(failure|(warning|(delay|(notify", "sendmail says here that it reports")
             }
-            b"received" => (&mut self.report_hint, "invoked for bounce", "qmail made this bounce"),
+            // Its own lines are comments.
+            b"received" if field.value.trim_ascii_start().starts_with(b"(") => {
+                (&mut self.report_hint, "invoked for bounce", "qmail made this bounce")
+            }
             b"x-mlserver" => (&mut self.report_hint, "fml", "fml's own mail, or a list's"),
             b"x-mailer" => (&mut self.report_hint, "<smtp32|surfcontrol e-mail filter", "a server's own mail"),
             b"x-autoreply" | b"x-auto-reply" | b"x-autorespond" | b"x-autoresponse" | b"x-autoresponder"

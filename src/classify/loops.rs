@@ -171,8 +171,12 @@ fn outside_comments(value: &[u8]) -> impl Iterator<Item = &[u8]> {
         .filter(|word| !word.is_empty())
         .filter(move |word| {
             let outside = depth == 0 && !word.starts_with(b"(");
-            depth += word.iter().filter(|b| **b == b'(').count();
-            depth = depth.saturating_sub(word.iter().filter(|b| **b == b')').count());
+            let (opened, closed) = word.iter().fold((0, 0), |(opened, closed), b| match b {
+                b'(' => (opened + 1, closed),
+                b')' => (opened, closed + 1),
+                _ => (opened, closed),
+            });
+            depth = (depth + opened).saturating_sub(closed);
             outside
         })
 }

@@ -89,15 +89,15 @@ fn is_user(name: &str, account: &Account) -> bool {
     name == account.name || account::find_known(name).is_ok_and(|user| user.is_some())
 }
 
-/// Sees to it that an envelope is that of a stored message. Nothing but the message is asked; own addresses are looked up only where
-/// they can be others than those of the message before.
-pub fn take_stored(kept: &mut Option<Envelope>, message: &Message<'_>, config: &Config, account: &Account) {
-    let (who, nothing) = (Who::default(), |_: &str| None);
+/// Sees to it that an envelope is that of a stored message. Nothing but the command line and the message is asked; own addresses are looked
+/// up only where they can be others than those of the message before.
+pub fn take_stored(kept: &mut Option<Envelope>, who: &Who, message: &Message<'_>, config: &Config, account: &Account) {
+    let nothing = |_: &str| None;
     match kept {
-        Some(envelope) if envelope.recipient == delivered_to(message) => {
-            envelope.sender = sender(&who, &nothing, message);
+        Some(envelope) if envelope.recipient == recipient(who, &nothing, message) => {
+            envelope.sender = sender(who, &nothing, message);
         }
-        _ => *kept = Some(self::read_envelope(&who, &nothing, message, config, account)),
+        _ => *kept = Some(self::read_envelope(who, &nothing, message, config, account)),
     }
 }
 

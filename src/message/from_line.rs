@@ -217,9 +217,9 @@ impl FromLineForm {
         if let [.., b"remote", b"from", _] = words.as_slice() {
             words.truncate(words.len() - 3);
         }
-        let is_date_word = |word: &&&[u8]| DateWord::of(word).is_some();
-        let trailing = words.iter().rev().take_while(is_date_word).count();
-        let (sender, date) = words.split_at(words.len() - trailing);
+        let kinds: Vec<_> = words.iter().map(|word| DateWord::of(word)).collect();
+        let trailing = kinds.iter().rev().take_while(|kind| kind.is_some()).count();
+        let date = kinds.get(words.len() - trailing..).unwrap_or_default();
         if let [commit, date @ ..] = words.as_slice()
             && matches!(commit.len(), 40 | 64)
             && commit.iter().all(u8::is_ascii_hexdigit)
@@ -227,8 +227,8 @@ impl FromLineForm {
         {
             return Some(Self::Patch);
         }
-        let has = |words: &[&[u8]], wanted| words.iter().any(|word| DateWord::of(word) == Some(wanted));
-        let at = |wanted| date.iter().position(|word| DateWord::of(word) == Some(wanted));
+        let has = |kinds: &[Option<DateWord>], wanted| kinds.contains(&Some(wanted));
+        let at = |wanted| date.iter().position(|kind| *kind == Some(wanted));
         // In this order: RFC 5322 has the year before the time.
         if let (Some(month), Some(time)) = (at(DateWord::Month), at(DateWord::Time))
             && month < time
@@ -236,9 +236,9 @@ impl FromLineForm {
         {
             return Some(Self::Exact);
         }
-        let dated = has(&words, DateWord::Numeric)
-            || has(&words, DateWord::Year) && (has(&words, DateWord::Time) || has(&words, DateWord::Month));
-        let is_named = sender.first().is_some_and(|word| is_address(word));
+        let dated = has(&kinds, DateWord::Numeric)
+            || has(&kinds, DateWord::Year) && (has(&kinds, DateWord::Time) || has(&kinds, DateWord::Month));
+        let is_named = kinds.len() > trailing && words.first().is_some_and(|word| is_address(word));
         Some(match words.as_slice() {
             [] => Self::Bare,
             _ if dated && is_named => Self::Dated,

@@ -2,7 +2,6 @@
 //! the `message/delivery-status` part, or from the same lines where a damaged report left them in plain text.
 
 use crate::message::address::Address;
-use crate::message::text::starts_with_ignoring_case;
 use crate::message::{Field, fields_in};
 use crate::report::stage::SmtpStage;
 use crate::report::status_code::{FailureClass, find_status};
@@ -199,20 +198,29 @@ pub fn kind_of(recipient: &Recipient) -> Option<ReportKind> {
 pub fn count_fields(text: &str) -> usize {
     #[rustfmt::skip]
     const NAMES: [&str; 7] = [
-        "Reporting-MTA:", "Final-Recipient:", "Original-Recipient:", "Action:", "Diagnostic-Code:",
-        "Remote-MTA:", "Arrival-Date:",
+        "Reporting-MTA", "Final-Recipient", "Original-Recipient", "Action", "Diagnostic-Code", "Remote-MTA",
+        "Arrival-Date",
     ];
+    let text = text.as_bytes();
     let mut seen = [false; NAMES.len()];
-    for line in text.lines() {
-        let line = line.trim_start();
-        // Most lines begin like none of them.
-        if line.starts_with(['R', 'r', 'F', 'f', 'O', 'o', 'A', 'a', 'D', 'd']) {
-            for (seen, name) in seen.iter_mut().zip(NAMES) {
-                *seen |= starts_with_ignoring_case(line, name);
-            }
+    // Of colons even encoded text has few.
+    for at in memchr::memchr_iter(b':', text) {
+        let before = text.get(..at).unwrap_or_default();
+        for (seen, name) in seen.iter_mut().zip(NAMES) {
+            let (above, word) = before.split_at(at.saturating_sub(name.len()));
+            *seen |= word.eq_ignore_ascii_case(name.as_bytes()) && begins_line(above);
         }
     }
     seen.iter().filter(|seen| **seen).count()
+}
+
+/// Tells whether what stands behind `above` begins its line, blanks aside.
+fn begins_line(above: &[u8]) -> bool {
+    let mut above = above;
+    while let [rest @ .., b' ' | b'\t'] = above {
+        above = rest;
+    }
+    above.is_empty() || above.ends_with(b"\n")
 }
 
 /// Splits at the first empty line.

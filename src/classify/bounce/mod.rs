@@ -48,8 +48,10 @@ pub fn is_suspect(evidence: &Evidence<'_, '_>) -> bool {
 fn has_status_part(body: &[u8]) -> bool {
     const BYTES: usize = 64 * 1024;
     let body = body.get(..BYTES).unwrap_or(body);
-    memchr::memmem::find(body, b"/delivery-status").is_some()
-        || memchr::memmem::find(body, b"/Delivery-Status").is_some()
+    memchr::memmem::find_iter(body, b"elivery-status").any(|at| {
+        let before = body.get(..at).unwrap_or_default();
+        before.ends_with(b"/d") || before.ends_with(b"/D")
+    })
 }
 
 /// Weighs everything.

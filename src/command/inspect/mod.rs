@@ -27,6 +27,7 @@ use crate::escape::visible;
 use crate::mailbox::limited_file::LimitedFile;
 use crate::mailbox::reader::{MboxMessage, MboxReader};
 use crate::message::Message;
+use crate::message::envelope::Envelope;
 use crate::output::progress::Progress;
 use crate::output::{self, OutputForm};
 use crate::spool::restore::catalog::CatalogEntry;
@@ -98,6 +99,8 @@ struct Inspection<'q> {
     question: &'q InspectArguments,
     config: Config,
     account: Account,
+    /// That of the message before.
+    envelope: Option<Envelope>,
     output: BufWriter<io::StdoutLock<'static>>,
     progress: Option<Progress>,
     tally: InspectTally,
@@ -115,6 +118,7 @@ impl<'q> Inspection<'q> {
             question,
             config: load::load_config(sources, KeySelection::User(&account.name))?.config,
             account,
+            envelope: None,
             output: BufWriter::with_capacity(64 << 10, io::stdout().lock()),
             progress: None,
             tally: InspectTally::default(),
@@ -167,27 +171,25 @@ impl<'q> Inspection<'q> {
                 let e = io::Error::other("it is compressed; unpack it first");
                 self.unread("-", &Error::io("read", Path::new("standard input"), &e))
             }
-            Ok(buffer) => self.file("-", &buffer, &caller::read_variable, shape),
+            Ok(buffer) => self.file("-", &buffer, Some(&caller::read_variable), shape),
             Err(e) => self.unread("-", &Error::io("read", Path::new("standard input"), &e)),
         }
     }
 
     fn path(&mut self, path: &Path) -> io::Result<()> {
         let name = path.display().to_string();
-        // Nothing of this run's environment is about a stored message.
-        let nothing = |_: &str| None;
         let opened = File::open(path).and_then(|file| file.metadata().map(|data| (file, data)));
         match opened {
             Ok((file, data)) if data.is_file() => match starts_packed(&file) {
                 Ok(true) => self.packed(&name, path, &file),
                 Ok(false) => {
                     let file = LimitedFile::new(&file, ReadLimit::until_stopped());
-                    self.file(&name, &file, &nothing, Shape::MayBeMbox)
+                    self.file(&name, &file, None, Shape::MayBeMbox)
                 }
                 Err(e) => self.unread(&name, &Error::io("read", path, &e)),
             },
             Ok((mut file, _)) => match MessageBuffer::collect(|collector| io::copy(&mut file, collector).map(drop)) {
-                Ok(buffer) => self.file(&name, &buffer, &nothing, Shape::MayBeMbox),
+                Ok(buffer) => self.file(&name, &buffer, None, Shape::MayBeMbox),
                 Err(e) => self.unread(&name, &Error::io("read", path, &e)),
             },
             Err(e) => self.unread(&name, &Error::io("open", path, &e)),
@@ -196,7 +198,6 @@ impl<'q> Inspection<'q> {
 
     /// A compressed message or mailbox, as Dovecot's maildirs hold them, or an archive of mailboxes.
     fn packed(&mut self, name: &str, path: &Path, file: &File) -> io::Result<()> {
-        let nothing = |_: &str| None;
         // Kept apart: whoever reads the archive takes each error for one of reading.
         let mut written = Ok(());
         let read = archive::read::unpack(file, |content, bytes| {
@@ -215,7 +216,7 @@ impl<'q> Inspection<'q> {
                 }
             })?;
             if written.is_ok() {
-                written = self.file(&name, &buffer, &nothing, Shape::MayBeMbox);
+                written = self.file(&name, &buffer, None, Shape::MayBeMbox);
             }
             Ok::<(), io::Error>(())
         });
@@ -226,8 +227,14 @@ impl<'q> Inspection<'q> {
         }
     }
 
-    /// One message, or an mbox where it begins as one and `shape` allows it.
-    fn file<F: ReadAt>(&mut self, name: &str, file: &F, variable: Variable<'_>, shape: Shape) -> io::Result<()> {
+    /// One message, or an mbox where it begins as one and `shape` allows it. What this run's `variable`s say is of no stored message.
+    fn file<F: ReadAt>(
+        &mut self,
+        name: &str,
+        file: &F,
+        variable: Option<Variable<'_>>,
+        shape: Shape,
+    ) -> io::Result<()> {
         let fail = |e: io::Error| Error::io("read", Path::new(name), &e);
         let mut mbox = match MboxReader::new(file, HEAD_BYTES) {
             Ok(mbox) => mbox,
@@ -257,12 +264,22 @@ impl<'q> Inspection<'q> {
         Ok(())
     }
 
-    fn message(&mut self, name: &str, stored: &MboxMessage<'_>, variable: Variable<'_>) -> io::Result<()> {
+    fn message(&mut self, name: &str, stored: &MboxMessage<'_>, variable: Option<Variable<'_>>) -> io::Result<()> {
         let head = stored.head;
         // A file that an editor saved may begin with a byte order mark, which would hide the first field.
         let message = Message::new(head).below_preamble();
-        let envelope = caller::read_envelope(&self.question.who, variable, &message, &self.config, &self.account);
-        let judgement = judge::judge_message(&message, &envelope, &self.config);
+        let who = &self.question.who;
+        match variable {
+            Some(variable) => {
+                let envelope = caller::read_envelope(who, variable, &message, &self.config, &self.account);
+                self.envelope = Some(envelope);
+            }
+            None => caller::take_stored(&mut self.envelope, who, &message, &self.config, &self.account),
+        }
+        let Some(envelope) = &self.envelope else {
+            return Ok(());
+        };
+        let judgement = judge::judge_message(&message, envelope, &self.config);
         let action = policy::choose_action(&judgement, Job::Deliver, &self.config.guard);
         self.tally.messages += 1;
         let is = &self.question.is;

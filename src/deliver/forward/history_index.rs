@@ -100,12 +100,17 @@ impl Index {
 /// The keys of every line of `history` behind `covered`.
 fn keys_behind(history: &File, covered: u64) -> Vec<(u64, u64)> {
     let mut found = Vec::new();
-    let mut buffer = vec![0; CHUNK_BYTES];
+    let left = history.metadata().map_or(0, |data| data.len().saturating_sub(covered));
+    // Nearly always nothing.
+    if left == 0 {
+        return found;
+    }
+    let mut buffer = vec![0; usize::try_from(left).unwrap_or(CHUNK_BYTES).min(CHUNK_BYTES)];
     let mut at = covered;
     while let Ok(read) = history.read_at(&mut buffer, at) {
         let piece = buffer.get(..read).unwrap_or_default();
         let Some(end) = memchr::memrchr(b'\n', piece) else {
-            if read < CHUNK_BYTES {
+            if read < buffer.len() || read == 0 {
                 break;
             }
             // No line of ours is so long.

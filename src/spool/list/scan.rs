@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use crate::cli::Who;
 use crate::config::Config;
 use crate::deliver::caller;
 use crate::deliver::judge;
@@ -189,7 +190,8 @@ impl<'a> Summarizer<'a> {
         copies: RepeatSearch,
     ) -> io::Result<Option<(MessageSummary<'static>, Option<ShortHash>)>> {
         let message = Message::new(stored.head);
-        caller::take_stored(&mut self.envelope, &message, self.config, self.account);
+        let who = Who::default();
+        caller::take_stored(&mut self.envelope, &who, &message, self.config, self.account);
         let Some(envelope) = &self.envelope else {
             return Ok(None);
         };
