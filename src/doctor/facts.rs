@@ -51,7 +51,7 @@ const ALIASES_FILE: &str = "/etc/aliases";
 pub const TEXT_TABLES: [&str; 7] = ["hash", "texthash", "btree", "cdb", "dbm", "lmdb", "sdbm"];
 
 /// What Postfix is asked for.
-const POSTFIX_SETTINGS: [&str; 23] = [
+const POSTFIX_SETTINGS: [&str; 26] = [
     "alias_maps",
     "allow_mail_to_commands",
     "authorized_submit_users",
@@ -61,10 +61,13 @@ const POSTFIX_SETTINGS: [&str; 23] = [
     "deliver_lock_delay",
     "forward_path",
     "home_mailbox",
+    "local_transport",
     "mailbox_command",
+    "mailbox_command_maps",
     "mailbox_delivery_lock",
     "mailbox_size_limit",
     "mailbox_transport",
+    "mailbox_transport_maps",
     "message_size_limit",
     "mydestination",
     "myhostname",

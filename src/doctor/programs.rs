@@ -21,7 +21,7 @@ use crate::sys::deadline;
 const PROCMAILRC: &str = "/etc/procmailrc";
 
 /// OpenSMTPD's configuration.
-const SMTPD_CONFIGURATION: &str = "/etc/smtpd.conf";
+pub const SMTPD_CONFIGURATION: &str = "/etc/smtpd.conf";
 
 /// Examines what other programs do.
 pub fn examine(host: &HostFacts) -> Vec<Finding> {

@@ -10,7 +10,8 @@ use crate::sys::account::Account;
 use crate::sys::child;
 use crate::sys::self_exec;
 
-const CONFIGURATION: &str = "/etc/mail/sendmail.cf";
+/// Where it says what it does with mail.
+pub const CONFIGURATION: &str = "/etc/mail/sendmail.cf";
 
 /// Where smrsh looks, by distribution: Debian, Red Hat, the source.
 const SMRSH_DIRS: [&str; 5] = [

@@ -21,6 +21,7 @@ pub mod rcpt_check;
 pub mod running_mta;
 pub mod settings;
 pub mod sieve_script;
+pub mod unread_files;
 
 use std::fmt;
 

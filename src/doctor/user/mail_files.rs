@@ -5,17 +5,21 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use crate::config::Config;
-use crate::doctor::facts::{HostFacts, read_text};
+use crate::doctor::facts::{HostFacts, host_path, read_text};
+use crate::doctor::programs::SMTPD_CONFIGURATION;
 use crate::doctor::rules::alias_targets::AliasTarget;
 use crate::doctor::rules::dot_forward::Site;
 use crate::doctor::rules::guard_line::{Hook, guard_of};
-use crate::doctor::rules::{Check, Finding, dot_forward, mta_commands, procmailrc};
+use crate::doctor::rules::settings::blocks;
+use crate::doctor::rules::unread_files::{UnreadFiles, starts_procmail};
+use crate::doctor::rules::{Check, Finding, dot_forward, mta_commands, procmailrc, unread_files};
 use crate::doctor::sendmail_host;
 use crate::error::Error;
 use crate::output::shell::quote_path;
 use crate::submit::program::SendmailKind;
 use crate::sys::account::Account;
 use crate::sys::child;
+use crate::sys::dirs::parent;
 
 /// The files that handle a user's mail, below the home directory.
 pub const FORWARD: &str = ".forward";
@@ -38,39 +42,131 @@ pub fn read_files(host: &HostFacts, account: &Account, config: &Config, found: &
     let Some(home) = &account.home else {
         return handling;
     };
+    let mut unread = unread(host, home, config);
     let path = home.join(FORWARD);
     if let Some(text) = read(&path, found) {
-        let name = path.display().to_string();
-        let site = Site {
-            is_here: &|address| host.is_here(address),
-            reads_filters: reads_filters(config),
-        };
-        found.extend(dot_forward::judge_forward_file(&name, &text, &site));
-        found.extend(shared_file(home, &path, Check::Forward, config));
-        for placed in dot_forward::targets(&text) {
-            match placed.item {
-                AliasTarget::Address(address) => handling.destinations.push(address),
-                AliasTarget::Command { text, .. } => handling.add(&path, guard_of(&text)),
-                AliasTarget::Include(file) => found.extend(included(host, Path::new(&file), &site, &mut handling)),
-                AliasTarget::Mailbox(_) | AliasTarget::File(_) => {}
+        let targets = dot_forward::targets(&text);
+        let commands: Vec<_> = targets.iter().filter_map(|placed| placed.item.command()).collect();
+        if let Some(cause) = &unread.forward {
+            let guarded = commands.iter().any(|command| guard_of(command).is_some());
+            found.push(not_read(Check::Forward, &path, cause, guarded));
+        } else {
+            if commands.iter().any(|command| starts_procmail(command)) {
+                unread.procmailrc = None;
             }
+            read_forward(host, home, &path, &text, config, &mut handling, found);
         }
     }
     let path = home.join(PROCMAILRC);
     if let Some(text) = read(&path, found) {
-        let name = path.display().to_string();
-        found.extend(sendmail_host::procmail_shell(account, &path, &text));
-        found.extend(procmailrc::judge_recipes(&name, &text, &|to| host.is_here(to)));
-        found.extend(shared_file(home, &path, Check::Procmailrc, config));
-        handling
-            .destinations
-            .extend(procmailrc::find_forwards(&text).into_iter().map(|(_, to)| to));
-        for (_, hook) in procmailrc::find_hooks(&text) {
-            handling.add(&path, Some(hook));
+        match &unread.procmailrc {
+            Some(cause) => {
+                let guarded = !procmailrc::find_hooks(&text).is_empty();
+                found.push(not_read(Check::Procmailrc, &path, cause, guarded));
+            }
+            None => read_procmailrc(host, account, &path, text, config, &mut handling, found),
         }
-        handling.procmailrc = Some(text);
     }
     handling
+}
+
+/// What the MTA does not read of them.
+fn unread(host: &HostFacts, home: &Path, config: &Config) -> UnreadFiles {
+    if ![FORWARD, PROCMAILRC].iter().any(|name| home.join(name).is_file()) {
+        return UnreadFiles::default();
+    }
+    let text = |path: &str| read_text(&host_path(path)).ok();
+    let kind = config.forward.transport.sendmail().map(SendmailKind::of);
+    let found = match (&host.postfix, kind) {
+        (Some(settings), Some(SendmailKind::Postfix | SendmailKind::Other) | None) => {
+            Some(unread_files::postfix(settings))
+        }
+        (_, Some(SendmailKind::Exim)) => {
+            // Whoever may not ask Exim is not told so here.
+            let ask = |what| host.ask(&mut Vec::new(), &["exim4", "exim"], &["-bP", what]);
+            let routers = ask("routers").map(|said| blocks(&said, " router:"));
+            let transports = ask("transports").map(|said| blocks(&said, " transport:"));
+            routers
+                .zip(transports)
+                .map(|(routers, transports)| unread_files::exim(&routers, &transports))
+        }
+        (_, Some(SendmailKind::OpenSmtpd)) => text(SMTPD_CONFIGURATION).as_deref().map(unread_files::opensmtpd),
+        (_, Some(SendmailKind::Sendmail)) => text(sendmail_host::CONFIGURATION)
+            .as_deref()
+            .map(unread_files::sendmail),
+        (None, Some(SendmailKind::Postfix | SendmailKind::Other) | None)
+        | (
+            _,
+            Some(
+                SendmailKind::Msmtp
+                | SendmailKind::Ssmtp
+                | SendmailKind::Esmtp
+                | SendmailKind::Nullmailer
+                | SendmailKind::Dma,
+            ),
+        ) => None,
+    };
+    found.unwrap_or_default()
+}
+
+/// What stands in it does not happen. Where it was to run spoolguard, nothing guards this mail.
+fn not_read(check: Check, path: &Path, cause: &str, guarded: bool) -> Finding {
+    let topic = check.about(path.display());
+    match guarded {
+        true => topic.error(
+            format!("it runs spoolguard, but no MTA reads it: {cause}"),
+            "change that setting, or run spoolguard from a place that is read: /usr/share/doc/spoolguard/docs/src/install.md",
+        ),
+        false => topic.warning(format!("no MTA reads it: {cause}")),
+    }
+}
+
+fn read_forward(
+    host: &HostFacts,
+    home: &Path,
+    path: &Path,
+    text: &str,
+    config: &Config,
+    handling: &mut MailHandling,
+    found: &mut Vec<Finding>,
+) {
+    let name = path.display().to_string();
+    let site = Site {
+        is_here: &|address| host.is_here(address),
+        reads_filters: reads_filters(config),
+    };
+    found.extend(dot_forward::judge_forward_file(&name, text, &site));
+    found.extend(shared_file(home, path, Check::Forward, config));
+    for placed in dot_forward::targets(text) {
+        match placed.item {
+            AliasTarget::Address(address) => handling.destinations.push(address),
+            AliasTarget::Command { text, .. } => handling.add(path, guard_of(&text)),
+            AliasTarget::Include(file) => found.extend(included(host, Path::new(&file), &site, handling)),
+            AliasTarget::Mailbox(_) | AliasTarget::File(_) => {}
+        }
+    }
+}
+
+fn read_procmailrc(
+    host: &HostFacts,
+    account: &Account,
+    path: &Path,
+    text: String,
+    config: &Config,
+    handling: &mut MailHandling,
+    found: &mut Vec<Finding>,
+) {
+    let name = path.display().to_string();
+    found.extend(sendmail_host::procmail_shell(account, path, &text));
+    found.extend(procmailrc::judge_recipes(&name, &text, &|to| host.is_here(to)));
+    found.extend(shared_file(parent(path), path, Check::Procmailrc, config));
+    handling
+        .destinations
+        .extend(procmailrc::find_forwards(&text).into_iter().map(|(_, to)| to));
+    for (_, hook) in procmailrc::find_hooks(&text) {
+        handling.add(path, Some(hook));
+    }
+    handling.procmailrc = Some(text);
 }
 
 /// Exim alone reads filters; none where it is not known whose program sends mail.

@@ -178,3 +178,41 @@ fn root_is_told_of_a_mailbox_command_that_forwards_everybody() {
         "it forwards the mail of every user of this host to b@b.test",
     );
 }
+
+#[test]
+fn a_file_that_the_mta_does_not_read_is_told() {
+    let scratch = host();
+    let recipe = ":0 w\n| SPOOLGUARD forward b@b.test\nEXITCODE=75\nHOST=stop\n";
+    guarded_home(&scratch, ".procmailrc", recipe);
+    for (settings, cause) in [
+        ("mailbox_command = /usr/bin/spoolguard deliver", "is not procmail"),
+        ("mailbox_command =", "mailbox_command is empty"),
+        (
+            "mailbox_command = procmail\nmailbox_transport = lmtp:unix:private/dovecot-lmtp",
+            "mailbox_transport = lmtp:unix:private/dovecot-lmtp comes first",
+        ),
+        ("local_transport = lmtp:unix:x", "local_transport = lmtp:unix:x"),
+    ] {
+        postfix(&scratch, settings);
+        let found = own_findings(&scratch);
+        let told = one(&found, "procmailrc", "error", "it runs spoolguard, but no MTA reads it");
+        assert!(told.finding.contains(cause), "{settings}: {told:?}");
+    }
+    postfix(&scratch, "mailbox_command = /usr/bin/procmail");
+    assert_eq!(bad(&own_findings(&scratch), "procmailrc"), []);
+    // The .forward starts procmail, whatever mailbox_command says.
+    postfix(&scratch, "mailbox_command =");
+    guarded_home(&scratch, ".forward", "\"|exec /usr/bin/procmail\"\n");
+    assert_eq!(bad(&own_findings(&scratch), "procmailrc"), []);
+    // One that does nothing with spoolguard is worth knowing.
+    postfix(&scratch, "mailbox_command =\nforward_path = /var/forward/$user");
+    guarded_home(&scratch, ".procmailrc", ":0\n* ^Subject: x\nx/\n");
+    let found = own_findings(&scratch);
+    one(&found, "procmailrc", "warning", "no MTA reads it");
+    one(
+        &found,
+        "forward",
+        "warning",
+        "forward_path = /var/forward/$user names other files",
+    );
+}
