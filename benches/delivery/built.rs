@@ -1,4 +1,5 @@
-//! What is compiled for a run: the C programs beside this file, and spoolguard with shared libraries.
+//! What is compiled for a run: the C programs beside this file, and spoolguard with shared libraries. What the package has is taken as
+//! it was built.
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -20,6 +21,12 @@ pub fn compile(stage: &Stage, source: &str, name: &str, flags: &[&str]) -> Optio
         .stderr(Stdio::null())
         .status();
     (status.is_ok_and(|status| status.success()) && elf::is_static(&to) == flags.contains(&"-static")).then_some(to)
+}
+
+/// What `cargo build --release --target TARGET` made for musl, as for the package.
+pub fn spoolguard_musl() -> Option<PathBuf> {
+    let target = format!("target/{}-unknown-linux-musl/release/spoolguard", env::consts::ARCH);
+    Some(Path::new(HERE).join(target)).filter(|path| path.exists())
 }
 
 /// Builds spoolguard with shared libraries; cargo keeps it for the next time.

@@ -26,7 +26,7 @@ struct Log {
 pub fn alone(stage: &Stage, programs: &[(Program, Seat)], messages: usize, limit: Duration) {
     println!("| what | writers | delivered | total | longest | CPU of all | refused |\n|---|---|---|---|---|---|---|");
     for (program, seat) in programs {
-        for writers in [1, 4, 16] {
+        for writers in [1, 4, 16, 64] {
             clear(stage, program, seat);
             let before = measure::children();
             let logs = send(&[program], seat, writers, messages, limit);

@@ -4,7 +4,8 @@
 //! ```text
 //! cargo bench --bench delivery                      # about four minutes, and at first a build of spoolguard without shared libraries
 //! cargo bench --bench delivery -- --full            # more of everything
-//! cargo bench --bench delivery -- --only small,full [--runs N] [--dir DIR] [--mailbox MIB] [--static PATH]
+//! cargo bench --bench delivery -- --only small,full [--runs N] [--dir DIR] [--mailbox MIB] [--packaged PATH]
+//!     [--dynamic PATH]
 //! ```
 //!
 //! The sections, for `--only`:
@@ -12,10 +13,12 @@
 //! | word | what |
 //! |---|---|
 //! | `small`, `1m`, `25m`, `200m` | a message of 4 KiB, 1 MiB ... into a mailbox with mail in it |
+//! | `back` | 4 KiB, and the program's file was read back from the disk once: its pages are mapped one by one, as on a machine that runs |
 //! | `disk` | 4 KiB, and the program's file is read back from the disk each time, as after a start of the machine; libraries are not |
 //! | `empty` | 4 KiB into an empty mailbox |
 //! | `full` | 4 KiB into a mailbox of 2 GiB (`--mailbox`); needs twice that in DIR, with `--full` four times |
-//! | `writers` | 1, 4 and 16 writers with 50 messages each on one mailbox |
+//! | `users` | 4 KiB, and there are 100,000 users in /etc/passwd; as root |
+//! | `writers` | 1, 4, 16 and 64 writers with 50 messages each on one mailbox |
 //! | `mixed` | four of spoolguard, procmail, maildrop and dovecot-lda each on the same mailbox |
 //! | `configuration` | spoolguard with none, a short one, and all keys with a quota for each of 2000 users |
 //! | `maildir` | 4 KiB into a Maildir |
@@ -74,14 +77,16 @@ use programs::{Kind, Program, spoolguard_configuration};
 use rounds::{Columns, Contender, Rounds, compare};
 use stage::{Seat, Stage};
 
-const SECTIONS: [&str; 14] = [
+const SECTIONS: [&str; 16] = [
     "small",
+    "back",
     "disk",
     "empty",
     "1m",
     "25m",
     "200m",
     "full",
+    "users",
     "writers",
     "mixed",
     "configuration",
@@ -96,6 +101,8 @@ struct Options {
     only: Vec<String>,
     below: PathBuf,
     with_libraries: Option<PathBuf>,
+    /// What the package has; else what cargo built for musl, where it did.
+    packaged: Option<PathBuf>,
     mailbox_bytes: u64,
     full: bool,
 }
@@ -106,6 +113,7 @@ fn options() -> Options {
         only: SECTIONS.map(str::to_owned).to_vec(),
         below: std::env::temp_dir(),
         with_libraries: None,
+        packaged: built::spoolguard_musl(),
         mailbox_bytes: 2048 << 20,
         full: false,
     };
@@ -118,6 +126,7 @@ fn options() -> Options {
             "--runs" => runs = Some(value().parse().expect("a number of runs")),
             "--only" => options.only = value().split(',').map(str::to_owned).collect(),
             "--dir" => options.below = PathBuf::from(value()),
+            "--packaged" => options.packaged = Some(PathBuf::from(value())),
             "--dynamic" => options.with_libraries = Some(PathBuf::from(value())),
             "--mailbox" => options.mailbox_bytes = value().parse::<u64>().expect("a number of MiB") << 20,
             other => panic!("unknown word {other}"),
@@ -173,7 +182,7 @@ fn main() {
     }
 }
 
-/// The minimal program and spoolguard, each in two ways.
+/// The minimal program and spoolguard, each linked in its ways.
 fn own_programs(stage: &Stage, options: &Options, missing: &mut Vec<String>) -> Vec<Program> {
     let mut programs = Vec::new();
     for (name, flags) in [("minimal", &[] as &[&str]), ("minimal, static", &["-static"])] {
@@ -188,6 +197,13 @@ fn own_programs(stage: &Stage, options: &Options, missing: &mut Vec<String>) -> 
         "spoolguard",
         stage.bring(as_built, "spoolguard"),
     ));
+    match &options.packaged {
+        Some(path) => {
+            let path = stage.bring(path, "spoolguard-packaged");
+            programs.push(Program::own(Kind::Spoolguard, "spoolguard, as packaged", path));
+        }
+        None => missing.push("spoolguard, as packaged: cargo build --release --target TARGET-linux-musl".to_owned()),
+    }
     if !elf::is_static(as_built) {
         missing.push("spoolguard, static: there is no libc.a".to_owned());
         return programs;
@@ -228,6 +244,12 @@ impl Bench {
         let runs = self.options.runs;
         match section {
             "small" => self.sizes("4 KiB", 4 << 10, Before::Kept, 3, runs, Columns::All),
+            "back" => {
+                let programs = self.programs.iter().map(|(program, _)| program);
+                programs.for_each(Program::forget_pages);
+                let what = "4 KiB, by a program that was read back from the disk";
+                self.sizes(what, 4 << 10, Before::Kept, 3, runs, Columns::Times);
+            }
             "disk" => {
                 let what = "4 KiB, by a program that is read from the disk";
                 self.sizes(what, 4 << 10, Before::ProgramOnDisk, 3, runs, Columns::Times);
@@ -246,6 +268,19 @@ impl Bench {
             "25m" => self.sizes("25 MiB", 25 << 20, Before::One, 1, (runs / 5).max(1), Columns::Times),
             "200m" => self.sizes("200 MiB", 200 << 20, Before::One, 1, (runs / 8).max(1), Columns::Times),
             "full" => self.full((runs / 4).max(1)),
+            "users" if self.stage.whole => {
+                let kept = self.stage.add_users(100_000);
+                self.sizes(
+                    "4 KiB, one of 100,000 users",
+                    4 << 10,
+                    Before::Kept,
+                    3,
+                    runs,
+                    Columns::Times,
+                );
+                self.stage.put_users(&kept);
+            }
+            "users" => println!("users: needs a mount namespace, as root\n"),
             "writers" => {
                 println!(
                     "### Writers with 50 messages of 4 KiB each on one mailbox\n\nOne program after another; stopped after {} s. procmail and \

@@ -105,13 +105,11 @@ impl Stage {
         let home = self.path("home").join(name);
         fs::create_dir(&home).unwrap();
         let seat = if self.whole {
-            // What the namespace shows as /etc/passwd; in place, since it is this very file that it shows. In front, since one of the
-            // numbers may be there already.
-            let accounts = self.path("passwd");
-            let others = fs::read_to_string(&accounts).unwrap();
+            let others = fs::read_to_string(self.path("passwd")).unwrap();
             let uid = FIRST_UID + u32::try_from(others.matches(":bench:").count()).unwrap();
             let own = format!("{name}:x:{uid}:{MAIL_GID}:bench:{}:/bin/sh\n", home.display());
-            fs::write(&accounts, own + &others).unwrap();
+            // In front, since one of the numbers may be there already.
+            self.put_users(&(own + &others));
             Seat {
                 user: name.to_owned(),
                 home,
@@ -135,6 +133,25 @@ impl Stage {
         seat.own(&seat.home);
         seat.fill(b"");
         seat
+    }
+
+    /// Puts so many users in front of those that there are; what there was.
+    pub fn add_users(&self, count: u32) -> String {
+        let kept = fs::read_to_string(self.path("passwd")).unwrap();
+        let line = |number| {
+            format!(
+                "u{number}:x:{}:{number}:A user of a large host:/home/u{number}:/bin/sh\n",
+                100_000 + number
+            )
+        };
+        let many: String = (0..count).map(line).collect();
+        self.put_users(&(many + &kept));
+        kept
+    }
+
+    /// Writes what the namespace shows as /etc/passwd, in place, since it is this very file that it shows.
+    pub fn put_users(&self, text: &str) {
+        fs::write(self.path("passwd"), text).unwrap();
     }
 
     /// Waits until everything is on the disk, so that nobody pays for what another one left.
