@@ -40,18 +40,38 @@ pub fn decoded_value<'a>(field: &Field<'a>, charset: Option<&str>) -> Cow<'a, st
 
 /// Lower case, one blank between words, none at the ends.
 pub fn normalize(text: &str) -> String {
+    if text.is_ascii() {
+        return normalize_ascii(text.as_bytes());
+    }
     let mut out = String::with_capacity(text.len());
     for word in text.split_whitespace() {
         if !out.is_empty() {
             out.push(' ');
         }
-        if word.is_ascii() {
-            out.extend(word.bytes().map(|b| char::from(b.to_ascii_lowercase())));
-        } else {
-            out.push_str(&word.to_lowercase());
+        match word.is_ascii() {
+            true => out.extend(word.bytes().map(|b| char::from(b.to_ascii_lowercase()))),
+            false => out.push_str(&word.to_lowercase()),
         }
     }
     out
+}
+
+/// The same for what nearly all mail is, several times as fast.
+fn normalize_ascii(text: &[u8]) -> String {
+    let mut out = Vec::with_capacity(text.len());
+    let mut is_between = false;
+    for byte in text {
+        // With the vertical tab, as `char::is_whitespace` has it and `u8::is_ascii_whitespace` has not.
+        if matches!(byte, b'\t'..=b'\r' | b' ') {
+            is_between = !out.is_empty();
+            continue;
+        }
+        if std::mem::take(&mut is_between) {
+            out.push(b' ');
+        }
+        out.push(byte.to_ascii_lowercase());
+    }
+    String::from_utf8(out).unwrap_or_default()
 }
 
 /// The text of one part: transfer encoding undone, charset read, HTML tags taken away. Line ends stay.
@@ -241,6 +261,17 @@ fn without_tags(html: &str) -> String {
 mod tests {
     use super::{decoded_value, find_parameter, normalize, part_text};
     use crate::message::Message;
+
+    proptest::proptest! {
+        #[test]
+        fn ascii_is_normalized_as_all_other_text_is(text in "[\\x00-\\x7f]{0,60}") {
+            let want: Vec<String> = text.split_whitespace().map(str::to_lowercase).collect();
+            proptest::prop_assert_eq!(normalize(&text), want.join(" "));
+            // One character beyond ASCII goes the other way.
+            let want = [want.as_slice(), &["\u{fc}".to_owned()]].concat();
+            proptest::prop_assert_eq!(normalize(&(text + " \u{dc}")), want.join(" "));
+        }
+    }
 
     #[test]
     fn parameters_are_read_with_and_without_quotes() {
