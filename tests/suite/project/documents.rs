@@ -1,5 +1,5 @@
 //! README.md and the book: what they link to exists, every command in them can be typed, and every page is in the summary. The commands
-//! are parsed, not run; where one is run and what it prints is the matter of the other tests.
+//! are parsed here; blocks of commands are run in `document_commands`.
 
 use std::collections::BTreeSet;
 use std::fs;

@@ -4,6 +4,7 @@ pub mod architecture;
 pub mod completions;
 pub mod corpus;
 pub mod dependencies;
+mod document_commands;
 pub mod documents;
 pub mod elf;
 pub mod graph;
