@@ -19,7 +19,7 @@ fuzz_target!(|bytes: &[u8]| {
     let text = part_text(&message);
     let own = own_words(&text);
     assert!(text.starts_with(own));
-    assert!(find_failed(own, &[]).len() <= 100);
+    assert!(find_failed(own, &[], &[]).len() <= 100);
     let _ = ReturnedHeader::find(&outline, &text).message().fields().count();
     let _ = class_of(find_status(&text), &normalize(&text));
     let _ = nested_values(bytes, "x-loop").count();

@@ -35,7 +35,7 @@ impl ReportKind {
 /// One recipient of a delivery report (RFC 3464 section 2.3).
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Recipient {
-    /// The address that failed, was late, or was reached; the final one where the report says both.
+    /// The address that failed, was late, or was reached; the last one on the way where the report says several.
     pub address: String,
     /// The address that the sender wrote, where it differs (`Original-Recipient`).
     pub original: Option<String>,
@@ -161,8 +161,14 @@ impl Recipient {
             self.diagnostic = Some(value).filter(|value| !value.is_empty());
         } else if field.is("Remote-MTA") {
             self.remote_host = Some(value).filter(|value| !value.is_empty());
-        } else if field.is("X-Actual-Recipient") && self.address.is_empty() {
-            self.address = address_of(&value).unwrap_or_default();
+        } else if field.is("X-Actual-Recipient")
+            && let Some(address) = address_of(&value).filter(|address| is_address(address))
+        {
+            // sendmail's own: where the aliases and `.forward` files behind `Final-Recipient` led.
+            if named_differently(&self.address, &address) {
+                self.original.get_or_insert(std::mem::take(&mut self.address));
+            }
+            self.address = address;
         }
     }
 }
@@ -254,6 +260,11 @@ fn address_of(text: &str) -> Option<String> {
     Address::parse(text).map(|address| address.to_string())
 }
 
+/// Tells whether it can be sent to: sendmail names programs and files here as well.
+fn is_address(text: &str) -> bool {
+    text.contains('@') && !text.starts_with(['|', '/', '"'])
+}
+
 fn named_differently(one: &str, other: &str) -> bool {
     !one.is_empty() && !one.eq_ignore_ascii_case(other)
 }
@@ -287,6 +298,29 @@ mod tests {
                 (second.address.as_str(), second.class),
                 ("d@d.test", FailureClass::Soft)
             );
+        }
+    }
+
+    #[test]
+    fn the_address_behind_an_alias_is_the_one_that_failed() {
+        let named =
+            "Final-Recipient: RFC822; a@a.test\nX-Actual-Recipient: RFC822; b@b.test\nAction: failed\nStatus: 5.1.1\n";
+        for (text, address, original) in [
+            (named.to_owned(), "b@b.test", Some("a@a.test")),
+            (named.replace("b@b.test", "|/bin/filter"), "a@a.test", None),
+            (
+                format!("Original-Recipient: rfc822;o@o.test\n{named}"),
+                "b@b.test",
+                Some("o@o.test"),
+            ),
+        ] {
+            let report = DeliveryReport::read(text.as_bytes());
+            let found: Vec<_> = report
+                .recipients
+                .iter()
+                .map(|r| (r.address.as_str(), r.original.as_deref()))
+                .collect();
+            assert_eq!(found, [(address, original)], "{text}");
         }
     }
 

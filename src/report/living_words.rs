@@ -29,7 +29,11 @@ pub const FULL: &[&str] = &[
     "πληρη",
     // Hebrew, Arabic, Persian, Chinese, Japanese, Korean, Thai
     "מלא", "מכסה", "ممتلئ", "الحصة", "پر است", "已满", "已滿", "满了", "爆满", "配额", "配額", "空间", "空間", "容量", "いっぱい",
-    "満杯", "一杯", "가득", "용량", "꽉", "เต็ม",
+    "満杯", "一杯", "가득", "용량", "꽉", "เตม",
+    // Spanish to Swedish: complete, saturated, brimful, no room
+    "completo ", "esta complet", "satura", "sin sitio", "randvoll", "ruimte", "miejsc", "mista", "mist ", "misto ", "dost mista",
+    "utrymme", "overfull", "overfyll", "dolmus", "yetersiz", "depolama", "zaplnen", "zaplnil", "tilaa", "taitun", "tais ", "perpild",
+    "pilna ", "pilnas ", "polna ", "poln ", "fullur ", "fullt ", "пуно", "пълн", "空き", "공간", "부족", "不足",
 ];
 
 /// The message is too large.
@@ -42,6 +46,8 @@ pub const SIZE: &[&str] = &[
     "taille du message", "trop grand", "trop gros", "trop volumineu", "trop long", "nachrichtengrose", "zu gros", "te groot",
     "for stor", "rozmiar", "za duza", "za duzy", "prilis velk", "tul nagy", "cok buyuk", "размер", "слишком больш", "слишком велик",
     "大小", "过大", "過大", "太大", "サイズ", "大きすぎ", "크기",
+    "dimension", "dimensao", "maior que", "mas grande que", "piu grande", "plus grand", "taille ", "groter dan", "grosser als",
+    "grosse der", "boyut", "boyutu", "zbyt duz", "prevelik", "storlek", "storrelse", "너무 크", "너무 큽", "너무 큰",
 ];
 
 /// Too much in too short a time.
@@ -58,6 +64,15 @@ pub const RATE: &[&str] = &[
     "per uur", "for manga", "for mange", "zbyt wiel", "zbyt czest", "za duzo", "na godzin", "prilis mnoho", "tul sok", "prea mult",
     "cok fazla", "liian mon", "слишком много", "слишком част", "в час ", "сер список", "серый список", "забагато", "πολλα",
     "频率", "頻率", "频繁", "頻繁", "过多", "過多", "太多", "灰名单", "多すぎ", "너무 많",
+    // Too fast, grey lists, waiting
+    "vite ", "szybk", "быстр", "hizli", "snabb", "rychl", "velocemente", "schnell", "过快", "過快", "太快", "빨리", "빠르", "速すぎ", "短時間", "短时间",
+    "大量", "짧은 시간", "short time", "short period", "short while", "poco tiempo", "corto tiempo", "pouco tempo", "poco tempo",
+    "peu de temps", "kurzer zeit", "korte tijd", "kort tid", "krotkim czasie", "krotkim odstep", "kratke dobe", "kisa sure",
+    "короткое время", "короткий срок", "lista gris", "lista grigi", "liste gris", "lista cinz", "szara list", "szarej li",
+    "gri liste", "gralist", "グレイリスト", "グレーリスト", "灰色", "회색", "esper", "aguard", "attend", "patient", "warten", "wachten", "poczekaj",
+    "odczekaj", "подожд", "зачекай", "bekley", "vanta ", "pockej", "astept", "περιμεν", "お待ち", "待って", "時間をおいて", "等待", "기다",
+    "ressource", "recurso", "risors", "ресурс", "zasob", "massen", "masiv", "massiv", "en masse", "masow", "массов", "toplu",
+    "hromadn", "群发", "대량", "一括",
 ];
 
 /// Whoever sends, by address, domain or host.
@@ -74,7 +89,22 @@ pub const SENDER: &[&str] = &[
     "ihrem server", "su servidor", "seu servidor", "uw ip", "din ip", "twoj adres ip", "ваш ip", "вашего ip", "вашем ip",
     "отправител", "відправник", "подател", "αποστολεα",
     "发件", "發件", "发送者", "发送方", "发信", "寄件", "您的ip", "你的ip", "送信者", "差出人", "送信元", "발신", "보낸 사람",
-    "보내는", "שולח", "مرسل", "المرسل", "فرستنده", "ผู้ส่ง",
+    "보내는", "שולח", "مرسل", "المرسل", "فرستنده", "ผูสง",
+    // Where it comes from; your server, in each language
+    "emetteur", "emettri", "emisor", "proveni", "provenan", "procedenc", "origen ", "origem ", "kuldo ", "siuntej", "sutitaj",
+    "saatja", "sendandi", "пошиљал", "испраќач", "gonderi", "来源", "來源", "寄信", "ipアドレス", "ip地址", "vostro host", "vostro server",
+    "votre machine", "votre hote", "votre fournisseur", "su host ", "su proveedor", "seu host ", "seu provedor", "ihr host ",
+    "ihren host", "ihr mailserver", "ihrem mailserver", "ihre domain", "ihr provider", "uw server ", "uw mailserver", "uw host ",
+    "uw provider", "er server ", "er mailserver ", "din server ", "deres server", "twoj serwer", "twojego serwera", "panstwa serwer",
+    "vas server ", "vaseho serveru", "ваш сервер", "вашего сервера", "вашему серверу", "ваш почтовый", "ваш узел", "вашего узла",
+    "ваш хост", "вашего хоста", "ваш домен", "вашого сервера", "sunucunuz", "お使いの", "貴社の", "貴サーバ", "您的服务器", "您的邮件服务器", "您的主机", "您的域名",
+    "귀하의", "bounces are", "bounces not", "accept bounces", "bounce messages",
+    // From this place
+    "su red", "sua rede", "vostra rete", "votre reseau", "ihr netz", "ihrem netz", "uw netwerk", "twojej sieci", "tej sieci",
+    "вашей сети", "вашої мережі", "aginiz", "vasi siti", "ert nat", "jeres net", "deres nett", "네트워크", "ネットワーク", "de este dominio",
+    "de esta red", "da questo dominio", "da questa rete", "deste dominio", "desta rede", "de ce domaine", "von dieser", "von ihre",
+    "van dit domein", "van dit adres", "van deze", "z tej domeny", "из вашей", "с вашего", "с этого домена", "z teto domeny",
+    "z vasi", "fran denna", "fran er", "gelen posta", "gelen ileti", "gelen e posta", "からの", "来自", "來自", "에서 보낸",
 ];
 
 /// Blocklists, spam, authentication, content, rules.
@@ -88,7 +118,7 @@ pub const POLICY: &[&str] = &[
     "standing", "untrust", "trusted", "nuisance", "source of", "acl ", "rule ", "rules ", "blackhole", "scor", "detected",
     "classified", "quarantine", "violat", "acceptable use", "guideline", "unsafe", "dangerous", "harmful", "abus", "attack",
     "dictionary", "harvest", "proxy", "botnet", "zombie", "hijack", "delist", "removal", "unblock", "appeal", "country",
-    "marked as", "identified as", "looks like", "considered", "eingestuft", "erkannt", "detectad", "rilevat", "detecte",
+    "identified as", "looks like", "considered", "eingestuft", "erkannt", "detectad", "rilevat", "detecte",
     "spam", "blacklist", "blocklist", "block list", "black list", "denylist", "deny list", "blocked", "blocking",
     "on a list", "on our list", "on the list", "dnsbl", "rbl ", "dns list",
     "reputation", "abuse", "abusive", "unsolicited", "bulk", "junk", "phish", "virus", "malware", "infected", "worm", "trojan",
@@ -112,6 +142,29 @@ pub const POLICY: &[&str] = &[
     "垃圾", "黑名单", "黑名單", "策略", "病毒", "屏蔽", "违规", "違規", "内容", "附件", "信誉", "反向解析", "迷惑", "スパム",
     "ウイルス", "ポリシー", "ブラックリスト", "添付", "逆引き", "認証", "스팸", "차단", "정책", "바이러스", "블랙리스트", "ספאם",
     "חסום", "محظور", "سياسة", "สแปม",
+    // Advertisements, rules, security, logging in, reverse DNS, form
+    "antispam", "antivir", "advert", "commercial", "marketing", "promotional", "indesiderat", "indesejad", "no solicitad",
+    "nao solicitad", "non sollicit", "non richiest", "ongewenst", "oonskad", "uonsket", "nezadouc", "niepozadan", "publicid",
+    "publicit", "pubblicit", "propagand", "reklam", "reclame", "werbung", "werbe", "広告", "广告", "廣告", "광고", "реклам", "рассылк",
+    "розсилк", "schadsoftware", "schadlich", "malici", "beveilig", "bezpiecz", "bezpecn", "guvenlik", "sakerhet", "sikkerhed",
+    "sikkerhet", "tietoturva", "biztonsag", "セキュリティ", "安全", "보안", "reglas", "regole", "regras", "regles", "normas", "regeln ",
+    "regels ", "regler ", "zasad", "pravidel", "pravidl", "kural", "szabaly", "правила ", "правилам", "правилами", "правил ", "ルール",
+    "规则", "規則", "规定", "規定", "규칙", "규정", "verstos", "nutzungs", "infrac", "violac", "violaz", "naruszen", "наруш", "поруш",
+    "bryter mot", "porusen", "ihlal", "aykiri", "違反", "违反", "위반", "overtred", "identificar", "vous identifier", "anmeldung",
+    "anmelden", "einlogg", "aanmeld", "inlogg", "logga in", "logg inn", "log in ", "must log ", "pop before", "prihlas", "zaloguj",
+    "logowan", "авториз", "автентиф", "аутентиф", "uwierzyteln", "autentik", "autentiz", "kimlik dogrula", "oturum ac", "身份验证",
+    "身份驗證", "身份认证", "인증", "로그인", "ログイン", "inverso", "inversa", "inverse ", "invers ", "reverz", "revers", "omvand", "omvendt",
+    "ters dns", "odwrotn", "反向", "역방향", "역조회", "blokowan", "blokovan", "blokir", "blokad", "bloqueo", "blocage", "blocco", "blockad",
+    "блокиров", "блокуван", "sparrlist", "sparrad", "ブロック", "拉黑", "封禁", "header", "message id", "mime ", "charset", "line length",
+    "line too long", "lines too long", "bare lf", "bare newline", "8bit", "smtputf8",
+    // Acquaintances only, kinds of files, forgeries, what is not permitted
+    "contactos", "contatti", "contatos", "ses contacts", "bekenden", "znajom", "знаком", "знайом", "znamych", "kanda", "のみ", "仅",
+    "只接", "만 받", "만 허용", "dateityp", "eseguib", "ejecutab", "executab", "executav", "bilag", "ek dosya", "첨부", "ファイル", "文件",
+    "fichier", "archivo", "arquivo", "bestand", "plik ", "priloh", "soubor", "falsif", "gefalscht", "falsch ", "contraffatt", "usurp",
+    "podrob", "подделк", "поддел", "підроб", "sahte", "なりすまし", "偽", "伪造", "偽造", "위조", "podvrz", "vervals", "forfalsk", "erwunscht",
+    "gewenst", "gradit", "onskad", "uonskt", "souhait", "nicht erlaubt", "nicht gestattet", "zulassig", "unzulassig", "permitid",
+    "ammess", "consentit", "autoris", "autoriz", "toegestaan", "не допуска", "не разреш", "разрешен", "izin veril", "yasak", "許可され",
+    "不允许", "不允許", "허용되지", "tillat", "tillad", "povolen", "forbjud", "forbudt",
 ];
 
 /// Some limit that is not named.
@@ -122,6 +175,8 @@ pub const LIMIT: &[&str] = &[
     "exceed", "over limit", "over the limit", "limit reached", "limit has been", "limit was", "excedid", "exced", "supera", "esced",
     "depass", "uberschritten", "uberschreit", "overschreden", "overskred", "overskrid", "przekrocz", "prekroc", "tullep", "depasit",
     "asild", "ylit", "превыш", "перевищ", "υπερβ", "超过", "超過", "超出", "超え", "초과", "تجاوز",
+    "한도", "sinir", "grans ", "nadd ", "vycerpan", "исчерп", "вичерп", "esaurit", "esgotad", "agotad", "epuis", "wyczerp", "用完", "已达",
+    "達し", "전부 사용", "insuffi",
 ];
 
 /// What may pass.
@@ -133,4 +188,31 @@ pub const LATER: &[&str] = &[
     "tilfalligt", "midlertidig", "pozniej", "tymczasow", "pozdeji", "docasn", "kesobb", "atmeneti", "mai tarziu", "daha sonra",
     "gecici", "myohemmin", "tilapais", "позже", "позднее", "временно", "тимчасов", "пізніше", "προσωριν", "αργοτερα",
     "稍后", "稍後", "暂时", "暫時", "临时", "後で", "のちほど", "一時", "나중에", "일시", "מאוחר", "لاحق", "مؤقت",
+    // Overload, maintenance, faults inside, minutes, once more
+    "minut", "dakika", "хвилин", "分後", "分钟", "分鐘", "분 후", "overbelast", "sobrecarg", "sovraccaric", "surcharg", "uberlast",
+    "ausgelast", "uberbelast", "przeciaz", "pretiz", "перегруж", "перегрузк", "перевантаж", "mesgul", "混み合", "混雑", "繁忙", "忙碌", "혼잡",
+    "tulterhel", "suprasolic", "ocupad", "occupat", "occupe", "besetzt", "belegt", "upptag", "optaget", "opptatt", "varattu", "zajet",
+    "zaneprazdn", "mantenim", "manutenz", "manutenc", "wartung", "onderhoud", "underhall", "vedligehold", "vedlikehold", "huolto",
+    "konserwac", "przerwa tech", "techniczn", "техническ", "технічн", "обслуживан", "обслугов", "udrzb", "bakim", "メンテ", "维护", "維護",
+    "점검", "karbantart", "intretiner", "συντηρησ", "error intern", "errore intern", "erreur intern", "erro intern", "interner fehl",
+    "interne fout", "internt fel", "intern fejl", "intern feil", "sisainen virhe", "blad wewn", "bledu wewn", "внутренн", "внутрішн",
+    "vnitrni chyb", "belso hiba", "eroare intern", "sistem hata", "dahili hata", "systemfehl", "systemfel", "systemfejl",
+    "error del sistema", "errore di sistema", "erreur systeme", "erro do sistema", "erro de sistema", "システムエラー", "内部エラー", "内部错误",
+    "內部錯誤", "系统错误", "系統錯誤", "내부 오류", "시스템 오류", "障害", "故障", "장애", "database", "backend", "back end", "is down ", "mysql", "sql ",
+    "lookup fail", "lookup error", "i o error", "input output", "disk error", "disk fail", "write error", "not write ",
+    "unable to write", "not open ", "unable to open", "not create ", "read only file", "another process", "lock file", "not lock ",
+    "get lock", "unable to lock", "malfunction", "outage", "technical problem", "technical difficult", "technical reason",
+    "server problem", "system problem", "reintent", "vuelva a", "intente", "intentar", "intentelo", "nuevamente", "riprov", "ritent",
+    "reessa", "ressay", "erneut", "noch einmal", "nochmal", "opnieuw", "nogmaals", "ponown", "sprobuj", "tente ", "tentar",
+    "novamente", "повтор", "попробуйте", "снова", "спробуйте", "ще раз", "tekrar", "再送", "再試行", "再度", "もう一度", "しばらく", "稍候", "稍等",
+    "重试", "重試", "再试", "다시", "재시도", "재전송", "잠시", "forsok igen", "prov igen", "zkuste", "znovu", "skuste", "yrita", "probeer",
+    "incearca", "ujra", "uuesti", "veliau", "velak", "kasnije", "kasneje", "pozneje", "по късно", "касније", "подоцна", "seinna",
+    // Out of service, until tomorrow
+    "fuera de servicio", "fuori servizio", "hors service", "fora do ar", "fora de servico", "ausser betrieb", "auser betrieb",
+    "buiten dienst", "nieczynn", "не работает", "ведутся", "hizmet disi", "verilemi", "暂不", "暫不", "heures", "stunden", "uren ",
+    "godzin", "horas", "часов", "timmar", "hodin", "小时", "demain", "domani", "morgen", "manana", "jutro", "amanha", "завтра", "yarin",
+    "imorgon", "zitra", "明日", "明天", "내일", "hoy ", "oggi ", "aujourd", "heute", "vandaag", "dzis", "сегодня", "bugun", "dnes", "本日",
+    "今日", "오늘", "datenbank", "databas", "databaze", "base de datos", "base de donnees", "banco de dados", "baza danych",
+    "bazy danych", "базы данн", "база данн", "veri taban", "データベース", "数据库", "데이터베이스", "pflege", "chwilow", "su anda", "just nu",
+    "for tillfallet", "at the moment", "後ほど",
 ];

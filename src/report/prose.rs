@@ -59,11 +59,11 @@ impl NamedFailure {
     }
 }
 
-/// Reads addresses and reasons out of `text` as `find_named` does, and weighs them.
-pub fn find_failed(text: &str, not: &[String]) -> Vec<Recipient> {
+/// Reads addresses and reasons out of `text` as `find_named` does, and weighs them; `senders` sent the message.
+pub fn find_failed(text: &str, not: &[String], senders: &[String]) -> Vec<Recipient> {
     find_named(text, not)
         .into_iter()
-        .map(|named| weigh(named, text, not))
+        .map(|named| weigh(named, text, senders))
         .collect()
 }
 
@@ -189,11 +189,13 @@ pub fn weigh(named: NamedFailure, all: &str, senders: &[String]) -> Recipient {
     }
 }
 
-/// The first paragraph of `text`.
+/// The first paragraph of `text`, without the line in which qmail-remote gives up on the host.
 fn up_to_empty_line(text: &str) -> &str {
     let end = text.match_indices('\n').map(|(at, _)| at).find(|at| {
-        text.get(at + 1..)
-            .is_some_and(|rest| rest.trim_start_matches(['\r', ' ', '\t']).starts_with('\n'))
+        text.get(at + 1..).is_some_and(|rest| {
+            let rest = rest.trim_start_matches(['\r', ' ', '\t']);
+            rest.starts_with('\n') || rest.starts_with("Giving up on ")
+        })
     });
     text.get(..end.unwrap_or(text.len())).unwrap_or(text)
 }
@@ -332,9 +334,23 @@ mod tests {
                 FailureClass::Neither,
             ),
             ("a@a.test\n", "", None, FailureClass::Neither),
+            // qmail-remote ends with a line of its own.
+            (
+                "<b@b.test>:\n192.0.2.1 does not like recipient.\nRemote host said: 550 #5.1.0 Address rejected.\nGiving up on 192.0.2.1.\n",
+                "b@b.test",
+                Some("5.1.0"),
+                FailureClass::Hard,
+            ),
+            // A reply that names the sender refuses it.
+            (
+                "  b@b.test\n    SMTP error after RCPT TO:<b@b.test>:\n    550-Callout failed:\n    550 550 <s@s.test>: unknown user\n",
+                "b@b.test",
+                Some("5.0.0"),
+                FailureClass::Message,
+            ),
         ];
         for (text, address, status, class) in cases {
-            let found = find_failed(text, &["a@a.test".to_owned()]);
+            let found = find_failed(text, &["a@a.test".to_owned()], &["s@s.test".to_owned()]);
             let first = found.first();
             assert_eq!(first.map(|r| r.address.as_str()).unwrap_or_default(), address, "{text}");
             if let Some(first) = first {

@@ -53,7 +53,7 @@ pub const NEUTRAL: &[&str] = &[
     " sent ehlo ", " detail unknown ", " unknown error ", " unknown reason ", " unknown problem ",
     " unknown cause ", " unknown command ", " unknown failure ", " unknown mailer ", " unknown mail transport ",
     " unknown option ", " unknown parameter ", " unknown status ", " name not allowed ", " non usage ",
-    " storage error ", " full name ", " full details ", " full text ",
+    " storage error ", " full name ", " full details ", " full text ", " nombre completo ",
 ];
 
 /// Each topic with its words. `Blocked` and part of `Refused` are told by two words that stand together.
@@ -160,23 +160,59 @@ const MISSING: &[&str] = &[
     "nieznan", "nie istniej", "nieistniej", "nie ma takie", "nie ma uzytk", "nie znalez", "nieprawidlow", "brak uzytk", "brak takie",
     "neznam", "neexist", "nenalezen", "nebyl nalezen", "neplatn", "nenajden", "nepoznat", "ne postoji", "neznan", "ne obstaja",
     "ismeretlen", "nem letez", "nem talal", "ervenytelen", "bilinmeyen", "bulunama", "mevcut degil", "gecersiz", "boyle bir",
-    "kullanici yok", "tidak ditemukan", "tidak ada", "tidak dikenal", "không tồn tại", "không tìm", "nekonat", "ne ekzist",
+    "kullanici yok", "tidak ditemukan", "tidak ada", "tidak dikenal", "khong tồn tại", "khong tim", "nekonat", "ne ekzist",
     // Russian, Ukrainian, Bulgarian, Serbian, Greek
     "неизвест", "не найден", "не существ", "несуществ", "нет таког", "нет пользоват", "такого пользователя", "неверн", "невідом",
     "не існу", "не знайден", "непознат", "не съществ", "не е намерен", "не постоји", "αγνωστ", "δεν υπαρχει", "δεν βρεθηκε",
     // Hebrew, Arabic, Persian, Chinese, Japanese, Korean, Thai
     "לא קיים", "אינו קיים", "לא נמצא", "לא מוכר", "غير موجود", "غير معروف", "لا يوجد", "وجود ندارد", "不存在", "无此", "無此",
     "没有此", "没有这", "查无", "查無", "找不到", "未找到", "无效", "無效", "未知", "不正确", "不正確", "存在し", "見つか", "不明",
-    "該当", "ありません", "존재하지", "없는 ", "없습니다", "알 수 없", "찾을 수 없", "ไม่พบ", "ไม่มี",
+    "該当", "ありません", "존재하지", "없는 ", "이 없습니다", "가 없습니다", "은 없습니다", "는 없습니다", "알 수 없", "찾을 수 없", "ไมพบ", "ไมมี",
 ];
 
 /// Words for what takes mail, as what is unavailable; where a mailbox is meant, it is named.
 pub const SERVICE: &[&str] = &[
-    "server", "service", "smtp", "esmtp", "lmtp", "host ", "system", "gateway", "backend",
+    "server",
+    "service",
+    "smtp",
+    "esmtp",
+    "lmtp",
+    "host ",
+    "system",
+    "gateway",
+    "servic",
+    "serviz",
+    "serveur",
+    "servidor",
+    "dienst",
+    "serwis",
+    "serwer",
+    "sluzb",
+    "tjanst",
+    "sistem",
+    "hizmet",
+    "sunucu",
+    "сервис",
+    "сервер",
+    "служб",
+    "система",
+    "サーバ",
+    "サービス",
+    "服务",
+    "服務",
+    "系统",
+    "系統",
+    "서버",
+    "서비스",
+    "시스템",
 ];
 
 /// Words that tell nothing of what is away.
-pub const UNAVAILABLE: &[&str] = &["unavailable", "not available"];
+#[rustfmt::skip]
+pub const UNAVAILABLE: &[&str] = &[
+    "unavailable", "not available", "no disponible", "indispon", "non disponibile", "nao disponivel", "nicht verfugbar", "niet beschikbaar",
+    "niedostepn", "nedostupn", "недоступ", "otillganglig", "kullanilamiyor", "利用でき", "不可用", "사용할 수 없",
+];
 
 #[rustfmt::skip]
 const CLOSED: &[&str] = &[
@@ -206,12 +242,17 @@ pub const MESSAGE: &[&str] = &[
     "メール", "메시지", "메일", "הודעה", "رسالة",
 ];
 
+/// Words for a message that was given up, behind those.
+pub const GIVEN_UP: &[&str] = &["expired", "abgelaufen", "verlopen", "истек", "timed out"];
+
 /// Words for a refusal.
 #[rustfmt::skip]
 pub const REFUSED: &[&str] = &[
     "rejected", "refused", "denied", "declined", "not accepted", "not taken", "will not accept", "wo not accept",
     "reject", "refuse", "rechazad", "rejeitad", "recusad", "rifiutat", "respint", "abgelehnt",
     "abgewiesen", "zuruckgewiesen", "geweigerd", "avvisa", "afvist", "avvist", "odrzucon", "odmitnut", "zamietnut", "visszautas",
+    "no acept", "no se acept", "nao aceit", "non accett", "non si accett", "n accept", "nehmen kein", "nicht angenommen", "accepteren geen",
+    "nie przyjm", "не принима", "не прийма", "kabul edilm", "受け取れ", "受け付けませ", "받지 않", "不接受", "不接收", "tar inte emot", "neprijim",
     "elutasit", "reddedil", "hylat", "отклонен", "отвергнут", "відхилен", "απορριφθηκε", "被拒", "拒绝", "拒絕", "拒否", "거부", "נדחתה",
     "مرفوض",
 ];
@@ -219,13 +260,13 @@ pub const REFUSED: &[&str] = &[
 /// Words for a person or a mailbox: what a reply is about that says no more.
 #[rustfmt::skip]
 pub const PERSON: &[&str] = &[
-    "mailadres", "emailadres",
+    "mailadres", "emailadres", "rcpt ",
     "user", "recipient", "mailbox", "mail box", "account", "address", "alias", "inbox", "customer", "person", "usuari", "destinatari",
     "buzon", "casilla", "cuenta", "direccion", "caixa", "conta ", "endereco", "bustia", "utente", "casella", "indirizzo", "utilisateur",
     "destinataire", "boite", "compte", "adres", "benutzer", "empfanger", "postfach", "konto", "nutzer", "gebruiker", "ontvanger",
     "postbus", "mottagar", "anvandar", "brevlada", "modtager", "bruger", "mottaker", "bruker", "postkasse", "vastaanottaj",
     "kayttaj", "uzytkownik", "odbiorc", "skrzynk", "uzivatel", "prijemc", "schrank", "cimzett", "felhasznal", "postafiok",
-    "destinatar", "utilizator", "casut", "kullanici", "alici", "posta kutusu", "pengguna", "penerima", "người dùng", "người nhận",
+    "destinatar", "utilizator", "casut", "kullanici", "alici", "posta kutusu", "pengguna", "penerima", "người dung", "người nhận",
     "hộp thư", "получател", "пользовател", "ящик", "адрес", "користувач", "одержувач", "отримувач", "скринь", "потребител",
     "παραληπτ", "χρηστ", "γραμματοκιβωτι", "用户", "用戶", "收件人", "收信人", "邮箱", "郵箱", "信箱", "帐号", "账号", "账户", "地址",
     "ユーザ", "宛先", "受信者", "アドレス", "アカウント", "사용자", "수신", "사서함", "계정", "주소", "משתמש", "נמען", "תיבת", "مستخدم", "مستلم",

@@ -5,7 +5,7 @@
 
 use crate::report::topic_words::TOPIC_WORDS;
 use crate::report::topics::{
-    ACCOUNT, BLOCKED, BLOCKLISTS, MESSAGE, NEUTRAL, PERSON, REFUSED, SERVICE, TOPICS, Topic, UNAVAILABLE,
+    ACCOUNT, BLOCKED, BLOCKLISTS, GIVEN_UP, MESSAGE, NEUTRAL, PERSON, REFUSED, SERVICE, TOPICS, Topic, UNAVAILABLE,
 };
 
 /// As much of a reply as is read, in bytes. What a far side has to say stands at its beginning.
@@ -103,7 +103,8 @@ impl Wording {
                 if c.is_ascii() {
                     self.plain.push(c.to_ascii_lowercase());
                 } else {
-                    self.plain.extend(c.to_lowercase().map(without_accent));
+                    self.plain
+                        .extend(c.to_lowercase().filter(|c| !is_accent(*c)).map(without_accent));
                 }
             } else {
                 let is_apostrophe = matches!(c, '\'' | '\u{2019}' | '`');
@@ -156,6 +157,10 @@ impl Wording {
             | Topic::Unsaid => has(*topic),
         });
         let topic = by_words.unwrap_or(Topic::Unsaid);
+        // Whoever gave a message up says after how long, and at what it failed last: `Message expired, TLS negotiation failed`.
+        if self.has_near(MESSAGE, GIVEN_UP) && topic != Topic::NoMail {
+            return Topic::Expired;
+        }
         // A reply that says why with nothing but the address of a blocklist's page.
         let is_blocklist = || BLOCKLISTS.iter().any(|name| self.names.contains(name));
         if topic >= Topic::Closed && is_blocklist() {
@@ -316,6 +321,11 @@ fn is_mark(c: char) -> bool {
     c.is_ascii() || c.is_whitespace() || !matches!(u32::from(c), 0x300..=0x36f | 0x0e31..=0x0e4e | 0x064b..=0x065f)
 }
 
+/// Tells whether `c` is an accent of its own: `İ` in lower case is `i` and a dot.
+fn is_accent(c: char) -> bool {
+    matches!(c, '\u{300}'..='\u{36f}')
+}
+
 /// The letter below the accent, for Latin and Greek: half of all sites write without them.
 fn without_accent(c: char) -> char {
     match c {
@@ -351,7 +361,7 @@ fn without_accent(c: char) -> char {
 
 #[cfg(test)]
 mod tests {
-    use super::{Topic, Wording};
+    use super::{ACCOUNT, BLOCKED, GIVEN_UP, MESSAGE, PERSON, REFUSED, SERVICE, TOPICS, Topic, UNAVAILABLE, Wording};
 
     #[test]
     fn names_and_urls_are_no_words() {
@@ -374,6 +384,27 @@ mod tests {
         assert!(reply.names("s@s.test"));
         assert!(!Wording::of("550 b.s@s.test, s@s.test-x, s@s.testing").names("s@s.test"));
         assert!(!reply.names(""));
+    }
+
+    #[test]
+    fn every_word_is_written_as_it_is_looked_for() {
+        let lists = [
+            ACCOUNT,
+            BLOCKED,
+            GIVEN_UP,
+            MESSAGE,
+            PERSON,
+            REFUSED,
+            SERVICE,
+            UNAVAILABLE,
+        ];
+        let all = TOPICS.iter().map(|(_, words)| *words).chain(lists);
+        let wrong: Vec<&str> = all
+            .flatten()
+            .copied()
+            .filter(|word| Wording::of(word).plain.trim() != word.trim())
+            .collect();
+        assert!(wrong.is_empty(), "{wrong:?}");
     }
 
     #[test]

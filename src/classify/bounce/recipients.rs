@@ -174,8 +174,8 @@ pub fn failed_recipients(
     report: &DeliveryReport,
 ) -> Vec<Recipient> {
     let words: String = own.chars().take(WORDS_BYTES).collect();
-    let senders = collect_parties(evidence);
-    let mut recipients = find_failed(&words, &senders);
+    let senders = collect_senders(evidence, quoted);
+    let mut recipients = find_failed(&words, &collect_parties(evidence), &senders);
     let weigh_all_words = |address| {
         let (paragraph, stage) = (String::new(), SmtpStage::find(&words));
         weigh(
