@@ -40,6 +40,14 @@ pub const ABOVE_BYTES: usize = 256;
 /// The date that git-format-patch(1) puts into each line, whenever the commit was made.
 const GIT_DATE: [&[u8]; 5] = [b"Mon", b"Sep", b"17", b"00:00:00", b"2001"];
 
+/// How the date of asctime(3) begins, up to its year.
+const YEARLESS: [Option<DateWord>; 4] = [
+    Some(DateWord::Weekday),
+    Some(DateWord::Month),
+    Some(DateWord::Day),
+    Some(DateWord::Time),
+];
+
 /// What a line that begins with `From ` is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
@@ -236,7 +244,10 @@ impl FromLineForm {
         {
             return Some(Self::Exact);
         }
-        let dated = has(&kinds, DateWord::Numeric)
+        // Some leave the year out, or write two digits of it.
+        let is_yearless = date.starts_with(&YEARLESS);
+        let dated = is_yearless
+            || has(&kinds, DateWord::Numeric)
             || has(&kinds, DateWord::Year) && (has(&kinds, DateWord::Time) || has(&kinds, DateWord::Month));
         let is_named = kinds.len() > trailing && words.first().is_some_and(|word| is_address(word));
         Some(match words.as_slice() {
