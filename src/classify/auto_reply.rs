@@ -43,7 +43,9 @@ pub fn find_reply(head: &HeaderScan<'_>, subject: &str, null_sender: Option<&Mar
         && let Some(field) = &head.subject
     {
         let second = second_sign(head, null_sender);
-        if answer == SubjectHint::Surely || second.is_some() || !markers.is_empty() {
+        // A newsletter may be about automatic answers.
+        let is_sure = answer == SubjectHint::Surely && head.list.is_none();
+        if is_sure || second.is_some() || !markers.is_empty() {
             markers.push(Marker::of(field, "the subject of an automatic answer"));
             markers.extend(second);
         }
