@@ -4,7 +4,7 @@
 use crate::message::address::Address;
 use crate::message::{Field, fields_in};
 use crate::report::stage::SmtpStage;
-use crate::report::status_code::{FailureClass, find_status};
+use crate::report::status_code::{Basis, FailureClass, find_status};
 
 /// A report that names more recipients says nothing new with the rest.
 const MAX_RECIPIENTS: usize = 200;
@@ -52,6 +52,9 @@ pub struct Recipient {
     pub stage: Option<SmtpStage>,
     /// What it means for the next message.
     pub class: FailureClass,
+    /// How that was found.
+    #[serde(skip)]
+    pub basis: Basis,
 }
 
 /// A delivery report, read.

@@ -6,7 +6,7 @@
 //! `docs/suspension.md` shows the same as a table.
 
 use crate::report::stage::SmtpStage;
-use crate::report::status_code::{FailureClass, StatusSubject, find_reply_code, find_status};
+use crate::report::status_code::{Basis, FailureClass, StatusSubject, find_reply_code, find_status, from_reply_code};
 use crate::report::topics::Topic;
 use crate::report::wording::Wording;
 
@@ -64,14 +64,19 @@ impl<'a> Codes<'a> {
 impl FailureEvidence<'_> {
     /// Weighs it.
     pub fn class(&self) -> FailureClass {
+        self.weigh().0
+    }
+
+    /// Weighs it, and says how sure that is.
+    pub fn weigh(&self) -> (FailureClass, Basis) {
         if self.status.is_some_and(|status| status.starts_with('2')) {
-            return FailureClass::Neither;
+            return (FailureClass::Neither, Basis::Said);
         }
         let codes = Codes::read(self.reply);
         let words = Wording::of(self.reply);
         let stage = self.stage.or_else(|| SmtpStage::find(self.reply));
         let topic = self.topic(&words, codes);
-        match topic {
+        let class = match topic {
             // These overrule every status.
             Topic::Full | Topic::Rate => FailureClass::Soft,
             Topic::Size | Topic::Sender | Topic::Policy => FailureClass::Message,
@@ -89,17 +94,18 @@ impl FailureEvidence<'_> {
             | Topic::Refused
             | Topic::Unsaid => {
                 if codes.is_transient(self.status) {
-                    return FailureClass::Soft;
+                    return (FailureClass::Soft, Basis::Said);
                 }
                 match (topic, stage) {
                     (_, Some(SmtpStage::Session | SmtpStage::Sender)) | (Topic::Client, _) => FailureClass::Message,
                     (Topic::Relay | Topic::Blocked | Topic::Missing | Topic::Closed, _) => FailureClass::Hard,
                     (Topic::Later, _) => FailureClass::Soft,
                     (_, Some(SmtpStage::Data)) => self.class_after_data(codes),
-                    (_, Some(SmtpStage::Recipient) | None) => self.class_by_codes(topic, stage, &words, codes),
+                    (_, Some(SmtpStage::Recipient) | None) => return self.weigh_codes(topic, stage, &words, codes),
                 }
             }
-        }
+        };
+        (class, Basis::Said)
     }
 
     /// What the words are about, unless the far side's status names a topic that comes before.
@@ -142,14 +148,14 @@ impl FailureEvidence<'_> {
         }
     }
 
-    /// Without words that can be read, the codes decide.
-    fn class_by_codes(
+    /// Without words that can be read, the codes decide, and the stage.
+    fn weigh_codes(
         &self,
         topic: Topic,
         stage: Option<SmtpStage>,
         words: &Wording,
         codes: Codes<'_>,
-    ) -> FailureClass {
+    ) -> (FailureClass, Basis) {
         let at_recipient = stage == Some(SmtpStage::Recipient);
         let far = codes.enhanced.and_then(StatusSubject::read);
         // No host answers RCPT with "no answer from host" (RFC 3463, x.4.1); Microsoft's do, about addresses.
@@ -157,25 +163,34 @@ impl FailureEvidence<'_> {
             .filter(|far| !(at_recipient && far.is_no_answer()))
             .and_then(StatusSubject::class)
         {
-            return class;
+            return (class, Basis::Said);
         }
         if topic == Topic::Refused && words.refuses_message() {
-            return FailureClass::Message;
+            return (FailureClass::Message, Basis::Said);
         }
         let names_mailbox = words.has_person() || words.names(self.recipient);
         let is_plain = topic == Topic::Unsaid || names_mailbox;
         if at_recipient && codes.is_permanent(self.status) && is_plain {
-            return FailureClass::Hard;
+            // It speaks of the mailbox, whatever it says of that.
+            let basis = if names_mailbox { Basis::Said } else { Basis::Presumed };
+            return (FailureClass::Hard, basis);
         }
         if let Some(class) = self.status.and_then(StatusSubject::read).and_then(StatusSubject::class) {
-            return class;
+            return (class, Basis::Said);
         }
         // RFC 5321 section 4.2.3: these are about mailboxes, and sites use them for everything.
         let is_mailbox_code = matches!(codes.reply, Some(510 | 511 | 513 | 550 | 551 | 553));
         if is_mailbox_code && topic == Topic::Unsaid && names_mailbox {
-            FailureClass::Hard
+            // Above the reply, the report itself names the address.
+            let is_named = || from_reply_code(self.reply).is_some_and(|far| Wording::of(far).names(self.recipient));
+            let basis = if words.has_person() || is_named() {
+                Basis::Said
+            } else {
+                Basis::Presumed
+            };
+            (FailureClass::Hard, basis)
         } else {
-            FailureClass::Neither
+            (FailureClass::Neither, Basis::Said)
         }
     }
 }

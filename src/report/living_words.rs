@@ -34,6 +34,7 @@ pub const FULL: &[&str] = &[
     "completo ", "esta complet", "satura", "sin sitio", "randvoll", "ruimte", "miejsc", "mista", "mist ", "misto ", "dost mista",
     "utrymme", "overfull", "overfyll", "dolmus", "yetersiz", "depolama", "zaplnen", "zaplnil", "tilaa", "taitun", "tais ", "perpild",
     "pilna ", "pilnas ", "polna ", "poln ", "fullur ", "fullt ", "пуно", "пълн", "空き", "공간", "부족", "不足",
+    "plus de place", "yer kal", "yer yok", "plats kvar ", "ingen plats", "plads ", "plass ", "prostor", "여유", "잔여",
 ];
 
 /// The message is too large.
@@ -73,6 +74,7 @@ pub const RATE: &[&str] = &[
     "odczekaj", "подожд", "зачекай", "bekley", "vanta ", "pockej", "astept", "περιμεν", "お待ち", "待って", "時間をおいて", "等待", "기다",
     "ressource", "recurso", "risors", "ресурс", "zasob", "massen", "masiv", "massiv", "en masse", "masow", "массов", "toplu",
     "hromadn", "群发", "대량", "一括",
+    "excesso", "exceso", "eccesso",
 ];
 
 /// Whoever sends, by address, domain or host.
@@ -98,13 +100,14 @@ pub const SENDER: &[&str] = &[
     "uw provider", "er server ", "er mailserver ", "din server ", "deres server", "twoj serwer", "twojego serwera", "panstwa serwer",
     "vas server ", "vaseho serveru", "ваш сервер", "вашего сервера", "вашему серверу", "ваш почтовый", "ваш узел", "вашего узла",
     "ваш хост", "вашего хоста", "ваш домен", "вашого сервера", "sunucunuz", "お使いの", "貴社の", "貴サーバ", "您的服务器", "您的邮件服务器", "您的主机", "您的域名",
-    "귀하의", "bounces are", "bounces not", "accept bounces", "bounce messages",
+    "bounces are", "bounces not", "accept bounces", "bounce messages",
     // From this place
     "su red", "sua rede", "vostra rete", "votre reseau", "ihr netz", "ihrem netz", "uw netwerk", "twojej sieci", "tej sieci",
     "вашей сети", "вашої мережі", "aginiz", "vasi siti", "ert nat", "jeres net", "deres nett", "네트워크", "ネットワーク", "de este dominio",
     "de esta red", "da questo dominio", "da questa rete", "deste dominio", "desta rede", "de ce domaine", "von dieser", "von ihre",
     "van dit domein", "van dit adres", "van deze", "z tej domeny", "из вашей", "с вашего", "с этого домена", "z teto domeny",
-    "z vasi", "fran denna", "fran er", "gelen posta", "gelen ileti", "gelen e posta", "からの", "来自", "來自", "에서 보낸",
+    "z vasi", "fran denna", "fran er", "gelen posta", "gelen ileti", "gelen e posta", "에서 보낸", "からのメール", "来自该", "来自您", "来自此", "귀하의 서버", "귀하의 ip", "귀하의 도메인", "귀하의 통신사", "귀하의 네트", "あなたのサーバ", "あなたのip",
+    "provider di", "er leverantor", "vas poskytovatel", "twoj dostawc", "ваш провайдер", "saglayiciniz", "プロバイダ", "您的运营商",
 ];
 
 /// Blocklists, spam, authentication, content, rules.
@@ -150,21 +153,27 @@ pub const POLICY: &[&str] = &[
     "sikkerhet", "tietoturva", "biztonsag", "セキュリティ", "安全", "보안", "reglas", "regole", "regras", "regles", "normas", "regeln ",
     "regels ", "regler ", "zasad", "pravidel", "pravidl", "kural", "szabaly", "правила ", "правилам", "правилами", "правил ", "ルール",
     "规则", "規則", "规定", "規定", "규칙", "규정", "verstos", "nutzungs", "infrac", "violac", "violaz", "naruszen", "наруш", "поруш",
-    "bryter mot", "porusen", "ihlal", "aykiri", "違反", "违反", "위반", "overtred", "identificar", "vous identifier", "anmeldung",
+    "bryter mot", "porusen", "ihlal", "aykiri", "違反", "违反", "위반", "overtred", "vous identifier", "identificarse", "anmeldung",
     "anmelden", "einlogg", "aanmeld", "inlogg", "logga in", "logg inn", "log in ", "must log ", "pop before", "prihlas", "zaloguj",
     "logowan", "авториз", "автентиф", "аутентиф", "uwierzyteln", "autentik", "autentiz", "kimlik dogrula", "oturum ac", "身份验证",
     "身份驗證", "身份认证", "인증", "로그인", "ログイン", "inverso", "inversa", "inverse ", "invers ", "reverz", "revers", "omvand", "omvendt",
     "ters dns", "odwrotn", "反向", "역방향", "역조회", "blokowan", "blokovan", "blokir", "blokad", "bloqueo", "blocage", "blocco", "blockad",
-    "блокиров", "блокуван", "sparrlist", "sparrad", "ブロック", "拉黑", "封禁", "header", "message id", "mime ", "charset", "line length",
+    "блокиров", "блокуван", "sparrlist", "sparrad", "ブロック", "拉黑", "封禁", "line length", "id missing", "date header", "missing header", "bad header", "invalid header",
     "line too long", "lines too long", "bare lf", "bare newline", "8bit", "smtputf8",
     // Acquaintances only, kinds of files, forgeries, what is not permitted
-    "contactos", "contatti", "contatos", "ses contacts", "bekenden", "znajom", "знаком", "знайом", "znamych", "kanda", "のみ", "仅",
-    "只接", "만 받", "만 허용", "dateityp", "eseguib", "ejecutab", "executab", "executav", "bilag", "ek dosya", "첨부", "ファイル", "文件",
-    "fichier", "archivo", "arquivo", "bestand", "plik ", "priloh", "soubor", "falsif", "gefalscht", "falsch ", "contraffatt", "usurp",
+    "ses contacts", "sus contactos", "suoi contatti", "contatti noti", "contatos conhec", "seus contatos", "bekenden", "znajom", "знаком", "знайом", "znamych", "kanda", "のみ", "仅",
+    "只接", "만 받", "만 허용", "dateityp", "eseguib", "ejecutab", "executab", "executav", "bilag", "ek dosya", "첨부",
+    "priloh", "falsif", "gefalscht", "contraffatt", "usurp",
     "podrob", "подделк", "поддел", "підроб", "sahte", "なりすまし", "偽", "伪造", "偽造", "위조", "podvrz", "vervals", "forfalsk", "erwunscht",
     "gewenst", "gradit", "onskad", "uonskt", "souhait", "nicht erlaubt", "nicht gestattet", "zulassig", "unzulassig", "permitid",
     "ammess", "consentit", "autoris", "autoriz", "toegestaan", "не допуска", "не разреш", "разрешен", "izin veril", "yasak", "許可され",
     "不允许", "不允許", "허용되지", "tillat", "tillad", "povolen", "forbjud", "forbudt",
+    // Links, what is suspicious, signatures
+    "sospech",
+    "sospett", "suspeit", "verdacht", "podejrz", "подозр", "підозр", "suphe", "不審", "可疑", "의심", "misstank", "mistenk", "podezr",
+    "epailytta", "pericol", "peligro", "dangereu", "gefahrlich", "gevaarlijk", "niebezpiecz", "опасн", "tehlike", "危険", "危险", "위험",
+    "farlig", "nebezpec", "firma digital", "signature", "signatur", "podpis", "подпис", "imza", "署名", "签名", "서명", "affidabil",
+    "fiable", "vertrauens",
 ];
 
 /// Some limit that is not named.
@@ -215,4 +224,7 @@ pub const LATER: &[&str] = &[
     "今日", "오늘", "datenbank", "databas", "databaze", "base de datos", "base de donnees", "banco de dados", "baza danych",
     "bazy danych", "базы данн", "база данн", "veri taban", "データベース", "数据库", "데이터베이스", "pflege", "chwilow", "su anda", "just nu",
     "for tillfallet", "at the moment", "後ほど",
+    // Load
+    "congest", "hoher last", "hohe last", "belast", "нагрузк", "навантажен", "asiri yuk", "yuksek yuk", "zatez", "zatiz", "obciaz",
+    "haute charge", "forte charge", "carico", "負荷", "负载", "负荷", "부하", "集中して", "gestoord", "storing", "storung",
 ];

@@ -102,13 +102,20 @@ fn find_among(piece: &str, text: &str, not: &[String]) -> Vec<NamedFailure> {
             sure.push((at, found));
         } else if !known(&likely) {
             let lower = normalize(line);
-            let says_so = LABELS.iter().any(|label| lower.contains(label));
-            if says_so && !lower.starts_with("from") && !lower.contains("mail from") {
+            if lower.starts_with("from") || lower.contains("mail from") {
+                continue;
+            }
+            if LABELS.iter().any(|label| lower.contains(label)) {
                 likely.push((at, found));
             }
         }
     }
     let found = if sure.is_empty() { likely } else { sure };
+    with_paragraphs(found, &lines, text)
+}
+
+/// Adds to each address, and the line that it stands in, the lines about it.
+fn with_paragraphs(found: Vec<(usize, String)>, lines: &[&str], text: &str) -> Vec<NamedFailure> {
     let starts: Vec<usize> = found.iter().map(|(at, _)| *at).collect();
     found
         .into_iter()
@@ -140,6 +147,31 @@ fn find_among(piece: &str, text: &str, not: &[String]) -> Vec<NamedFailure> {
         .collect()
 }
 
+/// The only address in `text` beside those in `not`, and beside those that reports ask to write to: it failed, whatever the language.
+pub fn find_only(text: &str, not: &[String]) -> Option<String> {
+    let mut found = text.lines().take(MAX_LINES).filter_map(|line| another_in(line, not));
+    let only = found.by_ref().find(|address| !is_contact(address))?;
+    let is_other = |address: String| !is_contact(&address) && !address.eq_ignore_ascii_case(&only);
+    (!found.any(is_other)).then_some(only)
+}
+
+/// Tells whether an address is one that reports ask to write to.
+fn is_contact(address: &str) -> bool {
+    let local = address.split('@').next().unwrap_or_default().to_ascii_lowercase();
+    [
+        "postmaster",
+        "mailer-daemon",
+        "abuse",
+        "support",
+        "help",
+        "admin",
+        "info",
+        "contact",
+    ]
+    .iter()
+    .any(|name| local.starts_with(name))
+}
+
 /// Tells whether `text` has any address at all beside those in `not`.
 pub fn names_anybody(text: &str, not: &[String]) -> bool {
     text.lines().take(MAX_LINES).any(|line| another_in(line, not).is_some())
@@ -166,10 +198,10 @@ pub fn weigh(named: NamedFailure, all: &str, senders: &[String]) -> Recipient {
             recipient: &named.address,
             senders,
         };
-        Some(evidence.class()).filter(|class| *class != FailureClass::Neither)
+        Some(evidence.weigh()).filter(|(class, _)| *class != FailureClass::Neither)
     };
     // What the far side answered, which an empty line ends; what is said of this address, then all.
-    let class = from_reply_code(paragraph)
+    let (class, basis) = from_reply_code(paragraph)
         .map(up_to_empty_line)
         .and_then(class_by)
         .or_else(|| from_reply_code(paragraph).and_then(class_by))
@@ -184,6 +216,7 @@ pub fn weigh(named: NamedFailure, all: &str, senders: &[String]) -> Recipient {
         diagnostic: Some(reason).filter(|reason| !reason.is_empty()),
         stage: named.stage,
         class,
+        basis,
         address: named.address,
         ..Recipient::default()
     }
@@ -237,6 +270,8 @@ fn stands_alone(line: &str) -> bool {
         .split([' ', '\t', '>', ':', ',', ';', '\''])
         .next()
         .unwrap_or_default();
+    // sendmail sets no blank before the reason: `b@b.test... Deferred`.
+    let word = word.split("...").next().unwrap_or_default();
     let rest = bare
         .get(word.len()..)
         .unwrap_or_default()
@@ -277,8 +312,21 @@ fn address_in(line: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::find_failed;
+    use super::{find_failed, find_only};
     use crate::report::status_code::FailureClass;
+
+    #[test]
+    fn the_only_address_failed_in_any_language() {
+        for (text, want) in [
+            ("\u{bc1b} b@b.test\n550 no\n", Some("b@b.test")),
+            ("a@a.test\nb@b.test\nB@b.test\nsupport@b.test\n", Some("b@b.test")),
+            ("b@b.test\nc@c.test\n", None),
+            ("support@b.test\n", None),
+            ("", None),
+        ] {
+            assert_eq!(find_only(text, &["a@a.test".to_owned()]).as_deref(), want, "{text}");
+        }
+    }
 
     #[test]
     fn failed_addresses_are_read_out_of_each_systems_lines() {
@@ -340,6 +388,12 @@ mod tests {
                 "b@b.test",
                 Some("5.1.0"),
                 FailureClass::Hard,
+            ),
+            (
+                "b@b.test... Deferred: timed out\n",
+                "b@b.test",
+                None,
+                FailureClass::Soft,
             ),
             // A reply that names the sender refuses it.
             (

@@ -15,6 +15,17 @@ pub enum FailureClass {
     Neither,
 }
 
+/// How a class was found.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Basis {
+    /// The far side says so, in words or with a status, or speaks of nothing but the mailbox.
+    #[default]
+    Said,
+    /// The far side refused an address, and nobody can read why: it may be full, or refuse whoever sends.
+    Presumed,
+}
+
 /// The subject and the detail of an enhanced status, `1` and `10` of `5.1.10`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StatusSubject {

@@ -53,7 +53,7 @@ pub const NEUTRAL: &[&str] = &[
     " sent ehlo ", " detail unknown ", " unknown error ", " unknown reason ", " unknown problem ",
     " unknown cause ", " unknown command ", " unknown failure ", " unknown mailer ", " unknown mail transport ",
     " unknown option ", " unknown parameter ", " unknown status ", " name not allowed ", " non usage ",
-    " storage error ", " full name ", " full details ", " full text ", " nombre completo ",
+    " storage error ", " full name ", " full details ", " full text ", " nombre completo ", " nao pode ser entregue ",
 ];
 
 /// Each topic with its words. `Blocked` and part of `Refused` are told by two words that stand together.
@@ -132,7 +132,7 @@ const EXPIRED: &[&str] = &[
 
 #[rustfmt::skip]
 const MISSING: &[&str] = &[
-    "frozen", "not reside", "not handled", "not in use", "in gebruik", "no es correct", "errat", "erronee", "errone ", "personne ",
+    "niemand", "nessuno", "nadie", "nikt ", "nikdo", "никто", "kimse", "not a subscriber", "frozen", "not reside", "not handled", "not in use", "in gebruik", "no es correct", "errat", "erronee", "errone ", "personne ",
     "отсутств", "відсутн", "nincs", "not correct", "no more in use", "nicht bedient", "no route to recipient", "has left us",
     "unknown", "no such", "not exist", "nonexist", "non exist", "no exist", "inexist", "not found",
     "not be found", "not find", "unable to find", "able to find", "not able to find", "not known",
@@ -216,6 +216,11 @@ pub const UNAVAILABLE: &[&str] = &[
 
 #[rustfmt::skip]
 const CLOSED: &[&str] = &[
+    // People who left, and what is no longer.
+    "employee", "departed", "graduated", "passed away", "deceased", "empleado", "ya no ", "fallec", "dipendente", "non piu", "non e piu", "deced",
+    "n est plus", "n existe plus", "mitarbeiter", "ausgeschieden", "verstorben", "medewerker", "uit dienst", "vertrokken", "pracownik",
+    "juz nie", "nie jest juz", "nao e mais", "nao faz mais", "funcionari", "trabalha ", "сотрудник", "уволен", "больше не", "artik",
+    "ayrildi", "zamestnan", "odesel", "jiz ne", "uz ne", "slutat", "inte langre", "退職", "离职", "離職", "不再", "퇴사", "더 이상",
     "disabled", "deactivat", "inactiv", "not active", "not an active", "suspended", "suspension", "terminat", "closed",
     "discontinu", "given up", "abandon", "cancel", "deleted", "removed", "retired", "left the", "has left", "no longer", "moved",
     "expired", "expirad", "expire ", "dormant", "unavailable", "not available", "recipient address rejected",
@@ -240,6 +245,12 @@ pub const MESSAGE: &[&str] = &[
     "message", "mensaje", "mensagem", "messagg", "nachricht", "bericht", "meddeland", "melding", "wiadomosc", "zprav", "sprav",
     "uzenet", "mesaj", "viesti", "mail ", "correo ", "сообщени", "письмо", "повідомлення", "μηνυμα", "邮件", "郵件", "信件", "メッセージ",
     "メール", "메시지", "메일", "הודעה", "رسالة",
+];
+
+/// Words for an account whose time is over, behind those for an account.
+#[rustfmt::skip]
+pub const LAPSED: &[&str] = &[
+    "expire", "expirad", "expired", "scadut", "abgelaufen", "verlopen", "wygasl", "vyprsel", "lejart", "истек", "过期", "期限切れ", "만료",
 ];
 
 /// Words for a message that was given up, behind those.

@@ -5,7 +5,8 @@
 
 use crate::report::topic_words::TOPIC_WORDS;
 use crate::report::topics::{
-    ACCOUNT, BLOCKED, BLOCKLISTS, GIVEN_UP, MESSAGE, NEUTRAL, PERSON, REFUSED, SERVICE, TOPICS, Topic, UNAVAILABLE,
+    ACCOUNT, BLOCKED, BLOCKLISTS, GIVEN_UP, LAPSED, MESSAGE, NEUTRAL, PERSON, REFUSED, SERVICE, TOPICS, Topic,
+    UNAVAILABLE,
 };
 
 /// As much of a reply as is read, in bytes. What a far side has to say stands at its beginning.
@@ -133,10 +134,7 @@ impl Wording {
         };
         let by_words = TOPICS.iter().map(|(topic, _)| *topic).find(|topic| match topic {
             Topic::Blocked => self.has_near(ACCOUNT, BLOCKED) && !has(Topic::Later),
-            Topic::Expired => {
-                has(Topic::Expired) && !self.has_near(ACCOUNT, &["expire", "expirad", "expired"])
-                    || self.lacks_service()
-            }
+            Topic::Expired => has(Topic::Expired) && !self.has_near(ACCOUNT, LAPSED) || self.lacks_service(),
             Topic::NoMail => {
                 has(Topic::NoMail)
                     && !self.has(&["mail from", "email from", "messages from", "mail sent", "email sent"])
@@ -361,7 +359,9 @@ fn without_accent(c: char) -> char {
 
 #[cfg(test)]
 mod tests {
-    use super::{ACCOUNT, BLOCKED, GIVEN_UP, MESSAGE, PERSON, REFUSED, SERVICE, TOPICS, Topic, UNAVAILABLE, Wording};
+    use super::{
+        ACCOUNT, BLOCKED, GIVEN_UP, LAPSED, MESSAGE, PERSON, REFUSED, SERVICE, TOPICS, Topic, UNAVAILABLE, Wording,
+    };
 
     #[test]
     fn names_and_urls_are_no_words() {
@@ -392,6 +392,7 @@ mod tests {
             ACCOUNT,
             BLOCKED,
             GIVEN_UP,
+            LAPSED,
             MESSAGE,
             PERSON,
             REFUSED,

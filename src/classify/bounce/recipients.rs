@@ -9,7 +9,7 @@ use crate::message::mime::{MimeParts, PartKind};
 use crate::message::text::starts_with_ignoring_case;
 use crate::report::dsn::{DeliveryReport, Recipient, ReportKind, count_fields, kind_of};
 use crate::report::failure::{FailureEvidence, class_of};
-use crate::report::prose::{NamedFailure, find_failed, find_named, weigh};
+use crate::report::prose::{NamedFailure, find_failed, find_named, find_only, weigh};
 use crate::report::returned_header::ReturnedHeader;
 use crate::report::stage::SmtpStage;
 use crate::report::status_code::{FailureClass, find_status, from_reply_code};
@@ -18,13 +18,20 @@ use crate::report::status_code::{FailureClass, find_status, from_reply_code};
 const WORDS_BYTES: usize = 8 * 1024;
 
 /// The parts of the report inside, where a filter or a list has wrapped it whole into a message of its own: SpamAssassin with `report_safe`, a
-/// digest. Its words are about spam, or none, and name nobody who failed.
+/// digest, Exchange's journal. Its words are about spam, or none, and name nobody who failed.
 pub fn unwrap_report<'a>(evidence: &Evidence<'_, 'a>, outline: &MimeParts<'a>) -> Option<MimeParts<'a>> {
     let has = |name: &'static str| evidence.message.first(name).is_some();
-    let is_wrapped = has("X-Spam-Flag") || has("X-Spam-Status") || evidence.head.list.is_some() || {
-        let kind = evidence.message.first("Content-Type").unwrap_or_default();
-        starts_with_ignoring_case(kind.trim_start(), "multipart/digest")
-    };
+    let is_wrapped = has("X-Spam-Flag")
+        || has("X-Spam-Status")
+        || evidence.head.list.is_some()
+        || {
+            let kind = evidence.message.first("Content-Type").unwrap_or_default();
+            // Forwarded as it is, it is all of the body.
+            ["multipart/digest", "message/"]
+                .into_iter()
+                .any(|start| starts_with_ignoring_case(kind.trim_start(), start))
+        }
+        || has("X-MS-Journal-Report");
     if !is_wrapped || outline.report_type.is_some() || outline.first(PartKind::DeliveryStatus).is_some() {
         return None;
     }
@@ -97,9 +104,9 @@ pub fn weigh_failures(recipients: &mut [Recipient], own: &str, senders: &[String
                 recipient: &recipient.address,
                 senders,
             };
-            evidence.class()
+            evidence.weigh()
         };
-        let class = weigh(recipient.diagnostic.as_deref().unwrap_or_default());
+        let (class, basis) = weigh(recipient.diagnostic.as_deref().unwrap_or_default());
         let far_status = recipient.diagnostic.as_deref().and_then(far_status);
         let is_told = class != FailureClass::Neither && far_status.is_some();
         let reason = if is_told {
@@ -107,9 +114,9 @@ pub fn weigh_failures(recipients: &mut [Recipient], own: &str, senders: &[String
         } else {
             in_words().map(NamedFailure::reason)
         };
-        recipient.class = match (class, reason.as_deref()) {
+        (recipient.class, recipient.basis) = match (class, reason.as_deref()) {
             (FailureClass::Neither, Some(reason)) => weigh(from_reply_code(reason).unwrap_or(reason)),
-            (class, _) => class,
+            (class, _) => (class, basis),
         };
         // What the far side said is more than what a gateway made of it.
         let by_far_side = far_status
@@ -166,6 +173,15 @@ pub fn collect_senders(evidence: &Evidence<'_, '_>, returned: &ReturnedHeader<'_
     found
 }
 
+/// Where no line says who failed: whom the quoted message was for, or the only address there is. A message that was forwarded was for
+/// whom the report is for, so that comes last.
+fn likeliest_address(words: &str, parties: &[String], quoted: &ReturnedHeader<'_>) -> Option<String> {
+    let to = quoted.message().first("To").and_then(|value| Address::parse(&value));
+    let to = to.map(|address| address.to_string());
+    let is_other = |address: &String| !parties.iter().any(|party| party.eq_ignore_ascii_case(address));
+    to.clone().filter(is_other).or_else(|| find_only(words, parties)).or(to)
+}
+
 /// Where no report names them: the header, the words, the quoted message.
 pub fn failed_recipients(
     evidence: &Evidence<'_, '_>,
@@ -175,7 +191,8 @@ pub fn failed_recipients(
 ) -> Vec<Recipient> {
     let words: String = own.chars().take(WORDS_BYTES).collect();
     let senders = collect_senders(evidence, quoted);
-    let mut recipients = find_failed(&words, &collect_parties(evidence), &senders);
+    let parties = collect_parties(evidence);
+    let mut recipients = find_failed(&words, &parties, &senders);
     let weigh_all_words = |address| {
         let (paragraph, stage) = (String::new(), SmtpStage::find(&words));
         weigh(
@@ -203,10 +220,8 @@ pub fn failed_recipients(
             })
             .collect();
     }
-    if recipients.is_empty()
-        && let Some(to) = quoted.message().first("To").and_then(|value| Address::parse(&value))
-    {
-        recipients.push(weigh_all_words(to.to_string()));
+    if recipients.is_empty() {
+        recipients.extend(likeliest_address(&words, &parties, quoted).map(weigh_all_words));
     }
     // A report that names no recipient may still have their fate (Netscape).
     if let (Some(fate), [only]) = (report.recipients.first(), recipients.as_mut_slice()) {

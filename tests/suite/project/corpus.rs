@@ -358,6 +358,17 @@ fn who_failed_is_found_in_every_wrapping_and_every_shape() {
         ("exim-quoted-local-part", QUOTED, "failed", Some("5.1.1"), "Hard"),
         ("sendmail-pipelined", "x@c.test", "failed", Some("5.1.1"), "Hard"),
         ("courier-dialogue", "x@c.test", "failed", Some("5.0.0"), "Hard"),
+        (
+            "exchange-journal-around-exchange",
+            "x@c.test",
+            "failed",
+            Some("5.1.10"),
+            "Hard",
+        ),
+        ("exim-forwarded-whole", "x@c.test", "failed", Some("5.0.0"), "Hard"),
+        ("sendmail-behind-an-alias", "x@c.test", "failed", Some("5.1.1"), "Hard"),
+        ("sendmail-late-without-mime", "x@c.test", "delayed", None, "Soft"),
+        ("postmaster-korean", "x@c.test", "failed", Some("5.1.1"), "Hard"),
     ] {
         let bounce = bounce(name);
         assert_eq!(bounce.recipients.len(), 1, "{name}: {:?}", bounce.recipients);

@@ -7,7 +7,7 @@ use crate::classify::{MessageOrigin, Ownership};
 use crate::message::address::Address;
 use crate::moment::{DAY, Moment};
 use crate::report::dsn::{Recipient, ReportKind, kind_of};
-use crate::report::status_code::FailureClass;
+use crate::report::status_code::{Basis, FailureClass};
 
 /// Why a report is believed to be about our own forward; a later one proves more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Deserialize, serde::Serialize)]
@@ -33,6 +33,8 @@ pub struct ForwardFailure {
     pub kind: ReportKind,
     /// What it means for the next message.
     pub class: FailureClass,
+    /// How that was found.
+    pub basis: Basis,
     /// The enhanced status code, `5.1.1` (RFC 3463).
     pub status: Option<String>,
     /// What the other host answered; empty where the report does not say.
@@ -168,6 +170,7 @@ fn blame(bounce: &Bounce, about: Option<&Recipient>, destination: &str, proof: P
         destination: destination.to_owned(),
         kind,
         class: about.map(|recipient| recipient.class).unwrap_or_default(),
+        basis: about.map(|recipient| recipient.basis).unwrap_or_default(),
         status: about.and_then(|recipient| recipient.status.clone()),
         said: about
             .and_then(|recipient| recipient.diagnostic.clone())

@@ -1,5 +1,7 @@
 //! How well a destination does: what failed there, and how much that counts. Points are Mailman's: a failure counts once a day for
-//! each cause, and all of them count no more when nothing failed for a week. Several hard failures within an hour count at once.
+//! each cause, and all of them count no more when nothing failed for a week. Several hard failures within an hour count at once, where
+//! the far side says of each that the address is dead: what nobody can read may be a mailbox that is full, in a language that has no words
+//! here, and takes days.
 //!
 //! A report is only worth what it proves: everybody who knows the user's address can write one that quotes our `X-Loop`.
 
@@ -12,7 +14,7 @@ use crate::deliver::forward::rules::suspension_reason::SuspensionReason;
 use crate::moment::{HOUR, Moment};
 use crate::report::failure::class_of;
 use crate::report::sendmail_reply::SendmailReply;
-use crate::report::status_code::FailureClass;
+use crate::report::status_code::{Basis, FailureClass};
 
 /// How many recent hard failures are remembered; more than any `storm` asks for.
 pub const RECENT: usize = MOST_BURST;
@@ -34,6 +36,9 @@ pub struct Failure {
     pub at: Moment,
     /// What it means for the next message.
     pub class: FailureClass,
+    /// How that was found.
+    #[serde(default)]
+    pub basis: Basis,
     /// Who says so.
     pub source: FailureSource,
     /// Which message it was: its Message-ID, where that is known.
@@ -57,6 +62,7 @@ impl Failure {
         Self {
             at,
             class: blame.class,
+            basis: blame.basis,
             source: FailureSource::Report(blame.proof),
             id: blame.message_id.as_deref().map(escape_id),
             report_id: report_id.map(escape_id),
@@ -79,6 +85,7 @@ impl Failure {
         Self {
             at,
             class,
+            basis: Basis::Said,
             source: FailureSource::Sendmail,
             id: message_id.map(escape_id),
             report_id: None,
@@ -225,7 +232,7 @@ impl Health {
         self.failing_since = self.failing_since.or(Some(now));
         self.last = Some(failure.clone());
         self.add_points(failure, worth);
-        if worth == 2 && !is_again {
+        if worth == 2 && failure.basis == Basis::Said && !is_again {
             self.remember(failure);
         }
         let enough = settings.threshold.saturating_mul(2);
@@ -279,6 +286,8 @@ impl Health {
                 self.unread.add(failure.sender.as_ref());
                 (!has_arrived && self.unread.is_of_many).then_some(1)
             }
+            // While messages arrive, it is no dead address whose refusals nobody can read.
+            (FailureClass::Hard, _) if has_arrived && failure.basis == Basis::Presumed => None,
             (FailureClass::Hard, FailureSource::Sendmail | FailureSource::Report(Proof::MessageId | Proof::Token)) => {
                 Some(2)
             }

@@ -14,7 +14,7 @@ use crate::moment::{DAY, HOUR, Moment};
 use crate::report::dsn::ReportKind;
 use crate::report::returned_message::LostMessage;
 use crate::report::sendmail_reply::{Ending, SendmailReply};
-use crate::report::status_code::FailureClass;
+use crate::report::status_code::{Basis, FailureClass};
 
 const B: &str = "b@b.test";
 
@@ -34,6 +34,7 @@ fn blame(kind: ReportKind, class: FailureClass, proof: Proof, id: &str) -> Forwa
         destination: B.to_owned(),
         kind,
         class,
+        basis: Basis::Said,
         status: Some(if class == FailureClass::Soft { "4.4.1" } else { "5.1.1" }.to_owned()),
         said: "550 no such user".to_owned(),
         host: Some("mx.b.test".to_owned()),
@@ -73,6 +74,16 @@ impl Run {
     fn hard(self) -> Self {
         let id = format!("<{}@s.test>", self.count);
         self.reported(&failed(FailureClass::Hard, Proof::Token, &id))
+    }
+
+    /// A refusal of an address that nobody can read.
+    fn presumed(self) -> Self {
+        let id = format!("<{}@s.test>", self.count);
+        let blame = failed(FailureClass::Hard, Proof::Token, &id);
+        self.reported(&ForwardFailure {
+            basis: Basis::Presumed,
+            ..blame
+        })
     }
 
     fn storm(self) -> Self {
@@ -194,6 +205,31 @@ fn what_nobody_can_read_counts_when_it_repeats_and_nothing_arrives() {
         run.reported(&about)
     });
     let _ = run.open(true, "five hundred within an hour");
+}
+
+#[test]
+fn refusals_that_nobody_can_read_take_days() {
+    let within_an_hour = (0..500).fold(Run::default(), |run, _| run.presumed());
+    let _ = within_an_hour.open(true, "five hundred within an hour");
+    let read = Run::default().presumed().presumed().storm();
+    let _ = read.open(false, "three that can be read, among others");
+    // Messages that are handed over for each that fails, and after how many days it is suspended.
+    for (taken, want) in [(1, Some(5)), (3, None)] {
+        let mut run = Run::default();
+        let mut suspended_on = None;
+        for _ in 0..60 {
+            for _ in 0..taken {
+                run.routes.taken(B, Pass::Open, at(run.now), &settings());
+            }
+            run = run.presumed();
+            if !run.is_open() {
+                suspended_on = Some(run.now / DAY + 1);
+                break;
+            }
+            run = run.later(DAY);
+        }
+        assert_eq!(suspended_on, want, "{taken} taken");
+    }
 }
 
 #[test]
