@@ -121,7 +121,7 @@ fn a_message_in_which_another_may_begin_says_where() {
 }
 
 /// Separator lines of all sorts of programs.
-const SEPARATORS: [&str; 14] = [
+const SEPARATORS: [&str; 34] = [
     "From s@s.test Mon Nov  2 10:00:00 2026",
     "From MAILER-DAEMON Mon Nov  2 10:00:00 2026",
     "From s at s.test  Mon Nov  2 10:00:00 2026",
@@ -136,10 +136,30 @@ const SEPARATORS: [&str; 14] = [
     "From s@s.test",
     "From MAILER-DAEMON",
     "From ",
+    "From 1714000000000000000@xxx Mon Nov 02 10:00:00 +0000 2026",
+    "From s@s.test Mon Nov  2 10:00:00 2026 +0000",
+    "From s Mon Nov  2 10:00 EST 2026",
+    "From s@s.test Mon Nov  2 10:00:00 26",
+    "From s@s.test Mon Nov  2 10:00:00",
+    "From s Mon Nov  2 10:00:00",
+    "From s@s.test 2026-11-02 10:00:00",
+    "From s@s.test\tMon Nov  2 10:00:00 2026",
+    "From s@s.test Mon Nov  2 10:00:00 PST8PDT 2026",
+    "From s@s.test Mon Nov  2 10:00:00 2026 (CET)",
+    "From S Ample <s@s.test> Mon Nov  2 10:00:00 2026",
+    "From <> Mon Nov  2 10:00:00 2026",
+    "From s@s.test lun. nov. 2 10:00:00 2026",
+    "From s@s.test Monday, November 2, 2026 10:00 AM",
+    "From s@s.test 1793613600",
+    "From s@s.test Mon Nov  2 10:00:00 GMT+01:00 2026",
+    "From relay!s!t Mon Nov  2 10:00 MET 2026 remote from relay",
+    "From \"s t\"@s.test Mon Nov  2 10:00:00 2026",
+    "From nobody Mon Nov  2 10:00:00 2026",
+    "From ???@??? Mon Nov 02 10:00:00 2026",
 ];
 
 /// What people write that looks like it, each a paragraph of its own.
-const PROSE: [&str; 12] = [
+const PROSE: [&str; 27] = [
     "From here on it is prose.",
     "From the desk of Ann",
     "From Monday 10:00 to 2026-11-02 we are closed.",
@@ -152,6 +172,21 @@ const PROSE: [&str; 12] = [
     "From s@s.test I heard that",
     "From \nnothing comes",
     "text\nFrom s@s.test",
+    "From Monday to Friday:\nopen: 9-17",
+    "From s@s.test on Nov 2, 2026: I agree.",
+    "From London\nTo: Paris\nDate: 2 Nov",
+    "From 10 to 12: meeting\nSubject: budget",
+    "From 2020 to 2026 the price rose.",
+    "From Mon to Wed, 10:00 to 12:00 in 2026\nit is closed.",
+    "From 192.0.2.5 at 10:00:00 we saw 550.",
+    "From s@s.test, with love",
+    "From 1.2.3 to 1.2.4\nFrom: the changelog",
+    "From Nov 2 2026 the office is at 10:00 Main Street.",
+    "From fairest creatures we desire increase",
+    "  From s@s.test Mon Nov  2 10:00:00 2026\n  Subject: x",
+    "From users where year = 2026 and time = '10:00:00';",
+    "From the desk of S\nPhone: 123\nFax: 124",
+    "From tomorrow\nSubject: to change.",
 ];
 
 const HEADER: &str = "Received: by x\nFrom: S <s@s.test>\nTo: a@a.test\nDate: x\nSubject: y\n\n";
