@@ -42,5 +42,10 @@ pub fn find_forward_failures(run: &Run, delivery: &Delivery<'_>, known: &[String
         sent_to: &sent_to,
         destinations: &destinations,
     };
-    attribute_bounce(bounce, &evidence)
+    let mut failures = attribute_bounce(bounce, &evidence);
+    for failure in &mut failures {
+        let sent = |id| history::count_sent(run, id, &failure.destination);
+        failure.sends = failure.message_id.as_deref().map_or(0, sent);
+    }
+    failures
 }

@@ -276,6 +276,17 @@ pub fn sent_to(run: &Run, message_id: &str) -> Vec<String> {
     destinations_of(&history.about(&HistoryKey::Id(id)))
 }
 
+/// How often a message with this Message-ID was sent to `destination`: a device may have one for all that it sends.
+pub fn count_sent(run: &Run, message_id: &str, destination: &str) -> usize {
+    let Some((id, history)) = of_id(message_id).zip(read_history(run)) else {
+        return 0;
+    };
+    let texts = history.about(&HistoryKey::Id(id));
+    let lines = texts.iter().filter_map(|text| HistoryLine::read(text));
+    let sent = lines.filter(|line| line.fate == Fate::Sent && is_same_address(line.destination, destination));
+    sent.count()
+}
+
 /// Where the message was sent to that a token names.
 pub fn sent_with(run: &Run, token: &VerpToken) -> Vec<String> {
     let Some(history) = read_history(run) else {

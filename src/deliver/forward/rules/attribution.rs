@@ -45,6 +45,8 @@ pub struct ForwardFailure {
     pub message_id: Option<String>,
     /// Who wrote that message.
     pub sender: Option<String>,
+    /// How often a message of this Message-ID was sent there, as far as is remembered.
+    pub sends: usize,
     /// Why it is believed.
     pub proof: Proof,
 }
@@ -180,6 +182,7 @@ fn blame(bounce: &Bounce, about: Option<&Recipient>, destination: &str, proof: P
             .or_else(|| bounce.reporting_host.clone()),
         message_id: bounce.quoted_message_id.clone(),
         sender: bounce.quoted_sender.clone(),
+        sends: 0,
         proof,
     }
 }

@@ -348,7 +348,7 @@ impl Destination {
         };
         match event {
             DestinationEvent::ReopenedByHand => {
-                self.health = Health::default();
+                self.health = self.health.begin_anew();
                 self.next_interval = 0;
             }
             DestinationEvent::Reopened

@@ -7,8 +7,9 @@
 
 use crate::config::SuspensionSettings;
 use crate::config::destinations::MOST_BURST;
-use crate::deliver::forward::rules::arrivals::{Arrivals, Between};
+use crate::deliver::forward::rules::arrivals::{Arrivals, Between, Reported};
 use crate::deliver::forward::rules::attribution::{ForwardFailure, Proof};
+use crate::deliver::forward::rules::counted_failures::CountedFailures;
 use crate::deliver::forward::rules::kept_text::{TEXT_BYTES, cut_text, escape_id};
 use crate::deliver::forward::rules::suspension_reason::SuspensionReason;
 use crate::moment::{HOUR, Moment};
@@ -54,6 +55,9 @@ pub struct Failure {
     /// Who wrote the message, where the report quotes that.
     #[serde(default)]
     pub sender: Option<String>,
+    /// How often a message with this Message-ID was sent there, as far as is remembered.
+    #[serde(default)]
+    pub sends: usize,
 }
 
 impl Failure {
@@ -70,6 +74,7 @@ impl Failure {
             said: cut_text(&blame.said, TEXT_BYTES),
             host: blame.host.as_deref().map(|text| cut_text(text, TEXT_BYTES)),
             sender: blame.sender.as_deref().map(|text| cut_text(text, TEXT_BYTES)),
+            sends: blame.sends,
         }
     }
 
@@ -93,6 +98,7 @@ impl Failure {
             said: cut_text(&reply.to_string(), TEXT_BYTES),
             host: None,
             sender: None,
+            sends: 1,
         }
     }
 
@@ -162,6 +168,8 @@ pub struct Health {
     soft_on: Option<i64>,
     /// Hard failures of the last hour, each about another message.
     recent: Vec<Recent>,
+    /// What reports were counted: the same one may come for days, from an MTA that has to keep it or from somebody who kept it.
+    counted: CountedFailures,
     /// Whether anything arrives in between.
     arrivals: Arrivals,
     /// Failures that nobody can read.
@@ -218,7 +226,9 @@ impl Health {
     pub fn fail(&mut self, failure: &Failure, settings: &SuspensionSettings) -> Judged {
         let now = failure.at;
         self.forget_stale(now, settings);
-        // The same report comes again when the mail system had to keep it.
+        if self.is_counted(failure) {
+            return Judged::Bearable;
+        }
         let is_again = self.is_again(failure);
         let between = if is_again {
             Between::Nothing
@@ -270,7 +280,12 @@ impl Health {
             FailureClass::Neither => &mut self.unclear,
         };
         *counter = counter.saturating_add(1);
-        let between = self.arrivals.fail(failure.at);
+        let reported = if failure.came_late() {
+            Reported::GivenUp
+        } else {
+            Reported::AtOnce
+        };
+        let between = self.arrivals.fail(failure.at, reported);
         if between == Between::Arrived {
             self.unread = UnreadableSenders::default();
         }
@@ -291,7 +306,10 @@ impl Health {
             (FailureClass::Hard, FailureSource::Sendmail | FailureSource::Report(Proof::MessageId | Proof::Token)) => {
                 Some(2)
             }
-            (FailureClass::Soft, _) if has_arrived && !failure.came_late() => None,
+            // The second of them anybody could write.
+            (FailureClass::Soft, _) | (FailureClass::Hard, FailureSource::Report(Proof::LoopMark)) if has_arrived => {
+                None
+            }
             (FailureClass::Soft, _) | (FailureClass::Hard, FailureSource::Report(Proof::LoopMark)) => Some(1),
         }
     }
@@ -330,8 +348,24 @@ impl Health {
             half_points: settings.threshold.saturating_mul(2).saturating_sub(2),
             touched: Some(now),
             heard: Some(now),
-            ..Self::default()
+            ..self.begin_anew()
         };
+    }
+
+    /// Nothing failed yet; but a report of before says nothing about what comes now.
+    pub fn begin_anew(&self) -> Self {
+        Self {
+            counted: self.counted.clone(),
+            ..Self::default()
+        }
+    }
+
+    /// Tells whether as many reports about this message were counted as it was sent. What sendmail says happens now.
+    fn is_counted(&mut self, failure: &Failure) -> bool {
+        match (failure.source, failure.key()) {
+            (FailureSource::Report(_), Some(key)) => self.counted.is_over(key, failure.class, failure.sends),
+            (FailureSource::Report(_) | FailureSource::Sendmail, _) => false,
+        }
     }
 
     fn is_again(&self, failure: &Failure) -> bool {

@@ -14,6 +14,7 @@ pub mod arrivals;
 pub mod attribution;
 pub mod brake;
 pub mod came_from;
+pub mod counted_failures;
 pub mod destinations;
 pub mod health;
 pub mod kept;

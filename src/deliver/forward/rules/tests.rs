@@ -40,6 +40,7 @@ fn blame(kind: ReportKind, class: FailureClass, proof: Proof, id: &str) -> Forwa
         host: Some("mx.b.test".to_owned()),
         message_id: (!id.is_empty()).then(|| id.to_owned()),
         sender: None,
+        sends: 1,
         proof,
     }
 }
@@ -234,18 +235,32 @@ fn refusals_that_nobody_can_read_take_days() {
 
 #[test]
 fn a_mailbox_that_is_full_now_and_then_and_takes_mail_is_no_dead_one() {
-    for (taken, want) in [(1, true), (4, false)] {
+    // A day: how many are handed over, and how many of them fail; at once, or when MTAs give up.
+    for (status, taken, failures, want) in [
+        ("5.2.2", 1, 1, true),
+        ("5.2.2", 5, 5, true),
+        ("5.2.2", 4, 1, false),
+        ("5.2.2", 10, 2, false),
+        ("5.2.2", 50, 40, false),
+        ("4.4.1", 5, 5, true),
+        ("4.4.1", 20, 1, false),
+        ("4.7.28", 50, 10, false),
+    ] {
         let mut run = Run::default();
-        for number in 0..30 {
+        for day in 0..30 {
             for _ in 0..taken {
                 run.routes.taken(B, Pass::Open, at(run.now), &settings());
             }
-            let mut full = failed(FailureClass::Soft, Proof::Token, &format!("<{number}@s.test>"));
-            full.status = Some("5.2.2".to_owned());
-            run = run.reported(&full).later(DAY);
+            for number in 0..failures {
+                let id = format!("<{day}.{number}@s.test>");
+                let mut full = failed(FailureClass::Soft, Proof::Token, &id);
+                full.status = Some(status.to_owned());
+                run = run.reported(&full);
+            }
+            run = run.later(DAY);
         }
         let is_suspended = run.routes.find(B).is_some_and(|it| it.suspended.is_some());
-        assert_eq!(is_suspended, want, "{taken} taken for each that failed");
+        assert_eq!(is_suspended, want, "{failures} of {taken} fail a day, with {status}");
     }
 }
 
@@ -277,6 +292,67 @@ fn a_storm_counts_at_once_and_needs_different_messages() {
     let _ = run.refused(67, "").open(false, "refused three times");
     let run = (0..20).fold(Run::default(), |run, _| run.refused(69, "message size exceeds limit"));
     let _ = run.open(true, "refused for its size");
+}
+
+/// An MTA brings one report again for days, as long as nobody takes it; or somebody kept it, and replays it.
+#[test]
+fn one_failure_counts_once_on_however_many_days_it_is_reported() {
+    for (proof, class) in [
+        (Proof::MessageId, FailureClass::Hard),
+        (Proof::Token, FailureClass::Hard),
+        (Proof::MessageId, FailureClass::Soft),
+    ] {
+        let same = failed(class, proof, "<1@s.test>");
+        let mut run = Run::default();
+        for day in 0..40 {
+            run = run
+                .reported(&same)
+                .open(true, &format!("{proof:?} on day {day}"))
+                .later(DAY);
+        }
+    }
+    // Nor behind a suspension that is over.
+    let again = failed(FailureClass::Hard, Proof::MessageId, "<1@s.test>");
+    let run = Run::default().hard().reported(&again).hard().hard();
+    let run = run.later(2 * HOUR).probe("<p@s.test>").later(3 * HOUR);
+    let run = run.reported(&again).open(true, "a report of before");
+    let _ = run.hard().open(false, "another failure");
+}
+
+/// A device has one Message-ID for all that it sends.
+#[test]
+fn as_many_failures_of_one_id_count_as_were_sent() {
+    let mut run = Run::default();
+    for _ in 0..3 {
+        let mut same = failed(FailureClass::Hard, Proof::MessageId, "<scan@s.test>");
+        same.sends = 20;
+        run = run.open(true, "before").reported(&same).later(DAY);
+    }
+    let mut same = failed(FailureClass::Hard, Proof::MessageId, "<scan@s.test>");
+    same.sends = 20;
+    let run = run.reported(&same).later(DAY).reported(&same);
+    let _ = run.open(false, "five of twenty");
+}
+
+/// Whoever knows the user's address can write a report a day that quotes our mark, for years. An address that is dead lets nothing arrive.
+#[test]
+fn what_anybody_could_write_suspends_nothing_that_takes_mail() {
+    for (taken, failures, want) in [(3, 1, true), (3, 2, true), (3, 3, false), (1, 1, false)] {
+        let mut run = Run::default();
+        let mut stayed_open = true;
+        for day in 0..60 {
+            for _ in 0..taken {
+                run.routes.taken(B, Pass::Open, at(run.now), &settings());
+            }
+            for number in 0..failures {
+                let id = format!("<{day}.{number}@forged.test>");
+                run = run.reported(&failed(FailureClass::Hard, Proof::LoopMark, &id));
+            }
+            stayed_open &= run.is_open();
+            run = run.later(DAY);
+        }
+        assert_eq!(stayed_open, want, "{taken} taken, {failures} reports a day");
+    }
 }
 
 #[test]
