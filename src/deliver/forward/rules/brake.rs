@@ -127,6 +127,9 @@ enum ArrivalPattern {
 pub fn weigh_arrival(arrival: &Arrival, is_near: bool, past: &[Past], answered: &[Past], now: i64) -> MessageWeight {
     let mut sketch = arrival.sketch.clone();
     sketch.is_near = is_near;
+    // A run waits for its turn: what came in a moment later may have been sent before.
+    let is_meanwhile = |at: &i64| (0..=SOON).contains(&at.saturating_sub(now));
+    let now = past.iter().map(|p| p.at).filter(is_meanwhile).max().unwrap_or(now);
     let last = past.iter().rev().find(|p| p.was == Was::Sent);
     sketch.gap = last
         .map(|last| now.saturating_sub(last.at))

@@ -194,6 +194,27 @@ fn whatever_answers_is_ended_whatever_it_says() {
     assert_eq!(turns(1, unlike), 40);
 }
 
+/// Of runs that wait for their turn, one that began a second later may be the first.
+#[test]
+fn answers_at_once_are_few_in_whatever_order_they_are_judged() {
+    let orders: [&[i64]; 5] = [
+        &[0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
+        &[1, 0, 1, 0, 1, 0, 1, 0, 1, 0],
+        &[1, 1, 1, 1, 1, 0, 0, 0, 0, 0],
+        &[3, 0, 2, 1, 0, 4, 1, 3, 0, 2],
+        &[9, 8, 7, 6, 5, 4, 3, 2, 1, 0],
+    ];
+    for order in orders {
+        let mut traffic = Traffic::default();
+        assert!(traffic.comes(1_000_000, &mail("ann@s.test", "mail.s.test", 1, "")));
+        let sent = (2..).zip(order).filter(|(number, later)| {
+            let from = format!("x{number}@desk.test");
+            traffic.comes(1_000_001 + **later, &mail(&from, "mx.desk.test", *number, ""))
+        });
+        assert_eq!(sent.count(), 3, "{order:?}");
+    }
+}
+
 #[test]
 fn a_loop_nobody_can_tell_from_mail_is_ended_by_number() {
     let mut traffic = Traffic::default();
