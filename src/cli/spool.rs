@@ -25,6 +25,9 @@ pub enum SpoolCommand {
     /// Shows what it would take, and asks on a terminal; --yes takes it. Mail that comes meanwhile remains. Mailbox, owner, group and
     /// mode stay as they are. Exits with 1 when a mailbox could not be done, after doing the others, or when nothing was done.
     #[command(
+        override_usage = "spoolguard spool archive [OPTIONS] <WHAT>...|--all --all-mail\n       \
+                          spoolguard spool archive [OPTIONS] <WHAT>...|--all [--older-than <AGE>]\n           \
+                          [--bounces] [--seen] [--down-to <SIZE>]",
         after_help = "Examples:\n    spoolguard spool archive alice --older-than 90d --seen --dry-run\n    spoolguard spool archive alice --all-mail\n    spoolguard spool archive --all --larger-than 500M --down-to 400M --yes"
     )]
     Archive {

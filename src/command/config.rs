@@ -47,12 +47,11 @@ fn refused(sources: ConfigSources<'_>, error: &Error) -> String {
         return format!("spoolguard: {error}\n");
     };
     let count = match mistakes.len() {
-        1 => "1 mistake".to_owned(),
-        count => format!("{count} mistakes"),
+        1 => "1 mistake; until it is fixed".to_owned(),
+        count => format!("{count} mistakes; until they are fixed"),
     };
     let path = visible(&path.display().to_string());
-    let mut shown =
-        format!("spoolguard: cannot use configuration {path}: {count}; until they are fixed, mail is deferred\n");
+    let mut shown = format!("spoolguard: cannot use configuration {path}: {count}, mail is deferred\n");
     for mistake in mistakes {
         shown.push_str(&format!("{}\n", visible(&mistake.sentence(&text))));
         if let Some((line, mark)) = mistake.excerpt(&text) {

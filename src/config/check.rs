@@ -17,7 +17,7 @@ const SHORTEST_VALID: Age = Age::seconds(24 * 60 * 60);
 const LONGEST_VALID: Age = Age::seconds(1000 * 24 * 60 * 60);
 
 /// What is expected of whoever is the administrator.
-const EXPECTED_ADMIN: &str = "expected an address, or the absolute path of an mbox";
+const EXPECTED_ADMIN: &str = "expected one address (for two people, that of an alias), or the absolute path of an mbox";
 
 impl Config {
     /// Looks for what the types cannot say. Returns each key that is wrong, with what was expected.

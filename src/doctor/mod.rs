@@ -46,6 +46,7 @@ use crate::error::{Category, Error, Status};
 use crate::output::OutputForm;
 use crate::output::colours::Colours;
 use crate::output::end_command;
+use crate::output::shell::{program, quote_word};
 use crate::sys::account::{self, Account};
 use crate::sys::deadline;
 use facts::{DoctorScope, HostFacts};
@@ -60,6 +61,11 @@ pub fn run(asked: &DoctorArguments, everywhere: &Everywhere) -> Status {
         None => (examine(asked, everywhere), Shown::Problems),
     };
     let form = OutputForm::asked(asked.json);
+    // Root's run asks for each user in JSON.
+    let found = found.map(|findings| match (&asked.user, form) {
+        (Some(name), OutputForm::Text) if findings.is_empty() => vec![nothing_to_check(name)],
+        (Some(_) | None, OutputForm::Text | OutputForm::Json) => findings,
+    });
     end_command(found.and_then(|findings| write(&findings, form, shown)))
 }
 
@@ -90,6 +96,16 @@ fn one(name: &str, everywhere: &Everywhere) -> Result<Vec<Finding>, Error> {
     found.retain(|finding| finding.check == Check::Configuration && finding.level == Level::Error);
     found.extend(user::examine(&host, &account));
     Ok(found)
+}
+
+/// That whoever asked about this user learnt nothing.
+fn nothing_to_check(name: &str) -> Finding {
+    let what = "neither a file of this user nor a setting of the MTA runs spoolguard: nothing was checked";
+    let list = format!("{} spool list {}", program(), quote_word(name));
+    Check::LeftOut
+        .about(format!("user {name}"))
+        .warning(what)
+        .remedy(format!("{list} shows whether the mailbox is right"))
 }
 
 /// What there is to say of somebody whose home does not answer.

@@ -84,16 +84,22 @@ fn growing(entry: &DirectoryEntry) -> Option<Finding> {
     }
     let found = burst(&tail(entry)?)?;
     let name = entry.path.file_name()?.display().to_string();
-    Some(Check::Quota.about(entry.path.display()).error(
-        format!(
-            "it is growing: the last {} messages came within {} s, most of them from {}: mail goes round",
-            found.messages, found.seconds, found.sender
-        ),
-        format!(
-            "put spoolguard in place of the forward of {name}; what fills it says: {} spool list {name}",
-            program()
-        ),
-    ))
+    let topic = Check::Quota.about(entry.path.display());
+    let what = format!(
+        "it is growing: the last {} messages came within {} s, most of them from {}",
+        found.messages, found.seconds, found.sender
+    );
+    let list = format!("what fills it says: {} spool list {name}", program());
+    // A program may well write so much; an MTA reports so much only where mail goes round.
+    Some(match found.is_of_mta() {
+        true => {
+            let remedy = format!("put spoolguard in place of the forward of {name}; {list}");
+            topic.error(format!("{what}: mail goes round"), remedy)
+        }
+        false => topic
+            .warning(format!("{what}: a program writes to it, or mail goes round"))
+            .remedy(list),
+    })
 }
 
 fn tail(entry: &DirectoryEntry) -> Option<Vec<u8>> {

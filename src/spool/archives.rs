@@ -1,7 +1,7 @@
 //! The archives that there are: `spoolguard spool archives` lists them, and a restore finds them by a user's name. Looks at names alone;
 //! what was not named by `archive/retention.rs` is no archive here.
 
-use std::io;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use nix::unistd::Uid;
@@ -15,7 +15,7 @@ use crate::escape::visible;
 use crate::output::columns::{columns, pad};
 use crate::output::json::write_line;
 use crate::output::sizes::short_size;
-use crate::output::{OutputForm, print_line, shell};
+use crate::output::{OutputForm, shell};
 use crate::spool::context::SpoolRun;
 use crate::sys::account;
 
@@ -54,33 +54,41 @@ pub fn run(care: &SpoolRun, user: Option<&str>, form: OutputForm) -> Result<Stat
                 let _ = write_line(&mut io::stdout(), &line);
             }
         }
-        OutputForm::Text => text(care, user, &found),
+        OutputForm::Text => print_text(&text(care, user, &found))?,
     }
     Ok(if found.is_empty() { Status::Wrong } else { Status::Done })
 }
 
-fn text(care: &SpoolRun, user: Option<&str>, found: &[ListedArchive]) {
+fn text(care: &SpoolRun, user: Option<&str>, found: &[ListedArchive]) -> String {
     if found.is_empty() {
         let whose = user.map_or_else(String::new, |user| format!(" of {}", visible(user)));
         let dirs: Vec<_> = dirs(care).iter().map(|dir| shell::quote_path(dir)).collect();
         let unknown = user.is_some_and(|user| matches!(account::find_known(user), Ok(None)));
         let unknown = if unknown { "; there is no such user" } else { "" };
-        print_line(&format!("no archives{whose} in {}{unknown}", dirs.join(" or ")));
-        return;
+        return format!("no archives{whose} in {}{unknown}\n", dirs.join(" or "));
     }
     let width = found
         .iter()
         .map(|archive| columns(&archive.label.user))
         .max()
         .unwrap_or(0);
-    for archive in found {
-        print_line(&format!(
-            "{}  {}  {:>6}  {}",
+    let line = |archive: &ListedArchive| {
+        format!(
+            "{}  {}  {:>6}  {}\n",
             pad(&archive.label.user, width),
             made(archive, ' ', " UTC"),
             short_size(archive.bytes),
             shell::quote_path(&archive.path)
-        ));
+        )
+    };
+    found.iter().map(line).collect()
+}
+
+/// Whoever does not read on has seen enough.
+fn print_text(text: &str) -> Result<(), Error> {
+    match io::stdout().write_all(text.as_bytes()) {
+        Err(e) if e.kind() != io::ErrorKind::BrokenPipe => Err(Error::io("write", Path::new("the answer"), &e)),
+        Ok(()) | Err(_) => Ok(()),
     }
 }
 

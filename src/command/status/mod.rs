@@ -23,7 +23,7 @@ use crate::deliver;
 use crate::deliver::context::Run;
 use crate::deliver::divert::digest;
 use crate::deliver::forward::destinations::{self, DueNotices, to_moment};
-use crate::deliver::forward::kept;
+use crate::deliver::forward::kept::{self, KeptFile};
 use crate::deliver::forward::rules::{DestinationState, Destinations};
 use crate::deliver::{caller, headers};
 use crate::error::{Category, Error, Status};
@@ -140,7 +140,9 @@ fn resume(address: &str, run: &Run, now: OffsetDateTime) -> Result<Status, Error
         DestinationState::Suspended => {
             let mailbox = run.store.to_string();
             let command = headers::send_kept_command(&run.account, address);
-            let kept = match kept {
+            // Those that came back are on the list, too.
+            let listed = KeptFile::of(run, address).and_then(|file| file.read().ok());
+            let kept = match listed.map_or(kept, |list| kept.max(list.waiting().count() as u64)) {
                 0 => String::new(),
                 1 => format!("; 1 message was kept in {mailbox}; to send it on: {command}"),
                 count => format!("; {count} messages were kept in {mailbox}; to send them on: {command}"),

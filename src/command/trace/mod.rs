@@ -90,7 +90,7 @@ fn answer(question: &TraceArguments, everywhere: &Everywhere) -> Result<Status, 
         let _ = writeln!(text, "{}", visible(&unknown_text(&question.what, &read, whose)));
     }
     match written.and_then(|()| io::stdout().write_all(&text)) {
-        Err(e) if e.kind() != io::ErrorKind::BrokenPipe => Err(Error::new(Category::System, "write", "the answer", e)),
+        Err(e) if e.kind() != io::ErrorKind::BrokenPipe => Err(Error::io("write", Path::new("the answer"), &e)),
         Ok(()) | Err(_) if is_unknown => Ok(Status::Wrong),
         Ok(()) | Err(_) => Ok(Status::Done),
     }

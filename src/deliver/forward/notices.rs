@@ -106,9 +106,10 @@ fn to_user(run: &Run, notice: &PendingNotice) -> (String, String) {
         DestinationEvent::SuspendedByHand => (
             format!("Your mail is no longer forwarded to {to}"),
             format!(
-                "Mail for {own} is no longer forwarded to {to}. It was not the guard that decided so: somebody who may do so has \
-                 suspended it by hand.\n\n\
-                 New mail has been kept in {mailbox} since {since}. No message is lost. It stays so until somebody ends it with\n\n{resume}\n",
+                "Mail for {own} is no longer forwarded to {to}. It was suspended manually, not \
+                 by the guard.\n\n\
+                 New mail has been kept in {mailbox} since {since}. No message is lost. It stays so until somebody resumes it \
+                 with\n\n{resume}\n",
             ),
         ),
         DestinationEvent::HeldBack(kind) => loop_notice::to_user(run, notice, kind),

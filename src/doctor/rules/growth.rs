@@ -24,6 +24,15 @@ pub struct Burst {
     pub seconds: i64,
 }
 
+impl Burst {
+    /// Whether it is an MTA that writes.
+    pub fn is_of_mta(&self) -> bool {
+        let sender = self.sender.to_ascii_lowercase();
+        let local = sender.split('@').next().unwrap_or_default();
+        ["mailer-daemon", "postmaster", "<>"].contains(&local)
+    }
+}
+
 /// Looks at the end of an mbox.
 pub fn burst(tail: &[u8]) -> Option<Burst> {
     let lines = tail

@@ -115,7 +115,7 @@ fn not_read(check: Check, path: &Path, cause: &str, guarded: bool) -> Finding {
     match guarded {
         true => topic.error(
             format!("it runs spoolguard, but no MTA reads it: {cause}"),
-            "change that setting, or run spoolguard from a place that is read: /usr/share/doc/spoolguard/docs/src/install.md",
+            "put it where mail comes by, such as .forward, or let the MTA start procmail: /usr/share/doc/spoolguard/docs/src/procmail.md",
         ),
         false => topic.warning(format!("no MTA reads it: {cause}")),
     }

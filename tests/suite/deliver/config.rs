@@ -650,3 +650,13 @@ fn the_state_directory_may_name_the_home_and_the_user() {
     scratch.deliver(b"X-Loop: a@a.test\n\nx\n").go().succeeds();
     assert_eq!(scratch.files("home/.local/state/spoolguard/held").len(), 1);
 }
+
+#[test]
+fn one_mistake_is_one() {
+    let scratch = Scratch::new();
+    check(&scratch, "admin = \"ann, ben@b.test\"\n")
+        .go()
+        .ends_with(1)
+        .mentions("1 mistake; until it is fixed, mail is deferred")
+        .mentions("line 1: admin: expected one address (for two people, that of an alias)");
+}

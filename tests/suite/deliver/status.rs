@@ -150,7 +150,7 @@ fn a_forward_is_resumed_and_the_user_is_told() {
     assert_eq!(
         says(&ended),
         format!(
-            "mail is forwarded to B@b.test again; 1 message was kept in {mailbox}; to send it on: {} status --user {} \
+            "mail is forwarded to B@b.test again; 4 messages were kept in {mailbox}; to send them on: {} status --user {} \
              --send-kept B@b.test\n",
             scratch.printed_program(),
             user_name()

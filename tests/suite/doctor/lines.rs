@@ -2,8 +2,8 @@
 
 use std::fs;
 
-use crate::doctor::scene::{bad, guarded_home, host, host_findings, one, own_findings, postfix};
-use crate::support::{is_root, skip};
+use crate::doctor::scene::{bad, doctor, guarded_home, host, host_findings, one, own_findings, postfix};
+use crate::support::{is_root, skip, user_name};
 
 #[test]
 fn a_line_that_a_delivery_refuses_is_an_error_wherever_it_is() {
@@ -215,4 +215,13 @@ fn a_file_that_the_mta_does_not_read_is_told() {
         "warning",
         "forward_path = /var/forward/$user names other files",
     );
+}
+
+#[test]
+fn a_user_without_the_guard_hears_that_nothing_was_checked() {
+    let scratch = host();
+    let ended = doctor(&scratch, &["--user", &user_name()]).go();
+    let said = String::from_utf8_lossy(&ended.ends_with(0).stdout).into_owned();
+    let said = said.split_ascii_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(said.contains("runs spoolguard: nothing was checked"), "{said}");
 }

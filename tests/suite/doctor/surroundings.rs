@@ -230,6 +230,14 @@ fn full_and_growing_mailboxes_are_told() {
     let looping: String = (10..40)
         .map(|second| format!("From MAILER-DAEMON Thu Nov 26 10:00:{second} 2026\nSubject: x\n\nx\n\n"))
         .collect();
+    fs::write(scratch.mailbox(), looping.replace("MAILER-DAEMON", "ci@b.test")).unwrap();
+    let found = host_findings(&scratch);
+    one(
+        &found,
+        "quota",
+        "warning",
+        "most of them from ci@b.test: a program writes to it, or mail goes round",
+    );
     fs::write(scratch.mailbox(), looping).unwrap();
     let found = host_findings(&scratch);
     one(

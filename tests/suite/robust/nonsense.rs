@@ -233,3 +233,47 @@ fn a_list_says_how_far_it_is_within_one_mailbox() {
         "{shown}"
     );
 }
+
+#[test]
+fn help_of_every_command_fits_into_80_columns() {
+    let scratch = Scratch::new();
+    let commands = "deliver,forward,filter,return,sendmail,policy,inspect,replay,status,trace,spool,spool list,spool archive,spool sweep,\
+                    spool archives,spool restore,doctor,config,config check,config show";
+    for command in std::iter::once("").chain(commands.split(',')) {
+        let words: Vec<&str> = command.split_ascii_whitespace().chain(["--help"]).collect();
+        let ended = scratch.bare(&words).variable("COLUMNS", "80").go();
+        let said = String::from_utf8_lossy(&ended.ends_with(0).stdout).into_owned();
+        assert!(said.contains("Usage: spoolguard"), "{command}");
+        let wide: Vec<&str> = said.lines().filter(|line| line.chars().count() > 80).collect();
+        assert_eq!(wide, [] as [&str; 0], "{command}");
+    }
+}
+
+#[test]
+fn an_answer_that_cannot_be_written_is_told() {
+    let scratch = Scratch::new();
+    for words in [&["spool", "archives"][..], &["trace", "b@b.test", "--log", "/dev/null"]] {
+        let full = fs::File::options().write(true).open("/dev/full").unwrap();
+        scratch
+            .run(words)
+            .stdout(full)
+            .go()
+            .ends_with(75)
+            .mentions("cannot write the answer: no space left on device\n");
+    }
+}
+
+#[test]
+fn what_was_kept_is_shown_by_its_subject_and_counted_alike() {
+    let scratch = Scratch::new();
+    scratch.run(&["status", "--suspend", "b@b.test"]).go().ends_with(0);
+    scratch.forward(ORDINARY, &["b@b.test"]).go().succeeds();
+    let said = |words: &[&str], status| {
+        let ended = scratch.run(&["status"]).with(words).go();
+        String::from_utf8_lossy(&ended.ends_with(status).stdout).into_owned()
+    };
+    let plan = said(&["--send-kept", "b@b.test"], 1);
+    assert!(plan.contains("Sam <s@s.test>  hello  "), "{plan}");
+    let resumed = said(&["--resume", "b@b.test"], 0);
+    assert!(resumed.contains("1 message was kept in "), "{resumed}");
+}

@@ -13,6 +13,7 @@ use crate::deliver::context::Run;
 use crate::deliver::forward::rules::kept::{KeptList, KeptMessage, KeptState};
 use crate::deliver::overflow;
 use crate::error::{Category, Error};
+use crate::escape::visible;
 use crate::mailbox::OpenMailbox;
 use crate::mailbox::excerpt;
 use crate::mailbox::limited_file::{LimitedFile, refuse_holes};
@@ -22,6 +23,7 @@ use crate::maildir::directory::Maildir;
 use crate::maildir::read::list_messages;
 use crate::message::Message;
 use crate::message::key::{MessageKey, of_id, split_halves};
+use crate::output::columns::cut;
 use crate::sys::dirs::open_kept;
 use crate::sys::message_buffer::{HEAD_BYTES, MessageBuffer};
 
@@ -70,10 +72,20 @@ impl CopyLocation {
     }
 }
 
-/// Who wrote the message at a place.
-pub(super) fn author(place: &CopyLocation) -> Option<String> {
+/// Who wrote the message at a place, and its subject.
+pub(super) fn headline(place: &CopyLocation) -> Option<String> {
     let buffer = take(place).ok()?;
-    Message::new(buffer.head()).first("From").map(|from| from.into_owned())
+    let message = Message::new(buffer.head());
+    let field = |name| short(&message.first(name).unwrap_or_default());
+    Some(format!("{}  {}", field("From"), field("Subject")))
+}
+
+/// As much of a field as fits into a line, in columns.
+const FIELD_COLUMNS: usize = 40;
+
+fn short(text: &str) -> String {
+    let words: Vec<&str> = text.split_ascii_whitespace().collect();
+    cut(&visible(&words.join(" ")), FIELD_COLUMNS, "…")
 }
 
 /// Reads the message at a place, as it lies there.

@@ -18,7 +18,7 @@ use time::OffsetDateTime;
 
 use crate::cli::Everywhere;
 use crate::command::status::named::refuse_no_destination;
-use crate::command::status::send_kept::copies::{CopyLocation, author, find_copies, find_locked};
+use crate::command::status::send_kept::copies::{CopyLocation, find_copies, find_locked, headline};
 use crate::config::location::MailStore;
 use crate::deliver::context::Run;
 use crate::deliver::forward::kept::{KeptFile, reason_text};
@@ -132,8 +132,8 @@ impl SendPlan {
                     format!("{}; a run that was killed may have sent it", size_text(place.bytes))
                 }
             };
-            let from = place.and_then(author).unwrap_or_default();
-            text.push_str(&format!("  {when}  {from}  {said}\n"));
+            let headline = place.and_then(headline).unwrap_or_default();
+            text.push_str(&format!("  {when}  {headline}  {said}\n"));
         }
         if waiting.len() > LISTED {
             text.push_str(&format!("  and {} more\n", waiting.len() - LISTED));
