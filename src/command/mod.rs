@@ -14,7 +14,7 @@ pub mod trace;
 use crate::classify::policy::Copies;
 use crate::cli::{Cli, Command, Who};
 use crate::config::location::MailStore;
-use crate::deliver::{self, Errand, supervisor};
+use crate::deliver::{self, Errand};
 use crate::doctor;
 use crate::error::Status;
 use crate::mailbox::setgid::SetAside;
@@ -30,9 +30,6 @@ pub fn run(cli: &Cli, group: Option<SetAside>) -> Status {
             Command::Deliver { .. } | Command::Forward { .. } | Command::Return { .. } | Command::Sendmail { .. }
         )
     });
-    if let Some(status) = delivers_for(&cli.command).and_then(supervisor::deliver_in_child) {
-        return status;
-    }
     let errand = |addresses: &[String], keep: bool, mailbox: &Option<MailStore>| {
         let copies = if keep { Copies::Keep } else { Copies::None };
         Errand::new(addresses, copies).into_mailbox(mailbox.clone())
@@ -73,24 +70,5 @@ pub fn run(cli: &Cli, group: Option<SetAside>) -> Status {
         Command::Spool { command } => spool::run(command, everywhere),
         Command::Doctor { asked } => doctor::run(asked, everywhere),
         Command::Config { command } => config::run(command, everywhere),
-    }
-}
-
-/// Whom a run that delivers is told to deliver for, if anybody; none for all other commands.
-fn delivers_for(command: &Command) -> Option<Option<&str>> {
-    match command {
-        Command::Deliver { target } | Command::Forward { target, .. } => Some(target.who.user.as_deref()),
-        Command::Return { who } => Some(who.user.as_deref()),
-        Command::Sendmail { .. } => Some(None),
-        // What the filter prints is the message.
-        Command::Filter { .. }
-        | Command::Policy { .. }
-        | Command::Inspect { .. }
-        | Command::Replay { .. }
-        | Command::Status { .. }
-        | Command::Trace { .. }
-        | Command::Spool { .. }
-        | Command::Doctor { .. }
-        | Command::Config { .. } => None,
     }
 }

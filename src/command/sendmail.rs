@@ -22,7 +22,7 @@ use crate::config::Config;
 use crate::config::load::{self, ConfigSources, KeySelection};
 use crate::config::location::MailStore;
 use crate::deliver::context::{Intents, Run};
-use crate::deliver::{self, Errand, headers};
+use crate::deliver::{self, Errand, headers, watchdog};
 use crate::error::{Category, Error, Status};
 use crate::mailbox::setgid::SetAside;
 use crate::message::Message;
@@ -49,15 +49,16 @@ fn sendmail(
     group: Option<SetAside>,
     intents: &Intents,
 ) -> Result<Status, Error> {
+    let mask = umask(Mode::empty());
+    let deadline = deliver::begin_delivery()?;
     let host = MailHost::read(everywhere)?;
     let real = host.real_sendmail()?;
     let call = RedirectCall::read(arguments).filter(|_| !io::stdin().is_terminal());
     let Some(call) = call else {
         drop(group);
+        umask(mask);
         return take_over(real, arguments, None, everywhere);
     };
-    let mask = umask(Mode::empty());
-    let deadline = deliver::begin_delivery()?;
     let buffer = MessageBuffer::read(&deliver::input::open()?, &deadline)?;
     if let Some(from) = redirected_from(&buffer) {
         if let Some(user) = host.user_of(&from)? {
@@ -237,6 +238,7 @@ fn take_over(
     if let Some(input) = input {
         command.stdin(input);
     }
+    watchdog::let_go();
     let e = command.exec();
     Err(Error::io("start", real, &e).class(Category::Submission))
 }

@@ -22,7 +22,6 @@ pub mod rescue;
 pub mod service_user;
 pub mod settle;
 pub mod store;
-pub mod supervisor;
 pub mod watchdog;
 
 use std::cell::{Cell, OnceCell};
@@ -153,12 +152,10 @@ pub fn begin_run() -> Result<Deadline, Error> {
     begin_with(Deadline::begin)
 }
 
-/// The same for a single delivery, which waits for nothing if it need not.
+/// The same for a single delivery, which waits for nothing if it need not, and which hangs on nothing. Called before a file is touched.
 pub fn begin_delivery() -> Result<Deadline, Error> {
     let deadline = begin_with(Deadline::begin_delivery)?;
-    if !account::is_root() {
-        watchdog::watch(&deadline);
-    }
+    watchdog::watch();
     Ok(deadline)
 }
 
@@ -216,7 +213,7 @@ impl Run {
             None => {
                 let account = service_user::find_account(who.user.as_deref(), only)?;
                 let place = become_user(&account)?;
-                watchdog::watch(&deadline);
+                watchdog::go_on_as_user();
                 let sources = ConfigSources::chosen(only, account.home.as_deref(), account.owners());
                 let loaded = load::load_config(sources, KeySelection::User(&account.name))?;
                 service_user::refuse_other_owner(&account, &loaded.config.mailbox.user)?;
@@ -228,7 +225,7 @@ impl Run {
                 let mut loaded = load::load_config(sources, KeySelection::User(name))?;
                 let account = alias_of(name, Path::new(&loaded.config.aliases.dir))?;
                 account.become_user(None)?;
-                watchdog::watch(&deadline);
+                watchdog::go_on_as_user();
                 loaded.config = loaded.config.for_alias(name, alias_account::STATE_DIR);
                 (account, None, loaded)
             }

@@ -26,15 +26,13 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use nix::errno::Errno;
-use nix::sys::signal::kill;
-use nix::unistd::Pid;
 use rustix::fs::{XattrFlags, fgetxattr, flistxattr, fremovexattr, fsetxattr, lremovexattr, lsetxattr};
 use time::OffsetDateTime;
 
 use crate::mailbox::intent_text::{AppendProgress, IntentText, MessageSource};
 use crate::mailbox::measure::{AppendExtent, checksum};
 use crate::sys::account::host_name;
+use crate::sys::procfs::is_alive;
 
 /// What the names of all notes begin with; behind it stand the process and a number.
 pub(crate) const PREFIX: &str = "user.spoolguard.";
@@ -293,7 +291,7 @@ impl LeftIntent {
             return self.is_own();
         }
         // Of another host's processes nothing is known but that they end.
-        self.noted.host != host_hash() || kill(Pid::from_raw(self.pid), None) != Err(Errno::ESRCH)
+        self.noted.host != host_hash() || is_alive(self.pid)
     }
 }
 

@@ -15,14 +15,12 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use nix::errno::Errno;
-use nix::sys::signal::kill;
-use nix::unistd::Pid;
 use rustix::fs::{XattrFlags, lgetxattr, lremovexattr, lsetxattr};
 
 use crate::mailbox::intent::{PREFIX, note_names};
 use crate::maildir::name::UniqueName;
 use crate::sys::dirs;
+use crate::sys::procfs::is_alive;
 
 /// More than a name in a Maildir takes, in bytes.
 const NOTE_BYTES: usize = 512;
@@ -190,7 +188,7 @@ impl IntentDir {
         if name.pid == std::process::id() {
             return own().iter().any(|own| own == place);
         }
-        i32::try_from(name.pid).is_ok_and(|pid| kill(Pid::from_raw(pid), None) != Err(Errno::ESRCH))
+        i32::try_from(name.pid).is_ok_and(is_alive)
     }
 }
 

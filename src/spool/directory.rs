@@ -16,6 +16,7 @@ use nix::sys::statvfs::{FsFlags, fstatvfs};
 use crate::error::Error;
 use crate::sys::account::host_name;
 use crate::sys::file_stamp::same_file;
+use crate::sys::procfs::is_alive;
 
 /// A lock that nobody can vouch for is stale after this long; a delivery thinks so too.
 const STALE_AGE: Duration = Duration::from_secs(600);
@@ -129,7 +130,7 @@ impl DirectoryEntry {
     pub fn standing(&self, now: SystemTime) -> LockState {
         let age = self.age(now);
         match holder(&self.path) {
-            Some(pid) if is_alive(pid) => match age {
+            Some(pid) if i32::try_from(pid).is_ok_and(is_alive) => match age {
                 age if age < STALE_AGE => LockState::InUse,
                 age => LockState::Long(pid, age),
             },
@@ -228,11 +229,6 @@ fn holder(path: &Path) -> Option<u32> {
     let (pid, host) = line.split_once(':').unwrap_or((line, ""));
     let ours = host.is_empty() || host == host_name();
     pid.trim().parse().ok().filter(|pid| *pid > 0 && ours)
-}
-
-fn is_alive(pid: u32) -> bool {
-    // Without /proc everybody counts as alive.
-    Path::new(&format!("/proc/{pid}")).exists() || !Path::new("/proc/self").exists()
 }
 
 #[cfg(test)]

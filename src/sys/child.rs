@@ -2,7 +2,7 @@
 //! all that it started; nobody waits for it any longer.
 
 use std::ffi::OsStr;
-use std::fs::{File, Metadata};
+use std::fs::Metadata;
 use std::io::{self, Read};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -198,28 +198,6 @@ pub fn end_of(child: &Child) -> Option<OwnedFd> {
         .ok()
         .and_then(rustix::process::Pid::from_raw)?;
     rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()).ok()
-}
-
-/// A file without a name, in memory, for what a child prints.
-pub fn memory_file() -> io::Result<File> {
-    let file = rustix::fs::memfd_create("printed", rustix::fs::MemfdFlags::CLOEXEC)?;
-    Ok(File::from(file))
-}
-
-/// Waits until the child has ended, a signal comes, or a moment is over. `end` is what `end_of` returned.
-pub fn wait_a_moment(end: Option<&OwnedFd>) {
-    const MOMENT: Duration = Duration::from_millis(200);
-    const PAUSE: Duration = Duration::from_millis(5);
-    let Some(end) = end else {
-        return std::thread::sleep(PAUSE);
-    };
-    let milliseconds = u16::try_from(MOMENT.as_millis()).unwrap_or(u16::MAX);
-    let _ = poll(&mut [PollFd::new(end.as_fd(), PollFlags::POLLIN)], milliseconds);
-}
-
-/// Lets this process be killed when the one that started it ends.
-pub fn end_with_parent() {
-    let _ = rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL));
 }
 
 /// Kills it with all that it started. One that cannot even be killed now, in a call to a file system that hangs, is left behind.

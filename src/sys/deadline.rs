@@ -74,6 +74,8 @@ pub fn hold_signals() -> io::Result<()> {
     }
     // Unhandled and unblocked, it ends the process in mid-write; so the write reports EFBIG (setrlimit(2)).
     mask.add(Signal::SIGXFSZ);
+    // The process that waits for the delivery is told so that a program which took it over has ended.
+    mask.add(Signal::SIGCHLD);
     mask.thread_set_mask()?;
     // Out of memory, Rust's runtime aborts; so does a panic in a panic. Mail systems bounce on that death, and abort(3) unblocks its
     // signal.
@@ -129,16 +131,6 @@ pub fn is_stopped() -> bool {
 #[derive(Debug)]
 pub struct Deadline {
     until: Cell<Instant>,
-    kind: Kind,
-}
-
-/// Who waits for a run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// A mail system, for one message.
-    Delivery,
-    /// A person or a timer, who may wait longer.
-    Command,
 }
 
 /// How long something may be read, and by whom that is ended. A copy has the same end.
@@ -207,25 +199,19 @@ impl Deadline {
     /// Starts the clock and takes over the signals: none that the caller blocked or ignored stays so.
     pub fn begin() -> io::Result<Self> {
         listen_for_signals()?;
-        Ok(Self::starting_now(Kind::Command))
+        Ok(Self::starting_now())
     }
 
     /// Starts the clock for a single delivery: the signals are held until it has to wait.
     pub fn begin_delivery() -> io::Result<Self> {
         hold_signals()?;
-        Ok(Self::starting_now(Kind::Delivery))
+        Ok(Self::starting_now())
     }
 
-    fn starting_now(kind: Kind) -> Self {
+    fn starting_now() -> Self {
         Self {
             until: Cell::new(Instant::now() + TOTAL),
-            kind,
         }
-    }
-
-    /// Who waits for the run.
-    pub fn kind(&self) -> Kind {
-        self.kind
     }
 
     /// Starts the clock anew, for the next message of a run that no mail system waits for.

@@ -6,17 +6,13 @@ use std::os::fd::AsFd;
 use std::path::Path;
 
 use nix::sys::statvfs::{FsFlags, Statvfs, fstatvfs, statvfs};
-use rustix::fs::{CWD, Mode, NFS_SUPER_MAGIC, OFlags, ResolveFlags, StatFs, fstatfs, lgetxattr, openat2, statfs};
+use rustix::fs::{NFS_SUPER_MAGIC, StatFs, fstatfs, lgetxattr, statfs};
 use rustix::io::Errno;
 
 use crate::error::Error;
-use crate::escape::mount_path;
 
 /// An attribute that nobody sets.
 const PROBE: &str = "user.spoolguard-probe";
-
-/// The mounts that this process sees.
-const MOUNTS: &str = "/proc/self/mountinfo";
 
 /// A file system.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,53 +76,6 @@ pub fn has_no_links(error: &io::Error) -> bool {
     Errno::from_io_error(error).is_some_and(|error| known.contains(&error))
 }
 
-/// Tells whether a call about `path` may hold a process that nobody can end: a file system that another process serves (FUSE) is in its
-/// way. Where that cannot be told it is none. The path itself is not asked: its file system might hang.
-pub fn may_hold_a_process(path: &Path) -> bool {
-    // What is on the root's file system is not served so. A mount that is in the way is not entered (openat2(2)).
-    match openat2(
-        CWD,
-        path,
-        OFlags::PATH | OFlags::CLOEXEC,
-        Mode::empty(),
-        ResolveFlags::NO_XDEV,
-    ) {
-        Ok(_) | Err(Errno::NOENT | Errno::NOTDIR | Errno::ACCESS) => false,
-        Err(_) => std::fs::read_to_string(MOUNTS).is_ok_and(|mounts| is_served(path, &mounts)),
-    }
-}
-
-/// Tells by `mountinfo` (proc_pid_mountinfo(5)) whether a file system that a process serves is in the way of a path on which some mount is.
-/// Where none of the mounts is above its name, a link leads into one, and any that is served may be it.
-fn is_served(path: &Path, mountinfo: &str) -> bool {
-    let mounts = mountinfo.lines().filter_map(|line| {
-        let point = mount_path(line.split(' ').nth(4)?);
-        Some((point, is_served_mount(line)))
-    });
-    let (mut is_above, mut any) = (None, false);
-    for (point, is_served) in mounts {
-        any |= is_served;
-        if point != "/" && path.starts_with(&point) {
-            is_above = Some(is_above.unwrap_or(false) || is_served);
-        }
-    }
-    is_above.unwrap_or(any)
-}
-
-/// Tells whether a line of `mountinfo` is a file system that a process serves, which may hold users' files.
-fn is_served_mount(line: &str) -> bool {
-    // The type follows a hyphen, since the fields before it are of any number.
-    let kind = line.split_once(" - ").and_then(|(_, rest)| rest.split(' ').next());
-    let no_homes = [
-        "fusectl",
-        "fuse.lxcfs",
-        "fuse.portal",
-        "fuse.gvfsd-fuse",
-        "fuse.snapfuse",
-    ];
-    kind.is_some_and(|kind| (kind.starts_with("fuse") || kind == "virtiofs") && !no_homes.contains(&kind))
-}
-
 fn left_in(room: &Statvfs) -> u64 {
     room.blocks_available().saturating_mul(room.fragment_size())
 }
@@ -142,43 +91,8 @@ fn attributes(path: &Path) -> Option<bool> {
 
 #[cfg(test)]
 mod tests {
-    use super::{find_file_system, is_served, is_served_mount, may_hold_a_process};
+    use super::find_file_system;
     use std::path::Path;
-
-    #[test]
-    fn a_mount_that_a_process_serves_is_known_by_its_type() {
-        let line = |kind: &str| format!("36 25 0:44 / /home/a\\040b rw,relatime shared:1 - {kind} what rw");
-        for served in ["fuse", "fuse.sshfs", "fuseblk", "virtiofs"] {
-            assert!(is_served_mount(&line(served)), "{served}");
-        }
-        for other in ["ext4", "nfs4", "fusectl", "fuse.lxcfs", "cifs"] {
-            assert!(!is_served_mount(&line(other)), "{other}");
-        }
-        assert!(!is_served_mount("odd"));
-        assert!(!may_hold_a_process(Path::new("/")));
-        assert!(!may_hold_a_process(Path::new("/no such directory")));
-    }
-
-    #[test]
-    fn a_mount_elsewhere_holds_nobody() {
-        let mounts = "22 1 8:1 / / rw - ext4 /dev/a rw\n23 22 0:40 / /srv/x\\040y rw - fuse.sshfs s rw\n\
-                      24 22 8:2 / /home rw - ext4 /dev/b rw\n25 24 0:41 / /home/carol rw - fuse.bindfs c rw\n";
-        for (path, want) in [
-            ("/home/alice", false),
-            ("/home/carol", true),
-            ("/home/carol/deep", true),
-            ("/home/carola", false),
-            ("/srv/x y/bob", true),
-            // A link leads somewhere.
-            ("/users/dave", true),
-        ] {
-            assert_eq!(is_served(Path::new(path), mounts), want, "{path}");
-        }
-        assert!(!is_served(
-            Path::new("/users/dave"),
-            "22 1 8:1 / / rw - ext4 /dev/a rw\n"
-        ));
-    }
 
     #[test]
     fn a_file_system_is_asked_and_not_changed() {

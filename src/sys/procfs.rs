@@ -4,7 +4,10 @@
 use std::fmt::Display;
 use std::fs;
 
+use nix::errno::Errno;
 use nix::libc;
+use nix::sys::signal::kill;
+use nix::unistd::Pid;
 
 /// Tells whether some process listens at this TCP port, whichever address; none where that cannot be told.
 pub fn listens_at(port: u16) -> Option<bool> {
@@ -53,6 +56,18 @@ fn holder_in(locks: &str, kind: KernelLock, device: u64, inode: u64) -> Option<i
     })
 }
 
+/// Tells whether a process may still do something. One that has ended, and that nobody asked how, does nothing any more: in a container
+/// whose first process asks nobody, such a process stays. Whoever may not be seen counts as alive.
+pub fn is_alive(pid: i32) -> bool {
+    if kill(Pid::from_raw(pid), None) == Err(Errno::ESRCH) {
+        return false;
+    }
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    // The name before it may have any characters.
+    let state = stat.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next());
+    !matches!(state, Some('Z' | 'X'))
+}
+
 /// The program of a process, as ` (mutt)`; nothing where it may not be seen.
 pub fn program_of(pid: impl Display) -> String {
     let name = fs::read_to_string(format!("/proc/{pid}/comm"));
@@ -69,8 +84,27 @@ pub fn has_no_new_privileges() -> Option<bool> {
 #[cfg(test)]
 mod tests {
     use std::net::TcpListener;
+    use std::process::{Command, Stdio};
 
-    use super::{KernelLock, holder_in, listens_at};
+    use super::{KernelLock, holder_in, is_alive, listens_at};
+
+    #[test]
+    fn whoever_has_ended_is_not_alive_though_nobody_waited() {
+        let mut child = Command::new("/bin/sh")
+            .args(["-c", "read line"])
+            .stdin(Stdio::piped())
+            .spawn()
+            .unwrap_or_else(|e| unreachable!("{e}"));
+        let pid = i32::try_from(child.id()).unwrap_or(0);
+        assert!(is_alive(pid));
+        drop(child.stdin.take());
+        let id = nix::sys::wait::Id::Pid(nix::unistd::Pid::from_raw(pid));
+        let flags = nix::sys::wait::WaitPidFlag::WEXITED | nix::sys::wait::WaitPidFlag::WNOWAIT;
+        assert!(nix::sys::wait::waitid(id, flags).is_ok());
+        assert!(!is_alive(pid), "it is there, and has ended");
+        assert!(child.wait().is_ok());
+        assert!(!is_alive(pid));
+    }
 
     #[test]
     fn the_holder_of_a_lock_is_read_from_its_line() {

@@ -61,7 +61,7 @@ said=/tmp/said.$$
 mkfifo "$said"
 cat "$said" &
 exec >/dev/null 2>&1
-exec strace -D -f -qq -o /dev/null -e trace=clock_nanosleep -e inject=clock_nanosleep:retval=0:delay_enter=3s \
+exec strace -D -f -qq -o /dev/null -e trace=rt_sigtimedwait -e inject=rt_sigtimedwait:error=EAGAIN:delay_enter=3s \
     /bin/sh -c 'exec /usr/bin/spoolguard "$@" >"$0" 2>&1' "$said" "$@"
 "#;
 

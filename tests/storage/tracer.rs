@@ -111,14 +111,16 @@ enum Begin {
     Program,
 }
 
-/// Runs a command, and asks `each` before and behind each of its calls.
+/// Runs a command, and asks `each` before and behind each of its calls. A delivery steps aside for a child: then that is followed, and killed
+/// with whoever waits for it.
 pub fn trace(command: &Command, input: &[u8], mut each: impl FnMut(Moment, &Call) -> Next) -> Ended {
     let mut child = start(command, input, true);
     let collect = collect(&mut child);
-    let pid = Pid::from_raw(i32::try_from(child.id()).unwrap());
+    let first = Pid::from_raw(i32::try_from(child.id()).unwrap());
+    let mut pid = first;
     let options = Options::PTRACE_O_TRACESYSGOOD | Options::PTRACE_O_TRACEEXEC | Options::PTRACE_O_EXITKILL;
     waitpid(pid, Some(WaitPidFlag::WUNTRACED)).unwrap();
-    ptrace::seize(pid, options).unwrap();
+    ptrace::seize(pid, options | Options::PTRACE_O_TRACECLONE).unwrap();
     kill(pid, Signal::SIGCONT).unwrap();
     let mut inside: Option<Call> = None;
     let mut begin = Begin::Shell;
@@ -129,6 +131,14 @@ pub fn trace(command: &Command, input: &[u8], mut each: impl FnMut(Moment, &Call
             Ok(WaitStatus::Exited(_, code)) => break Some(code),
             Ok(WaitStatus::Signaled(..)) | Err(_) => break None,
             Ok(WaitStatus::PtraceEvent(_, _, event)) if event == libc::PTRACE_EVENT_EXEC => begin = Begin::Exec,
+            Ok(WaitStatus::PtraceEvent(_, _, event)) if event == libc::PTRACE_EVENT_CLONE && pid == first => {
+                pid = Pid::from_raw(i32::try_from(ptrace::getevent(first).unwrap()).unwrap());
+                waitpid(pid, Some(WaitPidFlag::__WALL)).unwrap();
+                // What it starts itself is not followed.
+                ptrace::setoptions(pid, options).unwrap();
+                ptrace::detach(first, None).unwrap();
+                inside = None;
+            }
             // The end of execve(2) itself.
             Ok(WaitStatus::PtraceSyscall(_)) if begin == Begin::Exec => begin = Begin::Program,
             Ok(WaitStatus::PtraceSyscall(_)) if begin == Begin::Program => {
@@ -138,6 +148,7 @@ pub fn trace(command: &Command, input: &[u8], mut each: impl FnMut(Moment, &Call
                 };
                 if let Some(call) = call {
                     if each(moment, &call) == Next::Kill {
+                        let _ = kill(first, Signal::SIGKILL);
                         let _ = kill(pid, Signal::SIGKILL);
                     }
                     if moment == Moment::Before {
@@ -154,6 +165,10 @@ pub fn trace(command: &Command, input: &[u8], mut each: impl FnMut(Moment, &Call
             Ok(()) | Err(Errno::ESRCH) => {}
             Err(e) => panic!("cannot trace: {e}"),
         }
+    };
+    let code = match (pid == first).then_some(code) {
+        Some(code) => code,
+        None => child.wait().unwrap().code(),
     };
     Ended {
         command: shown(command),

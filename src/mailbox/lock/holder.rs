@@ -4,13 +4,9 @@
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use nix::errno::Errno;
-use nix::sys::signal::kill;
-use nix::unistd::Pid;
-
 use crate::mailbox::lock::dotlock::{is_no_dotlock, is_of_another_host, read_dotlock};
 use crate::sys::dirs::with_suffix;
-use crate::sys::procfs::{self, KernelLock, program_of};
+use crate::sys::procfs::{self, KernelLock, is_alive, program_of};
 
 /// Who has a lock that is in our way.
 #[derive(Debug, PartialEq, Eq)]
@@ -38,7 +34,7 @@ impl Holder {
         let text = read_dotlock(path);
         let pid = text.lines().next().and_then(|line| line.trim().parse::<i32>().ok());
         match pid.filter(|pid| *pid > 1 && !is_of_another_host(&text)) {
-            Some(pid) if kill(Pid::from_raw(pid), None) == Err(Errno::ESRCH) => Self {
+            Some(pid) if !is_alive(pid) => Self {
                 text: format!("{named} exists, made by process {pid}, which is gone"),
                 is_gone: true,
                 remedy: format!("if no other host uses this mailbox: rm {named}"),

@@ -265,8 +265,9 @@ fn who_has_its_turn_and_does_not_go_on_holds_up_nobody() {
         FileExt::try_lock_exclusive(&file).is_err()
     };
     until("it has its turn", has_turn);
-    first.signal(Signal::SIGSTOP);
-    let stat_file = format!("/proc/{}/stat", first.pid());
+    let worker = first.worker();
+    signal_to(worker, Signal::SIGSTOP);
+    let stat_file = format!("/proc/{worker}/stat");
     until("it is stopped", || {
         fs::read_to_string(&stat_file).unwrap().contains(") T ")
     });
@@ -276,9 +277,13 @@ fn who_has_its_turn_and_does_not_go_on_holds_up_nobody() {
     for _ in 0..2 {
         scratch.deliver(ORDINARY).go().succeeds();
     }
-    first.signal(Signal::SIGCONT);
+    signal_to(worker, Signal::SIGCONT);
     first.end().succeeds();
     assert_eq!(messages(&scratch.mail()).len(), 3);
+}
+
+fn signal_to(pid: u32, signal: Signal) {
+    let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid as i32), signal);
 }
 
 /// Starts a delivery that is stopped in the middle of its append, with all locks held.
@@ -292,8 +297,9 @@ fn stopped_in_the_append(scratch: &Scratch) -> Running<'_> {
             fs::metadata(&mailbox).map_or(0, |stat| stat.len()) > before || run.is_over()
         });
         if !run.is_over() {
-            run.signal(Signal::SIGSTOP);
-            let stat_file = format!("/proc/{}/stat", run.pid());
+            let worker = run.worker();
+            signal_to(worker, Signal::SIGSTOP);
+            let stat_file = format!("/proc/{worker}/stat");
             until("it is stopped or over", || {
                 run.is_over() || fs::read_to_string(&stat_file).is_ok_and(|stat| stat.contains(") T "))
             });
@@ -301,7 +307,7 @@ fn stopped_in_the_append(scratch: &Scratch) -> Running<'_> {
                 return run;
             }
             if !run.is_over() {
-                run.signal(Signal::SIGCONT);
+                signal_to(worker, Signal::SIGCONT);
             }
         }
         run.end();
@@ -315,9 +321,9 @@ fn a_dotlock_of_a_live_spoolguard_is_respected_however_old() {
     let run = stopped_in_the_append(&scratch);
     let old = SystemTime::now() - Duration::from_secs(3600);
     File::open(scratch.dotlock()).unwrap().set_modified(old).unwrap();
-    let pid = run.pid().to_string();
-    scratch.deliver(ORDINARY).go().defers().mentions(&pid);
-    run.signal(Signal::SIGCONT);
+    let worker = run.worker();
+    scratch.deliver(ORDINARY).go().defers().mentions(&worker.to_string());
+    signal_to(worker, Signal::SIGCONT);
     run.end().succeeds();
     scratch.next_delivery_works();
     let mail = scratch.mail();

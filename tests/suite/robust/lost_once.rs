@@ -163,7 +163,7 @@ fn no_signal_that_can_be_noted_ends_a_delivery_by_itself() {
             let mask = u64::from_str_radix(caught.trim(), 16).ok()?;
             Some(mask >> (signal as i32 - 1) & 1 == 1)
         };
-        let status = format!("/proc/{}/status", run.pid());
+        let status = format!("/proc/{}/status", run.worker());
         until("the signal is watched", || {
             fs::read_to_string(&status).ok().and_then(handled) == Some(true)
         });

@@ -8,7 +8,7 @@ use std::process::Command;
 use std::time::{Duration, SystemTime};
 
 use crate::support::{
-    Ended, ORDINARY, Run, Scratch, Watch, contains, is_root, messages, only, same, shown, skip, until,
+    ALONE, Ended, ORDINARY, Run, Scratch, Watch, contains, is_root, messages, only, same, shown, skip, until,
 };
 
 /// The user, another user, and the group that writes to the spool directory. Nobody has these numbers.
@@ -544,7 +544,8 @@ fn a_group_that_cannot_be_given_back_ends_the_process() {
     }
     let after = |inject: &str, watched: &str| {
         let record = host.scratch.path("record").display().to_string();
-        let as_user = format!("{strace} -qq -u sga -o '{record}' -e trace={watched} -e inject={inject} --");
+        let as_user =
+            format!("{strace} -qq -u sga -o '{record}' -e trace={watched},clone -e inject={inject} -e {ALONE} --");
         let ended = host.begin(&["deliver"], &host.line("", &as_user)).go();
         (ended.code, fs::read_to_string(record).unwrap())
     };
@@ -597,7 +598,8 @@ fn a_signal_while_the_group_is_taken_holds_up_nobody() {
         // The calls that take it, and those that give it back.
         for number in 2..=9 {
             let inject = format!("inject=setresgid:signal={signal}:when={number}");
-            let as_user = format!("{strace} -qq -u sga -o /dev/null -e trace=setresgid -e {inject} --");
+            let as_user =
+                format!("{strace} -qq -u sga -o /dev/null -e trace=setresgid,clone -e {inject} -e {ALONE} --");
             let ended = host.begin(&["deliver"], &host.line("", &as_user)).go();
             let is_known = matches!(
                 (ended.code, ended.signal, signal),
@@ -638,7 +640,7 @@ fn root_becomes_the_user_before_it_touches_anything_of_theirs() {
     }
     host.configure("");
     let record = host.scratch.path("record").display().to_string();
-    let line = host.line("", &format!("{strace} -qq -o '{record}' --"));
+    let line = host.line("", &format!("{strace} -qq -o '{record}' -e {ALONE} --"));
     host.begin(&["deliver", "--user", "sga"], &line).go().succeeds();
     let record = fs::read_to_string(record).unwrap();
     let at = |text: &str| record.find(text).unwrap_or_else(|| panic!("no {text} in:\n{record}"));

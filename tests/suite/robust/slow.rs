@@ -91,7 +91,7 @@ fn signals_without_a_name_end_nothing_and_an_abort_is_no_bounce() {
     let start = || {
         let (input, rest) = std::io::pipe().unwrap();
         let run = scratch.deliver(b"").input_file(input).start();
-        let status = format!("/proc/{}/status", run.pid());
+        let status = format!("/proc/{}/status", run.worker());
         let is_blocked = || {
             let text = fs::read_to_string(&status).ok()?;
             let mask = text.lines().find_map(|line| line.strip_prefix("SigBlk:"))?;

@@ -3,6 +3,7 @@
 //!
 //! Nothing here sleeps in the hope that something has happened: it waits for a condition, with a limit.
 
+pub mod hung;
 pub mod lmtp;
 
 use std::collections::BTreeMap;
@@ -23,6 +24,9 @@ use rustix::fs::{XattrFlags, lremovexattr, lsetxattr};
 
 /// How long anything may take before a test gives up on it.
 pub const LIMIT: Duration = Duration::from_secs(30);
+
+/// What strace(1) is told so that a delivery has no child that it could step aside for.
+pub const ALONE: &str = "inject=clone:error=EAGAIN:when=1";
 
 /// A message that nobody could mistake for anything else.
 pub const ORDINARY: &[u8] = b"From: Sam <s@s.test>\nTo: a@a.test\nMessage-ID: <1@s.test>\nSubject: hello\n\nHello.\n";
@@ -453,7 +457,7 @@ impl<'a> Run<'a> {
             }
             (None, None) => PathBuf::from(PROGRAM),
         };
-        let mut command = match self.wrapper.split_first() {
+        let mut command = match self.traced_wrapper().split_first() {
             Some((first, rest)) => {
                 let mut command = Command::new(first);
                 command.args(rest).arg(program);
@@ -470,6 +474,30 @@ impl<'a> Run<'a> {
             command.uid(uid).gid(uid);
         }
         command
+    }
+
+    /// The wrapper. A delivery steps aside for a child; strace(1) that follows no child sees a delivery that can have none.
+    fn traced_wrapper(&self) -> Vec<String> {
+        let is_strace = self.wrapper.first().is_some_and(|word| word.ends_with("strace"));
+        let delivers = ["deliver", "forward", "filter", "return", "sendmail"];
+        let is_delivery = self
+            .arguments
+            .iter()
+            .any(|word| delivers.iter().any(|verb| word == *verb));
+        if !is_strace || !is_delivery || self.wrapper.iter().any(|word| word == "-f") {
+            return self.wrapper.clone();
+        }
+        let with_clone = |word: &String| match word.starts_with("trace=") {
+            true => format!("{word},clone"),
+            false => word.clone(),
+        };
+        let mut words: Vec<String> = self.wrapper.iter().map(with_clone).collect();
+        // What looks at some paths only does not see that call: there the child is followed.
+        if words.iter().any(|word| word == "-P") {
+            return [&self.wrapper[..1], &["-f".to_owned()], &self.wrapper[1..]].concat();
+        }
+        words.splice(1..1, ["-e", ALONE].map(str::to_owned));
+        words
     }
 
     /// Starts it.
@@ -558,6 +586,17 @@ impl<'a> Running<'a> {
         self.child.id()
     }
 
+    /// The process that delivers: the one that was started has stepped aside for it.
+    #[track_caller]
+    pub fn worker(&self) -> u32 {
+        let mut found = None;
+        until("it has stepped aside", || {
+            found = child_of(self.pid());
+            found.is_some()
+        });
+        found.unwrap()
+    }
+
     pub fn signal(&self, signal: Signal) {
         kill(Pid::from_raw(self.pid() as i32), signal).unwrap();
     }
@@ -597,6 +636,12 @@ impl<'a> Running<'a> {
             peak_bytes: self.peak_bytes,
         }
     }
+}
+
+/// The first child of a process.
+pub fn child_of(pid: u32) -> Option<u32> {
+    let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).ok()?;
+    children.split_whitespace().next()?.parse().ok()
 }
 
 /// The most memory that a process has held so far (proc_pid_status(5)); none where it is over, or has not become another program yet:

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::support::{Ended, Run, Running, until};
+use crate::support::{Ended, Run, Running, child_of, until};
 
 /// One system call of a run: its name, and how many of that name came up to and with it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,6 +67,10 @@ pub fn parse(record: &str) -> Vec<Call> {
     let mut seen: BTreeMap<String, usize> = BTreeMap::new();
     let mut calls = Vec::new();
     for line in record.lines() {
+        // Not the run's own trouble (`support::ALONE`).
+        if line.starts_with("clone(") && line.ends_with("(INJECTED)") {
+            continue;
+        }
         let Some((name, _)) = line.split_once('(') else {
             continue;
         };
@@ -131,10 +135,11 @@ impl<'a> Stopped<'a> {
     /// Lets it go on, to its end.
     #[track_caller]
     pub fn end(self) -> Ended<'a> {
-        let strace = self.0.pid();
-        let children = fs::read_to_string(format!("/proc/{strace}/task/{strace}/children")).unwrap();
-        let program = children.split_whitespace().next().unwrap().parse().unwrap();
-        kill(Pid::from_raw(program), Signal::SIGCONT).unwrap();
+        let program = child_of(self.0.pid()).unwrap();
+        // Or it is the child for which it stepped aside.
+        for pid in [Some(program), child_of(program)].into_iter().flatten() {
+            kill(Pid::from_raw(pid as i32), Signal::SIGCONT).unwrap();
+        }
         self.0.end()
     }
 }
