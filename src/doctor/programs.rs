@@ -52,6 +52,12 @@ pub fn examine(host: &HostFacts) -> Vec<Finding> {
             .iter()
             .flat_map(|transports| mta_commands::exim(&host.exim_routers, transports)),
     );
+    if host.postfix.is_none() {
+        let mut aliases: Vec<&str> = host.aliases.guarded().map(|(alias, _)| alias).collect();
+        aliases.dedup();
+        let of_exim = |alias: &str| mta_commands::exim_alias(&host.exim_routers, alias);
+        found.extend(aliases.into_iter().filter_map(of_exim));
+    }
     let limit = getrlimit(Resource::RLIMIT_FSIZE).ok();
     let soft = limit.map(|(soft, _)| soft).filter(|soft| *soft != RLIM_INFINITY);
     found.push(limits::own_file_size(soft, needs));

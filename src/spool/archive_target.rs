@@ -19,8 +19,13 @@ use crate::sys::{account, dirs};
 /// When the owner that is configured is nobody's name.
 pub fn archive_dir(care: &SpoolRun, packing: &Packing, spool: &SelectedMailbox) -> Result<ArchiveDir, Error> {
     let configured = &care.config.archive;
+    let dir = packing.to.clone().unwrap_or_else(|| archive_dir_path(care, spool));
+    if dir.metadata().is_ok_and(|stat| !stat.is_dir()) {
+        let cause = "it is no directory";
+        return Err(Error::new(Category::Configuration, "put archives into", dir.display(), cause).needs_mending());
+    }
     Ok(ArchiveDir {
-        dir: packing.to.clone().unwrap_or_else(|| archive_dir_path(care, spool)),
+        dir,
         format: configured.format,
         owner: owner(&configured.owner, spool)?,
         min_free_bytes: care.config.mailbox.min_free.bound(),

@@ -134,6 +134,20 @@ pub fn exim(routers: &[(String, Settings)], transports: &[(String, Settings)]) -
     found
 }
 
+/// Whether Exim runs the command of an alias: Debian's router for `/etc/aliases` has no transport for that until a macro names one.
+pub fn exim_alias(routers: &[(String, Settings)], alias: &str) -> Option<Finding> {
+    let of_aliases = |router: &Settings| {
+        router.get("driver") == Some("redirect") && router.get("data").is_some_and(|data| data.contains("/etc/aliases"))
+    };
+    let (name, _) = routers
+        .iter()
+        .find(|(_, router)| of_aliases(router) && router.given("pipe_transport").is_none())?;
+    let what =
+        format!("it runs spoolguard, but Exim's router {name} has no pipe_transport: its mail stays in the queue");
+    let remedy = "pipe_transport = address_pipe, as /usr/share/doc/spoolguard/examples/exim/aliases shows";
+    Some(Check::MailSystem.about(format!("alias {alias}")).error(what, remedy))
+}
+
 fn exim_router(name: &str, router: &Settings) -> Option<Finding> {
     let topic = Check::MailSystem.about(format!("Exim's router {name}"));
     let (fault, remedy) = if router.get("forbid_pipe") == Some("yes") {
@@ -172,7 +186,7 @@ fn exim_pipe(settings: &Settings) -> Vec<Finding> {
 
 #[cfg(test)]
 mod tests {
-    use super::{alias_command, exim, included, postfix};
+    use super::{alias_command, exim, exim_alias, included, postfix};
     use crate::doctor::rules::guard_line::guard_of;
     use crate::doctor::rules::settings::{Settings, blocks};
     use crate::doctor::rules::{Finding, Level};
@@ -237,6 +251,15 @@ mod tests {
             };
             assert!(holds, "{change}: {found:?}");
         }
+    }
+
+    #[test]
+    fn exim_needs_a_transport_for_commands_of_aliases() {
+        let said = "system_aliases router:\ndriver = redirect\ndata = ${lookup{$local_part}lsearch{/etc/aliases}}\n";
+        let told = |more: &str| exim_alias(&blocks(&format!("{said}{more}"), " router:"), "sales").is_some();
+        assert!(told("") && told("pipe_transport =\n"));
+        assert!(!told("pipe_transport = address_pipe\n"));
+        assert_eq!(exim_alias(&[], "sales"), None);
     }
 
     #[test]

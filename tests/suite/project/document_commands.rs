@@ -14,7 +14,7 @@ use crate::support::{ORDINARY, PROGRAM, Scratch, is_root, skip, user_name};
 const RUN: [&str; 3] = ["spoolguard", "mkdir", "mv"];
 
 /// What is not, and how people begin commands.
-const OTHERS: [&str; 23] = [
+const OTHERS: [&str; 25] = [
     "apt",
     "cargo",
     "chgrp",
@@ -37,6 +37,8 @@ const OTHERS: [&str; 23] = [
     "rustup",
     "sh",
     "systemctl",
+    "smtpd",
+    "update-exim4.conf",
     "useradd",
 ];
 

@@ -177,3 +177,56 @@ fn the_readme_is_short_enough_to_be_read() {
         "{longest:?} columns"
     );
 }
+
+/// What an MTA shows of a delivery that failed begins with one of these.
+#[test]
+fn troubleshooting_has_every_status_that_a_delivery_prints() {
+    let page = fs::read_to_string(root().join("docs/src/troubleshooting.md")).unwrap();
+    let errors = fs::read_to_string(root().join("src/error.rs")).unwrap();
+    let rows: Vec<&str> = page.lines().filter(|line| line.starts_with("| `")).collect();
+    let codes: BTreeSet<&str> = errors
+        .split('"')
+        .filter(|text| text.len() == 5 && text.chars().all(|c| c.is_ascii_digit() || c == '.'))
+        .collect();
+    assert!(codes.len() >= 7, "{codes:?}");
+    for code in codes {
+        let starts = format!("| `{code} ");
+        assert!(rows.iter().any(|row| row.starts_with(&starts)), "no row for {code}");
+    }
+}
+
+/// A sentence in the table that the program no longer prints helps nobody.
+#[test]
+fn troubleshooting_quotes_what_the_program_prints() {
+    fn sources(dir: &Path, text: &mut String) {
+        for entry in fs::read_dir(dir).unwrap() {
+            let path = entry.unwrap().path();
+            match path.is_dir() {
+                true => sources(&path, text),
+                false => text.push_str(&fs::read_to_string(&path).unwrap()),
+            }
+        }
+    }
+    let mut text = String::new();
+    sources(&root().join("src"), &mut text);
+    let page = fs::read_to_string(root().join("docs/src/troubleshooting.md")).unwrap();
+    let quoted = page
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `")?.split('`').next());
+    let mut count = 0;
+    for sentence in quoted {
+        let parts = sentence
+            .split("...")
+            .flat_map(|part| part.split([';', ':', ',', '(']))
+            .map(str::trim);
+        // The verb and the object are put together when it is printed; the required arguments are clap's sentence.
+        for part in parts.filter(|part| !part.contains("required arguments")) {
+            let words = part.trim_start_matches("cannot ");
+            if words.split(' ').count() > 2 {
+                count += 1;
+                assert!(text.contains(words), "{sentence}: nothing prints \"{words}\"");
+            }
+        }
+    }
+    assert!(count > 8, "{count} sentences");
+}

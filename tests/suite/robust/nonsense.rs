@@ -277,3 +277,23 @@ fn what_was_kept_is_shown_by_its_subject_and_counted_alike() {
     let resumed = said(&["--resume", "b@b.test"], 0);
     assert!(resumed.contains("1 message was kept in "), "{resumed}");
 }
+
+#[test]
+fn archives_into_no_directory_are_refused_in_the_plan_too() {
+    let scratch = Scratch::new();
+    fs::write(
+        scratch.mailbox(),
+        "From s@s.test Mon Nov  2 10:00:00 2026\nSubject: x\n\nx\n\n",
+    )
+    .unwrap();
+    let name = scratch.mailbox().display().to_string();
+    for more in [&["-n"][..], &["-y"]] {
+        let ended = scratch
+            .run(&["spool", "archive", &name, "--all-mail", "--to", "/dev/null"])
+            .with(more)
+            .go();
+        ended
+            .ends_with(1)
+            .mentions("cannot put archives into /dev/null: it is no directory");
+    }
+}
