@@ -171,8 +171,7 @@ impl FailureEvidence<'_> {
         let names_mailbox = words.has_person() || words.names(self.recipient);
         let is_plain = topic == Topic::Unsaid || names_mailbox;
         if at_recipient && codes.is_permanent(self.status) && is_plain {
-            // It speaks of the mailbox, whatever it says of that.
-            let basis = if names_mailbox { Basis::Said } else { Basis::Presumed };
+            let basis = if names_mailbox { Basis::Named } else { Basis::Presumed };
             return (FailureClass::Hard, basis);
         }
         if let Some(class) = self.status.and_then(StatusSubject::read).and_then(StatusSubject::class) {
@@ -184,7 +183,7 @@ impl FailureEvidence<'_> {
             // Above the reply, the report itself names the address.
             let is_named = || from_reply_code(self.reply).is_some_and(|far| Wording::of(far).names(self.recipient));
             let basis = if words.has_person() || is_named() {
-                Basis::Said
+                Basis::Named
             } else {
                 Basis::Presumed
             };

@@ -108,6 +108,7 @@ pub const SENDER: &[&str] = &[
     "van dit domein", "van dit adres", "van deze", "z tej domeny", "из вашей", "с вашего", "с этого домена", "z teto domeny",
     "z vasi", "fran denna", "fran er", "gelen posta", "gelen ileti", "gelen e posta", "에서 보낸", "からのメール", "来自该", "来自您", "来自此", "귀하의 서버", "귀하의 ip", "귀하의 도메인", "귀하의 통신사", "귀하의 네트", "あなたのサーバ", "あなたのip",
     "provider di", "er leverantor", "vas poskytovatel", "twoj dostawc", "ваш провайдер", "saglayiciniz", "プロバイダ", "您的运营商",
+    "blocked you", "vous a bloqu", "ti ha blocc", "вас в ", "あなたを", "zablokowal cie",
 ];
 
 /// Blocklists, spam, authentication, content, rules.
@@ -174,6 +175,9 @@ pub const POLICY: &[&str] = &[
     "epailytta", "pericol", "peligro", "dangereu", "gefahrlich", "gevaarlijk", "niebezpiecz", "опасн", "tehlike", "危険", "危险", "위험",
     "farlig", "nebezpec", "firma digital", "signature", "signatur", "podpis", "подпис", "imza", "署名", "签名", "서명", "affidabil",
     "fiable", "vertrauens",
+    // Encryption
+    "verschlussel", "chiffr", "cifrad", "cifrat", "crittograf", "szyfr", "зашифр", "versleutel", "krypter", "sifrovan", "暗号", "加密",
+    "암호화", "newsletter", "want bounces", "no bounces",
 ];
 
 /// Some limit that is not named.
@@ -227,4 +231,6 @@ pub const LATER: &[&str] = &[
     // Load
     "congest", "hoher last", "hohe last", "belast", "нагрузк", "навантажен", "asiri yuk", "yuksek yuk", "zatez", "zatiz", "obciaz",
     "haute charge", "forte charge", "carico", "負荷", "负载", "负荷", "부하", "集中して", "gestoord", "storing", "storung",
+    "migra", "in progress", "right now", "at present", "offline", "backup runs", "read only", "not reachable", "cluster ",
+    "umgezogen", "umzug", "verhuis", "przenosz", "перенос", "移行", "迁移", "遷移", "이전 중", "flyttas", "stehov", "tasini",
 ];

@@ -19,9 +19,11 @@ pub enum FailureClass {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Basis {
-    /// The far side says so, in words or with a status, or speaks of nothing but the mailbox.
+    /// The far side says so, in words or with a status.
     #[default]
     Said,
+    /// The far side speaks of the mailbox, and nobody can read what it says of that.
+    Named,
     /// The far side refused an address, and nobody can read why: it may be full, or refuse whoever sends.
     Presumed,
 }

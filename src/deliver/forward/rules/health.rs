@@ -1,7 +1,7 @@
 //! How well a destination does: what failed there, and how much that counts. Points are Mailman's: a failure counts once a day for
 //! each cause, and all of them count no more when nothing failed for a week. Several hard failures within an hour count at once, where
-//! the far side says of each that the address is dead: what nobody can read may be a mailbox that is full, in a language that has no words
-//! here, and takes days.
+//! the far side says of each that the address is dead. What nobody can read may be a mailbox that is full, in a language that has no words
+//! here: twice as many where it speaks of the mailbox, else days.
 //!
 //! A report is only worth what it proves: everybody who knows the user's address can write one that quotes our `X-Loop`.
 
@@ -9,6 +9,7 @@ use crate::config::SuspensionSettings;
 use crate::config::destinations::MOST_BURST;
 use crate::deliver::forward::rules::arrivals::{Arrivals, Between, Reported};
 use crate::deliver::forward::rules::attribution::{ForwardFailure, Proof};
+use crate::deliver::forward::rules::burst::Recent;
 use crate::deliver::forward::rules::counted_failures::CountedFailures;
 use crate::deliver::forward::rules::kept_text::{TEXT_BYTES, cut_text, escape_id};
 use crate::deliver::forward::rules::suspension_reason::SuspensionReason;
@@ -18,7 +19,7 @@ use crate::report::sendmail_reply::SendmailReply;
 use crate::report::status_code::{Basis, FailureClass};
 
 /// How many recent hard failures are remembered; more than any `storm` asks for.
-pub const RECENT: usize = MOST_BURST;
+pub const RECENT: usize = 2 * MOST_BURST;
 
 /// Who says that it failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
@@ -123,13 +124,6 @@ fn is_old(then: Option<Moment>, now: Moment, settings: &SuspensionSettings) -> b
     then.is_none_or(|then| {
         now.since(then) >= settings.forget_after.as_seconds() || then.since(now) > settings.forget_after.as_seconds()
     })
-}
-
-/// A hard failure of the last hour.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
-struct Recent {
-    at: Moment,
-    key: Option<String>,
 }
 
 /// Whose messages failed in a way that nobody can read. One sender's may all be refused for what they are.
@@ -242,13 +236,14 @@ impl Health {
         self.failing_since = self.failing_since.or(Some(now));
         self.last = Some(failure.clone());
         self.add_points(failure, worth);
-        if worth == 2 && failure.basis == Basis::Said && !is_again {
+        if worth == 2 && failure.basis != Basis::Presumed && !is_again {
             self.remember(failure);
         }
         let enough = settings.threshold.saturating_mul(2);
         // Points never grow beyond what they are compared with, so that each reason to wait ends in finite time.
         self.half_points = self.half_points.min(enough);
-        let is_storm = u32::try_from(self.recent.len()).unwrap_or(u32::MAX) >= settings.burst.max(1);
+        let weight: u32 = self.recent.iter().map(Recent::weight).sum();
+        let is_storm = weight >= settings.burst.max(1).saturating_mul(2);
         if is_storm {
             Judged::TooMany(SuspensionReason::Burst)
         } else if self.half_points >= enough {
@@ -302,7 +297,7 @@ impl Health {
                 (!has_arrived && self.unread.is_of_many).then_some(1)
             }
             // While messages arrive, it is no dead address whose refusals nobody can read.
-            (FailureClass::Hard, _) if has_arrived && failure.basis == Basis::Presumed => None,
+            (FailureClass::Hard, _) if has_arrived && failure.basis != Basis::Said => None,
             (FailureClass::Hard, FailureSource::Sendmail | FailureSource::Report(Proof::MessageId | Proof::Token)) => {
                 Some(2)
             }
@@ -384,6 +379,7 @@ impl Health {
         self.recent.push(Recent {
             at: failure.at,
             key: failure.key().cloned(),
+            basis: failure.basis,
         });
     }
 }

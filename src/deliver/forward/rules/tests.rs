@@ -78,13 +78,10 @@ impl Run {
     }
 
     /// A refusal of an address that nobody can read.
-    fn presumed(self) -> Self {
+    fn unread(self, basis: Basis) -> Self {
         let id = format!("<{}@s.test>", self.count);
         let blame = failed(FailureClass::Hard, Proof::Token, &id);
-        self.reported(&ForwardFailure {
-            basis: Basis::Presumed,
-            ..blame
-        })
+        self.reported(&ForwardFailure { basis, ..blame })
     }
 
     fn storm(self) -> Self {
@@ -209,27 +206,36 @@ fn what_nobody_can_read_counts_when_it_repeats_and_nothing_arrives() {
 }
 
 #[test]
-fn refusals_that_nobody_can_read_take_days() {
-    let within_an_hour = (0..500).fold(Run::default(), |run, _| run.presumed());
+fn refusals_that_nobody_can_read_take_longer() {
+    let within_an_hour = (0..500).fold(Run::default(), |run, _| run.unread(Basis::Presumed));
     let _ = within_an_hour.open(true, "five hundred within an hour");
-    let read = Run::default().presumed().presumed().storm();
+    let named = (0..5).fold(Run::default(), |run, _| run.unread(Basis::Named));
+    let named = named.open(true, "five that speak of the mailbox");
+    let _ = named.unread(Basis::Named).open(false, "six");
+    let read = Run::default().unread(Basis::Presumed).unread(Basis::Presumed).storm();
     let _ = read.open(false, "three that can be read, among others");
     // Messages that are handed over for each that fails, and after how many days it is suspended.
-    for (taken, want) in [(1, Some(5)), (3, None)] {
+    for (basis, taken, want) in [
+        (Basis::Presumed, 1, Some(5)),
+        (Basis::Presumed, 3, None),
+        (Basis::Named, 1, Some(5)),
+        (Basis::Named, 3, None),
+        (Basis::Said, 3, Some(5)),
+    ] {
         let mut run = Run::default();
         let mut suspended_on = None;
         for _ in 0..60 {
             for _ in 0..taken {
                 run.routes.taken(B, Pass::Open, at(run.now), &settings());
             }
-            run = run.presumed();
+            run = run.unread(basis);
             if !run.is_open() {
                 suspended_on = Some(run.now / DAY + 1);
                 break;
             }
             run = run.later(DAY);
         }
-        assert_eq!(suspended_on, want, "{taken} taken");
+        assert_eq!(suspended_on, want, "{basis:?}, {taken} taken");
     }
 }
 
