@@ -10,7 +10,6 @@ use crate::cli::Everywhere;
 use crate::config::USER_FILE;
 use crate::deliver::context::state_place;
 use crate::doctor::facts::{HostFacts, ROOT_VARIABLE, SEARCH_VARIABLE};
-use crate::doctor::presence::{self, Presence};
 use crate::doctor::rules::aliases::End;
 use crate::doctor::rules::{Check, Finding};
 use crate::doctor::sieve::SCRIPT;
@@ -19,6 +18,7 @@ use crate::sys::account;
 use crate::sys::child::{self, Streams};
 use crate::sys::name_service;
 use crate::sys::passwd;
+use crate::sys::presence::{self, Presence};
 use crate::sys::self_exec;
 use crate::sys::user_directory::Directory;
 
@@ -38,7 +38,7 @@ pub struct Mentioned {
 /// The users to examine. Nothing is opened to find out.
 pub fn mentioned_names(host: &HostFacts) -> Mentioned {
     let known: Vec<(String, Vec<PathBuf>)> = Directory::read()
-        .names(host.config.mailbox.location.spool_dir())
+        .names(Some(host.config.mailbox.location.spool_dir()))
         .into_iter()
         .filter_map(|name| Some((files(host, &name)?, name)))
         .map(|(files, name)| (name, files))

@@ -8,6 +8,8 @@ use crate::config::Location;
 use crate::config::location::MailStore;
 use crate::error::{Category, Error};
 use crate::maildir::directory::holds_maildir;
+use crate::output::print_error;
+use crate::sys::presence::{self, Presence};
 use crate::sys::user_directory::Directory;
 
 /// The Maildir of one user.
@@ -40,9 +42,12 @@ pub fn find_maildirs(location: &Location, people: &Directory) -> Result<Vec<User
                 });
             }
         }
+        found = leave_out_hung(found);
     } else {
         let parts: Vec<&str> = template.split('/').filter(|part| !part.is_empty()).collect();
         let names = NamedParts::default();
+        let fixed: PathBuf = parts.iter().take_while(|part| !part.contains('%')).collect();
+        presence::refuse_hung(&Path::new("/").join(fixed))?;
         walk(location, PathBuf::from("/"), &parts, &names, &mut found)?;
     }
     found.retain(|found| holds_maildir(&found.path, 0));
@@ -50,6 +55,21 @@ pub fn find_maildirs(location: &Location, people: &Directory) -> Result<Vec<User
     // Two accounts may share a home.
     found.dedup_by(|a, b| a.path == b.path);
     Ok(found)
+}
+
+/// Leaves out what does not answer, and says so. What is not there is left out as well.
+fn leave_out_hung(maildirs: Vec<UserMaildir>) -> Vec<UserMaildir> {
+    let paths: Vec<_> = maildirs.iter().map(|maildir| vec![maildir.path.clone()]).collect();
+    let asked = maildirs.into_iter().zip(presence::of_groups(&paths));
+    let answers = asked.filter(|(maildir, presence)| match presence {
+        Presence::There => true,
+        Presence::Absent => false,
+        Presence::Unknown => {
+            print_error(&presence::no_answer(&maildir.path));
+            false
+        }
+    });
+    answers.map(|(maildir, _)| maildir).collect()
 }
 
 /// What the parts of a path stand for.

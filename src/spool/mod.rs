@@ -25,11 +25,14 @@ pub mod select;
 pub mod sweep;
 pub mod taken;
 
+use std::path::Path;
+
 use crate::cli::Everywhere;
 use crate::cli::spool::SpoolCommand;
 use crate::error::{Error, Status};
 use crate::output::{OutputForm, print_error};
 use crate::spool::context::SpoolRun;
+use crate::sys::presence;
 
 /// Runs one of the commands: 0, 1 when something is wrong or could not be done, 75 when the run as a whole could not.
 pub fn run(command: &SpoolCommand, everywhere: &Everywhere) -> Status {
@@ -56,6 +59,11 @@ pub fn run(command: &SpoolCommand, everywhere: &Everywhere) -> Status {
 }
 
 fn run_with(command: &SpoolCommand, care: &SpoolRun) -> Result<Status, Error> {
+    // A timer starts this as root: a run that hangs there would not be the last one.
+    let config = &care.config;
+    for dir in [config.mailbox.location.spool_dir(), Path::new(&config.archive.dir)] {
+        presence::refuse_hung(dir)?;
+    }
     match command {
         SpoolCommand::List { list } => list::run(list, care),
         SpoolCommand::Archive {

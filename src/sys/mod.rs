@@ -14,6 +14,7 @@ pub mod local_time;
 pub mod message_buffer;
 pub mod name_service;
 pub mod passwd;
+pub mod presence;
 pub mod procfs;
 pub mod read_at;
 pub mod self_exec;

@@ -44,8 +44,11 @@ impl Directory {
     }
 
     /// The users of the file, and those of the user database who have a mailbox in `spool`: not every file there is named after a user.
-    pub fn names(&self, spool: &Path) -> BTreeSet<String> {
-        let entries = std::fs::read_dir(spool).into_iter().flatten();
+    pub fn names(&self, spool: Option<&Path>) -> BTreeSet<String> {
+        let entries = spool
+            .and_then(|spool| std::fs::read_dir(spool).ok())
+            .into_iter()
+            .flatten();
         let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
         let users = names.filter(|name| self.find(name).is_some());
         users.chain(self.by_name.keys().cloned()).collect()

@@ -2,7 +2,7 @@
 //! reads nor writes files of theirs. A run that fails is named, and the others follow.
 
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::cli::Everywhere;
@@ -19,6 +19,7 @@ use crate::sys::account::{self, Account};
 use crate::sys::alias_account;
 use crate::sys::child;
 use crate::sys::deadline;
+use crate::sys::presence::{self, Presence};
 use crate::sys::self_exec;
 use crate::sys::user_directory::Directory;
 
@@ -26,16 +27,57 @@ use crate::sys::user_directory::Directory;
 const USER_TIME: Duration = Duration::from_secs(300);
 
 /// Everybody of whom there may be something to tell: users, then aliases.
-pub fn find_everybody(everywhere: &Everywhere) -> Result<Vec<Account>, Error> {
+#[derive(Debug, Default)]
+pub struct Everybody {
+    /// Whoever has files of state.
+    pub accounts: Vec<Account>,
+    /// What keeps this run from looking at others: file systems that do not answer.
+    pub left_out: Vec<Error>,
+}
+
+/// Finds them, and hangs on nobody's home.
+pub fn find_everybody(everywhere: &Everywhere) -> Result<Everybody, Error> {
     // A user's own configuration is none of root's business: whatever it says, it is read by the run that has become the user.
     let sources = ConfigSources::chosen(everywhere.config.as_deref(), None, account::find_runner().owners());
     let config = load::load_config(sources, KeySelection::Whole)?.config;
-    let names = Directory::read().names(config.mailbox.location.spool_dir());
-    let users = names.into_iter().filter_map(|name| {
-        let account = account::find_named(&name).ok()?;
-        (account.gid.is_some() && has_state(&config, &account, everywhere)).then_some(account)
-    });
-    Ok(users.chain(aliases(&config)).collect())
+    let mut found = Everybody::default();
+    let (spool_dir, aliases_dir) = (config.mailbox.location.spool_dir(), Path::new(&config.aliases.dir));
+    let mut answers = |dir: &Path| presence::refuse_hung(dir).map_err(|e| found.left_out.push(e)).is_ok();
+    let (has_spool, has_aliases) = (answers(spool_dir), answers(aliases_dir));
+    let people = Directory::read();
+    let names = people.names(has_spool.then_some(spool_dir));
+    let known = names.iter().filter_map(|name| account::find_named(name).ok());
+    let users: Vec<_> = known.filter(|account| account.gid.is_some()).collect();
+    let files: Vec<_> = users
+        .iter()
+        .map(|user| state_files(&config, user, everywhere))
+        .collect();
+    let mut hung = Vec::new();
+    for (user, presence) in users.into_iter().zip(presence::of_groups(&files)) {
+        match presence {
+            Presence::There => found.accounts.push(user),
+            Presence::Absent => {}
+            Presence::Unknown => hung.push(user),
+        }
+    }
+    found.left_out.extend(no_answer(&hung));
+    if has_aliases {
+        found.accounts.extend(aliases(aliases_dir));
+    }
+    Ok(found)
+}
+
+/// Names users whose files do not answer, and one of their homes.
+fn no_answer(users: &[Account]) -> Option<Error> {
+    const MOST_NAMES: usize = 10;
+    let home = users.iter().find_map(|user| user.home.as_deref())?;
+    let mut names: Vec<_> = users.iter().take(MOST_NAMES).map(|user| user.name.clone()).collect();
+    if let Some(more) = users.len().checked_sub(MOST_NAMES).filter(|more| *more > 0) {
+        names.push(format!("{more} more"));
+    }
+    let cause = format!("the file system of {} does not answer", home.display());
+    let error = Error::new(Category::System, "look at", names.join(", "), cause);
+    Some(error.hint("bring its server back, or unmount it"))
 }
 
 /// Runs the command for every user. The worst of their statuses counts.
@@ -51,7 +93,12 @@ pub fn run(request: &Request, everywhere: &Everywhere) -> Result<Status, Error> 
     let mut worst = Status::Done;
     let mut told = false;
     let mut metrics = Merged::default();
-    for account in find_everybody(everywhere)? {
+    let everybody = find_everybody(everywhere)?;
+    for e in &everybody.left_out {
+        print_error(e);
+        (told, worst) = (true, Status::TryAgain);
+    }
+    for account in everybody.accounts {
         let (status, has_told) = match one(&account, request, everywhere, &mut metrics) {
             Ok(ended) => ended,
             Err(e) if deadline::is_stopped() => return Err(e),
@@ -78,22 +125,20 @@ pub fn run(request: &Request, everywhere: &Everywhere) -> Result<Status, Error> 
 }
 
 /// The aliases that have a directory. Each is looked into by a run that becomes its owner.
-fn aliases(config: &Config) -> Vec<Account> {
-    let dir = Path::new(&config.aliases.dir);
+fn aliases(dir: &Path) -> Vec<Account> {
     let names = alias_account::names(dir);
     let known = names.iter().map(|name| alias_account::find_alias(name, dir));
     known.filter_map(|found| found.inspect_err(print_error).ok()).collect()
 }
 
-/// Tells whether there may be anything to tell: a state directory, or a configuration that says that it is elsewhere.
-fn has_state(config: &Config, account: &Account, everywhere: &Everywhere) -> bool {
+/// Where one of these is, there may be something to tell: a state directory, or a configuration that says that it is elsewhere.
+fn state_files(config: &Config, account: &Account, everywhere: &Everywhere) -> Vec<PathBuf> {
     let own_file = match everywhere.config {
         None => account.home.as_deref().map(|home| home.join(USER_FILE)),
         // No other is read.
         Some(_) => None,
     };
-    let is_there = |path: &Path| path.symlink_metadata().is_ok();
-    state_place(config, account).is_some_and(|dir| is_there(&dir)) || own_file.is_some_and(|file| is_there(&file))
+    own_file.into_iter().chain(state_place(config, account)).collect()
 }
 
 /// A run for one user or alias: how it ended, and whether there was anything to tell.

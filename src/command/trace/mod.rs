@@ -150,7 +150,8 @@ fn unknown_text(what: &str, read: &ReadLog, whose: &str) -> String {
 fn remembered_of_others(question: &TraceArguments, everywhere: &Everywhere, own: &str, output: &mut Vec<u8>) {
     let everybody = all_users::find_everybody(everywhere);
     let everybody = everybody.inspect_err(print_error).unwrap_or_default();
-    for account in everybody.iter().filter(|account| account.name != own) {
+    everybody.left_out.iter().for_each(print_error);
+    for account in everybody.accounts.iter().filter(|account| account.name != own) {
         let mut command = self_exec::start_self();
         command.args(everywhere.arguments());
         command.args(["trace", "--state-only", account.flag(), account.name.as_str()]);

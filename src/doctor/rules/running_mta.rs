@@ -172,11 +172,6 @@ fn mount_of(mountinfo: &str, path: &Path) -> Option<Mount> {
     found
 }
 
-/// Where the mount is that a path lies on, as far as the path says that.
-pub fn mount_point(mountinfo: &str, path: &Path) -> Option<PathBuf> {
-    mount_of(mountinfo, path).map(|mount| mount.point)
-}
-
 fn mounts(
     topic: &CheckSubject,
     theirs: &str,

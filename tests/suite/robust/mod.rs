@@ -6,6 +6,7 @@ pub mod faults;
 pub mod holes;
 pub mod hostile;
 pub mod hosts;
+pub mod hung_homes;
 pub mod load;
 pub mod lock;
 pub mod lost_once;

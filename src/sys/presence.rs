@@ -1,5 +1,5 @@
-//! Which files are there, asked by a child: a file system that does not answer holds the child in a call that nobody can end, and the
-//! doctor leaves it behind. Says then that nobody knows.
+//! Which files are there, asked by a child: a file system that does not answer holds the child in a call that nobody can end, and whoever
+//! asked leaves it behind. Says then that nobody knows.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use crate::doctor::facts::host_path;
-use crate::doctor::rules::running_mta::mount_point;
+use crate::error::{Category, Error};
+use crate::escape::mount_path;
 use crate::sys::child::{self, Streams};
 
 /// Whether one of several files is there.
@@ -37,7 +37,7 @@ const SCRIPT: &str = "for f do if [ -L \"$f\" ] || [ -e \"$f\" ]; then echo y; e
 
 /// For each group of files, whether one of them is there.
 pub fn of_groups(groups: &[Vec<PathBuf>]) -> Vec<Presence> {
-    let mounts = std::fs::read_to_string(host_path("/proc/self/mountinfo")).unwrap_or_default();
+    let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
     let mut by_mount: BTreeMap<PathBuf, Vec<usize>> = BTreeMap::new();
     for (number, group) in groups.iter().enumerate() {
         let mount = group.first().and_then(|path| mount_point(&mounts, path));
@@ -54,6 +54,28 @@ pub fn of_groups(groups: &[Vec<PathBuf>]) -> Vec<Presence> {
 pub fn of(path: &Path) -> Presence {
     let answers = of_groups(&[vec![path.to_owned()]]);
     answers.into_iter().next().unwrap_or(Presence::Unknown)
+}
+
+/// Fails where the file system of a path does not answer: whoever went on would hang there.
+pub fn refuse_hung(path: &Path) -> Result<(), Error> {
+    match of(path) {
+        Presence::There | Presence::Absent => Ok(()),
+        Presence::Unknown => Err(no_answer(path)),
+    }
+}
+
+/// What there is to say of a path whose file system does not answer.
+pub fn no_answer(path: &Path) -> Error {
+    let cause = "its file system does not answer";
+    Error::new(Category::System, "examine", path.display(), cause).hint("bring its server back, or unmount it")
+}
+
+/// Where the mount is that a path lies on, as far as the path and `mountinfo` (proc_pid_mountinfo(5)) say that.
+fn mount_point(mountinfo: &str, path: &Path) -> Option<PathBuf> {
+    let points = mountinfo.lines().filter_map(|line| line.split(' ').nth(4));
+    let points = points.map(|point| PathBuf::from(mount_path(point)));
+    let above = points.filter(|point| path.starts_with(point));
+    above.max_by_key(|point| point.components().count())
 }
 
 /// Asks about the groups `numbers`, which are on one mount, as far as their paths say that.
@@ -118,8 +140,21 @@ fn are_there(paths: &[PathBuf]) -> io::Result<Vec<bool>> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Presence, of, of_groups};
-    use std::path::PathBuf;
+    use super::{Presence, mount_point, of, of_groups};
+    use std::path::{Path, PathBuf};
+
+    #[test]
+    fn the_mount_is_the_deepest_one_above() {
+        let mounts = "22 1 8:1 / / rw - ext4 /dev/a rw\n23 22 0:40 / /srv/x\\040y rw - fuse s rw\n24 22 8:2 / /srv rw - ext4 /dev/b rw\n";
+        for (path, want) in [("/srv/x y/a", "/srv/x y"), ("/srv/x", "/srv"), ("/home/a", "/")] {
+            assert_eq!(
+                mount_point(mounts, Path::new(path)).as_deref(),
+                Some(Path::new(want)),
+                "{path}"
+            );
+        }
+        assert_eq!(mount_point("", Path::new("/")), None);
+    }
 
     #[test]
     fn a_group_is_there_when_one_of_its_files_is() {
