@@ -254,7 +254,7 @@ mod tests {
             .collect();
         let starts = [
             "line 1: colour: unknown key; expected admin, addresses",
-            "line 2: admin: expected an address",
+            "line 2: admin: expected one address",
             "line 4: guard.bounce: expected divert, keep or pass",
             "line 5: guard.max_hop: unknown key; did you mean max_hops?",
             "line 7: quota.limit: a size needs a unit, such as \"500M\"",

@@ -103,7 +103,7 @@ impl SetAside {
     fn new(group: Gid, own: Gid) -> nix::Result<Self> {
         setresgid(own, own, group)?;
         let waiting = Self { group, own };
-        forbid_dumps();
+        renew_after_change();
         Ok(waiting)
     }
 }
@@ -111,6 +111,7 @@ impl SetAside {
 impl Drop for SetAside {
     fn drop(&mut self) {
         or_end(|| setresgid(self.own, self.own, self.own));
+        renew_after_change();
     }
 }
 
@@ -121,7 +122,7 @@ impl<'a> GroupInUse<'a> {
     fn take(waiting: &'a SetAside) -> nix::Result<Self> {
         setegid(waiting.group)?;
         let taken = Self(waiting);
-        forbid_dumps();
+        renew_after_change();
         Ok(taken)
     }
 }
@@ -129,7 +130,7 @@ impl<'a> GroupInUse<'a> {
 impl Drop for GroupInUse<'_> {
     fn drop(&mut self) {
         or_end(|| setegid(self.0.own));
-        forbid_dumps();
+        renew_after_change();
     }
 }
 
@@ -145,10 +146,12 @@ fn or_end(mut give_back: impl FnMut() -> nix::Result<()>) {
     let _ = raise(Signal::SIGKILL);
 }
 
-/// The kernel does so itself where `fs.suid_dumpable` is 0, at the start and at each change of a group.
-fn forbid_dumps() {
+/// What each change of a group takes back. The kernel forbids dumps itself where `fs.suid_dumpable` is 0, at the start and at each change.
+/// Nothing may be delivered behind the back of an MTA that has killed this run (prctl(2), PR_SET_PDEATHSIG).
+fn renew_after_change() {
     let _ = setrlimit(Resource::RLIMIT_CORE, 0, 0);
     let _ = set_dumpable(false);
+    spoolguard_watch::end_with_parent_again();
 }
 
 /// The system's spool directory, open, if it is one for which a group is taken: root's, written to by a group that is not root's,

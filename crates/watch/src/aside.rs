@@ -4,7 +4,7 @@
 
 use std::arch::asm;
 use std::cell::UnsafeCell;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use crate::Watch;
 
@@ -19,8 +19,8 @@ unsafe impl Sync for Stack {}
 
 static STACK: Stack = Stack(UnsafeCell::new([0; STACK_BYTES]));
 
-/// Whether this is the child of a process that waits for it.
-static IS_CHILD: AtomicBool = AtomicBool::new(false);
+/// The process that waits for this one, where this is a child; else 0.
+static PARENT: AtomicI64 = AtomicI64::new(0);
 
 /// What tells the first process that the child has ended: no SIGCHLD, since whoever started this may have it ignored, and then the kernel
 /// keeps no status (waitpid(2), NOTES).
@@ -118,31 +118,41 @@ pub(super) fn start(watch: &'static Watch) {
         );
     }
     if child == 0 {
-        IS_CHILD.store(true, Ordering::Relaxed);
+        PARENT.store(parent(), Ordering::Relaxed);
         end_with_parent_again();
     }
 }
 
 pub(super) fn end_with_parent_again() {
-    if IS_CHILD.load(Ordering::Relaxed) {
-        // SAFETY: it touches no memory.
-        unsafe {
-            call(
-                libc::SYS_prctl,
-                [libc::PR_SET_PDEATHSIG as usize, libc::SIGKILL as usize, 0, 0],
-            )
-        };
+    let known = PARENT.load(Ordering::Relaxed);
+    if known == 0 {
+        return;
+    }
+    // SAFETY: the calls touch no memory.
+    unsafe {
+        call(
+            libc::SYS_prctl,
+            [libc::PR_SET_PDEATHSIG as usize, libc::SIGKILL as usize, 0, 0],
+        );
+        // It may have ended while nothing said so.
+        if parent() != known {
+            let own = call(libc::SYS_getpid, [0; 4]);
+            call(libc::SYS_kill, [own as usize, libc::SIGKILL as usize, 0, 0]);
+        }
     }
 }
 
 pub(super) fn take_all_the_time() {
-    if IS_CHILD.load(Ordering::Relaxed) {
-        // SAFETY: the calls touch no memory.
-        unsafe {
-            let parent = call(libc::SYS_getppid, [0; 4]);
-            call(libc::SYS_kill, [parent as usize, NO_LIMIT as usize, 0, 0]);
-        }
+    let known = PARENT.load(Ordering::Relaxed);
+    if known != 0 {
+        send(known, NO_LIMIT);
     }
+}
+
+/// The process that waits for this one.
+fn parent() -> i64 {
+    // SAFETY: it touches no memory.
+    unsafe { call(libc::SYS_getppid, [0; 4]) }
 }
 
 /// What came of a wait.
@@ -296,9 +306,9 @@ fn now() -> i64 {
     time[0]
 }
 
-fn send(child: i64, signal: i32) {
-    // SAFETY: it touches no memory. The child is ours and was not waited for, so the number is still its own.
-    unsafe { call(libc::SYS_kill, [child as usize, signal as usize, 0, 0]) };
+fn send(process: i64, signal: i32) {
+    // SAFETY: it touches no memory. A child of ours that was not waited for has its number still, and so has a parent that waits.
+    unsafe { call(libc::SYS_kill, [process as usize, signal as usize, 0, 0]) };
 }
 
 fn print(line: &'static str) {

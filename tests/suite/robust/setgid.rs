@@ -8,7 +8,7 @@ use std::process::Command;
 use std::time::{Duration, SystemTime};
 
 use crate::support::{
-    ALONE, Ended, ORDINARY, Run, Scratch, Watch, contains, is_root, messages, only, same, shown, skip, until,
+    ALONE, Ended, ORDINARY, Run, Scratch, Watch, child_of, contains, is_root, messages, only, same, shown, skip, until,
 };
 
 /// The user, another user, and the group that writes to the spool directory. Nobody has these numbers.
@@ -400,13 +400,16 @@ fn nobody_looks_into_the_process_or_gets_its_core() {
         .after("ulimit -c unlimited;", &["deliver"])
         .input_file(input)
         .start();
-    let proc = PathBuf::from(format!("/proc/{}", run.pid()));
-    let read = |name: &str| fs::read_to_string(proc.join(name)).unwrap_or_default();
+    let read = |pid: u32, name: &str| fs::read_to_string(format!("/proc/{pid}/{name}")).unwrap_or_default();
+    let has = |pid: u32, saved: u32| read(pid, "status").contains(&format!("Gid:\t{USER}\t{USER}\t{saved}\t{USER}"));
     until("the group is set aside", || {
-        read("status").contains(&format!("Gid:\t{USER}\t{USER}\t{GROUP}\t{USER}"))
+        child_of(run.pid()).is_some_and(|child| has(child, GROUP))
     });
+    until("who waits has given it up", || has(run.pid(), USER));
+    let child = child_of(run.pid()).unwrap();
+    let proc = PathBuf::from(format!("/proc/{child}"));
     until("dumps are forbidden", || {
-        let limits = read("limits");
+        let limits = read(child, "limits");
         let core = limits.lines().find(|line| line.starts_with("Max core file size"));
         core.is_some_and(|line| line.split_ascii_whitespace().nth(4) == Some("0"))
     });
@@ -425,6 +428,31 @@ fn nobody_looks_into_the_process_or_gets_its_core() {
     assert!(!peek.status.success() && peek.stdout.is_empty(), "{peek:?}");
     run.signal(nix::sys::signal::Signal::SIGTERM);
     run.end().ends_with(75);
+}
+
+#[test]
+fn nothing_is_delivered_behind_the_back_of_an_mta() {
+    let Some(host) = Host::new() else { return };
+    let mailbox = host.at("sga");
+    fs::write(&mailbox, "").unwrap();
+    chown(&mailbox, Some(USER), Some(GROUP)).unwrap();
+    let held = fs::File::open(&mailbox).unwrap();
+    held.lock().unwrap();
+    let run = host.after("", &["deliver"]).start();
+    // The group was taken for the dotlock, and given back.
+    let has_given_back = |child: u32| {
+        let status = fs::read_to_string(format!("/proc/{child}/status")).unwrap_or_default();
+        host.at("sga.lock").exists() && status.contains(&format!("Gid:\t{USER}\t{USER}\t{GROUP}\t{USER}"))
+    };
+    until("it waits for the other lock", || {
+        child_of(run.pid()).is_some_and(has_given_back)
+    });
+    let child = child_of(run.pid()).unwrap();
+    run.signal(nix::sys::signal::Signal::SIGKILL);
+    assert_eq!(run.end().signal, Some(9));
+    until("what delivers is gone, too", || !has_given_back(child));
+    drop(held);
+    assert_eq!(fs::read(&mailbox).unwrap(), b"");
 }
 
 #[test]
