@@ -14,7 +14,7 @@ use crate::classify::verdict::Verdict;
 use crate::cli::{Everywhere, Who};
 use crate::deliver::context::{Delivery, Outcome, Run};
 use crate::deliver::forward::{loop_field, outgoing_letter, srs};
-use crate::deliver::{self, Errand, caller, log_line, settle};
+use crate::deliver::{self, Errand, caller, fallback, log_line};
 use crate::error::{Category, Error, Status};
 use crate::mailbox::setgid::SetAside;
 use crate::message::address::{Address, is_plain};
@@ -47,7 +47,7 @@ fn return_report(who: &Who, everywhere: &Everywhere, group: Option<SetAside>) ->
     let result = match &target {
         Target::Nobody(why) => {
             tracing::warn!(recipient = delivery.envelope.recipient, why, "is not returned");
-            settle::divert_or_fail(&run, &delivery, Why::NotReturned)
+            fallback::divert_or_fail(&run, &delivery, Why::NotReturned)
         }
         Target::Writer(writer, forwarder) => send_back(&run, &delivery, writer, forwarder.as_ref()),
     };
@@ -155,7 +155,7 @@ fn send_back(run: &Run, delivery: &Delivery<'_>, writer: &str, forwarder: Option
     }
     if let Some(refusal) = answers.refused.iter().find(|refusal| refusal.recipient == writer) {
         tracing::warn!(recipient = writer, reply = %refusal.reply, "is not returned");
-        return settle::divert_or_fail(run, delivery, Why::NotReturned);
+        return fallback::divert_or_fail(run, delivery, Why::NotReturned);
     }
     Ok(Outcome::Forwarded {
         to: answers.taken,

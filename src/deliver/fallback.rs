@@ -1,0 +1,107 @@
+//! Puts a message into the mailbox or hands it to the administrator; where that cannot be done, says where it goes instead. The last resort
+//! is the user's own mailbox; when that fails, too, the message goes back to the MTA.
+
+use crate::classify::policy::Why;
+use crate::config::Over;
+use crate::deliver::context::{Delivery, Outcome, Run};
+use crate::deliver::divert::NotDiverted;
+use crate::deliver::store;
+use crate::deliver::store::Receipt;
+use crate::deliver::store::entry::Put;
+use crate::deliver::{divert, headers, overflow};
+use crate::error::{Category, Error};
+
+/// Appends the message with `added` fields on top. When there is no room, `over` says what is done.
+pub(super) fn append(run: &Run, delivery: &Delivery<'_>, added: &str, over: Over) -> Result<Outcome, Error> {
+    let put = store::place_message(run, delivery, added, over)?;
+    finish(run, delivery, put)
+}
+
+/// A message that found room is done; for one that found none, `over` says what comes next.
+pub(super) fn finish(run: &Run, delivery: &Delivery<'_>, put: Put<Receipt>) -> Result<Outcome, Error> {
+    match put {
+        Put::Done(receipt) => {
+            receipt.keep(run);
+            Ok(Outcome::Appended {
+                mailbox: run.store.to_string(),
+                note: None,
+            })
+        }
+        Put::Full(over) => full(run, delivery, over),
+    }
+}
+
+/// Appends a message that was to go elsewhere, and says why it is here.
+///
+/// # Errors
+/// When it cannot be appended.
+pub fn keep_message(run: &Run, delivery: &Delivery<'_>, why: &str, over: Over) -> Result<Outcome, Error> {
+    let outcome = append(
+        run,
+        delivery,
+        &headers::kept_fields(&delivery.judgement, why, &delivery.message),
+        over,
+    )?;
+    Ok(with_note(outcome, why.to_owned()))
+}
+
+/// Says why a message is in a mailbox, unless something else was said already.
+pub(super) fn with_note(outcome: Outcome, why: String) -> Outcome {
+    match outcome {
+        Outcome::Appended { mailbox, note: None } => Outcome::Appended {
+            mailbox,
+            note: Some(why),
+        },
+        outcome @ (Outcome::Appended { .. }
+        | Outcome::Forwarded { .. }
+        | Outcome::Diverted { .. }
+        | Outcome::Held { .. }
+        | Outcome::Repeated { .. }
+        | Outcome::Test { .. }) => outcome,
+    }
+}
+
+/// There is no room in the mailbox.
+pub(super) fn full(run: &Run, delivery: &Delivery<'_>, over: Over) -> Result<Outcome, Error> {
+    match over {
+        Over::Defer | Over::Archive => Err(store::full_error(run, Category::MailboxFull)),
+        Over::Refuse => Err(store::full_error(run, Category::Refused)),
+        Over::Overflow => overflow::put_and_tell(run, delivery),
+        Over::Divert => match divert::divert_message(run, delivery, Why::OverQuota) {
+            Ok(outcome) => Ok(outcome),
+            // It came here because the mailbox has no room; there is nowhere left to go.
+            Err(NotDiverted::NeedsFix(e)) => Err(store::full_error(run, Category::MailboxFull).hint(e.to_string())),
+            Err(NotDiverted::Keep { cause, over }) => keep_message(run, delivery, &cause, over),
+            Err(NotDiverted::Later(e)) => Err(e),
+        },
+    }
+}
+
+/// Diverts the message; where the administrator has had enough, it stays in the user's own mailbox.
+///
+/// # Errors
+/// When it can be neither diverted nor kept; the error says whether trying again can help.
+pub fn divert_or_fail(run: &Run, delivery: &Delivery<'_>, why: Why) -> Result<Outcome, Error> {
+    match divert::divert_message(run, delivery, why) {
+        Ok(outcome) => Ok(outcome),
+        Err(NotDiverted::Keep { cause, over }) => keep_message(run, delivery, &cause, over),
+        Err(NotDiverted::NeedsFix(e) | NotDiverted::Later(e)) => Err(e),
+    }
+}
+
+/// Diverts the message; where that is impossible, it stays in the user's own mailbox.
+pub(super) fn divert_or_keep(run: &Run, delivery: &Delivery<'_>, why: Why) -> Result<Outcome, Error> {
+    match divert::divert_message(run, delivery, why) {
+        Ok(outcome) => Ok(outcome),
+        Err(NotDiverted::Keep { cause, over }) => keep_message(run, delivery, &cause, over),
+        Err(NotDiverted::Later(e)) => Err(e),
+        Err(NotDiverted::NeedsFix(e)) => {
+            let over = match run.config.quota.when_full {
+                // It could not be diverted a moment ago.
+                Over::Divert => Over::Defer,
+                over @ (Over::Defer | Over::Refuse | Over::Overflow | Over::Archive) => over,
+            };
+            keep_message(run, delivery, &e.to_string(), over)
+        }
+    }
+}
