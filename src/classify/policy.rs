@@ -250,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mailbox_that_is_archived_takes_twice_its_limit_and_shrinks_to_the_soft_one() {
+    fn an_archived_mailbox_takes_twice_its_limit_then_shrinks() {
         let limit = |bytes, messages| Limit { bytes, messages };
         let sender = Sender::Address("s@s.test".to_owned());
         for (bytes, messages, limit, want) in [
@@ -281,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_mailbox_neither_drops_a_null_sender_nor_sends_a_report_round() {
+    fn a_full_mailbox_drops_no_null_sender_and_loops_no_report() {
         let limit = Limit {
             bytes: Some(1),
             messages: None,

@@ -52,7 +52,7 @@ mod tests {
     use crate::message::Message;
 
     #[test]
-    fn two_submissions_of_one_text_differ_and_two_tries_of_one_do_not() {
+    fn two_submissions_of_a_text_differ_and_two_tries_do_not() {
         let hosts = ["mx.a.test".to_owned()];
         let key_for = |text: &str, to: &[u8]| identify_submission(&Message::new(text.as_bytes()), &hosts, 100, &[to]);
         let of =

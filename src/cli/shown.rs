@@ -71,7 +71,7 @@ mod tests {
     use crate::cli::Cli;
 
     #[test]
-    fn options_are_offered_where_they_do_something_and_taken_anywhere() {
+    fn options_are_offered_where_of_use_and_taken_anywhere() {
         let help = |words: &[&str]| {
             let line = ["spoolguard"].iter().chain(words).chain(&["--help"]);
             Cli::read(line).err().map(|e| e.to_string()).unwrap_or_default()

@@ -78,7 +78,7 @@ mod tests {
     use std::path::PathBuf;
 
     #[test]
-    fn files_come_in_the_order_of_names_and_maildirs_without_their_indexes() {
+    fn files_come_by_name_and_maildirs_without_their_indexes() {
         let root = tempfile::tempdir().unwrap_or_else(|e| unreachable!("{e}"));
         let files = [
             "b.eml",

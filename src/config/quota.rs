@@ -171,7 +171,7 @@ mod tests {
     use crate::config::value::Limit;
 
     #[test]
-    fn a_users_own_limit_beats_the_groups_and_theirs_the_general_one() {
+    fn a_users_limit_beats_the_groups_and_that_the_general_one() {
         let quota: Quota = toml::from_str(
             r#"
             limit = "10M"

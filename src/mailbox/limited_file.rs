@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_of_holes_is_searched_without_reading_them_and_not_copied() {
+    fn holes_of_a_file_are_neither_read_nor_copied() {
         let file = file();
         assert!(file.set_len(LONG).is_ok());
         if data_from(&file, LONG / 2).is_ok_and(|data| data == LONG / 2) {

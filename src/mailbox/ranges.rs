@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn parts_are_read_one_behind_the_other_and_a_missing_byte_is_an_error() {
+    fn parts_are_read_in_order_and_a_missing_byte_is_an_error() {
         let mut file = tempfile::tempfile().unwrap_or_else(|e| unreachable!("{e}"));
         file.write_all(b"0123456789").unwrap_or_else(|e| unreachable!("{e}"));
         let parts = ranges(&[(1, 3), (5, 6), (9, 10)]);

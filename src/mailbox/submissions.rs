@@ -97,7 +97,7 @@ mod tests {
     use super::{KEPT_SECONDS, MOST, Submissions};
 
     #[test]
-    fn the_last_submissions_are_known_for_as_long_as_they_may_come_again() {
+    fn submissions_are_known_as_long_as_they_may_come_again() {
         let dir = tempfile::tempdir().unwrap_or_else(|e| unreachable!("{e}"));
         let file = std::fs::File::create(dir.path().join("a")).unwrap_or_else(|e| unreachable!("{e}"));
         let key = |number: usize| [u8::try_from(number).unwrap_or_default(); 12];

@@ -292,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn a_report_inside_a_lists_wrapping_is_found_and_one_inside_an_attached_message_is_not() {
+    fn a_report_in_a_lists_wrapping_is_found_and_no_attached_one() {
         let report = "Content-Type: multipart/report; report-type=delivery-status; boundary=in\n\n--in\n\nx\n--in\nContent-Type: message/delivery-status\n\nAction: failed\n--in--\n";
         let wrapped =
             format!("Content-Type: multipart/mixed; boundary=out\n\n--out\n{report}\n--out\n\nfooter\n--out--\n");

@@ -43,7 +43,7 @@ mod tests {
     use std::os::unix::ffi::OsStrExt;
 
     #[test]
-    fn a_label_is_text_that_steers_nothing_and_no_two_names_have_the_same() {
+    fn a_label_steers_nothing_and_no_two_names_share_one() {
         let cases: [(&[u8], &str); 10] = [
             (b"a", "a"),
             ("Gr\u{fc}\u{df}e".as_bytes(), "Gr\u{fc}\u{df}e"),

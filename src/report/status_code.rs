@@ -178,7 +178,7 @@ mod tests {
     use crate::report::failure::class_of;
 
     #[test]
-    fn a_class_comes_from_the_code_and_from_the_words_where_the_code_is_vague() {
+    fn the_code_gives_the_class_and_words_where_it_is_vague() {
         let cases = [
             (Some("5.1.1"), "", FailureClass::Hard),
             (Some("5.1.1"), "mailbox full", FailureClass::Soft),

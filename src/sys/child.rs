@@ -311,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_is_stopped_or_late_is_ended_and_what_was_printed_is_taken() {
+    fn a_stopped_or_late_child_is_ended_and_its_output_taken() {
         let shell = |line: &str| {
             let mut command = Command::new("sh");
             command.args(["-c", line]);

@@ -197,7 +197,7 @@ mod tests {
     use std::path::Path;
 
     #[test]
-    fn what_is_kept_is_a_regular_file_and_nothing_in_its_place_holds_us() {
+    fn only_a_regular_file_is_kept_and_nothing_there_holds_us() {
         let dir = tempfile::tempdir().unwrap_or_else(|e| unreachable!("{e}"));
         let at = |name: &str| dir.path().join(name);
         assert!(matches!(open_kept(&at("none")), Ok(None)));

@@ -96,7 +96,7 @@ fn a_report_that_finds_a_full_mailbox_is_not_refused() {
 /// The administrator sends everything back through a gateway that takes out all extension fields, and with them the mark that it was
 /// diverted: what is left to end it is that equal reports are only counted.
 #[test]
-fn a_diverted_report_that_comes_back_without_marks_is_not_sent_for_ever() {
+fn a_diverted_report_back_without_marks_is_not_sent_forever() {
     let hosts = vec![
         host(System::Postfix),
         host(System::Exim),
@@ -136,7 +136,7 @@ fn a_ring_without_any_trace_ends() {
 /// The same with a full mailbox, where what came back was put off, and was forgotten when it was tried again half a day later: it went
 /// round once more, and so on.
 #[test]
-fn what_comes_back_to_a_full_mailbox_does_not_wait_to_go_round_again() {
+fn what_returns_to_a_full_mailbox_does_not_go_round_again() {
     for over in ["defer", "refuse", "divert"] {
         let full = Guarded {
             quota: Some((8000, over)),

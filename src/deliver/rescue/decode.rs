@@ -301,7 +301,7 @@ mod tests {
     }
 
     #[test]
-    fn a_delimiter_is_found_wherever_a_step_ends_and_long_lines_are_none() {
+    fn a_delimiter_is_found_at_any_step_and_no_long_line_is_one() {
         for length in STEP_BYTES - 8..STEP_BYTES + 8 {
             let body = "x".repeat(length);
             let input = format!("{body}\n--b\nmore");

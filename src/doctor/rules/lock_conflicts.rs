@@ -114,7 +114,7 @@ mod tests {
     use crate::doctor::rules::{Check, Level};
 
     #[test]
-    fn a_mail_system_without_locks_is_told_where_it_writes_to_mboxes() {
+    fn an_mta_without_locks_is_named_where_it_writes_to_mboxes() {
         let level = |text| check_opensmtpd(text).map(|finding| finding.level);
         assert_eq!(
             level("listen on lo\naction \"local\" mbox alias <aliases>\n"),

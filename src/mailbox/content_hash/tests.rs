@@ -78,7 +78,7 @@ fn whatever_else_differs_counts() {
 }
 
 #[test]
-fn what_is_added_on_the_way_does_not_count_where_only_the_writer_does() {
+fn where_only_the_writer_counts_additions_do_not() {
     const CAME: &str =
         "From s@s.test Mon Nov  2 10:00:00 2026\nReceived: x\nFrom: s@s.test\nSubject: a b\nX: 1\n\nb\n>From x\n\n";
     let of = |text: &str, step| within(HashScope::Written, text.as_bytes(), step);

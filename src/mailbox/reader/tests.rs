@@ -287,7 +287,7 @@ fn a_separator_is_found_wherever_a_window_ends() {
 }
 
 #[test]
-fn the_head_of_a_message_longer_than_a_window_is_its_beginning_and_a_walk_may_begin_at_any_message() {
+fn a_head_is_the_beginning_and_a_walk_begins_at_any_message() {
     for before in [1, WINDOW_BYTES / 2, WINDOW_BYTES - 100] {
         let first = format!("{FROM}A: 1\n\n{}\n\n", "x".repeat(before));
         let second = format!("{FROM}B: 2\n\n{}\n\n", "y\n".repeat(WINDOW_BYTES * 3 / 2));

@@ -288,7 +288,7 @@ fn what_a_killed_run_left_is_cut_off_or_known_again() {
 }
 
 #[test]
-fn what_moves_into_the_place_of_a_whole_message_is_no_part_of_it() {
+fn what_moves_into_a_whole_messages_place_is_no_part_of_it() {
     let own = host_hash();
     let whole = written(letter("s@s.test", CONTENT, 0));
     // From the same sender in the same second: the line is the same.

@@ -334,7 +334,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_found_is_not_found_again_where_as_many_are_wanted_as_are_offered() {
+    fn what_was_found_is_not_found_again_where_each_counts() {
         assert_eq!(found(Sameness::Each), [false, false, true]);
         assert_eq!(found(Sameness::Once(&Ranges::new())), [true, true, true]);
     }

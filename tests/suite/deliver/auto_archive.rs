@@ -50,7 +50,7 @@ fn background(scratch: &Scratch, mailbox: &str) -> Vec<u32> {
 }
 
 #[test]
-fn beyond_the_limit_mail_comes_in_and_the_oldest_goes_into_an_archive() {
+fn beyond_the_limit_mail_comes_in_and_the_oldest_is_archived() {
     for limit in ["\"20000B\"", "{ messages = 20 }"] {
         let scratch = if limit.starts_with('{') {
             scratch("\"none\"").set("quota.messages", "20")
@@ -115,7 +115,7 @@ fn beyond_the_limit_the_oldest_of_a_maildir_go_into_an_archive() {
 }
 
 #[test]
-fn a_program_that_is_replaced_while_it_runs_archives_all_the_same() {
+fn a_program_replaced_while_it_runs_archives_all_the_same() {
     let scratch = scratch("\"20000B\"");
     let program = scratch.copy_program("spoolguard");
     let other = scratch.script("other", "exit 1");
@@ -223,7 +223,7 @@ fn a_mailbox_that_nobody_archives_grows_to_twice_its_limit() {
 }
 
 #[test]
-fn a_user_who_may_not_write_to_the_administrators_directory_has_one_of_their_own() {
+fn without_rights_in_the_archive_directory_users_have_their_own() {
     let mut scratch = scratch("\"20000B\"");
     scratch.change("archive.dir", "\"/proc/archives\"");
     let uid = if is_root() {

@@ -420,7 +420,7 @@ fn a_file_that_others_could_write_is_refused_by_every_command() {
 }
 
 #[test]
-fn a_file_in_a_directory_of_all_is_used_where_nobody_can_replace_it() {
+fn a_file_in_a_shared_directory_is_used_if_none_can_replace_it() {
     let scratch = Scratch::new();
     fs::create_dir(scratch.path("all")).unwrap();
     fs::set_permissions(scratch.path("all"), fs::Permissions::from_mode(0o1777)).unwrap();
@@ -481,7 +481,7 @@ fn a_relative_path_of_the_configuration_holds_in_every_command() {
 }
 
 #[test]
-fn a_mistake_in_the_limit_of_another_user_holds_nobody_elses_mail() {
+fn a_mistake_in_a_users_limit_holds_nobody_elses_mail() {
     let scratch = Scratch::new();
     let own = format!("{} = \"none\"\n", user_name());
     let others: String = (0..2000).map(|n| format!("user{n} = \"1G\"\n")).collect();

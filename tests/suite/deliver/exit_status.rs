@@ -15,7 +15,7 @@ const POSTFIX_BOUNCE: &str = "Return-Path: <>\nReceived: by mx.a.test (Postfix)\
     From: s@s.test\nMessage-ID: <lunch@s.test>\nSubject: lunch\n\nHi.\n--x--\n";
 
 #[test]
-fn a_log_line_has_status_failed_address_original_id_and_queue_id() {
+fn a_log_line_has_status_address_original_id_and_queue_id() {
     let scratch = Scratch::new().set("log.to", "\"stderr\"");
     let text = scratch.deliver(POSTFIX_BOUNCE.as_bytes()).go();
     for part in [

@@ -25,7 +25,7 @@ fn objects(output: &[u8]) -> Vec<serde_json::Value> {
 }
 
 #[test]
-fn each_message_of_an_mbox_is_one_json_object_with_the_promised_keys() {
+fn each_message_is_one_json_object_with_the_promised_keys() {
     let scratch = Scratch::new();
     let path = scratch.path("box");
     fs::write(&path, mbox(&[&ordinary(), BOUNCE])).unwrap();
@@ -167,7 +167,7 @@ fn a_condition_ends_with_0_or_1_and_says_nothing() {
 }
 
 #[test]
-fn as_a_condition_standard_input_is_one_message_whatever_its_body_looks_like() {
+fn as_a_condition_standard_input_is_always_one_message() {
     let scratch = Scratch::new();
     let input = format!("{SEPARATOR}{BOUNCE}\n{SEPARATOR}{}", ordinary());
     let ended = scratch.run(&["inspect", "--is", "bounce"]).input(input.as_bytes()).go();
@@ -177,7 +177,7 @@ fn as_a_condition_standard_input_is_one_message_whatever_its_body_looks_like() {
 }
 
 #[test]
-fn what_cannot_be_read_is_named_in_its_place_and_the_rest_follows() {
+fn what_cannot_be_read_is_named_in_place_and_the_rest_follows() {
     let scratch = Scratch::new();
     let path = scratch.path("box");
     fs::write(&path, BOUNCE).unwrap();
@@ -216,7 +216,7 @@ fn what_a_message_says_cannot_steer_the_terminal() {
 }
 
 #[test]
-fn a_reader_that_has_seen_enough_is_no_error_and_a_full_device_is_75() {
+fn a_reader_who_leaves_is_no_error_and_a_full_device_is_75() {
     let scratch = Scratch::new();
     let path = scratch.path("box");
     fs::write(&path, mbox(&[BOUNCE; 2000])).unwrap();

@@ -229,7 +229,7 @@ fn a_mailbox_that_ends_in_the_middle_of_a_line_is_closed_first() {
 }
 
 #[test]
-fn a_new_mailbox_belongs_to_the_user_alone_or_to_the_spools_group() {
+fn a_new_mailbox_belongs_to_the_user_or_the_spools_group() {
     for (dir_mode, mode) in [(0o755, 0o600), (0o700, 0o600), (0o775, 0o660), (0o2775, 0o660)] {
         let scratch = Scratch::new();
         let dir = scratch.path("spool");

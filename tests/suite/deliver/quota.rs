@@ -117,7 +117,7 @@ fn over_quota_goes_into_the_overflow() {
 }
 
 #[test]
-fn a_diverted_message_that_comes_back_to_a_full_mailbox_is_not_diverted_again() {
+fn what_was_diverted_and_finds_no_room_is_not_diverted_again() {
     let scratch = with_mail(
         Scratch::new()
             .set("quota.limit", "\"1K\"")
@@ -279,7 +279,7 @@ fn quoted_separators_and_text_are_not_counted() {
 }
 
 #[test]
-fn a_users_own_limit_wins_over_groups_and_groups_over_the_general_one() {
+fn a_users_limit_wins_over_groups_and_theirs_over_the_general() {
     let user = user_name();
     let group = Group::from_gid(Gid::current()).ok().flatten();
     let (Some(group), true) = (group, User::from_name(&user).is_ok_and(|user| user.is_some())) else {
@@ -408,7 +408,7 @@ fn a_full_mailbox_holds_back_a_copy_and_with_it_the_forward() {
 }
 
 #[test]
-fn a_copy_that_overflows_is_put_there_only_when_the_message_is_sent() {
+fn a_copy_overflows_only_when_the_message_is_sent() {
     let mut scratch = Scratch::new()
         .set("quota.limit", "\"10B\"")
         .set("quota.when_full", "\"overflow\"");

@@ -32,7 +32,7 @@ fn nothing_to_tell_is_said_and_is_well() {
 }
 
 #[test]
-fn a_suspension_is_shown_with_its_reason_and_the_command_that_ends_it() {
+fn a_suspension_is_shown_with_its_reason_and_how_to_end_it() {
     let scratch = suspended();
     forward(&scratch, 4..=5);
     let ended = scratch.run(&["status"]).go();

@@ -175,7 +175,7 @@ fn a_looping_message_is_counted_and_another_one_is_not() {
 }
 
 #[test]
-fn beyond_the_budget_reports_are_held_and_mail_stays_with_the_user() {
+fn beyond_the_budget_reports_are_held_and_the_user_keeps_mail() {
     let scratch = Scratch::new().set("guard.null_sender", "\"divert\"");
     replay(&scratch, "<>", (0..30).map(|at| report(&format!("b{at}@b.test"), "1")));
     assert_eq!(messages(&scratch.diverted()).len(), 20);
@@ -240,7 +240,7 @@ fn what_is_pushed_out_is_counted_and_told() {
 }
 
 #[test]
-fn the_digest_says_how_many_from_where_about_what_and_how_to_read_them() {
+fn the_digest_says_how_many_whence_of_what_and_how_to_read_them() {
     for admin in ["", "\"admin@a.test\""] {
         let mut scratch = Scratch::new();
         if !admin.is_empty() {
@@ -311,7 +311,7 @@ fn the_digest_says_how_many_from_where_about_what_and_how_to_read_them() {
 }
 
 #[test]
-fn a_digest_that_cannot_be_sent_stops_nothing_and_comes_an_hour_later() {
+fn a_digest_that_cannot_be_sent_comes_an_hour_later() {
     let mut scratch = Scratch::new().set("digest.same", "1").set("admin", "\"admin@a.test\"");
     let text = report("b@b.test", "1");
     replay(&scratch, "<>", (0..10).map(|_| text.clone()));
@@ -331,7 +331,7 @@ fn a_digest_that_cannot_be_sent_stops_nothing_and_comes_an_hour_later() {
 }
 
 #[test]
-fn when_the_administrators_mbox_is_full_everything_is_somewhere_and_it_is_told() {
+fn with_the_administrators_mbox_full_all_is_somewhere_and_told() {
     let scratch = Scratch::new().set("digest.admin_limit", "\"2K\"");
     replay(&scratch, "<>", (0..6).map(|at| report(&format!("b{at}@b.test"), "1")));
     let before = messages(&scratch.diverted()).len();
@@ -366,7 +366,7 @@ fn when_the_administrators_mbox_is_full_everything_is_somewhere_and_it_is_told()
 }
 
 #[test]
-fn a_full_mbox_of_the_administrator_has_room_for_digests_and_not_for_ever() {
+fn the_administrators_full_mbox_takes_some_digests() {
     let scratch = Scratch::new().set("digest.admin_limit", "\"2K\"");
     let old = format!("From x Mon Nov  2 10:00:00 2026\n\n{}\n\n", "x".repeat(1 << 19));
     fs::write(scratch.path("admin"), &old).unwrap();
@@ -489,7 +489,7 @@ fn absurd_numbers_in_the_memory_stop_nothing() {
 }
 
 #[test]
-fn a_memory_that_somebody_changed_adds_no_header_and_no_command_to_the_digest() {
+fn a_changed_memory_adds_no_header_or_command_to_the_digest() {
     let scratch = Scratch::new();
     replay(&scratch, "<>", (0..9).map(|id| report("b@b.test", &id.to_string())));
     let mut state = state(&scratch);
@@ -544,7 +544,7 @@ fn trouble_with_the_memory_never_holds_a_message_up() {
 }
 
 #[test]
-fn a_message_that_could_not_be_sent_takes_nothing_from_the_budget() {
+fn a_message_that_was_not_sent_takes_nothing_from_the_budget() {
     let mut scratch = Scratch::new()
         .set("admin", "\"admin@a.test\"")
         .set("digest.per_hour", "2")
@@ -579,7 +579,7 @@ fn an_ordinary_delivery_touches_none_of_it() {
 }
 
 #[test]
-fn where_no_state_directory_can_be_made_mail_is_diverted_as_ever() {
+fn without_a_state_directory_mail_is_diverted_as_ever() {
     let scratch = Scratch::new().set("state_dir", "\"/dev/null/none\"");
     let text = report("b@b.test", "1");
     replay(&scratch, "<>", (0..5).map(|_| text.clone()));

@@ -462,7 +462,7 @@ fn more_held_copies_than_are_kept_push_out_the_oldest() {
 }
 
 #[test]
-fn where_links_lead_to_each_other_instead_of_held_copies_the_user_keeps_it() {
+fn where_held_copies_are_links_in_a_circle_the_user_keeps_it() {
     let scratch = Scratch::new().set("admin", "\"admin@a.test\"");
     let dir = scratch.path("state/held");
     std::os::unix::fs::symlink(&dir, &dir).unwrap();

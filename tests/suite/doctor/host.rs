@@ -21,7 +21,7 @@ echo mail_location = mbox:~/mail:INBOX=/var/mail/%u";
 const PROCMAIL: &str = "printf 'procmail v3.23pre\\n\\nLocking strategies:\\tdotlocking, fcntl()\\n' >&2";
 
 #[test]
-fn lock_orders_that_stop_each_other_are_told_until_they_are_mended() {
+fn lock_orders_that_deadlock_are_named_until_they_are_mended() {
     let scratch = host();
     program(&scratch, "doveconf", DOVECONF);
     program(&scratch, "procmail", PROCMAIL);
@@ -78,7 +78,7 @@ fn a_program_that_shares_no_lock_is_told() {
 }
 
 #[test]
-fn a_program_that_fails_or_talks_without_end_is_named_and_the_others_are_asked() {
+fn a_failing_or_endless_program_is_named_and_others_are_asked() {
     let scratch = host();
     program(&scratch, "doveconf", "echo fatal: no settings; exit 89");
     program(
@@ -214,7 +214,7 @@ fn strays_in_the_spool_and_what_users_cannot_do_there_are_told() {
 }
 
 #[test]
-fn a_sendmail_that_is_missing_is_told_and_one_that_is_there_is_not_started() {
+fn a_missing_sendmail_is_named_and_no_sendmail_is_started() {
     let mut scratch = host();
     let found = host_findings(&scratch);
     assert!(
@@ -542,7 +542,7 @@ fn a_procmailrc_that_loses_mail_is_told() {
 }
 
 #[test]
-fn a_guarded_user_without_a_mailbox_or_a_state_directory_is_told() {
+fn a_guarded_user_without_mailbox_or_state_is_named() {
     let scratch = host();
     let uid = if is_root() {
         64_321
@@ -616,7 +616,7 @@ fn a_user_does_not_examine_another() {
 }
 
 #[test]
-fn a_configuration_that_cannot_be_used_is_told_and_the_rest_is_examined() {
+fn an_unusable_configuration_is_named_and_the_rest_examined() {
     let scratch = host().set("no_such_key", "1");
     let found = host_findings(&scratch);
     one(&found, "configuration", "error", "no_such_key");

@@ -62,7 +62,7 @@ fn a_relative_path_of_the_configuration_is_no_false_alarm() {
 }
 
 #[test]
-fn a_forward_without_the_guard_is_an_error_and_one_within_the_host_is_not() {
+fn a_forward_without_the_guard_is_an_error_but_within_the_host() {
     let scratch = host();
     postfix(&scratch, "virtual_mailbox_domains = v.test");
     let path = guarded_home(&scratch, ".forward", "b@b.test\n");

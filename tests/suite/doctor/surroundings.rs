@@ -522,7 +522,7 @@ fn a_guarded_alias_needs_a_place_of_its_runners() {
 }
 
 #[test]
-fn a_configuration_of_postfix_that_users_cannot_read_is_an_error() {
+fn a_postfix_configuration_that_users_cannot_read_is_an_error() {
     let scratch = host();
     fixture(&scratch, "etc/postfix/main.cf", "");
     postfix(&scratch, "");

@@ -25,7 +25,7 @@ fn mail(from: &str, host: &str, number: usize, text: &str) -> String {
 }
 
 #[test]
-fn what_came_from_the_destination_is_kept_and_the_user_is_told_once() {
+fn what_came_from_the_destination_is_kept_and_told_once() {
     let scratch = scratch();
     comes(&scratch, "ann@s.test", &mail("ann@s.test", "mail.s.test", 1, "first"));
     comes(
@@ -225,7 +225,7 @@ fn other_destinations_get_what_one_of_them_wrote() {
 }
 
 #[test]
-fn a_full_mailbox_puts_off_nothing_that_came_from_the_destination() {
+fn a_full_mailbox_defers_nothing_from_the_destination() {
     let scratch = scratch().set("quota.limit", "\"1B\"");
     comes(
         &scratch,

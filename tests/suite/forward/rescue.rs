@@ -55,7 +55,7 @@ fn is_rescued(mail: &[u8], name: &str) {
 }
 
 #[test]
-fn the_original_is_put_into_the_mailbox_and_the_report_goes_its_way() {
+fn the_original_goes_into_the_mailbox_and_the_report_its_way() {
     let scratch = Scratch::new();
     comes(&scratch, &report(ORIGINAL));
     is_rescued(&scratch.mail(), "a report");
@@ -212,7 +212,7 @@ fn what_keep_put_there_already_is_not_put_there_again() {
 }
 
 #[test]
-fn a_report_that_is_here_before_sendmail_has_ended_finds_the_copy() {
+fn a_report_that_comes_before_sendmail_ends_finds_the_copy() {
     let mut scratch = Scratch::new();
     let (runs, go) = (scratch.path("runs"), scratch.path("go"));
     scratch.sendmail(&format!(
@@ -313,7 +313,7 @@ fn what_is_cut_off_is_rescued_as_far_as_it_came_and_says_so() {
 }
 
 #[test]
-fn of_a_header_alone_nothing_is_put_there_and_the_log_names_the_message() {
+fn a_header_alone_is_not_put_there_and_the_log_names_its_mail() {
     let header = &ORIGINAL[..ORIGINAL.find("\n\n").unwrap() + 1];
     let marked = format!("X-Loop: a@a.test\n{header}");
     let multipart = format!("Content-Type: multipart/mixed; boundary=q\n{marked}");
@@ -348,7 +348,7 @@ fn a_header_that_comes_back_is_no_loss_where_a_copy_was_kept() {
 }
 
 #[test]
-fn while_the_mailbox_is_locked_the_report_waits_and_nothing_is_doubled() {
+fn while_the_mailbox_is_locked_a_report_waits_undoubled() {
     let scratch = Scratch::new().set("mailbox.lock_timeout", "\"1s\"");
     fs::write(scratch.mailbox(), "").unwrap();
     fs::write(scratch.dotlock(), "1\n").unwrap();
@@ -370,7 +370,7 @@ fn while_the_mailbox_is_locked_the_report_waits_and_nothing_is_doubled() {
 }
 
 #[test]
-fn a_report_that_waits_for_the_administrator_rescues_nothing_twice() {
+fn a_report_that_waits_for_the_admin_rescues_nothing_twice() {
     let mut scratch = Scratch::new();
     scratch.change("admin", "\"postmaster@a.test\"");
     scratch.sendmail("exit 75");
@@ -388,7 +388,7 @@ fn a_report_that_waits_for_the_administrator_rescues_nothing_twice() {
 }
 
 #[test]
-fn where_the_mailbox_takes_nothing_it_lies_in_the_overflow_and_says_why() {
+fn where_the_mailbox_is_full_it_lies_in_the_overflow_with_why() {
     let full: &dyn Fn(&Scratch) =
         &|scratch| fs::write(scratch.mailbox(), "From x Mon Nov  2 10:00:00 2026\n\nx\n\n").unwrap();
     let directory: &dyn Fn(&Scratch) = &|scratch| fs::create_dir(scratch.mailbox()).unwrap();
@@ -458,7 +458,7 @@ fn what_was_rescued_can_be_sent_on_again_one_day() {
 }
 
 #[test]
-fn a_run_that_is_killed_before_it_remembers_rescues_nothing_twice() {
+fn a_run_killed_before_it_remembers_rescues_nothing_twice() {
     let scratch = Scratch::new();
     fs::write(scratch.mailbox(), "").unwrap();
     if !has_attributes(&scratch.mailbox()) {

@@ -40,7 +40,7 @@ fn an_address_is_never_an_option() {
 }
 
 #[test]
-fn the_envelope_sender_is_the_user_or_who_wrote_it_and_null_stays_null() {
+fn the_envelope_sender_is_user_or_writer_and_null_stays_null() {
     for (mode, sender, want) in [
         ("self", "s@s.test", "a@a.test"),
         ("original", "s@s.test", "s@s.test"),
@@ -377,7 +377,7 @@ fn a_postdrop_that_can_write_nowhere_is_not_waited_for() {
 }
 
 #[test]
-fn a_sendmail_that_prints_megabytes_or_reads_nothing_holds_nobody() {
+fn a_sendmail_that_floods_or_reads_nothing_holds_nobody() {
     let mut scratch = Scratch::new();
     let noisy = scratch.script("noisy", "head -c 4000000 /dev/zero; exit 75");
     scratch.change("forward.transport", &format!("{:?}", noisy.display().to_string()));
@@ -486,7 +486,7 @@ fn an_outbox_holds_the_message_with_its_envelope() {
 }
 
 #[test]
-fn what_is_no_address_never_reaches_sendmail_and_the_message_is_kept() {
+fn what_is_no_address_is_kept_and_never_reaches_sendmail() {
     for odd in [
         "",
         "@b.test",
@@ -526,7 +526,7 @@ fn an_address_named_twice_gets_one_copy() {
 }
 
 #[test]
-fn sendmail_itself_has_sent_to_the_good_ones_and_is_not_run_again() {
+fn sendmail_sent_to_the_good_ones_itself_and_is_not_rerun() {
     for (name, runs) in [("sendmail/sendmail", 1), ("other/sendmail", 3)] {
         let mut scratch = Scratch::new();
         scratch.sendmail("echo 550 no; exit 67");

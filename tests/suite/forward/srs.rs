@@ -180,7 +180,7 @@ fn a_copy_goes_to_no_user_but_one_of_this_host() {
 }
 
 #[test]
-fn without_room_or_secrets_the_user_is_the_sender_and_reports_wait() {
+fn without_room_or_secrets_the_user_sends_and_reports_wait() {
     let mut scratch = scratch();
     let long = format!("{}@s.test", "l".repeat(50));
     let user = user();

@@ -129,7 +129,7 @@ pub fn counts(scratch: &Scratch) -> (usize, usize, usize) {
 }
 
 #[test]
-fn a_destination_that_is_refused_three_times_is_suspended_and_both_are_told_once() {
+fn three_refusals_suspend_a_destination_and_both_are_told_once() {
     let scratch = scratch();
     answers(&scratch, 67);
     forward(&scratch, 1..=2);
@@ -337,7 +337,7 @@ fn reports_about_our_own_forward_count_a_day_at_a_time() {
 }
 
 #[test]
-fn three_reports_about_three_messages_that_were_sent_suspend_at_once() {
+fn three_reports_about_three_sent_messages_suspend_at_once() {
     let scratch = scratch();
     forward(&scratch, 1..=5);
     let come = |number: usize, action: &str, status: &str| {

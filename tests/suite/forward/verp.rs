@@ -141,7 +141,7 @@ fn comes<'a>(scratch: &'a Scratch, recipient: &str, message: &str) -> Ended<'a> 
 const STRANGE: &str = "Received: by b.test\nFrom: Hermes <h@b.test>\nSubject: ekki\n\nGat ekki.\n";
 
 #[test]
-fn what_comes_to_a_token_with_the_null_sender_is_a_report_whatever_it_looks_like() {
+fn what_comes_to_a_token_from_the_null_sender_is_a_report() {
     // Passed on, it would go to the very address that it is about.
     let scratch = scratch().set("guard.null_sender", "\"pass\"");
     let address = address_of_a_forward(&scratch);
@@ -210,7 +210,7 @@ fn the_token_is_found_where_mail_systems_leave_it() {
 }
 
 #[test]
-fn the_recipient_with_a_token_disturbs_neither_own_addresses_nor_marks() {
+fn a_recipient_with_a_token_disturbs_no_own_address_or_mark() {
     let scratch = scratch();
     let address = address_of_a_forward(&scratch);
     // An answer of somebody there goes to whoever wrote, with the plain mark and without a sender.
@@ -283,7 +283,7 @@ fn an_answer_to_a_forward_goes_to_whoever_wrote_and_is_bounded() {
 }
 
 #[test]
-fn an_answer_goes_to_nobody_where_the_token_is_forged_or_unknown() {
+fn an_answer_to_a_forged_or_unknown_token_goes_to_nobody() {
     let scratch = scratch();
     let address = address_of_a_forward(&scratch);
     let answer = b"From: x@b.test\nSubject: answer\n\nx\n";

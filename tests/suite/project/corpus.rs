@@ -97,7 +97,7 @@ pub fn all() -> impl Iterator<Item = (&'static str, String, Vec<u8>)> {
 }
 
 #[test]
-fn each_message_gets_the_verdict_of_its_folder_with_both_line_ends() {
+fn with_both_line_ends_a_message_gets_its_folders_verdict() {
     let mut wrong = Vec::new();
     for (verdict, name, bytes) in all() {
         for (ends, bytes) in [("LF", bytes.clone()), ("CRLF", with_crlf(&bytes))] {

@@ -29,7 +29,7 @@ fn configure(scratch: &Scratch, has_override: &str) -> u32 {
 }
 
 #[test]
-fn the_package_gives_the_program_the_group_unless_told_otherwise() {
+fn the_package_sets_the_programs_group_unless_told_otherwise() {
     if !is_root() {
         return skip("only root may give a file to a group");
     }

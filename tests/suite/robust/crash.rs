@@ -80,7 +80,7 @@ fn a_kill_in_the_append_leaves_a_part_that_the_next_cuts_off() {
 }
 
 #[test]
-fn a_file_size_limit_in_the_middle_of_the_append_changes_nothing() {
+fn a_file_size_limit_during_the_append_changes_nothing() {
     let scratch = Scratch::new();
     scratch.deliver(ORDINARY).go().succeeds();
     let before = scratch.mail();
@@ -105,7 +105,7 @@ fn a_file_size_limit_in_the_middle_of_the_append_changes_nothing() {
 }
 
 #[test]
-fn a_file_size_limit_while_a_large_message_is_read_changes_nothing() {
+fn a_file_size_limit_during_a_large_read_changes_nothing() {
     let scratch = Scratch::new();
     let ended = scratch.deliver(&large(4 << 20)).shell("ulimit -f 4096").go();
     ended.defers();

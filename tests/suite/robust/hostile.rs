@@ -230,7 +230,7 @@ fn the_environment_cannot_name_another_mailbox_or_configuration() {
 }
 
 #[test]
-fn bytes_that_are_no_text_in_arguments_and_variables_are_survived() {
+fn arguments_and_variables_that_are_no_text_are_survived() {
     use std::ffi::OsStr;
     use std::os::unix::ffi::OsStrExt;
     let scratch = Scratch::new();
@@ -360,7 +360,7 @@ fn an_address_that_begins_with_a_dash_is_no_flag_of_sendmails() {
 
 /// Anybody can write such fields. The mail goes no further, lies where somebody reads it, and what stands on top says why.
 #[test]
-fn mail_with_forged_marks_is_kept_or_diverted_and_the_reason_names_the_mark() {
+fn mail_with_forged_marks_is_kept_or_diverted_naming_the_mark() {
     let forged = "X-Spoolguard-Divert: verdict=bounce; recipient=a@a.test; host=h\nSubject: x\n\nprecious\n";
     let looped = "X-Loop: A@A.test\nSubject: x\n\nprecious\n";
     let quoted = format!(

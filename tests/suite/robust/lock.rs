@@ -419,7 +419,7 @@ fn many_that_find_one_stale_dotlock_still_take_turns() {
 }
 
 #[test]
-fn a_dotlock_of_another_program_is_stale_after_ten_minutes_and_not_after_five() {
+fn another_programs_dotlock_is_stale_after_ten_minutes_not_five() {
     for (minutes, broken) in [(5, false), (9, false), (11, true)] {
         let scratch = Scratch::new().set("mailbox.lock_timeout", "\"1s\"");
         fs::write(scratch.dotlock(), "1").unwrap();
@@ -448,7 +448,7 @@ fn an_old_dotlock_is_not_broken_while_a_kernel_lock_is_held() {
 }
 
 #[test]
-fn a_dotlock_that_is_a_link_or_a_directory_is_respected_and_not_followed() {
+fn a_dotlock_that_is_a_link_or_directory_is_respected() {
     let scratch = Scratch::new().set("mailbox.lock_timeout", "\"1s\"");
     let victim = scratch.path("victim");
     fs::write(&victim, "precious").unwrap();
@@ -461,7 +461,7 @@ fn a_dotlock_that_is_a_link_or_a_directory_is_respected_and_not_followed() {
 }
 
 #[test]
-fn the_users_of_one_mailbox_respect_each_other_where_no_dotlock_can_be_made() {
+fn users_of_one_mailbox_exclude_each_other_without_a_dotlock() {
     let scratch = Scratch::new().set("mailbox.lock_timeout", "\"1s\"");
     let uid = if is_root() {
         61_234
@@ -514,7 +514,7 @@ fn a_mailbox_that_cannot_be_made_waits_and_names_the_ways_out() {
 }
 
 #[test]
-fn a_mailbox_that_is_replaced_while_it_is_waited_for_is_opened_anew() {
+fn a_mailbox_replaced_while_it_is_waited_for_is_opened_anew() {
     let scratch = Scratch::new();
     let watch = Watch::new(&scratch.path("spool"));
     let old = scratch.path("old");

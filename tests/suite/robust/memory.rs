@@ -174,7 +174,7 @@ fn a_header_of_a_hundred_megabytes_is_no_heavier() {
 }
 
 #[test]
-fn a_million_fields_separators_and_parts_come_out_as_they_went_in() {
+fn a_million_fields_and_parts_come_out_as_they_went_in() {
     let shapes = [
         [&b"A: b\n".repeat(1_000_000) as &[u8], b"\nx\n"].concat(),
         [&b"Received: from a by b; Mon\n".repeat(1_000_000) as &[u8], b"\nx\n"].concat(),

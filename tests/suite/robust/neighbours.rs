@@ -49,7 +49,7 @@ fn nobody_delivers(host: &Host, because: &str) {
 
 /// CVE-2008-2936: Postfix took a symbolic link with a second name, which root had made, for the administrator's wish.
 #[test]
-fn cve_2008_2936_a_hard_link_to_a_symbolic_link_of_roots_is_not_followed() {
+fn cve_2008_2936_a_hard_link_to_roots_symlink_is_not_followed() {
     for mode in MODES {
         let Some(host) = host(mode) else { return };
         let link = host.scratch.path("roots-link");
@@ -62,7 +62,7 @@ fn cve_2008_2936_a_hard_link_to_a_symbolic_link_of_roots_is_not_followed() {
 
 /// CVE-2010-2023: Exim looked at the owner and not at the number of links, and appended to another file of the user's.
 #[test]
-fn cve_2010_2023_a_hard_link_to_the_users_own_file_is_no_mailbox() {
+fn cve_2010_2023_a_hard_link_to_the_users_file_is_no_mailbox() {
     for mode in MODES {
         let Some(host) = host(mode) else { return };
         fs::hard_link(host.scratch.path("victim"), host.at("sga")).unwrap();

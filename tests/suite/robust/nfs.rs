@@ -41,7 +41,7 @@ fn at(record: &str, words: &[&str]) -> usize {
 }
 
 #[test]
-fn without_nameless_files_the_dotlock_is_a_link_to_a_unique_one_and_its_links_are_counted() {
+fn without_nameless_files_the_dotlock_links_to_a_unique_file() {
     let scratch = Scratch::new();
     let Some(nameless) = no_nameless_files(&scratch) else {
         return;

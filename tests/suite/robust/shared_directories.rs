@@ -30,7 +30,7 @@ fn shared(dir: &Path, mut then: impl FnMut(&str)) {
 }
 
 #[test]
-fn a_delivery_goes_on_without_a_state_directory_that_others_may_write_to() {
+fn a_state_directory_that_others_may_write_to_goes_unused() {
     let scratch = Scratch::new()
         .set("log.to", "\"stderr\"")
         .set("quota.messages", "1000")

@@ -79,7 +79,7 @@ pub fn leftovers(scratch: &Scratch) -> Vec<String> {
 }
 
 #[test]
-fn all_mail_goes_into_an_archive_and_the_mailbox_stays_the_same_file() {
+fn all_mail_is_archived_and_the_mailbox_stays_the_same_file() {
     let scratch = scratch();
     let mail: String = (0..200).map(|n| stored(n, OLD, "")).collect();
     fs::write(scratch.mailbox(), &mail).unwrap();
@@ -141,7 +141,7 @@ fn attributes_and_access_lists_stay() {
 }
 
 #[test]
-fn what_is_chosen_goes_and_the_rest_stays_byte_for_byte_in_order() {
+fn what_is_chosen_goes_and_the_rest_stays_byte_for_byte() {
     let now = now();
     let bounce = |number| {
         format!(
@@ -504,7 +504,7 @@ fn roots_journal_is_finished_by_the_users_delivery() {
 }
 
 #[test]
-fn a_user_who_can_make_no_file_in_the_spool_keeps_the_journal_at_home() {
+fn without_rights_in_the_spool_the_journal_is_kept_at_home() {
     if !is_root() {
         return skip("needs root, to make a spool directory of somebody else's");
     }
@@ -718,7 +718,7 @@ fn mail_that_keeps_coming_to_a_large_mailbox_stays() {
 }
 
 #[test]
-fn a_mailbox_that_a_reader_rewrites_meanwhile_is_archived_as_it_is_then() {
+fn a_mailbox_rewritten_meanwhile_is_archived_as_it_is_then() {
     let scratch = scratch();
     let mut mail = large_mailbox(&scratch);
     // In the header of the second message.
@@ -783,7 +783,7 @@ fn a_signal_before_the_cut_changes_nothing() {
 }
 
 #[test]
-fn a_cut_that_would_hold_the_lock_for_longer_than_allowed_is_not_begun() {
+fn a_cut_that_would_hold_the_lock_for_too_long_is_not_begun() {
     let scratch = scratch();
     let mail = stored(1, OLD, "") + &stored(2, &now(), "");
     fs::write(scratch.mailbox(), &mail).unwrap();

@@ -195,7 +195,7 @@ const SPOOL_EXT4: &str = "truncate -s 16m \"$root/disk\"; mkfs.ext4 -q -b 1024 -
                           mount -o loop \"$root/disk\" \"$spool\"; LAY; cat /dev/zero >\"$spool/filler\" 2>/dev/null || :";
 
 #[test]
-fn a_spool_that_is_full_to_the_last_byte_can_be_emptied_and_nothing_else_is_done_there() {
+fn a_spool_full_to_the_last_byte_can_be_emptied_and_only_that() {
     let (all, young) = mail(2 << 20);
     for prepare in [SPOOL_TMPFS, SPOOL_EXT4] {
         for (words, stays, says, code) in [

@@ -173,7 +173,7 @@ fn duplicates_are_what_a_sweep_would_take() {
 }
 
 #[test]
-fn what_is_no_mailbox_is_named_with_what_to_do_and_left_as_it_is() {
+fn what_is_no_mailbox_is_named_with_advice_and_left_alone() {
     let scratch = Scratch::new();
     let at = |name: &str| in_spool(&scratch, name);
     let secret = scratch.path("secret");
@@ -304,7 +304,7 @@ fn a_second_look_reads_only_what_grew() {
 }
 
 #[test]
-fn a_message_that_was_on_its_way_at_the_last_look_is_judged_again() {
+fn a_message_half_written_at_the_last_look_is_judged_again() {
     let scratch = Scratch::new();
     let whole = mbox(&[ordinary(), BOUNCE]);
     let (half, rest) = whole.split_at(whole.len() - BOUNCE.len() / 2);
@@ -651,7 +651,7 @@ fn a_directory_that_cannot_be_read_ends_it_with_75() {
 }
 
 #[test]
-fn a_mailbox_that_grows_faster_than_it_is_read_is_read_up_to_where_it_was() {
+fn a_mailbox_that_outgrows_the_reader_is_read_up_to_its_old_end() {
     let scratch = Scratch::new();
     let user = user_name();
     let path = put(&scratch, &user, mbox(&[ordinary()]).repeat(2000));
@@ -694,7 +694,7 @@ fn until_open(running: &crate::support::Running<'_>, path: &Path) {
 }
 
 #[test]
-fn a_mailbox_that_is_cut_or_replaced_while_it_is_read_is_said_to_be() {
+fn a_mailbox_cut_or_replaced_while_it_is_read_is_said_to_be() {
     let scratch = Scratch::new();
     // So long that it is still being read when it is cut.
     let whole = mbox(&[ordinary()]).repeat(30_000);

@@ -23,7 +23,7 @@ const COMMANDS: [&[&str]; 5] = [
 ];
 
 #[test]
-fn links_and_what_is_no_file_are_named_and_left_alone_by_each_command() {
+fn links_and_other_things_are_named_and_left_by_each_command() {
     let scratch = scratch();
     let spool = scratch.path("spool");
     let secret = scratch.path("secret");

@@ -66,7 +66,7 @@ fn shell(scratch: &Scratch, line: &str) {
 }
 
 #[test]
-fn what_other_tools_packed_comes_back_byte_for_byte_and_only_once() {
+fn what_other_tools_packed_comes_back_byte_for_byte_and_once() {
     let user = user_name();
     let mut cases = vec![
         (
@@ -113,7 +113,7 @@ fn what_other_tools_packed_comes_back_byte_for_byte_and_only_once() {
 }
 
 #[test]
-fn only_what_is_missing_comes_back_whatever_readers_and_deliveries_made_of_the_rest() {
+fn only_what_is_missing_comes_back_whatever_became_of_the_rest() {
     let scratch = Scratch::new();
     let archive = archive(&scratch, &mail(0, 6));
     let here = String::from_utf8(mail(1, 4)).unwrap();
@@ -132,7 +132,7 @@ fn only_what_is_missing_comes_back_whatever_readers_and_deliveries_made_of_the_r
 }
 
 #[test]
-fn of_messages_that_are_the_same_as_many_come_back_as_there_were() {
+fn of_equal_messages_as_many_come_back_as_there_were() {
     let scratch = Scratch::new();
     let archive = archive(&scratch, &[mail(0, 1), mail(0, 1), mail(0, 1), mail(1, 2)].concat());
     fs::write(scratch.mailbox(), mail(0, 1)).unwrap();
@@ -217,7 +217,7 @@ fn a_dry_run_says_what_would_be_done() {
 }
 
 #[test]
-fn what_the_quota_has_no_room_for_stays_in_the_archive_unless_it_is_ignored() {
+fn what_is_over_quota_stays_archived_unless_it_is_ignored() {
     for (key, value) in [("quota.limit", "\"320B\""), ("quota.messages", "2")] {
         let scratch = Scratch::new().set(key, value);
         let archive = archive(&scratch, &mail(0, 4));
@@ -246,7 +246,7 @@ fn what_the_quota_has_no_room_for_stays_in_the_archive_unless_it_is_ignored() {
 }
 
 #[test]
-fn a_damaged_archive_changes_nothing_and_does_not_stop_the_others() {
+fn a_damaged_archive_changes_nothing_and_stops_no_other() {
     let scratch = Scratch::new();
     let good = archive(&scratch, &mail(0, 50));
     let whole = fs::read(&good).unwrap();
@@ -313,7 +313,7 @@ fn an_odd_mailbox_is_refused_and_left_alone() {
 }
 
 #[test]
-fn a_tar_of_many_mailboxes_goes_to_each_or_to_the_one_that_is_named() {
+fn a_tar_of_many_mailboxes_goes_to_each_or_to_the_named_one() {
     let user = user_name();
     let make = |scratch: &Scratch| {
         fs::write(scratch.mailbox(), mail(0, 2)).unwrap();
@@ -392,7 +392,7 @@ fn a_part_that_a_killed_run_left_is_replaced_by_the_whole() {
 
 /// What a run leaves that is killed in the middle of its second message: the note, and so much of the message as there is then.
 #[test]
-fn a_part_that_a_killed_run_left_is_cut_off_by_whoever_comes_next() {
+fn a_part_that_a_killed_run_left_is_cut_off_by_the_next_run() {
     let scratch = Scratch::new();
     if !strace_works() {
         return skip("needs strace, and leave to use it");
@@ -486,7 +486,7 @@ fn notes(path: &Path) -> Vec<(String, Vec<u8>)> {
 }
 
 #[test]
-fn a_run_that_is_stopped_at_any_write_leaves_whole_messages_and_the_next_completes_them() {
+fn stopped_at_any_write_whole_messages_stay_and_are_completed() {
     let scratch = Scratch::new();
     let content = mail(0, 400);
     let archive = archive(&scratch, &content);
@@ -501,7 +501,7 @@ fn a_run_that_is_stopped_at_any_write_leaves_whole_messages_and_the_next_complet
 }
 
 #[test]
-fn a_run_that_is_killed_between_batches_is_completed_by_the_next() {
+fn a_run_killed_between_batches_is_completed_by_the_next() {
     let scratch = Scratch::new();
     let content: Vec<u8> = (0..40)
         .flat_map(|n| {
@@ -524,7 +524,7 @@ fn a_run_that_is_killed_between_batches_is_completed_by_the_next() {
 }
 
 #[test]
-fn mail_that_comes_in_meanwhile_stays_and_two_runs_at_once_double_nothing() {
+fn mail_that_comes_meanwhile_stays_and_two_runs_double_nothing() {
     let scratch = Scratch::new();
     let content = mail(0, 8_000);
     let archive = archive(&scratch, &content);

@@ -107,7 +107,7 @@ fn of(parts: &[(String, bool)], goes: bool) -> String {
 }
 
 #[test]
-fn what_the_reports_carry_is_said_and_put_back_once_when_it_is_asked_for() {
+fn what_reports_carry_is_said_and_put_back_once_when_asked() {
     let parts = mailbox();
     let all: String = parts.iter().map(|(part, _)| part.as_str()).collect();
     let rescued = [
@@ -162,7 +162,7 @@ fn what_the_reports_carry_is_said_and_put_back_once_when_it_is_asked_for() {
 }
 
 #[test]
-fn without_rescue_they_stay_inside_the_reports_and_it_says_how_to_get_them() {
+fn without_rescue_they_stay_and_the_command_to_get_them_is_said() {
     let parts = mailbox();
     let all: String = parts.iter().map(|(part, _)| part.as_str()).collect();
     let scratch = guarded();
@@ -183,7 +183,7 @@ fn without_rescue_they_stay_inside_the_reports_and_it_says_how_to_get_them() {
 }
 
 #[test]
-fn what_goes_makes_room_for_what_comes_back_and_without_room_nothing_goes() {
+fn what_goes_makes_room_for_what_comes_back_or_nothing_goes() {
     let body = "a line of text\n".repeat(100);
     let original = format!("{ORIGINAL}{body}");
     let stays = stored(1, DATE, "").replace("body 1", &body);

@@ -38,7 +38,7 @@ fn guarded() -> Scratch {
 }
 
 #[test]
-fn a_sweep_says_what_it_would_take_and_takes_it_when_it_is_told_to() {
+fn a_sweep_says_what_it_would_take_and_takes_it_when_told() {
     let cases: [(&[&str], &[usize]); 5] = [
         (&[], &[1, 2, 5]),
         (&["--bounces"], &[1, 2, 5]),

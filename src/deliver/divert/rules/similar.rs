@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn reports_are_equal_where_they_tell_the_same_whatever_they_are_about() {
+    fn reports_are_equal_where_they_tell_the_same() {
         let first = of(&report("mx.a.test", "b@b.test", "5.1.1", "1"), &Sender::Null);
         assert_eq!(first.expendable, Expendable::Yes);
         assert_eq!(
@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn reports_that_name_nobody_are_told_by_what_they_quote_or_by_their_shape() {
+    fn reports_that_name_nobody_are_told_by_quote_or_shape() {
         let shapeless = |subject: &str, quoted: &str| {
             let text = format!("From: MAILER-DAEMON@b.test\nSubject: {subject}\n\nIt did not work.\n{quoted}");
             of(&text, &Sender::Null)

@@ -269,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn a_report_blames_whom_it_proves_something_about_and_nobody_else() {
+    fn a_report_blames_only_whom_it_proves_something_about() {
         let (ours, other) = (MessageOrigin::OurForward, MessageOrigin::Unknown);
         let b = &[("B@b.TEST", "failed")][..];
         let two = &[("b@b.test", "failed"), ("c@c.test", "delayed")][..];

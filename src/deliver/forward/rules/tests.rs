@@ -177,7 +177,7 @@ fn failures_count_for_what_they_are_and_for_what_proves_them() {
 }
 
 #[test]
-fn what_nobody_can_read_counts_when_it_repeats_and_nothing_arrives() {
+fn what_nobody_can_read_counts_when_it_repeats() {
     // Senders, messages that are handed over for each that fails, and after how many days it is suspended.
     for (senders, taken, want) in [(1, 1, None), (2, 1, Some(11)), (7, 1, Some(11)), (2, 3, None)] {
         let mut run = Run::default();
@@ -240,7 +240,7 @@ fn refusals_that_nobody_can_read_take_longer() {
 }
 
 #[test]
-fn a_mailbox_that_is_full_now_and_then_and_takes_mail_is_no_dead_one() {
+fn a_mailbox_that_is_full_now_and_then_is_no_dead_one() {
     // A day: how many are handed over, and how many of them fail; at once, or when MTAs give up.
     for (status, taken, failures, want) in [
         ("5.2.2", 1, 1, true),
@@ -439,7 +439,7 @@ fn a_host_that_was_reported_late_is_given_as_long() {
 }
 
 #[test]
-fn what_fails_again_after_it_was_opened_is_suspended_at_once_and_for_longer() {
+fn what_fails_after_reopening_is_suspended_at_once_for_longer() {
     let open = Run::default().storm().later(HOUR).probe("<p@s.test>").later(2 * HOUR);
     let open = open.open(true, "silence");
     let mut again = open.hard().open(false, "one more");

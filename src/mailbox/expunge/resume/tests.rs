@@ -74,7 +74,7 @@ fn text(path: &Path) -> String {
 }
 
 #[test]
-fn wherever_it_was_interrupted_and_whoever_came_meanwhile_everything_is_there_once() {
+fn interrupted_anywhere_with_others_between_all_is_there_once() {
     let dir = tempfile::tempdir().unwrap_or_else(|e| unreachable!("{e}"));
     let path = dir.path().join("a");
     for torn in 0..=MOVES.len() {
@@ -334,7 +334,7 @@ fn messages_outside_of_a_damaged_unit_are_put_back_once() {
 }
 
 #[test]
-fn what_was_there_and_may_not_be_synced_is_written_again_before_the_journal_goes() {
+fn what_may_be_unsynced_is_written_before_the_journal_goes() {
     let dir = tempfile::tempdir().unwrap_or_else(|e| unreachable!("{e}"));
     let path = dir.path().join("a");
     for hole in [0..10, 20..MOVES.len(), 0..MOVES.len()] {

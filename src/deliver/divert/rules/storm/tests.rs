@@ -34,7 +34,7 @@ fn limits(same: u32, per_hour: usize) -> Digest {
 }
 
 #[test]
-fn of_equal_reports_the_first_few_are_sent_and_the_rest_is_counted() {
+fn of_equal_reports_a_few_are_sent_and_the_rest_counted() {
     let mut state = StormState::default();
     let steps: Vec<Step> = (0..200)
         .map(|at| state.judge(&report(1), 1000 + at, &limits(3, 20)))
@@ -152,7 +152,7 @@ fn what_could_not_be_held_is_counted_where_it_is() {
 }
 
 #[test]
-fn a_clock_that_was_wrong_holds_nothing_up_for_longer_than_an_hour() {
+fn a_wrong_clock_holds_nothing_up_for_over_an_hour() {
     let mut state = StormState::default();
     let future = 1000 * DAY;
     for number in 0..40 {
