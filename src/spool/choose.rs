@@ -289,3 +289,10 @@ fn count(names: &mut BTreeMap<String, u64>, name: String) {
         names.insert(name, 1);
     }
 }
+
+/// Names with how many messages they have, the most frequent first.
+pub fn by_messages(names: &BTreeMap<String, u64>) -> Vec<(&str, u64)> {
+    let mut names: Vec<_> = names.iter().map(|(name, count)| (name.as_str(), *count)).collect();
+    names.sort_by_key(|(name, count)| (std::cmp::Reverse(*count), *name));
+    names
+}

@@ -18,7 +18,7 @@ use crate::output::progress::Progress;
 use crate::spool::choose;
 use crate::spool::choose::{ChosenMessages, Wanted};
 use crate::spool::context::SpoolRun;
-use crate::spool::merge::{MergeLimits, MergeMode, MergeTally};
+use crate::spool::merge::target::{MergeLimits, MergeMode, MergeTally};
 use crate::spool::report::BatchReport;
 use crate::spool::returned::Unpacker;
 use crate::spool::select::SelectedMailbox;

@@ -29,7 +29,7 @@ use crate::message::Message;
 use crate::message::envelope::Envelope;
 use crate::report::returned_message;
 use crate::report::returned_message::{Completeness, ReturnedMessage};
-use crate::spool::merge::{MergeInto, MergeTally, ReadState, Stop};
+use crate::spool::merge::target::{MergeInto, MergeTally, ReadState, Stop};
 use crate::spool::restore::catalog::CatalogEntry;
 use crate::sys::account::Account;
 use crate::sys::message_buffer::{HEAD_BYTES, MessageBuffer};

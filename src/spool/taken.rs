@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::archive::publish::PublishedArchive;
 use crate::spool::choose::ChosenMessages;
-use crate::spool::merge::MergeTally;
+use crate::spool::merge::target::MergeTally;
 
 /// What became of it.
 #[derive(Debug)]

@@ -21,7 +21,7 @@ use crate::maildir::usage::MaildirUsage;
 use crate::maildir::view::MaildirView;
 use crate::message::Message;
 use crate::spool::merge::known::Sameness;
-use crate::spool::merge::{MergeInto, MergeLimits, MergeMode, MergeTally, ReadState, Stop};
+use crate::spool::merge::target::{MergeInto, MergeLimits, MergeMode, MergeTally, ReadState, Stop};
 use crate::sys::deadline::Deadline;
 use crate::sys::filesystem;
 use crate::sys::local_time;

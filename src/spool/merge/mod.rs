@@ -7,12 +7,13 @@
 //! is put back as a whole.
 
 pub mod into_maildir;
-mod known;
+pub mod known;
+mod mailbox_end;
+pub mod target;
 
-use std::fs::{File, FileTimes};
+use std::fs::File;
 use std::io::{self, Write};
 use std::os::unix::fs::FileExt;
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use time::OffsetDateTime;
@@ -23,13 +24,13 @@ use crate::error::{Category, Error};
 use crate::mailbox::append;
 use crate::mailbox::append::Piece;
 use crate::mailbox::content_hash::ContentHash;
-use crate::mailbox::lock::LockPlan;
 use crate::mailbox::open::open_existing;
 use crate::mailbox::{OpenMailbox, open_locked};
-use crate::sys::deadline::{Deadline, is_stopped};
+use crate::spool::merge::known::{Known, Since};
+use crate::spool::merge::mailbox_end::{begins_with, has_new_mail, is_same, look_read, missing_end};
+use crate::spool::merge::target::{MergeInto, MergeMode, MergeTally, MergeTarget, ReadState, Stop};
+use crate::sys::deadline::is_stopped;
 use crate::sys::filesystem;
-pub use known::Sameness;
-use known::{Known, Since};
 
 /// How much is written under one lock, in bytes; a larger message alone.
 const BATCH_BYTES: usize = 2 << 20;
@@ -39,106 +40,6 @@ const UNDER_LOCK_BYTES: u64 = 8 << 20;
 
 /// For so long mail that comes in is caught up with, even where no lock is waited for.
 const SHORTEST_CATCH_UP: Duration = Duration::from_secs(1);
-
-/// Where messages are put.
-#[derive(Clone, Copy, Debug)]
-pub struct MergeTarget<'a> {
-    /// The mailbox.
-    pub path: &'a Path,
-    /// How it is locked, and whose it is.
-    pub plan: &'a LockPlan,
-    /// How much may be in it.
-    pub room: MergeLimits,
-    /// Which messages are there already.
-    pub sameness: Sameness<'a>,
-    /// Whether to do it.
-    pub mode: MergeMode,
-    /// How long to wait.
-    pub deadline: &'a Deadline,
-}
-
-/// How much may be in a mailbox; none is any number.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct MergeLimits {
-    /// In bytes.
-    pub bytes: Option<u64>,
-    /// In messages.
-    pub messages: Option<u64>,
-    /// What has to stay free on the file system, in bytes.
-    pub min_free: Option<u64>,
-}
-
-/// Whether to do it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum MergeMode {
-    /// Do it.
-    Write,
-    /// Only count what would be done.
-    Rehearse,
-}
-
-/// Whether the user has read a message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ReadState {
-    /// A mail reader noted so.
-    Yes,
-    /// Nobody did.
-    No,
-}
-
-/// What became of the messages.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct MergeTally {
-    /// Messages that were put back.
-    pub restored: u64,
-    /// Their length, in bytes.
-    pub restored_bytes: u64,
-    /// Messages that were there already.
-    pub present: u64,
-    /// Messages for which there is no room.
-    pub no_room: u64,
-}
-
-/// A mailbox that messages are put back into.
-pub trait MergeInto {
-    /// Puts a message back, unless it is there already or there is no room.
-    ///
-    /// # Errors
-    /// When something fails, or the mailbox was rewritten meanwhile.
-    fn offer(&mut self, archived: &Archived<'_>, seen: ReadState) -> Result<(), Stop>;
-
-    /// Writes what still waits. Says what was done.
-    ///
-    /// # Errors
-    /// When something fails, or the mailbox was rewritten meanwhile.
-    fn finish(&mut self) -> Result<MergeTally, Stop>;
-
-    /// What was done so far.
-    fn tally(&self) -> MergeTally;
-}
-
-/// Why it does not go on.
-#[derive(Debug)]
-pub enum Stop {
-    /// Something failed.
-    Failed(Error),
-    /// The archive cannot be read.
-    Archive(io::Error),
-    /// The mailbox was rewritten: begin again with the first message. What was put back will be found there.
-    Again,
-}
-
-impl From<io::Error> for Stop {
-    fn from(error: io::Error) -> Self {
-        Self::Archive(error)
-    }
-}
-
-impl From<Error> for Stop {
-    fn from(error: Error) -> Self {
-        Self::Failed(error)
-    }
-}
 
 /// Messages that wait to be written together.
 #[derive(Default)]
@@ -449,52 +350,4 @@ impl MergeInto for Merge<'_> {
 
 fn is_past(until: Option<Instant>) -> bool {
     until.is_some_and(|until| Instant::now() >= until)
-}
-
-/// Strictly: what is whole is no part.
-fn begins_with(whole: &[u8], part: &[u8]) -> bool {
-    !part.is_empty() && part.len() < whole.len() && whole.starts_with(part)
-}
-
-fn is_same(file: &File, offset: u64, archived: &Archived<'_>, bytes: u64) -> Result<bool, Stop> {
-    let (mut a, mut b) = (vec![0; 64 << 10], vec![0; 64 << 10]);
-    let mut at = 0;
-    while at < bytes {
-        let room = usize::try_from(bytes - at).unwrap_or(a.len()).min(a.len());
-        let here = file.read_at(a.get_mut(..room).unwrap_or_default(), offset + at)?;
-        let there = archived
-            .bytes()
-            .read_from(b.get_mut(..here).unwrap_or_default(), archived.stored.offset + at)?;
-        if there == 0 || a.get(..there) != b.get(..there) {
-            return Ok(false);
-        }
-        at += there as u64;
-    }
-    Ok(bytes > 0)
-}
-
-/// What a message lacks at its end before a separator line may follow: an empty line.
-fn missing_end(message: &[u8]) -> &'static [u8] {
-    if message.ends_with(b"\n\n") || message.ends_with(b"\n\r\n") {
-        b""
-    } else if message.ends_with(b"\n") {
-        b"\n"
-    } else {
-        b"\n\n"
-    }
-}
-
-/// What shells and mail readers go by: changed after it was read last.
-fn has_new_mail(file: &File) -> bool {
-    let times = file
-        .metadata()
-        .and_then(|stat| Ok((stat.len(), stat.modified()?, stat.accessed()?)));
-    times.is_ok_and(|(bytes, modified, accessed)| bytes > 0 && modified > accessed)
-}
-
-/// Makes it look read: what came back was read before. A mailbox that then still looks as if there were new mail harms nobody.
-fn look_read(file: &File) {
-    if let Ok(modified) = file.metadata().and_then(|stat| stat.modified()) {
-        let _ = file.set_times(FileTimes::new().set_accessed(modified).set_modified(modified));
-    }
 }

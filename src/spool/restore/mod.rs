@@ -34,10 +34,10 @@ use crate::output::{OutputForm, print_error};
 use crate::spool::archives;
 use crate::spool::consent::{Consent, ConsentAnswer};
 use crate::spool::context::{SpoolRun, tell_wait};
+use crate::spool::merge::Merge;
 use crate::spool::merge::into_maildir::MaildirMerge;
-use crate::spool::merge::{
-    Merge, MergeInto, MergeLimits, MergeMode, MergeTally, MergeTarget, ReadState, Sameness, Stop,
-};
+use crate::spool::merge::known::Sameness;
+use crate::spool::merge::target::{MergeInto, MergeLimits, MergeMode, MergeTally, MergeTarget, ReadState, Stop};
 use crate::spool::restore::catalog::CatalogEntry;
 use crate::spool::restore::destination::{RestoreTarget, user_name};
 use crate::spool::restore::filter::Pick;

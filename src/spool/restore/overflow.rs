@@ -36,7 +36,9 @@ use crate::output::sizes::{messages, remain, size_text};
 use crate::output::{OutputForm, print_error, print_line};
 use crate::spool::consent::{Consent, ConsentAnswer};
 use crate::spool::context::SpoolRun;
-use crate::spool::merge::{Merge, MergeInto, MergeLimits, MergeMode, MergeTarget, ReadState, Sameness, Stop};
+use crate::spool::merge::Merge;
+use crate::spool::merge::known::Sameness;
+use crate::spool::merge::target::{MergeInto, MergeLimits, MergeMode, MergeTarget, ReadState, Stop};
 use crate::sys::account;
 use crate::sys::message_buffer::HEAD_BYTES;
 

@@ -1,0 +1,201 @@
+//! What `archive` and `sweep` print for people: what is taken, what remains and why, what the bounces among it carry.
+
+use crate::archive::publish::PublishedArchive;
+use crate::escape::visible;
+use crate::output::print_line;
+use crate::output::shell::{program, quote_path};
+use crate::output::sizes::{counted, messages, remain, size_text};
+use crate::spool::choose::{ChosenMessages, Doubtful, Inside, by_messages};
+use crate::spool::context::Detail;
+use crate::spool::returned::Originals;
+use crate::spool::select::SelectedMailbox;
+use crate::spool::taken::MoveOutcome;
+
+/// So many senders and recipients are named.
+const NAMED: usize = 5;
+
+/// Prints what became of one mailbox.
+pub(super) fn print_mailbox(spool: &SelectedMailbox, taken: &MoveOutcome, detail: Detail, inside: Inside) {
+    let user = visible(&spool.account.name);
+    match taken {
+        MoveOutcome::Nothing(choice) => print_line(&format!(
+            "{user}: nothing to take; {}, {}",
+            messages(choice.stay),
+            size_text(spool.bytes)
+        )),
+        MoveOutcome::Would(choice, back) => {
+            print_line(&format!(
+                "{user}: would take {} ({}); {} ({})",
+                messages(choice.messages),
+                size_text(choice.taken.bytes()),
+                remain(&messages(choice.stay), choice.stay),
+                size_text(spool.bytes.saturating_sub(choice.taken.bytes())),
+            ));
+            let told = match inside {
+                Inside::PutBack => OriginalsFate::Would(back.restored),
+                Inside::Counted | Inside::Ignored => OriginalsFate::Could,
+            };
+            contents(choice, told, detail, inside);
+        }
+        MoveOutcome::Done {
+            choice,
+            archive,
+            stay_bytes,
+            held,
+            back,
+        } => {
+            print_line(&format!(
+                "{user}: {} ({}) taken into {} ({}); {}{}",
+                messages(choice.messages),
+                size_text(choice.taken.bytes()),
+                visible(&archive.path.display().to_string()),
+                size_text(archive.bytes),
+                remain(&size_text(*stay_bytes), *stay_bytes),
+                held.map_or_else(String::new, |held| format!(
+                    "; the mailbox was locked for {} ms",
+                    held.as_millis()
+                ))
+            ));
+            let told = match inside {
+                Inside::PutBack => OriginalsFate::Did(back.restored),
+                Inside::Counted | Inside::Ignored => OriginalsFate::LeftIn(archive),
+            };
+            contents(choice, told, detail, inside);
+        }
+    }
+    match taken {
+        MoveOutcome::Nothing(choice) | MoveOutcome::Would(choice, _) | MoveOutcome::Done { choice, .. } => {
+            doubts(choice)
+        }
+    }
+}
+
+/// What goes, where that is asked for: `archive` takes mail whatever it is.
+fn contents(choice: &ChosenMessages, told: OriginalsFate<'_>, detail: Detail, inside: Inside) {
+    if inside != Inside::Ignored {
+        explain(choice);
+        originals(&choice.originals, told, detail);
+    }
+}
+
+/// Which messages remain although they are meant, and why: up to some of them.
+fn doubts(choice: &ChosenMessages) {
+    const NAMED: usize = 10;
+    for Doubtful { offset, doubt } in choice.doubtful.iter().take(NAMED) {
+        print_line(&format!(
+            "    the message at byte {offset} remains: another one may begin in it, at byte {} in the line \"{}\"",
+            doubt.offset,
+            visible(&doubt.line)
+        ));
+    }
+    let count = choice.doubtful.len();
+    if count > NAMED {
+        print_line(&format!("    and {} more remain for such a line", count - NAMED));
+    }
+}
+
+/// Who sent it, and about whom it is: for an administrator to see whether this is what it should be.
+fn explain(choice: &ChosenMessages) {
+    for (what, names) in [("from", &choice.senders), ("about", &choice.recipients)] {
+        let names = by_messages(names);
+        let shown: Vec<_> = names
+            .iter()
+            .take(NAMED)
+            .map(|(name, count)| format!("{} ({count})", visible(name)))
+            .collect();
+        if !shown.is_empty() {
+            let more = if names.len() > NAMED { ", ..." } else { "" };
+            print_line(&format!("    {what} {}{more}", shown.join(", ")));
+        }
+    }
+}
+
+/// What happens to the messages inside the bounces.
+#[derive(Clone, Copy)]
+enum OriginalsFate<'a> {
+    /// They could be put back.
+    Could,
+    /// So many would be.
+    Would(u64),
+    /// So many were.
+    Did(u64),
+    /// They stay inside the bounces, in this archive.
+    LeftIn(&'a PublishedArchive),
+}
+
+/// `3 messages that never arrived are`.
+fn that_never_arrived(count: u64) -> String {
+    counted(
+        count,
+        "message that never arrived is",
+        "messages that never arrived are",
+    )
+}
+
+/// What the bounces carry inside: mail that never arrived, for somebody to miss.
+fn originals(originals: &Originals, told: OriginalsFate<'_>, detail: Detail) {
+    let count = originals.count() as u64;
+    if count > 0 {
+        print_line(&format!("    {}", told.text(count)));
+        if detail == Detail::Much {
+            originals
+                .described
+                .iter()
+                .for_each(|line| print_line(&format!("      {line}")));
+            let more = count.saturating_sub(originals.described.len() as u64);
+            if more > 0 {
+                print_line(&format!("      and {more} more"));
+            }
+        }
+    }
+    let bounces = |count, one: &str, several: &str| {
+        if count > 0 {
+            print_line(&format!("    {}", counted(count, one, several)));
+        }
+    };
+    bounces(
+        originals.present,
+        "bounce carries a message that is in the mailbox, or in another bounce",
+        "bounces carry messages that are in the mailbox, or in another bounce",
+    );
+    bounces(
+        originals.header_only,
+        "headers-only bounce: it has no text to recover",
+        "headers-only bounces: they have no text to recover",
+    );
+    bounces(
+        originals.written,
+        "bounce is about a message that the user wrote; it goes into the archive",
+        "bounces are about messages that the user wrote; they go into the archive",
+    );
+}
+
+impl OriginalsFate<'_> {
+    fn text(self, count: u64) -> String {
+        match self {
+            Self::Could => format!(
+                "{} inside these bounces and not in the mailbox; --rescue recovers them",
+                that_never_arrived(count)
+            ),
+            Self::Would(back) => {
+                format!("would recover {} that never arrived from these bounces", messages(back))
+            }
+            Self::Did(back) => {
+                let came = match count.saturating_sub(back) {
+                    0 => String::new(),
+                    came => format!("; {came} came in meanwhile"),
+                };
+                format!(
+                    "recovered {} that never arrived from these bounces{came}",
+                    messages(back)
+                )
+            }
+            Self::LeftIn(archive) => format!(
+                "{} inside these bounces and not in the mailbox; to get them: {} spool restore {}, then sweep again with --rescue",
+                that_never_arrived(count),
+                program(),
+                quote_path(&archive.path)
+            ),
+        }
+    }
+}
