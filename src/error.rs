@@ -94,7 +94,7 @@ pub struct Error {
     object: String,
     cause: String,
     hint: Option<String>,
-    source: Option<io::Error>,
+    source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
 
 impl Error {
@@ -108,6 +108,20 @@ impl Error {
             cause: visible(&cause.to_string()),
             hint: None,
             source: None,
+        }
+    }
+
+    /// Notes that `verb`-ing `object` failed since something else did, which stays its source.
+    pub fn from_cause(
+        class: Category,
+        verb: &'static str,
+        object: impl fmt::Display,
+        cause: impl std::error::Error + Send + Sync + 'static,
+    ) -> Self {
+        let error = Self::new(class, verb, object, &cause);
+        Self {
+            source: Some(Box::new(cause)),
+            ..error
         }
     }
 
@@ -140,10 +154,10 @@ impl Error {
         Self {
             outlook,
             // What the system said is its number; what Rust said is a kind and words.
-            source: Some(match source.raw_os_error() {
+            source: Some(Box::new(match source.raw_os_error() {
                 Some(number) => io::Error::from_raw_os_error(number),
                 None => io::Error::new(kind, source.to_string()),
-            }),
+            })),
             ..Self::new(class, verb, path.display(), plain(source))
         }
     }
@@ -217,7 +231,7 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        self.source.as_ref().map(|source| source as _)
+        self.source.as_deref().map(|source| source as _)
     }
 }
 
@@ -248,6 +262,7 @@ pub fn plain(error: &io::Error) -> String {
 mod tests {
     use super::{Category, Error, Status};
     use crate::escape::visible;
+    use std::error::Error as StdError;
     use std::io;
     use std::path::Path;
 
@@ -265,6 +280,24 @@ mod tests {
             "5.2.2 spoolguard: cannot deliver to a: the mailbox is full; delete something\n"
         );
         assert_eq!(refused.status().code(), 77);
+    }
+
+    #[test]
+    fn what_failed_first_stays_the_source_and_is_printed_as_ever() {
+        let inner = Error::io("open", Path::new("/a"), &io::Error::from_raw_os_error(13));
+        let printed = inner.to_string();
+        let middle = io::Error::other(inner);
+        let outer = Error::from_cause(Category::System, "write", "the answer", middle);
+        assert_eq!(outer.to_string(), format!("cannot write the answer: {printed}"));
+        let kind = |error: &(dyn StdError + 'static)| error.downcast_ref::<io::Error>().map(io::Error::kind);
+        let middle = outer.source();
+        assert_eq!(middle.and_then(kind), Some(io::ErrorKind::Other));
+        // What an io::Error holds is skipped by its source(), which goes on with the next.
+        let last = middle.and_then(StdError::source);
+        assert_eq!(last.and_then(kind), Some(io::ErrorKind::PermissionDenied));
+        assert!(last.and_then(StdError::source).is_none());
+        let plain = Error::new(Category::System, "use", "it", "no");
+        assert!(plain.source().is_none());
     }
 
     #[test]

@@ -35,7 +35,7 @@ fn filter(who: &Who, everywhere: &Everywhere) -> Result<Status, Error> {
         io::stdout()
             .as_fd()
             .try_clone_to_owned()
-            .map_err(|e| Error::new(Category::System, "write to", "standard output", e))?,
+            .map_err(|e| Error::from_cause(Category::System, "write to", "standard output", e))?,
     );
     if is_closed(&output) {
         return Err(Error::new(
@@ -62,6 +62,6 @@ fn filter(who: &Who, everywhere: &Everywhere) -> Result<Status, Error> {
             )
         })
         .and_then(|_| output.flush());
-    written.map_err(|e| Error::new(Category::System, "write", "the message to standard output", e))?;
+    written.map_err(|e| Error::from_cause(Category::System, "write", "the message to standard output", e))?;
     Ok(Status::Done)
 }

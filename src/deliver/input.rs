@@ -20,7 +20,7 @@ pub fn open() -> Result<File, Error> {
     let input = input.as_fd().try_clone_to_owned();
     input
         .map(File::from)
-        .map_err(|e| Error::new(Category::System, "read", "the message from standard input", e))
+        .map_err(|e| Error::from_cause(Category::System, "read", "the message from standard input", e))
 }
 
 /// Refuses to send on what a device such as /dev/null gives: no MTA hands a message over so, and an empty message would go out.

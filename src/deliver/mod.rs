@@ -163,7 +163,7 @@ pub fn begin_delivery() -> Result<Deadline, Error> {
 
 fn begin_with(deadline: fn() -> io::Result<Deadline>) -> Result<Deadline, Error> {
     nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o022));
-    deadline().map_err(|e| Error::new(Category::System, "watch", "signals", e))
+    deadline().map_err(|e| Error::from_cause(Category::System, "watch", "signals", e))
 }
 
 impl Run {

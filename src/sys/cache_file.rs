@@ -56,7 +56,7 @@ pub fn load_cached(place: &Path, most_bytes: u64) -> Option<CachedContent> {
 /// When it cannot be written. Nobody has to be told.
 pub fn save_cached(place: &Path, text: &str) -> io::Result<()> {
     let dir = place.parent().ok_or(io::ErrorKind::InvalidInput)?;
-    make_private_dir(dir).map_err(|e| io::Error::other(e.to_string()))?;
+    make_private_dir(dir).map_err(io::Error::other)?;
     let mut file = tempfile::NamedTempFile::new_in(dir)?;
     file.write_all(text.as_bytes())?;
     file.persist(place)?;

@@ -15,7 +15,8 @@ use crate::sys::state_file::{LockedStateFile, Store};
 /// # Errors
 /// When it cannot be understood.
 pub fn understand<S: DeserializeOwned>(store: &Store, content: &[u8]) -> Result<S, Error> {
-    serde_json::from_slice(content).map_err(|e| Error::new(Category::System, "understand", store.path().display(), e))
+    serde_json::from_slice(content)
+        .map_err(|e| Error::from_cause(Category::System, "understand", store.path().display(), e))
 }
 
 /// Changes the state in `store`, and writes it down if that made a difference.
@@ -52,7 +53,7 @@ where
     let mut after = before.clone();
     let result = change(&mut after);
     if after != before {
-        let fail = |e| Error::new(Category::System, "write", store.path().display(), e);
+        let fail = |e| Error::from_cause(Category::System, "write", store.path().display(), e);
         let mut text = serde_json::to_vec_pretty(&after).map_err(fail)?;
         text.push(b'\n');
         held.replace(&text)?;

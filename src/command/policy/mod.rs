@@ -108,7 +108,12 @@ fn converse<S: PolicySession>(
     let pipe = match (own_copy(&io::stdin()), own_copy(&io::stdout())) {
         (Ok(input), Ok(output)) => PolicyPipe::new(input, output),
         (Err(e), _) | (_, Err(e)) => {
-            output::print_error(&Error::new(Category::System, "use", "standard input and output", e));
+            output::print_error(&Error::from_cause(
+                Category::System,
+                "use",
+                "standard input and output",
+                e,
+            ));
             return Status::TryAgain;
         }
     };

@@ -340,7 +340,7 @@ impl RestoreRun<'_> {
             Ok(()) => Ok(()),
             Err(RestoreListing::Archive(e)) => Err(Error::io("read archive", path, &e).into()),
             Err(RestoreListing::Output(e)) if e.kind() == io::ErrorKind::BrokenPipe => Err(Interruption::Listener),
-            Err(RestoreListing::Output(e)) => Err(Error::new(Category::System, "write", "the list", e).into()),
+            Err(RestoreListing::Output(e)) => Err(Error::from_cause(Category::System, "write", "the list", e).into()),
         }
     }
 
