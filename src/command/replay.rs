@@ -16,13 +16,13 @@ use crate::deliver::{self, Errand};
 use crate::deliver::{log_line, settle};
 use crate::error::{Category, Error, Status};
 use crate::mailbox::excerpt;
+use crate::mailbox::expunge::imap_state::is_internal_anywhere;
 use crate::mailbox::limited_file::{LimitedFile, refuse_holes};
 use crate::mailbox::reader::MboxReader;
 use crate::maildir::directory::Maildir;
 use crate::maildir::read::list_messages;
 use crate::message::Message;
 use crate::output::sizes::messages;
-use crate::spool::restore::is_internal;
 use crate::sys::deadline::ReadLimit;
 use crate::sys::message_buffer::MessageBuffer;
 
@@ -109,7 +109,7 @@ impl<'a> Replay<'a> {
                 .open(&maildir)
                 .and_then(|file| file.map(|file| read_message(&file)).transpose());
             match read {
-                Ok(Some(buffer)) if is_internal(&Message::new(buffer.head())) => self.leave_out(),
+                Ok(Some(buffer)) if is_internal_anywhere(&Message::new(buffer.head())) => self.leave_out(),
                 Ok(Some(buffer)) => self.message(&place.display().to_string(), &buffer, status),
                 // Its reader has moved it away, or removed it.
                 Ok(None) => *status = failed(&format!("{}: it is gone, or no file", place.display())),
@@ -130,7 +130,7 @@ impl<'a> Replay<'a> {
         while let Some(stored) = mbox.next().map_err(fail)? {
             self.run.deadline.check("replay", &path.display().to_string())?;
             let (offset, bytes) = (stored.offset, stored.bytes);
-            if is_internal(&Message::new(stored.head)) {
+            if is_internal_anywhere(&Message::new(stored.head)) {
                 self.leave_out();
                 continue;
             }

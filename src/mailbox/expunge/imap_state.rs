@@ -4,6 +4,8 @@
 
 use std::io::Write;
 
+use crate::message::Message;
+
 /// The header of a message: its lines, without the separator line and without what follows the empty line.
 fn fields(message: &[u8]) -> impl Iterator<Item = &[u8]> {
     message
@@ -21,6 +23,14 @@ fn value<'a>(line: &'a [u8], name: &str) -> Option<&'a [u8]> {
 /// Tells whether a message is the server's own.
 pub fn is_internal(message: &[u8]) -> bool {
     fields(message).any(|line| value(line, "X-IMAP").is_some())
+}
+
+/// The same for a message that need not be the first of its mailbox: anybody may write such a field, so its subject counts, too.
+pub fn is_internal_anywhere(message: &Message<'_>) -> bool {
+    message.fields().any(|field| field.is("X-IMAP"))
+        && message
+            .first("Subject")
+            .is_some_and(|subject| subject.starts_with("DON'T DELETE THIS MESSAGE"))
 }
 
 /// What `X-IMAPbase` of a message says.

@@ -5,47 +5,37 @@ pub mod catalog;
 pub mod destination;
 pub mod filter;
 pub mod overflow;
+mod put_back;
+mod report;
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, Write};
 use std::ops::ControlFlow;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use nix::fcntl::OFlag;
 use nix::unistd::Uid;
-use serde::Serialize;
 
-use crate::archive::messages::{Archived, Inventory, each_message, take_inventory};
+use crate::archive::messages::{Inventory, each_message, take_inventory};
 use crate::cli::spool::Selection;
-use crate::config::location::MailStore;
-use crate::deliver::access;
 use crate::error::{Category, Error, Status};
 use crate::escape::visible;
-use crate::mailbox::lock::LockPlan;
-use crate::mailbox::open::{Absent, Owner, create_for, not_a_mailbox};
-use crate::maildir::departure::MaintenanceLock;
-use crate::maildir::directory::Maildir;
-use crate::maildir::view::MaildirView;
+use crate::mailbox::open::not_a_mailbox;
 use crate::message::Message;
 use crate::output::json::write_line;
-use crate::output::sizes::{messages, size_text};
+use crate::output::sizes::messages;
 use crate::output::{OutputForm, print_error};
 use crate::spool::archives;
 use crate::spool::consent::{Consent, ConsentAnswer};
-use crate::spool::context::{SpoolRun, tell_wait};
-use crate::spool::merge::Merge;
-use crate::spool::merge::into_maildir::MaildirMerge;
-use crate::spool::merge::known::Sameness;
-use crate::spool::merge::target::{MergeInto, MergeLimits, MergeMode, MergeTally, MergeTarget, ReadState, Stop};
+use crate::spool::context::SpoolRun;
+use crate::spool::merge::target::{MergeMode, MergeTally};
 use crate::spool::restore::catalog::CatalogEntry;
 use crate::spool::restore::destination::{RestoreTarget, user_name};
 use crate::spool::restore::filter::Pick;
-use crate::sys::account;
+use crate::spool::restore::put_back::PutBack;
+use crate::spool::restore::report::{RestoreLine, RestoreSum, mailbox_text, room_hint};
 use crate::sys::dirs::{go_without_links, parent};
-
-/// How often it is begun again when a mail reader rewrites the mailbox meanwhile.
-const BEGINNINGS: u32 = 5;
 
 /// Runs the command: 0 when all that was meant is in its mailbox, 1 when some is not, 64 when nobody can tell what is meant.
 pub fn run(selection: &Selection, care: &SpoolRun) -> Status {
@@ -118,45 +108,6 @@ struct RestoreRun<'a> {
     mode: MergeMode,
     sum: RestoreSum,
     status: Status,
-}
-
-/// What became of all archives, or would.
-#[derive(Clone, Copy, Debug, Default)]
-struct RestoreSum {
-    /// Messages that are what was asked for.
-    met: u64,
-    restored: u64,
-    restored_bytes: u64,
-    present: u64,
-    no_room: u64,
-}
-
-/// What is printed for programs. The keys are a promise.
-#[derive(Serialize)]
-#[serde(tag = "kind", rename_all = "kebab-case")]
-enum RestoreLine<'a> {
-    Mailbox {
-        user: &'a str,
-        mailbox: &'a str,
-        archive: &'a str,
-        done: bool,
-        restored: u64,
-        bytes: u64,
-        present: u64,
-        no_room: u64,
-        left_out: u64,
-    },
-    Error {
-        error: String,
-    },
-    Summary {
-        done: bool,
-        restored: u64,
-        bytes: u64,
-        present: u64,
-        no_room: u64,
-        note: Option<&'a str>,
-    },
 }
 
 /// Why an archive is not gone through to its end.
@@ -294,7 +245,7 @@ impl RestoreRun<'_> {
         )?;
         for (number, destination) in destinations.iter().enumerate() {
             if let Some(destination) = destination {
-                self.restore(path, &file, &inventory, number, destination)
+                self.put_back(path, &file, &inventory, number, destination)
                     .unwrap_or_else(|e| self.wrong(&e));
             }
         }
@@ -344,7 +295,7 @@ impl RestoreRun<'_> {
         }
     }
 
-    fn restore(
+    fn put_back(
         &mut self,
         archive: &Path,
         file: &File,
@@ -352,121 +303,18 @@ impl RestoreRun<'_> {
         number: usize,
         destination: &RestoreTarget,
     ) -> Result<(), Error> {
-        let mut before = MergeTally::default();
-        for _ in 0..BEGINNINGS {
-            let mut counts = RestoreCounts::default();
-            let mut offer =
-                |merge: &mut dyn MergeInto| offer_all(merge, file, inventory, number, &self.pick, &mut counts);
-            let (tally, result) = match &destination.store {
-                MailStore::Maildir(path) => self.merge_maildir(path, destination, &mut offer),
-                MailStore::Mbox(path) => self.merge_mbox(path, destination, &mut offer),
-                MailStore::Lmtp(_) => return Ok(()),
-            };
-            // What was put back before it was begun again is there now.
-            let tally = MergeTally {
-                restored: before.restored + tally.restored,
-                restored_bytes: before.restored_bytes + tally.restored_bytes,
-                present: tally.present.saturating_sub(before.restored),
-                no_room: tally.no_room,
-            };
-            let failed = match result {
-                Err(Stop::Again) => {
-                    before = tally;
-                    continue;
-                }
-                Err(Stop::Failed(e)) => Some(e),
-                Err(Stop::Archive(e)) => Some(Error::io("read archive", archive, &e)),
-                Ok(()) => None,
-            };
-            self.sum.met += counts.met;
-            self.tell(archive, destination, tally, counts.aside);
-            return failed.map_or(Ok(()), Err);
-        }
-        let cause = "another program rewrites it again and again";
-        Err(
-            Error::new(Category::Mailbox, "restore into", destination.store.to_string(), cause)
-                .hint("close the mail reader that does so, and run this again: nothing comes twice"),
-        )
-    }
-
-    fn merge_mbox(&self, path: &Path, destination: &RestoreTarget, offer: Offer<'_>) -> (MergeTally, Result<(), Stop>) {
-        if self.mode == MergeMode::Write
-            && let Err(e) = make_for_its_user(path, destination)
-        {
-            return (MergeTally::default(), Err(e.into()));
-        }
-        let plan = plan(self.care, destination);
-        let target = MergeTarget {
-            path,
-            plan: &plan,
-            room: self.room(destination),
-            sameness: Sameness::Each,
+        let job = PutBack {
+            care: self.care,
+            selection: self.selection,
+            pick: &self.pick,
             mode: self.mode,
-            deadline: &self.care.deadline,
         };
-        match Merge::begin(target) {
-            Ok(mut merge) => (offer)(&mut merge),
-            Err(e) => (MergeTally::default(), Err(e)),
-        }
-    }
-
-    fn merge_maildir(
-        &self,
-        path: &Path,
-        destination: &RestoreTarget,
-        offer: Offer<'_>,
-    ) -> (MergeTally, Result<(), Stop>) {
-        let uid = match destination.owner {
-            Owner::Exactly(uid) => uid,
-            // One that was named by its path is whosever it is.
-            Owner::Trusted(own) => path.symlink_metadata().map_or(own, |stat| stat.uid()),
+        let Some(restored) = job.run(archive, file, inventory, number, destination)? else {
+            return Ok(());
         };
-        let is_absent = path.symlink_metadata().is_err();
-        if self.mode == MergeMode::Rehearse && is_absent {
-            // Nothing is made, and all of it would be new.
-            return self.merge_mbox(path, destination, offer);
-        }
-        let begun = open_maildir(path, uid).and_then(|maildir| {
-            let lock = match self.mode {
-                MergeMode::Write => Some(MaintenanceLock::take(&maildir)?),
-                MergeMode::Rehearse => None,
-            };
-            Ok((maildir, lock))
-        });
-        let (maildir, _lock) = match begun {
-            Ok(begun) => begun,
-            Err(e) => return (MergeTally::default(), Err(e.into())),
-        };
-        let read = |e: io::Error| Stop::Failed(Error::io("read", path, &e).class(Category::Mailbox));
-        let view = match MaildirView::take(&maildir, self.care.reading.get()) {
-            Ok(view) => view,
-            Err(e) => return (MergeTally::default(), Err(read(e))),
-        };
-        let (room, deadline) = (self.room(destination), &self.care.deadline);
-        match MaildirMerge::begin(&maildir, &view, room, Sameness::Each, self.mode, deadline) {
-            Ok(mut merge) => (offer)(&mut merge),
-            Err(_) if view.is_changed() => (MergeTally::default(), Err(Stop::Again)),
-            Err(e) => (MergeTally::default(), Err(e)),
-        }
-    }
-
-    fn room(&self, destination: &RestoreTarget) -> MergeLimits {
-        let config = &self.care.config;
-        let min_free = config.mailbox.min_free.bound();
-        // A file somewhere else is nobody's spool.
-        if self.selection.ignore_quota || self.selection.mailbox.is_some() {
-            return MergeLimits {
-                min_free,
-                ..MergeLimits::default()
-            };
-        }
-        let account = &destination.account;
-        let limit = config.quota.limit_of(&account.name, || account.groups());
-        MergeLimits {
-            bytes: limit.bytes,
-            messages: limit.messages,
-            min_free,
-        }
+        self.sum.met += restored.counts.met;
+        self.tell(archive, destination, restored.tally, restored.counts.aside);
+        restored.failed.map_or(Ok(()), Err)
     }
 
     /// Tells what was done, to whoever looks on and in the log.
@@ -498,7 +346,11 @@ impl RestoreRun<'_> {
             );
         }
         let _ = match self.form {
-            OutputForm::Text => writeln!(self.output, "{}", self.text(&mailbox, &source, tally, aside)),
+            OutputForm::Text => writeln!(
+                self.output,
+                "{}",
+                mailbox_text(self.mode, &mailbox, &source, tally, aside)
+            ),
             OutputForm::Json => write_line(
                 &mut self.output,
                 &RestoreLine::Mailbox {
@@ -520,90 +372,6 @@ impl RestoreRun<'_> {
             self.wrong(&error.hint(room_hint()));
         }
     }
-
-    fn text(&self, mailbox: &str, source: &str, tally: MergeTally, aside: u64) -> String {
-        let done = match self.mode {
-            MergeMode::Write => "restored",
-            MergeMode::Rehearse => "would restore",
-        };
-        let mut line = format!(
-            "{}: {done} {} ({}) from {}",
-            visible(mailbox),
-            messages(tally.restored),
-            size_text(tally.restored_bytes),
-            visible(source)
-        );
-        for (count, what) in [(tally.present, "already there"), (aside, "left out: nobody's mail")] {
-            if count > 0 {
-                line.push_str(&format!(", {count} {what}"));
-            }
-        }
-        line
-    }
-}
-
-/// What helps against a full mailbox: whoever runs this may do it.
-fn room_hint() -> &'static str {
-    if account::is_root() {
-        "raise the quota, or use --ignore-quota"
-    } else {
-        "delete or archive other mail first, or ask the administrator for a larger quota"
-    }
-}
-
-/// What was found in an archive.
-#[derive(Clone, Copy, Debug, Default)]
-struct RestoreCounts {
-    /// Messages that are what was asked for.
-    met: u64,
-    /// Messages that are nobody's mail.
-    aside: u64,
-}
-
-/// Offers messages to a mailbox.
-type Offer<'a> = &'a mut dyn FnMut(&mut dyn MergeInto) -> (MergeTally, Result<(), Stop>);
-
-/// Goes through the archive once.
-fn offer_all(
-    merge: &mut dyn MergeInto,
-    file: &File,
-    inventory: &Inventory,
-    number: usize,
-    pick: &Pick,
-    counts: &mut RestoreCounts,
-) -> (MergeTally, Result<(), Stop>) {
-    let offered = each_message(
-        file,
-        inventory,
-        |mailbox| mailbox == number,
-        |archived: &Archived<'_>| {
-            let message = Message::new(archived.stored.head);
-            if !pick.takes(&message) {
-                return Ok(());
-            }
-            if is_internal(&message) {
-                counts.aside += 1;
-                return Ok(());
-            }
-            counts.met += 1;
-            let seen = match message.first("Status") {
-                Some(status) if status.contains('R') => ReadState::Yes,
-                Some(_) | None => ReadState::No,
-            };
-            merge.offer(archived, seen)
-        },
-    );
-    let result = offered.and_then(|()| merge.finish());
-    (merge.tally(), result.map(drop))
-}
-
-/// The first message of mailboxes that c-client keeps (pine, UW IMAP) is none: it holds their numbers, and would hold old ones in
-/// the middle of a mailbox.
-pub fn is_internal(message: &Message<'_>) -> bool {
-    message.fields().any(|field| field.is("X-IMAP"))
-        && message
-            .first("Subject")
-            .is_some_and(|subject| subject.starts_with("DON'T DELETE THIS MESSAGE"))
 }
 
 /// Opens the archive. A FIFO would hold us, and it is read twice.
@@ -619,35 +387,4 @@ fn open(path: &Path) -> Result<File, Error> {
     }
     let cause = "it is no regular file";
     Err(Error::new(Category::System, "read archive", path.display(), cause).needs_mending())
-}
-
-/// A Maildir that is not there is made where it is the runner's own: what root made would be root's.
-fn open_maildir(path: &Path, uid: u32) -> Result<Maildir, Error> {
-    if Uid::effective().as_raw() == uid {
-        return Maildir::open_or_make(path, uid);
-    }
-    let gone = || {
-        Error::new(Category::Mailbox, "restore into", path.display(), "there is no Maildir")
-            .hint("make it once as its user, with maildirmake, or by a delivery")
-    };
-    Maildir::open(path, uid)?.ok_or_else(gone)
-}
-
-/// A mailbox that was removed is made again as its user's, where root does this.
-fn make_for_its_user(path: &Path, destination: &RestoreTarget) -> Result<(), Error> {
-    let Owner::Exactly(uid) = destination.owner else {
-        return Ok(());
-    };
-    if Uid::effective().is_root() && uid != 0 && path.symlink_metadata().is_err() {
-        create_for(path, uid, destination.account.gid)?;
-    }
-    Ok(())
-}
-
-fn plan(care: &SpoolRun, destination: &RestoreTarget) -> LockPlan {
-    let state_dir = care.state_dir(&destination.account);
-    LockPlan {
-        tell: Some(tell_wait),
-        ..access::lock_plan(&care.config, destination.owner, Absent::Create, state_dir)
-    }
 }

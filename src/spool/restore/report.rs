@@ -1,0 +1,77 @@
+//! What `restore` prints: lines for people, or one JSON object a line. Keys are a promise.
+
+use serde::Serialize;
+
+use crate::escape::visible;
+use crate::output::sizes::{messages, size_text};
+use crate::spool::merge::target::{MergeMode, MergeTally};
+use crate::sys::account;
+
+/// What became of all archives, or would.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct RestoreSum {
+    /// Messages that are what was asked for.
+    pub(super) met: u64,
+    pub(super) restored: u64,
+    pub(super) restored_bytes: u64,
+    pub(super) present: u64,
+    pub(super) no_room: u64,
+}
+
+/// What is printed for programs. The keys are a promise.
+#[derive(Serialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub(super) enum RestoreLine<'a> {
+    Mailbox {
+        user: &'a str,
+        mailbox: &'a str,
+        archive: &'a str,
+        done: bool,
+        restored: u64,
+        bytes: u64,
+        present: u64,
+        no_room: u64,
+        left_out: u64,
+    },
+    Error {
+        error: String,
+    },
+    Summary {
+        done: bool,
+        restored: u64,
+        bytes: u64,
+        present: u64,
+        no_room: u64,
+        note: Option<&'a str>,
+    },
+}
+
+/// What became of one mailbox, for people.
+pub(super) fn mailbox_text(mode: MergeMode, mailbox: &str, source: &str, tally: MergeTally, aside: u64) -> String {
+    let done = match mode {
+        MergeMode::Write => "restored",
+        MergeMode::Rehearse => "would restore",
+    };
+    let mut line = format!(
+        "{}: {done} {} ({}) from {}",
+        visible(mailbox),
+        messages(tally.restored),
+        size_text(tally.restored_bytes),
+        visible(source)
+    );
+    for (count, what) in [(tally.present, "already there"), (aside, "left out: nobody's mail")] {
+        if count > 0 {
+            line.push_str(&format!(", {count} {what}"));
+        }
+    }
+    line
+}
+
+/// What helps against a full mailbox: whoever runs this may do it.
+pub(super) fn room_hint() -> &'static str {
+    if account::is_root() {
+        "raise the quota, or use --ignore-quota"
+    } else {
+        "delete or archive other mail first, or ask the administrator for a larger quota"
+    }
+}
