@@ -8,7 +8,8 @@ use std::time::Duration;
 use rustix::fs::{XattrFlags, lsetxattr};
 use spoolguard::error::Error;
 use spoolguard::mailbox::format::MboxEntry;
-use spoolguard::mailbox::lock::{LockPlan, Method};
+use spoolguard::config::LockMethod;
+use spoolguard::mailbox::lock::LockPlan;
 use spoolguard::mailbox::open::{Absent, Owner};
 use spoolguard::mailbox::quoting::LineQuoting;
 use spoolguard::mailbox::{OpenMailbox, open_locked};
@@ -47,7 +48,7 @@ pub fn mailbox() -> PathBuf {
 /// Opens it, locks it, and puts in order what a killed run left.
 pub fn open() -> Result<OpenMailbox, Error> {
     let plan = LockPlan {
-        methods: vec![Method::Fcntl],
+        methods: vec![LockMethod::Fcntl],
         timeout: Duration::from_secs(5),
         owner: Owner::Exactly(rustix::process::geteuid().as_raw()),
         absent: Absent::Create,

@@ -98,11 +98,11 @@ pub struct Mailbox {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LockMethod {
-    /// `<mailbox>.lock`.
+    /// `<mailbox>.lock`, made by link(2).
     Dotlock,
-    /// fcntl(2), or lockf(3), which is the same on Linux.
+    /// A write lock over the whole file, fcntl(2) or lockf(3), which is the same on Linux; seen by every program that locks any part of it.
     Fcntl,
-    /// flock(2).
+    /// flock(2), which on Linux neither sees fcntl locks nor is seen by them.
     Flock,
 }
 

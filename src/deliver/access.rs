@@ -6,7 +6,7 @@ use crate::deliver::context::{MailboxNamed, Run};
 use crate::deliver::recovery_log::log_recovery;
 use crate::error::{Category, Error};
 use crate::mailbox::append;
-use crate::mailbox::lock::{LockPlan, Method};
+use crate::mailbox::lock::LockPlan;
 use crate::mailbox::open::{Absent, Owner};
 use crate::mailbox::quoting;
 use crate::mailbox::{self, OpenMailbox};
@@ -15,16 +15,6 @@ use crate::sys::account::Account;
 use crate::sys::filesystem;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
-
-/// Which locks are taken.
-pub fn lock_methods(config: &Config) -> Vec<Method> {
-    let method = |lock: &config::LockMethod| match lock {
-        config::LockMethod::Dotlock => Method::Dotlock,
-        config::LockMethod::Fcntl => Method::Fcntl,
-        config::LockMethod::Flock => Method::Flock,
-    };
-    config.mailbox.locks.iter().map(method).collect()
-}
 
 /// How the mailbox at a path is locked when mail comes in.
 pub fn delivery_lock_plan(run: &Run, owner: Owner) -> LockPlan {
@@ -37,7 +27,7 @@ pub fn delivery_lock_plan(run: &Run, owner: Owner) -> LockPlan {
 /// How a mailbox is locked.
 pub fn lock_plan(config: &Config, owner: Owner, absent: Absent, state_dir: Option<PathBuf>) -> LockPlan {
     LockPlan {
-        methods: lock_methods(config),
+        methods: config.mailbox.locks.clone(),
         timeout: config.mailbox.lock_timeout.duration(),
         owner,
         absent,

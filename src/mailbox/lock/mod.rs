@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::config::LockMethod;
 use crate::error::{Category, Error};
 use crate::mailbox::lock::dotlock::{Dotlock, DotlockAttempt, Others};
 use crate::mailbox::lock::holder::Holder;
@@ -33,22 +34,11 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(32);
 /// After this long, whoever waits is told for whom; at once where that process is gone.
 const SILENCE: Duration = Duration::from_secs(2);
 
-/// One way to lock a mailbox.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Method {
-    /// `<mailbox>.lock`, made by link(2).
-    Dotlock,
-    /// A write lock over the whole file, fcntl(2); seen by every program that locks any part of it.
-    Fcntl,
-    /// flock(2), which on Linux neither sees fcntl locks nor is seen by them.
-    Flock,
-}
-
 /// How to lock, and for how long to try.
 #[derive(Clone, Debug)]
 pub struct LockPlan {
     /// The methods, at least one; whatever their order here, the dotlock comes first.
-    pub methods: Vec<Method>,
+    pub methods: Vec<LockMethod>,
     /// For how long to try.
     pub timeout: Duration,
     /// Whose mailbox it has to be.
@@ -162,7 +152,7 @@ pub(super) fn acquire(path: &Path, plan: &LockPlan, deadline: &Deadline) -> Resu
 }
 
 /// Why the lock was not had in time, and what to do about whoever has it.
-fn gave_up(path: &Path, held: Option<Method>, waited: Duration) -> Error {
+fn gave_up(path: &Path, held: Option<LockMethod>, waited: Duration) -> Error {
     let waited = waited.as_secs_f32();
     let fail = |what: String| {
         let cause = format!("{what}, for longer than {waited} s");
@@ -174,11 +164,11 @@ fn gave_up(path: &Path, held: Option<Method>, waited: Duration) -> Error {
     }
 }
 
-fn find_holder(mailbox: &Path, lock: Method) -> Holder {
+fn find_holder(mailbox: &Path, lock: LockMethod) -> Holder {
     match lock {
-        Method::Dotlock => Holder::of_dotlock(mailbox),
-        Method::Fcntl => Holder::of_kernel_lock(mailbox, KernelLock::Fcntl),
-        Method::Flock => Holder::of_kernel_lock(mailbox, KernelLock::Flock),
+        LockMethod::Dotlock => Holder::of_dotlock(mailbox),
+        LockMethod::Fcntl => Holder::of_kernel_lock(mailbox, KernelLock::Fcntl),
+        LockMethod::Flock => Holder::of_kernel_lock(mailbox, KernelLock::Flock),
     }
 }
 
@@ -201,7 +191,7 @@ impl<'a> Teller<'a> {
     }
 
     /// This lock was held, once more.
-    fn look(&mut self, lock: Method) {
+    fn look(&mut self, lock: LockMethod) {
         let is_long = self.begun.elapsed() >= SILENCE;
         let Some(tell) = self.tell.filter(|_| is_long || !self.has_looked) else {
             return;
@@ -220,36 +210,36 @@ enum Attempt {
     /// Something in our way was removed, or the mailbox was replaced: no reason to wait.
     Changed,
     /// Somebody holds this lock of it.
-    Held(Method),
+    Held(LockMethod),
 }
 
 /// Takes every lock, or none of them.
 fn attempt(path: &Path, plan: &LockPlan) -> Result<Attempt, Error> {
     // The dotlock is taken before the file is opened: over NFS an older descriptor may not see the true end of the file.
-    let others = if plan.methods.iter().any(|method| *method != Method::Dotlock) {
+    let others = if plan.methods.iter().any(|method| *method != LockMethod::Dotlock) {
         Others::Planned
     } else {
         Others::None
     };
     let place = plan.place.as_ref().filter(|place| place.is(path));
-    let dotlock = if plan.methods.contains(&Method::Dotlock) {
+    let dotlock = if plan.methods.contains(&LockMethod::Dotlock) {
         match Dotlock::take(path, plan.owner, others, place)? {
             DotlockAttempt::Ours(dotlock) => Some(dotlock),
             DotlockAttempt::NotPossible => None,
             DotlockAttempt::Removed => return Ok(Attempt::Changed),
-            DotlockAttempt::Held => return Ok(Attempt::Held(Method::Dotlock)),
+            DotlockAttempt::Held => return Ok(Attempt::Held(LockMethod::Dotlock)),
         }
     } else {
         None
     };
     let file = open_or(path, plan.owner, plan.absent, place.map(Arc::as_ref))?;
-    if plan.methods.contains(&Method::Fcntl) && !lock_fcntl(&file, path)? {
-        return Ok(Attempt::Held(Method::Fcntl));
+    if plan.methods.contains(&LockMethod::Fcntl) && !lock_fcntl(&file, path)? {
+        return Ok(Attempt::Held(LockMethod::Fcntl));
     }
     // Over NFS an flock lock is an fcntl lock of another owner, and the two would refuse each other (flock(2)).
-    let is_taken = || plan.methods.contains(&Method::Fcntl) && is_on_nfs(&file);
-    if plan.methods.contains(&Method::Flock) && !is_taken() && !lock_flock(&file, path)? {
-        return Ok(Attempt::Held(Method::Flock));
+    let is_taken = || plan.methods.contains(&LockMethod::Fcntl) && is_on_nfs(&file);
+    if plan.methods.contains(&LockMethod::Flock) && !is_taken() && !lock_flock(&file, path)? {
+        return Ok(Attempt::Held(LockMethod::Flock));
     }
     // Between open and lock the mailbox may have been replaced; then the path names another file now.
     if is_still(&file, path)? {
@@ -268,7 +258,8 @@ fn attempt(path: &Path, plan: &LockPlan) -> Result<Attempt, Error> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Attempt, LockPlan, Method, attempt};
+    use super::{Attempt, LockPlan, attempt};
+    use crate::config::LockMethod;
     use crate::mailbox::open::{Absent, Owner};
     use std::time::Duration;
 
@@ -277,7 +268,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap_or_else(|e| unreachable!("{e}"));
         let path = dir.path().join("a");
         let plan = LockPlan {
-            methods: vec![Method::Dotlock, Method::Fcntl, Method::Flock],
+            methods: vec![LockMethod::Dotlock, LockMethod::Fcntl, LockMethod::Flock],
             timeout: Duration::ZERO,
             owner: Owner::Exactly(nix::unistd::getuid().as_raw()),
             absent: Absent::Create,

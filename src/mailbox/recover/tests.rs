@@ -6,11 +6,12 @@ use rustix::fs::{XattrFlags, llistxattr, lsetxattr};
 use time::OffsetDateTime;
 
 use super::find_earlier;
+use crate::config::LockMethod;
 use crate::mailbox::append::{Appended, append};
 use crate::mailbox::format::{MboxEntry, write_letter};
 use crate::mailbox::intent::host_hash;
 use crate::mailbox::intent_text::{AppendProgress, IntentText, MessageSource};
-use crate::mailbox::lock::{LockPlan, Method};
+use crate::mailbox::lock::LockPlan;
 use crate::mailbox::measure::{AppendExtent, Measure};
 use crate::mailbox::open::{Absent, Owner};
 use crate::mailbox::quoting::LineQuoting;
@@ -42,7 +43,7 @@ fn written(letter: MboxEntry<'_, &[u8]>) -> Vec<u8> {
 
 fn locked(path: &Path, now: OffsetDateTime) -> OpenMailbox {
     let plan = LockPlan {
-        methods: vec![Method::Fcntl],
+        methods: vec![LockMethod::Fcntl],
         timeout: Duration::from_secs(5),
         owner: Owner::Exactly(nix::unistd::getuid().as_raw()),
         absent: Absent::Create,

@@ -1,10 +1,11 @@
+use crate::config::LockMethod;
 use crate::mailbox::expunge::finish::hash_before;
 use crate::mailbox::expunge::journal::{Journal, RecordHeader, Undo};
 use crate::mailbox::expunge::journal_draft::JournalDraft;
 use crate::mailbox::expunge::journal_units::UNIT_BYTES;
 use crate::mailbox::expunge::place::place_beside;
 use crate::mailbox::expunge::set_aside;
-use crate::mailbox::lock::{LockPlan, Method};
+use crate::mailbox::lock::LockPlan;
 use crate::mailbox::open::{Absent, Owner};
 use crate::mailbox::{OpenMailbox, open_locked};
 use crate::sys::deadline::Deadline;
@@ -24,7 +25,7 @@ fn deadline() -> Deadline {
 
 fn locked(path: &Path) -> OpenMailbox {
     let plan = LockPlan {
-        methods: vec![Method::Fcntl],
+        methods: vec![LockMethod::Fcntl],
         timeout: Duration::from_secs(5),
         owner: Owner::Exactly(nix::unistd::getuid().as_raw()),
         absent: Absent::Refuse,
