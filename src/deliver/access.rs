@@ -1,4 +1,4 @@
-//! How this run opens a mailbox: by which locks, as whose, and only while the disk has room. Shared by whoever appends.
+//! How a run opens a mailbox: with which locks, as which user, and only while the disk has room. Everything that appends goes through here.
 
 use crate::config;
 use crate::config::Config;

@@ -1,10 +1,9 @@
-//! `when_full = "archive"`: when a mailbox has grown beyond its limit, the first part of it is archived, so that it is below its soft limit
-//! again. The delivery does not wait for that.
+//! `when_full = "archive"`: when a mailbox has grown beyond its limit, its oldest part is archived until the mailbox is below its soft
+//! limit. The delivery does not wait for that.
 //!
-//! Mail systems wait until every copy of the pipes that they gave a command is closed, and some kill its process group afterwards. So
-//! the archiving is a process of its own: in a group of its own, with nothing of the caller's but its rights. It is started at most once
-//! in a while for each mailbox; should it never come to its end, the mailbox grows to twice its limit, and then mail waits. What it
-//! does is safe to be killed at any time.
+//! MTAs wait until every copy of the pipes that they gave a command is closed, and some kill its process group afterwards. So the archiving
+//! runs as a process in a group of its own, which keeps nothing of its caller but the rights. It is started at most once in a while for
+//! each mailbox. If it never ends, the mailbox grows to twice its limit, and then mail waits. The archiving may be killed at any time.
 
 use std::ffi::OsString;
 use std::fs::{File, FileTimes};

@@ -19,7 +19,7 @@ pub fn read_variable(name: &str) -> Option<String> {
     std::env::var_os(name).map(|value| value.to_string_lossy().into_owned())
 }
 
-/// Tells whether a mail system started this run: then the message is gone for good when we end with 0.
+/// Tells whether an MTA started this run: then the message is gone for good when we end with 0.
 pub fn is_mail_system(variable: Variable<'_>) -> bool {
     // ORGMAIL is procmail's, MAILFILTER maildrop's.
     ["SENDER", "RECIPIENT", "ORGMAIL", "MAILFILTER"]
@@ -101,7 +101,7 @@ pub fn take_stored(kept: &mut Option<Envelope>, who: &Who, message: &Message<'_>
     }
 }
 
-/// Who sent it. The variable holds even when it is empty: that is how most mail systems write the null sender. A missing
+/// Who sent it. The variable holds even when it is empty: that is how most MTAs write the null sender. A missing
 /// `Return-Path` says nothing: Exim's `.forward` and OpenSMTPD leave it out.
 fn sender(who: &Who, variable: Variable<'_>, message: &Message<'_>) -> Sender {
     if let Some(text) = who.sender.clone().or_else(|| variable("SENDER")) {
@@ -156,7 +156,7 @@ fn recipient(who: &Who, variable: Variable<'_>, message: &Message<'_>) -> Option
         .or_else(|| delivered_to(message))
 }
 
-/// The address that the delivering mail system wrote into the header. Further down it is another host's, and another user's.
+/// The address that the delivering MTA wrote into the header. Further down it is another host's, and another user's.
 fn delivered_to(message: &Message<'_>) -> Option<String> {
     let field = |name| message.delivery_fields().find(|field| field.is(name));
     field("Delivered-To")

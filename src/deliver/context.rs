@@ -86,7 +86,7 @@ pub enum Started {
     ByHand,
 }
 
-/// The notes on what was appended, until the run is over. They go last of all: a kill before that makes the mail system try again.
+/// The notes on what was appended, until the run is over. They go last of all: a kill before that makes the MTA try again.
 #[derive(Clone, Debug, Default)]
 pub struct Intents(Rc<RefCell<Vec<Intent>>>);
 
@@ -140,7 +140,7 @@ impl Intents {
         self.0.borrow_mut().clear();
     }
 
-    /// The message goes back to the mail system, and what was appended stays: the notes do, too.
+    /// The message goes back to the MTA, and what was appended stays: the notes do, too.
     pub fn leave(&self) {
         self.0.borrow_mut().drain(..).for_each(Intent::leave);
     }
@@ -180,7 +180,7 @@ pub enum Outcome {
         /// Why there, if that was not the plan.
         note: Option<String>,
     },
-    /// The mail system has it.
+    /// The MTA has it.
     Forwarded {
         /// For whom.
         to: Vec<String>,

@@ -1,6 +1,6 @@
-//! The copy of a message that is sent on: the one that the user wants or that a closed destination makes necessary, in the mailbox, and the one
-//! that is held where no failure could come home. What cannot be sent comes again, so its copies are taken back; where that is impossible
-//! they wait until it is sent.
+//! Keeps copies of a message that is sent on. One goes into the mailbox, where the user wants it or a destination is suspended. Another is
+//! held in the state directory, where no bounce could come back. A message that cannot be sent comes again, so its copies are taken back;
+//! where that is impossible, they are made after the message was sent.
 
 use crate::classify::policy::Copies;
 use crate::config::{Over, Transport};
@@ -71,7 +71,7 @@ pub(super) fn place_copy(
         }
         Err(e) if e.outlook() == Retry::NeedsMending => {
             // No mailbox can be made for the user. Then it is better sent to a dead address, from where a report comes, than put
-            // off until the mail system gives up.
+            // off until the MTA gives up.
             tracing::warn!(user = run.account.name, why, note = %e, "forwarded all the same");
             gate.open();
             Ok(FirstCopy::None)

@@ -1,4 +1,4 @@
-//! Judges a message with what the configuration and the host say.
+//! Judges a message by the configuration, the host's name and the user's own addresses.
 
 use crate::classify;
 use crate::classify::verdict::{Facts, Judgement};

@@ -1,4 +1,4 @@
-//! What is said about each message: one line in the log, one line for a dry run. Never its body or its subject.
+//! Writes one line about each message into the log, or on the terminal in a dry run. Never its body or its subject.
 
 use crate::classify::loops::queue_id;
 use crate::classify::policy::Action;

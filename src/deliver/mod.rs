@@ -129,14 +129,14 @@ pub fn settle_message(run: &Run, buffer: &MessageBuffer, errand: &Errand, who: &
     }
 }
 
-/// Says what would be done. Under a mail system the message has to stay with it: nobody else has it.
+/// Says what would be done. Under an MTA the message has to stay with it: nobody else has it.
 fn rehearse(run: &Run, delivery: &Delivery<'_>) -> Result<Status, Error> {
     let _ = io::stdout().write_all(dry_run::describe_run(run, delivery).as_bytes());
     refuse_under_mta("deliver")?;
     Ok(Status::Done)
 }
 
-/// Fails where a mail system started this run: after a dry run nobody else has the message.
+/// Fails where an MTA started this run: after a dry run nobody else has the message.
 pub fn refuse_under_mta(verb: &'static str) -> Result<(), Error> {
     if caller::is_mail_system(&caller::read_variable) {
         let cause = "this is a dry run, started by a mail system";
@@ -343,7 +343,7 @@ fn without_own(errand: &Errand, envelope: &Envelope, user: &str) -> Errand {
     Errand::new(&others, copies)
 }
 
-/// Ends a delivering run that failed before there was a case: mail systems do not always log what is printed.
+/// Ends a delivering run that failed before there was a case: MTAs do not always log what is printed.
 pub fn end_run(result: Result<Status, Error>) -> Status {
     result.unwrap_or_else(|e| {
         log::start_logging(&Log::default(), "", 0);

@@ -1,5 +1,5 @@
-//! Puts a message that spoolguard wrote itself where it goes: into an mbox, under its lock, or to an address, with the null sender, so
-//! that nothing ever comes back for it. When that fails no part of it is there.
+//! Delivers a message that spoolguard wrote itself: into an mbox, under its lock, or to an address, with the null sender, so that nothing
+//! ever comes back for it. When that fails, no part of the message is there.
 
 use std::path::Path;
 
@@ -73,7 +73,7 @@ pub fn notify_admin(
 /// Sends it to `address`; `verb` is what is said when that fails.
 ///
 /// # Errors
-/// When the mail system does not take it.
+/// When the MTA does not take it.
 pub fn submit_notice(run: &Run, verb: &'static str, address: &str, text: &str) -> Result<(), Error> {
     let letter = submit::letter::Letter {
         sender: "",

@@ -1,8 +1,8 @@
 //! The overflow: an mbox in the state directory, for mail that finds no room in the mailbox and must not wait.
 //!
-//! It is bounded in bytes and messages; beyond that a message stays with the mail system. A copy of a message that lies there, by its id and
-//! by what its writer wrote, is counted and not stored: a stranger who sends one message again and again fills nothing. User and
-//! administrator are told once, until the overflow is empty again. What fits goes back into the mailbox in a process of its own
+//! It is bounded in bytes and messages; beyond that a message stays in the MTA's queue. A copy of a message that lies there already, by its
+//! id and its content, is counted and not stored: a stranger who sends one message again and again fills nothing. User and administrator
+//! are told once, until the overflow is empty again. What fits goes back into the mailbox in a process of its own
 //! (`spool/restore/overflow.rs`), which the next delivery starts.
 
 use crate::deliver::access;

@@ -1,4 +1,4 @@
-//! The notices that spoolguard writes to users, when and in plain words. Nothing answers them (RFC 3834 section 5).
+//! Writes the notices about a mailbox that fills, and decides when they are due. Nothing answers them (RFC 3834 section 5).
 
 use std::fs::File;
 use std::time::{Duration, SystemTime};

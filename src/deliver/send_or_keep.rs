@@ -1,5 +1,5 @@
-//! Sends a message on to every destination that may have it, and keeps it in the mailbox for those that may not. Says what comes first, the
-//! copy or the message, and what is done where a destination has it already, is suspended, or refuses.
+//! Sends a message on to every destination that may have it, and keeps it in the mailbox for the others. Decides what comes first, the copy
+//! or the message, and what is done where a destination has the message already, is suspended, or refuses it.
 
 use crate::classify::policy::Copies;
 use crate::config::Over;
@@ -227,7 +227,7 @@ fn keep_refused(
         Some(Err(_)) | None => {
             let kept = keep_message(run, delivery, &why, over);
             if matches!(kept, Ok(Outcome::Appended { .. })) {
-                // Some mail systems refuse it and mail a report as well.
+                // Some MTAs refuse it and mail a report as well.
                 history::note_kept(run, delivery);
             }
             kept

@@ -1,5 +1,5 @@
-//! Appends to an mbox: one `From_` line, quoting, one empty line, synced. When any of it fails, the mailbox is cut back to
-//! what it was before the lock is let go; what cannot be undone is said. A kill leaves a note (`mailbox/intent.rs`).
+//! Appends to an mbox: one `From_` line, the quoted message, one empty line, synced. When any of it fails, the mailbox is cut back to what
+//! it was before the lock is released; the error says when that fails, too. A kill leaves a note (`mailbox/intent.rs`).
 
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -158,7 +158,7 @@ impl Piece<'_> {
     }
 }
 
-/// Appends messages that lay in an mbox before, byte for byte, with their separator lines, and syncs. No mail system brings them again;
+/// Appends messages that lay in an mbox before, byte for byte, with their separator lines, and syncs. No MTA brings them again;
 /// the note says of one after the other that it is not whole yet, so that what a kill leaves of it is cut off.
 ///
 /// # Errors

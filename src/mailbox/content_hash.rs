@@ -1,5 +1,5 @@
-//! Tells whether two stored messages are the same mail, whatever happened to them in their mailboxes: readers note there what was seen,
-//! deliveries write separator lines and quotes of their own. All that is left out; every other byte counts.
+//! Tells whether two stored messages are the same mail, whatever happened to them in their mailboxes: mail clients note there what was
+//! seen, deliveries write separator lines and quotes of their own. All that is left out; every other byte counts.
 
 use std::io;
 
@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 use crate::mailbox::reader::MboxMessage;
 use crate::sys::read_at::ReadAt;
 
-/// Fields that mail readers and mailboxes write, and no writer of mail.
+/// Fields that mail clients and mailboxes write, and no writer of mail.
 const STATE_FIELDS: [&[u8]; 13] = [
     b"Content-Length",
     b"Lines",
@@ -25,7 +25,7 @@ const STATE_FIELDS: [&[u8]; 13] = [
     b"X-Mozilla-Keys",
 ];
 
-/// Fields that only a writer writes, and that mail systems leave alone on the way.
+/// Fields that only a writer writes, and that MTAs leave alone on the way.
 const WRITTEN_FIELDS: [&[u8]; 6] = [b"Message-ID", b"From", b"Date", b"Subject", b"To", b"Cc"];
 
 /// Enough of a line to know such a field by.
@@ -61,7 +61,7 @@ impl ContentHash {
 pub enum HashScope {
     /// All that did not come to it in a mailbox.
     All,
-    /// What its writer wrote: what the mail systems on the way added does not count either.
+    /// What its writer wrote: what the MTAs on the way added does not count either.
     Written,
 }
 

@@ -1,9 +1,9 @@
-//! How many messages a mailbox holds, without reading all of it at each delivery.
+//! Counts the messages in a mailbox, without reading all of it at each delivery.
 //!
-//! A small file in the state directory says what was counted up to which byte. It is believed only for the same file, and
-//! only as far as the bytes before that place are the ones that were counted; what came since is read. It is a memory and
-//! nothing more: when it is lost, damaged or cannot be written, the mailbox is counted again. Of one that is too large to be counted
-//! in a run's time the next run counts the rest.
+//! A small file in the state directory says up to which byte messages were counted, and how many. It is believed only for the same file,
+//! and only as far as the bytes before that place are the ones that were counted; what came since is read. The file is a cache: when it is
+//! lost, damaged or cannot be written, the mailbox is counted again. When a mailbox is too large to be counted in the time of one run, the
+//! next run counts the rest.
 
 use std::fs::File;
 use std::io;

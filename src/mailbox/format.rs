@@ -1,5 +1,5 @@
 //! The mbox form of one message: a separator line, our own fields, the message without the state of other mailboxes, quoted, and an empty
-//! line. How it gets into a mailbox, and what becomes of it when that fails, is `mailbox/append.rs`'s.
+//! line. `mailbox/append.rs` puts it into a mailbox.
 
 use std::io::{self, BufWriter, Read, Write};
 

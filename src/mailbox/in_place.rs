@@ -1,9 +1,8 @@
 //! Writes over bytes of a mailbox that stand there already, so that a sync writes them to the disk.
 //!
-//! After a sync that failed the kernel may hold pages for clean that the disk has never seen; the next sync succeeds without a write
-//! (fsync(2), ERRORS). Whoever relies on such bytes writes them again first. A mailbox is open for appending, and then pwrite(2)
-//! appends wherever it is told to write (BUGS there), so that is taken off meanwhile. The length never changes; the caller has the
-//! lock, and syncs.
+//! After a failed sync the kernel may hold pages for clean that the disk has never seen; the next sync succeeds without a write (fsync(2),
+//! ERRORS). Whoever relies on such bytes writes them again first. A mailbox is open for appending, and then pwrite(2) appends wherever it
+//! is told to write (BUGS there), so that mode is switched off meanwhile. The length never changes; the caller has the lock, and syncs.
 
 use std::fs::File;
 use std::io::{self, Write};

@@ -37,7 +37,7 @@ use crate::sys::procfs::is_alive;
 /// What the names of all notes begin with; behind it stand the process and a number.
 pub(crate) const PREFIX: &str = "user.spoolguard.";
 
-/// As long as mail systems try again (Postfix and Exim give up after 4 or 5 days), in seconds.
+/// As long as MTAs try again (Postfix and Exim give up after 4 or 5 days), in seconds.
 const KEPT_SECONDS: i64 = 5 * 24 * 60 * 60;
 
 /// No run lasts longer, in seconds.
@@ -228,7 +228,7 @@ impl LeftIntent {
         let _ = fsetxattr(file, &self.name, value.as_bytes(), XattrFlags::REPLACE);
     }
 
-    /// Tells whether the mail system has given up by now.
+    /// Tells whether the MTA has given up by now.
     pub fn is_old(&self, now: OffsetDateTime) -> bool {
         now.unix_timestamp().saturating_sub(self.noted.seconds) > KEPT_SECONDS
     }

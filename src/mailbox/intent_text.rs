@@ -1,5 +1,5 @@
-//! What an intent says, as text: which append it is about, where its message comes from, and what is known of it. A text that is damaged
-//! says nothing: by its word good mail could be cut off.
+//! The text of an intent: which append it is about, where its message comes from, and what is known of it. A damaged text is not believed:
+//! it could have good mail cut off.
 
 use std::fmt::Write;
 
@@ -8,7 +8,7 @@ use crate::mailbox::measure::{AppendExtent, checksum};
 /// Where a message comes from, and so what becomes of it when its run is killed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MessageSource {
-    /// From a mail system, which brings it again.
+    /// From an MTA, which brings it again.
     Mail,
     /// From an mbox. Whoever brings it again looks first what is there, so that a whole one needs no note any more.
     Mbox {

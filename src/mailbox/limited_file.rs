@@ -1,8 +1,7 @@
-//! A file of stored mail that is read until a limit: a deadline, or somebody who asks the run to stop. A user decides how long a mailbox
-//! is, and `truncate -s 15T` costs nothing; so files are read through here alone, and no loop over their bytes can forget to look.
+//! A file of stored mail that is read until a limit: a deadline, or a request to stop. A user decides how long a mailbox is, and `truncate
+//! -s 15T` costs nothing. So such files are read only through here, and no loop over their bytes can forget to look.
 //!
-//! What a file claims to hold and does not have on the disk, its holes, is passed over by whoever searches, and refused by whoever would
-//! copy it.
+//! Holes, the parts of a file that are not on the disk, are skipped by searches and refused by copies.
 
 use std::fs::{File, Metadata};
 use std::io;

@@ -1,4 +1,4 @@
-//! Opens a mailbox, or makes one, and refuses what is none: links, special files, somebody else's. Locks nothing.
+//! Opens or creates a mailbox. Refuses anything that is not a regular file of the right owner with one link. Locks nothing.
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -88,7 +88,7 @@ pub fn open_existing(path: &Path, owner: Owner) -> Result<Option<File>, Error> {
 }
 
 /// Makes an empty mailbox for somebody else, as root, where there is none. Where the directory hands its group on, the mailbox keeps
-/// that, as mail systems want it.
+/// that, as MTAs want it.
 pub fn create_for(path: &Path, uid: u32, gid: Option<u32>) -> Result<(), Error> {
     let dir = parent(path)
         .metadata()

@@ -1,8 +1,8 @@
-//! Puts a mailbox in order after a run that was killed, and finds the message that it brought: what `mailbox/intent.rs` notes, made
-//! use of under the lock.
+//! Puts a mailbox in order after a run that was killed, and finds the message that it brought, by the notes of `mailbox/intent.rs`. Runs
+//! under the lock.
 //!
-//! What is torn is cut off; it was never acknowledged. What is whole is written again and synced, since nobody saw its sync succeed. A
-//! note goes only after that sync. When any of it fails the message is deferred, since nobody knows then whether it is there.
+//! A torn message is cut off; it was never acknowledged. A whole one is written again and synced, since nobody saw its sync succeed. A note
+//! is removed only after that sync. When any of it fails, the message is deferred, since nobody knows then whether it is there.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Read, Write};
@@ -131,7 +131,7 @@ impl Recovery<'_> {
         };
         let tail = torn::examine_tail(&LimitedFile::new(self.file, self.limit), &extent, length, depth)?;
         if !intent.is_left(self.file, self.now) {
-            // It has let go of the lock, and does itself what is to be done. Taken out by a mail program, its message leaves its place to
+            // It has let go of the lock, and does itself what is to be done. Taken out by a mail client, its message leaves its place to
             // what stands behind it, which may begin with the same line.
             // This run's own is left as it is: a copy is taken back only where nothing changed since, and a note changes the file's stamp.
             if matches!(tail, Tail::Whole(_)) && !intent.is_own() {

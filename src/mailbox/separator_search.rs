@@ -1,5 +1,5 @@
-//! Finds lines in a piece of an mbox at which a message begins, or may begin; `message/from_line.rs` has the rule. And how long a message
-//! itself claims to be.
+//! Finds the lines in a piece of an mbox at which a message begins, or may begin, by the rule of `message/from_line.rs`. Reads how long a
+//! message itself claims to be.
 
 use std::io;
 

@@ -1,10 +1,10 @@
-//! The submissions that lie in a mailbox, or lay there: the last ones, in an extended attribute of the mbox, or of a Maildir's `new/`
-//! (`maildir/submissions.rs`). An MTA that dies behind our answer,
-//! and a run that is killed behind the removal of its note, bring a message again that is there, or that its reader has deleted since.
+//! Remembers the last submissions to a mailbox, in an extended attribute of the mbox, or of a Maildir's `new/` (`maildir/submissions.rs`).
+//! When an MTA dies behind our answer, or a run is killed after its note was removed, the message comes again although it is there, or its
+//! user has deleted it since.
 //!
-//! One is noted only behind the sync of its message, under the lock, and forgotten before the message is taken back. So it never stands
-//! for mail that is not safe. After a power loss the last ones may be missing; then the note of the append comes back as well
-//! (`mailbox/intent.rs`). Where the file system knows no attributes, or a reader makes a new file, the message comes twice.
+//! A submission is noted only after the sync of its message, under the lock, and forgotten before the message is taken back. So it never
+//! stands for mail that is not safe. After a power loss the last ones may be missing; then the note of the append comes back as well
+//! (`mailbox/intent.rs`). Where the file system knows no attributes, or a mail client makes a new file, the message comes twice.
 
 use std::io;
 use std::os::fd::AsFd;

@@ -1,7 +1,7 @@
-//! What stands where an append was begun: a part of it, all of it, or something else. Only reads, until a limit, and no holes: a user
-//! can write a note about 15 TiB.
+//! Examines the place where an append was begun: torn, whole, or something else. Only reads, until a limit, and no holes: a user can write
+//! a note about 15 TiB.
 //!
-//! A wrong `Torn` would cut good mail off, so that is the answer only where nothing but our own bytes can stand.
+//! A wrong `Torn` would cut good mail off, so `Torn` is the answer only where nothing but our own bytes can stand.
 
 use std::io::{self, Write};
 

@@ -33,7 +33,7 @@ const MOST_NAMES: usize = 10_000;
 /// One kind of mail that a mailbox fills with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WantedKind {
-    /// A report from a mail system.
+    /// A report from an MTA.
     Bounce,
     /// It has been here before.
     Loop,

@@ -12,9 +12,9 @@ use crate::submit::program::SendmailKind;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub enum Meaning {
-    /// The mail system has it.
+    /// The MTA has it.
     Taken,
-    /// The mail system will never take it.
+    /// The MTA will never take it.
     Refused,
     /// It may take it later.
     Later,

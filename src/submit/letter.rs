@@ -18,7 +18,7 @@ pub struct Letter<'a, R> {
     pub content_bytes: u64,
 }
 
-/// A recipient that the mail system does not take, and what it said.
+/// A recipient that the MTA does not take, and what it said.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
     /// The address.
@@ -31,7 +31,7 @@ pub struct Refusal {
 #[derive(Debug, Default)]
 #[must_use]
 pub struct Answers {
-    /// The mail system has it for these.
+    /// The MTA has it for these.
     pub taken: Vec<String>,
     /// It will never take it for these.
     pub refused: Vec<Refusal>,
@@ -40,7 +40,7 @@ pub struct Answers {
 }
 
 impl Answers {
-    /// The mail system has it for all of `recipients`.
+    /// The MTA has it for all of `recipients`.
     pub fn taken_by(recipients: &[String]) -> Self {
         Self {
             taken: recipients.to_vec(),

@@ -19,7 +19,7 @@ use crate::sys::deadline::Deadline;
 /// Sends a message of ours, which no recipient may refuse; `verb` is what is said when that fails.
 ///
 /// # Errors
-/// When the mail system refuses it, which somebody has to mend; or says "later", cannot be started, hangs or dies.
+/// When the MTA refuses it, which somebody has to mend; or says "later", cannot be started, hangs or dies.
 pub fn submit_own<R: Read>(
     transport: &Transport,
     verb: &'static str,

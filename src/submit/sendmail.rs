@@ -97,7 +97,7 @@ impl SendmailRun<'_> {
         answers
     }
 
-    /// The mail system may take it later.
+    /// The MTA may take it later.
     fn later(&self, reply: &SendmailReply) -> Error {
         self.fail(format_args!("it ended with {reply}"))
     }

@@ -36,7 +36,7 @@ pub enum AccountKind {
     Alias,
 }
 
-/// Variables in which mail systems and shells say whose run this is, the surest first.
+/// Variables in which MTAs and shells say whose run this is, the surest first.
 const NAME_VARIABLES: [&str; 2] = ["LOGNAME", "USER"];
 
 /// Finds the account that mail is delivered for: the one named, else the one that owns this process.

@@ -82,7 +82,7 @@ pub fn fingerprint_tail(file: &File, end: u64) -> io::Result<String> {
 /// How much of the beginning and of the end makes a fingerprint, in bytes.
 const PRINT_BYTES: u64 = 4096;
 
-/// A fingerprint of what a file holds up to `end`: of its first bytes, where mail programs note that they were at it, and of the last
+/// A fingerprint of what a file holds up to `end`: of its first bytes, where mail clients note that they were at it, and of the last
 /// before `end`. Another version of this program may make another one; then the file is looked at again.
 pub fn fingerprint(file: &File, end: u64) -> io::Result<String> {
     let length = PRINT_BYTES.min(end);

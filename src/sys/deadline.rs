@@ -19,7 +19,7 @@ use nix::sys::signal::{SigSet, Signal};
 
 use crate::error::{Category, Error, Status};
 
-/// How long a run waits. Mail systems kill a command that takes long, and some bounce its message: Postfix after 1000 s, maildrop
+/// How long a run waits. MTAs kill a command that takes long, and some bounce its message: Postfix after 1000 s, maildrop
 /// after 300 s. We promise 240 s; what is left of them is for a run that does not come back from a call.
 pub const TOTAL: Duration = Duration::from_secs(230);
 
@@ -77,7 +77,7 @@ pub fn hold_signals() -> io::Result<()> {
     // The process that waits for the delivery is told so that a program which took it over has ended.
     mask.add(Signal::SIGCHLD);
     mask.thread_set_mask()?;
-    // Out of memory, Rust's runtime aborts; so does a panic in a panic. Mail systems bounce on that death, and abort(3) unblocks its
+    // Out of memory, Rust's runtime aborts; so does a panic in a panic. MTAs bounce on that death, and abort(3) unblocks its
     // signal.
     let always = Arc::new(AtomicBool::new(true));
     signal_hook::flag::register_conditional_shutdown(

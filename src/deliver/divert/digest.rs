@@ -1,9 +1,9 @@
-//! The digest: tells the administrator, once an hour at most, what was diverted and not sent. It is of bounded length, comes from the
-//! null sender and carries the divert mark, so that no guard ever sends it on. One that cannot be sent is tried again an hour later
-//! with what came meanwhile; no message hangs on it.
+//! The digest tells the administrator, at most once an hour, what was diverted and not sent. Its length is bounded, its sender is null, and
+//! it carries the divert mark, so that no guard sends it on. A digest that cannot be sent is tried again an hour later, with what came
+//! meanwhile. No message depends on it.
 //!
-//! It is sent behind the first message after the hour that is diverted, kept or forwarded. When none comes any more,
-//! `send_due` is what a timer calls.
+//! It follows the first message that is diverted, kept or forwarded after the hour. When no message comes any more, a timer calls
+//! `send_due`.
 
 use std::fmt::Write as _;
 use std::path::Path;

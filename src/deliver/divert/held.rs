@@ -1,6 +1,6 @@
-//! Keeps a copy of what was sent with the null sender, to an administrator or on: an MTA drops a null-sender message that it
-//! cannot deliver, and nobody is told. Keeps what is only counted, too. Each copy is one compressed mbox, so that
-//! `zcat held/*.gz` is a mailbox. What a directory holds is bounded: the oldest goes first, and it is said how many went.
+//! Holds copies of messages that left with the null sender, to the administrator or to a destination: an MTA drops such a message when it
+//! cannot deliver it, and tells nobody. Messages that are only counted are held, too. Each copy is one compressed mbox, so that `zcat
+//! held/*.gz` is a mailbox. The directory is bounded: the oldest copy goes first, and the number of those that went is told.
 
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -42,7 +42,7 @@ impl HeldCopy {
         self.pushed_out
     }
 
-    /// Removes it again: the message goes back to the mail system, which will come again with it.
+    /// Removes it again: the message goes back to the MTA, which will come again with it.
     pub fn withdraw(self) {
         let _ = std::fs::remove_file(&self.path);
     }

@@ -170,7 +170,7 @@ fn to_path(run: &Run, delivery: &Delivery<'_>, why: Why, path: &Path) -> Result<
     )
 }
 
-/// Sends it with the null sender, so that it can never bounce back. A mail system drops such a message when it cannot deliver
+/// Sends it with the null sender, so that it can never bounce back. An MTA drops such a message when it cannot deliver
 /// it, and nobody is told: so a copy is held first.
 fn to_address(run: &Run, delivery: &Delivery<'_>, why: Why, admin: &str) -> Result<Outcome, Error> {
     let fields = fields(delivery, why);

@@ -1,8 +1,8 @@
-//! Asks how much the administrator had already, before one more message is diverted, and puts aside what is too much. The memory
-//! is a file of the state directory. Trouble with it costs the bound and never a message: then all is sent as if there were none.
+//! Asks how much the administrator had already, before one more message is diverted, and holds what is too much. The counts are in a file
+//! of the state directory. When the file cannot be used, everything is sent, as if there were no limit: the limit is lost, never a message.
 //!
-//! The memory is locked only while it is read and written, never while a message is stored or sendmail runs. So a place is
-//! reserved before a message is sent, and given back when that failed.
+//! The file is locked only while it is read and written, never while a message is stored or sendmail runs. So a place is reserved before a
+//! message is sent, and given back when sending failed.
 
 use crate::deliver::access;
 use std::path::PathBuf;

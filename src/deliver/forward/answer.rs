@@ -1,9 +1,10 @@
-//! Answers to what was sent on. With `sender = "verp"` whoever reads at the destination answers to an address that only our forward had. A
-//! bounce that comes there is ours; anything else is for whoever wrote the message, and goes there as it would without a guard between.
+//! Answers to messages that were sent on. With `sender = "verp"` whoever reads at the destination answers to an address that only our
+//! forward had. A bounce that comes there is ours. Anything else is meant for the sender of the message, and goes there as it would without
+//! a guard between.
 //!
-//! It goes with the null sender, so that nothing comes back for it, and bears our loop mark. The token is sealed: nobody can name a third
-//! person with it, and the writer is who the history says. Nobody gets more than a few within an hour and a day: a writer who answers
-//! such answers, also with the null sender, gets no further than that. What cannot go there is delivered locally.
+//! It goes with the null sender, so that nothing comes back for it, and bears our loop mark. The token is sealed, so nobody can name a
+//! third person with it; the sender is the one in the history. Nobody gets more than a few within an hour and a day, not even a sender
+//! whose machine answers such answers. What cannot go there is delivered locally.
 
 use crate::classify::verdict::Verdict;
 use crate::deliver::context::{Delivery, Run};
@@ -25,7 +26,7 @@ const A_DAY: (usize, u64) = (10, 86_400);
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]
 pub enum Answered {
-    /// The mail system has it for this writer.
+    /// The MTA has it for this writer.
     Sent(String),
     /// The writer had it before.
     Repeated(String),
@@ -45,7 +46,7 @@ pub fn is_answer(delivery: &Delivery<'_>) -> bool {
 /// Sends the answer to whoever wrote the message that `token` names.
 ///
 /// # Errors
-/// When the mail system cannot take it now.
+/// When the MTA cannot take it now.
 pub fn send_answer(run: &Run, delivery: &Delivery<'_>, token: &VerpToken) -> Result<Answered, Error> {
     let found = history::read_history(run).map(|history| find(delivery, token, &history));
     let writer = match found {

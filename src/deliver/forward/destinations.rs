@@ -1,9 +1,9 @@
-//! Remembers which destinations work, and asks that memory before each forward. `rules/` decides; here that meets
-//! the file `routes.json` in the state directory.
+//! Remembers which destinations work, and asks that memory before each forward. The decisions are made in `rules/`; the memory is the file
+//! `routes.json` in the state directory.
 //!
-//! Trouble with that file stops no delivery: what cannot be read counts as nothing remembered, and mail is forwarded as if nothing had
-//! ever failed. That is how it would be without this memory, and it can neither lose a message nor loop; keeping mail because of a
-//! file that cannot be read would hide the mail of all who have no trouble. A suspension that can be read and not changed holds.
+//! No trouble with that file stops a delivery. What cannot be read counts as nothing remembered, and mail is forwarded as if nothing had
+//! ever failed. That neither loses a message nor makes a loop, whereas keeping mail would hide the mail of all who have no trouble. A
+//! suspension that can be read and not changed holds.
 
 use time::OffsetDateTime;
 

@@ -1,6 +1,7 @@
-//! Asks, before a message is forwarded, which of its destinations are suspended, and remembers afterwards what became of it.
+//! Asks which destinations of a message are suspended before it is forwarded, and remembers afterwards what became of it.
 //!
-//! Without trouble this is one look for a file that does not exist. With trouble in that file itself, see `deliver/forward/destinations.rs`.
+//! Without trouble this is one look for a file that does not exist. `deliver/forward/destinations.rs` says what happens when that file
+//! cannot be used.
 
 use crate::config::SuspensionSettings;
 use crate::deliver::context::{Delivery, Run, when_settled};

@@ -1,8 +1,8 @@
-//! What is remembered of the messages that were sent on: which destinations had the same one a short while ago, whether the user has it
-//! too, who wrote it. What cannot be read or written is forgotten, and said in the log: no delivery stops for it.
+//! Remembers the messages that were sent on: which destinations had the same message a short while ago, whether the user has it, too, and
+//! who wrote it. What cannot be read or written is forgotten, and the log says so: no delivery stops for it.
 //!
-//! Looking and noting are one step: whoever forwards a message holds its turn from before the look until the note is written. The same
-//! message may come for one user by several aliases at once, and the mail system starts a run for each.
+//! Looking and noting are one step. Whoever forwards a message holds its turn from before the look until the note is written. The
+//! same message may come for one user by several aliases at once, and the MTA starts a run for each.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -20,7 +20,7 @@ use crate::message::key::{MessageKey, of_id};
 use crate::message::verp::VerpToken;
 use crate::sys::dirs::{make_private_dir, open_own};
 
-/// For how long another run may hold a message's turn: longer than sendmail takes, and shorter than a mail system waits for us.
+/// For how long another run may hold a message's turn: longer than sendmail takes, and shorter than an MTA waits for us.
 const TURN_TIME: Duration = Duration::from_secs(120);
 
 /// For how long a report waits for the run that sends its message on.
@@ -48,7 +48,7 @@ pub struct Repeats {
     /// These have not had it.
     pub fresh: Vec<String>,
     /// These had it a short while ago, and do not get it again: it came back without any mark, it came by another alias too, or the
-    /// mail system tries again because it could not go everywhere at once.
+    /// MTA tries again because it could not go everywhere at once.
     pub had: Vec<Had>,
 }
 
@@ -309,7 +309,7 @@ fn destinations_of(texts: &[String]) -> Vec<String> {
 /// Every line about this message, the latest first.
 pub fn lines_about(history: &History, name: &MessageKey) -> Vec<String> {
     let subjects = match &name.id {
-        // Noted without its Message-ID, it is the same: some mail systems add one on the way.
+        // Noted without its Message-ID, it is the same: some MTAs add one on the way.
         Some(_) => vec![
             HistoryKey::Whole(name.to_string()),
             HistoryKey::Whole(name.text.clone()),

@@ -1,14 +1,14 @@
-//! What was sent on lately, on disk: one line for each message and destination, and for what became of it here. Lines are added to a
-//! file; after six days it becomes the older of two, so that every line is remembered for six days at least, however many there are.
-//! A damaged line is passed over, and a file that is none of ours is set aside.
+//! The history on disk: one line for each message and destination, and for what became of the message here. Lines are added to a file.
+//! After six days it becomes the older of two, so that every line is remembered for at least six days, however many there are. A damaged
+//! line is passed over, and a file that spoolguard did not write is set aside.
 //!
-//! A file that is added to, and not one that is replaced: each forward writes some hundred bytes and syncs nothing. What a power cut
-//! takes away costs one more copy of a message that was under way in that moment; a sync for each forward would cost more than the
-//! forward. That a message was sent is written when the mail system has taken it, never before: a kill in between sends it a second
-//! time, and one line too early would have kept it from being sent at all.
+//! Lines are added and the file is never replaced: each forward writes some hundred bytes and syncs nothing. A power cut costs one more
+//! copy of a message that was under way in that moment; a sync for each forward would cost more. That a message was sent is written when
+//! the MTA has taken it, never before. A kill in between sends the message a second time; a line that is too early would keep it from being
+//! sent at all.
 //!
-//! Nobody reads the whole file: `history_index` says where the last line about something stands, and each line says where the one
-//! before it stands. So a delivery costs the same with a hundred lines and with a million.
+//! Nobody reads the whole file: `history_index` says where the last line about something stands, and each line says where the one before it
+//! stands. So a delivery costs the same with a hundred lines and with a million.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -26,7 +26,7 @@ use crate::sys::dirs;
 use crate::sys::dirs::{make_private_dir, open_kept, own_file, with_suffix};
 use crate::sys::file_stamp::is_still;
 
-/// The file begins anew after this time, in seconds. Two of them are longer than any mail system tries before it reports a failure
+/// The file begins anew after this time, in seconds. Two of them are longer than any MTA tries before it reports a failure
 /// (five days), and one is longer than `duplicate_window` may be.
 const FILE_SECONDS: i64 = 6 * 86_400;
 

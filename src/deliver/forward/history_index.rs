@@ -1,8 +1,8 @@
-//! Where the last line about something stands in the history: a table of hashes in a file beside it.
+//! Finds the last line about something in the history: a table of hashes in a file beside it.
 //!
-//! The table is a cache. What it does not cover yet is read from the history and added; a table that is damaged, or is another file's, is
-//! made anew; where it cannot be written, the lines behind it are read each time. It never says what is not there: whoever asks reads the
-//! line and looks. A power cut may lose some of its pages: then a message that was sent may be sent once more.
+//! The table is a cache. Lines that it does not cover yet are read from the history and added. A table that is damaged, or belongs to
+//! another file, is made anew. Where it cannot be written, the lines behind it are read each time. It never says what is missing: whoever
+//! asks reads the line and looks. A power cut may lose some of its pages; then a message that was sent may be sent once more.
 
 use std::fs::{File, OpenOptions};
 use std::io;

@@ -18,7 +18,7 @@ const TAG_DIGITS: usize = 8;
 /// What is remembered of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fate {
-    /// The mail system has it for this destination.
+    /// The MTA has it for this destination.
     Sent,
     /// It lies in the user's mailbox as well.
     Kept,

@@ -54,16 +54,16 @@ pub fn outgoing_letter<'a>(
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[must_use]
 pub struct SendOutcome {
-    /// The mail system has it for these.
+    /// The MTA has it for these.
     pub taken: Vec<String>,
-    /// The mail system will never take it for these.
+    /// The MTA will never take it for these.
     pub refused: Vec<Refusal>,
 }
 
 /// Sends the message to `destinations`. What is no address is refused here: every sendmail makes something else of it.
 ///
 /// # Errors
-/// When the mail system cannot take it now for some of them; those that it took it for are remembered, and left out the next time.
+/// When the MTA cannot take it now for some of them; those that it took it for are remembered, and left out the next time.
 pub fn send_on(
     run: &Run,
     delivery: &Delivery<'_>,

@@ -1,6 +1,6 @@
-//! The notices about a destination that was suspended or opened again, or that mail goes round with: one to the user, into the mailbox, and one to the
-//! administrator. Nothing answers them (RFC 3834 section 5), and the administrator's carries our divert mark: whoever sends it back to
-//! the user sends it into the user's mailbox, and no further.
+//! Writes the notices about a destination that was suspended or opened again, or that mail goes round with: one to the user, into the
+//! mailbox, and one to the administrator. Nothing answers them (RFC 3834 section 5). The administrator's carries our divert mark: whoever
+//! sends it back to the user sends it into the user's mailbox, and no further.
 
 use time::OffsetDateTime;
 

@@ -1,7 +1,7 @@
-//! Tests whether mail to addresses with a token comes home: sends a message of our own to one, knows it again when it comes, and when a
-//! report says that it does not. Until it came the sender is the user. What cannot be read or written proves nothing.
+//! Tests whether mail to addresses with a token comes home: sends a message of our own to one, and recognises that message, or a report
+//! that it failed. Until the message came, the user is the sender. What cannot be read or written proves nothing.
 //!
-//! The test goes out with the user's plain address as sender: a failure of it comes to where all mail of the user comes.
+//! The test goes out with the user's plain address as sender, so that a report about it reaches the user.
 
 use std::path::Path;
 

@@ -1,5 +1,5 @@
-//! Makes the envelope senders that name a destination, and reads the token of the address that a message came to. Where there is no
-//! key, or no room for a token, mail flows without.
+//! Makes the envelope senders that name a destination, and reads the token in the address that a message came to. Without a key, or room
+//! for a token, mail is sent without one.
 
 use std::path::{Path, PathBuf};
 

@@ -1,5 +1,5 @@
-//! Takes a message out of the report around it, piece by piece: memory does not grow with the message. Whatever is damaged comes out as
-//! far as it can be read.
+//! Decodes a message out of the report around it, piece by piece: memory does not grow with the message. A damaged message comes out as far
+//! as it can be read.
 
 use std::io::{self, Read, Write};
 

@@ -1,11 +1,10 @@
 //! Puts a message that comes back inside a report into its user's mailbox: once, as it came, with its own sender, and with a header that
-//! says why. The report itself is settled after that, as if nothing had been in it: so a report is never done with before what
-//! it carries is safe, and one that has to come again finds that done.
+//! says why. The report itself is settled after that, as if nothing had been in it. So no report is done before what it carries is safe,
+//! and a report that comes again finds the message there.
 //!
-//! Where the mailbox cannot take it, it goes to the overflow mbox in the state directory: the report must not wait until somebody mends
-//! the mailbox, since mail systems drop it one day, and a storm of them is no better place. What may pass (a lock) sends the report
-//! back to the mail system. Without a state directory nothing is rescued, since nobody would know the second time: the report still
-//! carries the message to where reports go.
+//! When the mailbox cannot take it, it goes to the overflow mbox in the state directory: MTAs drop reports one day, so the report must not
+//! wait until somebody fixes the mailbox. Where the trouble may pass (a lock), the report stays in the MTA's queue. Without a state
+//! directory nothing is rescued, since nobody would recognise the message the second time; then the report carries it to where reports go.
 
 pub mod decode;
 pub mod unpack;
@@ -125,7 +124,7 @@ fn put_back_once(
     // Two reports about one message may come at the same time. One after the other: the second sees what the first did.
     let one_at_a_time = Store::new(dir, "rescue").hold(&run.deadline);
     if let Err(e) = &one_at_a_time {
-        // Put off for that, the report would wait until the mail system drops it, and the message with it.
+        // Put off for that, the report would wait until the MTA drops it, and the message with it.
         run.log_state_failure(e, "two reports about one message may both leave it in the mailbox");
     }
     if history::has_it(run, name) {

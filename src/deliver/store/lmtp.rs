@@ -1,7 +1,8 @@
-//! Puts messages into mailboxes behind an LMTP server. The server decides whether there is room; nothing can be taken back or measured.
+//! Puts messages into mailboxes behind an LMTP server. The server decides whether there is room; a message cannot be taken back, and a
+//! mailbox cannot be measured.
 //!
-//! The server names mailboxes by address. A recipient that is the user's own is named as it came, extension and all; for any other (an alias, a
-//! list) the user is named: the address of an alias may be another mailbox there, where its owner would not look.
+//! The server names mailboxes by address. A recipient that is the user's own address is named as it came, with its extension. For any other
+//! (an alias, a list) the user is named: an alias may be another mailbox there, where its owner would not look.
 
 use std::io::{self, Read};
 use std::path::Path;

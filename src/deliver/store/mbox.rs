@@ -1,5 +1,5 @@
-//! Puts messages into mboxes: the user's own, within quota, and others that the configuration or the state directory names. What the quota
-//! says is asked under the lock: before it, it is a guess.
+//! Puts messages into mboxes: the user's own, within quota, and others that the configuration or the state directory names. The quota is
+//! asked under the lock, since any answer before it is a guess.
 
 use std::io::{self, Read};
 use std::path::Path;
@@ -54,7 +54,7 @@ pub fn put_entry<R: Read + Clone>(
     if is_first {
         when_settled(|| warn_of_maildir(run, path));
     }
-    // The message is safe. Nothing that comes behind may make the mail system try again.
+    // The message is safe. Nothing that comes behind may make the MTA try again.
     when_settled(|| {
         if terms.limit.messages.is_some()
             && let Some(dir) = run.state_dir()
@@ -156,7 +156,7 @@ pub fn open_mbox<R: Read + Clone>(
     }
 }
 
-/// Takes a copy back, when the message goes back to the mail system and will come again. A copy that stays is known then.
+/// Takes a copy back, when the message goes back to the MTA and will come again. A copy that stays is known then.
 ///
 /// # Errors
 /// When the mailbox has changed since, or cannot be locked.

@@ -1,8 +1,8 @@
-//! Where a user's mail is put. The rest of a delivery knows no kind of mailbox: it asks a `MailStore` to put a message there, and holds a
-//! `Receipt` for it. A kind that is added gets a file here, a variant of both, and its traits.
+//! Where a user's mail is put. The rest of a delivery does not know the kind of mailbox: it asks a `MailStore` to put a message there, and
+//! holds a `Receipt` for it. A new kind gets a file here, a variant of both, and its traits.
 //!
-//! A message that is put is safe when `put` returns, or it is not there. A receipt is kept until nothing can send the message back any
-//! more; then the next try does not bring it a second time, where the store can know that.
+//! When `put` returns, the message is safe, or it is not there. A receipt is kept until nothing can send the message back any more. Then
+//! the next try does not bring it a second time, where the store can recognise it.
 
 pub mod entry;
 pub mod handover_note;

@@ -1,8 +1,8 @@
-//! The cut itself.
+//! The expunge itself, under the lock.
 //!
-//! Preparing needs no lock. Under the lock: make sure that the bytes that go are the ones that were looked at, add what came meanwhile
-//! to the journal, commit it, cut the mailbox off, append. Before the commit nothing has happened, and everything can be left
-//! as it is; after it, everything is done in the end, by this run or by the next one that locks the mailbox.
+//! It makes sure that the bytes that go are the ones that were looked at, adds what came meanwhile to the journal, commits the journal,
+//! cuts the mailbox off, and appends. Before the commit nothing has happened, and everything can be left as it is. After the commit
+//! everything is done in the end, by this run or by the next one that locks the mailbox.
 
 use std::fs::File;
 use std::io::{self, Read, Write};

@@ -1,5 +1,5 @@
-//! The part of an expunge that is done in the end, by the run that committed the journal or by the next one that locks the mailbox: cut
-//! the mailbox off, append the journal's content, sync, remove the journal.
+//! The last steps of an expunge, done by the run that committed the journal or by the next one that locks the mailbox: cut the mailbox off,
+//! append the journal's content, sync, remove the journal.
 
 use std::fs::File;
 use std::io::{self, Write};

@@ -1,5 +1,5 @@
-//! What IMAP servers keep in the first message of an mbox: UIDVALIDITY and the last UID. With `X-IMAPbase` it is in a message like any
-//! other, with `X-IMAP` in a message of the server's own, which is no mail. Lost, clients fetch everything again, or take one message
+//! What IMAP servers keep in the first message of an mbox: UIDVALIDITY and the last UID. The field `X-IMAPbase` stands in any message, the
+//! field `X-IMAP` in a message of the server's own, which is not mail. When it is lost, clients fetch everything again, or take one message
 //! for another. So it is carried over when the message that holds it goes.
 
 use std::io::Write;

@@ -1,13 +1,13 @@
-//! The journal of a cut: what shall stand behind a place of the mailbox, written down and synced before the mailbox is touched.
+//! The journal of an expunge: what shall stand behind a place of the mailbox, written down and synced before the mailbox is touched.
 //!
-//! It lies beside the mailbox, as `.NAME.spoolguard-cut`, or where its user can make no file there, in the user's state directory. It
-//! is written under another name, synced, and renamed when it is whole. A user who may not remove it says in it that it is done. It belongs
-//! to the mailbox's owner, or to root; what anybody else puts in its place is not looked at.
+//! It lies beside the mailbox, as `.NAME.spoolguard-cut`, or in the user's state directory where the user can make no file beside the
+//! mailbox. It is written under another name, synced, and renamed when it is whole. A user who may not remove it marks it as done. It
+//! belongs to the mailbox's owner or to root; a file of anybody else in its place is ignored.
 //!
 //! A journal is a sequence of records; the last one holds. So another record can be added in a place where the user can rename nothing.
 //!
-//! What stands under the final name was whole once, so it is never removed unread. A damaged one is set aside (`salvage.rs`), and so is
-//! one whose mailbox had a sync that failed, once all of it was written again (`set_aside.rs`).
+//! What has the final name was whole once, so it is never removed unread. A damaged journal is set aside (`salvage.rs`). So is a journal
+//! whose mailbox had a sync that failed, once all of it was written again (`set_aside.rs`).
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, Read, Write};

@@ -1,5 +1,5 @@
-//! A journal while it is written: under another name, which one run at a time may have. It is synced, and gets its name when it is whole; a
-//! draft that is dropped is removed.
+//! A journal while it is written: under another name, which one run at a time may have. When it is whole, it is synced and renamed; a draft
+//! that is dropped is removed.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, Write};

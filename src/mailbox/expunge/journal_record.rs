@@ -1,5 +1,5 @@
-//! The records of a journal, as they stand in the file: a head of text, with its own checksum, and the content, whose checksum the head
-//! has. A record that was not written to its end has no head yet; anything else that is no record is damage, and said to be.
+//! The records of a journal, as they stand in the file: a head of text, with its own checksum, and the content, whose checksum is in the
+//! head. A record that was not written to its end has no head yet; anything else that is not a record counts as damage.
 
 use crate::sys::read_at::read_full;
 use std::fmt::Write as _;

@@ -1,5 +1,5 @@
-//! How the content of a journal lies in its file: in units of one size, each with its place in the content and a checksum of its own. So
-//! a flipped bit or a lost sector costs the messages in one unit, and all others can still be put back.
+//! How the content of a journal lies in its file: in units of one size, each with its place in the content and a checksum of its own. So a
+//! flipped bit or a lost sector costs the messages in one unit, and all others can still be put back.
 
 use crate::sys::read_at::read_full;
 use std::fs::File;

@@ -1,5 +1,6 @@
-//! Which messages of a journal a mailbox lacks, told by their content: after a mail program has rewritten the mailbox, no place in it says
-//! so any more. What mail programs note in messages does not count (`mailbox/content_hash.rs`). A message that is there in part is lacking.
+//! Finds the messages of a journal that a mailbox lacks. They are compared by content, since after a mail client has rewritten the mailbox,
+//! no place in it is certain. What mail clients note in messages does not count (`mailbox/content_hash.rs`). A message of which only a part
+//! is there is lacking.
 
 use std::io;
 

@@ -7,7 +7,7 @@
 //!
 //! Why what stays is moved in one go, under one lock: other programs read the mailbox whenever they get the lock. Were it let go between two
 //! steps, they would find either bytes of one message over those of another, where the rest slides down in place, or, where it goes
-//! through the journal piece by piece, a mailbox from which mail has vanished that comes back later: mail programs write down what they
+//! through the journal piece by piece, a mailbox from which mail has vanished that comes back later: mail clients write down what they
 //! see, fetch it anew under other numbers, and new mail would come before old. A new file under the old name would be one step, and is
 //! another file: whoever has the old one open appends to that, and loses the mail. So the time is bounded by not beginning
 //! (`--lock-at-most`): what it takes is known when the journal is written, which is as much to write. Where nothing stays behind what goes,

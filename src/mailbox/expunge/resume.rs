@@ -1,8 +1,8 @@
-//! What is left to do of a cut that was interrupted: nothing, everything, or what lies between.
+//! Finishes an expunge that was interrupted: nothing, everything, or something in between is left to do.
 //!
-//! How far it came is told by the mailbox itself. Before it is cut off, it is what the journal says it was; then the run is forgotten,
-//! since everything is in the mailbox. Afterwards it holds a part of the journal's content; the rest is appended. Others may have
-//! appended their mail behind that part meanwhile; it comes behind the rest then, and goes through the journal as well.
+//! The mailbox itself tells how far it came. Before it is cut off, it is what the journal says; then the journal is forgotten, since
+//! everything is in the mailbox. Afterwards it holds a part of the journal's content, and the rest is appended. Others may have appended
+//! their mail behind that part meanwhile; then their mail goes through the journal as well, and comes behind the rest.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -135,7 +135,7 @@ fn is_zeroed(file: &File, head: &RecordHeader) -> io::Result<bool> {
 }
 
 /// How much of the journal's content stands in its place, and where the mail of others begins behind that. None where its place is no
-/// more: a mail program has rewritten the mailbox meanwhile, to note what was read, say, or to take mail out.
+/// more: a mail client has rewritten the mailbox meanwhile, to note what was read, say, or to take mail out.
 fn part(locked: &Locked, journal: &Journal, length: u64) -> io::Result<Option<(u64, u64)>> {
     let (file, from) = (locked.file(), journal.head().from);
     if !ends_line(file, from)? {

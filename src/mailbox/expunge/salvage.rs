@@ -1,6 +1,6 @@
-//! What is left of a journal that is damaged: its messages that lie in whole units from their first byte to their last. Those that the
-//! mailbox lacks are appended to it, so that no message is there twice. Then the journal is set aside, whatever it held: a person has
-//! to look at it.
+//! Saves what is left of a damaged journal: the messages that lie in whole units from their first byte to their last. Those that the
+//! mailbox lacks are appended to it, so that no message is there twice. Then the journal is set aside, whatever it held: a person has to
+//! look at it.
 //!
 //! Where the damage is, a message may be lost that stood nowhere else. The archive has the messages that were to go.
 

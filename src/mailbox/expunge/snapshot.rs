@@ -1,9 +1,9 @@
 //! A look at a mailbox under its lock, and afterwards the question whether the same bytes still stand there.
 //!
-//! A change time that is the same says so, and cannot be set back (inode(7)). Another one may come from deliveries, which only
-//! append, or from a reader that rewrote the mailbox. Then the bytes are asked: all of them, or, where that would keep deliveries
-//! waiting, all that are moved and the beginnings of thousands of messages: whatever a reader removes or rewrites in another
-//! length moves those.
+//! The same change time proves it, since nobody can set that back (inode(7)). Another change time may come from deliveries, which only
+//! append, or from a mail client that rewrote the mailbox. Then the bytes are compared: all of them, or, where that would keep deliveries
+//! waiting, all that are moved and the beginnings of thousands of messages: whatever a client removes or rewrites in another length moves
+//! those.
 
 use std::fs::{File, OpenOptions};
 use std::hash::{DefaultHasher, Hasher};

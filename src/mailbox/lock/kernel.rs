@@ -1,4 +1,4 @@
-//! The kernel's locks on an open file. They go when the file is closed, and with the process, however that ends.
+//! The kernel's locks on an open file. They end when the file is closed, and with the process, however that ends.
 
 use std::fs::File;
 use std::io;

@@ -1,13 +1,13 @@
 //! A queue of our own runs before a mailbox: where many bring mail at once, each gets its turn in the order in which they came, and only
 //! the first in the line asks for the locks that all programs share.
 //!
-//! A turn is an flock(2) lock on an empty file in the user's state directory, which no other program knows. It is asked for while nothing
-//! else is held, and kept until the mailbox's locks are released, so that the kernel wakes the next run and no other. The file is made when
-//! a mailbox is found locked; a mailbox that nobody ever waits for has none.
+//! A turn is an flock(2) lock on an empty file in the user's state directory, which no other program knows. A run asks for it while it
+//! holds nothing else, and keeps it until the mailbox's locks are released, so that the kernel wakes the next run and no other. The file is
+//! made when a mailbox is found locked; a mailbox that nobody ever waits for has none.
 //!
-//! It protects nothing, and nobody relies on it. Whoever waits for longer than `PATIENCE` asks for the mailbox as if there were no queue,
-//! again and again: a run that is stopped while it has the turn costs the others time, never mail. Where there is no state directory, or it
-//! is on a file server, there is no queue.
+//! The queue protects nothing. A run that has waited for `PATIENCE` asks for the mailbox as if there were no queue, again and again: a run
+//! that is stopped while it has the turn costs the others time, never mail. Where there is no state directory, or it is on a file server,
+//! there is no queue.
 
 use std::fs::{File, OpenOptions};
 use std::io::{PipeReader, Write, pipe};

@@ -295,7 +295,7 @@ fn what_moves_into_a_whole_messages_place_is_no_part_of_it() {
     // From the same sender in the same second: the line is the same.
     let behind = written(letter("s@s.test", b"A: 4\n\nnew\n", 0));
     assert!(behind.len() < whole.len());
-    // Some mail programs leave no empty line behind the last message: then it does not end as one.
+    // Some mail clients leave no empty line behind the last message: then it does not end as one.
     let bare = behind.get(..behind.len() - 1).unwrap_or_default();
     let cases = [(DEAD, 3), (living(), 0)].map(|run| [&*behind, bare].map(|left| (run, left)));
     for ((pid, days), left) in cases.into_iter().flatten() {
@@ -307,7 +307,7 @@ fn what_moves_into_a_whole_messages_place_is_no_part_of_it() {
             return;
         }
         assert!(found(&path, &next()).1.is_none());
-        // A mail program takes the first one out, in place, and the run that goes on is killed.
+        // A mail client takes the first one out, in place, and the run that goes on is killed.
         assert!(std::fs::write(&path, [OLD, left].concat()).is_ok());
         assert_eq!(found(&path, &letter("s@s.test", CONTENT, 3)).0, 0, "{pid}");
         assert_eq!(length(&path), (OLD.len() + left.len()) as u64, "{pid}");

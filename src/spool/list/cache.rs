@@ -2,7 +2,7 @@
 //! message apart, which may have been on its way into the mailbox at the time.
 //!
 //! It is believed whole only while nothing about the file has changed, and as the beginning of more only while the file is the same and
-//! the first bytes and those before the last message are. A mail program that rewrites flags in place, in a mailbox that has also grown since, can
+//! the first bytes and those before the last message are. A mail client that rewrites flags in place, in a mailbox that has also grown since, can
 //! deceive it about what was read; `--fresh` begins anew.
 
 use std::fs::File;

@@ -40,7 +40,7 @@ pub(super) fn missing_end(message: &[u8]) -> &'static [u8] {
     }
 }
 
-/// What shells and mail readers go by: changed after it was read last.
+/// What shells and mail clients go by: changed after it was read last.
 pub(super) fn has_new_mail(file: &File) -> bool {
     let times = file
         .metadata()

@@ -49,7 +49,7 @@ pub enum MergeMode {
 /// Whether the user has read a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReadState {
-    /// A mail reader noted so.
+    /// A mail client noted so.
     Yes,
     /// Nobody did.
     No,

@@ -28,7 +28,7 @@ use crate::spool::merge::target::{MergeInto, MergeLimits, MergeMode, MergeTally,
 use crate::spool::restore::destination::RestoreTarget;
 use crate::spool::restore::filter::Pick;
 
-/// How often it is begun again when a mail reader rewrites the mailbox meanwhile.
+/// How often it is begun again when a mail client rewrites the mailbox meanwhile.
 const BEGINNINGS: u32 = 5;
 
 /// What is put back, and how.

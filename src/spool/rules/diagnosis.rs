@@ -30,7 +30,7 @@ pub enum GrowthReason {
         /// How much it is.
         count: Count,
     },
-    /// Reports from mail systems.
+    /// Reports from MTAs.
     Reports {
         /// The address that most of them are about, and how many are.
         about: Option<(String, u64)>,

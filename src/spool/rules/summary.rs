@@ -14,7 +14,7 @@ use crate::message::{Field, Message};
 pub enum MailKind {
     /// It has been here before.
     Loop,
-    /// A report from a mail system.
+    /// A report from an MTA.
     Bounce,
     /// A feedback report.
     Complaint,
@@ -35,7 +35,7 @@ pub enum MailKind {
 /// Whether the user has seen a message, as its `Status` says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Reading {
-    /// A mail program has shown it.
+    /// A mail client has shown it.
     Seen,
     /// It has not, or keeps no such record.
     Unseen,

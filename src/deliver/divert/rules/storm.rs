@@ -1,9 +1,9 @@
-//! Whether the administrator gets a diverted message, or only its count. However many come, at most the budget an hour get through,
-//! and of equal ones only the first few. Every message is accounted for: sent, held, or kept in the user's mailbox; and what was
-//! not sent is told in a digest, one an hour at most.
+//! Decides whether the administrator gets a diverted message, or only its count. At most the budget of an hour gets through, and of equal
+//! messages only the first few. Every message is accounted for: it is sent, held, or kept in the user's mailbox. The digest tells what was
+//! not sent, at most once an hour.
 //!
-//! What is held may be pushed out one day by what comes later. So only two kinds are: a message of which the administrator surely
-//! has an equal one, and a report. Mail that may be the only copy is kept in the user's mailbox instead.
+//! Later messages may push out what is held. So only two kinds are held: a message of which the administrator surely has an equal one, and
+//! a report. Mail that may be the only copy is kept in the user's mailbox instead.
 //!
 //! Time is seconds since 1970, and comes as an argument. The state is bounded, whatever is sent: in storms, in times, in text.
 

@@ -1,6 +1,6 @@
-//! Whose fault is a report: which destination of ours it is about, and how sure that is. A report that proves nothing blames nobody.
+//! Decides which destination of ours a report is about, and how sure that is. A report that proves nothing blames nobody.
 //!
-//! How much each proof is worth is said at `Proof`; what follows from it is the caller's.
+//! `Proof` says how much each proof is worth; what follows from it is left to the caller.
 
 use crate::classify::verdict::{Bounce, Judgement, Marker, Verdict};
 use crate::classify::{MessageOrigin, Ownership};
@@ -74,7 +74,7 @@ pub enum Token<'a> {
 }
 
 /// What comes with the null sender to an address that only our own forward had, and is nothing else that is known, is a report in a
-/// shape that nobody has seen yet: the envelope of a forward is answered by mail systems, and by automatic answers, which have
+/// shape that nobody has seen yet: the envelope of a forward is answered by MTAs, and by automatic answers, which have
 /// marks of their own. Taken for ordinary mail it might be sent on to the very address that it reports about.
 pub fn believe_token(judgement: &mut Judgement, address: &str) {
     if judgement.verdict != Verdict::Ordinary || judgement.null_sender.is_none() {
@@ -195,7 +195,7 @@ fn is_about(recipient: &Recipient, destination: &str) -> bool {
             .is_some_and(|original| is_same_address(original, destination))
 }
 
-/// Tells whether both texts are one address; local parts are compared without case, as mail systems do.
+/// Tells whether both texts are one address; local parts are compared without case, as MTAs do.
 pub fn is_same_address(one: &str, other: &str) -> bool {
     match (Address::parse(one), Address::parse(other)) {
         (Some(one), Some(other)) => one.same_mailbox(&other, ""),

@@ -50,7 +50,7 @@ const SIMILAR: i64 = 6 * 3600;
 /// Within what time an automatic answer follows at once, in seconds.
 const ANSWER: i64 = 600;
 
-/// What counts as soon after a forward, in seconds: as machines do it, as mail systems deliver it, as slow ones do.
+/// What counts as soon after a forward, in seconds: as machines do it, as MTAs deliver it, as slow ones do.
 const AT_ONCE: i64 = 20;
 const SOON: i64 = 120;
 const LATER: i64 = 3 * 3600;

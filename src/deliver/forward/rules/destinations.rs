@@ -169,7 +169,7 @@ impl Destinations {
         }
     }
 
-    /// The mail system took a message for `destination`; `is_probe` where that was the probe.
+    /// The MTA took a message for `destination`; `is_probe` where that was the probe.
     pub fn taken(&mut self, destination: &str, pass: Pass, now: Moment, settings: &SuspensionSettings) {
         let Some(route) = self.find_mut(destination) else {
             return;
@@ -182,7 +182,7 @@ impl Destinations {
         }
     }
 
-    /// The mail system could not take a message now, which was to be a probe.
+    /// The MTA could not take a message now, which was to be a probe.
     pub fn probe_stayed(&mut self, destination: &str, now: Moment) {
         if let Some(suspension) = self.find_mut(destination).and_then(|route| route.suspended.as_mut()) {
             suspension.probe_stayed(now);
@@ -285,7 +285,7 @@ impl Destinations {
             date: short(&lost.date),
             destination: short(&lost.destination),
         };
-        // The report of it comes again when the mail system had to keep that.
+        // The report of it comes again when the MTA had to keep that.
         if lost.message_id.is_some() && self.lost.iter().any(|known| known.lost == lost) {
             return;
         }

@@ -108,7 +108,7 @@ impl Failure {
         self.id.as_ref().or(self.report_id.as_ref())
     }
 
-    /// Tells whether it was said only when a mail system gave up trying: then news of the next message will take as long.
+    /// Tells whether it was said only when an MTA gave up trying: then news of the next message will take as long.
     pub fn came_late(&self) -> bool {
         // X.4.x is the network (RFC 3463 section 3.5).
         let is_late = |status: &str| status.starts_with('4') || status.split('.').nth(1) == Some("4");
@@ -172,7 +172,7 @@ pub struct Health {
     pub failing_since: Option<Moment>,
     /// The last failure that counted.
     pub last: Option<Failure>,
-    /// How many messages the mail system took since then. It says nothing about the far end.
+    /// How many messages the MTA took since then. It says nothing about the far end.
     pub taken: u64,
     /// How many failed because of the address,
     pub hard: u64,
@@ -331,7 +331,7 @@ impl Health {
         self.late = self.late.saturating_add(1);
     }
 
-    /// Counts a message that the mail system took.
+    /// Counts a message that the MTA took.
     pub fn take(&mut self, now: Moment) {
         self.arrivals.take(now);
         self.taken = self.taken.saturating_add(1);

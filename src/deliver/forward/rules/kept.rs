@@ -1,6 +1,6 @@
-//! What was kept for one destination instead of being sent on, as a list that grows by a line for each thing that happened to a message,
-//! and is written anew without what nobody needs when it has grown long. What a line says that nobody can read is passed over; the others
-//! hold.
+//! The list of messages that were kept for one destination instead of being sent on. It grows by a line for each thing that happens to a
+//! message; when it has grown long, it is written anew without the lines that nobody needs. A line that nobody can read is passed over; the
+//! others hold.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;

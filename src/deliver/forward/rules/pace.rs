@@ -9,7 +9,7 @@ use crate::deliver::forward::rules::past::{Past, Was};
 /// As many of one writer come one after the other before one is kept,
 const MOST: usize = 10;
 
-/// and so many times as many where they come faster than one in two seconds: mail systems hand over bursts so.
+/// and so many times as many where they come faster than one in two seconds: MTAs hand over bursts so.
 const FASTER: usize = 3;
 
 /// The longest pause between two of them, in seconds.

@@ -12,11 +12,11 @@ use crate::report::status_code::FailureClass;
 /// seconds.
 const CLAIM: u64 = 10 * 60;
 
-/// A report that the probe is late keeps it open for this much longer: mail systems that send such reports send them some hours
+/// A report that the probe is late keeps it open for this much longer: MTAs that send such reports send them some hours
 /// apart, or only one. In seconds.
 const EXTENSION: u64 = DAY;
 
-/// A mail system that has not given up a message by now never will. In seconds.
+/// An MTA that has not given up a message by now never will. In seconds.
 const LONGEST: u64 = 7 * DAY;
 
 /// A destination to which nothing is sent.
@@ -64,7 +64,7 @@ pub struct Probe {
 pub enum ProbeStage {
     /// Some run is about to send it.
     Claimed,
-    /// The mail system has it. Silence until then means that it arrived.
+    /// The MTA has it. Silence until then means that it arrived.
     Sent(Moment),
 }
 
@@ -162,7 +162,7 @@ impl Suspension {
         }
     }
 
-    /// The mail system took the probe. `slow` says that failures were reported late before.
+    /// The MTA took the probe. `slow` says that failures were reported late before.
     pub fn probe_sent(&mut self, now: Moment, slow: bool, settings: &SuspensionSettings) {
         let trial = if slow {
             settings.quiet_slow.as_seconds()

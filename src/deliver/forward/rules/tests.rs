@@ -106,7 +106,7 @@ impl Run {
         routes.pass(B, None, Fit::ForNothing, at(self.now), &settings()) == Pass::Open
     }
 
-    /// The next message is the probe, and the mail system takes it.
+    /// The next message is the probe, and the MTA takes it.
     #[track_caller]
     fn probe(mut self, id: &str) -> Self {
         let pass = self.pass(id);

@@ -148,7 +148,7 @@ fn mending_that_was_interrupted_is_mended_too() {
     }
 }
 
-/// What a mail program does to a mailbox in which it notes that mail was read.
+/// What a mail client does to a mailbox in which it notes that mail was read.
 fn read(mail: &str) -> String {
     mail.replace(": 1\n\n", ": 1\nStatus: RO\n\n")
 }

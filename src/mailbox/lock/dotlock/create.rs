@@ -1,6 +1,6 @@
-//! A dotlock in the making: written and locked before it has its name, so that nobody ever sees one without an owner, and named by link(2),
-//! of which the answer may get lost. Where the file system has no links, it is made under its name at once. Fails where the user can make no
-//! file beside the mailbox; what then is left to the caller.
+//! Makes a dotlock: it is written and locked before it has its name, so that nobody ever sees one without an owner, and named by link(2),
+//! whose answer may get lost. Where the file system has no links, it is made under its name at once. Fails where the user can make no file
+//! beside the mailbox; what follows then is left to the caller.
 
 use std::fs::File;
 use std::io::{self, Write};

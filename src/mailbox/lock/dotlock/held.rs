@@ -1,4 +1,4 @@
-//! A dotlock that is ours: kept young, and removed when it is dropped, if it is still ours.
+//! A dotlock that is ours: it is kept young, and removed when it is dropped, if it is still ours.
 
 use std::fs::File;
 use std::io;

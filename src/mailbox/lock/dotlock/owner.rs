@@ -1,4 +1,4 @@
-//! Who made a dotlock: what is written in it, and read from one.
+//! Writes the owner of a dotlock into it, and reads the owner of another.
 
 use std::fs::File;
 use std::io::Read;
