@@ -5,9 +5,9 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 
 use crate::archive::Member;
-use crate::archive::read::{ArchiveContent, unpack};
+use crate::archive::read::{ArchiveContent, unpack_archive};
 use crate::archive::rewind::Rolling;
-use crate::archive::tar::damaged;
+use crate::archive::tar::damaged_archive;
 use crate::mailbox::reader::{MboxMessage, MboxReader};
 use crate::sys::message_buffer::HEAD_BYTES;
 use crate::sys::read_at::ReadAt;
@@ -27,7 +27,7 @@ pub struct Inventory {
 /// When it cannot be read, is damaged or no archive at all.
 pub fn take_inventory(archive: &File) -> io::Result<Inventory> {
     let mut inventory = Inventory::default();
-    unpack(archive, |content, bytes| {
+    unpack_archive(archive, |content, bytes| {
         match content {
             ArchiveContent::Mailbox(member) => {
                 let bytes = io::copy(bytes, &mut io::sink())?;
@@ -37,7 +37,7 @@ pub fn take_inventory(archive: &File) -> io::Result<Inventory> {
                 });
             }
             ArchiveContent::Other(member) => inventory.others.push(member.clone()),
-            ArchiveContent::Unknown => return Err(damaged("it holds neither a mailbox nor a tar archive")),
+            ArchiveContent::Unknown => return Err(damaged_archive("it holds neither a mailbox nor a tar archive")),
         }
         Ok::<(), io::Error>(())
     })?;
@@ -98,7 +98,7 @@ pub fn each_message<E: From<io::Error>>(
     mut visit: impl FnMut(&Archived<'_>) -> Result<(), E>,
 ) -> Result<(), E> {
     let mut number = 0;
-    unpack(archive, |content, bytes| {
+    unpack_archive(archive, |content, bytes| {
         let ArchiveContent::Mailbox(_) = content else {
             return Ok(());
         };

@@ -12,8 +12,8 @@ use nix::fcntl::{OFlag, PosixFadviseAdvice, posix_fadvise};
 use nix::unistd::{Gid, Uid};
 
 use crate::archive::Member;
-use crate::archive::read::unpack;
-use crate::archive::write::pack;
+use crate::archive::read::unpack_archive;
+use crate::archive::write::pack_member;
 use crate::config::ArchiveFormat;
 use crate::error::{Category, Error};
 use crate::mailbox::ranges::{Hash, Hashing, Ranges, STEP_BYTES};
@@ -188,7 +188,7 @@ impl ArchiveDir {
             until_look: LOOK_BYTES,
         });
         let to = part.file.try_clone().map_err(fail)?;
-        drop(pack(to, self.format, member, &mut from).map_err(fail)?);
+        drop(pack_member(to, self.format, member, &mut from).map_err(fail)?);
         let (hash, bytes) = from.finish();
         part.file.sync_all().map_err(fail)?;
         let back = read_back(&part.file, step).map_err(|e| Error::io("read back archive", &path, &e))?;
@@ -212,7 +212,7 @@ fn read_back(archive: &File, mut step: impl FnMut(u64) -> io::Result<()>) -> io:
     let _ = posix_fadvise(archive, 0, 0, PosixFadviseAdvice::POSIX_FADV_DONTNEED);
     let mut back = None;
     // Mail that was rewritten while it was packed need not begin as mail does; whether it was is asked later.
-    unpack(archive, |_, reader| {
+    unpack_archive(archive, |_, reader| {
         if back.is_some() {
             return Err(io::Error::other("it holds more than one file"));
         }

@@ -11,7 +11,7 @@ use std::path::Path;
 use flate2::bufread::MultiGzDecoder;
 
 use crate::archive::Member;
-use crate::archive::tar::{Tarball, damaged, is_tar};
+use crate::archive::tar::{Tarball, damaged_archive, is_tar};
 use crate::message::from_line::{LOOK_BYTES, begins_mbox};
 
 /// Enough to tell what something is: a block of tar, or a separator line.
@@ -35,7 +35,7 @@ pub enum ArchiveContent {
 ///
 /// # Errors
 /// When the archive cannot be read or is damaged, and what `visit` says.
-pub fn unpack<E: From<io::Error>>(
+pub fn unpack_archive<E: From<io::Error>>(
     archive: &File,
     mut visit: impl FnMut(&ArchiveContent, &mut dyn Read) -> Result<(), E>,
 ) -> Result<(), E> {
@@ -67,20 +67,20 @@ pub fn is_packed(start: &[u8]) -> bool {
 
 fn packing(start: &[u8]) -> io::Result<Compression> {
     Ok(match start {
-        [] => return Err(damaged("it is empty")),
+        [] => return Err(damaged_archive("it is empty")),
         [0x1f, 0x8b, ..] => Compression::Gzip,
         // A frame, or a skippable one, which pzstd begins with (RFC 8878 section 3.1.2).
         [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => Compression::Zstd,
         [b'B', b'Z', b'h', b'1'..=b'9', 0x31 | 0x17, ..] => {
-            return Err(damaged("bzip2 packed it; unpack it first (bunzip2)"));
+            return Err(damaged_archive("bzip2 packed it; unpack it first (bunzip2)"));
         }
-        [0xfd, b'7', b'z', b'X', b'Z', ..] => return Err(damaged("xz packed it; unpack it first (unxz)")),
+        [0xfd, b'7', b'z', b'X', b'Z', ..] => return Err(damaged_archive("xz packed it; unpack it first (unxz)")),
         // A frame of lz4(1), and what Dovecot writes in its place.
         [0x04, 0x22, 0x4d, 0x18, ..] | [b'D', b'o', b'v', b'e', b'c', b'o', b't', b'-', b'L', b'Z', b'4', ..] => {
-            return Err(damaged("lz4 packed it; unpack it first (lz4 -d)"));
+            return Err(damaged_archive("lz4 packed it; unpack it first (lz4 -d)"));
         }
-        [0x1f, 0x9d, ..] => return Err(damaged("compress packed it; unpack it first (uncompress)")),
-        [b'P', b'K', 3, 4, ..] => return Err(damaged("zip packed it; unpack it first (unzip)")),
+        [0x1f, 0x9d, ..] => return Err(damaged_archive("compress packed it; unpack it first (uncompress)")),
+        [b'P', b'K', 3, 4, ..] => return Err(damaged_archive("zip packed it; unpack it first (unzip)")),
         _ => Compression::None,
     })
 }

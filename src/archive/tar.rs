@@ -19,7 +19,7 @@ const DESCRIPTION_BYTES: u64 = 256 << 10;
 ///
 /// # Errors
 /// When its name cannot stand in an archive.
-pub fn header(member: &Member) -> io::Result<Vec<u8>> {
+pub fn write_header(member: &Member) -> io::Result<Vec<u8>> {
     let mut blocks = Vec::new();
     let mut header = Header::new_gnu();
     if header.set_path(&member.name).is_err() {
@@ -51,7 +51,7 @@ pub fn header(member: &Member) -> io::Result<Vec<u8>> {
 }
 
 /// What stands behind the one member of an archive: what its last block lacks, and two empty blocks.
-pub fn trailer(bytes: u64) -> Vec<u8> {
+pub fn write_trailer(bytes: u64) -> Vec<u8> {
     vec![0; padding(bytes) + 2 * BLOCK_BYTES]
 }
 
@@ -119,7 +119,9 @@ impl<R: Read> Tarball<R> {
             let Some(block) = self.block()? else { return Ok(None) };
             let header = Header::from_byte_slice(&block);
             if !checksum_holds(header) {
-                return Err(damaged("a header of the tar archive in it has a wrong checksum"));
+                return Err(damaged_archive(
+                    "a header of the tar archive in it has a wrong checksum",
+                ));
             }
             let mut bytes = header.entry_size()?;
             let kind = header.entry_type();
@@ -137,7 +139,7 @@ impl<R: Read> Tarball<R> {
                 continue;
             }
             if kind.is_gnu_sparse() {
-                return Err(damaged(
+                return Err(damaged_archive(
                     "it holds a sparse file; unpack it with tar, and use what comes out",
                 ));
             }
@@ -193,7 +195,7 @@ impl<R: Read> Tarball<R> {
 
     fn description(&mut self, bytes: u64) -> io::Result<Vec<u8>> {
         if bytes > DESCRIPTION_BYTES {
-            return Err(damaged("a name in the tar archive in it is too long"));
+            return Err(damaged_archive("a name in the tar archive in it is too long"));
         }
         let mut text = Vec::new();
         self.left = bytes;
@@ -296,7 +298,7 @@ impl Pax {
 }
 
 /// What a damaged archive is called.
-pub fn damaged(cause: &str) -> io::Error {
+pub fn damaged_archive(cause: &str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, cause)
 }
 

@@ -9,8 +9,8 @@ use tar::{Builder, EntryType, Header};
 
 use crate::archive::Member;
 use crate::archive::publish::ArchiveDir;
-use crate::archive::read::{ArchiveContent, name_without_endings, unpack};
-use crate::archive::write::pack;
+use crate::archive::read::{ArchiveContent, name_without_endings, unpack_archive};
+use crate::archive::write::pack_member;
 use crate::config::ArchiveFormat;
 
 const FORMATS: [ArchiveFormat; 3] = [ArchiveFormat::TarGz, ArchiveFormat::Gz, ArchiveFormat::Zst];
@@ -54,7 +54,7 @@ fn file(content: &[u8]) -> File {
 /// Each file in the archive: whether it is a mailbox, what is said about it, what it holds.
 fn contents(archive: &[u8]) -> Result<Vec<(bool, Member, Vec<u8>)>, io::Error> {
     let mut found = Vec::new();
-    unpack(&file(archive), |content, bytes| {
+    unpack_archive(&file(archive), |content, bytes| {
         let mut text = Vec::new();
         bytes.read_to_end(&mut text)?;
         let (is_mailbox, member) = match content {
@@ -93,7 +93,7 @@ fn what_another_run_writes_is_never_published() {
 }
 
 fn packed(format: ArchiveFormat, member: &Member, text: &[u8]) -> Vec<u8> {
-    ok(pack(Vec::new(), format, member, text))
+    ok(pack_member(Vec::new(), format, member, text))
 }
 
 #[test]
@@ -123,7 +123,7 @@ fn what_is_packed_comes_back_byte_for_byte() {
 fn fewer_bytes_than_said_are_no_archive() {
     for format in FORMATS {
         let text = mailbox(1000);
-        let error = pack(Vec::new(), format, &member("a", text.len() + 1), &text[..]).err();
+        let error = pack_member(Vec::new(), format, &member("a", text.len() + 1), &text[..]).err();
         assert_eq!(
             error.map(|e| e.kind()),
             Some(io::ErrorKind::UnexpectedEof),

@@ -19,13 +19,13 @@ const STEP_BYTES: usize = 256 << 10;
 ///
 /// # Errors
 /// When reading, compressing or writing fails, and when `from` ends before `member.bytes`. What was written then is no archive.
-pub fn pack<W: Write, R: Read>(to: W, format: ArchiveFormat, member: &Member, from: R) -> io::Result<W> {
+pub fn pack_member<W: Write, R: Read>(to: W, format: ArchiveFormat, member: &Member, from: R) -> io::Result<W> {
     match format {
         ArchiveFormat::TarGz => {
             let mut gz = Blocks::new(to, None, member.bytes);
-            gz.write_all(&tar::header(member)?)?;
+            gz.write_all(&tar::write_header(member)?)?;
             copy(from, &mut gz, member.bytes)?;
-            gz.write_all(&tar::trailer(member.bytes))?;
+            gz.write_all(&tar::write_trailer(member.bytes))?;
             gz.finish()
         }
         ArchiveFormat::Gz => {

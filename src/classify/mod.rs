@@ -16,7 +16,7 @@ pub mod submission;
 pub mod verdict;
 
 use crate::classify::auto_reply::{find_reply, find_signs};
-use crate::classify::bounce::{about, is_suspect, score_bounce};
+use crate::classify::bounce::{bounce_about, is_suspect, score_bounce};
 use crate::classify::evidence::{Evidence, Weighed};
 use crate::classify::header_scan::HeaderScan;
 use crate::classify::loops::{find_loop, is_inside, is_trace};
@@ -26,7 +26,7 @@ use crate::classify::ses::SesNotice;
 use crate::classify::verdict::{Bounce, Facts, Judgement, Marker, Verdict};
 use crate::message::envelope::Sender;
 use crate::message::mime::MimeParts;
-use crate::message::text::{decoded_value, find_parameter, normalize, part_text, starts_with_ignoring_case};
+use crate::message::text::{decoded_value, find_parameter, normalize_words, part_text, starts_with_ignoring_case};
 use crate::message::{Field, Message};
 use crate::report::returned_header::{ReturnedHeader, nested_values};
 
@@ -99,7 +99,7 @@ fn judge_message(
     let charset = find_parameter(&content_type, "charset");
     let subject = head
         .subject
-        .map(|field| normalize(&decoded_value(&field, charset.as_deref())))
+        .map(|field| normalize_words(&decoded_value(&field, charset.as_deref())))
         .unwrap_or_default();
     let from = head.from.map(|field| decoded_value(&field, charset.as_deref()));
     let from = from.as_deref();
@@ -193,7 +193,7 @@ fn rejection(marker: Marker, recipients: Vec<Recipient>, outline: &MimeParts<'_>
         kind: Some(ReportKind::Failure),
         recipients,
         markers: vec![marker],
-        ..about(&quoted, facts)
+        ..bounce_about(&quoted, facts)
     }
 }
 

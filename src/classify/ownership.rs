@@ -7,7 +7,7 @@ use crate::message::Message;
 use crate::message::address::Address;
 
 /// Looks in the header of a returned message for signs, beside its writer's name, that the user sent it.
-pub fn ownership(message: &Message<'_>, facts: &Facts<'_>) -> Ownership {
+pub fn find_ownership(message: &Message<'_>, facts: &Facts<'_>) -> Ownership {
     let domains = facts.own.iter().filter_map(Address::domain);
     let names: Vec<&str> = domains
         .chain(facts.hosts.iter().map(String::as_str))
@@ -42,7 +42,7 @@ fn is_at_or_below(host: &str, domain: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::ownership;
+    use super::find_ownership;
     use crate::classify::verdict::Facts;
     use crate::classify::verdict::Ownership;
     use crate::message::Message;
@@ -78,7 +78,11 @@ mod tests {
             ("Message-ID: <1@nota.test>\n", Ownership::NotShown),
             ("Message-ID: <1@a.test.evil.test>\n", Ownership::NotShown),
         ] {
-            assert_eq!(ownership(&Message::new(header.as_bytes()), &facts), want, "{header}");
+            assert_eq!(
+                find_ownership(&Message::new(header.as_bytes()), &facts),
+                want,
+                "{header}"
+            );
         }
     }
 }

@@ -6,7 +6,7 @@ use crate::classify::patterns::sender::{SenderKind, classify_sender};
 use crate::classify::verdict::Marker;
 use crate::message::address::Address;
 use crate::message::mime::{MimeParts, PartKind};
-use crate::message::text::{decoded_value, normalize, part_text};
+use crate::message::text::{decoded_value, normalize_words, part_text};
 use crate::message::{Message, fields_in};
 use crate::report::dsn::Recipient;
 use crate::report::failure::class_of;
@@ -62,7 +62,7 @@ pub fn find_disposition(head: &HeaderScan<'_>, outline: &MimeParts<'_>, subject:
     let text: String = outline
         .all(PartKind::Text)
         .next()
-        .map(|part| normalize(&part_text(part)))
+        .map(|part| normalize_words(&part_text(part)))
         .unwrap_or_default();
     if notice.is_rejection(head, subject, &text) {
         let recipient = Recipient {
@@ -159,7 +159,7 @@ fn find_old_receipt(head: &HeaderScan<'_>, outline: &MimeParts<'_>, subject: &st
         return None;
     }
     let part = outline.all(PartKind::Text).next()?;
-    let text = normalize(&part_text(part));
+    let text = normalize_words(&part_text(part));
     let short = text.len() < 2000;
     (short && WORDS.iter().any(|words| text.contains(words)))
         .then(|| Marker::of(&field, "read receipt, in an older form"))

@@ -192,7 +192,7 @@ fn read_message(file: &File) -> io::Result<MessageBuffer> {
         return Ok(stored);
     }
     let mut unpacked = Vec::new();
-    archive::read::unpack(file, |_, bytes| {
+    archive::read::unpack_archive(file, |_, bytes| {
         let buffer =
             MessageBuffer::collect(|collector| io::copy(&mut bytes.take(UNPACKED_BYTES), collector).map(drop))?;
         unpacked.push(buffer);

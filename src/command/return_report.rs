@@ -97,7 +97,7 @@ fn find_target(run: &Run, delivery: &Delivery<'_>) -> Result<Target, Error> {
     if candidates.is_empty() {
         return nobody("it came to no SRS address");
     }
-    let rewriter = srs::rewriter(run, "")?;
+    let rewriter = srs::read_rewriter(run, "")?;
     let now = delivery.date.unix_timestamp();
     let mut why = String::new();
     for address in &candidates {

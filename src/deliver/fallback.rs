@@ -12,13 +12,18 @@ use crate::deliver::{divert, headers, overflow};
 use crate::error::{Category, Error};
 
 /// Appends the message with `added` fields on top. When there is no room, `over` says what is done.
-pub(super) fn append(run: &Run, delivery: &Delivery<'_>, added: &str, over: Over) -> Result<Outcome, Error> {
+pub(super) fn append_or_fall_back(
+    run: &Run,
+    delivery: &Delivery<'_>,
+    added: &str,
+    over: Over,
+) -> Result<Outcome, Error> {
     let put = store::place_message(run, delivery, added, over)?;
-    finish(run, delivery, put)
+    finish_put(run, delivery, put)
 }
 
 /// A message that found room is done; for one that found none, `over` says what comes next.
-pub(super) fn finish(run: &Run, delivery: &Delivery<'_>, put: Put<Receipt>) -> Result<Outcome, Error> {
+pub(super) fn finish_put(run: &Run, delivery: &Delivery<'_>, put: Put<Receipt>) -> Result<Outcome, Error> {
     match put {
         Put::Done(receipt) => {
             receipt.keep(run);
@@ -27,7 +32,7 @@ pub(super) fn finish(run: &Run, delivery: &Delivery<'_>, put: Put<Receipt>) -> R
                 note: None,
             })
         }
-        Put::Full(over) => full(run, delivery, over),
+        Put::Full(over) => fall_back_from_full(run, delivery, over),
     }
 }
 
@@ -36,7 +41,7 @@ pub(super) fn finish(run: &Run, delivery: &Delivery<'_>, put: Put<Receipt>) -> R
 /// # Errors
 /// When it cannot be appended.
 pub fn keep_message(run: &Run, delivery: &Delivery<'_>, why: &str, over: Over) -> Result<Outcome, Error> {
-    let outcome = append(
+    let outcome = append_or_fall_back(
         run,
         delivery,
         &headers::kept_fields(&delivery.judgement, why, &delivery.message),
@@ -62,7 +67,7 @@ pub(super) fn with_note(outcome: Outcome, why: String) -> Outcome {
 }
 
 /// There is no room in the mailbox.
-pub(super) fn full(run: &Run, delivery: &Delivery<'_>, over: Over) -> Result<Outcome, Error> {
+pub(super) fn fall_back_from_full(run: &Run, delivery: &Delivery<'_>, over: Over) -> Result<Outcome, Error> {
     match over {
         Over::Defer | Over::Archive => Err(store::full_error(run, Category::MailboxFull)),
         Over::Refuse => Err(store::full_error(run, Category::Refused)),

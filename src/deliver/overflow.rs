@@ -77,7 +77,7 @@ pub fn inspect_overflow(dir: &Path, uid: u32) -> Option<Overflow> {
     let store = memory(dir);
     let state = store.read().ok().flatten();
     let state: OverflowState = state
-        .and_then(|content| json_state::understand(&store, &content).ok())
+        .and_then(|content| json_state::parse_state(&store, &content).ok())
         .unwrap_or_default();
     (mbox.length() > 0).then(|| Overflow {
         path,
@@ -103,7 +103,7 @@ pub fn forget_overflow(run: &Run) {
 }
 
 fn change<R>(run: &Run, dir: &Path, change: impl FnOnce(&mut OverflowState) -> R) -> Result<R, Error> {
-    json_state::change(&memory(dir), &run.account.name, &run.deadline, change)
+    json_state::change_state(&memory(dir), &run.account.name, &run.deadline, change)
 }
 
 fn memory(dir: &Path) -> Store {

@@ -19,7 +19,7 @@ const WARN_AGAIN: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// What the user is told about a mailbox that holds `now_bytes`: that it fills up, once a day while it lasts, and when it is over. Whoever
 /// gets a text has to put it there: it is noted that the user was told.
-pub fn due(run: &Run, delivery: &Delivery<'_>, limit: Limit, now_bytes: u64) -> Option<String> {
+pub fn take_due_notice(run: &Run, delivery: &Delivery<'_>, limit: Limit, now_bytes: u64) -> Option<String> {
     let (bytes, dir) = (limit.bytes?, run.state_dir()?);
     let threshold = run.config.quota.warn.of(bytes)?;
     let note = dir.join("quota-warned").join(run.account.name.replace('/', "_"));

@@ -5,7 +5,7 @@ use crate::classify::policy::Copies;
 use crate::config::Over;
 use crate::deliver::context::{Delivery, Outcome, Run, when_settled};
 use crate::deliver::copies::{FirstCopy, Order, copy_text, hold_unreturnable, place_copy, take_copies_back};
-use crate::deliver::fallback::{append, finish, full, keep_message, with_note};
+use crate::deliver::fallback::{append_or_fall_back, fall_back_from_full, finish_put, keep_message, with_note};
 use crate::deliver::forward::answer;
 use crate::deliver::forward::answer::Answered;
 use crate::deliver::forward::gate;
@@ -24,7 +24,7 @@ use crate::message::verp::VerpToken;
 use crate::submit::letter::Refusal;
 
 /// Forwards the message where it may go, and remembers what became of it there.
-pub(super) fn forward(run: &Run, delivery: &Delivery<'_>, copies: Copies) -> Result<Outcome, Error> {
+pub(super) fn send_or_keep(run: &Run, delivery: &Delivery<'_>, copies: Copies) -> Result<Outcome, Error> {
     // Held to the end: whoever brings the same message meanwhile waits, and then sees what became of it.
     let turn = history::take_turn(run, delivery)?;
     if let Some(token) = delivery.token
@@ -92,7 +92,7 @@ fn repeat(
         Copies::Keep if !history::has_it(run, delivery.name()) => {
             // The copy that is asked for, and no other bytes: a run that was killed may have put it there already, and what it left
             // is known again by them. Left to wait for room, it would go round once the memory of it fades.
-            let outcome = with_note(append(run, delivery, "", Over::Overflow)?, why);
+            let outcome = with_note(append_or_fall_back(run, delivery, "", Over::Overflow)?, why);
             history::note_kept(run, delivery);
             outcome
         }
@@ -145,13 +145,13 @@ fn forward_where_open(run: &Run, delivery: &Delivery<'_>, copies: Copies, gate: 
         FirstCopy::InOverflow(outcome) => return Ok(outcome),
     };
     if let Some(Put::Full(over @ (Over::Defer | Over::Refuse | Over::Archive))) = copy {
-        return full(run, delivery, over);
+        return fall_back_from_full(run, delivery, over);
     }
     let destinations = gate.destinations();
     if destinations.is_empty()
         && let Some(put) = copy
     {
-        let outcome = finish(run, delivery, put)?;
+        let outcome = finish_put(run, delivery, put)?;
         gate.keep(LocalCopy::Yes);
         return Ok(with_note(outcome, gate.why().unwrap_or_default()));
     }
@@ -170,7 +170,7 @@ fn forward_where_open(run: &Run, delivery: &Delivery<'_>, copies: Copies, gate: 
     // A copy that the mailbox has no room for is put elsewhere only now that the message is sent: it cannot be taken back from
     // there, and each further try would leave another.
     let copied = match order {
-        Order::CopyFirst => copy.map(|put| finish(run, delivery, put)),
+        Order::CopyFirst => copy.map(|put| finish_put(run, delivery, put)),
         Order::SendFirst => copy_behind(run, delivery, copies, gate),
     };
     gate.keep(match copied {
@@ -243,7 +243,7 @@ fn copy_behind(run: &Run, delivery: &Delivery<'_>, copies: Copies, gate: &Gate) 
         (Copies::None, Some(why)) => headers::kept_fields(&delivery.judgement, &why, &delivery.message),
         (Copies::None, None) => return None,
     };
-    let copied = append(run, delivery, &added, Over::Overflow);
+    let copied = append_or_fall_back(run, delivery, &added, Over::Overflow);
     if copied.is_ok() {
         history::note_kept(run, delivery);
     }

@@ -5,7 +5,7 @@ use crate::classify::policy::{self, Action};
 use crate::deliver::context::{Delivery, Outcome, Run, when_settled};
 use crate::deliver::divert::digest;
 use crate::deliver::divert::throttle::{self, OwnBounce};
-use crate::deliver::fallback::{append, divert_or_keep, keep_message};
+use crate::deliver::fallback::{append_or_fall_back, divert_or_keep, keep_message};
 use crate::deliver::forward::destinations;
 use crate::deliver::forward::kept;
 use crate::deliver::forward::rules::attribution::ForwardFailure;
@@ -13,7 +13,7 @@ use crate::deliver::forward::rules::kept::KeptReason;
 use crate::deliver::forward::token_test;
 use crate::deliver::rescue;
 use crate::deliver::rescue::Rescue;
-use crate::deliver::send_or_keep::forward;
+use crate::deliver::send_or_keep::send_or_keep;
 use crate::deliver::{auto_archive, log_line, overflow};
 use crate::error::Error;
 use crate::report::status_code::FailureClass;
@@ -111,9 +111,9 @@ fn act(run: &Run, delivery: &Delivery<'_>) -> Result<Outcome, Error> {
 fn perform(run: &Run, delivery: &Delivery<'_>, action: Action) -> Result<Outcome, Error> {
     let over = run.config.quota.when_full;
     match action {
-        Action::Append => append(run, delivery, "", over),
+        Action::Append => append_or_fall_back(run, delivery, "", over),
         Action::Keep(why) => keep_message(run, delivery, &why.to_string(), over),
-        Action::Forward(copies) => forward(run, delivery, copies),
+        Action::Forward(copies) => send_or_keep(run, delivery, copies),
         Action::Divert(why) => divert_or_keep(run, delivery, why),
     }
 }

@@ -50,7 +50,7 @@ pub fn examine(topic: &CheckSubject, servers: &[Endpoint]) -> Finding {
 
 fn greet(server: &Endpoint) -> Result<Greeting, String> {
     let deadline = Deadline::begin().map_err(|e| e.to_string())?;
-    lmtp::greet(server, &deadline, PATIENCE)
+    lmtp::greet_server(server, &deadline, PATIENCE)
 }
 
 /// The first address of the server that others may listen to.

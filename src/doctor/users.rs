@@ -123,7 +123,7 @@ pub fn user_database() -> Vec<Finding> {
             "give each a uid, or say --user NAME wherever spoolguard is started: without a name mail for them waits",
         )
         });
-    let sources = name_service::sources("passwd").unwrap_or_default();
+    let sources = name_service::database_sources("passwd").unwrap_or_default();
     let away = name_service::remote_sources(&sources).map(|source| {
         Check::Users.about("/etc/nsswitch.conf").error(
             format!("the source {source} of passwd cannot be asked: mail waits for users who are not in {PASSWD}"),

@@ -55,7 +55,7 @@ pub fn is_path(address: &str) -> bool {
 ///
 /// # Errors
 /// When no server takes the message now.
-pub fn deliver<R: Read + Clone>(
+pub fn deliver_message<R: Read + Clone>(
     servers: &[Endpoint],
     parcel: &Parcel<'_, R>,
     deadline: &Deadline,
@@ -149,7 +149,7 @@ pub fn ask_room(
 ///
 /// # Errors
 /// What keeps it from answering, as a cause.
-pub fn greet(server: &Endpoint, deadline: &Deadline, time: Duration) -> Result<Greeting, String> {
+pub fn greet_server(server: &Endpoint, deadline: &Deadline, time: Duration) -> Result<Greeting, String> {
     let connection = Connection::open(server, deadline, Instant::now() + time)?;
     Session::new(connection).greet()
 }

@@ -81,7 +81,7 @@ pub fn remember_count(file: &File, path: &Path, state_dir: &Path, messages: u64)
 
 /// The number that was noted for the mailbox as it is now; none where it has changed since, or nothing can be read. Opens no mailbox: for
 /// those who may only look.
-pub fn noted(path: &Path, state_dir: &Path) -> Option<u64> {
+pub fn read_noted_count(path: &Path, state_dir: &Path) -> Option<u64> {
     let stat = path.symlink_metadata().ok()?;
     let memory = RememberedCount::load(&place(path, state_dir))?;
     let is_same = (memory.device, memory.inode, memory.bytes) == (stat.dev(), stat.ino(), stat.len())

@@ -24,7 +24,7 @@ use crate::sys::message_buffer::HEAD_BYTES;
 const TIME: Duration = Duration::from_secs(20);
 
 /// Finds `entry`, whose separator line has this checksum. `step` is called with each message that is passed.
-pub(super) fn find<R: Read + Clone>(
+pub(super) fn find_moved<R: Read + Clone>(
     mailbox: &File,
     entry: &MboxEntry<'_, R>,
     separator: u32,

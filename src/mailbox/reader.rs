@@ -10,7 +10,7 @@ use std::io;
 use memchr::memmem;
 
 use crate::mailbox::separator_search::{
-    InputEnd, Next, SEPARATOR, SHOWN_BYTES, SeparatorSearch, content_length, shown,
+    InputEnd, Next, SEPARATOR, SHOWN_BYTES, SeparatorSearch, content_length, shown_line,
 };
 use crate::message::from_line::{
     ABOVE_BYTES, BYTE_ORDER_MARK, Candidate, LINE_BYTES, LOOK_BYTES, LineKind, Series, begins_mbox, classify_line,
@@ -199,7 +199,7 @@ impl<'f, F: ReadAt> MboxReader<'f, F> {
         let length = (bytes.len() - rest.len()) as u64;
         let doubt = bytes.starts_with(BYTE_ORDER_MARK).then(|| Doubt {
             offset: length,
-            line: shown(rest),
+            line: shown_line(rest),
         });
         let (series, is_mbox) = (Series::of(rest), begins_mbox(rest));
         self.series = series;
@@ -255,7 +255,7 @@ impl<'f, F: ReadAt> MboxReader<'f, F> {
             let read = read_full(self.file, &mut line, offset)?;
             self.doubt = Some(Doubt {
                 offset,
-                line: shown(line.get(..read).unwrap_or_default()),
+                line: shown_line(line.get(..read).unwrap_or_default()),
             });
         }
         Ok(Some(end))

@@ -268,7 +268,7 @@ fn find_moved<R: Read + Clone>(
             note.remove(file);
             continue;
         }
-        let Some(place) = moved::find(file, entry, note.extent().separator, || mailbox.refresh())? else {
+        let Some(place) = moved::find_moved(file, entry, note.extent().separator, || mailbox.refresh())? else {
             note.remove(file);
             continue;
         };

@@ -60,7 +60,7 @@ impl SeparatorSearch<'_> {
             };
             match classify_line(&candidate) {
                 LineKind::Separator => return (Next::At(at), doubt),
-                LineKind::Doubtful => doubt = doubt.or_else(|| Some((at, shown(rest)))),
+                LineKind::Doubtful => doubt = doubt.or_else(|| Some((at, shown_line(rest)))),
                 LineKind::Text => {}
             }
         }
@@ -69,7 +69,7 @@ impl SeparatorSearch<'_> {
 }
 
 /// A line as it is shown.
-pub(super) fn shown(bytes: &[u8]) -> String {
+pub(super) fn shown_line(bytes: &[u8]) -> String {
     let line = bytes.get(..SHOWN_BYTES).unwrap_or(bytes);
     String::from_utf8_lossy(without_line_end(line.get(..line_length(line)).unwrap_or(line))).into_owned()
 }

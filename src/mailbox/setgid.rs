@@ -278,7 +278,7 @@ pub fn make_nameless(place: Option<&SpoolDirAccess>, path: &Path, mode: Mode) ->
 ///
 /// # Errors
 /// When it cannot be named. Over NFS it may have been even so.
-pub fn name(place: Option<&SpoolDirAccess>, file: &File, named: Option<&Path>, path: &Path) -> io::Result<()> {
+pub fn link_file(place: Option<&SpoolDirAccess>, file: &File, named: Option<&Path>, path: &Path) -> io::Result<()> {
     let descriptor = format!("/proc/self/fd/{}", file.as_raw_fd());
     let (from, flags) = match named {
         Some(from) => (from, AtFlags::empty()),

@@ -62,7 +62,7 @@ impl Delivered {
 ///
 /// # Errors
 /// When any step fails; then nothing of it is in `new/`, or the error says that it is.
-pub fn deliver<R: Read + Clone>(
+pub fn deliver_message<R: Read + Clone>(
     maildir: &Maildir,
     draft: &MaildirDraft<R>,
     intents: Option<&IntentDir>,
@@ -86,7 +86,7 @@ pub fn deliver<R: Read + Clone>(
         };
     }
     // The message is safe. A line that is lost is found out by the next count.
-    let _ = size_file::add(maildir, signed(draft.bytes), 1);
+    let _ = size_file::add_size(maildir, signed(draft.bytes), 1);
     Ok(Delivered {
         path: maildir.path().to_owned(),
         name,
@@ -114,7 +114,7 @@ pub fn put_back<R: Read + Clone>(
     let file = File::from(tmp.file.try_clone().map_err(fail)?);
     file.set_times(arrived).map_err(fail)?;
     tmp.place(maildir.cur_dir(), &name).map_err(|e| fail(e.into()))?;
-    let counted = size_file::add(maildir, signed(draft.bytes), 1);
+    let counted = size_file::add_size(maildir, signed(draft.bytes), 1);
     // One that is lost is found out by the next count.
     let _ = counted.or_else(|_| size_file::count_again(maildir));
     Ok(())
@@ -133,7 +133,7 @@ pub fn sync_restored(maildir: &Maildir) -> Result<(), Error> {
 ///
 /// # Errors
 /// When that cannot be told, or not be made sure of.
-pub fn find<R: Read + Clone>(
+pub fn find_delivered<R: Read + Clone>(
     maildir: &Maildir,
     draft: &MaildirDraft<R>,
     intents: &IntentDir,
@@ -209,7 +209,7 @@ pub fn take_back(maildir: &Maildir, delivered: Delivered) -> Result<(), Error> {
     let fail = |e: io::Error| Error::io("take a copy back from", &delivered.path(), &e);
     let taken = remove(maildir, &delivered.name).map_err(fail);
     match &taken {
-        Ok(()) => drop(size_file::add(maildir, -signed(delivered.bytes), -1)),
+        Ok(()) => drop(size_file::add_size(maildir, -signed(delivered.bytes), -1)),
         Err(_) => {
             delivered.leave();
         }
@@ -229,7 +229,7 @@ fn remove(maildir: &Maildir, name: &str) -> io::Result<()> {
 }
 
 /// Removes what runs left in `tmp/` that were killed long ago. What cannot be removed stays.
-pub fn clean(maildir: &Maildir, now: OffsetDateTime) {
+pub fn remove_old_drafts(maildir: &Maildir, now: OffsetDateTime) {
     let _ = each_name(maildir.tmp_dir(), |name| {
         if let Ok(stat) = statat(maildir.tmp_dir(), name, AtFlags::SYMLINK_NOFOLLOW) {
             let touched = stat.st_atime.max(stat.st_mtime);

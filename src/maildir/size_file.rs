@@ -90,7 +90,7 @@ impl SizeFile {
 }
 
 /// Reads the file; none where there is none, or something else stands in its place.
-pub fn read(maildir: &Maildir) -> io::Result<Option<SizeFile>> {
+pub fn read_size_file(maildir: &Maildir) -> io::Result<Option<SizeFile>> {
     match open(maildir.root(), Path::new(NAME), OFlags::RDONLY)? {
         Some(file) => read_from(file).map(Some),
         None => Ok(None),
@@ -132,7 +132,7 @@ fn open(dir: impl std::os::fd::AsFd, name: &Path, how: OFlags) -> io::Result<Opt
 ///
 /// # Errors
 /// When it cannot be written; then the next count finds it out.
-pub fn add(maildir: &Maildir, bytes: i64, messages: i64) -> io::Result<()> {
+pub fn add_size(maildir: &Maildir, bytes: i64, messages: i64) -> io::Result<()> {
     match open(maildir.root(), Path::new(NAME), OFlags::WRONLY | OFlags::APPEND)? {
         // One write: others add lines, too.
         Some(mut file) => file.write_all(format!("{bytes} {messages}\n").as_bytes()),
@@ -144,7 +144,7 @@ pub fn add(maildir: &Maildir, bytes: i64, messages: i64) -> io::Result<()> {
 ///
 /// # Errors
 /// When it cannot be written; then the old one is still there.
-pub fn write(maildir: &Maildir, seen: &SizeFile, counted: MaildirUsage) -> io::Result<()> {
+pub fn write_size_file(maildir: &Maildir, seen: &SizeFile, counted: MaildirUsage) -> io::Result<()> {
     let draft = format!("maildirsize.P{}.{}", std::process::id(), fastrand::u32(..));
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let file = openat(maildir.tmp_dir(), &draft, flags, Mode::RUSR | Mode::WUSR)?;
@@ -172,9 +172,11 @@ pub fn write(maildir: &Maildir, seen: &SizeFile, counted: MaildirUsage) -> io::R
 /// # Errors
 /// When the Maildir cannot be read, or the file not be written: then it is wrong until the next count.
 pub fn count_again(maildir: &Maildir) -> io::Result<()> {
-    let Some(seen) = read(maildir)? else { return Ok(()) };
+    let Some(seen) = read_size_file(maildir)? else {
+        return Ok(());
+    };
     let counted = MaildirUsage::count(maildir)?;
-    write(maildir, &seen, counted)
+    write_size_file(maildir, &seen, counted)
 }
 
 #[cfg(test)]

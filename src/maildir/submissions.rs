@@ -22,13 +22,13 @@ const TRIES: u32 = 50;
 const PAUSE: Duration = Duration::from_millis(2);
 
 /// Tells whether a submission was delivered lately.
-pub fn knows(maildir: &Maildir, key: SubmissionKey, now_seconds: i64) -> bool {
+pub fn knows_submission(maildir: &Maildir, key: SubmissionKey, now_seconds: i64) -> bool {
     // The list is replaced in one step: what is read is whole.
     Submissions::read(maildir.new_dir()).has(key, now_seconds)
 }
 
 /// Notes one that is delivered and synced. Where that cannot be done, the message may come twice.
-pub fn note(maildir: &Maildir, key: SubmissionKey, now_seconds: i64) {
+pub fn note_submission(maildir: &Maildir, key: SubmissionKey, now_seconds: i64) {
     if let Ok(_locked) = DirectoryLock::new(maildir.new_dir()) {
         Submissions::read(maildir.new_dir()).add(maildir.new_dir(), key, now_seconds);
     }
@@ -38,7 +38,7 @@ pub fn note(maildir: &Maildir, key: SubmissionKey, now_seconds: i64) {
 ///
 /// # Errors
 /// When it cannot be forgotten: then its message must stay.
-pub fn forget(maildir: &Maildir, key: SubmissionKey) -> io::Result<()> {
+pub fn forget_submission(maildir: &Maildir, key: SubmissionKey) -> io::Result<()> {
     let _locked = DirectoryLock::new(maildir.new_dir())?;
     Submissions::read(maildir.new_dir()).forget(maildir.new_dir(), key)
 }

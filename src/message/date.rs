@@ -59,21 +59,21 @@ fn is_zone(word: &[u8]) -> bool {
 }
 
 /// The words of a line.
-pub(super) fn words(line: &[u8]) -> impl Iterator<Item = &[u8]> {
+pub(super) fn split_words(line: &[u8]) -> impl Iterator<Item = &[u8]> {
     line.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty())
 }
 
 /// When the message was delivered, in seconds since 1970: the line's day and time of day, taken as UTC, since most programs write the
 /// local time and not which that is. A line without a time of day means the end of that day, so that nothing seems older than it is.
 pub fn parse_date(line: &[u8]) -> Option<i64> {
-    let words: Vec<&[u8]> = words(line.strip_prefix(b"From ")?).collect();
+    let words: Vec<&[u8]> = split_words(line.strip_prefix(b"From ")?).collect();
     // The sender may be called May; without one the date begins at once.
     read_date(words.get(1..)?).or_else(|| read_date(&words))
 }
 
 /// The day and time of day of a header field such as `Date` (RFC 5322 section 3.3), taken as UTC.
 pub fn field_date(value: &[u8]) -> Option<i64> {
-    read_date(&words(value).collect::<Vec<_>>())
+    read_date(&split_words(value).collect::<Vec<_>>())
 }
 
 /// Reads the words of a date in any form that a program writes.

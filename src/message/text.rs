@@ -39,7 +39,7 @@ pub fn decoded_value<'a>(field: &Field<'a>, charset: Option<&str>) -> Cow<'a, st
 }
 
 /// Lower case, one blank between words, none at the ends.
-pub fn normalize(text: &str) -> String {
+pub fn normalize_words(text: &str) -> String {
     if text.is_ascii() {
         return normalize_ascii(text.as_bytes());
     }
@@ -259,17 +259,17 @@ fn without_tags(html: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{decoded_value, find_parameter, normalize, part_text};
+    use super::{decoded_value, find_parameter, normalize_words, part_text};
     use crate::message::Message;
 
     proptest::proptest! {
         #[test]
         fn ascii_is_normalized_as_all_other_text_is(text in "[\\x00-\\x7f]{0,60}") {
             let want: Vec<String> = text.split_whitespace().map(str::to_lowercase).collect();
-            proptest::prop_assert_eq!(normalize(&text), want.join(" "));
+            proptest::prop_assert_eq!(normalize_words(&text), want.join(" "));
             // One character beyond ASCII goes the other way.
             let want = [want.as_slice(), &["\u{fc}".to_owned()]].concat();
-            proptest::prop_assert_eq!(normalize(&(text + " \u{dc}")), want.join(" "));
+            proptest::prop_assert_eq!(normalize_words(&(text + " \u{dc}")), want.join(" "));
         }
     }
 
@@ -329,7 +329,7 @@ mod tests {
             ),
         ];
         for (bytes, want) in cases {
-            assert_eq!(normalize(&part_text(&Message::new(bytes))), want);
+            assert_eq!(normalize_words(&part_text(&Message::new(bytes))), want);
         }
     }
 }

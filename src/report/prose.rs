@@ -2,7 +2,7 @@
 //! qmail, Exim, sendmail, Exchange, Domino and the others name them, then from the quoted message's own recipient.
 
 use crate::message::address::Address;
-use crate::message::text::normalize;
+use crate::message::text::normalize_words;
 use crate::report::dsn::{Recipient, ReportKind};
 use crate::report::failure::FailureEvidence;
 use crate::report::stage::SmtpStage;
@@ -101,7 +101,7 @@ fn find_among(piece: &str, text: &str, not: &[String]) -> Vec<NamedFailure> {
         if stands_alone(line) {
             sure.push((at, found));
         } else if !known(&likely) {
-            let lower = normalize(line);
+            let lower = normalize_words(line);
             if lower.starts_with("from") || lower.contains("mail from") {
                 continue;
             }

@@ -61,7 +61,7 @@ impl SeenMessages {
 }
 
 /// The first 8 bytes alone: what is only counted need not stand against malice, and half of it is remembered.
-pub fn shorten(hash: ShortHash) -> ShortHash {
+pub fn shorten_hash(hash: ShortHash) -> ShortHash {
     let (number, _) = hash.split_first_chunk::<8>().unwrap_or((&[0; 8], b""));
     widen(u64::from_be_bytes(*number))
 }

@@ -84,7 +84,7 @@ const PRINT_BYTES: u64 = 4096;
 
 /// A fingerprint of what a file holds up to `end`: of its first bytes, where mail clients note that they were at it, and of the last
 /// before `end`. Another version of this program may make another one; then the file is looked at again.
-pub fn fingerprint(file: &File, end: u64) -> io::Result<String> {
+pub fn fingerprint_file(file: &File, end: u64) -> io::Result<String> {
     let length = PRINT_BYTES.min(end);
     let mut hasher = DefaultHasher::new();
     for at in [0, end - length] {

@@ -112,7 +112,7 @@ const PRINTED_BYTES: usize = 64 << 20;
 ///
 /// # Errors
 /// When it cannot be started, is not over in time, was stopped, or prints too much: then it is killed.
-pub fn run(mut command: Command, limit: Duration) -> io::Result<Printed> {
+pub fn run_command(mut command: Command, limit: Duration) -> io::Result<Printed> {
     let ((output, child_output), (error, child_error)) = (io::pipe()?, io::pipe()?);
     command.stdout(child_output).stderr(child_error);
     let ([output, error], status) = finish(command, [output, error], PRINTED_BYTES, limit)?;
@@ -265,7 +265,7 @@ pub fn is_trusted(path: &Path) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{Streams, find_program, is_set_id, output_of, run, search_path};
+    use super::{Streams, find_program, is_set_id, output_of, run_command, search_path};
     use std::ffi::OsStr;
     use std::io;
     use std::process::Command;
@@ -317,14 +317,14 @@ mod tests {
             command.args(["-c", line]);
             command
         };
-        let printed = run(shell("echo x; echo y >&2; exit 3"), LONG);
+        let printed = run_command(shell("echo x; echo y >&2; exit 3"), LONG);
         assert!(
             printed.is_ok_and(|p| (p.output.as_slice(), p.error.as_slice(), p.status.code())
                 == (b"x\n".as_slice(), b"y\n".as_slice(), Some(3)))
         );
-        let stopped = run(shell("kill -STOP $$; echo x"), LONG).map_err(|e| e.to_string());
+        let stopped = run_command(shell("kill -STOP $$; echo x"), LONG).map_err(|e| e.to_string());
         assert!(stopped.is_err_and(|text| text.contains("stopped")));
-        let late = run(shell("sleep 300"), Duration::from_millis(100)).map_err(|e| e.kind());
+        let late = run_command(shell("sleep 300"), Duration::from_millis(100)).map_err(|e| e.kind());
         assert_eq!(late.err(), Some(io::ErrorKind::TimedOut));
     }
 

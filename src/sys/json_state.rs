@@ -14,7 +14,7 @@ use crate::sys::state_file::{LockedStateFile, Store};
 ///
 /// # Errors
 /// When it cannot be understood.
-pub fn understand<S: DeserializeOwned>(store: &Store, content: &[u8]) -> Result<S, Error> {
+pub fn parse_state<S: DeserializeOwned>(store: &Store, content: &[u8]) -> Result<S, Error> {
     serde_json::from_slice(content)
         .map_err(|e| Error::from_cause(Category::System, "understand", store.path().display(), e))
 }
@@ -23,7 +23,7 @@ pub fn understand<S: DeserializeOwned>(store: &Store, content: &[u8]) -> Result<
 ///
 /// # Errors
 /// When it cannot be locked, read or written; then nothing is changed.
-pub fn change<S, R>(
+pub fn change_state<S, R>(
     store: &Store,
     user: &str,
     deadline: &Deadline,
@@ -66,7 +66,7 @@ fn understood<S: Default + DeserializeOwned>(
     store: &Store,
     held: &mut LockedStateFile,
 ) -> Result<S, Error> {
-    match held.content().map(|content| understand(store, content)) {
+    match held.content().map(|content| parse_state(store, content)) {
         None => Ok(S::default()),
         Some(Ok(state)) => Ok(state),
         Some(Err(e)) => {

@@ -46,7 +46,7 @@ const DAEMONS: [(&str, &[&str]); 3] = [
 const MODULE_DIRS: [&str; 4] = ["/lib", "/lib64", "/usr/lib", "/usr/lib64"];
 
 /// The sources of a database, in their order (nsswitch.conf(5)); none where no such line is: then it is `files`.
-pub fn sources(database: &str) -> io::Result<Vec<String>> {
+pub fn database_sources(database: &str) -> io::Result<Vec<String>> {
     let text = match std::fs::read(SWITCH) {
         Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
         Err(e) if e.kind() == io::ErrorKind::NotFound => String::new(),

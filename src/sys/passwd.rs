@@ -121,7 +121,7 @@ fn first<T>(path: &Path, word: &str, mut read: impl FnMut(&[u8]) -> Option<T>) -
 
 /// Asks the name service for what the file does not have.
 fn look_further(key: &str, is_it: impl Fn(&PasswdEntry) -> bool) -> io::Result<Option<PasswdEntry>> {
-    let sources = name_service::sources("passwd")?;
+    let sources = name_service::database_sources("passwd")?;
     if sources.iter().all(|source| source == "files") {
         return Ok(None);
     }
@@ -311,7 +311,7 @@ fn show_lines(text: &[u8], finder: &Finder<'_>, show: &mut impl FnMut(&[u8]) -> 
 
 /// Tells whether `database` comes from these sources alone.
 fn has_only(database: &str, sources: &[&str]) -> io::Result<bool> {
-    Ok(name_service::sources(database)?
+    Ok(name_service::database_sources(database)?
         .iter()
         .all(|source| sources.contains(&source.as_str())))
 }

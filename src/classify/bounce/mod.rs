@@ -12,12 +12,12 @@ use crate::classify::bounce::recipients::{
 use crate::classify::bounce::reply::find_reply;
 use crate::classify::bounce::score::{Built, Score};
 use crate::classify::evidence::{Evidence, Weighed};
-use crate::classify::ownership::ownership;
+use crate::classify::ownership::find_ownership;
 use crate::classify::patterns::sender::SenderKind;
 use crate::classify::patterns::{body, subject};
 use crate::classify::verdict::{Bounce, Facts, Marker};
 use crate::message::mime::{MimeParts, PartKind};
-use crate::message::text::{normalize, part_text, starts_with_ignoring_case};
+use crate::message::text::{normalize_words, part_text, starts_with_ignoring_case};
 use crate::report::dsn::{DeliveryReport, Recipient};
 use crate::report::prose::{complete_recipients, names_anybody};
 use crate::report::returned_header::{MessageOrigin, ReturnedHeader, nested_values, own_words};
@@ -104,7 +104,7 @@ pub fn score_bounce(evidence: &Evidence<'_, '_>, outline: &MimeParts<'_>, facts:
         recipients,
         reporting_host,
         markers: score.into_markers(),
-        ..about(&quoted, facts)
+        ..bounce_about(&quoted, facts)
     };
     // Our own mark, quoted: nothing weighs more.
     if let Some(marker) = our_loop {
@@ -115,14 +115,14 @@ pub fn score_bounce(evidence: &Evidence<'_, '_>, outline: &MimeParts<'_>, facts:
 }
 
 /// A report about the message whose header it returns; what it says of that is left to the caller.
-pub fn about(returned: &ReturnedHeader<'_>, facts: &Facts<'_>) -> Bounce {
+pub fn bounce_about(returned: &ReturnedHeader<'_>, facts: &Facts<'_>) -> Bounce {
     let message = returned.message();
     let message_id = message.first("Message-ID").map(|id| id.trim().to_owned());
     Bounce {
         kind: None,
         recipients: Vec::new(),
         origin: returned.origin(facts.own),
-        ownership: ownership(&message, facts),
+        ownership: find_ownership(&message, facts),
         markers: Vec::new(),
         reporting_host: None,
         quoted_message_id: message_id.filter(|id| !id.is_empty()),
@@ -177,7 +177,7 @@ fn is_challenge(report: &DeliveryReport, own: &str) -> bool {
     if report.recipients.iter().any(refused) || !own.contains("http") {
         return false;
     }
-    let lower = normalize(own);
+    let lower = normalize_words(own);
     WISHES.iter().any(|words| lower.contains(words)) && find_reply(own, &[]).is_none()
 }
 
@@ -206,5 +206,5 @@ fn opening_of(own: &str) -> String {
         out.push_str(line);
         out.push('\n');
     }
-    normalize(&out.replace('\u{2019}', "'"))
+    normalize_words(&out.replace('\u{2019}', "'"))
 }

@@ -200,7 +200,7 @@ impl<'q> Inspection<'q> {
     fn packed(&mut self, name: &str, path: &Path, file: &File) -> io::Result<()> {
         // Kept apart: whoever reads the archive takes each error for one of reading.
         let mut written = Ok(());
-        let read = archive::read::unpack(file, |content, bytes| {
+        let read = archive::read::unpack_archive(file, |content, bytes| {
             let name = match content {
                 ArchiveContent::Mailbox(member) | ArchiveContent::Other(member) if !member.name.is_empty() => {
                     format!("{name}:{}", Path::new(&member.name).display())

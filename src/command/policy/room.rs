@@ -273,7 +273,7 @@ fn mbox_usage(path: &Path, account: &Account, limit: Limit, config: &Config) -> 
         Err(e) if e.kind() == io::ErrorKind::NotFound => 0,
         Ok(_) | Err(_) => return None,
     };
-    let noted = |path: &Path| count::noted(path, &state_place(config, account)?);
+    let noted = |path: &Path| count::read_noted_count(path, &state_place(config, account)?);
     let messages = limit.messages.and_then(|_| noted(path)).unwrap_or(0);
     Some(Usage { bytes, messages })
 }
@@ -284,7 +284,7 @@ fn maildir_usage(path: &Path, account: &Account, limit: Limit, incoming_bytes: u
     let Some(maildir) = Maildir::open(path, account.uid).ok()? else {
         return Some(Usage::default());
     };
-    let file = size_file::read(&maildir).ok().flatten();
+    let file = size_file::read_size_file(&maildir).ok().flatten();
     let believed = file.and_then(|file| file.usage()).filter(|usage| {
         let within = |used: u64, most: Option<u64>| most.is_none_or(|most| used <= most);
         within(usage.bytes.saturating_add(incoming_bytes), limit.bytes) && within(usage.messages + 1, limit.messages)

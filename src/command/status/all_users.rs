@@ -159,7 +159,7 @@ fn one(
         Request::Due => drop(command.arg("--due")),
         Request::Show(OutputForm::Text) | Request::Resume(_) | Request::Suspend(_) | Request::SendKept(..) => {}
     }
-    let output = child::run(command, USER_TIME).map_err(fail)?;
+    let output = child::run_command(command, USER_TIME).map_err(fail)?;
     let has_told = !output.output.is_empty() && output.output != text::nothing_text(name).into_bytes();
     if *request == Request::Metrics {
         metrics.take(&String::from_utf8_lossy(&output.output));

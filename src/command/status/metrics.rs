@@ -75,7 +75,7 @@ fn number<'a>(value: impl TryInto<i64>) -> Vec<Sample<'a>> {
 }
 
 /// Writes the gauges of one user.
-pub fn write(view: &View, output: &mut impl Write) -> io::Result<()> {
+pub fn write_metrics(view: &View, output: &mut impl Write) -> io::Result<()> {
     let user = label(OsStr::new(&view.user));
     for (name, help, take) in GAUGES {
         write_head(output, name, help)?;

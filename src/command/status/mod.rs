@@ -104,7 +104,7 @@ fn show(form: Option<OutputForm>, run: &Run, now: OffsetDateTime) -> Status {
     let shown = match form {
         Some(OutputForm::Text) => text::write_text(&view, &mut text),
         Some(OutputForm::Json) => json::write_json(&view, &mut text),
-        None => metrics::write(&view, &mut text),
+        None => metrics::write_metrics(&view, &mut text),
     };
     match shown.and_then(|()| io::stdout().write_all(&text)) {
         Ok(()) if view.is_well() => Status::Done,
@@ -118,7 +118,7 @@ fn resume(address: &str, run: &Run, now: OffsetDateTime) -> Result<Status, Error
     let store = store(run)?;
     let (at, settings) = (to_moment(now), &run.config.destinations);
     let (before, kept, told) =
-        json_state::change(&store, &run.account.name, &run.deadline, |routes: &mut Destinations| {
+        json_state::change_state(&store, &run.account.name, &run.deadline, |routes: &mut Destinations| {
             routes.tick(at, settings);
             let kept = routes
                 .find(address)
@@ -155,11 +155,12 @@ fn resume(address: &str, run: &Run, now: OffsetDateTime) -> Result<Status, Error
 fn suspend(address: &str, run: &Run, now: OffsetDateTime) -> Result<Status, Error> {
     let store = store(run)?;
     let (at, settings, own) = (to_moment(now), &run.config.destinations, own(run));
-    let (before, told) = json_state::change(&store, &run.account.name, &run.deadline, |routes: &mut Destinations| {
-        routes.tick(at, settings);
-        let before = routes.suspend(address, &own.loop_mark(), at, settings);
-        (before, DueNotices(routes.take_due(at)))
-    })?;
+    let (before, told) =
+        json_state::change_state(&store, &run.account.name, &run.deadline, |routes: &mut Destinations| {
+            routes.tick(at, settings);
+            let before = routes.suspend(address, &own.loop_mark(), at, settings);
+            (before, DueNotices(routes.take_due(at)))
+        })?;
     destinations::write_notices(run, &own, now, told.0);
     let mailbox = run.store.to_string();
     match before {
@@ -176,7 +177,7 @@ fn suspend(address: &str, run: &Run, now: OffsetDateTime) -> Result<Status, Erro
 }
 
 fn store(run: &Run) -> Result<crate::sys::state_file::Store, Error> {
-    destinations::store(run).ok_or_else(|| {
+    destinations::open_store(run).ok_or_else(|| {
         if let Some(trouble) = run.state_trouble() {
             return trouble;
         }

@@ -44,7 +44,7 @@ pub fn refuse_without_mail(who: &Who, run: &Run) -> Result<(), Error> {
 /// # Errors
 /// When it is none, with the reason.
 pub fn refuse_no_destination(address: &str, run: &Run) -> Result<(), Error> {
-    let known = destinations::store(run).and_then(|store| destinations::read_destinations(&store).ok());
+    let known = destinations::open_store(run).and_then(|store| destinations::read_destinations(&store).ok());
     if known.is_some_and(|known| known.find(address).is_some()) {
         return Ok(());
     }

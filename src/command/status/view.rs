@@ -99,11 +99,12 @@ impl View {
     /// Looks, and changes nothing. What time has made due is shown as if it were done.
     pub fn take(run: &Run, now: OffsetDateTime) -> Self {
         let settings = &run.config.destinations;
-        let (mut routes, wrong) = match destinations::store(run).map(|store| destinations::read_destinations(&store)) {
-            None => (Destinations::default(), None),
-            Some(Ok(routes)) => (routes, None),
-            Some(Err(e)) => (Destinations::default(), Some(e.to_string())),
-        };
+        let (mut routes, wrong) =
+            match destinations::open_store(run).map(|store| destinations::read_destinations(&store)) {
+                None => (Destinations::default(), None),
+                Some(Ok(routes)) => (routes, None),
+                Some(Err(e)) => (Destinations::default(), Some(e.to_string())),
+            };
         routes.tick(to_moment(now), settings);
         let (diverted, wrong) = match throttle::read_counts(run, now.unix_timestamp()) {
             Ok(counts) => (counts, wrong),
@@ -204,5 +205,5 @@ impl View {
 
 /// How many held copies there are, and how large.
 fn count(held: &Path) -> (u64, u64) {
-    held::copies(held).fold((0, 0), |(count, sum), (_, bytes)| (count + 1, sum + bytes))
+    held::list_copies(held).fold((0, 0), |(count, sum), (_, bytes)| (count + 1, sum + bytes))
 }

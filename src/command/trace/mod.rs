@@ -157,7 +157,7 @@ fn remembered_of_others(question: &TraceArguments, everywhere: &Everywhere, own:
         command.args(["trace", "--state-only", account.flag(), account.name.as_str()]);
         command.args(question.json.then_some("--json"));
         command.args(["--", &question.what]);
-        match child::run(command, STATE_TIME) {
+        match child::run_command(command, STATE_TIME) {
             Ok(ended) => {
                 output.extend(ended.output);
                 let error = String::from_utf8_lossy(&ended.error);
@@ -193,7 +193,7 @@ fn read_logs(question: &TraceArguments) -> Result<ReadLog, Error> {
     }
     let mut command = Command::new("journalctl");
     command.args(["-t", "spoolguard", "-o", "short-iso", "--no-pager", "-q"]);
-    let lines: Vec<_> = match child::run(command, JOURNAL_TIME) {
+    let lines: Vec<_> = match child::run_command(command, JOURNAL_TIME) {
         Ok(printed) => String::from_utf8_lossy(&printed.output)
             .lines()
             .filter_map(TracedLine::read)
@@ -289,7 +289,7 @@ fn told(line: &TracedLine) -> String {
 
 /// What is remembered: a destination of this address or about this message, and a message that came back as a header.
 fn remembered(run: &Run, what: &str) -> Vec<(String, String)> {
-    let Some(Ok(mut known)) = destinations::store(run).map(|store| destinations::read_destinations(&store)) else {
+    let Some(Ok(mut known)) = destinations::open_store(run).map(|store| destinations::read_destinations(&store)) else {
         return Vec::new();
     };
     known.tick(

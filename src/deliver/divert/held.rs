@@ -102,11 +102,11 @@ pub fn read_sample(dir: &Path, tag: &str, bytes: u64) -> Option<Vec<u8>> {
 
 /// Removes the oldest until what is left is within bounds; never `newest`. Says how many.
 fn make_room(dir: &Path, newest: &Path) -> usize {
-    let (mut messages, mut bytes) = copies(dir).fold((0, 0), |(count, sum), (_, bytes)| (count + 1, sum + bytes));
+    let (mut messages, mut bytes) = list_copies(dir).fold((0, 0), |(count, sum), (_, bytes)| (count + 1, sum + bytes));
     if bytes <= HELD_BYTES && messages <= HELD_MESSAGES {
         return 0;
     }
-    let mut held: Vec<(PathBuf, u64)> = copies(dir).collect();
+    let mut held: Vec<(PathBuf, u64)> = list_copies(dir).collect();
     held.sort();
     let mut removed = 0;
     for (path, length) in held {
@@ -123,7 +123,7 @@ fn make_room(dir: &Path, newest: &Path) -> usize {
 }
 
 /// The held copies in `dir`, each with its length in compressed bytes.
-pub fn copies(dir: &Path) -> impl Iterator<Item = (PathBuf, u64)> {
+pub fn list_copies(dir: &Path) -> impl Iterator<Item = (PathBuf, u64)> {
     let entries = std::fs::read_dir(dir).into_iter().flatten().filter_map(Result::ok);
     entries.filter_map(|entry| {
         let path = entry.path();
@@ -139,7 +139,7 @@ pub fn copies(dir: &Path) -> impl Iterator<Item = (PathBuf, u64)> {
 mod tests {
     use std::fs;
 
-    use super::{HELD_MESSAGES, copies, make_room};
+    use super::{HELD_MESSAGES, list_copies, make_room};
 
     #[test]
     fn names_tell_lengths_and_older_names_do_without() {
@@ -153,7 +153,7 @@ mod tests {
         ] {
             assert!(fs::write(dir.path().join(name), vec![0; bytes]).is_ok());
         }
-        let mut lengths: Vec<u64> = copies(dir.path()).map(|(_, length)| length).collect();
+        let mut lengths: Vec<u64> = list_copies(dir.path()).map(|(_, length)| length).collect();
         lengths.sort_unstable();
         assert_eq!(lengths, [5, 7, 700]);
     }

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use crate::deliver::context::{Delivery, Run};
 use crate::deliver::divert::held;
 use crate::deliver::divert::held::HeldCopy;
-use crate::deliver::divert::rules::similar::{Similarity, similarity};
+use crate::deliver::divert::rules::similar::{Similarity, describe_message};
 use crate::deliver::divert::rules::storm::{HeldBackReason, Step, StormState};
 use crate::deliver::divert::rules::tally::StormCounts;
 use crate::deliver::store::mbox;
@@ -53,7 +53,7 @@ impl<'a> Throttle<'a> {
         let body_bytes = delivery.content_bytes().saturating_sub(header_bytes as u64);
         let mut throttle = Self {
             run,
-            print: similarity(&delivery.judgement, &delivery.message, body_bytes),
+            print: describe_message(&delivery.judgement, &delivery.message, body_bytes),
             now: delivery.date.unix_timestamp(),
             memory: Remembered::Holds,
         };
@@ -221,7 +221,7 @@ pub fn read_state(run: &Run) -> Result<Option<StormState>, Error> {
 /// When it cannot be locked, read or written; then nothing is changed.
 pub fn change_state<R>(run: &Run, change: impl FnOnce(&mut StormState) -> R) -> Result<Option<R>, Error> {
     let Some(store) = store(run) else { return Ok(None) };
-    json_state::change(&store, &run.account.name, &run.deadline, change).map(Some)
+    json_state::change_state(&store, &run.account.name, &run.deadline, change).map(Some)
 }
 
 fn store(run: &Run) -> Option<Store> {

@@ -28,7 +28,7 @@ pub fn to_moment(date: OffsetDateTime) -> Moment {
 }
 
 /// Where the memory is; none where it is switched off, or there is no place for it.
-pub fn store(run: &Run) -> Option<Store> {
+pub fn open_store(run: &Run) -> Option<Store> {
     if !run.config.destinations.suspend {
         return None;
     }
@@ -49,13 +49,13 @@ pub fn store(run: &Run) -> Option<Store> {
 pub fn read_destinations(store: &Store) -> Result<Destinations, Error> {
     match store.read()? {
         None => Ok(Destinations::default()),
-        Some(bytes) => json_state::understand(store, &bytes),
+        Some(bytes) => json_state::parse_state(store, &bytes),
     }
 }
 
 /// Changes what is remembered. Trouble is logged, and otherwise nothing happened.
 pub fn try_change<R>(run: &Run, store: &Store, action: impl FnOnce(&mut Destinations) -> R) -> Option<R> {
-    match json_state::change(store, &run.account.name, &run.deadline, action) {
+    match json_state::change_state(store, &run.account.name, &run.deadline, action) {
         Ok(result) => Some(result),
         Err(e) => {
             run.log_state_failure(&e, "nothing is remembered of what became of this message");
@@ -82,8 +82,8 @@ pub fn tell_of_loop(run: &Run, delivery: &Delivery<'_>, destination: &str, kind:
     let (now, own) = (to_moment(delivery.date), delivery.own_address());
     let one = |to: &To| PendingNotice::of_loop(destination, &own, kind, *to, now);
     let all: Vec<PendingNotice> = whom.iter().map(one).collect();
-    let noted =
-        store(run).and_then(|store| try_change(run, &store, |routes| routes.owe(&all).then(|| routes.take_due(now))));
+    let noted = open_store(run)
+        .and_then(|store| try_change(run, &store, |routes| routes.owe(&all).then(|| routes.take_due(now))));
     let notices = noted.flatten().unwrap_or(all);
     write_notices(run, &delivery.envelope.own, delivery.date, notices);
 }
@@ -108,7 +108,7 @@ pub fn write_notices(run: &Run, own: &OwnAddresses, date: OffsetDateTime, notice
             }
         }
     }
-    let Some(store) = store(run) else {
+    let Some(store) = open_store(run) else {
         return;
     };
     let given_up = try_change(run, &store, |routes| {
@@ -148,7 +148,7 @@ fn log(run: &Run, notice: &PendingNotice) {
 /// # Errors
 /// When what is remembered cannot be read or changed.
 pub fn write_due(run: &Run, own: &OwnAddresses, date: OffsetDateTime) -> Result<(), Error> {
-    let Some(store) = store(run) else {
+    let Some(store) = open_store(run) else {
         return Ok(());
     };
     // Nearly nobody has anything, and what cannot be understood is set aside by that change.
@@ -156,7 +156,7 @@ pub fn write_due(run: &Run, own: &OwnAddresses, date: OffsetDateTime) -> Result<
         return Ok(());
     }
     let (now, settings) = (to_moment(date), &run.config.destinations);
-    let notices = json_state::change(&store, &run.account.name, &run.deadline, |routes: &mut Destinations| {
+    let notices = json_state::change_state(&store, &run.account.name, &run.deadline, |routes: &mut Destinations| {
         routes.tick(now, settings);
         routes.take_due(now)
     })?;
@@ -169,7 +169,7 @@ pub fn find_failures(run: &Run, delivery: &Delivery<'_>) -> Vec<ForwardFailure> 
     if delivery.judgement.verdict.bounce().is_none() {
         return Vec::new();
     }
-    let routes = store(run)
+    let routes = open_store(run)
         .and_then(|store| read_destinations(&store).ok())
         .unwrap_or_default();
     let known: Vec<_> = routes.routes.into_iter().map(|route| route.destination).collect();
@@ -178,7 +178,7 @@ pub fn find_failures(run: &Run, delivery: &Delivery<'_>) -> Vec<ForwardFailure> 
 
 /// Learns from what a report says about forwards of ours.
 pub fn note_failures(run: &Run, delivery: &Delivery<'_>, blames: &[ForwardFailure]) -> DueNotices {
-    let Some(store) = store(run).filter(|_| !blames.is_empty()) else {
+    let Some(store) = open_store(run).filter(|_| !blames.is_empty()) else {
         return DueNotices::default();
     };
     let (now, settings) = (to_moment(delivery.date), &run.config.destinations);
@@ -202,7 +202,7 @@ pub fn note_failures(run: &Run, delivery: &Delivery<'_>, blames: &[ForwardFailur
 
 /// Lists a message of which only the header came back, and of which there is no copy here.
 pub fn note_lost(run: &Run, delivery: &Delivery<'_>, lost: &LostMessage) {
-    if let Some(store) = store(run) {
+    if let Some(store) = open_store(run) {
         let now = to_moment(delivery.date);
         let _ = try_change(run, &store, |routes| routes.lose(lost, now));
     }

@@ -7,7 +7,7 @@ use crate::config::SuspensionSettings;
 use crate::deliver::context::{Delivery, Run, when_settled};
 use crate::deliver::forward::SendOutcome;
 use crate::deliver::forward::destinations;
-use crate::deliver::forward::destinations::{DueNotices, store, to_moment, try_change};
+use crate::deliver::forward::destinations::{DueNotices, open_store, to_moment, try_change};
 use crate::deliver::forward::held_back::HeldBack;
 use crate::deliver::forward::history;
 use crate::deliver::forward::history::Sketches;
@@ -45,7 +45,7 @@ pub fn open_gate(run: &Run, delivery: &Delivery<'_>, parted: Parted) -> Gate {
         is_kept: false,
         sent: None,
     };
-    let Some(store) = store(run) else {
+    let Some(store) = open_store(run) else {
         return gate;
     };
     // One small read without a lock, and for nearly everybody there is nothing to read.
@@ -212,7 +212,7 @@ impl Gate {
         if !self.is_remembered && !has_refused {
             return DueNotices::default();
         }
-        let Some(store) = store(run) else {
+        let Some(store) = open_store(run) else {
             return DueNotices::default();
         };
         let (now, settings) = (to_moment(delivery.date), &run.config.destinations);
@@ -290,7 +290,7 @@ pub fn why_kept(run: &Run, delivery: &Delivery<'_>) -> Option<String> {
         &history::read_history(run).unwrap_or_default(),
         &delivery.destinations,
     );
-    let mut routes = store(run)
+    let mut routes = open_store(run)
         .and_then(|store| destinations::read_destinations(&store).ok())
         .unwrap_or_default();
     let (now, settings, id) = (to_moment(delivery.date), &run.config.destinations, message_id(delivery));

@@ -104,7 +104,7 @@ impl History {
 }
 
 /// Where the memory is below a state directory.
-pub fn path(dir: &Path) -> PathBuf {
+pub fn history_path(dir: &Path) -> PathBuf {
     dir.join("sent")
 }
 
@@ -113,7 +113,7 @@ pub fn path(dir: &Path) -> PathBuf {
 /// # Errors
 /// When a file cannot be read, or is none of ours, or somebody else holds it for too long.
 pub fn open_history(dir: &Path, deadline: &Deadline) -> Result<History, Error> {
-    let path = path(dir);
+    let path = history_path(dir);
     let mut history = History::default();
     for path in [path.clone(), older(&path)] {
         let fail = |e: io::Error| Error::io("read", &path, &e);
@@ -136,7 +136,7 @@ pub fn open_history(dir: &Path, deadline: &Deadline) -> Result<History, Error> {
 /// # Errors
 /// When they cannot be written; then they are forgotten.
 pub fn append_lines(dir: &Path, lines: &[HistoryLine<'_>], deadline: &Deadline) -> Result<(), Error> {
-    let path = path(dir);
+    let path = history_path(dir);
     make_private_dir(dir)?;
     let fail = |e: io::Error| Error::io("write", &path, &e);
     let mut file = lock(&path, deadline)?;

@@ -296,7 +296,7 @@ fn tell_if_due(run: &Run, file: &KeptFile, date: OffsetDateTime) {
 
 /// Tells whether what is sent to the destination still arrives there, as far as is known.
 fn lives(run: &Run, list: &KeptList) -> bool {
-    let routes = destinations::store(run).and_then(|store| destinations::read_destinations(&store).ok());
+    let routes = destinations::open_store(run).and_then(|store| destinations::read_destinations(&store).ok());
     let health = routes.unwrap_or_default();
     let destination = health.find(&list.destination);
     destination.is_none_or(|known| known.suspended.is_none() && known.health.hard == 0)

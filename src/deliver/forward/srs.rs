@@ -28,7 +28,7 @@ pub fn rewrite_sender(run: &Run, delivery: &Delivery<'_>, sender: &str) -> Optio
     } else {
         configured
     };
-    let rewritten = match rewriter(run, domain) {
+    let rewritten = match read_rewriter(run, domain) {
         Ok(rewriter) => rewriter
             .rewrite(sender, delivery.date.unix_timestamp())
             .map_err(|why| why.to_string()),
@@ -47,7 +47,7 @@ pub fn rewrite_sender(run: &Run, delivery: &Delivery<'_>, sender: &str) -> Optio
 ///
 /// # Errors
 /// When the secrets cannot be read, others may write to them, or there are none.
-pub fn rewriter(run: &Run, domain: &str) -> Result<SrsRewriter, Error> {
+pub fn read_rewriter(run: &Run, domain: &str) -> Result<SrsRewriter, Error> {
     let srs = &run.config.srs;
     let path = Path::new(&srs.secrets);
     let fail = |e: io::Error| Error::io("read", path, &e).class(Category::Configuration);

@@ -34,7 +34,7 @@ pub fn read_tests(run: &Run) -> TokenTests {
     };
     match store.read() {
         Ok(None) => TokenTests::default(),
-        Ok(Some(bytes)) => json_state::understand(&store, &bytes).unwrap_or_default(),
+        Ok(Some(bytes)) => json_state::parse_state(&store, &bytes).unwrap_or_default(),
         Err(e) => {
             run.log_state_failure(&e, "the sender is the user: nothing says that tokens come home");
             TokenTests::default()
@@ -46,7 +46,7 @@ pub fn read_tests(run: &Run) -> TokenTests {
 pub fn tests_in(dir: &Path) -> TokenTests {
     let store = Store::new(dir, FILE);
     let read = store.read().ok().flatten();
-    read.and_then(|bytes| json_state::understand(&store, &bytes).ok())
+    read.and_then(|bytes| json_state::parse_state(&store, &bytes).ok())
         .unwrap_or_default()
 }
 
@@ -55,7 +55,7 @@ fn store(run: &Run) -> Option<Store> {
 }
 
 fn try_change<R>(run: &Run, action: impl FnOnce(&mut TokenTests) -> R) -> Option<R> {
-    match json_state::change(&store(run)?, &run.account.name, &run.deadline, action) {
+    match json_state::change_state(&store(run)?, &run.account.name, &run.deadline, action) {
         Ok(result) => Some(result),
         Err(e) => {
             run.log_state_failure(&e, "it is not remembered whether tokens come home");

@@ -57,7 +57,7 @@ pub fn put_entry<R: Read + Clone>(
         None => {}
     };
     let patience = run.config.mailbox.lock_timeout.duration();
-    let answer = lmtp::deliver(servers, &parcel, &run.deadline, patience, &mut begin_note);
+    let answer = lmtp::deliver_message(servers, &parcel, &run.deadline, patience, &mut begin_note);
     match answer {
         Ok(Answer::Taken) => {
             note.iter_mut().for_each(HandoverNote::set_taken);

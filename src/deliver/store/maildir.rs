@@ -51,7 +51,7 @@ impl InMaildir {
         now: OffsetDateTime,
     ) -> Self {
         if let Some(key) = submission {
-            submissions::note(maildir, key, now.unix_timestamp());
+            submissions::note_submission(maildir, key, now.unix_timestamp());
         }
         Self { delivered, submission }
     }
@@ -79,7 +79,7 @@ pub fn put_entry<R: Read + Clone>(
     let head = [entry.return_path.as_str(), entry.added].concat().into_bytes();
     let draft = MaildirDraft::of(head, entry.content).map_err(|e| Error::io("read the message for", path, &e))?;
     let intents = IntentDir::new(run.state_dir().as_deref(), path, now.unix_timestamp());
-    if let Some(delivered) = deliver::find(&maildir, &draft, &intents, now)? {
+    if let Some(delivered) = deliver::find_delivered(&maildir, &draft, &intents, now)? {
         tracing::warn!(
             user = run.account.name,
             mailbox = run.store.to_string(),
@@ -90,7 +90,7 @@ pub fn put_entry<R: Read + Clone>(
     }
     if entry
         .submission
-        .is_some_and(|key| submissions::knows(&maildir, key, now.unix_timestamp()))
+        .is_some_and(|key| submissions::knows_submission(&maildir, key, now.unix_timestamp()))
     {
         tracing::warn!(
             user = run.account.name,
@@ -108,11 +108,11 @@ pub fn put_entry<R: Read + Clone>(
         return Ok(Put::Full(over));
     }
     refuse_full_disk_at(run, path, maildir.tmp_dir(), draft.bytes)?;
-    let mut delivered = vec![deliver::deliver(&maildir, &draft, Some(&intents), now)?];
+    let mut delivered = vec![deliver::deliver_message(&maildir, &draft, Some(&intents), now)?];
     // The message is safe. Nothing that comes behind may make the MTA try again.
     when_settled(|| {
         delivered.extend(terms.and_then(|terms| put_notice(run, &maildir, terms, now)));
-        deliver::clean(&maildir, now);
+        deliver::remove_old_drafts(&maildir, now);
         if fastrand::u32(..CLEAN_INTENTS_EVERY) == 0 {
             intents.clean(maildir.new_dir());
         }
@@ -129,7 +129,7 @@ pub fn settle_left<R: Read + Clone>(run: &Run, path: &Path, entry: Entry<'_, R>)
     let head = [entry.return_path.as_str(), entry.added].concat().into_bytes();
     let draft = MaildirDraft::of(head, entry.content).map_err(|e| Error::io("read the message for", path, &e))?;
     let intents = IntentDir::new(run.state_dir().as_deref(), path, now.unix_timestamp());
-    if let Some(delivered) = deliver::find(&maildir, &draft, &intents, now)? {
+    if let Some(delivered) = deliver::find_delivered(&maildir, &draft, &intents, now)? {
         run.intents.add(delivered.into_intent());
     }
     Ok(())
@@ -141,7 +141,7 @@ fn put_notice(run: &Run, maildir: &Maildir, terms: Terms<'_>, now: OffsetDateTim
     let usage = Measured::of(run, maildir).ok()?.usage;
     let text = (terms.notice)(usage.bytes)?;
     let draft = MaildirDraft::of(text.into_bytes(), b"".as_slice()).ok()?;
-    deliver::deliver(maildir, &draft, None, now).ok()
+    deliver::deliver_message(maildir, &draft, None, now).ok()
 }
 
 /// Takes a message back, when it goes back to the MTA and will come again. One that stays is known then.
@@ -152,7 +152,7 @@ pub fn take_back(run: &Run, path: &Path, receipt: InMaildir) -> Result<(), Error
     let opened = Maildir::open_or_make(path, run.account.uid).and_then(|maildir| {
         if let Some(key) = receipt.submission {
             // First, or a kill in between would leave a note on mail that is nowhere.
-            submissions::forget(&maildir, key).map_err(|e| Error::io("take a copy back from", path, &e))?;
+            submissions::forget_submission(&maildir, key).map_err(|e| Error::io("take a copy back from", path, &e))?;
         }
         Ok(maildir)
     });
@@ -216,7 +216,8 @@ struct Measured {
 
 impl Measured {
     fn of(run: &Run, maildir: &Maildir) -> Result<Self, Error> {
-        let file = size_file::read(maildir).map_err(|e| Error::io("read maildirsize in", maildir.path(), &e))?;
+        let file =
+            size_file::read_size_file(maildir).map_err(|e| Error::io("read maildirsize in", maildir.path(), &e))?;
         if let Some(found) = file.as_ref().and_then(SizeFile::usage)
             && !is_count_due(run)
         {
@@ -236,7 +237,7 @@ impl Measured {
 fn count(run: &Run, maildir: &Maildir, file: Option<&SizeFile>) -> Result<Usage, Error> {
     let counted = MaildirUsage::count(maildir).map_err(|e| Error::io("count", maildir.path(), &e))?;
     if let Some(file) = file
-        && size_file::write(maildir, file, counted).is_ok()
+        && size_file::write_size_file(maildir, file, counted).is_ok()
         && let Some(note) = count_note(run)
     {
         // Made anew: what stands there may be a link to something else.

@@ -167,7 +167,7 @@ pub fn place_message(run: &Run, delivery: &Delivery<'_>, added: &str, over: Over
             admit(usage, incoming_bytes, limit, over, sender, &delivery.judgement)
         },
         when_full: when_full(over, &delivery.envelope.sender, &delivery.judgement),
-        notice: &|bytes| quota_notice::due(run, delivery, limit, bytes),
+        notice: &|bytes| quota_notice::take_due_notice(run, delivery, limit, bytes),
     };
     store.put(run, Entry::of(run, delivery, added), Some(terms))
 }

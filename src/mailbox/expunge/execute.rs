@@ -15,7 +15,7 @@ use crate::mailbox::expunge::finish::{cut_off, finish_expunge, hash_before, set_
 use crate::mailbox::expunge::imap_state;
 use crate::mailbox::expunge::journal::{RecordHeader, Undo};
 use crate::mailbox::expunge::journal_draft::JournalDraft;
-use crate::mailbox::expunge::prepare::{ExpungePlan, Prepared, Unread, put, unwritten};
+use crate::mailbox::expunge::prepare::{ExpungePlan, Prepared, Unread, unwritten_error, write_kept};
 use crate::mailbox::expunge::snapshot::{Changes, Snapshot};
 use crate::mailbox::format::ctime;
 use crate::mailbox::ranges::{Ranges, STEP_BYTES};
@@ -82,7 +82,7 @@ pub fn expunge(
         return Ok(Expunge::Changed);
     };
     let mut draft = prepared.draft;
-    add_arrived(&mut draft, plan, arrived.reader(locked.file())).map_err(|e| unwritten(look.path(), &e))?;
+    add_arrived(&mut draft, plan, arrived.reader(locked.file())).map_err(|e| unwritten_error(look.path(), &e))?;
     let arrived_bytes = arrived.bytes();
     let times = times_after(&stat, plan.unread, arrived_bytes);
     let head = RecordHeader {
@@ -157,7 +157,7 @@ fn add_arrived(draft: &mut JournalDraft, plan: &ExpungePlan, mut arrived: impl R
         if read == 0 {
             break;
         }
-        put(draft, buffer.get(..read).unwrap_or_default(), &mut carry)?;
+        write_kept(draft, buffer.get(..read).unwrap_or_default(), &mut carry)?;
     }
     match (carry, &plan.imap_base) {
         (Some(_), Some(base)) => draft.write_all(&imap_state::write_internal_message(base, &ctime(plan.date))),

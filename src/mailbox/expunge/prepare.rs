@@ -60,7 +60,7 @@ impl Prepared {
         place: &Path,
         mut step: impl FnMut(u64) -> io::Result<()>,
     ) -> Result<Self, Error> {
-        let fail = |e: io::Error| unwritten(look.path(), &e);
+        let fail = |e: io::Error| unwritten_error(look.path(), &e);
         let stat = look.file().metadata().map_err(fail)?;
         let mut draft = JournalDraft::begin(place, stat.uid(), stat.gid())?;
         let kept = plan.taken.gaps(look.bytes());
@@ -72,7 +72,7 @@ impl Prepared {
             if read == 0 {
                 break;
             }
-            put(&mut draft, buffer.get(..read).unwrap_or_default(), &mut carry).map_err(fail)?;
+            write_kept(&mut draft, buffer.get(..read).unwrap_or_default(), &mut carry).map_err(fail)?;
             step(read as u64).map_err(fail)?;
         }
         // Where nothing is moved, a disk that is full to the last byte is no obstacle.
@@ -121,7 +121,7 @@ impl ExpungePlan {
 }
 
 /// The journal cannot be written. Then nothing happened.
-pub(super) fn unwritten(mailbox: &Path, e: &io::Error) -> Error {
+pub(super) fn unwritten_error(mailbox: &Path, e: &io::Error) -> Error {
     let error = Error::io("write the journal of", mailbox, e);
     if matches!(e.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) {
         error.hint(
@@ -133,7 +133,7 @@ pub(super) fn unwritten(mailbox: &Path, e: &io::Error) -> Error {
 }
 
 /// Writes a part; the first one gets the field.
-pub(super) fn put(draft: &mut JournalDraft, part: &[u8], carry: &mut Option<Vec<u8>>) -> io::Result<()> {
+pub(super) fn write_kept(draft: &mut JournalDraft, part: &[u8], carry: &mut Option<Vec<u8>>) -> io::Result<()> {
     match carry.take() {
         Some(field) => draft.write_all(&imap_state::insert_field(part, &field)),
         None => draft.write_all(part),

@@ -15,7 +15,7 @@ use crate::spool::again::SeenMessages;
 use crate::spool::rules::statistics::MailboxStats;
 use crate::spool::rules::summary::MessageSummary;
 use crate::sys::cache_file;
-use crate::sys::cache_file::fingerprint;
+use crate::sys::cache_file::fingerprint_file;
 use crate::sys::file_stamp::FileStamp;
 
 /// A memory that is larger is not believed: most of it are hashes, 16 bytes for each message.
@@ -111,7 +111,7 @@ impl Before {
             return Holds::Whole(memory.survey, memory.last);
         }
         let grown = memory.settled <= memory.bytes && memory.bytes < now.bytes;
-        if grown && fingerprint(file, memory.settled).is_ok_and(|print| print == memory.print) {
+        if grown && fingerprint_file(file, memory.settled).is_ok_and(|print| print == memory.print) {
             return Holds::UpTo(memory.settled, memory.survey, SeenMessages::of_digits(&memory.contents));
         }
         Holds::Nothing
@@ -120,7 +120,7 @@ impl Before {
 
 /// Remembers a look. What cannot be remembered is looked at again.
 pub fn remember_scan(path: &Path, dir: &Path, file: &File, rules: &str, look: &ScanToRemember<'_>) {
-    let Ok(print) = fingerprint(file, look.settled) else {
+    let Ok(print) = fingerprint_file(file, look.settled) else {
         return;
     };
     let mut survey = look.survey.clone();

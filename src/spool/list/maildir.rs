@@ -19,7 +19,7 @@ use crate::sys::deadline::ReadLimit;
 use crate::sys::local_time;
 
 /// Counts what lies in the Maildir and its folders: with `Contents::Judged` also what the messages of its inbox are.
-pub fn look(looker: &Looker<'_>, maildir: &Maildir, account: &Account) -> Result<MailboxStats, ScanFailure> {
+pub fn count_maildir(looker: &Looker<'_>, maildir: &Maildir, account: &Account) -> Result<MailboxStats, ScanFailure> {
     let mut survey = MailboxStats::default();
     each_message(maildir, |name, bytes| {
         let is_seen = flags(name).contains(&b'S');
@@ -41,7 +41,7 @@ pub fn look(looker: &Looker<'_>, maildir: &Maildir, account: &Account) -> Result
 }
 
 /// How full it may be: as configured, else as `maildirsize` says.
-pub fn limit(configured: Limit, found: &UserMaildir) -> Limit {
+pub fn maildir_limit(configured: Limit, found: &UserMaildir) -> Limit {
     if configured.bytes.is_some() || configured.messages.is_some() {
         return configured;
     }

@@ -97,7 +97,7 @@ pub fn run(list: &Listing, care: &SpoolRun) -> Result<Status, Error> {
     } else if named.absent && findings.mailboxes.is_empty() && findings.others.is_empty() {
         Ok(())
     } else {
-        table::write(&findings, &mut output)
+        table::write_table(&findings, &mut output)
     };
     match written.and_then(|()| output.flush()) {
         // Whoever read our output has seen enough.

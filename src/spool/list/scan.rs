@@ -15,7 +15,7 @@ use crate::mailbox::limited_file::{LimitedFile, refuse_holes};
 use crate::mailbox::reader::{Doubt, MboxMessage, MboxReader};
 use crate::message::Message;
 use crate::message::envelope::Envelope;
-use crate::spool::again::{SeenMessages, ShortHash, hash_content, shorten};
+use crate::spool::again::{SeenMessages, ShortHash, hash_content, shorten_hash};
 use crate::spool::directory::DirectoryEntry;
 use crate::spool::list::cache;
 use crate::spool::list::cache::{Before, Holds, ScanToRemember};
@@ -199,7 +199,7 @@ impl<'a> Summarizer<'a> {
         let mut letter = MessageSummary::read(&message, &judgement, stored.bytes);
         letter.doubt = stored.doubt.map(doubtful_line);
         let hash = match copies {
-            RepeatSearch::Looked => Some(shorten(hash_content(mail, stored, &message)?)),
+            RepeatSearch::Looked => Some(shorten_hash(hash_content(mail, stored, &message)?)),
             RepeatSearch::Ignored => None,
         };
         if hash.is_some_and(|hash| self.seen.has(hash)) {

@@ -69,7 +69,7 @@ impl Style {
 }
 
 /// Writes the table.
-pub fn write(findings: &Findings, output: &mut impl Write) -> io::Result<()> {
+pub fn write_table(findings: &Findings, output: &mut impl Write) -> io::Result<()> {
     let style = Style::of_output();
     let (cells, columns) = layout(findings, style.width);
     if !cells.is_empty() {

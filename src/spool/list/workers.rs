@@ -288,7 +288,7 @@ impl ScanWorker<'_> {
         let looked = match opened {
             Ok(Some(maildir)) => {
                 row.problems.extend(problems::with_departure(&maildir));
-                maildir::look(&self.looker, &maildir, &account)
+                maildir::count_maildir(&self.looker, &maildir, &account)
             }
             Ok(None) => Err(ScanFailure::Failed(io::ErrorKind::NotFound.into())),
             Err(e) => {
@@ -299,7 +299,7 @@ impl ScanWorker<'_> {
         match looked {
             Ok(mut survey) => {
                 survey.trim(NAMES);
-                let limit = maildir::limit(config.quota.limit_of(&account.name, || account.groups()), found);
+                let limit = maildir::maildir_limit(config.quota.limit_of(&account.name, || account.groups()), found);
                 row.bytes = survey.all.bytes;
                 let cause = diagnosis::diagnose(&survey, self.now, self.room(row.bytes, limit));
                 let what = row::maildir_arguments(found);

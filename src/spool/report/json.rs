@@ -65,7 +65,7 @@ pub(super) struct ReportedDoubt {
     line: String,
 }
 
-pub(super) fn write(line: &ReportLine<'_>) {
+pub(super) fn print_json(line: &ReportLine<'_>) {
     let _ = write_line(&mut io::stdout(), line);
 }
 

@@ -10,7 +10,7 @@ use crate::output::sizes::size_text;
 use crate::output::{OutputForm, print_error, print_line, print_stderr};
 use crate::spool::choose::{Doubtful, Inside};
 use crate::spool::context::Detail;
-use crate::spool::report::json::{ReportLine, mailbox_line, write};
+use crate::spool::report::json::{ReportLine, mailbox_line, print_json};
 use crate::spool::select::SelectedMailbox;
 use crate::spool::taken::{MoveMode, MoveOutcome};
 
@@ -68,7 +68,7 @@ impl BatchReport {
     pub fn error(&self, error: &Error) {
         print_error(error);
         if self.form == OutputForm::Json {
-            write(&ReportLine::Error {
+            print_json(&ReportLine::Error {
                 error: error.to_string(),
             });
         }
@@ -86,7 +86,7 @@ impl BatchReport {
                     size_text(bytes)
                 ));
             }
-            OutputForm::Json => write(&ReportLine::RemovedArchive {
+            OutputForm::Json => print_json(&ReportLine::RemovedArchive {
                 archive,
                 bytes,
                 limit,
@@ -99,7 +99,7 @@ impl BatchReport {
     pub fn mailbox(&self, spool: &SelectedMailbox, taken: &MoveOutcome) {
         match self.form {
             OutputForm::Text => text::print_mailbox(spool, taken, self.detail, self.inside),
-            OutputForm::Json => write(&mailbox_line(spool, taken)),
+            OutputForm::Json => print_json(&mailbox_line(spool, taken)),
         }
         log(spool, taken);
     }
@@ -109,7 +109,7 @@ impl BatchReport {
         let with_some = sum.done + sum.planned;
         let mailboxes = with_some + sum.nothing + sum.failed;
         match self.form {
-            OutputForm::Json => write(&ReportLine::Summary {
+            OutputForm::Json => print_json(&ReportLine::Summary {
                 mailboxes,
                 done: sum.done,
                 planned: sum.planned,

@@ -11,7 +11,7 @@ use spoolguard::classify::{FailureClass, MessageOrigin, ReportKind, classify};
 use spoolguard::message::Message;
 use spoolguard::message::address::{Address, OwnAddresses};
 use spoolguard::message::envelope::Sender;
-use spoolguard::message::text::{decoded_value, find_parameter, normalize};
+use spoolguard::message::text::{decoded_value, find_parameter, normalize_words};
 
 const VERDICTS: [&str; 7] = [
     "bounce",
@@ -169,7 +169,7 @@ fn subject_of(message: &Message<'_>) -> String {
         .and_then(|value| find_parameter(&value, "charset"));
     let field = message.fields().find(|field| field.is("Subject"));
     field
-        .map(|field| normalize(&decoded_value(&field, charset.as_deref())))
+        .map(|field| normalize_words(&decoded_value(&field, charset.as_deref())))
         .unwrap_or_default()
 }
 

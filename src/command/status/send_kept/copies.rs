@@ -74,7 +74,7 @@ impl CopyLocation {
 
 /// Who wrote the message at a place, and its subject.
 pub(super) fn headline(place: &CopyLocation) -> Option<String> {
-    let buffer = take(place).ok()?;
+    let buffer = read_copy(place).ok()?;
     let message = Message::new(buffer.head());
     let field = |name| short(&message.first(name).unwrap_or_default());
     Some(format!("{}  {}", field("From"), field("Subject")))
@@ -89,7 +89,7 @@ fn short(text: &str) -> String {
 }
 
 /// Reads the message at a place, as it lies there.
-pub(super) fn take(place: &CopyLocation) -> io::Result<MessageBuffer> {
+pub(super) fn read_copy(place: &CopyLocation) -> io::Result<MessageBuffer> {
     let file = open_kept(&place.path)?.ok_or(io::ErrorKind::NotFound)?;
     match place.form {
         CopyForm::InMbox => excerpt::read_excerpt(&file, place.offset, place.bytes),
@@ -257,7 +257,7 @@ fn find_in(
 }
 
 fn key_at(place: &CopyLocation) -> io::Result<MessageKey> {
-    take(place).map(|buffer| key_of(&buffer))
+    read_copy(place).map(|buffer| key_of(&buffer))
 }
 
 fn key_of(buffer: &MessageBuffer) -> MessageKey {
@@ -317,7 +317,7 @@ fn take_locked(
         CopyForm::InMbox => lock_existing(run, &place.path)?,
         CopyForm::Alone => None,
     };
-    Ok(take(place).ok().filter(|stored| is_it(&key_of(stored))))
+    Ok(read_copy(place).ok().filter(|stored| is_it(&key_of(stored))))
 }
 
 /// Tells whether a path is the user's mbox, or a message of the user's Maildir.

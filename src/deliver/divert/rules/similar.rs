@@ -59,7 +59,7 @@ impl Similarity {
 }
 
 /// Takes the similarity of a message whose body has `body_bytes`, of which the message at hand may hold less.
-pub fn similarity(judgement: &Judgement, message: &Message<'_>, body_bytes: u64) -> Similarity {
+pub fn describe_message(judgement: &Judgement, message: &Message<'_>, body_bytes: u64) -> Similarity {
     match &judgement.verdict {
         // What calls itself a report, and neither comes as one nor names anybody, may be a person's after all.
         Verdict::Bounce(bounce) if judgement.null_sender.is_some() || !bounce.recipients.is_empty() => {
@@ -147,7 +147,7 @@ fn bounded(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Expendable, Similarity, similarity};
+    use super::{Expendable, Similarity, describe_message};
     use crate::classify::classify;
     use crate::classify::verdict::Facts;
     use crate::message::Message;
@@ -165,7 +165,7 @@ mod tests {
             hosts: &[],
             relays: &[],
         };
-        similarity(&classify(&message, &facts), &message, message.body().len() as u64)
+        describe_message(&classify(&message, &facts), &message, message.body().len() as u64)
     }
 
     fn report(host: &str, recipient: &str, status: &str, id: &str) -> String {

@@ -1,4 +1,4 @@
-use super::{FILE_SECONDS, append_lines, older, open_history, path};
+use super::{FILE_SECONDS, append_lines, history_path, older, open_history};
 use crate::deliver::forward::history_line::{Fate, HistoryKey, HistoryLine};
 use crate::sys::deadline::Deadline;
 use std::io::Write;
@@ -71,7 +71,7 @@ fn a_torn_line_is_passed_over_and_takes_no_other_along() {
         let dir = scratch();
         let dir = dir.path();
         let torn = whole_line.get(..cut).unwrap_or_default();
-        assert!(std::fs::write(path(dir), format!("{whole_line}{torn}")).is_ok());
+        assert!(std::fs::write(history_path(dir), format!("{whole_line}{torn}")).is_ok());
         assert!(append_lines(dir, &[line(1_764_000_001, "text:bb")], &deadline()).is_ok());
         let both = if cut + 1 == whole_line.len() { 2 } else { 1 };
         assert_eq!(
@@ -165,7 +165,7 @@ fn it_forgets_by_time_and_by_nothing_else() {
     assert_eq!(names(dir), ["text:c", "text:d"]);
     assert_eq!(about(dir, &whole("text:b")), [0; 0]);
     assert_eq!(about(dir, &whole("text:c")), [FILE_SECONDS + 1]);
-    assert!(older(&path(dir)).exists());
+    assert!(older(&history_path(dir)).exists());
 }
 
 #[test]
@@ -187,13 +187,13 @@ fn what_is_none_of_ours_is_set_aside() {
     let dir = dir.path();
     let secret = dir.join("secret");
     assert!(std::fs::write(&secret, "x\n").is_ok());
-    assert!(symlink(&secret, path(dir)).is_ok());
+    assert!(symlink(&secret, history_path(dir)).is_ok());
     assert!(open_history(dir, &deadline()).is_err());
     assert!(append_lines(dir, &[line(7, "text:aa")], &deadline()).is_ok());
     assert_eq!(names(dir), ["text:aa"]);
     assert_eq!(std::fs::read(&secret).ok().as_deref(), Some(&b"x\n"[..]));
     // Bytes that are no lines.
-    let grown = std::fs::OpenOptions::new().append(true).open(path(dir));
+    let grown = std::fs::OpenOptions::new().append(true).open(history_path(dir));
     assert!(grown.is_ok_and(|mut file| file.write_all(&vec![0xff; 600 << 10]).is_ok()));
     assert!(append_lines(dir, &[line(8, "text:bb")], &deadline()).is_ok());
     assert_eq!(about(dir, &whole("text:bb")), [8]);

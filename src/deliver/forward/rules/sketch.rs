@@ -11,7 +11,7 @@ use crate::message::address::{Address, OwnAddresses};
 use crate::message::envelope::Sender;
 use crate::message::key::of_id;
 use crate::message::mime::{MimeParts, PartKind};
-use crate::message::text::{decoded_value, normalize, part_text};
+use crate::message::text::{decoded_value, normalize_words, part_text};
 
 /// As many words of a subject are remembered.
 pub const SUBJECT_WORDS: usize = 10;
@@ -166,7 +166,7 @@ impl Arrival {
             } else if field.is("To") || field.is("Cc") {
                 people.extend(find_addresses(&field.text()).iter().map(person));
             } else if field.is("Subject") && subject.is_empty() {
-                subject = normalize(&decoded_value(&field, None));
+                subject = normalize_words(&decoded_value(&field, None));
             } else if field.is("In-Reply-To") || field.is("References") {
                 arrival.sketch.answers = true;
                 arrival.references.extend(ids(&field.text()));
@@ -319,7 +319,7 @@ fn subject_words(subject: &str) -> impl Iterator<Item = u16> {
 fn pieces(message: &Message<'_>) -> BTreeSet<u32> {
     let parts = MimeParts::of(message);
     let text = parts.first(PartKind::Text).map(part_text).unwrap_or_default();
-    let text = normalize(&text);
+    let text = normalize_words(&text);
     let words: Vec<&str> = text
         .split(|c: char| !c.is_alphanumeric())
         .filter(|word| !word.is_empty())

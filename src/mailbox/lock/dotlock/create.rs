@@ -100,7 +100,7 @@ impl DotlockDraft {
     /// `AlreadyExists` when somebody has it.
     pub fn publish(&self, path: &Path) -> io::Result<()> {
         let named = self.name.as_ref().map(|name| name.path.as_path());
-        let linked = setgid::name(self.place.as_deref(), &self.file, named, path);
+        let linked = setgid::link_file(self.place.as_deref(), &self.file, named, path);
         let links = if self.name.is_some() { 2 } else { 1 };
         let is_linked = || self.file.metadata().is_ok_and(|stat| stat.nlink() == links);
         match linked {
