@@ -33,7 +33,7 @@ mod tests {
     use super::file_name;
 
     #[test]
-    fn each_spelling_of_a_destination_has_one_list_and_none_leaves_the_directory() {
+    fn a_destination_has_one_list_however_it_is_spelled() {
         assert_eq!(file_name("B@B.test"), file_name("b@b.TEST"));
         assert_eq!(file_name("b+x@b.test"), "b+x@b.test");
         assert_ne!(file_name("b%2f@b.test"), file_name("b/@b.test"));
