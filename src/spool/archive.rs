@@ -5,6 +5,7 @@ use time::OffsetDateTime;
 use crate::cli::spool::{Changing, Mail, Packing, What};
 use crate::config::value::Size;
 use crate::error::{Error, Status};
+use crate::output::OutputForm;
 use crate::spool::batch::MailboxBatch;
 use crate::spool::choose::{Inside, OnlySeen, Wanted, WantedKind};
 use crate::spool::context::SpoolRun;
@@ -33,7 +34,7 @@ pub fn run(care: &SpoolRun, what: &What, mail: &Mail, packing: &Packing, changin
         packing,
         wanted: &wanted,
         consent: care.consent(&changing.agreement),
-        form: SpoolRun::form(changing),
+        form: OutputForm::asked(changing.json),
     }
     .run(date)
 }

@@ -11,14 +11,14 @@ use crate::output::OutputForm;
 use crate::output::sizes::{counted, messages};
 use crate::spool::choose::Wanted;
 use crate::spool::consent::{Consent, ConsentAnswer};
-use crate::spool::context::SpoolRun;
+use crate::spool::context::{RunMode, SpoolRun};
 use crate::spool::move_out::MoveOut;
 use crate::spool::move_out_maildir;
 use crate::spool::packing::PackingJob;
 use crate::spool::report::{BatchReport, BatchSum};
 use crate::spool::select;
 use crate::spool::select::{FoundMailbox, MailboxForm, SelectedMailbox};
-use crate::spool::taken::{MoveMode, MoveOutcome};
+use crate::spool::taken::MoveOutcome;
 use crate::sys::deadline::ReadLimit;
 
 /// For how long one of all mailboxes is read. Its user decides how large it is, and the others wait; by itself it has all the time it takes.
@@ -57,8 +57,8 @@ impl MailboxBatch<'_> {
         let mut sum = BatchSum::default();
         let mut plan = Vec::new();
         let first = match self.consent {
-            Consent::Given => MoveMode::Execute,
-            Consent::Ask | Consent::DryRun => MoveMode::Rehearse,
+            Consent::Given => RunMode::Execute,
+            Consent::Ask | Consent::DryRun => RunMode::Rehearse,
         };
         for found in select::find_mailboxes(self.what, &self.care.config)? {
             if let Some(planned) = self.one(found, first, date, &report, &mut sum)? {
@@ -74,7 +74,7 @@ impl MailboxBatch<'_> {
                 ConsentAnswer::Proceed => {
                     sum.plan_is_carried_out();
                     for Planned { spool, .. } in plan {
-                        self.one(Ok(spool), MoveMode::Execute, date, &report, &mut sum)?;
+                        self.one(Ok(spool), RunMode::Execute, date, &report, &mut sum)?;
                     }
                 }
                 ConsentAnswer::Leave { status, last_line } => {
@@ -91,7 +91,7 @@ impl MailboxBatch<'_> {
     fn one(
         &self,
         found: FoundMailbox,
-        mode: MoveMode,
+        mode: RunMode,
         date: OffsetDateTime,
         report: &BatchReport,
         sum: &mut BatchSum,

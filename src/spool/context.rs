@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use nix::unistd::Uid;
 
 use crate::cli::Everywhere;
-use crate::cli::spool::{Agreement, Changing};
+use crate::cli::spool::Agreement;
 use crate::config::Config;
 use crate::config::load;
 use crate::config::load::{ConfigSources, KeySelection};
@@ -15,7 +15,7 @@ use crate::deliver;
 use crate::error::Error;
 use crate::escape::visible;
 use crate::mailbox::lock::holder::Holder;
-use crate::output::{OutputForm, log, print_stderr};
+use crate::output::{log, print_stderr};
 use crate::spool::consent::Consent;
 use crate::sys::account;
 use crate::sys::account::Account;
@@ -77,15 +77,6 @@ impl SpoolRun {
         Consent::of(agreement, &self.everywhere)
     }
 
-    /// In which form a command that changes mailboxes reports.
-    pub fn form(changing: &Changing) -> OutputForm {
-        if changing.json {
-            OutputForm::Json
-        } else {
-            OutputForm::Text
-        }
-    }
-
     /// Where a user keeps what cannot lie beside the mailbox, for a run of that user. Root can write beside it, and does not look into
     /// directories of users.
     pub fn state_dir(&self, account: &Account) -> Option<PathBuf> {
@@ -103,6 +94,15 @@ pub fn tell_wait(mailbox: &Path, holder: &Holder) {
         let line = format!("{}: waiting for its lock: {text}; {remedy}", mailbox.display());
         print_stderr(&format!("spoolguard: {}\n", visible(&line)));
     }
+}
+
+/// Whether to do what is planned, or to find out what would be done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RunMode {
+    /// Do it.
+    Execute,
+    /// Find out what would be done.
+    Rehearse,
 }
 
 /// How much is said.

@@ -10,8 +10,8 @@ use crate::archive::retention;
 use crate::archive::retention::{Bounds, ClockDoubt, RetentionPlan, Surplus};
 use crate::config::Archive;
 use crate::error::{Category, Error};
+use crate::spool::context::RunMode;
 use crate::spool::report::BatchReport;
-use crate::spool::taken::MoveMode;
 
 /// What the configuration says about how much is kept.
 pub fn expiry_bounds(archive: &Archive) -> Bounds {
@@ -34,7 +34,7 @@ pub fn remove_expired(
     user: &str,
     newest: &Path,
     now: OffsetDateTime,
-    mode: MoveMode,
+    mode: RunMode,
     report: &BatchReport,
 ) -> Result<(), Error> {
     let surplus = match retention::decide_retention(dir, user, newest, expiry_bounds(archive), now)? {
@@ -45,11 +45,11 @@ pub fn remove_expired(
         let limit = limit(archive, why);
         let path = path.display().to_string();
         report.removed_archive(&path, *bytes, &limit, mode);
-        if mode == MoveMode::Execute {
+        if mode == RunMode::Execute {
             tracing::warn!(action = "remove-archive", user, archive = path, bytes, note = limit);
         }
     }
-    if mode == MoveMode::Rehearse {
+    if mode == RunMode::Rehearse {
         return Ok(());
     }
     let mut failed = None;

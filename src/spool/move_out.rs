@@ -21,13 +21,13 @@ use crate::mailbox::{OpenMailbox, open_locked};
 use crate::output::progress::Progress;
 use crate::output::sizes::size_text;
 use crate::spool::choose::{ChosenMessages, Inside};
-use crate::spool::context::tell_wait;
+use crate::spool::context::{RunMode, tell_wait};
 use crate::spool::merge::Merge;
 use crate::spool::merge::known::Sameness;
-use crate::spool::merge::target::{MergeMode, MergeTally, MergeTarget, Stop};
+use crate::spool::merge::target::{MergeTally, MergeTarget, Stop};
 use crate::spool::packing::PackingJob;
 use crate::spool::report::BatchReport;
-use crate::spool::taken::{MoveMode, MoveOutcome};
+use crate::spool::taken::MoveOutcome;
 use crate::sys::deadline::stop_if_asked;
 use crate::sys::dirs::{make_private_dir, parent};
 use crate::sys::filesystem;
@@ -55,7 +55,7 @@ impl MoveOut<'_> {
     ///
     /// # Errors
     /// When it cannot be done; the mailbox holds everything that is not in an archive, whatever happened.
-    pub fn run(&self, mode: MoveMode, report: &BatchReport) -> Result<MoveOutcome, Error> {
+    pub fn run(&self, mode: RunMode, report: &BatchReport) -> Result<MoveOutcome, Error> {
         for _ in 0..ROUNDS {
             match self.round(mode, report)? {
                 Some(taken) => return Ok(taken),
@@ -72,7 +72,7 @@ impl MoveOut<'_> {
         )
     }
 
-    fn round(&self, mode: MoveMode, report: &BatchReport) -> Result<Option<MoveOutcome>, Error> {
+    fn round(&self, mode: RunMode, report: &BatchReport) -> Result<Option<MoveOutcome>, Error> {
         let locked = self.lock()?;
         let mut look = Snapshot::take(&locked, self.job.care.reading.get())?;
         let place = self.journal_place(&locked);
@@ -81,9 +81,9 @@ impl MoveOut<'_> {
         if choice.taken.is_empty() {
             return Ok(Some(MoveOutcome::Nothing(choice)));
         }
-        if mode == MoveMode::Rehearse {
-            let back = self.put_back(&look, &choice, MergeMode::Rehearse)?;
-            self.job.expire(&self.job.free_place()?, MoveMode::Rehearse, report);
+        if mode == RunMode::Rehearse {
+            let back = self.put_back(&look, &choice, RunMode::Rehearse)?;
+            self.job.expire(&self.job.free_place()?, RunMode::Rehearse, report);
             return Ok(back.map(|back| MoveOutcome::Would(choice, back)));
         }
         look.remember(&choice.starts);
@@ -94,7 +94,7 @@ impl MoveOut<'_> {
         };
         // Before the reports go, and synced: whatever comes between, each message is in a report or in the mailbox, and the next run sees
         // which.
-        let back = match self.put_back(&look, &choice, MergeMode::Write) {
+        let back = match self.put_back(&look, &choice, RunMode::Execute) {
             Ok(Some(back)) => back,
             rewritten @ (Ok(None) | Err(_)) => {
                 archive.withdraw();
@@ -104,7 +104,7 @@ impl MoveOut<'_> {
         let plan = self.expunge_plan(&choice, hash, &archive);
         match self.expunge(&mut look, &plan, &place, report) {
             Ok(Some(Expunge::Done(done))) => {
-                self.job.expire(&archive.path, MoveMode::Execute, report);
+                self.job.expire(&archive.path, RunMode::Execute, report);
                 Ok(Some(MoveOutcome::Done {
                     choice,
                     archive,
@@ -140,7 +140,7 @@ impl MoveOut<'_> {
 
     /// Puts back what the reports carry, where that is asked for; none when the mailbox was rewritten meanwhile. All of it, or the reports
     /// have to stay.
-    fn put_back(&self, look: &Snapshot, choice: &ChosenMessages, mode: MergeMode) -> Result<Option<MergeTally>, Error> {
+    fn put_back(&self, look: &Snapshot, choice: &ChosenMessages, mode: RunMode) -> Result<Option<MergeTally>, Error> {
         if self.job.wanted.inside != Inside::PutBack || choice.originals.count() == 0 {
             return Ok(Some(MergeTally::default()));
         }

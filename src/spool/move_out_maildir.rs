@@ -6,12 +6,13 @@ use crate::maildir::departure::{Departure, MaintenanceLock};
 use crate::maildir::directory::Maildir;
 use crate::maildir::view::MaildirView;
 use crate::spool::choose::{ChosenMessages, Inside};
+use crate::spool::context::RunMode;
 use crate::spool::merge::into_maildir::MaildirMerge;
 use crate::spool::merge::known::Sameness;
-use crate::spool::merge::target::{MergeMode, MergeTally, Stop};
+use crate::spool::merge::target::{MergeTally, Stop};
 use crate::spool::packing::PackingJob;
 use crate::spool::report::BatchReport;
-use crate::spool::taken::{MoveMode, MoveOutcome};
+use crate::spool::taken::MoveOutcome;
 use crate::sys::read_at::ReadAt;
 
 /// How often everything begins anew when a mail client removes messages meanwhile.
@@ -21,7 +22,7 @@ const ROUNDS: u32 = 3;
 ///
 /// # Errors
 /// When it cannot be done; the Maildir holds everything that is not in an archive, whatever happened.
-pub fn take_out(job: &PackingJob<'_>, mode: MoveMode, report: &BatchReport) -> Result<MoveOutcome, Error> {
+pub fn take_out(job: &PackingJob<'_>, mode: RunMode, report: &BatchReport) -> Result<MoveOutcome, Error> {
     let path = &job.spool.path;
     let gone = || {
         Error::new(
@@ -33,8 +34,8 @@ pub fn take_out(job: &PackingJob<'_>, mode: MoveMode, report: &BatchReport) -> R
     };
     let maildir = Maildir::open(path, job.spool.uid)?.ok_or_else(gone)?;
     let lock = match mode {
-        MoveMode::Execute => Some(MaintenanceLock::take(&maildir)?),
-        MoveMode::Rehearse => None,
+        RunMode::Execute => Some(MaintenanceLock::take(&maildir)?),
+        RunMode::Rehearse => None,
     };
     for _ in 0..ROUNDS {
         let look = MaildirView::take(&maildir, job.care.reading.get());
@@ -64,15 +65,15 @@ fn round(
         return Ok(MoveOutcome::Nothing(choice));
     }
     let Some(lock) = lock else {
-        let back = put_back(job, maildir, view, &choice, MergeMode::Rehearse)?;
-        job.expire(&job.free_place()?, MoveMode::Rehearse, report);
+        let back = put_back(job, maildir, view, &choice, RunMode::Rehearse)?;
+        job.expire(&job.free_place()?, RunMode::Rehearse, report);
         return Ok(MoveOutcome::Would(choice, back));
     };
     job.open_archive_dir(view, &choice)?;
     let described = path.metadata().map_err(|e| Error::io("examine", path, &e))?;
     let packed = job.pack(view, &described, &choice)?;
     // Before the reports go, and synced: whatever comes between, each message is in a report or in the mailbox.
-    let back = put_back(job, maildir, view, &choice, MergeMode::Write)?;
+    let back = put_back(job, maildir, view, &choice, RunMode::Execute)?;
     let departure = Departure::note(maildir, lock, view.messages_in(&choice.taken), packed.place())?;
     // Fails without the archive: then the note goes, too.
     let archive = packed.publish()?;
@@ -84,7 +85,7 @@ fn round(
         ));
         return Err(e);
     }
-    job.expire(&archive.path, MoveMode::Execute, report);
+    job.expire(&archive.path, RunMode::Execute, report);
     Ok(MoveOutcome::Done {
         stay_bytes: view.length().map_err(fail)?.saturating_sub(choice.taken.bytes()),
         choice,
@@ -100,7 +101,7 @@ fn put_back(
     maildir: &Maildir,
     view: &MaildirView<'_>,
     choice: &ChosenMessages,
-    mode: MergeMode,
+    mode: RunMode,
 ) -> Result<MergeTally, Error> {
     if job.wanted.inside != Inside::PutBack || choice.originals.count() == 0 {
         return Ok(MergeTally::default());

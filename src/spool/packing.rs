@@ -17,12 +17,11 @@ use crate::output::print_error;
 use crate::output::progress::Progress;
 use crate::spool::choose;
 use crate::spool::choose::{ChosenMessages, Wanted};
-use crate::spool::context::SpoolRun;
-use crate::spool::merge::target::{MergeLimits, MergeMode, MergeTally};
+use crate::spool::context::{RunMode, SpoolRun};
+use crate::spool::merge::target::{MergeLimits, MergeTally};
 use crate::spool::report::BatchReport;
 use crate::spool::returned::Unpacker;
 use crate::spool::select::SelectedMailbox;
-use crate::spool::taken::MoveMode;
 use crate::spool::{archive_target, expire};
 use crate::sys::account;
 use crate::sys::read_at::ReadAt;
@@ -101,8 +100,8 @@ impl<'a> PackingJob<'a> {
     ///
     /// # Errors
     /// When there was no room for all of it.
-    pub fn tell_put_back(&self, tally: MergeTally, mode: MergeMode) -> Result<MergeTally, Error> {
-        if mode == MergeMode::Write && tally.restored > 0 {
+    pub fn tell_put_back(&self, tally: MergeTally, mode: RunMode) -> Result<MergeTally, Error> {
+        if mode == RunMode::Execute && tally.restored > 0 {
             tracing::info!(
                 action = "rescue",
                 user = self.spool.account.name,
@@ -194,7 +193,7 @@ impl<'a> PackingJob<'a> {
 
     /// Removes archives that are too many by now. What cannot be removed is said, and changes nothing. A directory that was named with `--to`
     /// is somebody else's to keep.
-    pub fn expire(&self, newest: &Path, mode: MoveMode, report: &BatchReport) {
+    pub fn expire(&self, newest: &Path, mode: RunMode, report: &BatchReport) {
         let dir = &self.archive_dir.dir;
         if *dir != archive_target::archive_dir_path(self.care, self.spool) || !dir.is_dir() {
             return;

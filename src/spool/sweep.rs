@@ -4,6 +4,7 @@ use time::OffsetDateTime;
 
 use crate::cli::spool::{Changing, Dirt, Packing, What};
 use crate::error::{Error, Status};
+use crate::output::OutputForm;
 use crate::spool::batch::MailboxBatch;
 use crate::spool::choose::{Inside, Wanted, WantedKind};
 use crate::spool::context::SpoolRun;
@@ -28,7 +29,7 @@ pub fn run(care: &SpoolRun, what: &What, dirt: &Dirt, packing: &Packing, changin
         packing,
         wanted: &wanted,
         consent: care.consent(&changing.agreement),
-        form: SpoolRun::form(changing),
+        form: OutputForm::asked(changing.json),
     }
     .run(date)
 }

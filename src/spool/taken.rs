@@ -27,12 +27,3 @@ pub enum MoveOutcome {
         back: MergeTally,
     },
 }
-
-/// Whether to do it, or to find out what would be done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum MoveMode {
-    /// Do it.
-    Execute,
-    /// Find out what would be done.
-    Rehearse,
-}

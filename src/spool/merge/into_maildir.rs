@@ -20,8 +20,9 @@ use crate::maildir::size_file;
 use crate::maildir::usage::MaildirUsage;
 use crate::maildir::view::MaildirView;
 use crate::message::Message;
+use crate::spool::context::RunMode;
 use crate::spool::merge::known::Sameness;
-use crate::spool::merge::target::{MergeInto, MergeLimits, MergeMode, MergeTally, ReadState, Stop};
+use crate::spool::merge::target::{MergeInto, MergeLimits, MergeTally, ReadState, Stop};
 use crate::sys::deadline::Deadline;
 use crate::sys::filesystem;
 use crate::sys::local_time;
@@ -35,7 +36,7 @@ pub struct MaildirMerge<'a> {
     maildir: &'a Maildir,
     room: MergeLimits,
     sameness: Sameness<'a>,
-    mode: MergeMode,
+    mode: RunMode,
     deadline: &'a Deadline,
     known: Hashes,
     usage: MaildirUsage,
@@ -50,11 +51,11 @@ impl<'a> MaildirMerge<'a> {
         view: &MaildirView<'_>,
         room: MergeLimits,
         sameness: Sameness<'a>,
-        mode: MergeMode,
+        mode: RunMode,
         deadline: &'a Deadline,
     ) -> Result<Self, Stop> {
         let fail = |e: io::Error| Error::io("read", maildir.path(), &e).class(Category::Mailbox);
-        if mode == MergeMode::Write {
+        if mode == RunMode::Execute {
             // A killed run may have put one back that no line counts. Where that fails, the next count finds it out.
             let _ = size_file::count_again(maildir);
         }
@@ -148,7 +149,7 @@ impl MergeInto for MaildirMerge<'_> {
             self.tally.no_room += 1;
             return Ok(());
         }
-        if self.mode == MergeMode::Write {
+        if self.mode == RunMode::Execute {
             self.deadline.begin_again();
             self.put(archived, &content)?;
         }

@@ -26,9 +26,10 @@ use crate::mailbox::append::Piece;
 use crate::mailbox::content_hash::ContentHash;
 use crate::mailbox::open::open_existing;
 use crate::mailbox::{OpenMailbox, open_locked};
+use crate::spool::context::RunMode;
 use crate::spool::merge::known::{Known, Since};
 use crate::spool::merge::mailbox_end::{begins_with, has_new_mail, is_same, look_read, missing_end};
-use crate::spool::merge::target::{MergeInto, MergeMode, MergeTally, MergeTarget, ReadState, Stop};
+use crate::spool::merge::target::{MergeInto, MergeTally, MergeTarget, ReadState, Stop};
 use crate::sys::deadline::is_stopped;
 use crate::sys::filesystem;
 
@@ -84,7 +85,7 @@ impl<'a> Merge<'a> {
     /// Puts in order what a killed run left, before any of it counts as there: until then the disk may not have it.
     fn put_in_order(&self) -> Result<(), Stop> {
         let MergeTarget { path, plan, mode, .. } = self.target;
-        if mode == MergeMode::Write && open_existing(path, plan.owner)?.is_some() {
+        if mode == RunMode::Execute && open_existing(path, plan.owner)?.is_some() {
             log_recovery(&open_locked(path, plan, self.target.deadline)?);
         }
         Ok(())
@@ -161,7 +162,7 @@ impl<'a> Merge<'a> {
         let batch = std::mem::take(&mut self.batch);
         // Nobody waits for a whole run of ours, only for a batch.
         self.target.deadline.begin_again();
-        if self.target.mode == MergeMode::Rehearse {
+        if self.target.mode == RunMode::Rehearse {
             return self.rehearse(&batch);
         }
         let mut locked = self.lock()?;
@@ -208,7 +209,7 @@ impl<'a> Merge<'a> {
             end: usize::try_from(bytes).unwrap_or(usize::MAX),
         };
         self.target.deadline.begin_again();
-        if self.target.mode == MergeMode::Rehearse {
+        if self.target.mode == RunMode::Rehearse {
             self.rehearse_one(hash, bytes);
             return Ok(());
         }

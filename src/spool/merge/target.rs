@@ -6,6 +6,7 @@ use std::path::Path;
 use crate::archive::messages::Archived;
 use crate::error::Error;
 use crate::mailbox::lock::LockPlan;
+use crate::spool::context::RunMode;
 use crate::spool::merge::known::Sameness;
 use crate::sys::deadline::Deadline;
 
@@ -21,7 +22,7 @@ pub struct MergeTarget<'a> {
     /// Which messages are there already.
     pub sameness: Sameness<'a>,
     /// Whether to do it.
-    pub mode: MergeMode,
+    pub mode: RunMode,
     /// How long to wait.
     pub deadline: &'a Deadline,
 }
@@ -35,15 +36,6 @@ pub struct MergeLimits {
     pub messages: Option<u64>,
     /// What has to stay free on the file system, in bytes.
     pub min_free: Option<u64>,
-}
-
-/// Whether to do it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum MergeMode {
-    /// Do it.
-    Write,
-    /// Only count what would be done.
-    Rehearse,
 }
 
 /// Whether the user has read a message.

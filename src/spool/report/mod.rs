@@ -9,10 +9,10 @@ use crate::escape::visible;
 use crate::output::sizes::size_text;
 use crate::output::{OutputForm, print_error, print_line, print_stderr};
 use crate::spool::choose::{Doubtful, Inside};
-use crate::spool::context::Detail;
+use crate::spool::context::{Detail, RunMode};
 use crate::spool::report::json::{ReportLine, mailbox_line, print_json};
 use crate::spool::select::SelectedMailbox;
-use crate::spool::taken::{MoveMode, MoveOutcome};
+use crate::spool::taken::MoveOutcome;
 
 /// How it is told.
 #[derive(Clone, Copy, Debug)]
@@ -75,8 +75,8 @@ impl BatchReport {
     }
 
     /// An archive that is beyond a limit: it is removed, or would be.
-    pub fn removed_archive(&self, archive: &str, bytes: u64, limit: &str, mode: MoveMode) {
-        let done = mode == MoveMode::Execute;
+    pub fn removed_archive(&self, archive: &str, bytes: u64, limit: &str, mode: RunMode) {
+        let done = mode == RunMode::Execute;
         match self.form {
             OutputForm::Text => {
                 let verb = if done { "removing" } else { "would remove" };

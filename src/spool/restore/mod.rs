@@ -28,8 +28,8 @@ use crate::output::sizes::messages;
 use crate::output::{OutputForm, print_error};
 use crate::spool::archives;
 use crate::spool::consent::{Consent, ConsentAnswer};
-use crate::spool::context::SpoolRun;
-use crate::spool::merge::target::{MergeMode, MergeTally};
+use crate::spool::context::{RunMode, SpoolRun};
+use crate::spool::merge::target::MergeTally;
 use crate::spool::restore::catalog::CatalogEntry;
 use crate::spool::restore::destination::{RestoreTarget, user_name};
 use crate::spool::restore::filter::Pick;
@@ -65,8 +65,8 @@ pub fn run(selection: &Selection, care: &SpoolRun) -> Status {
         care,
         pick,
         output: BufWriter::new(io::stdout().lock()),
-        form: SpoolRun::form(&selection.changing),
-        mode: MergeMode::Rehearse,
+        form: OutputForm::asked(selection.changing.json),
+        mode: RunMode::Rehearse,
         sum: RestoreSum::default(),
         status: Status::Done,
     };
@@ -105,7 +105,7 @@ struct RestoreRun<'a> {
     pick: Pick,
     output: BufWriter<io::StdoutLock<'static>>,
     form: OutputForm,
-    mode: MergeMode,
+    mode: RunMode,
     sum: RestoreSum,
     status: Status,
 }
@@ -150,18 +150,18 @@ impl RestoreRun<'_> {
     fn all(&mut self) {
         let consent = self.care.consent(&self.selection.changing.agreement);
         if !self.selection.list && consent == Consent::Given {
-            self.mode = MergeMode::Write;
+            self.mode = RunMode::Execute;
         }
         if self.each().is_break() || self.selection.list {
             return;
         }
         let mut note = None;
-        if self.mode == MergeMode::Rehearse && self.sum.restored > 0 {
+        if self.mode == RunMode::Rehearse && self.sum.restored > 0 {
             let _ = self.output.flush();
             let question = format!("Put {} back?", messages(self.sum.restored));
             match consent.decide(&question, "nothing was put back", self.form) {
                 ConsentAnswer::Proceed => {
-                    self.mode = MergeMode::Write;
+                    self.mode = RunMode::Execute;
                     self.sum = RestoreSum::default();
                     self.status = Status::Done;
                     if self.each().is_break() {
@@ -186,7 +186,7 @@ impl RestoreRun<'_> {
             (OutputForm::Json, note) => write_line(
                 &mut self.output,
                 &RestoreLine::Summary {
-                    done: self.mode == MergeMode::Write,
+                    done: self.mode == RunMode::Execute,
                     restored: self.sum.restored,
                     bytes: self.sum.restored_bytes,
                     present: self.sum.present,
@@ -332,7 +332,7 @@ impl RestoreRun<'_> {
         self.sum.restored_bytes += restored_bytes;
         self.sum.present += present;
         self.sum.no_room += no_room;
-        if self.mode == MergeMode::Write {
+        if self.mode == RunMode::Execute {
             tracing::info!(
                 action = "restore",
                 user,
@@ -357,7 +357,7 @@ impl RestoreRun<'_> {
                     user,
                     mailbox: &mailbox,
                     archive: &source,
-                    done: self.mode == MergeMode::Write,
+                    done: self.mode == RunMode::Execute,
                     restored,
                     bytes: restored_bytes,
                     present,

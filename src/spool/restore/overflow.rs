@@ -35,10 +35,10 @@ use crate::output::json::write_line;
 use crate::output::sizes::{messages, remain, size_text};
 use crate::output::{OutputForm, print_error, print_line};
 use crate::spool::consent::{Consent, ConsentAnswer};
-use crate::spool::context::SpoolRun;
+use crate::spool::context::RunMode;
 use crate::spool::merge::Merge;
 use crate::spool::merge::known::Sameness;
-use crate::spool::merge::target::{MergeInto, MergeLimits, MergeMode, MergeTarget, ReadState, Stop};
+use crate::spool::merge::target::{MergeInto, MergeLimits, MergeTarget, ReadState, Stop};
 use crate::sys::account;
 use crate::sys::message_buffer::HEAD_BYTES;
 
@@ -53,7 +53,7 @@ pub fn run(selection: &Selection, everywhere: &Everywhere) -> Status {
     };
     let store = selection.mailbox.clone();
     let consent = Consent::of(&selection.changing.agreement, everywhere);
-    let form = SpoolRun::form(&selection.changing);
+    let form = OutputForm::asked(selection.changing.json);
     let known = selection
         .user
         .as_deref()
@@ -149,7 +149,7 @@ fn all(run: &Run, consent: Consent, form: OutputForm) -> Result<Status, Error> {
         let locked = crate::mailbox::open_locked(&path, &plan, &run.deadline)?;
         let look = Snapshot::take(&locked, run.deadline.for_reading())?;
         drop(locked);
-        let part = put_back(run, &look, MergeMode::Rehearse)?;
+        let part = put_back(run, &look, RunMode::Rehearse)?;
         let question = format!("Put {} back?", messages(part.messages));
         if part.messages == 0 {
             tell(run, form, &part, OverflowMoved::Planned, None);
@@ -172,7 +172,7 @@ fn all(run: &Run, consent: Consent, form: OutputForm) -> Result<Status, Error> {
     }
     let mut locked = crate::mailbox::open_locked(&path, &plan, &run.deadline)?;
     let look = Snapshot::take(&locked, run.deadline.for_reading())?;
-    let part = put_back(run, &look, MergeMode::Write)?;
+    let part = put_back(run, &look, RunMode::Execute)?;
     // What the mailbox has and the overflow keeps must be known to the next run.
     take_out(run, &mut locked, &look, &part).inspect_err(|_| run.intents.leave())?;
     if part.stay == 0 {
@@ -196,7 +196,7 @@ fn ended(part: &OverflowPart) -> Status {
 }
 
 /// Puts the first messages into the mailbox, up to one that does not fit, and syncs them. What a killed run has put there needs no room.
-fn put_back(run: &Run, look: &Snapshot, mode: MergeMode) -> Result<OverflowPart, Error> {
+fn put_back(run: &Run, look: &Snapshot, mode: RunMode) -> Result<OverflowPart, Error> {
     if matches!(run.store, MailStore::Lmtp(_)) {
         return hand_back(run, look, mode);
     }
@@ -228,14 +228,14 @@ fn put_back(run: &Run, look: &Snapshot, mode: MergeMode) -> Result<OverflowPart,
 }
 
 /// Hands the first messages to the LMTP server, up to one that it has no room for. A rehearsal counts them all: only the server knows.
-fn hand_back(run: &Run, look: &Snapshot, mode: MergeMode) -> Result<OverflowPart, Error> {
+fn hand_back(run: &Run, look: &Snapshot, mode: RunMode) -> Result<OverflowPart, Error> {
     let fail = |e: io::Error| Error::io("read", look.path(), &e);
     let (mut part, mut is_full) = (OverflowPart::default(), false);
     let seen = look.seen();
     let mut mbox = MboxReader::new(&seen, HEAD_BYTES).map_err(fail)?;
     while let Some(stored) = mbox.next().map_err(fail)? {
         let range = stored.offset..stored.offset + stored.bytes;
-        if !is_full && mode == MergeMode::Write {
+        if !is_full && mode == RunMode::Execute {
             run.deadline.begin_again();
             match put_one(run, look, &range) {
                 Ok(Put::Done(receipt)) => receipt.keep(run),
@@ -300,7 +300,7 @@ fn merge(run: &Run, target: MergeTarget<'_>, look: &Snapshot) -> Result<Overflow
 
 /// The same for a mailbox that is no mbox. The notes on what is put there go when the run is over: a killed run's next one finds by them what
 /// it has put there.
-fn put_back_one_by_one(run: &Run, look: &Snapshot, mode: MergeMode) -> Result<OverflowPart, Error> {
+fn put_back_one_by_one(run: &Run, look: &Snapshot, mode: RunMode) -> Result<OverflowPart, Error> {
     let limit = run.store.limit(run);
     let usage = run.store.usage(run, limit)?;
     let (mut bytes, mut messages) = (usage.bytes, usage.messages);
@@ -322,7 +322,7 @@ fn put_back_one_by_one(run: &Run, look: &Snapshot, mode: MergeMode) -> Result<Ov
             part.stay += 1;
             continue;
         }
-        if mode == MergeMode::Write {
+        if mode == RunMode::Execute {
             match put_one(run, look, &range)? {
                 Put::Done(receipt) => receipt.keep(run),
                 Put::Full(_) => {}

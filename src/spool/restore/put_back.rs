@@ -20,11 +20,11 @@ use crate::maildir::departure::MaintenanceLock;
 use crate::maildir::directory::Maildir;
 use crate::maildir::view::MaildirView;
 use crate::message::Message;
-use crate::spool::context::{SpoolRun, tell_wait};
+use crate::spool::context::{RunMode, SpoolRun, tell_wait};
 use crate::spool::merge::Merge;
 use crate::spool::merge::into_maildir::MaildirMerge;
 use crate::spool::merge::known::Sameness;
-use crate::spool::merge::target::{MergeInto, MergeLimits, MergeMode, MergeTally, MergeTarget, ReadState, Stop};
+use crate::spool::merge::target::{MergeInto, MergeLimits, MergeTally, MergeTarget, ReadState, Stop};
 use crate::spool::restore::destination::RestoreTarget;
 use crate::spool::restore::filter::Pick;
 
@@ -36,7 +36,7 @@ pub(super) struct PutBack<'a> {
     pub(super) care: &'a SpoolRun,
     pub(super) selection: &'a Selection,
     pub(super) pick: &'a Pick,
-    pub(super) mode: MergeMode,
+    pub(super) mode: RunMode,
 }
 
 /// What became of one mailbox.
@@ -96,7 +96,7 @@ impl PutBack<'_> {
     }
 
     fn merge_mbox(&self, path: &Path, destination: &RestoreTarget, offer: Offer<'_>) -> (MergeTally, Result<(), Stop>) {
-        if self.mode == MergeMode::Write
+        if self.mode == RunMode::Execute
             && let Err(e) = make_for_its_user(path, destination)
         {
             return (MergeTally::default(), Err(e.into()));
@@ -128,14 +128,14 @@ impl PutBack<'_> {
             Owner::Trusted(own) => path.symlink_metadata().map_or(own, |stat| stat.uid()),
         };
         let is_absent = path.symlink_metadata().is_err();
-        if self.mode == MergeMode::Rehearse && is_absent {
+        if self.mode == RunMode::Rehearse && is_absent {
             // Nothing is made, and all of it would be new.
             return self.merge_mbox(path, destination, offer);
         }
         let begun = open_maildir(path, uid).and_then(|maildir| {
             let lock = match self.mode {
-                MergeMode::Write => Some(MaintenanceLock::take(&maildir)?),
-                MergeMode::Rehearse => None,
+                RunMode::Execute => Some(MaintenanceLock::take(&maildir)?),
+                RunMode::Rehearse => None,
             };
             Ok((maildir, lock))
         });

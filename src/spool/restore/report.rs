@@ -4,7 +4,8 @@ use serde::Serialize;
 
 use crate::escape::visible;
 use crate::output::sizes::{messages, size_text};
-use crate::spool::merge::target::{MergeMode, MergeTally};
+use crate::spool::context::RunMode;
+use crate::spool::merge::target::MergeTally;
 use crate::sys::account;
 
 /// What became of all archives, or would.
@@ -47,10 +48,10 @@ pub(super) enum RestoreLine<'a> {
 }
 
 /// What became of one mailbox, for people.
-pub(super) fn mailbox_text(mode: MergeMode, mailbox: &str, source: &str, tally: MergeTally, aside: u64) -> String {
+pub(super) fn mailbox_text(mode: RunMode, mailbox: &str, source: &str, tally: MergeTally, aside: u64) -> String {
     let done = match mode {
-        MergeMode::Write => "restored",
-        MergeMode::Rehearse => "would restore",
+        RunMode::Execute => "restored",
+        RunMode::Rehearse => "would restore",
     };
     let mut line = format!(
         "{}: {done} {} ({}) from {}",
