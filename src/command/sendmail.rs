@@ -20,7 +20,6 @@ use crate::classify::policy::Copies;
 use crate::cli::{Everywhere, Who};
 use crate::config::Config;
 use crate::config::load::{self, ConfigSources, KeySelection};
-use crate::config::location::MailStore;
 use crate::deliver::context::{Intents, Run};
 use crate::deliver::{self, Errand, headers, watchdog};
 use crate::error::{Category, Error, Status};
@@ -139,7 +138,7 @@ fn refuse_round(run: &Run, buffer: &MessageBuffer) -> Result<(), Error> {
             .iter()
             .any(|name| field.is(name))
     });
-    if is_kept && matches!(run.store, MailStore::Lmtp(_)) {
+    if is_kept && !run.store.can_be_read() {
         let cause = "it was kept, and Sieve redirects it once more";
         return Err(
             Error::new(Category::Configuration, "keep", "the message", cause).hint(

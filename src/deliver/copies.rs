@@ -28,7 +28,7 @@ pub(super) enum Order {
 impl Order {
     /// The one place that decides. Where nothing is sent, the copy is all there is, and nothing has to be taken back.
     pub(super) fn of(run: &Run, gate: &Gate) -> Self {
-        if run.store.traits().can_take_back || gate.destinations().is_empty() {
+        if run.store.can_take_back() || gate.destinations().is_empty() {
             Self::CopyFirst
         } else {
             Self::SendFirst

@@ -98,15 +98,8 @@ pub struct ContentReader {
     hash: Sha256,
     scope: HashScope,
     place: LinePosition,
-    part: HashedPart,
     /// Line ends that count only when something follows: how many stand at a message's end is up to the mailbox.
     line_ends: u64,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum HashedPart {
-    Header,
-    Body,
 }
 
 /// Where in a line it is.
@@ -135,7 +128,6 @@ impl ContentReader {
             hash: Sha256::new(),
             scope,
             place: LinePosition::Separator,
-            part: HashedPart::Header,
             line_ends: 0,
         }
     }
@@ -243,7 +235,6 @@ impl ContentReader {
             return rest;
         }
         if matches!(start.as_slice(), b"\n" | b"\r\n") {
-            self.part = HashedPart::Body;
             self.place = LinePosition::Line(0, 0);
             self.emit(&start);
             return rest;

@@ -9,7 +9,6 @@ use std::path::{Path, PathBuf};
 
 use time::OffsetDateTime;
 
-use crate::config::location::MailStore;
 use crate::deliver::context::{Delivery, Run};
 use crate::deliver::forward::destinations;
 use crate::deliver::forward::rules::kept::{KeptEvent, KeptList, KeptReason, first_line, write_line};
@@ -318,13 +317,11 @@ fn compose(run: &Run, list: &KeptList, date: OffsetDateTime) -> String {
         .iter()
         .map(|one| format!("    {}\n", reason_text(&to, one)))
         .collect();
-    let how = match run.store {
-        // It cannot be read back from there.
-        MailStore::Lmtp(_) => format!("A mail client can send what is kept there on to {to}."),
-        MailStore::Mbox(_) | MailStore::Maildir(_) => {
-            let command = headers::send_kept_command(&run.account, &list.destination);
-            format!("To send what is kept there on to {to}:\n\n    {command}")
-        }
+    let how = if run.store.can_be_read() {
+        let command = headers::send_kept_command(&run.account, &list.destination);
+        format!("To send what is kept there on to {to}:\n\n    {command}")
+    } else {
+        format!("A mail client can send what is kept there on to {to}.")
     };
     let body = format!(
         "{messages} for {own} {were} kept instead of being sent on to {to}, the first on {}:\n\n{reasons}\n\

@@ -116,7 +116,7 @@ fn put_back_once(
     extent: Completeness,
 ) -> Result<Rescue, Error> {
     let name = original.name();
-    if !run.store.traits().can_take_back
+    if !run.store.can_take_back()
         && let Err(e) = history::wait_for_sender(run, original)
     {
         run.log_state_failure(&e, "the message may be put there twice");

@@ -1,5 +1,5 @@
 //! Where a user's mail is put. The rest of a delivery does not know the kind of mailbox: it asks a `MailStore` to put a message there, and
-//! holds a `Receipt` for it. A new kind gets a file here, a variant of both, and its traits.
+//! holds a `Receipt` for it. A new kind gets a file here, a variant of both.
 //!
 //! When `put` returns, the message is safe, or it is not there. A receipt is kept until nothing can send the message back any more. Then
 //! the next try does not bring it a second time, where the store can recognise it.
@@ -42,31 +42,20 @@ pub enum Receipt {
     Lmtp(Option<HandoverNote>),
 }
 
-/// What a kind of mailbox can do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Traits {
-    /// A message can be taken back. Where it cannot, a message is sent before a copy of it is put there.
-    pub can_take_back: bool,
-    /// A message that a killed run brought is not put there again.
-    pub knows_repeats: bool,
-    /// It says how full it is.
-    pub has_usage: bool,
-}
-
 impl MailStore {
-    /// What this kind of mailbox can do.
-    pub fn traits(&self) -> Traits {
+    /// Tells whether a message can be taken back. Where it cannot, a message is sent before a copy of it is put there.
+    pub fn can_take_back(&self) -> bool {
         match self {
-            Self::Mbox(_) | Self::Maildir(_) => Traits {
-                can_take_back: true,
-                knows_repeats: true,
-                has_usage: true,
-            },
-            Self::Lmtp(_) => Traits {
-                can_take_back: false,
-                knows_repeats: false,
-                has_usage: false,
-            },
+            Self::Mbox(_) | Self::Maildir(_) => true,
+            Self::Lmtp(_) => false,
+        }
+    }
+
+    /// Tells whether messages can be read there again.
+    pub fn can_be_read(&self) -> bool {
+        match self {
+            Self::Mbox(_) | Self::Maildir(_) => true,
+            Self::Lmtp(_) => false,
         }
     }
 
@@ -121,7 +110,7 @@ impl MailStore {
     /// How full it is, looked at without a lock; messages are counted where `limit` limits them.
     ///
     /// # Errors
-    /// When it cannot be read, or says nothing (`Traits::has_usage`).
+    /// When it cannot be read, or does not say.
     pub fn usage(&self, run: &Run, limit: Limit) -> Result<Usage, Error> {
         match self {
             Self::Mbox(path) => mbox::measure_usage(run, path, limit),

@@ -49,8 +49,6 @@ pub enum Expunge {
 pub struct Expunged {
     /// The mailbox's length now, in bytes.
     pub bytes: u64,
-    /// What came meanwhile, in bytes.
-    pub arrived_bytes: u64,
     /// For how long the mailbox was locked.
     pub held: Duration,
 }
@@ -106,7 +104,6 @@ pub fn expunge(
     Ok(match finished {
         Ok(bytes) => Expunge::Done(Expunged {
             bytes,
-            arrived_bytes,
             held: begun.elapsed(),
         }),
         Err(e) => Expunge::Unfinished(e),

@@ -19,7 +19,6 @@ use time::OffsetDateTime;
 use crate::cli::Everywhere;
 use crate::command::status::named::refuse_no_destination;
 use crate::command::status::send_kept::copies::{CopyLocation, find_copies, find_locked, headline};
-use crate::config::location::MailStore;
 use crate::deliver::context::Run;
 use crate::deliver::forward::kept::{KeptFile, reason_text};
 use crate::deliver::forward::rules::kept::{KeptEvent, KeptList, KeptMessage, KeptState};
@@ -53,7 +52,7 @@ pub fn run(
     everywhere: &Everywhere,
     now: OffsetDateTime,
 ) -> Result<Status, Error> {
-    if matches!(run.store, MailStore::Lmtp(_)) {
+    if !run.store.can_be_read() {
         let cause = format!("what was kept lies behind {}, where it cannot be read", run.store);
         let error = Error::new(Category::Configuration, "send what was kept for", destination, cause);
         return Err(error.hint("a mail client can send it on"));
