@@ -10,8 +10,8 @@ use flate2::write::GzEncoder;
 use libfuzzer_sys::fuzz_target;
 use spoolguard::archive::Member;
 use spoolguard::archive::messages::{each_message, take_inventory};
-use spoolguard::archive::read::{ArchiveContent, is_packed, unpack};
-use spoolguard::archive::write::pack;
+use spoolguard::archive::read::{ArchiveContent, is_packed, unpack_archive};
+use spoolguard::archive::write::pack_member;
 use spoolguard::config::ArchiveFormat as Format;
 use spoolguard_fuzz::dir;
 
@@ -77,9 +77,9 @@ fn comes_back(format: Format, mbox: &[u8]) {
         mode: 0o660,
         ..Member::default()
     };
-    let packed = pack(Vec::new(), format, &member, mbox).expect("memory");
+    let packed = pack_member(Vec::new(), format, &member, mbox).expect("memory");
     let mut back = Vec::new();
-    let all = unpack(&file(&packed), |content, bytes| {
+    let all = unpack_archive(&file(&packed), |content, bytes| {
         assert!(matches!(content, ArchiveContent::Mailbox(_)), "a mailbox is none");
         bytes.read_to_end(&mut back)?;
         std::io::Result::Ok(())

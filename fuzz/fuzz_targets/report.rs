@@ -3,7 +3,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use spoolguard::message::mime::MimeParts;
-use spoolguard::message::text::{decoded_value, normalize, part_text};
+use spoolguard::message::text::{decoded_value, normalize_words, part_text};
 use spoolguard::message::{Message, fields_in};
 use spoolguard::report::dsn::DeliveryReport;
 use spoolguard::report::failure::class_of;
@@ -21,7 +21,7 @@ fuzz_target!(|bytes: &[u8]| {
     assert!(text.starts_with(own));
     assert!(find_failed(own, &[], &[]).len() <= 100);
     let _ = ReturnedHeader::find(&outline, &text).message().fields().count();
-    let _ = class_of(find_status(&text), &normalize(&text));
+    let _ = class_of(find_status(&text), &normalize_words(&text));
     let _ = nested_values(bytes, "x-loop").count();
     for field in fields_in(bytes) {
         let _ = decoded_value(&field, Some("koi8-r"));

@@ -143,8 +143,8 @@ fn sizes(bytes: &[u8]) {
     let maildir = Maildir::open_or_make(&path, rustix::process::geteuid().as_raw()).expect("a Maildir");
     fs::write(path.join("maildirsize"), bytes).expect("a file");
     let _ = size_file::limit_at(&path);
-    let _ = size_file::add(&maildir, -5, -1);
-    if let Ok(Some(file)) = size_file::read(&maildir) {
+    let _ = size_file::add_size(&maildir, -5, -1);
+    if let Ok(Some(file)) = size_file::read_size_file(&maildir) {
         let _ = file.usage();
     }
     let _ = size_file::count_again(&maildir);

@@ -6,9 +6,9 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use rustix::fs::{XattrFlags, lsetxattr};
+use spoolguard::config::LockMethod;
 use spoolguard::error::Error;
 use spoolguard::mailbox::format::MboxEntry;
-use spoolguard::config::LockMethod;
 use spoolguard::mailbox::lock::LockPlan;
 use spoolguard::mailbox::open::{Absent, Owner};
 use spoolguard::mailbox::quoting::LineQuoting;

@@ -5,7 +5,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use spoolguard::archive::write::pack;
+use spoolguard::archive::write::pack_member;
 use spoolguard::archive::{Member, tar};
 use spoolguard::config::ArchiveFormat as Format;
 use spoolguard::config::Digest;
@@ -119,13 +119,13 @@ fn archives(to: &Path, mbox: &[u8]) {
         ..Member::default()
     };
     for (name, format) in [("tar.gz", Format::TarGz), ("gz", Format::Gz), ("zst", Format::Zst)] {
-        let packed = pack(Vec::new(), format, &member, mbox).expect("memory");
+        let packed = pack_member(Vec::new(), format, &member, mbox).expect("memory");
         write(to, name, &Output::default().byte(0).rest(&packed).0);
     }
     let tar = [
-        tar::header(&member).expect("a header"),
+        tar::write_header(&member).expect("a header"),
         mbox.to_vec(),
-        tar::trailer(member.bytes),
+        tar::write_trailer(member.bytes),
     ]
     .concat();
     for kind in [0, 1, 2] {
