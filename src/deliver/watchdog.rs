@@ -11,7 +11,7 @@ use crate::error::Status;
 use crate::sys::deadline::TOTAL;
 
 /// A run that only waits has ended by then, in seconds.
-const AFTER_THE_DEADLINE: u64 = 8;
+const AFTER_THE_DEADLINE: u64 = 6;
 
 /// How long a run that was told to stop may take back what it did, on a slow disk too, in seconds.
 const STOP_SECONDS: u32 = 60;
