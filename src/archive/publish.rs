@@ -28,6 +28,9 @@ const LOOK_BYTES: u64 = 64 << 20;
 const SAMPLES: u64 = 16;
 const SAMPLE_BYTES: usize = 64 << 10;
 
+/// What to do where the directory cannot be used.
+pub const ELSEWHERE: &str = "name another directory with --to, or with dir of [archive] in the configuration";
+
 /// What to do where there is no room.
 const MAKE_ROOM: &str = "nothing was taken out of the mailbox; make room, or name a directory elsewhere with --to";
 
@@ -105,10 +108,9 @@ impl ArchiveDir {
     /// # Errors
     /// When it cannot be made or read.
     pub fn open(&self, prefix: &str) -> Result<(), Error> {
-        let hint = "name another directory with --to, or with dir of [archive] in the configuration";
-        make_private_dir(&self.dir).map_err(|e| e.hint(hint))?;
-        self.refuse_shared().map_err(|e| e.hint(hint))?;
-        let fail = |e: io::Error| Error::io("read archive directory", &self.dir, &e).hint(hint);
+        make_private_dir(&self.dir).map_err(|e| e.hint(ELSEWHERE))?;
+        self.refuse_shared().map_err(|e| e.hint(ELSEWHERE))?;
+        let fail = |e: io::Error| Error::io("read archive directory", &self.dir, &e).hint(ELSEWHERE);
         for entry in self.dir.read_dir().map_err(fail)? {
             let path = entry.map_err(fail)?.path();
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();

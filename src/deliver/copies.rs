@@ -60,6 +60,11 @@ pub(super) fn place_copy(
         (Copies::Keep, _) => return store::place_message(run, delivery, "", over).map(FirstCopy::Placed),
         (Copies::None, Some(why)) => why,
     };
+    if gate.destinations().is_empty()
+        && let Some(outcome) = overflow::find_earlier(run, delivery)?
+    {
+        return Ok(FirstCopy::InOverflow(outcome));
+    }
     let fields = headers::kept_fields(&delivery.judgement, &why, &delivery.message);
     match store::place_message(run, delivery, &fields, over) {
         Err(e) if e.outlook() == Retry::NeedsMending && gate.ends_a_loop() => {

@@ -22,6 +22,7 @@ use crate::deliver::{auto_archive, notify, quota_notice, store};
 use crate::error::{Category, Error};
 use crate::mailbox::OpenMailbox;
 use crate::mailbox::content_hash::{HashScope, of_stored};
+use crate::mailbox::intent::note_names;
 use crate::mailbox::limited_file::LimitedFile;
 use crate::mailbox::open::{Owner, open_existing};
 use crate::mailbox::reader::{MboxMessage, MboxReader};
@@ -147,7 +148,35 @@ pub fn put_in_overflow(run: &Run, delivery: &Delivery<'_>, added: &str) -> Resul
     Ok(outcome(Why::OverQuota.to_string()))
 }
 
-/// The same; where the configuration sends mail here, user and administrator are told. What comes here for want of a better place is shown
+/// What an earlier run has put there of this message, that was killed before it could say so. By now there may be room in the mailbox, and
+/// it would be in both.
+///
+/// # Errors
+/// When the overflow cannot be locked or put in order.
+pub fn find_earlier(run: &Run, delivery: &Delivery<'_>) -> Result<Option<Outcome>, Error> {
+    let Some(path) = overflow_path(run) else {
+        return Ok(None);
+    };
+    let owner = Owner::Trusted(run.account.uid);
+    // Nearly always there is no overflow, or no note on it: no lock is needed to see that.
+    let noted = open_existing(&path, owner).is_ok_and(|file| file.is_some_and(|file| !note_names(&file).is_empty()));
+    if !noted {
+        return Ok(None);
+    }
+    let sender = access::separator_sender(&delivery.envelope.sender, &run.account);
+    match mbox::open_mbox(run, &path, owner, &mbox::mailbox_entry(run, delivery, &sender, ""))? {
+        Opened::Ready(_) => Ok(None),
+        Opened::There(appended) => {
+            run.intents.add(appended.into_note());
+            Ok(Some(Outcome::Appended {
+                mailbox: path.display().to_string(),
+                note: Some(Why::OverQuota.to_string()),
+            }))
+        }
+    }
+}
+
+/// Puts the message there; where the configuration sends mail here, user and administrator are told. What comes here for want of a better place is shown
 /// by `status`, and comes back by itself.
 pub fn put_and_tell(run: &Run, delivery: &Delivery<'_>) -> Result<Outcome, Error> {
     let outcome = put_in_overflow(run, delivery, "")?;

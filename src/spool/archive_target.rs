@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use nix::unistd::{AccessFlags, Uid, access};
 
-use crate::archive::publish::ArchiveDir;
+use crate::archive::publish::{self, ArchiveDir};
 use crate::cli::spool::Packing;
 use crate::deliver::context;
 use crate::error::{Category, Error};
@@ -22,7 +22,8 @@ pub fn archive_dir(care: &SpoolRun, packing: &Packing, spool: &SelectedMailbox) 
     let dir = packing.to.clone().unwrap_or_else(|| archive_dir_path(care, spool));
     if dir.metadata().is_ok_and(|stat| !stat.is_dir()) {
         let cause = "it is no directory";
-        return Err(Error::new(Category::Configuration, "put archives into", dir.display(), cause).needs_mending());
+        let error = Error::new(Category::Configuration, "put archives into", dir.display(), cause);
+        return Err(error.needs_mending().hint(publish::ELSEWHERE));
     }
     Ok(ArchiveDir {
         dir,

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 
+use crate::robust::faults::strace;
 use crate::spool::archive::strace_works;
 use crate::support::{Ended, Scratch, contains, large, messages, same, skip, until, user_name};
 
@@ -65,6 +66,48 @@ fn one_message_sent_again_and_again_is_held_once() {
     ended.ends_with(1);
     ended.check(contains(&ended.stdout, b"2 messages"), "the overflow is not shown");
     ended.check(contains(&ended.stdout, b"19 more"), "what is counted is not shown");
+}
+
+#[test]
+fn what_a_killed_run_put_there_does_not_come_twice() {
+    let Some(strace) = strace::program() else {
+        return skip("needs strace(1), and leave to use it");
+    };
+    for forwarded in [false, true] {
+        let scratch = scratch();
+        let send = || match forwarded {
+            true => scratch.forward(&letter(1), &["b@b.test"]),
+            false => scratch.deliver(&letter(1)),
+        };
+        if forwarded {
+            scratch.run(&["status", "--suspend", "b@b.test"]).go().ends_with(0);
+        }
+        // The note goes last of all.
+        let path = overflow(&scratch).display().to_string();
+        let strace = strace.to_str().unwrap();
+        let kill = "inject=fremovexattr,lremovexattr:signal=KILL:error=EIO";
+        let words = [
+            strace,
+            "-f",
+            "-qq",
+            "-o",
+            "/dev/null",
+            "-P",
+            &path,
+            "-e",
+            "trace=fremovexattr,lremovexattr",
+            "-e",
+            kill,
+        ];
+        send().wrapped(&words).go();
+        assert_eq!(numbers(&held(&scratch)), [1], "forwarded: {forwarded}");
+        // There is room now.
+        fs::write(scratch.mailbox(), FULL).unwrap();
+        send().go().succeeds();
+        restore(&scratch);
+        let all = [numbers(&fs::read(scratch.mailbox()).unwrap()), numbers(&held(&scratch))].concat();
+        assert_eq!(all, [1], "forwarded: {forwarded}");
+    }
 }
 
 #[test]

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, SystemTime};
 
+use crate::robust::lock::hold_fcntl;
 use crate::support::{
     ALONE, Ended, ORDINARY, Run, Scratch, Watch, child_of, contains, is_root, messages, only, same, shown, skip, until,
 };
@@ -436,8 +437,7 @@ fn nothing_is_delivered_behind_the_back_of_an_mta() {
     let mailbox = host.at("sga");
     fs::write(&mailbox, "").unwrap();
     chown(&mailbox, Some(USER), Some(GROUP)).unwrap();
-    let held = fs::File::open(&mailbox).unwrap();
-    held.lock().unwrap();
+    let held = hold_fcntl(&mailbox);
     let run = host.after("", &["deliver"]).start();
     // The group was taken for the dotlock, and given back.
     let has_given_back = |child: u32| {

@@ -577,24 +577,41 @@ pub fn calls(mail: &str, arguments: &[&str]) -> Vec<(String, u32)> {
     counted(&fs::read_to_string(trace).unwrap())
 }
 
-/// The system calls of a trace.
+/// The system calls of a trace with process numbers, counted as strace does: each thread by itself. Other processes than the one that does
+/// the work are left out, as their end is no end of the run.
 pub fn counted(text: &str) -> Vec<(String, u32)> {
-    let mut counts = std::collections::BTreeMap::new();
-    let names = text.lines().filter_map(|line| {
+    let called = |line: &str| {
         let (before, _) = line.split_once('(')?;
-        let name = before.split_ascii_whitespace().last()?;
-        name.chars()
-            .all(|c| c.is_ascii_alphanumeric() || c == '_')
-            .then_some(name)
-    });
-    names
-        .map(|name| {
-            let count = counts.entry(name.to_owned()).or_insert(0);
-            *count += 1;
-            (name.to_owned(), *count)
-        })
-        .filter(|(name, _)| name != "execve" && name != "exit_group")
-        .collect()
+        let mut words = before.split_ascii_whitespace();
+        let (pid, name) = (words.next()?.to_owned(), words.last()?.to_owned());
+        let is_name = name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+        is_name.then_some((pid, name))
+    };
+    let calls: Vec<(String, String)> = text.lines().filter_map(called).collect();
+    let mut numbers: std::collections::BTreeMap<&str, usize> = std::collections::BTreeMap::new();
+    for (pid, _) in &calls {
+        *numbers.entry(pid).or_default() += 1;
+    }
+    let busiest = numbers
+        .into_iter()
+        .max_by_key(|(_, number)| *number)
+        .map(|(pid, _)| pid);
+    let ends = |name: &str| name == "execve" || name == "exit_group";
+    let others: std::collections::BTreeSet<_> = calls
+        .iter()
+        .filter(|(pid, name)| Some(pid.as_str()) != busiest && ends(name))
+        .map(|(pid, _)| pid.clone())
+        .collect();
+    let mut counts = std::collections::BTreeMap::new();
+    let own = calls
+        .into_iter()
+        .filter(|(pid, name)| !others.contains(pid) && !ends(name));
+    own.map(|(pid, name)| {
+        let count = counts.entry((pid, name.clone())).or_insert(0);
+        *count += 1;
+        (name, *count)
+    })
+    .collect()
 }
 
 /// After a kill at each `step`th system call, a delivery finds everything in order.
