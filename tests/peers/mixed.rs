@@ -106,7 +106,12 @@ fn kill_one(scratch: &Scratch, message: &[u8]) -> bool {
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    let own = format!("{}\n", child.id());
+    // It delivers in a child of its own.
+    let parent = format!("PPid:\t{}\n", child.id());
+    let is_own = |lock: &str| {
+        let holder = lock.lines().next().unwrap_or_default();
+        fs::read_to_string(format!("/proc/{holder}/status")).is_ok_and(|status| status.contains(&parent))
+    };
     let mut input = child.stdin.take().unwrap();
     input.write_all(message).unwrap();
     drop(input);
@@ -114,7 +119,7 @@ fn kill_one(scratch: &Scratch, message: &[u8]) -> bool {
     let before = fs::metadata(scratch.mailbox()).map_or(0, |stat| stat.len());
     let until = Instant::now() + Duration::from_secs(60);
     loop {
-        let holds = fs::read(&lock).is_ok_and(|text| text.starts_with(own.as_bytes()));
+        let holds = fs::read_to_string(&lock).is_ok_and(|lock| is_own(&lock));
         let writes = holds && fs::metadata(scratch.mailbox()).is_ok_and(|stat| stat.len() > before);
         if writes || child.try_wait().unwrap().is_some() {
             break;
