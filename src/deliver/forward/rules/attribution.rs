@@ -197,10 +197,25 @@ fn is_about(recipient: &Recipient, destination: &str) -> bool {
 
 /// Tells whether both texts are one address; local parts are compared without case, as MTAs do.
 pub fn is_same_address(one: &str, other: &str) -> bool {
+    // Nearly all are written so, and each message compares its destinations with thousands.
+    if is_bare(one) && is_bare(other) {
+        return one.eq_ignore_ascii_case(other);
+    }
     match (Address::parse(one), Address::parse(other)) {
         (Some(one), Some(other)) => one.same_mailbox(&other, ""),
         _ => false,
     }
+}
+
+/// Tells whether a text is an address and nothing else, in letters and digits that can be compared as they stand.
+fn is_bare(text: &str) -> bool {
+    let is_plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-' | b'+' | b'=');
+    let halves = |(local, domain): (&str, &str)| {
+        !local.is_empty()
+            && domain.ends_with(|c: char| c.is_ascii_alphanumeric())
+            && (local.bytes().chain(domain.bytes())).all(is_plain)
+    };
+    text.split_once('@').is_some_and(halves)
 }
 
 /// A report that quotes nothing but our mark proves little, and an old one nothing: mailboxes are full of reports that some hand may
@@ -220,8 +235,9 @@ pub fn is_timely(proof: Proof, dated: Option<&str>, now: Moment) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{AttributionEvidence, Proof, Token, attribute_bounce, believe_history};
+    use super::{AttributionEvidence, Proof, Token, attribute_bounce, believe_history, is_same_address};
     use crate::classify::verdict::{Bounce, Judgement, Ownership, Verdict};
+    use crate::message::address::Address;
     use crate::report::dsn::{Recipient, ReportKind};
     use crate::report::returned_header::MessageOrigin;
     use crate::report::status_code::FailureClass;
@@ -405,6 +421,19 @@ mod tests {
                 unreachable!("it is a bounce");
             };
             assert_eq!(found.origin, want, "{recipients:?} {token:?} {had:?}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn addresses_that_are_not_read_are_compared_as_those_that_are(
+            one in "[aAx][aA.+]{0,2}@[aAx][aA.-]{0,3}",
+            other in "[aAx][aA.+]{0,2}@[aAx][aA.-]{0,3}",
+        ) {
+            let read = |text: &str| Address::parse(text);
+            let want = read(&one).zip(read(&other)).is_some_and(|(one, other)| one.same_mailbox(&other, ""));
+            proptest::prop_assert_eq!(is_same_address(&one, &other), want);
+            proptest::prop_assert!(is_same_address(&one, &one.to_uppercase()));
         }
     }
 
