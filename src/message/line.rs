@@ -26,6 +26,17 @@ pub fn skip_empty_lines(mut bytes: &[u8]) -> &[u8] {
     bytes
 }
 
+/// Tells whether what stands behind `above` begins its line, these marks of quoting and blanks aside.
+pub fn begins_line(above: &[u8], marks: &[u8]) -> bool {
+    let mut above = above;
+    while let [rest @ .., last] = above
+        && (matches!(last, b' ' | b'\t') || marks.contains(last))
+    {
+        above = rest;
+    }
+    above.is_empty() || above.ends_with(b"\n")
+}
+
 /// Lines with their line ends, each with the folded ones below it (RFC 5322 section 2.2.3).
 pub fn folded_lines(mut bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
     std::iter::from_fn(move || {

@@ -2,6 +2,7 @@
 //! the `message/delivery-status` part, or from the same lines where a damaged report left them in plain text.
 
 use crate::message::address::Address;
+use crate::message::line::begins_line;
 use crate::message::{Field, fields_in};
 use crate::report::stage::SmtpStage;
 use crate::report::status_code::{Basis, FailureClass, find_status};
@@ -217,19 +218,10 @@ pub fn count_fields(text: &str) -> usize {
         let before = text.get(..at).unwrap_or_default();
         for (seen, name) in seen.iter_mut().zip(NAMES) {
             let (above, word) = before.split_at(at.saturating_sub(name.len()));
-            *seen |= word.eq_ignore_ascii_case(name.as_bytes()) && begins_line(above);
+            *seen |= word.eq_ignore_ascii_case(name.as_bytes()) && begins_line(above, b"");
         }
     }
     seen.iter().filter(|seen| **seen).count()
-}
-
-/// Tells whether what stands behind `above` begins its line, blanks aside.
-fn begins_line(above: &[u8]) -> bool {
-    let mut above = above;
-    while let [rest @ .., b' ' | b'\t'] = above {
-        above = rest;
-    }
-    above.is_empty() || above.ends_with(b"\n")
 }
 
 /// Splits at the first empty line.

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use crate::message::address::{Address, OwnAddresses};
-use crate::message::line::skip_empty_lines;
+use crate::message::line::{begins_line, skip_empty_lines};
 use crate::message::mime::{MimeParts, PartKind};
 use crate::message::phrase_set::PhraseSet;
 use crate::message::text::decode_transfer_encoding;
@@ -181,11 +181,7 @@ pub fn nested_values<'b>(body: &'b [u8], name: &'static str) -> impl Iterator<It
         if !matches || !rest.trim_ascii_start().starts_with(b":") {
             return None;
         }
-        let mut before = body.get(..at)?;
-        while let [head @ .., b' ' | b'\t' | b'>' | b'|'] = before {
-            before = head;
-        }
-        (before.is_empty() || before.ends_with(b"\n")).then(|| {
+        begins_line(body.get(..at)?, b">|").then(|| {
             let colon = memchr::memchr(b':', rest).map_or(0, |colon| colon + 1);
             let value = rest.get(colon..).unwrap_or_default();
             let end = memchr::memchr(b'\n', value).unwrap_or(value.len()).min(1000);

@@ -1,6 +1,7 @@
 //! `spool archive`: what goes is in an archive, what stays is byte for byte what it was, in the same file; whatever comes between, every
 //! message is in one of the two.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::PathBuf;
@@ -588,7 +589,7 @@ pub fn counted(text: &str) -> Vec<(String, u32)> {
         is_name.then_some((pid, name))
     };
     let calls: Vec<(String, String)> = text.lines().filter_map(called).collect();
-    let mut numbers: std::collections::BTreeMap<&str, usize> = std::collections::BTreeMap::new();
+    let mut numbers: BTreeMap<&str, usize> = BTreeMap::new();
     for (pid, _) in &calls {
         *numbers.entry(pid).or_default() += 1;
     }
@@ -597,12 +598,12 @@ pub fn counted(text: &str) -> Vec<(String, u32)> {
         .max_by_key(|(_, number)| *number)
         .map(|(pid, _)| pid);
     let ends = |name: &str| name == "execve" || name == "exit_group";
-    let others: std::collections::BTreeSet<_> = calls
+    let others: BTreeSet<_> = calls
         .iter()
         .filter(|(pid, name)| Some(pid.as_str()) != busiest && ends(name))
         .map(|(pid, _)| pid.clone())
         .collect();
-    let mut counts = std::collections::BTreeMap::new();
+    let mut counts = BTreeMap::new();
     // How often somebody looks whether another one has ended is chance.
     let varies = |name: &str| ["wait4", "poll", "futex"].contains(&name);
     let own = calls
