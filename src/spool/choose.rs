@@ -8,6 +8,7 @@ use crate::classify::verdict::Verdict;
 use crate::cli::Who;
 use crate::config::Config;
 use crate::deliver::caller;
+use crate::deliver::headers::{KEPT_HEADER, RESCUED_HEADER};
 use crate::deliver::judge;
 use crate::error::{Category, Error};
 use crate::mailbox::expunge::imap_state;
@@ -98,6 +99,8 @@ pub struct ChosenMessages {
     pub originals: Originals,
     /// How some of all the messages begin.
     pub starts: MessageStarts,
+    /// How many of those that were chosen lie here instead of having been sent on.
+    pub not_sent_on: u64,
     /// Who sent those that were chosen, and how many.
     pub senders: BTreeMap<String, u64>,
     /// About whom the reports among them are, and how many.
@@ -208,6 +211,10 @@ impl Judge<'_> {
             choice.taken.push(start..stored.offset + stored.bytes);
             self.taken_bytes += stored.bytes;
             choice.messages += 1;
+            let is_marked = [KEPT_HEADER, RESCUED_HEADER]
+                .into_iter()
+                .any(|name| message.first(name).is_some());
+            choice.not_sent_on += u64::from(is_marked);
             count(&mut choice.senders, sender(&message));
         } else if !internal {
             choice.stay += 1;

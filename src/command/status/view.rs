@@ -65,11 +65,14 @@ impl KeptForDestination {
         for list in kept::read_kept_lists(run) {
             match list {
                 Ok(mut list) => {
-                    if list.waiting().next().is_none() {
+                    if list.sought().next().is_none() {
                         continue;
                     }
                     match find_copies(run, &list) {
-                        Ok(places) => list.entries.retain(|entry| places.contains_key(&entry.key)),
+                        Ok(places) => {
+                            list.entries.retain(|entry| places.contains_key(&entry.key));
+                            list.bring_back(|_| true);
+                        }
                         Err(e) => wrong = Some(e.to_string()),
                     }
                     let command = headers::send_kept_command(&run.account, &list.destination);

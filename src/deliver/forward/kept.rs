@@ -133,13 +133,13 @@ impl KeptFile {
         self.change(run, take, "")
     }
 
-    /// Removes the list, if nothing on it waits.
+    /// Removes the list, if nothing on it waits or may come back.
     ///
     /// # Errors
     /// When it cannot be locked or read.
     pub fn remove_if_settled(&self, run: &Run) -> Result<(), Error> {
         let _lock = self.lock(run)?;
-        if self.read()?.waiting().next().is_none() {
+        if self.read()?.sought().next().is_none() {
             let _ = std::fs::remove_file(self.path());
         }
         Ok(())

@@ -31,6 +31,7 @@ pub(super) enum ReportLine<'a> {
         present: u64,
         headers_only: u64,
         own_messages: u64,
+        not_sent_on: u64,
         doubtful: Vec<ReportedDoubt>,
     },
     RemovedArchive {
@@ -108,6 +109,7 @@ pub(super) fn mailbox_line<'a>(spool: &'a SelectedMailbox, taken: &'a MoveOutcom
         present: choice.originals.present,
         headers_only: choice.originals.header_only,
         own_messages: choice.originals.written,
+        not_sent_on: choice.not_sent_on,
         doubtful: choice.doubtful.iter().map(ReportedDoubt::of).collect(),
     }
 }

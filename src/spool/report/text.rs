@@ -65,8 +65,21 @@ pub(super) fn print_mailbox(spool: &SelectedMailbox, taken: &MoveOutcome, detail
     }
     match taken {
         MoveOutcome::Nothing(choice) | MoveOutcome::Would(choice, _) | MoveOutcome::Done { choice, .. } => {
-            doubts(choice)
+            not_sent_on(choice);
+            doubts(choice);
         }
+    }
+}
+
+/// How many were kept instead of being sent on: `status --send-kept` looks for them in the mailbox alone.
+fn not_sent_on(choice: &ChosenMessages) {
+    let count = choice.not_sent_on;
+    if count > 0 {
+        let (was, it) = if count == 1 { ("was", "it") } else { ("were", "them") };
+        print_line(&format!(
+            "    {} of these {was} kept instead of being sent on; to send {it} on after all, restore {it} first",
+            messages(count)
+        ));
     }
 }
 

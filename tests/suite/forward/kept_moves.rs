@@ -77,6 +77,56 @@ fn what_a_killed_archive_was_moving_is_sent_on() {
     }
 }
 
+/// Whoever looks meanwhile finds nothing, and that is no end.
+#[test]
+fn what_an_archive_took_is_sent_on_when_it_is_restored() {
+    let letters = [letter(1), letter(2)];
+    for looks_between in [false, true] {
+        let scratch = suspended(&letters);
+        scratch.run(&["status", "--resume", "b@b.test"]).go().ends_with(0);
+        let (mailbox, to) = (scratch.mailbox(), scratch.path("archives"));
+        let (mailbox, to) = (mailbox.to_str().unwrap(), to.to_str().unwrap());
+        let archived = scratch
+            .run(&["spool", "archive", mailbox, "--all-mail", "--yes", "--to", to])
+            .go();
+        archived.ends_with(0).check(
+            contains(
+                &archived.stdout,
+                b"2 messages of these were kept instead of being sent on",
+            ),
+            "it says that they wait",
+        );
+        if looks_between {
+            let ended = send_kept(&scratch);
+            ended
+                .ends_with(0)
+                .check(contains(&ended.stdout, b"2 no longer in the mailbox"), "it says so");
+            let again = send_kept(&scratch);
+            again
+                .ends_with(0)
+                .check(contains(&again.stdout, b"nothing was kept"), "once");
+        }
+        scratch.run(&["status"]).go().ends_with(0);
+        let archive = fs::read_dir(to).unwrap().next().unwrap().unwrap().path();
+        let words = [
+            "spool",
+            "restore",
+            archive.to_str().unwrap(),
+            "--mailbox",
+            mailbox,
+            "--yes",
+        ];
+        scratch.run(&words).go().ends_with(0);
+        let status = scratch.run(&["status"]).go();
+        status.ends_with(1).check(
+            contains(&status.stdout, b"b@b.test: 2 messages kept in"),
+            "they wait again",
+        );
+        send_kept(&scratch).ends_with(0);
+        all_are_sent(&scratch, &letters);
+    }
+}
+
 #[test]
 fn large_messages_of_one_id_are_each_sent_on() {
     let scan = |page: &str| {

@@ -198,6 +198,7 @@ fn json_has_one_object_for_each_mailbox_and_a_summary() {
                         "locked_ms",
                         "mailbox",
                         "messages",
+                        "not_sent_on",
                         "own_messages",
                         "present",
                         "recipients",

@@ -100,12 +100,14 @@ impl SendPlan {
             }
             return Ok(None);
         };
-        let list = file.read()?;
-        if list.waiting().next().is_none() {
+        let mut list = file.read()?;
+        if list.sought().next().is_none() {
             return Ok(None);
         }
         let places = find_copies(run, &list)?;
-        Ok(Some(Self { file, list, places }))
+        list.bring_back(|key| places.contains_key(key));
+        let waits = list.waiting().next().is_some();
+        Ok(waits.then_some(Self { file, list, places }))
     }
 
     fn text(&self, run: &Run) -> String {
@@ -125,8 +127,8 @@ impl SendPlan {
             let when = headers::moment_text(Moment::at(entry.at));
             let place = self.places.get(&entry.key);
             let said = match (place, entry.state) {
-                (None, _) => "no longer in the mailbox: it will be taken off the list".to_owned(),
-                (Some(place), KeptState::Kept | KeptState::Settled) => size_text(place.bytes),
+                (None, _) => "no longer in the mailbox: taken off the list until it is back there".to_owned(),
+                (Some(place), KeptState::Kept | KeptState::Gone | KeptState::Settled) => size_text(place.bytes),
                 (Some(place), KeptState::Sending) => {
                     format!("{}; a run that was killed may have sent it", size_text(place.bytes))
                 }

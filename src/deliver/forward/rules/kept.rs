@@ -16,6 +16,9 @@ const MOST: usize = 10_000;
 /// For how long it is known that a message was sent on: an MTA may bring it again meanwhile (RFC 5321 section 4.5.4.1). In seconds.
 const REMEMBERED: u64 = 7 * DAY;
 
+/// For how long a message that is no longer in the mailbox is looked for there, in seconds: it may come back from an archive.
+const SOUGHT: u64 = 366 * DAY;
+
 /// So many lines too many are not worth writing the others anew.
 const FEW: usize = 200;
 
@@ -84,7 +87,7 @@ pub enum KeptEvent<'a> {
     Sending(&'a str),
     /// It was sent on.
     Sent(&'a str),
-    /// The user has removed it from the mailbox.
+    /// It is no longer in the mailbox.
     Gone(&'a str),
     /// The user was told of all lines above.
     Told,
@@ -99,7 +102,9 @@ pub enum KeptState {
     Kept,
     /// A run that was killed may have sent it.
     Sending,
-    /// It was sent on, or the user has removed it.
+    /// It is no longer in the mailbox: archived, moved or removed. Put back there, it waits again.
+    Gone,
+    /// It was sent on.
     Settled,
 }
 
@@ -164,6 +169,7 @@ fn write_entry(entry: &KeptMessage) -> String {
     let then = match entry.state {
         KeptState::Kept => String::new(),
         KeptState::Sending => write_line(entry.at, &KeptEvent::Sending(&entry.key)),
+        KeptState::Gone => write_line(entry.at, &KeptEvent::Gone(&entry.key)),
         KeptState::Settled => write_line(entry.at, &KeptEvent::Sent(&entry.key)),
     };
     kept + &then
@@ -202,7 +208,8 @@ impl KeptList {
                 self.keep(key, at, reason, said);
             }
             "sending" => self.change(rest, KeptState::Sending),
-            "sent" | "gone" => self.change(rest, KeptState::Settled),
+            "sent" => self.change(rest, KeptState::Settled),
+            "gone" => self.change(rest, KeptState::Gone),
             "left-off" => self.left_off = rest.parse().ok()?,
             "told" => {
                 self.told_at = Some(at);
@@ -252,13 +259,24 @@ impl KeptList {
         }
     }
 
+    /// Notes which of those that were gone are in the mailbox again: they wait once more.
+    pub fn bring_back(&mut self, is_found: impl Fn(&str) -> bool) {
+        let gone = self.entries.iter_mut().filter(|entry| entry.state == KeptState::Gone);
+        gone.filter(|entry| is_found(&entry.key))
+            .for_each(|entry| entry.state = KeptState::Kept);
+    }
+
     /// The list without what nobody needs any more; none where that would change little. What came from the destination nobody can send
     /// there: it is on the list to be told of, once.
     pub fn shorten(&self, now: i64) -> Option<String> {
-        let is_old =
-            |entry: &KeptMessage| u64::try_from(now.saturating_sub(entry.at)).is_ok_and(|age| age > REMEMBERED);
-        let is_over = |entry: &KeptMessage| {
-            is_old(entry) && (entry.state == KeptState::Settled || (entry.told && !entry.reason.can_end()))
+        let is_older =
+            |entry: &KeptMessage, than: u64| u64::try_from(now.saturating_sub(entry.at)).is_ok_and(|age| age > than);
+        let is_over = |entry: &KeptMessage| match entry.state {
+            KeptState::Settled => is_older(entry, REMEMBERED),
+            KeptState::Gone => is_older(entry, SOUGHT),
+            KeptState::Kept | KeptState::Sending => {
+                entry.told && !entry.reason.can_end() && is_older(entry, REMEMBERED)
+            }
         };
         let needed: Vec<&KeptMessage> = self.entries.iter().filter(|entry| !is_over(entry)).collect();
         let surplus = needed.len().saturating_sub(MOST);
@@ -281,6 +299,12 @@ impl KeptList {
 
     /// Those that wait, the oldest first.
     pub fn waiting(&self) -> impl Iterator<Item = &KeptMessage> {
+        let waits = |entry: &&KeptMessage| matches!(entry.state, KeptState::Kept | KeptState::Sending);
+        self.entries.iter().filter(waits)
+    }
+
+    /// Those that may be in the mailbox and are not sent: they wait, or were gone and may be back.
+    pub fn sought(&self) -> impl Iterator<Item = &KeptMessage> {
         self.entries.iter().filter(|entry| entry.state != KeptState::Settled)
     }
 
@@ -353,6 +377,26 @@ mod tests {
             (3, KeptEvent::Kept("x", KeptReason::Returned, "")),
         ]);
         assert_eq!(again.waiting().count(), 1);
+    }
+
+    #[test]
+    fn what_is_gone_is_sought_and_waits_once_it_is_back() {
+        let events = [(1, kept("x")), (2, KeptEvent::Gone("x")), (3, kept("y"))];
+        let mut read = list(&events);
+        assert_eq!((read.waiting().count(), read.sought().count()), (1, 2));
+        read.bring_back(|key| key == "x");
+        assert_eq!(read.waiting().count(), 2);
+        let sent = [(4, KeptEvent::Sending("x")), (5, KeptEvent::Sent("x"))];
+        assert_eq!(list(&[&events[..], &sent].concat()).sought().count(), 1);
+        // A list that is written anew keeps it for a year.
+        let many = vec![(3, KeptEvent::Kept("y", KeptReason::Policy, "")); 300];
+        let long = list(&[&events[..2], &many].concat());
+        let count = |now| {
+            KeptList::read(long.shorten(now).unwrap_or_default().as_bytes())
+                .sought()
+                .count()
+        };
+        assert_eq!((count(300 * DAY), count(400 * DAY)), (2, 1));
     }
 
     #[test]
