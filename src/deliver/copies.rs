@@ -61,7 +61,7 @@ pub(super) fn place_copy(
         (Copies::None, Some(why)) => why,
     };
     if gate.destinations().is_empty()
-        && let Some(outcome) = overflow::find_earlier(run, delivery)?
+        && let Some(outcome) = overflow::find_earlier(run, delivery, "")?
     {
         return Ok(FirstCopy::InOverflow(outcome));
     }

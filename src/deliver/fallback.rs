@@ -18,7 +18,7 @@ pub(super) fn append_or_fall_back(
     added: &str,
     over: Over,
 ) -> Result<Outcome, Error> {
-    if let Some(outcome) = overflow::find_earlier(run, delivery)? {
+    if let Some(outcome) = overflow::find_earlier(run, delivery, "")? {
         return Ok(outcome);
     }
     let put = store::place_message(run, delivery, added, over)?;

@@ -148,12 +148,12 @@ pub fn put_in_overflow(run: &Run, delivery: &Delivery<'_>, added: &str) -> Resul
     Ok(outcome(Why::OverQuota.to_string()))
 }
 
-/// What an earlier run has put there of this message, that was killed before it could say so. By now there may be room in the mailbox, and
-/// it would be in both.
+/// What an earlier run has put there of this message, with `added` fields on top, that was killed before it could say so. By now there may
+/// be room in the mailbox, and it would be in both.
 ///
 /// # Errors
 /// When the overflow cannot be locked or put in order.
-pub fn find_earlier(run: &Run, delivery: &Delivery<'_>) -> Result<Option<Outcome>, Error> {
+pub fn find_earlier(run: &Run, delivery: &Delivery<'_>, added: &str) -> Result<Option<Outcome>, Error> {
     let Some(path) = overflow_path(run) else {
         return Ok(None);
     };
@@ -164,7 +164,7 @@ pub fn find_earlier(run: &Run, delivery: &Delivery<'_>) -> Result<Option<Outcome
         return Ok(None);
     }
     let sender = access::separator_sender(&delivery.envelope.sender, &run.account);
-    match mbox::open_mbox(run, &path, owner, &mbox::mailbox_entry(run, delivery, &sender, ""))? {
+    match mbox::open_mbox(run, &path, owner, &mbox::mailbox_entry(run, delivery, &sender, added))? {
         Opened::Ready(_) => Ok(None),
         Opened::There(appended) => {
             run.intents.add(appended.into_note());

@@ -34,6 +34,10 @@ use crate::report::returned_message::{Completeness, ReturnedMessage};
 use crate::sys::message_buffer::MessageBuffer;
 use crate::sys::state_file::Store;
 
+/// Why a message lies in the overflow. Nothing in it may differ from try to try: the next one knows by these bytes what a killed run put there.
+const MAILBOX_FULL: &str = "mailbox=full";
+const MAILBOX_UNUSABLE: &str = "mailbox=unusable";
+
 /// What became of the message that a report carries.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]
@@ -159,6 +163,12 @@ fn put_original(
     if extent == Completeness::Cut {
         notes.push(headers::CUT.to_owned());
     }
+    for note in [MAILBOX_FULL, MAILBOX_UNUSABLE] {
+        let with_note = [&notes[..], &[note.to_owned()]].concat();
+        if let Some(outcome) = overflow::find_earlier(run, original, &field(&with_note))? {
+            return Ok((mailbox_of(run, outcome), with_note));
+        }
+    }
     let outcome = match store::place_message(run, original, &field(&notes), Over::Overflow) {
         Ok(Put::Done(receipt)) => {
             receipt.keep(run);
@@ -168,25 +178,28 @@ fn put_original(
             }
         }
         Ok(Put::Full(_)) => {
-            notes.push("mailbox=full".to_owned());
+            notes.push(MAILBOX_FULL.to_owned());
             overflow::put_in_overflow(run, original, &field(&notes))?
         }
         Err(e) if e.outlook() == Retry::NeedsMending => {
-            notes.push(format!("mailbox={}", headers::quote_text(&e.to_string())));
+            notes.push(MAILBOX_UNUSABLE.to_owned());
             tracing::warn!(user = run.account.name, cause = %e, "a message that came back goes to the overflow mbox");
             overflow::put_in_overflow(run, original, &field(&notes))?
         }
         Err(e) => return Err(e),
     };
-    let mailbox = match outcome {
+    Ok((mailbox_of(run, outcome), notes))
+}
+
+fn mailbox_of(run: &Run, outcome: Outcome) -> String {
+    match outcome {
         Outcome::Appended { mailbox, .. } => mailbox,
         Outcome::Forwarded { .. }
         | Outcome::Diverted { .. }
         | Outcome::Held { .. }
         | Outcome::Repeated { .. }
         | Outcome::Test { .. } => run.store.to_string(),
-    };
-    Ok((mailbox, notes))
+    }
 }
 
 /// Tells whether the report gives up a message that this guard sent on. Any proof will do here, also one that is too weak to blame a

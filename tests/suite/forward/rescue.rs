@@ -5,6 +5,7 @@ use std::process::Command;
 
 use nix::sys::signal::Signal;
 
+use crate::robust::faults::strace;
 use crate::support::{
     Ended, Scratch, below, contains, content, has_attributes, large, messages, only, same, shown, skip, unquoted, until,
 };
@@ -394,7 +395,7 @@ fn where_the_mailbox_is_full_it_lies_in_the_overflow_with_why() {
     let directory: &dyn Fn(&Scratch) = &|scratch| fs::create_dir(scratch.mailbox()).unwrap();
     for (prepare, limit, why) in [
         (full, "\"50B\"", "mailbox=full"),
-        (directory, "\"none\"", "mailbox=\"cannot use as a mailbox"),
+        (directory, "\"none\"", "mailbox=unusable"),
     ] {
         for over in ["defer", "refuse", "divert", "overflow"] {
             let scratch = Scratch::new()
@@ -418,6 +419,56 @@ fn where_the_mailbox_is_full_it_lies_in_the_overflow_with_why() {
                 "{over}"
             );
         }
+    }
+}
+
+/// The run is killed when the original lies in the overflow, and the report comes again when the mailbox can take it.
+#[test]
+fn what_a_killed_run_put_into_the_overflow_is_found_there() {
+    let Some(strace) = strace::program() else {
+        return skip("needs strace(1), and leave to use it");
+    };
+    let full: fn(&Scratch) =
+        |scratch| fs::write(scratch.mailbox(), "From x Mon Nov  2 10:00:00 2026\n\nx\n\n").unwrap();
+    let unfull: fn(&Scratch) = |scratch| fs::write(scratch.mailbox(), "").unwrap();
+    let directory: fn(&Scratch) = |scratch| fs::create_dir(scratch.mailbox()).unwrap();
+    let undirectory: fn(&Scratch) = |scratch| fs::remove_dir(scratch.mailbox()).unwrap();
+    for (spoil, mend, limit) in [(full, unfull, "\"50B\""), (directory, undirectory, "\"none\"")] {
+        let scratch = Scratch::new().set("quota.limit", limit);
+        spoil(&scratch);
+        let overflow = scratch.path("state/overflow");
+        let path = overflow.display().to_string();
+        let calls = "fremovexattr,lremovexattr";
+        let kill = format!("inject={calls}:signal=KILL:error=EIO");
+        let trace = format!("trace={calls}");
+        let strace = strace.to_str().unwrap();
+        let words = [
+            strace,
+            "-f",
+            "-qq",
+            "-o",
+            "/dev/null",
+            "-P",
+            &path,
+            "-e",
+            &trace,
+            "-e",
+            &kill,
+        ];
+        let send = || {
+            let run = scratch.run(&["forward", "-a", "a@a.test", "-f", "<>", "b@b.test"]);
+            run.input(&report(ORIGINAL))
+        };
+        send().wrapped(&words).go();
+        is_rescued(&fs::read(&overflow).unwrap(), limit);
+        // It was killed before it could remember that.
+        fs::remove_file(scratch.path("state/sent")).unwrap_or_default();
+        mend(&scratch);
+        let scratch = scratch.set("quota.limit", "\"none\"");
+        let run = scratch.run(&["forward", "-a", "a@a.test", "-f", "<>", "b@b.test"]);
+        run.input(&report(ORIGINAL)).go().succeeds();
+        let rest = [scratch.mail(), fs::read(&overflow).unwrap_or_default()].concat();
+        is_rescued(&rest, limit);
     }
 }
 
