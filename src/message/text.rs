@@ -20,8 +20,7 @@ const TEXT_BYTES: usize = 64 * 1024;
 pub fn decoded_value<'a>(field: &Field<'a>, charset: Option<&str>) -> Cow<'a, str> {
     let value = field.value.get(..VALUE_BYTES).unwrap_or(field.value);
     if memchr::memmem::find(value, b"=?").is_some() {
-        let mut line: Vec<u8> = value.iter().copied().filter(|b| !matches!(b, b'\r' | b'\n')).collect();
-        line.push(b'\n');
+        let line = [value, b"\n"].concat();
         let decoded = MessageStream::new(&line).parse_unstructured();
         if let Some(text) = decoded.as_text() {
             return Cow::Owned(text.trim().to_owned());
@@ -94,19 +93,9 @@ pub fn part_text(part: &Message<'_>) -> String {
 pub fn decode_transfer_encoding<'a>(body: &'a [u8], encoding: &str) -> Cow<'a, [u8]> {
     let decoded = match encoding.trim() {
         e if e.eq_ignore_ascii_case("base64") => {
-            let mut whole: Vec<u8> = body
-                .iter()
-                .copied()
-                .filter(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/'))
-                .collect();
-            // What is cut off in the middle of four characters is still text up to there.
-            match whole.len() % 4 {
-                1 => whole.truncate(whole.len() - 1),
-                2 => whole.extend_from_slice(b"=="),
-                3 => whole.push(b'='),
-                _ => {}
-            }
-            base64_decode(&whole)
+            // A footer that a list added below is no reason to read nothing.
+            let is_digit = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/');
+            base64_decode(&body.iter().copied().filter(is_digit).collect::<Vec<u8>>())
         }
         e if e.eq_ignore_ascii_case("quoted-printable") => quoted_printable_decode(body),
         _ => None,
@@ -154,26 +143,11 @@ fn in_charset(bytes: &[u8], charset: Option<&str>) -> String {
     }
 }
 
-/// The parameter `name` of a MIME field such as `Content-Type`, without quotes (RFC 2045 section 5.1).
-pub fn find_parameter(value: &str, name: &str) -> Option<String> {
-    let mut rest = value;
-    while let Some(at) = find_ignoring_case(rest, name) {
-        let before = rest.get(..at)?;
-        rest = rest.get(at + name.len()..)?;
-        let starts = before.is_empty() || before.ends_with(|c: char| c == ';' || c.is_whitespace());
-        let Some(found) = rest.trim_start().strip_prefix('=').filter(|_| starts) else {
-            continue;
-        };
-        let found = found.trim_start();
-        let end = match found.strip_prefix('"') {
-            Some(quoted) => return Some(quoted.split('"').next().unwrap_or(quoted).to_owned()),
-            None => found
-                .find(|c: char| c == ';' || c.is_whitespace())
-                .unwrap_or(found.len()),
-        };
-        return found.get(..end).map(str::to_owned);
-    }
-    None
+/// The parameter `name`, in lower case, of a `Content-Type` field, without quotes (RFC 2045 section 5.1, RFC 2231).
+pub fn find_parameter(content_type: &str, name: &str) -> Option<String> {
+    let line = [content_type.as_bytes(), b"\n"].concat();
+    let parsed = MessageStream::new(&line).parse_content_type();
+    parsed.as_content_type()?.attribute(name).map(str::to_owned)
 }
 
 /// Where `needle`, which is in lower case, begins in `text`, whatever the case there.
