@@ -54,7 +54,6 @@ pub struct Recipient {
     /// What it means for the next message.
     pub class: FailureClass,
     /// How that was found.
-    #[serde(skip)]
     pub basis: Basis,
 }
 

@@ -15,6 +15,18 @@ pub enum FailureClass {
     Neither,
 }
 
+impl FailureClass {
+    /// The word for it, as JSON and people read it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Hard => "hard",
+            Self::Soft => "soft",
+            Self::Message => "message",
+            Self::Neither => "neither",
+        }
+    }
+}
+
 /// How a class was found.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -26,6 +38,17 @@ pub enum Basis {
     Named,
     /// The far side refused an address, and nobody can read why: it may be full, or refuse whoever sends.
     Presumed,
+}
+
+impl Basis {
+    /// The word for it, as JSON and people read it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Said => "said",
+            Self::Named => "named",
+            Self::Presumed => "presumed",
+        }
+    }
 }
 
 /// The subject and the detail of an enhanced status, `1` and `10` of `5.1.10`.

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::classify::policy::Action;
 use crate::classify::verdict::{Judgement, Marker};
-use crate::classify::{MessageOrigin, Ownership, Recipient, ReportKind};
+use crate::classify::{FailureClass, MessageOrigin, Ownership, Recipient, ReportKind};
 use crate::deliver::headers;
 use crate::escape::visible;
 use crate::mailbox::reader::Doubt;
@@ -138,7 +138,8 @@ impl InspectedMessage<'_> {
                 recipient.diagnostic.as_deref(),
             ];
             let facts: Vec<_> = facts.into_iter().flatten().map(visible).collect();
-            writeln!(output, "    for {}: {}", visible(&recipient.address), facts.join(" "))?;
+            let (facts, meaning) = (facts.join(" "), meaning_of(recipient));
+            writeln!(output, "    for {}: {facts} -- {meaning}", visible(&recipient.address))?;
         }
         let original = match (bounce.origin, bounce.ownership) {
             (MessageOrigin::OurForward, _) => "forwarded from here (our-forward)",
@@ -147,6 +148,17 @@ impl InspectedMessage<'_> {
             (MessageOrigin::Unknown, _) => "unknown",
         };
         writeln!(output, "    original message: {original}")
+    }
+}
+
+/// What a failure means for the next message, and on what that rests; where it means nothing, that rests on nothing.
+fn meaning_of(recipient: &Recipient) -> String {
+    let class = recipient.class.name();
+    match recipient.class {
+        FailureClass::Hard | FailureClass::Soft | FailureClass::Message => {
+            format!("{class}, {}", recipient.basis.name())
+        }
+        FailureClass::Neither => class.to_owned(),
     }
 }
 

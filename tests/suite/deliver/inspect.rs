@@ -284,3 +284,33 @@ fn compressed_mail_is_read_or_named_and_never_ordinary() {
         .ends_with(1)
         .mentions("compressed");
 }
+
+#[test]
+fn the_class_of_a_failure_and_what_it_rests_on_are_shown() {
+    let scratch = Scratch::new();
+    for (reply, class, basis, shown) in [
+        ("550 5.1.1 no such user", "hard", "said", " -- hard, said\n"),
+        ("550 konto xyzzy", "hard", "named", " -- hard, named\n"),
+        ("550 xyzzy", "hard", "presumed", " -- hard, presumed\n"),
+        ("552 5.2.2 full", "soft", "said", " -- soft, said\n"),
+        ("554 5.7.1 spam", "message", "said", " -- message, said\n"),
+        ("554 access denied", "neither", "said", " -- neither\n"),
+    ] {
+        let report = format!(
+            "Return-Path: <>\nFrom: MAILER-DAEMON@b.test\nTo: a@a.test\nSubject: Undelivered Mail Returned to Sender\n\
+             Content-Type: multipart/report; report-type=delivery-status; boundary=x\n\n--x\n\n\
+             <c@c.test>: host mx.c.test said: {reply} (in reply to RCPT TO command)\n--x\n\
+             Content-Type: message/delivery-status\n\nReporting-MTA: dns; b.test\n\nFinal-Recipient: rfc822; c@c.test\n\
+             Action: failed\nStatus: 5.0.0\nDiagnostic-Code: smtp; {reply}\n\n--x--\n"
+        );
+        let ended = scratch.run(&["inspect", "--json"]).input(report.as_bytes()).go();
+        let recipient = &objects(&ended.stdout)[0]["recipients"][0];
+        assert_eq!(
+            (&recipient["class"], &recipient["basis"]),
+            (&class.into(), &basis.into())
+        );
+        let ended = scratch.run(&["inspect"]).input(report.as_bytes()).go();
+        let text = String::from_utf8_lossy(&ended.stdout);
+        assert!(text.contains(shown), "{text}");
+    }
+}
