@@ -53,7 +53,7 @@ pub const NEUTRAL: &[&str] = &[
     " sent ehlo ", " detail unknown ", " unknown error ", " unknown reason ", " unknown problem ",
     " unknown cause ", " unknown command ", " unknown failure ", " unknown mailer ", " unknown mail transport ",
     " unknown option ", " unknown parameter ", " unknown status ", " name not allowed ", " non usage ",
-    " storage error ", " full name ", " full details ", " full text ", " nombre completo ", " nao pode ser entregue ",
+    " in reply to rcpt to command ", " storage error ", " full name ", " full details ", " full text ", " nombre completo ", " nao pode ser entregue ",
 ];
 
 /// Each topic with its words. `Blocked` and part of `Refused` are told by two words that stand together.
