@@ -35,6 +35,15 @@ pub const FULL: &[&str] = &[
     "utrymme", "overfull", "overfyll", "dolmus", "yetersiz", "depolama", "zaplnen", "zaplnil", "tilaa", "taitun", "tais ", "perpild",
     "pilna ", "pilnas ", "polna ", "poln ", "fullur ", "fullt ", "пуно", "пълн", "空き", "공간", "부족", "不足",
     "plus de place", "yer kal", "yer yok", "plats kvar ", "ingen plats", "plads ", "plass ", "prostor", "여유", "잔여",
+    "brim", "topped out", "maxed", "cram", "vacan", "ran out", "run out", "its cap ", "his cap ", "her cap ", "a cap ", "over cap ",
+    "at cap ", "clean up", "cleaned", "cleared", "emptied", "saturat", "burst ", "bursting", "webspace", "packed", "store anything",
+    "store more", "store any more", "zapchan", "zapeln", "wypeln", "desbord", "rebos", "abarrot", "colmad", "replet",
+    "strapien", "stracolm", "colma ", "intasat", "engorg", "debord", "comble ", "quillt", "quellen", "verstopft", "propvol", "overvol",
+    "stampvol", "propp", "sprangf", "slut pa ", "tupaten", "csordul", "zahlcen", "tika basa", "забит", "забита", "набит", "претъпк",
+    "umplut", "ξεχειλ", "已爆", "爆了", "あふれ", "溢れ", "使い切", "넘쳤", "넘침", "넘친", "גדוש", "مكتظ", "امتل", "da dầy", "prepunjen", "napunjen",
+    "popunjen", "napolnj", "uzpildyt", "parpildit", "meluap", "भर गय", "भरा",
+    "exhausted", "take more", "more files", "beyond what", "has grown", "inode", "no le cabe", "niets meer", "кончил", "закончил",
+    "入りきり", "放不下", "bis oben", "oben hin", "contenere altro", "contenir",
 ];
 
 /// The message is too large.
@@ -75,6 +84,7 @@ pub const RATE: &[&str] = &[
     "ressource", "recurso", "risors", "ресурс", "zasob", "massen", "masiv", "massiv", "en masse", "masow", "массов", "toplu",
     "hromadn", "群发", "대량", "一括",
     "excesso", "exceso", "eccesso",
+    "hammer", "pace ", "cool off", "cool down", "at a time", "per connection", "more today", "tonight",
 ];
 
 /// Whoever sends, by address, domain or host.
@@ -109,6 +119,17 @@ pub const SENDER: &[&str] = &[
     "z vasi", "fran denna", "fran er", "gelen posta", "gelen ileti", "gelen e posta", "에서 보낸", "からのメール", "来自该", "来自您", "来自此", "귀하의 서버", "귀하의 ip", "귀하의 도메인", "귀하의 통신사", "귀하의 네트", "あなたのサーバ", "あなたのip",
     "provider di", "er leverantor", "vas poskytovatel", "twoj dostawc", "ваш провайдер", "saglayiciniz", "プロバイダ", "您的运营商",
     "blocked you", "vous a bloqu", "ti ha blocc", "вас в ", "あなたを", "zablokowal cie",
+    "know you", "know who you", "knows you", "wish to receive", "wishes to receive", "want to receive", "wants to receive", "want your",
+    "wants your", "not want mail", "ask for your", "asked for your", "you on ignore", "ignores you", "ignoring you", "approved you",
+    "for you", "to you ", "no strangers", "strangers", "introduce", "from friends", "friends only", "envelope null", "empty envelope",
+    "null envelope", "null return", "empty return", "empty path", "kennt sie", "kennt dich", "von ihnen", "ihre post", "ne vous conna",
+    "vos messages", "vos courri", "vos mails", "no le conoce", "no lo conoce", "su correo", "sus correos", "sus mensajes",
+    "non ti conosce", "non la conosce", "tua posta", "vostra posta", "suoi messaggi", "nao o conhece", "seu correio", "seus emails",
+    "kent u niet", "uw mail", "uw bericht", "kanner inte dig", "er post", "din post", "jeres post", "kjenner deg", "cie nie zna",
+    "pana nie zna", "panstwa poczt", "panstwa wiadom", "twojej poczt", "vas nezna", "vasi postu", "вас не зна", "вашей почт",
+    "ваших пис", "вашу почт", "ваше письмо", "вашої пошт", "siz taniy", "sizden", "sizi tanim", "あなたからの", "您发", "你的邮", "您的邮", "您的郵",
+    "귀하의 메",
+    "受信を拒否", "you are on it", "muted", "you were blocked", "vous a mis", "sie ausgeschlossen", "sie gesperrt", "sie blockiert",
 ];
 
 /// Blocklists, spam, authentication, content, rules.
@@ -178,6 +199,17 @@ pub const POLICY: &[&str] = &[
     // Encryption
     "verschlussel", "chiffr", "cifrad", "cifrat", "crittograf", "szyfr", "зашифр", "versleutel", "krypter", "sifrovan", "暗号", "加密",
     "암호화", "newsletter", "want bounces", "no bounces",
+    "not welcome", "unwelcome", "go away", "karma", "mailings", "not subscribed", "colleagues", "replies only", "automated",
+    "automatic mail", "password", "fqdn", "valid date", "personal list", "personal block", "autonomous", "asn ", "cloud", "hosting",
+    "datacenter", "data center", "data centre", "vps ", "consumer line", "ipv4", "ipv6", "delivery reports", "dsn ", "dsns ",
+    "plaintext", "cleartext", "plain text", "secure channel", "insecure", "cipher", "geo ", "geograph", "foreign", "offensive", "obscen",
+    "profan", "registered domain", "new domain", "young", "domain age", "pgp ", "gpg ", "s mime", "signed", "staff use", "staff only",
+    "for staff", "in house", "inhouse", "sends only", "send only", "send mail only", "outgoing only", "outbound only", "dynamic",
+    "no service for", "hostile", "naughty", "disreput", "low trust", "vote",
+    "token", "shielded", "campus", "from whom", "html", "solo admite", "correo interno", "da colleghi", "interne post", "interne mail",
+    "interne nachricht", "uzytku wewn", "poczty wewn", "poczta wewn", "внутренней почт", "внутренних", "внутрішн", "ic posta", "ic ileti", "社内", "内部邮", "內部郵", "사내",
+    "interne e mail", "uso interno", "usage interne", "internen gebrauch", "intern bruk", "intern brug", "internt bruk", "belso hasznal",
+    "interni pouz", "vnitrni post", "vnitrniho pouz",
 ];
 
 /// Some limit that is not named.
@@ -233,4 +265,8 @@ pub const LATER: &[&str] = &[
     "haute charge", "forte charge", "carico", "負荷", "负载", "负荷", "부하", "集中して", "gestoord", "storing", "storung",
     "migra", "in progress", "right now", "at present", "offline", "backup runs", "read only", "not reachable", "cluster ",
     "umgezogen", "umzug", "verhuis", "przenosz", "перенос", "移行", "迁移", "遷移", "이전 중", "flyttas", "stehov", "tasini",
+    "retry ", "asleep", "to sleep", "sleeping", "restor", "repair", "in use by", "locked by", "another session", "check failed",
+    "checked now", "out of order", "append", "crash", "reboot", "restart", "daemon down", "backend down", "not mounted", "unmounted",
+    "file system", "filesystem",
+    "recover", "unreachable", "synced", "syncing", "replicat", "mails waiting", "before the",
 ];

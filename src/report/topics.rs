@@ -53,7 +53,8 @@ pub const NEUTRAL: &[&str] = &[
     " sent ehlo ", " detail unknown ", " unknown error ", " unknown reason ", " unknown problem ",
     " unknown cause ", " unknown command ", " unknown failure ", " unknown mailer ", " unknown mail transport ",
     " unknown option ", " unknown parameter ", " unknown status ", " name not allowed ", " non usage ",
-    " in reply to rcpt to command ", " storage error ", " full name ", " full details ", " full text ", " nombre completo ", " nao pode ser entregue ",
+    " in reply to rcpt to command ", " delivery is not allowed ", " delivery not allowed ", " delivery is not permitted ",
+    " delivery not permitted ", " recipient not permitted ", " recipient is not permitted ", " storage error ", " full name ", " full details ", " full text ", " nombre completo ", " nao pode ser entregue ",
 ];
 
 /// Each topic with its words. `Blocked` and part of `Refused` are told by two words that stand together.
@@ -78,7 +79,7 @@ pub const TOPICS: &[(Topic, &[&str])] = &[
 
 #[rustfmt::skip]
 const RELAY: &[&str] = &[
-    "relaying denied", "relay denied", "relay access denied", "relaying not allowed", "relay not permitted", "permitted to relay", "allowed to relay", "relaying not permitted",
+    "relaying denied", "relay is not permitted", "relay is not allowed", "relay denied", "relay access denied", "relaying not allowed", "relay not permitted", "permitted to relay", "allowed to relay", "relaying not permitted",
     "relaying is not", "relay not allowed", "unable to relay", "cannot relay", "can not relay", "not relay", "no relay",
     "as a relay but", "rcpthosts", "not a gateway", "find a gateway",
 ];
@@ -170,6 +171,24 @@ const MISSING: &[&str] = &[
     "לא קיים", "אינו קיים", "לא נמצא", "לא מוכר", "غير موجود", "غير معروف", "لا يوجد", "وجود ندارد", "不存在", "无此", "無此",
     "没有此", "没有这", "查无", "查無", "找不到", "未找到", "无效", "無效", "未知", "不正确", "不正確", "存在し", "見つか", "不明",
     "該当", "ありません", "존재하지", "없는 ", "이 없습니다", "가 없습니다", "은 없습니다", "는 없습니다", "알 수 없", "찾을 수 없", "ไมพบ", "ไมมี",
+    "that name", "this name", "such name", "that login", "called that", "never heard", "who is that", "who is this", "not one of ours",
+    "none of ours", "i do not know", "we do not know", "wrong address", "wrong recipient", "wrong mailbox", "wrong user",
+    "points nowhere", "nowhere", "expanded to nothing", "unassigned", "not assigned", "unprovisioned", "not provisioned", "on file",
+    "account holder called", "never existed", "con questo nome", "a ce nom", "de ce nom", "con ese nombre", "com esse nome",
+    "com este nome", "dieses namens", "diesem namen", "таким имен", "o tej nazwie", "takiej nazwie", "det namnet", "det navn",
+    "dette navn", "die naam", "deze naam", "bu isimde", "bu adla", "tohoto jmena", "timto jmenem", "acest nume", "ilyen nev",
+    "keine solche", "hier nicht eingerichtet", "hier nicht regist", "gibt es hier nicht", "falsche adresse", "aucun utilis",
+    "aucun compte", "aucune boite", "aucune adresse", "aucun destinat", "attribue", "nessuna casella", "nessun utente",
+    "nessun indirizzo", "inesistent", "no tenemos", "no existe", "nao ha ", "nao temos", "nenhum usuario", "nenhuma conta",
+    "geen gebruiker", "geen mailbox", "geen postbus", "geen adres", "ingen brevlada", "ingen sadan", "ingen slik", "ingen bruker",
+    "ingen bruger", "ingen mottag", "ingen postkasse", "nie mamy", "brak skrzynk", "brak adres", "brak odbiorc", "zde neni",
+    "takovy uziv", "takova schran", "нет ящика", "нет адрес", "у нас нет", "такого адреса", "такой адрес", "такого ящика",
+    "не зарегистр", "не зареєстр", "такої скринь", "такого користув", "няма такъв", "няма такава", "не е регистр", "kutusu yok",
+    "hesap yok", "adres yok", "taninm", "yanlis adres", "nav atrast", "nepastav", "nerast", "neegzist", "ei leitud", "ei eksist",
+    "tidak terdaftar", "tapilmad", "没有该", "沒有該", "地址有误", "地址有誤", "无该", "未注册", "未註冊", "ございません", "登録されて", "未登録", "등록되지", "등록 되지", "그런 사용자",
+    "non conosco", "nie znam", "nie znamy", "kenne ich nicht", "kennen wir nicht", "ne connais", "no conozco", "no conocemos",
+    "nao conhec", "nao consta", "no consta", "ken ik niet", "misspelt", "not match", "no match", "not created", "has no home",
+    "ported out",
 ];
 
 /// Words for what takes mail, as what is unavailable; where a mailbox is meant, it is named.
@@ -239,6 +258,16 @@ const CLOSED: &[&str] = &[
     "отключен", "удален", "неактив", "закрыт", "деактив", "недоступ", "вимкнен", "видален", "απενεργοποι", "停用", "禁用", "注销",
     "註銷", "已删除", "关闭", "關閉", "停止", "無効", "退会", "解約", "削除", "使われて", "휴면", "정지", "탈퇴", "해지", "מושבת",
     "معطل",
+    "gone ", "vanished", "erased", "wiped", "purged", "obsolete", "decommission", "defunct", "dissolved", "ceased", "withdrawn",
+    "dropped", "archived", "dead ", "turned off", "switched off", "left this", "left our", "works elsewhere", "laid off", "resigned",
+    "graduat", "handled here any", "unsubscribed", "shut down", "entfernt", "erloschen", "aufgelost", "abgemeldet", "weggezogen",
+    "verzogen", "verwijderd", "afgesloten", "beeindigd", "clos ", "radie", "supprim", "desinscri", "borrad", "extint", "apagad",
+    "removid", "desligad", "rimoss", "cancellat", "dismess", "non lavora", "upphort", "borttag", "raderad", "raderat", "avregistr",
+    "slettet", "fjernet", "opphort", "ophort", "udgaet", "poistettu", "lakkaut", "skasowan", "zlikwidow", "nie pracuje", "smazan",
+    "vymazan", "odstranen", "ликвидир", "выключен", "изтрит", "обрисан", "obrisan", "ukinut", "ukinjen", "izbrisan", "sters ",
+    "desfiint", "torolt", "silin", "pasif", "διαγραφ", "καταργ", "נמחק", "הוסר", "حذف", "محذوف", "ملغى", "删除", "刪除", "废弃", "廢棄", "作废",
+    "作廢", "廃止", "ご利用いただけません", "ご利用になれません", "使用されて", "삭제", "폐쇄", "사용 중지", "사용중지", "dihapus", "dzest", "istrint", "kustutat",
+    "vervallen", "lapsed",
 ];
 
 /// Words for a message, as what is refused.

@@ -142,7 +142,11 @@ impl Wording {
             Topic::Policy => has(Topic::Policy) || self.has(&["listed "]) && !self.has(&["not listed"]),
             Topic::Client => has(Topic::Client) || self.names.split(' ').any(is_ip_address),
             Topic::Later => has(Topic::Later) || self.is_unsure(),
-            Topic::Closed => has(Topic::Closed) || self.has_near(PERSON, REFUSED) && !self.refuses_message(),
+            Topic::Closed => {
+                has(Topic::Closed)
+                    || self.has_near(ACCOUNT, LAPSED)
+                    || self.has_near(PERSON, REFUSED) && !self.refuses_message()
+            }
             Topic::Refused => has(Topic::Refused) || self.refuses_message(),
             Topic::Full
             | Topic::Size

@@ -1,7 +1,7 @@
 //! How well a destination does: what failed there, and how much that counts. Points are Mailman's: a failure counts once a day for
 //! each cause, and all of them count no more when nothing failed for a week. Several hard failures within an hour count at once, where
-//! the far side says of each that the address is dead. What nobody can read may be a mailbox that is full, in a language that has no words
-//! here: twice as many where it speaks of the mailbox, else days.
+//! the far side says of each that the address is dead. What nobody can read may be a mailbox that is full, or one that refuses whoever
+//! sends, in words that are unknown here: that takes days.
 //!
 //! A report is only worth what it proves: everybody who knows the user's address can write one that quotes our `X-Loop`.
 
@@ -9,7 +9,6 @@ use crate::config::SuspensionSettings;
 use crate::config::destinations::MOST_BURST;
 use crate::deliver::forward::rules::arrivals::{Arrivals, Between, Reported};
 use crate::deliver::forward::rules::attribution::{ForwardFailure, Proof};
-use crate::deliver::forward::rules::burst::Recent;
 use crate::deliver::forward::rules::counted_failures::CountedFailures;
 use crate::deliver::forward::rules::kept_text::{TEXT_BYTES, cut_text, escape_id};
 use crate::deliver::forward::rules::suspension_reason::SuspensionReason;
@@ -146,6 +145,15 @@ impl UnreadableSenders {
     }
 }
 
+/// A hard failure of the last hour that the far side says is the address.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
+pub struct Recent {
+    /// When that was said.
+    at: Moment,
+    /// What tells it from others.
+    key: Option<String>,
+}
+
 /// How well a destination does.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
 #[serde(default)]
@@ -236,14 +244,14 @@ impl Health {
         self.failing_since = self.failing_since.or(Some(now));
         self.last = Some(failure.clone());
         self.add_points(failure, worth);
-        if worth == 2 && failure.basis != Basis::Presumed && !is_again {
+        if worth == 2 && failure.basis == Basis::Said && !is_again {
             self.remember(failure);
         }
         let enough = settings.threshold.saturating_mul(2);
         // Points never grow beyond what they are compared with, so that each reason to wait ends in finite time.
         self.half_points = self.half_points.min(enough);
-        let weight: u32 = self.recent.iter().map(Recent::weight).sum();
-        let is_storm = weight >= settings.burst.max(1).saturating_mul(2);
+        let burst = usize::try_from(settings.burst.max(1)).unwrap_or(usize::MAX);
+        let is_storm = self.recent.len() >= burst;
         if is_storm {
             Judged::TooMany(SuspensionReason::Burst)
         } else if self.half_points >= enough {
@@ -379,7 +387,6 @@ impl Health {
         self.recent.push(Recent {
             at: failure.at,
             key: failure.key().cloned(),
-            basis: failure.basis,
         });
     }
 }

@@ -13,7 +13,6 @@
 pub mod arrivals;
 pub mod attribution;
 pub mod brake;
-pub mod burst;
 pub mod came_from;
 pub mod counted_failures;
 pub mod destinations;

@@ -207,11 +207,10 @@ fn what_nobody_can_read_counts_when_it_repeats() {
 
 #[test]
 fn refusals_that_nobody_can_read_take_longer() {
-    let within_an_hour = (0..500).fold(Run::default(), |run, _| run.unread(Basis::Presumed));
-    let _ = within_an_hour.open(true, "five hundred within an hour");
-    let named = (0..5).fold(Run::default(), |run, _| run.unread(Basis::Named));
-    let named = named.open(true, "five that speak of the mailbox");
-    let _ = named.unread(Basis::Named).open(false, "six");
+    for basis in [Basis::Presumed, Basis::Named] {
+        let within_an_hour = (0..500).fold(Run::default(), |run, _| run.unread(basis));
+        let _ = within_an_hour.open(true, "five hundred within an hour");
+    }
     let read = Run::default().unread(Basis::Presumed).unread(Basis::Presumed).storm();
     let _ = read.open(false, "three that can be read, among others");
     // Messages that are handed over for each that fails, and after how many days it is suspended.
