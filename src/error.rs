@@ -180,6 +180,11 @@ impl Error {
         self
     }
 
+    /// Tells whether a file system, or the user's part of it, is full.
+    pub fn is_lack_of_room(&self) -> bool {
+        matches!(self.class, Category::SystemFull | Category::MailboxFull)
+    }
+
     /// Whether trying again can help.
     pub fn outlook(&self) -> Retry {
         self.outlook

@@ -3,7 +3,7 @@
 //! While delivering, every mistake is 75: mail systems bounce on clap's 2, on a panic's 101 and on death by a signal.
 
 use std::ffi::OsString;
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 use std::panic;
 use std::process::ExitCode;
 
@@ -59,13 +59,9 @@ fn run() -> Status {
                 .for_each(|path| output::shell::note_config(path));
             command::run(&cli, group)
         }
-        Err(_) if arguments.len() < 2 && is_typed() => {
-            let _ = writeln!(std::io::stdout(), "{}", shown::help_text().trim_end());
-            Status::Usage
-        }
+        Err(_) if arguments.len() < 2 && is_typed() => print_help(&shown::help_text(), Status::Usage),
         Err(e) if is_help(e.kind()) && !caller::is_mail_system(&caller::read_variable) => {
-            let _ = writeln!(std::io::stdout(), "{}", e.render().to_string().trim_end());
-            Status::Done
+            print_help(&e.render().to_string(), Status::Done)
         }
         Err(e) if fast_path::is_typed(words()) || (e.kind() == ErrorKind::InvalidSubcommand && is_typed()) => {
             output::print_stderr(&mistake::for_people(&e, &arguments));
@@ -85,6 +81,11 @@ fn run() -> Status {
             )))
         }
     }
+}
+
+fn print_help(text: &str, status: Status) -> Status {
+    let text = format!("{}\n", text.trim_end());
+    output::end_command(output::write_answer(text.as_bytes()).map(|()| status))
 }
 
 /// Help that is printed for a mail system would end with 0, and the message would be gone.

@@ -7,7 +7,7 @@ use crate::cli::config::ConfigCommand;
 use crate::config::load::{self, ConfigSources, KeySelection, Loaded};
 use crate::error::{Error, Status};
 use crate::escape::visible;
-use crate::output::shell;
+use crate::output::{end_command, shell, write_answer};
 use crate::sys::{account, user_directory};
 
 /// Which keys are shown.
@@ -35,10 +35,7 @@ pub fn run(command: &ConfigCommand, everywhere: &Everywhere) -> Status {
         (ConfigCommand::Show { changed: true, .. }, Ok(loaded)) => (shown(&loaded, Keys::Changed), Status::Done),
         (ConfigCommand::Show { changed: false, .. }, Ok(loaded)) => (shown(&loaded, Keys::All), Status::Done),
     };
-    match io::stdout().write_all(text.as_bytes()) {
-        Ok(()) => status,
-        Err(_) => Status::TryAgain,
-    }
+    end_command(write_answer(text.as_bytes()).map(|()| status))
 }
 
 /// Every mistake of the file with its line, or why it was refused as a whole.

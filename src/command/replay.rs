@@ -22,6 +22,7 @@ use crate::mailbox::reader::MboxReader;
 use crate::maildir::directory::Maildir;
 use crate::maildir::read::list_messages;
 use crate::message::Message;
+use crate::output;
 use crate::output::sizes::messages;
 use crate::sys::deadline::ReadLimit;
 use crate::sys::message_buffer::MessageBuffer;
@@ -50,11 +51,11 @@ pub fn run(mailboxes: &[PathBuf], errand: &Errand, who: &Who, everywhere: &Every
         .map(|(word, count)| format!("{count} {word}"))
         .collect();
     let total = messages(run.counts.values().sum());
-    let _ = match counts.is_empty() {
-        true => writeln!(io::stdout(), "{total}"),
-        false => writeln!(io::stdout(), "{total}: {}", counts.join(", ")),
+    let text = match counts.is_empty() {
+        true => format!("{total}\n"),
+        false => format!("{total}: {}\n", counts.join(", ")),
     };
-    status
+    output::end_command(output::write_answer(text.as_bytes()).map(|()| status))
 }
 
 fn failed(text: &str) -> Status {
@@ -151,7 +152,10 @@ impl<'a> Replay<'a> {
         let delivery = self.run.decide(buffer, self.errand, self.who, &|_| None);
         let word = if self.everywhere.dry_run {
             let described = dry_run::describe_run(&self.run, &delivery);
-            let _ = write!(io::stdout(), "{place}: {described}");
+            let shown = described.and_then(|text| output::write_answer(format!("{place}: {text}").as_bytes()));
+            if let Err(e) = shown {
+                *status = failed(&format!("{place}: {e}"));
+            }
             delivery.action.name()
         } else {
             self.run.deadline.begin_again();

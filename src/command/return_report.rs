@@ -6,7 +6,6 @@
 //! to the user who forwarded, as our `X-Loop` in it says: the user's own guard learns that the destination is dead, and recovers the
 //! message. Every failure leaves the bounce in the MTA's queue.
 
-use std::io::Write;
 use std::path::Path;
 
 use crate::classify::policy::{Copies, Why};
@@ -20,6 +19,7 @@ use crate::mailbox::setgid::SetAside;
 use crate::message::address::{Address, is_plain};
 use crate::message::envelope::Sender;
 use crate::message::srs::looks_rewritten;
+use crate::output;
 use crate::report::returned_header::nested_values;
 use crate::submit;
 use crate::sys::message_buffer::MessageBuffer;
@@ -71,9 +71,9 @@ fn show(target: &Target) -> Result<Status, Error> {
         Target::Writer(writer, None) => format!("return to {writer}\n"),
         Target::Writer(writer, Some(user)) => format!("return to {writer}, with a copy to {user}\n"),
     };
-    let _ = std::io::stdout().write_all(text.as_bytes());
+    let shown = output::write_answer(text.as_bytes());
     deliver::refuse_under_mta("return")?;
-    Ok(Status::Done)
+    shown.map(|()| Status::Done)
 }
 
 /// Finds out whom the address stands for.

@@ -242,10 +242,11 @@ impl MailStore {
         }
     }
 
-    /// Reads what `--mailbox` names: a path, which ends with a slash where it is a Maildir, or a kind and a path.
+    /// Reads what `--mailbox` names: a path, which ends with a slash where it is a Maildir, or a kind and a path. It may begin with `~/`, which
+    /// `at_home` replaces: MTAs start commands without a shell.
     ///
     /// # Errors
-    /// When the text is empty, or of a kind that is not known or not supported yet.
+    /// When the text is empty, of a kind that is not known, or begins with somebody else's home.
     pub fn parse(text: &str) -> Result<Self, String> {
         let expected = "expected the path of an mbox, the path of a Maildir with a slash at its end, mbox: or maildir: and a path, or lmtp: and a \
                         socket or host:port";
@@ -256,12 +257,31 @@ impl MailStore {
         }
         let maildir = text.strip_prefix("maildir:");
         let path = maildir.or_else(|| text.strip_prefix("mbox:")).unwrap_or(text);
+        let first = path.split('/').next().unwrap_or_default();
+        if first.contains(':') {
+            return Err(format!("{expected}; a file of this name is ./{path}"));
+        }
+        if first.starts_with('~') && (first != "~" || first == path) {
+            return Err("only ~/ stands for a home directory, that of the user; write any other in full".to_owned());
+        }
         let without_slash = path.trim_end_matches('/');
         match (maildir, without_slash) {
-            (_, "") => Err(expected.to_owned()),
+            (_, "" | "~") => Err(expected.to_owned()),
             (None, _) if without_slash == path => Ok(Self::Mbox(PathBuf::from(path))),
             (None, _) if text.starts_with("mbox:") => Err(expected.to_owned()),
             (_, path) => Ok(Self::Maildir(PathBuf::from(path))),
+        }
+    }
+
+    /// The same mailbox, with the home directory in place of a `~/` in front.
+    ///
+    /// # Errors
+    /// When the user has none.
+    pub fn at_home(self, home: Option<&Path>) -> Result<Self, String> {
+        match (self.path().and_then(|path| path.strip_prefix("~").ok()), home) {
+            (None, _) => Ok(self),
+            (Some(below), Some(home)) => Ok(self.at(home.join(below))),
+            (Some(_), None) => Err(format!("{self} needs a home directory, and there is none")),
         }
     }
 }
@@ -404,5 +424,42 @@ mod tests {
         }
         let at_home = Location::Maildir("~/Maildir".to_owned());
         assert!(at_home.of("a", None).is_err());
+    }
+
+    #[test]
+    fn a_mailbox_of_the_command_line_is_what_was_meant() {
+        let home = Path::new("/home/a");
+        let mbox = |path: &str| Some(MailStore::Mbox(PathBuf::from(path)));
+        let maildir = |path: &str| Some(MailStore::Maildir(PathBuf::from(path)));
+        for (text, want) in [
+            ("/var/mail/a", mbox("/var/mail/a")),
+            ("mail/a", mbox("mail/a")),
+            ("./foo:/x", mbox("./foo:/x")),
+            ("a/b:c", mbox("a/b:c")),
+            ("/m/", maildir("/m")),
+            ("maildir:/m", maildir("/m")),
+            ("mbox:/m", mbox("/m")),
+            ("~/x", mbox("/home/a/x")),
+            ("~/Maildir/", maildir("/home/a/Maildir")),
+            ("maildir:~/Maildir", maildir("/home/a/Maildir")),
+            ("a/~/x", mbox("a/~/x")),
+            ("", None),
+            ("/", None),
+            ("~", None),
+            ("~/", None),
+            ("maildir:~/", None),
+            ("~bob/x", None),
+            ("mbox:~bob/x", None),
+            ("foo:/x", None),
+            ("mdir:/x", None),
+            ("Maildir:/x", None),
+            ("mbox:foo:/x", None),
+            ("mbox:/m/", None),
+            ("lmtp:", None),
+        ] {
+            let read = MailStore::parse(text).and_then(|store| store.at_home(Some(home)));
+            assert_eq!(read.ok(), want, "{text}");
+        }
+        assert!(MailStore::parse("~/x").and_then(|store| store.at_home(None)).is_err());
     }
 }

@@ -227,27 +227,33 @@ impl Run {
         self.state.get_or_init(state).clone()
     }
 
-    /// Logs that `error` keeps this run from its state, and what comes of that. Where a home cannot be written, each step fails for the same
-    /// reason: only the first is a warning.
+    /// Logs that `error` keeps this run from its state, and what comes of that. Where a home is full or cannot be written, each step fails for
+    /// the same reason: only the first is a warning.
     pub fn log_state_failure(&self, error: &Error, consequence: &'static str) {
         let user = &self.account.name;
-        match (error.outlook(), self.state_failure.get()) {
-            (Retry::NeedsMending, StateFailure::Logged) => {
+        let is_lasting = error.outlook() == Retry::NeedsMending || error.is_lack_of_room();
+        match (is_lasting, self.state_failure.get()) {
+            (true, StateFailure::Logged) => {
                 tracing::debug!(user, cause = %error, "{consequence}");
             }
-            (Retry::NeedsMending, StateFailure::Unknown) => {
+            (true, StateFailure::Unknown) => {
                 self.state_failure.set(StateFailure::Logged);
                 let what =
                     "the state directory cannot be used: nothing is remembered of sent mail, storms and suspensions";
                 tracing::warn!(user, cause = %error, "{what}");
             }
-            (Retry::MayPass, _) => tracing::warn!(user, cause = %error, "{consequence}"),
+            (false, _) => tracing::warn!(user, cause = %error, "{consequence}"),
         }
     }
 
-    /// Why there is no state directory, where that is because others may write to it.
+    /// Why nothing can be remembered, as far as looking tells: others may write to the state directory, or this run may not.
     pub fn state_trouble(&self) -> Option<Error> {
-        trusted_state_dir(&self.config, &self.account).err()
+        let dir = match trusted_state_dir(&self.config, &self.account) {
+            Ok(dir) => dir?,
+            Err(e) => return Some(e),
+        };
+        let e = dirs::refuse_unwritable(&dir).err()?;
+        Some(Error::io("write to the state directory", &dir, &e))
     }
 
     /// How full the user's mailbox may be.
@@ -265,6 +271,15 @@ pub fn store_of(config: &Config, account: &Account) -> Result<MailStore, Error> 
         return Ok(MailStore::Mbox(home.join(alias_account::MAILBOX)));
     }
     let store = config.mailbox.location.of(&account.name, account.home.as_deref());
+    store.map_err(|cause| Error::new(Category::Configuration, "find the mailbox of", &account.name, cause))
+}
+
+/// The mailbox that the command line names.
+///
+/// # Errors
+/// When it is below the home directory, and the user has none.
+pub fn named_store(store: MailStore, account: &Account) -> Result<MailStore, Error> {
+    let store = store.at_home(account.home.as_deref());
     store.map_err(|cause| Error::new(Category::Configuration, "find the mailbox of", &account.name, cause))
 }
 

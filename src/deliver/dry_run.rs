@@ -4,12 +4,19 @@ use crate::classify::policy::Action;
 use crate::deliver::context::{Delivery, Run};
 use crate::deliver::forward::gate;
 use crate::deliver::headers;
+use crate::error::Error;
 use crate::message::address::why_not_plain;
 
 /// What a dry run says about a message.
-pub fn describe_run(run: &Run, delivery: &Delivery<'_>) -> String {
+///
+/// # Errors
+/// When the mailbox that it would go into cannot be used.
+pub fn describe_run(run: &Run, delivery: &Delivery<'_>) -> Result<String, Error> {
     let to = match delivery.action {
-        Action::Append | Action::Keep(_) => run.store.to_string(),
+        Action::Append | Action::Keep(_) => {
+            run.store.refuse_unusable(run)?;
+            run.store.to_string()
+        }
         Action::Forward(_) => delivery.destinations.join(", "),
         Action::Divert(_) => run.config.admin.clone(),
     };
@@ -34,10 +41,10 @@ pub fn describe_run(run: &Run, delivery: &Delivery<'_>) -> String {
             headers::quote_text(to)
         )
     });
-    format!(
+    Ok(format!(
         "would {}: {to}; verdict {verdict}{}{}\n",
         delivery.action.name(),
         marker.unwrap_or_default(),
         odd.or(suspended).unwrap_or_default()
-    )
+    ))
 }

@@ -72,13 +72,15 @@ pub(super) fn with_note(outcome: Outcome, why: String) -> Outcome {
 /// There is no room in the mailbox.
 pub(super) fn fall_back_from_full(run: &Run, delivery: &Delivery<'_>, over: Over) -> Result<Outcome, Error> {
     match over {
-        Over::Defer | Over::Archive => Err(store::full_error(run, Category::MailboxFull)),
-        Over::Refuse => Err(store::full_error(run, Category::Refused)),
+        Over::Defer | Over::Archive => Err(store::full_error(run, delivery.content_bytes(), Category::MailboxFull)),
+        Over::Refuse => Err(store::full_error(run, delivery.content_bytes(), Category::Refused)),
         Over::Overflow => overflow::put_and_tell(run, delivery),
         Over::Divert => match divert::divert_message(run, delivery, Why::OverQuota) {
             Ok(outcome) => Ok(outcome),
             // It came here because the mailbox has no room; there is nowhere left to go.
-            Err(NotDiverted::NeedsFix(e)) => Err(store::full_error(run, Category::MailboxFull).hint(e.to_string())),
+            Err(NotDiverted::NeedsFix(e)) => {
+                Err(store::full_error(run, delivery.content_bytes(), Category::MailboxFull).hint(e.to_string()))
+            }
             Err(NotDiverted::Keep { cause, over }) => keep_message(run, delivery, &cause, over),
             Err(NotDiverted::Later(e)) => Err(e),
         },

@@ -27,7 +27,7 @@ pub mod store;
 pub mod watchdog;
 
 use std::cell::{Cell, OnceCell};
-use std::io::{self, Write};
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -131,9 +131,9 @@ pub fn settle_message(run: &Run, buffer: &MessageBuffer, errand: &Errand, who: &
 
 /// Says what would be done. Under an MTA the message has to stay with it: nobody else has it.
 fn rehearse(run: &Run, delivery: &Delivery<'_>) -> Result<Status, Error> {
-    let _ = io::stdout().write_all(dry_run::describe_run(run, delivery).as_bytes());
+    let shown = output::write_answer(dry_run::describe_run(run, delivery)?.as_bytes());
     refuse_under_mta("deliver")?;
-    Ok(Status::Done)
+    shown.map(|()| Status::Done)
 }
 
 /// Fails where an MTA started this run: after a dry run nobody else has the message.
@@ -242,7 +242,7 @@ impl Run {
             );
         }
         let (store, named) = match mailbox {
-            Some(store) => (store, MailboxNamed::ByHand),
+            Some(store) => (context::named_store(store, &account)?, MailboxNamed::ByHand),
             None => (
                 context::store_of(&loaded.config, &account)?,
                 MailboxNamed::ByConfiguration,

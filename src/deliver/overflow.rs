@@ -117,7 +117,8 @@ fn memory(dir: &Path) -> Store {
 /// When it is full, there is no place for it, or it cannot be locked or written.
 pub fn put_in_overflow(run: &Run, delivery: &Delivery<'_>, added: &str) -> Result<Outcome, Error> {
     let Some(dir) = run.state_dir() else {
-        return Err(store::full_error(run, Category::MailboxFull).hint("there is no state directory for the overflow"));
+        return Err(store::full_error(run, delivery.content_bytes(), Category::MailboxFull)
+            .hint("there is no state directory for the overflow"));
     };
     dirs::make_private_dir(&dir)?;
     let path = dir.join(NAME);
@@ -244,7 +245,7 @@ impl OverflowContent {
             "the overflow is full too ({}); make room, or raise overflow_limit or overflow_messages",
             locked.path().display()
         );
-        Err(store::full_error(run, Category::MailboxFull).hint(hint))
+        Err(store::full_error(run, incoming_bytes, Category::MailboxFull).hint(hint))
     }
 }
 

@@ -34,17 +34,16 @@ mod user;
 mod users;
 
 use std::collections::BTreeSet;
-use std::io::Write;
 
 use crate::cli::Everywhere;
 use crate::cli::doctor::DoctorArguments;
 use crate::deliver;
 use crate::doctor::rules::{Check, Finding, Level};
 use crate::error::{Category, Error, Status};
-use crate::output::OutputForm;
 use crate::output::colours::Colours;
 use crate::output::end_command;
 use crate::output::shell::{program, quote_word};
+use crate::output::{self, OutputForm};
 use crate::sys::account::{self, Account};
 use crate::sys::deadline;
 use crate::sys::presence::{self, Presence};
@@ -199,12 +198,7 @@ fn write(findings: &[Finding], form: OutputForm, shown: Shown) -> Result<Status,
         OutputForm::Text => report::write_text(findings, shown, Colours::of_output(), &mut text),
     };
     let wrong = findings.iter().any(|finding| finding.level == Level::Error);
-    match written.and_then(|()| std::io::stdout().write_all(&text)) {
-        // Whoever read our output has seen enough.
-        Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => {
-            Err(Error::io("write", std::path::Path::new("the answer"), &e))
-        }
-        _ if wrong => Ok(Status::Wrong),
-        _ => Ok(Status::Done),
-    }
+    output::finish_answer(written)?;
+    output::write_answer(&text)?;
+    Ok(if wrong { Status::Wrong } else { Status::Done })
 }

@@ -7,10 +7,10 @@ use std::path::Path;
 use crate::config::Config;
 use crate::deliver::context::state_place;
 use crate::doctor::rules::{Check, CheckSubject, Finding};
-use crate::error::Error;
+use crate::error::{Error, plain};
 use crate::output::shell::quote_path;
 use crate::sys::account::Account;
-use crate::sys::dirs::can_make_files;
+use crate::sys::dirs::refuse_unwritable;
 use crate::sys::filesystem;
 
 /// Examines it, as that user.
@@ -58,27 +58,38 @@ fn of_place(topic: &CheckSubject, dir: Option<&Path>, account: &Account) -> Find
             format!("others may write to {shown}"),
             format!("chmod go-w {}", quote_path(dir)),
         ),
-        Ok(_) => topic.ok(format!("{shown} is this user's alone")),
-        Err(e) if e.kind() == io::ErrorKind::NotFound => {
-            let above = dir.ancestors().skip(1).find(|above| above.symlink_metadata().is_ok());
-            let can = above.is_some_and(can_make_files);
-            if can {
-                return topic.ok(format!("{shown} is not there yet, and can be made"));
-            }
-            wrong(
-                format!("{shown} cannot be made: nothing is held, and no dead address is known"),
-                format!(
-                    "install -d -m 700 -o {} {}",
-                    quote_path(Path::new(&account.name)),
-                    quote_path(dir)
-                ),
-            )
-        }
+        Ok(_) => match refuse_unwritable(dir) {
+            Ok(()) => topic.ok(format!("{shown} is this user's alone")),
+            Err(e) => unwritable(topic, dir, &e, account),
+        },
+        Err(e) if e.kind() == io::ErrorKind::NotFound => match refuse_unwritable(dir) {
+            Ok(()) => topic.ok(format!("{shown} is not there yet, and can be made")),
+            Err(e) => unwritable(topic, dir, &e, account),
+        },
         Err(e) => wrong(
             Error::io("examine", dir, &e).to_string(),
             "let this user enter the directories above it".to_owned(),
         ),
     }
+}
+
+fn unwritable(topic: &CheckSubject, dir: &Path, error: &io::Error, account: &Account) -> Finding {
+    let what = format!(
+        "{} cannot be written ({}): nothing is held, and no dead address is known",
+        dir.display(),
+        plain(error)
+    );
+    let elsewhere = "state_dir = \"/var/lib/spoolguard/%u\"";
+    let kind = error.kind();
+    let remedy = if kind == io::ErrorKind::StorageFull {
+        format!("make room there, or {elsewhere}")
+    } else if kind == io::ErrorKind::ReadOnlyFilesystem {
+        elsewhere.to_owned()
+    } else {
+        let name = quote_path(Path::new(&account.name));
+        format!("install -d -m 700 -o {name} {}", quote_path(dir))
+    };
+    topic.error(what, remedy)
 }
 
 #[cfg(test)]

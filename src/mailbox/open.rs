@@ -167,11 +167,7 @@ fn create(path: &Path, owner: Owner, place: Option<&SpoolDirAccess>) -> Result<F
                     path.display()
                 )));
         }
-        Err(e) if e.kind() == io::ErrorKind::NotFound => {
-            return Err(Error::io("create mailbox", path, &e)
-                .class(Category::Mailbox)
-                .hint(format!("the directory {} has to exist", dir.display())));
-        }
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Err(no_directory(path)),
         Err(e) => return Err(Error::io("create mailbox", path, &e)),
     };
     let shared = dir
@@ -218,6 +214,12 @@ pub fn check_file(file: &File, path: &Path, owner: Owner) -> Result<(), Error> {
 
 fn everybody_writes(path: &Path) -> bool {
     parent(path).metadata().is_ok_and(|dir| dir.mode() & 0o002 != 0)
+}
+
+/// Says that there is no directory for a mailbox at `path`.
+pub fn no_directory(path: &Path) -> Error {
+    let cause = format!("the directory {} does not exist", parent(path).display());
+    Error::new(Category::Mailbox, "create mailbox", path.display(), cause).needs_mending()
 }
 
 /// Refuses to use `path` as a mailbox.

@@ -14,6 +14,7 @@ use crate::error::{Error, Status};
 use nix::poll::{PollFd, PollFlags, poll};
 use std::io::{self, Write};
 use std::os::fd::AsFd;
+use std::path::Path;
 
 /// How long a reader of standard error may take for each piece, in milliseconds.
 const READER_MILLISECONDS: u16 = 1000;
@@ -48,6 +49,26 @@ pub fn end_command(result: Result<Status, Error>) -> Status {
         print_error(&e);
         e.command_status()
     })
+}
+
+/// Writes the answer of a command to standard output.
+///
+/// # Errors
+/// When it cannot be written. Whoever stopped reading has seen enough.
+pub fn write_answer(answer: &[u8]) -> Result<(), Error> {
+    let mut output = io::stdout().lock();
+    finish_answer(output.write_all(answer).and_then(|()| output.flush()))
+}
+
+/// Ends an answer that was written in pieces.
+///
+/// # Errors
+/// When it could not be written. Whoever stopped reading has seen enough.
+pub fn finish_answer(written: io::Result<()>) -> Result<(), Error> {
+    match written {
+        Err(e) if e.kind() != io::ErrorKind::BrokenPipe => Err(Error::io("write", Path::new("the answer"), &e)),
+        Ok(()) | Err(_) => Ok(()),
+    }
 }
 
 /// Prints a line on standard output. A failure to print changes nothing: what is done is done.

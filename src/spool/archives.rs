@@ -1,7 +1,7 @@
 //! The archives that there are: `spoolguard spool archives` lists them, and a restore finds them by a user's name. Looks at names alone;
 //! what was not named by `archive/retention.rs` is no archive here.
 
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use nix::unistd::Uid;
@@ -15,7 +15,7 @@ use crate::escape::visible;
 use crate::output::columns::{columns, pad};
 use crate::output::json::write_line;
 use crate::output::sizes::short_size;
-use crate::output::{OutputForm, shell};
+use crate::output::{OutputForm, finish_answer, shell, write_answer};
 use crate::spool::context::SpoolRun;
 use crate::sys::account;
 
@@ -44,6 +44,7 @@ pub fn run(care: &SpoolRun, user: Option<&str>, form: OutputForm) -> Result<Stat
     let found = find(care, user)?;
     match form {
         OutputForm::Json => {
+            let mut lines = Vec::new();
             for archive in &found {
                 let line = ArchiveLine {
                     user: &archive.label.user,
@@ -51,10 +52,11 @@ pub fn run(care: &SpoolRun, user: Option<&str>, form: OutputForm) -> Result<Stat
                     size: archive.bytes,
                     path: archive.path.display().to_string(),
                 };
-                let _ = write_line(&mut io::stdout(), &line);
+                finish_answer(write_line(&mut lines, &line))?;
             }
+            write_answer(&lines)?;
         }
-        OutputForm::Text => print_text(&text(care, user, &found))?,
+        OutputForm::Text => write_answer(text(care, user, &found).as_bytes())?,
     }
     Ok(if found.is_empty() { Status::Wrong } else { Status::Done })
 }
@@ -82,14 +84,6 @@ fn text(care: &SpoolRun, user: Option<&str>, found: &[ListedArchive]) -> String 
         )
     };
     found.iter().map(line).collect()
-}
-
-/// Whoever does not read on has seen enough.
-fn print_text(text: &str) -> Result<(), Error> {
-    match io::stdout().write_all(text.as_bytes()) {
-        Err(e) if e.kind() != io::ErrorKind::BrokenPipe => Err(Error::io("write", Path::new("the answer"), &e)),
-        Ok(()) | Err(_) => Ok(()),
-    }
 }
 
 /// When it was made, in UTC.

@@ -15,6 +15,7 @@ use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat, openat2};
 use rustix::io::Errno;
 
 use crate::error::{Category, Error};
+use crate::sys::filesystem;
 
 /// The directory that holds `path`.
 pub fn parent(path: &Path) -> &Path {
@@ -34,6 +35,25 @@ pub fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
 /// Tells whether this process can make files in a directory.
 pub fn can_make_files(dir: &Path) -> bool {
     access(dir, AccessFlags::W_OK | AccessFlags::X_OK).is_ok()
+}
+
+/// With less than this left, nothing that is remembered can be written anew, in bytes.
+const LEAST_ROOM_BYTES: u64 = 64 << 10;
+
+/// Looks whether files can be made in `dir`, or in the nearest directory above it that is there: rights, a read-only file system, room.
+///
+/// # Errors
+/// When they cannot.
+pub fn refuse_unwritable(dir: &Path) -> io::Result<()> {
+    let there = dir
+        .ancestors()
+        .find(|dir| dir.symlink_metadata().is_ok())
+        .unwrap_or(dir);
+    access(there, AccessFlags::W_OK | AccessFlags::X_OK)?;
+    match filesystem::find_file_system(there) {
+        Ok(on) if on.free_bytes < LEAST_ROOM_BYTES => Err(Errno::NOSPC.into()),
+        Ok(_) | Err(_) => Ok(()),
+    }
 }
 
 /// Makes a file's name last: a created file is not safe until its directory is (fsync(2)).

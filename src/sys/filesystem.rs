@@ -76,8 +76,12 @@ pub fn has_no_links(error: &io::Error) -> bool {
     Errno::from_io_error(error).is_some_and(|error| known.contains(&error))
 }
 
+/// What has no blocks, such as many a file system behind FUSE, does not say how full it is.
 fn left_in(room: &Statvfs) -> u64 {
-    room.blocks_available().saturating_mul(room.fragment_size())
+    match room.blocks() {
+        0 => u64::MAX,
+        _ => room.blocks_available().saturating_mul(room.fragment_size()),
+    }
 }
 
 /// A file system that knows them says that there is none of this name.
@@ -100,6 +104,7 @@ mod tests {
         assert!(find_file_system(dir.path()).is_ok_and(|found| !found.read_only && found.free_bytes > 0));
         // proc(5) has no such attributes.
         assert!(find_file_system(Path::new("/proc/self/stat")).is_ok_and(|found| found.attributes == Some(false)));
+        assert!(find_file_system(Path::new("/proc")).is_ok_and(|found| found.free_bytes == u64::MAX));
         assert!(find_file_system(&dir.path().join("none")).is_err());
     }
 }

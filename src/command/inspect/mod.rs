@@ -53,10 +53,7 @@ pub fn run(question: &InspectArguments, everywhere: &Everywhere) -> Status {
         Ok(()) => {}
         // Whoever read our output has seen enough.
         Err(e) if e.kind() == io::ErrorKind::BrokenPipe => return Status::Done,
-        Err(e) => {
-            complain(&format!("cannot write the answer: {e}"));
-            return Status::TryAgain;
-        }
+        Err(e) => return output::end_command(output::finish_answer(Err(e)).map(|()| Status::Done)),
     }
     let tally = inspection.tally;
     match (question.is.is_empty(), tally.unread) {

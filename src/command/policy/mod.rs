@@ -30,7 +30,7 @@ use crate::config::{Log, LogTo};
 use crate::error::{Category, Error, Status};
 use crate::message::address::why_not_plain;
 use crate::message::envelope::Sender;
-use crate::output::{self, OutputForm, json, log};
+use crate::output::{self, OutputForm, log};
 use crate::sys::account;
 use crate::sys::deadline;
 use crate::sys::file_stamp::same_file;
@@ -76,17 +76,14 @@ fn about(question: &RoomQuestion, settings: &PolicySettingsReader, form: OutputF
         RoomAnswer::Room(reason) => ("DUNNO", reason.to_string(), Status::Done),
         RoomAnswer::Full(full) => (full.reply.as_str(), full.to_string(), Status::Wrong),
     };
-    match form {
-        OutputForm::Text => output::print_line(&format!(
-            "{reply}\n{}: {reason}",
-            crate::escape::visible(&question.recipient)
-        )),
+    let text = match form {
+        OutputForm::Text => format!("{reply}\n{}: {reason}\n", crate::escape::visible(&question.recipient)),
         OutputForm::Json => {
             let line = serde_json::json!({ "address": question.recipient, "answer": reply, "reason": reason });
-            let _ = json::write_line(&mut io::stdout(), &line);
+            format!("{line}\n")
         }
-    }
-    status
+    };
+    output::end_command(output::write_answer(text.as_bytes()).map(|()| status))
 }
 
 /// What SIGTERM and the like do.

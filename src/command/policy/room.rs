@@ -334,12 +334,28 @@ impl fmt::Display for RoomReason {
 
 impl fmt::Display for FullMailbox {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "user {} is over quota: ", self.user)?;
+        let user = &self.user;
         match &self.evidence {
-            FullEvidence::Measured(usage, limit) => FillLevel(*usage, *limit).fmt(f),
-            FullEvidence::Said(said) => write!(f, "the LMTP server said {}", visible(said)),
+            FullEvidence::Measured(usage, limit) if is_within(*usage, *limit) => {
+                write!(
+                    f,
+                    "user {user} has no room for this size: {}",
+                    FillLevel(*usage, *limit)
+                )
+            }
+            FullEvidence::Measured(usage, limit) => {
+                write!(f, "user {user} is over quota: {}", FillLevel(*usage, *limit))
+            }
+            FullEvidence::Said(said) => {
+                write!(f, "user {user} is over quota: the LMTP server said {}", visible(said))
+            }
         }
     }
+}
+
+/// Tells whether there would be room for a smaller message.
+fn is_within(usage: Usage, limit: Limit) -> bool {
+    limit.bytes.is_none_or(|bytes| usage.bytes < bytes) && limit.messages.is_none_or(|most| usage.messages < most)
 }
 
 /// How full a mailbox is, beside its limits.

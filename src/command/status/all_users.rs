@@ -14,7 +14,7 @@ use crate::config::{Config, USER_FILE};
 use crate::deliver::context::state_place;
 use crate::error::{Category, Error, Status};
 use crate::escape::visible;
-use crate::output::{OutputForm, print_error};
+use crate::output::{OutputForm, finish_answer, print_error, write_answer};
 use crate::sys::account::{self, Account};
 use crate::sys::alias_account;
 use crate::sys::child;
@@ -86,9 +86,9 @@ fn no_answer(users: &[Account]) -> Option<Error> {
 /// When this is not root, the configuration cannot be used, or the run is told to stop.
 pub fn run(request: &Request, everywhere: &Everywhere) -> Result<Status, Error> {
     if !account::is_root() {
-        let cause = "only root may become each of them";
-        return Err(Error::new(Category::Configuration, "look at", "every user", cause)
-            .hint("run it as root, or leave --all away"));
+        let cause = "only root may look at all users";
+        return Err(Error::new(Category::Arguments, "use", "--all", cause)
+            .hint("leave --all away for your own, or run it as root"));
     }
     let mut worst = Status::Done;
     let mut told = false;
@@ -115,11 +115,10 @@ pub fn run(request: &Request, everywhere: &Everywhere) -> Result<Status, Error> 
         };
     }
     if *request == Request::Metrics {
-        let fail = |e: io::Error| Error::io("write", Path::new("standard output"), &e);
-        metrics.write(&mut io::stdout()).map_err(fail)?;
+        finish_answer(metrics.write(&mut io::stdout()))?;
     }
     if !told && *request == Request::Show(OutputForm::Text) {
-        let _ = writeln!(io::stdout(), "nobody's forward fails or is suspended, nothing is held");
+        write_answer(b"nobody's forward fails or is suspended, nothing is held\n")?;
     }
     Ok(worst)
 }
@@ -164,7 +163,7 @@ fn one(
     if *request == Request::Metrics {
         metrics.take(&String::from_utf8_lossy(&output.output));
     } else if has_told {
-        io::stdout().write_all(&output.output).map_err(fail)?;
+        write_answer(&output.output)?;
     }
     for line in String::from_utf8_lossy(&output.error).lines() {
         let _ = writeln!(io::stderr(), "{}: {}", visible(name), visible(line));

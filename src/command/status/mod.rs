@@ -30,7 +30,8 @@ use crate::error::{Category, Error, Status};
 use crate::escape::visible;
 use crate::message::Message;
 use crate::message::address::OwnAddresses;
-use crate::output::{OutputForm, end_command, shell};
+use crate::output::{OutputForm, end_command, finish_answer, shell, write_answer};
+use crate::sys::account;
 use crate::sys::deadline::Deadline;
 use crate::sys::json_state;
 
@@ -65,16 +66,25 @@ fn one(request: &Request, who: &Who, everywhere: &Everywhere, deadline: Deadline
         named::refuse_no_destination(address, &run)?;
     }
     if everywhere.dry_run {
-        return Ok(rehearse(request, &run, now));
+        return rehearse(request, &run, now);
     }
     match request {
-        Request::Show(form) => Ok(show(Some(*form), &run, now)),
-        Request::Metrics => Ok(show(None, &run, now)),
+        Request::Show(OutputForm::Text) if is_roots_own(who) && View::take(&run, now).is_empty() => {
+            let all = format!("of all users: {} status --all\n", shell::program());
+            write_answer((text::nothing_text(&run.account.name) + &all).as_bytes()).map(|()| Status::Done)
+        }
+        Request::Show(form) => show(Some(*form), &run, now),
+        Request::Metrics => show(None, &run, now),
         Request::Resume(address) => resume(address, &run, now),
         Request::Suspend(address) => suspend(address, &run, now),
         Request::SendKept(..) => Ok(Status::Done),
         Request::Due => due(&run, now).map(|()| Status::Done),
     }
+}
+
+/// Tells whether root asks about nobody in particular: what an administrator wants to know is about the others.
+fn is_roots_own(who: &Who) -> bool {
+    account::is_root() && who.user.is_none() && who.alias.is_none()
 }
 
 /// Everything that time has made due. What fails keeps nothing else from being done.
@@ -85,7 +95,7 @@ fn due(run: &Run, now: OffsetDateTime) -> Result<(), Error> {
     routes.and(digest)
 }
 
-fn rehearse(request: &Request, run: &Run, now: OffsetDateTime) -> Status {
+fn rehearse(request: &Request, run: &Run, now: OffsetDateTime) -> Result<Status, Error> {
     let would = match request {
         Request::Show(form) => return show(Some(*form), run, now),
         Request::Metrics => return show(None, run, now),
@@ -98,7 +108,7 @@ fn rehearse(request: &Request, run: &Run, now: OffsetDateTime) -> Status {
 }
 
 /// Shows it in this form, else as metrics.
-fn show(form: Option<OutputForm>, run: &Run, now: OffsetDateTime) -> Status {
+fn show(form: Option<OutputForm>, run: &Run, now: OffsetDateTime) -> Result<Status, Error> {
     let view = View::take(run, now);
     let mut text = Vec::new();
     let shown = match form {
@@ -106,12 +116,9 @@ fn show(form: Option<OutputForm>, run: &Run, now: OffsetDateTime) -> Status {
         Some(OutputForm::Json) => json::write_json(&view, &mut text),
         None => metrics::write_metrics(&view, &mut text),
     };
-    match shown.and_then(|()| io::stdout().write_all(&text)) {
-        Ok(()) if view.is_well() => Status::Done,
-        Ok(()) => Status::Wrong,
-        Err(e) if e.kind() == io::ErrorKind::BrokenPipe => Status::Done,
-        Err(_) => Status::TryAgain,
-    }
+    finish_answer(shown)?;
+    write_answer(&text)?;
+    Ok(if view.is_well() { Status::Done } else { Status::Wrong })
 }
 
 fn resume(address: &str, run: &Run, now: OffsetDateTime) -> Result<Status, Error> {
@@ -147,7 +154,7 @@ fn resume(address: &str, run: &Run, now: OffsetDateTime) -> Result<Status, Error
                 1 => format!("; 1 message was kept in {mailbox}; to send it on: {command}"),
                 count => format!("; {count} messages were kept in {mailbox}; to send them on: {command}"),
             };
-            Ok(say(&format!("mail is forwarded to {address} again{kept}")))
+            say(&format!("mail is forwarded to {address} again{kept}"))
         }
     }
 }
@@ -168,11 +175,11 @@ fn suspend(address: &str, run: &Run, now: OffsetDateTime) -> Result<Status, Erro
             let cause = "too many addresses are suspended already";
             Err(Error::new(Category::System, "suspend", address, cause).hint("end some of them with --resume"))
         }
-        Some(DestinationState::Open | DestinationState::Suspended) => Ok(say(&format!(
+        Some(DestinationState::Open | DestinationState::Suspended) => say(&format!(
             "what would be forwarded to {address} is kept in {mailbox}, until: {} --resume {}",
             headers::status_command(&run.account),
             shell::quote_word(address)
-        ))),
+        )),
     }
 }
 
@@ -196,9 +203,6 @@ fn own(run: &Run) -> OwnAddresses {
     caller::read_envelope(&Who::default(), &nothing, &Message::new(b""), &run.config, &run.account).own
 }
 
-fn say(text: &str) -> Status {
-    match writeln!(io::stdout(), "{}", visible(text)) {
-        Ok(()) => Status::Done,
-        Err(_) => Status::TryAgain,
-    }
+fn say(text: &str) -> Result<Status, Error> {
+    write_answer(format!("{}\n", visible(text)).as_bytes()).map(|()| Status::Done)
 }

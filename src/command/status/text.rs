@@ -47,13 +47,9 @@ fn write_overflow(user: &str, overflow: &Overflow, output: &mut impl Write) -> i
 pub fn write_text(view: &View, output: &mut impl Write) -> io::Result<()> {
     let user = visible(&view.user);
     if let Some(wrong) = &view.wrong {
-        writeln!(
-            output,
-            "{user}: {}; it is set aside with the next delivery",
-            visible(wrong)
-        )?;
+        writeln!(output, "{user}: {}", visible(wrong))?;
     }
-    if view.is_empty() && view.wrong.is_none() {
+    if view.is_empty() {
         return output.write_all(nothing_text(&view.user).as_bytes());
     }
     for journal in &view.journals {

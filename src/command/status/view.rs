@@ -114,8 +114,10 @@ impl View {
             Err(e) => (None, wrong.or(Some(e.to_string()))),
         };
         let (kept, unread) = KeptForDestination::take(run);
-        let wrong = wrong.or(unread);
-        let wrong = run.state_trouble().map(|e| e.to_string()).or(wrong);
+        let set_aside = wrong.map(|wrong| format!("{wrong}; it is set aside with the next delivery"));
+        let trouble = run.state_trouble();
+        let trouble = trouble.map(|e| format!("{e}; until that is fixed nothing is remembered"));
+        let wrong = trouble.or(set_aside).or(unread);
         let held = run.state_dir().unwrap_or_default().join("held");
         let (held_count, held_bytes) = count(&held);
         let forwarded = run.state_dir().unwrap_or_default().join(FORWARDED_DIR);
@@ -156,7 +158,8 @@ impl View {
 
     /// Tells whether there is nothing to show.
     pub(super) fn is_empty(&self) -> bool {
-        self.routes.routes.is_empty()
+        self.wrong.is_none()
+            && self.routes.routes.is_empty()
             && self.routes.lost.is_empty()
             && self.held.0 == 0
             && self.unreturnable.0 == 0

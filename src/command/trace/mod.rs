@@ -19,11 +19,13 @@ use crate::command::trace::line::{TracedLine, bare_id};
 use crate::deliver;
 use crate::deliver::context::Run;
 use crate::deliver::forward::destinations;
+use crate::deliver::forward::kept::KeptFile;
 use crate::deliver::headers;
 use crate::error::{Category, Error, Status};
 use crate::escape::visible;
 use crate::output::json::write_line;
-use crate::output::{OutputForm, end_command, print_error, print_stderr};
+use crate::output::sizes::messages;
+use crate::output::{OutputForm, end_command, finish_answer, print_error, print_stderr, write_answer};
 use crate::sys::{account, child, self_exec};
 
 /// Where mail logs are, where the journal has nothing: the older one first.
@@ -89,11 +91,9 @@ fn answer(question: &TraceArguments, everywhere: &Everywhere) -> Result<Status, 
         let whose = if of_everybody { "any user or alias" } else { name };
         let _ = writeln!(text, "{}", visible(&unknown_text(&question.what, &read, whose)));
     }
-    match written.and_then(|()| io::stdout().write_all(&text)) {
-        Err(e) if e.kind() != io::ErrorKind::BrokenPipe => Err(Error::io("write", Path::new("the answer"), &e)),
-        Ok(()) | Err(_) if is_unknown => Ok(Status::Wrong),
-        Ok(()) | Err(_) => Ok(Status::Done),
-    }
+    finish_answer(written)?;
+    write_answer(&text)?;
+    Ok(if is_unknown { Status::Wrong } else { Status::Done })
 }
 
 /// Every message has something empty.
@@ -308,9 +308,17 @@ fn remembered(run: &Run, what: &str) -> Vec<(String, String)> {
             let last = last.map_or_else(String::new, |last| {
                 format!("; last failure {}: {}", headers::moment_text(last.at), last.said)
             });
+            let kept = KeptFile::of(run, &route.destination).and_then(|file| file.read().ok());
+            let kept = match kept.map_or(0, |list| list.waiting().count()) {
+                0 => String::new(),
+                count => {
+                    let (count, command) = (messages(count as u64), headers::status_command(&run.account));
+                    format!("; {count} kept in {} instead: {command}", run.store)
+                }
+            };
             found.push((
                 route.destination.clone(),
-                format!("{} is {state}{last}", route.destination),
+                format!("{} is {state}{last}{kept}", route.destination),
             ));
         }
     }

@@ -25,10 +25,13 @@ use crate::deliver::store::handover_note::HandoverNote;
 use crate::deliver::store::maildir::InMaildir;
 use crate::error::{Category, Error};
 use crate::mailbox::append::Appended;
+use crate::mailbox::open::{Owner, no_directory, open_existing};
+use crate::maildir::directory::Maildir;
 use crate::message::address::{Address, OwnAddresses};
 use crate::message::envelope::Sender;
 use crate::output::sizes::{messages, size_text};
 use crate::quota::{Usage, admit, when_full};
+use crate::sys::dirs::parent;
 
 /// Proof that a message lies in a mailbox. Dropped, the message stays, and its next try is not known.
 #[derive(Debug)]
@@ -104,6 +107,22 @@ impl MailStore {
                 receipt.keep(run);
                 Err(self.cannot("take a copy back from", "the copy is in another mailbox"))
             }
+        }
+    }
+
+    /// Looks whether a message could be put there, changes nothing and takes no lock.
+    ///
+    /// # Errors
+    /// When a delivery would refuse it as a mailbox.
+    pub fn refuse_unusable(&self, run: &Run) -> Result<(), Error> {
+        let uid = run.account.uid;
+        match self {
+            Self::Mbox(path) => match open_existing(path, Owner::Exactly(uid))? {
+                None if !parent(path).exists() => Err(no_directory(path)),
+                Some(_) | None => Ok(()),
+            },
+            Self::Maildir(path) => Maildir::open(path, uid).map(drop),
+            Self::Lmtp(_) => Ok(()),
         }
     }
 
@@ -191,13 +210,18 @@ pub fn place_notice(run: &Run, own: &str, text: &str, date: OffsetDateTime) -> R
     match run.store.put(run, entry, None)? {
         // Nobody brings it again.
         Put::Done(_) => Ok(()),
-        Put::Full(_) => Err(full_error(run, Category::MailboxFull)),
+        Put::Full(_) => Err(full_error(run, text.len() as u64, Category::MailboxFull)),
     }
 }
 
-/// Says that the mailbox is full.
-pub fn full_error(run: &Run, class: Category) -> Error {
+/// Says that the mailbox has no room for a message of `incoming_bytes`.
+pub fn full_error(run: &Run, incoming_bytes: u64, class: Category) -> Error {
     let limit = run.store.limit(run);
+    if let Some(most) = limit.bytes.filter(|bytes| *bytes < incoming_bytes) {
+        let (message, quota) = (size_text(incoming_bytes), size_text(most));
+        let cause = format!("over quota: the message ({message}) is larger than the whole quota ({quota})");
+        return Error::new(class, "append to", run.store.to_string(), cause);
+    }
     let bytes = limit.bytes.map(size_text);
     let messages = limit.messages.map(messages);
     let bounds: Vec<_> = bytes.into_iter().chain(messages).collect();

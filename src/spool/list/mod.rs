@@ -26,7 +26,7 @@ use crate::deliver::context::state_dir;
 use crate::error::{Error, Status};
 use crate::mailbox::open::not_a_mailbox;
 use crate::maildir::directory::holds_maildir;
-use crate::output::print_error;
+use crate::output::{finish_answer, print_error};
 use crate::spool::context::SpoolRun;
 use crate::spool::directory;
 use crate::spool::directory::DirectoryEntry;
@@ -99,12 +99,8 @@ pub fn run(list: &Listing, care: &SpoolRun) -> Result<Status, Error> {
     } else {
         table::write_table(&findings, &mut output)
     };
-    match written.and_then(|()| output.flush()) {
-        // Whoever read our output has seen enough.
-        Err(e) if e.kind() != io::ErrorKind::BrokenPipe => Err(Error::io("write", Path::new("the answer"), &e)),
-        _ if wrong => Ok(Status::Wrong),
-        _ => Ok(Status::Done),
-    }
+    finish_answer(written.and_then(|()| output.flush()))?;
+    Ok(if wrong { Status::Wrong } else { Status::Done })
 }
 
 /// What is to be looked at.

@@ -12,6 +12,7 @@ use crate::archive::retention;
 use crate::cli::spool::Selection;
 use crate::config::Config;
 use crate::config::location::MailStore;
+use crate::deliver::context::named_store;
 use crate::error::{Category, Error};
 use crate::mailbox::open::Owner;
 use crate::sys::account;
@@ -26,6 +27,21 @@ pub struct RestoreTarget {
     pub account: Account,
     /// Whose file it has to be.
     pub owner: Owner,
+}
+
+/// The mailbox that the command line names, where it does.
+///
+/// # Errors
+/// When it is below a home directory that nobody has.
+pub fn named_mailbox(selection: &Selection) -> Result<Option<MailStore>, Error> {
+    let Some(store) = &selection.mailbox else {
+        return Ok(None);
+    };
+    let account = match &selection.user {
+        Some(user) => account::find_named(user)?,
+        None => account::find_runner(),
+    };
+    named_store(store.clone(), &account).map(Some)
 }
 
 /// Finds where the mailboxes of an archive go: for each its destination, or none when another one was asked for.

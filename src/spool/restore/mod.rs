@@ -47,9 +47,16 @@ pub fn run(selection: &Selection, care: &SpoolRun) -> Status {
         }
     };
     let (archives, unresolved) = archives::resolve_all(care, &selection.archives);
-    let resolved = Selection {
-        archives,
-        ..selection.clone()
+    let resolved = match destination::named_mailbox(selection) {
+        Ok(mailbox) => Selection {
+            archives,
+            mailbox,
+            ..selection.clone()
+        },
+        Err(e) => {
+            print_error(&e);
+            return e.command_status();
+        }
     };
     let pinned = match pinned(&resolved) {
         Ok(pinned) => pinned,
@@ -75,7 +82,7 @@ pub fn run(selection: &Selection, care: &SpoolRun) -> Status {
     run.status
 }
 
-/// The same, with the mailbox named by its place in its directory, where this is root: somebody else may own a part of the path, and put
+/// The same selection, with the mailbox named by its place in its directory, where this is root: somebody else may own a part of the path, and put
 /// a link there at any time.
 fn pinned(selection: &Selection) -> Result<Option<Selection>, Error> {
     let store = selection.mailbox.as_ref().filter(|_| Uid::effective().is_root());
@@ -342,7 +349,6 @@ impl RestoreRun<'_> {
                 bytes = restored_bytes,
                 present,
                 no_room,
-                note = "",
             );
         }
         let _ = match self.form {

@@ -393,6 +393,50 @@ fn a_dry_run_changes_nothing() {
 }
 
 #[test]
+fn a_dry_run_refuses_what_a_delivery_would_refuse() {
+    let scratch = Scratch::new();
+    fs::write(scratch.path("home/file"), "").unwrap();
+    let below_file = scratch.path("home/file/x").display().to_string();
+    for (place, why) in [
+        (
+            "/etc",
+            "cannot use as a mailbox /etc: it is a directory, and not an mbox",
+        ),
+        ("/dev/null", "cannot use as a mailbox /dev/null: it is no regular file"),
+        (
+            "/no/such/mbox",
+            "cannot create mailbox /no/such/mbox: the directory /no/such does not exist",
+        ),
+        (below_file.as_str(), "not a directory"),
+        ("foo:/x", "a file of this name is ./foo:/x"),
+        ("~nobody/x", "only ~/ stands for a home directory"),
+    ] {
+        let run = |more: &[&str]| {
+            let deliver = scratch.deliver(ORDINARY).with(&["-m", place]);
+            deliver.with(more).go()
+        };
+        run(&[]).ends_with(75).mentions(why);
+        run(&["--dry-run"]).ends_with(75).mentions(why);
+    }
+    let forward = scratch.forward(b"X-Spoolguard-Divert: x\n\n", &["b@b.test", "-m", "/etc", "--dry-run"]);
+    forward.go().ends_with(75).mentions("cannot use as a mailbox /etc");
+}
+
+/// MTAs start commands without a shell.
+#[test]
+fn a_tilde_that_no_shell_replaced_is_the_users_home() {
+    let scratch = Scratch::new();
+    for (place, made) in [("~/x", "home/x"), ("~/m/", "home/m/new"), ("maildir:~/n", "home/n/new")] {
+        let ended = scratch.deliver(ORDINARY).with(&["-n", "-m", place]).go();
+        let text = String::from_utf8_lossy(&ended.stdout).into_owned();
+        let want = format!("would append: {}/", scratch.path("home").display());
+        ended.ends_with(0).check(text.starts_with(&want), &want);
+        scratch.deliver(ORDINARY).with(&["-m", place]).go().succeeds();
+        assert!(scratch.path(made).exists(), "{place}");
+    }
+}
+
+#[test]
 fn the_log_is_one_line_with_the_facts_and_nothing_private() {
     let scratch = Scratch::new().set("log.to", "\"stderr\"");
     let message = b"Message-ID: <1@s.test>\nSubject: secret words\nX-Loop: a@a.test\n\nprivate body\n";

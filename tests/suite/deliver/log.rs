@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::robust::faults::strace;
+use crate::robust::slow::on_a_file_system_of_its_own;
 use crate::support::{ORDINARY, Scratch, skip, user_name};
 
 fn logging_to(path: &Path) -> Scratch {
@@ -82,5 +83,52 @@ fn a_home_that_cannot_be_written_is_one_warning_a_message() {
         ended.ends_with(0);
         let warnings = ended.stderr.matches("\"level\":\"warn\"").count();
         ended.check(warnings <= 1, &format!("{warnings} warnings"));
+    }
+}
+
+/// Mail goes on; what stops without a memory is said in one line a run, and by whoever is asked how things stand.
+#[test]
+fn a_full_state_directory_holds_no_mail_and_is_told() {
+    let prepare = "mount -t tmpfs -o size=64k,mode=700 tmpfs \"$root/state\"; head -c 100000 /dev/zero >\"$root/state/fill\" 2>/dev/null || :";
+    let lines = [
+        "set +e",
+        "\"$@\" forward -a a@a.test -f s@s.test b@b.test <\"$root/message\" 2>\"$root/log\"; echo $? >\"$root/codes\"",
+        "\"$@\" status >\"$root/status\"; echo $? >>\"$root/codes\"",
+        "mount -o remount,ro \"$root/state\"",
+        "\"$@\" forward -a a@a.test -f s@s.test b@b.test <\"$root/message\" 2>>\"$root/log\"; echo $? >>\"$root/codes\"",
+        "\"$@\" status >>\"$root/status\"; echo $? >>\"$root/codes\"; exit 0",
+    ];
+    let Some((scratch, line)) = on_a_file_system_of_its_own(prepare, &lines) else {
+        return;
+    };
+    let scratch = scratch.set("log.to", "\"stderr\"");
+    fs::write(scratch.path("message"), ORDINARY).unwrap();
+    let ended = scratch
+        .run(&[])
+        .variable("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
+        .shell_line(&line)
+        .go();
+    ended.ends_with(0);
+    let read = |name: &str| fs::read_to_string(scratch.path(name)).unwrap();
+    assert_eq!(read("codes"), "0\n1\n0\n1\n", "{}{}", read("log"), ended.story());
+    assert_eq!(scratch.sent().len(), 2);
+    let log = read("log");
+    let warnings: Vec<_> = log.lines().filter(|line| !line.contains("action=")).collect();
+    let [full, read_only] = warnings.as_slice() else {
+        panic!("one line a run: {log}");
+    };
+    let what = "the state directory cannot be used: nothing is remembered of sent mail, storms and suspensions";
+    assert!(
+        full.contains(what) && full.contains("no space left on device"),
+        "{full}"
+    );
+    assert!(
+        read_only.contains(what) && read_only.contains("read-only file system"),
+        "{read_only}"
+    );
+    let status = read("status");
+    for cause in ["no space left on device", "read-only file system"] {
+        let want = format!("{cause}; until that is fixed nothing is remembered");
+        assert!(status.contains(&want), "{status}");
     }
 }

@@ -27,7 +27,14 @@ fn nothing_to_tell_is_said_and_is_well() {
     let ended = scratch.run(&["status"]).go();
     ended.ends_with(0);
     let want = format!("{}: no forward fails or is suspended, nothing is held\n", user_name());
-    assert_eq!(says(&ended), want);
+    // Root wants to know about the others.
+    let more = match is_root() {
+        true => format!("of all users: {} status --all\n", scratch.printed_program()),
+        false => String::new(),
+    };
+    assert_eq!(says(&ended), want.clone() + &more);
+    let named = scratch.run(&["status", "--user", &user_name()]).go();
+    assert_eq!(says(&named), want);
     assert!(!scratch.path("state/routes.json").exists());
 }
 
@@ -254,10 +261,15 @@ fn what_cannot_be_done_is_said() {
     ended
         .ends_with(75)
         .mentions("configuration says [destinations] suspend = false");
-    if !is_root() {
-        let ended = scratch.run(&["status", "--all"]).go();
-        ended.ends_with(75).mentions("only root may become each of them");
+    scratch.open_to_all();
+    let mut everybody = scratch.run(&["status", "--all"]);
+    if is_root() {
+        everybody = everybody.uid(65534);
     }
+    everybody
+        .go()
+        .ends_with(64)
+        .mentions("only root may look at all users; leave --all away for your own, or run it as root");
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::process::{Command, Stdio};
 
 use crate::robust::faults::strace;
-use crate::support::{ORDINARY, Scratch, is_root, skip};
+use crate::support::{ORDINARY, Scratch, full_device, is_root, skip};
 
 #[test]
 fn a_user_whom_nobody_has_is_wrong_use_and_named() {
@@ -252,11 +252,29 @@ fn help_of_every_command_fits_into_80_columns() {
 #[test]
 fn an_answer_that_cannot_be_written_is_told() {
     let scratch = Scratch::new();
-    for words in [&["spool", "archives"][..], &["trace", "b@b.test", "--log", "/dev/null"]] {
-        let full = fs::File::options().write(true).open("/dev/full").unwrap();
+    for words in [
+        &["spool", "archives"][..],
+        &["spool", "list"],
+        &["trace", "b@b.test", "--log", "/dev/null"],
+        &["--help"],
+        &["--version"],
+        &["help", "forward"],
+        &["spool", "sweep", "--help"],
+        &["policy", "a@a.test"],
+        &["policy", "a@a.test", "--json"],
+        &["status"],
+        &["status", "--json"],
+        &["status", "--prometheus"],
+        &["config", "check"],
+        &["config", "show"],
+        &["doctor"],
+        &["inspect"],
+        &["deliver", "--dry-run"],
+    ] {
         scratch
             .run(words)
-            .stdout(full)
+            .input(ORDINARY)
+            .stdout(full_device())
             .go()
             .ends_with(75)
             .mentions("cannot write the answer: no space left on device\n");

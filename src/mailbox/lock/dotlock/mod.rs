@@ -13,7 +13,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::error::{Category, Error};
-use crate::mailbox::open::Owner;
+use crate::mailbox::open::{Owner, no_directory};
 use crate::mailbox::setgid::SpoolDirAccess;
 use crate::sys::dirs::with_suffix;
 use crate::sys::filesystem::has_no_links;
@@ -49,6 +49,7 @@ impl Dotlock {
                     _ => Err(Error::io("make dotlock", &path, &e).class(Category::Mailbox)),
                 };
             }
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Err(no_directory(mailbox)),
             Err(e) => return Err(Error::io("make dotlock", &path, &e)),
         };
         match publish(&mut fresh, mailbox, &path, place) {
