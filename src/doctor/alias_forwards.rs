@@ -53,7 +53,15 @@ pub fn alias(host: &HostFacts, name: &str, items: &[AliasTarget]) -> Option<Find
     let direct: Vec<_> = addresses
         .filter(|address| matches!(host.ends(address).as_slice(), [End::Elsewhere(end)] if end == address))
         .collect();
-    forward(host, &format!("alias {name}"), &direct)
+    let subject = format!("alias {name}");
+    let found = forward(host, &subject, &direct)?;
+    // Through a guard, diverted mail would go no further.
+    Some(match host.serves_admin(name) {
+        true => Check::Aliases
+            .about(subject)
+            .ok("it forwards the administrator's mail, and has to do that without spoolguard"),
+        false => found,
+    })
 }
 
 fn forward(host: &HostFacts, subject: &str, to: &[String]) -> Option<Finding> {

@@ -251,13 +251,28 @@ impl HostFacts {
 
     /// Where mail for an address ends.
     pub fn ends(&self, address: &str) -> Vec<End> {
-        let names = Names {
+        self.with_names(|names| names.ends(&self.qualified(address)))
+    }
+
+    /// Whether diverted mail goes through an alias.
+    pub fn serves_admin(&self, alias: &str) -> bool {
+        let alias = alias.to_ascii_lowercase();
+        let mut admins = std::iter::once(&self.config.admin).chain(self.config.aliases.admins.values());
+        self.with_names(|names| {
+            admins.any(|admin| {
+                let passed = names.aliases_on_the_way(&self.qualified(admin));
+                passed.contains(&alias)
+            })
+        })
+    }
+
+    fn with_names<T>(&self, ask: impl FnOnce(&Names<'_>) -> T) -> T {
+        ask(&Names {
             aliases: &self.aliases,
             is_user: &|name| matches!(account::find_known(name), Ok(Some(_))),
             is_own_domain: &|domain| self.is_own(domain),
             delimiter: &self.config.recipient_delimiter,
-        };
-        names.ends(&self.qualified(address))
+        })
     }
 
     /// Whether all mail for an address ends on this host.

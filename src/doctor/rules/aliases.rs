@@ -1,6 +1,6 @@
 //! Follows mail for a name of this host to its end, by the aliases file (aliases(5)), the users and their `.forward` files.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::doctor::rules::alias_targets::{AliasTarget, of_line};
 use crate::doctor::rules::guard_line::Hook;
@@ -76,6 +76,13 @@ pub enum End {
     Unseen(String),
 }
 
+/// What is found on the way to where mail ends.
+#[derive(Debug, Default)]
+struct AliasWalk {
+    ends: Vec<End>,
+    passed: BTreeSet<String>,
+}
+
 /// What is known of a host's names.
 pub struct Names<'a> {
     /// Its aliases.
@@ -91,12 +98,22 @@ pub struct Names<'a> {
 impl Names<'_> {
     /// Where mail to `address` ends, in the order of the file.
     pub fn ends(&self, address: &str) -> Vec<End> {
-        let mut found = Vec::new();
-        self.follow(address, &mut Vec::new(), &mut found);
-        found
+        self.walk(address).ends
     }
 
-    fn follow(&self, text: &str, path: &mut Vec<String>, found: &mut Vec<End>) {
+    /// The aliases that mail to `address` goes through, in lower case.
+    pub fn aliases_on_the_way(&self, address: &str) -> BTreeSet<String> {
+        self.walk(address).passed
+    }
+
+    fn walk(&self, address: &str) -> AliasWalk {
+        let mut walk = AliasWalk::default();
+        self.follow(address, &mut Vec::new(), &mut walk);
+        walk
+    }
+
+    fn follow(&self, text: &str, path: &mut Vec<String>, walk: &mut AliasWalk) {
+        let found = &mut walk.ends;
         let Some(address) = Address::parse(text) else {
             return found.push(End::Nobody(text.to_owned()));
         };
@@ -124,14 +141,19 @@ impl Names<'_> {
             });
         }
         path.push(name.clone());
+        walk.passed.insert(name.clone());
         for item in items {
-            match item {
-                AliasTarget::Address(next) => self.follow(next, path, found),
-                AliasTarget::Mailbox(name) => found.push(End::User(name.clone())),
-                AliasTarget::Command { text, .. } => found.push(End::Command(text.clone())),
-                AliasTarget::File(path) => found.push(End::File(path.clone())),
-                AliasTarget::Include(path) => found.push(End::Unseen(path.clone())),
-            }
+            let end = match item {
+                AliasTarget::Address(next) => {
+                    self.follow(next, path, walk);
+                    continue;
+                }
+                AliasTarget::Mailbox(name) => End::User(name.clone()),
+                AliasTarget::Command { text, .. } => End::Command(text.clone()),
+                AliasTarget::File(path) => End::File(path.clone()),
+                AliasTarget::Include(path) => End::Unseen(path.clone()),
+            };
+            walk.ends.push(end);
         }
         path.pop();
     }
@@ -176,5 +198,8 @@ mod tests {
         ] {
             assert_eq!(names.ends(address), want, "{address}");
         }
+        let passed: Vec<_> = names.aliases_on_the_way("Postmaster@A.test").into_iter().collect();
+        assert_eq!(passed, ["postmaster", "root"]);
+        assert!(names.aliases_on_the_way("b@b.test").is_empty());
     }
 }

@@ -302,9 +302,11 @@ fn aliases_and_virtual_maps_that_forward_are_named() {
     let scratch = host();
     fs::write(
         scratch.path("aliases"),
-        "postmaster: root\nsales: b@b.test\nchain: sales\nhere: root@a.test\nlist: :include:/nonexistent\n",
+        "postmaster: root\nsales: b@b.test\nchain: sales\nhere: root@a.test\nlist: :include:/nonexistent\n\
+         boss: deputies\ndeputies: root, c@c.test\n",
     )
     .unwrap();
+    let scratch = scratch.set("admin", "\"boss\"");
     fs::write(
         scratch.path("virtual"),
         "v.test anything\ninfo@v.test  c@c.test, root\n",
