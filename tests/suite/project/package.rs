@@ -38,3 +38,49 @@ fn the_package_sets_the_programs_group_unless_told_otherwise() {
     // Whoever wants it otherwise keeps that: dpkg has applied it.
     assert_eq!(configure(&scratch, "exit 0"), 0o755);
 }
+
+/// An MTA defers or bounces what it cannot hand to a program that is gone.
+#[test]
+fn removing_the_package_names_each_file_that_calls_it() {
+    let scratch = Scratch::new();
+    let etc = scratch.path("etc");
+    let script = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/contrib/debian/prerm")).unwrap();
+    fs::write(
+        scratch.path("prerm"),
+        script.replace("/etc/", &format!("{}/", etc.display())),
+    )
+    .unwrap();
+    let home = scratch.path("home");
+    let calls = "sales: \"|/usr/bin/spoolguard forward --as sales b@b.test\"\n";
+    let callers = [
+        etc.join("aliases"),
+        etc.join("dovecot/conf.d/99-spoolguard.conf"),
+        etc.join("exim4/conf.d/transport/30_spoolguard"),
+        etc.join("mail/aliases"),
+        etc.join("postfix/guarded-aliases"),
+        etc.join("postfix/main.cf"),
+        home.join(".forward"),
+    ];
+    let others = [
+        (etc.join("passwd"), format!("alice:x:1:1::{}:/bin/sh\n", home.display())),
+        (etc.join("postfix/guarded-aliases.db"), format!("\0{calls}")),
+        (etc.join("postfix/master.cf"), format!("# {calls}")),
+        (etc.join("mail/sendmail.mc"), "dnl\n".to_owned()),
+    ];
+    let files = callers.iter().map(|path| (path.clone(), calls.to_owned()));
+    for (path, text) in files.chain(others) {
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+    let ended = Command::new("/bin/sh")
+        .args([scratch.path("prerm").as_os_str(), "remove".as_ref()])
+        .output()
+        .unwrap();
+    assert!(ended.status.success());
+    let said = String::from_utf8_lossy(&ended.stderr).into_owned();
+    let mut named: Vec<_> = said.lines().filter_map(|line| line.strip_prefix("  ")).collect();
+    let mut want: Vec<_> = callers.iter().map(|path| path.display().to_string()).collect();
+    named.sort_unstable();
+    want.sort_unstable();
+    assert_eq!(named, want, "{said}");
+}
