@@ -79,7 +79,7 @@ fn find_notice(trace: &[Field<'_>], head: &HeaderScan<'_>, facts: &Facts<'_>) ->
         .all(|field| is_inside(field.value, facts.hosts));
     let is_ours =
         is_null && stayed_here && head.list.is_none() && sender_kind_of(head, from.as_deref()) == SenderKind::Daemon;
-    is_ours.then(|| Marker::of(&field, "written by spoolguard"))
+    is_ours.then(|| Marker::of(&field, "a notice of a guard of this host"))
 }
 
 /// The questions, in order: a loop must end whatever else the message is; a notice of another kind is no bounce although

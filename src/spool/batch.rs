@@ -117,7 +117,7 @@ impl MailboxBatch<'_> {
                 report.mailbox(&spool, &taken);
                 sum.add(&taken);
                 Ok(match taken {
-                    MoveOutcome::Would(choice, _) => Some(Planned {
+                    MoveOutcome::Would { choice, .. } => Some(Planned {
                         spool,
                         messages: choice.messages,
                     }),

@@ -82,9 +82,11 @@ impl MoveOut<'_> {
             return Ok(Some(MoveOutcome::Nothing(choice)));
         }
         if mode == RunMode::Rehearse {
+            self.job.refuse_unusable_archive_dir(look.file(), &choice)?;
             let back = self.put_back(&look, &choice, RunMode::Rehearse)?;
             self.job.expire(&self.job.free_place()?, RunMode::Rehearse, report);
-            return Ok(back.map(|back| MoveOutcome::Would(choice, back)));
+            let dir = self.job.archive_dir.dir.clone();
+            return Ok(back.map(|back| MoveOutcome::Would { choice, dir, back }));
         }
         look.remember(&choice.starts);
         self.job.open_archive_dir(look.file(), &choice)?;

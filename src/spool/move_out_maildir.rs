@@ -65,9 +65,11 @@ fn round(
         return Ok(MoveOutcome::Nothing(choice));
     }
     let Some(lock) = lock else {
+        job.refuse_unusable_archive_dir(view, &choice)?;
         let back = put_back(job, maildir, view, &choice, RunMode::Rehearse)?;
         job.expire(&job.free_place()?, RunMode::Rehearse, report);
-        return Ok(MoveOutcome::Would(choice, back));
+        let dir = job.archive_dir.dir.clone();
+        return Ok(MoveOutcome::Would { choice, dir, back });
     };
     job.open_archive_dir(view, &choice)?;
     let described = path.metadata().map_err(|e| Error::io("examine", path, &e))?;

@@ -9,7 +9,7 @@ use time::OffsetDateTime;
 
 use crate::archive::Member;
 use crate::archive::names;
-use crate::archive::publish::{ArchiveDir, VerifiedArchive, estimate_bytes};
+use crate::archive::publish::{ArchiveDir, ELSEWHERE, VerifiedArchive, estimate_bytes};
 use crate::archive::retention;
 use crate::cli::spool::Packing;
 use crate::error::{Category, Error};
@@ -133,6 +133,22 @@ impl<'a> PackingJob<'a> {
     pub fn open_archive_dir(&self, mail: &dyn ReadAt, choice: &ChosenMessages) -> Result<(), Error> {
         self.archive_dir
             .open(&format!("{}-", names::safe_name(&self.spool.account.name)))?;
+        self.refuse_full_archive_dir(mail, choice)
+    }
+
+    /// The same for a plan, which makes nothing.
+    ///
+    /// # Errors
+    /// When the archive could not be written there.
+    pub fn refuse_unusable_archive_dir(&self, mail: &dyn ReadAt, choice: &ChosenMessages) -> Result<(), Error> {
+        if !self.archive_dir.dir.is_dir() {
+            return Ok(());
+        }
+        self.archive_dir.refuse_shared().map_err(|e| e.hint(ELSEWHERE))?;
+        self.refuse_full_archive_dir(mail, choice)
+    }
+
+    fn refuse_full_archive_dir(&self, mail: &dyn ReadAt, choice: &ChosenMessages) -> Result<(), Error> {
         let expected = estimate_bytes(mail, &choice.taken).map_err(|e| Error::io("read", &self.spool.path, &e))?;
         self.archive_dir.refuse_full(expected)
     }

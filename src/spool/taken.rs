@@ -1,5 +1,6 @@
 //! What becomes of the messages that a command takes out of one mailbox: data alone.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::archive::publish::PublishedArchive;
@@ -12,7 +13,14 @@ pub enum MoveOutcome {
     /// No message was chosen.
     Nothing(ChosenMessages),
     /// These would be taken, and of what their reports carry so much put back.
-    Would(ChosenMessages, MergeTally),
+    Would {
+        /// The messages.
+        choice: ChosenMessages,
+        /// The directory of archives.
+        dir: PathBuf,
+        /// What of the messages inside the reports would be put back.
+        back: MergeTally,
+    },
     /// These were.
     Done {
         /// The messages.

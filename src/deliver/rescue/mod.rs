@@ -145,7 +145,7 @@ fn put_back_once(
         action = "rescue",
         user = run.account.name,
         mailbox,
-        notes = notes.join("; "),
+        notes = (!notes.is_empty()).then(|| notes.join("; ")),
         id
     );
     Ok(Rescue::Done(name.to_string()))

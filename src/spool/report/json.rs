@@ -74,7 +74,7 @@ pub(super) fn print_json(line: &ReportLine<'_>) {
 pub(super) fn mailbox_line<'a>(spool: &'a SelectedMailbox, taken: &'a MoveOutcome) -> ReportLine<'a> {
     let (choice, back, archive, locked) = match taken {
         MoveOutcome::Nothing(choice) => (choice, MergeTally::default(), None, None),
-        MoveOutcome::Would(choice, back) => (choice, *back, None, None),
+        MoveOutcome::Would { choice, back, .. } => (choice, *back, None, None),
         MoveOutcome::Done {
             choice,
             archive,
@@ -85,7 +85,7 @@ pub(super) fn mailbox_line<'a>(spool: &'a SelectedMailbox, taken: &'a MoveOutcom
     };
     let remaining_bytes = match taken {
         MoveOutcome::Nothing(_) => spool.bytes,
-        MoveOutcome::Would(..) => spool.bytes.saturating_sub(choice.taken.bytes()),
+        MoveOutcome::Would { .. } => spool.bytes.saturating_sub(choice.taken.bytes()),
         MoveOutcome::Done { stay_bytes, .. } => *stay_bytes,
     };
     ReportLine::Mailbox {

@@ -39,7 +39,7 @@ impl BatchSum {
     pub fn add(&mut self, taken: &MoveOutcome) {
         match taken {
             MoveOutcome::Nothing(_) => self.nothing += 1,
-            MoveOutcome::Would(..) => self.planned += 1,
+            MoveOutcome::Would { .. } => self.planned += 1,
             MoveOutcome::Done { .. } => self.done += 1,
         }
     }
@@ -150,10 +150,10 @@ fn log(spool: &SelectedMailbox, taken: &MoveOutcome) {
             archive = archive.path.display().to_string(),
             left_bytes = stay_bytes
         ),
-        MoveOutcome::Nothing(_) | MoveOutcome::Would(..) => {}
+        MoveOutcome::Nothing(_) | MoveOutcome::Would { .. } => {}
     }
     let choice = match taken {
-        MoveOutcome::Nothing(choice) | MoveOutcome::Would(choice, _) | MoveOutcome::Done { choice, .. } => choice,
+        MoveOutcome::Nothing(choice) | MoveOutcome::Would { choice, .. } | MoveOutcome::Done { choice, .. } => choice,
     };
     if let Some(Doubtful { offset, doubt }) = choice.doubtful.first() {
         tracing::warn!(

@@ -23,11 +23,12 @@ pub(super) fn print_mailbox(spool: &SelectedMailbox, taken: &MoveOutcome, detail
             messages(choice.stay),
             size_text(spool.bytes)
         )),
-        MoveOutcome::Would(choice, back) => {
+        MoveOutcome::Would { choice, dir, back } => {
             print_line(&format!(
-                "{user}: would take {} ({}); {} ({})",
+                "{user}: would take {} ({}) into an archive in {}; {} ({})",
                 messages(choice.messages),
                 size_text(choice.taken.bytes()),
+                visible(&dir.display().to_string()),
                 remain(&messages(choice.stay), choice.stay),
                 size_text(spool.bytes.saturating_sub(choice.taken.bytes())),
             ));
@@ -64,7 +65,7 @@ pub(super) fn print_mailbox(spool: &SelectedMailbox, taken: &MoveOutcome, detail
         }
     }
     match taken {
-        MoveOutcome::Nothing(choice) | MoveOutcome::Would(choice, _) | MoveOutcome::Done { choice, .. } => {
+        MoveOutcome::Nothing(choice) | MoveOutcome::Would { choice, .. } | MoveOutcome::Done { choice, .. } => {
             not_sent_on(choice);
             doubts(choice);
         }
@@ -148,6 +149,9 @@ fn that_never_arrived(count: u64) -> String {
 /// What the bounces carry inside: mail that never arrived, for somebody to miss.
 fn originals(originals: &Originals, told: OriginalsFate<'_>, detail: Detail) {
     let count = originals.count() as u64;
+    if count == 0 && matches!(told, OriginalsFate::Would(_) | OriginalsFate::Did(_)) {
+        print_line("    no message to recover is inside them");
+    }
     if count > 0 {
         print_line(&format!("    {}", told.text(count)));
         if detail == Detail::Much {
