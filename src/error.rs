@@ -174,6 +174,14 @@ impl Error {
         self
     }
 
+    /// Says so where nothing is said yet.
+    pub fn or_hint(self, hint: &str) -> Self {
+        match self.hint {
+            Some(_) => self,
+            None => self.hint(hint),
+        }
+    }
+
     /// Sorts it elsewhere.
     pub fn class(mut self, class: Category) -> Self {
         self.class = class;

@@ -57,7 +57,11 @@ fn run() -> Status {
                 .config
                 .iter()
                 .for_each(|path| output::shell::note_config(path));
-            command::run(&cli, group)
+            let status = command::run(&cli, group);
+            if status != Status::Done && fast_path::is_typed(words()) {
+                deadline::end_if_interrupted();
+            }
+            status
         }
         Err(_) if arguments.len() < 2 && is_typed() => print_help(&shown::help_text(), Status::Usage),
         Err(e) if is_help(e.kind()) && !caller::is_mail_system(&caller::read_variable) => {

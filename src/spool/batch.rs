@@ -19,7 +19,7 @@ use crate::spool::report::{BatchReport, BatchSum};
 use crate::spool::select;
 use crate::spool::select::{FoundMailbox, MailboxForm, SelectedMailbox};
 use crate::spool::taken::MoveOutcome;
-use crate::sys::deadline::ReadLimit;
+use crate::sys::deadline::{self, ReadLimit};
 
 /// For how long one of all mailboxes is read. Its user decides how large it is, and the others wait; by itself it has all the time it takes.
 const MAILBOX_TIME: Duration = Duration::from_secs(60 * 60);
@@ -125,6 +125,10 @@ impl MailboxBatch<'_> {
                 })
             }
             Err(e) => {
+                let e = match deadline::is_stopped() {
+                    true => e.or_hint("nothing was taken out of this mailbox"),
+                    false => e,
+                };
                 sum.failed += 1;
                 tracing::error!(note = e.to_string());
                 report.error(&e);

@@ -62,6 +62,9 @@ const OTHERS: [Signal; 13] = [
 /// Set when one of them came.
 static STOPPED: LazyLock<Arc<AtomicBool>> = LazyLock::new(Arc::default);
 
+/// Set when it was somebody at a terminal.
+static INTERRUPTED: LazyLock<Arc<AtomicBool>> = LazyLock::new(Arc::default);
+
 /// Blocks the signals: from here on none ends the process where it strikes, and none is noted before `listen`.
 pub fn hold_signals() -> io::Result<()> {
     static HELD: AtomicBool = AtomicBool::new(false);
@@ -98,6 +101,7 @@ pub fn listen_for_signals() -> io::Result<()> {
     for signal in STOPPING {
         signal_hook::flag::register(signal as i32, Arc::clone(&STOPPED))?;
     }
+    signal_hook::flag::register(Signal::SIGINT as i32, Arc::clone(&INTERRUPTED))?;
     // A caller that ignores SIGCHLD would keep us from learning how sendmail ended (waitpid(2), NOTES). Handled, SIGXFSZ does what it
     // does when it is blocked, and no child inherits that.
     for signal in [Signal::SIGCHLD, Signal::SIGXFSZ] {
@@ -125,6 +129,14 @@ const SLICE: Duration = Duration::from_millis(500);
 /// Tells whether somebody asked the run to stop.
 pub fn is_stopped() -> bool {
     STOPPED.load(Ordering::Relaxed)
+}
+
+/// Ends this process as SIGINT ends one, where one came: a shell ends its loop over several commands only then. For a run that is over and
+/// left something undone, and that delivers nothing: MTAs bounce on such an end.
+pub fn end_if_interrupted() {
+    if INTERRUPTED.load(Ordering::Relaxed) {
+        let _ = signal_hook::low_level::emulate_default_handler(Signal::SIGINT as i32);
+    }
 }
 
 /// The deadline of one run.

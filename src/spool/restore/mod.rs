@@ -35,6 +35,7 @@ use crate::spool::restore::destination::{RestoreTarget, user_name};
 use crate::spool::restore::filter::Pick;
 use crate::spool::restore::put_back::PutBack;
 use crate::spool::restore::report::{RestoreLine, RestoreSum, mailbox_text, room_hint};
+use crate::sys::deadline;
 use crate::sys::dirs::{go_without_links, parent};
 
 /// Runs the command: 0 when all that was meant is in its mailbox, 1 when some is not, 64 when nobody can tell what is meant.
@@ -213,17 +214,17 @@ impl RestoreRun<'_> {
             match self.archive(archive) {
                 Ok(()) => {}
                 Err(Interruption::Listener) => return ControlFlow::Break(()),
+                Err(Interruption::Failed(e)) if deadline::is_stopped() => {
+                    self.wrong(&e.or_hint("run it again: nothing comes twice"));
+                    return ControlFlow::Break(());
+                }
                 Err(Interruption::Failed(e)) => self.wrong(&e),
             }
         }
         if self.sum.met == 0 && !self.pick.is_everything() && self.status == Status::Done {
             let cause = "no message is what was asked for";
-            self.wrong(&Error::new(
-                Category::Configuration,
-                "restore",
-                "from these archives",
-                cause,
-            ));
+            let error = Error::new(Category::Configuration, "restore", "from these archives", cause);
+            self.wrong(&error);
         }
         ControlFlow::Continue(())
     }

@@ -158,6 +158,31 @@ fn a_lock_of_a_dead_process_is_named_with_its_remedy_at_once() {
     assert!(scratch.mail().is_empty() && said().lines().count() == 1, "{}", said());
 }
 
+/// A shell goes on with its loop over several commands unless one dies of the signal.
+#[test]
+fn an_interrupted_command_takes_nothing_and_ends_by_the_signal() {
+    let scratch = Scratch::new().set("mailbox.lock_timeout", "\"200s\"");
+    let told = scratch.path("told");
+    scratch.next_delivery_works();
+    fs::write(scratch.dotlock(), format!("{}\n", dead_pid())).unwrap();
+    let before = scratch.mail();
+    let by_signal = (None, Some(Signal::SIGINT as i32));
+    for (signal, want) in [(Signal::SIGINT, by_signal), (Signal::SIGTERM, (Some(1), None))] {
+        let run = scratch
+            .run(&["spool", "archive", &user_name(), "--all-mail", "--yes"])
+            .stderr(File::create(&told).unwrap())
+            .start();
+        let said = || fs::read_to_string(&told).unwrap();
+        until("it waits for the lock", || said().ends_with('\n'));
+        run.signal(signal);
+        let ended = run.end();
+        assert_eq!((ended.code, ended.signal), want, "{}", said());
+        let last = "told to stop by a signal; nothing was taken out of this mailbox\n";
+        assert!(said().ends_with(last), "{}", said());
+        same(&scratch.mail(), &before);
+    }
+}
+
 #[test]
 fn a_living_process_that_holds_the_lock_is_named_on_a_terminal() {
     let scratch = Scratch::new().set("mailbox.lock_timeout", "\"3s\"");
