@@ -7,7 +7,8 @@
 
 use time::OffsetDateTime;
 
-use crate::deliver::context::{Delivery, Run};
+use crate::config::Config;
+use crate::deliver::context::{Delivery, Run, state_place};
 use crate::deliver::forward::rules::attribution::ForwardFailure;
 use crate::deliver::forward::rules::attribution::is_timely;
 use crate::deliver::forward::rules::{DestinationEvent, Destinations, HeldBackKind, PendingNotice, To};
@@ -16,6 +17,7 @@ use crate::error::Error;
 use crate::message::address::OwnAddresses;
 use crate::moment::Moment;
 use crate::report::returned_message::LostMessage;
+use crate::sys::account::Account;
 use crate::sys::json_state;
 use crate::sys::state_file::Store;
 
@@ -51,6 +53,20 @@ pub fn read_destinations(store: &Store) -> Result<Destinations, Error> {
         None => Ok(Destinations::default()),
         Some(bytes) => json_state::parse_state(store, &bytes),
     }
+}
+
+/// The addresses that get no mail of a user's now, and since when; none where nothing is remembered, or what is cannot be read.
+pub fn find_suspended(config: &Config, account: &Account) -> Vec<(String, Moment)> {
+    let Some(dir) = state_place(config, account).filter(|_| config.destinations.suspend) else {
+        return Vec::new();
+    };
+    let mut known = read_destinations(&Store::new(&dir, FILE)).unwrap_or_default();
+    known.tick(to_moment(OffsetDateTime::now_utc()), &config.destinations);
+    let suspended = known.routes.into_iter().filter_map(|route| {
+        let since = route.suspended.as_ref()?.since;
+        Some((route.destination, since))
+    });
+    suspended.collect()
 }
 
 /// Changes what is remembered. Trouble is logged, and otherwise nothing happened.

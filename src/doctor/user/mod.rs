@@ -9,12 +9,14 @@ use std::path::Path;
 
 use crate::config::Config;
 use crate::config::load::{self, ConfigSources, KeySelection};
+use crate::deliver::forward::destinations::find_suspended;
+use crate::deliver::headers::moment_text;
 use crate::doctor::facts::HostFacts;
 use crate::doctor::rules::guard_line::{Hook, guard_of};
 use crate::doctor::rules::{Check, Finding};
 use crate::doctor::user::mail_files::{FORWARD, PROCMAILRC, read_files};
 use crate::doctor::{mail_location, postfix_access, sendmail_host, sieve, state_directory, submission, tokens};
-use crate::output::shell::program;
+use crate::output::shell::{program, quote_word};
 use crate::sys::account::Account;
 use crate::sys::child;
 use crate::sys::self_exec;
@@ -50,6 +52,7 @@ pub fn examine(host: &HostFacts, account: &Account) -> Vec<Finding> {
         found.extend(postfix_access::of_user(host, account));
         found.extend(tokens::of_user(host, &config, account));
     }
+    found.extend(suspended(&config, account));
     found.extend(sieve::of_user(host, account));
     found.extend(mailbox::overflowing(&config, account));
     found.extend(admin::examine(host, &config, account, &handling));
@@ -90,6 +93,18 @@ fn configuration(host: &HostFacts, account: &Account, found: &mut Vec<Finding>) 
             host.config.clone()
         }
     }
+}
+
+/// Destinations to which nothing is forwarded now.
+fn suspended(config: &Config, account: &Account) -> Option<Finding> {
+    let suspended = find_suspended(config, account);
+    let named = suspended
+        .iter()
+        .map(|(to, since)| format!("{to} since {}", moment_text(*since)));
+    let what = format!("suspended, and mail is kept: {}", named.collect::<Vec<_>>().join(", "));
+    let topic = Check::Forward.about(format!("forwards of {}", account.name));
+    let remedy = format!("{} status --user {}", program(), quote_word(&account.name));
+    (!suspended.is_empty()).then(|| topic.warning(what).remedy(remedy))
 }
 
 fn missing_program(path: &Path, hook: &Hook) -> Option<Finding> {

@@ -225,3 +225,20 @@ fn a_user_without_the_guard_hears_that_nothing_was_checked() {
     let said = said.split_ascii_whitespace().collect::<Vec<_>>().join(" ");
     assert!(said.contains("runs spoolguard: nothing was checked"), "{said}");
 }
+
+/// Whoever asks whether all is well is told where mail goes nowhere.
+#[test]
+fn a_suspended_destination_is_a_warning_with_the_command() {
+    let scratch = host();
+    guarded_home(&scratch, ".forward", "\"|SPOOLGUARD forward b@b.test\"\n");
+    scratch.run(&["status", "--suspend", "b@b.test"]).go().ends_with(0);
+    let found = own_findings(&scratch);
+    let told = one(
+        &found,
+        "forward",
+        "warning",
+        "suspended, and mail is kept: b@b.test since ",
+    );
+    let remedy = told.remedy.as_deref().unwrap();
+    assert!(remedy.ends_with(&format!("status --user {}", user_name())), "{remedy}");
+}
