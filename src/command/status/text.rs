@@ -271,10 +271,10 @@ fn write_diverted(user: &str, counts: &StormCounts, output: &mut impl Write) -> 
     let totals = &counts.totals;
     let said = join_counts(&[
         (totals.sent, "sent to the administrator"),
-        (totals.held, "held and counted"),
         (totals.kept, "kept in the mailbox"),
         (totals.pushed_out, "removed to make room"),
-        (counts.untold, "in the next digest"),
+        (totals.held, "held and counted"),
+        (counts.untold, "of these in the next digest"),
     ]);
     if !said.is_empty() {
         writeln!(output, "{user}: diverted mail: {said}")?;

@@ -403,7 +403,9 @@ fn a_storm_that_is_over_is_told_by_what_is_due() {
     assert_eq!(counts(&scratch), (0, 0, 3), "the first few");
     let text = says(&scratch.run(&["status"]).go());
     assert!(
-        text.contains(": diverted mail: 3 sent to the administrator, 2 held and counted, 2 in the next digest\n"),
+        text.contains(
+            ": diverted mail: 3 sent to the administrator, 2 held and counted, 2 of these in the next digest\n"
+        ),
         "{text}"
     );
     let summary = objects(&scratch.run(&["status", "--json"]).go()).pop().unwrap();
