@@ -53,12 +53,7 @@ const PLACES: &[(&str, &str)] = &[
 ];
 
 /// What of `contrib` is for those who have the sources.
-const SOURCES_ONLY: &[&str] = &[
-    "contrib/debian",
-    "contrib/quick-start",
-    "contrib/link",
-    "contrib/deny.toml",
-];
+const SOURCES_ONLY: &[&str] = &["contrib/debian", "contrib/link", "contrib/deny.toml"];
 
 /// Where a host at work leaves files of its own, and what the story put there by hand.
 const NOT_THE_PACKAGES: &[&str] = &[
