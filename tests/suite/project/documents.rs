@@ -230,3 +230,85 @@ fn troubleshooting_quotes_what_the_program_prints() {
     }
     assert!(count > 8, "{count} sentences");
 }
+
+/// The sentences of warnings and errors in the log. A remedy is in the page: a line of the log has room for facts alone.
+#[test]
+fn troubleshooting_has_every_warning_of_the_log() {
+    let page = fs::read_to_string(root().join("docs/src/troubleshooting.md")).unwrap();
+    let (_, table) = page.split_once("## Warnings in the log").unwrap();
+    let quoted: Vec<&str> = table
+        .lines()
+        .filter(|line| line.starts_with("| `"))
+        .filter_map(|line| line.split(" | ").next())
+        .flat_map(|cell| cell.split('`').skip(1).step_by(2))
+        .collect();
+    let mut files = Vec::new();
+    rust_files(&root().join("src"), &mut files);
+    let mut missing = Vec::new();
+    let mut count = 0;
+    for path in files {
+        let text = fs::read_to_string(&path).unwrap();
+        for sentence in logged_sentences(&text) {
+            count += 1;
+            // What follows a colon there may say what to do.
+            if !quoted.iter().any(|part| sentence.starts_with(part)) {
+                missing.push(format!("{}: {sentence}", path.display()));
+            }
+        }
+    }
+    assert!(count > 45, "{count} sentences");
+    assert!(missing.is_empty(), "not in the page: {missing:#?}");
+}
+
+fn rust_files(dir: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        match path.is_dir() {
+            true => rust_files(&path, found),
+            false => found.push(path),
+        }
+    }
+}
+
+/// What is logged as a warning or an error: the literal that ends the macro, or the consequence that goes to `log_state_failure`. A
+/// sentence in a variable is the last one that was bound before it.
+fn logged_sentences(text: &str) -> Vec<String> {
+    let text = &text.replace("\\\"", "'");
+    let mut found = Vec::new();
+    for start in ["tracing::warn!(", "tracing::error!(", ".log_state_failure("] {
+        for (at, _) in text.match_indices(start) {
+            let call = arguments(&text[at + start.len()..]).trim_end().trim_end_matches(',');
+            let Some(call) = call.strip_suffix('"') else { continue };
+            let last = call.rsplit('"').next().unwrap();
+            let sentence = match last {
+                "{consequence}" => continue,
+                "{what}" => {
+                    let before = &text[..at];
+                    let bound = before.rfind("let what =").unwrap();
+                    before[bound..].split('"').nth(1).unwrap()
+                }
+                last => last,
+            };
+            // A word or a value is no sentence: `action = "defer"` has its facts in `note`.
+            if sentence.contains(' ') {
+                found.push(sentence.to_owned());
+            }
+        }
+    }
+    found
+}
+
+/// The text up to the parenthesis that closes.
+fn arguments(text: &str) -> &str {
+    let (mut depth, mut is_quoted) = (1, false);
+    let end = text.char_indices().find(|(_, c)| {
+        match c {
+            '"' => is_quoted = !is_quoted,
+            '(' if !is_quoted => depth += 1,
+            ')' if !is_quoted => depth -= 1,
+            _ => {}
+        }
+        depth == 0
+    });
+    &text[..end.map_or(text.len(), |(at, _)| at)]
+}
