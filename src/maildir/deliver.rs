@@ -1,6 +1,6 @@
 //! Puts a message into a Maildir: written to `tmp/`, synced, named in `new/` without replacing anything, `new/` synced. On a failure nothing
 //! of it is in `new/`. What is on the disk when the power goes: before the last sync any part or nothing, and the message comes again; behind
-//! it the whole message. The line in `maildirsize` comes after that, and a lost one is found out by the next count.
+//! it the whole message. The line in `maildirsize` follows the name, before the sync; one that is lost is found out by the next count.
 
 use std::ffi::CStr;
 use std::fs::{File, FileTimes};
@@ -74,9 +74,16 @@ pub fn deliver_message<R: Read + Clone>(
     let path = maildir.path().join("new").join(&name);
     let fail = |e: Errno| Error::io("deliver", &path, &e.into());
     tmp.place(maildir.new_dir(), &name).map_err(fail)?;
+    // At once, not behind the sync: whoever counts in between has counted it, and writes a new file, which this line would come on top of.
+    // One that is lost is found out by the next count.
+    let count = |bytes, messages| drop(size_file::add_size(maildir, bytes, messages));
+    count(signed(draft.bytes), 1);
     if let Err(e) = fsync(maildir.new_dir()) {
         return match unlinkat(maildir.new_dir(), &name, AtFlags::empty()) {
-            Ok(()) => Err(fail(e)),
+            Ok(()) => {
+                count(-signed(draft.bytes), -1);
+                Err(fail(e))
+            }
             Err(undo) => {
                 if let Some(intent) = intent {
                     intent.leave();
@@ -85,8 +92,6 @@ pub fn deliver_message<R: Read + Clone>(
             }
         };
     }
-    // The message is safe. A line that is lost is found out by the next count.
-    let _ = size_file::add_size(maildir, signed(draft.bytes), 1);
     Ok(Delivered {
         path: maildir.path().to_owned(),
         name,

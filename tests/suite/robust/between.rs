@@ -91,6 +91,39 @@ fn a_mailbox_with_a_second_name_before_the_lock_is_refused() {
     same(&scratch.mail(), OLD);
 }
 
+/// Whoever counts by names finds the message as soon as it has one, and writes `maildirsize` anew: it must not be counted on top of that.
+#[test]
+fn a_maildir_counted_while_a_message_is_synced_is_right() {
+    let Some(strace) = strace::program() else {
+        return skip("needs strace(1), and leave to use it");
+    };
+    let scratch = Scratch::new();
+    let maildir = scratch.path("home/Maildir");
+    let scratch = scratch.set("mailbox.location", &format!("\"maildir:{}\"", maildir.display()));
+    for part in ["tmp", "new", "cur"] {
+        fs::create_dir_all(maildir.join(part)).unwrap();
+    }
+    let (new, size_file) = (maildir.join("new"), maildir.join("maildirsize"));
+    fs::write(&size_file, "100000S\n0 0\n").unwrap();
+    let record = scratch.path("record");
+    let options = [
+        "-P",
+        new.to_str().unwrap(),
+        "-e",
+        "trace=fsync",
+        "-e",
+        "inject=fsync:signal=STOP:when=1",
+    ];
+    let run = strace::stop(scratch.deliver(ORDINARY), &strace, &record, &options);
+    let files = scratch.files("home/Maildir/new");
+    let counted = format!("100000S\n{} {}\n", files[0].metadata().unwrap().len(), files.len());
+    let draft = maildir.join("tmp/size");
+    fs::write(&draft, &counted).unwrap();
+    fs::rename(&draft, &size_file).unwrap();
+    run.end().succeeds();
+    assert_eq!(fs::read_to_string(&size_file).unwrap(), counted);
+}
+
 #[test]
 fn the_quota_is_measured_under_the_lock() {
     for (key, value) in [("quota.limit", "\"2000B\""), ("quota.messages", "3")] {
