@@ -19,6 +19,9 @@ const NAME: &str = "maildirsize";
 /// A longer one is written anew, in bytes.
 const MOST_BYTES: u64 = 5120;
 
+/// So many counts that others came into are enough.
+const MOST_COUNTS: usize = 5;
+
 /// How full a Maildir may be.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SizeLimit {
@@ -140,11 +143,12 @@ pub fn add_size(maildir: &Maildir, bytes: i64, messages: i64) -> io::Result<()> 
     }
 }
 
-/// Writes the file anew after a count, with the limit that stood in it. Where it changed since it was read, it stays as it is.
+/// Writes the file anew after a count, with the limit that stood in it. Tells whether it did: where the file changed since it was read, it
+/// stays as it is.
 ///
 /// # Errors
 /// When it cannot be written; then the old one is still there.
-pub fn write_size_file(maildir: &Maildir, seen: &SizeFile, counted: MaildirUsage) -> io::Result<()> {
+pub fn write_size_file(maildir: &Maildir, seen: &SizeFile, counted: MaildirUsage) -> io::Result<bool> {
     let draft = format!("maildirsize.P{}.{}", std::process::id(), fastrand::u32(..));
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let file = openat(maildir.tmp_dir(), &draft, flags, Mode::RUSR | Mode::WUSR)?;
@@ -157,9 +161,12 @@ pub fn write_size_file(maildir: &Maildir, seen: &SizeFile, counted: MaildirUsage
     let written = File::from(file)
         .write_all(text.as_bytes())
         .and_then(|()| is_as_seen().map_err(io::Error::from))
-        .and_then(|is_as_seen| match is_as_seen {
-            true => renameat(maildir.tmp_dir(), &draft, maildir.root(), NAME).map_err(io::Error::from),
-            false => unlinkat(maildir.tmp_dir(), &draft, AtFlags::empty()).map_err(io::Error::from),
+        .and_then(|is_as_seen| {
+            match is_as_seen {
+                true => renameat(maildir.tmp_dir(), &draft, maildir.root(), NAME).map(|()| true),
+                false => unlinkat(maildir.tmp_dir(), &draft, AtFlags::empty()).map(|()| false),
+            }
+            .map_err(io::Error::from)
         });
     if written.is_err() {
         let _ = unlinkat(maildir.tmp_dir(), &draft, AtFlags::empty());
@@ -170,13 +177,17 @@ pub fn write_size_file(maildir: &Maildir, seen: &SizeFile, counted: MaildirUsage
 /// Counts by names and writes the file anew, where there is one.
 ///
 /// # Errors
-/// When the Maildir cannot be read, or the file not be written: then it is wrong until the next count.
+/// When the Maildir cannot be read, the file not be written, or others write to it all the time: then it is wrong until the next count.
 pub fn count_again(maildir: &Maildir) -> io::Result<()> {
-    let Some(seen) = read_size_file(maildir)? else {
-        return Ok(());
-    };
-    let counted = MaildirUsage::count(maildir)?;
-    write_size_file(maildir, &seen, counted)
+    for _ in 0..MOST_COUNTS {
+        let Some(seen) = read_size_file(maildir)? else {
+            return Ok(());
+        };
+        if write_size_file(maildir, &seen, MaildirUsage::count(maildir)?)? {
+            return Ok(());
+        }
+    }
+    Err(io::Error::other("others write to maildirsize all the time"))
 }
 
 #[cfg(test)]

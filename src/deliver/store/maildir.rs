@@ -237,7 +237,7 @@ impl Measured {
 fn count(run: &Run, maildir: &Maildir, file: Option<&SizeFile>) -> Result<Usage, Error> {
     let counted = MaildirUsage::count(maildir).map_err(|e| Error::io("count", maildir.path(), &e))?;
     if let Some(file) = file
-        && size_file::write_size_file(maildir, file, counted).is_ok()
+        && matches!(size_file::write_size_file(maildir, file, counted), Ok(true))
         && let Some(note) = count_note(run)
     {
         // Made anew: what stands there may be a link to something else.
