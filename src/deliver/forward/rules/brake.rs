@@ -22,16 +22,19 @@
 //! without any before, or so many came all day that one follows whatever is sent. Where nobody else wrote there is no habit to be seen, and a
 //! step is 3 or nothing.
 //!
+//! A writer of whom one message was kept and more came than all that was sent can have caused has sent a burst, the patches of a series for
+//! example: there the last sign says nothing.
+//!
 //! What people do counts little: an answer to somebody who takes part, a list, a sender who also writes unprompted. Whoever
 //! wants to be braked can be; the price of a mistake is a message in the user's mailbox, and that both user and administrator are told.
 //!
 //! Limits of this. A responder that comes through another host each time, none of the destination's, and whose answers share nothing with what
-//! they answer, is ended by number alone (`FLOOD`). One that needs more than two minutes for each such answer is not told from
+//! they answer, is ended by number alone (`FLOOD`). So is one that wrote first and whose answers share nothing (`pace`). One that needs more than two minutes for each such answer is not told from
 //! people: it makes at most thirty an hour, until somebody looks.
 
 use std::collections::BTreeSet;
 
-use crate::deliver::forward::rules::pace;
+use crate::deliver::forward::rules::pace::{self, WriterHistory};
 use crate::deliver::forward::rules::past::{Past, Was};
 use crate::deliver::forward::rules::sketch::{Arrival, SUBJECT_WORDS, Sketch};
 
@@ -142,7 +145,9 @@ pub fn weigh_arrival(arrival: &Arrival, is_near: bool, past: &[Past], answered: 
         now,
         words: arrival.words.iter().copied().collect(),
         habits: [ArrivalPattern::Free; TIERS.len()],
+        is_burst: false,
     };
+    case.is_burst = case.goes_on_by_itself();
     case.habits = TIERS.map(|within| case.find_habit(within));
     let (base, step) = case.heaviest(answered);
     let weight = base + step;
@@ -159,6 +164,8 @@ struct Weighing<'a> {
     words: BTreeSet<u16>,
     /// One for each of `TIERS`.
     habits: [ArrivalPattern; TIERS.len()],
+    /// More of this writer came than what was sent can have caused.
+    is_burst: bool,
 }
 
 impl Weighing<'_> {
@@ -282,6 +289,10 @@ impl Weighing<'_> {
             base = base.max(cause.sketch.weight);
             is_talk |= self.sketch.answers && cause.sketch.from == self.sketch.from;
         }
+        // At the destination's own hosts a burst may be many answers to one message.
+        if self.is_burst && own != HandedOverBy::Near {
+            return None;
+        }
         let step = self.step(own, within, is_talk);
         (step > 0).then_some((base, step))
     }
@@ -349,6 +360,16 @@ impl Weighing<'_> {
         self.past.iter().filter(is_same).collect()
     }
 
+    fn is_at_a_pace(&self) -> bool {
+        let same = self.of_writer();
+        let writer = if self.is_known() {
+            WriterHistory::Known
+        } else {
+            WriterHistory::Unknown
+        };
+        pace::is_machine(&same, self.now) || pace::is_endless(&same, writer, SOON, self.now)
+    }
+
     fn brake(&self, weight: u32, step: u32) -> Option<Brake> {
         let own = source(self.sketch);
         let within = |p: &&Past, seconds: i64| self.now.saturating_sub(p.at) < seconds;
@@ -361,7 +382,7 @@ impl Weighing<'_> {
             Some(Brake::Again)
         } else if self.sketch.is_auto_reply && hour.clone().filter(|p| p.sketch.is_auto_reply).count() >= AUTO_REPLIES {
             Some(Brake::AutoReplies)
-        } else if !self.sketch.is_list && pace::is_machine(&self.of_writer(), self.now) {
+        } else if !self.sketch.is_list && self.is_at_a_pace() {
             Some(Brake::Pace)
         } else if !self.sketch.is_list && !self.is_known() && hour.count() >= FLOOD {
             Some(Brake::Flood)

@@ -1,8 +1,9 @@
 //! Does one writer's mail come at the pace of a machine that waits for us? Two machines that answer each other, with a forward between
-//! them, make one message each time the last one went on: a writer who is known and whose messages share nothing may be one of them.
+//! them, make one message each time the last one went on: a writer whose messages share nothing may be one of them.
 //!
-//! A burst looks the same for a while: the commits of a day, the alarms of a night. What tells them is what happens when one message is
-//! kept: a burst goes on, and then as many again and again as many may pass; what waits for an answer stops.
+//! A burst looks the same for a while: the patches of a series, the commits of a day, the alarms of a night. What tells them is what
+//! happens when one is kept: what waits for an answer stops, and a burst goes on. A machine that answers everything twice looks like a
+//! burst then: so no writer's mail goes on without a pause for ever.
 
 use crate::deliver::forward::rules::past::{Past, Was};
 
@@ -15,8 +16,28 @@ const FASTER: usize = 3;
 /// The longest pause between two of them, in seconds.
 const PAUSE: i64 = 20;
 
+/// As many messages of one writer are sent without a pause: of one who also wrote by themselves, and of another whose mail went on when
+/// one was kept.
+const LONGEST_KNOWN: usize = 200;
+const LONGEST_UNKNOWN: usize = 30;
+
+/// Whether the writer also wrote when nothing had been sent that could be answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WriterHistory {
+    /// They did.
+    Known,
+    /// They did not.
+    Unknown,
+}
+
+/// How long a message that was kept speaks for those that came all the same, in seconds.
+const PROOF: i64 = 600;
+
 /// Tells whether a message that comes at `now` is the next of too many; `same` are those of its writer within a day, the oldest first.
 pub fn is_machine(same: &[&Past], now: i64) -> bool {
+    if goes_on(same, now) {
+        return false;
+    }
     let mut next = now;
     let (mut shortest, mut longest, mut count) = (i64::MAX, 0, 0_usize);
     for past in same.iter().rev().take_while(|past| past.was == Was::Sent) {
@@ -29,15 +50,28 @@ pub fn is_machine(same: &[&Past], now: i64) -> bool {
         count += 1;
     }
     let is_fast = usize::try_from(now.saturating_sub(next)).is_ok_and(|seconds| seconds * 2 < count);
-    let most = if is_fast { MOST * FASTER } else { MOST };
-    count >= most << survived(same, now).min(16)
+    count >= if is_fast { MOST * FASTER } else { MOST }
 }
 
-/// How often one was kept, and the next came all the same.
-fn survived(same: &[&Past], now: i64) -> usize {
-    let times = same.iter().skip(1).map(|past| past.at).chain([now]);
-    let pairs = same.iter().zip(times);
-    pairs
-        .filter(|(past, next)| past.was == Was::Braked && (0..=PAUSE).contains(&next.saturating_sub(past.at)))
-        .count()
+/// One was kept a short while ago.
+fn goes_on(same: &[&Past], now: i64) -> bool {
+    let is_proof = |past: &&Past| past.was == Was::Braked && now.saturating_sub(past.at) <= PROOF;
+    same.iter().any(is_proof)
+}
+
+/// Tells whether so many of one writer were sent, none longer than `soon` seconds behind the last, that only a pause proves that nothing
+/// sent is what makes the next.
+pub fn is_endless(same: &[&Past], writer: WriterHistory, soon: i64, now: i64) -> bool {
+    let most = match writer {
+        WriterHistory::Known => LONGEST_KNOWN,
+        WriterHistory::Unknown if goes_on(same, now) => LONGEST_UNKNOWN,
+        WriterHistory::Unknown => return false,
+    };
+    let mut next = now;
+    let in_a_row = same.iter().rev().take_while(|past| {
+        let gap = next.saturating_sub(past.at);
+        next = past.at;
+        gap <= soon
+    });
+    in_a_row.filter(|past| past.was == Was::Sent).count() >= most
 }

@@ -67,4 +67,11 @@ impl Weighing<'_> {
         let expected = i64::try_from(count).unwrap_or(i64::MAX).saturating_mul(within * 3);
         within <= SOON && count > 2 && expected > span.max(EPISODE)
     }
+
+    /// More of this writer came than everything that was sent can have caused, one for one: what was kept caused none of them.
+    pub(super) fn goes_on_by_itself(&self) -> bool {
+        let age = |p: &&Past| self.now.saturating_sub(p.at);
+        let came = self.of_writer().into_iter().filter(|p| age(p) <= EPISODE).count() + 1;
+        came >= self.sent_within(EPISODE + SOON).count() + 2
+    }
 }

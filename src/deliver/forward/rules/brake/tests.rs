@@ -1,5 +1,7 @@
 //! Responders of many kinds at every speed, and people of every kind: the first end, the second pass. Time is simulated.
 
+use std::collections::BTreeSet;
+
 use super::{Brake, weigh_arrival};
 use crate::classify::classify;
 use crate::classify::verdict::Facts;
@@ -308,6 +310,56 @@ fn a_burst_of_one_writer_goes_on_but_for_a_few() {
     for n in 0..20 {
         let text = mail(&format!("v{n}@desk.test"), "lists.desk.test", 100 + n, "List-Id: <x>\n");
         assert!(traffic.comes(20_000 + n as i64, &text), "{n}");
+    }
+}
+
+/// The patches of a series, a host's reports, the pages of a scanner, by somebody who never wrote before, behind mail of others.
+#[test]
+fn a_burst_of_somebody_new_goes_on_but_for_a_few() {
+    for behind in [&[5][..], &[300], &[5, 60, 200]] {
+        for (count, pause) in [(25, 1), (30, 0), (30, 10), (25, 30), (25, 60)] {
+            let mut traffic = Traffic::default();
+            for (n, before) in (0..).zip(behind) {
+                let text = mail(&format!("u{n}@s{n}.test"), &format!("mail.s{n}.test"), 900 + n, "");
+                assert!(traffic.comes(10_000 - before, &text));
+            }
+            for n in 0..count {
+                let text = mail("dev@k.test", "mail.k.test", n, "");
+                let _ = traffic.comes(10_000 + n as i64 * pause, &text);
+            }
+            let kept = traffic.braked;
+            assert!(kept <= 5, "{count} every {pause} s behind {behind:?}: {kept}");
+        }
+    }
+}
+
+/// How many answers are sent on within a day, where each message that is sent is answered `times` times, a second after the other.
+fn repeated_answers(round_trip: i64, times: i64, first: &str, from: &str, host: &str) -> usize {
+    let mut traffic = Traffic::default();
+    assert!(traffic.comes(0, first));
+    let mut coming: BTreeSet<(i64, usize)> = (0..times).map(|n| (round_trip + n, n as usize)).collect();
+    let (mut number, mut sent) = (100, 0);
+    while let Some((at, id)) = coming.pop_first().filter(|(at, _)| *at < 86_400 && sent < 3000) {
+        if traffic.comes(at, &mail(from, host, 10 + id, "")) {
+            sent += 1;
+            coming.extend((0..times).map(|n| (at + round_trip + n, number + n as usize)));
+            number += times as usize;
+        }
+    }
+    sent
+}
+
+#[test]
+fn whoever_answers_everything_twice_or_slowly_is_ended() {
+    for (times, round_trip) in [(1, 60), (2, 1), (2, 15), (2, 60), (3, 1), (3, 60)] {
+        for (from, host) in [("it@desk.test", "mx.desk.test"), ("it@cloud.test", "mx.cloud.test")] {
+            let known = repeated_answers(round_trip, times, &mail(from, host, 1, ""), from, host);
+            assert!(known < 200, "{from} wrote first, {times} each {round_trip} s: {known}");
+            let ann = mail("ann@s.test", "mail.s.test", 1, "");
+            let unknown = repeated_answers(round_trip, times, &ann, from, host);
+            let most = if host.ends_with("desk.test") { 3 } else { 30 };
+            assert!(unknown <= most, "{from}, {times} each {round_trip} s: {unknown}");
+        }
     }
 }
 
