@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::io;
 
-use crate::classify::NOTICE_HEADER;
 use crate::classify::verdict::Verdict;
+use crate::classify::{DIVERT_HEADER, NOTICE_HEADER};
 use crate::cli::Who;
 use crate::config::Config;
 use crate::deliver::caller;
@@ -211,10 +211,10 @@ impl Judge<'_> {
             choice.taken.push(start..stored.offset + stored.bytes);
             self.taken_bytes += stored.bytes;
             choice.messages += 1;
-            let is_marked = [KEPT_HEADER, RESCUED_HEADER]
-                .into_iter()
-                .any(|name| message.first(name).is_some());
-            choice.not_sent_on += u64::from(is_marked);
+            let has = |name: &'static str| message.first(name).is_some();
+            // What was diverted, and notices, end where they are.
+            let can_be_sent = (has(KEPT_HEADER) || has(RESCUED_HEADER)) && !has(DIVERT_HEADER);
+            choice.not_sent_on += u64::from(can_be_sent);
             count(&mut choice.senders, sender(&message));
         } else if !internal {
             choice.stay += 1;

@@ -250,3 +250,26 @@ fn a_moment_without_descriptors_forgets_no_suspension() {
     forward(&scratch, &letter(3));
     assert!(scratch.sent().iter().all(|sent| !sent.ends_with(&letter(3))));
 }
+
+/// An administrator who delivers through the guard keeps what was diverted, and nobody can send that on.
+#[test]
+fn what_was_diverted_does_not_count_as_kept_from_sending() {
+    let scratch = Scratch::new();
+    let mbox = "From MAILER-DAEMON Mon Nov  2 10:00:00 2026\nX-Spoolguard-Kept: verdict=bounce; why=diverted-before\n\
+                X-Spoolguard-Divert: verdict=bounce; why=verdict\nSubject: x\n\nx\n\n";
+    fs::write(scratch.mailbox(), mbox).unwrap();
+    let (mailbox, to) = (scratch.mailbox(), scratch.path("archives"));
+    let words = [
+        "spool",
+        "archive",
+        mailbox.to_str().unwrap(),
+        "--all-mail",
+        "-n",
+        "--to",
+    ];
+    let ended = scratch.run(&words).with(&[to.to_str().unwrap()]).go();
+    ended.ends_with(0).check(
+        contains(&ended.stdout, b"would take 1 message ") && !contains(&ended.stdout, b"kept instead"),
+        "nothing waits",
+    );
+}
