@@ -244,7 +244,7 @@ impl fmt::Display for GrowthReason {
             },
             Self::Reports { about, count } => match about {
                 Some((address, of)) if *of == count.messages => {
-                    write!(f, "reports about {address} ({})", messages(*count))
+                    write!(f, "bounces about {address} ({})", messages(*count))
                 }
                 Some((address, of)) => write!(f, "reports, {of} of {} about {address}", count.messages),
                 None => write!(f, "reports from mail systems ({})", messages(*count)),
@@ -355,7 +355,7 @@ mod tests {
             (vec![plain(5, 400)], "nothing in particular", None),
             (
                 vec![letters(40, MailKind::Bounce, "b@b.test", 1), plain(60, 1)],
-                "reports about b@b.test (40 messages)",
+                "bounces about b@b.test (40 messages)",
                 Some(Remedy::SweepBounces),
             ),
             (
@@ -374,7 +374,7 @@ mod tests {
             // A third by length is enough.
             (
                 vec![large(letters(1, MailKind::Bounce, "b@b.test", 1)), plain(99, 1)],
-                "reports about b@b.test (1 message)",
+                "bounces about b@b.test (1 message)",
                 Some(Remedy::SweepBounces),
             ),
             (

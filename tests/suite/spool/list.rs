@@ -88,7 +88,7 @@ fn the_cause_is_said_with_the_command_that_helps() {
     let ended = list(&scratch, &[]).go();
     let said = text(&ended.ends_with(0).stdout);
     for part in [
-        "reports about c@c.test (3 messages)".to_owned(),
+        "bounces about c@c.test (3 messages)".to_owned(),
         format!("-> {} spool sweep {user} --bounces", scratch.printed_program()),
         "  114% of 700  ".to_owned(),
         " 75% ".to_owned(),
@@ -121,7 +121,7 @@ fn each_mailbox_is_one_json_object_with_the_promised_keys() {
     assert_eq!(found["senders"][0]["address"], "mailer-daemon@b.test");
     assert_eq!(found["senders"][1]["messages"], 2);
     assert_eq!(found["failed"][0]["address"], "c@c.test");
-    assert_eq!(found["cause"], "reports about c@c.test (1 message)");
+    assert_eq!(found["cause"], "bounces about c@c.test (1 message)");
     assert!(found["command"].is_string() && found["uid"].is_u64(), "{found}");
     assert_eq!(
         found.as_object().unwrap().len(),
@@ -627,7 +627,7 @@ fn a_user_sees_what_may_be_read_and_how_much_may_not() {
     let before = fs::metadata(&trace).unwrap().atime_nsec();
     let ended = list(&scratch, &[]).uid(uid).go();
     let said = text(&ended.stdout);
-    assert!(said.contains("reports about c@c.test"), "{}", ended.story());
+    assert!(said.contains("bounces about c@c.test"), "{}", ended.story());
     let unread = if leaves_no_trace {
         "1 mailbox of somebody else cannot be read"
     } else {
